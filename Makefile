@@ -1,0 +1,97 @@
+# penstock: `make` builds under build/, `make help` lists the rest. SANITIZE=1 builds a second tree with ASan and UBSan.
+SHELL := /bin/bash
+VERSION := $(shell cat packaging/VERSION)
+SANITIZE ?= 0
+ifeq ($(SANITIZE),1)
+BUILD ?= build/san
+SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else
+BUILD ?= build
+endif
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+
+CC ?= gcc
+CLANG ?= clang
+LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-14 2>/dev/null) llvm-strip)
+BPFTOOL ?= $(firstword $(shell PATH=$$PATH:/usr/sbin command -v bpftool 2>/dev/null) bpftool)
+PKGS := libbpf libevent libnl-route-3.0 libnl-3.0 libsystemd jansson libxxhash
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 \
+	-Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers -Werror
+OPT ?= -O2 -g
+HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
+ifeq ($(SANITIZE),1)
+HARDEN := -fPIE
+endif
+CPPFLAGS += -D_GNU_SOURCE -Idaemon -Ibpf -I$(BUILD)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
+CFLAGS += -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
+LDFLAGS += $(SANFLAGS) -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
+# Lazily, so that `make deps` works before pkg-config is there.
+LDLIBS = $(shell pkg-config --libs $(PKGS)) -linih -lm -pthread
+
+# Everything in daemon/ but the two mains is one archive; each program takes what it uses.
+MAINS := daemon/main.c daemon/proxy/main.c
+SOURCES := $(filter-out $(MAINS),$(shell find daemon -name '*.c' | sort))
+OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
+LIB := $(BUILD)/libpenstock.a
+BPF_SOURCES := $(sort $(wildcard bpf/*.bpf.c))
+SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
+# A tool is tools/NAME.c or tools/NAME/*.c.
+TOOLS := $(sort $(basename $(notdir $(wildcard tools/*.c))) $(notdir $(patsubst %/,%,$(wildcard tools/*/))))
+PROGRAMS := $(addprefix $(BUILD)/bin/,penstockd penstock-proxy $(TOOLS))
+TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/test_*.c tests/codec/test_*.c tests/kernel/test_*.c)))
+BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/bench/bench_*.c)))
+
+.PHONY: all
+all: $(PROGRAMS)
+
+.PHONY: help
+help:
+	@grep -hE '^## ' Makefile packaging/make/*.mk | sed 's/^## //'
+
+## make                 build everything under build/ (SANITIZE=1: build/san)
+$(BUILD)/obj/%.o: %.c | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(OBJECTS)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/bin/penstockd: $(BUILD)/obj/daemon/main.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/bin/penstock-proxy: $(BUILD)/obj/daemon/proxy/main.o $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+define tool_rule
+$(BUILD)/bin/$(1): $$(patsubst %.c,$(BUILD)/obj/%.o,$$(sort $$(wildcard tools/$(1).c tools/$(1)/*.c))) $(LIB)
+	@mkdir -p $$(@D)
+	$(CC) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
+
+$(BUILD)/tests/%: tests/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Itests -Itools $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
+
+# BPF: CO-RE objects, then skeletons. No kernel headers needed: bpf/kernel_types.h.
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) daemon/core/plan.h daemon/core/reason.h
+	@mkdir -p $(@D)
+	$(CLANG) -g -O2 -target bpf -ffreestanding -Wall -Werror -Ibpf -Idaemon -c -o $@.tmp $<
+	$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
+
+$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
+
+include packaging/make/deps.mk packaging/make/test.mk packaging/make/run.mk packaging/make/install.mk
+-include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
+
+.PHONY: clean
+clean:
+	rm -rf build
+.SECONDARY:

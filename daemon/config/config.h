@@ -1,0 +1,116 @@
+/* The configuration as plain data. Filled by config_load() from the table of options in config/options.c, validated whole,
+ * then swapped; read by everybody, changed by nobody. */
+#ifndef PENSTOCK_CONFIG_CONFIG_H
+#define PENSTOCK_CONFIG_CONFIG_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/endpoint.h"
+#include "base/log.h"
+#include "core/plan.h"
+#include "core/sample.h"
+
+#define CONFIG_PATH_MAX 256
+#define CONFIG_PORTS 8
+#define CONFIG_QUEUE_DIRS 4
+#define CONFIG_NETWORKS 64
+#define CONFIG_INTERFACES 16
+#define CONFIG_ERRORS 32
+
+enum config_tls { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
+enum config_proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
+
+struct config_service {
+	char name[32];
+	uint16_t ports[CONFIG_PORTS]; /* that the MTA listens on, 0 ends; where BPF and sock_diag look */
+	enum config_tls tls;
+	enum plan_shed shed;
+	char hostname[256]; /* in replies; default: this host's name */
+	uint16_t reply_code; /* 451 or 421 */
+	char cgroup[CONFIG_PATH_MAX]; /* of the MTA, below /sys/fs/cgroup; empty: found from the listener's owner */
+	char queue_dirs[CONFIG_QUEUE_DIRS][CONFIG_PATH_MAX];
+	uint32_t slots; /* processes that the MTA can have at once, 0: not known */
+};
+
+struct config_front {
+	bool enabled;
+	char service[32];
+	struct endpoint listen, backend;
+	enum config_proxy_protocol proxy_protocol; /* towards the backend */
+	bool accept_proxy_protocol; /* on listen */
+	uint32_t connections_max; /* the front's own limit, in force without a plan too */
+	uint32_t linger_max; /* refused clients kept in dialogue; past it 421 and close */
+	uint64_t linger_us; /* longest refusal dialogue */
+	uint64_t idle_us; /* client idle */
+	uint64_t connect_us; /* to the backend */
+	char socket_mode[8]; /* octal, of a UNIX listen socket */
+};
+
+struct config_network {
+	struct in6_addr address; /* IPv4 as ::ffff:0:0/96 */
+	uint8_t bits; /* of 128 */
+};
+
+struct config {
+	enum plan_mode mode;
+	uint64_t tick_us;
+	enum log_level log_level;
+	char run_dir[CONFIG_PATH_MAX], state_dir[CONFIG_PATH_MAX];
+	char record[CONFIG_PATH_MAX];
+	bool bpf; /* daemon.bpf = no: do not even try */
+
+	unsigned services;
+	struct config_service service[PLAN_SERVICES];
+
+	uint64_t banner_p99_us, longest_deferral_us;
+	uint32_t longest_attempts;
+	uint64_t memory_reserve_bytes, disk_reserve_bytes;
+	uint32_t window_least, window_most; /* 0: not set */
+	double target[SIGNAL__COUNT]; /* defaults from signal_info */
+
+	unsigned trusted_count;
+	struct config_network trusted[CONFIG_NETWORKS];
+
+	char interfaces[CONFIG_INTERFACES][16]; /* [nic] interfaces: empty = all that are physical and up */
+	uint64_t nic_speed_bits_per_s; /* [nic] speed, for links that lie; 0: ask the kernel */
+
+	struct config_front policy, proxy, gate;
+	struct endpoint http_listen;
+	char control_group[32];
+};
+
+struct config_error {
+	char file[CONFIG_PATH_MAX]; /* "-o" for the command line */
+	unsigned line;
+	char key[96]; /* section.key */
+	char reason[256];
+};
+
+struct config_errors {
+	unsigned count; /* may be more than CONFIG_ERRORS: only so many are kept */
+	struct config_error error[CONFIG_ERRORS];
+};
+
+/* Where the configuration comes from; pointers stay the caller's. */
+struct config_source {
+	const char *file; /* NULL: /etc/penstock/penstock.conf and penstock.conf.d, all optional */
+	const char *const *overrides; /* "section.key=value" */
+	unsigned overrides_count;
+	const char *run_dir, *state_dir; /* command line, NULL: from file or default */
+};
+
+void config_defaults(struct config *config);
+/* Reads and validates the whole. 0, or -EINVAL with at least one error and `*ret` untouched. */
+int config_load(const struct config_source *source, struct config *ret, struct config_errors *ret_errors);
+/* Every option with its value in force, as a file that config_load() reads back. */
+struct text;
+void config_print(const struct config *config, struct text *out);
+/* Index of a service by name, -1: there is none. */
+int config_service_index(const struct config *config, const char *name);
+/* Whether an address lies in a trusted network. IPv4 as mapped. O(networks). */
+bool config_trusted(const struct config *config, const struct in6_addr *address);
+void config_error_print(const struct config_error *error, char *buf, unsigned size);
+
+#endif

@@ -1,0 +1,71 @@
+/* sample + load -> plan, once a tick: pressure, window, level in order. What the daemon, the simulator, the replayer and
+ * the tests all call. Pure: time comes in the sample, memory from the caller, nothing else is touched. */
+#ifndef PENSTOCK_CORE_ENGINE_H
+#define PENSTOCK_CORE_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/level.h"
+#include "core/load.h"
+#include "core/plan.h"
+#include "core/pressure.h"
+#include "core/sample.h"
+#include "core/window.h"
+
+enum engine_state { STATE_SERVING, STATE_DRAINING, STATE_MAINTENANCE, STATE_BLIND, STATE__COUNT };
+
+struct engine_service {
+	char name[32];
+	enum plan_shed shed;
+	uint16_t reply_code;
+};
+
+struct engine_config {
+	double cores; /* that the MTA may use */
+	double target[SIGNAL__COUNT]; /* 0: no pressure from it */
+	struct window_config window;
+	enum plan_mode mode;
+	uint64_t epoch_us; /* length of an epoch */
+	unsigned services;
+	struct engine_service service[PLAN_SERVICES];
+};
+
+/* What people may see of the engine after a step. */
+struct engine_view {
+	enum engine_state state;
+	enum plan_mode mode;
+	struct level level;
+	struct pressure pressure;
+	struct window_view window[PLAN_SERVICES];
+	double admit_ratio; /* of the offered, lately; 1 when nothing was offered */
+	double in_flight, window_sum, window_max_sum; /* over the services that are shed; -1: not known */
+	bool foreign; /* pressure that refusing mail would not help */
+	uint64_t order_until_us; /* CLOCK_REALTIME, 0: open */
+	char order_reason[96];
+};
+
+struct engine {
+	struct engine_config config;
+	struct engine_view view;
+	struct pressure_state pressure;
+	struct level_state level;
+	struct window window[PLAN_SERVICES];
+	uint64_t ticks, last_us, epoch, salt, seed;
+	uint64_t sighted_us; /* when any sensor was last there */
+};
+
+/* Checks nothing: the configuration was validated. `seed` makes the salts. Keeps what was learned when `engine` ran
+ * before with `keep` set (reload). */
+void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed);
+void engine_configure(struct engine *engine, const struct engine_config *config);
+void engine_set_mode(struct engine *engine, enum plan_mode mode);
+/* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on CLOCK_REALTIME, 0: until told otherwise. */
+void engine_order(struct engine *engine, enum engine_state state, uint64_t until_us, const char *reason);
+/* One tick. `sample` gains the derived signals (server_time_us, in_flight_count, ...). `ret_plan` is written whole. */
+void engine_step(struct engine *engine, struct sample *sample, const struct load *load,
+		 uint64_t realtime_us, struct plan *ret_plan);
+
+const char *engine_state_name(enum engine_state state);
+
+#endif

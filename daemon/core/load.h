@@ -1,0 +1,31 @@
+/* What the guarded services do now, as far as anything can see it: the second input of the engine beside the sample.
+ * Counters are monotonic (the engine takes the differences and bears a reset), gauges are of now; what nobody can see is
+ * not in `known`. */
+#ifndef PENSTOCK_CORE_LOAD_H
+#define PENSTOCK_CORE_LOAD_H
+
+#include <stdint.h>
+
+#include "core/plan.h"
+
+enum load_known {
+	LOAD_IN_FLIGHT = 1 << 0,
+	LOAD_OFFERED = 1 << 1, /* offered, admitted, deferred */
+	LOAD_COMPLETED = 1 << 2, /* completed, finished */
+	LOAD_BUSY = 1 << 3, /* busy, busy_us, server_us, session_us */
+	LOAD_WAITING = 1 << 4, /* waiting */
+};
+
+struct load_service {
+	uint32_t known;
+	uint64_t offered, admitted, deferred, would_defer;
+	uint64_t completed, finished; /* see counts.h */
+	uint64_t busy_us, server_us, session_us;
+	double in_flight, shadow_in_flight, busy, waiting;
+};
+
+struct load {
+	struct load_service service[PLAN_SERVICES];
+};
+
+#endif

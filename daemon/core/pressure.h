@@ -1,0 +1,33 @@
+/* signal / target per signal, the largest of a resource is the resource's pressure, the 8-norm over the resources is the
+ * combined figure: one resource far over its objective counts, several near theirs add a little. 1.0 = objective just
+ * met. */
+#ifndef PENSTOCK_CORE_PRESSURE_H
+#define PENSTOCK_CORE_PRESSURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/sample.h"
+
+struct pressure {
+	double signal[SIGNAL__COUNT]; /* smoothed signal / target; 0 where there is none */
+	double resource[RESOURCE__COUNT];
+	bool known[RESOURCE__COUNT];
+	enum signal resource_driver[RESOURCE__COUNT]; /* SIGNAL__COUNT: none */
+	double combined;
+	bool any_known;
+	enum resource driver; /* RESOURCE__COUNT: none known */
+	enum signal driver_signal;
+};
+
+struct pressure_state {
+	double smoothed[SIGNAL__COUNT];
+	bool seen[SIGNAL__COUNT];
+	double connect_220_base_us; /* learned unloaded connect-to-220 */
+	bool base_seen;
+};
+
+void pressure_step(struct pressure_state *state, const double *targets, const struct sample *sample,
+		   double dt_s, struct pressure *ret_pressure);
+
+#endif

@@ -1,0 +1,84 @@
+/* The law: how many sessions of one service the machine can carry now. Two laws behind one face: the capacity law where
+ * completions and dialogue can be seen (proxy; gate with BPF), the pressure servo where they cannot (policy service
+ * alone). See the head of window.c for what each does and why; every figure in it has a name in window_config or there. */
+#ifndef PENSTOCK_CORE_WINDOW_H
+#define PENSTOCK_CORE_WINDOW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/load.h"
+#include "core/plan.h"
+#include "core/pressure.h"
+#include "core/sample.h"
+
+enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
+
+struct window_config {
+	enum window_law law; /* AUTO: by what the load shows */
+	double cores; /* that the MTA may use */
+	uint32_t least; /* W never goes below, default 4 */
+	uint32_t most; /* W never goes above: the server's slots x .95; 0: not known */
+	double banner_objective_us; /* above the learned unloaded time */
+	double memory_reserve_bytes; /* left alone by the hard limit */
+	double disk_reserve_bytes;
+	double session_memory_bytes; /* 0: learned */
+};
+
+struct window_input {
+	uint64_t now_us;
+	double dt_s; /* measured */
+	const struct sample *sample;
+	const struct pressure *pressure;
+	const struct load_service *load;
+	double connect_220_base_us; /* learned unloaded */
+	bool blind; /* no sensor works */
+};
+
+struct window_view {
+	enum window_law law; /* in force: CAPACITY, SERVO or OPEN (nothing known to act on) */
+	double window; /* W; as in the plan */
+	double hard; /* W_hard; -1: none known */
+	double capacity_per_s; /* Xcap; -1: not known */
+	double completed_per_s, offered_per_s, admitted_per_s;
+	double server_time_s; /* T; -1: not known */
+	double target_time_s; /* Tt */
+	double think_time_s; /* Z */
+	double saturation; /* 0..1; -1: not known */
+	double cpu_per_job_s; /* D; -1: not known */
+	double factor; /* k */
+	bool refusing; /* something was refused lately */
+	bool foreign; /* the pressure is not mail's */
+	bool hard_binds; /* W is W_hard */
+	enum reason reason; /* said when a limit binds */
+};
+
+struct window {
+	struct window_config config;
+	struct window_view view;
+	/* learned and smoothed; see window.c */
+	struct load_service last;
+	bool primed;
+	double x_ew, x_slow, bq_ew, cpu_slow, sat_ew, offered_ew, admitted_ew, deferred_ew, z_ew;
+	double xcap, k, w;
+	double jobs_seen;
+	double memory_slope, memory_in_flight, memory_bytes; /* regression state */
+	double memory_var, memory_cov;
+	double servo_error;
+	uint64_t refused_us, grown_us, vetoed_until_us, supervised_us, foreign_since_us;
+	double supervised_x, supervised_w;
+	double foreign_pressure, foreign_in_flight;
+	uint64_t hold_until_us; /* no growth before: a sensor was lost */
+	double available_ew, available_rate;
+};
+
+void window_init(struct window *window, const struct window_config *config);
+void window_configure(struct window *window, const struct window_config *config);
+/* One tick for one service: updates window->view and fills window, rate, burst, waiting_max, late and reason of
+ * `ret_service` (the other fields are the caller's). */
+void window_step(struct window *window, const struct window_input *input,
+		 struct plan_service *ret_service);
+
+const char *window_law_name(enum window_law law);
+
+#endif

@@ -1,0 +1,35 @@
+/* The control socket: Varlink, interface io.penstock, on RUN_DIR/control.sock. State is for everybody; sources and changes
+ * need root or the configured group (SO_PEERCRED). Frame parsing is pure and fuzzed (publish/varlink.h). */
+#ifndef PENSTOCK_PUBLISH_CONTROL_H
+#define PENSTOCK_PUBLISH_CONTROL_H
+
+#include "publish/status.h"
+
+struct event_base;
+struct control;
+
+/* What the control socket may ask of the daemon. All return 0 or -errno with a sentence in `why` (256). */
+struct control_ops {
+	const struct status *(*status)(void *context);
+	int (*set_mode)(void *context, enum plan_mode mode, char *why);
+	int (*drain)(void *context, uint64_t for_us, const char *reason, char *why); /* 0: until resume */
+	int (*resume)(void *context, char *why);
+	/* On -EINVAL `why` names file, line, section.key and reason of the first error. */
+	int (*reload)(void *context, char *why);
+	/* The chain for one source into `text` (NULL address: the host only). */
+	void (*explain)(void *context, const char *address, struct text *text);
+};
+
+int control_open(struct event_base *base, const struct config *config, const struct control_ops *ops,
+		 void *context, struct control **ret_control, char *why);
+/* Once a tick, after the snapshot was taken: sends to watchers when the level or state changed. */
+void control_publish(struct control *control);
+void control_close(struct control *control);
+
+struct http;
+/* / /metrics /status.json /healthz /readyz */
+int http_open(struct event_base *base, const struct config *config, const struct control_ops *ops,
+	      void *context, struct http **ret_http, char *why);
+void http_close(struct http *http);
+
+#endif

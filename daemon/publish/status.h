@@ -1,0 +1,54 @@
+/* One immutable picture of penstock a tick: every output (status JSON, metrics, page, control socket, journal) is a pure
+ * function of it. The daemon fills it in, renderers only read it. */
+#ifndef PENSTOCK_PUBLISH_STATUS_H
+#define PENSTOCK_PUBLISH_STATUS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "core/counts.h"
+#include "core/engine.h"
+#include "core/sample.h"
+#include "sensor/sensor.h"
+
+#define STATUS_SENSORS 24
+#define STATUS_FRONTS 12
+
+struct status_front {
+	char name[16];
+	bool up;
+	char why[160]; /* when not up */
+	uint64_t pid; /* 0: in the daemon itself */
+	uint64_t malformed, errors;
+	struct counts_service sum; /* over services */
+};
+
+struct status {
+	const char *version;
+	uint64_t now_us, realtime_us, started_us; /* started: CLOCK_REALTIME */
+	uint64_t tick;
+	const struct config *config;
+	struct engine_view view;
+	struct sample sample;
+	struct load load;
+	struct plan plan;
+	unsigned sensors;
+	struct sensor_status sensor[STATUS_SENSORS];
+	unsigned fronts;
+	struct status_front front[STATUS_FRONTS];
+	struct counts_service total[PLAN_SERVICES]; /* over fronts */
+	uint64_t decisions[COUNTS_SLOTS]; /* ns */
+	uint64_t decision_sum_ns, malformed;
+	uint64_t tick_durations[COUNTS_SLOTS]; /* us */
+	uint64_t tick_sum_us, ticks_late;
+	uint64_t level_since_realtime_us;
+	bool reload_ok;
+	uint64_t reloaded_realtime_us;
+	uint64_t log_dropped;
+	const char *bpf_why; /* NULL: BPF works */
+	/* cumulative run-queue histogram, log2 slots of us; count 0: not known */
+	uint64_t runq_slots[32], runq_sum_us, runq_count;
+};
+
+#endif

@@ -1,0 +1,59 @@
+/* A sensor reads some part of the kernel and puts signals. Drivers are one struct each, listed in registry.c in the order
+ * of preference: a signal already present is not overwritten (sample_put), a sensor that cannot open is skipped with its
+ * reason kept for status, one that keeps failing is quarantined and retried with back-off. */
+#ifndef PENSTOCK_SENSOR_SENSOR_H
+#define PENSTOCK_SENSOR_SENSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "core/load.h"
+#include "core/sample.h"
+
+#define SENSOR_WHY_MAX 160
+
+struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_why */
+
+struct sensor_env {
+	int proc_fd, sys_fd, cgroup_fd; /* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1: absent */
+	const struct config *config;
+	struct kernel *kernel;
+};
+
+struct sensor_ops {
+	const char *name;
+	const enum signal *provides; /* ends with SIGNAL__COUNT */
+	/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX): what is missing and what that means. */
+	int (*open)(const struct sensor_env *env, void **ret_state, char *why);
+	/* Puts what it can. 0, or -errno when nothing could be read (counts towards quarantine). Must not block. */
+	int (*poll)(void *state, uint64_t now_us, struct sample *sample, struct load *load, char *why);
+	void (*close)(void *state);
+};
+
+enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINED };
+
+struct sensor_status {
+	const char *name;
+	enum sensor_state state;
+	char why[SENSOR_WHY_MAX]; /* when not ok */
+	uint64_t errors, polls;
+	uint64_t cost_ns; /* of all polls: the daemon's own CPU */
+	unsigned signals; /* put in the last poll */
+	const enum signal *provides;
+};
+
+struct registry;
+
+/* Opens every sensor in order. Never fails for a sensor; -ENOMEM only. `env` is copied (its pointers stay the caller's). */
+int registry_open(const struct sensor_env *env, struct registry **ret_registry);
+void registry_close(struct registry *registry);
+/* Polls all in order into `sample` (already cleared) and `load`. */
+void registry_poll(struct registry *registry, uint64_t now_us, struct sample *sample,
+		   struct load *load);
+unsigned registry_count(const struct registry *registry);
+const struct sensor_status *registry_status(const struct registry *registry, unsigned index);
+const char *sensor_state_name(enum sensor_state state);
+
+#endif

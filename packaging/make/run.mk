@@ -1,0 +1,8 @@
+# The demonstration.
+
+## sudo make run        build and start the whole thing on loopback; Ctrl-C stops it
+.PHONY: run
+run:
+	@if [ $$(id -u) -eq 0 ]; then $(MAKE) --no-print-directory deps; fi
+	@$(MAKE) --no-print-directory -j$$(nproc) all >build/make.log 2>&1 || { tail -20 build/make.log >&2; exit 1; }
+	@exec packaging/demo $(BUILD)/bin
