@@ -6,7 +6,13 @@
 
 #include <stdint.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_NOTICE,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 /* `name` is the syslog identifier. Starts the helper thread: call after fork and before sandboxing. 0 or -errno. */
 int log_open(const char *name, enum log_level max);
@@ -18,8 +24,8 @@ uint64_t log_dropped(void);
 
 void log_msg(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A structured entry: `message_id` is 32 hex digits, `fields` is "KEY=value\n..." (may be NULL, journal only). */
-void log_event(enum log_level level, const char *message_id, const char *fields, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+void log_event(enum log_level level, const char *message_id, const char *fields, const char *format,
+	       ...) __attribute__((format(printf, 4, 5)));
 
 #define log_error(...) log_msg(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_msg(LOG_LEVEL_WARNING, __VA_ARGS__)

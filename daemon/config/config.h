@@ -24,12 +24,14 @@ enum config_proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTO
 
 struct config_service {
 	char name[32];
-	uint16_t ports[CONFIG_PORTS]; /* that the MTA listens on, 0 ends; where BPF and sock_diag look */
+	uint16_t ports
+		[CONFIG_PORTS]; /* that the MTA listens on, 0 ends; where BPF and sock_diag look */
 	enum config_tls tls;
 	enum plan_shed shed;
 	char hostname[256]; /* in replies; default: this host's name */
 	uint16_t reply_code; /* 451 or 421 */
-	char cgroup[CONFIG_PATH_MAX]; /* of the MTA, below /sys/fs/cgroup; empty: found from the listener's owner */
+	char cgroup
+		[CONFIG_PATH_MAX]; /* of the MTA, below /sys/fs/cgroup; empty: found from the listener's owner */
 	char queue_dirs[CONFIG_QUEUE_DIRS][CONFIG_PATH_MAX];
 	uint32_t slots; /* processes that the MTA can have at once, 0: not known */
 };
@@ -73,7 +75,8 @@ struct config {
 	unsigned trusted_count;
 	struct config_network trusted[CONFIG_NETWORKS];
 
-	char interfaces[CONFIG_INTERFACES][16]; /* [nic] interfaces: empty = all that are physical and up */
+	char interfaces[CONFIG_INTERFACES]
+		       [16]; /* [nic] interfaces: empty = all that are physical and up */
 	uint64_t nic_speed_bits_per_s; /* [nic] speed, for links that lie; 0: ask the kernel */
 
 	struct config_front policy, proxy, gate;
@@ -103,7 +106,8 @@ struct config_source {
 
 void config_defaults(struct config *config);
 /* Reads and validates the whole. 0, or -EINVAL with at least one error and `*ret` untouched. */
-int config_load(const struct config_source *source, struct config *ret, struct config_errors *ret_errors);
+int config_load(const struct config_source *source, struct config *ret,
+		struct config_errors *ret_errors);
 /* Every option with its value in force, as a file that config_load() reads back. */
 struct text;
 void config_print(const struct config *config, struct text *out);

@@ -18,17 +18,21 @@ struct counts_service {
 	uint64_t offered; /* connections that asked */
 	uint64_t admitted, deferred; /* verdicts; a late refusal counts as both */
 	uint64_t would_defer; /* observe mode */
-	uint64_t admitted_by[REASON__COUNT], deferred_by[REASON__COUNT], deferred_limit[LIMIT__COUNT];
+	uint64_t admitted_by[REASON__COUNT], deferred_by[REASON__COUNT],
+		deferred_limit[LIMIT__COUNT];
 	uint64_t greeted; /* sessions that got their 220 */
 	uint64_t finished; /* admitted sessions that ended, however */
-	uint64_t completed; /* jobs done: a session that was greeted and ended in order, and one for every 8
+	uint64_t
+		completed; /* jobs done: a session that was greeted and ended in order, and one for every 8
 				server turns before that, so that a reused connection counts its messages */
 	uint64_t busy_us; /* integral of busy over time */
-	uint64_t session_us, server_us; /* sums over finished sessions: duration, and the part in which the
+	uint64_t session_us,
+		server_us; /* sums over finished sessions: duration, and the part in which the
 					    server owed an answer */
 	uint64_t in_flight, shadow_in_flight, busy, waiting; /* gauges */
 	uint64_t oldest_waiting_since_us; /* gauge: CLOCK_MONOTONIC, 0: none waits */
-	uint64_t connect_220[COUNTS_SLOTS]; /* histogram: backend connect started -> first byte of the greeting */
+	uint64_t connect_220
+		[COUNTS_SLOTS]; /* histogram: backend connect started -> first byte of the greeting */
 	uint64_t connect_220_sum_us;
 	uint64_t refused_lingering; /* gauge: refused clients still in dialogue */
 	uint64_t refused_told; /* refused clients to which the whole reply went out */

@@ -39,7 +39,8 @@ struct engine_view {
 	struct pressure pressure;
 	struct window_view window[PLAN_SERVICES];
 	double admit_ratio; /* of the offered, lately; 1 when nothing was offered */
-	double in_flight, window_sum, window_max_sum; /* over the services that are shed; -1: not known */
+	double in_flight, window_sum,
+		window_max_sum; /* over the services that are shed; -1: not known */
 	bool foreign; /* pressure that refusing mail would not help */
 	uint64_t order_until_us; /* CLOCK_REALTIME, 0: open */
 	char order_reason[96];
@@ -61,7 +62,8 @@ void engine_init(struct engine *engine, const struct engine_config *config, uint
 void engine_configure(struct engine *engine, const struct engine_config *config);
 void engine_set_mode(struct engine *engine, enum plan_mode mode);
 /* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on CLOCK_REALTIME, 0: until told otherwise. */
-void engine_order(struct engine *engine, enum engine_state state, uint64_t until_us, const char *reason);
+void engine_order(struct engine *engine, enum engine_state state, uint64_t until_us,
+		  const char *reason);
 /* One tick. `sample` gains the derived signals (server_time_us, in_flight_count, ...). `ret_plan` is written whole. */
 void engine_step(struct engine *engine, struct sample *sample, const struct load *load,
 		 uint64_t realtime_us, struct plan *ret_plan);

@@ -78,7 +78,8 @@ static inline int plan_is_fresh(const struct plan *plan, uint64_t now_us)
 	       now_us <= plan->heartbeat_us + PLAN_STALE_US;
 }
 
-static inline struct verdict plan_decide(const struct plan *plan, const struct plan_request *request)
+static inline struct verdict plan_decide(const struct plan *plan,
+					 const struct plan_request *request)
 {
 	const struct plan_service *service;
 	struct verdict v = { 0, 0, REASON_NONE, LIMIT_NONE };

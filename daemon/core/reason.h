@@ -4,22 +4,23 @@
 #define PENSTOCK_CORE_REASON_H
 
 /* X(id, name, sentence) */
-#define REASON_TABLE(X)                                                                            \
-	X(NONE, "none", "nothing stood against it")                                                \
-	X(CPU, "cpu", "the CPU is over its objective")                                             \
-	X(MEMORY, "memory", "memory is over its objective")                                        \
-	X(DISK, "disk", "disk I/O or spool space is over its objective")                           \
-	X(NIC, "nic", "the network link is over its objective")                                    \
-	X(SMTP, "smtp", "the mail server itself does not keep up: slots, accept queue or server time") \
-	X(LATE, "late", "admitted, but the mail server did not greet in time")                     \
-	X(SOURCE, "source", "this source sends more than its share while others wait")             \
-	X(LIMIT, "limit", "the front's own connection limit is reached")                           \
-	X(BACKEND, "backend", "the mail server behind the front cannot be reached")                \
-	X(DRAIN, "drain", "the operator drains this machine")                                      \
-	X(MAINTENANCE, "maintenance", "a maintenance window is in force")                          \
-	X(TRUSTED, "trusted", "the source is trusted")                                             \
-	X(UNSHED, "unshed", "this service is never shed")                                          \
-	X(STALE, "stale", "there is no current plan: mail flows")                                  \
+#define REASON_TABLE(X)                                                                  \
+	X(NONE, "none", "nothing stood against it")                                      \
+	X(CPU, "cpu", "the CPU is over its objective")                                   \
+	X(MEMORY, "memory", "memory is over its objective")                              \
+	X(DISK, "disk", "disk I/O or spool space is over its objective")                 \
+	X(NIC, "nic", "the network link is over its objective")                          \
+	X(SMTP, "smtp",                                                                  \
+	  "the mail server itself does not keep up: slots, accept queue or server time") \
+	X(LATE, "late", "admitted, but the mail server did not greet in time")           \
+	X(SOURCE, "source", "this source sends more than its share while others wait")   \
+	X(LIMIT, "limit", "the front's own connection limit is reached")                 \
+	X(BACKEND, "backend", "the mail server behind the front cannot be reached")      \
+	X(DRAIN, "drain", "the operator drains this machine")                            \
+	X(MAINTENANCE, "maintenance", "a maintenance window is in force")                \
+	X(TRUSTED, "trusted", "the source is trusted")                                   \
+	X(UNSHED, "unshed", "this service is never shed")                                \
+	X(STALE, "stale", "there is no current plan: mail flows")                        \
 	X(BLIND, "blind", "no sensor works: mail flows")
 
 enum reason {

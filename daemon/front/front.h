@@ -25,8 +25,8 @@ struct front_env {
 	struct counts *counts; /* the front's own block, zeroed by the caller */
 	/* The verdict for a client now. Counts it. `reply` (REPLY_MAX) gets the text without hostname and CRLF when it is
 	 * deferred. */
-	struct verdict (*ask)(void *context, struct front_env *env, const struct front_client *client,
-			      char *reply);
+	struct verdict (*ask)(void *context, struct front_env *env,
+			      const struct front_client *client, char *reply);
 	void *context;
 };
 

@@ -12,7 +12,8 @@ struct control;
 struct control_ops {
 	const struct status *(*status)(void *context);
 	int (*set_mode)(void *context, enum plan_mode mode, char *why);
-	int (*drain)(void *context, uint64_t for_us, const char *reason, char *why); /* 0: until resume */
+	int (*drain)(void *context, uint64_t for_us, const char *reason,
+		     char *why); /* 0: until resume */
 	int (*resume)(void *context, char *why);
 	/* On -EINVAL `why` names file, line, section.key and reason of the first error. */
 	int (*reload)(void *context, char *why);
@@ -20,8 +21,9 @@ struct control_ops {
 	void (*explain)(void *context, const char *address, struct text *text);
 };
 
-int control_open(struct event_base *base, const struct config *config, const struct control_ops *ops,
-		 void *context, struct control **ret_control, char *why);
+int control_open(struct event_base *base, const struct config *config,
+		 const struct control_ops *ops, void *context, struct control **ret_control,
+		 char *why);
 /* Once a tick, after the snapshot was taken: sends to watchers when the level or state changed. */
 void control_publish(struct control *control);
 void control_close(struct control *control);

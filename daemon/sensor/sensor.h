@@ -17,7 +17,8 @@
 struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_why */
 
 struct sensor_env {
-	int proc_fd, sys_fd, cgroup_fd; /* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1: absent */
+	int proc_fd, sys_fd,
+		cgroup_fd; /* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1: absent */
 	const struct config *config;
 	struct kernel *kernel;
 };
@@ -28,7 +29,8 @@ struct sensor_ops {
 	/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX): what is missing and what that means. */
 	int (*open)(const struct sensor_env *env, void **ret_state, char *why);
 	/* Puts what it can. 0, or -errno when nothing could be read (counts towards quarantine). Must not block. */
-	int (*poll)(void *state, uint64_t now_us, struct sample *sample, struct load *load, char *why);
+	int (*poll)(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		    char *why);
 	void (*close)(void *state);
 };
 

@@ -1,0 +1,87 @@
+#include "core/pressure.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/smooth.h"
+
+#define SIGNAL_TAU_S 0.5
+/* The unloaded connect-to-220 is followed downwards within seconds and upwards over minutes: it is a property of the
+ * server (greet wait, DNS lists), overload is what comes on top. */
+#define BASE_DOWN_S 2.0
+#define BASE_UP_S 300.0
+#define NORM 8.0
+
+static void learn_base(struct pressure_state *state, const struct sample *sample, double dt_s)
+{
+	double now;
+
+	if (!sample_has(sample, SIGNAL_CONNECT_220_P50_US))
+		return;
+	now = sample->value[SIGNAL_CONNECT_220_P50_US];
+	if (!state->base_seen) {
+		state->connect_220_base_us = now;
+		state->base_seen = true;
+		return;
+	}
+	smooth_step(&state->connect_220_base_us, now, dt_s,
+		    now < state->connect_220_base_us ? BASE_DOWN_S : BASE_UP_S);
+}
+
+static double signal_target(const struct pressure_state *state, const double *targets,
+			    enum signal s)
+{
+	if (targets[s] <= 0)
+		return 0;
+	if (s == SIGNAL_CONNECT_220_P99_US)
+		return targets[s] + state->connect_220_base_us;
+	if (s == SIGNAL_OLDEST_WAITING_US)
+		return targets[s] + 3 * state->connect_220_base_us;
+	return targets[s];
+}
+
+void pressure_step(struct pressure_state *state, const double *targets, const struct sample *sample,
+		   double dt_s, struct pressure *ret_pressure)
+{
+	struct pressure p = { .driver = RESOURCE__COUNT, .driver_signal = SIGNAL__COUNT };
+	double sum = 0, most = 0;
+
+	for (int r = 0; r < RESOURCE__COUNT; r++)
+		p.resource_driver[r] = SIGNAL__COUNT;
+	learn_base(state, sample, dt_s);
+	for (int s = 0; s < SIGNAL__COUNT; s++) {
+		enum resource r = signal_info[s].resource;
+		double target = signal_target(state, targets, (enum signal)s);
+
+		if (!sample_has(sample, (enum signal)s)) {
+			state->seen[s] =
+				false; /* absent is not zero: it has no pressure and no past */
+			continue;
+		}
+		p.known[r] = p.any_known = true;
+		if (target <= 0)
+			continue;
+		if (state->seen[s])
+			smooth_step(&state->smoothed[s], sample->value[s], dt_s, SIGNAL_TAU_S);
+		else
+			state->smoothed[s] = sample->value[s];
+		state->seen[s] = true;
+		p.signal[s] = state->smoothed[s] / target;
+		if (p.resource_driver[r] == SIGNAL__COUNT || p.signal[s] > p.resource[r]) {
+			p.resource[r] = p.signal[s];
+			p.resource_driver[r] = (enum signal)s;
+		}
+	}
+	for (int r = 0; r < RESOURCE__COUNT; r++) {
+		if (p.resource_driver[r] == SIGNAL__COUNT)
+			continue;
+		sum += pow(fmin(p.resource[r], 1e6), NORM);
+		if (p.driver == RESOURCE__COUNT || p.resource[r] > most) {
+			most = p.resource[r];
+			p.driver = (enum resource)r;
+			p.driver_signal = p.resource_driver[r];
+		}
+	}
+	p.combined = pow(sum, 1 / NORM);
+	*ret_pressure = p;
+}

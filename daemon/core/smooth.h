@@ -1,0 +1,31 @@
+/* The two small filters that everything in core uses: an exponential mean by measured time, and a counter's difference
+ * that bears a reset. */
+#ifndef PENSTOCK_CORE_SMOOTH_H
+#define PENSTOCK_CORE_SMOOTH_H
+
+#include <math.h>
+#include <stdint.h>
+
+/* The share of the way to the new value that dt makes at time constant tau (same unit). */
+static inline double smooth_share(double dt, double tau)
+{
+	return 1 - exp(-dt / tau);
+}
+
+static inline void smooth_step(double *mean, double value, double dt, double tau)
+{
+	*mean += (value - *mean) * smooth_share(dt, tau);
+}
+
+/* now - before, 0 when the counter began anew. */
+static inline double counter_delta(uint64_t now, uint64_t before)
+{
+	return now >= before ? (double)(now - before) : 0;
+}
+
+static inline double clamp_double(double value, double low, double high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+#endif
