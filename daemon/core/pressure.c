@@ -37,6 +37,8 @@ static double signal_target(const struct pressure_state *state, const double *ta
 		return targets[s] + state->connect_220_base_us;
 	if (s == SIGNAL_OLDEST_WAITING_US)
 		return targets[s] + 3 * state->connect_220_base_us;
+	if (s == SIGNAL_SERVER_TIME_US)
+		return targets[s] + state->server_time_base_us;
 	return targets[s];
 }
 

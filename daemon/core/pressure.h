@@ -25,6 +25,7 @@ struct pressure_state {
 	bool seen[SIGNAL__COUNT];
 	double connect_220_base_us; /* learned unloaded connect-to-220 */
 	bool base_seen;
+	double server_time_base_us; /* unloaded part of T, told by the engine */
 };
 
 void pressure_step(struct pressure_state *state, const double *targets, const struct sample *sample,

@@ -56,20 +56,32 @@ struct window_view {
 struct window {
 	struct window_config config;
 	struct window_view view;
-	/* learned and smoothed; see window.c */
+	/* Learned and smoothed: see window.c, which owns every field below. */
 	struct load_service last;
-	bool primed;
-	double x_ew, x_slow, bq_ew, cpu_slow, sat_ew, offered_ew, admitted_ew, deferred_ew, z_ew;
-	double xcap, k, w;
-	double jobs_seen;
-	double memory_slope, memory_in_flight, memory_bytes; /* regression state */
-	double memory_var, memory_cov;
-	double servo_error;
-	uint64_t refused_us, grown_us, vetoed_until_us, supervised_us, foreign_since_us;
-	double supervised_x, supervised_w;
-	double foreign_pressure, foreign_in_flight;
+	bool primed; /* `last` is of the previous tick */
+	double completed_ew, completed_slow, offered_ew, admitted_ew, deferred_ew, busy_ew;
+	double cpu_slow, jobs_seen; /* D */
+	double think_sum, think_jobs; /* Z */
+	double time_base; /* unloaded part of T, s */
+	bool time_base_seen, saturation_seen;
+	double capacity, factor, servo, servo_error;
+	uint64_t refused_us; /* when something was last refused; 0: never */
 	uint64_t hold_until_us; /* no growth before: a sensor was lost */
-	double available_ew, available_rate;
+	uint32_t seen; /* which inputs were there in the last tick */
+	struct { /* memory a session: regression of the MTA's memory on sessions in flight */
+		double flight_mean, memory_mean, variance, covariance, per_session;
+		double available, available_rate; /* bytes, bytes a second */
+		bool primed;
+	} memory;
+	struct { /* growth that brought nothing is vetoed */
+		uint64_t since_us, vetoed_until_us;
+		double window, completed;
+	} supervisor;
+	struct { /* does refusing help? */
+		uint64_t since_us;
+		double in_flight, pressure;
+		bool ours; /* it moved: the pressure is mail's */
+	} foreign;
 };
 
 void window_init(struct window *window, const struct window_config *config);

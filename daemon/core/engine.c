@@ -1,0 +1,219 @@
+#include "core/engine.h"
+
+#include <string.h>
+
+#include "core/smooth.h"
+
+/* Without any sensor and any sight of a session for this long: blind. */
+#define BLIND_US 2000000u
+/* Below this many connections a second the admitted share says nothing. */
+#define OFFERED_LEAST 0.05
+
+/* splitmix64: spreads the epoch's number over the salt. Keyed hashing proper is source.c's. */
+static uint64_t mix(uint64_t x)
+{
+	x += UINT64_C(0x9e3779b97f4a7c15);
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed)
+{
+	memset(engine, 0, sizeof(*engine));
+	engine->seed = seed;
+	level_init(&engine->level, 0);
+	engine->view.admit_ratio = 1;
+	engine->view.in_flight = engine->view.window_sum = -1;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		window_init(&engine->window[i], &config->window);
+	engine_configure(engine, config);
+}
+
+void engine_configure(struct engine *engine, const struct engine_config *config)
+{
+	engine->config = *config;
+	engine->view.mode = config->mode;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		window_configure(&engine->window[i], &config->window);
+}
+
+void engine_set_mode(struct engine *engine, enum plan_mode mode)
+{
+	engine->config.mode = engine->view.mode = mode;
+}
+
+void engine_order(struct engine *engine, enum engine_state state, uint64_t until_us,
+		  const char *reason)
+{
+	size_t n = reason ? strlen(reason) : 0;
+
+	if (n >= sizeof(engine->view.order_reason))
+		n = sizeof(engine->view.order_reason) - 1;
+	engine->view.state = state;
+	engine->view.order_until_us = until_us;
+	if (n)
+		memcpy(engine->view.order_reason, reason, n);
+	engine->view.order_reason[n] = 0;
+}
+
+static void step_state(struct engine *engine, const struct sample *sample, const struct load *load,
+		       uint64_t realtime_us)
+{
+	struct engine_view *view = &engine->view;
+	bool sighted = view->pressure.any_known;
+
+	for (unsigned i = 0; i < engine->config.services; i++)
+		sighted |= load->service[i].known != 0;
+	if (sighted || engine->sighted_us == 0)
+		engine->sighted_us = sample->now_us;
+	if (view->order_until_us != 0 && realtime_us >= view->order_until_us &&
+	    (view->state == STATE_DRAINING || view->state == STATE_MAINTENANCE))
+		engine_order(engine, STATE_SERVING, 0, NULL);
+	if (view->state == STATE_SERVING && sample->now_us - engine->sighted_us >= BLIND_US)
+		view->state = STATE_BLIND;
+	else if (view->state == STATE_BLIND && sighted)
+		view->state = STATE_SERVING;
+}
+
+/* What the engine itself knows better than any sensor joins the sample, for all to see. */
+static void put_derived(struct engine *engine, const struct load *load, struct sample *sample)
+{
+	double in_flight = 0, busy = 0, time = -1;
+	bool flight_known = false, busy_known = false;
+
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		const struct load_service *l = &load->service[i];
+		const struct window *w = &engine->window[i];
+
+		if (l->known & LOAD_IN_FLIGHT) {
+			in_flight += l->in_flight;
+			flight_known = true;
+		}
+		if (l->known & LOAD_BUSY) {
+			busy += l->busy;
+			busy_known = true;
+		}
+		/* T of the tick before: with next to no traffic it says nothing. */
+		if (w->view.law == LAW_CAPACITY && w->view.server_time_s > time &&
+		    (w->completed_ew >= 0.2 || w->busy_ew >= 3)) {
+			time = w->view.server_time_s;
+			engine->pressure.server_time_base_us = w->time_base * 1e6;
+		}
+	}
+	if (time >= 0)
+		sample_put(sample, SIGNAL_SERVER_TIME_US, time * 1e6, VIA_FRONT);
+	if (flight_known)
+		sample_put(sample, SIGNAL_IN_FLIGHT_COUNT, in_flight, VIA_FRONT);
+	if (busy_known)
+		sample_put(sample, SIGNAL_BUSY_COUNT, busy, VIA_FRONT);
+}
+
+/* The services' windows, and what they add up to. */
+static void step_windows(struct engine *engine, struct sample *sample, const struct load *load,
+			 double dt_s, struct plan *plan)
+{
+	struct engine_view *view = &engine->view;
+	double offered = 0, deferred = 0;
+
+	view->in_flight = view->window_sum = view->window_max_sum = -1;
+	view->foreign = false;
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		const struct engine_service *service = &engine->config.service[i];
+		struct window *w = &engine->window[i];
+		struct window_input in = { .now_us = sample->now_us,
+					   .dt_s = dt_s,
+					   .sample = sample,
+					   .pressure = &view->pressure,
+					   .load = &load->service[i],
+					   .connect_220_base_us =
+						   engine->pressure.connect_220_base_us,
+					   .blind = view->state == STATE_BLIND };
+
+		plan->service[i].reply_code = service->reply_code;
+		plan->service[i].shed = (uint8_t)service->shed;
+		window_step(w, &in, &plan->service[i]);
+		view->window[i] = w->view;
+		if (load->service[i].known & LOAD_IN_FLIGHT)
+			view->in_flight = fmax(0, view->in_flight) + load->service[i].in_flight;
+		if (w->view.law == LAW_OPEN || service->shed == PLAN_SHED_NO)
+			continue;
+		view->window_sum = fmax(0, view->window_sum) + w->view.window;
+		if (w->view.hard >= 0)
+			view->window_max_sum = fmax(0, view->window_max_sum) + w->view.hard;
+		view->foreign |= w->view.foreign;
+		worst_time =
+			fmax(worst_time, w->view.law == LAW_CAPACITY ? w->view.server_time_s : -1);
+		offered += w->offered_ew;
+		deferred += w->deferred_ew;
+	}
+	view->admit_ratio =
+		offered > OFFERED_LEAST ? clamp_double(1 - deferred / offered, 0, 1) : 1;
+}
+
+static bool hard_refusal(const struct engine *engine)
+{
+	for (unsigned i = 0; i < engine->config.services; i++)
+		if (engine->view.window[i].hard_binds && engine->view.window[i].refusing)
+			return true;
+	return false;
+}
+
+static enum plan_order order_of(enum engine_state state)
+{
+	switch (state) {
+	case STATE_DRAINING:
+		return PLAN_DRAIN;
+	case STATE_MAINTENANCE:
+		return PLAN_MAINTENANCE;
+	case STATE_BLIND:
+		return PLAN_BLIND;
+	default:
+		return PLAN_SERVE;
+	}
+}
+
+void engine_step(struct engine *engine, struct sample *sample, const struct load *load,
+		 uint64_t realtime_us, struct plan *ret_plan)
+{
+	struct engine_view *view = &engine->view;
+	struct plan plan = { .magic = PLAN_MAGIC, .version = PLAN_VERSION };
+	double dt_s = engine->last_us && sample->now_us > engine->last_us
+			      ? (double)(sample->now_us - engine->last_us) / 1e6
+			      : 0.1;
+	struct level_input level = { .now_us = sample->now_us };
+
+	put_derived(engine, load, sample);
+	pressure_step(&engine->pressure, engine->config.target, sample, dt_s, &view->pressure);
+	step_state(engine, sample, load, realtime_us);
+	step_windows(engine, sample, load, dt_s, &plan);
+	level.pressure = view->pressure.combined;
+	/* What an operator ordered is told by the state, not by the level. */
+	level.admit_ratio = order_of(view->state) == PLAN_SERVE ? view->admit_ratio : 1;
+	level.hard = hard_refusal(engine);
+	level_step(&engine->level, &level);
+	view->level = engine->level.level;
+
+	engine->last_us = sample->now_us;
+	engine->ticks++;
+	engine->epoch = sample->now_us / engine->config.epoch_us;
+	engine->salt = mix(engine->seed ^ engine->epoch);
+	plan.heartbeat_us = sample->now_us;
+	plan.epoch = engine->epoch;
+	plan.salt = engine->salt;
+	plan.order = (uint8_t)order_of(view->state);
+	plan.order_until_us = view->order_until_us;
+	plan.mode = (uint8_t)view->mode;
+	plan.level = (uint8_t)view->level.number;
+	plan.services = (uint8_t)engine->config.services;
+	plan.tick = (uint32_t)engine->ticks;
+	*ret_plan = plan;
+}
+
+const char *engine_state_name(enum engine_state state)
+{
+	static const char *const names[STATE__COUNT] = { "serving", "draining", "maintenance",
+							 "blind" };
+
+	return state < STATE__COUNT ? names[state] : "unknown";
+}

@@ -1,0 +1,540 @@
+/*
+ * How many sessions may be in flight: the law.
+ *
+ * The best signal of a mail server is T, the time that a session costs *the server*: busy sessions (those in which the
+ * server owes an answer) over completions a second (Little's law). It is blind to slow senders, and it sees slots, CPU,
+ * disk and lock contention alike. What one would wrongly assume: that CPU utilisation, PSI or connect-to-220 could steer.
+ * PSI "some" saturates below the knee, so it is a gate (saturated or not) and names the driver, never an error signal;
+ * connect-to-220 is blind where a scanner works after the final dot.
+ *
+ * The capacity law, where completions and dialogue can be seen:
+ *   X    completions a second        T = busy / X, less what an unloaded session costs (tarpits, remote lookups)
+ *   D    CPU of the MTA's control group a job: predicts capacity before the overload is there
+ *   Xcap what the server can complete: X where it is plainly over its knee, the prediction where it is plainly under it,
+ *        held where the machine is loaded and mail is not harmed (that load is somebody else's)
+ *   W    k Xcap (Tt + Z), Z the time in which a session waits for its sender. k corrects what the prediction missed
+ * A token bucket at 1.25 Xcap bounds bursts between two ticks; a bound on sessions that wait for their greeting finds a
+ * server that has run out of slots.
+ *
+ * The pressure servo, where neither can be seen: an integrating controller on the norm of delay pressures.
+ *
+ * Both: W_hard, what memory, disk space and slots carry, joins by min; growth is vetoed while it brings nothing; nothing
+ * grows for 30 s after a sensor was lost; and without any sight of sessions the window is open.
+ *
+ * Sources: Little 1961; Breakwater (OSDI'20) for the window as actuator, Protego
+ * (NSDI'23) for the veto, RFC 8033 for the shape of the servo.
+ */
+#include "core/window.h"
+
+#include <string.h>
+
+#include "core/smooth.h"
+
+/* Time constants, s. */
+#define TAU_RATE 1.0
+#define TAU_BUSY 0.2
+#define TAU_SATURATION 0.3
+#define TAU_COST 3.0
+/* Server time above its unloaded part, s. */
+#define TIME_GOOD 0.15 /* the mail objective plainly holds */
+#define TIME_GOOD_DISK 0.40 /* group commit wants more in flight */
+#define TIME_BAD 0.60 /* plainly over the knee */
+#define TIME_OBJECTIVE 0.50
+#define SATURATED 0.95
+#define UNSATURATED 0.90
+#define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
+#define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
+#define JOBS_FOR_COST 30
+#define THINK_GUESS_S 0.2
+#define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
+#define FACTOR_LEAST 0.6
+#define FACTOR_MOST 2.5
+#define BUCKET_SHARE 1.25
+#define REFUSING_US 1000000u /* "refusing": something was refused within this */
+#define HOLD_US 30000000u
+#define SUPERVISE_US 5000000u
+#define VETO_US 30000000u
+#define MEMORY_GUESS (6.0 * 1024 * 1024) /* a Postfix session with a scanner */
+#define MEMORY_LEAST (1.0 * 1024 * 1024)
+#define MEMORY_MOST (64.0 * 1024 * 1024)
+#define DISK_PER_SESSION (1.0 * 1024 * 1024)
+#define WINDOW_MOST 1e6
+
+/* One tick as the law sees it. */
+struct tick {
+	const struct window_input *in;
+	double dt;
+	double completed, offered, admitted, deferred; /* a second, this tick */
+	double busy; /* mean over the tick */
+	double time; /* T less its unloaded part; -1: not known */
+	double saturation; /* -1: not known */
+	double cpu, io, memory; /* stalls that make up saturation */
+	double cores;
+	bool refusing, slots_short;
+};
+
+void window_init(struct window *window, const struct window_config *config)
+{
+	memset(window, 0, sizeof(*window));
+	window->config = *config;
+	window->factor = 1;
+	window->memory.per_session = MEMORY_GUESS;
+	window->view.law = LAW_OPEN;
+	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
+	window->view.saturation = window->view.cpu_per_job_s = -1;
+}
+
+void window_configure(struct window *window, const struct window_config *config)
+{
+	window->config = *config;
+}
+
+static double first_of(const struct sample *s, enum signal own, enum signal whole, double otherwise)
+{
+	return sample_get(s, own, sample_get(s, whole, otherwise));
+}
+
+/* How saturated the MTA's part of the machine is. "some" reaches 1 early where there are several cores: there it counts
+ * only as far as the cores are used, too. */
+static void read_saturation(struct tick *t)
+{
+	const struct sample *s = t->in->sample;
+	double used = sample_get(s, SIGNAL_CPU_BUSY_RATIO, -1);
+	double own = sample_get(s, SIGNAL_MTA_CPU_CORES, -1);
+
+	t->cpu = first_of(s, SIGNAL_MTA_CPU_STALL_RATIO, SIGNAL_CPU_STALL_RATIO, -1);
+	t->io = first_of(s, SIGNAL_MTA_IO_STALL_RATIO, SIGNAL_IO_STALL_RATIO, -1);
+	t->memory = first_of(s, SIGNAL_MTA_MEM_STALL_RATIO, SIGNAL_MEM_STALL_RATIO, -1);
+	if (own >= 0)
+		used = fmax(used, own / t->cores);
+	if (t->cpu < 0)
+		t->cpu = used; /* no PSI: a busy CPU is the next best */
+	else if (t->cores > 1.5 && used >= 0)
+		t->cpu = fmin(t->cpu, used / 0.93);
+	t->saturation = fmax(t->cpu, fmax(t->io, t->memory));
+	if (t->saturation > 1)
+		t->saturation = 1;
+}
+
+static void read_load(struct window *w, struct tick *t)
+{
+	const struct load_service *now = t->in->load, *was = &w->last;
+	double jobs = counter_delta(now->completed, was->completed);
+
+	t->completed = jobs / t->dt;
+	t->offered = counter_delta(now->offered, was->offered) / t->dt;
+	t->admitted = counter_delta(now->admitted, was->admitted) / t->dt;
+	t->deferred = (counter_delta(now->deferred, was->deferred) +
+		       counter_delta(now->would_defer, was->would_defer)) /
+		      t->dt;
+	t->busy = now->busy;
+	if (now->busy_us >= was->busy_us && now->busy_us != 0)
+		t->busy = (double)(now->busy_us - was->busy_us) / 1e6 / t->dt;
+	smooth_step(&w->completed_ew, t->completed, t->dt, TAU_RATE);
+	smooth_step(&w->completed_slow, t->completed, t->dt, TAU_COST);
+	smooth_step(&w->offered_ew, t->offered, t->dt, TAU_RATE);
+	smooth_step(&w->admitted_ew, t->admitted, t->dt, TAU_RATE);
+	smooth_step(&w->deferred_ew, t->deferred, t->dt, TAU_RATE);
+	smooth_step(&w->busy_ew, t->busy, t->dt, TAU_BUSY);
+	w->jobs_seen += jobs;
+	if (t->deferred > 0)
+		w->refused_us = t->in->now_us;
+	t->refusing = w->refused_us != 0 && t->in->now_us - w->refused_us < REFUSING_US;
+	/* Z, a job: what finished sessions spent waiting for their sender. */
+	smooth_step(&w->think_sum,
+		    fmax(0, counter_delta(now->session_us, was->session_us) -
+				    counter_delta(now->server_us, was->server_us)) /
+			    1e6 / t->dt,
+		    t->dt, TAU_COST);
+	smooth_step(&w->think_jobs, t->completed, t->dt, TAU_COST);
+}
+
+/* CPU seconds a job, -1: not known yet. */
+static double job_cost(struct window *w, const struct tick *t)
+{
+	if (sample_has(t->in->sample, SIGNAL_MTA_CPU_CORES))
+		smooth_step(&w->cpu_slow, t->in->sample->value[SIGNAL_MTA_CPU_CORES], t->dt,
+			    TAU_COST);
+	else
+		return -1;
+	if (w->jobs_seen < JOBS_FOR_COST || w->completed_slow < 0.5)
+		return -1;
+	return w->cpu_slow / w->completed_slow;
+}
+
+/* T less what a session costs an unloaded server: followed down at once, up only while nothing queues. */
+static double server_time(struct window *w, struct tick *t)
+{
+	double raw = w->busy_ew / fmax(w->completed_ew, 1);
+	double waiting = t->in->load->known & LOAD_WAITING ? t->in->load->waiting : 0;
+	double queue = sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0);
+	bool idle = t->saturation >= 0 && t->saturation < 0.5 && !t->refusing && queue < 0.05 &&
+		    waiting <= fmax(2, 0.1 * t->in->load->in_flight);
+
+	w->view.server_time_s = raw;
+	if (w->completed_ew < 0.2)
+		return fmax(0, raw - w->time_base); /* too few to learn from */
+	if (!w->time_base_seen && idle) {
+		w->time_base = raw;
+		w->time_base_seen = true;
+	} else if (raw < w->time_base) {
+		smooth_step(&w->time_base, raw, t->dt, 1.0);
+	} else if (idle) {
+		smooth_step(&w->time_base, raw, t->dt, 20.0);
+	}
+	return fmax(0, raw - w->time_base);
+}
+
+/* Xcap: what the server can complete a second. */
+static void step_capacity(struct window *w, struct tick *t, double good)
+{
+	double cost = job_cost(w, t), x = w->completed_ew, most;
+	bool overloaded = t->time > TIME_BAD && w->busy_ew >= BUSY_LEAST;
+	bool hold = t->in->now_us < w->hold_until_us;
+
+	w->view.cpu_per_job_s = cost;
+	most = CORES_USABLE * t->cores / (cost > 0 ? cost : JOB_GUESS_S);
+	if (cost < 0 && w->jobs_seen >= JOBS_FOR_COST)
+		most = 2 * x + 20; /* no CPU figure to be had: feel the way upwards */
+	if (w->capacity == 0)
+		w->capacity = most;
+	if (overloaded) {
+		smooth_step(&w->capacity, x, t->dt, 0.7);
+	} else if (t->saturation >= SATURATED) {
+		/* Loaded, but by whom? While mail's own time is good that is not for us to cut. */
+		if (t->time > good && w->busy_ew >= BUSY_LEAST)
+			smooth_step(&w->capacity, x, t->dt, 4.0);
+	} else if (!hold) {
+		bool eager = t->time < good && t->saturation < UNSATURATED && t->refusing;
+
+		smooth_step(&w->capacity, fmax(most, x), t->dt,
+			    eager	  ? 0.7
+			    : t->refusing ? 5.0
+					  : 1.0);
+	}
+	if (x > w->capacity)
+		w->capacity = x;
+	if (w->capacity < 1)
+		w->capacity = 1;
+}
+
+/* k: what the prediction missed. */
+static void step_factor(struct window *w, const struct tick *t, double target)
+{
+	double in_flight = t->in->load->in_flight, ticks = t->dt / 0.1;
+	bool vetoed =
+		t->in->now_us < w->supervisor.vetoed_until_us || t->in->now_us < w->hold_until_us;
+
+	if (t->refusing && !vetoed && t->saturation < UNSATURATED && t->time < TIME_BAD &&
+	    in_flight > 0.85 * w->view.window)
+		w->factor *= pow(1.05, ticks);
+	else if (t->time > 1.3 * target && t->saturation >= SATURATED &&
+		 in_flight <= 1.15 * w->view.window)
+		w->factor *= pow(0.98, ticks);
+	else
+		smooth_step(&w->factor, 1, t->dt, 5.0);
+	w->factor = clamp_double(w->factor, FACTOR_LEAST, FACTOR_MOST);
+}
+
+/* Z. A server that is plainly idle while its window is full of sessions waiting for their senders must not be shut by them:
+ * there the sessions open now are believed before they have finished. */
+static double think_time(struct window *w, const struct tick *t)
+{
+	double z = THINK_GUESS_S, open;
+
+	if (w->jobs_seen >= JOBS_FOR_COST && w->think_jobs > 0.05)
+		z = w->think_sum / w->think_jobs;
+	if (t->refusing && t->time < TIME_GOOD && t->saturation < UNSATURATED && !t->slots_short) {
+		open = (t->in->load->in_flight - w->busy_ew) / fmax(w->completed_ew, 1);
+		z = fmax(z, open);
+	}
+	return fmin(z, 3600);
+}
+
+static double capacity_law(struct window *w, struct tick *t)
+{
+	double good = t->io > t->cpu ? TIME_GOOD_DISK : TIME_GOOD, rho, target;
+
+	t->time = server_time(w, t);
+	step_capacity(w, t, good);
+	rho = w->offered_ew / w->capacity;
+	target = good + (TIME_OBJECTIVE - good) * exp(-fmax(0, rho - 1.1) / 0.15);
+	step_factor(w, t, target);
+	w->view.target_time_s = target;
+	w->view.think_time_s = think_time(w, t);
+	w->view.capacity_per_s = w->capacity;
+	return w->factor * w->capacity * (target + w->time_base + w->view.think_time_s);
+}
+
+/* p of the signals that a queue shows itself in; PSI only opens the gate. */
+static double servo_law(struct window *w, struct tick *t)
+{
+	static const enum signal delays[] = { SIGNAL_RUNQ_P99_US,	SIGNAL_BLKIO_P99_US,
+					      SIGNAL_DISK_AWAIT_US,	SIGNAL_CONNECT_220_P99_US,
+					      SIGNAL_OLDEST_WAITING_US, SIGNAL_ACCEPT_QUEUE_RATIO };
+	const struct pressure *p = t->in->pressure;
+	double sum = 0, harm = -1, e, du, in_flight = t->in->load->in_flight;
+	bool hold =
+		t->in->now_us < w->hold_until_us || t->in->now_us < w->supervisor.vetoed_until_us;
+
+	for (unsigned i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		if (!sample_has(t->in->sample, delays[i]))
+			continue;
+		sum += pow(fmin(p->signal[delays[i]], 1e3), 8);
+		if (signal_info[delays[i]].resource == RESOURCE_SMTP)
+			harm = fmax(harm, p->signal[delays[i]]);
+	}
+	if (sum == 0 && t->saturation >= 0)
+		sum = pow(t->saturation / SATURATED, 8); /* nothing but the gate is known */
+	e = clamp_double(1 - pow(sum, 1.0 / 8), -1, 1);
+	/* Shedding must help: resource pressure alone, while mail's own objective is seen to hold, cuts nothing. */
+	if (e < 0 && harm >= 0 && harm < 0.5)
+		e = 0;
+	if (e < 0 && t->saturation >= 0 && t->saturation < 0.5 && harm < 1)
+		e = 0;
+	if (w->servo == 0)
+		w->servo = w->config.most ? w->config.most : 100 * t->cores;
+	du = (0.10 * (e - w->servo_error) + (e > 0 ? 0.02 : 0.15) * e) * t->dt / 0.1;
+	w->servo_error = e;
+	if (e > 0 && (e < 0.1 || hold || in_flight < 0.85 * w->servo))
+		du = 0;
+	w->servo *= exp(clamp_double(du, -0.35, 0.05));
+	if (in_flight > w->servo && w->servo < 0.7 * in_flight)
+		w->servo = 0.7 * in_flight; /* W cannot evict */
+	w->servo = clamp_double(w->servo, w->config.least, WINDOW_MOST);
+	w->view.target_time_s = w->view.think_time_s = 0;
+	w->view.capacity_per_s = -1;
+	return w->servo;
+}
+
+/* Bytes a session, by regression, with the last good figure kept while in flight hardly varies. */
+static void learn_memory(struct window *w, const struct tick *t)
+{
+	double n = t->in->load->in_flight,
+	       bytes = sample_get(t->in->sample, SIGNAL_MTA_MEM_BYTES, -1), dn, db;
+
+	if (w->config.session_memory_bytes > 0) {
+		w->memory.per_session = w->config.session_memory_bytes;
+		return;
+	}
+	if (bytes < 0)
+		return;
+	if (!w->memory.primed) {
+		w->memory.flight_mean = n;
+		w->memory.memory_mean = bytes;
+		w->memory.primed = true;
+	}
+	dn = n - w->memory.flight_mean;
+	db = bytes - w->memory.memory_mean;
+	smooth_step(&w->memory.flight_mean, n, t->dt, 20);
+	smooth_step(&w->memory.memory_mean, bytes, t->dt, 20);
+	smooth_step(&w->memory.variance, dn * dn, t->dt, 20);
+	smooth_step(&w->memory.covariance, dn * db, t->dt, 20);
+	if (w->memory.variance > 25 && w->memory.covariance > 0)
+		smooth_step(&w->memory.per_session,
+			    clamp_double(w->memory.covariance / w->memory.variance, MEMORY_LEAST,
+					 MEMORY_MOST),
+			    t->dt, 5);
+}
+
+/* W_hard: the cliffs. -1 when none is known. Also says which one is nearest. */
+static double hard_limit(struct window *w, const struct tick *t, enum reason *ret_reason)
+{
+	const struct sample *s = t->in->sample;
+	double n = t->in->load->in_flight, hard = -1, room;
+
+	if (sample_has(s, SIGNAL_MEM_AVAILABLE_BYTES)) {
+		double available =
+			s->value[SIGNAL_MEM_AVAILABLE_BYTES] - w->config.memory_reserve_bytes;
+
+		if (w->memory.available > 0)
+			smooth_step(&w->memory.available_rate,
+				    (s->value[SIGNAL_MEM_AVAILABLE_BYTES] - w->memory.available) /
+					    t->dt,
+				    t->dt, 2);
+		w->memory.available = s->value[SIGNAL_MEM_AVAILABLE_BYTES];
+		hard = fmax(0, n + available / w->memory.per_session);
+		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
+		if (first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.5 &&
+		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)
+			hard = fmin(hard, fmax(n / 2, w->config.least));
+		*ret_reason = REASON_MEMORY;
+	}
+	if (sample_has(s, SIGNAL_SPOOL_FREE_BYTES)) {
+		room = fmax(0,
+			    n + (s->value[SIGNAL_SPOOL_FREE_BYTES] - w->config.disk_reserve_bytes) /
+					    DISK_PER_SESSION);
+		if (s->value[SIGNAL_SPOOL_FREE_BYTES] <= w->config.disk_reserve_bytes)
+			room = 0;
+		if (hard < 0 || room < hard) {
+			hard = room;
+			*ret_reason = REASON_DISK;
+		}
+	}
+	if (w->config.most && (hard < 0 || w->config.most < hard)) {
+		hard = w->config.most;
+		*ret_reason = REASON_SMTP;
+	}
+	return hard;
+}
+
+/* Growth of the window that brought no more completions is vetoed for a while. */
+static void supervise(struct window *w, const struct tick *t)
+{
+	if (w->supervisor.since_us == 0 || t->in->now_us - w->supervisor.since_us >= SUPERVISE_US) {
+		if (w->supervisor.since_us != 0 && t->refusing &&
+		    w->view.window > 1.1 * w->supervisor.window &&
+		    w->completed_slow < 1.02 * w->supervisor.completed)
+			w->supervisor.vetoed_until_us = t->in->now_us + VETO_US;
+		w->supervisor.since_us = t->in->now_us;
+		w->supervisor.window = w->view.window;
+		w->supervisor.completed = w->completed_slow;
+	}
+}
+
+/* Whether the pressure is somebody else's: the machine is over its objective while mail's own time is good, or the
+ * sessions in flight were halved and the pressure did not move. */
+static void judge_foreign(struct window *w, const struct tick *t)
+{
+	double p = t->in->pressure->combined, n = t->in->load->in_flight;
+	bool resource =
+		t->in->pressure->any_known && t->in->pressure->driver != RESOURCE_SMTP && p > 1;
+	bool unharmed = t->time >= 0 && t->time < TIME_GOOD;
+
+	if (!resource) {
+		memset(&w->foreign, 0, sizeof(w->foreign));
+		w->view.foreign = false;
+		return;
+	}
+	if (w->foreign.since_us == 0) {
+		w->foreign.since_us = t->in->now_us;
+		w->foreign.in_flight = n;
+		w->foreign.pressure = p;
+	}
+	if (t->in->now_us - w->foreign.since_us < 2000000)
+		return;
+	if (w->foreign.in_flight >= 8 && n < 0.5 * w->foreign.in_flight) {
+		w->foreign.ours = p < 0.9 * w->foreign.pressure;
+		w->view.foreign = !w->foreign.ours;
+	} else {
+		w->view.foreign = unharmed && !t->refusing && !w->foreign.ours;
+	}
+}
+
+/* Which inputs are there; losing one that was stops growth for a while. */
+static void watch_inputs(struct window *w, const struct tick *t)
+{
+	uint32_t seen = t->in->load->known | (t->saturation >= 0 ? 1u << 8 : 0) |
+			(sample_has(t->in->sample, SIGNAL_MTA_CPU_CORES) ? 1u << 9 : 0) |
+			(sample_has(t->in->sample, SIGNAL_MEM_AVAILABLE_BYTES) ? 1u << 10 : 0);
+
+	if (w->seen & ~seen)
+		w->hold_until_us = t->in->now_us + HOLD_US;
+	w->seen = seen;
+}
+
+/* What drives, in the words of a reason: the stall nearest to its target, the server itself where none is near. */
+static enum reason name_reason(const struct tick *t)
+{
+	double cpu = t->cpu / SATURATED, io = t->io / SATURATED, memory = t->memory / 0.2;
+	double nic =
+		t->in->pressure->known[RESOURCE_NIC] ? t->in->pressure->resource[RESOURCE_NIC] : 0;
+
+	if (memory >= 1 && memory >= cpu && memory >= io)
+		return REASON_MEMORY;
+	if (io >= 0.5 && io >= cpu)
+		return REASON_DISK;
+	if (cpu >= 0.5)
+		return REASON_CPU;
+	return nic >= 1 ? REASON_NIC : REASON_SMTP;
+}
+
+static void set_open(struct window *w, struct plan_service *ret)
+{
+	w->view.law = LAW_OPEN;
+	w->view.window = -1;
+	w->view.reason = REASON_NONE;
+	w->view.hard_binds = false;
+	ret->window = ret->waiting_max = ret->rate_milli = PLAN_UNLIMITED;
+	ret->burst_milli = 0;
+	ret->late_us = 0;
+	ret->reason = REASON_NONE;
+}
+
+static void write_plan(struct window *w, const struct tick *t, struct plan_service *ret)
+{
+	double x = fmax(w->capacity, w->completed_ew), base_s = t->in->connect_220_base_us / 1e6;
+
+	ret->window = (uint32_t)(w->view.window + 0.5);
+	ret->reason = (uint8_t)w->view.reason;
+	if (w->view.law == LAW_CAPACITY) {
+		ret->rate_milli = (uint32_t)fmin(1000 * (BUCKET_SHARE * x + 3), 4e9);
+		ret->burst_milli = (uint32_t)fmin(1000 * fmax(5, 0.1 * w->capacity), 4e9);
+		ret->waiting_max = (uint32_t)fmin(fmax(8, x * (0.25 + 3 * base_s)), 1e6);
+		ret->late_us =
+			(uint32_t)(w->config.banner_objective_us + 3 * t->in->connect_220_base_us);
+	} else {
+		ret->rate_milli = ret->waiting_max = PLAN_UNLIMITED;
+		ret->burst_milli = 0;
+		ret->late_us = 0;
+	}
+}
+
+void window_step(struct window *w, const struct window_input *in, struct plan_service *ret_service)
+{
+	struct tick t = { .in = in, .dt = clamp_double(in->dt_s, 0.001, 5), .time = -1 };
+	const uint32_t dialogue = LOAD_COMPLETED | LOAD_BUSY | LOAD_IN_FLIGHT;
+	enum reason hard_reason = REASON_SMTP;
+	double wanted;
+
+	t.cores = fmax(sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores), 0.05);
+	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {
+		w->primed = false;
+		set_open(w, ret_service);
+		return;
+	}
+	if (!w->primed) {
+		w->last = *in->load;
+		w->primed = true;
+	}
+	t.slots_short = sample_get(in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > 0.1;
+	read_saturation(&t);
+	read_load(w, &t);
+	if (t.saturation >= 0) {
+		if (w->saturation_seen)
+			smooth_step(&w->view.saturation, t.saturation, t.dt, TAU_SATURATION);
+		else
+			w->view.saturation = t.saturation;
+		t.saturation = w->view.saturation;
+	} else {
+		w->view.saturation = -1;
+	}
+	w->saturation_seen = t.saturation >= 0;
+	watch_inputs(w, &t);
+	w->view.law = w->config.law != LAW_AUTO			 ? w->config.law
+		      : (in->load->known & dialogue) == dialogue ? LAW_CAPACITY
+								 : LAW_SERVO;
+	wanted = w->view.law == LAW_CAPACITY ? capacity_law(w, &t) : servo_law(w, &t);
+	learn_memory(w, &t);
+	w->view.hard = hard_limit(w, &t, &hard_reason);
+	wanted = clamp_double(wanted, w->config.least, WINDOW_MOST);
+	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
+	w->view.window = w->view.hard_binds ? w->view.hard : wanted;
+	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(&t);
+	w->view.refusing = t.refusing;
+	w->view.factor = w->factor;
+	w->view.completed_per_s = w->completed_ew;
+	w->view.offered_per_s = w->offered_ew;
+	w->view.admitted_per_s = w->admitted_ew;
+	supervise(w, &t);
+	judge_foreign(w, &t);
+	write_plan(w, &t, ret_service);
+	w->last = *in->load;
+}
+
+const char *window_law_name(enum window_law law)
+{
+	static const char *const names[] = { "auto", "capacity", "servo", "open" };
+
+	return names[law];
+}
