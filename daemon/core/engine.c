@@ -142,8 +142,6 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 		if (w->view.hard >= 0)
 			view->window_max_sum = fmax(0, view->window_max_sum) + w->view.hard;
 		view->foreign |= w->view.foreign;
-		worst_time =
-			fmax(worst_time, w->view.law == LAW_CAPACITY ? w->view.server_time_s : -1);
 		offered += w->offered_ew;
 		deferred += w->deferred_ew;
 	}
