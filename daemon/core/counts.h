@@ -42,6 +42,8 @@ struct counts {
 	uint32_t magic, version;
 	uint64_t heartbeat_us; /* CLOCK_MONOTONIC, written at least every 100 ms */
 	uint64_t pid;
+	uint64_t
+		serves; /* bit i: this front decides for service i (set before the first connection) */
 	char front[16]; /* "proxy", "policy" */
 	uint64_t malformed; /* requests that could not be read */
 	uint64_t errors; /* failures of the front itself: descriptors, memory */
