@@ -1,0 +1,102 @@
+/* penstockd --support: what this kernel and this privilege allow, signal by signal, and what is used instead. Not the
+ * running daemon: opens the sensors as it would, polls them a few times, closes them. */
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "daemon.h"
+#include "kernel/kernel.h"
+#include "sensor/sensor.h"
+
+#define POLLS 6
+#define INTERVAL_MS 200
+
+static void print_value(struct text *out, enum signal signal, double value)
+{
+	switch (signal_info[signal].unit) {
+	case UNIT_RATIO:
+		text_append(out, "%.1f%%", value * 100);
+		break;
+	case UNIT_US:
+		text_append(out, "%.3f ms", value / 1000);
+		break;
+	case UNIT_BYTES:
+	case UNIT_BYTES_PER_S:
+		text_append(out, "%.1f MiB%s", value / 1048576,
+			    signal_info[signal].unit == UNIT_BYTES ? "" : "/s");
+		break;
+	default:
+		text_append(out, "%.4g", value);
+	}
+}
+
+static void print_signals(struct text *out, const struct sample *last,
+			  const struct registry *registry)
+{
+	text_append(out, "\nsignal                     via        now\n");
+	for (int s = 0; s < SIGNAL__COUNT; s++) {
+		text_append(out, "%-26s ", signal_info[s].name);
+		if (sample_has(last, (enum signal)s)) {
+			text_append(out, "%-10s ", via_name((enum via)last->via[s]));
+			print_value(out, (enum signal)s, last->value[s]);
+		} else {
+			text_append(
+				out,
+				"absent     nothing to measure now, or its sensors below are not to be had");
+		}
+		text_append(out, "\n");
+	}
+	text_append(out, "\nsensor                     state      why\n");
+	for (unsigned i = 0; i < registry_count(registry); i++) {
+		const struct sensor_status *s = registry_status(registry, i);
+
+		text_append(out, "%-26s %-10s %s\n", s->name, sensor_state_name(s->state),
+			    s->state == SENSOR_OK ? "" : s->why);
+	}
+}
+
+void daemon_support(const struct config *config, struct text *out)
+{
+	struct sensor_env env = { .config = config,
+				  .proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				  .sys_fd = open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				  .cgroup_fd = open("/sys/fs/cgroup",
+						    O_RDONLY | O_DIRECTORY | O_CLOEXEC) };
+	const struct timespec pause = { 0, INTERVAL_MS * 1000000L };
+	struct registry *registry = NULL;
+	struct sample sample, last;
+	struct load load;
+	char why[256] = "";
+
+	if (!config->bpf)
+		text_append(out, "BPF: switched off (daemon.bpf = no)\n");
+	else if (kernel_open(config, &env.kernel, why) < 0)
+		text_append(out, "BPF: not to be had: %s\n", why);
+	else
+		kernel_support(env.kernel, out);
+	sample_clear(&last, 0);
+	if (registry_open(&env, &registry) == 0) {
+		/* Rates and quantiles need more than one look; the latest of each signal is shown. */
+		for (int i = 0; i < POLLS; i++) {
+			sample_clear(&sample, clock_monotonic_us());
+			memset(&load, 0, sizeof(load));
+			registry_poll(registry, sample.now_us, &sample, &load);
+			for (int s = 0; s < SIGNAL__COUNT; s++) {
+				if (!sample_has(&sample, (enum signal)s))
+					continue;
+				last.value[s] = sample.value[s];
+				last.via[s] = sample.via[s];
+			}
+			nanosleep(&pause, NULL);
+		}
+		print_signals(out, &last, registry);
+	}
+	registry_close(registry);
+	kernel_close(env.kernel);
+	for (int i = 0; i < 3; i++)
+		if ((&env.proc_fd)[i] >= 0)
+			close((&env.proc_fd)[i]);
+}
