@@ -1,0 +1,150 @@
+#include "base/endpoint.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/parse.h"
+
+static int parse_inet(const char *text, struct endpoint *e)
+{
+	const char *colon = strrchr(text, ':');
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&e->address.storage;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&e->address.storage;
+	char host[64];
+	uint64_t port;
+	size_t length;
+
+	if (!colon || parse_u64(colon + 1, &port) < 0 || port == 0 || port > 65535)
+		return -EINVAL;
+	length = (size_t)(colon - text);
+	if (length >= 2 && text[0] == '[' && colon[-1] == ']') {
+		text++;
+		length -= 2;
+	}
+	if (length == 0 || length >= sizeof(host))
+		return -EINVAL;
+	memcpy(host, text, length);
+	host[length] = 0;
+	e->kind = ENDPOINT_INET;
+	if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons((uint16_t)port);
+		e->length = sizeof(*v4);
+		return 0;
+	}
+	if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons((uint16_t)port);
+		e->length = sizeof(*v6);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int endpoint_parse(const char *text, struct endpoint *ret)
+{
+	struct endpoint e = { 0 };
+	int r = 0;
+
+	if ((size_t)snprintf(e.text, sizeof(e.text), "%s", text) >= sizeof(e.text))
+		return -EINVAL;
+	if (strncmp(text, "unix:", 5) == 0) {
+		size_t n = strlen(text + 5);
+
+		if (text[5] != '/' || n >= sizeof(e.address.un.sun_path))
+			return -EINVAL;
+		e.kind = ENDPOINT_UNIX;
+		e.address.un.sun_family = AF_UNIX;
+		memcpy(e.address.un.sun_path, text + 5, n + 1);
+		e.length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n + 1);
+	} else if (strncmp(text, "systemd:", 8) == 0) {
+		if (!text[8])
+			return -EINVAL;
+		e.kind = ENDPOINT_SYSTEMD;
+	} else {
+		r = parse_inet(text, &e);
+	}
+	if (r == 0)
+		*ret = e;
+	return r;
+}
+
+/* A socket file that nobody answers on is a leftover. */
+static bool is_stale(const struct endpoint *e)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+
+	if (lstat(e->address.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	return fd >= 0 && connect(fd, &e->address.any, e->length) < 0 && errno == ECONNREFUSED;
+}
+
+static int take_systemd(const char *name)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(0, &names), fd = -ENOENT;
+
+	for (int i = 0; i < n; i++) {
+		if (strcmp(names[i], name) == 0 && fd < 0)
+			fd = SD_LISTEN_FDS_START + i;
+		free(names[i]);
+	}
+	free(names);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	return fd;
+}
+
+int endpoint_listen(const struct endpoint *endpoint, int backlog, unsigned mode)
+{
+	_cleanup_close_ int fd = -1;
+	int on = 1;
+
+	if (endpoint->kind == ENDPOINT_SYSTEMD)
+		return take_systemd(endpoint->text + 8);
+	if (endpoint->kind == ENDPOINT_NONE)
+		return -EINVAL;
+	fd = socket(endpoint->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (endpoint->kind == ENDPOINT_INET) {
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+		if (endpoint->address.any.sa_family == AF_INET6)
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	} else if (is_stale(endpoint)) {
+		unlink(endpoint->address.un.sun_path);
+	}
+	if (bind(fd, &endpoint->address.any, endpoint->length) < 0)
+		return -errno;
+	if (endpoint->kind == ENDPOINT_UNIX)
+		chmod(endpoint->address.un.sun_path, mode);
+	if (listen(fd, backlog) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int endpoint_connect(const struct endpoint *endpoint)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (endpoint->kind != ENDPOINT_INET && endpoint->kind != ENDPOINT_UNIX)
+		return -EINVAL;
+	fd = socket(endpoint->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, &endpoint->address.any, endpoint->length) < 0 && errno != EINPROGRESS)
+		return -errno;
+	return TAKE_FD(fd);
+}

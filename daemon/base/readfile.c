@@ -1,0 +1,86 @@
+#include "base/readfile.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int readfile_fd(int fd, char *buf, size_t size)
+{
+	size_t got = 0;
+	ssize_t n;
+
+	for (;;) {
+		if (got == size - 1) {
+			char one;
+
+			buf[got] = 0;
+			n = pread(fd, &one, 1, (off_t)got);
+			return n > 0 ? -EFBIG : n < 0 ? -errno : (int)got;
+		}
+		n = pread(fd, buf + got, size - 1 - got, (off_t)got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	buf[got] = 0;
+	return (int)got;
+}
+
+int readfile_at(int dir_fd, const char *path, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	return readfile_fd(fd, buf, size);
+}
+
+int readfile_u64_at(int dir_fd, const char *path, uint64_t *ret_value)
+{
+	char buf[64], *end;
+	unsigned long long value;
+	int r = readfile_at(dir_fd, path, buf, sizeof(buf));
+
+	if (r < 0)
+		return r;
+	if (strncmp(buf, "max", 3) == 0) {
+		*ret_value = UINT64_MAX;
+		return 0;
+	}
+	if (!isdigit((unsigned char)buf[0]))
+		return -EINVAL;
+	errno = 0;
+	value = strtoull(buf, &end, 10);
+	if (errno || (*end && *end != '\n'))
+		return -EINVAL;
+	*ret_value = value;
+	return 0;
+}
+
+int readfile_field_u64(const char *content, const char *key, uint64_t *ret_value)
+{
+	size_t length = strlen(key);
+
+	for (const char *line = content; line && *line;
+	     line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		const char *p = line + length;
+
+		if (strncmp(line, key, length) != 0 || (*p != ' ' && *p != ':' && *p != '\t'))
+			continue;
+		p += strspn(p, ": \t");
+		if (!isdigit((unsigned char)*p))
+			return -EINVAL;
+		*ret_value = strtoull(p, NULL, 10);
+		return 0;
+	}
+	return -ENOENT;
+}

@@ -1,0 +1,87 @@
+#include "core/counts.h"
+
+#include <stddef.h>
+#include <string.h>
+
+unsigned counts_slot(uint64_t value)
+{
+	unsigned power, slot;
+
+	if (value < 8)
+		return (unsigned)value;
+	power = 63 - (unsigned)__builtin_clzll(value); /* at least 3 */
+	slot = (power - 2) * 8 + (unsigned)((value >> (power - 3)) & 7);
+	return slot < COUNTS_SLOTS ? slot : COUNTS_SLOTS - 1;
+}
+
+uint64_t counts_slot_upper(unsigned slot)
+{
+	unsigned power;
+
+	if (slot < 8)
+		return slot;
+	if (slot >= COUNTS_SLOTS - 1)
+		return UINT64_MAX;
+	power = slot / 8 + 2;
+	return (((uint64_t)(8 + slot % 8) + 1) << (power - 3)) - 1;
+}
+
+void counts_init(struct counts *counts, const char *front, uint64_t pid)
+{
+	size_t n = strlen(front);
+
+	memset(counts, 0, sizeof(*counts));
+	counts->magic = COUNTS_MAGIC;
+	counts->version = COUNTS_VERSION;
+	counts->pid = pid;
+	memcpy(counts->front, front, n < sizeof(counts->front) ? n : sizeof(counts->front) - 1);
+}
+
+void counts_verdict(struct counts_service *service, struct verdict verdict)
+{
+	service->offered++;
+	if (verdict.admit) {
+		service->admitted++;
+		service->admitted_by[verdict.reason < REASON__COUNT ? verdict.reason : 0]++;
+	} else {
+		service->deferred++;
+		service->deferred_by[verdict.reason < REASON__COUNT ? verdict.reason : 0]++;
+	}
+	if (verdict.would_defer)
+		service->would_defer++;
+	if (!verdict.admit || verdict.would_defer)
+		service->deferred_limit[verdict.limit < LIMIT__COUNT ? verdict.limit : 0]++;
+}
+
+/* Everything but the one time stamp is a number of 64 bits that adds up. */
+void counts_add(struct counts_service *sum, const struct counts_service *block)
+{
+	uint64_t *to = (uint64_t *)sum;
+	const uint64_t *from = (const uint64_t *)block;
+	uint64_t oldest = sum->oldest_waiting_since_us;
+
+	_Static_assert(sizeof(struct counts_service) % sizeof(uint64_t) == 0, "only 64-bit fields");
+	if (oldest == 0 ||
+	    (block->oldest_waiting_since_us && block->oldest_waiting_since_us < oldest))
+		oldest = block->oldest_waiting_since_us;
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		to[i] += from[i];
+	sum->oldest_waiting_since_us = oldest;
+}
+
+double counts_quantile(const uint64_t *now, const uint64_t *before, double q)
+{
+	double total = 0, sum = 0;
+
+	for (unsigned i = 0; i < COUNTS_SLOTS; i++)
+		total += now[i] > before[i] ? (double)(now[i] - before[i]) : 0;
+	if (total == 0)
+		return -1;
+	for (unsigned i = 0; i < COUNTS_SLOTS; i++) {
+		sum += now[i] > before[i] ? (double)(now[i] - before[i]) : 0;
+		if (sum >= q * total)
+			return i == COUNTS_SLOTS - 1 ? (double)counts_slot_upper(i - 1)
+						     : (double)counts_slot_upper(i);
+	}
+	return (double)counts_slot_upper(COUNTS_SLOTS - 2);
+}
