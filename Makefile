@@ -18,7 +18,7 @@ LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-14 2>/dev/nul
 BPFTOOL ?= $(firstword $(shell PATH=$$PATH:/usr/sbin command -v bpftool 2>/dev/null) bpftool)
 PKGS := libbpf libevent libnl-route-3.0 libnl-3.0 libsystemd jansson libxxhash
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 \
-	-Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers -Werror
+	-Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers -Wno-format-truncation -Werror
 OPT ?= -O2 -g
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifeq ($(SANITIZE),1)

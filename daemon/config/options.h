@@ -1,0 +1,57 @@
+/* The one table of options: parsing, bounds, defaults, --print-config, the manual page and the fuzz dictionary come from it. */
+#ifndef PENSTOCK_CONFIG_OPTIONS_H
+#define PENSTOCK_CONFIG_OPTIONS_H
+
+#include <stddef.h>
+
+#include "config/config.h"
+
+enum option_type {
+	OPTION_BOOL,
+	OPTION_U32,
+	OPTION_DURATION,
+	OPTION_BYTES,
+	OPTION_BITS,
+	OPTION_TEXT,
+	OPTION_PATH, /* absolute */
+	OPTION_CHOICE,
+	OPTION_ENDPOINT,
+	OPTION_PORTS,
+	OPTION_PATHS,
+	OPTION_NETWORKS,
+	OPTION_INTERFACES,
+	OPTION_HOSTNAME,
+	OPTION_CODE,
+	OPTION_MODE_BITS,
+};
+
+/* Which struct `offset` is in. */
+enum option_scope { SCOPE_CONFIG, SCOPE_SERVICE, SCOPE_FRONT };
+
+struct option_row {
+	const char
+		*section; /* "service" and "front" stand for every [service.NAME], [front.NAME] */
+	const char *key;
+	enum option_type type;
+	enum option_scope scope;
+	size_t offset, size;
+	double least, most; /* of numbers, in the base unit */
+	const char
+		*choices; /* "none starttls implicit": the position is the value (stored as int) */
+	const char *value; /* default, as one would write it; NULL: unset */
+	const char *help;
+};
+
+extern const struct option_row option_rows[];
+extern const unsigned option_rows_count;
+
+/* The row for section.key ("service.mx" finds "service"), NULL: there is none. */
+const struct option_row *option_find(const char *section, const char *key);
+/* The known key nearest to a mistyped one in that section, NULL: nothing is near. */
+const char *option_nearest(const char *section, const char *key);
+/* Sets one option from text. `base` is the struct of the row's scope. 0 or -EINVAL with `why` (256). */
+int option_set(const struct option_row *row, void *base, const char *value, char *why);
+/* The value in force as one would write it. */
+void option_print(const struct option_row *row, const void *base, struct text *out);
+
+#endif
