@@ -109,7 +109,7 @@ static struct verdict ask(void *context, struct front_env *env, const struct fro
 			   (enum reason)v.reason, d->plan.order_until_us);
 		if (d->kernel && client->port)
 			kernel_smtp_mark_refused(d->kernel, client->service, &client->address,
-						 client->port);
+						 client->port, now_us);
 	}
 	return v;
 }

@@ -1,0 +1,101 @@
+/* The few fields of kernel structs that the probes read, by CO-RE: offsets come from the running kernel's BTF. No generated
+ * vmlinux.h: nothing is needed of the machine that builds. */
+#ifndef PENSTOCK_BPF_KERNEL_TYPES_H
+#define PENSTOCK_BPF_KERNEL_TYPES_H
+
+#include <stdint.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef u8 __u8;
+typedef u16 __u16;
+typedef u32 __u32;
+typedef u64 __u64;
+typedef int32_t __s32;
+typedef int64_t __s64;
+typedef u16 __be16;
+typedef u32 __be32;
+typedef u32 __wsum;
+
+/* What <linux/bpf.h> would say, as far as it is used. */
+enum bpf_map_type_used { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+
+#define CORE __attribute__((preserve_access_index))
+
+struct rq {
+	u64 clock;
+} CORE;
+
+struct cfs_rq {
+	struct rq *rq;
+} CORE;
+
+struct sched_entity {
+	struct cfs_rq *cfs_rq;
+} CORE;
+
+struct sched_info {
+	unsigned long long last_queued;
+} CORE;
+
+struct task_struct {
+	int pid;
+	struct sched_entity se;
+	struct sched_info sched_info;
+} CORE;
+
+struct request {
+	u64 start_time_ns;
+	unsigned int __data_len;
+	unsigned int cmd_flags;
+} CORE;
+
+struct ns_common {
+	unsigned int inum;
+} CORE;
+
+struct net {
+	struct ns_common ns;
+} CORE;
+
+typedef struct {
+	struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+	union {
+		u8 u6_addr8[16];
+		u32 u6_addr32[4];
+	} in6_u;
+} CORE;
+
+struct sock_common {
+	u32 skc_daddr;
+	u32 skc_rcv_saddr;
+	u16 skc_dport;
+	u16 skc_num;
+	unsigned short skc_family;
+	volatile unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr;
+} CORE;
+
+struct sock {
+	struct sock_common __sk_common;
+} CORE;
+
+struct sk_buff {
+	unsigned int len;
+	unsigned char *data;
+} CORE;
+
+struct tcp_sock {
+	u64 bytes_sent;
+	u64 bytes_received;
+	u64 first_tx_mstamp;
+} CORE;
+
+#endif

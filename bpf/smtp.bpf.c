@@ -1,0 +1,260 @@
+/* Sessions on the services' ports, from socket states: in flight, waiting for the greeting, connect-to-220, who spoke last.
+ *
+ * A session opens at SYN_RECV -> ESTABLISHED and is the server's until the server closes: at FIN_WAIT1, LAST_ACK or CLOSE.
+ * CLOSE_WAIT still counts: the client has gone, the server is at work. At TCP_CLOSE an accepted socket has lost its local
+ * port, so the session's own entry says which port it was.
+ *
+ * Who spoke last is seen at tcp_probe, which fires for each received segment: data from the client makes the server owe an
+ * answer; when the next segment shows that the server has sent since, the answer was given. Connect-to-220 is taken from
+ * first_tx_mstamp, the true send time, known one round trip late; sock_send_length (6.3) tells at once. The two may run side
+ * by side for one socket: what drifts is corrected by the daemon's audit. */
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+#include "time_slot.h"
+
+#define AF_INET_ 2
+#define AF_INET6_ 10
+enum { ESTABLISHED = 1, SYN_RECV = 3, FIN_WAIT1 = 4, CLOSE = 7, LAST_ACK = 9 };
+
+struct session {
+	u64 opened_ns, greeted_ns, turned_ns; /* turned: since when the server owes */
+	u64 sent; /* bytes at the last look */
+	u64 server_ns;
+	u32 slot; /* of the port */
+	u8 busy, spoke; /* spoke: the client did, after the greeting */
+	u8 wheeled;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64); /* the socket */
+	__type(value, struct session);
+} sessions SEC(".maps");
+
+/* Refused by penstock itself: put by user space, a successful delete is the only arbiter. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct smtp_tuple);
+	__type(value, u64);
+} refused SEC(".maps");
+
+const volatile uint32_t netns_inum = 0;
+const volatile uint16_t watched[SMTP_PORTS] = {};
+struct smtp_port ports[SMTP_PORTS] = {};
+uint64_t sessions_lost = 0; /* the map was full */
+
+static inline int find_port(u16 port)
+{
+	if (!port)
+		return -1;
+#pragma unroll
+	for (int i = 0; i < SMTP_PORTS; i++)
+		if (watched[i] == port)
+			return i;
+	return -1;
+}
+
+static inline void add(int64_t *p, int64_t value)
+{
+	__sync_fetch_and_add(p, value);
+}
+
+static inline void wheel_add(struct smtp_port *port, u64 opened_ns, int by)
+{
+	u32 slot = (opened_ns >> SMTP_WHEEL_SHIFT) & (SMTP_WHEEL - 1);
+
+	__sync_fetch_and_add(&port->wheel[slot], by);
+}
+
+static inline void set_busy(struct smtp_port *port, struct session *s, u64 now, u8 busy)
+{
+	if (s->busy == busy)
+		return;
+	s->busy = busy;
+	if (busy) {
+		s->turned_ns = now;
+		add(&port->busy, 1);
+	} else {
+		if (now > s->turned_ns)
+			s->server_ns += now - s->turned_ns;
+		add(&port->busy, -1);
+	}
+}
+
+static inline void greeted(struct smtp_port *port, struct session *s, u64 now, u64 sent_ns)
+{
+	u64 us;
+
+	if (sent_ns < s->opened_ns || sent_ns > now)
+		sent_ns = now;
+	us = (sent_ns - s->opened_ns) / 1000;
+	s->greeted_ns = now;
+	port->connect_220[time_slot(us) & (TIME_SLOTS - 1)]++;
+	__sync_fetch_and_add(&port->greeted, 1);
+	if (s->wheeled) {
+		s->wheeled = 0;
+		wheel_add(port, s->opened_ns, -1);
+		add(&port->waiting, -1);
+	}
+}
+
+static inline void open_session(struct sock *sk, int slot)
+{
+	u64 key = (u64)sk, now = bpf_ktime_get_ns();
+	struct smtp_port *port = &ports[slot & (SMTP_PORTS - 1)];
+	struct session s = { .opened_ns = now, .turned_ns = now, .slot = (u32)slot, .busy = 1, .wheeled = 1 };
+
+	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
+		__sync_fetch_and_add(&sessions_lost, 1);
+		return;
+	}
+	__sync_fetch_and_add(&port->opened, 1);
+	add(&port->in_flight, 1);
+	add(&port->waiting, 1);
+	add(&port->busy, 1);
+	wheel_add(port, now, 1);
+}
+
+static inline void tuple_of(struct sock *sk, u32 local, struct smtp_tuple *t)
+{
+	if (sk->__sk_common.skc_family == AF_INET_) {
+		t->address[2] = bpf_htonl(0xffff);
+		t->address[3] = sk->__sk_common.skc_daddr;
+	} else {
+		t->address[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
+		t->address[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
+		t->address[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
+		t->address[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
+	}
+	t->port = bpf_ntohs(sk->__sk_common.skc_dport);
+	t->local = (u16)local;
+}
+
+static inline void close_session(struct sock *sk)
+{
+	u64 key = (u64)sk, now;
+	struct session *found = bpf_map_lookup_elem(&sessions, &key), s;
+	struct smtp_tuple t = {};
+	struct smtp_port *port;
+
+	if (!found)
+		return;
+	s = *found;
+	if (bpf_map_delete_elem(&sessions, &key))
+		return; /* another CPU was first */
+	now = bpf_ktime_get_ns();
+	port = &ports[s.slot & (SMTP_PORTS - 1)];
+	set_busy(port, &s, now, 0);
+	if (s.wheeled) {
+		wheel_add(port, s.opened_ns, -1);
+		add(&port->waiting, -1);
+	}
+	add(&port->in_flight, -1);
+	__sync_fetch_and_add(&port->closed, 1);
+	tuple_of(sk, watched[s.slot & (SMTP_PORTS - 1)], &t);
+	if (!bpf_map_delete_elem(&refused, &t)) {
+		add(&port->refused_open, -1);
+		return; /* penstock's own refusal is no session of the server */
+	}
+	if (s.spoke)
+		__sync_fetch_and_add(&port->completed, 1);
+	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns) / 1000);
+	__sync_fetch_and_add(&port->server_us, s.server_ns / 1000);
+}
+
+static inline int is_ours(struct sock *sk)
+{
+	return !netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int smtp_state(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	int before = (int)ctx[1], now = (int)ctx[2], slot;
+
+	if (now == ESTABLISHED && before == SYN_RECV) {
+		slot = find_port(sk->__sk_common.skc_num);
+		if (slot >= 0 && is_ours(sk))
+			open_session(sk, slot);
+	} else if (now == FIN_WAIT1 || now == LAST_ACK || now == CLOSE) {
+		close_session(sk);
+	}
+	return 0;
+}
+
+/* Bytes of mail in a received segment: its length less the TCP header, whose length is in its 13th octet (RFC 9293 3.1). */
+static inline u32 payload(struct sk_buff *skb)
+{
+	u8 offset = 0;
+	u32 header;
+
+	if (bpf_probe_read_kernel(&offset, sizeof(offset), skb->data + 12))
+		return 0;
+	header = (offset >> 4) * 4;
+	return skb->len > header ? skb->len - header : 0;
+}
+
+/* The server has sent since the last look: its answer was given. */
+static inline void look_at_sent(struct smtp_port *port, struct session *s, struct sock *sk, u64 now)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	u64 sent;
+
+	if (!tp)
+		return;
+	sent = tp->bytes_sent;
+	if (sent <= s->sent)
+		return;
+	s->sent = sent;
+	if (!s->greeted_ns)
+		greeted(port, s, now, tp->first_tx_mstamp * 1000);
+	set_busy(port, s, now, 0);
+}
+
+/* For each segment received on an established connection, before it is processed. */
+SEC("tp_btf/tcp_probe")
+int smtp_segment(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	u64 key = (u64)sk, now;
+	struct smtp_port *port;
+	struct session *s;
+
+	if (find_port(sk->__sk_common.skc_num) < 0)
+		return 0;
+	s = bpf_map_lookup_elem(&sessions, &key);
+	if (!s)
+		return 0;
+	port = &ports[s->slot & (SMTP_PORTS - 1)];
+	now = bpf_ktime_get_ns();
+	look_at_sent(port, s, sk, now);
+	if (s->greeted_ns && payload((void *)ctx[1])) {
+		s->spoke = 1;
+		set_busy(port, s, now, 1);
+	}
+	return 0;
+}
+
+/* 6.3 and later: at once, and not only when the client acknowledges. */
+SEC("tp_btf/sock_send_length")
+int smtp_send(u64 *ctx)
+{
+	struct sock *sk = (void *)ctx[0];
+	u64 key = (u64)sk;
+	struct session *s;
+
+	if ((int)ctx[1] <= 0 || find_port(sk->__sk_common.skc_num) < 0)
+		return 0;
+	s = bpf_map_lookup_elem(&sessions, &key);
+	if (s)
+		look_at_sent(&ports[s->slot & (SMTP_PORTS - 1)], s, sk, bpf_ktime_get_ns());
+	return 0;
+}
+
+char _license[] SEC("license") = "GPL";

@@ -1,0 +1,32 @@
+/* The kernel's text files as numbers: pure functions on strings, fuzzed (tests/fuzz/fuzz_procparse.c). */
+#ifndef PENSTOCK_SENSOR_PROCPARSE_H
+#define PENSTOCK_SENSOR_PROCPARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* "some ... total=N" of a pressure file, us. 0 or -EINVAL. */
+int procparse_psi_some(const char *content, uint64_t *ret_total_us);
+
+struct procparse_cpu {
+	uint64_t all, idle, steal; /* ticks; idle with iowait */
+};
+/* The "cpu " line of /proc/stat. 0 or -EINVAL. */
+int procparse_cpu(const char *content, struct procparse_cpu *ret);
+
+struct procparse_disk {
+	char name[32];
+	unsigned major, minor;
+	uint64_t ios, time_ms, in_flight,
+		busy_ms; /* completed reads and writes, their time; now; time with work */
+};
+/* The next line of /proc/diskstats at *cursor, which moves on. 1, or 0 at the end; lines that are none are passed over. */
+int procparse_disk(const char **cursor, struct procparse_disk *ret);
+/* Real disks only: not partitions by name (sda1, nvme0n1p1, vda1), loop, ram, zram, fd, sr. */
+bool procparse_is_disk(const char *name);
+
+/* The cgroup2 path ("0::/path") of /proc/PID/cgroup, or with `controller` that of a v1 hierarchy ("memory").
+ * 0 or -ENOENT; -ERANGE when it does not fit. */
+int procparse_cgroup(const char *content, const char *controller, char *path, unsigned size);
+
+#endif

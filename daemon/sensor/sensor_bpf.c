@@ -1,0 +1,187 @@
+/* The sensors behind BPF: run-queue latency, block I/O latency, SMTP sessions by socket states. The probes are
+ * kernel/kernel.c's; here they become signals. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "kernel/kernel.h"
+#include "sensor/sensors.h"
+#include "sensor/window_hist.h"
+
+struct latency {
+	struct kernel *kernel;
+	enum kernel_probe probe;
+	struct window_hist window;
+};
+
+struct smtp {
+	struct kernel *kernel;
+	unsigned services;
+	struct window_hist window;
+};
+
+static int probe_open(const struct sensor_env *env, enum kernel_probe probe, char *why)
+{
+	const char *because;
+
+	if (!env->kernel) {
+		snprintf(why, SENSOR_WHY_MAX, "BPF is not to be had");
+		return -ENODEV;
+	}
+	because = kernel_probe_why(env->kernel, probe);
+	if (because) {
+		snprintf(why, SENSOR_WHY_MAX, "%s", because);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int latency_open(const struct sensor_env *env, enum kernel_probe probe, void **ret_state,
+			char *why)
+{
+	struct latency *s;
+	int r = probe_open(env, probe, why);
+
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->kernel = env->kernel;
+	s->probe = probe;
+	*ret_state = s;
+	return 0;
+}
+
+static int latency_poll(struct latency *s, uint64_t now_us, struct sample *sample, enum signal p99,
+			enum signal p50, char *why)
+{
+	uint64_t slots[KERNEL_SLOTS], sum;
+	double q;
+	int r = kernel_histogram(s->kernel, s->probe, slots, &sum);
+
+	if (r < 0) {
+		snprintf(why, SENSOR_WHY_MAX, "the probe's map cannot be read: %s", strerror(-r));
+		return r;
+	}
+	q = window_hist_quantile(&s->window, slots, 0.99);
+	if (q >= 0) {
+		sample_put(sample, p99, q, VIA_BPF);
+		sample_put(sample, p50, window_hist_quantile(&s->window, slots, 0.5), VIA_BPF);
+	}
+	window_hist_step(&s->window, slots, now_us);
+	return 0;
+}
+
+static int runq_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	return latency_open(env, PROBE_RUNQ, ret_state, why);
+}
+
+static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		     char *why)
+{
+	return latency_poll(state, now_us, sample, SIGNAL_RUNQ_P99_US, SIGNAL_RUNQ_P50_US, why);
+}
+
+static int blkio_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	return latency_open(env, PROBE_BLKIO, ret_state, why);
+}
+
+static int blkio_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		      char *why)
+{
+	return latency_poll(state, now_us, sample, SIGNAL_BLKIO_P99_US, SIGNAL_BLKIO_P50_US, why);
+}
+
+static int smtp_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	struct smtp *s;
+	int r = probe_open(env, PROBE_SMTP, why);
+
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->kernel = env->kernel;
+	s->services = env->config->services;
+	*ret_state = s;
+	return 0;
+}
+
+/* A front that relays the dialogue knows better: what it has put stays. */
+static void put_load(const struct kernel_smtp *k, struct load_service *l)
+{
+	uint32_t fresh = ~l->known;
+
+	if (fresh & LOAD_IN_FLIGHT)
+		l->in_flight = k->in_flight;
+	if (fresh & LOAD_OFFERED) {
+		l->offered = k->opened;
+		l->admitted = k->opened;
+	}
+	if (fresh & LOAD_COMPLETED) {
+		l->completed = k->completed;
+		l->finished = k->closed;
+	}
+	if (fresh & LOAD_BUSY) {
+		l->busy = k->busy;
+		l->session_us = k->session_us;
+		l->server_us = k->server_us;
+	}
+	if (fresh & LOAD_WAITING)
+		l->waiting = k->waiting;
+	l->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+}
+
+static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		     char *why)
+{
+	struct smtp *s = state;
+	uint64_t sum[COUNTS_SLOTS] = { 0 }, oldest = 0;
+	double waiting = 0, q;
+	unsigned drift = kernel_smtp_audit(s->kernel, now_us);
+
+	if (drift)
+		log_warning("the count of SMTP sessions had drifted by %u and was corrected",
+			    drift);
+	for (unsigned i = 0; i < s->services; i++) {
+		struct kernel_smtp k;
+
+		if (kernel_smtp_read(s->kernel, i, now_us, &k) < 0)
+			return -ENODATA;
+		put_load(&k, &load->service[i]);
+		waiting += k.waiting;
+		if (k.oldest_waiting_us > oldest)
+			oldest = k.oldest_waiting_us;
+		for (unsigned p = 0; p < CONFIG_PORTS && k.connect_220[p]; p++)
+			for (unsigned b = 0; b < COUNTS_SLOTS; b++)
+				sum[b] += k.connect_220[p][b];
+	}
+	q = window_hist_quantile(&s->window, sum, 0.99);
+	if (q >= 0) {
+		sample_put(sample, SIGNAL_CONNECT_220_P99_US, q, VIA_BPF);
+		sample_put(sample, SIGNAL_CONNECT_220_P50_US,
+			   window_hist_quantile(&s->window, sum, 0.5), VIA_BPF);
+	}
+	window_hist_step(&s->window, sum, now_us);
+	sample_put(sample, SIGNAL_OLDEST_WAITING_US, (double)oldest, VIA_BPF);
+	sample_put(sample, SIGNAL_WAITING_COUNT, waiting, VIA_BPF);
+	return 0;
+}
+
+static const enum signal runq_signals[] = { SIGNAL_RUNQ_P99_US, SIGNAL_RUNQ_P50_US, SIGNAL__COUNT };
+static const enum signal blkio_signals[] = { SIGNAL_BLKIO_P99_US, SIGNAL_BLKIO_P50_US,
+					     SIGNAL__COUNT };
+static const enum signal smtp_signals[] = { SIGNAL_CONNECT_220_P99_US, SIGNAL_CONNECT_220_P50_US,
+					    SIGNAL_OLDEST_WAITING_US, SIGNAL_WAITING_COUNT,
+					    SIGNAL__COUNT };
+
+const struct sensor_ops sensor_bpf_runq = { "bpf_runq", runq_signals, runq_open, runq_poll, free };
+const struct sensor_ops sensor_bpf_blkio = { "bpf_blkio", blkio_signals, blkio_open, blkio_poll,
+					     free };
+const struct sensor_ops sensor_bpf_smtp = { "bpf_smtp", smtp_signals, smtp_open, smtp_poll, free };

@@ -1,0 +1,329 @@
+/* The machine as a whole, from proc: PSI, CPU, memory, disks. Files are kept open and read with pread(); a counter that went
+ * backwards gives no value for that tick; a first reading of a rate gives none either. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/readfile.h"
+#include "sensor/procparse.h"
+#include "sensor/sensors.h"
+
+#define DISKS 32
+
+static int open_kept(int dir_fd, const char *path, int *ret_fd, char *why)
+{
+	int fd = dir_fd < 0 ? -1 : openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		int r = dir_fd < 0 ? -ENOENT : -errno;
+
+		snprintf(why, SENSOR_WHY_MAX, "/proc/%s cannot be opened: %s", path, strerror(-r));
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* ---- PSI -------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *file;
+	enum signal signal;
+} psi_files[] = { { "pressure/cpu", SIGNAL_CPU_STALL_RATIO },
+		  { "pressure/memory", SIGNAL_MEM_STALL_RATIO },
+		  { "pressure/io", SIGNAL_IO_STALL_RATIO } };
+
+struct psi {
+	int fd[ARRAY_SIZE(psi_files)];
+	uint64_t total[ARRAY_SIZE(psi_files)];
+	uint64_t last_us;
+};
+
+static void psi_close(void *state)
+{
+	struct psi *s = state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++)
+		if (s->fd[i] >= 0)
+			close(s->fd[i]);
+	free(s);
+}
+
+static int psi_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	struct psi *s = calloc(1, sizeof(*s));
+	char content[512];
+	int opened = 0;
+
+	if (!s)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++) {
+		s->fd[i] = -1;
+		/* With psi=0 the files are there and reading gives EOPNOTSUPP. */
+		if (open_kept(env->proc_fd, psi_files[i].file, &s->fd[i], why) == 0 &&
+		    readfile_fd(s->fd[i], content, sizeof(content)) > 0)
+			opened++;
+	}
+	if (!opened) {
+		psi_close(s);
+		snprintf(
+			why, SENSOR_WHY_MAX,
+			"the kernel gives no pressure stall information: boot with psi=1; instead: CPU use, run queue, disk times");
+		return -EOPNOTSUPP;
+	}
+	*ret_state = s;
+	return 0;
+}
+
+static int psi_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		    char *why)
+{
+	struct psi *s = state;
+	double dt_us = s->last_us && now_us > s->last_us ? (double)(now_us - s->last_us) : 0;
+	char content[512];
+	uint64_t total;
+	int got = 0, r = -EIO;
+
+	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++) {
+		if (s->fd[i] < 0)
+			continue;
+		r = readfile_fd(s->fd[i], content, sizeof(content));
+		if (r > 0)
+			r = procparse_psi_some(content, &total);
+		if (r < 0)
+			continue;
+		got++;
+		if (dt_us > 0 && total >= s->total[i]) {
+			double ratio = (double)(total - s->total[i]) / dt_us;
+
+			sample_put(sample, psi_files[i].signal, ratio > 1 ? 1 : ratio, VIA_PSI);
+		}
+		s->total[i] = total;
+	}
+	s->last_us = now_us;
+	return got ? 0 : r;
+}
+
+static const enum signal psi_signals[] = { SIGNAL_CPU_STALL_RATIO, SIGNAL_MEM_STALL_RATIO,
+					   SIGNAL_IO_STALL_RATIO, SIGNAL__COUNT };
+const struct sensor_ops sensor_psi = { "psi", psi_signals, psi_open, psi_poll, psi_close };
+
+/* ---- CPU -------------------------------------------------------------------------------------------------------- */
+
+struct cpu {
+	int fd;
+	struct procparse_cpu last;
+	bool primed;
+};
+
+static void cpu_close(void *state)
+{
+	close(((struct cpu *)state)->fd);
+	free(state);
+}
+
+static int cpu_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	struct cpu *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = open_kept(env->proc_fd, "stat", &s->fd, why);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret_state = s;
+	return 0;
+}
+
+static int cpu_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		    char *why)
+{
+	struct cpu *s = state;
+	struct procparse_cpu now;
+	char content[512]; /* the first line is enough */
+	double all;
+	int r = readfile_fd(s->fd, content, sizeof(content));
+
+	if (r < 0 && r != -EFBIG)
+		return r;
+	r = procparse_cpu(content, &now);
+	if (r < 0)
+		return r;
+	all = now.all > s->last.all ? (double)(now.all - s->last.all) : 0;
+	if (s->primed && all > 0 && now.idle >= s->last.idle && now.steal >= s->last.steal) {
+		double idle = (double)(now.idle - s->last.idle),
+		       steal = (double)(now.steal - s->last.steal);
+
+		sample_put(sample, SIGNAL_CPU_BUSY_RATIO, idle > all ? 0 : 1 - idle / all,
+			   VIA_PROCFS);
+		sample_put(sample, SIGNAL_CPU_STEAL_RATIO, steal > all ? 1 : steal / all,
+			   VIA_PROCFS);
+	}
+	s->last = now;
+	s->primed = true;
+	return 0;
+}
+
+static const enum signal cpu_signals[] = { SIGNAL_CPU_BUSY_RATIO, SIGNAL_CPU_STEAL_RATIO,
+					   SIGNAL__COUNT };
+const struct sensor_ops sensor_cpu = { "cpu", cpu_signals, cpu_open, cpu_poll, cpu_close };
+
+/* ---- memory ----------------------------------------------------------------------------------------------------- */
+
+struct memory {
+	int fd;
+};
+
+static int memory_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	struct memory *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = open_kept(env->proc_fd, "meminfo", &s->fd, why);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret_state = s;
+	return 0;
+}
+
+static void memory_close(void *state)
+{
+	close(((struct memory *)state)->fd);
+	free(state);
+}
+
+/* MemAvailable is the kernel's own estimate of what can be had without swapping: page cache is not pressure. */
+static int memory_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		       char *why)
+{
+	char content[4096];
+	uint64_t all, available;
+	int r = readfile_fd(((struct memory *)state)->fd, content, sizeof(content));
+
+	if (r < 0 && r != -EFBIG)
+		return r;
+	r = readfile_field_u64(content, "MemTotal", &all);
+	if (r == 0)
+		r = readfile_field_u64(content, "MemAvailable", &available);
+	if (r < 0 || all == 0) {
+		snprintf(why, SENSOR_WHY_MAX, "/proc/meminfo holds no MemAvailable");
+		return r < 0 ? r : -EINVAL;
+	}
+	if (available > all)
+		available = all;
+	sample_put(sample, SIGNAL_MEM_USED_RATIO, 1 - (double)available / (double)all, VIA_PROCFS);
+	sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, (double)available * 1024, VIA_PROCFS);
+	return 0;
+}
+
+static const enum signal memory_signals[] = { SIGNAL_MEM_USED_RATIO, SIGNAL_MEM_AVAILABLE_BYTES,
+					      SIGNAL__COUNT };
+const struct sensor_ops sensor_memory = { "memory", memory_signals, memory_open, memory_poll,
+					  memory_close };
+
+/* ---- disks ------------------------------------------------------------------------------------------------------ */
+
+struct disk {
+	int fd;
+	unsigned count;
+	struct procparse_disk last[DISKS];
+	uint64_t last_us;
+	char content[16384];
+};
+
+static void disk_close(void *state)
+{
+	close(((struct disk *)state)->fd);
+	free(state);
+}
+
+static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	struct disk *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	r = open_kept(env->proc_fd, "diskstats", &s->fd, why);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret_state = s;
+	return 0;
+}
+
+static const struct procparse_disk *disk_before(const struct disk *s,
+						const struct procparse_disk *now)
+{
+	for (unsigned i = 0; i < s->count; i++)
+		if (s->last[i].major == now->major && s->last[i].minor == now->minor)
+			return &s->last[i];
+	return NULL;
+}
+
+static int disk_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		     char *why)
+{
+	struct disk *s = state;
+	struct procparse_disk now, fresh[DISKS];
+	double dt_ms = s->last_us && now_us > s->last_us ? (double)(now_us - s->last_us) / 1000 : 0;
+	double await_us = -1, busy = 0, ios = 0, in_flight = 0;
+	unsigned count = 0;
+	const char *cursor;
+	int r = readfile_fd(s->fd, s->content, sizeof(s->content));
+
+	if (r < 0 && r != -EFBIG)
+		return r;
+	cursor = s->content;
+	while (count < DISKS && procparse_disk(&cursor, &now)) {
+		const struct procparse_disk *before;
+
+		if (!procparse_is_disk(now.name))
+			continue;
+		before = disk_before(s, &now);
+		fresh[count++] = now;
+		in_flight += (double)now.in_flight;
+		if (!before || dt_ms <= 0 || now.ios < before->ios ||
+		    now.time_ms < before->time_ms || now.busy_ms < before->busy_ms)
+			continue;
+		ios += (double)(now.ios - before->ios);
+		busy = busy > (double)(now.busy_ms - before->busy_ms)
+			       ? busy
+			       : (double)(now.busy_ms - before->busy_ms);
+		if (now.ios > before->ios) {
+			double await = 1000.0 * (double)(now.time_ms - before->time_ms) /
+				       (double)(now.ios - before->ios);
+
+			await_us = await > await_us ? await : await_us;
+		}
+	}
+	if (dt_ms > 0) {
+		if (await_us >= 0)
+			sample_put(sample, SIGNAL_DISK_AWAIT_US, await_us, VIA_PROCFS);
+		sample_put(sample, SIGNAL_DISK_BUSY_RATIO, busy > dt_ms ? 1 : busy / dt_ms,
+			   VIA_PROCFS);
+		sample_put(sample, SIGNAL_DISK_IOS_PER_S, ios * 1000 / dt_ms, VIA_PROCFS);
+		sample_put(sample, SIGNAL_DISK_IN_FLIGHT, in_flight, VIA_PROCFS);
+	}
+	memcpy(s->last, fresh, count * sizeof(fresh[0]));
+	s->count = count;
+	s->last_us = now_us;
+	return 0;
+}
+
+static const enum signal disk_signals[] = { SIGNAL_DISK_AWAIT_US, SIGNAL_DISK_BUSY_RATIO,
+					    SIGNAL_DISK_IOS_PER_S, SIGNAL_DISK_IN_FLIGHT,
+					    SIGNAL__COUNT };
+const struct sensor_ops sensor_disk = { "disk", disk_signals, disk_open, disk_poll, disk_close };

@@ -1,0 +1,19 @@
+/* The drivers, one line each; registry.c gives their order. */
+#ifndef PENSTOCK_SENSOR_SENSORS_H
+#define PENSTOCK_SENSOR_SENSORS_H
+
+#include "sensor/sensor.h"
+
+extern const struct sensor_ops sensor_bpf_smtp; /* sessions by socket states */
+extern const struct sensor_ops sensor_bpf_runq; /* run-queue latency */
+extern const struct sensor_ops sensor_bpf_blkio; /* block I/O latency */
+extern const struct sensor_ops sensor_cgroup; /* the MTA's control group */
+extern const struct sensor_ops sensor_psi; /* stalls of the machine */
+extern const struct sensor_ops sensor_cpu; /* /proc/stat */
+extern const struct sensor_ops sensor_memory; /* /proc/meminfo */
+extern const struct sensor_ops sensor_disk; /* /proc/diskstats */
+extern const struct sensor_ops sensor_spool; /* space and inodes of the queue directories */
+extern const struct sensor_ops sensor_nic; /* links and queueing disciplines, libnl */
+extern const struct sensor_ops sensor_listen; /* accept queues, sock_diag */
+
+#endif
