@@ -24,7 +24,7 @@ HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifeq ($(SANITIZE),1)
 HARDEN := -fPIE
 endif
-CPPFLAGS += -D_GNU_SOURCE -Idaemon -Ibpf -I$(BUILD)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -Idaemon -I/usr/include/libnl3 -Ibpf -I$(BUILD)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
 LDFLAGS += $(SANFLAGS) -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
 # Lazily, so that `make deps` works before pkg-config is there.
