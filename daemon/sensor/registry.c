@@ -121,6 +121,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 		return;
 	if (slot->status.state == SENSOR_QUARANTINED && !reopen(registry, slot, now_us))
 		return;
+	slot->status.why[0] = 0;
 	r = slot->ops->poll(slot->state, now_us, sample, load, slot->status.why);
 	slot->status.polls++;
 	slot->status.signals = count_present(sample) - before;
@@ -138,7 +139,6 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 	if (slot->status.state == SENSOR_QUARANTINED)
 		log_notice("sensor %s works again", slot->ops->name);
 	slot->status.state = SENSOR_OK;
-	slot->status.why[0] = 0;
 	slot->failures = 0;
 	slot->backoff_us = 0;
 }

@@ -1,0 +1,328 @@
+#include "sensor/mta.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/readfile.h"
+#include "kernel/sockdiag.h"
+#include "sensor/procparse.h"
+
+#define LOOK_EVERY_S 3
+#define DEPTH_MOST 12
+
+struct mta_watch {
+	struct sensor_env env;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	struct mta mta;
+};
+
+/* The cgroup2 tree below the root that is given: itself, or its "unified" on hybrid hosts. */
+static const char *unified_prefix(int cgroup_fd)
+{
+	if (faccessat(cgroup_fd, "cgroup.controllers", F_OK, 0) == 0)
+		return ".";
+	if (faccessat(cgroup_fd, "unified/cgroup.controllers", F_OK, 0) == 0 ||
+	    faccessat(cgroup_fd, "unified/cgroup.procs", F_OK, 0) == 0)
+		return "unified";
+	return NULL;
+}
+
+/* The directory whose inode number is the cgroup's id. */
+static bool find_by_id(int cgroup_fd, const char *path, uint64_t id, int depth, char *ret,
+		       size_t size)
+{
+	int fd = openat(cgroup_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	bool found = false;
+
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while (!found && (entry = readdir(dir))) {
+		char below[CONFIG_PATH_MAX];
+
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		if ((size_t)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >=
+		    sizeof(below))
+			continue;
+		if (entry->d_ino == id) {
+			snprintf(ret, size, "%s", below);
+			found = true;
+		} else if (depth < DEPTH_MOST) {
+			found = find_by_id(cgroup_fd, below, id, depth + 1, ret, size);
+		}
+	}
+	closedir(dir);
+	return found;
+}
+
+/* Some process of the cgroup. 0: none. */
+static int first_process(int cgroup_fd, const char *path)
+{
+	char file[CONFIG_PATH_MAX + 16], content[4096];
+	int r;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	r = readfile_at(cgroup_fd, file, content, sizeof(content));
+	return r > 0 || r == -EFBIG ? atoi(content) : 0;
+}
+
+/* The process that holds a socket, where /proc/PID/fd may be read. Only for kernels that do not tell the cgroup. */
+static int process_by_inode(int proc_fd, uint32_t inode)
+{
+	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;
+	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *process, *entry;
+	char wanted[64], link[64], path[32];
+
+	if (!proc) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	snprintf(wanted, sizeof(wanted), "socket:[%u]", inode);
+	while (!found && (process = readdir(proc))) {
+		DIR *fds;
+
+		if (process->d_name[0] < '1' || process->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "%.20s/fd", process->d_name);
+		fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		fds = fd < 0 ? NULL : fdopendir(fd);
+		if (!fds) {
+			if (fd >= 0)
+				close(fd);
+			continue;
+		}
+		while (!found && (entry = readdir(fds))) {
+			ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
+
+			if (n <= 0)
+				continue;
+			link[n] = 0;
+			if (strcmp(link, wanted) == 0)
+				found = atoi(process->d_name);
+		}
+		closedir(fds);
+	}
+	closedir(proc);
+	return found;
+}
+
+static double cores_of(const struct sensor_env *env, const struct mta *m, int pid)
+{
+	char file[CONFIG_PATH_MAX + 16], content[128];
+	double cores = 0, quota, period;
+	cpu_set_t cpus;
+
+	if (pid > 0 && sched_getaffinity(pid, sizeof(cpus), &cpus) == 0)
+		cores = CPU_COUNT(&cpus);
+	snprintf(file, sizeof(file), "%s/cpu.max", m->unified);
+	if (m->unified[0] && readfile_at(env->cgroup_fd, file, content, sizeof(content)) > 0 &&
+	    sscanf(content, "%lf %lf", &quota, &period) == 2 && period > 0)
+		cores = cores > 0 ? fmin(cores, quota / period) : quota / period;
+	return cores;
+}
+
+/* Whether a memory cgroup directory has a limit of its own. */
+static bool has_limit(const struct sensor_env *env, const char *path, bool v1)
+{
+	char file[CONFIG_PATH_MAX + 32];
+	uint64_t limit;
+
+	snprintf(file, sizeof(file), "%s/%s", path, v1 ? "memory.limit_in_bytes" : "memory.max");
+	return readfile_u64_at(env->cgroup_fd, file, &limit) == 0 && limit < UINT64_C(1) << 60;
+}
+
+/* Its own memory cgroup and those above that limit it. */
+static void find_memory(const struct sensor_env *env, struct mta *m, const char *root,
+			const char *path, bool v1)
+{
+	char at[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX + 32];
+	unsigned n = 0;
+	char *slash;
+
+	if ((size_t)snprintf(at, sizeof(at), "%s%s", root, path) >= sizeof(at))
+		return;
+	snprintf(file, sizeof(file), "%s/memory.stat", at);
+	if (faccessat(env->cgroup_fd, file, F_OK, 0) != 0)
+		return;
+	m->memory_v1 = v1;
+	memcpy(m->memory[n++], at, sizeof(at));
+	while (n < MTA_LIMITS && (slash = strrchr(at, '/')) && strlen(at) > strlen(root)) {
+		*slash = 0;
+		if (strlen(at) > strlen(root) && has_limit(env, at, v1))
+			memcpy(m->memory[n++], at, sizeof(at));
+	}
+}
+
+static void fill(const struct sensor_env *env, struct mta *m, const char *prefix, const char *path,
+		 int pid)
+{
+	char file[64], content[4096], own[CONFIG_PATH_MAX];
+	int r = -ENOENT;
+
+	snprintf(m->unified, sizeof(m->unified), "%s", path);
+	snprintf(file, sizeof(file), "%d/cgroup", pid);
+	if (pid > 0)
+		r = readfile_at(env->proc_fd, file, content, sizeof(content));
+	find_memory(env, m, prefix, path + strlen(prefix), false);
+	if (!m->memory[0][0] && r > 0 &&
+	    procparse_cgroup(content, "memory", own, sizeof(own)) == 0 && strcmp(own, "/") != 0)
+		find_memory(env, m, "memory", own, true);
+	m->cores = cores_of(env, m, pid);
+	m->found = true;
+}
+
+void mta_find(const struct sensor_env *env, struct mta *m)
+{
+	const struct config_service *service = &env->config->service[0];
+	const char *prefix = env->cgroup_fd < 0 ? NULL : unified_prefix(env->cgroup_fd);
+	struct sockdiag_listener listener;
+	char path[CONFIG_PATH_MAX], file[64], content[4096], own[CONFIG_PATH_MAX];
+	int pid = 0, n = 0, fd;
+
+	memset(m, 0, sizeof(*m));
+	if (!prefix) {
+		snprintf(m->why, sizeof(m->why),
+			 "there is no cgroup2 tree: whole-machine figures are used");
+		return;
+	}
+	if (service->cgroup[0]) {
+		snprintf(path, sizeof(path), "%s/%.200s", prefix,
+			 service->cgroup[0] == '/' ? service->cgroup + 1 : service->cgroup);
+		if (faccessat(env->cgroup_fd, path, F_OK, 0) == 0)
+			fill(env, m, prefix, path, first_process(env->cgroup_fd, path));
+		else
+			snprintf(m->why, sizeof(m->why), "service.%s.cgroup = %.60s does not exist",
+				 service->name, service->cgroup);
+		return;
+	}
+	fd = sockdiag_open();
+	if (fd >= 0) {
+		n = sockdiag_listeners(fd, service->ports, CONFIG_PORTS, &listener, 1);
+		close(fd);
+	}
+	if (n <= 0) {
+		snprintf(m->why, sizeof(m->why),
+			 "nothing listens on service.%s.ports: whole-machine figures are used",
+			 service->name);
+		return;
+	}
+	if (listener.cgroup_id &&
+	    find_by_id(env->cgroup_fd, prefix, listener.cgroup_id, 0, path, sizeof(path))) {
+		fill(env, m, prefix, path, first_process(env->cgroup_fd, path));
+		return;
+	}
+	pid = process_by_inode(env->proc_fd, listener.inode);
+	snprintf(file, sizeof(file), "%d/cgroup", pid);
+	if (pid && readfile_at(env->proc_fd, file, content, sizeof(content)) > 0 &&
+	    procparse_cgroup(content, NULL, own, sizeof(own)) == 0 && strcmp(own, "/") != 0) {
+		snprintf(path, sizeof(path), "%s%s", prefix, own);
+		fill(env, m, prefix, path, pid);
+		return;
+	}
+	snprintf(
+		m->why, sizeof(m->why),
+		"the listener on port %u shares the root control group: whole-machine figures are used",
+		listener.port);
+	if (pid)
+		m->cores = cores_of(env, m, pid);
+}
+
+static bool same(const struct mta *a, const struct mta *b)
+{
+	return a->found == b->found && strcmp(a->unified, b->unified) == 0 &&
+	       a->cores == b->cores && memcmp(a->memory, b->memory, sizeof(a->memory)) == 0 &&
+	       strcmp(a->why, b->why) == 0;
+}
+
+static void *run(void *context)
+{
+	struct mta_watch *w = context;
+	struct mta m;
+	struct timespec until;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->stop) {
+		pthread_mutex_unlock(&w->lock);
+		mta_find(&w->env, &m);
+		pthread_mutex_lock(&w->lock);
+		if (w->mta.generation == 0 || !same(&m, &w->mta)) {
+			m.generation = w->mta.generation + 1;
+			w->mta = m;
+		}
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += LOOK_EVERY_S;
+		if (!w->stop)
+			pthread_cond_timedwait(&w->wake, &w->lock, &until);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, char *why)
+{
+	struct mta_watch *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->env = *env;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->wake, NULL);
+	r = pthread_create(&w->thread, NULL, run, w);
+	if (r) {
+		snprintf(why, SENSOR_WHY_MAX, "no thread can be had to look for the MTA: %s",
+			 strerror(r));
+		free(w);
+		return -r;
+	}
+	*ret_watch = w;
+	return 0;
+}
+
+bool mta_watch_read(struct mta_watch *w, uint64_t generation, struct mta *ret_mta)
+{
+	bool fresh;
+
+	if (pthread_mutex_trylock(&w->lock) != 0)
+		return false;
+	fresh = w->mta.generation != 0 && w->mta.generation != generation;
+	if (fresh)
+		*ret_mta = w->mta;
+	pthread_mutex_unlock(&w->lock);
+	return fresh;
+}
+
+void mta_watch_close(struct mta_watch *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
