@@ -1,0 +1,24 @@
+/* The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): who the client is, told ahead of the stream. Pure. */
+#ifndef PENSTOCK_PROXY_PROXY_PROTOCOL_H
+#define PENSTOCK_PROXY_PROXY_PROTOCOL_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A version 1 line has at most 107 octets; of version 2 no more than this is taken (addresses and some TLVs). */
+#define PROXY_PROTOCOL_MOST 536
+
+struct proxy_addresses {
+	bool known; /* false: LOCAL, UNKNOWN or no address family that concerns us */
+	struct in6_addr source, destination; /* IPv4 mapped */
+	uint16_t source_port, destination_port;
+};
+
+/* Returns the length of the header at the beginning of `bytes` (1 and up), 0 when more is needed, -EPROTO when this is none. */
+int proxy_protocol_decode(const uint8_t *bytes, size_t length, struct proxy_addresses *ret);
+/* Writes a header of version 1 or 2 (PROXY_PROTOCOL_MOST is always enough). Returns its length. */
+size_t proxy_protocol_encode(int version, const struct proxy_addresses *addresses, uint8_t *out);
+
+#endif
