@@ -1,0 +1,101 @@
+#include "config/args.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "base/cleanup.h"
+
+int args_parse(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
+	       struct args *args)
+{
+	enum { RUN_DIR = 256, CHECK, VERSION, HELP, STATE_DIR, OBSERVE, PRINT, SUPPORT };
+	struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "run-dir", required_argument, NULL, RUN_DIR },
+		{ "check-config", no_argument, NULL, CHECK },
+		{ "version", no_argument, NULL, VERSION },
+		{ "help", no_argument, NULL, HELP },
+		{ "state-dir", required_argument, NULL, STATE_DIR },
+		{ "observe", no_argument, NULL, OBSERVE },
+		{ "print-config", no_argument, NULL, PRINT },
+		{ "support", no_argument, NULL, SUPPORT },
+		{ 0 },
+	};
+	const char *override;
+	int c;
+
+	if (!daemon_options)
+		options[5] = (struct option){ 0 };
+	while ((c = getopt_long(argc, argv, "c:o:h", options, NULL)) != -1) {
+		override = NULL;
+		switch (c) {
+		case 'c':
+			args->source.file = optarg;
+			break;
+		case 'o':
+			override = optarg;
+			break;
+		case RUN_DIR:
+			args->source.run_dir = optarg;
+			break;
+		case STATE_DIR:
+			args->source.state_dir = optarg;
+			break;
+		case OBSERVE:
+			override = "daemon.mode=observe";
+			break;
+		case CHECK:
+			args->check = true;
+			break;
+		case PRINT:
+			args->print = true;
+			break;
+		case SUPPORT:
+			args->support = true;
+			break;
+		case VERSION:
+			printf("%s " PENSTOCK_VERSION "\n", program);
+			return EXIT_SUCCESS;
+		case HELP:
+		case 'h':
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
+		default:
+			fprintf(stderr, "Try '%s --help'.\n", program);
+			return EX_USAGE;
+		}
+		if (override && args->source.overrides_count == ARGS_OVERRIDES) {
+			fprintf(stderr, "%s: more than %d -o options\n", program, ARGS_OVERRIDES);
+			return EX_USAGE;
+		}
+		if (override)
+			args->overrides[args->source.overrides_count++] = override;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "%s: what is '%s'? It takes options only. Try '%s --help'.\n",
+			program, argv[optind], program);
+		return EX_USAGE;
+	}
+	args->source.overrides = args->overrides;
+	return -1;
+}
+
+int args_load(const struct args *args, struct config *ret)
+{
+	_cleanup_free_ struct config_errors *errors = calloc(1, sizeof(*errors));
+	char line[1024];
+
+	if (!errors)
+		return EX_OSERR;
+	if (config_load(&args->source, ret, errors) == 0)
+		return -1;
+	for (unsigned i = 0; i < errors->count && i < CONFIG_ERRORS; i++) {
+		config_error_print(&errors->error[i], line, sizeof(line));
+		fprintf(stderr, "%s\n", line);
+	}
+	if (errors->count > CONFIG_ERRORS)
+		fprintf(stderr, "and %u more\n", errors->count - CONFIG_ERRORS);
+	return EX_CONFIG;
+}

@@ -1,0 +1,86 @@
+#include "proxy/countsfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static int make(struct countsfile *file, const char *run_dir)
+{
+	char directory[280], fresh[330];
+	void *map;
+	int r;
+
+	snprintf(directory, sizeof(directory), "%s/counts", run_dir);
+	if (mkdir(directory, 0775) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(file->path, sizeof(file->path), "%s/proxy-%d", directory, (int)getpid());
+	/* Made whole under a name with a dot, which the daemon passes over, then renamed. */
+	snprintf(fresh, sizeof(fresh), "%s.new", file->path);
+	unlink(fresh);
+	file->fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (file->fd < 0)
+		return -errno;
+	/* All pages now: a file system that fills up later must not kill the writer. */
+	r = -posix_fallocate(file->fd, 0, sizeof(struct counts));
+	if (r == 0 && flock(file->fd, LOCK_EX | LOCK_NB) < 0)
+		r = -errno;
+	map = r == 0 ? mmap(NULL, sizeof(struct counts), PROT_READ | PROT_WRITE, MAP_SHARED,
+			    file->fd, 0)
+		     : MAP_FAILED;
+	if (r == 0 && map == MAP_FAILED)
+		r = -errno;
+	if (r == 0)
+		counts_init(map, "proxy", (uint64_t)getpid());
+	if (r == 0 && rename(fresh, file->path) < 0)
+		r = -errno;
+	if (r < 0) {
+		unlink(fresh);
+		if (map != MAP_FAILED)
+			munmap(map, sizeof(struct counts));
+		close(file->fd);
+		file->fd = -1;
+		return r;
+	}
+	file->counts = map;
+	return 0;
+}
+
+int countsfile_open(struct countsfile *file, const char *run_dir)
+{
+	int r;
+
+	memset(file, 0, sizeof(*file));
+	file->fd = -1;
+	r = make(file, run_dir);
+	if (r == 0)
+		return 0;
+	log_warning(
+		"counts cannot be shared in %s/counts: %s; penstockd does not see this proxy's sessions and may fall back to the kernel's count, mail is not affected",
+		run_dir, strerror(-r));
+	file->counts = calloc(1, sizeof(*file->counts));
+	if (!file->counts)
+		return -ENOMEM;
+	counts_init(file->counts, "proxy", (uint64_t)getpid());
+	return 0;
+}
+
+void countsfile_close(struct countsfile *file)
+{
+	if (file->fd < 0) {
+		free(file->counts);
+	} else {
+		/* The daemon finds the lock free, takes the last figures and removes the file. */
+		munmap(file->counts, sizeof(struct counts));
+		close(file->fd);
+	}
+	file->counts = NULL;
+	file->fd = -1;
+}

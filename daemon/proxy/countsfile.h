@@ -1,0 +1,18 @@
+/* The proxy's counts where the daemon reads them: RUN_DIR/counts/proxy-PID, locked while this process lives. When it cannot be
+ * made the counts are kept in plain memory, that is said once, and mail flows. */
+#ifndef PENSTOCK_PROXY_COUNTSFILE_H
+#define PENSTOCK_PROXY_COUNTSFILE_H
+
+#include "core/counts.h"
+
+struct countsfile {
+	struct counts *counts; /* never NULL after open */
+	int fd; /* -1: plain memory */
+	char path[320];
+};
+
+/* 0, or -ENOMEM. */
+int countsfile_open(struct countsfile *file, const char *run_dir);
+void countsfile_close(struct countsfile *file);
+
+#endif
