@@ -412,10 +412,18 @@ static void on_connected(struct session *s)
 	event_add(s->client_read, NULL);
 	event_add(s->backend_read, NULL);
 	if (p->config.proxy.proxy_protocol != PROXY_PROTOCOL_NONE)
-		n = proxy_protocol_encode(p->config.proxy.proxy_protocol == PROXY_PROTOCOL_V1 ? 1
-											      : 2,
-					  &s->addresses, header);
-	if (n && push(&s->up, s->backend_fd, (const char *)header, n) < 0) {
+		n = proxy_protocol_encode((int)p->config.proxy.proxy_protocol, &s->addresses,
+					  first);
+	if (s->up.length) { /* what came behind the client's own PROXY header */
+		memcpy(first + n, s->up.pending + s->up.offset, s->up.length);
+		apply_turns(s,
+			    turns_client(&s->turns, s->moved_us, (char *)first + n, s->up.length));
+		n += s->up.length;
+		s->relayed_early = true;
+	}
+	free(s->up.pending);
+	memset(&s->up, 0, sizeof(s->up));
+	if (n && push(&s->up, s->backend_fd, (const char *)first, n) < 0) {
 		end_session(s, false);
 		return;
 	}
