@@ -410,7 +410,7 @@ static void capture_fronts(struct daemon *d, struct status *s)
 			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
 	}
 	if (remote_retired(d->remote)->service[0].offered)
-		add_front(s, remote_retired(d->remote), true, "", 0);
+		add_front(s, remote_retired(d->remote), false, "stopped", 0);
 }
 
 static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_us)
@@ -423,7 +423,6 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	s->now_us = now_us;
 	s->realtime_us = realtime_us;
 	s->started_us = d->started_us;
-	s->tick = d->engine.ticks;
 	s->config = &d->config;
 	s->view = d->engine.view;
 	s->sample = d->sample;
@@ -431,8 +430,14 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	s->plan = d->plan;
 	s->sensors = 0;
 	for (unsigned i = 0; d->registry && i < registry_count(d->registry) && i < STATUS_SENSORS;
-	     i++)
-		s->sensor[s->sensors++] = *registry_status(d->registry, i);
+	     i++) {
+		const struct sensor_status *now = registry_status(d->registry, i);
+
+		if (s->tick)
+			journal_sensors(&s->sensor[s->sensors], now);
+		s->sensor[s->sensors++] = *now;
+	}
+	s->tick = d->engine.ticks;
 	capture_fronts(d, s);
 	memcpy(s->tick_durations, d->tick_durations, sizeof(s->tick_durations));
 	s->tick_sum_us = d->tick_sum_us;

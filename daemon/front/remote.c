@@ -57,7 +57,7 @@ int remote_open(const char *run_dir, struct remote **ret_remote)
 	if (!remote)
 		return -ENOMEM;
 	remote->dir_fd = TAKE_FD(fd);
-	counts_init(&remote->retired, "retired", 0);
+	counts_init(&remote->retired, "proxy", 0); /* its counters go on under the same name */
 	*ret_remote = remote;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/reply.h"
 #include "proxy/session.h"
 
 #define TICK_MS 100

@@ -51,4 +51,9 @@ struct status {
 	uint64_t runq_slots[32], runq_sum_us, runq_count;
 };
 
+/* The fronts of one name as one (several proxies, and those that stopped: their counters stay). Returns how many names
+ * there are; with `index` below that, `ret_front` gets the sum, `up` when any of them is. */
+unsigned status_front_named(const struct status *status, unsigned index,
+			    struct status_front *ret_front);
+
 #endif

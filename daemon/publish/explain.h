@@ -1,0 +1,13 @@
+/* The chain from signal to reply in words: what `penstockctl explain [ADDRESS]` prints. */
+#ifndef PENSTOCK_PUBLISH_EXPLAIN_H
+#define PENSTOCK_PUBLISH_EXPLAIN_H
+
+#include "base/text.h"
+#include "publish/status.h"
+
+/* `address` NULL: the host; a numeric address: the verdict that it would get now, too. One that is none is said so. */
+void explain_status(const struct status *status, const char *address, struct text *out);
+/* A value in the unit that people read: "12.3 ms", "64 MiB", "83 %". */
+void explain_value(struct text *out, enum unit unit, double value);
+
+#endif

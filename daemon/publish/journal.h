@@ -1,0 +1,18 @@
+/* Level and state changes as structured journal entries (or lines on stderr), each with a MESSAGE_ID that stays. */
+#ifndef PENSTOCK_PUBLISH_JOURNAL_H
+#define PENSTOCK_PUBLISH_JOURNAL_H
+
+#include "publish/status.h"
+
+#define JOURNAL_LEVEL_ID "6d1f0f1f2c5b4b0c9a3e5b7f4e0c7a11"
+#define JOURNAL_STATE_ID "b2a94f6de8f94c3c8f5a1e2d7c6b0d22"
+#define JOURNAL_FOREIGN_ID "0e7a5f1c9b3d4c6fa1d82b6e4f9c3333"
+#define JOURNAL_SENSOR_ID "f41c3b8e5d2a47b6930e7c5a2b8d4444"
+
+/* Writes what differs between the picture of the last tick and the engine now. */
+void journal_publish(const struct status *previous, const struct engine_view *now,
+		     uint64_t realtime_us);
+/* Sensors that changed state between two pictures. */
+void journal_sensors(const struct sensor_status *before, const struct sensor_status *now);
+
+#endif

@@ -1,0 +1,247 @@
+#include "publish/json.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+
+const char *json_time(uint64_t realtime_us, char *buf)
+{
+	time_t seconds = (time_t)(realtime_us / US_PER_S);
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		buf[0] = 0;
+	return buf;
+}
+
+/* Six significant digits are what anybody reads, and keep the text short. */
+static json_t *number(double value)
+{
+	double scale;
+
+	if (!isfinite(value))
+		return json_null();
+	if (value == 0 || value == floor(value))
+		return fabs(value) < 1e15 ? json_integer((json_int_t)value) : json_real(value);
+	scale = pow(10, 5 - floor(log10(fabs(value))));
+	return json_real(round(value * scale) / scale);
+}
+
+/* Not known is null where the key must stand, never 0. */
+static json_t *number_or_null(double value)
+{
+	return value < 0 ? json_null() : number(value);
+}
+
+static json_t *resource_json(const struct status *s, enum resource r)
+{
+	const struct pressure *p = &s->view.pressure;
+	json_t *object = json_object(), *signals = json_object();
+
+	for (int i = 0; i < SIGNAL__COUNT; i++) {
+		json_t *signal;
+		double target = s->config->target[i];
+
+		if (signal_info[i].resource != r || !sample_has(&s->sample, (enum signal)i))
+			continue;
+		signal = json_object();
+		json_object_set_new(signal, "value", number(s->sample.value[i]));
+		if (target > 0) {
+			json_object_set_new(signal, "target", number(target));
+			json_object_set_new(signal, "pressure", number(p->signal[i]));
+		}
+		json_object_set_new(signal, "via",
+				    json_string(via_name((enum via)s->sample.via[i])));
+		json_object_set_new(signals, signal_info[i].name, signal);
+	}
+	json_object_set_new(object, "known", json_boolean(p->known[r]));
+	if (p->known[r]) {
+		json_object_set_new(object, "pressure", number(p->resource[r]));
+		if (p->resource_driver[r] < SIGNAL__COUNT)
+			json_object_set_new(object, "driver",
+					    json_string(signal_info[p->resource_driver[r]].name));
+	} else {
+		json_object_set_new(object, "reason",
+				    json_string("no sensor gives a signal of it, see \"sensors\""));
+	}
+	json_object_set_new(object, "signals", signals);
+	return object;
+}
+
+static json_t *service_json(const struct status *s, unsigned i)
+{
+	const struct window_view *w = &s->view.window[i];
+	const struct load_service *l = &s->load.service[i];
+	const struct counts_service *c = &s->total[i];
+	bool open = w->law == LAW_OPEN;
+	json_t *object = json_object();
+
+	json_object_set_new(object, "law", json_string(window_law_name(w->law)));
+	json_object_set_new(object, "window", open ? json_null() : number(floor(w->window)));
+	json_object_set_new(object, "window_max", number_or_null(floor(w->hard)));
+	json_object_set_new(object, "in_flight",
+			    l->known & LOAD_IN_FLIGHT ? number(l->in_flight) : json_null());
+	json_object_set_new(object, "busy", l->known & LOAD_BUSY ? number(l->busy) : json_null());
+	json_object_set_new(object, "waiting",
+			    l->known & LOAD_WAITING ? number(l->waiting) : json_null());
+	json_object_set_new(object, "offered_per_s", number_or_null(w->offered_per_s));
+	json_object_set_new(object, "admitted_per_s", number_or_null(w->admitted_per_s));
+	json_object_set_new(object, "completed_per_s", number_or_null(w->completed_per_s));
+	json_object_set_new(object, "capacity_per_s", number_or_null(w->capacity_per_s));
+	json_object_set_new(object, "server_time_s", number_or_null(w->server_time_s));
+	json_object_set_new(object, "target_time_s", number_or_null(w->target_time_s));
+	json_object_set_new(object, "saturation", number_or_null(w->saturation));
+	json_object_set_new(object, "refusing", json_boolean(w->refusing));
+	json_object_set_new(object, "foreign", json_boolean(w->foreign));
+	json_object_set_new(object, "hard_limit_binds", json_boolean(w->hard_binds));
+	json_object_set_new(object, "admitted", json_integer((json_int_t)c->admitted));
+	json_object_set_new(object, "deferred", json_integer((json_int_t)c->deferred));
+	json_object_set_new(object, "would_defer", json_integer((json_int_t)c->would_defer));
+	return object;
+}
+
+static void set_by_reason(json_t *object, const char *key, const uint64_t *by)
+{
+	json_t *reasons = json_object();
+
+	for (int i = 0; i < REASON__COUNT; i++)
+		if (by[i])
+			json_object_set_new(reasons, reason_name((enum reason)i),
+					    json_integer((json_int_t)by[i]));
+	json_object_set_new(object, key, reasons);
+}
+
+static json_t *front_json(const struct status_front *f)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "up", json_boolean(f->up));
+	if (!f->up)
+		json_object_set_new(object, "reason", json_string(f->why));
+	if (f->pid)
+		json_object_set_new(object, "pid", json_integer((json_int_t)f->pid));
+	json_object_set_new(object, "admitted", json_integer((json_int_t)f->sum.admitted));
+	json_object_set_new(object, "deferred", json_integer((json_int_t)f->sum.deferred));
+	json_object_set_new(object, "would_defer", json_integer((json_int_t)f->sum.would_defer));
+	json_object_set_new(object, "malformed", json_integer((json_int_t)f->malformed));
+	json_object_set_new(object, "errors", json_integer((json_int_t)f->errors));
+	return object;
+}
+
+static json_t *decisions_json(const struct status *s)
+{
+	struct counts_service total = { 0 };
+	struct status_front f;
+	json_t *object = json_object(), *fronts = json_object();
+
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		counts_add(&total, &s->total[i]);
+	json_object_set_new(object, "admitted", json_integer((json_int_t)total.admitted));
+	json_object_set_new(object, "deferred", json_integer((json_int_t)total.deferred));
+	json_object_set_new(object, "would_defer", json_integer((json_int_t)total.would_defer));
+	set_by_reason(object, "by_reason", total.deferred_by);
+	set_by_reason(object, "admitted_by_reason", total.admitted_by);
+	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
+		json_object_set_new(fronts, f.name, front_json(&f));
+	json_object_set_new(object, "by_front", fronts);
+	return object;
+}
+
+static json_t *sensors_json(const struct status *s)
+{
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < s->sensors; i++) {
+		const struct sensor_status *sensor = &s->sensor[i];
+		json_t *one = json_object();
+
+		json_object_set_new(one, "state", json_string(sensor_state_name(sensor->state)));
+		if (sensor->state != SENSOR_OK)
+			json_object_set_new(one, "reason", json_string(sensor->why));
+		json_object_set_new(one, "errors", json_integer((json_int_t)sensor->errors));
+		json_object_set_new(one, "cost_us_per_s",
+				    number(sensor->polls ? (double)sensor->cost_ns / 1e3 /
+								   (double)sensor->polls * 1e6 /
+								   (double)s->config->tick_us
+							 : 0));
+		json_object_set_new(object, sensor->name, one);
+	}
+	return object;
+}
+
+static void set_level(json_t *object, const struct status *s)
+{
+	const struct pressure *p = &s->view.pressure;
+	char when[32];
+	json_t *driver = json_null();
+
+	json_object_set_new(object, "mode",
+			    json_string(s->view.mode == PLAN_OBSERVE ? "observe" : "enforce"));
+	json_object_set_new(object, "state", json_string(engine_state_name(s->view.state)));
+	json_object_set_new(object, "level", json_integer(s->view.level.number));
+	json_object_set_new(object, "level_name", json_string(level_name(s->view.level.number)));
+	json_object_set_new(object, "since",
+			    json_string(json_time(s->level_since_realtime_us, when)));
+	json_object_set_new(object, "pressure", p->any_known ? number(p->combined) : json_null());
+	if (p->driver < RESOURCE__COUNT && p->driver_signal < SIGNAL__COUNT)
+		driver = json_pack("{s:s, s:s}", "resource", resource_name(p->driver), "signal",
+				   signal_info[p->driver_signal].name);
+	json_object_set_new(object, "driver", driver);
+}
+
+json_t *json_change(const struct status *s)
+{
+	json_t *object = json_object();
+	char when[32];
+
+	json_object_set_new(object, "at", json_string(json_time(s->realtime_us, when)));
+	set_level(object, s);
+	return object;
+}
+
+static void set_order(json_t *object, const struct status *s)
+{
+	char when[32];
+
+	if (s->view.state != STATE_DRAINING && s->view.state != STATE_MAINTENANCE)
+		return;
+	json_object_set_new(object, "order_reason", json_string(s->view.order_reason));
+	if (s->view.order_until_us)
+		json_object_set_new(object, "order_until",
+				    json_string(json_time(s->view.order_until_us, when)));
+}
+
+json_t *json_status(const struct status *s)
+{
+	json_t *object = json_object(), *resources = json_object(), *services = json_object();
+	char when[32];
+
+	json_object_set_new(object, "version", json_string(s->version));
+	set_level(object, s);
+	set_order(object, s);
+	json_object_set_new(object, "at", json_string(json_time(s->realtime_us, when)));
+	json_object_set_new(object, "started", json_string(json_time(s->started_us, when)));
+	json_object_set_new(object, "window", number_or_null(floor(s->view.window_sum)));
+	json_object_set_new(object, "window_max", number_or_null(floor(s->view.window_max_sum)));
+	json_object_set_new(object, "in_flight", number_or_null(s->view.in_flight));
+	json_object_set_new(object, "admit_ratio", number(s->view.admit_ratio));
+	json_object_set_new(object, "foreign_pressure", json_boolean(s->view.foreign));
+	for (int r = 0; r < RESOURCE__COUNT; r++)
+		json_object_set_new(resources, resource_name((enum resource)r),
+				    resource_json(s, (enum resource)r));
+	json_object_set_new(object, "resources", resources);
+	for (unsigned i = 0; i < s->config->services; i++)
+		json_object_set_new(services, s->config->service[i].name, service_json(s, i));
+	json_object_set_new(object, "services", services);
+	json_object_set_new(object, "decisions", decisions_json(s));
+	json_object_set_new(object, "sensors", sensors_json(s));
+	json_object_set_new(object, "bpf",
+			    s->bpf_why ? json_pack("{s:b, s:s}", "used", 0, "reason", s->bpf_why)
+				       : json_pack("{s:b}", "used", 1));
+	json_object_set_new(object, "config",
+			    json_pack("{s:b, s:s}", "last_reload_successful", s->reload_ok,
+				      "loaded", json_time(s->reloaded_realtime_us, when)));
+	return object;
+}

@@ -1,0 +1,41 @@
+#include "publish/status.h"
+
+#include <string.h>
+
+static bool named_before(const struct status *status, unsigned front)
+{
+	for (unsigned i = 0; i < front; i++)
+		if (strcmp(status->front[i].name, status->front[front].name) == 0)
+			return true;
+	return false;
+}
+
+static void add(struct status_front *sum, const struct status_front *f)
+{
+	counts_add(&sum->sum, &f->sum);
+	sum->malformed += f->malformed;
+	sum->errors += f->errors;
+	if (f->up && !sum->up) {
+		sum->up = true;
+		sum->pid = f->pid;
+		sum->why[0] = 0;
+	}
+}
+
+unsigned status_front_named(const struct status *status, unsigned index,
+			    struct status_front *ret_front)
+{
+	unsigned names = 0;
+
+	for (unsigned i = 0; i < status->fronts; i++) {
+		if (named_before(status, i))
+			continue;
+		if (names++ != index)
+			continue;
+		*ret_front = status->front[i];
+		for (unsigned j = i + 1; j < status->fronts; j++)
+			if (strcmp(status->front[j].name, ret_front->name) == 0)
+				add(ret_front, &status->front[j]);
+	}
+	return names;
+}
