@@ -89,12 +89,15 @@ static inline void set_busy(struct smtp_port *port, struct session *s, u64 now, 
 static inline void greeted(struct smtp_port *port, struct session *s, u64 now, u64 sent_ns)
 {
 	u64 us;
+	u32 slot;
 
 	if (sent_ns < s->opened_ns || sent_ns > now)
 		sent_ns = now;
 	us = (sent_ns - s->opened_ns) / 1000;
 	s->greeted_ns = now;
-	port->connect_220[time_slot(us) & (TIME_SLOTS - 1)]++;
+	slot = time_slot(us);
+	asm volatile("" : "+r"(slot)); /* the compiler knows the bound, the verifier must see it */
+	port->connect_220[slot & (TIME_SLOTS - 1)]++;
 	__sync_fetch_and_add(&port->greeted, 1);
 	if (s->wheeled) {
 		s->wheeled = 0;

@@ -65,13 +65,14 @@ struct kernel {
 
 static int print(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[512];
+	char text[4096], *rest = text, *line;
 
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	line[strcspn(line, "\n")] = 0;
-	log_debug("%s", line);
+	vsnprintf(text, sizeof(text), format, args);
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			log_debug("libbpf: %s", line);
 	return 0;
 }
 
@@ -86,9 +87,10 @@ static bool has_tracepoint(const struct btf *btf, const char *name)
 
 static void say_why(struct kernel *k, enum kernel_probe probe, int error, const char *instead)
 {
-	const char *cause = error == -EPERM || error == -EACCES
-				    ? "refused: it needs CAP_BPF and CAP_PERFMON"
-				    : strerror(-error);
+	/* With the capability EACCES is the verifier's: see the log at debug level. */
+	const char *cause = error == -EPERM    ? "refused: it needs CAP_BPF and CAP_PERFMON"
+			    : error == -EACCES ? "this kernel's verifier rejects the program"
+					       : strerror(-error);
 
 	snprintf(k->why[probe], sizeof(k->why[probe]), "%s; instead: %s", cause, instead);
 }

@@ -75,7 +75,7 @@ static void on_status(struct evhttp_request *request, void *context)
 {
 	struct http *h = context;
 	json_t *status = json_status(h->ops->status(h->context));
-	char *text = status ? json_dumps(status, JSON_INDENT(1)) : NULL;
+	char *text = status ? json_dumps(status, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
 	struct evbuffer *body = evbuffer_new();
 
 	json_decref(status);

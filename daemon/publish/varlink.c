@@ -62,7 +62,7 @@ char *varlink_reply(const char *error, json_t *parameters, bool continues)
 	json_object_set_new(message, "parameters", parameters ? parameters : json_object());
 	if (continues)
 		json_object_set_new(message, "continues", json_true());
-	text = json_dumps(message, JSON_COMPACT);
+	text = json_dumps(message, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	json_decref(message);
 	return text;
 }
