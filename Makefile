@@ -26,7 +26,7 @@ HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifeq ($(SANITIZE),1)
 HARDEN := -fPIE
 endif
-CPPFLAGS += -D_GNU_SOURCE -Idaemon -I/usr/include/libnl3 -Ibpf -I$(BUILD)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -Idaemon -I/usr/include/libnl3 -Ibpf -Itools -I$(BUILD)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
 LDFLAGS += $(SANFLAGS) -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
 # Lazily, so that `make deps` works before pkg-config is there.
@@ -78,7 +78,7 @@ $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itests -Itools $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
 
 # BPF: CO-RE objects, then skeletons. No kernel headers needed: bpf/kernel_types.h.
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) daemon/core/plan.h daemon/core/reason.h

@@ -1,0 +1,12 @@
+/* The status for people: text from the very JSON that `status --json` prints. */
+#ifndef PENSTOCKCTL_SHOW_H
+#define PENSTOCKCTL_SHOW_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+void show_status(const json_t *status, FILE *out);
+/* One line. */
+void show_change(const json_t *change, FILE *out);
+
+#endif
