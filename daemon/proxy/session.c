@@ -17,6 +17,9 @@
 #define HEADER_US (5 * US_PER_S) /* for a PROXY header to arrive */
 #define FLUSH_US (10 * US_PER_S) /* for the last bytes to leave after one side closed */
 #define DRAIN_US (2 * US_PER_S) /* after the last word to a refused client */
+#define KEEPALIVE_S 2
+#define KEEPALIVE_COUNT 15
+#define BACKEND_TRIES 3
 #define LINGER_SHORT_US (500 * US_PER_MS) /* past the bound of lingerers */
 
 enum phase {
@@ -45,6 +48,7 @@ struct session {
 	struct proxy_addresses addresses;
 	struct turns turns;
 	struct dialogue dialogue;
+	unsigned tries; /* of the backend, after the first */
 	bool in_flight, shadow, waiting, relayed_early, lingers, decided;
 };
 
@@ -351,13 +355,39 @@ static void relay_up(struct session *s)
 	}
 }
 
+static void connect_backend(struct session *s);
+static void refuse_admitted(struct session *s);
+
+/* A server whose accept queue overflows forgets a connection that its client holds for made: the server would speak first,
+ * so both wait for ever. Keepalive finds it out; nothing was said yet, so another connection takes its place unseen. */
+static void lost_before_greeting(struct session *s)
+{
+	if (s->tries++ == BACKEND_TRIES) {
+		refuse_admitted(s);
+		return;
+	}
+	free_event(&s->backend_read);
+	free_event(&s->backend_write);
+	close(s->backend_fd);
+	s->backend_fd = -1;
+	event_del(s->client_read);
+	free(s->up.pending);
+	memset(&s->up, 0, sizeof(s->up));
+	s->moved_us = clock_monotonic_us();
+	connect_backend(s);
+}
+
 static void relay_down(struct session *s)
 {
 	struct proxy *p = s->proxy;
 	ssize_t n = recv(s->backend_fd, p->scratch, sizeof(p->scratch), 0);
 
 	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
+		if (errno == EAGAIN || errno == EINTR)
+			return;
+		if (s->waiting && !s->relayed_early)
+			lost_before_greeting(s);
+		else
 			reset_and_end(s);
 		return;
 	}
@@ -389,6 +419,17 @@ static void on_backend(evutil_socket_t fd, short what, void *context)
 	relay_down(context);
 }
 
+/* Admitted, but there is no server for it. */
+static void refuse_admitted(struct session *s)
+{
+	struct counts *counts = s->proxy->counts.counts;
+
+	proxy_counts(s->proxy)->deferred++;
+	proxy_counts(s->proxy)->deferred_by[REASON_BACKEND]++;
+	counts->errors++;
+	refuse(s, REASON_BACKEND);
+}
+
 /* The connection to the backend is made, or could not be. */
 static void on_connected(struct session *s)
 {
@@ -401,10 +442,7 @@ static void on_connected(struct session *s)
 	getsockopt(s->backend_fd, SOL_SOCKET, SO_ERROR, &error, &length);
 	s->moved_us = clock_monotonic_us();
 	if (error) {
-		proxy_counts(p)->deferred++;
-		proxy_counts(p)->deferred_by[REASON_BACKEND]++;
-		p->counts.counts->errors++;
-		refuse(s, REASON_BACKEND);
+		refuse_admitted(s);
 		return;
 	}
 	s->phase = PHASE_RELAY;
@@ -501,23 +539,24 @@ static void enter_flight(struct session *s, bool shadow)
 static void connect_backend(struct session *s)
 {
 	struct proxy *p = s->proxy;
-	int one = 1;
+	int one = 1, idle_s = KEEPALIVE_S, count = KEEPALIVE_COUNT;
 
 	s->phase = PHASE_CONNECT;
 	s->deadline_us = s->moved_us + p->config.proxy.connect_us;
 	s->backend_fd = endpoint_connect(&p->config.proxy.backend);
 	if (s->backend_fd >= 0) {
 		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		setsockopt(s->backend_fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
+		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 		s->backend_read =
 			event_new(p->base, s->backend_fd, EV_READ | EV_PERSIST, on_backend, s);
 		s->backend_write =
 			event_new(p->base, s->backend_fd, EV_WRITE, on_backend_writable, s);
 	}
 	if (s->backend_fd < 0 || !s->backend_read || !s->backend_write) {
-		proxy_counts(p)->deferred++;
-		proxy_counts(p)->deferred_by[REASON_BACKEND]++;
-		p->counts.counts->errors++;
-		refuse(s, REASON_BACKEND);
+		refuse_admitted(s);
 		return;
 	}
 	event_add(s->backend_write, NULL);

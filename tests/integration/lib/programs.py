@@ -1,0 +1,121 @@
+"""penstock's own programs under test: started, watched, asked, stopped."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import urllib.request
+
+from lib.place import BIN, wait_for
+
+
+def port_open(port, host="127.0.0.1"):
+    with socket.socket() as s:
+        s.settimeout(1)
+        return s.connect_ex((host, port)) == 0
+
+
+class Program:
+    """A child process whose stderr is kept in a file."""
+
+    def __init__(self, argv, **options):
+        self.argv = argv
+        self.log = tempfile.NamedTemporaryFile(prefix="penstock-test-", suffix=".log")
+        self.process = subprocess.Popen(argv, stdout=self.log, stderr=self.log, **options)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def output(self):
+        with open(self.log.name, errors="replace") as f:
+            return f.read()
+
+    def alive(self):
+        return self.process.poll() is None
+
+    def kill(self, number):
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def stop(self, number=signal.SIGTERM, seconds=30):
+        if self.alive():
+            os.kill(self.pid, signal.SIGCONT)
+            os.kill(self.pid, number)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"{self.argv[0]} did not stop on signal {number}:\n{self.output()}")
+
+    def logged(self, text, seconds=30):
+        return wait_for(lambda: text in self.output(), f"the line {text!r}; the log is:\n{self.output()}", seconds)
+
+
+def overrides(options):
+    return [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+
+
+class Daemon(Program):
+    def __init__(self, directory, options, http=9825, wait=True, argv=(), prefix=(), **kwargs):
+        self.http = http
+        self.run_dir = os.path.join(directory, "run")
+        self.state_dir = os.path.join(directory, "state")
+        options = {"http.listen": f"127.0.0.1:{http}", **options}
+        super().__init__([*prefix, os.path.join(BIN, "penstockd"), "--run-dir", self.run_dir, "--state-dir",
+                          self.state_dir, *argv, *overrides(options)], **kwargs)
+        if wait:
+            wait_for(lambda: not self.alive() or port_open(http), "penstockd's HTTP")
+            if not self.alive():
+                raise AssertionError("penstockd ended:\n" + self.output())
+
+    def get(self, path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def status(self):
+        return json.loads(self.get("/status.json"))
+
+    def metric(self, line):
+        """The value of the sample whose text before the value is `line`; None: not there."""
+        for text in self.get("/metrics").splitlines():
+            if text.startswith(line + " "):
+                return float(text.split()[-1])
+        return None
+
+    def wait_status(self, condition, what, seconds=30):
+        return wait_for(lambda: (lambda s: s if condition(s) else None)(self.status()), what, seconds)
+
+    def ctl(self, *arguments, check=None):
+        done = subprocess.run([os.path.join(BIN, "penstockctl"), "--run-dir", self.run_dir, *arguments],
+                              capture_output=True, text=True, timeout=60)
+        if check is not None and done.returncode != check:
+            raise AssertionError(f"penstockctl {arguments} gave {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done
+
+
+class Proxy(Program):
+    def __init__(self, directory, listen, backend, options=None, wait=True, **kwargs):
+        self.port = listen
+        self.run_dir = os.path.join(directory, "run")
+        options = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{listen}",
+                   "front.proxy.backend": f"127.0.0.1:{backend}", **(options or {})}
+        super().__init__([os.path.join(BIN, "penstock-proxy"), "--run-dir", self.run_dir, *overrides(options)], **kwargs)
+        if wait:
+            wait_for(lambda: not self.alive() or listening(listen), "penstock-proxy's port")
+            if not self.alive():
+                raise AssertionError("penstock-proxy ended:\n" + self.output())
+
+
+def listening(port):
+    """Whether some socket listens, without connecting to it: a connection would be counted."""
+    wanted = f":{port:04X}"
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with open(name) as f:
+            for line in f.readlines()[1:]:
+                fields = line.split()
+                if fields[1].endswith(wanted) and fields[3] == "0A":
+                    return True
+    return False

@@ -1,0 +1,114 @@
+"""A small blocking SMTP client that shows everything, and servers for the proxy's tests."""
+import socket
+import threading
+
+
+class Client:
+    def __init__(self, port, source=None, timeout=30, greeting=True):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout,
+                                               source_address=(source, 0) if source else None)
+        self.file = self.socket.makefile("rb")
+        self.greeting = self.reply() if greeting else None
+
+    def reply(self):
+        """All lines of one reply, b"" at the end of the stream."""
+        text = b""
+        while True:
+            line = self.file.readline()
+            text += line
+            if not line or line[3:4] != b"-":
+                return text
+
+    def say(self, line):
+        self.socket.sendall(line + b"\r\n")
+        return self.reply()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def deliver(port, body=b"Subject: test\r\n\r\nhello\r\n", source=None, timeout=60, recipient=b"box@example.org"):
+    """One whole message; returns (code, text) of the last reply that mattered."""
+    with Client(port, source, timeout) as c:
+        for expected, line in ((b"2", None), (b"2", b"EHLO client.example"), (b"2", b"MAIL FROM:<a@example.net>"),
+                               (b"2", b"RCPT TO:<" + recipient + b">"), (b"3", b"DATA")):
+            reply = c.greeting if line is None else c.say(line)
+            if not reply.startswith(expected):
+                try:
+                    c.say(b"QUIT")
+                except OSError:
+                    pass
+                return reply[:3].decode(), reply.decode(errors="replace").strip()
+        c.send(body.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        reply = c.reply()
+        c.say(b"QUIT")
+        return reply[:3].decode(), reply.decode(errors="replace").strip()
+
+
+class Server:
+    """Accepts on a port and gives each connection to `handle(socket, address)` in a thread of its own."""
+
+    def __init__(self, handle, port=0, backlog=512):
+        self.socket = socket.create_server(("127.0.0.1", port), backlog=backlog)
+        self.port = self.socket.getsockname()[1]
+        self.handle = handle
+        self.connections = 0
+        threading.Thread(target=self.loop, daemon=True).start()
+
+    def loop(self):
+        while True:
+            try:
+                connection, address = self.socket.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(connection, address), daemon=True).start()
+
+    def serve(self, connection, address):
+        try:
+            self.handle(connection, address)
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+    def close(self):
+        self.socket.close()
+
+
+def smtp_server(connection, _address, greeting=b"220 sink.example ESMTP\r\n", store=None, before=None):
+    """A whole, simple SMTP dialogue; `store(bytes)` gets each message; `before(command)` may wait."""
+    file = connection.makefile("rb")
+    connection.sendall(greeting)
+    data = None
+    for line in file:
+        if data is not None:
+            if line == b".\r\n":
+                if store:
+                    store(b"".join(data))
+                data = None
+                connection.sendall(b"250 2.0.0 taken\r\n")
+            else:
+                data.append(line[1:] if line.startswith(b"..") else line)
+            continue
+        command = line[:4].upper()
+        if before:
+            before(command)
+        if command == b"QUIT":
+            connection.sendall(b"221 2.0.0 bye\r\n")
+            return
+        if command == b"DATA":
+            data = []
+            connection.sendall(b"354 go on\r\n")
+        else:
+            connection.sendall(b"250 2.0.0 ok\r\n")

@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+"""penstock-proxy on the wire: what passes, what is refused and how, and what never happens."""
+import hashlib
+import os
+import random
+import signal
+import socket
+import ssl
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon, Proxy
+from lib.smtp import Client, Server, deliver, smtp_server
+from lib.tap import check, test
+
+PORT = 2525
+
+
+class World:
+    """A daemon and a proxy in front of a server, with all of it stopped at the end."""
+
+    def __init__(self, handle=smtp_server, options=None, daemon=True, proxy_options=None, backend=None):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        os.chmod(self.directory, 0o755)
+        self.server = Server(handle) if backend is None else None
+        port = self.server.port if self.server else backend
+        common = {"service.mx.ports": port, "service.mx.hostname": "mx.example.org", **(options or {})}
+        os.makedirs(os.path.join(self.directory, "run"))
+        self.daemon = Daemon(self.directory, common) if daemon else None
+        self.proxy = Proxy(self.directory, PORT, port, {**common, **(proxy_options or {})})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.proxy, self.daemon):
+            if program and program.alive():
+                program.stop()
+        if self.server:
+            self.server.close()
+
+
+def drained(world):
+    world.daemon.ctl("drain", "--reason", "test", check=0)
+    return wait_for(lambda: greeting(PORT).startswith(b"451"), "a refusal after drain")
+
+
+def greeting(port):
+    with Client(port) as c:
+        return c.greeting
+
+
+@test("30 MB of DATA with a client's half-close arrive byte-identical")
+def _():
+    body = random.Random(1).randbytes(30_000_000).replace(b"\n", b"\r")
+    seen = {}
+
+    def handle(connection, _address):
+        digest, size = hashlib.sha256(), 0
+        connection.sendall(b"220 sink\r\n")
+        while chunk := connection.recv(65536):
+            digest.update(chunk)
+            size += len(chunk)
+        connection.sendall(b"250 got %d\r\n" % size)  # answers after the client's end of stream
+        seen["digest"], seen["size"] = digest.hexdigest(), size
+
+    with World(handle, daemon=False):
+        with Client(PORT) as c:
+            c.send(body)
+            c.socket.shutdown(socket.SHUT_WR)
+            reply = c.reply()
+            check(reply == b"250 got %d\r\n" % len(body), f"reply {reply!r}")
+            check(c.reply() == b"", "the server's close arrives")
+    check(seen["digest"] == hashlib.sha256(body).hexdigest(), "the bytes differ")
+
+
+@test("30 MB from the server arrive byte-identical at a client that reads slowly")
+def _():
+    body = random.Random(2).randbytes(30_000_000)
+
+    def handle(connection, _address):
+        connection.sendall(b"220 sink\r\n")
+        connection.recv(100)
+        connection.sendall(body)
+
+    with World(handle, daemon=False):
+        with Client(PORT) as c:
+            c.send(b"GO\r\n")
+            digest = hashlib.sha256()
+            while chunk := c.file.read1(200_000):
+                digest.update(chunk)
+            check(digest.hexdigest() == hashlib.sha256(body).hexdigest(), "the bytes differ")
+
+
+@test("PROXY v1 and v2 tell the backend who the client is; none sends nothing")
+def _():
+    for kind in ("none", "v1", "v2"):
+        heads = []
+
+        def handle(connection, _address):
+            connection.sendall(b"220 sink\r\n")
+            heads.append(connection.recv(1000))
+            connection.sendall(b"221 bye\r\n")
+
+        with World(handle, daemon=False, proxy_options={"front.proxy.proxy_protocol": kind}):
+            with Client(PORT, source="127.9.8.7") as c:
+                port = c.socket.getsockname()[1]
+                c.say(b"QUIT")
+            head = wait_for(lambda: heads, "the backend's first bytes")[0]
+        v1 = b"PROXY TCP4 127.9.8.7 127.0.0.1 %d %d\r\n" % (port, PORT)
+        v2 = (b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack("!H", 12) + socket.inet_aton("127.9.8.7") +
+              socket.inet_aton("127.0.0.1") + struct.pack("!HH", port, PORT))
+        wanted = {"none": b"QUIT\r\n", "v1": v1, "v2": v2}[kind]
+        check(head.startswith(wanted), f"{kind}: {head!r}")
+
+
+@test("an expected PROXY header is read, a missing one closes, and the address is the header's")
+def _():
+    options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_protocol": "v1"}
+    heads = []
+
+    def handle(connection, _address):
+        connection.sendall(b"220 sink\r\n")
+        heads.append(connection.recv(1000))
+
+    with World(handle, daemon=False, proxy_options=options) as w:
+        c = Client(PORT, greeting=False)
+        c.send(b"PROXY TCP4 192.0.2.44 192.0.2.1 4444 25\r\nEHLO x\r\n")
+        check(c.reply().startswith(b"220"), "greeting behind the header")
+        wait_for(lambda: heads, "the backend's first bytes")
+        check(heads[0].startswith(b"PROXY TCP4 192.0.2.44 192.0.2.1 4444 25\r\n"), f"{heads[0]!r}")
+        c.close()
+        c = Client(PORT, greeting=False)
+        c.send(b"EHLO this is no PROXY header\r\n")
+        try:
+            reply = c.reply()
+        except ConnectionResetError:
+            reply = b""
+        check(not reply.startswith(b"2"), f"{reply!r}")
+        check(w.server.connections == 1, "what brings no header never reaches the backend")
+
+
+@test("STARTTLS passes, and what is said inside TLS is not looked at")
+def _():
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mx.example.org", "-days",
+                        "2", "-keyout", f"{d}/key", "-out", f"{d}/cert"], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{d}/cert", f"{d}/key")
+
+        def handle(connection, _address):
+            connection.sendall(b"220 sink\r\n")
+            connection.recv(100)
+            connection.sendall(b"250-sink\r\n250 STARTTLS\r\n")
+            connection.recv(100)
+            connection.sendall(b"220 go on\r\n")
+            with context.wrap_socket(connection, server_side=True) as tls:
+                smtp_server(tls, None, greeting=b"")
+
+        with World(handle) as w:
+            c = Client(PORT)
+            c.say(b"EHLO x")
+            c.say(b"STARTTLS")
+            insecure = ssl._create_unverified_context()
+            c.socket = insecure.wrap_socket(c.socket, server_hostname="mx.example.org")
+            c.file = c.socket.makefile("rb")
+            check(c.say(b"EHLO x").startswith(b"250"), "EHLO in TLS")
+            check(c.say(b"QUIT").startswith(b"221"), "QUIT in TLS")
+            c.close()
+            w.daemon.wait_status(lambda s: s["decisions"]["admitted"] == 1 and s["in_flight"] == 0, "the session's end")
+
+
+@test("a refused client gets 451 4.3.2, the same to every command, 221 to QUIT, and never a 5xx or 503")
+def _():
+    with World() as w:
+        drained(w)
+        before = w.server.connections
+        with Client(PORT) as c:
+            first = c.greeting
+            check(first.startswith(b"451 4.3.2 mx.example.org "), f"{first!r}")
+            for line in (b"EHLO x", b"MAIL FROM:<a@b>", b"RCPT TO:<c@d>", b"NOOP", b"\x16\x03\x01\0\xa5"):
+                check(c.say(line) == first, f"reply to {line!r}")
+            check(c.say(b"QUIT").startswith(b"221 2.0.0 "), "QUIT")
+            check(c.reply() == b"", "closed after QUIT")
+        check(w.server.connections == before, "a refused client never reaches the backend")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: greeting(PORT).startswith(b"220"), "an admission after resume")
+
+
+@test("the dialogue degrades to 421 and a close: too many lingerers, too many commands, reply_code = 421")
+def _():
+    with World(proxy_options={"front.proxy.linger_max": 1}) as w:
+        drained(w)
+        with Client(PORT) as first:
+            with Client(PORT) as second:
+                check(second.greeting.startswith(b"421 4.3.2"), f"{second.greeting!r}")
+                check(second.reply() == b"", "closed")
+            last = b"451"
+            for _ in range(200):
+                last = first.say(b"NOOP")
+                if not last.startswith(b"451"):
+                    break
+            check(last.startswith(b"421"), f"{last!r}")
+    with World(options={"service.mx.reply_code": 421}) as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: greeting(PORT).startswith(b"421 4.3.2"), "421")
+
+
+@test("a refused client that says nothing is let go within the linger time")
+def _():
+    with World(proxy_options={"front.proxy.linger": "1s"}) as w:
+        drained(w)
+        with Client(PORT) as c:
+            rest = c.file.read()
+            check(rest == b"" or rest.startswith(b"421"), f"{rest!r}")
+
+
+@test("no plan, a stale plan, a killed and a stopped daemon: mail flows")
+def _():
+    with World(daemon=False):
+        check(deliver(PORT)[0] == "250", "without any daemon")
+    with World() as w:
+        drained(w)
+        w.daemon.kill(signal.SIGSTOP)
+        wait_for(lambda: greeting(PORT).startswith(b"220"), "an admission while the daemon is stopped")
+        check(deliver(PORT)[0] == "250", "mail while the daemon is stopped")
+        w.daemon.kill(signal.SIGCONT)
+        wait_for(lambda: greeting(PORT).startswith(b"451"), "the drain obeyed again")
+        w.daemon.stop(signal.SIGKILL)
+        wait_for(lambda: greeting(PORT).startswith(b"220"), "an admission after kill -9")
+        check(deliver(PORT)[0] == "250", "mail after kill -9")
+        w.daemon = Daemon(w.directory, {"service.mx.ports": w.server.port})
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("proxy", {}).get("up"), "the new daemon sees the proxy")
+        check(deliver(PORT)[0] == "250", "mail under the new daemon")
+
+
+@test("a session that runs is not touched by the daemon's death, drain or restart, nor by the proxy's SIGTERM")
+def _():
+    with World() as w:
+        with Client(PORT) as c:
+            check(c.say(b"EHLO x").startswith(b"250"), "EHLO")
+            w.daemon.stop(signal.SIGKILL)
+            check(c.say(b"MAIL FROM:<a@b>").startswith(b"250"), "MAIL")
+            w.daemon = Daemon(w.directory, {"service.mx.ports": w.server.port})
+            w.daemon.ctl("drain", check=0)
+            check(c.say(b"RCPT TO:<a@b>").startswith(b"250"), "RCPT")
+            w.proxy.kill(signal.SIGTERM)
+            w.proxy.logged("go on to their end")
+            check(c.say(b"DATA").startswith(b"354"), "DATA")
+            c.send(b"x\r\n.\r\n")
+            check(c.reply().startswith(b"250"), "the message")
+            check(c.say(b"QUIT").startswith(b"221"), "QUIT")
+        check(w.proxy.process.wait(30) == 0, "the proxy ends when its sessions have")
+
+
+@test("a dead backend gives 4xx and a line that names it; back again, mail flows")
+def _():
+    with World() as w:
+        port = w.server.port
+        w.server.socket.shutdown(socket.SHUT_RDWR)
+        w.server.close()
+        with Client(PORT) as c:
+            check(c.greeting.startswith(b"4") and b"mx.example.org" in c.greeting, f"{c.greeting!r}")
+        w.proxy.logged(f"127.0.0.1:{port}")
+        w.server = Server(smtp_server, port)
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail through the backend that is back")
+        reasons = w.daemon.wait_status(lambda s: "backend" in s["decisions"]["by_reason"], "the reason")
+        check(reasons["decisions"]["by_reason"]["backend"] >= 1, "counted")
+
+
+@test("a backend that accepts and never greets: new connections are refused with reason smtp, waiting ones late; healed within seconds")
+def _():
+    healthy = threading.Event()
+
+    def handle(connection, address):
+        healthy.wait(120)
+        smtp_server(connection, address)
+
+    with World(handle) as w:
+        clients, refused = [], []
+        until = time.monotonic() + 60
+        while not refused and time.monotonic() < until:
+            c = Client(PORT, greeting=False)
+            c.socket.settimeout(0.2)
+            clients.append(c)
+            for old in list(clients):
+                try:
+                    old.socket.settimeout(0.01)
+                    reply = old.socket.recv(600)
+                except (TimeoutError, socket.timeout):
+                    continue
+                refused.append(reply)
+                clients.remove(old)
+            time.sleep(0.05)
+        check(refused, "nobody was refused in 60 s")
+        check(refused[0].startswith(b"451 4.3.2 mx.example.org"), f"{refused[0]!r}")
+        s = w.daemon.wait_status(lambda s: s["level"] >= 1 or s["pressure"] > 1, "the daemon sees it")
+        reasons = w.daemon.wait_status(lambda s: s["decisions"]["by_reason"], "a reason")["decisions"]["by_reason"]
+        check(set(reasons) <= {"smtp", "late"}, f"reasons {reasons}, driver {s['driver']}")
+        healthy.set()
+        for c in clients:
+            c.close()
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail after the backend is healed")
+
+
+@test("2000 sessions at once, all delivered; the counts agree")
+def _():
+    messages = []
+    with World(lambda c, a: smtp_server(c, a, store=messages.append), options={"source.trusted": "127.0.0.0/8"}) as w:
+        clients = [Client(PORT, greeting=False) for _ in range(2000)]
+        for c in clients:
+            check(c.reply().startswith(b"220"), "greeting")
+        for line in (b"EHLO x", b"MAIL FROM:<a@b>", b"RCPT TO:<c@d>", b"DATA"):
+            for c in clients:
+                c.send(line + b"\r\n")
+            for c in clients:
+                check(c.reply()[:1] in b"23", f"{line!r}")
+        w.daemon.wait_status(lambda s: s["services"]["mx"]["in_flight"] == 2000, "2000 in flight")
+        for number, c in enumerate(clients):
+            c.send(b"message %d\r\n.\r\nQUIT\r\n" % number)
+        for c in clients:
+            check(c.reply().startswith(b"250"), "the message")
+            check(c.reply().startswith(b"221"), "QUIT")
+            c.close()
+        s = w.daemon.wait_status(lambda s: s["in_flight"] == 0, "nothing in flight at the end")
+        check(s["decisions"]["admitted"] == 2000 and s["decisions"]["deferred"] == 0, f"{s['decisions']}")
+    check(len(set(messages)) == 2000, f"{len(set(messages))} different messages arrived")
+
+
+@test("slow-loris and half-open clients are bounded: the limit answers 4xx, the idle ones are closed")
+def _():
+    options = {"front.proxy.connections_max": 20, "front.proxy.idle": "2s"}
+    with World(proxy_options=options, daemon=False) as w:
+        silent = [Client(PORT) for _ in range(20)]
+        with Client(PORT) as c:
+            check(c.greeting.startswith(b"4"), f"past the limit: {c.greeting!r}")
+        for c in silent:
+            rest = c.file.read()
+            check(rest == b"" or rest.startswith(b"4"), f"an idle client got {rest!r}")
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail after the silent ones were let go")
+        check(w.proxy.alive(), "the proxy lives")
+
+
+@test("garbage, endless lines and resets do no harm")
+def _():
+    with World() as w:
+        noise = random.Random(3)
+        for number in range(150):
+            s = socket.create_connection(("127.0.0.1", PORT))
+            s.sendall(noise.randbytes(noise.randrange(1, 5000)))
+            if number % 3 == 0:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail after the noise")
+        w.daemon.wait_status(lambda s: s["in_flight"] == 0, "nothing left in flight")
+
+
+@test("a refused source is named in the log once an epoch, with its count")
+def _():
+    with World() as w:
+        drained(w)
+        for _ in range(5):
+            with Client(PORT, source="127.0.0.77") as c:
+                c.say(b"QUIT")
+        w.proxy.stop()
+        lines = [l for l in w.proxy.output().splitlines() if "127.0.0.77" in l]
+        check(lines and len(lines) <= 2, f"{lines}")
+
+
+place.isolate()
+tap.run()
