@@ -1,0 +1,78 @@
+#include "penstock-load/schedule.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+int schedule_parse(const char *text, struct schedule *ret)
+{
+	unsigned n = 0;
+	char *end;
+
+	for (;;) {
+		double at = strtod(text, &end), rate;
+
+		if (end == text || *end != ':' || n == SCHEDULE_STEPS || !(at >= 0) || at > 86400 ||
+		    (n ? at <= ret->step[n - 1].at_s : at != 0))
+			return -EINVAL;
+		text = end + 1;
+		rate = strtod(text, &end);
+		if (end == text || !(rate >= 0) || rate > 1e6)
+			return -EINVAL;
+		ret->step[n].at_s = at;
+		ret->step[n++].rate = rate;
+		if (*end == 0)
+			break;
+		if (*end != ',')
+			return -EINVAL;
+		text = end + 1;
+	}
+	ret->steps = n;
+	return 0;
+}
+
+double schedule_random(uint64_t *state)
+{
+	uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return (double)((x ^ (x >> 31)) >> 11) / 9007199254740992.0;
+}
+
+static double end_of(const struct schedule *s, unsigned step)
+{
+	return step + 1 < s->steps ? fmin(s->step[step + 1].at_s, s->end_s) : s->end_s;
+}
+
+double schedule_next(struct schedule *s)
+{
+	/* One unit of the integral of the rate on average; a step may end within it. */
+	double left = s->poisson ? -log(1 - schedule_random(&s->random)) : 1;
+
+	for (unsigned i = 0; i < s->steps; i++) {
+		double end = end_of(s, i), room;
+
+		if (s->next_s >= end)
+			continue;
+		if (s->next_s < s->step[i].at_s)
+			s->next_s = s->step[i].at_s;
+		room = (end - s->next_s) * s->step[i].rate;
+		if (left < room) {
+			s->next_s += left / s->step[i].rate;
+			return s->next_s;
+		}
+		left -= room;
+		s->next_s = end;
+	}
+	return -1;
+}
+
+double schedule_expected(const struct schedule *s)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < s->steps; i++)
+		sum += fmax(0, end_of(s, i) - s->step[i].at_s) * s->step[i].rate;
+	return sum;
+}
