@@ -49,6 +49,7 @@
 #define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
 #define FACTOR_LEAST 0.6
 #define FACTOR_MOST 2.5
+#define TRUST_LEAST 0.2
 #define BUCKET_SHARE 1.25
 #define REFUSING_US 1000000u /* "refusing": something was refused within this */
 #define HOLD_US 30000000u
@@ -77,7 +78,7 @@ void window_init(struct window *window, const struct window_config *config)
 {
 	memset(window, 0, sizeof(*window));
 	window->config = *config;
-	window->factor = 1;
+	window->factor = window->trust = 1;
 	window->memory.per_session = MEMORY_GUESS;
 	window->view.law = LAW_OPEN;
 	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
@@ -185,6 +186,18 @@ static double server_time(struct window *w, struct tick *t)
 	return fmax(0, raw - w->time_base);
 }
 
+/* How far the prediction holds. A server that is over its knee while the machine is not loaded has a bound of its own (one
+ * thread, a lock, a remote service): what it does complete is remembered, so that the prediction does not lead there again
+ * and again. One that completes next to nothing hangs, and says nothing about what it can do when it does not. */
+static void step_trust(struct window *w, const struct tick *t, double most, bool overloaded)
+{
+	if (overloaded && t->saturation < UNSATURATED && w->completed_ew > TRUST_LEAST * most)
+		smooth_step(&w->trust, w->completed_ew / most, t->dt, 0.7);
+	else if (!overloaded)
+		smooth_step(&w->trust, 1, t->dt, t->refusing ? 60.0 : 20.0);
+	w->trust = clamp_double(w->trust, TRUST_LEAST, 1);
+}
+
 /* Xcap: what the server can complete a second. */
 static void step_capacity(struct window *w, struct tick *t, double good)
 {
@@ -198,6 +211,8 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 		most = 2 * x + 20; /* no CPU figure to be had: feel the way upwards */
 	if (w->capacity == 0)
 		w->capacity = most;
+	step_trust(w, t, most, overloaded);
+	most *= w->trust;
 	if (overloaded) {
 		smooth_step(&w->capacity, x, t->dt, 0.7);
 	} else if (t->saturation >= SATURATED) {
@@ -225,10 +240,10 @@ static void step_factor(struct window *w, const struct tick *t, double target)
 	bool vetoed =
 		t->in->now_us < w->supervisor.vetoed_until_us || t->in->now_us < w->hold_until_us;
 
-	if (t->refusing && !vetoed && t->saturation < UNSATURATED && t->time < TIME_BAD &&
+	if (t->refusing && !vetoed && t->saturation < UNSATURATED && t->time < target &&
 	    in_flight > 0.85 * w->view.window)
 		w->factor *= pow(1.05, ticks);
-	else if (t->time > 1.3 * target && t->saturation >= SATURATED &&
+	else if (t->time > 1.3 * target && w->busy_ew >= BUSY_LEAST &&
 		 in_flight <= 1.15 * w->view.window)
 		w->factor *= pow(0.98, ticks);
 	else

@@ -64,7 +64,7 @@ struct window {
 	double think_sum, think_jobs; /* Z */
 	double time_base; /* unloaded part of T, s */
 	bool time_base_seen, saturation_seen;
-	double capacity, factor, servo, servo_error;
+	double capacity, trust, factor, servo, servo_error;
 	uint64_t refused_us; /* when something was last refused; 0: never */
 	uint64_t hold_until_us; /* no growth before: a sensor was lost */
 	uint32_t seen; /* which inputs were there in the last tick */
