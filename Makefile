@@ -43,6 +43,8 @@ SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
 TOOLS := $(sort $(basename $(notdir $(wildcard tools/*.c))) $(notdir $(patsubst %/,%,$(wildcard tools/*/))))
 PROGRAMS := $(addprefix $(BUILD)/bin/,penstockd penstock-proxy $(TOOLS))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/test_*.c tests/codec/test_*.c tests/kernel/test_*.c)))
+# Servers that the tests put load on.
+PLANTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/plants/*.c)))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/bench/bench_*.c)))
 
 .PHONY: all

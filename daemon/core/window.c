@@ -53,6 +53,7 @@
 #define BUCKET_SHARE 1.25
 #define REFUSING_US 1000000u /* "refusing": something was refused within this */
 #define HOLD_US 30000000u
+#define FOREIGN_US 2000000u
 #define SUPERVISE_US 5000000u
 #define VETO_US 30000000u
 #define MEMORY_GUESS (6.0 * 1024 * 1024) /* a Postfix session with a scanner */
@@ -407,33 +408,33 @@ static void supervise(struct window *w, const struct tick *t)
 	}
 }
 
-/* Whether the pressure is somebody else's: the machine is over its objective while mail's own time is good, or the
- * sessions in flight were halved and the pressure did not move. */
+/* Whether the mail server has little part in what the machine does: by its CPU time where that is known, else by how far it
+ * is from what it has been seen to do. */
+static bool has_little_part(const struct window *w, const struct tick *t)
+{
+	const struct sample *s = t->in->sample;
+
+	if (sample_has(s, SIGNAL_MTA_CPU_CORES) && sample_has(s, SIGNAL_CPU_BUSY_RATIO))
+		return s->value[SIGNAL_MTA_CPU_CORES] <
+		       0.5 * s->value[SIGNAL_CPU_BUSY_RATIO] * w->config.cores;
+	return t->time >= 0 && t->time < TIME_GOOD && !t->refusing &&
+	       w->completed_ew < 0.5 * w->capacity;
+}
+
+/* Whether the pressure is somebody else's: the machine is over its objective for two seconds, and not through mail. */
 static void judge_foreign(struct window *w, const struct tick *t)
 {
-	double p = t->in->pressure->combined, n = t->in->load->in_flight;
-	bool resource =
-		t->in->pressure->any_known && t->in->pressure->driver != RESOURCE_SMTP && p > 1;
-	bool unharmed = t->time >= 0 && t->time < TIME_GOOD;
+	const struct pressure *p = t->in->pressure;
+	bool over = p->any_known && p->driver != RESOURCE_SMTP && p->combined > 1;
 
-	if (!resource) {
-		memset(&w->foreign, 0, sizeof(w->foreign));
+	if (!over || !has_little_part(w, t)) {
+		w->foreign_since_us = 0;
 		w->view.foreign = false;
 		return;
 	}
-	if (w->foreign.since_us == 0) {
-		w->foreign.since_us = t->in->now_us;
-		w->foreign.in_flight = n;
-		w->foreign.pressure = p;
-	}
-	if (t->in->now_us - w->foreign.since_us < 2000000)
-		return;
-	if (w->foreign.in_flight >= 8 && n < 0.5 * w->foreign.in_flight) {
-		w->foreign.ours = p < 0.9 * w->foreign.pressure;
-		w->view.foreign = !w->foreign.ours;
-	} else {
-		w->view.foreign = unharmed && !t->refusing && !w->foreign.ours;
-	}
+	if (w->foreign_since_us == 0)
+		w->foreign_since_us = t->in->now_us;
+	w->view.foreign = t->in->now_us - w->foreign_since_us >= FOREIGN_US;
 }
 
 /* Which inputs are there; losing one that was stops growth for a while. */

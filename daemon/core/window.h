@@ -77,11 +77,7 @@ struct window {
 		uint64_t since_us, vetoed_until_us;
 		double window, completed;
 	} supervisor;
-	struct { /* does refusing help? */
-		uint64_t since_us;
-		double in_flight, pressure;
-		bool ours; /* it moved: the pressure is mail's */
-	} foreign;
+	uint64_t foreign_since_us; /* 0: the pressure is mail's, or there is none */
 };
 
 void window_init(struct window *window, const struct window_config *config);

@@ -7,7 +7,7 @@ test: deps-test
 	@tests/run all
 
 .PHONY: tests
-tests: $(TESTS)
+tests: $(TESTS) $(PLANTS)
 
 ## make check           the quick part: unit, codec, simulation, layers, format
 .PHONY: check

@@ -13,7 +13,8 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 BIN = os.path.join(BUILD, "bin")
 
 
-def isolate():
+def isolate(*prepare):
+    """`prepare`: functions that run outside first, where there is a network: downloads."""
     if os.environ.get("PENSTOCK_TEST_INSIDE") == "1":
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -21,6 +22,8 @@ def isolate():
         return
     if os.geteuid() != 0:
         tap.skip_all("needs root for namespaces: sudo make test")
+    for function in prepare:
+        function()
     os.environ["PENSTOCK_TEST_INSIDE"] = "1"
     os.environ["PYTHONPATH"] = os.path.join(ROOT, "tests", "integration")
     os.execvp("unshare", ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
