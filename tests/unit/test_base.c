@@ -1,0 +1,109 @@
+#include "cmocka_test.h"
+
+#include <errno.h>
+
+#include "base/endpoint.h"
+#include "base/parse.h"
+#include "base/readfile.h"
+#include "base/text.h"
+
+static void durations(void **state)
+{
+	uint64_t us = 7;
+
+	assert_int_equal(parse_duration_us("250us", &us), 0);
+	assert_int_equal(us, 250);
+	assert_int_equal(parse_duration_us("1.5s", &us), 0);
+	assert_int_equal(us, 1500000);
+	assert_int_equal(parse_duration_us("2h", &us), 0);
+	assert_int_equal(us, 7200000000u);
+	assert_int_equal(parse_duration_us("30", &us), 0);
+	assert_int_equal(us, 30000000);
+	us = 7;
+	assert_true(parse_duration_us("", &us) < 0);
+	assert_true(parse_duration_us("-1s", &us) < 0);
+	assert_true(parse_duration_us("5 parsecs", &us) < 0);
+	assert_true(parse_duration_us("1e30d", &us) < 0);
+	assert_true(parse_duration_us("nan", &us) < 0);
+	assert_int_equal(us, 7); /* written only on success */
+}
+
+static void bytes_ratios_and_numbers(void **state)
+{
+	uint64_t n;
+	double x;
+
+	assert_int_equal(parse_bytes("64MiB", &n), 0);
+	assert_int_equal(n, 64u << 20);
+	assert_int_equal(parse_bytes("1.5K", &n), 0);
+	assert_int_equal(n, 1536);
+	assert_true(parse_bytes("64Mib/s", &n) < 0);
+	assert_true(parse_bytes("99999999999TiB", &n) < 0);
+	assert_int_equal(parse_ratio("90%", &x), 0);
+	assert_near(x, 0.9, 1e-9);
+	assert_true(parse_ratio("-3%", &x) < 0);
+	assert_int_equal(parse_u64("18446744073709551615", &n), 0);
+	assert_int_equal(parse_u64("18446744073709551616", &n), -ERANGE);
+	assert_true(parse_u64("12 ", &n) < 0);
+	assert_true(parse_u64("+1", &n) < 0);
+	assert_true(parse_double("inf", &x) < 0);
+}
+
+static void endpoints(void **state)
+{
+	struct endpoint e;
+
+	assert_int_equal(endpoint_parse("127.0.0.1:25", &e), 0);
+	assert_int_equal(e.address.any.sa_family, AF_INET);
+	assert_int_equal(endpoint_parse("[::1]:25", &e), 0);
+	assert_int_equal(e.address.any.sa_family, AF_INET6);
+	assert_int_equal(endpoint_parse("unix:/run/x", &e), 0);
+	assert_string_equal(e.address.un.sun_path, "/run/x");
+	assert_int_equal(endpoint_parse("systemd:smtp", &e), 0);
+	for (const char *const *p =
+		     (const char *const[]){ "localhost:25", "127.0.0.1", "127.0.0.1:0", ":25",
+					    "127.0.0.1:65536", "unix:", "1.2.3.4.5:25", "[::1:25",
+					    "", NULL };
+	     *p; p++)
+		assert_int_equal(endpoint_parse(*p, &e), -EINVAL);
+}
+
+static void text_is_bounded(void **state)
+{
+	char buffer[8];
+	struct text t = TEXT_OF(buffer);
+
+	text_append(&t, "%s", "12345");
+	assert_false(t.cut);
+	text_append(&t, "%s", "6789");
+	assert_true(t.cut);
+	assert_string_equal(buffer, "1234567");
+	text_append(&t, "more");
+	assert_string_equal(buffer, "1234567");
+	t = (struct text)TEXT_OF(buffer);
+	text_append_clean(&t, "a\n\x80z", 4);
+	assert_string_equal(buffer, "a??z");
+}
+
+static void fields(void **state)
+{
+	uint64_t n;
+	const char *content = "usage_usec 17\nMemAvailable:   1234 kB\nusage_usec_more 9\n";
+
+	assert_int_equal(readfile_field_u64(content, "usage_usec", &n), 0);
+	assert_int_equal(n, 17);
+	assert_int_equal(readfile_field_u64(content, "MemAvailable", &n), 0);
+	assert_int_equal(n, 1234);
+	assert_int_equal(readfile_field_u64(content, "usage", &n), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(durations), cmocka_unit_test(bytes_ratios_and_numbers),
+		cmocka_unit_test(endpoints), cmocka_unit_test(text_is_bounded),
+		cmocka_unit_test(fields),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}

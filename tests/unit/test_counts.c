@@ -1,0 +1,77 @@
+#include "cmocka_test.h"
+
+#include "core/counts.h"
+
+static void slots_are_ordered_and_narrow(void **state)
+{
+	unsigned last = 0;
+
+	for (uint64_t v = 0; v < 5000000; v += 1 + v / 97) {
+		unsigned slot = counts_slot(v);
+		uint64_t upper = counts_slot_upper(slot);
+
+		assert_true(slot >= last && slot < COUNTS_SLOTS);
+		assert_true(v <= upper);
+		assert_true((double)upper <= 1.125 * (double)v + 1);
+		if (slot)
+			assert_true(counts_slot_upper(slot - 1) < v);
+		last = slot;
+	}
+	assert_int_equal(counts_slot(UINT64_MAX), COUNTS_SLOTS - 1);
+}
+
+static void quantile_is_of_the_difference(void **state)
+{
+	uint64_t now[COUNTS_SLOTS] = { 0 }, before[COUNTS_SLOTS] = { 0 };
+
+	assert_true(counts_quantile(now, before, .99) < 0);
+	now[counts_slot(1000000)] = before[counts_slot(1000000)] = 1000; /* old, slow ones */
+	for (int i = 0; i < 100; i++)
+		now[counts_slot(100)]++;
+	now[counts_slot(5000)] += 1;
+	assert_near(counts_quantile(now, before, .5), 100, 13);
+	assert_near(counts_quantile(now, before, .999), 5000, 630);
+}
+
+static void verdicts_are_counted_once_each(void **state)
+{
+	struct counts_service s = { 0 };
+
+	counts_verdict(&s, (struct verdict){ .admit = 1, .reason = REASON_NONE });
+	counts_verdict(&s,
+		       (struct verdict){ .admit = 0, .reason = REASON_CPU, .limit = LIMIT_WINDOW });
+	counts_verdict(&s, (struct verdict){ .admit = 1,
+					     .would_defer = 1,
+					     .reason = REASON_DISK,
+					     .limit = LIMIT_RATE });
+	assert_int_equal(s.offered, 3);
+	assert_int_equal(s.admitted, 2);
+	assert_int_equal(s.deferred, 1);
+	assert_int_equal(s.would_defer, 1);
+	assert_int_equal(s.deferred_by[REASON_CPU], 1);
+	assert_int_equal(s.deferred_limit[LIMIT_RATE], 1);
+}
+
+static void sums_keep_the_oldest_waiting(void **state)
+{
+	struct counts_service a = { .admitted = 3, .oldest_waiting_since_us = 500 },
+			      b = { .admitted = 4, .oldest_waiting_since_us = 200 }, none = { 0 };
+
+	counts_add(&a, &b);
+	assert_int_equal(a.admitted, 7);
+	assert_int_equal(a.oldest_waiting_since_us, 200);
+	counts_add(&a, &none);
+	assert_int_equal(a.oldest_waiting_since_us, 200);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slots_are_ordered_and_narrow),
+		cmocka_unit_test(quantile_is_of_the_difference),
+		cmocka_unit_test(verdicts_are_counted_once_each),
+		cmocka_unit_test(sums_keep_the_oldest_waiting),
+	};
+
+	return cmocka_run_group_tests_name("counts", tests, NULL, NULL);
+}

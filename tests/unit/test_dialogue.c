@@ -1,0 +1,98 @@
+#include "cmocka_test.h"
+
+#include "core/dialogue.h"
+
+static struct dialogue d;
+static char out[DIALOGUE_OUT + 1];
+
+static const char *begin(unsigned code)
+{
+	out[dialogue_begin(&d, code, "mx.example.org", REASON_CPU, 0, out, sizeof(out))] = 0;
+	return out;
+}
+
+static const char *feed(const char *text)
+{
+	out[dialogue_feed(&d, text, strlen(text), out, sizeof(out))] = 0;
+	return out;
+}
+
+static void every_command_gets_the_same_line_and_quit_ends_it(void **state)
+{
+	char line[REPLY_MAX + 1];
+
+	strcpy(line, begin(451));
+	assert_memory_equal(line, "451 4.3.2 mx.example.org ", 25);
+	assert_string_equal(feed("EHLO x\r\n"), line);
+	assert_string_equal(feed("MAIL FR"), "");
+	assert_string_equal(feed("OM:<a@b>\r\n"), line);
+	assert_string_equal(feed("QUITTER\r\n"), line);
+	assert_string_equal(feed("xQUIT\r\n"), line);
+	assert_false(d.done);
+	assert_memory_equal(feed("quit \r\n"), "221 2.0.0 mx.example.org", 24);
+	assert_true(d.done);
+	assert_string_equal(feed("NOOP\r\n"), "");
+}
+
+static void pipelined_commands_get_one_line_each(void **state)
+{
+	size_t one = strlen(begin(451)), n;
+
+	n = dialogue_feed(&d, "A\r\nB\r\nC\n", 8, out, sizeof(out));
+	assert_int_equal(n, 3 * one);
+}
+
+static void the_bounds_give_421(void **state)
+{
+	char big[4096];
+	const char *last = "";
+
+	begin(451);
+	for (int i = 0; i <= DIALOGUE_COMMANDS && !d.done; i++)
+		last = feed("NOOP\r\n");
+	assert_true(d.done);
+	assert_memory_equal(last, "421 4.3.2 ", 10);
+	begin(451);
+	memset(big, 'x', sizeof(big) - 1);
+	big[sizeof(big) - 1] = 0;
+	for (int i = 0; i < 17 && !d.done; i++)
+		last = feed(big);
+	assert_true(d.done);
+	assert_memory_equal(last, "421 ", 4);
+	assert_memory_equal(begin(421), "421 4.3.2 ", 10);
+	assert_true(d.done);
+}
+
+static void replies_are_transient_and_one_line_of_512_octets(void **state)
+{
+	char host[400], line[REPLY_MAX + 1];
+
+	memset(host, 'h', sizeof(host) - 1);
+	host[sizeof(host) - 1] = 0;
+	for (int r = 0; r < REASON__COUNT; r++) {
+		for (unsigned code = 0; code < 600; code += 30) {
+			size_t n = reply_line(line, sizeof(line), code, host, (enum reason)r,
+					      1700000000000000);
+
+			assert_true(n <= REPLY_MAX && n > 10);
+			assert_int_equal(line[0], '4');
+			assert_ptr_equal(strstr(line, "\r\n"), line + n - 2);
+		}
+		reply_line(line, sizeof(line), 451, "mx", (enum reason)r, 0);
+		assert_null(strstr(line, "cpu"));
+		assert_null(strstr(line, "memory"));
+		assert_null(strstr(line, "disk"));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_command_gets_the_same_line_and_quit_ends_it),
+		cmocka_unit_test(pipelined_commands_get_one_line_each),
+		cmocka_unit_test(the_bounds_give_421),
+		cmocka_unit_test(replies_are_transient_and_one_line_of_512_octets),
+	};
+
+	return cmocka_run_group_tests_name("dialogue", tests, NULL, NULL);
+}

@@ -1,0 +1,87 @@
+#include "cmocka_test.h"
+
+#include "core/level.h"
+
+#define S 1000000u
+
+static struct level_state state;
+static uint64_t now_us;
+
+static int setup(void **unused)
+{
+	now_us = S;
+	level_init(&state, now_us);
+	return 0;
+}
+
+static void hold(double pressure, double admitted, int hard, double seconds)
+{
+	for (int i = 0; i < seconds * 10; i++) {
+		struct level_input in = { now_us += S / 10, pressure, admitted, hard };
+
+		level_step(&state, &in);
+	}
+}
+
+static void up_after_a_second_and_not_for_a_blip(void **unused)
+{
+	hold(2, 1, 0, 0.8);
+	assert_int_equal(state.level.number, LEVEL_NORMAL);
+	hold(0, 1, 0, 0.1);
+	hold(2, 1, 0, 0.8);
+	assert_int_equal(state.level.number, LEVEL_NORMAL);
+	hold(2, 1, 0, 0.4);
+	assert_int_equal(state.level.number, LEVEL_ELEVATED);
+	assert_int_equal(state.level.changes[LEVEL_ELEVATED], 1);
+}
+
+static void each_threshold(void **unused)
+{
+	static const struct {
+		double pressure, admitted;
+		int hard;
+		enum level_number number;
+	} rows[] = { { 0.79, 1, 0, LEVEL_NORMAL },   { 0.81, 1, 0, LEVEL_ELEVATED },
+		     { 0, 0.98, 0, LEVEL_SHEDDING }, { 0, 0.49, 0, LEVEL_SEVERE },
+		     { 0, 0.05, 0, LEVEL_CRITICAL }, { 0, 1, 1, LEVEL_CRITICAL } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(NULL);
+		hold(rows[i].pressure, rows[i].admitted, rows[i].hard, 5);
+		assert_int_equal(state.level.number, rows[i].number);
+	}
+}
+
+static void down_one_step_after_thirty_seconds_below(void **unused)
+{
+	hold(1, 0.4, 0, 3);
+	assert_int_equal(state.level.number, LEVEL_SEVERE);
+	hold(0, 1, 0, 29);
+	assert_int_equal(state.level.number, LEVEL_SEVERE);
+	hold(0, 1, 0, 2);
+	assert_int_equal(state.level.number, LEVEL_SHEDDING);
+	hold(0, 1, 0, 62);
+	assert_int_equal(state.level.number, LEVEL_NORMAL);
+}
+
+static void a_load_at_the_threshold_does_not_flap(void **unused)
+{
+	for (int i = 0; i < 200; i++) {
+		hold(0, 0.97, 0, 2);
+		hold(0, 1, 0, 5);
+	}
+	assert_int_equal(state.level.changes[LEVEL_SHEDDING], 1);
+	assert_int_equal(state.level.number, LEVEL_SHEDDING);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(up_after_a_second_and_not_for_a_blip, setup),
+		cmocka_unit_test_setup(each_threshold, setup),
+		cmocka_unit_test_setup(down_one_step_after_thirty_seconds_below, setup),
+		cmocka_unit_test_setup(a_load_at_the_threshold_does_not_flap, setup),
+	};
+
+	return cmocka_run_group_tests_name("level", tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+#include "cmocka_test.h"
+
+#include "core/plan.h"
+
+static struct plan fresh(void)
+{
+	struct plan p = {
+		.magic = PLAN_MAGIC, .version = PLAN_VERSION, .heartbeat_us = 1000000, .services = 1
+	};
+
+	p.service[0] = (struct plan_service){ .window = 10,
+					      .waiting_max = 5,
+					      .rate_milli = 1000,
+					      .burst_milli = 5000,
+					      .reply_code = 451,
+					      .reason = REASON_CPU };
+	return p;
+}
+
+static struct plan_request asks(void)
+{
+	return (struct plan_request){ .now_us = 1000000,
+				      .tokens_milli = PLAN_UNLIMITED,
+				      .score = PLAN_UNLIMITED };
+}
+
+static void each_limit_binds_at_its_bound(void **state)
+{
+	struct plan p = fresh();
+	struct plan_request r = asks();
+
+	r.in_flight = 9;
+	r.waiting = 4;
+	assert_true(plan_decide(&p, &r).admit);
+	r.in_flight = 10;
+	assert_false(plan_decide(&p, &r).admit);
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WINDOW);
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_CPU);
+	r.in_flight = 0;
+	r.waiting = 5;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WAITING);
+	r.waiting = 0;
+	r.tokens_milli = 999;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
+	r.tokens_milli = 1000;
+	assert_true(plan_decide(&p, &r).admit);
+	p.service[0].cutoff = 5;
+	r.score = 4;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_SOURCE);
+	r.score = 5;
+	assert_true(plan_decide(&p, &r).admit);
+	p.service[0].window = PLAN_UNLIMITED;
+	r.in_flight = 4000000000u;
+	assert_true(plan_decide(&p, &r).admit);
+}
+
+static void what_is_stale_or_foreign_admits(void **state)
+{
+	struct plan p = fresh();
+	struct plan_request r = asks();
+
+	r.in_flight = 100;
+	r.now_us = p.heartbeat_us + PLAN_STALE_US;
+	assert_false(plan_decide(&p, &r).admit);
+	r.now_us++;
+	assert_true(plan_decide(&p, &r).admit);
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_STALE);
+	r = asks();
+	r.in_flight = 100;
+	p.version++;
+	assert_true(plan_decide(&p, &r).admit);
+	memset(&p, 0, sizeof(p));
+	assert_true(plan_decide(&p, &r).admit);
+	p = fresh();
+	r.service = 1;
+	assert_true(plan_decide(&p, &r).admit);
+	r.service = 100000;
+	assert_true(plan_decide(&p, &r).admit);
+	r.service = 0;
+	p.order = PLAN_BLIND;
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_BLIND);
+	assert_true(plan_decide(&p, &r).admit);
+}
+
+static void orders_beat_trust_and_observe(void **state)
+{
+	struct plan p = fresh();
+	struct plan_request r = asks();
+
+	r.in_flight = 100;
+	r.trusted = 1;
+	assert_true(plan_decide(&p, &r).admit);
+	r.trusted = 0;
+	p.service[0].shed = PLAN_SHED_NO;
+	assert_true(plan_decide(&p, &r).admit);
+	p.service[0].shed = PLAN_SHED_YES;
+	p.mode = PLAN_OBSERVE;
+	assert_true(plan_decide(&p, &r).admit);
+	assert_true(plan_decide(&p, &r).would_defer);
+	p.order = PLAN_DRAIN;
+	r.trusted = 1;
+	assert_false(plan_decide(&p, &r).admit);
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_DRAIN);
+	p.order = PLAN_MAINTENANCE;
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_MAINTENANCE);
+}
+
+static void a_torn_plan_is_not_read(void **state)
+{
+	struct plan shared = { 0 }, p = fresh(), got;
+
+	plan_write(&shared, &p);
+	assert_int_equal(plan_read(&shared, &got), 0);
+	assert_int_equal(got.service[0].window, 10);
+	shared.sequence |= 1; /* its writer died in the middle */
+	assert_int_equal(plan_read(&shared, &got), -1);
+}
+
+static void the_bucket_gives_its_rate_and_no_more_than_its_burst(void **state)
+{
+	struct plan p = fresh();
+	struct plan_bucket bucket = { 0 };
+	unsigned taken = 0;
+
+	p.service[0].rate_milli = 50000;
+	for (uint64_t now = 1000000; now <= 11000000; now += 1000) {
+		while (plan_bucket_refill(&bucket, &p.service[0], now) >= 1000) {
+			plan_bucket_take(&bucket);
+			taken++;
+		}
+	}
+	assert_near((int)taken, 505, 6);
+	taken = 0;
+	while (plan_bucket_refill(&bucket, &p.service[0], 100000000) >= 1000 && taken < 100) {
+		plan_bucket_take(&bucket);
+		taken++;
+	}
+	assert_int_equal(taken, 5);
+	p.service[0].rate_milli = PLAN_UNLIMITED;
+	assert_int_equal(plan_bucket_refill(&bucket, &p.service[0], 100000001), PLAN_UNLIMITED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_limit_binds_at_its_bound),
+		cmocka_unit_test(what_is_stale_or_foreign_admits),
+		cmocka_unit_test(orders_beat_trust_and_observe),
+		cmocka_unit_test(a_torn_plan_is_not_read),
+		cmocka_unit_test(the_bucket_gives_its_rate_and_no_more_than_its_burst),
+	};
+
+	return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}
