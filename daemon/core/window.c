@@ -45,6 +45,9 @@
 #define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
 #define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
 #define JOBS_FOR_COST 30
+#define JOBS_FOR_BASE 50
+#define BASE_SLACK 1.5
+#define TIME_SHOWN_MOST 600.0 /* of a server that completes nothing, T is anything */
 #define THINK_GUESS_S 0.2
 #define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
 #define FACTOR_LEAST 0.6
@@ -56,7 +59,8 @@
 #define FOREIGN_US 2000000u
 #define SUPERVISE_US 5000000u
 #define VETO_US 30000000u
-#define MEMORY_GUESS (6.0 * 1024 * 1024) /* a Postfix session with a scanner */
+#define MEMORY_GUESS (10.0 * 1024 * 1024) /* a session with a scanner, before any was seen */
+#define MEMORY_MARGIN 1.1
 #define MEMORY_LEAST (1.0 * 1024 * 1024)
 #define MEMORY_MOST (64.0 * 1024 * 1024)
 #define DISK_PER_SESSION (1.0 * 1024 * 1024)
@@ -164,27 +168,42 @@ static double job_cost(struct window *w, const struct tick *t)
 	return w->cpu_slow / w->completed_slow;
 }
 
-/* T less what a session costs an unloaded server: followed down at once, up only while nothing queues. */
-static double server_time(struct window *w, struct tick *t)
+/* Follows what a session costs the server while nothing queues: down at once, up only while it is idle. */
+static void learn_time_base(struct window *w, const struct tick *t)
 {
-	double raw = w->busy_ew / fmax(w->completed_ew, 1);
 	double waiting = t->in->load->known & LOAD_WAITING ? t->in->load->waiting : 0;
 	double queue = sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0);
+	/* A server that greets late by itself (greet wait, DNS lists) always has some that wait. */
+	double late = 1.5 * w->admitted_ew * t->in->connect_220_base_us / 1e6;
 	bool idle = t->saturation >= 0 && t->saturation < 0.5 && !t->refusing && queue < 0.05 &&
-		    waiting <= fmax(2, 0.1 * t->in->load->in_flight);
+		    waiting <= fmax(fmax(2, late), 0.1 * t->in->load->in_flight);
+	/* While the load rises, completions lag behind by T: then Little's law holds for what was admitted. */
+	double unloaded = w->busy_ew / fmax(fmax(w->completed_ew, w->admitted_ew), 1);
 
-	w->view.server_time_s = raw;
-	if (w->completed_ew < 0.2)
-		return fmax(0, raw - w->time_base); /* too few to learn from */
 	if (!w->time_base_seen && idle) {
-		w->time_base = raw;
+		w->time_base = unloaded;
 		w->time_base_seen = true;
-	} else if (raw < w->time_base) {
-		smooth_step(&w->time_base, raw, t->dt, 1.0);
+	} else if (unloaded < w->time_base) {
+		smooth_step(&w->time_base, unloaded, t->dt, 1.0);
 	} else if (idle) {
-		smooth_step(&w->time_base, raw, t->dt, 20.0);
+		smooth_step(&w->time_base, unloaded, t->dt,
+			    w->jobs_seen < JOBS_FOR_BASE ? 1.0 : 20.0);
 	}
-	return fmax(0, raw - w->time_base);
+}
+
+/* T less what a session costs an unloaded server. */
+static double server_time(struct window *w, struct tick *t)
+{
+	/* Beyond what is the server's way, which itself varies. */
+	double busy = w->busy_ew - BASE_SLACK * w->admitted_ew * w->time_base;
+	/* Before an unloaded T was seen, a long one may be just that: then it takes a second witness. */
+	bool witness = (w->time_base_seen && w->jobs_seen >= JOBS_FOR_BASE) || t->slots_short ||
+		       t->saturation < 0 || t->saturation > 0.5;
+
+	w->view.server_time_s = fmin(w->busy_ew / fmax(w->completed_ew, 1), TIME_SHOWN_MOST);
+	if (w->completed_ew >= 0.2)
+		learn_time_base(w, t);
+	return witness ? fmax(0, busy / fmax(w->completed_ew, 1)) : 0;
 }
 
 /* How far the prediction holds. A server that is over its knee while the machine is not loaded has a bound of its own (one
@@ -254,16 +273,17 @@ static void step_factor(struct window *w, const struct tick *t, double target)
 
 /* Z. A server that is plainly idle while its window is full of sessions waiting for their senders must not be shut by them:
  * there the sessions open now are believed before they have finished. */
-static double think_time(struct window *w, const struct tick *t)
+static double think_time(struct window *w, const struct tick *t, double target)
 {
-	double z = THINK_GUESS_S, open;
+	double z = THINK_GUESS_S, n = t->in->load->in_flight;
+	bool idle = (t->time < TIME_GOOD || w->busy_ew < BUSY_LEAST) &&
+		    t->saturation < UNSATURATED && !t->slots_short;
 
 	if (w->jobs_seen >= JOBS_FOR_COST && w->think_jobs > 0.05)
 		z = w->think_sum / w->think_jobs;
-	if (t->refusing && t->time < TIME_GOOD && t->saturation < UNSATURATED && !t->slots_short) {
-		open = (t->in->load->in_flight - w->busy_ew) / fmax(w->completed_ew, 1);
-		z = fmax(z, open);
-	}
+	if (idle &&
+	    (t->refusing || n > 0.7 * w->factor * w->capacity * (target + w->time_base + z)))
+		z = fmax(z, (n - w->busy_ew) / fmax(w->completed_ew, 1));
 	return fmin(z, 3600);
 }
 
@@ -277,7 +297,7 @@ static double capacity_law(struct window *w, struct tick *t)
 	target = good + (TIME_OBJECTIVE - good) * exp(-fmax(0, rho - 1.1) / 0.15);
 	step_factor(w, t, target);
 	w->view.target_time_s = target;
-	w->view.think_time_s = think_time(w, t);
+	w->view.think_time_s = think_time(w, t, target);
 	w->view.capacity_per_s = w->capacity;
 	return w->factor * w->capacity * (target + w->time_base + w->view.think_time_s);
 }
@@ -346,7 +366,7 @@ static void learn_memory(struct window *w, const struct tick *t)
 	smooth_step(&w->memory.memory_mean, bytes, t->dt, 20);
 	smooth_step(&w->memory.variance, dn * dn, t->dt, 20);
 	smooth_step(&w->memory.covariance, dn * db, t->dt, 20);
-	if (w->memory.variance > 25 && w->memory.covariance > 0)
+	if (w->memory.variance > 4 && w->memory.covariance > 0)
 		smooth_step(&w->memory.per_session,
 			    clamp_double(w->memory.covariance / w->memory.variance, MEMORY_LEAST,
 					 MEMORY_MOST),
@@ -369,7 +389,7 @@ static double hard_limit(struct window *w, const struct tick *t, enum reason *re
 					    t->dt,
 				    t->dt, 2);
 		w->memory.available = s->value[SIGNAL_MEM_AVAILABLE_BYTES];
-		hard = fmax(0, n + available / w->memory.per_session);
+		hard = fmax(0, n + available / (MEMORY_MARGIN * w->memory.per_session));
 		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
 		if (first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.5 &&
 		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)
@@ -485,7 +505,7 @@ static void write_plan(struct window *w, const struct tick *t, struct plan_servi
 	ret->reason = (uint8_t)w->view.reason;
 	if (w->view.law == LAW_CAPACITY) {
 		ret->rate_milli = (uint32_t)fmin(1000 * (BUCKET_SHARE * x + 3), 4e9);
-		ret->burst_milli = (uint32_t)fmin(1000 * fmax(5, 0.1 * w->capacity), 4e9);
+		ret->burst_milli = (uint32_t)fmin(1000 * fmax(5, 0.15 * w->capacity), 4e9);
 		ret->waiting_max = (uint32_t)fmin(fmax(8, x * (0.25 + 3 * base_s)), 1e6);
 		ret->late_us =
 			(uint32_t)(w->config.banner_objective_us + 3 * t->in->connect_220_base_us);
