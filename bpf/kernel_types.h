@@ -20,7 +20,12 @@ typedef u32 __be32;
 typedef u32 __wsum;
 
 /* What <linux/bpf.h> would say, as far as it is used. */
-enum bpf_map_type_used { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6, BPF_MAP_TYPE_LRU_HASH = 9 };
+enum bpf_map_type_used {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9
+};
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 
 #define CORE __attribute__((preserve_access_index))

@@ -3,7 +3,8 @@
 #define PENSTOCK_BPF_SHARED_H
 
 #define SMTP_PORTS 16 /* watched, a power of two */
-#define SMTP_WHEEL 1024 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
+#define SMTP_WHEEL \
+	1024 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
 #define SMTP_WHEEL_SHIFT 26
 /* 8 slots to the power of two, of microseconds: as core/counts.h. */
 #define TIME_SLOTS 256

@@ -110,7 +110,9 @@ static inline void open_session(struct sock *sk, int slot)
 {
 	u64 key = (u64)sk, now = bpf_ktime_get_ns();
 	struct smtp_port *port = &ports[slot & (SMTP_PORTS - 1)];
-	struct session s = { .opened_ns = now, .turned_ns = now, .slot = (u32)slot, .busy = 1, .wheeled = 1 };
+	struct session s = {
+		.opened_ns = now, .turned_ns = now, .slot = (u32)slot, .busy = 1, .wheeled = 1
+	};
 
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&sessions_lost, 1);

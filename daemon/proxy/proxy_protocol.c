@@ -42,7 +42,7 @@ static int read_port(const char *text, uint16_t *ret)
 static int decode_v1(const uint8_t *bytes, size_t length, struct proxy_addresses *ret)
 {
 	const uint8_t *end = memchr(bytes, '\n', length < 107 ? length : 107);
-	char line[108], *word[6], *save = NULL;
+	char line[108], *word[6], *rest = line;
 	int words = 0;
 	bool v6;
 
@@ -52,13 +52,13 @@ static int decode_v1(const uint8_t *bytes, size_t length, struct proxy_addresses
 		return -EPROTO;
 	memcpy(line, bytes, (size_t)(end - bytes) - 1);
 	line[end - bytes - 1] = 0;
-	for (char *w = strtok_r(line, " ", &save); w && words < 6; w = strtok_r(NULL, " ", &save))
-		word[words++] = w;
+	while (rest && words < 6) /* exactly one blank between two words */
+		word[words++] = strsep(&rest, " ");
 	if (words < 2 || strcmp(word[0], "PROXY") != 0)
 		return -EPROTO;
 	if (strcmp(word[1], "UNKNOWN") != 0) {
 		v6 = strcmp(word[1], "TCP6") == 0;
-		if ((!v6 && strcmp(word[1], "TCP4") != 0) || words != 6 ||
+		if ((!v6 && strcmp(word[1], "TCP4") != 0) || words != 6 || rest ||
 		    read_address(word[2], v6, &ret->source) < 0 ||
 		    read_address(word[3], v6, &ret->destination) < 0 ||
 		    read_port(word[4], &ret->source_port) < 0 ||

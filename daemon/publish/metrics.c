@@ -86,7 +86,7 @@ static void runq(const struct writer *w, const struct status *s)
 	family(w, name, "histogram", "Time that tasks which became runnable waited for a CPU.");
 	for (unsigned i = 0; i < 24; i++) {
 		count += s->runq_slots[i];
-		put(w, "%s_bucket{le=\"%.9g\"} %llu\n", name, (double)(1ull << (i + 1)) / 1e6,
+		put(w, "%s_bucket{le=\"%.9g\"} %llu\n", name, (double)(1ull << i) / 1e6,
 		    (unsigned long long)count);
 	}
 	for (unsigned i = 24; i < 32; i++)

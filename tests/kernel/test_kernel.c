@@ -1,0 +1,182 @@
+/* The BPF probes, loaded for real, against real sockets on loopback. Skipped, with the reason, where BPF is refused. */
+#include "cmocka_test.h"
+
+#include <arpa/inet.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "kernel/kernel.h"
+#include "kernel/sockdiag.h"
+
+static struct kernel *kernel;
+static struct config config;
+static int listener;
+
+static int setup(void **state)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(a);
+	char why[256] = "";
+
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(listener, 16), 0);
+	getsockname(listener, (struct sockaddr *)&a, &size);
+	config_defaults(&config);
+	config.services = 1;
+	memset(config.service[0].ports, 0, sizeof(config.service[0].ports));
+	config.service[0].ports[0] = ntohs(a.sin_port);
+	if (kernel_open(&config, &kernel, why) < 0) {
+		print_message("# BPF: %s\n", why);
+		kernel = NULL;
+	}
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	kernel_close(kernel);
+	close(listener);
+	return 0;
+}
+
+/* The kernel runs its tracepoints in softirq: the counts follow within moments. */
+static void read_until(struct kernel_smtp *s, double in_flight)
+{
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(kernel_smtp_read(kernel, 0, clock_monotonic_us(), s), 0);
+		if (s->in_flight == in_flight)
+			return;
+		usleep(10000);
+	}
+	fail_msg("in flight is %g and not %g", (double)s->in_flight, in_flight);
+}
+
+static int dial(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	a.sin_port = htons(config.service[0].ports[0]);
+	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+	return fd;
+}
+
+static void need(enum kernel_probe probe)
+{
+	if (!kernel || kernel_probe_why(kernel, probe)) {
+		print_message("# %s\n", kernel ? kernel_probe_why(kernel, probe) : "no BPF");
+		skip();
+	}
+}
+
+static void every_probe_loads_with_ports_set(void **state)
+{
+	if (!kernel)
+		skip();
+	for (int i = 0; i < PROBE__COUNT; i++)
+		if (kernel_probe_why(kernel, (enum kernel_probe)i))
+			fail_msg("probe %d: %s", i, kernel_probe_why(kernel, (enum kernel_probe)i));
+}
+
+static void a_session_is_counted_from_open_to_the_servers_close(void **state)
+{
+	struct kernel_smtp before, s;
+	char buffer[64];
+	int client, server;
+
+	need(PROBE_SMTP);
+	read_until(&before, 0);
+	client = dial();
+	server = accept(listener, NULL, NULL);
+	read_until(&s, 1);
+	assert_true(s.waiting == 1 && s.busy == 1);
+	usleep(50000);
+	assert_int_equal(write(server, "220 x\r\n", 7), 7);
+	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
+	assert_int_equal(write(client, "QUIT\r\n", 6), 6);
+	assert_int_equal(read(server, buffer, sizeof(buffer)), 6);
+	for (int i = 0; i < 300 && s.waiting; i++) {
+		usleep(10000);
+		kernel_smtp_read(kernel, 0, clock_monotonic_us(), &s);
+	}
+	assert_true(s.waiting == 0);
+	shutdown(client, SHUT_WR); /* the client goes: CLOSE_WAIT still counts */
+	usleep(50000);
+	read_until(&s, 1);
+	close(server);
+	read_until(&s, 0);
+	assert_int_equal(s.completed - before.completed, 1);
+	close(client);
+}
+
+static void a_marked_refusal_is_no_session(void **state)
+{
+	struct kernel_smtp before, s;
+	struct sockaddr_in a;
+	struct in6_addr v6 = IN6ADDR_ANY_INIT;
+	socklen_t size = sizeof(a);
+	int client, server;
+
+	need(PROBE_SMTP);
+	read_until(&before, 0);
+	client = dial();
+	server = accept(listener, NULL, NULL);
+	read_until(&s, 1);
+	getsockname(client, (struct sockaddr *)&a, &size);
+	v6.s6_addr[10] = v6.s6_addr[11] = 0xff;
+	memcpy(&v6.s6_addr[12], &a.sin_addr, 4);
+	kernel_smtp_mark_refused(kernel, 0, &v6, ntohs(a.sin_port), clock_monotonic_us());
+	read_until(&s, 0);
+	close(server);
+	close(client);
+	usleep(100000);
+	read_until(&s, 0);
+	assert_int_equal(s.completed, before.completed);
+}
+
+/* More tasks than cores wait for a CPU; the probe sees how long. */
+static void the_run_queue_is_seen(void **state)
+{
+	uint64_t slots[32], sum = 0, count = 0, first = 0, first_sum = 0;
+	pid_t spinners[16];
+	int n = (int)sysconf(_SC_NPROCESSORS_ONLN) + 2;
+
+	need(PROBE_RUNQ);
+	if (n > 16)
+		n = 16;
+	kernel_runq_histogram(kernel, slots, &first_sum, &first);
+	for (int i = 0; i < n; i++) {
+		spinners[i] = fork();
+		if (spinners[i] == 0) {
+			alarm(20); /* ends by itself whatever happens */
+			for (volatile unsigned x = 0;; x++)
+				;
+		}
+	}
+	for (int i = 0; i < 1000 && (count <= first + 50 || sum <= first_sum + 50000); i++) {
+		usleep(10000);
+		kernel_runq_histogram(kernel, slots, &sum, &count);
+	}
+	for (int i = 0; i < n; i++) {
+		kill(spinners[i], SIGKILL);
+		waitpid(spinners[i], NULL, 0);
+	}
+	assert_true(count > first + 50);
+	assert_true(sum > first_sum + 50000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_probe_loads_with_ports_set),
+		cmocka_unit_test(a_session_is_counted_from_open_to_the_servers_close),
+		cmocka_unit_test(a_marked_refusal_is_no_session),
+		cmocka_unit_test(the_run_queue_is_seen),
+	};
+
+	return cmocka_run_group_tests_name("kernel", tests, setup, teardown);
+}

@@ -1,0 +1,76 @@
+#include "cmocka_test.h"
+
+#include <errno.h>
+
+#include "sensor/procparse.h"
+
+static void psi(void **state)
+{
+	uint64_t total = 7;
+
+	assert_int_equal(procparse_psi_some("some avg10=0.00 avg60=0.00 avg300=0.00 total=12345\n"
+					    "full avg10=0.00 avg60=0.00 avg300=0.00 total=99\n",
+					    &total),
+			 0);
+	assert_int_equal(total, 12345);
+	total = 7;
+	assert_int_equal(procparse_psi_some("full avg10=0.00 total=99\n", &total), -EINVAL);
+	assert_int_equal(procparse_psi_some("some avg10=0.00\n", &total), -EINVAL);
+	assert_int_equal(procparse_psi_some("", &total), -EINVAL);
+	assert_int_equal(total, 7);
+}
+
+static void cpu(void **state)
+{
+	struct procparse_cpu c;
+
+	assert_int_equal(procparse_cpu("cpu  10 20 30 400 50 6 7 8 0 0\ncpu0 1 2 3 4\n", &c), 0);
+	assert_int_equal(c.idle, 450);
+	assert_int_equal(c.steal, 8);
+	assert_int_equal(c.all, 10 + 20 + 30 + 400 + 50 + 6 + 7 + 8);
+	assert_int_equal(procparse_cpu("intr 1 2 3\n", &c), -EINVAL);
+}
+
+static void disks(void **state)
+{
+	const char *text = " 254       0 vda 100 0 800 50 200 0 1600 70 3 90 120 0 0 0 0 0 0\n"
+			   "garbage\n"
+			   " 254       1 vda1 1 0 8 5 2 0 16 7 0 9 12 0 0 0 0 0 0\n";
+	struct procparse_disk d;
+
+	assert_int_equal(procparse_disk(&text, &d), 1);
+	assert_string_equal(d.name, "vda");
+	assert_int_equal(d.ios, 300);
+	assert_int_equal(d.time_ms, 120);
+	assert_int_equal(d.in_flight, 3);
+	assert_int_equal(d.busy_ms, 90);
+	assert_int_equal(procparse_disk(&text, &d), 1);
+	assert_string_equal(d.name, "vda1");
+	assert_int_equal(procparse_disk(&text, &d), 0);
+	assert_true(procparse_is_disk("sda") && procparse_is_disk("nvme0n1") &&
+		    procparse_is_disk("xvda"));
+	assert_false(procparse_is_disk("sda1") || procparse_is_disk("nvme0n1p2") ||
+		     procparse_is_disk("loop0") || procparse_is_disk("ram1") ||
+		     procparse_is_disk("sr0") || procparse_is_disk("dm-0"));
+}
+
+static void cgroups(void **state)
+{
+	const char *text = "4:memory:/old\n1:name=systemd:/x\n0::/system.slice/postfix.service\n";
+	char path[64];
+
+	assert_int_equal(procparse_cgroup(text, NULL, path, sizeof(path)), 0);
+	assert_string_equal(path, "/system.slice/postfix.service");
+	assert_int_equal(procparse_cgroup(text, "memory", path, sizeof(path)), 0);
+	assert_string_equal(path, "/old");
+	assert_int_equal(procparse_cgroup(text, "pids", path, sizeof(path)), -ENOENT);
+	assert_int_equal(procparse_cgroup(text, NULL, path, 8), -ERANGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(psi), cmocka_unit_test(cpu),
+					    cmocka_unit_test(disks), cmocka_unit_test(cgroups) };
+
+	return cmocka_run_group_tests_name("procparse", tests, NULL, NULL);
+}
