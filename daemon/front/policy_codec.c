@@ -55,12 +55,14 @@ static void parse_instance(const char *value, size_t length, struct policy_reque
 /* One name=value line; false: the request is not one of this protocol. */
 static bool parse_line(const char *line, size_t length, struct policy_request *r, bool *ret_policy)
 {
-	const char *equals = memchr(line, '=', length);
-	const char *value = equals + 1;
-	size_t name = (size_t)(equals - line), rest = length - name - 1;
+	const char *equals = memchr(line, '=', length), *value;
+	size_t name, rest;
 
-	if (!equals || name == 0)
+	if (!equals || equals == line)
 		return false;
+	value = equals + 1;
+	name = (size_t)(equals - line);
+	rest = length - name - 1;
 	if (is(line, name, "request")) {
 		*ret_policy = is(value, rest, "smtpd_access_policy");
 		return *ret_policy;

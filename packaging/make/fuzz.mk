@@ -1,0 +1,35 @@
+# A fuzzer for each parser of foreign bytes: libFuzzer, address and undefined sanitizers, a corpus in the tree.
+FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') daemon/sensor/procparse.c \
+	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c
+FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+# Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
+FUZZ_SECONDS ?= 60
+
+build/fuzz/lib.a: $(FUZZ_SOURCES) $(wildcard daemon/*/*.h)
+	@mkdir -p build/fuzz/obj
+	@cd build/fuzz/obj && for f in $(abspath $(FUZZ_SOURCES)); do \
+		$(CLANG) $(CPPFLAGS) -I$(CURDIR)/daemon -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -c $$f -o $$(echo $${f#$(CURDIR)/} | tr / -).o || exit 1; done
+	@rm -f $@ && $(AR) rcs $@ build/fuzz/obj/*.o
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson) -linih -lm -pthread
+
+.PHONY: fuzz fuzz-quick fuzzers
+fuzzers: $(FUZZERS:%=build/fuzz/fuzz_%)
+
+define run_fuzzers
+	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus/$$f; \
+		build/fuzz/fuzz_$$f -max_total_time=$(1) -max_len=4096 -timeout=10 -print_final_stats=0 -verbosity=0 \
+			-artifact_prefix=build/fuzz/crash-$$f- build/fuzz/corpus/$$f tests/fuzz/corpus/$$f >build/fuzz/$$f.log 2>&1 || \
+			{ tail -30 build/fuzz/$$f.log; echo "fuzz_$$f: FAILED, see build/fuzz/$$f.log and build/fuzz/crash-$$f-*"; exit 1; }; \
+		echo "fuzz_$$f: $$(ls build/fuzz/corpus/$$f | wc -l) inputs in its corpus, nothing found"; done
+endef
+
+## make fuzz            every parser of foreign bytes, FUZZ_SECONDS each (60)
+fuzz: fuzzers
+	$(call run_fuzzers,$(FUZZ_SECONDS))
+
+## make fuzz-quick      the same for 3 s each
+fuzz-quick: fuzzers
+	$(call run_fuzzers,3)

@@ -1,0 +1,26 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/readfile.h"
+#include "sensor/procparse.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1), path[64];
+	const char *cursor = text;
+	struct procparse_cpu cpu;
+	struct procparse_disk disk;
+	uint64_t value;
+
+	memcpy(text, data, size);
+	text[size] = 0;
+	procparse_psi_some(text, &value);
+	procparse_cpu(text, &cpu);
+	while (procparse_disk(&cursor, &disk) == 1)
+		procparse_is_disk(disk.name);
+	procparse_cgroup(text, NULL, path, sizeof(path));
+	procparse_cgroup(text, "memory", path, sizeof(path));
+	readfile_field_u64(text, "MemAvailable", &value);
+	free(text);
+	return 0;
+}

@@ -1,0 +1,20 @@
+#include <stdlib.h>
+
+#include "proxy/proxy_protocol.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct proxy_addresses a, b;
+	uint8_t out[PROXY_PROTOCOL_MOST];
+	int r = proxy_protocol_decode(data, size, &a);
+
+	if (r > 0 && (size_t)r > size)
+		abort();
+	for (int version = 1; r > 0 && a.known && version <= 2; version++) {
+		size_t n = proxy_protocol_encode(version, &a, out);
+
+		if (proxy_protocol_decode(out, n, &b) != (int)n)
+			abort();
+	}
+	return 0;
+}
