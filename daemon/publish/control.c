@@ -25,7 +25,7 @@
 #define IDLE_S 60
 #define WATCHER_BACKLOG 262144 /* a watcher that does not read is let go */
 #define EXPLAIN_MAX 32768
-#define BACKLOG 32
+#define BACKLOG 256
 
 static const char description[] =
 	"# penstock keeps a mail server answering under load.\n"

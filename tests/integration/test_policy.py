@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""The Postfix policy service on its socket."""
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon
+from lib.tap import check, test
+
+PORT = 9826
+
+
+class World:
+    def __init__(self, listen=f"127.0.0.1:{PORT}", options=None):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.listen = listen.replace("DIR", self.directory)
+        self.daemon = Daemon(self.directory, {"service.mx.ports": 2526, "front.policy.enabled": "yes",
+                                              "front.policy.listen": self.listen, **(options or {})})
+        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("policy", {}).get("up"), "the policy service")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.daemon.alive():
+            self.daemon.stop()
+
+
+class Asker:
+    def __init__(self, path=None):
+        self.socket = socket.socket(socket.AF_UNIX) if path else socket.create_connection(("127.0.0.1", PORT), 20)
+        self.socket.settimeout(20)
+        if path:
+            self.socket.connect(path)
+        self.file = self.socket.makefile("rb")
+
+    def ask(self, address="192.0.2.1", port=1000, instance="a.b.0", state="CONNECT"):
+        self.socket.sendall(f"request=smtpd_access_policy\nprotocol_state={state}\nclient_address={address}\n"
+                            f"client_port={port}\ninstance={instance}\n\n".encode())
+        action = self.file.readline().decode().strip()
+        if action:
+            check(self.file.readline() == b"\n", "an empty line")
+        return action
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+
+@test("DUNNO while serving, 451 4.3.2 while draining, DUNNO again; counted")
+def _():
+    with World() as w:
+        a = Asker()
+        check(a.ask(port=1) == "action=DUNNO", "serving")
+        w.daemon.ctl("drain", check=0)
+        action = wait_for(lambda: (lambda x: x if "451" in x else None)(a.ask(port=random.randrange(2, 60000))), "a refusal")
+        check(action.startswith("action=451 4.3.2 "), action)
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: a.ask(port=random.randrange(2, 60000)) == "action=DUNNO", "serving again")
+        d = w.daemon.wait_status(lambda s: s["decisions"]["deferred"] >= 1, "counts")["decisions"]
+        check(d["by_reason"].get("drain", 0) >= 1 and d["by_front"]["policy"]["admitted"] >= 2, f"{d}")
+
+
+@test("several questions about one SMTP session get one verdict and are counted once")
+def _():
+    with World() as w:
+        a = Asker()
+        for n in range(5):
+            check(a.ask(port=77, instance=f"7b.65.{n}", state="RCPT") == "action=DUNNO", "admitted")
+        check(w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "count")["decisions"]["admitted"] == 1, "once")
+        w.daemon.ctl("drain", check=0)
+        w.daemon.wait_status(lambda s: s["state"] == "draining", "draining")
+        check(a.ask(port=77, instance="7b.65.9", state="RCPT") == "action=DUNNO", "an admitted session stays admitted")
+        check("451" in a.ask(port=78, instance="7b.66.0", state="RCPT"), "the next one is not")
+
+
+@test("malformed, endless and binary requests: the connection is closed unanswered, a counter and one line; others go on")
+def _():
+    with World() as w:
+        good = Asker()
+        check(good.ask() == "action=DUNNO", "before")
+        for bad in (b"EHLO x\n\n", b"\0\1\2\n\n", b"request=other\n\n", b"\n", b"x" * 40000, b"a=b\n" * 10000):
+            s = socket.create_connection(("127.0.0.1", PORT), 20)
+            try:
+                s.sendall(bad)
+                check(s.recv(100) == b"", f"{bad[:20]!r} got an answer")
+            except ConnectionResetError:
+                pass
+            s.close()
+        noise = random.Random(4)
+        for _ in range(200):
+            s = socket.create_connection(("127.0.0.1", PORT), 20)
+            try:
+                s.sendall(noise.randbytes(noise.randrange(1, 3000)))
+            except OSError:
+                pass
+            s.close()
+        check(good.ask(port=5) == "action=DUNNO", "another client's connection goes on")
+        wait_for(lambda: w.daemon.metric("penstock_malformed_requests_total") >= 6, "the counter")
+        check(w.daemon.output().count("no policy request") + w.daemon.output().count("without an end") == 1, "one line a minute")
+
+
+@test("over a UNIX socket; a stale one is replaced, the file goes at the end")
+def _():
+    with World("unix:DIR/policy.sock") as w:
+        path = w.listen[5:]
+        check(Asker(path).ask() == "action=DUNNO", "asked")
+        w.daemon.stop(signal.SIGKILL)
+        check(os.path.exists(path), "left by kill -9")
+        w.daemon = Daemon(w.directory, {"service.mx.ports": 2526, "front.policy.enabled": "yes", "front.policy.listen": w.listen})
+        wait_for(lambda: Asker(path).ask() == "action=DUNNO", "asked again")
+        w.daemon.stop()
+        check(not os.path.exists(path), "removed")
+
+
+@test("its address taken: said, the daemon runs on, and serves when it is free")
+def _():
+    blocker = socket.create_server(("127.0.0.1", PORT))
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    daemon = Daemon(directory, {"front.policy.enabled": "yes", "front.policy.listen": f"127.0.0.1:{PORT}"})
+    daemon.logged("another program has it")
+    check(daemon.metric('penstock_front_up{front="policy"}') == 0, "the metric")
+    blocker.close()
+    wait_for(lambda: daemon.metric('penstock_front_up{front="policy"}') == 1, "served")
+    check(Asker().ask() == "action=DUNNO", "asked")
+    daemon.stop()
+
+
+place.isolate()
+tap.run()
