@@ -1,0 +1,62 @@
+"""A control group of our own, on hybrid hosts one in each hierarchy, for a server under test."""
+import glob
+import os
+import secrets
+import time
+
+ROOT = "/sys/fs/cgroup"
+V2 = ROOT if os.path.exists(ROOT + "/cgroup.controllers") else ROOT + "/unified"
+
+
+class Cgroup:
+    def __init__(self, *controllers):
+        self.name = "penstock-test-" + secrets.token_hex(4)
+        self.v1 = V2 != ROOT
+        self.paths = [os.path.join(V2, self.name)]
+        if self.v1:
+            self.paths += [os.path.join(ROOT, c, self.name) for c in controllers]
+        else:
+            for c in controllers:
+                self.write_file(os.path.join(V2, "cgroup.subtree_control"), "+" + {"blkio": "io"}.get(c, c))
+        for path in self.paths:
+            os.mkdir(path)
+
+    @staticmethod
+    def write_file(path, text):
+        with open(path, "w") as f:
+            f.write(text)
+
+    def prefix(self, *argv):
+        """A command line that runs what follows inside."""
+        join = "".join(f"echo $$ > {path}/cgroup.procs; " for path in self.paths)
+        return ["sh", "-c", join + 'exec "$@"', "sh", *argv]
+
+    def limit_memory(self, size):
+        if self.v1:
+            self.write_file(os.path.join(ROOT, "memory", self.name, "memory.limit_in_bytes"), str(size))
+        else:
+            self.write_file(os.path.join(V2, self.name, "memory.max"), str(size))
+
+    def oom_kills(self):
+        path = os.path.join(ROOT, "memory", self.name, "memory.oom_control") if self.v1 else \
+            os.path.join(V2, self.name, "memory.events")
+        for line in open(path):
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+        return 0
+
+    def limit_write_iops(self, device, iops):
+        """0: no limit."""
+        if self.v1:
+            self.write_file(os.path.join(ROOT, "blkio", self.name, "blkio.throttle.write_iops_device"), f"{device} {iops}")
+        else:
+            self.write_file(os.path.join(V2, self.name, "io.max"), f"{device} wiops={iops or 'max'}")
+
+    def remove(self):
+        for path in self.paths:
+            for _ in range(100):
+                try:
+                    os.rmdir(path)
+                    break
+                except OSError:
+                    time.sleep(0.1)

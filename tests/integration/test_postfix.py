@@ -1,0 +1,268 @@
+#!/usr/bin/env python3
+"""The real thing: a Postfix with a scanner behind the proxy and asking the policy service, under real pressure."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, postfix, tap
+from lib.cgroup import Cgroup
+from lib.place import BIN, BUILD, wait_for
+from lib.postfix import POLICY, SMTP, Postfix
+from lib.programs import Daemon, Proxy
+from lib.smtp import Client, deliver
+from lib.tap import check, test
+
+PROXY = 2525
+ALL_CORES = str(os.cpu_count())
+
+
+class World:
+    """Postfix in a control group of its own on one core, penstock in front of it."""
+
+    def __init__(self, scanner=(20, 4), options=None, controllers=(), **kwargs):
+        self.directory = tempfile.mkdtemp(prefix="test-postfix-", dir=BUILD)
+        os.chmod(self.directory, 0o755)
+        self.cgroup = Cgroup(*controllers)
+        self.postfix = Postfix(self.directory, options=["smtpd_upstream_proxy_protocol=haproxy"], scanner=scanner,
+                               prefix=self.cgroup.prefix("taskset", "-c", "0"), **kwargs)
+        # One enforcing front a service: the proxy guards mx, the policy service guards what comes to Postfix directly.
+        self.options = {"service.mx.ports": SMTP, "service.mx.hostname": "mx.example.org",
+                        "service.direct.ports": POLICY, "front.policy.service": "direct",
+                        "service.mx.slots": 100, "service.mx.queue_dirs": self.postfix.root.file("/var/spool/postfix"),
+                        **(options or {})}
+        self.daemon = Daemon(self.directory, {**self.options, "front.policy.enabled": "yes",
+                                              "front.policy.listen": "127.0.0.1:9826"})
+        self.proxy = Proxy(self.directory, PROXY, SMTP, {**self.options, "front.proxy.proxy_protocol": "v1"})
+        self.accepted = 0
+        self.deliver()
+        self.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the first verdict")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            print("# penstockd said:\n# " + self.daemon.output()[-3000:].replace("\n", "\n# "))
+        for program in (self.proxy, self.daemon):
+            if program.alive():
+                program.kill(signal.SIGCONT)
+                program.stop(signal.SIGKILL)
+        self.postfix.stop()
+        self.cgroup.remove()
+        subprocess.run(["rm", "-rf", self.directory])
+
+    def deliver(self, port=PROXY):
+        reply = deliver(port)
+        if reply[0] == "250":
+            self.accepted += 1
+        return reply
+
+    def load(self, rate, seconds, port=PROXY, *more):
+        argv = [os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{port}", "--rate", str(rate), "--duration",
+                f"{seconds}s", "--drain", "60s", "--json", "-", *more]
+        done = subprocess.run(["taskset", "-c", ALL_CORES and str(os.cpu_count() - 1), *argv], capture_output=True, text=True,
+                              timeout=300)
+        report = json.loads(done.stdout)
+        self.accepted += report["outcomes"]["accepted"]
+        return report
+
+    def learn(self):
+        """Some mail before the test, so that penstock knows this server as it would in life."""
+        report = self.load(10, 5)
+        check(report["outcomes"]["refused"] == 0, f"refused while idle: {report['outcomes']} {report['replies']}")
+
+    def all_delivered(self):
+        wait_for(lambda: self.postfix.queued() == 0, "an empty queue", 120)
+        wait_for(lambda: self.postfix.delivered() == self.accepted,
+                 f"{self.accepted} messages in the box; there are {self.postfix.delivered()}", 30)
+
+    def heals(self, seconds=30):
+        """Connections are admitted again."""
+        wait_for(lambda: self.deliver()[0] == "250", "an admission after the pressure", seconds)
+
+
+def in_background(function, *arguments):
+    result = []
+    thread = threading.Thread(target=lambda: result.append(function(*arguments)))
+    thread.start()
+    return thread, result
+
+
+def refused_properly(report, reasons, wanted):
+    check(report["outcomes"]["refused"] > 0, f"nobody was refused: {report['outcomes']}")
+    check(report["outcomes"]["rejected"] == 0, f"5yz: {report['replies']}")
+    # The MTA's own words ("Service unavailable") must not be among them.
+    odd = [r for r in report["replies"] if not r.startswith("451 4.3.2 mx.example.org")]
+    check(not odd, f"odd replies: {report['replies']}")
+    check(set(reasons) & set(wanted), f"reasons {reasons}, wanted one of {wanted}")
+
+
+def deferred_by(status):
+    return status["decisions"]["by_reason"]
+
+
+@test("mail beyond capacity behind the proxy: 451 with reason cpu, what is admitted is delivered, level and metrics agree, admitted again within seconds")
+def _():
+    with World() as w:
+        w.learn()
+        thread, result = in_background(w.load, 200, 12)
+        s = w.daemon.wait_status(lambda s: s["level"] >= 2, "level shedding", 60)
+        check(w.daemon.metric("penstock_level") >= 2, "the metric agrees")
+        thread.join()
+        report = result[0]
+        s = w.daemon.status()
+        refused_properly(report, deferred_by(s), {"cpu"})
+        check(max(deferred_by(s), key=deferred_by(s).get) == "cpu", f"{deferred_by(s)}")
+        metric = w.daemon.metric('penstock_decisions_total{front="proxy",verdict="defer",reason="cpu"}')
+        check(metric == deferred_by(s)["cpu"], f"metric {metric}, status {deferred_by(s)}")
+        check(report["outcomes"]["refused"] == s["decisions"]["deferred"], "each refusal was counted, and is all there was")
+        check(report["outcomes"]["timeout"] + report["outcomes"]["reset"] == 0, f"{report['outcomes']}")
+        check(report["accepted_s"]["p99"] < 5, f"the admitted wait too long: {report['accepted_s']}")
+        w.heals()
+        report = w.load(10, 5)
+        check(report["outcomes"]["accepted"] == report["offered"], f"after the overload: {report['outcomes']}")
+        w.all_delivered()
+        check("NOQUEUE" not in w.postfix.log(), "Postfix never saw the refused")
+
+
+@test("mail beyond capacity through the policy service: Postfix itself answers 451 4.3.2 at connect, nothing is lost")
+def _():
+    with World() as w:
+        w.load(10, 5, POLICY)
+        thread, result = in_background(w.load, 120, 15, POLICY)
+        thread.join()
+        report = result[0]
+        replies = [r for r in report["replies"] if r.startswith("451 4.3.2")]
+        check(replies, f"no 451 4.3.2: {report['replies']} {report['outcomes']}")
+        check(report["outcomes"]["rejected"] == 0, f"5yz: {report['replies']}")
+        s = w.daemon.status()
+        check(s["decisions"]["by_front"]["policy"]["deferred"] > 0, f"{s['decisions']}")
+        wait_for(lambda: w.deliver(POLICY)[0] == "250", "an admission after the overload", 60)
+        w.all_delivered()
+
+
+@test("memory short in the server's control group: refused for memory before the kernel kills, nothing is lost")
+def _():
+    with World(scanner=(60, 8), controllers=("memory",), options={"objective.memory_reserve": "16MiB"}) as w:
+        w.cgroup.limit_memory(220 << 20)
+        w.learn()
+        w.daemon.wait_status(lambda s: "mta_mem_used_ratio" in s["resources"]["memory"]["signals"], "the limit seen")
+        report = w.load(60, 10, PROXY, "--rtt", "300ms")
+        s = w.daemon.status()
+        refused_properly(report, deferred_by(s), {"memory"})
+        check(w.cgroup.oom_kills() == 0, f"{w.cgroup.oom_kills()} OOM kills")
+        w.cgroup.limit_memory(8 << 30)
+        w.heals()
+        w.all_delivered()
+
+
+@test("a slow disk under the queue: 451 with reason disk, what is admitted is delivered, admitted again within seconds")
+def _():
+    device = os.stat(BUILD).st_dev
+    disk = f"{os.major(device)}:{os.minor(device)}"
+    sys_path = f"/sys/dev/block/{disk}"
+    if not os.path.exists(sys_path):
+        raise tap.Skip("the build directory lies on no block device of its own: its I/O cannot be throttled")
+    if os.path.exists(sys_path + "/partition"):
+        disk = open(os.path.join(sys_path, "..", "dev")).read().strip()
+    with World(scanner=(1, 1), controllers=("blkio",)) as w:
+        w.learn()
+        w.cgroup.limit_write_iops(disk, 40)
+        report = w.load(80, 12)
+        s = w.daemon.status()
+        refused_properly(report, deferred_by(s), {"disk"})
+        w.cgroup.limit_write_iops(disk, 0)
+        w.heals(60)
+        w.all_delivered()
+
+
+def smtpds(w):
+    """The smtpd processes of this test's Postfix."""
+    done = subprocess.run(["pgrep", "-x", "smtpd"], capture_output=True, text=True)
+    return [int(p) for p in done.stdout.split()]
+
+
+@test("a listener that stops accepting: 451 with reason smtp or late, admitted again within seconds of its return")
+def _():
+    with World() as w:
+        w.learn()
+        master = int(open(w.postfix.root.file("/var/spool/postfix/pid/master.pid")).read())
+        stopped = [master] + smtpds(w)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            report = w.load(30, 8, PROXY, "--greeting-timeout", "20s")
+            s = w.daemon.status()
+        finally:
+            for pid in reversed(stopped):
+                os.kill(pid, signal.SIGCONT)
+        refused_properly(report, deferred_by(s), {"smtp", "late"})
+        check(set(deferred_by(s)) <= {"smtp", "late"}, f"{deferred_by(s)}")
+        check(report["outcomes"]["timeout"] == 0, f"somebody hung: {report['outcomes']}")
+        w.heals()
+        w.all_delivered()
+
+
+@test("penstockd killed with -9, stopped with SIGSTOP, started again, all under load: mail flows and nothing is lost")
+def _():
+    with World() as w:
+        w.learn()
+        thread, result = in_background(w.load, 20, 20)
+        time.sleep(3)
+        w.daemon.kill(signal.SIGSTOP)
+        time.sleep(5)
+        check(w.deliver()[0] == "250" and w.deliver(POLICY)[0] == "250", "mail while it is stopped")
+        w.daemon.kill(signal.SIGCONT)
+        time.sleep(2)
+        w.daemon.stop(signal.SIGKILL)
+        check(w.deliver()[0] == "250" and w.deliver(POLICY)[0] == "250", "mail without it")
+        w.daemon = Daemon(w.directory, w.options)
+        thread.join()
+        report = result[0]
+        check(report["outcomes"]["accepted"] == report["offered"], f"{report['outcomes']} {report['replies']}")
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["proxy"]["up"], "the proxy seen by the new daemon")
+        w.all_delivered()
+
+
+@test("BPF switched off and BPF refused: said, the proxy's sight leads, an overload is shed all the same")
+def _():
+    with World(options={"daemon.bpf": "no"}) as w:
+        s = w.daemon.status()
+        check(not s["bpf"]["used"] and "switched off" in s["bpf"]["reason"], f"{s['bpf']}")
+        w.learn()
+        report = w.load(200, 10)
+        s = w.daemon.status()
+        refused_properly(report, deferred_by(s), {"cpu"})
+        w.daemon.stop()
+        # Without any capability: what systemd would leave of a unit that was robbed of them.
+        w.daemon = Daemon(w.directory, {**w.options, "daemon.bpf": "yes"},
+                          prefix=["setpriv", "--bounding-set=-all", "--inh-caps=-all"])
+        s = w.daemon.status()
+        check(not s["bpf"]["used"] and s["bpf"]["reason"], f"{s['bpf']}")
+        w.heals()
+        w.all_delivered()
+
+
+@test("a CPU neighbour that does not harm mail: nothing is refused")
+def _():
+    with World(scanner=(5, 2)) as w:
+        w.learn()
+        hogs = [subprocess.Popen(["taskset", "-c", str(os.cpu_count() - 1), "sh", "-c", "while :; do :; done"]) for _ in range(2)]
+        try:
+            report = w.load(15, 8)
+        finally:
+            for hog in hogs:
+                hog.kill()
+                hog.wait()
+        check(report["outcomes"]["accepted"] == report["offered"], f"{report['outcomes']} {report['replies']}")
+        w.all_delivered()
+
+
+place.isolate(postfix.prepare)
+tap.run()
