@@ -61,6 +61,7 @@
 #define VETO_US 30000000u
 #define MEMORY_GUESS (10.0 * 1024 * 1024) /* a session with a scanner, before any was seen */
 #define MEMORY_MARGIN 1.1
+#define FEW_SESSIONS 8
 #define MEMORY_LEAST (1.0 * 1024 * 1024)
 #define MEMORY_MOST (64.0 * 1024 * 1024)
 #define DISK_PER_SESSION (1.0 * 1024 * 1024)
@@ -366,11 +367,14 @@ static void learn_memory(struct window *w, const struct tick *t)
 	smooth_step(&w->memory.memory_mean, bytes, t->dt, 20);
 	smooth_step(&w->memory.variance, dn * dn, t->dt, 20);
 	smooth_step(&w->memory.covariance, dn * db, t->dt, 20);
-	if (w->memory.variance > 4 && w->memory.covariance > 0)
-		smooth_step(&w->memory.per_session,
-			    clamp_double(w->memory.covariance / w->memory.variance, MEMORY_LEAST,
-					 MEMORY_MOST),
-			    t->dt, 5);
+	if (w->memory.variance > 4 && w->memory.covariance > 0) {
+		double bytes_each = clamp_double(w->memory.covariance / w->memory.variance,
+						 MEMORY_LEAST, MEMORY_MOST);
+
+		/* A session takes its memory late (at the end of DATA): the figure falls slowly. */
+		smooth_step(&w->memory.per_session, bytes_each, t->dt,
+			    bytes_each > w->memory.per_session ? 5 : 60);
+	}
 }
 
 /* W_hard: the cliffs. -1 when none is known. Also says which one is nearest. */
@@ -390,8 +394,21 @@ static double hard_limit(struct window *w, const struct tick *t, enum reason *re
 				    t->dt, 2);
 		w->memory.available = s->value[SIGNAL_MEM_AVAILABLE_BYTES];
 		hard = fmax(0, n + available / (MEMORY_MARGIN * w->memory.per_session));
+		/* Sessions that were just admitted have not taken yet what they will: what was free with few of them counts. */
+		if (w->memory.available > w->memory.available_idle)
+			w->memory.available_idle = w->memory.available;
+		else
+			smooth_step(&w->memory.available_idle, w->memory.available, t->dt,
+				    n <= FEW_SESSIONS ? 2 : 300);
+		/* ... unless the sessions there are cannot have taken the difference: a limit changed, others took it. */
+		w->memory.available_idle =
+			fmin(w->memory.available_idle,
+			     w->memory.available + 2 * (n + 1) * w->memory.per_session);
+		hard = fmin(hard,
+			    fmax(0, w->memory.available_idle - w->config.memory_reserve_bytes) /
+				    (MEMORY_MARGIN * w->memory.per_session));
 		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
-		if (first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.5 &&
+		if (first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
 		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)
 			hard = fmin(hard, fmax(n / 2, w->config.least));
 		*ret_reason = REASON_MEMORY;

@@ -71,6 +71,7 @@ struct window {
 	struct { /* memory a session: regression of the MTA's memory on sessions in flight */
 		double flight_mean, memory_mean, variance, covariance, per_session;
 		double available, available_rate; /* bytes, bytes a second */
+		double available_idle; /* while few sessions were in flight */
 		bool primed;
 	} memory;
 	struct { /* growth that brought nothing is vetoed */
