@@ -362,8 +362,29 @@ static void print_network(const struct config_network *network, struct text *out
 	}
 }
 
+struct unit_name {
+	const char *name;
+	uint64_t size;
+};
+
+/* In the largest unit that it is a whole number of, so that it reads back the same. */
+static void print_unit(uint64_t value, const struct unit_name *units, struct text *out)
+{
+	while (units->size > 1 && (value == 0 || value % units->size))
+		units++;
+	text_append(out, "%llu%s", (unsigned long long)(value / units->size), units->name);
+}
+
 void option_print(const struct option_row *row, const void *base, struct text *out)
 {
+	static const struct unit_name durations[] = { { "h", UINT64_C(3600000000) },
+						      { "min", 60000000 },
+						      { "s", 1000000 },
+						      { "ms", 1000 },
+						      { "us", 1 } };
+	static const struct unit_name sizes[] = {
+		{ "GiB", 1u << 30 }, { "MiB", 1u << 20 }, { "KiB", 1u << 10 }, { "", 1 }
+	};
 	const void *field = (const char *)base + row->offset;
 	const struct config *config = base;
 	char copy[128], *save = NULL, *word;
@@ -377,13 +398,11 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 		text_append(out, "%u", *(const uint32_t *)field);
 		break;
 	case OPTION_DURATION:
-		if (*(const uint64_t *)field % 1000000 == 0)
-			text_append(out, "%llus",
-				    (unsigned long long)(*(const uint64_t *)field / 1000000));
-		else
-			text_append(out, "%lluus", (unsigned long long)*(const uint64_t *)field);
+		print_unit(*(const uint64_t *)field, durations, out);
 		break;
 	case OPTION_BYTES:
+		print_unit(*(const uint64_t *)field, sizes, out);
+		break;
 	case OPTION_BITS:
 		text_append(out, "%llu", (unsigned long long)*(const uint64_t *)field);
 		break;
