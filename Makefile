@@ -92,7 +92,7 @@ $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
 
-include packaging/make/deps.mk packaging/make/test.mk packaging/make/fuzz.mk packaging/make/run.mk packaging/make/install.mk
+include packaging/make/deps.mk packaging/make/test.mk packaging/make/fuzz.mk packaging/make/bench.mk packaging/make/run.mk packaging/make/install.mk
 -include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
 
 .PHONY: clean

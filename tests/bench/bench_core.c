@@ -1,0 +1,82 @@
+/* What a verdict and a tick cost: nanoseconds, median and spread of several rounds. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/engine.h"
+
+#define ROUNDS 15
+
+static double now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void report(const char *what, double *ns)
+{
+	qsort(ns, ROUNDS, sizeof(*ns), compare);
+	printf("%-28s median %.1f ns (%.1f to %.1f)\n", what, ns[ROUNDS / 2], ns[0],
+	       ns[ROUNDS - 1]);
+}
+
+int main(void)
+{
+	static struct engine engine;
+	static struct engine_config config = { .cores = 4, .services = 1, .epoch_us = 60000000 };
+	struct plan plan;
+	struct sample sample;
+	struct load load = { 0 };
+	double ns[ROUNDS];
+	unsigned admitted = 0;
+
+	config.window.cores = 4;
+	config.window.least = 4;
+	for (int i = 0; i < SIGNAL__COUNT; i++)
+		config.target[i] = signal_info[i].target;
+	engine_init(&engine, &config, 1);
+	load.service[0].known =
+		LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	for (int round = 0; round < ROUNDS; round++) {
+		double began = now_ns();
+
+		for (int i = 0; i < 10000; i++) {
+			sample_clear(&sample, 1000000u + (uint64_t)(round * 10000 + i) * 100000);
+			for (int s = 0; s < SIGNAL__COUNT; s++)
+				sample_put(&sample, (enum signal)s, signal_info[s].target / 2,
+					   VIA_PROCFS);
+			load.service[0].completed += 10;
+			load.service[0].offered += 11;
+			load.service[0].admitted += 10;
+			load.service[0].in_flight = load.service[0].busy = 5;
+			engine_step(&engine, &sample, &load, 0, &plan);
+		}
+		ns[round] = (now_ns() - began) / 10000;
+	}
+	report("engine_step, all signals", ns);
+	for (int round = 0; round < ROUNDS; round++) {
+		struct plan_request request = { .now_us = plan.heartbeat_us,
+						.score = PLAN_UNLIMITED,
+						.tokens_milli = 5000 };
+		double began = now_ns();
+
+		for (int i = 0; i < 1000000; i++) {
+			request.in_flight = (unsigned)i & 1023;
+			admitted += plan_decide(&plan, &request).admit;
+			__asm__ volatile("" : "+r"(admitted) : : "memory");
+		}
+		ns[round] = (now_ns() - began) / 1e6;
+	}
+	report("plan_decide", ns);
+	return admitted == 1;
+}
