@@ -3,7 +3,8 @@
  * The daemon writes a plan each tick into a file in its run directory; the proxy maps that file, the gate's BPF program
  * reads it from a map, the daemon's own fronts read it in place. plan_decide() is compiled into all of them: integers
  * only, no call, no loop, O(1). The rule for staleness stands here and nowhere else: a plan whose heartbeat is older than
- * PLAN_STALE_US, or that is not a plan of this version, is no plan, and then everything is admitted. */
+ * PLAN_STALE_US, or from the future (another clock), or that is not a plan of this version, is no plan, and then everything
+ * is admitted. */
 #ifndef PENSTOCK_CORE_PLAN_H
 #define PENSTOCK_CORE_PLAN_H
 
@@ -75,7 +76,8 @@ static inline struct verdict plan_admit(uint8_t reason)
 static inline int plan_is_fresh(const struct plan *plan, uint64_t now_us)
 {
 	return plan->magic == PLAN_MAGIC && plan->version == PLAN_VERSION &&
-	       now_us <= plan->heartbeat_us + PLAN_STALE_US;
+	       now_us <= plan->heartbeat_us + PLAN_STALE_US &&
+	       plan->heartbeat_us <= now_us + PLAN_STALE_US;
 }
 
 static inline struct verdict plan_decide(const struct plan *plan,

@@ -66,6 +66,10 @@ static void what_is_stale_or_foreign_admits(void **state)
 	r.now_us++;
 	assert_true(plan_decide(&p, &r).admit);
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_STALE);
+	r.now_us = 1; /* written by another clock, far ahead */
+	p.heartbeat_us = 1 + PLAN_STALE_US + 1;
+	assert_true(plan_decide(&p, &r).admit);
+	p.heartbeat_us = 1000000;
 	r = asks();
 	r.in_flight = 100;
 	p.version++;
