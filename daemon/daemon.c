@@ -3,24 +3,23 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "capture.h"
 #include "core/engine.h"
+#include "config/engine_config.h"
 #include "core/reply.h"
 #include "front/front.h"
 #include "front/remote.h"
@@ -30,9 +29,9 @@
 #include "publish/journal.h"
 #include "publish/status.h"
 #include "sensor/sensor.h"
+#include "store/dirs.h"
 #include "store/planfile.h"
 
-#define EPOCH_US (60 * US_PER_S)
 #define RETRY_US (5 * US_PER_S)
 
 /* A listener of this process: opened at start, and again and again while its address is not to be had. */
@@ -162,90 +161,15 @@ static const struct control_ops control_ops = { .status = get_status,
 						.reload = reload,
 						.explain = explain };
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
-
-static void engine_config_from(const struct config *config, struct engine_config *ret)
+/* CPUs that this process may use. */
+static double cores(void)
 {
 	cpu_set_t cpus;
 
-	memset(ret, 0, sizeof(*ret));
-	ret->cores = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-	memcpy(ret->target, config->target, sizeof(ret->target));
-	ret->target[SIGNAL_CONNECT_220_P99_US] = (double)config->banner_p99_us;
-	ret->mode = config->mode;
-	ret->epoch_us = EPOCH_US;
-	ret->window.cores = ret->cores;
-	ret->window.least = config->window_least;
-	ret->window.most = config->window_most;
-	ret->window.banner_objective_us = (double)config->banner_p99_us;
-	ret->window.memory_reserve_bytes = (double)config->memory_reserve_bytes;
-	ret->window.disk_reserve_bytes = (double)config->disk_reserve_bytes;
-	ret->services = config->services;
-	for (unsigned i = 0; i < config->services; i++) {
-		snprintf(ret->service[i].name, sizeof(ret->service[i].name), "%s",
-			 config->service[i].name);
-		ret->service[i].shed = config->service[i].shed;
-		ret->service[i].reply_code = config->service[i].reply_code;
-		if (config->service[i].slots && i == 0 && !ret->window.most)
-			ret->window.most = (uint32_t)(0.95 * config->service[i].slots);
-	}
+	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
 }
 
-static int open_run_dir(struct daemon *d, char *why)
-{
-	char path[PATH_MAX];
-	int r;
-
-	if (mkdir(d->config.run_dir, 0755) < 0 && errno != EEXIST) {
-		r = -errno;
-		snprintf(
-			why, 256,
-			"cannot make the run directory %s: %s; start as root, through systemd, or with --run-dir",
-			d->config.run_dir, strerror(-r));
-		return r;
-	}
-	snprintf(path, sizeof(path), "%s/penstockd.lock", d->config.run_dir);
-	d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (d->lock_fd < 0) {
-		r = -errno;
-		snprintf(why, 256, "cannot write in the run directory %s: %s", d->config.run_dir,
-			 strerror(-r));
-		return r;
-	}
-	if (flock(d->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		snprintf(
-			why, 256,
-			"another penstockd runs on %s; stop it, or give this one a --run-dir of its own",
-			d->config.run_dir);
-		return -EBUSY;
-	}
-	return 0;
-}
-
-/* State that cannot be kept costs a warm start, never mail: said once, and that is all. */
-static void check_state_dir(const struct daemon *d)
-{
-	char path[PATH_MAX], block[4096] = { 0 };
-	_cleanup_close_ int fd = -1;
-	int r = 0;
-
-	if (mkdir(d->config.state_dir, 0755) < 0 && errno != EEXIST)
-		r = -errno;
-	if ((size_t)snprintf(path, sizeof(path), "%s/.probe", d->config.state_dir) >= sizeof(path))
-		r = -ENAMETOOLONG;
-	if (r == 0) {
-		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_TRUNC, 0600);
-		if (fd < 0)
-			r = -errno;
-		else if (write(fd, block, sizeof(block)) != (ssize_t)sizeof(block))
-			r = errno ? -errno : -ENOSPC;
-		unlink(path);
-	}
-	if (r < 0)
-		log_warning(
-			"the state directory %s cannot be written: %s; nothing is remembered over a restart until that is mended, mail is not affected",
-			d->config.state_dir, strerror(-r));
-}
+/* ---- opening ---------------------------------------------------------------------------------------------------- */
 
 static void open_sensors(struct daemon *d)
 {
@@ -368,51 +292,6 @@ static void put_policy_load(struct daemon *d)
 	}
 }
 
-static void add_front(struct status *s, const struct counts *c, bool up, const char *why,
-		      uint64_t pid)
-{
-	struct status_front *f;
-
-	for (int i = 0; i < PLAN_SERVICES; i++)
-		counts_add(&s->total[i], &c->service[i]);
-	for (int i = 0; i < COUNTS_SLOTS; i++)
-		s->decisions[i] += c->decisions[i];
-	s->decision_sum_ns += c->decision_sum_ns;
-	s->malformed += c->malformed;
-	if (s->fronts == STATUS_FRONTS)
-		return;
-	f = &s->front[s->fronts++];
-	memset(f, 0, sizeof(*f));
-	snprintf(f->name, sizeof(f->name), "%s", c->front);
-	snprintf(f->why, sizeof(f->why), "%s", why);
-	f->up = up;
-	f->pid = pid;
-	f->malformed = c->malformed;
-	f->errors = c->errors;
-	for (int i = 0; i < PLAN_SERVICES; i++)
-		counts_add(&f->sum, &c->service[i]);
-}
-
-static void capture_fronts(struct daemon *d, struct status *s)
-{
-	s->fronts = 0;
-	memset(s->total, 0, sizeof(s->total));
-	memset(s->decisions, 0, sizeof(s->decisions));
-	s->decision_sum_ns = s->malformed = 0;
-	if (d->policy_listener.wanted)
-		add_front(s, &d->policy_counts, d->policy_listener.up, d->policy_listener.why, 0);
-	if (!d->remote)
-		return;
-	for (unsigned i = 0; i < remote_count(d->remote); i++) {
-		const struct remote_front *f = remote_front(d->remote, i);
-
-		add_front(s, &f->counts, f->fresh,
-			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
-	}
-	if (remote_retired(d->remote)->service[0].offered)
-		add_front(s, remote_retired(d->remote), false, "stopped", 0);
-}
-
 static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_us)
 {
 	struct status *s = &d->status;
@@ -428,17 +307,10 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	s->sample = d->sample;
 	s->load = d->load;
 	s->plan = d->plan;
-	s->sensors = 0;
-	for (unsigned i = 0; d->registry && i < registry_count(d->registry) && i < STATUS_SENSORS;
-	     i++) {
-		const struct sensor_status *now = registry_status(d->registry, i);
-
-		if (s->tick)
-			journal_sensors(&s->sensor[s->sensors], now);
-		s->sensor[s->sensors++] = *now;
-	}
+	capture_sensors(s, d->registry);
 	s->tick = d->engine.ticks;
-	capture_fronts(d, s);
+	capture_fronts(s, d->policy_listener.wanted ? &d->policy_counts : NULL,
+		       d->policy_listener.up, d->policy_listener.why, d->remote);
 	memcpy(s->tick_durations, d->tick_durations, sizeof(s->tick_durations));
 	s->tick_sum_us = d->tick_sum_us;
 	s->ticks_late = d->ticks_late;
@@ -534,7 +406,7 @@ static void apply(struct daemon *d, const struct config *fresh)
 		d->http = NULL;
 	}
 	d->config = *fresh;
-	engine_config_from(&d->config, &engine);
+	engine_config_from(&d->config, cores(), &engine);
 	engine_configure(&d->engine, &engine);
 	log_set_level(d->config.log_level);
 	if (sensors)
@@ -630,7 +502,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	d->source = source;
 	d->reload_ok = true;
 	d->started_us = d->reloaded_us = clock_realtime_us();
-	r = open_run_dir(d, why);
+	d->lock_fd = r = dirs_take_run(d->config.run_dir, why);
 	if (r < 0)
 		return r;
 	r = planfile_open(d->config.run_dir, &d->planfile);
@@ -641,10 +513,14 @@ int daemon_new(const struct config *config, const struct config_source *source,
 			d->config.run_dir, strerror(-r));
 		return r;
 	}
-	check_state_dir(d);
+	r = dirs_check_state(d->config.state_dir);
+	if (r < 0)
+		log_warning(
+			"the state directory %s cannot be written: %s; nothing is remembered over a restart until that is mended, mail is not affected",
+			d->config.state_dir, strerror(-r));
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed = clock_realtime_us() ^ ((uint64_t)getpid() << 40);
-	engine_config_from(&d->config, &engine);
+	engine_config_from(&d->config, cores(), &engine);
 	engine_init(&d->engine, &engine, seed);
 	d->base = event_base_new();
 	if (!d->base) {

@@ -393,7 +393,8 @@ static double hard_limit(struct window *w, const struct tick *t, enum reason *re
 					    t->dt,
 				    t->dt, 2);
 		w->memory.available = s->value[SIGNAL_MEM_AVAILABLE_BYTES];
-		hard = fmax(0, n + available / (MEMORY_MARGIN * w->memory.per_session));
+		/* One is always let through: else nobody would see that it is better now. */
+		hard = fmax(1, n + available / (MEMORY_MARGIN * w->memory.per_session));
 		/* Sessions that were just admitted have not taken yet what they will: what was free with few of them counts. */
 		if (w->memory.available > w->memory.available_idle)
 			w->memory.available_idle = w->memory.available;
@@ -405,8 +406,8 @@ static double hard_limit(struct window *w, const struct tick *t, enum reason *re
 			fmin(w->memory.available_idle,
 			     w->memory.available + 2 * (n + 1) * w->memory.per_session);
 		hard = fmin(hard,
-			    fmax(0, w->memory.available_idle - w->config.memory_reserve_bytes) /
-				    (MEMORY_MARGIN * w->memory.per_session));
+			    fmax(1, (w->memory.available_idle - w->config.memory_reserve_bytes) /
+					    (MEMORY_MARGIN * w->memory.per_session)));
 		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
 		if (first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
 		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)

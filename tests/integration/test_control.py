@@ -16,7 +16,8 @@ import urllib.error
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
-from lib.place import BIN, wait_for
+from lib.packages import unpack
+from lib.place import BIN, ROOT, wait_for
 from lib.programs import Daemon, Program, port_open
 from lib.tap import Skip, check, test
 
@@ -106,6 +107,17 @@ def _():
             check(answer.headers["Content-Type"].startswith("application/openmetrics-text"), "type")
             check(body.endswith("# EOF\n"), "EOF")
             check("# TYPE penstock_level_changes counter" in body, "the family without _total")
+
+
+@test("promtool has nothing to say about metrics and alert rules")
+def _():
+    promtool = os.path.join(unpack("prometheus", ["prometheus"]), "usr/bin/promtool")
+    with World(options={"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"}) as w:
+        done = subprocess.run([promtool, "check", "metrics"], input=w.daemon.get("/metrics"), capture_output=True, text=True)
+        check(done.returncode == 0 and not done.stdout and not done.stderr, f"{done}")
+    rules = os.path.join(ROOT, "packaging/prometheus/penstock.rules.yml")
+    done = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True)
+    check(done.returncode == 0, f"{done}")
 
 
 @test("page, healthz, readyz; an error for the rest; a request without an end is let go")
@@ -294,5 +306,5 @@ def _():
         third.stop()
 
 
-place.isolate()
+place.isolate(lambda: unpack("prometheus", ["prometheus"]))
 tap.run()

@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
-#include "config/config.h"
+#include "config/engine_config.h"
 #include "penstock-sim/scenario.h"
 
 #define TICKS 36000 /* of history: an hour */
@@ -302,23 +302,15 @@ static void tick(struct run *r)
 		       row->pressure, r->engine.view.level.number);
 }
 
+/* As the daemon is without a configuration file. */
 static void configure(const struct run *r, struct engine_config *ret)
 {
 	struct config *config = calloc(1, sizeof(*config));
 
-	memset(ret, 0, sizeof(*ret));
 	if (!config)
 		abort();
 	config_defaults(config);
-	memcpy(ret->target, config->target, sizeof(ret->target));
-	ret->target[SIGNAL_CONNECT_220_P99_US] = (double)config->banner_p99_us;
-	ret->cores = ret->window.cores = r->scenario->plant.machine_cores;
-	ret->window.least = config->window_least;
-	ret->window.banner_objective_us = (double)config->banner_p99_us;
-	ret->epoch_us = 60000000;
-	ret->services = 1;
-	snprintf(ret->service[0].name, sizeof(ret->service[0].name), "mx");
-	ret->service[0].reply_code = 451;
+	engine_config_from(config, r->scenario->plant.machine_cores, ret);
 	free(config);
 }
 

@@ -1,0 +1,31 @@
+#include "config/engine_config.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define EPOCH_US UINT64_C(60000000)
+#define SLOTS_SHARE 0.95 /* of the server's slots, so that one is left for whoever looks */
+
+void engine_config_from(const struct config *config, double cores, struct engine_config *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->cores = ret->window.cores = cores;
+	memcpy(ret->target, config->target, sizeof(ret->target));
+	ret->target[SIGNAL_CONNECT_220_P99_US] = (double)config->banner_p99_us;
+	ret->mode = config->mode;
+	ret->epoch_us = EPOCH_US;
+	ret->window.least = config->window_least;
+	ret->window.most = config->window_most;
+	ret->window.banner_objective_us = (double)config->banner_p99_us;
+	ret->window.memory_reserve_bytes = (double)config->memory_reserve_bytes;
+	ret->window.disk_reserve_bytes = (double)config->disk_reserve_bytes;
+	ret->services = config->services;
+	for (unsigned i = 0; i < config->services; i++) {
+		snprintf(ret->service[i].name, sizeof(ret->service[i].name), "%s",
+			 config->service[i].name);
+		ret->service[i].shed = config->service[i].shed;
+		ret->service[i].reply_code = config->service[i].reply_code;
+		if (config->service[i].slots && i == 0 && !ret->window.most)
+			ret->window.most = (uint32_t)(SLOTS_SHARE * config->service[i].slots);
+	}
+}

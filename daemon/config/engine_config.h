@@ -1,0 +1,11 @@
+/* The engine's configuration out of the whole: the one place where options become the law's figures. Pure. */
+#ifndef PENSTOCK_CONFIG_ENGINE_CONFIG_H
+#define PENSTOCK_CONFIG_ENGINE_CONFIG_H
+
+#include "config/config.h"
+#include "core/engine.h"
+
+/* `cores`: CPUs that the server may use, as far as is known without its control group. */
+void engine_config_from(const struct config *config, double cores, struct engine_config *ret);
+
+#endif

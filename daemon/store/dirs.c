@@ -1,0 +1,67 @@
+#include "store/dirs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int dirs_take_run(const char *path, char *why)
+{
+	char file[PATH_MAX];
+	_cleanup_close_ int fd = -1;
+	int r;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST) {
+		r = -errno;
+		snprintf(
+			why, 256,
+			"cannot make the run directory %s: %s; start as root, through systemd, or with --run-dir",
+			path, strerror(-r));
+		return r;
+	}
+	snprintf(file, sizeof(file), "%s/penstockd.lock", path);
+	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0) {
+		r = -errno;
+		snprintf(
+			why, 256,
+			"cannot write in the run directory %s: %s; free space there or mend its owner",
+			path, strerror(-r));
+		return r;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		snprintf(
+			why, 256,
+			"another penstockd runs on %s; stop it, or give this one a --run-dir of its own",
+			path);
+		return -EBUSY;
+	}
+	return TAKE_FD(fd);
+}
+
+int dirs_check_state(const char *path)
+{
+	char file[PATH_MAX], block[4096] = { 0 };
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+	int r = 0;
+
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	if ((size_t)snprintf(file, sizeof(file), "%s/.probe", path) >= sizeof(file))
+		return -ENAMETOOLONG;
+	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_TRUNC, 0600);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, block, sizeof(block));
+	if (n != (ssize_t)sizeof(block))
+		r = n < 0 ? -errno : -ENOSPC;
+	unlink(file);
+	return r;
+}

@@ -1,0 +1,60 @@
+"""Programs under test from Debian packages: unpacked under build/, run in place or in a private root, never installed."""
+import os
+import subprocess
+
+from lib.place import BUILD
+
+
+def unpack(name, packages):
+    """build/roots/NAME with the packages' files; downloaded once, never installed."""
+    image = os.path.join(BUILD, "roots", name)
+    if os.path.exists(os.path.join(image, ".done")):
+        return image
+    subprocess.run(["rm", "-rf", image], check=True)
+    debs = os.path.join(BUILD, "debs", name)
+    os.makedirs(debs, exist_ok=True)
+    os.makedirs(image)
+    for attempt in range(2):
+        done = subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", "-qq", *packages], cwd=debs,
+                              capture_output=True, text=True)
+        if done.returncode == 0:
+            break
+        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
+    if done.returncode != 0:
+        raise AssertionError(f"cannot download {packages}: {done.stderr}")
+    for deb in os.listdir(debs):
+        subprocess.run(["dpkg-deb", "-x", os.path.join(debs, deb), image], check=True)
+    # The host's /lib is a link into /usr: a directory of that name in a layer above would hide it.
+    for top in ("lib", "bin", "sbin", "lib64"):
+        if os.path.isdir(os.path.join(image, top)):
+            os.makedirs(os.path.join(image, "usr", top), exist_ok=True)
+            subprocess.run(["cp", "-a", os.path.join(image, top) + "/.", os.path.join(image, "usr", top)], check=True)
+            subprocess.run(["rm", "-rf", os.path.join(image, top)], check=True)
+    open(os.path.join(image, ".done"), "w").close()
+    return image
+
+
+class Root:
+    """A copy of the image, overlaid on the host's root; what is written goes to `upper` and away with it."""
+
+    def __init__(self, name, image, directory):
+        self.path = os.path.join(directory, name)
+        upper, work = self.path + "-upper", self.path + "-work"
+        for d in (self.path, work):
+            os.makedirs(d)
+        subprocess.run(["cp", "-a", image, upper], check=True)
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir=/,upperdir={upper},workdir={work}",
+                        self.path], check=True)
+        for d in ("proc", "dev", "sys"):
+            subprocess.run(["mount", "--rbind", "/" + d, os.path.join(self.path, d)], check=True)
+
+    def file(self, path):
+        return os.path.join(self.path, path.lstrip("/"))
+
+    def write(self, path, text, mode="w"):
+        os.makedirs(os.path.dirname(self.file(path)), exist_ok=True)
+        with open(self.file(path), mode) as f:
+            f.write(text)
+
+    def run(self, *argv, check=True):
+        return subprocess.run(["chroot", self.path, *argv], check=check, capture_output=True, text=True)
