@@ -198,7 +198,10 @@ def _():
 def _():
     with World(proxy_options={"front.proxy.linger_max": 1}) as w:
         drained(w)
-        with Client(PORT) as first:
+        def in_dialogue():
+            c = Client(PORT)  # 421 while the one before it still counts
+            return c if c.greeting.startswith(b"451") else c.close()
+        with wait_for(in_dialogue, "the one place in dialogue") as first:
             with Client(PORT) as second:
                 check(second.greeting.startswith(b"421 4.3.2"), f"{second.greeting!r}")
                 check(second.reply() == b"", "closed")
