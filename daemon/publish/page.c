@@ -21,7 +21,7 @@ static const char head[] =
 	".card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px;margin-bottom:12px;overflow-x:auto}"
 	".grid .card{margin:0}.big{font-size:26px;font-variant-numeric:tabular-nums}table{border-collapse:collapse;width:100%%}"
 	"td,th{padding:4px 8px;text-align:left;border-top:1px solid var(--line);white-space:nowrap}th{color:var(--dim);font-weight:500;border:0}"
-	"td.n{text-align:right;font-variant-numeric:tabular-nums}td.w{white-space:normal;color:var(--dim)}"
+	"td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.w{white-space:normal;min-width:220px;color:var(--dim)}"
 	".bar{display:inline-block;width:160px;height:9px;border-radius:5px;background:var(--line);overflow:hidden;vertical-align:middle}"
 	".bar i{display:block;height:100%%;background:var(--bar)}.bar i.over{background:#b3261e}"
 	"footer{color:var(--dim);font-size:13px}a{color:inherit}</style><main>";
@@ -163,8 +163,8 @@ static void put_services(const struct status *s, struct evbuffer *out)
 {
 	evbuffer_add_printf(
 		out,
-		"<div class=card><h2>Services</h2><table><tr><th>service<th>law<th>window<th>in flight<th>busy"
-		"<th>offered/s<th>completed/s<th>server time<th>admitted<th>deferred");
+		"<div class=card><h2>Services</h2><table><tr><th>service<th>law<th class=n>window<th class=n>in flight<th class=n>busy"
+		"<th class=n>offered/s<th class=n>completed/s<th class=n>server time<th class=n>admitted<th class=n>deferred");
 	for (unsigned i = 0; i < s->config->services; i++) {
 		const struct window_view *w = &s->view.window[i];
 		const struct load_service *l = &s->load.service[i];
@@ -197,7 +197,7 @@ static void put_fronts(const struct status *s, struct evbuffer *out)
 
 	evbuffer_add_printf(
 		out,
-		"<div class=card><h2>Fronts</h2><table><tr><th>front<th>state<th>admitted<th>deferred<th>by reason");
+		"<div class=card><h2>Fronts</h2><table><tr><th>front<th>state<th class=n>admitted<th class=n>deferred<th>by reason");
 	if (s->fronts == 0)
 		evbuffer_add_printf(out,
 				    "<tr><td class=w colspan=5>none: nothing asks penstock yet; "
@@ -223,7 +223,7 @@ static void put_sensors(const struct status *s, struct evbuffer *out)
 {
 	evbuffer_add_printf(
 		out,
-		"<div class=card><h2>Sensors</h2><table><tr><th>sensor<th>state<th>signals<th>");
+		"<div class=card><h2>Sensors</h2><table><tr><th>sensor<th>state<th class=n>signals<th>");
 	for (unsigned i = 0; i < s->sensors; i++) {
 		const struct sensor_status *sensor = &s->sensor[i];
 
