@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Every sensor against the real kernel: its signal is there, from the source it names, and moves when it is provoked."""
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import BUILD, wait_for
+from lib.programs import Daemon
+from lib.tap import Skip, check, test
+
+
+class World:
+    def __init__(self, options=None):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.daemon = Daemon(self.directory, {"service.mx.ports": 2526, **(options or {})})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.daemon.stop()
+
+    def signal(self, resource, name):
+        return self.daemon.status()["resources"][resource]["signals"].get(name)
+
+    def wait_signal(self, resource, name, condition, via, seconds=30):
+        def seen():
+            s = self.signal(resource, name)
+            return s if s and condition(s["value"]) else None
+        found = wait_for(seen, f"{name} to move; it is {self.signal(resource, name)}", seconds)
+        check(found["via"] == via, f"{name} via {found['via']}, not {via}")
+        return found["value"]
+
+
+def bpf_or_skip(world):
+    bpf = world.daemon.status()["bpf"]
+    if not bpf["used"]:
+        raise Skip("BPF is refused here: " + bpf["reason"])
+
+
+@test("CPU: run-queue latency by BPF and stalls by PSI rise under more tasks than cores, and fall again")
+def _():
+    with World() as w:
+        bpf_or_skip(w)
+        spinners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3 * os.cpu_count())]
+        try:
+            w.wait_signal("cpu", "runq_p99_us", lambda v: v > 1500, "bpf")
+            w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v > 0.5, "psi")
+            w.wait_signal("cpu", "cpu_busy_ratio", lambda v: v > 0.8, "procfs")
+            check(w.daemon.metric("penstock_runq_latency_seconds_count") > 100, "the histogram")
+        finally:
+            for s in spinners:
+                s.kill()
+                s.wait()
+        w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v < 0.5, "psi")
+
+
+@test("disk: block I/O latency by BPF, rates and await from proc; stalls by PSI")
+def _():
+    with World() as w:
+        bpf_or_skip(w)
+        stop = threading.Event()
+        path = os.path.join(BUILD, f"io-{os.getpid()}")
+
+        def write():
+            with open(path, "wb", buffering=0) as f:
+                until = time.monotonic() + 60
+                while not stop.is_set() and time.monotonic() < until:
+                    f.write(os.urandom(65536))
+                    os.fsync(f.fileno())
+                    if f.tell() > 50_000_000:
+                        f.seek(0)
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            w.wait_signal("disk", "disk_ios_per_s", lambda v: v > 5, "procfs")
+            w.wait_signal("disk", "blkio_p99_us", lambda v: v > 0, "bpf")
+            w.wait_signal("disk", "disk_await_us", lambda v: v > 0, "procfs")
+            w.wait_signal("disk", "io_stall_ratio", lambda v: v > 0.01, "psi")
+        finally:
+            stop.set()
+            thread.join()
+            os.unlink(path)
+
+
+@test("page cache is not memory pressure")
+def _():
+    with World() as w:
+        before = w.wait_signal("memory", "mem_used_ratio", lambda v: v > 0, "procfs")
+        total = int(open("/proc/meminfo").readline().split()[1]) * 1024
+        size = min(1 << 30, total // 4)
+        path = os.path.join(BUILD, f"cache-{os.getpid()}")
+        try:
+            with open(path, "wb") as f:
+                for _ in range(size >> 20):
+                    f.write(b"x" * (1 << 20))
+            time.sleep(0.5)
+            after = w.signal("memory", "mem_used_ratio")["value"]
+            check(after - before < 0.5 * size / total, f"{size >> 20} MiB of cache moved it from {before} to {after}")
+        finally:
+            os.unlink(path)
+        ballast = bytearray(size)
+        ballast[::4096] = b"x" * len(ballast[::4096])
+        w.wait_signal("memory", "mem_used_ratio", lambda v: v - before > 0.7 * size / total, "procfs")
+        del ballast
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@test("NIC: rates, speed, drops and backlog of a link by netlink, against what was sent")
+def _():
+    # A peer in a network namespace of its own, held by a process of this test.
+    peer = subprocess.Popen(["unshare", "--net", "sleep", "300"])
+    try:
+        wait_for(lambda: os.readlink(f"/proc/{peer.pid}/ns/net") != os.readlink("/proc/self/ns/net"), "the peer's namespace")
+        ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1", "netns", str(peer.pid))
+        ip("addr", "add", "198.18.0.1/24", "dev", "ps0")
+        ip("link", "set", "ps0", "up")
+        for words in (["addr", "add", "198.18.0.2/24", "dev", "ps1"], ["link", "set", "ps1", "up"]):
+            subprocess.run(["nsenter", "--net", "-t", str(peer.pid), "ip", *words], check=True)
+        with World({"nic.interfaces": "ps0", "nic.speed": 8000000}) as w:
+            w.wait_signal("nic", "nic_tx_bytes_per_s", lambda v: v >= 0, "netlink")
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            stop = threading.Event()
+
+            def send(pause):
+                until = time.monotonic() + 60
+                while not stop.is_set() and time.monotonic() < until:
+                    try:
+                        s.sendto(b"x" * 1000, ("198.18.0.2", 9))
+                    except OSError:
+                        pass
+                    time.sleep(pause)
+            thread = threading.Thread(target=send, args=(0.001,))
+            thread.start()
+            rate = w.wait_signal("nic", "nic_tx_bytes_per_s", lambda v: v > 100_000, "netlink")
+            check(rate < 5_000_000, f"{rate} B/s from one packet of 1 KB a millisecond")
+            use = w.wait_signal("nic", "nic_use_ratio", lambda v: v > 0.1, "netlink")
+            check(use < 5, f"use {use}")
+            stop.set()
+            thread.join()
+            done = subprocess.run(["tc", "qdisc", "add", "dev", "ps0", "root", "tbf", "rate", "200kbit", "burst", "2kb", "limit",
+                                   "20kb"], capture_output=True, text=True)
+            if done.returncode != 0:
+                raise Skip("this kernel has no tbf queueing discipline: backlog and drops cannot be provoked: " + done.stderr.strip())
+            stop.clear()
+            thread = threading.Thread(target=send, args=(0.0005,))
+            thread.start()
+            try:
+                w.wait_signal("nic", "nic_backlog_bytes", lambda v: v > 5000, "netlink")
+                w.wait_signal("nic", "nic_drops_per_s", lambda v: v > 10, "netlink")
+            finally:
+                stop.set()
+                thread.join()
+    finally:
+        peer.kill()
+        peer.wait()
+
+
+@test("SMTP: accept queue by sock_diag, in flight and the oldest waiting by BPF, for a server that no front guards")
+def _():
+    with World() as w:
+        bpf_or_skip(w)
+        server = socket.create_server(("127.0.0.1", 2526), backlog=9)
+        clients = [socket.create_connection(("127.0.0.1", 2526), 10) for _ in range(6)]
+        w.wait_signal("smtp", "accept_queue_count", lambda v: v == 6, "sock_diag")
+        w.wait_signal("smtp", "accept_queue_ratio", lambda v: v > 0.5, "sock_diag")
+        w.daemon.wait_status(lambda s: s["in_flight"] == 6 and s["services"]["mx"]["busy"] == 6, "6 in flight, all owed a greeting")
+        w.wait_signal("smtp", "oldest_waiting_us", lambda v: v > 500_000, "bpf")
+        accepted = []
+        for _ in clients:
+            a = server.accept()[0]
+            accepted.append(a)
+            a.sendall(b"220 x\r\n")
+        for c in clients:
+            c.recv(100)
+        w.daemon.wait_status(lambda s: s["services"]["mx"]["busy"] == 0 and s["services"]["mx"]["waiting"] == 0, "all greeted")
+        w.wait_signal("smtp", "accept_queue_count", lambda v: v == 0, "sock_diag")
+        for c in clients:
+            c.sendall(b"QUIT\r\n")
+        w.daemon.wait_status(lambda s: s["services"]["mx"]["busy"] == 6, "the clients spoke last")
+        for a in accepted:
+            a.close()
+        for c in clients:
+            c.close()
+        w.daemon.wait_status(lambda s: s["in_flight"] == 0, "all closed")
+        server.close()
+
+
+@test("spool: space and inodes by statvfs; a full one refuses with reason disk")
+def _():
+    spool = tempfile.mkdtemp(prefix="penstock-test-")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m,nr_inodes=1000", "tmpfs", spool], check=True)
+    server = socket.create_server(("127.0.0.1", 2526))
+    with World({"service.mx.queue_dirs": spool}) as w:
+        w.wait_signal("disk", "spool_free_bytes", lambda v: v > 190e6, "statvfs")
+        client = socket.create_connection(("127.0.0.1", 2526))
+        with open(os.path.join(spool, "ballast"), "wb") as f:
+            f.write(b"\0" * 160_000_000)
+        w.wait_signal("disk", "spool_used_ratio", lambda v: v > 0.75, "statvfs")
+        text = wait_for(lambda: (lambda t: t if "deferred" in t and "reason disk" in t else None)(w.daemon.ctl("explain").stdout),
+                        "a verdict with reason disk")
+        check("binds" in text, text)
+        for n in range(900):
+            open(os.path.join(spool, str(n)), "w").close()
+        w.wait_signal("disk", "spool_inodes_used_ratio", lambda v: v > 0.85, "statvfs")
+        os.unlink(os.path.join(spool, "ballast"))
+        wait_for(lambda: "admitted" in w.daemon.ctl("explain").stdout.split("5. A new connection now")[1].splitlines()[0], "admitted again")
+        client.close()
+    server.close()
+
+
+@test("BPF off: PSI, proc and sock_diag stand in; what nothing can see is absent, not 0")
+def _():
+    server = socket.create_server(("127.0.0.1", 2526))
+    with World({"daemon.bpf": "no"}) as w:
+        s = w.daemon.status()
+        check("runq_p99_us" not in s["resources"]["cpu"]["signals"], "no run-queue latency")
+        w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")
+        check(s["services"]["mx"]["busy"] is None, "nobody sees the dialogue")
+        check(any(v["state"] == "skipped" and v["reason"] for k, v in s["sensors"].items() if k.startswith("bpf")), "reasons")
+        clients = [socket.create_connection(("127.0.0.1", 2526), 10) for _ in range(3)]
+        w.wait_signal("smtp", "accept_queue_count", lambda v: v == 3, "sock_diag")
+        for c in clients:
+            c.close()
+    server.close()
+
+
+place.isolate()
+tap.run()
