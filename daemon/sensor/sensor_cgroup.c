@@ -81,7 +81,8 @@ static void open_files(struct cgroup *s)
 		s->memory[i].limit = open_in(s, m->memory[i],
 					     m->memory_v1 ? "memory.limit_in_bytes" : "memory.max");
 	}
-	log_info("the mail server's control group is %s", m->unified);
+	log_info("the mail server's control group is %s",
+		 strncmp(m->unified, "./", 2) == 0 ? m->unified + 1 : m->unified);
 }
 
 static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why)
