@@ -3,19 +3,17 @@
 #include <string.h>
 
 #include "core/smooth.h"
+#include "core/splitmix.h"
 
 /* Without any sensor and any sight of a session for this long: blind. */
 #define BLIND_US 2000000u
 /* Below this many connections a second the admitted share says nothing. */
 #define OFFERED_LEAST 0.05
 
-/* splitmix64: spreads the epoch's number over the salt. Keyed hashing proper is source.c's. */
+/* Spreads the epoch's number over the salt. */
 static uint64_t mix(uint64_t x)
 {
-	x += UINT64_C(0x9e3779b97f4a7c15);
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return x ^ (x >> 31);
+	return splitmix_next(&x);
 }
 
 void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed)

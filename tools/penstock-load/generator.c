@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "core/splitmix.h"
 
 #define REPLY_MOST 8192
 
@@ -338,7 +339,7 @@ static void new_message(struct generator *g, double at_s)
 	g->sessions = s;
 	if (sources)
 		s->source.s_addr = htonl(g->config->source_base +
-					 (unsigned)(schedule_random(&g->random) * sources));
+					 (unsigned)(splitmix_unit(&g->random) * sources));
 	s->attempt.scheduled_s = s->attempt.first_s = at_s;
 	start_attempt(s);
 }

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/splitmix.h"
+
 int schedule_parse(const char *text, struct schedule *ret)
 {
 	unsigned n = 0;
@@ -31,15 +33,6 @@ int schedule_parse(const char *text, struct schedule *ret)
 	return 0;
 }
 
-double schedule_random(uint64_t *state)
-{
-	uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (double)((x ^ (x >> 31)) >> 11) / 9007199254740992.0;
-}
-
 static double end_of(const struct schedule *s, unsigned step)
 {
 	return step + 1 < s->steps ? fmin(s->step[step + 1].at_s, s->end_s) : s->end_s;
@@ -48,7 +41,7 @@ static double end_of(const struct schedule *s, unsigned step)
 double schedule_next(struct schedule *s)
 {
 	/* One unit of the integral of the rate on average; a step may end within it. */
-	double left = s->poisson ? -log(1 - schedule_random(&s->random)) : 1;
+	double left = s->poisson ? -log(1 - splitmix_unit(&s->random)) : 1;
 
 	for (unsigned i = 0; i < s->steps; i++) {
 		double end = end_of(s, i), room;

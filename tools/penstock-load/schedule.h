@@ -22,8 +22,6 @@ struct schedule {
 
 /* "0:50,10:500,20:50": from second 0 on 50 a second, from 10 on 500, ... 0 or -EINVAL. */
 int schedule_parse(const char *text, struct schedule *ret);
-/* splitmix64: 0 <= x < 1. */
-double schedule_random(uint64_t *state);
 /* The time of the next message in seconds from the start; negative: no more. */
 double schedule_next(struct schedule *schedule);
 /* How many are to be expected in all. */

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "config/engine_config.h"
+#include "core/splitmix.h"
 #include "penstock-sim/scenario.h"
 
 #define TICKS 36000 /* of history: an hour */
@@ -229,12 +230,12 @@ static void offer(struct run *r)
 /* Poisson: the number of arrivals in a millisecond. */
 static unsigned arrivals(struct run *r)
 {
-	double limit = exp(-r->offered / 1000), product = plant_random(r->plant);
+	double limit = exp(-r->offered / 1000), product = splitmix_unit(&r->plant->random);
 	unsigned n = 0;
 
 	while (product > limit && n < 1000) {
 		n++;
-		product *= plant_random(r->plant);
+		product *= splitmix_unit(&r->plant->random);
 	}
 	return n;
 }

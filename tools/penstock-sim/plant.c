@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/splitmix.h"
+
 #define STEP_US 1000u
 #define STEP_S 0.001
 #define GREET_SHARE 0.15 /* of the CPU of a message goes into its greeting */
@@ -13,15 +15,6 @@ void plant_init(struct plant *p, const struct plant_config *config, uint64_t see
 	p->config = *config;
 	p->random = seed;
 	p->now_us = 1000000;
-}
-
-double plant_random(struct plant *p)
-{
-	uint64_t x = p->random += UINT64_C(0x9e3779b97f4a7c15);
-
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (double)((x ^ (x >> 31)) >> 11) / 9007199254740992.0;
 }
 
 double plant_capacity(const struct plant *p)
@@ -38,7 +31,7 @@ static void wait_for(struct plant *p, struct plant_session *s, enum plant_phase 
 		     double mean_s)
 {
 	s->phase = (uint8_t)phase;
-	s->until_us = p->now_us + (uint64_t)(1e6 * mean_s * (0.5 + plant_random(p)));
+	s->until_us = p->now_us + (uint64_t)(1e6 * mean_s * (0.5 + splitmix_unit(&p->random)));
 }
 
 static void answered(struct plant *p, struct plant_session *s)
@@ -180,7 +173,7 @@ static void step_session(struct plant *p, unsigned i)
 			s->phase = PHASE_WORK;
 			s->owed_us = p->now_us;
 			s->work_s = p->config.cost_s * (1 - GREET_SHARE) *
-				    (0.7 + 0.6 * plant_random(p));
+				    (0.7 + 0.6 * splitmix_unit(&p->random));
 		}
 		break;
 	case PHASE_LINGER:

@@ -68,7 +68,6 @@ void plant_open(struct plant *plant);
 void plant_step(struct plant *plant);
 /* What sensors and fronts say of the time since the last call. */
 void plant_observe(struct plant *plant, struct sample *sample, struct load *load);
-double plant_random(struct plant *plant);
 /* Messages a second that the plant can complete. */
 double plant_capacity(const struct plant *plant);
 
