@@ -140,6 +140,7 @@ def _():
         report = result[0]
         replies = [r for r in report["replies"] if r.startswith("451 4.3.2")]
         check(replies, f"no 451 4.3.2: {report['replies']} {report['outcomes']}")
+        check(all("Client host rejected" in r for r in replies), f"{replies}")
         check(report["outcomes"]["rejected"] == 0, f"5yz: {report['replies']}")
         s = w.daemon.status()
         check(s["decisions"]["by_front"]["policy"]["deferred"] > 0, f"{s['decisions']}")
