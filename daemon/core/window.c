@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "core/smooth.h"
+#include "core/window_parts.h"
 
 /* Time constants, s. */
 #define TAU_RATE 1.0
@@ -40,7 +41,6 @@
 #define TIME_GOOD_DISK 0.40 /* group commit wants more in flight */
 #define TIME_BAD 0.60 /* plainly over the knee */
 #define TIME_OBJECTIVE 0.50
-#define SATURATED 0.95
 #define UNSATURATED 0.90
 #define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
 #define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
@@ -59,33 +59,13 @@
 #define FOREIGN_US 2000000u
 #define SUPERVISE_US 5000000u
 #define VETO_US 30000000u
-#define MEMORY_GUESS (10.0 * 1024 * 1024) /* a session with a scanner, before any was seen */
-#define MEMORY_MARGIN 1.1
-#define FEW_SESSIONS 8
-#define MEMORY_LEAST (1.0 * 1024 * 1024)
-#define MEMORY_MOST (64.0 * 1024 * 1024)
-#define DISK_PER_SESSION (1.0 * 1024 * 1024)
-#define WINDOW_MOST 1e6
-
-/* One tick as the law sees it. */
-struct tick {
-	const struct window_input *in;
-	double dt;
-	double completed, offered, admitted, deferred; /* a second, this tick */
-	double busy; /* mean over the tick */
-	double time; /* T less its unloaded part; -1: not known */
-	double saturation; /* -1: not known */
-	double cpu, io, memory; /* stalls that make up saturation */
-	double cores;
-	bool refusing, slots_short;
-};
 
 void window_init(struct window *window, const struct window_config *config)
 {
 	memset(window, 0, sizeof(*window));
 	window->config = *config;
 	window->factor = window->trust = 1;
-	window->memory.per_session = MEMORY_GUESS;
+	window_memory_init(window);
 	window->view.law = LAW_OPEN;
 	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
 	window->view.saturation = window->view.cpu_per_job_s = -1;
@@ -96,11 +76,6 @@ void window_configure(struct window *window, const struct window_config *config)
 	window->config = *config;
 }
 
-static double first_of(const struct sample *s, enum signal own, enum signal whole, double otherwise)
-{
-	return sample_get(s, own, sample_get(s, whole, otherwise));
-}
-
 /* How saturated the MTA's part of the machine is. "some" reaches 1 early where there are several cores: there it counts
  * only as far as the cores are used, too. */
 static void read_saturation(struct tick *t)
@@ -109,9 +84,9 @@ static void read_saturation(struct tick *t)
 	double used = sample_get(s, SIGNAL_CPU_BUSY_RATIO, -1);
 	double own = sample_get(s, SIGNAL_MTA_CPU_CORES, -1);
 
-	t->cpu = first_of(s, SIGNAL_MTA_CPU_STALL_RATIO, SIGNAL_CPU_STALL_RATIO, -1);
-	t->io = first_of(s, SIGNAL_MTA_IO_STALL_RATIO, SIGNAL_IO_STALL_RATIO, -1);
-	t->memory = first_of(s, SIGNAL_MTA_MEM_STALL_RATIO, SIGNAL_MEM_STALL_RATIO, -1);
+	t->cpu = tick_first_of(s, SIGNAL_MTA_CPU_STALL_RATIO, SIGNAL_CPU_STALL_RATIO, -1);
+	t->io = tick_first_of(s, SIGNAL_MTA_IO_STALL_RATIO, SIGNAL_IO_STALL_RATIO, -1);
+	t->memory = tick_first_of(s, SIGNAL_MTA_MEM_STALL_RATIO, SIGNAL_MEM_STALL_RATIO, -1);
 	if (own >= 0)
 		used = fmax(used, own / t->cores);
 	if (t->cpu < 0)
@@ -303,135 +278,6 @@ static double capacity_law(struct window *w, struct tick *t)
 	return w->factor * w->capacity * (target + w->time_base + w->view.think_time_s);
 }
 
-/* p of the signals that a queue shows itself in; PSI only opens the gate. */
-static double servo_law(struct window *w, struct tick *t)
-{
-	static const enum signal delays[] = { SIGNAL_RUNQ_P99_US,	SIGNAL_BLKIO_P99_US,
-					      SIGNAL_DISK_AWAIT_US,	SIGNAL_CONNECT_220_P99_US,
-					      SIGNAL_OLDEST_WAITING_US, SIGNAL_ACCEPT_QUEUE_RATIO };
-	const struct pressure *p = t->in->pressure;
-	double sum = 0, harm = -1, e, du, in_flight = t->in->load->in_flight;
-	bool hold =
-		t->in->now_us < w->hold_until_us || t->in->now_us < w->supervisor.vetoed_until_us;
-
-	for (unsigned i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
-		if (!sample_has(t->in->sample, delays[i]))
-			continue;
-		sum += pow(fmin(p->signal[delays[i]], 1e3), 8);
-		if (signal_info[delays[i]].resource == RESOURCE_SMTP)
-			harm = fmax(harm, p->signal[delays[i]]);
-	}
-	if (sum == 0 && t->saturation >= 0)
-		sum = pow(t->saturation / SATURATED, 8); /* nothing but the gate is known */
-	e = clamp_double(1 - pow(sum, 1.0 / 8), -1, 1);
-	/* Shedding must help: resource pressure alone, while mail's own objective is seen to hold, cuts nothing. */
-	if (e < 0 && harm >= 0 && harm < 0.5)
-		e = 0;
-	if (e < 0 && t->saturation >= 0 && t->saturation < 0.5 && harm < 1)
-		e = 0;
-	if (w->servo == 0)
-		w->servo = w->config.most ? w->config.most : 100 * t->cores;
-	du = (0.10 * (e - w->servo_error) + (e > 0 ? 0.02 : 0.15) * e) * t->dt / 0.1;
-	w->servo_error = e;
-	if (e > 0 && (e < 0.1 || hold || in_flight < 0.85 * w->servo))
-		du = 0;
-	w->servo *= exp(clamp_double(du, -0.35, 0.05));
-	if (in_flight > w->servo && w->servo < 0.7 * in_flight)
-		w->servo = 0.7 * in_flight; /* W cannot evict */
-	w->servo = clamp_double(w->servo, w->config.least, WINDOW_MOST);
-	w->view.target_time_s = w->view.think_time_s = 0;
-	w->view.capacity_per_s = -1;
-	return w->servo;
-}
-
-/* Bytes a session, by regression, with the last good figure kept while in flight hardly varies. */
-static void learn_memory(struct window *w, const struct tick *t)
-{
-	double n = t->in->load->in_flight,
-	       bytes = sample_get(t->in->sample, SIGNAL_MTA_MEM_BYTES, -1), dn, db;
-
-	if (w->config.session_memory_bytes > 0) {
-		w->memory.per_session = w->config.session_memory_bytes;
-		return;
-	}
-	if (bytes < 0)
-		return;
-	if (!w->memory.primed) {
-		w->memory.flight_mean = n;
-		w->memory.memory_mean = bytes;
-		w->memory.primed = true;
-	}
-	dn = n - w->memory.flight_mean;
-	db = bytes - w->memory.memory_mean;
-	smooth_step(&w->memory.flight_mean, n, t->dt, 20);
-	smooth_step(&w->memory.memory_mean, bytes, t->dt, 20);
-	smooth_step(&w->memory.variance, dn * dn, t->dt, 20);
-	smooth_step(&w->memory.covariance, dn * db, t->dt, 20);
-	if (w->memory.variance > 4 && w->memory.covariance > 0) {
-		double bytes_each = clamp_double(w->memory.covariance / w->memory.variance,
-						 MEMORY_LEAST, MEMORY_MOST);
-
-		/* A session takes its memory late (at the end of DATA): the figure falls slowly. */
-		smooth_step(&w->memory.per_session, bytes_each, t->dt,
-			    bytes_each > w->memory.per_session ? 5 : 60);
-	}
-}
-
-/* W_hard: the cliffs. -1 when none is known. Also says which one is nearest. */
-static double hard_limit(struct window *w, const struct tick *t, enum reason *ret_reason)
-{
-	const struct sample *s = t->in->sample;
-	double n = t->in->load->in_flight, hard = -1, room;
-
-	if (sample_has(s, SIGNAL_MEM_AVAILABLE_BYTES)) {
-		double available =
-			s->value[SIGNAL_MEM_AVAILABLE_BYTES] - w->config.memory_reserve_bytes;
-
-		if (w->memory.available > 0)
-			smooth_step(&w->memory.available_rate,
-				    (s->value[SIGNAL_MEM_AVAILABLE_BYTES] - w->memory.available) /
-					    t->dt,
-				    t->dt, 2);
-		w->memory.available = s->value[SIGNAL_MEM_AVAILABLE_BYTES];
-		/* One is always let through: else nobody would see that it is better now. */
-		hard = fmax(1, n + available / (MEMORY_MARGIN * w->memory.per_session));
-		/* Sessions that were just admitted have not taken yet what they will: what was free with few of them counts. */
-		if (w->memory.available > w->memory.available_idle)
-			w->memory.available_idle = w->memory.available;
-		else
-			smooth_step(&w->memory.available_idle, w->memory.available, t->dt,
-				    n <= FEW_SESSIONS ? 2 : 300);
-		/* ... unless the sessions there are cannot have taken the difference: a limit changed, others took it. */
-		w->memory.available_idle =
-			fmin(w->memory.available_idle,
-			     w->memory.available + 2 * (n + 1) * w->memory.per_session);
-		hard = fmin(hard,
-			    fmax(1, (w->memory.available_idle - w->config.memory_reserve_bytes) /
-					    (MEMORY_MARGIN * w->memory.per_session)));
-		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
-		if (first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
-		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)
-			hard = fmin(hard, fmax(n / 2, w->config.least));
-		*ret_reason = REASON_MEMORY;
-	}
-	if (sample_has(s, SIGNAL_SPOOL_FREE_BYTES)) {
-		room = fmax(0,
-			    n + (s->value[SIGNAL_SPOOL_FREE_BYTES] - w->config.disk_reserve_bytes) /
-					    DISK_PER_SESSION);
-		if (s->value[SIGNAL_SPOOL_FREE_BYTES] <= w->config.disk_reserve_bytes)
-			room = 0;
-		if (hard < 0 || room < hard) {
-			hard = room;
-			*ret_reason = REASON_DISK;
-		}
-	}
-	if (w->config.most && (hard < 0 || w->config.most < hard)) {
-		hard = w->config.most;
-		*ret_reason = REASON_SMTP;
-	}
-	return hard;
-}
-
 /* Growth of the window that brought no more completions is vetoed for a while. */
 static void supervise(struct window *w, const struct tick *t)
 {
@@ -568,9 +414,9 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	w->view.law = w->config.law != LAW_AUTO			 ? w->config.law
 		      : (in->load->known & dialogue) == dialogue ? LAW_CAPACITY
 								 : LAW_SERVO;
-	wanted = w->view.law == LAW_CAPACITY ? capacity_law(w, &t) : servo_law(w, &t);
-	learn_memory(w, &t);
-	w->view.hard = hard_limit(w, &t, &hard_reason);
+	wanted = w->view.law == LAW_CAPACITY ? capacity_law(w, &t) : window_servo(w, &t);
+	window_learn_memory(w, &t);
+	w->view.hard = window_hard_limit(w, &t, &hard_reason);
 	wanted = clamp_double(wanted, w->config.least, WINDOW_MOST);
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
 	w->view.window = w->view.hard_binds ? w->view.hard : wanted;
