@@ -87,6 +87,11 @@ static void version_2_of_others(void **state)
 	h[12] = 0x20; /* LOCAL */
 	assert_int_equal(decode(h, 16, &a), 16);
 	assert_false(a.known);
+	h[13] = 0x11; /* LOCAL with a block of addresses: they are not the client's */
+	h[15] = 12;
+	memset(&a, 0, sizeof(a));
+	assert_int_equal(decode(h, 40, &a), 28);
+	assert_false(a.known);
 	h[12] = 0x21;
 	h[13] = 0x11;
 	h[15] = 4; /* too short for IPv4 */

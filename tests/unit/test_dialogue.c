@@ -27,6 +27,7 @@ static void every_command_gets_the_same_line_and_quit_ends_it(void **state)
 	assert_string_equal(feed("MAIL FR"), "");
 	assert_string_equal(feed("OM:<a@b>\r\n"), line);
 	assert_string_equal(feed("QUITTER\r\n"), line);
+	assert_string_equal(feed("QU\r\n"), line);
 	assert_string_equal(feed("xQUIT\r\n"), line);
 	assert_false(d.done);
 	assert_memory_equal(feed("quit \r\n"), "221 2.0.0 mx.example.org", 24);
@@ -85,12 +86,36 @@ static void replies_are_transient_and_one_line_of_512_octets(void **state)
 	}
 }
 
+static const char *text_of(enum reason reason, uint64_t until_us)
+{
+	static char line[REPLY_MAX + 1];
+
+	reply_line(line, sizeof(line), 451, "mx", reason, until_us);
+	return line;
+}
+
+static void each_reason_has_its_text(void **state)
+{
+	assert_string_equal(text_of(REASON_CPU, 0), "451 4.3.2 mx overloaded, try again later\r\n");
+	assert_string_equal(text_of(REASON_SOURCE, 0),
+			    "451 4.7.1 mx too much mail from your address, try again later\r\n");
+	assert_string_equal(text_of(REASON_DRAIN, 0),
+			    "451 4.3.2 mx server shutdown in progress\r\n");
+	assert_string_equal(text_of(REASON_MAINTENANCE, 0),
+			    "451 4.3.2 mx down for maintenance, try again later\r\n");
+	assert_string_equal(text_of(REASON_MAINTENANCE, UINT64_C(1709208000000000)),
+			    "451 4.3.2 mx down for maintenance until 2024-02-29T12:00:00Z\r\n");
+	assert_string_equal(text_of(REASON_MAINTENANCE, UINT64_C(1798761599000000)),
+			    "451 4.3.2 mx down for maintenance until 2026-12-31T23:59:59Z\r\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_command_gets_the_same_line_and_quit_ends_it),
 		cmocka_unit_test(pipelined_commands_get_one_line_each),
 		cmocka_unit_test(the_bounds_give_421),
+		cmocka_unit_test(each_reason_has_its_text),
 		cmocka_unit_test(replies_are_transient_and_one_line_of_512_octets),
 	};
 

@@ -64,6 +64,16 @@ static void down_one_step_after_thirty_seconds_below(void **unused)
 	assert_int_equal(state.level.number, LEVEL_NORMAL);
 }
 
+static void it_stays_while_above_four_fifths_of_its_entry(void **unused)
+{
+	hold(1, 1, 0, 3);
+	assert_int_equal(state.level.number, LEVEL_ELEVATED);
+	hold(0.66, 1, 0, 60); /* under 0.8, over 0.64 */
+	assert_int_equal(state.level.number, LEVEL_ELEVATED);
+	hold(0.62, 1, 0, 31);
+	assert_int_equal(state.level.number, LEVEL_NORMAL);
+}
+
 static void a_load_at_the_threshold_does_not_flap(void **unused)
 {
 	for (int i = 0; i < 200; i++) {
@@ -80,6 +90,7 @@ int main(void)
 		cmocka_unit_test_setup(up_after_a_second_and_not_for_a_blip, setup),
 		cmocka_unit_test_setup(each_threshold, setup),
 		cmocka_unit_test_setup(down_one_step_after_thirty_seconds_below, setup),
+		cmocka_unit_test_setup(it_stays_while_above_four_fifths_of_its_entry, setup),
 		cmocka_unit_test_setup(a_load_at_the_threshold_does_not_flap, setup),
 	};
 

@@ -1,6 +1,9 @@
 #include "cmocka_test.h"
 
+#include <pthread.h>
+
 #include "core/plan.h"
+#include "core/smooth.h"
 
 static struct plan fresh(void)
 {
@@ -121,6 +124,50 @@ static void a_torn_plan_is_not_read(void **state)
 	assert_int_equal(plan_read(&shared, &got), -1);
 }
 
+static struct plan racing;
+static int stop_racing;
+
+static void *write_for_ever(void *context)
+{
+	struct plan p = fresh();
+
+	for (uint64_t i = 0; !__atomic_load_n(&stop_racing, __ATOMIC_RELAXED); i++) {
+		p.epoch = p.salt = i;
+		for (int s = 0; s < PLAN_SERVICES; s++)
+			p.service[s].window = (uint32_t)i;
+		plan_write(&racing, &p);
+	}
+	return NULL;
+}
+
+/* A reader beside a writer sees the plan before or after, never half of each. */
+static void a_plan_that_changes_during_the_copy_is_not_read(void **state)
+{
+	pthread_t writer;
+	struct plan p = fresh(), got;
+	unsigned whole = 0;
+
+	plan_write(&racing, &p);
+	assert_int_equal(pthread_create(&writer, NULL, write_for_ever, NULL), 0);
+	for (int i = 0; i < 2000000 && whole < 200000; i++) {
+		if (plan_read(&racing, &got) < 0 || got.epoch == 0)
+			continue;
+		whole++;
+		for (int s = 0; s < PLAN_SERVICES; s++)
+			assert_true(got.service[s].window == (uint32_t)got.epoch &&
+				    got.salt == got.epoch);
+	}
+	__atomic_store_n(&stop_racing, 1, __ATOMIC_RELAXED);
+	pthread_join(writer, NULL);
+	assert_true(whole > 0);
+}
+
+static void a_counter_that_began_anew_gives_nothing(void **state)
+{
+	assert_near(counter_delta(7, 5), 2, 0);
+	assert_near(counter_delta(3, 5), 0, 0);
+}
+
 static void the_bucket_gives_its_rate_and_no_more_than_its_burst(void **state)
 {
 	struct plan p = fresh();
@@ -152,6 +199,8 @@ int main(void)
 		cmocka_unit_test(what_is_stale_or_foreign_admits),
 		cmocka_unit_test(orders_beat_trust_and_observe),
 		cmocka_unit_test(a_torn_plan_is_not_read),
+		cmocka_unit_test(a_plan_that_changes_during_the_copy_is_not_read),
+		cmocka_unit_test(a_counter_that_began_anew_gives_nothing),
 		cmocka_unit_test(the_bucket_gives_its_rate_and_no_more_than_its_burst),
 	};
 

@@ -85,6 +85,25 @@ static void a_greet_delay_is_not_overload(void **state)
 	assert_true(p.resource[RESOURCE_SMTP] > 1);
 }
 
+static void what_an_unloaded_server_takes_is_not_overload(void **state)
+{
+	struct pressure_state s = { .server_time_base_us = 6e6,
+				    .connect_220_base_us = 2e6,
+				    .base_seen = true };
+	struct sample sample;
+
+	sample_clear(&sample, 1);
+	sample_put(&sample, SIGNAL_SERVER_TIME_US, 6.2e6, VIA_FRONT);
+	sample_put(&sample, SIGNAL_OLDEST_WAITING_US, 5e6, VIA_BPF);
+	assert_true(settle(&s, &sample).resource[RESOURCE_SMTP] < 1);
+	sample_clear(&sample, 1);
+	sample_put(&sample, SIGNAL_SERVER_TIME_US, 7e6, VIA_FRONT);
+	assert_true(settle(&s, &sample).resource[RESOURCE_SMTP] > 1);
+	sample_clear(&sample, 1);
+	sample_put(&sample, SIGNAL_OLDEST_WAITING_US, 8e6, VIA_BPF);
+	assert_true(settle(&s, &sample).resource[RESOURCE_SMTP] > 1);
+}
+
 static void nonsense_is_not_put_and_the_first_source_wins(void **state)
 {
 	struct sample sample;
@@ -113,6 +132,7 @@ int main(void)
 		cmocka_unit_test(the_largest_signal_drives),
 		cmocka_unit_test(absent_is_not_zero),
 		cmocka_unit_test(a_greet_delay_is_not_overload),
+		cmocka_unit_test(what_an_unloaded_server_takes_is_not_overload),
 		cmocka_unit_test(nonsense_is_not_put_and_the_first_source_wins),
 		cmocka_unit_test(names_are_found),
 	};

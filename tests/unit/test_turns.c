@@ -113,6 +113,12 @@ static void silence_and_a_scan_are_no_job(void **state)
 	add(turns_end(&t, 3000, false)); /* never greeted */
 	assert_int_equal(jobs, 0);
 	assert_int_equal(busy, 0);
+	setup(NULL);
+	server(2000, "220 x\r\n");
+	client(3000, "EHLO x\r\n");
+	server(4000, "250 x\r\n");
+	add(turns_end(&t, 5000, false)); /* aborted */
+	assert_int_equal(jobs, 0);
 }
 
 static void inside_tls_the_turn_ends_with_quiet(void **state)

@@ -58,13 +58,22 @@ def overrides(options):
     return [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
 
 
+def no_file(argv):
+    """An empty configuration, so that this host's own is not read."""
+    if "-c" in argv:
+        return []
+    path = os.path.join(tempfile.gettempdir(), "penstock-test-empty.conf")
+    open(path, "w").close()
+    return ["-c", path]
+
+
 class Daemon(Program):
     def __init__(self, directory, options, http=9825, wait=True, argv=(), prefix=(), **kwargs):
         self.http = http
         self.run_dir = os.path.join(directory, "run")
         self.state_dir = os.path.join(directory, "state")
         options = {"http.listen": f"127.0.0.1:{http}", **options}
-        super().__init__([*prefix, os.path.join(BIN, "penstockd"), "--run-dir", self.run_dir, "--state-dir",
+        super().__init__([*prefix, os.path.join(BIN, "penstockd"), *no_file(argv), "--run-dir", self.run_dir, "--state-dir",
                           self.state_dir, *argv, *overrides(options)], **kwargs)
         if wait:
             wait_for(lambda: not self.alive() or port_open(http), "penstockd's HTTP")
@@ -102,7 +111,7 @@ class Proxy(Program):
         self.run_dir = os.path.join(directory, "run")
         options = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{listen}",
                    "front.proxy.backend": f"127.0.0.1:{backend}", **(options or {})}
-        super().__init__([os.path.join(BIN, "penstock-proxy"), "--run-dir", self.run_dir, *overrides(options)], **kwargs)
+        super().__init__([os.path.join(BIN, "penstock-proxy"), *no_file(()), "--run-dir", self.run_dir, *overrides(options)], **kwargs)
         if wait:
             wait_for(lambda: not self.alive() or listening(listen), "penstock-proxy's port")
             if not self.alive():

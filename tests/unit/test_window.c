@@ -1,0 +1,225 @@
+#include "cmocka_test.h"
+
+#include <math.h>
+
+#include "core/window.h"
+
+/* One service, fed by hand: what the sensors and fronts say each tenth of a second. */
+static struct window window;
+static struct window_config config;
+static struct sample sample;
+static struct load_service load;
+static struct pressure pressure;
+static struct plan_service plan;
+static uint64_t now_us;
+static bool blind;
+
+static int setup(void **state)
+{
+	config = (struct window_config){ .cores = 1, .least = 4, .banner_objective_us = 500000 };
+	memset(&load, 0, sizeof(load));
+	memset(&pressure, 0, sizeof(pressure));
+	now_us = 1000000;
+	blind = false;
+	window_init(&window, &config);
+	return 0;
+}
+
+/* `completed`, `offered`, `deferred` a second; T follows from `busy`. */
+static void run(double seconds, double offered, double completed, double deferred, double in_flight,
+		double busy, uint32_t known)
+{
+	for (int i = 0; i < seconds * 10; i++) {
+		struct window_input in = { .now_us = now_us += 100000,
+					   .dt_s = 0.1,
+					   .sample = &sample,
+					   .pressure = &pressure,
+					   .load = &load,
+					   .blind = blind };
+
+		load.known = known;
+		load.offered += (uint64_t)(offered / 10);
+		load.admitted += (uint64_t)((offered - deferred) / 10);
+		load.deferred += (uint64_t)(deferred / 10);
+		load.completed += (uint64_t)(completed / 10);
+		load.busy_us += (uint64_t)(busy * 100000);
+		load.in_flight = in_flight;
+		load.busy = busy;
+		window_step(&window, &in, &plan);
+	}
+}
+
+#define ALL (LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING)
+#define FLIGHT (LOAD_IN_FLIGHT | LOAD_OFFERED)
+
+static void put(enum signal signal, double value)
+{
+	sample.value[signal] = value;
+	sample.via[signal] = VIA_PROCFS;
+	pressure.signal[signal] =
+		signal_info[signal].target > 0 ? value / signal_info[signal].target : 0;
+}
+
+static void idle_machine(void)
+{
+	sample_clear(&sample, now_us);
+	put(SIGNAL_CPU_STALL_RATIO, 0.1);
+	put(SIGNAL_IO_STALL_RATIO, 0);
+	put(SIGNAL_MEM_STALL_RATIO, 0);
+	put(SIGNAL_MTA_CPU_CORES, 0.2);
+}
+
+static void blind_or_without_sight_of_sessions_everything_is_admitted(void **state)
+{
+	idle_machine();
+	run(5, 100, 20, 50, 30, 30, ALL);
+	assert_true(plan.window != PLAN_UNLIMITED);
+	blind = true;
+	run(0.1, 100, 20, 50, 30, 30, ALL);
+	assert_int_equal(plan.window, PLAN_UNLIMITED);
+	assert_int_equal(plan.rate_milli, PLAN_UNLIMITED);
+	assert_int_equal(plan.waiting_max, PLAN_UNLIMITED);
+	assert_int_equal(plan.late_us, 0);
+	blind = false;
+	run(0.1, 100, 20, 50, 30, 30, 0);
+	assert_int_equal(plan.window, PLAN_UNLIMITED);
+	assert_int_equal(window.view.law, LAW_OPEN);
+}
+
+static void the_law_follows_what_can_be_seen(void **state)
+{
+	idle_machine();
+	run(1, 20, 20, 0, 2, 1, ALL);
+	assert_int_equal(window.view.law, LAW_CAPACITY);
+	run(1, 20, 20, 0, 2, 1, FLIGHT);
+	assert_int_equal(window.view.law, LAW_SERVO);
+}
+
+static void a_server_over_its_knee_is_cut_to_what_it_completes(void **state)
+{
+	idle_machine();
+	put(SIGNAL_MTA_CPU_CORES, 0.2);
+	run(20, 20, 20, 0, 2, 1, ALL);
+	assert_near(window.view.cpu_per_job_s, 0.01, 0.002);
+	assert_near(window.view.capacity_per_s, 97, 15);
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_MTA_CPU_CORES, 1);
+	run(10, 500, 50, 450, 60, 60, ALL); /* T = 1.2 s */
+	assert_near(window.view.capacity_per_s, 50, 5);
+	assert_true(window.view.window < 40);
+	assert_int_equal(window.view.reason, REASON_CPU);
+}
+
+static void the_servo_cuts_only_where_mail_is_harmed(void **state)
+{
+	double before;
+
+	idle_machine();
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_RUNQ_P99_US, 500000);
+	put(SIGNAL_CONNECT_220_P99_US, 20000); /* a tenth of its objective: no harm */
+	run(1, 50, 0, 0, 40, 0, FLIGHT);
+	before = window.view.window;
+	run(20, 50, 0, 0, 40, 0, FLIGHT);
+	assert_near(window.view.window, before, 0.01);
+	put(SIGNAL_CONNECT_220_P99_US, 900000);
+	run(20, 50, 0, 0, 40, 0, FLIGHT);
+	assert_true(window.view.window < 0.5 * before);
+}
+
+static void the_servo_cuts_nothing_on_an_idle_machine_without_harm(void **state)
+{
+	idle_machine();
+	put(SIGNAL_DISK_AWAIT_US, 900000); /* long, and nobody stalls */
+	put(SIGNAL_CONNECT_220_P99_US, 400000);
+	run(20, 50, 0, 0, 40, 0, FLIGHT);
+	assert_near(window.view.window, 100, 0.01); /* where it starts */
+}
+
+static void the_servo_does_not_fall_far_below_what_is_in_flight(void **state)
+{
+	idle_machine();
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_CONNECT_220_P99_US, 5e6);
+	run(60, 50, 0, 0, 80, 0, FLIGHT);
+	assert_near(window.view.window, 0.7 * 80, 1);
+}
+
+static void nothing_grows_for_a_while_after_a_sensor_was_lost(void **state)
+{
+	double before;
+
+	idle_machine();
+	put(SIGNAL_CONNECT_220_P99_US, 5e6);
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	run(20, 50, 0, 10, 10, 0, FLIGHT);
+	before = window.view.window;
+	put(SIGNAL_CONNECT_220_P99_US, 1000);
+	put(SIGNAL_CPU_STALL_RATIO, 0);
+	sample.via[SIGNAL_MTA_CPU_CORES] = VIA_NONE;
+	run(20, 50, 0, 10, 3 * before, 0, FLIGHT);
+	assert_true(window.view.window <= 3 * 0.7 * before + 1);
+	before = window.view.window;
+	run(5, 50, 0, 10, before, 0, FLIGHT);
+	assert_near(window.view.window, before, 0.01);
+	run(30, 50, 0, 10, before, 0, FLIGHT);
+	assert_true(window.view.window > before);
+}
+
+static void growth_that_brings_nothing_is_vetoed(void **state)
+{
+	idle_machine();
+	run(26, 100, 20, 50, 100, 2, ALL);
+	window.supervisor.window = window.view.window / 2; /* it grew twofold ... */
+	window.supervisor.completed = window.completed_slow; /* ... for nothing */
+	run(26, 100, 20, 50, 100, 2, ALL);
+	assert_true(window.supervisor.vetoed_until_us > now_us);
+}
+
+static void hard_limits_join_by_min(void **state)
+{
+	idle_machine();
+	put(SIGNAL_MEM_AVAILABLE_BYTES, 110.0 * 1048576);
+	run(1, 20, 20, 0, 0, 0, ALL);
+	assert_near(window.view.window, 10, 1); /* 10 MiB a session and a tenth of margin */
+	assert_true(window.view.hard_binds);
+	assert_int_equal(plan.reason, REASON_MEMORY);
+	put(SIGNAL_SPOOL_FREE_BYTES, 0);
+	run(1, 20, 20, 0, 0, 0, ALL);
+	assert_int_equal(plan.window, 0);
+	assert_int_equal(plan.reason, REASON_DISK);
+	sample.via[SIGNAL_SPOOL_FREE_BYTES] = sample.via[SIGNAL_MEM_AVAILABLE_BYTES] = VIA_NONE;
+	config.most = 7;
+	window_configure(&window, &config);
+	run(1, 20, 20, 0, 0, 0, ALL);
+	assert_int_equal(plan.window, 7);
+	assert_int_equal(plan.reason, REASON_SMTP);
+}
+
+static void memory_that_is_all_gone_still_lets_one_through(void **state)
+{
+	idle_machine();
+	put(SIGNAL_MEM_AVAILABLE_BYTES, 0);
+	run(5, 20, 0, 10, 0, 0, ALL);
+	assert_int_equal(plan.window, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(blind_or_without_sight_of_sessions_everything_is_admitted,
+				       setup),
+		cmocka_unit_test_setup(the_law_follows_what_can_be_seen, setup),
+		cmocka_unit_test_setup(a_server_over_its_knee_is_cut_to_what_it_completes, setup),
+		cmocka_unit_test_setup(the_servo_cuts_only_where_mail_is_harmed, setup),
+		cmocka_unit_test_setup(the_servo_cuts_nothing_on_an_idle_machine_without_harm,
+				       setup),
+		cmocka_unit_test_setup(the_servo_does_not_fall_far_below_what_is_in_flight, setup),
+		cmocka_unit_test_setup(nothing_grows_for_a_while_after_a_sensor_was_lost, setup),
+		cmocka_unit_test_setup(growth_that_brings_nothing_is_vetoed, setup),
+		cmocka_unit_test_setup(hard_limits_join_by_min, setup),
+		cmocka_unit_test_setup(memory_that_is_all_gone_still_lets_one_through, setup),
+	};
+
+	return cmocka_run_group_tests_name("window", tests, NULL, NULL);
+}
