@@ -1,7 +1,6 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <math.h>
 #include <sched.h>
@@ -16,162 +15,24 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/text.h"
+#include "base/log.h"
 #include "capture.h"
-#include "core/engine.h"
 #include "config/engine_config.h"
-#include "core/reply.h"
-#include "front/front.h"
-#include "front/remote.h"
-#include "kernel/kernel.h"
-#include "publish/control.h"
-#include "publish/explain.h"
+#include "daemon_parts.h"
 #include "publish/journal.h"
-#include "publish/status.h"
-#include "sensor/sensor.h"
 #include "store/dirs.h"
-#include "store/planfile.h"
-
-#define RETRY_US (5 * US_PER_S)
-
-/* A listener of this process: opened at start, and again and again while its address is not to be had. */
-struct listener {
-	const char *name;
-	bool wanted, up;
-	uint64_t retry_us;
-	char why[256];
-};
-
-struct daemon {
-	struct config config;
-	const struct config_source *source;
-	struct event_base *base;
-	struct event *timer, *signals[4];
-	int lock_fd;
-
-	struct kernel *kernel;
-	char bpf_why[256];
-	struct registry *registry;
-	struct remote *remote;
-	struct planfile *planfile;
-	struct engine engine;
-
-	struct sample sample;
-	struct load load;
-	struct plan plan;
-
-	struct front_env policy_env;
-	struct counts policy_counts;
-	void *policy;
-	uint64_t policy_admitted; /* since the last tick: not yet in the kernel's count */
-	struct plan_bucket policy_bucket;
-	struct control *control;
-	struct http *http;
-	struct listener policy_listener, control_listener, http_listener;
-
-	struct status status; /* the picture of the last tick */
-	uint64_t started_us, level_since_realtime_us, reloaded_us, notified_us;
-	uint64_t tick_durations[COUNTS_SLOTS], tick_sum_us, ticks_late, due_us;
-	bool reload_ok, ready;
-	int result;
-};
-
-/* ---- what the outside asks -------------------------------------------------------------------------------------- */
-
-static struct verdict ask(void *context, struct front_env *env, const struct front_client *client,
-			  char *reply)
-{
-	struct daemon *d = context;
-	uint64_t now_us = clock_monotonic_us();
-	const struct load_service *load = &d->load.service[client->service];
-	struct counts_service *counts = &env->counts->service[client->service];
-	/* The kernel counts the asking connection itself as open already. */
-	double in_flight = fmax(0, load->in_flight - 1) + (double)d->policy_admitted;
-	struct plan_request request = { .now_us = now_us,
-					.service = client->service,
-					.in_flight = (uint32_t)fmin(in_flight, 4e9),
-					.waiting = 0, /* who asks waits by asking */
-					.score = PLAN_UNLIMITED,
-					.trusted = config_trusted(&d->config, &client->address) };
-	struct verdict v;
-
-	request.tokens_milli =
-		plan_bucket_refill(&d->policy_bucket, &d->plan.service[client->service], now_us);
-	v = plan_decide(&d->plan, &request);
-	counts_verdict(counts, v);
-	if (v.admit) {
-		d->policy_admitted++;
-		if (!v.would_defer)
-			plan_bucket_take(&d->policy_bucket);
-	} else {
-		reply_text(reply, REPLY_MAX + 1, d->config.service[client->service].reply_code,
-			   (enum reason)v.reason, d->plan.order_until_us);
-		if (d->kernel && client->port)
-			kernel_smtp_mark_refused(d->kernel, client->service, &client->address,
-						 client->port, now_us);
-	}
-	return v;
-}
-
-static const struct status *get_status(void *context)
-{
-	return &((struct daemon *)context)->status;
-}
-
-static int set_mode(void *context, enum plan_mode mode, char *why)
-{
-	struct daemon *d = context;
-
-	engine_set_mode(&d->engine, mode);
-	log_notice(
-		"mode is now %s, by order of an operator; a restart or reload goes back to what is configured",
-		mode == PLAN_OBSERVE ? "observe" : "enforce");
-	return 0;
-}
-
-static int drain(void *context, uint64_t for_us, const char *reason, char *why)
-{
-	struct daemon *d = context;
-
-	engine_order(&d->engine, STATE_DRAINING, for_us ? clock_realtime_us() + for_us : 0, reason);
-	return 0;
-}
-
-static int resume(void *context, char *why)
-{
-	struct daemon *d = context;
-
-	engine_order(&d->engine, STATE_SERVING, 0, NULL);
-	return 0;
-}
-
-static int reload(void *context, char *why);
-
-static void explain(void *context, const char *address, struct text *text)
-{
-	struct daemon *d = context;
-
-	explain_status(&d->status, address, text);
-}
-
-static const struct control_ops control_ops = { .status = get_status,
-						.set_mode = set_mode,
-						.drain = drain,
-						.resume = resume,
-						.reload = reload,
-						.explain = explain };
 
 /* CPUs that this process may use. */
-static double cores(void)
+double daemon_cores(void)
 {
 	cpu_set_t cpus;
 
 	return sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------------------------- */
+/* ---- sensors ---------------------------------------------------------------------------------------------------- */
 
-static void open_sensors(struct daemon *d)
+void daemon_open_sensors(struct daemon *d)
 {
 	struct sensor_env env = { .config = &d->config };
 	int r;
@@ -199,7 +60,7 @@ static void open_sensors(struct daemon *d)
 	}
 }
 
-static void close_sensors(struct daemon *d)
+void daemon_close_sensors(struct daemon *d)
 {
 	registry_close(d->registry);
 	d->registry = NULL;
@@ -208,89 +69,7 @@ static void close_sensors(struct daemon *d)
 	d->bpf_why[0] = 0;
 }
 
-static void listener_result(struct listener *l, int r, uint64_t now_us)
-{
-	bool first = l->retry_us == 0;
-
-	l->up = r == 0;
-	l->retry_us = r == 0 ? 0 : now_us + RETRY_US;
-	if (r < 0 && first)
-		log_error("%s is not served: %s; trying again every %d s, mail is not affected",
-			  l->name, l->why[0] ? l->why : strerror(-r), (int)(RETRY_US / US_PER_S));
-	else if (r == 0 && !first)
-		log_notice("%s is served now", l->name);
-}
-
-/* Opens what is wanted and not open, when its time has come. */
-static void open_listeners(struct daemon *d, uint64_t now_us)
-{
-	struct listener *l = &d->policy_listener;
-
-	if (l->wanted && !d->policy && now_us >= l->retry_us) {
-		l->why[0] = 0;
-		listener_result(
-			l, front_policy.open(&d->policy_env, &d->config.policy, &d->policy, l->why),
-			now_us);
-	}
-	l = &d->control_listener;
-	if (l->wanted && !d->control && now_us >= l->retry_us) {
-		l->why[0] = 0;
-		listener_result(
-			l, control_open(d->base, &d->config, &control_ops, d, &d->control, l->why),
-			now_us);
-	}
-	l = &d->http_listener;
-	if (l->wanted && !d->http && now_us >= l->retry_us) {
-		l->why[0] = 0;
-		listener_result(l,
-				http_open(d->base, &d->config, &control_ops, d, &d->http, l->why),
-				now_us);
-	}
-}
-
-static void close_policy(struct daemon *d)
-{
-	if (d->policy)
-		front_policy.close(d->policy);
-	d->policy = NULL;
-}
-
-static void want_listeners(struct daemon *d)
-{
-	d->policy_listener.name = "the policy service";
-	d->policy_listener.wanted = d->config.policy.enabled;
-	d->control_listener.name = "the control socket";
-	d->control_listener.wanted = true;
-	d->http_listener.name = "HTTP";
-	d->http_listener.wanted = d->config.http_listen.kind != ENDPOINT_NONE;
-	d->policy_env.base = d->base;
-	d->policy_env.config = &d->config;
-	d->policy_env.counts = &d->policy_counts;
-	d->policy_env.ask = ask;
-	d->policy_env.context = d;
-}
-
 /* ---- the tick --------------------------------------------------------------------------------------------------- */
-
-/* The policy service's own counts join what the kernel and the other fronts see. */
-static void put_policy_load(struct daemon *d)
-{
-	if (!d->policy)
-		return;
-	d->policy_admitted = 0;
-	for (unsigned i = 0; i < d->config.services; i++) {
-		const struct counts_service *c = &d->policy_counts.service[i];
-		struct load_service *l = &d->load.service[i];
-
-		if (c->offered == 0)
-			continue;
-		l->offered += c->offered;
-		l->admitted += c->admitted;
-		l->deferred += c->deferred;
-		l->would_defer += c->would_defer;
-		l->known |= LOAD_OFFERED;
-	}
-}
 
 static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_us)
 {
@@ -354,7 +133,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 		remote_poll(d->remote, now_us);
 		remote_put(d->remote, now_us, &d->load, &d->sample);
 	}
-	put_policy_load(d);
+	daemon_put_own_load(d);
 	if (d->registry)
 		registry_poll(d->registry, now_us, &d->sample, &d->load);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
@@ -363,7 +142,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	capture_status(d, now_us, realtime_us);
 	if (d->control)
 		control_publish(d->control);
-	open_listeners(d, now_us);
+	daemon_open_listeners(d, now_us);
 
 	took_us = clock_monotonic_us() - now_us;
 	d->tick_durations[counts_slot(took_us)]++;
@@ -374,83 +153,6 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	notify(d, now_us);
 }
 
-/* ---- reload ----------------------------------------------------------------------------------------------------- */
-
-static bool sensors_differ(const struct config *a, const struct config *b)
-{
-	return a->bpf != b->bpf || a->services != b->services ||
-	       memcmp(a->service, b->service, sizeof(a->service)) != 0 ||
-	       memcmp(a->interfaces, b->interfaces, sizeof(a->interfaces)) != 0 ||
-	       a->nic_speed_bits_per_s != b->nic_speed_bits_per_s;
-}
-
-static bool endpoint_differs(const struct endpoint *a, const struct endpoint *b)
-{
-	return strcmp(a->text, b->text) != 0;
-}
-
-/* Swaps in a validated configuration: what did not change keeps running untouched. */
-static void apply(struct daemon *d, const struct config *fresh)
-{
-	bool sensors = sensors_differ(&d->config, fresh);
-	bool http = endpoint_differs(&d->config.http_listen, &fresh->http_listen);
-	bool policy = memcmp(&d->config.policy, &fresh->policy, sizeof(fresh->policy)) != 0;
-	struct engine_config engine;
-
-	if (sensors)
-		close_sensors(d);
-	if (policy)
-		close_policy(d);
-	if (http && d->http) {
-		http_close(d->http);
-		d->http = NULL;
-	}
-	d->config = *fresh;
-	engine_config_from(&d->config, cores(), &engine);
-	engine_configure(&d->engine, &engine);
-	log_set_level(d->config.log_level);
-	if (sensors)
-		open_sensors(d);
-	d->http_listener.retry_us = d->policy_listener.retry_us = 0;
-	want_listeners(d);
-	open_listeners(d, clock_monotonic_us());
-}
-
-static int reload(void *context, char *why)
-{
-	struct daemon *d = context;
-	_cleanup_free_ struct config *fresh = calloc(1, sizeof(*fresh));
-	_cleanup_free_ struct config_errors *errors = calloc(1, sizeof(*errors));
-	int r;
-
-	if (!fresh || !errors)
-		return -ENOMEM;
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_monotonic_us());
-	r = config_load(d->source, fresh, errors);
-	if (r == 0 && strcmp(fresh->run_dir, d->config.run_dir) != 0) {
-		snprintf(why, 256, "daemon.run_dir cannot change in a running daemon: restart it");
-		r = -EINVAL;
-	} else if (r < 0) {
-		config_error_print(&errors->error[0], why, 256);
-		for (unsigned i = 0; i < errors->count && i < CONFIG_ERRORS; i++) {
-			char line[640];
-
-			config_error_print(&errors->error[i], line, sizeof(line));
-			log_error("%s", line);
-		}
-	}
-	d->reload_ok = r == 0;
-	d->reloaded_us = clock_realtime_us();
-	if (r == 0) {
-		apply(d, fresh);
-		log_notice("configuration reloaded");
-	} else {
-		log_error("the configuration was not reloaded, the one in force stays: %s", why);
-	}
-	sd_notify(0, "READY=1");
-	return r;
-}
-
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
 static void on_signal(evutil_socket_t number, short what, void *context)
@@ -459,7 +161,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 	char why[256] = "";
 
 	if (number == SIGHUP) {
-		reload(d, why);
+		daemon_reload(d, why);
 		return;
 	}
 	sd_notify(0, "STOPPING=1");
@@ -520,7 +222,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 			d->config.state_dir, strerror(-r));
 	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
 		seed = clock_realtime_us() ^ ((uint64_t)getpid() << 40);
-	engine_config_from(&d->config, cores(), &engine);
+	engine_config_from(&d->config, daemon_cores(), &engine);
 	engine_init(&d->engine, &engine, seed);
 	d->base = event_base_new();
 	if (!d->base) {
@@ -533,8 +235,8 @@ int daemon_new(const struct config *config, const struct config_source *source,
 		log_error(
 			"cannot watch %s/counts: %s; proxies are not seen, they follow the plan all the same",
 			d->config.run_dir, strerror(-r));
-	open_sensors(d);
-	want_listeners(d);
+	daemon_open_sensors(d);
+	daemon_want_listeners(d);
 	r = open_loop(d);
 	if (r < 0)
 		snprintf(why, 256, "the event loop takes no events");
@@ -562,10 +264,10 @@ void daemon_free(struct daemon *d)
 	planfile_close(d->planfile); /* first: nobody obeys a plan of a daemon that is going */
 	if (d->policy)
 		front_policy.drain(d->policy);
-	close_policy(d);
+	daemon_close_policy(d);
 	control_close(d->control);
 	http_close(d->http);
-	close_sensors(d);
+	daemon_close_sensors(d);
 	remote_close(d->remote);
 	if (d->timer)
 		event_free(d->timer);

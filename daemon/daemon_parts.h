@@ -1,0 +1,88 @@
+/* The inside of the daemon, shared by the few files that are it: daemon.c (life and tick), ask.c (verdicts for its own fronts),
+ * listeners.c (sockets of its own), orders.c (what operators ask), reload.c. Nobody else includes this. */
+#ifndef PENSTOCK_DAEMON_PARTS_H
+#define PENSTOCK_DAEMON_PARTS_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/engine.h"
+#include "daemon.h"
+#include "front/front.h"
+#include "front/remote.h"
+#include "kernel/kernel.h"
+#include "publish/control.h"
+#include "publish/status.h"
+#include "sensor/sensor.h"
+#include "store/planfile.h"
+
+/* A listener of this process: opened at start, and again and again while its address is not to be had. */
+struct listener {
+	const char *name;
+	bool wanted, up;
+	uint64_t retry_us;
+	char why[256];
+};
+
+struct daemon {
+	struct config config;
+	const struct config_source *source;
+	struct event_base *base;
+	struct event *timer, *signals[4];
+	int lock_fd;
+
+	struct kernel *kernel;
+	char bpf_why[256];
+	struct registry *registry;
+	struct remote *remote;
+	struct planfile *planfile;
+	struct engine engine;
+
+	struct sample sample;
+	struct load load;
+	struct plan plan;
+
+	struct front_env policy_env;
+	struct counts policy_counts;
+	void *policy;
+	uint64_t policy_admitted; /* since the last tick: not yet in the kernel's count */
+	struct plan_bucket policy_bucket;
+	struct control *control;
+	struct http *http;
+	struct listener policy_listener, control_listener, http_listener;
+
+	struct status status; /* the picture of the last tick */
+	uint64_t started_us, level_since_realtime_us, reloaded_us, notified_us;
+	uint64_t tick_durations[COUNTS_SLOTS], tick_sum_us, ticks_late, due_us;
+	bool reload_ok, ready;
+	int result;
+};
+
+/* ask.c */
+/* The verdict for a client of one of the daemon's own fronts, counted in `env->counts`; see front.h. */
+struct verdict daemon_ask(void *context, struct front_env *env, const struct front_client *client,
+			  char *reply);
+/* The counts of the daemon's own fronts join what the kernel and the other fronts see: once a tick. */
+void daemon_put_own_load(struct daemon *daemon);
+
+/* orders.c */
+extern const struct control_ops daemon_control_ops;
+
+/* listeners.c */
+void daemon_want_listeners(struct daemon *daemon);
+/* Opens what is wanted and not open, when its time has come. */
+void daemon_open_listeners(struct daemon *daemon, uint64_t now_us);
+void daemon_close_policy(struct daemon *daemon);
+
+/* daemon.c */
+/* CPUs that this process may use. */
+double daemon_cores(void);
+void daemon_open_sensors(struct daemon *daemon);
+void daemon_close_sensors(struct daemon *daemon);
+
+/* reload.c */
+/* Reads the configuration anew. 0, or -errno with a sentence in `why` (256): then the one in force stays. */
+int daemon_reload(struct daemon *daemon, char *why);
+
+#endif

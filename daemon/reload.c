@@ -1,0 +1,85 @@
+/* A new configuration is read and validated whole, then swapped in; what did not change keeps running untouched. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "config/engine_config.h"
+#include "daemon_parts.h"
+
+static bool sensors_differ(const struct config *a, const struct config *b)
+{
+	return a->bpf != b->bpf || a->services != b->services ||
+	       memcmp(a->service, b->service, sizeof(a->service)) != 0 ||
+	       memcmp(a->interfaces, b->interfaces, sizeof(a->interfaces)) != 0 ||
+	       a->nic_speed_bits_per_s != b->nic_speed_bits_per_s;
+}
+
+static bool endpoint_differs(const struct endpoint *a, const struct endpoint *b)
+{
+	return strcmp(a->text, b->text) != 0;
+}
+
+/* Swaps in a validated configuration: what did not change keeps running untouched. */
+static void apply(struct daemon *d, const struct config *fresh)
+{
+	bool sensors = sensors_differ(&d->config, fresh);
+	bool http = endpoint_differs(&d->config.http_listen, &fresh->http_listen);
+	bool policy = memcmp(&d->config.policy, &fresh->policy, sizeof(fresh->policy)) != 0;
+	struct engine_config engine;
+
+	if (sensors)
+		daemon_close_sensors(d);
+	if (policy)
+		daemon_close_policy(d);
+	if (http && d->http) {
+		http_close(d->http);
+		d->http = NULL;
+	}
+	d->config = *fresh;
+	engine_config_from(&d->config, daemon_cores(), &engine);
+	engine_configure(&d->engine, &engine);
+	log_set_level(d->config.log_level);
+	if (sensors)
+		daemon_open_sensors(d);
+	d->http_listener.retry_us = d->policy_listener.retry_us = 0;
+	daemon_want_listeners(d);
+	daemon_open_listeners(d, clock_monotonic_us());
+}
+
+int daemon_reload(struct daemon *d, char *why)
+{
+	_cleanup_free_ struct config *fresh = calloc(1, sizeof(*fresh));
+	_cleanup_free_ struct config_errors *errors = calloc(1, sizeof(*errors));
+	int r;
+
+	if (!fresh || !errors)
+		return -ENOMEM;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_monotonic_us());
+	r = config_load(d->source, fresh, errors);
+	if (r == 0 && strcmp(fresh->run_dir, d->config.run_dir) != 0) {
+		snprintf(why, 256, "daemon.run_dir cannot change in a running daemon: restart it");
+		r = -EINVAL;
+	} else if (r < 0) {
+		config_error_print(&errors->error[0], why, 256);
+		for (unsigned i = 0; i < errors->count && i < CONFIG_ERRORS; i++) {
+			char line[640];
+
+			config_error_print(&errors->error[i], line, sizeof(line));
+			log_error("%s", line);
+		}
+	}
+	d->reload_ok = r == 0;
+	d->reloaded_us = clock_realtime_us();
+	if (r == 0) {
+		apply(d, fresh);
+		log_notice("configuration reloaded");
+	} else {
+		log_error("the configuration was not reloaded, the one in force stays: %s", why);
+	}
+	sd_notify(0, "READY=1");
+	return r;
+}
