@@ -50,6 +50,19 @@ struct config_front {
 	char socket_mode[8]; /* octal, of a UNIX listen socket */
 };
 
+/* The gate in the kernel, and the responder that talks to those whom it turns away. */
+struct config_gate {
+	bool enabled;
+	char service[32];
+	char netns
+		[CONFIG_PATH_MAX]; /* of the MTA: a path or a name under /run/netns; empty: ours */
+	bool answer_down; /* while nothing listens on the port, the responder answers */
+	struct endpoint listen; /* of the responder besides: for a load balancer */
+	uint32_t linger_max; /* refused clients in dialogue at once; past it 421 and close */
+	uint64_t linger_us; /* longest dialogue */
+	double cpu_ratio; /* of one CPU, that the responder may take */
+};
+
 struct config_network {
 	struct in6_addr address; /* IPv4 as ::ffff:0:0/96 */
 	uint8_t bits; /* of 128 */
@@ -79,7 +92,8 @@ struct config {
 		       [16]; /* [nic] interfaces: empty = all that are physical and up */
 	uint64_t nic_speed_bits_per_s; /* [nic] speed, for links that lie; 0: ask the kernel */
 
-	struct config_front policy, proxy, gate;
+	struct config_front policy, proxy;
+	struct config_gate gate;
 	struct endpoint http_listen;
 	char control_group[32];
 };

@@ -95,7 +95,6 @@ void config_defaults(struct config *config)
 	add_service(config, "mx")->ports[0] = 25;
 	set_defaults(SCOPE_FRONT, &config->policy);
 	set_defaults(SCOPE_FRONT, &config->proxy);
-	set_defaults(SCOPE_FRONT, &config->gate);
 }
 
 int config_service_index(const struct config *config, const char *name)
@@ -182,17 +181,12 @@ static void *section_base(struct config *config, const char *section, char *why)
 		return &config->policy;
 	if (strcmp(section, "front.proxy") == 0)
 		return &config->proxy;
-	if (strcmp(section, "front.gate") == 0) {
-		snprintf(why, 256,
-			 "this version has no kernel gate yet; use front.proxy or front.policy");
-		return NULL;
-	}
 	for (unsigned n = 0; n < option_rows_count; n++)
 		if (strcmp(option_rows[n].section, section) == 0)
 			return config;
 	snprintf(
 		why, 256,
-		"there is no section [%.60s]; there are daemon, service.NAME, objective, target, source, nic, front.policy, front.proxy, http, control",
+		"there is no section [%.60s]; there are daemon, service.NAME, objective, target, source, nic, front.policy, front.proxy, front.gate, http, control",
 		section);
 	return NULL;
 }
@@ -353,17 +347,55 @@ static void check_front(const struct config *config, const char *name,
 		add_error(errors, "configuration", 0, key, "is the proxy's own listen address");
 }
 
+static void check_gate(const struct config *config, struct config_errors *errors)
+{
+	const struct config_gate *gate = &config->gate;
+
+	if (!gate->enabled)
+		return;
+	if (config_service_index(config, gate->service) < 0)
+		add_error(errors, "configuration", 0, "front.gate.service",
+			  "there is no service '%s'", gate->service);
+	if (gate->listen.kind == ENDPOINT_UNIX)
+		add_error(errors, "configuration", 0, "front.gate.listen",
+			  "a UNIX socket has no SMTP clients: write ADDRESS:PORT");
+	if (!config->bpf)
+		add_error(errors, "configuration", 0, "front.gate.enabled",
+			  "the gate is BPF, and daemon.bpf is no: use front.proxy instead");
+}
+
+/* One front a service that turns away: two would each keep a count of their own. */
+static void check_enforcing(const struct config *config, struct config_errors *errors)
+{
+	const struct {
+		const char *name, *service;
+		bool enabled;
+	} front[] = { { "gate", config->gate.service, config->gate.enabled },
+		      { "proxy", config->proxy.service, config->proxy.enabled },
+		      { "policy", config->policy.service, config->policy.enabled } };
+	char key[96];
+
+	for (unsigned i = 1; i < ARRAY_SIZE(front); i++)
+		for (unsigned j = 0; j < i; j++) {
+			if (!front[i].enabled || !front[j].enabled ||
+			    strcmp(front[i].service, front[j].service) != 0)
+				continue;
+			snprintf(key, sizeof(key), "front.%s.service", front[i].name);
+			add_error(
+				errors, "configuration", 0, key,
+				"'%s' is guarded by front.%s already: one enforcing front per service",
+				front[i].service, front[j].name);
+		}
+}
+
 static void check_whole(const struct config *config, struct config_errors *errors)
 {
 	char key[96];
 
 	check_front(config, "policy", &config->policy, errors);
 	check_front(config, "proxy", &config->proxy, errors);
-	if (config->policy.enabled && config->proxy.enabled &&
-	    strcmp(config->policy.service, config->proxy.service) == 0)
-		add_error(errors, "configuration", 0, "front.policy.service",
-			  "'%s' is guarded by front.proxy already: one enforcing front per service",
-			  config->policy.service);
+	check_gate(config, errors);
+	check_enforcing(config, errors);
 	if (config->window_most && config->window_most < config->window_least)
 		add_error(errors, "configuration", 0, "objective.window_most",
 			  "is less than objective.window_least");
@@ -433,8 +465,8 @@ static void print_scope(const char *match, const char *section, const void *base
 
 void config_print(const struct config *config, struct text *out)
 {
-	static const char *const sections[] = { "daemon", "objective", "source",
-						"nic",	  "http",      "control" };
+	static const char *const sections[] = { "daemon", "objective", "source",    "nic",
+						"http",	  "control",   "front.gate" };
 	char name[64];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(sections); i++)

@@ -68,6 +68,14 @@ const struct option_row option_rows[] = {
 	FRONT("idle", DURATION, idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a session in which nothing moves for so long is closed (RFC 5321 4.5.3.2: 5 minutes at least)"),
 	FRONT("connect", DURATION, connect_us, 0.05 * SECONDS, 120 * SECONDS, NULL, "5s", "longest connect to the backend"),
 	FRONT("socket_mode", TEXT, socket_mode, 0, 0, NULL, "0666", "permissions of a UNIX listen socket"),
+	CONFIG("front.gate", "enabled", BOOL, gate.enabled, 0, 0, NULL, "no", "whether the kernel itself turns connections away before the MTA sees them"),
+	CONFIG("front.gate", "service", TEXT, gate.service, 0, 0, NULL, "mx", "service that it guards, on the ports of that service"),
+	CONFIG("front.gate", "netns", TEXT, gate.netns, 0, 0, NULL, NULL, "network namespace of the MTA: a path such as /proc/PID/ns/net, or a name under /run/netns; default: penstockd's own"),
+	CONFIG("front.gate", "answer_down", BOOL, gate.answer_down, 0, 0, NULL, "no", "whether clients are answered 451 while nothing listens on the port (the MTA is stopped) rather than refused by the kernel"),
+	CONFIG("front.gate", "listen", ENDPOINT, gate.listen, 0, 0, NULL, NULL, "an address where the responder answers 451 besides: the backend to which a load balancer sends what it turns away"),
+	CONFIG("front.gate", "linger_max", U32, gate.linger_max, 0, 1000000, NULL, "20000", "refused clients kept in dialogue, an eighth of it while memory is short; past it 421 and close"),
+	CONFIG("front.gate", "linger", DURATION, gate.linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL, "20s", "longest refusal dialogue"),
+	CONFIG("front.gate", "cpu", RATIO, gate.cpu_ratio, 0.01, 1, NULL, "30%", "of one CPU that answering may take; past it 421 and close at once, and when that is not enough connections pass to the MTA"),
 	CONFIG("http", "listen", ENDPOINT, http_listen, 0, 0, NULL, "127.0.0.1:9825", "metrics and status; 'none': not served"),
 	CONFIG("control", "group", TEXT, control_group, 0, 0, NULL, "penstock", "members may change state over the control socket"),
 };
@@ -78,6 +86,8 @@ static bool section_matches(const char *row, const char *section)
 {
 	size_t n = strlen(row);
 
+	if (strcmp(row, "front") == 0 && strcmp(section, "front.gate") == 0)
+		return false; /* it has rows of its own */
 	if (strcmp(row, "service") == 0 || strcmp(row, "front") == 0)
 		return strncmp(section, row, n) == 0 && section[n] == '.';
 	return strcmp(row, section) == 0;
@@ -171,6 +181,23 @@ static int set_number(const struct option_row *row, void *field, const char *val
 		*(uint32_t *)field = (uint32_t)number;
 	else
 		*(uint64_t *)field = number;
+	return 0;
+}
+
+static int set_ratio(const struct option_row *row, void *field, const char *value, char *why)
+{
+	double ratio;
+
+	if (parse_ratio(value, &ratio) < 0) {
+		snprintf(why, 256, "'%.60s' is not a share such as 30%% or 0.3", value);
+		return -EINVAL;
+	}
+	if (ratio < row->least || ratio > row->most) {
+		snprintf(why, 256, "'%.60s' is out of range: %g%% to %g%%", value, row->least * 100,
+			 row->most * 100);
+		return -EINVAL;
+	}
+	memcpy(field, &ratio, sizeof(ratio));
 	return 0;
 }
 
@@ -328,6 +355,8 @@ int option_set(const struct option_row *row, void *base, const char *value, char
 	case OPTION_BYTES:
 	case OPTION_BITS:
 		return set_number(row, field, value, why);
+	case OPTION_RATIO:
+		return set_ratio(row, field, value, why);
 	case OPTION_CHOICE:
 		return set_choice(row, field, value, why);
 	case OPTION_CODE:
@@ -405,6 +434,9 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 		break;
 	case OPTION_BITS:
 		text_append(out, "%llu", (unsigned long long)*(const uint64_t *)field);
+		break;
+	case OPTION_RATIO:
+		text_append(out, "%.10g%%", *(const double *)field * 100);
 		break;
 	case OPTION_CODE:
 		text_append(out, "%u", *(const uint16_t *)field);

@@ -12,6 +12,7 @@ enum option_type {
 	OPTION_DURATION,
 	OPTION_BYTES,
 	OPTION_BITS,
+	OPTION_RATIO,
 	OPTION_TEXT,
 	OPTION_PATH, /* absolute */
 	OPTION_CHOICE,
@@ -29,8 +30,8 @@ enum option_type {
 enum option_scope { SCOPE_CONFIG, SCOPE_SERVICE, SCOPE_FRONT };
 
 struct option_row {
-	const char
-		*section; /* "service" and "front" stand for every [service.NAME], [front.NAME] */
+	const char *
+		section; /* "service" and "front" stand for every [service.NAME], [front.NAME] but front.gate */
 	const char *key;
 	enum option_type type;
 	enum option_scope scope;

@@ -103,7 +103,8 @@ static void errors_name_file_line_key_and_reason(void **state)
 		{ "[service.mx]\nports = 70000\n", "ports", 2 },
 		{ "[http]\nlisten = localhost:80\n", "http.listen", 2 },
 		{ "[source]\ntrusted = 10.0.0.0/40\n", "trusted", 2 },
-		{ "[front.gate]\nenabled = yes\n", "gate", 2 },
+		{ "[front.gate]\nenabled = yes\ncpu = 300%\n", "front.gate.cpu", 3 },
+		{ "[front.gate]\nbackend = 127.0.0.1:25\n", "front.gate.backend", 2 },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
