@@ -1,0 +1,116 @@
+/* The gate: a BPF program in front of the guarded ports that lets admitted connections through to the MTA untouched and hands
+ * the others to penstock's responder. The verdict is taken in the kernel by plan_decide() (core/plan.h) from the plan that is
+ * pushed each tick, against a count of sessions in flight that the kernel keeps itself (bpf/gate.bpf.c tells how).
+ *
+ * It fails open: a plan older than PLAN_STALE_US, a full map, a responder that is gone, hangs or has a full accept queue: the
+ * connection goes to the MTA as if penstock were not there. Whoever dies with the gate open takes it away, unless its link was
+ * given to systemd's descriptor store.
+ *
+ * The responder owns the listening sockets. They lie in the MTA's network namespace (kernel/netns.h), on any address and a
+ * port of their own; SO_MARK is GATE_MARK, which accepted sockets inherit: by it their connections are told from the MTA's.
+ * An accepted socket shows the client's address as its peer and the guarded port as its own. */
+#ifndef PENSTOCK_KERNEL_GATE_H
+#define PENSTOCK_KERNEL_GATE_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/counts.h"
+#include "core/plan.h"
+
+#define GATE_MARK 0x70736772u /* "psgr" */
+#define GATE_PORTS 16
+#define GATE_KEPT 8 /* descriptors that gate_kept() gives */
+
+struct gate;
+struct text;
+
+struct gate_options {
+	unsigned service; /* index into plan.service[] */
+	uint16_t ports[GATE_PORTS]; /* guarded, 0 ends */
+	int netns_fd; /* of the MTA, -1: ours; stays the caller's */
+	int listener_v4,
+		listener_v6; /* the responder's, -1: that family is not guarded; stay the caller's */
+	bool loopback; /* decide on clients of 127.0.0.0/8 and ::1 too: by default they are local and pass */
+	/* What an earlier penstockd left in the descriptor store: fds with the names that gate_kept() gave. `kept[]` is taken
+	 * over, used or closed, whether opening succeeds or not. */
+	unsigned kept_count;
+	struct {
+		const char *name;
+		int fd;
+	} kept[GATE_KEPT];
+};
+
+/* 0, or -errno with a sentence in `why` (256): what is missing, and that the proxy does without it. */
+int gate_open(const struct gate_options *options, struct gate **ret_gate, char *why);
+/* Detaches, or with `keep` leaves the program in place for the next penstockd (its fds are in the descriptor store, else closing
+ * detaches all the same). In both cases sessions of the MTA go on untouched. NULL is fine. */
+void gate_close(struct gate *gate, bool keep);
+/* The descriptors that must outlive this process for verdicts to go on, and their names; returns how many. They stay the
+ * gate's. */
+unsigned gate_kept(const struct gate *gate, const char *ret_names[GATE_KEPT],
+		   int ret_fds[GATE_KEPT]);
+/* Other listening sockets of the responder (it was opened again). -1: none, that family passes. 0 or -errno. */
+int gate_listeners(struct gate *gate, int listener_v4, int listener_v6);
+
+/* Once a tick: the plan and with it the heartbeat. No system call. `answer_all`: nothing listens on the port and the responder
+ * is to answer every client. */
+void gate_push(struct gate *gate, const struct plan *plan, bool answer_all);
+/* The responder closed its door (true): everything passes until it opens it again. No system call. */
+void gate_pause(struct gate *gate, bool paused);
+
+/* Networks whose clients are never deferred, and such that always are; IPv4 as ::ffff:0:0/96. Replaces what was there. 0 or
+ * -errno: those that did not fit are as if not there. */
+struct gate_network {
+	struct in6_addr address;
+	uint8_t bits;
+};
+int gate_trusted(struct gate *gate, const struct gate_network *networks, unsigned count);
+int gate_refused(struct gate *gate, const struct gate_network *networks, unsigned count);
+
+/* Ranks of sources, see score in core/plan.h; absent sources have `rank_default`. Adds and changes; rank GATE_RANK_FORGET removes.
+ * Bounded: the kernel forgets those not used for longest. In bulk, one system call for many. 0 or -errno. */
+#define GATE_RANK_FORGET UINT32_MAX
+struct gate_rank {
+	struct in6_addr group; /* as core/plan.h groups: IPv4 mapped /24, IPv6 /64 */
+	uint32_t rank;
+};
+int gate_ranks(struct gate *gate, const struct gate_rank *ranks, unsigned count,
+	       uint32_t rank_default);
+
+/* One client, as counted: when its handshake was complete, so that a flood of SYNs is nobody. */
+struct gate_event {
+	struct in6_addr client;
+	uint16_t client_port, port;
+	uint8_t finished; /* an admitted session ended: session_us is set, the verdict is not */
+	struct verdict verdict;
+	uint64_t session_us;
+	uint64_t at_us; /* CLOCK_MONOTONIC */
+};
+/* Once a tick: adds what the kernel counted since to `counts` (front "gate": offered, admitted, deferred and their reasons,
+ * in_flight, shadow_in_flight), and tells each client to `on_event` (may be NULL). Also expires tickets and repairs the count.
+ * Events that were lost because nobody read are still counted, and said in `errors`. */
+void gate_poll(struct gate *gate, uint64_t now_us, struct counts *counts,
+	       void (*on_event)(void *context, const struct gate_event *event), void *context);
+
+/* Why the client of an accepted socket of the responder was turned away: the verdict's reason, to choose the reply. One system
+ * call. REASON_NONE when it is not remembered. */
+enum reason gate_reason(struct gate *gate, const struct in6_addr *client, uint16_t client_port,
+			uint16_t port);
+
+/* What is going on, for status and support. */
+struct gate_view {
+	const char *form; /* which of the forms of the program this kernel took */
+	uint64_t lookups_stale, passed_full,
+		passed_closed; /* let through: old plan; full map or accept queue; no responder */
+	uint64_t tickets_expired, events_lost, sessions_lost, repaired;
+	uint32_t tickets, sessions; /* now */
+	bool sessions_only; /* tickets do not count: a flood of SYNs holds them */
+	bool taken_over; /* the program of an earlier penstockd went on */
+};
+void gate_view(const struct gate *gate, struct gate_view *ret_view);
+/* Whether this kernel and privilege allow it, and why not; opens and closes everything, attaches in a namespace of its own. */
+void gate_support(int netns_fd, struct text *out);
+
+#endif
