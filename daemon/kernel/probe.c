@@ -1,0 +1,63 @@
+#include "kernel/probe.h"
+
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+bool probe_has_tracepoint(const struct btf *btf, const char *name)
+{
+	char type[96];
+
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
+	return btf && btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
+}
+
+/* "tp_btf/NAME" or "raw_tp/NAME"; other sections are loaded whatever the form. */
+static void choose(struct bpf_object *object, const struct btf *btf, bool raw_only, char *form)
+{
+	struct bpf_program *program;
+	size_t used = 0;
+
+	form[0] = 0;
+	bpf_object__for_each_program(program, object)
+	{
+		const char *section = bpf_program__section_name(program);
+		const char *name = strchr(section, '/');
+		bool is_raw = strncmp(section, "raw_tp/", 7) == 0, wanted;
+
+		if (!name || (!is_raw && strncmp(section, "tp_btf/", 7) != 0))
+			continue;
+		wanted = is_raw == (raw_only || !probe_has_tracepoint(btf, name + 1));
+		bpf_program__set_autoload(program, wanted);
+		if (!wanted || used >= PROBE_FORM_MAX)
+			continue;
+		used += (size_t)snprintf(form + used, PROBE_FORM_MAX - used, "%s%s",
+					 used ? ", " : "", section);
+	}
+}
+
+int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_env *env,
+			 void **ret_skeleton, char *form)
+{
+	int r = -ENOMEM;
+
+	for (int raw_only = 0; raw_only < 2; raw_only++) {
+		void *skeleton = type->open();
+
+		if (!skeleton)
+			return -ENOMEM;
+		choose(type->object(skeleton), env->btf, raw_only, form);
+		r = type->prepare ? type->prepare(skeleton, env) : 0;
+		if (r == 0)
+			r = type->load(skeleton);
+		if (r == 0)
+			r = type->attach(skeleton);
+		if (r == 0) {
+			*ret_skeleton = skeleton;
+			return 0;
+		}
+		type->destroy(skeleton);
+	}
+	return r;
+}

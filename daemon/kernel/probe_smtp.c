@@ -1,0 +1,297 @@
+/* SMTP sessions by socket states: bpf/smtp.bpf.c. Reads its counts, marks penstock's own refusals, audits. */
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "kernel/probe.h"
+#include "shared.h"
+
+#include "smtp.skel.h"
+
+#define MARKS 4096
+#define MARK_US (120 * US_PER_S)
+#define AUDIT_US (10 * US_PER_S)
+#define AUDIT_MOST 8192 /* more sessions than this are not audited: the walk would take too long */
+
+/* The session entry of smtp.bpf.c, as far as the audit reads it. */
+struct session_value {
+	uint64_t opened_ns, greeted_ns, turned_ns, sent, server_ns;
+	uint32_t slot;
+	uint8_t busy, spoke, wheeled;
+};
+
+struct mark {
+	struct smtp_tuple tuple;
+	uint64_t made_us;
+	unsigned slot;
+};
+
+struct smtp {
+	struct smtp_bpf *bpf;
+	struct {
+		unsigned service;
+		uint16_t port;
+	} slots[SMTP_PORTS];
+	struct mark marks[MARKS]; /* a ring: the oldest first */
+	unsigned marks_head, marks_count;
+	uint64_t audited_us;
+	struct {
+		int64_t in_flight, waiting, busy;
+	} drift[SMTP_PORTS];
+};
+
+static uint32_t own_netns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) == 0 ? (uint32_t)st.st_ino : 0;
+}
+
+static int load(struct smtp *s, const struct config *config, bool with_send)
+{
+	unsigned slot = 0;
+	int r;
+
+	s->bpf = smtp_bpf__open();
+	if (!s->bpf)
+		return -ENOMEM;
+	s->bpf->rodata->netns_inum = own_netns();
+	for (unsigned i = 0; i < config->services; i++) {
+		for (unsigned p = 0;
+		     p < CONFIG_PORTS && config->service[i].ports[p] && slot < SMTP_PORTS; p++) {
+			s->slots[slot].service = i;
+			s->slots[slot].port = config->service[i].ports[p];
+			s->bpf->rodata->watched[slot++] = config->service[i].ports[p];
+		}
+	}
+	bpf_program__set_autoload(s->bpf->progs.smtp_send, with_send);
+	r = smtp_bpf__load(s->bpf);
+	if (r == 0)
+		r = smtp_bpf__attach(s->bpf);
+	if (r < 0) {
+		smtp_bpf__destroy(s->bpf);
+		s->bpf = NULL;
+	}
+	return r;
+}
+
+static void close_smtp(void *state)
+{
+	smtp_bpf__destroy(((struct smtp *)state)->bpf);
+	free(state);
+}
+
+static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
+{
+	bool with_send = probe_has_tracepoint(env->btf, "sock_send_length");
+	struct smtp *s;
+	int r;
+
+	if (!probe_has_tracepoint(env->btf, "inet_sock_set_state") ||
+	    !probe_has_tracepoint(env->btf, "tcp_probe"))
+		return -EOPNOTSUPP;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	r = load(s, env->config, with_send);
+	if (r < 0 && with_send) {
+		with_send = false;
+		r = load(s, env->config, false);
+	}
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	snprintf(form, PROBE_FORM_MAX, "tp_btf/inet_sock_set_state, tcp_probe%s",
+		 with_send ? ", sock_send_length" : "");
+	*ret_state = s;
+	return 0;
+}
+
+const struct probe probe_smtp = { "SMTP sessions",
+				  "what the proxy sees, and the accept queue by sock_diag",
+				  open_smtp, close_smtp, NULL };
+
+static uint64_t oldest_on_wheel(const struct smtp_port *port, uint64_t now_ns)
+{
+	uint64_t now = now_ns >> SMTP_WHEEL_SHIFT;
+
+	for (uint64_t age = SMTP_WHEEL - 1; age > 0; age--)
+		if (now >= age && __atomic_load_n(&port->wheel[(now - age) & (SMTP_WHEEL - 1)],
+						  __ATOMIC_RELAXED) > 0)
+			return (age << SMTP_WHEEL_SHIFT) / 1000;
+	return 0;
+}
+
+int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
+		     struct kernel_smtp *ret)
+{
+	const struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
+	unsigned n = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (!s)
+		return -ENODATA;
+	for (unsigned i = 0; i < SMTP_PORTS; i++) {
+		const struct smtp_port *p = &s->bpf->bss->ports[i];
+		uint64_t oldest;
+
+		if (!s->slots[i].port || s->slots[i].service != service)
+			continue;
+		ret->opened += p->opened;
+		ret->closed += p->closed;
+		ret->greeted += p->greeted;
+		ret->completed += p->completed;
+		ret->session_us += p->session_us;
+		ret->server_us += p->server_us;
+		ret->refused_open += (double)p->refused_open;
+		ret->in_flight += (double)(p->in_flight - p->refused_open);
+		ret->waiting += (double)p->waiting;
+		ret->busy += (double)p->busy;
+		oldest = p->waiting > 0 ? oldest_on_wheel(p, now_us * 1000) : 0;
+		if (oldest > ret->oldest_waiting_us)
+			ret->oldest_waiting_us = oldest;
+		if (n < CONFIG_PORTS)
+			ret->connect_220[n++] = p->connect_220;
+	}
+	if (ret->in_flight < 0)
+		ret->in_flight = 0;
+	if (ret->busy < 0)
+		ret->busy = 0;
+	if (ret->waiting < 0)
+		ret->waiting = 0;
+	return 0;
+}
+
+static void unmark(struct smtp *s, const struct mark *mark)
+{
+	if (bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.refused), &mark->tuple) == 0)
+		__atomic_fetch_sub(&s->bpf->bss->ports[mark->slot].refused_open, 1,
+				   __ATOMIC_RELAXED);
+}
+
+void kernel_smtp_mark_refused(struct kernel *k, unsigned service, const struct in6_addr *address,
+			      uint16_t port, uint64_t now_us)
+{
+	struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
+	struct mark *mark;
+	uint64_t one = 1;
+
+	if (!s)
+		return;
+	/* The client does not say which of the service's ports it came to: one port is the rule. */
+	for (unsigned i = 0; i < SMTP_PORTS; i++) {
+		if (!s->slots[i].port || s->slots[i].service != service)
+			continue;
+		if (s->marks_count == MARKS) {
+			unmark(s, &s->marks[s->marks_head]);
+			s->marks_head = (s->marks_head + 1) % MARKS;
+			s->marks_count--;
+		}
+		mark = &s->marks[(s->marks_head + s->marks_count) % MARKS];
+		memset(mark, 0, sizeof(*mark));
+		memcpy(mark->tuple.address, address, sizeof(mark->tuple.address));
+		mark->tuple.port = port;
+		mark->tuple.local = s->slots[i].port;
+		mark->made_us = now_us;
+		mark->slot = i;
+		if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.refused), &mark->tuple, &one,
+					BPF_NOEXIST) == 0) {
+			__atomic_fetch_add(&s->bpf->bss->ports[i].refused_open, 1,
+					   __ATOMIC_RELAXED);
+			s->marks_count++;
+		}
+		return;
+	}
+}
+
+static void recount(struct smtp *s, int64_t in_flight[], int64_t waiting[], int64_t busy[],
+		    bool *ret_whole)
+{
+	int fd = bpf_map__fd(s->bpf->maps.sessions);
+	_cleanup_free_ uint64_t *keys = calloc(AUDIT_MOST, sizeof(*keys));
+	_cleanup_free_ struct session_value *values = calloc(AUDIT_MOST, sizeof(*values));
+	uint32_t count = AUDIT_MOST, batch = 0;
+	int r;
+
+	*ret_whole = false;
+	if (!keys || !values)
+		return;
+	r = bpf_map_lookup_batch(fd, NULL, &batch, keys, values, &count, NULL);
+	if (r != 0 && errno != ENOENT)
+		return;
+	*ret_whole = r != 0; /* ENOENT: the end was reached */
+	for (uint32_t i = 0; i < count; i++) {
+		const struct session_value *v = &values[i];
+
+		if (v->slot >= SMTP_PORTS)
+			continue;
+		in_flight[v->slot]++;
+		waiting[v->slot] += v->wheeled;
+		busy[v->slot] += v->busy;
+	}
+}
+
+/* What two audits agree on has drifted; what only one saw was traffic in between. */
+static int64_t settle(int64_t *last, int64_t now)
+{
+	int64_t agreed = 0;
+
+	if ((*last > 0 && now > 0) || (*last < 0 && now < 0))
+		agreed = llabs(*last) < llabs(now) ? *last : now;
+	*last = now - agreed;
+	return agreed;
+}
+
+static unsigned audit(struct smtp *s)
+{
+	int64_t in_flight[SMTP_PORTS] = { 0 }, waiting[SMTP_PORTS] = { 0 },
+		busy[SMTP_PORTS] = { 0 }, d;
+	unsigned corrected = 0;
+	bool whole;
+
+	recount(s, in_flight, waiting, busy, &whole);
+	if (!whole)
+		return 0;
+	for (unsigned i = 0; i < SMTP_PORTS; i++) {
+		struct smtp_port *p = &s->bpf->bss->ports[i];
+
+		if (!s->slots[i].port)
+			continue;
+		d = settle(&s->drift[i].in_flight, in_flight[i] - p->in_flight);
+		__atomic_fetch_add(&p->in_flight, d, __ATOMIC_RELAXED);
+		corrected += (unsigned)llabs(d);
+		d = settle(&s->drift[i].waiting, waiting[i] - p->waiting);
+		__atomic_fetch_add(&p->waiting, d, __ATOMIC_RELAXED);
+		corrected += (unsigned)llabs(d);
+		d = settle(&s->drift[i].busy, busy[i] - p->busy);
+		__atomic_fetch_add(&p->busy, d, __ATOMIC_RELAXED);
+		corrected += (unsigned)llabs(d);
+		if (p->in_flight == 0 && in_flight[i] == 0)
+			memset(p->wheel, 0, sizeof(p->wheel));
+	}
+	return corrected;
+}
+
+unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
+{
+	struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
+
+	if (!s)
+		return 0;
+	while (s->marks_count && now_us - s->marks[s->marks_head].made_us > MARK_US) {
+		unmark(s, &s->marks[s->marks_head]);
+		s->marks_head = (s->marks_head + 1) % MARKS;
+		s->marks_count--;
+	}
+	if (now_us - s->audited_us < AUDIT_US)
+		return 0;
+	s->audited_us = now_us;
+	return audit(s);
+}
