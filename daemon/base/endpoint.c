@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fdstore.h"
 #include "base/parse.h"
 
 static int parse_inet(const char *text, struct endpoint *e)
@@ -93,15 +93,9 @@ static bool is_stale(const struct endpoint *e)
 
 static int take_systemd(const char *name)
 {
-	char **names = NULL;
-	int n = sd_listen_fds_with_names(0, &names), fd = -ENOENT;
+	int fd = fdstore_copy(name);
 
-	for (int i = 0; i < n; i++) {
-		if (strcmp(names[i], name) == 0 && fd < 0)
-			fd = SD_LISTEN_FDS_START + i;
-		free(names[i]);
-	}
-	free(names);
+	/* The flag is the open socket's, which the manager has too: it does not mind. */
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return fd;

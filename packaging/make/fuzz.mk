@@ -1,7 +1,7 @@
 # A fuzzer for each parser of foreign bytes: libFuzzer, address and undefined sanitizers, a corpus in the tree.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') daemon/sensor/procparse.c \
-	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c
+	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c daemon/store/frame.c
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60
@@ -13,7 +13,7 @@ build/fuzz/lib.a: $(FUZZ_SOURCES) $(wildcard daemon/*/*.h)
 	@rm -f $@ && $(AR) rcs $@ build/fuzz/obj/*.o
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a
-	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson) -linih -lm -pthread
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash) -linih -lm -pthread
 
 .PHONY: fuzz fuzz-quick fuzzers
 fuzzers: $(FUZZERS:%=build/fuzz/fuzz_%)

@@ -1,0 +1,191 @@
+#include "store/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+_Static_assert(sizeof(struct frame_head) == 64, "the head is 64 bytes on disk");
+
+static uint64_t head_sum(const struct frame_head *head)
+{
+	return XXH3_64bits(head, offsetof(struct frame_head, head_sum));
+}
+
+void frame_head(struct frame_head *head, const struct frame_kind *kind, uint32_t flags,
+		const void *payload, uint64_t length)
+{
+	memset(head, 0, sizeof(*head));
+	memcpy(head->magic, FRAME_MAGIC, sizeof(head->magic));
+	memcpy(head->kind, kind->letters, sizeof(head->kind));
+	head->version = kind->version;
+	head->flags = flags;
+	head->length = length;
+	if (flags & FRAME_SUMMED)
+		head->payload_sum = XXH3_64bits(payload, (size_t)length);
+	head->head_sum = head_sum(head);
+}
+
+int frame_check(const void *bytes, size_t size, const struct frame_kind *kind,
+		const void **ret_payload, size_t *ret_length)
+{
+	struct frame_head head;
+	const void *payload = (const char *)bytes + sizeof(head);
+
+	if (size < sizeof(head))
+		return -ENODATA;
+	memcpy(&head, bytes, sizeof(head));
+	if (memcmp(head.magic, FRAME_MAGIC, sizeof(head.magic)) != 0 ||
+	    memcmp(head.kind, kind->letters, sizeof(head.kind)) != 0 ||
+	    head.head_sum != head_sum(&head))
+		return -EBADMSG;
+	/* A sound head of another version: its payload is not ours to judge. */
+	if (head.version != kind->version || (head.flags & ~FRAME_SUMMED))
+		return -EPROTONOSUPPORT;
+	if (head.length > size - sizeof(head))
+		return -ENODATA;
+	if ((head.flags & FRAME_SUMMED) &&
+	    head.payload_sum != XXH3_64bits(payload, (size_t)head.length))
+		return -EBADMSG;
+	*ret_payload = payload;
+	*ret_length = (size_t)head.length;
+	return 0;
+}
+
+const char *frame_error(int error)
+{
+	switch (error) {
+	case -ENODATA:
+		return "is cut short";
+	case -EBADMSG:
+		return "is damaged";
+	case -EPROTONOSUPPORT:
+		return "was written by another version of penstock";
+	case -EFBIG:
+		return "is larger than it can be";
+	default:
+		return strerror(-error);
+	}
+}
+
+void frame_set_aside(int dir_fd, const char *name, int error)
+{
+	char aside[NAME_MAX + 1];
+
+	if ((size_t)snprintf(aside, sizeof(aside), "%s.corrupt", name) >= sizeof(aside) ||
+	    renameat(dir_fd, name, dir_fd, aside) < 0) {
+		log_warning(
+			"%s in the state directory %s and cannot be set aside: %s; it is not used, mail is not affected",
+			name, frame_error(error), strerror(errno));
+		return;
+	}
+	log_warning(
+		"%s in the state directory %s: set aside as %s, starting without it; mail is not affected",
+		name, frame_error(error), aside);
+}
+
+static int read_whole(int dir_fd, const char *name, size_t most, char **ret_bytes, size_t *ret_size)
+{
+	_cleanup_close_ int fd =
+		openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	_cleanup_free_ char *bytes = NULL;
+	struct stat st;
+	size_t size = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EBADMSG;
+	if ((uint64_t)st.st_size > most)
+		return -EFBIG;
+	bytes = malloc((size_t)st.st_size + 1);
+	if (!bytes)
+		return -ENOMEM;
+	while (size < (size_t)st.st_size) {
+		ssize_t n = read(fd, bytes + size, (size_t)st.st_size - size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+	}
+	*ret_bytes = TAKE_PTR(bytes);
+	*ret_size = size;
+	return 0;
+}
+
+int frame_load(int dir_fd, const char *name, const struct frame_kind *kind, void *payload,
+	       size_t size, size_t *ret_length)
+{
+	_cleanup_free_ char *bytes = NULL;
+	const void *found;
+	size_t length, whole = 0;
+	int r = read_whole(dir_fd, name, size + sizeof(struct frame_head), &bytes, &whole);
+
+	if (r == 0)
+		r = frame_check(bytes, whole, kind, &found, &length);
+	if (r == 0 && !ret_length && length != size)
+		r = -EBADMSG;
+	if (r == -ENODATA || r == -EBADMSG || r == -EPROTONOSUPPORT || r == -EFBIG)
+		frame_set_aside(dir_fd, name, r);
+	if (r < 0)
+		return r;
+	memcpy(payload, found, length);
+	if (ret_length)
+		*ret_length = length;
+	return 0;
+}
+
+static int write_whole(int fd, const void *bytes, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = write(fd, (const char *)bytes + done, size - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENOSPC;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+int frame_save(int dir_fd, const char *name, const struct frame_kind *kind, const void *payload,
+	       size_t length)
+{
+	char fresh[NAME_MAX + 1];
+	_cleanup_close_ int fd = -1;
+	struct frame_head head;
+	int r;
+
+	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", name) >= sizeof(fresh))
+		return -ENAMETOOLONG;
+	fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return -errno;
+	frame_head(&head, kind, FRAME_SUMMED, payload, length);
+	r = write_whole(fd, &head, sizeof(head));
+	if (r == 0)
+		r = write_whole(fd, payload, length);
+	/* Before the name: else a power cut may leave the new name with nothing behind it. */
+	if (r == 0 && fdatasync(fd) < 0)
+		r = -errno;
+	if (r == 0 && renameat(dir_fd, fresh, dir_fd, name) < 0)
+		r = -errno;
+	if (r < 0)
+		unlinkat(dir_fd, fresh, 0);
+	return r;
+}

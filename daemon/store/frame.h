@@ -1,0 +1,58 @@
+/* How penstock writes down what outlives a restart: a head with what it is, its version and checksums, then the payload. A file
+ * that is damaged, cut short, or of another version is never read as something that it is not: it is set aside as NAME.corrupt
+ * (one, the newest), that is said, and the caller starts from nothing, which costs what was remembered and never mail.
+ *
+ * frame_check() and frame_head() are pure and fuzzed. The rest reads and writes files, may block, and so is not for the tick. */
+#ifndef PENSTOCK_STORE_FRAME_H
+#define PENSTOCK_STORE_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a file is: four letters and a version, which changes whenever the payload's layout does. */
+struct frame_kind {
+	char letters[5];
+	uint32_t version;
+};
+
+#define FRAME_MAGIC "penstck1"
+/* The payload has a checksum in the head. Without (a ledger that is mapped and changes in place) only the head has one, and the
+ * payload's own entries must bear being wrong. */
+#define FRAME_SUMMED 1u
+
+/* 64 bytes, in the byte order of this machine: state does not move between machines. */
+struct frame_head {
+	char magic[8];
+	char kind[4];
+	uint32_t version;
+	uint32_t flags;
+	uint32_t unused;
+	uint64_t length; /* of the payload, bytes */
+	uint64_t payload_sum; /* XXH3 of the payload, 0 without FRAME_SUMMED */
+	uint64_t reserved[2];
+	uint64_t head_sum; /* XXH3 of everything before it */
+};
+
+/* Writes the head for this payload; `payload` may be NULL without FRAME_SUMMED. */
+void frame_head(struct frame_head *head, const struct frame_kind *kind, uint32_t flags,
+		const void *payload, uint64_t length);
+/* Whether `bytes` (any alignment) are a whole frame of this kind. 0 with the payload inside `bytes`; -ENODATA: shorter than it
+ * says; -EBADMSG: damaged, or something else; -EPROTONOSUPPORT: sound, of another version. */
+int frame_check(const void *bytes, size_t size, const struct frame_kind *kind,
+		const void **ret_payload, size_t *ret_length);
+/* A sentence's half for these errors: "is cut short", ... */
+const char *frame_error(int error);
+
+/* Reads dir/name into `payload`. 0, -ENOENT: there is none, -EFBIG: the payload is larger than `size`, the errors of
+ * frame_check() or of the system. What is not this kind's is set aside and said. `ret_length` may be NULL: the payload has to
+ * have exactly `size` bytes then. */
+int frame_load(int dir_fd, const char *name, const struct frame_kind *kind, void *payload,
+	       size_t size, size_t *ret_length);
+/* Writes dir/name whole: under another name, synced, renamed, so that after a crash it is the old one or the new one. 0 or
+ * -errno: then the old one is untouched. */
+int frame_save(int dir_fd, const char *name, const struct frame_kind *kind, const void *payload,
+	       size_t length);
+/* Renames dir/name to dir/name.corrupt and says so once: "...: NAME is cut short". */
+void frame_set_aside(int dir_fd, const char *name, int error);
+
+#endif
