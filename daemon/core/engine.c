@@ -130,6 +130,7 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 
 		plan->service[i].reply_code = service->reply_code;
 		plan->service[i].shed = (uint8_t)service->shed;
+		plan->service[i].source_max = PLAN_UNLIMITED; /* source_plan() may say otherwise */
 		window_step(w, &in, &plan->service[i]);
 		view->window[i] = w->view;
 		if (load->service[i].known & LOAD_IN_FLIGHT)

@@ -4,7 +4,10 @@
  * reads it from a map, the daemon's own fronts read it in place. plan_decide() is compiled into all of them: integers
  * only, no call, no loop, O(1). The rule for staleness stands here and nowhere else: a plan whose heartbeat is older than
  * PLAN_STALE_US, or from the future (another clock), or that is not a plan of this version, is no plan, and then everything
- * is admitted. */
+ * is admitted.
+ *
+ * Who waits is decided by one compare: a source's score (its rank, and below that a tie that is another one in each epoch but
+ * the same for a source all through it) against the cut-off of its band. core/source.h makes ranks and cut-offs. */
 #ifndef PENSTOCK_CORE_PLAN_H
 #define PENSTOCK_CORE_PLAN_H
 
@@ -13,7 +16,7 @@
 #include "core/reason.h"
 
 #define PLAN_MAGIC 0x6e616c70u /* "plan" */
-#define PLAN_VERSION 1u
+#define PLAN_VERSION 2u
 #define PLAN_STALE_US 2000000u
 #define PLAN_SERVICES 8
 #define PLAN_UNLIMITED UINT32_MAX
@@ -21,6 +24,12 @@
 enum plan_order { PLAN_SERVE, PLAN_DRAIN, PLAN_MAINTENANCE, PLAN_BLIND };
 enum plan_mode { PLAN_ENFORCE, PLAN_OBSERVE };
 enum plan_shed { PLAN_SHED_YES, PLAN_SHED_LAST, PLAN_SHED_NO };
+/* Credits are reserved by band, so each has a cut-off of its own: for sources never seen before, and for those whose time (or
+ * whose patience) is about to run out. */
+enum plan_band { PLAN_BAND_GENERAL, PLAN_BAND_NEW, PLAN_BAND_DUE, PLAN_BANDS };
+/* A source's rate or volume: as usual; unusual against its own past and against the fair share, which matters while the service
+ * says so (plan_service.heavy); over a limit that the operator set, which always matters. */
+enum plan_heavy { PLAN_HEAVY_NO, PLAN_HEAVY_UNUSUAL, PLAN_HEAVY_LIMIT };
 
 struct plan_service {
 	uint32_t window; /* sessions that may be in flight; PLAN_UNLIMITED: any */
@@ -28,10 +37,13 @@ struct plan_service {
 	uint32_t rate_milli; /* bucket: sessions a second x 1000; PLAN_UNLIMITED: no bucket */
 	uint32_t burst_milli; /* bucket size, sessions x 1000 */
 	uint32_t late_us; /* refuse late: no greeting after this long; 0: never */
-	uint32_t cutoff; /* least score that gets in while the window binds; 0: all */
+	uint32_t cutoff[PLAN_BANDS]; /* least score that gets in, by band; 0: all */
+	uint32_t source_max; /* sessions that one source may have in flight; PLAN_UNLIMITED: any */
 	uint16_t reply_code; /* 451 or 421 */
 	uint8_t reason; /* enum reason said when a limit binds */
 	uint8_t shed; /* enum plan_shed */
+	uint8_t heavy; /* 1: unusual sources are deferred now */
+	uint8_t spare[3];
 };
 
 struct plan {
@@ -55,9 +67,23 @@ struct plan_request {
 	uint32_t in_flight; /* now, this session not counted; in observe mode the shadow count */
 	uint32_t waiting; /* sessions that wait for their greeting, now */
 	uint32_t tokens_milli; /* in the front's bucket; PLAN_UNLIMITED: the front keeps none */
-	uint32_t score; /* of the source; PLAN_UNLIMITED: not ranked, passes every cut-off */
-	uint8_t trusted;
+	uint32_t score; /* plan_score(); PLAN_UNLIMITED: not ranked, passes every cut-off */
+	uint32_t sessions; /* of this source in flight now, this one not counted; 0: not known */
+	uint8_t band; /* enum plan_band */
+	uint8_t heavy; /* enum plan_heavy */
+	uint8_t trusted; /* in a network of source.trusted */
+	uint8_t refused; /* in a network of source.refused; trust beats it */
 };
+
+/* What is known of a source, as core/source.h works it out and as the gate's map of ranks holds it (user space fills it). */
+struct plan_source {
+	uint64_t group; /* who it counts as: plan_group() of its address, or its pool's */
+	uint16_t rank; /* 0 .. PLAN_RANK_MOST, more is sooner */
+	uint8_t band; /* enum plan_band */
+	uint8_t heavy; /* enum plan_heavy */
+	uint32_t spare;
+};
+#define PLAN_RANK_MOST 0xfffeu
 
 struct verdict {
 	uint8_t admit; /* what to do */
@@ -80,6 +106,43 @@ static inline int plan_is_fresh(const struct plan *plan, uint64_t now_us)
 	       plan->heartbeat_us <= now_us + PLAN_STALE_US;
 }
 
+/* The group of an address (16 bytes, IPv4 as mapped): the /24 of IPv4, the /64 of IPv6. Retries of one message come from
+ * several addresses of it. */
+static inline uint64_t plan_group(const uint8_t *address)
+{
+	uint64_t high = 0, low = 0;
+
+	high = (uint64_t)address[0] << 56 | (uint64_t)address[1] << 48 |
+	       (uint64_t)address[2] << 40 | (uint64_t)address[3] << 32 |
+	       (uint64_t)address[4] << 24 | (uint64_t)address[5] << 16 | (uint64_t)address[6] << 8 |
+	       address[7];
+	low = (uint64_t)address[8] << 56 | (uint64_t)address[9] << 48 |
+	      (uint64_t)address[10] << 40 | (uint64_t)address[11] << 32 |
+	      (uint64_t)address[12] << 24 | (uint64_t)address[13] << 16 |
+	      (uint64_t)address[14] << 8;
+	/* No IPv6 network begins with 16 zero bits and goes on with ffff: the two never meet. */
+	return high == 0 && low >> 32 == 0xffff ? low & UINT64_C(0xffffffffff00) : high;
+}
+
+/* Rank, and under it the tie of this group in this epoch: by the finisher of splitmix64, so that it compiles anywhere. */
+static inline uint32_t plan_score(uint64_t salt, uint64_t group, uint16_t rank)
+{
+	uint64_t x = salt ^ group;
+
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return (uint32_t)rank << 16 | (uint32_t)((x ^ (x >> 31)) >> 48);
+}
+
+/* Puts what is known of the source into the request. */
+static inline void plan_rank(const struct plan *plan, const struct plan_source *source,
+			     struct plan_request *request)
+{
+	request->score = plan_score(plan->salt, source->group, source->rank);
+	request->band = source->band;
+	request->heavy = source->heavy;
+}
+
 static inline struct verdict plan_decide(const struct plan *plan,
 					 const struct plan_request *request)
 {
@@ -98,13 +161,24 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		v.limit = LIMIT_ORDER;
 		return v;
 	}
-	if (plan->order == PLAN_BLIND)
+	if (plan->order == PLAN_BLIND && !request->refused)
 		return plan_admit(REASON_BLIND);
 	if (request->trusted)
 		return plan_admit(REASON_TRUSTED);
-	if (service->shed == PLAN_SHED_NO)
+	if (request->refused) {
+		v.limit = LIMIT_REFUSED;
+		v.reason = REASON_REFUSED;
+	} else if (service->shed == PLAN_SHED_NO) {
 		return plan_admit(REASON_UNSHED);
-	if (request->score < service->cutoff) {
+	} else if (request->heavy == PLAN_HEAVY_LIMIT ||
+		   (request->heavy == PLAN_HEAVY_UNUSUAL && service->heavy)) {
+		v.limit = LIMIT_HEAVY;
+		v.reason = REASON_RATE;
+	} else if (service->source_max != PLAN_UNLIMITED &&
+		   request->sessions >= service->source_max) {
+		v.limit = LIMIT_SESSIONS;
+		v.reason = REASON_SESSIONS;
+	} else if (request->band < PLAN_BANDS && request->score < service->cutoff[request->band]) {
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED && request->in_flight >= service->window) {

@@ -20,8 +20,9 @@ const char *reason_sentence(enum reason reason)
 
 const char *limit_name(enum limit limit)
 {
-	static const char *const names[LIMIT__COUNT] = { "none", "window", "waiting",
-							 "rate", "cutoff", "order" };
+	static const char *const names[LIMIT__COUNT] = { "none",    "window", "waiting",
+							 "rate",    "cutoff", "order",
+							 "refused", "heavy",  "sessions" };
 
 	return limit < LIMIT__COUNT ? names[limit] : "unknown";
 }

@@ -13,7 +13,10 @@
 	X(SMTP, "smtp",                                                                  \
 	  "the mail server itself does not keep up: slots, accept queue or server time") \
 	X(LATE, "late", "admitted, but the mail server did not greet in time")           \
-	X(SOURCE, "source", "this source sends more than its share while others wait")   \
+	X(SOURCE, "source", "the machine is over its objective, and others come first")  \
+	X(RATE, "rate", "this source's rate or volume is unusual, or over a limit")      \
+	X(SESSIONS, "sessions", "this source has as many sessions open as one may have") \
+	X(REFUSED, "refused", "the source is in a network that the operator defers")     \
 	X(LIMIT, "limit", "the front's own connection limit is reached")                 \
 	X(BACKEND, "backend", "the mail server behind the front cannot be reached")      \
 	X(DRAIN, "drain", "the operator drains this machine")                            \
@@ -38,6 +41,9 @@ enum limit {
 	LIMIT_RATE, /* no token in the bucket */
 	LIMIT_CUTOFF, /* the source's score is under the cut-off */
 	LIMIT_ORDER, /* drain, maintenance */
+	LIMIT_REFUSED, /* in a network of source.refused */
+	LIMIT_HEAVY, /* unusual rate or volume, or over the operator's limit */
+	LIMIT_SESSIONS, /* too many sessions of this source at once */
 	LIMIT__COUNT
 };
 

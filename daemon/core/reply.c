@@ -4,7 +4,9 @@
 
 static const char *enhanced(enum reason reason)
 {
-	return reason == REASON_SOURCE ? "4.7.1" : "4.3.2";
+	return reason == REASON_RATE || reason == REASON_SESSIONS || reason == REASON_REFUSED
+		       ? "4.7.1"
+		       : "4.3.2";
 }
 
 /* UTC in RFC 3339, by arithmetic alone: gmtime_r() would open a file. Days to a civil date: H. Hinnant, chrono-compatible
@@ -29,8 +31,14 @@ static void sentence(char *buf, size_t size, enum reason reason, uint64_t until_
 	char until[32];
 
 	switch (reason) {
-	case REASON_SOURCE:
+	case REASON_RATE:
 		snprintf(buf, size, "too much mail from your address, try again later");
+		break;
+	case REASON_SESSIONS:
+		snprintf(buf, size, "too many connections from your address, try again later");
+		break;
+	case REASON_REFUSED:
+		snprintf(buf, size, "mail from your address is not taken now, try again later");
 		break;
 	case REASON_DRAIN:
 		snprintf(buf, size, "server shutdown in progress");

@@ -149,6 +149,12 @@ static const char *limit_sentence(enum limit limit)
 		return "the source's score is under the cut-off";
 	case LIMIT_ORDER:
 		return "an operator ordered it";
+	case LIMIT_REFUSED:
+		return "the source lies in source.refused";
+	case LIMIT_HEAVY:
+		return "the source sends unusually much, or more than its limit";
+	case LIMIT_SESSIONS:
+		return "the source has as many sessions open as one may have";
 	default:
 		return "no limit binds";
 	}

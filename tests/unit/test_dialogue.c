@@ -97,7 +97,7 @@ static const char *text_of(enum reason reason, uint64_t until_us)
 static void each_reason_has_its_text(void **state)
 {
 	assert_string_equal(text_of(REASON_CPU, 0), "451 4.3.2 mx overloaded, try again later\r\n");
-	assert_string_equal(text_of(REASON_SOURCE, 0),
+	assert_string_equal(text_of(REASON_RATE, 0),
 			    "451 4.7.1 mx too much mail from your address, try again later\r\n");
 	assert_string_equal(text_of(REASON_DRAIN, 0),
 			    "451 4.3.2 mx server shutdown in progress\r\n");

@@ -15,6 +15,7 @@ static struct plan fresh(void)
 					      .waiting_max = 5,
 					      .rate_milli = 1000,
 					      .burst_milli = 5000,
+					      .source_max = PLAN_UNLIMITED,
 					      .reply_code = 451,
 					      .reason = REASON_CPU };
 	return p;
@@ -47,7 +48,7 @@ static void each_limit_binds_at_its_bound(void **state)
 	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
 	r.tokens_milli = 1000;
 	assert_true(plan_decide(&p, &r).admit);
-	p.service[0].cutoff = 5;
+	p.service[0].cutoff[PLAN_BAND_GENERAL] = 5;
 	r.score = 4;
 	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_SOURCE);
@@ -111,6 +112,86 @@ static void orders_beat_trust_and_observe(void **state)
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_DRAIN);
 	p.order = PLAN_MAINTENANCE;
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_MAINTENANCE);
+}
+
+static void each_property_of_a_source_has_its_reason(void **state)
+{
+	struct plan p = fresh();
+	struct plan_request r = asks();
+
+	p.service[0].source_max = 3;
+	r.sessions = 2;
+	assert_true(plan_decide(&p, &r).admit);
+	r.sessions = 3;
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_SESSIONS);
+	r.sessions = 0;
+	r.heavy = PLAN_HEAVY_UNUSUAL;
+	assert_true(plan_decide(&p, &r).admit); /* nothing asks for it */
+	p.service[0].heavy = 1;
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_RATE);
+	p.service[0].heavy = 0;
+	r.heavy = PLAN_HEAVY_LIMIT;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_HEAVY);
+	r = asks();
+	r.refused = 1;
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_REFUSED);
+	p.service[0].shed = PLAN_SHED_NO; /* asked for by name: submission is no way around it */
+	p.order = PLAN_BLIND;
+	assert_false(plan_decide(&p, &r).admit);
+	p.mode = PLAN_OBSERVE;
+	assert_true(plan_decide(&p, &r).admit);
+	assert_true(plan_decide(&p, &r).would_defer);
+	p.mode = PLAN_ENFORCE;
+	p.order = PLAN_SERVE;
+	r.trusted = 1;
+	assert_true(plan_decide(&p, &r).admit);
+	r = asks();
+	p.service[0].shed = PLAN_SHED_YES;
+	r.heavy = PLAN_HEAVY_LIMIT;
+	r.trusted = 1;
+	assert_true(plan_decide(&p, &r).admit);
+}
+
+static void each_band_has_a_cutoff_of_its_own(void **state)
+{
+	struct plan p = fresh();
+	struct plan_request r = asks();
+
+	p.service[0].cutoff[PLAN_BAND_GENERAL] = 100;
+	p.service[0].cutoff[PLAN_BAND_NEW] = 50;
+	r.score = 60;
+	assert_false(plan_decide(&p, &r).admit);
+	r.band = PLAN_BAND_NEW;
+	assert_true(plan_decide(&p, &r).admit);
+	r.band = PLAN_BAND_DUE;
+	assert_true(plan_decide(&p, &r).admit);
+	r.band = 200; /* from a damaged map: no band, no cut-off */
+	r.score = 0;
+	assert_true(plan_decide(&p, &r).admit);
+}
+
+/* One address and its neighbours are one group; ties change with the epoch and are even over groups. */
+static void a_group_is_a_network_and_its_tie_holds_for_an_epoch(void **state)
+{
+	uint8_t a[16] = { [10] = 0xff, 0xff, 192, 0, 2, 7 }, b[16] = { 0x20, 0x01, 0x0d, 0xb8 };
+	uint64_t v4 = plan_group(a), v6 = plan_group(b);
+	unsigned under = 0;
+
+	a[15] = 200;
+	assert_true(plan_group(a) == v4);
+	a[14] = 3;
+	assert_true(plan_group(a) != v4);
+	b[15] = 9;
+	assert_true(plan_group(b) == v6);
+	b[7] = 1;
+	assert_true(plan_group(b) != v6);
+	assert_int_equal(plan_score(1, v4, 7) >> 16, 7);
+	assert_int_equal(plan_score(1, v4, 7), plan_score(1, v4, 7));
+	assert_true(plan_score(1, v4, 7) != plan_score(2, v4, 7));
+	for (unsigned i = 0; i < 10000; i++)
+		under += (plan_score(99, v4 + ((uint64_t)i << 8), 0) & 0xffff) < 0x4000;
+	assert_near((int)under, 2500, 150);
+	assert_true(plan_score(UINT64_MAX, v4, PLAN_RANK_MOST) < PLAN_UNLIMITED);
 }
 
 static void a_torn_plan_is_not_read(void **state)
@@ -198,6 +279,9 @@ int main(void)
 		cmocka_unit_test(each_limit_binds_at_its_bound),
 		cmocka_unit_test(what_is_stale_or_foreign_admits),
 		cmocka_unit_test(orders_beat_trust_and_observe),
+		cmocka_unit_test(each_property_of_a_source_has_its_reason),
+		cmocka_unit_test(each_band_has_a_cutoff_of_its_own),
+		cmocka_unit_test(a_group_is_a_network_and_its_tie_holds_for_an_epoch),
 		cmocka_unit_test(a_torn_plan_is_not_read),
 		cmocka_unit_test(a_plan_that_changes_during_the_copy_is_not_read),
 		cmocka_unit_test(a_counter_that_began_anew_gives_nothing),
