@@ -31,7 +31,7 @@ static size_t end_of_line(struct dialogue *d, char *out, size_t size)
 	d->matching = true;
 	d->line_length = 0;
 	if (quit) {
-		d->done = true;
+		d->done = d->quit = true;
 		n = snprintf(out, size, "221 2.0.0 %.255s closing connection\r\n", d->hostname);
 		return n > 0 && (size_t)n < size ? (size_t)n : 0;
 	}
@@ -47,9 +47,13 @@ size_t dialogue_feed(struct dialogue *d, const char *bytes, size_t length, char 
 	static const char quit[] = "QUIT";
 	size_t written = 0;
 
-	for (size_t i = 0; i < length && !d->done; i++) {
+	for (size_t i = 0; i < length; i++) {
 		char c = bytes[i];
 
+		if (d->done) {
+			d->quit = false;
+			break;
+		}
 		if (++d->bytes > DIALOGUE_BYTES) {
 			d->done = true;
 			written += say(d, 421, out + written, size - written);

@@ -20,6 +20,7 @@ struct dialogue {
 	uint64_t until_us;
 	uint8_t reason; /* enum reason */
 	bool done; /* nothing more to say: flush, shutdown, drain, close */
+	bool quit; /* by the client, with nothing after it */
 	bool matching; /* the line so far is a beginning of QUIT */
 	uint16_t code;
 	uint32_t commands, bytes, line_length;
@@ -30,5 +31,11 @@ size_t dialogue_begin(struct dialogue *d, unsigned code, const char *hostname, e
 		      uint64_t until_us, char *out, size_t size);
 /* Takes what the client sent, writes what it gets (DIALOGUE_OUT). Returns the length. */
 size_t dialogue_feed(struct dialogue *d, const char *bytes, size_t length, char *out, size_t size);
+
+/* Whether the client said QUIT, got its 221 and has sent nothing after it. */
+static inline bool dialogue_quit(const struct dialogue *d)
+{
+	return d->done && d->quit;
+}
 
 #endif

@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "proxy/countsfile.h"
 #include "proxy/planview.h"
-#include "proxy/refusals.h"
+#include "refuse/refusals.h"
 
 #define PROXY_SCRATCH 65536
 

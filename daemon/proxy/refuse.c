@@ -1,41 +1,16 @@
-/* The dialogue with a refused client: what is written, and how it ends. The machine is core/dialogue.c. */
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-
+/* The dialogue with a refused client, as a phase of its session. What is said and how is refuse/talk.c. */
 #include "base/clock.h"
 #include "proxy/session_parts.h"
 
-#define DRAIN_US (2 * US_PER_S) /* after the last word to a refused client */
 #define LINGER_SHORT_US (500 * US_PER_MS) /* past the bound of lingerers */
 
-void session_say_last_word(struct session *s)
+/* Over: the session is left to the next tick, for callers that still hold it. */
+static void go_on(struct session *s, enum talk_next next)
 {
-	shutdown(s->client_fd, SHUT_WR);
+	if (next == TALK_LISTEN)
+		return;
 	s->phase = PHASE_CLOSING;
-	s->deadline_us = s->moved_us + DRAIN_US;
-}
-
-/* Sends to a refused client; what its socket does not take waits in `down`. */
-static void tell(struct session *s, const char *bytes, size_t length)
-{
-	ssize_t n = s->down.length ? 0 : send(s->client_fd, bytes, length, MSG_NOSIGNAL);
-
-	if (n < 0)
-		n = 0;
-	if ((size_t)n < length && s->down.length + length < DIALOGUE_OUT) {
-		char *grown = realloc(s->down.pending, s->down.length + length);
-
-		if (grown) {
-			memcpy(grown + s->down.length, bytes + n, length - (size_t)n);
-			s->down.pending = grown;
-			s->down.length += length - (size_t)n;
-			event_add(s->client_write, NULL);
-		}
-	}
-	if (s->dialogue.done && !s->down.length)
-		session_say_last_word(s);
+	s->deadline_us = s->moved_us + (next == TALK_DRAIN ? TALK_DRAIN_US : 0);
 }
 
 void session_refuse(struct session *s, enum reason reason)
@@ -45,8 +20,6 @@ void session_refuse(struct session *s, enum reason reason)
 	const struct plan *plan = &p->plan.plan;
 	unsigned code = plan->services > p->service ? plan->service[p->service].reply_code
 						    : service->reply_code;
-	char greeting[REPLY_MAX + 1];
-	size_t length;
 
 	session_close_backend(s, false);
 	if (service->tls == TLS_IMPLICIT) { /* nothing can be said in the clear */
@@ -65,26 +38,22 @@ void session_refuse(struct session *s, enum reason reason)
 	}
 	s->down.offset = s->down.length = 0;
 	event_add(s->client_read, NULL);
-	length = dialogue_begin(&s->dialogue, code, service->hostname, reason, plan->order_until_us,
-				greeting, sizeof(greeting));
 	proxy_counts(p)->refused_told++;
-	tell(s, greeting, length);
+	go_on(s, talk_begin(&s->dialogue, s->client_fd, code, service->hostname, reason,
+			    plan->order_until_us));
 }
 
 void session_converse(struct session *s)
 {
-	char out[DIALOGUE_OUT];
-	struct proxy *p = s->proxy;
-	ssize_t n = recv(s->client_fd, p->scratch, sizeof(p->scratch), 0);
-	size_t length;
+	enum talk_next next = talk_hear(&s->dialogue, s->client_fd, s->proxy->scratch);
 
-	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+	if (next == TALK_OVER)
 		session_end(s, true);
-		return;
-	}
-	if (n < 0 || s->phase == PHASE_CLOSING)
-		return; /* drained, so that close() does not reset what we said */
-	length = dialogue_feed(&s->dialogue, p->scratch, (size_t)n, out, sizeof(out));
-	if (length || s->dialogue.done)
-		tell(s, out, length);
+	else if (s->phase != PHASE_CLOSING)
+		go_on(s, next);
+}
+
+void session_give_up(struct session *s)
+{
+	go_on(s, talk_give_up(&s->dialogue, s->client_fd));
 }

@@ -289,11 +289,8 @@ void relay_client_writable(struct session *s)
 		return;
 	}
 	s->moved_us = clock_monotonic_us();
-	if (s->phase == PHASE_REFUSE) {
-		if (s->dialogue.done)
-			session_say_last_word(s);
+	if (s->phase == PHASE_REFUSE || s->phase == PHASE_CLOSING)
 		return;
-	}
 	finish_flow(&s->down, s->client_fd);
 	if (!end_if_over(s) && s->backend_fd >= 0 && !s->down.source_eof)
 		event_add(s->backend_read, NULL);

@@ -349,16 +349,8 @@ void session_tick(struct session *s, uint64_t now_us)
 	if (s->phase == PHASE_RELAY && refuse_late(s, now_us))
 		return;
 	if (s->phase == PHASE_REFUSE && now_us >= s->deadline_us) {
-		/* RFC 5321 4.5.3.2.7: a server that gives up on a client says so where it can: by 421. */
-		char line[REPLY_MAX + 1];
-		size_t n = reply_line(line, sizeof(line), 421, s->dialogue.hostname,
-				      (enum reason)s->dialogue.reason, 0);
-
 		s->moved_us = now_us;
-		if (!s->dialogue.done && !s->down.length && s->dialogue.code != 421)
-			send(s->client_fd, line, n, MSG_NOSIGNAL);
-		s->dialogue.done = true;
-		session_say_last_word(s);
+		session_give_up(s);
 		return;
 	}
 	if ((s->deadline_us && now_us >= s->deadline_us) ||

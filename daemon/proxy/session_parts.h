@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/dialogue.h"
 #include "core/turns.h"
 #include "proxy/proxy.h"
 #include "proxy/proxy_protocol.h"
+#include "refuse/talk.h"
 
 enum phase {
 	PHASE_HEADER, /* a PROXY header is awaited */
@@ -65,6 +65,7 @@ void relay_client_writable(struct session *session);
 void session_refuse(struct session *session, enum reason reason);
 /* A refused client has said something. */
 void session_converse(struct session *session);
-void session_say_last_word(struct session *session);
+/* Its time is up. */
+void session_give_up(struct session *session);
 
 #endif

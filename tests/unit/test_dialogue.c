@@ -35,6 +35,19 @@ static void every_command_gets_the_same_line_and_quit_ends_it(void **state)
 	assert_string_equal(feed("NOOP\r\n"), "");
 }
 
+static void nothing_follows_a_quit(void **state)
+{
+	begin(451);
+	feed("QUIT\r\n");
+	assert_true(dialogue_quit(&d));
+	begin(451);
+	feed("QUIT\r\nNOOP\r\n");
+	assert_true(d.done);
+	assert_false(dialogue_quit(&d));
+	begin(421);
+	assert_false(dialogue_quit(&d));
+}
+
 static void pipelined_commands_get_one_line_each(void **state)
 {
 	size_t one = strlen(begin(451)), n;
@@ -113,6 +126,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_command_gets_the_same_line_and_quit_ends_it),
+		cmocka_unit_test(nothing_follows_a_quit),
 		cmocka_unit_test(pipelined_commands_get_one_line_each),
 		cmocka_unit_test(the_bounds_give_421),
 		cmocka_unit_test(each_reason_has_its_text),

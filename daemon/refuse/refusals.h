@@ -1,6 +1,6 @@
 /* One mail-facility line per refused source and epoch: "was 203.0.113.9 refused at 14:03?" Bounded in memory and in lines. */
-#ifndef PENSTOCK_PROXY_REFUSALS_H
-#define PENSTOCK_PROXY_REFUSALS_H
+#ifndef PENSTOCK_REFUSE_REFUSALS_H
+#define PENSTOCK_REFUSE_REFUSALS_H
 
 #include <netinet/in.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "proxy/refusals.h"
+#include "refuse/refusals.h"
 
 #include <arpa/inet.h>
 #include <string.h>

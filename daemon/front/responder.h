@@ -1,0 +1,77 @@
+/* The responder: answers those whom the kernel's gate turns away (and those whom a load balancer sends to it). One thread with
+ * one event loop of its own, so that neither the tick waits for tens of thousands of refused clients nor they for the tick; a
+ * fixed pool, no allocation per client; raw epoll, because a refusal is some ten system calls and a library's share would show.
+ *
+ * Bounded in everything: clients in dialogue (linger_max, an eighth of it while memory drives the pressure, and never more than
+ * there are descriptors), their time (linger_us), what each may say (core/dialogue.h), what the kernel buffers for each, the CPU
+ * of all of them (core/effort.h). Past a bound a client gets 421 and is closed; past the last, responder_fit() says no and the gate
+ * lets connections pass. */
+#ifndef PENSTOCK_FRONT_RESPONDER_H
+#define PENSTOCK_FRONT_RESPONDER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/endpoint.h"
+#include "config/config.h"
+#include "core/effort.h"
+#include "core/plan.h"
+
+struct responder;
+
+/* How clients are answered; may change while it runs. */
+struct responder_manner {
+	char hostname[256];
+	unsigned service; /* whose plan is followed */
+	uint16_t reply_code; /* without a plan: 451 or 421 */
+	bool mute; /* implicit TLS: nothing can be said, the connection is closed */
+	uint32_t linger_max;
+	uint64_t linger_us;
+	double cpu_ratio; /* of one CPU */
+};
+
+struct responder_options {
+	struct responder_manner manner;
+	struct endpoint listen; /* besides; ENDPOINT_NONE: nowhere */
+	int netns_fd; /* where the gate's two listeners lie; -1: here. Stays the caller's */
+	uint32_t mark; /* SO_MARK of the gate's listeners and so of what they accept; 0: none */
+	/* Why a client was turned away, REASON_NONE: not known, the plan tells. Called by the responder's thread. NULL: never. */
+	enum reason (*reason)(void *context, const struct in6_addr *client, uint16_t client_port,
+			      uint16_t port);
+	void *context;
+};
+
+/* Starts the thread. 0, or -errno with a sentence in `why` (256). */
+int responder_open(const struct responder_options *options, struct responder **ret_responder,
+		   char *why);
+/* Ends the thread and every dialogue. NULL is fine. */
+void responder_close(struct responder *responder);
+/* The gate's listening sockets, on loopback and a port of the kernel's choice; -1: that family is not to be had. They stay the
+ * responder's. */
+int responder_listener_v4(const struct responder *responder);
+int responder_listener_v6(const struct responder *responder);
+/* Takes effect for clients that come from now on. */
+void responder_set_manner(struct responder *responder, const struct responder_manner *manner);
+/* Once a tick. `down`: nothing listens on the port, which is then what clients are told. */
+void responder_push(struct responder *responder, const struct plan *plan, bool down);
+
+struct responder_view {
+	uint64_t accepted; /* connections taken */
+	uint64_t told; /* of them the greeting went out */
+	uint64_t shortened; /* of them 421 although 451 is asked for: a bound was reached */
+	uint64_t finished; /* dialogues that the client ended by QUIT or by closing */
+	uint64_t expired; /* that the time ended */
+	uint64_t errors; /* accept() failed: descriptors, memory */
+	uint64_t cpu_us; /* of the thread */
+	uint64_t beat_us; /* CLOCK_MONOTONIC of the last turn of the loop */
+	uint32_t lingering, draining; /* now: in dialogue, said the last word */
+	uint32_t linger_most; /* bound in force */
+	double cpu_used_ratio; /* in the last 100 ms */
+	enum effort_form form;
+};
+void responder_view(const struct responder *responder, struct responder_view *ret_view);
+/* Whether clients may be sent here now: its thread turns, and it is not swamped. False with a sentence in `why` (160). */
+bool responder_fit(const struct responder *responder, uint64_t now_us, char *why);
+
+#endif

@@ -1,0 +1,410 @@
+/* The responder's thread: accepts in batches, greets at once, talks, expires. */
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "front/responder_parts.h"
+
+#define ACCEPT_BATCH 128 /* then those in dialogue have their turn */
+#define EVENTS 256
+#define TURN_MS 100 /* it turns at least so often: its heartbeat */
+#define NICE -5 /* not ahead of the tick, which has -10 */
+#define BLOCKED_US (1 * US_PER_S) /* after the kernel had no memory or descriptor */
+#define MEMORY_SHARE 8 /* of linger_max is kept while memory is short */
+
+#define PUT(field, value) __atomic_store_n(&r->view.field, (value), __ATOMIC_RELAXED)
+#define ADD(field) PUT(field, r->view.field + 1)
+
+/* ---- the pool and its queues -------------------------------------------------------------------------------------- */
+
+static uint32_t in_dialogue(const struct responder *r)
+{
+	return r->queue[QUEUE_LINGER].count;
+}
+
+static void show_queues(struct responder *r)
+{
+	PUT(lingering, r->queue[QUEUE_LINGER].count);
+	PUT(draining, r->queue[QUEUE_DRAIN].count);
+}
+
+static void enqueue(struct responder *r, uint32_t index, unsigned queue, uint64_t deadline_us)
+{
+	struct responder_queue *q = &r->queue[queue];
+	struct responder_client *c = &r->client[index];
+
+	c->queue = (uint8_t)queue;
+	c->deadline_us = deadline_us;
+	c->next = RESPONDER_NOBODY;
+	c->previous = q->last;
+	if (q->last == RESPONDER_NOBODY)
+		q->first = index;
+	else
+		r->client[q->last].next = index;
+	q->last = index;
+	q->count++;
+}
+
+static void dequeue(struct responder *r, uint32_t index)
+{
+	struct responder_client *c = &r->client[index];
+	struct responder_queue *q = &r->queue[c->queue];
+
+	if (c->previous == RESPONDER_NOBODY)
+		q->first = c->next;
+	else
+		r->client[c->previous].next = c->next;
+	if (c->next == RESPONDER_NOBODY)
+		q->last = c->previous;
+	else
+		r->client[c->next].previous = c->previous;
+	q->count--;
+}
+
+/* The lowest that is free, so that with few clients few pages are used. */
+static uint32_t reserve(struct responder *r)
+{
+	uint32_t index = r->free;
+
+	if (index != RESPONDER_NOBODY)
+		r->free = r->client[index].next;
+	else if (r->unused < r->most)
+		index = r->unused++;
+	return index;
+}
+
+static void put_back(struct responder *r, uint32_t index)
+{
+	r->client[index].next = r->free;
+	r->free = index;
+}
+
+static void release(struct responder *r, uint32_t index)
+{
+	dequeue(r, index);
+	close(r->client[index].fd);
+	put_back(r, index);
+}
+
+/* ---- what is said ------------------------------------------------------------------------------------------------- */
+
+static const struct plan_service *service_plan(const struct responder *r)
+{
+	return plan_is_fresh(&r->current, r->now_us) && r->manner.service < r->current.services
+		       ? &r->current.service[r->manner.service]
+		       : NULL;
+}
+
+static unsigned reply_code(const struct responder *r)
+{
+	const struct plan_service *service = service_plan(r);
+
+	return service ? service->reply_code : r->manner.reply_code;
+}
+
+static enum reason reason_of(const struct responder *r, const struct sockaddr_in6 *peer,
+			     uint16_t own_port)
+{
+	const struct plan_service *service = service_plan(r);
+	enum reason reason = REASON_NONE;
+
+	if (__atomic_load_n(&r->down, __ATOMIC_RELAXED))
+		reason = REASON_BACKEND;
+	if (service && r->current.order == PLAN_DRAIN)
+		return REASON_DRAIN;
+	if (service && r->current.order == PLAN_MAINTENANCE)
+		return REASON_MAINTENANCE;
+	if (reason == REASON_NONE && r->options.reason)
+		reason = r->options.reason(r->options.context, &peer->sin6_addr,
+					   ntohs(peer->sin6_port), own_port);
+	return reason != REASON_NONE || !service ? reason : (enum reason)service->reason;
+}
+
+static uint32_t linger_most(const struct responder *r)
+{
+	const struct plan_service *service = service_plan(r);
+	uint32_t most = r->manner.linger_max;
+
+	if (service && service->reason == REASON_MEMORY)
+		most /= MEMORY_SHARE;
+	return most < r->most ? most : r->most;
+}
+
+/* ---- clients ------------------------------------------------------------------------------------------------------ */
+
+static void go_on(struct responder *r, uint32_t index, enum talk_next next)
+{
+	struct responder_client *c = &r->client[index];
+
+	if (next == TALK_OVER) {
+		ADD(finished);
+		release(r, index);
+	} else if (next == TALK_DRAIN && c->queue == QUEUE_LINGER) {
+		dequeue(r, index);
+		enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
+	}
+}
+
+/* Nothing is kept of this client: told, and closed. */
+static void dismiss(struct responder *r, int fd, enum reason reason)
+{
+	char line[REPLY_MAX + 1];
+	size_t n = reply_line(line, sizeof(line), 421, r->manner.hostname, reason,
+			      r->current.order_until_us);
+
+	ADD(shortened);
+	if (send(fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n)
+		ADD(told);
+	close(fd);
+}
+
+static void welcome(struct responder *r, int fd, enum reason reason)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+	unsigned code = reply_code(r);
+	bool full = in_dialogue(r) >= linger_most(r);
+	uint32_t index = r->effort.form == EFFORT_FULL ? reserve(r) : RESPONDER_NOBODY;
+	struct responder_client *c;
+	enum talk_next next;
+
+	if (index == RESPONDER_NOBODY) {
+		dismiss(r, fd, reason);
+		return;
+	}
+	c = &r->client[index];
+	c->fd = fd;
+	next = talk_begin(&c->dialogue, fd, full ? 421 : code, r->manner.hostname, reason,
+			  r->current.order_until_us);
+	ADD(told);
+	if (full && code != 421)
+		ADD(shortened);
+	event.data.u32 = index;
+	if (next == TALK_OVER || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		close(fd);
+		put_back(r, index);
+		return;
+	}
+	if (next == TALK_DRAIN)
+		enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
+	else
+		enqueue(r, index, QUEUE_LINGER, r->now_us + r->manner.linger_us);
+}
+
+static void as_v6(struct sockaddr_storage *address)
+{
+	struct sockaddr_in v4 = *(struct sockaddr_in *)address;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)address;
+
+	if (address->ss_family != AF_INET)
+		return;
+	memset(v6, 0, sizeof(*v6));
+	v6->sin6_family = AF_INET6;
+	v6->sin6_port = v4.sin_port;
+	v6->sin6_addr.s6_addr[10] = v6->sin6_addr.s6_addr[11] = 0xff;
+	memcpy(&v6->sin6_addr.s6_addr[12], &v4.sin_addr, 4);
+}
+
+/* The guarded port: only asked for when somebody tells reasons by it. */
+static uint16_t own_port(const struct responder *r, int fd)
+{
+	struct sockaddr_in6 own;
+	socklen_t length = sizeof(own);
+
+	/* sin_port and sin6_port lie at the same place. */
+	if (!r->options.reason || getsockname(fd, (struct sockaddr *)&own, &length) < 0)
+		return 0;
+	return ntohs(own.sin6_port);
+}
+
+static void take(struct responder *r, int fd, struct sockaddr_storage *peer)
+{
+	ADD(accepted);
+	if (r->manner.mute) {
+		close(fd);
+		return;
+	}
+	as_v6(peer);
+	welcome(r, fd, reason_of(r, (struct sockaddr_in6 *)peer, own_port(r, fd)));
+}
+
+/* No memory or descriptor for one more. The reserved descriptor answers one, so that the queue moves; then a pause. */
+static void cannot_accept(struct responder *r, int listener)
+{
+	int fd;
+
+	ADD(errors);
+	r->blocked_until_us = r->now_us + BLOCKED_US;
+	close(r->reserve_fd);
+	fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		ADD(accepted);
+		dismiss(r, fd, REASON_LIMIT);
+	}
+	r->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void accept_batch(struct responder *r, int listener)
+{
+	for (int i = 0; i < ACCEPT_BATCH; i++) {
+		struct sockaddr_storage peer = { 0 };
+		socklen_t length = sizeof(peer);
+		int fd = accept4(listener, (struct sockaddr *)&peer, &length,
+				 SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			take(r, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			cannot_accept(r, listener);
+		if (errno != ECONNABORTED && errno != EINTR)
+			return;
+	}
+}
+
+static void expire(struct responder *r)
+{
+	struct responder_queue *q = &r->queue[QUEUE_LINGER];
+	uint32_t index;
+
+	while ((index = q->first) != RESPONDER_NOBODY &&
+	       r->now_us >= r->client[index].deadline_us) {
+		ADD(expired);
+		go_on(r, index, talk_give_up(&r->client[index].dialogue, r->client[index].fd));
+	}
+	q = &r->queue[QUEUE_DRAIN];
+	while ((index = q->first) != RESPONDER_NOBODY && r->now_us >= r->client[index].deadline_us)
+		release(r, index);
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------------------------- */
+
+/* How full the accept queues are: the fuller one counts. For a listening socket TCP_INFO tells its queue and the limit of it. */
+static double crowd(const struct responder *r)
+{
+	double most = 0;
+
+	for (int i = 0; i < LISTENERS; i++) {
+		struct tcp_info info = { 0 };
+		socklen_t length = sizeof(info);
+		double part;
+
+		if (r->listener[i] < 0 ||
+		    getsockopt(r->listener[i], IPPROTO_TCP, TCP_INFO, &info, &length) < 0 ||
+		    !info.tcpi_sacked)
+			continue;
+		part = (double)info.tcpi_unacked / info.tcpi_sacked;
+		most = part > most ? part : most;
+	}
+	return most;
+}
+
+/* Waits when the CPU share is spent, or the kernel has no memory: whoever comes waits in the accept queue. */
+static void keep_to_share(struct responder *r)
+{
+	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
+	bool turns = r->now_us >= r->effort.window_us + EFFORT_WINDOW_US;
+	struct pollfd wake = { .fd = r->wake_fd, .events = POLLIN };
+
+	rest_us = effort_step(&r->effort, r->now_us, cpu_us, turns ? crowd(r) : 0);
+	PUT(cpu_us, cpu_us);
+	__atomic_store(&r->view.cpu_used_ratio, &r->effort.used, __ATOMIC_RELAXED);
+	PUT(form, r->now_us < r->blocked_until_us ? EFFORT_PASS : r->effort.form);
+	PUT(linger_most, linger_most(r));
+	if (rest_us)
+		poll(&wake, 1, (int)((rest_us + US_PER_MS - 1) / US_PER_MS));
+}
+
+static void take_news(struct responder *r)
+{
+	uint64_t count;
+
+	if (read(r->wake_fd, &count, sizeof(count)) < 0)
+		return;
+	pthread_mutex_lock(&r->manner_lock);
+	if (r->manner_changed) {
+		r->manner = r->fresh;
+		r->effort.share = r->manner.cpu_ratio;
+	}
+	r->manner_changed = false;
+	pthread_mutex_unlock(&r->manner_lock);
+}
+
+static int patience_ms(const struct responder *r)
+{
+	uint64_t until = r->now_us + TURN_MS * US_PER_MS;
+
+	for (int i = 0; i < QUEUES; i++) {
+		uint32_t first = r->queue[i].first;
+
+		if (first != RESPONDER_NOBODY && r->client[first].deadline_us < until)
+			until = r->client[first].deadline_us;
+	}
+	return until > r->now_us ? (int)((until - r->now_us + US_PER_MS - 1) / US_PER_MS) : 0;
+}
+
+static void turn(struct responder *r)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(r->epoll_fd, events, EVENTS, patience_ms(r));
+
+	r->now_us = clock_monotonic_us();
+	PUT(beat_us, r->now_us);
+	if (r->now_us >= r->plan_us + 10 * US_PER_MS) {
+		plan_read(&r->plan, &r->current);
+		r->plan_us = r->now_us;
+	}
+	for (int i = 0; i < n; i++) {
+		uint32_t who = events[i].data.u32;
+
+		if (who == RESPONDER_WAKE)
+			take_news(r);
+		else if (who >= RESPONDER_LISTENER_0)
+			accept_batch(r, r->listener[who - RESPONDER_LISTENER_0]);
+		else
+			go_on(r, who,
+			      talk_hear(&r->client[who].dialogue, r->client[who].fd, r->scratch));
+	}
+	expire(r);
+	show_queues(r);
+	keep_to_share(r);
+}
+
+/* Higher than the MTA, so that a saturated machine still answers; lower than the tick. */
+static void set_priority(void)
+{
+	id_t thread = (id_t)syscall(SYS_gettid);
+
+	if (getpriority(PRIO_PROCESS, thread) < NICE)
+		setpriority(PRIO_PROCESS, thread, NICE);
+}
+
+void *responder_loop(void *context)
+{
+	struct responder *r = context;
+
+	r->result = responder_open_sockets(r);
+	if (r->result == 0) {
+		set_priority();
+		r->now_us = clock_monotonic_us();
+		r->view.beat_us = r->now_us;
+		effort_init(&r->effort, r->manner.cpu_ratio, r->now_us,
+			    clock_read_us(CLOCK_THREAD_CPUTIME_ID));
+	}
+	sem_post(&r->opened);
+	if (r->result < 0)
+		return NULL;
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE))
+		turn(r);
+	for (int i = 0; i < QUEUES; i++)
+		while (r->queue[i].first != RESPONDER_NOBODY)
+			release(r, r->queue[i].first);
+	return NULL;
+}

@@ -1,0 +1,72 @@
+/* What the files of the responder share: responder.c (life, what others ask of it), responder_loop.c (its thread),
+ * responder_sockets.c. */
+#ifndef PENSTOCK_FRONT_RESPONDER_PARTS_H
+#define PENSTOCK_FRONT_RESPONDER_PARTS_H
+
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "front/responder.h"
+#include "refuse/talk.h"
+
+#define RESPONDER_BACKLOG 4096
+#define RESPONDER_NOBODY UINT32_MAX
+/* What epoll tells of a descriptor that is no client's. */
+#define RESPONDER_WAKE UINT32_MAX
+#define RESPONDER_LISTENER_0 (UINT32_MAX - 1 - LISTENERS)
+
+enum { LISTENER_V4, LISTENER_V6, LISTENER_EXTRA, LISTENERS };
+
+/* Everything that is known of a refused client. */
+struct responder_client {
+	struct dialogue dialogue;
+	uint64_t deadline_us;
+	uint32_t next, previous; /* in its queue, or in the free ones */
+	int fd;
+	uint8_t queue;
+};
+
+/* All of a queue have the same time to live, so the oldest is first and expiry looks at no other. */
+enum { QUEUE_LINGER, QUEUE_DRAIN, QUEUES };
+struct responder_queue {
+	uint32_t first, last, count;
+};
+
+struct responder {
+	struct responder_options options;
+	pthread_t thread;
+	bool running;
+	sem_t opened; /* the thread has its sockets, or knows why not */
+	int result;
+	char why[256];
+
+	int listener[LISTENERS], epoll_fd, wake_fd;
+	/* Written by the owner, read by the thread. */
+	bool stop, down;
+	struct plan plan; /* under plan_write() and plan_read() */
+	pthread_mutex_t manner_lock;
+	struct responder_manner fresh;
+	bool manner_changed;
+
+	/* The thread's own. */
+	struct responder_manner manner;
+	struct plan current;
+	struct effort effort;
+	struct responder_client *client; /* `most` of them, mapped: memory is taken when used */
+	uint32_t most, unused, free; /* free: first of those given back; unused: never had */
+	struct responder_queue queue[QUEUES];
+	uint64_t now_us, plan_us, blocked_until_us;
+	int reserve_fd;
+	char scratch[TALK_SCRATCH];
+
+	/* Written by the thread with atomic stores, read by anybody. */
+	struct responder_view view;
+};
+
+/* The thread. */
+void *responder_loop(void *responder);
+
+/* In the thread. 0, or -errno with a sentence in `why`. */
+int responder_open_sockets(struct responder *responder);
+
+#endif

@@ -1,0 +1,66 @@
+#include "refuse/talk.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+/* A bare close() with bytes of the client unread, or still to come, resets the connection and takes the reply from it. */
+static enum talk_next last_word(int fd)
+{
+	return shutdown(fd, SHUT_WR) < 0 ? TALK_OVER : TALK_DRAIN;
+}
+
+static enum talk_next say(struct dialogue *d, int fd, const char *bytes, size_t length)
+{
+	ssize_t n = length ? send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return TALK_OVER;
+	if (n < 0 || (size_t)n < length)
+		d->done = true;
+	return d->done ? last_word(fd) : TALK_LISTEN;
+}
+
+enum talk_next talk_begin(struct dialogue *d, int fd, unsigned code, const char *hostname,
+			  enum reason reason, uint64_t until_us)
+{
+	char greeting[REPLY_MAX + 1];
+	size_t length =
+		dialogue_begin(d, code, hostname, reason, until_us, greeting, sizeof(greeting));
+
+	return say(d, fd, greeting, length);
+}
+
+enum talk_next talk_hear(struct dialogue *d, int fd, char *scratch)
+{
+	char out[DIALOGUE_OUT];
+	ssize_t n = recv(fd, scratch, TALK_SCRATCH, MSG_DONTWAIT);
+	size_t length;
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		return TALK_OVER;
+	if (d->done) {
+		/* Read so that close() does not reset what we said; whoever does not stop has not come to read it. */
+		d->bytes += n > 0 ? (uint32_t)n : 0;
+		return d->bytes > 2 * DIALOGUE_BYTES ? TALK_OVER : TALK_DRAIN;
+	}
+	if (n < 0)
+		return TALK_LISTEN;
+	length = dialogue_feed(d, scratch, (size_t)n, out, sizeof(out));
+	if (!dialogue_quit(d))
+		return say(d, fd, out, length);
+	/* Nothing comes after QUIT, and nothing is unread: close() says all that shutdown() would. */
+	send(fd, out, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return n < TALK_SCRATCH ? TALK_OVER : last_word(fd);
+}
+
+enum talk_next talk_give_up(struct dialogue *d, int fd)
+{
+	char line[REPLY_MAX + 1];
+
+	if (d->done)
+		return TALK_OVER;
+	d->done = true;
+	return say(d, fd, line,
+		   reply_line(line, sizeof(line), 421, d->hostname, (enum reason)d->reason,
+			      d->until_us));
+}
