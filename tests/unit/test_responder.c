@@ -150,7 +150,7 @@ static void the_reason_chooses_the_words(void **state)
 	options.reason = reason;
 	start();
 	push();
-	told_reason = REASON_SOURCE;
+	told_reason = REASON_RATE;
 	fd = dial(responder_listener_v4(r));
 	assert_string_equal(
 		hear(fd),
