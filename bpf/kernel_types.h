@@ -27,6 +27,7 @@ enum bpf_map_type_used {
 	BPF_MAP_TYPE_LRU_HASH = 9
 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
+enum { BPF_F_MMAPABLE = 1 << 10 };
 
 #define CORE __attribute__((preserve_access_index))
 
@@ -46,16 +47,56 @@ struct sched_info {
 	unsigned long long last_queued;
 } CORE;
 
+struct kernfs_node {
+	u64 id;
+} CORE;
+
+struct cgroup {
+	struct kernfs_node *kn;
+} CORE;
+
+struct css_set {
+	struct cgroup *dfl_cgrp;
+} CORE;
+
 struct task_struct {
 	int pid;
 	struct sched_entity se;
 	struct sched_info sched_info;
+	struct css_set *cgroups;
+} CORE;
+
+struct gendisk {
+	int major;
+	int first_minor;
+} CORE;
+
+struct request_queue {
+	struct gendisk *disk; /* since 5.15 */
 } CORE;
 
 struct request {
 	u64 start_time_ns;
 	unsigned int __data_len;
 	unsigned int cmd_flags;
+	struct request_queue *q;
+} CORE;
+
+/* The same struct of before 5.17: CO-RE leaves what follows the three underscores away. */
+struct request___old {
+	struct gendisk *rq_disk;
+} CORE;
+
+struct super_block {
+	u32 s_dev;
+} CORE;
+
+struct inode {
+	struct super_block *i_sb;
+} CORE;
+
+struct file {
+	struct inode *f_inode;
 } CORE;
 
 struct ns_common {

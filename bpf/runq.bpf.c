@@ -1,6 +1,10 @@
 /* Run-queue latency with one hook and no state a task: at sched_switch the kernel still has, for the task that is about to
  * run, when it was queued (sched_info.last_queued) on the clock of its run queue. The tracepoint fires before the field is
- * zeroed: it is what the kernel adds to run_delay (kernel/sched/stats.h, sched_info_arrive). */
+ * zeroed: it is what the kernel adds to run_delay (kernel/sched/stats.h, sched_info_arrive).
+ *
+ * This is the busiest hook of all, so most events do no more than count down: `stride` is set by user space from the rate of
+ * events. The distance to the next event that is looked at is spread at random over (0, 2 * stride): a fixed one would see
+ * only one of two tasks that hand each other the CPU. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -8,29 +12,62 @@
 #include "time_slot.h"
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, TIME_SLOTS + 1); /* the last: sum of us */
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* user space: one a CPU */
 	__type(key, u32);
-	__type(value, u64);
-} runq_hist SEC(".maps");
+	__type(value, struct runq_row);
+} runq_rows SEC(".maps");
 
-static inline void add(u32 key, u64 value)
+uint64_t stride = 1; /* a power of two; 1: every event */
+uint64_t mta_cgroup = 0; /* cgroup2 id whose tasks are counted apart; 0: none */
+
+/* NULL: this event is only counted. */
+static inline struct runq_row *take(u64 *weight)
 {
-	u64 *v = bpf_map_lookup_elem(&runq_hist, &key);
+	u32 cpu = bpf_get_smp_processor_id();
+	struct runq_row *row = bpf_map_lookup_elem(&runq_rows, &cpu);
 
-	if (v)
-		*v += value;
+	if (!row)
+		return 0;
+	if (row->left) {
+		row->left--;
+		return 0;
+	}
+	*weight = row->weight + 1;
+	row->events += *weight;
+	return row;
 }
 
-static inline int record(u64 queued, u64 clock)
+static inline void plan_next(struct runq_row *row, u64 random)
+{
+	u64 distance = 0;
+
+	if (stride > 1)
+		distance = ((random * 0x9e3779b97f4a7c15ull) >> 32) & (2 * stride - 1);
+	row->left = distance;
+	row->weight = distance;
+}
+
+static inline void put(struct hist *hist, u64 us, u64 weight)
+{
+	u32 slot = time_slot(us);
+
+	asm volatile("" : "+r"(slot)); /* the compiler knows the bound, the verifier must see it */
+	hist->slots[slot & (TIME_SLOTS - 1)] += weight;
+	hist->sum_us += us * weight;
+}
+
+static inline int record(struct runq_row *row, u64 weight, u64 queued, u64 clock, u64 cgroup)
 {
 	u64 us;
 
-	if (!queued || clock <= queued)
+	if (clock <= queued)
 		return 0;
 	us = (clock - queued) / 1000;
-	add(time_slot(us), 1);
-	add(TIME_SLOTS, us);
+	put(&row->all, us, weight);
+	if (cgroup && cgroup == mta_cgroup)
+		put(&row->mta, us, weight);
 	return 0;
 }
 
@@ -38,22 +75,35 @@ SEC("tp_btf/sched_switch")
 int runq_tp_btf(u64 *ctx)
 {
 	struct task_struct *next = (void *)ctx[2];
-	u64 queued = next->sched_info.last_queued;
+	u64 weight, queued, clock;
+	struct runq_row *row = take(&weight);
 
+	if (!row)
+		return 0;
+	clock = next->se.cfs_rq->rq->clock;
+	plan_next(row, clock);
+	queued = next->sched_info.last_queued;
 	if (!queued || next->pid == 0)
 		return 0;
-	return record(queued, next->se.cfs_rq->rq->clock);
+	return record(row, weight, queued, clock, mta_cgroup ? next->cgroups->dfl_cgrp->kn->id : 0);
 }
 
 SEC("raw_tp/sched_switch")
 int runq_raw_tp(u64 *ctx)
 {
 	struct task_struct *next = (void *)ctx[2];
-	u64 queued = BPF_CORE_READ(next, sched_info.last_queued);
+	u64 weight, queued, clock;
+	struct runq_row *row = take(&weight);
 
+	if (!row)
+		return 0;
+	clock = BPF_CORE_READ(next, se.cfs_rq, rq, clock);
+	plan_next(row, clock);
+	queued = BPF_CORE_READ(next, sched_info.last_queued);
 	if (!queued || BPF_CORE_READ(next, pid) == 0)
 		return 0;
-	return record(queued, BPF_CORE_READ(next, se.cfs_rq, rq, clock));
+	return record(row, weight, queued, clock,
+		      mta_cgroup ? BPF_CORE_READ(next, cgroups, dfl_cgrp, kn, id) : 0);
 }
 
 char _license[] SEC("license") = "GPL";

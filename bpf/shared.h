@@ -9,6 +9,52 @@
 /* 8 slots to the power of two, of microseconds: as core/counts.h. */
 #define TIME_SLOTS 256
 
+/* A cumulative histogram of microseconds. */
+struct hist {
+	uint64_t slots[TIME_SLOTS];
+	uint64_t sum_us;
+	uint64_t pad[7]; /* whole cache lines: a row a CPU shares none */
+};
+
+/* Run-queue latency, a row a CPU. At a high rate only one event in so many is looked at, and then counts for all of them. */
+struct runq_row {
+	struct hist all, mta; /* mta: of one control group only */
+	uint64_t left; /* events until the next one that is looked at */
+	uint64_t weight; /* how many that one counts for */
+	uint64_t events; /* looked at or not, as of the last one looked at */
+	uint64_t pad[5];
+};
+
+#define BLK_DEVICES 32 /* with a slot of their own, a power of two; slot 0: all others */
+enum blk_op_kind { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_OPS };
+
+struct blk_op {
+	uint64_t count, bytes, sum_us;
+	uint64_t slots[TIME_SLOTS];
+};
+
+struct blk_device {
+	struct blk_op op[BLK_OPS];
+};
+
+#define FSYNC_SPOOLS 8 /* file systems that queue directories lie on */
+
+/* Times that are open now, by when they began: the oldest is found without a walk over tasks. */
+#define OPEN_WHEEL 1024 /* slots of 2^OPEN_WHEEL_SHIFT ns */
+#define OPEN_WHEEL_SHIFT 26
+
+/* Stays of tasks in one kind of place: finished ones summed, open ones by count and sum of their beginnings, so that the time
+ * spent up to now is finished_ns + open * now - open_since_ns, and nothing has to be walked. */
+struct stays {
+	uint64_t entered;
+	uint64_t finished_ns;
+	int64_t open;
+	uint64_t open_since_ns;
+	struct hist hist;
+};
+
+enum reclaim_kind { RECLAIM_DIRECT, RECLAIM_CGROUP, RECLAIM_KINDS };
+
 struct smtp_port {
 	uint64_t opened, closed; /* connections since load */
 	uint64_t greeted;

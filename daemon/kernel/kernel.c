@@ -17,9 +17,10 @@
 _Static_assert(TIME_SLOTS == COUNTS_SLOTS && TIME_SLOTS == KERNEL_SLOTS, "one histogram layout");
 
 static const struct probe *const probes[PROBE__COUNT] = {
-	[PROBE_RUNQ] = &probe_runq,
-	[PROBE_BLKIO] = &probe_blkio,
-	[PROBE_SMTP] = &probe_smtp,
+	[PROBE_RUNQ] = &probe_runq, [PROBE_BLKIO] = &probe_blkio,
+	[PROBE_SMTP] = &probe_smtp, [PROBE_FSYNC] = &probe_fsync,
+	[PROBE_JBD2] = &probe_jbd2, [PROBE_RECLAIM] = &probe_reclaim,
+	[PROBE_OOM] = &probe_oom,
 };
 
 struct kernel {
@@ -115,12 +116,12 @@ void kernel_support(const struct kernel *k, struct text *out)
 			    k->probe[i].state ? k->probe[i].form : k->probe[i].why);
 }
 
-int kernel_histogram(const struct kernel *k, enum kernel_probe probe, uint64_t slots[KERNEL_SLOTS],
-		     uint64_t *ret_sum_us)
+int kernel_histogram(const struct kernel *k, enum kernel_probe probe, unsigned which,
+		     uint64_t slots[KERNEL_SLOTS], uint64_t *ret_sum_us)
 {
 	if (!k->probe[probe].state || !probes[probe]->histogram)
 		return -ENODATA;
-	return probes[probe]->histogram(k->probe[probe].state, slots, ret_sum_us);
+	return probes[probe]->histogram(k->probe[probe].state, which, slots, ret_sum_us);
 }
 
 void kernel_runq_histogram(const struct kernel *k, uint64_t slots[32], uint64_t *ret_sum_us,
@@ -130,7 +131,7 @@ void kernel_runq_histogram(const struct kernel *k, uint64_t slots[32], uint64_t 
 
 	*ret_count = 0;
 	memset(slots, 0, 32 * sizeof(*slots));
-	if (kernel_histogram(k, PROBE_RUNQ, fine, ret_sum_us) < 0)
+	if (kernel_histogram(k, PROBE_RUNQ, 0, fine, ret_sum_us) < 0)
 		return;
 	for (unsigned i = 0; i < KERNEL_SLOTS; i++) {
 		uint64_t upper = counts_slot_upper(i);

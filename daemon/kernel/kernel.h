@@ -6,13 +6,23 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "config/config.h"
 
 struct kernel;
 struct text;
 
-enum kernel_probe { PROBE_RUNQ, PROBE_BLKIO, PROBE_SMTP, PROBE__COUNT };
+enum kernel_probe {
+	PROBE_RUNQ,
+	PROBE_BLKIO,
+	PROBE_SMTP,
+	PROBE_FSYNC,
+	PROBE_JBD2,
+	PROBE_RECLAIM,
+	PROBE_OOM,
+	PROBE__COUNT
+};
 
 /* Loads every probe that can be loaded. 0 when at least one works, else -errno with a sentence in `why` (256). */
 int kernel_open(const struct config *config, struct kernel **ret_kernel, char *why);
@@ -23,12 +33,45 @@ const char *kernel_probe_why(const struct kernel *kernel, enum kernel_probe prob
 void kernel_support(const struct kernel *kernel, struct text *out);
 
 #define KERNEL_SLOTS 256 /* as COUNTS_SLOTS */
-/* Cumulative histogram (slots of counts_slot(), us) and its sum of PROBE_RUNQ or PROBE_BLKIO. 0 or -errno. */
-int kernel_histogram(const struct kernel *kernel, enum kernel_probe probe,
+/* Cumulative histogram (slots of counts_slot(), us) and its sum. `which`: PROBE_RUNQ 0 all tasks, 1 those of the control group
+ * set below; PROBE_BLKIO 0 reads and writes of all devices; PROBE_FSYNC 0 all file systems, 1 those of the spool;
+ * PROBE_JBD2 0; PROBE_RECLAIM 0 direct, 1 of control groups. 0 or -errno. No system call. */
+int kernel_histogram(const struct kernel *kernel, enum kernel_probe probe, unsigned which,
 		     uint64_t slots[KERNEL_SLOTS], uint64_t *ret_sum_us);
 /* The run-queue histogram in 32 slots, one a power of two of us: slot i holds values below 2^i. count 0: not known. */
 void kernel_runq_histogram(const struct kernel *kernel, uint64_t slots[32], uint64_t *ret_sum_us,
 			   uint64_t *ret_count);
+
+/* Once a tick: sets which share of the task switches is looked at from how many there are. Returns it as one in so many. */
+uint64_t kernel_runq_tune(struct kernel *kernel, uint64_t now_us);
+/* Counts the tasks of one control group apart (its id is the inode of its cgroup2 directory); 0: none. */
+void kernel_runq_cgroup(struct kernel *kernel, uint64_t id);
+
+/* Stays of tasks in fsync(), in a commit, in reclaim; `which` as above. */
+struct kernel_stays {
+	uint64_t entered; /* since load */
+	uint64_t open; /* now */
+	uint64_t spent_us; /* task time spent since load, open stays up to now included */
+	uint64_t
+		oldest_us; /* age of the oldest open one, PROBE_FSYNC only; 0: none is older than 67 ms */
+};
+int kernel_stays_read(const struct kernel *kernel, enum kernel_probe probe, unsigned which,
+		      uint64_t now_us, struct kernel_stays *ret);
+/* The file systems (st_dev) that are the spool's: at most 8 are heeded. */
+void kernel_fsync_spool(struct kernel *kernel, const dev_t *file_systems, unsigned count);
+/* Since load. 0 or -ENODATA. */
+int kernel_oom_kills(const struct kernel *kernel, uint64_t *ret_count);
+
+/* Block requests of one device and kind, since load. */
+enum kernel_disk_op { KERNEL_DISK_READ, KERNEL_DISK_WRITE, KERNEL_DISK_FLUSH, KERNEL_DISK_OPS };
+struct kernel_disk {
+	uint64_t count, bytes, sum_us;
+	const uint64_t *slots; /* live */
+};
+/* From now on this device is counted apart. Its slot (at least 1), or -ENOSPC: too many, it is counted in slot 0. */
+int kernel_disk_watch(struct kernel *kernel, unsigned major, unsigned minor);
+int kernel_disk_read(const struct kernel *kernel, int slot, enum kernel_disk_op kind,
+		     struct kernel_disk *ret);
 
 /* The sessions of one service: sums over its ports. */
 struct kernel_smtp {

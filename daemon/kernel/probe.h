@@ -29,10 +29,12 @@ struct probe {
 	int (*open)(const struct probe_env *env, void **ret_state, char *form);
 	void (*close)(void *state);
 	/* NULL: the probe has no histogram. Cumulative, see kernel_histogram(). */
-	int (*histogram)(const void *state, uint64_t slots[KERNEL_SLOTS], uint64_t *ret_sum_us);
+	int (*histogram)(const void *state, unsigned which, uint64_t slots[KERNEL_SLOTS],
+			 uint64_t *ret_sum_us);
 };
 
-extern const struct probe probe_runq, probe_blkio, probe_smtp;
+extern const struct probe probe_runq, probe_blkio, probe_smtp, probe_fsync, probe_jbd2,
+	probe_reclaim, probe_oom;
 
 /* The state of a probe that is open, else NULL. */
 void *kernel_probe_state(const struct kernel *kernel, enum kernel_probe probe);

@@ -1,19 +1,21 @@
-/* Block I/O latency: bpf/blkio.bpf.c. */
+/* Block requests by device and kind: bpf/blkio.bpf.c. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernel/probe.h"
 #include "shared.h"
 
 #include "blkio.skel.h"
 
+_Static_assert((int)KERNEL_DISK_OPS == (int)BLK_OPS, "one order of kinds");
+
 PROBE_SKELETON(blkio, NULL);
 
 struct blkio {
 	struct blkio_bpf *bpf;
-	int cpus;
-	uint64_t *scratch; /* one value a CPU */
+	uint32_t device[BLK_DEVICES]; /* by slot; slot 0 is everybody else's */
 };
 
 static void close_blkio(void *state)
@@ -21,7 +23,6 @@ static void close_blkio(void *state)
 	struct blkio *s = state;
 
 	blkio_bpf__destroy(s->bpf);
-	free(s->scratch);
 	free(s);
 }
 
@@ -33,11 +34,8 @@ static int open_blkio(const struct probe_env *env, void **ret_state, char *form)
 
 	if (!s)
 		return -ENOMEM;
-	s->cpus = env->cpus;
-	s->scratch = calloc((size_t)env->cpus, sizeof(*s->scratch));
-	r = s->scratch ? probe_open_two_forms(&blkio_skeleton, env, &skeleton, form) : -ENOMEM;
+	r = probe_open_two_forms(&blkio_skeleton, env, &skeleton, form);
 	if (r < 0) {
-		free(s->scratch);
 		free(s);
 		return r;
 	}
@@ -46,26 +44,60 @@ static int open_blkio(const struct probe_env *env, void **ret_state, char *form)
 	return 0;
 }
 
-static int histogram(const void *state, uint64_t slots[KERNEL_SLOTS], uint64_t *ret_sum_us)
+static int histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SLOTS],
+		     uint64_t *ret_sum_us)
 {
 	const struct blkio *s = state;
-	int fd = bpf_map__fd(s->bpf->maps.blkio_hist), r;
 
-	for (uint32_t i = 0; i <= KERNEL_SLOTS; i++) {
-		uint64_t sum = 0;
+	memset(slots, 0, KERNEL_SLOTS * sizeof(*slots));
+	*ret_sum_us = 0;
+	for (unsigned d = 0; d < BLK_DEVICES; d++) {
+		for (unsigned o = 0; (d == 0 || s->device[d]) && o < BLK_OPS; o++) {
+			const struct blk_op *op = &s->bpf->bss->devices[d].op[o];
 
-		r = bpf_map_lookup_elem(fd, &i, s->scratch);
-		if (r < 0)
-			return r;
-		for (int c = 0; c < s->cpus; c++)
-			sum += s->scratch[c];
-		if (i < KERNEL_SLOTS)
-			slots[i] = sum;
-		else
-			*ret_sum_us = sum;
+			if (!op->count || o == BLK_FLUSH)
+				continue;
+			for (unsigned i = 0; i < KERNEL_SLOTS; i++)
+				slots[i] += op->slots[i];
+			*ret_sum_us += op->sum_us;
+		}
 	}
 	return 0;
 }
 
-const struct probe probe_blkio = { "block I/O latency", "disk_await_us from /proc/diskstats",
-				   open_blkio, close_blkio, histogram };
+int kernel_disk_watch(struct kernel *k, unsigned major, unsigned minor)
+{
+	struct blkio *s = kernel_probe_state(k, PROBE_BLKIO);
+	uint32_t device = major << 20 | minor, slot;
+
+	if (!s)
+		return -ENODATA;
+	for (slot = 1; slot < BLK_DEVICES && s->device[slot]; slot++)
+		if (s->device[slot] == device)
+			return (int)slot;
+	if (slot == BLK_DEVICES)
+		return -ENOSPC;
+	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.blk_slots), &device, &slot, BPF_ANY) < 0)
+		return -errno;
+	s->device[slot] = device;
+	return (int)slot;
+}
+
+int kernel_disk_read(const struct kernel *k, int slot, enum kernel_disk_op kind,
+		     struct kernel_disk *ret)
+{
+	const struct blkio *s = kernel_probe_state(k, PROBE_BLKIO);
+	const struct blk_op *op;
+
+	if (!s || slot < 0 || slot >= BLK_DEVICES)
+		return -ENODATA;
+	op = &s->bpf->bss->devices[slot].op[kind];
+	*ret = (struct kernel_disk){ op->count, op->bytes, op->sum_us, op->slots };
+	return 0;
+}
+
+const struct probe probe_blkio = { .name = "block I/O by device",
+				   .instead = "counts, bytes and mean times from /proc/diskstats",
+				   .open = open_blkio,
+				   .close = close_blkio,
+				   .histogram = histogram };

@@ -114,9 +114,11 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	return 0;
 }
 
-const struct probe probe_smtp = { "SMTP sessions",
-				  "what the proxy sees, and the accept queue by sock_diag",
-				  open_smtp, close_smtp, NULL };
+const struct probe probe_smtp = { .name = "SMTP sessions",
+				  .instead =
+					  "what the proxy sees, and the accept queue by sock_diag",
+				  .open = open_smtp,
+				  .close = close_smtp };
 
 static uint64_t oldest_on_wheel(const struct smtp_port *port, uint64_t now_ns)
 {

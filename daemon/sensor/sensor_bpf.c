@@ -60,7 +60,7 @@ static int latency_poll(struct latency *s, uint64_t now_us, struct sample *sampl
 {
 	uint64_t slots[KERNEL_SLOTS], sum;
 	double q;
-	int r = kernel_histogram(s->kernel, s->probe, slots, &sum);
+	int r = kernel_histogram(s->kernel, s->probe, 0, slots, &sum);
 
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "the probe's map cannot be read: %s", strerror(-r));

@@ -1,0 +1,102 @@
+/* fsync() on ext4: from ext4_sync_file_enter to its exit in the same task, all file systems and those of the spool apart. The
+ * file system's device is s_dev, which is what stat() calls st_dev. xfs and btrfs have a tracepoint at the start only. */
+#include "kernel_types.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include "stays.h"
+
+struct begun {
+	u64 ns;
+	u32 spool;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192); /* tasks in fsync() at one time */
+	__type(key, u32);
+	__type(value, struct begun);
+} fsync_open SEC(".maps");
+
+uint32_t spool_devices[FSYNC_SPOOLS] = {}; /* kernel form, major << 20 | minor; 0: none */
+struct stays fsync_all = {}, fsync_spool = {};
+int32_t fsync_wheel[OPEN_WHEEL] = {}, fsync_spool_wheel[OPEN_WHEEL] = {};
+
+static inline u32 is_spool(u32 device)
+{
+#pragma unroll
+	for (int i = 0; i < FSYNC_SPOOLS; i++)
+		if (spool_devices[i] && spool_devices[i] == device)
+			return 1;
+	return 0;
+}
+
+static inline void wheel_add(int32_t *wheel, u64 ns, int by)
+{
+	__sync_fetch_and_add(&wheel[(ns >> OPEN_WHEEL_SHIFT) & (OPEN_WHEEL - 1)], by);
+}
+
+static inline int enter(u32 device)
+{
+	struct begun begun = { .ns = bpf_ktime_get_ns(), .spool = is_spool(device) };
+	u32 task = (u32)bpf_get_current_pid_tgid();
+
+	if (bpf_map_update_elem(&fsync_open, &task, &begun, BPF_NOEXIST))
+		return 0;
+	stay_begin(&fsync_all, begun.ns);
+	wheel_add(fsync_wheel, begun.ns, 1);
+	if (begun.spool) {
+		stay_begin(&fsync_spool, begun.ns);
+		wheel_add(fsync_spool_wheel, begun.ns, 1);
+	}
+	return 0;
+}
+
+static inline int leave(void)
+{
+	u32 task = (u32)bpf_get_current_pid_tgid();
+	struct begun *found = bpf_map_lookup_elem(&fsync_open, &task), begun;
+	u64 now = bpf_ktime_get_ns();
+
+	if (!found)
+		return 0; /* it began before the probe */
+	begun = *found;
+	bpf_map_delete_elem(&fsync_open, &task);
+	stay_end(&fsync_all, begun.ns, now);
+	wheel_add(fsync_wheel, begun.ns, -1);
+	if (begun.spool) {
+		stay_end(&fsync_spool, begun.ns, now);
+		wheel_add(fsync_spool_wheel, begun.ns, -1);
+	}
+	return 0;
+}
+
+SEC("tp_btf/ext4_sync_file_enter")
+int fsync_enter_tp_btf(u64 *ctx)
+{
+	struct file *file = (void *)ctx[0];
+
+	return enter(file->f_inode->i_sb->s_dev);
+}
+
+SEC("raw_tp/ext4_sync_file_enter")
+int fsync_enter_raw_tp(u64 *ctx)
+{
+	struct file *file = (void *)ctx[0];
+
+	return enter(BPF_CORE_READ(file, f_inode, i_sb, s_dev));
+}
+
+SEC("tp_btf/ext4_sync_file_exit")
+int fsync_exit_tp_btf(u64 *ctx)
+{
+	return leave();
+}
+
+SEC("raw_tp/ext4_sync_file_exit")
+int fsync_exit_raw_tp(u64 *ctx)
+{
+	return leave();
+}
+
+char _license[] SEC("license") = "GPL";
