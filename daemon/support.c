@@ -33,6 +33,38 @@ static void print_value(struct text *out, enum signal signal, double value)
 	}
 }
 
+static bool provides(const struct sensor_status *sensor, enum signal signal)
+{
+	for (const enum signal *s = sensor->provides; *s != SIGNAL__COUNT; s++)
+		if (*s == signal)
+			return true;
+	return false;
+}
+
+/* Why a signal is absent: its sensors' reasons, or that they work and there is nothing to measure. */
+static void print_absent(struct text *out, enum signal signal, const struct registry *registry)
+{
+	const struct sensor_status *refused = NULL, *works = NULL;
+
+	for (unsigned i = 0; i < registry_count(registry); i++) {
+		const struct sensor_status *s = registry_status(registry, i);
+
+		if (!provides(s, signal))
+			continue;
+		if (s->state == SENSOR_OK)
+			works = works ? works : s;
+		else
+			refused = refused ? refused : s;
+	}
+	if (works)
+		text_append(out, "absent     %s: %s", works->name,
+			    works->why[0] ? works->why : "nothing to measure now");
+	else if (refused)
+		text_append(out, "absent     %s: %s", refused->name, refused->why);
+	else
+		text_append(out, "absent     known once sessions are open");
+}
+
 static void print_signals(struct text *out, const struct sample *last,
 			  const struct registry *registry)
 {
@@ -43,9 +75,7 @@ static void print_signals(struct text *out, const struct sample *last,
 			text_append(out, "%-10s ", via_name((enum via)last->via[s]));
 			print_value(out, (enum signal)s, last->value[s]);
 		} else {
-			text_append(
-				out,
-				"absent     nothing to measure now, or its sensors below are not to be had");
+			print_absent(out, (enum signal)s, registry);
 		}
 		text_append(out, "\n");
 	}

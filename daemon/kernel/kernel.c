@@ -70,8 +70,14 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 	libbpf_set_print(print);
 	env.btf = btf = btf__load_vmlinux_btf();
 	for (int i = 0; i < PROBE__COUNT; i++) {
-		int r = probes[i]->open(&env, &k->probe[i].state, k->probe[i].form);
+		int r;
 
+		if (probes[i]->is_spare && k->probe[probes[i]->spare_for].state) {
+			snprintf(k->probe[i].why, sizeof(k->probe[i].why), "not needed: %s is had",
+				 probes[probes[i]->spare_for]->name);
+			continue;
+		}
+		r = probes[i]->open(&env, &k->probe[i].state, k->probe[i].form);
 		if (r < 0) {
 			k->probe[i].state = NULL;
 			say_why(k->probe[i].why, sizeof(k->probe[i].why), r, probes[i]->instead);

@@ -13,11 +13,21 @@ bool probe_has_tracepoint(const struct btf *btf, const char *name)
 	return btf && btf__find_by_name_kind(btf, type, BTF_KIND_TYPEDEF) > 0;
 }
 
+/* "tp_btf/a, b, raw_tp/c" */
+static void name_form(char *form, const char *section, const char *name, bool *was_raw, bool is_raw)
+{
+	size_t used = strlen(form);
+
+	snprintf(form + used, PROBE_FORM_MAX - used, "%s%s", used ? ", " : "",
+		 used && *was_raw == is_raw ? name : section);
+	*was_raw = is_raw;
+}
+
 /* "tp_btf/NAME" or "raw_tp/NAME"; other sections are loaded whatever the form. */
 static void choose(struct bpf_object *object, const struct btf *btf, bool raw_only, char *form)
 {
 	struct bpf_program *program;
-	size_t used = 0;
+	bool was_raw = false;
 
 	form[0] = 0;
 	bpf_object__for_each_program(program, object)
@@ -30,10 +40,8 @@ static void choose(struct bpf_object *object, const struct btf *btf, bool raw_on
 			continue;
 		wanted = is_raw == (raw_only || !probe_has_tracepoint(btf, name + 1));
 		bpf_program__set_autoload(program, wanted);
-		if (!wanted || used >= PROBE_FORM_MAX)
-			continue;
-		used += (size_t)snprintf(form + used, PROBE_FORM_MAX - used, "%s%s",
-					 used ? ", " : "", section);
+		if (wanted)
+			name_form(form, section, name + 1, &was_raw, is_raw);
 	}
 }
 

@@ -20,11 +20,13 @@ struct probe_env {
 	int cpus; /* possible ones */
 };
 
-#define PROBE_FORM_MAX 96
+#define PROBE_FORM_MAX 192
 
 struct probe {
 	const char *name; /* for people */
 	const char *instead; /* what stands in when it cannot be had */
+	bool is_spare; /* opened only when `spare_for` is not to be had */
+	enum kernel_probe spare_for;
 	/* Loads and attaches. 0 with the state and which form was taken (PROBE_FORM_MAX), else -errno and nothing left. */
 	int (*open)(const struct probe_env *env, void **ret_state, char *form);
 	void (*close)(void *state);

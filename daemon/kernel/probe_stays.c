@@ -131,6 +131,8 @@ const struct probe probe_fsync = { .name = "fsync (ext4)",
 				   .histogram = fsync_histogram };
 const struct probe probe_jbd2 = { .name = "commits of the journal",
 				  .instead = "flushes by device",
+				  .is_spare = true,
+				  .spare_for = PROBE_FSYNC,
 				  .open = open_jbd2,
 				  .close = jbd2_skeleton_destroy,
 				  .histogram = jbd2_histogram };

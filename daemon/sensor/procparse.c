@@ -34,21 +34,42 @@ int procparse_cpu(const char *content, struct procparse_cpu *ret)
 	return 0;
 }
 
+/* Documentation/admin-guide/iostats.rst: after the name reads, merged, sectors of 512 bytes, ms; the same of writes; in flight,
+ * ms with work, weighted ms; four of discards; flushes and their ms. */
+#define DISK_FIELDS 17
+#define DISK_FIELDS_LEAST 10
+
+static unsigned parse_numbers(const char *text, uint64_t *ret, unsigned most)
+{
+	unsigned n = 0;
+
+	while (n < most) {
+		while (*text == ' ')
+			text++;
+		if (!isdigit((unsigned char)*text))
+			break;
+		for (ret[n] = 0; isdigit((unsigned char)*text); text++)
+			ret[n] = ret[n] * 10 + (uint64_t)(*text - '0');
+		n++;
+	}
+	return n;
+}
+
 int procparse_disk(const char **cursor, struct procparse_disk *ret)
 {
 	while (**cursor) {
 		const char *line = *cursor, *end = strchr(line, '\n');
-		unsigned long long v[11];
+		uint64_t v[DISK_FIELDS] = { 0 };
+		int rest = 0;
 		char name[32];
 		unsigned major, minor;
-		int n = sscanf(line,
-			       "%u %u %31s %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu %llu",
-			       &major, &minor, name, &v[0], &v[1], &v[2], &v[3], &v[4], &v[5],
-			       &v[6], &v[7], &v[8], &v[9], &v[10]);
 
 		*cursor = end ? end + 1 : line + strlen(line);
-		if (n < 13)
+		if (sscanf(line, "%u %u %31s%n", &major, &minor, name, &rest) < 3 || rest == 0)
 			continue;
+		if (parse_numbers(line + rest, v, DISK_FIELDS) < DISK_FIELDS_LEAST)
+			continue;
+		memset(ret, 0, sizeof(*ret));
 		memcpy(ret->name, name, sizeof(name));
 		ret->major = major;
 		ret->minor = minor;
@@ -56,6 +77,14 @@ int procparse_disk(const char **cursor, struct procparse_disk *ret)
 		ret->time_ms = v[3] + v[7];
 		ret->in_flight = v[8];
 		ret->busy_ms = v[9];
+		ret->op[0].count = v[0];
+		ret->op[0].bytes = v[2] * 512;
+		ret->op[0].time_ms = v[3];
+		ret->op[1].count = v[4];
+		ret->op[1].bytes = v[6] * 512;
+		ret->op[1].time_ms = v[7];
+		ret->op[2].count = v[15];
+		ret->op[2].time_ms = v[16];
 		return 1;
 	}
 	return 0;

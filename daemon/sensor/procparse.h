@@ -17,8 +17,11 @@ int procparse_cpu(const char *content, struct procparse_cpu *ret);
 struct procparse_disk {
 	char name[32];
 	unsigned major, minor;
-	uint64_t ios, time_ms, in_flight,
-		busy_ms; /* completed reads and writes, their time; now; time with work */
+	uint64_t ios, time_ms; /* completed reads and writes, their time */
+	uint64_t in_flight, busy_ms; /* now; time with work */
+	struct {
+		uint64_t count, bytes, time_ms;
+	} op[3]; /* reads, writes, flushes (5.5 and later, whole disks) */
 };
 /* The next line of /proc/diskstats at *cursor, which moves on. 1, or 0 at the end; lines that are none are passed over. */
 int procparse_disk(const char **cursor, struct procparse_disk *ret);

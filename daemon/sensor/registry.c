@@ -5,13 +5,14 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "sensor/disks.h"
 #include "sensor/sensors.h"
 
 /* The order of preference: a signal that is there is not put again. */
 static const struct sensor_ops *const drivers[] = {
-	&sensor_bpf_smtp, &sensor_bpf_runq, &sensor_bpf_blkio, &sensor_cgroup,
-	&sensor_psi,	  &sensor_cpu,	    &sensor_memory,    &sensor_disk,
-	&sensor_spool,	  &sensor_nic,	    &sensor_listen,
+	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	 &sensor_psi,	 &sensor_cpu,
+	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom, &sensor_vmstat, &sensor_disk,
+	&sensor_bpf_fsync, &sensor_bpf_jbd2,	&sensor_spool,	 &sensor_nic,	 &sensor_listen,
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -29,6 +30,7 @@ struct slot {
 
 struct registry {
 	struct sensor_env env;
+	struct disk_table disks;
 	struct slot slots[DRIVERS];
 };
 
@@ -47,6 +49,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	if (!registry)
 		return -ENOMEM;
 	registry->env = *env;
+	registry->env.disks = &registry->disks;
 	for (size_t i = 0; i < DRIVERS; i++) {
 		struct slot *slot = &registry->slots[i];
 
@@ -148,6 +151,11 @@ void registry_poll(struct registry *registry, uint64_t now_us, struct sample *sa
 {
 	for (size_t i = 0; i < DRIVERS; i++)
 		poll_slot(registry, &registry->slots[i], now_us, sample, load);
+}
+
+const struct disk_table *registry_disks(const struct registry *registry)
+{
+	return &registry->disks;
 }
 
 unsigned registry_count(const struct registry *registry)

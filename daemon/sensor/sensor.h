@@ -14,6 +14,7 @@
 
 #define SENSOR_WHY_MAX 160
 
+struct disk_table;
 struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_why */
 
 struct sensor_env {
@@ -21,6 +22,7 @@ struct sensor_env {
 		cgroup_fd; /* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1: absent */
 	const struct config *config;
 	struct kernel *kernel;
+	struct disk_table *disks; /* disks.h; the registry's own, whatever the caller says */
 };
 
 struct sensor_ops {
@@ -54,6 +56,8 @@ void registry_close(struct registry *registry);
 /* Polls all in order into `sample` (already cleared) and `load`. */
 void registry_poll(struct registry *registry, uint64_t now_us, struct sample *sample,
 		   struct load *load);
+/* The disks as of the last poll. */
+const struct disk_table *registry_disks(const struct registry *registry);
 unsigned registry_count(const struct registry *registry);
 const struct sensor_status *registry_status(const struct registry *registry, unsigned index);
 const char *sensor_state_name(enum sensor_state state);

@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/readfile.h"
+#include "kernel/kernel.h"
 #include "sensor/mta.h"
+#include "sensor/mta_events.h"
 #include "sensor/procparse.h"
 #include "sensor/sensors.h"
 
@@ -32,6 +35,8 @@ struct cgroup {
 	struct memory_files memory[MTA_LIMITS];
 	uint64_t cpu_us, stall_us[STALLS], last_us;
 	bool cpu_primed, stall_primed[STALLS];
+	struct mta_events events;
+	struct kernel *kernel; /* counts the group's run-queue latency apart; NULL: cannot */
 };
 
 static void close_fd(int *fd)
@@ -54,6 +59,18 @@ static void close_files(struct cgroup *s)
 		close_fd(&s->memory[i].limit);
 	}
 	s->cpu_primed = false;
+	mta_events_close(&s->events);
+	if (s->kernel)
+		kernel_runq_cgroup(s->kernel, 0);
+}
+
+/* The id of a cgroup2 directory, as BPF sees it, is its inode. */
+static void watch_run_queue(struct cgroup *s)
+{
+	struct stat st;
+
+	if (s->kernel && s->mta.unified[0] && fstatat(s->cgroup_fd, s->mta.unified, &st, 0) == 0)
+		kernel_runq_cgroup(s->kernel, st.st_ino);
 }
 
 static int open_in(struct cgroup *s, const char *directory, const char *file)
@@ -81,6 +98,9 @@ static void open_files(struct cgroup *s)
 		s->memory[i].limit = open_in(s, m->memory[i],
 					     m->memory_v1 ? "memory.limit_in_bytes" : "memory.max");
 	}
+	if (m->memory[0][0])
+		mta_events_open(&s->events, s->cgroup_fd, m->memory[0], m->memory_v1);
+	watch_run_queue(s);
 	log_info("the mail server's control group is %s",
 		 strncmp(m->unified, "./", 2) == 0 ? m->unified + 1 : m->unified);
 }
@@ -99,6 +119,8 @@ static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why
 		return -ENOMEM;
 	s->cgroup_fd = env->cgroup_fd;
 	s->proc_fd = env->proc_fd;
+	s->kernel = env->kernel;
+	mta_events_init(&s->events);
 	s->cpu_fd = -1;
 	for (int i = 0; i < STALLS; i++)
 		s->stall_fd[i] = -1;
@@ -222,6 +244,7 @@ static int cgroup_poll(void *state, uint64_t now_us, struct sample *sample, stru
 	for (int i = 0; i < STALLS; i++)
 		poll_stall(s, i, dt_us, sample);
 	poll_memory(s, sample);
+	mta_events_poll(&s->events, now_us, sample);
 	return 0;
 }
 
@@ -234,10 +257,16 @@ static void cgroup_close(void *state)
 	free(s);
 }
 
-static const enum signal cgroup_signals[] = {
-	SIGNAL_MTA_CORES,	   SIGNAL_MTA_CPU_CORES,       SIGNAL_MTA_CPU_STALL_RATIO,
-	SIGNAL_MTA_IO_STALL_RATIO, SIGNAL_MTA_MEM_STALL_RATIO, SIGNAL_MTA_MEM_BYTES,
-	SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL__COUNT
-};
+static const enum signal cgroup_signals[] = { SIGNAL_MTA_CORES,
+					      SIGNAL_MTA_CPU_CORES,
+					      SIGNAL_MTA_CPU_STALL_RATIO,
+					      SIGNAL_MTA_IO_STALL_RATIO,
+					      SIGNAL_MTA_MEM_STALL_RATIO,
+					      SIGNAL_MTA_MEM_BYTES,
+					      SIGNAL_MTA_MEM_USED_RATIO,
+					      SIGNAL_MEM_AVAILABLE_BYTES,
+					      SIGNAL_MTA_OOM_KILLS,
+					      SIGNAL_MTA_LIMIT_HITS_PER_S,
+					      SIGNAL__COUNT };
 const struct sensor_ops sensor_cgroup = { "cgroup", cgroup_signals, cgroup_open, cgroup_poll,
 					  cgroup_close };

@@ -1,4 +1,4 @@
-/* The machine as a whole, from proc: PSI, CPU, memory, disks. Files are kept open and read with pread(); a counter that went
+/* The machine as a whole, from proc: PSI, CPU, memory. Files are kept open and read with pread(); a counter that went
  * backwards gives no value for that tick; a first reading of a rate gives none either. */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +11,6 @@
 #include "base/readfile.h"
 #include "sensor/procparse.h"
 #include "sensor/sensors.h"
-
-#define DISKS 32
 
 static int open_kept(int dir_fd, const char *path, int *ret_fd, char *why)
 {
@@ -231,99 +229,3 @@ static const enum signal memory_signals[] = { SIGNAL_MEM_USED_RATIO, SIGNAL_MEM_
 					      SIGNAL__COUNT };
 const struct sensor_ops sensor_memory = { "memory", memory_signals, memory_open, memory_poll,
 					  memory_close };
-
-/* ---- disks ------------------------------------------------------------------------------------------------------ */
-
-struct disk {
-	int fd;
-	unsigned count;
-	struct procparse_disk last[DISKS];
-	uint64_t last_us;
-	char content[16384];
-};
-
-static void disk_close(void *state)
-{
-	close(((struct disk *)state)->fd);
-	free(state);
-}
-
-static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
-{
-	struct disk *s = calloc(1, sizeof(*s));
-	int r;
-
-	if (!s)
-		return -ENOMEM;
-	r = open_kept(env->proc_fd, "diskstats", &s->fd, why);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
-	*ret_state = s;
-	return 0;
-}
-
-static const struct procparse_disk *disk_before(const struct disk *s,
-						const struct procparse_disk *now)
-{
-	for (unsigned i = 0; i < s->count; i++)
-		if (s->last[i].major == now->major && s->last[i].minor == now->minor)
-			return &s->last[i];
-	return NULL;
-}
-
-static int disk_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
-		     char *why)
-{
-	struct disk *s = state;
-	struct procparse_disk now, fresh[DISKS];
-	double dt_ms = s->last_us && now_us > s->last_us ? (double)(now_us - s->last_us) / 1000 : 0;
-	double await_us = -1, busy = 0, ios = 0, in_flight = 0;
-	unsigned count = 0;
-	const char *cursor;
-	int r = readfile_fd(s->fd, s->content, sizeof(s->content));
-
-	if (r < 0 && r != -EFBIG)
-		return r;
-	cursor = s->content;
-	while (count < DISKS && procparse_disk(&cursor, &now)) {
-		const struct procparse_disk *before;
-
-		if (!procparse_is_disk(now.name))
-			continue;
-		before = disk_before(s, &now);
-		fresh[count++] = now;
-		in_flight += (double)now.in_flight;
-		if (!before || dt_ms <= 0 || now.ios < before->ios ||
-		    now.time_ms < before->time_ms || now.busy_ms < before->busy_ms)
-			continue;
-		ios += (double)(now.ios - before->ios);
-		busy = busy > (double)(now.busy_ms - before->busy_ms)
-			       ? busy
-			       : (double)(now.busy_ms - before->busy_ms);
-		if (now.ios > before->ios) {
-			double await = 1000.0 * (double)(now.time_ms - before->time_ms) /
-				       (double)(now.ios - before->ios);
-
-			await_us = await > await_us ? await : await_us;
-		}
-	}
-	if (dt_ms > 0) {
-		if (await_us >= 0)
-			sample_put(sample, SIGNAL_DISK_AWAIT_US, await_us, VIA_PROCFS);
-		sample_put(sample, SIGNAL_DISK_BUSY_RATIO, busy > dt_ms ? 1 : busy / dt_ms,
-			   VIA_PROCFS);
-		sample_put(sample, SIGNAL_DISK_IOS_PER_S, ios * 1000 / dt_ms, VIA_PROCFS);
-		sample_put(sample, SIGNAL_DISK_IN_FLIGHT, in_flight, VIA_PROCFS);
-	}
-	memcpy(s->last, fresh, count * sizeof(fresh[0]));
-	s->count = count;
-	s->last_us = now_us;
-	return 0;
-}
-
-static const enum signal disk_signals[] = { SIGNAL_DISK_AWAIT_US, SIGNAL_DISK_BUSY_RATIO,
-					    SIGNAL_DISK_IOS_PER_S, SIGNAL_DISK_IN_FLIGHT,
-					    SIGNAL__COUNT };
-const struct sensor_ops sensor_disk = { "disk", disk_signals, disk_open, disk_poll, disk_close };

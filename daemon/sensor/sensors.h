@@ -6,14 +6,22 @@
 
 extern const struct sensor_ops sensor_bpf_smtp; /* sessions by socket states */
 extern const struct sensor_ops sensor_bpf_runq; /* run-queue latency */
-extern const struct sensor_ops sensor_bpf_blkio; /* block I/O latency */
+extern const struct sensor_ops sensor_bpf_fsync; /* fsync latency */
+extern const struct sensor_ops
+	sensor_bpf_jbd2; /* commits of the journal, where fsync is not seen */
+extern const struct sensor_ops sensor_bpf_reclaim; /* tasks in direct and cgroup reclaim */
+extern const struct sensor_ops sensor_bpf_oom; /* OOM kills */
+extern const struct sensor_ops sensor_vmstat; /* both, by /proc/vmstat */
 extern const struct sensor_ops sensor_cgroup; /* the MTA's control group */
 extern const struct sensor_ops sensor_psi; /* stalls of the machine */
 extern const struct sensor_ops sensor_cpu; /* /proc/stat */
 extern const struct sensor_ops sensor_memory; /* /proc/meminfo */
-extern const struct sensor_ops sensor_disk; /* /proc/diskstats */
+extern const struct sensor_ops sensor_disk; /* /proc/diskstats, and block requests by BPF */
 extern const struct sensor_ops sensor_spool; /* space and inodes of the queue directories */
 extern const struct sensor_ops sensor_nic; /* links and queueing disciplines, libnl */
 extern const struct sensor_ops sensor_listen; /* accept queues, sock_diag */
+
+/* 0 when the probe (enum kernel_probe) works, else -errno with the reason in `why`. */
+int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why);
 
 #endif

@@ -33,7 +33,7 @@ static void cpu(void **state)
 
 static void disks(void **state)
 {
-	const char *text = " 254       0 vda 100 0 800 50 200 0 1600 70 3 90 120 0 0 0 0 0 0\n"
+	const char *text = " 254       0 vda 100 0 800 50 200 0 1600 70 3 90 120 0 0 0 0 17 34\n"
 			   "garbage\n"
 			   " 254       1 vda1 1 0 8 5 2 0 16 7 0 9 12 0 0 0 0 0 0\n";
 	struct procparse_disk d;
@@ -44,6 +44,12 @@ static void disks(void **state)
 	assert_int_equal(d.time_ms, 120);
 	assert_int_equal(d.in_flight, 3);
 	assert_int_equal(d.busy_ms, 90);
+	assert_int_equal(d.op[0].count, 100);
+	assert_int_equal(d.op[0].bytes, 800 * 512);
+	assert_int_equal(d.op[1].time_ms, 70);
+	assert_int_equal(d.op[1].bytes, 1600 * 512);
+	assert_int_equal(d.op[2].count, 17);
+	assert_int_equal(d.op[2].time_ms, 34);
 	assert_int_equal(procparse_disk(&text, &d), 1);
 	assert_string_equal(d.name, "vda1");
 	assert_int_equal(procparse_disk(&text, &d), 0);

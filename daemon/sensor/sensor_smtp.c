@@ -1,5 +1,4 @@
-/* The sensors behind BPF: run-queue latency, block I/O latency, SMTP sessions by socket states. The probes are
- * kernel/kernel.c's; here they become signals. */
+/* SMTP sessions by socket states: the probe's counts become load and signals. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,97 +9,16 @@
 #include "sensor/sensors.h"
 #include "sensor/window_hist.h"
 
-struct latency {
-	struct kernel *kernel;
-	enum kernel_probe probe;
-	struct window_hist window;
-};
-
 struct smtp {
 	struct kernel *kernel;
 	unsigned services;
 	struct window_hist window;
 };
 
-static int probe_open(const struct sensor_env *env, enum kernel_probe probe, char *why)
-{
-	const char *because;
-
-	if (!env->kernel) {
-		snprintf(why, SENSOR_WHY_MAX, "BPF is not to be had");
-		return -ENODEV;
-	}
-	because = kernel_probe_why(env->kernel, probe);
-	if (because) {
-		snprintf(why, SENSOR_WHY_MAX, "%s", because);
-		return -EPERM;
-	}
-	return 0;
-}
-
-static int latency_open(const struct sensor_env *env, enum kernel_probe probe, void **ret_state,
-			char *why)
-{
-	struct latency *s;
-	int r = probe_open(env, probe, why);
-
-	if (r < 0)
-		return r;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	s->kernel = env->kernel;
-	s->probe = probe;
-	*ret_state = s;
-	return 0;
-}
-
-static int latency_poll(struct latency *s, uint64_t now_us, struct sample *sample, enum signal p99,
-			enum signal p50, char *why)
-{
-	uint64_t slots[KERNEL_SLOTS], sum;
-	double q;
-	int r = kernel_histogram(s->kernel, s->probe, 0, slots, &sum);
-
-	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX, "the probe's map cannot be read: %s", strerror(-r));
-		return r;
-	}
-	q = window_hist_quantile(&s->window, slots, 0.99);
-	if (q >= 0) {
-		sample_put(sample, p99, q, VIA_BPF);
-		sample_put(sample, p50, window_hist_quantile(&s->window, slots, 0.5), VIA_BPF);
-	}
-	window_hist_step(&s->window, slots, now_us);
-	return 0;
-}
-
-static int runq_open(const struct sensor_env *env, void **ret_state, char *why)
-{
-	return latency_open(env, PROBE_RUNQ, ret_state, why);
-}
-
-static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
-		     char *why)
-{
-	return latency_poll(state, now_us, sample, SIGNAL_RUNQ_P99_US, SIGNAL_RUNQ_P50_US, why);
-}
-
-static int blkio_open(const struct sensor_env *env, void **ret_state, char *why)
-{
-	return latency_open(env, PROBE_BLKIO, ret_state, why);
-}
-
-static int blkio_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
-		      char *why)
-{
-	return latency_poll(state, now_us, sample, SIGNAL_BLKIO_P99_US, SIGNAL_BLKIO_P50_US, why);
-}
-
 static int smtp_open(const struct sensor_env *env, void **ret_state, char *why)
 {
 	struct smtp *s;
-	int r = probe_open(env, PROBE_SMTP, why);
+	int r = sensor_needs_probe(env, PROBE_SMTP, why);
 
 	if (r < 0)
 		return r;
@@ -174,14 +92,8 @@ static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct
 	return 0;
 }
 
-static const enum signal runq_signals[] = { SIGNAL_RUNQ_P99_US, SIGNAL_RUNQ_P50_US, SIGNAL__COUNT };
-static const enum signal blkio_signals[] = { SIGNAL_BLKIO_P99_US, SIGNAL_BLKIO_P50_US,
-					     SIGNAL__COUNT };
 static const enum signal smtp_signals[] = { SIGNAL_CONNECT_220_P99_US, SIGNAL_CONNECT_220_P50_US,
 					    SIGNAL_OLDEST_WAITING_US, SIGNAL_WAITING_COUNT,
 					    SIGNAL__COUNT };
 
-const struct sensor_ops sensor_bpf_runq = { "bpf_runq", runq_signals, runq_open, runq_poll, free };
-const struct sensor_ops sensor_bpf_blkio = { "bpf_blkio", blkio_signals, blkio_open, blkio_poll,
-					     free };
 const struct sensor_ops sensor_bpf_smtp = { "bpf_smtp", smtp_signals, smtp_open, smtp_poll, free };

@@ -1,0 +1,52 @@
+/* The disks of this machine, one by one, and which of them count: those that the queue directories lie on where that is known,
+ * else all. sensor_disk fills it once a tick, sensor_spool says which are the spool's, publishers read it. */
+#ifndef PENSTOCK_SENSOR_DISKS_H
+#define PENSTOCK_SENSOR_DISKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "sensor/spool_device.h"
+
+#define DISKS 32
+#define DISKS_FILE_SYSTEMS 8
+
+enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_OPS };
+
+/* Over about the last second; -1: not known. */
+struct disk {
+	char name[32];
+	unsigned major, minor;
+	bool spool; /* a queue directory lies on it */
+	struct {
+		double per_s;
+		double bytes_per_s; /* not of flushes */
+		double mean_us; /* from entry to completion; nothing completed: not known */
+		double p99_us; /* BPF only */
+	} op[DISK_OPS];
+	double in_flight, busy_ratio;
+	double stuck_us; /* has requests and has completed none for so long; 0: it completes; -1: for over a minute, see there */
+};
+
+struct disk_table {
+	unsigned count;
+	struct disk disk[DISKS];
+	bool spool_known;
+	struct spool_device spool; /* when known */
+	unsigned file_systems; /* st_dev of the queue directories */
+	dev_t file_system[DISKS_FILE_SYSTEMS];
+	uint64_t generation; /* counts changes of what is said by disks_set_spool() */
+};
+
+/* Says which devices and file systems (st_dev) are the spool's; no device: not known, all disks count. Cheap when nothing
+ * changed. */
+void disks_set_spool(struct disk_table *table, const struct spool_device *spool,
+		     const dev_t *file_systems, unsigned file_systems_count);
+/* Whether it counts. */
+static inline bool disks_counts(const struct disk_table *table, const struct disk *disk)
+{
+	return !table->spool_known || disk->spool;
+}
+
+#endif

@@ -1,0 +1,335 @@
+/* Disks: counts, bytes, depth and mean times from /proc/diskstats, one reading a tick for all of them; percentiles from the
+ * BPF probe where there is one. Signals are of the disks that count (disks.h). */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/readfile.h"
+#include "kernel/kernel.h"
+#include "sensor/disks.h"
+#include "sensor/procparse.h"
+#include "sensor/sensors.h"
+#include "sensor/window_hist.h"
+
+/* Rates are over so long, and more often than that nothing is to be learned from them. */
+#define SPAN_US 1000000u
+#define SPANS 10 /* readings kept */
+
+/* A disk that completes nothing for longer tells nothing any more: a counter of requests in flight may have drifted, and mail
+ * must not wait for that. */
+#define STUCK_MOST_US 60e6
+
+/* What is remembered of a disk between ticks. */
+struct past {
+	unsigned major, minor;
+	bool seen; /* in this reading */
+	struct procparse_disk at[SPANS]; /* a ring of readings */
+	uint64_t at_us[SPANS];
+	unsigned readings;
+	uint64_t ios;
+	uint64_t completed_us; /* when it last completed something or had nothing to do */
+	int slot; /* of the BPF probe; negative: none */
+	struct window_hist window[DISK_OPS];
+};
+
+struct disk_sensor {
+	int fd;
+	struct kernel *kernel; /* with the probe, else NULL */
+	struct disk_table *table;
+	struct past *past[DISKS];
+	struct window_hist all; /* reads and writes of the disks that count */
+	uint64_t generation; /* of the table, that `all` was begun with */
+	char content[32768];
+};
+
+static void disk_close(void *state)
+{
+	struct disk_sensor *s = state;
+
+	for (unsigned i = 0; i < DISKS; i++)
+		free(s->past[i]);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+}
+
+static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	struct disk_sensor *s = calloc(1, sizeof(*s));
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->fd = env->proc_fd < 0 ? -1 : openat(env->proc_fd, "diskstats", O_RDONLY | O_CLOEXEC);
+	if (s->fd < 0) {
+		r = env->proc_fd < 0 ? -ENOENT : -errno;
+		snprintf(why, SENSOR_WHY_MAX, "/proc/diskstats cannot be opened: %s", strerror(-r));
+		free(s);
+		return r;
+	}
+	s->table = env->disks;
+	if (env->kernel && !kernel_probe_why(env->kernel, PROBE_BLKIO))
+		s->kernel = env->kernel;
+	*ret_state = s;
+	return 0;
+}
+
+/* The place of a disk that is known or new; NULL: no room. */
+static struct past **find(struct disk_sensor *s, const struct procparse_disk *now)
+{
+	struct past **room = NULL;
+
+	for (unsigned i = 0; i < DISKS; i++) {
+		if (!s->past[i]) {
+			room = room ? room : &s->past[i];
+			continue;
+		}
+		if (s->past[i]->major == now->major && s->past[i]->minor == now->minor)
+			return &s->past[i];
+	}
+	return room;
+}
+
+static struct past *take(struct disk_sensor *s, const struct procparse_disk *now)
+{
+	struct past **place = find(s, now);
+
+	if (!place)
+		return NULL;
+	if (!*place) {
+		*place = calloc(1, sizeof(**place));
+		if (!*place)
+			return NULL;
+		(*place)->major = now->major;
+		(*place)->minor = now->minor;
+		(*place)->slot =
+			s->kernel ? kernel_disk_watch(s->kernel, now->major, now->minor) : -1;
+	}
+	(*place)->seen = true;
+	return *place;
+}
+
+static void learn_rates(struct disk *d, struct past *p, const struct procparse_disk *now,
+			uint64_t now_us)
+{
+	const struct procparse_disk *before;
+	unsigned oldest = p->readings < SPANS ? 0 : p->readings % SPANS;
+	double dt_s;
+
+	if (p->readings) {
+		/* The youngest reading that is at least a span old, else the oldest that there is. */
+		for (unsigned i = 1; i <= SPANS && i <= p->readings; i++) {
+			oldest = (p->readings - i) % SPANS;
+			if (now_us - p->at_us[oldest] >= SPAN_US)
+				break;
+		}
+		before = &p->at[oldest];
+		dt_s = (double)(now_us - p->at_us[oldest]) / 1e6;
+		for (int o = 0; o < DISK_OPS && dt_s > 0; o++) {
+			double count;
+
+			if (now->op[o].count < before->op[o].count ||
+			    now->op[o].time_ms < before->op[o].time_ms ||
+			    now->op[o].bytes < before->op[o].bytes)
+				continue;
+			count = (double)(now->op[o].count - before->op[o].count);
+			d->op[o].per_s = count / dt_s;
+			d->op[o].bytes_per_s =
+				(double)(now->op[o].bytes - before->op[o].bytes) / dt_s;
+			if (count > 0)
+				d->op[o].mean_us =
+					1000.0 *
+					(double)(now->op[o].time_ms - before->op[o].time_ms) /
+					count;
+		}
+		if (dt_s > 0 && now->busy_ms >= before->busy_ms)
+			d->busy_ratio =
+				fmin(1, (double)(now->busy_ms - before->busy_ms) / 1000 / dt_s);
+	}
+	if (p->readings && now_us - p->at_us[(p->readings - 1) % SPANS] < SPAN_US / SPANS)
+		return;
+	p->at[p->readings % SPANS] = *now;
+	p->at_us[p->readings % SPANS] = now_us;
+	p->readings++;
+}
+
+static void learn_stuck(struct disk *d, struct past *p, const struct procparse_disk *now,
+			uint64_t now_us)
+{
+	uint64_t ios = now->ios + now->op[DISK_FLUSH].count;
+
+	if (ios != p->ios || now->in_flight == 0 || p->completed_us == 0)
+		p->completed_us = now_us;
+	p->ios = ios;
+	d->stuck_us = (double)(now_us - p->completed_us);
+	if (d->stuck_us > STUCK_MOST_US)
+		d->stuck_us = -1;
+}
+
+static void learn_latency(struct disk_sensor *s, struct disk *d, struct past *p, uint64_t now_us,
+			  uint64_t *all)
+{
+	struct kernel_disk k;
+
+	for (int o = 0; o < DISK_OPS; o++) {
+		if (!s->kernel ||
+		    kernel_disk_read(s->kernel, p->slot, (enum kernel_disk_op)o, &k) < 0)
+			continue;
+		d->op[o].p99_us = window_hist_quantile(&p->window[o], k.slots, 0.99);
+		window_hist_step(&p->window[o], k.slots, now_us);
+		for (unsigned i = 0;
+		     o != DISK_FLUSH && disks_counts(s->table, d) && i < COUNTS_SLOTS; i++)
+			all[i] += k.slots[i];
+	}
+}
+
+static void learn(struct disk_sensor *s, const struct procparse_disk *now, uint64_t now_us,
+		  uint64_t *all)
+{
+	struct past *p = take(s, now);
+	struct disk *d;
+
+	if (!p || s->table->count == DISKS)
+		return;
+	d = &s->table->disk[s->table->count++];
+	memset(d, 0, sizeof(*d));
+	memcpy(d->name, now->name, sizeof(d->name));
+	d->major = now->major;
+	d->minor = now->minor;
+	d->spool = s->table->spool_known && spool_device_has(&s->table->spool, now->name);
+	d->busy_ratio = -1;
+	for (int o = 0; o < DISK_OPS; o++)
+		d->op[o].per_s = d->op[o].bytes_per_s = d->op[o].mean_us = d->op[o].p99_us = -1;
+	d->in_flight = (double)now->in_flight;
+	learn_rates(d, p, now, now_us);
+	learn_stuck(d, p, now, now_us);
+	learn_latency(s, d, p, now_us, all);
+}
+
+static double most(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+static void put_if_known(struct sample *sample, enum signal signal, double value, enum via via)
+{
+	if (value >= 0)
+		sample_put(sample, signal, value, via);
+}
+
+/* The worst of the disks that count, and the sums over them. */
+static void put(const struct disk_table *t, struct sample *sample)
+{
+	double await = -1, flush_await = -1, busy = -1, in_flight = -1, stuck = -1,
+	       p99[DISK_OPS] = { -1, -1, -1 };
+	double ios = -1, bytes[2] = { -1, -1 }, flushes = -1;
+
+	for (unsigned i = 0; i < t->count; i++) {
+		const struct disk *d = &t->disk[i];
+		double n = fmax(0, d->op[DISK_READ].per_s) + fmax(0, d->op[DISK_WRITE].per_s);
+
+		if (!disks_counts(t, d))
+			continue;
+		in_flight = fmax(in_flight, 0) + d->in_flight;
+		stuck = most(stuck, d->stuck_us);
+		for (int o = 0; o < DISK_OPS; o++)
+			p99[o] = most(p99[o], d->op[o].p99_us);
+		if (d->op[DISK_READ].per_s < 0)
+			continue;
+		busy = most(busy, d->busy_ratio);
+		ios = fmax(ios, 0) + n;
+		flushes = fmax(flushes, 0) + fmax(0, d->op[DISK_FLUSH].per_s);
+		for (int o = 0; o < 2; o++)
+			bytes[o] = fmax(bytes[o], 0) + fmax(0, d->op[o].bytes_per_s);
+		if (n > 0)
+			await = most(await, (fmax(0, d->op[DISK_READ].mean_us) *
+						     fmax(0, d->op[DISK_READ].per_s) +
+					     fmax(0, d->op[DISK_WRITE].mean_us) *
+						     fmax(0, d->op[DISK_WRITE].per_s)) /
+						    n);
+		flush_await = most(flush_await, d->op[DISK_FLUSH].mean_us);
+	}
+	put_if_known(sample, SIGNAL_DISK_AWAIT_US, await, VIA_PROCFS);
+	put_if_known(sample, SIGNAL_FLUSH_AWAIT_US, flush_await, VIA_PROCFS);
+	put_if_known(sample, SIGNAL_DISK_BUSY_RATIO, busy, VIA_PROCFS);
+	put_if_known(sample, SIGNAL_DISK_IOS_PER_S, ios, VIA_PROCFS);
+	put_if_known(sample, SIGNAL_DISK_FLUSHES_PER_S, flushes, VIA_PROCFS);
+	put_if_known(sample, SIGNAL_DISK_READ_BYTES_PER_S, bytes[DISK_READ], VIA_PROCFS);
+	put_if_known(sample, SIGNAL_DISK_WRITE_BYTES_PER_S, bytes[DISK_WRITE], VIA_PROCFS);
+	put_if_known(sample, SIGNAL_DISK_IN_FLIGHT, in_flight, VIA_PROCFS);
+	put_if_known(sample, SIGNAL_DISK_STUCK_US, stuck, VIA_PROCFS);
+	put_if_known(sample, SIGNAL_READ_P99_US, p99[DISK_READ], VIA_BPF);
+	put_if_known(sample, SIGNAL_WRITE_P99_US, p99[DISK_WRITE], VIA_BPF);
+	put_if_known(sample, SIGNAL_FLUSH_P99_US, p99[DISK_FLUSH], VIA_BPF);
+}
+
+static void forget_removed(struct disk_sensor *s)
+{
+	for (unsigned i = 0; i < DISKS; i++) {
+		if (!s->past[i] || s->past[i]->seen)
+			continue;
+		free(s->past[i]);
+		s->past[i] = NULL;
+	}
+}
+
+static int disk_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		     char *why)
+{
+	struct disk_sensor *s = state;
+	struct procparse_disk now;
+	uint64_t all[COUNTS_SLOTS] = { 0 };
+	const char *cursor;
+	double q;
+	int r = readfile_fd(s->fd, s->content, sizeof(s->content));
+
+	if (r < 0 && r != -EFBIG)
+		return r;
+	cursor = s->content;
+	s->table->count = 0;
+	for (unsigned i = 0; i < DISKS; i++)
+		if (s->past[i])
+			s->past[i]->seen = false;
+	while (procparse_disk(&cursor, &now))
+		if (procparse_is_disk(now.name) ||
+		    (s->table->spool_known && spool_device_has(&s->table->spool, now.name)))
+			learn(s, &now, now_us, all);
+	forget_removed(s);
+	put(s->table, sample);
+	if (!s->kernel)
+		return 0;
+	if (s->generation != s->table->generation) {
+		/* Other disks count now: the histogram begins anew. */
+		memset(&s->all, 0, sizeof(s->all));
+		s->generation = s->table->generation;
+	}
+	q = window_hist_quantile(&s->all, all, 0.99);
+	if (q >= 0) {
+		sample_put(sample, SIGNAL_BLKIO_P99_US, q, VIA_BPF);
+		sample_put(sample, SIGNAL_BLKIO_P50_US, window_hist_quantile(&s->all, all, 0.5),
+			   VIA_BPF);
+	}
+	window_hist_step(&s->all, all, now_us);
+	return 0;
+}
+
+static const enum signal disk_signals[] = { SIGNAL_DISK_AWAIT_US,
+					    SIGNAL_FLUSH_AWAIT_US,
+					    SIGNAL_DISK_BUSY_RATIO,
+					    SIGNAL_DISK_IOS_PER_S,
+					    SIGNAL_DISK_FLUSHES_PER_S,
+					    SIGNAL_DISK_READ_BYTES_PER_S,
+					    SIGNAL_DISK_WRITE_BYTES_PER_S,
+					    SIGNAL_DISK_IN_FLIGHT,
+					    SIGNAL_DISK_STUCK_US,
+					    SIGNAL_READ_P99_US,
+					    SIGNAL_WRITE_P99_US,
+					    SIGNAL_FLUSH_P99_US,
+					    SIGNAL_BLKIO_P99_US,
+					    SIGNAL_BLKIO_P50_US,
+					    SIGNAL__COUNT };
+const struct sensor_ops sensor_disk = { "disk", disk_signals, disk_open, disk_poll, disk_close };

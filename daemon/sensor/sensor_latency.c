@@ -1,0 +1,163 @@
+/* Latencies behind BPF: run queue, fsync, commits of the journal. The probes are kernel/'s; here they become signals. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/kernel.h"
+#include "sensor/disks.h"
+#include "sensor/sensors.h"
+#include "sensor/stays_rate.h"
+#include "sensor/window_hist.h"
+
+int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why)
+{
+	const char *because;
+
+	if (!env->kernel) {
+		snprintf(why, SENSOR_WHY_MAX, "BPF is not to be had");
+		return -ENODEV;
+	}
+	because = kernel_probe_why(env->kernel, (enum kernel_probe)probe);
+	if (because) {
+		snprintf(why, SENSOR_WHY_MAX, "%s", because);
+		return -EPERM;
+	}
+	return 0;
+}
+
+struct latency {
+	struct kernel *kernel;
+	struct disk_table *disks;
+	enum kernel_probe probe;
+	struct window_hist window, mta;
+	struct stays_rate rate;
+	uint64_t generation; /* of the disks' table, that the windows were begun with */
+	unsigned which;
+};
+
+static int latency_open(const struct sensor_env *env, enum kernel_probe probe, void **ret_state,
+			char *why)
+{
+	struct latency *s;
+	int r = sensor_needs_probe(env, probe, why);
+
+	if (r < 0)
+		return r;
+	s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->kernel = env->kernel;
+	s->disks = env->disks;
+	s->probe = probe;
+	*ret_state = s;
+	return 0;
+}
+
+/* One histogram: -1 in ret_p99 when nothing happened. p50 may be NULL. */
+static int quantiles(struct latency *s, unsigned which, struct window_hist *window, uint64_t now_us,
+		     double *ret_p99, double *ret_p50, char *why)
+{
+	uint64_t slots[KERNEL_SLOTS], sum;
+	int r = kernel_histogram(s->kernel, s->probe, which, slots, &sum);
+
+	if (r < 0) {
+		snprintf(why, SENSOR_WHY_MAX, "the probe cannot be read: %s", strerror(-r));
+		return r;
+	}
+	*ret_p99 = window_hist_quantile(window, slots, 0.99);
+	if (ret_p50)
+		*ret_p50 = window_hist_quantile(window, slots, 0.5);
+	window_hist_step(window, slots, now_us);
+	return 0;
+}
+
+static int runq_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	return latency_open(env, PROBE_RUNQ, ret_state, why);
+}
+
+static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		     char *why)
+{
+	struct latency *s = state;
+	double p99, p50;
+	int r = quantiles(s, 0, &s->window, now_us, &p99, &p50, why);
+
+	if (r < 0)
+		return r;
+	kernel_runq_tune(s->kernel, now_us);
+	if (p99 >= 0) {
+		sample_put(sample, SIGNAL_RUNQ_P99_US, p99, VIA_BPF);
+		sample_put(sample, SIGNAL_RUNQ_P50_US, p50, VIA_BPF);
+	}
+	if (quantiles(s, 1, &s->mta, now_us, &p99, NULL, why) == 0 && p99 >= 0)
+		sample_put(sample, SIGNAL_MTA_RUNQ_P99_US, p99, VIA_BPF);
+	return 0;
+}
+
+static int fsync_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	return latency_open(env, PROBE_FSYNC, ret_state, why);
+}
+
+static int fsync_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		      char *why)
+{
+	struct latency *s = state;
+	struct kernel_stays stays;
+	double p99, p50;
+	int r;
+
+	if (s->generation != s->disks->generation) {
+		/* Other file systems are meant from now on. */
+		s->generation = s->disks->generation;
+		s->which = s->disks->spool_known && s->disks->file_systems ? 1 : 0;
+		kernel_fsync_spool(s->kernel, s->disks->file_system, s->disks->file_systems);
+		memset(&s->window, 0, sizeof(s->window));
+		memset(&s->rate, 0, sizeof(s->rate));
+	}
+	r = quantiles(s, s->which, &s->window, now_us, &p99, &p50, why);
+	if (r == 0)
+		r = kernel_stays_read(s->kernel, PROBE_FSYNC, s->which, now_us, &stays);
+	if (r < 0)
+		return r;
+	/* One that does not come back counts while it hangs, not when it is over. */
+	if (stays.open && (double)stays.oldest_us > p99 && stays.oldest_us)
+		p99 = (double)stays.oldest_us;
+	if (p99 >= 0)
+		sample_put(sample, SIGNAL_FSYNC_P99_US, p99, VIA_BPF);
+	if (p50 >= 0)
+		sample_put(sample, SIGNAL_FSYNC_P50_US, p50, VIA_BPF);
+	stays_rate_put(&s->rate, &stays, now_us, sample, SIGNAL_FSYNC_TASKS, SIGNAL_FSYNCS_PER_S);
+	return 0;
+}
+
+static int jbd2_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	return latency_open(env, PROBE_JBD2, ret_state, why);
+}
+
+static int jbd2_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		     char *why)
+{
+	struct latency *s = state;
+	double p99;
+	int r = quantiles(s, 0, &s->window, now_us, &p99, NULL, why);
+
+	if (r == 0 && p99 >= 0)
+		sample_put(sample, SIGNAL_JOURNAL_COMMIT_P99_US, p99, VIA_BPF);
+	return r;
+}
+
+static const enum signal runq_signals[] = { SIGNAL_RUNQ_P99_US, SIGNAL_RUNQ_P50_US,
+					    SIGNAL_MTA_RUNQ_P99_US, SIGNAL__COUNT };
+static const enum signal fsync_signals[] = { SIGNAL_FSYNC_P99_US, SIGNAL_FSYNC_P50_US,
+					     SIGNAL_FSYNC_TASKS, SIGNAL_FSYNCS_PER_S,
+					     SIGNAL__COUNT };
+static const enum signal jbd2_signals[] = { SIGNAL_JOURNAL_COMMIT_P99_US, SIGNAL__COUNT };
+
+const struct sensor_ops sensor_bpf_runq = { "bpf_runq", runq_signals, runq_open, runq_poll, free };
+const struct sensor_ops sensor_bpf_fsync = { "bpf_fsync", fsync_signals, fsync_open, fsync_poll,
+					     free };
+const struct sensor_ops sensor_bpf_jbd2 = { "bpf_jbd2", jbd2_signals, jbd2_open, jbd2_poll, free };
