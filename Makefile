@@ -83,9 +83,12 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS) -lcmocka
 
 # BPF: CO-RE objects, then skeletons. No kernel headers needed: bpf/kernel_types.h.
+# Fetching atomics: 5.12 and later; the others do without, or have a form for older kernels beside.
+$(BUILD)/bpf/gate.bpf.o: BPF_CPU := -mcpu=v3
+$(BUILD)/bpf/gate_old.bpf.o: bpf/gate.bpf.c
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) daemon/core/plan.h daemon/core/reason.h
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -target bpf -ffreestanding -Wall -Werror -Ibpf -Idaemon -c -o $@.tmp $<
+	$(Q)$(CLANG) -g -O2 -target bpf $(BPF_CPU) -ffreestanding -Wall -Werror -Ibpf -Idaemon -c -o $@.tmp $<
 	$(Q)$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
 
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o

@@ -54,9 +54,10 @@ unsigned gate_kept(const struct gate *gate, const char *ret_names[GATE_KEPT],
 /* Other listening sockets of the responder (it was opened again). -1: none, that family passes. 0 or -errno. */
 int gate_listeners(struct gate *gate, int listener_v4, int listener_v6);
 
-/* Once a tick: the plan and with it the heartbeat. No system call. `answer_all`: nothing listens on the port and the responder
+/* Once a tick: the plan and with it the heartbeat. `waiting`: sessions that wait for their greeting. No system call. `answer_all`: nothing
+ * listens on the port and the responder
  * is to answer every client. */
-void gate_push(struct gate *gate, const struct plan *plan, bool answer_all);
+void gate_push(struct gate *gate, const struct plan *plan, uint32_t waiting, bool answer_all);
 /* The responder closed its door (true): everything passes until it opens it again. No system call. */
 void gate_pause(struct gate *gate, bool paused);
 

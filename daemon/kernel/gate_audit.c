@@ -1,0 +1,127 @@
+/* The gate's count against the sockets that there are: at opening, and every few seconds by a thread, because a walk over a
+ * hundred thousand sockets is nothing for the tick. In the MTA's network namespace, by a BPF iterator. */
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "kernel/gate_parts.h"
+#include "kernel/netns.h"
+
+#define EVERY_S 10
+#define BATCH 4096
+
+static int walk(void *context)
+{
+	struct gate *g = context;
+	struct bpf_program *program = bpf_object__find_program_by_name(g->object, "gate_walk");
+	_cleanup_close_ int link =
+		bpf_link_create(bpf_program__fd(program), 0, BPF_TRACE_ITER, NULL);
+	_cleanup_close_ int iterator = link < 0 ? -1 : bpf_iter_create(link);
+	char buffer[64];
+	ssize_t n;
+
+	if (iterator < 0)
+		return -errno;
+	do {
+		n = read(iterator, buffer, sizeof(buffer));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	return n < 0 ? -errno : 0;
+}
+
+/* Sessions that the walk did not see and that were there before it began. */
+static int sweep(struct gate *g, uint64_t began_ns)
+{
+	_cleanup_free_ uint64_t *keys = calloc(BATCH, sizeof(*keys));
+	_cleanup_free_ struct gate_session *values = calloc(BATCH, sizeof(*values));
+	uint32_t cursor = 0, next = 0, count;
+	bool first = true, more;
+	int gone = 0;
+
+	if (!keys || !values)
+		return -ENOMEM;
+	do {
+		count = BATCH;
+		more = bpf_map_lookup_batch(g->map[MAP_SESSIONS], first ? NULL : &cursor, &next,
+					    keys, values, &count, NULL) == 0;
+		if (!more && errno != ENOENT)
+			return -errno;
+		first = false;
+		cursor = next;
+		for (uint32_t i = 0; i < count; i++) {
+			if (values[i].audit == g->state->audit || values[i].opened_ns >= began_ns ||
+			    bpf_map_delete_elem(g->map[MAP_SESSIONS], &keys[i]) < 0)
+				continue;
+			if (!(values[i].flags & GATE_UNCOUNTED))
+				__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
+			__atomic_fetch_sub(&g->state->sessions, 1, __ATOMIC_RELAXED);
+			gone++;
+		}
+	} while (more);
+	return gone;
+}
+
+int gate_audit(struct gate *g)
+{
+	uint64_t began_ns = clock_monotonic_us() * 1000, found = g->state->walk_found;
+	int r, gone;
+
+	__atomic_fetch_add(&g->state->audit, 1, __ATOMIC_RELEASE);
+	r = netns_run(g->netns_fd, walk, g);
+	if (r < 0)
+		return r; /* a walk that was not whole proves nothing */
+	gone = sweep(g, began_ns);
+	return gone < 0 ? gone : gone + (int)(g->state->walk_found - found);
+}
+
+static void *run(void *context)
+{
+	struct gate *g = context;
+	struct timespec until;
+
+	pthread_mutex_lock(&g->lock);
+	while (!g->stop) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += EVERY_S;
+		pthread_cond_timedwait(&g->wake, &g->lock, &until);
+		if (g->stop)
+			break;
+		pthread_mutex_unlock(&g->lock);
+		int wrong = gate_audit(g);
+
+		if (wrong > 0)
+			__atomic_fetch_add(&g->repaired, (uint64_t)wrong, __ATOMIC_RELAXED);
+		pthread_mutex_lock(&g->lock);
+	}
+	pthread_mutex_unlock(&g->lock);
+	return NULL;
+}
+
+int gate_audit_start(struct gate *g)
+{
+	int r;
+
+	pthread_mutex_init(&g->lock, NULL);
+	pthread_cond_init(&g->wake, NULL);
+	r = pthread_create(&g->thread, NULL, run, g);
+	g->thread_runs = r == 0;
+	return -r;
+}
+
+void gate_audit_stop(struct gate *g)
+{
+	if (!g->thread_runs)
+		return;
+	pthread_mutex_lock(&g->lock);
+	g->stop = true;
+	pthread_cond_signal(&g->wake);
+	pthread_mutex_unlock(&g->lock);
+	pthread_join(g->thread, NULL);
+	pthread_cond_destroy(&g->wake);
+	pthread_mutex_destroy(&g->lock);
+	g->thread_runs = false;
+}

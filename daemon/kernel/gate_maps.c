@@ -1,0 +1,263 @@
+/* What goes into the gate's maps each tick, and what comes back. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "kernel/gate_parts.h"
+
+#define BATCH 1024 /* tickets looked at in a tick, at most */
+#define LIFE_LEAST_US (1 * US_PER_S)
+#define LIFE_MOST_US (3 * US_PER_S)
+#define JUDGE_US (2 * US_PER_S)
+/* Tickets count no more when so many expire and far fewer are used. */
+#define FLOOD_LEAST 64
+#define FLOOD_TIMES 8
+#define FLOOD_FOR_US (10 * US_PER_S)
+
+void gate_push(struct gate *g, const struct plan *plan, uint32_t waiting, bool answer_all)
+{
+	struct gate_state *s = g->state;
+	uint32_t next = s->current + 1;
+
+	/* The kernel reads a plan for a microsecond at most, this one is written over in a tick. */
+	s->plan[next & 1] = *plan;
+	s->waiting = waiting;
+	s->answer_all = answer_all;
+	__atomic_store_n(&s->current, next, __ATOMIC_RELEASE);
+}
+
+void gate_pause(struct gate *g, bool paused)
+{
+	__atomic_store_n(&g->state->paused, paused, __ATOMIC_RELEASE);
+}
+
+/* ---- networks ---------------------------------------------------------------------------------------------------- */
+
+static void to_key(const struct gate_network *network, struct gate_network_key *key)
+{
+	memset(key, 0, sizeof(*key));
+	key->bits = network->bits;
+	memcpy(key->address, &network->address, sizeof(key->address));
+	for (unsigned bit = network->bits; bit < 128; bit++)
+		key->address[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+}
+
+static bool is_among(const struct gate_network_key *key, const struct gate_network *networks,
+		     unsigned n)
+{
+	struct gate_network_key other;
+
+	for (unsigned i = 0; i < n; i++) {
+		to_key(&networks[i], &other);
+		if (memcmp(key, &other, sizeof(other)) == 0)
+			return true;
+	}
+	return false;
+}
+
+int gate_map_networks(struct gate *g, enum gate_map map, uint32_t *count,
+		      const struct gate_network *networks, unsigned n)
+{
+	struct gate_network_key key, next;
+	uint32_t one = 1, have = 0;
+	void *at = NULL;
+	int r = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		to_key(&networks[i], &key);
+		if (bpf_map_update_elem(g->map[map], &key, &one, BPF_ANY) < 0)
+			r = -errno;
+		else
+			have++;
+	}
+	/* Looked up from now on; what is not wanted any more goes after, so that nobody falls between. */
+	if (have)
+		__atomic_store_n(count, have, __ATOMIC_RELEASE);
+	while (bpf_map_get_next_key(g->map[map], at, &next) == 0) {
+		if (is_among(&next, networks, n)) {
+			key = next;
+			at = &key;
+			continue;
+		}
+		if (bpf_map_delete_elem(g->map[map], &next) < 0)
+			break;
+	}
+	__atomic_store_n(count, have, __ATOMIC_RELEASE);
+	return r;
+}
+
+int gate_trusted(struct gate *g, const struct gate_network *networks, unsigned n)
+{
+	return gate_map_networks(g, MAP_TRUSTED_NETWORKS, &g->state->trusted_count, networks, n);
+}
+
+int gate_refused(struct gate *g, const struct gate_network *networks, unsigned n)
+{
+	return gate_map_networks(g, MAP_REFUSED_NETWORKS, &g->state->refused_count, networks, n);
+}
+
+/* ---- verdicts ---------------------------------------------------------------------------------------------------- */
+
+static void client_of(const struct smtp_tuple *t, struct gate_event *e)
+{
+	memcpy(&e->client, t->address, sizeof(e->client));
+	e->client_port = t->port;
+	e->port = t->local;
+}
+
+int gate_event_read(void *context, void *data, size_t size)
+{
+	struct gate *g = context;
+	const struct gate_record *r = data;
+	struct gate_event e = { 0 };
+
+	if (size < sizeof(*r))
+		return 0;
+	client_of(&r->tuple, &e);
+	e.finished = r->finished != 0;
+	e.verdict = r->verdict;
+	e.session_us = r->session_ns / 1000;
+	e.at_us = r->at_ns / 1000;
+	if (e.finished && g->counts) {
+		g->counts->service[g->options.service].finished++;
+		g->counts->service[g->options.service].session_us += e.session_us;
+	}
+	if (g->on_event)
+		g->on_event(g->context, &e);
+	return 0;
+}
+
+static void read_counters(struct gate *g, struct counts_service *c)
+{
+	struct gate_counters sum = { 0 };
+	const uint64_t *from;
+	uint64_t *to;
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(g->map[MAP_COUNTERS], &zero, g->per_cpu) < 0)
+		return;
+	for (int cpu = 0; cpu < g->cpus; cpu++) {
+		from = (const uint64_t *)&g->per_cpu[cpu];
+		to = (uint64_t *)&sum;
+		for (unsigned i = 0; i < sizeof(sum) / sizeof(*to); i++)
+			to[i] += from[i];
+	}
+	c->offered += sum.offered - g->last.offered;
+	c->admitted += sum.admitted - g->last.admitted;
+	c->deferred += sum.deferred - g->last.deferred;
+	c->would_defer += sum.would_defer - g->last.would_defer;
+	for (int i = 0; i < REASON__COUNT; i++) {
+		c->admitted_by[i] += sum.admitted_by[i] - g->last.admitted_by[i];
+		c->deferred_by[i] += sum.deferred_by[i] - g->last.deferred_by[i];
+	}
+	for (int i = 0; i < LIMIT__COUNT; i++)
+		c->deferred_limit[i] += sum.deferred_limit[i] - g->last.deferred_limit[i];
+	g->last = sum;
+}
+
+enum reason gate_reason(struct gate *g, const struct in6_addr *client, uint16_t client_port,
+			uint16_t port)
+{
+	struct smtp_tuple t = { .port = client_port, .local = port };
+	struct gate_refusal refusal;
+
+	memcpy(t.address, client, sizeof(t.address));
+	if (bpf_map_lookup_elem(g->map[MAP_REFUSED], &t, &refusal) < 0 ||
+	    refusal.verdict.reason >= REASON__COUNT)
+		return REASON_NONE;
+	return (enum reason)refusal.verdict.reason;
+}
+
+/* ---- tickets ----------------------------------------------------------------------------------------------------- */
+
+/* Four times the 99th percentile of the handshake, of late. */
+static uint64_t ticket_life(struct gate *g)
+{
+	uint64_t now[GATE_HANDSHAKE_SLOTS], total = 0, sum = 0, life = LIFE_LEAST_US;
+
+	memcpy(now, g->state->handshakes, sizeof(now));
+	for (unsigned i = 0; i < GATE_HANDSHAKE_SLOTS; i++)
+		total += now[i] - g->handshakes[i];
+	for (unsigned i = 0; i < GATE_HANDSHAKE_SLOTS && total; i++) {
+		sum += now[i] - g->handshakes[i];
+		if (sum * 100 >= total * 99) {
+			life = UINT64_C(4) << (i + 1);
+			break;
+		}
+	}
+	memcpy(g->handshakes, now, sizeof(now));
+	return life < LIFE_LEAST_US ? LIFE_LEAST_US : life > LIFE_MOST_US ? LIFE_MOST_US : life;
+}
+
+/* Every two seconds: how long tickets live, and whether a flood of SYNs holds them. */
+static void judge(struct gate *g, uint64_t now_us)
+{
+	struct gate_state *s = g->state;
+	uint64_t used = s->tickets_used - g->used, expired = g->expired - g->expired_then;
+
+	if (now_us - g->judged_us < JUDGE_US)
+		return;
+	g->judged_us = now_us;
+	g->ticket_life_us = ticket_life(g);
+	g->used = s->tickets_used;
+	g->expired_then = g->expired;
+	if (expired >= FLOOD_LEAST && expired > FLOOD_TIMES * used)
+		g->sessions_only_until_us = now_us + FLOOD_FOR_US;
+	__atomic_store_n(&s->sessions_only, now_us < g->sessions_only_until_us, __ATOMIC_RELEASE);
+}
+
+/* Whoever deletes an entry successfully takes its one off. */
+static void expire(struct gate *g, const struct smtp_tuple *t, const struct gate_ticket *ticket)
+{
+	if (bpf_map_delete_elem(g->map[MAP_TICKETS], t) < 0)
+		return;
+	if (!(ticket->flags & GATE_UNCOUNTED))
+		__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
+	g->expired++;
+}
+
+/* A bounded part of the tickets each tick, from where the last one ended. */
+static void expire_tickets(struct gate *g, uint64_t now_us)
+{
+	struct smtp_tuple keys[BATCH];
+	struct gate_ticket values[BATCH];
+	uint32_t count = BATCH, next = 0;
+	int r = bpf_map_lookup_batch(g->map[MAP_TICKETS], g->walking ? &g->cursor : NULL, &next,
+				     keys, values, &count, NULL);
+
+	g->walking = r == 0;
+	g->cursor = next;
+	if (r != 0 && errno != ENOENT)
+		return;
+	g->tickets = count;
+	for (uint32_t i = 0; i < count; i++)
+		if (now_us > values[i].made_ns / 1000 + g->ticket_life_us)
+			expire(g, &keys[i], &values[i]);
+}
+
+void gate_poll(struct gate *g, uint64_t now_us, struct counts *counts,
+	       void (*on_event)(void *context, const struct gate_event *event), void *context)
+{
+	struct counts_service *c = &counts->service[g->options.service];
+	struct gate_state *s = g->state;
+	uint64_t errors;
+	int64_t used;
+
+	g->counts = counts;
+	g->on_event = on_event;
+	g->context = context;
+	ring_buffer__consume(g->ring);
+	read_counters(g, c);
+	judge(g, now_us);
+	expire_tickets(g, now_us);
+	used = __atomic_load_n(&s->used, __ATOMIC_RELAXED);
+	c->in_flight = s->sessions > 0 ? (uint64_t)s->sessions : 0;
+	c->shadow_in_flight = used > 0 ? (uint64_t)used : 0;
+	errors = s->events_lost + s->sessions_lost;
+	if (errors > g->last_errors)
+		counts->errors += errors - g->last_errors;
+	g->last_errors = errors;
+	counts->heartbeat_us = now_us;
+	counts->serves = UINT64_C(1) << g->options.service;
+}

@@ -1,0 +1,73 @@
+/* The inside of the gate, shared by gate.c (life), gate_maps.c (what goes into the kernel and comes back) and gate_audit.c (the
+ * count against the sockets there are). Nobody else includes this. */
+#ifndef PENSTOCK_KERNEL_GATE_PARTS_H
+#define PENSTOCK_KERNEL_GATE_PARTS_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <pthread.h>
+
+#include "gate_shared.h"
+#include "kernel/gate.h"
+
+enum gate_map {
+	MAP_STATE,
+	MAP_TICKETS,
+	MAP_SESSIONS,
+	MAP_REFUSED,
+	MAP_SEEN,
+	MAP_RESPONDER,
+	MAP_TRUSTED_NETWORKS,
+	MAP_REFUSED_NETWORKS,
+	MAP_COUNTERS,
+	MAP_EVENTS,
+	MAP__COUNT
+};
+
+enum gate_link { LINK_LOOKUP, LINK_STATE, LINK_DESTROY, LINK__COUNT };
+
+struct gate {
+	struct gate_options options;
+	struct bpf_object *object;
+	const char *form;
+	int map[MAP__COUNT], link[LINK__COUNT], walk_fd;
+	struct gate_state *state; /* mapped */
+	size_t state_size;
+	struct ring_buffer *ring;
+	bool taken_over;
+
+	/* of gate_poll() */
+	int cpus;
+	struct gate_counters *per_cpu, last;
+	uint64_t last_errors, expired, repaired;
+	struct counts *counts;
+	void (*on_event)(void *context, const struct gate_event *event);
+	void *context;
+	uint32_t cursor; /* of the walk through the tickets */
+	bool walking;
+	uint32_t tickets;
+	uint64_t handshakes[GATE_HANDSHAKE_SLOTS], ticket_life_us, judged_us, made, used,
+		expired_then;
+	uint64_t sessions_only_until_us;
+
+	/* of the audit's thread */
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool thread_runs, stop;
+	int netns_fd; /* a copy, -1: ours */
+};
+
+/* gate_maps.c */
+int gate_event_read(void *context, void *data, size_t size);
+int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
+		      const struct gate_network *networks, unsigned n);
+
+/* gate_audit.c */
+/* Walks over every TCP socket of the MTA's namespace: sessions that are not counted join, those without a socket go. Returns
+ * how many were wrong, or -errno. */
+int gate_audit(struct gate *gate);
+int gate_audit_start(struct gate *gate);
+void gate_audit_stop(struct gate *gate);
+
+#endif
