@@ -97,6 +97,22 @@ struct {
 	__type(value, u32);
 } refused_networks SEC(".maps");
 
+/* By plan_group() of the address: what the daemon knows of a source. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GATE_RANKS);
+	__type(key, u64);
+	__type(value, struct plan_source);
+} ranks SEC(".maps");
+
+/* By the group that a source counts as: its tickets and sessions. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, GATE_SOURCES);
+	__type(key, u64);
+	__type(value, int64_t);
+} held SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -135,6 +151,20 @@ static inline int is_guarded(u16 port)
 		if (state.ports[i] == port)
 			return 1;
 	return 0;
+}
+
+/* One more or less of a source's sessions. A source too many is not counted, and so not limited. */
+static inline void hold(u64 group, int64_t by)
+{
+	int64_t *n = bpf_map_lookup_elem(&held, &group), one = 1;
+
+	if (!n && by > 0 && bpf_map_update_elem(&held, &group, &one, BPF_NOEXIST) == -E_EXIST)
+		n = bpf_map_lookup_elem(&held, &group);
+	if (!n)
+		return;
+	__sync_fetch_and_add(n, by);
+	if (by < 0 && *(volatile int64_t *)n <= 0)
+		bpf_map_delete_elem(&held, &group);
 }
 
 /* ---- counting ---------------------------------------------------------------------------------------------------- */
@@ -228,8 +258,29 @@ static inline int is_local(const struct smtp_tuple *t)
 	       t->address[3] == bpf_htonl(1);
 }
 
-static inline void describe(const struct smtp_tuple *t, const struct plan *plan, u64 now_us,
-			    struct plan_request *r)
+/* What is known of the client's source. Returns the group that it counts as. */
+static inline u64 describe_source(const struct smtp_tuple *t, const struct plan *plan,
+				  struct plan_request *r)
+{
+	u64 group = plan_group((const uint8_t *)t->address);
+	struct plan_source source = state.absent, *known;
+	int64_t *n;
+
+	r->score = PLAN_UNLIMITED;
+	source.group = group;
+	if (state.ranked) {
+		known = bpf_map_lookup_elem(&ranks, &group);
+		if (known)
+			source = *known;
+		plan_rank(plan, &source, r);
+	}
+	n = bpf_map_lookup_elem(&held, &source.group);
+	r->sessions = n && *n > 0 ? (u32)*n : 0;
+	return source.group;
+}
+
+static inline u64 describe(const struct smtp_tuple *t, const struct plan *plan, u64 now_us,
+			   struct plan_request *r)
 {
 	struct gate_network_key key = { .bits = 128 };
 
@@ -237,19 +288,21 @@ static inline void describe(const struct smtp_tuple *t, const struct plan *plan,
 	r->now_us = now_us;
 	r->service = state.service;
 	r->waiting = state.waiting > 0 ? (u32)state.waiting : 0;
-	r->score = PLAN_UNLIMITED;
 	r->tokens_milli = PLAN_UNLIMITED;
 	if (state.service < PLAN_SERVICES)
 		r->tokens_milli =
 			tokens_milli(&plan->service[state.service & (PLAN_SERVICES - 1)], now_us);
 	if (state.trusted_count && bpf_map_lookup_elem(&trusted_networks, &key))
 		r->trusted = 1;
+	if (state.refused_count && bpf_map_lookup_elem(&refused_networks, &key))
+		r->refused = 1;
+	return describe_source(t, plan, r);
 }
 
 /* An admitted connection gets its ticket; a full map is no reason to turn anybody away. */
-static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u64 now)
+static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u64 group, u64 now)
 {
-	struct gate_ticket ticket = { .made_ns = now, .verdict = *v };
+	struct gate_ticket ticket = { .made_ns = now, .group = group, .verdict = *v };
 	long r;
 
 	if (v->would_defer) {
@@ -259,8 +312,10 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 	r = bpf_map_update_elem(&tickets, t, &ticket, BPF_NOEXIST);
 	if (r == 0) {
 		ADD(tickets_made, 1);
-		if (!v->would_defer)
-			ADD(bucket_nano, -1000000000);
+		if (v->would_defer)
+			return;
+		ADD(bucket_nano, -1000000000);
+		hold(group, 1);
 		return;
 	}
 	if (!v->would_defer)
@@ -275,14 +330,15 @@ static inline struct verdict decide(const struct smtp_tuple *t, const struct pla
 	struct verdict v;
 	int64_t before;
 	int counting;
+	u64 group;
 
-	describe(t, plan, now / 1000, &request);
+	group = describe(t, plan, now / 1000, &request);
 	counting = !state.sessions_only;
 	before = counting ? take_place() : *(volatile int64_t *)&state.sessions;
 	request.in_flight = before > 0 ? (u32)before : 0;
 	v = plan_decide(plan, &request);
 	if (v.admit && counting)
-		admit(t, &v, now);
+		admit(t, &v, group, now);
 	else if (counting)
 		ADD(used, -1);
 	return v;
@@ -416,10 +472,22 @@ static inline void refused_opened(const struct smtp_tuple *t, u64 now)
 	tell(t, &r->verdict, now, 0, 0);
 }
 
+/* What a ticket or a session held. */
+static inline void release(u64 group, u32 flags)
+{
+	if (flags & GATE_UNCOUNTED)
+		return;
+	ADD(used, -1);
+	hold(group, -1);
+}
+
 static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 {
 	u64 key = (u64)sk;
-	struct gate_session s = { .tuple = *t, .opened_ns = now, .audit = state.audit };
+	struct gate_session s = { .tuple = *t,
+				  .group = plan_group((const uint8_t *)t->address),
+				  .opened_ns = now,
+				  .audit = state.audit };
 	struct verdict v = plan_admit(REASON_NONE);
 	struct gate_ticket *ticket = bpf_map_lookup_elem(&tickets, t);
 	u64 made = 0;
@@ -428,6 +496,7 @@ static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 	if (ticket) {
 		v = ticket->verdict;
 		s.flags = ticket->flags;
+		s.group = ticket->group;
 		made = ticket->made_ns;
 	} else if (!plan_is_fresh(&state.plan[state.current & 1], now / 1000)) {
 		v.reason = REASON_STALE;
@@ -441,10 +510,12 @@ static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 		ADD(tickets_used, 1);
 		asm volatile("" : "+r"(slot));
 		state.handshakes[slot & (GATE_HANDSHAKE_SLOTS - 1)]++;
-		if (r && !(s.flags & GATE_UNCOUNTED))
-			ADD(used, -1);
+		if (r)
+			release(s.group, s.flags);
 	} else if (r == 0 && !(s.flags & GATE_UNCOUNTED)) {
-		ADD(used, 1); /* late: nobody asked for it, or its ticket had expired */
+		/* Late: nobody asked for it, or its ticket had expired. */
+		ADD(used, 1);
+		hold(s.group, 1);
 	}
 	if (r == 0)
 		ADD(sessions, 1);
@@ -467,8 +538,7 @@ static inline void closed(struct sock *sk)
 	bpf_map_update_elem(&seen, &s.tuple, &now, BPF_ANY);
 	if (bpf_map_delete_elem(&sessions, &key))
 		return; /* another was first */
-	if (!(s.flags & GATE_UNCOUNTED))
-		ADD(used, -1);
+	release(s.group, s.flags);
 	ADD(sessions, -1);
 	tell(&s.tuple, &none, now, now - s.opened_ns, 1);
 }
@@ -530,11 +600,13 @@ int gate_walk(struct bpf_iter__tcp *ctx)
 		return 0;
 	}
 	tuple_of(sk, sk->__sk_common.skc_num, &s.tuple);
+	s.group = plan_group((const uint8_t *)s.tuple.address);
 	s.opened_ns = bpf_ktime_get_ns();
 	s.audit = state.audit;
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST))
 		return 0;
 	ADD(used, 1);
+	hold(s.group, 1);
 	ADD(sessions, 1);
 	ADD(walk_found, 1);
 	return 0;

@@ -15,6 +15,9 @@
 #define GATE_REFUSALS 65536 /* tuples refused: the kernel forgets the oldest */
 #define GATE_CLOSINGS 16384 /* tuples seen closing, the same */
 #define GATE_NETWORKS 4096
+#define GATE_RANKS \
+	65536 /* sources that the daemon ranked; the kernel forgets those that nobody asked for */
+#define GATE_SOURCES 16384 /* sources with sessions in flight */
 #define GATE_RING_BYTES (1u << 20)
 #define GATE_HANDSHAKE_SLOTS 32 /* powers of two of us */
 #define GATE_REFUSED_NS \
@@ -29,10 +32,12 @@ struct gate_state {
 	uint32_t answer_all; /* nothing listens: everybody goes to the responder */
 	uint32_t loopback; /* decide on local clients too */
 	uint32_t sessions_only; /* a flood of SYNs holds the tickets: they do not count */
-	uint32_t trusted_count, refused_count, ranks; /* which lookups are worth making */
+	uint32_t trusted_count, refused_count; /* which lookups are worth making */
+	uint32_t ranked; /* sources have ranks: those that are absent have `absent` */
 	uint32_t current; /* the plan in force: plan[current & 1] */
 	uint16_t ports[GATE_WATCHED];
 	struct plan plan[2];
+	struct plan_source absent;
 
 	int64_t used; /* tickets and sessions that count against the window */
 	int64_t sessions; /* open at the MTA, whatever admitted them */
@@ -56,6 +61,7 @@ enum gate_flags {
 
 struct gate_ticket {
 	uint64_t made_ns;
+	uint64_t group; /* whose sessions it counts among */
 	struct verdict verdict;
 	uint32_t flags;
 };
@@ -63,6 +69,7 @@ struct gate_ticket {
 struct gate_session {
 	struct smtp_tuple tuple;
 	uint32_t flags;
+	uint64_t group;
 	uint64_t opened_ns;
 	uint64_t audit; /* the last walk that saw it */
 };

@@ -143,6 +143,21 @@ static inline void plan_rank(const struct plan *plan, const struct plan_source *
 	request->heavy = source->heavy;
 }
 
+/* By name and not by index: the kernel's verifier sees the bounds. */
+static inline uint32_t plan_cutoff(const struct plan_service *service, uint8_t band)
+{
+	switch (band) {
+	case PLAN_BAND_GENERAL:
+		return service->cutoff[PLAN_BAND_GENERAL];
+	case PLAN_BAND_NEW:
+		return service->cutoff[PLAN_BAND_NEW];
+	case PLAN_BAND_DUE:
+		return service->cutoff[PLAN_BAND_DUE];
+	default:
+		return 0;
+	}
+}
+
 static inline struct verdict plan_decide(const struct plan *plan,
 					 const struct plan_request *request)
 {
@@ -178,7 +193,7 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		   request->sessions >= service->source_max) {
 		v.limit = LIMIT_SESSIONS;
 		v.reason = REASON_SESSIONS;
-	} else if (request->band < PLAN_BANDS && request->score < service->cutoff[request->band]) {
+	} else if (request->score < plan_cutoff(service, request->band)) {
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED && request->in_flight >= service->window) {

@@ -31,6 +31,8 @@ static const struct {
 		       [MAP_RESPONDER] = { "responder", false },
 		       [MAP_TRUSTED_NETWORKS] = { "trusted_networks", false },
 		       [MAP_REFUSED_NETWORKS] = { "refused_networks", false },
+		       [MAP_RANKS] = { "ranks", false },
+		       [MAP_HELD] = { "held", true },
 		       [MAP_COUNTERS] = { "counters", false },
 		       [MAP_EVENTS] = { "events", false } };
 
@@ -42,7 +44,8 @@ static const struct {
 
 static const char *const kept_maps[MAP__COUNT] = { [MAP_STATE] = "gate-map-state",
 						   [MAP_TICKETS] = "gate-map-tickets",
-						   [MAP_SESSIONS] = "gate-map-sessions" };
+						   [MAP_SESSIONS] = "gate-map-sessions",
+						   [MAP_HELD] = "gate-map-held" };
 
 static const struct form {
 	const char *name;
@@ -208,7 +211,7 @@ static void fill_state(struct gate *g)
 	s->netns_inum = g->netns_fd >= 0 ? netns_inum(g->netns_fd) : 0;
 	s->loopback = g->options.loopback;
 	s->paused = s->answer_all = s->sessions_only = 0;
-	s->trusted_count = s->refused_count = 0;
+	s->trusted_count = s->refused_count = s->ranked = 0;
 	memcpy(s->ports, g->options.ports, sizeof(s->ports));
 	__atomic_store_n(&s->enabled, 1, __ATOMIC_RELEASE);
 }

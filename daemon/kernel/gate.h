@@ -70,15 +70,11 @@ struct gate_network {
 int gate_trusted(struct gate *gate, const struct gate_network *networks, unsigned count);
 int gate_refused(struct gate *gate, const struct gate_network *networks, unsigned count);
 
-/* Ranks of sources, see score in core/plan.h; absent sources have `rank_default`. Adds and changes; rank GATE_RANK_FORGET removes.
- * Bounded: the kernel forgets those not used for longest. In bulk, one system call for many. 0 or -errno. */
-#define GATE_RANK_FORGET UINT32_MAX
-struct gate_rank {
-	struct in6_addr group; /* as core/plan.h groups: IPv4 mapped /24, IPv6 /64 */
-	uint32_t rank;
-};
-int gate_ranks(struct gate *gate, const struct gate_rank *ranks, unsigned count,
-	       uint32_t rank_default);
+/* What core/source.h knows of sources, by plan_group() of their addresses: adds and changes, in bulk. Sources that are not there
+ * count as `absent` (its group is the address's own); before the first call nobody is ranked and everybody passes the cut-off.
+ * Bounded: the kernel forgets those that were not asked for longest. 0 or -errno. */
+int gate_ranks(struct gate *gate, const uint64_t *groups, const struct plan_source *sources,
+	       unsigned count, const struct plan_source *absent);
 
 /* One client, as counted: when its handshake was complete, so that a flood of SYNs is nobody. */
 struct gate_event {

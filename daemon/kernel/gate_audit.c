@@ -56,8 +56,7 @@ static int sweep(struct gate *g, uint64_t began_ns)
 			if (values[i].audit == g->state->audit || values[i].opened_ns >= began_ns ||
 			    bpf_map_delete_elem(g->map[MAP_SESSIONS], &keys[i]) < 0)
 				continue;
-			if (!(values[i].flags & GATE_UNCOUNTED))
-				__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
+			gate_release(g, values[i].group, values[i].flags);
 			__atomic_fetch_sub(&g->state->sessions, 1, __ATOMIC_RELAXED);
 			gone++;
 		}

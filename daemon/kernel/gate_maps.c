@@ -97,6 +97,19 @@ int gate_refused(struct gate *g, const struct gate_network *networks, unsigned n
 	return gate_map_networks(g, MAP_REFUSED_NETWORKS, &g->state->refused_count, networks, n);
 }
 
+int gate_ranks(struct gate *g, const uint64_t *groups, const struct plan_source *sources,
+	       unsigned count, const struct plan_source *absent)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = BPF_ANY);
+	uint32_t n = count;
+
+	if (count && bpf_map_update_batch(g->map[MAP_RANKS], groups, sources, &n, &opts) < 0)
+		return -errno;
+	g->state->absent = *absent;
+	__atomic_store_n(&g->state->ranked, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
 /* ---- verdicts ---------------------------------------------------------------------------------------------------- */
 
 static void client_of(const struct smtp_tuple *t, struct gate_event *e)
@@ -207,13 +220,30 @@ static void judge(struct gate *g, uint64_t now_us)
 	__atomic_store_n(&s->sessions_only, now_us < g->sessions_only_until_us, __ATOMIC_RELEASE);
 }
 
+void gate_release(struct gate *g, uint64_t group, uint32_t flags)
+{
+	int64_t n;
+
+	if (flags & GATE_UNCOUNTED)
+		return;
+	__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
+	/* No atomic from here on an entry that is not mapped: a source's count may be off by a few for a moment, and
+	 * begins anew when it is deleted. */
+	if (bpf_map_lookup_elem(g->map[MAP_HELD], &group, &n) < 0)
+		return;
+	n--;
+	if (n <= 0)
+		bpf_map_delete_elem(g->map[MAP_HELD], &group);
+	else
+		bpf_map_update_elem(g->map[MAP_HELD], &group, &n, BPF_EXIST);
+}
+
 /* Whoever deletes an entry successfully takes its one off. */
 static void expire(struct gate *g, const struct smtp_tuple *t, const struct gate_ticket *ticket)
 {
 	if (bpf_map_delete_elem(g->map[MAP_TICKETS], t) < 0)
 		return;
-	if (!(ticket->flags & GATE_UNCOUNTED))
-		__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
+	gate_release(g, ticket->group, ticket->flags);
 	g->expired++;
 }
 

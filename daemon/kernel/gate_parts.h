@@ -19,6 +19,8 @@ enum gate_map {
 	MAP_RESPONDER,
 	MAP_TRUSTED_NETWORKS,
 	MAP_REFUSED_NETWORKS,
+	MAP_RANKS,
+	MAP_HELD,
 	MAP_COUNTERS,
 	MAP_EVENTS,
 	MAP__COUNT
@@ -59,6 +61,8 @@ struct gate {
 };
 
 /* gate_maps.c */
+/* What a ticket or a session held, when its entry was deleted. */
+void gate_release(struct gate *gate, uint64_t group, uint32_t flags);
 int gate_event_read(void *context, void *data, size_t size);
 int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
 		      const struct gate_network *networks, unsigned n);
