@@ -554,7 +554,7 @@ int gate_state(u64 *ctx)
 		if (!is_ours(sk))
 			return 0;
 		tuple_of(sk, sk->__sk_common.skc_num, &t);
-		if (sk->sk_mark == GATE_SO_MARK)
+		if (sk->sk_mark == RESPONDER_MARK)
 			refused_opened(&t, bpf_ktime_get_ns());
 		else
 			opened(sk, &t, bpf_ktime_get_ns());
@@ -591,7 +591,8 @@ int gate_walk(struct bpf_iter__tcp *ctx)
 		return 0;
 	sk = (struct sock *)tp;
 	at = sk->__sk_common.skc_state;
-	if ((at != ESTABLISHED && at != CLOSE_WAIT) || sk->sk_mark == GATE_SO_MARK || !is_ours(sk))
+	if ((at != ESTABLISHED && at != CLOSE_WAIT) || sk->sk_mark == RESPONDER_MARK ||
+	    !is_ours(sk))
 		return 0;
 	key = (u64)sk;
 	known = bpf_map_lookup_elem(&sessions, &key);

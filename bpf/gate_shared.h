@@ -8,7 +8,6 @@
 
 #define GATE_LAYOUT 0x67740001u /* raise it with every change here, or of struct plan */
 
-#define GATE_SO_MARK 0x70736772u
 #define GATE_WATCHED 16
 #define GATE_TICKETS 16384
 #define GATE_SESSIONS 32768

@@ -2,6 +2,7 @@
 #ifndef PENSTOCK_BPF_SHARED_H
 #define PENSTOCK_BPF_SHARED_H
 
+#define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
 #define SMTP_PORTS 16 /* watched, a power of two */
 #define SMTP_WHEEL \
 	1024 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */

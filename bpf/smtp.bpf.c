@@ -174,7 +174,9 @@ static inline void close_session(struct sock *sk)
 
 static inline int is_ours(struct sock *sk)
 {
-	return !netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum;
+	/* What the gate handed to penstock's responder is no session of the server. */
+	return sk->sk_mark != RESPONDER_MARK &&
+	       (!netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum);
 }
 
 SEC("tp_btf/inet_sock_set_state")

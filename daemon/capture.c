@@ -38,15 +38,17 @@ static bool has_asked(const struct counts *c)
 	return false;
 }
 
-void capture_fronts(struct status *s, const struct counts *policy, bool policy_up,
-		    const char *policy_why, const struct remote *remote)
+void capture_front(struct status *s, const struct counts *counts, bool up, const char *why)
+{
+	add_front(s, counts, up, why, 0);
+}
+
+void capture_fronts(struct status *s, const struct remote *remote)
 {
 	s->fronts = 0;
 	memset(s->total, 0, sizeof(s->total));
 	memset(s->decisions, 0, sizeof(s->decisions));
 	s->decision_sum_ns = s->malformed = 0;
-	if (policy)
-		add_front(s, policy, policy_up, policy_why, 0);
 	if (!remote)
 		return;
 	for (unsigned i = 0; i < remote_count(remote); i++) {

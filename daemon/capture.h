@@ -5,9 +5,10 @@
 #include "front/remote.h"
 #include "publish/status.h"
 
-/* All fronts: the policy service's counts (NULL: it is not wanted) and every proxy's, living and gone. */
-void capture_fronts(struct status *status, const struct counts *policy, bool policy_up,
-		    const char *policy_why, const struct remote *remote);
+/* Every proxy, living and gone; begins the list of fronts. */
+void capture_fronts(struct status *status, const struct remote *remote);
+/* One of the daemon's own fronts joins it. */
+void capture_front(struct status *status, const struct counts *counts, bool up, const char *why);
 /* All sensors; one that changed its state since the last picture is told to the journal. */
 void capture_sensors(struct status *status, const struct registry *registry);
 

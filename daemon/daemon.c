@@ -88,8 +88,11 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	s->plan = d->plan;
 	capture_sensors(s, d->registry);
 	s->tick = d->engine.ticks;
-	capture_fronts(s, d->policy_listener.wanted ? &d->policy_counts : NULL,
-		       d->policy_listener.up, d->policy_listener.why, d->remote);
+	capture_fronts(s, d->remote);
+	if (d->policy_listener.wanted)
+		capture_front(s, &d->policy_counts, d->policy_listener.up, d->policy_listener.why);
+	if (d->gating.listener.wanted)
+		capture_front(s, &d->gating.counts, d->gating.listener.up, d->gating.listener.why);
 	memcpy(s->tick_durations, d->tick_durations, sizeof(s->tick_durations));
 	s->tick_sum_us = d->tick_sum_us;
 	s->ticks_late = d->ticks_late;
@@ -134,10 +137,12 @@ static void tick(evutil_socket_t fd, short what, void *context)
 		remote_put(d->remote, now_us, &d->load, &d->sample);
 	}
 	daemon_put_own_load(d);
+	daemon_poll_gate(d, now_us);
 	if (d->registry)
 		registry_poll(d->registry, now_us, &d->sample, &d->load);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
 	planfile_write(d->planfile, &d->plan);
+	daemon_push_gate(d, now_us);
 	journal_publish(&d->status, &d->engine.view, realtime_us);
 	capture_status(d, now_us, realtime_us);
 	if (d->control)
@@ -230,6 +235,8 @@ int daemon_new(const struct config *config, const struct config_source *source,
 		return -ENOMEM;
 	}
 	counts_init(&d->policy_counts, "policy", 0);
+	counts_init(&d->gating.counts, "gate", 0);
+	d->gating.netns_fd = -1;
 	r = remote_open(d->config.run_dir, &d->remote);
 	if (r < 0)
 		log_error(
@@ -265,6 +272,7 @@ void daemon_free(struct daemon *d)
 	if (d->policy)
 		front_policy.drain(d->policy);
 	daemon_close_policy(d);
+	daemon_close_gate(d, true);
 	control_close(d->control);
 	http_close(d->http);
 	daemon_close_sensors(d);

@@ -11,6 +11,8 @@
 #include "daemon.h"
 #include "front/front.h"
 #include "front/remote.h"
+#include "front/responder.h"
+#include "kernel/gate.h"
 #include "kernel/kernel.h"
 #include "publish/control.h"
 #include "publish/status.h"
@@ -23,6 +25,19 @@ struct listener {
 	bool wanted, up;
 	uint64_t retry_us;
 	char why[256];
+};
+
+/* The gate in the kernel and its responder. */
+struct gating {
+	struct gate *gate;
+	struct responder *responder;
+	struct counts counts;
+	struct listener listener;
+	unsigned service;
+	int netns_fd; /* of the MTA */
+	bool kept; /* the service manager holds the gate's descriptors */
+	bool down; /* nothing listens on the port, and the responder is to say so */
+	uint64_t looked_us, said_us;
 };
 
 struct daemon {
@@ -48,6 +63,7 @@ struct daemon {
 	void *policy;
 	uint64_t policy_admitted; /* since the last tick: not yet in the kernel's count */
 	struct plan_bucket policy_bucket;
+	struct gating gating;
 	struct control *control;
 	struct http *http;
 	struct listener policy_listener, control_listener, http_listener;
@@ -68,6 +84,17 @@ void daemon_put_own_load(struct daemon *daemon);
 
 /* orders.c */
 extern const struct control_ops daemon_control_ops;
+
+/* gating.c */
+/* 0, or -errno with a sentence in `why` (256). */
+int daemon_open_gate(struct daemon *daemon, char *why);
+/* `stay`: this process is restarted, the program stays in the kernel if the service manager keeps it. */
+void daemon_close_gate(struct daemon *daemon, bool stay);
+/* What may change while it is open. */
+void daemon_reload_gate(struct daemon *daemon);
+/* Once a tick, before the engine: what the kernel counted; and after it: the plan. */
+void daemon_poll_gate(struct daemon *daemon, uint64_t now_us);
+void daemon_push_gate(struct daemon *daemon, uint64_t now_us);
 
 /* listeners.c */
 void daemon_want_listeners(struct daemon *daemon);

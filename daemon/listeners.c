@@ -32,6 +32,11 @@ void daemon_open_listeners(struct daemon *d, uint64_t now_us)
 			l, front_policy.open(&d->policy_env, &d->config.policy, &d->policy, l->why),
 			now_us);
 	}
+	l = &d->gating.listener;
+	if (l->wanted && !d->gating.gate && now_us >= l->retry_us) {
+		l->why[0] = 0;
+		listener_result(l, daemon_open_gate(d, l->why), now_us);
+	}
 	l = &d->control_listener;
 	if (l->wanted && !d->control && now_us >= l->retry_us) {
 		l->why[0] = 0;
@@ -60,6 +65,8 @@ void daemon_want_listeners(struct daemon *d)
 {
 	d->policy_listener.name = "the policy service";
 	d->policy_listener.wanted = d->config.policy.enabled;
+	d->gating.listener.name = "the gate";
+	d->gating.listener.wanted = d->config.gate.enabled;
 	d->control_listener.name = "the control socket";
 	d->control_listener.wanted = true;
 	d->http_listener.name = "HTTP";

@@ -12,10 +12,24 @@
 
 static bool sensors_differ(const struct config *a, const struct config *b)
 {
-	return a->bpf != b->bpf || a->services != b->services ||
+	return a->bpf != b->bpf || strcmp(a->gate.netns, b->gate.netns) != 0 ||
+	       a->gate.enabled != b->gate.enabled || a->services != b->services ||
 	       memcmp(a->service, b->service, sizeof(a->service)) != 0 ||
 	       memcmp(a->interfaces, b->interfaces, sizeof(a->interfaces)) != 0 ||
 	       a->nic_speed_bits_per_s != b->nic_speed_bits_per_s;
+}
+
+/* What cannot change under an open gate. */
+static bool gate_differs(const struct config *a, const struct config *b)
+{
+	int s = config_service_index(a, a->gate.service),
+	    t = config_service_index(b, b->gate.service);
+
+	return a->gate.enabled != b->gate.enabled || s != t ||
+	       strcmp(a->gate.netns, b->gate.netns) != 0 || a->gate.loopback != b->gate.loopback ||
+	       strcmp(a->gate.listen.text, b->gate.listen.text) != 0 ||
+	       (s >= 0 && t >= 0 &&
+		memcmp(a->service[s].ports, b->service[t].ports, sizeof(a->service[s].ports)) != 0);
 }
 
 static bool endpoint_differs(const struct endpoint *a, const struct endpoint *b)
@@ -29,12 +43,15 @@ static void apply(struct daemon *d, const struct config *fresh)
 	bool sensors = sensors_differ(&d->config, fresh);
 	bool http = endpoint_differs(&d->config.http_listen, &fresh->http_listen);
 	bool policy = memcmp(&d->config.policy, &fresh->policy, sizeof(fresh->policy)) != 0;
+	bool gate = gate_differs(&d->config, fresh);
 	struct engine_config engine;
 
 	if (sensors)
 		daemon_close_sensors(d);
 	if (policy)
 		daemon_close_policy(d);
+	if (gate)
+		daemon_close_gate(d, false);
 	if (http && d->http) {
 		http_close(d->http);
 		d->http = NULL;
@@ -45,7 +62,8 @@ static void apply(struct daemon *d, const struct config *fresh)
 	log_set_level(d->config.log_level);
 	if (sensors)
 		daemon_open_sensors(d);
-	d->http_listener.retry_us = d->policy_listener.retry_us = 0;
+	d->http_listener.retry_us = d->policy_listener.retry_us = d->gating.listener.retry_us = 0;
+	daemon_reload_gate(d);
 	daemon_want_listeners(d);
 	daemon_open_listeners(d, clock_monotonic_us());
 }

@@ -56,6 +56,7 @@ struct config_gate {
 	char service[32];
 	char netns
 		[CONFIG_PATH_MAX]; /* of the MTA: a path or a name under /run/netns; empty: ours */
+	bool loopback; /* decide on this host's own connections too */
 	bool answer_down; /* while nothing listens on the port, the responder answers */
 	struct endpoint listen; /* of the responder besides: for a load balancer */
 	uint32_t linger_max; /* refused clients in dialogue at once; past it 421 and close */

@@ -71,6 +71,7 @@ const struct option_row option_rows[] = {
 	CONFIG("front.gate", "enabled", BOOL, gate.enabled, 0, 0, NULL, "no", "whether the kernel itself turns connections away before the MTA sees them"),
 	CONFIG("front.gate", "service", TEXT, gate.service, 0, 0, NULL, "mx", "service that it guards, on the ports of that service"),
 	CONFIG("front.gate", "netns", TEXT, gate.netns, 0, 0, NULL, NULL, "network namespace of the MTA: a path such as /proc/PID/ns/net, or a name under /run/netns; default: penstockd's own"),
+	CONFIG("front.gate", "loopback", BOOL, gate.loopback, 0, 0, NULL, "no", "whether connections over loopback, from this host itself, are decided on too; no: they pass"),
 	CONFIG("front.gate", "answer_down", BOOL, gate.answer_down, 0, 0, NULL, "no", "whether clients are answered 451 while nothing listens on the port (the MTA is stopped) rather than refused by the kernel"),
 	CONFIG("front.gate", "listen", ENDPOINT, gate.listen, 0, 0, NULL, NULL, "an address where the responder answers 451 besides: the backend to which a load balancer sends what it turns away"),
 	CONFIG("front.gate", "linger_max", U32, gate.linger_max, 0, 1000000, NULL, "20000", "refused clients kept in dialogue, an eighth of it while memory is short; past it 421 and close"),

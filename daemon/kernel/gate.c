@@ -18,7 +18,7 @@
 #include "gate.skel.h"
 #include "gate_old.skel.h"
 
-_Static_assert(GATE_SO_MARK == GATE_MARK && GATE_WATCHED == GATE_PORTS, "one meaning");
+_Static_assert(RESPONDER_MARK == GATE_MARK && GATE_WATCHED == GATE_PORTS, "one meaning");
 
 static const struct {
 	const char *name;

@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "kernel/netns.h"
 #include "kernel/probe.h"
 #include "shared.h"
 
@@ -46,11 +47,16 @@ struct smtp {
 	} drift[SMTP_PORTS];
 };
 
-static uint32_t own_netns(void)
+/* Where the MTA is: the gate's network namespace when one is named. */
+static uint32_t mta_netns(const struct config *config)
 {
-	struct stat st;
+	char why[256];
+	int fd = netns_open(config->gate.enabled ? config->gate.netns : "", why);
+	uint32_t inum = fd >= 0 ? netns_inum(fd) : 0;
 
-	return stat("/proc/self/ns/net", &st) == 0 ? (uint32_t)st.st_ino : 0;
+	if (fd >= 0)
+		close(fd);
+	return inum;
 }
 
 static int load(struct smtp *s, const struct config *config, bool with_send)
@@ -61,7 +67,7 @@ static int load(struct smtp *s, const struct config *config, bool with_send)
 	s->bpf = smtp_bpf__open();
 	if (!s->bpf)
 		return -ENOMEM;
-	s->bpf->rodata->netns_inum = own_netns();
+	s->bpf->rodata->netns_inum = mta_netns(config);
 	for (unsigned i = 0; i < config->services; i++) {
 		for (unsigned p = 0;
 		     p < CONFIG_PORTS && config->service[i].ports[p] && slot < SMTP_PORTS; p++) {

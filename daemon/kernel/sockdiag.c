@@ -1,5 +1,7 @@
 #include "kernel/sockdiag.h"
 
+#include "kernel/netns.h"
+
 #include <errno.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
@@ -15,6 +17,16 @@
 #ifndef INET_DIAG_CGROUP_ID
 #define INET_DIAG_CGROUP_ID 21
 #endif
+
+static int open_here(void *context)
+{
+	return sockdiag_open();
+}
+
+int sockdiag_open_in(int netns_fd)
+{
+	return netns_run(netns_fd, open_here, NULL);
+}
 
 int sockdiag_open(void)
 {

@@ -14,6 +14,8 @@ struct sockdiag_listener {
 
 /* A netlink socket for the calls below, or -errno. */
 int sockdiag_open(void);
+/* The same in another network namespace (kernel/netns.h); -1: ours. */
+int sockdiag_open_in(int netns_fd);
 /* Fills at most `most` listeners of both families whose port is in `ports` (0 ends). Returns how many, or -errno. */
 int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 		       struct sockdiag_listener *ret, unsigned most);

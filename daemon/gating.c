@@ -1,0 +1,248 @@
+/* The gate as a front: the kernel's part (kernel/gate.h) and the responder (front/responder.h) are opened, fed and read together.
+ * The responder first: the gate hands connections to it from the moment that it is attached. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fdstore.h"
+#include "base/log.h"
+#include "daemon_parts.h"
+#include "kernel/netns.h"
+#include "kernel/sockdiag.h"
+
+#define SAY_US (60 * US_PER_S)
+
+static const char *const kept_names[] = { "gate-lookup",    "gate-state",	"gate-destroy",
+					  "gate-map-state", "gate-map-tickets", "gate-map-sessions",
+					  "gate-map-held" };
+
+/* ---- life -------------------------------------------------------------------------------------------------------- */
+
+/* By the responder's thread. */
+static enum reason reason_of(void *context, const struct in6_addr *client, uint16_t client_port,
+			     uint16_t port)
+{
+	struct gating *g = context;
+	struct gate *gate = __atomic_load_n(&g->gate, __ATOMIC_ACQUIRE);
+
+	return gate ? gate_reason(gate, client, client_port, port) : REASON_NONE;
+}
+
+static void manner_from(const struct daemon *d, struct responder_manner *manner)
+{
+	const struct config_gate *c = &d->config.gate;
+	const struct config_service *service = &d->config.service[d->gating.service];
+
+	memset(manner, 0, sizeof(*manner));
+	snprintf(manner->hostname, sizeof(manner->hostname), "%s", service->hostname);
+	manner->service = d->gating.service;
+	manner->reply_code = service->reply_code;
+	manner->mute = service->tls == TLS_IMPLICIT;
+	manner->linger_max = c->linger_max;
+	manner->linger_us = c->linger_us;
+	manner->cpu_ratio = c->cpu_ratio;
+}
+
+static int open_responder(struct daemon *d, char *why)
+{
+	struct gating *g = &d->gating;
+	struct responder_options o = { .listen = d->config.gate.listen,
+				       .netns_fd = g->netns_fd,
+				       .mark = GATE_MARK,
+				       .reason = reason_of,
+				       .context = g };
+
+	manner_from(d, &o.manner);
+	return responder_open(&o, &g->responder, why);
+}
+
+static void push_networks(struct daemon *d)
+{
+	struct gate_network trusted[CONFIG_NETWORKS];
+	const struct config *c = &d->config;
+	int r;
+
+	for (unsigned i = 0; i < c->trusted_count; i++)
+		trusted[i] = (struct gate_network){ .address = c->trusted[i].address,
+						    .bits = c->trusted[i].bits };
+	r = gate_trusted(d->gating.gate, trusted, c->trusted_count);
+	if (r < 0)
+		log_error("not every network of source.trusted is known to the gate: %s",
+			  strerror(-r));
+}
+
+static int open_kernel(struct daemon *d, char *why)
+{
+	struct gating *g = &d->gating;
+	const struct config_service *service = &d->config.service[g->service];
+	struct gate_options o = { .service = g->service,
+				  .netns_fd = g->netns_fd,
+				  .listener_v4 = responder_listener_v4(g->responder),
+				  .listener_v6 = responder_listener_v6(g->responder),
+				  .loopback = d->config.gate.loopback };
+	struct gate *gate = NULL;
+	int r;
+
+	for (unsigned i = 0; i < CONFIG_PORTS && i < GATE_PORTS; i++)
+		o.ports[i] = service->ports[i];
+	for (unsigned i = 0; i < sizeof(kept_names) / sizeof(*kept_names); i++) {
+		int fd = fdstore_take(kept_names[i]);
+
+		if (fd < 0)
+			continue;
+		o.kept[o.kept_count].name = kept_names[i];
+		o.kept[o.kept_count++].fd = fd;
+	}
+	r = gate_open(&o, &gate, why);
+	if (r < 0)
+		return r;
+	__atomic_store_n(&g->gate, gate, __ATOMIC_RELEASE);
+	push_networks(d);
+	return 0;
+}
+
+/* So that verdicts go on while penstockd is restarted. */
+static void keep(struct gating *g)
+{
+	const char *names[GATE_KEPT];
+	int fds[GATE_KEPT];
+	unsigned n = gate_kept(g->gate, names, fds);
+
+	g->kept = fdstore_is_there();
+	for (unsigned i = 0; i < n && g->kept; i++) {
+		fdstore_remove(names[i]);
+		g->kept = fdstore_push(names[i], fds[i]) == 0;
+	}
+}
+
+int daemon_open_gate(struct daemon *d, char *why)
+{
+	struct gating *g = &d->gating;
+	const struct config_gate *c = &d->config.gate;
+	struct gate_view view;
+	int r, service = config_service_index(&d->config, c->service);
+
+	if (service < 0)
+		return -ENOENT;
+	g->service = (unsigned)service;
+	g->netns_fd = r = netns_open(c->netns, why);
+	if (r < 0)
+		return r;
+	r = open_responder(d, why);
+	if (r == 0)
+		r = open_kernel(d, why);
+	if (r < 0) {
+		daemon_close_gate(d, false);
+		return r;
+	}
+	keep(g);
+	gate_view(g->gate, &view);
+	log_notice("the gate guards service %s (%s)%s", c->service, view.form,
+		   view.taken_over ? ", taken over from the penstockd before" : "");
+	return 0;
+}
+
+void daemon_close_gate(struct daemon *d, bool stay)
+{
+	struct gating *g = &d->gating;
+	struct gate *gate = g->gate;
+
+	/* The responder may be asking: it ends first, unless connections are still handed to it. */
+	if (gate && !stay)
+		gate_pause(gate, true);
+	responder_close(g->responder);
+	g->responder = NULL;
+	__atomic_store_n(&g->gate, NULL, __ATOMIC_RELEASE);
+	gate_close(gate, stay && g->kept);
+	if (gate && g->kept && !stay)
+		for (unsigned i = 0; i < sizeof(kept_names) / sizeof(*kept_names); i++)
+			fdstore_remove(kept_names[i]);
+	if (g->netns_fd >= 0)
+		close(g->netns_fd);
+	g->netns_fd = -1;
+}
+
+void daemon_reload_gate(struct daemon *d)
+{
+	struct responder_manner manner;
+
+	if (!d->gating.gate)
+		return;
+	manner_from(d, &manner);
+	responder_set_manner(d->gating.responder, &manner);
+	push_networks(d);
+}
+
+/* ---- the tick ---------------------------------------------------------------------------------------------------- */
+
+static void on_event(void *context, const struct gate_event *event)
+{
+}
+
+void daemon_poll_gate(struct daemon *d, uint64_t now_us)
+{
+	struct gating *g = &d->gating;
+	const struct counts_service *c = &g->counts.service[g->service];
+	struct load_service *l = &d->load.service[g->service];
+	struct responder_view view;
+
+	if (!g->gate)
+		return;
+	gate_poll(g->gate, now_us, &g->counts, on_event, d);
+	responder_view(g->responder, &view);
+	g->counts.service[g->service].refused_lingering = view.lingering;
+	g->counts.service[g->service].refused_told = view.told;
+	l->offered += c->offered;
+	l->admitted += c->admitted;
+	l->deferred += c->deferred;
+	l->would_defer += c->would_defer;
+	l->in_flight += (double)c->in_flight;
+	l->shadow_in_flight += (double)c->shadow_in_flight;
+	l->known |= LOAD_OFFERED | LOAD_IN_FLIGHT;
+}
+
+/* Whether somebody listens where the clients go; looked at once a second. */
+static void look_for_listener(struct daemon *d, uint64_t now_us)
+{
+	struct gating *g = &d->gating;
+	struct sockdiag_listener listener;
+	int fd;
+
+	if (!d->config.gate.answer_down) {
+		g->down = false;
+		return;
+	}
+	if (now_us - g->looked_us < US_PER_S)
+		return;
+	g->looked_us = now_us;
+	fd = sockdiag_open_in(g->netns_fd);
+	if (fd < 0)
+		return;
+	g->down = sockdiag_listeners(fd, d->config.service[g->service].ports, CONFIG_PORTS,
+				     &listener, 1) == 0;
+	close(fd);
+}
+
+void daemon_push_gate(struct daemon *d, uint64_t now_us)
+{
+	struct gating *g = &d->gating;
+	const struct load_service *l = &d->load.service[g->service];
+	char why[160] = "";
+	bool fit;
+
+	if (!g->gate)
+		return;
+	look_for_listener(d, now_us);
+	fit = responder_fit(g->responder, now_us, why);
+	if (!fit && now_us - g->said_us > SAY_US) {
+		g->said_us = now_us;
+		log_warning("the gate lets everything pass for now: %s", why);
+	}
+	gate_pause(g->gate, !fit);
+	responder_push(g->responder, &d->plan, g->down);
+	gate_push(g->gate, &d->plan, l->known & LOAD_WAITING ? (uint32_t)fmax(0, l->waiting) : 0,
+		  g->down);
+}
