@@ -50,7 +50,8 @@ static int open_responder(struct daemon *d, char *why)
 {
 	struct gating *g = &d->gating;
 	struct responder_options o = { .listen = d->config.gate.listen,
-				       .netns_fd = g->netns_fd,
+				       /* Entering even our own takes a capability. */
+				       .netns_fd = netns_is_own(g->netns_fd) ? -1 : g->netns_fd,
 				       .mark = GATE_MARK,
 				       .reason = reason_of,
 				       .context = g };

@@ -23,6 +23,8 @@ static int listen_fd(struct responder *r, int family)
 
 	if (fd < 0)
 		return -errno;
+	/* What is accepted has the guarded port for its own: without this an MTA that is started again could not bind it. */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if ((r->options.mark &&
