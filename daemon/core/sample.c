@@ -41,9 +41,9 @@ const char *resource_name(enum resource resource)
 
 const char *via_name(enum via via)
 {
-	static const char *const names[VIA__COUNT] = { "none",	"bpf",	  "psi",     "procfs",
-						       "sysfs", "cgroup", "netlink", "sock_diag",
-						       "front", "statvfs" };
+	static const char *const names[VIA__COUNT] = { "none",	"bpf",	   "psi",     "procfs",
+						       "sysfs", "cgroup",  "netlink", "sock_diag",
+						       "front", "statvfs", "spool" };
 
 	return via < VIA__COUNT ? names[via] : "none";
 }

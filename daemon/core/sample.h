@@ -28,6 +28,7 @@ enum via {
 	VIA_SOCK_DIAG,
 	VIA_FRONT,
 	VIA_STATVFS,
+	VIA_SPOOL, /* the MTA's queue directories, walked */
 	VIA__COUNT
 };
 
@@ -39,7 +40,8 @@ enum unit {
 	UNIT_PER_S,
 	UNIT_COUNT,
 	UNIT_CORES,
-	UNIT_BITS_PER_S
+	UNIT_BITS_PER_S,
+	UNIT_S
 };
 
 /* X(id, name, resource, unit, default target, help). Target 0: shown, but no pressure is computed from it. */
@@ -74,6 +76,8 @@ enum unit {
 	  "memory still to be had by the MTA: the least of the machine's and its control groups'")                                                                                        \
 	X(MTA_MEM_BYTES, "mta_mem_bytes", MEMORY, BYTES, 0,                                                                                                                               \
 	  "working set of the MTA's control group without page cache")                                                                                                                    \
+	X(MEM_EXHAUSTION_S, "mem_exhaustion_s", MEMORY, S, 0,                                                                                                                             \
+	  "time until memory runs out at the trend of the last minutes to hours; absent while there is no such trend")                                                                    \
 	X(DIRECT_RECLAIM_TASKS, "direct_reclaim_tasks", MEMORY, COUNT, 1.0,                                                                                                               \
 	  "tasks that must free memory themselves because the machine has none (direct reclaim), on average")                                                                             \
 	X(DIRECT_RECLAIM_P99_US, "direct_reclaim_p99_us", MEMORY, US, 0,                                                                                                                  \
@@ -140,6 +144,15 @@ enum unit {
 	  "inodes used on the fullest queue file system")                                                                                                                                 \
 	X(SPOOL_FREE_BYTES, "spool_free_bytes", DISK, BYTES, 0,                                                                                                                           \
 	  "space free for the MTA on the fullest queue file system")                                                                                                                      \
+	X(SPOOL_FREE_INODES, "spool_free_inodes_count", DISK, COUNT, 0,                                                                                                                   \
+	  "inodes free on the queue file system that has fewest")                                                                                                                         \
+	X(SPOOL_EXHAUSTION_S, "spool_exhaustion_s", DISK, S, 0,                                                                                                                           \
+	  "time until the queue file system is full at the trend of the last minutes to hours; absent while there is no such trend")                                                      \
+	X(SPOOL_INODES_EXHAUSTION_S, "spool_inodes_exhaustion_s", DISK, S, 0,                                                                                                             \
+	  "time until the queue file system has no inode left at the trend of the last minutes to hours; absent while there is none")                                                     \
+	X(MTA_IO_BYTES_PER_S, "mta_io_bytes_per_s", DISK, BYTES_PER_S, 0,                                                                                                                 \
+	  "read and written by the MTA's control group")                                                                                                                                  \
+	X(MTA_IOS_PER_S, "mta_ios_per_s", DISK, PER_S, 0, "requests of the MTA's control group")                                                                                          \
 	X(NIC_RX_BYTES_PER_S, "nic_rx_bytes_per_s", NIC, BYTES_PER_S, 0,                                                                                                                  \
 	  "received, all interfaces that count")                                                                                                                                          \
 	X(NIC_TX_BYTES_PER_S, "nic_tx_bytes_per_s", NIC, BYTES_PER_S, 0,                                                                                                                  \
@@ -154,6 +167,12 @@ enum unit {
 	  "bytes that wait in queueing disciplines")                                                                                                                                      \
 	X(NIC_SPEED_BITS_PER_S, "nic_speed_bits_per_s", NIC, BITS_PER_S, 0,                                                                                                               \
 	  "speed of the busiest interface")                                                                                                                                               \
+	X(NIC_DOWN_COUNT, "nic_down_count", NIC, COUNT, 0,                                                                                                                                \
+	  "interfaces that count and have no carrier")                                                                                                                                    \
+	X(SOFTNET_DROPS_PER_S, "softnet_drops_per_s", NIC, PER_S, 100,                                                                                                                    \
+	  "packets dropped because a CPU's receive backlog was full")                                                                                                                     \
+	X(SOFTNET_SQUEEZED_PER_S, "softnet_squeezed_per_s", NIC, PER_S, 0,                                                                                                                \
+	  "times a second that a CPU's budget ran out with packets left to receive")                                                                                                      \
 	X(CONNECT_220_P99_US, "connect_to_220_p99_us", SMTP, US, 500000,                                                                                                                  \
 	  "99th percentile from connection to greeting; the target stands above the learned unloaded time")                                                                               \
 	X(CONNECT_220_P50_US, "connect_to_220_p50_us", SMTP, US, 0,                                                                                                                       \
@@ -165,6 +184,22 @@ enum unit {
 	  "accept queue of the fullest SMTP listener, of its limit")                                                                                                                      \
 	X(ACCEPT_QUEUE_COUNT, "accept_queue_count", SMTP, COUNT, 0,                                                                                                                       \
 	  "connections in the accept queues of the SMTP listeners")                                                                                                                       \
+	X(LISTEN_OVERFLOWS_PER_S, "listen_overflows_per_s", SMTP, PER_S, 0,                                                                                                               \
+	  "connections refused because an accept queue was full, all listeners of the MTA's network namespace")                                                                           \
+	X(LISTEN_DROPS_PER_S, "listen_drops_per_s", SMTP, PER_S, 0,                                                                                                                       \
+	  "connections that listeners dropped for whatever reason, all listeners of the MTA's network namespace")                                                                         \
+	X(SYN_COOKIES_PER_S, "syn_cookies_per_s", SMTP, PER_S, 0,                                                                                                                         \
+	  "SYN cookies sent because a request queue was full, all listeners of the MTA's network namespace")                                                                              \
+	X(QUEUE_COUNT, "queue_count", SMTP, COUNT, 0,                                                                                                                                     \
+	  "messages in the MTA's queue directories; what an operator holds does not count")                                                                                               \
+	X(QUEUE_READY_COUNT, "queue_ready_count", SMTP, COUNT, 0,                                                                                                                         \
+	  "messages in the queue that wait for this machine: not yet tried, or being tried")                                                                                              \
+	X(QUEUE_OLDEST_S, "queue_oldest_s", SMTP, S, 0,                                                                                                                                   \
+	  "how long the message that waits longest for this machine has been due")                                                                                                        \
+	X(QUEUE_GROWTH_PER_S, "queue_growth_per_s", SMTP, PER_S, 0,                                                                                                                       \
+	  "messages a second by which those that wait for this machine grow; 0 while they do not")                                                                                        \
+	X(QUEUE_DRAIN_S, "queue_drain_s", SMTP, S, 60,                                                                                                                                    \
+	  "time that the messages which wait for this machine take at the rate at which they leave; a few do not count")                                                                  \
 	X(SERVER_TIME_US, "server_time_us", SMTP, US, 500000,                                                                                                                             \
 	  "T: what a session costs the server in time, busy sessions / completions a second")                                                                                             \
 	X(IN_FLIGHT_COUNT, "in_flight_count", SMTP, COUNT, 0,                                                                                                                             \

@@ -42,6 +42,16 @@ void explain_value(struct text *out, enum unit unit, double value)
 	case UNIT_PER_S:
 		text_append(out, "%.4g/s", value);
 		break;
+	case UNIT_S:
+		if (value >= 2 * 86400)
+			text_append(out, "%.1f days", value / 86400);
+		else if (value >= 2 * 3600)
+			text_append(out, "%.1f h", value / 3600);
+		else if (value >= 120)
+			text_append(out, "%.0f min", value / 60);
+		else
+			text_append(out, "%.*f s", value < 10 ? 1 : 0, value);
+		break;
 	case UNIT_CORES:
 		text_append(out, "%.2f cores", value);
 		break;

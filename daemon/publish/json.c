@@ -158,7 +158,7 @@ static json_t *sensors_json(const struct status *s)
 		json_t *one = json_object();
 
 		json_object_set_new(one, "state", json_string(sensor_state_name(sensor->state)));
-		if (sensor->state != SENSOR_OK)
+		if (sensor->why[0])
 			json_object_set_new(one, "reason", json_string(sensor->why));
 		json_object_set_new(one, "errors", json_integer((json_int_t)sensor->errors));
 		json_object_set_new(one, "cost_us_per_s",

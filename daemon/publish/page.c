@@ -229,8 +229,7 @@ static void put_sensors(const struct status *s, struct evbuffer *out)
 
 		evbuffer_add_printf(out, "<tr><td>%s<td>%s<td class=n>%u<td class=w>", sensor->name,
 				    sensor_state_name(sensor->state), sensor->signals);
-		if (sensor->state != SENSOR_OK)
-			put_escaped(out, sensor->why);
+		put_escaped(out, sensor->why);
 	}
 	evbuffer_add_printf(out, "</table></div>");
 }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -127,7 +128,7 @@ static int process_by_inode(int proc_fd, uint32_t inode)
 	return found;
 }
 
-static double cores_of(const struct sensor_env *env, const struct mta *m, int pid)
+static double cores_of(const struct sensor_env *env, const char *unified, int pid)
 {
 	char file[CONFIG_PATH_MAX + 16], content[128];
 	double cores = 0, quota, period;
@@ -135,8 +136,8 @@ static double cores_of(const struct sensor_env *env, const struct mta *m, int pi
 
 	if (pid > 0 && sched_getaffinity(pid, sizeof(cpus), &cpus) == 0)
 		cores = CPU_COUNT(&cpus);
-	snprintf(file, sizeof(file), "%s/cpu.max", m->unified);
-	if (m->unified[0] && readfile_at(env->cgroup_fd, file, content, sizeof(content)) > 0 &&
+	snprintf(file, sizeof(file), "%s/cpu.max", unified);
+	if (unified[0] && readfile_at(env->cgroup_fd, file, content, sizeof(content)) > 0 &&
 	    sscanf(content, "%lf %lf", &quota, &period) == 2 && period > 0)
 		cores = cores > 0 ? fmin(cores, quota / period) : quota / period;
 	return cores;
@@ -153,7 +154,7 @@ static bool has_limit(const struct sensor_env *env, const char *path, bool v1)
 }
 
 /* Its own memory cgroup and those above that limit it. */
-static void find_memory(const struct sensor_env *env, struct mta *m, const char *root,
+static void find_memory(const struct sensor_env *env, struct mta_group *g, const char *root,
 			const char *path, bool v1)
 {
 	char at[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX + 32];
@@ -162,58 +163,146 @@ static void find_memory(const struct sensor_env *env, struct mta *m, const char 
 
 	if ((size_t)snprintf(at, sizeof(at), "%s%s", root, path) >= sizeof(at))
 		return;
-	snprintf(file, sizeof(file), "%s/memory.stat", at);
+	snprintf(file, sizeof(file), "%s/%s", at, v1 ? "memory.stat" : "memory.current");
 	if (faccessat(env->cgroup_fd, file, F_OK, 0) != 0)
 		return;
-	m->memory_v1 = v1;
-	memcpy(m->memory[n++], at, sizeof(at));
+	g->memory_v1 = v1;
+	memcpy(g->memory[n++], at, sizeof(at));
 	while (n < MTA_LIMITS && (slash = strrchr(at, '/')) && strlen(at) > strlen(root)) {
 		*slash = 0;
 		if (strlen(at) > strlen(root) && has_limit(env, at, v1))
-			memcpy(m->memory[n++], at, sizeof(at));
+			memcpy(g->memory[n++], at, sizeof(at));
 	}
 }
 
-static void fill(const struct sensor_env *env, struct mta *m, const char *prefix, const char *path,
-		 int pid)
+/* I/O is booked to the nearest group with the io controller, which may be one above. */
+static void find_io(const struct sensor_env *env, struct mta_group *g, const char *prefix,
+		    const char *v1_path)
 {
-	char file[64], content[4096], own[CONFIG_PATH_MAX];
+	char at[CONFIG_PATH_MAX], file[CONFIG_PATH_MAX + 48];
+
+	snprintf(file, sizeof(file), "%s/io.stat", g->unified);
+	if (faccessat(env->cgroup_fd, file, F_OK, 0) == 0) {
+		memcpy(g->io, g->unified, sizeof(g->io));
+		return;
+	}
+	if (!v1_path[0] || strcmp(v1_path, "/") == 0 ||
+	    (size_t)snprintf(at, sizeof(at), "blkio%s", v1_path) >= sizeof(at))
+		return;
+	snprintf(file, sizeof(file), "%s/blkio.throttle.io_service_bytes", at);
+	if (faccessat(env->cgroup_fd, file, F_OK, 0) == 0) {
+		memcpy(g->io, at, sizeof(at));
+		g->io_v1 = true;
+	}
+}
+
+static void add_group(const struct sensor_env *env, struct mta *m, unsigned service,
+		      const char *prefix, const char *path, int pid)
+{
+	char file[64], content[4096], own[CONFIG_PATH_MAX] = "";
+	struct mta_group *g = &m->group[m->count];
 	int r = -ENOENT;
 
-	snprintf(m->unified, sizeof(m->unified), "%s", path);
+	for (unsigned i = 0; i < m->count; i++)
+		if (strcmp(m->group[i].unified, path) == 0)
+			return;
+	memset(g, 0, sizeof(*g));
+	g->service = service;
+	snprintf(g->unified, sizeof(g->unified), "%s", path);
 	snprintf(file, sizeof(file), "%d/cgroup", pid);
 	if (pid > 0)
 		r = readfile_at(env->proc_fd, file, content, sizeof(content));
-	find_memory(env, m, prefix, path + strlen(prefix), false);
-	if (!m->memory[0][0] && r > 0 &&
+	find_memory(env, g, prefix, path + strlen(prefix), false);
+	if (!g->memory[0][0] && r > 0 &&
 	    procparse_cgroup(content, "memory", own, sizeof(own)) == 0 && strcmp(own, "/") != 0)
-		find_memory(env, m, "memory", own, true);
-	m->cores = cores_of(env, m, pid);
-	m->found = true;
+		find_memory(env, g, "memory", own, true);
+	if (r <= 0 || procparse_cgroup(content, "blkio", own, sizeof(own)) < 0)
+		own[0] = 0;
+	find_io(env, g, prefix, own);
+	if (m->count++ == 0) {
+		m->pid = pid;
+		m->cores = cores_of(env, path, pid);
+	}
 }
 
-void mta_find(const struct sensor_env *env, struct mta *m)
+/* Inside a container the root that is seen is the container's own group, and has the files that only others than the true root
+ * have. */
+static bool root_is_own(const struct sensor_env *env, const char *prefix)
 {
-	const struct config_service *service = &env->config->service[0];
-	const char *prefix = env->cgroup_fd < 0 ? NULL : unified_prefix(env->cgroup_fd);
-	struct sockdiag_listener listener;
-	char path[CONFIG_PATH_MAX], file[64], content[4096], own[CONFIG_PATH_MAX];
-	int pid = 0, n = 0, fd;
+	char file[64];
 
-	memset(m, 0, sizeof(*m));
-	if (!prefix) {
-		snprintf(m->why, sizeof(m->why),
-			 "there is no cgroup2 tree: whole-machine figures are used");
+	snprintf(file, sizeof(file), "%s/cgroup.type", prefix);
+	return faccessat(env->cgroup_fd, file, F_OK, 0) == 0;
+}
+
+static void why_not(struct mta *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void why_not(struct mta *m, const char *format, ...)
+{
+	va_list args;
+
+	if (m->why[0])
+		return;
+	va_start(args, format);
+	vsnprintf(m->why, sizeof(m->why), format, args);
+	va_end(args);
+}
+
+static void find_named(const struct sensor_env *env, struct mta *m, unsigned i, const char *prefix)
+{
+	const struct config_service *service = &env->config->service[i];
+	char path[CONFIG_PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%.200s", prefix,
+		 service->cgroup[0] == '/' ? service->cgroup + 1 : service->cgroup);
+	if (faccessat(env->cgroup_fd, path, F_OK, 0) == 0)
+		add_group(env, m, i, prefix, path, first_process(env->cgroup_fd, path));
+	else
+		why_not(m, "service.%s.cgroup = %.60s does not exist", service->name,
+			service->cgroup);
+}
+
+/* The group of one listener of a service. */
+static void find_owner(const struct sensor_env *env, struct mta *m, unsigned i, const char *prefix,
+		       const struct sockdiag_listener *listener)
+{
+	char path[CONFIG_PATH_MAX], file[64], content[4096], own[CONFIG_PATH_MAX];
+	int pid;
+
+	if (listener->cgroup_id &&
+	    find_by_id(env->cgroup_fd, prefix, listener->cgroup_id, 0, path, sizeof(path))) {
+		add_group(env, m, i, prefix, path, first_process(env->cgroup_fd, path));
 		return;
 	}
+	pid = process_by_inode(env->proc_fd, listener->inode);
+	snprintf(file, sizeof(file), "%d/cgroup", pid);
+	if (pid && readfile_at(env->proc_fd, file, content, sizeof(content)) > 0 &&
+	    procparse_cgroup(content, NULL, own, sizeof(own)) == 0 && strcmp(own, "/") != 0) {
+		snprintf(path, sizeof(path), "%s%s", prefix, own);
+		add_group(env, m, i, prefix, path, pid);
+		return;
+	}
+	if (root_is_own(env, prefix)) {
+		add_group(env, m, i, prefix, prefix, pid);
+		return;
+	}
+	why_not(m,
+		"the listener on port %u shares the root control group: whole-machine figures are used",
+		listener->port);
+	if (pid && m->cores <= 0) {
+		m->cores = cores_of(env, "", pid);
+		m->pid = pid;
+	}
+}
+
+static void find_service(const struct sensor_env *env, struct mta *m, unsigned i,
+			 const char *prefix)
+{
+	const struct config_service *service = &env->config->service[i];
+	struct sockdiag_listener listener;
+	int n = 0, fd;
+
 	if (service->cgroup[0]) {
-		snprintf(path, sizeof(path), "%s/%.200s", prefix,
-			 service->cgroup[0] == '/' ? service->cgroup + 1 : service->cgroup);
-		if (faccessat(env->cgroup_fd, path, F_OK, 0) == 0)
-			fill(env, m, prefix, path, first_process(env->cgroup_fd, path));
-		else
-			snprintf(m->why, sizeof(m->why), "service.%s.cgroup = %.60s does not exist",
-				 service->name, service->cgroup);
+		find_named(env, m, i, prefix);
 		return;
 	}
 	fd = sockdiag_open();
@@ -221,38 +310,34 @@ void mta_find(const struct sensor_env *env, struct mta *m)
 		n = sockdiag_listeners(fd, service->ports, CONFIG_PORTS, &listener, 1);
 		close(fd);
 	}
-	if (n <= 0) {
-		snprintf(m->why, sizeof(m->why),
-			 "nothing listens on service.%s.ports: whole-machine figures are used",
-			 service->name);
+	if (n > 0)
+		find_owner(env, m, i, prefix, &listener);
+	else
+		why_not(m, "nothing listens on service.%s.ports: whole-machine figures are used",
+			service->name);
+}
+
+void mta_find(const struct sensor_env *env, struct mta *m)
+{
+	const char *prefix = env->cgroup_fd < 0 ? NULL : unified_prefix(env->cgroup_fd);
+	char file[32], content[64];
+
+	memset(m, 0, sizeof(*m));
+	if (!prefix) {
+		why_not(m, "there is no cgroup2 tree: whole-machine figures are used");
 		return;
 	}
-	if (listener.cgroup_id &&
-	    find_by_id(env->cgroup_fd, prefix, listener.cgroup_id, 0, path, sizeof(path))) {
-		fill(env, m, prefix, path, first_process(env->cgroup_fd, path));
-		return;
-	}
-	pid = process_by_inode(env->proc_fd, listener.inode);
-	snprintf(file, sizeof(file), "%d/cgroup", pid);
-	if (pid && readfile_at(env->proc_fd, file, content, sizeof(content)) > 0 &&
-	    procparse_cgroup(content, NULL, own, sizeof(own)) == 0 && strcmp(own, "/") != 0) {
-		snprintf(path, sizeof(path), "%s%s", prefix, own);
-		fill(env, m, prefix, path, pid);
-		return;
-	}
-	snprintf(
-		m->why, sizeof(m->why),
-		"the listener on port %u shares the root control group: whole-machine figures are used",
-		listener.port);
-	if (pid)
-		m->cores = cores_of(env, m, pid);
+	for (unsigned i = 0; i < env->config->services; i++)
+		find_service(env, m, i, prefix);
+	snprintf(file, sizeof(file), "%d/comm", m->pid);
+	if (m->pid > 0 && readfile_at(env->proc_fd, file, content, sizeof(content)) > 0)
+		snprintf(m->comm, sizeof(m->comm), "%.*s", (int)strcspn(content, "\n"), content);
 }
 
 static bool same(const struct mta *a, const struct mta *b)
 {
-	return a->found == b->found && strcmp(a->unified, b->unified) == 0 &&
-	       a->cores == b->cores && memcmp(a->memory, b->memory, sizeof(a->memory)) == 0 &&
-	       strcmp(a->why, b->why) == 0;
+	return a->count == b->count && a->cores == b->cores && a->pid == b->pid &&
+	       memcmp(a->group, b->group, sizeof(a->group)) == 0 && strcmp(a->why, b->why) == 0;
 }
 
 static void *run(void *context)
@@ -304,7 +389,7 @@ bool mta_watch_read(struct mta_watch *w, uint64_t generation, struct mta *ret_mt
 {
 	bool fresh;
 
-	if (pthread_mutex_trylock(&w->lock) != 0)
+	if (!w || pthread_mutex_trylock(&w->lock) != 0)
 		return false;
 	fresh = w->mta.generation != 0 && w->mta.generation != generation;
 	if (fresh)

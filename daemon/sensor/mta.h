@@ -1,5 +1,5 @@
-/* Who the MTA is: from the listener on the service's port to its control group, the limits above it and the CPUs it may use.
- * Looked up by a thread every few seconds, because an MTA restarts and the look-up walks directories. */
+/* Who the MTA is: from the listeners on the services' ports to their control groups, the limits above them and the CPUs they may
+ * use. Looked up by a thread every few seconds, because an MTA restarts and the look-up walks directories. */
 #ifndef PENSTOCK_SENSOR_MTA_H
 #define PENSTOCK_SENSOR_MTA_H
 
@@ -10,25 +10,34 @@
 #include "sensor/sensor.h"
 
 #define MTA_LIMITS 6
+#define MTA_GROUPS PLAN_SERVICES
 
-/* Everything by path below the cgroup root that env->cgroup_fd is; a generation counts changes. */
-struct mta {
-	uint64_t generation; /* 0: not looked yet */
-	bool found;
-	char why[SENSOR_WHY_MAX]; /* when not */
-	char unified
-		[CONFIG_PATH_MAX]; /* directory with cpu.stat and *.pressure, empty: none of its own */
+/* One control group of the MTA. Everything by path below the cgroup root that env->cgroup_fd is. */
+struct mta_group {
+	unsigned service; /* index of the first service that it serves */
+	char unified[CONFIG_PATH_MAX]; /* directory with cpu.stat and *.pressure */
 	char memory
 		[MTA_LIMITS]
 		[CONFIG_PATH_MAX]; /* its own first, then those above that have a limit; empty ends */
 	bool memory_v1;
+	char io[CONFIG_PATH_MAX]; /* directory with io.stat, or v1's blkio.throttle.*; empty: none */
+	bool io_v1;
+};
+
+struct mta {
+	uint64_t generation; /* 0: not looked yet; counts changes */
+	unsigned count; /* 0: none found, see why */
+	struct mta_group group[MTA_GROUPS];
+	char why[SENSOR_WHY_MAX]; /* when none */
 	double cores; /* 0: not known */
+	int pid; /* a process of the first group; 0: not known */
+	char comm[16]; /* its name; empty: not to be seen */
 };
 
 struct mta_watch;
 
 int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, char *why);
-/* Copies what was last found when its generation is not `generation`. Never blocks. */
+/* Copies what was last found when its generation is not `generation`. Never blocks; `watch` may be NULL. */
 bool mta_watch_read(struct mta_watch *watch, uint64_t generation, struct mta *ret_mta);
 void mta_watch_close(struct mta_watch *watch);
 /* One look-up, for tests. */

@@ -148,3 +148,107 @@ int procparse_cgroup(const char *content, const char *controller, char *path, un
 	}
 	return -ENOENT;
 }
+
+int procparse_io_stat(const char *content, struct procparse_io *ret)
+{
+	static const struct {
+		const char *key;
+		size_t length;
+		bool bytes;
+	} keys[] = { { "rbytes=", 7, true },
+		     { "wbytes=", 7, true },
+		     { "rios=", 5, false },
+		     { "wios=", 5, false } };
+
+	memset(ret, 0, sizeof(*ret));
+	for (const char *word = content; word; word = strpbrk(word, " \n")) {
+		word += strspn(word, " \n");
+		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+			if (strncmp(word, keys[i].key, keys[i].length) != 0)
+				continue;
+			if (keys[i].bytes)
+				ret->bytes += strtoull(word + keys[i].length, NULL, 10);
+			else
+				ret->ios += strtoull(word + keys[i].length, NULL, 10);
+		}
+	}
+	return 0;
+}
+
+int procparse_blkio(const char *content, uint64_t *ret_sum)
+{
+	uint64_t sum = 0;
+
+	for (const char *line = content; line && *line;
+	     line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		unsigned major, minor;
+		unsigned long long value;
+		char what[8];
+
+		if (sscanf(line, "%u:%u %7s %llu", &major, &minor, what, &value) == 4 &&
+		    (strcmp(what, "Read") == 0 || strcmp(what, "Write") == 0))
+			sum += value;
+	}
+	*ret_sum = sum;
+	return 0;
+}
+
+int procparse_softnet(const char *content, uint64_t *ret_dropped, uint64_t *ret_squeezed)
+{
+	uint64_t dropped = 0, squeezed = 0;
+	unsigned lines = 0;
+
+	for (const char *line = content; line && *line;
+	     line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		unsigned processed, d, q;
+
+		if (sscanf(line, "%8x %8x %8x", &processed, &d, &q) != 3)
+			continue;
+		dropped += d;
+		squeezed += q;
+		lines++;
+	}
+	if (!lines)
+		return -EINVAL;
+	*ret_dropped = dropped;
+	*ret_squeezed = squeezed;
+	return 0;
+}
+
+/* The n-th word of a line; where the line ends. */
+static const char *next_word(const char *at, size_t *ret_length)
+{
+	at += strspn(at, " ");
+	*ret_length = strcspn(at, " \n");
+	return at;
+}
+
+int procparse_netstat(const char *content, const char *group, const char *name, uint64_t *ret_value)
+{
+	size_t length = strlen(group), want = strlen(name);
+
+	/* Two lines each: names, then values, both with the group in front. */
+	for (const char *line = content; line && *line;
+	     line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
+		const char *values = strchr(line, '\n'), *n, *v;
+		size_t name_length, value_length;
+
+		if (strncmp(line, group, length) != 0 || line[length] != ':' || !values ||
+		    strncmp(values + 1, group, length) != 0 || values[1 + length] != ':')
+			continue;
+		n = next_word(line + length + 1, &name_length);
+		v = next_word(values + 1 + length + 1, &value_length);
+		while (name_length && value_length) {
+			if (name_length == want && strncmp(n, name, want) == 0) {
+				if (!isdigit((unsigned char)*v))
+					return -ENOENT;
+				*ret_value = strtoull(v, NULL, 10);
+				return 0;
+			}
+			n = next_word(n + name_length, &name_length);
+			v = next_word(v + value_length, &value_length);
+		}
+		return -ENOENT;
+	}
+	return -ENOENT;
+}

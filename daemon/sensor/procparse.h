@@ -32,4 +32,18 @@ bool procparse_is_disk(const char *name);
  * 0 or -ENOENT; -ERANGE when it does not fit. */
 int procparse_cgroup(const char *content, const char *controller, char *path, unsigned size);
 
+struct procparse_io {
+	uint64_t bytes, ios; /* read and written, all devices */
+};
+/* io.stat of a cgroup2. 0; an empty file is no I/O yet. */
+int procparse_io_stat(const char *content, struct procparse_io *ret);
+/* blkio.throttle.io_service_bytes or io_serviced of v1: the sum of what was read and written. 0. */
+int procparse_blkio(const char *content, uint64_t *ret_sum);
+
+/* Columns of /proc/net/softnet_stat, all CPUs. 0 or -EINVAL. */
+int procparse_softnet(const char *content, uint64_t *ret_dropped, uint64_t *ret_squeezed);
+/* A counter of /proc/net/netstat or snmp: `group` "TcpExt", `name` "ListenDrops". 0 or -ENOENT. */
+int procparse_netstat(const char *content, const char *group, const char *name,
+		      uint64_t *ret_value);
+
 #endif

@@ -6,13 +6,16 @@
 
 #include "base/log.h"
 #include "sensor/disks.h"
+#include "sensor/mta.h"
 #include "sensor/sensors.h"
+#include "sensor/spool_watch.h"
 
 /* The order of preference: a signal that is there is not put again. */
 static const struct sensor_ops *const drivers[] = {
-	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	 &sensor_psi,	 &sensor_cpu,
-	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom, &sensor_vmstat, &sensor_disk,
-	&sensor_bpf_fsync, &sensor_bpf_jbd2,	&sensor_spool,	 &sensor_nic,	 &sensor_listen,
+	&sensor_bpf_smtp, &sensor_bpf_runq, &sensor_cgroup,	 &sensor_psi,
+	&sensor_cpu,	  &sensor_memory,   &sensor_bpf_reclaim, &sensor_bpf_oom,
+	&sensor_vmstat,	  &sensor_disk,	    &sensor_bpf_fsync,	 &sensor_bpf_jbd2,
+	&sensor_spool,	  &sensor_queue,    &sensor_nic,	 &sensor_listen,
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -45,11 +48,16 @@ static uint64_t thread_ns(void)
 int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
+	char why[SENSOR_WHY_MAX] = "";
 
 	if (!registry)
 		return -ENOMEM;
 	registry->env = *env;
 	registry->env.disks = &registry->disks;
+	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
+		log_warning("%s", why);
+	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
+		log_warning("%s", why);
 	for (size_t i = 0; i < DRIVERS; i++) {
 		struct slot *slot = &registry->slots[i];
 
@@ -73,6 +81,8 @@ void registry_close(struct registry *registry)
 	for (size_t i = 0; i < DRIVERS; i++)
 		if (registry->slots[i].state)
 			registry->slots[i].ops->close(registry->slots[i].state);
+	spool_watch_close(registry->env.spool); /* it reads the MTA's */
+	mta_watch_close(registry->env.mta);
 	free(registry);
 }
 

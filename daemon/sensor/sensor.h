@@ -15,6 +15,8 @@
 #define SENSOR_WHY_MAX 160
 
 struct disk_table;
+struct mta_watch; /* sensor/mta.h */
+struct spool_watch; /* sensor/spool_watch.h */
 struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_why */
 
 struct sensor_env {
@@ -23,6 +25,9 @@ struct sensor_env {
 	const struct config *config;
 	struct kernel *kernel;
 	struct disk_table *disks; /* disks.h; the registry's own, whatever the caller says */
+	/* What several sensors share, each with a thread of its own: set by registry_open(), NULL where no thread could be had. */
+	struct mta_watch *mta;
+	struct spool_watch *spool;
 };
 
 struct sensor_ops {

@@ -1,4 +1,5 @@
-/* The MTA's own control group: CPU used, stalls (PSI), memory without page cache against the limits above it. Who the MTA is,
+/* The MTA's own control groups (one, or one a service): CPU used, stalls (PSI), I/O, memory without page cache against the limits
+ * above it, what the kernel did about them. Who the MTA is,
  * mta.c finds. Files are kept open and read with pread(). */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,19 +25,29 @@ static const enum signal stall_signals[STALLS] = { SIGNAL_MTA_CPU_STALL_RATIO,
 						   SIGNAL_MTA_MEM_STALL_RATIO };
 
 struct memory_files {
-	int stat, current, limit;
+	int stat, current, limit, high;
+};
+
+/* A counter of one file: what it was, so that there is a difference. */
+struct counter {
+	uint64_t last;
+	bool primed;
+};
+
+struct group {
+	int cpu_fd, stall_fd[STALLS], io_fd, ios_fd;
+	struct memory_files memory[MTA_LIMITS];
+	struct counter cpu, stall[STALLS], io_bytes, ios;
 };
 
 struct cgroup {
 	struct mta_watch *watch;
 	int cgroup_fd, proc_fd;
 	struct mta mta;
-	int cpu_fd, stall_fd[STALLS];
-	struct memory_files memory[MTA_LIMITS];
-	uint64_t cpu_us, stall_us[STALLS], last_us;
-	bool cpu_primed, stall_primed[STALLS];
-	struct mta_events events;
-	struct kernel *kernel; /* counts the group's run-queue latency apart; NULL: cannot */
+	struct group group[MTA_GROUPS];
+	struct mta_events events; /* of the first group */
+	struct kernel *kernel; /* counts the first group's run-queue latency apart; NULL: cannot */
+	uint64_t last_us;
 };
 
 static void close_fd(int *fd)
@@ -46,22 +57,66 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static void close_files(struct cgroup *s)
+static void clear_group(struct group *g)
 {
-	close_fd(&s->cpu_fd);
-	for (int i = 0; i < STALLS; i++) {
-		close_fd(&s->stall_fd[i]);
-		s->stall_primed[i] = false;
-	}
+	memset(g, 0, sizeof(*g));
+	g->cpu_fd = g->io_fd = g->ios_fd = -1;
+	for (int i = 0; i < STALLS; i++)
+		g->stall_fd[i] = -1;
+	for (int i = 0; i < MTA_LIMITS; i++)
+		g->memory[i] = (struct memory_files){ -1, -1, -1, -1 };
+}
+
+static void close_group(struct group *g)
+{
+	close_fd(&g->cpu_fd);
+	close_fd(&g->io_fd);
+	close_fd(&g->ios_fd);
+	for (int i = 0; i < STALLS; i++)
+		close_fd(&g->stall_fd[i]);
 	for (int i = 0; i < MTA_LIMITS; i++) {
-		close_fd(&s->memory[i].stat);
-		close_fd(&s->memory[i].current);
-		close_fd(&s->memory[i].limit);
+		close_fd(&g->memory[i].stat);
+		close_fd(&g->memory[i].current);
+		close_fd(&g->memory[i].limit);
+		close_fd(&g->memory[i].high);
 	}
-	s->cpu_primed = false;
-	mta_events_close(&s->events);
-	if (s->kernel)
-		kernel_runq_cgroup(s->kernel, 0);
+	clear_group(g);
+}
+
+static int open_in(const struct cgroup *s, const char *directory, const char *file)
+{
+	char path[CONFIG_PATH_MAX + 64];
+
+	if (!directory[0])
+		return -1;
+	snprintf(path, sizeof(path), "%s/%s", directory, file);
+	return openat(s->cgroup_fd, path, O_RDONLY | O_CLOEXEC);
+}
+
+static void open_group(struct cgroup *s, struct group *g, const struct mta_group *m)
+{
+	const char *v1_bytes = "blkio.throttle.io_service_bytes_recursive",
+		   *v1_ios = "blkio.throttle.io_serviced_recursive";
+
+	g->cpu_fd = open_in(s, m->unified, "cpu.stat");
+	for (int i = 0; i < STALLS; i++)
+		g->stall_fd[i] = open_in(s, m->unified, stall_files[i]);
+	g->io_fd = open_in(s, m->io, m->io_v1 ? v1_bytes : "io.stat");
+	if (m->io_v1)
+		g->ios_fd = open_in(s, m->io, v1_ios);
+	for (int i = 0; i < MTA_LIMITS && m->memory[i][0]; i++) {
+		struct memory_files *f = &g->memory[i];
+
+		f->stat = open_in(s, m->memory[i], "memory.stat");
+		f->current = open_in(s, m->memory[i],
+				     m->memory_v1 ? "memory.usage_in_bytes" : "memory.current");
+		f->limit = open_in(s, m->memory[i],
+				   m->memory_v1 ? "memory.limit_in_bytes" : "memory.max");
+		if (!m->memory_v1)
+			f->high = open_in(s, m->memory[i], "memory.high");
+	}
+	log_info("the mail server's control group is %s",
+		 strncmp(m->unified, "./", 2) == 0 ? m->unified + 1 : m->unified);
 }
 
 /* The id of a cgroup2 directory, as BPF sees it, is its inode. */
@@ -69,113 +124,112 @@ static void watch_run_queue(struct cgroup *s)
 {
 	struct stat st;
 
-	if (s->kernel && s->mta.unified[0] && fstatat(s->cgroup_fd, s->mta.unified, &st, 0) == 0)
+	if (!s->kernel)
+		return;
+	if (s->mta.count && fstatat(s->cgroup_fd, s->mta.group[0].unified, &st, 0) == 0)
 		kernel_runq_cgroup(s->kernel, st.st_ino);
-}
-
-static int open_in(struct cgroup *s, const char *directory, const char *file)
-{
-	char path[CONFIG_PATH_MAX + 32];
-
-	snprintf(path, sizeof(path), "%s/%s", directory, file);
-	return openat(s->cgroup_fd, path, O_RDONLY | O_CLOEXEC);
+	else
+		kernel_runq_cgroup(s->kernel, 0);
 }
 
 static void open_files(struct cgroup *s)
 {
-	const struct mta *m = &s->mta;
-
-	close_files(s);
-	if (!m->found)
-		return;
-	s->cpu_fd = open_in(s, m->unified, "cpu.stat");
-	for (int i = 0; i < STALLS; i++)
-		s->stall_fd[i] = open_in(s, m->unified, stall_files[i]);
-	for (int i = 0; i < MTA_LIMITS && m->memory[i][0]; i++) {
-		s->memory[i].stat = open_in(s, m->memory[i], "memory.stat");
-		s->memory[i].current = open_in(
-			s, m->memory[i], m->memory_v1 ? "memory.usage_in_bytes" : "memory.current");
-		s->memory[i].limit = open_in(s, m->memory[i],
-					     m->memory_v1 ? "memory.limit_in_bytes" : "memory.max");
-	}
-	if (m->memory[0][0])
-		mta_events_open(&s->events, s->cgroup_fd, m->memory[0], m->memory_v1);
+	for (unsigned i = 0; i < MTA_GROUPS; i++)
+		close_group(&s->group[i]);
+	mta_events_close(&s->events);
+	for (unsigned i = 0; i < s->mta.count; i++)
+		open_group(s, &s->group[i], &s->mta.group[i]);
+	if (s->mta.count && s->mta.group[0].memory[0][0])
+		mta_events_open(&s->events, s->cgroup_fd, s->mta.group[0].memory[0],
+				s->mta.group[0].memory_v1);
 	watch_run_queue(s);
-	log_info("the mail server's control group is %s",
-		 strncmp(m->unified, "./", 2) == 0 ? m->unified + 1 : m->unified);
 }
 
 static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why)
 {
 	struct cgroup *s;
-	int r;
 
 	if (env->cgroup_fd < 0 || env->proc_fd < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "there is no /sys/fs/cgroup");
 		return -ENOENT;
+	}
+	if (!env->mta) {
+		snprintf(why, SENSOR_WHY_MAX, "no thread could be had to look for the mail server");
+		return -EAGAIN;
 	}
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
 	s->cgroup_fd = env->cgroup_fd;
 	s->proc_fd = env->proc_fd;
+	s->watch = env->mta;
 	s->kernel = env->kernel;
 	mta_events_init(&s->events);
-	s->cpu_fd = -1;
-	for (int i = 0; i < STALLS; i++)
-		s->stall_fd[i] = -1;
-	for (int i = 0; i < MTA_LIMITS; i++)
-		s->memory[i] = (struct memory_files){ -1, -1, -1 };
-	r = mta_watch_open(env, &s->watch, why);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
+	for (unsigned i = 0; i < MTA_GROUPS; i++)
+		clear_group(&s->group[i]);
 	*ret_state = s;
 	return 0;
 }
 
-static void poll_cpu(struct cgroup *s, double dt_us, struct sample *sample)
+/* Growth since the last reading; -1: there was none, or it went back. */
+static double step(struct counter *c, uint64_t now)
+{
+	double delta = c->primed && now >= c->last ? (double)(now - c->last) : -1;
+
+	c->last = now;
+	c->primed = true;
+	return delta;
+}
+
+/* CPU time used since the last reading, us; -1: not known. */
+static double read_cpu(struct group *g)
 {
 	char content[1024];
 	uint64_t now;
 
-	if (s->cpu_fd < 0 || readfile_fd(s->cpu_fd, content, sizeof(content)) <= 0 ||
+	if (g->cpu_fd < 0 || readfile_fd(g->cpu_fd, content, sizeof(content)) <= 0 ||
 	    readfile_field_u64(content, "usage_usec", &now) < 0) {
-		s->cpu_primed = false;
-		return;
+		g->cpu.primed = false;
+		return -1;
 	}
-	if (s->cpu_primed && dt_us > 0 && now >= s->cpu_us)
-		sample_put(sample, SIGNAL_MTA_CPU_CORES, (double)(now - s->cpu_us) / dt_us,
-			   VIA_CGROUP);
-	s->cpu_us = now;
-	s->cpu_primed = true;
+	return step(&g->cpu, now);
 }
 
-static void poll_stall(struct cgroup *s, int i, double dt_us, struct sample *sample)
+static double read_stall(struct group *g, int i)
 {
 	char content[512];
 	uint64_t now;
 
-	if (s->stall_fd[i] < 0 || readfile_fd(s->stall_fd[i], content, sizeof(content)) <= 0 ||
+	if (g->stall_fd[i] < 0 || readfile_fd(g->stall_fd[i], content, sizeof(content)) <= 0 ||
 	    procparse_psi_some(content, &now) < 0) {
-		s->stall_primed[i] = false;
-		return;
+		g->stall[i].primed = false;
+		return -1;
 	}
-	if (s->stall_primed[i] && dt_us > 0 && now >= s->stall_us[i]) {
-		double ratio = (double)(now - s->stall_us[i]) / dt_us;
+	return step(&g->stall[i], now);
+}
 
-		sample_put(sample, stall_signals[i], ratio > 1 ? 1 : ratio, VIA_CGROUP);
-	}
-	s->stall_us[i] = now;
-	s->stall_primed[i] = true;
+static int read_io(const struct group *g, bool v1, struct procparse_io *ret)
+{
+	char content[4096];
+	int r;
+
+	r = g->io_fd < 0 ? -ENOENT : readfile_fd(g->io_fd, content, sizeof(content));
+	if (r < 0 && r != -EFBIG)
+		return r;
+	if (!v1)
+		return procparse_io_stat(content, ret);
+	procparse_blkio(content, &ret->bytes);
+	r = g->ios_fd < 0 ? -ENOENT : readfile_fd(g->ios_fd, content, sizeof(content));
+	if (r < 0 && r != -EFBIG)
+		return r;
+	return procparse_blkio(content, &ret->ios);
 }
 
 /* Memory that is not page cache: what the kernel cannot drop to make room. */
 static int read_memory(const struct memory_files *f, bool v1, double *ret_used, double *ret_limit)
 {
 	char content[8192], number[64];
-	uint64_t current, limit = UINT64_MAX, inactive = 0, active = 0;
+	uint64_t current, limit = UINT64_MAX, high, inactive = 0, active = 0;
 	int r;
 
 	r = readfile_fd(f->current, number, sizeof(number));
@@ -189,40 +243,93 @@ static int read_memory(const struct memory_files *f, bool v1, double *ret_used, 
 	readfile_field_u64(content, v1 ? "total_active_file" : "active_file", &active);
 	if (f->limit >= 0 && readfile_fd(f->limit, number, sizeof(number)) > 0 && number[0] != 'm')
 		limit = strtoull(number, NULL, 10);
+	/* Above memory.high everything that allocates is made to wait: it is a limit as well. */
+	if (f->high >= 0 && readfile_fd(f->high, number, sizeof(number)) > 0 && number[0] != 'm') {
+		high = strtoull(number, NULL, 10);
+		limit = high < limit ? high : limit;
+	}
 	*ret_used = current > inactive + active ? (double)(current - inactive - active) : 0;
 	*ret_limit = limit < UINT64_C(1) << 60 ? (double)limit : -1;
 	return 0;
 }
 
-static void poll_memory(struct cgroup *s, struct sample *sample)
-{
-	double used, limit, room = -1, worst = -1;
+/* Sums over the MTA's groups; stalls and use are those of the worst. -1: not known. */
+struct sums {
+	double cpu_us, stall_us[STALLS], io_bytes, ios;
+	double memory, room, worst;
+};
 
-	for (int i = 0; i < MTA_LIMITS && s->memory[i].stat >= 0; i++) {
-		if (read_memory(&s->memory[i], s->mta.memory_v1, &used, &limit) < 0)
+static void add(double *sum, double value)
+{
+	if (value >= 0)
+		*sum = (*sum < 0 ? 0 : *sum) + value;
+}
+
+static void read_limits(const struct group *g, bool v1, struct sums *sum)
+{
+	double used, limit;
+
+	for (int i = 0; i < MTA_LIMITS && g->memory[i].stat >= 0; i++) {
+		if (read_memory(&g->memory[i], v1, &used, &limit) < 0)
 			continue;
 		if (i == 0)
-			sample_put(sample, SIGNAL_MTA_MEM_BYTES, used, VIA_CGROUP);
+			add(&sum->memory, used);
 		if (limit <= 0)
 			continue;
-		if (room < 0 || limit - used < room)
-			room = limit > used ? limit - used : 0;
-		if (used / limit > worst)
-			worst = used / limit;
+		if (sum->room < 0 || limit - used < sum->room)
+			sum->room = limit > used ? limit - used : 0;
+		if (used / limit > sum->worst)
+			sum->worst = used / limit;
 	}
-	if (worst >= 0)
-		sample_put(sample, SIGNAL_MTA_MEM_USED_RATIO, worst, VIA_CGROUP);
-	/* The machine's own memory bounds too: sensor_memory puts it when this one does not, so take the lesser here. */
-	if (room >= 0) {
-		char content[4096];
-		uint64_t available;
+}
 
-		if (readfile_at(s->proc_fd, "meminfo", content, sizeof(content)) > 0 &&
-		    readfile_field_u64(content, "MemAvailable", &available) == 0 &&
-		    (double)available * 1024 < room)
-			room = (double)available * 1024;
-		sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, room, VIA_CGROUP);
+static void read_group(struct group *g, const struct mta_group *m, struct sums *sum)
+{
+	struct procparse_io io;
+
+	add(&sum->cpu_us, read_cpu(g));
+	for (int i = 0; i < STALLS; i++) {
+		double stall = read_stall(g, i);
+
+		sum->stall_us[i] = stall > sum->stall_us[i] ? stall : sum->stall_us[i];
 	}
+	if (read_io(g, m->io_v1, &io) == 0) {
+		add(&sum->io_bytes, step(&g->io_bytes, io.bytes));
+		add(&sum->ios, step(&g->ios, io.ios));
+	}
+	read_limits(g, m->memory_v1, sum);
+}
+
+/* The machine's own memory bounds too: sensor_memory puts it when this one does not, so take the lesser here. */
+static void put_room(struct cgroup *s, double room, struct sample *sample)
+{
+	char content[4096];
+	uint64_t available;
+
+	if (room < 0)
+		return;
+	if (readfile_at(s->proc_fd, "meminfo", content, sizeof(content)) > 0 &&
+	    readfile_field_u64(content, "MemAvailable", &available) == 0 &&
+	    (double)available * 1024 < room)
+		room = (double)available * 1024;
+	sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, room, VIA_CGROUP);
+}
+
+static void put_sums(const struct sums *sum, double dt_us, struct sample *sample)
+{
+	sample_put(sample, SIGNAL_MTA_MEM_BYTES, sum->memory, VIA_CGROUP);
+	sample_put(sample, SIGNAL_MTA_MEM_USED_RATIO, sum->worst, VIA_CGROUP);
+	if (dt_us <= 0)
+		return;
+	sample_put(sample, SIGNAL_MTA_CPU_CORES, sum->cpu_us < 0 ? -1 : sum->cpu_us / dt_us,
+		   VIA_CGROUP);
+	for (int i = 0; i < STALLS; i++) {
+		double ratio = sum->stall_us[i] / dt_us;
+
+		sample_put(sample, stall_signals[i], ratio > 1 ? 1 : ratio, VIA_CGROUP);
+	}
+	sample_put(sample, SIGNAL_MTA_IO_BYTES_PER_S, sum->io_bytes / dt_us * 1e6, VIA_CGROUP);
+	sample_put(sample, SIGNAL_MTA_IOS_PER_S, sum->ios / dt_us * 1e6, VIA_CGROUP);
 }
 
 static int cgroup_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
@@ -230,20 +337,27 @@ static int cgroup_poll(void *state, uint64_t now_us, struct sample *sample, stru
 {
 	struct cgroup *s = state;
 	double dt_us = s->last_us && now_us > s->last_us ? (double)(now_us - s->last_us) : 0;
+	struct sums sum = { .cpu_us = -1,
+			    .stall_us = { -1, -1, -1 },
+			    .io_bytes = -1,
+			    .ios = -1,
+			    .memory = -1,
+			    .room = -1,
+			    .worst = -1 };
 
 	if (mta_watch_read(s->watch, s->mta.generation, &s->mta))
 		open_files(s);
 	s->last_us = now_us;
 	if (s->mta.cores > 0)
 		sample_put(sample, SIGNAL_MTA_CORES, s->mta.cores, VIA_CGROUP);
-	if (!s->mta.found) {
+	if (s->mta.count == 0) {
 		snprintf(why, SENSOR_WHY_MAX, "%s", s->mta.why);
 		return 0; /* not a failure: others stand in */
 	}
-	poll_cpu(s, dt_us, sample);
-	for (int i = 0; i < STALLS; i++)
-		poll_stall(s, i, dt_us, sample);
-	poll_memory(s, sample);
+	for (unsigned i = 0; i < s->mta.count; i++)
+		read_group(&s->group[i], &s->mta.group[i], &sum);
+	put_sums(&sum, dt_us, sample);
+	put_room(s, sum.room, sample);
 	mta_events_poll(&s->events, now_us, sample);
 	return 0;
 }
@@ -252,8 +366,11 @@ static void cgroup_close(void *state)
 {
 	struct cgroup *s = state;
 
-	mta_watch_close(s->watch);
-	close_files(s);
+	for (unsigned i = 0; i < MTA_GROUPS; i++)
+		close_group(&s->group[i]);
+	mta_events_close(&s->events);
+	if (s->kernel)
+		kernel_runq_cgroup(s->kernel, 0);
 	free(s);
 }
 
@@ -265,8 +382,10 @@ static const enum signal cgroup_signals[] = { SIGNAL_MTA_CORES,
 					      SIGNAL_MTA_MEM_BYTES,
 					      SIGNAL_MTA_MEM_USED_RATIO,
 					      SIGNAL_MEM_AVAILABLE_BYTES,
-					      SIGNAL_MTA_OOM_KILLS,
+					      SIGNAL_MTA_IO_BYTES_PER_S,
+					      SIGNAL_MTA_IOS_PER_S,
 					      SIGNAL_MTA_LIMIT_HITS_PER_S,
+					      SIGNAL_MTA_OOM_KILLS,
 					      SIGNAL__COUNT };
 const struct sensor_ops sensor_cgroup = { "cgroup", cgroup_signals, cgroup_open, cgroup_poll,
 					  cgroup_close };

@@ -1,158 +1,132 @@
-/* Space and inodes of the queue directories, as an unprivileged writer has them (f_bavail). statvfs() may hang on a dead
- * network file system, so a thread asks, and what it learned ages away. */
+/* What spool_watch.c found, as signals: space and inodes of the queue directories, as an unprivileged writer has them (f_bavail); and
+ * their messages. */
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
-#include <time.h>
 
 #include "base/clock.h"
+#include "sensor/disks.h"
 #include "sensor/sensors.h"
+#include "sensor/spool_watch.h"
 
-#define DIRS (PLAN_SERVICES * CONFIG_QUEUE_DIRS)
-#define ASK_EVERY_MS 500
-#define OLD_US (10 * US_PER_S)
+/* A walk that is overdue by so much hangs. */
+#define OVERDUE 5
 
-struct spool {
-	char dirs[DIRS][CONFIG_PATH_MAX];
-	unsigned count;
-	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t stop_cond;
-	bool stop;
-	uint64_t asked_us; /* when the figures below were had */
-	double used_ratio, inodes_ratio, free_bytes;
-	int error; /* of the last look */
-	char failed[CONFIG_PATH_MAX];
+static int open_watched(const struct sensor_env *env, size_t size, void **ret_state, char *why)
+{
+	if (!env->spool) {
+		snprintf(why, SENSOR_WHY_MAX,
+			 "no thread could be had to look at the queue directories");
+		return -EAGAIN;
+	}
+	*ret_state = calloc(1, size);
+	return *ret_state ? 0 : -ENOMEM;
+}
+
+/* ---- space ------------------------------------------------------------------------------------------------------ */
+
+struct space {
+	struct spool_watch *watch;
+	struct disk_table *disks;
+	struct spool spool;
 };
 
-static void ask(struct spool *s)
+static int space_open(const struct sensor_env *env, void **ret_state, char *why)
 {
-	double used = 0, inodes = 0, free_bytes = -1;
-	int error = 0;
-	const char *failed = "";
+	int r = open_watched(env, sizeof(struct space), ret_state, why);
 
-	for (unsigned i = 0; i < s->count; i++) {
-		struct statvfs v;
-		double blocks, available;
-
-		if (statvfs(s->dirs[i], &v) < 0) {
-			error = -errno;
-			failed = s->dirs[i];
-			continue;
-		}
-		blocks = (double)(v.f_blocks - v.f_bfree + v.f_bavail);
-		available = (double)v.f_bavail * (double)v.f_frsize;
-		if (blocks > 0 && 1 - (double)v.f_bavail / blocks > used)
-			used = 1 - (double)v.f_bavail / blocks;
-		/* btrfs and others have no fixed number of inodes: f_files is 0. */
-		if (v.f_files > 0 && 1 - (double)v.f_favail / (double)v.f_files > inodes)
-			inodes = 1 - (double)v.f_favail / (double)v.f_files;
-		if (free_bytes < 0 || available < free_bytes)
-			free_bytes = available;
-	}
-	pthread_mutex_lock(&s->lock);
-	s->error = error;
-	snprintf(s->failed, sizeof(s->failed), "%s", failed);
-	if (free_bytes >= 0) {
-		s->used_ratio = used;
-		s->inodes_ratio = inodes;
-		s->free_bytes = free_bytes;
-		s->asked_us = clock_monotonic_us();
-	}
-	pthread_mutex_unlock(&s->lock);
-}
-
-static void *run(void *state)
-{
-	struct spool *s = state;
-	struct timespec until;
-
-	pthread_mutex_lock(&s->lock);
-	while (!s->stop) {
-		pthread_mutex_unlock(&s->lock);
-		ask(s);
-		pthread_mutex_lock(&s->lock);
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += ASK_EVERY_MS * 1000000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000L;
-		}
-		if (!s->stop)
-			pthread_cond_timedwait(&s->stop_cond, &s->lock, &until);
-	}
-	pthread_mutex_unlock(&s->lock);
-	return NULL;
-}
-
-static int spool_open(const struct sensor_env *env, void **ret_state, char *why)
-{
-	struct spool *s = calloc(1, sizeof(*s));
-	int r;
-
-	if (!s)
-		return -ENOMEM;
-	for (unsigned i = 0; i < env->config->services; i++)
-		for (unsigned q = 0;
-		     q < CONFIG_QUEUE_DIRS && env->config->service[i].queue_dirs[q][0]; q++)
-			memcpy(s->dirs[s->count++], env->config->service[i].queue_dirs[q],
-			       CONFIG_PATH_MAX);
-	if (!s->count) {
-		snprintf(why, SENSOR_WHY_MAX,
-			 "no service has queue_dirs: spool space is not watched");
-		free(s);
-		return -ENOENT;
-	}
-	pthread_mutex_init(&s->lock, NULL);
-	pthread_cond_init(&s->stop_cond, NULL);
-	r = pthread_create(&s->thread, NULL, run, s);
-	if (r) {
-		free(s);
-		return -r;
-	}
-	*ret_state = s;
-	return 0;
-}
-
-static int spool_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
-		      char *why)
-{
-	struct spool *s = state;
-	int r = 0;
-
-	if (pthread_mutex_trylock(&s->lock) != 0)
-		return 0;
-	if (s->asked_us && now_us < s->asked_us + OLD_US) {
-		sample_put(sample, SIGNAL_SPOOL_USED_RATIO, s->used_ratio, VIA_STATVFS);
-		sample_put(sample, SIGNAL_SPOOL_INODES_USED_RATIO, s->inodes_ratio, VIA_STATVFS);
-		sample_put(sample, SIGNAL_SPOOL_FREE_BYTES, s->free_bytes, VIA_STATVFS);
-	} else if (s->asked_us || s->error) {
-		r = s->error ? s->error : -ETIMEDOUT;
-		snprintf(why, SENSOR_WHY_MAX, "statvfs(%.80s): %s", s->failed, strerror(-r));
-	}
-	pthread_mutex_unlock(&s->lock);
+	if (r == 0)
+		*(struct space *)*ret_state =
+			(struct space){ .watch = env->spool, .disks = env->disks };
 	return r;
 }
 
-static void spool_close(void *state)
+static int space_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		      char *why)
 {
-	struct spool *s = state;
+	struct space *s = state;
+	const struct spool_space *space = &s->spool.space;
 
-	pthread_mutex_lock(&s->lock);
-	s->stop = true;
-	pthread_cond_signal(&s->stop_cond);
-	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->thread, NULL);
-	pthread_cond_destroy(&s->stop_cond);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
+	if (spool_watch_read(s->watch, &s->spool) && s->disks)
+		disks_set_spool(s->disks, &s->spool.device, s->spool.file_system,
+				s->spool.file_systems);
+	if (!s->spool.dirs) {
+		snprintf(why, SENSOR_WHY_MAX, "%s", s->spool.why);
+		return 0; /* no failure: there may be no queue here */
+	}
+	if (!space->asked_us && !space->error)
+		return 0;
+	if (!space->asked_us || now_us > space->asked_us + SPOOL_OLD_US) {
+		int r = space->error ? space->error : -ETIMEDOUT;
+
+		snprintf(why, SENSOR_WHY_MAX, "statvfs(%.80s): %s",
+			 space->failed[0] ? space->failed : s->spool.dir[0], strerror(-r));
+		return r;
+	}
+	sample_put(sample, SIGNAL_SPOOL_USED_RATIO, space->used_ratio, VIA_STATVFS);
+	sample_put(sample, SIGNAL_SPOOL_FREE_BYTES, space->free_bytes, VIA_STATVFS);
+	sample_put(sample, SIGNAL_SPOOL_INODES_USED_RATIO, space->inodes_ratio, VIA_STATVFS);
+	sample_put(sample, SIGNAL_SPOOL_FREE_INODES, space->free_inodes, VIA_STATVFS);
+	return 0;
 }
 
-static const enum signal spool_signals[] = { SIGNAL_SPOOL_USED_RATIO,
+static const enum signal space_signals[] = { SIGNAL_SPOOL_USED_RATIO,
 					     SIGNAL_SPOOL_INODES_USED_RATIO,
-					     SIGNAL_SPOOL_FREE_BYTES, SIGNAL__COUNT };
-const struct sensor_ops sensor_spool = { "spool", spool_signals, spool_open, spool_poll,
-					 spool_close };
+					     SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_FREE_INODES,
+					     SIGNAL__COUNT };
+const struct sensor_ops sensor_spool = { "spool", space_signals, space_open, space_poll, free };
+
+/* ---- messages --------------------------------------------------------------------------------------------------- */
+
+struct queue {
+	struct spool_watch *watch;
+	struct spool spool;
+};
+
+static int queue_open(const struct sensor_env *env, void **ret_state, char *why)
+{
+	int r = open_watched(env, sizeof(struct queue), ret_state, why);
+
+	if (r == 0)
+		((struct queue *)*ret_state)->watch = env->spool;
+	return r;
+}
+
+static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		      char *why)
+{
+	struct queue *s = state;
+	const struct spool_queue *q = &s->spool.queue;
+	uint64_t patience_us;
+
+	spool_watch_read(s->watch, &s->spool);
+	if (!q->walked_us)
+		return 0;
+	if (q->error) {
+		snprintf(why, SENSOR_WHY_MAX, "%s", q->why);
+		/* Not allowed, or nobody's queue: that is said, and no failure that another try would mend. */
+		return q->error == -EACCES || q->error == -EPERM || q->error == -EMEDIUMTYPE
+			       ? 0
+			       : q->error;
+	}
+	patience_us = OVERDUE * (q->interval_us + 10 * US_PER_S);
+	if (now_us > q->walked_us + patience_us) {
+		snprintf(why, SENSOR_WHY_MAX,
+			 "the queue has not been walked for %llu s: its file system hangs",
+			 (unsigned long long)((now_us - q->walked_us) / US_PER_S));
+		return -ETIMEDOUT;
+	}
+	if (q->figures.partial)
+		snprintf(why, SENSOR_WHY_MAX,
+			 "the queue is larger than what is counted: %u entries",
+			 q->figures.entries);
+	sample_put(sample, SIGNAL_QUEUE_COUNT, q->figures.count, VIA_SPOOL);
+	sample_put(sample, SIGNAL_QUEUE_READY_COUNT, q->figures.ready, VIA_SPOOL);
+	sample_put(sample, SIGNAL_QUEUE_OLDEST_S, q->figures.oldest_s, VIA_SPOOL);
+	return 0;
+}
+
+static const enum signal queue_signals[] = { SIGNAL_QUEUE_COUNT, SIGNAL_QUEUE_READY_COUNT,
+					     SIGNAL_QUEUE_OLDEST_S, SIGNAL__COUNT };
+const struct sensor_ops sensor_queue = { "queue", queue_signals, queue_open, queue_poll, free };

@@ -18,6 +18,7 @@ extern const struct sensor_ops sensor_cpu; /* /proc/stat */
 extern const struct sensor_ops sensor_memory; /* /proc/meminfo */
 extern const struct sensor_ops sensor_disk; /* /proc/diskstats, and block requests by BPF */
 extern const struct sensor_ops sensor_spool; /* space and inodes of the queue directories */
+extern const struct sensor_ops sensor_queue; /* messages in the queue directories */
 extern const struct sensor_ops sensor_nic; /* links and queueing disciplines, libnl */
 extern const struct sensor_ops sensor_listen; /* accept queues, sock_diag */
 

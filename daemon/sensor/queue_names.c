@@ -1,0 +1,75 @@
+/* What the names in a queue directory mean: pure functions. */
+#include <ctype.h>
+#include <string.h>
+
+#include "sensor/queue_walk.h"
+
+static int base62(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A' + 10;
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 36;
+	return -1;
+}
+
+/* How many base 62 digits stand at the beginning. */
+static size_t span62(const char *text)
+{
+	size_t n = 0;
+
+	while (base62(text[n]) >= 0)
+		n++;
+	return n;
+}
+
+int64_t queue_exim_time(const char *name)
+{
+	size_t process, sub;
+	int64_t seconds = 0;
+
+	if (span62(name) != 6 || name[6] != '-')
+		return -1;
+	process = span62(name + 7);
+	/* 6-6-2, since 4.97 6-11-4 */
+	if ((process != 6 && process != 11) || name[7 + process] != '-')
+		return -1;
+	sub = span62(name + 8 + process);
+	if (sub != (process == 6 ? 2u : 4u) || name[8 + process + sub] != '-')
+		return -1;
+	for (int i = 0; i < 6; i++)
+		seconds = seconds * 62 + base62(name[i]);
+	return seconds;
+}
+
+bool queue_is_postfix_id(const char *name)
+{
+	size_t n = strlen(name);
+	const char *z;
+
+	if (n >= 6 && n <= 20 && strspn(name, "0123456789ABCDEF") == n)
+		return true;
+	z = strrchr(name, 'z'); /* the inode has no z */
+	/* no vowels: 6 digits of seconds at least, 4 of microseconds */
+	return z && z - name >= 10 && z[1] && n <= 40 &&
+	       strspn(name, "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz") == n;
+}
+
+bool queue_is_sendmail_control(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(name, "qf", 2) != 0 || n < 10 || n > 40)
+		return false;
+	for (const char *p = name + 2; *p; p++)
+		if (!isalnum((unsigned char)*p))
+			return false;
+	return true;
+}
+
+bool queue_is_opensmtpd_message(const char *name)
+{
+	return strlen(name) == 8 && strspn(name, "0123456789abcdef") == 8;
+}

@@ -1,0 +1,57 @@
+/* The MTA's queue directories, looked at by a thread of their own, because any look may hang on a dead network file system: space and
+ * inodes twice a second, messages at a rate that lowers itself, the devices underneath every half minute. What was learned ages
+ * away; nobody waits for it. Directories that are not configured are found by who owns the listener, else by common places. */
+#ifndef PENSTOCK_SENSOR_SPOOL_WATCH_H
+#define PENSTOCK_SENSOR_SPOOL_WATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "sensor/queue_walk.h"
+#include "sensor/sensor.h"
+#include "sensor/spool_device.h"
+
+#define SPOOL_DIRS (PLAN_SERVICES * CONFIG_QUEUE_DIRS)
+#define SPOOL_OLD_US 10000000u /* figures of space older than this are none */
+
+struct spool_space {
+	uint64_t asked_us; /* CLOCK_MONOTONIC when they were had; 0: never */
+	double used_ratio,
+		inodes_ratio; /* of the fullest; 0 inodes: the file system has no fixed number */
+	double free_bytes, free_inodes; /* of the fullest; inodes -1: no fixed number */
+	int error; /* of the last look, -errno */
+	char failed[CONFIG_PATH_MAX];
+};
+
+struct spool_queue {
+	uint64_t walked_us; /* CLOCK_MONOTONIC at the end of the last walk; 0: never */
+	uint64_t interval_us; /* until the next: so that walking takes no more than its share */
+	struct queue_figures figures;
+	int error; /* -errno when the last walk gave nothing, with a sentence: */
+	char why[SENSOR_WHY_MAX];
+};
+
+struct spool {
+	unsigned dirs;
+	char dir[SPOOL_DIRS][CONFIG_PATH_MAX];
+	char why[SENSOR_WHY_MAX]; /* when there are none */
+	struct spool_space space;
+	struct spool_queue queue;
+	struct spool_device device;
+	unsigned file_systems;
+	dev_t file_system[SPOOL_DIRS]; /* st_dev of the directories */
+};
+
+struct spool_watch;
+
+int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watch, char *why);
+/* Copies what was last found. Never blocks: false when it is being written just now, or `watch` is NULL. */
+bool spool_watch_read(struct spool_watch *watch, struct spool *ret);
+void spool_watch_close(struct spool_watch *watch);
+
+/* Where the queue of an MTA lies: by the name of its process or unit. `dirs` gets at most `most` paths. How many. */
+unsigned spool_default_dirs(const char *comm, const char *unit, char dirs[][CONFIG_PATH_MAX],
+			    unsigned most);
+
+#endif

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+"""The MTA's queue as penstockd sees it: each layout walked in a running daemon, found where it is not configured, its rate and bounds,
+what is said when it may not be read; and the devices under it."""
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon
+from lib.tap import Skip, check, test
+
+
+class World:
+    def __init__(self, options=None, **kwargs):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        os.chmod(self.directory, 0o777)
+        self.daemon = Daemon(self.directory, {"service.mx.ports": 2526, "daemon.bpf": "no", **(options or {})}, **kwargs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.daemon.stop()
+
+    def value(self, name, resource="smtp"):
+        s = self.daemon.status()["resources"][resource]["signals"].get(name)
+        return s["value"] if s else None
+
+    def wait(self, name, condition, via="spool", resource="smtp"):
+        def seen():
+            s = self.daemon.status()["resources"][resource]["signals"].get(name)
+            return s if s and condition(s["value"]) else None
+        found = wait_for(seen, f"{name}; it is {self.value(name, resource)}")
+        check(found["via"] == via, f"{name} via {found['via']}")
+        return found["value"]
+
+
+def touch(path, age=0):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    open(path, "w").close()
+    os.utime(path, (time.time() - age,) * 2)
+
+
+def postfix_spool():
+    spool = tempfile.mkdtemp(prefix="penstock-test-")
+    for d in ("active", "incoming", "deferred", "maildrop", "hold"):
+        os.mkdir(os.path.join(spool, d))
+    return spool
+
+
+@test("messages that wait for this machine are counted apart from those put back, with the age of the oldest")
+def _():
+    spool = postfix_spool()
+    with World({"service.mx.queue_dirs": spool}) as w:
+        w.wait("queue_count", lambda v: v == 0)
+        for i in range(30):
+            touch(f"{spool}/incoming/{0xA0000000 + i:X}", 5)
+        for i in range(300):
+            touch(f"{spool}/deferred/{i % 16:X}/{0xB0000000 + i:X}", -300)
+        touch(f"{spool}/active/4C3F71234B", 90)
+        w.wait("queue_count", lambda v: v == 331)
+        w.wait("queue_ready_count", lambda v: v == 31)
+        w.wait("queue_oldest_s", lambda v: 89 < v < 200)
+        check(w.daemon.metric('penstock_signal{resource="smtp",signal="queue_count"}') == 331, "the metric")
+        for d in ("incoming", "active"):
+            for name in os.listdir(f"{spool}/{d}"):
+                os.unlink(f"{spool}/{d}/{name}")
+        w.wait("queue_ready_count", lambda v: v == 0)
+        w.wait("queue_oldest_s", lambda v: v == 0)
+
+
+@test("several queue directories of several MTAs make one sum")
+def _():
+    spool, exim = postfix_spool(), tempfile.mkdtemp(prefix="penstock-test-")
+    touch(f"{spool}/incoming/A0000001", 3)
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    for i, sub in enumerate(("7", "a", "Z")):
+        n, name = int(time.time()) - 20, ""
+        for _ in range(6):
+            n, name = n // 62, digits[n % 62] + name
+        touch(f"{exim}/input/{sub}/{name}-0003c{i}-2B-H", 20)
+    with World({"service.mx.queue_dirs": f"{spool} {exim}"}) as w:
+        w.wait("queue_count", lambda v: v == 4)
+        w.wait("queue_oldest_s", lambda v: v > 15)
+
+
+@test("not configured: found where the MTA's processes stand")
+def _():
+    spool = postfix_spool()
+    touch(f"{spool}/incoming/A0000001", 3)
+    # A process that is called as Postfix' master is, stands where it stands and listens as it does.
+    master = os.path.join(spool, "master.py")
+    with open(master, "w") as f:
+        f.write("import ctypes, os, socket, time\n"
+                "ctypes.CDLL(None).prctl(15, b'master')\n"
+                "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(300)\n")
+    process = subprocess.Popen([sys.executable, master], cwd=spool)
+    try:
+        with World() as w:
+            w.wait("queue_count", lambda v: v == 1)
+            check("the mail server's queue is taken to be " + spool in w.daemon.output(), w.daemon.output())
+    finally:
+        process.kill()
+        process.wait()
+
+
+@test("a queue that may not be read is said with what to do; the rest is measured")
+def _():
+    spool = postfix_spool()
+    os.chmod(spool, 0o755)
+    for d in os.listdir(spool):
+        os.chmod(f"{spool}/{d}", 0o700)
+    with World({"service.mx.queue_dirs": spool}, prefix=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]) as w:
+        def said():
+            return w.daemon.status()["sensors"]["queue"].get("reason")
+        reason = wait_for(said, "a reason")
+        check("CAP_DAC_READ_SEARCH" in reason, reason)
+        check(w.value("queue_count") is None, "absent, not 0")
+        w.wait("spool_free_bytes", lambda v: v > 0, "statvfs", "disk")
+
+
+@test("a large queue is walked less often, in bounds, and the tick does not wait for it")
+def _():
+    spool = postfix_spool()
+    for i in range(60000):
+        fd = os.open(f"{spool}/incoming/{0xA0000000 + i:X}", os.O_CREAT | os.O_WRONLY)
+        os.close(fd)
+    with World({"service.mx.queue_dirs": spool}) as w:
+        # 60,000 file times are more than one walk may ask for: all are counted, and it says that it stopped looking.
+        w.wait("queue_count", lambda v: v == 60000)
+        reason = wait_for(lambda: w.daemon.status()["sensors"]["queue"].get("reason"), "a word about its size")
+        check("larger" in reason, reason)
+        ticks = w.daemon.metric("penstock_tick_duration_seconds_count")
+        wait_for(lambda: w.daemon.metric("penstock_tick_duration_seconds_count") > ticks + 10, "ten ticks")
+
+
+@test("the device under the queue is named: overlay on a loop device on the disk that holds the image")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-", dir=place.BUILD)
+    image = os.path.join(directory, "image")
+    with open(image, "wb") as f:
+        f.truncate(32 << 20)
+    done = subprocess.run(["mkfs.ext4", "-q", image], capture_output=True)
+    if done.returncode:
+        raise Skip("mkfs.ext4 is not there")
+    os.makedirs(f"{directory}/m")
+    done = subprocess.run(["mount", "-o", "loop", image, f"{directory}/m"], capture_output=True, text=True)
+    if done.returncode:
+        raise Skip("no loop device can be had: " + done.stderr.strip())
+    try:
+        for d in ("upper", "work", "lower"):
+            os.mkdir(f"{directory}/m/{d}")
+        os.mkdir(f"{directory}/merged")
+        subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={directory}/m/lower,upperdir={directory}/m/upper,"
+                        f"workdir={directory}/m/work", f"{directory}/merged"], check=True)
+        for d in ("active", "incoming", "deferred"):
+            os.mkdir(f"{directory}/merged/{d}")
+        with World({"service.mx.queue_dirs": f"{directory}/merged"}) as w:
+            said = wait_for(lambda: re.search(r"queue lies on (.*)", w.daemon.output()), "the chain")[1]
+            check(re.match(r"overlay on ext4 on loop\d+ on \w+ on \S+", said), said)
+    finally:
+        subprocess.run(["umount", f"{directory}/merged"])
+        subprocess.run(["umount", f"{directory}/m"])
+        subprocess.run(["rm", "-rf", directory])
+
+
+place.isolate()
+tap.run()
