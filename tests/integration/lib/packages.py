@@ -34,6 +34,21 @@ def unpack(name, packages):
     return image
 
 
+def npm(name, packages):
+    """build/npm/NAME with packages of the npm registry, downloaded once; its path."""
+    home = os.path.join(BUILD, "npm", name)
+    if os.path.exists(os.path.join(home, ".done")):
+        return home
+    subprocess.run(["rm", "-rf", home], check=True)
+    os.makedirs(home)
+    done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--omit=optional", *packages], cwd=home,
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise AssertionError(f"cannot install {packages}: {done.stderr[-500:]}")
+    open(os.path.join(home, ".done"), "w").close()
+    return home
+
+
 class Root:
     """A copy of the image, overlaid on the host's root; what is written goes to `upper` and away with it."""
 

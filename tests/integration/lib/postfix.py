@@ -82,7 +82,7 @@ class Postfix:
     uid = 31100
 
     def __init__(self, directory, options=(), main=None, processes=100, scanner=None, policy_service=9826, prefix=(),
-                 queue_disk=None):
+                 queue_disk=None, master_extra=""):
         self.root = Root("postfix", unpack("postfix", PACKAGES), directory)
         root = self.root
         root.write("/etc/passwd", f"postfix:x:{self.uid}:{self.uid}:postfix:/:/usr/sbin/nologin\n", "a")
@@ -97,7 +97,7 @@ class Postfix:
                    "".join(f"{k} = {v}\n" for k, v in settings.items()))
         root.write("/etc/postfix/master.cf", MASTER_CF.format(
             smtp=SMTP, policy=POLICY, processes=processes, policy_service=policy_service,
-            options="".join(f"\n  -o {o}" for o in options)))
+            options="".join(f"\n  -o {o}" for o in options)) + master_extra)
         os.makedirs(root.file("/var/spool/postfix"), exist_ok=True)
         if queue_disk:
             subprocess.run(["mount", *queue_disk, root.file("/var/spool/postfix")], check=True)
