@@ -1,0 +1,191 @@
+/* Who waits: what is remembered of sources, as one flat block of memory.
+ *
+ * The block holds a rate sketch (what each source takes, and how often each address connects), a ledger (who waits, since when,
+ * who came back properly), the heaviest sources by name, and ranges of addresses for pools. From them source_lookup() makes a
+ * rank in O(1); source_plan() makes the cut-offs, so that as many connections pass as there are credits. The block has no
+ * pointer in it: the daemon, its single writer, places it in a file, and a front in another process maps that read-only and
+ * ranks for itself. A reader beside the writer may see half of a change: that costs one verdict its rank, never more.
+ *
+ * Keys. A rate is kept for the address (IPv4 address, IPv6 /64) and for its network (/24, /48), the ledger is keyed by /24
+ * and /64 because retries of one message come from several addresses, and a named pool stands for all of its networks. All
+ * hashes are keyed: nobody outside can aim at a cell.
+ *
+ * Rank, in units that add up (the table in source_score.c): class + seniority + urgency - 4 log2 max(1, rate / fair rate).
+ * Seniority is gained by proper retries only. Whoever is about to break the promise (objective.longest_deferral and
+ * longest_attempts) or its sender's patience is in the band that is due.
+ *
+ * Losing the block, or an entry of it, loses seniority and never mail. Pure: time and events are arguments.
+ *
+ * Sources: Cormode and Muthukrishnan 2005 with conservative update (Estan and Varghese 2002) for the sketch, Metwally et al. 2005
+ * (SpaceSaving), Mitzenmacher 2001 (two choices), Flajolet et al. 2007 (HyperLogLog), DAGOR (SoCC'18) for a cut-off from a
+ * histogram of what arrives. */
+#ifndef PENSTOCK_CORE_SOURCE_H
+#define PENSTOCK_CORE_SOURCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/plan.h"
+
+#define SOURCE_MAGIC 0x63727573u /* "surc" */
+#define SOURCE_VERSION 1u
+#define SOURCE_POOLS 64
+#define SOURCE_NETWORKS 1024 /* of all pools together */
+#define SOURCE_TOP 1024
+#define SOURCE_WAITERS 1024
+#define SOURCE_BINS 1024 /* of rank: rank >> 6 */
+#define SOURCE_GAPS 12 /* classes of retry interval, by power of two of 64 s */
+#define SOURCE_AGES 32 /* classes of age, two to the power of two from 2 min */
+struct source_network {
+	uint8_t address[16]; /* IPv4 as mapped */
+	uint8_t bits; /* of 128 */
+	uint8_t pool; /* index */
+};
+
+struct source_pool {
+	char name[32];
+	uint32_t weight; /* shares of the fair rate that it may have, >= 1 */
+	uint32_t patience_s; /* after which its senders give up; 0: learned */
+};
+
+struct source_config {
+	uint64_t ledger_bytes; /* rounded down to a power of two of 64; at least 64 KiB */
+	uint64_t rate_bytes; /* the same; at least 64 KiB */
+	double cores; /* that the server has: scales the unit of charge */
+	uint32_t longest_deferral_s; /* the promise */
+	uint32_t longest_attempts;
+	uint32_t proper_s; /* a retry so long after the last credited one is proper, and credited */
+	uint32_t rate_max; /* connections a minute from one address; 0: no such limit */
+	uint32_t sessions_max; /* at once from one address while elevated; 0: by the window */
+	unsigned pools, networks;
+	struct source_pool pool[SOURCE_POOLS];
+	struct source_network network[SOURCE_NETWORKS]; /* longest prefix wins */
+};
+
+struct source_table; /* the block; its inside is in source_parts.h */
+
+/* What happened, as fronts tell it. 32 bytes, the same in the ring of a proxy. */
+enum source_event_kind {
+	SOURCE_ATTEMPT, /* a verdict was given */
+	SOURCE_LATE, /* admitted before, and then refused late */
+	SOURCE_FINISHED, /* an admitted session ended */
+	SOURCE_EVENT__COUNT
+};
+
+struct source_event {
+	uint8_t address[16]; /* IPv4 as mapped */
+	uint32_t server_us; /* FINISHED: the server's part of the session */
+	uint32_t count; /* so many of the same kind; 0 is 1 */
+	uint8_t kind; /* enum source_event_kind */
+	uint8_t service;
+	uint8_t admitted; /* ATTEMPT */
+	uint8_t reason, limit; /* ATTEMPT: of the verdict */
+	uint8_t spare[3];
+};
+
+/* Bytes that a block of this configuration wants. */
+size_t source_size(const struct source_config *config);
+/* Makes an empty table in `block` (aligned to 64, source_size() bytes, any content). `seed` keys the hashes. */
+struct source_table *source_init(void *block, const struct source_config *config,
+				 const uint64_t seed[2]);
+/* Takes over what a running table can take over: limits, promise, pools' networks. Sizes stay. */
+void source_configure(struct source_table *table, const struct source_config *config);
+/* A block that somebody else wrote: the table when it is one of this version that lies within `size` bytes, else NULL. */
+const struct source_table *source_check(const void *block, size_t size);
+
+/* O(1), no call out: what is known of an address, for plan_rank(). `now_us` is CLOCK_MONOTONIC, as everywhere. */
+void source_lookup(const struct source_table *table, const uint8_t *address, uint64_t now_us,
+		   struct plan_source *ret);
+/* Takes in what fronts saw. Writer only; about a third of a microsecond an event. Anything may stand in an event. */
+void sources_note(struct source_table *table, const struct source_event *events, unsigned count,
+		  uint64_t now_us);
+
+/* One service as the engine sees it now. */
+struct source_load {
+	double capacity_per_s; /* sessions a second that it can complete; <= 0: not known */
+	double admitted_per_s;
+	double in_flight; /* < 0: not known */
+	double window; /* < 0: open */
+};
+
+struct source_input {
+	uint64_t now_us;
+	uint64_t realtime_us;
+	struct source_load service[PLAN_SERVICES];
+};
+
+/* Once a tick, after engine_step(): bounded upkeep of the table, then cut-offs, source_max and heavy of each service of the
+ * plan. Writer only. */
+void source_plan(struct source_table *table, const struct source_input *input, struct plan *plan);
+
+/* What people may see. */
+struct source_stats {
+	uint64_t tracked; /* entries in the ledger, as of the last sweep of it */
+	uint64_t capacity; /* entries that it has room for */
+	uint64_t waiting; /* deferred, and still retrying */
+	uint64_t oldest_s; /* the longest of their waits, 0: nobody waits */
+	uint64_t evicted; /* entries lost to lack of room */
+	uint64_t noted, forgotten; /* events taken in; malformed ones */
+	double active; /* groups that tried in the last minute or so */
+	double fair_rate; /* service seconds a second that a source may have; < 0: no bound now */
+	double session_cost_s; /* service seconds of a session */
+	double offered_per_s, due_per_s, new_per_s; /* arrivals, by band */
+	double credits_per_s; /* that all services together can take; < 0: no bound now */
+	uint32_t cutoff[PLAN_BANDS]; /* of the first service */
+	uint64_t promised,
+		broken; /* attempts that the promise covered, and those deferred all the same */
+	bool infeasible; /* the promise cannot be kept now */
+	bool day; /* somebody has waited for 24 h */
+	uint64_t ages[SOURCE_AGES]; /* sources admitted after a wait, by its length */
+	double age_sum_s;
+	uint64_t age_count;
+};
+void source_stats(const struct source_table *table, struct source_stats *ret);
+/* The upper bound of a class of ages, in seconds. */
+uint64_t source_age_upper(unsigned age_class);
+
+/* One source for people. */
+struct source_view {
+	uint8_t address[16]; /* last seen of the group */
+	bool known; /* in the ledger */
+	bool waiting;
+	bool proven; /* came back properly before */
+	bool regular; /* was admitted before */
+	char pool[32]; /* empty: none */
+	uint64_t since_s; /* CLOCK_REALTIME: waiting: since when; else first seen */
+	uint64_t last_s; /* last credited attempt */
+	unsigned attempts; /* credited, of this wait */
+	uint32_t gap_s; /* its usual time between attempts; 0: not known */
+	uint32_t patience_s; /* after which its like give up; 0: not known */
+	double rate, usual; /* service seconds a second now, and in its own past */
+	double connections_per_min; /* of the address */
+	struct plan_source source; /* rank, band, heavy, now */
+	uint64_t
+		due_s; /* CLOCK_REALTIME: when the promise takes effect at the latest; 0: not waiting */
+	uint64_t attempts_total,
+		deferred_total; /* of the heaviest only, since they are among them */
+};
+void source_explain(const struct source_table *table, const uint8_t *address, uint64_t now_us,
+		    struct source_view *ret);
+/* Seconds from now after which a retry passes the cut-offs in force; UINT32_MAX: not within a week. */
+uint32_t source_admitted_in_s(const struct source_table *table, const uint8_t *address,
+			      const struct plan *plan, unsigned service, uint64_t now_us);
+enum source_sort { SOURCE_BY_RATE, SOURCE_BY_AGE, SOURCE_BY_ATTEMPTS };
+/* The first `most` sources in that order, of those known by name. Returns how many. */
+unsigned source_list(const struct source_table *table, enum source_sort sort, uint64_t now_us,
+		     struct source_view *ret, unsigned most);
+
+/* The ledger as it is kept on disk: blocks of SOURCE_BLOCK bytes. */
+#define SOURCE_BLOCK 4096u
+unsigned source_blocks(const struct source_table *table);
+const void *source_block(const struct source_table *table, unsigned block);
+/* Puts a block from disk into the table; entries from the future or without sense are left out. Returns entries taken. */
+unsigned source_block_load(struct source_table *table, unsigned block, const void *bytes,
+			   uint64_t realtime_us);
+/* Takes the mark that a block was written to since it was last taken. Safe beside the writer. */
+bool source_block_take(struct source_table *table, unsigned block);
+/* The keys that the blocks were made with. */
+void source_seed(const struct source_table *table, uint64_t ret_seed[2]);
+
+#endif

@@ -1,0 +1,176 @@
+/* What passes: cut-offs of rank such that what is predicted to be admitted is what there are credits for.
+ *
+ * Arrivals are kept by band and bin of rank, fading: their shape over half a minute, their rate over two seconds. Nothing is
+ * remembered of the cut-off itself, so the same load gives the same one from above and from below. Reserves: who was
+ * never seen gets a tenth of the credits before anybody else, who is due three tenths; what they do not need goes to all by
+ * rank. Where a cut-off falls within a bin, the tie of group and epoch cuts it. */
+#include <math.h>
+#include <string.h>
+
+#include "core/source_parts.h"
+
+#define RESERVE_NEW 0.1f
+#define RESERVE_DUE 0.3f
+#define TAU_RATE_S 2.0
+#define SHAPE_EVENTS 300.0 /* the shape wants so many arrivals */
+#define SHAPE_LEAST_S 3.0
+#define SHAPE_MOST_S 30.0
+#define FULL 0.95 /* of the window: what the credits aim at */
+#define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
+
+void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,
+		 uint32_t count)
+{
+	struct source_arrivals *a = &t->arrivals[service];
+
+	a->bin[source->band][source->rank >> 6] += (float)count;
+	a->total[source->band] += (float)count;
+	a->tick[source->band] += (float)count;
+	a->used = 1;
+}
+
+void cutoff_exempt(struct source_table *t, unsigned service, uint32_t count)
+{
+	t->arrivals[service].exempt_tick += (float)count;
+	t->arrivals[service].used = 1;
+}
+
+static void fade(struct source_arrivals *a, double dt_s)
+{
+	double rate = 0, tau;
+	float keep, move = (float)(1 - exp(-dt_s / TAU_RATE_S));
+
+	for (int b = 0; b < PLAN_BANDS; b++) {
+		a->rate[b] += move * (a->tick[b] / (float)dt_s - a->rate[b]);
+		a->tick[b] = 0;
+		rate += a->rate[b];
+	}
+	a->exempt += move * (a->exempt_tick / (float)dt_s - a->exempt);
+	a->exempt_tick = 0;
+	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_LEAST_S), SHAPE_MOST_S);
+	keep = (float)exp(-dt_s / tau);
+	for (int b = 0; b < PLAN_BANDS; b++) {
+		if (a->total[b] < 1e-6f) {
+			if (a->total[b] != 0)
+				memset(a->bin[b], 0, sizeof(a->bin[b]));
+			a->total[b] = 0;
+			continue;
+		}
+		a->total[b] *= keep;
+		for (int i = 0; i < SOURCE_BINS; i++)
+			a->bin[b][i] *= keep;
+	}
+}
+
+/* Sessions a second that may be admitted by rank; < 0: no bound. */
+static double credits(const struct source_arrivals *a, const struct source_load *load)
+{
+	double x = load->capacity_per_s, fill;
+
+	if (load->window < 0)
+		return -1;
+	if (load->in_flight < 0)
+		return x > 0 ? fmax(x - a->exempt, 0.05 * x) : -1;
+	fill = load->in_flight / fmax(load->window, 1);
+	if (x <= 0) {
+		/* Nobody sees completions: what is admitted now, scaled to a full window. */
+		if (load->admitted_per_s <= 0 || fill < 0.5)
+			return -1;
+		x = load->admitted_per_s / fill;
+	}
+	x *= fmin(fmax(1 + 0.5 * (FULL - fill), 0.7), 1.3);
+	return fmax(x - a->exempt, 0.05 * x);
+}
+
+/* The score down to which `wanted` a second of these bands arrive, and how many of each that is. */
+static uint32_t cut(const struct source_arrivals *a, const bool *bands, const float *scale,
+		    float wanted, float *ret_admitted)
+{
+	float sum = 0;
+
+	for (int b = 0; b < PLAN_BANDS; b++)
+		ret_admitted[b] = 0;
+	for (int i = SOURCE_BINS - 1; i >= 0; i--) {
+		float bin = 0, share;
+
+		for (int b = 0; b < PLAN_BANDS; b++)
+			bin += bands[b] ? a->bin[b][i] * scale[b] : 0;
+		if (bin <= 0)
+			continue;
+		share = sum + bin <= wanted ? 1 : fmaxf(0, (wanted - sum) / bin);
+		for (int b = 0; b < PLAN_BANDS; b++)
+			ret_admitted[b] += bands[b] ? share * a->bin[b][i] * scale[b] : 0;
+		if (share < 1)
+			return (uint32_t)i << 22 | (uint32_t)((1 - share) * 65535);
+		sum += bin;
+	}
+	return 0;
+}
+
+static void set_cutoffs(const struct source_arrivals *a, float c, uint32_t *cutoff)
+{
+	const float reserve[PLAN_BANDS] = { 0, RESERVE_NEW * c, RESERVE_DUE * c };
+	bool bands[PLAN_BANDS] = { true, true, true };
+	float scale[PLAN_BANDS], admitted[PLAN_BANDS], arriving = 0;
+	uint32_t all;
+
+	for (int b = 0; b < PLAN_BANDS; b++) {
+		scale[b] = a->total[b] > 0 ? a->rate[b] / a->total[b] : 0;
+		arriving += a->rate[b];
+		cutoff[b] = 0;
+	}
+	if (c < 0 || arriving <= c || arriving < RATE_LEAST)
+		return;
+	all = cut(a, bands, scale, c, admitted);
+	for (int b = 0; b < PLAN_BANDS; b++)
+		cutoff[b] = all;
+	for (int b = PLAN_BAND_NEW; b < PLAN_BANDS; b++) {
+		bool only[PLAN_BANDS] = { false };
+		float owed = fminf(a->rate[b], reserve[b]), own[PLAN_BANDS];
+
+		if (admitted[b] >= owed)
+			continue;
+		only[b] = true;
+		cutoff[b] = cut(a, only, scale, owed, own);
+		bands[b] = false;
+		c -= owed;
+	}
+	if (bands[PLAN_BAND_NEW] && bands[PLAN_BAND_DUE])
+		return;
+	all = cut(a, bands, scale, fmaxf(c, 0), admitted);
+	for (int b = 0; b < PLAN_BANDS; b++)
+		if (bands[b])
+			cutoff[b] = all;
+}
+
+/* Where few sources are, one may have more of the window: a load balancer in front is one address. */
+static uint32_t sessions_max(const struct source_table *t, const struct source_load *load)
+{
+	double window = load->window;
+
+	if (t->sessions_max)
+		return t->sessions_max;
+	if (window < 0)
+		return PLAN_UNLIMITED;
+	return (uint32_t)fmax(4, window * fmax(0.25, 2 / fmax(t->active, 1)));
+}
+
+void cutoff_step(struct source_table *t, const struct source_input *in, double dt_s,
+		 struct plan *plan)
+{
+	for (unsigned i = 0; i < plan->services && i < PLAN_SERVICES; i++) {
+		struct source_arrivals *a = &t->arrivals[i];
+		const struct source_load *load = &in->service[i];
+		struct plan_service *s = &plan->service[i];
+
+		if (s->shed == PLAN_SHED_NO)
+			continue;
+		if (a->used)
+			fade(a, dt_s);
+		a->credits = (float)credits(a, load);
+		set_cutoffs(a, a->credits, s->cutoff);
+		s->heavy = plan->level >= 1 || s->cutoff[PLAN_BAND_GENERAL] > 0;
+		s->source_max = s->heavy ? sessions_max(t, load) : PLAN_UNLIMITED;
+	}
+	memcpy(t->cutoff, plan->service[0].cutoff, sizeof(t->cutoff));
+}

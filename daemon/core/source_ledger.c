@@ -1,0 +1,311 @@
+/* Who waits, since when, and who came back properly: two-choice sets of four entries, each set one cache line. */
+#include <string.h>
+
+#include "core/source_parts.h"
+
+#define DOMAIN_LEDGER 3u
+#define SWEEP_SETS 1024u /* a tick at most */
+#define ALIVE_S \
+	7200u /* without an attempt for so long, and for three of its intervals: it gave up */
+#define FORGET_S 86400u /* who was never admitted and does not wait */
+#define FORGET_REGULAR_S (30 * 86400u)
+#define SAMPLES_LEAST 16.0f /* of sources that gave up, before a patience is believed */
+#define GAVE_UP_SHARE 0.1f /* the patience is what all but so many have */
+
+static struct source_entry *entries(const struct source_table *t)
+{
+	return (struct source_entry *)((char *)(uintptr_t)t + t->ledger_at);
+}
+
+struct ledger_place ledger_place(const struct source_table *t, uint64_t group)
+{
+	const uint64_t input[2] = { group, DOMAIN_LEDGER };
+	XXH128_hash_t h = XXH3_128bits_withSeed(input, sizeof(input), t->seed[1]);
+	uint32_t tag = (uint32_t)h.high64 & 0xffffff;
+
+	return (struct ledger_place){ (tag ? tag : 1) << 8,
+				      { (uint32_t)h.low64 & (t->sets - 1),
+					(uint32_t)(h.low64 >> 32) & (t->sets - 1) } };
+}
+
+void ledger_prefetch(const struct source_table *t, const struct ledger_place *place)
+{
+	__builtin_prefetch(&entries(t)[(size_t)place->set[0] * SET_ENTRIES]);
+	__builtin_prefetch(&entries(t)[(size_t)place->set[1] * SET_ENTRIES]);
+}
+
+/* Halves of an entry are read and written whole: a reader beside the writer sees no torn number. */
+static struct source_entry load_entry(const struct source_entry *e)
+{
+	uint64_t half[2];
+	struct source_entry copy;
+
+	half[0] = __atomic_load_n((const uint64_t *)e, __ATOMIC_RELAXED);
+	half[1] = __atomic_load_n((const uint64_t *)e + 1, __ATOMIC_RELAXED);
+	memcpy(&copy, half, sizeof(copy));
+	return copy;
+}
+
+static void store_entry(struct source_table *t, struct source_entry *e,
+			const struct source_entry *value)
+{
+	uint8_t *marks = (uint8_t *)t + t->marks_at;
+	size_t block = (size_t)((char *)e - (char *)entries(t)) / SOURCE_BLOCK;
+	uint64_t half[2];
+
+	memcpy(half, value, sizeof(half));
+	__atomic_store_n((uint64_t *)e + 1, half[1], __ATOMIC_RELAXED);
+	__atomic_store_n((uint64_t *)e, half[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&marks[block], 1, __ATOMIC_RELEASE);
+}
+
+static struct source_entry *find(const struct source_table *t, const struct ledger_place *place)
+{
+	for (int s = 0; s < 2; s++) {
+		struct source_entry *set = &entries(t)[(size_t)place->set[s] * SET_ENTRIES];
+
+		for (int i = 0; i < SET_ENTRIES; i++)
+			if ((__atomic_load_n(&set[i].tag, __ATOMIC_RELAXED) & 0xffffff00u) ==
+			    place->tag)
+				return &set[i];
+	}
+	return NULL;
+}
+
+bool ledger_get(const struct source_table *t, const struct ledger_place *place,
+		struct source_entry *ret)
+{
+	const struct source_entry *e = find(t, place);
+
+	if (!e)
+		return false;
+	*ret = load_entry(e);
+	return (ret->tag & 0xffffff00u) == place->tag;
+}
+
+static unsigned free_entries(const struct source_entry *set)
+{
+	unsigned count = 0;
+
+	for (int i = 0; i < SET_ENTRIES; i++)
+		count += set[i].tag == 0;
+	return count;
+}
+
+/* What would be lost with an entry: a flood of strangers that ask once must not wash out who came back, nor who is known. */
+static unsigned worth(const struct source_entry *e)
+{
+	if (e->tag & ENTRY_WAITING)
+		return e->tries >= 2 || (e->tag & ENTRY_REGULAR) ? 3 : 1;
+	return e->tag & ENTRY_REGULAR ? 2 : 0;
+}
+
+/* Room for a new entry: a free one in the emptier set; else that of whom it costs least to forget, and of those the one not seen
+ * for longest. */
+static struct source_entry *room(struct source_table *t, const struct ledger_place *place)
+{
+	struct source_entry *set[2] = { &entries(t)[(size_t)place->set[0] * SET_ENTRIES],
+					&entries(t)[(size_t)place->set[1] * SET_ENTRIES] };
+	unsigned left[2] = { free_entries(set[0]), free_entries(set[1]) };
+	struct source_entry *from = set[left[1] > left[0]], *victim = NULL;
+
+	for (int i = 0; i < SET_ENTRIES; i++)
+		if (from[i].tag == 0)
+			return &from[i];
+	for (int s = 0; s < 2; s++) {
+		for (int i = 0; i < SET_ENTRIES; i++) {
+			struct source_entry *e = &set[s][i];
+
+			if (!victim || worth(e) < worth(victim) ||
+			    (worth(e) == worth(victim) && e->last < victim->last))
+				victim = e;
+		}
+	}
+	t->evicted++;
+	return victim;
+}
+
+static void count_entry(struct source_table *t, const struct source_entry *was,
+			const struct source_entry *is)
+{
+	t->tracked += (is->tag != 0) - (uint64_t)(was->tag != 0);
+	t->waiting += !!(is->tag & ENTRY_WAITING) - (uint64_t) !!(was->tag & ENTRY_WAITING);
+}
+
+void ledger_put(struct source_table *t, const struct ledger_place *place,
+		const struct source_entry *entry)
+{
+	struct source_entry *e = find(t, place), value = *entry;
+
+	if (!e)
+		e = room(t, place);
+	value.tag = place->tag | (entry->tag & 0xff);
+	count_entry(t, e, &value);
+	store_entry(t, e, &value);
+}
+
+/* ---- patience, learned from who gave up ------------------------------------------------------------------------- */
+
+unsigned source_age_class(uint64_t age_s)
+{
+	uint64_t x = age_s / 120;
+	int32_t c = log2_8(x > UINT32_MAX ? UINT32_MAX : (uint32_t)x) / 4;
+
+	return x == 0 ? 0 : c >= SOURCE_AGES - 1 ? SOURCE_AGES - 1 : (unsigned)c + 1;
+}
+
+uint64_t source_age_upper(unsigned age_class)
+{
+	/* 2^(c/2) by whole and half powers of two */
+	uint64_t upper = UINT64_C(120) << (age_class / 2);
+
+	return age_class >= SOURCE_AGES - 1 ? UINT64_MAX
+	       : age_class % 2		    ? upper + upper / 2
+					    : upper;
+}
+
+unsigned source_gap_class(const struct source_entry *e)
+{
+	int32_t c = log2_8((uint32_t)e->gap * 4 / 64) / 8;
+
+	return c >= SOURCE_GAPS ? SOURCE_GAPS - 1 : (unsigned)c;
+}
+
+static uint32_t patience_of(struct source_patience *p, unsigned age_class)
+{
+	float total = 0, sum = 0;
+
+	for (unsigned i = 0; i < SOURCE_AGES; i++) {
+		p->gone[i] *= 0.999f;
+		total += p->gone[i];
+	}
+	p->gone[age_class] += 1;
+	total += 1;
+	if (total < SAMPLES_LEAST)
+		return 0;
+	for (unsigned i = 0; i < SOURCE_AGES; i++) {
+		sum += p->gone[i];
+		if (sum >= GAVE_UP_SHARE * total)
+			return i ? (uint32_t)source_age_upper(i - 1) : 120;
+	}
+	return 0;
+}
+
+/* A source that came back properly at least once, and then no more. */
+static void learn_patience(struct source_table *t, const struct source_entry *e)
+{
+	unsigned gap = source_gap_class(e);
+
+	if (e->tries < 2 || !e->gap || e->last < e->first)
+		return;
+	t->patience_s[gap] = patience_of(&t->patience[gap], source_age_class(e->last - e->first));
+}
+
+/* ---- upkeep ----------------------------------------------------------------------------------------------------- */
+
+bool entry_waits(const struct source_entry *e, uint32_t now_s)
+{
+	uint32_t quiet = now_s > e->last ? now_s - e->last : 0;
+	uint32_t alive = 3 * 4 * (uint32_t)e->gap;
+
+	return (e->tag & ENTRY_WAITING) && quiet <= (alive > ALIVE_S ? alive : ALIVE_S);
+}
+
+static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t now_s)
+{
+	struct source_entry value = *e;
+	uint32_t quiet = now_s > e->last ? now_s - e->last : 0;
+	uint32_t keep = e->tag & (ENTRY_REGULAR | ENTRY_PROVEN) ? FORGET_REGULAR_S : FORGET_S;
+
+	if (entry_waits(e, now_s)) {
+		uint64_t age = now_s > e->first ? now_s - e->first : 0;
+
+		if (age > t->sweep_oldest)
+			t->sweep_oldest = age;
+		return;
+	}
+	if (e->tag & ENTRY_WAITING) { /* gave up: it would begin anew */
+		learn_patience(t, e);
+		value.tag &= ~(uint32_t)(ENTRY_WAITING | ENTRY_LATE);
+		value.tries = 0;
+	}
+	if (quiet > keep)
+		memset(&value, 0, sizeof(value));
+	if (memcmp(&value, e, sizeof(value)) != 0) {
+		count_entry(t, e, &value);
+		store_entry(t, e, &value);
+	}
+}
+
+void ledger_sweep(struct source_table *t, uint32_t now_s)
+{
+	uint32_t sets = t->sets / 600 + 1;
+
+	if (sets > SWEEP_SETS)
+		sets = SWEEP_SETS;
+	for (uint32_t n = 0; n < sets; n++) {
+		struct source_entry *set = &entries(t)[(size_t)t->sweep_set * SET_ENTRIES];
+
+		for (int i = 0; i < SET_ENTRIES; i++)
+			if (set[i].tag != 0)
+				sweep_entry(t, &set[i], now_s);
+		if (++t->sweep_set >= t->sets) {
+			t->sweep_set = 0;
+			t->swept_oldest = t->sweep_oldest;
+			t->sweep_oldest = 0;
+		}
+	}
+}
+
+/* ---- on disk ---------------------------------------------------------------------------------------------------- */
+
+unsigned source_blocks(const struct source_table *t)
+{
+	return t->blocks;
+}
+
+const void *source_block(const struct source_table *t, unsigned block)
+{
+	return (const char *)entries(t) + (size_t)block * SOURCE_BLOCK;
+}
+
+bool source_block_take(struct source_table *t, unsigned block)
+{
+	uint8_t *marks = (uint8_t *)t + t->marks_at;
+
+	return __atomic_load_n(&marks[block], __ATOMIC_RELAXED) &&
+	       __atomic_exchange_n(&marks[block], 0, __ATOMIC_ACQ_REL);
+}
+
+/* Whether an entry can have been written by this program before `now_s`; an hour is forgiven to clocks. */
+static bool makes_sense(const struct source_entry *e, uint32_t now_s)
+{
+	return e->tag > 0xff && !(e->tag & 0xf0) && e->first && e->first <= e->last &&
+	       e->last <= now_s + 3600 && now_s - e->last <= FORGET_REGULAR_S + 3600u;
+}
+
+unsigned source_block_load(struct source_table *t, unsigned block, const void *bytes,
+			   uint64_t realtime_us)
+{
+	struct source_entry *to = &entries(t)[(size_t)block * (SOURCE_BLOCK / sizeof(*to))];
+	uint32_t now_s = (uint32_t)(realtime_us / 1000000);
+	unsigned taken = 0;
+
+	if (block >= t->blocks)
+		return 0;
+	for (unsigned i = 0; i < SOURCE_BLOCK / sizeof(*to); i++) {
+		struct source_entry e;
+
+		memcpy(&e, (const char *)bytes + i * sizeof(e), sizeof(e));
+		if (!makes_sense(&e, now_s))
+			continue;
+		if (e.last > now_s)
+			e.last = now_s;
+		if (e.first > now_s)
+			e.first = now_s;
+		count_entry(t, &to[i], &e);
+		to[i] = e;
+		taken++;
+	}
+	return taken;
+}

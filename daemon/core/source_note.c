@@ -1,0 +1,249 @@
+/* What fronts saw goes into the table: who asked, what was answered, what it cost. */
+#include <string.h>
+
+#include "core/source_parts.h"
+#include "core/splitmix.h"
+
+#define BATCH 8u /* events whose memory is asked for together */
+#define COUNT_MOST 1000000u
+#define COST_SHARE 0.01f /* of a new figure in the mean cost */
+#define COST_MOST_US 600e6f
+#define MINUTE_S 60u
+#define PAST_STEP 8 /* a source's own past doubles once a minute at most: newcomers ramp up */
+
+struct noted {
+	struct source_keys keys;
+	struct ledger_place ledger;
+	struct rate_place network, address;
+};
+
+static void locate(const struct source_table *t, const struct source_event *event,
+		   struct noted *ret)
+{
+	source_keys(t, event->address, &ret->keys);
+	ret->ledger = ledger_place(t, ret->keys.group);
+	ledger_prefetch(t, &ret->ledger);
+	ret->network = rate_place(t, ret->keys.network, RATE_NETWORK);
+	rate_prefetch(t, &ret->network);
+	ret->address = rate_place(t, ret->keys.address, RATE_ADDRESS);
+	rate_prefetch(t, &ret->address);
+}
+
+/* Whole units; what is left of one is charged by chance, so that it comes out right on the average. */
+static uint32_t units_of(struct source_table *t, double us)
+{
+	double units = us / t->unit_us, whole = (double)(uint64_t)units;
+
+	return (uint32_t)whole + (splitmix_unit(&t->random) < units - whole);
+}
+
+/* ---- who waits -------------------------------------------------------------------------------------------------- */
+
+static void learn_gap(struct source_entry *e, uint32_t now_s)
+{
+	uint32_t gap = (now_s - e->last) / 4;
+
+	if (gap > UINT16_MAX)
+		gap = UINT16_MAX;
+	e->gap = (uint16_t)(e->gap ? (3u * e->gap + gap) / 4 : gap);
+}
+
+static void learn_usual(struct source_entry *e, uint32_t units)
+{
+	int32_t rate = log2_8(units), step = rate - e->usual;
+
+	if (step > PAST_STEP)
+		step = PAST_STEP;
+	if (step < 0)
+		step = -1;
+	e->usual = (uint8_t)(e->usual + step > UINT8_MAX ? UINT8_MAX : e->usual + step);
+}
+
+static void count_age(struct source_table *t, const struct source_entry *e, uint32_t now_s)
+{
+	uint32_t age = now_s > e->first ? now_s - e->first : 0;
+
+	t->ages[source_age_class(age)]++;
+	t->age_sum_s += age;
+	t->age_count++;
+}
+
+static void admit(struct source_table *t, struct source_entry *e, uint32_t units, uint32_t now_s)
+{
+	bool proper = now_s >= e->last && now_s - e->last >= t->proper_s;
+
+	if (e->tag & ENTRY_WAITING) {
+		if (entry_waits(e, now_s)) {
+			count_age(t, e, now_s);
+			if (proper)
+				learn_gap(e, now_s);
+			if (e->tries >= 2 || proper)
+				e->tag |= ENTRY_PROVEN;
+		}
+		e->first = e->last = now_s;
+		e->tries = 0;
+	} else if (now_s > e->last && now_s - e->last >= MINUTE_S) {
+		learn_usual(e, units);
+		e->last = now_s;
+	}
+	e->tag &= ~(uint32_t)(ENTRY_WAITING | ENTRY_LATE);
+	e->tag |= ENTRY_REGULAR;
+}
+
+static void defer(struct source_table *t, struct source_entry *e, uint32_t now_s)
+{
+	if (!entry_waits(e, now_s)) {
+		e->tag |= ENTRY_WAITING;
+		e->tag &= ~(uint32_t)ENTRY_LATE;
+		e->first = e->last = now_s;
+		e->tries = 1;
+	} else if (now_s >= e->last && now_s - e->last >= t->proper_s) {
+		learn_gap(e, now_s);
+		e->last = now_s;
+		e->tries = (uint8_t)(e->tries < UINT8_MAX ? e->tries + 1 : UINT8_MAX);
+	}
+	/* Sooner than that: it neither gains nor loses. */
+}
+
+static void name_waiter(struct source_table *t, const struct source_event *event, uint64_t group,
+			const struct source_entry *e, uint32_t now_s)
+{
+	struct source_waiter *w = &t->waiter[waiter_slot(t, group)];
+	bool same = w->last && w->group == group;
+
+	if (!(e->tag & ENTRY_WAITING)) {
+		if (same)
+			w->last = 0;
+		return;
+	}
+	if (!same && w->last && w->since <= e->first && waiter_waits(w, now_s))
+		return;
+	w->group = group;
+	memcpy(w->address, event->address, sizeof(w->address));
+	w->since = e->first;
+	w->last = now_s;
+}
+
+/* ---- events ----------------------------------------------------------------------------------------------------- */
+
+static bool is_shed(uint8_t limit)
+{
+	return limit == LIMIT_CUTOFF || limit == LIMIT_WINDOW || limit == LIMIT_WAITING ||
+	       limit == LIMIT_RATE;
+}
+
+static void note_promise(struct source_table *t, const struct source_event *event,
+			 const struct plan_source *source, uint32_t count)
+{
+	t->promised += count;
+	t->due_offered += (float)count;
+	/* Who sends unusually much, or too much at once, was not promised its turn for that. */
+	if (event->admitted || !is_shed(event->limit) || source->heavy)
+		return;
+	t->broken += count;
+	t->due_broken += (float)count;
+}
+
+static void note_attempt(struct source_table *t, const struct source_event *event,
+			 const struct noted *n, uint32_t count, uint32_t now_s)
+{
+	struct source_entry e = { .first = now_s, .last = now_s };
+	struct source_facts facts = { .pool = n->keys.pool };
+	struct plan_source source = { .group = n->keys.group };
+	float units = t->cost_us / (float)t->unit_us * (float)count;
+
+	if (event->reason == REASON_TRUSTED || event->reason == REASON_BLIND) {
+		cutoff_exempt(t, event->service, count);
+		return;
+	}
+	if (event->reason == REASON_UNSHED || event->reason == REASON_STALE ||
+	    event->reason == REASON_REFUSED)
+		return;
+	if (ledger_get(t, &n->ledger, &e))
+		facts.entry = &e;
+	facts.units = rate_get(t, &n->network);
+	source_score(t, &facts, now_s, &source);
+	if (event->admitted || is_shed(event->limit))
+		cutoff_note(t, event->service, &source, count);
+	if (source_promised(t, &facts, now_s))
+		note_promise(t, event, &source, count);
+	hll_add(t, n->keys.group);
+	top_add(t, event->address, n->keys.network, units, !event->admitted, count);
+	rate_add(t, &n->address, count);
+	if (event->admitted) {
+		rate_add(t, &n->network, units_of(t, (double)units * t->unit_us));
+		admit(t, &e, facts.units, now_s);
+	} else {
+		defer(t, &e, now_s);
+	}
+	ledger_put(t, &n->ledger, &e);
+	name_waiter(t, event, n->keys.group, &e, now_s);
+}
+
+/* The session came to nothing: its sender waits from now on, and its next proper attempt is owed an admission. */
+static void note_late(struct source_table *t, const struct source_event *event,
+		      const struct noted *n, uint32_t now_s)
+{
+	struct source_entry e = { 0 };
+
+	if (!ledger_get(t, &n->ledger, &e))
+		return; /* trusted, or not noted */
+	e.tag |= ENTRY_WAITING | ENTRY_LATE;
+	e.first = e.last = now_s;
+	e.tries = 1;
+	ledger_put(t, &n->ledger, &e);
+	name_waiter(t, event, n->keys.group, &e, now_s);
+}
+
+static void note_finished(struct source_table *t, const struct source_event *event,
+			  const struct noted *n)
+{
+	float us = (float)event->server_us < COST_MOST_US ? (float)event->server_us : COST_MOST_US;
+	float more = us - t->cost_us; /* so much was charged when it was admitted */
+
+	t->cost_us += COST_SHARE * more;
+	if (t->cost_us < 100)
+		t->cost_us = 100;
+	if (more <= 0)
+		return;
+	rate_add(t, &n->network, units_of(t, (double)more));
+	top_add(t, event->address, n->keys.network, more / (float)t->unit_us, false, 0);
+}
+
+static void note_one(struct source_table *t, const struct source_event *event,
+		     const struct noted *n, uint32_t now_s)
+{
+	uint32_t count = event->count ? event->count : 1;
+
+	if (count > COUNT_MOST)
+		count = COUNT_MOST;
+	t->noted++;
+	if (event->kind == SOURCE_ATTEMPT)
+		note_attempt(t, event, n, count, now_s);
+	else if (event->kind == SOURCE_LATE)
+		note_late(t, event, n, now_s);
+	else
+		note_finished(t, event, n);
+}
+
+void sources_note(struct source_table *t, const struct source_event *events, unsigned count,
+		  uint64_t now_us)
+{
+	struct noted noted[BATCH];
+	uint32_t now_s = source_seconds(t, now_us);
+
+	for (unsigned from = 0; from < count; from += BATCH) {
+		unsigned n = count - from < BATCH ? count - from : BATCH;
+
+		for (unsigned i = 0; i < n; i++)
+			locate(t, &events[from + i], &noted[i]);
+		for (unsigned i = 0; i < n; i++) {
+			const struct source_event *event = &events[from + i];
+
+			if (event->kind >= SOURCE_EVENT__COUNT || event->service >= PLAN_SERVICES)
+				t->forgotten++;
+			else
+				note_one(t, event, &noted[i], now_s);
+		}
+	}
+}

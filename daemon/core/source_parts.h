@@ -1,0 +1,229 @@
+/* The inside of the table of sources, shared by the files that are it: source.c (life, lookup), source_note.c (events),
+ * source_rate.c (sketch), source_ledger.c (who waits), source_score.c (rank), source_top.c (by name, fair rate),
+ * source_cutoff.c (what passes), source_pool.c (networks), source_show.c (for people). Nobody else includes this. */
+#ifndef PENSTOCK_CORE_SOURCE_PARTS_H
+#define PENSTOCK_CORE_SOURCE_PARTS_H
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "core/source.h"
+
+#define RATE_ROWS 4
+#define RATE_EPOCH_US UINT64_C(60000000)
+#define SET_ENTRIES 4
+#define HLL_REGISTERS 1024
+#define TOP_INDEX 4096
+#define UNIT_US 15625u /* of charge, for one core: 16 bits of it are 17 seconds a second */
+#define NONE_LOG INT32_MAX /* no fair rate: nothing binds */
+
+enum entry_flags {
+	ENTRY_WAITING = 1, /* deferred since its last admission */
+	ENTRY_REGULAR = 2, /* was admitted before */
+	ENTRY_PROVEN = 4, /* came back properly after a deferral */
+	ENTRY_LATE = 8, /* was admitted and then refused late: owed an admission */
+};
+
+/* 16 bytes, four to a cache line. All zero: free. */
+struct source_entry {
+	uint32_t tag; /* 24 bits of the hash, never 0; below them enum entry_flags */
+	uint32_t first; /* CLOCK_REALTIME s: WAITING: since when, else first seen */
+	uint32_t last; /* last credited attempt, or last minute of a source that is served */
+	uint8_t tries; /* credited attempts of this wait */
+	uint8_t usual; /* what it takes an epoch in its own past: 8 to the power of two of units, 0: nothing */
+	uint16_t gap; /* smoothed time between credited attempts, in 4 s; 0: not known */
+};
+
+struct source_keys {
+	uint64_t group, network, address;
+	uint8_t pool; /* index + 1; 0: none */
+};
+
+struct ledger_place {
+	uint32_t tag; /* shifted, without flags */
+	uint32_t set[2];
+};
+
+/* The heaviest by name: a heap (least on top) of SpaceSaving counters. */
+struct source_top {
+	uint64_t group;
+	uint8_t address[16];
+	uint64_t attempts, deferred;
+	float charge, error; /* demanded units, decayed; error: of its predecessor */
+	uint32_t slot; /* in the index */
+	uint32_t spare;
+};
+
+/* A waiting source by name. One slot a hash: the longer wait keeps it. */
+struct source_waiter {
+	uint64_t group;
+	uint8_t address[16];
+	uint32_t since, last; /* s; last == 0: free */
+};
+
+/* Addresses from here to the next range belong to a pool; IPv6 order, IPv4 as mapped. */
+struct source_range {
+	uint64_t high, low;
+	uint32_t pool; /* index + 1; 0: none */
+	uint32_t spare;
+};
+
+/* What arrived for one service, decayed: [band][bin] counts, and the rates. */
+struct source_arrivals {
+	float bin[PLAN_BANDS][SOURCE_BINS];
+	float total[PLAN_BANDS];
+	float tick[PLAN_BANDS]; /* since the last step */
+	float rate[PLAN_BANDS]; /* a second */
+	float exempt_tick, exempt; /* admitted without a cut-off: trusted */
+	float credits;
+	uint32_t used; /* something ever arrived */
+	uint32_t spare;
+};
+
+struct source_patience {
+	float gone[SOURCE_AGES]; /* sources that gave up, by age of their last attempt; decayed */
+};
+
+struct source_table {
+	uint32_t magic, version;
+	uint64_t size;
+	uint64_t seed[2];
+	/* Layout: offsets in the block. */
+	uint64_t rate_at, ledger_at, marks_at;
+	uint32_t columns, sets, blocks;
+	uint32_t unit_us;
+	/* Configuration. */
+	uint32_t longest_deferral_s, longest_attempts, proper_s, rate_max, sessions_max;
+	uint32_t spare_config;
+	uint32_t pools, ranges;
+	struct source_pool pool[SOURCE_POOLS];
+	struct source_range range[2 * SOURCE_NETWORKS + 1];
+	/* Time. */
+	uint64_t stepped_us;
+	int64_t wall_offset_us; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
+	/* Sketch upkeep. */
+	uint64_t swept; /* columns, since the beginning */
+	uint64_t swept_us;
+	/* Fair rate. */
+	int32_t fair_log; /* 8 to the power of two of units an epoch; NONE_LOG: no bound */
+	float fair_units; /* the same; < 0: no bound */
+	float demand_units; /* of all, decayed like the tops' */
+	float cost_us; /* of a session */
+	uint64_t random;
+	uint64_t decayed_us;
+	uint8_t hll[2][HLL_REGISTERS];
+	uint32_t hll_now, spare;
+	uint64_t hll_us;
+	float active;
+	/* Promise. */
+	float due_offered, due_broken; /* lately */
+	uint64_t promised, broken;
+	/* Learned patience: by retry interval, and by pool. */
+	struct source_patience patience[SOURCE_GAPS], pool_patience[SOURCE_POOLS];
+	uint32_t patience_s[SOURCE_GAPS], pool_patience_s[SOURCE_POOLS];
+	/* Sweep of the ledger. */
+	uint32_t sweep_set;
+	uint64_t tracked, waiting; /* kept up entry by entry */
+	uint64_t sweep_oldest, swept_oldest; /* in this sweep so far; in the last whole one */
+	uint64_t named_oldest; /* among those known by name */
+	uint64_t evicted, noted, forgotten;
+	uint64_t ages[SOURCE_AGES];
+	double age_sum_s;
+	uint64_t age_count;
+	uint32_t cutoff[PLAN_BANDS]; /* of the first service */
+	uint32_t tops;
+	struct source_arrivals arrivals[PLAN_SERVICES];
+	uint16_t top_index[TOP_INDEX]; /* position in the heap + 1; 0: free */
+	struct source_top top[SOURCE_TOP];
+	struct source_waiter waiter[SOURCE_WAITERS];
+};
+
+/* ---- time and figures */
+static inline uint32_t source_seconds(const struct source_table *t, uint64_t now_us)
+{
+	int64_t us = (int64_t)now_us + t->wall_offset_us;
+
+	return us < 0 ? 0 : (uint32_t)((uint64_t)us / 1000000u);
+}
+
+/* 8 log2(x), to an eighth; 0 for 0 and 1. */
+static inline int32_t log2_8(uint32_t x)
+{
+	uint32_t power;
+
+	if (x < 2)
+		return 0;
+	power = 31u - (uint32_t)__builtin_clz(x);
+	return (int32_t)(power * 8 +
+			 (power >= 3 ? (x >> (power - 3)) & 7 : (x << (3 - power)) & 7));
+}
+
+/* ---- source_pool.c */
+void pool_ranges(struct source_table *table, const struct source_config *config);
+uint8_t pool_of(const struct source_table *table, const uint8_t *address);
+void source_keys(const struct source_table *table, const uint8_t *address, struct source_keys *ret);
+
+/* ---- source_rate.c */
+struct rate_place {
+	uint32_t cell[RATE_ROWS]; /* index into all cells */
+};
+#define RATE_NETWORK 1u /* domains: units of service, and connections, do not meet */
+#define RATE_ADDRESS 2u
+struct rate_place rate_place(const struct source_table *table, uint64_t key, uint64_t domain);
+void rate_prefetch(const struct source_table *table, const struct rate_place *place);
+/* Units of the last epoch. */
+uint32_t rate_get(const struct source_table *table, const struct rate_place *place);
+void rate_add(struct source_table *table, const struct rate_place *place, uint32_t units);
+void rate_sweep(struct source_table *table, uint64_t now_us);
+
+/* ---- source_ledger.c */
+struct ledger_place ledger_place(const struct source_table *table, uint64_t group);
+void ledger_prefetch(const struct source_table *table, const struct ledger_place *place);
+/* The entry as it is; false: there is none. */
+bool ledger_get(const struct source_table *table, const struct ledger_place *place,
+		struct source_entry *ret);
+/* Writes the entry back, or a new one where it costs least. */
+void ledger_put(struct source_table *table, const struct ledger_place *place,
+		const struct source_entry *entry);
+bool entry_waits(const struct source_entry *entry, uint32_t now_s);
+void ledger_sweep(struct source_table *table, uint32_t now_s);
+unsigned source_age_class(uint64_t age_s);
+unsigned source_gap_class(const struct source_entry *entry);
+
+/* ---- source_score.c */
+struct source_facts {
+	const struct source_entry *entry; /* NULL: none */
+	uint8_t pool; /* index + 1 */
+	uint32_t units; /* of its network in the last epoch */
+	uint32_t connections; /* of its address in the last minute */
+};
+uint32_t source_patience_s(const struct source_table *table, const struct source_facts *facts);
+/* Number of this attempt in the wait, the promise taken at its word. */
+unsigned source_attempt(const struct source_table *table, const struct source_entry *entry,
+			uint32_t now_s);
+bool source_promised(const struct source_table *table, const struct source_facts *facts,
+		     uint32_t now_s);
+/* Fills rank, band and heavy. */
+void source_score(const struct source_table *table, const struct source_facts *facts,
+		  uint32_t now_s, struct plan_source *ret);
+
+/* ---- source_top.c */
+void top_add(struct source_table *table, const uint8_t *address, uint64_t group, float units,
+	     bool deferred, uint32_t count);
+/* NULL: not among them. */
+const struct source_top *top_find(const struct source_table *table, uint64_t group);
+void top_step(struct source_table *table, const struct source_input *input);
+void hll_add(struct source_table *table, uint64_t group);
+
+/* ---- source_show.c */
+uint32_t waiter_slot(const struct source_table *table, uint64_t group);
+bool waiter_waits(const struct source_waiter *waiter, uint32_t now_s);
+
+/* ---- source_cutoff.c */
+void cutoff_note(struct source_table *table, unsigned service, const struct plan_source *source,
+		 uint32_t count);
+void cutoff_exempt(struct source_table *table, unsigned service, uint32_t count);
+void cutoff_step(struct source_table *table, const struct source_input *input, double dt_s,
+		 struct plan *plan);
+
+#endif

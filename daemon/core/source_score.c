@@ -1,0 +1,167 @@
+/* The rank of a source: what adds up, in eighths of a unit, one bin of rank each.
+ *
+ *   class      +3 admitted before, +1 seen before, +1 came back properly before
+ *   seniority  +4 for each proper retry of this wait (at most 3), + log2(1 + age / 2 min) (at most 9)
+ *   urgency    up to +11 as the patience of its like runs out: halved for every 15 minutes of slack
+ *   promise    +24 for who is about to be the one that the promise was broken to
+ *   rate       -4 log2(rate / fair rate), at most -40; not for whom only its age brings in: one admission in
+ *              longest_deferral is everybody's
+ */
+#include "core/source_parts.h"
+
+#define UNIT 8 /* bins */
+#define MIDDLE (SOURCE_BINS / 2)
+#define RATE_MOST (40 * UNIT)
+#define AGE_MOST (9 * UNIT)
+#define URGENCY_MOST (11 * UNIT)
+#define URGENCY_HALF_S 900u
+#define SLACK_SHORT_S 1800u /* less slack than this: due */
+#define GAP_GUESS_S 300u
+/* Unusual: over twice the fair rate, four times its own past, and this much at all. */
+#define UNUSUAL_FAIR_LOG 8 /* 8 log2(2) */
+#define UNUSUAL_PAST_LOG 16 /* 8 log2(4) */
+#define UNUSUAL_SESSIONS 8u
+
+uint32_t source_patience_s(const struct source_table *t, const struct source_facts *facts)
+{
+	if (facts->pool) {
+		const struct source_pool *pool = &t->pool[facts->pool - 1];
+
+		return pool->patience_s ? pool->patience_s : t->pool_patience_s[facts->pool - 1];
+	}
+	if (!facts->entry || !facts->entry->gap)
+		return 0;
+	return t->patience_s[source_gap_class(facts->entry)];
+}
+
+static bool waits(const struct source_entry *e, uint32_t now_s)
+{
+	return e && entry_waits(e, now_s);
+}
+
+static bool is_proper(const struct source_table *t, const struct source_entry *e, uint32_t now_s)
+{
+	return now_s >= e->last && now_s - e->last >= t->proper_s;
+}
+
+unsigned source_attempt(const struct source_table *t, const struct source_entry *e, uint32_t now_s)
+{
+	if (!waits(e, now_s))
+		return 1;
+	return e->tries + (is_proper(t, e, now_s) || e->tries == 0 ? 1u : 0u);
+}
+
+/* Its next attempt would come too late. */
+static bool due_by_age(const struct source_table *t, const struct source_entry *e, uint32_t now_s)
+{
+	uint32_t age = now_s > e->first ? now_s - e->first : 0;
+	uint32_t gap = e->gap ? 4u * e->gap : GAP_GUESS_S;
+
+	if (age >= t->longest_deferral_s)
+		return true;
+	return source_attempt(t, e, now_s) >= 2 && age + gap >= t->longest_deferral_s;
+}
+
+bool source_promised(const struct source_table *t, const struct source_facts *facts, uint32_t now_s)
+{
+	const struct source_entry *e = facts->entry;
+	unsigned attempt;
+
+	if (!waits(e, now_s))
+		return false;
+	attempt = source_attempt(t, e, now_s);
+	return attempt >= t->longest_attempts || due_by_age(t, e, now_s) ||
+	       ((e->tag & ENTRY_LATE) && attempt >= 2);
+}
+
+static int32_t urgency(uint32_t slack_s)
+{
+	uint32_t halves = slack_s / URGENCY_HALF_S, rest = slack_s % URGENCY_HALF_S;
+	int32_t most;
+
+	if (halves >= 8)
+		return 0;
+	most = URGENCY_MOST >> halves;
+	return most - most / 2 * (int32_t)rest / (int32_t)URGENCY_HALF_S;
+}
+
+static int32_t seniority(const struct source_table *t, const struct source_facts *facts,
+			 uint32_t now_s, struct plan_source *ret)
+{
+	const struct source_entry *e = facts->entry;
+	uint32_t age = now_s > e->first ? now_s - e->first : 0, patience, slack;
+	unsigned attempt = source_attempt(t, e, now_s);
+	unsigned retries = attempt > 4 ? 3 : attempt - 1;
+	int32_t by_age = log2_8(1 + age / 120);
+	int32_t score = 4 * UNIT * (int32_t)retries;
+
+	if (attempt < 2)
+		return 0; /* whoever has not come back yet has no seniority */
+	score += by_age < AGE_MOST ? by_age : AGE_MOST;
+	patience = source_patience_s(t, facts);
+	if (patience) {
+		slack = patience > age ? patience - age : 0;
+		score += urgency(slack);
+		if (slack < SLACK_SHORT_S)
+			ret->band = PLAN_BAND_DUE;
+	}
+	return score;
+}
+
+static int32_t fair_log(const struct source_table *t, uint8_t pool)
+{
+	int32_t fair = __atomic_load_n(&t->fair_log, __ATOMIC_RELAXED);
+
+	if (fair == NONE_LOG || !pool)
+		return fair;
+	return fair + log2_8(t->pool[pool - 1].weight);
+}
+
+static uint8_t heavy_of(const struct source_table *t, const struct source_facts *facts,
+			int32_t fair)
+{
+	uint32_t least = (uint32_t)(UNUSUAL_SESSIONS * t->cost_us / (float)t->unit_us);
+	int32_t rate = log2_8(facts->units);
+
+	if (t->rate_max && facts->connections > t->rate_max)
+		return PLAN_HEAVY_LIMIT;
+	if (fair == NONE_LOG || facts->units < least || rate < fair + UNUSUAL_FAIR_LOG)
+		return PLAN_HEAVY_NO;
+	if (facts->entry && rate < facts->entry->usual + UNUSUAL_PAST_LOG)
+		return PLAN_HEAVY_NO;
+	return PLAN_HEAVY_UNUSUAL;
+}
+
+void source_score(const struct source_table *t, const struct source_facts *facts, uint32_t now_s,
+		  struct plan_source *ret)
+{
+	const struct source_entry *e = facts->entry;
+	int32_t score = MIDDLE, fair = fair_log(t, facts->pool), over;
+	bool waiting = waits(e, now_s), by_age = false;
+
+	ret->band = PLAN_BAND_GENERAL;
+	ret->heavy = heavy_of(t, facts, fair);
+	if (!e || (!(e->tag & ENTRY_REGULAR) && source_attempt(t, e, now_s) < 2))
+		ret->band = PLAN_BAND_NEW;
+	if (e)
+		score += (e->tag & ENTRY_REGULAR ? 3 * UNIT : 0) +
+			 (e->tag & ENTRY_PROVEN ? UNIT : 0) + UNIT;
+	if (waiting) {
+		score += seniority(t, facts, now_s, ret);
+		by_age = due_by_age(t, e, now_s);
+		if (source_promised(t, facts, now_s)) {
+			score += 24 * UNIT;
+			ret->band = PLAN_BAND_DUE;
+		}
+	}
+	over = fair == NONE_LOG || facts->units == 0 ? 0 : 4 * (log2_8(facts->units) - fair);
+	if (by_age && ret->heavy == PLAN_HEAVY_UNUSUAL)
+		ret->heavy = PLAN_HEAVY_NO;
+	if (over > 0 && !by_age)
+		score -= over < RATE_MOST ? over : RATE_MOST;
+	/* Bins only: below them the tie decides alone, so that a cut-off within a bin cuts groups and not ranks. */
+	ret->rank = (uint16_t)((score < 0		  ? 0
+				: score > SOURCE_BINS - 2 ? SOURCE_BINS - 2
+							  : score)
+			       << 6);
+}

@@ -1,0 +1,257 @@
+/* The heaviest sources by name, how many sources there are, and from both the fair rate.
+ *
+ * SpaceSaving: as many counters as fit, in a heap with the least on top; who has none takes over the least one and its count as
+ * error. Counts are of what was *asked for* (a deferred attempt too) and fade with the epoch: the fair rate is that
+ * rate at which the smaller of each source's demand and it add up to the capacity. */
+#include <math.h>
+#include <string.h>
+
+#include "core/source_parts.h"
+
+#define DECAY_US 1000000u
+#define EPOCH_S 60.0f
+
+static uint32_t slot_of(const struct source_table *t, uint64_t group)
+{
+	const uint64_t input[2] = { group, 4 };
+
+	return (uint32_t)XXH3_64bits_withSeed(input, sizeof(input), t->seed[0]) & (TOP_INDEX - 1);
+}
+
+static int32_t find_top(const struct source_table *t, uint64_t group)
+{
+	uint32_t slot = slot_of(t, group);
+
+	for (uint32_t n = 0; n < TOP_INDEX; n++, slot = (slot + 1) & (TOP_INDEX - 1)) {
+		uint32_t at = t->top_index[slot];
+
+		if (at == 0 || at > SOURCE_TOP)
+			return -1;
+		if (t->top[at - 1].group == group)
+			return (int32_t)at - 1;
+	}
+	return -1;
+}
+
+const struct source_top *top_find(const struct source_table *t, uint64_t group)
+{
+	int32_t at = find_top(t, group);
+
+	return at < 0 ? NULL : &t->top[at];
+}
+
+/* Linear probing leaves no gaps: what follows a freed slot moves up where it may. */
+static void index_remove(struct source_table *t, uint32_t slot)
+{
+	uint32_t hole = slot;
+
+	t->top_index[hole] = 0;
+	for (uint32_t at = (hole + 1) & (TOP_INDEX - 1); t->top_index[at];
+	     at = (at + 1) & (TOP_INDEX - 1)) {
+		uint32_t home = slot_of(t, t->top[t->top_index[at] - 1].group);
+
+		if (((at - home) & (TOP_INDEX - 1)) < ((at - hole) & (TOP_INDEX - 1)))
+			continue;
+		t->top_index[hole] = t->top_index[at];
+		t->top[t->top_index[hole] - 1].slot = hole;
+		t->top_index[at] = 0;
+		hole = at;
+	}
+}
+
+static void index_add(struct source_table *t, uint32_t at)
+{
+	uint32_t slot = slot_of(t, t->top[at].group);
+
+	while (t->top_index[slot])
+		slot = (slot + 1) & (TOP_INDEX - 1);
+	t->top_index[slot] = (uint16_t)(at + 1);
+	t->top[at].slot = slot;
+}
+
+static void move(struct source_table *t, uint32_t to, const struct source_top *top)
+{
+	t->top[to] = *top;
+	t->top_index[top->slot] = (uint16_t)(to + 1);
+}
+
+/* A count grew: it sinks. */
+static void sink(struct source_table *t, uint32_t at)
+{
+	struct source_top top = t->top[at];
+
+	for (;;) {
+		uint32_t child = 2 * at + 1;
+
+		if (child >= t->tops)
+			break;
+		if (child + 1 < t->tops && t->top[child + 1].charge < t->top[child].charge)
+			child++;
+		if (t->top[child].charge >= top.charge)
+			break;
+		move(t, at, &t->top[child]);
+		at = child;
+	}
+	move(t, at, &top);
+}
+
+/* A new one rises to its place. */
+static void rise(struct source_table *t, uint32_t at)
+{
+	struct source_top top = t->top[at];
+
+	while (at > 0 && t->top[(at - 1) / 2].charge > top.charge) {
+		move(t, at, &t->top[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	move(t, at, &top);
+}
+
+void top_add(struct source_table *t, const uint8_t *address, uint64_t group, float units,
+	     bool deferred, uint32_t count)
+{
+	int32_t found = find_top(t, group);
+	uint32_t at;
+
+	t->demand_units += units;
+	if (found >= 0) {
+		at = (uint32_t)found;
+	} else if (t->tops < SOURCE_TOP) {
+		at = t->tops++;
+		memset(&t->top[at], 0, sizeof(t->top[at]));
+		t->top[at].group = group;
+		index_add(t, at);
+	} else {
+		float least = t->top[0].charge;
+
+		at = 0;
+		index_remove(t, t->top[0].slot);
+		memset(&t->top[0], 0, sizeof(t->top[0]));
+		t->top[0].group = group;
+		t->top[0].charge = t->top[0].error = least;
+		index_add(t, 0);
+	}
+	memcpy(t->top[at].address, address, 16);
+	t->top[at].charge += units;
+	if (count) {
+		t->top[at].attempts += count;
+		t->top[at].deferred += deferred ? count : 0;
+	}
+	if (found < 0 && at)
+		rise(t, at);
+	else
+		sink(t, at);
+}
+
+/* ---- how many sources ------------------------------------------------------------------------------------------- */
+
+void hll_add(struct source_table *t, uint64_t group)
+{
+	const uint64_t input[2] = { group, 5 };
+	uint64_t h = XXH3_64bits_withSeed(input, sizeof(input), t->seed[1]);
+	uint8_t *r = &t->hll[t->hll_now & 1][h & (HLL_REGISTERS - 1)];
+	uint8_t rank = (uint8_t)(__builtin_clzll(h | HLL_REGISTERS) + 1);
+
+	if (rank > *r)
+		*r = rank;
+}
+
+static float hll_estimate(const struct source_table *t)
+{
+	double sum = 0, m = HLL_REGISTERS;
+	unsigned zeros = 0;
+
+	for (unsigned i = 0; i < HLL_REGISTERS; i++) {
+		uint8_t rank = t->hll[0][i] > t->hll[1][i] ? t->hll[0][i] : t->hll[1][i];
+
+		zeros += rank == 0;
+		sum += 1.0 / (double)(UINT64_C(1) << (rank < 60 ? rank : 60));
+	}
+	if (zeros && 0.7213 / (1 + 1.079 / m) * m * m / sum <= 2.5 * m)
+		return (float)(m * log(m / zeros));
+	return (float)(0.7213 / (1 + 1.079 / m) * m * m / sum);
+}
+
+/* ---- the fair rate ---------------------------------------------------------------------------------------------- */
+
+/* One step of filling the water: from the level of the last tick to a nearer one. */
+static float fill(const struct source_table *t, float capacity)
+{
+	float least = capacity / fmaxf(t->active, 1), level = t->fair_units, small = 0, named = 0;
+	float rest, rests;
+	unsigned big = 0;
+
+	if (level < least)
+		level = least;
+	for (unsigned i = 0; i < t->tops; i++) {
+		float sure = t->top[i].charge - t->top[i].error;
+
+		named += sure;
+		if (sure < level)
+			small += sure;
+		else
+			big++;
+	}
+	/* Who is not known by name is taken to be one like the other. */
+	rest = fmaxf(0, t->demand_units - named);
+	rests = fmaxf(1, t->active - (float)t->tops);
+	if (rest / rests < level)
+		return big ? fmaxf(least, (capacity - small - rest) / (float)big)
+			   : fmaxf(level, capacity);
+	return fmaxf(least, (capacity - small) / ((float)big + rests));
+}
+
+static void set_fair(struct source_table *t, float units)
+{
+	int32_t eighths = NONE_LOG;
+
+	if (units >= 0) {
+		/* One session is everybody's, and under it the sketch cannot tell anybody apart. */
+		units = fmaxf(units, 1 + 1.5f * t->cost_us / (float)t->unit_us);
+		eighths = (int32_t)floor(8 * 1.4426950408889634 * log((double)units));
+	}
+	t->fair_units = units;
+	__atomic_store_n(&t->fair_log, eighths, __ATOMIC_RELAXED);
+}
+
+static void decay(struct source_table *t, float keep)
+{
+	for (unsigned i = 0; i < t->tops; i++) {
+		t->top[i].charge *= keep;
+		t->top[i].error *= keep;
+	}
+	t->demand_units *= keep;
+	t->due_offered *= keep;
+	t->due_broken *= keep;
+}
+
+void top_step(struct source_table *t, const struct source_input *in)
+{
+	float capacity = 0, credits = 0;
+	bool known = false;
+
+	if (in->now_us - t->decayed_us >= DECAY_US || in->now_us < t->decayed_us) {
+		float dt_s = (float)(in->now_us - t->decayed_us) / 1e6f;
+
+		if (t->decayed_us && in->now_us > t->decayed_us)
+			decay(t, (float)exp(-(double)dt_s / EPOCH_S));
+		t->decayed_us = in->now_us;
+		t->active = hll_estimate(t);
+	}
+	if (in->now_us - t->hll_us >= RATE_EPOCH_US) {
+		t->hll_us = in->now_us;
+		t->hll_now ^= 1;
+		memset(t->hll[t->hll_now & 1], 0, sizeof(t->hll[0]));
+	}
+	for (unsigned i = 0; i < PLAN_SERVICES; i++) {
+		if (t->arrivals[i].credits <= 0)
+			continue;
+		known = true;
+		credits += t->arrivals[i].credits;
+	}
+	capacity = credits * t->cost_us / (float)t->unit_us * EPOCH_S;
+	if (!known || t->demand_units <= capacity)
+		set_fair(t, -1);
+	else
+		set_fair(t, fill(t, capacity));
+}

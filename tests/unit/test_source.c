@@ -1,0 +1,669 @@
+#include "cmocka_test.h"
+
+#include "core/source.h"
+
+/* A world in virtual time: one service, a table, a plan. */
+struct world {
+	struct source_config config;
+	struct source_table *table;
+	struct plan plan;
+	struct source_input input;
+	uint64_t now_us;
+};
+
+#define SECOND UINT64_C(1000000)
+#define EPOCH UINT64_C(1800000000) /* s: when CLOCK_MONOTONIC was 0 */
+
+static void begin(struct world *w)
+{
+	const uint64_t seed[2] = { 0x1234567890abcdef, 42 };
+	void *block = NULL;
+
+	memset(w, 0, sizeof(*w));
+	w->config = (struct source_config){ .ledger_bytes = 4 << 20,
+					    .rate_bytes = 1 << 20,
+					    .cores = 1,
+					    .longest_deferral_s = 7200,
+					    .longest_attempts = 3,
+					    .proper_s = 120 };
+	assert_int_equal(posix_memalign(&block, 64, source_size(&w->config)), 0);
+	w->table = source_init(block, &w->config, seed);
+	w->plan = (struct plan){
+		.magic = PLAN_MAGIC, .version = PLAN_VERSION, .services = 1, .salt = 7
+	};
+	w->now_us = 1000 * SECOND;
+	w->input.service[0] = (struct source_load){
+		.capacity_per_s = 100, .admitted_per_s = 100, .in_flight = 95, .window = 100
+	};
+}
+
+static void end(struct world *w)
+{
+	free(w->table);
+}
+
+static void step(struct world *w, uint64_t us)
+{
+	w->now_us += us;
+	w->input.now_us = w->now_us;
+	w->input.realtime_us = EPOCH * SECOND + w->now_us;
+	w->plan.heartbeat_us = w->now_us;
+	w->plan.epoch = w->now_us / (60 * SECOND);
+	w->plan.salt = w->plan.epoch * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	for (int b = 0; b < PLAN_BANDS; b++)
+		w->plan.service[0].cutoff[b] = 0;
+	source_plan(w->table, &w->input, &w->plan);
+}
+
+static void pass(struct world *w, unsigned seconds)
+{
+	for (unsigned i = 0; i < seconds; i++)
+		step(w, SECOND);
+}
+
+static struct source_event event_of(uint32_t address, enum source_event_kind kind)
+{
+	struct source_event e = { .kind = (uint8_t)kind };
+
+	e.address[10] = e.address[11] = 0xff;
+	e.address[12] = (uint8_t)(address >> 24);
+	e.address[13] = (uint8_t)(address >> 16);
+	e.address[14] = (uint8_t)(address >> 8);
+	e.address[15] = (uint8_t)address;
+	return e;
+}
+
+/* One verdict as a front would give it, noted. */
+static struct verdict ask(struct world *w, uint32_t address)
+{
+	struct source_event e = event_of(address, SOURCE_ATTEMPT);
+	struct plan_request request = { .now_us = w->now_us, .tokens_milli = PLAN_UNLIMITED };
+	struct plan_source source;
+	struct verdict v;
+
+	w->plan.service[0].window = PLAN_UNLIMITED;
+	w->plan.service[0].waiting_max = w->plan.service[0].rate_milli = PLAN_UNLIMITED;
+	source_lookup(w->table, e.address, w->now_us, &source);
+	plan_rank(&w->plan, &source, &request);
+	v = plan_decide(&w->plan, &request);
+	e.admitted = v.admit;
+	e.reason = v.reason;
+	e.limit = v.limit;
+	sources_note(w->table, &e, 1, w->now_us);
+	return v;
+}
+
+static void note(struct world *w, uint32_t address, bool admitted)
+{
+	struct source_event e = event_of(address, SOURCE_ATTEMPT);
+
+	e.admitted = admitted;
+	e.limit = admitted ? LIMIT_NONE : LIMIT_CUTOFF;
+	e.reason = admitted ? REASON_NONE : REASON_SOURCE;
+	sources_note(w->table, &e, 1, w->now_us);
+}
+
+static struct source_view view_of(struct world *w, uint32_t address)
+{
+	struct source_event e = event_of(address, SOURCE_ATTEMPT);
+	struct source_view v;
+
+	source_explain(w->table, e.address, w->now_us, &v);
+	return v;
+}
+
+/* ---- the ledger ------------------------------------------------------------------------------------------------- */
+
+static void only_proper_retries_gain(void **state)
+{
+	struct world w;
+	uint16_t first, second;
+
+	begin(&w);
+	step(&w, SECOND);
+	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_NEW);
+	note(&w, 0xc0000207, false);
+	assert_true(view_of(&w, 0xc0000207).waiting);
+	assert_int_equal(view_of(&w, 0xc0000207).attempts, 1);
+	first = view_of(&w, 0xc0000207).source.rank;
+	for (int i = 0; i < 100; i++) { /* impatience */
+		step(&w, SECOND);
+		note(&w, 0xc0000207, false);
+	}
+	assert_int_equal(view_of(&w, 0xc0000207).attempts, 1);
+	assert_int_equal(view_of(&w, 0xc0000207).source.rank, first);
+	pass(&w, 30);
+	second = view_of(&w, 0xc0000207).source.rank;
+	assert_true(second > first);
+	note(&w, 0xc00002f0, false); /* a neighbour in the /24: the same sender */
+	assert_int_equal(view_of(&w, 0xc0000207).attempts, 2);
+	assert_int_equal(view_of(&w, 0xc0000207).gap_s, 128);
+	note(&w, 0xc0000207, true);
+	assert_false(view_of(&w, 0xc0000207).waiting);
+	assert_true(view_of(&w, 0xc0000207).proven);
+	assert_true(view_of(&w, 0xc0000207).regular);
+	assert_false(view_of(&w, 0xc0000307).known);
+	end(&w);
+}
+
+static void the_third_attempt_is_promised(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	step(&w, SECOND);
+	note(&w, 0xc0000207, false);
+	pass(&w, 300);
+	assert_int_not_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	note(&w, 0xc0000207, false);
+	pass(&w, 1800);
+	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	end(&w);
+}
+
+/* Before two hours, counting that its next attempt would come too late; and nobody has to retry quickly for it. */
+static void two_hours_are_promised(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	w.config.longest_attempts = 100;
+	source_configure(w.table, &w.config);
+	step(&w, SECOND);
+	note(&w, 0xc0000207, false);
+	pass(&w, 3000);
+	note(&w, 0xc0000207, false); /* gap 3000 s */
+	assert_int_not_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	pass(&w, 3000);
+	/* at 6000 s; the next would be at 9000 */
+	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	end(&w);
+}
+
+static void who_was_refused_late_is_owed_an_admission(void **state)
+{
+	struct world w;
+	struct source_event late = event_of(0xc0000207, SOURCE_LATE);
+
+	begin(&w);
+	step(&w, SECOND);
+	note(&w, 0xc0000207, true);
+	sources_note(w.table, &late, 1, w.now_us);
+	assert_true(view_of(&w, 0xc0000207).waiting);
+	pass(&w, 121);
+	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	end(&w);
+}
+
+static void who_gives_up_is_forgotten_and_teaches_patience(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	step(&w, SECOND);
+	for (int k = 0; k < 8; k++) { /* attempts every 300 s, the last one after 35 min */
+		for (uint32_t i = 0; i < 200; i++)
+			note(&w, 0x0a000000 + i * 256, false);
+		pass(&w, 300);
+	}
+	assert_int_equal(view_of(&w, 0x0a000000).patience_s, 0);
+	pass(&w, 9000);
+	note(&w, 0x0b000000, false);
+	pass(&w, 300);
+	note(&w, 0x0b000000, false);
+	/* one like those gives up at 35 min; the bound below that is what is believed */
+	assert_in_range(view_of(&w, 0x0b000000).patience_s, 1200, 2100);
+	assert_false(view_of(&w, 0x0a000000).waiting);
+	pass(&w, 1200);
+	assert_true(view_of(&w, 0x0b000000).source.rank > 0);
+	end(&w);
+}
+
+/* ---- cut-offs --------------------------------------------------------------------------------------------------- */
+
+static void no_cutoff_while_there_is_room(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	w.input.service[0].in_flight = 50;
+	for (int i = 0; i < 600; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < 9; k++)
+			assert_true(ask(&w, 0x0a000000 + (uint32_t)(i * 9) * 256 + k * 256).admit);
+	}
+	assert_int_equal(w.plan.service[0].cutoff[0], 0);
+	end(&w);
+}
+
+/* Ten times the capacity, all of them new: the cut-off admits what there are credits for. */
+static void the_cutoff_admits_what_there_are_credits_for(void **state)
+{
+	struct world w;
+	unsigned admitted = 0;
+
+	begin(&w);
+	for (uint32_t i = 0; i < 900; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < 100; k++) {
+			bool in = ask(&w, 0x0a000000 + (i * 100 + k) * 256).admit;
+
+			admitted += in && i >= 300;
+		}
+	}
+	/* 60 s at 100 a second */
+	assert_near((int)admitted, 6000, 600);
+	end(&w);
+}
+
+/* A source hears the same all through an epoch, however often it asks. */
+static void verdicts_hold_for_an_epoch(void **state)
+{
+	struct world w;
+	unsigned changes = 0, asked = 0;
+	uint64_t epoch;
+	static int8_t first[200];
+
+	begin(&w);
+	for (uint32_t i = 0; i < 600; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < 100; k++)
+			ask(&w, 0x0a000000 + (i * 100 + k) * 256);
+	}
+	while (w.now_us / (60 * SECOND) == 1060 / 60)
+		step(&w, SECOND / 10);
+	epoch = w.plan.epoch;
+	memset(first, -1, sizeof(first));
+	for (uint32_t i = 0; w.plan.epoch == epoch; i++) {
+		for (uint32_t k = 0; k < 100; k++) /* the rest of the load goes on */
+			ask(&w, 0x14000000 + (i * 100 + k) * 256);
+		if (i % 50 == 49)
+			for (uint32_t k = 0; k < 200; k++) {
+				struct source_event e =
+					event_of(0x1e000000 + k * 256, SOURCE_ATTEMPT);
+				struct plan_request r = { .now_us = w.now_us,
+							  .tokens_milli = PLAN_UNLIMITED };
+				struct plan_source source;
+				int8_t in;
+
+				source_lookup(w.table, e.address, w.now_us, &source);
+				plan_rank(&w.plan, &source, &r);
+				in = plan_decide(&w.plan, &r).admit;
+				changes += first[k] >= 0 && in != first[k];
+				first[k] = in;
+				asked++;
+			}
+		step(&w, SECOND / 10);
+	}
+	assert_true(asked >= 1000);
+	assert_true(changes < asked / 50);
+	end(&w);
+}
+
+/* Who comes back properly gets in before the newcomers, of whom a tenth still gets in. */
+static void seniority_goes_first_and_newcomers_keep_a_tenth(void **state)
+{
+	struct world w;
+	unsigned old_in = 0, old_asked = 0, new_in = 0;
+
+	begin(&w);
+	/* 60 known senders a second on their second attempt, and 940 strangers */
+	for (uint32_t i = 0; i < 1200; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < 6; k++) {
+			uint32_t who = 0x0a000000 + ((i % 600) * 6 + k) * 256;
+
+			if (i < 600)
+				note(&w, who, false);
+		}
+		for (uint32_t k = 0; k < 94; k++)
+			new_in += ask(&w, 0x20000000 + (i * 94 + k) * 256).admit && i >= 600;
+	}
+	pass(&w, 120);
+	new_in = 0;
+	for (uint32_t i = 0; i < 600; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < 20; k++) {
+			uint32_t who = 0x0a000000 + ((i * 20 + k) % 3600) * 256;
+			bool in = ask(&w, who).admit;
+
+			if (i < 180) {
+				old_asked++;
+				old_in += in;
+			}
+		}
+		for (uint32_t k = 0; k < 80; k++)
+			new_in += ask(&w, 0x40000000 + (i * 80 + k) * 256).admit && i >= 100;
+	}
+	assert_true(old_asked == 3600);
+	assert_true(new_in >= 400); /* 50 s at 10 a second, less noise */
+	assert_true(old_in > 1400);
+	end(&w);
+}
+
+/* ---- rates ------------------------------------------------------------------------------------------------------ */
+
+/* One of eleven sources sends a thousand times as much: it gets about its fair share, the others nearly all of theirs. */
+static void a_heavy_source_costs_the_others_next_to_nothing(void **state)
+{
+	struct world w;
+	unsigned heavy = 0, heavy_asked = 0, others = 0, others_asked = 0;
+
+	begin(&w);
+	for (uint32_t i = 0; i < 1800; i++) {
+		step(&w, SECOND / 10);
+		for (int k = 0; k < 100; k++) {
+			heavy_asked += i >= 600;
+			heavy += ask(&w, 0xc6336401).admit && i >= 600;
+		}
+		for (uint32_t k = 0; k < 5; k++) {
+			others_asked += i >= 600;
+			others += ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256).admit && i >= 600;
+		}
+	}
+	assert_true(others >= 0.97 * others_asked);
+	/* 100 a second less the others' 50, in whole seconds of a window that slides */
+	assert_true(heavy < 0.12 * heavy_asked);
+	assert_true(heavy > 0);
+	assert_true(view_of(&w, 0xc6336401).rate > 10 * view_of(&w, 0x0a000000).rate);
+	assert_near(view_of(&w, 0xc6336401).attempts_total, 180000u, 1000u);
+	end(&w);
+}
+
+static void the_operators_rate_holds_for_one_address(void **state)
+{
+	struct world w;
+	unsigned in = 0;
+
+	begin(&w);
+	w.config.rate_max = 20;
+	source_configure(w.table, &w.config);
+	step(&w, SECOND);
+	for (int i = 0; i < 100; i++)
+		in += ask(&w, 0xc0000207).admit;
+	assert_int_equal(in, 21); /* the one over it is seen when it is noted */
+	assert_int_equal(ask(&w, 0xc0000207).reason, REASON_RATE);
+	assert_true(ask(&w, 0xc0000208).admit);
+	pass(&w, 130);
+	assert_true(ask(&w, 0xc0000207).admit);
+	end(&w);
+}
+
+/* The window slides: of what was there a minute ago half is left on the average, of what was there two minutes ago nothing. */
+static void the_sketch_forgets_evenly(void **state)
+{
+	struct world w;
+	double sum = 0;
+
+	begin(&w);
+	step(&w, SECOND);
+	for (uint32_t k = 0; k < 100; k++)
+		for (int i = 0; i < 100; i++)
+			note(&w, 0x0a000000 + k * 256, false);
+	assert_near(view_of(&w, 0x0a000000).connections_per_min, 100, 1);
+	for (int i = 0; i < 600; i++)
+		step(&w, SECOND / 10);
+	for (uint32_t k = 0; k < 100; k++)
+		sum += view_of(&w, 0x0a000000 + k * 256).connections_per_min;
+	assert_near(sum / 100, 50, 10);
+	for (int i = 0; i < 610; i++)
+		step(&w, SECOND / 10);
+	for (uint32_t k = 0; k < 100; k++)
+		assert_int_equal((int)view_of(&w, 0x0a000000 + k * 256).connections_per_min, 0);
+	end(&w);
+}
+
+/* ---- pools ------------------------------------------------------------------------------------------------------ */
+
+static struct source_network network(uint32_t address, unsigned bits, unsigned pool)
+{
+	struct source_event e = event_of(address, SOURCE_ATTEMPT);
+	struct source_network n = { .bits = (uint8_t)(96 + bits), .pool = (uint8_t)pool };
+
+	memcpy(n.address, e.address, 16);
+	return n;
+}
+
+static void a_pool_is_one_source_and_the_longest_prefix_wins(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	w.config.pools = 2;
+	memcpy(w.config.pool[0].name, "big", 4);
+	memcpy(w.config.pool[1].name, "inner", 6);
+	w.config.pool[0].weight = w.config.pool[1].weight = 1;
+	w.config.networks = 4;
+	w.config.network[0] = network(0x0a000000, 8, 0);
+	w.config.network[1] = network(0x0a010000, 16, 1);
+	w.config.network[2] = network(0x0a010200, 24, 0);
+	w.config.network[3] = (struct source_network){ .address = { 0x20, 0x01, 0x0d, 0xb8 },
+						       .bits = 32,
+						       .pool = 0 };
+	source_configure(w.table, &w.config);
+	step(&w, SECOND);
+	assert_string_equal(view_of(&w, 0x0a000001).pool, "big");
+	assert_string_equal(view_of(&w, 0x0a0100ff).pool, "inner");
+	assert_string_equal(view_of(&w, 0x0a010201).pool, "big");
+	assert_string_equal(view_of(&w, 0x0a010300).pool, "inner");
+	assert_string_equal(view_of(&w, 0x0a020000).pool, "big");
+	assert_string_equal(view_of(&w, 0x0affffff).pool, "big");
+	assert_string_equal(view_of(&w, 0x0b000000).pool, "");
+	assert_string_equal(view_of(&w, 0x09ffffff).pool, "");
+	note(&w, 0x0a000001, false);
+	assert_true(view_of(&w, 0x0a7f0001).waiting); /* the same source */
+	assert_false(view_of(&w, 0x0a0100ff).known);
+	end(&w);
+}
+
+/* ---- the promise ------------------------------------------------------------------------------------------------ */
+
+static void a_promise_that_cannot_be_kept_is_an_alarm(void **state)
+{
+	struct world w;
+	struct source_stats s;
+
+	begin(&w);
+	step(&w, SECOND);
+	for (uint32_t k = 0; k < 20; k++)
+		note(&w, 0x0a000000 + k * 256, false);
+	pass(&w, 200);
+	for (uint32_t k = 0; k < 20; k++)
+		note(&w, 0x0a000000 + k * 256, false);
+	source_stats(w.table, &s);
+	assert_false(s.infeasible);
+	assert_int_equal(s.waiting, 20);
+	assert_in_range(s.oldest_s, 198, 202);
+	pass(&w, 200);
+	for (uint32_t k = 0; k < 20; k++)
+		note(&w, 0x0a000000 + k * 256, false); /* the third */
+	source_stats(w.table, &s);
+	assert_true(s.infeasible);
+	assert_int_equal(s.broken, 20);
+	for (int i = 0; i < 300; i++) {
+		pass(&w, 1);
+		note(&w, 0x20000000 + (uint32_t)i * 256, true);
+	}
+	source_stats(w.table, &s);
+	assert_false(s.infeasible);
+	end(&w);
+}
+
+static void a_day_of_waiting_is_an_alarm(void **state)
+{
+	struct world w;
+	struct source_stats s;
+
+	begin(&w);
+	step(&w, SECOND);
+	for (int i = 0; i < 49; i++) {
+		note(&w, 0xc0000207, false);
+		pass(&w, 1800);
+	}
+	source_stats(w.table, &s);
+	assert_true(s.day);
+	note(&w, 0xc0000207, true);
+	pass(&w, 200);
+	source_stats(w.table, &s);
+	assert_false(s.day);
+	assert_int_equal(s.waiting, 0);
+	assert_int_equal(s.age_count, 1);
+	end(&w);
+}
+
+/* What explain says is what happens. */
+static void the_time_foretold_comes_true(void **state)
+{
+	struct world w;
+	struct source_event e = event_of(0xc0000207, SOURCE_ATTEMPT);
+	uint32_t in_s;
+
+	begin(&w);
+	step(&w, SECOND);
+	w.plan.service[0].cutoff[0] = w.plan.service[0].cutoff[1] = UINT32_C(640) << 22;
+	assert_false(ask(&w, 0xc0000207).admit);
+	in_s = source_admitted_in_s(w.table, e.address, &w.plan, 0, w.now_us);
+	assert_in_range(in_s, 120, 7200);
+	w.now_us += (uint64_t)in_s / 2 * SECOND;
+	assert_false(ask(&w, 0xc0000207).admit && in_s > 240);
+	w.now_us += (uint64_t)(in_s - in_s / 2) * SECOND;
+	assert_true(ask(&w, 0xc0000207).admit);
+	end(&w);
+}
+
+/* ---- robustness ------------------------------------------------------------------------------------------------- */
+
+static void blocks_go_out_and_come_back(void **state)
+{
+	struct world w, fresh;
+	unsigned taken = 0, dirty = 0;
+	uint8_t junk[SOURCE_BLOCK];
+
+	begin(&w);
+	begin(&fresh);
+	step(&w, SECOND);
+	step(&fresh, SECOND);
+	for (uint32_t k = 0; k < 2000; k++)
+		note(&w, 0x0a000000 + k * 256, k % 2);
+	for (unsigned b = 0; b < source_blocks(w.table); b++) {
+		dirty += source_block_take(w.table, b);
+		assert_false(source_block_take(w.table, b));
+		taken += source_block_load(fresh.table, b, source_block(w.table, b),
+					   w.input.realtime_us);
+	}
+	assert_int_equal(taken, 2000);
+	assert_true(dirty > 0);
+	for (uint32_t k = 0; k < 2000; k++)
+		assert_int_equal(view_of(&fresh, 0x0a000000 + k * 256).waiting, k % 2 == 0);
+	memset(junk, 0xff, sizeof(junk));
+	assert_int_equal(source_block_load(fresh.table, 0, junk, w.input.realtime_us), 0);
+	assert_int_equal(source_block_load(fresh.table, 1u << 30, junk, w.input.realtime_us), 0);
+	end(&w);
+	end(&fresh);
+}
+
+/* A full ledger goes on: strangers who ask once do not wash out who came back, nor who is known. */
+static void a_full_ledger_forgets_the_least(void **state)
+{
+	struct world w;
+	struct source_stats s;
+	unsigned waiting = 0, regular = 0;
+
+	begin(&w);
+	step(&w, SECOND);
+	for (uint32_t k = 0; k < 10000; k++) {
+		note(&w, 0x0a000000 + k * 256, false);
+		note(&w, 0x10000000 + k * 256, true);
+	}
+	pass(&w, 130);
+	for (uint32_t k = 0; k < 10000; k++)
+		note(&w, 0x0a000000 + k * 256, false);
+	for (uint32_t k = 0; k < 300000; k++)
+		note(&w, 0x20000000 + k * 256, false);
+	source_stats(w.table, &s);
+	assert_true(s.tracked <= s.capacity);
+	assert_true(s.evicted > 50000);
+	for (uint32_t k = 0; k < 10000; k++) {
+		waiting += view_of(&w, 0x0a000000 + k * 256).attempts == 2;
+		regular += view_of(&w, 0x10000000 + k * 256).regular;
+	}
+	assert_true(waiting > 9990);
+	assert_true(regular > 9990);
+	end(&w);
+}
+
+static void anything_may_stand_in_an_event(void **state)
+{
+	struct world w;
+	struct source_event e;
+	struct source_stats s;
+	uint64_t random = 1;
+
+	begin(&w);
+	step(&w, SECOND);
+	for (int i = 0; i < 100000; i++) {
+		for (size_t k = 0; k < sizeof(e); k++) {
+			random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			((uint8_t *)&e)[k] = (uint8_t)(random >> 56);
+		}
+		e.kind %= 5;
+		e.service %= 12;
+		sources_note(w.table, &e, 1, w.now_us);
+		if (i % 1000 == 0)
+			step(&w, SECOND / 10);
+	}
+	source_stats(w.table, &s);
+	assert_true(s.forgotten > 0 && s.noted > 0);
+	end(&w);
+}
+
+static void a_foreign_block_is_not_a_table(void **state)
+{
+	struct world w;
+	size_t size;
+	struct source_table *t;
+	uint8_t *copy;
+
+	begin(&w);
+	size = source_size(&w.config);
+	assert_ptr_equal(source_check(w.table, size), w.table);
+	assert_null(source_check(w.table, size - 1));
+	assert_null(source_check(w.table, 100));
+	copy = aligned_alloc(64, (size + 63) / 64 * 64);
+	memcpy(copy, w.table, size);
+	copy[4] ^= 1; /* version */
+	t = (struct source_table *)copy;
+	assert_null(source_check(t, size));
+	memset(copy, 0, size);
+	assert_null(source_check(t, size));
+	free(copy);
+	end(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(only_proper_retries_gain),
+		cmocka_unit_test(the_third_attempt_is_promised),
+		cmocka_unit_test(two_hours_are_promised),
+		cmocka_unit_test(who_was_refused_late_is_owed_an_admission),
+		cmocka_unit_test(who_gives_up_is_forgotten_and_teaches_patience),
+		cmocka_unit_test(no_cutoff_while_there_is_room),
+		cmocka_unit_test(the_cutoff_admits_what_there_are_credits_for),
+		cmocka_unit_test(verdicts_hold_for_an_epoch),
+		cmocka_unit_test(seniority_goes_first_and_newcomers_keep_a_tenth),
+		cmocka_unit_test(a_heavy_source_costs_the_others_next_to_nothing),
+		cmocka_unit_test(the_operators_rate_holds_for_one_address),
+		cmocka_unit_test(the_sketch_forgets_evenly),
+		cmocka_unit_test(a_pool_is_one_source_and_the_longest_prefix_wins),
+		cmocka_unit_test(a_promise_that_cannot_be_kept_is_an_alarm),
+		cmocka_unit_test(a_day_of_waiting_is_an_alarm),
+		cmocka_unit_test(the_time_foretold_comes_true),
+		cmocka_unit_test(blocks_go_out_and_come_back),
+		cmocka_unit_test(a_full_ledger_forgets_the_least),
+		cmocka_unit_test(anything_may_stand_in_an_event),
+		cmocka_unit_test(a_foreign_block_is_not_a_table),
+	};
+
+	return cmocka_run_group_tests_name("source", tests, NULL, NULL);
+}
