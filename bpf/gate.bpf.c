@@ -215,39 +215,32 @@ static inline void tell(const struct smtp_tuple *t, const struct verdict *v, u64
 
 /* ---- the verdict ------------------------------------------------------------------------------------------------- */
 
-/* The bucket, in 1e-9 sessions: rate_milli x us is just that, so nothing is rounded away. */
+/* plan_bucket_refill() for several CPUs at once: whoever moves the time adds what came in. */
 static inline u32 tokens_milli(const struct plan_service *s, u64 now_us)
 {
-	u64 last = *(volatile u64 *)&state.bucket_refilled_us;
-	int64_t most = (int64_t)s->burst_milli * 1000000, now;
+	u64 last = *(volatile u64 *)&state.bucket.refilled_us;
+	int64_t size = plan_bucket_size(s), now;
 
 	if (s->rate_milli == PLAN_UNLIMITED) {
-		state.bucket_refilled_us = 0;
+		state.bucket.refilled_us = 0;
 		return PLAN_UNLIMITED;
 	}
 	if (last == 0 || now_us < last) {
-		state.bucket_refilled_us = now_us;
-		state.bucket_nano = most;
+		state.bucket.refilled_us = now_us;
+		state.bucket.tokens_nano = size;
 	} else if (now_us > last) {
-		u64 dt_us = now_us - last;
-
-		if (dt_us > 10000000)
-			dt_us = 10000000;
 #ifdef GATE_NO_FETCH
-		state.bucket_refilled_us = now_us;
-		ADD(bucket_nano, (int64_t)(s->rate_milli * dt_us));
+		state.bucket.refilled_us = now_us;
+		ADD(bucket.tokens_nano, plan_bucket_gain(s, now_us - last));
 #else
-		if (__sync_val_compare_and_swap(&state.bucket_refilled_us, last, now_us) == last)
-			ADD(bucket_nano, (int64_t)(s->rate_milli * dt_us));
+		if (__sync_val_compare_and_swap(&state.bucket.refilled_us, last, now_us) == last)
+			ADD(bucket.tokens_nano, plan_bucket_gain(s, now_us - last));
 #endif
 	}
-	now = *(volatile int64_t *)&state.bucket_nano;
-	if (now > most)
-		state.bucket_nano = now = most;
-	if (now <= 0)
-		return 0;
-	now = (u64)now / 1000000;
-	return now < PLAN_UNLIMITED ? (u32)now : PLAN_UNLIMITED - 1;
+	now = *(volatile int64_t *)&state.bucket.tokens_nano;
+	if (now > size)
+		state.bucket.tokens_nano = now = size;
+	return plan_bucket_milli(now);
 }
 
 static inline int is_local(const struct smtp_tuple *t)
@@ -314,7 +307,7 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 		ADD(tickets_made, 1);
 		if (v->would_defer)
 			return;
-		ADD(bucket_nano, -1000000000);
+		ADD(bucket.tokens_nano, -PLAN_TOKEN_NANO);
 		hold(group, 1);
 		return;
 	}

@@ -41,8 +41,7 @@ struct gate_state {
 	int64_t used; /* tickets and sessions that count against the window */
 	int64_t sessions; /* open at the MTA, whatever admitted them */
 	int64_t waiting; /* for their greeting, as the daemon last saw it */
-	uint64_t bucket_refilled_us;
-	int64_t bucket_nano;
+	struct plan_bucket bucket;
 	uint64_t tickets_made, tickets_used;
 	uint64_t handshakes[GATE_HANDSHAKE_SLOTS];
 	uint64_t lookups_stale, passed_full, passed_closed, sessions_lost, events_lost;

@@ -37,24 +37,23 @@ void plan_write(struct plan *shared, const struct plan *plan)
 uint32_t plan_bucket_refill(struct plan_bucket *bucket, const struct plan_service *service,
 			    uint64_t now_us)
 {
-	double most = (double)service->burst_milli;
+	int64_t size = plan_bucket_size(service);
 
 	if (service->rate_milli == PLAN_UNLIMITED) {
 		bucket->refilled_us = 0; /* begins full when there is a rate again */
 		return PLAN_UNLIMITED;
 	}
 	if (bucket->refilled_us == 0 || now_us < bucket->refilled_us)
-		bucket->tokens_milli = most;
+		bucket->tokens_nano = size;
 	else
-		bucket->tokens_milli +=
-			(double)service->rate_milli * (double)(now_us - bucket->refilled_us) / 1e6;
+		bucket->tokens_nano += plan_bucket_gain(service, now_us - bucket->refilled_us);
 	bucket->refilled_us = now_us;
-	if (bucket->tokens_milli > most)
-		bucket->tokens_milli = most;
-	return bucket->tokens_milli > 0 ? (uint32_t)bucket->tokens_milli : 0;
+	if (bucket->tokens_nano > size)
+		bucket->tokens_nano = size;
+	return plan_bucket_milli(bucket->tokens_nano);
 }
 
 void plan_bucket_take(struct plan_bucket *bucket)
 {
-	bucket->tokens_milli -= 1000;
+	bucket->tokens_nano -= PLAN_TOKEN_NANO;
 }

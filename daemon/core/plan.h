@@ -213,6 +213,32 @@ static inline struct verdict plan_decide(const struct plan *plan,
 	return v;
 }
 
+/* The token bucket of an enforcing front, in 1e-9 sessions: sessions a second x 1000 by microseconds is just that, so nothing is
+ * rounded away. Refill before every plan_decide(), take one when it admitted. The gate keeps one by the same arithmetic. */
+#define PLAN_TOKEN_NANO INT64_C(1000000000)
+struct plan_bucket {
+	uint64_t refilled_us; /* 0: begins full */
+	int64_t tokens_nano; /* below 0: taken ahead by several at once */
+};
+
+static inline int64_t plan_bucket_size(const struct plan_service *service)
+{
+	return (int64_t)service->burst_milli * 1000000;
+}
+
+/* What comes in over `dt_us`; beyond 10 s any bucket is full. */
+static inline int64_t plan_bucket_gain(const struct plan_service *service, uint64_t dt_us)
+{
+	return (int64_t)(service->rate_milli * (dt_us < 10000000 ? dt_us : 10000000));
+}
+
+static inline uint32_t plan_bucket_milli(int64_t tokens_nano)
+{
+	uint64_t milli = tokens_nano > 0 ? (uint64_t)tokens_nano / 1000000 : 0;
+
+	return milli < PLAN_UNLIMITED ? (uint32_t)milli : PLAN_UNLIMITED - 1;
+}
+
 #ifndef __bpf__
 
 /* Copies the plan out of a mapping that its writer may be changing. 0, or -1 when no whole copy could be had: keep the
@@ -221,11 +247,6 @@ int plan_read(const struct plan *shared, struct plan *ret_plan);
 /* Publishes `plan` into the mapping, readers on other cores see all of it or the one before. */
 void plan_write(struct plan *shared, const struct plan *plan);
 
-/* The token bucket of an enforcing front. Refill before every plan_decide(), take one when it admitted. */
-struct plan_bucket {
-	uint64_t refilled_us;
-	double tokens_milli;
-};
 /* Returns what plan_request.tokens_milli wants. */
 uint32_t plan_bucket_refill(struct plan_bucket *bucket, const struct plan_service *service,
 			    uint64_t now_us);

@@ -217,6 +217,9 @@ static void *write_for_ever(void *context)
 		for (int s = 0; s < PLAN_SERVICES; s++)
 			p.service[s].window = (uint32_t)i;
 		plan_write(&racing, &p);
+		/* A moment, so that a reader has a chance however the machine schedules the two. */
+		for (volatile unsigned k = 0; k < 1000; k++)
+			;
 	}
 	return NULL;
 }
