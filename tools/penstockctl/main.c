@@ -16,6 +16,7 @@
 #include "daemon.h"
 #include "penstockctl/call.h"
 #include "penstockctl/show.h"
+#include "penstockctl/verb_check.h"
 
 enum { EXIT_FINE, EXIT_SAID_NO, EXIT_USAGE, EXIT_NOT_REACHABLE };
 #define EXIT_LEVEL 10
@@ -33,12 +34,14 @@ static const char usage[] =
 	"  mode observe|enforce              until the next restart or reload\n"
 	"  reload                            read the configuration again; waits, tells success\n"
 	"  support [-c FILE] [-o S.K=VALUE]  what this kernel and privilege allow, signal by signal\n"
+	"  check [--json] [--root DIR] [-c FILE] [-o S.K=VALUE]\n"
+	"                                    what on this host stands in mail's way, and what to do (exit code 1)\n"
 	"  version, help\n"
 	"\n"
 	"Exit codes: 0 fine, 1 the daemon said no, 2 usage, 3 the daemon is not reachable.\n";
 
 struct options {
-	const char *run_dir, *reason, *file;
+	const char *run_dir, *reason, *file, *root;
 	const char *overrides[32];
 	unsigned overrides_count;
 	uint64_t for_us;
@@ -237,20 +240,27 @@ static int verb_reload(const struct options *o)
 	return order(o, "io.penstock.Reload", NULL, "reloaded");
 }
 
+static int load_config(const struct options *o, struct config *ret_config,
+		       struct config_errors *ret_errors)
+{
+	struct config_source source = { .file = o->file,
+					.overrides = o->overrides,
+					.overrides_count = o->overrides_count };
+
+	return config_load(&source, ret_config, ret_errors);
+}
+
 /* With this process's privileges, not the daemon's: the same question that `penstockd --support` answers. */
 static int verb_support(const struct options *o)
 {
 	static char buffer[65536];
 	struct text out = TEXT_OF(buffer);
-	struct config_source source = { .file = o->file,
-					.overrides = o->overrides,
-					.overrides_count = o->overrides_count };
 	_cleanup_free_ struct config *config = calloc(1, sizeof(*config));
 	_cleanup_free_ struct config_errors *errors = calloc(1, sizeof(*errors));
 
 	if (!config || !errors)
 		return EXIT_SAID_NO;
-	if (config_load(&source, config, errors) < 0) {
+	if (load_config(o, config, errors) < 0) {
 		for (unsigned i = 0; i < errors->count && i < CONFIG_ERRORS; i++) {
 			char line[640];
 
@@ -262,6 +272,18 @@ static int verb_support(const struct options *o)
 	daemon_support(config, &out);
 	fputs(buffer, stdout);
 	return EXIT_FINE;
+}
+
+static int verb_check(const struct options *o)
+{
+	_cleanup_free_ struct config *config = calloc(1, sizeof(*config));
+	_cleanup_free_ struct config_errors *errors = calloc(1, sizeof(*errors));
+
+	if (!config || !errors)
+		return EXIT_SAID_NO;
+	if (load_config(o, config, errors) < 0)
+		return show_check_config(errors, o->json);
+	return show_check(config, o->root, o->json);
 }
 
 static int verb_version(const struct options *o)
@@ -284,8 +306,8 @@ static const struct {
 	      { "explain", 1, verb_explain }, { "watch", 0, verb_watch },
 	      { "drain", 0, verb_drain },     { "resume", 0, verb_resume },
 	      { "mode", 1, verb_mode },	      { "reload", 0, verb_reload },
-	      { "support", 0, verb_support }, { "version", 0, verb_version },
-	      { "help", 0, verb_help } };
+	      { "support", 0, verb_support }, { "check", 0, verb_check },
+	      { "version", 0, verb_version }, { "help", 0, verb_help } };
 
 /* ---- argv -------------------------------------------------------------------------------------------------------- */
 
@@ -306,6 +328,7 @@ static int parse(int argc, char **argv, struct options *o)
 					       { "exit-code", no_argument, NULL, 'e' },
 					       { "for", required_argument, NULL, 'f' },
 					       { "reason", required_argument, NULL, 'r' },
+					       { "root", required_argument, NULL, 'R' },
 					       { "help", no_argument, NULL, 'h' },
 					       { "version", no_argument, NULL, 'V' },
 					       { NULL, 0, NULL, 0 } };
@@ -321,6 +344,8 @@ static int parse(int argc, char **argv, struct options *o)
 			o->exit_code = true;
 		else if (option == 'r')
 			o->reason = optarg;
+		else if (option == 'R')
+			o->root = optarg;
 		else if (option == 'c')
 			o->file = optarg;
 		else if (option == 'o' && o->overrides_count < ARRAY_SIZE(o->overrides))

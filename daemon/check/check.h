@@ -1,0 +1,47 @@
+/* What on this host stands in the way of mail under load, or of penstock: looked for once, on demand, by `penstockctl check`. Each
+ * finding says what is wrong and what to do; nothing is changed. */
+#ifndef PENSTOCK_CHECK_CHECK_H
+#define PENSTOCK_CHECK_CHECK_H
+
+#include "check/postfix_conf.h"
+#include "config/config.h"
+
+#define CHECK_FINDINGS 64
+
+struct check_finding {
+	const char *id; /* a name to search for */
+	char what[400], todo[400];
+};
+
+struct check {
+	const struct config *config;
+	/* "" or the directory below which etc, proc and sys are looked at: a container's root, an image. */
+	const char *root;
+	unsigned findings; /* may be more than CHECK_FINDINGS: only so many are kept */
+	struct check_finding finding[CHECK_FINDINGS];
+	unsigned skipped; /* what could not be looked at, and why */
+	char skip[8][200];
+	bool postfix; /* its configuration was read */
+	struct postfix_conf conf;
+};
+
+/* Everything. `check` is the caller's (it is large), with config and root set and zeros else. */
+void check_run(struct check *check);
+
+/* ---- for the files of this room */
+void check_found(struct check *check, const char *id, const char *what, const char *todo, ...)
+	__attribute__((format(printf, 4, 5)));
+void check_skip(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A file below the root, terminated. Its length or -errno. */
+int check_read(const struct check *check, const char *path, char *buf, size_t size);
+int check_read_u64(const struct check *check, const char *path, uint64_t *ret);
+/* The service that a front guards, NULL: none. */
+const struct config_service *check_service(const struct check *check, const char *name);
+/* Whether a configuration of ours has a front for it. */
+bool check_guarded(const struct check *check, const char *service);
+
+void check_host(struct check *check);
+void check_postfix(struct check *check);
+void check_mta(struct check *check);
+
+#endif

@@ -1,0 +1,142 @@
+/* Who listens on the guarded ports, and where: in our network namespace, in another one, or nowhere. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/readfile.h"
+#include "check/check.h"
+
+#define NAMESPACES 128 /* that are looked into */
+#define LISTEN "0A"
+
+struct look {
+	struct check *check;
+	unsigned count;
+	ino_t seen[NAMESPACES];
+};
+
+/* Whether /proc/PID/net/tcp (or tcp6) has a listener on a port: "  0: 00000000:0019 00000000:0000 0A ...". */
+static bool listens(const struct check *c, const char *pid, const char *table, unsigned port)
+{
+	char path[CONFIG_PATH_MAX + 64], line[512];
+	bool found = false;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/proc/%s/net/%s", c->root, pid, table);
+	f = fopen(path, "re");
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		char local[64], state[8];
+		const char *colon;
+
+		if (sscanf(line, " %*[^:]: %63s %*s %7s", local, state) != 2)
+			continue;
+		colon = strrchr(local, ':');
+		found = colon && strtoul(colon + 1, NULL, 16) == port && strcmp(state, LISTEN) == 0;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static bool listens_in(const struct check *c, const char *pid, const struct config_service *s)
+{
+	for (unsigned i = 0; i < CONFIG_PORTS && s->ports[i]; i++)
+		if (listens(c, pid, "tcp", s->ports[i]) || listens(c, pid, "tcp6", s->ports[i]))
+			return true;
+	return false;
+}
+
+static bool first_of_its_namespace(struct look *look, const char *pid)
+{
+	char path[CONFIG_PATH_MAX + 64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/proc/%s/ns/net", look->check->root, pid);
+	if (stat(path, &st) < 0)
+		return false;
+	for (unsigned i = 0; i < look->count; i++)
+		if (look->seen[i] == st.st_ino)
+			return false;
+	if (look->count == NAMESPACES)
+		return false;
+	look->seen[look->count++] = st.st_ino;
+	return true;
+}
+
+/* A process in whose network namespace, which is not ours, the ports are listened on. Into `ret` (32). */
+static bool elsewhere(struct check *c, const struct config_service *s, char *ret)
+{
+	struct look look = { .check = c };
+	char path[CONFIG_PATH_MAX + 16];
+	struct dirent *entry;
+	bool found = false;
+	DIR *proc;
+
+	first_of_its_namespace(&look, "self");
+	snprintf(path, sizeof(path), "%s/proc", c->root);
+	proc = opendir(path);
+	while (proc && !found && (entry = readdir(proc))) {
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
+		    !first_of_its_namespace(&look, entry->d_name))
+			continue;
+		found = listens_in(c, entry->d_name, s);
+		if (found)
+			snprintf(ret, 32, "%.31s", entry->d_name);
+	}
+	if (proc)
+		closedir(proc);
+	return found;
+}
+
+static void process_name(const struct check *c, const char *pid, char *ret, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	if (check_read(c, path, ret, size) < 0)
+		snprintf(ret, size, "?");
+	ret[strcspn(ret, "\n")] = 0;
+}
+
+static void one(struct check *c, const struct config_service *s)
+{
+	bool gate = c->config->gate.enabled && strcmp(c->config->gate.service, s->name) == 0;
+	char pid[32], name[32], what[400];
+
+	if (listens_in(c, "self", s))
+		return;
+	if (elsewhere(c, s, pid)) {
+		process_name(c, pid, name, sizeof(name));
+		if (gate && c->config->gate.netns[0])
+			return;
+		snprintf(
+			what, sizeof(what),
+			"the mail server of service.%s listens in another network namespace (process %s, %s): its sessions are not counted from here%s",
+			s->name, pid, name, gate ? ", and the gate guards nobody" : "");
+		check_found(
+			c, "netns", what,
+			gate ? "[front.gate] netns = /proc/%s/ns/net, or the namespace's name under /run/netns"
+			     : "run penstockd in that namespace (process %s), or put penstock-proxy in front of it",
+			pid);
+		return;
+	}
+	snprintf(what, sizeof(what), "nothing listens on the ports of service.%s (first: %u)",
+		 s->name, s->ports[0]);
+	check_found(c, "no-listener", what, "start the mail server, or set [service.%s] ports",
+		    s->name);
+}
+
+void check_mta(struct check *c)
+{
+	for (unsigned i = 0; i < c->config->services; i++)
+		if (check_guarded(c, c->config->service[i].name) || i == 0)
+			one(c, &c->config->service[i]);
+	if (geteuid() != 0)
+		check_skip(
+			c,
+			"network namespaces of other users' processes: run this as root to see them");
+}

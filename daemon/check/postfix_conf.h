@@ -1,0 +1,41 @@
+/* Postfix's main.cf and master.cf, as far as penstockctl check asks (postconf(5), master(5)). A pure reader of foreign bytes:
+ * what it does not understand it leaves out, what is too long it cuts. */
+#ifndef PENSTOCK_CHECK_POSTFIX_CONF_H
+#define PENSTOCK_CHECK_POSTFIX_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define POSTFIX_PARAMETERS 512
+#define POSTFIX_SERVICES 96
+#define POSTFIX_VALUE 1024
+
+struct postfix_parameter {
+	int service; /* whose -o it is, -1: main.cf */
+	char name[80], value[POSTFIX_VALUE];
+};
+
+struct postfix_service {
+	char name[80]; /* "smtp", "25", "192.0.2.1:smtp" */
+	char type[8]; /* inet, unix, ... */
+	char command[40]; /* smtpd, postscreen, ... */
+	char maxproc[12]; /* "-": default_process_limit; "0": no limit */
+};
+
+struct postfix_conf {
+	unsigned parameters, services;
+	struct postfix_parameter parameter[POSTFIX_PARAMETERS];
+	struct postfix_service service[POSTFIX_SERVICES];
+};
+
+/* Each adds to `conf`, which begins as zeros. Later settings win over earlier ones. */
+void postfix_parse_main(struct postfix_conf *conf, const char *text, size_t length);
+void postfix_parse_master(struct postfix_conf *conf, const char *text, size_t length);
+/* What a service (index, or -1: none) sees under a name, `$name` in it replaced; `otherwise` when it is set nowhere. Into `ret`
+ * (POSTFIX_VALUE), which is returned. */
+const char *postfix_value(const struct postfix_conf *conf, int service, const char *name,
+			  const char *otherwise, char *ret);
+/* Whether the service itself sets it by -o. */
+bool postfix_overrides(const struct postfix_conf *conf, int service, const char *name);
+
+#endif
