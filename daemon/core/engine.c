@@ -74,6 +74,43 @@ static void step_state(struct engine *engine, const struct sample *sample, const
 		view->state = STATE_SERVING;
 }
 
+/* What leaves a service a second, as far as anybody can see: jobs, else what is admitted. */
+static double jobs_of(const struct engine *engine, unsigned i)
+{
+	const struct window *w = &engine->window[i];
+
+	return w->view.law == LAW_CAPACITY ? w->completed_ew : w->admitted_ew;
+}
+
+static void step_backlog(struct engine *engine, double dt_s, struct sample *sample)
+{
+	struct backlog_view *b = &engine->view.backlog;
+	double jobs = 0;
+
+	for (unsigned i = 0; i < engine->config.services; i++)
+		jobs += jobs_of(engine, i);
+	backlog_step(&engine->backlog, sample_get(sample, SIGNAL_QUEUE_READY_COUNT, -1), jobs, dt_s,
+		     b);
+	if (!b->known)
+		return;
+	sample_put(sample, SIGNAL_QUEUE_GROWTH_PER_S, b->growth_per_s > 0 ? b->growth_per_s : 0,
+		   VIA_SPOOL);
+	sample_put(sample, SIGNAL_QUEUE_DRAIN_S, b->drain_s, VIA_SPOOL);
+}
+
+/* A service's part of what the queue allows: by what it brings. -1: all. */
+static double queue_share(const struct engine *engine, unsigned i)
+{
+	double jobs = 0, own = jobs_of(engine, i);
+
+	if (engine->view.backlog.allowed_per_s < 0)
+		return -1;
+	for (unsigned j = 0; j < engine->config.services; j++)
+		jobs += jobs_of(engine, j);
+	return engine->view.backlog.allowed_per_s *
+	       (jobs > 0 ? own / jobs : 1.0 / engine->config.services);
+}
+
 /* What the engine itself knows better than any sensor joins the sample, for all to see. */
 static void put_derived(struct engine *engine, const struct load *load, struct sample *sample)
 {
@@ -126,6 +163,7 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 					   .load = &load->service[i],
 					   .connect_220_base_us =
 						   engine->pressure.connect_220_base_us,
+					   .queue_allowed_per_s = queue_share(engine, i),
 					   .blind = view->state == STATE_BLIND };
 
 		plan->service[i].reply_code = service->reply_code;
@@ -181,6 +219,7 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	struct level_input level = { .now_us = sample->now_us };
 
 	put_derived(engine, load, sample);
+	step_backlog(engine, dt_s, sample);
 	pressure_step(&engine->pressure, engine->config.target, sample, dt_s, &view->pressure);
 	step_state(engine, sample, load, realtime_us);
 	step_windows(engine, sample, load, dt_s, &plan);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/backlog.h"
 #include "core/level.h"
 #include "core/load.h"
 #include "core/plan.h"
@@ -41,6 +42,7 @@ struct engine_view {
 	double admit_ratio; /* of the offered, lately; 1 when nothing was offered */
 	double in_flight, window_sum,
 		window_max_sum; /* over the services that are shed; -1: not known */
+	struct backlog_view backlog; /* of the queue behind the server */
 	bool foreign; /* pressure that refusing mail would not help */
 	uint64_t order_until_us; /* CLOCK_REALTIME, 0: open */
 	char order_reason[96];
@@ -52,6 +54,7 @@ struct engine {
 	struct pressure_state pressure;
 	struct level_state level;
 	struct window window[PLAN_SERVICES];
+	struct backlog backlog;
 	uint64_t ticks, last_us, epoch, salt, seed;
 	uint64_t sighted_us; /* when any sensor was last there */
 };

@@ -18,7 +18,7 @@
  *
  * The pressure servo, where neither can be seen: an integrating controller on the norm of delay pressures.
  *
- * Both: W_hard, what memory, disk space and slots carry, joins by min; growth is vetoed while it brings nothing; nothing
+ * Both: what leaves the queue behind the server bounds what is taken (backlog.h); W_hard, what memory, disk space and slots carry, joins by min; growth is vetoed while it brings nothing; nothing
  * grows for 30 s after a sensor was lost; and without any sight of sessions the window is open.
  *
  * Sources: Little 1961; Breakwater (OSDI'20) for the window as actuator, Protego
@@ -69,6 +69,7 @@ void window_init(struct window *window, const struct window_config *config)
 	window->view.law = LAW_OPEN;
 	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
 	window->view.saturation = window->view.cpu_per_job_s = -1;
+	window->view.queue_allowed_per_s = -1;
 }
 
 void window_configure(struct window *window, const struct window_config *config)
@@ -354,7 +355,8 @@ static void set_open(struct window *w, struct plan_service *ret)
 	w->view.law = LAW_OPEN;
 	w->view.window = -1;
 	w->view.reason = REASON_NONE;
-	w->view.hard_binds = false;
+	w->view.hard_binds = w->view.queue_binds = false;
+	w->view.queue_allowed_per_s = -1;
 	ret->window = ret->waiting_max = ret->rate_milli = PLAN_UNLIMITED;
 	ret->burst_milli = 0;
 	ret->late_us = 0;
@@ -429,6 +431,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	supervise(w, &t);
 	judge_foreign(w, &t);
 	write_plan(w, &t, ret_service);
+	window_bind_queue(w, &t, ret_service);
 	w->last = *in->load;
 }
 

@@ -32,6 +32,7 @@ struct window_input {
 	const struct pressure *pressure;
 	const struct load_service *load;
 	double connect_220_base_us; /* learned unloaded */
+	double queue_allowed_per_s; /* what the queue behind the server lets in (backlog.h); 0 or less: all */
 	bool blind; /* no sensor works */
 };
 
@@ -50,6 +51,8 @@ struct window_view {
 	bool refusing; /* something was refused lately */
 	bool foreign; /* the pressure is not mail's */
 	bool hard_binds; /* W is W_hard */
+	bool queue_binds; /* the queue behind the server sets the rate: */
+	double queue_allowed_per_s; /* -1: it does not */
 	enum reason reason; /* said when a limit binds */
 };
 

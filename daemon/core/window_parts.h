@@ -35,4 +35,7 @@ void window_memory_init(struct window *window);
 void window_learn_memory(struct window *window, const struct tick *tick);
 double window_hard_limit(struct window *window, const struct tick *tick, enum reason *ret_reason);
 
+/* queue_bound.c: the rate at which mail leaves the queue bounds the rate at which it is taken. After the rest of the plan. */
+void window_bind_queue(struct window *window, const struct tick *tick, struct plan_service *ret);
+
 #endif

@@ -146,6 +146,26 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 	text_append(out, "\n");
 }
 
+static void explain_queue(const struct status *s, unsigned i, struct text *out)
+{
+	const struct backlog_view *b = &s->view.backlog;
+	const struct window_view *w = &s->view.window[i];
+
+	if (!b->known || s->config->service[i].shed == PLAN_SHED_NO)
+		return;
+	text_append(out, "   queue behind it: %.0f messages wait for this machine, %s by %.1f/s",
+		    sample_get(&s->sample, SIGNAL_QUEUE_READY_COUNT, 0),
+		    b->growth_per_s >= 0 ? "growing" : "shrinking", fabs(b->growth_per_s));
+	if (b->drain_s > 0) {
+		text_append(out, ", gone in ");
+		explain_value(out, UNIT_S, b->drain_s);
+	}
+	if (w->queue_allowed_per_s > 0)
+		text_append(out, "; it lets %.1f/s in%s", w->queue_allowed_per_s,
+			    w->queue_binds ? " (binds)" : "");
+	text_append(out, "\n");
+}
+
 static const char *limit_sentence(enum limit limit)
 {
 	switch (limit) {
@@ -247,6 +267,7 @@ void explain_status(const struct status *s, const char *address, struct text *ou
 	explain_pressure(s, out);
 	for (unsigned i = 0; i < s->config->services; i++) {
 		explain_window(s, i, out);
+		explain_queue(s, i, out);
 		explain_verdict(s, i, trusted, out);
 		explain_counts(s, i, out);
 	}

@@ -1,0 +1,50 @@
+#include "core/backlog.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/smooth.h"
+
+#define TAU_S 5.0
+#define FEW 50.0 /* messages under way are no backlog */
+#define DRAIN_WANTED 30.0
+#define DRAIN_BINDS 15.0 /* below this the queue is none of our business */
+#define SETTLE_S 60.0
+#define LEAVING_LEAST \
+	0.02 /* of the rate at which mail comes: something leaves, else nobody could see it leave */
+#define ALLOWED_LEAST 0.05 /* of that rate: something is always let through */
+#define ALLOWED_FLOOR 0.2 /* a second */
+#define DRAIN_SHOWN_MOST 86400.0
+
+void backlog_step(struct backlog *b, double ready, double jobs_per_s, double dt_s,
+		  struct backlog_view *ret)
+{
+	double backlog, wanted;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->allowed_per_s = -1;
+	if (ready < 0) {
+		b->primed = false;
+		return;
+	}
+	if (!b->primed) {
+		b->ready_ew = ready;
+		b->rate_ew = jobs_per_s;
+		b->primed = true;
+	}
+	smooth_step(&b->ready_ew, ready, dt_s, TAU_S);
+	smooth_step(&b->rate_ew, jobs_per_s, dt_s, TAU_S);
+	ret->known = true;
+	/* What lags behind by TAU shows the slope: no difference of two looks is taken. */
+	ret->growth_per_s = (ready - b->ready_ew) / TAU_S;
+	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, LEAVING_LEAST * b->rate_ew);
+	backlog = fmax(0, ready - FEW);
+	if (backlog <= 0)
+		return;
+	ret->drain_s = fmin(backlog / fmax(ret->leaving_per_s, 1e-3), DRAIN_SHOWN_MOST);
+	if (ret->drain_s <= DRAIN_BINDS)
+		return;
+	wanted = ret->leaving_per_s * DRAIN_WANTED;
+	ret->allowed_per_s = fmax(ret->leaving_per_s + (wanted - backlog) / SETTLE_S,
+				  fmax(ALLOWED_LEAST * b->rate_ew, ALLOWED_FLOOR));
+}

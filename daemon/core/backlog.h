@@ -1,0 +1,36 @@
+/*
+ * The queue behind the server: mail that was taken and has not left. Behind an after-queue filter sessions end fast while the queue
+ * grows, so that neither T nor completions say anything: what the machine can carry is the rate at which mail *leaves* the queue.
+ *
+ *   D        what leaves a second = jobs completed - growth of the messages that wait for this machine
+ *   drain    how long these take at that rate; a few, or mail that waits for somebody else, is no backlog
+ *   allowed  D + (D x DRAIN_WANTED - backlog) / SETTLE: an integrator's set point, so that the backlog settles at DRAIN_WANTED
+ *            seconds worth of mail and the filter never runs dry. Jobs are sessions; where a session brings several messages the
+ *            figures scale alike and it settles at as many times more.
+ *
+ * A look at the queue comes once a second at best, hence the slow constants.
+ */
+#ifndef PENSTOCK_CORE_BACKLOG_H
+#define PENSTOCK_CORE_BACKLOG_H
+
+#include <stdbool.h>
+
+struct backlog {
+	double ready_ew, rate_ew; /* messages; jobs a second */
+	bool primed;
+};
+
+struct backlog_view {
+	bool known;
+	double growth_per_s; /* negative: it shrinks */
+	double leaving_per_s; /* D */
+	double drain_s;
+	double allowed_per_s; /* jobs that may be taken a second; -1: the queue does not bind */
+};
+
+/* `ready` messages that wait for this machine, -1: not known; `jobs_per_s` that the services completed, or admitted where completions
+ * cannot be seen. */
+void backlog_step(struct backlog *backlog, double ready, double jobs_per_s, double dt_s,
+		  struct backlog_view *ret);
+
+#endif
