@@ -36,6 +36,25 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 		window_configure(&engine->window[i], &config->window);
 }
 
+void engine_save(const struct engine *engine, struct engine_warm *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (engine->pressure.base_seen)
+		ret->connect_220_base_us = engine->pressure.connect_220_base_us;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		window_save(&engine->window[i], &ret->service[i]);
+}
+
+void engine_restore(struct engine *engine, const struct engine_warm *warm)
+{
+	if (warm->connect_220_base_us > 0 && warm->connect_220_base_us < 1e9) {
+		engine->pressure.connect_220_base_us = warm->connect_220_base_us;
+		engine->pressure.base_seen = true;
+	}
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		window_restore(&engine->window[i], &warm->service[i]);
+}
+
 void engine_set_mode(struct engine *engine, enum plan_mode mode)
 {
 	engine->config.mode = engine->view.mode = mode;

@@ -62,6 +62,14 @@ struct engine {
 /* Checks nothing: the configuration was validated. `seed` makes the salts. Keeps what was learned when `engine` ran
  * before with `keep` set (reload). */
 void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed);
+/* What a restart should not lose, as plain data: for the state directory. */
+struct engine_warm {
+	double connect_220_base_us; /* 0: not learned */
+	struct window_warm service[PLAN_SERVICES];
+};
+void engine_save(const struct engine *engine, struct engine_warm *ret_warm);
+/* After engine_init(), before the first step. Figures that make no sense are not taken. */
+void engine_restore(struct engine *engine, const struct engine_warm *warm);
 void engine_configure(struct engine *engine, const struct engine_config *config);
 void engine_set_mode(struct engine *engine, enum plan_mode mode);
 /* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on CLOCK_REALTIME, 0: until told otherwise. */

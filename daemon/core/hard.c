@@ -81,7 +81,8 @@ double window_hard_limit(struct window *w, const struct tick *t, enum reason *re
 			    fmax(1, (w->memory.available_idle - w->config.memory_reserve_bytes) /
 					    (MEMORY_MARGIN * w->memory.per_session)));
 		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
-		if (tick_first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
+		if (window_has(w, WINDOW_PART_EXHAUSTION) &&
+		    tick_first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
 		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)
 			hard = fmin(hard, fmax(n / 2, w->config.least));
 		*ret_reason = REASON_MEMORY;

@@ -72,6 +72,42 @@ void window_init(struct window *window, const struct window_config *config)
 	window->view.queue_allowed_per_s = -1;
 }
 
+void window_save(const struct window *w, struct window_warm *ret)
+{
+	*ret = (struct window_warm){ 0 };
+	if (w->jobs_seen < JOBS_FOR_COST)
+		return; /* what is there is a guess */
+	ret->capacity_per_s = w->capacity;
+	ret->cpu_per_job_s = w->cost;
+	ret->time_base_s = w->time_base_seen ? w->time_base : 0;
+	ret->think_time_s = w->view.think_time_s;
+	ret->session_bytes = w->memory.per_session;
+	ret->trust = w->trust;
+}
+
+static bool makes_sense(double value, double least, double most)
+{
+	return isfinite(value) && value >= least && value <= most;
+}
+
+void window_restore(struct window *w, const struct window_warm *warm)
+{
+	if (makes_sense(warm->capacity_per_s, 0.1, 1e6))
+		w->capacity = warm->capacity_per_s;
+	if (makes_sense(warm->cpu_per_job_s, 1e-6, 1e3))
+		w->cost = warm->cpu_per_job_s;
+	if (makes_sense(warm->time_base_s, 1e-9, 600)) {
+		w->time_base = warm->time_base_s;
+		w->time_base_seen = true;
+	}
+	if (makes_sense(warm->think_time_s, 1e-6, 3600))
+		w->think_guess = warm->think_time_s;
+	if (makes_sense(warm->session_bytes, 1, 1e12))
+		w->memory.per_session = warm->session_bytes;
+	if (makes_sense(warm->trust, TRUST_LEAST, 1))
+		w->trust = warm->trust;
+}
+
 void window_configure(struct window *window, const struct window_config *config)
 {
 	window->config = *config;
@@ -79,7 +115,7 @@ void window_configure(struct window *window, const struct window_config *config)
 
 /* How saturated the MTA's part of the machine is. "some" reaches 1 early where there are several cores: there it counts
  * only as far as the cores are used, too. */
-static void read_saturation(struct tick *t)
+static void read_saturation(struct tick *t, bool has_cores)
 {
 	const struct sample *s = t->in->sample;
 	double used = sample_get(s, SIGNAL_CPU_BUSY_RATIO, -1);
@@ -92,7 +128,7 @@ static void read_saturation(struct tick *t)
 		used = fmax(used, own / t->cores);
 	if (t->cpu < 0)
 		t->cpu = used; /* no PSI: a busy CPU is the next best */
-	else if (t->cores > 1.5 && used >= 0)
+	else if (t->cores > 1.5 && used >= 0 && has_cores)
 		t->cpu = fmin(t->cpu, used / 0.93);
 	t->saturation = fmax(t->cpu, fmax(t->io, t->memory));
 	if (t->saturation > 1)
@@ -140,9 +176,13 @@ static double job_cost(struct window *w, const struct tick *t)
 			    TAU_COST);
 	else
 		return -1;
-	if (w->jobs_seen < JOBS_FOR_COST || w->completed_slow < 0.5)
+	if (!window_has(w, WINDOW_PART_PREDICTION))
 		return -1;
-	return w->cpu_slow / w->completed_slow;
+	if (w->jobs_seen >= JOBS_FOR_COST && w->completed_slow >= 0.5)
+		w->cost = w->cpu_slow / w->completed_slow;
+	else if (w->jobs_seen >= JOBS_FOR_COST)
+		return -1;
+	return w->cost > 0 ? w->cost : -1;
 }
 
 /* Follows what a session costs the server while nothing queues: down at once, up only while it is idle. */
@@ -178,7 +218,7 @@ static double server_time(struct window *w, struct tick *t)
 		       t->saturation < 0 || t->saturation > 0.5;
 
 	w->view.server_time_s = fmin(w->busy_ew / fmax(w->completed_ew, 1), TIME_SHOWN_MOST);
-	if (w->completed_ew >= 0.2)
+	if (w->completed_ew >= 0.2 && window_has(w, WINDOW_PART_BASE))
 		learn_time_base(w, t);
 	return witness ? fmax(0, busy / fmax(w->completed_ew, 1)) : 0;
 }
@@ -188,6 +228,8 @@ static double server_time(struct window *w, struct tick *t)
  * and again. One that completes next to nothing hangs, and says nothing about what it can do when it does not. */
 static void step_trust(struct window *w, const struct tick *t, double most, bool overloaded)
 {
+	if (!window_has(w, WINDOW_PART_TRUST))
+		return;
 	if (overloaded && t->saturation < UNSATURATED && w->completed_ew > TRUST_LEAST * most)
 		smooth_step(&w->trust, w->completed_ew / most, t->dt, 0.7);
 	else if (!overloaded)
@@ -246,19 +288,21 @@ static void step_factor(struct window *w, const struct tick *t, double target)
 	else
 		smooth_step(&w->factor, 1, t->dt, 5.0);
 	w->factor = clamp_double(w->factor, FACTOR_LEAST, FACTOR_MOST);
+	if (!window_has(w, WINDOW_PART_FACTOR))
+		w->factor = 1;
 }
 
 /* Z. A server that is plainly idle while its window is full of sessions waiting for their senders must not be shut by them:
  * there the sessions open now are believed before they have finished. */
 static double think_time(struct window *w, const struct tick *t, double target)
 {
-	double z = THINK_GUESS_S, n = t->in->load->in_flight;
+	double z = w->think_guess > 0 ? w->think_guess : THINK_GUESS_S, n = t->in->load->in_flight;
 	bool idle = (t->time < TIME_GOOD || w->busy_ew < BUSY_LEAST) &&
 		    t->saturation < UNSATURATED && !t->slots_short;
 
 	if (w->jobs_seen >= JOBS_FOR_COST && w->think_jobs > 0.05)
 		z = w->think_sum / w->think_jobs;
-	if (idle &&
+	if (idle && window_has(w, WINDOW_PART_THINK) &&
 	    (t->refusing || n > 0.7 * w->factor * w->capacity * (target + w->time_base + z)))
 		z = fmax(z, (n - w->busy_ew) / fmax(w->completed_ew, 1));
 	return fmin(z, 3600);
@@ -282,6 +326,8 @@ static double capacity_law(struct window *w, struct tick *t)
 /* Growth of the window that brought no more completions is vetoed for a while. */
 static void supervise(struct window *w, const struct tick *t)
 {
+	if (!window_has(w, WINDOW_PART_SUPERVISOR))
+		return;
 	if (w->supervisor.since_us == 0 || t->in->now_us - w->supervisor.since_us >= SUPERVISE_US) {
 		if (w->supervisor.since_us != 0 && t->refusing &&
 		    w->view.window > 1.1 * w->supervisor.window &&
@@ -329,7 +375,7 @@ static void watch_inputs(struct window *w, const struct tick *t)
 			(sample_has(t->in->sample, SIGNAL_MTA_CPU_CORES) ? 1u << 9 : 0) |
 			(sample_has(t->in->sample, SIGNAL_MEM_AVAILABLE_BYTES) ? 1u << 10 : 0);
 
-	if (w->seen & ~seen)
+	if (w->seen & ~seen && window_has(w, WINDOW_PART_HOLD))
 		w->hold_until_us = t->in->now_us + HOLD_US;
 	w->seen = seen;
 }
@@ -375,6 +421,12 @@ static void write_plan(struct window *w, const struct tick *t, struct plan_servi
 		ret->waiting_max = (uint32_t)fmin(fmax(8, x * (0.25 + 3 * base_s)), 1e6);
 		ret->late_us =
 			(uint32_t)(w->config.banner_objective_us + 3 * t->in->connect_220_base_us);
+		if (!window_has(w, WINDOW_PART_PACING))
+			ret->rate_milli = PLAN_UNLIMITED;
+		if (!window_has(w, WINDOW_PART_WAITING))
+			ret->waiting_max = PLAN_UNLIMITED;
+		if (!window_has(w, WINDOW_PART_LATE))
+			ret->late_us = 0;
 	} else {
 		ret->rate_milli = ret->waiting_max = PLAN_UNLIMITED;
 		ret->burst_milli = 0;
@@ -400,7 +452,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 		w->primed = true;
 	}
 	t.slots_short = sample_get(in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > 0.1;
-	read_saturation(&t);
+	read_saturation(&t, window_has(w, WINDOW_PART_CORES));
 	read_load(w, &t);
 	if (t.saturation >= 0) {
 		if (w->saturation_seen)
@@ -418,7 +470,8 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 								 : LAW_SERVO;
 	wanted = w->view.law == LAW_CAPACITY ? capacity_law(w, &t) : window_servo(w, &t);
 	window_learn_memory(w, &t);
-	w->view.hard = window_hard_limit(w, &t, &hard_reason);
+	w->view.hard =
+		window_has(w, WINDOW_PART_HARD) ? window_hard_limit(w, &t, &hard_reason) : -1;
 	wanted = clamp_double(wanted, w->config.least, WINDOW_MOST);
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
 	w->view.window = w->view.hard_binds ? w->view.hard : wanted;
@@ -433,6 +486,30 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	write_plan(w, &t, ret_service);
 	window_bind_queue(w, &t, ret_service);
 	w->last = *in->load;
+}
+
+uint32_t window_part_by_name(const char *names)
+{
+	static const char *const parts[] = {
+#define X(id, name) name,
+		WINDOW_PART_TABLE(X)
+#undef X
+	};
+	uint32_t found = 0;
+
+	while (*names) {
+		size_t n = strcspn(names, "+");
+		uint32_t bit = 0;
+
+		for (int i = 0; i < WINDOW_PART__COUNT; i++)
+			if (strlen(parts[i]) == n && strncmp(parts[i], names, n) == 0)
+				bit = 1u << i;
+		if (!bit)
+			return 0;
+		found |= bit;
+		names += n + (names[n] == '+');
+	}
+	return found;
 }
 
 const char *window_law_name(enum window_law law)

@@ -14,6 +14,31 @@
 
 enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 
+/* Parts of the law that can be left out, so that the simulator can show what each is worth: never in the daemon.
+ * X(id, name) */
+#define WINDOW_PART_TABLE(X)                                                       \
+	X(PACING, "pacing") /* the bucket between two ticks */                     \
+	X(WAITING, "waiting") /* the bound on sessions that wait for a greeting */ \
+	X(LATE, "late") /* refusal of who was admitted and not greeted */          \
+	X(PREDICTION, "prediction") /* capacity from the CPU of a job */           \
+	X(TRUST, "trust") /* how far the prediction holds */                       \
+	X(FACTOR, "factor") /* k: what the prediction missed */                    \
+	X(BASE, "base") /* what a session costs an unloaded server */              \
+	X(THINK, "think") /* open sessions are believed before they end */         \
+	X(HARD, "hard") /* the cliffs */                                           \
+	X(EXHAUSTION, "exhaustion") /* time to exhaustion */                       \
+	X(SUPERVISOR, "supervisor") /* the veto of growth that brings nothing */   \
+	X(FOREIGN, "foreign") /* load that is somebody else's */                   \
+	X(HOLD, "hold") /* no growth after a sensor was lost */                    \
+	X(CORES, "cores") /* stalls count as far as the cores are used */
+
+enum window_part {
+#define X(id, ...) WINDOW_PART_##id,
+	WINDOW_PART_TABLE(X)
+#undef X
+		WINDOW_PART__COUNT
+};
+
 struct window_config {
 	enum window_law law; /* AUTO: by what the load shows */
 	double cores; /* that the MTA may use */
@@ -23,6 +48,17 @@ struct window_config {
 	double memory_reserve_bytes; /* left alone by the hard limit */
 	double disk_reserve_bytes;
 	double session_memory_bytes; /* 0: learned */
+	uint32_t without; /* bits 1 << enum window_part: left out */
+};
+
+/* What the law has learned and a restart should not lose. 0: not learned. Plain data, to be kept by the caller. */
+struct window_warm {
+	double capacity_per_s; /* Xcap */
+	double cpu_per_job_s; /* D */
+	double time_base_s; /* unloaded part of T */
+	double think_time_s; /* Z */
+	double session_bytes; /* memory a session */
+	double trust;
 };
 
 struct window_input {
@@ -63,8 +99,8 @@ struct window {
 	struct load_service last;
 	bool primed; /* `last` is of the previous tick */
 	double completed_ew, completed_slow, offered_ew, admitted_ew, deferred_ew, busy_ew;
-	double cpu_slow, jobs_seen; /* D */
-	double think_sum, think_jobs; /* Z */
+	double cpu_slow, jobs_seen, cost; /* D; cost: the last that was known */
+	double think_sum, think_jobs, think_guess; /* Z; think_guess: of the run before */
 	double time_base; /* unloaded part of T, s */
 	bool time_base_seen, saturation_seen;
 	double capacity, trust, factor, servo, servo_error;
@@ -85,6 +121,10 @@ struct window {
 };
 
 void window_init(struct window *window, const struct window_config *config);
+/* Learned figures out of a window, and into one that has just been initialised. They bound the first guess, and what is then
+ * seen replaces them; a figure that makes no sense is not taken. */
+void window_save(const struct window *window, struct window_warm *ret_warm);
+void window_restore(struct window *window, const struct window_warm *warm);
 void window_configure(struct window *window, const struct window_config *config);
 /* One tick for one service: updates window->view and fills window, rate, burst, waiting_max, late and reason of
  * `ret_service` (the other fields are the caller's). */
@@ -92,5 +132,11 @@ void window_step(struct window *window, const struct window_input *input,
 		 struct plan_service *ret_service);
 
 const char *window_law_name(enum window_law law);
+/* Names with "+" between them -> bits for window_config.without; 0: one of them is none. */
+uint32_t window_part_by_name(const char *names);
+static inline bool window_has(const struct window *window, enum window_part part)
+{
+	return !(window->config.without & (1u << part));
+}
 
 #endif

@@ -1,298 +1,474 @@
 #include "penstock-sim/plant.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/smooth.h"
 #include "core/splitmix.h"
+#include "penstock-sim/grow.h"
 
-#define STEP_US 1000u
-#define STEP_S 0.001
 #define GREET_SHARE 0.15 /* of the CPU of a message goes into its greeting */
+#define LINGER_S 0.01
+#define FILTER_JOB UINT32_MAX
+#define FILTER_DEPTH \
+	1000000u /* of the queue in front of the filter: beyond it the mail is only counted */
 
-void plant_init(struct plant *p, const struct plant_config *config, uint64_t seed)
+void plant_init(struct plant *p, const struct plant_config *config, struct queue *queue,
+		uint64_t seed)
 {
 	memset(p, 0, sizeof(*p));
 	p->config = *config;
+	p->queue = queue;
 	p->random = seed;
-	p->now_us = 1000000;
+	p->sessions = 1;
+	cpu_init(&p->cpu, &p->cpu_config);
+	plant_changed(p, 0);
 }
 
+void plant_done(struct plant *p)
+{
+	cpu_done(&p->cpu);
+	free(p->session);
+	free(p->accept.id);
+	free(p->committing);
+	free(p->waiting_commit);
+}
+
+void plant_changed(struct plant *p, uint64_t now_us)
+{
+	cpu_advance(&p->cpu, now_us);
+	p->cpu_config = (struct cpu_config){ .cores = p->config.cores,
+					     .machine_cores = p->config.machine_cores,
+					     .knee = p->config.knee,
+					     .thrash = p->config.thrash };
+	cpu_changed(&p->cpu);
+}
+
+/* The least of what CPU, commits, slots and memory allow; the time of a session is that of an unloaded server. */
 double plant_capacity(const struct plant *p)
 {
-	return p->config.cores / p->config.cost_s;
+	const struct plant_config *k = &p->config;
+	double think = k->think_s * (1 - k->slow_share) + k->think_slow_s * k->slow_share;
+	double commit = k->commit_s > 0 ? 1.5 * k->commit_s : 0;
+	double session = k->cost_s + k->lookup_s + think + commit + LINGER_S;
+	double cores =
+		fmin(k->cores, fmax(0.02, k->machine_cores - p->cpu.neighbour / p->cpu.weight));
+	double most = cores / (k->cost_s + k->filter_s);
+
+	if (k->commit_each_s > 0)
+		most = fmin(most, 1 / k->commit_each_s);
+	most = fmin(most, k->slots / session);
+	if (k->memory_bytes > 0 && k->session_bytes > 0)
+		most = fmin(most, k->memory_bytes / k->session_bytes / session);
+	return most;
 }
 
-static bool is_active(const struct plant_session *s)
+/* ---- who is owed ------------------------------------------------------------------------------------------------- */
+
+void plant_settle(struct plant *p)
 {
-	return s->phase == PHASE_GREET || s->phase == PHASE_WORK;
+	uint64_t dt = p->now_us - p->busy_us_at;
+
+	p->counts.busy_us += plant_busy(p) * dt;
+	if (p->committing_count)
+		p->io_stalled_s += (double)dt / 1e6;
+	if (p->config.memory_bytes > 0 &&
+	    p->config.session_bytes * p->in_slots > 0.97 * p->config.memory_bytes)
+		p->mem_stalled_s += (double)dt / 1e6;
+	p->busy_us_at = p->now_us;
 }
 
-static void wait_for(struct plant *p, struct plant_session *s, enum plant_phase phase,
-		     double mean_s)
+static void owe(struct plant *p, uint32_t id, enum plant_owed owed)
 {
-	s->phase = (uint8_t)phase;
-	s->until_us = p->now_us + (uint64_t)(1e6 * mean_s * (0.5 + splitmix_unit(&p->random)));
+	struct plant_session *s = &p->session[id];
+	struct plant_list *list = &p->owed[owed];
+
+	plant_settle(p);
+	s->owed = (uint8_t)owed;
+	s->owed_us = p->now_us;
+	s->previous = list->last;
+	s->next = 0;
+	if (list->last)
+		p->session[list->last].next = id;
+	else
+		list->first = id;
+	list->last = id;
+	list->count++;
 }
 
-static void answered(struct plant *p, struct plant_session *s)
+static void answered(struct plant *p, uint32_t id)
 {
+	struct plant_session *s = &p->session[id];
+	struct plant_list *list = &p->owed[s->owed];
+
+	if (s->owed == OWED_NOTHING)
+		return;
+	plant_settle(p);
+	if (s->previous)
+		p->session[s->previous].next = s->next;
+	else
+		list->first = s->next;
+	if (s->next)
+		p->session[s->next].previous = s->previous;
+	else
+		list->last = s->previous;
+	list->count--;
+	s->owed = OWED_NOTHING;
 	s->server_s += (double)(p->now_us - s->owed_us) / 1e6;
 }
 
-void plant_open(struct plant *p)
-{
-	struct plant_session *s;
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
-	if (p->count == PLANT_SESSIONS)
-		return;
-	s = &p->session[p->count++];
-	memset(s, 0, sizeof(*s));
-	s->opened_us = s->owed_us = p->now_us;
-	s->work_s = p->config.cost_s * GREET_SHARE;
-	s->phase = PHASE_QUEUED;
+static void ring_put(struct plant_ring *r, uint32_t id)
+{
+	if (r->count == r->room) {
+		struct plant_ring wider = { .room = r->room ? 2 * r->room : 256 };
+
+		wider.id = grow_zeroed(wider.room, sizeof(*wider.id));
+		for (uint32_t i = 0; i < r->count; i++)
+			wider.id[i] = r->id[(r->first + i) % r->room];
+		wider.count = r->count;
+		free(r->id);
+		*r = wider;
+	}
+	r->id[(r->first + r->count++) % r->room] = id;
 }
 
-static void close_session(struct plant *p, unsigned i)
+static uint32_t ring_take(struct plant_ring *r)
 {
-	struct plant_session *s = &p->session[i];
+	uint32_t id = r->id[r->first];
 
+	r->first = (r->first + 1) % r->room;
+	r->count--;
+	return id;
+}
+
+static void wait_for(struct plant *p, uint32_t id, enum plant_phase phase, double mean_s)
+{
+	struct plant_session *s = &p->session[id];
+
+	s->phase = (uint8_t)phase;
+	s->until_us = p->now_us + (uint64_t)(1e6 * mean_s * (0.5 + splitmix_unit(&p->random)));
+	queue_put(p->queue, s->until_us, PLANT_TIMER, id);
+}
+
+static void start_work(struct plant *p, uint32_t id, enum plant_phase phase, double work_s)
+{
+	p->session[id].phase = (uint8_t)phase;
+	cpu_put(&p->cpu, p->now_us, work_s, id, p->session[id].generation);
+}
+
+/* A process that is not there must be made; those that idle go after a while. */
+static double fork_cost(struct plant *p)
+{
+	if (p->config.fork_s <= 0)
+		return 0;
+	if (p->config.idle_s > 0 && p->processes > p->in_slots)
+		p->processes = p->in_slots + (p->processes - p->in_slots) *
+						     exp(-(double)(p->now_us - p->processes_us) /
+							 1e6 / p->config.idle_s);
+	p->processes_us = p->now_us;
+	if (p->in_slots <= p->processes)
+		return 0;
+	p->processes = p->in_slots;
+	return p->config.fork_s;
+}
+
+static void greet(struct plant *p, uint32_t id)
+{
+	start_work(p, id, PHASE_GREET, p->config.cost_s * GREET_SHARE + fork_cost(p));
+}
+
+static void fill_slots(struct plant *p)
+{
+	while (p->in_slots < p->config.slots && p->accept.count) {
+		uint32_t id = ring_take(&p->accept);
+
+		plant_settle(p);
+		p->in_slots++;
+		if (p->config.lookup_s > 0)
+			wait_for(p, id, PHASE_LOOKUP, p->config.lookup_s);
+		else
+			greet(p, id);
+	}
+}
+
+void plant_open(struct plant *p, uint32_t message, float size)
+{
+	struct plant_session *s;
+	uint32_t id = p->free, generation;
+
+	if (p->accept.count >= p->config.backlog) {
+		p->dropped++;
+		if (message != PLANT_NOBODY)
+			p->ended(p->who, message, END_DROPPED);
+		return;
+	}
+	if (id) {
+		p->free = p->session[id].next;
+	} else {
+		id = p->sessions++;
+		p->session = grow(p->session, &p->room, p->sessions, sizeof(*p->session));
+		p->session[id].generation = 0;
+	}
+	s = &p->session[id];
+	generation = s->generation + 1;
+	*s = (struct plant_session){ .opened_us = p->now_us,
+				     .generation = generation,
+				     .message = message,
+				     .size = size,
+				     .phase = PHASE_QUEUED };
+	s->slow = p->config.slow_share > 0 && splitmix_unit(&p->random) < p->config.slow_share;
+	p->in_flight++;
+	owe(p, id, OWED_GREETING);
+	ring_put(&p->accept, id);
+	fill_slots(p);
+}
+
+static void close_session(struct plant *p, uint32_t id)
+{
+	struct plant_session *s = &p->session[id];
+
+	answered(p, id);
+	plant_settle(p);
 	if (s->phase != PHASE_QUEUED)
 		p->in_slots--;
 	p->counts.finished++;
 	p->counts.session_us += p->now_us - s->opened_us;
 	p->counts.server_us += (uint64_t)(s->server_s * 1e6);
-	if (s->server_s > p->latency_worst_s)
-		p->latency_worst_s = s->server_s;
-	if (s->server_s <= 1)
-		p->in_time++;
-	p->session[i] = p->session[--p->count];
+	s->phase = PHASE_FREE;
+	s->next = p->free;
+	p->free = id;
+	p->in_flight--;
 }
 
-/* What a session does when the CPU has done its part. */
-static void work_done(struct plant *p, struct plant_session *s)
+static void tell(struct plant *p, struct plant_session *s, enum plant_end end)
 {
-	if (s->phase == PHASE_GREET) {
-		answered(p, s);
-		s->greeted = true;
-		p->counts.greeted++;
-		p->counts.connect_220[counts_slot(p->now_us - s->opened_us)]++;
-		wait_for(p, s, PHASE_THINK, p->config.think_s);
-		return;
-	}
-	if (p->config.commit_s > 0) {
-		s->phase = PHASE_COMMIT;
-		return;
-	}
-	answered(p, s);
-	wait_for(p, s, PHASE_LINGER, 0.01);
+	uint32_t message = s->message;
+
+	s->message = PLANT_NOBODY;
+	if (message != PLANT_NOBODY)
+		p->ended(p->who, message, end);
 }
 
-/* Processor sharing; past the knee each more active session wastes a part. */
-static void share_cpu(struct plant *p, unsigned active)
+/* The mail that was taken goes through the filter, which runs on the same cores. */
+static void feed_filter(struct plant *p)
 {
-	double cores = fmin(p->config.cores, fmax(0.02, p->config.machine_cores - p->neighbour));
-	double over = p->config.knee > 0 ? fmax(0, active - p->config.knee) * p->config.thrash : 0;
-	double each = active ? fmin(1, cores / active) * STEP_S : 0;
-	double useful = p->stuck > 0 ? 0 : each / (1 + over);
-
-	/* A neighbour on the same cores takes its share by weight. */
-	if (p->neighbour > 0 && active && p->neighbour + active > p->config.machine_cores)
-		useful *= fmin(1, p->config.machine_cores /
-					  (p->neighbour + fmin(active, p->config.cores)));
-	p->ran_s += each * active;
-	if (active > cores)
-		p->stalled_s += STEP_S;
-	for (unsigned i = 0; i < p->count; i++) {
-		struct plant_session *s = &p->session[i];
-
-		if (!is_active(s))
-			continue;
-		s->work_s -= useful;
-		if (s->work_s <= 0)
-			work_done(p, s);
+	while (p->filter_queue && p->filters < p->config.filter_slots) {
+		p->filter_queue--;
+		p->filters++;
+		cpu_put(&p->cpu, p->now_us,
+			p->config.filter_s * (0.7 + 0.6 * splitmix_unit(&p->random)), FILTER_JOB,
+			0);
 	}
 }
 
-static void step_commit(struct plant *p)
+static void delivered(struct plant *p, uint32_t id)
 {
-	unsigned waiting = 0;
+	struct plant_session *s = &p->session[id];
 
-	for (unsigned i = 0; i < p->count; i++)
-		waiting += p->session[i].phase == PHASE_COMMIT;
-	if (!waiting) {
-		p->commit_until_us = 0;
-		return;
+	p->counts.completed++;
+	p->server_time[counts_slot((uint64_t)(s->server_s * 1e6))]++;
+	p->session_time[counts_slot(p->now_us - s->opened_us)]++;
+	p->latency_worst_s = fmax(p->latency_worst_s, s->server_s);
+	p->in_time += s->server_s <= 1;
+	p->good += s->server_s <= p->config.objective_s && !s->gone;
+	if (p->config.filter_s > 0 && p->filter_queue < FILTER_DEPTH) {
+		p->filter_queue++;
+		feed_filter(p);
 	}
-	p->io_stalled_s += STEP_S;
-	if (p->commit_until_us == 0)
-		p->commit_until_us = p->now_us + (uint64_t)(p->config.commit_s * 1e6);
-	if (p->now_us < p->commit_until_us)
-		return;
-	p->commit_until_us = 0; /* all that wait now were in it */
-	for (unsigned i = 0; i < p->count; i++) {
-		struct plant_session *s = &p->session[i];
-
-		if (s->phase != PHASE_COMMIT)
-			continue;
-		answered(p, s);
-		wait_for(p, s, PHASE_LINGER, 0.01);
-	}
+	tell(p, s, END_DELIVERED);
+	close_session(p, id);
+	fill_slots(p);
 }
 
-/* The accept queue is one: the oldest first. */
-static void fill_slots(struct plant *p)
-{
-	while (p->in_slots < p->config.slots) {
-		struct plant_session *oldest = NULL;
+/* ---- what happens ------------------------------------------------------------------------------------------------ */
 
-		for (unsigned i = 0; i < p->count; i++)
-			if (p->session[i].phase == PHASE_QUEUED &&
-			    (!oldest || p->session[i].opened_us < oldest->opened_us))
-				oldest = &p->session[i];
-		if (!oldest)
+static void greeted(struct plant *p, uint32_t id)
+{
+	struct plant_session *s = &p->session[id];
+
+	if (s->gone) { /* it was all for nothing */
+		close_session(p, id);
+		fill_slots(p);
+		return;
+	}
+	answered(p, id);
+	p->counts.greeted++;
+	p->counts.connect_220[counts_slot(p->now_us - s->opened_us)]++;
+	p->counts.connect_220_sum_us += p->now_us - s->opened_us;
+	wait_for(p, id, PHASE_THINK, s->slow ? p->config.think_slow_s : p->config.think_s);
+}
+
+static void start_commit(struct plant *p)
+{
+	uint32_t *ids = p->committing, room = p->committing_room;
+	double s = p->config.commit_s + p->config.commit_each_s * p->waiting_commit_count;
+
+	if (p->committing_count || !p->waiting_commit_count)
+		return;
+	plant_settle(p);
+	p->committing = p->waiting_commit;
+	p->committing_room = p->waiting_commit_room;
+	p->committing_count = p->waiting_commit_count;
+	p->waiting_commit = ids;
+	p->waiting_commit_room = room;
+	p->waiting_commit_count = 0;
+	queue_put(p->queue, p->now_us + (uint64_t)(s * 1e6), PLANT_COMMIT, 0);
+}
+
+static void worked(struct plant *p, uint32_t id)
+{
+	if (p->config.commit_s > 0 || p->config.commit_each_s > 0) {
+		p->session[id].phase = PHASE_COMMIT;
+		p->waiting_commit = grow(p->waiting_commit, &p->waiting_commit_room,
+					 p->waiting_commit_count + 1, sizeof(uint32_t));
+		p->waiting_commit[p->waiting_commit_count++] = id;
+		start_commit(p);
+		return;
+	}
+	answered(p, id);
+	wait_for(p, id, PHASE_LINGER, LINGER_S);
+}
+
+static void committed(struct plant *p)
+{
+	uint32_t count = p->committing_count;
+
+	plant_settle(p);
+	p->committing_count = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t id = p->committing[i];
+
+		if (p->session[id].phase != PHASE_COMMIT)
+			continue; /* killed meanwhile */
+		answered(p, id);
+		wait_for(p, id, PHASE_LINGER, LINGER_S);
+	}
+	start_commit(p);
+}
+
+void plant_run_cpu(struct plant *p)
+{
+	struct cpu_job job;
+	struct plant_session *s;
+
+	p->now_us = p->cpu.next_us;
+	if (!cpu_take(&p->cpu, p->now_us, &job))
+		return;
+	if (job.id == FILTER_JOB) {
+		cpu_finished(&p->cpu);
+		p->filters--;
+		p->filtered++;
+		feed_filter(p);
+		return;
+	}
+	s = &p->session[job.id];
+	if (s->generation != job.generation || (s->phase != PHASE_GREET && s->phase != PHASE_WORK))
+		return; /* it was killed: its share went to the others then */
+	cpu_finished(&p->cpu);
+	if (s->phase == PHASE_GREET)
+		greeted(p, job.id);
+	else
+		worked(p, job.id);
+}
+
+static void timer(struct plant *p, uint32_t id)
+{
+	struct plant_session *s = &p->session[id];
+
+	if (s->until_us != p->now_us)
+		return;
+	if (s->phase == PHASE_LOOKUP) {
+		greet(p, id);
+	} else if (s->phase == PHASE_THINK) {
+		if (s->gone) {
+			close_session(p, id);
+			fill_slots(p);
 			return;
-		p->in_slots++;
-		if (p->config.lookup_s > 0)
-			wait_for(p, oldest, PHASE_LOOKUP, p->config.lookup_s);
-		else
-			oldest->phase = PHASE_GREET;
+		}
+		owe(p, id, OWED_ANSWER);
+		start_work(p, id, PHASE_WORK,
+			   p->config.cost_s * (1 - GREET_SHARE) * s->size *
+				   (0.7 + 0.6 * splitmix_unit(&p->random)));
+	} else if (s->phase == PHASE_LINGER) {
+		delivered(p, id);
 	}
 }
 
-static void step_session(struct plant *p, unsigned i)
+void plant_event(struct plant *p, const struct queue_event *event)
 {
-	struct plant_session *s = &p->session[i];
-
-	switch (s->phase) {
-	case PHASE_LOOKUP:
-		if (p->now_us >= s->until_us)
-			s->phase = PHASE_GREET;
-		break;
-	case PHASE_THINK:
-		if (p->now_us >= s->until_us) {
-			s->phase = PHASE_WORK;
-			s->owed_us = p->now_us;
-			s->work_s = p->config.cost_s * (1 - GREET_SHARE) *
-				    (0.7 + 0.6 * splitmix_unit(&p->random));
-		}
-		break;
-	case PHASE_LINGER:
-		if (p->now_us >= s->until_us) {
-			p->counts.completed++;
-			close_session(p, i);
-		}
-		break;
-	default:
-		break;
-	}
+	p->now_us = event->at_us;
+	if (event->kind == PLANT_TIMER)
+		timer(p, event->id);
+	else
+		committed(p);
 }
 
-/* Out of memory: the kernel kills; what is killed is not completed. */
-static void step_memory(struct plant *p)
-{
-	double used = p->config.session_bytes * p->in_slots;
+/* ---- every tick -------------------------------------------------------------------------------------------------- */
 
+static void leave(struct plant *p, uint32_t id, enum plant_end end)
+{
+	answered(p, id);
+	p->session[id].gone = true;
+	tell(p, &p->session[id], end);
+}
+
+static void impatience(struct plant *p, uint64_t late_us)
+{
+	uint64_t greet_us = (uint64_t)(p->config.greet_patience_s * 1e6);
+	uint64_t done_us = (uint64_t)(p->config.done_patience_s * 1e6);
+	bool late = late_us > 0 && late_us < greet_us;
+	uint32_t id;
+
+	if (late)
+		greet_us = late_us;
+	while ((id = p->owed[OWED_GREETING].first) &&
+	       p->now_us - p->session[id].owed_us > greet_us) {
+		if (late) {
+			p->counts.deferred++;
+			p->counts.deferred_by[REASON_LATE]++;
+		}
+		leave(p, id, late ? END_LATE : END_GAVE_UP);
+	}
+	while ((id = p->owed[OWED_ANSWER].first) && p->now_us - p->session[id].owed_us > done_us)
+		leave(p, id, END_GAVE_UP);
+}
+
+/* Out of memory: the kernel kills, the youngest first; what is killed is not completed. */
+static void kill_for_memory(struct plant *p)
+{
 	if (p->config.memory_bytes <= 0)
 		return;
-	if (used > 0.97 * p->config.memory_bytes)
-		p->mem_stalled_s += STEP_S;
-	while (p->count && p->config.session_bytes * p->in_slots > p->config.memory_bytes) {
+	while (p->in_slots && p->config.session_bytes * p->in_slots > p->config.memory_bytes) {
+		uint32_t victim = 0;
+
+		for (uint32_t i = 1; i < p->sessions; i++) {
+			const struct plant_session *s = &p->session[i];
+
+			if (s->phase > PHASE_QUEUED &&
+			    (!victim || s->opened_us > p->session[victim].opened_us))
+				victim = i;
+		}
+		if (!victim)
+			return;
 		p->oom_kills++;
-		for (unsigned i = p->count; i-- > 0;)
-			if (p->session[i].phase != PHASE_QUEUED) {
-				close_session(p, i);
-				break;
-			}
+		if (p->session[victim].phase == PHASE_GREET ||
+		    p->session[victim].phase == PHASE_WORK)
+			cpu_withdraw(&p->cpu, p->now_us);
+		tell(p, &p->session[victim], END_KILLED);
+		close_session(p, victim);
 	}
 }
 
-void plant_step(struct plant *p)
+void plant_tick(struct plant *p, uint64_t late_us, double rejects_per_s)
 {
-	unsigned active = 0, busy = 0;
-
-	p->now_us += STEP_US;
-	p->dt_s += STEP_S;
+	plant_settle(p);
+	impatience(p, late_us);
+	kill_for_memory(p);
 	fill_slots(p);
-	for (unsigned i = p->count; i-- > 0;)
-		step_session(p, i);
-	for (unsigned i = 0; i < p->count; i++) {
-		active += is_active(&p->session[i]);
-		busy += p->session[i].phase != PHASE_THINK && p->session[i].phase != PHASE_LINGER;
-	}
-	share_cpu(p, active);
-	step_commit(p);
-	step_memory(p);
-	p->counts.busy_us += (uint64_t)busy * STEP_US;
-}
-
-static void put_load(struct plant *p, struct load_service *l)
-{
-	unsigned waiting = 0, busy = 0;
-
-	for (unsigned i = 0; i < p->count; i++) {
-		waiting += !p->session[i].greeted;
-		busy += p->session[i].phase != PHASE_THINK && p->session[i].phase != PHASE_LINGER;
-	}
-	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED;
-	if (p->config.see_dialogue)
-		l->known |= LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
-	l->offered = p->counts.offered;
-	l->admitted = p->counts.admitted;
-	l->deferred = p->counts.deferred;
-	l->would_defer = p->counts.would_defer;
-	l->completed = p->counts.completed;
-	l->finished = p->counts.finished;
-	l->busy_us = p->counts.busy_us;
-	l->server_us = p->counts.server_us;
-	l->session_us = p->counts.session_us;
-	l->in_flight = p->count;
-	l->busy = busy;
-	l->waiting = waiting;
-}
-
-void plant_observe(struct plant *p, struct sample *sample, struct load *load)
-{
-	double dt = fmax(p->dt_s, STEP_S), oldest = 0;
-	unsigned queued = 0, active = 0;
-
-	memset(load, 0, sizeof(*load));
-	put_load(p, &load->service[0]);
-	for (unsigned i = 0; i < p->count; i++) {
-		const struct plant_session *s = &p->session[i];
-
-		active += is_active(s);
-		queued += s->phase == PHASE_QUEUED;
-		if (!s->greeted)
-			oldest = fmax(oldest, (double)(p->now_us - s->opened_us));
-	}
-	sample_put(sample, SIGNAL_CPU_STALL_RATIO,
-		   fmin(1, (p->stalled_s +
-			    (p->neighbour > p->config.machine_cores - 1 ? 0.5 * dt : 0)) /
-				   dt),
-		   VIA_PSI);
-	sample_put(sample, SIGNAL_CPU_BUSY_RATIO,
-		   fmin(1, (p->ran_s / dt + p->neighbour) / p->config.machine_cores), VIA_PROCFS);
-	sample_put(sample, SIGNAL_RUNQ_P99_US,
-		   4000.0 * fmax(0, (active + p->neighbour) / p->config.machine_cores - 1),
-		   VIA_BPF);
-	sample_put(sample, SIGNAL_IO_STALL_RATIO, fmin(1, p->io_stalled_s / dt), VIA_PSI);
-	sample_put(sample, SIGNAL_MEM_STALL_RATIO, fmin(1, p->mem_stalled_s / dt), VIA_PSI);
-	sample_put(sample, SIGNAL_ACCEPT_QUEUE_RATIO, fmin(1, queued / 128.0), VIA_SOCK_DIAG);
-	sample_put(sample, SIGNAL_OLDEST_WAITING_US, oldest, VIA_FRONT);
-	if (p->config.memory_bytes > 0) {
-		double used = p->config.session_bytes * p->in_slots;
-
-		sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES,
-			   fmax(0, p->config.memory_bytes - used), VIA_CGROUP);
-		sample_put(sample, SIGNAL_MTA_MEM_BYTES, used, VIA_CGROUP);
-		sample_put(sample, SIGNAL_MEM_USED_RATIO, used / p->config.memory_bytes,
-			   VIA_CGROUP);
-	}
-	sample_put(sample, SIGNAL_MTA_CORES, p->config.machine_cores, VIA_CGROUP);
-	if (p->config.see_cost) {
-		sample_put(sample, SIGNAL_MTA_CPU_CORES, p->ran_s / dt, VIA_CGROUP);
-		sample_put(sample, SIGNAL_MTA_CPU_STALL_RATIO, fmin(1, p->stalled_s / dt),
-			   VIA_CGROUP);
-	}
-	p->ran_s = p->stalled_s = p->io_stalled_s = p->mem_stalled_s = p->dt_s = 0;
+	cpu_advance(&p->cpu, p->now_us);
+	p->cpu.overhead = rejects_per_s * p->config.reject_s;
+	cpu_changed(&p->cpu);
 }

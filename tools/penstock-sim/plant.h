@@ -1,5 +1,6 @@
-/* A mail server on a machine, in virtual time: sessions that cost CPU, wait for a commit, hold memory and a slot, and think in
- * between. Deterministic for a seed. It shows itself as the daemon would see it: a sample and a load. */
+/* A mail server on a machine, in virtual time, event by event: sessions that wait for a slot, cost CPU, wait for a group commit,
+ * hold memory, and think in between; a filter behind the queue; processes that must be forked. Deterministic for a seed. What
+ * sensors and fronts see of it is sense.h's. */
 #ifndef PENSTOCK_SIM_PLANT_H
 #define PENSTOCK_SIM_PLANT_H
 
@@ -7,29 +8,38 @@
 #include <stdint.h>
 
 #include "core/counts.h"
-#include "core/engine.h"
+#include "penstock-sim/cpu.h"
+#include "penstock-sim/queue.h"
 
-#define PLANT_SESSIONS 20000
+#define PLANT_NOBODY UINT32_MAX /* a session without a message behind it that anybody follows */
 
 struct plant_config {
 	double cores; /* that the server can use */
 	double machine_cores;
-	double cost_s; /* CPU a message */
+	double cost_s; /* CPU a message of mean size, without the filter */
 	double lookup_s; /* a session waits for a remote service without any load of its own */
 	double think_s; /* the sender's part of a session */
-	double commit_s; /* a group commit takes so long; 0: none */
+	double think_slow_s, slow_share; /* this share of the senders thinks so long */
+	double commit_s,
+		commit_each_s; /* a group commit takes so long, and so much more a message in it */
+	double filter_s,
+		filter_slots; /* CPU of the filter behind the queue; how many run at once */
 	double session_bytes, memory_bytes; /* 0: memory is not short */
-	double slots;
-	double knee,
-		thrash; /* above `knee` active sessions each costs `thrash` more of the CPU; 0: none */
-	bool see_cost; /* the server's CPU time is known (its control group) */
-	bool see_dialogue; /* completions and dialogue are known */
+	double slots, backlog; /* sessions at once; connections that wait for one of them */
+	double fork_s,
+		idle_s; /* CPU of a process that must be made; how long an idle one is kept */
+	double knee, thrash; /* see cpu.h */
+	double reject_s; /* CPU of a refusal */
+	double greet_patience_s,
+		done_patience_s; /* how long a client waits for its greeting, for an answer */
+	double objective_s; /* the server's part of a session that still counts as good */
 };
 
 enum plant_phase {
+	PHASE_FREE,
 	PHASE_QUEUED,
-	PHASE_GREET,
 	PHASE_LOOKUP,
+	PHASE_GREET,
 	PHASE_THINK,
 	PHASE_WORK,
 	PHASE_COMMIT,
@@ -38,37 +48,88 @@ enum plant_phase {
 
 struct plant_session {
 	uint64_t opened_us, until_us, owed_us; /* owed: since when the server owes */
-	double work_s; /* left */
 	double server_s; /* the server's part so far */
-	uint8_t phase;
-	bool greeted;
+	float size; /* of the message, 1: mean */
+	uint32_t message;
+	uint32_t generation;
+	uint32_t previous, next; /* in the list of those that wait for an answer, or free */
+	uint8_t phase, owed; /* owed: 0 the client's turn, else enum plant_owed */
+	bool gone, slow; /* the client has left; the server finds out when it gets there */
 };
+
+enum plant_owed { OWED_NOTHING, OWED_GREETING, OWED_ANSWER, OWED__COUNT };
+
+/* Who is owed, the oldest first. */
+struct plant_list {
+	uint32_t first, last, count;
+};
+
+struct plant_ring {
+	uint32_t *id;
+	uint32_t first, count, room;
+};
+
+enum plant_end { END_DELIVERED, END_KILLED, END_GAVE_UP, END_LATE, END_DROPPED };
 
 struct plant {
 	struct plant_config config;
+	struct cpu_config cpu_config;
+	struct cpu cpu;
+	struct queue *queue;
 	uint64_t now_us, random;
-	unsigned count, in_slots;
-	struct plant_session session[PLANT_SESSIONS];
-	uint64_t commit_until_us;
-	double neighbour; /* cores that others take */
-	double stuck; /* 1: the server does nothing at all */
-	/* since the last observation */
-	double ran_s, stalled_s, io_stalled_s, mem_stalled_s, dt_s, used_s;
+	struct plant_session *session; /* [0] is no session */
+	uint32_t sessions, room, free, in_flight;
+	struct plant_list owed[OWED__COUNT];
+	struct plant_ring accept; /* wait for a slot */
+	unsigned in_slots;
+	double processes; /* that exist */
+	uint64_t processes_us;
+	uint32_t *committing, *waiting_commit; /* session ids */
+	uint32_t committing_count, waiting_commit_count, committing_room, waiting_commit_room;
+	uint64_t committing_since_us;
+	uint32_t filters, filter_queue;
+	/* since the observer cleared them */
+	double io_stalled_s, mem_stalled_s;
+	uint64_t cleared_us, busy_us_at;
 	/* counters */
 	struct counts_service counts;
-	uint64_t oom_kills;
+	uint64_t oom_kills, dropped, in_time, good, filtered;
 	double latency_worst_s; /* of the completed since it was last set to 0 */
-	uint64_t in_time; /* completed within 1 s of server time */
+	uint64_t server_time[COUNTS_SLOTS], session_time[COUNTS_SLOTS]; /* histograms, us */
+	/* Told of every session that ends, by message. */
+	void (*ended)(void *who, uint32_t message, enum plant_end end);
+	void *who;
 };
 
-void plant_init(struct plant *plant, const struct plant_config *config, uint64_t seed);
-/* A connection that was admitted (counted by plant_offer()). */
-void plant_open(struct plant *plant);
-/* One step of a millisecond. */
-void plant_step(struct plant *plant);
-/* What sensors and fronts say of the time since the last call. */
-void plant_observe(struct plant *plant, struct sample *sample, struct load *load);
-/* Messages a second that the plant can complete. */
+enum plant_event { PLANT_TIMER = 1, PLANT_COMMIT, PLANT_EVENT__COUNT };
+
+void plant_init(struct plant *plant, const struct plant_config *config, struct queue *queue,
+		uint64_t seed);
+void plant_done(struct plant *plant);
+/* A change of config that is already made takes effect; now is `now_us`. */
+void plant_changed(struct plant *plant, uint64_t now_us);
+/* A connection that was admitted. */
+void plant_open(struct plant *plant, uint32_t message, float size);
+/* When the CPU is next done with something. */
+static inline uint64_t plant_next_us(const struct plant *plant)
+{
+	return plant->cpu.next_us;
+}
+void plant_run_cpu(struct plant *plant);
+void plant_event(struct plant *plant, const struct queue_event *event);
+/* Every tick: clients that lose patience, greetings that the front no longer waits for (`late_us`, 0: it waits), killing. */
+void plant_tick(struct plant *plant, uint64_t late_us, double rejects_per_s);
+/* Brings the integrals up to now. */
+void plant_settle(struct plant *plant);
+/* Messages a second that the plant can complete at its best. */
 double plant_capacity(const struct plant *plant);
+static inline uint32_t plant_waiting(const struct plant *plant)
+{
+	return plant->owed[OWED_GREETING].count;
+}
+static inline uint32_t plant_busy(const struct plant *plant)
+{
+	return plant->owed[OWED_GREETING].count + plant->owed[OWED_ANSWER].count;
+}
 
 #endif

@@ -1,34 +1,48 @@
-/* A scenario as text: a plant, what changes when, and what must be seen. See penstock-sim --help for the language. */
+/* A scenario as text: a plant, who sends, what sensors see, what changes when, and what must be seen. penstock-sim --help tells the
+ * language. */
 #ifndef PENSTOCK_SIM_SCENARIO_H
 #define PENSTOCK_SIM_SCENARIO_H
 
+#include "penstock-sim/law.h"
 #include "penstock-sim/plant.h"
+#include "penstock-sim/senders.h"
+#include "penstock-sim/sense.h"
 
 #define SCENARIO_EVENTS 256
 #define SCENARIO_NAME 40
 
-enum event_kind { EVENT_SET, EVENT_RAMP, EVENT_SIGNAL, EVENT_ORDER, EVENT_EXPECT };
+enum script_kind { SCRIPT_SET, SCRIPT_RAMP, SCRIPT_SIGNAL, SCRIPT_ORDER, SCRIPT_EXPECT };
 
-struct event {
-	enum event_kind kind;
+struct script_event {
+	enum script_kind kind;
 	unsigned line;
 	double at_s, over_s; /* over: of a ramp, or back in time for an expectation */
 	char name[SCENARIO_NAME];
 	double value, from;
 	char operator[3]; /* of an expectation */
 	char text[96]; /* as written */
-	bool done;
+	bool done, begun;
 };
 
 struct scenario {
 	struct plant_config plant;
+	struct sense_config sense;
+	struct law_params params;
+	struct sender_group group[SENDERS_GROUPS];
+	unsigned groups;
+	double verdict_delay_s;
+	double overload_from_s, overload_to_s; /* to 0: none named */
+	double slots_known; /* the engine is told of the server's slots; 0: not */
+	uint32_t without; /* parts of the law that are switched off: enum window_part */
 	double end_s;
 	unsigned events;
-	struct event event[SCENARIO_EVENTS];
+	struct script_event event[SCENARIO_EVENTS];
 };
 
+void scenario_init(struct scenario *scenario);
 /* Reads one line. 0, or -EINVAL with a sentence in `why` (128). */
 int scenario_line(struct scenario *scenario, unsigned number, char *line, char *why);
-void scenario_init(struct scenario *scenario);
+/* KEY=VALUE of the command line: any key of plant, sense or law (law.NAME), `offered`, `end`, `without`. */
+int scenario_set(struct scenario *scenario, char *assignment, char *why);
 
 #endif

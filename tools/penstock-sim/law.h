@@ -1,0 +1,79 @@
+/* The law under test behind one face: asked for every connection, stepped every tick. Penstock and the servo are the daemon's very
+ * core; the others (peers.c) see of the plant what they see in the programs that they are taken from. */
+#ifndef PENSTOCK_SIM_LAW_H
+#define PENSTOCK_SIM_LAW_H
+
+#include "core/engine.h"
+#include "penstock-sim/plant.h"
+
+enum law_kind {
+	SIM_PENSTOCK,
+	SIM_SERVO,
+	SIM_NONE,
+	SIM_SLOTS,
+	SIM_AIMD,
+	SIM_PIE,
+	SIM_GRADIENT2,
+	SIM_SEDA,
+	SIM_LOADAVG,
+	SIM_EVENTLOOP,
+	SIM_MEMORY,
+	SIM__COUNT
+};
+
+/* What an operator would have to know of the server; settable as law.NAME. */
+struct law_params {
+	double slots; /* slots: sessions at once */
+	double target_s; /* aimd, pie, seda: the server's time that is wanted */
+	double loadavg; /* loadavg: a core */
+	double lag_s; /* eventloop */
+	double memory; /* memory: share of all */
+};
+
+/* State of the laws that are not penstock's. */
+struct peer {
+	double admitted_share; /* of arrivals */
+	double limit; /* of sessions at once */
+	double rate_per_s, tokens; /* a bucket */
+	double delay_s, delay_before_s, long_s; /* smoothed */
+	double loadavg, lag_s;
+	uint64_t server_before[COUNTS_SLOTS], session_before[COUNTS_SLOTS];
+	uint64_t refilled_us, sampled_us;
+	bool shut;
+};
+
+struct law {
+	enum law_kind kind;
+	struct law_params params;
+	struct engine engine; /* penstock and the servo; it watches in the others, for the level */
+	struct plan plan;
+	struct plan_bucket bucket;
+	struct peer peer;
+	uint64_t random;
+};
+
+struct law_request {
+	uint64_t now_us;
+	uint32_t address; /* IPv4, host order */
+	bool ranked; /* there is somebody behind the address */
+};
+
+/* `params` may be NULL: defaults. */
+void law_init(struct law *law, enum law_kind kind, const struct law_params *params,
+	      const struct engine_config *config, uint64_t seed);
+void law_params_default(struct law_params *ret);
+/* One connection. */
+struct verdict law_decide(struct law *law, const struct plant *plant,
+			  const struct law_request *request);
+/* One tick of 100 ms. */
+void law_tick(struct law *law, const struct plant *plant, struct sample *sample,
+	      const struct load *load);
+const char *law_name(enum law_kind kind);
+enum law_kind law_by_name(const char *name);
+
+/* peers.c */
+void peer_init(struct peer *peer, const struct law_params *params, const struct plant *plant);
+struct verdict peer_decide(struct law *law, const struct plant *plant, uint64_t now_us);
+void peer_tick(struct law *law, const struct plant *plant);
+
+#endif

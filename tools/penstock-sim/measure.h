@@ -1,0 +1,52 @@
+/* What is kept of a run: a second's worth a row for the report and the plot, a ring of ticks for expectations, ages of deferral. */
+#ifndef PENSTOCK_SIM_MEASURE_H
+#define PENSTOCK_SIM_MEASURE_H
+
+#include <stdint.h>
+
+#include "penstock-sim/oracle.h"
+#include "penstock-sim/retry.h"
+
+#define MEASURE_TICKS 16384 /* of history: 27 minutes */
+
+struct measure_tick {
+	double completed, in_time, refused, window, in_flight, pressure, capacity, latency;
+};
+
+struct measure_second {
+	uint32_t fresh, offered, refused, completed, good;
+	float window, in_flight, pressure,
+		age_s; /* age: the longest that anybody admitted had waited */
+	uint8_t level;
+};
+
+struct measure {
+	struct measure_tick *tick;
+	uint32_t ticks;
+	struct measure_second *second;
+	double *capacity; /* the plant's, each second */
+	uint32_t *arrived[RETRY__COUNT]; /* new mail each second */
+	uint32_t seconds;
+	uint32_t *age_s; /* of each message that waited */
+	uint32_t ages, age_room;
+	uint64_t bounces, lost, bounces_by[RETRY__COUNT];
+	uint64_t mail, mail_delivered;
+	double most_in_flight;
+	uint64_t banner_before[256],
+		banner_after[256]; /* connect-to-220 at the bounds of the overload */
+	double from_s, to_s; /* the overload */
+};
+
+void measure_init(struct measure *measure, uint32_t seconds);
+void measure_done(struct measure *measure);
+static inline struct measure_second *measure_at(struct measure *m, uint64_t now_us)
+{
+	uint64_t s = now_us / 1000000;
+
+	return &m->second[s < m->seconds ? s : m->seconds - 1];
+}
+void measure_age(struct measure *measure, double age_s);
+/* q of the ages of deferral; -1: nobody waited. Sorts them. */
+double measure_age_quantile(struct measure *measure, double q);
+
+#endif

@@ -1,0 +1,196 @@
+#include "penstock-sim/report.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "penstock-sim/fluid.h"
+#include "penstock-sim/grow.h"
+#include "penstock-sim/oracle.h"
+
+#define LAG_S 1 /* what is admitted now is done a second later, unloaded */
+#define AFTER_S 1800
+#define STEADY_S 10 /* recovery is judged over so long */
+#define RECOVERED 0.98
+#define JAIN_LEAST 10 /* messages of a sender that is compared */
+
+/* Good messages in [from, to) against what could have been: capacity, or (when `or_offered`) what came if that was less. */
+static double goodput(const struct measure *m, double from_s, double to_s, bool or_offered)
+{
+	double good = 0, could = 0;
+	uint32_t first = (uint32_t)(RUN_BEGIN_US / 1000000 + from_s),
+		 last = (uint32_t)(RUN_BEGIN_US / 1000000 + to_s);
+
+	for (uint32_t s = first; s < last && s + LAG_S + 1 < m->seconds; s++) {
+		good += m->second[s + LAG_S].good;
+		could += or_offered ? fmin(m->capacity[s], m->second[s].offered) : m->capacity[s];
+	}
+	return could > 0 ? good / could : -1;
+}
+
+/* The mean over ten seconds against what came in them or could be done in them. */
+static bool is_steady(const struct measure *m, double at_s)
+{
+	double good = 0, offered = 0, capacity = 0;
+	uint32_t first = (uint32_t)(RUN_BEGIN_US / 1000000 + at_s);
+
+	for (uint32_t s = first; s < first + STEADY_S; s++) {
+		good += m->second[s + LAG_S].good;
+		offered += m->second[s].offered;
+		capacity += m->capacity[s];
+	}
+	return good >= RECOVERED * fmin(offered, capacity);
+}
+
+static double recovery(const struct measure *m, double end_s)
+{
+	if (m->to_s <= 0)
+		return -1;
+	for (double at = m->to_s; at + STEADY_S + LAG_S + 1 < end_s; at++)
+		if (is_steady(m, at))
+			return at - m->to_s;
+	return -1;
+}
+
+/* Jain's index of the served share over the senders of the first group, which are alike. */
+static double jain(const struct senders *s)
+{
+	double sum = 0, squares = 0, n = 0;
+
+	for (uint32_t i = 0; s->groups && i < (uint32_t)s->group[0].count; i++) {
+		const struct sender *sender = &s->sender[i];
+		double x;
+
+		if (sender->sent < JAIN_LEAST)
+			continue;
+		x = (double)sender->served / sender->sent;
+		sum += x;
+		squares += x * x;
+		n++;
+	}
+	return n >= 2 && squares > 0 ? sum * sum / (n * squares) : -1;
+}
+
+static void bounds(struct run *r, struct report *ret)
+{
+	const struct measure *m = &r->measure;
+	struct oracle_class classes[RETRY__COUNT];
+	uint32_t *all = grow_zeroed(m->seconds, sizeof(*all));
+	uint32_t until = (uint32_t)(r->now_us / 1000000);
+	unsigned count = 0;
+	struct fluid fluid;
+
+	for (int i = 0; i < RETRY__COUNT; i++) {
+		if (!retry_bounces((enum retry)i))
+			continue;
+		classes[count++] =
+			(struct oracle_class){ m->arrived[i], retry_patience_s((enum retry)i) };
+		for (uint32_t s = 0; s < m->seconds; s++)
+			all[s] += m->arrived[i][s];
+	}
+	if (until > m->seconds)
+		until = m->seconds;
+	ret->bounces_oracle = (double)oracle_lost(classes, count, m->capacity, until);
+	fluid_bound(all, m->capacity, until, &fluid);
+	ret->deferral_bound_s = fluid.drain_s;
+	free(all);
+}
+
+void report_make(struct run *r, struct report *ret)
+{
+	struct measure *m = &r->measure;
+	const struct counts_service *c = &r->plant.counts;
+	double p99 = counts_quantile(m->banner_after, m->banner_before, .99);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->goodput_ratio = m->to_s > 0 ? goodput(m, m->from_s, m->to_s, false) : -1;
+	ret->goodput_after_ratio =
+		m->to_s > 0 ? goodput(m, m->to_s, fmin(m->to_s + AFTER_S, run_time_s(r) - 2), true)
+			    : -1;
+	ret->recovery_s = recovery(m, run_time_s(r));
+	ret->max_in_flight = m->most_in_flight;
+	ret->rejects_per_arrival = c->offered ? (double)c->deferred / (double)c->offered : 0;
+	ret->bounces = (double)m->bounces;
+	ret->lost = (double)m->lost;
+	ret->deferral_p50_s = measure_age_quantile(m, .5);
+	ret->deferral_p999_s = measure_age_quantile(m, .999);
+	ret->deferral_most_s = measure_age_quantile(m, 1);
+	ret->banner_p99_ms = p99 < 0 ? -1 : p99 / 1e3;
+	ret->jain = jain(&r->senders);
+	for (int i = 0; i < LEVEL__COUNT; i++)
+		ret->level_changes += (double)r->law.engine.view.level.changes[i];
+	bounds(r, ret);
+}
+
+#define FIELD(name)                                  \
+	{                                            \
+#name, offsetof(struct report, name) \
+	}
+static const struct {
+	const char *name;
+	size_t offset;
+} fields[] = { FIELD(goodput_ratio),	   FIELD(goodput_after_ratio),
+	       FIELD(recovery_s),	   FIELD(max_in_flight),
+	       FIELD(rejects_per_arrival), FIELD(bounces),
+	       FIELD(bounces_oracle),	   FIELD(deferral_p50_s),
+	       FIELD(deferral_p999_s),	   FIELD(deferral_bound_s),
+	       FIELD(banner_p99_ms),	   FIELD(jain),
+	       FIELD(level_changes),	   FIELD(lost),
+	       FIELD(deferral_most_s) };
+
+static double field(const struct report *report, size_t i)
+{
+	return *(const double *)(const void *)((const char *)report + fields[i].offset);
+}
+
+int report_value(struct run *r, const char *name, double *ret)
+{
+	struct report report;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		if (strcmp(fields[i].name, name) == 0) {
+			report_make(r, &report);
+			*ret = field(&report, i);
+			return 0;
+		}
+	return -ENOENT;
+}
+
+/* What is not known is null: -1 stands for it only inside. */
+static json_t *number(double value)
+{
+	if (value < 0)
+		return json_null();
+	return value == floor(value) && value < 1e15 ? json_integer((json_int_t)value)
+						     : json_real(value);
+}
+
+void report_print(FILE *out, struct run *r)
+{
+	struct report report;
+	const struct counts_service *c = &r->plant.counts;
+	json_t *json = json_object();
+
+	report_make(r, &report);
+	json_object_set_new(json, "law", json_string(law_name(r->law.kind)));
+	json_object_set_new(json, "seed", json_integer((json_int_t)r->seed));
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
+		json_object_set_new(json, fields[i].name, number(field(&report, i)));
+	json_object_set_new(json, "mail", json_integer((json_int_t)r->measure.mail));
+	json_object_set_new(json, "mail_delivered",
+			    json_integer((json_int_t)r->measure.mail_delivered));
+	json_object_set_new(json, "mail_waiting", json_integer(r->senders.waiting));
+	json_object_set_new(json, "offered", json_integer((json_int_t)c->offered));
+	json_object_set_new(json, "admitted", json_integer((json_int_t)c->admitted));
+	json_object_set_new(json, "deferred", json_integer((json_int_t)c->deferred));
+	json_object_set_new(json, "completed", json_integer((json_int_t)c->completed));
+	json_object_set_new(json, "dropped", json_integer((json_int_t)r->plant.dropped));
+	json_object_set_new(json, "oom_kills", json_integer((json_int_t)r->plant.oom_kills));
+	json_object_set_new(json, "unmet", json_integer(r->failed));
+	json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+	json_decref(json);
+}

@@ -1,0 +1,27 @@
+/* What a run came to: the figures that users compare laws by. */
+#ifndef PENSTOCK_SIM_REPORT_H
+#define PENSTOCK_SIM_REPORT_H
+
+#include <stdio.h>
+
+#include "penstock-sim/run.h"
+
+struct report {
+	double goodput_ratio, goodput_after_ratio; /* -1: there was no overload */
+	double recovery_s; /* -1: never */
+	double max_in_flight, rejects_per_arrival;
+	double bounces, bounces_oracle, lost;
+	double deferral_p50_s, deferral_p999_s, deferral_most_s,
+		deferral_bound_s; /* -1: nobody waited */
+	double banner_p99_ms; /* -1: nobody was greeted */
+	double jain; /* -1: too few senders that are alike */
+	double level_changes;
+};
+
+void report_make(struct run *run, struct report *ret);
+/* One of them by its name in JSON, for expectations. 0 or -ENOENT. */
+int report_value(struct run *run, const char *name, double *ret);
+/* As JSON, without a newline at the end. */
+void report_print(FILE *out, struct run *run);
+
+#endif

@@ -1,0 +1,39 @@
+/* When a sender tries again, and when it gives up: control.md's table of real ones as functions of the age of a message. Pure. */
+#ifndef PENSTOCK_SIM_RETRY_H
+#define PENSTOCK_SIM_RETRY_H
+
+#include <stdbool.h>
+
+enum retry {
+	RETRY_POSTFIX,
+	RETRY_EXIM,
+	RETRY_QMAIL,
+	RETRY_GMAIL,
+	RETRY_YAHOO,
+	RETRY_HOTMAIL,
+	RETRY_EXCHANGE,
+	RETRY_GMX,
+	RETRY_AOL,
+	RETRY_QQ,
+	RETRY_ADVICE, /* 5 min, 30 min, 2 h, then every 4 h for 5 days */
+	RETRY_APP, /* a program without a queue: what is refused is lost */
+	RETRY_BOT, /* never comes back */
+	RETRY_HAMMER, /* a bot that comes back at once */
+	RETRY__COUNT
+};
+
+/* The age in s at which a message that was tried `tries` times (at least 1), the last time at `age_s`, is tried again; below 0: it
+ * is given up. */
+double retry_next_s(enum retry retry, unsigned tries, double age_s);
+/* The age of the last try, s; 0: there is but one. */
+double retry_patience_s(enum retry retry);
+/* Whether it is mail that somebody misses (bots' is not), and whether giving up is told to its author (a bounce) or nobody. */
+bool retry_is_mail(enum retry retry);
+bool retry_bounces(enum retry retry);
+/* After so many refusals in a row nothing at all is tried for so long, whatever waits: 0 refusals: there is no such rule. */
+void retry_back_off(enum retry retry, unsigned *ret_refusals, double *ret_pause_s);
+const char *retry_name(enum retry retry);
+/* RETRY__COUNT: there is none of that name. */
+enum retry retry_by_name(const char *name);
+
+#endif

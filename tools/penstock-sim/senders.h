@@ -1,0 +1,68 @@
+/* Who sends: groups of senders with a way to retry each, and the messages that are not delivered yet. A sender is a queue
+ * somewhere that knows this destination; it has one address or several. State is compact: 10 million senders are 160 MB of
+ * untouched memory. */
+#ifndef PENSTOCK_SIM_SENDERS_H
+#define PENSTOCK_SIM_SENDERS_H
+
+#include <stdint.h>
+
+#include "penstock-sim/retry.h"
+
+#define SENDERS_GROUPS 24
+
+struct sender_group {
+	char name[24];
+	double count; /* of senders */
+	double share; /* weight of the group in what is offered */
+	double addresses; /* of each sender */
+	double zipf; /* 0: all send alike; 1: the n-th sends 1/n of the first */
+	double mx; /* hosts that are tried in one attempt, all of them this one */
+	double size_sigma; /* of the logarithm of a message's size; the mean is 1 */
+	double fresh; /* share of messages that come from a sender never seen */
+	enum retry retry;
+};
+
+struct sender {
+	uint32_t rests_until_s;
+	uint8_t refusals; /* in a row */
+	uint8_t known;
+	uint16_t spare;
+	uint32_t sent, served; /* while somebody counts (the overload) */
+};
+
+struct message {
+	uint64_t first_us; /* of its first attempt */
+	uint32_t sender, next_free;
+	float size;
+	uint8_t group, tries;
+	uint8_t deferred, seen; /* seen: it has been tried at all */
+};
+
+struct senders {
+	struct sender_group group[SENDERS_GROUPS];
+	unsigned groups;
+	double weight; /* sum of the shares */
+	uint32_t base[SENDERS_GROUPS]; /* first sender of a group */
+	struct sender *sender;
+	uint32_t senders;
+	struct message *message; /* [0] is none */
+	uint32_t messages, room, free, waiting;
+	uint32_t fresh; /* newcomers so far */
+	uint64_t random;
+};
+
+/* `groups` may be 0: connections without anybody behind them. */
+void senders_init(struct senders *senders, const struct sender_group *group, unsigned groups,
+		  uint64_t seed);
+void senders_done(struct senders *senders);
+/* The shares have changed. */
+void senders_weigh(struct senders *senders);
+/* A new message, of whom chance says. */
+uint32_t senders_message(struct senders *senders, uint64_t now_us);
+void senders_forget(struct senders *senders, uint32_t message);
+/* The address that an attempt comes from. */
+uint32_t senders_address(struct senders *senders, uint32_t message);
+/* Of the sender of a message; a newcomer has none: NULL. */
+struct sender *senders_of(struct senders *senders, uint32_t message);
+
+#endif
