@@ -52,19 +52,24 @@
 #define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
 #define FACTOR_LEAST 0.6
 #define FACTOR_MOST 2.5
-#define TRUST_LEAST 0.2
+#define TRUST_LEAST 0.02
 #define BUCKET_SHARE 1.25
 #define REFUSING_US 1000000u /* "refusing": something was refused within this */
 #define HOLD_US 30000000u
 #define FOREIGN_US 2000000u
 #define SUPERVISE_US 5000000u
 #define VETO_US 30000000u
+/* Late refusals while next to nobody gets through: the patience doubles in this time, up to this many times. */
+#define LATE_SHARE 0.05
+#define LATE_DOUBLES_S 5.0
+#define LATE_STRETCH_MOST 600.0
+#define LATE_RELAX_S 600.0
 
 void window_init(struct window *window, const struct window_config *config)
 {
 	memset(window, 0, sizeof(*window));
 	window->config = *config;
-	window->factor = window->trust = 1;
+	window->factor = window->trust = window->late_stretch = 1;
 	window_memory_init(window);
 	window->view.law = LAW_OPEN;
 	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
@@ -241,7 +246,8 @@ static void step_trust(struct window *w, const struct tick *t, double most, bool
 static void step_capacity(struct window *w, struct tick *t, double good)
 {
 	double cost = job_cost(w, t), x = w->completed_ew, most;
-	bool overloaded = t->time > TIME_BAD && w->busy_ew >= BUSY_LEAST;
+	/* A standing accept queue is an overload too: sessions that were refused late wait in it, and in no T. */
+	bool overloaded = (t->time > TIME_BAD || t->slots_short) && w->busy_ew >= BUSY_LEAST;
 	bool hold = t->in->now_us < w->hold_until_us;
 
 	w->view.cpu_per_job_s = cost;
@@ -409,6 +415,24 @@ static void set_open(struct window *w, struct plan_service *ret)
 	ret->reason = REASON_NONE;
 }
 
+/* How long a greeting is waited for. Nothing is refused late before an unloaded greeting was seen; and where nobody at all gets
+ * through within it, it may be the server's way of late (a greet wait, DNS lists): then it is waited for longer and longer,
+ * else nobody would ever learn. */
+static uint32_t late_us(struct window *w, const struct tick *t)
+{
+	double base_us = t->in->connect_220_base_us;
+	bool nobody = w->admitted_ew > 0.5 && w->completed_ew < LATE_SHARE * w->admitted_ew;
+
+	if (nobody)
+		w->late_stretch *= exp2(t->dt / LATE_DOUBLES_S);
+	else
+		smooth_step(&w->late_stretch, 1, t->dt, LATE_RELAX_S);
+	w->late_stretch = clamp_double(w->late_stretch, 1, LATE_STRETCH_MOST);
+	if (base_us <= 0 || !window_has(w, WINDOW_PART_LATE))
+		return 0;
+	return (uint32_t)fmin(w->config.banner_objective_us * w->late_stretch + 3 * base_us, 4e9);
+}
+
 static void write_plan(struct window *w, const struct tick *t, struct plan_service *ret)
 {
 	double x = fmax(w->capacity, w->completed_ew), base_s = t->in->connect_220_base_us / 1e6;
@@ -419,14 +443,11 @@ static void write_plan(struct window *w, const struct tick *t, struct plan_servi
 		ret->rate_milli = (uint32_t)fmin(1000 * (BUCKET_SHARE * x + 3), 4e9);
 		ret->burst_milli = (uint32_t)fmin(1000 * fmax(5, 0.15 * w->capacity), 4e9);
 		ret->waiting_max = (uint32_t)fmin(fmax(8, x * (0.25 + 3 * base_s)), 1e6);
-		ret->late_us =
-			(uint32_t)(w->config.banner_objective_us + 3 * t->in->connect_220_base_us);
+		ret->late_us = late_us(w, t);
 		if (!window_has(w, WINDOW_PART_PACING))
 			ret->rate_milli = PLAN_UNLIMITED;
 		if (!window_has(w, WINDOW_PART_WAITING))
 			ret->waiting_max = PLAN_UNLIMITED;
-		if (!window_has(w, WINDOW_PART_LATE))
-			ret->late_us = 0;
 	} else {
 		ret->rate_milli = ret->waiting_max = PLAN_UNLIMITED;
 		ret->burst_milli = 0;

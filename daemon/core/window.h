@@ -104,6 +104,7 @@ struct window {
 	double time_base; /* unloaded part of T, s */
 	bool time_base_seen, saturation_seen;
 	double capacity, trust, factor, servo, servo_error;
+	double late_stretch; /* times the objective that a greeting is waited for; at least 1 */
 	uint64_t refused_us; /* when something was last refused; 0: never */
 	uint64_t hold_until_us; /* no growth before: a sensor was lost */
 	uint32_t seen; /* which inputs were there in the last tick */

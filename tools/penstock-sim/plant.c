@@ -235,7 +235,8 @@ static void close_session(struct plant *p, uint32_t id)
 	if (s->phase != PHASE_QUEUED)
 		p->in_slots--;
 	p->counts.finished++;
-	p->counts.session_us += p->now_us - s->opened_us;
+	/* For whoever counts sessions it was over when the client left. */
+	p->counts.session_us += (s->gone ? s->left_us : p->now_us) - s->opened_us;
 	p->counts.server_us += (uint64_t)(s->server_s * 1e6);
 	s->phase = PHASE_FREE;
 	s->next = p->free;
@@ -412,6 +413,7 @@ static void leave(struct plant *p, uint32_t id, enum plant_end end)
 {
 	answered(p, id);
 	p->session[id].gone = true;
+	p->session[id].left_us = p->now_us;
 	tell(p, &p->session[id], end);
 }
 

@@ -1,0 +1,156 @@
+#include "cmocka_test.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "../../tools/penstock-sim/cpu.c"
+#include "../../tools/penstock-sim/fluid.c"
+#include "../../tools/penstock-sim/oracle.c"
+#include "../../tools/penstock-sim/queue.c"
+#include "../../tools/penstock-sim/retry.c"
+
+static void events_come_in_order_of_time_and_then_of_putting(void **state)
+{
+	struct queue q;
+	struct queue_event e;
+	uint64_t before = 0, order = 0, random = 7;
+	unsigned taken = 0;
+
+	queue_init(&q, 100);
+	for (int i = 0; i < 20000; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		queue_put(&q, (random >> 33) % 100000000 / 7 * 7, 1, (uint32_t)i);
+	}
+	queue_put(&q, UINT64_C(500000000), 1, 0); /* past the end: never */
+	while (queue_take(&q, &e)) {
+		assert_true(e.at_us > before || (e.at_us == before && e.order >= order));
+		before = e.at_us;
+		order = e.order;
+		if (taken < 5000) /* into what is near, and into what is far */
+			queue_put(&q, e.at_us + (taken % 2 ? 10 : 30000000), 1, 0);
+		taken++;
+	}
+	assert_in_range(taken, 20000, 25000);
+	queue_done(&q);
+}
+
+static void two_jobs_share_a_core_and_one_has_it_alone_then(void **state)
+{
+	struct cpu_config config = { .cores = 1, .machine_cores = 1 };
+	struct cpu cpu;
+	struct cpu_job job;
+
+	cpu_init(&cpu, &config);
+	cpu_put(&cpu, 0, 0.010, 1, 0);
+	assert_int_equal(cpu.next_us, 10000);
+	cpu_put(&cpu, 5000, 0.020, 2, 0); /* 1 has 5 ms left: at half speed 10 ms */
+	assert_near((int)cpu.next_us, 15000, 1);
+	assert_true(cpu_take(&cpu, cpu.next_us, &job));
+	assert_int_equal(job.id, 1);
+	cpu_finished(&cpu);
+	assert_near((int)cpu.next_us, 30000, 2); /* 15 ms of its own left */
+	cpu_done(&cpu);
+}
+
+static void a_knee_wastes_and_a_neighbour_takes(void **state)
+{
+	struct cpu_config config = { .cores = 2, .machine_cores = 2, .knee = 2, .thrash = 0.5 };
+	struct cpu cpu;
+
+	cpu_init(&cpu, &config);
+	for (uint32_t i = 0; i < 4; i++)
+		cpu_put(&cpu, 0, 0.010, i, 0);
+	/* Half a core each, and two over the knee: half of that is of use. */
+	assert_near((int)cpu.next_us, 40000, 2);
+	cpu_done(&cpu);
+	config.knee = 0;
+	cpu_init(&cpu, &config);
+	cpu.neighbour = 1;
+	cpu_put(&cpu, 0, 0.010, 0, 0);
+	assert_near((int)cpu.next_us, 10000, 2);
+	cpu_put(&cpu, 0, 0.010, 1, 0);
+	assert_true(cpu.next_us > 19000);
+	cpu_done(&cpu);
+}
+
+static void senders_retry_as_the_table_says(void **state)
+{
+	assert_near(retry_next_s(RETRY_POSTFIX, 1, 0), 300, 0.1);
+	assert_near(retry_next_s(RETRY_POSTFIX, 3, 1000), 2000, 0.1);
+	assert_near(retry_next_s(RETRY_POSTFIX, 9, 100000), 104000, 0.1);
+	assert_near(retry_next_s(RETRY_EXIM, 1, 0), 900, 0.1);
+	assert_true(retry_next_s(RETRY_EXIM, 20, 8 * HOUR) > 8 * HOUR);
+	assert_near(retry_next_s(RETRY_EXIM, 30, 20 * HOUR), 26 * HOUR, 0.1);
+	assert_near(retry_next_s(RETRY_QMAIL, 3, 1600), 3600, 0.1);
+	assert_near(retry_next_s(RETRY_GMAIL, 2, 6 * MINUTE), 29 * MINUTE, 0.1);
+	assert_near(retry_next_s(RETRY_HOTMAIL, 9, 20 * MINUTE), 24 * MINUTE, 0.1);
+	assert_true(retry_next_s(RETRY_AOL, 5, 31 * MINUTE) < 0);
+	assert_true(retry_next_s(RETRY_APP, 1, 0) < 0);
+	/* Everybody gives up in the end, within the patience that is told. */
+	for (int i = 0; i < RETRY__COUNT; i++) {
+		double age = 0, next;
+		unsigned tries = 1;
+
+		while ((next = retry_next_s((enum retry)i, tries, age)) >= 0) {
+			assert_true(next > age);
+			age = next;
+			assert_true(++tries < 10000);
+		}
+		assert_true(age <= retry_patience_s((enum retry)i) * 1.001);
+		assert_int_equal(retry_by_name(retry_name((enum retry)i)), i);
+	}
+}
+
+static void the_oracle_serves_whom_time_is_short_for(void **state)
+{
+	uint32_t patient[20] = { 10 }, hasty[20] = { 5 };
+	double capacity[20];
+	struct oracle_class both[] = { { patient, 100 }, { hasty, 4 } };
+
+	for (int i = 0; i < 20; i++)
+		capacity[i] = 1;
+	assert_int_equal(oracle_lost(both, 2, capacity, 20), 0); /* the five first */
+	hasty[0] = 8;
+	assert_int_equal(oracle_lost(both, 2, capacity, 20), 3); /* five seconds, five of eight */
+	hasty[0] = 5;
+	patient[1] = 3;
+	both[0].patience_s = 2; /* 5 hasty in 5 s, 13 patient in 3 and 4 s */
+	assert_int_equal(oracle_lost(both, 2, capacity, 20), 13);
+	capacity[3] = 100; /* second 0..2: patient by their deadline, then all that is left */
+	assert_int_equal(oracle_lost(both, 2, capacity, 20), 7);
+}
+
+static void the_fluid_drains(void **state)
+{
+	static uint32_t arrived[10000];
+	static double capacity[10000];
+	struct fluid fluid;
+
+	/* control.md: base 70 of 100, ten times that for 100 s: 20 times as long to drain. */
+	for (int i = 0; i < 10000; i++) {
+		arrived[i] = i >= 1000 && i < 1100 ? 700 : 70;
+		capacity[i] = 100;
+	}
+	fluid_bound(arrived, capacity, 10000, &fluid);
+	assert_near(fluid.backlog_most, 60000, 1);
+	assert_near(fluid.drain_s, 2100, 10);
+	assert_near(fluid.ordered_s, 600, 1);
+	for (int i = 0; i < 10000; i++)
+		arrived[i] = 70;
+	fluid_bound(arrived, capacity, 10000, &fluid);
+	assert_near(fluid.drain_s, 0, 0.001);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(events_come_in_order_of_time_and_then_of_putting),
+		cmocka_unit_test(two_jobs_share_a_core_and_one_has_it_alone_then),
+		cmocka_unit_test(a_knee_wastes_and_a_neighbour_takes),
+		cmocka_unit_test(senders_retry_as_the_table_says),
+		cmocka_unit_test(the_oracle_serves_whom_time_is_short_for),
+		cmocka_unit_test(the_fluid_drains),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
