@@ -101,6 +101,7 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	s->reloaded_realtime_us = d->reloaded_us;
 	s->log_dropped = log_dropped();
 	s->bpf_why = d->kernel ? NULL : d->bpf_why;
+	s->shutdown_why = d->logind ? logind_why(d->logind) : "out of memory";
 	s->runq_count = 0;
 	if (d->kernel)
 		kernel_runq_histogram(d->kernel, s->runq_slots, &s->runq_sum_us, &s->runq_count);
@@ -148,6 +149,8 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	if (d->control)
 		control_publish(d->control);
 	daemon_open_listeners(d, now_us);
+	if (d->logind)
+		logind_tick(d->logind, now_us, d->engine.view.in_flight);
 
 	took_us = clock_monotonic_us() - now_us;
 	d->tick_durations[counts_slot(took_us)]++;
@@ -244,6 +247,8 @@ int daemon_new(const struct config *config, const struct config_source *source,
 			d->config.run_dir, strerror(-r));
 	daemon_open_sensors(d);
 	daemon_want_listeners(d);
+	if (logind_open(d->base, NULL, &daemon_logind_ops, d, &d->logind) < 0)
+		log_warning("out of memory: a shutdown of this machine is not heard of beforehand");
 	r = open_loop(d);
 	if (r < 0)
 		snprintf(why, 256, "the event loop takes no events");
@@ -275,6 +280,7 @@ void daemon_free(struct daemon *d)
 	daemon_close_gate(d, true);
 	control_close(d->control);
 	http_close(d->http);
+	logind_close(d->logind);
 	daemon_close_sensors(d);
 	remote_close(d->remote);
 	if (d->timer)

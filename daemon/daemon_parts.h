@@ -12,6 +12,7 @@
 #include "front/front.h"
 #include "front/remote.h"
 #include "front/responder.h"
+#include "host/logind.h"
 #include "kernel/gate.h"
 #include "kernel/kernel.h"
 #include "publish/control.h"
@@ -66,12 +67,13 @@ struct daemon {
 	struct gating gating;
 	struct control *control;
 	struct http *http;
+	struct logind *logind;
 	struct listener policy_listener, control_listener, http_listener;
 
 	struct status status; /* the picture of the last tick */
 	uint64_t started_us, level_since_realtime_us, reloaded_us, notified_us;
 	uint64_t tick_durations[COUNTS_SLOTS], tick_sum_us, ticks_late, due_us;
-	bool reload_ok, ready;
+	bool reload_ok, ready, shutdown_drain;
 	int result;
 };
 
@@ -84,6 +86,8 @@ void daemon_put_own_load(struct daemon *daemon);
 
 /* orders.c */
 extern const struct control_ops daemon_control_ops;
+/* And what the machine's shutdown does. */
+extern const struct logind_ops daemon_logind_ops;
 
 /* gating.c */
 /* 0, or -errno with a sentence in `why` (256). */

@@ -20,11 +20,18 @@ static int set_mode(void *context, enum plan_mode mode, char *why)
 	return 0;
 }
 
+static bool is_ordered(const struct daemon *d)
+{
+	return d->engine.view.state == STATE_DRAINING || d->engine.view.state == STATE_MAINTENANCE;
+}
+
 static int drain(void *context, uint64_t for_us, const char *reason, char *why)
 {
 	struct daemon *d = context;
 
-	engine_order(&d->engine, STATE_DRAINING, for_us ? clock_realtime_us() + for_us : 0, reason);
+	d->shutdown_drain = false; /* an operator's order outlives a shutdown that is called off */
+	engine_order(&d->engine, STATE_DRAINING, for_us ? clock_monotonic_us() + for_us : 0,
+		     reason);
 	return 0;
 }
 
@@ -54,3 +61,28 @@ const struct control_ops daemon_control_ops = { .status = get_status,
 						.resume = resume,
 						.reload = reload,
 						.explain = explain };
+
+/* Whoever shuts the machine down orders this too, in observe mode as well: after it there is no mail server to observe. */
+static void going_down(void *context)
+{
+	struct daemon *d = context;
+
+	log_notice(
+		"the machine goes down: new mail is answered with \"server shutdown in progress\"");
+	if (is_ordered(d))
+		return;
+	d->shutdown_drain = true;
+	engine_order(&d->engine, STATE_DRAINING, 0, "the machine goes down");
+}
+
+static void stays_up(void *context)
+{
+	struct daemon *d = context;
+
+	log_notice("the machine does not go down after all");
+	if (d->shutdown_drain && d->engine.view.state == STATE_DRAINING)
+		engine_order(&d->engine, STATE_SERVING, 0, NULL);
+	d->shutdown_drain = false;
+}
+
+const struct logind_ops daemon_logind_ops = { .going_down = going_down, .stays_up = stays_up };

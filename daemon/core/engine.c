@@ -68,7 +68,7 @@ void engine_order(struct engine *engine, enum engine_state state, uint64_t until
 	if (n >= sizeof(engine->view.order_reason))
 		n = sizeof(engine->view.order_reason) - 1;
 	engine->view.state = state;
-	engine->view.order_until_us = until_us;
+	engine->order_until_us = until_us;
 	if (n)
 		memcpy(engine->view.order_reason, reason, n);
 	engine->view.order_reason[n] = 0;
@@ -84,9 +84,11 @@ static void step_state(struct engine *engine, const struct sample *sample, const
 		sighted |= load->service[i].known != 0;
 	if (sighted || engine->sighted_us == 0)
 		engine->sighted_us = sample->now_us;
-	if (view->order_until_us != 0 && realtime_us >= view->order_until_us &&
+	if (engine->order_until_us != 0 && sample->now_us >= engine->order_until_us &&
 	    (view->state == STATE_DRAINING || view->state == STATE_MAINTENANCE))
 		engine_order(engine, STATE_SERVING, 0, NULL);
+	view->order_until_us =
+		engine->order_until_us ? realtime_us + engine->order_until_us - sample->now_us : 0;
 	if (view->state == STATE_SERVING && sample->now_us - engine->sighted_us >= BLIND_US)
 		view->state = STATE_BLIND;
 	else if (view->state == STATE_BLIND && sighted)

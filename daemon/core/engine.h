@@ -44,7 +44,7 @@ struct engine_view {
 		window_max_sum; /* over the services that are shed; -1: not known */
 	struct backlog_view backlog; /* of the queue behind the server */
 	bool foreign; /* pressure that refusing mail would not help */
-	uint64_t order_until_us; /* CLOCK_REALTIME, 0: open */
+	uint64_t order_until_us; /* CLOCK_REALTIME as of the last step, 0: open: for people */
 	char order_reason[96];
 };
 
@@ -56,6 +56,8 @@ struct engine {
 	struct window window[PLAN_SERVICES];
 	struct backlog backlog;
 	uint64_t ticks, last_us, epoch, salt, seed;
+	uint64_t
+		order_until_us; /* CLOCK_MONOTONIC: the wall clock ends no drain and extends none */
 	uint64_t sighted_us; /* when any sensor was last there */
 };
 
@@ -72,7 +74,8 @@ void engine_save(const struct engine *engine, struct engine_warm *ret_warm);
 void engine_restore(struct engine *engine, const struct engine_warm *warm);
 void engine_configure(struct engine *engine, const struct engine_config *config);
 void engine_set_mode(struct engine *engine, enum plan_mode mode);
-/* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on CLOCK_REALTIME, 0: until told otherwise. */
+/* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on the clock of sample.now_us, 0:
+ * until told otherwise. */
 void engine_order(struct engine *engine, enum engine_state state, uint64_t until_us,
 		  const char *reason);
 /* One tick. `sample` gains the derived signals (server_time_us, in_flight_count, ...). `ret_plan` is written whole. */

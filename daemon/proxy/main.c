@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "config/args.h"
+#include "proxy/handover.h"
 #include "proxy/proxy.h"
 
 static const char usage[] =
@@ -30,11 +31,15 @@ int main(int argc, char **argv)
 
 	if (r < 0)
 		r = args_load(&args, &config);
-	if (r >= 0)
+	if (r >= 0) {
+		if (r == EX_CONFIG && !args.check)
+			handover_forget();
 		return r;
+	}
 	if (!config.proxy.enabled) {
 		fputs("penstock-proxy: front.proxy.enabled is not set: there is nothing to do. Set it, with listen and backend.\n",
 		      stderr);
+		handover_forget();
 		return EX_CONFIG;
 	}
 	if (args.check)

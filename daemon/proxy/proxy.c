@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/reply.h"
+#include "proxy/handover.h"
 #include "proxy/session.h"
 
 #define TICK_MS 100
@@ -189,6 +190,8 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 	close(p->listen_fd);
 	p->listen_fd = -1;
 	sd_notify(0, "STOPPING=1");
+	if (handover_sessions(p))
+		return;
 	log_notice(
 		"stopping: no new connections, %u sessions go on to their end; a second signal ends them",
 		p->session_count);
@@ -246,7 +249,7 @@ int proxy_open(const struct config *config, const struct config_source *source,
 	}
 	p->counts.counts->serves = UINT64_C(1) << p->service;
 	p->counts.counts->heartbeat_us = p->busy_since_us;
-	p->listen_fd = endpoint_listen(&config->proxy.listen, BACKLOG, 0666);
+	p->listen_fd = handover_listen(p, BACKLOG);
 	if (p->listen_fd < 0) {
 		r = p->listen_fd;
 		snprintf(why, 256, "cannot listen on %s: %s; %s", config->proxy.listen.text,

@@ -30,6 +30,7 @@ struct proxy {
 	unsigned session_count, lingering;
 	uint64_t ticked_us, busy_since_us;
 	bool draining;
+	bool listener_is_kept; /* by the service manager, while no proxy runs: see handover.h */
 	char scratch[PROXY_SCRATCH]; /* one read at a time */
 };
 

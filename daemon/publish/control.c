@@ -60,7 +60,7 @@ struct control {
 	struct evconnlistener *listener;
 	const struct control_ops *ops;
 	void *context;
-	char path[CONFIG_PATH_MAX + 16];
+	char path[CONFIG_PATH_MAX + 16]; /* empty: a socket unit's, not ours to remove */
 	gid_t group;
 	bool group_known;
 	struct client *clients;
@@ -259,19 +259,33 @@ static void reload(struct client *c, const struct varlink_call *call)
 	reply_result(c, call, r, why);
 }
 
+#ifdef PENSTOCK_PLANTED_SPIN
+/* For the test of the watchdog only, in a build of its own: a callback that never comes back, outside the tick. */
+static void spin(struct client *c, const struct varlink_call *call)
+{
+	for (;;)
+		__asm__ volatile("");
+}
+#endif
+
 static const struct {
 	const char *method;
 	bool privileged;
 	void (*call)(struct client *client, const struct varlink_call *call);
-} methods[] = { { "org.varlink.service.GetInfo", false, get_info },
-		{ "org.varlink.service.GetInterfaceDescription", false, get_description },
-		{ "io.penstock.Status", false, status },
-		{ "io.penstock.Watch", false, watch },
-		{ "io.penstock.Explain", false, explain },
-		{ "io.penstock.Drain", true, drain },
-		{ "io.penstock.Resume", true, resume },
-		{ "io.penstock.SetMode", true, set_mode },
-		{ "io.penstock.Reload", true, reload } };
+} methods[] = {
+	{ "org.varlink.service.GetInfo", false, get_info },
+	{ "org.varlink.service.GetInterfaceDescription", false, get_description },
+	{ "io.penstock.Status", false, status },
+	{ "io.penstock.Watch", false, watch },
+	{ "io.penstock.Explain", false, explain },
+	{ "io.penstock.Drain", true, drain },
+	{ "io.penstock.Resume", true, resume },
+	{ "io.penstock.SetMode", true, set_mode },
+	{ "io.penstock.Reload", true, reload },
+#ifdef PENSTOCK_PLANTED_SPIN
+	{ "io.penstock.test.Spin", true, spin },
+#endif
+};
 
 static void dispatch(struct client *c, const struct varlink_call *call)
 {
@@ -445,10 +459,15 @@ int control_open(struct event_base *base, const struct config *config,
 
 	if (!k)
 		return -ENOMEM;
-	snprintf(k->path, sizeof(k->path), "%s/control.sock", config->run_dir);
-	snprintf(text, sizeof(text), "unix:%s", k->path);
-	r = endpoint_parse(text, &endpoint);
-	fd = r < 0 ? r : endpoint_listen(&endpoint, BACKLOG, 0666);
+	/* From a socket unit, where there is one. */
+	r = endpoint_parse("systemd:control", &endpoint);
+	fd = r < 0 ? r : endpoint_listen(&endpoint, BACKLOG, 0);
+	if (fd < 0) {
+		snprintf(k->path, sizeof(k->path), "%s/control.sock", config->run_dir);
+		snprintf(text, sizeof(text), "unix:%s", k->path);
+		r = endpoint_parse(text, &endpoint);
+		fd = r < 0 ? r : endpoint_listen(&endpoint, BACKLOG, 0666);
+	}
 	if (fd < 0) {
 		snprintf(why, 160, "cannot listen on %.100s: %s", k->path, strerror(-fd));
 		free(k);
@@ -477,6 +496,7 @@ void control_close(struct control *k)
 	while (k->clients)
 		client_free(k->clients);
 	evconnlistener_free(k->listener);
-	unlink(k->path);
+	if (k->path[0])
+		unlink(k->path);
 	free(k);
 }

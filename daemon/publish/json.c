@@ -242,6 +242,10 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "bpf",
 			    s->bpf_why ? json_pack("{s:b, s:s}", "used", 0, "reason", s->bpf_why)
 				       : json_pack("{s:b}", "used", 1));
+	json_object_set_new(object, "shutdown_notice",
+			    s->shutdown_why
+				    ? json_pack("{s:b, s:s}", "used", 0, "reason", s->shutdown_why)
+				    : json_pack("{s:b}", "used", 1));
 	json_object_set_new(object, "config",
 			    json_pack("{s:b, s:s}", "last_reload_successful", s->reload_ok,
 				      "loaded", json_time(s->reloaded_realtime_us, when)));

@@ -47,6 +47,7 @@ struct status {
 	uint64_t reloaded_realtime_us;
 	uint64_t log_dropped;
 	const char *bpf_why; /* NULL: BPF works */
+	const char *shutdown_why; /* NULL: a shutdown of the machine is heard of and held up */
 	/* run-queue histogram, slot i holds waits below 2^i us; count 0: not known */
 	uint64_t runq_slots[32], runq_sum_us, runq_count;
 };

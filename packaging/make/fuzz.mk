@@ -17,6 +17,11 @@ build/fuzz/lib.a: $(FUZZ_SOURCES) $(wildcard daemon/*/*.h)
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash) -linih -lm -pthread
 
+# The same fuzzer over a codec with one byte read too many, which it has to find: tests/integration/test_faults_wire.py.
+build/fuzz/planted: tests/fuzz/fuzz_policy.c daemon/front/policy_codec.c build/fuzz/lib.a
+	$(Q)$(CLANG) $(CPPFLAGS) -DPENSTOCK_PLANTED_OVERREAD -std=gnu11 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) build/fuzz/lib.a \
+		$(shell pkg-config --libs libsystemd jansson libxxhash) -linih -lm -pthread
+
 .PHONY: fuzz fuzz-quick fuzzers
 fuzzers: $(FUZZERS:%=build/fuzz/fuzz_%)
 

@@ -14,7 +14,7 @@ install: all
 	install -m 644 packaging/man/*.1 $(MANDIR)/man1
 	install -m 644 packaging/man/*.5 $(MANDIR)/man5
 	install -m 644 packaging/man/*.8 $(MANDIR)/man8
-	for unit in packaging/systemd/*.service; do \
+	for unit in packaging/systemd/*.service packaging/systemd/*.socket; do \
 		sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/usr/bin/|$(PREFIX)/bin/|; s|/etc/|$(SYSCONFDIR)/|' $$unit >$(UNITDIR)/$$(basename $$unit); done
 	install -m 644 packaging/systemd/penstock.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/penstock.conf
 	[ -e $(DESTDIR)$(SYSCONFDIR)/penstock/penstock.conf ] || install -m 644 packaging/conf/penstock.conf $(DESTDIR)$(SYSCONFDIR)/penstock

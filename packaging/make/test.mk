@@ -6,8 +6,24 @@ test: deps-test
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@tests/run all
 
+# Programs like those that are shipped, but for a few objects: what the tests of faults run. next/ is the version after this one
+# (upgrades), planted/ has a callback that never comes back (the watchdog).
+VARIANTS := $(addprefix $(BUILD)/tests/,next/penstockd next/penstock-proxy planted/penstockd)
+NEXT := $(shell grep -l PENSTOCK_VERSION $(SOURCES))
+$(BUILD)/tests/next/obj/%.o: %.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -UPENSTOCK_VERSION -DPENSTOCK_VERSION='"$(VERSION).next"' $(CFLAGS) -c -o $@ $<
+$(BUILD)/tests/planted/obj/%.o: %.c $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DPENSTOCK_PLANTED_SPIN $(CFLAGS) -c -o $@ $<
+$(BUILD)/tests/next/penstockd: $(BUILD)/obj/daemon/main.o $(NEXT:%.c=$(BUILD)/tests/next/obj/%.o)
+$(BUILD)/tests/next/penstock-proxy: $(BUILD)/obj/daemon/proxy/main.o $(BUILD)/tests/next/obj/daemon/config/args.o
+$(BUILD)/tests/planted/penstockd: $(BUILD)/obj/daemon/main.o $(BUILD)/tests/planted/obj/daemon/publish/control.o
+$(VARIANTS): $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+
 .PHONY: tests
-tests: $(TESTS) $(PLANTS)
+tests: $(TESTS) $(PLANTS) $(VARIANTS)
 
 ## make check           the quick part: unit, codec, simulation, layers, format
 .PHONY: check
