@@ -66,6 +66,10 @@ void capture_sensors(struct status *s, const struct registry *registry)
 	unsigned count = registry ? registry_count(registry) : 0;
 
 	s->sensors = 0;
+	if (registry)
+		s->disks = *registry_disks(registry);
+	else
+		s->disks.count = 0;
 	for (unsigned i = 0; i < count && i < STATUS_SENSORS; i++) {
 		const struct sensor_status *now = registry_status(registry, i);
 

@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "publish/disks.h"
+
 struct writer {
 	struct evbuffer *out;
 	bool openmetrics;
@@ -273,6 +275,7 @@ void metrics_render(const struct status *status, uint64_t now_us, bool openmetri
 	windows(&w, status);
 	decisions(&w, status);
 	runq(&w, status);
+	disks_metrics(&status->disks, out);
 	health(&w, status, now_us);
 	if (openmetrics)
 		put(&w, "# EOF\n");

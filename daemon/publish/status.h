@@ -10,6 +10,7 @@
 #include "core/counts.h"
 #include "core/engine.h"
 #include "core/sample.h"
+#include "sensor/disks.h"
 #include "sensor/sensor.h"
 
 #define STATUS_SENSORS 24
@@ -35,6 +36,7 @@ struct status {
 	struct plan plan;
 	unsigned sensors;
 	struct sensor_status sensor[STATUS_SENSORS];
+	struct disk_table disks;
 	unsigned fronts;
 	struct status_front front[STATUS_FRONTS];
 	struct counts_service total[PLAN_SERVICES]; /* over fronts */

@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""The probes and what stands in for them, each provoked for real: fsync and flushes on loop devices, reclaim and OOM kills in a
+control group, disks one by one, run-queue latency of the mail server's own group."""
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import packages, place, tap
+from lib.cgroup import Cgroup
+from lib.place import BUILD, wait_for
+from lib.sensing import World, bpf_or_skip
+from lib.tap import Skip, check, test
+
+
+def make_filesystem(kind, device):
+    if kind == "ext4":
+        argv = ["mkfs.ext4", "-q", "-F", device]
+    else:
+        root = os.path.join(BUILD, "roots", "mkfs")
+        program = {"xfs": "usr/sbin/mkfs.xfs", "btrfs": "usr/bin/mkfs.btrfs"}[kind]
+        paths = [p for p in (os.path.join(root, program), os.path.join(root, program.replace("bin", "sbin"))) if os.path.exists(p)]
+        if not paths:
+            raise Skip(f"no mkfs.{kind} under build/roots/mkfs")
+        library = ":".join(os.path.join(root, d) for d in ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"))
+        argv = ["env", "LD_LIBRARY_PATH=" + library, paths[0], "-q", "-f", device]
+    done = subprocess.run(argv, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Skip(f"mkfs.{kind}: {done.stderr.strip()[-200:]}")
+
+
+@contextlib.contextmanager
+def loop_file_system(kind="ext4", megabytes=320):
+    """(device name, mount point) of a file system of our own on a loop device."""
+    directory = tempfile.mkdtemp(prefix="penstock-test-", dir=BUILD)
+    image, point = os.path.join(directory, "image"), os.path.join(directory, "at")
+    os.mkdir(point)
+    with open(image, "wb") as f:
+        f.truncate(megabytes << 20)
+    done = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Skip("no loop device is to be had: " + done.stderr.strip())
+    device = done.stdout.strip()
+    try:
+        make_filesystem(kind, device)
+        done = subprocess.run(["mount", "-t", kind, device, point], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Skip(f"this kernel mounts no {kind}: {done.stderr.strip()}")
+        try:
+            yield os.path.basename(device), point
+        finally:
+            subprocess.run(["umount", "-l", point], check=True)
+    finally:
+        subprocess.run(["losetup", "-d", device], check=True)
+        os.unlink(image)
+
+
+@contextlib.contextmanager
+def writers(point, count=2, sync=True):
+    """Threads that write and fsync in `point` until the end of the block, at most a minute."""
+    stop = threading.Event()
+
+    def write(number):
+        until = time.monotonic() + 60
+        with open(os.path.join(point, f"w{number}"), "wb", buffering=0) as f:
+            while not stop.is_set() and time.monotonic() < until:
+                f.write(os.urandom(16384))
+                if sync:
+                    os.fsync(f.fileno())
+                if f.tell() > 20_000_000:
+                    f.seek(0)
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(count)]
+    for t in threads:
+        t.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+
+
+@test("fsync on ext4: latency, rate and tasks by BPF, with the queue's directory only that file system's")
+def _():
+    with loop_file_system() as (device, point), World({"service.mx.queue_dirs": point}) as w:
+        bpf_or_skip(w)
+        with writers(point, 3):
+            w.wait_signal("disk", "fsyncs_per_s", lambda v: v > 5, "bpf")
+            p99 = w.wait_signal("disk", "fsync_p99_us", lambda v: v > 50, "bpf")
+            w.wait_signal("disk", "fsync_p50_us", lambda v: v > 0, "bpf")
+            check(p99 < 60e6, f"p99 of {p99} us")
+            w.wait_signal("disk", "fsync_tasks", lambda v: v > 0.05, "bpf")
+        w.wait_signal("disk", "fsyncs_per_s", lambda v: v == 0, "bpf")
+
+
+@test("an fsync that does not return counts while it hangs")
+def _():
+    with loop_file_system() as (device, point), World({"service.mx.queue_dirs": point}) as w:
+        bpf_or_skip(w)
+        with open(os.path.join(point, "x"), "wb") as f:
+            f.write(os.urandom(4096))
+            f.flush()
+            group = Cgroup("blkio")
+            number = open(f"/sys/block/{device}/dev").read().strip()
+            group.limit_write_iops(number, 1)
+            child = subprocess.Popen(group.prefix(sys.executable, "-c", f"""
+import os
+with open({os.path.join(point, "slow")!r}, "wb", buffering=0) as f:
+    for _ in range(20):
+        f.write(os.urandom(65536))
+        os.fsync(f.fileno())
+"""))
+            try:
+                w.wait_signal("disk", "fsync_p99_us", lambda v: v > 600_000, "bpf")
+            finally:
+                group.limit_write_iops(number, 0)
+                child.kill()
+                child.wait()
+                group.remove()
+
+
+def one_disk(w, name):
+    return w.daemon.status()["disks"].get(name)
+
+
+def wait_disk(w, name, condition, what):
+    return wait_for(lambda: (lambda d: d if d and condition(d) else None)(one_disk(w, name)),
+                    f"{name}: {what}; it is {one_disk(w, name)}")
+
+
+@test("disks one by one: reads, writes and flushes apart, bytes, depth, percentiles")
+def _():
+    with loop_file_system() as (device, point), World({"service.mx.queue_dirs": point}) as w:
+        bpf_or_skip(w)
+        with writers(point):
+            d = wait_disk(w, device, lambda d: d["write"].get("per_s", 0) > 2 and d["flush"].get("per_s", 0) > 1, "writes and flushes")
+            check(d["counts"], f"the spool's own counts: {d}")
+            wait_disk(w, device, lambda d: d["write"].get("p99_us", 0) > 0 and d["flush"].get("p99_us", 0) > 0, "percentiles")
+            wait_disk(w, device, lambda d: d["write"].get("bytes_per_s", 0) > 16384, "bytes")
+            check(d["read"].get("per_s", 0) <= d["write"]["per_s"], f"few reads: {d}")
+            w.wait_signal("disk", "flush_p99_us", lambda v: v > 0, "bpf")
+            w.wait_signal("disk", "write_p99_us", lambda v: v > 0, "bpf")
+            w.wait_signal("disk", "disk_flushes_per_s", lambda v: v > 1, "procfs")
+            check(w.daemon.metric(f'penstock_disk_ios_per_second{{device="{device}",op="flush"}}') > 0, "the metric")
+        # Reads of the device, past the cache.
+        reader = subprocess.Popen(["sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do dd if=/dev/{device} of=/dev/null bs=64k iflag=direct "
+                                   "count=2000 2>/dev/null; done"])
+        try:
+            wait_disk(w, device, lambda d: d["read"].get("bytes_per_s", 0) > 1e6 and d["read"].get("p99_us", 0) > 0, "reads")
+        finally:
+            reader.kill()
+            reader.wait()
+
+
+@test("xfs and btrfs tell no end of fsync: flushes and writes of their disk stand in")
+def _():
+    for kind in ("xfs", "btrfs"):
+        with loop_file_system(kind) as (device, point), World({"service.mx.queue_dirs": point}) as w:
+            bpf_or_skip(w)
+            with writers(point):
+                w.wait_signal("disk", "flush_p99_us", lambda v: v > 0, "bpf")
+                w.wait_signal("disk", "disk_write_bytes_per_s", lambda v: v > 16384, "procfs")
+                wait_disk(w, device, lambda d: d["counts"] and d["flush"].get("per_s", 0) > 0, kind)
+
+
+def squeeze(group, megabytes, seconds=40):
+    """A process that touches more memory than its group may have, again and again: page cache is reclaimed for it."""
+    path = os.path.join(BUILD, f"squeeze-{os.getpid()}")
+    program = f"""
+import os, time
+until = time.monotonic() + {seconds}
+with open({path!r}, "wb") as f:
+    f.truncate({megabytes} << 20)
+    while time.monotonic() < until:
+        f.seek(0)
+        for _ in range({megabytes}):
+            f.write(b"x" * (1 << 20))
+"""
+    return path, subprocess.Popen(group.prefix(sys.executable, "-c", program))
+
+
+@test("reclaim of a control group at its limit: tasks, stays and entries by BPF; the mail server's own limit hits by cgroup")
+def _():
+    group = Cgroup("memory")
+    server = None
+    try:
+        group.limit_memory(48 << 20)
+        with World() as w:
+            bpf_or_skip(w)
+            # The listener makes this group the mail server's.
+            server = subprocess.Popen(group.prefix(sys.executable, "-c", "import socket, time\n"
+                                      "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(120)"))
+            path, child = squeeze(group, 128)
+            try:
+                w.wait_signal("memory", "cgroup_reclaims_per_s", lambda v: v > 1, "bpf")
+                w.wait_signal("memory", "cgroup_reclaim_tasks", lambda v: v > 0, "bpf")
+                w.wait_signal("memory", "cgroup_reclaim_p99_us", lambda v: v > 0, "bpf")
+                w.wait_signal("memory", "mta_limit_hits_per_s", lambda v: v > 0, "cgroup", 60)
+            finally:
+                child.kill()
+                child.wait()
+                os.unlink(path)
+    finally:
+        if server:
+            server.kill()
+            server.wait()
+        group.remove()
+
+
+def kill_by_oom(group):
+    """A process of the group that wants four times what it may have."""
+    before = group.oom_kills()
+    victim = subprocess.Popen(group.prefix(sys.executable, "-c", "x = bytearray(200 << 20); x[::4096] = b'x' * len(x[::4096])"))
+    victim.wait(60)
+    wait_for(lambda: group.oom_kills() > before, "the kernel's kill", 30)
+
+
+@test("an OOM kill is counted by BPF, without it from vmstat; one in the mail server's group makes pressure, for a minute")
+def _():
+    for options, via in (({}, "bpf"), ({"daemon.bpf": "no"}, "procfs")):
+        group = Cgroup("memory")
+        server = None
+        try:
+            group.limit_memory(48 << 20)
+            with World(options) as w:
+                if via == "bpf":
+                    bpf_or_skip(w)
+                w.wait_signal("memory", "oom_kills_count", lambda v: v >= 0, via)
+                server = subprocess.Popen(group.prefix(sys.executable, "-c", "import socket, time\n"
+                                          "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(120)"))
+                w.wait_signal("memory", "mta_oom_kills_count", lambda v: v == 0, "cgroup", 60)
+                kill_by_oom(group)
+                w.wait_signal("memory", "oom_kills_count", lambda v: v >= 1, via)
+                w.wait_signal("memory", "mta_oom_kills_count", lambda v: v >= 1, "cgroup")
+                wait_for(lambda: w.daemon.status()["resources"]["memory"]["pressure"] > 1, "pressure of memory")
+        finally:
+            if server:
+                server.kill()
+                server.wait()
+            group.remove()
+
+
+@test("run-queue latency of the mail server's own control group, apart from the machine's")
+def _():
+    group = Cgroup("cpu")
+    server = None
+    try:
+        with World() as w:
+            bpf_or_skip(w)
+            check(w.signal("cpu", "mta_runq_p99_us") is None, "nobody's group yet")
+            server = subprocess.Popen(group.prefix(sys.executable, "-c", """
+import os, socket, time
+s = socket.create_server(('127.0.0.1', 2526))
+for _ in range(3 * os.cpu_count()):
+    if os.fork() == 0:
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            pass
+        os._exit(0)
+time.sleep(60)
+"""), start_new_session=True)
+            w.wait_signal("cpu", "mta_runq_p99_us", lambda v: v > 1500, "bpf", 60)
+    finally:
+        if server:
+            os.killpg(server.pid, 9)
+            server.wait()
+        group.remove()
+
+
+def prepare():
+    try:
+        packages.unpack("mkfs", ["xfsprogs", "btrfs-progs", "libinih1", "liburcu8", "liblzo2-2", "libzstd1"])
+    except AssertionError as why:
+        print(f"# {why}", flush=True)
+
+
+place.isolate(prepare)
+tap.run()
