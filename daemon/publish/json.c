@@ -164,11 +164,14 @@ static json_t *sensors_json(const struct status *s)
 		if (sensor->why[0])
 			json_object_set_new(one, "reason", json_string(sensor->why));
 		json_object_set_new(one, "errors", json_integer((json_int_t)sensor->errors));
-		json_object_set_new(one, "cost_us_per_s",
-				    number(sensor->polls ? (double)sensor->cost_ns / 1e3 /
-								   (double)sensor->polls * 1e6 /
-								   (double)s->config->tick_us
-							 : 0));
+		if (sensor->polls) {
+			double interval_us =
+				fmax((double)sensor->interval_us, (double)s->config->tick_us);
+
+			json_object_set_new(one, "interval_ms", number(interval_us / 1e3));
+			json_object_set_new(one, "cost_us_per_s",
+					    number(sensor->cost_us * 1e6 / interval_us));
+		}
 		json_object_set_new(object, sensor->name, one);
 	}
 	return object;

@@ -251,6 +251,14 @@ static void health(const struct writer *w, const struct status *s, uint64_t now_
 	for (unsigned i = 0; i < s->sensors; i++)
 		put(w, "penstock_sensor_cpu_seconds_total{sensor=\"%s\"} %.9g\n", s->sensor[i].name,
 		    (double)s->sensor[i].cost_ns / 1e9);
+	family(w, "penstock_sensor_interval_seconds", "gauge",
+	       "Time between readings of a sensor: longer for one that costs more.");
+	for (unsigned i = 0; i < s->sensors; i++)
+		if (s->sensor[i].polls)
+			put(w, "penstock_sensor_interval_seconds{sensor=\"%s\"} %.9g\n",
+			    s->sensor[i].name,
+			    fmax((double)s->sensor[i].interval_us, (double)s->config->tick_us) /
+				    1e6);
 	gauge(w, "penstock_config_last_reload_successful",
 	      "Whether the last reading of the configuration was taken over.", s->reload_ok);
 	gauge(w, "penstock_heartbeat_age_seconds", "Age of the last completed tick.",

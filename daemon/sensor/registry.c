@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "sensor/budget.h"
 #include "sensor/disks.h"
 #include "sensor/mta.h"
 #include "sensor/sensors.h"
@@ -23,12 +24,23 @@ static const struct sensor_ops *const drivers[] = {
 #define BACKOFF_LEAST_US 1000000u
 #define BACKOFF_MOST_US 60000000u
 
+#define HELD_MOST 32 /* signals of one sensor */
+
+_Static_assert(SIGNAL__COUNT < 256, "a signal is kept in a byte");
+
 struct slot {
 	const struct sensor_ops *ops;
 	void *state;
 	struct sensor_status status;
 	unsigned failures; /* in a row */
 	uint64_t backoff_us, retry_us;
+	struct budget budget;
+	/* What it put in its last poll: what is put again while it is not asked. */
+	unsigned held;
+	struct {
+		uint8_t signal, via;
+		double value;
+	} hold[HELD_MOST];
 };
 
 struct registry {
@@ -114,31 +126,68 @@ static bool reopen(struct registry *registry, struct slot *slot, uint64_t now_us
 	return true;
 }
 
-static unsigned count_present(const struct sample *sample)
+/* Keeps what the sensor has put beyond what was there before it. */
+static void keep(struct slot *slot, const struct sample *sample, const uint8_t *via_before)
 {
-	unsigned n = 0;
+	slot->held = 0;
+	for (const enum signal *s = slot->ops->provides; *s != SIGNAL__COUNT; s++) {
+		if (via_before[*s] != VIA_NONE || sample->via[*s] == VIA_NONE ||
+		    slot->held == HELD_MOST)
+			continue;
+		slot->hold[slot->held].signal = (uint8_t)*s;
+		slot->hold[slot->held].via = sample->via[*s];
+		slot->hold[slot->held++].value = sample->value[*s];
+	}
+}
 
-	for (int i = 0; i < SIGNAL__COUNT; i++)
-		n += sample->via[i] != VIA_NONE;
-	return n;
+/* Between two polls the last values stand: absent in between would look like a sensor that was lost. */
+static void put_held(const struct slot *slot, struct sample *sample)
+{
+	for (unsigned i = 0; i < slot->held; i++)
+		sample_put(sample, (enum signal)slot->hold[i].signal, slot->hold[i].value,
+			   (enum via)slot->hold[i].via);
+}
+
+static bool is_due(const struct registry *registry, const struct slot *slot, uint64_t now_us)
+{
+	/* One that fails is asked every tick: it decides soon whether it is to be left out. */
+	return slot->ops->every_tick || slot->status.state != SENSOR_OK ||
+	       budget_due(&slot->budget, now_us, registry->env.config->tick_us);
+}
+
+static void count_cost(struct slot *slot, uint64_t cost_ns, uint64_t now_us)
+{
+	double us_per_s = slot->ops->budget_us_per_s ? slot->ops->budget_us_per_s : BUDGET_US_PER_S;
+
+	budget_spent(&slot->budget, (double)cost_ns / 1e3, us_per_s, now_us);
+	slot->status.cost_ns += cost_ns;
+	slot->status.cost_us = slot->budget.cost_us;
+	slot->status.interval_us = slot->ops->every_tick ? 0 : slot->budget.interval_us;
 }
 
 static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now_us,
-		      struct sample *sample, struct load *load)
+		      struct sample *sample, struct load *load, uint64_t *clock_ns)
 {
-	uint64_t began = thread_ns();
-	unsigned before = count_present(sample);
+	uint8_t via_before[SIGNAL__COUNT];
+	uint64_t began = *clock_ns;
 	int r;
 
 	if (slot->status.state == SENSOR_SKIPPED)
 		return;
 	if (slot->status.state == SENSOR_QUARANTINED && !reopen(registry, slot, now_us))
 		return;
+	if (!is_due(registry, slot, now_us)) {
+		put_held(slot, sample);
+		return;
+	}
+	memcpy(via_before, sample->via, sizeof(via_before));
 	slot->status.why[0] = 0;
 	r = slot->ops->poll(slot->state, now_us, sample, load, slot->status.why);
 	slot->status.polls++;
-	slot->status.signals = count_present(sample) - before;
-	slot->status.cost_ns += thread_ns() - began;
+	keep(slot, sample, via_before);
+	slot->status.signals = slot->held;
+	*clock_ns = thread_ns();
+	count_cost(slot, *clock_ns - began, now_us);
 	if (r < 0) {
 		slot->status.errors++;
 		if (!slot->status.why[0])
@@ -159,8 +208,10 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 void registry_poll(struct registry *registry, uint64_t now_us, struct sample *sample,
 		   struct load *load)
 {
+	uint64_t clock_ns = thread_ns();
+
 	for (size_t i = 0; i < DRIVERS; i++)
-		poll_slot(registry, &registry->slots[i], now_us, sample, load);
+		poll_slot(registry, &registry->slots[i], now_us, sample, load, &clock_ns);
 }
 
 const struct disk_table *registry_disks(const struct registry *registry)

@@ -39,6 +39,9 @@ struct sensor_ops {
 	int (*poll)(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		    char *why);
 	void (*close)(void *state);
+	/* It puts load, which is not kept between polls, and is cheap. */
+	bool every_tick;
+	unsigned budget_us_per_s; /* CPU that its polls may take; 0: the default of budget.h */
 };
 
 enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINED };
@@ -49,6 +52,8 @@ struct sensor_status {
 	char why[SENSOR_WHY_MAX]; /* when not ok */
 	uint64_t errors, polls;
 	uint64_t cost_ns; /* of all polls: the daemon's own CPU */
+	double cost_us; /* of one poll, lately */
+	uint64_t interval_us; /* between polls, set by what they cost; below a tick: every tick */
 	unsigned signals; /* put in the last poll */
 	const enum signal *provides;
 };

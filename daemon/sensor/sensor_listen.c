@@ -82,5 +82,10 @@ static void listen_close(void *state)
 
 static const enum signal listen_signals[] = { SIGNAL_ACCEPT_QUEUE_RATIO, SIGNAL_ACCEPT_QUEUE_COUNT,
 					      SIGNAL__COUNT };
-const struct sensor_ops sensor_listen = { "listen", listen_signals, listen_open, listen_poll,
-					  listen_close };
+/* A queue that fills is the first that is seen of a burst. */
+const struct sensor_ops sensor_listen = { .name = "listen",
+					  .provides = listen_signals,
+					  .open = listen_open,
+					  .poll = listen_poll,
+					  .close = listen_close,
+					  .budget_us_per_s = 200 };

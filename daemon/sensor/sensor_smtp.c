@@ -96,4 +96,9 @@ static const enum signal smtp_signals[] = { SIGNAL_CONNECT_220_P99_US, SIGNAL_CO
 					    SIGNAL_OLDEST_WAITING_US, SIGNAL_WAITING_COUNT,
 					    SIGNAL__COUNT };
 
-const struct sensor_ops sensor_bpf_smtp = { "bpf_smtp", smtp_signals, smtp_open, smtp_poll, free };
+const struct sensor_ops sensor_bpf_smtp = { .name = "bpf_smtp",
+					    .provides = smtp_signals,
+					    .open = smtp_open,
+					    .poll = smtp_poll,
+					    .close = free,
+					    .every_tick = true };

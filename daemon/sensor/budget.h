@@ -1,0 +1,40 @@
+/* How often a sensor is polled, from what one poll costs: a sensor may take so much CPU a second, and one that costs more is
+ * asked less often. Pure. */
+#ifndef PENSTOCK_SENSOR_BUDGET_H
+#define PENSTOCK_SENSOR_BUDGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BUDGET_US_PER_S 100 /* by default: .01 % of one core */
+/* However dear, it is asked so often: the law must not steer by old news. What a sensor costs beyond its budget then shows. */
+#define BUDGET_INTERVAL_MOST_US 1000000u
+#define BUDGET_SMOOTHING \
+	0.05 /* weight of the newest poll: one dear poll (a cold cache, an interrupt) is no trend */
+
+struct budget {
+	double cost_us; /* of one poll, smoothed */
+	uint64_t interval_us; /* between polls; 0: every tick */
+	uint64_t polled_us;
+};
+
+/* Whether its time has come. Half a tick early is on time: ticks are not exact. */
+static inline bool budget_due(const struct budget *b, uint64_t now_us, uint64_t tick_us)
+{
+	return b->polled_us == 0 || now_us + tick_us / 2 >= b->polled_us + b->interval_us;
+}
+
+static inline void budget_spent(struct budget *b, double cost_us, double budget_us_per_s,
+				uint64_t now_us)
+{
+	double interval_us;
+
+	b->cost_us =
+		b->polled_us ? b->cost_us + (cost_us - b->cost_us) * BUDGET_SMOOTHING : cost_us;
+	b->polled_us = now_us;
+	interval_us = b->cost_us / budget_us_per_s * 1e6;
+	b->interval_us = interval_us > BUDGET_INTERVAL_MOST_US ? BUDGET_INTERVAL_MOST_US
+							       : (uint64_t)interval_us;
+}
+
+#endif

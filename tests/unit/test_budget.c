@@ -1,0 +1,89 @@
+/* A sensor that costs more is asked less often, within bounds. */
+#include "cmocka_test.h"
+
+#include "sensor/budget.h"
+#include "sensor/minute_count.h"
+
+#define TICK_US 100000u
+
+/* Polls made in `seconds` at a constant cost of one poll. */
+static unsigned polls_in(struct budget *b, double cost_us, unsigned seconds, uint64_t *now_us)
+{
+	unsigned polls = 0;
+
+	for (unsigned i = 0; i < seconds * 10; i++, *now_us += TICK_US) {
+		if (!budget_due(b, *now_us, TICK_US))
+			continue;
+		budget_spent(b, cost_us, 100, *now_us);
+		polls++;
+	}
+	return polls;
+}
+
+static void a_cheap_one_is_asked_every_tick(void **state)
+{
+	struct budget b = { 0 };
+	uint64_t now = 1000000;
+
+	assert_int_equal(polls_in(&b, 5, 20, &now), 200);
+}
+
+static void a_dear_one_keeps_to_its_budget(void **state)
+{
+	struct budget b = { 0 };
+	uint64_t now = 1000000;
+	unsigned polls = polls_in(&b, 50, 20, &now);
+
+	/* 100 us a second, 50 us a poll: 2 a second. */
+	assert_in_range(polls, 38, 42);
+}
+
+static void the_dearest_is_still_asked_once_a_second(void **state)
+{
+	struct budget b = { 0 };
+	uint64_t now = 1000000;
+
+	assert_in_range(polls_in(&b, 100000, 20, &now), 20, 21);
+}
+
+static void one_dear_poll_changes_little_and_a_trend_goes_both_ways(void **state)
+{
+	struct budget b = { 0 };
+	uint64_t now = 1000000;
+
+	polls_in(&b, 5, 20, &now);
+	budget_spent(&b, 60, 100, now);
+	assert_true(b.interval_us < 100000);
+	assert_in_range(polls_in(&b, 80, 60, &now), 60, 200);
+	polls_in(&b, 5, 120, &now);
+	assert_int_equal(polls_in(&b, 5, 10, &now), 100);
+}
+
+static void what_happened_a_minute_ago_is_forgotten(void **state)
+{
+	struct minute_count m = { 0 };
+	uint64_t now = 5000000000ull;
+
+	assert_int_equal(minute_count_step(&m, 100, now),
+			 0); /* what was before is not of this minute */
+	assert_int_equal(minute_count_step(&m, 103, now += 100000), 3);
+	assert_int_equal(minute_count_step(&m, 104, now += 30000000), 4);
+	assert_int_equal(minute_count_step(&m, 104, now += 29000000), 4);
+	assert_int_equal(minute_count_step(&m, 104, now += 2000000), 1);
+	assert_int_equal(minute_count_step(&m, 104, now += 600000000), 0);
+	assert_int_equal(minute_count_step(&m, 2, now += 100000), 0); /* began anew */
+	assert_int_equal(minute_count_step(&m, 3, now += 100000), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cheap_one_is_asked_every_tick),
+		cmocka_unit_test(a_dear_one_keeps_to_its_budget),
+		cmocka_unit_test(the_dearest_is_still_asked_once_a_second),
+		cmocka_unit_test(one_dear_poll_changes_little_and_a_trend_goes_both_ways),
+		cmocka_unit_test(what_happened_a_minute_ago_is_forgotten),
+	};
+
+	return cmocka_run_group_tests_name("budget", tests, NULL, NULL);
+}
