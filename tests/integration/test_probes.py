@@ -124,34 +124,36 @@ with open({os.path.join(point, "slow")!r}, "wb", buffering=0) as f:
                 group.remove()
 
 
-def one_disk(w, name):
-    return w.daemon.status()["disks"].get(name)
+def spool_disk(w):
+    """(name, figures) of the disk at the bottom of the queue's directory: below the loop device the one that the image is on."""
+    found = [(name, d) for name, d in w.daemon.status()["disks"].items() if d.get("spool")]
+    return found[0] if found else None
 
 
-def wait_disk(w, name, condition, what):
-    return wait_for(lambda: (lambda d: d if d and condition(d) else None)(one_disk(w, name)),
-                    f"{name}: {what}; it is {one_disk(w, name)}")
+def wait_disk(w, condition, what):
+    return wait_for(lambda: (lambda d: d if d and condition(d[1]) else None)(spool_disk(w)), f"{what}; it is {spool_disk(w)}")
 
 
-@test("disks one by one: reads, writes and flushes apart, bytes, depth, percentiles")
+@test("disks one by one: reads, writes and flushes apart, bytes, percentiles; those of the queue count, others do not")
 def _():
     with loop_file_system() as (device, point), World({"service.mx.queue_dirs": point}) as w:
         bpf_or_skip(w)
         with writers(point):
-            d = wait_disk(w, device, lambda d: d["write"].get("per_s", 0) > 2 and d["flush"].get("per_s", 0) > 1, "writes and flushes")
+            name, d = wait_disk(w, lambda d: d["write"].get("per_s", 0) > 2 and d["flush"].get("per_s", 0) > 1, "writes and flushes")
             check(d["counts"], f"the spool's own counts: {d}")
-            wait_disk(w, device, lambda d: d["write"].get("p99_us", 0) > 0 and d["flush"].get("p99_us", 0) > 0, "percentiles")
-            wait_disk(w, device, lambda d: d["write"].get("bytes_per_s", 0) > 16384, "bytes")
-            check(d["read"].get("per_s", 0) <= d["write"]["per_s"], f"few reads: {d}")
+            wait_disk(w, lambda d: d["write"].get("p99_us", 0) > 0 and d["flush"].get("p99_us", 0) > 0, "percentiles")
+            wait_disk(w, lambda d: d["write"].get("bytes_per_s", 0) > 16384, "bytes")
             w.wait_signal("disk", "flush_p99_us", lambda v: v > 0, "bpf")
             w.wait_signal("disk", "write_p99_us", lambda v: v > 0, "bpf")
             w.wait_signal("disk", "disk_flushes_per_s", lambda v: v > 1, "procfs")
-            check(w.daemon.metric(f'penstock_disk_ios_per_second{{device="{device}",op="flush"}}') > 0, "the metric")
-        # Reads of the device, past the cache.
-        reader = subprocess.Popen(["sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do dd if=/dev/{device} of=/dev/null bs=64k iflag=direct "
-                                   "count=2000 2>/dev/null; done"])
+            check(w.daemon.metric(f'penstock_disk_ios_per_second{{device="{name}",op="write"}}') > 0, "the metric")
+            for other, figures in w.daemon.status()["disks"].items():
+                check(figures["counts"] == figures["spool"], f"{other}: {figures}")
+        # Reads past the cache.
+        reader = subprocess.Popen(["sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do dd if={point}/w0 of=/dev/null bs=64k iflag=direct "
+                                   "2>/dev/null; sleep 0.2; done"])
         try:
-            wait_disk(w, device, lambda d: d["read"].get("bytes_per_s", 0) > 1e6 and d["read"].get("p99_us", 0) > 0, "reads")
+            wait_disk(w, lambda d: d["read"].get("bytes_per_s", 0) > 1e4 and d["read"].get("p99_us", 0) > 0, "reads")
         finally:
             reader.kill()
             reader.wait()
@@ -165,7 +167,7 @@ def _():
             with writers(point):
                 w.wait_signal("disk", "flush_p99_us", lambda v: v > 0, "bpf")
                 w.wait_signal("disk", "disk_write_bytes_per_s", lambda v: v > 16384, "procfs")
-                wait_disk(w, device, lambda d: d["counts"] and d["flush"].get("per_s", 0) > 0, kind)
+                wait_disk(w, lambda d: d["counts"] and d["flush"].get("per_s", 0) > 0, kind)
 
 
 def squeeze(group, megabytes, seconds=40):

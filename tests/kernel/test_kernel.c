@@ -2,8 +2,14 @@
 #include "cmocka_test.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,6 +175,142 @@ static void the_run_queue_is_seen(void **state)
 	assert_true(sum > first_sum + 50000);
 }
 
+/* Runs a shell command; its first line of output without the newline. */
+static int shell(const char *command, char *line, int size)
+{
+	FILE *f = popen(command, "r");
+	int status;
+
+	line[0] = 0;
+	if (!f)
+		return -1;
+	if (fgets(line, size, f))
+		line[strcspn(line, "\n")] = 0;
+	status = pclose(f);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A loop device on a file of our own, with the file's name removed. -1: none is to be had. */
+static int open_loop(char *device, int size)
+{
+	char command[256], image[] = "penstock-test-image-XXXXXX";
+	int file = mkstemp(image), fd = -1;
+
+	if (file < 0)
+		return -1;
+	if (ftruncate(file, 16 << 20) == 0) {
+		snprintf(command, sizeof(command), "losetup --find --show %s 2>/dev/null", image);
+		if (shell(command, device, size) == 0)
+			fd = open(device, O_RDWR | O_DIRECT | O_CLOEXEC);
+	}
+	unlink(image);
+	close(file);
+	return fd;
+}
+
+/* Until the probe has seen so many of a kind: completion runs beside us. */
+static struct kernel_disk wait_requests(int slot, enum kernel_disk_op kind, uint64_t count)
+{
+	struct kernel_disk d = { 0 };
+
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(kernel_disk_read(kernel, slot, kind, &d), 0);
+		if (d.count >= count)
+			break;
+		usleep(10000);
+	}
+	return d;
+}
+
+static void reads_writes_and_flushes_of_a_device_are_told_apart(void **state)
+{
+	enum { SIZE = 8192, WRITES = 40, READS = 25 };
+	char device[64], command[128];
+	struct kernel_disk d;
+	struct stat st;
+	void *block = NULL;
+	uint64_t slots;
+	int fd, slot;
+
+	need(PROBE_BLKIO);
+	fd = open_loop(device, sizeof(device));
+	if (fd < 0) {
+		print_message("# no loop device is to be had\n");
+		skip();
+	}
+	assert_int_equal(fstat(fd, &st), 0);
+	slot = kernel_disk_watch(kernel, major(st.st_rdev), minor(st.st_rdev));
+	assert_true(slot > 0);
+	assert_int_equal(kernel_disk_watch(kernel, major(st.st_rdev), minor(st.st_rdev)), slot);
+	assert_int_equal(posix_memalign(&block, 4096, SIZE), 0);
+	memset(block, 'x', SIZE);
+	for (int i = 0; i < WRITES; i++)
+		assert_int_equal(pwrite(fd, block, SIZE, (off_t)i * 2 * SIZE), SIZE);
+	d = wait_requests(slot, KERNEL_DISK_WRITE, WRITES);
+	assert_int_equal(d.count, WRITES);
+	assert_int_equal(d.bytes, WRITES * SIZE);
+	assert_true(d.sum_us > 0);
+	slots = 0;
+	for (int i = 0; i < KERNEL_SLOTS; i++)
+		slots += d.slots[i];
+	assert_int_equal(slots, WRITES);
+	for (int i = 0; i < READS; i++)
+		assert_int_equal(pread(fd, block, SIZE, (off_t)i * 2 * SIZE), SIZE);
+	d = wait_requests(slot, KERNEL_DISK_READ, READS);
+	/* What probes new devices may have read too. */
+	assert_true(d.count >= READS && d.bytes >= READS * SIZE);
+	assert_int_equal(kernel_disk_read(kernel, slot, KERNEL_DISK_FLUSH, &d), 0);
+	slots = d.count;
+	assert_int_equal(fsync(fd), 0);
+	d = wait_requests(slot, KERNEL_DISK_FLUSH, slots + 1);
+	assert_int_equal(d.count, slots + 1);
+	assert_int_equal(d.bytes, 0);
+	assert_int_equal(kernel_disk_read(kernel, slot, KERNEL_DISK_WRITE, &d), 0);
+	assert_int_equal(d.count, WRITES); /* the flush is no write beside */
+	free(block);
+	close(fd);
+	snprintf(command, sizeof(command), "losetup -d %s", device);
+	assert_int_equal(shell(command, device, sizeof(device)), 0);
+}
+
+/* At a high rate few switches are looked at, and the counts are of all of them. */
+static void few_switches_stand_for_all(void **state)
+{
+	uint64_t slots[32], sum = 0, count = 0, before = 0, stride = 1, now = clock_monotonic_us();
+	int there[2], back[2];
+	pid_t child;
+	char c = 0;
+
+	need(PROBE_RUNQ);
+	assert_int_equal(pipe(there) | pipe(back), 0);
+	child = fork();
+	if (child == 0) {
+		alarm(60);
+		while (read(there[0], &c, 1) == 1 && write(back[1], &c, 1) == 1)
+			;
+		_exit(0);
+	}
+	for (int round = 0; round < 100 && stride == 1; round++) {
+		kernel_runq_tune(kernel, now);
+		for (int i = 0; i < 20000; i++)
+			assert_true(write(there[1], &c, 1) == 1 && read(back[0], &c, 1) == 1);
+		now += 1000000; /* as if 40,000 switches were of one second */
+		stride = kernel_runq_tune(kernel, now);
+	}
+	assert_true(stride > 1);
+	kernel_runq_histogram(kernel, slots, &sum, &before);
+	for (int i = 0; i < 20000; i++)
+		assert_true(write(there[1], &c, 1) == 1 && read(back[0], &c, 1) == 1);
+	kernel_runq_histogram(kernel, slots, &sum, &count);
+	close(there[1]);
+	waitpid(child, NULL, 0);
+	/* Some switches are to the idle task, or of others; most of 40,000 are of these two. */
+	assert_in_range(count - before, 15000, 4000000);
+	close(there[0]);
+	close(back[0]);
+	close(back[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +318,8 @@ int main(void)
 		cmocka_unit_test(a_session_is_counted_from_open_to_the_servers_close),
 		cmocka_unit_test(a_marked_refusal_is_no_session),
 		cmocka_unit_test(the_run_queue_is_seen),
+		cmocka_unit_test(few_switches_stand_for_all),
+		cmocka_unit_test(reads_writes_and_flushes_of_a_device_are_told_apart),
 	};
 
 	return cmocka_run_group_tests_name("kernel", tests, setup, teardown);

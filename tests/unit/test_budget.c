@@ -32,8 +32,10 @@ static void a_dear_one_keeps_to_its_budget(void **state)
 {
 	struct budget b = { 0 };
 	uint64_t now = 1000000;
-	unsigned polls = polls_in(&b, 50, 20, &now);
+	unsigned polls;
 
+	polls_in(&b, 50, 60, &now);
+	polls = polls_in(&b, 50, 20, &now);
 	/* 100 us a second, 50 us a poll: 2 a second. */
 	assert_in_range(polls, 38, 42);
 }
@@ -43,6 +45,7 @@ static void the_dearest_is_still_asked_once_a_second(void **state)
 	struct budget b = { 0 };
 	uint64_t now = 1000000;
 
+	assert_true(polls_in(&b, 100000, 20, &now) < 25);
 	assert_in_range(polls_in(&b, 100000, 20, &now), 20, 21);
 }
 
