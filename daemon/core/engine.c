@@ -119,6 +119,31 @@ static void step_backlog(struct engine *engine, double dt_s, struct sample *samp
 	sample_put(sample, SIGNAL_QUEUE_DRAIN_S, b->drain_s, VIA_SPOOL);
 }
 
+/* Hours ahead: when what is left will be used up at its present trend. */
+static void step_trends(struct engine *engine, struct sample *sample)
+{
+	const struct {
+		struct trend *trend;
+		enum signal left, exhaustion;
+		double least;
+	} rows[] = {
+		{ &engine->memory, SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL_MEM_EXHAUSTION_S, 4194304 },
+		{ &engine->space, SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_EXHAUSTION_S, 4194304 },
+		{ &engine->inodes, SIGNAL_SPOOL_FREE_INODES, SIGNAL_SPOOL_INODES_EXHAUSTION_S, 64 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!sample_has(sample, rows[i].left))
+			continue;
+		trend_put(rows[i].trend, sample->now_us, sample->value[rows[i].left],
+			  rows[i].least);
+		/* No end in sight is -1, which is not put. */
+		sample_put(sample, rows[i].exhaustion,
+			   trend_exhaustion_s(rows[i].trend, sample->value[rows[i].left]),
+			   (enum via)sample->via[rows[i].left]);
+	}
+}
+
 /* A service's part of what the queue allows: by what it brings. -1: all. */
 static double queue_share(const struct engine *engine, unsigned i)
 {
@@ -241,6 +266,7 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 
 	put_derived(engine, load, sample);
 	step_backlog(engine, dt_s, sample);
+	step_trends(engine, sample);
 	pressure_step(&engine->pressure, engine->config.target, sample, dt_s, &view->pressure);
 	step_state(engine, sample, load, realtime_us);
 	step_windows(engine, sample, load, dt_s, &plan);

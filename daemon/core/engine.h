@@ -12,6 +12,7 @@
 #include "core/plan.h"
 #include "core/pressure.h"
 #include "core/sample.h"
+#include "core/trend.h"
 #include "core/window.h"
 
 enum engine_state { STATE_SERVING, STATE_DRAINING, STATE_MAINTENANCE, STATE_BLIND, STATE__COUNT };
@@ -55,6 +56,7 @@ struct engine {
 	struct level_state level;
 	struct window window[PLAN_SERVICES];
 	struct backlog backlog;
+	struct trend memory, space, inodes; /* what is left of each */
 	uint64_t ticks, last_us, epoch, salt, seed;
 	uint64_t
 		order_until_us; /* CLOCK_MONOTONIC: the wall clock ends no drain and extends none */

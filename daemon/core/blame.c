@@ -1,0 +1,73 @@
+#include "core/blame.h"
+
+#include <string.h>
+
+#define MOST 0.5 /* of a unit's use: then its child is the better answer */
+#define TRIFLE 1e-9
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Only holds others together. */
+static bool is_slice(const char *name)
+{
+	return ends_with(name, ".slice");
+}
+
+static int largest_child(const struct blame_group *g, const double *use, unsigned count, int parent)
+{
+	int best = BLAME_NOBODY;
+
+	for (unsigned i = 0; i < count; i++)
+		if (g[i].parent == parent && !g[i].mail && use[i] > TRIFLE &&
+		    (best < 0 || use[i] > use[best]))
+			best = (int)i;
+	return best;
+}
+
+struct blame blame_find(const struct blame_group *g, unsigned count, double total, double *use)
+{
+	struct blame b = { .who = BLAME_NOBODY };
+	double grouped = 0, mail = 0, outside;
+	int next;
+
+	for (unsigned i = 0; i < count; i++)
+		use[i] = g[i].use;
+	/* The mail server's use is nobody else's: off from those above it. */
+	for (unsigned i = 0; i < count; i++) {
+		bool inside = false;
+
+		for (int up = g[i].parent; up >= 0; up = g[up].parent)
+			inside |= g[up].mail;
+		if (!g[i].mail || inside)
+			continue;
+		mail += g[i].use;
+		for (int up = g[i].parent; up >= 0; up = g[up].parent)
+			use[up] -= g[i].use;
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (g[i].parent < 0 && !g[i].mail)
+			grouped += use[i] > 0 ? use[i] : 0;
+	outside = total >= 0 && total > grouped + mail ? total - grouped - mail : 0;
+	next = largest_child(g, use, count, -1);
+	while (next >= 0) {
+		b.who = next;
+		b.use = use[next];
+		next = largest_child(g, use, count, b.who);
+		if (next >= 0 && !is_slice(g[b.who].name) && use[next] < MOST * b.use)
+			next = BLAME_NOBODY;
+	}
+	if (outside > b.use && outside > TRIFLE) {
+		b.who = BLAME_OUTSIDE;
+		b.use = outside;
+	}
+	if (b.who != BLAME_NOBODY)
+		b.share = b.use / (grouped + outside);
+	if (b.share > 1)
+		b.share = 1;
+	return b;
+}

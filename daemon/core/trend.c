@@ -1,0 +1,164 @@
+#include "core/trend.h"
+
+#include <math.h>
+#include <string.h>
+
+#define POINTS_LEAST 16
+#define PAIRS (TREND_POINTS * (TREND_POINTS - 1) / 2)
+#define FALLING_PAIRS 0.9 /* tau = 2 x this - 1 */
+#define HALVES_APART 3.0
+#define HELD_LEAST 6
+#define HELD_MOST 12
+#define BELIEVED 12.0
+#define OVER 0.25 /* of the longer look's slope: below it the shorter look says that it is over */
+
+static const double window_s[TREND_LOOKS] = { 2, 20, 200, 2000 };
+
+/* The k-th smallest: Hoare's selection, in place. */
+static float select_nth(float *v, unsigned n, unsigned k)
+{
+	unsigned low = 0, high = n - 1;
+
+	while (low < high) {
+		float pivot = v[(low + high) / 2];
+		unsigned i = low, j = high;
+
+		for (;;) {
+			while (v[i] < pivot)
+				i++;
+			while (v[j] > pivot)
+				j--;
+			if (i >= j)
+				break;
+			float swap = v[i];
+
+			v[i++] = v[j];
+			v[j--] = swap;
+		}
+		if (k <= j)
+			high = j;
+		else
+			low = j + 1;
+	}
+	return v[k];
+}
+
+static float point(const struct trend_look *l, unsigned i)
+{
+	return l->value[(l->next + TREND_POINTS - l->count + i) % TREND_POINTS];
+}
+
+/* Slope a window of the points from..to (excluded) by the median of pairs; also the share of pairs that fall. */
+static double median_slope(const struct trend_look *l, unsigned from, unsigned to,
+			   double *ret_falling)
+{
+	float slope[PAIRS];
+	unsigned n = 0, falling = 0;
+
+	for (unsigned i = from; i < to; i++)
+		for (unsigned j = i + 1; j < to; j++) {
+			slope[n] = (point(l, j) - point(l, i)) / (float)(j - i);
+			falling += slope[n++] < 0;
+		}
+	*ret_falling = (double)falling / n;
+	return (double)select_nth(slope, n, n / 2);
+}
+
+static bool sees_fall(struct trend_look *l, double window, double least)
+{
+	double falling, first, second, whole, ignored;
+	unsigned n = l->count;
+
+	l->slope = 0;
+	if (n < POINTS_LEAST || point(l, 0) - point(l, n - 1) < least)
+		return false;
+	whole = median_slope(l, 0, n, &falling);
+	l->slope = whole / window;
+	if (falling < FALLING_PAIRS || -whole * (n - 1) < least)
+		return false;
+	first = median_slope(l, 0, n / 2, &ignored);
+	second = median_slope(l, n / 2, n, &ignored);
+	if (first >= 0 || second >= 0 || first < HALVES_APART * second ||
+	    second < HALVES_APART * first)
+		return false;
+	/* What comes is told by the slower of the whole and its second half: late rather than wrong. */
+	l->slope = fmax(whole, second) / window;
+	return true;
+}
+
+static void evaluate(struct trend_look *l, double window, double least)
+{
+	if (sees_fall(l, window, least)) {
+		l->held += l->held < HELD_MOST;
+	} else {
+		l->held = l->held > 2 ? (uint8_t)(l->held - 2) : 0;
+	}
+	l->judged = l->count >= POINTS_LEAST;
+}
+
+void trend_put(struct trend *t, uint64_t now_us, double value, double least)
+{
+	if (!t->primed) {
+		memset(t, 0, sizeof(*t));
+		t->origin = value;
+		t->primed = true;
+	}
+	for (int i = 0; i < TREND_LOOKS; i++) {
+		struct trend_look *l = &t->look[i];
+		uint64_t window_us = (uint64_t)(window_s[i] * 1e6);
+
+		/* After a gap (a suspended machine, a lost sensor) what was seen before is no neighbour of what comes. */
+		if (l->began_us && now_us - l->began_us > 3 * window_us) {
+			memset(l, 0, sizeof(*l));
+			l->began_us = 0;
+		}
+		if (l->began_us && now_us - l->began_us >= window_us && l->samples) {
+			l->value[l->next] = (float)(l->sum / l->samples);
+			l->next = (uint8_t)((l->next + 1) % TREND_POINTS);
+			l->count += l->count < TREND_POINTS;
+			l->sum = l->samples = 0;
+			l->began_us += window_us;
+			evaluate(l, window_s[i], least);
+		}
+		if (!l->began_us)
+			l->began_us = now_us;
+		l->sum += value - t->origin;
+		l->samples++;
+	}
+}
+
+/* Whether look `i` sees a fall that the next shorter one does not contradict. */
+static bool holds(const struct trend *t, int i)
+{
+	const struct trend_look *l = &t->look[i];
+
+	if (l->held < HELD_LEAST || l->slope >= 0)
+		return false;
+	return i == 0 || !t->look[i - 1].judged || t->look[i - 1].slope < OVER * l->slope;
+}
+
+bool trend_falling(const struct trend *t, double *ret_per_s, double *ret_seen_s)
+{
+	for (int i = TREND_LOOKS - 1; i >= 0; i--) {
+		if (!holds(t, i))
+			continue;
+		*ret_per_s = -t->look[i].slope;
+		*ret_seen_s = t->look[i].count * window_s[i];
+		return true;
+	}
+	return false;
+}
+
+double trend_exhaustion_s(const struct trend *t, double remaining)
+{
+	for (int i = TREND_LOOKS - 1; i >= 0; i--) {
+		double left_s;
+
+		if (!holds(t, i))
+			continue;
+		left_s = fmax(0, remaining) / -t->look[i].slope;
+		if (left_s <= BELIEVED * t->look[i].count * window_s[i])
+			return left_s;
+	}
+	return -1;
+}
