@@ -11,7 +11,7 @@
 #define LIFE_MOST_US (3 * US_PER_S)
 #define JUDGE_US (2 * US_PER_S)
 /* Tickets count no more when so many expire and far fewer are used. */
-#define FLOOD_LEAST 64
+#define FLOOD_LEAST 16
 #define FLOOD_TIMES 8
 #define FLOOD_FOR_US (10 * US_PER_S)
 

@@ -2,9 +2,11 @@
 connect() and shows nothing of what a gate does to one that takes time."""
 import ctypes
 import os
+import select
 import socket
 import subprocess
 import threading
+import time
 
 from lib.smtp import Client
 
@@ -40,6 +42,31 @@ def within(namespace, function):
     return value
 
 
+def burst(port, count, address, timeout, sources):
+    waiting, greetings, poll = {}, {}, select.epoll()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for n in range(count):
+        s = socket.socket(family)
+        s.setblocking(False)
+        host = 2 + n % (10 if family == socket.AF_INET6 else sources)
+        s.bind((f"fd77::{host:x}" if family == socket.AF_INET6 else f"10.77.0.{host}", 0))
+        s.connect_ex((address, port))
+        poll.register(s, select.EPOLLIN)
+        waiting[s.fileno()] = s
+    everybody, until = list(waiting.values()), time.monotonic() + timeout
+    while waiting and time.monotonic() < until:
+        for fd, _ in poll.poll(0.5):
+            s = waiting.pop(fd)
+            poll.unregister(fd)
+            try:
+                greetings[s] = s.recv(512)
+            except OSError:
+                greetings[s] = b""
+            s.setblocking(True)
+    poll.close()
+    return everybody, [greetings.get(s) for s in everybody]
+
+
 class Wire:
     """`delay`: milliseconds that a packet of the client takes. Clients are 10.77.0.2 to .250 and fd77::2 to fd77::fa."""
 
@@ -72,6 +99,18 @@ class Wire:
     def client(self, port, source=None, timeout=30, address=SERVER4, greeting=True):
         connected = self.connect(port, source, timeout, address)
         return WireClient(connected, greeting)
+
+    def connect_quietly(self, port, address):
+        """Whatever becomes of it: afterwards both ends know each other's hardware address."""
+        try:
+            self.connect(port, "fd77::2" if ":" in address else "10.77.0.2", 5, address).close()
+        except OSError:
+            pass
+
+    def burst(self, port, count, address=SERVER4, timeout=30, sources=200):
+        """`count` connections at once, from many addresses; gives the open sockets and their greetings' first lines (b"" for
+        one that was reset or closed, None for one that got nothing in time)."""
+        return within(self.path, lambda: burst(port, count, address, timeout, sources))
 
     def run(self, argv, **options):
         return subprocess.Popen(["ip", "netns", "exec", self.name, *argv], **options)

@@ -1,0 +1,121 @@
+"""A guarded MTA at one end of a Wire: the daemon with its gate in this namespace, clients in another."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+
+from lib.place import BUILD, wait_for
+from lib.programs import Daemon
+from lib.smtp import smtp_server
+from lib.tap import skip_all
+from lib.wire import SERVER4
+
+PORT = 2525
+
+
+class Mta:
+    """A small SMTP server on every address of this namespace, IPv4 and IPv6."""
+
+    def __init__(self, port=PORT, greeting=b"220 mta.example ESMTP\r\n", handle=None, backlog=512):
+        self.socket = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog)
+        self.peers, self.greeting = [], greeting
+        self.handle = handle or (lambda c, a: smtp_server(c, a, greeting=self.greeting))
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+        self.thread.start()
+
+    def loop(self):
+        while True:
+            try:
+                connection, address = self.socket.accept()
+            except OSError:
+                return
+            self.peers.append(address[0].replace("::ffff:", ""))
+            threading.Thread(target=self.serve, args=(connection, address), daemon=True).start()
+
+    def serve(self, connection, address):
+        try:
+            self.handle(connection, address)
+        except OSError:
+            pass
+        finally:
+            connection.close()
+
+    def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.thread.join()
+        self.socket.close()
+
+
+class World:
+    """An MTA, penstockd with its gate in front, and clients on `wire`."""
+
+    def __init__(self, wire, options=None, mta=True, **kwargs):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.wire, self.mta = wire, Mta() if mta else None
+        self.options = {"service.mx.ports": PORT, "service.mx.hostname": "mx.example.org", "front.gate.enabled": "yes",
+                        **(options or {})}
+        self.daemon = Daemon(self.directory, self.options, **kwargs)
+        self.daemon.logged("the gate guards service mx")
+
+    def drain(self):
+        self.daemon.ctl("drain", check=0)
+        wait_for(lambda: self.greeting(source="10.77.0.250").startswith(b"451"), "the drain reaches the gate")
+
+    def greeting(self, source=None, address=SERVER4):
+        with self.wire.client(PORT, source, address=address) as c:
+            return c.greeting
+
+    def gate(self):
+        return next((f for f in self.daemon.status()["fronts"] if f["name"] == "gate"), None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.daemon.alive():
+            self.daemon.stop()
+        if self.mta:
+            self.mta.close()
+
+
+class Keeper:
+    """tests/plants/gatekeeper: the gate under a plan that the test dictates. `run` as popen's prefix."""
+
+    def __init__(self, port=PORT):
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests/plants/gatekeeper"), str(port)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if not self.process.stdout.readline():
+            why = self.process.stderr.read().strip()
+            if self.process.wait() == 77:
+                skip_all(why)
+            raise AssertionError(why)
+
+    def order(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def view(self):
+        return self.order("view")
+
+    def until(self, condition, what, seconds=30):
+        seen = []
+
+        def look():
+            seen[:] = [self.view()]
+            return seen[0] if condition(seen[0]) else None
+        try:
+            return wait_for(look, what, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {seen[0]}") from None
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.stdin.close()
+            self.process.wait(20)

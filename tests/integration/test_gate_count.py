@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""The kernel's own count, by tickets: a burst between two ticks, SYN cookies, SYNs that come again, clients that vanish, close events
+that get lost. Clients are made by hand, because a handshake must take its time for any of this to show."""
+import itertools
+import os
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place
+from lib.crafted import Crafted
+from lib.gate import PORT, Keeper, Mta
+from lib.tap import check, run, test
+from lib.wire import Wire
+
+WINDOW = 20
+PORTS = itertools.count(20000)  # of clients: no scene meets another's TIME_WAIT
+
+
+def cookies(value):
+    with open("/proc/sys/net/ipv4/tcp_syncookies", "w") as f:
+        f.write(str(value))
+
+
+class Scene:
+    """A server that greets and waits for the client's end, the gate with a window, hand-made clients."""
+
+    def __init__(self, window=WINDOW):
+        self.mta = Mta(handle=self.serve)
+        try:
+            self.keeper = Keeper()
+            self.crafted = Crafted(WIRE, PORT, next(PORTS))
+        except BaseException:
+            self.mta.close()
+            raise
+        try:
+            self.keeper.until(lambda v: v["used"] == 0, "nobody in flight")
+        except BaseException:
+            self.__exit__()
+            raise
+        self.keeper.order(f"window {window}")
+        self.before = self.keeper.view()
+
+    @staticmethod
+    def serve(connection, _address):
+        connection.sendall(b"220 mta.example ESMTP\r\n")
+        connection.recv(1)
+
+    def greetings(self, clients, seconds=20):
+        self.crafted.receive(seconds, lambda: all(len(c.data) > 3 or c.reset for c in clients))
+        first = [c.data[:3] if not c.reset else b"RST" for c in clients]
+        return {code: first.count(code) for code in set(first)}
+
+    def grew(self, key):
+        return self.keeper.view()[key] - self.before[key]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.crafted.close()
+        self.keeper.close()
+        self.mta.close()
+
+
+def handshake(scene, clients, pause=0.06):
+    """All SYNs first, then all ACKs: the gate has decided on everybody before anybody is established."""
+    for c in clients:
+        c.syn()
+    scene.crafted.receive(10, lambda: all(c.answered or c.reset for c in clients))
+    scene.crafted.receive(pause)
+    for c in clients:
+        c.established()
+
+
+def burst(mode, six):
+    cookies(mode)
+    try:
+        with Scene() as s:
+            clients = [s.crafted.client(n, six) for n in range(200)]
+            handshake(s, clients)
+            counts = s.greetings(clients)
+            check(counts == {b"220": WINDOW, b"451": 200 - WINDOW}, f"{counts}")
+            view = s.keeper.until(lambda v: v["in_flight"] == WINDOW and v["tickets"] == 0, "tickets to be sessions")
+            check(view["used"] == WINDOW, f"{view}")
+            check((s.grew("offered"), s.grew("admitted"), s.grew("deferred")) == (200, WINDOW, 200 - WINDOW), f"{view}")
+            for c in clients:
+                c.close()
+            s.crafted.receive(1)
+            s.keeper.until(lambda v: v["used"] == 0 and v["in_flight"] == 0, "all to be over")
+            check(s.keeper.view()["finished"] - s.before["finished"] == WINDOW, "each admitted session is told at its end")
+    finally:
+        cookies(1)
+
+
+@test("a burst of 200 between two ticks, IPv4: the window is admitted, not one more, everybody else gets 451")
+def _():
+    burst(1, False)
+
+
+@test("the same over IPv6")
+def _():
+    burst(1, True)
+
+
+@test("the same with SYN cookies for all, IPv4: the cookie's ACK meets the SYN's verdict, nobody is reset")
+def _():
+    burst(2, False)
+
+
+@test("the same with SYN cookies for all, IPv6")
+def _():
+    burst(2, True)
+
+
+@test("SYNs that come again change nothing")
+def _():
+    with Scene() as s:
+        clients = [s.crafted.client(n) for n in range(60)]
+        for _ in range(3):
+            for c in clients:
+                c.syn()
+        handshake(s, clients)
+        counts = s.greetings(clients)
+        check(counts == {b"220": WINDOW, b"451": 60 - WINDOW}, f"{counts}")
+        check(s.grew("offered") == 60, f"{s.keeper.view()}")
+
+
+@test("clients that vanish after their SYN hold a place for as long as a ticket lives, and no longer; they are nobody in the counts")
+def _():
+    with Scene() as s:
+        ghosts = [s.crafted.client(n) for n in range(WINDOW)]
+        for c in ghosts:
+            c.syn()
+        s.crafted.receive(5, lambda: all(c.answered for c in ghosts))
+        late = s.crafted.client(300)
+        handshake(s, [late])
+        check(s.greetings([late]) == {b"451": 1}, "the window is full of tickets")
+        s.keeper.until(lambda v: v["used"] == 0, "tickets to expire")
+        check(s.grew("expired") == WINDOW, f"{s.keeper.view()}")
+        next_one = s.crafted.client(301)
+        handshake(s, [next_one])
+        check(s.greetings([next_one]) == {b"220": 1}, "there is room again")
+        check(s.grew("offered") == 2 and s.grew("admitted") == 1, f"{s.keeper.view()}")
+
+
+@test("a flood of SYNs does not keep mail out: tickets stop counting, sessions still do")
+def _():
+    with Scene() as s:
+        end = time.monotonic() + 40
+        number = 0
+        while not s.keeper.view()["sessions_only"]:
+            check(time.monotonic() < end, f"the flood is seen: {s.keeper.view()}")
+            for n in range(WINDOW):
+                s.crafted.client(number % 60000, port=1024 + number // 60000).syn()
+                number += 1
+            s.crafted.receive(0.3)
+        for n in range(100):
+            s.crafted.client(number + n, port=30000).syn()
+        honest = [s.crafted.client(n, port=50000) for n in range(3)]
+        handshake(s, honest)
+        check(s.greetings(honest) == {b"220": 3}, "honest clients get in")
+
+
+@test("a client that closes first still counts until the server has closed")
+def _():
+    gate = threading.Event()
+
+    def slow(connection, _address):
+        connection.sendall(b"220 mta.example ESMTP\r\n")
+        gate.wait(60)
+    with Scene(window=1) as s:
+        s.mta.handle = slow
+        first = s.crafted.client(1)
+        handshake(s, [first])
+        check(s.greetings([first]) == {b"220": 1}, "admitted")
+        first.close()
+        s.crafted.receive(1)
+        check(s.keeper.view()["used"] == 1, f"{s.keeper.view()}")
+        second = s.crafted.client(2)
+        handshake(s, [second])
+        check(s.greetings([second]) == {b"451": 1}, "the server still works for the first")
+        gate.set()
+        s.keeper.until(lambda v: v["used"] == 0, "the server's close")
+
+
+@test("observe: everybody is admitted, what would have been deferred is counted")
+def _():
+    with Scene() as s:
+        s.keeper.order("observe")
+        clients = [s.crafted.client(n) for n in range(50)]
+        handshake(s, clients)
+        check(s.greetings(clients) == {b"220": 50}, "all in")
+        s.keeper.until(lambda v: v["in_flight"] == 50, "50 sessions")
+        check((s.grew("admitted"), s.grew("deferred"), s.grew("would_defer")) == (50, 0, 50 - WINDOW), f"{s.keeper.view()}")
+        check(s.keeper.view()["used"] == WINDOW, "the shadow count stops at the window")
+        for c in clients:
+            c.close()
+        s.crafted.receive(1)
+        s.keeper.until(lambda v: v["used"] == 0 and v["in_flight"] == 0, "all over")
+
+
+@test("sessions that were there before the gate opened are counted")
+def _():
+    mta = Mta(handle=Scene.serve)
+    old = [WIRE.connect(PORT, f"10.77.0.{10 + n}") for n in range(5)]
+    for c in old:
+        c.recv(100)
+    keeper = Keeper()
+    try:
+        view = keeper.view()
+        check(view["used"] == 5 and view["in_flight"] == 5, f"{view}")
+        for c in old:
+            c.close()
+        keeper.until(lambda v: v["used"] == 0, "their end")
+    finally:
+        keeper.close()
+        mta.close()
+
+
+@test("a gatekeeper that is killed leaves nothing attached and no session touched")
+def _():
+    with Scene() as s:
+        c = WIRE.client(PORT, "10.77.0.30")
+        s.keeper.order("window 0")
+        with WIRE.client(PORT, "10.77.0.31") as refused:
+            check(refused.greeting.startswith(b"451"), "shut")
+        s.keeper.process.kill()
+        s.keeper.process.wait()
+        with WIRE.client(PORT, "10.77.0.32") as free:
+            check(free.greeting.startswith(b"220"), "open")
+        c.send(b"x")
+        check(c.socket.recv(10) == b"", "the session ended in order, by its server")
+        s.keeper = Keeper()
+
+
+place.isolate()
+WIRE = Wire()
+run()
