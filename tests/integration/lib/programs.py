@@ -68,12 +68,12 @@ def no_file(argv):
 
 
 class Daemon(Program):
-    def __init__(self, directory, options, http=9825, wait=True, argv=(), prefix=(), **kwargs):
+    def __init__(self, directory, options, http=9825, wait=True, argv=(), prefix=(), program=None, **kwargs):
         self.http = http
         self.run_dir = os.path.join(directory, "run")
         self.state_dir = os.path.join(directory, "state")
         options = {"http.listen": f"127.0.0.1:{http}", **options}
-        super().__init__([*prefix, os.path.join(BIN, "penstockd"), *no_file(argv), "--run-dir", self.run_dir, "--state-dir",
+        super().__init__([*prefix, program or os.path.join(BIN, "penstockd"), *no_file(argv), "--run-dir", self.run_dir, "--state-dir",
                           self.state_dir, *argv, *overrides(options)], **kwargs)
         if wait:
             wait_for(lambda: not self.alive() or port_open(http), "penstockd's HTTP")
@@ -106,12 +106,12 @@ class Daemon(Program):
 
 
 class Proxy(Program):
-    def __init__(self, directory, listen, backend, options=None, wait=True, **kwargs):
+    def __init__(self, directory, listen, backend, options=None, wait=True, prefix=(), program=None, **kwargs):
         self.port = listen
         self.run_dir = os.path.join(directory, "run")
         options = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{listen}",
                    "front.proxy.backend": f"127.0.0.1:{backend}", **(options or {})}
-        super().__init__([os.path.join(BIN, "penstock-proxy"), *no_file(()), "--run-dir", self.run_dir, *overrides(options)], **kwargs)
+        super().__init__([*prefix, program or os.path.join(BIN, "penstock-proxy"), *no_file(()), "--run-dir", self.run_dir, *overrides(options)], **kwargs)
         if wait:
             wait_for(lambda: not self.alive() or listening(listen), "penstock-proxy's port")
             if not self.alive():

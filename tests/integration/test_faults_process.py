@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""Faults of penstock's own processes: killed, hung, starved, restarted, replaced. Mail flows and nothing is lost."""
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.cgroup import Cgroup
+from lib.manager import Manager
+from lib.place import BIN, BUILD, wait_for
+from lib.programs import Daemon, Proxy
+from lib.smtp import Client, Server, deliver, smtp_server
+from lib.tap import check, test
+from lib.world import PORT, World, drop_resource_capability
+
+
+@test("the proxy's descriptors run out: the rest is told 421, and it recovers")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    server = Server(smtp_server)
+    proxy = Proxy(directory, PORT, server.port, {"front.proxy.connections_max": 1000},
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)) or drop_resource_capability())
+    clients, greetings = [], []
+    for _ in range(60):
+        c = Client(PORT, greeting=False, timeout=20)
+        clients.append(c)
+    for c in clients:
+        try:
+            greetings.append(c.reply()[:3])
+        except (OSError, TimeoutError):
+            greetings.append(b"")
+    check(b"220" in greetings, f"some are served: {greetings}")
+    check(set(greetings) <= {b"220", b"421", b"451"}, f"and the others are told: {greetings}")
+    check(b"421" in greetings or b"451" in greetings, f"{greetings}")
+    for c in clients:
+        c.close()
+    wait_for(lambda: deliver(PORT)[0] == "250", "mail when they are free again")
+    proxy.stop()
+    server.close()
+
+
+@test("the daemon's descriptors run out: the control socket and HTTP suffer, verdicts do not, and it recovers")
+def _():
+    with World(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)) or drop_resource_capability()) as w:
+        w.mail_flows()
+        crowd = []
+        for _ in range(100):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(("127.0.0.1", w.daemon.http))
+            crowd.append(s)
+        time.sleep(1)
+        for _ in range(5):
+            w.mail_flows()
+        check(w.daemon.alive(), "alive")
+        for s in crowd:
+            s.close()
+        wait_for(lambda: w.daemon.get("/healthz") == "ok\n", "HTTP again", 60)
+
+
+@test("SIGTERM of the daemon under a drain: fronts admit at once, files are gone, a restart takes over")
+def _():
+    with World() as w:
+        w.daemon.ctl("drain", check=0)
+        time.sleep(0.5)
+        check(w.daemon.stop() == 0, "exit status")
+        w.mail_flows()
+        check(not os.path.exists(os.path.join(w.daemon.run_dir, "control.sock")), "the socket is gone")
+        w.daemon = Daemon(w.directory, w.options)
+        w.mail_flows()
+
+
+@test("thirty restarts in a row leave nothing behind and disturb no session")
+def _():
+    with World() as w:
+        with Client(PORT) as c:
+            for n in range(30):
+                w.daemon.stop(signal.SIGKILL if n % 2 else signal.SIGTERM)
+                w.daemon = Daemon(w.directory, w.options)
+                check(c.say(b"NOOP").startswith(b"250"), f"the session after {n} restarts")
+        files = os.listdir(w.daemon.run_dir)
+        check(len(files) <= 5, f"left behind: {files}")
+        w.mail_flows()
+
+
+NEXT = os.path.join(BUILD, "tests", "next")
+
+
+class Load:
+    """penstock-load in the background against the proxy; `all_accepted()` after its end: none refused, reset, cut off or unanswered."""
+
+    def __init__(self, rate, seconds):
+        self.done = subprocess.Popen([os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", str(rate),
+                                      "--duration", str(seconds), "--json", "-"], stdout=subprocess.PIPE, text=True)
+
+    def all_accepted(self):
+        report = json.loads(self.done.communicate(timeout=200)[0])
+        check(report["outcomes"]["accepted"] == report["offered"] > 0, f"{report['outcomes']} {report.get('replies')}")
+
+
+@test("kill -9 of the daemon under load: every message is taken")
+def _():
+    with World() as w:
+        load = Load(20, 5)
+        wait_for(lambda: w.daemon.status()["decisions"]["admitted"] > 20, "load")
+        w.daemon.stop(signal.SIGKILL)
+        w.mail_flows()
+        load.all_accepted()
+        w.daemon = Daemon(w.directory, w.options)
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["proxy"]["up"], "the proxy is seen again")
+
+
+@test("SIGSTOP of the daemon, in a drain: fronts forget the order after two seconds, and obey again after SIGCONT")
+def _():
+    with World() as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(PORT)[0] == "451", "the drain")
+        w.daemon.kill(signal.SIGSTOP)
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail while it hangs", 20)
+        w.proxy.logged("there is no current plan")
+        w.daemon.kill(signal.SIGCONT)
+        wait_for(lambda: deliver(PORT)[0] == "451", "the drain again")
+
+
+@test("a daemon that dies in a loop: every message is taken, and what it leaves behind stays bounded")
+def _():
+    with World() as w:
+        load = Load(10, 12)
+        for n in range(25):
+            w.daemon.stop(signal.SIGKILL)
+            # Dead at once, or in its first moments.
+            w.daemon = Daemon(w.directory, w.options, wait=n % 2 == 0)
+        w.daemon.stop(signal.SIGKILL)
+        w.daemon = Daemon(w.directory, w.options)
+        load.all_accepted()
+        files = os.listdir(w.daemon.run_dir)
+        check(len(files) <= 6, f"left behind: {files}")
+
+
+@test("the daemon killed for want of memory: mail flows without it, and with it again when there is some")
+def _():
+    with World() as w:
+        w.daemon.stop()
+        group = Cgroup("memory")
+        try:
+            group.limit_memory(1 << 20)
+            starved = Daemon(w.directory, w.options, wait=False, prefix=group.prefix())
+            check(starved.process.wait(60) == -signal.SIGKILL, "it is killed")
+            check(group.oom_kills() >= 1, "by the kernel, for want of memory")
+            w.mail_flows()
+            group.limit_memory(256 << 20)
+            w.daemon = Daemon(w.directory, w.options, prefix=group.prefix())
+            w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("proxy", {}).get("up"), "the proxy is seen")
+            w.mail_flows()
+            w.daemon.stop()
+        finally:
+            group.remove()
+        w.daemon = Daemon(w.directory, w.options)
+
+
+@test("reload with a bad file: refused with file, line and reason, everything goes on; the manager hears both")
+def _():
+    manager = Manager()
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    conf = os.path.join(directory, "penstock.conf")
+    with open(conf, "w") as f:
+        f.write("[daemon]\nlog_level = debug\n")
+    with World(directory, argv=["-c", conf], **manager.service()) as w:
+        wait_for(lambda: manager.heard("READY", "1"), "READY=1")
+        load = Load(20, 4)
+        with open(conf, "w") as f:
+            f.write("[daemon]\nmode = sometimes\n")
+        refused = w.daemon.ctl("reload", check=1)
+        check(f"{conf}:2" in refused.stderr + refused.stdout and "daemon.mode" in refused.stderr + refused.stdout, refused.stderr)
+        wait_for(lambda: w.daemon.metric("penstock_config_last_reload_successful") == 0, "the metric")
+        with open(conf, "w") as f:
+            f.write("[daemon]\nmode = observe\n")
+        w.daemon.ctl("reload", check=0)
+        w.daemon.wait_status(lambda s: s["mode"] == "observe", "the good one in force")
+        reloads = manager.heard("RELOADING", "1")
+        check(len(reloads) == 2 and all(int(m["MONOTONIC_USEC"]) > 0 for m in reloads), f"{reloads}")
+        wait_for(lambda: len(manager.heard("READY", "1")) == 3, "READY=1 after each")
+        load.all_accepted()
+
+
+@test("only a tick that was completed pets the watchdog: not one that hangs, and not a loop that spins outside it")
+def _():
+    manager = Manager()
+    planted = os.path.join(BUILD, "tests", "planted", "penstockd")
+    with World(program=planted, **manager.service()) as w:
+        before = manager.count("WATCHDOG")
+        wait_for(lambda: manager.count("WATCHDOG") > before + 10, "petting")
+        s = socket.socket(socket.AF_UNIX)
+        s.connect(os.path.join(w.daemon.run_dir, "control.sock"))
+        s.sendall(b'{"method":"io.penstock.test.Spin"}\0')
+        # From here on nothing more is petted, though the process burns its CPU.
+        def still():
+            n = manager.count("WATCHDOG")
+            time.sleep(1)
+            return manager.count("WATCHDOG") == n
+        wait_for(still, "silence towards the watchdog")
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail flows")
+        os.kill(w.daemon.pid, signal.SIGKILL)
+        w.daemon.process.wait()
+        s.close()
+
+
+@test("the proxy is restarted and replaced by the next version under load: nobody is refused, no session is cut")
+def _():
+    manager, directory = Manager(), tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    server = Server(smtp_server)
+    proxy = Proxy(directory, PORT, server.port, **manager.service())
+    wait_for(lambda: manager.store, "the listener in the store")
+    load = Load(30, 10)
+    with Client(PORT) as c:
+        c.say(b"EHLO x")
+        for n in range(4):
+            # As a manager restarts a service: the old one's main process ends first.
+            check(proxy.stop() == 0, "it ends at once, whatever its sessions do")
+            time.sleep(0.3)  # a slow start: who connects now waits in the socket's queue
+            program = os.path.join(NEXT, "penstock-proxy") if n % 2 else None
+            proxy = Proxy(directory, PORT, server.port, program=program, **manager.service())
+            check(c.say(b"NOOP").startswith(b"250"), f"the session after restart {n + 1}")
+        proxy.stop(signal.SIGKILL)
+        proxy = Proxy(directory, PORT, server.port, **manager.service())
+        # Sessions of the killed one are cut, new ones are not refused; this one lives in the process that was left behind.
+        check(c.say(b"NOOP").startswith(b"250"), "and after a kill -9 of a later one")
+        check(c.say(b"QUIT").startswith(b"221"), "QUIT")
+    report = json.loads(load.done.communicate(timeout=200)[0])
+    outcomes = report["outcomes"]
+    check(outcomes["unreachable"] == outcomes["refused"] == outcomes["rejected"] == outcomes["timeout"] == 0, f"{outcomes}")
+    check(outcomes["accepted"] >= report["offered"] - 3, f"only what was under way at the kill -9: {outcomes}")
+    wait_for(lambda: subprocess.run(["pgrep", "-r", "RSD", "-c", "penstock-leave"], stdout=subprocess.DEVNULL).returncode != 0, "nothing is left behind")
+    proxy.stop()
+    server.close()
+
+
+@test("a proxy whose configuration is bad at a restart: clients are refused at once and not left waiting in its queue")
+def _():
+    manager, directory = Manager(), tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    server = Server(smtp_server)
+    proxy = Proxy(directory, PORT, server.port, **manager.service())
+    wait_for(lambda: manager.store, "the listener in the store")
+    proxy.stop()
+    bad = Proxy(directory, PORT, server.port, {"front.proxy.connections_max": "many"}, wait=False, **manager.service())
+    check(bad.process.wait(30) == 78, "it says 78")
+    wait_for(lambda: not manager.store, "the listener let go")
+    with socket.socket() as s:
+        check(s.connect_ex(("127.0.0.1", PORT)) != 0, "refused at once: the sender tries another host")
+    # Another address than the one that was kept.
+    proxy = Proxy(directory, PORT, server.port, **manager.service())
+    proxy.stop()
+    other = Proxy(directory, PORT + 1, server.port, **manager.service())
+    check(deliver(PORT + 1)[0] == "250", "at the new address")
+    with socket.socket() as s:
+        check(s.connect_ex(("127.0.0.1", PORT)) != 0, "and not at the old one")
+    other.stop()
+    server.close()
+
+
+@test("socket units: each listener of the daemon and the proxy from the manager, kept over restarts and reloads")
+def _():
+    manager, directory = Manager(), tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    server = Server(smtp_server)
+    control = socket.socket(socket.AF_UNIX)
+    control.bind(os.path.join(directory, "run", "control.sock"))
+    http = socket.create_server(("127.0.0.1", 9825))
+    policy = socket.create_server(("127.0.0.1", 2527))
+    smtp = socket.create_server(("127.0.0.1", PORT))
+    control.listen(16)
+    options = {"http.listen": "systemd:http", "front.policy.enabled": "yes", "front.policy.listen": "systemd:policy"}
+    sockets = {"control": control.fileno(), "http": http.fileno(), "policy": policy.fileno()}
+    for _ in range(3):
+        daemon = Daemon(directory, options, **manager.service(sockets))
+        daemon.ctl("status", check=0)
+        check(daemon.get("/healthz") == "ok\n", "HTTP")
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", 2527), 10) as s:
+                s.sendall(b"request=smtpd_access_policy\nclient_address=192.0.2.1\n\n")
+                check(s.recv(100).startswith(b"action=DUNNO"), "the policy service")
+            daemon.ctl("reload", check=0)
+        daemon.stop()
+        check(os.path.exists(os.path.join(directory, "run", "control.sock")), "a socket unit's file is not ours to remove")
+    for _ in range(2):
+        proxy = Proxy(directory, PORT, server.port, {"front.proxy.listen": "systemd:smtp"}, **manager.service({"smtp": smtp.fileno()}))
+        check(deliver(PORT)[0] == "250", "mail")
+        check(not manager.store, "the manager has it already")
+        proxy.stop()
+    for s in (control, http, policy, smtp):
+        s.close()
+    server.close()
+
+
+@test("the daemon is replaced by the next version under load: every message is taken, its counts go on")
+def _():
+    with World() as w:
+        load = Load(20, 6)
+        wait_for(lambda: w.daemon.status()["decisions"]["admitted"] > 10, "load")
+        w.daemon.stop()
+        w.daemon = Daemon(w.directory, w.options, program=os.path.join(NEXT, "penstockd"))
+        check(w.daemon.status()["version"].endswith(".next"), "the next version")
+        load.all_accepted()
+        w.daemon.wait_status(lambda s: s["in_flight"] == 0, "nothing in flight at the end")
+
+
+place.isolate()
+tap.run()

@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""Faults of the disk and of what is written on it: mail flows, and somebody is told."""
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon, Proxy
+from lib.smtp import Client, Server, deliver, smtp_server
+from lib.tap import check, test
+from lib.world import PORT, World, fill, small_disk
+
+
+@test("a full state directory: said once, nothing else suffers")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    full = small_disk("64k")
+    fill(os.path.join(full, "ballast"))
+    with World(directory, argv=["--state-dir", full]) as w:
+        w.daemon.logged("the state directory")
+        check("No space left" in w.daemon.output(), w.daemon.output())
+        w.mail_flows()
+        w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the verdict counted")
+
+
+@test("a read-only state directory: said once, nothing else suffers")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    ro = small_disk("64k")
+    subprocess.run(["mount", "-o", "remount,ro", ro], check=True)
+    with World(directory, argv=["--state-dir", ro]) as w:
+        w.daemon.logged("Read-only file system")
+        w.mail_flows()
+
+
+@test("the run directory fills up under a running daemon: plan and counts have their space, mail is shed and flows as ordered")
+def _():
+    directory = small_disk("1m")
+    with World(directory) as w:
+        w.mail_flows()
+        fill(os.path.join(directory, "run", "ballast"))
+        w.mail_flows()
+        w.daemon.ctl("drain", check=0)
+        def refused():
+            with Client(PORT) as c:
+                return c.greeting.startswith(b"451")
+        wait_for(refused, "the drain reaches the proxy over a full disk")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail after resume")
+        # A new proxy finds no room for its counts: it relays all the same.
+        w.proxy.stop()
+        w.proxy = Proxy(directory, PORT, w.server.port, w.options)
+        w.mail_flows()
+
+
+@test("a run directory that is full before the start: the daemon says so and ends, the proxy admits everything")
+def _():
+    directory = small_disk("64k")
+    os.makedirs(os.path.join(directory, "run"))
+    fill(os.path.join(directory, "ballast"))
+    server = Server(smtp_server)
+    daemon = Daemon(directory, {}, wait=False)
+    proxy = Proxy(directory, PORT, server.port)
+    check(daemon.process.wait(30) != 0, "it cannot run")
+    check("No space left" in daemon.output() and "free space" in daemon.output(), daemon.output())
+    check(deliver(PORT)[0] == "250", "mail flows")
+    proxy.stop()
+    server.close()
+
+
+@test("garbage and a plan of another version in the run directory: taken for no plan")
+def _():
+    for content in (b"", b"x" * 100, os.urandom(65536), b"\x70\x6c\x61\x6e\xff\xff\xff\xff" + b"\0" * 8192):
+        directory = tempfile.mkdtemp(prefix="penstock-test-")
+        os.makedirs(os.path.join(directory, "run", "counts"))
+        with open(os.path.join(directory, "run", "plan"), "wb") as f:
+            f.write(content)
+        with open(os.path.join(directory, "run", "counts", "proxy-1"), "wb") as f:
+            f.write(content)
+        server = Server(smtp_server)
+        proxy = Proxy(directory, PORT, server.port)
+        check(deliver(PORT)[0] == "250", f"mail with {content[:8]!r} for a plan")
+        daemon = Daemon(directory, {"service.mx.ports": server.port})
+        wait_for(lambda: deliver(PORT)[0] == "250" and daemon.status()["decisions"]["admitted"] >= 1, "a plan in its place")
+        check(daemon.alive() and proxy.alive(), "both live")
+        daemon.stop()
+        proxy.stop()
+        server.close()
+
+
+place.isolate()
+tap.run()
