@@ -218,7 +218,15 @@ def _():
     manager, directory = Manager(), tempfile.mkdtemp(prefix="penstock-test-")
     os.makedirs(os.path.join(directory, "run"))
     server = Server(smtp_server)
-    proxy = Proxy(directory, PORT, server.port, **manager.service())
+
+    def start(program=None):
+        ready = manager.count("READY")
+        proxy = Proxy(directory, PORT, server.port, program=program, **manager.service())
+        # Its port says nothing: the socket listens all the time.
+        wait_for(lambda: manager.count("READY") > ready, "READY=1")
+        return proxy
+
+    proxy = start()
     wait_for(lambda: manager.store, "the listener in the store")
     load = Load(30, 10)
     with Client(PORT) as c:
@@ -228,10 +236,10 @@ def _():
             check(proxy.stop() == 0, "it ends at once, whatever its sessions do")
             time.sleep(0.3)  # a slow start: who connects now waits in the socket's queue
             program = os.path.join(NEXT, "penstock-proxy") if n % 2 else None
-            proxy = Proxy(directory, PORT, server.port, program=program, **manager.service())
+            proxy = start(program)
             check(c.say(b"NOOP").startswith(b"250"), f"the session after restart {n + 1}")
         proxy.stop(signal.SIGKILL)
-        proxy = Proxy(directory, PORT, server.port, **manager.service())
+        proxy = start()
         # Sessions of the killed one are cut, new ones are not refused; this one lives in the process that was left behind.
         check(c.say(b"NOOP").startswith(b"250"), "and after a kill -9 of a later one")
         check(c.say(b"QUIT").startswith(b"221"), "QUIT")
