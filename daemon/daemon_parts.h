@@ -12,6 +12,7 @@
 #include "front/front.h"
 #include "front/remote.h"
 #include "front/responder.h"
+#include "front/standin.h"
 #include "host/logind.h"
 #include "kernel/gate.h"
 #include "kernel/kernel.h"
@@ -32,6 +33,7 @@ struct listener {
 struct gating {
 	struct gate *gate;
 	struct responder *responder;
+	struct standin *standin;
 	struct counts counts;
 	struct listener listener;
 	unsigned service;

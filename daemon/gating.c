@@ -75,6 +75,23 @@ static void push_networks(struct daemon *d)
 			  strerror(-r));
 }
 
+/* Without it the gate works too: only who comes while penstockd hangs waits for longer. */
+static void open_standin(struct daemon *d)
+{
+	struct gating *g = &d->gating;
+	const struct config_service *service = &d->config.service[g->service];
+	struct standin_options o = { .listener_v4 = responder_listener_v4(g->responder),
+				     .listener_v6 = responder_listener_v6(g->responder) };
+	int r;
+
+	if (service->tls != TLS_IMPLICIT)
+		snprintf(o.greeting, sizeof(o.greeting),
+			 "421 4.3.2 %s overloaded, try again later\r\n", service->hostname);
+	r = standin_open(&o, &g->standin);
+	if (r < 0)
+		log_warning("there is no stand-in for the gate's responder: %s", strerror(-r));
+}
+
 static int open_kernel(struct daemon *d, char *why)
 {
 	struct gating *g = &d->gating;
@@ -134,6 +151,8 @@ int daemon_open_gate(struct daemon *d, char *why)
 		return r;
 	r = open_responder(d, why);
 	if (r == 0)
+		open_standin(d);
+	if (r == 0)
 		r = open_kernel(d, why);
 	if (r < 0) {
 		daemon_close_gate(d, false);
@@ -154,6 +173,8 @@ void daemon_close_gate(struct daemon *d, bool stay)
 	/* The responder may be asking: it ends first, unless connections are still handed to it. */
 	if (gate && !stay)
 		gate_pause(gate, true);
+	standin_close(g->standin);
+	g->standin = NULL;
 	responder_close(g->responder);
 	g->responder = NULL;
 	__atomic_store_n(&g->gate, NULL, __ATOMIC_RELEASE);
@@ -243,6 +264,8 @@ void daemon_push_gate(struct daemon *d, uint64_t now_us)
 		log_warning("the gate lets everything pass for now: %s", why);
 	}
 	gate_pause(g->gate, !fit);
+	if (fit && g->standin)
+		standin_beat(g->standin, now_us);
 	responder_push(g->responder, &d->plan, g->down);
 	gate_push(g->gate, &d->plan, l->known & LOAD_WAITING ? (uint32_t)fmax(0, l->waiting) : 0,
 		  g->down);

@@ -55,13 +55,17 @@ class Mta:
 class World:
     """An MTA, penstockd with its gate in front, and clients on `wire`."""
 
-    def __init__(self, wire, options=None, mta=True, **kwargs):
+    def __init__(self, wire, options=None, mta=True, bare=False, **kwargs):
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         self.wire, self.mta = wire, Mta() if mta else None
         self.options = {"service.mx.ports": PORT, "service.mx.hostname": "mx.example.org", "front.gate.enabled": "yes",
-                        **(options or {})}
+                        **(options or {})} if not bare else dict(options or {})
         self.daemon = Daemon(self.directory, self.options, **kwargs)
-        self.daemon.logged("the gate guards service mx")
+        try:
+            self.daemon.logged("the gate guards service mx")
+        except BaseException:
+            self.__exit__()
+            raise
 
     def drain(self):
         self.daemon.ctl("drain", check=0)

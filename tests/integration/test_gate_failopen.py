@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""The gate never is the outage: whatever dies, hangs or runs out, mail reaches the MTA, and no session that the MTA serves is
+touched."""
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place
+from lib.cgroup import Cgroup
+from lib.gate import PORT, Mta, World
+from lib.place import wait_for
+from lib.programs import Daemon
+from lib.tap import Skip, check, run, test
+from lib.wire import SERVER4, SERVER6, Wire, ip
+
+HANG_S = 2.0  # the heartbeat
+SLACK_S = 8.0  # of a busy machine
+
+
+def attached():
+    """sk_lookup programs in this network namespace."""
+    shown = subprocess.run(["bpftool", "link", "show"], capture_output=True, text=True).stdout
+    inum = os.stat("/proc/self/ns/net").st_ino
+    return shown.count(f"netns_ino {inum}")
+
+
+def served(w, source="10.77.0.20"):
+    """A session that the MTA serves; say() must go on working."""
+    c = w.wire.client(PORT, source)
+    check(c.greeting.startswith(b"220"), f"{c.greeting}")
+    return c
+
+
+@test("SIGKILL: the next connection goes to the MTA, a served session goes on, nothing stays attached")
+def _():
+    with World(WIRE) as w:
+        session = served(w)
+        check(attached() == 1, "one program")
+        w.drain()
+        w.daemon.process.kill()
+        w.daemon.process.wait()
+        for address, source in ((SERVER4, "10.77.0.21"), (SERVER6, "fd77::3")):
+            check(w.greeting(source, address).startswith(b"220"), address)
+        check(session.say(b"NOOP").startswith(b"250"), "the session")
+        check(attached() == 0, "nothing attached")
+
+
+@test("SIGSTOP: after the heartbeat everybody reaches the MTA, nobody hangs, and SIGCONT shuts the gate again")
+def _():
+    with World(WIRE) as w:
+        session = served(w)
+        w.drain()
+        os.kill(w.daemon.pid, signal.SIGSTOP)
+        stopped, longest, outcomes = time.monotonic(), 0, []
+        while time.monotonic() < stopped + HANG_S + 2:
+            began = time.monotonic()
+            try:
+                greeting = w.greeting("10.77.0.22")
+            except OSError as error:
+                greeting = str(error).encode()
+            longest = max(longest, time.monotonic() - began)
+            outcomes.append(greeting[:3])
+            if greeting.startswith(b"220"):
+                break
+        check(outcomes[-1] == b"220", f"{outcomes}")
+        check(time.monotonic() - stopped < HANG_S + SLACK_S, f"open after {time.monotonic() - stopped} s")
+        check(longest < HANG_S + SLACK_S, f"a client waited {longest} s for its greeting")
+        check(set(outcomes) <= {b"220", b"451", b"421"}, f"everybody was told: {outcomes}")
+        check(session.say(b"NOOP").startswith(b"250"), "the session")
+        os.kill(w.daemon.pid, signal.SIGCONT)
+        wait_for(lambda: w.greeting("10.77.0.23").startswith(b"451"), "the gate shuts again")
+
+
+@test("a drain, SIGTERM, a final stop: the MTA is reached, nothing stays attached")
+def _():
+    with World(WIRE) as w:
+        session = served(w)
+        w.drain()
+        check(w.daemon.stop() == 0, "exit status")
+        check(w.greeting("10.77.0.24").startswith(b"220"), "the MTA")
+        check(session.say(b"NOOP").startswith(b"250"), "the session")
+        check(attached() == 0, "nothing attached")
+
+
+@test("the MTA does not listen: refused clients get their 451 all the same, admitted ones what the kernel says; it comes back under the gate")
+def _():
+    with World(WIRE) as w:
+        w.mta.close()
+        w.mta = None
+        try:
+            w.greeting("10.77.0.25")
+            check(False, "somebody answered")
+        except ConnectionRefusedError:
+            pass
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: told(w), "451 while nothing listens")
+        w.mta = Mta()
+        check(w.greeting("10.77.0.26").startswith(b"451"), "still drained")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: w.greeting("10.77.0.27").startswith(b"220"), "the MTA that was started under the gate")
+
+
+@test("the MTA is restarted while refused clients linger at the responder: it gets its port")
+def _():
+    with World(WIRE) as w:
+        w.drain()
+        lingerers = [w.wire.client(PORT, f"10.77.0.{30 + n}") for n in range(20)]
+        w.mta.close()
+        w.mta = Mta()
+        check(all(c.say(b"NOOP").startswith(b"451") for c in lingerers), "the lingerers are still answered")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: w.greeting("10.77.0.28").startswith(b"220"), "the new MTA")
+
+
+@test("answer_down: while nothing listens clients are told 451, and no more when something does")
+def _():
+    with World(WIRE, {"front.gate.answer_down": "yes"}, mta=False) as w:
+        wait_for(lambda: told(w), "451 for the MTA that is down")
+        w.mta = Mta()
+        wait_for(lambda: w.greeting("10.77.0.41").startswith(b"220"), "the MTA")
+
+
+def told(w):
+    try:
+        return w.greeting("10.77.0.40").startswith(b"451")
+    except OSError:
+        return False
+
+
+@test("the responder's descriptors run out: connections pass to the MTA or are told, nobody is left waiting, and it recovers")
+def _():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+        ctypes.CDLL(None).prctl(24, 24, 0, 0, 0)  # PR_CAPBSET_DROP of CAP_SYS_RESOURCE: else root would raise it
+    with World(WIRE, {"front.gate.linger": "60s"}, preexec_fn=few) as w:
+        w.drain()
+        sockets, greetings = w.wire.burst(PORT, 600)
+        first = [g[:3] if g is not None else None for g in greetings]
+        counts = {code: first.count(code) for code in set(first)}
+        check(None not in counts and b"" not in counts, f"everybody got a greeting: {counts}")
+        check(set(counts) <= {b"451", b"421", b"220"}, f"{counts}")
+        for s in sockets:
+            s.close()
+        check(w.daemon.alive(), "alive")
+        wait_for(lambda: w.greeting("10.77.0.42").startswith(b"451"), "451 again")
+
+
+@test("the kernel refuses the program (no capability): it is said, mail flows, everything else works")
+def _():
+    def drop():
+        for capability in (12, 21, 38, 39):  # NET_ADMIN, SYS_ADMIN, PERFMON, BPF
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    mta = Mta()
+    daemon = Daemon(directory, {"service.mx.ports": PORT, "front.gate.enabled": "yes"}, preexec_fn=drop)
+    try:
+        daemon.logged("the gate is not served")
+        check("CAP_" in daemon.output(), daemon.output())
+        with WIRE.client(PORT, "10.77.0.43") as c:
+            check(c.greeting.startswith(b"220"), "mail")
+        check(daemon.status()["state"] in ("serving", "blind"), "status")
+    finally:
+        daemon.stop()
+        mta.close()
+
+
+@test("memory for the maps is refused by a control group: it is said, mail flows, and the gate comes when there is memory")
+def _():
+    group = Cgroup("memory")
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    mta = Mta()
+    group.limit_memory(24 << 20)
+    daemon = Daemon(directory, {"service.mx.ports": PORT, "front.gate.enabled": "yes"}, prefix=group.prefix(), wait=False)
+    try:
+        wait_for(lambda: not daemon.alive() or "the gate is not served" in daemon.output() or "the gate guards" in daemon.output(),
+                 "what becomes of the gate")
+        if "the gate guards" in daemon.output():
+            raise Skip("this kernel does not charge the maps to the group")
+        with WIRE.client(PORT, "10.77.0.46") as c:
+            check(c.greeting.startswith(b"220"), "mail")
+        if not daemon.alive():
+            raise Skip("the kernel killed the daemon: mail flowed")
+        group.limit_memory(1 << 30)
+        daemon.logged("the gate guards service mx")
+    finally:
+        if daemon.alive():
+            daemon.stop()
+        mta.close()
+        group.remove()
+
+
+@test("thirty restarts in a row under traffic: every client gets a greeting, the served session goes on")
+def _():
+    with World(WIRE) as w:
+        session = served(w)
+        stop, outcomes = threading.Event(), []
+
+        def traffic():
+            n = 0
+            while not stop.is_set():
+                n += 1
+                try:
+                    with w.wire.client(PORT, f"10.77.0.{50 + n % 100}", 20) as c:
+                        outcomes.append(c.greeting[:3])
+                except OSError as error:
+                    outcomes.append(repr(error))
+        thread = threading.Thread(target=traffic)
+        thread.start()
+        for n in range(30):
+            w.daemon.stop(signal.SIGKILL if n % 2 else signal.SIGTERM)
+            w.daemon = Daemon(w.directory, w.options)
+            check(session.say(b"NOOP").startswith(b"250"), f"the session after {n} restarts")
+        w.daemon.logged("the gate guards service mx")
+        stop.set()
+        thread.join()
+        check(len(outcomes) > 30 and set(outcomes) <= {b"220", b"451"}, f"{len(outcomes)}: {set(outcomes)}")
+        check(attached() == 1, "one program")
+
+
+@test("a reload that changes the gate's ports and one that switches it off: the MTA is reached")
+def _():
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+        def write(gate, ports=PORT):
+            f.seek(0)
+            f.truncate()
+            f.write(f"[service.mx]\nports = {ports}\nhostname = mx.example.org\n[front.gate]\nenabled = {gate}\n")
+            f.flush()
+        write("yes")
+        with World(WIRE, {"daemon.log_level": "info"}, argv=["-c", f.name], bare=True) as w:
+            w.drain()
+            write("no")
+            w.daemon.ctl("reload", check=0)
+            wait_for(lambda: w.greeting("10.77.0.44").startswith(b"220"), "off: the MTA")
+            check(attached() == 0, "nothing attached")
+            write("yes", f"{PORT} 2999")
+            w.daemon.ctl("reload", check=0)
+            wait_for(lambda: w.greeting("10.77.0.45").startswith(b"451"), "on again, still drained")
+
+
+place.isolate()
+WIRE = Wire()
+run()
