@@ -15,7 +15,7 @@
 #define ACCEPT_BATCH 128 /* then those in dialogue have their turn */
 #define EVENTS 256
 #define TURN_MS 100 /* it turns at least so often: its heartbeat */
-#define NICE -5 /* not ahead of the tick, which has -10 */
+#define NICE_STEPS 5 /* behind the tick */
 #define BLOCKED_US (1 * US_PER_S) /* after the kernel had no memory or descriptor */
 #define MEMORY_SHARE 8 /* of linger_max is kept while memory is short */
 
@@ -109,21 +109,36 @@ static unsigned reply_code(const struct responder *r)
 	return service ? service->reply_code : r->manner.reply_code;
 }
 
-static enum reason reason_of(const struct responder *r, const struct sockaddr_in6 *peer,
-			     uint16_t own_port)
+/* Whether the plan may have told clients apart: else what it says of all of them holds for each, and nobody need be asked. */
+static bool tells_apart(const struct responder *r, const struct plan_service *service)
+{
+	bool cutoff = false;
+
+	for (int i = 0; i < PLAN_BANDS; i++)
+		cutoff = cutoff || service->cutoff[i];
+	return cutoff || service->heavy || service->source_max != PLAN_UNLIMITED ||
+	       r->manner.sources;
+}
+
+/* Why this client was turned away: by order, by itself, or because of what all are turned away for. */
+static enum reason reason_of(const struct responder *r, int fd, const struct sockaddr_in6 *peer)
 {
 	const struct plan_service *service = service_plan(r);
+	struct sockaddr_in6 own;
+	socklen_t length = sizeof(own);
 	enum reason reason = REASON_NONE;
 
-	if (__atomic_load_n(&r->down, __ATOMIC_RELAXED))
-		reason = REASON_BACKEND;
 	if (service && r->current.order == PLAN_DRAIN)
 		return REASON_DRAIN;
 	if (service && r->current.order == PLAN_MAINTENANCE)
 		return REASON_MAINTENANCE;
-	if (reason == REASON_NONE && r->options.reason)
+	if (__atomic_load_n(&r->down, __ATOMIC_RELAXED))
+		return REASON_BACKEND;
+	/* sin_port and sin6_port lie at the same place. */
+	if (r->options.reason && (!service || tells_apart(r, service)) &&
+	    getsockname(fd, (struct sockaddr *)&own, &length) == 0)
 		reason = r->options.reason(r->options.context, &peer->sin6_addr,
-					   ntohs(peer->sin6_port), own_port);
+					   ntohs(peer->sin6_port), ntohs(own.sin6_port));
 	return reason != REASON_NONE || !service ? reason : (enum reason)service->reason;
 }
 
@@ -160,7 +175,7 @@ static void dismiss(struct responder *r, int fd, enum reason reason)
 			      r->current.order_until_us);
 
 	ADD(shortened);
-	if (send(fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n)
+	if (send(fd, line, n, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE) == (ssize_t)n)
 		ADD(told);
 	close(fd);
 }
@@ -211,18 +226,6 @@ static void as_v6(struct sockaddr_storage *address)
 	memcpy(&v6->sin6_addr.s6_addr[12], &v4.sin_addr, 4);
 }
 
-/* The guarded port: only asked for when somebody tells reasons by it. */
-static uint16_t own_port(const struct responder *r, int fd)
-{
-	struct sockaddr_in6 own;
-	socklen_t length = sizeof(own);
-
-	/* sin_port and sin6_port lie at the same place. */
-	if (!r->options.reason || getsockname(fd, (struct sockaddr *)&own, &length) < 0)
-		return 0;
-	return ntohs(own.sin6_port);
-}
-
 static void take(struct responder *r, int fd, struct sockaddr_storage *peer)
 {
 	ADD(accepted);
@@ -231,7 +234,7 @@ static void take(struct responder *r, int fd, struct sockaddr_storage *peer)
 		return;
 	}
 	as_v6(peer);
-	welcome(r, fd, reason_of(r, (struct sockaddr_in6 *)peer, own_port(r, fd)));
+	welcome(r, fd, reason_of(r, fd, (struct sockaddr_in6 *)peer));
 }
 
 /* No memory or descriptor for one more. The reserved descriptor answers one, so that the queue moves; then a pause. */
@@ -377,13 +380,15 @@ static void turn(struct responder *r)
 	keep_to_share(r);
 }
 
-/* Higher than the MTA, so that a saturated machine still answers; lower than the tick. */
+/* Where the tick is ahead of everybody (Nice= in the unit), this thread is ahead of the MTA, so that a saturated machine still
+ * answers, and behind the tick. */
 static void set_priority(void)
 {
 	id_t thread = (id_t)syscall(SYS_gettid);
+	int nice = getpriority(PRIO_PROCESS, thread);
 
-	if (getpriority(PRIO_PROCESS, thread) < NICE)
-		setpriority(PRIO_PROCESS, thread, NICE);
+	if (nice < 0)
+		setpriority(PRIO_PROCESS, thread, nice + NICE_STEPS < 0 ? nice + NICE_STEPS : 0);
 }
 
 void *responder_loop(void *context)

@@ -11,7 +11,9 @@ static enum talk_next last_word(int fd)
 
 static enum talk_next say(struct dialogue *d, int fd, const char *bytes, size_t length)
 {
-	ssize_t n = length ? send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+	/* With MSG_MORE the end of the stream travels in the same packet. */
+	int more = d->done ? MSG_MORE : 0;
+	ssize_t n = length ? send(fd, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT | more) : 0;
 
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return TALK_OVER;
@@ -49,7 +51,7 @@ enum talk_next talk_hear(struct dialogue *d, int fd, char *scratch)
 	if (!dialogue_quit(d))
 		return say(d, fd, out, length);
 	/* Nothing comes after QUIT, and nothing is unread: close() says all that shutdown() would. */
-	send(fd, out, length, MSG_NOSIGNAL | MSG_DONTWAIT);
+	send(fd, out, length, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
 	return n < TALK_SCRATCH ? TALK_OVER : last_word(fd);
 }
 
