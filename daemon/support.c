@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "daemon.h"
+#include "kernel/gate.h"
 #include "kernel/kernel.h"
 #include "sensor/sensor.h"
 
@@ -107,6 +108,7 @@ void daemon_support(const struct config *config, struct text *out)
 		text_append(out, "BPF: not to be had: %s\n", why);
 	else
 		kernel_support(env.kernel, out);
+	gate_support(config, out);
 	sample_clear(&last, 0);
 	if (registry_open(&env, &registry) == 0) {
 		/* Rates and quantiles need more than one look; the latest of each signal is shown. */

@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 #include "check/check.h"
+#include "kernel/gate.h"
 
 #define BACKLOG 4096 /* that penstock's own listeners ask for */
 #define MIB 1048576.0
@@ -125,6 +126,19 @@ static void spool_space(struct check *c, const struct config_service *s)
 	}
 }
 
+static void gate(struct check *c)
+{
+	const char *form;
+	char why[256], what[400];
+
+	if (!c->config->gate.enabled || gate_possible(c->config, &form, why) == 0)
+		return;
+	snprintf(what, sizeof(what), "front.gate is enabled and cannot stand here: %s", why);
+	check_found(
+		c, "gate", what, "%s",
+		"give penstockd what is missing (penstockctl support, as the user that it runs as), or use penstock-proxy instead: [front.proxy], packaging/snippets/postfix/proxy.md");
+}
+
 void check_host(struct check *c)
 {
 	const struct config *config = c->config;
@@ -139,4 +153,5 @@ void check_host(struct check *c)
 			    "front.proxy.connections_max");
 	for (unsigned i = 0; i < config->services; i++)
 		spool_space(c, &config->service[i]);
+	gate(c);
 }

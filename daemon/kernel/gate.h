@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "core/counts.h"
 #include "core/plan.h"
 
@@ -107,7 +108,10 @@ struct gate_view {
 	bool taken_over; /* the program of an earlier penstockd went on */
 };
 void gate_view(const struct gate *gate, struct gate_view *ret_view);
-/* Whether this kernel and privilege allow it, and why not; opens and closes everything, attaches in a namespace of its own. */
-void gate_support(int netns_fd, struct text *out);
+/* Whether this kernel and this process's privilege allow it, in the namespace that is configured: opens it, guarding no port, and
+ * closes it. 0 with the form that would be taken, or -errno with a sentence in `why` (256). */
+int gate_possible(const struct config *config, const char **ret_form, char *why);
+/* The same as a line of text. */
+void gate_support(const struct config *config, struct text *out);
 
 #endif
