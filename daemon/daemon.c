@@ -92,7 +92,8 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	if (d->policy_listener.wanted)
 		capture_front(s, &d->policy_counts, d->policy_listener.up, d->policy_listener.why);
 	if (d->gating.listener.wanted)
-		capture_front(s, &d->gating.counts, d->gating.listener.up, d->gating.listener.why);
+		capture_front(s, &d->gating.counts, d->gating.listener.up && !d->gating.passing,
+			      d->gating.passing ? d->gating.passing_why : d->gating.listener.why);
 	memcpy(s->tick_durations, d->tick_durations, sizeof(s->tick_durations));
 	s->tick_sum_us = d->tick_sum_us;
 	s->ticks_late = d->ticks_late;

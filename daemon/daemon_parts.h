@@ -18,6 +18,7 @@
 #include "kernel/kernel.h"
 #include "publish/control.h"
 #include "publish/status.h"
+#include "refuse/refusals.h"
 #include "sensor/sensor.h"
 #include "store/planfile.h"
 
@@ -41,6 +42,10 @@ struct gating {
 	bool kept; /* the service manager holds the gate's descriptors */
 	bool down; /* nothing listens on the port, and the responder is to say so */
 	uint64_t looked_us, said_us;
+	bool passing; /* the responder cannot be had: everything passes */
+	char passing_why[160];
+	uint64_t responder_errors; /* that are in counts */
+	struct refusals refusals;
 };
 
 struct daemon {

@@ -177,6 +177,9 @@ void daemon_close_gate(struct daemon *d, bool stay)
 	g->standin = NULL;
 	responder_close(g->responder);
 	g->responder = NULL;
+	g->responder_errors = 0;
+	g->passing = false;
+	refusals_flush(&g->refusals, UINT64_MAX);
 	__atomic_store_n(&g->gate, NULL, __ATOMIC_RELEASE);
 	gate_close(gate, stay && g->kept);
 	if (gate && g->kept && !stay)
@@ -200,8 +203,29 @@ void daemon_reload_gate(struct daemon *d)
 
 /* ---- the tick ---------------------------------------------------------------------------------------------------- */
 
+/* One line in the mail log for each source that was turned away, and epoch: they are in no other. */
+static void note_refusal(struct daemon *d, const struct gate_event *event)
+{
+	if (!event->finished && !event->verdict.admit)
+		refusals_add(&d->gating.refusals, d->plan.epoch, &event->client,
+			     (enum reason)event->verdict.reason);
+}
+
 static void on_event(void *context, const struct gate_event *event)
 {
+	note_refusal(context, event);
+}
+
+static void count_responder(struct gating *g)
+{
+	struct counts_service *c = &g->counts.service[g->service];
+	struct responder_view view;
+
+	responder_view(g->responder, &view);
+	c->refused_lingering = view.lingering;
+	c->refused_told = view.told;
+	g->counts.errors += view.errors - g->responder_errors;
+	g->responder_errors = view.errors;
 }
 
 void daemon_poll_gate(struct daemon *d, uint64_t now_us)
@@ -209,14 +233,12 @@ void daemon_poll_gate(struct daemon *d, uint64_t now_us)
 	struct gating *g = &d->gating;
 	const struct counts_service *c = &g->counts.service[g->service];
 	struct load_service *l = &d->load.service[g->service];
-	struct responder_view view;
 
 	if (!g->gate)
 		return;
 	gate_poll(g->gate, now_us, &g->counts, on_event, d);
-	responder_view(g->responder, &view);
-	g->counts.service[g->service].refused_lingering = view.lingering;
-	g->counts.service[g->service].refused_told = view.told;
+	refusals_flush(&g->refusals, d->plan.epoch);
+	count_responder(g);
 	l->offered += c->offered;
 	l->admitted += c->admitted;
 	l->deferred += c->deferred;
@@ -252,16 +274,16 @@ void daemon_push_gate(struct daemon *d, uint64_t now_us)
 {
 	struct gating *g = &d->gating;
 	const struct load_service *l = &d->load.service[g->service];
-	char why[160] = "";
 	bool fit;
 
 	if (!g->gate)
 		return;
 	look_for_listener(d, now_us);
-	fit = responder_fit(g->responder, now_us, why);
+	fit = responder_fit(g->responder, now_us, g->passing_why);
+	g->passing = !fit;
 	if (!fit && now_us - g->said_us > SAY_US) {
 		g->said_us = now_us;
-		log_warning("the gate lets everything pass for now: %s", why);
+		log_warning("the gate lets everything pass for now: %s", g->passing_why);
 	}
 	gate_pause(g->gate, !fit);
 	if (fit && g->standin)

@@ -128,6 +128,9 @@ static json_t *front_json(const struct status_front *f)
 	json_object_set_new(object, "admitted", json_integer((json_int_t)f->sum.admitted));
 	json_object_set_new(object, "deferred", json_integer((json_int_t)f->sum.deferred));
 	json_object_set_new(object, "would_defer", json_integer((json_int_t)f->sum.would_defer));
+	json_object_set_new(object, "lingering",
+			    json_integer((json_int_t)f->sum.refused_lingering));
+	json_object_set_new(object, "told", json_integer((json_int_t)f->sum.refused_told));
 	json_object_set_new(object, "malformed", json_integer((json_int_t)f->malformed));
 	json_object_set_new(object, "errors", json_integer((json_int_t)f->errors));
 	return object;

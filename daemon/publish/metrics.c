@@ -222,6 +222,16 @@ static void decisions(const struct writer *w, const struct status *s)
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
 		put(w, "penstock_would_defer_total{front=\"%s\"} %llu\n", f.name,
 		    (unsigned long long)f.sum.would_defer);
+	family(w, "penstock_refused_told_total", "counter",
+	       "Refused clients to whom the reply went out; the policy service's are told by the mail server.");
+	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
+		put(w, "penstock_refused_told_total{front=\"%s\"} %llu\n", f.name,
+		    (unsigned long long)f.sum.refused_told);
+	family(w, "penstock_refused_lingering_clients", "gauge",
+	       "Refused clients that have not said QUIT yet.");
+	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
+		put(w, "penstock_refused_lingering_clients{front=\"%s\"} %llu\n", f.name,
+		    (unsigned long long)f.sum.refused_lingering);
 	family(w, "penstock_front_up", "gauge", "Whether a front that is configured answers.");
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
 		put(w, "penstock_front_up{front=\"%s\"} %d\n", f.name, f.up);

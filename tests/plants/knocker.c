@@ -161,12 +161,16 @@ static void crowd(double began)
 /* All at once, kept until stdin ends; then everybody says QUIT and listens for a while. */
 static void hold(void)
 {
-	double until = now() + 120;
+	double began = now(), until = began + 120;
 	uint64_t all;
 
 	while (count.refused + count.admitted + count.other + count.errors < options.open_max &&
 	       now() < until) {
-		for (int batch = 0; batch < 64 && count.begun < options.open_max; batch++)
+		double due = options.rate ? (now() - began) * options.rate : 1e18;
+
+		for (int batch = 0;
+		     batch < 64 && count.begun < options.open_max && (double)count.begun < due;
+		     batch++)
 			knock();
 		serve(5);
 	}
