@@ -78,3 +78,18 @@ void capture_sensors(struct status *s, const struct registry *registry)
 		s->sensor[s->sensors++] = *now;
 	}
 }
+
+void capture_pace(struct status *s, const struct pace *pace)
+{
+	const struct pace_view *view;
+
+	if (!pace)
+		return;
+	view = pace_view(pace);
+	memcpy(s->lateness, view->lateness, sizeof(s->lateness));
+	s->lateness_sum_us = view->lateness_sum_us;
+	s->ticks_late = view->late;
+	s->ticks_early = view->early;
+	memcpy(s->triggers, view->triggers, sizeof(s->triggers));
+	memcpy(s->scheduling, view->scheduling, sizeof(s->scheduling));
+}

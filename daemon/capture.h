@@ -3,6 +3,7 @@
 #define PENSTOCK_CAPTURE_H
 
 #include "front/remote.h"
+#include "pace.h"
 #include "publish/status.h"
 
 /* Every proxy, living and gone; begins the list of fronts. */
@@ -11,5 +12,7 @@ void capture_fronts(struct status *status, const struct remote *remote);
 void capture_front(struct status *status, const struct counts *counts, bool up, const char *why);
 /* All sensors; one that changed its state since the last picture is told to the journal. */
 void capture_sensors(struct status *status, const struct registry *registry);
+/* When ticks come. NULL: not yet. */
+void capture_pace(struct status *status, const struct pace *pace);
 
 #endif

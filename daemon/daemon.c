@@ -96,7 +96,7 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 			      d->gating.passing ? d->gating.passing_why : d->gating.listener.why);
 	memcpy(s->tick_durations, d->tick_durations, sizeof(s->tick_durations));
 	s->tick_sum_us = d->tick_sum_us;
-	s->ticks_late = d->ticks_late;
+	capture_pace(s, d->pace);
 	s->level_since_realtime_us = d->level_since_realtime_us;
 	s->reload_ok = d->reload_ok;
 	s->reloaded_realtime_us = d->reloaded_us;
@@ -127,7 +127,7 @@ static void notify(struct daemon *d, uint64_t now_us)
 }
 
 /* The table of contents of the daemon. The watchdog is petted last, so that a stuck tick is not petted. */
-static void tick(evutil_socket_t fd, short what, void *context)
+static void tick(void *context)
 {
 	struct daemon *d = context;
 	uint64_t now_us = clock_monotonic_us(), realtime_us = clock_realtime_us(), took_us;
@@ -156,9 +156,6 @@ static void tick(evutil_socket_t fd, short what, void *context)
 	took_us = clock_monotonic_us() - now_us;
 	d->tick_durations[counts_slot(took_us)]++;
 	d->tick_sum_us += took_us;
-	if (d->due_us && now_us > d->due_us + d->config.tick_us)
-		d->ticks_late++;
-	d->due_us = now_us + d->config.tick_us;
 	notify(d, now_us);
 }
 
@@ -180,8 +177,6 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 static int open_loop(struct daemon *d)
 {
 	static const int numbers[] = { SIGHUP, SIGTERM, SIGINT };
-	struct timeval interval = { (time_t)(d->config.tick_us / US_PER_S),
-				    (suseconds_t)(d->config.tick_us % US_PER_S) };
 
 	signal(SIGPIPE, SIG_IGN);
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
@@ -189,10 +184,7 @@ static int open_loop(struct daemon *d)
 		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)
 			return -ENOMEM;
 	}
-	d->timer = event_new(d->base, -1, EV_PERSIST, tick, d);
-	if (!d->timer || event_add(d->timer, &interval) < 0)
-		return -ENOMEM;
-	return 0;
+	return pace_open(d->base, &d->config, tick, d, &d->pace);
 }
 
 int daemon_new(const struct config *config, const struct config_source *source,
@@ -263,7 +255,7 @@ int daemon_run(struct daemon *d)
 		   (unsigned long long)(d->config.tick_us / US_PER_MS));
 	if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
 		log_debug("memory is not locked: %s", strerror(errno));
-	tick(-1, 0, d);
+	tick(d);
 	if (event_base_dispatch(d->base) < 0)
 		return -EIO;
 	log_notice("penstockd stops: fronts admit everything from now on");
@@ -284,8 +276,7 @@ void daemon_free(struct daemon *d)
 	logind_close(d->logind);
 	daemon_close_sensors(d);
 	remote_close(d->remote);
-	if (d->timer)
-		event_free(d->timer);
+	pace_close(d->pace);
 	for (unsigned i = 0; i < ARRAY_SIZE(d->signals); i++)
 		if (d->signals[i])
 			event_free(d->signals[i]);

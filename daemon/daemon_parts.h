@@ -16,6 +16,7 @@
 #include "host/logind.h"
 #include "kernel/gate.h"
 #include "kernel/kernel.h"
+#include "pace.h"
 #include "publish/control.h"
 #include "publish/status.h"
 #include "refuse/refusals.h"
@@ -52,7 +53,8 @@ struct daemon {
 	struct config config;
 	const struct config_source *source;
 	struct event_base *base;
-	struct event *timer, *signals[4];
+	struct event *signals[4];
+	struct pace *pace;
 	int lock_fd;
 
 	struct kernel *kernel;
@@ -79,7 +81,7 @@ struct daemon {
 
 	struct status status; /* the picture of the last tick */
 	uint64_t started_us, level_since_realtime_us, reloaded_us, notified_us;
-	uint64_t tick_durations[COUNTS_SLOTS], tick_sum_us, ticks_late, due_us;
+	uint64_t tick_durations[COUNTS_SLOTS], tick_sum_us;
 	bool reload_ok, ready, shutdown_drain;
 	int result;
 };

@@ -59,6 +59,7 @@ static void apply(struct daemon *d, const struct config *fresh)
 	d->config = *fresh;
 	engine_config_from(&d->config, daemon_cores(), &engine);
 	engine_configure(&d->engine, &engine);
+	pace_configure(d->pace, &d->config);
 	log_set_level(d->config.log_level);
 	if (sensors)
 		daemon_open_sensors(d);

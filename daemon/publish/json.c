@@ -180,6 +180,21 @@ static json_t *sensors_json(const struct status *s)
 	return object;
 }
 
+/* Whether the daemon itself gets a CPU in time. */
+static json_t *ticks_json(const struct status *s)
+{
+	static const uint64_t none[COUNTS_SLOTS];
+	double p99 = counts_quantile(s->lateness, none, 0.99);
+	json_t *object = json_object();
+
+	json_object_set_new(object, "lateness_p99_us", p99 < 0 ? json_null() : number(p99));
+	json_object_set_new(object, "late", json_integer((json_int_t)s->ticks_late));
+	json_object_set_new(object, "early", json_integer((json_int_t)s->ticks_early));
+	json_object_set_new(object, "triggers", json_string(s->triggers));
+	json_object_set_new(object, "scheduling", json_string(s->scheduling));
+	return object;
+}
+
 static void set_level(json_t *object, const struct status *s)
 {
 	const struct pressure *p = &s->view.pressure;
@@ -254,6 +269,7 @@ json_t *json_status(const struct status *s)
 			    s->shutdown_why
 				    ? json_pack("{s:b, s:s}", "used", 0, "reason", s->shutdown_why)
 				    : json_pack("{s:b}", "used", 1));
+	json_object_set_new(object, "ticks", ticks_json(s));
 	json_object_set_new(object, "config",
 			    json_pack("{s:b, s:s}", "last_reload_successful", s->reload_ok,
 				      "loaded", json_time(s->reloaded_realtime_us, when)));

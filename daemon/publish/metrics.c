@@ -275,6 +275,12 @@ static void health(const struct writer *w, const struct status *s, uint64_t now_
 	      now_us > s->now_us ? (double)(now_us - s->now_us) / 1e6 : 0);
 	histogram(w, "penstock_tick_duration_seconds", "What a tick took.", s->tick_durations,
 		  s->tick_sum_us, 1e6, 39, 175);
+	histogram(w, "penstock_tick_lateness_seconds",
+		  "How late the daemon woke for a tick: its own wait for a CPU.", s->lateness,
+		  s->lateness_sum_us, 1e6, 39, 175);
+	counter(w, "penstock_ticks_early_total",
+		"Ticks that came before their time because the kernel told of stalls (PSI).",
+		s->ticks_early);
 	counter(w, "penstock_ticks_late_total", "Ticks that came more than one interval late.",
 		s->ticks_late);
 	counter(w, "penstock_log_dropped_total", "Log lines lost because the queue was full.",

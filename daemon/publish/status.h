@@ -43,7 +43,10 @@ struct status {
 	uint64_t decisions[COUNTS_SLOTS]; /* ns */
 	uint64_t decision_sum_ns, malformed;
 	uint64_t tick_durations[COUNTS_SLOTS]; /* us */
-	uint64_t tick_sum_us, ticks_late;
+	uint64_t tick_sum_us;
+	uint64_t lateness[COUNTS_SLOTS], lateness_sum_us; /* of ticks, us */
+	uint64_t ticks_late, ticks_early; /* more than one interval late; called by a PSI trigger */
+	char triggers[160], scheduling[160]; /* for people */
 	uint64_t level_since_realtime_us;
 	bool reload_ok;
 	uint64_t reloaded_realtime_us;
