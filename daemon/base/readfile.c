@@ -9,6 +9,23 @@
 
 #include "base/cleanup.h"
 
+/* Less than this in one read, with room for as much again: the end. A file of proc gives as many whole records as fit in a page,
+ * and asking for the end makes the kernel write all of it again. */
+#define SHORT_READ 1024
+
+int readfile_once(int fd, char *buf, size_t size)
+{
+	ssize_t n;
+
+	do {
+		n = pread(fd, buf, size - 1, 0);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	buf[n] = 0;
+	return (int)n;
+}
+
 int readfile_fd(int fd, char *buf, size_t size)
 {
 	size_t got = 0;
@@ -30,6 +47,8 @@ int readfile_fd(int fd, char *buf, size_t size)
 		if (n == 0)
 			break;
 		got += (size_t)n;
+		if (n < SHORT_READ && size - 1 - got >= SHORT_READ)
+			break;
 	}
 	buf[got] = 0;
 	return (int)got;

@@ -10,6 +10,9 @@
 int readfile_at(int dir_fd, const char *path, char *buf, size_t size);
 /* The same for a kept descriptor, from its beginning (pread). */
 int readfile_fd(int fd, char *buf, size_t size);
+/* One read from the beginning: all of a file that the kernel writes in one piece (PSI, cpu.stat, memory.stat, meminfo), or the
+ * beginning of one that is wanted no further (/proc/stat). Returns the length or -errno. */
+int readfile_once(int fd, char *buf, size_t size);
 /* A file that holds one number. 0 or -errno; "max" gives UINT64_MAX. */
 int readfile_u64_at(int dir_fd, const char *path, uint64_t *ret_value);
 /* The number behind "key" at the start of a line ("usage_usec 123", "MemAvailable:   12 kB"): 0 or -ENOENT. */

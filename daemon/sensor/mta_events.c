@@ -48,13 +48,14 @@ void mta_events_poll(struct mta_events *events, uint64_t now_us, struct sample *
 	uint64_t kills, high = 0, max = 0;
 	bool have_hits = false;
 
-	if (events->events_fd < 0 || readfile_fd(events->events_fd, content, sizeof(content)) <= 0)
+	if (events->events_fd < 0 ||
+	    readfile_once(events->events_fd, content, sizeof(content)) <= 0)
 		return;
 	if (readfile_field_u64(content, "oom_kill", &kills) == 0)
 		sample_put(sample, SIGNAL_MTA_OOM_KILLS,
 			   (double)minute_count_step(&events->kills, kills, now_us), VIA_CGROUP);
 	if (events->failcnt_fd >= 0) {
-		have_hits = readfile_fd(events->failcnt_fd, content, sizeof(content)) > 0;
+		have_hits = readfile_once(events->failcnt_fd, content, sizeof(content)) > 0;
 		max = have_hits ? strtoull(content, NULL, 10) : 0;
 	} else {
 		have_hits = readfile_field_u64(content, "max", &max) == 0;

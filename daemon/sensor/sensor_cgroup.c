@@ -187,7 +187,7 @@ static double read_cpu(struct group *g)
 	char content[1024];
 	uint64_t now;
 
-	if (g->cpu_fd < 0 || readfile_fd(g->cpu_fd, content, sizeof(content)) <= 0 ||
+	if (g->cpu_fd < 0 || readfile_once(g->cpu_fd, content, sizeof(content)) <= 0 ||
 	    readfile_field_u64(content, "usage_usec", &now) < 0) {
 		g->cpu.primed = false;
 		return -1;
@@ -200,7 +200,7 @@ static double read_stall(struct group *g, int i)
 	char content[512];
 	uint64_t now;
 
-	if (g->stall_fd[i] < 0 || readfile_fd(g->stall_fd[i], content, sizeof(content)) <= 0 ||
+	if (g->stall_fd[i] < 0 || readfile_once(g->stall_fd[i], content, sizeof(content)) <= 0 ||
 	    procparse_psi_some(content, &now) < 0) {
 		g->stall[i].primed = false;
 		return -1;
@@ -213,13 +213,13 @@ static int read_io(const struct group *g, bool v1, struct procparse_io *ret)
 	char content[4096];
 	int r;
 
-	r = g->io_fd < 0 ? -ENOENT : readfile_fd(g->io_fd, content, sizeof(content));
+	r = g->io_fd < 0 ? -ENOENT : readfile_once(g->io_fd, content, sizeof(content));
 	if (r < 0 && r != -EFBIG)
 		return r;
 	if (!v1)
 		return procparse_io_stat(content, ret);
 	procparse_blkio(content, &ret->bytes);
-	r = g->ios_fd < 0 ? -ENOENT : readfile_fd(g->ios_fd, content, sizeof(content));
+	r = g->ios_fd < 0 ? -ENOENT : readfile_once(g->ios_fd, content, sizeof(content));
 	if (r < 0 && r != -EFBIG)
 		return r;
 	return procparse_blkio(content, &ret->ios);
@@ -232,19 +232,21 @@ static int read_memory(const struct memory_files *f, bool v1, double *ret_used, 
 	uint64_t current, limit = UINT64_MAX, high, inactive = 0, active = 0;
 	int r;
 
-	r = readfile_fd(f->current, number, sizeof(number));
+	r = readfile_once(f->current, number, sizeof(number));
 	if (r <= 0)
 		return -EIO;
 	current = strtoull(number, NULL, 10);
-	r = readfile_fd(f->stat, content, sizeof(content));
+	r = readfile_once(f->stat, content, sizeof(content));
 	if (r <= 0 && r != -EFBIG)
 		return -EIO;
 	readfile_field_u64(content, v1 ? "total_inactive_file" : "inactive_file", &inactive);
 	readfile_field_u64(content, v1 ? "total_active_file" : "active_file", &active);
-	if (f->limit >= 0 && readfile_fd(f->limit, number, sizeof(number)) > 0 && number[0] != 'm')
+	if (f->limit >= 0 && readfile_once(f->limit, number, sizeof(number)) > 0 &&
+	    number[0] != 'm')
 		limit = strtoull(number, NULL, 10);
 	/* Above memory.high everything that allocates is made to wait: it is a limit as well. */
-	if (f->high >= 0 && readfile_fd(f->high, number, sizeof(number)) > 0 && number[0] != 'm') {
+	if (f->high >= 0 && readfile_once(f->high, number, sizeof(number)) > 0 &&
+	    number[0] != 'm') {
 		high = strtoull(number, NULL, 10);
 		limit = high < limit ? high : limit;
 	}

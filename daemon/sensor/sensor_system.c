@@ -63,7 +63,7 @@ static int psi_open(const struct sensor_env *env, void **ret_state, char *why)
 		s->fd[i] = -1;
 		/* With psi=0 the files are there and reading gives EOPNOTSUPP. */
 		if (open_kept(env->proc_fd, psi_files[i].file, &s->fd[i], why) == 0 &&
-		    readfile_fd(s->fd[i], content, sizeof(content)) > 0)
+		    readfile_once(s->fd[i], content, sizeof(content)) > 0)
 			opened++;
 	}
 	if (!opened) {
@@ -89,7 +89,7 @@ static int psi_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++) {
 		if (s->fd[i] < 0)
 			continue;
-		r = readfile_fd(s->fd[i], content, sizeof(content));
+		r = readfile_once(s->fd[i], content, sizeof(content));
 		if (r > 0)
 			r = procparse_psi_some(content, &total);
 		if (r < 0)
@@ -147,7 +147,7 @@ static int cpu_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 	struct procparse_cpu now;
 	char content[512]; /* the first line is enough */
 	double all;
-	int r = readfile_fd(s->fd, content, sizeof(content));
+	int r = readfile_once(s->fd, content, sizeof(content));
 
 	if (r < 0 && r != -EFBIG)
 		return r;
@@ -207,7 +207,7 @@ static int memory_poll(void *state, uint64_t now_us, struct sample *sample, stru
 {
 	char content[4096];
 	uint64_t all, available;
-	int r = readfile_fd(((struct memory *)state)->fd, content, sizeof(content));
+	int r = readfile_once(((struct memory *)state)->fd, content, sizeof(content));
 
 	if (r < 0 && r != -EFBIG)
 		return r;
