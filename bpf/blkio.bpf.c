@@ -13,24 +13,21 @@
 #define OP_MASK 255 /* REQ_OP_MASK, include/linux/blk_types.h */
 enum { OP_READ = 0, OP_WRITE = 1, OP_FLUSH = 2 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * BLK_DEVICES);
-	__type(key, u32); /* major << 20 | minor */
-	__type(value, u32);
-} blk_slots SEC(".maps");
-
+struct blk_place places[BLK_PLACES] = {}; /* by device, see blk_place_of() */
 struct blk_device devices[BLK_DEVICES] = {};
 
 static inline int record(u32 device, u32 flags, u64 start, u32 length, u32 bytes)
 {
 	u64 now = bpf_ktime_get_ns(), us;
-	u32 kind = flags & OP_MASK, slot, *found = bpf_map_lookup_elem(&blk_slots, &device);
+	u32 kind = flags & OP_MASK, slot = 0, at = blk_place_of(device);
 	struct blk_op *op;
 
 	if (kind > OP_FLUSH || (kind != OP_FLUSH && !bytes))
 		return 0;
-	slot = found ? *found : 0;
+#pragma unroll
+	for (int i = 0; i < BLK_PROBES; i++)
+		if (places[(at + i) & (BLK_PLACES - 1)].device == device)
+			slot = places[(at + i) & (BLK_PLACES - 1)].slot;
 	op = &devices[slot & (BLK_DEVICES - 1)].op[kind];
 	if (bytes)
 		__sync_fetch_and_add(&op->bytes, bytes);
@@ -60,14 +57,13 @@ int blkio_tp_btf(u64 *ctx)
 	struct request___old *old = (void *)rq;
 	struct gendisk *disk;
 
+	/* The third argument: bytes that this completion ends. */
 	if (bpf_core_field_exists(old->rq_disk))
-		disk = BPF_CORE_READ(old, rq_disk);
+		disk = old->rq_disk;
 	else
 		disk = rq->q->disk;
-	/* The third argument: bytes that this completion ends. */
-	return record(disk ? number(BPF_CORE_READ(disk, major), BPF_CORE_READ(disk, first_minor))
-			   : 0,
-		      rq->cmd_flags, rq->start_time_ns, rq->__data_len, (u32)ctx[2]);
+	return record(disk ? number(disk->major, disk->first_minor) : 0, rq->cmd_flags,
+		      rq->start_time_ns, rq->__data_len, (u32)ctx[2]);
 }
 
 SEC("raw_tp/block_rq_complete")

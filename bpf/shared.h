@@ -29,6 +29,18 @@ struct runq_row {
 #define BLK_DEVICES 32 /* with a slot of their own, a power of two; slot 0: all others */
 enum blk_op_kind { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_OPS };
 
+/* Which slot a device has: a table of open addressing with few probes, filled by user space. */
+#define BLK_PLACES 128 /* a power of two */
+#define BLK_PROBES 4
+struct blk_place {
+	uint32_t device; /* major << 20 | minor; 0: free */
+	uint32_t slot;
+};
+static inline uint32_t blk_place_of(uint32_t device)
+{
+	return (device * 0x9e3779b9u) >> 25;
+}
+
 struct blk_op {
 	uint64_t count, bytes, sum_us;
 	uint64_t slots[TIME_SLOTS];

@@ -127,7 +127,7 @@ static void notify(struct daemon *d, uint64_t now_us)
 }
 
 /* The table of contents of the daemon. The watchdog is petted last, so that a stuck tick is not petted. */
-static void tick(void *context)
+static void tick(void *context, bool urgent)
 {
 	struct daemon *d = context;
 	uint64_t now_us = clock_monotonic_us(), realtime_us = clock_realtime_us(), took_us;
@@ -141,7 +141,7 @@ static void tick(void *context)
 	daemon_put_own_load(d);
 	daemon_poll_gate(d, now_us);
 	if (d->registry)
-		registry_poll(d->registry, now_us, &d->sample, &d->load);
+		registry_poll(d->registry, now_us, urgent, &d->sample, &d->load);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
 	planfile_write(d->planfile, &d->plan);
 	daemon_push_gate(d, now_us);
@@ -255,7 +255,7 @@ int daemon_run(struct daemon *d)
 		   (unsigned long long)(d->config.tick_us / US_PER_MS));
 	if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
 		log_debug("memory is not locked: %s", strerror(errno));
-	tick(d);
+	tick(d, true);
 	if (event_base_dispatch(d->base) < 0)
 		return -EIO;
 	log_notice("penstockd stops: fronts admit everything from now on");

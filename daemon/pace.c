@@ -47,7 +47,7 @@ static const struct {
 
 struct pace {
 	struct event_base *base;
-	void (*tick)(void *context);
+	void (*tick)(void *context, bool urgent);
 	void *context;
 	int timer_fd;
 	struct event *timer;
@@ -58,10 +58,10 @@ struct pace {
 	struct pace_view view;
 };
 
-static void run(struct pace *p, uint64_t now_us)
+static void run(struct pace *p, uint64_t now_us, bool urgent)
 {
 	p->ticked_us = now_us;
-	p->tick(p->context);
+	p->tick(p->context, urgent);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *context)
@@ -77,7 +77,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	p->view.lateness_sum_us += late_us;
 	p->view.late += late_us > p->interval_us;
 	p->due_us += expired * p->interval_us;
-	run(p, now_us);
+	run(p, now_us, false);
 }
 
 /* That it woke us is the news: asking the trigger again would find nothing. */
@@ -92,7 +92,7 @@ static void on_trigger(evutil_socket_t fd, short what, void *context)
 	if (now_us - p->ticked_us < EARLY_GAP_US)
 		return;
 	p->view.early++;
-	run(p, now_us);
+	run(p, now_us, true);
 }
 
 static int set_timer(struct pace *p, uint64_t interval_us)
@@ -197,8 +197,8 @@ static void schedule_quickly(struct pace *p)
 				    : strerror(-r));
 }
 
-int pace_open(struct event_base *base, const struct config *config, void (*tick)(void *context),
-	      void *context, struct pace **ret_pace)
+int pace_open(struct event_base *base, const struct config *config,
+	      void (*tick)(void *context, bool urgent), void *context, struct pace **ret_pace)
 {
 	struct pace *p = calloc(1, sizeof(*p));
 	int r;

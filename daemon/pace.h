@@ -21,9 +21,9 @@ struct pace_view {
 	char scheduling[160]; /* how this process is scheduled */
 };
 
-/* Calls tick(context) from the loop. -errno when there is no timer to be had. */
-int pace_open(struct event_base *base, const struct config *config, void (*tick)(void *context),
-	      void *context, struct pace **ret_pace);
+/* Calls tick(context, urgent) from the loop; urgent: a trigger called it. -errno when there is no timer to be had. */
+int pace_open(struct event_base *base, const struct config *config,
+	      void (*tick)(void *context, bool urgent), void *context, struct pace **ret_pace);
 /* The interval or the targets of the stalls may have changed. */
 void pace_configure(struct pace *pace, const struct config *config);
 const struct pace_view *pace_view(const struct pace *pace);

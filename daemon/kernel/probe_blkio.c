@@ -1,5 +1,4 @@
 /* Block requests by device and kind: bpf/blkio.bpf.c. */
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,10 +64,22 @@ static int histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SL
 	return 0;
 }
 
+static struct blk_place *find_place(struct blkio *s, uint32_t device)
+{
+	for (uint32_t i = 0, at = blk_place_of(device); i < BLK_PROBES; i++) {
+		struct blk_place *place = &s->bpf->bss->places[(at + i) % BLK_PLACES];
+
+		if (!place->device)
+			return place;
+	}
+	return NULL;
+}
+
 int kernel_disk_watch(struct kernel *k, unsigned major, unsigned minor)
 {
 	struct blkio *s = kernel_probe_state(k, PROBE_BLKIO);
 	uint32_t device = major << 20 | minor, slot;
+	struct blk_place *place;
 
 	if (!s)
 		return -ENODATA;
@@ -77,8 +88,11 @@ int kernel_disk_watch(struct kernel *k, unsigned major, unsigned minor)
 			return (int)slot;
 	if (slot == BLK_DEVICES)
 		return -ENOSPC;
-	if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.blk_slots), &device, &slot, BPF_ANY) < 0)
-		return -errno;
+	place = find_place(s, device);
+	if (!place)
+		return -ENOSPC;
+	place->slot = slot;
+	__atomic_store_n(&place->device, device, __ATOMIC_RELEASE);
 	s->device[slot] = device;
 	return (int)slot;
 }

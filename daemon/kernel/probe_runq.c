@@ -12,7 +12,7 @@
 #include "runq.skel.h"
 
 /* So many events a second are looked at, at the least: enough for a 99th percentile of half a second. */
-#define LOOKS_PER_S 2000
+#define LOOKS_PER_S 1000
 #define STRIDE_MOST 1024u
 
 struct runq {

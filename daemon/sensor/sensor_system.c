@@ -171,7 +171,12 @@ static int cpu_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 
 static const enum signal cpu_signals[] = { SIGNAL_CPU_BUSY_RATIO, SIGNAL_CPU_STEAL_RATIO,
 					   SIGNAL__COUNT };
-const struct sensor_ops sensor_cpu = { "cpu", cpu_signals, cpu_open, cpu_poll, cpu_close };
+const struct sensor_ops sensor_cpu = { .name = "cpu",
+				       .provides = cpu_signals,
+				       .open = cpu_open,
+				       .poll = cpu_poll,
+				       .close = cpu_close,
+				       .budget_us_per_s = 50 };
 
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
@@ -227,5 +232,9 @@ static int memory_poll(void *state, uint64_t now_us, struct sample *sample, stru
 
 static const enum signal memory_signals[] = { SIGNAL_MEM_USED_RATIO, SIGNAL_MEM_AVAILABLE_BYTES,
 					      SIGNAL__COUNT };
-const struct sensor_ops sensor_memory = { "memory", memory_signals, memory_open, memory_poll,
-					  memory_close };
+const struct sensor_ops sensor_memory = { .name = "memory",
+					  .provides = memory_signals,
+					  .open = memory_open,
+					  .poll = memory_poll,
+					  .close = memory_close,
+					  .budget_us_per_s = 50 };

@@ -20,7 +20,9 @@ struct window_hist {
 static inline double window_hist_quantile(const struct window_hist *h, const uint64_t *now,
 					  double q)
 {
-	return h->rotations >= 2 ? counts_quantile(now, h->before[1], q) : -1;
+	if (h->rotations < 2 || memcmp(now, h->before[1], sizeof(h->before[1])) == 0)
+		return -1;
+	return counts_quantile(now, h->before[1], q);
 }
 
 /* After the quantiles were taken. */
