@@ -389,5 +389,9 @@ static const enum signal cgroup_signals[] = { SIGNAL_MTA_CORES,
 					      SIGNAL_MTA_LIMIT_HITS_PER_S,
 					      SIGNAL_MTA_OOM_KILLS,
 					      SIGNAL__COUNT };
-const struct sensor_ops sensor_cgroup = { "cgroup", cgroup_signals, cgroup_open, cgroup_poll,
-					  cgroup_close };
+const struct sensor_ops sensor_cgroup = { .name = "cgroup",
+					  .provides = cgroup_signals,
+					  .open = cgroup_open,
+					  .poll = cgroup_poll,
+					  .close = cgroup_close,
+					  .budget_us_per_s = 100 };

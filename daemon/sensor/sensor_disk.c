@@ -332,4 +332,9 @@ static const enum signal disk_signals[] = { SIGNAL_DISK_AWAIT_US,
 					    SIGNAL_BLKIO_P99_US,
 					    SIGNAL_BLKIO_P50_US,
 					    SIGNAL__COUNT };
-const struct sensor_ops sensor_disk = { "disk", disk_signals, disk_open, disk_poll, disk_close };
+const struct sensor_ops sensor_disk = { .name = "disk",
+					.provides = disk_signals,
+					.open = disk_open,
+					.poll = disk_poll,
+					.close = disk_close,
+					.budget_us_per_s = 60 };

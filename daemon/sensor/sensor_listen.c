@@ -88,4 +88,4 @@ const struct sensor_ops sensor_listen = { .name = "listen",
 					  .open = listen_open,
 					  .poll = listen_poll,
 					  .close = listen_close,
-					  .budget_us_per_s = 150 };
+					  .budget_us_per_s = 120 };

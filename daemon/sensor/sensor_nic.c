@@ -250,4 +250,9 @@ static const enum signal nic_signals[] = { SIGNAL_NIC_RX_BYTES_PER_S,	SIGNAL_NIC
 					   SIGNAL_NIC_DROPS_PER_S,	SIGNAL_NIC_BACKLOG_BYTES,
 					   SIGNAL_NIC_USE_RATIO,	SIGNAL_NIC_BACKLOG_RATIO,
 					   SIGNAL_NIC_SPEED_BITS_PER_S, SIGNAL__COUNT };
-const struct sensor_ops sensor_nic = { "nic", nic_signals, nic_open, nic_poll, nic_close };
+const struct sensor_ops sensor_nic = { .name = "nic",
+				       .provides = nic_signals,
+				       .open = nic_open,
+				       .poll = nic_poll,
+				       .close = nic_close,
+				       .budget_us_per_s = 100 };

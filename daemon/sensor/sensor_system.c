@@ -108,7 +108,12 @@ static int psi_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 
 static const enum signal psi_signals[] = { SIGNAL_CPU_STALL_RATIO, SIGNAL_MEM_STALL_RATIO,
 					   SIGNAL_IO_STALL_RATIO, SIGNAL__COUNT };
-const struct sensor_ops sensor_psi = { "psi", psi_signals, psi_open, psi_poll, psi_close };
+const struct sensor_ops sensor_psi = { .name = "psi",
+				       .provides = psi_signals,
+				       .open = psi_open,
+				       .poll = psi_poll,
+				       .close = psi_close,
+				       .budget_us_per_s = 100 };
 
 /* ---- CPU -------------------------------------------------------------------------------------------------------- */
 
