@@ -67,6 +67,10 @@ void capture_sensors(struct status *s, const struct registry *registry)
 
 	s->sensors = 0;
 	if (registry)
+		s->neighbours = *registry_neighbours(registry);
+	else
+		memset(&s->neighbours, 0, sizeof(s->neighbours));
+	if (registry)
 		s->disks = *registry_disks(registry);
 	else
 		s->disks.count = 0;

@@ -146,6 +146,9 @@ static void tick(void *context, bool urgent)
 	planfile_write(d->planfile, &d->plan);
 	daemon_push_gate(d, now_us);
 	journal_publish(&d->status, &d->engine.view, realtime_us);
+	if (d->registry)
+		journal_neighbours(&d->status, &d->engine.view, registry_neighbours(d->registry),
+				   now_us);
 	capture_status(d, now_us, realtime_us);
 	if (d->control)
 		control_publish(d->control);

@@ -219,12 +219,12 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 		view->window[i] = w->view;
 		if (load->service[i].known & LOAD_IN_FLIGHT)
 			view->in_flight = fmax(0, view->in_flight) + load->service[i].in_flight;
+		view->foreign |= w->view.foreign;
 		if (w->view.law == LAW_OPEN || service->shed == PLAN_SHED_NO)
 			continue;
 		view->window_sum = fmax(0, view->window_sum) + w->view.window;
 		if (w->view.hard >= 0)
 			view->window_max_sum = fmax(0, view->window_max_sum) + w->view.hard;
-		view->foreign |= w->view.foreign;
 		offered += w->offered_ew;
 		deferred += w->deferred_ew;
 	}

@@ -64,6 +64,8 @@ enum unit {
 	  "cores that the MTA may use: affinity, cpuset and CPU limit of its control groups")                                                                                             \
 	X(MTA_CPU_CORES, "mta_cpu_cores", CPU, CORES, 0,                                                                                                                                  \
 	  "cores that the MTA's control group uses")                                                                                                                                      \
+	X(NEIGHBOUR_CORES, "neighbour_cores", CPU, CORES, 0,                                                                                                                              \
+	  "cores used by the control group, other than the MTA's, that uses most")                                                                                                        \
 	X(MEM_STALL_RATIO, "mem_stall_ratio", MEMORY, RATIO, 0.2,                                                                                                                         \
 	  "share of time in which some task waited for memory (PSI some), whole machine")                                                                                                 \
 	X(MTA_MEM_STALL_RATIO, "mta_mem_stall_ratio", MEMORY, RATIO, 0.2,                                                                                                                 \
@@ -78,6 +80,10 @@ enum unit {
 	  "working set of the MTA's control group without page cache")                                                                                                                    \
 	X(MEM_EXHAUSTION_S, "mem_exhaustion_s", MEMORY, S, 0,                                                                                                                             \
 	  "time until memory runs out at the trend of the last minutes to hours; absent while there is no such trend")                                                                    \
+	X(NEIGHBOUR_MEM_BYTES, "neighbour_mem_bytes", MEMORY, BYTES, 0,                                                                                                                   \
+	  "memory without page cache of the control group, other than the MTA's, that has most")                                                                                          \
+	X(LEAK_BYTES_PER_S, "leak_bytes_per_s", MEMORY, BYTES_PER_S, 0,                                                                                                                   \
+	  "growth of the control group whose memory grows without end; absent while there is none")                                                                                       \
 	X(DIRECT_RECLAIM_TASKS, "direct_reclaim_tasks", MEMORY, COUNT, 1.0,                                                                                                               \
 	  "tasks that must free memory themselves because the machine has none (direct reclaim), on average")                                                                             \
 	X(DIRECT_RECLAIM_P99_US, "direct_reclaim_p99_us", MEMORY, US, 0,                                                                                                                  \
@@ -153,6 +159,8 @@ enum unit {
 	X(MTA_IO_BYTES_PER_S, "mta_io_bytes_per_s", DISK, BYTES_PER_S, 0,                                                                                                                 \
 	  "read and written by the MTA's control group")                                                                                                                                  \
 	X(MTA_IOS_PER_S, "mta_ios_per_s", DISK, PER_S, 0, "requests of the MTA's control group")                                                                                          \
+	X(NEIGHBOUR_IO_BYTES_PER_S, "neighbour_io_bytes_per_s", DISK, BYTES_PER_S, 0,                                                                                                     \
+	  "I/O of the control group, other than the MTA's, that does most; 16 KiB are added for each request")                                                                            \
 	X(NIC_RX_BYTES_PER_S, "nic_rx_bytes_per_s", NIC, BYTES_PER_S, 0,                                                                                                                  \
 	  "received, all interfaces that count")                                                                                                                                          \
 	X(NIC_TX_BYTES_PER_S, "nic_tx_bytes_per_s", NIC, BYTES_PER_S, 0,                                                                                                                  \

@@ -351,6 +351,14 @@ static bool has_little_part(const struct window *w, const struct tick *t)
 {
 	const struct sample *s = t->in->sample;
 
+	/* On a disk, or of memory, CPU time says nothing: there it is what each moves and holds. */
+	if (t->in->pressure->driver == RESOURCE_DISK && sample_has(s, SIGNAL_MTA_IO_BYTES_PER_S) &&
+	    sample_has(s, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S))
+		return s->value[SIGNAL_MTA_IO_BYTES_PER_S] <
+		       0.5 * s->value[SIGNAL_NEIGHBOUR_IO_BYTES_PER_S];
+	if (t->in->pressure->driver == RESOURCE_MEMORY && sample_has(s, SIGNAL_MTA_MEM_BYTES) &&
+	    sample_has(s, SIGNAL_NEIGHBOUR_MEM_BYTES))
+		return s->value[SIGNAL_MTA_MEM_BYTES] < 0.5 * s->value[SIGNAL_NEIGHBOUR_MEM_BYTES];
 	if (sample_has(s, SIGNAL_MTA_CPU_CORES) && sample_has(s, SIGNAL_CPU_BUSY_RATIO))
 		return s->value[SIGNAL_MTA_CPU_CORES] <
 		       0.5 * s->value[SIGNAL_CPU_BUSY_RATIO] * w->config.cores;
@@ -466,6 +474,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {
 		w->primed = false;
 		set_open(w, ret_service);
+		judge_foreign(w, &t); /* said all the same, where it can be known */
 		return;
 	}
 	if (!w->primed) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/reply.h"
+#include "publish/foreign.h"
 #include "publish/json.h"
 
 static void scaled(struct text *out, double value, double step, const char *const *units)
@@ -104,6 +105,44 @@ static void explain_pressure(const struct status *s, struct text *out)
 		    level_name(s->view.level.number), json_time(s->level_since_realtime_us, when),
 		    engine_state_name(s->view.state),
 		    s->view.mode == PLAN_OBSERVE ? "observe (nothing is refused)" : "enforce");
+}
+
+static void explain_neighbours(const struct status *s, struct text *out)
+{
+	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	enum resource r = s->view.pressure.driver;
+
+	if (who) {
+		text_append(out, "   who it is: ");
+		foreign_describe(r, who, out);
+		text_append(out, "\n   what helps: ");
+		foreign_advise(r, who, &s->neighbours, out);
+		text_append(out, "\n");
+	}
+	if (s->neighbours.leak.known) {
+		text_append(out, "   memory grows without end: ");
+		foreign_describe_leak(&s->neighbours.leak, out);
+		text_append(out, "\n");
+	}
+}
+
+/* What runs out, and when. */
+static void explain_exhaustion(const struct status *s, struct text *out)
+{
+	static const struct {
+		enum signal signal;
+		const char *what;
+	} rows[] = { { SIGNAL_MEM_EXHAUSTION_S, "memory" },
+		     { SIGNAL_SPOOL_EXHAUSTION_S, "spool space" },
+		     { SIGNAL_SPOOL_INODES_EXHAUSTION_S, "spool inodes" } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!sample_has(&s->sample, rows[i].signal))
+			continue;
+		text_append(out, "   at its present trend no %s is left in ", rows[i].what);
+		explain_value(out, UNIT_S, s->sample.value[rows[i].signal]);
+		text_append(out, "\n");
+	}
 }
 
 static void explain_window(const struct status *s, unsigned i, struct text *out)
@@ -265,6 +304,8 @@ void explain_status(const struct status *s, const char *address, struct text *ou
 	}
 	explain_signals(s, out);
 	explain_pressure(s, out);
+	explain_neighbours(s, out);
+	explain_exhaustion(s, out);
 	for (unsigned i = 0; i < s->config->services; i++) {
 		explain_window(s, i, out);
 		explain_queue(s, i, out);

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
+#include "publish/foreign.h"
 
 static enum log_level urgency(enum level_number level)
 {
@@ -60,14 +63,75 @@ void journal_publish(const struct status *previous, const struct engine_view *no
 		level_changed(before, now);
 	if (before->state != now->state)
 		state_changed(before, now);
-	if (!before->foreign && now->foreign)
+}
+
+#define SAY_AGAIN_US (10 * US_PER_S * 60)
+#define SAY_OTHER_US (60 * US_PER_S)
+#define LEAK_WORTH_S (24 * 3600.0)
+
+static void say_foreign(const struct engine_view *now, const struct neighbours *n,
+			const struct neighbour *who)
+{
+	enum resource r = now->pressure.driver;
+	char what[480] = "", advice[400] = "", fields[700];
+	struct text w = TEXT_OF(what), a = TEXT_OF(advice);
+
+	if (!who) {
+		snprintf(fields, sizeof(fields), "PENSTOCK_RESOURCE=%s",
+			 r < RESOURCE__COUNT ? resource_name(r) : "none");
 		log_event(
-			LOG_LEVEL_WARNING, JOURNAL_FOREIGN_ID, NULL,
+			LOG_LEVEL_WARNING, JOURNAL_FOREIGN_ID, fields,
 			"pressure %.2f on %s is not mail's: refusing mail would not lower it, so mail flows; "
 			"look for the neighbour, or give the mail server a larger CPUWeight= or IOWeight=",
 			now->pressure.combined,
-			now->pressure.driver < RESOURCE__COUNT ? resource_name(now->pressure.driver)
-							       : "nothing known");
+			r < RESOURCE__COUNT ? resource_name(r) : "nothing known");
+		return;
+	}
+	foreign_describe(r, who, &w);
+	foreign_advise(r, who, n, &a);
+	snprintf(fields, sizeof(fields),
+		 "PENSTOCK_RESOURCE=%s\nPENSTOCK_CGROUP=%s\nPENSTOCK_UNIT=%s\nPENSTOCK_SHARE=%.3f",
+		 resource_name(r), who->path, who->unit, who->share);
+	log_event(
+		LOG_LEVEL_WARNING, JOURNAL_FOREIGN_ID, fields,
+		"pressure %.2f on %s is not mail's: refusing mail would not lower it, so mail flows; %s; %s",
+		now->pressure.combined, resource_name(r), what, advice);
+}
+
+static void say_leak(const struct leak *leak)
+{
+	char what[480] = "", fields[600];
+	struct text w = TEXT_OF(what);
+
+	foreign_describe_leak(leak, &w);
+	snprintf(fields, sizeof(fields),
+		 "PENSTOCK_CGROUP=%s\nPENSTOCK_UNIT=%s\nPENSTOCK_GROWTH_BYTES_PER_S=%.0f\n"
+		 "PENSTOCK_LEFT_S=%.0f",
+		 leak->path, leak->unit, leak->growth_per_s, leak->left_s);
+	log_event(LOG_LEVEL_WARNING, JOURNAL_LEAK_ID, fields, "memory grows without end: %s", what);
+}
+
+void journal_neighbours(struct status *s, const struct engine_view *now, const struct neighbours *n,
+			uint64_t now_us)
+{
+	const struct neighbour *who = foreign_who(now, n);
+	const char *unit = who ? who->unit : "";
+	bool began = now->foreign && !s->view.foreign;
+
+	if (now->foreign &&
+	    (began || (unit[0] && strcmp(unit, s->foreign_said) != 0 &&
+		       (!s->foreign_said[0] || now_us - s->foreign_said_us >= SAY_OTHER_US)))) {
+		say_foreign(now, n, who);
+		s->foreign_said_us = now_us;
+		snprintf(s->foreign_said, sizeof(s->foreign_said), "%s", unit);
+	}
+	if (n->leak.known && n->leak.left_s < LEAK_WORTH_S &&
+	    (s->leak_said_us == 0 || strcmp(n->leak.unit, s->leak_said) != 0 ||
+	     now_us - s->leak_said_us >= SAY_AGAIN_US)) {
+		say_leak(&n->leak);
+		s->leak_said_us = now_us;
+		snprintf(s->leak_said, sizeof(s->leak_said), "%s", n->leak.unit);
+	}
 }
 
 void journal_sensors(const struct sensor_status *before, const struct sensor_status *now)

@@ -7,11 +7,15 @@
 #define JOURNAL_LEVEL_ID "6d1f0f1f2c5b4b0c9a3e5b7f4e0c7a11"
 #define JOURNAL_STATE_ID "b2a94f6de8f94c3c8f5a1e2d7c6b0d22"
 #define JOURNAL_FOREIGN_ID "0e7a5f1c9b3d4c6fa1d82b6e4f9c3333"
+#define JOURNAL_LEAK_ID "5a8c2e7741f64d03b1e0946fd3b75555"
 #define JOURNAL_SENSOR_ID "f41c3b8e5d2a47b6930e7c5a2b8d4444"
 
 /* Writes what differs between the picture of the last tick and the engine now. */
 void journal_publish(const struct status *previous, const struct engine_view *now,
 		     uint64_t realtime_us);
+/* Who presses without being mail, when that begins or is another; who leaks, before it bites. Notes in `status` what was said. */
+void journal_neighbours(struct status *status, const struct engine_view *now,
+			const struct neighbours *neighbours, uint64_t now_us);
 /* Sensors that changed state between two pictures. */
 void journal_sensors(const struct sensor_status *before, const struct sensor_status *now);
 

@@ -5,6 +5,8 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "publish/foreign.h"
 #include "publish/disks.h"
 
 const char *json_time(uint64_t realtime_us, char *buf)
@@ -237,6 +239,67 @@ static void set_order(json_t *object, const struct status *s)
 				    json_string(json_time(s->view.order_until_us, when)));
 }
 
+static json_t *neighbour_json(enum resource r, const struct neighbour *who)
+{
+	static const char *const keys[NEIGHBOUR_RESOURCES] = { [RESOURCE_CPU] = "cores",
+							       [RESOURCE_MEMORY] = "bytes",
+							       [RESOURCE_DISK] = "bytes_per_s" };
+	json_t *object = json_object();
+
+	json_object_set_new(object, "resource", json_string(resource_name(r)));
+	json_object_set_new(object, "cgroup", json_string(who->path));
+	json_object_set_new(object, "unit", json_string(who->unit));
+	json_object_set_new(object, "share", number(who->share));
+	json_object_set_new(object, keys[r], number(who->use));
+	return object;
+}
+
+static json_t *foreign_json(const struct status *s)
+{
+	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	char advice[400] = "";
+	struct text text = TEXT_OF(advice);
+	json_t *object;
+
+	if (!who)
+		return json_null();
+	object = neighbour_json(s->view.pressure.driver, who);
+	foreign_advise(s->view.pressure.driver, who, &s->neighbours, &text);
+	json_object_set_new(object, "advice", json_string(advice));
+	return object;
+}
+
+static json_t *leak_json(const struct leak *leak)
+{
+	json_t *object;
+
+	if (!leak->known)
+		return json_null();
+	object = json_object();
+	json_object_set_new(object, "cgroup", json_string(leak->path));
+	json_object_set_new(object, "unit", json_string(leak->unit));
+	json_object_set_new(object, "mail_server", json_boolean(leak->mail));
+	json_object_set_new(object, "bytes", number(leak->bytes));
+	json_object_set_new(object, "growth_bytes_per_s", number(leak->growth_per_s));
+	json_object_set_new(object, "seen_s", number(leak->seen_s));
+	json_object_set_new(object, "left_s", number(leak->left_s));
+	return object;
+}
+
+static void set_neighbours(json_t *object, const struct status *s)
+{
+	json_t *neighbours = json_object();
+
+	for (int r = 0; r < NEIGHBOUR_RESOURCES; r++)
+		if (s->neighbours.who[r].known)
+			json_object_set_new(
+				neighbours, resource_name((enum resource)r),
+				neighbour_json((enum resource)r, &s->neighbours.who[r]));
+	json_object_set_new(object, "foreign", foreign_json(s));
+	json_object_set_new(object, "leak", leak_json(&s->neighbours.leak));
+	json_object_set_new(object, "neighbours", neighbours);
+}
+
 json_t *json_status(const struct status *s)
 {
 	json_t *object = json_object(), *resources = json_object(), *services = json_object();
@@ -252,6 +315,7 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "in_flight", number_or_null(s->view.in_flight));
 	json_object_set_new(object, "admit_ratio", number(s->view.admit_ratio));
 	json_object_set_new(object, "foreign_pressure", json_boolean(s->view.foreign));
+	set_neighbours(object, s);
 	for (int r = 0; r < RESOURCE__COUNT; r++)
 		json_object_set_new(resources, resource_name((enum resource)r),
 				    resource_json(s, (enum resource)r));

@@ -137,6 +137,12 @@ static void pressures(const struct writer *w, const struct status *s)
 			    resource_name(signal_info[i].resource), signal_info[i].name,
 			    signal_info[i].unit == UNIT_US ? s->sample.value[i] / 1e6
 							   : s->sample.value[i]);
+	family(w, "penstock_neighbour_share_ratio", "gauge",
+	       "Share of a resource, of what is not the mail server's, that the control group with most of it has.");
+	for (int r = 0; r < NEIGHBOUR_RESOURCES; r++)
+		if (s->neighbours.who[r].known)
+			put(w, "penstock_neighbour_share_ratio{resource=\"%s\"} %.6g\n",
+			    resource_name((enum resource)r), s->neighbours.who[r].share);
 	gauge(w, "penstock_foreign_pressure",
 	      "1 while pressure is a neighbour's and refusing mail would not lower it.",
 	      s->view.foreign);

@@ -4,7 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "publish/explain.h"
+#include "publish/foreign.h"
 #include "publish/json.h"
 
 static const char head[] =
@@ -127,6 +129,30 @@ static void put_summary(const struct status *s, struct evbuffer *out)
 	evbuffer_add_printf(out, "</div>");
 }
 
+static void put_neighbours(const struct status *s, struct evbuffer *out)
+{
+	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	char text[1024] = "";
+	struct text line = TEXT_OF(text);
+
+	if (who) {
+		foreign_describe(s->view.pressure.driver, who, &line);
+		text_append(&line, ". What helps: ");
+		foreign_advise(s->view.pressure.driver, who, &s->neighbours, &line);
+		text_append(&line, ". ");
+	}
+	if (s->neighbours.leak.known) {
+		text_append(&line, "Memory grows without end: ");
+		foreign_describe_leak(&s->neighbours.leak, &line);
+		text_append(&line, ".");
+	}
+	if (!text[0])
+		return;
+	evbuffer_add_printf(out, "<div class=card><h2>Neighbours</h2>");
+	put_escaped(out, text);
+	evbuffer_add_printf(out, "</div>");
+}
+
 static void put_resources(const struct status *s, struct evbuffer *out)
 {
 	const struct pressure *p = &s->view.pressure;
@@ -241,6 +267,7 @@ void page_render(const struct status *s, struct evbuffer *out)
 	evbuffer_add_printf(out, head, level_name(s->view.level.number));
 	put_header(s, out);
 	put_summary(s, out);
+	put_neighbours(s, out);
 	put_resources(s, out);
 	put_services(s, out);
 	put_fronts(s, out);

@@ -11,6 +11,7 @@
 #include "core/engine.h"
 #include "core/sample.h"
 #include "sensor/disks.h"
+#include "sensor/neighbours.h"
 #include "sensor/sensor.h"
 
 #define STATUS_SENSORS 24
@@ -37,6 +38,10 @@ struct status {
 	unsigned sensors;
 	struct sensor_status sensor[STATUS_SENSORS];
 	struct disk_table disks;
+	struct neighbours neighbours; /* who else is on this machine */
+	uint64_t foreign_said_us,
+		leak_said_us; /* CLOCK_MONOTONIC of the last journal entry; 0: none */
+	char foreign_said[96], leak_said[96]; /* whom it named */
 	unsigned fronts;
 	struct status_front front[STATUS_FRONTS];
 	struct counts_service total[PLAN_SERVICES]; /* over fronts */

@@ -8,15 +8,16 @@
 #include "sensor/budget.h"
 #include "sensor/disks.h"
 #include "sensor/mta.h"
+#include "sensor/neighbours.h"
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
 
 /* The order of preference: a signal that is there is not put again. */
 static const struct sensor_ops *const drivers[] = {
-	&sensor_bpf_smtp, &sensor_bpf_runq, &sensor_cgroup,	 &sensor_psi,
-	&sensor_cpu,	  &sensor_memory,   &sensor_bpf_reclaim, &sensor_bpf_oom,
-	&sensor_vmstat,	  &sensor_disk,	    &sensor_bpf_fsync,	 &sensor_bpf_jbd2,
-	&sensor_spool,	  &sensor_queue,    &sensor_nic,	 &sensor_listen,
+	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	 &sensor_psi,	 &sensor_cpu,
+	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom, &sensor_vmstat, &sensor_disk,
+	&sensor_bpf_fsync, &sensor_bpf_jbd2,	&sensor_spool,	 &sensor_queue,	 &sensor_nic,
+	&sensor_listen,	   &sensor_neighbours,
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -47,6 +48,7 @@ struct slot {
 struct registry {
 	struct sensor_env env;
 	struct disk_table disks;
+	struct neighbours neighbours;
 	struct slot slots[DRIVERS];
 };
 
@@ -67,6 +69,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 		return -ENOMEM;
 	registry->env = *env;
 	registry->env.disks = &registry->disks;
+	registry->env.neighbours = &registry->neighbours;
 	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
 		log_warning("%s", why);
 	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
@@ -233,6 +236,11 @@ void registry_poll(struct registry *registry, uint64_t now_us, bool urgent, stru
 const struct disk_table *registry_disks(const struct registry *registry)
 {
 	return &registry->disks;
+}
+
+const struct neighbours *registry_neighbours(const struct registry *registry)
+{
+	return &registry->neighbours;
 }
 
 unsigned registry_count(const struct registry *registry)

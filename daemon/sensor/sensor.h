@@ -16,6 +16,7 @@
 
 struct disk_table;
 struct mta_watch; /* sensor/mta.h */
+struct neighbours; /* sensor/neighbours.h */
 struct spool_watch; /* sensor/spool_watch.h */
 struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_why */
 
@@ -28,6 +29,7 @@ struct sensor_env {
 	/* What several sensors share, each with a thread of its own: set by registry_open(), NULL where no thread could be had. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;
+	struct neighbours *neighbours; /* the registry's own picture of them */
 };
 
 struct sensor_ops {
@@ -69,6 +71,8 @@ void registry_poll(struct registry *registry, uint64_t now_us, bool urgent, stru
 		   struct load *load);
 /* The disks as of the last poll. */
 const struct disk_table *registry_disks(const struct registry *registry);
+/* Who else uses this machine, as of the last poll. */
+const struct neighbours *registry_neighbours(const struct registry *registry);
 unsigned registry_count(const struct registry *registry);
 const struct sensor_status *registry_status(const struct registry *registry, unsigned index);
 const char *sensor_state_name(enum sensor_state state);

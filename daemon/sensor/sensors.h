@@ -20,6 +20,7 @@ extern const struct sensor_ops sensor_disk; /* /proc/diskstats, and block reques
 extern const struct sensor_ops sensor_spool; /* space and inodes of the queue directories */
 extern const struct sensor_ops sensor_queue; /* messages in the queue directories */
 extern const struct sensor_ops sensor_nic; /* links and queueing disciplines, libnl */
+extern const struct sensor_ops sensor_neighbours; /* other control groups */
 extern const struct sensor_ops sensor_listen; /* accept queues, sock_diag */
 
 /* 0 when the probe (enum kernel_probe) works, else -errno with the reason in `why`. */

@@ -9,15 +9,18 @@ V2 = ROOT if os.path.exists(ROOT + "/cgroup.controllers") else ROOT + "/unified"
 
 
 class Cgroup:
-    def __init__(self, *controllers):
-        self.name = "penstock-test-" + secrets.token_hex(4)
+    def __init__(self, *controllers, inside=None):
+        """`inside`: another one, to be a child of it."""
+        self.own = "penstock-test-" + secrets.token_hex(4)
+        self.name = os.path.join(inside.name, self.own) if inside else self.own
         self.v1 = V2 != ROOT
         self.paths = [os.path.join(V2, self.name)]
         if self.v1:
             self.paths += [os.path.join(ROOT, c, self.name) for c in controllers]
         else:
             for c in controllers:
-                self.write_file(os.path.join(V2, "cgroup.subtree_control"), "+" + {"blkio": "io"}.get(c, c))
+                for above in ("", inside.name) if inside else ("",):
+                    self.write_file(os.path.join(V2, above, "cgroup.subtree_control"), "+" + {"blkio": "io"}.get(c, c))
         for path in self.paths:
             os.mkdir(path)
 
@@ -30,6 +33,11 @@ class Cgroup:
         """A command line that runs what follows inside."""
         join = "".join(f"echo $$ > {path}/cgroup.procs; " for path in self.paths)
         return ["sh", "-c", join + 'exec "$@"', "sh", *argv]
+
+    def as_root(self):
+        """A command line that runs what follows where this group is the root of the hierarchies: it sees nobody else."""
+        binds = "".join(f"mount --bind {path} {os.path.dirname(path)}; " for path in self.paths)
+        return ["unshare", "--mount", "sh", "-ec", binds + 'exec "$@"', "sh"]
 
     def limit_memory(self, size):
         if self.v1:

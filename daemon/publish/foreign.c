@@ -1,0 +1,92 @@
+#include "publish/foreign.h"
+
+#include <string.h>
+
+#include "publish/explain.h"
+
+const struct neighbour *foreign_who(const struct engine_view *view, const struct neighbours *n)
+{
+	enum resource r = view->pressure.driver;
+
+	if (!view->foreign || r >= NEIGHBOUR_RESOURCES || !n->who[r].known)
+		return NULL;
+	return &n->who[r];
+}
+
+static void put_name(const char *unit, const char *path, struct text *out)
+{
+	if (strcmp(path, "/") == 0)
+		text_append(out, "%s", unit);
+	else
+		text_append(out, "%s (%s)", unit, path);
+}
+
+void foreign_describe(enum resource resource, const struct neighbour *who, struct text *out)
+{
+	static const char *const of[NEIGHBOUR_RESOURCES] = {
+		[RESOURCE_CPU] = "CPU time", [RESOURCE_MEMORY] = "memory", [RESOURCE_DISK] = "I/O"
+	};
+	static const enum unit units[NEIGHBOUR_RESOURCES] = { [RESOURCE_CPU] = UNIT_CORES,
+							      [RESOURCE_MEMORY] = UNIT_BYTES,
+							      [RESOURCE_DISK] = UNIT_BYTES_PER_S };
+
+	if (resource >= NEIGHBOUR_RESOURCES)
+		return;
+	put_name(who->unit, who->path, out);
+	text_append(out, " has %.0f %% of the %s that is not the mail server's: ", who->share * 100,
+		    of[resource]);
+	explain_value(out, units[resource], who->use);
+}
+
+static bool is_unit(const char *name)
+{
+	static const char *const ends[] = { ".service", ".scope", ".slice" };
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (n > strlen(ends[i]) && strcmp(name + n - strlen(ends[i]), ends[i]) == 0)
+			return true;
+	return false;
+}
+
+void foreign_advise(enum resource resource, const struct neighbour *who, const struct neighbours *n,
+		    struct text *out)
+{
+	static const char *const weight[NEIGHBOUR_RESOURCES] = {
+		[RESOURCE_CPU] = "CPUWeight", [RESOURCE_DISK] = "IOWeight"
+	};
+	const char *mail = is_unit(n->mail_unit) ? n->mail_unit : "MAIL-SERVER.service";
+
+	if (resource >= NEIGHBOUR_RESOURCES)
+		return;
+	if (resource == RESOURCE_MEMORY) {
+		text_append(
+			out,
+			"give the mail server memory of its own: systemctl set-property %s MemoryLow=SIZE",
+			mail);
+		if (is_unit(who->unit))
+			text_append(
+				out,
+				"; or bound the other: systemctl set-property %s MemoryHigh=SIZE",
+				who->unit);
+		return;
+	}
+	text_append(out, "give the mail server a larger weight: systemctl set-property %s %s=1000",
+		    mail, weight[resource]);
+	if (is_unit(who->unit))
+		text_append(out, "; or the other a smaller one: systemctl set-property %s %s=20",
+			    who->unit, weight[resource]);
+}
+
+void foreign_describe_leak(const struct leak *leak, struct text *out)
+{
+	put_name(leak->unit, leak->path, out);
+	text_append(out, "%s has ", leak->mail ? ", the mail server itself," : "");
+	explain_value(out, UNIT_BYTES, leak->bytes);
+	text_append(out, " and has grown by ");
+	explain_value(out, UNIT_BYTES_PER_S, leak->growth_per_s);
+	text_append(out, " for ");
+	explain_value(out, UNIT_S, leak->seen_s);
+	text_append(out, ": nothing is left in ");
+	explain_value(out, UNIT_S, leak->left_s);
+}

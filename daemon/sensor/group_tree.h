@@ -1,0 +1,50 @@
+/* The directories of one cgroup hierarchy, parents before children, each with its files kept open. Rebuilt now and then; what was known
+ * of a group that is still there (same path, same inode) is carried over. */
+#ifndef PENSTOCK_SENSOR_GROUP_TREE_H
+#define PENSTOCK_SENSOR_GROUP_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/trend.h"
+
+#define GROUP_PATH_MAX 256
+#define GROUP_FILES 2
+#define GROUPS_MOST 256
+
+struct group_node {
+	char path
+		[GROUP_PATH_MAX]; /* below the cgroup root's descriptor: "unified/system.slice/a.service" */
+	int parent; /* index, -1: at the top */
+	ino_t inode;
+	int fd[GROUP_FILES]; /* -1: no such file */
+	/* what neighbours.c knows of it */
+	uint64_t counter[GROUP_FILES];
+	bool primed;
+	double use, stat_bytes;
+	uint64_t stat_current;
+	struct trend *trend; /* memory only; owned */
+};
+
+struct group_tree {
+	int cgroup_fd;
+	char root
+		[32]; /* directory of the hierarchy: ".", "unified", "memory"; empty: there is none */
+	const char *files[GROUP_FILES];
+	bool trends; /* nodes get a trend */
+	unsigned count, most;
+	bool more; /* there are more groups than fit */
+	struct group_node *node;
+};
+
+/* `most` groups at most. 0 or -ENOMEM. */
+int group_tree_init(struct group_tree *tree, int cgroup_fd, const char *root,
+		    const char *const files[GROUP_FILES], bool trends, unsigned most);
+void group_tree_done(struct group_tree *tree);
+/* Walks the hierarchy anew. 0 or -errno (then what was there stays). */
+int group_tree_rebuild(struct group_tree *tree);
+/* The last part of a node's path. */
+const char *group_node_name(const struct group_node *node);
+
+#endif

@@ -1,0 +1,505 @@
+#include "sensor/neighbours.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/readfile.h"
+#include "base/text.h"
+#include "core/blame.h"
+#include "core/smooth.h"
+#include "sensor/group_tree.h"
+#include "sensor/mta.h"
+#include "sensor/procparse.h"
+#include "sensor/sensor.h"
+
+#define REBUILD_EVERY_US (5 * US_PER_S)
+/* Looking takes no more than one part in so many of a CPU: then it looks less often. */
+#define CPU_PART 500
+#define LEAST_US US_PER_S
+#define MOST_US (10 * US_PER_S)
+#define TAU_S 2.0
+#define IO_REQUEST_BYTES 16384.0
+#define DESCRIPTORS_LEFT 512 /* to everybody else */
+#define DESCRIPTORS_A_GROUP 5
+#define GROUPS_LEAST 16
+/* memory.stat is dear (the kernel sums up), so it is read when the cheap total has moved. */
+#define STAT_MOVED 262144u
+#define LEAK_LEAST (8.0 * 1024 * 1024) /* growth over a look */
+#define LEAK_CHILD 0.7 /* of its parent's growth: then the child is meant */
+#define LEAK_AHEAD_S (7 * 86400.0)
+
+struct neighbour_watch {
+	struct sensor_env env;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop;
+	struct neighbours seen; /* under the lock */
+	/* the thread's own */
+	struct mta mta;
+	struct group_tree cpu, memory, io;
+	bool memory_v1, io_v1;
+	uint64_t rebuilt_us, last_us, root_cpu_us;
+	bool root_primed;
+	double root_cores;
+	struct blame_group blame[GROUPS_MOST];
+	double scratch[GROUPS_MOST];
+};
+
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+/* A rate of a counter into `use`, smoothed over some seconds so that a moment names nobody. */
+static void put_rate(struct group_node *n, double delta, double dt_s)
+{
+	double rate = delta / dt_s;
+
+	if (n->use < 0)
+		n->use = rate;
+	else
+		smooth_step(&n->use, rate, dt_s, TAU_S);
+}
+
+static void read_cpu(struct group_node *n, double dt_s)
+{
+	char content[1024];
+	uint64_t now;
+
+	if (n->fd[0] < 0 || readfile_fd(n->fd[0], content, sizeof(content)) <= 0 ||
+	    readfile_field_u64(content, "usage_usec", &now) < 0) {
+		n->primed = false;
+		n->use = -1;
+		return;
+	}
+	if (n->primed && dt_s > 0 && now >= n->counter[0])
+		put_rate(n, (double)(now - n->counter[0]) / 1e6, dt_s);
+	n->counter[0] = now;
+	n->primed = true;
+}
+
+static bool read_io_counters(const struct group_node *n, bool v1, struct procparse_io *ret)
+{
+	char content[4096];
+	int r = n->fd[0] < 0 ? -ENOENT : readfile_fd(n->fd[0], content, sizeof(content));
+
+	if (r < 0 && r != -EFBIG)
+		return false;
+	if (!v1)
+		return procparse_io_stat(content, ret) == 0;
+	procparse_blkio(content, &ret->bytes);
+	r = n->fd[1] < 0 ? -ENOENT : readfile_fd(n->fd[1], content, sizeof(content));
+	return (r >= 0 || r == -EFBIG) && procparse_blkio(content, &ret->ios) == 0;
+}
+
+static void read_io(struct group_node *n, bool v1, double dt_s)
+{
+	struct procparse_io io = { 0 };
+
+	if (!read_io_counters(n, v1, &io)) {
+		n->primed = false;
+		n->use = -1;
+		return;
+	}
+	if (n->primed && dt_s > 0 && io.bytes >= n->counter[0] && io.ios >= n->counter[1])
+		put_rate(n,
+			 (double)(io.bytes - n->counter[0]) +
+				 IO_REQUEST_BYTES * (double)(io.ios - n->counter[1]),
+			 dt_s);
+	n->counter[0] = io.bytes;
+	n->counter[1] = io.ios;
+	n->primed = true;
+}
+
+static uint64_t field(const char *content, const char *name)
+{
+	uint64_t value = 0;
+
+	readfile_field_u64(content, name, &value);
+	return value;
+}
+
+/* Memory that cannot be dropped: no page cache. */
+static void read_memory(struct group_node *n, bool v1, uint64_t now_us)
+{
+	char content[8192], number[32];
+	uint64_t current;
+	int r;
+
+	if (n->fd[0] < 0 || readfile_fd(n->fd[0], number, sizeof(number)) <= 0) {
+		n->use = -1;
+		return;
+	}
+	current = strtoull(number, NULL, 10);
+	if (!n->primed || current > n->stat_current + STAT_MOVED ||
+	    current + STAT_MOVED < n->stat_current) {
+		r = n->fd[1] < 0 ? -ENOENT : readfile_fd(n->fd[1], content, sizeof(content));
+		if (r < 0 && r != -EFBIG) {
+			n->use = -1;
+			return;
+		}
+		n->stat_bytes =
+			v1 ? (double)(field(content, "total_rss") + field(content, "total_shmem"))
+			   : (double)(field(content, "anon") + field(content, "shmem") +
+				      field(content, "slab_unreclaimable"));
+		n->stat_current = current;
+		n->primed = true;
+	}
+	n->use = n->stat_bytes;
+	/* A trend finds what falls. */
+	if (n->trend)
+		trend_put(n->trend, now_us, -n->use, LEAK_LEAST);
+}
+
+/* All CPU time there is, of whatever group or none. */
+static void read_root(struct neighbour_watch *w, double dt_s)
+{
+	char path[64], content[1024];
+	uint64_t now;
+
+	snprintf(path, sizeof(path), "%s/cpu.stat", w->cpu.root);
+	if (readfile_at(w->env.cgroup_fd, path, content, sizeof(content)) <= 0 ||
+	    readfile_field_u64(content, "usage_usec", &now) < 0) {
+		w->root_primed = false;
+		w->root_cores = -1;
+		return;
+	}
+	if (w->root_primed && dt_s > 0 && now >= w->root_cpu_us) {
+		double cores = (double)(now - w->root_cpu_us) / 1e6 / dt_s;
+
+		if (w->root_cores < 0)
+			w->root_cores = cores;
+		else
+			smooth_step(&w->root_cores, cores, dt_s, TAU_S);
+	}
+	w->root_cpu_us = now;
+	w->root_primed = true;
+}
+
+/* ---- who it is -------------------------------------------------------------------------------------------------- */
+
+/* Whoever made the group chose its name: nothing of it but printable text is passed on. */
+static void copy_clean(char *ret, size_t size, const char *name)
+{
+	struct text text = { .data = ret, .size = size };
+
+	ret[0] = 0;
+	text_append_clean(&text, name, strlen(name));
+}
+
+/* What people call it: the last part of the path. */
+static void name(const struct group_tree *t, const struct group_node *n, char *path, char *unit,
+		 size_t unit_size)
+{
+	copy_clean(path, NEIGHBOUR_PATH_MAX, n->path + strlen(t->root));
+	copy_clean(unit, unit_size, group_node_name(n));
+}
+
+static bool is_mail(const struct neighbour_watch *w, const char *path)
+{
+	for (unsigned i = 0; i < w->mta.count; i++)
+		if (strcmp(path, w->mta.group[i].unified) == 0 ||
+		    strcmp(path, w->mta.group[i].memory[0]) == 0 ||
+		    strcmp(path, w->mta.group[i].io) == 0)
+			return true;
+	return false;
+}
+
+static void find_who(struct neighbour_watch *w, const struct group_tree *t, double total,
+		     struct neighbour *ret)
+{
+	struct blame b;
+
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned i = 0; i < t->count; i++)
+		w->blame[i] = (struct blame_group){ .name = group_node_name(&t->node[i]),
+						    .parent = t->node[i].parent,
+						    .use = fmax(0, t->node[i].use),
+						    .mail = is_mail(w, t->node[i].path) };
+	b = blame_find(w->blame, t->count, total, w->scratch);
+	if (b.who == BLAME_NOBODY)
+		return;
+	ret->known = true;
+	ret->use = b.use;
+	ret->share = b.share;
+	if (b.who == BLAME_OUTSIDE) {
+		snprintf(ret->path, sizeof(ret->path), "/");
+		snprintf(ret->unit, sizeof(ret->unit), "processes outside any control group");
+		return;
+	}
+	name(t, &t->node[b.who], ret->path, ret->unit, sizeof(ret->unit));
+}
+
+/* How far it may grow: to the nearest limit of its own or above it, or to the end of the machine's memory. */
+static double room_of(const struct neighbour_watch *w, unsigned i, double available)
+{
+	double room = available;
+
+	for (int at = (int)i; at >= 0; at = w->memory.node[at].parent) {
+		const struct group_node *n = &w->memory.node[at];
+		char path[GROUP_PATH_MAX + 32];
+		uint64_t limit, high;
+
+		snprintf(path, sizeof(path), "%s/%s", n->path,
+			 w->memory_v1 ? "memory.limit_in_bytes" : "memory.max");
+		if (readfile_u64_at(w->env.cgroup_fd, path, &limit) < 0)
+			continue;
+		snprintf(path, sizeof(path), "%s/memory.high", n->path);
+		if (!w->memory_v1 && readfile_u64_at(w->env.cgroup_fd, path, &high) == 0 &&
+		    high < limit)
+			limit = high;
+		if (limit < UINT64_C(1) << 60)
+			room = fmin(room, fmax(0, (double)limit - n->use));
+	}
+	return room;
+}
+
+static double growth_of(const struct group_node *n, double *ret_seen_s)
+{
+	double growth;
+
+	return n->trend && n->use >= 0 && trend_falling(n->trend, &growth, ret_seen_s) ? growth : 0;
+}
+
+/* The one of several that grow whose end is nearest, and of it the part that grows. */
+static void find_leak(const struct neighbour_watch *w, double available, struct leak *ret)
+{
+	const struct group_tree *t = &w->memory;
+	double seen_s = 0, left, least = LEAK_AHEAD_S, growth = 0;
+	int who = -1;
+
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned i = 0; i < t->count; i++) {
+		double g = growth_of(&t->node[i], &seen_s);
+
+		if (g <= 0)
+			continue;
+		left = room_of(w, i, available) / g;
+		if (left < least && left <= 12 * seen_s) {
+			least = left;
+			who = (int)i;
+			growth = g;
+		}
+	}
+	/* Children stand behind their parents. */
+	for (unsigned i = 0; i < t->count && who >= 0; i++) {
+		double g;
+
+		if (t->node[i].parent != who)
+			continue;
+		g = growth_of(&t->node[i], &seen_s);
+		if (g >= LEAK_CHILD * growth) {
+			who = (int)i;
+			growth = g;
+		}
+	}
+	if (who < 0)
+		return;
+	growth_of(&t->node[who], &seen_s);
+	name(t, &t->node[who], ret->path, ret->unit, sizeof(ret->unit));
+	ret->known = true;
+	ret->mail = is_mail(w, t->node[who].path);
+	ret->bytes = t->node[who].use;
+	ret->growth_per_s = growth;
+	ret->seen_s = seen_s;
+	ret->left_s = least;
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
+
+static double available_bytes(const struct neighbour_watch *w)
+{
+	char content[4096];
+	uint64_t available;
+
+	if (readfile_at(w->env.proc_fd, "meminfo", content, sizeof(content)) <= 0 ||
+	    readfile_field_u64(content, "MemAvailable", &available) < 0)
+		return INFINITY;
+	return (double)available * 1024;
+}
+
+static void look(struct neighbour_watch *w, uint64_t now_us)
+{
+	double dt_s = w->last_us ? (double)(now_us - w->last_us) / 1e6 : 0;
+	struct neighbours seen = { .at_us = now_us };
+
+	mta_watch_read(w->env.mta, w->mta.generation, &w->mta);
+	if (!w->rebuilt_us || now_us - w->rebuilt_us >= REBUILD_EVERY_US) {
+		w->rebuilt_us = now_us;
+		group_tree_rebuild(&w->cpu);
+		group_tree_rebuild(&w->memory);
+		group_tree_rebuild(&w->io);
+	}
+	read_root(w, dt_s);
+	for (unsigned i = 0; i < w->cpu.count; i++)
+		read_cpu(&w->cpu.node[i], dt_s);
+	for (unsigned i = 0; i < w->memory.count; i++)
+		read_memory(&w->memory.node[i], w->memory_v1, now_us);
+	for (unsigned i = 0; i < w->io.count; i++)
+		read_io(&w->io.node[i], w->io_v1, dt_s);
+	w->last_us = now_us;
+	find_who(w, &w->cpu, w->root_cores, &seen.who[RESOURCE_CPU]);
+	find_who(w, &w->memory, -1, &seen.who[RESOURCE_MEMORY]);
+	find_who(w, &w->io, -1, &seen.who[RESOURCE_DISK]);
+	find_leak(w, available_bytes(w), &seen.leak);
+	if (w->mta.count && strrchr(w->mta.group[0].unified, '/'))
+		copy_clean(seen.mail_unit, sizeof(seen.mail_unit),
+			   strrchr(w->mta.group[0].unified, '/') + 1);
+	seen.groups = w->cpu.count;
+	seen.more = w->cpu.more || w->memory.more || w->io.more;
+	pthread_mutex_lock(&w->lock);
+	w->seen = seen;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void *run(void *context)
+{
+	struct neighbour_watch *w = context;
+
+	setpriority(PRIO_PROCESS, 0, 5);
+	pthread_mutex_lock(&w->lock);
+	while (!w->stop) {
+		uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), wait_us;
+		struct timespec until;
+
+		pthread_mutex_unlock(&w->lock);
+		look(w, clock_monotonic_us());
+		wait_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
+		wait_us = wait_us < LEAST_US ? LEAST_US : wait_us > MOST_US ? MOST_US : wait_us;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += (time_t)(wait_us / US_PER_S);
+		until.tv_nsec += (long)(wait_us % US_PER_S) * 1000;
+		if (until.tv_nsec >= 1000000000L) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000L;
+		}
+		pthread_mutex_lock(&w->lock);
+		if (!w->stop)
+			pthread_cond_timedwait(&w->wake, &w->lock, &until);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* Whether some directory of the hierarchy has the file: the root itself often has not. */
+static bool hierarchy_has(int cgroup_fd, const char *root, const char *file)
+{
+	static const char *const none[GROUP_FILES];
+	struct group_tree probe;
+	bool found = false;
+	char path[GROUP_PATH_MAX + 64];
+
+	if (group_tree_init(&probe, cgroup_fd, root, none, false, 64) < 0)
+		return false;
+	group_tree_rebuild(&probe);
+	for (unsigned i = 0; i < probe.count && !found; i++) {
+		snprintf(path, sizeof(path), "%s/%s", probe.node[i].path, file);
+		found = faccessat(cgroup_fd, path, F_OK, 0) == 0;
+	}
+	group_tree_done(&probe);
+	return found;
+}
+
+static int open_trees(struct neighbour_watch *w, unsigned most)
+{
+	static const char *const cpu[GROUP_FILES] = { "cpu.stat" };
+	static const char *const memory[GROUP_FILES] = { "memory.current", "memory.stat" };
+	static const char *const memory_v1[GROUP_FILES] = { "memory.usage_in_bytes",
+							    "memory.stat" };
+	static const char *const io[GROUP_FILES] = { "io.stat" };
+	static const char *const io_v1[GROUP_FILES] = { "blkio.throttle.io_service_bytes_recursive",
+							"blkio.throttle.io_serviced_recursive" };
+	int fd = w->env.cgroup_fd, r;
+	const char *unified = faccessat(fd, "cgroup.controllers", F_OK, 0) == 0	    ? "."
+			      : faccessat(fd, "unified/cgroup.procs", F_OK, 0) == 0 ? "unified"
+										    : "";
+
+	w->memory_v1 = faccessat(fd, "memory/memory.stat", F_OK, 0) == 0 &&
+		       !hierarchy_has(fd, unified, "memory.current");
+	w->io_v1 = faccessat(fd, "blkio/cgroup.procs", F_OK, 0) == 0 &&
+		   !hierarchy_has(fd, unified, "io.stat");
+	r = group_tree_init(&w->cpu, fd, unified, cpu, false, most);
+	if (r == 0)
+		r = group_tree_init(&w->memory, fd, w->memory_v1 ? "memory" : unified,
+				    w->memory_v1 ? memory_v1 : memory, true, most);
+	if (r == 0)
+		r = group_tree_init(&w->io, fd, w->io_v1 ? "blkio" : unified, w->io_v1 ? io_v1 : io,
+				    false, most);
+	return r;
+}
+
+static void free_watch(struct neighbour_watch *w)
+{
+	group_tree_done(&w->cpu);
+	group_tree_done(&w->memory);
+	group_tree_done(&w->io);
+	free(w);
+}
+
+int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **ret_watch,
+			 char *why)
+{
+	struct neighbour_watch *w;
+	struct rlimit files = { 1024, 1024 };
+	unsigned most = GROUPS_MOST;
+	int r;
+
+	if (env->cgroup_fd < 0) {
+		snprintf(why, SENSOR_WHY_MAX,
+			 "there is no /sys/fs/cgroup: neighbours have no name");
+		return -ENOENT;
+	}
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->env = *env;
+	w->root_cores = -1;
+	getrlimit(RLIMIT_NOFILE, &files);
+	if (files.rlim_cur < DESCRIPTORS_LEFT + DESCRIPTORS_A_GROUP * GROUPS_MOST)
+		most = files.rlim_cur > DESCRIPTORS_LEFT + DESCRIPTORS_A_GROUP * GROUPS_LEAST
+			       ? (unsigned)(files.rlim_cur - DESCRIPTORS_LEFT) / DESCRIPTORS_A_GROUP
+			       : GROUPS_LEAST;
+	r = open_trees(w, most);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->wake, NULL);
+	if (r == 0)
+		r = -pthread_create(&w->thread, NULL, run, w);
+	if (r < 0) {
+		snprintf(why, SENSOR_WHY_MAX, "nobody can look at the control groups: %s",
+			 strerror(-r));
+		free_watch(w);
+		return r;
+	}
+	*ret_watch = w;
+	return 0;
+}
+
+bool neighbour_watch_read(struct neighbour_watch *w, struct neighbours *ret)
+{
+	if (!w || pthread_mutex_trylock(&w->lock) != 0)
+		return false;
+	*ret = w->seen;
+	pthread_mutex_unlock(&w->lock);
+	return true;
+}
+
+void neighbour_watch_close(struct neighbour_watch *w)
+{
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->lock);
+	free_watch(w);
+}

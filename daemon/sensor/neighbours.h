@@ -1,0 +1,52 @@
+/* Who else is on this machine, and what they use: the control groups beside the mail server's, by kept descriptors at 1 Hz, in a thread
+ * of its own. Names the one that uses most of each resource, and the one whose memory grows without end. cgroup2, v1, and both side by
+ * side (hybrid): each resource is read in the hierarchy that has it. */
+#ifndef PENSTOCK_SENSOR_NEIGHBOURS_H
+#define PENSTOCK_SENSOR_NEIGHBOURS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/sample.h"
+
+#define NEIGHBOUR_PATH_MAX 256
+#define NEIGHBOUR_RESOURCES 3 /* RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_DISK */
+#define NEIGHBOURS_OLD_US 15000000u /* a picture older than this is none */
+
+struct neighbour {
+	bool known; /* somebody uses some of it */
+	char path
+		[NEIGHBOUR_PATH_MAX]; /* below the cgroup root: "/system.slice/backup.service"; "/": in no group */
+	char unit[96]; /* "backup.service" */
+	double use; /* cores; bytes of memory; bytes a second of I/O, 16 KiB for each request beside its own */
+	double share; /* of what all but the mail server use, 0..1 */
+};
+
+struct leak {
+	bool known;
+	bool mail; /* it is the mail server itself */
+	char path[NEIGHBOUR_PATH_MAX], unit[96];
+	double bytes, growth_per_s; /* memory that is no page cache */
+	double seen_s; /* for so long it has been growing */
+	double left_s; /* until its own limit or the machine's memory is reached */
+};
+
+struct neighbours {
+	uint64_t at_us; /* CLOCK_MONOTONIC; 0: never looked */
+	struct neighbour who[NEIGHBOUR_RESOURCES];
+	struct leak leak;
+	char mail_unit[96]; /* the mail server's own, as above; empty: not known */
+	unsigned groups; /* of the hierarchy with CPU times */
+	bool more; /* there are more groups than are looked at */
+};
+
+struct sensor_env;
+struct neighbour_watch;
+
+int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **ret_watch,
+			 char *why);
+/* Copies the last picture. Never blocks: false when it is being written just now, or `watch` is NULL. */
+bool neighbour_watch_read(struct neighbour_watch *watch, struct neighbours *ret);
+void neighbour_watch_close(struct neighbour_watch *watch);
+
+#endif
