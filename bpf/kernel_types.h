@@ -138,6 +138,10 @@ struct sock {
 	u32 sk_mark;
 } CORE;
 
+struct inet_sock {
+	u16 inet_sport; /* network order; stays when the port is given back at the end */
+} CORE;
+
 struct sk_buff {
 	unsigned int len;
 	unsigned char *data;

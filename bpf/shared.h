@@ -2,6 +2,8 @@
 #ifndef PENSTOCK_BPF_SHARED_H
 #define PENSTOCK_BPF_SHARED_H
 
+#include <stdint.h>
+
 #define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
 #define SMTP_PORTS 16 /* watched, a power of two */
 #define SMTP_WHEEL \
@@ -75,10 +77,19 @@ struct smtp_port {
 	int64_t in_flight; /* established or CLOSE_WAIT, of those the server has not closed */
 	int64_t refused_open; /* of these, refused by penstock itself */
 	int64_t waiting;
+	int64_t seeded, seeded_waiting, seeded_busy; /* of the above, not yet tied to a socket */
 	int64_t busy; /* the client spoke last, or waits for its greeting */
 	uint64_t session_us, server_us; /* sums over closed sessions */
 	uint64_t connect_220[TIME_SLOTS];
 	int32_t wheel[SMTP_WHEEL]; /* waiting sessions by the time of their connection */
+};
+
+/* A session that was open before the probe: user space tells of it once, by its tuple. */
+struct smtp_seed {
+	uint64_t opened_ns; /* as far as is known */
+	uint64_t sent; /* bytes by the server */
+	uint32_t slot;
+	uint8_t busy, waiting, pad[2];
 };
 
 struct smtp_tuple {

@@ -43,6 +43,15 @@ struct {
 	__type(value, u64);
 } refused SEC(".maps");
 
+/* Open before the probe and not yet heard of since. A successful delete is the only arbiter here too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1); /* user space: as many as there are */
+	__type(key, struct smtp_tuple);
+	__type(value, struct smtp_seed);
+} seeds SEC(".maps");
+
+int64_t seeds_left = 0; /* 0: nobody need look */
 const volatile uint32_t netns_inum = 0;
 const volatile uint16_t watched[SMTP_PORTS] = {};
 struct smtp_port ports[SMTP_PORTS] = {};
@@ -140,6 +149,90 @@ static inline void tuple_of(struct sock *sk, u32 local, struct smtp_tuple *t)
 	t->local = (u16)local;
 }
 
+static inline int is_ours(struct sock *sk)
+{
+	/* What the gate handed to penstock's responder is no session of the server. */
+	return sk->sk_mark != RESPONDER_MARK &&
+	       (!netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum);
+}
+
+/* Takes the session of before the probe that this socket is, if it is one. */
+static inline int take_seed(struct sock *sk, struct smtp_tuple *t, struct smtp_seed *seed)
+{
+	struct smtp_seed *found;
+	struct smtp_port *port;
+
+	tuple_of(sk, bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport)), t);
+	found = bpf_map_lookup_elem(&seeds, t);
+	if (!found)
+		return 0;
+	*seed = *found;
+	if (bpf_map_delete_elem(&seeds, t))
+		return 0;
+	port = &ports[seed->slot & (SMTP_PORTS - 1)];
+	__sync_fetch_and_add(&seeds_left, -1);
+	add(&port->seeded, -1);
+	add(&port->seeded_waiting, -(int64_t)seed->waiting);
+	add(&port->seeded_busy, -(int64_t)seed->busy);
+	return 1;
+}
+
+static inline void close_seed(struct sock *sk)
+{
+	struct smtp_tuple t = {};
+	struct smtp_seed seed;
+	struct smtp_port *port;
+
+	if (!take_seed(sk, &t, &seed))
+		return;
+	port = &ports[seed.slot & (SMTP_PORTS - 1)];
+	add(&port->in_flight, -1);
+	add(&port->waiting, -(int64_t)seed.waiting);
+	add(&port->busy, -(int64_t)seed.busy);
+	if (seed.waiting)
+		wheel_add(port, seed.opened_ns, -1);
+	else
+		__sync_fetch_and_add(&port->completed, 1);
+	__sync_fetch_and_add(&port->closed, 1);
+}
+
+/* A socket that is heard of for the first time in the middle of its life: open before the probe, or in the moment between. */
+static inline struct session *adopt(struct sock *sk, int slot, u64 now)
+{
+	u64 key = (u64)sk;
+	struct smtp_tuple t = {};
+	struct smtp_seed seed = {};
+	struct session s = {
+		.opened_ns = now, .greeted_ns = now, .turned_ns = now, .slot = (u32)slot
+	};
+	struct smtp_port *port;
+	int known = seeds_left > 0 && take_seed(sk, &t, &seed);
+
+	if (known) {
+		s.opened_ns = seed.opened_ns;
+		s.greeted_ns = seed.waiting ? 0 : seed.opened_ns;
+		s.sent = seed.sent;
+		s.slot = seed.slot;
+		s.busy = seed.busy;
+		s.wheeled = seed.waiting;
+	}
+	port = &ports[s.slot & (SMTP_PORTS - 1)];
+	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
+		__sync_fetch_and_add(&sessions_lost, 1);
+		if (known) {
+			add(&port->in_flight, -1);
+			add(&port->waiting, -(int64_t)seed.waiting);
+			add(&port->busy, -(int64_t)seed.busy);
+			if (seed.waiting)
+				wheel_add(port, seed.opened_ns, -1);
+		}
+		return 0;
+	}
+	if (!known)
+		add(&port->in_flight, 1);
+	return bpf_map_lookup_elem(&sessions, &key);
+}
+
 static inline void close_session(struct sock *sk)
 {
 	u64 key = (u64)sk, now;
@@ -147,8 +240,11 @@ static inline void close_session(struct sock *sk)
 	struct smtp_tuple t = {};
 	struct smtp_port *port;
 
-	if (!found)
+	if (!found) {
+		if (seeds_left > 0)
+			close_seed(sk);
 		return;
+	}
 	s = *found;
 	if (bpf_map_delete_elem(&sessions, &key))
 		return; /* another CPU was first */
@@ -170,13 +266,6 @@ static inline void close_session(struct sock *sk)
 		__sync_fetch_and_add(&port->completed, 1);
 	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns) / 1000);
 	__sync_fetch_and_add(&port->server_us, s.server_ns / 1000);
-}
-
-static inline int is_ours(struct sock *sk)
-{
-	/* What the gate handed to penstock's responder is no session of the server. */
-	return sk->sk_mark != RESPONDER_MARK &&
-	       (!netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum);
 }
 
 SEC("tp_btf/inet_sock_set_state")
@@ -232,10 +321,13 @@ int smtp_segment(u64 *ctx)
 	u64 key = (u64)sk, now;
 	struct smtp_port *port;
 	struct session *s;
+	int slot = find_port(sk->__sk_common.skc_num);
 
-	if (find_port(sk->__sk_common.skc_num) < 0)
+	if (slot < 0)
 		return 0;
 	s = bpf_map_lookup_elem(&sessions, &key);
+	if (!s && sk->__sk_common.skc_state == ESTABLISHED && is_ours(sk))
+		s = adopt(sk, slot, bpf_ktime_get_ns());
 	if (!s)
 		return 0;
 	port = &ports[s->slot & (SMTP_PORTS - 1)];

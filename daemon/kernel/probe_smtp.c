@@ -9,8 +9,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "kernel/netns.h"
 #include "kernel/probe.h"
+#include "kernel/smtp_seed.h"
 #include "shared.h"
 
 #include "smtp.skel.h"
@@ -42,32 +44,24 @@ struct smtp {
 	struct mark marks[MARKS]; /* a ring: the oldest first */
 	unsigned marks_head, marks_count;
 	uint64_t audited_us;
+	unsigned taken_over; /* sessions that were open before */
 	struct {
 		int64_t in_flight, waiting, busy;
 	} drift[SMTP_PORTS];
 };
 
-/* Where the MTA is: the gate's network namespace when one is named. */
-static uint32_t mta_netns(const struct config *config)
+/* Where the MTA is: the gate's network namespace when one is named. A descriptor, or negative: not to be had. */
+static int open_mta_netns(const struct config *config)
 {
 	char why[256];
-	int fd = netns_open(config->gate.enabled ? config->gate.netns : "", why);
-	uint32_t inum = fd >= 0 ? netns_inum(fd) : 0;
 
-	if (fd >= 0)
-		close(fd);
-	return inum;
+	return netns_open(config->gate.enabled ? config->gate.netns : "", why);
 }
 
-static int load(struct smtp *s, const struct config *config, bool with_send)
+static void watch_ports(struct smtp *s, const struct config *config)
 {
 	unsigned slot = 0;
-	int r;
 
-	s->bpf = smtp_bpf__open();
-	if (!s->bpf)
-		return -ENOMEM;
-	s->bpf->rodata->netns_inum = mta_netns(config);
 	for (unsigned i = 0; i < config->services; i++) {
 		for (unsigned p = 0;
 		     p < CONFIG_PORTS && config->service[i].ports[p] && slot < SMTP_PORTS; p++) {
@@ -76,10 +70,31 @@ static int load(struct smtp *s, const struct config *config, bool with_send)
 			s->bpf->rodata->watched[slot++] = config->service[i].ports[p];
 		}
 	}
+}
+
+static int load(struct smtp *s, const struct config *config, bool with_send)
+{
+	_cleanup_close_ int netns_fd = open_mta_netns(config);
+	struct smtp_seeding *seeding;
+	uint16_t ports[SMTP_PORTS];
+	int r;
+
+	s->bpf = smtp_bpf__open();
+	if (!s->bpf)
+		return -ENOMEM;
+	s->bpf->rodata->netns_inum = netns_fd >= 0 ? netns_inum(netns_fd) : 0;
+	watch_ports(s, config);
+	memcpy(ports, (const void *)s->bpf->rodata->watched, sizeof(ports));
 	bpf_program__set_autoload(s->bpf->progs.smtp_send, with_send);
+	seeding = smtp_seeding_begin(s->bpf, netns_fd, ports);
 	r = smtp_bpf__load(s->bpf);
+	if (r == 0 && seeding)
+		smtp_seeding_put(seeding);
 	if (r == 0)
 		r = smtp_bpf__attach(s->bpf);
+	if (r == 0 && seeding)
+		s->taken_over = smtp_seeding_settle(seeding);
+	smtp_seeding_free(seeding);
 	if (r < 0) {
 		smtp_bpf__destroy(s->bpf);
 		s->bpf = NULL;
@@ -116,6 +131,8 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	}
 	snprintf(form, PROBE_FORM_MAX, "tp_btf/inet_sock_set_state, tcp_probe%s",
 		 with_send ? ", sock_send_length" : "");
+	if (s->taken_over)
+		log_info("%u SMTP sessions were open already and are counted", s->taken_over);
 	*ret_state = s;
 	return 0;
 }
@@ -272,6 +289,9 @@ static unsigned audit(struct smtp *s)
 
 		if (!s->slots[i].port)
 			continue;
+		in_flight[i] += p->seeded;
+		waiting[i] += p->seeded_waiting;
+		busy[i] += p->seeded_busy;
 		d = settle(&s->drift[i].in_flight, in_flight[i] - p->in_flight);
 		__atomic_fetch_add(&p->in_flight, d, __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);

@@ -7,8 +7,8 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -49,16 +49,25 @@ static int is_wanted(const uint16_t *ports, unsigned count, uint16_t port)
 	return 0;
 }
 
-static void take(const struct nlmsghdr *h, const uint16_t *ports, unsigned ports_count,
-		 struct sockdiag_listener *ret, unsigned most, unsigned *count)
+/* Of include/net/tcp_states.h, which is the kernel's own. */
+enum { STATE_ESTABLISHED = 1, STATE_CLOSE_WAIT = 8, STATE_LISTEN = 10 };
+
+/* What is asked for, and where answers go. */
+struct query {
+	const uint16_t *ports;
+	unsigned ports_count, most, count;
+	uint32_t states;
+	uint8_t extensions;
+	/* One socket on a wanted port; `length` bytes of attributes follow. */
+	void (*take)(struct query *query, const struct inet_diag_msg *m, int length);
+	struct sockdiag_listener *listeners;
+	struct sockdiag_session *sessions;
+};
+
+static void take_listener(struct query *q, const struct inet_diag_msg *m, int length)
 {
-	const struct inet_diag_msg *m = NLMSG_DATA(h);
-	int length = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*m));
 	struct sockdiag_listener l;
 
-	if (length < 0 || *count == most ||
-	    !is_wanted(ports, ports_count, ntohs(m->id.idiag_sport)))
-		return;
 	memset(&l, 0, sizeof(l));
 	l.port = ntohs(m->id.idiag_sport);
 	l.queue = m->idiag_rqueue;
@@ -68,11 +77,54 @@ static void take(const struct nlmsghdr *h, const uint16_t *ports, unsigned ports
 	     a = RTA_NEXT(a, length))
 		if (a->rta_type == INET_DIAG_CGROUP_ID && RTA_PAYLOAD(a) >= sizeof(l.cgroup_id))
 			memcpy(&l.cgroup_id, RTA_DATA(a), sizeof(l.cgroup_id));
-	ret[(*count)++] = l;
+	q->listeners[q->count++] = l;
 }
 
-static int dump(int fd, int family, const uint16_t *ports, unsigned ports_count,
-		struct sockdiag_listener *ret, unsigned most, unsigned *count)
+/* As the kernel's tuples are: IPv4 mapped into IPv6. */
+static void mapped(struct in6_addr *ret, int family, const __be32 *address)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (family == AF_INET6) {
+		memcpy(ret, address, sizeof(*ret));
+		return;
+	}
+	ret->s6_addr[10] = ret->s6_addr[11] = 0xff;
+	memcpy(&ret->s6_addr[12], address, 4);
+}
+
+static void take_session(struct query *q, const struct inet_diag_msg *m, int length)
+{
+	struct sockdiag_session s = { .port = ntohs(m->id.idiag_sport),
+				      .client_port = ntohs(m->id.idiag_dport) };
+	struct tcp_info info = { 0 };
+
+	mapped(&s.client, m->idiag_family, m->id.idiag_dst);
+	for (const struct rtattr *a = (const struct rtattr *)(m + 1); RTA_OK(a, length);
+	     a = RTA_NEXT(a, length)) {
+		size_t n = RTA_PAYLOAD(a);
+
+		if (a->rta_type == INET_DIAG_INFO)
+			memcpy(&info, RTA_DATA(a), n < sizeof(info) ? n : sizeof(info));
+		else if (a->rta_type == INET_DIAG_MARK && n >= sizeof(s.mark))
+			memcpy(&s.mark, RTA_DATA(a), sizeof(s.mark));
+	}
+	s.bytes_sent = info.tcpi_bytes_sent;
+	s.sent_ago_ms = info.tcpi_last_data_sent;
+	s.received_ago_ms = info.tcpi_last_data_recv;
+	q->sessions[q->count++] = s;
+}
+
+static void take(struct query *q, const struct nlmsghdr *h)
+{
+	const struct inet_diag_msg *m = NLMSG_DATA(h);
+	int length = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*m));
+
+	if (length >= 0 && q->count < q->most &&
+	    is_wanted(q->ports, q->ports_count, ntohs(m->id.idiag_sport)))
+		q->take(q, m, length);
+}
+
+static int dump(int fd, int family, struct query *q)
 {
 	struct {
 		struct nlmsghdr header;
@@ -82,7 +134,8 @@ static int dump(int fd, int family, const uint16_t *ports, unsigned ports_count,
 			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		  .request = { .sdiag_family = (uint8_t)family,
 			       .sdiag_protocol = IPPROTO_TCP,
-			       .idiag_states = 1u << TCP_LISTEN } };
+			       .idiag_ext = q->extensions,
+			       .idiag_states = q->states } };
 	char buffer[16384] __attribute__((aligned(8)));
 
 	if (send(fd, &ask, sizeof(ask), 0) < 0)
@@ -102,17 +155,41 @@ static int dump(int fd, int family, const uint16_t *ports, unsigned ports_count,
 			if (h->nlmsg_type == NLMSG_ERROR)
 				return ((struct nlmsgerr *)NLMSG_DATA(h))->error ?: -EIO;
 			if (h->nlmsg_type == SOCK_DIAG_BY_FAMILY)
-				take(h, ports, ports_count, ret, most, count);
+				take(q, h);
 		}
 	}
+}
+
+static int dump_both(int fd, struct query *q)
+{
+	int r = dump(fd, AF_INET, q), r6 = dump(fd, AF_INET6, q);
+
+	return r < 0 && r6 < 0 ? r : (int)q->count;
 }
 
 int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 		       struct sockdiag_listener *ret, unsigned most)
 {
-	unsigned count = 0;
-	int r = dump(fd, AF_INET, ports, ports_count, ret, most, &count);
-	int r6 = dump(fd, AF_INET6, ports, ports_count, ret, most, &count);
+	struct query q = { .ports = ports,
+			   .ports_count = ports_count,
+			   .most = most,
+			   .states = 1u << STATE_LISTEN,
+			   .take = take_listener,
+			   .listeners = ret };
 
-	return r < 0 && r6 < 0 ? r : (int)count;
+	return dump_both(fd, &q);
+}
+
+int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,
+		      struct sockdiag_session *ret, unsigned most)
+{
+	struct query q = { .ports = ports,
+			   .ports_count = ports_count,
+			   .most = most,
+			   .states = 1u << STATE_ESTABLISHED | 1u << STATE_CLOSE_WAIT,
+			   .extensions = 1u << (INET_DIAG_INFO - 1),
+			   .take = take_session,
+			   .sessions = ret };
+
+	return dump_both(fd, &q);
 }

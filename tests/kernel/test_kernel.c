@@ -175,6 +175,80 @@ static void the_run_queue_is_seen(void **state)
 	assert_true(sum > first_sum + 50000);
 }
 
+static void wait_counts(struct kernel *k, double in_flight, double waiting, double busy)
+{
+	struct kernel_smtp s = { 0 };
+
+	for (int i = 0; i < 300; i++) {
+		assert_int_equal(kernel_smtp_read(k, 0, clock_monotonic_us(), &s), 0);
+		if (s.in_flight == in_flight && s.waiting == waiting && s.busy == busy)
+			return;
+		usleep(10000);
+	}
+	fail_msg("in flight, waiting, busy are %g %g %g and not %g %g %g", s.in_flight, s.waiting,
+		 s.busy, in_flight, waiting, busy);
+}
+
+/* penstockd is restarted in the middle of the day: what is open then is counted, once, to its end however it ends. */
+static void sessions_of_before_are_taken_over(void **state)
+{
+	enum { SILENT, IDLE, SPOKE, RESET, ALL };
+	struct linger at_once = { 1, 0 };
+	struct kernel *second;
+	struct kernel_smtp s;
+	int client[ALL], server[ALL];
+	char buffer[64], why[256];
+
+	need(PROBE_SMTP);
+	for (int i = 0; i < ALL; i++) {
+		client[i] = dial();
+		server[i] = accept(listener, NULL, NULL);
+	}
+	for (int i = IDLE; i < ALL; i++) {
+		assert_int_equal(write(server[i], "220 x\r\n", 7), 7);
+		assert_int_equal(read(client[i], buffer, sizeof(buffer)), 7);
+	}
+	usleep(30000); /* the times that sock_diag tells are in milliseconds */
+	assert_int_equal(write(client[SPOKE], "EHLO x\r\n", 8), 8);
+	assert_int_equal(read(server[SPOKE], buffer, sizeof(buffer)), 8);
+	usleep(30000);
+	assert_int_equal(kernel_open(&config, &second, why), 0);
+	wait_counts(second, 4, 1, 2);
+	assert_int_equal(kernel_smtp_read(second, 0, clock_monotonic_us() + 2000000, &s), 0);
+	assert_true(s.oldest_waiting_us > 1900000);
+	/* The server greets the one that waited, and answers the one that spoke. */
+	assert_int_equal(write(server[SILENT], "220 x\r\n", 7), 7);
+	assert_int_equal(read(client[SILENT], buffer, sizeof(buffer)), 7);
+	assert_int_equal(write(client[SILENT], "QUIT\r\n", 6), 6);
+	assert_int_equal(read(server[SILENT], buffer, sizeof(buffer)), 6);
+	assert_int_equal(write(server[SPOKE], "250 x\r\n", 7), 7);
+	assert_int_equal(read(client[SPOKE], buffer, sizeof(buffer)), 7);
+	assert_int_equal(write(client[SPOKE], "MAIL\r\n", 6), 6);
+	assert_int_equal(read(server[SPOKE], buffer, sizeof(buffer)), 6);
+	assert_int_equal(write(server[SPOKE], "250 x\r\n", 7), 7);
+	assert_int_equal(read(client[SPOKE], buffer, sizeof(buffer)), 7);
+	wait_counts(second, 4, 0, 1);
+	/* Ends that are heard of by the seed alone: orderly, and by RST. */
+	close(server[IDLE]);
+	wait_counts(second, 3, 0, 1);
+	setsockopt(client[RESET], SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(client[RESET]);
+	wait_counts(second, 2, 0, 1);
+	close(server[SILENT]);
+	wait_counts(second, 1, 0, 0);
+	close(server[SPOKE]);
+	wait_counts(second, 0, 0, 0);
+	/* Nothing drifts: two audits find nothing to correct. */
+	assert_int_equal(kernel_smtp_audit(second, clock_monotonic_us() + 20000000), 0);
+	assert_int_equal(kernel_smtp_audit(second, clock_monotonic_us() + 40000000), 0);
+	kernel_close(second);
+	read_until(&s, 0);
+	close(server[RESET]);
+	for (int i = 0; i < ALL; i++)
+		if (i != RESET)
+			close(client[i]);
+}
+
 /* Runs a shell command; its first line of output without the newline. */
 static int shell(const char *command, char *line, int size)
 {
@@ -317,6 +391,7 @@ int main(void)
 		cmocka_unit_test(every_probe_loads_with_ports_set),
 		cmocka_unit_test(a_session_is_counted_from_open_to_the_servers_close),
 		cmocka_unit_test(a_marked_refusal_is_no_session),
+		cmocka_unit_test(sessions_of_before_are_taken_over),
 		cmocka_unit_test(the_run_queue_is_seen),
 		cmocka_unit_test(few_switches_stand_for_all),
 		cmocka_unit_test(reads_writes_and_flushes_of_a_device_are_told_apart),
