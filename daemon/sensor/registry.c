@@ -14,10 +14,10 @@
 
 /* The order of preference: a signal that is there is not put again. */
 static const struct sensor_ops *const drivers[] = {
-	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	 &sensor_psi,	 &sensor_cpu,
-	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom, &sensor_vmstat, &sensor_disk,
-	&sensor_bpf_fsync, &sensor_bpf_jbd2,	&sensor_spool,	 &sensor_queue,	 &sensor_nic,
-	&sensor_listen,	   &sensor_neighbours,
+	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	    &sensor_psi,    &sensor_cpu,
+	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom,    &sensor_vmstat, &sensor_disk,
+	&sensor_bpf_fsync, &sensor_bpf_jbd2,	&sensor_spool,	    &sensor_queue,  &sensor_nic,
+	&sensor_listen,	   &sensor_netstat,	&sensor_neighbours,
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))

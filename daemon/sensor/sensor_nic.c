@@ -1,11 +1,12 @@
-/* Links by libnl: rates, drops, queueing-discipline backlog, speed. Two dumps a tick at most every NIC_EVERY_US: links and
- * qdiscs. Speeds lie (veth and tap say 10 Gb/s, virtio -1, loopback nothing): [nic] speed overrides, and a link without a
- * known speed has rates but no use ratio. */
+/* Links by rtnetlink: rates, drops, queueing-discipline backlog, speed. Two dumps every NIC_EVERY_US at most, links and qdiscs; a
+ * change of a link (carrier, speed, a bond's active slave) is told by the kernel and read at once. Speeds lie (veth and tap say 10
+ * Gb/s, virtio -1, loopback nothing): [nic] speed overrides, and a link without a known speed has rates but no use ratio. Which
+ * speed limits a bond or a VLAN, links.c knows. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/netlink.h>
-#include <netlink/route/link.h>
 #include <netlink/route/qdisc.h>
 #include <netlink/route/tc.h>
 #include <stdio.h>
@@ -14,54 +15,70 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/readfile.h"
+#include "base/log.h"
+#include "sensor/link_speed.h"
+#include "sensor/links.h"
 #include "sensor/sensors.h"
 
-#define LINKS 32
 #define NIC_EVERY_US 200000u
+#define SPEED_EVERY_US (5 * US_PER_S)
+/* Journal: a link that counts lost or regained its carrier, or changed its speed. */
+#define NIC_LINK_MESSAGE_ID "c3d90b6a1f7e4b52a08d5e6b94c76666"
 
-struct link_state {
+/* What is kept of a link from one reading to the next. */
+struct known {
 	int ifindex;
-	char name[16];
-	uint64_t rx, tx, drops, qdisc_drops;
-	double speed_bps; /* 0: not known */
-	uint64_t speed_read_us;
-	double backlog;
+	char name[LINK_NAME_MAX];
+	bool running, counted;
+	uint64_t rx, tx, drops, qdisc_drops, speed_read_us;
+	double own_bps, limit_bps;
 };
 
 struct nic {
-	struct nl_sock *sock;
-	int sys_fd;
+	struct nl_sock *sock; /* dumps */
+	struct nl_sock *news; /* changes; NULL: the dumps alone must do */
+	int ioctl_fd, sys_fd;
 	const struct config *config;
-	struct link_state links[LINKS];
-	unsigned count;
+	struct link links[LINKS_MOST]; /* of the dump under way */
+	unsigned links_count;
+	struct known known[LINKS_MOST], before[LINKS_MOST];
+	unsigned known_count, before_count;
+	bool changed; /* the kernel told of a link, or told more than could be taken */
 	uint64_t last_us;
 	/* the figures of the last reading, put again until the next */
-	bool known, use_known;
-	double rx, tx, use, drops, backlog, backlog_s, speed;
+	bool rates_known, use_known;
+	double rx, tx, use, drops, backlog, backlog_s, speed, down;
 };
 
-static int nic_open(const struct sensor_env *env, void **ret_state, char *why)
+static int on_link(struct nl_msg *message, void *context)
 {
-	struct nic *s = calloc(1, sizeof(*s));
-	struct timeval patience = { .tv_usec = 50000 };
-	int r;
+	struct nic *s = context;
+	struct nlmsghdr *h = nlmsg_hdr(message);
 
-	if (!s)
-		return -ENOMEM;
-	s->config = env->config;
-	s->sys_fd = env->sys_fd;
-	s->sock = nl_socket_alloc();
-	r = s->sock ? nl_connect(s->sock, NETLINK_ROUTE) : -NLE_NOMEM;
-	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX, "rtnetlink cannot be opened: %s", nl_geterror(r));
-		nl_socket_free(s->sock);
-		free(s);
-		return -EIO;
+	if (s->links_count < LINKS_MOST &&
+	    links_parse(h, h->nlmsg_len, &s->links[s->links_count]) == 1)
+		s->links_count++;
+	return NL_OK;
+}
+
+static int on_news(struct nl_msg *message, void *context)
+{
+	((struct nic *)context)->changed = true;
+	return NL_OK;
+}
+
+static struct nl_sock *open_socket(nl_recvmsg_msg_cb_t callback, struct nic *s)
+{
+	struct timeval patience = { .tv_usec = 50000 };
+	struct nl_sock *sock = nl_socket_alloc();
+
+	if (!sock || nl_connect(sock, NETLINK_ROUTE) < 0) {
+		nl_socket_free(sock);
+		return NULL;
 	}
-	setsockopt(nl_socket_get_fd(s->sock), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	*ret_state = s;
-	return 0;
+	setsockopt(nl_socket_get_fd(sock), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, callback, s);
+	return sock;
 }
 
 static void nic_close(void *state)
@@ -69,170 +86,283 @@ static void nic_close(void *state)
 	struct nic *s = state;
 
 	nl_socket_free(s->sock);
+	nl_socket_free(s->news);
+	if (s->ioctl_fd >= 0)
+		close(s->ioctl_fd);
 	free(s);
 }
 
-/* Named in the configuration; else physical (has a device) and up, or virtio and the like without loopback. */
-static bool counts(const struct nic *s, struct rtnl_link *link)
+static int nic_open(const struct sensor_env *env, void **ret_state, char *why)
 {
-	const char *name = rtnl_link_get_name(link);
-	unsigned flags = rtnl_link_get_flags(link);
+	struct nic *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	s->config = env->config;
+	s->sys_fd = env->sys_fd;
+	s->ioctl_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	s->sock = open_socket(on_link, s);
+	if (!s->sock) {
+		snprintf(why, SENSOR_WHY_MAX, "rtnetlink cannot be opened: %s", strerror(errno));
+		nic_close(s);
+		return -EIO;
+	}
+	s->news = open_socket(on_news, s);
+	if (s->news && nl_socket_add_membership(s->news, RTNLGRP_LINK) == 0) {
+		nl_socket_disable_seq_check(s->news);
+		nl_socket_set_nonblocking(s->news);
+	} else {
+		nl_socket_free(s->news);
+		s->news = NULL;
+	}
+	*ret_state = s;
+	return 0;
+}
+
+/* ---- which links count, and how fast they are ------------------------------------------------------------------- */
+
+static bool is_named(const struct nic *s, const char *name)
+{
+	for (unsigned i = 0; i < CONFIG_INTERFACES && s->config->interfaces[i][0]; i++)
+		if (strcmp(s->config->interfaces[i], name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_physical(const struct nic *s, const struct link *l)
+{
 	char path[64];
 
-	if (!name)
-		return false;
-	if (s->config->interfaces[0][0]) {
-		for (unsigned i = 0; i < CONFIG_INTERFACES && s->config->interfaces[i][0]; i++)
-			if (strcmp(s->config->interfaces[i], name) == 0)
-				return true;
-		return false;
-	}
-	if ((flags & IFF_LOOPBACK) || !(flags & IFF_UP))
-		return false;
-	snprintf(path, sizeof(path), "class/net/%s/device", name);
-	return s->sys_fd < 0 || faccessat(s->sys_fd, path, F_OK, 0) == 0;
+	if (l->physical)
+		return true;
+	/* Before 5.14 only sysfs tells. */
+	snprintf(path, sizeof(path), "class/net/%s/device", l->name);
+	return l->kind == LINK_PLAIN && s->sys_fd >= 0 && faccessat(s->sys_fd, path, F_OK, 0) == 0;
 }
 
-static double read_speed(const struct nic *s, const char *name)
+/* Named in the configuration; else physical and switched on; else, in a container that has none, what leads out of it. */
+static bool counts(const struct nic *s, const struct link *l, bool some_physical)
 {
-	char path[64], content[32];
-	double mbit;
-
-	if (s->config->nic_speed_bits_per_s)
-		return (double)s->config->nic_speed_bits_per_s;
-	snprintf(path, sizeof(path), "class/net/%s/speed", name);
-	if (s->sys_fd < 0 || readfile_at(s->sys_fd, path, content, sizeof(content)) <= 0)
-		return 0;
-	mbit = strtod(content, NULL);
-	return mbit > 0 ? mbit * 1e6 : 0; /* virtio says -1 */
+	if (s->config->interfaces[0][0])
+		return is_named(s, l->name);
+	if (l->loopback || !l->up)
+		return false;
+	return some_physical ? is_physical(s, l) : !l->master && l->kind != LINK_BRIDGE;
 }
 
-static struct link_state *find(struct nic *s, int ifindex)
+static const struct known *find_before(const struct nic *s, int ifindex)
 {
-	for (unsigned i = 0; i < s->count; i++)
-		if (s->links[i].ifindex == ifindex)
-			return &s->links[i];
+	for (unsigned i = 0; i < s->before_count; i++)
+		if (s->before[i].ifindex == ifindex)
+			return &s->before[i];
 	return NULL;
 }
 
-/* One pass over the links: rates into s, states into `fresh`. */
-static unsigned read_links(struct nic *s, struct nl_cache *cache, uint64_t now_us, double dt_s,
-			   struct link_state *fresh)
+static void say_change(const struct known *before, const struct known *now)
 {
-	unsigned count = 0;
+	char fields[160];
 
-	for (struct nl_object *o = nl_cache_get_first(cache); o && count < LINKS;
-	     o = nl_cache_get_next(o)) {
-		struct rtnl_link *link = (struct rtnl_link *)o;
-		struct link_state *before, *now = &fresh[count];
-		double rx, tx;
+	if (!before || !before->counted ||
+	    (before->running == now->running && before->limit_bps == now->limit_bps))
+		return;
+	snprintf(fields, sizeof(fields),
+		 "PENSTOCK_INTERFACE=%s\nPENSTOCK_CARRIER=%d\nPENSTOCK_SPEED=%.0f", now->name,
+		 now->running, now->limit_bps);
+	if (before->running != now->running)
+		log_event(now->running ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, NIC_LINK_MESSAGE_ID,
+			  fields, "link %s %s", now->name,
+			  now->running ? "has its carrier again" : "has lost its carrier");
+	else
+		log_event(now->limit_bps < before->limit_bps ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+			  NIC_LINK_MESSAGE_ID, fields,
+			  "link %s carries %.0f Mbit/s now (before: %.0f)", now->name,
+			  now->limit_bps / 1e6, before->limit_bps / 1e6);
+}
 
-		if (!counts(s, link))
-			continue;
+/* ---- reading ---------------------------------------------------------------------------------------------------- */
+
+/* Speeds of all links, so that those that ride on others find them; asked again after a change and now and then. */
+static void fill_speeds(struct nic *s, uint64_t now_us, bool all)
+{
+	for (unsigned i = 0; i < s->links_count; i++) {
+		const struct known *before = find_before(s, s->links[i].ifindex);
+		struct known *now = &s->known[i];
+
 		memset(now, 0, sizeof(*now));
-		now->ifindex = rtnl_link_get_ifindex(link);
-		snprintf(now->name, sizeof(now->name), "%s", rtnl_link_get_name(link));
-		now->rx = rtnl_link_get_stat(link, RTNL_LINK_RX_BYTES);
-		now->tx = rtnl_link_get_stat(link, RTNL_LINK_TX_BYTES);
-		now->drops = rtnl_link_get_stat(link, RTNL_LINK_RX_DROPPED) +
-			     rtnl_link_get_stat(link, RTNL_LINK_TX_DROPPED) +
-			     rtnl_link_get_stat(link, RTNL_LINK_RX_MISSED_ERR);
-		before = find(s, now->ifindex);
-		now->speed_bps = before && now_us - before->speed_read_us < 5 * US_PER_S
-					 ? before->speed_bps
-					 : read_speed(s, now->name);
-		now->speed_read_us = before && now->speed_bps == before->speed_bps &&
-						     now_us - before->speed_read_us < 5 * US_PER_S
-					     ? before->speed_read_us
-					     : now_us;
-		count++;
-		if (!before || dt_s <= 0 || now->rx < before->rx || now->tx < before->tx)
-			continue;
-		rx = (double)(now->rx - before->rx) / dt_s;
-		tx = (double)(now->tx - before->tx) / dt_s;
-		s->rx += rx;
-		s->tx += tx;
-		if (now->drops >= before->drops)
-			s->drops += (double)(now->drops - before->drops) / dt_s;
-		if (now->speed_bps > 0) {
-			double use = 8 * (rx > tx ? rx : tx) / now->speed_bps;
-
-			if (!s->use_known || use > s->use) {
-				s->use = use;
-				s->speed = now->speed_bps;
-			}
-			s->use_known = true;
+		now->ifindex = s->links[i].ifindex;
+		memcpy(now->name, s->links[i].name, sizeof(now->name));
+		now->running = s->links[i].running;
+		if (before && !all && now_us - before->speed_read_us < SPEED_EVERY_US &&
+		    before->running == now->running) {
+			now->own_bps = before->own_bps;
+			now->speed_read_us = before->speed_read_us;
+		} else {
+			now->own_bps = s->links[i].running
+					       ? link_speed_bps(s->ioctl_fd, s->sys_fd, now->name)
+					       : 0;
+			now->speed_read_us = now_us;
 		}
+		s->links[i].own_bps = now->own_bps;
 	}
-	return count;
+	s->known_count = s->links_count;
 }
 
-static void read_qdiscs(struct nic *s, struct nl_cache *cache, double dt_s,
-			struct link_state *fresh, unsigned count)
+static void add_rates(struct nic *s, const struct known *before, const struct known *now,
+		      double dt_s)
 {
-	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o)) {
-		struct rtnl_tc *tc = (struct rtnl_tc *)o;
+	double rx, tx;
 
-		/* The root of a link tells of all below it. */
-		if (rtnl_tc_get_parent(tc) != TC_H_ROOT)
-			continue;
-		for (unsigned i = 0; i < count; i++) {
-			struct link_state *before = find(s, fresh[i].ifindex);
-			double bytes;
+	if (!before || dt_s <= 0 || now->rx < before->rx || now->tx < before->tx)
+		return;
+	rx = (double)(now->rx - before->rx) / dt_s;
+	tx = (double)(now->tx - before->tx) / dt_s;
+	s->rx += rx;
+	s->tx += tx;
+	if (now->drops >= before->drops)
+		s->drops += (double)(now->drops - before->drops) / dt_s;
+	if (now->limit_bps > 0) {
+		double use = 8 * (rx > tx ? rx : tx) / now->limit_bps;
 
-			if (fresh[i].ifindex != rtnl_tc_get_ifindex(tc))
-				continue;
-			bytes = (double)rtnl_tc_get_stat(tc, RTNL_TC_BACKLOG);
-			fresh[i].qdisc_drops = rtnl_tc_get_stat(tc, RTNL_TC_DROPS);
-			s->backlog += bytes;
-			if (fresh[i].speed_bps > 0 && 8 * bytes / fresh[i].speed_bps > s->backlog_s)
-				s->backlog_s = 8 * bytes / fresh[i].speed_bps;
-			if (before && dt_s > 0 && fresh[i].qdisc_drops >= before->qdisc_drops)
-				s->drops +=
-					(double)(fresh[i].qdisc_drops - before->qdisc_drops) / dt_s;
+		if (!s->use_known || use > s->use) {
+			s->use = use;
+			s->speed = now->limit_bps;
 		}
+		s->use_known = true;
 	}
 }
 
-static int nic_read(struct nic *s, uint64_t now_us, char *why)
+static void read_links(struct nic *s, double dt_s)
 {
-	struct link_state fresh[LINKS];
+	bool some_physical = false;
+	unsigned named = 0;
+
+	for (unsigned i = 0; i < s->links_count; i++)
+		some_physical |=
+			s->links[i].up && !s->links[i].loopback && is_physical(s, &s->links[i]);
+	for (unsigned i = 0; i < s->links_count; i++) {
+		const struct link *l = &s->links[i];
+		const struct known *before = find_before(s, l->ifindex);
+		struct known *now = &s->known[i];
+
+		now->counted = counts(s, l, some_physical);
+		now->limit_bps = s->config->nic_speed_bits_per_s
+					 ? (double)s->config->nic_speed_bits_per_s
+					 : links_limit_bps(s->links, s->links_count, l->ifindex);
+		now->rx = l->rx_bytes;
+		now->tx = l->tx_bytes;
+		now->drops = l->drops;
+		if (!now->counted)
+			continue;
+		named++;
+		s->down += !l->running;
+		say_change(before, now);
+		add_rates(s, before && before->counted ? before : NULL, now, dt_s);
+	}
+	/* One that is named and is not there is down, too. */
+	for (unsigned i = 0; i < CONFIG_INTERFACES && s->config->interfaces[i][0]; i++)
+		s->down += i >= named;
+}
+
+static void read_qdisc(struct nic *s, struct rtnl_tc *tc, double dt_s)
+{
+	for (unsigned i = 0; i < s->known_count; i++) {
+		struct known *now = &s->known[i];
+		const struct known *before = find_before(s, now->ifindex);
+		double bytes;
+
+		if (!now->counted || now->ifindex != rtnl_tc_get_ifindex(tc))
+			continue;
+		bytes = (double)rtnl_tc_get_stat(tc, RTNL_TC_BACKLOG);
+		now->qdisc_drops = rtnl_tc_get_stat(tc, RTNL_TC_DROPS);
+		s->backlog += bytes;
+		if (now->limit_bps > 0 && 8 * bytes / now->limit_bps > s->backlog_s)
+			s->backlog_s = 8 * bytes / now->limit_bps;
+		if (before && before->counted && dt_s > 0 &&
+		    now->qdisc_drops >= before->qdisc_drops)
+			s->drops += (double)(now->qdisc_drops - before->qdisc_drops) / dt_s;
+	}
+}
+
+static void read_qdiscs(struct nic *s, double dt_s)
+{
 	struct nl_cache *cache = NULL;
-	double dt_s = s->last_us ? (double)(now_us - s->last_us) / 1e6 : 0;
-	unsigned count;
-	int r = rtnl_link_alloc_cache(s->sock, AF_UNSPEC, &cache);
 
+	if (rtnl_qdisc_alloc_cache(s->sock, &cache) != 0)
+		return;
+	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o))
+		/* The root of a link tells of all below it. */
+		if (rtnl_tc_get_parent((struct rtnl_tc *)o) == TC_H_ROOT)
+			read_qdisc(s, (struct rtnl_tc *)o, dt_s);
+	nl_cache_free(cache);
+}
+
+static int dump_links(struct nic *s)
+{
+	struct rtgenmsg ask = { .rtgen_family = AF_UNSPEC };
+	int r = nl_send_simple(s->sock, RTM_GETLINK, NLM_F_DUMP, &ask, sizeof(ask));
+
+	s->links_count = 0;
+	if (r >= 0)
+		r = nl_recvmsgs_default(s->sock);
+	/* Something changed meanwhile: what was had is good, and the news will come. */
+	return r == -NLE_DUMP_INTR ? 0 : r;
+}
+
+static int nic_read(struct nic *s, uint64_t now_us, bool changed, char *why)
+{
+	double dt_s = s->last_us ? (double)(now_us - s->last_us) / 1e6 : 0;
+	int r;
+
+	memcpy(s->before, s->known, s->known_count * sizeof(s->known[0]));
+	s->before_count = s->known_count;
+	r = dump_links(s);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "the links cannot be read: %s", nl_geterror(r));
 		return -EIO;
 	}
-	s->rx = s->tx = s->use = s->drops = s->backlog = s->backlog_s = s->speed = 0;
+	s->rx = s->tx = s->use = s->drops = s->backlog = s->backlog_s = s->speed = s->down = 0;
 	s->use_known = false;
-	count = read_links(s, cache, now_us, dt_s, fresh);
-	nl_cache_free(cache);
-	if (rtnl_qdisc_alloc_cache(s->sock, &cache) == 0) {
-		read_qdiscs(s, cache, dt_s, fresh, count);
-		nl_cache_free(cache);
-	}
-	s->known = dt_s > 0 && count > 0;
-	memcpy(s->links, fresh, count * sizeof(fresh[0]));
-	s->count = count;
+	fill_speeds(s, now_us, changed);
+	read_links(s, dt_s);
+	read_qdiscs(s, dt_s);
+	s->rates_known = false;
+	for (unsigned i = 0; i < s->known_count; i++)
+		s->rates_known |= dt_s > 0 && s->known[i].counted;
 	s->last_us = now_us;
 	return 0;
+}
+
+/* What the kernel had to tell since the last tick. When it was more than the socket holds, everything is read anew. */
+static bool take_news(struct nic *s)
+{
+	s->changed = false;
+	/* Each call takes what one read gives; -NLE_AGAIN ends it, an overrun (-NLE_NOMEM) is news by itself. */
+	for (int i = 0; s->news && i < 64; i++) {
+		int r = nl_recvmsgs_default(s->news);
+
+		if (r == -NLE_AGAIN)
+			break;
+		if (r < 0)
+			s->changed = true;
+	}
+	return s->changed;
 }
 
 static int nic_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		    char *why)
 {
 	struct nic *s = state;
+	bool changed = take_news(s);
 	int r;
 
-	if (!s->last_us || now_us - s->last_us >= NIC_EVERY_US) {
-		r = nic_read(s, now_us, why);
+	if (changed || !s->last_us || now_us - s->last_us >= NIC_EVERY_US) {
+		r = nic_read(s, now_us, changed, why);
 		if (r < 0)
 			return r;
 	}
-	if (!s->known)
+	if (s->known_count)
+		sample_put(sample, SIGNAL_NIC_DOWN_COUNT, s->down, VIA_NETLINK);
+	if (!s->rates_known)
 		return 0;
 	sample_put(sample, SIGNAL_NIC_RX_BYTES_PER_S, s->rx, VIA_NETLINK);
 	sample_put(sample, SIGNAL_NIC_TX_BYTES_PER_S, s->tx, VIA_NETLINK);
@@ -246,10 +376,11 @@ static int nic_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 	return 0;
 }
 
-static const enum signal nic_signals[] = { SIGNAL_NIC_RX_BYTES_PER_S,	SIGNAL_NIC_TX_BYTES_PER_S,
-					   SIGNAL_NIC_DROPS_PER_S,	SIGNAL_NIC_BACKLOG_BYTES,
-					   SIGNAL_NIC_USE_RATIO,	SIGNAL_NIC_BACKLOG_RATIO,
-					   SIGNAL_NIC_SPEED_BITS_PER_S, SIGNAL__COUNT };
+static const enum signal nic_signals[] = {
+	SIGNAL_NIC_RX_BYTES_PER_S,   SIGNAL_NIC_TX_BYTES_PER_S, SIGNAL_NIC_DROPS_PER_S,
+	SIGNAL_NIC_BACKLOG_BYTES,    SIGNAL_NIC_USE_RATIO,	SIGNAL_NIC_BACKLOG_RATIO,
+	SIGNAL_NIC_SPEED_BITS_PER_S, SIGNAL_NIC_DOWN_COUNT,	SIGNAL__COUNT
+};
 const struct sensor_ops sensor_nic = { .name = "nic",
 				       .provides = nic_signals,
 				       .open = nic_open,

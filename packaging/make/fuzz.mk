@@ -2,7 +2,7 @@
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') daemon/sensor/procparse.c \
 	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c daemon/store/frame.c
-FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/queue_names.c
+FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
 FUZZ_SOURCES += daemon/check/postfix_conf.c
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.

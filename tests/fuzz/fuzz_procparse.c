@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *cursor = text;
 	struct procparse_cpu cpu;
 	struct procparse_disk disk;
-	uint64_t value;
+	struct procparse_io io;
+	uint64_t value, other;
 
 	memcpy(text, data, size);
 	text[size] = 0;
@@ -18,6 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	procparse_cpu(text, &cpu);
 	while (procparse_disk(&cursor, &disk) == 1)
 		procparse_is_disk(disk.name);
+	procparse_io_stat(text, &io);
+	procparse_blkio(text, &value);
+	procparse_softnet(text, &value, &other);
+	procparse_netstat(text, "TcpExt", "ListenDrops", &value);
 	procparse_cgroup(text, NULL, path, sizeof(path));
 	procparse_cgroup(text, "memory", path, sizeof(path));
 	readfile_field_u64(text, "MemAvailable", &value);

@@ -73,10 +73,59 @@ static void cgroups(void **state)
 	assert_int_equal(procparse_cgroup(text, NULL, path, 8), -ERANGE);
 }
 
+static void io(void **state)
+{
+	struct procparse_io io;
+	uint64_t sum;
+
+	procparse_io_stat("8:0 rbytes=100 wbytes=2000 rios=3 wios=4 dbytes=9 dios=1\n"
+			  "8:16 rbytes=1 wbytes=0 rios=1 wios=0 dbytes=0 dios=0\n",
+			  &io);
+	assert_int_equal(io.bytes, 2101);
+	assert_int_equal(io.ios, 8);
+	procparse_io_stat("", &io);
+	assert_int_equal(io.bytes + io.ios, 0);
+	procparse_blkio("254:0 Read 10\n254:0 Write 20\n254:0 Sync 30\n254:0 Total 30\nTotal 30\n",
+			&sum);
+	assert_int_equal(sum, 30);
+}
+
+static void softnet(void **state)
+{
+	uint64_t dropped, squeezed;
+
+	assert_int_equal(procparse_softnet("00002670 00000002 0000000a 00000000 00000000\n"
+					   "00000010 00000001 00000001 00000000 00000000\n",
+					   &dropped, &squeezed),
+			 0);
+	assert_int_equal(dropped, 3);
+	assert_int_equal(squeezed, 11);
+	assert_int_equal(procparse_softnet("", &dropped, &squeezed), -EINVAL);
+}
+
+static void netstat(void **state)
+{
+	const char *text = "TcpExt: SyncookiesSent ListenOverflows ListenDrops\nTcpExt: 1 22 333\n"
+			   "IpExt: InNoRoutes ListenDrops\nIpExt: 4 5\n";
+	uint64_t value = 7;
+
+	assert_int_equal(procparse_netstat(text, "TcpExt", "ListenDrops", &value), 0);
+	assert_int_equal(value, 333);
+	assert_int_equal(procparse_netstat(text, "IpExt", "ListenDrops", &value), 0);
+	assert_int_equal(value, 5);
+	assert_int_equal(procparse_netstat(text, "TcpExt", "Listen", &value), -ENOENT);
+	assert_int_equal(procparse_netstat("TcpExt: A B\nTcpExt: 1\n", "TcpExt", "B", &value),
+			 -ENOENT);
+	assert_int_equal(procparse_netstat("TcpExt: A B", "TcpExt", "B", &value), -ENOENT);
+	assert_int_equal(value, 5);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(psi), cmocka_unit_test(cpu),
-					    cmocka_unit_test(disks), cmocka_unit_test(cgroups) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(psi),     cmocka_unit_test(cpu),
+					    cmocka_unit_test(disks),   cmocka_unit_test(io),
+					    cmocka_unit_test(softnet), cmocka_unit_test(netstat),
+					    cmocka_unit_test(cgroups) };
 
 	return cmocka_run_group_tests_name("procparse", tests, NULL, NULL);
 }

@@ -1,0 +1,48 @@
+/* Network links as rtnetlink tells of them, and the speed that limits each: pure functions on messages and tables, fuzzed
+ * (tests/fuzz/fuzz_links.c). linux/if_link.h; bonding modes: Documentation/networking/bonding.rst. */
+#ifndef PENSTOCK_SENSOR_LINKS_H
+#define PENSTOCK_SENSOR_LINKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define LINKS_MOST 128
+#define LINK_NAME_MAX 16
+
+enum link_kind {
+	LINK_PLAIN, /* a device of its own, or a kind that is none of those below */
+	LINK_BOND,
+	LINK_TEAM,
+	LINK_BRIDGE,
+	LINK_ON_PARENT, /* vlan, macvlan, macvtap, ipvlan: rides on the link `parent` */
+	LINK_VIRTUAL, /* veth, tun, dummy, ifb: whatever speed it says is made up */
+};
+
+enum link_bond_mode {
+	LINK_BOND_ACTIVE_BACKUP = 1,
+	LINK_BOND_BROADCAST = 3, /* all others share the load */
+};
+
+struct link {
+	int ifindex;
+	int parent, master; /* ifindex; 0: none, or in another network namespace */
+	char name[LINK_NAME_MAX];
+	enum link_kind kind;
+	uint8_t bond_mode;
+	int active_slave; /* ifindex; 0: none */
+	bool up, running, loopback; /* switched on; has a carrier */
+	bool physical; /* has a bus device; only where the kernel says so by netlink (5.14) */
+	uint64_t rx_bytes, tx_bytes, drops;
+	double own_bps; /* as its driver says; the caller's to fill in; 0: not known */
+};
+
+/* One RTM_NEWLINK or RTM_DELLINK message with its header. 1 (new), 0 (gone: only ifindex and name count), -EINVAL. */
+int links_parse(const void *message, size_t length, struct link *ret);
+/* Bits a second that limit the link `ifindex`; 0: not known.
+ * bond: the active slave's; where all carry, the sum of those with a carrier; broadcast: the slowest. VLAN and its like: the
+ * parent's. Bridge: the fastest port that is no virtual one, for that is its way out. */
+double links_limit_bps(const struct link *links, unsigned count, int ifindex);
+const struct link *links_find(const struct link *links, unsigned count, int ifindex);
+
+#endif

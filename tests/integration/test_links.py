@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Links that change, links that ride on others, and what listeners lose: against the real kernel, in a network namespace of its own."""
+import ctypes
+import fcntl
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon
+from lib.tap import Skip, check, test
+
+
+def ip(*words, may_fail=False):
+    done = subprocess.run(["ip", *words], capture_output=True, text=True)
+    if done.returncode and not may_fail:
+        raise AssertionError(f"ip {' '.join(words)}: {done.stderr}")
+    return done
+
+
+def link(*words):
+    """Adds a link, or skips where this kernel has no such kind."""
+    done = ip("link", "add", *words, may_fail=True)
+    if "Unknown device type" in done.stderr:
+        raise Skip(f"this kernel has no {words[words.index('type') + 1]} devices")
+    check(done.returncode == 0, done.stderr)
+
+
+class Tap:
+    """A tap device with a carrier; unlike veth it can be told its speed."""
+
+    def __init__(self, name):
+        self.name = name
+        self.fd = os.open("/dev/net/tun", os.O_RDWR)
+        fcntl.ioctl(self.fd, 0x400454ca, struct.pack("16sH22x", name.encode(), 0x0002 | 0x1000))
+        ip("link", "set", name, "up")
+
+    def speed(self, mbit):
+        # struct ethtool_cmd (ETHTOOL_GSET 1, ETHTOOL_SSET 2): speed at 12, its high half at 28
+        data = ctypes.create_string_buffer(44)
+        request = struct.pack("16sQ16x", self.name.encode(), ctypes.addressof(data))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            struct.pack_into("I", data, 0, 1)
+            fcntl.ioctl(s, 0x8946, request)
+            struct.pack_into("I", data, 0, 2)
+            struct.pack_into("H", data, 12, mbit & 0xffff)
+            struct.pack_into("H", data, 28, mbit >> 16)
+            fcntl.ioctl(s, 0x8946, request)
+
+    def close(self):
+        os.close(self.fd)
+
+
+class World:
+    def __init__(self, options=None):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.daemon = Daemon(self.directory, {"service.mx.ports": 2526, "daemon.bpf": "no", **(options or {})})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.daemon.stop()
+
+    def value(self, resource, name):
+        s = self.daemon.status()["resources"][resource]["signals"].get(name)
+        return s["value"] if s else None
+
+    def wait(self, resource, name, condition):
+        def seen():
+            v = self.value(resource, name)
+            return v is not None and condition(v)
+        wait_for(seen, f"{name}; it is {self.value(resource, name)}")
+        return self.value(resource, name)
+
+
+@test("a link that loses its carrier is seen by notification, and said; so is its return")
+def _():
+    ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1")
+    try:
+        ip("link", "set", "ps0", "up")
+        ip("link", "set", "ps1", "up")
+        with World({"nic.interfaces": "ps0"}) as w:
+            w.wait("nic", "nic_down_count", lambda v: v == 0)
+            ip("link", "set", "ps1", "down")
+            w.wait("nic", "nic_down_count", lambda v: v == 1)
+            wait_for(lambda: "link ps0 has lost its carrier" in w.daemon.output(), "the line")
+            ip("link", "set", "ps1", "up")
+            w.wait("nic", "nic_down_count", lambda v: v == 0)
+            wait_for(lambda: "link ps0 has its carrier again" in w.daemon.output(), "the line")
+            # Gone altogether, while it is watched: named, so it is missed.
+            ip("link", "del", "ps0")
+            w.wait("nic", "nic_down_count", lambda v: v == 1)
+            check(w.daemon.alive(), w.daemon.output())
+    finally:
+        ip("link", "del", "ps0", may_fail=True)
+
+
+@test("more changes at once than the socket holds: nothing is lost but the count of them")
+def _():
+    ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1")
+    try:
+        ip("link", "set", "ps0", "up")
+        ip("link", "set", "ps1", "up")
+        with World({"nic.interfaces": "ps0"}) as w:
+            w.wait("nic", "nic_down_count", lambda v: v == 0)
+            w.daemon.kill(19)  # SIGSTOP: it cannot read
+            with tempfile.NamedTemporaryFile("w") as f:
+                for i in range(1500):
+                    f.write(f"link set ps1 mtu {1400 + i % 90}\nlink set ps0 mtu {1400 + i % 90}\n")
+                f.write("link set ps1 down\n")
+                f.flush()
+                subprocess.run(["ip", "-batch", f.name], check=True)
+            w.daemon.kill(18)
+            w.wait("nic", "nic_down_count", lambda v: v == 1)
+    finally:
+        ip("link", "del", "ps0", may_fail=True)
+
+
+@test("a link that rides on another has the other's speed, and a change of it is said")
+def _():
+    lower = Tap("pt0")
+    try:
+        lower.speed(100)
+        link("link", "pt0", "name", "pm0", "type", "macvlan")
+        ip("link", "set", "pm0", "up")
+        with World({"nic.interfaces": "pm0"}) as w:
+            w.wait("nic", "nic_speed_bits_per_s", lambda v: v == 100e6)
+            lower.speed(1000)
+            w.wait("nic", "nic_speed_bits_per_s", lambda v: v == 1e9)
+            wait_for(lambda: "link pm0 carries 1000 Mbit/s now" in w.daemon.output(), "the line")
+    finally:
+        lower.close()
+
+
+@test("a VLAN has the speed of its parent")
+def _():
+    lower = Tap("pt0")
+    try:
+        lower.speed(100)
+        link("link", "pt0", "name", "pt0.5", "type", "vlan", "id", "5")
+        ip("link", "set", "pt0.5", "up")
+        with World({"nic.interfaces": "pt0.5"}) as w:
+            w.wait("nic", "nic_speed_bits_per_s", lambda v: v == 100e6)
+    finally:
+        lower.close()
+
+
+@test("a bond has the speed of its active slave, or of all that carry")
+def _():
+    for mode, expected in (("active-backup", (100e6, 1e9)), ("balance-rr", (1100e6,))):
+        link("pb0", "type", "bond", "mode", mode, "miimon", "50")
+        slow, fast = Tap("pt0"), Tap("pt1")
+        try:
+            slow.speed(100)
+            fast.speed(1000)
+            for t in (slow, fast):
+                ip("link", "set", t.name, "down")
+                ip("link", "set", t.name, "master", "pb0")
+            ip("link", "set", "pb0", "up")
+            with World({"nic.interfaces": "pb0"}) as w:
+                speed = w.wait("nic", "nic_speed_bits_per_s", lambda v: v in expected)
+                if mode == "active-backup":
+                    other = "pt1" if speed == 100e6 else "pt0"
+                    ip("link", "set", "pb0", "type", "bond", "active_slave", other)
+                    w.wait("nic", "nic_speed_bits_per_s", lambda v: v in expected and v != speed)
+        finally:
+            ip("link", "del", "pb0", may_fail=True)
+            slow.close()
+            fast.close()
+
+
+@test("in a place without physical links, what leads out of it counts; loopback does not")
+def _():
+    ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1")
+    try:
+        ip("link", "set", "ps0", "up")
+        ip("link", "set", "ps1", "up")
+        with World() as w:
+            w.wait("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
+            # The daemon's own HTTP goes over loopback: it is not in the sum.
+            check(w.value("nic", "nic_tx_bytes_per_s") < 5000, "loopback counts")
+    finally:
+        ip("link", "del", "ps0", may_fail=True)
+
+
+@test("an accept queue that overflows is counted in its namespace; softnet is read")
+def _():
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("127.0.0.1", 2526))
+    server.listen(1)
+    with World() as w:
+        w.wait("smtp", "listen_overflows_per_s", lambda v: v == 0)
+        w.wait("nic", "softnet_drops_per_s", lambda v: v >= 0)
+        w.wait("nic", "softnet_squeezed_per_s", lambda v: v >= 0)
+        clients = []
+
+        def knock():
+            # Nobody accepts: the queue is full, every further handshake is lost and tried again.
+            for _ in range(5):
+                c = socket.socket()
+                c.setblocking(False)
+                try:
+                    c.connect(("127.0.0.1", 2526))
+                except BlockingIOError:
+                    pass
+                clients.append(c)
+            return (w.value("smtp", "listen_overflows_per_s") or 0) > 0
+        wait_for(knock, "overflows")
+        wait_for(lambda: knock() or (w.value("smtp", "listen_drops_per_s") or 0) > 0, "drops")
+        for c in clients:
+            c.close()
+    server.close()
+
+
+place.isolate()
+tap.run()
