@@ -17,15 +17,15 @@ struct verdict daemon_ask(void *context, struct front_env *env, const struct fro
 	struct plan_request request = { .now_us = now_us,
 					.service = client->service,
 					.in_flight = (uint32_t)fmin(in_flight, 4e9),
-					.waiting = 0, /* who asks waits by asking */
-					.score = PLAN_UNLIMITED,
-					.trusted = config_trusted(&d->config, &client->address) };
+					.waiting = 0 /* who asks waits by asking */ };
 	struct verdict v;
 
 	request.tokens_milli =
 		plan_bucket_refill(&d->policy_bucket, &d->plan.service[client->service], now_us);
+	daemon_rank(d, &client->address, &request);
 	v = plan_decide(&d->plan, &request);
 	counts_verdict(counts, v);
+	daemon_note_verdict(d, &client->address, client->service, v, now_us);
 	if (v.admit) {
 		d->policy_admitted++;
 		if (!v.would_defer)

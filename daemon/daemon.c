@@ -86,6 +86,7 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	s->sample = d->sample;
 	s->load = d->load;
 	s->plan = d->plan;
+	daemon_capture_sources(d);
 	capture_sensors(s, d->registry);
 	s->tick = d->engine.ticks;
 	capture_fronts(s, d->remote);
@@ -142,7 +143,9 @@ static void tick(void *context, bool urgent)
 	daemon_poll_gate(d, now_us);
 	if (d->registry)
 		registry_poll(d->registry, now_us, urgent, &d->sample, &d->load);
+	daemon_note_proxies(d, now_us);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
+	daemon_plan_sources(d, now_us, realtime_us);
 	planfile_write(d->planfile, &d->plan);
 	daemon_push_gate(d, now_us);
 	journal_publish(&d->status, &d->engine.view, realtime_us);
@@ -195,7 +198,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 {
 	struct daemon *d = calloc(1, sizeof(*d));
 	struct engine_config engine;
-	uint64_t seed = 0;
+	uint64_t seed[3] = { 0 };
 	int r;
 
 	if (!d) {
@@ -224,10 +227,13 @@ int daemon_new(const struct config *config, const struct config_source *source,
 		log_warning(
 			"the state directory %s cannot be written: %s; nothing is remembered over a restart until that is mended, mail is not affected",
 			d->config.state_dir, strerror(-r));
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-		seed = clock_realtime_us() ^ ((uint64_t)getpid() << 40);
+	if (getrandom(seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
+		seed[0] = clock_realtime_us() ^ ((uint64_t)getpid() << 40);
+		seed[1] = seed[2] = seed[0] * UINT64_C(0x9e3779b97f4a7c15);
+	}
 	engine_config_from(&d->config, daemon_cores(), &engine);
-	engine_init(&d->engine, &engine, seed);
+	engine_init(&d->engine, &engine, seed[0]);
+	daemon_open_sources(d, seed + 1);
 	d->base = event_base_new();
 	if (!d->base) {
 		snprintf(why, 256, "no event loop can be had: %s", strerror(errno));
@@ -280,6 +286,7 @@ void daemon_free(struct daemon *d)
 	daemon_close_sensors(d);
 	remote_close(d->remote);
 	pace_close(d->pace);
+	daemon_close_sources(d);
 	for (unsigned i = 0; i < ARRAY_SIZE(d->signals); i++)
 		if (d->signals[i])
 			event_free(d->signals[i]);

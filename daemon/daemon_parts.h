@@ -22,6 +22,7 @@
 #include "refuse/refusals.h"
 #include "sensor/sensor.h"
 #include "store/planfile.h"
+#include "store/sourcefile.h"
 
 /* A listener of this process: opened at start, and again and again while its address is not to be had. */
 struct listener {
@@ -49,6 +50,20 @@ struct gating {
 	struct refusals refusals;
 };
 
+#define SOURCES_HEARD_BITS 14
+#define SOURCES_HEARD (1u << SOURCES_HEARD_BITS)
+
+/* Who connects: sources.c. */
+struct sources {
+	struct sourcefile *file;
+	struct source_table *table; /* NULL: no memory, all are ranked alike */
+	struct source_event *batch; /* room to read a proxy's ring into */
+	struct source_stats stats; /* of the last tick */
+	bool stats_known, told_ranks;
+	struct in6_addr heard[SOURCES_HEARD]; /* by the gate, one a slot of their groups' hashes */
+	unsigned next_heard;
+};
+
 struct daemon {
 	struct config config;
 	const struct config_source *source;
@@ -74,6 +89,7 @@ struct daemon {
 	uint64_t policy_admitted; /* since the last tick: not yet in the kernel's count */
 	struct plan_bucket policy_bucket;
 	struct gating gating;
+	struct sources sources;
 	struct control *control;
 	struct http *http;
 	struct logind *logind;
@@ -92,6 +108,30 @@ struct verdict daemon_ask(void *context, struct front_env *env, const struct fro
 			  char *reply);
 /* The counts of the daemon's own fronts join what the kernel and the other fronts see: once a tick. */
 void daemon_put_own_load(struct daemon *daemon);
+
+/* sources.c */
+void daemon_open_sources(struct daemon *daemon, const uint64_t seed[2]);
+void daemon_close_sources(struct daemon *daemon);
+/* After daemon->config was swapped; `before` is what it was. */
+void daemon_reload_sources(struct daemon *daemon, const struct config_source_options *before);
+/* Puts what is known of an address into the request. */
+void daemon_rank(const struct daemon *daemon, const struct in6_addr *address,
+		 struct plan_request *request);
+void daemon_note_verdict(struct daemon *daemon, const struct in6_addr *address, unsigned service,
+			 struct verdict verdict, uint64_t now_us);
+void daemon_note_proxies(struct daemon *daemon, uint64_t now_us);
+void daemon_note_gate(struct daemon *daemon, const struct gate_event *event, uint64_t now_us);
+/* Tells the gate the ranks of those it has heard of, some each tick. */
+void daemon_rank_gate(struct daemon *daemon, uint64_t now_us);
+/* Cut-offs into daemon->plan: after engine_step(), before the plan goes out. */
+void daemon_plan_sources(struct daemon *daemon, uint64_t now_us, uint64_t realtime_us);
+
+/* What is known of one address, for people; false: there is no table. */
+bool daemon_picture(const struct daemon *daemon, const struct in6_addr *address,
+		    struct source_picture *ret);
+unsigned daemon_list_sources(const struct daemon *daemon, enum source_sort sort,
+			     struct source_picture *list, unsigned most);
+void daemon_capture_sources(struct daemon *daemon);
 
 /* orders.c */
 extern const struct control_ops daemon_control_ops;

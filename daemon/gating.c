@@ -60,18 +60,28 @@ static int open_responder(struct daemon *d, char *why)
 	return responder_open(&o, &g->responder, why);
 }
 
+static int push_list(struct gate *gate, const struct config_networks *networks,
+		     int (*push)(struct gate *gate, const struct gate_network *networks,
+				 unsigned count))
+{
+	struct gate_network list[CONFIG_NETWORKS];
+
+	for (unsigned i = 0; i < networks->count; i++)
+		list[i] = (struct gate_network){ .address = networks->network[i].address,
+						 .bits = networks->network[i].bits };
+	return push(gate, list, networks->count);
+}
+
 static void push_networks(struct daemon *d)
 {
-	struct gate_network trusted[CONFIG_NETWORKS];
-	const struct config *c = &d->config;
-	int r;
+	int r = push_list(d->gating.gate, &d->config.sources.trusted, gate_trusted);
 
-	for (unsigned i = 0; i < c->trusted_count; i++)
-		trusted[i] = (struct gate_network){ .address = c->trusted[i].address,
-						    .bits = c->trusted[i].bits };
-	r = gate_trusted(d->gating.gate, trusted, c->trusted_count);
 	if (r < 0)
 		log_error("not every network of source.trusted is known to the gate: %s",
+			  strerror(-r));
+	r = push_list(d->gating.gate, &d->config.sources.refused, gate_refused);
+	if (r < 0)
+		log_error("not every network of source.refused is known to the gate: %s",
 			  strerror(-r));
 }
 
@@ -213,7 +223,10 @@ static void note_refusal(struct daemon *d, const struct gate_event *event)
 
 static void on_event(void *context, const struct gate_event *event)
 {
-	note_refusal(context, event);
+	struct daemon *d = context;
+
+	note_refusal(d, event);
+	daemon_note_gate(d, event, event->at_us);
 }
 
 static void count_responder(struct gating *g)
@@ -289,6 +302,7 @@ void daemon_push_gate(struct daemon *d, uint64_t now_us)
 	if (fit && g->standin)
 		standin_beat(g->standin, now_us);
 	responder_push(g->responder, &d->plan, g->down);
+	daemon_rank_gate(d, now_us);
 	gate_push(g->gate, &d->plan, l->known & LOAD_WAITING ? (uint32_t)fmax(0, l->waiting) : 0,
 		  g->down);
 }

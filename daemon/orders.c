@@ -48,11 +48,23 @@ static int reload(void *context, char *why)
 	return daemon_reload(context, why);
 }
 
-static void explain(void *context, const char *address, struct text *text)
+static void explain(void *context, const char *address, bool privileged, struct text *text)
 {
 	struct daemon *d = context;
+	struct source_picture picture;
+	struct in6_addr source;
 
-	explain_status(&d->status, address, text);
+	if (address && privileged && explain_address(address, &source) == 0 &&
+	    daemon_picture(d, &source, &picture))
+		explain_status(&d->status, address, &picture, text);
+	else
+		explain_status(&d->status, address, NULL, text);
+}
+
+static unsigned list_sources(void *context, enum source_sort sort, struct source_picture *list,
+			     unsigned most)
+{
+	return daemon_list_sources(context, sort, list, most);
 }
 
 const struct control_ops daemon_control_ops = { .status = get_status,
@@ -60,7 +72,8 @@ const struct control_ops daemon_control_ops = { .status = get_status,
 						.drain = drain,
 						.resume = resume,
 						.reload = reload,
-						.explain = explain };
+						.explain = explain,
+						.sources = list_sources };
 
 /* Whoever shuts the machine down orders this too, in observe mode as well: after it there is no mail server to observe. */
 static void going_down(void *context)

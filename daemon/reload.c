@@ -45,6 +45,7 @@ static void apply(struct daemon *d, const struct config *fresh)
 	bool policy = memcmp(&d->config.policy, &fresh->policy, sizeof(fresh->policy)) != 0;
 	bool gate = gate_differs(&d->config, fresh);
 	struct engine_config engine;
+	struct config_source_options before = d->config.sources;
 
 	if (sensors)
 		daemon_close_sensors(d);
@@ -60,6 +61,7 @@ static void apply(struct daemon *d, const struct config *fresh)
 	engine_config_from(&d->config, daemon_cores(), &engine);
 	engine_configure(&d->engine, &engine);
 	pace_configure(d->pace, &d->config);
+	daemon_reload_sources(d, &before);
 	log_set_level(d->config.log_level);
 	if (sensors)
 		daemon_open_sensors(d);

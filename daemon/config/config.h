@@ -16,6 +16,7 @@
 #define CONFIG_PORTS 8
 #define CONFIG_QUEUE_DIRS 4
 #define CONFIG_NETWORKS 64
+#define CONFIG_POOLS 32
 #define CONFIG_INTERFACES 16
 #define CONFIG_ERRORS 32
 
@@ -69,6 +70,27 @@ struct config_network {
 	uint8_t bits; /* of 128 */
 };
 
+struct config_networks {
+	unsigned count;
+	struct config_network network[CONFIG_NETWORKS];
+};
+
+/* A large sender: its networks count as one source. */
+struct config_pool {
+	char name[32];
+	struct config_networks networks;
+	uint32_t weight; /* shares of the fair rate that it may have */
+	uint64_t patience_us; /* after which its senders give up, 0: learned */
+};
+
+struct config_source_options {
+	struct config_networks trusted, refused;
+	uint64_t ledger_bytes, rate_bytes;
+	uint64_t proper_us; /* a retry so long after the last credited one is proper */
+	uint32_t rate_max; /* connections a minute from one address, 0: no such limit */
+	uint32_t sessions_max; /* at once from one address while elevated, 0: by the window */
+};
+
 struct config {
 	enum plan_mode mode;
 	uint64_t tick_us;
@@ -86,8 +108,9 @@ struct config {
 	uint32_t window_least, window_most; /* 0: not set */
 	double target[SIGNAL__COUNT]; /* defaults from signal_info */
 
-	unsigned trusted_count;
-	struct config_network trusted[CONFIG_NETWORKS];
+	struct config_source_options sources;
+	unsigned pools;
+	struct config_pool pool[CONFIG_POOLS];
 
 	char interfaces[CONFIG_INTERFACES]
 		       [16]; /* [nic] interfaces: empty = all that are physical and up */
@@ -130,6 +153,8 @@ void config_print(const struct config *config, struct text *out);
 int config_service_index(const struct config *config, const char *name);
 /* Whether an address lies in a trusted network. IPv4 as mapped. O(networks). */
 bool config_trusted(const struct config *config, const struct in6_addr *address);
+/* The same for the networks that the operator defers always; trust beats it. */
+bool config_refused(const struct config *config, const struct in6_addr *address);
 void config_error_print(const struct config_error *error, char *buf, unsigned size);
 
 #endif

@@ -29,3 +29,35 @@ void engine_config_from(const struct config *config, double cores, struct engine
 			ret->window.most = (uint32_t)(SLOTS_SHARE * config->service[i].slots);
 	}
 }
+
+void source_config_from(const struct config *config, double cores, struct source_config *ret)
+{
+	const struct config_source_options *o = &config->sources;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->ledger_bytes = o->ledger_bytes;
+	ret->rate_bytes = o->rate_bytes;
+	ret->cores = cores;
+	ret->longest_deferral_s = (uint32_t)(config->longest_deferral_us / 1000000);
+	ret->longest_attempts = config->longest_attempts;
+	ret->proper_s = (uint32_t)(o->proper_us / 1000000);
+	ret->rate_max = o->rate_max;
+	ret->sessions_max = o->sessions_max;
+	for (unsigned i = 0; i < config->pools && i < SOURCE_POOLS; i++) {
+		const struct config_pool *pool = &config->pool[i];
+		struct source_pool *to = &ret->pool[ret->pools++];
+
+		snprintf(to->name, sizeof(to->name), "%s", pool->name);
+		to->weight = pool->weight;
+		to->patience_s = (uint32_t)(pool->patience_us / 1000000);
+		for (unsigned n = 0; n < pool->networks.count && ret->networks < SOURCE_NETWORKS;
+		     n++) {
+			struct source_network *network = &ret->network[ret->networks++];
+
+			memcpy(network->address, &pool->networks.network[n].address,
+			       sizeof(network->address));
+			network->bits = pool->networks.network[n].bits;
+			network->pool = (uint8_t)i;
+		}
+	}
+}

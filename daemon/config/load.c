@@ -105,10 +105,10 @@ int config_service_index(const struct config *config, const char *name)
 	return -1;
 }
 
-bool config_trusted(const struct config *config, const struct in6_addr *address)
+static bool in_networks(const struct config_networks *networks, const struct in6_addr *address)
 {
-	for (unsigned i = 0; i < config->trusted_count; i++) {
-		const struct config_network *n = &config->trusted[i];
+	for (unsigned i = 0; i < networks->count; i++) {
+		const struct config_network *n = &networks->network[i];
 		unsigned bytes = n->bits / 8, rest = n->bits % 8;
 		uint8_t mask = (uint8_t)(0xff00 >> rest);
 
@@ -118,6 +118,16 @@ bool config_trusted(const struct config *config, const struct in6_addr *address)
 			return true;
 	}
 	return false;
+}
+
+bool config_trusted(const struct config *config, const struct in6_addr *address)
+{
+	return in_networks(&config->sources.trusted, address);
+}
+
+bool config_refused(const struct config *config, const struct in6_addr *address)
+{
+	return in_networks(&config->sources.refused, address);
 }
 
 static int set_target(struct config *config, const char *name, const char *value, char *why)
@@ -158,6 +168,27 @@ static int set_target(struct config *config, const char *name, const char *value
 	return 0;
 }
 
+static struct config_pool *find_pool(struct config *config, const char *name, char *why)
+{
+	struct config_pool *pool;
+
+	for (unsigned i = 0; i < config->pools; i++)
+		if (strcmp(config->pool[i].name, name) == 0)
+			return &config->pool[i];
+	if (!name[0] || strlen(name) >= sizeof(pool->name)) {
+		snprintf(why, 256, "a pool needs a name of 1 to 31 characters");
+		return NULL;
+	}
+	if (config->pools == CONFIG_POOLS) {
+		snprintf(why, 256, "at most %d pools", CONFIG_POOLS);
+		return NULL;
+	}
+	pool = &config->pool[config->pools++];
+	snprintf(pool->name, sizeof(pool->name), "%s", name);
+	set_defaults(SCOPE_POOL, pool);
+	return pool;
+}
+
 /* The struct that a section's options live in; NULL with `why` when there is no such section. */
 static void *section_base(struct config *config, const char *section, char *why)
 {
@@ -177,6 +208,8 @@ static void *section_base(struct config *config, const char *section, char *why)
 		}
 		return add_service(config, section + 8);
 	}
+	if (strncmp(section, "pool.", 5) == 0)
+		return find_pool(config, section + 5, why);
 	if (strcmp(section, "front.policy") == 0)
 		return &config->policy;
 	if (strcmp(section, "front.proxy") == 0)
@@ -186,7 +219,7 @@ static void *section_base(struct config *config, const char *section, char *why)
 			return config;
 	snprintf(
 		why, 256,
-		"there is no section [%.60s]; there are daemon, service.NAME, objective, target, source, nic, front.policy, front.proxy, front.gate, http, control",
+		"there is no section [%.60s]; there are daemon, service.NAME, objective, target, source, pool.NAME, nic, front.policy, front.proxy, front.gate, http, control",
 		section);
 	return NULL;
 }
@@ -396,6 +429,12 @@ static void check_whole(const struct config *config, struct config_errors *error
 	check_front(config, "proxy", &config->proxy, errors);
 	check_gate(config, errors);
 	check_enforcing(config, errors);
+	for (unsigned i = 0; i < config->pools; i++) {
+		snprintf(key, sizeof(key), "pool.%s.networks", config->pool[i].name);
+		if (!config->pool[i].networks.count)
+			add_error(errors, "configuration", 0, key,
+				  "is missing: say whose pool it is");
+	}
 	if (config->window_most && config->window_most < config->window_least)
 		add_error(errors, "configuration", 0, "objective.window_most",
 			  "is less than objective.window_least");
@@ -474,6 +513,10 @@ void config_print(const struct config *config, struct text *out)
 	for (unsigned i = 0; i < config->services; i++) {
 		snprintf(name, sizeof(name), "service.%s", config->service[i].name);
 		print_scope("service", name, &config->service[i], out);
+	}
+	for (unsigned i = 0; i < config->pools; i++) {
+		snprintf(name, sizeof(name), "pool.%s", config->pool[i].name);
+		print_scope("pool", name, &config->pool[i], out);
 	}
 	print_scope("front", "front.policy", &config->policy, out);
 	print_scope("front", "front.proxy", &config->proxy, out);

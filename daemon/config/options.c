@@ -27,6 +27,11 @@
 		"front", key, OPTION_##type, SCOPE_FRONT, IN(config_front, field), least, most, \
 			choices, value, help                                                    \
 	}
+#define POOL(key, type, field, least, most, choices, value, help)                            \
+	{                                                                                    \
+		"pool", key, OPTION_##type, SCOPE_POOL, IN(config_pool, field), least, most, \
+			choices, value, help                                                 \
+	}
 #define SECONDS 1e6
 #define MIB 1048576.0
 
@@ -47,13 +52,22 @@ const struct option_row option_rows[] = {
 	SERVICE("queue_dirs", PATHS, queue_dirs, 0, 0, NULL, NULL, "queue directories of the MTA: space and inodes are watched"),
 	SERVICE("slots", U32, slots, 0, 1000000, NULL, "0", "processes that the MTA can have at once (Postfix: maxproc of smtpd); 0: not known"),
 	CONFIG("objective", "banner_p99", DURATION, banner_p99_us, 0.01 * SECONDS, 60 * SECONDS, NULL, "500ms", "99th percentile from connection to greeting, above the learned unloaded time"),
-	CONFIG("objective", "longest_deferral", DURATION, longest_deferral_us, 60 * SECONDS, 86400 * SECONDS, NULL, "2h", "a sender that retries properly is admitted before this; read, and without effect until sources are ranked"),
-	CONFIG("objective", "longest_attempts", U32, longest_attempts, 1, 100, NULL, "3", "and by this attempt; read, and without effect until sources are ranked"),
+	CONFIG("objective", "longest_deferral", DURATION, longest_deferral_us, 60 * SECONDS, 86400 * SECONDS, NULL, "2h", "a sender that retries properly is admitted before this wherever that is feasible; where it is not, an alarm says so"),
+	CONFIG("objective", "longest_attempts", U32, longest_attempts, 1, 100, NULL, "3", "and by this attempt, where attempts that came sooner than source.retry_least do not count"),
 	CONFIG("objective", "memory_reserve", BYTES, memory_reserve_bytes, 0, 1e15, NULL, "64MiB", "memory that sessions never take"),
 	CONFIG("objective", "disk_reserve", BYTES, disk_reserve_bytes, 0, 1e18, NULL, "64MiB", "spool space that sessions never take"),
 	CONFIG("objective", "window_least", U32, window_least, 1, 100000, NULL, "4", "the window never goes below"),
 	CONFIG("objective", "window_most", U32, window_most, 0, 1000000, NULL, "0", "nor above; 0: no such bound"),
-	CONFIG("source", "trusted", NETWORKS, trusted, 0, 0, NULL, NULL, "networks that are never deferred for load: own relays, health checks of load balancers"),
+	CONFIG("source", "trusted", NETWORKS, sources.trusted, 0, 0, NULL, NULL, "networks that are never deferred for load: own relays, health checks of load balancers"),
+	CONFIG("source", "refused", NETWORKS, sources.refused, 0, 0, NULL, NULL, "networks that are always deferred with 451 4.7.1, at any load and for every service; trusted wins"),
+	CONFIG("source", "ledger_size", BYTES, sources.ledger_bytes, 65536, 17179869184.0, NULL, "8MiB", "memory for who waits since when, 16 bytes a source (8MiB: half a million; 256MiB: sixteen million); rounded down to a power of two; a change takes a restart, and begins an empty one"),
+	CONFIG("source", "rate_size", BYTES, sources.rate_bytes, 65536, 17179869184.0, NULL, "16MiB", "memory for the rates of sources; rounded down to a power of two; a change takes a restart"),
+	CONFIG("source", "rate_max", U32, sources.rate_max, 0, 1000000, NULL, "0", "connections a minute that one address (IPv6: /64) may open, at any load; past it 451 4.7.1; 0: no such limit"),
+	CONFIG("source", "sessions_max", U32, sources.sessions_max, 0, 1000000, NULL, "0", "sessions that one address (IPv6: /64) may have open at once while the level is elevated or worse; 0: a quarter of the window, more where there are few sources"),
+	CONFIG("source", "retry_least", DURATION, sources.proper_us, 1 * SECONDS, 3600 * SECONDS, NULL, "2min", "a retry counts for a source's seniority when the last one that counted is so long ago; sooner it neither gains nor loses"),
+	POOL("networks", NETWORKS, networks, 0, 0, NULL, NULL, "networks of one large sender, which count as one source: a message may come back from any of them"),
+	POOL("weight", U32, weight, 1, 1000, NULL, "4", "shares of the fair rate that it may have: how many ordinary sources it stands for"),
+	POOL("patience", DURATION, patience_us, 0, 31 * 86400 * SECONDS, NULL, "0", "after how long its senders give a message up; 0: not known, learned"),
 	CONFIG("nic", "interfaces", INTERFACES, interfaces, 0, 0, NULL, NULL, "interfaces that count; default: all that are physical and up"),
 	CONFIG("nic", "speed", BITS, nic_speed_bits_per_s, 0, 1e13, NULL, "0", "bits a second, for links that do not tell the truth; 0: ask the kernel"),
 	FRONT("enabled", BOOL, enabled, 0, 0, NULL, "no", "whether this front is served"),
@@ -89,7 +103,7 @@ static bool section_matches(const char *row, const char *section)
 
 	if (strcmp(row, "front") == 0 && strcmp(section, "front.gate") == 0)
 		return false; /* it has rows of its own */
-	if (strcmp(row, "service") == 0 || strcmp(row, "front") == 0)
+	if (strcmp(row, "service") == 0 || strcmp(row, "front") == 0 || strcmp(row, "pool") == 0)
 		return strncmp(section, row, n) == 0 && section[n] == '.';
 	return strcmp(row, section) == 0;
 }
@@ -272,12 +286,13 @@ static int parse_network(const char *word, struct config_network *ret)
 /* Lists, split at blanks and commas: the whole list replaces the one before. */
 static int set_list(const struct option_row *row, void *field, const char *value, char *why)
 {
-	struct config *config = (struct config *)((char *)field - row->offset); /* NETWORKS only */
+	struct config_networks *networks = field; /* NETWORKS only: the list behind its count */
 	size_t item = row->type == OPTION_PORTS	       ? sizeof(uint16_t)
 		      : row->type == OPTION_NETWORKS   ? sizeof(struct config_network)
-		      : row->type == OPTION_INTERFACES ? sizeof(config->interfaces[0])
+		      : row->type == OPTION_INTERFACES ? sizeof(((struct config *)0)->interfaces[0])
 						       : (size_t)CONFIG_PATH_MAX;
-	size_t most = row->size / item, count = 0;
+	size_t size = row->type == OPTION_NETWORKS ? sizeof(networks->network) : row->size;
+	size_t most = size / item, count = 0;
 	_cleanup_free_ char *copy = strdup(value), *list = calloc(1, row->size);
 	char *save = NULL;
 	uint64_t port;
@@ -315,9 +330,11 @@ static int set_list(const struct option_row *row, void *field, const char *value
 			memcpy(to, word, strlen(word));
 		}
 	}
-	memcpy(field, list, row->size);
-	if (row->type == OPTION_NETWORKS)
-		config->trusted_count = (unsigned)count;
+	if (row->type == OPTION_NETWORKS) {
+		networks->count = (unsigned)count;
+		field = networks->network;
+	}
+	memcpy(field, list, size);
 	return 0;
 }
 
@@ -470,9 +487,9 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 			text_append(out, "%s%s", i ? " " : "", config->interfaces[i]);
 		break;
 	case OPTION_NETWORKS:
-		for (unsigned i = 0; i < config->trusted_count; i++) {
+		for (unsigned i = 0; i < ((const struct config_networks *)field)->count; i++) {
 			text_append(out, "%s", i ? " " : "");
-			print_network(&config->trusted[i], out);
+			print_network(&((const struct config_networks *)field)->network[i], out);
 		}
 		break;
 	default:

@@ -27,11 +27,11 @@ enum option_type {
 };
 
 /* Which struct `offset` is in. */
-enum option_scope { SCOPE_CONFIG, SCOPE_SERVICE, SCOPE_FRONT };
+enum option_scope { SCOPE_CONFIG, SCOPE_SERVICE, SCOPE_FRONT, SCOPE_POOL };
 
 struct option_row {
 	const char *
-		section; /* "service" and "front" stand for every [service.NAME], [front.NAME] but front.gate */
+		section; /* "service", "front" and "pool" stand for every [service.NAME], [front.NAME] but front.gate, [pool.NAME] */
 	const char *key;
 	enum option_type type;
 	enum option_scope scope;

@@ -44,6 +44,14 @@ size_t source_size(const struct source_config *config)
 	return t.size;
 }
 
+unsigned source_config_blocks(const struct source_config *config)
+{
+	struct source_table t;
+
+	lay_out(&t, config);
+	return t.blocks;
+}
+
 void source_configure(struct source_table *t, const struct source_config *config)
 {
 	unsigned unit = (unsigned)(UNIT_US * (config->cores < 1 ? 1 : config->cores));

@@ -31,7 +31,7 @@
 #define SOURCE_MAGIC 0x63727573u /* "surc" */
 #define SOURCE_VERSION 1u
 #define SOURCE_POOLS 64
-#define SOURCE_NETWORKS 1024 /* of all pools together */
+#define SOURCE_NETWORKS 2048 /* of all pools together */
 #define SOURCE_TOP 1024
 #define SOURCE_WAITERS 1024
 #define SOURCE_BINS 1024 /* of rank: rank >> 6 */
@@ -185,6 +185,10 @@ unsigned source_block_load(struct source_table *table, unsigned block, const voi
 			   uint64_t realtime_us);
 /* Takes the mark that a block was written to since it was last taken. Safe beside the writer. */
 bool source_block_take(struct source_table *table, unsigned block);
+/* Puts the mark back: it could not be written. */
+void source_block_mark(struct source_table *table, unsigned block);
+/* Blocks that a table of this configuration has. */
+unsigned source_config_blocks(const struct source_config *config);
 /* The keys that the blocks were made with. */
 void source_seed(const struct source_table *table, uint64_t ret_seed[2]);
 

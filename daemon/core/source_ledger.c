@@ -277,6 +277,11 @@ bool source_block_take(struct source_table *t, unsigned block)
 	       __atomic_exchange_n(&marks[block], 0, __ATOMIC_ACQ_REL);
 }
 
+void source_block_mark(struct source_table *t, unsigned block)
+{
+	__atomic_store_n((uint8_t *)t + t->marks_at + block, 1, __ATOMIC_RELEASE);
+}
+
 /* Whether an entry can have been written by this program before `now_s`; an hour is forgiven to clocks. */
 static bool makes_sense(const struct source_entry *e, uint32_t now_s)
 {

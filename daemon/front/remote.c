@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "front/event_reader.h"
 
 #define SCAN_US (US_PER_S / 2)
 #define FRESH_US (2 * US_PER_S)
@@ -27,6 +28,7 @@ struct slot {
 	char name[64];
 	uint64_t checked_us;
 	struct remote_front front;
+	struct event_reader events;
 };
 
 struct remote {
@@ -36,6 +38,7 @@ struct remote {
 	bool told_full;
 	struct slot slots[REMOTE_FRONTS];
 	struct counts retired;
+	uint64_t events_lost; /* of those that are gone */
 	struct counts_service total; /* of all services, for the quantiles; scratch */
 	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220 of a half and a whole window ago */
 };
@@ -66,8 +69,10 @@ void remote_close(struct remote *remote)
 {
 	if (!remote)
 		return;
-	for (unsigned i = 0; i < remote->count; i++)
+	for (unsigned i = 0; i < remote->count; i++) {
 		close(remote->slots[i].fd);
+		event_reader_close(&remote->slots[i].events);
+	}
 	close(remote->dir_fd);
 	free(remote);
 }
@@ -102,7 +107,8 @@ static bool is_known(const struct remote *remote, const char *name)
 	return false;
 }
 
-static void scan(struct remote *remote, uint64_t now_us)
+/* `first`: fronts found now were there before this daemon. */
+static void scan(struct remote *remote, uint64_t now_us, bool first)
 {
 	int fd = openat(remote->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -139,6 +145,7 @@ static void scan(struct remote *remote, uint64_t now_us)
 			continue;
 		}
 		memcpy(slot->name, entry->d_name, strlen(entry->d_name) + 1);
+		event_reader_open(&slot->events, remote->dir_fd, slot->name, first);
 		remote->count++;
 	}
 	closedir(dir);
@@ -164,6 +171,8 @@ static void retire(struct remote *remote, unsigned index)
 	remote->retired.errors += c->errors;
 	unlinkat(remote->dir_fd, slot->name, 0);
 	close(slot->fd);
+	remote->events_lost += slot->events.lost;
+	event_reader_remove(&slot->events, remote->dir_fd, slot->name);
 	memmove(slot, slot + 1, (remote->count - index - 1) * sizeof(*slot));
 	remote->count--;
 }
@@ -171,8 +180,10 @@ static void retire(struct remote *remote, unsigned index)
 void remote_poll(struct remote *remote, uint64_t now_us)
 {
 	if (now_us - remote->scanned_us >= SCAN_US) {
+		bool first = remote->scanned_us == 0;
+
 		remote->scanned_us = now_us;
-		scan(remote, now_us);
+		scan(remote, now_us, first);
 	}
 	for (unsigned i = 0; i < remote->count;) {
 		struct slot *slot = &remote->slots[i];
@@ -198,6 +209,21 @@ unsigned remote_count(const struct remote *remote)
 const struct remote_front *remote_front(const struct remote *remote, unsigned index)
 {
 	return &remote->slots[index].front;
+}
+
+unsigned remote_events(struct remote *remote, unsigned index, struct source_event *ret,
+		       unsigned most)
+{
+	return event_reader_take(&remote->slots[index].events, ret, most);
+}
+
+uint64_t remote_events_lost(const struct remote *remote)
+{
+	uint64_t lost = remote->events_lost;
+
+	for (unsigned i = 0; i < remote->count; i++)
+		lost += remote->slots[i].events.lost;
+	return lost;
 }
 
 const struct counts *remote_retired(const struct remote *remote)

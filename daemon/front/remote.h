@@ -10,6 +10,7 @@
 #include "core/counts.h"
 #include "core/load.h"
 #include "core/sample.h"
+#include "core/source.h"
 
 #define REMOTE_FRONTS 8
 
@@ -28,6 +29,11 @@ void remote_close(struct remote *remote);
 void remote_poll(struct remote *remote, uint64_t now_us);
 unsigned remote_count(const struct remote *remote);
 const struct remote_front *remote_front(const struct remote *remote, unsigned index);
+/* What a front has told of its sources since the last call, at most `most`. Returns how many; what was overwritten before it
+ * was read is in remote_events_lost(). */
+unsigned remote_events(struct remote *remote, unsigned index, struct source_event *ret,
+		       unsigned most);
+uint64_t remote_events_lost(const struct remote *remote);
 /* What the retired ones had counted. */
 const struct counts *remote_retired(const struct remote *remote);
 /* Adds everything to `load` (all known bits for services that a living front serves) and puts connect-to-220, the oldest

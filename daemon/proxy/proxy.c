@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
@@ -121,6 +122,10 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	struct session *next;
 
 	planview_get(&p->plan, now_us);
+	if (now_us - p->sources_us >= US_PER_S / 2) {
+		p->sources_us = now_us;
+		sourceview_check(&p->sources);
+	}
 	for (struct session *s = p->sessions; s; s = next) {
 		next = session_next(s);
 		session_tick(s, now_us);
@@ -226,6 +231,7 @@ int proxy_open(const struct config *config, const struct config_source *source,
 	       struct proxy **ret_proxy, char *why)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
+	uint64_t seed = 0;
 	int r;
 
 	*ret_proxy = p;
@@ -242,6 +248,13 @@ int proxy_open(const struct config *config, const struct config_source *source,
 	p->busy_since_us = clock_monotonic_us();
 	raise_descriptors(config);
 	planview_init(&p->plan, config->run_dir);
+	sourceview_init(&p->sources, config->run_dir);
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = p->busy_since_us;
+	if (peers_open(&p->peers, config->proxy.connections_max, seed) < 0)
+		log_warning(
+			"no memory to count the sessions of each source: source.sessions_max has no effect here");
+	eventsfile_open(&p->events, config->run_dir);
 	r = countsfile_open(&p->counts, config->run_dir);
 	if (r < 0) {
 		snprintf(why, 256, "out of memory");
@@ -300,6 +313,9 @@ void proxy_close(struct proxy *p)
 		close(p->reserve_fd);
 	if (p->counts.counts)
 		countsfile_close(&p->counts);
+	eventsfile_close(&p->events);
+	peers_close(&p->peers);
+	sourceview_done(&p->sources);
 	planview_done(&p->plan);
 	free(p);
 }

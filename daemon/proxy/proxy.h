@@ -8,7 +8,10 @@
 
 #include "config/config.h"
 #include "proxy/countsfile.h"
+#include "proxy/eventsfile.h"
+#include "proxy/peers.h"
 #include "proxy/planview.h"
+#include "proxy/sourceview.h"
 #include "refuse/refusals.h"
 
 #define PROXY_SCRATCH 65536
@@ -24,11 +27,14 @@ struct proxy {
 	int listen_fd, reserve_fd;
 	struct planview plan;
 	struct countsfile counts;
+	struct eventsfile events;
+	struct sourceview sources;
+	struct peers peers; /* sessions in flight by address */
 	struct plan_bucket bucket;
 	struct refusals refusals;
 	struct session *sessions; /* doubly linked, all of them */
 	unsigned session_count, lingering;
-	uint64_t ticked_us, busy_since_us;
+	uint64_t ticked_us, busy_since_us, sources_us;
 	bool draining;
 	bool listener_is_kept; /* by the service manager, while no proxy runs: see handover.h */
 	char scratch[PROXY_SCRATCH]; /* one read at a time */

@@ -123,6 +123,7 @@ void relay_refuse_admitted(struct session *s)
 
 	proxy_counts(s->proxy)->deferred++;
 	proxy_counts(s->proxy)->deferred_by[REASON_BACKEND]++;
+	session_tell_late(s);
 	counts->errors++;
 	session_refuse(s, REASON_BACKEND);
 }

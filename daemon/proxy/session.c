@@ -44,6 +44,38 @@ void session_apply_turns(struct session *s, struct turns_change change)
 	}
 }
 
+/* ---- what the daemon is told of the source ---------------------------------------------------------------------- */
+
+static void tell(struct session *s, struct source_event event)
+{
+	memcpy(event.address, &s->addresses.source, sizeof(event.address));
+	event.service = (uint8_t)s->proxy->service;
+	eventsfile_put(&s->proxy->events, &event);
+}
+
+static void tell_verdict(struct session *s, struct verdict v)
+{
+	tell(s, (struct source_event){ .kind = SOURCE_ATTEMPT,
+				       .admitted = v.admit,
+				       .reason = v.reason,
+				       .limit = v.limit });
+}
+
+void session_tell_late(struct session *s)
+{
+	tell(s, (struct source_event){ .kind = SOURCE_LATE });
+}
+
+static void tell_finished(struct session *s)
+{
+	tell(s, (struct source_event){ .kind = SOURCE_FINISHED,
+				       .server_us = s->turns.server_us < UINT32_MAX
+							    ? (uint32_t)s->turns.server_us
+							    : UINT32_MAX });
+}
+
+/* ---- counts ----------------------------------------------------------------------------------------------------- */
+
 /* The server has closed, or never had it: the session no longer counts. */
 void session_leave_flight(struct session *s, bool in_order)
 {
@@ -54,6 +86,8 @@ void session_leave_flight(struct session *s, bool in_order)
 	session_apply_turns(s, turns_end(&s->turns, s->moved_us, in_order));
 	s->in_flight = false;
 	c->in_flight--;
+	peers_remove(&s->proxy->peers, s->addresses.source.s6_addr);
+	tell_finished(s);
 	c->finished++;
 	c->session_us += s->moved_us - s->opened_us;
 	c->server_us += s->turns.server_us;
@@ -135,6 +169,7 @@ static void enter_flight(struct session *s, bool shadow)
 	s->shadow = shadow;
 	c->in_flight++;
 	c->waiting++;
+	peers_add(&s->proxy->peers, s->addresses.source.s6_addr);
 	count_busy(s->proxy, s->moved_us, 1);
 	if (shadow)
 		c->shadow_in_flight++;
@@ -147,6 +182,23 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Puts what is known of the source into the request. */
+static void rank(const struct session *s, const struct plan *plan, struct plan_request *request)
+{
+	const struct proxy *p = s->proxy;
+	const struct in6_addr *address = &s->addresses.source;
+	struct plan_source source;
+
+	request->trusted = config_trusted(&p->config, address);
+	request->refused = config_refused(&p->config, address);
+	request->sessions = peers_count(&p->peers, address->s6_addr);
+	request->score = PLAN_UNLIMITED;
+	if (!p->sources.table)
+		return;
+	source_lookup(p->sources.table, address->s6_addr, request->now_us, &source);
+	plan_rank(plan, &source, request);
 }
 
 static void decide(struct session *s)
@@ -163,17 +215,18 @@ static void decide(struct session *s)
 		.in_flight = (uint32_t)(observe ? c->shadow_in_flight : c->in_flight),
 		.waiting = (uint32_t)c->waiting,
 		.tokens_milli = plan_bucket_refill(&p->bucket, service, s->moved_us),
-		.score = PLAN_UNLIMITED,
-		.trusted = config_trusted(&p->config, &s->addresses.source)
 	};
-	struct verdict v = plan_decide(plan, &request);
+	struct verdict v;
 
+	rank(s, plan, &request);
+	v = plan_decide(plan, &request);
 	s->decided = true;
 	if (v.admit && p->session_count > p->config.proxy.connections_max) {
 		v.admit = 0;
 		v.reason = REASON_LIMIT;
 	}
 	counts_verdict(c, v);
+	tell_verdict(s, v);
 	began_ns = now_ns() - began_ns;
 	p->counts.counts->decisions[counts_slot(began_ns)]++;
 	p->counts.counts->decision_sum_ns += began_ns;
@@ -326,6 +379,7 @@ static bool refuse_late(struct session *s, uint64_t now_us)
 		return false;
 	c->deferred++;
 	c->deferred_by[REASON_LATE]++;
+	session_tell_late(s);
 	s->moved_us = now_us;
 	refusals_add(&p->refusals, plan->epoch, &s->addresses.source, REASON_LATE);
 	session_refuse(s, REASON_LATE);
@@ -342,6 +396,7 @@ void session_tick(struct session *s, uint64_t now_us)
 		s->moved_us = now_us;
 		proxy_counts(p)->deferred++;
 		proxy_counts(p)->deferred_by[REASON_BACKEND]++;
+		session_tell_late(s);
 		p->counts.counts->errors++;
 		session_refuse(s, REASON_BACKEND);
 		return;

@@ -51,6 +51,8 @@ void session_close_backend(struct session *session, bool in_order);
 void session_end(struct session *session, bool in_order);
 /* The same, and the client learns of a broken connection as such: by a reset. */
 void session_reset(struct session *session);
+/* Admitted, and then refused all the same: the daemon is told, its next attempt is owed an admission. */
+void session_tell_late(struct session *session);
 void session_free_event(struct event **event);
 
 /* ---- relay.c */

@@ -25,6 +25,7 @@
 #define IDLE_S 60
 #define WATCHER_BACKLOG 262144 /* a watcher that does not read is let go */
 #define EXPLAIN_MAX 32768
+#define SOURCES_DEFAULT 100
 #define BACKLOG 256
 
 static const char description[] =
@@ -43,6 +44,8 @@ static const char description[] =
 	"method SetMode(mode: (enforce, observe)) -> ()\n\n"
 	"# Read the configuration again; answers when it is in force or refused.\n"
 	"method Reload() -> ()\n\n"
+	"# Sources known by name, in order of rate (default), age of their wait or attempts; at most limit (100).\n"
+	"method Sources(sort: ?(rate, age, attempts), limit: ?int) -> (sources: []object)\n\n"
 	"# Root, the daemon's user or the group of control.group may; the caller may not.\n"
 	"error PermissionDenied(reason: string)\n\n"
 	"# The daemon would not: why.\n"
@@ -195,9 +198,45 @@ static void explain(struct client *c, const struct varlink_call *call)
 		return;
 	}
 	text = (struct text){ .data = buffer, .size = EXPLAIN_MAX };
-	k->ops->explain(k->context, address, &text);
+	k->ops->explain(k->context, address, c->privileged, &text);
 	reply(c, call, NULL, json_pack("{s:s#}", "text", buffer, (int)text.length), false);
 	free(buffer);
+}
+
+static void sources(struct client *c, const struct varlink_call *call)
+{
+	struct control *k = c->control;
+	const json_t *limit = json_object_get(call->parameters, "limit");
+	json_int_t most = json_is_integer(limit) ? json_integer_value(limit) : SOURCES_DEFAULT;
+	struct source_picture *list;
+	const char *name;
+	int sort = SOURCE_BY_RATE;
+	unsigned count;
+
+	if (!get_string(c, call, "sort", &name))
+		return;
+	if (name)
+		sort = sources_sort(name);
+	if (sort < 0) {
+		invalid(c, call, "sort");
+		return;
+	}
+	if ((limit && !json_is_null(limit) && !json_is_integer(limit)) || most < 1 ||
+	    most > SOURCES_LISTED) {
+		invalid(c, call, "limit");
+		return;
+	}
+	list = calloc((size_t)most, sizeof(*list));
+	if (!list) {
+		reply_result(c, call, -ENOMEM, "");
+		return;
+	}
+	count = k->ops->sources(k->context, (enum source_sort)sort, list, (unsigned)most);
+	reply(c, call, NULL,
+	      json_pack("{s:o}", "sources",
+			sources_list_json(k->ops->status(k->context), list, count)),
+	      false);
+	free(list);
 }
 
 static void drain(struct client *c, const struct varlink_call *call)
@@ -278,6 +317,7 @@ static const struct {
 	{ "io.penstock.Status", false, status },
 	{ "io.penstock.Watch", false, watch },
 	{ "io.penstock.Explain", false, explain },
+	{ "io.penstock.Sources", true, sources },
 	{ "io.penstock.Drain", true, drain },
 	{ "io.penstock.Resume", true, resume },
 	{ "io.penstock.SetMode", true, set_mode },

@@ -3,6 +3,7 @@
 #ifndef PENSTOCK_PUBLISH_CONTROL_H
 #define PENSTOCK_PUBLISH_CONTROL_H
 
+#include "publish/sources.h"
 #include "publish/status.h"
 
 struct event_base;
@@ -17,8 +18,11 @@ struct control_ops {
 	int (*resume)(void *context, char *why);
 	/* On -EINVAL `why` names file, line, section.key and reason of the first error. */
 	int (*reload)(void *context, char *why);
-	/* The chain for one source into `text` (NULL address: the host only). */
-	void (*explain)(void *context, const char *address, struct text *text);
+	/* The chain for one source into `text` (NULL address: the host only); what is known of it only to the privileged. */
+	void (*explain)(void *context, const char *address, bool privileged, struct text *text);
+	/* The first `most` sources known by name into `list`. Returns how many. */
+	unsigned (*sources)(void *context, enum source_sort sort, struct source_picture *list,
+			    unsigned most);
 };
 
 int control_open(struct event_base *base, const struct config *config,

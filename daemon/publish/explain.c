@@ -229,7 +229,8 @@ static const char *limit_sentence(enum limit limit)
 	}
 }
 
-static void explain_verdict(const struct status *s, unsigned i, bool trusted, struct text *out)
+static void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refused,
+			    const struct source_picture *picture, struct text *out)
 {
 	const struct load_service *l = &s->load.service[i];
 	struct plan_request request = { .now_us = s->now_us,
@@ -238,10 +239,14 @@ static void explain_verdict(const struct status *s, unsigned i, bool trusted, st
 					.waiting = (uint32_t)fmax(0, l->waiting),
 					.tokens_milli = PLAN_UNLIMITED,
 					.score = PLAN_UNLIMITED,
-					.trusted = trusted };
-	struct verdict v = plan_decide(&s->plan, &request);
+					.trusted = trusted,
+					.refused = refused };
+	struct verdict v;
 	char reply[REPLY_MAX + 1];
 
+	if (picture)
+		plan_rank(&s->plan, &picture->view.source, &request);
+	v = plan_decide(&s->plan, &request);
 	text_append(out, "5. A new connection now: ");
 	if (v.admit && !v.would_defer) {
 		text_append(out, "admitted (%s: %s)\n", reason_name((enum reason)v.reason),
@@ -271,7 +276,7 @@ static void explain_counts(const struct status *s, unsigned i, struct text *out)
 	text_append(out, "\n");
 }
 
-static int parse_address(const char *text, struct in6_addr *ret)
+int explain_address(const char *text, struct in6_addr *ret)
 {
 	struct in_addr v4;
 
@@ -285,12 +290,13 @@ static int parse_address(const char *text, struct in6_addr *ret)
 	return 0;
 }
 
-void explain_status(const struct status *s, const char *address, struct text *out)
+void explain_status(const struct status *s, const char *address,
+		    const struct source_picture *picture, struct text *out)
 {
 	struct in6_addr source;
-	bool trusted = false;
+	bool trusted = false, refused = false;
 
-	if (address && parse_address(address, &source) < 0) {
+	if (address && explain_address(address, &source) < 0) {
 		text_append(out, "this is no numeric address: ");
 		text_append_clean(out, address, strnlen(address, 64));
 		text_append(out, "; give one like 203.0.113.9 or 2001:db8::1\n");
@@ -298,9 +304,18 @@ void explain_status(const struct status *s, const char *address, struct text *ou
 	}
 	if (address) {
 		trusted = config_trusted(s->config, &source);
+		refused = config_refused(s->config, &source);
 		text_append(out, "0. %s %s\n", address,
 			    trusted ? "lies in source.trusted: only an operator's drain defers it"
+			    : refused
+				    ? "lies in source.refused: always deferred"
 				    : "is not in source.trusted: decided like every other source");
+		if (picture)
+			sources_explain(s, picture, out);
+		else
+			text_append(
+				out,
+				"   what is known of it is told to root and the group of control.group\n");
 	}
 	explain_signals(s, out);
 	explain_pressure(s, out);
@@ -309,7 +324,7 @@ void explain_status(const struct status *s, const char *address, struct text *ou
 	for (unsigned i = 0; i < s->config->services; i++) {
 		explain_window(s, i, out);
 		explain_queue(s, i, out);
-		explain_verdict(s, i, trusted, out);
+		explain_verdict(s, i, trusted, refused, picture, out);
 		explain_counts(s, i, out);
 	}
 }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "publish/foreign.h"
 #include "publish/disks.h"
+#include "publish/sources.h"
 
 const char *json_time(uint64_t realtime_us, char *buf)
 {
@@ -325,6 +326,7 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "services", services);
 	json_object_set_new(object, "decisions", decisions_json(s));
 	json_object_set_new(object, "disks", disks_json(&s->disks));
+	json_object_set_new(object, "sources", sources_json(s));
 	json_object_set_new(object, "sensors", sensors_json(s));
 	json_object_set_new(object, "bpf",
 			    s->bpf_why ? json_pack("{s:b, s:s}", "used", 0, "reason", s->bpf_why)

@@ -252,6 +252,59 @@ static void decisions(const struct writer *w, const struct status *s)
 		  s->decision_sum_ns, 1e9, 31, 215);
 }
 
+/* Sources admitted after a wait, by its length. */
+static void deferral_ages(const struct writer *w, const struct source_stats *x)
+{
+	uint64_t sum = 0;
+
+	family(w, "penstock_deferral_age_seconds", "histogram",
+	       "How long sources had waited when they were admitted.");
+	for (unsigned i = 0; i < SOURCE_AGES - 1; i++) {
+		sum += x->ages[i];
+		if (i <= 20) /* 120 s to 34 h */
+			put(w, "penstock_deferral_age_seconds_bucket{le=\"%llu\"} %llu\n",
+			    (unsigned long long)source_age_upper(i), (unsigned long long)sum);
+	}
+	put(w, "penstock_deferral_age_seconds_bucket{le=\"+Inf\"} %llu\n",
+	    (unsigned long long)x->age_count);
+	put(w, "penstock_deferral_age_seconds_sum %.9g\npenstock_deferral_age_seconds_count %llu\n",
+	    x->age_sum_s, (unsigned long long)x->age_count);
+}
+
+static void sources(const struct writer *w, const struct status *s)
+{
+	const struct source_stats *x = &s->sources;
+
+	if (!s->sources_known)
+		return;
+	gauge(w, "penstock_sources_tracked", "Sources in the ledger.", (double)x->tracked);
+	gauge(w, "penstock_sources_room", "Sources that the ledger has room for.",
+	      (double)x->capacity);
+	gauge(w, "penstock_sources_waiting", "Sources that were deferred and still retry.",
+	      (double)x->waiting);
+	gauge(w, "penstock_oldest_deferral_seconds", "The longest of their waits, 0: nobody waits.",
+	      (double)x->oldest_s);
+	deferral_ages(w, x);
+	gauge(w, "penstock_bound_infeasible",
+	      "1: more is due by longest_deferral and longest_attempts than there is capacity for.",
+	      x->infeasible);
+	gauge(w, "penstock_waited_a_day", "1: a source has waited for 24 h.", x->day);
+	counter(w, "penstock_promised_attempts_total",
+		"Attempts that the promise to deferred sources covered.", x->promised);
+	counter(w, "penstock_broken_promises_total",
+		"Such attempts that were deferred all the same.", x->broken);
+	counter(w, "penstock_sources_evicted_total",
+		"Sources forgotten for lack of room: source.ledger_size.", x->evicted);
+	counter(w, "penstock_source_events_lost_total",
+		"Verdicts of fronts that the table of sources did not hear of.",
+		s->source_events_lost);
+	gauge_if_known(w, "penstock_source_fair_rate",
+		       "Seconds of service a second that one source may have; absent: no bound.",
+		       x->fair_rate);
+	gauge(w, "penstock_ledger_written", "1: the ledger is kept in the state directory.",
+	      s->ledger_error == 0);
+}
+
 static void health(const struct writer *w, const struct status *s, uint64_t now_us)
 {
 	family(w, "penstock_sensor_up", "gauge", "Whether a sensor is in use.");
@@ -304,6 +357,7 @@ void metrics_render(const struct status *status, uint64_t now_us, bool openmetri
 	pressures(&w, status);
 	windows(&w, status);
 	decisions(&w, status);
+	sources(&w, status);
 	runq(&w, status);
 	disks_metrics(&status->disks, out);
 	health(&w, status, now_us);

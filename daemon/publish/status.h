@@ -10,6 +10,7 @@
 #include "core/counts.h"
 #include "core/engine.h"
 #include "core/sample.h"
+#include "core/source.h"
 #include "sensor/disks.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensor.h"
@@ -53,6 +54,10 @@ struct status {
 	uint64_t ticks_late, ticks_early; /* more than one interval late; called by a PSI trigger */
 	char triggers[160], scheduling[160]; /* for people */
 	uint64_t level_since_realtime_us;
+	struct source_stats sources;
+	bool sources_known;
+	int ledger_error; /* errno, 0: it is written */
+	uint64_t source_events_lost;
 	bool reload_ok;
 	uint64_t reloaded_realtime_us;
 	uint64_t log_dropped;

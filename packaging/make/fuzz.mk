@@ -4,6 +4,7 @@ FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') 
 	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c daemon/store/frame.c
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
 FUZZ_SOURCES += daemon/check/postfix_conf.c
+FUZZ_SOURCES += daemon/store/ledger_format.c
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60

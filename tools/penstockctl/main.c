@@ -28,6 +28,8 @@ static const char usage[] =
 	"  status [--json] [--exit-code]     level, pressure, window, decisions (exit code 10 + level)\n"
 	"  top                               the same, live\n"
 	"  explain [ADDRESS]                 the chain from signal to verdict, for the host or a source\n"
+	"  sources [--sort rate|age|attempts] [--limit N] [--json]\n"
+	"                                    who takes how much, who waits since when, when it gets in\n"
 	"  watch [--json]                    changes of level, state and mode as they happen\n"
 	"  drain [--for 30m] [--reason TEXT] defer every new connection, until resume or for a while\n"
 	"  resume                            end a drain\n"
@@ -41,10 +43,10 @@ static const char usage[] =
 	"Exit codes: 0 fine, 1 the daemon said no, 2 usage, 3 the daemon is not reachable.\n";
 
 struct options {
-	const char *run_dir, *reason, *file, *root;
+	const char *run_dir, *reason, *file, *root, *sort;
 	const char *overrides[32];
 	unsigned overrides_count;
-	uint64_t for_us;
+	uint64_t for_us, limit;
 	bool json, exit_code;
 	int count;
 	char **words; /* the verb and its arguments */
@@ -165,6 +167,30 @@ static int verb_explain(const struct options *o)
 	if (r != EXIT_FINE)
 		return r;
 	fputs(json_string_value(json_object_get(answer, "text")), stdout);
+	json_decref(message);
+	return EXIT_FINE;
+}
+
+static int verb_sources(const struct options *o)
+{
+	json_t *message, *answer, *parameters = json_object();
+	const json_t *list;
+	int r;
+
+	if (o->sort)
+		json_object_set_new(parameters, "sort", json_string(o->sort));
+	if (o->limit)
+		json_object_set_new(parameters, "limit", json_integer((json_int_t)o->limit));
+	r = ask(o, "io.penstock.Sources", parameters, &message, &answer);
+	if (r != EXIT_FINE)
+		return r;
+	list = json_object_get(answer, "sources");
+	if (o->json) {
+		json_dumpf(list, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
+		putchar('\n');
+	} else {
+		show_sources(list, stdout);
+	}
 	json_decref(message);
 	return EXIT_FINE;
 }
@@ -303,11 +329,12 @@ static const struct {
 	int most; /* words after the verb */
 	int (*run)(const struct options *options);
 } verbs[] = { { "status", 0, verb_status },   { "top", 0, verb_top },
-	      { "explain", 1, verb_explain }, { "watch", 0, verb_watch },
-	      { "drain", 0, verb_drain },     { "resume", 0, verb_resume },
-	      { "mode", 1, verb_mode },	      { "reload", 0, verb_reload },
-	      { "support", 0, verb_support }, { "check", 0, verb_check },
-	      { "version", 0, verb_version }, { "help", 0, verb_help } };
+	      { "explain", 1, verb_explain }, { "sources", 0, verb_sources },
+	      { "watch", 0, verb_watch },     { "drain", 0, verb_drain },
+	      { "resume", 0, verb_resume },   { "mode", 1, verb_mode },
+	      { "reload", 0, verb_reload },   { "support", 0, verb_support },
+	      { "check", 0, verb_check },     { "version", 0, verb_version },
+	      { "help", 0, verb_help } };
 
 /* ---- argv -------------------------------------------------------------------------------------------------------- */
 
@@ -329,6 +356,8 @@ static int parse(int argc, char **argv, struct options *o)
 					       { "for", required_argument, NULL, 'f' },
 					       { "reason", required_argument, NULL, 'r' },
 					       { "root", required_argument, NULL, 'R' },
+					       { "sort", required_argument, NULL, 's' },
+					       { "limit", required_argument, NULL, 'l' },
 					       { "help", no_argument, NULL, 'h' },
 					       { "version", no_argument, NULL, 'V' },
 					       { NULL, 0, NULL, 0 } };
@@ -346,6 +375,10 @@ static int parse(int argc, char **argv, struct options *o)
 			o->reason = optarg;
 		else if (option == 'R')
 			o->root = optarg;
+		else if (option == 's')
+			o->sort = optarg;
+		else if (option == 'l' && parse_u64(optarg, &o->limit) == 0)
+			continue;
 		else if (option == 'c')
 			o->file = optarg;
 		else if (option == 'o' && o->overrides_count < ARRAY_SIZE(o->overrides))

@@ -176,3 +176,43 @@ void show_change(const json_t *change, FILE *out)
 		fprintf(out, " (%s, %s)", string(driver, "resource"), string(driver, "signal"));
 	fputc('\n', out);
 }
+
+static void show_duration(FILE *out, double s)
+{
+	if (s < 0)
+		fprintf(out, " %8s", "-");
+	else if (s < 120)
+		fprintf(out, " %6.0f s", s);
+	else if (s < 7200)
+		fprintf(out, " %4.0f min", s / 60);
+	else
+		fprintf(out, " %6.1f h", s / 3600);
+}
+
+void show_sources(const json_t *sources, FILE *out)
+{
+	const json_t *source;
+	size_t i;
+
+	fprintf(out, "%-39s %-9s %8s %4s %8s %-7s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
+		"WAITS", "TRY", "IN AFTER", "BAND", "RANK", "RATE s/s", "USUALLY", "CONN/MIN",
+		"DEFERRED");
+	json_array_foreach(sources, i, source)
+	{
+		const char *pool = json_string_value(json_object_get(source, "pool"));
+		bool waits = json_is_true(json_object_get(source, "waiting"));
+		const char *heavy = string(source, "heavy");
+
+		fprintf(out, "%-39s %-9s", pool ? pool : string(source, "address"),
+			strcmp(heavy, "no") != 0 ? heavy
+			: waits			 ? "waits"
+						 : "served");
+		show_duration(out, waits ? number(source, "age_s") : -1);
+		fprintf(out, " %4.0f", fmax(0, number(source, "attempts")));
+		show_duration(out, number(source, "admitted_in_s"));
+		fprintf(out, " %-7s %4.0f %9.3g %9.3g %9.0f %9.0f\n", string(source, "band"),
+			number(source, "rank"), number(source, "rate"),
+			fmax(0, number(source, "usual_rate")),
+			number(source, "connections_per_min"), number(source, "deferred_total"));
+	}
+}

@@ -6,6 +6,8 @@
 #include <stdio.h>
 
 void show_status(const json_t *status, FILE *out);
+/* A line for each source, under a head. */
+void show_sources(const json_t *sources, FILE *out);
 /* One line. */
 void show_change(const json_t *change, FILE *out);
 

@@ -1,0 +1,49 @@
+#include "proxy/sourceview.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+void sourceview_init(struct sourceview *view, const char *run_dir)
+{
+	memset(view, 0, sizeof(*view));
+	snprintf(view->path, sizeof(view->path), "%s/sources", run_dir);
+}
+
+void sourceview_done(struct sourceview *view)
+{
+	if (view->table)
+		munmap((void *)(uintptr_t)view->table, view->size);
+	view->table = NULL;
+}
+
+void sourceview_check(struct sourceview *view)
+{
+	_cleanup_close_ int fd = open(view->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat st;
+	void *map;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		sourceview_done(view);
+		return;
+	}
+	if (view->table && st.st_dev == view->device && st.st_ino == view->inode)
+		return;
+	sourceview_done(view);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return;
+	view->table = source_check(map, (size_t)st.st_size);
+	if (!view->table) {
+		munmap(map, (size_t)st.st_size);
+		return;
+	}
+	view->size = (size_t)st.st_size;
+	view->device = st.st_dev;
+	view->inode = st.st_ino;
+}

@@ -1,0 +1,26 @@
+/* The daemon's table of sources as the proxy sees it: a read-only mapping of RUN_DIR/sources, opened again when the daemon made
+ * a new one. Without it nobody is ranked: every cut-off is passed, and the window alone decides. */
+#ifndef PENSTOCK_PROXY_SOURCEVIEW_H
+#define PENSTOCK_PROXY_SOURCEVIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "core/source.h"
+
+struct sourceview {
+	char path[320];
+	const struct source_table *table; /* NULL: none */
+	size_t size;
+	dev_t device;
+	ino_t inode;
+};
+
+void sourceview_init(struct sourceview *view, const char *run_dir);
+void sourceview_done(struct sourceview *view);
+/* Maps the file anew when it is another one than before. System calls: not for every connection. */
+void sourceview_check(struct sourceview *view);
+
+#endif

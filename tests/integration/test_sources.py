@@ -1,0 +1,318 @@
+#!/usr/bin/env python3
+"""Who waits, on the wire: sources as the proxy and the daemon remember, rank and tell them. Each 127.N.0.1 is a source of its own."""
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon, Proxy
+from lib.smtp import Client, Server, deliver, smtp_server
+from lib.tap import check, test
+
+PORT = 2525
+HEAD = 4096  # of the ledger's file, before its records
+RECORD = 4096 + 16
+
+
+class World:
+    def __init__(self, options=None, handle=smtp_server, directory=None):
+        self.directory = directory or tempfile.mkdtemp(prefix="penstock-test-")
+        os.makedirs(os.path.join(self.directory, "run"), exist_ok=True)
+        self.server = Server(handle)
+        self.options = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org",
+                        "source.retry_least": "1s", **(options or {})}
+        self.daemon = Daemon(self.directory, self.options)
+        self.proxy = Proxy(self.directory, PORT, self.server.port, self.options)
+        wait_for(lambda: "following the plan" in self.proxy.output(), "the proxy follows the plan")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.proxy, self.daemon):
+            if program.alive():
+                program.stop()
+        self.server.close()
+
+    def restart(self, options=None):
+        self.daemon = Daemon(self.directory, {**self.options, **(options or {})})
+
+    def sources(self, *arguments):
+        return json.loads(self.daemon.ctl("sources", "--json", *arguments, check=0).stdout)
+
+    def source(self, address):
+        return next((s for s in self.sources("--sort", "age") if s["address"] == address), None)
+
+    def wait_source(self, address, condition, what):
+        return wait_for(lambda: (lambda s: s if s and condition(s) else None)(self.source(address)), what)
+
+    def ledger(self):
+        return os.path.join(self.daemon.state_dir, "ledger")
+
+    def ledger_written(self):
+        """Whether all that is in the table is on disk: what changes is written once a second, so a file that rests is whole."""
+        return time.time() - os.stat(self.ledger()).st_mtime > 4
+
+    def drain(self):
+        """Until the proxy obeys it; asked by a source that no test looks at."""
+        self.daemon.ctl("drain", check=0)
+        wait_for(lambda: attempt("127.250.0.1").startswith("451"), "the drain")
+        self.wait_source("127.250.0.1", lambda s: s["waiting"], "the asker waits")
+
+
+def attempt(source):
+    """The first digit and the text of what a source hears."""
+    with Client(PORT, source) as c:
+        c.say(b"QUIT")
+        return c.greeting.decode()
+
+
+@test("who is deferred is remembered: since when, proper retries alone count, and an admission ends it")
+def _():
+    with World() as w:
+        w.drain()
+        check(attempt("127.5.0.1").startswith("451"), "deferred")
+        first = w.wait_source("127.5.0.1", lambda s: s["waiting"], "it waits")
+        check(first["attempts"] == 1 and not first["regular"], f"{first}")
+        second = wait_for(lambda: attempt("127.5.0.1") and (lambda s: s if s["attempts"] >= 2 else None)(w.source("127.5.0.1")),
+                          "a retry that counts")
+        check(second["waits_since"] == first["waits_since"], "since the first")
+        check(second["rank"] > first["rank"], f"rank {first['rank']}, then {second['rank']}")
+        attempt("127.6.0.1")
+        w.wait_source("127.6.0.1", lambda s: s["waiting"], "another one waits")
+        words = w.daemon.ctl("explain", "127.5.0.77", check=0).stdout
+        check("127.5.0.0/24" in words and "deferred since" in words and "promised before" in words, words)
+        w.daemon.wait_status(lambda s: s["sources"]["deferred_waiting"] == s["sources"]["tracked"] == 3, "three wait")
+        w.daemon.wait_status(lambda s: s["sources"]["oldest_deferral_s"] >= 1, "the oldest is seen")
+        check(w.daemon.metric("penstock_sources_waiting") == 3, "the metric")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: deliver(PORT, source="127.5.0.1")[0] == "250", "mail")
+        done = w.wait_source("127.6.0.1", lambda s: s["waiting"], "the other still waits")
+        check(done["attempts"] == 1, "and has gained nothing")
+        w.daemon.wait_status(lambda s: s["sources"]["deferred_waiting"] == 2, "one is served")
+        heavy = next(s for s in w.sources() if s["address"] == "127.5.0.1")
+        check(heavy["proven"] and heavy["regular"] and heavy["rate"] > 0, f"{heavy}")
+        check(w.daemon.metric("penstock_deferral_age_seconds_count") == 1, "its wait is in the histogram")
+
+
+@test("the ledger survives kill -9 and a restart, and is known to be the same")
+def _():
+    with World() as w:
+        w.drain()
+        check(attempt("127.5.0.1").startswith("451"), "deferred")
+        before = w.wait_source("127.5.0.1", lambda s: s["waiting"], "it waits")
+        wait_for(w.ledger_written, "the ledger on disk")
+        w.daemon.kill(9)
+        w.daemon.process.wait()
+        wait_for(lambda: attempt("127.7.0.1").startswith("220"), "without a daemon mail flows")
+        w.restart()
+        check("2 sources are remembered" in w.daemon.output(), w.daemon.output())
+        words = w.daemon.ctl("explain", "127.5.0.1", check=0).stdout
+        check(f"deferred since {before['waits_since']}" in words, f"{before['waits_since']} in {words}")
+        w.daemon.stop()
+        w.restart()
+        check(before["waits_since"] in w.daemon.ctl("explain", "127.5.0.1", check=0).stdout, "after an orderly stop too")
+
+
+@test("a damaged, cut or foreign ledger is set aside and said; a damaged part of one costs that part")
+def _():
+    with World() as w:
+        w.drain()
+        for n in range(5, 44):
+            attempt(f"127.{n}.0.1")
+        w.daemon.wait_status(lambda s: s["sources"]["deferred_waiting"] == 40, "forty wait")
+        w.daemon.stop()
+        whole = open(w.ledger(), "rb").read()
+        used = [at for at in range(HEAD, len(whole), RECORD) if any(whole[at:at + RECORD])]
+        check(len(used) > 1, "several parts")
+        with open(w.ledger(), "r+b") as f:
+            f.seek(used[0] + 3000)
+            f.write(b"\xa5\x5a")
+        w.restart()
+        check("1 of " in w.daemon.output() and "are damaged" in w.daemon.output(), w.daemon.output())
+        left = w.daemon.status()["sources"]["tracked"]
+        check(0 < left < 40, f"{left} of 40 are left")
+        w.daemon.stop()
+        for name, bad in (("cut", whole[:5000]), ("foreign", b"GIF89a" + whole[6:]), ("empty", b""), ("head", whole[:70] + b"\1" + whole[71:]),
+                          ("noise", os.urandom(100000))):
+            with open(w.ledger(), "wb") as f:
+                f.write(bad)
+            aside = w.ledger() + ".corrupt"
+            if os.path.exists(aside):
+                os.unlink(aside)
+            w.restart()
+            check(open(aside, "rb").read() == bad, f"{name}: set aside")
+            check("set aside as ledger.corrupt" in w.daemon.output(), f"{name}: {w.daemon.output()}")
+            check(w.daemon.status()["sources"]["tracked"] == 0, f"{name}: begins empty")
+            check(attempt("127.5.0.1").startswith("220"), "mail flows")
+            w.daemon.stop()
+        with open(w.ledger(), "wb") as f:
+            f.write(whole)
+        w.restart({"source.ledger_size": "1MiB"})
+        check("ledger_size changed" in w.daemon.output(), "another size is said")
+        check(w.daemon.status()["sources"]["tracked"] == 0, "and begins empty")
+
+
+@test("source.refused is always deferred with 451 4.7.1, by the proxy and to Postfix' question; trusted wins; reload takes it over")
+def _():
+    path = tempfile.mkdtemp(prefix="penstock-test-") + "/penstock.conf"
+
+    def write(refused):
+        with open(path, "w") as f:
+            f.write(f"[source]\nrefused = {refused}\ntrusted = 127.5.9.0/24\n")
+
+    write("127.5.0.0/16")
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(directory + "/run")
+    server = Server(smtp_server)
+    options = {"service.mx.ports": server.port, "service.mx.hostname": "mx.example.org", "service.other.ports": 2626,
+               "front.policy.enabled": "yes", "front.policy.service": "other", "front.policy.listen": "127.0.0.1:2527"}
+    daemon = Daemon(directory, options, argv=("-c", path))
+    proxy = Proxy(directory, PORT, server.port, options, wait=False)
+    proxy.stop()
+    proxy = subprocess.Popen([os.path.join(place.BIN, "penstock-proxy"), "-c", path, "--run-dir", directory + "/run", "-o",
+                              "front.proxy.enabled=yes", "-o", f"front.proxy.listen=127.0.0.1:{PORT}", "-o",
+                              f"front.proxy.backend=127.0.0.1:{server.port}", "-o", "service.mx.hostname=mx.example.org"],
+                             stderr=subprocess.DEVNULL)
+    try:
+        text = wait_for(lambda: can_connect() and (lambda g: g if g.startswith("451") else None)(attempt("127.5.0.1")), "a refusal")
+        check(text == "451 4.7.1 mx.example.org mail from your address is not taken now, try again later\r\n", text)
+        check(attempt("127.6.0.1").startswith("220"), "others are served")
+        check(attempt("127.5.9.1").startswith("220"), "trusted wins")
+        question = "request=smtpd_access_policy\nprotocol_state=CONNECT\nclient_address={}\nclient_port=9\ninstance=a\n\n"
+        with socket.create_connection(("127.0.0.1", 2527), 20) as s:
+            s.sendall(question.format("127.5.0.1").encode())
+            answer = s.recv(500).decode()
+        check(answer.startswith("action=451 4.7.1 "), answer)
+        wait_for(lambda: daemon.metric('penstock_decisions_total{front="proxy",verdict="defer",reason="refused"}'), "the count")
+        write("127.6.0.0/16")
+        daemon.ctl("reload", check=0)
+        os.kill(proxy.pid, 1)
+        wait_for(lambda: attempt("127.5.0.1").startswith("220"), "no longer refused")
+        check(attempt("127.6.0.1").startswith("451 4.7.1"), "but this one")
+    finally:
+        proxy.terminate()
+        proxy.wait(30)
+        daemon.stop()
+        server.close()
+
+
+def can_connect():
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", PORT)) == 0
+
+
+@test("an address over source.rate_max hears 451 4.7.1, its neighbours do not")
+def _():
+    with World({"source.rate_max": 5}) as w:
+        text = wait_for(lambda: (lambda g: g if g.startswith("451") else None)(attempt("127.5.0.1")), "a refusal")
+        check(text == "451 4.7.1 mx.example.org too much mail from your address, try again later\r\n", text)
+        check(attempt("127.5.0.2").startswith("220"), "an address in the same network")
+        check(w.daemon.wait_status(lambda s: s["decisions"]["by_reason"].get("rate"), "the reason"), "reason")
+        check("over source.rate_max" in w.daemon.ctl("explain", "127.5.0.1", check=0).stdout, "explained")
+
+
+@test("while the level is elevated one address has only so many sessions at once; before and after it may have any")
+def _():
+    with World({"source.sessions_max": 2, "target.cpu_busy_ratio": "0.01%"}) as w:
+        w.daemon.wait_status(lambda s: s["level"] >= 1, "elevated")
+        held = [Client(PORT, "127.5.0.1") for _ in range(2)]
+        try:
+            check(all(c.greeting.startswith(b"220") for c in held), "two are served")
+            third = attempt("127.5.0.1")
+            check(third == "451 4.7.1 mx.example.org too many connections from your address, try again later\r\n", third)
+            check(attempt("127.6.0.1").startswith("220"), "another address")
+            held.pop().close()
+            wait_for(lambda: attempt("127.5.0.1").startswith("220"), "a place that became free")
+        finally:
+            for c in held:
+                c.close()
+    with World({"source.sessions_max": 2, "target.cpu_busy_ratio": "0"}) as w:
+        if w.daemon.status()["level"] >= 1:
+            raise tap.Skip("this machine is under load of its own")
+        held = [Client(PORT, "127.5.0.1") for _ in range(4)]
+        served = all(c.greeting.startswith(b"220") for c in held)
+        for c in held:
+            c.close()
+        check(served or w.daemon.status()["level"] >= 1, "four at once while nothing presses")
+
+
+@test("sources are for root and the group: anybody else is told no, and explain keeps them to itself")
+def _():
+    with World() as w:
+        w.drain()
+        check(attempt("127.5.0.1").startswith("451"), "deferred")
+        w.wait_source("127.5.0.1", lambda s: s["waiting"], "it waits")
+        ctl = [os.path.join(place.BIN, "penstockctl"), "--run-dir", w.daemon.run_dir]
+        os.chmod(w.directory, 0o755)
+        said = subprocess.run([*ctl, "sources"], capture_output=True, text=True, user=65534, timeout=60)
+        check(said.returncode == 1 and "only root" in said.stderr, f"{said}")
+        said = subprocess.run([*ctl, "explain", "127.5.0.1"], capture_output=True, text=True, user=65534, timeout=60)
+        check(said.returncode == 0 and "deferred since" not in said.stdout, said.stdout)
+        check(os.stat(w.daemon.run_dir + "/sources").st_mode & 0o007 == 0, "the table is not for everybody")
+        check(w.daemon.ctl("sources", "--sort", "size").returncode == 1, "no such order")
+        table = w.daemon.ctl("sources", "--sort", "age", check=0).stdout
+        check("127.5.0.1" in table and "waits" in table, table)
+
+
+@test("overload by strangers: who comes back properly gets in by the third attempt, and the strangers hear 4.3.2")
+def _():
+    one = threading.Lock()
+    stop = threading.Event()
+
+    def before(command):
+        if command == b"DATA":
+            with one:  # one message at a time, 0.2 s each: a capacity of 5 a second
+                time.sleep(0.2)
+
+    heard, lock = {}, threading.Lock()
+
+    def flood(number):
+        n = number
+        while not stop.is_set():  # 61 thousand networks: nobody comes back within the test
+            n += 16
+            try:
+                text = deliver(PORT, source=f"127.{16 + n // 256 % 240}.{n % 256}.1", timeout=20)[1]
+            except OSError:
+                continue
+            with lock:
+                heard[text[:9]] = heard.get(text[:9], 0) + 1
+            stop.wait(0.1)
+
+    with World({"source.retry_least": "2s", "objective.window_most": 6},
+               lambda c, a: smtp_server(c, a, before=before)) as w:
+        threads = [threading.Thread(target=flood, args=(n,), daemon=True) for n in range(16)]
+        for t in threads:
+            t.start()
+        try:
+            s = w.daemon.wait_status(lambda s: s["decisions"]["by_reason"].get("source", 0) >= 20, "ranks decide", 120)
+            w.daemon.wait_status(lambda s: s["sources"]["active"] > 16 and s["sources"]["credits_per_s"], "the strangers are seen")
+            tried, waits_from = {}, time.monotonic()
+            for n in range(5, 15):
+                tried[f"127.{n}.0.1"] = []
+            while time.monotonic() - waits_from < 60 and any("220" not in t for t in tried.values()):
+                for source, texts in tried.items():
+                    if "220" not in texts and len(texts) < 6:
+                        texts.append(deliver(PORT, source=source)[0].replace("250", "220"))
+                time.sleep(2.3)
+            in_by = {source: texts.index("220") + 1 if "220" in texts else None for source, texts in tried.items()}
+            check(sum(1 for n in in_by.values() if n and n <= 4) >= 9, f"admitted with attempt: {in_by}; {w.daemon.status()['sources']}")
+        finally:
+            stop.set()
+            for t in threads:
+                t.join(30)
+        check(set(heard) <= {"250 2.0.0", "451 4.3.2", "451 4.7.1"}, f"{heard}")
+        check(heard.get("451 4.3.2", 0) > heard.get("451 4.7.1", 0), f"{heard}")
+        s = w.daemon.status()["sources"]
+        check(s["events_lost"] == 0 and s["promised"] > 0, f"{s}")
+
+
+place.isolate()
+tap.run()
