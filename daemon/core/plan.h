@@ -186,7 +186,10 @@ static inline struct verdict plan_decide(const struct plan *plan,
 	} else if (service->shed == PLAN_SHED_NO) {
 		return plan_admit(REASON_UNSHED);
 	} else if (request->heavy == PLAN_HEAVY_LIMIT ||
-		   (request->heavy == PLAN_HEAVY_UNUSUAL && service->heavy)) {
+		   (request->heavy == PLAN_HEAVY_UNUSUAL && service->heavy &&
+		    request->in_flight >= service->window - service->window / 4)) {
+		/* An unusual source gets what others leave, and a quarter of the window stays theirs: to turn it away from a
+		 * machine that has nothing else to do would help nobody. */
 		v.limit = LIMIT_HEAVY;
 		v.reason = REASON_RATE;
 	} else if (service->source_max != PLAN_UNLIMITED &&

@@ -16,6 +16,11 @@
 #define SHAPE_LEAST_S 3.0
 #define SHAPE_MOST_S 30.0
 #define FULL 0.95 /* of the window: what the credits aim at */
+/* A window that is not full while somebody is cut off is capacity lost: the prediction is corrected until it is. */
+#define GAIN_PER_S 2.0
+#define GAIN_LEAST 0.7f
+#define GAIN_MOST 50.0f
+#define GAIN_RELAX_S 10.0
 #define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
 
 void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,
@@ -60,6 +65,20 @@ static void fade(struct source_arrivals *a, double dt_s)
 		for (int i = 0; i < SOURCE_BINS; i++)
 			a->bin[b][i] *= keep;
 	}
+}
+
+static void correct(struct source_arrivals *a, const struct source_load *load, bool cut_off,
+		    double dt_s)
+{
+	double gain = a->gain > 0 ? a->gain : 1, room = 0;
+
+	if (load->window > 0)
+		room = FULL - fmin(load->in_flight / load->window, 2);
+	if (load->window > 0 && load->in_flight >= 0 && cut_off)
+		gain *= exp(GAIN_PER_S * dt_s * room);
+	else
+		gain += (1 - gain) * (1 - exp(-dt_s / GAIN_RELAX_S));
+	a->gain = fminf(fmaxf((float)gain, GAIN_LEAST), GAIN_MOST);
 }
 
 /* Sessions a second that may be admitted by rank; < 0: no bound. */
@@ -167,8 +186,10 @@ void cutoff_step(struct source_table *t, const struct source_input *in, double d
 			continue;
 		if (a->used)
 			fade(a, dt_s);
+		correct(a, load,
+			a->credits >= 0 && a->rate[0] + a->rate[1] + a->rate[2] > a->credits, dt_s);
 		a->credits = (float)credits(a, load);
-		set_cutoffs(a, a->credits, s->cutoff);
+		set_cutoffs(a, a->credits * a->gain, s->cutoff);
 		s->heavy = plan->level >= 1 || s->cutoff[PLAN_BAND_GENERAL] > 0;
 		s->source_max = s->heavy ? sessions_max(t, load) : PLAN_UNLIMITED;
 	}

@@ -170,12 +170,13 @@ static void note_attempt(struct source_table *t, const struct source_event *even
 	hll_add(t, n->keys.group);
 	top_add(t, event->address, n->keys.network, units, !event->admitted, count);
 	rate_add(t, &n->address, count);
-	if (event->admitted) {
-		rate_add(t, &n->network, units_of(t, (double)units * t->unit_us));
+	/* What it asks for, not only what it gets: else whoever is turned away would look as light as those beside it, and a thousand
+	 * attempts of one would decide what passes for all. */
+	rate_add(t, &n->network, units_of(t, (double)units * t->unit_us));
+	if (event->admitted)
 		admit(t, &e, facts.units, now_s);
-	} else {
+	else
 		defer(t, &e, now_s);
-	}
 	ledger_put(t, &n->ledger, &e);
 	name_waiter(t, event, n->keys.group, &e, now_s);
 }

@@ -77,7 +77,7 @@ struct source_arrivals {
 	float exempt_tick, exempt; /* admitted without a cut-off: trusted */
 	float credits;
 	uint32_t used; /* something ever arrived */
-	uint32_t spare;
+	float gain; /* of the credits over what is predicted, so that the window stays full; 0 is 1 */
 };
 
 struct source_patience {

@@ -17,9 +17,15 @@
 #define URGENCY_HALF_S 900u
 #define SLACK_SHORT_S 1800u /* less slack than this: due */
 #define GAP_GUESS_S 300u
+/* A pool whose senders give up within this is due whenever it comes: it is so many messages that the ledger, which knows of one wait a
+ * group, cannot tell which of them is on its last try. */
+#define HASTY_S 14400u
 /* Unusual: over twice the fair rate, four times its own past, and this much at all. */
 #define UNUSUAL_FAIR_LOG 8 /* 8 log2(2) */
 #define UNUSUAL_PAST_LOG 16 /* 8 log2(4) */
+#define UNUSUAL_ALWAYS_LOG 24 /* 8 log2(8) */
+#define RATE_FULL \
+	0x8000u /* eight times what the whole server has, and nearly more than a cell can count */
 #define UNUSUAL_SESSIONS 8u
 
 uint32_t source_patience_s(const struct source_table *t, const struct source_facts *facts)
@@ -125,11 +131,24 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 
 	if (t->rate_max && facts->connections > t->rate_max)
 		return PLAN_HEAVY_LIMIT;
+	if (fair != NONE_LOG && facts->units >= RATE_FULL)
+		return PLAN_HEAVY_UNUSUAL;
 	if (fair == NONE_LOG || facts->units < least || rate < fair + UNUSUAL_FAIR_LOG)
 		return PLAN_HEAVY_NO;
+	/* So far over it that its own past is no excuse: it would fill a bin of rank alone, to pass whole or not at all. */
+	if (rate >= fair + UNUSUAL_ALWAYS_LOG)
+		return PLAN_HEAVY_UNUSUAL;
 	if (facts->entry && rate < facts->entry->usual + UNUSUAL_PAST_LOG)
 		return PLAN_HEAVY_NO;
 	return PLAN_HEAVY_UNUSUAL;
+}
+
+/* Only of pools, which an operator names: else a bot that is soon tired would be let in for it. */
+static bool is_hasty(const struct source_table *t, const struct source_facts *facts)
+{
+	uint32_t patience = facts->pool ? source_patience_s(t, facts) : 0;
+
+	return patience > 0 && patience <= HASTY_S;
 }
 
 void source_score(const struct source_table *t, const struct source_facts *facts, uint32_t now_s,
@@ -154,9 +173,17 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 			ret->band = PLAN_BAND_DUE;
 		}
 	}
+	if (is_hasty(t, facts)) {
+		ret->band = PLAN_BAND_DUE;
+		ret->heavy = ret->heavy == PLAN_HEAVY_UNUSUAL ? PLAN_HEAVY_NO : ret->heavy;
+		score += URGENCY_MOST;
+		by_age = true;
+	}
 	over = fair == NONE_LOG || facts->units == 0 ? 0 : 4 * (log2_8(facts->units) - fair);
 	if (by_age && ret->heavy == PLAN_HEAVY_UNUSUAL)
 		ret->heavy = PLAN_HEAVY_NO;
+	if (fair != NONE_LOG && facts->units >= RATE_FULL)
+		over = RATE_MOST;
 	if (over > 0 && !by_age)
 		score -= over < RATE_MOST ? over : RATE_MOST;
 	/* Bins only: below them the tie decides alone, so that a cut-off within a bin cuts groups and not ranks. */

@@ -227,7 +227,7 @@ static void decay(struct source_table *t, float keep)
 
 void top_step(struct source_table *t, const struct source_input *in)
 {
-	float capacity = 0, credits = 0;
+	float capacity = 0, credits = 0, offered = 0;
 	bool known = false;
 
 	if (in->now_us - t->decayed_us >= DECAY_US || in->now_us < t->decayed_us) {
@@ -248,8 +248,13 @@ void top_step(struct source_table *t, const struct source_input *in)
 			continue;
 		known = true;
 		credits += t->arrivals[i].credits;
+		for (int b = 0; b < PLAN_BANDS; b++)
+			offered += t->arrivals[i].rate[b];
 	}
 	capacity = credits * t->cost_us / (float)t->unit_us * EPOCH_S;
+	/* An overload that has just begun is in no sum of a minute yet: the share that can be served now holds for what was. */
+	if (offered > credits)
+		capacity = fminf(capacity, t->demand_units * credits / offered);
 	if (!known || t->demand_units <= capacity)
 		set_fair(t, -1);
 	else

@@ -128,6 +128,13 @@ static void each_property_of_a_source_has_its_reason(void **state)
 	r.heavy = PLAN_HEAVY_UNUSUAL;
 	assert_true(plan_decide(&p, &r).admit); /* nothing asks for it */
 	p.service[0].heavy = 1;
+	p.service[0].window = 20; /* it gets what others leave, but for a quarter */
+	r.in_flight = 14;
+	assert_true(plan_decide(&p, &r).admit);
+	r.in_flight = 15;
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_RATE);
+	r.in_flight = 0;
+	p.service[0].window = 0;
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_RATE);
 	p.service[0].heavy = 0;
 	r.heavy = PLAN_HEAVY_LIMIT;

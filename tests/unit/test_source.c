@@ -77,11 +77,13 @@ static struct source_event event_of(uint32_t address, enum source_event_kind kin
 static struct verdict ask(struct world *w, uint32_t address)
 {
 	struct source_event e = event_of(address, SOURCE_ATTEMPT);
-	struct plan_request request = { .now_us = w->now_us, .tokens_milli = PLAN_UNLIMITED };
+	struct plan_request request = { .now_us = w->now_us,
+					.in_flight = 95,
+					.tokens_milli = PLAN_UNLIMITED };
 	struct plan_source source;
 	struct verdict v;
 
-	w->plan.service[0].window = PLAN_UNLIMITED;
+	w->plan.service[0].window = 100; /* nearly full: it is rank that decides */
 	w->plan.service[0].waiting_max = w->plan.service[0].rate_milli = PLAN_UNLIMITED;
 	source_lookup(w->table, e.address, w->now_us, &source);
 	plan_rank(&w->plan, &source, &request);

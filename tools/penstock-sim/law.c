@@ -1,8 +1,11 @@
 #include "penstock-sim/law.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/splitmix.h"
+#include "penstock-sim/grow.h"
 
 static const char *const names[SIM__COUNT] = { "penstock", "servo",	"none",	     "slots",
 					       "aimd",	   "pie",	"gradient2", "seda",
@@ -23,13 +26,75 @@ enum law_kind law_by_name(const char *name)
 
 void law_params_default(struct law_params *ret)
 {
-	*ret = (struct law_params){
-		.slots = 100, .target_s = 0.5, .loadavg = 5, .lag_s = 0.07, .memory = 0.75
-	};
+	*ret = (struct law_params){ .slots = 100,
+				    .target_s = 0.5,
+				    .loadavg = 5,
+				    .lag_s = 0.07,
+				    .memory = 0.75,
+				    .sources = 1,
+				    .ledger_bytes = 16 << 20,
+				    .rate_bytes = 8 << 20,
+				    .longest_deferral_s = 7200,
+				    .longest_attempts = 3 };
+}
+
+static void address_of(uint32_t ipv4, uint8_t *ret)
+{
+	memset(ret, 0, 10);
+	ret[10] = ret[11] = 0xff;
+	for (int i = 0; i < 4; i++)
+		ret[12 + i] = (uint8_t)(ipv4 >> (24 - 8 * i));
+}
+
+/* What an operator knows of a large provider: its networks, and when its senders give up. */
+static void name_pool(struct source_config *config, const struct senders *senders, unsigned group)
+{
+	const struct sender_group *g = &senders->group[group];
+	struct source_pool *pool = &config->pool[config->pools];
+
+	snprintf(pool->name, sizeof(pool->name), "%s", g->name);
+	pool->weight = (uint32_t)g->pool;
+	pool->patience_s = (uint32_t)retry_patience_s(g->retry);
+	for (uint32_t i = 0; i < (uint32_t)g->count && config->networks < SOURCE_NETWORKS; i++) {
+		struct source_network *n = &config->network[config->networks++];
+
+		address_of(senders_network(senders, group, i), n->address);
+		n->bits = 120;
+		n->pool = (uint8_t)config->pools;
+	}
+	config->pools++;
+}
+
+static void make_sources(struct law *l, double cores, const struct senders *senders, uint64_t seed)
+{
+	struct source_config *config = grow_zeroed(1, sizeof(*config));
+	uint64_t keys[2] = { seed, ~seed };
+	void *block;
+
+	config->ledger_bytes = (uint64_t)l->params.ledger_bytes;
+	config->rate_bytes = (uint64_t)l->params.rate_bytes;
+	config->cores = cores;
+	config->longest_deferral_s = (uint32_t)l->params.longest_deferral_s;
+	config->longest_attempts = (uint32_t)l->params.longest_attempts;
+	config->proper_s = 120;
+	for (unsigned i = 0; i < senders->groups && config->pools < SOURCE_POOLS; i++)
+		if (senders->group[i].pool > 0)
+			name_pool(config, senders, i);
+	block = aligned_alloc(64, (source_size(config) + 63) / 64 * 64);
+	if (!block)
+		abort();
+	l->sources = source_init(block, config, keys);
+	free(config);
+}
+
+void law_done(struct law *l)
+{
+	free(l->sources);
+	free(l->event);
 }
 
 void law_init(struct law *l, enum law_kind kind, const struct law_params *params,
-	      const struct engine_config *config, uint64_t seed)
+	      const struct engine_config *config, const struct senders *senders, uint64_t seed)
 {
 	struct engine_config own = *config;
 
@@ -43,6 +108,56 @@ void law_init(struct law *l, enum law_kind kind, const struct law_params *params
 		own.window.law = LAW_SERVO;
 	engine_init(&l->engine, &own, seed);
 	peer_init(&l->peer, &l->params, NULL);
+	if (l->params.sources > 0 && (kind == SIM_PENSTOCK || kind == SIM_SERVO))
+		make_sources(l, config->cores, senders, seed);
+}
+
+static struct source_event *new_event(struct law *l, uint32_t address)
+{
+	struct source_event *e;
+
+	l->event = grow(l->event, &l->event_room, l->events + 1, sizeof(*l->event));
+	e = &l->event[l->events++];
+	memset(e, 0, sizeof(*e));
+	address_of(address, e->address);
+	return e;
+}
+
+void law_tell(struct law *l, uint32_t address, enum source_event_kind kind, uint32_t server_us)
+{
+	struct source_event *e;
+
+	if (!l->sources)
+		return;
+	e = new_event(l, address);
+	e->kind = (uint8_t)kind;
+	e->server_us = server_us;
+}
+
+/* Before the question: its rank. After it: what was answered. */
+static void rank(struct law *l, const struct law_request *q, struct plan_request *request)
+{
+	struct plan_source source;
+	uint8_t address[16];
+
+	if (!l->sources || !q->ranked)
+		return;
+	address_of(q->address, address);
+	source_lookup(l->sources, address, q->now_us, &source);
+	plan_rank(&l->plan, &source, request);
+}
+
+static void note_verdict(struct law *l, const struct law_request *q, struct verdict v)
+{
+	struct source_event *e;
+
+	if (!l->sources || !q->ranked)
+		return;
+	e = new_event(l, q->address);
+	e->kind = SOURCE_ATTEMPT;
+	e->admitted = v.admit;
+	e->reason = v.reason;
+	e->limit = v.limit;
 }
 
 static struct verdict ask_penstock(struct law *l, const struct plant *p,
@@ -55,8 +170,11 @@ static struct verdict ask_penstock(struct law *l, const struct plant *p,
 					.score = PLAN_UNLIMITED,
 					.tokens_milli = plan_bucket_refill(&l->bucket, service,
 									   q->now_us) };
-	struct verdict v = plan_decide(&l->plan, &request);
+	struct verdict v;
 
+	rank(l, q, &request);
+	v = plan_decide(&l->plan, &request);
+	note_verdict(l, q, v);
 	if (v.admit && !v.would_defer)
 		plan_bucket_take(&l->bucket);
 	return v;
@@ -69,9 +187,25 @@ struct verdict law_decide(struct law *l, const struct plant *p, const struct law
 	return peer_decide(l, p, q->now_us);
 }
 
+static void step_sources(struct law *l, uint64_t now_us)
+{
+	struct source_input in = { .now_us = now_us, .realtime_us = now_us };
+	const struct window_view *w = &l->engine.view.window[0];
+
+	sources_note(l->sources, l->event, l->events, now_us);
+	l->events = 0;
+	in.service[0].capacity_per_s = w->capacity_per_s;
+	in.service[0].admitted_per_s = w->admitted_per_s;
+	in.service[0].in_flight = l->engine.view.in_flight;
+	in.service[0].window = w->law == LAW_OPEN ? -1 : w->window;
+	source_plan(l->sources, &in, &l->plan);
+}
+
 void law_tick(struct law *l, const struct plant *p, struct sample *sample, const struct load *load)
 {
 	engine_step(&l->engine, sample, load, sample->now_us, &l->plan);
+	if (l->sources)
+		step_sources(l, sample->now_us);
 	if (l->kind != SIM_PENSTOCK && l->kind != SIM_SERVO)
 		peer_tick(l, p);
 }

@@ -4,7 +4,9 @@
 #define PENSTOCK_SIM_LAW_H
 
 #include "core/engine.h"
+#include "core/source.h"
 #include "penstock-sim/plant.h"
+#include "penstock-sim/senders.h"
 
 enum law_kind {
 	SIM_PENSTOCK,
@@ -28,6 +30,9 @@ struct law_params {
 	double loadavg; /* loadavg: a core */
 	double lag_s; /* eventloop */
 	double memory; /* memory: share of all */
+	double sources; /* penstock, servo: 0: sources are not ranked */
+	double ledger_bytes, rate_bytes; /* of the table of sources */
+	double longest_deferral_s, longest_attempts; /* the promise */
 };
 
 /* State of the laws that are not penstock's. */
@@ -50,6 +55,10 @@ struct law {
 	struct plan_bucket bucket;
 	struct peer peer;
 	uint64_t random;
+	/* Sources: a table, and what the fronts will tell of at the next tick. NULL: nobody is ranked. */
+	struct source_table *sources;
+	struct source_event *event;
+	uint32_t events, event_room;
 };
 
 struct law_request {
@@ -60,7 +69,10 @@ struct law_request {
 
 /* `params` may be NULL: defaults. */
 void law_init(struct law *law, enum law_kind kind, const struct law_params *params,
-	      const struct engine_config *config, uint64_t seed);
+	      const struct engine_config *config, const struct senders *senders, uint64_t seed);
+void law_done(struct law *law);
+/* What became of a connection that was admitted: refused late, or over with so much of the server's time. */
+void law_tell(struct law *law, uint32_t address, enum source_event_kind kind, uint32_t server_us);
 void law_params_default(struct law_params *ret);
 /* One connection. */
 struct verdict law_decide(struct law *law, const struct plant *plant,

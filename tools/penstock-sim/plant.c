@@ -202,7 +202,7 @@ void plant_open(struct plant *p, uint32_t message, float size)
 	if (p->accept.count >= p->config.backlog) {
 		p->dropped++;
 		if (message != PLANT_NOBODY)
-			p->ended(p->who, message, END_DROPPED);
+			p->ended(p->who, message, END_DROPPED, 0);
 		return;
 	}
 	if (id) {
@@ -250,7 +250,7 @@ static void tell(struct plant *p, struct plant_session *s, enum plant_end end)
 
 	s->message = PLANT_NOBODY;
 	if (message != PLANT_NOBODY)
-		p->ended(p->who, message, end);
+		p->ended(p->who, message, end, s->server_s);
 }
 
 /* The mail that was taken goes through the filter, which runs on the same cores. */

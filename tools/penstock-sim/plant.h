@@ -97,7 +97,7 @@ struct plant {
 	double latency_worst_s; /* of the completed since it was last set to 0 */
 	uint64_t server_time[COUNTS_SLOTS], session_time[COUNTS_SLOTS]; /* histograms, us */
 	/* Told of every session that ends, by message. */
-	void (*ended)(void *who, uint32_t message, enum plant_end end);
+	void (*ended)(void *who, uint32_t message, enum plant_end end, double server_s);
 	void *who;
 };
 

@@ -169,6 +169,24 @@ static json_t *number(double value)
 						     : json_real(value);
 }
 
+/* Why, and who: only what there is. */
+static void print_reasons(json_t *json, const struct run *r)
+{
+	json_t *reasons = json_object(), *givers = json_object();
+
+	for (int i = 0; i < REASON__COUNT; i++)
+		if (r->plant.counts.deferred_by[i])
+			json_object_set_new(
+				reasons, reason_name((enum reason)i),
+				json_integer((json_int_t)r->plant.counts.deferred_by[i]));
+	for (int i = 0; i < RETRY__COUNT; i++)
+		if (r->measure.bounces_by[i])
+			json_object_set_new(givers, retry_name((enum retry)i),
+					    json_integer((json_int_t)r->measure.bounces_by[i]));
+	json_object_set_new(json, "deferred_by", reasons);
+	json_object_set_new(json, "bounces_by", givers);
+}
+
 void report_print(FILE *out, struct run *r)
 {
 	struct report report;
@@ -190,6 +208,7 @@ void report_print(FILE *out, struct run *r)
 	json_object_set_new(json, "completed", json_integer((json_int_t)c->completed));
 	json_object_set_new(json, "dropped", json_integer((json_int_t)r->plant.dropped));
 	json_object_set_new(json, "oom_kills", json_integer((json_int_t)r->plant.oom_kills));
+	print_reasons(json, r);
 	json_object_set_new(json, "unmet", json_integer(r->failed));
 	json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	json_decref(json);

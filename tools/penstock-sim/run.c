@@ -72,7 +72,7 @@ void run_init(struct run *r, const struct scenario *scenario, enum law_kind law,
 	r->plant.who = r;
 	sense_init(&r->sense, &scenario->sense, seed);
 	senders_init(&r->senders, scenario->group, scenario->groups, seed);
-	law_init(&r->law, law, &scenario->params, &config, seed);
+	law_init(&r->law, law, &scenario->params, &config, &r->senders, seed);
 	measure_init(&r->measure, seconds);
 	find_overload(r);
 }
@@ -83,6 +83,7 @@ void run_done(struct run *r)
 	plant_done(&r->plant);
 	senders_done(&r->senders);
 	measure_done(&r->measure);
+	law_done(&r->law);
 }
 
 /* The next new message: gaps of a Poisson process have no memory, so a change of rate begins a new one. */
@@ -104,6 +105,17 @@ static void show(const struct run *r, const struct measure_tick *row)
 	       run_time_s(r), r->offered, row->completed, row->refused, row->window, row->in_flight,
 	       v->server_time_s, v->target_time_s, row->capacity, v->factor, v->saturation,
 	       row->pressure, r->law.engine.view.level.number, r->senders.waiting);
+	if (r->law.sources && r->senders.groups) {
+		struct source_stats s;
+
+		source_stats(r->law.sources, &s);
+		printf("        sources active %.0f waiting %llu fair %.4f cost %.4f credits %.0f offered %.0f due %.1f new %.1f, cut-offs "
+		       "%u %u %u of 65535, broken %llu of %llu\n",
+		       s.active, (unsigned long long)s.waiting, s.fair_rate, s.session_cost_s,
+		       s.credits_per_s, s.offered_per_s, s.due_per_s, s.new_per_s,
+		       s.cutoff[0] >> 16, s.cutoff[1] >> 16, s.cutoff[2] >> 16,
+		       (unsigned long long)s.broken, (unsigned long long)s.promised);
+	}
 }
 
 static void note(struct run *r)

@@ -41,7 +41,7 @@ void run_all(struct run *run);
 void traffic_arrive(struct run *run);
 void traffic_retry(struct run *run, uint32_t message);
 void traffic_open(struct run *run, uint32_t message);
-void traffic_ended(void *run, uint32_t message, enum plant_end end);
+void traffic_ended(void *run, uint32_t message, enum plant_end end, double server_s);
 
 /* script.c: what the scenario changes and expects. */
 void script_step(struct run *run);

@@ -54,9 +54,16 @@ static const struct key sense_keys[] = {
 	KEY("hidden-cost", sense.hide_cost, 'f'), KEY("hidden-dialogue", sense.hide_dialogue, 'f'),
 };
 static const struct key law_keys[] = {
-	KEY("slots", params.slots, 'n'),     KEY("target", params.target_s, 'd'),
-	KEY("loadavg", params.loadavg, 'n'), KEY("lag", params.lag_s, 'd'),
+	KEY("slots", params.slots, 'n'),
+	KEY("target", params.target_s, 'd'),
+	KEY("loadavg", params.loadavg, 'n'),
+	KEY("lag", params.lag_s, 'd'),
 	KEY("memory", params.memory, 'n'),
+	KEY("sources", params.sources, 'n'),
+	KEY("ledger", params.ledger_bytes, 'b'),
+	KEY("rates", params.rate_bytes, 'b'),
+	KEY("longest_deferral", params.longest_deferral_s, 'd'),
+	KEY("longest_attempts", params.longest_attempts, 'n'),
 };
 #define GROUP_KEY(name, field, kind)                             \
 	{                                                        \
@@ -70,6 +77,7 @@ static const struct key group_keys[] = {
 	GROUP_KEY("mx", mx, 'n'),
 	GROUP_KEY("size", size_sigma, 'n'),
 	GROUP_KEY("fresh", fresh, 'n'),
+	GROUP_KEY("pool", pool, 'n'),
 };
 
 void scenario_init(struct scenario *s)

@@ -111,6 +111,11 @@ struct sender *senders_of(struct senders *s, uint32_t message)
 	return sender & FRESH || sender >= s->senders ? NULL : &s->sender[sender];
 }
 
+uint32_t senders_network(const struct senders *s, unsigned group, uint32_t n)
+{
+	return UINT32_C(0x0b000000) + ((s->base[group] + n) << 8);
+}
+
 /* The first address of a sender stands in a /24 of its own; its others are anywhere. */
 uint32_t senders_address(struct senders *s, uint32_t message)
 {

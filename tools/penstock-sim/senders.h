@@ -18,6 +18,7 @@ struct sender_group {
 	double zipf; /* 0: all send alike; 1: the n-th sends 1/n of the first */
 	double mx; /* hosts that are tried in one attempt, all of them this one */
 	double size_sigma; /* of the logarithm of a message's size; the mean is 1 */
+	double pool; /* the operator names its networks as a pool of this weight; 0: not */
 	double fresh; /* share of messages that come from a sender never seen */
 	enum retry retry;
 };
@@ -33,6 +34,7 @@ struct sender {
 struct message {
 	uint64_t first_us; /* of its first attempt */
 	uint32_t sender, next_free;
+	uint32_t address; /* of its latest attempt */
 	float size;
 	uint8_t group, tries;
 	uint8_t deferred, seen; /* seen: it has been tried at all */
@@ -60,6 +62,8 @@ void senders_weigh(struct senders *senders);
 /* A new message, of whom chance says. */
 uint32_t senders_message(struct senders *senders, uint64_t now_us);
 void senders_forget(struct senders *senders, uint32_t message);
+/* The network of the n-th sender of a group, /24. */
+uint32_t senders_network(const struct senders *senders, unsigned group, uint32_t n);
 /* The address that an attempt comes from. */
 uint32_t senders_address(struct senders *senders, uint32_t message);
 /* Of the sender of a message; a newcomer has none: NULL. */

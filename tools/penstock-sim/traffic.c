@@ -79,6 +79,7 @@ static bool connect_once(struct run *r, uint32_t id)
 
 	if (id != PLANT_NOBODY) {
 		request.address = senders_address(&r->senders, id);
+		r->senders.message[id].address = request.address;
 		request.ranked = true;
 	}
 	v = law_decide(&r->law, &r->plant, &request);
@@ -145,16 +146,19 @@ void traffic_retry(struct run *r, uint32_t id)
 	attempt(r, id);
 }
 
-void traffic_ended(void *who, uint32_t id, enum plant_end end)
+void traffic_ended(void *who, uint32_t id, enum plant_end end, double server_s)
 {
 	struct run *r = who;
 	struct message *m = &r->senders.message[id];
 	struct sender *sender = senders_of(&r->senders, id);
 
 	if (end == END_LATE) {
+		law_tell(&r->law, m->address, SOURCE_LATE, 0);
 		refused(r, id);
 		return;
 	}
+	if (end != END_DROPPED)
+		law_tell(&r->law, m->address, SOURCE_FINISHED, (uint32_t)(server_s * 1e6));
 	if (end != END_DELIVERED) {
 		put_off(r, id);
 		return;
