@@ -11,6 +11,7 @@ install: all
 		$(DESTDIR)$(SYSCONFDIR)/penstock/penstock.conf.d $(DESTDIR)$(PREFIX)/share/doc/penstock
 	install -s -m 755 $(BUILD)/bin/penstockd $(BUILD)/bin/penstock-proxy $(SBINDIR)
 	install -s -m 755 $(BUILD)/bin/penstockctl $(BUILD)/bin/penstock-load $(BUILD)/bin/penstock-sink $(BUILD)/bin/penstock-sim $(BINDIR)
+	install -d $(DESTDIR)$(PREFIX)/lib/nagios/plugins && install -s -m 755 $(BUILD)/bin/check_penstock $(DESTDIR)$(PREFIX)/lib/nagios/plugins
 	install -m 644 packaging/man/*.1 $(MANDIR)/man1
 	install -m 644 packaging/man/*.5 $(MANDIR)/man5
 	install -m 644 packaging/man/*.8 $(MANDIR)/man8

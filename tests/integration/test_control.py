@@ -306,5 +306,45 @@ def _():
         third.stop()
 
 
+def plugin(run_dir, *arguments):
+    done = subprocess.run([os.path.join(BIN, "check_penstock"), "--run-dir", run_dir, *arguments], capture_output=True, text=True,
+                          timeout=60)
+    check(done.stdout.startswith("PENSTOCK ") and done.stdout.count("\n") == 1, f"{done.stdout}")
+    return done.returncode, done.stdout
+
+
+@test("check_penstock: OK with perfdata; WARNING when drained or a front is down; CRITICAL without penstockd; UNKNOWN")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    status, line = plugin(directory)
+    check(status == 2 and "does not answer" in line and "CRITICAL" in line, f"{status} {line}")
+    daemon = Daemon(directory, {})
+    run_dir = daemon.run_dir
+    daemon.wait_status(lambda s: s["state"] == "serving", "serving")
+    status, line = plugin(run_dir, "-w", "5", "-c", "5")
+    check(status == 0 and line.startswith("PENSTOCK OK - ") and " | level=" in line and " admitted=0c deferred=0c" in line, f"{status} {line}")
+    status, line = plugin(run_dir, "-w", "0", "-c", "5")
+    check(status == 1 and "WARNING" in line, f"{status} {line}")
+    status, line = plugin(run_dir, "-w", "0", "-c", "0")
+    check(status == 2, f"{status} {line}")
+    daemon.ctl("drain", check=0)
+    daemon.wait_status(lambda s: s["state"] == "draining", "the drain")
+    status, line = plugin(run_dir, "-w", "5", "-c", "5")
+    check(status == 1 and "draining" in line, f"{status} {line}")
+    for wrong in (["-w", "x"], ["-c", "9"], ["word"], ["--nonsense"]):
+        check(plugin(run_dir, *wrong)[0] == 3, f"{wrong}")
+    daemon.stop()
+    blocker = socket.create_server(("127.0.0.1", 9826))
+    daemon = Daemon(directory, {"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"})
+    daemon.logged("another program has it")
+    status, line = plugin(run_dir, "-w", "5", "-c", "5")
+    check(status == 1 and "front policy is down" in line, f"{status} {line}")
+    daemon.kill(signal.SIGSTOP)
+    status, line = plugin(run_dir, "-t", "1")
+    check(status == 2, f"a hung daemon: {status} {line}")
+    daemon.stop(signal.SIGKILL)
+    blocker.close()
+
+
 place.isolate(lambda: unpack("prometheus", ["prometheus"]))
 tap.run()
