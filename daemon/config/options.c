@@ -90,7 +90,7 @@ const struct option_row option_rows[] = {
 	CONFIG("front.gate", "listen", ENDPOINT, gate.listen, 0, 0, NULL, NULL, "an address where the responder answers 451 besides: the backend to which a load balancer sends what it turns away"),
 	CONFIG("front.gate", "linger_max", U32, gate.linger_max, 0, 1000000, NULL, "20000", "refused clients kept in dialogue, an eighth of it while memory is short; past it 421 and close"),
 	CONFIG("front.gate", "linger", DURATION, gate.linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL, "20s", "longest refusal dialogue"),
-	CONFIG("front.gate", "cpu", RATIO, gate.cpu_ratio, 0.01, 1, NULL, "30%", "of one CPU that answering may take; past it 421 and close at once, and when that is not enough connections pass to the MTA"),
+	CONFIG("front.gate", "cpu", RATIO, gate.cpu_ratio, 0.01, 1, NULL, "30%", "of one CPU that answering may take; past it 421 and close at once, and when that is not enough connections pass to the MTA; 100%: no bound"),
 	CONFIG("http", "listen", ENDPOINT, http_listen, 0, 0, NULL, "127.0.0.1:9825", "metrics and status; 'none': not served"),
 	CONFIG("control", "group", TEXT, control_group, 0, 0, NULL, "penstock", "members may change state over the control socket"),
 };

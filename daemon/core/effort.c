@@ -44,11 +44,13 @@ uint64_t effort_step(struct effort *e, uint64_t now_us, uint64_t cpu_us, double 
 		begin_window(e, now_us, crowd);
 		return 0;
 	}
+	if (e->share >= 1) /* all of a CPU is no bound */
+		return 0;
 	budget = (uint64_t)(e->share * (double)EFFORT_WINDOW_US);
 	if (e->form == EFFORT_FULL && (double)spent >= EFFORT_CHEAP * (double)budget)
 		enter(e, EFFORT_SHORT, now_us);
 	else if (e->form == EFFORT_SHORT && (double)spent >= EFFORT_CHEAP * (double)budget)
 		e->since_us = now_us; /* still busy: stays short */
 	end = e->window_us + EFFORT_WINDOW_US;
-	return spent >= budget && budget < EFFORT_WINDOW_US ? end - now_us : 0;
+	return spent >= budget ? end - now_us : 0;
 }

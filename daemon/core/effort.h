@@ -19,7 +19,7 @@ enum effort_form {
 };
 
 struct effort {
-	double share; /* of one CPU */
+	double share; /* of one CPU; 1: all that it wants */
 	uint64_t window_us, cpu_us; /* when this window began, and the CPU time then */
 	uint64_t since_us; /* in this form */
 	double used; /* of one CPU, in the last whole window */

@@ -52,6 +52,15 @@ static void past_the_share_it_says_less_and_rests(void **state)
 	assert_int_equal(e.form, EFFORT_FULL);
 }
 
+static void all_of_a_cpu_is_no_bound(void **state)
+{
+	e.share = 1;
+	run(2000, 1000, 0.2);
+	assert_int_equal(e.form, EFFORT_FULL);
+	run(300, 1000, 0.9); /* yet a crowd is a crowd */
+	assert_int_equal(e.form, EFFORT_PASS);
+}
+
 static void a_crowd_that_stays_is_sent_past_and_comes_back(void **state)
 {
 	run(150, 1000, 0.9);
@@ -80,6 +89,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(little_to_do_is_done_in_full, setup),
 		cmocka_unit_test_setup(past_the_share_it_says_less_and_rests, setup),
+		cmocka_unit_test_setup(all_of_a_cpu_is_no_bound, setup),
 		cmocka_unit_test_setup(a_crowd_that_stays_is_sent_past_and_comes_back, setup),
 		cmocka_unit_test_setup(a_thread_that_is_not_run_sends_past_though_it_spends_nothing,
 				       setup),
