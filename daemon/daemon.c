@@ -248,6 +248,8 @@ int daemon_new(const struct config *config, const struct config_source *source,
 			"cannot watch %s/counts: %s; proxies are not seen, they follow the plan all the same",
 			d->config.run_dir, strerror(-r));
 	daemon_open_sensors(d);
+	if (!d->config.gate.enabled)
+		daemon_forget_gate();
 	daemon_want_listeners(d);
 	if (logind_open(d->base, NULL, &daemon_logind_ops, d, &d->logind) < 0)
 		log_warning("out of memory: a shutdown of this machine is not heard of beforehand");

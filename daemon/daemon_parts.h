@@ -141,6 +141,8 @@ extern const struct logind_ops daemon_logind_ops;
 /* gating.c */
 /* 0, or -errno with a sentence in `why` (256). */
 int daemon_open_gate(struct daemon *daemon, char *why);
+/* No gate is wanted: what an earlier penstockd left with the service manager goes, and its program with it. */
+void daemon_forget_gate(void);
 /* `stay`: this process is restarted, the program stays in the kernel if the service manager keeps it. */
 void daemon_close_gate(struct daemon *daemon, bool stay);
 /* What may change while it is open. */

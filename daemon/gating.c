@@ -146,6 +146,18 @@ static void keep(struct gating *g)
 	}
 }
 
+void daemon_forget_gate(void)
+{
+	for (unsigned i = 0; i < sizeof(kept_names) / sizeof(*kept_names); i++) {
+		int fd = fdstore_take(kept_names[i]);
+
+		if (fd < 0)
+			continue;
+		close(fd);
+		fdstore_remove(kept_names[i]);
+	}
+}
+
 int daemon_open_gate(struct daemon *d, char *why)
 {
 	struct gating *g = &d->gating;
