@@ -5,6 +5,7 @@
 
 #include "core/splitmix.h"
 
+#define QUEUE_EVERY_US 1000000u
 #define QUANTUM_US 4000.0 /* a runnable task more on a core costs each so long a wait */
 
 void sense_init(struct sense *s, const struct sense_config *config, uint64_t seed)
@@ -82,6 +83,18 @@ static void put_listener(struct sense *s, const struct plant *p, struct sample *
 	memcpy(s->before, p->counts.connect_220, sizeof(s->before));
 }
 
+/* The queue in front of the filter is looked at once a second, as the daemon does. */
+static void put_queue(struct sense *s, const struct plant *p, struct sample *sample)
+{
+	if (p->config.filter_s <= 0)
+		return;
+	if (p->now_us - s->queue_us >= QUEUE_EVERY_US) {
+		s->queue_us = p->now_us;
+		s->queue_ready = p->filter_queue + p->filters;
+	}
+	sample_put(sample, SIGNAL_QUEUE_READY_COUNT, s->queue_ready, VIA_SPOOL);
+}
+
 static double gauss(uint64_t *random)
 {
 	double u = 1 - splitmix_unit(random), v = splitmix_unit(random);
@@ -125,6 +138,7 @@ void sense_observe(struct sense *s, struct plant *p, struct sample *ret_sample,
 	put_machine(s, p, dt, sample);
 	put_listener(s, p, sample);
 	put_memory(p, sample);
+	put_queue(s, p, sample);
 	spoil(s, sample);
 	if (late > SENSE_LATE_MOST - 1)
 		late = SENSE_LATE_MOST - 1;

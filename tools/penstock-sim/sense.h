@@ -26,6 +26,8 @@ struct sense {
 	uint32_t ticks;
 	uint64_t before[COUNTS_SLOTS]; /* connect-to-220 at the tick before */
 	uint64_t busy_us;
+	uint64_t queue_us; /* of the last look at the filter's queue */
+	double queue_ready;
 };
 
 void sense_init(struct sense *sense, const struct sense_config *config, uint64_t seed);
