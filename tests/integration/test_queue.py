@@ -3,16 +3,18 @@
 what is said when it may not be read; and the devices under it."""
 import os
 import re
+import smtplib
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import place, tap
+from lib import place, postfix, tap
 from lib.place import wait_for
-from lib.programs import Daemon
+from lib.programs import Daemon, Proxy
 from lib.tap import Skip, check, test
 
 
@@ -170,5 +172,90 @@ def _():
         subprocess.run(["rm", "-rf", directory])
 
 
-place.isolate()
+class SlowFilter:
+    """An after-queue filter: takes a message in `pause` s, one at a time."""
+
+    def __init__(self, port, pause):
+        self.server = socket.create_server(("127.0.0.1", port))
+        self.pause, self.passed = pause, 0
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            client = self.server.accept()[0]
+            try:
+                self.talk(client, client.makefile("rb"))
+            except OSError:
+                pass
+            client.close()
+
+    def talk(self, client, lines):
+        client.sendall(b"220 filter\r\n")
+        for line in lines:
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                client.sendall(b"354 go on\r\n")
+                for text in lines:
+                    if text == b".\r\n":
+                        break
+                time.sleep(self.pause)
+                self.passed += 1
+            elif verb == b"QUIT":
+                client.sendall(b"221 bye\r\n")
+                return
+            client.sendall(b"250 ok\r\n")
+
+
+@test("a real Postfix with a slow after-queue filter: sessions end fast, the queue grows, penstock takes what the filter carries")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-", dir=place.BUILD)
+    os.chmod(directory, 0o755)
+    slow = SlowFilter(2998, 0.25)
+    mta = postfix.Postfix(directory, main={"content_filter": "smtp:[127.0.0.1]:2998", "smtp_destination_concurrency_limit": "1",
+                                           "default_destination_concurrency_limit": "1", "initial_destination_concurrency": "1"})
+    stop, told, sent = threading.Event(), [], []
+
+    def send():
+        while not stop.is_set():
+            try:
+                with smtplib.SMTP("127.0.0.1", 2525, timeout=30) as s:
+                    s.sendmail("a@example.net", ["box@example.org"], "Subject: x\r\n\r\nx\r\n")
+                sent.append(1)
+            except (smtplib.SMTPException, OSError) as e:
+                told.append(str(e))
+                time.sleep(0.2)
+            time.sleep(0.3)
+    try:
+        # No queue_dirs: found where the master stands.
+        with World() as w:
+            w.wait("queue_count", lambda v: v == 0)
+            proxy = Proxy(w.directory, 2525, 2526)
+            senders = [threading.Thread(target=send) for _ in range(12)]
+            for t in senders:
+                t.start()
+            try:
+                w.wait("queue_ready_count", lambda v: v > 60)
+                # Nothing else would say so: the server answers at once.
+                check((w.value("server_time_us") or 0) < 2_000_000, "sessions do not end fast here")
+                w.daemon.wait_status(lambda s: s["services"]["mx"]["queue_binds"], "the queue to bind", 120)
+                w.daemon.wait_status(lambda s: s["decisions"]["by_reason"].get("queue", 0) > 10, "refusals for the queue", 120)
+                text = w.daemon.ctl("explain").stdout
+                check("queue behind it" in text and "(binds)" in text, text)
+                check(slow.passed > 0 and any("4.3.2" in t for t in told), told[:3])
+                # It settles: at most some minutes of what the filter carries.
+                until = time.monotonic() + 30
+                while time.monotonic() < until:
+                    time.sleep(1)
+                    check(w.value("queue_ready_count") < 4 * 120, "the queue is bounded")
+            finally:
+                stop.set()
+                for t in senders:
+                    t.join()
+                proxy.stop()
+    finally:
+        mta.stop()
+        subprocess.run(["rm", "-rf", directory])
+
+
+place.isolate(postfix.prepare)
 tap.run()
