@@ -11,6 +11,7 @@
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
+#include "sensor/stuck.h"
 
 /* The order of preference: a signal that is there is not put again. */
 static const struct sensor_ops *const drivers[] = {
@@ -50,6 +51,7 @@ struct registry {
 	struct disk_table disks;
 	struct neighbours neighbours;
 	struct slot slots[DRIVERS];
+	struct stuck stuck;
 };
 
 static uint64_t thread_ns(void)
@@ -228,9 +230,14 @@ void registry_poll(struct registry *registry, uint64_t now_us, bool urgent, stru
 		   struct load *load)
 {
 	uint64_t clock_ns = 0;
+	enum signal frozen;
 
 	for (size_t i = 0; i < DRIVERS; i++)
 		poll_slot(registry, &registry->slots[i], now_us, urgent, sample, load, &clock_ns);
+	if (stuck_step(&registry->stuck, sample, &frozen))
+		log_warning(
+			"%s has not moved for a minute and is left out until it does: no mail is refused for it",
+			signal_info[frozen].name);
 }
 
 const struct disk_table *registry_disks(const struct registry *registry)

@@ -1,0 +1,27 @@
+/* Values that press and stand still to the last byte. The memory of a running machine, or of a group that does work, moves all the
+ * time; a figure near its limit that has not moved for a minute comes from something frozen, or is true of a server to which
+ * nothing comes because of this very figure. Either way refusing for it any longer would be the outage: it is left out,
+ * which is said, and is believed again as soon as it moves. Pure. */
+#ifndef PENSTOCK_SENSOR_STUCK_H
+#define PENSTOCK_SENSOR_STUCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/sample.h"
+
+#define STUCK_US 60000000u
+#define STUCK_SIGNALS 4
+
+struct stuck {
+	struct {
+		double value;
+		uint64_t since_us, told_us;
+	} of[STUCK_SIGNALS];
+};
+
+/* Takes out of `sample` what is stuck. True when there is news: `ret_signal` has not moved for a minute (told at most every ten
+ * minutes). */
+bool stuck_step(struct stuck *stuck, struct sample *sample, enum signal *ret_signal);
+
+#endif

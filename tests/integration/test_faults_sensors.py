@@ -1,0 +1,249 @@
+#!/usr/bin/env python3
+"""Sensors lost, frozen, absurd or refused: mail flows, status says what is missing, and what comes back is used again."""
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.smtp import Client, deliver
+from lib.tap import Skip, check, test
+from lib.world import PORT, World
+
+FILES = ("pressure/cpu", "pressure/memory", "pressure/io", "stat", "meminfo", "vmstat", "diskstats", "net/netstat", "net/softnet_stat",
+         "mounts", "self/mountinfo")
+
+
+class Fakes:
+    """Copies of the kernel's files that one daemon sees in place of them; what is written to one is seen at once."""
+
+    def __init__(self, files=FILES):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.true, self.binds = {}, []
+        for name in files:
+            if not os.path.exists("/proc/" + name):
+                continue
+            with open("/proc/" + name, "rb") as f:
+                self.true[name] = f.read()
+            path = self.path(name)
+            with open(path, "wb") as f:
+                f.write(self.true[name])
+            where = "/proc/" + (name if not name.startswith("net/") else "$$/" + name).replace("self/", "$$/")
+            self.binds.append(f"mount --bind {path} {where};")
+
+    def path(self, name):
+        return os.path.join(self.directory, name.replace("/", "-"))
+
+    def prefix(self, more=""):
+        return ["unshare", "-m", "sh", "-c", " ".join(self.binds) + more + ' exec "$@"', "sh"]
+
+    def write(self, name, content):
+        """In place: the daemon keeps the file open."""
+        fd = os.open(self.path(name), os.O_WRONLY)
+        os.pwrite(fd, content, 0)
+        os.ftruncate(fd, len(content))
+        os.close(fd)
+
+    def refresh(self, *but):
+        for name in self.true:
+            if name not in but:
+                with open("/proc/" + name, "rb") as f:
+                    self.write(name, f.read())
+
+
+def several_served(world, number=12):
+    """So many at once are all greeted with 220; they come at a pace that any bucket lets through, for the machine that runs this may
+    really be busy."""
+    clients = []
+    for _ in range(number):
+        clients.append(Client(PORT, timeout=20))
+        time.sleep(0.06)
+    greetings = [c.greeting[:3] for c in clients]
+    for c in clients:
+        c.say(b"QUIT")
+        c.close()
+    if set(greetings) != {b"220"}:
+        s = world.daemon.status()
+        raise AssertionError(f"{greetings} {s['decisions']} {s['driver']} {s['services']} {world.daemon.ctl('explain').stdout}")
+
+
+def ticks(world, number):
+    until = world.daemon.status()["at"], world.daemon.metric("penstock_tick_duration_seconds_count")
+    wait_for(lambda: world.daemon.metric("penstock_tick_duration_seconds_count") >= until[1] + number, f"{number} ticks")
+
+
+def numbers(content, to):
+    return re.sub(rb"(?<![A-Za-z0-9_.])\d+(\.\d+)?", to, content)
+
+
+@test("each file of the kernel lost, in turn and all together: said with its reason, mail flows, and it is used again when it is back")
+def _():
+    fakes = Fakes()
+    with World(prefix=fakes.prefix()) as w:
+        for name in list(fakes.true) + [None]:
+            for file in [name] if name else fakes.true:
+                fakes.write(file, b"")
+            for _ in range(3):
+                fakes.refresh(*([name] if name else fakes.true))
+                ticks(w, 5)
+                several_served(w)
+            s = w.daemon.status()
+            if name in ("stat", "meminfo", "pressure/cpu") or name is None:
+                lost = {"stat": "cpu", "meminfo": "memory", "pressure/cpu": "psi"}.get(name, "memory")
+                if name != "pressure/cpu":  # the two others still speak
+                    def told():
+                        sensor = w.daemon.status()["sensors"][lost]
+                        return sensor["state"] != "ok" and sensor.get("reason")
+                    wait_for(told, f"{lost} told with its reason: {s['sensors'].get(lost)}")
+                    check(w.daemon.metric(f'penstock_sensor_up{{sensor="{lost}"}}') == 0, "and by the metric")
+            fakes.refresh()
+        wait_for(lambda: fakes.refresh() or all(w.daemon.status()["sensors"][n]["state"] == "ok" for n in ("cpu", "memory", "psi")),
+                 "all are back", 150)
+        w.mail_flows()
+
+
+@test("each file of the kernel absurd: zeros, the largest number, minus one, noise, an endless line: no 5xx, no hang, no crash, mail flows")
+def _():
+    fakes = Fakes()
+    noise = random.Random(5)
+    with World(prefix=fakes.prefix()) as w:
+        for name, true in fakes.true.items():
+            for content in (numbers(true, b"18446744073709551615"), numbers(true, b"-1"), noise.randbytes(3000), b"9" * 100000,
+                            b"\0" * 4096, true[:len(true) // 2], numbers(true, b"0") if name != "meminfo" else true[::-1],
+                            numbers(true, b"1e400")):
+                fakes.refresh(name)
+                fakes.write(name, content)
+                ticks(w, 4)
+                several_served(w, 6)
+                check(w.daemon.alive(), f"{name}: {content[:60]!r}")
+            fakes.refresh()
+        # A meminfo that says that there is none cannot be told from the truth at once: never a 5xx, never silence.
+        fakes.write("meminfo", numbers(fakes.true["meminfo"], b"0"))
+        for _ in range(10):
+            with Client(PORT, timeout=20) as c:
+                check(c.greeting[:3] in (b"220", b"451"), f"{c.greeting!r}")
+                c.say(b"QUIT")
+        fakes.refresh()
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail")
+
+
+@test("every file of the kernel frozen: mail flows; memory that is frozen near its end is not believed for longer than a minute")
+def _():
+    fakes = Fakes()
+    with World(prefix=fakes.prefix()) as w:
+        ticks(w, 30)  # frozen from the first moment: nothing refreshes them
+        several_served(w, 30)
+        total = int(re.search(rb"MemTotal:\s+(\d+)", fakes.true["meminfo"])[1])
+        short = re.sub(rb"(MemAvailable:\s+)\d+", rb"\g<1>%d" % (total // 200), fakes.true["meminfo"])
+        short = re.sub(rb"((?:MemFree|Cached|Buffers|SReclaimable):\s+)\d+", rb"\g<1>1000", short)
+        fakes.write("meminfo", short)
+        held = []
+        def some_refused():
+            held.append(Client(PORT, timeout=20))
+            return held[-1].greeting.startswith(b"451")
+        wait_for(some_refused, "memory that is about to run out sheds", 60)
+        w.daemon.logged("has not moved for a minute", 120)
+        for c in held:
+            c.close()
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail")
+        several_served(w, 30)
+        fakes.refresh()
+        s = w.daemon.wait_status(lambda s: "mem_used_ratio" in s["resources"]["memory"]["signals"], "believed again when it moves")
+        check(s["state"] == "serving", s["state"])
+
+
+@test("proc and sys empty altogether: what is left is used, mail flows")
+def _():
+    with World(prefix=["unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /sys; mount -t tmpfs tmpfs /proc; exec \"$@\"", "sh"]) as w:
+        ticks(w, 20)
+        several_served(w, 30)
+        s = w.daemon.status()
+        check(s["state"] in ("serving", "blind"), s["state"])
+        gone = [n for n, v in s["sensors"].items() if v["state"] != "ok"]
+        check({"psi", "cpu", "memory"} <= set(gone), f"told: {gone}")
+        check(all(s["sensors"][n].get("reason") for n in gone), f"each with its reason: {s['sensors']}")
+
+
+@test("PSI switched off: said with the remedy, the run queue and the CPU's use stand in, mail flows")
+def _():
+    with World(prefix=["unshare", "-m", "sh", "-c", "mount -t tmpfs tmpfs /proc/pressure; exec \"$@\"", "sh"]) as w:
+        s = w.daemon.wait_status(lambda s: "cpu_busy_ratio" in s["resources"]["cpu"]["signals"], "the CPU's use")
+        check(s["sensors"]["psi"]["state"] == "skipped" and "psi=1" in s["sensors"]["psi"]["reason"], f"{s['sensors']['psi']}")
+        check("cpu_stall_ratio" not in s["resources"]["cpu"]["signals"], "absent, not 0")
+        several_served(w, 30)
+
+
+@test("BPF refused (no capability, no file system, no memory to lock): said once, what stands in is used, mail flows")
+def _():
+    with World(prefix=["setpriv", "--bounding-set", "-bpf,-perfmon,-sys_admin", "--inh-caps", "-all", "--reuid", "65534", "--clear-groups"],
+               directory=open_directory()) as w:
+        s = w.daemon.status()
+        check(not s["bpf"]["used"] and s["bpf"]["reason"], f"{s['bpf']}")
+        check(w.daemon.output().count("BPF is not used") == 1, "said once")
+        several_served(w, 30)
+        w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 30, "counted by the proxy")
+
+
+def open_directory():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    for d in (directory, os.path.join(directory, "run")):
+        os.chmod(d, 0o777)
+    return directory
+
+
+def ip(*arguments):
+    return subprocess.run(["ip", *arguments], capture_output=True, text=True)
+
+
+@test("the watched link removed and put back, in the middle of traffic: no value while it is gone, mail flows")
+def _():
+    if ip("link", "add", "pens0", "type", "veth", "peer", "name", "pens1").returncode:
+        raise Skip("no veth can be made here")
+    up = [("link", "set", "pens0", "up"), ("link", "set", "pens1", "up")]
+    for command in up:
+        ip(*command)
+    with World(daemon_options={"nic.interfaces": "pens0"}) as w:
+        w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "the link")
+        for _ in range(3):
+            ip("link", "del", "pens0")
+            w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" not in s["resources"]["nic"]["signals"], "nothing about a link that is gone")
+            several_served(w, 10)
+            ip("link", "add", "pens0", "type", "veth", "peer", "name", "pens1")
+            for command in up:
+                ip(*command)
+            w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "the link again", 90)
+        several_served(w, 10)
+    ip("link", "del", "pens0")
+
+
+@test("netlink overrun: thousands of link changes while the daemon cannot read: it finds the truth again, mail flows")
+def _():
+    if ip("link", "add", "pens0", "type", "veth", "peer", "name", "pens1").returncode:
+        raise Skip("no veth can be made here")
+    for name in ("pens0", "pens1"):
+        ip("link", "set", name, "up")
+    with World(daemon_options={"nic.interfaces": "pens0"}) as w:
+        w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "the link")
+        w.daemon.kill(signal.SIGSTOP)
+        batch = "".join(f"link set pens1 alias {'x' * 200}{n}\nlink set pens1 mtu {1400 + n % 50}\n" for n in range(4000))
+        subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
+        several_served(w, 10)  # a stopped daemon's plan goes stale
+        ip("link", "del", "pens0")
+        w.daemon.kill(signal.SIGCONT)
+        w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" not in s["resources"]["nic"]["signals"], "the truth: there is no such link")
+        several_served(w, 10)
+        ip("link", "add", "pens0", "type", "veth", "peer", "name", "pens1")
+        ip("link", "set", "pens0", "up")
+        w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "and when it is back", 90)
+    ip("link", "del", "pens0")
+
+
+place.isolate()
+tap.run()
