@@ -3,6 +3,9 @@
 #include <stddef.h>
 #include <string.h>
 
+/* A gauge above this is no gauge: the block is damaged. */
+#define GAUGE_MOST 10000000u
+
 unsigned counts_slot(uint64_t value)
 {
 	unsigned power, slot;
@@ -84,4 +87,18 @@ double counts_quantile(const uint64_t *now, const uint64_t *before, double q)
 						     : (double)counts_slot_upper(i);
 	}
 	return (double)counts_slot_upper(COUNTS_SLOTS - 2);
+}
+
+bool counts_are_sane(const struct counts *c)
+{
+	if (c->magic != COUNTS_MAGIC || c->version != COUNTS_VERSION)
+		return false;
+	if (!memchr(c->front, 0, sizeof(c->front)))
+		return false;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		if (c->service[i].in_flight > GAUGE_MOST || c->service[i].busy > GAUGE_MOST ||
+		    c->service[i].waiting > GAUGE_MOST ||
+		    c->service[i].shadow_in_flight > GAUGE_MOST)
+			return false;
+	return true;
 }

@@ -4,6 +4,7 @@
 #ifndef PENSTOCK_CORE_COUNTS_H
 #define PENSTOCK_CORE_COUNTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/plan.h"
@@ -56,6 +57,9 @@ struct counts {
 unsigned counts_slot(uint64_t value);
 /* The upper bound of a slot. */
 uint64_t counts_slot_upper(unsigned slot);
+/* Whether a block that another process wrote is one of this version with gauges that can be. The counters are taken as they are:
+ * a rate that comes out absurd is that front's, and bounded by the law. */
+bool counts_are_sane(const struct counts *counts);
 void counts_init(struct counts *counts, const char *front, uint64_t pid);
 /* For one verdict of plan_decide(). */
 void counts_verdict(struct counts_service *service, struct verdict verdict);

@@ -20,8 +20,6 @@
 #define FRESH_US (2 * US_PER_S)
 /* Quantiles of connect-to-220 are taken over the last half to one second. */
 #define WINDOW_US (US_PER_S / 2)
-/* A gauge above this is no gauge: the file is damaged. */
-#define GAUGE_MOST 10000000u
 
 struct slot {
 	int fd;
@@ -77,24 +75,11 @@ void remote_close(struct remote *remote)
 	free(remote);
 }
 
-static bool is_sane(const struct counts *c)
-{
-	if (c->magic != COUNTS_MAGIC || c->version != COUNTS_VERSION)
-		return false;
-	if (!memchr(c->front, 0, sizeof(c->front)))
-		return false;
-	for (int i = 0; i < PLAN_SERVICES; i++)
-		if (c->service[i].in_flight > GAUGE_MOST || c->service[i].busy > GAUGE_MOST ||
-		    c->service[i].waiting > GAUGE_MOST)
-			return false;
-	return true;
-}
-
 static void read_slot(struct slot *slot, uint64_t now_us)
 {
 	struct counts c;
 
-	if (pread(slot->fd, &c, sizeof(c), 0) == (ssize_t)sizeof(c) && is_sane(&c))
+	if (pread(slot->fd, &c, sizeof(c), 0) == (ssize_t)sizeof(c) && counts_are_sane(&c))
 		slot->front.counts = c;
 	slot->front.fresh = now_us < slot->front.counts.heartbeat_us + FRESH_US;
 }

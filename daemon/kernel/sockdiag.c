@@ -3,6 +3,7 @@
 #include "kernel/netns.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef INET_DIAG_CGROUP_ID
@@ -124,14 +126,69 @@ static void take(struct query *q, const struct nlmsghdr *h)
 		q->take(q, m, length);
 }
 
-static int dump(int fd, int family, struct query *q)
+static int parse(struct query *q, const void *bytes, size_t size, uint32_t sequence)
+{
+	int left = size > INT_MAX ? INT_MAX : (int)size;
+
+	for (const struct nlmsghdr *h = bytes; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+		const struct nlmsgerr *error = NLMSG_DATA(h);
+
+		if (h->nlmsg_seq != sequence)
+			continue;
+		if (h->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (h->nlmsg_type == NLMSG_ERROR)
+			return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*error)) && error->error < 0 &&
+					       error->error >= -4095
+				       ? error->error
+				       : -EIO;
+		if (h->nlmsg_type == SOCK_DIAG_BY_FAMILY)
+			take(q, h);
+	}
+	return 0;
+}
+
+int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
+			     const uint16_t *ports, unsigned ports_count,
+			     struct sockdiag_listener *ret, unsigned most, unsigned *count)
+{
+	struct query q = { .ports = ports,
+			   .ports_count = ports_count,
+			   .most = most,
+			   .count = *count,
+			   .take = take_listener,
+			   .listeners = ret };
+	int r = parse(&q, bytes, size, sequence);
+
+	*count = q.count;
+	return r;
+}
+
+int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
+			    const uint16_t *ports, unsigned ports_count,
+			    struct sockdiag_session *ret, unsigned most, unsigned *count)
+{
+	struct query q = { .ports = ports,
+			   .ports_count = ports_count,
+			   .most = most,
+			   .count = *count,
+			   .take = take_session,
+			   .sessions = ret };
+	int r = parse(&q, bytes, size, sequence);
+
+	*count = q.count;
+	return r;
+}
+
+static int dump(int fd, int family, uint32_t sequence, struct query *q)
 {
 	struct {
 		struct nlmsghdr header;
 		struct inet_diag_req_v2 request;
 	} ask = { .header = { .nlmsg_len = sizeof(ask),
 			      .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+			      .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+			      .nlmsg_seq = sequence },
 		  .request = { .sdiag_family = (uint8_t)family,
 			       .sdiag_protocol = IPPROTO_TCP,
 			       .idiag_ext = q->extensions,
@@ -142,27 +199,31 @@ static int dump(int fd, int family, struct query *q)
 		return -errno;
 	for (;;) {
 		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
-		int left = (int)n;
+		int r;
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		for (struct nlmsghdr *h = (struct nlmsghdr *)buffer; NLMSG_OK(h, left);
-		     h = NLMSG_NEXT(h, left)) {
-			if (h->nlmsg_type == NLMSG_DONE)
-				return 0;
-			if (h->nlmsg_type == NLMSG_ERROR)
-				return ((struct nlmsgerr *)NLMSG_DATA(h))->error ?: -EIO;
-			if (h->nlmsg_type == SOCK_DIAG_BY_FAMILY)
-				take(q, h);
-		}
+		r = parse(q, buffer, (size_t)n, sequence);
+		if (r != 0)
+			return r < 0 ? r : 0;
 	}
+}
+
+/* Differs from dump to dump: one that ran out of time may still be answered. */
+static uint32_t next_sequence(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint32_t)ts.tv_sec * 1000000u + (uint32_t)ts.tv_nsec / 1000;
 }
 
 static int dump_both(int fd, struct query *q)
 {
-	int r = dump(fd, AF_INET, q), r6 = dump(fd, AF_INET6, q);
+	uint32_t sequence = next_sequence();
+	int r = dump(fd, AF_INET, sequence, q), r6 = dump(fd, AF_INET6, sequence + 1, q);
 
 	return r < 0 && r6 < 0 ? r : (int)q->count;
 }

@@ -4,6 +4,7 @@
 #define PENSTOCK_KERNEL_SOCKDIAG_H
 
 #include <netinet/in.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct sockdiag_listener {
@@ -33,5 +34,15 @@ int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 /* Fills at most `most` sessions on `ports`. Returns how many, or -errno. */
 int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,
 		      struct sockdiag_session *ret, unsigned most);
+
+/* One message of the kernel's answer to the dump of number `sequence`: sockets on `ports` join `ret`, `*count` says how many are in
+ * it. 1: that was the last message, 0: there is more, or -errno as the kernel gives it. Answers to an older dump, which
+ * come when that one ran out of time, are passed over. Pure, fuzzed. */
+int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
+			     const uint16_t *ports, unsigned ports_count,
+			     struct sockdiag_listener *ret, unsigned most, unsigned *count);
+int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
+			    const uint16_t *ports, unsigned ports_count,
+			    struct sockdiag_session *ret, unsigned most, unsigned *count);
 
 #endif

@@ -5,6 +5,7 @@ FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') 
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
 FUZZ_SOURCES += daemon/check/postfix_conf.c
 FUZZ_SOURCES += daemon/store/ledger_format.c
+FUZZ_SOURCES += daemon/kernel/sockdiag.c daemon/kernel/netns.c
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60

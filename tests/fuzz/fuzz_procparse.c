@@ -25,6 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	procparse_netstat(text, "TcpExt", "ListenDrops", &value);
 	procparse_cgroup(text, NULL, path, sizeof(path));
 	procparse_cgroup(text, "memory", path, sizeof(path));
+	procparse_io_stat(text, &io);
+	procparse_blkio(text, &value);
+	procparse_softnet(text, &value, &other);
+	procparse_netstat(text, "TcpExt", "ListenDrops", &value);
 	readfile_field_u64(text, "MemAvailable", &value);
 	free(text);
 	return 0;

@@ -1,0 +1,32 @@
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernel/sockdiag.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint16_t ports[] = { 25, 2525, 0 };
+	struct sockdiag_listener found[3];
+	struct sockdiag_session sessions[3];
+	uint32_t sequence;
+	unsigned count = 0;
+	void *bytes;
+
+	if (size < sizeof(sequence))
+		return 0;
+	memcpy(&sequence, data, sizeof(sequence));
+	size -= sizeof(sequence);
+	/* Aligned like the buffer of a socket, and not a byte longer. */
+	bytes = malloc(size ? size : 1);
+	memcpy(bytes, data + sizeof(sequence), size);
+	sockdiag_parse_listeners(bytes, size, sequence, ports, 3, found, 3, &count);
+	if (count > 3)
+		abort();
+	count = 0;
+	sockdiag_parse_sessions(bytes, size, sequence, ports, 3, sessions, 3, &count);
+	if (count > 3)
+		abort();
+	free(bytes);
+	return 0;
+}
