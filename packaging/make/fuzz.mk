@@ -5,24 +5,25 @@ FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') 
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
 FUZZ_SOURCES += daemon/check/postfix_conf.c
 FUZZ_SOURCES += daemon/store/ledger_format.c
+FUZZ_SOURCES += $(filter-out %/varlink.c,$(wildcard daemon/publish/*.c))
 FUZZ_SOURCES += daemon/kernel/sockdiag.c daemon/kernel/netns.c
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60
 
-build/fuzz/lib.a: $(FUZZ_SOURCES) $(wildcard daemon/*/*.h)
+build/fuzz/lib.a: packaging/make/fuzz.mk $(FUZZ_SOURCES) $(wildcard daemon/*/*.h)
 	@mkdir -p build/fuzz/obj
 	@cd build/fuzz/obj && for f in $(abspath $(FUZZ_SOURCES)); do \
 		$(CLANG) $(CPPFLAGS) -I$(CURDIR)/daemon -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -c $$f -o $$(echo $${f#$(CURDIR)/} | tr / -).o || exit 1; done
 	@rm -f $@ && $(AR) rcs $@ build/fuzz/obj/*.o
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a
-	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash) -linih -lm -pthread
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash libevent) -linih -lm -pthread
 
 # The same fuzzer over a codec with one byte read too many, which it has to find: tests/integration/test_faults_wire.py.
 build/fuzz/planted: tests/fuzz/fuzz_policy.c daemon/front/policy_codec.c build/fuzz/lib.a
 	$(Q)$(CLANG) $(CPPFLAGS) -DPENSTOCK_PLANTED_OVERREAD -std=gnu11 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) build/fuzz/lib.a \
-		$(shell pkg-config --libs libsystemd jansson libxxhash) -linih -lm -pthread
+		$(shell pkg-config --libs libsystemd jansson libxxhash libevent) -linih -lm -pthread
 
 .PHONY: fuzz fuzz-quick fuzzers
 fuzzers: $(FUZZERS:%=build/fuzz/fuzz_%)
