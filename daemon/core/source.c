@@ -25,7 +25,7 @@ static void lay_out(struct source_table *t, const struct source_config *config)
 	uint64_t rate = power_of_two(config->rate_bytes);
 	uint64_t ledger = power_of_two(config->ledger_bytes);
 
-	t->columns = (uint32_t)(rate / (RATE_ROWS * sizeof(uint32_t)));
+	t->lines = (uint32_t)(rate / 128); /* two halves of 64-byte lines */
 	t->sets = (uint32_t)(ledger / (SET_ENTRIES * sizeof(struct source_entry)));
 	t->blocks = (uint32_t)(ledger / SOURCE_BLOCK);
 	t->rate_at = ROUND_UP(sizeof(struct source_table), SOURCE_BLOCK);
@@ -97,13 +97,14 @@ const struct source_table *source_check(const void *block, size_t size)
 	const struct source_table *t = block;
 
 	if (size < sizeof(*t) || t->magic != SOURCE_MAGIC || t->version != SOURCE_VERSION ||
-	    t->size > size || !is_power_of_two(t->columns) || !is_power_of_two(t->sets) ||
+	    t->size > size || !is_power_of_two(t->lines) || t->lines < 64 ||
+	    !is_power_of_two(t->sets) ||
 	    t->blocks !=
 		    (uint64_t)t->sets * SET_ENTRIES * sizeof(struct source_entry) / SOURCE_BLOCK)
 		return NULL;
 	if (t->rate_at < sizeof(*t) || t->rate_at % 64 || t->ledger_at % 64 ||
 	    t->rate_at > t->ledger_at || t->ledger_at > t->marks_at || t->marks_at > t->size ||
-	    t->ledger_at - t->rate_at < (uint64_t)t->columns * RATE_ROWS * sizeof(uint32_t) ||
+	    t->ledger_at - t->rate_at < (uint64_t)t->lines * 128 ||
 	    t->marks_at - t->ledger_at < (uint64_t)t->blocks * SOURCE_BLOCK ||
 	    t->size - t->marks_at < t->blocks)
 		return NULL;

@@ -4,7 +4,7 @@
 #include "core/source_parts.h"
 
 #define DOMAIN_LEDGER 3u
-#define SWEEP_SETS 1024u /* a tick at most */
+#define SWEEP_SETS 512u /* a tick at most: a quarter of an hour for sixteen million */
 #define ALIVE_S \
 	7200u /* without an attempt for so long, and for three of its intervals: it gave up */
 #define FORGET_S 86400u /* who was never admitted and does not wait */

@@ -90,7 +90,8 @@ struct source_table {
 	uint64_t seed[2];
 	/* Layout: offsets in the block. */
 	uint64_t rate_at, ledger_at, marks_at;
-	uint32_t columns, sets, blocks;
+	uint32_t lines; /* of the sketch, in each of its two halves */
+	uint32_t sets, blocks;
 	uint32_t unit_us;
 	/* Configuration. */
 	uint32_t longest_deferral_s, longest_attempts, proper_s, rate_max, sessions_max;
@@ -102,7 +103,7 @@ struct source_table {
 	uint64_t stepped_us;
 	int64_t wall_offset_us; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
 	/* Sketch upkeep. */
-	uint64_t swept; /* columns, since the beginning */
+	uint64_t swept; /* lines, since the beginning */
 	uint64_t swept_us;
 	/* Fair rate. */
 	int32_t fair_log; /* 8 to the power of two of units an epoch; NONE_LOG: no bound */
@@ -112,7 +113,7 @@ struct source_table {
 	uint64_t random;
 	uint64_t decayed_us;
 	uint8_t hll[2][HLL_REGISTERS];
-	uint32_t hll_now, spare;
+	uint32_t hll_now, steps;
 	uint64_t hll_us;
 	float active;
 	/* Promise. */

@@ -1,51 +1,51 @@
 /* What each source takes: a count-min sketch with conservative update over a sliding window.
  *
+ * Four rows; two and two share a cache line, so that a look at a key costs two misses: a line holds eight cells of either row.
  * A cell is two 16-bit counts, of the epoch that runs and of the one before. Epochs do not end for all cells at once: a sweep
- * goes round the columns once an epoch and turns each over in passing, so that no tick has more to do than another. What a
- * cell held before counts in proportion to what is left of it in the window. */
+ * goes round the lines once an epoch and turns each over in passing, so that no tick has more to do than another. What a cell
+ * held before counts in proportion to what is left of it in the window. */
 #include "core/source_parts.h"
 
-#define SWEEP_MOST 32768u /* columns a tick */
+#define SWEEP_MOST 4096u /* lines a tick */
 #define STRETCHES 64u
+#define LINE_CELLS 16u
 
 static uint32_t *cells(const struct source_table *t)
 {
 	return (uint32_t *)((char *)(uintptr_t)t + t->rate_at);
 }
 
-/* The four cells of a key lie in one stretch of the columns: the sweep turns them over at nearly the same time, else the least
- * of them would be the one that was turned over longest ago. */
+/* The two lines of a key lie in one stretch of their halves: the sweep turns them over at nearly the same time, else the least
+ * cell would be the one that was turned over longest ago. */
 struct rate_place rate_place(const struct source_table *t, uint64_t key, uint64_t domain)
 {
 	const uint64_t input[2] = { key, domain };
 	XXH128_hash_t h = XXH3_128bits_withSeed(input, sizeof(input), t->seed[0]);
-	uint32_t mask = t->columns / STRETCHES - 1;
+	uint32_t mask = t->lines / STRETCHES - 1;
 	uint32_t from = (uint32_t)(h.high64 >> 58) * (mask + 1);
-	const uint32_t hash[RATE_ROWS] = { (uint32_t)h.low64, (uint32_t)(h.low64 >> 32),
-					   (uint32_t)h.high64, (uint32_t)(h.high64 >> 28) };
-	struct rate_place place;
+	uint32_t first = from + ((uint32_t)h.low64 & mask);
+	uint32_t second = t->lines + from + ((uint32_t)(h.low64 >> 32) & mask);
 
-	for (uint32_t row = 0; row < RATE_ROWS; row++)
-		place.cell[row] = row * t->columns + from + (hash[row] & mask);
-	return place;
+	return (struct rate_place){ { first * LINE_CELLS + (h.high64 & 7),
+				      first * LINE_CELLS + 8 + (h.high64 >> 3 & 7),
+				      second * LINE_CELLS + (h.high64 >> 6 & 7),
+				      second * LINE_CELLS + 8 + (h.high64 >> 9 & 7) } };
 }
 
 void rate_prefetch(const struct source_table *t, const struct rate_place *place)
 {
-	const uint32_t *cell = cells(t);
-
-	for (int row = 0; row < RATE_ROWS; row++)
-		__builtin_prefetch(&cell[place->cell[row]]);
+	__builtin_prefetch(&cells(t)[place->cell[0]]);
+	__builtin_prefetch(&cells(t)[place->cell[2]]);
 }
 
 static uint32_t units_of(const struct source_table *t, uint32_t cell, uint32_t index)
 {
-	uint32_t mask = t->columns - 1;
-	uint32_t since = ((uint32_t)t->swept - 1 - index) & mask; /* columns turned over after it */
-	uint64_t left = t->columns - since;
+	uint32_t line = index / LINE_CELLS; /* of both halves the sweep is at the same one */
+	uint32_t since =
+		((uint32_t)t->swept - 1 - line) & (t->lines - 1); /* turned over after it */
+	uint64_t left = t->lines - since;
 
-	return (cell & 0xffff) +
-	       (uint32_t)((cell >> 16) * left >> (31 - __builtin_clz(t->columns)));
+	return (cell & 0xffff) + (uint32_t)((cell >> 16) * left >> (31 - __builtin_clz(t->lines)));
 }
 
 uint32_t rate_get(const struct source_table *t, const struct rate_place *place)
@@ -81,10 +81,14 @@ void rate_add(struct source_table *t, const struct rate_place *place, uint32_t u
 	}
 }
 
-static void turn_over(uint32_t *cell, uint32_t count)
+static void turn_over(struct source_table *t, uint32_t line, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		cell[i] <<= 16;
+	for (uint32_t half = 0; half < 2; half++) {
+		uint32_t *cell = cells(t) + ((size_t)half * t->lines + line) * LINE_CELLS;
+
+		for (uint32_t i = 0; i < count * LINE_CELLS; i++)
+			cell[i] <<= 16;
+	}
 }
 
 void rate_sweep(struct source_table *t, uint64_t now_us)
@@ -96,20 +100,18 @@ void rate_sweep(struct source_table *t, uint64_t now_us)
 		t->swept_us = now_us;
 		return;
 	}
-	due = (now_us - t->swept_us) * t->columns / RATE_EPOCH_US;
+	due = (now_us - t->swept_us) * t->lines / RATE_EPOCH_US;
 	if (due > SWEEP_MOST) { /* the daemon stood still: what is behind stays behind */
-		due = SWEEP_MOST < t->columns ? SWEEP_MOST : t->columns;
+		due = SWEEP_MOST;
 		t->swept_us = now_us;
 	} else {
-		t->swept_us += due * RATE_EPOCH_US / t->columns;
+		t->swept_us += due * RATE_EPOCH_US / t->lines;
 	}
-	if (due > t->columns)
-		due = t->columns;
-	at = (uint32_t)t->swept & (t->columns - 1);
-	first = (uint32_t)due < t->columns - at ? (uint32_t)due : t->columns - at;
-	for (uint32_t row = 0; row < RATE_ROWS; row++) {
-		turn_over(cells(t) + (size_t)row * t->columns + at, first);
-		turn_over(cells(t) + (size_t)row * t->columns, (uint32_t)due - first);
-	}
+	if (due > t->lines)
+		due = t->lines;
+	at = (uint32_t)t->swept & (t->lines - 1);
+	first = (uint32_t)due < t->lines - at ? (uint32_t)due : t->lines - at;
+	turn_over(t, at, first);
+	turn_over(t, 0, (uint32_t)due - first);
 	t->swept += due;
 }

@@ -10,6 +10,7 @@
 
 #define DECAY_US 1000000u
 #define EPOCH_S 60.0f
+#define FILL_STEPS 2 /* the fair rate follows a demand that fades over a minute */
 
 static uint32_t slot_of(const struct source_table *t, uint64_t group)
 {
@@ -251,6 +252,8 @@ void top_step(struct source_table *t, const struct source_input *in)
 		for (int b = 0; b < PLAN_BANDS; b++)
 			offered += t->arrivals[i].rate[b];
 	}
+	if (t->steps++ % FILL_STEPS)
+		return;
 	capacity = credits * t->cost_us / (float)t->unit_us * EPOCH_S;
 	/* An overload that has just begun is in no sum of a minute yet: the share that can be served now holds for what was. */
 	if (offered > credits)
