@@ -13,7 +13,7 @@ struct begun {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 8192); /* tasks in fsync() at one time */
+	__uint(max_entries, 4096); /* tasks in fsync() at one time */
 	__type(key, u32);
 	__type(value, struct begun);
 } fsync_open SEC(".maps");

@@ -8,7 +8,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384); /* tasks in reclaim at one time */
+	__uint(max_entries, 4096); /* tasks in reclaim at one time; nothing is allocated there */
 	__type(key, u64); /* task, and which of the two */
 	__type(value, u64);
 } reclaim_open SEC(".maps");

@@ -30,6 +30,7 @@ struct session {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC); /* 7 MiB that most machines never need */
 	__uint(max_entries, 65536);
 	__type(key, u64); /* the socket */
 	__type(value, struct session);
@@ -38,6 +39,7 @@ struct {
 /* Refused by penstock itself: put by user space, a successful delete is the only arbiter. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 16384);
 	__type(key, struct smtp_tuple);
 	__type(value, u64);

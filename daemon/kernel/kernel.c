@@ -3,6 +3,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,6 +86,8 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		loaded += r == 0;
 	}
 	btf__free(btf);
+	/* The kernel's types are 10 MiB and more while programs are fitted to them, and nothing afterwards. */
+	malloc_trim(0);
 	if (!loaded) {
 		snprintf(why, 256, "%s", k->probe[PROBE_RUNQ].why);
 		kernel_close(k);

@@ -27,6 +27,7 @@ static const struct sensor_ops *const drivers[] = {
 #define BACKOFF_MOST_US 60000000u
 
 #define CHEAP_US 10
+#define FIRST_POLLS 10
 #define HELD_MOST 32 /* signals of one sensor */
 
 _Static_assert(SIGNAL__COUNT < 256, "a signal is kept in a byte");
@@ -159,8 +160,10 @@ static bool is_due(const struct registry *registry, const struct slot *slot, uin
 {
 	if (urgent)
 		return true;
-	/* One that fails is asked every tick: it decides soon whether it is to be left out. */
-	return slot->ops->every_tick || slot->status.state != SENSOR_OK ||
+	/* One that fails is asked every tick: it decides soon whether it is to be left out. So is one that was just opened: rates
+	 * need two readings, and the first are dear because nothing is in a cache. */
+	return slot->ops->every_tick || slot->status.polls < FIRST_POLLS ||
+	       slot->status.state != SENSOR_OK ||
 	       budget_due(&slot->budget, now_us, registry->env.config->tick_us);
 }
 

@@ -120,6 +120,7 @@ const struct sensor_ops sensor_psi = { .name = "psi",
 struct cpu {
 	int fd;
 	struct procparse_cpu last;
+	double busy, steal; /* as last put; -1: not yet */
 	bool primed;
 };
 
@@ -136,6 +137,7 @@ static int cpu_open(const struct sensor_env *env, void **ret_state, char *why)
 
 	if (!s)
 		return -ENOMEM;
+	s->busy = s->steal = -1;
 	r = open_kept(env->proc_fd, "stat", &s->fd, why);
 	if (r < 0) {
 		free(s);
@@ -160,14 +162,21 @@ static int cpu_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 	if (r < 0)
 		return r;
 	all = now.all > s->last.all ? (double)(now.all - s->last.all) : 0;
-	if (s->primed && all > 0 && now.idle >= s->last.idle && now.steal >= s->last.steal) {
-		double idle = (double)(now.idle - s->last.idle),
-		       steal = (double)(now.steal - s->last.steal);
+	if (s->primed && all == 0 && now.all == s->last.all) {
+		/* The kernel counts in hundredths of a second, and none has passed: what was known stands. */
+	} else if (s->primed && all > 0) {
+		/* Idle and iowait may step back a little (proc(5)): nothing was idle then. */
+		double idle = now.idle > s->last.idle ? (double)(now.idle - s->last.idle) : 0,
+		       steal = now.steal > s->last.steal ? (double)(now.steal - s->last.steal) : 0;
 
-		sample_put(sample, SIGNAL_CPU_BUSY_RATIO, idle > all ? 0 : 1 - idle / all,
-			   VIA_PROCFS);
-		sample_put(sample, SIGNAL_CPU_STEAL_RATIO, steal > all ? 1 : steal / all,
-			   VIA_PROCFS);
+		s->busy = idle > all ? 0 : 1 - idle / all;
+		s->steal = steal > all ? 1 : steal / all;
+	} else {
+		s->busy = s->steal = -1;
+	}
+	if (s->busy >= 0) {
+		sample_put(sample, SIGNAL_CPU_BUSY_RATIO, s->busy, VIA_PROCFS);
+		sample_put(sample, SIGNAL_CPU_STEAL_RATIO, s->steal, VIA_PROCFS);
 	}
 	s->last = now;
 	s->primed = true;

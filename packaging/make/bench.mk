@@ -4,6 +4,7 @@
 .PHONY: bench
 bench: all $(PLANTS) $(BENCHES)
 	@for b in $(BENCHES); do $$b || exit 1; done
+	@tests/bench/wakeup.py
 	@tests/bench/refusals
 	@SERVERS=postfix FRONTS=alone,proxy CASES=0.5x,1x,2x,10x,step OUT=$(BUILD)/bench tests/bench/overload/run
 

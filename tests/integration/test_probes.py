@@ -274,6 +274,67 @@ time.sleep(60)
         group.remove()
 
 
+@test("the daemon with its maps in the kernel stays under 16 MiB")
+def _():
+    with World() as w:
+        w.wait_signal("memory", "mem_used_ratio", lambda v: v > 0, "procfs")
+        rss = int(next(line for line in open(f"/proc/{w.daemon.pid}/status") if line.startswith("VmRSS:")).split()[1]) * 1024
+        maps, seen = 0, set()
+        for name in os.listdir(f"/proc/{w.daemon.pid}/fdinfo"):
+            try:
+                info = dict(line.split(":", 1) for line in open(f"/proc/{w.daemon.pid}/fdinfo/{name}") if ":" in line)
+            except OSError:
+                continue  # closed since
+            if "map_id" in info and info["map_id"] not in seen:
+                seen.add(info["map_id"])
+                maps += int(info["memlock"])
+        check(rss + maps < 16 << 20, f"{rss >> 10} KiB resident, {maps >> 10} KiB of maps")
+
+
+@test("a stall wakes the daemon before its tick: PSI triggers; its own lateness is measured")
+def _():
+    with World({"daemon.tick": "1s", "target.mem_stall_ratio": "10%"}) as w:
+        ticks = w.daemon.status()["ticks"]
+        if ticks["triggers"].startswith("none"):
+            raise Skip("this kernel grants no PSI triggers: " + ticks["triggers"])
+        check("memory at 10 %" in ticks["triggers"], ticks)
+        group = Cgroup("memory")
+        try:
+            group.limit_memory(32 << 20)
+            # Memory that it has written it writes again: swapped or dropped, it stalls.
+            path, child = squeeze(group, 256)
+            try:
+                w.daemon.wait_status(lambda s: s["ticks"]["early"] > 0, "an early tick", 60)
+            finally:
+                child.kill()
+                child.wait()
+                os.unlink(path)
+        finally:
+            group.remove()
+        s = w.daemon.wait_status(lambda s: s["ticks"]["lateness_p99_us"] is not None, "the lateness of a tick")
+        count = w.daemon.metric("penstock_tick_lateness_seconds_count")
+        w.daemon.wait_status(lambda _: w.daemon.metric("penstock_tick_lateness_seconds_count") > count, "lateness of one more tick")
+        check("nice" in s["ticks"]["scheduling"], s["ticks"])
+
+
+@test("a sensor that costs more is asked less often, and its signals do not blink")
+def _():
+    with World() as w:
+        # A hundred loop devices' worth of lines would cost; what there is here costs enough for more than one tick.
+        s = w.daemon.wait_status(lambda s: any(v.get("interval_ms", 0) > 100 for v in s["sensors"].values()), "a sensor that is asked less often")
+        slow = [k for k, v in s["sensors"].items() if v.get("interval_ms", 0) > 100]
+        check("bpf_smtp" not in slow, "what counts sessions is asked every tick")
+        for k, v in s["sensors"].items():
+            check(v.get("interval_ms", 0) <= 1000, f"{k} every {v.get('interval_ms')} ms")
+        check(w.daemon.metric(f'penstock_sensor_interval_seconds{{sensor="{slow[0]}"}}') > 0.1, "the metric")
+        watched = (("cpu", "cpu_busy_ratio"), ("memory", "mem_used_ratio"), ("disk", "disk_in_flight_count"))
+        for resource, name in watched:
+            w.wait_signal(resource, name, lambda v: v >= 0, "procfs")
+        for _ in range(60):
+            for resource, name in watched:
+                check(w.signal(resource, name), f"{name} is absent between two readings")
+
+
 def prepare():
     try:
         packages.unpack("mkfs", ["xfsprogs", "btrfs-progs", "libinih1", "liburcu8", "liblzo2-2", "libzstd1"])

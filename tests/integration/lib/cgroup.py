@@ -52,6 +52,13 @@ class Cgroup:
         else:
             self.write_file(os.path.join(V2, self.name, "cpu.weight"), str(weight))
 
+    def weigh_cpu(self, weight):
+        """As CPUWeight= does; 100 is the default."""
+        if self.v1:
+            self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.shares"), str(weight * 1024 // 100))
+        else:
+            self.write_file(os.path.join(V2, self.name, "cpu.weight"), str(weight))
+
     def oom_kills(self):
         path = os.path.join(ROOT, "memory", self.name, "memory.oom_control") if self.v1 else \
             os.path.join(V2, self.name, "memory.events")
