@@ -49,7 +49,7 @@ const struct option_row option_rows[] = {
 	SERVICE("hostname", HOSTNAME, hostname, 0, 0, NULL, NULL, "name said in replies; default: this host's"),
 	SERVICE("reply_code", CODE, reply_code, 0, 0, NULL, "451", "451 (dialogue stays open until QUIT) or 421 (said, then closed)"),
 	SERVICE("cgroup", TEXT, cgroup, 0, 0, NULL, NULL, "control group of the MTA below the cgroup root; default: found from the listener's owner"),
-	SERVICE("queue_dirs", PATHS, queue_dirs, 0, 0, NULL, NULL, "queue directories of the MTA: space and inodes are watched"),
+	SERVICE("queue_dirs", PATHS, queue_dirs, 0, 0, NULL, NULL, "queue directories of the MTA: messages, space, inodes and the disks under them are watched; default: found by who listens (Postfix, Exim, Sendmail, OpenSMTPD)"),
 	SERVICE("slots", U32, slots, 0, 1000000, NULL, "0", "processes that the MTA can have at once (Postfix: maxproc of smtpd); 0: not known"),
 	CONFIG("objective", "banner_p99", DURATION, banner_p99_us, 0.01 * SECONDS, 60 * SECONDS, NULL, "500ms", "99th percentile from connection to greeting, above the learned unloaded time"),
 	CONFIG("objective", "longest_deferral", DURATION, longest_deferral_us, 60 * SECONDS, 86400 * SECONDS, NULL, "2h", "a sender that retries properly is admitted before this wherever that is feasible; where it is not, an alarm says so"),

@@ -129,6 +129,21 @@ static void show_trouble(const json_t *status, FILE *out)
 			string(config, "loaded"));
 }
 
+/* Who presses without being mail, and who leaks. */
+static void show_neighbours(const json_t *status, FILE *out)
+{
+	const json_t *foreign = json_object_get(status, "foreign"),
+		     *leak = json_object_get(status, "leak");
+
+	if (json_is_object(foreign))
+		fprintf(out, "  it is %s with %.0f %% of what is not the mail server's; %s\n",
+			string(foreign, "unit"), number(foreign, "share") * 100,
+			string(foreign, "advice"));
+	if (json_is_object(leak))
+		fprintf(out, "memory of %s grows without end: nothing is left in %.0f min\n",
+			string(leak, "unit"), number(leak, "left_s") / 60);
+}
+
 static void show_head(const json_t *status, FILE *out)
 {
 	const json_t *driver = json_object_get(status, "driver");
@@ -146,6 +161,7 @@ static void show_head(const json_t *status, FILE *out)
 	if (json_is_true(json_object_get(status, "foreign_pressure")))
 		fprintf(out, ", a neighbour's: refusing mail would not lower it");
 	fputc('\n', out);
+	show_neighbours(status, out);
 	show_number(out, "window", number(status, "window"), "");
 	show_number(out, ", in flight", number(status, "in_flight"), "");
 	show_number(out, ", admitted lately", number(status, "admit_ratio") * 100, " %");
