@@ -1,6 +1,5 @@
 #include "sensor/mta.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -17,10 +16,10 @@
 #include "base/cleanup.h"
 #include "base/readfile.h"
 #include "kernel/sockdiag.h"
+#include "sensor/mta_process.h"
 #include "sensor/procparse.h"
 
 #define LOOK_EVERY_S 3
-#define DEPTH_MOST 12
 
 struct mta_watch {
 	struct sensor_env env;
@@ -40,92 +39,6 @@ static const char *unified_prefix(int cgroup_fd)
 	    faccessat(cgroup_fd, "unified/cgroup.procs", F_OK, 0) == 0)
 		return "unified";
 	return NULL;
-}
-
-/* The directory whose inode number is the cgroup's id. */
-static bool find_by_id(int cgroup_fd, const char *path, uint64_t id, int depth, char *ret,
-		       size_t size)
-{
-	int fd = openat(cgroup_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	bool found = false;
-
-	if (!dir) {
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	while (!found && (entry = readdir(dir))) {
-		char below[CONFIG_PATH_MAX];
-
-		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
-			continue;
-		if ((size_t)snprintf(below, sizeof(below), "%s/%s", path, entry->d_name) >=
-		    sizeof(below))
-			continue;
-		if (entry->d_ino == id) {
-			snprintf(ret, size, "%s", below);
-			found = true;
-		} else if (depth < DEPTH_MOST) {
-			found = find_by_id(cgroup_fd, below, id, depth + 1, ret, size);
-		}
-	}
-	closedir(dir);
-	return found;
-}
-
-/* Some process of the cgroup. 0: none. */
-static int first_process(int cgroup_fd, const char *path)
-{
-	char file[CONFIG_PATH_MAX + 16], content[4096];
-	int r;
-
-	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
-	r = readfile_at(cgroup_fd, file, content, sizeof(content));
-	return r > 0 || r == -EFBIG ? atoi(content) : 0;
-}
-
-/* The process that holds a socket, where /proc/PID/fd may be read. Only for kernels that do not tell the cgroup. */
-static int process_by_inode(int proc_fd, uint32_t inode)
-{
-	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;
-	DIR *proc = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *process, *entry;
-	char wanted[64], link[64], path[32];
-
-	if (!proc) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	snprintf(wanted, sizeof(wanted), "socket:[%u]", inode);
-	while (!found && (process = readdir(proc))) {
-		DIR *fds;
-
-		if (process->d_name[0] < '1' || process->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof(path), "%.20s/fd", process->d_name);
-		fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		fds = fd < 0 ? NULL : fdopendir(fd);
-		if (!fds) {
-			if (fd >= 0)
-				close(fd);
-			continue;
-		}
-		while (!found && (entry = readdir(fds))) {
-			ssize_t n = readlinkat(dirfd(fds), entry->d_name, link, sizeof(link) - 1);
-
-			if (n <= 0)
-				continue;
-			link[n] = 0;
-			if (strcmp(link, wanted) == 0)
-				found = atoi(process->d_name);
-		}
-		closedir(fds);
-	}
-	closedir(proc);
-	return found;
 }
 
 static double cores_of(const struct sensor_env *env, const char *unified, int pid)
@@ -255,7 +168,7 @@ static void find_named(const struct sensor_env *env, struct mta *m, unsigned i, 
 	snprintf(path, sizeof(path), "%s/%.200s", prefix,
 		 service->cgroup[0] == '/' ? service->cgroup + 1 : service->cgroup);
 	if (faccessat(env->cgroup_fd, path, F_OK, 0) == 0)
-		add_group(env, m, i, prefix, path, first_process(env->cgroup_fd, path));
+		add_group(env, m, i, prefix, path, mta_first_process(env->cgroup_fd, path));
 	else
 		why_not(m, "service.%s.cgroup = %.60s does not exist", service->name,
 			service->cgroup);
@@ -269,11 +182,11 @@ static void find_owner(const struct sensor_env *env, struct mta *m, unsigned i, 
 	int pid;
 
 	if (listener->cgroup_id &&
-	    find_by_id(env->cgroup_fd, prefix, listener->cgroup_id, 0, path, sizeof(path))) {
-		add_group(env, m, i, prefix, path, first_process(env->cgroup_fd, path));
+	    mta_group_by_id(env->cgroup_fd, prefix, listener->cgroup_id, path, sizeof(path))) {
+		add_group(env, m, i, prefix, path, mta_first_process(env->cgroup_fd, path));
 		return;
 	}
-	pid = process_by_inode(env->proc_fd, listener->inode);
+	pid = mta_process_by_inode(env->proc_fd, listener->inode);
 	snprintf(file, sizeof(file), "%d/cgroup", pid);
 	if (pid && readfile_at(env->proc_fd, file, content, sizeof(content)) > 0 &&
 	    procparse_cgroup(content, NULL, own, sizeof(own)) == 0 && strcmp(own, "/") != 0) {

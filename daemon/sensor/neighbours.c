@@ -16,9 +16,8 @@
 #include "base/text.h"
 #include "core/blame.h"
 #include "core/smooth.h"
-#include "sensor/group_tree.h"
+#include "sensor/group_read.h"
 #include "sensor/mta.h"
-#include "sensor/procparse.h"
 #include "sensor/sensor.h"
 
 #define REBUILD_EVERY_US (5 * US_PER_S)
@@ -26,14 +25,9 @@
 #define CPU_PART 500
 #define LEAST_US US_PER_S
 #define MOST_US (10 * US_PER_S)
-#define TAU_S 2.0
-#define IO_REQUEST_BYTES 16384.0
 #define DESCRIPTORS_LEFT 512 /* to everybody else */
 #define DESCRIPTORS_A_GROUP 5
 #define GROUPS_LEAST 16
-/* memory.stat is dear (the kernel sums up), so it is read when the cheap total has moved. */
-#define STAT_MOVED 262144u
-#define LEAK_LEAST (8.0 * 1024 * 1024) /* growth over a look */
 #define LEAK_CHILD 0.7 /* of its parent's growth: then the child is meant */
 #define LEAK_AHEAD_S (7 * 86400.0)
 
@@ -55,109 +49,6 @@ struct neighbour_watch {
 	double scratch[GROUPS_MOST];
 };
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
-
-/* A rate of a counter into `use`, smoothed over some seconds so that a moment names nobody. */
-static void put_rate(struct group_node *n, double delta, double dt_s)
-{
-	double rate = delta / dt_s;
-
-	if (n->use < 0)
-		n->use = rate;
-	else
-		smooth_step(&n->use, rate, dt_s, TAU_S);
-}
-
-static void read_cpu(struct group_node *n, double dt_s)
-{
-	char content[1024];
-	uint64_t now;
-
-	if (n->fd[0] < 0 || readfile_fd(n->fd[0], content, sizeof(content)) <= 0 ||
-	    readfile_field_u64(content, "usage_usec", &now) < 0) {
-		n->primed = false;
-		n->use = -1;
-		return;
-	}
-	if (n->primed && dt_s > 0 && now >= n->counter[0])
-		put_rate(n, (double)(now - n->counter[0]) / 1e6, dt_s);
-	n->counter[0] = now;
-	n->primed = true;
-}
-
-static bool read_io_counters(const struct group_node *n, bool v1, struct procparse_io *ret)
-{
-	char content[4096];
-	int r = n->fd[0] < 0 ? -ENOENT : readfile_fd(n->fd[0], content, sizeof(content));
-
-	if (r < 0 && r != -EFBIG)
-		return false;
-	if (!v1)
-		return procparse_io_stat(content, ret) == 0;
-	procparse_blkio(content, &ret->bytes);
-	r = n->fd[1] < 0 ? -ENOENT : readfile_fd(n->fd[1], content, sizeof(content));
-	return (r >= 0 || r == -EFBIG) && procparse_blkio(content, &ret->ios) == 0;
-}
-
-static void read_io(struct group_node *n, bool v1, double dt_s)
-{
-	struct procparse_io io = { 0 };
-
-	if (!read_io_counters(n, v1, &io)) {
-		n->primed = false;
-		n->use = -1;
-		return;
-	}
-	if (n->primed && dt_s > 0 && io.bytes >= n->counter[0] && io.ios >= n->counter[1])
-		put_rate(n,
-			 (double)(io.bytes - n->counter[0]) +
-				 IO_REQUEST_BYTES * (double)(io.ios - n->counter[1]),
-			 dt_s);
-	n->counter[0] = io.bytes;
-	n->counter[1] = io.ios;
-	n->primed = true;
-}
-
-static uint64_t field(const char *content, const char *name)
-{
-	uint64_t value = 0;
-
-	readfile_field_u64(content, name, &value);
-	return value;
-}
-
-/* Memory that cannot be dropped: no page cache. */
-static void read_memory(struct group_node *n, bool v1, uint64_t now_us)
-{
-	char content[8192], number[32];
-	uint64_t current;
-	int r;
-
-	if (n->fd[0] < 0 || readfile_fd(n->fd[0], number, sizeof(number)) <= 0) {
-		n->use = -1;
-		return;
-	}
-	current = strtoull(number, NULL, 10);
-	if (!n->primed || current > n->stat_current + STAT_MOVED ||
-	    current + STAT_MOVED < n->stat_current) {
-		r = n->fd[1] < 0 ? -ENOENT : readfile_fd(n->fd[1], content, sizeof(content));
-		if (r < 0 && r != -EFBIG) {
-			n->use = -1;
-			return;
-		}
-		n->stat_bytes =
-			v1 ? (double)(field(content, "total_rss") + field(content, "total_shmem"))
-			   : (double)(field(content, "anon") + field(content, "shmem") +
-				      field(content, "slab_unreclaimable"));
-		n->stat_current = current;
-		n->primed = true;
-	}
-	n->use = n->stat_bytes;
-	/* A trend finds what falls. */
-	if (n->trend)
-		trend_put(n->trend, now_us, -n->use, LEAK_LEAST);
-}
-
 /* All CPU time there is, of whatever group or none. */
 static void read_root(struct neighbour_watch *w, double dt_s)
 {
@@ -177,7 +68,7 @@ static void read_root(struct neighbour_watch *w, double dt_s)
 		if (w->root_cores < 0)
 			w->root_cores = cores;
 		else
-			smooth_step(&w->root_cores, cores, dt_s, TAU_S);
+			smooth_step(&w->root_cores, cores, dt_s, GROUP_TAU_S);
 	}
 	w->root_cpu_us = now;
 	w->root_primed = true;
@@ -339,11 +230,11 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 	}
 	read_root(w, dt_s);
 	for (unsigned i = 0; i < w->cpu.count; i++)
-		read_cpu(&w->cpu.node[i], dt_s);
+		group_read_cpu(&w->cpu.node[i], dt_s);
 	for (unsigned i = 0; i < w->memory.count; i++)
-		read_memory(&w->memory.node[i], w->memory_v1, now_us);
+		group_read_memory(&w->memory.node[i], w->memory_v1, now_us);
 	for (unsigned i = 0; i < w->io.count; i++)
-		read_io(&w->io.node[i], w->io_v1, dt_s);
+		group_read_io(&w->io.node[i], w->io_v1, dt_s);
 	w->last_us = now_us;
 	find_who(w, &w->cpu, w->root_cores, &seen.who[RESOURCE_CPU]);
 	find_who(w, &w->memory, -1, &seen.who[RESOURCE_MEMORY]);

@@ -1,0 +1,16 @@
+/* What one control group uses, from its kept files into its node: cgroup2 and v1. */
+#ifndef PENSTOCK_SENSOR_GROUP_READ_H
+#define PENSTOCK_SENSOR_GROUP_READ_H
+
+#include "sensor/group_tree.h"
+
+#define GROUP_TAU_S 2.0 /* rates are smoothed over this, so that a moment names nobody */
+
+/* Each sets node->use; -1: not known (the group has gone, or this is its first reading). `dt_s`: since the last reading; 0: the first. */
+void group_read_cpu(struct group_node *node, double dt_s); /* cores */
+void group_read_io(struct group_node *node, bool v1,
+		   double dt_s); /* bytes a second, 16 KiB more for each request */
+/* Bytes that are no page cache; feeds the node's trend. */
+void group_read_memory(struct group_node *node, bool v1, uint64_t now_us);
+
+#endif

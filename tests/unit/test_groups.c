@@ -1,0 +1,275 @@
+#include "cmocka_test.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "sensor/group_read.h"
+#include "sensor/mta.h"
+#include "sensor/neighbours.h"
+#include "sensor/sensors.h"
+
+/* Trees of plain files that look like cgroup2, for hosts of another kind. */
+static char root[64];
+static int root_fd, proc_fd;
+
+static void make_group(const char *path)
+{
+	char at[256];
+
+	snprintf(at, sizeof(at), "%s/%s", root, path);
+	assert_int_equal(mkdir(at, 0700), 0);
+}
+
+static void put(const char *path, const char *content)
+{
+	char at[256];
+	int fd;
+
+	snprintf(at, sizeof(at), "%s/%s", root, path);
+	fd = open(at, O_CREAT | O_WRONLY | O_TRUNC, 0600);
+	assert_true(fd >= 0 && write(fd, content, strlen(content)) == (ssize_t)strlen(content));
+	close(fd);
+}
+
+static int setup(void **state)
+{
+	strcpy(root, "/tmp/penstock-groups-XXXXXX");
+	if (!mkdtemp(root))
+		return -1;
+	root_fd = open(root, O_RDONLY | O_DIRECTORY);
+	proc_fd = open("/proc", O_RDONLY | O_DIRECTORY);
+	put("cgroup.controllers", "cpu io memory\n");
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static int teardown(void **state)
+{
+	close(root_fd);
+	close(proc_fd);
+	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static const char *const cpu_files[GROUP_FILES] = { "cpu.stat" };
+
+static const struct group_node *find(const struct group_tree *t, const char *path)
+{
+	for (unsigned i = 0; i < t->count; i++)
+		if (strcmp(t->node[i].path, path) == 0)
+			return &t->node[i];
+	return NULL;
+}
+
+static void a_tree_is_followed(void **state)
+{
+	struct group_tree t;
+	const struct group_node *n;
+	char path[64];
+
+	make_group("system.slice");
+	make_group("system.slice/a.service");
+	put("system.slice/a.service/cpu.stat", "usage_usec 1000000\nuser_usec 1\n");
+	assert_int_equal(group_tree_init(&t, root_fd, ".", cpu_files, false, 8), 0);
+	assert_int_equal(group_tree_rebuild(&t), 0);
+	assert_int_equal(t.count, 2);
+	n = find(&t, "./system.slice/a.service");
+	assert_non_null(n);
+	assert_string_equal(group_node_name(n), "a.service");
+	assert_int_equal(n->parent, 0);
+	group_read_cpu((struct group_node *)n, 0);
+	put("system.slice/a.service/cpu.stat", "usage_usec 1500000\nuser_usec 1\n");
+	group_read_cpu((struct group_node *)n, 1);
+	assert_near(n->use, 0.5, 1e-9);
+	/* Another comes; what was known of the first stays. */
+	make_group("user.slice");
+	assert_int_equal(group_tree_rebuild(&t), 0);
+	assert_int_equal(t.count, 3);
+	n = find(&t, "./system.slice/a.service");
+	assert_near(n->use, 0.5, 1e-9);
+	/* Of a new one of the same name nothing is known. */
+	snprintf(path, sizeof(path), "%s/user.slice", root);
+	rmdir(path);
+	for (int i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), "g%d", i);
+		make_group(path);
+	}
+	assert_int_equal(group_tree_rebuild(&t), 0);
+	assert_int_equal(t.count, 8);
+	assert_true(t.more);
+	assert_null(find(&t, "./user.slice"));
+	group_tree_done(&t);
+}
+
+static void memory_without_cache(void **state)
+{
+	static const char *const files[GROUP_FILES] = { "memory.current", "memory.stat" };
+	struct group_tree t;
+
+	make_group("a");
+	put("a/memory.current", "900000000\n");
+	put("a/memory.stat",
+	    "anon 100000000\nfile 790000000\nshmem 5000000\nslab_unreclaimable 1000000\n");
+	group_tree_init(&t, root_fd, ".", files, true, 8);
+	group_tree_rebuild(&t);
+	group_read_memory(&t.node[0], false, 1000000);
+	assert_near(t.node[0].use, 106e6, 1);
+	/* The total has not moved: the dear file is not read again. */
+	put("a/memory.stat", "anon 1\n");
+	group_read_memory(&t.node[0], false, 2000000);
+	assert_near(t.node[0].use, 106e6, 1);
+	put("a/memory.current", "1900000000\n");
+	group_read_memory(&t.node[0], false, 3000000);
+	assert_near(t.node[0].use, 1, 1e-6);
+	group_tree_done(&t);
+}
+
+static struct config config;
+
+static struct sensor_env env_of(const char *cgroup)
+{
+	config_defaults(&config);
+	snprintf(config.service[0].cgroup, sizeof(config.service[0].cgroup), "%s", cgroup);
+	return (struct sensor_env){
+		.proc_fd = proc_fd, .sys_fd = -1, .cgroup_fd = root_fd, .config = &config
+	};
+}
+
+static void make_mail(void)
+{
+	make_group("system.slice");
+	make_group("system.slice/postfix.service");
+	put("system.slice/memory.current", "800000000\n");
+	put("system.slice/memory.stat", "inactive_file 0\nactive_file 0\n");
+	put("system.slice/memory.max", "1000000000\n");
+	put("system.slice/memory.high", "max\n");
+	put("system.slice/postfix.service/memory.current", "300000000\n");
+	put("system.slice/postfix.service/memory.stat",
+	    "inactive_file 60000000\nactive_file 40000000\n");
+	put("system.slice/postfix.service/memory.max", "max\n");
+	put("system.slice/postfix.service/memory.high", "250000000\n");
+	put("system.slice/postfix.service/io.stat", "8:0 rbytes=0 wbytes=1000 rios=0 wios=1\n");
+	put("system.slice/postfix.service/cpu.stat", "usage_usec 1000\n");
+	put("system.slice/postfix.service/cgroup.procs", "");
+}
+
+static void the_mail_servers_group_by_name(void **state)
+{
+	struct sensor_env env = env_of("system.slice/postfix.service");
+	struct mta m;
+
+	make_mail();
+	mta_find(&env, &m);
+	assert_int_equal(m.count, 1);
+	assert_string_equal(m.group[0].unified, "./system.slice/postfix.service");
+	assert_string_equal(m.group[0].memory[0], "./system.slice/postfix.service");
+	assert_string_equal(m.group[0].memory[1], "./system.slice");
+	assert_string_equal(m.group[0].io, "./system.slice/postfix.service");
+	assert_false(m.group[0].memory_v1 || m.group[0].io_v1);
+	env = env_of("no.such.service");
+	mta_find(&env, &m);
+	assert_int_equal(m.count, 0);
+	assert_non_null(strstr(m.why, "does not exist"));
+}
+
+static void several_services_in_groups_of_their_own(void **state)
+{
+	struct sensor_env env = env_of("system.slice/postfix.service");
+	struct mta m;
+
+	make_mail();
+	make_group("system.slice/submission.service");
+	config.services = 3;
+	config.service[1] = config.service[2] = config.service[0];
+	strcpy(config.service[1].cgroup, "/system.slice/submission.service");
+	mta_find(&env, &m);
+	/* The third shares the first's group, which counts once. */
+	assert_int_equal(m.count, 2);
+	assert_int_equal(m.group[1].service, 1);
+	assert_string_equal(m.group[1].unified, "./system.slice/submission.service");
+}
+
+/* The sensor over the tree: the nearest limit above counts, memory.high is one. */
+static void its_memory_and_io(void **state)
+{
+	struct sensor_env env = env_of("system.slice/postfix.service");
+	const struct timespec pause = { 0, 10000000 };
+	struct sample sample;
+	struct load load;
+	char why[SENSOR_WHY_MAX] = "";
+	void *cgroup = NULL;
+	int tries = 0;
+
+	make_mail();
+	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
+	assert_int_equal(sensor_cgroup.open(&env, &cgroup, why), 0);
+	do {
+		nanosleep(&pause, NULL);
+		sample_clear(&sample, 1000000);
+		assert_int_equal(sensor_cgroup.poll(cgroup, 1000000, &sample, &load, why), 0);
+	} while (!sample_has(&sample, SIGNAL_MTA_MEM_BYTES) && tries++ < 3000);
+	assert_near(sample.value[SIGNAL_MTA_MEM_BYTES], 200e6, 1);
+	assert_near(sample.value[SIGNAL_MTA_MEM_USED_RATIO], 0.8, 1e-6);
+	assert_true(sample.value[SIGNAL_MEM_AVAILABLE_BYTES] <= 50e6);
+	put("system.slice/postfix.service/io.stat",
+	    "8:0 rbytes=0 wbytes=5001000 rios=0 wios=101\n");
+	sample_clear(&sample, 2000000);
+	assert_int_equal(sensor_cgroup.poll(cgroup, 2000000, &sample, &load, why), 0);
+	assert_near(sample.value[SIGNAL_MTA_IO_BYTES_PER_S], 5e6, 1);
+	assert_near(sample.value[SIGNAL_MTA_IOS_PER_S], 100, 1e-6);
+	sensor_cgroup.close(cgroup);
+	mta_watch_close(env.mta);
+}
+
+/* The whole thread over a cgroup2 tree: the mail server is not its own neighbour. */
+static void neighbours_in_cgroup2(void **state)
+{
+	struct sensor_env env = env_of("system.slice/postfix.service");
+	const struct timespec pause = { 0, 50000000 };
+	struct neighbour_watch *watch = NULL;
+	struct neighbours seen = { 0 };
+	char why[SENSOR_WHY_MAX] = "";
+	int tries = 0;
+
+	make_mail();
+	make_group("system.slice/backup.service");
+	put("system.slice/backup.service/memory.current", "150000000\n");
+	put("system.slice/backup.service/memory.stat", "anon 150000000\n");
+	put("system.slice/postfix.service/memory.stat", "anon 290000000\n");
+	put("system.slice/memory.stat", "anon 440000000\n");
+	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
+	assert_int_equal(neighbour_watch_open(&env, &watch, why), 0);
+	do {
+		nanosleep(&pause, NULL);
+		neighbour_watch_read(watch, &seen);
+	} while (!(seen.who[RESOURCE_MEMORY].known && seen.mail_unit[0]) && tries++ < 600);
+	assert_string_equal(seen.mail_unit, "postfix.service");
+	assert_string_equal(seen.who[RESOURCE_MEMORY].unit, "backup.service");
+	assert_string_equal(seen.who[RESOURCE_MEMORY].path, "/system.slice/backup.service");
+	assert_near(seen.who[RESOURCE_MEMORY].use, 150e6, 1);
+	assert_near(seen.who[RESOURCE_MEMORY].share, 1, 1e-6);
+	neighbour_watch_close(watch);
+	mta_watch_close(env.mta);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_tree_is_followed, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory_without_cache, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_mail_servers_group_by_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(several_services_in_groups_of_their_own, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(its_memory_and_io, setup, teardown),
+		cmocka_unit_test_setup_teardown(neighbours_in_cgroup2, setup, teardown),
+	};
+
+	return cmocka_run_group_tests_name("groups", tests, NULL, NULL);
+}
