@@ -40,6 +40,7 @@ static void manner_from(const struct daemon *d, struct responder_manner *manner)
 	snprintf(manner->hostname, sizeof(manner->hostname), "%s", service->hostname);
 	manner->service = d->gating.service;
 	manner->reply_code = service->reply_code;
+	manner->sources = d->config.sources.refused.count || d->config.sources.rate_max;
 	manner->mute = service->tls == TLS_IMPLICIT;
 	manner->linger_max = c->linger_max;
 	manner->linger_us = c->linger_us;

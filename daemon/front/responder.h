@@ -25,7 +25,7 @@ struct responder_manner {
 	char hostname[256];
 	unsigned service; /* whose plan is followed */
 	uint16_t reply_code; /* without a plan: 451 or 421 */
-	bool sources; /* clients are told apart whatever the plan says: networks that are refused */
+	bool sources; /* clients are told apart whatever the plan says: by networks or rates that the operator refuses */
 	bool mute; /* implicit TLS: nothing can be said, the connection is closed */
 	uint32_t linger_max;
 	uint64_t linger_us;

@@ -167,6 +167,14 @@ def _():
         wait_for(lambda: answered().startswith(b"220"), "the mail server")
 
 
+@test("a network that the operator refuses hears so, while others are admitted")
+def _():
+    with World({"source.refused": "10.77.0.66/32"}) as w:
+        with WIRE.client(PORT, "10.77.0.66") as c:
+            check(c.greeting.startswith(b"451 4.7.1 mx.example.org "), f"{c.greeting}")
+        check(w.greeting("10.77.0.67").startswith(b"220"), "another")
+
+
 @test("front.gate.listen: a load balancer's refused clients are answered there too")
 def _():
     with World({"front.gate.listen": "127.0.0.1:2599"}) as w:
