@@ -3,7 +3,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.
 FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') daemon/sensor/procparse.c \
 	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c daemon/store/frame.c
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
-FUZZ_SOURCES += daemon/check/postfix_conf.c
+FUZZ_SOURCES += daemon/check/postfix_conf.c daemon/refuse/talk.c
 FUZZ_SOURCES += daemon/store/ledger_format.c
 FUZZ_SOURCES += $(filter-out %/varlink.c,$(wildcard daemon/publish/*.c))
 FUZZ_SOURCES += daemon/kernel/sockdiag.c daemon/kernel/netns.c
