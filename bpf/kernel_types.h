@@ -132,8 +132,26 @@ struct sock_common {
 	struct in6_addr skc_v6_daddr;
 } CORE;
 
+struct list_head {
+	struct list_head *next;
+} CORE;
+
+struct wait_queue_head {
+	struct list_head head;
+} CORE;
+
+struct wait_queue_entry {
+	void *private;
+	struct list_head entry;
+} CORE;
+
+struct socket_wq {
+	struct wait_queue_head wait;
+} CORE;
+
 struct sock {
 	struct sock_common __sk_common;
+	struct socket_wq *sk_wq;
 	u32 sk_ack_backlog, sk_max_ack_backlog; /* of a listener: its accept queue */
 	u32 sk_mark;
 } CORE;
@@ -148,6 +166,7 @@ struct sk_buff {
 } CORE;
 
 struct tcp_sock {
+	u32 rcv_nxt, copied_seq;
 	u64 bytes_sent;
 	u64 bytes_received;
 	u64 first_tx_mstamp;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
+#define SMTP_TURNS_PER_JOB 8 /* as TURNS_PER_JOB of core/turns.h */
 #define SMTP_PORTS 16 /* watched, a power of two */
 #define SMTP_WHEEL \
 	1024 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
@@ -73,12 +74,14 @@ enum reclaim_kind { RECLAIM_DIRECT, RECLAIM_CGROUP, RECLAIM_KINDS };
 struct smtp_port {
 	uint64_t opened, closed; /* connections since load */
 	uint64_t greeted;
-	uint64_t completed; /* greeted, spoken to by the client, closed */
+	uint64_t completed; /* jobs, as core/turns.h counts them */
 	int64_t in_flight; /* established or CLOSE_WAIT, of those the server has not closed */
 	int64_t refused_open; /* of these, refused by penstock itself */
 	int64_t waiting;
 	int64_t seeded, seeded_waiting, seeded_busy; /* of the above, not yet tied to a socket */
 	int64_t busy; /* the client spoke last, or waits for its greeting */
+	/* Time that sessions were busy, over all, is busy_ns + (busy - seeded_busy) * now - busy_since_ns. */
+	uint64_t busy_ns, busy_since_ns;
 	uint64_t session_us, server_us; /* sums over closed sessions */
 	uint64_t connect_220[TIME_SLOTS];
 	int32_t wheel[SMTP_WHEEL]; /* waiting sessions by the time of their connection */

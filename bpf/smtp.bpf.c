@@ -7,7 +7,12 @@
  * Who spoke last is seen at tcp_probe, which fires for each received segment: data from the client makes the server owe an
  * answer; when the next segment shows that the server has sent since, the answer was given. Connect-to-220 is taken from
  * first_tx_mstamp, the true send time, known one round trip late; sock_send_length (6.3) tells at once. The two may run side
- * by side for one socket: what drifts is corrected by the daemon's audit. */
+ * by side for one socket: what drifts is corrected by the daemon's audit.
+ *
+ * A segment of a message body asks for no answer, and a sender that stalls in the middle of one is no load; but what is in it cannot
+ * be read (it lies in pages). The other end tells: once a tick each busy session is looked at, and one whose server has read all
+ * there is and sleeps waiting for this very socket is owed nothing. Servers that sleep in epoll_wait() say nothing by that, since
+ * epoll always waits: there the rule of who spoke last stands alone. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -24,6 +29,7 @@ struct session {
 	u64 sent; /* bytes at the last look */
 	u64 server_ns;
 	u32 slot; /* of the port */
+	u32 turns; /* answers that the server gave */
 	u8 busy, spoke; /* spoke: the client did, after the greeting */
 	u8 wheeled;
 };
@@ -90,11 +96,34 @@ static inline void set_busy(struct smtp_port *port, struct session *s, u64 now, 
 	if (busy) {
 		s->turned_ns = now;
 		add(&port->busy, 1);
+		__sync_fetch_and_add(&port->busy_since_ns, now);
 	} else {
-		if (now > s->turned_ns)
+		if (now > s->turned_ns) {
 			s->server_ns += now - s->turned_ns;
+			__sync_fetch_and_add(&port->busy_ns, now - s->turned_ns);
+		}
 		add(&port->busy, -1);
+		__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
 	}
+}
+
+/* It was not the server's turn after all. */
+static inline void take_back(struct smtp_port *port, struct session *s)
+{
+	s->busy = 0;
+	add(&port->busy, -1);
+	__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
+}
+
+/* The server answered: one turn, and so many are a job even in a session that goes on for long. */
+static inline void answered(struct smtp_port *port, struct session *s, u64 now)
+{
+	if (!s->busy)
+		return;
+	set_busy(port, s, now, 0);
+	s->turns++;
+	if (s->turns % SMTP_TURNS_PER_JOB == 0)
+		__sync_fetch_and_add(&port->completed, 1);
 }
 
 static inline void greeted(struct smtp_port *port, struct session *s, u64 now, u64 sent_ns)
@@ -133,6 +162,7 @@ static inline void open_session(struct sock *sk, int slot)
 	add(&port->in_flight, 1);
 	add(&port->waiting, 1);
 	add(&port->busy, 1);
+	__sync_fetch_and_add(&port->busy_since_ns, now);
 	wheel_add(port, now, 1);
 }
 
@@ -232,6 +262,8 @@ static inline struct session *adopt(struct sock *sk, int slot, u64 now)
 	}
 	if (!known)
 		add(&port->in_flight, 1);
+	if (s.busy)
+		__sync_fetch_and_add(&port->busy_since_ns, now);
 	return bpf_map_lookup_elem(&sessions, &key);
 }
 
@@ -264,7 +296,7 @@ static inline void close_session(struct sock *sk)
 		add(&port->refused_open, -1);
 		return; /* penstock's own refusal is no session of the server */
 	}
-	if (s.spoke)
+	if (s.spoke && s.turns > 1)
 		__sync_fetch_and_add(&port->completed, 1);
 	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns) / 1000);
 	__sync_fetch_and_add(&port->server_us, s.server_ns / 1000);
@@ -312,7 +344,7 @@ static inline void look_at_sent(struct smtp_port *port, struct session *s, struc
 	s->sent = sent;
 	if (!s->greeted_ns)
 		greeted(port, s, now, tp->first_tx_mstamp * 1000);
-	set_busy(port, s, now, 0);
+	answered(port, s, now);
 }
 
 /* For each segment received on an established connection, before it is processed. */
@@ -355,6 +387,57 @@ int smtp_send(u64 *ctx)
 	s = bpf_map_lookup_elem(&sessions, &key);
 	if (s)
 		look_at_sent(&ports[s->slot & (SMTP_PORTS - 1)], s, sk, bpf_ktime_get_ns());
+	return 0;
+}
+
+/* Whether a process sleeps until something comes on this socket, and all that came has been read. */
+static inline int server_waits(u64 key)
+{
+	struct sock *sk = (void *)key;
+	struct tcp_sock *tp = (void *)key;
+	struct socket_wq *wq = BPF_CORE_READ(sk, sk_wq);
+	struct list_head *head, *at;
+
+	if (!wq || BPF_CORE_READ(tp, copied_seq) != BPF_CORE_READ(tp, rcv_nxt))
+		return 0;
+	head = (void *)wq + bpf_core_field_offset(struct socket_wq, wait) +
+	       bpf_core_field_offset(struct wait_queue_head, head);
+	at = BPF_CORE_READ(head, next);
+#pragma unroll
+	for (int i = 0; i < 3; i++) {
+		struct wait_queue_entry *entry =
+			(void *)at - bpf_core_field_offset(struct wait_queue_entry, entry);
+
+		if (!at || at == head)
+			return 0;
+		/* epoll's entries belong to nobody; those of recv(), poll() and select() do. */
+		if (BPF_CORE_READ(entry, private))
+			return 1;
+		at = BPF_CORE_READ(at, next);
+	}
+	return 0;
+}
+
+struct bpf_iter_meta;
+struct bpf_map;
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+};
+
+/* Over `sessions`, once a tick. */
+SEC("iter/bpf_map_elem")
+int smtp_look(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct session *s = ctx->value;
+	u64 *key = ctx->key;
+
+	if (!key || !s || !s->busy || !s->greeted_ns)
+		return 0;
+	if (server_waits(*key) && s->busy)
+		take_back(&ports[s->slot & (SMTP_PORTS - 1)], s);
 	return 0;
 }
 

@@ -76,6 +76,7 @@ int kernel_disk_read(const struct kernel *kernel, int slot, enum kernel_disk_op 
 /* The sessions of one service: sums over its ports. */
 struct kernel_smtp {
 	uint64_t opened, closed, greeted, completed, session_us, server_us;
+	uint64_t busy_us; /* integral of busy over time */
 	double in_flight, waiting, busy, refused_open;
 	uint64_t oldest_waiting_us; /* 0: none waits */
 	const uint64_t *connect_220[CONFIG_PORTS]; /* live histograms, NULL ends */
@@ -87,7 +88,7 @@ int kernel_smtp_read(const struct kernel *kernel, unsigned service, uint64_t now
 /* A front refused this client: its connection is not a session of the server. */
 void kernel_smtp_mark_refused(struct kernel *kernel, unsigned service,
 			      const struct in6_addr *address, uint16_t port, uint64_t now_us);
-/* Once a tick: expires marks whose connection was gone already, and every 10 s compares the counts with the sessions that
+/* Once a tick: looks at busy sessions whether their server really is at work, expires marks whose connection was gone already, and every 10 s compares the counts with the sessions that
  * there are; returns the drift that was corrected. */
 unsigned kernel_smtp_audit(struct kernel *kernel, uint64_t now_us);
 

@@ -48,6 +48,7 @@ static void put_load(const struct kernel_smtp *k, struct load_service *l)
 	}
 	if (fresh & LOAD_BUSY) {
 		l->busy = k->busy;
+		l->busy_us = k->busy_us;
 		l->session_us = k->session_us;
 		l->server_us = k->server_us;
 	}

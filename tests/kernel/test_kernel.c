@@ -110,6 +110,8 @@ static void a_session_is_counted_from_open_to_the_servers_close(void **state)
 		kernel_smtp_read(kernel, 0, clock_monotonic_us(), &s);
 	}
 	assert_true(s.waiting == 0);
+	assert_int_equal(write(server, "221 x\r\n", 7), 7);
+	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
 	shutdown(client, SHUT_WR); /* the client goes: CLOSE_WAIT still counts */
 	usleep(50000);
 	read_until(&s, 1);
@@ -117,6 +119,60 @@ static void a_session_is_counted_from_open_to_the_servers_close(void **state)
 	read_until(&s, 0);
 	assert_int_equal(s.completed - before.completed, 1);
 	close(client);
+}
+
+static void read_busy(struct kernel_smtp *s, double busy)
+{
+	for (int i = 0; i < 1000; i++) {
+		kernel_smtp_audit(kernel, clock_monotonic_us());
+		assert_int_equal(kernel_smtp_read(kernel, 0, clock_monotonic_us(), s), 0);
+		if (s->busy == busy)
+			return;
+		usleep(10000);
+	}
+	fail_msg("%g are busy and not %g", s->busy, busy);
+}
+
+/* A sender that stalls in the middle of a message is no load: the server sleeps until more comes. */
+static void a_stalled_body_is_not_busy(void **state)
+{
+	struct kernel_smtp s;
+	char buffer[64];
+	int client, server, status;
+	pid_t pid;
+
+	need(PROBE_SMTP);
+	read_until(&s, 0);
+	client = dial();
+	server = accept(listener, NULL, NULL);
+	assert_int_equal(write(server, "220 x\r\n", 7), 7);
+	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
+	read_busy(&s, 0);
+	/* The server has read all there is and works, asleep or not: that is its turn. */
+	assert_int_equal(write(client, "half a", 6), 6);
+	assert_int_equal(read(server, buffer, sizeof(buffer)), 6);
+	read_busy(&s, 1);
+	for (int i = 0; i < 20; i++) {
+		usleep(5000);
+		kernel_smtp_audit(kernel, clock_monotonic_us());
+	}
+	read_busy(&s, 1);
+	/* Now it sleeps in recv(). */
+	pid = fork();
+	if (pid == 0) {
+		alarm(20);
+		_exit(read(server, buffer, sizeof(buffer)) == 4 ? 0 : 1);
+	}
+	read_busy(&s, 0);
+	assert_int_equal(write(client, " msg", 4), 4);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	read_busy(&s, 1); /* read, and nobody waits: its turn again */
+	assert_int_equal(write(server, "250 x\r\n", 7), 7);
+	read_busy(&s, 0);
+	close(server);
+	close(client);
+	read_until(&s, 0);
 }
 
 static void a_marked_refusal_is_no_session(void **state)
@@ -390,6 +446,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_probe_loads_with_ports_set),
 		cmocka_unit_test(a_session_is_counted_from_open_to_the_servers_close),
+		cmocka_unit_test(a_stalled_body_is_not_busy),
 		cmocka_unit_test(a_marked_refusal_is_no_session),
 		cmocka_unit_test(sessions_of_before_are_taken_over),
 		cmocka_unit_test(the_run_queue_is_seen),
