@@ -105,7 +105,7 @@ struct {
 	__type(value, struct plan_source);
 } ranks SEC(".maps");
 
-/* By the group that a source counts as: its tickets and sessions. */
+/* By peer(): tickets and sessions of one address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, GATE_SOURCES);
@@ -153,18 +153,27 @@ static inline int is_guarded(u16 port)
 	return 0;
 }
 
-/* One more or less of a source's sessions. A source too many is not counted, and so not limited. */
-static inline void hold(u64 group, int64_t by)
+/* Whose sessions are counted together: an IPv4 address, an IPv6 /64; as the proxy does. No /64 begins with 0000:ffff in its middle
+ * 16 bits and 16 zero bits before, so the two never meet. */
+static inline u64 peer(const struct smtp_tuple *t)
 {
-	int64_t *n = bpf_map_lookup_elem(&held, &group), one = 1;
+	if (t->address[0] == 0 && t->address[1] == 0 && t->address[2] == bpf_htonl(0xffff))
+		return 0xffff00000000ull | bpf_ntohl(t->address[3]);
+	return (u64)bpf_ntohl(t->address[0]) << 32 | bpf_ntohl(t->address[1]);
+}
 
-	if (!n && by > 0 && bpf_map_update_elem(&held, &group, &one, BPF_NOEXIST) == -E_EXIST)
-		n = bpf_map_lookup_elem(&held, &group);
+/* One more or less of an address's sessions. An address too many is not counted, and so not limited. */
+static inline void hold(u64 who, int64_t by)
+{
+	int64_t *n = bpf_map_lookup_elem(&held, &who), one = 1;
+
+	if (!n && by > 0 && bpf_map_update_elem(&held, &who, &one, BPF_NOEXIST) == -E_EXIST)
+		n = bpf_map_lookup_elem(&held, &who);
 	if (!n)
 		return;
 	__sync_fetch_and_add(n, by);
 	if (by < 0 && *(volatile int64_t *)n <= 0)
-		bpf_map_delete_elem(&held, &group);
+		bpf_map_delete_elem(&held, &who);
 }
 
 /* ---- counting ---------------------------------------------------------------------------------------------------- */
@@ -251,12 +260,13 @@ static inline int is_local(const struct smtp_tuple *t)
 	       t->address[3] == bpf_htonl(1);
 }
 
-/* What is known of the client's source. Returns the group that it counts as. */
-static inline u64 describe_source(const struct smtp_tuple *t, const struct plan *plan,
-				  struct plan_request *r)
+/* What is known of the client's source. */
+static inline void describe_source(const struct smtp_tuple *t, const struct plan *plan,
+				   struct plan_request *r)
 {
 	u64 group = plan_group((const uint8_t *)t->address);
 	struct plan_source source = state.absent, *known;
+	u64 who = peer(t);
 	int64_t *n;
 
 	r->score = PLAN_UNLIMITED;
@@ -267,13 +277,12 @@ static inline u64 describe_source(const struct smtp_tuple *t, const struct plan 
 			source = *known;
 		plan_rank(plan, &source, r);
 	}
-	n = bpf_map_lookup_elem(&held, &source.group);
+	n = bpf_map_lookup_elem(&held, &who);
 	r->sessions = n && *n > 0 ? (u32)*n : 0;
-	return source.group;
 }
 
-static inline u64 describe(const struct smtp_tuple *t, const struct plan *plan, u64 now_us,
-			   struct plan_request *r)
+static inline void describe(const struct smtp_tuple *t, const struct plan *plan, u64 now_us,
+			    struct plan_request *r)
 {
 	struct gate_network_key key = { .bits = 128 };
 
@@ -289,13 +298,13 @@ static inline u64 describe(const struct smtp_tuple *t, const struct plan *plan, 
 		r->trusted = 1;
 	if (state.refused_count && bpf_map_lookup_elem(&refused_networks, &key))
 		r->refused = 1;
-	return describe_source(t, plan, r);
+	describe_source(t, plan, r);
 }
 
 /* An admitted connection gets its ticket; a full map is no reason to turn anybody away. */
-static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u64 group, u64 now)
+static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u64 now)
 {
-	struct gate_ticket ticket = { .made_ns = now, .group = group, .verdict = *v };
+	struct gate_ticket ticket = { .made_ns = now, .verdict = *v };
 	long r;
 
 	if (v->would_defer) {
@@ -305,10 +314,9 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 	r = bpf_map_update_elem(&tickets, t, &ticket, BPF_NOEXIST);
 	if (r == 0) {
 		ADD(tickets_made, 1);
-		if (v->would_defer)
-			return;
-		ADD(bucket.tokens_nano, -PLAN_TOKEN_NANO);
-		hold(group, 1);
+		hold(peer(t), 1);
+		if (!v->would_defer)
+			ADD(bucket.tokens_nano, -PLAN_TOKEN_NANO);
 		return;
 	}
 	if (!v->would_defer)
@@ -323,15 +331,14 @@ static inline struct verdict decide(const struct smtp_tuple *t, const struct pla
 	struct verdict v;
 	int64_t before;
 	int counting;
-	u64 group;
 
-	group = describe(t, plan, now / 1000, &request);
+	describe(t, plan, now / 1000, &request);
 	counting = !state.sessions_only;
 	before = counting ? take_place() : *(volatile int64_t *)&state.sessions;
 	request.in_flight = before > 0 ? (u32)before : 0;
 	v = plan_decide(plan, &request);
 	if (v.admit && counting)
-		admit(t, &v, group, now);
+		admit(t, &v, now);
 	else if (counting)
 		ADD(used, -1);
 	return v;
@@ -466,21 +473,17 @@ static inline void refused_opened(const struct smtp_tuple *t, u64 now)
 }
 
 /* What a ticket or a session held. */
-static inline void release(u64 group, u32 flags)
+static inline void release(const struct smtp_tuple *t, u32 flags)
 {
-	if (flags & GATE_UNCOUNTED)
-		return;
-	ADD(used, -1);
-	hold(group, -1);
+	hold(peer(t), -1);
+	if (!(flags & GATE_UNCOUNTED))
+		ADD(used, -1);
 }
 
 static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 {
 	u64 key = (u64)sk;
-	struct gate_session s = { .tuple = *t,
-				  .group = plan_group((const uint8_t *)t->address),
-				  .opened_ns = now,
-				  .audit = state.audit };
+	struct gate_session s = { .tuple = *t, .opened_ns = now, .audit = state.audit };
 	struct verdict v = plan_admit(REASON_NONE);
 	struct gate_ticket *ticket = bpf_map_lookup_elem(&tickets, t);
 	u64 made = 0;
@@ -489,7 +492,6 @@ static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 	if (ticket) {
 		v = ticket->verdict;
 		s.flags = ticket->flags;
-		s.group = ticket->group;
 		made = ticket->made_ns;
 	} else if (!plan_is_fresh(&state.plan[state.current & 1], now / 1000)) {
 		v.reason = REASON_STALE;
@@ -504,11 +506,12 @@ static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 		asm volatile("" : "+r"(slot));
 		state.handshakes[slot & (GATE_HANDSHAKE_SLOTS - 1)]++;
 		if (r)
-			release(s.group, s.flags);
-	} else if (r == 0 && !(s.flags & GATE_UNCOUNTED)) {
+			release(&s.tuple, s.flags);
+	} else if (r == 0) {
 		/* Late: nobody asked for it, or its ticket had expired. */
-		ADD(used, 1);
-		hold(s.group, 1);
+		if (!(s.flags & GATE_UNCOUNTED))
+			ADD(used, 1);
+		hold(peer(t), 1);
 	}
 	if (r == 0)
 		ADD(sessions, 1);
@@ -531,7 +534,7 @@ static inline void closed(struct sock *sk)
 	bpf_map_update_elem(&seen, &s.tuple, &now, BPF_ANY);
 	if (bpf_map_delete_elem(&sessions, &key))
 		return; /* another was first */
-	release(s.group, s.flags);
+	release(&s.tuple, s.flags);
 	ADD(sessions, -1);
 	tell(&s.tuple, &none, now, now - s.opened_ns, 1);
 }
@@ -594,13 +597,12 @@ int gate_walk(struct bpf_iter__tcp *ctx)
 		return 0;
 	}
 	tuple_of(sk, sk->__sk_common.skc_num, &s.tuple);
-	s.group = plan_group((const uint8_t *)s.tuple.address);
 	s.opened_ns = bpf_ktime_get_ns();
 	s.audit = state.audit;
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST))
 		return 0;
 	ADD(used, 1);
-	hold(s.group, 1);
+	hold(peer(&s.tuple), 1);
 	ADD(sessions, 1);
 	ADD(walk_found, 1);
 	return 0;

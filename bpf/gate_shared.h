@@ -6,7 +6,7 @@
 #include "core/plan.h"
 #include "shared.h"
 
-#define GATE_LAYOUT 0x67740001u /* raise it with every change here, or of struct plan */
+#define GATE_LAYOUT 0x67740002u /* raise it with every change here, or of struct plan */
 
 #define GATE_WATCHED 16
 #define GATE_TICKETS 16384
@@ -16,7 +16,7 @@
 #define GATE_NETWORKS 4096
 #define GATE_RANKS \
 	65536 /* sources that the daemon ranked; the kernel forgets those that nobody asked for */
-#define GATE_SOURCES 16384 /* sources with sessions in flight */
+#define GATE_SOURCES 16384 /* addresses with sessions in flight */
 #define GATE_RING_BYTES (1u << 20)
 #define GATE_HANDSHAKE_SLOTS 32 /* powers of two of us */
 #define GATE_REFUSED_NS \
@@ -59,7 +59,6 @@ enum gate_flags {
 
 struct gate_ticket {
 	uint64_t made_ns;
-	uint64_t group; /* whose sessions it counts among */
 	struct verdict verdict;
 	uint32_t flags;
 };
@@ -67,7 +66,6 @@ struct gate_ticket {
 struct gate_session {
 	struct smtp_tuple tuple;
 	uint32_t flags;
-	uint64_t group;
 	uint64_t opened_ns;
 	uint64_t audit; /* the last walk that saw it */
 };

@@ -60,6 +60,15 @@ struct {
 } seeds SEC(".maps");
 
 int64_t seeds_left = 0; /* 0: nobody need look */
+
+/* How long the server was at work for a session that ended, ns: for whoever charges it to its source. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct smtp_tuple);
+	__type(value, u64);
+} ended SEC(".maps");
+
 const volatile uint32_t netns_inum = 0;
 const volatile uint16_t watched[SMTP_PORTS] = {};
 struct smtp_port ports[SMTP_PORTS] = {};
@@ -296,6 +305,7 @@ static inline void close_session(struct sock *sk)
 		add(&port->refused_open, -1);
 		return; /* penstock's own refusal is no session of the server */
 	}
+	bpf_map_update_elem(&ended, &t, &s.server_ns, BPF_ANY);
 	if (s.spoke && s.turns > 1)
 		__sync_fetch_and_add(&port->completed, 1);
 	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns) / 1000);

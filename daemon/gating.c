@@ -237,9 +237,13 @@ static void note_refusal(struct daemon *d, const struct gate_event *event)
 static void on_event(void *context, const struct gate_event *event)
 {
 	struct daemon *d = context;
+	struct gate_event e = *event;
 
-	note_refusal(d, event);
-	daemon_note_gate(d, event, event->at_us);
+	if (e.finished && d->kernel &&
+	    kernel_smtp_server_us(d->kernel, &e.client, e.client_port, e.port, &e.server_us) == 0)
+		d->gating.counts.service[d->gating.service].server_us += e.server_us;
+	note_refusal(d, &e);
+	daemon_note_gate(d, &e, e.at_us);
 }
 
 static void count_responder(struct gating *g)

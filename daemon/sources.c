@@ -116,8 +116,21 @@ void daemon_note_gate(struct daemon *d, const struct gate_event *event, uint64_t
 	struct sources *s = &d->sources;
 	uint64_t group = plan_group(event->client.s6_addr);
 
-	if (event->finished || !s->table)
-		return; /* how long a session was says little about what it cost */
+	if (!s->table)
+		return;
+	if (event->finished) {
+		struct source_event e = { .kind = SOURCE_FINISHED,
+					  .service = (uint8_t)d->gating.service,
+					  .server_us = (uint32_t)(event->server_us < UINT32_MAX
+									  ? event->server_us
+									  : UINT32_MAX) };
+
+		memcpy(e.address, &event->client, sizeof(e.address));
+		/* How long a session was says little about what it cost: only the server's part is charged. */
+		if (event->server_us)
+			sources_note(s->table, &e, 1, now_us);
+		return;
+	}
 	daemon_note_verdict(d, &event->client, d->gating.service, event->verdict, now_us);
 	/* Ranks change with time alone, so whoever was heard of lately is told to the kernel again and again. */
 	s->heard[(group * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - SOURCES_HEARD_BITS)] =

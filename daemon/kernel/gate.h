@@ -84,6 +84,7 @@ struct gate_event {
 	uint8_t finished; /* an admitted session ended: session_us is set, the verdict is not */
 	struct verdict verdict;
 	uint64_t session_us;
+	uint64_t server_us; /* of it the server's part; the gate does not know it and leaves 0 */
 	uint64_t at_us; /* CLOCK_MONOTONIC */
 };
 /* Once a tick: adds what the kernel counted since to `counts` (front "gate": offered, admitted, deferred and their reasons,

@@ -56,7 +56,7 @@ static int sweep(struct gate *g, uint64_t began_ns)
 			if (values[i].audit == g->state->audit || values[i].opened_ns >= began_ns ||
 			    bpf_map_delete_elem(g->map[MAP_SESSIONS], &keys[i]) < 0)
 				continue;
-			gate_release(g, values[i].group, values[i].flags);
+			gate_release(g, &values[i].tuple, values[i].flags);
 			__atomic_fetch_sub(&g->state->sessions, 1, __ATOMIC_RELAXED);
 			gone++;
 		}

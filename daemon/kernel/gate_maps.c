@@ -1,4 +1,5 @@
 /* What goes into the gate's maps each tick, and what comes back. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,22 +221,30 @@ static void judge(struct gate *g, uint64_t now_us)
 	__atomic_store_n(&s->sessions_only, now_us < g->sessions_only_until_us, __ATOMIC_RELEASE);
 }
 
-void gate_release(struct gate *g, uint64_t group, uint32_t flags)
+/* As peer() of gate.bpf.c. */
+static uint64_t peer(const struct smtp_tuple *t)
 {
+	if (t->address[0] == 0 && t->address[1] == 0 && t->address[2] == htonl(0xffff))
+		return 0xffff00000000ull | ntohl(t->address[3]);
+	return (uint64_t)ntohl(t->address[0]) << 32 | ntohl(t->address[1]);
+}
+
+void gate_release(struct gate *g, const struct smtp_tuple *tuple, uint32_t flags)
+{
+	uint64_t who = peer(tuple);
 	int64_t n;
 
-	if (flags & GATE_UNCOUNTED)
-		return;
-	__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
-	/* No atomic from here on an entry that is not mapped: a source's count may be off by a few for a moment, and
-	 * begins anew when it is deleted. */
-	if (bpf_map_lookup_elem(g->map[MAP_HELD], &group, &n) < 0)
+	if (!(flags & GATE_UNCOUNTED))
+		__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
+	/* No atomic from here on an entry that is not mapped: an address's count may be off by one for a moment, and begins
+	 * anew when it is deleted. */
+	if (bpf_map_lookup_elem(g->map[MAP_HELD], &who, &n) < 0)
 		return;
 	n--;
 	if (n <= 0)
-		bpf_map_delete_elem(g->map[MAP_HELD], &group);
+		bpf_map_delete_elem(g->map[MAP_HELD], &who);
 	else
-		bpf_map_update_elem(g->map[MAP_HELD], &group, &n, BPF_EXIST);
+		bpf_map_update_elem(g->map[MAP_HELD], &who, &n, BPF_EXIST);
 }
 
 /* Whoever deletes an entry successfully takes its one off. */
@@ -243,7 +252,7 @@ static void expire(struct gate *g, const struct smtp_tuple *t, const struct gate
 {
 	if (bpf_map_delete_elem(g->map[MAP_TICKETS], t) < 0)
 		return;
-	gate_release(g, ticket->group, ticket->flags);
+	gate_release(g, t, ticket->flags);
 	g->expired++;
 }
 

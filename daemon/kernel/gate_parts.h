@@ -62,7 +62,7 @@ struct gate {
 
 /* gate_maps.c */
 /* What a ticket or a session held, when its entry was deleted. */
-void gate_release(struct gate *gate, uint64_t group, uint32_t flags);
+void gate_release(struct gate *gate, const struct smtp_tuple *tuple, uint32_t flags);
 int gate_event_read(void *context, void *data, size_t size);
 int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
 		      const struct gate_network *networks, unsigned n);

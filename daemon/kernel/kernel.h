@@ -85,6 +85,9 @@ struct kernel_smtp {
 /* 0 or -ENODATA when the probe is not loaded. No system call. */
 int kernel_smtp_read(const struct kernel *kernel, unsigned service, uint64_t now_us,
 		     struct kernel_smtp *ret);
+/* How long the server was at work for the session of this client that ended lately, us. 0, or -ENOENT: it is not known. */
+int kernel_smtp_server_us(const struct kernel *kernel, const struct in6_addr *client,
+			  uint16_t client_port, uint16_t port, uint64_t *ret_us);
 /* A front refused this client: its connection is not a session of the server. */
 void kernel_smtp_mark_refused(struct kernel *kernel, unsigned service,
 			      const struct in6_addr *address, uint16_t port, uint64_t now_us);

@@ -236,6 +236,20 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 	return 0;
 }
 
+int kernel_smtp_server_us(const struct kernel *k, const struct in6_addr *client,
+			  uint16_t client_port, uint16_t port, uint64_t *ret_us)
+{
+	const struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
+	struct smtp_tuple t = { .port = client_port, .local = port };
+	uint64_t ns;
+
+	memcpy(t.address, client, sizeof(t.address));
+	if (!s || bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.ended), &t, &ns) < 0)
+		return -ENOENT;
+	*ret_us = ns / 1000;
+	return 0;
+}
+
 static void unmark(struct smtp *s, const struct mark *mark)
 {
 	if (bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.refused), &mark->tuple) == 0)

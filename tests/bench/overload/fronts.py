@@ -27,7 +27,7 @@ class Front:
             settings = {"service.mx.ports": POLICY, "service.mx.hostname": "mx.example.org", "front.policy.enabled": "yes",
                         "front.policy.listen": "127.0.0.1:9826"}
         if name == "gate":
-            settings["front.gate.enabled"] = "yes"
+            settings.update({"front.gate.enabled": "yes", "front.gate.loopback": "yes"})
         trace = os.environ.get("RECORD")
         if trace and name in ("proxy", "policy", "gate"):
             settings["daemon.record"] = trace
@@ -42,6 +42,8 @@ class Front:
 
     def start_proxy(self, plant, settings):
         self.port = PROXY
+        if os.environ.get("WIRE"):
+            settings = {**settings, "front.proxy.listen": f"0.0.0.0:{PROXY}"}
         proxy = Proxy(plant.directory, PROXY, SMTP, settings)
         subprocess.run(["taskset", "-p", "-c", SERVER_CORE, str(proxy.pid)], check=True, capture_output=True)
         return proxy
