@@ -2,6 +2,7 @@
 """The gate never is the outage: whatever dies, hangs or runs out, mail reaches the MTA, and no session that the MTA serves is
 touched."""
 import ctypes
+import json
 import os
 import resource
 import signal
@@ -15,6 +16,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
 from lib.cgroup import Cgroup
 from lib.gate import PORT, Mta, World
+from lib.manager import Manager
 from lib.place import wait_for
 from lib.programs import Daemon
 from lib.tap import Skip, check, run, test
@@ -29,6 +31,12 @@ def attached():
     shown = subprocess.run(["bpftool", "link", "show"], capture_output=True, text=True).stdout
     inum = os.stat("/proc/self/ns/net").st_ino
     return shown.count(f"netns_ino {inum}")
+
+
+def attached_program():
+    shown = json.loads(subprocess.run(["bpftool", "-j", "link", "show"], capture_output=True, text=True).stdout)
+    inum = os.stat("/proc/self/ns/net").st_ino
+    return next(link["prog_id"] for link in shown if link.get("netns_ino") == inum)
 
 
 def served(w, source="10.77.0.20"):
@@ -242,6 +250,58 @@ def _():
             write("yes", f"{PORT} 2999")
             w.daemon.ctl("reload", check=0)
             wait_for(lambda: w.greeting("10.77.0.45").startswith(b"451"), "on again, still drained")
+
+
+@test("restarts under a service manager that keeps descriptors: the program stays, verdicts and the count go on, sessions too")
+def _():
+    manager = Manager()
+    w = World(WIRE, **manager.service())
+    try:
+        wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
+        session = served(w)
+        w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the session is counted")
+        program = attached_program()
+        for n in range(6):
+            w.daemon.stop(signal.SIGKILL if n % 2 else signal.SIGTERM)
+            check(attached() == 1, "the program stays while nobody is there")
+            check(w.greeting("10.77.0.47").startswith(b"220"), "mail meanwhile")
+            w.daemon = Daemon(w.directory, w.options, **manager.service())
+            w.daemon.logged("taken over from the penstockd before")
+            check(attached() == 1, "one program")
+            w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the session is still counted, once")
+            check(session.say(b"NOOP").startswith(b"250"), "and goes on")
+        check(attached_program() != program, "it is the new one's program")
+        w.drain()
+        session.say(b"QUIT")
+        session.close()
+        w.daemon.wait_status(lambda s: s["in_flight"] == 0, "its end is counted")
+        # A stop that is final: the manager lets go of what it kept.
+        w.daemon.stop()
+        for fds in manager.store.values():
+            for fd in fds:
+                os.close(fd)
+        manager.store.clear()
+        check(attached() == 0, "nothing attached")
+        check(w.greeting("10.77.0.48").startswith(b"220"), "the MTA")
+    finally:
+        w.__exit__()
+
+
+@test("a program that an earlier daemon left and nobody feeds lets everybody pass after two seconds")
+def _():
+    manager = Manager()
+    w = World(WIRE, **manager.service())
+    try:
+        wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
+        w.drain()
+        w.daemon.stop(signal.SIGKILL)
+        check(attached() == 1, "the program is still there")
+        wait_for(lambda: w.greeting("10.77.0.49").startswith(b"220"), "its plan is old")
+    finally:
+        for fds in manager.store.values():
+            for fd in fds:
+                os.close(fd)
+        w.__exit__()
 
 
 place.isolate()

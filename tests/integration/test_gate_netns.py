@@ -1,0 +1,106 @@
+#!/usr/bin/env python3
+"""The MTA in another network namespace than penstockd, as containers have it: named by path, by process, by name."""
+import ctypes
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place
+from lib.gate import PORT, Mta
+from lib.place import wait_for
+from lib.programs import Daemon
+from lib.tap import check, run, test
+from lib.wire import Wire, ip, within
+
+MTA4, CLIENT4, MTA6, CLIENT6 = "10.79.0.1", "10.79.0.2", "fd79::1", "fd79::2"
+
+
+def container():
+    """Namespace `box`, on a wire with the clients' namespace; this one has no part in it."""
+    ip("netns", "add", "box")
+    ip("-n", "box", "link", "set", "lo", "up")
+    ip("link", "add", "box0", "netns", "box", "type", "veth", "peer", "name", "box1", "netns", WIRE.name)
+    for where, device, addresses in (("box", "box0", (MTA4, MTA6)), (WIRE.name, "box1", (CLIENT4, CLIENT6))):
+        ip("-n", where, "addr", "add", addresses[0] + "/24", "dev", device)
+        ip("-n", where, "addr", "add", addresses[1] + "/64", "dev", device, "nodad")
+        ip("-n", where, "link", "set", device, "up")
+
+
+class Box:
+    def __init__(self, netns, **kwargs):
+        self.mta = within("/run/netns/box", Mta)
+        self.daemon = Daemon(tempfile.mkdtemp(prefix="penstock-test-"), {
+            "service.mx.ports": PORT, "service.mx.hostname": "mx.example.org", "front.gate.enabled": "yes",
+            "front.gate.netns": netns}, **kwargs)
+
+    def greeting(self, six=False):
+        with WIRE.client(PORT, CLIENT6 if six else CLIENT4, address=MTA6 if six else MTA4) as c:
+            return c.greeting
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.daemon.stop()
+        self.mta.close()
+
+
+def guarded(netns):
+    with Box(netns) as b:
+        b.daemon.logged("the gate guards service mx")
+        check(b.greeting().startswith(b"220") and b.greeting(True).startswith(b"220"), "admitted to the MTA")
+        check(b.mta.peers == [CLIENT4, CLIENT6], f"with their own addresses: {b.mta.peers}")
+        with WIRE.client(PORT, CLIENT4, address=MTA4) as c:
+            b.daemon.wait_status(lambda s: s["in_flight"] == 1, "the session over there is counted")
+            c.say(b"QUIT")
+        b.daemon.ctl("drain", check=0)
+        for six in (False, True):
+            wait_for(lambda: b.greeting(six).startswith(b"451 4.3.2 mx.example.org"), "refused over there")
+        b.daemon.process.kill()
+        b.daemon.process.wait()
+        check(b.greeting().startswith(b"220"), "and open when penstockd is gone")
+
+
+@test("by a name under /run/netns")
+def _():
+    guarded("box")
+
+
+@test("by the path of a namespace")
+def _():
+    guarded("/run/netns/box")
+
+
+@test("by the id of a process in it")
+def _():
+    process = subprocess.Popen(["ip", "netns", "exec", "box", "sleep", "600"])
+    try:
+        wait_for(lambda: os.stat(f"/proc/{process.pid}/ns/net").st_ino == os.stat("/run/netns/box").st_ino, "it is inside")
+        guarded(str(process.pid))
+    finally:
+        process.kill()
+        process.wait()
+
+
+@test("a namespace that is not there: it is said, mail flows")
+def _():
+    with Box("nowhere") as b:
+        b.daemon.logged("the network namespace 'nowhere' cannot be opened")
+        check(b.greeting().startswith(b"220"), "mail")
+
+
+@test("without CAP_SYS_ADMIN the namespace cannot be entered: it is said what it takes, mail flows")
+def _():
+    def drop():
+        ctypes.CDLL(None).prctl(24, 21, 0, 0, 0)  # PR_CAPBSET_DROP, CAP_SYS_ADMIN
+    with Box("box", preexec_fn=drop) as b:
+        b.daemon.logged("CAP_SYS_ADMIN")
+        check(b.greeting().startswith(b"220"), "mail")
+
+
+place.isolate()
+WIRE = Wire()
+container()
+run()
