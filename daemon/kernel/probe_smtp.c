@@ -189,8 +189,8 @@ static uint64_t oldest_on_wheel(const struct smtp_port *port, uint64_t now_ns)
 /* Three numbers that change meanwhile: off by some sessions' microseconds now, right again at the next look. */
 static uint64_t busy_us(const struct smtp_port *p, uint64_t now_us)
 {
-	int64_t open_ns = (p->busy - p->seeded_busy) * (int64_t)(now_us * 1000) -
-			  (int64_t)p->busy_since_ns;
+	int64_t open_ns =
+		(p->busy - p->seeded_busy) * (int64_t)(now_us * 1000) - (int64_t)p->busy_since_ns;
 
 	return (p->busy_ns + (open_ns > 0 ? (uint64_t)open_ns : 0)) / 1000;
 }
