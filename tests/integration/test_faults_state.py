@@ -91,5 +91,40 @@ def _():
         server.close()
 
 
+@test("a ledger that is damaged, cut short or of another version is set aside and said; mail flows, and a new one is written")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    state = os.path.join(directory, "state")
+    os.makedirs(state)
+    argv = ["--state-dir", state]
+    ledger = os.path.join(state, "ledger")
+    with World(directory, argv=argv) as w:
+        w.mail_flows()
+        w.daemon.stop()
+        with open(ledger, "rb") as f:
+            sound = f.read()
+        check(sound.startswith(b"penstck1"), f"a frame: {sound[:16]!r}")
+        wrong = {"is damaged": sound[:20] + b"\xff" + sound[21:], "is cut short": sound[:30],
+                 "is damaged ": b"x" * 5000, "is cut short ": b""}
+        for what, content in wrong.items():
+            with open(ledger, "wb") as f:
+                f.write(content)
+            if os.path.exists(ledger + ".corrupt"):
+                os.unlink(ledger + ".corrupt")
+            w.daemon = Daemon(directory, w.options, argv=argv)
+            check(f"ledger in the state directory {what.strip()}: set aside as ledger.corrupt" in w.daemon.output(),
+                  f"{what}: {w.daemon.output()}")
+            with open(ledger + ".corrupt", "rb") as f:
+                check(f.read() == content, "kept for whoever wants to look")
+            w.mail_flows()
+            w.daemon.stop()
+            with open(ledger, "rb") as f:
+                check(f.read(8) == b"penstck1", "a new one is written")
+        # Sound: nothing to say.
+        w.daemon = Daemon(directory, w.options, argv=argv)
+        check("set aside" not in w.daemon.output(), w.daemon.output())
+        w.mail_flows()
+
+
 place.isolate()
 tap.run()
