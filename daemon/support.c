@@ -24,6 +24,9 @@ static void print_value(struct text *out, enum signal signal, double value)
 	case UNIT_US:
 		text_append(out, "%.3f ms", value / 1000);
 		break;
+	case UNIT_S:
+		text_append(out, "%.0f s", value);
+		break;
 	case UNIT_BYTES:
 	case UNIT_BYTES_PER_S:
 		text_append(out, "%.1f MiB%s", value / 1048576,
@@ -62,6 +65,11 @@ static void print_absent(struct text *out, enum signal signal, const struct regi
 			    works->why[0] ? works->why : "nothing to measure now");
 	else if (refused)
 		text_append(out, "absent     %s: %s", refused->name, refused->why);
+	else if (signal == SIGNAL_MEM_EXHAUSTION_S || signal == SIGNAL_SPOOL_EXHAUSTION_S ||
+		 signal == SIGNAL_SPOOL_INODES_EXHAUSTION_S)
+		text_append(out, "absent     known while a trend lasts, minutes after the start");
+	else if (signal == SIGNAL_QUEUE_GROWTH_PER_S || signal == SIGNAL_QUEUE_DRAIN_S)
+		text_append(out, "absent     known while the queue is");
 	else
 		text_append(out, "absent     known once sessions are open");
 }

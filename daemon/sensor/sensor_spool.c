@@ -101,6 +101,8 @@ static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struc
 	uint64_t patience_us;
 
 	spool_watch_read(s->watch, &s->spool);
+	if (!s->spool.dirs)
+		snprintf(why, SENSOR_WHY_MAX, "%s", s->spool.why);
 	if (!q->walked_us)
 		return 0;
 	if (q->error) {
