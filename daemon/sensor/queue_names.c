@@ -1,4 +1,4 @@
-/* What the names in a queue directory mean: pure functions. */
+/* What the names in a queue directory mean, and the beginnings of its control files: pure functions. */
 #include <ctype.h>
 #include <string.h>
 
@@ -67,6 +67,25 @@ bool queue_is_sendmail_control(const char *name)
 		if (!isalnum((unsigned char)*p))
 			return false;
 	return true;
+}
+
+bool queue_exim_tried(const char *head)
+{
+	return !strstr(head, "\n-deliver_firsttime\n");
+}
+
+bool queue_sendmail_tried(const char *head)
+{
+	const char *attempts = strstr(head, "\nN");
+
+	return attempts && attempts[2] >= '1' && attempts[2] <= '9';
+}
+
+bool queue_opensmtpd_tried(const char *head)
+{
+	const char *last = strstr(head, "\nlast-try: ");
+
+	return last && last[11] >= '1' && last[11] <= '9';
 }
 
 bool queue_is_opensmtpd_message(const char *name)

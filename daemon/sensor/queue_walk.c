@@ -14,6 +14,7 @@
 /* A control file that is so much younger than the message was rewritten after an attempt. */
 #define REWRITTEN_S 10
 #define CHECK_EVERY 256
+#define HEAD 2048 /* of a control file: enough for the line that tells */
 
 struct walk {
 	const struct queue_bounds *bounds;
@@ -75,6 +76,23 @@ static double time_of(struct walk *w, int dir_fd, const char *name)
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
 	return (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
+}
+
+/* Whether the control file says that delivery was tried. One that cannot be read says nothing. */
+static bool was_tried(int dir_fd, const char *name, bool (*says)(const char *head))
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char head[HEAD + 1];
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, head, HEAD);
+	close(fd);
+	if (n <= 0)
+		return false;
+	head[n] = 0;
+	return says(head);
 }
 
 static void add_ready(struct walk *w, double since_s)
@@ -154,8 +172,9 @@ static void exim_message(struct walk *w, int dir_fd, const char *name, bool dire
 	if (received < 0 || strcmp(name + n - 2, "-H") != 0)
 		return;
 	written = time_of(w, dir_fd, name);
-	/* The header file is written anew after an attempt that left something undone. */
-	if (written >= 0 && written - (double)received > REWRITTEN_S)
+	/* The header file is written anew after an attempt that left something undone; that may be at once. */
+	if (written >= 0 &&
+	    (written - (double)received > REWRITTEN_S || was_tried(dir_fd, name, queue_exim_tried)))
 		w->figures->count++;
 	else
 		add_ready(w, (double)received);
@@ -177,7 +196,8 @@ static void sendmail_message(struct walk *w, int dir_fd, const char *name, bool 
 		snprintf(body, sizeof(body), "../df/df%.50s", name + 2);
 		received = time_of(w, dir_fd, body);
 	}
-	if (received >= 0 && written - received > REWRITTEN_S)
+	if (received >= 0 &&
+	    (written - received > REWRITTEN_S || was_tried(dir_fd, name, queue_sendmail_tried)))
 		w->figures->count++;
 	else
 		add_ready(w, received >= 0 ? received : written);
@@ -210,6 +230,7 @@ static void sendmail_entry(struct walk *w, int dir_fd, const char *name, bool di
 static void opensmtpd_message(struct walk *w, int dir_fd, const char *name, bool directory)
 {
 	double received, oldest_envelope = -1;
+	unsigned untried = 0;
 	struct dirent *entry;
 	DIR *dir;
 
@@ -227,13 +248,14 @@ static void opensmtpd_message(struct walk *w, int dir_fd, const char *name, bool
 
 		if (strlen(entry->d_name) != 16)
 			continue;
+		untried += !was_tried(dirfd(dir), entry->d_name, queue_opensmtpd_tried);
 		written = time_of(w, dirfd(dir), entry->d_name);
 		if (written >= 0 && (oldest_envelope < 0 || written < oldest_envelope))
 			oldest_envelope = written;
 	}
 	closedir(dir);
 	/* Ready while some recipient has not been tried: an envelope is written anew after an attempt. */
-	if (received >= 0 && oldest_envelope - received > REWRITTEN_S)
+	if (received >= 0 && (oldest_envelope - received > REWRITTEN_S || untried == 0))
 		w->figures->count++;
 	else
 		add_ready(w, received);

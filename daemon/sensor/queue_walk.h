@@ -3,7 +3,8 @@
  * and are not "ready": only what waits for this machine itself says that it does not keep up.
  *
  * Blocks on the disk and may take seconds: for a helper thread. Bounded by entries, file look-ups and time; what a bound cut off
- * is told (`partial`). Follows no link and opens no message.
+ * is told (`partial`). Follows no link and opens no body; of Exim's, Sendmail's and OpenSMTPD's envelope the beginning is read, for the
+ * one line that says whether it was tried.
  *
  * Sources: Postfix QSHAPE_README and qmgr(8) (mtime is when a message is due); Exim specification, "Format of spool files" and
  * "Message identification" (base 62 seconds); Sendmail operations guide, "Queue control files"; OpenSMTPD queue_fs. */
@@ -44,13 +45,18 @@ int queue_walk(const char *path, uint64_t now_us, const struct queue_bounds *bou
 	       struct queue_figures *figures);
 const char *queue_layout_name(enum queue_layout layout);
 
-/* Pure, on names; fuzzed (tests/fuzz/fuzz_queue_names.c). */
+/* Pure, on names and the beginnings of control files; fuzzed (tests/fuzz/fuzz_queue_names.c). */
 /* Seconds since 1970 in an Exim message id ("1rXyzA-0003cQ-2B-H", also the long form of 4.97); -1: it is none. */
 int64_t queue_exim_time(const char *name);
 /* A Postfix queue file: short (hex) or long (base 52, 'z', base 51) queue id. */
 bool queue_is_postfix_id(const char *name);
 /* "qf" with a queue id behind it. */
 bool queue_is_sendmail_control(const char *name);
+/* The beginning of a control file: whether delivery was tried. Exim's -H (no "-deliver_firsttime"), Sendmail's qf ("N" attempts),
+ * OpenSMTPD's envelope ("last-try:"). */
+bool queue_exim_tried(const char *head);
+bool queue_sendmail_tried(const char *head);
+bool queue_opensmtpd_tried(const char *head);
 /* Eight hexadecimal digits: a message directory of OpenSMTPD. */
 bool queue_is_opensmtpd_message(const char *name);
 

@@ -11,6 +11,9 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	name[size] = 0;
 	if (queue_exim_time(name) < -1)
 		abort();
+	queue_exim_tried(name);
+	queue_sendmail_tried(name);
+	queue_opensmtpd_tried(name);
 	queue_is_postfix_id(name);
 	queue_is_sendmail_control(name);
 	queue_is_opensmtpd_message(name);

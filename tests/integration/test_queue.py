@@ -12,7 +12,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import place, postfix, tap
+from lib import packages, place, postfix, tap
 from lib.place import wait_for
 from lib.programs import Daemon, Proxy
 from lib.tap import Skip, check, test
@@ -257,5 +257,70 @@ def _():
         subprocess.run(["rm", "-rf", directory])
 
 
-place.isolate(postfix.prepare)
+EXIM = ["exim4-daemon-light", "exim4-base", "libgnutls-dane0", "libunbound8", "libidn2-0", "libidn12", "libdb5.3", "libfile-fcntllock-perl",
+        "libevent-2.1-7", "libhogweed6", "libnettle8", "libprotobuf-c1", "libpsl5"]
+EXIM_CONF = """
+exim_user = 31200
+exim_group = 31200
+never_users =
+spool_directory = /var/spool/exim4
+split_spool_directory = true
+log_file_path = /var/log/exim-test-%s.log
+primary_hostname = mx.example.org
+domainlist local = example.org
+trusted_users = root
+timezone = UTC
+begin routers
+away:
+  driver = manualroute
+  route_list = * 127.0.0.1
+  self = send
+  transport = out
+begin transports
+out:
+  driver = smtp
+  port = 2997
+begin retry
+* * F,1h,10m
+"""
+
+
+@test("a real Exim with a split spool: what was queued and not yet tried is ready, what was tried and put back is not")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-", dir=place.BUILD)
+    os.chmod(directory, 0o755)
+    root = packages.Root("exim", packages.unpack("exim", EXIM), directory)
+    try:
+        root.write("/etc/passwd", "Debian-exim:x:31200:31200::/var/spool/exim4:/usr/sbin/nologin\n", "a")
+        root.write("/etc/group", "Debian-exim:x:31200:\n", "a")
+        root.write("/etc/exim4/exim-test.conf", EXIM_CONF)
+        os.makedirs(root.file("/var/spool/exim4"), exist_ok=True)
+        os.chown(root.file("/var/spool/exim4"), 31200, 31200)
+        for d in ("/var/log", "/etc/exim4/exim-test.conf"):
+            os.chown(root.file(d), 0, 0)
+        os.chmod(root.file("/var/log"), 0o777)
+
+        def exim(*argv, text=""):
+            return subprocess.run(["chroot", root.path, "/usr/sbin/exim4", "-C", "/etc/exim4/exim-test.conf", *argv], input=text,
+                                  capture_output=True, text=True, timeout=120)
+        for i in range(6):
+            done = exim("-odq", "-f", "a@example.net", "box@example.org", text="Subject: x\n\nx\n")
+            check(done.returncode == 0, done.stderr)
+        with World({"service.mx.queue_dirs": root.file("/var/spool/exim4")}) as w:
+            w.wait("queue_count", lambda v: v == 6)
+            check(w.value("queue_ready_count") == 6, "none was tried yet")
+            # Tried in vain, at once: nobody listens on the port.
+            exim("-qf")
+            w.wait("queue_ready_count", lambda v: v == 0)
+            check(w.value("queue_count") == 6, "they are still there")
+    finally:
+        subprocess.run(["umount", "-R", "-l", root.path])
+        subprocess.run(["rm", "-rf", directory])
+
+
+def prepare_exim():
+    packages.unpack("exim", EXIM)
+
+
+place.isolate(postfix.prepare, prepare_exim)
 tap.run()

@@ -99,6 +99,24 @@ static void exim_id(char *ret, int64_t seconds)
 	ret[6] = 0;
 }
 
+/* What is in a file, its time kept. */
+static void fill(const char *path, const char *content)
+{
+	char at[256];
+	struct stat st;
+	struct timespec times[2];
+	int fd;
+
+	snprintf(at, sizeof(at), "%s/%s", root, path);
+	fd = open(at, O_WRONLY);
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	assert_int_equal(write(fd, content, strlen(content)), strlen(content));
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+}
+
 static void exim_message(const char *directory, const char *tail, int age, int written)
 {
 	char id[8], path[128];
@@ -106,6 +124,8 @@ static void exim_message(const char *directory, const char *tail, int age, int w
 	exim_id(id, NOW - age);
 	snprintf(path, sizeof(path), "%s/%s-%s-H", directory, id, tail);
 	make_file(path, written);
+	fill(path, age - written > 5 ? "x-H\nuser 1 1\n-ident x\n"
+				     : "x-H\nuser 1 1\n-deliver_firsttime\n-ident x\n");
 	snprintf(path, sizeof(path), "%s/%s-%s-D", directory, id, tail);
 	make_file(path, age);
 }
@@ -113,6 +133,7 @@ static void exim_message(const char *directory, const char *tail, int age, int w
 static void exim(void **state)
 {
 	struct queue_figures f;
+	char id[8], path[64];
 
 	make_directory("input");
 	make_directory("input/7");
@@ -123,9 +144,15 @@ static void exim(void **state)
 	exim_message("input/7", "0003cR-0a", 55, 54);
 	exim_message("input/a", "00000003cR7-0abc", 80, 79); /* 4.97 */
 	exim_message("input/a", "00000003cR8-0abc", 9000, 100); /* tried, put back */
+	/* tried at once, and put back at once: only the file itself tells */
+	make_directory("input/Q");
+	exim_message("input/Q", "0003cS-0b", 500, 500);
+	exim_id(id, NOW - 500);
+	snprintf(path, sizeof(path), "input/Q/%s-0003cS-0b-H", id);
+	fill(path, "x-H\nuser 1 1\n-ident tried and put back\n\n\n\n");
 	f = walk(&wide);
 	assert_int_equal(f.layout, QUEUE_EXIM);
-	assert_int_equal(f.count, 4);
+	assert_int_equal(f.count, 5);
 	assert_int_equal(f.ready, 3);
 	assert_near(f.oldest_s, 80, 0.01);
 }
@@ -142,13 +169,16 @@ static void sendmail(void **state)
 	assert_int_equal(queue_detect(root), QUEUE_SENDMAIL);
 	make_file("q1/qf/qf7AGC0x12345678", 20);
 	make_file("q1/df/df7AGC0x12345678", 21);
+	make_file("q2/qf7AGC0x88345679", 100); /* tried at once */
+	make_file("q2/df7AGC0x88345679", 100);
+	fill("q2/qf7AGC0x88345679", "V8\nT1\nK1700000000\nN1\nP1\n");
 	make_file("q1/qf/qf7AGC0x12345679", 20); /* rewritten after an attempt */
 	make_file("q1/df/df7AGC0x12345679", 4000);
 	make_file("q2/qf7AGC0x99345679", 61);
 	make_file("q2/df7AGC0x99345679", 62);
 	make_file("q2/xf7AGC0x99345679", 62);
 	f = walk(&wide);
-	assert_int_equal(f.count, 3);
+	assert_int_equal(f.count, 4);
 	assert_int_equal(f.ready, 2);
 	assert_near(f.oldest_s, 62, 0.01);
 }
@@ -169,8 +199,14 @@ static void opensmtpd(void **state)
 	make_file("queue/1a/1a2b3c4d/1a2b3c4d00000001", 33);
 	make_file("queue/ff/ff2b3c4d/message", 5000);
 	make_file("queue/ff/ff2b3c4d/ff2b3c4d00000001", 100);
+	make_directory("queue/aa");
+	make_directory("queue/aa/aa2b3c4d");
+	make_file("queue/aa/aa2b3c4d/message", 700);
+	make_file("queue/aa/aa2b3c4d/aa2b3c4d00000001", 700);
+	fill("queue/aa/aa2b3c4d/aa2b3c4d00000001", "version: 3\nlast-try: 1700000000\nretry: 1\n");
+	fill("queue/1a/1a2b3c4d/1a2b3c4d00000001", "version: 3\nlast-try: 0\nretry: 0\n");
 	f = walk(&wide);
-	assert_int_equal(f.count, 2);
+	assert_int_equal(f.count, 3);
 	assert_int_equal(f.ready, 1);
 	assert_near(f.oldest_s, 33, 0.01);
 }
