@@ -1,7 +1,8 @@
 # What the build and the tests need, as Debian packages.
 BUILD_DEPS := build-essential pkg-config clang llvm bpftool libbpf-dev libevent-dev libnl-3-dev libnl-route-3-dev \
 	libsystemd-dev libjansson-dev libinih-dev libxxhash-dev python3
-TEST_DEPS := libcmocka-dev clang-format libclang-rt-14-dev iproute2 openssl procps systemd-container debootstrap
+TEST_DEPS := libcmocka-dev clang-format libclang-rt-14-dev iproute2 openssl procps systemd-container debootstrap \
+	qemu-system-x86 e2fsprogs
 
 define apt_install
 	@missing=""; for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \

@@ -30,6 +30,12 @@ tests: $(TESTS) $(PLANTS) $(VARIANTS)
 check: all tests
 	@BUILD=$(BUILD) tests/run quick
 
+## sudo make test-vm    every probe and signal on Debian's kernels 5.10, 6.1, 6.12 and the newest, in emulation (KERNEL=6.1: one)
+.PHONY: test-vm
+test-vm: deps-test
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@KERNEL=$(KERNEL) tests/vm/test_vm.py
+
 .PHONY: check-layers check-format lint
 check-layers: $(LIB)
 	@BUILD=$(BUILD) tests/check-layers

@@ -11,6 +11,8 @@ from lib import tap
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 BIN = os.path.join(BUILD, "bin")
+# How much longer than usual to wait: an emulated machine is slow.
+PATIENCE = float(os.environ.get("PENSTOCK_TEST_PATIENCE", "1"))
 
 
 def isolate(*prepare):
@@ -32,6 +34,7 @@ def isolate(*prepare):
 
 def wait_for(condition, what, seconds=30, every=0.05):
     """Returns the first true value of condition(); fails after a generous bound."""
+    seconds *= PATIENCE
     until = time.monotonic() + seconds
     while True:
         value = condition()

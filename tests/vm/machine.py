@@ -1,0 +1,225 @@
+"""Emulated machines: a root image with what penstock's programs need, Debian's kernels, and one boot that runs the driver in
+guest/. Nothing in here is timed; a machine that does not end is stopped by a generous bound."""
+import json
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import tempfile
+import time
+
+import archive
+from archive import CACHE, NoKernel, run
+from lib.place import BUILD, ROOT
+
+QEMU = "qemu-system-x86_64"
+LIMIT_S = int(os.environ.get("PENSTOCK_VM_LIMIT_S", "1500"))
+MEMORY_MIB = 1024
+# What the guest needs besides the libraries of our programs.
+TOOLS = ["python3", "iproute2", "procps", "kmod", "e2fsprogs"]
+# Of a kernel's modules, what the tests load and what that depends on.
+MODULES = ["kernel/net", "kernel/lib", "kernel/crypto", "kernel/arch", "kernel/fs/xfs", "kernel/fs/btrfs", "kernel/fs/overlayfs",
+           "kernel/drivers/net", "kernel/drivers/md", "kernel/drivers/block", "kernel/block"]
+INIT = """#!/bin/sh
+# Which disk is which is told by its number in the controller: they are found in no order.
+mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+disk() { for d in /sys/block/nvme*; do [ "$(cat $d/nsid)" = $1 ] && echo /dev/${d##*/}; done; }
+for n in $(seq 600); do [ "$(disk 2)" ] && [ "$(disk 3)" ] && [ "$(disk 4)" ] && break; sleep 0.1; done
+mount -t ext4 $(disk 2) /penstock && MODULES=$(disk 3) SLOW_DISK=$(disk 4) exec /penstock/tests/vm/guest/init
+"""
+MIB = 1 << 20
+DISK_SIGNATURE = 0x50454E53
+
+
+def why_not():
+    """Why no machine can be emulated here; None: it can."""
+    if os.geteuid() != 0:
+        return "needs root for file system images with their owners: sudo make test-vm"
+    if os.uname().machine != "x86_64":
+        return f"the machines are x86_64, this one is {os.uname().machine}"
+    for program in (QEMU, "debootstrap", "mke2fs", "dpkg-deb"):
+        if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
+            return f"{program} is not installed: make deps-test"
+    return None
+
+
+def libraries():
+    """The Debian packages of the libraries that our programs and tests are linked with."""
+    directories = [os.path.join(BUILD, "bin"), os.path.join(BUILD, "tests/kernel")]
+    programs = [os.path.join(d, p) for d in directories for p in os.listdir(d) if not p.endswith(".d")]
+    paths = set(re.findall(r"=> (/\S+)", run(["ldd", *programs]).stdout))
+    paths |= {os.path.realpath(p) for p in paths} | {p.removeprefix("/usr") for p in paths}
+    found = run(["dpkg-query", "-S", *sorted(paths)]).stdout
+    return sorted({line.split(":")[0] for line in found.splitlines()} - {"libc6"})
+
+
+def image(path, tree, size_mib, *options):
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", *options, "-d", tree, path + ".new", f"{size_mib}M"], check=True,
+                   stdout=subprocess.DEVNULL)
+    os.rename(path + ".new", path)
+
+
+def partitioned(path, size_mib):
+    """Turns an image that has 1 MiB free before its file system into a disk with that as its first partition, which is what the
+    kernel can find by itself when there are several disks."""
+    entry = struct.pack("<B3sB3sII", 0, b"\0\2\0", 0x83, b"\xff\xff\xff", MIB // 512, size_mib * MIB // 512)
+    with open(path, "r+b") as f:
+        f.write(bytes(440) + struct.pack("<IH", DISK_SIGNATURE, 0) + entry + bytes(48) + b"\x55\xaa")
+        f.truncate((size_mib + 1) * MIB)
+
+
+def root_tree():
+    """Debian of this host's release, so that our programs run there as they were built here; remade when they need other
+    libraries. Returns it and what marks its content."""
+    tree, stamp = os.path.join(CACHE, "root"), os.path.join(CACHE, "root.packages")
+    wanted = ",".join(sorted({*TOOLS, *libraries()}))
+    if Machine.read(stamp) == wanted:
+        return tree, wanted
+    shutil.rmtree(tree, ignore_errors=True)
+    codename = re.search(r"^VERSION_CODENAME=(\S+)", open("/etc/os-release").read(), re.M)[1]
+    done = run(["debootstrap", "--variant=minbase", "--include=" + wanted, codename, tree, archive.mirror()])
+    if done.returncode != 0:
+        raise NoKernel("debootstrap made no root: " + archive.last_line(done.stdout + done.stderr))
+    for cache in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/share/man"):
+        shutil.rmtree(os.path.join(tree, cache), ignore_errors=True)
+    for mountpoint in ("penstock", "usr/lib/modules"):
+        os.makedirs(os.path.join(tree, mountpoint), exist_ok=True)
+    with open(stamp, "w") as f:
+        f.write(wanted)
+    return tree, wanted
+
+
+def root_image():
+    tree, content = root_tree()
+    path, stamp = os.path.join(CACHE, "root.img"), os.path.join(CACHE, "root.stamp")
+    if Machine.read(stamp) == content + INIT and os.path.exists(path):
+        return path
+    with open(os.path.join(tree, "init"), "w") as f:
+        f.write(INIT)
+    os.chmod(os.path.join(tree, "init"), 0o755)
+    image(path, tree, 700, "-E", f"offset={MIB}")
+    partitioned(path, 700)
+    with open(stamp, "w") as f:
+        f.write(content + INIT)
+    return path
+
+
+def modules_image(modules, release):
+    """A kernel's modules, with their dependencies worked out by the guest's own kmod."""
+    path = os.path.join(CACHE, f"modules-{release}.img")
+    if os.path.exists(path):
+        return path
+    with tempfile.TemporaryDirectory(prefix="modules-", dir=CACHE) as top:
+        tree = os.path.join(top, "lib/modules", release)
+        for part in MODULES:
+            if os.path.isdir(os.path.join(modules, part)):
+                shutil.copytree(os.path.join(modules, part), os.path.join(tree, part))
+        for name in os.listdir(modules):
+            if name.startswith("modules."):
+                shutil.copy(os.path.join(modules, name), tree)
+        # The root that has kmod sees the tree by a bind mount in a mount namespace that ends with it.
+        root, _ = root_tree()
+        done = run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2/mnt" && chroot "$2" depmod -b /mnt "$3"', "sh", top, root,
+                    release])
+        if done.returncode != 0:
+            raise NoKernel(f"depmod for {release}: {archive.last_line(done.stderr)}")
+        image(path, os.path.join(top, "lib/modules"), 250)
+    return path
+
+
+def payload(directory):
+    """Our programs and tests, laid out as in the source tree; and an empty file system on a disk that will be slow."""
+    tree = os.path.join(directory, "tree")
+    for part in ("bin", "tests"):
+        shutil.copytree(os.path.join(BUILD, part), os.path.join(tree, "build", part), ignore=shutil.ignore_patterns("*.d"))
+    shutil.copytree(os.path.join(ROOT, "tests"), os.path.join(tree, "tests"),
+                    ignore=shutil.ignore_patterns("fuzz", "sim", "unit", "codec", "__pycache__"))
+    programs = [os.path.join(d, f) for d, _, files in os.walk(tree + "/build") for f in files]
+    run(["strip", "-g", *programs])
+    image(os.path.join(directory, "payload.img"), tree, 400)
+    os.makedirs(os.path.join(directory, "empty"))
+    image(os.path.join(directory, "slow.img"), os.path.join(directory, "empty"), 64, "-O", "^resize_inode", "-E", "lazy_itable_init=0")
+    return directory
+
+
+class Machine:
+    """One boot of one kernel. What the driver says arrives on the second serial line."""
+
+    def __init__(self, kernel, load, directory, environment):
+        self.vmlinuz, modules, self.release = kernel
+        self.version = re.match(r"\d+\.\d+", self.release)[0]
+        self.directory = os.path.join(directory, self.release)
+        os.makedirs(self.directory)
+        self.console = os.path.join(self.directory, "console")
+        self.results = os.path.join(self.directory, "results")
+        self.monitor = os.path.join(self.directory, "monitor")
+        words = " ".join(f"{k}={v}" for k, v in environment.items())
+        disks = [root_image(), os.path.join(load, "payload.img"), modules_image(modules, self.release), os.path.join(load, "slow.img")]
+        self.argv = ["nice", QEMU, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB),
+                     "-display", "none", "-monitor", f"unix:{self.monitor},server=on,wait=off", "-no-reboot", "-nic", "none", "-kernel", self.vmlinuz,
+                     "-serial", "file:" + self.console, "-serial", "file:" + self.results,
+                     "-append", f"root=PARTUUID={DISK_SIGNATURE:08x}-01 rootwait rw init=/init console=ttyS0 panic=-1 mitigations=off net.ifnames=0 "
+                     "apparmor=0 selinux=0 psi=1 " + words, "-device", "nvme,id=disks,serial=penstock"]
+        for number, disk in enumerate(disks, 1):
+            slow = ",throttling.iops-total=25" if disk.endswith("slow.img") else ""
+            self.argv += ["-drive", f"if=none,id=d{number},file={disk},format=raw,snapshot=on{slow}",
+                          "-device", f"nvme-ns,drive=d{number},bus=disks,nsid={number}"]
+
+    def start(self):
+        self.log = open(os.path.join(self.directory, "qemu"), "w")
+        self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+                                        env={**os.environ, "TMPDIR": self.directory})
+        return self
+
+    def wait(self):
+        """None, or what went wrong. A kernel that hangs says so on its console and is not waited for."""
+        until = time.monotonic() + LIMIT_S
+        while True:
+            try:
+                status = self.process.wait(2)
+                break
+            except subprocess.TimeoutExpired:
+                stuck = re.search(r"soft lockup.*|Kernel panic.*|detected stalls on.*", self.read(self.console))
+                if stuck or time.monotonic() > until:
+                    self.registers()
+                    self.process.kill()
+                    self.process.wait()
+                    return f"the kernel hangs: {stuck[0]}" if stuck else f"no end within {LIMIT_S} s"
+        if status != 0:
+            return f"qemu ended with {status}: {archive.last_line(open(self.log.name).read())}"
+        return None if "@@ done" in self.said() else "it stopped before its driver was done: " + archive.last_line(self.read(self.console))
+
+    def registers(self):
+        """Where each CPU of a machine that hangs is, for the log."""
+        try:
+            with socket.socket(socket.AF_UNIX) as monitor:
+                monitor.settimeout(3)
+                monitor.connect(self.monitor)
+                monitor.sendall(b"info registers -a\n")
+                said = b""
+                while said.count(b"(qemu)") < 2 and (part := monitor.recv(65536)):
+                    said += part
+                self.log.write("\n".join(re.findall(r"CPU#\d+|.IP=.*", said.decode(errors="replace"))))
+                self.log.flush()
+        except OSError:
+            pass
+
+    @staticmethod
+    def read(path):
+        return open(path, errors="replace").read() if os.path.exists(path) else ""
+
+    def said(self):
+        return self.read(self.results).replace("\r", "")
+
+    def log_text(self):
+        return f"=== console\n{self.read(self.console)}\n=== driver\n{self.said()}\n=== qemu\n{self.read(self.log.name)}"
+
+
+def json_said(text, what):
+    """The object that the driver printed under this name; None: none."""
+    found = re.search(rf"^@@ {what} (\{{.*\}})$", text, re.M)
+    return json.loads(found[1]) if found else None

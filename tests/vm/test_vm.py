@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""The suites of guest/driver.py on Debian's kernels of several releases, in emulated machines: two at a time, one boot a kernel.
+KERNEL=6.1 runs one. Each machine's log is kept under build/test-logs."""
+import fcntl
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
+import archive
+import machine
+from archive import NoKernel, Suite
+from lib import tap
+from lib.place import BUILD
+
+# Which of Debian's releases has which kernel. The newest is where the archive says it is.
+KERNELS = {"5.10": ["bullseye"], "6.1": ["bookworm"], "6.12": ["trixie"], "newest": ["trixie-backports", "sid"]}
+AT_ONCE = 2
+PATIENCE = 6
+
+
+class Results:
+    """TAP, numbered through."""
+
+    def __init__(self):
+        self.count = self.failed = 0
+        self.lock = threading.Lock()
+
+    def add(self, good, name, details="", skip=None):
+        with self.lock:
+            self.count += 1
+            self.failed += not good
+            print(f"{'ok' if good else 'not ok'} {self.count} - {name}" + (f" # SKIP {skip}" if skip else ""), flush=True)
+            for line in details.splitlines():
+                print("# " + line.removeprefix("# "), flush=True)
+
+
+def number(release):
+    return [int(n) for n in re.findall(r"\d+", release)[:3]]
+
+
+def find_kernel(suites):
+    """The newest kernel of these suites."""
+    found, reasons = [], []
+    for name in suites:
+        try:
+            found.append(Suite(name).kernel())
+        except NoKernel as why:
+            reasons.append(str(why))
+    if not found:
+        raise NoKernel("; ".join(reasons))
+    return max(found, key=lambda kernel: number(kernel[2]))
+
+
+def take_suite(results, label, text):
+    """One suite's section of what the driver said."""
+    name = text.split("\n", 1)[0]
+    plan = sum(int(n) for n in re.findall(r"^1\.\.(\d+)", text, re.M))
+    whole = re.search(r"^1\.\.0 *# *SKIP *(.*)", text, re.M | re.I)
+    if whole:
+        results.add(True, f"{label} {name}", skip=whole[1])
+        return
+    found = list(re.finditer(r"^(not )?ok \d+ *-? *([^#\n]*?) *(?:# *SKIP *(.*))?\n((?:# .*\n)*)", text, re.M))
+    bad = sum(1 for f in found if f[1])
+    for f in found:
+        results.add(not f[1], f"{label} {name}: {f[2]}", f[4] if f[1] else "", f[3])
+    end = re.search(r"^@@ end (-?\d+)", text, re.M)
+    if len(found) != plan or not end or (int(end[1]) != 0 and not bad):
+        status = f"exit status {end[1]}" if end else "no end"
+        results.add(False, f"{label} {name}: {len(found)} results of {plan}, {status}", "\n".join(text.splitlines()[-20:]))
+
+
+def take(results, vm, wrong):
+    """What one machine showed."""
+    os.makedirs(os.path.join(BUILD, "test-logs"), exist_ok=True)
+    log = os.path.join(BUILD, "test-logs", f"vm-{vm.version}.log")
+    with open(log, "w") as f:
+        f.write(vm.log_text())
+    label = f"{vm.version}:"
+    where = os.path.relpath(log, os.path.dirname(BUILD))
+    results.add(not wrong, f"{label} {vm.release} boots, runs and ends", f"{wrong} (see {where})" if wrong else "")
+    for section in vm.said().split("@@ suite ")[1:]:
+        take_suite(results, label, section)
+
+
+def main():
+    why = machine.why_not()
+    if why:
+        tap.skip_all(why)
+    results = Results()
+    only = os.environ.get("KERNEL")
+    if only and only not in KERNELS:
+        sys.exit(f"KERNEL={only}: one of {' '.join(KERNELS)}")
+    os.makedirs(archive.CACHE, exist_ok=True)
+    directory = tempfile.mkdtemp(prefix="run-", dir=archive.CACHE)
+    machines, turn = [], threading.Semaphore(AT_ONCE)
+    try:
+        with open(os.path.join(archive.CACHE, "lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            load = machine.payload(directory)
+            for name, suites in KERNELS.items():
+                if only and only != name:
+                    continue
+                try:
+                    machines.append(machine.Machine(find_kernel(suites), load, directory, {"PENSTOCK_TEST_PATIENCE": PATIENCE}))
+                except NoKernel as reason:
+                    results.add(True, f"{name}: every suite", skip=str(reason))
+
+        def boot(vm):
+            with turn:
+                take(results, vm, vm.start().wait())
+        threads = [threading.Thread(target=boot, args=(vm,)) for vm in machines]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    print(f"1..{results.count}", flush=True)
+    sys.exit(1 if results.failed else 0)
+
+
+main()
