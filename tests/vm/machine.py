@@ -183,12 +183,12 @@ class Machine:
                 status = self.process.wait(2)
                 break
             except subprocess.TimeoutExpired:
-                stuck = re.search(r"soft lockup.*|Kernel panic.*|detected stalls on.*", self.read(self.console))
+                stuck = re.search(r"Kernel panic.*|(?:soft lockup[^\0]*){3}", self.read(self.console))
                 if stuck or time.monotonic() > until:
                     self.registers()
                     self.process.kill()
                     self.process.wait()
-                    return f"the kernel hangs: {stuck[0]}" if stuck else f"no end within {LIMIT_S} s"
+                    return f"the kernel hangs: {stuck[0].splitlines()[0]}" if stuck else f"no end within {LIMIT_S} s"
         if status != 0:
             return f"qemu ended with {status}: {archive.last_line(open(self.log.name).read())}"
         return None if "@@ done" in self.said() else "it stopped before its driver was done: " + archive.last_line(self.read(self.console))
