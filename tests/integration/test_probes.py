@@ -337,7 +337,7 @@ def _():
 
 def prepare():
     try:
-        packages.unpack("mkfs", ["xfsprogs", "btrfs-progs", "libinih1", "liburcu8", "liblzo2-2", "libzstd1"])
+        packages.unpack("mkfs", packages.MKFS)
     except AssertionError as why:
         print(f"# {why}", flush=True)
 

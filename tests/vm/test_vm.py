@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The suites of guest/driver.py on Debian's kernels of several releases, in emulated machines: two at a time, one boot a kernel.
-KERNEL=6.1 runs one. Each machine's log is kept under build/test-logs."""
+KERNEL=6.1 runs one; SUITE= and ONLY= choose among suites and tests. Each machine's log is kept under build/test-logs."""
 import fcntl
 import os
 import re
@@ -95,6 +95,8 @@ def main():
     only = os.environ.get("KERNEL")
     if only and only not in KERNELS:
         sys.exit(f"KERNEL={only}: one of {' '.join(KERNELS)}")
+    environment = {"PENSTOCK_TEST_PATIENCE": PATIENCE}
+    environment.update({name: os.environ[name] for name in ("SUITE", "ONLY") if os.environ.get(name)})
     os.makedirs(archive.CACHE, exist_ok=True)
     directory = tempfile.mkdtemp(prefix="run-", dir=archive.CACHE)
     machines, turn = [], threading.Semaphore(AT_ONCE)
@@ -106,7 +108,7 @@ def main():
                 if only and only != name:
                     continue
                 try:
-                    machines.append(machine.Machine(find_kernel(suites), load, directory, {"PENSTOCK_TEST_PATIENCE": PATIENCE}))
+                    machines.append(machine.Machine(find_kernel(suites), load, directory, environment))
                 except NoKernel as reason:
                     results.add(True, f"{name}: every suite", skip=str(reason))
 

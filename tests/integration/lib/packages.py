@@ -4,6 +4,8 @@ import subprocess
 
 from lib.place import BUILD
 
+MKFS = ["xfsprogs", "btrfs-progs", "libinih1", "liburcu8", "liblzo2-2", "libzstd1"]
+
 
 def unpack(name, packages):
     """build/roots/NAME with the packages' files; downloaded once, never installed."""

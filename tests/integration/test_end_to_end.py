@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""The whole chain on any kernel: more mail than this machine's cores can carry, measured by the kernel's own signals, refused by
+the proxy. Runs here and in each emulated machine; what takes how long is not asked."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place
+from lib.place import BIN, wait_for
+from lib.programs import Daemon, Program, Proxy, listening
+from lib.smtp import deliver
+from lib.tap import check, run, test
+
+PORT, SINK = 2525, 2526
+# What a message costs the sink, and the load: four times what all cores can do, whatever their speed.
+CPU_MS = 200
+OVERLOAD = 4
+
+
+class Chain:
+    """Sink, daemon, proxy."""
+
+    def __init__(self, options=None):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.store = os.path.join(self.directory, "store")
+        self.sink = Program([os.path.join(BIN, "penstock-sink"), "--listen", f"127.0.0.1:{SINK}", "--cpu", f"{CPU_MS}ms",
+                             "--store", self.store])
+        wait_for(lambda: listening(SINK), "the sink")
+        # The sink's own port is the one that the kernel counts.
+        self.daemon = Daemon(self.directory, {"service.mx.ports": SINK, "service.mx.hostname": "mx.example.org", **(options or {})})
+        self.proxy = Proxy(self.directory, PORT, SINK, {"service.mx.hostname": "mx.example.org"})
+        self.daemon.wait_status(lambda s: s["state"] == "serving", "serving")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.proxy, self.daemon, self.sink):
+            program.stop()
+
+    def stored(self):
+        return sum(1 for _ in open(self.store)) if os.path.exists(self.store) else 0
+
+    def load(self, rate, seconds, *more):
+        argv = [os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", str(rate), "--duration", f"{seconds}s",
+                "--drain", "240s", "--greeting-timeout", "240s", "--command-timeout", "240s", "--json", "-", *more]
+        return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+
+
+@test("more mail than the cores can carry: 451 4.3.2, never a 5xx, what is taken is delivered, and all is admitted again after")
+def _():
+    with Chain() as c:
+        load = c.load(OVERLOAD * os.cpu_count() * 1000 / CPU_MS, 25)
+        s = c.daemon.wait_status(lambda s: s["decisions"]["deferred"] > 3, "refusals", 120)
+        check(s["driver"]["resource"] in ("cpu", "smtp", "memory"), f"driven by {s['driver']}")
+        report = json.loads(load.communicate(timeout=900)[0])
+        outcomes = report["outcomes"]
+        check(outcomes["refused"] > 0 and outcomes["accepted"] > 0, f"{outcomes}")
+        check(outcomes["rejected"] == 0, f"a 5yz: {report['replies']}")
+        odd = [r for r in report["replies"] if not r.startswith("451 4.3.2 mx.example.org")]
+        check(not odd, f"odd replies: {report['replies']}")
+        wait_for(lambda: c.stored() == outcomes["accepted"], f"{outcomes['accepted']} messages; there are {c.stored()}")
+        wait_for(lambda: deliver(PORT)[0] == "250", "an admission after the overload", 120)
+
+
+@test("a drain: 451 4.3.2 until the resume")
+def _():
+    with Chain() as c:
+        check(deliver(PORT)[0] == "250", "before")
+        c.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(PORT)[1].startswith("451 4.3.2 mx.example.org"), "the refusal")
+        c.daemon.ctl("resume", check=0)
+        wait_for(lambda: deliver(PORT)[0] == "250", "the admission")
+
+
+place.isolate()
+run()
