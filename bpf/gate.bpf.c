@@ -292,8 +292,7 @@ static inline void describe(const struct smtp_tuple *t, const struct plan *plan,
 	r->waiting = state.waiting > 0 ? (u32)state.waiting : 0;
 	r->tokens_milli = PLAN_UNLIMITED;
 	if (state.service < PLAN_SERVICES)
-		r->tokens_milli =
-			tokens_milli(&plan->service[state.service & (PLAN_SERVICES - 1)], now_us);
+		r->tokens_milli = tokens_milli(&plan->service[plan_slot(state.service)], now_us);
 	if (state.trusted_count && bpf_map_lookup_elem(&trusted_networks, &key))
 		r->trusted = 1;
 	if (state.refused_count && bpf_map_lookup_elem(&refused_networks, &key))

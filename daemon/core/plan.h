@@ -158,6 +158,16 @@ static inline uint32_t plan_cutoff(const struct plan_service *service, uint8_t b
 	}
 }
 
+/* A service's place in plan.service[], which the caller has compared with PLAN_SERVICES. Verifiers before 5.12 forget what was
+ * compared when a register is spilled: they see the bound here. */
+static inline uint32_t plan_slot(uint32_t service)
+{
+#ifdef __bpf__
+	asm volatile("" : "+r"(service));
+#endif
+	return service & (PLAN_SERVICES - 1);
+}
+
 static inline struct verdict plan_decide(const struct plan *plan,
 					 const struct plan_request *request)
 {
@@ -168,7 +178,7 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		return plan_admit(REASON_STALE);
 	if (request->service >= PLAN_SERVICES || request->service >= plan->services)
 		return plan_admit(REASON_UNSHED);
-	service = &plan->service[request->service];
+	service = &plan->service[plan_slot(request->service)];
 	v.reason = service->reason;
 	/* An operator's order is obeyed in observe mode and for trusted sources too. */
 	if (plan->order == PLAN_DRAIN || plan->order == PLAN_MAINTENANCE) {

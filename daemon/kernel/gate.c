@@ -139,7 +139,8 @@ static bool reuse_maps(struct gate *g, const int kept[MAP__COUNT])
 static void say_why(int error, char *why)
 {
 	const char *cause =
-		error == -EPERM ? "it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"
+		error == -EPERM
+			? "it needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (before Linux 5.11 LimitMEMLOCK=infinity too)"
 		: error == -ENOENT || error == -ESRCH
 			? "this kernel has no BTF of itself (CONFIG_DEBUG_INFO_BTF)"
 		: error == -EINVAL || error == -EACCES

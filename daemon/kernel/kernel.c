@@ -48,10 +48,12 @@ static int print(enum libbpf_print_level level, const char *format, va_list args
 static void say_why(char *why, size_t size, int error, const char *instead)
 {
 	/* With the capability EACCES is the verifier's: see the log at debug level. */
-	const char *cause = error == -EPERM	   ? "refused: it needs CAP_BPF and CAP_PERFMON"
-			    : error == -EACCES	   ? "this kernel's verifier rejects the program"
-			    : error == -EOPNOTSUPP ? "this kernel has no such tracepoint"
-						   : strerror(-error);
+	const char *cause =
+		error == -EPERM
+			? "refused: it needs CAP_BPF and CAP_PERFMON (before Linux 5.11 LimitMEMLOCK=infinity too)"
+		: error == -EACCES     ? "this kernel's verifier rejects the program"
+		: error == -EOPNOTSUPP ? "this kernel has no such tracepoint"
+				       : strerror(-error);
 
 	snprintf(why, size, "%s; instead: %s", cause, instead);
 }

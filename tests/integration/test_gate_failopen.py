@@ -146,6 +146,7 @@ def told(w):
 def _():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # maps before 5.11
         ctypes.CDLL(None).prctl(24, 24, 0, 0, 0)  # PR_CAPBSET_DROP of CAP_SYS_RESOURCE: else root would raise it
     with World(WIRE, {"front.gate.linger": "60s"}, preexec_fn=few) as w:
         w.drain()

@@ -20,7 +20,7 @@ QEMU = "qemu-system-x86_64"
 LIMIT_S = int(os.environ.get("PENSTOCK_VM_LIMIT_S", "1500"))
 MEMORY_MIB = 1024
 # What the guest needs besides the libraries of our programs.
-TOOLS = ["python3", "iproute2", "procps", "kmod", "e2fsprogs"]
+TOOLS = ["python3", "iproute2", "procps", "kmod", "e2fsprogs", "bpftool"]
 # Of a kernel's modules, what the tests load and what that depends on.
 MODULES = ["kernel/net", "kernel/lib", "kernel/crypto", "kernel/arch", "kernel/fs/xfs", "kernel/fs/btrfs", "kernel/fs/overlayfs",
            "kernel/drivers/net", "kernel/drivers/md", "kernel/drivers/block", "kernel/block"]
