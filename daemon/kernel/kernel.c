@@ -27,7 +27,7 @@ static const struct probe *const probes[PROBE__COUNT] = {
 struct kernel {
 	struct {
 		void *state; /* NULL: not to be had, `why` says why */
-		char why[160];
+		char why[224];
 		char form[PROBE_FORM_MAX];
 	} probe[PROBE__COUNT];
 };

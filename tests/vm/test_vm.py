@@ -13,6 +13,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "integration")]
 import archive
 import machine
+import table
 from archive import NoKernel, Suite
 from lib import tap
 from lib.place import BUILD
@@ -83,8 +84,31 @@ def take(results, vm, wrong):
     label = f"{vm.version}:"
     where = os.path.relpath(log, os.path.dirname(BUILD))
     results.add(not wrong, f"{label} {vm.release} boots, runs and ends", f"{wrong} (see {where})" if wrong else "")
-    for section in vm.said().split("@@ suite ")[1:]:
+    for section in vm.said().partition("@@ survey")[0].split("@@ suite ")[1:]:
         take_suite(results, label, section)
+    if "@@ survey" in vm.said():
+        take_survey(results, label, vm.said())
+
+
+def take_survey(results, label, text):
+    """What was seen on a kernel, held against the table in the tree."""
+    name = f"{label} the table in daemon/kernel/SUPPORT.md says what was seen"
+    seen = machine.json_said(text, "seen")
+    if not seen:
+        results.add(False, name, "nothing was seen:\n" + "\n".join(text.splitlines()[-20:]))
+        return
+    table.keep(seen)
+    wrong = table.contradictions(seen)
+    if wrong is None:
+        results.add(True, name, skip=f"it has no column for {table.version(seen)}; `tests/vm/table.py` writes one")
+    else:
+        results.add(not wrong, name, "\n".join([*wrong, "tests/vm/table.py writes it anew"]) if wrong else "")
+
+
+def here(results):
+    """The same survey on the kernel that we run on."""
+    done = archive.run([os.path.join(HERE, "guest", "survey.py")])
+    take_survey(results, "here:", done.stdout + done.stderr)
 
 
 def main():
@@ -120,6 +144,8 @@ def main():
             t.start()
         for t in threads:
             t.join()
+        if not only and not os.environ.get("SUITE"):
+            here(results)
     finally:
         shutil.rmtree(directory, ignore_errors=True)
     print(f"1..{results.count}", flush=True)
