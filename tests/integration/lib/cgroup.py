@@ -68,11 +68,11 @@ class Cgroup:
         return 0
 
     def limit_write_iops(self, device, iops):
-        """0: no limit."""
+        """0: no limit. The v2 interface takes none below 2."""
         if self.v1:
             self.write_file(os.path.join(ROOT, "blkio", self.name, "blkio.throttle.write_iops_device"), f"{device} {iops}")
         else:
-            self.write_file(os.path.join(V2, self.name, "io.max"), f"{device} wiops={iops or 'max'}")
+            self.write_file(os.path.join(V2, self.name, "io.max"), f"{device} wiops={max(iops, 2) if iops else 'max'}")
 
     def remove(self):
         for path in self.paths:
