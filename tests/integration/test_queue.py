@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import packages, place, postfix, tap
 from lib.place import wait_for
-from lib.programs import Daemon, Proxy
+from lib.programs import Daemon, Program, Proxy, listening
 from lib.tap import Skip, check, test
 
 
@@ -318,9 +318,42 @@ def _():
         subprocess.run(["rm", "-rf", directory])
 
 
-def prepare_exim():
+@test("a real OpenSMTPD: the messages in its queue, with their age")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-", dir=place.BUILD)
+    os.chmod(directory, 0o755)
+    root = packages.Root("opensmtpd", packages.unpack("opensmtpd", ["opensmtpd"]), directory)
+    mta = None
+    try:
+        for n, name in ((31300, "opensmtpd"), (31301, "opensmtpq")):
+            root.write("/etc/passwd", f"{name}:x:{n}:{n}::/var/lib/opensmtpd/empty:/bin/false\n", "a")
+            root.write("/etc/group", f"{name}:x:{n}:\n", "a")
+        for path in ("/var/lib/opensmtpd/empty", "/var/empty", "/var/spool/smtpd"):
+            os.makedirs(root.file(path), exist_ok=True)
+        os.chmod(root.file("/var/spool/smtpd"), 0o711)
+        root.write("/etc/smtpd-test.conf", 'listen on 127.0.0.1 port 2526\naction "out" relay host smtp://127.0.0.1:2997\n'
+                                           'match from any for any action "out"\n')
+        mta = Program(["chroot", root.path, "/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd-test.conf"])
+        wait_for(lambda: listening(2526) or not mta.alive(), "OpenSMTPD's port")
+        check(mta.alive(), mta.output())
+        with World({"service.mx.queue_dirs": root.file("/var/spool/smtpd")}) as w:
+            w.wait("queue_count", lambda v: v == 0)
+            for _ in range(3):
+                with smtplib.SMTP("127.0.0.1", 2526, timeout=60) as s:
+                    s.sendmail("a@example.net", ["box@example.org"], "Subject: x\r\n\r\nx\r\n")
+            w.wait("queue_count", lambda v: v == 3)
+            wait_for(lambda: w.value("queue_ready_count") == 0 or w.value("queue_oldest_s") > 2, "their age, or that they were put back")
+    finally:
+        if mta:
+            mta.stop()
+        subprocess.run(["umount", "-R", "-l", root.path])
+        subprocess.run(["rm", "-rf", directory])
+
+
+def prepare_others():
     packages.unpack("exim", EXIM)
+    packages.unpack("opensmtpd", ["opensmtpd"])
 
 
-place.isolate(postfix.prepare, prepare_exim)
+place.isolate(postfix.prepare, prepare_others)
 tap.run()
