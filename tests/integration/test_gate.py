@@ -43,6 +43,25 @@ def _():
         check(w.greeting("10.77.0.10").startswith(b"220 mta.example"), "after the kill")
 
 
+@test("verdicts of the gate are seen like any other: status, metrics, and what is known of the source")
+def _():
+    with World(WIRE) as w:
+        for _ in range(3):
+            with WIRE.client(PORT, "10.77.0.60") as c:
+                c.say(b"QUIT")
+        w.drain()
+        with WIRE.client(PORT, "10.77.0.61") as c:
+            c.say(b"QUIT")
+        front = w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["admitted"] >= 3
+                                     and s["decisions"]["by_front"]["gate"]["deferred"] >= 2, "the gate's verdicts")
+        check(front["decisions"]["by_reason"].get("drain", 0) >= 2, f"{front['decisions']}")
+        check(w.daemon.metric('penstock_front_up{front="gate"}') == 1, "its metric")
+        check(w.daemon.metric('penstock_decisions_total{front="gate",verdict="defer",reason="drain"}') >= 2, w.daemon.get("/metrics"))
+        wait_for(lambda: w.daemon.status()["in_flight"] == 0, "nobody in flight")
+        known = w.daemon.ctl("explain", "10.77.0.61").stdout
+        check("deferred since" in known and "of service a second" in known, known)
+
+
 place.isolate()
 WIRE = Wire()
 run()
