@@ -25,6 +25,21 @@ static int open_here(void *context)
 	return sockdiag_open();
 }
 
+int sockdiag_open_mta(const struct config *config)
+{
+	char why[256];
+	int fd, netns_fd;
+
+	if (!config->gate.enabled || !config->gate.netns[0])
+		return sockdiag_open();
+	netns_fd = netns_open(config->gate.netns, why);
+	if (netns_fd < 0)
+		return netns_fd;
+	fd = sockdiag_open_in(netns_fd);
+	close(netns_fd);
+	return fd;
+}
+
 int sockdiag_open_in(int netns_fd)
 {
 	return netns_run(netns_fd, open_here, NULL);

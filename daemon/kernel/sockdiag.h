@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config/config.h"
+
 struct sockdiag_listener {
 	uint16_t port;
 	uint32_t queue, limit; /* connections that wait for accept(), and how many may */
@@ -28,6 +30,8 @@ struct sockdiag_session {
 int sockdiag_open(void);
 /* The same in another network namespace (kernel/netns.h); -1: ours. */
 int sockdiag_open_in(int netns_fd);
+/* Where the MTA listens: in the namespace that front.gate.netns names, when the gate is enabled. */
+int sockdiag_open_mta(const struct config *config);
 /* Fills at most `most` listeners of both families whose port is in `ports` (0 ends). Returns how many, or -errno. */
 int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 		       struct sockdiag_listener *ret, unsigned most);

@@ -218,7 +218,7 @@ static void find_service(const struct sensor_env *env, struct mta *m, unsigned i
 		find_named(env, m, i, prefix);
 		return;
 	}
-	fd = sockdiag_open();
+	fd = sockdiag_open_mta(env->config);
 	if (fd >= 0) {
 		n = sockdiag_listeners(fd, service->ports, CONFIG_PORTS, &listener, 1);
 		close(fd);

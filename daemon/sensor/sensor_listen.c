@@ -28,7 +28,7 @@ static int listen_open(const struct sensor_env *env, void **ret_state, char *why
 	for (unsigned i = 0; i < env->config->services; i++)
 		for (unsigned p = 0; p < CONFIG_PORTS && env->config->service[i].ports[p]; p++)
 			s->ports[n++] = env->config->service[i].ports[p];
-	s->fd = sockdiag_open();
+	s->fd = sockdiag_open_mta(env->config);
 	if (s->fd < 0) {
 		int r = s->fd;
 
