@@ -73,7 +73,7 @@ static void watch_ports(struct smtp *s, const struct config *config)
 	}
 }
 
-static int load(struct smtp *s, const struct config *config, bool with_send)
+static int load(struct smtp *s, const struct config *config, bool with_send, bool with_look)
 {
 	_cleanup_close_ int netns_fd = open_mta_netns(config);
 	struct smtp_seeding *seeding;
@@ -87,6 +87,7 @@ static int load(struct smtp *s, const struct config *config, bool with_send)
 	watch_ports(s, config);
 	memcpy(ports, (const void *)s->bpf->rodata->watched, sizeof(ports));
 	bpf_program__set_autoload(s->bpf->progs.smtp_send, with_send);
+	bpf_program__set_autoload(s->bpf->progs.smtp_look, with_look);
 	bpf_program__set_autoattach(s->bpf->progs.smtp_look, false);
 	seeding = smtp_seeding_begin(s->bpf, netns_fd, ports);
 	r = smtp_bpf__load(s->bpf);
@@ -141,7 +142,7 @@ static void close_smtp(void *state)
 
 static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 {
-	bool with_send = probe_has_tracepoint(env->btf, "sock_send_length");
+	bool with_send = probe_has_tracepoint(env->btf, "sock_send_length"), with_look = true;
 	struct smtp *s;
 	int r;
 
@@ -151,16 +152,18 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	r = load(s, env->config, with_send);
-	if (r < 0 && with_send) {
-		with_send = false;
-		r = load(s, env->config, false);
-	}
+	/* From all to the least: an old kernel may refuse a part. */
+	r = load(s, env->config, with_send, with_look);
+	if (r < 0)
+		r = load(s, env->config, with_send, with_look = false);
+	if (r < 0 && with_send)
+		r = load(s, env->config, with_send = false, false);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
-	attach_look(s);
+	if (with_look)
+		attach_look(s);
 	snprintf(form, PROBE_FORM_MAX, "tp_btf/inet_sock_set_state, tcp_probe%s",
 		 with_send ? ", sock_send_length" : "");
 	if (s->taken_over)
