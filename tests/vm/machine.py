@@ -169,7 +169,7 @@ class Machine:
                      "-display", "none", "-monitor", f"unix:{self.monitor},server=on,wait=off", "-no-reboot", "-nic", "none", "-kernel", self.vmlinuz,
                      "-serial", "file:" + self.console, "-serial", "file:" + self.results,
                      "-append", f"root=PARTUUID={DISK_SIGNATURE:08x}-01 rootwait rw init=/init console=ttyS0 panic=-1 mitigations=off net.ifnames=0 "
-                     "apparmor=0 selinux=0 psi=1 " + words, "-device", "nvme,id=disks,serial=penstock"]
+                     "apparmor=0 selinux=0 psi=1 no_timer_check " + words, "-device", "nvme,id=disks,serial=penstock"]
         for number, disk in enumerate(disks, 1):
             slow = ",throttling.iops-total=25" if disk.endswith("slow.img") else ""
             self.argv += ["-drive", f"if=none,id=d{number},file={disk},format=raw,snapshot=on{slow}",
