@@ -127,6 +127,20 @@ static void notify(struct daemon *d, uint64_t now_us)
 	sd_notify(0, "WATCHDOG=1");
 }
 
+#define CALM_PRESSURE 0.5
+
+/* How soon sensors are wanted: half of what is tolerable is far away. */
+static enum registry_haste haste(const struct daemon *d, bool urgent)
+{
+	const struct engine_view *v = &d->engine.view;
+
+	if (urgent)
+		return REGISTRY_URGENT;
+	return v->pressure.any_known && v->pressure.combined < CALM_PRESSURE && v->level.number == 0
+		       ? REGISTRY_CALM
+		       : REGISTRY_NORMAL;
+}
+
 /* The table of contents of the daemon. The watchdog is petted last, so that a stuck tick is not petted. */
 static void tick(void *context, bool urgent)
 {
@@ -142,7 +156,7 @@ static void tick(void *context, bool urgent)
 	daemon_put_own_load(d);
 	daemon_poll_gate(d, now_us);
 	if (d->registry)
-		registry_poll(d->registry, now_us, urgent, &d->sample, &d->load);
+		registry_poll(d->registry, now_us, haste(d, urgent), &d->sample, &d->load);
 	daemon_note_proxies(d, now_us);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
 	daemon_plan_sources(d, now_us, realtime_us);

@@ -123,7 +123,7 @@ void daemon_support(const struct config *config, struct text *out)
 		for (int i = 0; i < POLLS; i++) {
 			sample_clear(&sample, clock_monotonic_us());
 			memset(&load, 0, sizeof(load));
-			registry_poll(registry, sample.now_us, true, &sample, &load);
+			registry_poll(registry, sample.now_us, REGISTRY_URGENT, &sample, &load);
 			for (int s = 0; s < SIGNAL__COUNT; s++) {
 				if (!sample_has(&sample, (enum signal)s))
 					continue;

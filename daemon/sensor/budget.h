@@ -19,9 +19,10 @@ struct budget {
 };
 
 /* Whether its time has come. Half a tick early is on time: ticks are not exact. */
-static inline bool budget_due(const struct budget *b, uint64_t now_us, uint64_t tick_us)
+static inline bool budget_due(const struct budget *b, uint64_t interval_us, uint64_t now_us,
+			      uint64_t tick_us)
 {
-	return b->polled_us == 0 || now_us + tick_us / 2 >= b->polled_us + b->interval_us;
+	return b->polled_us == 0 || now_us + tick_us / 2 >= b->polled_us + interval_us;
 }
 
 static inline void budget_spent(struct budget *b, double cost_us, double budget_us_per_s,

@@ -155,16 +155,19 @@ static void put_held(const struct slot *slot, struct sample *sample)
 			   (enum via)slot->hold[i].via);
 }
 
-static bool is_due(const struct registry *registry, const struct slot *slot, uint64_t now_us,
-		   bool urgent)
+static bool is_due(const struct registry *registry, struct slot *slot, uint64_t now_us,
+		   enum registry_haste haste)
 {
-	if (urgent)
+	uint64_t interval_us = slot->budget.interval_us * (haste == REGISTRY_CALM ? 2 : 1);
+
+	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
+	if (haste == REGISTRY_URGENT)
 		return true;
 	/* One that fails is asked every tick: it decides soon whether it is to be left out. So is one that was just opened: rates
 	 * need two readings, and the first are dear because nothing is in a cache. */
 	return slot->ops->every_tick || slot->status.polls < FIRST_POLLS ||
 	       slot->status.state != SENSOR_OK ||
-	       budget_due(&slot->budget, now_us, registry->env.config->tick_us);
+	       budget_due(&slot->budget, interval_us, now_us, registry->env.config->tick_us);
 }
 
 static void count_cost(struct slot *slot, uint64_t cost_ns, uint64_t now_us)
@@ -174,7 +177,6 @@ static void count_cost(struct slot *slot, uint64_t cost_ns, uint64_t now_us)
 	budget_spent(&slot->budget, (double)cost_ns / 1e3, us_per_s, now_us);
 	slot->status.cost_ns += cost_ns;
 	slot->status.cost_us = slot->budget.cost_us;
-	slot->status.interval_us = slot->ops->every_tick ? 0 : slot->budget.interval_us;
 }
 
 /* Reading the thread's clock is a system call, which costs as much as a cheap sensor: those are measured now and then. */
@@ -184,8 +186,9 @@ static bool is_measured(const struct slot *slot)
 	       slot->status.polls % 8 == 0;
 }
 
-static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now_us, bool urgent,
-		      struct sample *sample, struct load *load, uint64_t *clock_ns)
+static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now_us,
+		      enum registry_haste haste, struct sample *sample, struct load *load,
+		      uint64_t *clock_ns)
 {
 	uint8_t via_before[SIGNAL__COUNT];
 	bool measured;
@@ -196,7 +199,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 		return;
 	if (slot->status.state == SENSOR_QUARANTINED && !reopen(registry, slot, now_us))
 		return;
-	if (!is_due(registry, slot, now_us, urgent)) {
+	if (!is_due(registry, slot, now_us, haste)) {
 		put_held(slot, sample);
 		return;
 	}
@@ -229,14 +232,14 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 	slot->backoff_us = 0;
 }
 
-void registry_poll(struct registry *registry, uint64_t now_us, bool urgent, struct sample *sample,
-		   struct load *load)
+void registry_poll(struct registry *registry, uint64_t now_us, enum registry_haste haste,
+		   struct sample *sample, struct load *load)
 {
 	uint64_t clock_ns = 0;
 	enum signal frozen;
 
 	for (size_t i = 0; i < DRIVERS; i++)
-		poll_slot(registry, &registry->slots[i], now_us, urgent, sample, load, &clock_ns);
+		poll_slot(registry, &registry->slots[i], now_us, haste, sample, load, &clock_ns);
 	if (stuck_step(&registry->stuck, sample, &frozen))
 		log_warning(
 			"%s has not moved for a minute and is left out until it does: no mail is refused for it",

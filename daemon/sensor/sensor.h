@@ -65,10 +65,12 @@ struct registry;
 /* Opens every sensor in order. Never fails for a sensor; -ENOMEM only. `env` is copied (its pointers stay the caller's). */
 int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
+/* Calm: nothing presses, and sensors are asked half as often as their budget allows. Urgent: the kernel tells of stalls. */
+enum registry_haste { REGISTRY_CALM, REGISTRY_NORMAL, REGISTRY_URGENT };
 /* Polls in order those whose time has come, or all when it is urgent, into `sample` (already cleared) and `load`; of the others
  * the last values stand. */
-void registry_poll(struct registry *registry, uint64_t now_us, bool urgent, struct sample *sample,
-		   struct load *load);
+void registry_poll(struct registry *registry, uint64_t now_us, enum registry_haste haste,
+		   struct sample *sample, struct load *load);
 /* The disks as of the last poll. */
 const struct disk_table *registry_disks(const struct registry *registry);
 /* Who else uses this machine, as of the last poll. */

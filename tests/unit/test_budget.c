@@ -12,7 +12,7 @@ static unsigned polls_in(struct budget *b, double cost_us, unsigned seconds, uin
 	unsigned polls = 0;
 
 	for (unsigned i = 0; i < seconds * 10; i++, *now_us += TICK_US) {
-		if (!budget_due(b, *now_us, TICK_US))
+		if (!budget_due(b, b->interval_us, *now_us, TICK_US))
 			continue;
 		budget_spent(b, cost_us, 100, *now_us);
 		polls++;
