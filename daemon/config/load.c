@@ -522,7 +522,7 @@ void config_print(const struct config *config, struct text *out)
 	print_scope("front", "front.proxy", &config->proxy, out);
 	text_append(out, "[target]\n");
 	for (int i = 0; i < SIGNAL__COUNT; i++) {
-		if (config->target[i] <= 0)
+		if (config->target[i] <= 0 && signal_info[i].target <= 0)
 			continue;
 		text_append(out, "# %s\n%s = ", signal_info[i].help, signal_info[i].name);
 		if (signal_info[i].unit == UNIT_US)

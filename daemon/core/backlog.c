@@ -7,8 +7,8 @@
 
 #define TAU_S 5.0
 #define FEW 50.0 /* messages under way are no backlog */
-#define DRAIN_WANTED 30.0
-#define DRAIN_BINDS 15.0 /* below this the queue is none of our business */
+#define DRAIN_WANTED 0.5 /* of the target */
+#define DRAIN_BINDS 0.25 /* of the target: below this the queue is none of our business */
 #define SETTLE_S 60.0
 #define LEAVING_LEAST \
 	0.02 /* of the rate at which mail comes: something leaves, else nobody could see it leave */
@@ -16,7 +16,7 @@
 #define ALLOWED_FLOOR 0.2 /* a second */
 #define DRAIN_SHOWN_MOST 86400.0
 
-void backlog_step(struct backlog *b, double ready, double jobs_per_s, double dt_s,
+void backlog_step(struct backlog *b, double ready, double jobs_per_s, double target_s, double dt_s,
 		  struct backlog_view *ret)
 {
 	double backlog, wanted;
@@ -42,9 +42,9 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double dt_
 	if (backlog <= 0)
 		return;
 	ret->drain_s = fmin(backlog / fmax(ret->leaving_per_s, 1e-3), DRAIN_SHOWN_MOST);
-	if (ret->drain_s <= DRAIN_BINDS)
+	if (target_s <= 0 || ret->drain_s <= DRAIN_BINDS * target_s)
 		return;
-	wanted = ret->leaving_per_s * DRAIN_WANTED;
+	wanted = ret->leaving_per_s * DRAIN_WANTED * target_s;
 	ret->allowed_per_s = fmax(ret->leaving_per_s + (wanted - backlog) / SETTLE_S,
 				  fmax(ALLOWED_LEAST * b->rate_ew, ALLOWED_FLOOR));
 }

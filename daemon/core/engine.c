@@ -110,8 +110,8 @@ static void step_backlog(struct engine *engine, double dt_s, struct sample *samp
 
 	for (unsigned i = 0; i < engine->config.services; i++)
 		jobs += jobs_of(engine, i);
-	backlog_step(&engine->backlog, sample_get(sample, SIGNAL_QUEUE_READY_COUNT, -1), jobs, dt_s,
-		     b);
+	backlog_step(&engine->backlog, sample_get(sample, SIGNAL_QUEUE_READY_COUNT, -1), jobs,
+		     engine->config.target[SIGNAL_QUEUE_DRAIN_S], dt_s, b);
 	if (!b->known)
 		return;
 	sample_put(sample, SIGNAL_QUEUE_GROWTH_PER_S, b->growth_per_s > 0 ? b->growth_per_s : 0,

@@ -173,6 +173,18 @@ static void where_completions_cannot_be_seen(void **state)
 	assert_true(b.queue < 20 * 90);
 }
 
+static void an_operator_may_leave_the_queue_out_of_it(void **state)
+{
+	b.config.target[SIGNAL_QUEUE_DRAIN_S] = 0;
+	engine_configure(&b.engine, &b.config);
+	b.offered = 100;
+	b.filter = 20;
+	run(300);
+	assert_int_equal(b.deferred_for_queue, 0);
+	assert_true(b.queue > 20000);
+	assert_true(b.engine.view.backlog.drain_s > 600);
+}
+
 static void mail_for_elsewhere_refuses_nothing(void **state)
 {
 	b.offered = 50;
@@ -213,6 +225,7 @@ int main(void)
 		cmocka_unit_test_setup(several_messages_a_session, setup),
 		cmocka_unit_test_setup(where_completions_cannot_be_seen, setup),
 		cmocka_unit_test_setup(mail_for_elsewhere_refuses_nothing, setup),
+		cmocka_unit_test_setup(an_operator_may_leave_the_queue_out_of_it, setup),
 		cmocka_unit_test_setup(a_few_that_are_stuck_refuse_nothing, setup),
 		cmocka_unit_test_setup(without_sight_of_the_queue_nothing_binds, setup),
 	};
