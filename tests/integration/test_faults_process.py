@@ -49,10 +49,10 @@ def _():
 
 @test("the daemon's descriptors run out: the control socket and HTTP suffer, verdicts do not, and it recovers")
 def _():
-    with World(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)) or drop_resource_capability()) as w:
+    with World(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160)) or drop_resource_capability()) as w:
         w.mail_flows()
         crowd = []
-        for _ in range(100):
+        for _ in range(300):
             s = socket.socket()
             s.setblocking(False)
             s.connect_ex(("127.0.0.1", w.daemon.http))

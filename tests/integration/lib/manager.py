@@ -23,7 +23,13 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 
 class Manager:
+    before = None
+
     def __init__(self):
+        # One at a time: what a test before left in the store would go on listening.
+        if Manager.before:
+            Manager.before.close()
+        Manager.before = self
         self.path = os.path.join(tempfile.mkdtemp(prefix="penstock-test-"), "notify")
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(self.path)
@@ -67,4 +73,8 @@ class Manager:
                         "LISTEN_FDNAMES": ":".join(name for name, _ in passed)}}
 
     def close(self):
+        for fds in self.store.values():
+            for fd in fds:
+                os.close(fd)
+        self.store = {}
         self.socket.close()
