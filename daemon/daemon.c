@@ -261,16 +261,19 @@ int daemon_new(const struct config *config, const struct config_source *source,
 		log_error(
 			"cannot watch %s/counts: %s; proxies are not seen, they follow the plan all the same",
 			d->config.run_dir, strerror(-r));
+	/* Before the sensors: where descriptors are few, it is they who have to do without. */
+	r = open_loop(d);
+	if (r < 0) {
+		snprintf(why, 256, "the event loop takes no events");
+		return r;
+	}
 	daemon_open_sensors(d);
 	if (!d->config.gate.enabled)
 		daemon_forget_gate();
 	daemon_want_listeners(d);
 	if (logind_open(d->base, NULL, &daemon_logind_ops, d, &d->logind) < 0)
 		log_warning("out of memory: a shutdown of this machine is not heard of beforehand");
-	r = open_loop(d);
-	if (r < 0)
-		snprintf(why, 256, "the event loop takes no events");
-	return r;
+	return 0;
 }
 
 int daemon_run(struct daemon *d)

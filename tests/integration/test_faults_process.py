@@ -66,6 +66,17 @@ def _():
         wait_for(lambda: w.daemon.get("/healthz") == "ok\n", "HTTP again", 60)
 
 
+@test("a daemon that is started with hardly any descriptors: sensors and sockets do without, said with the reason; it runs, mail flows")
+def _():
+    with World(wait=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)) or drop_resource_capability()) as w:
+        w.daemon.logged("runs in enforce mode")
+        w.daemon.logged("Too many open files")
+        w.proxy.logged("following the plan")
+        for _ in range(5):
+            w.mail_flows()
+        check(w.daemon.alive(), w.daemon.output())
+
+
 @test("SIGTERM of the daemon under a drain: fronts admit at once, files are gone, a restart takes over")
 def _():
     with World() as w:
