@@ -98,7 +98,7 @@ def spool(directory):
 def collect(daemon):
     """Signal -> via of every signal that was there at some moment."""
     seen, last_news = {}, time.monotonic()
-    while time.monotonic() - last_news < QUIET_S * PATIENCE ** 0.5:
+    while time.monotonic() - last_news < QUIET_S * min(PATIENCE, 1.5):
         for resource in daemon.status()["resources"].values():
             for name, signal in resource["signals"].items():
                 if name not in seen:
@@ -128,7 +128,7 @@ def main():
     small.limit_memory(48 << 20)
     children = [subprocess.Popen(group.prefix(sys.executable, "-c", SERVER)),
                 subprocess.Popen(small.prefix(sys.executable, "-c", RECLAIM, os.path.join(directory, "cache")))]
-    children += [subprocess.Popen(group.prefix("sh", "-c", SPIN)) for _ in range(os.cpu_count() + 1)]
+    children += [subprocess.Popen(group.prefix("sh", "-c", SPIN)) for _ in range(os.cpu_count())]
     options = {"service.mx.ports": PORT, "service.mx.queue_dirs": path, "nic.interfaces": "ps0", "nic.speed": 8000000}
     try:
         with link():
