@@ -10,7 +10,7 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATH = os.path.join(ROOT, "daemon", "kernel", "SUPPORT.md")
 SEEN = os.path.join(ROOT, "build", "vm", "seen")
-REFUSED, UNPROVOKED = "no", "..."
+REFUSED, UNPROVOKED, UNNEEDED = "no", "...", "not needed"
 HEAD = """# What each kernel lets penstock see
 
 Made by `tests/vm/table.py` from what `make test-vm` saw: Debian's cloud kernels in emulated machines, and the kernel of the machine
@@ -23,8 +23,8 @@ PROBES = """
 SIGNALS = """
 ## Signals
 
-The cell is `via` of the status: where the signal comes from. `...`: nothing of the kind happened while this was surveyed (a trend of
-hours, a reclaim by the machine as a whole). `no`: this kernel does not tell; why stands below.
+The cell is `via` of the status: where the signal comes from. `...`: nothing of the kind was there to be measured when this was
+surveyed (a trend of hours, a reclaim by the machine as a whole, a mail server). `not needed`: a better one is had. `no`: this kernel does not tell; why stands below.
 
 """
 
@@ -37,6 +37,8 @@ def cell(seen, name):
     if seen["signals"].get(name):
         return seen["signals"][name]
     why = seen["why"].get(name, "")
+    if "not needed" in why:
+        return UNNEEDED
     return UNPROVOKED if re.search(r"nothing to measure|known once|not seen", why) else REFUSED
 
 
