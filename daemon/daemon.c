@@ -22,6 +22,7 @@
 #include "publish/journal.h"
 #include "store/dirs.h"
 
+#define WARM_US (10 * US_PER_S) /* between two looks at what was learned */
 /* CPUs that this process may use. */
 double daemon_cores(void)
 {
@@ -141,6 +142,36 @@ static enum registry_haste haste(const struct daemon *d, bool urgent)
 		       : REGISTRY_NORMAL;
 }
 
+/* What was learned before bounds the first guess; what is learned from now on is kept. */
+static void open_warmstart(struct daemon *d)
+{
+	struct warmstart warm;
+	int r = warmstart_load(d->config.state_dir, clock_realtime_us(), daemon_cores(), &warm);
+
+	if (r == 0) {
+		warmstart_restore(&warm, &d->engine);
+		log_info("going on from what was learned before");
+	}
+	r = warmstart_open(d->config.state_dir, &d->warmstart);
+	if (r < 0)
+		log_debug("what is learned is not kept: %s", strerror(-r));
+}
+
+static void keep_learned(struct daemon *d, uint64_t now_us, uint64_t realtime_us)
+{
+	struct warmstart warm;
+	bool learned = false;
+
+	if (!d->warmstart || now_us - d->warmed_us < WARM_US)
+		return;
+	d->warmed_us = now_us;
+	warmstart_save(&d->engine, realtime_us, daemon_cores(), &warm);
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		learned |= warm.service[i].window.capacity_per_s > 0;
+	if (learned) /* what is kept from before is better than nothing */
+		warmstart_put(d->warmstart, &warm);
+}
+
 /* The table of contents of the daemon. The watchdog is petted last, so that a stuck tick is not petted. */
 static void tick(void *context, bool urgent)
 {
@@ -160,6 +191,7 @@ static void tick(void *context, bool urgent)
 	daemon_note_proxies(d, now_us);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
 	daemon_plan_sources(d, now_us, realtime_us);
+	keep_learned(d, now_us, realtime_us);
 	planfile_write(d->planfile, &d->plan);
 	daemon_push_gate(d, now_us);
 	journal_publish(&d->status, &d->engine.view, realtime_us);
@@ -247,6 +279,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	}
 	engine_config_from(&d->config, daemon_cores(), &engine);
 	engine_init(&d->engine, &engine, seed[0]);
+	open_warmstart(d);
 	daemon_open_sources(d, seed + 1);
 	d->base = event_base_new();
 	if (!d->base) {
@@ -306,6 +339,7 @@ void daemon_free(struct daemon *d)
 	remote_close(d->remote);
 	pace_close(d->pace);
 	daemon_close_sources(d);
+	warmstart_close(d->warmstart);
 	for (unsigned i = 0; i < ARRAY_SIZE(d->signals); i++)
 		if (d->signals[i])
 			event_free(d->signals[i]);

@@ -23,6 +23,7 @@
 #include "sensor/sensor.h"
 #include "store/planfile.h"
 #include "store/sourcefile.h"
+#include "store/warmstart.h"
 
 /* A listener of this process: opened at start, and again and again while its address is not to be had. */
 struct listener {
@@ -90,6 +91,8 @@ struct daemon {
 	struct plan_bucket policy_bucket;
 	struct gating gating;
 	struct sources sources;
+	struct warmstart_file *warmstart; /* NULL: nothing is kept */
+	uint64_t warmed_us;
 	struct control *control;
 	struct http *http;
 	struct logind *logind;

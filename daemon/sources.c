@@ -182,7 +182,7 @@ void daemon_plan_sources(struct daemon *d, uint64_t now_us, uint64_t realtime_us
 			.in_flight = !(l->known & LOAD_IN_FLIGHT) ? -1
 				     : observe			  ? l->shadow_in_flight
 								  : l->in_flight,
-			.window = w->law == LAW_OPEN ? -1 : w->window,
+			.window = w->law == LAW_OPEN || d->engine.view.spared[i] ? -1 : w->window,
 		};
 	}
 	source_plan(d->sources.table, &in, &d->plan);

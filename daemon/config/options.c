@@ -45,7 +45,7 @@ const struct option_row option_rows[] = {
 	CONFIG("daemon", "state_dir", PATH, state_dir, 0, 0, NULL, "/var/lib/penstock", "what outlives a restart"),
 	SERVICE("ports", PORTS, ports, 1, 65535, NULL, NULL, "TCP ports on which the MTA listens: where sessions are counted"),
 	SERVICE("tls", CHOICE, tls, 0, 0, "none starttls implicit", "starttls", "implicit: no plain text can be said, a deferred connection is closed"),
-	SERVICE("shed", CHOICE, shed, 0, 0, "yes last no", "yes", "no: never deferred (submission: applications do not queue); last is the same as yes in this version"),
+	SERVICE("shed", CHOICE, shed, 0, 0, "yes last no", "yes", "no: never deferred (submission: applications do not queue); last: only when every service with shed = yes is down to objective.window_least and refuses"),
 	SERVICE("hostname", HOSTNAME, hostname, 0, 0, NULL, NULL, "name said in replies; default: this host's"),
 	SERVICE("reply_code", CODE, reply_code, 0, 0, NULL, "451", "451 (dialogue stays open until QUIT) or 421 (said, then closed)"),
 	SERVICE("cgroup", TEXT, cgroup, 0, 0, NULL, NULL, "control group of the MTA below the cgroup root; default: found from the listener's owner"),

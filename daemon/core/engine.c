@@ -232,6 +232,37 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 		offered > OFFERED_LEAST ? clamp_double(1 - deferred / offered, 0, 1) : 1;
 }
 
+/* Whether a service that is shed has nothing left to give: at its least window, and refusing. */
+static bool is_exhausted(const struct engine *engine, unsigned i)
+{
+	const struct window_view *w = &engine->view.window[i];
+
+	return w->law != LAW_OPEN && w->refusing && w->window <= engine->config.window.least + 0.5;
+}
+
+/* shed = last: such a service is limited only when every one with shed = yes has nothing left to give. */
+static void spare_the_last(struct engine *engine, struct plan *plan)
+{
+	unsigned first = 0, exhausted = 0;
+
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		if (engine->config.service[i].shed != PLAN_SHED_YES)
+			continue;
+		first++;
+		exhausted += is_exhausted(engine, i);
+	}
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		struct plan_service *s = &plan->service[i];
+
+		engine->view.spared[i] = engine->config.service[i].shed == PLAN_SHED_LAST &&
+					 first && exhausted < first;
+		if (!engine->view.spared[i])
+			continue;
+		s->window = s->waiting_max = s->rate_milli = PLAN_UNLIMITED;
+		s->burst_milli = s->late_us = 0;
+	}
+}
+
 static bool hard_refusal(const struct engine *engine)
 {
 	for (unsigned i = 0; i < engine->config.services; i++)
@@ -270,6 +301,7 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	pressure_step(&engine->pressure, engine->config.target, sample, dt_s, &view->pressure);
 	step_state(engine, sample, load, realtime_us);
 	step_windows(engine, sample, load, dt_s, &plan);
+	spare_the_last(engine, &plan);
 	level.pressure = view->pressure.combined;
 	/* What an operator ordered is told by the state, not by the level. */
 	level.admit_ratio = order_of(view->state) == PLAN_SERVE ? view->admit_ratio : 1;

@@ -40,6 +40,7 @@ struct engine_view {
 	struct level level;
 	struct pressure pressure;
 	struct window_view window[PLAN_SERVICES];
+	bool spared[PLAN_SERVICES]; /* shed = last, and others have something left to give */
 	double admit_ratio; /* of the offered, lately; 1 when nothing was offered */
 	double in_flight, window_sum,
 		window_max_sum; /* over the services that are shed; -1: not known */

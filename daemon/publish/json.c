@@ -102,6 +102,7 @@ static json_t *service_json(const struct status *s, unsigned i)
 	json_object_set_new(object, "hard_limit_binds", json_boolean(w->hard_binds));
 	json_object_set_new(object, "queue_allowed_per_s", number_or_null(w->queue_allowed_per_s));
 	json_object_set_new(object, "queue_binds", json_boolean(w->queue_binds));
+	json_object_set_new(object, "spared", json_boolean(s->view.spared[i]));
 	json_object_set_new(object, "admitted", json_integer((json_int_t)c->admitted));
 	json_object_set_new(object, "deferred", json_integer((json_int_t)c->deferred));
 	json_object_set_new(object, "would_defer", json_integer((json_int_t)c->would_defer));

@@ -1,0 +1,181 @@
+#include "store/warmstart.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "store/frame.h"
+
+#define NAME "learned"
+#define ROUND_S 30
+#define OLDEST_US (UINT64_C(30) * 86400 * 1000000)
+#define FUTURE_US (UINT64_C(3600) * 1000000) /* forgiven to clocks */
+
+static const struct frame_kind kind = { "WARM", WARMSTART_VERSION };
+
+struct warmstart_file {
+	int state_fd;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct warmstart latest;
+	bool fresh, stop, told;
+};
+
+int warmstart_check(const struct warmstart *warm, uint64_t realtime_us, double cores)
+{
+	if (warm->realtime_us > realtime_us + FUTURE_US ||
+	    (realtime_us > warm->realtime_us && realtime_us - warm->realtime_us > OLDEST_US))
+		return -ESTALE;
+	if (!isfinite(warm->cores) || fabs(warm->cores - cores) > 0.01)
+		return -EXDEV;
+	return 0;
+}
+
+int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores, struct warmstart *ret)
+{
+	_cleanup_close_ int fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = frame_load(fd, NAME, &kind, ret, sizeof(*ret), NULL);
+	if (r < 0)
+		return r;
+	r = warmstart_check(ret, realtime_us, cores);
+	if (r < 0)
+		log_info("what was learned before is not used: %s",
+			 r == -EXDEV ? "the number of CPUs is another one" : "it is too old");
+	return r;
+}
+
+void warmstart_restore(const struct warmstart *warm, struct engine *engine)
+{
+	for (unsigned i = 0; i < engine->config.services; i++)
+		for (unsigned k = 0; k < PLAN_SERVICES; k++)
+			if (warm->service[k].name[0] &&
+			    strncmp(warm->service[k].name, engine->config.service[i].name,
+				    sizeof(warm->service[k].name)) == 0)
+				window_restore(&engine->window[i], &warm->service[k].window);
+}
+
+void warmstart_save(const struct engine *engine, uint64_t realtime_us, double cores,
+		    struct warmstart *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->realtime_us = realtime_us;
+	ret->cores = cores;
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		memcpy(ret->service[i].name, engine->config.service[i].name,
+		       sizeof(ret->service[i].name));
+		window_save(&engine->window[i], &ret->service[i].window);
+	}
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------------- */
+
+static void write_one(struct warmstart_file *f, const struct warmstart *warm)
+{
+	int r = frame_save(f->state_fd, NAME, &kind, warm, sizeof(*warm));
+
+	if (r < 0 && !f->told)
+		log_warning(
+			"what was learned cannot be written to the state directory: %s; a restart begins from a guess, mail is not affected",
+			strerror(-r));
+	f->told = r < 0;
+}
+
+/* The newest, when there is one that was not written. */
+static bool take(struct warmstart_file *f, struct warmstart *ret)
+{
+	bool fresh = f->fresh;
+
+	*ret = f->latest;
+	f->fresh = false;
+	return fresh;
+}
+
+static void *run(void *context)
+{
+	struct warmstart_file *f = context;
+	struct timespec until;
+	struct warmstart warm;
+	bool stop;
+
+	do {
+		bool fresh;
+
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += ROUND_S;
+		pthread_mutex_lock(&f->lock);
+		while (!f->stop && pthread_cond_timedwait(&f->wake, &f->lock, &until) != ETIMEDOUT)
+			;
+		fresh = take(f, &warm);
+		stop = f->stop;
+		pthread_mutex_unlock(&f->lock);
+		if (fresh)
+			write_one(f, &warm);
+	} while (!stop);
+	return NULL;
+}
+
+int warmstart_open(const char *state_dir, struct warmstart_file **ret_file)
+{
+	struct warmstart_file *f = calloc(1, sizeof(*f));
+	pthread_condattr_t attributes;
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->state_fd < 0) {
+		r = -errno;
+		free(f);
+		return r;
+	}
+	pthread_mutex_init(&f->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&f->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	r = -pthread_create(&f->thread, NULL, run, f);
+	if (r < 0) {
+		close(f->state_fd);
+		free(f);
+		return r;
+	}
+	*ret_file = f;
+	return 0;
+}
+
+void warmstart_put(struct warmstart_file *f, const struct warmstart *warm)
+{
+	if (pthread_mutex_trylock(&f->lock) != 0)
+		return; /* the next ones are as good */
+	f->latest = *warm;
+	f->fresh = true;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void warmstart_close(struct warmstart_file *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->stop = true;
+	pthread_cond_signal(&f->wake);
+	pthread_mutex_unlock(&f->lock);
+	pthread_join(f->thread, NULL);
+	pthread_cond_destroy(&f->wake);
+	pthread_mutex_destroy(&f->lock);
+	close(f->state_fd);
+	free(f);
+}
