@@ -415,6 +415,86 @@ static void the_sketch_forgets_evenly(void **state)
 	end(&w);
 }
 
+/* ---- with the loop closed ---------------------------------------------------------------------------------------- */
+
+/* `sources` of equal rate offer `offered` connections a second to a server that serves 100 a second, half a second each, behind a
+ * window of 50. Returns what share of the capacity was used over the last minutes; `ret_least` gets the least share that any one
+ * of them had of an even one. */
+static double closed_loop(unsigned sources, unsigned offered, double *ret_least)
+{
+	static unsigned ends[100]; /* sessions that end in so many ticks, a ring */
+	struct world w;
+	unsigned in_flight = 0, served = 0, ticks = 12000, by[64] = { 0 };
+	uint64_t random = 1;
+	double admitted = 0, least = 1e9;
+
+	begin(&w);
+	memset(ends, 0, sizeof(ends));
+	for (unsigned i = 0; i < ticks; i++) {
+		in_flight -= ends[i % 100];
+		ends[i % 100] = 0;
+		w.input.service[0] = (struct source_load){ .capacity_per_s = 100,
+							   .admitted_per_s = admitted,
+							   .in_flight = in_flight,
+							   .window = 50 };
+		step(&w, SECOND / 10);
+		for (unsigned k = 0; k < offered / 10; k++) {
+			struct source_event e;
+			struct plan_request r = { .now_us = w.now_us,
+						  .tokens_milli = PLAN_UNLIMITED,
+						  .in_flight = in_flight };
+			struct plan_source source;
+			struct verdict v;
+			unsigned who;
+
+			random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+			who = (unsigned)(random >> 33) % sources;
+			e = event_of(0x0a000001 + who * 256, SOURCE_ATTEMPT);
+			w.plan.service[0].window = 50;
+			w.plan.service[0].waiting_max = w.plan.service[0].rate_milli =
+				PLAN_UNLIMITED;
+			source_lookup(w.table, e.address, w.now_us, &source);
+			plan_rank(&w.plan, &source, &r);
+			v = plan_decide(&w.plan, &r);
+			e.admitted = v.admit;
+			e.reason = v.reason;
+			e.limit = v.limit;
+			sources_note(w.table, &e, 1, w.now_us);
+			if (!v.admit)
+				continue;
+			in_flight++;
+			ends[(i + 5) % 100]++;
+			served += i >= ticks / 4;
+			by[who % 64] += i >= ticks / 4;
+		}
+		admitted += 0.1 * (in_flight * 2 - admitted);
+	}
+	for (unsigned k = 0; k < sources && k < 64; k++)
+		if (by[k] < least)
+			least = by[k];
+	if (ret_least)
+		*ret_least = least * sources / served;
+	end(&w);
+	return served / (0.75 * ticks * 10);
+}
+
+/* However few they are (a load balancer, a few relays), ranking must not leave the server idle. */
+static void few_sources_use_the_whole_capacity(void **state)
+{
+	double least;
+
+	assert_true(closed_loop(1, 1000, NULL) > 0.93);
+	assert_true(closed_loop(1, 150, NULL) > 0.93);
+	assert_true(closed_loop(2, 1000, &least) > 0.93);
+	assert_true(least > 0.5);
+	assert_true(closed_loop(5, 1000, &least) > 0.93);
+	assert_true(least > 0.5);
+	assert_true(closed_loop(40, 1000, &least) > 0.93);
+	assert_true(least > 0.5);
+	assert_true(closed_loop(40, 200, &least) > 0.93);
+	assert_true(least > 0.5);
+}
+
 /* ---- pools ------------------------------------------------------------------------------------------------------ */
 
 static struct source_network network(uint32_t address, unsigned bits, unsigned pool)
@@ -657,6 +737,7 @@ int main(void)
 		cmocka_unit_test(a_heavy_source_costs_the_others_next_to_nothing),
 		cmocka_unit_test(the_operators_rate_holds_for_one_address),
 		cmocka_unit_test(the_sketch_forgets_evenly),
+		cmocka_unit_test(few_sources_use_the_whole_capacity),
 		cmocka_unit_test(a_pool_is_one_source_and_the_longest_prefix_wins),
 		cmocka_unit_test(a_promise_that_cannot_be_kept_is_an_alarm),
 		cmocka_unit_test(a_day_of_waiting_is_an_alarm),
