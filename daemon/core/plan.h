@@ -168,6 +168,12 @@ static inline uint32_t plan_slot(uint32_t service)
 	return service & (PLAN_SERVICES - 1);
 }
 
+/* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. */
+static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
+{
+	return request->band == PLAN_BAND_DUE ? limit + 1 + (limit >> 5) : limit;
+}
+
 static inline struct verdict plan_decide(const struct plan *plan,
 					 const struct plan_request *request)
 {
@@ -209,10 +215,11 @@ static inline struct verdict plan_decide(const struct plan *plan,
 	} else if (request->score < plan_cutoff(service, request->band)) {
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
-	} else if (service->window != PLAN_UNLIMITED && request->in_flight >= service->window) {
+	} else if (service->window != PLAN_UNLIMITED &&
+		   request->in_flight >= plan_beyond(request, service->window)) {
 		v.limit = LIMIT_WINDOW;
 	} else if (service->waiting_max != PLAN_UNLIMITED &&
-		   request->waiting >= service->waiting_max) {
+		   request->waiting >= plan_beyond(request, service->waiting_max)) {
 		v.limit = LIMIT_WAITING;
 	} else if (service->rate_milli != PLAN_UNLIMITED && request->tokens_milli < 1000) {
 		v.limit = LIMIT_RATE;

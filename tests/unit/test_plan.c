@@ -173,6 +173,17 @@ static void each_band_has_a_cutoff_of_its_own(void **state)
 	assert_true(plan_decide(&p, &r).admit);
 	r.band = PLAN_BAND_DUE;
 	assert_true(plan_decide(&p, &r).admit);
+	/* a limit that others fill leaves the due a place */
+	r.in_flight = 10;
+	assert_true(plan_decide(&p, &r).admit);
+	r.in_flight = 11;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WINDOW);
+	r.in_flight = 0;
+	r.waiting = 5;
+	assert_true(plan_decide(&p, &r).admit);
+	r.waiting = 6;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WAITING);
+	r.waiting = 0;
 	r.band = 200; /* from a damaged map: no band, no cut-off */
 	r.score = 0;
 	assert_true(plan_decide(&p, &r).admit);
