@@ -10,7 +10,8 @@
 
 #define BATCH \
 	2048u /* events of one proxy a tick: about half a millisecond; what is more is counted as lost */
-#define RANKS 128u /* told to the gate a tick */
+#define RANKS 128u /* told to the gate a tick, out of so many places looked at */
+#define PLACES 2048u
 
 void daemon_open_sources(struct daemon *d, const uint64_t seed[2])
 {
@@ -147,7 +148,7 @@ void daemon_rank_gate(struct daemon *d, uint64_t now_us)
 
 	if (!s->table || !d->gating.gate)
 		return;
-	for (unsigned n = 0; n < SOURCES_HEARD && count < RANKS; n++) {
+	for (unsigned n = 0; n < PLACES && count < RANKS; n++) {
 		const struct in6_addr *a = &s->heard[s->next_heard++ & (SOURCES_HEARD - 1)];
 
 		if (IN6_IS_ADDR_UNSPECIFIED(a))

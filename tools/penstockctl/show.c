@@ -114,6 +114,30 @@ static void show_decisions(const json_t *status, FILE *out)
 	}
 }
 
+static void show_who_waits(const json_t *status, FILE *out)
+{
+	const json_t *sources = json_object_get(status, "sources");
+
+	if (!json_is_true(json_object_get(sources, "known"))) {
+		fprintf(out, "  not ranked: %s\n", string(sources, "reason"));
+		return;
+	}
+	fprintf(out, "  %.0f known, %.0f wait", number(sources, "tracked"),
+		number(sources, "deferred_waiting"));
+	if (number(sources, "deferred_waiting") > 0)
+		fprintf(out, ", the longest for %.0f min",
+			number(sources, "oldest_deferral_s") / 60);
+	show_number(out, ", offered", number(sources, "offered_per_s"), "/s");
+	if (number(sources, "credits_per_s") >= 0)
+		show_number(out, ", room for", number(sources, "credits_per_s"), "/s");
+	fputc('\n', out);
+	if (json_is_true(json_object_get(sources, "bound_infeasible")))
+		fprintf(out, "  BOUND INFEASIBLE: more is due by objective.longest_deferral and "
+			     "longest_attempts than there is capacity for\n");
+	if (json_is_true(json_object_get(sources, "waited_a_day")))
+		fprintf(out, "  A SOURCE HAS WAITED FOR 24 H: senders begin to give mail up\n");
+}
+
 static void show_trouble(const json_t *status, FILE *out)
 {
 	const json_t *sensor, *config = json_object_get(status, "config");
@@ -177,6 +201,8 @@ void show_status(const json_t *status, FILE *out)
 	show_services(status, out);
 	fprintf(out, "\ndecisions\n");
 	show_decisions(status, out);
+	fprintf(out, "\nsources\n");
+	show_who_waits(status, out);
 	fprintf(out, "\n");
 	show_trouble(status, out);
 }
