@@ -58,19 +58,25 @@ class Fakes:
 
 
 def several_served(world, number=12):
-    """So many at once are all greeted with 220; they come at a pace that any bucket lets through, for the machine that runs this may
-    really be busy."""
-    clients = []
-    for _ in range(number):
-        clients.append(Client(PORT, timeout=20))
-        time.sleep(0.06)
-    greetings = [c.greeting[:3] for c in clients]
-    for c in clients:
-        c.say(b"QUIT")
-        c.close()
-    if set(greetings) != {b"220"}:
-        s = world.daemon.status()
-        raise AssertionError(f"{greetings} {s['decisions']} {s['driver']} {s['services']} {world.daemon.ctl('explain').stdout}")
+    """So many at once are all greeted with 220. They come at a pace that any bucket lets through, and whoever is refused as late comes
+    again: the machine that runs this, and the server in this very process, may really be slow."""
+    for _ in range(5):
+        late = world.daemon.status()["decisions"]["by_reason"].get("late", 0)
+        clients = []
+        for _ in range(number):
+            clients.append(Client(PORT, timeout=20))
+            time.sleep(0.06)
+        greetings = [c.greeting[:3] for c in clients]
+        for c in clients:
+            c.say(b"QUIT")
+            c.close()
+        refused = number - greetings.count(b"220")
+        if not refused:
+            return
+        s = world.daemon.wait_status(lambda s: sum(s["decisions"]["by_reason"].values()) >= refused, "the refusals counted")
+        if s["decisions"]["by_reason"].get("late", 0) - late < refused:
+            break
+    raise AssertionError(f"{greetings} {s['decisions']} {s['driver']} {s['services']} {world.daemon.ctl('explain').stdout}")
 
 
 def ticks(world, number):
