@@ -66,7 +66,7 @@ void journal_publish(const struct status *previous, const struct engine_view *no
 }
 
 #define SAY_AGAIN_US (10 * US_PER_S * 60)
-#define SAY_OTHER_US (60 * US_PER_S)
+#define SAY_OTHER_US (10 * US_PER_S)
 #define LEAK_WORTH_S (24 * 3600.0)
 
 static void say_foreign(const struct engine_view *now, const struct neighbours *n,
