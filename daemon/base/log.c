@@ -81,8 +81,11 @@ static void write_entry(const struct entry *e)
 	if (log_state.journal)
 		write_journal(e);
 	else
-		fprintf(stderr, "%s: <%d> %s\n", log_state.name[0] ? log_state.name : "penstock",
-			priorities[e->level], e->line);
+		fprintf(stderr, "%s: %s%s\n", log_state.name[0] ? log_state.name : "penstock",
+			e->level == LOG_LEVEL_ERROR	? "error: "
+			: e->level == LOG_LEVEL_WARNING ? "warning: "
+							: "",
+			e->line);
 }
 
 static void *drain_queue(void *unused)

@@ -26,7 +26,8 @@ static const char head[] =
 	"td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.w{white-space:normal;min-width:220px;color:var(--dim)}"
 	".bar{display:inline-block;width:160px;height:9px;border-radius:5px;background:var(--line);overflow:hidden;vertical-align:middle}"
 	".bar i{display:block;height:100%%;background:var(--bar)}.bar i.over{background:#b3261e}"
-	"footer{color:var(--dim);font-size:13px}a{color:inherit}</style><main>";
+	"footer{color:var(--dim);font-size:13px}a{color:inherit}"
+	"@media(max-width:700px){main{padding:12px}.help{display:none}.bar{width:72px}td,th{padding:4px 6px}td.w{min-width:0}}</style><main>";
 
 static const char tail[] =
 	"</main><script>setInterval(async()=>{try{const r=await fetch(location.pathname),t=await r.text(),"
@@ -178,7 +179,7 @@ static void put_resources(const struct status *s, struct evbuffer *out)
 		if (driver >= SIGNAL__COUNT)
 			continue;
 		explain_value(&value, signal_info[driver].unit, s->sample.value[driver]);
-		evbuffer_add_printf(out, "<td>%s %s<td class=w>%s (via %s)",
+		evbuffer_add_printf(out, "<td>%s %s<td class='w help'>%s (via %s)",
 				    signal_info[driver].name, buffer, signal_info[driver].help,
 				    via_name((enum via)s->sample.via[driver]));
 	}
@@ -227,7 +228,7 @@ static void put_fronts(const struct status *s, struct evbuffer *out)
 	if (s->fronts == 0)
 		evbuffer_add_printf(out,
 				    "<tr><td class=w colspan=5>none: nothing asks penstock yet; "
-				    "enable front.proxy or front.policy");
+				    "enable front.gate, front.proxy or front.policy");
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++) {
 		evbuffer_add_printf(out, "<tr><td>");
 		put_escaped(out, f.name);
@@ -237,9 +238,10 @@ static void put_fronts(const struct status *s, struct evbuffer *out)
 		evbuffer_add_printf(out, "<td class=n>%llu<td class=n>%llu<td class=w>",
 				    (unsigned long long)f.sum.admitted,
 				    (unsigned long long)f.sum.deferred);
-		for (int r = 0; r < REASON__COUNT; r++)
+		for (int r = 0, said = 0; r < REASON__COUNT; r++)
 			if (f.sum.deferred_by[r])
-				evbuffer_add_printf(out, "%s %llu ", reason_name((enum reason)r),
+				evbuffer_add_printf(out, "%s%s %llu", said++ ? ", " : "",
+						    reason_name((enum reason)r),
 						    (unsigned long long)f.sum.deferred_by[r]);
 	}
 	evbuffer_add_printf(out, "</table></div>");

@@ -1,4 +1,5 @@
 /* penstockctl: asks penstockd and tells it what to do, over the control socket. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -100,7 +101,31 @@ static int ask(const struct options *o, const char *method, json_t *parameters,
 	return r;
 }
 
-static int order(const struct options *o, const char *method, json_t *parameters, const char *done)
+/* The daemon obeys with its next tick: what is said here is true when it is said. After two seconds it is said all the same. */
+static void wait_for(const struct options *o, const char *key, const char *wanted)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	uint64_t until_us = clock_monotonic_us() + 2 * US_PER_S;
+
+	while (clock_monotonic_us() < until_us) {
+		json_t *message, *answer;
+		const char *now;
+		bool done;
+
+		if (ask(o, "io.penstock.Status", NULL, &message, &answer) != EXIT_FINE)
+			return;
+		now = json_string_value(json_object_get(json_object_get(answer, "status"), key));
+		done = now && strcmp(now, wanted) == 0;
+		json_decref(message);
+		if (done)
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* `key` of the status is `wanted` once the order is in force (NULL: it is when it is answered). */
+static int order(const struct options *o, const char *method, json_t *parameters, const char *key,
+		 const char *wanted, const char *done)
 {
 	json_t *message, *answer;
 	int r = ask(o, method, parameters, &message, &answer);
@@ -108,6 +133,8 @@ static int order(const struct options *o, const char *method, json_t *parameters
 	if (r != EXIT_FINE)
 		return r;
 	json_decref(message);
+	if (key)
+		wait_for(o, key, wanted);
 	puts(done);
 	return EXIT_FINE;
 }
@@ -153,14 +180,23 @@ static int verb_top(const struct options *o)
 	}
 }
 
+static bool is_address(const char *text)
+{
+	struct in6_addr address;
+
+	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
 static int verb_explain(const struct options *o)
 {
 	json_t *message, *answer,
 		*parameters = o->count > 1 ? json_pack("{s:s}", "address", o->words[1]) : NULL;
 	int r;
 
-	if (o->count > 1 && !parameters) {
-		fprintf(stderr, "penstockctl: this is no address\n");
+	if (o->count > 1 && (!parameters || !is_address(o->words[1]))) {
+		fprintf(stderr,
+			"penstockctl: explain: this is no numeric address: give one like 203.0.113.9 or 2001:db8::1\n");
+		json_decref(parameters);
 		return EXIT_USAGE;
 	}
 	r = ask(o, "io.penstock.Explain", parameters, &message, &answer);
@@ -239,13 +275,13 @@ static int verb_drain(const struct options *o)
 				    json_integer((json_int_t)(o->for_us / US_PER_S)));
 	if (o->reason)
 		json_object_set_new(parameters, "reason", json_string(o->reason));
-	return order(o, "io.penstock.Drain", parameters,
+	return order(o, "io.penstock.Drain", parameters, "state", "draining",
 		     "draining: every new connection is deferred; `penstockctl resume` ends it");
 }
 
 static int verb_resume(const struct options *o)
 {
-	return order(o, "io.penstock.Resume", NULL, "serving");
+	return order(o, "io.penstock.Resume", NULL, "state", "serving", "serving");
 }
 
 static int verb_mode(const struct options *o)
@@ -258,12 +294,13 @@ static int verb_mode(const struct options *o)
 		return EXIT_USAGE;
 	}
 	snprintf(done, sizeof(done), "mode is %s until the next restart or reload", o->words[1]);
-	return order(o, "io.penstock.SetMode", json_pack("{s:s}", "mode", o->words[1]), done);
+	return order(o, "io.penstock.SetMode", json_pack("{s:s}", "mode", o->words[1]), "mode",
+		     o->words[1], done);
 }
 
 static int verb_reload(const struct options *o)
 {
-	return order(o, "io.penstock.Reload", NULL, "reloaded");
+	return order(o, "io.penstock.Reload", NULL, NULL, NULL, "reloaded");
 }
 
 static int load_config(const struct options *o, struct config *ret_config,
@@ -392,14 +429,16 @@ static int parse(int argc, char **argv, struct options *o)
 	}
 	o->count = argc - optind;
 	o->words = argv + optind;
-	return o->count > 0 ? 0 : -1;
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	static struct options o = { .run_dir = "/run/penstock" };
 
-	if (parse(argc, argv, &o) < 0) {
+	if (parse(argc, argv, &o) < 0)
+		return EXIT_USAGE;
+	if (o.count == 0) {
 		fprintf(stderr,
 			"penstockctl: what is it to do? `penstockctl --help` tells the verbs\n");
 		return EXIT_USAGE;

@@ -55,7 +55,7 @@ static void show_resources(const json_t *status, FILE *out)
 			fprintf(out, "  %-8s not known: %s\n", name, string(resource, "reason"));
 			continue;
 		}
-		fprintf(out, "  %-8s %5.2f  ", name, pressure < 0 ? 0 : pressure);
+		fprintf(out, "  %-8s %6.2f  ", name, pressure < 0 ? 0 : pressure);
 		for (int i = 0; i < 10; i++)
 			fputc(i < pressure * 5 ? '#' : '.', out);
 		if (driver) {
@@ -95,6 +95,7 @@ static void show_decisions(const json_t *status, FILE *out)
 {
 	const json_t *decisions = json_object_get(status, "decisions"), *front, *count;
 	const char *name;
+	int said = 0;
 
 	fprintf(out, "  total    %.0f admitted, %.0f deferred", number(decisions, "admitted"),
 		number(decisions, "deferred"));
@@ -102,8 +103,8 @@ static void show_decisions(const json_t *status, FILE *out)
 		fprintf(out, ", %.0f would be deferred if enforcing",
 			number(decisions, "would_defer"));
 	json_object_foreach(json_object_get(decisions, "by_reason"), name, count)
-		fprintf(out, ", %s %.0f", name, json_number_value(count));
-	fputc('\n', out);
+		fprintf(out, "%s%s %.0f", said++ ? ", " : " (", name, json_number_value(count));
+	fputs(said ? ")\n" : "\n", out);
 	json_object_foreach(json_object_get(decisions, "by_front"), name, front)
 	{
 		bool up = json_is_true(json_object_get(front, "up"));
@@ -143,10 +144,14 @@ static void show_trouble(const json_t *status, FILE *out)
 	const json_t *sensor, *config = json_object_get(status, "config");
 	const char *name;
 
-	json_object_foreach(json_object_get(status, "sensors"), name,
-			    sensor) if (strcmp(string(sensor, "state"), "ok") != 0)
-		fprintf(out, "  sensor %s %s: %s\n", name, string(sensor, "state"),
-			string(sensor, "reason"));
+	json_object_foreach(json_object_get(status, "sensors"), name, sensor)
+	{
+		const char *why = string(sensor, "reason");
+
+		if (strcmp(string(sensor, "state"), "ok") != 0 &&
+		    strncmp(why, "not needed", strlen("not needed")) != 0)
+			fprintf(out, "  sensor %s %s: %s\n", name, string(sensor, "state"), why);
+	}
 	if (json_is_false(json_object_get(config, "last_reload_successful")))
 		fprintf(out,
 			"  the last reload was refused, the configuration of %s is in force: see the log\n",
@@ -236,6 +241,10 @@ void show_sources(const json_t *sources, FILE *out)
 	const json_t *source;
 	size_t i;
 
+	if (json_array_size(sources) == 0) {
+		fprintf(out, "nobody was seen lately\n");
+		return;
+	}
 	fprintf(out, "%-39s %-9s %8s %4s %8s %-7s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
 		"WAITS", "TRY", "IN AFTER", "BAND", "RANK", "RATE s/s", "USUALLY", "CONN/MIN",
 		"DEFERRED");
