@@ -123,6 +123,9 @@ void report_make(struct run *r, struct report *ret)
 	ret->jain = jain(&r->senders);
 	for (int i = 0; i < LEVEL__COUNT; i++)
 		ret->level_changes += (double)r->law.engine.view.level.changes[i];
+	ret->oldest_waiting_s = -1;
+	if (senders_oldest_us(&r->senders))
+		ret->oldest_waiting_s = (double)(r->now_us - senders_oldest_us(&r->senders)) / 1e6;
 	bounds(r, ret);
 }
 
@@ -140,7 +143,7 @@ static const struct {
 	       FIELD(deferral_p999_s),	   FIELD(deferral_bound_s),
 	       FIELD(banner_p99_ms),	   FIELD(jain),
 	       FIELD(level_changes),	   FIELD(lost),
-	       FIELD(deferral_most_s) };
+	       FIELD(deferral_most_s),	   FIELD(oldest_waiting_s) };
 
 static double field(const struct report *report, size_t i)
 {

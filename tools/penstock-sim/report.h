@@ -16,6 +16,7 @@ struct report {
 	double banner_p99_ms; /* -1: nobody was greeted */
 	double jain; /* -1: too few senders that are alike */
 	double level_changes;
+	double oldest_waiting_s; /* mail that still waits at the end; -1: none */
 };
 
 void report_make(struct run *run, struct report *ret);

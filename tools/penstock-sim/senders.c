@@ -99,9 +99,24 @@ uint32_t senders_message(struct senders *s, uint64_t now_us)
 
 void senders_forget(struct senders *s, uint32_t message)
 {
+	s->message[message].first_us = 0;
 	s->message[message].next_free = s->free;
 	s->free = message;
 	s->waiting--;
+}
+
+uint64_t senders_oldest_us(const struct senders *s)
+{
+	uint64_t oldest = 0;
+
+	for (uint32_t i = 1; i < s->messages; i++) {
+		const struct message *m = &s->message[i];
+
+		if (m->first_us && m->deferred && retry_is_mail(s->group[m->group].retry) &&
+		    (!oldest || m->first_us < oldest))
+			oldest = m->first_us;
+	}
+	return oldest;
 }
 
 struct sender *senders_of(struct senders *s, uint32_t message)

@@ -32,7 +32,7 @@ struct sender {
 };
 
 struct message {
-	uint64_t first_us; /* of its first attempt */
+	uint64_t first_us; /* of its first attempt; 0: there is no message */
 	uint32_t sender, next_free;
 	uint32_t address; /* of its latest attempt */
 	float size;
@@ -61,6 +61,8 @@ void senders_done(struct senders *senders);
 void senders_weigh(struct senders *senders);
 /* A new message, of whom chance says. */
 uint32_t senders_message(struct senders *senders, uint64_t now_us);
+/* The first attempt of the mail that waits longest; 0: none was put off. */
+uint64_t senders_oldest_us(const struct senders *senders);
 void senders_forget(struct senders *senders, uint32_t message);
 /* The network of the n-th sender of a group, /24. */
 uint32_t senders_network(const struct senders *senders, unsigned group, uint32_t n);
