@@ -36,9 +36,12 @@
 #define TAU_BUSY 0.2
 #define TAU_SATURATION 0.3
 #define TAU_COST 3.0
+#define TAU_OPEN 0.5
 /* Server time above its unloaded part, s. */
 #define TIME_GOOD 0.15 /* the mail objective plainly holds */
 #define TIME_GOOD_DISK 0.40 /* group commit wants more in flight */
+#define SPREAD 2.0 /* standard deviations */
+#define TIME_SPREAD_MOST 0.40
 #define TIME_BAD 0.60 /* plainly over the knee */
 #define TIME_OBJECTIVE 0.50
 #define UNSATURATED 0.90
@@ -310,14 +313,30 @@ static double think_time(struct window *w, const struct tick *t, double target)
 		z = w->think_sum / w->think_jobs;
 	if (idle && window_has(w, WINDOW_PART_THINK) &&
 	    (t->refusing || n > 0.7 * w->factor * w->capacity * (target + w->time_base + z)))
-		z = fmax(z, (n - w->busy_ew) / fmax(w->completed_ew, 1));
-	return fmin(z, 3600);
+		smooth_step(&w->think_open,
+			    fmax(0, (n - w->busy_ew) / fmax(w->completed_ew, 1) - z), t->dt,
+			    TAU_OPEN);
+	else
+		smooth_step(&w->think_open, 0, t->dt, TAU_OPEN);
+	return fmin(z + w->think_open, 3600);
+}
+
+/* How many of the window wait for their senders varies by the square root of their number: so much more must be at the server, or
+ * it runs dry at times (square-root staffing). In server time. */
+static double spread_time(const struct window *w)
+{
+	double away = w->view.think_time_s + w->time_base;
+
+	if (!window_has(w, WINDOW_PART_SPREAD) || w->capacity <= 0)
+		return 0;
+	return fmin(SPREAD * sqrt(away / w->capacity), TIME_SPREAD_MOST);
 }
 
 static double capacity_law(struct window *w, struct tick *t)
 {
 	double good = t->io > t->cpu ? TIME_GOOD_DISK : TIME_GOOD, rho, target;
 
+	good = fmax(good, spread_time(w));
 	t->time = server_time(w, t);
 	step_capacity(w, t, good);
 	rho = w->offered_ew / w->capacity;

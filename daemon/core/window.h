@@ -23,6 +23,7 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 	X(PREDICTION, "prediction") /* capacity from the CPU of a job */           \
 	X(TRUST, "trust") /* how far the prediction holds */                       \
 	X(FACTOR, "factor") /* k: what the prediction missed */                    \
+	X(SPREAD, "spread") /* more at the server for the chance of the senders */ \
 	X(BASE, "base") /* what a session costs an unloaded server */              \
 	X(THINK, "think") /* open sessions are believed before they end */         \
 	X(HARD, "hard") /* the cliffs */                                           \
@@ -100,7 +101,8 @@ struct window {
 	bool primed; /* `last` is of the previous tick */
 	double completed_ew, completed_slow, offered_ew, admitted_ew, deferred_ew, busy_ew;
 	double cpu_slow, jobs_seen, cost; /* D; cost: the last that was known */
-	double think_sum, think_jobs, think_guess; /* Z; think_guess: of the run before */
+	double think_sum, think_jobs, think_guess,
+		think_open; /* Z; guess: of the run before; open: more, by sessions that have not ended */
 	double time_base; /* unloaded part of T, s */
 	bool time_base_seen, saturation_seen;
 	double capacity, trust, factor, servo, servo_error;
