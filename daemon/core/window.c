@@ -204,12 +204,14 @@ static void learn_time_base(struct window *w, const struct tick *t)
 		    waiting <= fmax(fmax(2, late), 0.1 * t->in->load->in_flight);
 	/* While the load rises, completions lag behind by T: then Little's law holds for what was admitted. */
 	double unloaded = w->busy_ew / fmax(fmax(w->completed_ew, w->admitted_ew), 1);
+	/* After a step of the load either rate is not what made those busy now: it costs less only if it does by both. */
+	double surely = w->busy_ew / fmax(fmin(w->completed_ew, w->admitted_ew), 1);
 
 	if (!w->time_base_seen && idle) {
 		w->time_base = unloaded;
 		w->time_base_seen = true;
-	} else if (unloaded < w->time_base) {
-		smooth_step(&w->time_base, unloaded, t->dt, 1.0);
+	} else if (surely < w->time_base) {
+		smooth_step(&w->time_base, surely, t->dt, 1.0);
 	} else if (idle) {
 		smooth_step(&w->time_base, unloaded, t->dt,
 			    w->jobs_seen < JOBS_FOR_BASE ? 1.0 : 20.0);

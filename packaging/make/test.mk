@@ -43,3 +43,18 @@ check-format:
 	@git ls-files '*.c' '*.h' | grep -v -E '^tests/fixtures/' | xargs clang-format --dry-run --Werror
 lint:
 	@git ls-files 'daemon/*.c' 'tools/*.c' | xargs cppcheck -q --enable=warning,portability --inline-suppr --error-exitcode=1 -Idaemon
+
+# The law against the simulator.
+
+## make properties      the law's promises on N=5000 random plants, loads and seeds
+.PHONY: properties mutants sim-report
+properties: $(BUILD)/bin/penstock-sim
+	@N=$(or $(N),5000) BUILD=$(BUILD) tests/sim/test_properties
+
+## make mutants         each part of the law, and the scenario that fails without it
+mutants: $(BUILD)/bin/penstock-sim
+	@BUILD=$(BUILD) tests/sim/mutants
+
+## make sim-report      the comparison of all laws and the headline's plot, into README.md
+sim-report: $(BUILD)/bin/penstock-sim
+	@BUILD=$(BUILD) tests/sim/report

@@ -41,7 +41,8 @@ struct peer {
 	double limit; /* of sessions at once */
 	double rate_per_s, tokens; /* a bucket */
 	double delay_s, delay_before_s, long_s; /* smoothed */
-	double loadavg, lag_s;
+	double loadavg, lag_s, served_per_s;
+	uint64_t finished_before;
 	uint64_t server_before[COUNTS_SLOTS], session_before[COUNTS_SLOTS];
 	uint64_t refilled_us, sampled_us;
 	bool shut;

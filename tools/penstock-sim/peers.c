@@ -86,6 +86,20 @@ static bool every(struct peer *p, uint64_t now_us, uint64_t period_us)
 	return true;
 }
 
+/* How long the server has owed an answer to whom it owes one longest: what is seen where nothing is completed any more. */
+static double oldest_owed(const struct plant *plant)
+{
+	double oldest = 0;
+
+	for (int i = OWED_GREETING; i < OWED__COUNT; i++)
+		if (plant->owed[i].first)
+			oldest = fmax(oldest,
+				      (double)(plant->now_us -
+					       plant->session[plant->owed[i].first].owed_us) /
+					      1e6);
+	return oldest;
+}
+
 static void step_aimd(struct law *l, const struct plant *plant)
 {
 	struct peer *p = &l->peer;
@@ -95,7 +109,7 @@ static void step_aimd(struct law *l, const struct plant *plant)
 		return;
 	p90 = lately(plant->server_time, p->server_before, .9);
 	if (p90 < 0)
-		return;
+		p90 = oldest_owed(plant);
 	p->admitted_share =
 		p90 > l->params.target_s ? 0.7 * p->admitted_share : p->admitted_share + 0.02;
 	p->admitted_share = clamp_double(p->admitted_share, 0.01, 1);
@@ -106,10 +120,12 @@ static void step_pie(struct law *l, const struct plant *plant)
 {
 	struct peer *p = &l->peer;
 	double refused = 1 - p->admitted_share, d, scale = 1;
-	double delay = lately(plant->server_time, p->server_before, .5);
+	double left = (double)(plant->counts.finished - p->finished_before) / TICK_S;
 
-	if (delay >= 0)
-		p->delay_s = delay;
+	/* The queue over the rate at which it is served, as the RFC estimates it. */
+	p->finished_before = plant->counts.finished;
+	smooth_step(&p->served_per_s, left, TICK_S, 1);
+	p->delay_s = plant_busy(plant) / fmax(p->served_per_s, 1);
 	for (double edge = 0.1; refused < edge && edge > 1e-6; edge /= 10)
 		scale /= 4;
 	d = TICK_S / 0.015 * scale *
