@@ -222,7 +222,8 @@ static void learn_time_base(struct window *w, const struct tick *t)
 static double server_time(struct window *w, struct tick *t)
 {
 	/* Beyond what is the server's way, which itself varies. */
-	double passing = fmax(w->admitted_ew, w->completed_ew); /* those busy now were admitted a while ago */
+	double passing = fmax(w->admitted_ew,
+			      w->completed_ew); /* those busy now were admitted a while ago */
 	double busy = w->busy_ew - BASE_SLACK * passing * w->time_base;
 	/* Before an unloaded T was seen, a long one may be just that: then it takes a second witness. */
 	bool witness = (w->time_base_seen && w->jobs_seen >= JOBS_FOR_BASE) || t->slots_short ||
