@@ -45,9 +45,9 @@ void daemon_open_sensors(struct daemon *d)
 			"BPF is not used: %s; the next best sources are read instead, mail is not affected",
 			d->bpf_why);
 	env.kernel = d->kernel;
-	env.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	env.sys_fd = open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	env.cgroup_fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	env.proc_fd = d->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	env.sys_fd = d->sys_fd = open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	env.cgroup_fd = d->cgroup_fd = open("/sys/fs/cgroup", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	r = registry_open(&env, &d->registry);
 	if (r < 0)
 		log_error(
@@ -63,8 +63,15 @@ void daemon_open_sensors(struct daemon *d)
 
 void daemon_close_sensors(struct daemon *d)
 {
+	int *const fds[] = { &d->proc_fd, &d->sys_fd, &d->cgroup_fd };
+
 	registry_close(d->registry);
 	d->registry = NULL;
+	for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
 	kernel_close(d->kernel);
 	d->kernel = NULL;
 	d->bpf_why[0] = 0;
@@ -252,7 +259,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 		return -ENOMEM;
 	}
 	*ret_daemon = d;
-	d->lock_fd = -1;
+	d->lock_fd = d->proc_fd = d->sys_fd = d->cgroup_fd = -1;
 	d->config = *config;
 	d->source = source;
 	d->reload_ok = true;

@@ -76,6 +76,7 @@ struct daemon {
 	struct kernel *kernel;
 	char bpf_why[256];
 	struct registry *registry;
+	int proc_fd, sys_fd, cgroup_fd; /* its directories */
 	struct remote *remote;
 	struct planfile *planfile;
 	struct engine engine;

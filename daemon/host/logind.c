@@ -20,6 +20,8 @@
 #define HOLD_LEAST_US (US_PER_S / 4)
 /* logind's own patience, InhibitDelayMaxSec=, is 5 s unless set otherwise. */
 #define HOLD_MOST_US (4 * US_PER_S)
+/* A machine that is up so long after it was to go down stays up: whoever called that off was not heard, and mail must not wait. */
+#define STAYS_UP_US (600 * US_PER_S)
 
 struct logind {
 	struct event_base *base;
@@ -108,6 +110,14 @@ static void inhibit(struct logind *l)
 	}
 }
 
+static void stay_up(struct logind *l)
+{
+	l->going_down = false;
+	l->ops->stays_up(l->context);
+	if (l->bus && l->listening)
+		inhibit(l);
+}
+
 static int on_prepare(sd_bus_message *m, void *context, sd_bus_error *unused)
 {
 	struct logind *l = context;
@@ -115,13 +125,12 @@ static int on_prepare(sd_bus_message *m, void *context, sd_bus_error *unused)
 
 	if (sd_bus_message_read(m, "b", &going) < 0 || (going != 0) == l->going_down)
 		return 0;
-	l->going_down = going != 0;
-	l->going_down_us = clock_monotonic_us();
-	if (l->going_down) {
+	if (going) {
+		l->going_down = true;
+		l->going_down_us = clock_monotonic_us();
 		l->ops->going_down(l->context);
 	} else {
-		l->ops->stays_up(l->context);
-		inhibit(l);
+		stay_up(l);
 	}
 	return 0;
 }
@@ -233,6 +242,12 @@ void logind_tick(struct logind *l, uint64_t now_us, double in_flight)
 		log_notice("the machine may go down now: %.0f sessions are open",
 			   in_flight > 0 ? in_flight : 0);
 		release(l);
+	}
+	if (l->going_down && now_us >= l->going_down_us + STAYS_UP_US) {
+		log_warning(
+			"the machine was to go down %d minutes ago and is up: mail is taken again",
+			(int)(STAYS_UP_US / (60 * US_PER_S)));
+		stay_up(l);
 	}
 	if (l->looked_us && now_us < l->looked_us + US_PER_S)
 		return;

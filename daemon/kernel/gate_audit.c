@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/wait.h"
 #include "kernel/gate_parts.h"
 #include "kernel/netns.h"
 
@@ -80,13 +81,10 @@ int gate_audit(struct gate *g)
 static void *run(void *context)
 {
 	struct gate *g = context;
-	struct timespec until;
 
 	pthread_mutex_lock(&g->lock);
 	while (!g->stop) {
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += EVERY_S;
-		pthread_cond_timedwait(&g->wake, &g->lock, &until);
+		wait_us(&g->wake, &g->lock, EVERY_S * US_PER_S);
 		if (g->stop)
 			break;
 		pthread_mutex_unlock(&g->lock);
@@ -105,7 +103,7 @@ int gate_audit_start(struct gate *g)
 	int r;
 
 	pthread_mutex_init(&g->lock, NULL);
-	pthread_cond_init(&g->wake, NULL);
+	wait_init(&g->wake);
 	r = pthread_create(&g->thread, NULL, run, g);
 	g->thread_runs = r == 0;
 	return -r;

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/mapguard.h"
 
-static int make(struct countsfile *file, const char *run_dir)
+static int make(struct countsfile *file, const char *run_dir, unsigned generation)
 {
 	char directory[280], fresh[330];
 	void *map;
@@ -21,7 +22,8 @@ static int make(struct countsfile *file, const char *run_dir)
 	snprintf(directory, sizeof(directory), "%s/counts", run_dir);
 	if (mkdir(directory, 0775) < 0 && errno != EEXIST)
 		return -errno;
-	snprintf(file->path, sizeof(file->path), "%s/proxy-%d", directory, (int)getpid());
+	snprintf(file->path, sizeof(file->path), generation ? "%s/proxy-%d-%u" : "%s/proxy-%d",
+		 directory, (int)getpid(), generation);
 	/* Made whole under a name with a dot, which the daemon passes over, then renamed. */
 	snprintf(fresh, sizeof(fresh), "%s.new", file->path);
 	unlink(fresh);
@@ -49,17 +51,18 @@ static int make(struct countsfile *file, const char *run_dir)
 		file->fd = -1;
 		return r;
 	}
+	mapguard_add(map, sizeof(struct counts), NULL);
 	file->counts = map;
 	return 0;
 }
 
-int countsfile_open(struct countsfile *file, const char *run_dir)
+int countsfile_open(struct countsfile *file, const char *run_dir, unsigned generation)
 {
 	int r;
 
 	memset(file, 0, sizeof(*file));
 	file->fd = -1;
-	r = make(file, run_dir);
+	r = make(file, run_dir, generation);
 	if (r == 0)
 		return 0;
 	log_warning(
@@ -78,9 +81,15 @@ void countsfile_close(struct countsfile *file)
 		free(file->counts);
 	} else {
 		/* The daemon finds the lock free, takes the last figures and removes the file. */
+		mapguard_remove(file->counts);
 		munmap(file->counts, sizeof(struct counts));
 		close(file->fd);
 	}
 	file->counts = NULL;
 	file->fd = -1;
+}
+
+bool countsfile_is_torn(const struct countsfile *file)
+{
+	return file->fd >= 0 && mapguard_is_torn(file->counts);
 }

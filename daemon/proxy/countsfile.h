@@ -3,6 +3,8 @@
 #ifndef PENSTOCK_PROXY_COUNTSFILE_H
 #define PENSTOCK_PROXY_COUNTSFILE_H
 
+#include <stdbool.h>
+
 #include "core/counts.h"
 
 struct countsfile {
@@ -11,8 +13,10 @@ struct countsfile {
 	char path[320];
 };
 
-/* 0, or -ENOMEM. */
-int countsfile_open(struct countsfile *file, const char *run_dir);
+/* `generation`: 0, and one more for each that had to be given up. 0, or -ENOMEM. */
+int countsfile_open(struct countsfile *file, const char *run_dir, unsigned generation);
 void countsfile_close(struct countsfile *file);
+/* Somebody cut it short while it was mapped: it is zeros now, and nobody else's. */
+bool countsfile_is_torn(const struct countsfile *file);
 
 #endif

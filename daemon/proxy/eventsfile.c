@@ -10,8 +10,9 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/mapguard.h"
 
-static int make(struct eventsfile *file, const char *run_dir)
+static int make(struct eventsfile *file, const char *run_dir, unsigned generation)
 {
 	_cleanup_close_ int fd = -1;
 	char directory[280];
@@ -21,7 +22,9 @@ static int make(struct eventsfile *file, const char *run_dir)
 	snprintf(directory, sizeof(directory), "%s/counts", run_dir);
 	if (mkdir(directory, 0775) < 0 && errno != EEXIST)
 		return -errno;
-	snprintf(file->path, sizeof(file->path), "%s/proxy-%d.events", directory, (int)getpid());
+	snprintf(file->path, sizeof(file->path),
+		 generation ? "%s/proxy-%d-%u.events" : "%s/proxy-%d.events", directory,
+		 (int)getpid(), generation);
 	unlink(file->path);
 	/* It holds addresses of clients: not for everybody. */
 	fd = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
@@ -35,16 +38,17 @@ static int make(struct eventsfile *file, const char *run_dir)
 	if (map == MAP_FAILED)
 		return -errno;
 	events_init(map);
+	mapguard_add(map, sizeof(struct events), NULL);
 	file->events = map;
 	return 0;
 }
 
-void eventsfile_open(struct eventsfile *file, const char *run_dir)
+void eventsfile_open(struct eventsfile *file, const char *run_dir, unsigned generation)
 {
 	int r;
 
 	memset(file, 0, sizeof(*file));
-	r = make(file, run_dir);
+	r = make(file, run_dir, generation);
 	if (r < 0) {
 		log_warning(
 			"sources cannot be told to penstockd through %s/counts: %s; all are ranked alike, mail is not affected",
@@ -57,7 +61,13 @@ void eventsfile_open(struct eventsfile *file, const char *run_dir)
 void eventsfile_close(struct eventsfile *file)
 {
 	/* The daemon has it open, takes the last events and removes the file. */
+	mapguard_remove(file->events);
 	if (file->events)
 		munmap(file->events, sizeof(struct events));
 	file->events = NULL;
+}
+
+bool eventsfile_is_torn(const struct eventsfile *file)
+{
+	return mapguard_is_torn(file->events);
 }

@@ -3,6 +3,8 @@
 #ifndef PENSTOCK_PROXY_EVENTSFILE_H
 #define PENSTOCK_PROXY_EVENTSFILE_H
 
+#include <stdbool.h>
+
 #include "core/events.h"
 
 struct eventsfile {
@@ -11,8 +13,10 @@ struct eventsfile {
 };
 
 /* To be called before the counts file appears: the daemon opens both when it sees that one. */
-void eventsfile_open(struct eventsfile *file, const char *run_dir);
+void eventsfile_open(struct eventsfile *file, const char *run_dir, unsigned generation);
 void eventsfile_close(struct eventsfile *file);
+/* Somebody cut it short while it was mapped: it is zeros now, and nobody else's. */
+bool eventsfile_is_torn(const struct eventsfile *file);
 static inline void eventsfile_put(struct eventsfile *file, const struct source_event *event)
 {
 	if (file->events)

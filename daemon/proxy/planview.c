@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/mapguard.h"
 
 #define CHECK_US 500000u
 
@@ -20,6 +21,7 @@ void planview_init(struct planview *view, const char *run_dir)
 
 void planview_done(struct planview *view)
 {
+	mapguard_remove(view->shared);
 	if (view->shared)
 		munmap((void *)view->shared, sizeof(struct plan));
 	view->shared = NULL;
@@ -43,6 +45,7 @@ static void check(struct planview *view)
 	map = mmap(NULL, sizeof(struct plan), PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return;
+	mapguard_add(map, sizeof(struct plan), NULL); /* zeros are no plan */
 	view->shared = map;
 	view->device = st.st_dev;
 	view->inode = st.st_ino;

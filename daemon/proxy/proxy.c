@@ -117,10 +117,12 @@ static void finish_if_drained(struct proxy *p)
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
 	struct proxy *p = context;
-	struct counts_service *c = proxy_counts(p);
 	uint64_t now_us = clock_monotonic_us(), oldest = 0;
+	struct counts_service *c;
 	struct session *next;
 
+	proxy_mend_counts(p);
+	c = proxy_counts(p);
 	planview_get(&p->plan, now_us);
 	if (now_us - p->sources_us >= US_PER_S / 2) {
 		p->sources_us = now_us;
@@ -227,6 +229,37 @@ static int open_events(struct proxy *p)
 	return 0;
 }
 
+static int open_counts(struct proxy *p)
+{
+	int r;
+
+	eventsfile_open(&p->events, p->config.run_dir, p->generation);
+	r = countsfile_open(&p->counts, p->config.run_dir, p->generation);
+	if (r < 0)
+		return r;
+	p->counts.counts->serves = UINT64_C(1) << p->service;
+	p->counts.counts->heartbeat_us = p->busy_since_us;
+	return 0;
+}
+
+void proxy_mend_counts(struct proxy *p)
+{
+	if (!countsfile_is_torn(&p->counts) && !eventsfile_is_torn(&p->events))
+		return;
+	log_warning("%s or the events beside it were cut short by somebody: made anew",
+		    p->counts.path);
+	countsfile_close(&p->counts);
+	eventsfile_close(&p->events);
+	/* Another name: under the old one the daemon still counts what it last read, until it sees that nobody holds it. */
+	p->generation++;
+	if (open_counts(p) < 0) {
+		log_error("out of memory");
+		abort();
+	}
+	for (struct session *s = p->sessions; s; s = session_next(s))
+		session_recount(s, proxy_counts(p));
+}
+
 int proxy_open(const struct config *config, const struct config_source *source,
 	       struct proxy **ret_proxy, char *why)
 {
@@ -254,14 +287,11 @@ int proxy_open(const struct config *config, const struct config_source *source,
 	if (peers_open(&p->peers, config->proxy.connections_max, seed) < 0)
 		log_warning(
 			"no memory to count the sessions of each source: source.sessions_max has no effect here");
-	eventsfile_open(&p->events, config->run_dir);
-	r = countsfile_open(&p->counts, config->run_dir);
+	r = open_counts(p);
 	if (r < 0) {
 		snprintf(why, 256, "out of memory");
 		return r;
 	}
-	p->counts.counts->serves = UINT64_C(1) << p->service;
-	p->counts.counts->heartbeat_us = p->busy_since_us;
 	p->listen_fd = handover_listen(p, BACKLOG);
 	if (p->listen_fd < 0) {
 		r = p->listen_fd;

@@ -36,6 +36,7 @@ struct proxy {
 	unsigned session_count, lingering;
 	uint64_t ticked_us, busy_since_us, sources_us;
 	bool draining;
+	unsigned generation; /* of the files of counts and events */
 	bool listener_is_kept; /* by the service manager, while no proxy runs: see handover.h */
 	char scratch[PROXY_SCRATCH]; /* one read at a time */
 };
@@ -46,6 +47,9 @@ int proxy_open(const struct config *config, const struct config_source *source,
 /* Until SIGTERM and the last session's end. */
 int proxy_run(struct proxy *proxy);
 void proxy_close(struct proxy *proxy);
+
+/* When somebody cut the files of counts and events short: new ones, and what is in flight is counted anew. */
+void proxy_mend_counts(struct proxy *proxy);
 
 static inline struct counts_service *proxy_counts(struct proxy *proxy)
 {

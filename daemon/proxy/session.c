@@ -185,9 +185,9 @@ static uint64_t now_ns(void)
 }
 
 /* Puts what is known of the source into the request. */
-static void rank(const struct session *s, const struct plan *plan, struct plan_request *request)
+static void rank(struct session *s, const struct plan *plan, struct plan_request *request)
 {
-	const struct proxy *p = s->proxy;
+	struct proxy *p = s->proxy;
 	const struct in6_addr *address = &s->addresses.source;
 	struct plan_source source;
 
@@ -195,10 +195,8 @@ static void rank(const struct session *s, const struct plan *plan, struct plan_r
 	request->refused = config_refused(&p->config, address);
 	request->sessions = peers_count(&p->peers, address->s6_addr);
 	request->score = PLAN_UNLIMITED;
-	if (!p->sources.table)
-		return;
-	source_lookup(p->sources.table, address->s6_addr, request->now_us, &source);
-	plan_rank(plan, &source, request);
+	if (sourceview_lookup(&p->sources, address->s6_addr, request->now_us, &source))
+		plan_rank(plan, &source, request);
 }
 
 static void decide(struct session *s)
@@ -275,6 +273,7 @@ static void read_header(struct session *s)
 		s->addresses = told;
 	event_del(s->client_read);
 	s->moved_us = clock_monotonic_us();
+	proxy_mend_counts(p);
 	decide(s);
 }
 
@@ -328,6 +327,7 @@ void session_new(struct proxy *p, int fd, uint64_t now_us)
 	socklen_t length = sizeof(peer);
 	int one = 1;
 
+	proxy_mend_counts(p);
 	if (!s) {
 		p->counts.counts->errors++;
 		close(fd);
@@ -411,6 +411,15 @@ void session_tick(struct session *s, uint64_t now_us)
 	if ((s->deadline_us && now_us >= s->deadline_us) ||
 	    now_us - s->moved_us >= p->config.proxy.idle_us)
 		session_end(s, false);
+}
+
+void session_recount(const struct session *s, struct counts_service *c)
+{
+	c->in_flight += s->in_flight;
+	c->shadow_in_flight += s->shadow;
+	c->waiting += s->waiting;
+	c->busy += s->in_flight && s->turns.busy;
+	c->refused_lingering += s->lingers;
 }
 
 struct session *session_next(const struct session *session)

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
+#include "base/mapguard.h"
 
 void sourceview_init(struct sourceview *view, const char *run_dir)
 {
@@ -17,6 +19,7 @@ void sourceview_init(struct sourceview *view, const char *run_dir)
 
 void sourceview_done(struct sourceview *view)
 {
+	mapguard_remove(view->table);
 	if (view->table)
 		munmap((void *)(uintptr_t)view->table, view->size);
 	view->table = NULL;
@@ -26,7 +29,7 @@ void sourceview_check(struct sourceview *view)
 {
 	_cleanup_close_ int fd = open(view->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
-	void *map;
+	void *volatile map;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
 		sourceview_done(view);
@@ -38,12 +41,31 @@ void sourceview_check(struct sourceview *view)
 	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return;
-	view->table = source_check(map, (size_t)st.st_size);
+	mapguard_add(map, (size_t)st.st_size, &view->torn);
+	if (sigsetjmp(view->torn, 0) == 0)
+		view->table = source_check(map, (size_t)st.st_size);
 	if (!view->table) {
+		mapguard_remove(map);
 		munmap(map, (size_t)st.st_size);
 		return;
 	}
 	view->size = (size_t)st.st_size;
 	view->device = st.st_dev;
 	view->inode = st.st_ino;
+}
+
+bool sourceview_lookup(struct sourceview *view, const uint8_t *address, uint64_t now_us,
+		       struct plan_source *ret)
+{
+	if (!view->table)
+		return false;
+	if (sigsetjmp(view->torn, 0) == 0) {
+		source_lookup(view->table, address, now_us, ret);
+		return true;
+	}
+	log_warning(
+		"%s was cut short by somebody: nobody is ranked until penstockd makes a new one",
+		view->path);
+	sourceview_done(view);
+	return false;
 }

@@ -3,6 +3,7 @@
 #ifndef PENSTOCK_PROXY_SOURCEVIEW_H
 #define PENSTOCK_PROXY_SOURCEVIEW_H
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,11 +17,15 @@ struct sourceview {
 	size_t size;
 	dev_t device;
 	ino_t inode;
+	sigjmp_buf torn; /* the file was cut short under the mapping */
 };
 
 void sourceview_init(struct sourceview *view, const char *run_dir);
 void sourceview_done(struct sourceview *view);
 /* Maps the file anew when it is another one than before. System calls: not for every connection. */
 void sourceview_check(struct sourceview *view);
+/* As source_lookup(). False: there is no table, nobody is ranked. */
+bool sourceview_lookup(struct sourceview *view, const uint8_t *address, uint64_t now_us,
+		       struct plan_source *ret);
 
 #endif

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/readfile.h"
+#include "base/wait.h"
 #include "kernel/sockdiag.h"
 #include "sensor/mta_process.h"
 #include "sensor/procparse.h"
@@ -257,7 +258,6 @@ static void *run(void *context)
 {
 	struct mta_watch *w = context;
 	struct mta m;
-	struct timespec until;
 
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
@@ -268,10 +268,8 @@ static void *run(void *context)
 			m.generation = w->mta.generation + 1;
 			w->mta = m;
 		}
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += LOOK_EVERY_S;
 		if (!w->stop)
-			pthread_cond_timedwait(&w->wake, &w->lock, &until);
+			wait_us(&w->wake, &w->lock, LOOK_EVERY_S * US_PER_S);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -286,7 +284,7 @@ int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, c
 		return -ENOMEM;
 	w->env = *env;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	wait_init(&w->wake);
 	r = pthread_create(&w->thread, NULL, run, w);
 	if (r) {
 		snprintf(why, SENSOR_WHY_MAX, "no thread can be had to look for the MTA: %s",

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/readfile.h"
 #include "base/text.h"
+#include "base/wait.h"
 #include "core/blame.h"
 #include "core/smooth.h"
 #include "sensor/group_read.h"
@@ -257,23 +258,15 @@ static void *run(void *context)
 	setpriority(PRIO_PROCESS, 0, 5);
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop) {
-		uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), wait_us;
-		struct timespec until;
+		uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
 
 		pthread_mutex_unlock(&w->lock);
 		look(w, clock_monotonic_us());
-		wait_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
-		wait_us = wait_us < LEAST_US ? LEAST_US : wait_us > MOST_US ? MOST_US : wait_us;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += (time_t)(wait_us / US_PER_S);
-		until.tv_nsec += (long)(wait_us % US_PER_S) * 1000;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000L;
-		}
+		rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
+		rest_us = rest_us < LEAST_US ? LEAST_US : rest_us > MOST_US ? MOST_US : rest_us;
 		pthread_mutex_lock(&w->lock);
 		if (!w->stop)
-			pthread_cond_timedwait(&w->wake, &w->lock, &until);
+			wait_us(&w->wake, &w->lock, rest_us);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -359,7 +352,7 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 			       : GROUPS_LEAST;
 	r = open_trees(w, most);
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	wait_init(&w->wake);
 	if (r == 0)
 		r = -pthread_create(&w->thread, NULL, run, w);
 	if (r < 0) {

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "sensor/mta.h"
 
 #define ASK_EVERY_MS 500
@@ -259,7 +260,6 @@ static void look(struct spool_watch *w)
 static void *run(void *context)
 {
 	struct spool_watch *w = context;
-	struct timespec until;
 
 	setpriority(PRIO_PROCESS, 0, 5); /* of this thread; whoever forbids it loses nothing */
 	pthread_mutex_lock(&w->lock);
@@ -268,14 +268,8 @@ static void *run(void *context)
 		look(w);
 		pthread_mutex_lock(&w->lock);
 		w->found = w->next;
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += ASK_EVERY_MS * 1000000L;
-		if (until.tv_nsec >= 1000000000L) {
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000L;
-		}
 		if (!w->stop)
-			pthread_cond_timedwait(&w->wake, &w->lock, &until);
+			wait_us(&w->wake, &w->lock, ASK_EVERY_MS * US_PER_MS);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
@@ -296,7 +290,7 @@ int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watc
 			       CONFIG_PATH_MAX);
 	w->configured = w->next.dirs > 0;
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->wake, NULL);
+	wait_init(&w->wake);
 	r = pthread_create(&w->thread, NULL, run, w);
 	if (r) {
 		snprintf(why, SENSOR_WHY_MAX,

@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "store/ledger_format.h"
 
 #define LEDGER "ledger"
@@ -249,13 +250,10 @@ static void write_changed(struct sourcefile *f, unsigned most)
 static void *run(void *context)
 {
 	struct sourcefile *f = context;
-	struct timespec until;
 
 	pthread_mutex_lock(&f->lock);
 	while (!f->stop) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += ROUND_S;
-		pthread_cond_timedwait(&f->wake, &f->lock, &until);
+		wait_us(&f->wake, &f->lock, ROUND_S * US_PER_S);
 		pthread_mutex_unlock(&f->lock);
 		write_changed(f, ROUND_BLOCKS);
 		pthread_mutex_lock(&f->lock);
@@ -266,14 +264,10 @@ static void *run(void *context)
 
 static void start_thread(struct sourcefile *f)
 {
-	pthread_condattr_t attributes;
 	int r;
 
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&f->wake);
 	if (f->ledger_fd < 0)
 		return;
 	r = pthread_create(&f->thread, NULL, run, f);

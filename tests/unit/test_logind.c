@@ -287,11 +287,33 @@ static void refused_hung_and_gone(void **state)
 	close_world(&w);
 }
 
+/* The bus restarts, or logind does, and nobody hears that the shutdown was called off. */
+static void one_that_never_comes_ends_by_itself(void **state)
+{
+	struct world w;
+	uint64_t down_us;
+
+	open_world(&w);
+	UNTIL(&w, 0, logind_why(w.logind) == NULL);
+	fake_says(&w.fake, 1);
+	UNTIL(&w, 0, w.down == 1);
+	down_us = clock_monotonic_us();
+	hang_up(&w.fake);
+	logind_tick(w.logind, down_us + 300 * US_PER_S, 0);
+	assert_int_equal(w.up, 0);
+	logind_tick(w.logind, down_us + 601 * US_PER_S, 0);
+	assert_int_equal(w.up, 1);
+	logind_tick(w.logind, down_us + 1300 * US_PER_S, 0);
+	assert_int_equal(w.up, 1);
+	close_world(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(a_shutdown_is_held_up_and_let_go),
 					    cmocka_unit_test(sessions_hold_it_up_for_four_seconds),
 					    cmocka_unit_test(one_that_is_called_off),
+					    cmocka_unit_test(one_that_never_comes_ends_by_itself),
 					    cmocka_unit_test(refused_hung_and_gone) };
 
 	log_set_level(LOG_LEVEL_ERROR);

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Hands that reach into the run directory, and reload after reload: mail flows, what was broken is made anew, nothing grows."""
+import os
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon
+from lib.smtp import Client
+from lib.tap import check, test
+from lib.world import PORT, World
+
+
+def run_file(w, name):
+    return os.path.join(w.directory, "run", name)
+
+
+def refused():
+    with Client(PORT) as c:
+        return c.greeting.startswith(b"451")
+
+
+def survives(w, cut):
+    """One session is open while `cut` does its work; it goes on, and the next ones are relayed and counted."""
+    w.mail_flows()
+    with Client(PORT) as open_session:
+        check(open_session.greeting.startswith(b"220"), "a session")
+        w.daemon.wait_status(lambda s: s["in_flight"] == 1, "it is counted")
+        cut()
+        w.mail_flows()
+        check(open_session.say(b"NOOP").startswith(b"250"), "the session that was open goes on")
+        check(w.proxy.alive(), w.proxy.output())
+        w.daemon.wait_status(lambda s: s["in_flight"] == 1, "it is still counted")
+    w.daemon.wait_status(lambda s: s["in_flight"] == 0, "and no longer when it has ended")
+    w.mail_flows()
+
+
+@test("the plan is cut short under daemon and proxy: both live, it is made anew, orders are followed again")
+def _():
+    with World() as w:
+        survives(w, lambda: os.truncate(run_file(w, "plan"), 0))
+        check(w.daemon.alive(), w.daemon.output())
+        w.daemon.logged("it is made anew")
+        w.daemon.ctl("drain", check=0)
+        wait_for(refused, "the proxy follows the new plan")
+
+
+@test("the plan is removed, or another file stands in its place: it is made anew and followed")
+def _():
+    def replace(path):
+        with open(path + ".other", "wb") as f:
+            f.write(b"x" * 4096)
+        os.rename(path + ".other", path)
+    for change in (os.unlink, replace):
+        with World() as w:
+            survives(w, lambda: change(run_file(w, "plan")))
+            w.daemon.logged("it is made anew")
+            w.daemon.ctl("drain", check=0)
+            wait_for(refused, "the proxy follows the new plan")
+
+
+@test("the table of sources is cut short: the proxy lives and ranks nobody, until a daemon makes a new one")
+def _():
+    with World() as w:
+        w.daemon.kill(19)  # SIGSTOP: the daemon that writes into the table would die of it, and its unit start it again
+        try:
+            w.mail_flows()
+            with Client(PORT) as c:
+                os.truncate(run_file(w, "sources"), 0)
+                w.mail_flows()
+                check(c.say(b"NOOP").startswith(b"250"), "the session that was open goes on")
+        finally:
+            w.daemon.process.kill()
+            w.daemon.process.wait()
+        w.proxy.logged("was cut short")
+        w.daemon = Daemon(w.directory, w.options)
+        w.mail_flows()
+        check(w.proxy.alive() and w.daemon.alive(), "both live")
+
+
+@test("the files of counts and events are cut short: the proxy lives, and what is in flight is counted as before")
+def _():
+    for end in ("", ".events"):
+        with World() as w:
+            path = run_file(w, f"counts/proxy-{w.proxy.pid}{end}")
+            survives(w, lambda: os.truncate(path, 0))
+            w.proxy.logged("made anew")
+            w.daemon.ctl("drain", check=0)
+            wait_for(refused, "a drain")
+
+
+@test("reload after reload with other sensors and another gate: no descriptor more")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    path = os.path.join(directory, "penstock.conf")
+
+    def configure(n):
+        with open(path, "w") as f:
+            f.write(f"[service.mx]\nports = {PORT}\n[front.gate]\nenabled = {'no' if n % 2 else 'yes'}\n")
+    configure(0)
+    daemon = Daemon(directory, {}, argv=["-c", path])
+    counts = []
+    for n in range(1, 9):
+        configure(n)
+        daemon.ctl("reload", check=0)
+        if n % 2 == 0:
+            # Sensors that look in threads of their own open what they find a little later.
+            counts.append(len(os.listdir(f"/proc/{daemon.pid}/fd")))
+    settled = lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= counts[0] + 4
+    wait_for(settled, f"as many descriptors as in the beginning: {counts}", 10)
+    daemon.stop()
+
+
+place.isolate()
+tap.run()
