@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/wait.h"
 #include "store/frame.h"
 
 #define NAME "learned"
@@ -106,18 +107,15 @@ static bool take(struct warmstart_file *f, struct warmstart *ret)
 static void *run(void *context)
 {
 	struct warmstart_file *f = context;
-	struct timespec until;
 	struct warmstart warm;
 	bool stop;
 
 	do {
 		bool fresh;
 
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += ROUND_S;
 		pthread_mutex_lock(&f->lock);
-		while (!f->stop && pthread_cond_timedwait(&f->wake, &f->lock, &until) != ETIMEDOUT)
-			;
+		if (!f->stop) /* woken for nothing it writes sooner */
+			wait_us(&f->wake, &f->lock, ROUND_S * US_PER_S);
 		fresh = take(f, &warm);
 		stop = f->stop;
 		pthread_mutex_unlock(&f->lock);
@@ -130,7 +128,6 @@ static void *run(void *context)
 int warmstart_open(const char *state_dir, struct warmstart_file **ret_file)
 {
 	struct warmstart_file *f = calloc(1, sizeof(*f));
-	pthread_condattr_t attributes;
 	int r;
 
 	if (!f)
@@ -142,10 +139,7 @@ int warmstart_open(const char *state_dir, struct warmstart_file **ret_file)
 		return r;
 	}
 	pthread_mutex_init(&f->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&f->wake, &attributes);
-	pthread_condattr_destroy(&attributes);
+	wait_init(&f->wake);
 	r = -pthread_create(&f->thread, NULL, run, f);
 	if (r < 0) {
 		close(f->state_fd);
