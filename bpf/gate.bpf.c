@@ -607,6 +607,48 @@ int gate_walk(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
+/* ---- taking off by hand ------------------------------------------------------------------------------------------- */
+
+/* Attached nowhere: the daemon runs them by BPF_PROG_RUN. An entry goes and its one comes off in one step, beside whatever
+ * other CPUs count: a daemon that is killed leaves nothing half done, and two counts of an address do not write over each other. */
+
+/* The tuple in three words, and when the ticket was made: it may have been used since, and be another one. */
+SEC("raw_tp/sys_enter")
+int gate_expire(u64 *ctx)
+{
+	u64 words[3] = { ctx[0], ctx[1], ctx[2] }, made_ns = ctx[3];
+	struct smtp_tuple t = {};
+	struct gate_ticket *ticket;
+	u32 flags;
+
+	__builtin_memcpy(&t, words, sizeof(t));
+	ticket = bpf_map_lookup_elem(&tickets, &t);
+	if (!ticket || ticket->made_ns != made_ns)
+		return 0;
+	flags = ticket->flags;
+	if (bpf_map_delete_elem(&tickets, &t))
+		return 0;
+	release(&t, flags);
+	return 1;
+}
+
+/* The socket's key, and the walk that saw it last. */
+SEC("raw_tp/sys_enter")
+int gate_forget(u64 *ctx)
+{
+	u64 key = ctx[0], audit = ctx[1];
+	struct gate_session *found = bpf_map_lookup_elem(&sessions, &key), s;
+
+	if (!found || found->audit != audit)
+		return 0;
+	s = *found;
+	if (bpf_map_delete_elem(&sessions, &key))
+		return 0;
+	release(&s.tuple, s.flags);
+	ADD(sessions, -1);
+	return 1;
+}
+
 /* ---- the proof --------------------------------------------------------------------------------------------------- */
 
 /* Attached nowhere: run by BPF_PROG_RUN, it decides on state.test_request from the plan in force. */

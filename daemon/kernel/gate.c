@@ -172,6 +172,11 @@ static int load_form(struct gate *g, const struct form *form, const int kept[MAP
 	return 0;
 }
 
+static int program_fd(struct gate *g, const char *name)
+{
+	return bpf_program__fd(bpf_object__find_program_by_name(g->object, name));
+}
+
 static int load(struct gate *g, char *why)
 {
 	int kept[MAP__COUNT], r = -EINVAL;
@@ -189,6 +194,8 @@ static int load(struct gate *g, char *why)
 	}
 	for (int i = 0; i < MAP__COUNT; i++)
 		g->map[i] = bpf_map__fd(find_map(g->object, (enum gate_map)i));
+	g->expire_fd = program_fd(g, "gate_expire");
+	g->forget_fd = program_fd(g, "gate_forget");
 	g->state_size = sizeof(*g->state);
 	g->state = map_state(g->map[MAP_STATE], g->state_size);
 	g->ring = ring_buffer__new(g->map[MAP_EVENTS], gate_event_read, g, NULL);
@@ -215,11 +222,6 @@ static void fill_state(struct gate *g)
 	s->trusted_count = s->refused_count = s->ranked = 0;
 	memcpy(s->ports, g->options.ports, sizeof(s->ports));
 	__atomic_store_n(&s->enabled, 1, __ATOMIC_RELEASE);
-}
-
-static int program_fd(struct gate *g, const char *name)
-{
-	return bpf_program__fd(bpf_object__find_program_by_name(g->object, name));
 }
 
 /* The count first, then the verdicts: a session that nobody counted would be lost. */
@@ -266,7 +268,7 @@ int gate_open(const struct gate_options *options, struct gate **ret_gate, char *
 		return -ENOMEM;
 	}
 	g->options = *options;
-	g->walk_fd = -1;
+	g->walk_fd = g->expire_fd = g->forget_fd = -1;
 	memset(g->map, -1, sizeof(g->map));
 	memset(g->link, -1, sizeof(g->link));
 	g->netns_fd = options->netns_fd >= 0 ? fcntl(options->netns_fd, F_DUPFD_CLOEXEC, 3)

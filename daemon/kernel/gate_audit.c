@@ -34,6 +34,20 @@ static int walk(void *context)
 	return n < 0 ? -errno : 0;
 }
 
+static int forget(struct gate *g, uint64_t key, const struct gate_session *session)
+{
+	const uint64_t words[2] = { key, session->audit };
+	int r = gate_by_hand(g->forget_fd, words, 2);
+
+	if (r >= 0)
+		return r;
+	if (bpf_map_delete_elem(g->map[MAP_SESSIONS], &key) < 0)
+		return 0;
+	gate_release(g, &session->tuple, session->flags);
+	__atomic_fetch_sub(&g->state->sessions, 1, __ATOMIC_RELAXED);
+	return 1;
+}
+
 /* Sessions that the walk did not see and that were there before it began. */
 static int sweep(struct gate *g, uint64_t began_ns)
 {
@@ -54,12 +68,8 @@ static int sweep(struct gate *g, uint64_t began_ns)
 		first = false;
 		cursor = next;
 		for (uint32_t i = 0; i < count; i++) {
-			if (values[i].audit == g->state->audit || values[i].opened_ns >= began_ns ||
-			    bpf_map_delete_elem(g->map[MAP_SESSIONS], &keys[i]) < 0)
-				continue;
-			gate_release(g, &values[i].tuple, values[i].flags);
-			__atomic_fetch_sub(&g->state->sessions, 1, __ATOMIC_RELAXED);
-			gone++;
+			if (values[i].audit != g->state->audit && values[i].opened_ns < began_ns)
+				gone += forget(g, keys[i], &values[i]);
 		}
 	} while (more);
 	return gone;

@@ -33,6 +33,7 @@ struct gate {
 	struct bpf_object *object;
 	const char *form;
 	int map[MAP__COUNT], link[LINK__COUNT], walk_fd;
+	int expire_fd, forget_fd; /* programs that are run by hand */
 	struct gate_state *state; /* mapped */
 	size_t state_size;
 	struct ring_buffer *ring;
@@ -61,6 +62,8 @@ struct gate {
 };
 
 /* gate_maps.c */
+/* Runs gate_expire or gate_forget: 1: it was done, 0: there was nothing to do, -1: this kernel does not run it. */
+int gate_by_hand(int program_fd, const uint64_t *words, uint32_t count);
 /* What a ticket or a session held, when its entry was deleted. */
 void gate_release(struct gate *gate, const struct smtp_tuple *tuple, uint32_t flags);
 int gate_event_read(void *context, void *data, size_t size);

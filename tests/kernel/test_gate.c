@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -418,6 +419,73 @@ static void one_source_has_no_more_sessions_than_it_may(void **state)
 	give_back_tickets();
 }
 
+static unsigned held_addresses(void)
+{
+	uint64_t key, next, count = 0;
+	void *at = NULL;
+
+	for (; bpf_map_get_next_key(gate->map[MAP_HELD], at, &next) == 0; at = &key, count++)
+		key = next;
+	return (unsigned)count;
+}
+
+/* Sessions over loopback, which the kernel counts and takes off. */
+static void *come_and_go(void *context)
+{
+	struct sockaddr_in server = { .sin_family = AF_INET,
+				      .sin_port = htons(PORT),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int one = 1, listening = socket(AF_INET, SOCK_STREAM, 0);
+
+	setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(listening, (struct sockaddr *)&server, sizeof(server)), 0);
+	assert_int_equal(listen(listening, 64), 0);
+	for (int i = 0; i < 8000; i++) {
+		int client = socket(AF_INET, SOCK_STREAM, 0), session;
+
+		if (connect(client, (struct sockaddr *)&server, sizeof(server)) == 0) {
+			session = accept(listening, NULL, NULL);
+			close(session);
+		}
+		close(client);
+	}
+	close(listening);
+	return NULL;
+}
+
+/* Else an address's count that was written over would stay for ever, and the address be turned away for ever. */
+static void an_addresss_count_comes_down_whoever_takes_off(void **state)
+{
+	struct in6_addr a = address("127.0.0.1");
+	struct plan p = quiet_plan();
+	struct counts counts;
+	pthread_t thread;
+
+	need_run();
+	give_back_tickets();
+	assert_int_equal(held_addresses(), 0);
+	counts_init(&counts, "gate", 0);
+	gate->state->loopback = 1;
+	gate_push(gate, &p, 0, false);
+	assert_int_equal(pthread_create(&thread, NULL, come_and_go, NULL), 0);
+	for (bool over = false; !over;) {
+		struct timespec now = { 0 };
+
+		over = pthread_timedjoin_np(thread, NULL, &now) == 0;
+		p.heartbeat_us = clock_monotonic_us();
+		gate_push(gate, &p, 0, false);
+		/* Tickets of clients that vanish: the daemon takes them off. */
+		for (int i = 0; i < 100; i++)
+			handed_over(&a, (uint16_t)(1024 + i));
+		gate->judged_us = clock_monotonic_us() + 100 * US_PER_S;
+		gate_poll(gate, clock_monotonic_us() + 100 * US_PER_S, &counts, NULL, NULL);
+	}
+	gate->state->loopback = 0;
+	give_back_tickets();
+	assert_int_equal(gate->state->sessions, 0);
+	assert_int_equal(held_addresses(), 0);
+}
+
 static void observe_mode_hands_nobody_over(void **state)
 {
 	struct in6_addr a = address("192.0.2.99");
@@ -489,6 +557,7 @@ int main(void)
 		cmocka_unit_test(trusted_and_refused_networks_bind_by_the_longest_reach),
 		cmocka_unit_test(the_cutoff_takes_the_sources_that_the_daemon_would),
 		cmocka_unit_test(one_source_has_no_more_sessions_than_it_may),
+		cmocka_unit_test(an_addresss_count_comes_down_whoever_takes_off),
 		cmocka_unit_test(observe_mode_hands_nobody_over),
 		cmocka_unit_test(the_bucket_is_the_daemons_bucket),
 		cmocka_unit_test(no_plan_or_a_paused_responder_lets_everybody_pass),
