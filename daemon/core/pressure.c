@@ -63,6 +63,7 @@ void pressure_step(struct pressure_state *state, const double *targets, const st
 		p.known[r] = p.any_known = true;
 		if (target <= 0)
 			continue;
+		p.target[s] = target;
 		if (state->seen[s])
 			smooth_step(&state->smoothed[s], sample->value[s], dt_s, SIGNAL_TAU_S);
 		else

@@ -11,6 +11,8 @@
 
 struct pressure {
 	double signal[SIGNAL__COUNT]; /* smoothed signal / target; 0 where there is none */
+	double target
+		[SIGNAL__COUNT]; /* in force: what is configured above what was learned unloaded; 0: none */
 	double resource[RESOURCE__COUNT];
 	bool known[RESOURCE__COUNT];
 	enum signal resource_driver[RESOURCE__COUNT]; /* SIGNAL__COUNT: none */

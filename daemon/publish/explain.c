@@ -74,6 +74,8 @@ static void explain_signals(const struct status *s, struct text *out)
 		}
 		text_append(out, "pressure %.2f\n", p->resource[r]);
 		for (int i = 0; i < SIGNAL__COUNT; i++) {
+			double lately = p->signal[i] * p->target[i];
+
 			if (signal_info[i].resource != (enum resource)r || p->signal[i] <= 0 ||
 			    !sample_has(&s->sample, (enum signal)i))
 				continue;
@@ -81,8 +83,13 @@ static void explain_signals(const struct status *s, struct text *out)
 				    p->resource_driver[r] == (enum signal)i ? '>' : ' ',
 				    signal_info[i].name);
 			explain_value(out, signal_info[i].unit, s->sample.value[i]);
+			/* Pressure is of the smoothed value: said where the last one alone would not explain it. */
+			if (fabs(lately - s->sample.value[i]) > 0.1 * p->target[i]) {
+				text_append(out, ", lately ");
+				explain_value(out, signal_info[i].unit, lately);
+			}
 			text_append(out, "  (target ");
-			explain_value(out, signal_info[i].unit, s->config->target[i]);
+			explain_value(out, signal_info[i].unit, p->target[i]);
 			text_append(out, ", via %s, pressure %.2f)\n",
 				    via_name((enum via)s->sample.via[i]), p->signal[i]);
 		}

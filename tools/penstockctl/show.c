@@ -115,6 +115,19 @@ static void show_decisions(const json_t *status, FILE *out)
 	}
 }
 
+/* In a column eight wide, or in a sentence. */
+static void show_duration(FILE *out, double s, bool column)
+{
+	if (s < 0)
+		fprintf(out, " %*s", column ? 8 : 0, "-");
+	else if (s < 120)
+		fprintf(out, " %*.0f s", column ? 6 : 0, s);
+	else if (s < 7200)
+		fprintf(out, " %*.0f min", column ? 4 : 0, s / 60);
+	else
+		fprintf(out, " %*.1f h", column ? 6 : 0, s / 3600);
+}
+
 static void show_who_waits(const json_t *status, FILE *out)
 {
 	const json_t *sources = json_object_get(status, "sources");
@@ -125,9 +138,10 @@ static void show_who_waits(const json_t *status, FILE *out)
 	}
 	fprintf(out, "  %.0f known, %.0f wait", number(sources, "tracked"),
 		number(sources, "deferred_waiting"));
-	if (number(sources, "deferred_waiting") > 0)
-		fprintf(out, ", the longest for %.0f min",
-			number(sources, "oldest_deferral_s") / 60);
+	if (number(sources, "deferred_waiting") > 0) {
+		fprintf(out, ", the longest for");
+		show_duration(out, number(sources, "oldest_deferral_s"), false);
+	}
 	show_number(out, ", offered", number(sources, "offered_per_s"), "/s");
 	if (number(sources, "credits_per_s") >= 0)
 		show_number(out, ", room for", number(sources, "credits_per_s"), "/s");
@@ -224,18 +238,6 @@ void show_change(const json_t *change, FILE *out)
 	fputc('\n', out);
 }
 
-static void show_duration(FILE *out, double s)
-{
-	if (s < 0)
-		fprintf(out, " %8s", "-");
-	else if (s < 120)
-		fprintf(out, " %6.0f s", s);
-	else if (s < 7200)
-		fprintf(out, " %4.0f min", s / 60);
-	else
-		fprintf(out, " %6.1f h", s / 3600);
-}
-
 void show_sources(const json_t *sources, FILE *out)
 {
 	const json_t *source;
@@ -258,9 +260,9 @@ void show_sources(const json_t *sources, FILE *out)
 			strcmp(heavy, "no") != 0 ? heavy
 			: waits			 ? "waits"
 						 : "served");
-		show_duration(out, waits ? number(source, "age_s") : -1);
+		show_duration(out, waits ? number(source, "age_s") : -1, true);
 		fprintf(out, " %4.0f", fmax(0, number(source, "attempts")));
-		show_duration(out, number(source, "admitted_in_s"));
+		show_duration(out, number(source, "admitted_in_s"), true);
 		fprintf(out, " %-7s %4.0f %9.3g %9.3g %9.0f %9.0f\n", string(source, "band"),
 			number(source, "rank"), number(source, "rate"),
 			fmax(0, number(source, "usual_rate")),
