@@ -3,6 +3,12 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#ifdef PENSTOCK_PLANTED_CRASH
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#endif
+
 /* A bare close() with bytes of the client unread, or still to come, resets the connection and takes the reply from it. */
 static enum talk_next last_word(int fd)
 {
@@ -32,12 +38,26 @@ enum talk_next talk_begin(struct dialogue *d, int fd, unsigned code, const char 
 	return say(d, fd, greeting, length);
 }
 
+#ifdef PENSTOCK_PLANTED_CRASH
+/* For the tests of what becomes of the others, in a build of its own: a client whose words kill the responder, or stop it. */
+static void fall_over(const char *bytes, ssize_t length)
+{
+	if (length >= 6 && memcmp(bytes, "XCRASH", 6) == 0)
+		abort();
+	while (length >= 5 && memcmp(bytes, "XHANG", 5) == 0)
+		pause();
+}
+#endif
+
 enum talk_next talk_hear(struct dialogue *d, int fd, char *scratch)
 {
 	char out[DIALOGUE_OUT];
 	ssize_t n = recv(fd, scratch, TALK_SCRATCH, MSG_DONTWAIT);
 	size_t length;
 
+#ifdef PENSTOCK_PLANTED_CRASH
+	fall_over(scratch, n);
+#endif
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		return TALK_OVER;
 	if (d->done) {

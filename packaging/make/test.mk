@@ -7,7 +7,8 @@ test: deps-test
 	@tests/run all
 
 # Programs like those that are shipped, but for a few objects: what the tests of faults run. next/ is the version after this one
-# (upgrades), planted/ has a callback that never comes back (the watchdog).
+# (upgrades), planted/ has a callback that never comes back (the watchdog) and
+# a responder that a client can crash or stop.
 VARIANTS := $(addprefix $(BUILD)/tests/,next/penstockd next/penstock-proxy planted/penstockd)
 NEXT := $(shell grep -l PENSTOCK_VERSION $(SOURCES))
 $(BUILD)/tests/next/obj/%.o: %.c $(LIB)
@@ -15,10 +16,11 @@ $(BUILD)/tests/next/obj/%.o: %.c $(LIB)
 	$(Q)$(CC) $(CPPFLAGS) -UPENSTOCK_VERSION -DPENSTOCK_VERSION='"$(VERSION).next"' $(CFLAGS) -c -o $@ $<
 $(BUILD)/tests/planted/obj/%.o: %.c $(LIB)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -DPENSTOCK_PLANTED_SPIN $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) -DPENSTOCK_PLANTED_SPIN -DPENSTOCK_PLANTED_CRASH $(CFLAGS) -c -o $@ $<
 $(BUILD)/tests/next/penstockd: $(BUILD)/obj/daemon/main.o $(NEXT:%.c=$(BUILD)/tests/next/obj/%.o)
 $(BUILD)/tests/next/penstock-proxy: $(BUILD)/obj/daemon/proxy/main.o $(BUILD)/tests/next/obj/daemon/config/args.o
-$(BUILD)/tests/planted/penstockd: $(BUILD)/obj/daemon/main.o $(BUILD)/tests/planted/obj/daemon/publish/control.o
+$(BUILD)/tests/planted/penstockd: $(BUILD)/obj/daemon/main.o \
+	$(addprefix $(BUILD)/tests/planted/obj/daemon/,publish/control.o refuse/talk.o)
 $(VARIANTS): $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 

@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -17,13 +19,31 @@ from lib import place
 from lib.cgroup import Cgroup
 from lib.gate import PORT, Mta, World
 from lib.manager import Manager
-from lib.place import wait_for
+from lib.place import BUILD, wait_for
 from lib.programs import Daemon
 from lib.tap import Skip, check, run, test
 from lib.wire import SERVER4, SERVER6, Wire, ip
 
 HANG_S = 2.0  # the heartbeat
 SLACK_S = 8.0  # of a busy machine
+PLANTED = os.path.join(BUILD, "tests", "planted", "penstockd")  # a client can crash its responder, or stop it
+TCP_INFO_TOTAL_RETRANS = 100  # offset in struct tcp_info
+
+
+def resent(connection):
+    """Segments, SYNs among them, that this client had to send again."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return struct.unpack_from("I", info, TCP_INFO_TOTAL_RETRANS)[0]
+
+
+def ends(connection):
+    """Reads until the other end is gone."""
+    connection.settimeout(HANG_S + SLACK_S)
+    try:
+        while connection.recv(512):
+            pass
+    except ConnectionResetError:
+        pass
 
 
 def attached():
@@ -159,6 +179,72 @@ def _():
             s.close()
         check(w.daemon.alive(), "alive")
         wait_for(lambda: w.greeting("10.77.0.42").startswith(b"451"), "451 again")
+
+
+@test("the responder crashes under its clients: none of them hangs, mail flows at once, a served session goes on, the next daemon takes up again")
+def _():
+    with World(WIRE, {"front.gate.linger": "60s"}, program=PLANTED) as w:
+        session = served(w)
+        w.drain()
+        lingerers = [w.wire.client(PORT, f"10.77.0.{60 + n}") for n in range(40)]
+        lingerers += [w.wire.client(PORT, f"fd77::{2 + n % 10:x}", address=SERVER6) for n in range(10)]
+        check(all(c.greeting.startswith(b"451") for c in lingerers), "they linger")
+        stop, outcomes = threading.Event(), []
+
+        def traffic():
+            while not stop.is_set():
+                try:
+                    with w.wire.client(PORT, "10.77.0.110", HANG_S + SLACK_S) as c:
+                        outcomes.append(c.greeting[:3])
+                except OSError as error:
+                    outcomes.append(type(error).__name__.encode())
+        thread = threading.Thread(target=traffic)
+        thread.start()
+        lingerers[0].socket.sendall(b"XCRASH\r\n")
+        check(w.daemon.process.wait(30) == -signal.SIGABRT, "it crashed")
+        for address, source in ((SERVER4, "10.77.0.111"), (SERVER6, "fd77::4")):
+            check(w.greeting(source, address).startswith(b"220"), f"{address}: mail flows")
+        for c in lingerers:
+            ends(c.socket)  # raises for one that hangs
+        wait_for(lambda: outcomes[-1:] == [b"220"], "traffic goes to the MTA")
+        stop.set()
+        thread.join()
+        # Whoever was in the middle of it may have been told by the stand-in, or cut off by the crash: nobody timed out.
+        check(set(outcomes) <= {b"451", b"421", b"220", b"", b"ConnectionResetError"}, f"{set(outcomes)}")
+        check(session.say(b"NOOP").startswith(b"250"), "the served session")
+        check(attached() == 0, "nothing attached")
+        w.daemon = Daemon(w.directory, w.options)
+        w.daemon.logged("the gate guards service mx")
+        w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the session is counted by the next one")
+        w.drain()
+        check(session.say(b"NOOP").startswith(b"250"), "and goes on")
+
+
+@test("the responder hangs and its accept queue is full: later connections pass to the MTA, none sends its SYN twice, all get a greeting")
+def _():
+    with open("/proc/sys/net/core/somaxconn", "r+") as f:
+        usual = f.read()
+        f.seek(0)
+        f.write("16")
+    try:
+        with World(WIRE, {"front.gate.linger": "60s", "front.gate.cpu": "100%"}, program=PLANTED) as w:
+            session = served(w)
+            w.drain()
+            w.wire.client(PORT, "10.77.0.112").socket.sendall(b"XHANG\r\n")
+            clients = [w.wire.client(PORT, f"10.77.0.{113 + n % 100}", greeting=False) for n in range(100)]
+            twice = [n for n, c in enumerate(clients) if resent(c.socket)]
+            check(not twice, f"had to send again: {twice}")
+            first = [c.reply()[:3] for c in clients]
+            counts = {code: first.count(code) for code in set(first)}
+            check(set(counts) == {b"421", b"220"}, f"the stand-in answers the queue, the MTA the others: {counts}")
+            check(0 < counts[b"421"] <= 17, f"no more than the queue holds: {counts}")
+            check(session.say(b"NOOP").startswith(b"250"), "the served session")
+            w.daemon.process.kill()
+            w.daemon.process.wait()
+            check(w.greeting("10.77.0.23").startswith(b"220"), "the MTA")
+    finally:
+        with open("/proc/sys/net/core/somaxconn", "w") as f:
+            f.write(usual)
 
 
 @test("the kernel refuses the program (no capability): it is said, mail flows, everything else works")
