@@ -55,6 +55,8 @@ help:
 	@grep -hE '^## ' Makefile packaging/make/*.mk | sed 's/^## //'
 
 ## make                 build everything under build/ (SANITIZE=1: build/san)
+# Whatever says its version is compiled again when that changes.
+$(patsubst %.c,$(BUILD)/obj/%.o,$(shell grep -rl --include='*.c' PENSTOCK_VERSION daemon tools)): packaging/VERSION
 $(BUILD)/obj/%.o: %.c | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
