@@ -38,6 +38,7 @@ void daemon_open_sensors(struct daemon *d)
 	struct sensor_env env = { .config = &d->config };
 	int r;
 
+	d->sensors_netns = daemon_gate_netns(d);
 	if (!d->config.bpf)
 		snprintf(d->bpf_why, sizeof(d->bpf_why), "switched off: daemon.bpf = no");
 	else if ((r = kernel_open(&d->config, &d->kernel, d->bpf_why)) < 0)

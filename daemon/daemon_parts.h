@@ -44,7 +44,7 @@ struct gating {
 	int netns_fd; /* of the MTA */
 	bool kept; /* the service manager holds the gate's descriptors */
 	bool down; /* nothing listens on the port, and the responder is to say so */
-	uint64_t looked_us, said_us;
+	uint64_t looked_us, said_us, netns_looked_us;
 	bool passing; /* the responder cannot be had: everything passes */
 	char passing_why[160];
 	uint64_t responder_errors; /* that are in counts */
@@ -77,6 +77,7 @@ struct daemon {
 	char bpf_why[256];
 	struct registry *registry;
 	int proc_fd, sys_fd, cgroup_fd; /* its directories */
+	uint32_t sensors_netns; /* inode of front.gate.netns as the sensors found it, 0: none */
 	struct remote *remote;
 	struct planfile *planfile;
 	struct engine engine;
@@ -145,6 +146,8 @@ extern const struct logind_ops daemon_logind_ops;
 /* gating.c */
 /* 0, or -errno with a sentence in `why` (256). */
 int daemon_open_gate(struct daemon *daemon, char *why);
+/* The inode of the namespace that front.gate.netns leads to now, 0: none is named, or there is none. */
+uint32_t daemon_gate_netns(const struct daemon *daemon);
 /* No gate is wanted: what an earlier penstockd left with the service manager goes, and its program with it. */
 void daemon_forget_gate(void);
 /* `stay`: this process is restarted, the program stays in the kernel if the service manager keeps it. */

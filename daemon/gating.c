@@ -159,6 +159,29 @@ void daemon_forget_gate(void)
 	}
 }
 
+uint32_t daemon_gate_netns(const struct daemon *d)
+{
+	char why[256];
+	int fd = d->config.gate.enabled && d->config.gate.netns[0]
+			 ? netns_open(d->config.gate.netns, why)
+			 : -1;
+	uint32_t inum = fd >= 0 ? netns_inum(fd) : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return inum;
+}
+
+/* What sensors see of sessions and listeners they see in the namespace that the name led to when they were opened, and they hold
+ * it as the gate does. */
+static void follow_netns(struct daemon *d, uint32_t inum)
+{
+	if (inum == d->sensors_netns)
+		return;
+	daemon_close_sensors(d);
+	daemon_open_sensors(d);
+}
+
 int daemon_open_gate(struct daemon *d, char *why)
 {
 	struct gating *g = &d->gating;
@@ -182,6 +205,8 @@ int daemon_open_gate(struct daemon *d, char *why)
 		return r;
 	}
 	keep(g);
+	if (c->netns[0])
+		follow_netns(d, netns_inum(g->netns_fd));
 	gate_view(g->gate, &view);
 	log_notice("the gate guards service %s (%s)%s", c->service, view.form,
 		   view.taken_over ? ", taken over from the penstockd before" : "");
@@ -300,13 +325,45 @@ static void look_for_listener(struct daemon *d, uint64_t now_us)
 	close(fd);
 }
 
+/* Containers come and go under one name; the gate stays in the namespace in which it was opened, where nobody listens any more. It
+ * is opened anew, at the next look and again and again, until the name leads somewhere. True: it was closed. */
+static bool netns_changed(struct daemon *d, uint64_t now_us)
+{
+	struct gating *g = &d->gating;
+	const char *name = d->config.gate.netns;
+	char why[256] = "";
+	uint32_t inum = 0;
+	int fd;
+
+	if (!name[0] || now_us - g->netns_looked_us < US_PER_S)
+		return false;
+	g->netns_looked_us = now_us;
+	fd = netns_open(name, why);
+	/* Not to be had for another reason than that it is gone: that proves nothing. */
+	if (fd < 0 && fd != -ENOENT && fd != -ESRCH)
+		return false;
+	if (fd >= 0) {
+		inum = netns_inum(fd);
+		close(fd);
+	}
+	if (inum == netns_inum(g->netns_fd))
+		return false;
+	log_notice("the network namespace '%s' is %s: the gate leaves it", name,
+		   fd < 0 ? "gone" : "another one now");
+	daemon_close_gate(d, false);
+	follow_netns(d, inum);
+	g->listener.up = false;
+	g->listener.retry_us = 0;
+	return true;
+}
+
 void daemon_push_gate(struct daemon *d, uint64_t now_us)
 {
 	struct gating *g = &d->gating;
 	const struct load_service *l = &d->load.service[g->service];
 	bool fit;
 
-	if (!g->gate)
+	if (!g->gate || netns_changed(d, now_us))
 		return;
 	look_for_listener(d, now_us);
 	fit = responder_fit(g->responder, now_us, g->passing_why);

@@ -8,6 +8,7 @@
 #define LEAST_BYTES 65536u
 #define MOST_BYTES (UINT64_C(1) << 36)
 #define COST_GUESS_US 50000.0f
+#define STEP_US INT64_C(5000000) /* of the wall clock from tick to tick: it was set */
 #define ROUND_UP(x, to) (((x) + (to)-1) / (to) * (to))
 
 static uint64_t power_of_two(uint64_t bytes)
@@ -163,6 +164,18 @@ static void look_for_oldest(struct source_table *t, uint32_t now_s)
 	t->named_oldest = oldest;
 }
 
+/* The ledger's times are the wall clock's, because they outlive a boot. When that is set, nobody has waited for longer or shorter:
+ * the times are set with it. A slewed clock is followed as it goes. */
+static void follow_wall_clock(struct source_table *t, int64_t offset_us)
+{
+	int64_t step_us = offset_us - t->wall_offset_us;
+	bool first = t->stepped_us == 0;
+
+	__atomic_store_n(&t->wall_offset_us, offset_us, __ATOMIC_RELAXED);
+	if (!first && (step_us > STEP_US || step_us < -STEP_US))
+		ledger_shift(t, step_us / 1000000);
+}
+
 void source_plan(struct source_table *t, const struct source_input *in, struct plan *plan)
 {
 	double dt_s = (double)(in->now_us - t->stepped_us) / 1e6;
@@ -170,8 +183,7 @@ void source_plan(struct source_table *t, const struct source_input *in, struct p
 
 	if (t->stepped_us == 0 || in->now_us <= t->stepped_us || dt_s > 5)
 		dt_s = 0.1;
-	__atomic_store_n(&t->wall_offset_us, (int64_t)in->realtime_us - (int64_t)in->now_us,
-			 __ATOMIC_RELAXED);
+	follow_wall_clock(t, (int64_t)in->realtime_us - (int64_t)in->now_us);
 	now_s = source_seconds(t, in->now_us);
 	if (in->now_us / 1000000 != t->stepped_us / 1000000)
 		look_for_oldest(t, now_s);

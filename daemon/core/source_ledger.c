@@ -257,6 +257,36 @@ void ledger_sweep(struct source_table *t, uint32_t now_s)
 	}
 }
 
+static uint32_t shifted(uint32_t at_s, int64_t by_s)
+{
+	int64_t s = (int64_t)at_s + by_s;
+
+	return s < 1 ? 1 : s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
+}
+
+void ledger_shift(struct source_table *t, int64_t by_s)
+{
+	struct source_entry *all = entries(t);
+
+	for (size_t i = 0; i < (size_t)t->sets * SET_ENTRIES; i++) {
+		struct source_entry value = all[i];
+
+		if (value.tag == 0)
+			continue;
+		value.first = shifted(value.first, by_s);
+		value.last = shifted(value.last, by_s);
+		store_entry(t, &all[i], &value);
+	}
+	for (unsigned i = 0; i < SOURCE_WAITERS; i++) {
+		struct source_waiter *w = &t->waiter[i];
+
+		if (!w->last)
+			continue;
+		w->since = shifted(w->since, by_s);
+		w->last = shifted(w->last, by_s);
+	}
+}
+
 /* ---- on disk ---------------------------------------------------------------------------------------------------- */
 
 unsigned source_blocks(const struct source_table *t)
@@ -286,7 +316,8 @@ void source_block_mark(struct source_table *t, unsigned block)
 static bool makes_sense(const struct source_entry *e, uint32_t now_s)
 {
 	return e->tag > 0xff && !(e->tag & 0xf0) && e->first && e->first <= e->last &&
-	       e->last <= now_s + 3600 && now_s - e->last <= FORGET_REGULAR_S + 3600u;
+	       (e->last > now_s ? e->last - now_s <= 3600u
+				: now_s - e->last <= FORGET_REGULAR_S + 3600u);
 }
 
 unsigned source_block_load(struct source_table *t, unsigned block, const void *bytes,

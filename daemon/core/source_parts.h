@@ -188,6 +188,8 @@ void ledger_put(struct source_table *table, const struct ledger_place *place,
 		const struct source_entry *entry);
 bool entry_waits(const struct source_entry *entry, uint32_t now_s);
 void ledger_sweep(struct source_table *table, uint32_t now_s);
+/* All times, when the wall clock was set: who waits has waited for as long as before. */
+void ledger_shift(struct source_table *table, int64_t by_s);
 unsigned source_age_class(uint64_t age_s);
 unsigned source_gap_class(const struct source_entry *entry);
 

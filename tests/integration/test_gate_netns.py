@@ -18,7 +18,9 @@ MTA4, CLIENT4, MTA6, CLIENT6 = "10.79.0.1", "10.79.0.2", "fd79::1", "fd79::2"
 
 
 def container():
-    """Namespace `box`, on a wire with the clients' namespace; this one has no part in it."""
+    """Namespace `box`, on a wire with the clients' namespace; this one has no part in it. One that was there is gone."""
+    ip("netns", "del", "box", check=False)
+    ip("-n", WIRE.name, "link", "del", "box1", check=False)
     ip("netns", "add", "box")
     ip("-n", "box", "link", "set", "lo", "up")
     ip("link", "add", "box0", "netns", "box", "type", "veth", "peer", "name", "box1", "netns", WIRE.name)
@@ -90,6 +92,54 @@ def _():
     with Box("nowhere") as b:
         b.daemon.logged("the network namespace 'nowhere' cannot be opened")
         check(b.greeting().startswith(b"220"), "mail")
+
+
+@test("the container is stopped and started again under its name: that is said, the gate goes with it, and nothing keeps the old one")
+def _():
+    with Box("box") as b:
+        b.daemon.logged("the gate guards service mx")
+        check(b.greeting().startswith(b"220"), "the first container")
+        b.mta.close()
+        ip("netns", "del", "box")
+        b.daemon.logged("the network namespace 'box' is gone")
+        wait_for(lambda: ip("-n", WIRE.name, "link", "show", "box1", check=False).returncode != 0,
+                 "the old namespace and its wire vanish: nobody holds it")
+        container()
+        b.mta = within("/run/netns/box", Mta)
+        wait_for(lambda: b.daemon.output().count("the gate guards service mx") == 2, "the gate guards the new one")
+        with WIRE.client(PORT, CLIENT4, address=MTA4) as c:
+            check(c.greeting.startswith(b"220"), "the second container")
+            b.daemon.wait_status(lambda s: s["in_flight"] == 1, "its session is counted")
+        b.daemon.ctl("drain", check=0)
+        wait_for(lambda: b.greeting().startswith(b"451"), "refused over there")
+
+
+@test("another namespace under the same name from one look to the next")
+def _():
+    with Box("box") as b:
+        b.daemon.logged("the gate guards service mx")
+        b.mta.close()
+        container()
+        b.mta = within("/run/netns/box", Mta)
+        b.daemon.ctl("drain", check=0)
+        wait_for(lambda: b.greeting().startswith(b"451"), "refused in the new one")
+
+
+@test("penstockd is there before the container: the gate guards it within seconds, and sensors see its sessions")
+def _():
+    ip("netns", "del", "box")
+    daemon = Daemon(tempfile.mkdtemp(prefix="penstock-test-"), {
+        "service.mx.ports": PORT, "service.mx.hostname": "mx.example.org", "front.gate.enabled": "yes", "front.gate.netns": "box"})
+    daemon.logged("the network namespace 'box' cannot be opened")
+    container()
+    mta = within("/run/netns/box", Mta)
+    daemon.logged("the gate guards service mx")
+    with WIRE.client(PORT, CLIENT4, address=MTA4) as c:
+        check(c.greeting.startswith(b"220"), "mail")
+        daemon.wait_status(lambda s: s["in_flight"] == 1, "counted")
+        daemon.wait_status(lambda s: s["services"]["mx"]["busy"] is not None, "sensors follow")
+    daemon.stop()
+    mta.close()
 
 
 @test("without CAP_SYS_ADMIN the namespace cannot be entered: it is said what it takes, mail flows")

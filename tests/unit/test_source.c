@@ -9,6 +9,7 @@ struct world {
 	struct plan plan;
 	struct source_input input;
 	uint64_t now_us;
+	int64_t wall_us; /* what the wall clock was set by */
 };
 
 #define SECOND UINT64_C(1000000)
@@ -46,7 +47,7 @@ static void step(struct world *w, uint64_t us)
 {
 	w->now_us += us;
 	w->input.now_us = w->now_us;
-	w->input.realtime_us = EPOCH * SECOND + w->now_us;
+	w->input.realtime_us = EPOCH * SECOND + w->now_us + (uint64_t)w->wall_us;
 	w->plan.heartbeat_us = w->now_us;
 	w->plan.epoch = w->now_us / (60 * SECOND);
 	w->plan.salt = w->plan.epoch * UINT64_C(0x9e3779b97f4a7c15) + 1;
@@ -644,6 +645,67 @@ static void blocks_go_out_and_come_back(void **state)
 	end(&fresh);
 }
 
+/* A restart finds the clock a little behind where it was: what was written then is taken. */
+static void a_clock_that_lags_behind_the_file_is_forgiven(void **state)
+{
+	static const struct {
+		int64_t by_s;
+		unsigned taken;
+	} cases[] = { { 0, 100 },     { -1, 100 },	   { -3000, 100 },   { -4000, 0 },
+		      { 86400, 100 }, { 29 * 86400, 100 }, { 31 * 86400, 0 } };
+	struct world w;
+
+	begin(&w);
+	step(&w, SECOND);
+	for (uint32_t k = 0; k < 100; k++)
+		note(&w, 0x0a000000 + k * 256, k % 2);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world fresh;
+		unsigned taken = 0;
+
+		begin(&fresh);
+		for (unsigned b = 0; b < source_blocks(w.table); b++)
+			taken += source_block_load(
+				fresh.table, b, source_block(w.table, b),
+				w.input.realtime_us + (uint64_t)(cases[i].by_s * (int64_t)SECOND));
+		assert_int_equal(taken, cases[i].taken);
+		end(&fresh);
+	}
+	end(&w);
+}
+
+/* The wall clock is set back or forward: who waits keeps its age and its attempts, and the promise holds. */
+static void a_wall_clock_that_is_set_changes_no_wait(void **state)
+{
+	static const int64_t by_s[] = { -86400, 86400, -1800, 10 };
+
+	for (unsigned i = 0; i < sizeof(by_s) / sizeof(by_s[0]); i++) {
+		struct world w;
+		struct source_view before, after;
+		struct source_stats s;
+
+		begin(&w);
+		step(&w, SECOND);
+		note(&w, 0x0a000001, false);
+		pass(&w, 300);
+		note(&w, 0x0a000001, false);
+		before = view_of(&w, 0x0a000001);
+		assert_true(before.waiting);
+		w.wall_us = by_s[i] * (int64_t)SECOND;
+		step(&w, SECOND);
+		after = view_of(&w, 0x0a000001);
+		assert_true(after.waiting);
+		assert_int_equal(after.since_s, (int64_t)before.since_s + by_s[i]);
+		pass(&w, 300);
+		note(&w, 0x0a000001, false); /* a third that is as proper as the ones before */
+		after = view_of(&w, 0x0a000001);
+		assert_int_equal(after.attempts, before.attempts + 1);
+		source_stats(w.table, &s);
+		assert_in_range(s.oldest_s, 590, 620);
+		end(&w);
+	}
+}
+
 /* A full ledger goes on: strangers who ask once do not wash out who came back, nor who is known. */
 static void a_full_ledger_forgets_the_least(void **state)
 {
@@ -743,6 +805,8 @@ int main(void)
 		cmocka_unit_test(a_day_of_waiting_is_an_alarm),
 		cmocka_unit_test(the_time_foretold_comes_true),
 		cmocka_unit_test(blocks_go_out_and_come_back),
+		cmocka_unit_test(a_clock_that_lags_behind_the_file_is_forgiven),
+		cmocka_unit_test(a_wall_clock_that_is_set_changes_no_wait),
 		cmocka_unit_test(a_full_ledger_forgets_the_least),
 		cmocka_unit_test(anything_may_stand_in_an_event),
 		cmocka_unit_test(a_foreign_block_is_not_a_table),
