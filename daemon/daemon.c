@@ -43,7 +43,7 @@ void daemon_open_sensors(struct daemon *d)
 		snprintf(d->bpf_why, sizeof(d->bpf_why), "switched off: daemon.bpf = no");
 	else if ((r = kernel_open(&d->config, &d->kernel, d->bpf_why)) < 0)
 		log_warning(
-			"BPF is not used: %s; the next best sources are read instead, mail is not affected",
+			"BPF is not used: %s; the next best sources are read, mail is not affected",
 			d->bpf_why);
 	env.kernel = d->kernel;
 	env.proc_fd = d->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "daemon.h"
@@ -110,6 +111,8 @@ void daemon_support(const struct config *config, struct text *out)
 	struct load load;
 	char why[256] = "";
 
+	/* What is found on the way stands in the table. */
+	log_set_level(LOG_LEVEL_ERROR);
 	if (!config->bpf)
 		text_append(out, "BPF: switched off (daemon.bpf = no)\n");
 	else if (kernel_open(config, &env.kernel, why) < 0)

@@ -127,7 +127,7 @@ static void queue(struct check *c, const struct config_service *s)
 	if (!s->queue_dirs[0][0])
 		check_found(
 			c, "queue-dirs",
-			"penstock is not told where Postfix' queue lies: its space and disk are not watched",
+			"queue_dirs is not set: penstockd looks for Postfix' queue by who listens, and where it does not find it, its space and disk are not watched",
 			"[service.%s] queue_dirs = %s", s->name,
 			get(c, -1, "queue_directory", "/var/spool/postfix"));
 }

@@ -41,7 +41,7 @@ void gate_support(const struct config *config, struct text *out)
 	if (gate_possible(config, &form, why) < 0)
 		text_append(
 			out,
-			"gate: not possible: %s; use penstock-proxy ([front.proxy]) or the policy service instead\n",
+			"gate: not possible: %s ([front.proxy]), and so does the policy service ([front.policy])\n",
 			why);
 	else
 		text_append(out, "gate: possible (%s)%s%s%s\n", form,
