@@ -67,8 +67,9 @@ def _():
             for name, signal_ in s["resources"][resource]["signals"].items():
                 check(signal_["via"] in ("bpf", "psi", "procfs", "sysfs", "cgroup", "netlink", "sock_diag", "front", "statvfs"),
                       f"{name} via {signal_['via']}")
-        check(not s["resources"]["nic"]["known"] and s["resources"]["nic"]["reason"] and "pressure" not in s["resources"]["nic"],
-              "only lo here: not known, with a reason, and no 0")
+        for name, resource in s["resources"].items():
+            check(resource["known"] or resource["reason"] and "pressure" not in resource, f"{name}: not known, with a reason, and no 0")
+        check("nic_use_ratio" not in s["resources"]["nic"]["signals"], "only lo here: what no link tells is absent, not 0")
         http = w.daemon.status()
         check(set(http) == set(s), "HTTP and ctl agree")
         check(w.daemon.ctl("status", "--exit-code").returncode == 10 + s["level"], "exit code")
@@ -179,7 +180,7 @@ def _():
         for part in ("1. What the machine says", "2. Together", "3. Level", "4. Service mx", "5. A new connection now"):
             check(part in text, f"{part!r} is not in {text}")
         check("source.trusted" in w.daemon.ctl("explain", "192.0.2.7", check=0).stdout, "trusted")
-        check("no numeric address" in w.daemon.ctl("explain", "mail.example.org").stdout, "a name is refused")
+        check("no numeric address" in w.daemon.ctl("explain", "mail.example.org", check=2).stderr, "a name is refused")
 
 
 @test("reload takes over a good file and keeps everything under a bad one, naming file, line, key and reason")
