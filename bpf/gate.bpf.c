@@ -125,6 +125,15 @@ struct {
 	__uint(max_entries, GATE_RING_BYTES);
 } events SEC(".maps");
 
+/* The probe's count, when it is shared: its map is put in this one's place before loading. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, int64_t);
+} probe SEC(".maps");
+
+const volatile struct gate_probe_place probe_place = {};
 struct gate_state state = {};
 
 #define ADD(field, value) __sync_fetch_and_add(&state.field, value)
@@ -281,6 +290,33 @@ static inline void describe_source(const struct smtp_tuple *t, const struct plan
 	r->sessions = n && *n > 0 ? (u32)*n : 0;
 }
 
+/* Sessions that wait for their greeting, or will in a moment. The probe knows them at every moment; not yet those whose
+ * handshake goes on, of which only those that came since the plan are added: clients that are far away always have some. */
+static inline u32 waiting(void)
+{
+	int64_t n = state.waiting, fresh;
+	u32 zero = 0;
+	char *counted;
+
+	if (probe_place.slots) {
+		counted = bpf_map_lookup_elem(&probe, &zero);
+		if (!counted)
+			return 0;
+		n = 0;
+#pragma unroll
+		for (u32 i = 0; i < SMTP_PORTS; i++)
+			if (probe_place.slots & (1u << i))
+				n += *(volatile int64_t *)(counted + probe_place.at +
+							   i * sizeof(struct smtp_port));
+		fresh = (int64_t)(*(volatile u64 *)&state.tickets_made -
+				  *(volatile u64 *)&state.tickets_used) -
+			state.tickets_then;
+		if (fresh > 0 && !state.sessions_only)
+			n += fresh;
+	}
+	return n > 0 ? (u32)n : 0;
+}
+
 static inline void describe(const struct smtp_tuple *t, const struct plan *plan, u64 now_us,
 			    struct plan_request *r)
 {
@@ -289,10 +325,12 @@ static inline void describe(const struct smtp_tuple *t, const struct plan *plan,
 	__builtin_memcpy(key.address, t->address, sizeof(key.address));
 	r->now_us = now_us;
 	r->service = state.service;
-	r->waiting = state.waiting > 0 ? (u32)state.waiting : 0;
 	r->tokens_milli = PLAN_UNLIMITED;
-	if (state.service < PLAN_SERVICES)
+	if (state.service < PLAN_SERVICES) {
 		r->tokens_milli = tokens_milli(&plan->service[plan_slot(state.service)], now_us);
+		if (plan->service[plan_slot(state.service)].waiting_max != PLAN_UNLIMITED)
+			r->waiting = waiting();
+	}
 	if (state.trusted_count && bpf_map_lookup_elem(&trusted_networks, &key))
 		r->trusted = 1;
 	if (state.refused_count && bpf_map_lookup_elem(&refused_networks, &key))

@@ -6,7 +6,7 @@
 #include "core/plan.h"
 #include "shared.h"
 
-#define GATE_LAYOUT 0x67740002u /* raise it with every change here, or of struct plan */
+#define GATE_LAYOUT 0x67740003u /* raise it with every change here, or of struct plan */
 
 #define GATE_WATCHED 16
 #define GATE_TICKETS 16384
@@ -40,7 +40,8 @@ struct gate_state {
 
 	int64_t used; /* tickets and sessions that count against the window */
 	int64_t sessions; /* open at the MTA, whatever admitted them */
-	int64_t waiting; /* for their greeting, as the daemon last saw it */
+	int64_t waiting; /* for their greeting, as the daemon last saw it: where no probe counts them */
+	int64_t tickets_then; /* that were open when the plan was pushed */
 	struct plan_bucket bucket;
 	uint64_t tickets_made, tickets_used;
 	uint64_t handshakes[GATE_HANDSHAKE_SLOTS];
@@ -51,6 +52,13 @@ struct gate_state {
 	/* For the proof that the kernel decides as the daemon does. */
 	struct plan_request test_request;
 	struct verdict test_verdict;
+};
+
+/* Where another program counts the sessions that wait for their greeting, as they come and go: in the value of the map
+ * `probe`, struct smtp_port's `waiting` of the first port. Given before loading. */
+struct gate_probe_place {
+	uint32_t at; /* bytes */
+	uint32_t slots; /* ports that are the service's, by bits; 0: nobody counts */
 };
 
 enum gate_flags {

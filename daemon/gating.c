@@ -125,6 +125,8 @@ static int open_kernel(struct daemon *d, char *why)
 		o.kept[o.kept_count].name = kept_names[i];
 		o.kept[o.kept_count++].fd = fd;
 	}
+	if (d->kernel)
+		kernel_smtp_live(d->kernel, g->service, &o.live);
 	r = gate_open(&o, &gate, why);
 	if (r < 0)
 		return r;

@@ -63,7 +63,8 @@ static struct bpf_map *find_map(struct bpf_object *object, enum gate_map which)
 	{
 		const char *name = bpf_map__name(map), *dot = strchr(name, '.');
 
-		if (dot && strcmp(dot, ".bss") == 0)
+		/* The probe's map that is shared is somebody else's .bss by name. */
+		if (dot && strcmp(dot, ".bss") == 0 && bpf_map__is_internal(map))
 			return map;
 	}
 	return NULL;
@@ -151,6 +152,29 @@ static void say_why(int error, char *why)
 	snprintf(why, 256, "%s; penstock-proxy does without it", cause);
 }
 
+/* The probe's map in place of ours, before loading: the program reads the count where the probe keeps it. */
+static void share_probe(struct gate *g)
+{
+	struct gate_probe_place place = { g->options.live.at, g->options.live.slots }, *to;
+	struct bpf_map *map;
+	size_t size = 0;
+
+	if (!place.slots)
+		return;
+	bpf_object__for_each_map(map, g->object)
+	{
+		const char *dot = strchr(bpf_map__name(map), '.');
+
+		if (!dot || strcmp(dot, ".rodata") != 0)
+			continue;
+		to = (void *)(uintptr_t)bpf_map__initial_value(map, &size);
+		if (to && size == sizeof(place) &&
+		    bpf_map__reuse_fd(bpf_object__find_map_by_name(g->object, "probe"),
+				      g->options.live.map_fd) == 0)
+			*to = place;
+	}
+}
+
 static int load_form(struct gate *g, const struct form *form, const int kept[MAP__COUNT])
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "gate");
@@ -162,6 +186,7 @@ static int load_form(struct gate *g, const struct form *form, const int kept[MAP
 	if (!g->object)
 		return -errno;
 	g->taken_over = reuse_maps(g, kept);
+	share_probe(g);
 	r = bpf_object__load(g->object);
 	if (r < 0) {
 		bpf_object__close(g->object);
@@ -177,14 +202,30 @@ static int program_fd(struct gate *g, const char *name)
 	return bpf_program__fd(bpf_object__find_program_by_name(g->object, name));
 }
 
+static int load_any_form(struct gate *g, const int kept[MAP__COUNT])
+{
+	int r = -EINVAL;
+
+	for (unsigned i = 0; i < sizeof(forms) / sizeof(*forms) && r < 0; i++)
+		r = load_form(g, &forms[i], kept);
+	return r;
+}
+
 static int load(struct gate *g, char *why)
 {
-	int kept[MAP__COUNT], r = -EINVAL;
+	int kept[MAP__COUNT], r;
 
 	for (int i = 0; i < MAP__COUNT; i++)
 		kept[i] = maps[i].kept ? take_kept(&g->options, kept_maps[i]) : -1;
-	for (unsigned i = 0; i < sizeof(forms) / sizeof(*forms) && r < 0; i++)
-		r = load_form(g, &forms[i], kept);
+	r = load_any_form(g, kept);
+	if (r < 0 && g->options.live.slots) {
+		/* Rather without the probe's count than not at all. */
+		g->options.live.slots = 0;
+		r = load_any_form(g, kept);
+		if (r == 0)
+			log_info(
+				"the gate learns once a tick who waits for a greeting: this kernel does not share the probe's count");
+	}
 	for (int i = 0; i < MAP__COUNT; i++)
 		if (kept[i] >= 0)
 			close(kept[i]);

@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "core/counts.h"
 #include "core/plan.h"
+#include "kernel/kernel.h"
 
 #define GATE_MARK 0x70736772u /* "psgr" */
 #define GATE_PORTS 16
@@ -34,6 +35,9 @@ struct gate_options {
 	int listener_v4,
 		listener_v6; /* the responder's, -1: that family is not guarded; stay the caller's */
 	bool loopback; /* decide on clients of 127.0.0.0/8 and ::1 too: by default they are local and pass */
+	/* kernel_smtp_live() of the service, so that sessions that wait for their greeting are bounded between two ticks too;
+	 * slots 0: as gate_push() says. */
+	struct kernel_live live;
 	/* What an earlier penstockd left in the descriptor store: fds with the names that gate_kept() gave. `kept[]` is taken
 	 * over, used or closed, whether opening succeeds or not. */
 	unsigned kept_count;
@@ -55,7 +59,8 @@ unsigned gate_kept(const struct gate *gate, const char *ret_names[GATE_KEPT],
 /* Other listening sockets of the responder (it was opened again). -1: none, that family passes. 0 or -errno. */
 int gate_listeners(struct gate *gate, int listener_v4, int listener_v6);
 
-/* Once a tick: the plan and with it the heartbeat. `waiting`: sessions that wait for their greeting. No system call. `answer_all`: nothing
+/* Once a tick: the plan and with it the heartbeat. `waiting`: sessions that wait for their greeting, heeded where
+ * gate_options.live has none. No system call. `answer_all`: nothing
  * listens on the port and the responder
  * is to answer every client. */
 void gate_push(struct gate *gate, const struct plan *plan, uint32_t waiting, bool answer_all);

@@ -24,6 +24,7 @@ void gate_push(struct gate *g, const struct plan *plan, uint32_t waiting, bool a
 	/* The kernel reads a plan for a microsecond at most, this one is written over in a tick. */
 	s->plan[next & 1] = *plan;
 	s->waiting = waiting;
+	s->tickets_then = (int64_t)(s->tickets_made - s->tickets_used);
 	s->answer_all = answer_all;
 	__atomic_store_n(&s->current, next, __ATOMIC_RELEASE);
 }

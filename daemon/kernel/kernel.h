@@ -85,6 +85,16 @@ struct kernel_smtp {
 /* 0 or -ENODATA when the probe is not loaded. No system call. */
 int kernel_smtp_read(const struct kernel *kernel, unsigned service, uint64_t now_us,
 		     struct kernel_smtp *ret);
+/* Where the kernel counts the sessions of one service that wait for their greeting, for another BPF program that wants the
+ * count at every moment: a map of one value, in it struct smtp_port's `waiting` (bpf/shared.h) of the first port at `at`. */
+struct kernel_live {
+	int map_fd; /* stays the probe's */
+	size_t map_bytes;
+	uint32_t at; /* bytes */
+	uint32_t slots; /* the service's ports, by bits; 0: nobody counts */
+};
+/* 0 or -ENODATA when the probe is not loaded; then ret->slots is 0. */
+int kernel_smtp_live(const struct kernel *kernel, unsigned service, struct kernel_live *ret);
 /* How long the server was at work for the session of this client that ended lately, us. 0, or -ENOENT: it is not known. */
 int kernel_smtp_server_us(const struct kernel *kernel, const struct in6_addr *client,
 			  uint16_t client_port, uint16_t port, uint64_t *ret_us);

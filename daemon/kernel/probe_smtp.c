@@ -239,6 +239,23 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 	return 0;
 }
 
+int kernel_smtp_live(const struct kernel *k, unsigned service, struct kernel_live *ret)
+{
+	const struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
+
+	memset(ret, 0, sizeof(*ret));
+	if (!s)
+		return -ENODATA;
+	ret->map_fd = bpf_map__fd(s->bpf->maps.bss);
+	ret->map_bytes = sizeof(*s->bpf->bss);
+	ret->at = (uint32_t)((const char *)&s->bpf->bss->ports[0].waiting -
+			     (const char *)s->bpf->bss);
+	for (unsigned i = 0; i < SMTP_PORTS; i++)
+		if (s->slots[i].port && s->slots[i].service == service)
+			ret->slots |= 1u << i;
+	return 0;
+}
+
 int kernel_smtp_server_us(const struct kernel *k, const struct in6_addr *client,
 			  uint16_t client_port, uint16_t port, uint64_t *ret_us)
 {

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <net/if.h>
 #include <pthread.h>
@@ -822,6 +823,109 @@ static void the_walk_makes_good_what_no_event_told(void **state)
 	mta_close();
 }
 
+/* ---- sessions that wait for their greeting --------------------------------------------------------------------------- */
+
+/* The gate again, with the probe's count. */
+static struct kernel *open_with_probe(void)
+{
+	struct gate_options o = { .service = 1, .ports = { PORT }, .netns_fd = -1 };
+	struct kernel *kernel = NULL;
+	struct config config;
+
+	config_defaults(&config);
+	memset(config.service[0].ports, 0, sizeof(config.service[0].ports));
+	config.service[1] = config.service[0];
+	config.services = 2;
+	config.service[1].ports[0] = PORT;
+	if (kernel_open(&config, &kernel, why) < 0)
+		return NULL;
+	assert_int_equal(kernel_smtp_live(kernel, 1, &o.live), 0);
+	gate_close(gate, false);
+	gate = NULL;
+	o.listener_v4 = listener(AF_INET);
+	o.listener_v6 = listener(AF_INET6);
+	assert_int_equal(gate_open(&o, &gate, why), 0);
+	return kernel;
+}
+
+/* One more client: whether the server got it. */
+static bool reaches_the_server(struct pair *p)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(PORT),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	p->client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(p->client, (struct sockaddr *)&a, sizeof(a)), 0);
+	p->server = accept4(mta, NULL, NULL, SOCK_NONBLOCK);
+	return p->server >= 0;
+}
+
+static unsigned reach(struct pair *pair, unsigned clients)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < clients; i++) {
+		if (reaches_the_server(&pair[n]))
+			n++;
+		else
+			close(pair[n].client);
+	}
+	return n;
+}
+
+static void greet(const struct pair *p)
+{
+	char line[64];
+
+	assert_int_equal(send(p->server, "220 x\r\n", 7, 0), 7);
+	assert_true(recv(p->client, line, sizeof(line), 0) > 0);
+	/* Kernels before 6.3 see it when the client's next segment comes. */
+	assert_int_equal(send(p->client, "EHLO x\r\n", 8, 0), 8);
+}
+
+/* The plan is pushed once: everything after it is between two ticks. */
+static void who_waits_is_bounded_between_two_ticks(void **state)
+{
+	struct plan p = quiet_plan();
+	struct kernel *kernel;
+	struct pair pair[20];
+	unsigned handed = 0;
+
+	need_run();
+	give_back_tickets();
+	kernel = open_with_probe();
+	if (!kernel) {
+		print_message("# the probe: %s\n", why);
+		skip();
+	}
+	mta_open();
+	assert_int_equal(fcntl(mta, F_SETFL, O_NONBLOCK), 0);
+	p.service[1].waiting_max = 5;
+	fresh(&p);
+	assert_int_equal(reach(pair, 20), 5); /* a burst */
+	greet(&pair[0]);
+	greet(&pair[1]);
+	greet(&pair[2]);
+	assert_int_equal(reach(&pair[5], 20), 3); /* as many as were greeted */
+	end(&pair[3]); /* one that was not */
+	assert_int_equal(reach(&pair[8], 20), 1);
+	for (int i = 0; i < 9; i++)
+		if (i != 3)
+			end(&pair[i]);
+	/* Handshakes that go on count too. */
+	fresh(&p);
+	for (unsigned i = 0; i < 30; i++) {
+		struct in6_addr a = stranger(i);
+
+		handed += (unsigned)handed_over(&a, 3000);
+	}
+	assert_int_equal(handed, 25);
+	give_back_tickets();
+	mta_close();
+	kernel_close(kernel);
+}
+
 static void no_plan_or_a_paused_responder_lets_everybody_pass(void **state)
 {
 	struct in6_addr a = address("192.0.2.122"), local = address("127.0.0.1");
@@ -870,6 +974,7 @@ int main(void)
 		cmocka_unit_test(sessions_full_are_served_and_hold_no_place),
 		cmocka_unit_test(a_lost_close_is_made_good_when_the_socket_goes),
 		cmocka_unit_test(the_walk_makes_good_what_no_event_told),
+		cmocka_unit_test(who_waits_is_bounded_between_two_ticks),
 		cmocka_unit_test(no_plan_or_a_paused_responder_lets_everybody_pass),
 	};
 
