@@ -62,8 +62,9 @@ class World:
         slow = {"front.gate.cpu": "100%"} if PATIENCE > 1 else {}
         self.options = {"service.mx.ports": PORT, "service.mx.hostname": "mx.example.org", "front.gate.enabled": "yes", **slow,
                         **(options or {})} if not bare else dict(options or {})
-        self.daemon = Daemon(self.directory, self.options, **kwargs)
+        self.daemon = None
         try:
+            self.daemon = Daemon(self.directory, self.options, **kwargs)
             self.daemon.logged("the gate guards service mx")
         except BaseException:
             self.__exit__()
@@ -84,7 +85,7 @@ class World:
         return self
 
     def __exit__(self, *_):
-        if self.daemon.alive():
+        if self.daemon and self.daemon.alive():
             self.daemon.stop()
         if self.mta:
             self.mta.close()
