@@ -318,7 +318,8 @@ def _():
         w.daemon.logged("the gate guards service mx")
         stop.set()
         thread.join()
-        check(len(outcomes) > 30 and set(outcomes) <= {b"220", b"451"}, f"{ {o: outcomes.count(o) for o in set(outcomes)} }")
+        # A machine under load may refuse in earnest, and the stand-in then answers whom a killed responder left in its queue.
+        check(len(outcomes) > 30 and set(outcomes) <= {b"220", b"451", b"421"}, f"{ {o: outcomes.count(o) for o in set(outcomes)} }")
         check(attached() == 1, "one program")
 
 
