@@ -18,7 +18,7 @@
 static const char usage[] =
 	"Usage: penstock-sim [--law NAME] [--seed N] [--runs N] [--jobs N] [--set KEY=VALUE]... [--json] [--plot FILE.svg]\n"
 	"                    [--trace] SCENARIO\n"
-	"Runs a scenario in virtual time; the same seed gives the same bytes. Exit 1 when an expectation is not met.\n"
+	"Runs a scenario in virtual time and says what came of it; the same seed gives the same bytes. Exit 1 when an expectation is not met.\n"
 	"\n"
 	"  --law NAME        penstock (default), servo, none, slots, aimd, pie, gradient2, seda, loadavg, eventloop, memory;\n"
 	"                    expectations are judged for penstock only\n"
@@ -102,6 +102,8 @@ static unsigned one_run(const struct options *o, uint64_t seed, FILE *out)
 	failed = run.failed;
 	if (o->json)
 		report_print(out, &run);
+	else
+		report_say(out, &run);
 	if (o->plot && seed == o->seed && plot_write(&run, o->plot) < 0)
 		failed++;
 	run_done(&run);
@@ -137,7 +139,7 @@ static unsigned many_runs(const struct options *o)
 	}
 	if (o->json)
 		fputs("[\n", stdout);
-	for (uint64_t i = 0; i < o->runs && o->json; i++) {
+	for (uint64_t i = 0; i < o->runs; i++) {
 		char buffer[4096];
 		size_t n;
 
@@ -146,7 +148,8 @@ static unsigned many_runs(const struct options *o)
 		rewind(out[i]);
 		while ((n = fread(buffer, 1, sizeof(buffer), out[i])) > 0)
 			fwrite(buffer, 1, n, stdout);
-		fputs(i + 1 < o->runs ? ",\n" : "\n]\n", stdout);
+		if (o->json)
+			fputs(i + 1 < o->runs ? ",\n" : "\n]\n", stdout);
 	}
 	for (uint64_t i = 0; i < o->runs; i++)
 		if (out[i])

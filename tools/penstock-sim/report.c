@@ -216,3 +216,27 @@ void report_print(FILE *out, struct run *r)
 	json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	json_decref(json);
 }
+
+void report_say(FILE *out, struct run *run)
+{
+	struct report r;
+
+	report_make(run, &r);
+	fprintf(out, "seed %llu:", (unsigned long long)run->seed);
+	if (r.goodput_ratio >= 0)
+		fprintf(out, " goodput %.0f %% of capacity in the overload,",
+			r.goodput_ratio * 100);
+	if (r.goodput_after_ratio >= 0)
+		fprintf(out, " %.0f %% after it,", r.goodput_after_ratio * 100);
+	if (r.recovery_s >= 0)
+		fprintf(out, " steady again %.0f s after its end,", r.recovery_s);
+	if (r.banner_p99_ms >= 0)
+		fprintf(out, " greeted within %.0f ms (p99),", r.banner_p99_ms);
+	fprintf(out,
+		" at most %.0f in flight, %.2f refusals an arrival, %.0f bounces, %.0f level changes",
+		r.max_in_flight, fmax(0, r.rejects_per_arrival), fmax(0, r.bounces),
+		r.level_changes);
+	if (run->failed)
+		fprintf(out, "; %u expectations not met, see above", run->failed);
+	fputc('\n', out);
+}

@@ -25,4 +25,7 @@ int report_value(struct run *run, const char *name, double *ret);
 /* As JSON, without a newline at the end. */
 void report_print(FILE *out, struct run *run);
 
+/* The figures that a person looks at first, a line a run. */
+void report_say(FILE *out, struct run *run);
+
 #endif
