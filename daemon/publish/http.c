@@ -3,10 +3,13 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <event2/keyvalq_struct.h>
 #include <stdio.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,9 +22,13 @@
 #define TIMEOUT_S 10
 #define BACKLOG 64
 #define STALE_US (2 * US_PER_S)
+#define DESCRIPTORS_OF_OTHERS 256 /* whoever only looks leaves so many to fronts and sensors */
+#define PAUSE_S 1
 
 struct http {
 	struct evhttp *server;
+	struct evconnlistener *listener; /* the server's */
+	struct event *resume;
 	const struct control_ops *ops;
 	void *context;
 };
@@ -133,6 +140,67 @@ static void on_other(struct evhttp_request *request, void *context)
 		    "nothing here; try / /metrics /status.json /healthz /readyz");
 }
 
+/* Connections are as many as come, each for TIMEOUT_S at least: so that they take no descriptor that a front needs, nobody more is
+ * accepted while few are left. The lowest that is free tells how many are taken. */
+static bool descriptors_are_short(void)
+{
+	struct rlimit limit = { 1024, 1024 };
+	rlim_t others;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return true;
+	close(fd);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	others = limit.rlim_cur / 4 < DESCRIPTORS_OF_OTHERS ? limit.rlim_cur / 4
+							    : DESCRIPTORS_OF_OTHERS;
+	return (rlim_t)fd + others >= limit.rlim_cur;
+}
+
+static void pause_accepting(struct http *h)
+{
+	const struct timeval wait = { PAUSE_S, 0 };
+
+	evconnlistener_disable(h->listener);
+	event_add(h->resume, &wait);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *context)
+{
+	struct http *h = context;
+
+	if (descriptors_are_short())
+		pause_accepting(h);
+	else
+		evconnlistener_enable(h->listener);
+}
+
+/* NULL: the usual one. Called for each that was accepted. */
+static struct bufferevent *on_accepted(struct event_base *base, void *context)
+{
+	if (descriptors_are_short())
+		pause_accepting(context);
+	return NULL;
+}
+
+/* Without this libevent would try again at once, and say so each time. */
+static void on_accept_error(struct evconnlistener *listener, void *context)
+{
+	pause_accepting(context);
+}
+
+static int listen_with(struct http *h, int fd)
+{
+	struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(h->server, fd);
+
+	if (!bound)
+		return -ENOMEM;
+	h->listener = evhttp_bound_socket_get_listener(bound);
+	evconnlistener_set_error_cb(h->listener, on_accept_error);
+	evhttp_set_bevcb(h->server, on_accepted, h);
+	return 0;
+}
+
 int http_open(struct event_base *base, const struct config *config, const struct control_ops *ops,
 	      void *context, struct http **ret_http, char *why)
 {
@@ -151,7 +219,9 @@ int http_open(struct event_base *base, const struct config *config, const struct
 	h = calloc(1, sizeof(*h));
 	if (h)
 		h->server = evhttp_new(base);
-	if (!h || !h->server || evhttp_accept_socket(h->server, fd) < 0) {
+	if (h)
+		h->resume = evtimer_new(base, on_resume, h);
+	if (!h || !h->server || !h->resume || listen_with(h, fd) < 0) {
 		close(fd);
 		http_close(h);
 		return -ENOMEM;
@@ -176,6 +246,8 @@ void http_close(struct http *h)
 {
 	if (!h)
 		return;
+	if (h->resume)
+		event_free(h->resume);
 	if (h->server)
 		evhttp_free(h->server);
 	free(h);

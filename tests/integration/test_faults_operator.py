@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Hands that reach into the run directory, and reload after reload: mail flows, what was broken is made anew, nothing grows."""
 import os
+import resource
+import socket
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
@@ -10,7 +13,7 @@ from lib.place import wait_for
 from lib.programs import Daemon
 from lib.smtp import Client
 from lib.tap import check, test
-from lib.world import PORT, World
+from lib.world import PORT, World, drop_resource_capability
 
 
 def run_file(w, name):
@@ -110,6 +113,38 @@ def _():
             counts.append(len(os.listdir(f"/proc/{daemon.pid}/fd")))
     settled = lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= counts[0] + 4
     wait_for(settled, f"as many descriptors as in the beginning: {counts}", 10)
+    daemon.stop()
+
+
+@test("more HTTP connections than there are descriptors: fronts have theirs, the log stays short, and HTTP is there again")
+def _():
+    def few():
+        drop_resource_capability()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    daemon = Daemon(directory, {"service.mx.ports": PORT, "front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:10045"},
+                    preexec_fn=few)
+    held = []
+    for _ in range(1400):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", daemon.http))
+        held.append(s)
+    descriptors = lambda: len(os.listdir(f"/proc/{daemon.pid}/fd"))
+    wait_for(lambda: descriptors() > 700, "they are accepted")
+    # For longer than one of them is kept, a mail server's questions are answered.
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        with socket.create_connection(("127.0.0.1", 10045), 20) as p:
+            p.sendall(b"request=smtpd_access_policy\nprotocol_state=CONNECT\nclient_address=192.0.2.1\n\n")
+            check(p.recv(100).startswith(b"action="), "the policy service answers")
+        check(descriptors() < 900, f"{descriptors()} descriptors")
+        check(daemon.ctl("status").returncode == 0, "penstockctl is answered")
+    check(len(daemon.output()) < 20000, f"{len(daemon.output())} bytes of log: {daemon.output()[:500]}")
+    for s in held:
+        s.close()
+    wait_for(lambda: descriptors() < 300, "they are given back")
+    check(daemon.status()["state"], "HTTP")
     daemon.stop()
 
 
