@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.packages import unpack
 from lib.place import wait_for
-from lib.programs import Daemon, Proxy
+from lib.programs import Daemon, Proxy, listening
 from lib.smtp import Client, Server, deliver, smtp_server
 from lib.tap import check, test
 from lib.world import PORT, World
@@ -34,8 +34,9 @@ def _():
         proxy.stop()
         daemon.process.kill()
         daemon.process.wait()
+        # What was killed is the parent: the daemon itself goes a moment later, and holds its ports until then.
+        wait_for(lambda: not listening(daemon.http), "the end of the daemon")
         server.close()
-
 
 
 class FakeClock:
@@ -71,7 +72,8 @@ def _():
             for _ in range(3):
                 w.mail_flows()
             s = w.daemon.status()
-            check(s["state"] == "serving" and s["level"] == 0, f"{s['state']} {s['level']}")
+            # The level may be elevated: others load this machine.
+            check(s["state"] == "serving" and s["decisions"]["deferred"] == 0, f"{s['state']} {s['decisions']}")
         # Ahead: a drain for ten minutes does not end; back: one for two seconds does.
         w.daemon.ctl("drain", "--for", "10m", check=0)
         wait_for(lambda: deliver(PORT)[0] == "451", "the drain")

@@ -57,19 +57,25 @@ class Fakes:
                     self.write(name, f.read())
 
 
+def greetings_of(number):
+    """So many at once, at a pace that any bucket lets through."""
+    clients = []
+    for _ in range(number):
+        clients.append(Client(PORT, timeout=20))
+        time.sleep(0.06)
+    greetings = [c.greeting[:3] for c in clients]
+    for c in clients:
+        c.say(b"QUIT")
+        c.close()
+    return greetings
+
+
 def several_served(world, number=12):
-    """So many at once are all greeted with 220. They come at a pace that any bucket lets through, and whoever is refused as late comes
-    again: the machine that runs this, and the server in this very process, may really be slow."""
+    """They are all greeted with 220. Whoever is refused as late comes again: the machine that runs this, and the server in this very
+    process, may really be slow."""
     for _ in range(5):
         late = world.daemon.status()["decisions"]["by_reason"].get("late", 0)
-        clients = []
-        for _ in range(number):
-            clients.append(Client(PORT, timeout=20))
-            time.sleep(0.06)
-        greetings = [c.greeting[:3] for c in clients]
-        for c in clients:
-            c.say(b"QUIT")
-            c.close()
+        greetings = greetings_of(number)
         refused = number - greetings.count(b"220")
         if not refused:
             return
@@ -240,7 +246,7 @@ def _():
         w.daemon.kill(signal.SIGSTOP)
         batch = "".join(f"link set pens1 alias {'x' * 200}{n}\nlink set pens1 mtu {1400 + n % 50}\n" for n in range(4000))
         subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
-        several_served(w, 10)  # a stopped daemon's plan goes stale
+        wait_for(lambda: set(greetings_of(10)) == {b"220"}, "everybody served: a stopped daemon's plan goes stale")
         ip("link", "del", "pens0")
         w.daemon.kill(signal.SIGCONT)
         w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" not in s["resources"]["nic"]["signals"], "the truth: there is no such link")
