@@ -52,6 +52,8 @@
 #define BASE_SLACK 1.5
 #define TIME_SHOWN_MOST 600.0 /* of a server that completes nothing, T is anything */
 #define THINK_GUESS_S 0.2
+#define GREETING_SHARE 0.8 /* of the busy wait for their greeting: that is where the time goes */
+#define CONFINED_BUSY 2.0 /* times the least window: so few on an idle machine queue for nothing */
 #define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
 #define FACTOR_LEAST 0.6
 #define FACTOR_MOST 2.5
@@ -64,6 +66,7 @@
 #define VETO_US 30000000u
 /* Late refusals while next to nobody gets through: the patience doubles in this time, up to this many times. */
 #define LATE_SHARE 0.05
+#define LATE_SHARE_IDLE 0.9 /* ... and where the machine is idle: while some do not */
 #define LATE_DOUBLES_S 5.0
 #define LATE_STRETCH_MOST 600.0
 #define LATE_RELAX_S 600.0
@@ -193,6 +196,28 @@ static double job_cost(struct window *w, const struct tick *t)
 	return w->cost > 0 ? w->cost : -1;
 }
 
+/* The machine is plainly idle and nobody waits to be accepted. */
+static bool is_machine_idle(const struct tick *t)
+{
+	return t->saturation >= 0 && t->saturation < 0.5 && !t->slots_short;
+}
+
+/* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists. A server that hangs looks the same;
+ * there the bound on those who wait for a greeting and the late refusal hold, and no window would bring it back. */
+static bool is_greeting_late(const struct window *w, const struct tick *t)
+{
+	return is_machine_idle(t) && t->in->load->known & LOAD_WAITING &&
+	       t->in->load->waiting >= GREETING_SHARE * w->busy_ew;
+}
+
+/* The window is nearly shut, and still a session takes long on an idle machine: it is no queue that it waits in. */
+static bool is_confined(const struct window *w, const struct tick *t)
+{
+	return is_machine_idle(t) && w->view.window >= 0 &&
+	       w->view.window <= CONFINED_BUSY * w->config.least &&
+	       w->busy_ew <= CONFINED_BUSY * w->config.least;
+}
+
 /* Follows what a session costs the server while nothing queues: down at once, up only while it is idle. */
 static void learn_time_base(struct window *w, const struct tick *t)
 {
@@ -207,7 +232,15 @@ static void learn_time_base(struct window *w, const struct tick *t)
 	/* After a step of the load either rate is not what made those busy now: it costs less only if it does by both. */
 	double surely = w->busy_ew / fmax(fmin(w->completed_ew, w->admitted_ew), 1);
 
-	if (!w->time_base_seen && idle) {
+	if (t->refusing && w->time_base_seen && surely > w->time_base && is_confined(w, t)) {
+		smooth_step(&w->time_base, surely, t->dt, 1.0);
+		/* What was made of completions with the wrong figure is void. */
+		smooth_step(&w->trust, 1, t->dt, 2.0);
+	} else if (w->time_base_seen && unloaded > w->time_base && is_greeting_late(w, t) &&
+		   w->completed_ew > 0.5 * w->admitted_ew) {
+		/* They do get through, late as they are greeted: that is its way. */
+		smooth_step(&w->time_base, unloaded, t->dt, 5.0);
+	} else if (!w->time_base_seen && idle) {
 		w->time_base = unloaded;
 		w->time_base_seen = true;
 	} else if (surely < w->time_base) {
@@ -225,9 +258,11 @@ static double server_time(struct window *w, struct tick *t)
 	double passing = fmax(w->admitted_ew,
 			      w->completed_ew); /* those busy now were admitted a while ago */
 	double busy = w->busy_ew - BASE_SLACK * passing * w->time_base;
-	/* Before an unloaded T was seen, a long one may be just that: then it takes a second witness. */
-	bool witness = (w->time_base_seen && w->jobs_seen >= JOBS_FOR_BASE) || t->slots_short ||
-		       t->saturation < 0 || t->saturation > 0.5;
+	/* Before an unloaded T was seen, and where greetings are what is late, a long one may be just that: then it takes a
+	 * second witness. */
+	bool witness =
+		(w->time_base_seen && w->jobs_seen >= JOBS_FOR_BASE && !is_greeting_late(w, t)) ||
+		t->slots_short || t->saturation < 0 || t->saturation > 0.5;
 
 	w->view.server_time_s = fmin(w->busy_ew / fmax(w->completed_ew, 1), TIME_SHOWN_MOST);
 	if (w->completed_ew >= 0.2 && window_has(w, WINDOW_PART_BASE))
@@ -311,7 +346,8 @@ static double think_time(struct window *w, const struct tick *t, double target)
 {
 	double z = w->think_guess > 0 ? w->think_guess : THINK_GUESS_S, n = t->in->load->in_flight;
 	bool idle = (t->time < TIME_GOOD || w->busy_ew < BUSY_LEAST) &&
-		    t->saturation < UNSATURATED && !t->slots_short;
+		    t->saturation < UNSATURATED && !t->slots_short &&
+		    !is_greeting_late(w, t); /* they wait for the server */
 
 	if (w->jobs_seen >= JOBS_FOR_COST && w->think_jobs > 0.05)
 		z = w->think_sum / w->think_jobs;
@@ -448,11 +484,12 @@ static void set_open(struct window *w, struct plan_service *ret)
 
 /* How long a greeting is waited for. Nothing is refused late before an unloaded greeting was seen; and where nobody at all gets
  * through within it, it may be the server's way of late (a greet wait, DNS lists): then it is waited for longer and longer,
- * else nobody would ever learn. */
+ * else nobody would ever learn. On an idle machine that goes on until nearly all get through, for such a wait varies. */
 static uint32_t late_us(struct window *w, const struct tick *t)
 {
 	double base_us = t->in->connect_220_base_us;
-	bool nobody = w->admitted_ew > 0.5 && w->completed_ew < LATE_SHARE * w->admitted_ew;
+	double share = t->refusing && is_greeting_late(w, t) ? LATE_SHARE_IDLE : LATE_SHARE;
+	bool nobody = w->admitted_ew > 0.5 && w->completed_ew < share * w->admitted_ew;
 
 	if (nobody)
 		w->late_stretch *= exp2(t->dt / LATE_DOUBLES_S);
@@ -466,7 +503,10 @@ static uint32_t late_us(struct window *w, const struct tick *t)
 
 static void write_plan(struct window *w, const struct tick *t, struct plan_service *ret)
 {
-	double x = fmax(w->capacity, w->completed_ew), base_s = t->in->connect_220_base_us / 1e6;
+	double x = fmax(w->capacity, w->completed_ew);
+	/* A greet wait that is new shows in T before it is taken for the unloaded greeting. */
+	double base_s =
+		fmax(t->in->connect_220_base_us / 1e6, is_greeting_late(w, t) ? w->time_base : 0);
 
 	ret->window = (uint32_t)(w->view.window + 0.5);
 	ret->reason = (uint8_t)w->view.reason;
