@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/readfile.h"
-#include "config/config.h"
 
 void mta_events_init(struct mta_events *events)
 {
@@ -22,7 +21,7 @@ void mta_events_close(struct mta_events *events)
 	if (events->failcnt_fd >= 0)
 		close(events->failcnt_fd);
 	events->events_fd = events->failcnt_fd = -1;
-	events->hits_primed = events->kills.primed = false;
+	events->hits_primed = false;
 }
 
 static int open_in(int cgroup_fd, const char *directory, const char *file)
@@ -36,6 +35,10 @@ static int open_in(int cgroup_fd, const char *directory, const char *file)
 void mta_events_open(struct mta_events *events, int cgroup_fd, const char *directory, bool v1)
 {
 	mta_events_close(events);
+	if (strcmp(events->directory, directory) != 0) {
+		memset(&events->kills, 0, sizeof(events->kills));
+		snprintf(events->directory, sizeof(events->directory), "%s", directory);
+	}
 	events->events_fd =
 		open_in(cgroup_fd, directory, v1 ? "memory.oom_control" : "memory.events");
 	if (v1)

@@ -6,20 +6,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "core/sample.h"
 #include "sensor/minute_count.h"
 
 struct mta_events {
 	int events_fd, failcnt_fd; /* -1: none */
+	char directory
+		[CONFIG_PATH_MAX]; /* whose kills are counted; stays when the files are closed */
 	struct minute_count kills;
 	uint64_t hits, hits_us;
 	bool hits_primed;
 };
 
 void mta_events_init(struct mta_events *events);
-/* `directory` below cgroup_fd. What was open is closed; the kills of the last minute stay known. */
+/* `directory` below cgroup_fd. What was open is closed. The same directory as before: its kills are counted on from where they
+ * were, those included that came meanwhile, since it is often such a kill that has another process lead the group. */
 void mta_events_open(struct mta_events *events, int cgroup_fd, const char *directory, bool v1);
 void mta_events_poll(struct mta_events *events, uint64_t now_us, struct sample *sample);
+/* The files; what was counted stays. */
 void mta_events_close(struct mta_events *events);
 
 #endif

@@ -32,7 +32,7 @@ tests: $(TESTS) $(PLANTS) $(VARIANTS)
 check: all tests
 	@BUILD=$(BUILD) tests/run quick
 
-## sudo make test-vm    every probe and signal on Debian's kernels 5.10, 6.1, 6.12 and the newest, in emulation (KERNEL=6.1: one)
+## sudo make test-vm    every probe and signal on Debian's kernels 5.10, 6.1, 6.12 and the newest, in emulation (KERNEL=6.1: one; SUITE=all: more tests)
 .PHONY: test-vm
 test-vm: deps-test
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests

@@ -17,7 +17,7 @@ from lib.packages import MKFS
 from lib.place import BUILD, ROOT
 
 QEMU = "qemu-system-x86_64"
-LIMIT_S = int(os.environ.get("PENSTOCK_VM_LIMIT_S", "1500"))
+LIMIT_S = int(os.environ.get("PENSTOCK_VM_LIMIT_S", "900"))
 MEMORY_MIB = 1024
 # What the guest needs besides the libraries of our programs.
 TOOLS = ["python3", "iproute2", "procps", "kmod", "e2fsprogs", "bpftool"]

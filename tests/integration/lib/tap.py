@@ -1,4 +1,5 @@
-"""TAP on stdout: `test(name)` as a decorator collects, `run()` runs in order and prints. A test that raises Skip says why."""
+"""TAP on stdout: `test(name)` as a decorator collects, `run()` runs in order and prints. A test that raises Skip says why.
+ONLY=one|other in the environment runs the tests whose names have one of these; each must be in some name."""
 import os
 import sys
 import traceback
@@ -23,8 +24,11 @@ def check(condition, message):
 
 
 def run(*arguments):
-    only = os.environ.get("ONLY")
-    chosen = [t for t in _tests if not only or only in t[0]]
+    only = os.environ.get("ONLY", "").split("|")
+    unknown = [o for o in only if not any(o in name for name, _ in _tests)]
+    if unknown:
+        sys.exit(f"ONLY: no test here is called anything with {' or '.join(unknown)}")
+    chosen = [t for t in _tests if any(o in t[0] for o in only)]
     failed = 0
     print(f"1..{len(chosen)}", flush=True)
     for number, (name, function) in enumerate(chosen, 1):
