@@ -348,14 +348,16 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 		ADD(used, -1);
 		ticket.flags = GATE_UNCOUNTED;
 	}
+	/* Before the ticket is there to be taken off: one that came off first would leave its count behind for ever. */
+	hold(peer(t), 1);
 	r = bpf_map_update_elem(&tickets, t, &ticket, BPF_NOEXIST);
 	if (r == 0) {
 		ADD(tickets_made, 1);
-		hold(peer(t), 1);
 		if (!v->would_defer)
 			ADD(bucket.tokens_nano, -PLAN_TOKEN_NANO);
 		return;
 	}
+	hold(peer(t), -1);
 	if (!v->would_defer)
 		ADD(used, -1);
 	if (r != -E_EXIST)

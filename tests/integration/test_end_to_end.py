@@ -46,7 +46,9 @@ class Chain:
 
     def load(self, rate, seconds, *more):
         argv = [os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", str(rate), "--duration", f"{seconds}s",
-                "--drain", "240s", "--greeting-timeout", "240s", "--command-timeout", "240s", "--json", "-", *more]
+                "--drain", "240s", "--greeting-timeout", "240s", "--command-timeout", "240s", "--json", "-",
+                # Many senders: one alone would be told of its own share.
+                "--sources", "127.1.0.0/16", *more]
         return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
