@@ -43,7 +43,8 @@ struct plan_service {
 	uint8_t reason; /* enum reason said when a limit binds */
 	uint8_t shed; /* enum plan_shed */
 	uint8_t heavy; /* 1: unusual sources are deferred now */
-	uint8_t spare[3];
+	uint8_t cutoff_from; /* the cut-offs bind once so much of the window is taken, in 256ths; 0: always */
+	uint8_t spare[2];
 };
 
 struct plan {
@@ -168,6 +169,13 @@ static inline uint32_t plan_slot(uint32_t service)
 	return service & (PLAN_SERVICES - 1);
 }
 
+/* A cut-off says who may have the last places. While there are plenty nobody is kept from them: ranks are predictions, and behind a
+ * wrong one the machine would stand idle until the next tick, or the next few. */
+static inline int plan_is_scarce(const struct plan_service *service, uint32_t in_flight)
+{
+	return (uint64_t)in_flight << 8 >= (uint64_t)service->window * service->cutoff_from;
+}
+
 /* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. */
 static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
 {
@@ -212,7 +220,8 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		   request->sessions >= service->source_max) {
 		v.limit = LIMIT_SESSIONS;
 		v.reason = REASON_SESSIONS;
-	} else if (request->score < plan_cutoff(service, request->band)) {
+	} else if (request->score < plan_cutoff(service, request->band) &&
+		   plan_is_scarce(service, request->in_flight)) {
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED &&

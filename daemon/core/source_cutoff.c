@@ -21,6 +21,7 @@
 #define GAIN_LEAST 0.7f
 #define GAIN_MOST 50.0f
 #define GAIN_RELAX_S 10.0
+#define SCARCE_FROM 128 /* 256ths of the window: below that nobody is cut off */
 #define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
 
 void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,
@@ -174,6 +175,15 @@ static uint32_t sessions_max(const struct source_table *t, const struct source_l
 	return (uint32_t)fmax(4, window * fmax(0.25, 2 / fmax(t->active, 1)));
 }
 
+/* From how much of the window on, in 256ths, rank decides. A quarter of it is for those who pass; less where few sources are: a
+ * tie cuts whole groups, and of one alone it can cut all or nothing, so there it is the window that decides. */
+static uint8_t scarce_from(const struct source_table *t, const struct source_load *load)
+{
+	if (load->in_flight < 0 || load->window < 0)
+		return 0;
+	return (uint8_t)(SCARCE_FROM + (255 - SCARCE_FROM) / fmax(t->active, 1));
+}
+
 void cutoff_step(struct source_table *t, const struct source_input *in, double dt_s,
 		 struct plan *plan)
 {
@@ -190,6 +200,7 @@ void cutoff_step(struct source_table *t, const struct source_input *in, double d
 			a->credits >= 0 && a->rate[0] + a->rate[1] + a->rate[2] > a->credits, dt_s);
 		a->credits = (float)credits(a, load);
 		set_cutoffs(a, a->credits * a->gain, s->cutoff);
+		s->cutoff_from = scarce_from(t, load);
 		s->heavy = plan->level >= 1 || s->cutoff[PLAN_BAND_GENERAL] > 0;
 		s->source_max = s->heavy ? sessions_max(t, load) : PLAN_UNLIMITED;
 	}

@@ -501,6 +501,14 @@ static uint32_t late_us(struct window *w, const struct tick *t)
 	return (uint32_t)fmin(w->config.banner_objective_us * w->late_stretch + 3 * base_us, 4e9);
 }
 
+/* How many may come at once: what of the window is the server's own part. They are all served within the time that the law aims
+ * at, so that it is long while there is no overload, and short in one. The rest of a window is sessions that wait for their
+ * senders, who do not come all at once. */
+static double burst(const struct window *w)
+{
+	return w->factor * w->capacity * (w->view.target_time_s + w->time_base);
+}
+
 static void write_plan(struct window *w, const struct tick *t, struct plan_service *ret)
 {
 	double x = fmax(w->capacity, w->completed_ew);
@@ -512,7 +520,7 @@ static void write_plan(struct window *w, const struct tick *t, struct plan_servi
 	ret->reason = (uint8_t)w->view.reason;
 	if (w->view.law == LAW_CAPACITY) {
 		ret->rate_milli = (uint32_t)fmin(1000 * (BUCKET_SHARE * x + 3), 4e9);
-		ret->burst_milli = (uint32_t)fmin(1000 * fmax(5, 0.15 * w->capacity), 4e9);
+		ret->burst_milli = (uint32_t)fmin(1000 * fmax(5, burst(w)), 4e9);
 		ret->waiting_max = (uint32_t)fmin(fmax(8, x * (0.25 + 3 * base_s)), 1e6);
 		ret->late_us = late_us(w, t);
 		if (!window_has(w, WINDOW_PART_PACING))
