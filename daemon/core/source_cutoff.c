@@ -21,7 +21,7 @@
 #define GAIN_LEAST 0.7f
 #define GAIN_MOST 50.0f
 #define GAIN_RELAX_S 10.0
-#define SCARCE_FROM 128 /* 256ths of the window: below that nobody is cut off */
+#define SCARCE_FROM 96 /* 256ths of the window: below that nobody is cut off */
 #define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
 
 void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,

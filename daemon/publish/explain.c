@@ -222,7 +222,7 @@ static const char *limit_sentence(enum limit limit)
 	case LIMIT_RATE:
 		return "the admission rate is used up for the moment";
 	case LIMIT_CUTOFF:
-		return "the source's score is under the cut-off";
+		return "the source's score is under the cut-off, and what room is left is kept for others";
 	case LIMIT_ORDER:
 		return "an operator ordered it";
 	case LIMIT_REFUSED:

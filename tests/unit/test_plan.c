@@ -29,6 +29,27 @@ static struct plan_request asks(void)
 				      .score = PLAN_UNLIMITED };
 }
 
+/* Ranks are predictions: a wrong one must not leave the machine idle. */
+static void a_cutoff_keeps_nobody_from_a_window_with_room(void **state)
+{
+	struct plan p = fresh(); /* a window of 10 */
+	struct plan_request r = asks();
+
+	p.service[0].cutoff[PLAN_BAND_GENERAL] = 5;
+	p.service[0].cutoff_from = 128;
+	r.score = 4;
+	r.in_flight = 4;
+	assert_true(plan_decide(&p, &r).admit);
+	r.in_flight = 5;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+	r.in_flight = 4;
+	r.tokens_milli = 999; /* yet the other limits hold */
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
+	r.tokens_milli = 1000;
+	p.service[0].cutoff_from = 0; /* sessions are not counted */
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+}
+
 static void each_limit_binds_at_its_bound(void **state)
 {
 	struct plan p = fresh();
@@ -301,6 +322,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_limit_binds_at_its_bound),
+		cmocka_unit_test(a_cutoff_keeps_nobody_from_a_window_with_room),
 		cmocka_unit_test(what_is_stale_or_foreign_admits),
 		cmocka_unit_test(orders_beat_trust_and_observe),
 		cmocka_unit_test(each_property_of_a_source_has_its_reason),

@@ -110,6 +110,23 @@ static void a_server_over_its_knee_is_cut_to_what_it_completes(void **state)
 	assert_int_equal(window.view.reason, REASON_CPU);
 }
 
+static void a_burst_is_what_is_served_within_the_aim(void **state)
+{
+	idle_machine();
+	run(20, 20, 20, 0, 2, 1, ALL);
+	assert_near(window.view.capacity_per_s, 97, 15);
+	assert_near((int)plan.burst_milli, 50000, 15000); /* half a second's */
+	assert_true(plan.burst_milli / 1000 <= plan.window);
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_MTA_CPU_CORES, 1);
+	run(5, 1000, 100, 900, 25, 15, ALL);
+	assert_true(plan.burst_milli < 20000); /* in an overload, .15 s' */
+	put(SIGNAL_CPU_STALL_RATIO, 0.1);
+	put(SIGNAL_MTA_CPU_CORES, 0.2);
+	run(5, 20, 20, 0, 2, 1, ALL);
+	assert_true(plan.burst_milli > 35000); /* and back, soon after it */
+}
+
 static void the_servo_cuts_only_where_mail_is_harmed(void **state)
 {
 	double before;
@@ -211,6 +228,7 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(the_law_follows_what_can_be_seen, setup),
 		cmocka_unit_test_setup(a_server_over_its_knee_is_cut_to_what_it_completes, setup),
+		cmocka_unit_test_setup(a_burst_is_what_is_served_within_the_aim, setup),
 		cmocka_unit_test_setup(the_servo_cuts_only_where_mail_is_harmed, setup),
 		cmocka_unit_test_setup(the_servo_cuts_nothing_on_an_idle_machine_without_harm,
 				       setup),
