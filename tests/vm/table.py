@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The table of kernels, probes and signals in daemon/kernel/SUPPORT.md: made from what guest/survey.py saw on each kernel, and held
-against it. `tests/vm/table.py` writes it anew from build/vm/seen/*.json."""
+against it. `make test-vm TABLE=write` makes it anew; this by itself does from what was seen last (build/vm/seen)."""
 import glob
 import json
 import os
@@ -13,8 +13,9 @@ SEEN = os.path.join(ROOT, "build", "vm", "seen")
 REFUSED, UNPROVOKED, UNNEEDED = "no", "...", "not needed"
 HEAD = """# What each kernel lets penstock see
 
-Made by `tests/vm/table.py` from what `make test-vm` saw: Debian's cloud kernels in emulated machines, and the kernel of the machine
-that the tests ran on. `penstockd --support` prints the same for the kernel that it runs on.
+Made by `make test-vm TABLE=write` from what it sees: Debian's cloud kernels in emulated machines, and the kernel of the machine that
+the tests ran on. `make test` holds each column against what it sees anew. `penstockctl support` prints the same for the kernel that
+it runs on.
 """
 PROBES = """
 ## Probes
@@ -39,7 +40,7 @@ def cell(seen, name):
     why = seen["why"].get(name, "")
     if "not needed" in why:
         return UNNEEDED
-    return UNPROVOKED if re.search(r"nothing to measure|known once|not seen", why) else REFUSED
+    return UNPROVOKED if re.search(r"nothing to measure|known (once|while)|not seen", why) else REFUSED
 
 
 def row(cells):
