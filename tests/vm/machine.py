@@ -214,6 +214,11 @@ class Machine:
         except OSError:
             pass
 
+    def misemulated(self):
+        """Whether the kernel fell over a breakpoint of its own: while it replaces code that runs (a tracepoint is switched on), an
+        emulated CPU may still run the breakpoint that stood there meanwhile, which a real one cannot after the interrupt."""
+        return re.search(r"Oops: int3|int3: 0000 \[#1\]", self.read(self.console)) is not None
+
     @staticmethod
     def read(path):
         return open(path, errors="replace").read() if os.path.exists(path) else ""
