@@ -108,7 +108,8 @@ def _():
             f.flush()
             group = Cgroup("blkio")
             number = open(f"/sys/block/{device}/dev").read().strip()
-            group.limit_write_iops(number, 1)
+            # In bytes, two seconds each: how many requests a write becomes is the kernel's affair.
+            group.limit_write_bytes(number, 32768)
             child = subprocess.Popen(group.prefix(sys.executable, "-c", f"""
 import os
 with open({os.path.join(point, "slow")!r}, "wb", buffering=0) as f:
@@ -119,7 +120,7 @@ with open({os.path.join(point, "slow")!r}, "wb", buffering=0) as f:
             try:
                 w.wait_signal("disk", "fsync_p99_us", lambda v: v > 600_000, "bpf")
             finally:
-                group.limit_write_iops(number, 0)
+                group.limit_write_bytes(number, 0)
                 child.kill()
                 child.wait()
                 group.remove()

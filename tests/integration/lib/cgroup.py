@@ -74,6 +74,13 @@ class Cgroup:
         else:
             self.write_file(os.path.join(V2, self.name, "io.max"), f"{device} wiops={max(iops, 2) if iops else 'max'}")
 
+    def limit_write_bytes(self, device, rate):
+        """A second; 0: no limit."""
+        if self.v1:
+            self.write_file(os.path.join(ROOT, "blkio", self.name, "blkio.throttle.write_bps_device"), f"{device} {rate}")
+        else:
+            self.write_file(os.path.join(V2, self.name, "io.max"), f"{device} wbps={rate or 'max'}")
+
     def remove(self):
         for path in self.paths:
             for _ in range(100):
