@@ -7,6 +7,10 @@
  * the refusal, and meet the same fate. Tickets whose client vanished are taken away by the daemon. Whoever deletes an entry
  * successfully takes its one off `used`: no other rule is needed among CPUs, programs and the daemon.
  *
+ * What is left: a SYN cookie's ACK that comes after its ticket expired, or after so many other refusals that its own was
+ * forgotten, is decided anew. A program of this kind sees no flags, so it cannot know; a verdict by the hash of the tuple would not
+ * keep to the window. When it then comes to the other listener and that one has sent no cookies of late, the kernel resets it.
+ *
  * Without fetching atomics (before 5.12, GATE_NO_FETCH) `used` is read, then added to: it may be passed by one a CPU. */
 #define inline \
 	inline __attribute__((always_inline)) /* structs by value: BPF has no calls for them */

@@ -21,7 +21,7 @@ CHOSEN = {
     # Real overload and a drain, from a client's connect to the 451.
     "tests/integration/test_end_to_end.py": "",
 }
-WHOLE = [*CHOSEN, "tests/integration/test_gate_count.py"]
+WHOLE = [*CHOSEN, "build/tests/kernel/test_gate_count", "tests/integration/test_gate_count.py"]
 
 
 def say(text):

@@ -1,0 +1,181 @@
+/* What the tests of the gate in the kernel share: the gate in a network namespace of its own, clients by BPF_PROG_RUN. Skipped,
+ * with the reason, where BPF is refused. */
+#ifndef PENSTOCK_TESTS_GATE_BENCH_H
+#define PENSTOCK_TESTS_GATE_BENCH_H
+
+#include "cmocka_test.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "kernel/gate_parts.h"
+
+#define PORT 2525
+
+static struct gate *gate;
+static char why[256];
+
+static inline int listener(int family)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+	uint32_t mark = GATE_MARK;
+	int one = 1, fd = socket(family, SOCK_STREAM, 0), r;
+
+	setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark));
+	if (family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	r = family == AF_INET ? bind(fd, (struct sockaddr *)&v4, sizeof(v4))
+			      : bind(fd, (struct sockaddr *)&v6, sizeof(v6));
+	if (r < 0 || listen(fd, 64) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static inline void loopback_up(void)
+{
+	struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ioctl(fd, SIOCSIFFLAGS, &r);
+	close(fd);
+}
+
+static inline int setup(void **state)
+{
+	struct gate_options o = { .service = 1, .ports = { PORT }, .netns_fd = -1 };
+
+	if (unshare(CLONE_NEWNET) < 0) {
+		snprintf(why, sizeof(why), "no network namespace can be had: %s", strerror(errno));
+		return 0;
+	}
+	loopback_up();
+	o.listener_v4 = listener(AF_INET);
+	o.listener_v6 = listener(AF_INET6);
+	if (gate_open(&o, &gate, why) < 0)
+		gate = NULL;
+	return 0;
+}
+
+static inline int teardown(void **state)
+{
+	gate_close(gate, false);
+	return 0;
+}
+
+static inline void need_gate(void)
+{
+	if (!gate) {
+		print_message("# the gate: %s\n", why);
+		skip();
+	}
+}
+
+static inline int run(const char *name, void *ctx, size_t size, void *out)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = ctx, .ctx_size_in = (uint32_t)size,
+		    .ctx_out = out, .ctx_size_out = out ? (uint32_t)size : 0);
+	struct bpf_program *p = bpf_object__find_program_by_name(gate->object, name);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(p), &o) < 0 ? -errno : 0;
+}
+
+static inline struct plan quiet_plan(void)
+{
+	struct plan p = { .magic = PLAN_MAGIC,
+			  .version = PLAN_VERSION,
+			  .heartbeat_us = clock_monotonic_us(),
+			  .salt = 7,
+			  .services = 2 };
+
+	for (int i = 0; i < 2; i++)
+		p.service[i] = (struct plan_service){ .window = PLAN_UNLIMITED,
+						      .waiting_max = PLAN_UNLIMITED,
+						      .rate_milli = PLAN_UNLIMITED,
+						      .source_max = PLAN_UNLIMITED,
+						      .reason = REASON_CPU };
+	return p;
+}
+
+/* Whether the client is handed to the responder; -1: this kernel cannot run the program by hand (before 5.13). */
+static inline int handed_over(const struct in6_addr *client, uint16_t port)
+{
+	struct bpf_sk_lookup in = { .protocol = IPPROTO_TCP, .local_port = PORT }, out = { 0 };
+
+	in.remote_port = htons(port);
+	if (IN6_IS_ADDR_V4MAPPED(client)) {
+		in.family = AF_INET;
+		memcpy(&in.remote_ip4, &client->s6_addr[12], 4);
+		in.local_ip4 = htonl(0x0a000001);
+	} else {
+		in.family = AF_INET6;
+		memcpy(in.remote_ip6, client, sizeof(in.remote_ip6));
+		in.local_ip6[3] = htonl(1);
+	}
+	if (run("gate_lookup", &in, sizeof(in), &out) < 0)
+		return -1;
+	return out.cookie != 0;
+}
+
+static inline struct in6_addr address(const char *text)
+{
+	char mapped[64];
+	struct in6_addr a;
+
+	snprintf(mapped, sizeof(mapped), "%s%s", strchr(text, ':') ? "" : "::ffff:", text);
+	assert_int_equal(inet_pton(AF_INET6, mapped, &a), 1);
+	return a;
+}
+
+static inline uint16_t next_port(void)
+{
+	static uint16_t port = 1024;
+
+	return port < 1024 ? (port = 1024) : port++;
+}
+
+static inline void need_run(void)
+{
+	struct in6_addr a = address("192.0.2.1");
+
+	need_gate();
+	if (handed_over(&a, next_port()) < 0) {
+		print_message(
+			"# BPF_PROG_RUN does not take sk_lookup programs here (it does from 5.13)\n");
+		skip();
+	}
+}
+
+static inline void give_back_tickets(void)
+{
+	struct counts counts;
+
+	counts_init(&counts, "gate", 0);
+	/* Two looks: the first may end before the last ticket. */
+	for (int i = 0; i < 40; i++)
+		gate_poll(gate, clock_monotonic_us() + 100 * US_PER_S, &counts, NULL, NULL);
+	assert_int_equal(gate->state->used, 0);
+	gate->sessions_only_until_us = 0;
+	gate->state->sessions_only = 0;
+}
+
+static inline void fresh(struct plan *p)
+{
+	p->heartbeat_us = clock_monotonic_us();
+	gate_push(gate, p, 0, false);
+}
+
+#endif
