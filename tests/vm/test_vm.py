@@ -102,6 +102,10 @@ def take_survey(results, label, text):
     if os.environ.get("TABLE") == "write":
         results.add(True, f"{label} {table.version(seen)} is surveyed for the table")
         return
+    # The newest kernel and the one that we run on move on: one that the table does not know yet is said, not held against anybody.
+    if table.version(seen) not in table.written() and table.version(seen) not in KERNELS:
+        results.add(True, name, skip=f"it has no column for {table.version(seen)} yet: make test-vm TABLE=write")
+        return
     wrong = table.contradictions(seen)
     results.add(not wrong, name, "\n".join([*wrong, "TABLE=write make test-vm writes it anew"]) if wrong else "")
 
