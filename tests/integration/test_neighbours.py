@@ -57,7 +57,7 @@ def _():
         small, big, mail = w.group("cpu"), w.group("cpu"), w.group("cpu")
         server = w.run(mail, "import socket, time\ns = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(200)")
         w.run(small, PAUSING)
-        for _ in range(CPUS + 1):
+        for _ in range(4 * CPUS):  # on each CPU some wait: PSI is a mean over the CPUs
             w.run(big, SPIN)
         try:
             status = w.daemon.wait_status(lambda s: s["foreign"] and s["foreign"]["cgroup"] == "/" + big.own, "the big one to be named", 60)
@@ -78,7 +78,7 @@ def _():
         # The same two the other way round.
         for p in w.started[2:]:
             p.kill()
-        for _ in range(CPUS + 1):
+        for _ in range(4 * CPUS):  # on each CPU some wait: PSI is a mean over the CPUs
             w.run(small, SPIN)
         w.daemon.wait_status(lambda s: s["neighbours"]["cpu"]["cgroup"] == "/" + small.own, "the other one", 60)
         server.kill()
