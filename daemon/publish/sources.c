@@ -68,10 +68,12 @@ static void set_real(json_t *object, const char *key, double value)
 json_t *sources_json(const struct status *s)
 {
 	const struct source_stats *x = &s->sources;
-	json_t *object = json_object(), *cutoff = json_object();
+	json_t *object, *cutoff;
 
 	if (!s->sources_known)
 		return json_pack("{s:b, s:s}", "known", 0, "reason", "no memory for the table");
+	object = json_object();
+	cutoff = json_object();
 	json_object_set_new(object, "known", json_true());
 	set_count(object, "tracked", x->tracked);
 	set_count(object, "room", x->capacity);
