@@ -1,6 +1,7 @@
 /* The law: how many sessions of one service the machine can carry now. Two laws behind one face: the capacity law where
  * completions and dialogue can be seen (proxy; gate with BPF), the pressure servo where they cannot (policy service
- * alone). See the head of window.c for what each does and why; every figure in it has a name in window_config or there. */
+ * alone). See the head of window.c for what each does and why; every figure has a name in window_config or beside
+ * what uses it (window_parts.h: where). */
 #ifndef PENSTOCK_CORE_WINDOW_H
 #define PENSTOCK_CORE_WINDOW_H
 
@@ -96,7 +97,7 @@ struct window_view {
 struct window {
 	struct window_config config;
 	struct window_view view;
-	/* Learned and smoothed: see window.c, which owns every field below. */
+	/* Learned and smoothed: see window_parts.h for whose each is. */
 	struct load_service last;
 	bool primed; /* `last` is of the previous tick */
 	double completed_ew, completed_slow, offered_ew, admitted_ew, deferred_ew, busy_ew;

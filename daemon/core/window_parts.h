@@ -1,12 +1,20 @@
-/* What the parts of the law share: window.c (the capacity law, and the order of a tick), servo.c (where neither completions nor
- * dialogue can be seen), hard.c (the cliffs). */
+/* What the parts of the law share, one file a noun: window.c (the order of a tick), window_tick.c (what was read), time_base.c (T),
+ * capacity.c (the capacity law), servo.c (where neither completions nor dialogue can be seen), hard.c (the cliffs), supervise.c
+ * (when not to grow), foreign.c (whose pressure it is), queue_bound.c (the queue behind the server). Each function is called by
+ * window_step() in the order in which they stand here, once a tick. */
 #ifndef PENSTOCK_CORE_WINDOW_PARTS_H
 #define PENSTOCK_CORE_WINDOW_PARTS_H
 
 #include "core/window.h"
 
 #define SATURATED 0.95
+#define UNSATURATED 0.90
 #define WINDOW_MOST 1e6
+#define TAU_COST 3.0 /* s */
+#define TIME_GOOD 0.15 /* s above the unloaded part of T: the mail objective plainly holds */
+#define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
+#define JOBS_FOR_COST 30 /* completions before figures of one are more than a guess */
+#define TRUST_LEAST 0.02
 
 /* One tick as the law sees it. */
 struct tick {
@@ -27,6 +35,20 @@ static inline double tick_first_of(const struct sample *s, enum signal own, enum
 	return sample_get(s, own, sample_get(s, whole, otherwise));
 }
 
+/* window_tick.c: how saturated the MTA's part of the machine is, smoothed (view.saturation, too); rates and Z's sums. */
+void window_read_saturation(struct window *window, struct tick *tick);
+void window_read_load(struct window *window, struct tick *tick);
+
+/* supervise.c: notes an input that was lost: no growth for a while. */
+void window_watch_inputs(struct window *window, const struct tick *tick);
+
+/* capacity.c: W by Xcap, T and Z. */
+double window_capacity_law(struct window *window, struct tick *tick);
+/* time_base.c: T less what a session costs an unloaded server, s; learns that part. */
+double window_server_time(struct window *window, struct tick *tick);
+/* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists. */
+bool window_is_greeting_late(const struct window *window, const struct tick *tick);
+
 /* servo.c: W by delay pressures. */
 double window_servo(struct window *window, struct tick *tick);
 
@@ -34,6 +56,11 @@ double window_servo(struct window *window, struct tick *tick);
 void window_memory_init(struct window *window);
 void window_learn_memory(struct window *window, const struct tick *tick);
 double window_hard_limit(struct window *window, const struct tick *tick, enum reason *ret_reason);
+
+/* supervise.c: growth of the window that brought no more completions is vetoed for a while. */
+void window_supervise(struct window *window, const struct tick *tick);
+/* foreign.c: whether the pressure is somebody else's (view.foreign). */
+void window_judge_foreign(struct window *window, const struct tick *tick);
 
 /* queue_bound.c: the rate at which mail leaves the queue bounds the rate at which it is taken. After the rest of the plan. */
 void window_bind_queue(struct window *window, const struct tick *tick, struct plan_service *ret);

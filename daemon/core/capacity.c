@@ -1,0 +1,152 @@
+/* The capacity law: Xcap, what the server can complete a second; how far its prediction is to be trusted; k, what the prediction
+ * missed; Z, the time in which sessions wait for their senders; and W of all these. See the head of window.c. */
+#include "core/smooth.h"
+#include "core/window_parts.h"
+
+#define TAU_OPEN 0.5 /* s */
+/* Server time above its unloaded part, s. */
+#define TIME_GOOD_DISK 0.40 /* group commit wants more in flight */
+#define SPREAD 2.0 /* standard deviations */
+#define TIME_SPREAD_MOST 0.40
+#define TIME_BAD 0.60 /* plainly over the knee */
+#define TIME_OBJECTIVE 0.50
+#define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
+#define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
+#define THINK_GUESS_S 0.2
+#define FACTOR_LEAST 0.6
+#define FACTOR_MOST 2.5
+
+/* CPU seconds a job, -1: not known yet. */
+static double job_cost(struct window *w, const struct tick *t)
+{
+	if (sample_has(t->in->sample, SIGNAL_MTA_CPU_CORES))
+		smooth_step(&w->cpu_slow, t->in->sample->value[SIGNAL_MTA_CPU_CORES], t->dt,
+			    TAU_COST);
+	else
+		return -1;
+	if (!window_has(w, WINDOW_PART_PREDICTION))
+		return -1;
+	if (w->jobs_seen >= JOBS_FOR_COST && w->completed_slow >= 0.5)
+		w->cost = w->cpu_slow / w->completed_slow;
+	else if (w->jobs_seen >= JOBS_FOR_COST)
+		return -1;
+	return w->cost > 0 ? w->cost : -1;
+}
+
+/* How far the prediction holds. A server that is over its knee while the machine is not loaded has a bound of its own (one
+ * thread, a lock, a remote service): what it does complete is remembered, so that the prediction does not lead there again
+ * and again. One that completes next to nothing hangs, and says nothing about what it can do when it does not. */
+static void step_trust(struct window *w, const struct tick *t, double most, bool overloaded)
+{
+	if (!window_has(w, WINDOW_PART_TRUST))
+		return;
+	if (overloaded && t->saturation < UNSATURATED && w->completed_ew > TRUST_LEAST * most)
+		smooth_step(&w->trust, w->completed_ew / most, t->dt, 0.7);
+	else if (!overloaded)
+		smooth_step(&w->trust, 1, t->dt, t->refusing ? 60.0 : 20.0);
+	w->trust = clamp_double(w->trust, TRUST_LEAST, 1);
+}
+
+/* Xcap: what the server can complete a second. */
+static void step_capacity(struct window *w, struct tick *t, double good)
+{
+	double cost = job_cost(w, t), x = w->completed_ew, most;
+	/* A standing accept queue is an overload too: sessions that were refused late wait in it, and in no T. */
+	bool overloaded = (t->time > TIME_BAD || t->slots_short) && w->busy_ew >= BUSY_LEAST;
+	bool hold = t->in->now_us < w->hold_until_us;
+
+	w->view.cpu_per_job_s = cost;
+	most = CORES_USABLE * t->cores / (cost > 0 ? cost : JOB_GUESS_S);
+	if (cost < 0 && w->jobs_seen >= JOBS_FOR_COST)
+		most = 2 * x + 20; /* no CPU figure to be had: feel the way upwards */
+	if (w->capacity == 0)
+		w->capacity = most;
+	step_trust(w, t, most, overloaded);
+	most *= w->trust;
+	if (overloaded) {
+		smooth_step(&w->capacity, x, t->dt, 0.7);
+	} else if (t->saturation >= SATURATED) {
+		/* Loaded, but by whom? While mail's own time is good that is not for us to cut. */
+		if (t->time > good && w->busy_ew >= BUSY_LEAST)
+			smooth_step(&w->capacity, x, t->dt, 4.0);
+	} else if (!hold) {
+		bool eager = t->time < good && t->saturation < UNSATURATED && t->refusing;
+
+		smooth_step(&w->capacity, fmax(most, x), t->dt,
+			    eager	  ? 0.7
+			    : t->refusing ? 5.0
+					  : 1.0);
+	}
+	if (x > w->capacity)
+		w->capacity = x;
+	if (w->capacity < 1)
+		w->capacity = 1;
+}
+
+/* k: what the prediction missed. */
+static void step_factor(struct window *w, const struct tick *t, double target)
+{
+	double in_flight = t->in->load->in_flight, ticks = t->dt / 0.1;
+	bool vetoed =
+		t->in->now_us < w->supervisor.vetoed_until_us || t->in->now_us < w->hold_until_us;
+
+	if (t->refusing && !vetoed && t->saturation < UNSATURATED && t->time < target &&
+	    in_flight > 0.85 * w->view.window)
+		w->factor *= pow(1.05, ticks);
+	else if (t->time > 1.3 * target && w->busy_ew >= BUSY_LEAST &&
+		 in_flight <= 1.15 * w->view.window)
+		w->factor *= pow(0.98, ticks);
+	else
+		smooth_step(&w->factor, 1, t->dt, 5.0);
+	w->factor = clamp_double(w->factor, FACTOR_LEAST, FACTOR_MOST);
+	if (!window_has(w, WINDOW_PART_FACTOR))
+		w->factor = 1;
+}
+
+/* Z. A server that is plainly idle while its window is full of sessions waiting for their senders must not be shut by them:
+ * there the sessions open now are believed before they have finished. */
+static double think_time(struct window *w, const struct tick *t, double target)
+{
+	double z = w->think_guess > 0 ? w->think_guess : THINK_GUESS_S, n = t->in->load->in_flight;
+	bool idle = (t->time < TIME_GOOD || w->busy_ew < BUSY_LEAST) &&
+		    t->saturation < UNSATURATED && !t->slots_short &&
+		    !window_is_greeting_late(w, t); /* they wait for the server */
+
+	if (w->jobs_seen >= JOBS_FOR_COST && w->think_jobs > 0.05)
+		z = w->think_sum / w->think_jobs;
+	if (idle && window_has(w, WINDOW_PART_THINK) &&
+	    (t->refusing || n > 0.7 * w->factor * w->capacity * (target + w->time_base + z)))
+		smooth_step(&w->think_open,
+			    fmax(0, (n - w->busy_ew) / fmax(w->completed_ew, 1) - z), t->dt,
+			    TAU_OPEN);
+	else
+		smooth_step(&w->think_open, 0, t->dt, TAU_OPEN);
+	return fmin(z + w->think_open, 3600);
+}
+
+/* How many of the window wait for their senders varies by the square root of their number: so much more must be at the server, or
+ * it runs dry at times (square-root staffing). In server time. */
+static double spread_time(const struct window *w)
+{
+	double away = w->view.think_time_s + w->time_base;
+
+	if (!window_has(w, WINDOW_PART_SPREAD) || w->capacity <= 0)
+		return 0;
+	return fmin(SPREAD * sqrt(away / w->capacity), TIME_SPREAD_MOST);
+}
+
+double window_capacity_law(struct window *w, struct tick *t)
+{
+	double good = t->io > t->cpu ? TIME_GOOD_DISK : TIME_GOOD, rho, target;
+
+	good = fmax(good, spread_time(w));
+	t->time = window_server_time(w, t);
+	step_capacity(w, t, good);
+	rho = w->offered_ew / w->capacity;
+	target = good + (TIME_OBJECTIVE - good) * exp(-fmax(0, rho - 1.1) / 0.15);
+	step_factor(w, t, target);
+	w->view.target_time_s = target;
+	w->view.think_time_s = think_time(w, t, target);
+	w->view.capacity_per_s = w->capacity;
+	return w->factor * w->capacity * (target + w->time_base + w->view.think_time_s);
+}
