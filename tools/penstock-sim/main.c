@@ -33,7 +33,7 @@ static const char usage[] =
 	"  plant KEY=VALUE...     cores machine cost lookup think think_slow slow_share commit commit_each filter\n"
 	"                         filter_slots session_memory memory slots slots_known backlog fork idle knee thrash reject\n"
 	"                         greet_patience done_patience objective\n"
-	"  sense KEY=VALUE...     delay loss noise verdict_delay; hidden-cost, hidden-dialogue\n"
+	"  sense KEY=VALUE...     delay loss noise verdict_delay; hidden-cost, hidden-dialogue, gate\n"
 	"  law KEY=VALUE...       slots target loadavg lag memory: what the laws of others are told\n"
 	"  senders NAME retry=HOW [count= share= addresses= zipf= mx= size= fresh=]\n"
 	"                         HOW: postfix exim qmail gmail yahoo hotmail exchange gmx aol qq advice app bot hammer\n"
@@ -44,7 +44,8 @@ static const char usage[] =
 	"  at S ramp NAME to VALUE over S\n"
 	"  at S order drain|resume|observe|enforce\n"
 	"  at S expect NAME OP VALUE [over S]   mean over the last S (1): goodput, in_time (completed a second), refused\n"
-	"                         (a second), window, in_flight, pressure, capacity, latency_worst (s); level, state, foreign,\n"
+	"                         (a second), window, in_flight, pressure, capacity, latency_worst (s),\n"
+	"                         waiting_worst (s; for a greeting); level, state, foreign,\n"
 	"                         oom_kills, dropped, filter_queue, level_changes, refused_total, would_defer, waiting_mail,\n"
 	"                         reason.NAME (refused so), or a figure of --json\n"
 	"  end S\n";

@@ -127,6 +127,13 @@ static inline uint32_t plant_waiting(const struct plant *plant)
 {
 	return plant->owed[OWED_GREETING].count;
 }
+/* How long the oldest of them waits. */
+static inline double plant_oldest_waiting_s(const struct plant *plant)
+{
+	uint32_t oldest = plant->owed[OWED_GREETING].first;
+
+	return oldest ? (double)(plant->now_us - plant->session[oldest].opened_us) / 1e6 : 0;
+}
 static inline uint32_t plant_busy(const struct plant *plant)
 {
 	return plant->owed[OWED_GREETING].count + plant->owed[OWED_ANSWER].count;

@@ -134,7 +134,8 @@ static void note(struct run *r)
 		.in_flight = r->plant.in_flight,
 		.pressure = v->pressure.combined,
 		.capacity = v->window[0].capacity_per_s,
-		.latency = r->plant.latency_worst_s
+		.latency = r->plant.latency_worst_s,
+		.waiting_s = plant_oldest_waiting_s(&r->plant)
 	};
 	r->plant.latency_worst_s = 0;
 	r->completed_before = r->plant.counts.completed;
@@ -188,7 +189,7 @@ static void tick(struct run *r)
 		restart(r);
 	if (r->next_arrival_us == 0 || r->next_arrival_us == UINT64_MAX)
 		plan_arrival(r);
-	if (r->law.kind == SIM_PENSTOCK && r->law.plan.mode == PLAN_ENFORCE)
+	if (r->law.kind == SIM_PENSTOCK && r->law.plan.mode == PLAN_ENFORCE && !r->scenario.gate)
 		late_us = r->law.plan.service[0].late_us;
 	smooth_step(&r->rejects_per_s, (double)(refused - r->refused_before) * 10, 1, 3);
 	plant_tick(&r->plant, late_us, r->rejects_per_s);

@@ -49,9 +49,13 @@ static const struct key plant_keys[] = {
 	KEY("hidden-dialogue", sense.hide_dialogue, 'f'),
 };
 static const struct key sense_keys[] = {
-	KEY("delay", sense.delay_s, 'd'),	  KEY("loss", sense.loss, 'n'),
-	KEY("noise", sense.noise, 'n'),		  KEY("verdict_delay", verdict_delay_s, 'd'),
-	KEY("hidden-cost", sense.hide_cost, 'f'), KEY("hidden-dialogue", sense.hide_dialogue, 'f'),
+	KEY("delay", sense.delay_s, 'd'),
+	KEY("loss", sense.loss, 'n'),
+	KEY("noise", sense.noise, 'n'),
+	KEY("verdict_delay", verdict_delay_s, 'd'),
+	KEY("hidden-cost", sense.hide_cost, 'f'),
+	KEY("hidden-dialogue", sense.hide_dialogue, 'f'),
+	KEY("gate", gate, 'f'),
 };
 static const struct key law_keys[] = {
 	KEY("slots", params.slots, 'n'),

@@ -31,6 +31,7 @@ struct scenario {
 	struct sender_group group[SENDERS_GROUPS];
 	unsigned groups;
 	double verdict_delay_s;
+	bool gate; /* the front is the gate: who was admitted is not turned away later */
 	double overload_from_s, overload_to_s; /* to 0: none named */
 	double slots_known; /* the engine is told of the server's slots; 0: not */
 	uint32_t without; /* parts of the law that are switched off: enum window_part */

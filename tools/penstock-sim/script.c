@@ -49,14 +49,17 @@ static double mean(const struct run *r, size_t offset, double over_s)
 	return sum / n;
 }
 
-static double worst(const struct run *r, double over_s)
+static double worst(const struct run *r, size_t offset, double over_s)
 {
 	const struct measure *m = &r->measure;
 	unsigned n = (unsigned)fmax(1, fmin(fmin(over_s * 10, m->ticks), MEASURE_TICKS));
 	double most = 0;
 
 	for (uint32_t i = m->ticks - n; i < m->ticks; i++)
-		most = fmax(most, m->tick[i % MEASURE_TICKS].latency);
+		most = fmax(
+			most,
+			*(const double *)(const void *)((const char *)&m->tick[i % MEASURE_TICKS] +
+							offset));
 	return most;
 }
 
@@ -118,7 +121,9 @@ static int measure_of(struct run *r, const struct script_event *e, double *ret)
 	if (strcmp(e->name, "level_changes") == 0)
 		*ret = changes;
 	else if (strcmp(e->name, "latency_worst") == 0)
-		*ret = worst(r, e->over_s);
+		*ret = worst(r, offsetof(struct measure_tick, latency), e->over_s);
+	else if (strcmp(e->name, "waiting_worst") == 0)
+		*ret = worst(r, offsetof(struct measure_tick, waiting_s), e->over_s);
 	else
 		return report_value(r, e->name, ret);
 	return 0;

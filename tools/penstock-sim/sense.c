@@ -68,13 +68,11 @@ static void put_machine(const struct sense *s, struct plant *p, double dt, struc
 
 static void put_listener(struct sense *s, const struct plant *p, struct sample *sample)
 {
-	uint32_t oldest = p->owed[OWED_GREETING].first;
 	double p99 = counts_quantile(p->counts.connect_220, s->before, .99);
 
 	sample_put(sample, SIGNAL_ACCEPT_QUEUE_RATIO, fmin(1, p->accept.count / 128.0),
 		   VIA_SOCK_DIAG);
-	sample_put(sample, SIGNAL_OLDEST_WAITING_US,
-		   oldest ? (double)(p->now_us - p->session[oldest].opened_us) : 0, VIA_FRONT);
+	sample_put(sample, SIGNAL_OLDEST_WAITING_US, plant_oldest_waiting_s(p) * 1e6, VIA_FRONT);
 	if (p99 >= 0 && !s->config.hide_dialogue) {
 		sample_put(sample, SIGNAL_CONNECT_220_P99_US, p99, VIA_FRONT);
 		sample_put(sample, SIGNAL_CONNECT_220_P50_US,
