@@ -13,6 +13,9 @@
 #define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
 #define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
 #define THINK_GUESS_S 0.2
+#define LAG_LEAST_S 0.4
+#define LAG_MOST_S 4.0
+#define FACTOR_GROWTH 1.1 /* in the time of a session */
 #define FACTOR_LEAST 0.6
 #define FACTOR_MOST 2.5
 
@@ -47,10 +50,20 @@ static void step_trust(struct window *w, const struct tick *t, double most, bool
 	w->trust = clamp_double(w->trust, TRUST_LEAST, 1);
 }
 
+/* What is admitted now is completed a session later: whatever moves faster than that chases its own echo, and completions of
+ * less than that are those of a burst. By the figures of the tick before. */
+static void step_lag(struct window *w, const struct tick *t)
+{
+	w->lag_s = clamp_double(w->view.target_time_s + w->time_base + w->view.think_time_s,
+				LAG_LEAST_S, LAG_MOST_S);
+	smooth_step(&w->completed_lag, t->completed, t->dt, fmax(w->lag_s, TAU_RATE));
+}
+
 /* Xcap: what the server can complete a second. */
 static void step_capacity(struct window *w, struct tick *t, double good)
 {
-	double cost = job_cost(w, t), x = w->completed_ew, most;
+	double cost = job_cost(w, t), x = w->completed_lag, most;
+	double quick_s = fmax(w->lag_s / 2, 0.7);
 	/* A standing accept queue is an overload too: sessions that were refused late wait in it, and in no T. */
 	bool overloaded = (t->time > TIME_BAD || t->slots_short) && w->busy_ew >= BUSY_LEAST;
 	bool hold = t->in->now_us < w->hold_until_us;
@@ -64,7 +77,7 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 	step_trust(w, t, most, overloaded);
 	most *= w->trust;
 	if (overloaded) {
-		smooth_step(&w->capacity, x, t->dt, 0.7);
+		smooth_step(&w->capacity, x, t->dt, quick_s);
 	} else if (t->saturation >= SATURATED) {
 		/* Loaded, but by whom? While mail's own time is good that is not for us to cut. */
 		if (t->time > good && w->busy_ew >= BUSY_LEAST)
@@ -73,7 +86,7 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 		bool eager = t->time < good && t->saturation < UNSATURATED && t->refusing;
 
 		smooth_step(&w->capacity, fmax(most, x), t->dt,
-			    eager	  ? 0.7
+			    eager	  ? quick_s
 			    : t->refusing ? 5.0
 					  : 1.0);
 	}
@@ -86,16 +99,16 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 /* k: what the prediction missed. */
 static void step_factor(struct window *w, const struct tick *t, double target)
 {
-	double in_flight = t->in->load->in_flight, ticks = t->dt / 0.1;
+	double in_flight = t->in->load->in_flight;
 	bool vetoed =
 		t->in->now_us < w->supervisor.vetoed_until_us || t->in->now_us < w->hold_until_us;
 
 	if (t->refusing && !vetoed && t->saturation < UNSATURATED && t->time < target &&
 	    in_flight > 0.85 * w->view.window)
-		w->factor *= pow(1.05, ticks);
+		w->factor *= pow(FACTOR_GROWTH, t->dt / w->lag_s);
 	else if (t->time > 1.3 * target && w->busy_ew >= BUSY_LEAST &&
 		 in_flight <= 1.15 * w->view.window)
-		w->factor *= pow(0.98, ticks);
+		w->factor *= pow(0.98, t->dt / 0.1);
 	else
 		smooth_step(&w->factor, 1, t->dt, 5.0);
 	w->factor = clamp_double(w->factor, FACTOR_LEAST, FACTOR_MOST);
@@ -141,6 +154,7 @@ double window_capacity_law(struct window *w, struct tick *t)
 
 	good = fmax(good, spread_time(w));
 	t->time = window_server_time(w, t);
+	step_lag(w, t);
 	step_capacity(w, t, good);
 	rho = w->offered_ew / w->capacity;
 	target = good + (TIME_OBJECTIVE - good) * exp(-fmax(0, rho - 1.1) / 0.15);

@@ -49,10 +49,14 @@ static void learn_time_base(struct window *w, const struct tick *t)
 		smooth_step(&w->time_base, surely, t->dt, 1.0);
 		/* What was made of completions with the wrong figure is void. */
 		smooth_step(&w->trust, 1, t->dt, 2.0);
-	} else if (w->time_base_seen && unloaded > w->time_base && window_is_greeting_late(w, t) &&
+	} else if (unloaded > w->time_base && window_is_greeting_late(w, t) &&
 		   w->completed_ew > 0.5 * w->admitted_ew) {
 		/* They do get through, late as they are greeted: that is its way. */
-		smooth_step(&w->time_base, unloaded, t->dt, 5.0);
+		if (w->time_base_seen)
+			smooth_step(&w->time_base, unloaded, t->dt, 5.0);
+		else
+			w->time_base = unloaded;
+		w->time_base_seen = true;
 	} else if (!w->time_base_seen && idle) {
 		w->time_base = unloaded;
 		w->time_base_seen = true;

@@ -144,10 +144,10 @@ static uint32_t late_us(struct window *w, const struct tick *t)
 
 /* How many may come at once: what of the window is the server's own part. They are all served within the time that the law aims
  * at, so that it is long while there is no overload, and short in one. The rest of a window is sessions that wait for their
- * senders, who do not come all at once. */
+ * senders or for somebody else (the unloaded part of T), and those fill at the rate: all at once they would come back all at once. */
 static double burst(const struct window *w)
 {
-	return w->factor * w->capacity * (w->view.target_time_s + w->time_base);
+	return w->factor * w->capacity * w->view.target_time_s;
 }
 
 static void write_plan(struct window *w, const struct tick *t, struct plan_service *ret)
@@ -166,7 +166,8 @@ static void write_plan(struct window *w, const struct tick *t, struct plan_servi
 		ret->late_us = late_us(w, t);
 		if (!window_has(w, WINDOW_PART_PACING))
 			ret->rate_milli = PLAN_UNLIMITED;
-		if (!window_has(w, WINDOW_PART_WAITING))
+		/* Before a greeting was seen nobody knows how many wait for one. */
+		if (t->in->connect_220_base_us <= 0 || !window_has(w, WINDOW_PART_WAITING))
 			ret->waiting_max = PLAN_UNLIMITED;
 	} else {
 		ret->rate_milli = ret->waiting_max = PLAN_UNLIMITED;

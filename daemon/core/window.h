@@ -100,6 +100,8 @@ struct window {
 	/* Learned and smoothed: see window_parts.h for whose each is. */
 	struct load_service last;
 	bool primed; /* `last` is of the previous tick */
+	double lag_s; /* what the law does now shows in completions so much later */
+	double completed_lag; /* a second, over that */
 	double completed_ew, completed_slow, offered_ew, admitted_ew, deferred_ew, busy_ew;
 	double cpu_slow, jobs_seen, cost; /* D; cost: the last that was known */
 	double think_sum, think_jobs, think_guess,

@@ -10,6 +10,7 @@
 #define SATURATED 0.95
 #define UNSATURATED 0.90
 #define WINDOW_MOST 1e6
+#define TAU_RATE 1.0 /* s */
 #define TAU_COST 3.0 /* s */
 #define TIME_GOOD 0.15 /* s above the unloaded part of T: the mail objective plainly holds */
 #define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */

@@ -3,7 +3,6 @@
 #include "core/window_parts.h"
 
 /* Time constants, s. */
-#define TAU_RATE 1.0
 #define TAU_BUSY 0.2
 #define TAU_SATURATION 0.3
 #define REFUSING_US 1000000u /* "refusing": something was refused within this */

@@ -36,6 +36,7 @@ struct measure {
 	uint64_t banner_before[256],
 		banner_after[256]; /* connect-to-220 at the bounds of the overload */
 	double from_s, to_s; /* the overload */
+	uint32_t lag_s; /* what is admitted now is done so much later, unloaded; at least 1 */
 };
 
 void measure_init(struct measure *measure, uint32_t seconds);

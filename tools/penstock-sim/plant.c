@@ -45,13 +45,20 @@ void plant_changed(struct plant *p, uint64_t now_us)
 	cpu_changed(&p->cpu);
 }
 
-/* The least of what CPU, commits, slots and memory allow; the time of a session is that of an unloaded server. */
-double plant_capacity(const struct plant *p)
+double plant_session_s(const struct plant *p)
 {
 	const struct plant_config *k = &p->config;
 	double think = k->think_s * (1 - k->slow_share) + k->think_slow_s * k->slow_share;
 	double commit = k->commit_s > 0 ? 1.5 * k->commit_s : 0;
-	double session = k->cost_s + k->lookup_s + think + commit + LINGER_S;
+
+	return k->cost_s + k->lookup_s + think + commit + LINGER_S;
+}
+
+/* The least of what CPU, commits, slots and memory allow; the time of a session is that of an unloaded server. */
+double plant_capacity(const struct plant *p)
+{
+	const struct plant_config *k = &p->config;
+	double session = plant_session_s(p);
 	double cores =
 		fmin(k->cores, fmax(0.02, k->machine_cores - p->cpu.neighbour / p->cpu.weight));
 	double most = cores / (k->cost_s + k->filter_s);

@@ -123,6 +123,8 @@ void plant_tick(struct plant *plant, uint64_t late_us, double rejects_per_s);
 void plant_settle(struct plant *plant);
 /* Messages a second that the plant can complete at its best. */
 double plant_capacity(const struct plant *plant);
+/* How long a session takes when nothing queues, in the mean. */
+double plant_session_s(const struct plant *plant);
 static inline uint32_t plant_waiting(const struct plant *plant)
 {
 	return plant->owed[OWED_GREETING].count;

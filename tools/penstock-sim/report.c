@@ -12,7 +12,6 @@
 #include "penstock-sim/grow.h"
 #include "penstock-sim/oracle.h"
 
-#define LAG_S 1 /* what is admitted now is done a second later, unloaded */
 #define AFTER_S 1800
 #define STEADY_S 10 /* recovery is judged over so long */
 #define RECOVERED 0.98
@@ -25,8 +24,8 @@ static double goodput(const struct measure *m, double from_s, double to_s, bool 
 	uint32_t first = (uint32_t)(RUN_BEGIN_US / 1000000 + from_s),
 		 last = (uint32_t)(RUN_BEGIN_US / 1000000 + to_s);
 
-	for (uint32_t s = first; s < last && s + LAG_S + 1 < m->seconds; s++) {
-		good += m->second[s + LAG_S].good;
+	for (uint32_t s = first; s < last && s + m->lag_s + 1 < m->seconds; s++) {
+		good += m->second[s + m->lag_s].good;
 		could += or_offered ? fmin(m->capacity[s], m->second[s].offered) : m->capacity[s];
 	}
 	return could > 0 ? good / could : -1;
@@ -39,7 +38,7 @@ static bool is_steady(const struct measure *m, double at_s)
 	uint32_t first = (uint32_t)(RUN_BEGIN_US / 1000000 + at_s);
 
 	for (uint32_t s = first; s < first + STEADY_S; s++) {
-		good += m->second[s + LAG_S].good;
+		good += m->second[s + m->lag_s].good;
 		offered += m->second[s].offered;
 		capacity += m->capacity[s];
 	}
@@ -50,7 +49,7 @@ static double recovery(const struct measure *m, double end_s)
 {
 	if (m->to_s <= 0)
 		return -1;
-	for (double at = m->to_s; at + STEADY_S + LAG_S + 1 < end_s; at++)
+	for (double at = m->to_s; at + STEADY_S + m->lag_s + 1 < end_s; at++)
 		if (is_steady(m, at))
 			return at - m->to_s;
 	return -1;
