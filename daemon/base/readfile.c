@@ -92,13 +92,19 @@ int readfile_field_u64(const char *content, const char *key, uint64_t *ret_value
 	for (const char *line = content; line && *line;
 	     line = strchr(line, '\n'), line = line ? line + 1 : NULL) {
 		const char *p = line + length;
+		unsigned long long value;
+		char *end;
 
 		if (strncmp(line, key, length) != 0 || (*p != ' ' && *p != ':' && *p != '\t'))
 			continue;
 		p += strspn(p, ": \t");
 		if (!isdigit((unsigned char)*p))
 			return -EINVAL;
-		*ret_value = strtoull(p, NULL, 10);
+		errno = 0;
+		value = strtoull(p, &end, 10);
+		if (errno != 0 || (*end && !isspace((unsigned char)*end)))
+			return -EINVAL;
+		*ret_value = value;
 		return 0;
 	}
 	return -ENOENT;

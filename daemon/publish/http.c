@@ -23,7 +23,7 @@
 #define BACKLOG 64
 #define STALE_US (2 * US_PER_S)
 #define DESCRIPTORS_OF_OTHERS 256 /* whoever only looks leaves so many to fronts and sensors */
-#define PAUSE_S 1
+#define PAUSE_MS 250
 
 struct http {
 	struct evhttp *server;
@@ -140,8 +140,9 @@ static void on_other(struct evhttp_request *request, void *context)
 		    "nothing here; try / /metrics /status.json /healthz /readyz");
 }
 
-/* Connections are as many as come, each for TIMEOUT_S at least: so that they take no descriptor that a front needs, nobody more is
- * accepted while few are left. The lowest that is free tells how many are taken. */
+/* Connections are as many as come, each for TIMEOUT_S at least: so that they take no descriptor that a front needs, only one in
+ * PAUSE_MS is accepted while few are left (sensors may have taken them: who looks is still told). The lowest that is free tells how
+ * many are taken. */
 static bool descriptors_are_short(void)
 {
 	struct rlimit limit = { 1024, 1024 };
@@ -159,7 +160,7 @@ static bool descriptors_are_short(void)
 
 static void pause_accepting(struct http *h)
 {
-	const struct timeval wait = { PAUSE_S, 0 };
+	const struct timeval wait = { 0, PAUSE_MS * 1000 };
 
 	evconnlistener_disable(h->listener);
 	event_add(h->resume, &wait);
@@ -169,10 +170,7 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 {
 	struct http *h = context;
 
-	if (descriptors_are_short())
-		pause_accepting(h);
-	else
-		evconnlistener_enable(h->listener);
+	evconnlistener_enable(h->listener);
 }
 
 /* NULL: the usual one. Called for each that was accepted. */

@@ -19,6 +19,7 @@
 #include "core/smooth.h"
 #include "sensor/group_read.h"
 #include "sensor/mta.h"
+#include "sensor/procparse.h"
 #include "sensor/sensor.h"
 
 #define REBUILD_EVERY_US (5 * US_PER_S)
@@ -209,12 +210,12 @@ static void find_leak(const struct neighbour_watch *w, double available, struct 
 static double available_bytes(const struct neighbour_watch *w)
 {
 	char content[4096];
-	uint64_t available;
+	uint64_t all, available;
 
 	if (readfile_at(w->env.proc_fd, "meminfo", content, sizeof(content)) <= 0 ||
-	    readfile_field_u64(content, "MemAvailable", &available) < 0)
+	    procparse_meminfo(content, &all, &available) < 0)
 		return INFINITY;
-	return (double)available * 1024;
+	return (double)available;
 }
 
 static void look(struct neighbour_watch *w, uint64_t now_us)

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/readfile.h"
+
 int procparse_psi_some(const char *content, uint64_t *ret_total_us)
 {
 	const char *total;
@@ -31,6 +33,24 @@ int procparse_cpu(const char *content, struct procparse_cpu *ret)
 	ret->all = v[0] + v[1] + v[2] + v[3] + v[4] + v[5] + v[6] + v[7];
 	ret->idle = v[3] + v[4];
 	ret->steal = v[7];
+	return 0;
+}
+
+#define MEMORY_LEAST_KIB (16 * 1024)
+
+int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_available)
+{
+	uint64_t all, available;
+	int r = readfile_field_u64(content, "MemTotal", &all);
+
+	if (r == 0)
+		r = readfile_field_u64(content, "MemAvailable", &available);
+	if (r < 0)
+		return r;
+	if (all < MEMORY_LEAST_KIB || all > UINT64_MAX / 1024)
+		return -EINVAL;
+	*ret_all = all * 1024;
+	*ret_available = (available > all ? all : available) * 1024;
 	return 0;
 }
 

@@ -14,6 +14,10 @@ struct procparse_cpu {
 /* The "cpu " line of /proc/stat. 0 or -EINVAL. */
 int procparse_cpu(const char *content, struct procparse_cpu *ret);
 
+/* MemTotal and MemAvailable of /proc/meminfo, bytes; what is available is never more than all. 0; -ENOENT when the kernel gives no
+ * MemAvailable (before 3.14); -EINVAL when it is no number, or when all is less than any machine has (16 MiB). */
+int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_available);
+
 struct procparse_disk {
 	char name[32];
 	unsigned major, minor;

@@ -306,14 +306,13 @@ static void read_group(struct group *g, const struct mta_group *m, struct sums *
 static void put_room(struct cgroup *s, double room, struct sample *sample)
 {
 	char content[4096];
-	uint64_t available;
+	uint64_t all, available;
 
 	if (room < 0)
 		return;
 	if (readfile_at(s->proc_fd, "meminfo", content, sizeof(content)) > 0 &&
-	    readfile_field_u64(content, "MemAvailable", &available) == 0 &&
-	    (double)available * 1024 < room)
-		room = (double)available * 1024;
+	    procparse_meminfo(content, &all, &available) == 0 && (double)available < room)
+		room = (double)available;
 	sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, room, VIA_CGROUP);
 }
 

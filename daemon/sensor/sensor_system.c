@@ -230,17 +230,14 @@ static int memory_poll(void *state, uint64_t now_us, struct sample *sample, stru
 
 	if (r < 0 && r != -EFBIG)
 		return r;
-	r = readfile_field_u64(content, "MemTotal", &all);
-	if (r == 0)
-		r = readfile_field_u64(content, "MemAvailable", &available);
-	if (r < 0 || all == 0) {
-		snprintf(why, SENSOR_WHY_MAX, "/proc/meminfo holds no MemAvailable");
-		return r < 0 ? r : -EINVAL;
+	r = procparse_meminfo(content, &all, &available);
+	if (r < 0) {
+		snprintf(why, SENSOR_WHY_MAX, "/proc/meminfo holds no %s",
+			 r == -ENOENT ? "MemAvailable" : "amount of memory that can be true");
+		return r;
 	}
-	if (available > all)
-		available = all;
 	sample_put(sample, SIGNAL_MEM_USED_RATIO, 1 - (double)available / (double)all, VIA_PROCFS);
-	sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, (double)available * 1024, VIA_PROCFS);
+	sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, (double)available, VIA_PROCFS);
 	return 0;
 }
 

@@ -1,7 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/readfile.h"
 #include "sensor/procparse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -29,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	procparse_blkio(text, &value);
 	procparse_softnet(text, &value, &other);
 	procparse_netstat(text, "TcpExt", "ListenDrops", &value);
-	readfile_field_u64(text, "MemAvailable", &value);
+	procparse_meminfo(text, &value, &other);
 	free(text);
 	return 0;
 }

@@ -31,6 +31,38 @@ static void cpu(void **state)
 	assert_int_equal(procparse_cpu("intr 1 2 3\n", &c), -EINVAL);
 }
 
+static void memory(void **state)
+{
+	uint64_t all, available;
+
+	assert_int_equal(procparse_meminfo("MemTotal:       24604716 kB\nMemFree: 5 kB\n"
+					   "MemAvailable:   12302358 kB\n",
+					   &all, &available),
+			 0);
+	assert_int_equal(all, 24604716ull * 1024);
+	assert_int_equal(available, 12302358ull * 1024);
+	assert_int_equal(
+		procparse_meminfo("MemTotal: 65536 kB\nMemAvailable: 65537 kB\n", &all, &available),
+		0);
+	assert_int_equal(available, all);
+	assert_int_equal(procparse_meminfo("MemTotal: 65536 kB\n", &all, &available), -ENOENT);
+	/* What no machine can have is not believed: a session would be refused for it. */
+	assert_int_equal(
+		procparse_meminfo("MemTotal: 1e400 kB\nMemAvailable: 1e400 kB\n", &all, &available),
+		-EINVAL);
+	assert_int_equal(
+		procparse_meminfo("MemTotal: 1 kB\nMemAvailable: 1 kB\n", &all, &available),
+		-EINVAL);
+	assert_int_equal(procparse_meminfo("MemTotal: 18446744073709551615 kB\n"
+					   "MemAvailable: 18446744073709551615 kB\n",
+					   &all, &available),
+			 -EINVAL);
+	assert_int_equal(procparse_meminfo("MemTotal: 99999999999999999999 kB\n"
+					   "MemAvailable: 5 kB\n",
+					   &all, &available),
+			 -EINVAL);
+}
+
 static void disks(void **state)
 {
 	const char *text = " 254       0 vda 100 0 800 50 200 0 1600 70 3 90 120 0 0 0 0 17 34\n"
@@ -123,9 +155,9 @@ static void netstat(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(psi),     cmocka_unit_test(cpu),
-					    cmocka_unit_test(disks),   cmocka_unit_test(io),
-					    cmocka_unit_test(softnet), cmocka_unit_test(netstat),
-					    cmocka_unit_test(cgroups) };
+					    cmocka_unit_test(memory),  cmocka_unit_test(disks),
+					    cmocka_unit_test(io),      cmocka_unit_test(softnet),
+					    cmocka_unit_test(netstat), cmocka_unit_test(cgroups) };
 
 	return cmocka_run_group_tests_name("procparse", tests, NULL, NULL);
 }
