@@ -1,17 +1,23 @@
-"""The cases: how much is offered when, in units of C, and what happens to the machine meanwhile."""
+"""The cases: how much is offered when, in units of C, and what happens to the machine meanwhile. Each begins with WARM seconds at half
+of what the server can do and with nothing wrong, as an overload begins on any day; then come the seconds that are judged."""
 import contextlib
 import os
 import subprocess
 import tempfile
-import threading
 
-from lib.place import BIN, BUILD
+from lib.place import BUILD
 
 from plants import SERVER_CORE
 
-SECONDS = int(os.environ.get("SECONDS_EACH", "12"))
+SECONDS = int(os.environ.get("SECONDS_EACH", "8"))
+WARM = int(os.environ.get("WARM", "3"))
+# Known-good senders are known by then.
+KNOWN = int(os.environ.get("KNOWN", "16"))
 SLOW_DISK_IOPS = 60
 MEMORY_LIMIT = 300 << 20
+RTT_S = 0.6
+# How often a client waits for its round trip between the start and the 250 after its message.
+TURNS = 5
 
 SPIN = "while :; do :; done"
 FSYNC = """
@@ -79,26 +85,13 @@ def memory_limit(plant):
 
 @contextlib.contextmanager
 def weighted_cpu_neighbour(plant):
-    """As penstock advises: the server's control group weighs more."""
-    plant.cgroup.cpu_weight(1000)
+    """As penstock advises: the server weighs more."""
+    plant.whole.cpu_weight(1000)
     try:
         with process(["sh", "-c", SPIN]):
             yield
     finally:
-        plant.cgroup.cpu_weight(100)
-
-
-@contextlib.contextmanager
-def moving(plant):
-    """In the middle of the spike the disk becomes the bottleneck."""
-    timer = threading.Timer(SECONDS / 2, lambda: plant.slow_disk(SLOW_DISK_IOPS))
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        plant.slow_disk(0)
+        plant.whole.cpu_weight(100)
 
 
 class Load:
@@ -112,33 +105,38 @@ class Load:
 
 
 class Case:
-    """`loads` at once, `judged`: the seconds that count, `after`: from when on it must be as before."""
+    """`factor` of C for `seconds` after the warm-up, which `loads` may say otherwise; `judged`: the seconds that count; the `fault`
+    is there from `fault_at` to their end; `after`: from when on it must be as before; `client_s`: what the client itself takes."""
 
-    def __init__(self, schedule, what=nothing, seconds=SECONDS, judged=None, more=(), after=None, loads=None):
-        self.loads, self.what, self.seconds = loads or [Load(schedule)], what, seconds
-        self.judged = judged or (0, seconds)
-        self.more, self.after = list(more), after
+    def __init__(self, factor=0.0, fault=nothing, warm=WARM, seconds=SECONDS, tail=0, fault_after=0.0, more=(), loads=None, client_s=0.0):
+        steps = [(0, min(.5, factor)), (warm, factor)] + ([(warm + seconds, .5)] if tail else [])
+        self.loads = loads or [Load(steps)]
+        self.fault, self.fault_at, self.more, self.client_s = fault, warm + fault_after, list(more), client_s
+        self.judged = (warm, warm + seconds)
+        self.seconds, self.after = warm + seconds + tail, warm + seconds if tail else None
 
 
 # Known-good senders come steadily, each from its own address, long before the overload; one heavy source and many new ones make it.
-SOURCES = [Load([(0, .6)], "127.1.0.0/26", "good"), Load([(0, 0.001), (20, 1.0)], "127.2.0.1/32", "heavy"),
-           Load([(0, 0.001), (20, .4)], "127.3.0.0/16", "new")]
+SOURCES = [Load([(0, .6)], "127.1.0.0/26", "good"), Load([(0, 0.001), (KNOWN, 1.0)], "127.2.0.1/32", "heavy"),
+           Load([(0, 0.001), (KNOWN, .4)], "127.3.0.0/16", "new")]
 
 CASES = {
-    "0.5x": Case([(0, .5)]),
-    "1x": Case([(0, 1)]),
-    "2x": Case([(0, 2)]),
-    "5x": Case([(0, 5)]),
-    "10x": Case([(0, 10)]),
-    "step": Case([(0, .5), (5, 10), (13, .5)], seconds=21, judged=(5, 13), after=13),
-    "cpu-neighbour": Case([(0, .8)], cpu_neighbour),
-    "cpu-neighbour-weighted": Case([(0, .8)], weighted_cpu_neighbour),
-    "fsync-neighbour": Case([(0, .5)], fsync_neighbour),
-    "memory-neighbour": Case([(0, .5)], memory_neighbour),
-    "memory-limit": Case([(0, 2)], memory_limit),
-    "slow-disk": Case([(0, .8)], slow_disk),
-    "slow-clients": Case([(0, .8)], more=["--rtt", "600ms"], seconds=2 * SECONDS, judged=(SECONDS, 2 * SECONDS)),
-    "moving": Case([(0, 5)], moving),
-    "retries": Case([(0, 2)], more=["--retry", "3s,6s,12s"]),
-    "sources": Case(None, seconds=20 + SECONDS, judged=(20, 20 + SECONDS), loads=SOURCES),
+    "0.5x": Case(.5),
+    "1x": Case(1),
+    "2x": Case(2),
+    "5x": Case(5),
+    "10x": Case(10),
+    "step": Case(10, seconds=6, tail=8),
+    "cpu-neighbour": Case(.8, cpu_neighbour),
+    "cpu-neighbour-weighted": Case(.8, weighted_cpu_neighbour),
+    "fsync-neighbour": Case(.5, fsync_neighbour),
+    "memory-neighbour": Case(.5, memory_neighbour),
+    "memory-limit": Case(2, memory_limit),
+    "slow-disk": Case(.8, slow_disk),
+    # The warm-up is longer than a session.
+    "slow-clients": Case(.8, warm=WARM + 5, more=["--rtt", f"{RTT_S * 1000:.0f}ms"], client_s=TURNS * RTT_S),
+    # In the middle of the spike the disk becomes the bottleneck.
+    "moving": Case(5, slow_disk, seconds=2 * SECONDS, fault_after=SECONDS),
+    "retries": Case(2, more=["--retry", "1s,2s,4s"]),
+    "sources": Case(warm=KNOWN, loads=SOURCES),
 }

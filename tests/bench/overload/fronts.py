@@ -1,60 +1,80 @@
 """What stands before the server: nothing, penstock in one of its forms, or what others use."""
 import os
+import re
+import shutil
 import signal
-import subprocess
 
-from lib.place import wait_for
-from lib.postfix import POLICY, SMTP
-from lib.programs import Daemon, Program, Proxy
+from lib.programs import Daemon, Proxy
 
 from plants import SERVER_CORE
 
 PROXY = 2525
-NAMES = {"alone": "alone", "proxy": "behind penstock-proxy", "policy": "asking penstock's policy service", "gate": "behind the gate",
+NAMES = {"alone": "alone", "proxy": "behind penstock-proxy", "gate": "behind the gate", "policy": "asking penstock's policy service",
          "postscreen": "postscreen's limits", "static20": "told 20 at a time"}
-PINNED = ["taskset", "-c", SERVER_CORE]
+PENSTOCK = ("proxy", "gate", "policy")
+
+
+def title(name):
+    return NAMES.get(name) or f"told {static_limit(name)} at a time"
+
+
+def static_limit(name):
+    """staticN: a cap of N sessions that somebody has set by hand; None: it is something else."""
+    found = re.fullmatch(r"static(\d+)", name)
+    return int(found[1]) if found else None
 
 
 class Front:
-    """`port` is where the load goes. Everything runs on the server's core: its cost is the server's."""
+    """One for a run: it has learned nothing. `port` is where the load goes."""
 
     def __init__(self, name, plant):
-        self.name, self.plant, self.port = name, plant, plant.port
+        self.name, self.plant, self.port = name, plant, plant.port(name)
         self.daemon = self.proxy = None
-        settings = {"service.mx.ports": plant.port, "service.mx.hostname": "mx.example.org"}
+        self.forget()
+        settings = {"service.mx.ports": self.port, "service.mx.hostname": "mx.example.org", "daemon.log_level": "warning"}
         if name == "policy":
-            self.port = POLICY
-            settings = {"service.mx.ports": POLICY, "service.mx.hostname": "mx.example.org", "front.policy.enabled": "yes",
-                        "front.policy.listen": "127.0.0.1:9826"}
+            settings.update({"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"})
         if name == "gate":
             settings.update({"front.gate.enabled": "yes", "front.gate.loopback": "yes"})
-        trace = os.environ.get("RECORD")
-        if trace and name in ("proxy", "policy", "gate"):
-            settings["daemon.record"] = trace
-        if name in ("proxy", "policy", "gate"):
-            self.daemon = Daemon(plant.directory, settings, prefix=PINNED)
+        if os.environ.get("RECORD") and name in PENSTOCK:
+            settings["daemon.record"] = os.environ["RECORD"]
+        if name in PENSTOCK:
+            self.daemon = Daemon(plant.directory, settings, prefix=self.prefix(plant.penstockd, -10))
         if name == "proxy":
-            self.proxy = self.start_proxy(plant, {**settings, "front.proxy.proxy_protocol": plant.upstream})
-        if name == "static20":
-            # The proxy with no plan admits up to its own limit: a cap that somebody has set by hand.
-            self.proxy = self.start_proxy(plant, {**settings, "front.proxy.proxy_protocol": plant.upstream,
-                                                  "front.proxy.connections_max": 20})
+            self.proxy = self.start_proxy(settings)
+        if static_limit(name):
+            # The proxy with no plan admits up to its own limit.
+            self.proxy = self.start_proxy({**settings, "front.proxy.connections_max": static_limit(name)})
 
-    def start_proxy(self, plant, settings):
-        self.port = PROXY
+    def forget(self):
+        for name in ("run", "state"):
+            shutil.rmtree(os.path.join(self.plant.directory, name), ignore_errors=True)
+
+    @staticmethod
+    def prefix(cgroup, nice):
+        """As its unit starts it."""
+        return cgroup.prefix("nice", "-n", str(nice), "taskset", "-c", SERVER_CORE)
+
+    def start_proxy(self, settings):
+        settings = {key: value for key, value in settings.items() if not key.startswith("daemon.record")}
+        settings["front.proxy.proxy_protocol"] = self.plant.upstream
         if os.environ.get("WIRE"):
-            settings = {**settings, "front.proxy.listen": f"0.0.0.0:{PROXY}"}
-        proxy = Proxy(plant.directory, PROXY, SMTP, settings)
-        subprocess.run(["taskset", "-p", "-c", SERVER_CORE, str(proxy.pid)], check=True, capture_output=True)
-        return proxy
+            settings["front.proxy.listen"] = f"0.0.0.0:{PROXY}"
+        backend, self.port = self.port, PROXY
+        return Proxy(self.plant.directory, PROXY, backend, settings, prefix=self.prefix(self.plant.proxy, -5))
 
     def sample(self):
         """What penstock thinks now: for the plots."""
         if not self.daemon:
             return {}
         status = self.daemon.status()
-        return {"window": status.get("window"), "pressure": status.get("pressure"), "in_flight": status.get("in_flight"),
-                "level": status.get("level")}
+        return {key: status.get(key) for key in ("window", "pressure", "in_flight", "level")}
+
+    def check(self):
+        """It lived through the run."""
+        for program in (self.daemon, self.proxy):
+            if program and not program.alive():
+                raise AssertionError(f"{program.argv[0]} ended during the run:\n{program.output()}")
 
     def close(self):
         if self.proxy:

@@ -1,5 +1,8 @@
-"""What a run was worth, from the generator's rows: one an attempt, latencies from the scheduled start."""
-IN_TIME_S = 10
+"""What a run was worth, from the generator's rows: one an attempt, latencies from the scheduled start, without what the client itself
+takes. A rate counts what ended in the judged seconds, a share or a latency what was due in them."""
+IN_TIME_S, AT_ONCE_S = 10, 1
+# At most so many may be late or refused when all is well.
+STRAY = 0.005
 
 
 def quantile(values, q):
@@ -7,53 +10,86 @@ def quantile(values, q):
     return values[min(len(values) - 1, int(q * len(values)))] if values else None
 
 
-def per_second(rows, seconds):
+def accepted(row):
+    return row["outcome"] == "accepted"
+
+
+def admitted(row):
+    """Let in, and through or still at it: so far is the least that it takes."""
+    return accepted(row) or row["outcome"] in ("unfinished", "timeout") and row["greeted_s"] >= 0
+
+
+def per_second(rows, case):
     """For the plots."""
-    series = [{"offered": 0, "accepted_in_time": 0, "refused": 0, "connect_to_220_s": []} for _ in range(int(seconds) + 1)]
+    series = [{"offered": 0, "accepted_in_time": 0, "refused": 0, "connect_to_220_s": []} for _ in range(int(case.seconds))]
     for r in rows:
-        if r["scheduled_s"] < seconds:
+        if r["scheduled_s"] < len(series):
             series[int(r["scheduled_s"])]["offered"] += 1
-        if 0 <= r["ended_s"] < seconds:
+        if 0 <= r["ended_s"] < len(series):
             cell = series[int(r["ended_s"])]
-            cell["accepted_in_time"] += r["outcome"] == "accepted" and r["ended_s"] - r["scheduled_s"] <= 1
+            cell["accepted_in_time"] += accepted(r) and r["ended_s"] - r["scheduled_s"] - case.client_s <= AT_ONCE_S
             cell["refused"] += r["outcome"] == "refused"
-            if r["greeted_s"] >= 0 and r["outcome"] == "accepted":
-                cell["connect_to_220_s"].append(r["greeted_s"] - r["started_s"])
+        if r["greeted_s"] >= 0 and r["scheduled_s"] < len(series):
+            series[int(r["scheduled_s"])]["connect_to_220_s"].append(r["greeted_s"] - r["started_s"])
     for cell in series:
         cell["connect_to_220_s"] = quantile(cell["connect_to_220_s"], .99)
     return series
+
+
+def served(rows, case, since, until, within=None):
+    """Accepted a second."""
+    return sum(accepted(r) and since <= r["ended_s"] < until and (within is None or r["ended_s"] - r["scheduled_s"] - case.client_s <= within)
+               for r in rows) / (until - since)
+
+
+def back_after(rows, case):
+    """Seconds after the step's end from which on everybody but strays is accepted at once."""
+    later = sorted((r["scheduled_s"] - case.after, not accepted(r) or r["ended_s"] - r["scheduled_s"] > AT_ONCE_S)
+                   for r in rows if r["scheduled_s"] >= case.after)
+    bad, back = 0, 0.0
+    for n, (at, is_bad) in enumerate(reversed(later)):
+        bad += is_bad
+        if is_bad and bad > max(1, STRAY * (n + 1)):
+            back = at
+            break
+    return back
 
 
 def accepted_ratio(rows):
     """By the class of the source."""
     classes = {}
     for r in rows:
-        classes.setdefault(r["class"], []).append(r["outcome"] == "accepted")
-    return {name: sum(got) / len(got) for name, got in classes.items()}
+        classes.setdefault(r["class"], []).append(accepted(r))
+    return {f"accepted_{name}": sum(got) / len(got) for name, got in classes.items()}
 
 
-def judge(rows, case, capacity):
+def judge(rows, case, capacity, queued_per_s=0.0):
+    """`queued_per_s`: of what it accepted, the part that only made the queue before its filter longer; that is no goodput."""
     since, until = case.judged
     mine = [r for r in rows if since <= r["scheduled_s"] < until]
-    seconds = until - since
-    accepted = [r["ended_s"] - r["scheduled_s"] for r in mine if r["outcome"] == "accepted"]
+    took = [r["ended_s"] - r["scheduled_s"] - case.client_s for r in mine if admitted(r)]
     refused = [r["ended_s"] - r["scheduled_s"] for r in mine if r["outcome"] == "refused"]
-    away = [r for r in mine if r["outcome"] != "accepted"]
-    # What is served after the load has ended is no goodput under it.
-    served = [r["ended_s"] - r["scheduled_s"] for r in mine if r["outcome"] == "accepted" and r["ended_s"] <= until]
-    result = {"goodput": sum(a <= IN_TIME_S for a in served) / seconds / capacity,
-              "in_1s": sum(a <= 1 for a in served) / seconds / capacity,
-              "in_1s_of_offered": sum(a <= 1 for a in accepted) / len(mine) if mine else None,
-              "p50_s": quantile(accepted, .5), "p99_s": quantile(accepted, .99),
+    away = [r for r in mine if not admitted(r)]
+    offered = len(mine) / (until - since) / capacity
+    through = max(0.0, served(rows, case, since, until) - queued_per_s)
+    result = {"offered": offered, "served": through / capacity,
+              "goodput": min(served(rows, case, since, until, IN_TIME_S), through) / capacity,
+              "in_1s": min(served(rows, case, since, until, AT_ONCE_S), through) / capacity,
+              "in_1s_of_offered": sum(accepted(r) and r["ended_s"] - r["scheduled_s"] - case.client_s <= AT_ONCE_S for r in mine) / len(mine)
+              if mine else None,
+              "p50_s": quantile(took, .5), "p99_s": quantile(took, .99),
               "refused_ratio": len(refused) / len(mine) if mine else None,
               "rejected": sum(r["outcome"] == "rejected" for r in mine),
               "told": len(refused) / len(away) if away else None, "refused_p99_s": quantile(refused, .99)}
+    # Chance offers less than C in some runs, and nobody serves what was not offered.
+    result["goodput_of_possible"] = result["goodput"] / min(1, offered) if offered else None
     if len({r["class"] for r in mine}) > 1:
-        result.update({f"accepted_{name}": share for name, share in accepted_ratio(mine).items()})
+        result.update(accepted_ratio(mine))
+    if case.fault_at > since:
+        result.update(in_1s_before=served(rows, case, since, case.fault_at, AT_ONCE_S) / capacity,
+                      served_then=served(rows, case, case.fault_at, until) / capacity)
     if case.after is not None:
-        later = [(r["scheduled_s"], r["ended_s"] - r["scheduled_s"] if r["outcome"] == "accepted" else 99)
-                 for r in rows if r["scheduled_s"] >= case.after]
-        result["back_s"] = max((at - case.after for at, took in later if took > 1), default=0.0)
-        first = min((r["ended_s"] for r in rows if r["outcome"] == "refused"), default=None)
+        result["back_s"] = back_after(rows, case)
+        first = min((r["ended_s"] for r in rows if r["outcome"] == "refused" and r["scheduled_s"] >= since), default=None)
         result["first_451_s"] = first - since if first is not None else None
     return result

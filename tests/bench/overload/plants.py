@@ -1,28 +1,36 @@
 """The servers that the overload bench loads: each on core 0, in a control group of its own, with an fsync'ed queue and real work a
-message. penstock is told nothing of them but the port."""
+message. penstock is told nothing of them but the port. One life of a server serves all runs: it listens for every front on a port of
+its own, and between two runs fresh() makes it as it was at its start."""
 import os
 import signal
 import subprocess
 
 from lib import postfix
-from lib.cgroup import Cgroup
+from lib.cgroup import V2, Cgroup
 from lib.packages import npm
 from lib.place import BUILD, wait_for
-from lib.postfix import SMTP, Postfix
+from lib.postfix import POLICY, SMTP, Postfix
 from lib.programs import Program, listening
 
 SERVER_CORE = "0"
-POSTSCREEN = 2530
+PROXIED, POSTSCREEN = 2529, 2530   # smtpd that wants a PROXY header; postscreen
 SCANNER_MS, SCANNER_MB = 6, 4
 HARAKA = 2526
 DELIVERY = 2990
 
-POSTSCREEN_CF = f"""
+MASTER_EXTRA = f"""
+{PROXIED} inet n - n - 100 smtpd
+  -o smtpd_upstream_proxy_protocol=haproxy
 {POSTSCREEN} inet n - n - 1 postscreen
 smtpd pass - - n - 100 smtpd
 dnsblog unix - - n - 0 dnsblog
 tlsproxy unix - - n - 0 tlsproxy
 """
+# Known clients, as after its tests: what is compared is its limits, not its greet wait.
+MAIN = {"postscreen_access_list": "static:permit", "postscreen_pre_queue_limit": "100", "postscreen_post_queue_limit": "20",
+        "default_process_limit": "100"}
+# A queue that is longer than this is thrown away between two runs, and not waited for.
+PURGED_ABOVE = 150
 
 
 def disk_of(path):
@@ -42,66 +50,95 @@ ON_THE_WIRE = {"inet_interfaces": "all", "mynetworks": "127.0.0.0/8 10.77.0.0/16
 
 
 class Plant:
-    """`prefix` starts a program inside the server's control group, on its core."""
+    """`prefix` starts a program inside the server's control group, on its core. penstock's programs have groups of their own beside
+    it, with the weights of their units, and all of them share one that weighs what any service does: what penstock takes, it takes
+    from the server."""
 
-    upstream = "none"     # PROXY header that it wants from the proxy
-    slots = 0             # told to nobody: for the report
     fronts = ("alone", "proxy", "gate", "static20")
+    upstream = "none"     # PROXY header that it wants from the proxy
+    filters_late = False  # after it has accepted a message: the queue before the filter counts against it
 
     def __init__(self, directory):
         self.directory = directory
-        self.cgroup = Cgroup("memory", "blkio", "cpu")
+        self.whole = Cgroup("memory", "blkio", "cpu")
+        self.cgroup = Cgroup("memory", "blkio", "cpu", inside=self.whole)
+        self.penstockd, self.proxy = (Cgroup("cpu", inside=self.whole) for _ in range(2))
+        self.penstockd.cpu_weight(1000)
         self.prefix = self.cgroup.prefix("taskset", "-c", SERVER_CORE)
-        self.port = SMTP
+        self.disk = disk_of(BUILD)
+        self.used = 0      # the port of the run before
+        self.iops = 0      # what it always has; 0: no limit
 
-    def settle(self):
-        """Between two runs: nothing of the one before may be left to do."""
+    def port(self, front):
+        """Where the load goes without a proxy, or the proxy without the load."""
+        return SMTP
 
-    def sustained(self, rows, since, until):
-        """What it did of a load that was more than it can do, a second."""
-        return sum(r["outcome"] == "accepted" and since <= r["ended_s"] < until for r in rows) / (until - since)
+    def fresh(self):
+        """Between two runs: nothing of the one before is left to do, and no process that it needed."""
+        self.hang_up()
+
+    def hang_up(self):
+        """Clients whose handshake the full accept queue never answered try to say goodbye for a minute: into the next run."""
+        for namespace in ([], ["ip", "netns", "exec", "load"]) if os.environ.get("WIRE") else ([],):
+            subprocess.run([*namespace, "ss", "-K", "-tn", "dport", "=", str(self.used), "or", "sport", "=", str(self.used)],
+                           capture_output=True, check=False)
 
     def backlog(self):
         """Messages accepted and not yet delivered."""
         return 0
 
+    def alive(self):
+        return self.server.alive()
+
     def slow_disk(self, iops):
-        disk = disk_of(BUILD)
-        if disk:
-            self.cgroup.limit_write_iops(disk, iops)
-        return disk is not None
+        """0: as fast as always."""
+        if not self.disk:
+            raise AssertionError("no disk of its own lies under the build tree: it cannot be made slow")
+        self.cgroup.limit_write_iops(self.disk, iops or self.iops)
 
     def limit_memory(self, size):
         self.cgroup.limit_memory(size)
 
+    def cpu_us(self):
+        """What server and penstock have used so far."""
+        with open(os.path.join(V2, self.whole.name, "cpu.stat")) as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("usage_usec"))
+
     def close(self):
-        self.cgroup.remove()
+        for group in (self.cgroup, self.penstockd, self.proxy, self.whole):
+            group.remove()
 
 
 class PostfixPlant(Plant):
-    """Postfix, 100 processes, a milter of some CPU and memory a message."""
+    """Postfix, 100 processes a port, a milter of some CPU and memory a message."""
 
     scanner = (SCANNER_MS, SCANNER_MB)
     fronts = ("alone", "proxy", "policy", "gate", "postscreen", "static20")
     upstream = "v1"
-    slots = 100
     main = {}
 
-    def __init__(self, directory, front):
+    def __init__(self, directory):
         super().__init__(directory)
-        self.server = Postfix(directory, options=["smtpd_upstream_proxy_protocol=haproxy"] if front in ("proxy", "static20") else [],
-                              scanner=self.scanner, prefix=self.prefix, main={**self.main, **self.own_main(front), **ON_THE_WIRE},
-                              master_extra=POSTSCREEN_CF if front == "postscreen" else "")
-        if front == "postscreen":
-            self.port = POSTSCREEN
+        self.server = Postfix(directory, scanner=self.scanner, prefix=self.prefix, main={**MAIN, **self.main, **ON_THE_WIRE},
+                              master_extra=MASTER_EXTRA)
+        wait_for(lambda: listening(PROXIED) and listening(POSTSCREEN), "Postfix' other ports", 60)
 
-    def own_main(self, front):
-        # Known clients, as after its tests: what is compared is its limits, not its greet wait.
-        return {"postscreen_access_list": "static:permit", "postscreen_pre_queue_limit": "100",
-                "postscreen_post_queue_limit": "20"} if front == "postscreen" else {}
+    def port(self, front):
+        if front == "proxy" or front.startswith("static"):
+            return PROXIED
+        return {"policy": POLICY, "postscreen": POSTSCREEN}.get(front, SMTP)
 
-    def settle(self):
-        wait_for(lambda: self.backlog() == 0, "an empty queue", 300, every=0.5)
+    def alive(self):
+        return self.server.master.alive()
+
+    def fresh(self):
+        super().fresh()
+        if self.backlog() > PURGED_ABOVE:
+            self.server.root.run("/usr/sbin/postsuper", "-d", "ALL", check=False)
+        wait_for(lambda: self.backlog() == 0, "an empty queue", 120, every=0.1)
+        # The processes end as soon as they have no client: the next run needs to start its own, as any spike does.
+        self.server.root.run("/usr/sbin/postfix", "reload", check=False)
+        wait_for(lambda: self.server.smtpd_count() == 0, "the end of the processes of the run before", 60, every=0.1)
 
     def backlog(self):
         return self.server.queued()
@@ -112,47 +149,40 @@ class PostfixPlant(Plant):
 
 
 class FsyncPlant(PostfixPlant):
-    """The same without a scanner, its queue's writes bounded: fsync is what costs."""
+    """The same with hardly a scanner, its queue's writes bounded: fsync is what costs."""
 
     scanner = (0.2, 0.2)
 
-    def __init__(self, directory, front):
-        super().__init__(directory, front)
-        self.slow_disk(400)
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.iops = 400
+        self.slow_disk(0)
 
 
 class AfterQueuePlant(PostfixPlant):
     """The filter works after the queue: sessions end fast and the queue grows."""
 
     scanner = None
+    filters_late = True
+    main = {"content_filter": f"smtp:[127.0.0.1]:{DELIVERY}", "smtp_destination_concurrency_limit": "20"}
 
-    def own_main(self, front):
-        return {**super().own_main(front), "content_filter": f"smtp:[127.0.0.1]:{DELIVERY}", "smtp_destination_concurrency_limit": "20",
-                "default_process_limit": "100"}
-
-    def sustained(self, rows, since, until):
-        """Not what it accepts but what it filters: the backlog counts against it."""
-        return super().sustained(rows, 0, until) - self.backlog() / until
-
-    def __init__(self, directory, front):
+    def __init__(self, directory):
         self.filter = None
-        super().__init__(directory, front)
+        super().__init__(directory)
         self.filter = Program([*self.prefix, os.path.join(BUILD, "bin/penstock-sink"), "--listen", f"127.0.0.1:{DELIVERY}", "--cpu",
                                f"{SCANNER_MS}ms"])
         wait_for(lambda: listening(DELIVERY), "the filter")
 
     def close(self):
-        super().close()
+        self.server.stop()
         self.filter.stop(signal.SIGKILL)
+        Plant.close(self)
 
 
 class HarakaPlant(Plant):
     """Haraka with the same scanner's cost in its data_post hook and toobusy switched on when it stands alone."""
 
-    fronts = ("alone", "proxy", "gate", "static20")
-    upstream = "none"
-
-    def __init__(self, directory, front):
+    def __init__(self, directory):
         super().__init__(directory)
         home = os.path.join(directory, "haraka")
         image = npm("haraka", ["Haraka@3.1.1", "node@22"])
@@ -175,12 +205,14 @@ class HarakaPlant(Plant):
         with open(os.path.join(home, "plugins", "discard.js"), "w") as f:
             f.write("exports.hook_queue = function (next) { next(OK, 'queued') }\n")
         os.makedirs(os.path.join(directory, "spool"))
-        self.port = HARAKA
         self.server = Program([*self.prefix, os.path.join(image, "node_modules/.bin/node"),
                                os.path.join(image, "node_modules/Haraka/bin/haraka"), "-c", home])
         wait_for(lambda: listening(HARAKA) or not self.server.alive(), "Haraka", 60)
         if not self.server.alive():
             raise AssertionError("Haraka ended: " + self.server.output())
+
+    def port(self, front):
+        return HARAKA
 
     def close(self):
         self.server.stop(signal.SIGKILL)

@@ -1,67 +1,134 @@
-"""One table, JSON, and a plot a case (SVG, no library): offered, accepted in time, refused, window, pressure, connect-to-220."""
-import json
+"""table.md: medians and spread of every cell, each figure that something is aimed at says met or missed; and the plots."""
 import os
+import re
 import statistics
 
-from fronts import NAMES
+import aims
+import plot
+from fronts import NAMES, PENSTOCK, title
+from plan import ALL, SCAN
 
-COLUMNS = [("goodput", "goodput, C", 2), ("in_1s", "within 1 s, C", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2),
-           ("refused_ratio", "refused", 3), ("told", "turned away and told", 3), ("refused_p99_s", "told within, p99 s", 3),
-           ("first_451_s", "first 451 after, s", 3), ("back_s", "back after, s", 1), ("oom_kills", "OOM kills", 0), ("backlog", "queued at the end", 0), ("accepted_good", "known-good accepted", 2),
-           ("accepted_heavy", "heavy accepted", 2), ("accepted_new", "new accepted", 2)]
+COLUMNS = [("goodput", "goodput, C", 2), ("in_1s", "within 1 s, C", 2), ("goodput_of_possible", "goodput, of what can be", 2),
+           ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("refused_ratio", "refused", 4),
+           ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3), ("first_451_s", "first 451 after, s", 3),
+           ("back_s", "back after, s", 1), ("oom_kills", "OOM kills", 0), ("of_best_window", "served, of the best window", 2),
+           ("in_1s_before", "within 1 s before it moves, C", 2), ("served_then", "served after, C", 2),
+           ("queued_per_s", "queue grows, /s", 0), ("accepted_good", "known-good accepted", 2), ("accepted_heavy", "heavy accepted", 2),
+           ("accepted_new", "new accepted", 2)]
+ORDER = list(NAMES)
+# What was not told at all, or is the same as beside it, only widens the table.
+SHOWN_IF = {"goodput_of_possible": ["1x"], "first_451_s": ["step"], "queued_per_s": []}
 
 
-def spread(cells, key, digits):
-    values = [c[key] for c in cells if c.get(key) is not None]
+def values_of(runs, key):
+    return [r[key] for r in runs if r.get(key) is not None]
+
+
+def spread(runs, key, digits):
+    values = values_of(runs, key)
     if not values:
         return "-"
     return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def table(results):
-    # A column in which nothing was measured says nothing.
-    columns = [c for c in COLUMNS if any(cell.get(c[0]) is not None for cells in results.values() for cell in cells)]
-    lines = ["| plant | case | | " + " | ".join(c[1] for c in columns) + " |", "| " + " | ".join(["---"] * (len(columns) + 3)) + " |"]
-    for (plant, case, front), cells in results.items():
-        lines.append(f"| {plant} | {case} | {NAMES[front]} | " + " | ".join(spread(cells, k, d) for k, _, d in columns) + " |")
-    return "\n".join(lines)
+def number(value):
+    return f"{value:g}"
 
 
-PANELS = [("messages a second", [("offered", "#888"), ("accepted_in_time", "#1a7f37"), ("refused", "#b35900")]),
-          ("sessions", [("window", "#0550ae"), ("in_flight", "#8250df")]), ("pressure", [("pressure", "#a40e26")]),
-          ("connect to 220, p99 s", [("connect_to_220_s", "#116329")])]
-WIDTH, HEIGHT, LEFT, GAP = 760, 120, 60, 40
+def cell_text(case, runs, key, digits):
+    text, aim = spread(runs, key, digits), aims.aim(case, key)
+    verdict = aims.met(values_of(runs, key), aim) if aim else None
+    if verdict is None:
+        return text
+    return text + (" met" if verdict else f" **missed** ({'≥' if aim[1] == '>=' else '≤'} {number(aim[2])})")
 
 
-def panel(top, title, lines, series, seconds):
-    values = [row[key] for key, _ in lines for row in series if row.get(key) is not None]
-    most = max(values, default=0) or 1
-    out = [f'<text x="{LEFT}" y="{top - 8}">{title}</text><text x="{LEFT - 6}" y="{top + 10}" text-anchor="end">{most:.3g}</text>'
-           f'<text x="{LEFT - 6}" y="{top + HEIGHT}" text-anchor="end">0</text>'
-           f'<rect x="{LEFT}" y="{top}" width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#ccc"/>']
-    for n, (key, colour) in enumerate(lines):
-        points = " ".join(f"{LEFT + WIDTH * i / max(1, seconds):.1f},{top + HEIGHT - HEIGHT * row[key] / most:.1f}"
-                          for i, row in enumerate(series) if row.get(key) is not None)
-        out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
-                   f'<text x="{LEFT + 200 + 150 * n}" y="{top - 8}" fill="{colour}">{key.replace("_", " ")}</text>')
-    return out
+def add_best_windows(cells):
+    """Of every run under a fault that was scanned: what it served, of the most that a fixed window did. Returns these, for the text."""
+    best = {}
+    for (plant, case, front), runs in cells.items():
+        if front in SCAN:
+            value = statistics.median(values_of(runs, "served"))
+            best[plant, case] = max(best.get((plant, case), (0, None)), (value, front))
+    for (plant, case, front), runs in cells.items():
+        if (plant, case) in best and best[plant, case][0] > 0:
+            for run in runs:
+                run["of_best_window"] = run["served"] / best[plant, case][0]
+    return best
 
 
-def svg(title, series):
-    seconds, rows = len(series) - 1, []
-    for n, (name, lines) in enumerate(PANELS):
-        rows += panel(60 + n * (HEIGHT + GAP), name, lines, series, seconds)
-    height = 60 + len(PANELS) * (HEIGHT + GAP)
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 20}" height="{height}" font-family="sans-serif" font-size="12">'
-            f'<rect width="100%" height="100%" fill="white"/><text x="{LEFT}" y="24" font-size="15">{title}</text>'
-            + "".join(rows) + f'<text x="{LEFT + WIDTH}" y="{height - 8}" text-anchor="end">0 to {seconds} s</text></svg>\n')
+def table(plant, cells, capacity, seeds):
+    mine = sorted((key for key in cells if key[0] == plant and key[2] not in SCAN), key=lambda k: (ALL.index(k[1]), ORDER.index(k[2])))
+    columns = [c for c in COLUMNS if any(values_of(cells[k], c[0]) for k in mine if c[0] not in SHOWN_IF or k[1] in SHOWN_IF[c[0]])
+               or (c[0] == "queued_per_s" and plant == "afterqueue")]
+    lines = [f"### {plant}: C = {capacity:.1f} messages a second", "", "| case | | " + " | ".join(c[1] for c in columns) + " |",
+             "| " + " | ".join(["---"] * (len(columns) + 2)) + " |"]
+    for key in mine:
+        runs = cells[key]
+        few = "" if len(runs) >= seeds else f" ({len(runs)} run{'s' * (len(runs) > 1)})"
+        lines.append(f"| {key[1]} | {title(key[2])}{few} | " + " | ".join(
+            cell_text(key[1], runs, k, d) if k not in SHOWN_IF or key[1] in SHOWN_IF[k] or plant == "afterqueue" else "-"
+            for k, _, d in columns) + " |")
+    return lines
 
 
-def write(directory, capacities, results, plots):
-    os.makedirs(directory, exist_ok=True)
-    for (plant, case, front), series in plots.items():
-        with open(os.path.join(directory, f"{plant}-{case}-{front}.svg"), "w") as f:
-            f.write(svg(f"{plant}, {case}, {NAMES[front]}", series))
-    with open(os.path.join(directory, "results.json"), "w") as f:
-        json.dump({"capacity": capacities, "cells": [{"plant": p, "case": c, "front": f_, "runs": cells} for (p, c, f_), cells in results.items()]},
-                  f, indent=1)
+def verdicts(cells):
+    """What penstock missed, a line each."""
+    met, missed = 0, []
+    for (plant, case, front), runs in cells.items():
+        for aim in aims.AIMS.get(case, []) if front in PENSTOCK else []:
+            verdict = aims.met(values_of(runs, aim[0]), aim)
+            if verdict is None:
+                continue
+            met += verdict
+            if not verdict:
+                label = next(c for c in COLUMNS if c[0] == aim[0])
+                missed.append(f"- {plant}, {case}, {title(front)}: {label[1]} {spread(runs, aim[0], label[2])}, aimed at "
+                              f"{'at least' if aim[1] == '>=' else 'at most'} {number(aim[2])}")
+    return [f"penstock's aims: {met} met, {len(missed)} missed."] + ([""] + missed if missed else [])
+
+
+def scan_lines(cells, best):
+    lines = []
+    for plant, case in best:
+        windows = sorted((int(re.sub(r"\D", "", f)), runs) for (p, c, f), runs in cells.items() if (p, c) == (plant, case) and f in SCAN)
+        lines.append(f"{plant}, {case}, fixed windows: " + "; ".join(
+            f"{n} at a time serves {statistics.median(values_of(runs, 'served')):.2f} C, p99 "
+            + (f"{statistics.median(values_of(runs, 'p99_s')):.1f} s" if values_of(runs, "p99_s") else "-") for n, runs in windows) + ".")
+    return [""] + lines if lines else []
+
+
+def disturbed(results):
+    """Whether something else had a part of the server's core, or the generator came late."""
+    shares = [r["others_cpu"] for r in results.runs if r.get("others_cpu") is not None]
+    late = [r["generator_late_s"] for r in results.runs if r.get("generator_late_s") is not None]
+    if not shares or not late:
+        return []
+    return ["", f"Others had {statistics.median(shares):.0%} of the server's core in the median run, {max(shares):.0%} at most (interrupts are in "
+            f"it); the generator itself was late by {statistics.median(late):.3f} s at most in the median run, {max(late):.3f} s in the worst."]
+
+
+def not_run(missing, results):
+    cells = {}
+    for plant, case, front, seed in missing:
+        cells.setdefault((plant, front), {}).setdefault(case, []).append(seed)
+    lines = [f"- {plant}, {title(front)}: " + ", ".join(f"{case} (seed {' '.join(map(str, seeds))})" for case, seeds in by_case.items())
+             for (plant, front), by_case in cells.items()]
+    failed = [f"- FAILED: {r['plant']}, {r['case']}, {title(r['front'])}, seed {r['seed']}: {(r['error'].splitlines() or ['?'])[0]}"
+              for r in results.runs if "error" in r]
+    return (["", "Not run:", ""] + lines if lines else []) + ([""] + failed if failed else [])
+
+
+def write(directory, results, missing):
+    cells = results.cells()
+    best = add_best_windows(cells)
+    seeds = max((len(runs) for runs in cells.values()), default=0)
+    lines = ["Median (least to most) of the runs of a cell.", ""] + verdicts(cells)
+    for plant in dict.fromkeys(key[0] for key in cells):
+        lines += [""] + table(plant, cells, results.capacity.get(plant, 0), seeds)
+    lines += scan_lines(cells, best) + disturbed(results) + not_run(missing, results)
+    text = "\n".join(lines) + "\n"
+    with open(os.path.join(directory, "table.md"), "w") as f:
+        f.write(text)
+    plot.write(directory, cells)
+    return text

@@ -1,0 +1,39 @@
+"""What is aimed at, by case: the figure, whether at least or at most, how much. Units of C, seconds, shares."""
+import statistics
+
+TOLD = [("told", ">=", .999), ("refused_p99_s", "<=", .05)]
+OVERLOAD = [("goodput", ">=", .90), ("in_1s", ">=", .90), *TOLD]
+NEEDLESS = [("refused_ratio", "<=", .005)]
+# "As many as any window can": two runs of the same differ by so much.
+SAME = .95
+
+AIMS = {
+    "0.5x": NEEDLESS,
+    "1x": [("goodput_of_possible", ">=", .95)],
+    "2x": OVERLOAD,
+    "5x": OVERLOAD,
+    "10x": OVERLOAD + [("p99_s", "<=", .4)],
+    "step": OVERLOAD + [("p99_s", "<=", .4), ("back_s", "<=", 1.0)],
+    "cpu-neighbour": [("of_best_window", ">=", SAME), ("p99_s", "<=", 1.0)],
+    "cpu-neighbour-weighted": [("in_1s_of_offered", ">=", .95)],
+    "fsync-neighbour": NEEDLESS,
+    "memory-neighbour": NEEDLESS,
+    "memory-limit": [("oom_kills", "<=", 0), ("goodput", ">=", .85)],
+    "slow-disk": [("of_best_window", ">=", SAME), ("p99_s", "<=", 2.0)],
+    "slow-clients": TOLD,
+    "moving": [("in_1s_before", ">=", .90), *TOLD],
+    "retries": OVERLOAD,
+    "sources": [("accepted_good", ">=", .75)],
+}
+
+
+def aim(case, key):
+    return next((a for a in AIMS.get(case, []) if a[0] == key), None)
+
+
+def met(values, aim_):
+    """By the median; None: it could not be told."""
+    if not values:
+        return None
+    value = statistics.median(values)
+    return value >= aim_[2] if aim_[1] == ">=" else value <= aim_[2]

@@ -1,0 +1,41 @@
+"""What is run, most important first. A cell is (plant, case, front); one cell is as many runs as there are seeds. Fronts that are
+compared take turns within a seed, so that a machine that drifts drifts for all of them."""
+from cases import CASES
+
+# The first nine are what an operator asks first.
+ALL = ["10x", "2x", "1x", "0.5x", "step", "5x", "cpu-neighbour", "slow-disk", "memory-limit", "cpu-neighbour-weighted", "fsync-neighbour",
+       "memory-neighbour", "sources", "slow-clients", "moving", "retries"]
+STEADY = ["10x", "2x", "1x", "0.5x", "5x"]
+# How many a window may be, for the best that any window does under these faults: one seed each.
+SCANNED = ["cpu-neighbour", "slow-disk"]
+WINDOWS = [4, 8, 14, 24, 45]
+SCAN = [f"static{n}" for n in WINDOWS]
+
+PARTS = [
+    (["postfix"], ["alone", "proxy"], ALL),
+    (["postfix"], SCAN, SCANNED),
+    (["postfix"], ["gate", "policy"], STEADY + ["step"]),
+    (["postfix"], ["postscreen", "static20"], ["10x", "2x", "1x", "5x"]),
+    (["fsync"], ["alone", "proxy"], STEADY),
+    (["haraka"], ["alone", "proxy"], STEADY),
+    (["afterqueue"], ["alone", "proxy"], ["2x", "10x"]),
+    (["postfix"], ["gate", "policy", "postscreen", "static20"], ALL),
+    (["fsync", "haraka", "afterqueue"], ["alone", "proxy", "gate", "policy", "postscreen", "static20"], ALL),
+]
+
+
+def runs(plants, fronts, cases, seeds, scan):
+    """[(plant, case, front, seed)] in order, each once; `plants`: by name, what fronts each has."""
+    seen, out = set(), []
+    for part_plants, part_fronts, part_cases in PARTS:
+        scanned = part_fronts is SCAN
+        for plant in (p for p in part_plants if p in plants):
+            for case in (c for c in part_cases if c in cases and c in CASES):
+                for seed in seeds[:1] if scanned else seeds:
+                    for front in part_fronts:
+                        wanted = scan if scanned else front in fronts and front in plants[plant]
+                        run = (plant, case, front, seed)
+                        if wanted and run not in seen:
+                            seen.add(run)
+                            out.append(run)
+    return out
