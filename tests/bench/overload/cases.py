@@ -14,7 +14,7 @@ WARM = int(os.environ.get("WARM", "3"))
 # Known-good senders are known by then.
 KNOWN = int(os.environ.get("KNOWN", "16"))
 SLOW_DISK_IOPS = 60
-MEMORY_LIMIT = 300 << 20
+MEMORY_LIMIT = 200 << 20
 RTT_S = 0.6
 # How often a client waits for its round trip between the start and the 250 after its message.
 TURNS = 5
@@ -36,9 +36,9 @@ while True:
 
 
 @contextlib.contextmanager
-def process(argv):
-    """A neighbour for the time of the case, on the server's core, in a control group of nobody's."""
-    child = subprocess.Popen(["taskset", "-c", SERVER_CORE, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def neighbour(plant, argv):
+    """For the time of the case, on the server's core, a service like any other."""
+    child = subprocess.Popen(plant.neighbour.prefix("taskset", "-c", SERVER_CORE, *argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -52,17 +52,17 @@ def nothing(plant):
 
 
 def cpu_neighbour(plant):
-    return process(["sh", "-c", SPIN])
+    return neighbour(plant, ["sh", "-c", SPIN])
 
 
 @contextlib.contextmanager
 def fsync_neighbour(plant):
-    with tempfile.TemporaryDirectory(dir=BUILD) as d, process(["python3", "-c", FSYNC, d + "/f"]):
+    with tempfile.TemporaryDirectory(dir=BUILD) as d, neighbour(plant, ["python3", "-c", FSYNC, d + "/f"]):
         yield
 
 
 def memory_neighbour(plant):
-    return process(["python3", "-c", MEMORY])
+    return neighbour(plant, ["python3", "-c", MEMORY])
 
 
 @contextlib.contextmanager
@@ -88,7 +88,7 @@ def weighted_cpu_neighbour(plant):
     """As penstock advises: the server weighs more."""
     plant.whole.cpu_weight(1000)
     try:
-        with process(["sh", "-c", SPIN]):
+        with neighbour(plant, ["sh", "-c", SPIN]):
             yield
     finally:
         plant.whole.cpu_weight(100)
@@ -131,7 +131,7 @@ CASES = {
     "cpu-neighbour-weighted": Case(.8, weighted_cpu_neighbour),
     "fsync-neighbour": Case(.5, fsync_neighbour),
     "memory-neighbour": Case(.5, memory_neighbour),
-    "memory-limit": Case(2, memory_limit),
+    "memory-limit": Case(2, memory_limit, seconds=SECONDS + 4),
     "slow-disk": Case(.8, slow_disk),
     # The warm-up is longer than a session.
     "slow-clients": Case(.8, warm=WARM + 5, more=["--rtt", f"{RTT_S * 1000:.0f}ms"], client_s=TURNS * RTT_S),

@@ -17,16 +17,16 @@ TIMES = ("scheduled_s", "started_s", "greeted_s", "ended_s")
 class Stream:
     """One kind of sender."""
 
-    def __init__(self, port, name, schedule, seconds, seed, sources, more, net):
+    def __init__(self, prefix, port, name, schedule, seconds, seed, sources, more, net):
         self.name, self.seconds = name, seconds
         self.trace, self.json = (tempfile.NamedTemporaryFile(suffix=s) for s in (".csv", ".json"))
-        argv = ["nice", "-n", "-10", "taskset", "-c", GENERATOR_CORE, os.path.join(BIN, "penstock-load"), "--target",
+        argv = ["taskset", "-c", GENERATOR_CORE, os.path.join(BIN, "penstock-load"), "--target",
                 f"{wire.SERVER4 if net else '127.0.0.1'}:{port}", "--schedule", schedule, "--duration", f"{seconds}s", "--drain",
                 f"{DRAIN_S}s", "--seed", str(seed), "--sources", "10.77.0.128/26" if net else sources, "--json", self.json.name,
                 "--trace", self.trace.name, *more]
         if net:
             argv = ["ip", "netns", "exec", net.name, *argv]
-        self.process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*prefix, *argv], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def rows(self):
         rows = list(csv.DictReader(open(self.trace.name)))
@@ -52,8 +52,8 @@ class Stream:
 class Streams:
     """All kinds of senders of a case at once."""
 
-    def __init__(self, port, loads, capacity, seconds, seed, more=(), net=None):
-        self.streams = [Stream(port, one.name, one.text(capacity), seconds, seed + 1000 * n, one.sources, more, net)
+    def __init__(self, prefix, port, loads, capacity, seconds, seed, more=(), net=None):
+        self.streams = [Stream(prefix, port, one.name, one.text(capacity), seconds, seed + 1000 * n, one.sources, more, net)
                         for n, one in enumerate(loads)]
 
     def wait(self):

@@ -51,8 +51,8 @@ ON_THE_WIRE = {"inet_interfaces": "all", "mynetworks": "127.0.0.0/8 10.77.0.0/16
 
 class Plant:
     """`prefix` starts a program inside the server's control group, on its core. penstock's programs have groups of their own beside
-    it, with the weights of their units, and all of them share one that weighs what any service does: what penstock takes, it takes
-    from the server."""
+    it, with the weights of their units, and all of them share one, `whole`, that weighs what any service does: what penstock takes, it
+    takes from the server. That, the neighbours' and the generator's are in `machine`, which comes before whatever else runs here."""
 
     fronts = ("alone", "proxy", "gate", "static20")
     upstream = "none"     # PROXY header that it wants from the proxy
@@ -60,7 +60,9 @@ class Plant:
 
     def __init__(self, directory):
         self.directory = directory
-        self.whole = Cgroup("memory", "blkio", "cpu")
+        self.machine = Cgroup("memory", "blkio", "cpu")
+        self.machine.cpu_weight(10000)
+        self.whole, self.neighbour, self.generator = (Cgroup("memory", "blkio", "cpu", inside=self.machine) for _ in range(3))
         self.cgroup = Cgroup("memory", "blkio", "cpu", inside=self.whole)
         self.penstockd, self.proxy = (Cgroup("cpu", inside=self.whole) for _ in range(2))
         self.penstockd.cpu_weight(1000)
@@ -105,7 +107,7 @@ class Plant:
             return next(int(line.split()[1]) for line in f if line.startswith("usage_usec"))
 
     def close(self):
-        for group in (self.cgroup, self.penstockd, self.proxy, self.whole):
+        for group in (self.cgroup, self.penstockd, self.proxy, self.whole, self.neighbour, self.generator, self.machine):
             group.remove()
 
 
@@ -138,7 +140,7 @@ class PostfixPlant(Plant):
         wait_for(lambda: self.backlog() == 0, "an empty queue", 120, every=0.1)
         # The processes end as soon as they have no client: the next run needs to start its own, as any spike does.
         self.server.root.run("/usr/sbin/postfix", "reload", check=False)
-        wait_for(lambda: self.server.smtpd_count() == 0, "the end of the processes of the run before", 60, every=0.1)
+        wait_for(lambda: self.server.smtpd_count() == 0, "the end of the processes of the run before", 10, every=0.1)
 
     def backlog(self):
         return self.server.queued()

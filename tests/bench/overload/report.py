@@ -112,8 +112,10 @@ def not_run(missing, results):
     cells = {}
     for plant, case, front, seed in missing:
         cells.setdefault((plant, front), {}).setdefault(case, []).append(seed)
-    lines = [f"- {plant}, {title(front)}: " + ", ".join(f"{case} (seed {' '.join(map(str, seeds))})" for case, seeds in by_case.items())
-             for (plant, front), by_case in cells.items()]
+    made = results.cells()
+    lines = [f"- {plant}, {title(front)}: " + ", ".join(
+        case + (f" (seed {' '.join(map(str, seeds))})" if (plant, case, front) in made else "") for case, seeds in by_case.items())
+        for (plant, front), by_case in cells.items()]
     failed = [f"- FAILED: {r['plant']}, {r['case']}, {title(r['front'])}, seed {r['seed']}: {(r['error'].splitlines() or ['?'])[0]}"
               for r in results.runs if "error" in r]
     return (["", "Not run:", ""] + lines if lines else []) + ([""] + failed if failed else [])
