@@ -13,7 +13,7 @@
 #define RESERVE_DUE 0.3f
 #define TAU_RATE_S 2.0
 #define SHAPE_EVENTS 300.0 /* the shape wants so many arrivals */
-#define SHAPE_LEAST_S 3.0
+#define SHAPE_LEAST_S 0.5
 #define SHAPE_MOST_S 30.0
 #define FULL 0.95 /* of the window: what the credits aim at */
 /* A window that is not full while somebody is cut off is capacity lost: the prediction is corrected until it is. */
@@ -39,6 +39,14 @@ void cutoff_exempt(struct source_table *t, unsigned service, uint32_t count)
 {
 	t->arrivals[service].exempt_tick += (float)count;
 	t->arrivals[service].used = 1;
+}
+
+void cutoff_forget(struct source_table *t)
+{
+	for (unsigned i = 0; i < PLAN_SERVICES; i++) {
+		memset(t->arrivals[i].bin, 0, sizeof(t->arrivals[i].bin));
+		memset(t->arrivals[i].total, 0, sizeof(t->arrivals[i].total));
+	}
 }
 
 static void fade(struct source_arrivals *a, double dt_s)

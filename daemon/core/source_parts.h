@@ -225,6 +225,8 @@ bool waiter_waits(const struct source_waiter *waiter, uint32_t now_s);
 /* ---- source_cutoff.c */
 void cutoff_note(struct source_table *table, unsigned service, const struct plan_source *source,
 		 uint32_t count);
+/* Ranks have changed for all: their shape is noted anew. */
+void cutoff_forget(struct source_table *table);
 void cutoff_exempt(struct source_table *table, unsigned service, uint32_t count);
 void cutoff_step(struct source_table *table, const struct source_input *input, double dt_s,
 		 struct plan *plan);

@@ -210,6 +210,9 @@ static void set_fair(struct source_table *t, float units)
 		/* One session is everybody's, and under it the sketch cannot tell anybody apart. */
 		units = fmaxf(units, 1 + 1.5f * t->cost_us / (float)t->unit_us);
 		eighths = (int32_t)floor(8 * 1.4426950408889634 * log((double)units));
+		/* Now rates count: ranks that were noted before are nobody's any more. */
+		if (t->fair_log == NONE_LOG)
+			cutoff_forget(t);
 	}
 	t->fair_units = units;
 	__atomic_store_n(&t->fair_log, eighths, __ATOMIC_RELAXED);
