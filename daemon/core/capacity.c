@@ -80,7 +80,8 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 		smooth_step(&w->capacity, x, t->dt, quick_s);
 	} else if (t->saturation >= SATURATED) {
 		/* Loaded, but by whom? While mail's own time is good that is not for us to cut. */
-		if (t->time > good && w->busy_ew >= BUSY_LEAST)
+		if (!window_has(w, WINDOW_PART_FOREIGN) ||
+		    (t->time > good && w->busy_ew >= BUSY_LEAST))
 			smooth_step(&w->capacity, x, t->dt, 4.0);
 	} else if (!hold) {
 		bool eager = t->time < good && t->saturation < UNSATURATED && t->refusing;

@@ -30,7 +30,7 @@ void window_judge_foreign(struct window *w, const struct tick *t)
 	const struct pressure *p = t->in->pressure;
 	bool over = p->any_known && p->driver != RESOURCE_SMTP && p->combined > 1;
 
-	if (!over || !has_little_part(w, t)) {
+	if (!over || !window_has(w, WINDOW_PART_FOREIGN) || !has_little_part(w, t)) {
 		w->foreign_since_us = 0;
 		w->view.foreign = false;
 		return;

@@ -27,7 +27,7 @@ double window_servo(struct window *w, struct tick *t)
 		sum = pow(t->saturation / SATURATED, 8); /* nothing but the gate is known */
 	e = clamp_double(1 - pow(sum, 1.0 / 8), -1, 1);
 	/* Shedding must help: resource pressure alone, while mail's own objective is seen to hold, cuts nothing. */
-	if (e < 0 && harm >= 0 && harm < 0.5)
+	if (e < 0 && harm >= 0 && harm < 0.5 && window_has(w, WINDOW_PART_FOREIGN))
 		e = 0;
 	if (e < 0 && t->saturation >= 0 && t->saturation < 0.5 && harm < 1)
 		e = 0;

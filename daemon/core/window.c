@@ -197,10 +197,10 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	t.slots_short = sample_get(in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > 0.1;
 	window_read_saturation(w, &t);
 	window_read_load(w, &t);
-	window_watch_inputs(w, &t);
 	w->view.law = w->config.law != LAW_AUTO			 ? w->config.law
 		      : (in->load->known & dialogue) == dialogue ? LAW_CAPACITY
 								 : LAW_SERVO;
+	window_watch_inputs(w, &t);
 	wanted = w->view.law == LAW_CAPACITY ? window_capacity_law(w, &t) : window_servo(w, &t);
 	window_learn_memory(w, &t);
 	w->view.hard =

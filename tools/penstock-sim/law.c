@@ -34,6 +34,8 @@ void law_params_default(struct law_params *ret)
 				    .sources = 1,
 				    .ledger_bytes = 16 << 20,
 				    .rate_bytes = 8 << 20,
+				    .warm = 1,
+				    .staleness = 1,
 				    .longest_deferral_s = 7200,
 				    .longest_attempts = 3 };
 }

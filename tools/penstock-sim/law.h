@@ -32,6 +32,8 @@ struct law_params {
 	double memory; /* memory: share of all */
 	double sources; /* penstock, servo: 0: sources are not ranked */
 	double ledger_bytes, rate_bytes; /* of the table of sources */
+	double warm; /* 0: what was learned does not outlive a restart */
+	double staleness; /* 0: no front looks how old its plan is */
 	double longest_deferral_s, longest_attempts; /* the promise */
 };
 

@@ -39,7 +39,7 @@ static const char usage[] =
 	"                         HOW: postfix exim qmail gmail yahoo hotmail exchange gmx aol qq advice app bot hammer\n"
 	"  overload FROM TO       seconds; by default while more is offered than the capacity\n"
 	"  at S set NAME VALUE    NAME: offered (messages a second), neighbour (cores that others take), weight, commit, cost,\n"
-	"                         filter, think, lookup, slots, memory, share.GROUP, stuck, restart (1: cold, 2: warm), loss, noise,\n"
+	"                         filter, think, lookup, slots, memory, share.GROUP, stuck, restart (1: cold, 2: warm), hung, loss, noise,\n"
 	"                         delay, or a signal (a value, or absent)\n"
 	"  at S ramp NAME to VALUE over S\n"
 	"  at S order drain|resume|observe|enforce\n"

@@ -165,7 +165,7 @@ static void note(struct run *r)
 static void restart(struct run *r)
 {
 	struct engine_config config;
-	bool warm = r->restart > 1;
+	bool warm = r->restart > 1 && r->law.params.warm > 0;
 	struct engine_warm kept;
 
 	configure(&r->scenario, &config);
@@ -196,7 +196,10 @@ static void tick(struct run *r)
 	smooth_step(&r->rejects_per_s, (double)(refused - r->refused_before) * 10, 1, 3);
 	plant_tick(&r->plant, late_us, r->rejects_per_s);
 	sense_observe(&r->sense, &r->plant, &sample, &load);
-	law_tick(&r->law, &r->plant, &sample, &load);
+	if (r->hung <= 0)
+		law_tick(&r->law, &r->plant, &sample, &load);
+	else if (r->law.params.staleness <= 0)
+		r->law.plan.heartbeat_us = r->now_us;
 	note(r);
 }
 

@@ -25,6 +25,7 @@ struct run {
 	struct measure measure;
 	double offered; /* new messages a second */
 	double restart; /* 1: the daemon starts anew, 2: with what it had learned */
+	double hung; /* above 0: the daemon is, and its plan grows old */
 	uint64_t now_us, next_arrival_us, random, events;
 	double rejects_per_s;
 	uint64_t refused_before, completed_before, in_time_before, good_before;

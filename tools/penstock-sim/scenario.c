@@ -66,6 +66,8 @@ static const struct key law_keys[] = {
 	KEY("sources", params.sources, 'n'),
 	KEY("ledger", params.ledger_bytes, 'b'),
 	KEY("rates", params.rate_bytes, 'b'),
+	KEY("warm", params.warm, 'n'),
+	KEY("staleness", params.staleness, 'n'),
 	KEY("longest_deferral", params.longest_deferral_s, 'd'),
 	KEY("longest_attempts", params.longest_attempts, 'n'),
 };

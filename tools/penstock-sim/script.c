@@ -15,15 +15,25 @@ static double *variable(struct run *r, const char *name)
 	const struct {
 		const char *name;
 		double *value;
-	} all[] = { { "offered", &r->offered },		  { "neighbour", &r->plant.cpu.neighbour },
-		    { "weight", &r->plant.cpu.weight },	  { "stuck", &r->plant.cpu.stuck },
-		    { "restart", &r->restart },		  { "commit", &k->commit_s },
-		    { "commit_each", &k->commit_each_s }, { "cost", &k->cost_s },
-		    { "filter", &k->filter_s },		  { "think", &k->think_s },
-		    { "lookup", &k->lookup_s },		  { "slots", &k->slots },
-		    { "memory", &k->memory_bytes },	  { "session_memory", &k->session_bytes },
-		    { "slow_share", &k->slow_share },	  { "loss", &r->sense.config.loss },
-		    { "noise", &r->sense.config.noise },  { "delay", &r->sense.config.delay_s } };
+	} all[] = { { "offered", &r->offered },
+		    { "neighbour", &r->plant.cpu.neighbour },
+		    { "weight", &r->plant.cpu.weight },
+		    { "stuck", &r->plant.cpu.stuck },
+		    { "restart", &r->restart },
+		    { "hung", &r->hung },
+		    { "commit", &k->commit_s },
+		    { "commit_each", &k->commit_each_s },
+		    { "cost", &k->cost_s },
+		    { "filter", &k->filter_s },
+		    { "think", &k->think_s },
+		    { "lookup", &k->lookup_s },
+		    { "slots", &k->slots },
+		    { "memory", &k->memory_bytes },
+		    { "session_memory", &k->session_bytes },
+		    { "slow_share", &k->slow_share },
+		    { "loss", &r->sense.config.loss },
+		    { "noise", &r->sense.config.noise },
+		    { "delay", &r->sense.config.delay_s } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i].name, name) == 0)
