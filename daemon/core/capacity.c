@@ -15,9 +15,6 @@
 #define THINK_GUESS_S 0.2
 #define LAG_LEAST_S 0.4
 #define LAG_MOST_S 4.0
-#define FACTOR_GROWTH 1.1 /* in the time of a session */
-#define FACTOR_LEAST 0.6
-#define FACTOR_MOST 2.5
 
 /* CPU seconds a job, -1: not known yet. */
 static double job_cost(struct window *w, const struct tick *t)
@@ -97,26 +94,6 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 		w->capacity = 1;
 }
 
-/* k: what the prediction missed. */
-static void step_factor(struct window *w, const struct tick *t, double target)
-{
-	double in_flight = t->in->load->in_flight;
-	bool vetoed =
-		t->in->now_us < w->supervisor.vetoed_until_us || t->in->now_us < w->hold_until_us;
-
-	if (t->refusing && !vetoed && t->saturation < UNSATURATED && t->time < target &&
-	    in_flight > 0.85 * w->view.window)
-		w->factor *= pow(FACTOR_GROWTH, t->dt / w->lag_s);
-	else if (t->time > 1.3 * target && w->busy_ew >= BUSY_LEAST &&
-		 in_flight <= 1.15 * w->view.window)
-		w->factor *= pow(0.98, t->dt / 0.1);
-	else
-		smooth_step(&w->factor, 1, t->dt, 5.0);
-	w->factor = clamp_double(w->factor, FACTOR_LEAST, FACTOR_MOST);
-	if (!window_has(w, WINDOW_PART_FACTOR))
-		w->factor = 1;
-}
-
 /* Z. A server that is plainly idle while its window is full of sessions waiting for their senders must not be shut by them:
  * there the sessions open now are believed before they have finished. */
 static double think_time(struct window *w, const struct tick *t, double target)
@@ -129,7 +106,7 @@ static double think_time(struct window *w, const struct tick *t, double target)
 	if (w->jobs_seen >= JOBS_FOR_COST && w->think_jobs > 0.05)
 		z = w->think_sum / w->think_jobs;
 	if (idle && window_has(w, WINDOW_PART_THINK) &&
-	    (t->refusing || n > 0.7 * w->factor * w->capacity * (target + w->time_base + z)))
+	    (t->refusing || n > 0.7 * w->capacity * (target + w->time_base + z)))
 		smooth_step(&w->think_open,
 			    fmax(0, (n - w->busy_ew) / fmax(w->completed_ew, 1) - z), t->dt,
 			    TAU_OPEN);
@@ -159,9 +136,8 @@ double window_capacity_law(struct window *w, struct tick *t)
 	step_capacity(w, t, good);
 	rho = w->offered_ew / w->capacity;
 	target = good + (TIME_OBJECTIVE - good) * exp(-fmax(0, rho - 1.1) / 0.15);
-	step_factor(w, t, target);
 	w->view.target_time_s = target;
 	w->view.think_time_s = think_time(w, t, target);
 	w->view.capacity_per_s = w->capacity;
-	return w->factor * w->capacity * (target + w->time_base + w->view.think_time_s);
+	return w->capacity * (target + w->time_base + w->view.think_time_s);
 }

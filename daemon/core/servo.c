@@ -13,8 +13,7 @@ double window_servo(struct window *w, struct tick *t)
 					      SIGNAL_OLDEST_WAITING_US, SIGNAL_ACCEPT_QUEUE_RATIO };
 	const struct pressure *p = t->in->pressure;
 	double sum = 0, harm = -1, e, du, in_flight = t->in->load->in_flight;
-	bool hold =
-		t->in->now_us < w->hold_until_us || t->in->now_us < w->supervisor.vetoed_until_us;
+	bool hold = t->in->now_us < w->hold_until_us;
 
 	for (unsigned i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
 		if (!sample_has(t->in->sample, delays[i]))

@@ -23,13 +23,11 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 	X(LATE, "late") /* refusal of who was admitted and not greeted */          \
 	X(PREDICTION, "prediction") /* capacity from the CPU of a job */           \
 	X(TRUST, "trust") /* how far the prediction holds */                       \
-	X(FACTOR, "factor") /* k: what the prediction missed */                    \
 	X(SPREAD, "spread") /* more at the server for the chance of the senders */ \
 	X(BASE, "base") /* what a session costs an unloaded server */              \
 	X(THINK, "think") /* open sessions are believed before they end */         \
 	X(HARD, "hard") /* the cliffs */                                           \
 	X(EXHAUSTION, "exhaustion") /* time to exhaustion */                       \
-	X(SUPERVISOR, "supervisor") /* the veto of growth that brings nothing */   \
 	X(FOREIGN, "foreign") /* load that is somebody else's */                   \
 	X(HOLD, "hold") /* no growth after a sensor was lost */                    \
 	X(CORES, "cores") /* stalls count as far as the cores are used */
@@ -85,7 +83,6 @@ struct window_view {
 	double think_time_s; /* Z */
 	double saturation; /* 0..1; -1: not known */
 	double cpu_per_job_s; /* D; -1: not known */
-	double factor; /* k */
 	bool refusing; /* something was refused lately */
 	bool foreign; /* the pressure is not mail's */
 	bool hard_binds; /* W is W_hard */
@@ -108,7 +105,7 @@ struct window {
 		think_open; /* Z; guess: of the run before; open: more, by sessions that have not ended */
 	double time_base; /* unloaded part of T, s */
 	bool time_base_seen, saturation_seen;
-	double capacity, trust, factor, servo, servo_error;
+	double capacity, trust, servo, servo_error;
 	double late_stretch; /* times the objective that a greeting is waited for; at least 1 */
 	uint64_t refused_us; /* when something was last refused; 0: never */
 	uint64_t hold_until_us; /* no growth before: a sensor was lost */
@@ -119,10 +116,6 @@ struct window {
 		double available_idle; /* while few sessions were in flight */
 		bool primed;
 	} memory;
-	struct { /* growth that brought nothing is vetoed */
-		uint64_t since_us, vetoed_until_us;
-		double window, completed;
-	} supervisor;
 	uint64_t foreign_since_us; /* 0: the pressure is mail's, or there is none */
 };
 

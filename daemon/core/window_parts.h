@@ -1,5 +1,5 @@
 /* What the parts of the law share, one file a noun: window.c (the order of a tick), window_tick.c (what was read), time_base.c (T),
- * capacity.c (the capacity law), servo.c (where neither completions nor dialogue can be seen), hard.c (the cliffs), supervise.c
+ * capacity.c (the capacity law), servo.c (where neither completions nor dialogue can be seen), hard.c (the cliffs), hold.c
  * (when not to grow), foreign.c (whose pressure it is), queue_bound.c (the queue behind the server). Each function is called by
  * window_step() in the order in which they stand here, once a tick. */
 #ifndef PENSTOCK_CORE_WINDOW_PARTS_H
@@ -40,7 +40,7 @@ static inline double tick_first_of(const struct sample *s, enum signal own, enum
 void window_read_saturation(struct window *window, struct tick *tick);
 void window_read_load(struct window *window, struct tick *tick);
 
-/* supervise.c: notes an input that was lost: no growth for a while. */
+/* hold.c: notes an input that was lost: no growth for a while. */
 void window_watch_inputs(struct window *window, const struct tick *tick);
 
 /* capacity.c: W by Xcap, T and Z. */
@@ -58,8 +58,6 @@ void window_memory_init(struct window *window);
 void window_learn_memory(struct window *window, const struct tick *tick);
 double window_hard_limit(struct window *window, const struct tick *tick, enum reason *ret_reason);
 
-/* supervise.c: growth of the window that brought no more completions is vetoed for a while. */
-void window_supervise(struct window *window, const struct tick *tick);
 /* foreign.c: whether the pressure is somebody else's (view.foreign). */
 void window_judge_foreign(struct window *window, const struct tick *tick);
 

@@ -183,16 +183,6 @@ static void nothing_grows_for_a_while_after_a_sensor_was_lost(void **state)
 	assert_true(window.view.window > before);
 }
 
-static void growth_that_brings_nothing_is_vetoed(void **state)
-{
-	idle_machine();
-	run(26, 100, 20, 50, 100, 2, ALL);
-	window.supervisor.window = window.view.window / 2; /* it grew twofold ... */
-	window.supervisor.completed = window.completed_slow; /* ... for nothing */
-	run(26, 100, 20, 50, 100, 2, ALL);
-	assert_true(window.supervisor.vetoed_until_us > now_us);
-}
-
 static void hard_limits_join_by_min(void **state)
 {
 	idle_machine();
@@ -234,7 +224,6 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(the_servo_does_not_fall_far_below_what_is_in_flight, setup),
 		cmocka_unit_test_setup(nothing_grows_for_a_while_after_a_sensor_was_lost, setup),
-		cmocka_unit_test_setup(growth_that_brings_nothing_is_vetoed, setup),
 		cmocka_unit_test_setup(hard_limits_join_by_min, setup),
 		cmocka_unit_test_setup(memory_that_is_all_gone_still_lets_one_through, setup),
 	};

@@ -102,10 +102,10 @@ static void show(const struct run *r, const struct measure_tick *row)
 	const struct window_view *v = &r->law.engine.view.window[0];
 
 	printf("%7.1f offered %6.0f completed %4.0f refused %5.0f a tick, window %5.0f in flight %5.0f T %.3f (%.3f) base %.3f Z %.3f Xcap "
-	       "%5.0f k %.2f sat %.2f p %.2f level %d waiting %u\n",
+	       "%5.0f sat %.2f p %.2f level %d waiting %u\n",
 	       run_time_s(r), r->offered, row->completed, row->refused, row->window, row->in_flight,
 	       v->server_time_s, v->target_time_s, r->law.engine.window[0].time_base,
-	       v->think_time_s, row->capacity, v->factor, v->saturation, row->pressure,
+	       v->think_time_s, row->capacity, v->saturation, row->pressure,
 	       r->law.engine.view.level.number, r->senders.waiting);
 	if (r->law.sources && r->senders.groups) {
 		struct source_stats s;
