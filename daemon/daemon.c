@@ -22,6 +22,8 @@
 #include "publish/journal.h"
 #include "store/dirs.h"
 
+#define PET_US (US_PER_S / 2) /* between two strokes of the watchdog */
+#define STIR_US (5 * US_PER_S) /* nothing stirs for so long: the machine rests */
 #define WARM_US (10 * US_PER_S) /* between two looks at what was learned */
 /* CPUs that this process may use. */
 double daemon_cores(void)
@@ -133,7 +135,11 @@ static void notify(struct daemon *d, uint64_t now_us)
 			   v->pressure.combined, resource_name(v->pressure.driver),
 			   fmax(0, v->in_flight));
 	}
-	sd_notify(0, "WATCHDOG=1");
+	/* Each one wakes the service manager. */
+	if (now_us - d->petted_us >= PET_US) {
+		d->petted_us = now_us;
+		sd_notify(0, "WATCHDOG=1");
+	}
 }
 
 #define CALM_PRESSURE 0.5
@@ -148,6 +154,24 @@ static enum registry_haste haste(const struct daemon *d, bool urgent)
 	return v->pressure.any_known && v->pressure.combined < CALM_PRESSURE && v->level.number == 0
 		       ? REGISTRY_CALM
 		       : REGISTRY_NORMAL;
+}
+
+/* Whether nothing presses and nobody has been served for a while. Where sessions are not seen it cannot be known. */
+static bool rests(struct daemon *d, uint64_t now_us)
+{
+	uint64_t offered = 0;
+	bool stirs = haste(d, false) != REGISTRY_CALM || d->engine.view.state != STATE_SERVING;
+
+	for (unsigned i = 0; i < d->config.services; i++) {
+		const struct load_service *l = &d->load.service[i];
+
+		stirs |= !(l->known & LOAD_IN_FLIGHT) || l->in_flight > 0;
+		offered += l->offered;
+	}
+	if (stirs || offered != d->offered)
+		d->stirred_us = now_us;
+	d->offered = offered;
+	return now_us - d->stirred_us >= STIR_US;
 }
 
 /* What was learned before bounds the first guess; what is learned from now on is kept. */
@@ -213,6 +237,7 @@ static void tick(void *context, bool urgent)
 	if (d->logind)
 		logind_tick(d->logind, now_us, d->engine.view.in_flight);
 
+	pace_rest(d->pace, rests(d, now_us));
 	took_us = clock_monotonic_us() - now_us;
 	d->tick_durations[counts_slot(took_us)]++;
 	d->tick_sum_us += took_us;

@@ -101,7 +101,9 @@ struct daemon {
 	struct listener policy_listener, control_listener, http_listener;
 
 	struct status status; /* the picture of the last tick */
-	uint64_t started_us, level_since_realtime_us, reloaded_us, notified_us;
+	uint64_t started_us, level_since_realtime_us, reloaded_us, notified_us, petted_us;
+	uint64_t stirred_us; /* when somebody was served or something pressed */
+	uint64_t offered; /* up to the last tick */
 	uint64_t tick_durations[COUNTS_SLOTS], tick_sum_us;
 	bool reload_ok, ready, shutdown_drain;
 	int result;

@@ -23,6 +23,8 @@
 #define TRIGGER_WINDOW_US 2000000u
 /* A tick that just was makes one more worthless. */
 #define EARLY_GAP_US 20000u
+/* Between ticks while the machine rests: still five before a first second of overload is over. */
+#define REST_US 200000u
 /* The least slice that there is: an earlier deadline, so that a short run comes first (EEVDF, 6.12 and later). */
 #define SLICE_NS 100000u
 #define NICE_WANTED (-10)
@@ -51,7 +53,8 @@ struct pace {
 	void *context;
 	int timer_fd;
 	struct event *timer;
-	uint64_t interval_us, due_us, ticked_us;
+	uint64_t tick_us; /* as configured */
+	uint64_t interval_us, due_us, ticked_us; /* interval: as it is now */
 	/* libevent 2.1 does not wait for EPOLLPRI: each trigger is in an epoll of its own, which becomes readable. */
 	int trigger_fd[TRIGGERS], epoll_fd[TRIGGERS];
 	struct event *trigger[TRIGGERS];
@@ -216,7 +219,8 @@ int pace_open(struct event_base *base, const struct config *config,
 		free(p);
 		return r;
 	}
-	r = set_timer(p, config->tick_us);
+	p->tick_us = config->tick_us;
+	r = set_timer(p, p->tick_us);
 	if (r == 0) {
 		p->timer = event_new(base, p->timer_fd, EV_READ | EV_PERSIST, on_timer, p);
 		r = p->timer && event_add(p->timer, NULL) == 0 ? 0 : -ENOMEM;
@@ -235,9 +239,19 @@ int pace_open(struct event_base *base, const struct config *config,
 
 void pace_configure(struct pace *p, const struct config *config)
 {
-	if (p->interval_us != config->tick_us)
-		set_timer(p, config->tick_us);
+	if (p->tick_us != config->tick_us) {
+		p->tick_us = config->tick_us;
+		set_timer(p, p->tick_us);
+	}
 	open_triggers(p, config);
+}
+
+void pace_rest(struct pace *p, bool rest)
+{
+	uint64_t interval_us = rest && p->tick_us < REST_US ? REST_US : p->tick_us;
+
+	if (interval_us != p->interval_us)
+		set_timer(p, interval_us);
 }
 
 const struct pace_view *pace_view(const struct pace *p)

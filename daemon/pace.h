@@ -1,4 +1,4 @@
-/* When a tick comes: at fixed times, however long one takes; earlier when the kernel says that tasks stall (a PSI trigger); and how
+/* When a tick comes: at fixed times, however long one takes, less often while the machine rests; earlier when the kernel says that tasks stall (a PSI trigger); and how
  * late it came, for a daemon that is itself kept waiting cannot tell others what the machine can carry. */
 #ifndef PENSTOCK_PACE_H
 #define PENSTOCK_PACE_H
@@ -26,6 +26,8 @@ int pace_open(struct event_base *base, const struct config *config,
 	      void (*tick)(void *context, bool urgent), void *context, struct pace **ret_pace);
 /* The interval or the targets of the stalls may have changed. */
 void pace_configure(struct pace *pace, const struct config *config);
+/* Nobody is served and nothing presses: ticks come at a fifth of a second, if the configured ones are quicker; or no longer so. */
+void pace_rest(struct pace *pace, bool rest);
 const struct pace_view *pace_view(const struct pace *pace);
 void pace_close(struct pace *pace);
 

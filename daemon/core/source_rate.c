@@ -81,13 +81,21 @@ void rate_add(struct source_table *t, const struct rate_place *place, uint32_t u
 	}
 }
 
+/* Most lines are empty most of the time, and are left alone: writing to a page of a mapped file makes it dirty, and that costs more
+ * than all the rest of a sweep where the file system then wants to know of it. */
 static void turn_over(struct source_table *t, uint32_t line, uint32_t count)
 {
 	for (uint32_t half = 0; half < 2; half++) {
 		uint32_t *cell = cells(t) + ((size_t)half * t->lines + line) * LINE_CELLS;
 
-		for (uint32_t i = 0; i < count * LINE_CELLS; i++)
-			cell[i] <<= 16;
+		for (uint32_t n = 0; n < count; n++, cell += LINE_CELLS) {
+			uint32_t any = 0;
+
+			for (uint32_t i = 0; i < LINE_CELLS; i++)
+				any |= cell[i];
+			for (uint32_t i = 0; any && i < LINE_CELLS; i++)
+				cell[i] <<= 16;
+		}
 	}
 }
 

@@ -264,6 +264,8 @@ void sources_journal(const struct source_stats *before, const struct source_stat
 {
 	char fields[160];
 
+	if (before->infeasible == now->infeasible && before->day == now->day)
+		return;
 	snprintf(fields, sizeof(fields),
 		 "PENSTOCK_OLDEST_DEFERRAL_S=%llu\nPENSTOCK_WAITING=%llu\nPENSTOCK_BROKEN=%llu",
 		 (unsigned long long)now->oldest_s, (unsigned long long)now->waiting,

@@ -3,6 +3,7 @@
 #ifndef PENSTOCK_SENSOR_BUDGET_H
 #define PENSTOCK_SENSOR_BUDGET_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -25,14 +26,13 @@ static inline bool budget_due(const struct budget *b, uint64_t interval_us, uint
 	return b->polled_us == 0 || now_us + tick_us / 2 >= b->polled_us + interval_us;
 }
 
-static inline void budget_spent(struct budget *b, double cost_us, double budget_us_per_s,
-				uint64_t now_us)
+/* One poll was measured, which stands for so many (>= 1). polled_us is the caller's to set, at each poll. */
+static inline void budget_spent(struct budget *b, double cost_us, unsigned stands_for,
+				double budget_us_per_s)
 {
-	double interval_us;
+	double weight = BUDGET_SMOOTHING * stands_for, interval_us;
 
-	b->cost_us =
-		b->polled_us ? b->cost_us + (cost_us - b->cost_us) * BUDGET_SMOOTHING : cost_us;
-	b->polled_us = now_us;
+	b->cost_us = b->polled_us ? b->cost_us + (cost_us - b->cost_us) * fmin(weight, 1) : cost_us;
 	interval_us = b->cost_us / budget_us_per_s * 1e6;
 	b->interval_us = interval_us > BUDGET_INTERVAL_MOST_US ? BUDGET_INTERVAL_MOST_US
 							       : (uint64_t)interval_us;

@@ -26,8 +26,9 @@ static const struct sensor_ops *const drivers[] = {
 #define BACKOFF_LEAST_US 1000000u
 #define BACKOFF_MOST_US 60000000u
 
-#define CHEAP_US 10
 #define FIRST_POLLS 10
+#define FIRST_MEASURED 64 /* polls */
+#define MEASURED_OF 4
 #define HELD_MOST 32 /* signals of one sensor */
 
 _Static_assert(SIGNAL__COUNT < 256, "a signal is kept in a byte");
@@ -158,8 +159,12 @@ static void put_held(const struct slot *slot, struct sample *sample)
 static bool is_due(const struct registry *registry, struct slot *slot, uint64_t now_us,
 		   enum registry_haste haste)
 {
-	uint64_t interval_us = slot->budget.interval_us * (haste == REGISTRY_CALM ? 2 : 1);
+	uint64_t tick_us = registry->env.config->tick_us, least_us = slot->ops->least_ms * 1000u;
+	uint64_t interval_us = slot->budget.interval_us;
 
+	interval_us = interval_us > least_us ? interval_us : least_us;
+	if (haste == REGISTRY_CALM)
+		interval_us = 2 * (interval_us > tick_us ? interval_us : tick_us);
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
 	if (haste == REGISTRY_URGENT)
 		return true;
@@ -167,23 +172,26 @@ static bool is_due(const struct registry *registry, struct slot *slot, uint64_t 
 	 * need two readings, and the first are dear because nothing is in a cache. */
 	return slot->ops->every_tick || slot->status.polls < FIRST_POLLS ||
 	       slot->status.state != SENSOR_OK ||
-	       budget_due(&slot->budget, interval_us, now_us, registry->env.config->tick_us);
+	       budget_due(&slot->budget, interval_us, now_us, tick_us);
 }
 
-static void count_cost(struct slot *slot, uint64_t cost_ns, uint64_t now_us)
+static void count_cost(struct slot *slot, bool measured, uint64_t cost_ns, uint64_t now_us)
 {
 	double us_per_s = slot->ops->budget_us_per_s ? slot->ops->budget_us_per_s : BUDGET_US_PER_S;
 
-	budget_spent(&slot->budget, (double)cost_ns / 1e3, us_per_s, now_us);
-	slot->status.cost_ns += cost_ns;
+	if (measured)
+		budget_spent(&slot->budget, (double)cost_ns / 1e3,
+			     slot->status.polls > FIRST_MEASURED ? MEASURED_OF : 1, us_per_s);
+	slot->budget.polled_us = now_us;
+	slot->status.cost_ns += measured ? cost_ns : (uint64_t)(slot->budget.cost_us * 1e3);
 	slot->status.cost_us = slot->budget.cost_us;
 }
 
-/* Reading the thread's clock is a system call, which costs as much as a cheap sensor: those are measured now and then. */
+/* Reading the thread's clock is a system call, which costs as much as a cheap sensor: one poll in four is measured and stands for them
+ * all. */
 static bool is_measured(const struct slot *slot)
 {
-	return slot->status.polls < 64 || slot->budget.cost_us > CHEAP_US ||
-	       slot->status.polls % 8 == 0;
+	return slot->status.polls < FIRST_MEASURED || slot->status.polls % MEASURED_OF == 0;
 }
 
 static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now_us,
@@ -213,8 +221,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 	slot->status.signals = slot->held;
 	/* Where one reading ends the next begins. */
 	*clock_ns = measured ? thread_ns() : 0;
-	count_cost(slot, measured ? *clock_ns - began : (uint64_t)(slot->budget.cost_us * 1e3),
-		   now_us);
+	count_cost(slot, measured, measured ? *clock_ns - began : 0, now_us);
 	if (r < 0) {
 		slot->status.errors++;
 		if (!slot->status.why[0])

@@ -44,6 +44,7 @@ struct sensor_ops {
 	/* It puts load, which is not kept between polls, and is cheap. */
 	bool every_tick;
 	unsigned budget_us_per_s; /* CPU that its polls may take; 0: the default of budget.h */
+	unsigned least_ms; /* between polls: what it reads changes no more often; 0: every tick */
 };
 
 enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINED };
@@ -65,7 +66,7 @@ struct registry;
 /* Opens every sensor in order. Never fails for a sensor; -ENOMEM only. `env` is copied (its pointers stay the caller's). */
 int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
-/* Calm: nothing presses, and sensors are asked half as often as their budget allows. Urgent: the kernel tells of stalls. */
+/* Calm: nothing presses, and sensors are asked half as often as their budget allows, and not at every tick. Urgent: the kernel tells of stalls. */
 enum registry_haste { REGISTRY_CALM, REGISTRY_NORMAL, REGISTRY_URGENT };
 /* Polls in order those whose time has come, or all when it is urgent, into `sample` (already cleared) and `load`; of the others
  * the last values stand. */

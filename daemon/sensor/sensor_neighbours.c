@@ -73,5 +73,9 @@ static void neighbours_close(void *state)
 static const enum signal neighbour_signals[] = { SIGNAL_NEIGHBOUR_CORES, SIGNAL_NEIGHBOUR_MEM_BYTES,
 						 SIGNAL_NEIGHBOUR_IO_BYTES_PER_S,
 						 SIGNAL_LEAK_BYTES_PER_S, SIGNAL__COUNT };
-const struct sensor_ops sensor_neighbours = { "neighbours", neighbour_signals, neighbours_open,
-					      neighbours_poll, neighbours_close };
+const struct sensor_ops sensor_neighbours = { .name = "neighbours",
+					      .provides = neighbour_signals,
+					      .open = neighbours_open,
+					      .poll = neighbours_poll,
+					      .close = neighbours_close,
+					      .least_ms = 500 };

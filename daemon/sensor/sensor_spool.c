@@ -75,7 +75,12 @@ static const enum signal space_signals[] = { SIGNAL_SPOOL_USED_RATIO,
 					     SIGNAL_SPOOL_INODES_USED_RATIO,
 					     SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_FREE_INODES,
 					     SIGNAL__COUNT };
-const struct sensor_ops sensor_spool = { "spool", space_signals, space_open, space_poll, free };
+const struct sensor_ops sensor_spool = { .name = "spool",
+					 .provides = space_signals,
+					 .open = space_open,
+					 .poll = space_poll,
+					 .close = free,
+					 .least_ms = 500 };
 
 /* ---- messages --------------------------------------------------------------------------------------------------- */
 
@@ -131,4 +136,9 @@ static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struc
 
 static const enum signal queue_signals[] = { SIGNAL_QUEUE_COUNT, SIGNAL_QUEUE_READY_COUNT,
 					     SIGNAL_QUEUE_OLDEST_S, SIGNAL__COUNT };
-const struct sensor_ops sensor_queue = { "queue", queue_signals, queue_open, queue_poll, free };
+const struct sensor_ops sensor_queue = { .name = "queue",
+					 .provides = queue_signals,
+					 .open = queue_open,
+					 .poll = queue_poll,
+					 .close = free,
+					 .least_ms = 500 };

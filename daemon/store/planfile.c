@@ -17,17 +17,21 @@
 
 /* Else two daemons that somebody made share a directory would do nothing else. */
 #define MEND_EVERY_US (5 * US_PER_S)
+/* Whether the name still leads to the file. What the open file itself tells (removed, replaced, cut short) is asked at each write. */
+#define NAME_EVERY_US US_PER_S
 
 struct planfile {
 	struct plan *shared;
+	int fd; /* of `shared` */
 	char path[PATH_MAX];
 	dev_t device;
 	ino_t inode;
+	uint64_t named_us; /* when the name was last found to lead to the file */
 	uint64_t mended_us; /* when the file was last found to be another and made anew */
 };
 
-/* A new file under the plan's name. */
-static int publish(struct planfile *file, struct plan **ret_shared)
+/* A new file under the plan's name, for the one before it, which is let go. */
+static int publish(struct planfile *file)
 {
 	_cleanup_close_ int fd = -1;
 	char fresh[PATH_MAX + 8];
@@ -52,9 +56,14 @@ static int publish(struct planfile *file, struct plan **ret_shared)
 			munmap(map, sizeof(struct plan));
 		return r;
 	}
+	if (file->shared)
+		munmap(file->shared, sizeof(struct plan));
+	if (file->fd >= 0)
+		close(file->fd);
 	file->device = st.st_dev;
 	file->inode = st.st_ino;
-	*ret_shared = map;
+	file->shared = map;
+	file->fd = TAKE_FD(fd);
 	return 0;
 }
 
@@ -68,31 +77,45 @@ int planfile_open(const char *run_dir, struct planfile **ret_planfile)
 	if ((size_t)snprintf(file->path, sizeof(file->path), "%s/plan", run_dir) >=
 	    sizeof(file->path) - 4)
 		return -ENAMETOOLONG;
-	r = publish(file, &file->shared);
+	file->fd = -1;
+	r = publish(file);
 	if (r < 0)
 		return r;
 	*ret_planfile = TAKE_PTR(file);
 	return 0;
 }
 
+/* Whether the open file is whole and has a name still, as far as it can tell by itself: a system call that walks no path. */
+static bool is_whole(const struct planfile *file)
+{
+	struct stat st;
+
+	return fstat(file->fd, &st) == 0 && st.st_nlink > 0 &&
+	       st.st_size >= (off_t)sizeof(struct plan);
+}
+
 /* Whether the mapping may be written. Somebody may have removed the file, put another in its place or cut it short: then fronts
  * would follow no plan until penstockd is restarted, or penstockd would die of writing (SIGBUS). */
-static bool look_after(struct planfile *file)
+static bool look_after(struct planfile *file, bool last)
 {
 	uint64_t now_us = clock_monotonic_us();
-	struct plan *shared;
 	struct stat st;
-	bool there = stat(file->path, &st) == 0;
-	bool own = there && st.st_dev == file->device && st.st_ino == file->inode;
-	bool whole = !own || st.st_size >= (off_t)sizeof(struct plan);
+	bool there, own, whole;
 	int r;
 
-	if (own && whole)
+	if (!last && now_us - file->named_us < NAME_EVERY_US && is_whole(file))
 		return true;
+	there = stat(file->path, &st) == 0;
+	own = there && st.st_dev == file->device && st.st_ino == file->inode;
+	whole = !own || st.st_size >= (off_t)sizeof(struct plan);
+	if (own && whole) {
+		file->named_us = now_us;
+		return true;
+	}
 	if (file->mended_us && now_us < file->mended_us + MEND_EVERY_US)
 		return whole;
 	file->mended_us = now_us;
-	r = publish(file, &shared);
+	r = publish(file);
 	if (r < 0) {
 		log_warning(
 			"somebody has %s %s and it cannot be made anew: %s; fronts admit everything",
@@ -101,14 +124,12 @@ static bool look_after(struct planfile *file)
 	}
 	log_warning("somebody has %s %s: it is made anew", there ? "changed" : "removed",
 		    file->path);
-	munmap(file->shared, sizeof(struct plan));
-	file->shared = shared;
 	return true;
 }
 
 void planfile_write(struct planfile *planfile, const struct plan *plan)
 {
-	if (look_after(planfile))
+	if (look_after(planfile, false))
 		plan_write(planfile->shared, plan);
 }
 
@@ -118,9 +139,10 @@ void planfile_close(struct planfile *planfile)
 
 	if (!planfile)
 		return;
-	if (look_after(planfile))
+	if (look_after(planfile, true))
 		plan_write(planfile->shared, &none);
 	unlink(planfile->path);
 	munmap(planfile->shared, sizeof(struct plan));
+	close(planfile->fd);
 	free(planfile);
 }

@@ -14,7 +14,8 @@ static unsigned polls_in(struct budget *b, double cost_us, unsigned seconds, uin
 	for (unsigned i = 0; i < seconds * 10; i++, *now_us += TICK_US) {
 		if (!budget_due(b, b->interval_us, *now_us, TICK_US))
 			continue;
-		budget_spent(b, cost_us, 100, *now_us);
+		budget_spent(b, cost_us, 1, 100);
+		b->polled_us = *now_us;
 		polls++;
 	}
 	return polls;
@@ -55,7 +56,8 @@ static void one_dear_poll_changes_little_and_a_trend_goes_both_ways(void **state
 	uint64_t now = 1000000;
 
 	polls_in(&b, 5, 20, &now);
-	budget_spent(&b, 60, 100, now);
+	budget_spent(&b, 60, 1, 100);
+	b.polled_us = now;
 	assert_true(b.interval_us < 100000);
 	assert_in_range(polls_in(&b, 80, 60, &now), 60, 200);
 	polls_in(&b, 5, 120, &now);
