@@ -61,6 +61,19 @@ void capture_fronts(struct status *s, const struct remote *remote)
 		add_front(s, remote_retired(remote), false, "stopped", 0);
 }
 
+void note_sensors(struct status *s, const struct registry *registry)
+{
+	unsigned count = registry ? registry_count(registry) : 0;
+
+	for (unsigned i = 0; i < count && i < STATUS_SENSORS; i++) {
+		const struct sensor_status *now = registry_status(registry, i);
+
+		if (s->tick)
+			journal_sensor(s->sensor_state[i], now);
+		s->sensor_state[i] = now->state;
+	}
+}
+
 void capture_sensors(struct status *s, const struct registry *registry)
 {
 	unsigned count = registry ? registry_count(registry) : 0;
@@ -77,8 +90,6 @@ void capture_sensors(struct status *s, const struct registry *registry)
 	for (unsigned i = 0; i < count && i < STATUS_SENSORS; i++) {
 		const struct sensor_status *now = registry_status(registry, i);
 
-		if (s->tick)
-			journal_sensors(&s->sensor[i], now);
 		s->sensor[s->sensors++] = *now;
 	}
 }

@@ -10,7 +10,9 @@
 void capture_fronts(struct status *status, const struct remote *remote);
 /* One of the daemon's own fronts joins it. */
 void capture_front(struct status *status, const struct counts *counts, bool up, const char *why);
-/* All sensors; one that changed its state since the last picture is told to the journal. */
+/* Once a tick: a sensor that changed its state since the last one is told to the journal. */
+void note_sensors(struct status *status, const struct registry *registry);
+/* All sensors, disks, neighbours. */
 void capture_sensors(struct status *status, const struct registry *registry);
 /* When ticks come. NULL: not yet. */
 void capture_pace(struct status *status, const struct pace *pace);

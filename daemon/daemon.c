@@ -82,24 +82,37 @@ void daemon_close_sensors(struct daemon *d)
 
 /* ---- the tick --------------------------------------------------------------------------------------------------- */
 
-static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_us)
+/* Once a tick: what the next one compares itself with for the journal. The rest of the picture is large, seldom asked for, and taken
+ * when it is: daemon_status(). */
+static void note_status(struct daemon *d, uint64_t now_us, uint64_t realtime_us)
 {
 	struct status *s = &d->status;
 
 	if (s->view.level.number != d->engine.view.level.number || d->level_since_realtime_us == 0)
 		d->level_since_realtime_us = realtime_us;
-	s->version = PENSTOCK_VERSION;
 	s->now_us = now_us;
 	s->realtime_us = realtime_us;
+	s->view = d->engine.view;
+	daemon_note_sources(d);
+	note_sensors(s, d->registry);
+	s->tick = d->engine.ticks;
+	d->status_stale = true;
+}
+
+const struct status *daemon_status(struct daemon *d)
+{
+	struct status *s = &d->status;
+
+	if (!d->status_stale)
+		return s;
+	d->status_stale = false;
+	s->version = PENSTOCK_VERSION;
 	s->started_us = d->started_us;
 	s->config = &d->config;
-	s->view = d->engine.view;
 	s->sample = d->sample;
 	s->load = d->load;
 	s->plan = d->plan;
-	daemon_capture_sources(d);
 	capture_sensors(s, d->registry);
-	s->tick = d->engine.ticks;
 	capture_fronts(s, d->remote);
 	if (d->policy_listener.wanted)
 		capture_front(s, &d->policy_counts, d->policy_listener.up, d->policy_listener.why);
@@ -118,6 +131,7 @@ static void capture_status(struct daemon *d, uint64_t now_us, uint64_t realtime_
 	s->runq_count = 0;
 	if (d->kernel)
 		kernel_runq_histogram(d->kernel, s->runq_slots, &s->runq_sum_us, &s->runq_count);
+	return s;
 }
 
 static void notify(struct daemon *d, uint64_t now_us)
@@ -230,9 +244,9 @@ static void tick(void *context, bool urgent)
 	if (d->registry)
 		journal_neighbours(&d->status, &d->engine.view, registry_neighbours(d->registry),
 				   now_us);
-	capture_status(d, now_us, realtime_us);
+	note_status(d, now_us, realtime_us);
 	if (d->control)
-		control_publish(d->control);
+		control_publish(d->control, &d->engine.view);
 	daemon_open_listeners(d, now_us);
 	if (d->logind)
 		logind_tick(d->logind, now_us, d->engine.view.in_flight);

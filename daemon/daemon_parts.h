@@ -100,7 +100,8 @@ struct daemon {
 	struct logind *logind;
 	struct listener policy_listener, control_listener, http_listener;
 
-	struct status status; /* the picture of the last tick */
+	struct status status; /* the picture of the last tick: daemon_status() */
+	bool status_stale; /* not all of it was taken since */
 	uint64_t started_us, level_since_realtime_us, reloaded_us, notified_us, petted_us;
 	uint64_t stirred_us; /* when somebody was served or something pressed */
 	uint64_t offered; /* up to the last tick */
@@ -138,7 +139,7 @@ bool daemon_picture(const struct daemon *daemon, const struct in6_addr *address,
 		    struct source_picture *ret);
 unsigned daemon_list_sources(const struct daemon *daemon, enum source_sort sort,
 			     struct source_picture *list, unsigned most);
-void daemon_capture_sources(struct daemon *daemon);
+void daemon_note_sources(struct daemon *daemon);
 
 /* orders.c */
 extern const struct control_ops daemon_control_ops;
@@ -169,6 +170,8 @@ void daemon_close_policy(struct daemon *daemon);
 /* daemon.c */
 /* CPUs that this process may use. */
 double daemon_cores(void);
+/* The picture of the last tick, whole. */
+const struct status *daemon_status(struct daemon *daemon);
 void daemon_open_sensors(struct daemon *daemon);
 void daemon_close_sensors(struct daemon *daemon);
 

@@ -6,7 +6,7 @@
 
 static const struct status *get_status(void *context)
 {
-	return &((struct daemon *)context)->status;
+	return daemon_status(context);
 }
 
 static int set_mode(void *context, enum plan_mode mode, char *why)
@@ -56,9 +56,9 @@ static void explain(void *context, const char *address, bool privileged, struct 
 
 	if (address && privileged && explain_address(address, &source) == 0 &&
 	    daemon_picture(d, &source, &picture))
-		explain_status(&d->status, address, &picture, text);
+		explain_status(daemon_status(d), address, &picture, text);
 	else
-		explain_status(&d->status, address, NULL, text);
+		explain_status(daemon_status(d), address, NULL, text);
 }
 
 static unsigned list_sources(void *context, enum source_sort sort, struct source_picture *list,

@@ -47,6 +47,7 @@ static void apply(struct daemon *d, const struct config *fresh)
 	struct engine_config engine;
 	struct config_source_options before = d->config.sources;
 
+	daemon_status(d); /* until the next tick the picture is of the last */
 	if (sensors)
 		daemon_close_sensors(d);
 	if (policy)

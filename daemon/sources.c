@@ -193,7 +193,7 @@ void daemon_plan_sources(struct daemon *d, uint64_t now_us, uint64_t realtime_us
 
 /* ---- for people ------------------------------------------------------------------------------------------------- */
 
-void daemon_capture_sources(struct daemon *d)
+void daemon_note_sources(struct daemon *d)
 {
 	struct status *s = &d->status;
 

@@ -41,6 +41,7 @@ struct remote {
 	bool told_full;
 	struct slot slots[REMOTE_FRONTS];
 	struct counts retired;
+	bool any_retired;
 	uint64_t events_lost; /* of those that are gone */
 	struct counts_service total; /* of all services, for the quantiles; scratch */
 	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220 of a half and a whole window ago */
@@ -167,6 +168,7 @@ static void retire(struct remote *remote, unsigned index)
 	struct slot *slot = &remote->slots[index];
 	struct counts *c = &slot->front.counts;
 
+	remote->any_retired = true;
 	for (int i = 0; i < PLAN_SERVICES; i++) {
 		struct counts_service *s = &c->service[i];
 
@@ -284,6 +286,8 @@ void remote_put(struct remote *remote, uint64_t now_us, struct load *load, struc
 	struct counts_service *total = &remote->total;
 	bool any = false;
 
+	if (remote->count == 0 && !remote->any_retired)
+		return;
 	memset(total, 0, sizeof(*total));
 	for (int s = 0; s < PLAN_SERVICES; s++) {
 		bool lives = false;

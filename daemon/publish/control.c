@@ -448,17 +448,18 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	bufferevent_enable(c->stream, EV_READ | EV_WRITE);
 }
 
-void control_publish(struct control *k)
+void control_publish(struct control *k, const struct engine_view *view)
 {
-	const struct status *s = k->ops->status(k->context);
 	const struct varlink_call call = { .more = true };
+	const struct status *s;
 
-	if (s->view.level.number == (enum level_number)k->level &&
-	    s->view.state == (enum engine_state)k->state && s->view.mode == (enum plan_mode)k->mode)
+	if (view->level.number == (enum level_number)k->level &&
+	    view->state == (enum engine_state)k->state && view->mode == (enum plan_mode)k->mode)
 		return;
-	k->level = s->view.level.number;
-	k->state = s->view.state;
-	k->mode = s->view.mode;
+	s = k->ops->status(k->context);
+	k->level = view->level.number;
+	k->state = view->state;
+	k->mode = view->mode;
 	for (struct client *c = k->clients, *next; c; c = next) {
 		next = c->next;
 		if (!c->watching)

@@ -28,8 +28,8 @@ struct control_ops {
 int control_open(struct event_base *base, const struct config *config,
 		 const struct control_ops *ops, void *context, struct control **ret_control,
 		 char *why);
-/* Once a tick, after the snapshot was taken: sends to watchers when the level or state changed. */
-void control_publish(struct control *control);
+/* Once a tick, with what the picture has of it: sends to watchers when the level, the state or the mode changed. */
+void control_publish(struct control *control, const struct engine_view *view);
 void control_close(struct control *control);
 
 struct http;

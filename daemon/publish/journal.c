@@ -134,11 +134,11 @@ void journal_neighbours(struct status *s, const struct engine_view *now, const s
 	}
 }
 
-void journal_sensors(const struct sensor_status *before, const struct sensor_status *now)
+void journal_sensor(enum sensor_state before, const struct sensor_status *now)
 {
 	char fields[96];
 
-	if (!before->name || strcmp(before->name, now->name) != 0 || before->state == now->state)
+	if (before == now->state)
 		return;
 	snprintf(fields, sizeof(fields), "PENSTOCK_SENSOR=%s\nPENSTOCK_SENSOR_STATE=%s", now->name,
 		 sensor_state_name(now->state));

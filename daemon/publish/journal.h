@@ -18,7 +18,7 @@ void journal_publish(const struct status *previous, const struct engine_view *no
 /* Who presses without being mail, when that begins or is another; who leaks, before it bites. Notes in `status` what was said. */
 void journal_neighbours(struct status *status, const struct engine_view *now,
 			const struct neighbours *neighbours, uint64_t now_us);
-/* Sensors that changed state between two pictures. */
-void journal_sensors(const struct sensor_status *before, const struct sensor_status *now);
+/* Tells when the sensor's state is another than before. */
+void journal_sensor(enum sensor_state before, const struct sensor_status *now);
 
 #endif

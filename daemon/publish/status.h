@@ -38,6 +38,7 @@ struct status {
 	struct plan plan;
 	unsigned sensors;
 	struct sensor_status sensor[STATUS_SENSORS];
+	enum sensor_state sensor_state[STATUS_SENSORS]; /* as of the last tick, for the journal */
 	struct disk_table disks;
 	struct neighbours neighbours; /* who else is on this machine */
 	uint64_t foreign_said_us,

@@ -13,7 +13,11 @@ struct smtp {
 	struct kernel *kernel;
 	unsigned services;
 	struct window_hist window;
+	uint64_t greeted, greeted_us; /* how many, and when that was last another number */
 };
+
+/* For so long after the last greeting its window has something to say. */
+#define GREETED_US (4 * WINDOW_HIST_HALF_US)
 
 static int smtp_open(const struct sensor_env *env, void **ret_state, char *why)
 {
@@ -57,30 +61,16 @@ static void put_load(const struct kernel_smtp *k, struct load_service *l)
 	l->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
 }
 
-static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
-		     char *why)
+static void put_times(struct smtp *s, const struct kernel_smtp *of_service, uint64_t now_us,
+		      struct sample *sample)
 {
-	struct smtp *s = state;
-	uint64_t sum[COUNTS_SLOTS] = { 0 }, oldest = 0;
-	double waiting = 0, q;
-	unsigned drift = kernel_smtp_audit(s->kernel, now_us);
+	uint64_t sum[COUNTS_SLOTS] = { 0 };
+	double q;
 
-	if (drift)
-		log_warning("the count of SMTP sessions had drifted by %u and was corrected",
-			    drift);
-	for (unsigned i = 0; i < s->services; i++) {
-		struct kernel_smtp k;
-
-		if (kernel_smtp_read(s->kernel, i, now_us, &k) < 0)
-			return -ENODATA;
-		put_load(&k, &load->service[i]);
-		waiting += k.waiting;
-		if (k.oldest_waiting_us > oldest)
-			oldest = k.oldest_waiting_us;
-		for (unsigned p = 0; p < CONFIG_PORTS && k.connect_220[p]; p++)
+	for (unsigned i = 0; i < s->services; i++)
+		for (unsigned p = 0; p < CONFIG_PORTS && of_service[i].connect_220[p]; p++)
 			for (unsigned b = 0; b < COUNTS_SLOTS; b++)
-				sum[b] += k.connect_220[p][b];
-	}
+				sum[b] += of_service[i].connect_220[p][b];
 	q = window_hist_quantile(&s->window, sum, 0.99);
 	if (q >= 0) {
 		sample_put(sample, SIGNAL_CONNECT_220_P99_US, q, VIA_BPF);
@@ -88,6 +78,37 @@ static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct
 			   window_hist_quantile(&s->window, sum, 0.5), VIA_BPF);
 	}
 	window_hist_step(&s->window, sum, now_us);
+}
+
+static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
+		     char *why)
+{
+	struct smtp *s = state;
+	struct kernel_smtp of_service[PLAN_SERVICES];
+	uint64_t oldest = 0, greeted = 0;
+	double waiting = 0;
+	unsigned drift = kernel_smtp_audit(s->kernel, now_us);
+
+	if (drift)
+		log_warning("the count of SMTP sessions had drifted by %u and was corrected",
+			    drift);
+	for (unsigned i = 0; i < s->services; i++) {
+		struct kernel_smtp *k = &of_service[i];
+
+		if (kernel_smtp_read(s->kernel, i, now_us, k) < 0)
+			return -ENODATA;
+		put_load(k, &load->service[i]);
+		waiting += k->waiting;
+		greeted += k->greeted;
+		if (k->oldest_waiting_us > oldest)
+			oldest = k->oldest_waiting_us;
+	}
+	if (greeted != s->greeted || !s->greeted_us) {
+		s->greeted = greeted;
+		s->greeted_us = now_us;
+	}
+	if (now_us - s->greeted_us < GREETED_US)
+		put_times(s, of_service, now_us, sample);
 	sample_put(sample, SIGNAL_OLDEST_WAITING_US, (double)oldest, VIA_BPF);
 	sample_put(sample, SIGNAL_WAITING_COUNT, waiting, VIA_BPF);
 	return 0;
