@@ -1,13 +1,15 @@
-/* Block requests by device and by kind (read, write, flush): how many, how many bytes, and how long from entry to completion,
- * scheduler queue included (iostat's await), at completion alone: the request carries its own start time, 0 where the queue
- * has iostats=0.
+/* Block requests by device and by kind (read, write, flush): how long from entry to completion, scheduler queue included (iostat's
+ * await), at completion alone: the request carries its own start time, 0 where the queue has iostats=0. How many there are and how many
+ * bytes is in /proc/diskstats.
  *
+ * At a high rate only some are looked at and stand for the others (stride.h); flushes, which are few and matter most, all are.
  * A pure flush completes as FLUSH and again as a WRITE of no bytes: a write without bytes is left out. Discards and the like
  * are nobody's wait here. Which device has which slot is said by user space; the others share slot 0. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
+#include "stride.h"
 #include "time_slot.h"
 
 #define OP_MASK 255 /* REQ_OP_MASK, include/linux/blk_types.h */
@@ -16,32 +18,58 @@ enum { OP_READ = 0, OP_WRITE = 1, OP_FLUSH = 2 };
 struct blk_place places[BLK_PLACES] = {}; /* by device, see blk_place_of() */
 struct blk_device devices[BLK_DEVICES] = {};
 
-static inline int record(u32 device, u32 flags, u64 start, u32 length, u32 bytes)
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* user space: one a CPU */
+	__type(key, u32);
+	__type(value, struct stride);
+} strides SEC(".maps");
+
+uint64_t stride = 1; /* a power of two; 1: every request */
+
+/* How many requests this one stands for. 0: it is not looked at. */
+static inline u64 take(u32 kind, u64 random)
 {
+	u32 cpu = bpf_get_smp_processor_id();
+	struct stride *own;
+	u64 weight;
+
+	if (kind >= OP_FLUSH)
+		return kind == OP_FLUSH;
+	own = bpf_map_lookup_elem(&strides, &cpu);
+	if (!own)
+		return 0;
+	weight = stride_take(own);
+	if (weight)
+		stride_next(own, stride, random);
+	return weight;
+}
+
+/* Counts when it is done whole, and not when it is the write of no bytes that follows a flush. `bytes`: that this completion ends. */
+static inline int counts(u32 kind, u32 bytes, u32 length)
+{
+	return bytes >= length && (kind == OP_FLUSH || bytes);
+}
+
+static inline int record(u32 device, u32 kind, u64 weight, u64 start)
+{
+	u32 slot = 0, at = blk_place_of(device);
 	u64 now = bpf_ktime_get_ns(), us;
-	u32 kind = flags & OP_MASK, slot = 0, at = blk_place_of(device);
 	struct blk_op *op;
 
-	if (kind > OP_FLUSH || (kind != OP_FLUSH && !bytes))
+	if (!start || now <= start)
 		return 0;
 #pragma unroll
 	for (int i = 0; i < BLK_PROBES; i++)
 		if (places[(at + i) & (BLK_PLACES - 1)].device == device)
 			slot = places[(at + i) & (BLK_PLACES - 1)].slot;
-	op = &devices[slot & (BLK_DEVICES - 1)].op[kind];
-	if (bytes)
-		__sync_fetch_and_add(&op->bytes, bytes);
-	/* A completion in part counts when the whole is done. */
-	if (bytes < length)
-		return 0;
-	__sync_fetch_and_add(&op->count, 1);
-	if (!start || now <= start)
-		return 0;
+	op = &devices[slot & (BLK_DEVICES - 1)].op[kind < BLK_OPS ? kind : 0];
 	us = (now - start) / 1000;
-	__sync_fetch_and_add(&op->sum_us, us);
+	__sync_fetch_and_add(&op->sum_us, us * weight);
 	slot = time_slot(us);
 	asm volatile("" : "+r"(slot)); /* the compiler knows the bound, the verifier must see it */
-	__sync_fetch_and_add(&op->slots[slot & (TIME_SLOTS - 1)], 1);
+	__sync_fetch_and_add(&op->slots[slot & (TIME_SLOTS - 1)], weight);
 	return 0;
 }
 
@@ -55,15 +83,18 @@ int blkio_tp_btf(u64 *ctx)
 {
 	struct request *rq = (void *)ctx[0];
 	struct request___old *old = (void *)rq;
+	u64 start = rq->start_time_ns, weight;
+	u32 kind = rq->cmd_flags & OP_MASK;
 	struct gendisk *disk;
 
-	/* The third argument: bytes that this completion ends. */
+	weight = take(kind, start);
+	if (!weight || !counts(kind, (u32)ctx[2], rq->__data_len))
+		return 0;
 	if (bpf_core_field_exists(old->rq_disk))
 		disk = old->rq_disk;
 	else
 		disk = rq->q->disk;
-	return record(disk ? number(disk->major, disk->first_minor) : 0, rq->cmd_flags,
-		      rq->start_time_ns, rq->__data_len, (u32)ctx[2]);
+	return record(disk ? number(disk->major, disk->first_minor) : 0, kind, weight, start);
 }
 
 SEC("raw_tp/block_rq_complete")
@@ -71,16 +102,20 @@ int blkio_raw_tp(u64 *ctx)
 {
 	struct request *rq = (void *)ctx[0];
 	struct request___old *old = (void *)rq;
+	u64 start = BPF_CORE_READ(rq, start_time_ns), weight;
+	u32 kind = BPF_CORE_READ(rq, cmd_flags) & OP_MASK;
 	struct gendisk *disk;
 
+	weight = take(kind, start);
+	if (!weight || !counts(kind, (u32)ctx[2], BPF_CORE_READ(rq, __data_len)))
+		return 0;
 	if (bpf_core_field_exists(old->rq_disk))
 		disk = BPF_CORE_READ(old, rq_disk);
 	else
 		disk = BPF_CORE_READ(rq, q, disk);
 	return record(disk ? number(BPF_CORE_READ(disk, major), BPF_CORE_READ(disk, first_minor))
 			   : 0,
-		      BPF_CORE_READ(rq, cmd_flags), BPF_CORE_READ(rq, start_time_ns),
-		      BPF_CORE_READ(rq, __data_len), (u32)ctx[2]);
+		      kind, weight, start);
 }
 
 char _license[] SEC("license") = "GPL";

@@ -2,13 +2,13 @@
  * run, when it was queued (sched_info.last_queued) on the clock of its run queue. The tracepoint fires before the field is
  * zeroed: it is what the kernel adds to run_delay (kernel/sched/stats.h, sched_info_arrive).
  *
- * This is the busiest hook of all, so most events do no more than count down: `stride` is set by user space from the rate of
- * events. The distance to the next event that is looked at is spread at random over (0, 2 * stride): a fixed one would see
- * only one of two tasks that hand each other the CPU. */
+ * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher rate the program is taken away for part of the time, because
+ * calling it costs several times what it does (daemon/kernel/duty.h). */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
+#include "stride.h"
 #include "time_slot.h"
 
 struct {
@@ -20,33 +20,15 @@ struct {
 } runq_rows SEC(".maps");
 
 uint64_t stride = 1; /* a power of two; 1: every event */
+uint64_t times =
+	1; /* each event stands for so many, because this program is in place part of the time */
 uint64_t mta_cgroup = 0; /* cgroup2 id whose tasks are counted apart; 0: none */
 
-/* NULL: this event is only counted. */
-static inline struct runq_row *take(u64 *weight)
+static inline struct runq_row *own_row(void)
 {
 	u32 cpu = bpf_get_smp_processor_id();
-	struct runq_row *row = bpf_map_lookup_elem(&runq_rows, &cpu);
 
-	if (!row)
-		return 0;
-	if (row->left) {
-		row->left--;
-		return 0;
-	}
-	*weight = row->weight + 1;
-	row->events += *weight;
-	return row;
-}
-
-static inline void plan_next(struct runq_row *row, u64 random)
-{
-	u64 distance = 0;
-
-	if (stride > 1)
-		distance = ((random * 0x9e3779b97f4a7c15ull) >> 32) & (2 * stride - 1);
-	row->left = distance;
-	row->weight = distance;
+	return bpf_map_lookup_elem(&runq_rows, &cpu);
 }
 
 static inline void put(struct hist *hist, u64 us, u64 weight)
@@ -65,6 +47,7 @@ static inline int record(struct runq_row *row, u64 weight, u64 queued, u64 clock
 	if (clock <= queued)
 		return 0;
 	us = (clock - queued) / 1000;
+	weight *= times;
 	put(&row->all, us, weight);
 	if (cgroup && cgroup == mta_cgroup)
 		put(&row->mta, us, weight);
@@ -75,13 +58,13 @@ SEC("tp_btf/sched_switch")
 int runq_tp_btf(u64 *ctx)
 {
 	struct task_struct *next = (void *)ctx[2];
-	u64 weight, queued, clock;
-	struct runq_row *row = take(&weight);
+	struct runq_row *row = own_row();
+	u64 weight = row ? stride_take(&row->stride) : 0, queued, clock;
 
-	if (!row)
+	if (!row || !weight)
 		return 0;
 	clock = next->se.cfs_rq->rq->clock;
-	plan_next(row, clock);
+	stride_next(&row->stride, stride, clock);
 	queued = next->sched_info.last_queued;
 	if (!queued || next->pid == 0)
 		return 0;
@@ -92,13 +75,13 @@ SEC("raw_tp/sched_switch")
 int runq_raw_tp(u64 *ctx)
 {
 	struct task_struct *next = (void *)ctx[2];
-	u64 weight, queued, clock;
-	struct runq_row *row = take(&weight);
+	struct runq_row *row = own_row();
+	u64 weight = row ? stride_take(&row->stride) : 0, queued, clock;
 
-	if (!row)
+	if (!row || !weight)
 		return 0;
 	clock = BPF_CORE_READ(next, se.cfs_rq, rq, clock);
-	plan_next(row, clock);
+	stride_next(&row->stride, stride, clock);
 	queued = BPF_CORE_READ(next, sched_info.last_queued);
 	if (!queued || BPF_CORE_READ(next, pid) == 0)
 		return 0;

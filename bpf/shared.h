@@ -20,13 +20,18 @@ struct hist {
 	uint64_t pad[7]; /* whole cache lines: a row a CPU shares none */
 };
 
-/* Run-queue latency, a row a CPU. At a high rate only one event in so many is looked at, and then counts for all of them. */
-struct runq_row {
-	struct hist all, mta; /* mta: of one control group only */
+/* Of a CPU: at a high rate only one event in so many is looked at, and then counts for all of them (bpf/stride.h). */
+struct stride {
 	uint64_t left; /* events until the next one that is looked at */
-	uint64_t weight; /* how many that one counts for */
+	uint64_t weight; /* how many that one counts for, itself not among them */
 	uint64_t events; /* looked at or not, as of the last one looked at */
 	uint64_t pad[5];
+};
+
+/* Run-queue latency, a row a CPU. */
+struct runq_row {
+	struct hist all, mta; /* mta: of one control group only */
+	struct stride stride;
 };
 
 #define BLK_DEVICES 32 /* with a slot of their own, a power of two; slot 0: all others */
@@ -45,7 +50,7 @@ static inline uint32_t blk_place_of(uint32_t device)
 }
 
 struct blk_op {
-	uint64_t count, bytes, sum_us;
+	uint64_t sum_us;
 	uint64_t slots[TIME_SLOTS];
 };
 

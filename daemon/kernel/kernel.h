@@ -44,6 +44,10 @@ void kernel_runq_histogram(const struct kernel *kernel, uint64_t slots[32], uint
 
 /* Once a tick: sets which share of the task switches is looked at from how many there are. Returns it as one in so many. */
 uint64_t kernel_runq_tune(struct kernel *kernel, uint64_t now_us);
+/* Once a tick: at a high rate of switches the probe is in place part of the time (duty.h), less of it while nothing presses. 0 with the
+ * share of the time and the switches a second while it is, or -errno: it is not to be had now. */
+int kernel_runq_spare(struct kernel *kernel, bool calm, uint64_t now_us, double *ret_share,
+		      uint64_t *ret_per_s);
 /* Counts the tasks of one control group apart (its id is the inode of its cgroup2 directory); 0: none. */
 void kernel_runq_cgroup(struct kernel *kernel, uint64_t id);
 
@@ -65,11 +69,14 @@ int kernel_oom_kills(const struct kernel *kernel, uint64_t *ret_count);
 /* Block requests of one device and kind, since load. */
 enum kernel_disk_op { KERNEL_DISK_READ, KERNEL_DISK_WRITE, KERNEL_DISK_FLUSH, KERNEL_DISK_OPS };
 struct kernel_disk {
-	uint64_t count, bytes, sum_us;
-	const uint64_t *slots; /* live */
+	uint64_t sum_us;
+	const uint64_t
+		*slots; /* live; at a high rate by those that are looked at, which stand for all */
 };
 /* From now on this device is counted apart. Its slot (at least 1), or -ENOSPC: too many, it is counted in slot 0. */
 int kernel_disk_watch(struct kernel *kernel, unsigned major, unsigned minor);
+/* At each reading of the disks: sets which share of the requests is looked at from how many there are. */
+void kernel_disk_tune(struct kernel *kernel, uint64_t now_us);
 int kernel_disk_read(const struct kernel *kernel, int slot, enum kernel_disk_op kind,
 		     struct kernel_disk *ret);
 

@@ -1,26 +1,46 @@
 /* Block requests by device and kind: bpf/blkio.bpf.c. */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "kernel/probe.h"
+#include "kernel/stride.h"
 #include "shared.h"
 
 #include "blkio.skel.h"
 
-_Static_assert((int)KERNEL_DISK_OPS == (int)BLK_OPS, "one order of kinds");
+/* So many requests a second are looked at, at the least: enough for a 99th percentile of half a second. */
+#define LOOKS_PER_S 500
+#define TUNE_US 1000000u
 
-PROBE_SKELETON(blkio, NULL);
+_Static_assert((int)KERNEL_DISK_OPS == (int)BLK_OPS, "one order of kinds");
 
 struct blkio {
 	struct blkio_bpf *bpf;
+	int cpus;
+	const struct stride *strides; /* one a CPU */
+	size_t size;
+	uint64_t tuned_us, events;
 	uint32_t device[BLK_DEVICES]; /* by slot; slot 0 is everybody else's */
 };
+
+static int prepare(void *skeleton, const struct probe_env *env)
+{
+	return bpf_map__set_max_entries(((struct blkio_bpf *)skeleton)->maps.strides,
+					(unsigned)env->cpus);
+}
+
+PROBE_SKELETON(blkio, prepare);
 
 static void close_blkio(void *state)
 {
 	struct blkio *s = state;
 
+	if (s->strides)
+		munmap((void *)s->strides, s->size);
 	blkio_bpf__destroy(s->bpf);
 	free(s);
 }
@@ -28,17 +48,27 @@ static void close_blkio(void *state)
 static int open_blkio(const struct probe_env *env, void **ret_state, char *form)
 {
 	struct blkio *s = calloc(1, sizeof(*s));
-	void *skeleton;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	void *skeleton, *strides;
 	int r;
 
 	if (!s)
 		return -ENOMEM;
+	s->cpus = env->cpus;
 	r = probe_open_two_forms(&blkio_skeleton, env, &skeleton, form);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
 	s->bpf = skeleton;
+	s->size = ((size_t)s->cpus * sizeof(*s->strides) + page - 1) / page * page;
+	strides = mmap(NULL, s->size, PROT_READ, MAP_SHARED, bpf_map__fd(s->bpf->maps.strides), 0);
+	if (strides == MAP_FAILED) {
+		r = -errno;
+		close_blkio(s);
+		return r;
+	}
+	s->strides = strides;
 	*ret_state = s;
 	return 0;
 }
@@ -54,7 +84,7 @@ static int histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SL
 		for (unsigned o = 0; (d == 0 || s->device[d]) && o < BLK_OPS; o++) {
 			const struct blk_op *op = &s->bpf->bss->devices[d].op[o];
 
-			if (!op->count || o == BLK_FLUSH)
+			if (o == BLK_FLUSH)
 				continue;
 			for (unsigned i = 0; i < KERNEL_SLOTS; i++)
 				slots[i] += op->slots[i];
@@ -106,8 +136,26 @@ int kernel_disk_read(const struct kernel *k, int slot, enum kernel_disk_op kind,
 	if (!s || slot < 0 || slot >= BLK_DEVICES)
 		return -ENODATA;
 	op = &s->bpf->bss->devices[slot].op[kind];
-	*ret = (struct kernel_disk){ op->count, op->bytes, op->sum_us, op->slots };
+	*ret = (struct kernel_disk){ op->sum_us, op->slots };
 	return 0;
+}
+
+void kernel_disk_tune(struct kernel *k, uint64_t now_us)
+{
+	struct blkio *s = kernel_probe_state(k, PROBE_BLKIO);
+	uint64_t events = 0, per_s;
+
+	if (!s || (s->tuned_us && now_us - s->tuned_us < TUNE_US))
+		return;
+	for (int c = 0; c < s->cpus; c++)
+		events += __atomic_load_n(&s->strides[c].events, __ATOMIC_RELAXED);
+	if (s->tuned_us) {
+		per_s = (events - s->events) * 1000000 / (now_us - s->tuned_us);
+		__atomic_store_n(&s->bpf->data->stride, stride_for(per_s, LOOKS_PER_S),
+				 __ATOMIC_RELAXED);
+	}
+	s->events = events;
+	s->tuned_us = now_us;
 }
 
 const struct probe probe_blkio = { .name = "block I/O by device",

@@ -6,21 +6,26 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kernel/duty.h"
 #include "kernel/probe.h"
+#include "kernel/stride.h"
 #include "shared.h"
 
 #include "runq.skel.h"
 
 /* So many events a second are looked at, at the least: enough for a 99th percentile of half a second. */
 #define LOOKS_PER_S 1000
-#define STRIDE_MOST 1024u
 
 struct runq {
 	struct runq_bpf *bpf;
 	int cpus;
 	const struct runq_row *rows;
 	size_t size;
-	uint64_t tuned_us, events;
+	uint64_t tuned_us, events; /* the former in time that the program was in place */
+	uint64_t per_s;
+	struct duty *duty; /* NULL: it has always been in place */
+	struct duty_view view;
+	bool no_duty; /* no thread is to be had */
 };
 
 static int prepare(void *skeleton, const struct probe_env *env)
@@ -35,6 +40,7 @@ static void close_runq(void *state)
 {
 	struct runq *s = state;
 
+	duty_close(s->duty);
 	if (s->rows)
 		munmap((void *)s->rows, s->size);
 	runq_bpf__destroy(s->bpf);
@@ -79,7 +85,7 @@ static int histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SL
 	for (int c = 0; c < s->cpus; c++) {
 		const struct hist *h = which ? &s->rows[c].mta : &s->rows[c].all;
 
-		if (!h->sum_us && !h->slots[0] && !s->rows[c].events)
+		if (!h->sum_us && !h->slots[0] && !s->rows[c].stride.events)
 			continue; /* a CPU that there is not */
 		for (unsigned i = 0; i < KERNEL_SLOTS; i++)
 			slots[i] += h->slots[i];
@@ -88,26 +94,75 @@ static int histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SL
 	return 0;
 }
 
+static uint64_t events_of(void *state)
+{
+	const struct runq *s = state;
+	uint64_t events = 0;
+
+	for (int c = 0; c < s->cpus; c++)
+		events += __atomic_load_n(&s->rows[c].stride.events, __ATOMIC_RELAXED);
+	return events;
+}
+
+static void weigh(void *state, uint64_t times)
+{
+	const struct runq *s = state;
+
+	__atomic_store_n(&s->bpf->data->times, times, __ATOMIC_RELAXED);
+}
+
 uint64_t kernel_runq_tune(struct kernel *k, uint64_t now_us)
 {
 	struct runq *s = kernel_probe_state(k, PROBE_RUNQ);
-	uint64_t events = 0, stride = 1, per_s;
+	uint64_t events, span_us = 1000000, looks = LOOKS_PER_S;
 
 	if (!s)
 		return 0;
-	if (s->tuned_us && now_us - s->tuned_us < 1000000)
+	if (s->duty) {
+		now_us = s->view.on_us;
+		span_us = DUTY_LEAST_US;
+		looks = (uint64_t)(LOOKS_PER_S / s->view.share);
+	}
+	if (s->tuned_us && now_us - s->tuned_us < span_us)
 		return s->bpf->data->stride;
-	for (int c = 0; c < s->cpus; c++)
-		events += s->rows[c].events;
+	events = events_of(s);
 	if (s->tuned_us) {
-		per_s = (events - s->events) * 1000000 / (now_us - s->tuned_us);
-		while (stride < STRIDE_MOST && per_s / (2 * stride) >= LOOKS_PER_S)
-			stride *= 2;
-		__atomic_store_n(&s->bpf->data->stride, stride, __ATOMIC_RELAXED);
+		s->per_s = (events - s->events) * 1000000 / (now_us - s->tuned_us);
+		__atomic_store_n(&s->bpf->data->stride, stride_for(s->per_s, looks),
+				 __ATOMIC_RELAXED);
 	}
 	s->events = events;
 	s->tuned_us = now_us;
 	return s->bpf->data->stride;
+}
+
+int kernel_runq_spare(struct kernel *k, bool calm, uint64_t now_us, double *ret_share,
+		      uint64_t *ret_per_s)
+{
+	static const struct duty_ops ops = { events_of, weigh };
+	struct runq *s = kernel_probe_state(k, PROBE_RUNQ);
+	bool raw;
+
+	if (!s)
+		return -ENODATA;
+	*ret_share = 1;
+	*ret_per_s = s->per_s;
+	if (!s->duty && (s->per_s <= DUTY_EVENTS_PER_S || s->no_duty))
+		return 0;
+	if (!s->duty) {
+		raw = !s->bpf->links.runq_tp_btf;
+		s->no_duty =
+			duty_open(raw ? s->bpf->progs.runq_raw_tp : s->bpf->progs.runq_tp_btf,
+				  raw ? &s->bpf->links.runq_raw_tp : &s->bpf->links.runq_tp_btf,
+				  s->per_s, &ops, s, &s->duty) < 0;
+		s->view.share = 1;
+		s->tuned_us = 0;
+		return 0;
+	}
+	duty_look(s->duty, calm, now_us, &s->view);
+	*ret_share = s->view.share;
+	*ret_per_s = s->view.per_s;
+	return s->view.error;
 }
 
 void kernel_runq_cgroup(struct kernel *k, uint64_t id)

@@ -52,6 +52,7 @@ struct registry {
 	struct sensor_env env;
 	struct disk_table disks;
 	struct neighbours neighbours;
+	enum registry_haste haste; /* of this poll */
 	struct slot slots[DRIVERS];
 	struct stuck stuck;
 };
@@ -74,6 +75,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	registry->env = *env;
 	registry->env.disks = &registry->disks;
 	registry->env.neighbours = &registry->neighbours;
+	registry->env.haste = &registry->haste;
 	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
 		log_warning("%s", why);
 	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
@@ -245,6 +247,7 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum registry_has
 	uint64_t clock_ns = 0;
 	enum signal frozen;
 
+	registry->haste = haste;
 	for (size_t i = 0; i < DRIVERS; i++)
 		poll_slot(registry, &registry->slots[i], now_us, haste, sample, load, &clock_ns);
 	if (stuck_step(&registry->stuck, sample, &frozen))

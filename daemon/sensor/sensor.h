@@ -20,6 +20,10 @@ struct neighbours; /* sensor/neighbours.h */
 struct spool_watch; /* sensor/spool_watch.h */
 struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_why */
 
+/* Calm: nothing presses, and sensors are asked half as often as their budget allows, and not at every tick. Urgent: the kernel tells
+ * of stalls. */
+enum registry_haste { REGISTRY_CALM, REGISTRY_NORMAL, REGISTRY_URGENT };
+
 struct sensor_env {
 	int proc_fd, sys_fd,
 		cgroup_fd; /* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1: absent */
@@ -30,6 +34,7 @@ struct sensor_env {
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */
+	const enum registry_haste *haste; /* of this poll; the registry's own */
 };
 
 struct sensor_ops {
@@ -66,8 +71,6 @@ struct registry;
 /* Opens every sensor in order. Never fails for a sensor; -ENOMEM only. `env` is copied (its pointers stay the caller's). */
 int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
-/* Calm: nothing presses, and sensors are asked half as often as their budget allows, and not at every tick. Urgent: the kernel tells of stalls. */
-enum registry_haste { REGISTRY_CALM, REGISTRY_NORMAL, REGISTRY_URGENT };
 /* Polls in order those whose time has come, or all when it is urgent, into `sample` (already cleared) and `load`; of the others
  * the last values stand. */
 void registry_poll(struct registry *registry, uint64_t now_us, enum registry_haste haste,

@@ -302,6 +302,7 @@ static int disk_poll(void *state, uint64_t now_us, struct sample *sample, struct
 	put(s->table, sample);
 	if (!s->kernel)
 		return 0;
+	kernel_disk_tune(s->kernel, now_us);
 	if (s->generation != s->table->generation) {
 		/* Other disks count now: the histogram begins anew. */
 		memset(&s->all, 0, sizeof(s->all));

@@ -29,6 +29,7 @@ int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why)
 struct latency {
 	struct kernel *kernel;
 	struct disk_table *disks;
+	const enum registry_haste *haste;
 	enum kernel_probe probe;
 	struct window_hist window, mta;
 	struct stays_rate rate;
@@ -49,6 +50,7 @@ static int latency_open(const struct sensor_env *env, enum kernel_probe probe, v
 		return -ENOMEM;
 	s->kernel = env->kernel;
 	s->disks = env->disks;
+	s->haste = env->haste;
 	s->probe = probe;
 	*ret_state = s;
 	return 0;
@@ -77,22 +79,44 @@ static int runq_open(const struct sensor_env *env, void **ret_state, char *why)
 	return latency_open(env, PROBE_RUNQ, ret_state, why);
 }
 
+/* A window without an event is none, unless the probe was not in place: then what was seen before stands, but not for ever. */
+#define RUNQ_OLD_US 5000000u
+
 static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		     char *why)
 {
 	struct latency *s = state;
-	double p99, p50;
-	int r = quantiles(s, 0, &s->window, now_us, &p99, &p50, why);
+	uint64_t all[KERNEL_SLOTS], mta[KERNEL_SLOTS], sum, per_s;
+	double share, p99;
+	int r = kernel_runq_spare(s->kernel, *s->haste == REGISTRY_CALM, now_us, &share, &per_s);
 
-	if (r < 0)
+	if (r == 0)
+		r = kernel_histogram(s->kernel, PROBE_RUNQ, 0, all, &sum);
+	if (r == 0)
+		r = kernel_histogram(s->kernel, PROBE_RUNQ, 1, mta, &sum);
+	if (r < 0) {
+		snprintf(why, SENSOR_WHY_MAX, "the probe cannot be read: %s", strerror(-r));
 		return r;
+	}
 	kernel_runq_tune(s->kernel, now_us);
+	if (share < 1)
+		snprintf(why, SENSOR_WHY_MAX,
+			 "%.0f task switches a second: looked at %.0f %% of the time",
+			 (double)per_s, 100 * share);
+	p99 = window_hist_quantile(&s->window, all, 0.99);
 	if (p99 >= 0) {
 		sample_put(sample, SIGNAL_RUNQ_P99_US, p99, VIA_BPF);
-		sample_put(sample, SIGNAL_RUNQ_P50_US, p50, VIA_BPF);
+		sample_put(sample, SIGNAL_RUNQ_P50_US, window_hist_quantile(&s->window, all, 0.5),
+			   VIA_BPF);
 	}
-	if (quantiles(s, 1, &s->mta, now_us, &p99, NULL, why) == 0 && p99 >= 0)
+	p99 = window_hist_quantile(&s->mta, mta, 0.99);
+	if (p99 >= 0)
 		sample_put(sample, SIGNAL_MTA_RUNQ_P99_US, p99, VIA_BPF);
+	if (share < 1 && window_hist_is_still(&s->window, all) &&
+	    now_us - s->window.rotated_us < RUNQ_OLD_US)
+		return 0;
+	window_hist_step(&s->window, all, now_us);
+	window_hist_step(&s->mta, mta, now_us);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #ifndef PENSTOCK_SENSOR_WINDOW_HIST_H
 #define PENSTOCK_SENSOR_WINDOW_HIST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -23,6 +24,12 @@ static inline double window_hist_quantile(const struct window_hist *h, const uin
 	if (h->rotations < 2 || memcmp(now, h->before[1], sizeof(h->before[1])) == 0)
 		return -1;
 	return counts_quantile(now, h->before[1], q);
+}
+
+/* Nothing has happened since it was last rotated. */
+static inline bool window_hist_is_still(const struct window_hist *h, const uint64_t *now)
+{
+	return memcmp(now, h->before[0], sizeof(h->before[0])) == 0;
 }
 
 /* After the quantiles were taken. */

@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -339,28 +341,39 @@ static int open_loop(char *device, int size)
 	return fd;
 }
 
-/* Until the probe has seen so many of a kind: completion runs beside us. */
-static struct kernel_disk wait_requests(int slot, enum kernel_disk_op kind, uint64_t count)
+static uint64_t requests_of(int slot, enum kernel_disk_op kind)
 {
 	struct kernel_disk d = { 0 };
+	uint64_t count = 0;
+
+	assert_int_equal(kernel_disk_read(kernel, slot, kind, &d), 0);
+	for (int i = 0; i < KERNEL_SLOTS; i++)
+		count += d.slots[i];
+	return count;
+}
+
+/* Until the probe has seen so many of a kind: completion runs beside us. How many it has seen. */
+static uint64_t wait_requests(int slot, enum kernel_disk_op kind, uint64_t count)
+{
+	uint64_t seen = 0;
 
 	for (int i = 0; i < 300; i++) {
-		assert_int_equal(kernel_disk_read(kernel, slot, kind, &d), 0);
-		if (d.count >= count)
+		seen = requests_of(slot, kind);
+		if (seen >= count)
 			break;
 		usleep(10000);
 	}
-	return d;
+	return seen;
 }
 
 static void reads_writes_and_flushes_of_a_device_are_told_apart(void **state)
 {
-	enum { SIZE = 8192, WRITES = 40, READS = 25 };
+	enum { SIZE = 8192, WRITES = 40, READS = 25, MANY = 4000 };
 	char device[64], command[128];
 	struct kernel_disk d;
 	struct stat st;
 	void *block = NULL;
-	uint64_t slots;
+	uint64_t flushes, before = 0;
 	int fd, slot;
 
 	need(PROBE_BLKIO);
@@ -377,27 +390,29 @@ static void reads_writes_and_flushes_of_a_device_are_told_apart(void **state)
 	memset(block, 'x', SIZE);
 	for (int i = 0; i < WRITES; i++)
 		assert_int_equal(pwrite(fd, block, SIZE, (off_t)i * 2 * SIZE), SIZE);
-	d = wait_requests(slot, KERNEL_DISK_WRITE, WRITES);
-	assert_int_equal(d.count, WRITES);
-	assert_int_equal(d.bytes, WRITES * SIZE);
+	assert_int_equal(wait_requests(slot, KERNEL_DISK_WRITE, WRITES), WRITES);
+	assert_int_equal(kernel_disk_read(kernel, slot, KERNEL_DISK_WRITE, &d), 0);
 	assert_true(d.sum_us > 0);
-	slots = 0;
-	for (int i = 0; i < KERNEL_SLOTS; i++)
-		slots += d.slots[i];
-	assert_int_equal(slots, WRITES);
 	for (int i = 0; i < READS; i++)
 		assert_int_equal(pread(fd, block, SIZE, (off_t)i * 2 * SIZE), SIZE);
-	d = wait_requests(slot, KERNEL_DISK_READ, READS);
 	/* What probes new devices may have read too. */
-	assert_true(d.count >= READS && d.bytes >= READS * SIZE);
-	assert_int_equal(kernel_disk_read(kernel, slot, KERNEL_DISK_FLUSH, &d), 0);
-	slots = d.count;
+	assert_true(wait_requests(slot, KERNEL_DISK_READ, READS) >= READS);
+	flushes = requests_of(slot, KERNEL_DISK_FLUSH);
 	assert_int_equal(fsync(fd), 0);
-	d = wait_requests(slot, KERNEL_DISK_FLUSH, slots + 1);
-	assert_int_equal(d.count, slots + 1);
-	assert_int_equal(d.bytes, 0);
-	assert_int_equal(kernel_disk_read(kernel, slot, KERNEL_DISK_WRITE, &d), 0);
-	assert_int_equal(d.count, WRITES); /* the flush is no write beside */
+	assert_int_equal(wait_requests(slot, KERNEL_DISK_FLUSH, flushes + 1), flushes + 1);
+	/* The flush is no write beside. */
+	assert_int_equal(requests_of(slot, KERNEL_DISK_WRITE), WRITES);
+	/* At a high rate a few stand for all: as if the reads so far were of one second, and so on. */
+	for (uint64_t round = 0, now = clock_monotonic_us(); round < 4; round++) {
+		kernel_disk_tune(kernel, now += 1000000);
+		before = requests_of(slot, KERNEL_DISK_READ);
+		for (int i = 0; i < MANY; i++)
+			assert_int_equal(pread(fd, block, SIZE, 0), SIZE);
+		wait_requests(slot, KERNEL_DISK_READ, before + MANY / 2);
+		print_message("# %d reads are counted as %llu\n", MANY,
+			      (unsigned long long)(requests_of(slot, KERNEL_DISK_READ) - before));
+	}
+	assert_in_range(requests_of(slot, KERNEL_DISK_READ) - before, MANY / 2, 3 * MANY / 2);
 	free(block);
 	close(fd);
 	snprintf(command, sizeof(command), "losetup -d %s", device);
@@ -453,6 +468,95 @@ static void few_switches_stand_for_all(void **state)
 	close(back[0]);
 }
 
+/* Two processes on one CPU hand each other a byte for as long as they may; *rounds counts, two switches each. */
+static void hand_over(int cpu, volatile uint64_t *rounds, pid_t *ret_pids)
+{
+	int there[2], back[2];
+	cpu_set_t one;
+	char c = 0;
+
+	assert_int_equal(pipe(there) | pipe(back), 0);
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	for (int i = 0; i < 2; i++) {
+		ret_pids[i] = fork();
+		if (ret_pids[i])
+			continue;
+		alarm(120);
+		sched_setaffinity(0, sizeof(one), &one);
+		/* A copy of the probe's descriptor would keep it in place. */
+		dup2(i ? back[0] : there[0], 0);
+		dup2(i ? there[1] : back[1], 1);
+		syscall(SYS_close_range, 3u, ~0u, 0);
+		if (i == 0)
+			while (read(0, &c, 1) == 1 && write(1, &c, 1) == 1)
+				;
+		else
+			while (write(1, &c, 1) == 1 && read(0, &c, 1) == 1)
+				*rounds += 1;
+		_exit(0);
+	}
+	for (int i = 0; i < 2; i++) {
+		close(there[i]);
+		close(back[i]);
+	}
+}
+
+static uint64_t all_of(const volatile uint64_t *rounds, int pairs)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < pairs; i++)
+		sum += rounds[i];
+	return sum;
+}
+
+/* At a still higher rate the program is taken away for part of the time, and what it sees stands for all. */
+static void a_very_high_rate_is_seen_part_of_the_time(void **state)
+{
+	volatile uint64_t *rounds =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	uint64_t slots[32], sum, first, count, done, per_s = 0, began = clock_monotonic_us();
+	double share = 1, seen;
+	pid_t pids[2 * PAIRS];
+
+	need(PROBE_RUNQ);
+	assert_true(rounds != MAP_FAILED);
+	for (int i = 0; i < PAIRS; i++)
+		hand_over(i % (int)sysconf(_SC_NPROCESSORS_ONLN), &rounds[i], &pids[2 * i]);
+	while (share == 1 && clock_monotonic_us() - began < 20 * US_PER_S) {
+		usleep(50000);
+		kernel_runq_tune(kernel, clock_monotonic_us());
+		assert_int_equal(
+			kernel_runq_spare(kernel, false, clock_monotonic_us(), &share, &per_s), 0);
+	}
+	kernel_runq_histogram(kernel, slots, &sum, &first);
+	done = all_of(rounds, PAIRS);
+	began = clock_monotonic_us();
+	while (share < 1 && clock_monotonic_us() - began < 5 * US_PER_S) {
+		usleep(50000);
+		kernel_runq_tune(kernel, clock_monotonic_us());
+		kernel_runq_spare(kernel, false, clock_monotonic_us(), &share, &per_s);
+	}
+	done = all_of(rounds, PAIRS) - done;
+	kernel_runq_histogram(kernel, slots, &sum, &count);
+	for (int i = 0; i < 2 * PAIRS; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	munmap((void *)rounds, 4096);
+	if (share == 1) {
+		print_message("# %llu switches a second are not many\n", (unsigned long long)per_s);
+		skip();
+	}
+	assert_true(share < 0.9 && per_s > 10000);
+	seen = (double)(count - first) / (2.0 * (double)done);
+	print_message("# in place %.0f %% of the time, %.2f of the switches accounted for\n",
+		      100 * share, seen);
+	/* Others' switches are in it too; what share a period falls into is chance. */
+	assert_true(seen > 0.3 && seen < 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +567,7 @@ int main(void)
 		cmocka_unit_test(sessions_of_before_are_taken_over),
 		cmocka_unit_test(the_run_queue_is_seen),
 		cmocka_unit_test(few_switches_stand_for_all),
+		cmocka_unit_test(a_very_high_rate_is_seen_part_of_the_time),
 		cmocka_unit_test(reads_writes_and_flushes_of_a_device_are_told_apart),
 	};
 

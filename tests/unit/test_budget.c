@@ -1,6 +1,7 @@
 /* A sensor that costs more is asked less often, within bounds. */
 #include "cmocka_test.h"
 
+#include "kernel/duty.h"
 #include "sensor/budget.h"
 #include "sensor/minute_count.h"
 
@@ -64,6 +65,28 @@ static void one_dear_poll_changes_little_and_a_trend_goes_both_ways(void **state
 	assert_int_equal(polls_in(&b, 5, 10, &now), 100);
 }
 
+static void a_probe_of_many_events_is_in_place_part_of_the_time(void **state)
+{
+	for (int calm = 0; calm < 2; calm++) {
+		uint64_t period_us = calm ? DUTY_CALM_US : DUTY_PRESSED_US;
+
+		assert_int_equal(duty_plan(0, calm).off_us, 0);
+		assert_int_equal(duty_plan(DUTY_EVENTS_PER_S, calm).off_us, 0);
+		for (uint64_t per_s = DUTY_EVENTS_PER_S + 1; per_s < UINT64_C(1) << 40;
+		     per_s += per_s / 3) {
+			struct duty_plan plan = duty_plan(per_s, calm);
+
+			assert_int_equal(plan.on_us + plan.off_us, period_us);
+			assert_true(plan.on_us >= DUTY_LEAST_US);
+			/* So many are seen a second, or it is in place for as short as may be. */
+			assert_true(plan.on_us == DUTY_LEAST_US ||
+				    plan.on_us * per_s <= period_us * DUTY_EVENTS_PER_S);
+		}
+	}
+	assert_int_equal(duty_plan(50000, false).on_us, 100000);
+	assert_int_equal(duty_plan(50000, true).on_us, 400000);
+}
+
 static void what_happened_a_minute_ago_is_forgotten(void **state)
 {
 	struct minute_count m = { 0 };
@@ -87,6 +110,7 @@ int main(void)
 		cmocka_unit_test(a_dear_one_keeps_to_its_budget),
 		cmocka_unit_test(the_dearest_is_still_asked_once_a_second),
 		cmocka_unit_test(one_dear_poll_changes_little_and_a_trend_goes_both_ways),
+		cmocka_unit_test(a_probe_of_many_events_is_in_place_part_of_the_time),
 		cmocka_unit_test(what_happened_a_minute_ago_is_forgotten),
 	};
 

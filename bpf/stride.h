@@ -1,0 +1,33 @@
+/* Most of many events do no more than count down: `stride` is set by user space from the rate of events. The distance to the next event
+ * that is looked at is spread at random over (0, 2 * stride): a fixed one would see only one of two that take turns. */
+#ifndef PENSTOCK_BPF_STRIDE_H
+#define PENSTOCK_BPF_STRIDE_H
+
+#include "shared.h"
+
+/* How many events this one stands for. 0: it is only counted. */
+static inline u64 stride_take(struct stride *s)
+{
+	u64 weight;
+
+	if (s->left) {
+		s->left--;
+		return 0;
+	}
+	weight = s->weight + 1;
+	s->events += weight;
+	return weight;
+}
+
+/* After one was taken. `stride`: a power of two, 1: every event. `random`: any number that moves. */
+static inline void stride_next(struct stride *s, u64 stride, u64 random)
+{
+	u64 distance = 0;
+
+	if (stride > 1)
+		distance = ((random * 0x9e3779b97f4a7c15ull) >> 32) & (2 * stride - 1);
+	s->left = distance;
+	s->weight = distance;
+}
+
+#endif

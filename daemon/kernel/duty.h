@@ -1,0 +1,62 @@
+/* A program on a tracepoint of many events that is in place part of the time. Calling a program costs some 50 ns whatever it does, so
+ * that at a high rate nothing but taking it away lowers what it costs: then it is in place for a part of each period, and what it sees
+ * stands for the whole. Putting it in place and taking it away costs some 0.1 ms each, and may wait for the kernel: a thread does it, which
+ * is begun when a high rate is first seen. No other process may hold a copy of the link's descriptor, or the program stays in place. */
+#ifndef PENSTOCK_KERNEL_DUTY_H
+#define PENSTOCK_KERNEL_DUTY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bpf_link;
+struct bpf_program;
+struct duty;
+
+/* So many events a second may be seen; more are seen part of the time. */
+#define DUTY_EVENTS_PER_S 10000u
+/* A period: short while something presses, for the news must be young; long while nothing does. */
+#define DUTY_PRESSED_US 500000u
+#define DUTY_CALM_US 2000000u
+#define DUTY_LEAST_US \
+	50000u /* in place for so long at least, that bursts are seen with what lies between them */
+
+struct duty_plan {
+	uint64_t on_us, off_us; /* off 0: in place all the time */
+};
+
+/* From the rate of events while it is in place. Pure. */
+static inline struct duty_plan duty_plan(uint64_t per_s, bool calm)
+{
+	uint64_t period_us = calm ? DUTY_CALM_US : DUTY_PRESSED_US, on_us;
+
+	if (per_s <= DUTY_EVENTS_PER_S)
+		return (struct duty_plan){ period_us, 0 };
+	on_us = period_us * DUTY_EVENTS_PER_S / per_s;
+	if (on_us < DUTY_LEAST_US)
+		on_us = DUTY_LEAST_US;
+	return (struct duty_plan){ on_us, period_us - on_us };
+}
+
+struct duty_ops {
+	uint64_t (*events)(void *context); /* seen so far */
+	/* From now on each event stands for so many (>= 1). Called while the program is not in place. */
+	void (*weigh)(void *context, uint64_t times);
+};
+
+/* How it stands. */
+struct duty_view {
+	uint64_t on_us; /* in place since it was opened, in all */
+	uint64_t per_s; /* events while it is in place, as last measured */
+	double share; /* of the time that it is in place, 1: always */
+	int error; /* -errno: it cannot be put in place */
+};
+
+/* `*link` is `program`'s, in place now, and this one's to change until duty_close(), which leaves it as it is: NULL is not in place.
+ * 0 or -errno. */
+int duty_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_s,
+	      const struct duty_ops *ops, void *context, struct duty **ret_duty);
+void duty_close(struct duty *duty);
+/* Whether something presses: takes effect at once. Fills the view; never blocks: false when it is being written just now. */
+bool duty_look(struct duty *duty, bool calm, uint64_t now_us, struct duty_view *ret_view);
+
+#endif

@@ -1,0 +1,19 @@
+/* Which share of many events is looked at: bpf/stride.h, from user space. */
+#ifndef PENSTOCK_KERNEL_STRIDE_H
+#define PENSTOCK_KERNEL_STRIDE_H
+
+#include <stdint.h>
+
+#define STRIDE_MOST 1024u
+
+/* A power of two: the least that leaves at least so many looks a second, at so many events a second. Pure. */
+static inline uint64_t stride_for(uint64_t events_per_s, uint64_t looks_per_s)
+{
+	uint64_t stride = 1;
+
+	while (stride < STRIDE_MOST && events_per_s / (2 * stride) >= looks_per_s)
+		stride *= 2;
+	return stride;
+}
+
+#endif
