@@ -12,11 +12,12 @@ struct bpf_link;
 struct bpf_program;
 struct duty;
 
-/* So many events a second may be seen; more are seen part of the time. */
-#define DUTY_EVENTS_PER_S 10000u
-/* A period: short while something presses, for the news must be young; long while nothing does. */
+/* So many events a second may be seen, calm or pressed; more are seen part of the time. While the CPUs are pressed what is seen must be
+ * young and whole, and the kernel is slow to put programs in place: so only a still higher rate is worth it. */
+#define DUTY_CALM_PER_S 10000u
+#define DUTY_PRESSED_PER_S 100000u
+#define DUTY_CALM_US 2000000u /* a period */
 #define DUTY_PRESSED_US 500000u
-#define DUTY_CALM_US 2000000u
 #define DUTY_LEAST_US \
 	50000u /* in place for so long at least, that bursts are seen with what lies between them */
 
@@ -28,10 +29,11 @@ struct duty_plan {
 static inline struct duty_plan duty_plan(uint64_t per_s, bool calm)
 {
 	uint64_t period_us = calm ? DUTY_CALM_US : DUTY_PRESSED_US, on_us;
+	uint64_t seen_per_s = calm ? DUTY_CALM_PER_S : DUTY_PRESSED_PER_S;
 
-	if (per_s <= DUTY_EVENTS_PER_S)
-		return (struct duty_plan){ period_us, 0 };
-	on_us = period_us * DUTY_EVENTS_PER_S / per_s;
+	if (per_s <= seen_per_s)
+		return (struct duty_plan){ DUTY_PRESSED_US, 0 };
+	on_us = period_us * seen_per_s / per_s;
 	if (on_us < DUTY_LEAST_US)
 		on_us = DUTY_LEAST_US;
 	return (struct duty_plan){ on_us, period_us - on_us };

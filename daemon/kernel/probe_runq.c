@@ -147,7 +147,7 @@ int kernel_runq_spare(struct kernel *k, bool calm, uint64_t now_us, double *ret_
 		return -ENODATA;
 	*ret_share = 1;
 	*ret_per_s = s->per_s;
-	if (!s->duty && (s->per_s <= DUTY_EVENTS_PER_S || s->no_duty))
+	if (!s->duty && (s->per_s <= DUTY_CALM_PER_S || s->no_duty))
 		return 0;
 	if (!s->duty) {
 		raw = !s->bpf->links.runq_tp_btf;

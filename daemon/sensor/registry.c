@@ -29,6 +29,7 @@ static const struct sensor_ops *const drivers[] = {
 #define FIRST_POLLS 10
 #define FIRST_MEASURED 64 /* polls */
 #define MEASURED_OF 4
+#define CPU_PRESSED_US 5000000u /* the CPUs are taken to be pressed for so long after they were */
 #define HELD_MOST 32 /* signals of one sensor */
 
 _Static_assert(SIGNAL__COUNT < 256, "a signal is kept in a byte");
@@ -52,7 +53,8 @@ struct registry {
 	struct sensor_env env;
 	struct disk_table disks;
 	struct neighbours neighbours;
-	enum registry_haste haste; /* of this poll */
+	struct registry_mood mood; /* of this poll */
+	uint64_t cpu_pressed_us; /* when the CPUs last were */
 	struct slot slots[DRIVERS];
 	struct stuck stuck;
 };
@@ -75,7 +77,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	registry->env = *env;
 	registry->env.disks = &registry->disks;
 	registry->env.neighbours = &registry->neighbours;
-	registry->env.haste = &registry->haste;
+	registry->env.mood = &registry->mood;
 	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
 		log_warning("%s", why);
 	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
@@ -241,15 +243,31 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 	slot->backoff_us = 0;
 }
 
+static bool cpus_press(const struct config *config, const struct sample *sample)
+{
+	static const enum signal waits[] = { SIGNAL_CPU_STALL_RATIO, SIGNAL_MTA_CPU_STALL_RATIO,
+					     SIGNAL_RUNQ_P99_US, SIGNAL_MTA_RUNQ_P99_US };
+
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		if (config->target[waits[i]] > 0 &&
+		    sample_get(sample, waits[i], 0) >= config->target[waits[i]] / 2)
+			return true;
+	return false;
+}
+
 void registry_poll(struct registry *registry, uint64_t now_us, enum registry_haste haste,
 		   struct sample *sample, struct load *load)
 {
 	uint64_t clock_ns = 0;
 	enum signal frozen;
 
-	registry->haste = haste;
+	registry->mood.haste = haste;
+	registry->mood.cpu_pressed =
+		registry->cpu_pressed_us && now_us - registry->cpu_pressed_us < CPU_PRESSED_US;
 	for (size_t i = 0; i < DRIVERS; i++)
 		poll_slot(registry, &registry->slots[i], now_us, haste, sample, load, &clock_ns);
+	if (cpus_press(registry->env.config, sample))
+		registry->cpu_pressed_us = now_us;
 	if (stuck_step(&registry->stuck, sample, &frozen))
 		log_warning(
 			"%s has not moved for a minute and is left out until it does: no mail is refused for it",

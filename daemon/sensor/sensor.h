@@ -24,6 +24,11 @@ struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_w
  * of stalls. */
 enum registry_haste { REGISTRY_CALM, REGISTRY_NORMAL, REGISTRY_URGENT };
 
+struct registry_mood {
+	enum registry_haste haste;
+	bool cpu_pressed; /* in the last seconds tasks waited for a CPU, half as long as is tolerable or longer */
+};
+
 struct sensor_env {
 	int proc_fd, sys_fd,
 		cgroup_fd; /* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1: absent */
@@ -34,7 +39,7 @@ struct sensor_env {
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */
-	const enum registry_haste *haste; /* of this poll; the registry's own */
+	const struct registry_mood *mood; /* of this poll; the registry's own */
 };
 
 struct sensor_ops {

@@ -29,7 +29,7 @@ int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why)
 struct latency {
 	struct kernel *kernel;
 	struct disk_table *disks;
-	const enum registry_haste *haste;
+	const struct registry_mood *mood;
 	enum kernel_probe probe;
 	struct window_hist window, mta;
 	struct stays_rate rate;
@@ -50,7 +50,7 @@ static int latency_open(const struct sensor_env *env, enum kernel_probe probe, v
 		return -ENOMEM;
 	s->kernel = env->kernel;
 	s->disks = env->disks;
-	s->haste = env->haste;
+	s->mood = env->mood;
 	s->probe = probe;
 	*ret_state = s;
 	return 0;
@@ -88,7 +88,8 @@ static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct
 	struct latency *s = state;
 	uint64_t all[KERNEL_SLOTS], mta[KERNEL_SLOTS], sum, per_s;
 	double share, p99;
-	int r = kernel_runq_spare(s->kernel, *s->haste == REGISTRY_CALM, now_us, &share, &per_s);
+	bool calm = s->mood->haste != REGISTRY_URGENT && !s->mood->cpu_pressed;
+	int r = kernel_runq_spare(s->kernel, calm, now_us, &share, &per_s);
 
 	if (r == 0)
 		r = kernel_histogram(s->kernel, PROBE_RUNQ, 0, all, &sum);

@@ -514,6 +514,7 @@ static uint64_t all_of(const volatile uint64_t *rounds, int pairs)
 /* At a still higher rate the program is taken away for part of the time, and what it sees stands for all. */
 static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 {
+	enum { PAIRS = 4 };
 	volatile uint64_t *rounds =
 		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	uint64_t slots[32], sum, first, count, done, per_s = 0, began = clock_monotonic_us();
@@ -528,18 +529,20 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 		usleep(50000);
 		kernel_runq_tune(kernel, clock_monotonic_us());
 		assert_int_equal(
-			kernel_runq_spare(kernel, false, clock_monotonic_us(), &share, &per_s), 0);
+			kernel_runq_spare(kernel, true, clock_monotonic_us(), &share, &per_s), 0);
 	}
 	kernel_runq_histogram(kernel, slots, &sum, &first);
 	done = all_of(rounds, PAIRS);
+	/* Some periods; and when others attach programs at the same time the kernel makes this one wait its turn. */
 	began = clock_monotonic_us();
-	while (share < 1 && clock_monotonic_us() - began < 5 * US_PER_S) {
+	do {
 		usleep(50000);
 		kernel_runq_tune(kernel, clock_monotonic_us());
-		kernel_runq_spare(kernel, false, clock_monotonic_us(), &share, &per_s);
-	}
+		kernel_runq_spare(kernel, true, clock_monotonic_us(), &share, &per_s);
+		kernel_runq_histogram(kernel, slots, &sum, &count);
+	} while (share < 1 && clock_monotonic_us() - began < 60 * US_PER_S &&
+		 (count == first || clock_monotonic_us() - began < 8 * US_PER_S));
 	done = all_of(rounds, PAIRS) - done;
-	kernel_runq_histogram(kernel, slots, &sum, &count);
 	for (int i = 0; i < 2 * PAIRS; i++) {
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
@@ -554,7 +557,7 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 	print_message("# in place %.0f %% of the time, %.2f of the switches accounted for\n",
 		      100 * share, seen);
 	/* Others' switches are in it too; what share a period falls into is chance. */
-	assert_true(seen > 0.3 && seen < 5);
+	assert_true(seen > 0.02 && seen < 5);
 }
 
 int main(void)

@@ -69,22 +69,24 @@ static void a_probe_of_many_events_is_in_place_part_of_the_time(void **state)
 {
 	for (int calm = 0; calm < 2; calm++) {
 		uint64_t period_us = calm ? DUTY_CALM_US : DUTY_PRESSED_US;
+		uint64_t seen_per_s = calm ? DUTY_CALM_PER_S : DUTY_PRESSED_PER_S;
 
 		assert_int_equal(duty_plan(0, calm).off_us, 0);
-		assert_int_equal(duty_plan(DUTY_EVENTS_PER_S, calm).off_us, 0);
-		for (uint64_t per_s = DUTY_EVENTS_PER_S + 1; per_s < UINT64_C(1) << 40;
+		assert_int_equal(duty_plan(seen_per_s, calm).off_us, 0);
+		for (uint64_t per_s = seen_per_s + seen_per_s / 100; per_s < UINT64_C(1) << 40;
 		     per_s += per_s / 3) {
 			struct duty_plan plan = duty_plan(per_s, calm);
 
 			assert_int_equal(plan.on_us + plan.off_us, period_us);
-			assert_true(plan.on_us >= DUTY_LEAST_US);
+			assert_true(plan.off_us > 0 && plan.on_us >= DUTY_LEAST_US);
 			/* So many are seen a second, or it is in place for as short as may be. */
 			assert_true(plan.on_us == DUTY_LEAST_US ||
-				    plan.on_us * per_s <= period_us * DUTY_EVENTS_PER_S);
+				    plan.on_us * per_s <= period_us * seen_per_s);
 		}
 	}
-	assert_int_equal(duty_plan(50000, false).on_us, 100000);
+	assert_int_equal(duty_plan(50000, false).off_us, 0);
 	assert_int_equal(duty_plan(50000, true).on_us, 400000);
+	assert_int_equal(duty_plan(500000, false).on_us, 100000);
 }
 
 static void what_happened_a_minute_ago_is_forgotten(void **state)
