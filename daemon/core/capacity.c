@@ -102,13 +102,14 @@ static double think_time(struct window *w, const struct tick *t, double target)
 	bool idle = (t->time < TIME_GOOD || w->busy_ew < BUSY_LEAST) &&
 		    t->saturation < UNSATURATED && !t->slots_short &&
 		    !window_is_greeting_late(w, t); /* they wait for the server */
+	/* Those open came in by the one and go out by the other; while they are on their way in, nothing comes out yet. */
+	double passing = fmax(w->completed_lag, w->admitted_ew);
 
 	if (w->jobs_seen >= JOBS_FOR_COST && w->think_jobs > 0.05)
 		z = w->think_sum / w->think_jobs;
 	if (idle && window_has(w, WINDOW_PART_THINK) &&
 	    (t->refusing || n > 0.7 * w->capacity * (target + w->time_base + z)))
-		smooth_step(&w->think_open,
-			    fmax(0, (n - w->busy_ew) / fmax(w->completed_ew, 1) - z), t->dt,
+		smooth_step(&w->think_open, fmax(0, (n - w->busy_ew) / fmax(passing, 1) - z), t->dt,
 			    TAU_OPEN);
 	else
 		smooth_step(&w->think_open, 0, t->dt, TAU_OPEN);
