@@ -23,12 +23,14 @@
 #define BACKLOG 64
 #define STALE_US (2 * US_PER_S)
 #define DESCRIPTORS_OF_OTHERS 256 /* whoever only looks leaves so many to fronts and sensors */
-#define PAUSE_MS 250
+#define PAUSE_MS 100
+#define AGAIN_S 5
 
 struct http {
 	struct evhttp *server;
 	struct evconnlistener *listener; /* the server's */
-	struct event *resume;
+	struct event *resume; /* after a pause that on_accepted() made */
+	struct event *again; /* every AGAIN_S, after one that on_accept_error() made */
 	const struct control_ops *ops;
 	void *context;
 };
@@ -158,14 +160,6 @@ static bool descriptors_are_short(void)
 	return (rlim_t)fd + others >= limit.rlim_cur;
 }
 
-static void pause_accepting(struct http *h)
-{
-	const struct timeval wait = { 0, PAUSE_MS * 1000 };
-
-	evconnlistener_disable(h->listener);
-	event_add(h->resume, &wait);
-}
-
 static void on_resume(evutil_socket_t fd, short what, void *context)
 {
 	struct http *h = context;
@@ -176,15 +170,21 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 /* NULL: the usual one. Called for each that was accepted. */
 static struct bufferevent *on_accepted(struct event_base *base, void *context)
 {
-	if (descriptors_are_short())
-		pause_accepting(context);
+	const struct timeval wait = { 0, PAUSE_MS * 1000 };
+	struct http *h = context;
+
+	if (descriptors_are_short()) {
+		evconnlistener_disable(h->listener);
+		event_add(h->resume, &wait);
+	}
 	return NULL;
 }
 
-/* Without this libevent would try again at once, and say so each time. */
-static void on_accept_error(struct evconnlistener *listener, void *context)
+/* Not one is left. Without this libevent would try again at once, and say so each time. The context is not ours but evhttp's, so
+ * that the listener is all there is: h->again enables it. */
+static void on_accept_error(struct evconnlistener *listener, void *of_evhttp)
 {
-	pause_accepting(context);
+	evconnlistener_disable(listener);
 }
 
 static int listen_with(struct http *h, int fd)
@@ -202,6 +202,7 @@ static int listen_with(struct http *h, int fd)
 int http_open(struct event_base *base, const struct config *config, const struct control_ops *ops,
 	      void *context, struct http **ret_http, char *why)
 {
+	const struct timeval again = { AGAIN_S, 0 };
 	struct http *h;
 	int fd = endpoint_listen(&config->http_listen, BACKLOG, 0660);
 
@@ -219,7 +220,10 @@ int http_open(struct event_base *base, const struct config *config, const struct
 		h->server = evhttp_new(base);
 	if (h)
 		h->resume = evtimer_new(base, on_resume, h);
-	if (!h || !h->server || !h->resume || listen_with(h, fd) < 0) {
+	if (h)
+		h->again = event_new(base, -1, EV_PERSIST, on_resume, h);
+	if (!h || !h->server || !h->resume || !h->again || event_add(h->again, &again) < 0 ||
+	    listen_with(h, fd) < 0) {
 		close(fd);
 		http_close(h);
 		return -ENOMEM;
@@ -246,6 +250,8 @@ void http_close(struct http *h)
 		return;
 	if (h->resume)
 		event_free(h->resume);
+	if (h->again)
+		event_free(h->again);
 	if (h->server)
 		evhttp_free(h->server);
 	free(h);

@@ -29,7 +29,6 @@
 #define MOST_US (10 * US_PER_S)
 #define DESCRIPTORS_LEFT 512 /* to everybody else */
 #define DESCRIPTORS_A_GROUP 5
-#define GROUPS_LEAST 16
 #define LEAK_CHILD 0.7 /* of its parent's growth: then the child is meant */
 #define LEAK_AHEAD_S (7 * 86400.0)
 
@@ -292,6 +291,20 @@ static bool hierarchy_has(int cgroup_fd, const char *root, const char *file)
 	return found;
 }
 
+/* As many as leave DESCRIPTORS_LEFT, or a quarter of what may be opened where that is little: fronts and whoever asks come first. */
+static unsigned groups_most(void)
+{
+	struct rlimit files = { 1024, 1024 };
+	rlim_t room;
+
+	getrlimit(RLIMIT_NOFILE, &files);
+	room = files.rlim_cur / 4;
+	if (files.rlim_cur > DESCRIPTORS_LEFT + room)
+		room = files.rlim_cur - DESCRIPTORS_LEFT;
+	room /= DESCRIPTORS_A_GROUP;
+	return room < GROUPS_MOST ? (unsigned)room : GROUPS_MOST;
+}
+
 static int open_trees(struct neighbour_watch *w, unsigned most)
 {
 	static const char *const cpu[GROUP_FILES] = { "cpu.stat" };
@@ -332,8 +345,6 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 			 char *why)
 {
 	struct neighbour_watch *w;
-	struct rlimit files = { 1024, 1024 };
-	unsigned most = GROUPS_MOST;
 	int r;
 
 	if (env->cgroup_fd < 0) {
@@ -346,12 +357,7 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 		return -ENOMEM;
 	w->env = *env;
 	w->root_cores = -1;
-	getrlimit(RLIMIT_NOFILE, &files);
-	if (files.rlim_cur < DESCRIPTORS_LEFT + DESCRIPTORS_A_GROUP * GROUPS_MOST)
-		most = files.rlim_cur > DESCRIPTORS_LEFT + DESCRIPTORS_A_GROUP * GROUPS_LEAST
-			       ? (unsigned)(files.rlim_cur - DESCRIPTORS_LEFT) / DESCRIPTORS_A_GROUP
-			       : GROUPS_LEAST;
-	r = open_trees(w, most);
+	r = open_trees(w, groups_most());
 	pthread_mutex_init(&w->lock, NULL);
 	wait_init(&w->wake);
 	if (r == 0)
