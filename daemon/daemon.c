@@ -235,8 +235,10 @@ static void tick(void *context, bool urgent)
 	if (d->registry)
 		registry_poll(d->registry, now_us, haste(d, urgent), &d->sample, &d->load);
 	daemon_note_proxies(d, now_us);
+	recorder_inputs(d->recorder, &d->engine, &d->sample, &d->load, realtime_us);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
 	daemon_plan_sources(d, now_us, realtime_us);
+	recorder_answer(d->recorder, &d->engine, &d->plan, d->sources.table != NULL);
 	keep_learned(d, now_us, realtime_us);
 	planfile_write(d->planfile, &d->plan);
 	daemon_push_gate(d, now_us);
@@ -328,6 +330,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	engine_init(&d->engine, &engine, seed[0]);
 	open_warmstart(d);
 	daemon_open_sources(d, seed + 1);
+	daemon_open_recorder(d);
 	d->base = event_base_new();
 	if (!d->base) {
 		snprintf(why, 256, "no event loop can be had: %s", strerror(errno));
@@ -385,6 +388,7 @@ void daemon_free(struct daemon *d)
 	daemon_close_sensors(d);
 	remote_close(d->remote);
 	pace_close(d->pace);
+	daemon_close_recorder(d);
 	daemon_close_sources(d);
 	warmstart_close(d->warmstart);
 	for (unsigned i = 0; i < ARRAY_SIZE(d->signals); i++)

@@ -22,6 +22,7 @@
 #include "refuse/refusals.h"
 #include "sensor/sensor.h"
 #include "store/planfile.h"
+#include "store/recorder.h"
 #include "store/sourcefile.h"
 #include "store/warmstart.h"
 
@@ -95,6 +96,7 @@ struct daemon {
 	struct sources sources;
 	struct warmstart_file *warmstart; /* NULL: nothing is kept */
 	uint64_t warmed_us;
+	struct recorder *recorder; /* NULL: nothing is recorded */
 	struct control *control;
 	struct http *http;
 	struct logind *logind;
@@ -160,6 +162,16 @@ void daemon_reload_gate(struct daemon *daemon);
 /* Once a tick, before the engine: what the kernel counted; and after it: the plan. */
 void daemon_poll_gate(struct daemon *daemon, uint64_t now_us);
 void daemon_push_gate(struct daemon *daemon, uint64_t now_us);
+
+/* recording.c */
+void daemon_open_recorder(struct daemon *daemon);
+void daemon_close_recorder(struct daemon *daemon);
+/* After daemon->config was swapped and the engine told: with what daemon.record and record_max were. */
+void daemon_reload_recorder(struct daemon *daemon, const char *before, uint64_t before_bytes);
+/* engine_order() and engine_set_mode(), and they are recorded. */
+void daemon_order(struct daemon *daemon, enum engine_state state, uint64_t until_us,
+		  const char *reason);
+void daemon_order_mode(struct daemon *daemon, enum plan_mode mode);
 
 /* listeners.c */
 void daemon_want_listeners(struct daemon *daemon);

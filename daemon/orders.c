@@ -13,7 +13,7 @@ static int set_mode(void *context, enum plan_mode mode, char *why)
 {
 	struct daemon *d = context;
 
-	engine_set_mode(&d->engine, mode);
+	daemon_order_mode(d, mode);
 	log_notice(
 		"mode is now %s, by order of an operator; a restart or reload goes back to what is configured",
 		mode == PLAN_OBSERVE ? "observe" : "enforce");
@@ -30,8 +30,7 @@ static int drain(void *context, uint64_t for_us, const char *reason, char *why)
 	struct daemon *d = context;
 
 	d->shutdown_drain = false; /* an operator's order outlives a shutdown that is called off */
-	engine_order(&d->engine, STATE_DRAINING, for_us ? clock_monotonic_us() + for_us : 0,
-		     reason);
+	daemon_order(d, STATE_DRAINING, for_us ? clock_monotonic_us() + for_us : 0, reason);
 	return 0;
 }
 
@@ -39,7 +38,7 @@ static int resume(void *context, char *why)
 {
 	struct daemon *d = context;
 
-	engine_order(&d->engine, STATE_SERVING, 0, NULL);
+	daemon_order(d, STATE_SERVING, 0, NULL);
 	return 0;
 }
 
@@ -85,7 +84,7 @@ static void going_down(void *context)
 	if (is_ordered(d))
 		return;
 	d->shutdown_drain = true;
-	engine_order(&d->engine, STATE_DRAINING, 0, "the machine goes down");
+	daemon_order(d, STATE_DRAINING, 0, "the machine goes down");
 }
 
 static void stays_up(void *context)
@@ -94,7 +93,7 @@ static void stays_up(void *context)
 
 	log_notice("the machine does not go down after all");
 	if (d->shutdown_drain && d->engine.view.state == STATE_DRAINING)
-		engine_order(&d->engine, STATE_SERVING, 0, NULL);
+		daemon_order(d, STATE_SERVING, 0, NULL);
 	d->shutdown_drain = false;
 }
 

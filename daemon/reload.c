@@ -46,6 +46,10 @@ static void apply(struct daemon *d, const struct config *fresh)
 	bool gate = gate_differs(&d->config, fresh);
 	struct engine_config engine;
 	struct config_source_options before = d->config.sources;
+	char record[CONFIG_PATH_MAX];
+	uint64_t record_max_bytes = d->config.record_max_bytes;
+
+	memcpy(record, d->config.record, sizeof(record));
 
 	daemon_status(d); /* until the next tick the picture is of the last */
 	if (sensors)
@@ -63,6 +67,7 @@ static void apply(struct daemon *d, const struct config *fresh)
 	engine_configure(&d->engine, &engine);
 	pace_configure(d->pace, &d->config);
 	daemon_reload_sources(d, &before);
+	daemon_reload_recorder(d, record, record_max_bytes);
 	log_set_level(d->config.log_level);
 	if (sensors)
 		daemon_open_sensors(d);

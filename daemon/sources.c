@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/engine_config.h"
+#include "core/engine_image.h"
 #include "daemon_parts.h"
 
 #define BATCH \
@@ -74,6 +75,14 @@ void daemon_rank(const struct daemon *d, const struct in6_addr *address,
 	plan_rank(&d->plan, &source, request);
 }
 
+/* Every event goes through here: the table takes it in, the recorder writes it down. */
+static void note(struct daemon *d, const struct source_event *events, unsigned count,
+		 uint64_t now_us)
+{
+	sources_note(d->sources.table, events, count, now_us);
+	recorder_events(d->recorder, events, count, now_us);
+}
+
 /* An event of a verdict. */
 static struct source_event attempt(const struct in6_addr *address, unsigned service,
 				   struct verdict v)
@@ -94,7 +103,7 @@ void daemon_note_verdict(struct daemon *d, const struct in6_addr *address, unsig
 	struct source_event e = attempt(address, service, v);
 
 	if (d->sources.table)
-		sources_note(d->sources.table, &e, 1, now_us);
+		note(d, &e, 1, now_us);
 }
 
 void daemon_note_proxies(struct daemon *d, uint64_t now_us)
@@ -106,7 +115,7 @@ void daemon_note_proxies(struct daemon *d, uint64_t now_us)
 	for (unsigned i = 0; i < remote_count(d->remote); i++) {
 		unsigned n = remote_events(d->remote, i, s->batch, BATCH);
 
-		sources_note(s->table, s->batch, n, now_us);
+		note(d, s->batch, n, now_us);
 	}
 }
 
@@ -129,7 +138,7 @@ void daemon_note_gate(struct daemon *d, const struct gate_event *event, uint64_t
 		memcpy(e.address, &event->client, sizeof(e.address));
 		/* How long a session was says little about what it cost: only the server's part is charged. */
 		if (event->server_us)
-			sources_note(s->table, &e, 1, now_us);
+			note(d, &e, 1, now_us);
 		return;
 	}
 	daemon_note_verdict(d, &event->client, d->gating.service, event->verdict, now_us);
@@ -168,24 +177,11 @@ void daemon_rank_gate(struct daemon *d, uint64_t now_us)
 
 void daemon_plan_sources(struct daemon *d, uint64_t now_us, uint64_t realtime_us)
 {
-	struct source_input in = { .now_us = now_us, .realtime_us = realtime_us };
-	bool observe = d->engine.view.mode == PLAN_OBSERVE;
+	struct source_input in;
 
 	if (!d->sources.table)
 		return;
-	for (unsigned i = 0; i < d->config.services; i++) {
-		const struct window_view *w = &d->engine.view.window[i];
-		const struct load_service *l = &d->load.service[i];
-
-		in.service[i] = (struct source_load){
-			.capacity_per_s = w->law == LAW_CAPACITY ? w->capacity_per_s : -1,
-			.admitted_per_s = w->admitted_per_s,
-			.in_flight = !(l->known & LOAD_IN_FLIGHT) ? -1
-				     : observe			  ? l->shadow_in_flight
-								  : l->in_flight,
-			.window = w->law == LAW_OPEN || d->engine.view.spared[i] ? -1 : w->window,
-		};
-	}
+	source_input_from(&d->engine, &d->load, now_us, realtime_us, &in);
 	source_plan(d->sources.table, &in, &d->plan);
 	source_stats(d->sources.table, &d->sources.stats);
 	d->sources.stats_known = true;

@@ -5,6 +5,7 @@
 
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/endpoint.h"
@@ -96,7 +97,8 @@ struct config {
 	uint64_t tick_us;
 	enum log_level log_level;
 	char run_dir[CONFIG_PATH_MAX], state_dir[CONFIG_PATH_MAX];
-	char record[CONFIG_PATH_MAX];
+	char record[CONFIG_PATH_MAX]; /* daemon.record; empty: nothing is recorded */
+	uint64_t record_max_bytes;
 	bool bpf; /* daemon.bpf = no: do not even try */
 
 	unsigned services;
@@ -140,6 +142,9 @@ struct config_source {
 	const char *const *overrides; /* "section.key=value" */
 	unsigned overrides_count;
 	const char *run_dir, *state_dir; /* command line, NULL: from file or default */
+	const char *
+		text; /* not NULL: instead of any file, so many bytes (a recorded trace has them) */
+	size_t text_length;
 };
 
 void config_defaults(struct config *config);

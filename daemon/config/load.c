@@ -294,20 +294,37 @@ static int on_option(void *context, const char *section, const char *key, const 
 	return 1;
 }
 
+static void read_stream(struct config *config, FILE *stream, const char *file,
+			struct config_errors *errors)
+{
+	struct reader r = { .config = config, .errors = errors, .file = file, .stream = stream };
+	int bad = ini_parse_stream(read_line, &r, on_option, &r);
+
+	if (bad > 0 && !r.stop)
+		add_error(errors, file, (unsigned)bad, "line",
+			  "is neither [section] nor key = value");
+}
+
 /* -ENOENT when the file is not there. */
 static int read_file(struct config *config, const char *file, struct config_errors *errors)
 {
 	_cleanup_fclose_ FILE *stream = fopen(file, "re");
-	struct reader r = { .config = config, .errors = errors, .file = file, .stream = stream };
-	int bad;
 
 	if (!stream)
 		return -errno;
-	bad = ini_parse_stream(read_line, &r, on_option, &r);
-	if (bad > 0 && !r.stop)
-		add_error(errors, file, (unsigned)bad, "line",
-			  "is neither [section] nor key = value");
+	read_stream(config, stream, file, errors);
 	return 0;
+}
+
+static void read_text(struct config *config, const struct config_source *source,
+		      struct config_errors *errors)
+{
+	_cleanup_fclose_ FILE *stream =
+		source->text_length ? fmemopen((void *)source->text, source->text_length, "r")
+				    : NULL;
+
+	if (stream)
+		read_stream(config, stream, "text", errors);
 }
 
 static int is_conf(const struct dirent *entry)
@@ -331,6 +348,17 @@ static void read_directory(struct config *config, const char *file, struct confi
 		free(entries[i]);
 	}
 	free(entries);
+}
+
+static void read_files(struct config *config, const struct config_source *source,
+		       struct config_errors *errors)
+{
+	const char *file = source->file ? source->file : DEFAULT_FILE;
+	int r = read_file(config, file, errors);
+
+	if (r < 0 && (source->file || r != -ENOENT))
+		add_error(errors, file, 0, "file", "cannot be read: %s", strerror(-r));
+	read_directory(config, file, errors);
 }
 
 static void read_override(struct config *config, const char *text, struct config_errors *errors)
@@ -460,17 +488,15 @@ int config_load(const struct config_source *source, struct config *ret,
 		struct config_errors *ret_errors)
 {
 	_cleanup_free_ struct config *config = calloc(1, sizeof(*config));
-	const char *file = source->file ? source->file : DEFAULT_FILE;
-	int r;
 
 	memset(ret_errors, 0, sizeof(*ret_errors));
 	if (!config)
 		return -ENOMEM;
 	config_defaults(config);
-	r = read_file(config, file, ret_errors);
-	if (r < 0 && (source->file || r != -ENOENT))
-		add_error(ret_errors, file, 0, "file", "cannot be read: %s", strerror(-r));
-	read_directory(config, file, ret_errors);
+	if (source->text)
+		read_text(config, source, ret_errors);
+	else
+		read_files(config, source, ret_errors);
 	for (unsigned i = 0; i < source->overrides_count; i++)
 		read_override(config, source->overrides[i], ret_errors);
 	if (source->run_dir)

@@ -43,6 +43,8 @@ const struct option_row option_rows[] = {
 	CONFIG("daemon", "bpf", BOOL, bpf, 0, 0, NULL, "yes", "no: do not even try BPF, read the next best sources"),
 	CONFIG("daemon", "run_dir", PATH, run_dir, 0, 0, NULL, "/run/penstock", "sockets, the plan and the counts of fronts"),
 	CONFIG("daemon", "state_dir", PATH, state_dir, 0, 0, NULL, "/var/lib/penstock", "what outlives a restart"),
+	CONFIG("daemon", "record", PATH, record, 0, 0, NULL, NULL, "file into which all that is measured and decided is recorded, for penstock-replay(1); in a directory that penstockd may write to; the one from before is kept as FILE.1; default: none"),
+	CONFIG("daemon", "record_max", BYTES, record_max_bytes, MIB, 1e13, NULL, "256MiB", "size of that file at which recording ends: about 50 MiB an hour, and 80 bytes a connection"),
 	SERVICE("ports", PORTS, ports, 1, 65535, NULL, NULL, "TCP ports on which the MTA listens: where sessions are counted"),
 	SERVICE("tls", CHOICE, tls, 0, 0, "none starttls implicit", "starttls", "implicit: no plain text can be said, a deferred connection is closed"),
 	SERVICE("shed", CHOICE, shed, 0, 0, "yes last no", "yes", "no: never deferred (submission: applications do not queue); last: only when every service with shed = yes is down to objective.window_least and refuses"),
@@ -239,7 +241,7 @@ static int set_text(const struct option_row *row, void *field, const char *value
 		snprintf(why, 256, "too long: at most %zu characters", row->size - 1);
 		return -EINVAL;
 	}
-	if (row->type == OPTION_PATH && value[0] != '/') {
+	if (row->type == OPTION_PATH && value[0] != '/' && (value[0] || row->value)) {
 		snprintf(why, 256, "'%.60s' is not an absolute path", value);
 		return -EINVAL;
 	}
@@ -396,16 +398,21 @@ int option_set(const struct option_row *row, void *base, const char *value, char
 	}
 }
 
+/* No longer than it was written: a line of the file has its length, and this has to be read back. */
 static void print_network(const struct config_network *network, struct text *out)
 {
 	char address[INET6_ADDRSTRLEN];
 
 	if (IN6_IS_ADDR_V4MAPPED(&network->address) && network->bits >= 96) {
 		inet_ntop(AF_INET, &network->address.s6_addr[12], address, sizeof(address));
-		text_append(out, "%s/%u", address, network->bits - 96u);
+		text_append(out, "%s", address);
+		if (network->bits < 128)
+			text_append(out, "/%u", network->bits - 96u);
 	} else {
 		inet_ntop(AF_INET6, &network->address, address, sizeof(address));
-		text_append(out, "%s/%u", address, network->bits);
+		text_append(out, "%s", address);
+		if (network->bits < 128)
+			text_append(out, "/%u", network->bits);
 	}
 }
 

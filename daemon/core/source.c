@@ -114,6 +114,11 @@ const struct source_table *source_check(const void *block, size_t size)
 	return t;
 }
 
+size_t source_table_size(const struct source_table *t)
+{
+	return (size_t)t->size;
+}
+
 void source_seed(const struct source_table *t, uint64_t ret_seed[2])
 {
 	ret_seed[0] = t->seed[0];

@@ -91,6 +91,8 @@ struct source_table *source_init(void *block, const struct source_config *config
 				 const uint64_t seed[2]);
 /* Takes over what a running table can take over: limits, promise, pools' networks. Sizes stay. */
 void source_configure(struct source_table *table, const struct source_config *config);
+/* Bytes that it takes. */
+size_t source_table_size(const struct source_table *table);
 /* A block that somebody else wrote: the table when it is one of this version that lies within `size` bytes, else NULL. */
 const struct source_table *source_check(const void *block, size_t size);
 

@@ -4,7 +4,7 @@ FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') 
 	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c daemon/store/frame.c
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
 FUZZ_SOURCES += daemon/check/postfix_conf.c daemon/refuse/talk.c
-FUZZ_SOURCES += daemon/store/ledger_format.c
+FUZZ_SOURCES += daemon/store/ledger_format.c daemon/store/trace_get.c daemon/store/trace_put.c daemon/store/trace_answer.c
 FUZZ_SOURCES += $(filter-out %/varlink.c,$(wildcard daemon/publish/*.c))
 FUZZ_SOURCES += daemon/kernel/sockdiag.c daemon/kernel/netns.c
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined

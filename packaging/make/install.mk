@@ -10,7 +10,8 @@ install: all
 	install -d $(SBINDIR) $(BINDIR) $(MANDIR)/man1 $(MANDIR)/man5 $(MANDIR)/man7 $(MANDIR)/man8 $(UNITDIR) $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 		$(DESTDIR)$(SYSCONFDIR)/penstock/penstock.conf.d $(DESTDIR)$(PREFIX)/share/doc/penstock
 	install -s -m 755 $(BUILD)/bin/penstockd $(BUILD)/bin/penstock-proxy $(SBINDIR)
-	install -s -m 755 $(BUILD)/bin/penstockctl $(BUILD)/bin/penstock-load $(BUILD)/bin/penstock-sink $(BUILD)/bin/penstock-sim $(BINDIR)
+	install -s -m 755 $(BUILD)/bin/penstockctl $(BUILD)/bin/penstock-load $(BUILD)/bin/penstock-sink $(BUILD)/bin/penstock-sim \
+		$(BUILD)/bin/penstock-replay $(BINDIR)
 	install -d $(DESTDIR)$(PREFIX)/lib/nagios/plugins && install -s -m 755 $(BUILD)/bin/check_penstock $(DESTDIR)$(PREFIX)/lib/nagios/plugins
 	install -m 644 packaging/man/*.1 $(MANDIR)/man1
 	install -m 644 packaging/man/*.5 $(MANDIR)/man5

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/engine_image.h"
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
+#include "penstock-sim/record.h"
 
 static const char *const names[SIM__COUNT] = { "penstock", "servo",	"none",	     "slots",
 					       "aimd",	   "pie",	"gradient2", "seda",
@@ -189,25 +191,30 @@ struct verdict law_decide(struct law *l, const struct plant *p, const struct law
 	return peer_decide(l, p, q->now_us);
 }
 
-static void step_sources(struct law *l, uint64_t now_us)
+static void note_sources(struct law *l, uint64_t now_us)
 {
-	struct source_input in = { .now_us = now_us, .realtime_us = now_us };
-	const struct window_view *w = &l->engine.view.window[0];
-
 	sources_note(l->sources, l->event, l->events, now_us);
+	record_events(l->record, l->event, l->events, now_us);
 	l->events = 0;
-	in.service[0].capacity_per_s = w->capacity_per_s;
-	in.service[0].admitted_per_s = w->admitted_per_s;
-	in.service[0].in_flight = l->engine.view.in_flight;
-	in.service[0].window = w->law == LAW_OPEN ? -1 : w->window;
+}
+
+static void step_sources(struct law *l, const struct load *load, uint64_t now_us)
+{
+	struct source_input in;
+
+	source_input_from(&l->engine, load, now_us, now_us, &in);
 	source_plan(l->sources, &in, &l->plan);
 }
 
 void law_tick(struct law *l, const struct plant *p, struct sample *sample, const struct load *load)
 {
+	if (l->sources)
+		note_sources(l, sample->now_us);
+	record_inputs(l->record, &l->engine, sample, load);
 	engine_step(&l->engine, sample, load, sample->now_us, &l->plan);
 	if (l->sources)
-		step_sources(l, sample->now_us);
+		step_sources(l, load, sample->now_us);
+	record_answer(l->record, &l->engine, &l->plan, l->sources != NULL);
 	if (l->kind != SIM_PENSTOCK && l->kind != SIM_SERVO)
 		peer_tick(l, p);
 }

@@ -62,6 +62,7 @@ struct law {
 	struct source_table *sources;
 	struct source_event *event;
 	uint32_t events, event_room;
+	struct record *record; /* NULL: none */
 };
 
 struct law_request {

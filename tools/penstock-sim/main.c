@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/parse.h"
 #include "penstock-sim/plot.h"
+#include "penstock-sim/record.h"
 #include "penstock-sim/report.h"
 
 #define RUNS_MOST 100000
@@ -17,7 +18,7 @@
 
 static const char usage[] =
 	"Usage: penstock-sim [--law NAME] [--seed N] [--runs N] [--jobs N] [--set KEY=VALUE]... [--json] [--plot FILE.svg]\n"
-	"                    [--trace] SCENARIO\n"
+	"                    [--record FILE] [--trace] SCENARIO\n"
 	"Runs a scenario in virtual time and says what came of it; the same seed gives the same bytes. Exit 1 when an expectation is not met.\n"
 	"\n"
 	"  --law NAME        penstock (default), servo, none, slots, aimd, pie, gradient2, seda, loadavg, eventloop, memory;\n"
@@ -27,6 +28,7 @@ static const char usage[] =
 	"  --set KEY=VALUE   a key of plant, sense or law.KEY, a variable (from the start), end, or without=PART of the law\n"
 	"  --json            the figures of each run: an object, with --runs an array of them\n"
 	"  --plot FILE       arrivals, goodput, window, pressure, level and deferral age of the first run, as SVG\n"
+	"  --record FILE     the first run as a trace for penstock-replay\n"
 	"  --trace           twice a second what the law sees and does\n"
 	"\n"
 	"Lines of a scenario (see penstock-sim(1)):\n"
@@ -55,7 +57,7 @@ struct options {
 	enum law_kind law;
 	uint64_t seed, runs, jobs;
 	bool json, trace;
-	const char *plot;
+	const char *plot, *record;
 };
 
 static int read_scenario(const char *path, struct scenario *s)
@@ -99,7 +101,21 @@ static unsigned one_run(const struct options *o, uint64_t seed, FILE *out)
 	unsigned failed;
 
 	run_init(&run, &o->scenario, o->law, seed, o->trace);
+	if (o->record && seed == o->seed) {
+		int r = record_open(o->record, &run.law.engine, run.law.sources, RUN_BEGIN_US,
+				    &run.law.record);
+
+		if (r < 0) {
+			fprintf(stderr, "penstock-sim: cannot write %s: %s\n", o->record,
+				strerror(-r));
+			exit(2);
+		}
+	}
 	run_all(&run);
+	if (record_close(run.law.record) < 0) {
+		fprintf(stderr, "penstock-sim: %s could not be written whole\n", o->record);
+		run.failed++;
+	}
 	failed = run.failed;
 	if (o->json)
 		report_print(out, &run);
@@ -175,6 +191,7 @@ static int take_options(int argc, char **argv, struct options *o, char **sets, u
 					       { "set", required_argument, NULL, 'S' },
 					       { "json", no_argument, NULL, 'j' },
 					       { "plot", required_argument, NULL, 'p' },
+					       { "record", required_argument, NULL, 'R' },
 					       { "trace", no_argument, NULL, 't' },
 					       { "help", no_argument, NULL, 'h' },
 					       { "version", no_argument, NULL, 'V' },
@@ -193,6 +210,8 @@ static int take_options(int argc, char **argv, struct options *o, char **sets, u
 			o->trace = true;
 		else if (option == 'p')
 			o->plot = optarg;
+		else if (option == 'R')
+			o->record = optarg;
 		else if (option == 'S' && *set_count < SETS_MOST)
 			sets[(*set_count)++] = optarg;
 		else if (option == 'l' && (o->law = law_by_name(optarg)) == SIM__COUNT)

@@ -9,6 +9,7 @@
 #include "core/smooth.h"
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
+#include "penstock-sim/record.h"
 
 /* As the daemon is without a configuration file. */
 static void configure(const struct scenario *s, struct engine_config *ret)
@@ -176,6 +177,7 @@ static void restart(struct run *r)
 	if (warm)
 		engine_restore(&r->law.engine, &kept);
 	memset(&r->law.plan, 0, sizeof(r->law.plan));
+	record_restart(r->law.record);
 	r->restart = 0;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "penstock-sim/report.h"
+#include "penstock-sim/record.h"
 #include "penstock-sim/run.h"
 
 static double *variable(struct run *r, const char *name)
@@ -172,13 +173,17 @@ static void expect(struct run *r, const struct script_event *e)
 static void order(struct run *r, const char *name)
 {
 	struct engine *engine = &r->law.engine;
+	enum trace_order_kind kind = TRACE_ORDER_STATE;
 
-	if (strcmp(name, "drain") == 0)
+	if (strcmp(name, "drain") == 0) {
 		engine_order(engine, STATE_DRAINING, 0, "scenario");
-	else if (strcmp(name, "resume") == 0)
+	} else if (strcmp(name, "resume") == 0) {
 		engine_order(engine, STATE_SERVING, 0, NULL);
-	else
+	} else {
 		engine_set_mode(engine, strcmp(name, "observe") == 0 ? PLAN_OBSERVE : PLAN_ENFORCE);
+		kind = TRACE_ORDER_MODE;
+	}
+	record_order(r->law.record, engine, kind, r->now_us);
 }
 
 static void change(struct run *r, struct script_event *e, double now_s)

@@ -1,0 +1,105 @@
+#include "core/engine_image.h"
+
+#include <string.h>
+
+#include "core/splitmix.h"
+
+uint64_t engine_layout(void)
+{
+	const size_t facts[] = {
+		SIGNAL__COUNT,
+		RESOURCE__COUNT,
+		PLAN_SERVICES,
+		sizeof(struct engine),
+		sizeof(struct engine_config),
+		sizeof(struct engine_view),
+		sizeof(struct window_config),
+		sizeof(struct window_view),
+		sizeof(struct window),
+		sizeof(struct pressure_state),
+		sizeof(struct level_state),
+		sizeof(struct backlog),
+		sizeof(struct trend),
+		offsetof(struct engine, pressure),
+		offsetof(struct engine, level),
+		offsetof(struct engine, window),
+		offsetof(struct engine, backlog),
+		offsetof(struct engine, memory),
+		offsetof(struct engine, ticks),
+		offsetof(struct engine, sighted_us),
+		offsetof(struct window, last),
+		offsetof(struct window, completed_ew),
+		offsetof(struct window, time_base),
+		offsetof(struct window, capacity),
+		offsetof(struct window, memory),
+		offsetof(struct window, supervisor),
+		offsetof(struct window, foreign_since_us),
+	};
+	uint64_t x = 0;
+
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		x ^= facts[i];
+		x = splitmix_next(&x);
+	}
+	return x;
+}
+
+static bool trend_is_sound(const struct trend *trend)
+{
+	for (unsigned i = 0; i < TREND_LOOKS; i++)
+		if (trend->look[i].count > TREND_POINTS || trend->look[i].next >= TREND_POINTS)
+			return false;
+	return true;
+}
+
+static bool is_sound(const struct engine *e)
+{
+	if (e->config.services > PLAN_SERVICES || e->config.epoch_us == 0 ||
+	    (unsigned)e->view.state >= STATE__COUNT || (unsigned)e->view.mode > PLAN_OBSERVE ||
+	    (unsigned)e->level.level.number >= LEVEL__COUNT ||
+	    (unsigned)e->level.above >= LEVEL__COUNT ||
+	    e->view.order_reason[sizeof(e->view.order_reason) - 1])
+		return false;
+	for (unsigned i = 0; i < PLAN_SERVICES; i++)
+		if (e->config.service[i].name[sizeof(e->config.service[i].name) - 1] ||
+		    (unsigned)e->window[i].view.reason >= REASON__COUNT)
+			return false;
+	return trend_is_sound(&e->memory) && trend_is_sound(&e->space) &&
+	       trend_is_sound(&e->inodes);
+}
+
+int engine_take(const void *bytes, size_t size, uint64_t layout, struct engine *ret)
+{
+	struct engine taken;
+
+	if (size != sizeof(taken) || layout != engine_layout())
+		return -1;
+	memcpy(&taken, bytes, sizeof(taken));
+	if (!is_sound(&taken))
+		return -2;
+	*ret = taken;
+	return 0;
+}
+
+void source_input_from(const struct engine *engine, const struct load *load, uint64_t now_us,
+		       uint64_t realtime_us, struct source_input *ret)
+{
+	bool observe = engine->view.mode == PLAN_OBSERVE;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->now_us = now_us;
+	ret->realtime_us = realtime_us;
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		const struct window_view *w = &engine->view.window[i];
+		const struct load_service *l = &load->service[i];
+
+		ret->service[i] = (struct source_load){
+			.capacity_per_s = w->law == LAW_CAPACITY ? w->capacity_per_s : -1,
+			.admitted_per_s = w->admitted_per_s,
+			.in_flight = !(l->known & LOAD_IN_FLIGHT) ? -1
+				     : observe			  ? l->shadow_in_flight
+								  : l->in_flight,
+			.window = w->law == LAW_OPEN || engine->view.spared[i] ? -1 : w->window,
+		};
+	}
+}

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""What daemon.record writes, penstock-replay gives back bit by bit; and what goes wrong with the recording never stops mail."""
+import json
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import BIN, wait_for
+from lib.smtp import deliver
+from lib.tap import check, test
+from lib.world import PORT, World, fill, small_disk
+
+
+def replay(*arguments, status=0):
+    done = subprocess.run([os.path.join(BIN, "penstock-replay"), *arguments], capture_output=True, text=True, timeout=120)
+    check(done.returncode == status, f"penstock-replay {arguments} gave {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done
+
+
+def ticks(path, *arguments):
+    return [line for line in map(json.loads, replay("--json", *arguments, path).stdout.splitlines()) if "tick" in line]
+
+
+def load(world, seconds=4):
+    """From many sources, and more than the window lets in."""
+    subprocess.run([os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", "40", "--duration", str(seconds), "--sources", "127.1.0.0/16"],
+                   capture_output=True, timeout=120, check=True)
+
+
+@test("a daemon under load and orders is recorded; killed, the whole frames give back what it answered, bit by bit")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    trace = os.path.join(directory, "trace")
+    with World(directory, {"daemon.record": trace, "objective.window_most": 6}) as world:
+        world.daemon.logged("recording to " + trace)
+        load(world)
+        world.daemon.ctl("drain", "--reason", "a test", check=0)
+        world.daemon.ctl("resume", check=0)
+        world.daemon.ctl("mode", "observe", check=0)
+        world.daemon.ctl("mode", "enforce", check=0)
+        world.daemon.ctl("reload", check=0)
+        world.mail_flows()
+        at = os.path.getsize(trace)
+        wait_for(lambda: os.path.getsize(trace) > at + 40000, "ticks after all that")
+        world.daemon.kill(9)
+        world.daemon.process.wait()
+    check(stat.S_IMODE(os.stat(trace).st_mode) == 0o640, "its permissions")
+    done = replay("--diff", trace)
+    check(", 0 differ;" in done.stdout and " 0 compared" not in done.stdout, done.stdout)
+    all_ticks = ticks(trace)
+    check(len(all_ticks) > 40 and all(t["compared"] and "differs" not in t for t in all_ticks), "not all were compared")
+    check(sum(t["verdicts"]["recorded"]["admitted"] for t in all_ticks) > 20, "no verdicts in it")
+    check({"draining", "serving"} <= {t["answer"]["state"] for t in all_ticks}, "the drain")
+    check({"observe", "enforce"} <= {"observe" if t["answer"]["mode"] else "enforce" for t in all_ticks}, "the mode")
+    text = replay(trace).stdout
+    check("order: draining: a test" in text and "a reload" in text, text[-3000:])
+    check("Not all" not in text and "not whole" not in text, "the table of sources is in it")
+    # The same, once more: the engine has no state but its own.
+    check(replay("--json", trace).stdout == replay("--json", trace).stdout, "two replays differ")
+    # What if: named by what differs first.
+    done = replay("--diff", "-o", "objective.window_most=4", trace, status=1)
+    check("window" in done.stdout and "First difference" in done.stdout, done.stdout)
+    late = ticks(trace, "--from", "2", "--to", "3")
+    check(late and all(2 <= t["s"] <= 3 for t in late), "the part that was asked for")
+
+
+@test("a trace that is cut short or damaged is said to be, and what is whole of it is replayed")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    trace, bad = os.path.join(directory, "trace"), os.path.join(directory, "bad")
+    with World(directory, {"daemon.record": trace}) as world:
+        wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 60000, "some ticks")
+        world.daemon.stop()
+        check("recording ended here: it was stopped" in replay(trace).stdout, "the end")
+    whole = open(trace, "rb").read()
+    number = len(ticks(trace))
+    open(bad, "wb").write(whole[:-500])
+    done = replay("--diff", bad)
+    check("cut short" in done.stderr and ", 0 differ" in done.stdout, done.stdout + done.stderr)
+    check(number - 3 < len(ticks(bad)) < number, "all but the last")
+    middle = len(whole) * 3 // 4
+    open(bad, "wb").write(whole[:middle] + bytes(b ^ 0xff for b in whole[middle:middle + 8]) + whole[middle + 8:])
+    done = replay("--diff", bad)
+    check("is damaged at byte" in done.stderr and ", 0 differ" in done.stdout, done.stdout + done.stderr)
+    check(number - 3 < len(ticks(bad)) < number, "all but one")
+    for nothing in (b"", b"penstck1", b"x" * 5000, whole[:100]):
+        open(bad, "wb").write(nothing)
+        check("penstock-replay: " in replay(bad, status=3).stderr, "said")
+    replay(os.path.join(directory, "none"), status=3)
+    replay(status=2)
+    replay("-o", "daemon.nothing=1", trace, status=2)
+
+
+@test("a full disk, a directory that is not there and a full file end the recording; that is said, and mail flows")
+def _():
+    disk = small_disk("2m")
+    trace = os.path.join(disk, "trace")
+    with World(daemon_options={"daemon.record": trace}) as world:
+        wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 40000, "the recording")
+        fill(os.path.join(disk, "filler"))
+        world.daemon.logged("recording ends, mail is not affected", 60)
+        check("No space left" in world.daemon.output(), world.daemon.output())
+        world.mail_flows()
+        check(", 0 differ" in replay("--diff", trace).stdout, "what is there is whole")
+    with World(daemon_options={"daemon.record": "/nowhere/trace"}) as world:
+        world.daemon.logged("/nowhere/trace cannot be written: No such file or directory")
+        world.mail_flows()
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    trace = os.path.join(directory, "trace")
+    open(trace, "w").write("an older one")
+    with World(directory, {"daemon.record": trace, "daemon.record_max": "1MiB", "daemon.tick": "10ms"}) as world:
+        world.daemon.logged("has reached daemon.record_max", 120)
+        world.mail_flows()
+        check(os.path.getsize(trace) <= 1 << 20, "larger than allowed")
+        check(open(trace + ".1").read() == "an older one", "the one before is kept")
+        done = replay(trace)
+        check("daemon.record_max was reached" in done.stdout and ", 0 differ" in done.stdout, done.stdout[-500:])
+
+
+@test("a reload turns recording on in the middle and off again, and what was learned before is in the trace")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    trace, conf = os.path.join(directory, "trace"), os.path.join(directory, "penstock.conf")
+    open(conf, "w").close()
+    with World(directory, argv=("-c", conf)) as world:
+        load(world, 2)
+        open(conf, "w").write(f"[daemon]\nrecord = {trace}\n")
+        world.daemon.ctl("reload", check=0)
+        world.daemon.logged("recording to " + trace)
+        load(world, 2)
+        open(conf, "w").close()
+        world.daemon.ctl("reload", check=0)
+        wait_for(lambda: "it was stopped" in replay(trace).stdout, "the end of the recording")
+        check(world.daemon.alive(), "still there")
+        world.mail_flows()
+    check(", 0 differ" in replay("--diff", trace).stdout, "an engine that had learned goes on from there")
+    first = ticks(trace)[0]
+    check(first["tick"] > 10 and first["compared"], first)
+
+
+place.isolate()
+tap.run()

@@ -1,0 +1,66 @@
+/* Puts what was recorded into an engine of this build, record by record, and compares what it answers with what was recorded.
+ * Knows nothing of files and of people. */
+#ifndef PENSTOCK_REPLAY_REPLAY_H
+#define PENSTOCK_REPLAY_REPLAY_H
+
+#include "config/config.h"
+#include "store/trace.h"
+
+struct replay_options {
+	const char *file; /* a configuration instead of the recorded one; NULL: none */
+	const char *const *overrides; /* "section.key=value" on top of either */
+	unsigned overrides_count;
+};
+
+/* Of the verdicts since the tick before: as they were given, and as the replayed plan would have given them. The latter open loop
+ * and only about: when in the tick somebody came, and who was then waiting for a greeting, is not recorded. */
+struct replay_verdicts {
+	uint64_t admitted, deferred, deferred_for[REASON__COUNT];
+};
+
+struct replay {
+	struct replay_options options;
+	struct trace_head head;
+	struct config config; /* in force */
+	struct engine_config engine_config; /* made from it */
+	struct engine engine;
+	bool configured; /* there is an engine */
+	bool synced; /* it has the state that the recorded one had, or what became of that here */
+	bool foreign_image; /* of another build: it began from the configuration */
+	uint8_t *block; /* the table of sources */
+	uint64_t block_size;
+	struct source_table *table;
+	bool table_synced;
+	struct plan plan; /* replayed, of the last tick */
+	struct load load; /* of the last tick */
+	struct plan_bucket bucket[PLAN_SERVICES];
+	double in_flight[PLAN_SERVICES]; /* since then, with those that were admitted */
+	uint64_t last_us; /* of the last tick, 0: none yet */
+	struct replay_verdicts recorded, replayed;
+};
+
+/* What came of a tick. */
+struct replay_tick {
+	const struct trace_tick *recorded;
+	struct sample sample; /* with what the engine derived */
+	struct plan plan;
+	struct trace_answer answer;
+	struct replay_verdicts verdicts_recorded, verdicts_replayed;
+	bool compared; /* false: something is missing before it, the engine's state is not known */
+	bool ranked; /* what the table of sources set is compared too */
+	bool differs;
+	int first; /* number of the first answer that differs; -1: only in the plan (salt, order, epoch) */
+};
+
+/* `head` is the trace's first record. */
+void replay_init(struct replay *replay, const struct replay_options *options,
+		 const struct trace_head *head);
+void replay_done(struct replay *replay);
+/* Something is missing in the file here. */
+void replay_gap(struct replay *replay);
+/* Takes the next record. 1: it was a tick, `ret_tick` is filled; 0: it was something else; -EINVAL with a sentence in `why` (512): a
+ * configuration cannot be used, or a tick comes before there is one. */
+int replay_take(struct replay *replay, const struct trace_record *record,
+		struct replay_tick *ret_tick, char *why);
+
+#endif
