@@ -27,13 +27,6 @@ uint64_t engine_layout(void)
 		offsetof(struct engine, memory),
 		offsetof(struct engine, ticks),
 		offsetof(struct engine, sighted_us),
-		offsetof(struct window, last),
-		offsetof(struct window, completed_ew),
-		offsetof(struct window, time_base),
-		offsetof(struct window, capacity),
-		offsetof(struct window, memory),
-		offsetof(struct window, supervisor),
-		offsetof(struct window, foreign_since_us),
 	};
 	uint64_t x = 0;
 

@@ -9,7 +9,7 @@
 #include "core/engine.h"
 #include "core/source.h"
 
-/* Of this build: sizes and places of the fields that the law is made of. */
+/* Of this build: sizes of what the law is made of, and places in the engine. */
 uint64_t engine_layout(void);
 /* Takes an image of `size` bytes (any alignment). 0; -1: of another layout; -2: no engine has such a state, nothing that is
  * counted with may be out of its bounds. `*ret` is written on success only. */
