@@ -45,7 +45,6 @@
 	X("think_time_s", w->think_time_s)             \
 	X("saturation", w->saturation)                 \
 	X("cpu_per_job_s", w->cpu_per_job_s)           \
-	X("factor", w->factor)                         \
 	X("refusing", w->refusing)                     \
 	X("foreign", w->foreign)                       \
 	X("hard_binds", w->hard_binds)                 \
