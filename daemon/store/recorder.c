@@ -1,10 +1,7 @@
-#include "store/recorder.h"
+#include "store/recorder_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,46 +11,9 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/wait.h"
-#include "store/recorder_ring.h"
 
 #define ROUND_US (200 * US_PER_MS)
-#define STATE_EVERY 600u /* ticks between two images of the engine */
-#define EVENTS_A_TICK 8192u /* what is more is counted as lost */
 #define END_ROOM 1024u /* for the last frame */
-
-struct recorder {
-	/* The tick's: */
-	struct recorder_ring ring;
-	uint8_t *scratch; /* TRACE_PAYLOAD_MOST */
-	struct trace_out out; /* the tick that is being put together */
-	struct trace_event *pending; /* TRACE_EVENTS_MOST */
-	unsigned pending_count, events_of_tick;
-	uint64_t ticks;
-	bool behind; /* something was lost and not yet told */
-	struct trace_lost lost;
-	char *config; /* in force */
-	size_t config_length;
-	double cores;
-	/* Told by either to the other: */
-	_Atomic bool stopped; /* nothing more is written */
-	_Atomic int error;
-	_Atomic uint64_t written, ticks_lost, events_lost;
-	/* The thread's: */
-	char path[PATH_MAX];
-	uint64_t most_bytes;
-	int fd;
-	uint8_t *frame; /* TRACE_PAYLOAD_MOST */
-	uint8_t *head; /* the first frames: */
-	size_t head_length, first_config_length;
-	uint8_t *pages; /* of the table of sources: u32 number, TRACE_PAGE bytes each */
-	size_t page_count;
-	uint64_t table_size;
-	/* The end: */
-	pthread_mutex_t lock;
-	pthread_cond_t wake, gone;
-	bool stop, ended, left;
-};
-
 #define PAGE_ITEM (sizeof(uint32_t) + TRACE_PAGE)
 
 /* ---- the thread ------------------------------------------------------------------------------------------------- */
@@ -197,9 +157,25 @@ static void drain(struct recorder *r)
 		write_one(r, r->frame, length);
 }
 
+/* Said when the disk falls behind for the first time, and when it has become ten times as much. */
+static void tell_lost(struct recorder *r, uint64_t *told)
+{
+	uint64_t lost = atomic_load(&r->ticks_lost);
+
+	if (lost == *told)
+		return;
+	if (*told == 0 || lost >= 10 * *told) {
+		log_warning(
+			"daemon.record: %s is written too slowly: %llu ticks are missing in it so far; mail is not affected",
+			r->path, (unsigned long long)lost);
+		*told = lost;
+	}
+}
+
 static void *run(void *context)
 {
 	struct recorder *r = context;
+	uint64_t told = 0;
 	bool stop, left;
 
 	write_first(r);
@@ -210,6 +186,7 @@ static void *run(void *context)
 		stop = r->stop;
 		pthread_mutex_unlock(&r->lock);
 		drain(r);
+		tell_lost(r, &told);
 	} while (!stop);
 	if (!atomic_load(&r->stopped))
 		write_end(r, TRACE_END_STOPPED);
@@ -300,8 +277,8 @@ int recorder_open(const struct recorder_options *o, struct recorder **ret)
 	r->fd = -1;
 	r->most_bytes = o->most_bytes;
 	snprintf(r->path, sizeof(r->path), "%s", o->path);
-	r->ring.size = RECORDER_RING;
-	r->ring.bytes = malloc(RECORDER_RING);
+	r->ring.size = o->ring_bytes ? o->ring_bytes : RECORDER_RING;
+	r->ring.bytes = malloc(r->ring.size);
 	r->scratch = malloc(TRACE_PAYLOAD_MOST);
 	r->pending = malloc(TRACE_EVENTS_MOST * sizeof(*r->pending));
 	r->frame = malloc(TRACE_PAYLOAD_MOST);
@@ -312,7 +289,7 @@ int recorder_open(const struct recorder_options *o, struct recorder **ret)
 		error = copy_table(r, o->table, o->table_size);
 	if (error == 0) {
 		/* Touched now, so that the tick meets no page fault. */
-		memset(r->ring.bytes, 0, RECORDER_RING);
+		memset(r->ring.bytes, 0, r->ring.size);
 		memset(r->scratch, 0, TRACE_PAYLOAD_MOST);
 		memset(r->pending, 0, TRACE_EVENTS_MOST * sizeof(*r->pending));
 		error = -pthread_create(&thread, NULL, run, r);
@@ -354,141 +331,4 @@ void recorder_stats(const struct recorder *r, struct recorder_stats *ret)
 	ret->bytes = atomic_load(&r->written);
 	ret->ticks_lost = atomic_load(&r->ticks_lost);
 	ret->events_lost = atomic_load(&r->events_lost);
-}
-
-/* ---- the tick --------------------------------------------------------------------------------------------------- */
-
-static bool is_off(const struct recorder *r)
-{
-	return !r || atomic_load_explicit(&r->stopped, memory_order_relaxed);
-}
-
-static struct trace_out begin(struct recorder *r)
-{
-	return (struct trace_out){ .bytes = r->scratch, .size = TRACE_PAYLOAD_MOST };
-}
-
-static bool put(struct recorder *r, const struct trace_out *out)
-{
-	if (!r->behind && !out->cut && ring_put(&r->ring, out->bytes, (uint32_t)out->length))
-		return true;
-	/* What follows something lost makes no sense until the engine's state is told anew. */
-	r->behind = true;
-	return false;
-}
-
-static void flush_events(struct recorder *r)
-{
-	struct trace_out out = begin(r);
-
-	if (!r->pending_count)
-		return;
-	trace_put_events(&out, r->pending, r->pending_count);
-	if (!put(r, &out)) {
-		r->lost.events += r->pending_count;
-		atomic_fetch_add(&r->events_lost, r->pending_count);
-	}
-	r->pending_count = 0;
-}
-
-void recorder_events(struct recorder *r, const struct source_event *events, unsigned count,
-		     uint64_t now_us)
-{
-	if (is_off(r))
-		return;
-	for (unsigned i = 0; i < count; i++) {
-		if (r->events_of_tick == EVENTS_A_TICK) {
-			r->lost.events += count - i;
-			atomic_fetch_add(&r->events_lost, count - i);
-			return;
-		}
-		r->events_of_tick++;
-		r->pending[r->pending_count++] = (struct trace_event){ now_us, events[i] };
-		if (r->pending_count == TRACE_EVENTS_MOST)
-			flush_events(r);
-	}
-}
-
-void recorder_config(struct recorder *r, double cores, const char *text, size_t length)
-{
-	struct trace_out out;
-	char *copy;
-
-	if (is_off(r))
-		return;
-	flush_events(r);
-	copy = malloc(length + 1);
-	if (!copy)
-		return;
-	memcpy(copy, text, length);
-	free(r->config);
-	r->config = copy;
-	r->config_length = length;
-	r->cores = cores;
-	out = begin(r);
-	trace_put_config(&out, cores, text, length);
-	put(r, &out);
-}
-
-void recorder_order(struct recorder *r, const struct trace_order *order)
-{
-	struct trace_out out;
-
-	if (is_off(r))
-		return;
-	flush_events(r);
-	out = begin(r);
-	trace_put_order(&out, order);
-	put(r, &out);
-}
-
-/* Once half of the ring is free again: how much is missing, and all that a replay needs to go on. */
-static void catch_up(struct recorder *r)
-{
-	struct trace_out out = begin(r);
-
-	if ((!r->behind && !r->lost.events) || ring_room(&r->ring) < r->ring.size / 2)
-		return;
-	r->behind = false;
-	trace_put_lost(&out, &r->lost);
-	put(r, &out);
-	out = begin(r);
-	trace_put_config(&out, r->cores, r->config, r->config_length);
-	put(r, &out);
-	r->lost = (struct trace_lost){ 0 };
-	r->ticks = 0;
-}
-
-void recorder_inputs(struct recorder *r, const struct engine *engine, const struct sample *sample,
-		     const struct load *load, uint64_t realtime_us)
-{
-	struct trace_out out;
-
-	if (is_off(r))
-		return;
-	flush_events(r);
-	r->events_of_tick = 0;
-	catch_up(r);
-	if (r->ticks % STATE_EVERY == 0 && !r->behind) {
-		out = begin(r);
-		trace_put_engine(&out, engine);
-		put(r, &out);
-	}
-	r->out = begin(r);
-	trace_put_tick(&r->out, realtime_us, sample, load, engine->config.services);
-}
-
-void recorder_answer(struct recorder *r, const struct engine *engine, const struct plan *plan,
-		     bool ranked)
-{
-	if (is_off(r) || !r->out.bytes)
-		return;
-	trace_put_answer(&r->out, engine, plan, ranked);
-	if (put(r, &r->out)) {
-		r->ticks++;
-	} else {
-		r->lost.ticks++;
-		atomic_fetch_add(&r->ticks_lost, 1);
-	}
-	r->out.bytes = NULL;
 }

@@ -25,6 +25,7 @@ struct recorder_options {
 	const struct source_table *table; /* NULL: there is none. Copied here, at once */
 	size_t table_size;
 	uint64_t seed;
+	size_t ring_bytes; /* a power of two; 0: RECORDER_RING */
 };
 
 /* Starts the thread. 0 or -ENOMEM. Whether the file can be had is found out by the thread, which says so. */

@@ -142,5 +142,17 @@ def _():
     check(first["tick"] > 10 and first["compared"], first)
 
 
+@test("a simulated run is recorded in the same form: orders, a restart and ranked sources, replayed bit by bit")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    trace = os.path.join(directory, "trace")
+    for name in ("orders", "warm-start", "spike10x"):
+        subprocess.run([os.path.join(BIN, "penstock-sim"), "--record", trace, os.path.join(place.ROOT, "tests/sim", name + ".sim")],
+                       capture_output=True, timeout=300, check=False)
+        done = replay("--diff", trace)
+        check(", 0 differ" in done.stdout and " 0 compared" not in done.stdout, done.stdout)
+        os.unlink(trace)
+
+
 place.isolate()
 tap.run()

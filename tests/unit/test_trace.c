@@ -113,7 +113,7 @@ static void step(struct world *w, struct recorder *r)
 	recorder_answer(r, &w->engine, &w->plan, true);
 }
 
-static struct recorder *open_recorder(struct world *w, const char *path, uint64_t most)
+static struct recorder *open_recorder(struct world *w, const char *path, uint64_t most, size_t ring)
 {
 	struct recorder_options o = { .path = path,
 				      .most_bytes = most,
@@ -125,7 +125,8 @@ static struct recorder *open_recorder(struct world *w, const char *path, uint64_
 				      .config_length = w->text_length,
 				      .table = w->table,
 				      .table_size = source_table_size(w->table),
-				      .seed = w->engine.seed };
+				      .seed = w->engine.seed,
+				      .ring_bytes = ring };
 	struct recorder *r;
 
 	assert_int_equal(recorder_open(&o, &r), 0);
@@ -148,7 +149,7 @@ static void record(struct world *w, const char *path)
 	world_init(w);
 	for (unsigned i = 0; i < 50; i++) /* what is learned before */
 		step(w, NULL);
-	r = open_recorder(w, path, 1 << 30);
+	r = open_recorder(w, path, 1 << 30, 0);
 	for (unsigned i = 0; i < TICKS; i++) {
 		if (i == 100)
 			order(w, r, STATE_DRAINING);
@@ -413,7 +414,7 @@ static void what_the_disk_does_not_take_is_counted_and_the_trace_goes_on_from_th
 	unsigned ticks = 0;
 
 	world_init(&w);
-	r = open_recorder(&w, "/nowhere/trace", 1 << 30);
+	r = open_recorder(&w, "/nowhere/trace", 1 << 30, 0);
 	do { /* until it has found out */
 		step(&w, r);
 		recorder_stats(r, &stats);
@@ -422,8 +423,8 @@ static void what_the_disk_does_not_take_is_counted_and_the_trace_goes_on_from_th
 	for (unsigned i = 0; i < 1000; i++) /* and nobody minds */
 		step(&w, r);
 	recorder_close(r, 60000000);
-	/* Faster than a thread that looks five times a second: the ring is full, and then there is room again. */
-	r = open_recorder(&w, path, UINT64_C(1) << 40);
+	/* A ring of some ten ticks, and a thread that looks five times a second: it is full, and then there is room again. */
+	r = open_recorder(&w, path, UINT64_C(1) << 40, 128 << 10);
 	for (ticks = 0, stats.ticks_lost = 0; ticks < 100000 && stats.ticks_lost < 100; ticks++) {
 		step(&w, r);
 		recorder_stats(r, &stats);
@@ -457,7 +458,7 @@ static void a_full_file_ends_whole_and_within_its_bound(void **state)
 	struct bytes b;
 
 	world_init(&w);
-	r = open_recorder(&w, path, 1 << 20);
+	r = open_recorder(&w, path, 1 << 20, 0);
 	do {
 		step(&w, r);
 		recorder_stats(r, &stats);

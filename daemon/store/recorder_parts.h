@@ -1,0 +1,46 @@
+/* The inside of the recorder, shared by recorder.c (life, the thread that writes) and recorder_tick.c (what the tick calls). Nobody
+ * else includes this. */
+#ifndef PENSTOCK_STORE_RECORDER_PARTS_H
+#define PENSTOCK_STORE_RECORDER_PARTS_H
+
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "store/recorder.h"
+#include "store/recorder_ring.h"
+
+struct recorder {
+	/* The tick's: */
+	struct recorder_ring ring;
+	uint8_t *scratch; /* TRACE_PAYLOAD_MOST */
+	struct trace_out out; /* the tick that is being put together */
+	struct trace_event *pending; /* TRACE_EVENTS_MOST */
+	unsigned pending_count, events_of_tick;
+	uint64_t ticks;
+	bool behind; /* something was lost and not yet told */
+	struct trace_lost lost;
+	char *config; /* in force */
+	size_t config_length;
+	double cores;
+	/* Told by either to the other: */
+	_Atomic bool stopped; /* nothing more is written */
+	_Atomic int error;
+	_Atomic uint64_t written, ticks_lost, events_lost;
+	/* The thread's: */
+	char path[PATH_MAX];
+	uint64_t most_bytes;
+	int fd;
+	uint8_t *frame; /* TRACE_PAYLOAD_MOST */
+	uint8_t *head; /* the first frames: */
+	size_t head_length, first_config_length;
+	uint8_t *pages; /* of the table of sources: u32 number, TRACE_PAGE bytes each */
+	size_t page_count;
+	uint64_t table_size;
+	/* The end: */
+	pthread_mutex_t lock;
+	pthread_cond_t wake, gone;
+	bool stop, ended, left;
+};
+
+#endif
