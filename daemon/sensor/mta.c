@@ -15,8 +15,9 @@
 
 #include "base/cleanup.h"
 #include "base/readfile.h"
-#include "base/wait.h"
+#include "base/clock.h"
 #include "kernel/sockdiag.h"
+#include "sensor/lookout.h"
 #include "sensor/mta_process.h"
 #include "sensor/procparse.h"
 
@@ -24,11 +25,8 @@
 
 struct mta_watch {
 	struct sensor_env env;
-	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
-	struct mta mta;
+	struct mta mta; /* under the lock */
 };
 
 /* The cgroup2 tree below the root that is given: itself, or its "unified" on hybrid hosts. */
@@ -254,25 +252,19 @@ static bool same(const struct mta *a, const struct mta *b)
 	       memcmp(a->group, b->group, sizeof(a->group)) == 0 && strcmp(a->why, b->why) == 0;
 }
 
-static void *run(void *context)
+static uint64_t look(void *context, bool calm)
 {
 	struct mta_watch *w = context;
 	struct mta m;
 
+	mta_find(&w->env, &m);
 	pthread_mutex_lock(&w->lock);
-	while (!w->stop) {
-		pthread_mutex_unlock(&w->lock);
-		mta_find(&w->env, &m);
-		pthread_mutex_lock(&w->lock);
-		if (w->mta.generation == 0 || !same(&m, &w->mta)) {
-			m.generation = w->mta.generation + 1;
-			w->mta = m;
-		}
-		if (!w->stop)
-			wait_us(&w->wake, &w->lock, LOOK_EVERY_S * US_PER_S);
+	if (w->mta.generation == 0 || !same(&m, &w->mta)) {
+		m.generation = w->mta.generation + 1;
+		w->mta = m;
 	}
 	pthread_mutex_unlock(&w->lock);
-	return NULL;
+	return LOOK_EVERY_S * US_PER_S;
 }
 
 int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, char *why)
@@ -284,13 +276,13 @@ int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, c
 		return -ENOMEM;
 	w->env = *env;
 	pthread_mutex_init(&w->lock, NULL);
-	wait_init(&w->wake);
-	r = pthread_create(&w->thread, NULL, run, w);
-	if (r) {
+	r = lookout_add(env->lookout, look, w);
+	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "no thread can be had to look for the MTA: %s",
-			 strerror(r));
+			 strerror(-r));
+		pthread_mutex_destroy(&w->lock);
 		free(w);
-		return -r;
+		return r;
 	}
 	*ret_watch = w;
 	return 0;
@@ -313,12 +305,7 @@ void mta_watch_close(struct mta_watch *w)
 {
 	if (!w)
 		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
-	pthread_cond_destroy(&w->wake);
+	lookout_remove(w->env.lookout, w);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }

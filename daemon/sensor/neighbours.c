@@ -14,10 +14,10 @@
 #include "base/clock.h"
 #include "base/readfile.h"
 #include "base/text.h"
-#include "base/wait.h"
 #include "core/blame.h"
 #include "core/smooth.h"
 #include "sensor/group_read.h"
+#include "sensor/lookout.h"
 #include "sensor/mta.h"
 #include "sensor/procparse.h"
 #include "sensor/sensor.h"
@@ -25,7 +25,9 @@
 #define REBUILD_EVERY_US (5 * US_PER_S)
 /* Looking takes no more than one part in so many of a CPU: then it looks less often. */
 #define CPU_PART 500
-#define LEAST_US US_PER_S
+#define FIRST_US US_PER_S /* rates need two looks */
+#define LEAST_US (2 * US_PER_S)
+#define CALM_US (5 * US_PER_S) /* nobody presses: it is only for people and for leaks */
 #define MOST_US (10 * US_PER_S)
 #define DESCRIPTORS_LEFT 512 /* to everybody else */
 #define DESCRIPTORS_A_GROUP 5
@@ -34,10 +36,7 @@
 
 struct neighbour_watch {
 	struct sensor_env env;
-	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop;
 	struct neighbours seen; /* under the lock */
 	/* the thread's own */
 	struct mta mta;
@@ -251,25 +250,17 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void *run(void *context)
+static uint64_t look_again(void *context, bool calm)
 {
 	struct neighbour_watch *w = context;
+	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us,
+		 least_us = !w->last_us ? FIRST_US
+			    : calm	? CALM_US
+					: LEAST_US;
 
-	setpriority(PRIO_PROCESS, 0, 5);
-	pthread_mutex_lock(&w->lock);
-	while (!w->stop) {
-		uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
-
-		pthread_mutex_unlock(&w->lock);
-		look(w, clock_monotonic_us());
-		rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
-		rest_us = rest_us < LEAST_US ? LEAST_US : rest_us > MOST_US ? MOST_US : rest_us;
-		pthread_mutex_lock(&w->lock);
-		if (!w->stop)
-			wait_us(&w->wake, &w->lock, rest_us);
-	}
-	pthread_mutex_unlock(&w->lock);
-	return NULL;
+	look(w, clock_monotonic_us());
+	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
+	return rest_us < least_us ? least_us : rest_us > MOST_US ? MOST_US : rest_us;
 }
 
 /* Whether some directory of the hierarchy has the file: the root itself often has not. */
@@ -359,9 +350,8 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	w->root_cores = -1;
 	r = open_trees(w, groups_most());
 	pthread_mutex_init(&w->lock, NULL);
-	wait_init(&w->wake);
 	if (r == 0)
-		r = -pthread_create(&w->thread, NULL, run, w);
+		r = lookout_add(env->lookout, look_again, w);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "nobody can look at the control groups: %s",
 			 strerror(-r));
@@ -385,12 +375,7 @@ void neighbour_watch_close(struct neighbour_watch *w)
 {
 	if (!w)
 		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
-	pthread_cond_destroy(&w->wake);
+	lookout_remove(w->env.lookout, w);
 	pthread_mutex_destroy(&w->lock);
 	free_watch(w);
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "sensor/budget.h"
 #include "sensor/disks.h"
+#include "sensor/lookout.h"
 #include "sensor/mta.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
@@ -78,6 +79,9 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	registry->env.disks = &registry->disks;
 	registry->env.neighbours = &registry->neighbours;
 	registry->env.mood = &registry->mood;
+	/* Without memory for one, those who need it say so. */
+	lookout_open(&registry->env.lookout);
+	lookout_open(&registry->env.spool_lookout);
 	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
 		log_warning("%s", why);
 	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
@@ -105,8 +109,11 @@ void registry_close(struct registry *registry)
 	for (size_t i = 0; i < DRIVERS; i++)
 		if (registry->slots[i].state)
 			registry->slots[i].ops->close(registry->slots[i].state);
+	lookout_end(registry->env.spool_lookout); /* a long walk gives up */
 	spool_watch_close(registry->env.spool); /* it reads the MTA's */
 	mta_watch_close(registry->env.mta);
+	lookout_close(registry->env.spool_lookout);
+	lookout_close(registry->env.lookout);
 	free(registry);
 }
 
@@ -262,6 +269,8 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum registry_has
 	enum signal frozen;
 
 	registry->mood.haste = haste;
+	lookout_set_calm(registry->env.lookout, haste == REGISTRY_CALM);
+	lookout_set_calm(registry->env.spool_lookout, haste == REGISTRY_CALM);
 	registry->mood.cpu_pressed =
 		registry->cpu_pressed_us && now_us - registry->cpu_pressed_us < CPU_PRESSED_US;
 	for (size_t i = 0; i < DRIVERS; i++)

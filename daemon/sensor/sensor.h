@@ -15,6 +15,7 @@
 #define SENSOR_WHY_MAX 160
 
 struct disk_table;
+struct lookout; /* sensor/lookout.h */
 struct mta_watch; /* sensor/mta.h */
 struct neighbours; /* sensor/neighbours.h */
 struct spool_watch; /* sensor/spool_watch.h */
@@ -35,7 +36,9 @@ struct sensor_env {
 	const struct config *config;
 	struct kernel *kernel;
 	struct disk_table *disks; /* disks.h; the registry's own, whatever the caller says */
-	/* What several sensors share, each with a thread of its own: set by registry_open(), NULL where no thread could be had. */
+	/* The threads for what must not be done in the tick, see lookout.h: set by registry_open(). */
+	struct lookout *lookout, *spool_lookout; /* the latter for what may hang */
+	/* What several sensors share: set by registry_open(), NULL where no thread could be had. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */

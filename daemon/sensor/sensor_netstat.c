@@ -107,7 +107,7 @@ static int poll_softnet(struct netstat *s, double dt_s, struct sample *sample)
 
 static int poll_tcp(struct netstat *s, double dt_s, struct sample *sample)
 {
-	int r = s->tcp_fd < 0 ? -ENOENT : readfile_fd(s->tcp_fd, s->content, sizeof(s->content));
+	int r = s->tcp_fd < 0 ? -ENOENT : readfile_once(s->tcp_fd, s->content, sizeof(s->content));
 
 	if (r < 0 && r != -EFBIG)
 		return r;

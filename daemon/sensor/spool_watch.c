@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -13,10 +12,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/wait.h"
+#include "sensor/lookout.h"
 #include "sensor/mta.h"
 
-#define ASK_EVERY_MS 500
+#define ASK_EVERY_US (US_PER_S / 2)
+#define ASK_CALM_US (2 * US_PER_S)
+#define CALM_RATIO 0.8 /* fuller than this is asked as often as ever */
 #define DEVICE_EVERY_US (30 * US_PER_S)
 #define FIND_EVERY_US (10 * US_PER_S)
 /* A walk may read so much, and so long; then the next waits until walking takes one part in 200 of a CPU and in 20 of the time. */
@@ -30,10 +31,7 @@
 
 struct spool_watch {
 	struct sensor_env env;
-	pthread_t thread;
 	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	volatile bool stop; /* written under the lock, looked at by a walk without */
 	struct spool found; /* under the lock */
 	/* the thread's own */
 	struct spool next;
@@ -181,7 +179,7 @@ static void walk_queue(struct spool_watch *w, uint64_t now_us)
 	const struct queue_bounds bounds = { .entries = WALK_ENTRIES,
 					     .looks = WALK_LOOKS,
 					     .time_us = WALK_TIME_US,
-					     .stop = &w->stop };
+					     .stop = lookout_stop(w->env.spool_lookout) };
 	struct spool *s = &w->next;
 	struct queue_figures sum = { 0 };
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), wait_us;
@@ -206,7 +204,7 @@ static void walk_queue(struct spool_watch *w, uint64_t now_us)
 	s->queue.interval_us = wait_us < WALK_LEAST_US	? WALK_LEAST_US
 			       : wait_us > WALK_MOST_US ? WALK_MOST_US
 							: wait_us;
-	if (good && !w->stop) {
+	if (good && !*bounds.stop) {
 		s->queue.figures = sum;
 		s->queue.error = 0;
 		s->queue.why[0] = 0;
@@ -257,22 +255,20 @@ static void look(struct spool_watch *w)
 	walk_queue(w, now_us);
 }
 
-static void *run(void *context)
+static uint64_t look_again(void *context, bool calm)
 {
 	struct spool_watch *w = context;
+	const struct spool_space *space = &w->next.space;
 
-	setpriority(PRIO_PROCESS, 0, 5); /* of this thread; whoever forbids it loses nothing */
+	look(w);
 	pthread_mutex_lock(&w->lock);
-	while (!w->stop) {
-		pthread_mutex_unlock(&w->lock);
-		look(w);
-		pthread_mutex_lock(&w->lock);
-		w->found = w->next;
-		if (!w->stop)
-			wait_us(&w->wake, &w->lock, ASK_EVERY_MS * US_PER_MS);
-	}
+	w->found = w->next;
 	pthread_mutex_unlock(&w->lock);
-	return NULL;
+	if (!w->next.dirs)
+		return ASK_CALM_US;
+	return calm && space->used_ratio < CALM_RATIO && space->inodes_ratio < CALM_RATIO
+		       ? ASK_CALM_US
+		       : ASK_EVERY_US;
 }
 
 int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watch, char *why)
@@ -290,13 +286,13 @@ int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watc
 			       CONFIG_PATH_MAX);
 	w->configured = w->next.dirs > 0;
 	pthread_mutex_init(&w->lock, NULL);
-	wait_init(&w->wake);
-	r = pthread_create(&w->thread, NULL, run, w);
-	if (r) {
+	r = lookout_add(env->spool_lookout, look_again, w);
+	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX,
-			 "no thread can be had to look at the queue directories: %s", strerror(r));
+			 "no thread can be had to look at the queue directories: %s", strerror(-r));
+		pthread_mutex_destroy(&w->lock);
 		free(w);
-		return -r;
+		return r;
 	}
 	*ret_watch = w;
 	return 0;
@@ -315,12 +311,7 @@ void spool_watch_close(struct spool_watch *w)
 {
 	if (!w)
 		return;
-	pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	pthread_cond_signal(&w->wake);
-	pthread_mutex_unlock(&w->lock);
-	pthread_join(w->thread, NULL);
-	pthread_cond_destroy(&w->wake);
+	lookout_remove(w->env.spool_lookout, w);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }

@@ -1,5 +1,5 @@
-/* The MTA's queue directories, looked at by a thread of their own, because any look may hang on a dead network file system: space and
- * inodes twice a second, messages at a rate that lowers itself, the devices underneath every half minute. What was learned ages
+/* The MTA's queue directories, looked at by a thread of their own (lookout.h), because any look may hang on a dead network file system: space and
+ * inodes twice a second (calm: every other second), messages at a rate that lowers itself, the devices underneath every half minute. What was learned ages
  * away; nobody waits for it. Directories that are not configured are found by who owns the listener, else by common places. */
 #ifndef PENSTOCK_SENSOR_SPOOL_WATCH_H
 #define PENSTOCK_SENSOR_SPOOL_WATCH_H

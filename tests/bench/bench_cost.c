@@ -2,8 +2,9 @@
  * under 50,000 context switches and 5,000 I/Os a second, in interleaved rounds of one run. Ticks and threads by the kernel's
  * account of their CPU time (schedstat), programs by the kernel's account of theirs (BPF_ENABLE_STATS). That account has the
  * reading of the clock in each run: a program of two instructions on the same tracepoint shows how much, and it is taken off; and it
- * has not what calling a program costs: that is measured by many of them that do nothing, and added. The load is what it is on this machine; what is shown beside it is
- * the same at exactly the nominal rates. */
+ * has not what calling a program costs: that is measured by many of them that do nothing, and added. Putting a program in place and taking
+ * it away is in the helper threads' time. The load is what it is on this machine; what is shown beside it is the same at the nominal
+ * rates. */
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "sensor/group_read.h"
+#include "sensor/lookout.h"
 #include "sensor/mta.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
@@ -208,6 +209,7 @@ static void its_memory_and_io(void **state)
 	int tries = 0;
 
 	make_mail();
+	assert_int_equal(lookout_open(&env.lookout), 0);
 	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
 	assert_int_equal(sensor_cgroup.open(&env, &cgroup, why), 0);
 	do {
@@ -226,6 +228,7 @@ static void its_memory_and_io(void **state)
 	assert_near(sample.value[SIGNAL_MTA_IOS_PER_S], 100, 1e-6);
 	sensor_cgroup.close(cgroup);
 	mta_watch_close(env.mta);
+	lookout_close(env.lookout);
 }
 
 /* The whole thread over a cgroup2 tree: the mail server is not its own neighbour. */
@@ -244,6 +247,7 @@ static void neighbours_in_cgroup2(void **state)
 	put("system.slice/backup.service/memory.stat", "anon 150000000\n");
 	put("system.slice/postfix.service/memory.stat", "anon 290000000\n");
 	put("system.slice/memory.stat", "anon 440000000\n");
+	assert_int_equal(lookout_open(&env.lookout), 0);
 	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
 	assert_int_equal(neighbour_watch_open(&env, &watch, why), 0);
 	do {
@@ -257,6 +261,7 @@ static void neighbours_in_cgroup2(void **state)
 	assert_near(seen.who[RESOURCE_MEMORY].share, 1, 1e-6);
 	neighbour_watch_close(watch);
 	mta_watch_close(env.mta);
+	lookout_close(env.lookout);
 }
 
 int main(void)

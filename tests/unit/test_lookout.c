@@ -1,0 +1,107 @@
+/* One thread for several jobs: each at its own rate, at once when something begins to press, gone when it is removed. */
+#include "cmocka_test.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#include "sensor/lookout.h"
+
+#define HOUR_US 3600000000u
+
+struct looker {
+	atomic_uint looks, calm_looks;
+	uint64_t rest_us;
+};
+
+static uint64_t look(void *context, bool calm)
+{
+	struct looker *l = context;
+
+	atomic_fetch_add(&l->calm_looks, calm);
+	atomic_fetch_add(&l->looks, 1);
+	return l->rest_us;
+}
+
+static void wait_looks(struct looker *l, unsigned looks)
+{
+	const struct timespec pause = { 0, 2000000 };
+
+	for (int tries = 0; atomic_load(&l->looks) < looks; tries++) {
+		assert_true(tries < 15000);
+		nanosleep(&pause, NULL);
+	}
+}
+
+static void each_job_at_its_own_rate(void **state)
+{
+	struct looker quick = { .rest_us = 1000 }, slow = { .rest_us = HOUR_US };
+	struct lookout *l = NULL;
+
+	assert_int_equal(lookout_open(&l), 0);
+	assert_int_equal(lookout_add(l, look, &slow), 0);
+	assert_int_equal(lookout_add(l, look, &quick), 0);
+	wait_looks(&quick, 20);
+	wait_looks(&slow, 1);
+	assert_int_equal(atomic_load(&slow.looks), 1);
+	lookout_close(l);
+}
+
+static void what_presses_is_looked_at_at_once(void **state)
+{
+	struct looker slow = { .rest_us = HOUR_US };
+	struct lookout *l = NULL;
+
+	assert_int_equal(lookout_open(&l), 0);
+	lookout_set_calm(l, true);
+	assert_int_equal(lookout_add(l, look, &slow), 0);
+	wait_looks(&slow, 1);
+	assert_int_equal(atomic_load(&slow.calm_looks), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		/* As ticks do: when the thread holds the lock just now, the next one says it. */
+		for (int tries = 0; atomic_load(&slow.looks) < 2 + i; tries++) {
+			const struct timespec pause = { 0, 2000000 };
+
+			assert_true(tries < 15000);
+			lookout_set_calm(l, tries & 1);
+			nanosleep(&pause, NULL);
+		}
+	}
+	lookout_close(l);
+}
+
+static void a_job_that_is_removed_looks_no_more(void **state)
+{
+	struct looker jobs[LOOKOUT_JOBS], more = { .rest_us = HOUR_US };
+	struct lookout *l = NULL;
+	unsigned looks;
+
+	assert_int_equal(lookout_open(&l), 0);
+	for (int i = 0; i < LOOKOUT_JOBS; i++) {
+		jobs[i] = (struct looker){ .rest_us = 1000 };
+		assert_int_equal(lookout_add(l, look, &jobs[i]), 0);
+	}
+	assert_int_equal(lookout_add(l, look, &more), -ENOSPC);
+	wait_looks(&jobs[0], 3);
+	lookout_remove(l, &jobs[0]);
+	looks = atomic_load(&jobs[0].looks);
+	wait_looks(&jobs[1], atomic_load(&jobs[1].looks) + 10);
+	assert_int_equal(atomic_load(&jobs[0].looks), looks);
+	assert_int_equal(lookout_add(l, look, &more), 0);
+	wait_looks(&more, 1);
+	lookout_end(l);
+	lookout_remove(l, &more);
+	lookout_close(l);
+	assert_int_equal(lookout_add(NULL, look, &more), -ENOMEM);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_job_at_its_own_rate),
+		cmocka_unit_test(what_presses_is_looked_at_at_once),
+		cmocka_unit_test(a_job_that_is_removed_looks_no_more),
+	};
+
+	return cmocka_run_group_tests_name("lookout", tests, NULL, NULL);
+}
