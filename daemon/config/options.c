@@ -38,7 +38,7 @@
 /* clang-format off */
 const struct option_row option_rows[] = {
 	CONFIG("daemon", "mode", CHOICE, mode, 0, 0, "enforce observe", "enforce", "enforce, or observe: compute, publish, log and admit everything"),
-	CONFIG("daemon", "tick", DURATION, tick_us, 0.01 * SECONDS, 1 * SECONDS, NULL, "100ms", "how often everything is measured and decided"),
+	CONFIG("daemon", "tick", DURATION, tick_us, 0.01 * SECONDS, 1 * SECONDS, NULL, "100ms", "how often everything is measured and decided; while nobody is served and nothing presses every 0.2 s does"),
 	CONFIG("daemon", "log_level", CHOICE, log_level, 0, 0, "error warning notice info debug", "info", "least important line that is logged"),
 	CONFIG("daemon", "bpf", BOOL, bpf, 0, 0, NULL, "yes", "no: do not even try BPF, read the next best sources"),
 	CONFIG("daemon", "run_dir", PATH, run_dir, 0, 0, NULL, "/run/penstock", "sockets, the plan and the counts of fronts"),

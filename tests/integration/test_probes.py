@@ -346,6 +346,32 @@ def _():
         check("nice" in s["ticks"]["scheduling"], s["ticks"])
 
 
+@test("a machine that rests is asked less often; who opens a session ends that")
+def _():
+    printed = subprocess.run([os.path.join(BUILD, "bin", "penstockd"), "-c", "/dev/null", "--print-config"], capture_output=True, text=True).stdout
+    # However busy this machine is: without targets nothing presses.
+    targets = re.findall(r"^(\w+) = ", printed.split("[target]\n")[1].split("\n[")[0], re.M)
+    with World({f"target.{name}": "0" for name in targets}) as w, socket.socket() as listener:
+        bpf_or_skip(w)
+        listener.bind(("127.0.0.1", 2526))
+        listener.listen()
+
+        def interval():
+            """Between two ticks, the mean over ten."""
+            def count():
+                return w.daemon.metric("penstock_tick_duration_seconds_count")
+            first, began = count(), time.monotonic()
+            wait_for(lambda: count() >= first + 10, "ten ticks")
+            return (time.monotonic() - began) / (count() - first)
+        wait_for(lambda: interval() > 0.17, "rest", 60)
+        client = socket.create_connection(("127.0.0.1", 2526))
+        server = listener.accept()[0]
+        wait_for(lambda: interval() < 0.15, "ticks as they are configured", 60)
+        server.close()
+        client.close()
+        wait_for(lambda: interval() > 0.17, "rest again", 60)
+
+
 @test("a sensor that costs more is asked less often, and its signals do not blink")
 def _():
     with World() as w:
