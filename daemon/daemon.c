@@ -280,6 +280,7 @@ static int open_loop(struct daemon *d)
 	static const int numbers[] = { SIGHUP, SIGTERM, SIGINT };
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error like a full disk */
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
 		d->signals[i] = evsignal_new(d->base, numbers[i], on_signal, d);
 		if (!d->signals[i] || event_add(d->signals[i], NULL) < 0)

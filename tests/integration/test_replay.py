@@ -2,6 +2,7 @@
 """What daemon.record writes, penstock-replay gives back bit by bit; and what goes wrong with the recording never stops mail."""
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -25,9 +26,14 @@ def ticks(path, *arguments):
     return [line for line in map(json.loads, replay("--json", *arguments, path).stdout.splitlines()) if "tick" in line]
 
 
+def verdicts(all_ticks, whose):
+    return {what: sum(t["verdicts"][whose][what] for t in all_ticks) for what in ("admitted", "deferred")}
+
+
 def load(world, seconds=4):
     """From many sources, and more than the window lets in."""
-    subprocess.run([os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", "40", "--duration", str(seconds), "--sources", "127.1.0.0/16"],
+    subprocess.run([os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", "40", "--duration", str(seconds), "--sources", "127.1.0.0/16",
+                    "--rtt", "200ms"],
                    capture_output=True, timeout=120, check=True)
 
 
@@ -53,7 +59,11 @@ def _():
     check(", 0 differ;" in done.stdout and " 0 compared" not in done.stdout, done.stdout)
     all_ticks = ticks(trace)
     check(len(all_ticks) > 40 and all(t["compared"] and "differs" not in t for t in all_ticks), "not all were compared")
-    check(sum(t["verdicts"]["recorded"]["admitted"] for t in all_ticks) > 20, "no verdicts in it")
+    recorded, given = verdicts(all_ticks, "recorded"), verdicts(all_ticks, "replayed")
+    check(recorded["deferred"] > 20, f"nobody was deferred: {recorded}")
+    check(abs(given["deferred"] - recorded["deferred"]) < recorded["deferred"] / 2, f"{recorded} was replayed as {given}")
+    given = verdicts(ticks(trace, "-o", "service.mx.shed=no"), "replayed")
+    check(given["deferred"] < recorded["deferred"] / 2, f"nothing to shed, and yet {given}")
     check({"draining", "serving"} <= {t["answer"]["state"] for t in all_ticks}, "the drain")
     check({"observe", "enforce"} <= {"observe" if t["answer"]["mode"] else "enforce" for t in all_ticks}, "the mode")
     text = replay(trace).stdout
@@ -104,6 +114,15 @@ def _():
         fill(os.path.join(disk, "filler"))
         world.daemon.logged("recording ends, mail is not affected", 60)
         check("No space left" in world.daemon.output(), world.daemon.output())
+        world.mail_flows()
+        check(", 0 differ" in replay("--diff", trace).stdout, "what is there is whole")
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    trace = os.path.join(directory, "trace")
+    with World(directory, {"daemon.record": trace}) as world:
+        wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 40000, "the recording")
+        most = os.path.getsize(trace) + 50000
+        resource.prlimit(world.daemon.pid, resource.RLIMIT_FSIZE, (most, most))
+        world.daemon.logged("cannot be written: File too large; recording ends", 60)
         world.mail_flows()
         check(", 0 differ" in replay("--diff", trace).stdout, "what is there is whole")
     with World(daemon_options={"daemon.record": "/nowhere/trace"}) as world:
