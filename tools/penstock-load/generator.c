@@ -339,7 +339,8 @@ static void new_message(struct generator *g, double at_s)
 	g->sessions = s;
 	if (sources)
 		s->source.s_addr = htonl(g->config->source_base +
-					 (unsigned)(splitmix_unit(&g->random) * sources));
+					 g->config->source_step *
+						 (unsigned)(splitmix_unit(&g->random) * sources));
 	s->attempt.scheduled_s = s->attempt.first_s = at_s;
 	start_attempt(s);
 }

@@ -17,6 +17,7 @@ struct generator_config {
 	uint64_t size, recipients, open_max, seed;
 	char recipient[128];
 	unsigned source_base, source_count; /* IPv4, host order; 0: the kernel's choice */
+	unsigned source_step; /* from one to the next */
 	unsigned retries;
 	double retry_s[RETRIES_MAX];
 };

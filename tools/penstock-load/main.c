@@ -22,7 +22,7 @@ static const char usage[] =
 	"  --drain SECONDS          for what is open then (default 30)\n"
 	"  --even                   evenly spaced, not Poisson\n"
 	"  --seed N                 default 1\n"
-	"  --sources ADDRESS/BITS   IPv4 addresses of this host to send from, like 127.1.0.0/16\n"
+	"  --sources ADDRESS/BITS[+STEP]  IPv4 addresses of this host to send from, like 127.1.0.0/16; each STEP-th of them\n"
 	"  --size BYTES             of the body (default 4KiB)\n"
 	"  --recipients N           a message (default 1);  --recipient ADDRESS\n"
 	"  --rtt DURATION           the client waits so long before each command\n"
@@ -94,9 +94,17 @@ static int parse_sources(const char *text, struct generator_config *c)
 	char address[64];
 	const char *slash = strchr(text, '/');
 	struct in_addr base;
-	uint64_t bits = 32;
+	const char *plus = slash ? strchr(slash, '+') : NULL;
+	char width[16];
+	uint64_t bits = 32, step = 1;
 
-	if (slash && parse_u64(slash + 1, &bits) < 0)
+	if (slash) {
+		snprintf(width, sizeof(width), "%.*s", plus ? (int)(plus - slash - 1) : 15,
+			 slash + 1);
+		if (parse_u64(width, &bits) < 0)
+			return -EINVAL;
+	}
+	if (plus && (parse_u64(plus + 1, &step) < 0 || !step || step > 1u << 24))
 		return -EINVAL;
 	snprintf(address, sizeof(address), "%.*s", slash ? (int)(slash - text) : 63, text);
 	if (inet_pton(AF_INET, address, &base) != 1 || bits < 8 || bits > 32)
@@ -104,6 +112,8 @@ static int parse_sources(const char *text, struct generator_config *c)
 	c->source_count = bits == 32 ? 1 : (1u << (32 - bits)) - 2;
 	c->source_base = bits == 32 ? ntohl(base.s_addr)
 				    : (ntohl(base.s_addr) & ~((1u << (32 - bits)) - 1)) + 1;
+	c->source_step = (unsigned)step;
+	c->source_count = (c->source_count + c->source_step - 1) / c->source_step;
 	return c->source_count ? 0 : -EINVAL;
 }
 

@@ -1,4 +1,5 @@
 """What stands before the server: nothing, penstock in one of its forms, or what others use."""
+import glob
 import os
 import re
 import shutil
@@ -47,8 +48,11 @@ class Front:
             self.proxy = self.start_proxy({**settings, "front.proxy.connections_max": static_limit(name)})
 
     def forget(self):
-        for name in ("run", "state"):
-            shutil.rmtree(os.path.join(self.plant.directory, name), ignore_errors=True)
+        for name in glob.glob(os.path.join(self.plant.directory, "run", "*")) + [os.path.join(self.plant.directory, "state")]:
+            if os.path.isdir(name):
+                shutil.rmtree(name)
+            elif os.path.exists(name):
+                os.unlink(name)
 
     @staticmethod
     def prefix(cgroup, nice):

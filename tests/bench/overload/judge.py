@@ -1,6 +1,8 @@
 """What a run was worth, from the generator's rows: one an attempt, latencies from the scheduled start, without what the client itself
 takes. A rate counts what ended in the judged seconds, a share or a latency what was due in them."""
 IN_TIME_S, AT_ONCE_S = 10, 1
+# The server needs so long to start the processes that it lacks.
+ONSET_S = 2
 # At most so many may be late or refused when all is well.
 STRAY = 0.005
 
@@ -75,6 +77,7 @@ def judge(rows, case, capacity, queued_per_s=0.0):
     result = {"offered": offered, "served": through / capacity,
               "goodput": min(served(rows, case, since, until, IN_TIME_S), through) / capacity,
               "in_1s": min(served(rows, case, since, until, AT_ONCE_S), through) / capacity,
+              "settled": min(served(rows, case, since + ONSET_S, until, AT_ONCE_S), through) / capacity,
               "in_1s_of_offered": sum(accepted(r) and r["ended_s"] - r["scheduled_s"] - case.client_s <= AT_ONCE_S for r in mine) / len(mine)
               if mine else None,
               "p50_s": quantile(took, .5), "p99_s": quantile(took, .99),

@@ -19,7 +19,8 @@ class Stream:
 
     def __init__(self, prefix, port, name, schedule, seconds, seed, sources, more, net):
         self.name, self.seconds = name, seconds
-        self.trace, self.json = (tempfile.NamedTemporaryFile(suffix=s) for s in (".csv", ".json"))
+        # In memory: the disk may be slow, and the generator must not be.
+        self.trace, self.json = (tempfile.NamedTemporaryFile(suffix=s, dir="/dev/shm") for s in (".csv", ".json"))
         argv = ["taskset", "-c", GENERATOR_CORE, os.path.join(BIN, "penstock-load"), "--target",
                 f"{wire.SERVER4 if net else '127.0.0.1'}:{port}", "--schedule", schedule, "--duration", f"{seconds}s", "--drain",
                 f"{DRAIN_S}s", "--seed", str(seed), "--sources", "10.77.0.128/26" if net else sources, "--json", self.json.name,

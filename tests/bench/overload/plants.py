@@ -16,6 +16,8 @@ SERVER_CORE = "0"
 PROXIED, POSTSCREEN = 2529, 2530   # smtpd that wants a PROXY header; postscreen
 SCANNER_MS, SCANNER_MB = 6, 4
 HARAKA = 2526
+# On a machine that others load. Much more, and the kernel's own threads (the journal's, the workers) come late: another machine.
+AHEAD = int(os.environ.get("AHEAD", "100"))
 DELIVERY = 2990
 
 MASTER_EXTRA = f"""
@@ -52,7 +54,7 @@ ON_THE_WIRE = {"inet_interfaces": "all", "mynetworks": "127.0.0.0/8 10.77.0.0/16
 class Plant:
     """`prefix` starts a program inside the server's control group, on its core. penstock's programs have groups of their own beside
     it, with the weights of their units, and all of them share one, `whole`, that weighs what any service does: what penstock takes, it
-    takes from the server. That, the neighbours' and the generator's are in `machine`, which comes before whatever else runs here."""
+    takes from the server. That, the neighbours' and the generator's are in `machine`, which weighs what any service does, or AHEAD."""
 
     fronts = ("alone", "proxy", "gate", "static20")
     upstream = "none"     # PROXY header that it wants from the proxy
@@ -60,8 +62,11 @@ class Plant:
 
     def __init__(self, directory):
         self.directory = directory
+        # As on any host: what is in /run is in memory.
+        os.mkdir(os.path.join(directory, "run"))
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", os.path.join(directory, "run")], check=True)
         self.machine = Cgroup("memory", "blkio", "cpu")
-        self.machine.cpu_weight(10000)
+        self.machine.cpu_weight(AHEAD)
         self.whole, self.neighbour, self.generator = (Cgroup("memory", "blkio", "cpu", inside=self.machine) for _ in range(3))
         self.cgroup = Cgroup("memory", "blkio", "cpu", inside=self.whole)
         self.penstockd, self.proxy = (Cgroup("cpu", inside=self.whole) for _ in range(2))
@@ -107,6 +112,7 @@ class Plant:
             return next(int(line.split()[1]) for line in f if line.startswith("usage_usec"))
 
     def close(self):
+        subprocess.run(["umount", "-l", os.path.join(self.directory, "run")], check=False)
         for group in (self.cgroup, self.penstockd, self.proxy, self.whole, self.neighbour, self.generator, self.machine):
             group.remove()
 
