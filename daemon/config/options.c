@@ -44,7 +44,7 @@ const struct option_row option_rows[] = {
 	CONFIG("daemon", "run_dir", PATH, run_dir, 0, 0, NULL, "/run/penstock", "sockets, the plan and the counts of fronts"),
 	CONFIG("daemon", "state_dir", PATH, state_dir, 0, 0, NULL, "/var/lib/penstock", "what outlives a restart"),
 	CONFIG("daemon", "record", PATH, record, 0, 0, NULL, NULL, "file into which all that is measured and decided is recorded, for penstock-replay(1); in a directory that penstockd may write to; the one from before is kept as FILE.1; default: none"),
-	CONFIG("daemon", "record_max", BYTES, record_max_bytes, MIB, 1e13, NULL, "256MiB", "size of that file at which recording ends: about 50 MiB an hour, and 80 bytes a connection"),
+	CONFIG("daemon", "record_max", BYTES, record_max_bytes, MIB, 1e13, NULL, "256MiB", "size of that file at which recording ends: about 40 MiB an hour, and 80 bytes a connection"),
 	SERVICE("ports", PORTS, ports, 1, 65535, NULL, NULL, "TCP ports on which the MTA listens: where sessions are counted"),
 	SERVICE("tls", CHOICE, tls, 0, 0, "none starttls implicit", "starttls", "implicit: no plain text can be said, a deferred connection is closed"),
 	SERVICE("shed", CHOICE, shed, 0, 0, "yes last no", "yes", "no: never deferred (submission: applications do not queue); last: only when every service with shed = yes is down to objective.window_least and refuses"),
