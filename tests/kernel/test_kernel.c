@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "kernel/duty.h"
 #include "kernel/kernel.h"
 #include "kernel/sockdiag.h"
 
@@ -549,10 +550,12 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 	}
 	munmap((void *)rounds, 4096);
 	if (share == 1) {
+		/* An emulated machine, or a busy one: then nothing is taken away, which is right too. */
 		print_message("# %llu switches a second are not many\n", (unsigned long long)per_s);
-		skip();
+		assert_true(per_s < 2 * DUTY_CALM_PER_S);
+		return;
 	}
-	assert_true(share < 0.9 && per_s > 10000);
+	assert_true(share < 1 && per_s > DUTY_CALM_PER_S);
 	seen = (double)(count - first) / (2.0 * (double)done);
 	print_message("# in place %.0f %% of the time, %.2f of the switches accounted for\n",
 		      100 * share, seen);
