@@ -13,6 +13,8 @@
 #define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
 #define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
 #define THINK_GUESS_S 0.2
+#define DISK_AHEAD 2.0
+#define DISK_LEAST 20.0 /* a second: so much is tried by any disk */
 #define LAG_LEAST_S 0.4
 #define LAG_MOST_S 4.0
 
@@ -56,6 +58,16 @@ static void step_lag(struct window *w, const struct tick *t)
 	smooth_step(&w->completed_lag, t->completed, t->dt, fmax(w->lag_s, TAU_RATE));
 }
 
+/* What the disk has not been seen to carry is not believed, however much CPU is left: twice what it would carry if stalls grew with
+ * the messages. They do where each has a commit of its own; where commits are shared it carries more, and is believed step by step. */
+static double disk_bound(struct window *w, const struct tick *t)
+{
+	if (t->io < 0 || w->jobs_seen < JOBS_FOR_COST)
+		return INFINITY;
+	smooth_step(&w->io_slow, t->io, t->dt, TAU_COST);
+	return DISK_AHEAD * w->completed_slow / fmax(w->io_slow, 1e-3) + DISK_LEAST;
+}
+
 /* Xcap: what the server can complete a second. */
 static void step_capacity(struct window *w, struct tick *t, double good)
 {
@@ -69,6 +81,7 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 	most = CORES_USABLE * t->cores / (cost > 0 ? cost : JOB_GUESS_S);
 	if (cost < 0 && w->jobs_seen >= JOBS_FOR_COST)
 		most = 2 * x + 20; /* no CPU figure to be had: feel the way upwards */
+	most = fmin(most, disk_bound(w, t));
 	if (w->capacity == 0)
 		w->capacity = most;
 	step_trust(w, t, most, overloaded);

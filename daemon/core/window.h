@@ -100,7 +100,7 @@ struct window {
 	double lag_s; /* what the law does now shows in completions so much later */
 	double completed_lag; /* a second, over that */
 	double completed_ew, completed_slow, offered_ew, admitted_ew, deferred_ew, busy_ew;
-	double cpu_slow, jobs_seen, cost; /* D; cost: the last that was known */
+	double cpu_slow, io_slow, jobs_seen, cost; /* D; cost: the last that was known */
 	double think_sum, think_jobs, think_guess,
 		think_open; /* Z; guess: of the run before; open: more, by sessions that have not ended */
 	double time_base; /* unloaded part of T, s */

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "../../tools/penstock-sim/attempts.c"
 #include "../../tools/penstock-sim/cpu.c"
 #include "../../tools/penstock-sim/fluid.c"
 #include "../../tools/penstock-sim/oracle.c"
@@ -120,6 +121,24 @@ static void the_oracle_serves_whom_time_is_short_for(void **state)
 	assert_int_equal(oracle_lost(both, 2, capacity, 20), 7);
 }
 
+static void nobody_is_served_before_they_ask(void **state)
+{
+	static uint32_t postfix[4000], exim[4000];
+	static double capacity[4000];
+	struct attempts_class both[] = { { postfix, RETRY_POSTFIX }, { exim, RETRY_EXIM } };
+
+	(void)state;
+	for (int i = 0; i < 4000; i++)
+		capacity[i] = 1;
+	postfix[0] = 1;
+	assert_near(attempts_age(both, 2, capacity, 4000, .999), -1, 0); /* at once */
+	exim[0] = 1; /* it would come back after 900 s, the other after 300: that one waits */
+	assert_near(attempts_age(both, 2, capacity, 4000, .999), 300, 16);
+	postfix[0] = 0;
+	exim[0] = 2; /* as a fluid it would be a second */
+	assert_near(attempts_age(both, 2, capacity, 4000, .999), 900, 46);
+}
+
 static void the_fluid_drains(void **state)
 {
 	static uint32_t arrived[10000];
@@ -149,6 +168,7 @@ int main(void)
 		cmocka_unit_test(a_knee_wastes_and_a_neighbour_takes),
 		cmocka_unit_test(senders_retry_as_the_table_says),
 		cmocka_unit_test(the_oracle_serves_whom_time_is_short_for),
+		cmocka_unit_test(nobody_is_served_before_they_ask),
 		cmocka_unit_test(the_fluid_drains),
 	};
 

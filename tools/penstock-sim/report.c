@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "penstock-sim/attempts.h"
 #include "penstock-sim/fluid.h"
 #include "penstock-sim/grow.h"
 #include "penstock-sim/oracle.h"
@@ -162,6 +163,21 @@ int report_value(struct run *r, const char *name, double *ret)
 	return -ENOENT;
 }
 
+/* What whoever knows all timetables could have reached. Slow: asked for by people only, never by an expectation. */
+static double deferral_oracle(const struct run *r)
+{
+	const struct measure *m = &r->measure;
+	struct attempts_class classes[RETRY__COUNT];
+	uint32_t until = (uint32_t)(r->now_us / 1000000);
+	unsigned count = 0;
+
+	for (int i = 0; i < RETRY__COUNT; i++)
+		if (retry_bounces((enum retry)i))
+			classes[count++] = (struct attempts_class){ m->arrived[i], (enum retry)i };
+	return attempts_age(classes, count, m->capacity, until < m->seconds ? until : m->seconds,
+			    .999);
+}
+
 /* What is not known is null: -1 stands for it only inside. */
 static json_t *number(double value)
 {
@@ -200,6 +216,7 @@ void report_print(FILE *out, struct run *r)
 	json_object_set_new(json, "seed", json_integer((json_int_t)r->seed));
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		json_object_set_new(json, fields[i].name, number(field(&report, i)));
+	json_object_set_new(json, "deferral_oracle_s", number(deferral_oracle(r)));
 	json_object_set_new(json, "mail", json_integer((json_int_t)r->measure.mail));
 	json_object_set_new(json, "mail_delivered",
 			    json_integer((json_int_t)r->measure.mail_delivered));

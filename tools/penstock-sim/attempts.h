@@ -1,0 +1,20 @@
+/* How old mail gets when whoever decides knows every sender's timetable, and that the overload will end: second by second, of those
+ * that ask in it, who would come back the latest is served first. Senders come when they come: unlike the fluid's bound this one
+ * can be reached, by somebody who knows all of that. No pauses of a whole destination. Pure. */
+#ifndef PENSTOCK_SIM_ATTEMPTS_H
+#define PENSTOCK_SIM_ATTEMPTS_H
+
+#include <stdint.h>
+
+#include "penstock-sim/retry.h"
+
+struct attempts_class {
+	const uint32_t *arrived; /* messages in each second */
+	enum retry retry;
+};
+
+/* The quantile `q` of the ages, s, of what was served and not at once; -1: nothing was put off. */
+double attempts_age(const struct attempts_class *classes, unsigned count, const double *capacity,
+		    uint32_t seconds, double q);
+
+#endif
