@@ -71,8 +71,11 @@ double window_hard_limit(struct window *w, const struct tick *t, enum reason *re
 		if (w->memory.available > w->memory.available_idle)
 			w->memory.available_idle = w->memory.available;
 		else
-			smooth_step(&w->memory.available_idle, w->memory.available, t->dt,
-				    n <= FEW_SESSIONS ? 2 : 300);
+			/* What these sessions hold would be free without them. */
+			smooth_step(&w->memory.available_idle,
+				    w->memory.available +
+					    (n <= FEW_SESSIONS ? 0 : n * w->memory.per_session),
+				    t->dt, n <= FEW_SESSIONS ? 2 : 300);
 		/* ... unless the sessions there are cannot have taken the difference: a limit changed, others took it. */
 		w->memory.available_idle =
 			fmin(w->memory.available_idle,
