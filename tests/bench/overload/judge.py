@@ -58,10 +58,10 @@ def back_after(rows, case):
 
 
 def accepted_ratio(rows):
-    """By the class of the source."""
+    """At once, by the class of the source: what a queue lets through after the load has ended does not count."""
     classes = {}
     for r in rows:
-        classes.setdefault(r["class"], []).append(accepted(r))
+        classes.setdefault(r["class"], []).append(accepted(r) and r["ended_s"] - r["scheduled_s"] <= AT_ONCE_S)
     return {f"accepted_{name}": sum(got) / len(got) for name, got in classes.items()}
 
 
