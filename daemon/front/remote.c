@@ -109,6 +109,7 @@ static void scan(struct remote *remote, uint64_t now_us, bool first)
 	if (!dir) {
 		if (fd >= 0)
 			close(fd);
+		remote->listings = 1; /* no descriptor is free, perhaps: again */
 		return;
 	}
 	while ((entry = readdir(dir))) {
@@ -129,8 +130,10 @@ static void scan(struct remote *remote, uint64_t now_us, bool first)
 		memset(slot, 0, sizeof(*slot));
 		slot->fd = openat(remote->dir_fd, entry->d_name,
 				  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-		if (slot->fd < 0)
+		if (slot->fd < 0) {
+			remote->listings = 1;
 			continue;
+		}
 		read_slot(slot, now_us);
 		if (slot->front.counts.magic != COUNTS_MAGIC) {
 			close(slot->fd); /* not a counts file, or not ready yet */
