@@ -182,7 +182,7 @@ static bool rests(struct daemon *d, uint64_t now_us)
 		stirs |= !(l->known & LOAD_IN_FLIGHT) || l->in_flight > 0;
 		offered += l->offered;
 	}
-	if (stirs || offered != d->offered)
+	if (stirs || offered != d->offered || !d->stirred_us)
 		d->stirred_us = now_us;
 	d->offered = offered;
 	return now_us - d->stirred_us >= STIR_US;
