@@ -93,10 +93,11 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 		if (!window_has(w, WINDOW_PART_FOREIGN) ||
 		    (t->time > good && w->busy_ew >= BUSY_LEAST))
 			smooth_step(&w->capacity, x, t->dt, 4.0);
-	} else if (!hold) {
+	} else {
 		bool eager = t->time < good && t->saturation < UNSATURATED && t->refusing;
+		double seen = fmax(most, x);
 
-		smooth_step(&w->capacity, fmax(most, x), t->dt,
+		smooth_step(&w->capacity, hold ? fmin(seen, w->capacity) : seen, t->dt,
 			    eager	  ? quick_s
 			    : t->refusing ? 5.0
 					  : 1.0);

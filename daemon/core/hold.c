@@ -1,4 +1,4 @@
-/* When the window may not grow: for a while after a sensor was lost. */
+/* When the window may not grow: for a while after a sensor was lost, or until it is back. */
 #include "core/window_parts.h"
 
 #define HOLD_US 30000000u
@@ -25,7 +25,12 @@ void window_watch_inputs(struct window *w, const struct tick *t)
 
 	if (w->view.law != LAW_SERVO)
 		lost &= ~SEEN_BY_SERVO;
-	if (lost && window_has(w, WINDOW_PART_HOLD))
+	w->lost = (w->lost | lost) & ~seen;
+	if (lost)
 		w->hold_until_us = t->in->now_us + HOLD_US;
+	else if (!w->lost)
+		w->hold_until_us = 0;
+	if (!window_has(w, WINDOW_PART_HOLD))
+		w->hold_until_us = 0;
 	w->seen = seen;
 }

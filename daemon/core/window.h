@@ -108,8 +108,8 @@ struct window {
 	double capacity, trust, servo, servo_error;
 	double late_stretch; /* times the objective that a greeting is waited for; at least 1 */
 	uint64_t refused_us; /* when something was last refused; 0: never */
-	uint64_t hold_until_us; /* no growth before: a sensor was lost */
-	uint32_t seen; /* which inputs were there in the last tick */
+	uint64_t hold_until_us; /* no growth before, or until what is `lost` is back */
+	uint32_t seen, lost; /* inputs: there in the last tick; not there since they were */
 	struct { /* memory a session: regression of the MTA's memory on sessions in flight */
 		double flight_mean, memory_mean, variance, covariance, per_session;
 		double available, available_rate; /* bytes, bytes a second */

@@ -183,6 +183,37 @@ static void nothing_grows_for_a_while_after_a_sensor_was_lost(void **state)
 	assert_true(window.view.window > before);
 }
 
+static void a_sensor_that_is_back_holds_nothing(void **state)
+{
+	double before;
+
+	idle_machine();
+	put(SIGNAL_CONNECT_220_P99_US, 5e6);
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	run(20, 50, 0, 10, 10, 0, FLIGHT);
+	put(SIGNAL_CONNECT_220_P99_US, 1000);
+	put(SIGNAL_CPU_STALL_RATIO, 0);
+	sample.via[SIGNAL_MTA_CPU_CORES] = VIA_NONE;
+	run(1, 50, 0, 10, 10, 0, FLIGHT);
+	put(SIGNAL_MTA_CPU_CORES, 0.2);
+	before = window.view.window;
+	run(5, 50, 0, 10, before, 0, FLIGHT);
+	assert_true(window.view.window > before);
+}
+
+static void what_a_message_costs_is_believed_in_a_hold_too(void **state)
+{
+	idle_machine();
+	put(SIGNAL_MTA_CPU_CORES, 0.5);
+	run(0.5, 50, 50, 0, 1, 0.5, ALL);
+	sample.via[SIGNAL_CPU_STALL_RATIO] = sample.via[SIGNAL_MTA_CPU_STALL_RATIO] =
+		sample.via[SIGNAL_CPU_BUSY_RATIO] = sample.via[SIGNAL_MTA_CPU_CORES] = VIA_NONE;
+	run(0.1, 50, 50, 0, 1, 0.5, ALL);
+	put(SIGNAL_MTA_CPU_CORES, 0.5);
+	run(10, 50, 50, 0, 1, 0.5, ALL);
+	assert_true(window.view.capacity_per_s < 130); /* 97 a core, and not the guess of 194 */
+}
+
 static void hard_limits_join_by_min(void **state)
 {
 	idle_machine();
@@ -224,6 +255,8 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(the_servo_does_not_fall_far_below_what_is_in_flight, setup),
 		cmocka_unit_test_setup(nothing_grows_for_a_while_after_a_sensor_was_lost, setup),
+		cmocka_unit_test_setup(a_sensor_that_is_back_holds_nothing, setup),
+		cmocka_unit_test_setup(what_a_message_costs_is_believed_in_a_hold_too, setup),
 		cmocka_unit_test_setup(hard_limits_join_by_min, setup),
 		cmocka_unit_test_setup(memory_that_is_all_gone_still_lets_one_through, setup),
 	};
