@@ -19,7 +19,7 @@
  * The pressure servo, where neither can be seen: an integrating controller on the norm of delay pressures.
  *
  * Both: what leaves the queue behind the server bounds what is taken (backlog.h); W_hard, what memory, disk space and slots carry,
- * joins by min; nothing grows for 30 s after a sensor was lost; and without any sight of sessions the window is open.
+ * joins by min; nothing grows for 30 s after a sensor was lost, or until it is back; and without any sight of sessions the window is open.
  *
  * Tried and left out, for without them no scenario and no random plant fared worse, and many better: a factor on W for what the
  * prediction missed (Xcap follows what is completed, and finds it out as well), a veto of growth that brings nothing (Protego).

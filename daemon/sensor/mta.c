@@ -79,11 +79,11 @@ static void find_memory(const struct sensor_env *env, struct mta_group *g, const
 	if (faccessat(env->cgroup_fd, file, F_OK, 0) != 0)
 		return;
 	g->memory_v1 = v1;
-	memcpy(g->memory[n++], at, sizeof(at));
+	strcpy(g->memory[n++], at);
 	while (n < MTA_LIMITS && (slash = strrchr(at, '/')) && strlen(at) > strlen(root)) {
 		*slash = 0;
 		if (strlen(at) > strlen(root) && has_limit(env, at, v1))
-			memcpy(g->memory[n++], at, sizeof(at));
+			strcpy(g->memory[n++], at);
 	}
 }
 
@@ -95,7 +95,7 @@ static void find_io(const struct sensor_env *env, struct mta_group *g, const cha
 
 	snprintf(file, sizeof(file), "%s/io.stat", g->unified);
 	if (faccessat(env->cgroup_fd, file, F_OK, 0) == 0) {
-		memcpy(g->io, g->unified, sizeof(g->io));
+		strcpy(g->io, g->unified);
 		return;
 	}
 	if (!v1_path[0] || strcmp(v1_path, "/") == 0 ||
@@ -103,7 +103,7 @@ static void find_io(const struct sensor_env *env, struct mta_group *g, const cha
 		return;
 	snprintf(file, sizeof(file), "%s/blkio.throttle.io_service_bytes", at);
 	if (faccessat(env->cgroup_fd, file, F_OK, 0) == 0) {
-		memcpy(g->io, at, sizeof(at));
+		strcpy(g->io, at);
 		g->io_v1 = true;
 	}
 }
@@ -246,6 +246,7 @@ void mta_find(const struct sensor_env *env, struct mta *m)
 		snprintf(m->comm, sizeof(m->comm), "%.*s", (int)strcspn(content, "\n"), content);
 }
 
+/* Byte by byte: what follows the end of a path is zero, too. */
 static bool same(const struct mta *a, const struct mta *b)
 {
 	return a->count == b->count && a->cores == b->cores && a->pid == b->pid &&

@@ -51,15 +51,24 @@ bool mta_group_by_id(int cgroup_fd, const char *root, uint64_t id, char *ret, si
 	return find_by_id(cgroup_fd, root, id, 0, ret, size);
 }
 
-/* Some process of the cgroup. 0: none. */
+/* The process of the cgroup with the lowest number, which is most likely the one that stays while its children come and go. 0: none. */
 int mta_first_process(int cgroup_fd, const char *path)
 {
 	char file[CONFIG_PATH_MAX + 16], content[4096];
-	int r;
+	int r, lowest = 0;
 
 	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
 	r = readfile_at(cgroup_fd, file, content, sizeof(content));
-	return r > 0 || r == -EFBIG ? atoi(content) : 0;
+	if (r <= 0 && r != -EFBIG)
+		return 0;
+	/* The last line may be cut short. */
+	for (const char *line = content, *end; (end = strchr(line, '\n')); line = end + 1) {
+		int pid = atoi(line); /* 0: of another pid namespace */
+
+		if (pid > 0 && (lowest == 0 || pid < lowest))
+			lowest = pid;
+	}
+	return lowest;
 }
 
 /* The process that holds a socket, where /proc/PID/fd may be read. Only for kernels that do not tell the cgroup. */

@@ -30,6 +30,7 @@ static const struct sensor_ops *const drivers[] = {
 #define FIRST_POLLS 10
 #define FIRST_MEASURED 64 /* polls */
 #define MEASURED_OF 4
+#define STEERS_MOST_US 200000u /* between polls of a sensor that steers, once something presses */
 #define CPU_PRESSED_US 5000000u /* the CPUs are taken to be pressed for so long after they were */
 #define HELD_MOST 32 /* signals of one sensor */
 
@@ -176,6 +177,8 @@ static bool is_due(const struct registry *registry, struct slot *slot, uint64_t 
 	interval_us = interval_us > least_us ? interval_us : least_us;
 	if (haste == REGISTRY_CALM)
 		interval_us = 2 * (interval_us > tick_us ? interval_us : tick_us);
+	else if (slot->ops->steers && interval_us > STEERS_MOST_US)
+		interval_us = STEERS_MOST_US;
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
 	if (haste == REGISTRY_URGENT)
 		return true;

@@ -56,6 +56,7 @@ struct sensor_ops {
 	void (*close)(void *state);
 	/* It puts load, which is not kept between polls, and is cheap. */
 	bool every_tick;
+	bool steers; /* the window follows it: never long between polls once something presses */
 	unsigned budget_us_per_s; /* CPU that its polls may take; 0: the default of budget.h */
 	unsigned least_ms; /* between polls: what it reads changes no more often; 0: every tick */
 };

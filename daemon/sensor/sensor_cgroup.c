@@ -45,6 +45,9 @@ struct cgroup {
 	int cgroup_fd, proc_fd;
 	struct mta mta;
 	struct group group[MTA_GROUPS];
+	struct mta_group opened_group[MTA_GROUPS]; /* what `group` has open, and their inodes */
+	ino_t opened[MTA_GROUPS];
+	unsigned opened_count;
 	struct mta_events events; /* of the first group */
 	struct kernel *kernel; /* counts the first group's run-queue latency apart; NULL: cannot */
 	uint64_t last_us;
@@ -132,13 +135,35 @@ static void watch_run_queue(struct cgroup *s)
 		kernel_runq_cgroup(s->kernel, 0);
 }
 
+/* Servers that fork have another first process every few seconds: what is open stays, or each time there would be no rates until two
+ * readings were made anew. A group made anew under the same name has another inode. */
+static bool same_groups(const struct cgroup *s)
+{
+	struct stat st;
+
+	for (unsigned i = 0; i < s->mta.count; i++)
+		if (i >= s->opened_count ||
+		    fstatat(s->cgroup_fd, s->mta.group[i].unified, &st, 0) < 0 ||
+		    st.st_ino != s->opened[i] ||
+		    memcmp(&s->mta.group[i], &s->opened_group[i], sizeof(s->opened_group[i])) != 0)
+			return false;
+	return s->mta.count == s->opened_count;
+}
+
 static void open_files(struct cgroup *s)
 {
+	struct stat st;
+
 	for (unsigned i = 0; i < MTA_GROUPS; i++)
 		close_group(&s->group[i]);
 	mta_events_close(&s->events);
-	for (unsigned i = 0; i < s->mta.count; i++)
+	for (unsigned i = 0; i < s->mta.count; i++) {
 		open_group(s, &s->group[i], &s->mta.group[i]);
+		s->opened[i] =
+			fstatat(s->cgroup_fd, s->mta.group[i].unified, &st, 0) < 0 ? 0 : st.st_ino;
+		s->opened_group[i] = s->mta.group[i];
+	}
+	s->opened_count = s->mta.count;
 	if (s->mta.count && s->mta.group[0].memory[0][0])
 		mta_events_open(&s->events, s->cgroup_fd, s->mta.group[0].memory[0],
 				s->mta.group[0].memory_v1);
@@ -346,7 +371,7 @@ static int cgroup_poll(void *state, uint64_t now_us, struct sample *sample, stru
 			    .room = -1,
 			    .worst = -1 };
 
-	if (mta_watch_read(s->watch, s->mta.generation, &s->mta))
+	if (mta_watch_read(s->watch, s->mta.generation, &s->mta) && !same_groups(s))
 		open_files(s);
 	s->last_us = now_us;
 	if (s->mta.cores > 0)
@@ -393,4 +418,5 @@ const struct sensor_ops sensor_cgroup = { .name = "cgroup",
 					  .open = cgroup_open,
 					  .poll = cgroup_poll,
 					  .close = cgroup_close,
+					  .steers = true,
 					  .budget_us_per_s = 100 };

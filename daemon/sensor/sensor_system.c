@@ -113,6 +113,7 @@ const struct sensor_ops sensor_psi = { .name = "psi",
 				       .open = psi_open,
 				       .poll = psi_poll,
 				       .close = psi_close,
+				       .steers = true,
 				       .budget_us_per_s = 100 };
 
 /* ---- CPU -------------------------------------------------------------------------------------------------------- */
@@ -190,6 +191,7 @@ const struct sensor_ops sensor_cpu = { .name = "cpu",
 				       .open = cpu_open,
 				       .poll = cpu_poll,
 				       .close = cpu_close,
+				       .steers = true,
 				       .budget_us_per_s = 50 };
 
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
