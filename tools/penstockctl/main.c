@@ -62,6 +62,10 @@ static int said_no(const char *error, const json_t *parameters)
 
 	if (reason)
 		fprintf(stderr, "penstockctl: %s\n", reason);
+	else if (parameter && strcmp(error, "org.varlink.service.InvalidParameter") == 0)
+		fprintf(stderr,
+			"penstockctl: penstockd does not take this value of %s; see --help\n",
+			parameter);
 	else
 		fprintf(stderr, "penstockctl: %s%s%s\n", error, parameter ? ": " : "",
 			parameter ? parameter : "");
@@ -269,14 +273,21 @@ static int verb_watch(const struct options *o)
 static int verb_drain(const struct options *o)
 {
 	json_t *parameters = json_object();
+	char done[128] = "draining: every new connection is deferred; `penstockctl resume` ends it";
+	time_t end = time(NULL) + (time_t)(o->for_us / US_PER_S);
+	struct tm tm;
 
+	if (o->for_us && gmtime_r(&end, &tm))
+		strftime(
+			done, sizeof(done),
+			"draining until %FT%TZ: every new connection is deferred; `penstockctl resume` ends it before",
+			&tm);
 	if (o->for_us)
 		json_object_set_new(parameters, "for_s",
 				    json_integer((json_int_t)(o->for_us / US_PER_S)));
 	if (o->reason)
 		json_object_set_new(parameters, "reason", json_string(o->reason));
-	return order(o, "io.penstock.Drain", parameters, "state", "draining",
-		     "draining: every new connection is deferred; `penstockctl resume` ends it");
+	return order(o, "io.penstock.Drain", parameters, "state", "draining", done);
 }
 
 static int verb_resume(const struct options *o)
@@ -424,7 +435,17 @@ static int parse(int argc, char **argv, struct options *o)
 			o->words = option == 'h' ? help : version;
 			o->count = 1;
 			return 0;
-		} else if (option != 'f' || take_for(optarg, o) < 0)
+		} else if (option == 'l') {
+			fprintf(stderr, "penstockctl: --limit %s: give a number\n", optarg);
+			return -1;
+		} else if (option == 'o') {
+			fprintf(stderr, "penstockctl: at most %zu options -o\n",
+				ARRAY_SIZE(o->overrides));
+			return -1;
+		} else if (option != 'f') {
+			fprintf(stderr, "Try 'penstockctl --help'.\n");
+			return -1;
+		} else if (take_for(optarg, o) < 0)
 			return -1;
 	}
 	o->count = argc - optind;
