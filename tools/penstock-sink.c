@@ -317,6 +317,7 @@ static int parse(int argc, char **argv, struct sink *k, const char **listen, uin
 			puts("penstock-sink " PENSTOCK_VERSION);
 			return EXIT_SUCCESS;
 		default:
+			fputs("Try 'penstock-sink --help'.\n", stderr);
 			return 2;
 		}
 		if (r < 0)

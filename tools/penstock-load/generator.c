@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,6 +30,7 @@ struct generator {
 	uint64_t open, waiting; /* sessions, and messages that wait for their retry */
 	double next_s, late_s;
 	bool over; /* the schedule is */
+	bool source_said; /* that an address cannot be sent from */
 	struct evbuffer *body;
 	struct session *sessions;
 };
@@ -291,7 +293,7 @@ static void start_attempt(struct session *s)
 {
 	struct generator *g = s->generator;
 	const struct endpoint *target = &g->config->target;
-	int fd = -1, one = 1;
+	int fd = -1, one = 1, r = 0;
 
 	s->ended = s->thinking = false;
 	s->step = STEP_GREETING;
@@ -303,7 +305,13 @@ static void start_attempt(struct session *s)
 	if (g->open <= g->config->open_max)
 		fd = socket(target->address.any.sa_family,
 			    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind_source(fd, s) < 0) {
+	if (fd >= 0 && (r = bind_source(fd, s)) < 0 && !g->source_said) {
+		fprintf(stderr,
+			"penstock-load: cannot send from %s: %s; such messages count as unreachable\n",
+			s->attempt.source, strerror(-r));
+		g->source_said = true;
+	}
+	if (fd < 0 || r < 0) {
 		if (fd >= 0)
 			close(fd);
 		fail(s, OUTCOME_UNREACHABLE);

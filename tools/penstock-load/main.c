@@ -199,9 +199,9 @@ static int take(int option, const char *value, struct generator_config *c, struc
 
 static int parse(int argc, char **argv, struct generator_config *c, struct outputs *out)
 {
-	int option;
+	int option, number = 0;
 
-	while ((option = getopt_long(argc, argv, "h", longs, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "h", longs, &number)) >= 0) {
 		if (option == 'h') {
 			fputs(usage, stdout);
 			return EXIT_SUCCESS;
@@ -211,10 +211,12 @@ static int parse(int argc, char **argv, struct generator_config *c, struct outpu
 			return EXIT_SUCCESS;
 		}
 		if (take(option, optarg, c, out) < 0) {
-			if (option != '?')
+			if (option == '?')
+				fputs("Try 'penstock-load --help'.\n", stderr);
+			else
 				fprintf(stderr,
-					"penstock-load: %s is not what this option takes; see --help\n",
-					argv[optind - 1]);
+					"penstock-load: --%s does not take \"%s\"; see --help\n",
+					longs[number].name, optarg);
 			return 2;
 		}
 	}

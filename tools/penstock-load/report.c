@@ -20,7 +20,7 @@ struct report {
 	struct values accepted, accepted_first, refused, greeted;
 	uint64_t offered, retries, given_up, count[OUTCOME__COUNT], accepted_1s, accepted_5s;
 	struct {
-		char text[64];
+		char text[128];
 		uint64_t count;
 	} replies[REPLIES];
 	struct second *seconds;

@@ -24,7 +24,7 @@ struct attempt {
 	unsigned number; /* 0: the first try */
 	enum outcome outcome;
 	int code; /* of the last reply, 0: none */
-	char text[64]; /* its beginning */
+	char text[128]; /* its beginning */
 	char source[48];
 };
 
