@@ -248,7 +248,8 @@ void sources_explain(const struct status *s, const struct source_picture *p, str
 		text_append(out, ", usually %.3g", v->usual);
 	if (s->sources.fair_rate >= 0)
 		text_append(out, ", the fair rate is %.3g", s->sources.fair_rate);
-	text_append(out, "; %.0f connections a minute from this address", v->connections_per_min);
+	text_append(out, "; %.0f connection%s a minute from this address", v->connections_per_min,
+		    lround(v->connections_per_min) == 1 ? "" : "s");
 	if (v->source.heavy)
 		text_append(out, "; %s",
 			    v->source.heavy == PLAN_HEAVY_LIMIT
