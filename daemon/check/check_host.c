@@ -136,7 +136,7 @@ static void gate(struct check *c)
 	snprintf(what, sizeof(what), "front.gate is enabled and cannot stand here: %s", why);
 	check_found(
 		c, "gate", what, "%s",
-		"give penstockd what is missing (penstockctl support, as the user that it runs as), or use penstock-proxy instead: [front.proxy], packaging/snippets/postfix/proxy.md");
+		"give penstockd what is missing (penstockctl support, as the user that it runs as), or use penstock-proxy instead: [front.proxy], /usr/share/doc/penstock/snippets/postfix/proxy.md");
 }
 
 void check_host(struct check *c)

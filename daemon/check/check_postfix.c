@@ -227,9 +227,10 @@ static void policy(struct check *c)
 			"%s",
 			"postconf -X smtpd_delay_reject, and set -o smtpd_delay_reject=no on the port 25 service in master.cf");
 	if (c->config->policy.enabled && !asked)
-		check_found(c, "policy-not-asked",
-			    "front.policy is enabled, and no smtpd in master.cf asks it", "%s",
-			    "see packaging/snippets/postfix/policy.md, or take another front");
+		check_found(
+			c, "policy-not-asked",
+			"front.policy is enabled, and no smtpd in master.cf asks it", "%s",
+			"see /usr/share/doc/penstock/snippets/postfix/policy.md, or take another front");
 }
 
 /* ---- the proxy ------------------------------------------------------------------------------------------------------- */

@@ -22,6 +22,7 @@ install: all
 	install -m 644 packaging/systemd/penstock.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/penstock.conf
 	[ -e $(DESTDIR)$(SYSCONFDIR)/penstock/penstock.conf ] || install -m 644 packaging/conf/penstock.conf $(DESTDIR)$(SYSCONFDIR)/penstock
 	cp -r packaging/snippets packaging/prometheus README.md $(DESTDIR)$(PREFIX)/share/doc/penstock
+	install -m 644 LICENSE $(DESTDIR)$(PREFIX)/share/doc/penstock/copyright
 
 ## make deb             a Debian package under build/deb/: installed in observe mode, enforcing nothing
 .PHONY: deb
