@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/readfile.h"
 
@@ -85,8 +87,19 @@ static void read_postfix(struct check *c)
 		postfix_parse_master(&c->conf, buffer, strlen(buffer));
 }
 
+static void find_kernel(struct check *c)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/proc/self", c->root);
+	c->no_kernel = access(path, F_OK) < 0;
+	if (c->no_kernel)
+		check_skip(c, "the kernel, and who listens: %s: %s", path, strerror(errno));
+}
+
 void check_run(struct check *c)
 {
+	find_kernel(c);
 	read_postfix(c);
 	check_host(c);
 	check_mta(c);

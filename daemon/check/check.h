@@ -22,6 +22,7 @@ struct check {
 	unsigned skipped; /* what could not be looked at, and why */
 	char skip[8][200];
 	bool postfix; /* its configuration was read */
+	bool no_kernel; /* an image: there is no proc below the root to tell of one */
 	struct postfix_conf conf;
 };
 

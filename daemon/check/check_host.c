@@ -16,7 +16,7 @@ static void pressure_stall(struct check *c)
 	char buf[512];
 	int r = check_read(c, "/proc/pressure/memory", buf, sizeof(buf));
 
-	if (r >= 0)
+	if (r >= 0 || c->no_kernel)
 		return;
 	check_found(
 		c, "psi",

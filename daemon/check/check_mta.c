@@ -107,7 +107,7 @@ static void one(struct check *c, const struct config_service *s)
 	bool gate = c->config->gate.enabled && strcmp(c->config->gate.service, s->name) == 0;
 	char pid[32], name[32], what[400];
 
-	if (listens_in(c, "self", s))
+	if (c->no_kernel || listens_in(c, "self", s))
 		return;
 	if (elsewhere(c, s, pid)) {
 		process_name(c, pid, name, sizeof(name));

@@ -2,6 +2,7 @@
 """penstockctl check: each misconfiguration is found on a tree that has it, and not on one that is in order."""
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -179,6 +180,14 @@ def _():
     os.unlink(t.root + "/etc/postfix/main.cf")
     done = run(t.root, {"service.mx.slots": 100, "service.mx.queue_dirs": "/var/spool/postfix"}, json_too=False)
     check("not looked at: Postfix" in done.stdout and done.returncode == 0, done.stdout)
+
+
+@test("an image, which has no /proc: nothing is said of its kernel, or of who listens, and that this was not looked at is")
+def _():
+    t = Tree()
+    shutil.rmtree(t.root + "/proc")
+    done = run(t.root, {"service.mx.slots": 100, "service.mx.queue_dirs": "/var/spool/postfix"}, json_too=False)
+    check("not looked at: the kernel" in done.stdout and done.returncode == 0, done.stdout)
 
 
 place.isolate(postfix.prepare)
