@@ -69,7 +69,7 @@ const struct option_row option_rows[] = {
 	CONFIG("source", "retry_least", DURATION, sources.proper_us, 1 * SECONDS, 3600 * SECONDS, NULL, "2min", "a retry counts for a source's seniority when the last one that counted is so long ago; sooner it neither gains nor loses"),
 	POOL("networks", NETWORKS, networks, 0, 0, NULL, NULL, "networks of one large sender, which count as one source: a message may come back from any of them"),
 	POOL("weight", U32, weight, 1, 1000, NULL, "4", "shares of the fair rate that it may have: how many ordinary sources it stands for"),
-	POOL("patience", DURATION, patience_us, 0, 31 * 86400 * SECONDS, NULL, "0", "after how long its senders give a message up; 0: not known, learned"),
+	POOL("patience", DURATION, patience_us, 0, 31 * 86400 * SECONDS, NULL, "0", "after how long its senders give a message up; 0: learned from those of the same retry interval that gave up"),
 	CONFIG("nic", "interfaces", INTERFACES, interfaces, 0, 0, NULL, NULL, "interfaces that count; default: all that are physical and up"),
 	CONFIG("nic", "speed", BITS, nic_speed_bits_per_s, 0, 1e13, NULL, "0", "bits a second, for links that do not tell the truth; 0: ask the kernel"),
 	FRONT("enabled", BOOL, enabled, 0, 0, NULL, "no", "whether this front is served"),

@@ -29,7 +29,7 @@
 #include "core/plan.h"
 
 #define SOURCE_MAGIC 0x63727573u /* "surc" */
-#define SOURCE_VERSION 1u
+#define SOURCE_VERSION 2u
 #define SOURCE_POOLS 64
 #define SOURCE_NETWORKS 2048 /* of all pools together */
 #define SOURCE_TOP 1024
@@ -46,7 +46,8 @@ struct source_network {
 struct source_pool {
 	char name[32];
 	uint32_t weight; /* shares of the fair rate that it may have, >= 1 */
-	uint32_t patience_s; /* after which its senders give up; 0: learned */
+	uint32_t
+		patience_s; /* after which its senders give up; 0: learned, as of others by their retry interval */
 };
 
 struct source_config {

@@ -119,9 +119,9 @@ struct source_table {
 	/* Promise. */
 	float due_offered, due_broken; /* lately */
 	uint64_t promised, broken;
-	/* Learned patience: by retry interval, and by pool. */
-	struct source_patience patience[SOURCE_GAPS], pool_patience[SOURCE_POOLS];
-	uint32_t patience_s[SOURCE_GAPS], pool_patience_s[SOURCE_POOLS];
+	/* Learned patience, by retry interval. */
+	struct source_patience patience[SOURCE_GAPS];
+	uint32_t patience_s[SOURCE_GAPS];
 	/* Sweep of the ledger. */
 	uint32_t sweep_set;
 	uint64_t tracked, waiting; /* kept up entry by entry */

@@ -30,11 +30,8 @@
 
 uint32_t source_patience_s(const struct source_table *t, const struct source_facts *facts)
 {
-	if (facts->pool) {
-		const struct source_pool *pool = &t->pool[facts->pool - 1];
-
-		return pool->patience_s ? pool->patience_s : t->pool_patience_s[facts->pool - 1];
-	}
+	if (facts->pool && t->pool[facts->pool - 1].patience_s)
+		return t->pool[facts->pool - 1].patience_s;
 	if (!facts->entry || !facts->entry->gap)
 		return 0;
 	return t->patience_s[source_gap_class(facts->entry)];
@@ -143,10 +140,10 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 	return PLAN_HEAVY_UNUSUAL;
 }
 
-/* Only of pools, which an operator names: else a bot that is soon tired would be let in for it. */
+/* Only of pools, where an operator says so: else a bot that is soon tired would be let in for it. */
 static bool is_hasty(const struct source_table *t, const struct source_facts *facts)
 {
-	uint32_t patience = facts->pool ? source_patience_s(t, facts) : 0;
+	uint32_t patience = facts->pool ? t->pool[facts->pool - 1].patience_s : 0;
 
 	return patience > 0 && patience <= HASTY_S;
 }
