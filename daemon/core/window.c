@@ -36,6 +36,9 @@
 #include "core/window_parts.h"
 
 #define BUCKET_SHARE 1.25
+#define WAITING_LEAST 8 /* for their greeting */
+/* Longer than greet waits and DNS lists take; a sender waits 300 s for the greeting (RFC 5321, 4.5.3.2.1). */
+#define UNGREETED_US 30000000u
 /* Late refusals while next to nobody gets through: the patience doubles in this time, up to this many times. */
 #define LATE_SHARE 0.05
 #define LATE_SHARE_IDLE 0.9 /* ... and where the machine is idle: while some do not */
@@ -125,6 +128,17 @@ static void set_open(struct window *w, struct plan_service *ret)
 	ret->reason = REASON_NONE;
 }
 
+/* Nobody was ever greeted since the start, and one has waited longer than any server's own way of late: it hangs. Whoever waits is told
+ * then, and few are let in to see when it does greet. */
+static bool is_never_greeted(struct window *w, const struct tick *t)
+{
+	if (t->in->connect_220_base_us > 0)
+		w->ungreeted = false;
+	else if (sample_get(t->in->sample, SIGNAL_OLDEST_WAITING_US, 0) > UNGREETED_US)
+		w->ungreeted = true;
+	return w->ungreeted;
+}
+
 /* How long a greeting is waited for. Nothing is refused late before an unloaded greeting was seen; and where nobody at all gets
  * through within it, it may be the server's way of late (a greet wait, DNS lists): then it is waited for longer and longer,
  * else nobody would ever learn. On an idle machine that goes on until nearly all get through, for such a wait varies. */
@@ -139,8 +153,10 @@ static uint32_t late_us(struct window *w, const struct tick *t)
 	else
 		smooth_step(&w->late_stretch, 1, t->dt, LATE_RELAX_S);
 	w->late_stretch = clamp_double(w->late_stretch, 1, LATE_STRETCH_MOST);
-	if (base_us <= 0 || !window_has(w, WINDOW_PART_LATE))
+	if (!window_has(w, WINDOW_PART_LATE))
 		return 0;
+	if (base_us <= 0)
+		return is_never_greeted(w, t) ? UNGREETED_US : 0;
 	return (uint32_t)fmin(w->config.banner_objective_us * w->late_stretch + 3 * base_us, 4e9);
 }
 
@@ -164,12 +180,15 @@ static void write_plan(struct window *w, const struct tick *t, struct plan_servi
 	if (w->view.law == LAW_CAPACITY) {
 		ret->rate_milli = (uint32_t)fmin(1000 * (BUCKET_SHARE * x + 3), 4e9);
 		ret->burst_milli = (uint32_t)fmin(1000 * fmax(5, burst(w)), 4e9);
-		ret->waiting_max = (uint32_t)fmin(fmax(8, x * (0.25 + 3 * base_s)), 1e6);
+		ret->waiting_max =
+			(uint32_t)fmin(fmax(WAITING_LEAST, x * (0.25 + 3 * base_s)), 1e6);
 		ret->late_us = late_us(w, t);
 		if (!window_has(w, WINDOW_PART_PACING))
 			ret->rate_milli = PLAN_UNLIMITED;
 		/* Before a greeting was seen nobody knows how many wait for one. */
-		if (t->in->connect_220_base_us <= 0 || !window_has(w, WINDOW_PART_WAITING))
+		if (t->in->connect_220_base_us <= 0)
+			ret->waiting_max = is_never_greeted(w, t) ? WAITING_LEAST : PLAN_UNLIMITED;
+		if (!window_has(w, WINDOW_PART_WAITING))
 			ret->waiting_max = PLAN_UNLIMITED;
 	} else {
 		ret->rate_milli = ret->waiting_max = PLAN_UNLIMITED;

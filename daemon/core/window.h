@@ -105,6 +105,7 @@ struct window {
 		think_open; /* Z; guess: of the run before; open: more, by sessions that have not ended */
 	double time_base; /* unloaded part of T, s */
 	bool time_base_seen, saturation_seen;
+	bool ungreeted; /* nobody ever was, and one has waited too long for it */
 	double capacity, trust, servo, servo_error;
 	double late_stretch; /* times the objective that a greeting is waited for; at least 1 */
 	uint64_t refused_us; /* when something was last refused; 0: never */

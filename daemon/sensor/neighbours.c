@@ -26,8 +26,7 @@
 /* Looking takes no more than one part in so many of a CPU: then it looks less often. */
 #define CPU_PART 500
 #define FIRST_US US_PER_S /* rates need two looks */
-#define LEAST_US (2 * US_PER_S)
-#define CALM_US (5 * US_PER_S) /* nobody presses: it is only for people and for leaks */
+#define LEAST_US (2 * US_PER_S) /* trends want a reading each 2 s */
 #define MOST_US (10 * US_PER_S)
 #define DESCRIPTORS_LEFT 512 /* to everybody else */
 #define DESCRIPTORS_A_GROUP 5
@@ -254,9 +253,7 @@ static uint64_t look_again(void *context, bool calm)
 {
 	struct neighbour_watch *w = context;
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us,
-		 least_us = !w->last_us ? FIRST_US
-			    : calm	? CALM_US
-					: LEAST_US;
+		 least_us = w->last_us ? LEAST_US : FIRST_US;
 
 	look(w, clock_monotonic_us());
 	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;

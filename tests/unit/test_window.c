@@ -214,6 +214,22 @@ static void what_a_message_costs_is_believed_in_a_hold_too(void **state)
 	assert_true(window.view.capacity_per_s < 130); /* 97 a core, and not the guess of 194 */
 }
 
+static void who_is_never_greeted_is_told_after_half_a_minute(void **state)
+{
+	idle_machine();
+	put(SIGNAL_OLDEST_WAITING_US, 20e6);
+	run(5, 2, 0, 0, 10, 10, ALL);
+	assert_int_equal(plan.late_us, 0); /* a greet wait, DNS lists: nobody knows yet */
+	assert_int_equal(plan.waiting_max, PLAN_UNLIMITED);
+	put(SIGNAL_OLDEST_WAITING_US, 31e6);
+	run(1, 2, 0, 0, 10, 10, ALL);
+	assert_int_equal(plan.late_us, 30000000);
+	assert_int_equal(plan.waiting_max, 8);
+	put(SIGNAL_OLDEST_WAITING_US, 1e6); /* they were told; it still greets nobody */
+	run(1, 2, 0, 0, 10, 10, ALL);
+	assert_int_equal(plan.waiting_max, 8);
+}
+
 static void hard_limits_join_by_min(void **state)
 {
 	idle_machine();
@@ -257,6 +273,7 @@ int main(void)
 		cmocka_unit_test_setup(nothing_grows_for_a_while_after_a_sensor_was_lost, setup),
 		cmocka_unit_test_setup(a_sensor_that_is_back_holds_nothing, setup),
 		cmocka_unit_test_setup(what_a_message_costs_is_believed_in_a_hold_too, setup),
+		cmocka_unit_test_setup(who_is_never_greeted_is_told_after_half_a_minute, setup),
 		cmocka_unit_test_setup(hard_limits_join_by_min, setup),
 		cmocka_unit_test_setup(memory_that_is_all_gone_still_lets_one_through, setup),
 	};
