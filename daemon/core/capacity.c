@@ -1,5 +1,5 @@
-/* The capacity law: Xcap, what the server can complete a second; how far its prediction is to be trusted; k, what the prediction
- * missed; Z, the time in which sessions wait for their senders; and W of all these. See the head of window.c. */
+/* The capacity law: Xcap, what the server can complete a second; how far its prediction is to be trusted; Z, the time in
+ * which sessions wait for their senders; and W of all these. See the head of window.c. */
 #include "core/smooth.h"
 #include "core/window_parts.h"
 
@@ -151,7 +151,8 @@ double window_capacity_law(struct window *w, struct tick *t)
 	step_lag(w, t);
 	step_capacity(w, t, good);
 	rho = w->offered_ew / w->capacity;
-	target = good + (TIME_OBJECTIVE - good) * exp(-fmax(0, rho - 1.1) / 0.15);
+	/* Never less while nothing presses than in an overload: where commits are shared, or many are away, `good` is the longer. */
+	target = good + fmax(0, TIME_OBJECTIVE - good) * exp(-fmax(0, rho - 1.1) / 0.15);
 	w->view.target_time_s = target;
 	w->view.think_time_s = think_time(w, t, target);
 	w->view.capacity_per_s = w->capacity;
