@@ -6,6 +6,8 @@ import sys
 import tempfile
 import threading
 
+from lib import tap
+
 # In the child: the descriptors to 3 and up, and a PID of its own in the environment.
 ARRANGE = """
 import os, sys
@@ -78,3 +80,7 @@ class Manager:
                 os.close(fd)
         self.store = {}
         self.socket.close()
+
+
+# What it kept would go on listening.
+tap.leftovers.append(lambda: Manager.before and Manager.before.close())

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import urllib.request
 
+from lib import tap
 from lib.place import BIN, wait_for
 
 
@@ -18,11 +19,13 @@ def port_open(port, host="127.0.0.1"):
 
 class Program:
     """A child process whose stderr is kept in a file."""
+    started = []
 
     def __init__(self, argv, **options):
         self.argv = argv
         self.log = tempfile.NamedTemporaryFile(prefix="penstock-test-", suffix=".log")
         self.process = subprocess.Popen(argv, stdout=self.log, stderr=self.log, **options)
+        Program.started = [p for p in Program.started if p.alive()] + [self]
 
     @property
     def pid(self):
@@ -52,6 +55,16 @@ class Program:
 
     def logged(self, text, seconds=30):
         return wait_for(lambda: text in self.output(), f"the line {text!r}; the log is:\n{self.output()}", seconds)
+
+
+def end_all():
+    for program in Program.started:
+        if program.alive():
+            program.process.kill()
+            program.process.wait()
+
+
+tap.leftovers.append(end_all)
 
 
 def overrides(options):

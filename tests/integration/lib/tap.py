@@ -5,6 +5,8 @@ import sys
 import traceback
 
 _tests = []
+# What a failed test left running, ended before the next one: `leftovers.append(function)`.
+leftovers = []
 
 
 class Skip(Exception):
@@ -44,6 +46,8 @@ def run(*arguments):
                 print(f"# {line}", flush=True)
             if isinstance(error, KeyboardInterrupt):
                 break
+            for end in leftovers:
+                end()
     sys.exit(1 if failed else 0)
 
 
