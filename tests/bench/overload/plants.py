@@ -120,9 +120,11 @@ class Plant:
         self.cgroup.limit_memory(size)
 
     def cpu_us(self):
-        """What server and penstock have used so far."""
-        with open(os.path.join(V2, self.whole.name, "cpu.stat")) as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("usage_usec"))
+        """What server and penstock have used so far, and each of them."""
+        def used(group):
+            with open(os.path.join(V2, group.name, "cpu.stat")) as f:
+                return next(int(line.split()[1]) for line in f if line.startswith("usage_usec"))
+        return {"whole": used(self.whole), "server": used(self.cgroup), "proxy": used(self.proxy), "penstockd": used(self.penstockd)}
 
     def close(self):
         subprocess.run(["umount", "-l", os.path.join(self.directory, "run")], check=False)
