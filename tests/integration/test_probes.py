@@ -176,6 +176,7 @@ def _():
 def squeeze(group, megabytes, seconds=40):
     """A process that touches more memory than its group may have, again and again: page cache is reclaimed for it."""
     path = os.path.join(BUILD, f"squeeze-{os.getpid()}")
+    open(path, "w").close()  # whoever ends it at once finds what to remove
     program = f"""
 import os, time
 until = time.monotonic() + {seconds}
