@@ -10,7 +10,8 @@ from plan import ALL, SCAN
 
 COLUMNS = [("goodput", "goodput, C", 2), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
            ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("refused_ratio", "refused", 4),
-           ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3), ("proxy_cpu", "proxy, of the core", 3), ("penstockd_cpu", "penstockd, of the core", 3), ("first_451_s", "first 451 after, s", 3),
+           ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3),
+           ("proxy_cpu", "proxy, of the core", 3), ("penstockd_cpu", "penstockd, of the core", 3), ("first_451_s", "first 451 after, s", 3),
            ("back_s", "back after, s", 1), ("oom_kills", "OOM kills", 0), ("of_best_window", "served, of the best window", 2),
            ("in_1s_before", "within 1 s before it moves, C", 2), ("served_then", "served after, C", 2),
            ("queued_per_s", "queue grows, /s", 0), ("accepted_good", "known-good accepted", 2), ("accepted_heavy", "heavy accepted", 2),
@@ -66,16 +67,13 @@ def add_best_windows(cells):
     return best
 
 
-def capacity_text(runs):
-    values = [r["capacity"] for r in runs]
-    return f"{statistics.median(values):.1f} messages a second ({min(values):.1f} to {max(values):.1f} over the runs: each is judged by that of its minutes)"
-
-
 def table(plant, cells, seeds):
     mine = sorted((key for key in cells if key[0] == plant and key[2] not in SCAN), key=lambda k: (ALL.index(k[1]), ORDER.index(k[2])))
     columns = [c for c in COLUMNS if any(values_of(cells[k], c[0]) for k in mine if c[0] not in SHOWN_IF or k[1] in SHOWN_IF[c[0]])
                or (c[0] == "queued_per_s" and plant == "afterqueue")]
-    lines = [f"### {plant}: C = {capacity_text([r for k in cells if k[0] == plant for r in cells[k]])}", "", "| case | | " + " | ".join(c[1] for c in columns) + " |",
+    runs = [r for key in cells if key[0] == plant for r in cells[key]]
+    lines = [f"### {plant}: C = {spread(runs, 'capacity', 1)} messages a second; each run is judged by that of its minutes", "",
+             "| case | | " + " | ".join(c[1] for c in columns) + " |",
              "| " + " | ".join(["---"] * (len(columns) + 2)) + " |"]
     for key in mine:
         runs = cells[key]

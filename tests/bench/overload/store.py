@@ -34,12 +34,11 @@ class Results:
         self.path = os.path.join(directory, "results.json")
         self.build = build_id()
         self.seconds = [cases.SECONDS, cases.WARM, cases.KNOWN, bool(os.environ.get("WIRE"))]
-        self.runs, self.capacity = [], {}
+        self.runs = []
         if not fresh and os.path.exists(self.path):
             with open(self.path) as f:
                 kept = json.load(f)
             self.runs = [r for r in kept["runs"] if self.usable(r)]
-            self.capacity = kept["capacity"]
             self.dropped = len(kept["runs"]) - len(self.runs)
         else:
             self.dropped = 0
@@ -65,5 +64,5 @@ class Results:
 
     def save(self):
         with open(self.path + ".new", "w") as f:
-            json.dump({"commit": commit(), "kernel": kernel(), "capacity": self.capacity, "runs": self.runs}, f)
+            json.dump({"commit": commit(), "kernel": kernel(), "runs": self.runs}, f)
         os.rename(self.path + ".new", self.path)
