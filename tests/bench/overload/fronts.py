@@ -12,7 +12,11 @@ from plants import SERVER_CORE
 PROXY = 2525
 NAMES = {"alone": "alone", "proxy": "behind penstock-proxy", "gate": "behind the gate", "policy": "asking penstock's policy service",
          "postscreen": "postscreen's limits", "static20": "told 20 at a time"}
-PENSTOCK = ("proxy", "gate", "policy")
+PENSTOCK = ("proxy", "gate", "policy", "other")
+# The build directory of another penstock: its proxy and daemon, in turns with this one's.
+OTHER = os.environ.get("OTHER")
+if OTHER:
+    NAMES["other"] = "behind the other build's proxy"
 
 
 def title(name):
@@ -40,8 +44,8 @@ class Front:
         if os.environ.get("RECORD") and name in PENSTOCK:
             settings["daemon.record"] = os.environ["RECORD"]
         if name in PENSTOCK:
-            self.daemon = Daemon(plant.directory, settings, prefix=self.prefix(plant.penstockd, -10))
-        if name == "proxy":
+            self.daemon = Daemon(plant.directory, settings, prefix=self.prefix(plant.penstockd, -10), program=self.program("penstockd"))
+        if name in ("proxy", "other"):
             self.proxy = self.start_proxy(settings)
         if static_limit(name):
             # The proxy with no plan admits up to its own limit.
@@ -54,6 +58,9 @@ class Front:
             elif os.path.exists(name):
                 os.unlink(name)
 
+    def program(self, name):
+        return os.path.join(OTHER, "bin", name) if self.name == "other" else None
+
     @staticmethod
     def prefix(cgroup, nice):
         """As its unit starts it."""
@@ -65,7 +72,8 @@ class Front:
         if os.environ.get("WIRE"):
             settings["front.proxy.listen"] = f"0.0.0.0:{PROXY}"
         backend, self.port = self.port, PROXY
-        return Proxy(self.plant.directory, PROXY, backend, settings, prefix=self.prefix(self.plant.proxy, -5))
+        return Proxy(self.plant.directory, PROXY, backend, settings, prefix=self.prefix(self.plant.proxy, -5),
+                     program=self.program("penstock-proxy"))
 
     def sample(self):
         """What penstock thinks now: for the plots."""

@@ -12,7 +12,7 @@ WINDOWS = [4, 8, 14, 24, 45]
 SCAN = [f"static{n}" for n in WINDOWS]
 
 PARTS = [
-    (["postfix"], ["alone", "proxy"], ALL),
+    (["postfix"], ["alone", "proxy", "other"], ALL),
     (["postfix"], SCAN, SCANNED),
     (["postfix"], ["gate", "policy"], STEADY + ["step"]),
     (["postfix"], ["postscreen", "static20"], ["10x", "2x", "1x", "5x"]),

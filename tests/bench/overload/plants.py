@@ -69,7 +69,7 @@ class Plant:
     it, with the weights of their units, and all of them share one, `whole`, that weighs what any service does: what penstock takes, it
     takes from the server. That, the neighbours' and the generator's are in `machine`, which weighs what any service does, or AHEAD."""
 
-    fronts = ("alone", "proxy", "gate", "static20")
+    fronts = ("alone", "proxy", "other", "gate", "static20")
     upstream = "none"     # PROXY header that it wants from the proxy
     filters_late = False  # after it has accepted a message: the queue before the filter counts against it
 
@@ -136,7 +136,7 @@ class PostfixPlant(Plant):
     """Postfix, 100 processes a port, a milter of some CPU and memory a message."""
 
     scanner = (SCANNER_MS, SCANNER_MB)
-    fronts = ("alone", "proxy", "policy", "gate", "postscreen", "static20")
+    fronts = ("alone", "proxy", "other", "policy", "gate", "postscreen", "static20")
     upstream = "v1"
     main = {}
 
@@ -147,7 +147,7 @@ class PostfixPlant(Plant):
         wait_for(lambda: listening(PROXIED) and listening(POSTSCREEN), "Postfix' other ports", 60)
 
     def port(self, front):
-        if front == "proxy" or front.startswith("static"):
+        if front in ("proxy", "other") or front.startswith("static"):
             return PROXIED
         return {"policy": POLICY, "postscreen": POSTSCREEN}.get(front, SMTP)
 
