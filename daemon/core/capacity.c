@@ -8,7 +8,6 @@
 #define TIME_GOOD_DISK 0.40 /* group commit wants more in flight */
 #define SPREAD 2.0 /* standard deviations */
 #define TIME_SPREAD_MOST 0.40
-#define TIME_BAD 0.60 /* plainly over the knee */
 /* While nothing presses. A step of the load fills what it finds open before the next tick: with .5 the real Postfix took .7 s. */
 #define TIME_OBJECTIVE 0.25
 #define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */

@@ -36,6 +36,7 @@
 #include "core/window_parts.h"
 
 #define BUCKET_SHARE 1.25
+#define HUNG_PER_S 0.1 /* completions: a server that is merely short of CPU makes more */
 #define WAITING_LEAST 8 /* for their greeting */
 /* Longer than greet waits and DNS lists take; a sender waits 300 s for the greeting (RFC 5321, 4.5.3.2.1). */
 #define UNGREETED_US 30000000u
@@ -99,8 +100,16 @@ void window_configure(struct window *window, const struct window_config *config)
 	window->config = *config;
 }
 
+/* While next to nothing is completed, a machine whose CPUs are pressed says nothing of why: whoever is short of CPU gets some. The
+ * server's own stall does. */
+static bool is_hung(const struct window *w, const struct tick *t)
+{
+	return t->time > TIME_BAD && w->busy_ew >= BUSY_LEAST && w->completed_ew < HUNG_PER_S &&
+	       !sample_has(t->in->sample, SIGNAL_MTA_CPU_STALL_RATIO);
+}
+
 /* What drives, in the words of a reason: the stall nearest to its target, the server itself where none is near. */
-static enum reason name_reason(const struct tick *t)
+static enum reason name_reason(const struct window *w, const struct tick *t)
 {
 	double cpu = t->cpu / SATURATED, io = t->io / SATURATED, memory = t->memory / 0.2;
 	double nic =
@@ -110,7 +119,7 @@ static enum reason name_reason(const struct tick *t)
 		return REASON_MEMORY;
 	if (io >= 0.5 && io >= cpu)
 		return REASON_DISK;
-	if (cpu >= 0.5)
+	if (cpu >= 0.5 && !is_hung(w, t))
 		return REASON_CPU;
 	return nic >= 1 ? REASON_NIC : REASON_SMTP;
 }
@@ -229,7 +238,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	wanted = clamp_double(wanted, w->config.least, WINDOW_MOST);
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
 	w->view.window = w->view.hard_binds ? w->view.hard : wanted;
-	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(&t);
+	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(w, &t);
 	w->view.refusing = t.refusing;
 	w->view.completed_per_s = w->completed_ew;
 	w->view.offered_per_s = w->offered_ew;

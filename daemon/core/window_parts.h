@@ -12,7 +12,8 @@
 #define WINDOW_MOST 1e6
 #define TAU_RATE 1.0 /* s */
 #define TAU_COST 3.0 /* s */
-#define TIME_GOOD 0.15 /* s above the unloaded part of T: the mail objective plainly holds */
+#define TIME_GOOD 0.10 /* s above the unloaded part of T: the mail objective plainly holds */
+#define TIME_BAD 0.60 /* the same, plainly over the knee */
 #define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
 #define JOBS_FOR_COST 30 /* completions before figures of one are more than a guess */
 #define TRUST_LEAST 0.02

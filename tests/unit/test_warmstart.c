@@ -134,7 +134,7 @@ static struct plan overloaded(enum plan_shed first, enum plan_shed second, unsig
 
 static void the_last_is_shed_when_all_else_is(void **state)
 {
-	struct plan plan = overloaded(PLAN_SHED_YES, PLAN_SHED_LAST, 40, 12);
+	struct plan plan = overloaded(PLAN_SHED_YES, PLAN_SHED_LAST, 80, 12);
 
 	/* the first has something left to give */
 	assert_true(plan.service[0].window > 4 && plan.service[0].window != PLAN_UNLIMITED);
