@@ -27,6 +27,7 @@ struct control {
 	unsigned count;
 	int level, state, mode; /* last told to watchers */
 };
+
 /* Answers a call: with `parameters`, which it takes over, or with `error` and them. Nothing is said to a call that wants no answer. */
 void control_reply(struct client *client, const struct varlink_call *call, const char *error,
 		   json_t *parameters, bool continues);
