@@ -1,5 +1,6 @@
 #include "core/engine_image.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/splitmix.h"
@@ -74,6 +75,21 @@ int engine_take(const void *bytes, size_t size, uint64_t layout, struct engine *
 	return 0;
 }
 
+/* What the window and the queue let through: where a cliff or the queue binds, that is less than the server could complete, and it is
+ * that which is to be shared. */
+static double passing(const struct window *w)
+{
+	const struct window_view *v = &w->view;
+	double session_s = v->target_time_s + w->time_base + v->think_time_s;
+	double x = v->capacity_per_s;
+
+	if (v->law != LAW_CAPACITY)
+		return -1;
+	if (session_s > 0)
+		x = fmin(x, v->window / session_s);
+	return v->queue_allowed_per_s > 0 ? fmin(x, v->queue_allowed_per_s) : x;
+}
+
 void source_input_from(const struct engine *engine, const struct load *load, uint64_t now_us,
 		       uint64_t realtime_us, struct source_input *ret)
 {
@@ -87,7 +103,7 @@ void source_input_from(const struct engine *engine, const struct load *load, uin
 		const struct load_service *l = &load->service[i];
 
 		ret->service[i] = (struct source_load){
-			.capacity_per_s = w->law == LAW_CAPACITY ? w->capacity_per_s : -1,
+			.capacity_per_s = passing(&engine->window[i]),
 			.admitted_per_s = w->admitted_per_s,
 			.in_flight = !(l->known & LOAD_IN_FLIGHT) ? -1
 				     : observe			  ? l->shadow_in_flight
