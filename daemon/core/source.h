@@ -29,7 +29,7 @@
 #include "core/plan.h"
 
 #define SOURCE_MAGIC 0x63727573u /* "surc" */
-#define SOURCE_VERSION 2u
+#define SOURCE_VERSION 3u
 #define SOURCE_POOLS 64
 #define SOURCE_NETWORKS 2048 /* of all pools together */
 #define SOURCE_TOP 1024

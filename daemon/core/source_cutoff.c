@@ -41,6 +41,12 @@ void cutoff_exempt(struct source_table *t, unsigned service, uint32_t count)
 	t->arrivals[service].used = 1;
 }
 
+void cutoff_heavy(struct source_table *t, unsigned service, uint32_t count)
+{
+	t->arrivals[service].heavy_tick += (float)count;
+	t->arrivals[service].used = 1;
+}
+
 void cutoff_forget(struct source_table *t)
 {
 	for (unsigned i = 0; i < PLAN_SERVICES; i++) {
@@ -61,6 +67,8 @@ static void fade(struct source_arrivals *a, double dt_s)
 	}
 	a->exempt += move * (a->exempt_tick / (float)dt_s - a->exempt);
 	a->exempt_tick = 0;
+	a->heavy += move * (a->heavy_tick / (float)dt_s - a->heavy);
+	a->heavy_tick = 0;
 	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_LEAST_S), SHAPE_MOST_S);
 	keep = (float)exp(-dt_s / tau);
 	for (int b = 0; b < PLAN_BANDS; b++) {
