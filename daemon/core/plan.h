@@ -182,6 +182,20 @@ static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t 
 	return request->band == PLAN_BAND_DUE ? limit + 1 + (limit >> 5) : limit;
 }
 
+/* An unusual source gets what others leave: a quarter of the window, of those who wait for a greeting and of the bucket stays theirs.
+ * To turn it away from a machine that has nothing else to do would help nobody. */
+static inline int plan_is_left(const struct plan_service *service,
+			       const struct plan_request *request)
+{
+	if (request->in_flight >= service->window - service->window / 4)
+		return 0;
+	if (request->waiting >= service->waiting_max - service->waiting_max / 4)
+		return 0;
+	/* A bucket holds one at least: full, it has one for everybody. */
+	return service->rate_milli == PLAN_UNLIMITED ||
+	       request->tokens_milli >= 750 + service->burst_milli / 4;
+}
+
 static inline struct verdict plan_decide(const struct plan *plan,
 					 const struct plan_request *request)
 {
@@ -211,9 +225,7 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		return plan_admit(REASON_UNSHED);
 	} else if (request->heavy == PLAN_HEAVY_LIMIT ||
 		   (request->heavy == PLAN_HEAVY_UNUSUAL && service->heavy &&
-		    request->in_flight >= service->window - service->window / 4)) {
-		/* An unusual source gets what others leave, and a quarter of the window stays theirs: to turn it away from a
-		 * machine that has nothing else to do would help nobody. */
+		    !plan_is_left(service, request))) {
 		v.limit = LIMIT_HEAVY;
 		v.reason = REASON_RATE;
 	} else if (service->source_max != PLAN_UNLIMITED &&
