@@ -109,6 +109,7 @@ void source_input_from(const struct engine *engine, const struct load *load, uin
 				     : observe			  ? l->shadow_in_flight
 								  : l->in_flight,
 			.window = w->law == LAW_OPEN || engine->view.spared[i] ? -1 : w->window,
+			.most = w->hard,
 		};
 	}
 }

@@ -44,7 +44,8 @@ struct plan_service {
 	uint8_t shed; /* enum plan_shed */
 	uint8_t heavy; /* 1: unusual sources are deferred now */
 	uint8_t cutoff_from; /* the cut-offs bind once so much of the window is taken, in 256ths; 0: always */
-	uint8_t spare[2];
+	uint8_t beyond; /* so much more than the window is for those who are not unusual, in 256ths of it */
+	uint8_t spare;
 };
 
 struct plan {
@@ -176,9 +177,13 @@ static inline int plan_is_scarce(const struct plan_service *service, uint32_t in
 	return (uint64_t)in_flight << 8 >= (uint64_t)service->window * service->cutoff_from;
 }
 
-/* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. */
-static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
+/* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. So do
+ * those who are no more than the server can carry, beside some who are: these fill the limit whenever there is a place. */
+static inline uint32_t plan_beyond(const struct plan_service *service,
+				   const struct plan_request *request, uint32_t limit)
 {
+	if (request->heavy == PLAN_HEAVY_NO)
+		limit += (uint32_t)((uint64_t)limit * service->beyond >> 8);
 	return request->band == PLAN_BAND_DUE ? limit + 1 + (limit >> 5) : limit;
 }
 
@@ -237,10 +242,10 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED &&
-		   request->in_flight >= plan_beyond(request, service->window)) {
+		   request->in_flight >= plan_beyond(service, request, service->window)) {
 		v.limit = LIMIT_WINDOW;
 	} else if (service->waiting_max != PLAN_UNLIMITED &&
-		   request->waiting >= plan_beyond(request, service->waiting_max)) {
+		   request->waiting >= plan_beyond(service, request, service->waiting_max)) {
 		v.limit = LIMIT_WAITING;
 	} else if (service->rate_milli != PLAN_UNLIMITED && request->tokens_milli < 1000) {
 		v.limit = LIMIT_RATE;

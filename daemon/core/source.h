@@ -110,6 +110,7 @@ struct source_load {
 	double admitted_per_s;
 	double in_flight; /* < 0: not known */
 	double window; /* < 0: open */
+	double most; /* sessions beyond which there is a cliff; < 0: not known */
 };
 
 struct source_input {
