@@ -5,6 +5,10 @@
 
 #include "core/splitmix.h"
 
+/* Sessions may be shorter than the law reckons, and a window that a cliff makes grows with what is in it: ranks must not keep it from
+ * being full. */
+#define PASSING_AHEAD 2.5
+
 uint64_t engine_layout(void)
 {
 	const size_t facts[] = {
@@ -86,7 +90,7 @@ static double passing(const struct window *w)
 	if (v->law != LAW_CAPACITY)
 		return -1;
 	if (session_s > 0)
-		x = fmin(x, v->window / session_s);
+		x = fmin(x, PASSING_AHEAD * v->window / session_s);
 	return v->queue_allowed_per_s > 0 ? fmin(x, v->queue_allowed_per_s) : x;
 }
 

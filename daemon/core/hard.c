@@ -6,7 +6,6 @@
 
 #define MEMORY_GUESS (10.0 * 1024 * 1024) /* a session with a scanner, before any was seen */
 #define MEMORY_MARGIN 1.1
-#define TAU_CARRIED 1.0 /* s */
 #define MISSED_MOST_S 10.0
 #define FEW_SESSIONS 8
 #define MEMORY_LEAST (1.0 * 1024 * 1024)
@@ -85,12 +84,7 @@ double window_hard_limit(struct window *w, const struct tick *t, enum reason *re
 		hard = fmin(hard,
 			    fmax(1, (w->memory.available_idle - w->config.memory_reserve_bytes) /
 					    (MEMORY_MARGIN * w->memory.per_session)));
-		/* What one reading says is off by what its neighbours are not; at its highest it would let a herd in. */
-		if (w->memory.carried > 0)
-			smooth_step(&w->memory.carried, hard, t->dt, TAU_CARRIED);
-		else
-			w->memory.carried = hard;
-		hard = w->memory.carried;
+		w->memory.carried = hard;
 		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
 		if (window_has(w, WINDOW_PART_EXHAUSTION) &&
 		    tick_first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
