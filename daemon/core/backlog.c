@@ -6,6 +6,7 @@
 #include "core/smooth.h"
 
 #define TAU_S 5.0
+#define TAU_SLOPE_S 1.0 /* more, and a step of the load is seen too late */
 #define MISSED_MOST_S 10.0
 #define FEW 50.0 /* messages under way are no backlog */
 #define DRAIN_WANTED 0.5 /* of the target */
@@ -44,7 +45,7 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double tar
 	ret->known = true;
 	/* What lags behind by TAU shows the slope: no difference of two looks is taken. A tenth by which a long queue is counted wrong is
 	 * more than leaves in seconds, so the slope is smoothed too, and the length is the lagging one, carried on by it. */
-	smooth_step(&b->growth_ew, (ready - b->ready_ew) / TAU_S, dt_s, TAU_S);
+	smooth_step(&b->growth_ew, (ready - b->ready_ew) / TAU_S, dt_s, TAU_SLOPE_S);
 	ret->growth_per_s = b->growth_ew;
 	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, LEAVING_LEAST * b->rate_ew);
 	backlog = fmax(0, b->ready_ew + b->growth_ew * TAU_S - FEW);
