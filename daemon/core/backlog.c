@@ -6,6 +6,8 @@
 #include "core/smooth.h"
 
 #define TAU_S 5.0
+#define TAU_SLOPE_S 1.0 /* more, and a step of the load is seen too late */
+#define MISSED_MOST_S 10.0
 #define FEW 50.0 /* messages under way are no backlog */
 #define DRAIN_WANTED 0.5 /* of the target */
 #define DRAIN_BINDS 0.25 /* of the target: below this the queue is none of our business */
@@ -23,22 +25,30 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double tar
 
 	memset(ret, 0, sizeof(*ret));
 	ret->allowed_per_s = -1;
-	if (ready < 0) {
+	/* A look that fails now and then is no reason to begin anew: what was learned of the slope would be lost each time. */
+	b->missed_s = ready < 0 ? b->missed_s + dt_s : 0;
+	if (b->missed_s > MISSED_MOST_S)
 		b->primed = false;
+	if (ready < 0 && !b->primed)
 		return;
-	}
+	if (ready < 0)
+		ready = b->looked;
+	b->looked = ready;
 	if (!b->primed) {
 		b->ready_ew = ready;
+		b->growth_ew = 0;
 		b->rate_ew = jobs_per_s;
 		b->primed = true;
 	}
 	smooth_step(&b->ready_ew, ready, dt_s, TAU_S);
 	smooth_step(&b->rate_ew, jobs_per_s, dt_s, TAU_S);
 	ret->known = true;
-	/* What lags behind by TAU shows the slope: no difference of two looks is taken. */
-	ret->growth_per_s = (ready - b->ready_ew) / TAU_S;
+	/* What lags behind by TAU shows the slope: no difference of two looks is taken. A tenth by which a long queue is counted wrong is
+	 * more than leaves in seconds, so the slope is smoothed too, and the length is the lagging one, carried on by it. */
+	smooth_step(&b->growth_ew, (ready - b->ready_ew) / TAU_S, dt_s, TAU_SLOPE_S);
+	ret->growth_per_s = b->growth_ew;
 	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, LEAVING_LEAST * b->rate_ew);
-	backlog = fmax(0, ready - FEW);
+	backlog = fmax(0, b->ready_ew + b->growth_ew * TAU_S - FEW);
 	if (backlog <= 0)
 		return;
 	ret->drain_s = fmin(backlog / fmax(ret->leaving_per_s, 1e-3), DRAIN_SHOWN_MOST);

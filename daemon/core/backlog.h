@@ -8,7 +8,7 @@
  *            seconds worth of mail and the filter never runs dry. It binds from a quarter of the target on. Jobs are sessions; where a session brings several messages the
  *            figures scale alike and it settles at as many times more.
  *
- * A look at the queue comes once a second at best, hence the slow constants.
+ * A look at the queue comes once a second at best, hence the slow constants. One that fails now and then is bridged by the last one.
  */
 #ifndef PENSTOCK_CORE_BACKLOG_H
 #define PENSTOCK_CORE_BACKLOG_H
@@ -16,7 +16,8 @@
 #include <stdbool.h>
 
 struct backlog {
-	double ready_ew, rate_ew; /* messages; jobs a second */
+	double ready_ew, growth_ew, rate_ew; /* messages; messages, jobs a second */
+	double looked, missed_s; /* the last look at the queue; how long ago it was */
 	bool primed;
 };
 

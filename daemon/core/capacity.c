@@ -44,6 +44,8 @@ static void step_trust(struct window *w, const struct tick *t, double most, bool
 		return;
 	if (overloaded && t->saturation < UNSATURATED && w->completed_ew > TRUST_LEAST * most)
 		smooth_step(&w->trust, w->completed_ew / most, t->dt, 0.7);
+	else if (overloaded && t->io > t->cpu && w->completed_slow > TRUST_LEAST * most)
+		smooth_step(&w->trust, w->completed_slow / most, t->dt, 0.7);
 	else if (!overloaded)
 		smooth_step(&w->trust, 1, t->dt, t->refusing ? 60.0 : 20.0);
 	w->trust = clamp_double(w->trust, TRUST_LEAST, 1);

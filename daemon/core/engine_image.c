@@ -1,8 +1,13 @@
 #include "core/engine_image.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/splitmix.h"
+
+/* Sessions may be shorter than the law reckons, and a window that a cliff makes grows with what is in it: ranks must not keep it from
+ * being full. */
+#define PASSING_AHEAD 2.5
 
 uint64_t engine_layout(void)
 {
@@ -74,6 +79,21 @@ int engine_take(const void *bytes, size_t size, uint64_t layout, struct engine *
 	return 0;
 }
 
+/* What the window and the queue let through: where a cliff or the queue binds, that is less than the server could complete, and it is
+ * that which is to be shared. */
+static double passing(const struct window *w)
+{
+	const struct window_view *v = &w->view;
+	double session_s = v->target_time_s + w->time_base + v->think_time_s;
+	double x = v->capacity_per_s;
+
+	if (v->law != LAW_CAPACITY)
+		return -1;
+	if (session_s > 0)
+		x = fmin(x, PASSING_AHEAD * v->window / session_s);
+	return v->queue_allowed_per_s > 0 ? fmin(x, v->queue_allowed_per_s) : x;
+}
+
 void source_input_from(const struct engine *engine, const struct load *load, uint64_t now_us,
 		       uint64_t realtime_us, struct source_input *ret)
 {
@@ -87,12 +107,13 @@ void source_input_from(const struct engine *engine, const struct load *load, uin
 		const struct load_service *l = &load->service[i];
 
 		ret->service[i] = (struct source_load){
-			.capacity_per_s = w->law == LAW_CAPACITY ? w->capacity_per_s : -1,
+			.capacity_per_s = passing(&engine->window[i]),
 			.admitted_per_s = w->admitted_per_s,
 			.in_flight = !(l->known & LOAD_IN_FLIGHT) ? -1
 				     : observe			  ? l->shadow_in_flight
 								  : l->in_flight,
 			.window = w->law == LAW_OPEN || engine->view.spared[i] ? -1 : w->window,
+			.most = w->hard,
 		};
 	}
 }

@@ -6,6 +6,7 @@
 
 #define MEMORY_GUESS (10.0 * 1024 * 1024) /* a session with a scanner, before any was seen */
 #define MEMORY_MARGIN 1.1
+#define MISSED_MOST_S 10.0
 #define FEW_SESSIONS 8
 #define MEMORY_LEAST (1.0 * 1024 * 1024)
 #define MEMORY_MOST (64.0 * 1024 * 1024)
@@ -83,11 +84,21 @@ double window_hard_limit(struct window *w, const struct tick *t, enum reason *re
 		hard = fmin(hard,
 			    fmax(1, (w->memory.available_idle - w->config.memory_reserve_bytes) /
 					    (MEMORY_MARGIN * w->memory.per_session)));
+		w->memory.carried = hard;
 		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
 		if (window_has(w, WINDOW_PART_EXHAUSTION) &&
 		    tick_first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
 		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)
 			hard = fmin(hard, fmax(n / 2, w->config.least));
+		*ret_reason = REASON_MEMORY;
+		w->memory.missed_s = 0;
+	} else if (w->memory.carried > 0) {
+		/* A reading that is missing does not take the cliff away. */
+		w->memory.missed_s += t->dt;
+		if (w->memory.missed_s > MISSED_MOST_S)
+			w->memory.carried = 0;
+		else
+			hard = w->memory.carried;
 		*ret_reason = REASON_MEMORY;
 	}
 	if (sample_has(s, SIGNAL_SPOOL_FREE_BYTES)) {

@@ -44,7 +44,8 @@ struct plan_service {
 	uint8_t shed; /* enum plan_shed */
 	uint8_t heavy; /* 1: unusual sources are deferred now */
 	uint8_t cutoff_from; /* the cut-offs bind once so much of the window is taken, in 256ths; 0: always */
-	uint8_t spare[2];
+	uint8_t beyond; /* so much more than the window is for those who are not unusual, in 256ths of it */
+	uint8_t spare;
 };
 
 struct plan {
@@ -176,10 +177,28 @@ static inline int plan_is_scarce(const struct plan_service *service, uint32_t in
 	return (uint64_t)in_flight << 8 >= (uint64_t)service->window * service->cutoff_from;
 }
 
-/* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. */
-static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
+/* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. So do
+ * those who are no more than the server can carry, beside some who are: these fill the limit whenever there is a place. */
+static inline uint32_t plan_beyond(const struct plan_service *service,
+				   const struct plan_request *request, uint32_t limit)
 {
+	if (request->heavy == PLAN_HEAVY_NO)
+		limit += (uint32_t)((uint64_t)limit * service->beyond >> 8);
 	return request->band == PLAN_BAND_DUE ? limit + 1 + (limit >> 5) : limit;
+}
+
+/* An unusual source gets what others leave: a quarter of the window, of those who wait for a greeting and of the bucket stays theirs.
+ * To turn it away from a machine that has nothing else to do would help nobody. */
+static inline int plan_is_left(const struct plan_service *service,
+			       const struct plan_request *request)
+{
+	if (request->in_flight >= service->window - service->window / 4)
+		return 0;
+	if (request->waiting >= service->waiting_max - service->waiting_max / 4)
+		return 0;
+	/* A bucket holds one at least: full, it has one for everybody. */
+	return service->rate_milli == PLAN_UNLIMITED ||
+	       request->tokens_milli >= 750 + service->burst_milli / 4;
 }
 
 static inline struct verdict plan_decide(const struct plan *plan,
@@ -211,9 +230,7 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		return plan_admit(REASON_UNSHED);
 	} else if (request->heavy == PLAN_HEAVY_LIMIT ||
 		   (request->heavy == PLAN_HEAVY_UNUSUAL && service->heavy &&
-		    request->in_flight >= service->window - service->window / 4)) {
-		/* An unusual source gets what others leave, and a quarter of the window stays theirs: to turn it away from a
-		 * machine that has nothing else to do would help nobody. */
+		    !plan_is_left(service, request))) {
 		v.limit = LIMIT_HEAVY;
 		v.reason = REASON_RATE;
 	} else if (service->source_max != PLAN_UNLIMITED &&
@@ -225,10 +242,10 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED &&
-		   request->in_flight >= plan_beyond(request, service->window)) {
+		   request->in_flight >= plan_beyond(service, request, service->window)) {
 		v.limit = LIMIT_WINDOW;
 	} else if (service->waiting_max != PLAN_UNLIMITED &&
-		   request->waiting >= plan_beyond(request, service->waiting_max)) {
+		   request->waiting >= plan_beyond(service, request, service->waiting_max)) {
 		v.limit = LIMIT_WAITING;
 	} else if (service->rate_milli != PLAN_UNLIMITED && request->tokens_milli < 1000) {
 		v.limit = LIMIT_RATE;

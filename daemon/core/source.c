@@ -195,6 +195,6 @@ void source_plan(struct source_table *t, const struct source_input *in, struct p
 	t->stepped_us = in->now_us;
 	rate_sweep(t, in->now_us);
 	ledger_sweep(t, now_s);
-	top_step(t, in);
+	top_step(t, in, dt_s);
 	cutoff_step(t, in, dt_s, plan);
 }

@@ -29,7 +29,7 @@
 #include "core/plan.h"
 
 #define SOURCE_MAGIC 0x63727573u /* "surc" */
-#define SOURCE_VERSION 2u
+#define SOURCE_VERSION 3u
 #define SOURCE_POOLS 64
 #define SOURCE_NETWORKS 2048 /* of all pools together */
 #define SOURCE_TOP 1024
@@ -110,6 +110,7 @@ struct source_load {
 	double admitted_per_s;
 	double in_flight; /* < 0: not known */
 	double window; /* < 0: open */
+	double most; /* sessions beyond which there is a cliff; < 0: not known */
 };
 
 struct source_input {

@@ -22,6 +22,8 @@
 #define GAIN_MOST 50.0f
 #define GAIN_RELAX_S 10.0
 #define SCARCE_FROM 96 /* 256ths of the window: below that nobody is cut off */
+#define BEYOND_MOST 0.25 /* of the window */
+#define BEYOND_HEAVY 0.2 /* of the credits: so much is turned away from the unusual */
 #define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
 
 void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,
@@ -38,6 +40,12 @@ void cutoff_note(struct source_table *t, unsigned service, const struct plan_sou
 void cutoff_exempt(struct source_table *t, unsigned service, uint32_t count)
 {
 	t->arrivals[service].exempt_tick += (float)count;
+	t->arrivals[service].used = 1;
+}
+
+void cutoff_heavy(struct source_table *t, unsigned service, uint32_t count)
+{
+	t->arrivals[service].heavy_tick += (float)count;
 	t->arrivals[service].used = 1;
 }
 
@@ -61,6 +69,8 @@ static void fade(struct source_arrivals *a, double dt_s)
 	}
 	a->exempt += move * (a->exempt_tick / (float)dt_s - a->exempt);
 	a->exempt_tick = 0;
+	a->heavy += move * (a->heavy_tick / (float)dt_s - a->heavy);
+	a->heavy_tick = 0;
 	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_LEAST_S), SHAPE_MOST_S);
 	keep = (float)exp(-dt_s / tau);
 	for (int b = 0; b < PLAN_BANDS; b++) {
@@ -192,6 +202,20 @@ static uint8_t scarce_from(const struct source_table *t, const struct source_loa
 	return (uint8_t)(SCARCE_FROM + (255 - SCARCE_FROM) / fmax(t->active, 1));
 }
 
+/* How far beyond the window those may go who are not unusual: only while they alone are no more than there are credits for, and the
+ * unusual are all that is too much. Then the window holds the latter off, and of the others it would only cut the chance that several
+ * come at once. Never over a cliff. */
+static uint8_t beyond(const struct source_arrivals *a, const struct source_load *load, bool cut_off)
+{
+	double room = BEYOND_MOST;
+
+	if (cut_off || a->heavy < BEYOND_HEAVY * a->credits || load->window < 1)
+		return 0;
+	if (load->most >= 0)
+		room = fmin(room, load->most / load->window - 1);
+	return (uint8_t)(256 * fmax(0, room));
+}
+
 void cutoff_step(struct source_table *t, const struct source_input *in, double dt_s,
 		 struct plan *plan)
 {
@@ -210,6 +234,7 @@ void cutoff_step(struct source_table *t, const struct source_input *in, double d
 		set_cutoffs(a, a->credits * a->gain, s->cutoff);
 		s->cutoff_from = scarce_from(t, load);
 		s->heavy = plan->level >= 1 || s->cutoff[PLAN_BAND_GENERAL] > 0;
+		s->beyond = beyond(a, load, s->cutoff[PLAN_BAND_GENERAL] > 0);
 		s->source_max = s->heavy ? sessions_max(t, load) : PLAN_UNLIMITED;
 	}
 	memcpy(t->cutoff, plan->service[0].cutoff, sizeof(t->cutoff));

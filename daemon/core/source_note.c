@@ -165,6 +165,8 @@ static void note_attempt(struct source_table *t, const struct source_event *even
 	source_score(t, &facts, now_s, &source);
 	if (event->admitted || is_shed(event->limit))
 		cutoff_note(t, event->service, &source, count);
+	else if (event->limit == LIMIT_HEAVY)
+		cutoff_heavy(t, event->service, count);
 	if (source_promised(t, &facts, now_s))
 		note_promise(t, event, &source, count);
 	hll_add(t, n->keys.group);

@@ -50,8 +50,8 @@ struct source_top {
 	uint8_t address[16];
 	uint64_t attempts, deferred;
 	float charge, error; /* demanded units, decayed; error: of its predecessor */
+	float recent; /* the same of the last seconds */
 	uint32_t slot; /* in the index */
-	uint32_t spare;
 };
 
 /* A waiting source by name. One slot a hash: the longer wait keeps it. */
@@ -75,6 +75,7 @@ struct source_arrivals {
 	float tick[PLAN_BANDS]; /* since the last step */
 	float rate[PLAN_BANDS]; /* a second */
 	float exempt_tick, exempt; /* admitted without a cut-off: trusted */
+	float heavy_tick, heavy; /* turned away for what they send: no cut-off is made for them */
 	float credits;
 	uint32_t used; /* something ever arrived */
 	float gain; /* of the credits over what is predicted, so that the window stays full; 0 is 1 */
@@ -108,7 +109,7 @@ struct source_table {
 	/* Fair rate. */
 	int32_t fair_log; /* 8 to the power of two of units an epoch; NONE_LOG: no bound */
 	float fair_units; /* the same; < 0: no bound */
-	float demand_units; /* of all, decayed like the tops' */
+	float demand_units, recent_units; /* of all, decayed like the tops' */
 	float cost_us; /* of a session */
 	uint64_t random;
 	uint64_t decayed_us;
@@ -215,7 +216,7 @@ void top_add(struct source_table *table, const uint8_t *address, uint64_t group,
 	     bool deferred, uint32_t count);
 /* NULL: not among them. */
 const struct source_top *top_find(const struct source_table *table, uint64_t group);
-void top_step(struct source_table *table, const struct source_input *input);
+void top_step(struct source_table *table, const struct source_input *input, double dt_s);
 void hll_add(struct source_table *table, uint64_t group);
 
 /* ---- source_show.c */
@@ -228,6 +229,7 @@ void cutoff_note(struct source_table *table, unsigned service, const struct plan
 /* Ranks have changed for all: their shape is noted anew. */
 void cutoff_forget(struct source_table *table);
 void cutoff_exempt(struct source_table *table, unsigned service, uint32_t count);
+void cutoff_heavy(struct source_table *table, unsigned service, uint32_t count);
 void cutoff_step(struct source_table *table, const struct source_input *input, double dt_s,
 		 struct plan *plan);
 

@@ -10,7 +10,10 @@
 
 #define DECAY_US 1000000u
 #define EPOCH_S 60.0f
-#define FILL_STEPS 2 /* the fair rate follows a demand that fades over a minute */
+#define RECENT_S 2.0 /* as the rates of arrival */
+#define FILL_STEPS 2
+#define FILL_ROUNDS 8
+#define FILL_NEAR 0.01f
 
 static uint32_t slot_of(const struct source_table *t, uint64_t group)
 {
@@ -115,6 +118,7 @@ void top_add(struct source_table *t, const uint8_t *address, uint64_t group, flo
 	uint32_t at;
 
 	t->demand_units += units;
+	t->recent_units += units;
 	if (found >= 0) {
 		at = (uint32_t)found;
 	} else if (t->tops < SOURCE_TOP) {
@@ -134,6 +138,7 @@ void top_add(struct source_table *t, const uint8_t *address, uint64_t group, flo
 	}
 	memcpy(t->top[at].address, address, 16);
 	t->top[at].charge += units;
+	t->top[at].recent += units;
 	if (count) {
 		t->top[at].attempts += count;
 		t->top[at].deferred += deferred ? count : 0;
@@ -175,31 +180,41 @@ static float hll_estimate(const struct source_table *t)
 
 /* ---- the fair rate ---------------------------------------------------------------------------------------------- */
 
-/* One step of filling the water: from the level of the last tick to a nearer one. */
-static float fill(const struct source_table *t, float capacity)
+/* Filling the water: that level of the charge of a minute at which, when each source has the smaller of level and charge pass, so much of
+ * what arrives (`share`) does. What arrives is taken of the last seconds while these are too much: at an onset the minute knows only those
+ * who were there before, and would have them pay. Newton's method on a function that is concave: from the level of the last tick, one step
+ * too low and then nearer with each. */
+static float fill(const struct source_table *t, float share, bool recent)
 {
-	float least = capacity / fmaxf(t->active, 1), level = t->fair_units, small = 0, named = 0;
-	float rest, rests;
-	unsigned big = 0;
+	float level = fmaxf(t->fair_units, 0);
 
-	if (level < least)
-		level = least;
-	for (unsigned i = 0; i < t->tops; i++) {
-		float sure = t->top[i].charge - t->top[i].error;
+	for (int n = 0; n < FILL_ROUNDS; n++) {
+		float all = recent ? t->recent_units : t->demand_units, before = level;
+		float small = 0, slope = 0, named = 0, arrived = 0, rest, rests;
 
-		named += sure;
-		if (sure < level)
-			small += sure;
+		for (unsigned i = 0; i < t->tops; i++) {
+			float sure = t->top[i].charge - t->top[i].error;
+			float w = recent ? t->top[i].recent : sure;
+
+			named += sure;
+			arrived += w;
+			if (sure <= level)
+				small += w;
+			else
+				slope += w / sure;
+		}
+		/* Who is not known by name is taken to be one like the other. */
+		rests = fmaxf(1, t->active - (float)t->tops);
+		rest = fmaxf(0, t->demand_units - named) / rests;
+		if (rest <= level)
+			small += fmaxf(0, all - arrived);
 		else
-			big++;
+			slope += fmaxf(0, all - arrived) / rest;
+		level = slope > 0 ? fmaxf(0, (share * all - small) / slope) : 0;
+		if (fabsf(level - before) <= FILL_NEAR * before)
+			break;
 	}
-	/* Who is not known by name is taken to be one like the other. */
-	rest = fmaxf(0, t->demand_units - named);
-	rests = fmaxf(1, t->active - (float)t->tops);
-	if (rest / rests < level)
-		return big ? fmaxf(least, (capacity - small - rest) / (float)big)
-			   : fmaxf(level, capacity);
-	return fmaxf(least, (capacity - small) / ((float)big + rests));
+	return level;
 }
 
 static void set_fair(struct source_table *t, float units)
@@ -229,16 +244,23 @@ static void decay(struct source_table *t, float keep)
 	t->due_broken *= keep;
 }
 
-void top_step(struct source_table *t, const struct source_input *in)
+static void decay_recent(struct source_table *t, float keep)
+{
+	for (unsigned i = 0; i < t->tops; i++)
+		t->top[i].recent *= keep;
+	t->recent_units *= keep;
+}
+
+void top_step(struct source_table *t, const struct source_input *in, double dt_s)
 {
 	float capacity = 0, credits = 0, offered = 0;
 	bool known = false;
 
+	decay_recent(t, (float)exp(-dt_s / RECENT_S));
 	if (in->now_us - t->decayed_us >= DECAY_US || in->now_us < t->decayed_us) {
-		float dt_s = (float)(in->now_us - t->decayed_us) / 1e6f;
-
 		if (t->decayed_us && in->now_us > t->decayed_us)
-			decay(t, (float)exp(-(double)dt_s / EPOCH_S));
+			decay(t, (float)exp(-(double)(in->now_us - t->decayed_us) / 1e6 /
+					    EPOCH_S));
 		t->decayed_us = in->now_us;
 		t->active = hll_estimate(t);
 	}
@@ -252,17 +274,17 @@ void top_step(struct source_table *t, const struct source_input *in)
 			continue;
 		known = true;
 		credits += t->arrivals[i].credits;
+		offered += t->arrivals[i].heavy;
 		for (int b = 0; b < PLAN_BANDS; b++)
 			offered += t->arrivals[i].rate[b];
 	}
 	if (t->steps++ % FILL_STEPS)
 		return;
 	capacity = credits * t->cost_us / (float)t->unit_us * EPOCH_S;
-	/* An overload that has just begun is in no sum of a minute yet: the share that can be served now holds for what was. */
-	if (offered > credits)
-		capacity = fminf(capacity, t->demand_units * credits / offered);
-	if (!known || t->demand_units <= capacity)
-		set_fair(t, -1);
+	if (known && offered > credits)
+		set_fair(t, fill(t, credits / offered, true));
+	else if (known && t->demand_units > capacity)
+		set_fair(t, fill(t, capacity / t->demand_units, false));
 	else
-		set_fair(t, fill(t, capacity));
+		set_fair(t, -1);
 }

@@ -373,6 +373,66 @@ static void a_heavy_source_costs_the_others_next_to_nothing(void **state)
 	end(&w);
 }
 
+/* Fifty that have been there for minutes, and one that comes with ten times the capacity: the minute that is remembered is theirs alone,
+ * and still it is the newcomer who is told within the second. */
+static void an_onset_is_not_blamed_on_those_who_were_there(void **state)
+{
+	struct world w;
+	unsigned others = 0, others_asked = 0, heavy = 0;
+
+	begin(&w);
+	for (uint32_t i = 0; i < 1200; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < 5; k++)
+			ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
+	}
+	for (uint32_t i = 0; i < 100; i++) {
+		step(&w, SECOND / 10);
+		for (int k = 0; k < 100; k++)
+			heavy += ask(&w, 0xc6336401).admit && i >= 10;
+		for (uint32_t k = 0; k < 5; k++) {
+			struct verdict v = ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
+
+			assert_int_not_equal(v.limit, LIMIT_HEAVY);
+			others_asked += i >= 5;
+			others += v.admit && i >= 5;
+		}
+	}
+	assert_true(others >= 0.99 * others_asked);
+	assert_true(heavy < 0.12 * 9000);
+	assert_int_equal(view_of(&w, 0xc6336401).source.heavy, PLAN_HEAVY_UNUSUAL);
+	end(&w);
+}
+
+/* Those who alone are no more than there are credits for may go beyond the window while the unusual fill it, and never over a cliff. */
+static void beside_a_heavy_source_the_window_is_wider(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	w.plan.level = 1;
+	for (int cliff = 0; cliff < 2; cliff++) {
+		w.input.service[0].most = cliff ? 110 : -1;
+		for (uint32_t i = 0; i < 600; i++) {
+			step(&w, SECOND / 10);
+			for (int k = 0; k < 100; k++)
+				ask(&w, 0xc6336401);
+			for (uint32_t k = 0; k < 5; k++)
+				ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
+		}
+		assert_int_equal(w.plan.service[0].beyond, cliff ? 25 : 64);
+	}
+	/* All alike, there is nobody to be let past. */
+	w.input.service[0].most = -1;
+	for (uint32_t i = 0; i < 3000; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < 20; k++)
+			ask(&w, 0x0a000000 + ((i * 20 + k) % 50) * 256);
+	}
+	assert_int_equal(w.plan.service[0].beyond, 0);
+	end(&w);
+}
+
 static void the_operators_rate_holds_for_one_address(void **state)
 {
 	struct world w;
@@ -799,6 +859,8 @@ int main(void)
 		cmocka_unit_test(seniority_goes_first_and_newcomers_keep_a_tenth),
 		cmocka_unit_test(a_heavy_source_costs_the_others_next_to_nothing),
 		cmocka_unit_test(the_operators_rate_holds_for_one_address),
+		cmocka_unit_test(an_onset_is_not_blamed_on_those_who_were_there),
+		cmocka_unit_test(beside_a_heavy_source_the_window_is_wider),
 		cmocka_unit_test(the_sketch_forgets_evenly),
 		cmocka_unit_test(few_sources_use_the_whole_capacity),
 		cmocka_unit_test(a_pool_is_one_source_and_the_longest_prefix_wins),

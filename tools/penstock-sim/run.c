@@ -213,9 +213,10 @@ static void take_event(struct run *r)
 		return;
 	if (e.kind == RUN_RETRY)
 		traffic_retry(r, e.id);
-	else if (e.kind == RUN_OPEN)
+	else if (e.kind == RUN_OPEN) {
+		r->under_way--;
 		traffic_open(r, e.id);
-	else
+	} else
 		plant_event(&r->plant, &e);
 }
 

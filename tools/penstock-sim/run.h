@@ -28,6 +28,7 @@ struct run {
 	double hung; /* above 0: the daemon is, and its plan grows old */
 	uint64_t now_us, next_arrival_us, random, events;
 	double rejects_per_s;
+	uint32_t under_way; /* admitted, and not at the server yet */
 	uint64_t refused_before, completed_before, in_time_before, good_before;
 	unsigned failed;
 	bool trace;

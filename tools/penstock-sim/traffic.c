@@ -73,7 +73,7 @@ void traffic_open(struct run *r, uint32_t id)
 
 static bool connect_once(struct run *r, uint32_t id)
 {
-	struct law_request request = { .now_us = r->now_us };
+	struct law_request request = { .now_us = r->now_us, .under_way = r->under_way };
 	struct measure_second *second = measure_at(&r->measure, r->now_us);
 	struct verdict v;
 
@@ -89,11 +89,13 @@ static bool connect_once(struct run *r, uint32_t id)
 		second->refused++;
 		return false;
 	}
-	if (r->scenario.verdict_delay_s > 0)
+	if (r->scenario.verdict_delay_s > 0) {
+		r->under_way++;
 		queue_put(&r->queue, r->now_us + (uint64_t)(r->scenario.verdict_delay_s * 1e6),
 			  RUN_OPEN, id);
-	else
+	} else {
 		traffic_open(r, id);
+	}
 	return true;
 }
 
