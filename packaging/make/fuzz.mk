@@ -11,11 +11,12 @@ FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=u
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60
 
-build/fuzz/lib.a: packaging/make/fuzz.mk $(FUZZ_SOURCES) $(wildcard daemon/*/*.h)
-	@mkdir -p build/fuzz/obj
-	@cd build/fuzz/obj && for f in $(abspath $(FUZZ_SOURCES)); do \
-		$(CLANG) $(CPPFLAGS) -I$(CURDIR)/daemon -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -c $$f -o $$(echo $${f#$(CURDIR)/} | tr / -).o || exit 1; done
-	@rm -f $@ && $(AR) rcs $@ build/fuzz/obj/*.o
+build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk $(wildcard daemon/*/*.h)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -c -o $@ $<
+
+build/fuzz/lib.a: $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
+	@rm -f $@ && $(AR) rcs $@ $^
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash libevent) -linih -lm -pthread
@@ -28,12 +29,13 @@ build/fuzz/planted: tests/fuzz/fuzz_policy.c daemon/front/policy_codec.c build/f
 .PHONY: fuzz fuzz-quick fuzzers
 fuzzers: $(FUZZERS:%=build/fuzz/fuzz_%)
 
+# One on each core.
 define run_fuzzers
-	@for f in $(FUZZERS); do mkdir -p build/fuzz/corpus/$$f; \
-		build/fuzz/fuzz_$$f -max_total_time=$(1) -max_len=4096 -timeout=10 -print_final_stats=0 -verbosity=0 \
-			-artifact_prefix=build/fuzz/crash-$$f- build/fuzz/corpus/$$f tests/fuzz/corpus/$$f >build/fuzz/$$f.log 2>&1 || \
-			{ tail -30 build/fuzz/$$f.log; echo "fuzz_$$f: FAILED, see build/fuzz/$$f.log and build/fuzz/crash-$$f-*"; exit 1; }; \
-		echo "fuzz_$$f: $$(ls build/fuzz/corpus/$$f | wc -l) inputs in its corpus, nothing found"; done
+	@printf '%s\n' $(FUZZERS) | xargs -P $$(nproc) -I {} sh -c 'mkdir -p build/fuzz/corpus/{}; \
+		build/fuzz/fuzz_{} -max_total_time=$(1) -max_len=4096 -timeout=10 -print_final_stats=0 -verbosity=0 \
+			-artifact_prefix=build/fuzz/crash-{}- build/fuzz/corpus/{} tests/fuzz/corpus/{} >build/fuzz/{}.log 2>&1 || \
+			{ tail -30 build/fuzz/{}.log; echo "fuzz_{}: FAILED, see build/fuzz/{}.log and build/fuzz/crash-{}-*"; exit 1; }; \
+		echo "fuzz_{}: $$(ls build/fuzz/corpus/{} | wc -l) inputs in its corpus, nothing found"'
 endef
 
 ## make fuzz            every parser of foreign bytes, FUZZ_SECONDS each (60)

@@ -1,4 +1,6 @@
 """Programs under test from Debian packages: unpacked under build/, run in place or in a private root, never installed."""
+import contextlib
+import fcntl
 import os
 import subprocess
 
@@ -7,15 +9,37 @@ from lib.place import BUILD
 MKFS = ["xfsprogs", "btrfs-progs", "libinih1", "liburcu8", "liblzo2-2", "libzstd1"]
 
 
+@contextlib.contextmanager
+def making(directory):
+    """True when `directory` is to be filled, False when it is there already: by one suite, while others that want it wait."""
+    done = os.path.join(directory, ".done")
+    if os.path.exists(done):
+        yield False
+        return
+    os.makedirs(BUILD, exist_ok=True)
+    with open(os.path.join(BUILD, "download.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.exists(done):
+            yield False
+            return
+        subprocess.run(["rm", "-rf", directory], check=True)
+        os.makedirs(directory)
+        yield True
+        open(done, "w").close()
+
+
 def unpack(name, packages):
     """build/roots/NAME with the packages' files; downloaded once, never installed."""
     image = os.path.join(BUILD, "roots", name)
-    if os.path.exists(os.path.join(image, ".done")):
-        return image
-    subprocess.run(["rm", "-rf", image], check=True)
+    with making(image) as wanted:
+        if wanted:
+            download(name, packages, image)
+    return image
+
+
+def download(name, packages, image):
     debs = os.path.join(BUILD, "debs", name)
     os.makedirs(debs, exist_ok=True)
-    os.makedirs(image)
     for attempt in range(2):
         done = subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", "-qq", *packages], cwd=debs,
                               capture_output=True, text=True)
@@ -32,22 +56,17 @@ def unpack(name, packages):
             os.makedirs(os.path.join(image, "usr", top), exist_ok=True)
             subprocess.run(["cp", "-a", os.path.join(image, top) + "/.", os.path.join(image, "usr", top)], check=True)
             subprocess.run(["rm", "-rf", os.path.join(image, top)], check=True)
-    open(os.path.join(image, ".done"), "w").close()
-    return image
 
 
 def npm(name, packages):
     """build/npm/NAME with packages of the npm registry, downloaded once; its path."""
     home = os.path.join(BUILD, "npm", name)
-    if os.path.exists(os.path.join(home, ".done")):
-        return home
-    subprocess.run(["rm", "-rf", home], check=True)
-    os.makedirs(home)
-    done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--omit=optional", *packages], cwd=home,
-                          capture_output=True, text=True)
-    if done.returncode != 0:
-        raise AssertionError(f"cannot install {packages}: {done.stderr[-500:]}")
-    open(os.path.join(home, ".done"), "w").close()
+    with making(home) as wanted:
+        if wanted:
+            done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--omit=optional", *packages], cwd=home,
+                                  capture_output=True, text=True)
+            if done.returncode != 0:
+                raise AssertionError(f"cannot install {packages}: {done.stderr[-500:]}")
     return home
 
 
