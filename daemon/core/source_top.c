@@ -259,8 +259,7 @@ void top_step(struct source_table *t, const struct source_input *in, double dt_s
 	decay_recent(t, (float)exp(-dt_s / RECENT_S));
 	if (in->now_us - t->decayed_us >= DECAY_US || in->now_us < t->decayed_us) {
 		if (t->decayed_us && in->now_us > t->decayed_us)
-			decay(t, (float)exp(-(double)(in->now_us - t->decayed_us) / 1e6 /
-					    EPOCH_S));
+			decay(t, (float)exp(-(double)(in->now_us - t->decayed_us) / 1e6 / EPOCH_S));
 		t->decayed_us = in->now_us;
 		t->active = hll_estimate(t);
 	}
