@@ -6,7 +6,7 @@
 
 #define MEMORY_GUESS (10.0 * 1024 * 1024) /* a session with a scanner, before any was seen */
 #define MEMORY_MARGIN 1.1
-#define MISSED_MOST_S 10.0
+#define MISSED_MOST_S 1.0 /* longer, and the sensor is gone: nothing is known of memory then */
 #define FEW_SESSIONS 8
 #define MEMORY_LEAST (1.0 * 1024 * 1024)
 #define MEMORY_MOST (64.0 * 1024 * 1024)

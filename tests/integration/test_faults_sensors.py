@@ -164,6 +164,7 @@ def _():
         for c in held:
             c.close()
         wait_for(lambda: deliver(PORT)[0] == "250", "mail")
+        w.daemon.wait_status(lambda s: not s["services"]["mx"]["hard_limit_binds"], "no limit is made of what was frozen")
         several_served(w, 30)
         fakes.refresh()
         s = w.daemon.wait_status(lambda s: "mem_used_ratio" in s["resources"]["memory"]["signals"], "believed again when it moves")
