@@ -53,11 +53,11 @@ class Mta:
 
 
 class World:
-    """An MTA, penstockd with its gate in front, and clients on `wire`."""
+    """An MTA (made here, or given), penstockd with its gate in front, and clients on `wire`."""
 
     def __init__(self, wire, options=None, mta=True, bare=False, **kwargs):
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        self.wire, self.mta = wire, Mta() if mta else None
+        self.wire, self.mta = wire, Mta() if mta is True else mta or None
         # An emulated machine would reach the responder's bound with any client, and answer in the shorter form.
         slow = {"front.gate.cpu": "100%"} if PATIENCE > 1 else {}
         self.options = {"service.mx.ports": PORT, "service.mx.hostname": "mx.example.org", "front.gate.enabled": "yes", **slow,
@@ -85,10 +85,12 @@ class World:
         return self
 
     def __exit__(self, *_):
-        if self.daemon and self.daemon.alive():
-            self.daemon.stop()
-        if self.mta:
-            self.mta.close()
+        try:
+            if self.daemon and self.daemon.alive():
+                self.daemon.stop()
+        finally:
+            if self.mta:
+                self.mta.close()
 
 
 class Keeper:
