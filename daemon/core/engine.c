@@ -6,6 +6,7 @@
 #include "core/splitmix.h"
 
 /* Without any sensor and any sight of a session for this long: blind. */
+#define QUEUE_ALIKE 0.25
 #define BLIND_US 2000000u
 /* Below this many connections a second the admitted share says nothing. */
 #define OFFERED_LEAST 0.05
@@ -144,17 +145,19 @@ static void step_trends(struct engine *engine, struct sample *sample)
 	}
 }
 
-/* A service's part of what the queue allows: by what it brings. -1: all. */
+/* A service's part of what the queue allows: by what it brings; a quarter is shared alike, or who brings nothing would never bring
+ * anything. -1: all. */
 static double queue_share(const struct engine *engine, unsigned i)
 {
-	double jobs = 0, own = jobs_of(engine, i);
+	double jobs = 0, own = jobs_of(engine, i), alike;
 
 	if (engine->view.backlog.allowed_per_s < 0)
 		return -1;
 	for (unsigned j = 0; j < engine->config.services; j++)
 		jobs += jobs_of(engine, j);
+	alike = 1.0 / engine->config.services;
 	return engine->view.backlog.allowed_per_s *
-	       (jobs > 0 ? own / jobs : 1.0 / engine->config.services);
+	       (jobs > 0 ? fmax(own / jobs, QUEUE_ALIKE * alike) : alike);
 }
 
 /* What the engine itself knows better than any sensor joins the sample, for all to see. */

@@ -63,7 +63,7 @@ double window_hard_limit(struct window *w, const struct tick *t, enum reason *re
 		if (w->memory.available > 0)
 			smooth_step(&w->memory.available_rate,
 				    (s->value[SIGNAL_MEM_AVAILABLE_BYTES] - w->memory.available) /
-					    t->dt,
+					    (t->dt + w->memory.missed_s),
 				    t->dt, 2);
 		w->memory.available = s->value[SIGNAL_MEM_AVAILABLE_BYTES];
 		/* One is always let through: else nobody would see that it is better now. */
@@ -92,14 +92,15 @@ double window_hard_limit(struct window *w, const struct tick *t, enum reason *re
 			hard = fmin(hard, fmax(n / 2, w->config.least));
 		*ret_reason = REASON_MEMORY;
 		w->memory.missed_s = 0;
-	} else if (w->memory.carried > 0) {
+	} else {
 		/* A reading that is missing does not take the cliff away. */
 		w->memory.missed_s += t->dt;
 		if (w->memory.missed_s > MISSED_MOST_S)
 			w->memory.carried = 0;
-		else
+		if (w->memory.carried > 0) {
 			hard = w->memory.carried;
-		*ret_reason = REASON_MEMORY;
+			*ret_reason = REASON_MEMORY;
+		}
 	}
 	if (sample_has(s, SIGNAL_SPOOL_FREE_BYTES)) {
 		room = fmax(0,

@@ -45,7 +45,7 @@ struct plan_service {
 	uint8_t heavy; /* 1: unusual sources are deferred now */
 	uint8_t cutoff_from; /* the cut-offs bind once so much of the window is taken, in 256ths; 0: always */
 	uint8_t beyond; /* so much more than the window is for those who are not unusual, in 256ths of it */
-	uint8_t spare;
+	uint8_t kept; /* of each limit, what unusual sources leave to the others, in 256ths */
 };
 
 struct plan {
@@ -177,28 +177,34 @@ static inline int plan_is_scarce(const struct plan_service *service, uint32_t in
 	return (uint64_t)in_flight << 8 >= (uint64_t)service->window * service->cutoff_from;
 }
 
+static inline uint32_t plan_256ths(uint32_t of, uint8_t share)
+{
+	return (uint32_t)((uint64_t)of * share >> 8);
+}
+
 /* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. So do
  * those who are no more than the server can carry, beside some who are: these fill the limit whenever there is a place. */
 static inline uint32_t plan_beyond(const struct plan_service *service,
 				   const struct plan_request *request, uint32_t limit)
 {
 	if (request->heavy == PLAN_HEAVY_NO)
-		limit += (uint32_t)((uint64_t)limit * service->beyond >> 8);
+		limit += plan_256ths(limit, service->beyond);
 	return request->band == PLAN_BAND_DUE ? limit + 1 + (limit >> 5) : limit;
 }
 
-/* An unusual source gets what others leave: a quarter of the window, of those who wait for a greeting and of the bucket stays theirs.
+/* An unusual source gets what others leave: a part of the window, of those who wait for a greeting and of the bucket stays theirs.
  * To turn it away from a machine that has nothing else to do would help nobody. */
 static inline int plan_is_left(const struct plan_service *service,
 			       const struct plan_request *request)
 {
-	if (request->in_flight >= service->window - service->window / 4)
+	if (request->in_flight >= service->window - plan_256ths(service->window, service->kept))
 		return 0;
-	if (request->waiting >= service->waiting_max - service->waiting_max / 4)
+	if (request->waiting >=
+	    service->waiting_max - plan_256ths(service->waiting_max, service->kept))
 		return 0;
 	/* A bucket holds one at least: full, it has one for everybody. */
 	return service->rate_milli == PLAN_UNLIMITED ||
-	       request->tokens_milli >= 750 + service->burst_milli / 4;
+	       request->tokens_milli >= 750 + plan_256ths(service->burst_milli, service->kept);
 }
 
 static inline struct verdict plan_decide(const struct plan *plan,

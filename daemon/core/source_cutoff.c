@@ -23,6 +23,9 @@
 #define GAIN_RELAX_S 10.0
 #define SCARCE_FROM 96 /* 256ths of the window: below that nobody is cut off */
 #define BEYOND_MOST 0.25 /* of the window */
+#define KEPT_MOST \
+	64 /* 256ths of each limit, for those who are not unusual; all of it once they are so much of the credits: */
+#define KEPT_LIGHT 0.25
 #define BEYOND_HEAVY 0.2 /* of the credits: so much is turned away from the unusual */
 #define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
 
@@ -34,6 +37,8 @@ void cutoff_note(struct source_table *t, unsigned service, const struct plan_sou
 	a->bin[source->band][source->rank >> 6] += (float)count;
 	a->total[source->band] += (float)count;
 	a->tick[source->band] += (float)count;
+	if (!source->heavy)
+		a->light_tick += (float)count;
 	a->used = 1;
 }
 
@@ -71,6 +76,8 @@ static void fade(struct source_arrivals *a, double dt_s)
 	a->exempt_tick = 0;
 	a->heavy += move * (a->heavy_tick / (float)dt_s - a->heavy);
 	a->heavy_tick = 0;
+	a->light += move * (a->light_tick / (float)dt_s - a->light);
+	a->light_tick = 0;
 	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_LEAST_S), SHAPE_MOST_S);
 	keep = (float)exp(-dt_s / tau);
 	for (int b = 0; b < PLAN_BANDS; b++) {
@@ -202,6 +209,14 @@ static uint8_t scarce_from(const struct source_table *t, const struct source_loa
 	return (uint8_t)(SCARCE_FROM + (255 - SCARCE_FROM) / fmax(t->active, 1));
 }
 
+/* What is kept from the unusual: nothing where there is nobody else, as behind a load balancer that is one address. */
+static uint8_t kept(const struct source_arrivals *a)
+{
+	double light = a->credits > 0 ? a->light / (KEPT_LIGHT * a->credits) : 1;
+
+	return (uint8_t)(KEPT_MOST * fmin(1, light));
+}
+
 /* How far beyond the window those may go who are not unusual: only while they alone are no more than there are credits for, and the
  * unusual are all that is too much. Then the window holds the latter off, and of the others it would only cut the chance that several
  * come at once. Never over a cliff. */
@@ -209,7 +224,7 @@ static uint8_t beyond(const struct source_arrivals *a, const struct source_load 
 {
 	double room = BEYOND_MOST;
 
-	if (cut_off || a->heavy < BEYOND_HEAVY * a->credits || load->window < 1)
+	if (cut_off || a->credits <= 0 || a->heavy < BEYOND_HEAVY * a->credits || load->window < 1)
 		return 0;
 	if (load->most >= 0)
 		room = fmin(room, load->most / load->window - 1);
@@ -234,6 +249,7 @@ void cutoff_step(struct source_table *t, const struct source_input *in, double d
 		set_cutoffs(a, a->credits * a->gain, s->cutoff);
 		s->cutoff_from = scarce_from(t, load);
 		s->heavy = plan->level >= 1 || s->cutoff[PLAN_BAND_GENERAL] > 0;
+		s->kept = kept(a);
 		s->beyond = beyond(a, load, s->cutoff[PLAN_BAND_GENERAL] > 0);
 		s->source_max = s->heavy ? sessions_max(t, load) : PLAN_UNLIMITED;
 	}

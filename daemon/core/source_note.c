@@ -163,10 +163,11 @@ static void note_attempt(struct source_table *t, const struct source_event *even
 		facts.entry = &e;
 	facts.units = rate_get(t, &n->network);
 	source_score(t, &facts, now_s, &source);
-	if (event->admitted || is_shed(event->limit))
-		cutoff_note(t, event->service, &source, count);
-	else if (event->limit == LIMIT_HEAVY)
+	/* In observe mode as it would be. Whoever is over the operator's limit is no load that could be shared. */
+	if (event->limit == LIMIT_HEAVY && source.heavy != PLAN_HEAVY_LIMIT)
 		cutoff_heavy(t, event->service, count);
+	else if (event->limit != LIMIT_HEAVY && (event->admitted || is_shed(event->limit)))
+		cutoff_note(t, event->service, &source, count);
 	if (source_promised(t, &facts, now_s))
 		note_promise(t, event, &source, count);
 	hll_add(t, n->keys.group);

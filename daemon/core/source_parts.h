@@ -76,6 +76,7 @@ struct source_arrivals {
 	float rate[PLAN_BANDS]; /* a second */
 	float exempt_tick, exempt; /* admitted without a cut-off: trusted */
 	float heavy_tick, heavy; /* turned away for what they send: no cut-off is made for them */
+	float light_tick, light; /* of those who are not unusual */
 	float credits;
 	uint32_t used; /* something ever arrived */
 	float gain; /* of the credits over what is predicted, so that the window stays full; 0 is 1 */

@@ -14,6 +14,7 @@
 #define FILL_STEPS 2
 #define FILL_ROUNDS 8
 #define FILL_NEAR 0.01f
+#define LEAST 1e-6f
 
 static uint32_t slot_of(const struct source_table *t, uint64_t group)
 {
@@ -210,7 +211,9 @@ static float fill(const struct source_table *t, float share, bool recent)
 			small += fmaxf(0, all - arrived);
 		else
 			slope += fmaxf(0, all - arrived) / rest;
-		level = slope > 0 ? fmaxf(0, (share * all - small) / slope) : 0;
+		if (slope <= 0)
+			break; /* all pass at this level */
+		level = fmaxf(0, (share * all - small) / slope);
 		if (fabsf(level - before) <= FILL_NEAR * before)
 			break;
 	}
@@ -233,11 +236,17 @@ static void set_fair(struct source_table *t, float units)
 	__atomic_store_n(&t->fair_log, eighths, __ATOMIC_RELAXED);
 }
 
+/* Down to nothing, and not to the smallest numbers that there are: a CPU takes a hundred cycles for each of those. */
+static float faded(float value, float keep)
+{
+	return value > LEAST ? value * keep : 0;
+}
+
 static void decay(struct source_table *t, float keep)
 {
 	for (unsigned i = 0; i < t->tops; i++) {
-		t->top[i].charge *= keep;
-		t->top[i].error *= keep;
+		t->top[i].charge = faded(t->top[i].charge, keep);
+		t->top[i].error = faded(t->top[i].error, keep);
 	}
 	t->demand_units *= keep;
 	t->due_offered *= keep;
@@ -247,7 +256,7 @@ static void decay(struct source_table *t, float keep)
 static void decay_recent(struct source_table *t, float keep)
 {
 	for (unsigned i = 0; i < t->tops; i++)
-		t->top[i].recent *= keep;
+		t->top[i].recent = faded(t->top[i].recent, keep);
 	t->recent_units *= keep;
 }
 

@@ -23,10 +23,11 @@ bool window_is_greeting_late(const struct window *w, const struct tick *t)
 	       t->in->load->waiting >= GREETING_SHARE * w->busy_ew;
 }
 
-/* The window is nearly shut, and still a session takes long on an idle machine: it is no queue that it waits in. */
+/* The window is nearly shut, and still a session takes long on an idle machine, or where a disk is all that it waits for: that is no
+ * queue, but its own way, or the disk's (a commit that all share). */
 static bool is_confined(const struct window *w, const struct tick *t)
 {
-	return is_machine_idle(t) && w->view.window >= 0 &&
+	return (is_machine_idle(t) || (t->io > t->cpu && !t->slots_short)) && w->view.window >= 0 &&
 	       w->view.window <= CONFINED_BUSY * w->config.least &&
 	       w->busy_ew <= CONFINED_BUSY * w->config.least;
 }

@@ -59,6 +59,8 @@
 	X("plan_source_max", p->source_max)            \
 	X("plan_cutoff_from", p->cutoff_from)          \
 	X("plan_heavy", p->heavy)                      \
+	X("plan_kept", p->kept)                        \
+	X("plan_beyond", p->beyond)                    \
 	X("plan_cutoff", p->cutoff[PLAN_BAND_GENERAL]) \
 	X("plan_cutoff_new", p->cutoff[PLAN_BAND_NEW]) \
 	X("plan_cutoff_due", p->cutoff[PLAN_BAND_DUE])
@@ -68,7 +70,7 @@ enum {
 	TRACE_COMMON = 0 TRACE_COMMON_TABLE(X),
 	TRACE_OF_SERVICE = 0 TRACE_SERVICE_TABLE(X),
 #undef X
-	TRACE_OF_SOURCES = 6, /* the last of a service's */
+	TRACE_OF_SOURCES = 8, /* the last of a service's */
 };
 
 struct trace_answer {

@@ -150,7 +150,8 @@ static void each_property_of_a_source_has_its_reason(void **state)
 	r.heavy = PLAN_HEAVY_UNUSUAL;
 	assert_true(plan_decide(&p, &r).admit); /* nothing asks for it */
 	p.service[0].heavy = 1;
-	p.service[0].window = 20; /* it gets what others leave, but for a quarter */
+	p.service[0].window = 20; /* it gets what others leave, but for what is kept for them */
+	p.service[0].kept = 64;
 	r.in_flight = 14;
 	assert_true(plan_decide(&p, &r).admit);
 	r.in_flight = 15;

@@ -258,6 +258,8 @@ static void copy_ranks(struct plan *to, const struct plan *from)
 		t->source_max = f->source_max;
 		t->heavy = f->heavy;
 		t->cutoff_from = f->cutoff_from;
+		t->kept = f->kept;
+		t->beyond = f->beyond;
 	}
 }
 
