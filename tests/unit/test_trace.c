@@ -348,7 +348,8 @@ static void a_cut_or_a_damaged_trace_keeps_what_is_whole(void **state)
 	for (size_t at = b.size - 200000; at < b.size - 200000 + 4; at++)
 		b.at[at] ^= 0xff;
 	o = replay_bytes(&b, &as_recorded);
-	assert_in_range(o.ticks, TICKS - 4, TICKS - 1); /* it may be a state that is damaged, and no tick */
+	assert_in_range(o.ticks, TICKS - 4,
+			TICKS - 1); /* it may be a state that is damaged, and no tick */
 	assert_int_equal(o.gaps, 2);
 	assert_int_equal(o.differs, 0); /* behind the gap it is not known, and not said */
 	assert_true(o.compared < o.ticks && o.compared > TICKS / 4);
