@@ -162,6 +162,8 @@ static void note_attempt(struct source_table *t, const struct source_event *even
 	if (ledger_get(t, &n->ledger, &e))
 		facts.entry = &e;
 	facts.units = rate_get(t, &n->network);
+	if (t->rate_max)
+		facts.connections = rate_get(t, &n->address);
 	source_score(t, &facts, now_s, &source);
 	/* In observe mode as it would be. Whoever is over the operator's limit is no load that could be shared. */
 	if (event->limit == LIMIT_HEAVY && source.heavy != PLAN_HEAVY_LIMIT)

@@ -33,9 +33,11 @@ static void begin(struct world *w)
 		.magic = PLAN_MAGIC, .version = PLAN_VERSION, .services = 1, .salt = 7
 	};
 	w->now_us = 1000 * SECOND;
-	w->input.service[0] = (struct source_load){
-		.capacity_per_s = 100, .admitted_per_s = 100, .in_flight = 95, .window = 100
-	};
+	w->input.service[0] = (struct source_load){ .capacity_per_s = 100,
+						    .admitted_per_s = 100,
+						    .in_flight = 95,
+						    .window = 100,
+						    .most = -1 };
 }
 
 static void end(struct world *w)
@@ -433,6 +435,30 @@ static void beside_a_heavy_source_the_window_is_wider(void **state)
 	end(&w);
 }
 
+/* A quarter is kept from the unusual for the others, where there are others. In observe mode the same. */
+static void what_is_kept_from_the_unusual_is_for_somebody(void **state)
+{
+	for (int observe = 0; observe < 2; observe++) {
+		struct world w;
+
+		begin(&w);
+		w.plan.mode = observe ? PLAN_OBSERVE : PLAN_ENFORCE;
+		w.plan.level = 1;
+		for (int others = 0; others < 2; others++) {
+			for (uint32_t i = 0; i < 600; i++) {
+				step(&w, SECOND / 10);
+				for (int k = 0; k < 100; k++)
+					ask(&w, 0xc6336401);
+				for (uint32_t k = 0; others && k < 5; k++)
+					ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
+			}
+			assert_int_equal(w.plan.service[0].kept, others ? 64 : 0);
+		}
+		assert_true(w.plan.service[0].beyond > 0);
+		end(&w);
+	}
+}
+
 static void the_operators_rate_holds_for_one_address(void **state)
 {
 	struct world w;
@@ -447,6 +473,13 @@ static void the_operators_rate_holds_for_one_address(void **state)
 	assert_int_equal(in, 21); /* the one over it is seen when it is noted */
 	assert_int_equal(ask(&w, 0xc0000207).reason, REASON_RATE);
 	assert_true(ask(&w, 0xc0000208).admit);
+	/* It is nobody's load: beside it nothing is short. */
+	for (int i = 0; i < 100; i++) {
+		step(&w, SECOND / 10);
+		for (int k = 0; k < 20; k++)
+			ask(&w, 0xc0000207);
+	}
+	assert_int_equal(w.plan.service[0].beyond, 0);
 	pass(&w, 130);
 	assert_true(ask(&w, 0xc0000207).admit);
 	end(&w);
@@ -858,6 +891,7 @@ int main(void)
 		cmocka_unit_test(verdicts_hold_for_an_epoch),
 		cmocka_unit_test(seniority_goes_first_and_newcomers_keep_a_tenth),
 		cmocka_unit_test(a_heavy_source_costs_the_others_next_to_nothing),
+		cmocka_unit_test(what_is_kept_from_the_unusual_is_for_somebody),
 		cmocka_unit_test(the_operators_rate_holds_for_one_address),
 		cmocka_unit_test(an_onset_is_not_blamed_on_those_who_were_there),
 		cmocka_unit_test(beside_a_heavy_source_the_window_is_wider),
