@@ -1,4 +1,4 @@
-/* The two small filters that everything in core uses: an exponential mean by measured time, and a counter's difference
+/* The small filters that everything in core uses: an exponential mean by measured time, what fades, and a counter's difference
  * that bears a reset. */
 #ifndef PENSTOCK_CORE_SMOOTH_H
 #define PENSTOCK_CORE_SMOOTH_H
@@ -26,6 +26,12 @@ static inline double counter_delta(uint64_t now, uint64_t before)
 static inline double clamp_double(double value, double low, double high)
 {
 	return value < low ? low : value > high ? high : value;
+}
+
+/* `value` fades to nothing, and not to the smallest numbers that there are: a CPU takes a hundred cycles for each of those. */
+static inline float fade_float(float value, float keep)
+{
+	return value > 1e-6f ? value * keep : 0;
 }
 
 #endif

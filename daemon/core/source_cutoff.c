@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/smooth.h"
 #include "core/source_parts.h"
 
 #define RESERVE_NEW 0.1f
@@ -89,7 +90,7 @@ static void fade(struct source_arrivals *a, double dt_s)
 		}
 		a->total[b] *= keep;
 		for (int i = 0; i < SOURCE_BINS; i++)
-			a->bin[b][i] *= keep;
+			a->bin[b][i] = fade_float(a->bin[b][i], keep);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/smooth.h"
 #include "core/source_parts.h"
 
 #define DECAY_US 1000000u
@@ -14,7 +15,6 @@
 #define FILL_STEPS 2
 #define FILL_ROUNDS 8
 #define FILL_NEAR 0.01f
-#define LEAST 1e-6f
 
 static uint32_t slot_of(const struct source_table *t, uint64_t group)
 {
@@ -236,17 +236,11 @@ static void set_fair(struct source_table *t, float units)
 	__atomic_store_n(&t->fair_log, eighths, __ATOMIC_RELAXED);
 }
 
-/* Down to nothing, and not to the smallest numbers that there are: a CPU takes a hundred cycles for each of those. */
-static float faded(float value, float keep)
-{
-	return value > LEAST ? value * keep : 0;
-}
-
 static void decay(struct source_table *t, float keep)
 {
 	for (unsigned i = 0; i < t->tops; i++) {
-		t->top[i].charge = faded(t->top[i].charge, keep);
-		t->top[i].error = faded(t->top[i].error, keep);
+		t->top[i].charge = fade_float(t->top[i].charge, keep);
+		t->top[i].error = fade_float(t->top[i].error, keep);
 	}
 	t->demand_units *= keep;
 	t->due_offered *= keep;
@@ -256,7 +250,7 @@ static void decay(struct source_table *t, float keep)
 static void decay_recent(struct source_table *t, float keep)
 {
 	for (unsigned i = 0; i < t->tops; i++)
-		t->top[i].recent = faded(t->top[i].recent, keep);
+		t->top[i].recent = fade_float(t->top[i].recent, keep);
 	t->recent_units *= keep;
 }
 
