@@ -31,7 +31,8 @@ class World:
         self.server.close()
 
     def mail_flows(self):
-        check(deliver(PORT)[0] == "250", "mail does not flow")
+        code, *said = deliver(PORT)
+        check(code == "250", f"mail does not flow: {code} {said}; {self.daemon.status()['services'] if self.daemon.alive() else 'no daemon'}")
 
 
 def small_disk(size):
