@@ -7,7 +7,7 @@
 
 #define TAU_S 5.0
 #define TAU_SLOPE_S 1.0 /* more, and a step of the load is seen too late */
-#define MISSED_MOST_S 10.0
+#define MISSED_MOST_S 10.0 /* looks come once a second: so many may fail */
 #define FEW 50.0 /* messages under way are no backlog */
 #define DRAIN_WANTED 0.5 /* of the target */
 #define DRAIN_BINDS 0.25 /* of the target: below this the queue is none of our business */

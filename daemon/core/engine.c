@@ -5,8 +5,9 @@
 #include "core/smooth.h"
 #include "core/splitmix.h"
 
-/* Without any sensor and any sight of a session for this long: blind. */
+/* Of what the queue behind the server allows, so much is shared alike among the services. */
 #define QUEUE_ALIKE 0.25
+/* Without any sensor and any sight of a session for this long: blind. */
 #define BLIND_US 2000000u
 /* Below this many connections a second the admitted share says nothing. */
 #define OFFERED_LEAST 0.05

@@ -115,8 +115,8 @@ struct window {
 		double flight_mean, memory_mean, variance, covariance, per_session;
 		double available, available_rate; /* bytes, bytes a second */
 		double available_idle; /* while few sessions were in flight */
-		double carried,
-			missed_s; /* sessions that it carries by its last reading, and how old that is */
+		double carried; /* sessions, by the last reading; 0: not known */
+		double missed_s; /* how old that reading is */
 		bool primed;
 	} memory;
 	uint64_t foreign_since_us; /* 0: the pressure is mail's, or there is none */

@@ -69,8 +69,7 @@ struct law_request {
 	uint64_t now_us;
 	uint32_t address; /* IPv4, host order */
 	bool ranked; /* there is somebody behind the address */
-	uint32_t
-		under_way; /* admitted, and not at the server yet: a front counts them from its verdict on */
+	uint32_t under_way; /* admitted, not at the server yet: a front counts them at once */
 };
 
 /* `params` may be NULL: defaults. */
