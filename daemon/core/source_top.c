@@ -13,7 +13,7 @@
 #define EPOCH_S 60.0f
 #define RECENT_S 2.0 /* as the rates of arrival */
 #define FILL_STEPS 2 /* every second tick: it goes over all that are known by name */
-#define FILL_ROUNDS 8 /* of Newton's method at most, usually two: until it moves by less than FILL_NEAR */
+#define FILL_ROUNDS 8 /* at most, until it moves by less than FILL_NEAR */
 #define FILL_NEAR 0.01f
 
 static uint32_t slot_of(const struct source_table *t, uint64_t group)
