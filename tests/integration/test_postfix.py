@@ -216,9 +216,10 @@ def _():
 
 @test("penstockd killed with -9, stopped with SIGSTOP, started again, all under load: mail flows and nothing is lost")
 def _():
-    with World() as w:
+    # So little mail that no slow moment of the machine makes an overload of it, which would be refused with good reason.
+    with World(scanner=(2, 1)) as w:
         w.learn()
-        thread, result = in_background(w.load, 20, 20)
+        thread, result = in_background(w.load, 8, 20)
         time.sleep(3)
         w.daemon.kill(signal.SIGSTOP)
         time.sleep(5)
