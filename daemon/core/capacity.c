@@ -9,7 +9,7 @@
 #define SPREAD 2.0 /* standard deviations */
 #define TIME_SPREAD_MOST 0.40
 /* While nothing presses. A step of the load fills what it finds open before the next tick: with .5 the real Postfix took .7 s. */
-#define TIME_OBJECTIVE 0.25
+#define TIME_OBJECTIVE 0.20
 #define CORES_USABLE 0.97 /* of a core goes into sessions at the knee */
 #define JOB_GUESS_S 0.005 /* CPU of a job before any was seen */
 #define THINK_GUESS_S 0.2
@@ -75,9 +75,11 @@ static void step_capacity(struct window *w, struct tick *t, double good)
 {
 	double cost = job_cost(w, t), x = w->completed_lag, most;
 	double quick_s = fmax(w->lag_s / 2, 0.7);
-	/* A standing accept queue is an overload too: sessions that were refused late wait in it, and in no T. */
-	bool overloaded = (t->time > TIME_BAD || t->slots_short) && w->busy_ew >= BUSY_LEAST;
-	bool hold = t->in->now_us < w->hold_until_us;
+	/* A standing accept queue is an overload too: sessions that were refused late wait in it, and in no T. Not one that a step of
+	 * the load left: a server that forks takes a moment to get at it, and what is completed meanwhile was begun before the step. */
+	bool standing = w->short_s > fmax(w->lag_s, TAU_RATE);
+	bool overloaded = (t->time > TIME_BAD || standing) && w->busy_ew >= BUSY_LEAST;
+	bool hold = t->in->now_us < w->hold_until_us || t->slots_short;
 
 	w->view.cpu_per_job_s = cost;
 	most = CORES_USABLE * t->cores / (cost > 0 ? cost : JOB_GUESS_S);

@@ -19,8 +19,11 @@ static bool is_machine_idle(const struct tick *t)
  * there the bound on those who wait for a greeting and the late refusal hold, and no window would bring it back. */
 bool window_is_greeting_late(const struct window *w, const struct tick *t)
 {
+	/* By the count of the same moment, too: a late refusal takes them away at once, and the mean knows that later. */
+	double busy = fmin(w->busy_ew, t->in->load->busy);
+
 	return is_machine_idle(t) && t->in->load->known & LOAD_WAITING &&
-	       t->in->load->waiting >= GREETING_SHARE * w->busy_ew;
+	       t->in->load->waiting > 0 && t->in->load->waiting >= GREETING_SHARE * busy;
 }
 
 /* The window is nearly shut, and still a session takes long on an idle machine, or where a disk is all that it waits for: that is no

@@ -43,7 +43,7 @@
 /* Late refusals while next to nobody gets through: the patience doubles in this time, up to this many times. */
 #define LATE_SHARE 0.05
 #define LATE_SHARE_IDLE 0.9 /* ... and where the machine is idle: while some do not */
-#define LATE_DOUBLES_S 5.0
+#define LATE_DOUBLES_S 3.0
 #define LATE_STRETCH_MOST 600.0
 #define LATE_RELAX_S 600.0
 
@@ -225,6 +225,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 		w->primed = true;
 	}
 	t.slots_short = sample_get(in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > 0.1;
+	w->short_s = t.slots_short ? w->short_s + t.dt : 0;
 	window_read_saturation(w, &t);
 	window_read_load(w, &t);
 	w->view.law = w->config.law != LAW_AUTO			 ? w->config.law

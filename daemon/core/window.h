@@ -107,6 +107,7 @@ struct window {
 	bool time_base_seen, saturation_seen;
 	bool ungreeted; /* nobody ever was, and one has waited too long for it */
 	double capacity, trust, servo, servo_error;
+	double short_s; /* how long the accept queue has stood: that the server has no slot for them */
 	double late_stretch; /* times the objective that a greeting is waited for; at least 1 */
 	uint64_t refused_us; /* when something was last refused; 0: never */
 	uint64_t hold_until_us; /* no growth before, or until what is `lost` is back */
