@@ -195,7 +195,7 @@ static void open_warmstart(struct daemon *d)
 	int r = warmstart_load(d->config.state_dir, clock_realtime_us(), daemon_cores(), &warm);
 
 	if (r == 0) {
-		warmstart_restore(&warm, &d->engine);
+		warmstart_restore(&warm, &d->engine, d->sources.table);
 		log_info("going on from what was learned before");
 	}
 	r = warmstart_open(d->config.state_dir, &d->warmstart);
@@ -211,9 +211,9 @@ static void keep_learned(struct daemon *d, uint64_t now_us, uint64_t realtime_us
 	if (!d->warmstart || now_us - d->warmed_us < WARM_US)
 		return;
 	d->warmed_us = now_us;
-	warmstart_save(&d->engine, realtime_us, daemon_cores(), &warm);
+	warmstart_save(&d->engine, d->sources.table, realtime_us, daemon_cores(), &warm);
 	for (int i = 0; i < PLAN_SERVICES; i++)
-		learned |= warm.service[i].window.capacity_per_s > 0;
+		learned |= warm.engine.service[i].capacity_per_s > 0;
 	if (learned) /* what is kept from before is better than nothing */
 		warmstart_put(d->warmstart, &warm);
 }
@@ -329,8 +329,8 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	}
 	engine_config_from(&d->config, daemon_cores(), &engine);
 	engine_init(&d->engine, &engine, seed[0]);
-	open_warmstart(d);
 	daemon_open_sources(d, seed + 1);
+	open_warmstart(d);
 	daemon_open_recorder(d);
 	d->base = event_base_new();
 	if (!d->base) {

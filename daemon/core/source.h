@@ -180,6 +180,15 @@ enum source_sort { SOURCE_BY_RATE, SOURCE_BY_AGE, SOURCE_BY_ATTEMPTS };
 unsigned source_list(const struct source_table *table, enum source_sort sort, uint64_t now_us,
 		     struct source_view *ret, unsigned most);
 
+/* What was learned of senders' patience, as plain data: for the state directory. Those who gave up, by retry interval and by age of
+ * their last attempt, the older ones faded. */
+struct source_learned {
+	float gone[SOURCE_GAPS][SOURCE_AGES];
+};
+void source_save(const struct source_table *table, struct source_learned *ret_learned);
+/* Into a table that has just been made, whose ledger may be loaded already. Figures that make no sense are not taken. */
+void source_restore(struct source_table *table, const struct source_learned *learned);
+
 /* The ledger as it is kept on disk: blocks of SOURCE_BLOCK bytes. */
 #define SOURCE_BLOCK 4096u
 unsigned source_blocks(const struct source_table *table);

@@ -10,6 +10,8 @@
 #define FORGET_S 86400u /* who was never admitted and does not wait */
 #define FORGET_REGULAR_S (30 * 86400u)
 #define SAMPLES_LEAST 16.0f /* of sources that gave up, before a patience is believed */
+#define GONE_KEPT 0.999f /* of what was seen before, with each that gives up */
+#define GONE_MOST (1 / (1 - GONE_KEPT)) /* that many of one age at the most, therefore */
 #define GAVE_UP_SHARE 0.1f /* the patience is what all but so many have */
 
 static struct source_entry *entries(const struct source_table *t)
@@ -171,16 +173,12 @@ unsigned source_gap_class(const struct source_entry *e)
 	return c >= SOURCE_GAPS ? SOURCE_GAPS - 1 : (unsigned)c;
 }
 
-static uint32_t patience_of(struct source_patience *p, unsigned age_class)
+static uint32_t patience_of(const struct source_patience *p)
 {
 	float total = 0, sum = 0;
 
-	for (unsigned i = 0; i < SOURCE_AGES; i++) {
-		p->gone[i] *= 0.999f;
+	for (unsigned i = 0; i < SOURCE_AGES; i++)
 		total += p->gone[i];
-	}
-	p->gone[age_class] += 1;
-	total += 1;
 	if (total < SAMPLES_LEAST)
 		return 0;
 	for (unsigned i = 0; i < SOURCE_AGES; i++) {
@@ -195,10 +193,34 @@ static uint32_t patience_of(struct source_patience *p, unsigned age_class)
 static void learn_patience(struct source_table *t, const struct source_entry *e)
 {
 	unsigned gap = source_gap_class(e);
+	struct source_patience *p = &t->patience[gap];
 
 	if (e->tries < 2 || !e->gap || e->last < e->first)
 		return;
-	t->patience_s[gap] = patience_of(&t->patience[gap], source_age_class(e->last - e->first));
+	for (unsigned i = 0; i < SOURCE_AGES; i++)
+		p->gone[i] *= GONE_KEPT;
+	p->gone[source_age_class(e->last - e->first)] += 1;
+	t->patience_s[gap] = patience_of(p);
+}
+
+void source_save(const struct source_table *t, struct source_learned *ret)
+{
+	for (unsigned gap = 0; gap < SOURCE_GAPS; gap++)
+		memcpy(ret->gone[gap], t->patience[gap].gone, sizeof(ret->gone[gap]));
+}
+
+void source_restore(struct source_table *t, const struct source_learned *learned)
+{
+	for (unsigned gap = 0; gap < SOURCE_GAPS; gap++) {
+		struct source_patience *p = &t->patience[gap];
+
+		for (unsigned i = 0; i < SOURCE_AGES; i++) {
+			float gone = learned->gone[gap][i];
+
+			p->gone[i] = gone >= 0 && gone <= GONE_MOST ? gone : 0;
+		}
+		t->patience_s[gap] = patience_of(p);
+	}
 }
 
 /* ---- upkeep ----------------------------------------------------------------------------------------------------- */

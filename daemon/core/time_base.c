@@ -7,6 +7,7 @@
 #define BASE_SLACK 1.5
 #define TIME_SHOWN_MOST 600.0 /* of a server that completes nothing, T is anything */
 #define GREETING_SHARE 0.8 /* of the busy wait for their greeting: that is where the time goes */
+#define ACCEPTED_SHARE 0.5 /* of those: the server has taken them and lets them wait */
 #define CONFINED_BUSY 2.0 /* times the least window: so few on an idle machine queue for nothing */
 
 /* The machine is plainly idle and nobody waits to be accepted. */
@@ -15,15 +16,17 @@ static bool is_machine_idle(const struct tick *t)
 	return t->saturation >= 0 && t->saturation < 0.5 && !t->slots_short;
 }
 
-/* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists. A server that hangs looks the same;
- * there the bound on those who wait for a greeting and the late refusal hold, and no window would bring it back. */
+/* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists. One without a process for them
+ * leaves them in its accept queue. A server that hangs looks the same; there the bound on those who wait for a greeting and the
+ * late refusal hold, and no window would bring it back. */
 bool window_is_greeting_late(const struct window *w, const struct tick *t)
 {
 	/* By the count of the same moment, too: a late refusal takes them away at once, and the mean knows that later. */
-	double busy = fmin(w->busy_ew, t->in->load->busy);
+	double busy = fmin(w->busy_ew, t->in->load->busy), waiting = t->in->load->waiting;
+	double queued = sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
-	return is_machine_idle(t) && t->in->load->known & LOAD_WAITING &&
-	       t->in->load->waiting > 0 && t->in->load->waiting >= GREETING_SHARE * busy;
+	return is_machine_idle(t) && t->in->load->known & LOAD_WAITING && waiting > 0 &&
+	       waiting >= GREETING_SHARE * busy && waiting - queued >= ACCEPTED_SHARE * waiting;
 }
 
 /* The window is nearly shut, and still a session takes long on an idle machine, or where a disk is all that it waits for: that is no

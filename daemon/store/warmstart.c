@@ -58,27 +58,33 @@ int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores, st
 	return r;
 }
 
-void warmstart_restore(const struct warmstart *warm, struct engine *engine)
+void warmstart_restore(const struct warmstart *warm, struct engine *engine,
+		       struct source_table *sources)
 {
+	struct engine_warm mine = { .connect_220_base_us = warm->engine.connect_220_base_us };
+
 	for (unsigned i = 0; i < engine->config.services; i++)
 		for (unsigned k = 0; k < PLAN_SERVICES; k++)
-			if (warm->service[k].name[0] &&
-			    strncmp(warm->service[k].name, engine->config.service[i].name,
-				    sizeof(warm->service[k].name)) == 0)
-				window_restore(&engine->window[i], &warm->service[k].window);
+			if (warm->name[k][0] &&
+			    strncmp(warm->name[k], engine->config.service[i].name,
+				    sizeof(warm->name[k])) == 0)
+				mine.service[i] = warm->engine.service[k];
+	engine_restore(engine, &mine);
+	if (sources)
+		source_restore(sources, &warm->senders);
 }
 
-void warmstart_save(const struct engine *engine, uint64_t realtime_us, double cores,
-		    struct warmstart *ret)
+void warmstart_save(const struct engine *engine, const struct source_table *sources,
+		    uint64_t realtime_us, double cores, struct warmstart *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->realtime_us = realtime_us;
 	ret->cores = cores;
-	for (unsigned i = 0; i < engine->config.services; i++) {
-		memcpy(ret->service[i].name, engine->config.service[i].name,
-		       sizeof(ret->service[i].name));
-		window_save(&engine->window[i], &ret->service[i].window);
-	}
+	for (unsigned i = 0; i < engine->config.services; i++)
+		memcpy(ret->name[i], engine->config.service[i].name, sizeof(ret->name[i]));
+	engine_save(engine, &ret->engine);
+	if (sources)
+		source_save(sources, &ret->senders);
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------------------- */

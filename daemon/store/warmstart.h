@@ -1,4 +1,4 @@
-/* What the law has learned, over a restart: STATE_DIR/learned, a frame (store/frame.h) that a thread of its own writes, since a
+/* What the law and the ledger have learned, over a restart: STATE_DIR/learned, a frame (store/frame.h) that a thread of its own writes, since a
  * sync may take long and the tick must not. What is read back bounds the first guess, and what is then seen replaces it; what is
  * old, or of a machine with another number of CPUs, is left alone. */
 #ifndef PENSTOCK_STORE_WARMSTART_H
@@ -7,19 +7,17 @@
 #include <stdint.h>
 
 #include "core/engine.h"
+#include "core/source.h"
 
-#define WARMSTART_VERSION 1u
-
-struct warmstart_service {
-	char name[32]; /* empty: none */
-	struct window_warm window;
-};
+#define WARMSTART_VERSION 2u
 
 /* The payload on disk. */
 struct warmstart {
 	uint64_t realtime_us; /* when it was written */
 	double cores;
-	struct warmstart_service service[PLAN_SERVICES];
+	char name[PLAN_SERVICES][32]; /* of the services of `engine`; empty: none */
+	struct engine_warm engine;
+	struct source_learned senders;
 };
 
 struct warmstart_file;
@@ -29,10 +27,11 @@ int warmstart_check(const struct warmstart *warm, uint64_t realtime_us, double c
 /* 0 with what was kept, or -errno: there is none, or it is of no use (said). */
 int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores,
 		   struct warmstart *ret);
-/* Into and out of an engine, service by service. */
-void warmstart_restore(const struct warmstart *warm, struct engine *engine);
-void warmstart_save(const struct engine *engine, uint64_t realtime_us, double cores,
-		    struct warmstart *ret);
+/* Into and out of an engine, service by service by name, and a table of sources (NULL: there is none). */
+void warmstart_restore(const struct warmstart *warm, struct engine *engine,
+		       struct source_table *sources);
+void warmstart_save(const struct engine *engine, const struct source_table *sources,
+		    uint64_t realtime_us, double cores, struct warmstart *ret);
 
 /* Starts the thread. 0 or -errno: then nothing is kept. */
 int warmstart_open(const char *state_dir, struct warmstart_file **ret_file);

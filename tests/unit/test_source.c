@@ -1,4 +1,6 @@
 /* Who waits, since when, and what was promised; what outlives a restart. */
+#include <math.h>
+
 #include "source_world.h"
 
 static void only_proper_retries_gain(void **state)
@@ -82,8 +84,26 @@ static void who_was_refused_late_is_owed_an_admission(void **state)
 	end(&w);
 }
 
+/* What a table without any sender of its own believes of those that come back each 300 s. */
+static uint32_t patience_by(const struct source_learned *learned)
+{
+	struct world w;
+	uint32_t patience_s;
+
+	begin(&w);
+	source_restore(w.table, learned);
+	step(&w, SECOND);
+	note(&w, 0x0c000000, false);
+	pass(&w, 300);
+	note(&w, 0x0c000000, false);
+	patience_s = view_of(&w, 0x0c000000).patience_s;
+	end(&w);
+	return patience_s;
+}
+
 static void who_gives_up_is_forgotten_and_teaches_patience(void **state)
 {
+	struct source_learned learned;
 	struct world w;
 
 	begin(&w);
@@ -103,6 +123,12 @@ static void who_gives_up_is_forgotten_and_teaches_patience(void **state)
 	assert_false(view_of(&w, 0x0a000000).waiting);
 	pass(&w, 1200);
 	assert_true(view_of(&w, 0x0b000000).source.rank > 0);
+	source_save(w.table, &learned);
+	assert_int_equal(patience_by(&learned), view_of(&w, 0x0b000000).patience_s);
+	for (unsigned i = 0; i < SOURCE_GAPS * SOURCE_AGES; i++)
+		learned.gone[i / SOURCE_AGES][i % SOURCE_AGES] =
+			(const float[]){ NAN, -1, INFINITY, 1e9f }[i % 4];
+	assert_int_equal(patience_by(&learned), 0); /* no sense: not taken */
 	end(&w);
 }
 

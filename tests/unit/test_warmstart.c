@@ -26,10 +26,12 @@ static struct warmstart warm_of(double capacity)
 {
 	struct warmstart warm = { .realtime_us = NOW, .cores = 2 };
 
-	memcpy(warm.service[1].name, "mx", 2);
-	warm.service[1].window = (struct window_warm){ .capacity_per_s = capacity,
+	memcpy(warm.name[1], "mx", 2);
+	warm.engine.connect_220_base_us = 20000;
+	warm.engine.service[1] = (struct window_warm){ .capacity_per_s = capacity,
 						       .cpu_per_job_s = 0.01,
 						       .trust = 1 };
+	warm.senders.gone[3][7] = 20;
 	return warm;
 }
 
@@ -39,15 +41,16 @@ static void a_service_finds_its_figures_by_name(void **state)
 	struct warmstart warm = warm_of(123);
 
 	engine_of(&engine, "mx", "submission");
-	warmstart_restore(&warm, &engine);
+	warmstart_restore(&warm, &engine, NULL);
 	assert_near(engine.window[0].capacity, 123, 0.001);
 	assert_near(engine.window[1].capacity, 0, 0.001);
+	assert_near(engine.pressure.connect_220_base_us, 20000, 0.001);
 	engine_of(&engine, "other", "m");
-	warmstart_restore(&warm, &engine);
+	warmstart_restore(&warm, &engine, NULL);
 	assert_near(engine.window[0].capacity, 0, 0.001);
 	engine_of(&engine, "mx", "x");
 	warm = warm_of((double)NAN);
-	warmstart_restore(&warm, &engine);
+	warmstart_restore(&warm, &engine, NULL);
 	assert_near(engine.window[0].capacity, 0, 0.001); /* no sense: not taken */
 }
 
@@ -62,6 +65,23 @@ static void old_or_foreign_figures_are_not_used(void **state)
 	assert_int_equal(warmstart_check(&warm, NOW, 4), -EXDEV);
 	warm.cores = (double)NAN;
 	assert_int_equal(warmstart_check(&warm, NOW, 2), -EXDEV);
+}
+
+static void what_is_saved_is_restored(void **state)
+{
+	static struct engine before, after;
+	struct warmstart warm = warm_of(123), kept;
+
+	engine_of(&before, "mx", "submission");
+	warmstart_restore(&warm, &before, NULL);
+	before.window[0].jobs_seen = 1000; /* else what it has is a guess */
+	warmstart_save(&before, NULL, NOW, 2, &kept);
+	assert_int_equal(warmstart_check(&kept, NOW, 2), 0);
+	engine_of(&after, "submission", "mx");
+	warmstart_restore(&kept, &after, NULL);
+	assert_near(after.window[1].capacity, 123, 0.001);
+	assert_near(after.window[0].capacity, 0, 0.001);
+	assert_near(after.pressure.connect_220_base_us, 20000, 0.001);
 }
 
 static void what_is_put_is_there_after_closing(void **state)
@@ -80,7 +100,8 @@ static void what_is_put_is_there_after_closing(void **state)
 	warmstart_put(file, &warm);
 	warmstart_close(file);
 	assert_int_equal(warmstart_load(directory, NOW, 2, &got), 0);
-	assert_near(got.service[1].window.capacity_per_s, 77, 0);
+	assert_near(got.engine.service[1].capacity_per_s, 77, 0);
+	assert_near(got.senders.gone[3][7], 20, 0);
 	snprintf(path, sizeof(path), "%s/learned", directory);
 	fd = open(path, O_WRONLY);
 	assert_int_equal(pwrite(fd, "x", 1, 100), 1);
@@ -153,6 +174,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_service_finds_its_figures_by_name),
 		cmocka_unit_test(old_or_foreign_figures_are_not_used),
+		cmocka_unit_test(what_is_saved_is_restored),
 		cmocka_unit_test(what_is_put_is_there_after_closing),
 		cmocka_unit_test(the_last_is_shed_when_all_else_is),
 	};

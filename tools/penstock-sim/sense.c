@@ -72,6 +72,7 @@ static void put_listener(struct sense *s, const struct plant *p, struct sample *
 
 	sample_put(sample, SIGNAL_ACCEPT_QUEUE_RATIO, fmin(1, p->accept.count / 128.0),
 		   VIA_SOCK_DIAG);
+	sample_put(sample, SIGNAL_ACCEPT_QUEUE_COUNT, (double)p->accept.count, VIA_SOCK_DIAG);
 	sample_put(sample, SIGNAL_OLDEST_WAITING_US, plant_oldest_waiting_s(p) * 1e6, VIA_FRONT);
 	if (p99 >= 0 && !s->config.hide_dialogue) {
 		sample_put(sample, SIGNAL_CONNECT_220_P99_US, p99, VIA_FRONT);
