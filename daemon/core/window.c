@@ -150,12 +150,17 @@ static bool is_never_greeted(struct window *w, const struct tick *t)
 
 /* How long a greeting is waited for. Nothing is refused late before an unloaded greeting was seen; and where nobody at all gets
  * through within it, it may be the server's way of late (a greet wait, DNS lists): then it is waited for longer and longer,
- * else nobody would ever learn. On an idle machine that goes on until nearly all get through, for such a wait varies. */
+ * else nobody would ever learn. On an idle machine that goes on until nearly all get through, for such a wait varies. Not where
+ * most of those in flight have been greeted: whoever talks slowly is not through yet. */
 static uint32_t late_us(struct window *w, const struct tick *t)
 {
 	double base_us = t->in->connect_220_base_us;
-	double share = t->refusing && window_is_greeting_late(w, t) ? LATE_SHARE_IDLE : LATE_SHARE;
-	bool nobody = w->admitted_ew > 0.5 && w->completed_ew < share * w->admitted_ew;
+	const struct load_service *l = t->in->load;
+	bool idle = window_is_greeting_late(w, t);
+	bool greeted = l->known & LOAD_WAITING && 2 * l->waiting < l->in_flight;
+	double share = t->refusing && idle ? LATE_SHARE_IDLE : LATE_SHARE;
+	bool nobody = w->admitted_ew > 0.5 && w->completed_ew < share * w->admitted_ew &&
+		      (idle || !greeted);
 
 	if (nobody)
 		w->late_stretch *= exp2(t->dt / LATE_DOUBLES_S);
