@@ -13,6 +13,8 @@ SECONDS = int(os.environ.get("SECONDS_EACH", "8"))
 WARM = int(os.environ.get("WARM", "3"))
 # Known-good senders are known by then.
 KNOWN = int(os.environ.get("KNOWN", "16"))
+# Shares are those of a minute: by then the heavy one has had its own, and all are ranked.
+RANKED = int(os.environ.get("RANKED", "20"))
 SLOW_DISK_IOPS = 60
 MEMORY_LIMIT = 240 << 20
 RTT_S = 0.6
@@ -111,14 +113,16 @@ class Load:
 
 class Case:
     """`factor` of C for `seconds` after the warm-up, which `loads` may say otherwise; `judged`: the seconds that count; the `fault`
-    is there from `fault_at` to their end; `after`: from when on it must be as before; `client_s`: what the client itself takes."""
+    is there from `fault_at` to their end; `after`: from when on it must be as before; `client_s`: what the client itself takes.
+    The first `settle` seconds after the warm-up do not count."""
 
-    def __init__(self, factor=0.0, fault=nothing, warm=WARM, seconds=SECONDS, tail=0, fault_after=0.0, more=(), loads=None, client_s=0.0):
+    def __init__(self, factor=0.0, fault=nothing, warm=WARM, seconds=SECONDS, tail=0, fault_after=0.0, more=(), loads=None, client_s=0.0,
+                 settle=0):
         steps = [(0, min(.5, factor)), (warm, factor)] + ([(warm + seconds, .5)] if tail else [])
         self.loads = loads or [Load(steps)]
         self.fault, self.fault_at, self.more, self.client_s = fault, warm + fault_after, list(more), client_s
-        self.judged = (warm, warm + seconds)
-        self.seconds, self.after = warm + seconds + tail, warm + seconds if tail else None
+        self.judged = (warm + settle, warm + settle + seconds)
+        self.seconds, self.after = warm + settle + seconds + tail, warm + seconds if tail else None
 
 
 # 64 known-good senders come steadily, each from a network of its own, long before the overload; one heavy source and many new ones
@@ -144,5 +148,5 @@ CASES = {
     # In the middle of the spike the disk becomes the bottleneck.
     "moving": Case(5, slow_disk, seconds=2 * SECONDS, fault_after=SECONDS),
     "retries": Case(2, more=["--retry", "1s,2s,4s"]),
-    "sources": Case(warm=KNOWN, loads=SOURCES),
+    "sources": Case(warm=KNOWN, loads=SOURCES, settle=RANKED),
 }

@@ -33,7 +33,7 @@ class Results:
         os.makedirs(directory, exist_ok=True)
         self.path = os.path.join(directory, "results.json")
         self.build = build_id()
-        self.seconds = [cases.SECONDS, cases.WARM, cases.KNOWN, bool(os.environ.get("WIRE"))]
+        self.seconds = [cases.SECONDS, cases.WARM, cases.KNOWN, cases.RANKED, bool(os.environ.get("WIRE"))]
         self.runs = []
         if not fresh and os.path.exists(self.path):
             with open(self.path) as f:
