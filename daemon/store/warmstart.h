@@ -1,5 +1,5 @@
-/* What the law and the ledger have learned, over a restart: STATE_DIR/learned, a frame (store/frame.h) that a thread of its own writes, since a
- * sync may take long and the tick must not. What is read back bounds the first guess, and what is then seen replaces it; what is
+/* What the law and the ledger have learned, over a restart: STATE_DIR/learned, a frame (store/frame.h) that a thread of its own
+ * writes, since a sync may take long and the tick must not. What is read back bounds the first guess, and what is then seen replaces it; what is
  * old, or of a machine with another number of CPUs, is left alone. */
 #ifndef PENSTOCK_STORE_WARMSTART_H
 #define PENSTOCK_STORE_WARMSTART_H

@@ -13,6 +13,7 @@ static struct pressure pressure;
 static struct plan_service plan;
 static uint64_t now_us;
 static bool blind;
+static double unloaded_220_us;
 
 static int setup(void **state)
 {
@@ -21,6 +22,7 @@ static int setup(void **state)
 	memset(&pressure, 0, sizeof(pressure));
 	now_us = 1000000;
 	blind = false;
+	unloaded_220_us = 0;
 	window_init(&window, &config);
 	return 0;
 }
@@ -35,6 +37,7 @@ static void run(double seconds, double offered, double completed, double deferre
 					   .sample = &sample,
 					   .pressure = &pressure,
 					   .load = &load,
+					   .connect_220_base_us = unloaded_220_us,
 					   .blind = blind };
 
 		load.known = known;
@@ -132,7 +135,7 @@ static void a_burst_is_what_is_served_within_the_aim(void **state)
 	idle_machine();
 	run(20, 20, 20, 0, 2, 1, ALL);
 	assert_near(window.view.capacity_per_s, 97, 15);
-	assert_near((int)plan.burst_milli, 25000, 7500); /* a quarter of a second's */
+	assert_near((int)plan.burst_milli, 20000, 4000); /* a fifth of a second's */
 	assert_true(plan.burst_milli / 1000 <= plan.window);
 	put(SIGNAL_CPU_STALL_RATIO, 1);
 	put(SIGNAL_MTA_CPU_CORES, 1);
@@ -142,6 +145,35 @@ static void a_burst_is_what_is_served_within_the_aim(void **state)
 	put(SIGNAL_MTA_CPU_CORES, 0.2);
 	run(5, 20, 20, 0, 2, 1, ALL);
 	assert_true(plan.burst_milli > 18000); /* and back, soon after it */
+}
+
+static void an_accept_queue_counts_once_it_stands(void **state)
+{
+	idle_machine();
+	run(20, 20, 20, 0, 2, 1, ALL);
+	put(SIGNAL_CPU_STALL_RATIO, 0.6);
+	put(SIGNAL_MTA_CPU_CORES, 0.5);
+	put(SIGNAL_ACCEPT_QUEUE_RATIO, 0.15); /* a step, and the server forks */
+	run(0.8, 100, 50, 0, 12, 12, ALL);
+	assert_near(window.view.capacity_per_s, 97, 15);
+	run(6, 100, 20, 80, 10, 10, ALL);
+	assert_near(window.view.capacity_per_s, 20, 10);
+}
+
+static void who_talks_slowly_is_no_reason_to_wait_longer_for_a_greeting(void **state)
+{
+	idle_machine();
+	unloaded_220_us = 20000;
+	run(20, 20, 20, 0, 2, 1, ALL);
+	assert_near((int)plan.late_us, 560000, 1000);
+	load.waiting = 10; /* for a process; the others talk */
+	put(SIGNAL_ACCEPT_QUEUE_COUNT, 10);
+	run(5, 30, 0, 0, 100, 12, ALL);
+	assert_near((int)plan.late_us, 560000, 1000);
+	load.waiting = 100; /* nobody is greeted any more */
+	put(SIGNAL_ACCEPT_QUEUE_COUNT, 0);
+	run(6, 30, 0, 0, 100, 100, ALL);
+	assert_true(plan.late_us > 1500000);
 }
 
 static void the_servo_cuts_only_where_mail_is_harmed(void **state)
@@ -285,6 +317,9 @@ int main(void)
 		cmocka_unit_test_setup(a_server_that_hangs_on_a_busy_machine_is_not_short_of_cpu,
 				       setup),
 		cmocka_unit_test_setup(a_burst_is_what_is_served_within_the_aim, setup),
+		cmocka_unit_test_setup(an_accept_queue_counts_once_it_stands, setup),
+		cmocka_unit_test_setup(who_talks_slowly_is_no_reason_to_wait_longer_for_a_greeting,
+				       setup),
 		cmocka_unit_test_setup(the_servo_cuts_only_where_mail_is_harmed, setup),
 		cmocka_unit_test_setup(the_servo_cuts_nothing_on_an_idle_machine_without_harm,
 				       setup),
