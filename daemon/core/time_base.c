@@ -52,7 +52,8 @@ static void learn_time_base(struct window *w, const struct tick *t)
 	/* After a step of the load either rate is not what made those busy now: it costs less only if it does by both. */
 	double surely = w->busy_ew / fmax(fmin(w->completed_ew, w->admitted_ew), 1);
 
-	if (t->refusing && w->time_base_seen && surely > w->time_base && is_confined(w, t)) {
+	if (t->refusing && surely > w->time_base && is_confined(w, t)) {
+		w->time_base_seen = true;
 		smooth_step(&w->time_base, surely, t->dt, 1.0);
 		/* What was made of completions with the wrong figure is void. */
 		smooth_step(&w->trust, 1, t->dt, 2.0);
