@@ -18,7 +18,7 @@ static bool is_machine_idle(const struct tick *t)
 
 /* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists. One without a process for them
  * leaves them in its accept queue. A server that hangs looks the same; there the bound on those who wait for a greeting and the
- * late refusal hold, and no window would bring it back. */
+ * late refusal hold, and no window would bring it back. The accept queues are those of all listeners: one that stands is said of all. */
 bool window_is_greeting_late(const struct window *w, const struct tick *t)
 {
 	/* By the count of the same moment, too: a late refusal takes them away at once, and the mean knows that later. */

@@ -156,11 +156,11 @@ static uint32_t late_us(struct window *w, const struct tick *t)
 {
 	double base_us = t->in->connect_220_base_us;
 	const struct load_service *l = t->in->load;
-	bool idle = window_is_greeting_late(w, t);
+	bool held_back = window_is_greeting_late(w, t);
 	bool greeted = l->known & LOAD_WAITING && 2 * l->waiting < l->in_flight;
-	double share = t->refusing && idle ? LATE_SHARE_IDLE : LATE_SHARE;
+	double share = t->refusing && held_back ? LATE_SHARE_IDLE : LATE_SHARE;
 	bool nobody = w->admitted_ew > 0.5 && w->completed_ew < share * w->admitted_ew &&
-		      (idle || !greeted);
+		      (held_back || !greeted);
 
 	if (nobody)
 		w->late_stretch *= exp2(t->dt / LATE_DOUBLES_S);

@@ -67,18 +67,36 @@ static void old_or_foreign_figures_are_not_used(void **state)
 	assert_int_equal(warmstart_check(&warm, NOW, 2), -EXDEV);
 }
 
+static struct source_table *empty_table(void)
+{
+	const struct source_config config = { .ledger_bytes = 64 << 10,
+					      .rate_bytes = 64 << 10,
+					      .cores = 2 };
+	const uint64_t seed[2] = { 1, 2 };
+	void *block = NULL;
+
+	assert_int_equal(posix_memalign(&block, 64, source_size(&config)), 0);
+	return source_init(block, &config, seed);
+}
+
 static void what_is_saved_is_restored(void **state)
 {
 	static struct engine before, after;
+	struct source_table *senders = empty_table(), *later = empty_table();
 	struct warmstart warm = warm_of(123), kept;
+	struct source_learned learned;
 
 	engine_of(&before, "mx", "submission");
-	warmstart_restore(&warm, &before, NULL);
+	warmstart_restore(&warm, &before, senders);
 	before.window[0].jobs_seen = 1000; /* else what it has is a guess */
-	warmstart_save(&before, NULL, NOW, 2, &kept);
+	warmstart_save(&before, senders, NOW, 2, &kept);
 	assert_int_equal(warmstart_check(&kept, NOW, 2), 0);
 	engine_of(&after, "submission", "mx");
-	warmstart_restore(&kept, &after, NULL);
+	warmstart_restore(&kept, &after, later);
+	source_save(later, &learned);
+	assert_near(learned.gone[3][7], 20, 0);
+	free(senders);
+	free(later);
 	assert_near(after.window[1].capacity, 123, 0.001);
 	assert_near(after.window[0].capacity, 0, 0.001);
 	assert_near(after.pressure.connect_220_base_us, 20000, 0.001);

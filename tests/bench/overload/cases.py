@@ -118,11 +118,12 @@ class Case:
 
     def __init__(self, factor=0.0, fault=nothing, warm=WARM, seconds=SECONDS, tail=0, fault_after=0.0, more=(), loads=None, client_s=0.0,
                  settle=0):
-        steps = [(0, min(.5, factor)), (warm, factor)] + ([(warm + seconds, .5)] if tail else [])
+        end = warm + settle + seconds
+        steps = [(0, min(.5, factor)), (warm, factor)] + ([(end, .5)] if tail else [])
         self.loads = loads or [Load(steps)]
         self.fault, self.fault_at, self.more, self.client_s = fault, warm + fault_after, list(more), client_s
-        self.judged = (warm + settle, warm + settle + seconds)
-        self.seconds, self.after = warm + settle + seconds + tail, warm + seconds if tail else None
+        self.judged = (warm + settle, end)
+        self.seconds, self.after = end + tail, end if tail else None
 
 
 # 64 known-good senders come steadily, each from a network of its own, long before the overload; one heavy source and many new ones
