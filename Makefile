@@ -18,19 +18,22 @@ Q := $(if $(V),,@)
 CLANG ?= clang
 LLVM_STRIP ?= $(firstword $(shell command -v llvm-strip llvm-strip-14 2>/dev/null) llvm-strip)
 BPFTOOL ?= $(firstword $(shell PATH=$$PATH:/usr/sbin command -v bpftool 2>/dev/null) bpftool)
-PKGS := libbpf libevent libnl-route-3.0 libnl-3.0 libsystemd jansson libxxhash
+PKGS := libbpf libevent libnl-route-3.0 libnl-3.0 libsystemd jansson libxxhash hiredis libssl libcrypto
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wformat=2 \
-	-Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers -Wno-format-truncation -Werror
-OPT ?= -O2 -g
+	-Wno-format-nonliteral -Wno-unused-parameter -Wno-missing-field-initializers -Wno-format-truncation
+# Packages build with WERROR= : a newer compiler has newer warnings.
+WERROR ?= -Werror
+OPT ?= $(if $(filter 1,$(SANITIZE)),-O1,-O2) -g
 HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifeq ($(SANITIZE),1)
 HARDEN := -fPIE
 endif
 CPPFLAGS += -D_GNU_SOURCE -Idaemon -I/usr/include/libnl3 -Ibpf -Itools -I$(BUILD)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
-CFLAGS += -std=gnu11 $(OPT) $(WARN) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
+CFLAGS += -std=gnu11 $(OPT) $(WARN) $(WERROR) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
 LDFLAGS += $(SANFLAGS) -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
 # Lazily, so that `make deps` works before pkg-config is there.
-LDLIBS = $(shell pkg-config --libs $(PKGS)) -linih -lm -pthread
+PKG_CONFIG ?= pkg-config
+LDLIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -linih -lm -pthread
 
 # Everything in daemon/ but the two mains is one archive; each program takes what it uses.
 MAINS := daemon/main.c daemon/proxy/main.c
@@ -39,6 +42,8 @@ OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 LIB := $(BUILD)/libpenstock.a
 BPF_SOURCES := $(sort $(wildcard bpf/*.bpf.c))
 SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
+# What the status page is made of, as strings.
+WWW := $(sort $(wildcard daemon/publish/www/*))
 # A tool is tools/NAME.c or tools/NAME/*.c.
 TOOLS := $(sort $(basename $(notdir $(wildcard tools/*.c))) $(notdir $(patsubst %/,%,$(wildcard tools/*/))))
 PROGRAMS := $(addprefix $(BUILD)/bin/,penstockd penstock-proxy $(TOOLS))
@@ -57,7 +62,7 @@ help:
 ## make                 build everything under build/ (SANITIZE=1: build/san)
 # Whatever says its version is compiled again when that changes.
 $(patsubst %.c,$(BUILD)/obj/%.o,$(shell grep -rl --include='*.c' PENSTOCK_VERSION daemon tools)): packaging/VERSION
-$(BUILD)/obj/%.o: %.c | $(SKELETONS)
+$(BUILD)/obj/%.o: %.c | $(SKELETONS) $(BUILD)/skel/publish/www.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -80,6 +85,8 @@ $(BUILD)/bin/$(1): $$(patsubst %.c,$(BUILD)/obj/%.o,$$(sort $$(wildcard tools/$(
 endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 $(BUILD)/bin/check_penstock: $(BUILD)/obj/tools/penstockctl/call.o
+# `top` draws on the terminal.
+$(BUILD)/bin/penstockctl: PKGS += ncursesw
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
@@ -91,12 +98,16 @@ $(BUILD)/bpf/gate.bpf.o: BPF_CPU := -mcpu=v3
 $(BUILD)/bpf/gate_old.bpf.o: bpf/gate.bpf.c
 $(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) daemon/core/plan.h daemon/core/reason.h
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -target bpf $(BPF_CPU) -ffreestanding -Wall -Werror -Ibpf -Idaemon -c -o $@.tmp $<
+	$(Q)$(CLANG) -g -O2 -target bpf $(BPF_CPU) -ffreestanding -Wall $(WERROR) -fdebug-compilation-dir=. -Ibpf -Idaemon -c -o $@.tmp $<
 	$(Q)$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
 
 $(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/skel/publish/www.h: $(WWW) packaging/make/embed
+	@mkdir -p $(@D)
+	$(Q)packaging/make/embed $(WWW) >$@.tmp && mv $@.tmp $@
 
 include packaging/make/deps.mk packaging/make/test.mk packaging/make/fuzz.mk packaging/make/bench.mk packaging/make/run.mk packaging/make/install.mk
 -include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)

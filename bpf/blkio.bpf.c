@@ -1,10 +1,12 @@
-/* Block requests by device and by kind (read, write, flush): how long from entry to completion, scheduler queue included (iostat's
- * await), at completion alone: the request carries its own start time, 0 where the queue has iostats=0. How many there are and how many
- * bytes is in /proc/diskstats.
+/* Block requests by device and by kind (read, write, flush): how long from entry to completion,
+ * scheduler queue included (iostat's await), at completion alone: the request carries its own start
+ * time, 0 where the queue has iostats=0. How many there are and how many bytes is in
+ * /proc/diskstats.
  *
- * At a high rate only some are looked at and stand for the others (stride.h); flushes, which are few and matter most, all are.
- * A pure flush completes as FLUSH and again as a WRITE of no bytes: a write without bytes is left out. Discards and the like
- * are nobody's wait here. Which device has which slot is said by user space; the others share slot 0. */
+ * At a high rate only some are looked at and stand for the others (stride.h); flushes, which are
+ * few and matter most, all are. A pure flush completes as FLUSH and again as a WRITE of no bytes: a
+ * write without bytes is left out. No task waits for discards and the like. Which device has
+ * which slot is said by user space; the others share slot 0. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -46,7 +48,8 @@ static inline u64 take(u32 kind, u64 random)
 	return weight;
 }
 
-/* Counts when it is done whole, and not when it is the write of no bytes that follows a flush. `bytes`: that this completion ends. */
+/* Counts when it is done whole, and not when it is the write of no bytes that follows a flush.
+ * `bytes`: that this completion ends. */
 static inline int counts(u32 kind, u32 bytes, u32 length)
 {
 	return bytes >= length && (kind == OP_FLUSH || bytes);

@@ -1,10 +1,11 @@
-/* fsync() on ext4: from ext4_sync_file_enter to its exit in the same task, all file systems and those of the spool apart. The
- * file system's device is s_dev, which is what stat() calls st_dev. xfs and btrfs have a tracepoint at the start only. */
+/* fsync() on ext4: from ext4_sync_file_enter to its exit in the same task, all file systems and
+ * those of the spool apart. The file system's device is s_dev, which is what stat() calls st_dev.
+ * xfs and btrfs have a tracepoint at the start only. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
-#include "stays.h"
+#include "spans.h"
 
 struct begun {
 	u64 ns;
@@ -19,7 +20,7 @@ struct {
 } fsync_open SEC(".maps");
 
 uint32_t spool_devices[FSYNC_SPOOLS] = {}; /* kernel form, major << 20 | minor; 0: none */
-struct stays fsync_all = {}, fsync_spool = {};
+struct spans fsync_all = {}, fsync_spool = {};
 int32_t fsync_wheel[OPEN_WHEEL] = {}, fsync_spool_wheel[OPEN_WHEEL] = {};
 
 static inline u32 is_spool(u32 device)
@@ -43,10 +44,10 @@ static inline int enter(u32 device)
 
 	if (bpf_map_update_elem(&fsync_open, &task, &begun, BPF_NOEXIST))
 		return 0;
-	stay_begin(&fsync_all, begun.ns);
+	span_begin(&fsync_all, begun.ns);
 	wheel_add(fsync_wheel, begun.ns, 1);
 	if (begun.spool) {
-		stay_begin(&fsync_spool, begun.ns);
+		span_begin(&fsync_spool, begun.ns);
 		wheel_add(fsync_spool_wheel, begun.ns, 1);
 	}
 	return 0;
@@ -62,10 +63,10 @@ static inline int leave(void)
 		return 0; /* it began before the probe */
 	begun = *found;
 	bpf_map_delete_elem(&fsync_open, &task);
-	stay_end(&fsync_all, begun.ns, now);
+	span_end(&fsync_all, begun.ns, now);
 	wheel_add(fsync_wheel, begun.ns, -1);
 	if (begun.spool) {
-		stay_end(&fsync_spool, begun.ns, now);
+		span_end(&fsync_spool, begun.ns, now);
 		wheel_add(fsync_spool_wheel, begun.ns, -1);
 	}
 	return 0;

@@ -1,12 +1,14 @@
-/* What the gate's BPF program and kernel/gate.c both read and write: one block of memory that is mapped into the daemon, and
- * the values of the maps. GATE_LAYOUT names this layout: maps of another one are not taken over from an earlier daemon. */
+/* What the gate's BPF program and kernel/gate.c both read and write: one block of memory that is
+ * mapped into the daemon, and the values of the maps. GATE_LAYOUT names this layout: maps of
+ * another one are not taken over from an earlier daemon. */
 #ifndef PENSTOCK_BPF_GATE_SHARED_H
 #define PENSTOCK_BPF_GATE_SHARED_H
 
 #include "core/plan.h"
+#include "core/told.h"
 #include "shared.h"
 
-#define GATE_LAYOUT 0x67740003u /* raise it with every change here, or of struct plan */
+#define GATE_LAYOUT 0x67740006u /* raise it with every change here, or of struct plan */
 
 #define GATE_WATCHED 16
 #define GATE_TICKETS 16384
@@ -14,23 +16,40 @@
 #define GATE_REFUSALS 65536 /* tuples refused: the kernel forgets the oldest */
 #define GATE_CLOSINGS 16384 /* tuples seen closing, the same */
 #define GATE_NETWORKS 4096
-#define GATE_RANKS \
-	65536 /* sources that the daemon ranked; the kernel forgets those that nobody asked for */
+/* sources that the daemon ranked; the kernel forgets those that were not looked up */
+#define GATE_RANKS 65536
 #define GATE_SOURCES 16384 /* addresses with sessions in flight */
+/* addresses that completed a handshake; the kernel forgets those not seen for longest */
+#define GATE_PROVEN 32768
+/* addresses that have heard their refusal; one that the kernel forgets hears one more */
+#define GATE_TOLD 65536
+#define GATE_TOLD_LEAST 16 /* octets acknowledged: a reply and not the end alone */
 #define GATE_RING_BYTES (1u << 20)
 #define GATE_HANDSHAKE_SLOTS 32 /* powers of two of us */
-#define GATE_REFUSED_NS \
-	10000000000ull /* a refused tuple stays refused: its SYN comes again, its cookie's ACK too */
-#define GATE_SEEN_NS \
-	2000000000ull /* stray segments of a closed connection are looked up as if they were new */
+/* a refused tuple stays refused: its SYN comes again, its cookie's ACK too */
+#define GATE_REFUSED_NS 10000000000ull
+/* stray segments of a closed connection are looked up as if they were new */
+#define GATE_SEEN_NS 2000000000ull
 
-/* Not mapped by anybody else: `used`, `sessions` and what the kernel counts change under the daemon's eyes. */
+/* Tickets by when they were made: how many there were, and how many of these became sessions. */
+#define GATE_SYNS 128 /* slots of 2^25 ns (34 ms): 4.3 s, longer than any ticket lives */
+#define GATE_SYNS_SHIFT 25
+struct gate_syns {
+	uint32_t turn; /* made_ns >> GATE_SYNS_SHIFT */
+	uint32_t made, used, spare;
+};
+
+/* Not mapped by anybody else: `used`, `sessions` and what the kernel counts change under the
+ * daemon's eyes. */
 struct gate_state {
 	uint32_t layout, service, netns_inum, enabled;
-	uint32_t paused; /* the responder takes nobody */
+	uint32_t paused; /* the responder takes no client */
 	uint32_t answer_all; /* nothing listens: everybody goes to the responder */
 	uint32_t loopback; /* decide on local clients too */
-	uint32_t sessions_only; /* a flood of SYNs holds the tickets: they do not count */
+	uint32_t resets; /* who was told in this epoch is reset */
+	uint32_t beside; /* another front decides: only who was told is looked at */
+	/* of the window that unproven tickets may take from proven addresses, sessions */
+	uint32_t share;
 	uint32_t trusted_count, refused_count; /* which lookups are worth making */
 	uint32_t ranked; /* sources have ranks: those that are absent have `absent` */
 	uint32_t current; /* the plan in force: plan[current & 1] */
@@ -39,12 +58,24 @@ struct gate_state {
 	struct plan_source absent;
 
 	int64_t used; /* tickets and sessions that count against the window */
+	int64_t pending; /* of these, tickets */
+	int64_t unproven; /* of these, tickets of addresses that never completed a handshake */
+	/* As the daemon last judged: of the tickets that were open then, those that may still
+	 * become sessions; and how many tickets count at most while SYNs fail (PLAN_UNLIMITED: all
+	 * do). */
+	int64_t pending_then, pending_likely;
+	uint32_t pending_most, spare;
 	int64_t sessions; /* open at the MTA, whatever admitted them */
-	int64_t waiting; /* for their greeting, as the daemon last saw it: where no probe counts them */
-	int64_t tickets_then; /* that were open when the plan was pushed */
+	/* for their greeting, as the daemon last saw it: where no probe counts them */
+	int64_t waiting;
+	int64_t waiting_then; /* tickets that were open when the plan was pushed */
 	struct plan_bucket bucket;
-	uint64_t tickets_made, tickets_used;
+	int64_t beside_in_flight; /* as the daemon last saw it, and who was let through since */
+	/* so many more may wait in the other front for a place; the same */
+	int64_t beside_room;
+	uint64_t handshake_us; /* sum over tickets that became sessions */
 	uint64_t handshakes[GATE_HANDSHAKE_SLOTS];
+	struct gate_syns syns[GATE_SYNS];
 	uint64_t lookups_stale, passed_full, passed_closed, sessions_lost, events_lost;
 	uint64_t audit; /* generation of the walk over all sockets */
 	uint64_t walk_found; /* sessions that the walk added */
@@ -54,15 +85,20 @@ struct gate_state {
 	struct verdict test_verdict;
 };
 
-/* Where another program counts the sessions that wait for their greeting, as they come and go: in the value of the map
- * `probe`, struct smtp_port's `waiting` of the first port. Given before loading. */
+/* Where another program counts the sessions that wait for their greeting, as they come and go: in
+ * the value of the map `probe`, struct smtp_port's `waiting` of the first port. Given before
+ * loading. */
 struct gate_probe_place {
 	uint32_t at; /* bytes */
-	uint32_t slots; /* ports that are the service's, by bits; 0: nobody counts */
+	uint32_t slots; /* ports that are the service's, by bits; 0: they are not counted */
 };
 
 enum gate_flags {
 	GATE_UNCOUNTED = 1, /* not part of `used`: observe mode, beyond the window */
+	/* of a ticket: it counts once it is a session (trusted, or its tuple was just in use) */
+	GATE_LATE = 2,
+	GATE_UNPROVEN = 4, /* of a ticket: its address never completed a handshake */
+	GATE_HOLDS_NONE = GATE_UNCOUNTED | GATE_LATE,
 };
 
 struct gate_ticket {
@@ -94,6 +130,7 @@ struct gate_network_key {
 #define GATE_LIMITS 16
 struct gate_counters {
 	uint64_t offered, admitted, deferred, would_defer;
+	uint64_t reset; /* of deferred, those that were told before and reset now */
 	uint64_t admitted_by[GATE_REASONS], deferred_by[GATE_REASONS], deferred_limit[GATE_LIMITS];
 };
 _Static_assert(REASON__COUNT <= GATE_REASONS && LIMIT__COUNT <= GATE_LIMITS, "room for all");

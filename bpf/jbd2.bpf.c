@@ -1,10 +1,10 @@
-/* Commits of the journal of ext4 (and ocfs2): what an fsync() waits for, for kernels where the fsync itself cannot be seen.
- * A journal commits one transaction at a time, in its own thread. */
+/* Commits of the journal of ext4 (and ocfs2): what an fsync() waits for, for kernels where the
+ * fsync itself cannot be seen. A journal commits one transaction at a time, in its own thread. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
-#include "stays.h"
+#include "spans.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -13,7 +13,7 @@ struct {
 	__type(value, u64);
 } commit_open SEC(".maps");
 
-struct stays commits = {};
+struct spans commits = {};
 
 static inline int begin(void)
 {
@@ -21,7 +21,7 @@ static inline int begin(void)
 	u64 now = bpf_ktime_get_ns();
 
 	if (!bpf_map_update_elem(&commit_open, &task, &now, BPF_NOEXIST))
-		stay_begin(&commits, now);
+		span_begin(&commits, now);
 	return 0;
 }
 
@@ -34,7 +34,7 @@ static inline int end(void)
 		return 0;
 	began = *found;
 	bpf_map_delete_elem(&commit_open, &task);
-	stay_end(&commits, began, bpf_ktime_get_ns());
+	span_end(&commits, began, bpf_ktime_get_ns());
 	return 0;
 }
 

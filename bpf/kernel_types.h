@@ -1,5 +1,5 @@
-/* The few fields of kernel structs that the probes read, by CO-RE: offsets come from the running kernel's BTF. No generated
- * vmlinux.h: nothing is needed of the machine that builds. */
+/* The few fields of kernel structs that the probes read, by CO-RE: offsets come from the running
+ * kernel's BTF. No generated vmlinux.h: nothing is needed of the machine that builds. */
 #ifndef PENSTOCK_BPF_KERNEL_TYPES_H
 #define PENSTOCK_BPF_KERNEL_TYPES_H
 
@@ -156,6 +156,10 @@ struct sock {
 	u32 sk_mark;
 } CORE;
 
+struct inet_connection_sock {
+	u32 icsk_user_timeout; /* ms */
+} CORE;
+
 struct inet_sock {
 	u16 inet_sport; /* network order; stays when the port is given back at the end */
 } CORE;
@@ -167,8 +171,9 @@ struct sk_buff {
 
 struct tcp_sock {
 	u32 rcv_nxt, copied_seq;
+	u32 snd_una, write_seq;
 	u64 bytes_sent;
-	u64 bytes_received;
+	u64 bytes_received, bytes_acked;
 	u64 first_tx_mstamp;
 } CORE;
 

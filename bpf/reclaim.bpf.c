@@ -1,10 +1,11 @@
-/* Tasks that must find memory themselves: direct reclaim (the machine has none) and reclaim of a control group (its own limit
- * is met; direct reclaim does not fire for that). Both begin and end in the same task and do not nest. */
+/* Tasks that must find memory themselves: direct reclaim (the machine has none) and reclaim of a
+ * control group (its own limit is met; direct reclaim does not fire for that). Both begin and end
+ * in the same task and do not nest. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
-#include "stays.h"
+#include "spans.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -13,14 +14,14 @@ struct {
 	__type(value, u64);
 } reclaim_open SEC(".maps");
 
-struct stays reclaim[RECLAIM_KINDS] = {};
+struct spans reclaim[RECLAIM_KINDS] = {};
 
 static inline int begin(u64 kind)
 {
 	u64 key = (u32)bpf_get_current_pid_tgid() | kind << 32, now = bpf_ktime_get_ns();
 
 	if (!bpf_map_update_elem(&reclaim_open, &key, &now, BPF_NOEXIST))
-		stay_begin(&reclaim[kind], now);
+		span_begin(&reclaim[kind], now);
 	return 0;
 }
 
@@ -33,30 +34,30 @@ static inline int end(u64 kind)
 		return 0;
 	began = *found;
 	bpf_map_delete_elem(&reclaim_open, &key);
-	stay_end(&reclaim[kind], began, bpf_ktime_get_ns());
+	span_end(&reclaim[kind], began, bpf_ktime_get_ns());
 	return 0;
 }
 
-#define BOTH(form)                                   \
+#define BOTH(form) \
 	SEC(#form "/mm_vmscan_direct_reclaim_begin") \
-	int direct_begin_##form(u64 *ctx)            \
-	{                                            \
-		return begin(RECLAIM_DIRECT);        \
-	}                                            \
-	SEC(#form "/mm_vmscan_direct_reclaim_end")   \
-	int direct_end_##form(u64 *ctx)              \
-	{                                            \
-		return end(RECLAIM_DIRECT);          \
-	}                                            \
-	SEC(#form "/mm_vmscan_memcg_reclaim_begin")  \
-	int cgroup_begin_##form(u64 *ctx)            \
-	{                                            \
-		return begin(RECLAIM_CGROUP);        \
-	}                                            \
-	SEC(#form "/mm_vmscan_memcg_reclaim_end")    \
-	int cgroup_end_##form(u64 *ctx)              \
-	{                                            \
-		return end(RECLAIM_CGROUP);          \
+	int direct_begin_##form(u64 *ctx) \
+	{ \
+		return begin(RECLAIM_DIRECT); \
+	} \
+	SEC(#form "/mm_vmscan_direct_reclaim_end") \
+	int direct_end_##form(u64 *ctx) \
+	{ \
+		return end(RECLAIM_DIRECT); \
+	} \
+	SEC(#form "/mm_vmscan_memcg_reclaim_begin") \
+	int cgroup_begin_##form(u64 *ctx) \
+	{ \
+		return begin(RECLAIM_CGROUP); \
+	} \
+	SEC(#form "/mm_vmscan_memcg_reclaim_end") \
+	int cgroup_end_##form(u64 *ctx) \
+	{ \
+		return end(RECLAIM_CGROUP); \
 	}
 
 BOTH(tp_btf)

@@ -1,9 +1,11 @@
-/* Run-queue latency with one hook and no state a task: at sched_switch the kernel still has, for the task that is about to
- * run, when it was queued (sched_info.last_queued) on the clock of its run queue. The tracepoint fires before the field is
- * zeroed: it is what the kernel adds to run_delay (kernel/sched/stats.h, sched_info_arrive).
+/* Run-queue latency with one hook and no state a task: at sched_switch the kernel still has, for
+ * the task that is about to run, when it was queued (sched_info.last_queued) on the clock of its
+ * run queue. The tracepoint fires before the field is zeroed: it is what the kernel adds to
+ * run_delay (kernel/sched/stats.h, sched_info_arrive).
  *
- * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher rate the program is taken away for part of the time, because
- * calling it costs several times what it does (daemon/kernel/duty.h). */
+ * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher
+ * rate the program is taken away for part of the time, because calling it costs several times what
+ * it does (daemon/kernel/duty.h). */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -1,14 +1,15 @@
-/* What the probes and the daemon both read: plain numbers in mmapped .bss, so that a reading costs no system call. */
+/* What the probes and the daemon both read: plain numbers in mmapped .bss, so that a reading costs
+ * no system call. */
 #ifndef PENSTOCK_BPF_SHARED_H
 #define PENSTOCK_BPF_SHARED_H
 
 #include <stdint.h>
 
 #define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
-#define SMTP_TURNS_PER_JOB 8 /* as TURNS_PER_JOB of core/turns.h */
+#define SMTP_TURNS_PER_JOB 8 /* as SMTP_TRACK_TURNS_PER_JOB of core/smtp_track.h */
 #define SMTP_PORTS 16 /* watched, a power of two */
-#define SMTP_WHEEL \
-	1024 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
+/* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
+#define SMTP_WHEEL 1024
 #define SMTP_WHEEL_SHIFT 26
 /* 8 slots to the power of two, of microseconds: as core/counts.h. */
 #define TIME_SLOTS 256
@@ -20,7 +21,8 @@ struct hist {
 	uint64_t pad[7]; /* whole cache lines: a row a CPU shares none */
 };
 
-/* Of a CPU: at a high rate only one event in so many is looked at, and then counts for all of them (bpf/stride.h). */
+/* Of a CPU: at a high rate only one event in so many is looked at, and then counts for all of them
+ * (bpf/stride.h). */
 struct stride {
 	uint64_t left; /* events until the next one that is looked at */
 	uint64_t weight; /* how many that one counts for, itself not among them */
@@ -64,9 +66,10 @@ struct blk_device {
 #define OPEN_WHEEL 1024 /* slots of 2^OPEN_WHEEL_SHIFT ns */
 #define OPEN_WHEEL_SHIFT 26
 
-/* Stays of tasks in one kind of place: finished ones summed, open ones by count and sum of their beginnings, so that the time
- * spent up to now is finished_ns + open * now - open_since_ns, and nothing has to be walked. */
-struct stays {
+/* Stays of tasks in one kind of place: finished ones summed, open ones by count and sum of their
+ * beginnings, so that the time spent up to now is finished_ns + open * now - open_since_ns, and
+ * nothing has to be walked. */
+struct spans {
 	uint64_t entered;
 	uint64_t finished_ns;
 	int64_t open;
@@ -79,13 +82,17 @@ enum reclaim_kind { RECLAIM_DIRECT, RECLAIM_CGROUP, RECLAIM_KINDS };
 struct smtp_port {
 	uint64_t opened, closed; /* connections since load */
 	uint64_t greeted;
-	uint64_t completed; /* jobs, as core/turns.h counts them */
+	uint64_t completed; /* jobs, as core/smtp_track.h counts them */
 	int64_t in_flight; /* established or CLOSE_WAIT, of those the server has not closed */
 	int64_t refused_open; /* of these, refused by penstock itself */
 	int64_t waiting;
 	int64_t seeded, seeded_waiting, seeded_busy; /* of the above, not yet tied to a socket */
 	int64_t busy; /* the client spoke last, or waits for its greeting */
-	/* Time that sessions were busy, over all, is busy_ns + (busy - seeded_busy) * now - busy_since_ns. */
+	int64_t stuck; /* owed an answer for very long, not in `busy` */
+	uint64_t turns,
+		turns_log2_us; /* answers, and the sum of the logarithms of what they took */
+	/* Time that sessions were busy, over all, is busy_ns + (busy - seeded_busy) * now -
+	 * busy_since_ns. */
 	uint64_t busy_ns, busy_since_ns;
 	uint64_t session_us, server_us; /* sums over closed sessions */
 	uint64_t connect_220[TIME_SLOTS];

@@ -1,18 +1,25 @@
-/* Sessions on the services' ports, from socket states: in flight, waiting for the greeting, connect-to-220, who spoke last.
+/* Sessions on the services' ports, from socket states: in flight, waiting for the greeting,
+ * connect-to-220, who spoke last.
  *
- * A session opens at SYN_RECV -> ESTABLISHED and is the server's until the server closes: at FIN_WAIT1, LAST_ACK or CLOSE.
- * CLOSE_WAIT still counts: the client has gone, the server is at work. At TCP_CLOSE an accepted socket has lost its local
- * port, so the session's own entry says which port it was.
+ * A session opens at SYN_RECV -> ESTABLISHED and is the server's until the server closes: at
+ * FIN_WAIT1, LAST_ACK or CLOSE. CLOSE_WAIT still counts: the client has gone, the server is at
+ * work. At TCP_CLOSE an accepted socket has lost its local port, so the session's own entry says
+ * which port it was.
  *
- * Who spoke last is seen at tcp_probe, which fires for each received segment: data from the client makes the server owe an
- * answer; when the next segment shows that the server has sent since, the answer was given. Connect-to-220 is taken from
- * first_tx_mstamp, the true send time, known one round trip late; sock_send_length (6.3) tells at once. The two may run side
- * by side for one socket: what drifts is corrected by the daemon's audit.
+ * Who spoke last is seen at tcp_probe, which fires for each received segment: data from the client
+ * makes the server owe an answer; when the next segment shows that the server has sent since, the
+ * answer was given. Connect-to-220 is taken from first_tx_mstamp, the true send time, known one
+ * round trip late; sock_send_length (6.3) tells at once. The two may run side by side for one
+ * socket: what drifts is corrected by the daemon's audit.
  *
- * A segment of a message body asks for no answer, and a sender that stalls in the middle of one is no load; but what is in it cannot
- * be read (it lies in pages). The other end tells: once a tick each busy session is looked at, and one whose server has read all
- * there is and sleeps waiting for this very socket is owed nothing. Servers that sleep in epoll_wait() say nothing by that, since
- * epoll always waits: there the rule of who spoke last stands alone. */
+ * A segment of a message body asks for no answer, and a sender that stalls in the middle of one is
+ * no load; but what is in it cannot be read (it lies in pages). The other end tells: once a tick
+ * each busy session is looked at, and one whose server has read all there is and sleeps waiting for
+ * this very socket is owed nothing. Servers that sleep in epoll_wait() say nothing by that, since
+ * epoll always waits: there the rule of who spoke last stands alone, until the session is stuck.
+ *
+ * tests/smtp/dialogues.h is the table of what this and the proxy's core/smtp_track.h must both see,
+ * and where they cannot agree. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -32,6 +39,7 @@ struct session {
 	u32 turns; /* answers that the server gave */
 	u8 busy, spoke; /* spoke: the client did, after the greeting */
 	u8 wheeled;
+	u8 stuck; /* owed an answer for very long, and not counted as busy */
 };
 
 struct {
@@ -51,7 +59,8 @@ struct {
 	__type(value, u64);
 } refused SEC(".maps");
 
-/* Open before the probe and not yet heard of since. A successful delete is the only arbiter here too. */
+/* Open before the probe and not yet heard of since. A successful delete is the only arbiter here
+ * too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1); /* user space: as many as there are */
@@ -59,9 +68,10 @@ struct {
 	__type(value, struct smtp_seed);
 } seeds SEC(".maps");
 
-int64_t seeds_left = 0; /* 0: nobody need look */
+int64_t seeds_left = 0; /* 0: no look is needed */
 
-/* How long the server was at work for a session that ended, ns: for whoever charges it to its source. */
+/* How long the server was at work for a session that ended, ns, and in the upper byte how often it
+ * answered (255: that often or more): for the part that charges it to its source. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -71,6 +81,9 @@ struct {
 
 const volatile uint32_t netns_inum = 0;
 const volatile uint16_t watched[SMTP_PORTS] = {};
+const volatile uint8_t client_first
+	[SMTP_PORTS] = {}; /* TLS from the first octet: the server owes nothing before */
+uint64_t stuck_ns = 0; /* after which a session is stuck; 0: never */
 struct smtp_port ports[SMTP_PORTS] = {};
 uint64_t sessions_lost = 0; /* the map was full */
 
@@ -99,6 +112,13 @@ static inline void wheel_add(struct smtp_port *port, u64 opened_ns, int by)
 
 static inline void set_busy(struct smtp_port *port, struct session *s, u64 now, u8 busy)
 {
+	if (s->stuck) {
+		if (busy)
+			return; /* until the server answers */
+		s->stuck = 0;
+		add(&port->stuck, -1);
+		return;
+	}
 	if (s->busy == busy)
 		return;
 	s->busy = busy;
@@ -124,13 +144,27 @@ static inline void take_back(struct smtp_port *port, struct session *s)
 	__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
 }
 
+/* As core/smtp_track.h has it. */
+static inline void become_stuck(struct smtp_port *port, struct session *s, u64 now)
+{
+	set_busy(port, s, now, 0);
+	s->stuck = 1;
+	add(&port->stuck, 1);
+}
+
 /* The server answered: one turn, and so many are a job even in a session that goes on for long. */
 static inline void answered(struct smtp_port *port, struct session *s, u64 now)
 {
-	if (!s->busy)
+	u64 turned = s->turned_ns;
+
+	if (!s->busy && !s->stuck)
 		return;
 	set_busy(port, s, now, 0);
 	s->turns++;
+	if (now > turned) {
+		__sync_fetch_and_add(&port->turns, 1);
+		__sync_fetch_and_add(&port->turns_log2_us, log2_u64((now - turned) / 1000));
+	}
 	if (s->turns % SMTP_TURNS_PER_JOB == 0)
 		__sync_fetch_and_add(&port->completed, 1);
 }
@@ -159,9 +193,9 @@ static inline void open_session(struct sock *sk, int slot)
 {
 	u64 key = (u64)sk, now = bpf_ktime_get_ns();
 	struct smtp_port *port = &ports[slot & (SMTP_PORTS - 1)];
-	struct session s = {
-		.opened_ns = now, .turned_ns = now, .slot = (u32)slot, .busy = 1, .wheeled = 1
-	};
+	struct session s = { .opened_ns = now, .turned_ns = now, .slot = (u32)slot, .wheeled = 1 };
+
+	s.busy = !client_first[slot & (SMTP_PORTS - 1)];
 
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&sessions_lost, 1);
@@ -170,9 +204,11 @@ static inline void open_session(struct sock *sk, int slot)
 	__sync_fetch_and_add(&port->opened, 1);
 	add(&port->in_flight, 1);
 	add(&port->waiting, 1);
+	wheel_add(port, now, 1);
+	if (!s.busy)
+		return;
 	add(&port->busy, 1);
 	__sync_fetch_and_add(&port->busy_since_ns, now);
-	wheel_add(port, now, 1);
 }
 
 static inline void tuple_of(struct sock *sk, u32 local, struct smtp_tuple *t)
@@ -237,7 +273,8 @@ static inline void close_seed(struct sock *sk)
 	__sync_fetch_and_add(&port->closed, 1);
 }
 
-/* A socket that is heard of for the first time in the middle of its life: open before the probe, or in the moment between. */
+/* A socket that is heard of for the first time in the middle of its life: open before the probe, or
+ * in the moment between. */
 static inline struct session *adopt(struct sock *sk, int slot, u64 now)
 {
 	u64 key = (u64)sk;
@@ -278,7 +315,7 @@ static inline struct session *adopt(struct sock *sk, int slot, u64 now)
 
 static inline void close_session(struct sock *sk)
 {
-	u64 key = (u64)sk, now;
+	u64 key = (u64)sk, now, work;
 	struct session *found = bpf_map_lookup_elem(&sessions, &key), s;
 	struct smtp_tuple t = {};
 	struct smtp_port *port;
@@ -305,7 +342,8 @@ static inline void close_session(struct sock *sk)
 		add(&port->refused_open, -1);
 		return; /* penstock's own refusal is no session of the server */
 	}
-	bpf_map_update_elem(&ended, &t, &s.server_ns, BPF_ANY);
+	work = (s.server_ns & ((1ull << 56) - 1)) | (u64)(s.turns < 255 ? s.turns : 255) << 56;
+	bpf_map_update_elem(&ended, &t, &work, BPF_ANY);
 	if (s.spoke && s.turns > 1)
 		__sync_fetch_and_add(&port->completed, 1);
 	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns) / 1000);
@@ -328,7 +366,8 @@ int smtp_state(u64 *ctx)
 	return 0;
 }
 
-/* Bytes of mail in a received segment: its length less the TCP header, whose length is in its 13th octet (RFC 9293 3.1). */
+/* Bytes of mail in a received segment: its length less the TCP header, whose length is in its 13th
+ * octet (RFC 9293 3.1). */
 static inline u32 payload(struct sk_buff *skb)
 {
 	u8 offset = 0;
@@ -377,7 +416,8 @@ int smtp_segment(u64 *ctx)
 	port = &ports[s->slot & (SMTP_PORTS - 1)];
 	now = bpf_ktime_get_ns();
 	look_at_sent(port, s, sk, now);
-	if (s->greeted_ns && payload((void *)ctx[1])) {
+	if ((s->greeted_ns || client_first[s->slot & (SMTP_PORTS - 1)]) &&
+	    payload((void *)ctx[1])) {
 		s->spoke = 1;
 		set_busy(port, s, now, 1);
 	}
@@ -400,7 +440,8 @@ int smtp_send(u64 *ctx)
 	return 0;
 }
 
-/* Whether a process sleeps until something comes on this socket, and all that came has been read. */
+/* Whether a process sleeps until something comes on this socket, and all that came has been
+ * read. */
 static inline int server_waits(u64 key)
 {
 	struct sock *sk = (void *)key;
@@ -420,7 +461,7 @@ static inline int server_waits(u64 key)
 
 		if (!at || at == head)
 			return 0;
-		/* epoll's entries belong to nobody; those of recv(), poll() and select() do. */
+		/* epoll's entries belong to no task; those of recv(), poll() and select() do. */
 		if (BPF_CORE_READ(entry, private))
 			return 1;
 		at = BPF_CORE_READ(at, next);
@@ -444,10 +485,15 @@ int smtp_look(struct bpf_iter__bpf_map_elem *ctx)
 	struct session *s = ctx->value;
 	u64 *key = ctx->key;
 
-	if (!key || !s || !s->busy || !s->greeted_ns)
+	u64 now;
+
+	if (!key || !s || !s->busy)
 		return 0;
-	if (server_waits(*key) && s->busy)
+	now = bpf_ktime_get_ns();
+	if (s->greeted_ns && server_waits(*key) && s->busy)
 		take_back(&ports[s->slot & (SMTP_PORTS - 1)], s);
+	else if (stuck_ns && now > s->turned_ns + stuck_ns && s->busy)
+		become_stuck(&ports[s->slot & (SMTP_PORTS - 1)], s, now);
 	return 0;
 }
 

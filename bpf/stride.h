@@ -1,5 +1,6 @@
-/* Most of many events do no more than count down: `stride` is set by user space from the rate of events. The distance to the next event
- * that is looked at is spread at random over (0, 2 * stride): a fixed one would see only one of two that take turns. */
+/* Most of many events do no more than count down: `stride` is set by user space from the rate of
+ * events. The distance to the next event that is looked at is spread at random over (0, 2 *
+ * stride): a fixed one would see only one of two that take turns. */
 #ifndef PENSTOCK_BPF_STRIDE_H
 #define PENSTOCK_BPF_STRIDE_H
 
@@ -19,7 +20,8 @@ static inline u64 stride_take(struct stride *s)
 	return weight;
 }
 
-/* After one was taken. `stride`: a power of two, 1: every event. `random`: any number that moves. */
+/* After one was taken. `stride`: a power of two, 1: every event. `random`: any number that
+ * moves. */
 static inline void stride_next(struct stride *s, u64 stride, u64 random)
 {
 	u64 distance = 0;

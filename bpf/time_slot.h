@@ -1,4 +1,5 @@
-/* The slot of a time in a log-linear histogram: as counts_slot() of core/counts.h, without loops. */
+/* The slot of a time in a log-linear histogram: as counts_slot() of core/counts.h, without
+ * loops. */
 #ifndef PENSTOCK_BPF_TIME_SLOT_H
 #define PENSTOCK_BPF_TIME_SLOT_H
 

@@ -1,5 +1,5 @@
-/* The daemon: the order in which everything is opened, stepped once a tick, reloaded and closed. The only module that knows
- * everybody. */
+/* The daemon: the order in which everything is opened, stepped once a tick, reloaded and closed.
+ * The only module that knows everybody. */
 #ifndef PENSTOCK_DAEMON_H
 #define PENSTOCK_DAEMON_H
 
@@ -7,17 +7,13 @@
 
 struct daemon;
 
-/* Opens everything that can be opened; what cannot be is said and done without. Fails (-errno, with a sentence in `why`,
- * 256 bytes) only where running would be wrong: another penstockd on this run directory, no run directory, no memory. */
+/* Opens everything that can be opened; what cannot be is said and done without. Fails (-errno, with
+ * a sentence in `why`, 256 bytes) only where running would be wrong: another penstockd on this run
+ * directory, no run directory, no memory. */
 int daemon_new(const struct config *config, const struct config_source *source,
 	       struct daemon **ret_daemon, char *why);
 /* Runs until SIGTERM or SIGINT. 0 or -errno. */
 int daemon_run(struct daemon *daemon);
 void daemon_free(struct daemon *daemon);
-
-struct text;
-/* What this kernel and this privilege allow, signal by signal, and what is used instead: opens the sensors, polls them a few
- * times, closes them. */
-void daemon_support(const struct config *config, struct text *out);
 
 #endif

@@ -1,11 +1,15 @@
 /* penstockd: argv and exit status, nothing else. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "config/args.h"
 #include "daemon.h"
+#include "publish/http_wire.h"
+#include "publish/metric_table.h"
+#include "publish/support.h"
 
 static const char usage[] =
 	"Usage: penstockd [OPTION]...\n"
@@ -18,6 +22,7 @@ static const char usage[] =
 	"      --observe          compute, publish and log, admit everything (daemon.mode=observe)\n"
 	"      --check-config     exit 0, or 78 with FILE:LINE: section.key: reason\n"
 	"      --print-config     every option with the value in force\n"
+	"      --print-metrics    every metric of /metrics: name, kind, unit, labels, what replaces it, what it means; tabs between\n"
 	"      --support          what this kernel and privilege allow, signal by signal\n"
 	"      --version, --help\n"
 	"\n"
@@ -33,12 +38,23 @@ static int print_config(const struct config *config)
 	return EXIT_SUCCESS;
 }
 
+static int print_metrics(void)
+{
+	for (int i = 0; i < METRIC__COUNT; i++) {
+		const struct metric_info *m = &metric_info[i];
+
+		printf("%s\t%s\t%s\t%s\t%s\t%s\n", m->name, metric_kind_name(m->kind), m->unit,
+		       m->labels, m->replaced_by, m->help);
+	}
+	return EXIT_SUCCESS;
+}
+
 static int print_support(const struct config *config)
 {
 	static char buffer[65536];
 	struct text out = TEXT_OF(buffer);
 
-	daemon_support(config, &out);
+	support_print(config, &out);
 	fputs(buffer, stdout);
 	return EXIT_SUCCESS;
 }
@@ -49,7 +65,11 @@ int main(int argc, char **argv)
 	static struct args args;
 	struct daemon *daemon = NULL;
 	char why[256] = "";
-	int r = args_parse(argc, argv, "penstockd", usage, true, &args);
+	int r;
+
+	if (argc > 1 && strcmp(argv[1], HTTP_ARGUMENT) == 0)
+		return http_process_main(argc, argv);
+	r = args_parse(argc, argv, "penstockd", usage, true, &args);
 
 	if (r < 0)
 		r = args_load(&args, &config);
@@ -59,6 +79,8 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	if (args.print)
 		return print_config(&config);
+	if (args.metrics)
+		return print_metrics();
 	if (args.support)
 		return print_support(&config);
 	log_open("penstockd", config.log_level);

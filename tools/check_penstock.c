@@ -1,14 +1,18 @@
-/* check_penstock: one look at penstockd for a monitoring system (the plugin guidelines of Nagios, Icinga, Naemon): one line, perfdata
- * behind a bar, exit code 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. */
+/* check_penstock: one look at penstockd for a monitoring system, by the Monitoring Plugins
+ * Development Guidelines: one line with perfdata behind a bar (more lines with -v), exit code 0 OK,
+ * 1 WARNING, 2 CRITICAL, 3 UNKNOWN, nothing on stderr. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/parse.h"
+#include "base/range.h"
 #include "base/text.h"
 #include "penstockctl/call.h"
 
@@ -19,19 +23,32 @@ enum { OK, WARNING, CRITICAL, UNKNOWN };
 static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
 
 static const char usage[] =
-	"Usage: check_penstock [--run-dir DIR] [-w LEVEL] [-c LEVEL] [-t SECONDS]\n"
+	"Usage: check_penstock [OPTION]...\n"
 	"\n"
-	"  -w LEVEL   WARNING from this level on (0 normal, 1 elevated, 2 shedding, 3 severe, 4 critical; default 2)\n"
-	"  -c LEVEL   CRITICAL from this level on (default 4)\n"
-	"  -t SECONDS longest wait for penstockd (default 10)\n"
-	"  --run-dir DIR, --help, --version\n"
+	"Ranges are those of the plugin guidelines: 10 alerts below 0 or above 10, 10: below 10, @10:20 inside of 10 to 20.\n"
+	"  -w, --warning RANGE            of the level: 0 normal, 1 elevated, 2 shedding, 3 severe, 4 critical (default 1: from shedding on)\n"
+	"  -c, --critical RANGE           of the level (default 3: at critical)\n"
+	"      --warning-deferred RANGE   of the share of connections that is deferred, in % (default: none)\n"
+	"      --critical-deferred RANGE\n"
+	"      --warning-wait RANGE       of the longest wait of a deferred sender, in seconds (default: none)\n"
+	"      --critical-wait RANGE\n"
+	"  -t, --timeout SECONDS          longest wait for penstockd (default 10)\n"
+	"  -v, --verbose                  more lines: resources and fronts; -vv: sensors, too\n"
+	"      --run-dir DIR, -h, --help, -V, --version\n"
 	"\n"
 	"CRITICAL too: penstockd does not answer (mail flows unguarded), it is blind. WARNING too: a front that is configured is\n"
-	"down, the machine is drained, the last reload was refused.\n";
+	"down, the machine is drained, the last reload was refused.\n"
+	"\n"
+	"Example: check_penstock -w 1 -c 3 --warning-deferred 5 --critical-deferred 50 --critical-wait 14400\n";
+
+/* What is judged by ranges. */
+enum measure { LEVEL, DEFERRED, WAIT, MEASURES };
 
 struct options {
 	const char *run_dir;
-	uint64_t warning, critical, timeout_s;
+	struct range warning[MEASURES], critical[MEASURES];
+	uint64_t timeout_s;
+	int verbose;
 };
 
 struct judgement {
@@ -74,17 +91,45 @@ static const char *string(const json_t *object, const char *key)
 	return value ? value : "?";
 }
 
+/* -1: not known. */
+static double measure(const json_t *status, enum measure what)
+{
+	double admitted = number(status, "admit_ratio");
+
+	if (what == LEVEL)
+		return number(status, "level");
+	if (what == DEFERRED)
+		return admitted < 0 ? -1 : (1 - admitted) * 100;
+	return number(json_object_get(status, "sources"), "oldest_deferral_s");
+}
+
+static void judge_measures(struct judgement *j, const struct options *o, const json_t *status)
+{
+	static const char *const say[] = { NULL, "%.1f %% of the connections are deferred",
+					   "a sender has waited for %.0f s" };
+
+	for (int i = 0; i < MEASURES; i++) {
+		double value = measure(status, (enum measure)i);
+		int found = range_alerts(&o->critical[i], value)  ? CRITICAL
+			    : range_alerts(&o->warning[i], value) ? WARNING
+								  : OK;
+
+		if (value < 0 || found == OK)
+			continue;
+		if (say[i])
+			judge(j, found, say[i], value);
+		else if (found > j->status)
+			j->status = found;
+	}
+}
+
 static void judge_status(struct judgement *j, const struct options *o, const json_t *status)
 {
 	const json_t *front, *driver = json_object_get(status, "driver");
 	const char *name, *state = string(status, "state");
-	double level = number(status, "level");
 
-	if (level >= (double)o->critical)
-		j->status = CRITICAL;
-	else if (level >= (double)o->warning)
-		j->status = WARNING;
-	if (json_is_object(driver) && level >= 1)
+	judge_measures(j, o, status);
+	if (json_is_object(driver) && number(status, "level") >= 1)
 		judge(j, OK, "driven by %s (%s)", string(driver, "resource"),
 		      string(driver, "signal"));
 	if (strcmp(state, "blind") == 0)
@@ -103,12 +148,17 @@ static void print_perfdata(const struct options *o, const json_t *status)
 {
 	const json_t *decisions = json_object_get(status, "decisions");
 	double pressure = number(status, "pressure"), window = number(status, "window");
-	double in_flight = number(status, "in_flight");
+	double in_flight = number(status, "in_flight"), wait = measure(status, WAIT);
 
-	printf(" | level=%.0f;%llu;%llu;0;%d", number(status, "level"),
-	       (unsigned long long)o->warning, (unsigned long long)o->critical, LEVELS);
+	printf(" | level=%.0f;%s;%s;0;%d", measure(status, LEVEL), o->warning[LEVEL].text,
+	       o->critical[LEVEL].text, LEVELS);
+	printf(" deferred_share=%.1f%%;%s;%s;0;100", measure(status, DEFERRED),
+	       o->warning[DEFERRED].text, o->critical[DEFERRED].text);
+	if (wait >= 0)
+		printf(" oldest_wait=%.0fs;%s;%s;0", wait, o->warning[WAIT].text,
+		       o->critical[WAIT].text);
 	if (pressure >= 0)
-		printf(" pressure=%.3f", pressure);
+		printf(" pressure=%.3f;;;0", pressure);
 	if (window >= 0)
 		printf(" window=%.0f;;;0", window);
 	if (in_flight >= 0)
@@ -116,6 +166,43 @@ static void print_perfdata(const struct options *o, const json_t *status)
 	printf(" admit_ratio=%.1f%%;;;0;100 admitted=%.0fc deferred=%.0fc\n",
 	       number(status, "admit_ratio") * 100, number(decisions, "admitted"),
 	       number(decisions, "deferred"));
+}
+
+/* A bar would begin more perfdata. */
+static void print_clean(const char *text)
+{
+	for (; *text; text++)
+		putchar(*text == '|' || *text == '\n' ? ' ' : *text);
+}
+
+static void print_more(const struct options *o, const json_t *status)
+{
+	const json_t *one;
+	const char *name;
+
+	if (o->verbose < 1)
+		return;
+	json_object_foreach(json_object_get(status, "resources"), name, one)
+	{
+		if (json_is_true(json_object_get(one, "known")))
+			printf("%s: pressure %.2f\n", name, number(one, "pressure"));
+		else
+			printf("%s: not known\n", name);
+	}
+	json_object_foreach(json_object_get(json_object_get(status, "decisions"), "by_front"), name,
+			    one) printf("front %s: %s, %.0f admitted, %.0f deferred\n", name,
+					json_is_false(json_object_get(one, "up")) ? "down" : "up",
+					number(one, "admitted"), number(one, "deferred"));
+	if (o->verbose < 2)
+		return;
+	json_object_foreach(json_object_get(status, "sensors"), name, one)
+	{
+		const char *why = json_string_value(json_object_get(one, "reason"));
+
+		printf("sensor %s: %s%s", name, string(one, "state"), why && *why ? ", " : "");
+		print_clean(why ? why : "");
+		putchar('\n');
+	}
 }
 
 static int report(const struct options *o, const json_t *status)
@@ -131,6 +218,7 @@ static int report(const struct options *o, const json_t *status)
 	printf("PENSTOCK %s - %s, %s%s", names[j.status], string(status, "level_name"),
 	       string(status, "mode"), j.buffer);
 	print_perfdata(o, status);
+	print_more(o, status);
 	return j.status;
 }
 
@@ -160,49 +248,90 @@ static int look(const struct options *o)
 	return r;
 }
 
-static int take(const char *text, uint64_t most, uint64_t *ret)
+/* connect() and what else has no limit of its own. */
+static void on_alarm(int number)
 {
-	return parse_u64(text, ret) == 0 && *ret <= most ? 0 : -1;
+	static const char line[] =
+		"PENSTOCK CRITICAL - penstockd does not answer in time; mail flows, unguarded\n";
+	ssize_t ignored = write(STDOUT_FILENO, line, sizeof(line) - 1);
+
+	(void)ignored;
+	_exit(CRITICAL);
+}
+
+enum { RUN_DIR = 256, WARNING_DEFERRED, CRITICAL_DEFERRED, WARNING_WAIT, CRITICAL_WAIT };
+
+static int take(int option, const char *text, struct options *o)
+{
+	switch (option) {
+	case RUN_DIR:
+		o->run_dir = text;
+		return 0;
+	case 'w':
+		return range_parse(text, &o->warning[LEVEL]);
+	case 'c':
+		return range_parse(text, &o->critical[LEVEL]);
+	case WARNING_DEFERRED:
+		return range_parse(text, &o->warning[DEFERRED]);
+	case CRITICAL_DEFERRED:
+		return range_parse(text, &o->critical[DEFERRED]);
+	case WARNING_WAIT:
+		return range_parse(text, &o->warning[WAIT]);
+	case CRITICAL_WAIT:
+		return range_parse(text, &o->critical[WAIT]);
+	case 't':
+		return parse_u64(text, &o->timeout_s) == 0 && o->timeout_s >= 1 &&
+				       o->timeout_s <= 3600
+			       ? 0
+			       : -EINVAL;
+	case 'v':
+		o->verbose++;
+		return 0;
+	default:
+		return -EINVAL;
+	}
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = { { "run-dir", required_argument, NULL, 'd' },
-					       { "help", no_argument, NULL, 'h' },
-					       { "version", no_argument, NULL, 'V' },
-					       { NULL, 0, NULL, 0 } };
-	struct options o = {
-		.run_dir = "/run/penstock", .warning = 2, .critical = 4, .timeout_s = TIMEOUT_S
+	static const struct option longs[] = {
+		{ "run-dir", required_argument, NULL, RUN_DIR },
+		{ "warning", required_argument, NULL, 'w' },
+		{ "critical", required_argument, NULL, 'c' },
+		{ "warning-deferred", required_argument, NULL, WARNING_DEFERRED },
+		{ "critical-deferred", required_argument, NULL, CRITICAL_DEFERRED },
+		{ "warning-wait", required_argument, NULL, WARNING_WAIT },
+		{ "critical-wait", required_argument, NULL, CRITICAL_WAIT },
+		{ "timeout", required_argument, NULL, 't' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 }
 	};
+	struct options o = { .run_dir = "/run/penstock", .timeout_s = TIMEOUT_S };
 	int option, r = 0;
 
-	while ((option = getopt_long(argc, argv, "w:c:t:hV", longs, NULL)) >= 0 && r == 0) {
-		switch (option) {
-		case 'd':
-			o.run_dir = optarg;
-			break;
-		case 'w':
-			r = take(optarg, LEVELS + 1, &o.warning);
-			break;
-		case 'c':
-			r = take(optarg, LEVELS + 1, &o.critical);
-			break;
-		case 't':
-			r = take(optarg, 3600, &o.timeout_s);
-			break;
-		case 'h':
+	/* What a library says on stderr is in the line, too. */
+	if (!freopen("/dev/null", "w", stderr))
+		return UNKNOWN;
+	range_parse("1", &o.warning[LEVEL]);
+	range_parse("3", &o.critical[LEVEL]);
+	while (r == 0 && (option = getopt_long(argc, argv, "w:c:t:vhV", longs, NULL)) >= 0) {
+		if (option == 'h') {
 			fputs(usage, stdout);
 			return OK;
-		case 'V':
+		}
+		if (option == 'V') {
 			puts("check_penstock " PENSTOCK_VERSION);
 			return OK;
-		default:
-			r = -1;
 		}
+		r = take(option, optarg, &o);
 	}
 	if (r < 0 || optind != argc) {
 		printf("PENSTOCK UNKNOWN - wrong use: check_penstock --help tells how\n");
 		return UNKNOWN;
 	}
+	signal(SIGALRM, on_alarm);
+	alarm((unsigned)o.timeout_s + 1);
 	return look(&o);
 }

@@ -1,5 +1,6 @@
-/* penstock-sink: an SMTP server that throws mail away, for demonstrations and tests. It can be made slow in the ways in which
- * real servers are: CPU for each message, waiting for each message, a greeting that comes late, few slots. Not for mail. */
+/* penstock-sink: an SMTP server that throws mail away, for demonstrations and tests. It can be made
+ * slow in the ways in which real servers are: CPU for each message, waiting for each message, a
+ * greeting that comes late, few slots. Not for mail. */
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

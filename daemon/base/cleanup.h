@@ -1,5 +1,5 @@
-/* Scope-bound release of what a function opened. Declare with the attribute, initialise to the empty value (-1, NULL);
- * hand ownership on with TAKE_FD / TAKE_PTR. */
+/* Scope-bound release of what a function opened. Declare with the attribute, initialise to the
+ * empty value (-1, NULL); hand ownership on with TAKE_FD / TAKE_PTR. */
 #ifndef PENSTOCK_BASE_CLEANUP_H
 #define PENSTOCK_BASE_CLEANUP_H
 
@@ -28,18 +28,18 @@ static inline void cleanup_close_file(FILE **f)
 #define _cleanup_free_ __attribute__((cleanup(cleanup_free_ptr)))
 #define _cleanup_fclose_ __attribute__((cleanup(cleanup_close_file)))
 
-#define TAKE_FD(fd)                \
-	({                         \
+#define TAKE_FD(fd) \
+	({ \
 		int taken_ = (fd); \
-		(fd) = -1;         \
-		taken_;            \
+		(fd) = -1; \
+		taken_; \
 	})
 
-#define TAKE_PTR(p)                         \
-	({                                  \
+#define TAKE_PTR(p) \
+	({ \
 		__typeof__(p) taken_ = (p); \
-		(p) = NULL;                 \
-		taken_;                     \
+		(p) = NULL; \
+		taken_; \
 	})
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))

@@ -1,4 +1,5 @@
-/* The clocks. Read once a tick (daemon) or once an event (proxy); everything below takes `now` as an argument. */
+/* The clocks. Read once a tick (daemon) or once an event (proxy); everything below takes `now` as
+ * an argument. */
 #ifndef PENSTOCK_BASE_CLOCK_H
 #define PENSTOCK_BASE_CLOCK_H
 
@@ -16,7 +17,8 @@ static inline uint64_t clock_read_us(clockid_t id)
 	return (uint64_t)ts.tv_sec * US_PER_S + (uint64_t)ts.tv_nsec / 1000;
 }
 
-/* Microseconds since boot, never stepped: every `now_us` in penstock. Shared between processes of one machine. */
+/* Microseconds since boot, never stepped: every `now_us` in penstock. Shared between processes of
+ * one machine. */
 static inline uint64_t clock_monotonic_us(void)
 {
 	return clock_read_us(CLOCK_MONOTONIC);

@@ -80,7 +80,7 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 	return r;
 }
 
-/* A socket file that nobody answers on is a leftover. */
+/* A socket file without a listening process is a leftover. */
 static bool is_stale(const struct endpoint *e)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -91,9 +91,9 @@ static bool is_stale(const struct endpoint *e)
 	return fd >= 0 && connect(fd, &e->address.any, e->length) < 0 && errno == ECONNREFUSED;
 }
 
-static int take_systemd(const char *name)
+static int take_systemd(const char *name, unsigned index)
 {
-	int fd = fdstore_copy(name);
+	int fd = fdstore_copy(name, index);
 
 	/* The flag is the open socket's, which the manager has too: it does not mind. */
 	if (fd >= 0)
@@ -107,7 +107,7 @@ int endpoint_listen(const struct endpoint *endpoint, int backlog, unsigned mode)
 	int on = 1;
 
 	if (endpoint->kind == ENDPOINT_SYSTEMD)
-		return take_systemd(endpoint->text + 8);
+		return take_systemd(endpoint->text + 8, 0);
 	if (endpoint->kind == ENDPOINT_NONE)
 		return -EINVAL;
 	fd = socket(endpoint->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -127,6 +127,91 @@ int endpoint_listen(const struct endpoint *endpoint, int backlog, unsigned mode)
 	if (listen(fd, backlog) < 0)
 		return -errno;
 	return TAKE_FD(fd);
+}
+
+int endpoints_parse(const char *text, struct endpoints *ret, char *ret_bad)
+{
+	struct endpoints list = { 0 };
+	char copy[sizeof(list.text)], *save = NULL;
+	size_t used = 0;
+
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
+		return -E2BIG;
+	for (char *word = strtok_r(copy, ", \t", &save); word;
+	     word = strtok_r(NULL, ", \t", &save)) {
+		if (strcmp(word, "none") == 0)
+			continue;
+		if (list.count == ENDPOINTS_MAX)
+			return -E2BIG;
+		if (endpoint_parse(word, &list.each[list.count]) < 0) {
+			snprintf(ret_bad, 128, "%s", word);
+			return -EINVAL;
+		}
+		/* It fits: each word and its separator come from `text`, but for ", " in place of
+		 * ",". */
+		used += (size_t)snprintf(list.text + used, sizeof(list.text) - used, "%s%s",
+					 list.count++ ? ", " : "", word);
+		if (used >= sizeof(list.text))
+			return -E2BIG;
+	}
+	*ret = list;
+	return 0;
+}
+
+/* Those of one endpoint, appended. */
+static int listen_each(const struct endpoint *e, int backlog, unsigned mode, int *fds, int count)
+{
+	unsigned index = 0;
+	int fd;
+
+	do {
+		fd = e->kind == ENDPOINT_SYSTEMD ? take_systemd(e->text + 8, index)
+						 : endpoint_listen(e, backlog, mode);
+		if (fd == -ENOENT && index)
+			break;
+		if (fd < 0)
+			return fd;
+		if (count == LISTENERS_MAX) {
+			close(fd);
+			return -E2BIG;
+		}
+		fds[count++] = fd;
+		index++;
+	} while (e->kind == ENDPOINT_SYSTEMD);
+	return count;
+}
+
+int endpoints_listen(const struct endpoints *endpoints, int backlog, unsigned mode, int *ret_fds,
+		     const char **ret_which)
+{
+	int fds[LISTENERS_MAX], count = 0, r;
+
+	memset(fds, -1, sizeof(fds));
+	for (unsigned i = 0; i < endpoints->count; i++) {
+		r = listen_each(&endpoints->each[i], backlog, mode, fds, count);
+		if (r >= 0) {
+			count = r;
+			continue;
+		}
+		*ret_which = endpoints->each[i].text;
+		for (int n = 0; n < LISTENERS_MAX; n++)
+			if (fds[n] >= 0)
+				close(fds[n]);
+		return r;
+	}
+	memcpy(ret_fds, fds, sizeof(fds));
+	return count ? count : -EINVAL;
+}
+
+unsigned short endpoint_port(const struct endpoint *endpoint)
+{
+	const struct sockaddr *any = &endpoint->address.any;
+
+	if (endpoint->kind != ENDPOINT_INET)
+		return 0;
+	return any->sa_family == AF_INET6
+		       ? ntohs(((const struct sockaddr_in6 *)(const void *)any)->sin6_port)
+		       : ntohs(((const struct sockaddr_in *)(const void *)any)->sin_port);
 }
 
 int endpoint_connect(const struct endpoint *endpoint)

@@ -51,7 +51,7 @@ int fdstore_remove(const char *name)
 }
 
 /* The number under which the manager passed `name`. One that was taken is /dev/null by now. */
-static int find(const char *name)
+static int find(const char *name, unsigned index)
 {
 	char **names = NULL;
 	int n = sd_listen_fds_with_names(0, &names), fd = -ENOENT;
@@ -61,7 +61,7 @@ static int find(const char *name)
 		int at = SD_LISTEN_FDS_START + i;
 
 		if (fd < 0 && strcmp(names[i], name) == 0 && fstat(at, &st) == 0 &&
-		    !(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)))
+		    !(S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) && index-- == 0)
 			fd = at;
 		free(names[i]);
 	}
@@ -69,9 +69,9 @@ static int find(const char *name)
 	return fd;
 }
 
-int fdstore_copy(const char *name)
+int fdstore_copy(const char *name, unsigned index)
 {
-	int at = find(name), fd;
+	int at = find(name, index), fd;
 
 	if (at < 0)
 		return at;
@@ -82,7 +82,7 @@ int fdstore_copy(const char *name)
 int fdstore_take(const char *name)
 {
 	_cleanup_close_ int fd = -1, null = -1;
-	int at = find(name);
+	int at = find(name, 0);
 
 	if (at < 0)
 		return at;

@@ -1,22 +1,29 @@
-/* Descriptors that outlive this process, kept by the service manager: FileDescriptorStoreMax= in the unit, sd_notify(3) with
- * FDSTORE=1. What is kept stays through crash, watchdog and `systemctl restart`, and goes with `systemctl stop`. Each goes under
- * a name of its own, since the order within one name is not promised, and with FDPOLL=0: a BPF link or map says EPOLLERR when it
- * is polled, and the manager would drop it. None of this blocks for longer than a datagram to the manager takes. */
+/* Descriptors that outlive this process, kept by the service manager: FileDescriptorStoreMax= in
+ * the unit, sd_notify(3) with FDSTORE=1. What is kept stays through crash, watchdog and `systemctl
+ * restart`, and goes with `systemctl stop`. Each goes under a name of its own, since the order
+ * within one name is not promised, and with FDPOLL=0: a BPF link or map says EPOLLERR when it is
+ * polled, and the manager would drop it. None of this blocks for longer than a datagram to the
+ * manager takes. */
 #ifndef PENSTOCK_BASE_FDSTORE_H
 #define PENSTOCK_BASE_FDSTORE_H
 
 #include <stdbool.h>
 
-/* Whether a manager is there that may keep something. It keeps nothing when the unit does not allow it, and does not say so. */
+/* Whether a manager is there that may keep something. It keeps nothing when the unit does not allow
+ * it, and does not say so. */
 bool fdstore_is_there(void);
-/* Hands a copy of `fd` to the manager under `name` (letters, digits, '-', '_', '.'; at most 64). The caller keeps its own. What
- * is in the store already is not stored twice. 0, -ENOTCONN without a manager, or another -errno. */
+/* Hands a copy of `fd` to the manager under `name` (letters, digits, '-', '_', '.'; at most 64).
+ * The caller keeps its own. What is in the store already is not stored twice. 0, -ENOTCONN without
+ * a manager, or another -errno. */
 int fdstore_push(const char *name, int fd);
-/* Gives what the manager had under `name` when this process started, close-on-exec; the caller owns it now, the manager keeps
- * its copy until fdstore_remove(). Each descriptor is given once. The descriptor or -ENOENT. */
+/* Gives what the manager had under `name` when this process started, close-on-exec; the caller owns
+ * it now, the manager keeps its copy until fdstore_remove(). Each descriptor is given once. The
+ * descriptor or -ENOENT. */
 int fdstore_take(const char *name);
-/* The same for a listening socket that has to live on at its place (a socket unit's): a copy, as often as asked for. */
-int fdstore_copy(const char *name);
+/* The same for a listening socket that has to live on at its place (a socket unit's): a copy, as
+ * often as asked for. A socket unit with several ListenStream= passes all of them under one name:
+ * `index` counts them. */
+int fdstore_copy(const char *name, unsigned index);
 /* The manager forgets `name`. 0, -ENOTCONN without a manager, or another -errno. */
 int fdstore_remove(const char *name);
 

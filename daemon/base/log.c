@@ -65,7 +65,8 @@ static void write_journal(const struct entry *e)
 	snprintf(name, sizeof(name), "SYSLOG_IDENTIFIER=%s", log_state.name);
 	iov[n++] = (struct iovec){ message, strlen(message) };
 	iov[n++] = (struct iovec){ priority, strlen(priority) };
-	iov[n++] = (struct iovec){ name, strlen(name) };
+	if (!strstr(e->fields, "SYSLOG_IDENTIFIER="))
+		iov[n++] = (struct iovec){ name, strlen(name) };
 	if (e->id[0]) {
 		snprintf(id, sizeof(id), "MESSAGE_ID=%s", e->id);
 		iov[n++] = (struct iovec){ id, strlen(id) };

@@ -1,6 +1,6 @@
-/* Log lines to the journal (structured) or stderr. log_*() never block the caller on the sink: they format into a bounded
- * queue that one helper thread drains; what does not fit is counted and said once there is room again. Before log_open()
- * and after log_close() lines are written at once. */
+/* Log lines to the journal (structured) or stderr. log_*() never block the caller on the sink: they
+ * format into a bounded queue that one helper thread drains; what does not fit is counted and said
+ * once there is room again. Before log_open() and after log_close() lines are written at once. */
 #ifndef PENSTOCK_BASE_LOG_H
 #define PENSTOCK_BASE_LOG_H
 
@@ -14,7 +14,8 @@ enum log_level {
 	LOG_LEVEL_DEBUG
 };
 
-/* `name` is the syslog identifier. Starts the helper thread: call after fork and before sandboxing. 0 or -errno. */
+/* `name` is the syslog identifier. Starts the helper thread: call after fork and before sandboxing.
+ * 0 or -errno. */
 int log_open(const char *name, enum log_level max);
 /* Drains the queue and joins the thread. */
 void log_close(void);
@@ -23,7 +24,8 @@ void log_set_level(enum log_level max);
 uint64_t log_dropped(void);
 
 void log_msg(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A structured entry: `message_id` is 32 hex digits, `fields` is "KEY=value\n..." (may be NULL, journal only). */
+/* A structured entry: `message_id` is 32 hex digits, `fields` is "KEY=value\n..." (may be NULL,
+ * journal only; SYSLOG_IDENTIFIER= in it takes the place of log_open()'s name). */
 void log_event(enum log_level level, const char *message_id, const char *fields, const char *format,
 	       ...) __attribute__((format(printf, 4, 5)));
 

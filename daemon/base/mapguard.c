@@ -47,7 +47,8 @@ static void on_fault(int number, siginfo_t *info, void *unused)
 
 void mapguard_add(void *at, size_t size, sigjmp_buf *jump)
 {
-	/* A jump out of the handler leaves the mask as it is in there: the signal must not be blocked by it. */
+	/* A jump out of the handler leaves the mask as it is in there: the signal must not be
+	 * blocked by it. */
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	sigemptyset(&action.sa_mask);

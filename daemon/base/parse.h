@@ -1,5 +1,5 @@
-/* Numbers with units as people write them. All: 0, or -EINVAL (not that form) or -ERANGE (does not fit); `*ret` is
- * written only on success; the whole string must be consumed. */
+/* Numbers with units as people write them. All: 0, or -EINVAL (not that form) or -ERANGE (does not
+ * fit); `*ret` is written only on success; the whole string must be consumed. */
 #ifndef PENSTOCK_BASE_PARSE_H
 #define PENSTOCK_BASE_PARSE_H
 

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 
-/* Less than this in one read, with room for as much again: the end. A file of proc gives as many whole records as fit in a page,
- * and asking for the end makes the kernel write all of it again. */
+/* Less than this in one read, with room for as much again: the end. A file of proc gives as many
+ * whole records as fit in a page, and asking for the end makes the kernel write all of it again. */
 #define SHORT_READ 1024
 
 int readfile_once(int fd, char *buf, size_t size)

@@ -1,5 +1,5 @@
-/* A thread that looks every so often and is woken to stop. By the clock that is never stepped: a wall clock that is set back must
- * not make it sleep until it has caught up. */
+/* A thread that looks every so often and is woken to stop. By the clock that is never stepped: a
+ * wall clock that is set back must not make it sleep until it has caught up. */
 #ifndef PENSTOCK_BASE_WAIT_H
 #define PENSTOCK_BASE_WAIT_H
 
@@ -17,7 +17,8 @@ static inline void wait_init(pthread_cond_t *wake)
 	pthread_condattr_destroy(&attributes);
 }
 
-/* Until `wake` is signalled, or for so long; `lock` is held. For a condition of wait_init() only. */
+/* Until `wake` is signalled, or for so long; `lock` is held. For a condition of wait_init()
+ * only. */
 static inline void wait_us(pthread_cond_t *wake, pthread_mutex_t *lock, uint64_t us)
 {
 	uint64_t until_us = clock_monotonic_us() + us;

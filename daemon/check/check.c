@@ -10,6 +10,56 @@
 
 #include "base/readfile.h"
 
+const char *check_severity_name(enum check_severity severity)
+{
+	static const char *const names[] = { "note", "warning", "error" };
+
+	return names[severity];
+}
+
+static bool is_one_of(const char *id, const char *const *ids)
+{
+	for (; *ids; ids++)
+		if (strcmp(id, *ids) == 0)
+			return true;
+	return false;
+}
+
+static enum check_severity severity_of(const char *id)
+{
+	static const char *const errors[] = { "configuration",
+					      "proxy-protocol",
+					      "addresses-hidden",
+					      "backend-open",
+					      "gate",
+					      "netns",
+					      "docker-proxy",
+					      "policy-default-action",
+					      "policy-scope",
+					      "delay-reject-scope",
+					      "policy-not-asked",
+					      "front-down",
+					      "fault-backend_down",
+					      "fault-backend_rejects",
+					      NULL };
+	static const char *const notes[] = { "psi",   "queue-minfree",	  "queue-dirs",
+					     "slots", "processes-memory", NULL };
+
+	return is_one_of(id, errors)  ? CHECK_ERROR
+	       : is_one_of(id, notes) ? CHECK_NOTE
+				      : CHECK_WARNING;
+}
+
+enum check_severity check_worst(const struct check *c)
+{
+	enum check_severity worst = CHECK_NOTE;
+
+	for (unsigned i = 0; i < c->findings && i < CHECK_FINDINGS; i++)
+		if (c->finding[i].severity > worst)
+			worst = c->finding[i].severity;
+	return worst;
+}
+
 /* `what` is text; `todo` a format with its arguments, so that it can name values. */
 void check_found(struct check *c, const char *id, const char *what, const char *todo, ...)
 {
@@ -20,6 +70,7 @@ void check_found(struct check *c, const char *id, const char *what, const char *
 		return;
 	f = &c->finding[c->findings - 1];
 	f->id = id;
+	f->severity = severity_of(id);
 	snprintf(f->what, sizeof(f->what), "%s", what);
 	va_start(arguments, todo);
 	vsnprintf(f->todo, sizeof(f->todo), todo, arguments);
@@ -51,13 +102,6 @@ int check_read_u64(const struct check *c, const char *path, uint64_t *ret)
 
 	snprintf(whole, sizeof(whole), "%s%s", c->root, path);
 	return readfile_u64_at(AT_FDCWD, whole, ret);
-}
-
-const struct config_service *check_service(const struct check *c, const char *name)
-{
-	int index = config_service_index(c->config, name);
-
-	return index < 0 ? NULL : &c->config->service[index];
 }
 
 bool check_guarded(const struct check *c, const char *service)
@@ -100,9 +144,15 @@ static void find_kernel(struct check *c)
 void check_run(struct check *c)
 {
 	find_kernel(c);
+	check_listener(c);
 	read_postfix(c);
 	check_host(c);
 	check_mta(c);
-	if (c->postfix)
+	check_server(c);
+	if (c->postfix && c->server != CHECK_POSTFIX && c->server != CHECK_UNKNOWN &&
+	    c->server != CHECK_OTHER)
+		check_skip(c, "Postfix: /etc/postfix is there, but %s is what listens",
+			   c->listener);
+	else if (c->postfix)
 		check_postfix(c);
 }

@@ -1,5 +1,6 @@
-/* What on this host stands in the way of mail under load, or of penstock: looked for once, on demand, by `penstockctl check`. Each
- * finding says what is wrong and what to do; nothing is changed. */
+/* What on this host stands in the way of mail under load, or of penstock: looked for once, on
+ * demand, by `penstockctl check`. Each finding says what is wrong and what to do; nothing is
+ * changed. */
 #ifndef PENSTOCK_CHECK_CHECK_H
 #define PENSTOCK_CHECK_CHECK_H
 
@@ -8,26 +9,52 @@
 
 #define CHECK_FINDINGS 64
 
+/* What a finding means for mail. The exit code of `penstockctl check` follows the worst. */
+enum check_severity {
+	CHECK_NOTE, /* could be better; right on a stock system */
+	CHECK_WARNING, /* in the way under load, or penstock does less than it is told to */
+	CHECK_ERROR /* mail is or will be stopped, or relayed for anybody, or nothing is guarded */
+};
+
+/* The program that listens on the ports of the first service. */
+enum check_server {
+	CHECK_UNKNOWN, /* no server, or not visible */
+	CHECK_OTHER,
+	CHECK_POSTFIX,
+	CHECK_EXIM,
+	CHECK_HARAKA,
+	CHECK_OPENSMTPD,
+	CHECK_DOCKER_PROXY
+};
+
 struct check_finding {
 	const char *id; /* a name to search for */
+	enum check_severity severity;
 	char what[400], todo[400];
 };
 
 struct check {
 	const struct config *config;
-	/* "" or the directory below which etc, proc and sys are looked at: a container's root, an image. */
+	/* "" or the directory below which etc, proc and sys are looked at: a container's root, an
+	 * image. */
 	const char *root;
 	unsigned findings; /* may be more than CHECK_FINDINGS: only so many are kept */
 	struct check_finding finding[CHECK_FINDINGS];
 	unsigned skipped; /* what could not be looked at, and why */
 	char skip[8][200];
 	bool postfix; /* its configuration was read */
+	enum check_server server;
+	char listener[32]; /* its name */
 	bool no_kernel; /* an image: there is no proc below the root to tell of one */
 	struct postfix_conf conf;
 };
 
 /* Everything. `check` is the caller's (it is large), with config and root set and zeros else. */
 void check_run(struct check *check);
+
+const char *check_severity_name(enum check_severity severity);
+/* The worst of the findings; CHECK_NOTE when there is none. */
+enum check_severity check_worst(const struct check *check);
 
 /* ---- for the files of this room */
 void check_found(struct check *check, const char *id, const char *what, const char *todo, ...)
@@ -36,11 +63,13 @@ void check_skip(struct check *check, const char *format, ...) __attribute__((for
 /* A file below the root, terminated. Its length or -errno. */
 int check_read(const struct check *check, const char *path, char *buf, size_t size);
 int check_read_u64(const struct check *check, const char *path, uint64_t *ret);
-/* The service that a front guards, NULL: none. */
-const struct config_service *check_service(const struct check *check, const char *name);
 /* Whether a configuration of ours has a front for it. */
 bool check_guarded(const struct check *check, const char *service);
 
+/* Sets `server` and `listener`. */
+void check_listener(struct check *check);
+/* What is known of servers but Postfix. */
+void check_server(struct check *check);
 void check_host(struct check *check);
 void check_postfix(struct check *check);
 void check_mta(struct check *check);

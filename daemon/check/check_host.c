@@ -23,7 +23,8 @@ static void pressure_stall(struct check *c)
 		r == -ENOENT
 			? "this kernel has no pressure stall information: memory and disk pressure are guessed from lesser signs"
 			: "pressure stall information is switched off: memory and disk pressure are guessed from lesser signs",
-		"boot with psi=1 on the kernel's command line (Debian: GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub)");
+		"boot with psi=1 on the kernel's command line (Debian: GRUB_CMDLINE_LINUX in /etc/default/grub, then update-grub; "
+		"EL and Fedora: grubby --update-kernel=ALL --args=psi=1)");
 }
 
 static void accept_queues(struct check *c)
@@ -53,8 +54,9 @@ static void accept_queues(struct check *c)
 			"sysctl -w net.ipv4.tcp_syncookies=1");
 }
 
-/* The unit's limit where there is one, else what this shell would give it. */
-static uint64_t descriptors_of(const struct check *c, const char *unit)
+/* What a unit file says: the text behind `setting` ("LimitNOFILE=") into `ret`. False: none
+ * does. */
+static bool unit_says(const struct check *c, const char *unit, const char *setting, char ret[32])
 {
 	static const char *const places[] = { "/etc/systemd/system/%s.service.d/override.conf",
 					      "/etc/systemd/system/%s.service",
@@ -68,12 +70,62 @@ static uint64_t descriptors_of(const struct check *c, const char *unit)
 		snprintf(path, sizeof(path), places[i], unit);
 		if (check_read(c, path, buf, sizeof(buf)) < 0)
 			continue;
-		at = strstr(buf, "\nLimitNOFILE=");
-		if (at)
-			return strncmp(at + 13, "infinity", 8) == 0 ? UINT64_MAX
-								    : strtoull(at + 13, NULL, 10);
+		for (at = strstr(buf, setting); at; at = strstr(at + 1, setting))
+			if (at > buf && at[-1] == '\n')
+				break;
+		if (!at)
+			continue;
+		at += strlen(setting);
+		snprintf(ret, 32, "%.*s", (int)strcspn(at, "\n"), at);
+		return true;
 	}
-	return 0;
+	return false;
+}
+
+/* The unit's limit where there is one; 0: it is not known. */
+static uint64_t descriptors_of(const struct check *c, const char *unit)
+{
+	char said[32];
+
+	if (!unit_says(c, unit, "LimitNOFILE=", said))
+		return 0;
+	return strcmp(said, "infinity") == 0 ? UINT64_MAX : strtoull(said, NULL, 10);
+}
+
+/* "1G" as systemd writes it: K, M, G, T of 1024. UINT64_MAX: no limit. */
+static uint64_t memory_of(const char *said)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	uint64_t bytes = strtoull(said, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+
+	if (end == said || *end == '%')
+		return UINT64_MAX;
+	return unit ? bytes << (10 * (unit - units + 1)) : bytes;
+}
+
+/* penstockd takes all of its table of sources at the start. */
+static void table_of_sources(struct check *c)
+{
+	const struct config_source_options *o = &c->config->sources;
+	uint64_t rates = config_rate_bytes(o);
+	uint64_t wanted = o->ledger_bytes + rates + (UINT64_C(64) << 20), limit;
+	char said[32], what[300];
+
+	if (!unit_says(c, "penstockd", "MemoryMax=", said))
+		return;
+	limit = memory_of(said);
+	if (wanted <= limit)
+		return;
+	snprintf(
+		what, sizeof(what),
+		"source.ledger_size asks for a table of %llu MiB, and penstockd.service may have %s (MemoryMax=): penstockd makes a smaller table, which remembers fewer senders",
+		(unsigned long long)((o->ledger_bytes + rates) >> 20), said);
+	check_found(
+		c, "ledger-memory", what,
+		"systemctl edit penstockd: [Service] MemoryMax=%lluM; or lower source.ledger_size",
+		(unsigned long long)((wanted + wanted / 4) >> 20));
 }
 
 static void descriptors(struct check *c, const char *unit, uint64_t wanted, const char *option)
@@ -93,7 +145,7 @@ static void descriptors(struct check *c, const char *unit, uint64_t wanted, cons
 	if (check_read_u64(c, "/proc/sys/fs/file-max", &most) == 0 && most < 2 * wanted)
 		check_found(
 			c, "file-max",
-			"fs.file-max is near what penstock alone may want: then nobody on this machine can open a file",
+			"fs.file-max is near what penstock alone may want: then no process on this machine can open a file",
 			"sysctl -w fs.file-max=%llu", (unsigned long long)(4 * wanted));
 }
 
@@ -151,6 +203,7 @@ void check_host(struct check *c)
 	if (config->proxy.enabled)
 		descriptors(c, "penstock-proxy", 2 * (uint64_t)config->proxy.connections_max + 64,
 			    "front.proxy.connections_max");
+	table_of_sources(c);
 	for (unsigned i = 0; i < config->services; i++)
 		spool_space(c, &config->service[i]);
 	gate(c);

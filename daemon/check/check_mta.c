@@ -1,5 +1,7 @@
-/* Who listens on the guarded ports, and where: in our network namespace, in another one, or nowhere. */
+/* Who listens on the guarded ports, and where: in our network namespace, in another one, or
+ * nowhere. */
 #include <dirent.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,8 +21,21 @@ struct look {
 	ino_t seen[NAMESPACES];
 };
 
-/* Whether /proc/PID/net/tcp (or tcp6) has a listener on a port: "  0: 00000000:0019 00000000:0000 0A ...". */
-static bool listens(const struct check *c, const char *pid, const char *table, unsigned port)
+/* The address of a line of /proc/net/tcp or tcp6: 32-bit words, of which this host's order makes
+ * hexadecimal. */
+static bool is_loopback_text(const char *address)
+{
+	size_t n = strcspn(address, ":");
+
+	if (n == 8 || (n == 32 && strncmp(address, "0000000000000000FFFF0000", 24) == 0))
+		return strncmp(address + n - 2, "7F", 2) == 0;
+	return strncmp(address, "00000000000000000000000001000000", 32) == 0;
+}
+
+/* Whether /proc/PID/net/tcp (or tcp6) has a listener on a port: " 0: 00000000:0019 00000000:0000 0A
+ * ...". `beyond`: one that other hosts reach. */
+static bool listens(const struct check *c, const char *pid, const char *table, unsigned port,
+		    bool beyond)
 {
 	char path[CONFIG_PATH_MAX + 64], line[512];
 	bool found = false;
@@ -35,7 +50,8 @@ static bool listens(const struct check *c, const char *pid, const char *table, u
 		if (sscanf(line, " %*[^:]: %63s %*s %7s", local, state) != 2)
 			continue;
 		colon = strrchr(local, ':');
-		found = colon && strtoul(colon + 1, NULL, 16) == port && strcmp(state, LISTEN) == 0;
+		found = colon && strtoul(colon + 1, NULL, 16) == port &&
+			strcmp(state, LISTEN) == 0 && (!beyond || !is_loopback_text(local));
 	}
 	if (f)
 		fclose(f);
@@ -45,7 +61,8 @@ static bool listens(const struct check *c, const char *pid, const char *table, u
 static bool listens_in(const struct check *c, const char *pid, const struct config_service *s)
 {
 	for (unsigned i = 0; i < CONFIG_PORTS && s->ports[i]; i++)
-		if (listens(c, pid, "tcp", s->ports[i]) || listens(c, pid, "tcp6", s->ports[i]))
+		if (listens(c, pid, "tcp", s->ports[i], false) ||
+		    listens(c, pid, "tcp6", s->ports[i], false))
 			return true;
 	return false;
 }
@@ -67,7 +84,8 @@ static bool first_of_its_namespace(struct look *look, const char *pid)
 	return true;
 }
 
-/* A process in whose network namespace, which is not ours, the ports are listened on. Into `ret` (32). */
+/* A process in whose network namespace, which is not ours, the ports are listened on. Into `ret`
+ * (32). */
 static bool elsewhere(struct check *c, const struct config_service *s, char *ret)
 {
 	struct look look = { .check = c };
@@ -116,7 +134,7 @@ static void one(struct check *c, const struct config_service *s)
 		snprintf(
 			what, sizeof(what),
 			"the mail server of service.%s listens in another network namespace (process %s, %s): its sessions are not counted from here%s",
-			s->name, pid, name, gate ? ", and the gate guards nobody" : "");
+			s->name, pid, name, gate ? ", and the gate guards no port" : "");
 		check_found(
 			c, "netns", what,
 			gate ? "[front.gate] netns = /proc/%s/ns/net, or the namespace's name under /run/netns"
@@ -130,8 +148,61 @@ static void one(struct check *c, const struct config_service *s)
 		    s->name);
 }
 
+/* ---- behind the proxy ----------------------------------------------------------------------- */
+
+static bool is_loopback(const struct endpoint *e)
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&e->address.storage;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&e->address.storage;
+
+	if (e->kind != ENDPOINT_INET)
+		return false;
+	return e->address.any.sa_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == 127
+						   : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+}
+
+/* The server is meant to be reached through the proxy only: by others it is believed whatever PROXY
+ * header they send. */
+static void backend_open(struct check *c)
+{
+	const struct config_front *proxy = &c->config->proxy;
+	const char *colon = strrchr(proxy->backend.text, ':');
+	unsigned port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
+	char what[400];
+
+	if (c->no_kernel || !is_loopback(&proxy->backend) ||
+	    (!listens(c, "self", "tcp", port, true) && !listens(c, "self", "tcp6", port, true)))
+		return;
+	snprintf(
+		what, sizeof(what),
+		"the mail server behind penstock-proxy listens on port %u for other hosts too: they pass penstock by%s",
+		port,
+		proxy->proxy_protocol >= PROXY_PROTOCOL_V1
+			? ", and a PROXY header of theirs may claim to be a client for whom the server relays"
+			: "");
+	check_found(
+		c, "backend-open", what,
+		"let the mail server listen on %s only (Postfix: master.cf; Exim: local_interfaces)",
+		proxy->backend.text);
+}
+
+static void hidden_addresses(struct check *c)
+{
+	if (c->config->proxy.proxy_protocol != PROXY_PROTOCOL_NONE)
+		return;
+	check_found(
+		c, "addresses-hidden",
+		"penstock-proxy hides the clients' addresses (front.proxy.proxy_protocol = none): the mail server takes every client for this host, and is an open relay if it relays for an address of this host",
+		"%s",
+		"[front.proxy] proxy_protocol = v1 (Postfix, Exim, Haraka) or v2 (OpenSMTPD), and let the mail server expect it: penstock-proxy(8)");
+}
+
 void check_mta(struct check *c)
 {
+	if (c->config->proxy.enabled) {
+		backend_open(c);
+		hidden_addresses(c);
+	}
 	for (unsigned i = 0; i < c->config->services; i++)
 		if (check_guarded(c, c->config->service[i].name) || i == 0)
 			one(c, &c->config->service[i]);

@@ -1,4 +1,5 @@
-/* A Postfix that stands here: its master.cf and main.cf against what penstock is told and what the machine has. */
+/* A Postfix that stands here: its master.cf and main.cf against what penstock is told and what the
+ * machine has. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ static int behind_postscreen(const struct check *c)
 	return -1;
 }
 
-/* ---- the size of it ------------------------------------------------------------------------------------------------ */
+/* ---- the size of it ------------------------------------------------------------------------- */
 
 static void memory(struct check *c, int service)
 {
@@ -132,13 +133,29 @@ static void queue(struct check *c, const struct config_service *s)
 			get(c, -1, "queue_directory", "/var/spool/postfix"));
 }
 
-/* ---- the policy service ---------------------------------------------------------------------------------------------- */
+/* ---- the policy service --------------------------------------------------------------------- */
+
+/* Whether a "{ unix:private/penstock, ... }" is an address of front.policy.listen. */
+static bool calls(const struct check *c, const char *call)
+{
+	const struct endpoints *listen = &c->config->policy.listen;
+
+	if (strstr(call, "penstock"))
+		return true;
+	for (unsigned i = 0; i < listen->count; i++) {
+		const char *text = listen->each[i].text;
+		const char *end = strrchr(text, listen->each[i].kind == ENDPOINT_UNIX ? '/' : ':');
+
+		if (end && strstr(call, listen->each[i].kind == ENDPOINT_UNIX ? end + 1 : end))
+			return true;
+	}
+	return false;
+}
 
 /* Whether a list of restrictions asks penstock. */
 static const char *asks_penstock(const struct check *c, const char *restrictions)
 {
-	const char *listen = c->config->policy.listen.text, *at = restrictions;
-	const char *path = strrchr(listen, '/'), *port = strrchr(listen, ':');
+	const char *at = restrictions;
 
 	while ((at = strstr(at, "check_policy_service"))) {
 		char call[256];
@@ -148,10 +165,7 @@ static const char *asks_penstock(const struct check *c, const char *restrictions
 		at += strspn(at, " \t,");
 		n = *at == '{' ? strcspn(at, "}") : strcspn(at, " \t,");
 		snprintf(call, sizeof(call), "%.*s", (int)(n < 255 ? n : 255), at);
-		if (strstr(call, "penstock") ||
-		    (listen[0] && strncmp(listen, "unix:", 5) == 0 && path &&
-		     strstr(call, path + 1)) ||
-		    (listen[0] && strncmp(listen, "unix:", 5) != 0 && port && strstr(call, port)))
+		if (calls(c, call))
 			return at;
 	}
 	return NULL;
@@ -233,7 +247,7 @@ static void policy(struct check *c)
 			"see /usr/share/doc/penstock/snippets/postfix/policy.md, or take another front");
 }
 
-/* ---- the proxy ------------------------------------------------------------------------------------------------------- */
+/* ---- the proxy ------------------------------------------------------------------------------ */
 
 static unsigned backend_port(const struct check *c)
 {
@@ -244,7 +258,7 @@ static unsigned backend_port(const struct check *c)
 
 static void proxy(struct check *c)
 {
-	bool sends = c->config->proxy.proxy_protocol != PROXY_PROTOCOL_NONE;
+	bool sends = c->config->proxy.proxy_protocol >= PROXY_PROTOCOL_V1;
 
 	for (unsigned i = 0; i < c->conf.services; i++) {
 		const struct postfix_service *s = &c->conf.service[i];

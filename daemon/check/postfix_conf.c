@@ -7,9 +7,11 @@
 #include "base/text.h"
 
 #define DEPTH 8 /* of $name in $name */
+/* looked up for one value: names that name each other twice would double at each depth */
+#define NAMES 256
 #define LINE 8192
 
-/* ---- logical lines: what begins with a blank goes on, comments and empty lines do not count ------------------------ */
+/* ---- logical lines: what begins with a blank goes on, comments and empty lines do not count - */
 
 struct lines {
 	const char *at, *end;
@@ -62,7 +64,7 @@ static bool next_line(struct lines *l, char *out)
 	return text.length > 0;
 }
 
-/* ---- settings ------------------------------------------------------------------------------------------------------ */
+/* ---- settings ------------------------------------------------------------------------------- */
 
 static void copy(char *to, size_t size, const char *from, size_t n)
 {
@@ -100,7 +102,8 @@ void postfix_parse_main(struct postfix_conf *conf, const char *text, size_t leng
 		set(conf, -1, line);
 }
 
-/* The next word, or what stands in braces. Ends it in place and returns where to go on; NULL: there is none. */
+/* The next word, or what stands in braces. Ends it in place and returns where to go on; NULL: there
+ * is none. */
 static char *next_word(char *at, char **ret_word)
 {
 	int depth = 0;
@@ -166,7 +169,7 @@ void postfix_parse_master(struct postfix_conf *conf, const char *text, size_t le
 		parse_service(conf, line);
 }
 
-/* ---- asking -------------------------------------------------------------------------------------------------------- */
+/* ---- asking --------------------------------------------------------------------------------- */
 
 static const struct postfix_parameter *find(const struct postfix_conf *conf, int service,
 					    const char *name)
@@ -184,7 +187,7 @@ bool postfix_overrides(const struct postfix_conf *conf, int service, const char 
 }
 
 static void expand(const struct postfix_conf *conf, int service, const char *value,
-		   struct text *out, int depth)
+		   struct text *out, int depth, unsigned *names)
 {
 	const struct postfix_parameter *p;
 	char name[80];
@@ -209,8 +212,10 @@ static void expand(const struct postfix_conf *conf, int service, const char *val
 			value++;
 		p = service >= 0 ? find(conf, service, name) : NULL;
 		p = p ? p : find(conf, -1, name);
-		if (p && depth > 0)
-			expand(conf, service, p->value, out, depth - 1);
+		if (p && depth > 0 && *names > 0) {
+			(*names)--;
+			expand(conf, service, p->value, out, depth - 1, names);
+		}
 	}
 }
 
@@ -219,9 +224,10 @@ const char *postfix_value(const struct postfix_conf *conf, int service, const ch
 {
 	const struct postfix_parameter *p = service >= 0 ? find(conf, service, name) : NULL;
 	struct text out = { .data = ret, .size = POSTFIX_VALUE };
+	unsigned names = NAMES;
 
 	p = p ? p : find(conf, -1, name);
 	ret[0] = 0;
-	expand(conf, service, p ? p->value : otherwise, &out, DEPTH);
+	expand(conf, service, p ? p->value : otherwise, &out, DEPTH, &names);
 	return ret;
 }

@@ -10,7 +10,7 @@
 int args_parse(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
 	       struct args *args)
 {
-	enum { RUN_DIR = 256, CHECK, VERSION, HELP, STATE_DIR, OBSERVE, PRINT, SUPPORT };
+	enum { RUN_DIR = 256, CHECK, VERSION, HELP, STATE_DIR, OBSERVE, PRINT, METRICS, SUPPORT };
 	struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },
 		{ "run-dir", required_argument, NULL, RUN_DIR },
@@ -20,6 +20,7 @@ int args_parse(int argc, char **argv, const char *program, const char *usage, bo
 		{ "state-dir", required_argument, NULL, STATE_DIR },
 		{ "observe", no_argument, NULL, OBSERVE },
 		{ "print-config", no_argument, NULL, PRINT },
+		{ "print-metrics", no_argument, NULL, METRICS },
 		{ "support", no_argument, NULL, SUPPORT },
 		{ 0 },
 	};
@@ -51,6 +52,9 @@ int args_parse(int argc, char **argv, const char *program, const char *usage, bo
 			break;
 		case PRINT:
 			args->print = true;
+			break;
+		case METRICS:
+			args->metrics = true;
 			break;
 		case SUPPORT:
 			args->support = true;
@@ -86,10 +90,16 @@ int args_load(const struct args *args, struct config *ret)
 {
 	_cleanup_free_ struct config_errors *errors = calloc(1, sizeof(*errors));
 	char line[1024];
+	int r;
 
 	if (!errors)
 		return EX_OSERR;
-	if (config_load(&args->source, ret, errors) == 0)
+	r = config_load(&args->source, ret, errors);
+	for (unsigned i = 0; i < errors->warnings; i++) {
+		config_error_print(&errors->warning[i], line, sizeof(line));
+		fprintf(stderr, "warning: %s\n", line);
+	}
+	if (r == 0)
 		return -1;
 	for (unsigned i = 0; i < errors->count && i < CONFIG_ERRORS; i++) {
 		config_error_print(&errors->error[i], line, sizeof(line));

@@ -1,5 +1,5 @@
-/* The configuration as plain data. Filled by config_load() from the table of options in config/options.c, validated whole,
- * then swapped; read by everybody, changed by nobody. */
+/* The configuration as plain data. Filled by config_load() from the table of options in
+ * config/options.c, validated whole, then swapped; read everywhere, changed nowhere. */
 #ifndef PENSTOCK_CONFIG_CONFIG_H
 #define PENSTOCK_CONFIG_CONFIG_H
 
@@ -10,7 +10,9 @@
 
 #include "base/endpoint.h"
 #include "base/log.h"
+#include "core/calendar.h"
 #include "core/plan.h"
+#include "core/reply.h"
 #include "core/sample.h"
 
 #define CONFIG_PATH_MAX 256
@@ -20,9 +22,17 @@
 #define CONFIG_POOLS 32
 #define CONFIG_INTERFACES 16
 #define CONFIG_ERRORS 32
+#define CONFIG_WINDOWS 16
 
 enum config_tls { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
-enum config_proxy_protocol { PROXY_PROTOCOL_NONE, PROXY_PROTOCOL_V1, PROXY_PROTOCOL_V2 };
+/* There is no default: a server that learns no address takes every client for this host, and relays
+ * for all of them. */
+enum config_proxy_protocol {
+	PROXY_PROTOCOL_UNSAID,
+	PROXY_PROTOCOL_NONE,
+	PROXY_PROTOCOL_V1,
+	PROXY_PROTOCOL_V2
+};
 
 struct config_service {
 	char name[32];
@@ -30,40 +40,12 @@ struct config_service {
 		[CONFIG_PORTS]; /* that the MTA listens on, 0 ends; where BPF and sock_diag look */
 	enum config_tls tls;
 	enum plan_shed shed;
-	char hostname[256]; /* in replies; default: this host's name */
+	struct reply_style reply; /* hostname: this host's name, unless it is set */
 	uint16_t reply_code; /* 451 or 421 */
-	char cgroup
-		[CONFIG_PATH_MAX]; /* of the MTA, below /sys/fs/cgroup; empty: found from the listener's owner */
+	/* of the MTA, below /sys/fs/cgroup; empty: found from the listener's owner */
+	char cgroup[CONFIG_PATH_MAX];
 	char queue_dirs[CONFIG_QUEUE_DIRS][CONFIG_PATH_MAX];
 	uint32_t slots; /* processes that the MTA can have at once, 0: not known */
-};
-
-struct config_front {
-	bool enabled;
-	char service[32];
-	struct endpoint listen, backend;
-	enum config_proxy_protocol proxy_protocol; /* towards the backend */
-	bool accept_proxy_protocol; /* on listen */
-	uint32_t connections_max; /* the front's own limit, in force without a plan too */
-	uint32_t linger_max; /* refused clients kept in dialogue; past it 421 and close */
-	uint64_t linger_us; /* longest refusal dialogue */
-	uint64_t idle_us; /* client idle */
-	uint64_t connect_us; /* to the backend */
-	char socket_mode[8]; /* octal, of a UNIX listen socket */
-};
-
-/* The gate in the kernel, and the responder that talks to those whom it turns away. */
-struct config_gate {
-	bool enabled;
-	char service[32];
-	char netns
-		[CONFIG_PATH_MAX]; /* of the MTA: a path or a name under /run/netns; empty: ours */
-	bool loopback; /* decide on this host's own connections too */
-	bool answer_down; /* while nothing listens on the port, the responder answers */
-	struct endpoint listen; /* of the responder besides: for a load balancer */
-	uint32_t linger_max; /* refused clients in dialogue at once; past it 421 and close */
-	uint64_t linger_us; /* longest dialogue */
-	double cpu_ratio; /* of one CPU, that the responder may take */
 };
 
 struct config_network {
@@ -74,6 +56,86 @@ struct config_network {
 struct config_networks {
 	unsigned count;
 	struct config_network network[CONFIG_NETWORKS];
+};
+
+struct config_front {
+	bool enabled;
+	char service[32];
+	struct endpoints listen;
+	struct endpoint backend;
+	enum config_proxy_protocol proxy_protocol; /* towards the backend */
+	bool client_addresses_hidden; /* the operator knows what proxy_protocol = none means */
+	bool accept_proxy_protocol; /* on listen */
+	struct config_networks proxy_from; /* from whom such a header is believed */
+	bool loopback; /* proxy, milter: decide on this host's own connections too */
+	uint32_t connections_max; /* the front's own limit, in force without a plan too */
+	uint32_t linger_max; /* refused clients kept in dialogue; past it 421 and close */
+	uint64_t linger_us; /* longest refusal dialogue */
+	uint64_t idle_us; /* client idle */
+	uint64_t connect_us; /* to the backend */
+	char socket_mode[8]; /* octal, of a UNIX listen socket */
+};
+
+/* What the gate does with a client that has heard its refusal in this epoch. */
+enum config_repeat { REPEAT_DIALOGUE, REPEAT_RESET };
+
+/* The gate in the kernel, and the responder that talks to those whom it turns away. */
+struct config_gate {
+	bool enabled;
+	char service[32];
+	char netns
+		[CONFIG_PATH_MAX]; /* of the MTA: a path or a name under /run/netns; empty: ours */
+	bool loopback; /* decide on this host's own connections too */
+	enum config_repeat repeat;
+	bool answer_down; /* while nothing listens on the port, the responder answers */
+	struct endpoints listen; /* of the responder besides: for a load balancer */
+	uint32_t linger_max; /* refused clients in dialogue at once; past it 421 and close */
+	uint64_t linger_us; /* longest dialogue */
+	double cpu_ratio; /* of one CPU, that the responder may take */
+};
+
+/* HAProxy asks by SPOE, and sends whom it may not pass to the responder. */
+struct config_haproxy {
+	bool enabled;
+	char service[32];
+	struct endpoints listen; /* for SPOE */
+	struct endpoints responder; /* for SMTP clients; none: there is no responder */
+	uint32_t connections_max; /* for SPOE */
+	char socket_mode[8]; /* octal, of a UNIX listen socket */
+};
+
+/* nginx' mail proxy asks by auth_http. */
+struct config_nginx {
+	bool enabled;
+	char service[32];
+	struct endpoints listen;
+	struct endpoint backend; /* the mail server, as nginx is told */
+	uint32_t connections_max;
+	char socket_mode[8]; /* octal, of a UNIX listen socket */
+};
+
+/* penstock-agent: what HAProxy's agent-check is told. */
+struct config_agent {
+	char service[32];
+	struct endpoints listen;
+	uint32_t balancers; /* that share this host */
+	uint32_t connections_max; /* of all of them, in force without a plan too; 0: no limit */
+};
+
+/* The store through which the hosts of a fleet know of each other. */
+struct config_fleet {
+	struct endpoints servers; /* none: this host is alone */
+	char name[64]; /* of this host among the others; empty: its host name */
+	char prefix[64]; /* of the names of the streams */
+	char user[64];
+	char password_file[CONFIG_PATH_MAX];
+	char key_file[CONFIG_PATH_MAX]; /* seals what is said; empty: no seal but a checksum */
+	bool hide_addresses; /* keyed hashes instead of networks */
+	bool tls;
+	char tls_ca[CONFIG_PATH_MAX], tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX];
+	char tls_name[128]; /* that the certificate must have; empty: not looked at */
+	uint32_t stream_length; /* messages that the store keeps, about */
+	uint64_t memory_bytes;
 };
 
 /* A large sender: its networks count as one source. */
@@ -89,7 +151,29 @@ struct config_source_options {
 	uint64_t ledger_bytes, rate_bytes;
 	uint64_t proper_us; /* a retry so long after the last credited one is proper */
 	uint32_t rate_max; /* connections a minute from one address, 0: no such limit */
-	uint32_t sessions_max; /* at once from one address while elevated, 0: by the window */
+	uint32_t sessions_max; /* at once from one address, 0: no such limit */
+};
+
+/* Memory for the rates of sources: half of the ledger's, at least 16 MiB. */
+static inline uint64_t config_rate_bytes(const struct config_source_options *o)
+{
+	uint64_t least = 16u << 20;
+
+	if (o->rate_bytes)
+		return o->rate_bytes;
+	return o->ledger_bytes / 2 > least ? o->ledger_bytes / 2 : least;
+}
+
+struct config_window {
+	char words[200]; /* as they were written */
+	struct calendar when;
+};
+
+/* Planned maintenance: host/maintenance.h */
+struct config_maintenance {
+	unsigned windows;
+	struct config_window window[CONFIG_WINDOWS];
+	bool trusted_pass; /* source.trusted is admitted meanwhile */
 };
 
 struct config {
@@ -104,7 +188,7 @@ struct config {
 	unsigned services;
 	struct config_service service[PLAN_SERVICES];
 
-	uint64_t banner_p99_us, longest_deferral_us;
+	uint64_t banner_p99_us, wait_us, longest_deferral_us;
 	uint32_t longest_attempts;
 	uint64_t memory_reserve_bytes, disk_reserve_bytes;
 	uint32_t window_least, window_most; /* 0: not set */
@@ -118,27 +202,39 @@ struct config {
 		       [16]; /* [nic] interfaces: empty = all that are physical and up */
 	uint64_t nic_speed_bits_per_s; /* [nic] speed, for links that lie; 0: ask the kernel */
 
-	struct config_front policy, proxy;
+	struct config_front policy, proxy, line, milter;
 	struct config_gate gate;
-	struct endpoint http_listen;
+	struct config_haproxy haproxy;
+	struct config_nginx nginx;
+	struct config_agent agent;
+	struct config_fleet fleet;
+	struct endpoints http_listen, http_public;
+	char http_hosts[CONFIG_PATH_MAX]; /* names, split at blanks and commas */
 	char control_group[32];
+	struct config_maintenance maintenance;
 };
 
 struct config_error {
 	char file[CONFIG_PATH_MAX]; /* "-o" for the command line */
 	unsigned line;
 	char key[96]; /* section.key */
-	char reason[256];
+	char reason[320];
 };
 
 struct config_errors {
 	unsigned count; /* may be more than CONFIG_ERRORS: only so many are kept */
 	struct config_error error[CONFIG_ERRORS];
+	/* What is taken all the same, and should be changed; kept when there is no error, too. */
+	unsigned warnings;
+	struct config_error warning[CONFIG_ERRORS];
 };
 
 /* Where the configuration comes from; pointers stay the caller's. */
 struct config_source {
-	const char *file; /* NULL: /etc/penstock/penstock.conf and penstock.conf.d, all optional */
+	/* NULL: /usr/lib/penstock/penstock.conf (the package's defaults),
+	 * /etc/penstock/penstock.conf and /etc/penstock/penstock.conf.d, in this order and all
+	 * optional; the last word counts. */
+	const char *file;
 	const char *const *overrides; /* "section.key=value" */
 	unsigned overrides_count;
 	const char *run_dir, *state_dir; /* command line, NULL: from file or default */
@@ -160,6 +256,10 @@ int config_service_index(const struct config *config, const char *name);
 bool config_trusted(const struct config *config, const struct in6_addr *address);
 /* The same for the networks that the operator defers always; trust beats it. */
 bool config_refused(const struct config *config, const struct in6_addr *address);
+/* From whom the proxy believes a PROXY header. */
+bool config_sends_headers(const struct config *config, const struct in6_addr *address);
 void config_error_print(const struct config_error *error, char *buf, unsigned size);
+/* Into the log: what was taken and should be changed (reload.c). */
+void config_log_warnings(const struct config_errors *errors);
 
 #endif

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define EPOCH_US UINT64_C(60000000)
-#define SLOTS_SHARE 0.95 /* of the server's slots, so that one is left for whoever looks */
+#define SLOTS_SHARE 0.95 /* of the server's slots, so that one is left for health checks */
 
 void engine_config_from(const struct config *config, double cores, struct engine_config *ret)
 {
@@ -17,8 +17,10 @@ void engine_config_from(const struct config *config, double cores, struct engine
 	ret->window.least = config->window_least;
 	ret->window.most = config->window_most;
 	ret->window.banner_objective_us = (double)config->banner_p99_us;
+	ret->window.wait_objective_us = (double)config->wait_us;
 	ret->window.memory_reserve_bytes = (double)config->memory_reserve_bytes;
 	ret->window.disk_reserve_bytes = (double)config->disk_reserve_bytes;
+	ret->maintenance_trusted = config->maintenance.trusted_pass;
 	ret->services = config->services;
 	for (unsigned i = 0; i < config->services; i++) {
 		snprintf(ret->service[i].name, sizeof(ret->service[i].name), "%s",
@@ -30,20 +32,23 @@ void engine_config_from(const struct config *config, double cores, struct engine
 	}
 }
 
+/* Every pool of a configuration has its place in the table of sources. */
+_Static_assert(CONFIG_POOLS <= SOURCE_POOLS, "pools of the configuration");
+
 void source_config_from(const struct config *config, double cores, struct source_config *ret)
 {
 	const struct config_source_options *o = &config->sources;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->ledger_bytes = o->ledger_bytes;
-	ret->rate_bytes = o->rate_bytes;
+	ret->rate_bytes = config_rate_bytes(o);
 	ret->cores = cores;
 	ret->longest_deferral_s = (uint32_t)(config->longest_deferral_us / 1000000);
 	ret->longest_attempts = config->longest_attempts;
 	ret->proper_s = (uint32_t)(o->proper_us / 1000000);
 	ret->rate_max = o->rate_max;
 	ret->sessions_max = o->sessions_max;
-	for (unsigned i = 0; i < config->pools && i < SOURCE_POOLS; i++) {
+	for (unsigned i = 0; i < config->pools; i++) {
 		const struct config_pool *pool = &config->pool[i];
 		struct source_pool *to = &ret->pool[ret->pools++];
 

@@ -1,4 +1,5 @@
-/* The engine's configuration out of the whole: the one place where options become the law's figures. Pure. */
+/* The engine's configuration out of the whole: the one place where options become the law's
+ * figures. Pure. */
 #ifndef PENSTOCK_CONFIG_ENGINE_CONFIG_H
 #define PENSTOCK_CONFIG_ENGINE_CONFIG_H
 

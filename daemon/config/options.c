@@ -12,89 +12,143 @@
 #include "base/text.h"
 
 #define IN(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)
-#define CONFIG(section, key, type, field, least, most, choices, value, help)               \
-	{                                                                                  \
+#define CONFIG(section, key, type, field, least, most, choices, value, help) \
+	{ \
 		section, key, OPTION_##type, SCOPE_CONFIG, IN(config, field), least, most, \
-			choices, value, help                                               \
+			choices, value, help \
 	}
-#define SERVICE(key, type, field, least, most, choices, value, help)                            \
-	{                                                                                       \
+#define SERVICE(key, type, field, least, most, choices, value, help) \
+	{ \
 		"service", key, OPTION_##type, SCOPE_SERVICE, IN(config_service, field), least, \
-			most, choices, value, help                                              \
+			most, choices, value, help \
 	}
-#define FRONT(key, type, field, least, most, choices, value, help)                              \
-	{                                                                                       \
-		"front", key, OPTION_##type, SCOPE_FRONT, IN(config_front, field), least, most, \
-			choices, value, help                                                    \
-	}
-#define POOL(key, type, field, least, most, choices, value, help)                            \
-	{                                                                                    \
+#define POOL(key, type, field, least, most, choices, value, help) \
+	{ \
 		"pool", key, OPTION_##type, SCOPE_POOL, IN(config_pool, field), least, most, \
-			choices, value, help                                                 \
+			choices, value, help \
 	}
 #define SECONDS 1e6
 #define MIB 1048576.0
 
 /* clang-format off */
 const struct option_row option_rows[] = {
-	CONFIG("daemon", "mode", CHOICE, mode, 0, 0, "enforce observe", "enforce", "enforce, or observe: compute, publish, log and admit everything"),
-	CONFIG("daemon", "tick", DURATION, tick_us, 0.01 * SECONDS, 1 * SECONDS, NULL, "100ms", "how often everything is measured and decided; while nobody is served and nothing presses every 0.2 s does"),
-	CONFIG("daemon", "log_level", CHOICE, log_level, 0, 0, "error warning notice info debug", "info", "least important line that is logged"),
-	CONFIG("daemon", "bpf", BOOL, bpf, 0, 0, NULL, "yes", "no: do not even try BPF, read the next best sources"),
-	CONFIG("daemon", "run_dir", PATH, run_dir, 0, 0, NULL, "/run/penstock", "sockets, the plan and the counts of fronts"),
-	CONFIG("daemon", "state_dir", PATH, state_dir, 0, 0, NULL, "/var/lib/penstock", "what outlives a restart"),
-	CONFIG("daemon", "record", PATH, record, 0, 0, NULL, NULL, "file into which all that is measured and decided is recorded, for penstock-replay(1); in a directory that penstockd may write to; the one from before is kept as FILE.1; default: none"),
-	CONFIG("daemon", "record_max", BYTES, record_max_bytes, MIB, 1e13, NULL, "256MiB", "size of that file at which recording ends: about 40 MiB an hour, and 80 bytes a connection"),
-	SERVICE("ports", PORTS, ports, 1, 65535, NULL, NULL, "TCP ports on which the MTA listens: where sessions are counted"),
-	SERVICE("tls", CHOICE, tls, 0, 0, "none starttls implicit", "starttls", "implicit: no plain text can be said, a deferred connection is closed"),
-	SERVICE("shed", CHOICE, shed, 0, 0, "yes last no", "yes", "no: never deferred (submission: applications do not queue); last: only when every service with shed = yes is down to objective.window_least and refuses"),
-	SERVICE("hostname", HOSTNAME, hostname, 0, 0, NULL, NULL, "name said in replies; default: this host's"),
-	SERVICE("reply_code", CODE, reply_code, 0, 0, NULL, "451", "451 (dialogue stays open until QUIT) or 421 (said, then closed)"),
-	SERVICE("cgroup", TEXT, cgroup, 0, 0, NULL, NULL, "control group of the MTA below the cgroup root; default: found from the listener's owner"),
-	SERVICE("queue_dirs", PATHS, queue_dirs, 0, 0, NULL, NULL, "queue directories of the MTA: messages, space, inodes and the disks under them are watched; default: found by who listens (Postfix, Exim, Sendmail, OpenSMTPD)"),
-	SERVICE("slots", U32, slots, 0, 1000000, NULL, "0", "processes that the MTA can have at once (Postfix: maxproc of smtpd); 0: not known"),
-	CONFIG("objective", "banner_p99", DURATION, banner_p99_us, 0.01 * SECONDS, 60 * SECONDS, NULL, "500ms", "99th percentile from connection to greeting, above the learned unloaded time"),
-	CONFIG("objective", "longest_deferral", DURATION, longest_deferral_us, 60 * SECONDS, 86400 * SECONDS, NULL, "2h", "a sender that retries properly is admitted before this wherever that is feasible; where it is not, an alarm says so"),
-	CONFIG("objective", "longest_attempts", U32, longest_attempts, 1, 100, NULL, "3", "and by this attempt, where attempts that came sooner than source.retry_least do not count"),
-	CONFIG("objective", "memory_reserve", BYTES, memory_reserve_bytes, 0, 1e15, NULL, "64MiB", "memory that sessions never take"),
-	CONFIG("objective", "disk_reserve", BYTES, disk_reserve_bytes, 0, 1e18, NULL, "64MiB", "spool space that sessions never take"),
-	CONFIG("objective", "window_least", U32, window_least, 1, 100000, NULL, "4", "the window never goes below"),
-	CONFIG("objective", "window_most", U32, window_most, 0, 1000000, NULL, "0", "nor above; 0: no such bound"),
-	CONFIG("source", "trusted", NETWORKS, sources.trusted, 0, 0, NULL, NULL, "networks that are never deferred for load: own relays, health checks of load balancers"),
-	CONFIG("source", "refused", NETWORKS, sources.refused, 0, 0, NULL, NULL, "networks that are always deferred with 451 4.7.1, at any load and for every service; trusted wins"),
-	CONFIG("source", "ledger_size", BYTES, sources.ledger_bytes, 65536, 17179869184.0, NULL, "8MiB", "memory for who waits since when, 16 bytes a source (8MiB: half a million; 256MiB: sixteen million); rounded down to a power of two; a change takes a restart, and begins an empty one"),
-	CONFIG("source", "rate_size", BYTES, sources.rate_bytes, 65536, 17179869184.0, NULL, "16MiB", "memory for the rates of sources; rounded down to a power of two; a change takes a restart"),
-	CONFIG("source", "rate_max", U32, sources.rate_max, 0, 1000000, NULL, "0", "connections a minute that one address (IPv6: /64) may open, at any load; past it 451 4.7.1; 0: no such limit"),
-	CONFIG("source", "sessions_max", U32, sources.sessions_max, 0, 1000000, NULL, "0", "sessions that one address (IPv6: /64) may have open at once while the level is elevated or worse; 0: a quarter of the window, more where there are few sources"),
-	CONFIG("source", "retry_least", DURATION, sources.proper_us, 1 * SECONDS, 3600 * SECONDS, NULL, "2min", "a retry counts for a source's seniority when the last one that counted is so long ago; sooner it neither gains nor loses"),
-	POOL("networks", NETWORKS, networks, 0, 0, NULL, NULL, "networks of one large sender, which count as one source: a message may come back from any of them"),
-	POOL("weight", U32, weight, 1, 1000, NULL, "4", "shares of the fair rate that it may have: how many ordinary sources it stands for"),
-	POOL("patience", DURATION, patience_us, 0, 31 * 86400 * SECONDS, NULL, "0", "after how long its senders give a message up; 0: learned from those of the same retry interval that gave up"),
-	CONFIG("nic", "interfaces", INTERFACES, interfaces, 0, 0, NULL, NULL, "interfaces that count; default: all that are physical and up"),
-	CONFIG("nic", "speed", BITS, nic_speed_bits_per_s, 0, 1e13, NULL, "0", "bits a second, for links that do not tell the truth; 0: ask the kernel"),
-	FRONT("enabled", BOOL, enabled, 0, 0, NULL, "no", "whether this front is served"),
-	FRONT("service", TEXT, service, 0, 0, NULL, "mx", "service that it guards"),
-	FRONT("listen", ENDPOINT, listen, 0, 0, NULL, NULL, "unix:PATH, ADDRESS:PORT or systemd:NAME"),
-	FRONT("backend", ENDPOINT, backend, 0, 0, NULL, NULL, "where the MTA listens (proxy)"),
-	FRONT("proxy_protocol", CHOICE, proxy_protocol, 0, 0, "none v1 v2", "none", "PROXY header towards the backend"),
-	FRONT("accept_proxy_protocol", BOOL, accept_proxy_protocol, 0, 0, NULL, "no", "whether a PROXY header is expected on listen"),
-	FRONT("connections_max", U32, connections_max, 1, 1000000, NULL, "20000", "the front's own limit, in force without a plan too"),
-	FRONT("linger_max", U32, linger_max, 0, 1000000, NULL, "2000", "refused clients kept in dialogue; past it 421 and close"),
-	FRONT("linger", DURATION, linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL, "20s", "longest refusal dialogue"),
-	FRONT("idle", DURATION, idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a session in which nothing moves for so long is closed (RFC 5321 4.5.3.2: 5 minutes at least)"),
-	FRONT("connect", DURATION, connect_us, 0.05 * SECONDS, 120 * SECONDS, NULL, "5s", "longest connect to the backend"),
-	FRONT("socket_mode", TEXT, socket_mode, 0, 0, NULL, "0666", "permissions of a UNIX listen socket"),
-	CONFIG("front.gate", "enabled", BOOL, gate.enabled, 0, 0, NULL, "no", "whether the kernel itself turns connections away before the MTA sees them"),
-	CONFIG("front.gate", "service", TEXT, gate.service, 0, 0, NULL, "mx", "service that it guards, on the ports of that service"),
-	CONFIG("front.gate", "netns", TEXT, gate.netns, 0, 0, NULL, NULL, "network namespace of the MTA: a path such as /proc/PID/ns/net, or a name under /run/netns; default: penstockd's own"),
-	CONFIG("front.gate", "loopback", BOOL, gate.loopback, 0, 0, NULL, "no", "whether connections over loopback, from this host itself, are decided on too; no: they pass"),
-	CONFIG("front.gate", "answer_down", BOOL, gate.answer_down, 0, 0, NULL, "no", "whether clients are answered 451 while nothing listens on the port (the MTA is stopped) rather than refused by the kernel"),
-	CONFIG("front.gate", "listen", ENDPOINT, gate.listen, 0, 0, NULL, NULL, "an address where the responder answers 451 besides: the backend to which a load balancer sends what it turns away"),
-	CONFIG("front.gate", "linger_max", U32, gate.linger_max, 0, 1000000, NULL, "20000", "refused clients kept in dialogue, an eighth of it while memory is short; past it 421 and close"),
-	CONFIG("front.gate", "linger", DURATION, gate.linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL, "20s", "longest refusal dialogue"),
-	CONFIG("front.gate", "cpu", RATIO, gate.cpu_ratio, 0.01, 1, NULL, "30%", "of one CPU that answering may take; past it 421 and close at once, and when that is not enough connections pass to the MTA; 100%: no bound"),
-	CONFIG("http", "listen", ENDPOINT, http_listen, 0, 0, NULL, "127.0.0.1:9825", "metrics and status; 'none': not served"),
-	CONFIG("control", "group", TEXT, control_group, 0, 0, NULL, "penstock", "members may change state over the control socket"),
+	CONFIG("daemon", "mode", CHOICE, mode, 0, 0, "enforce observe", "enforce", "what becomes of the decisions. enforce: connections are deferred when the machine is overloaded. observe: penstock measures, decides, logs and publishes the same, and admits every connection. Begin with observe on a server with mail; see what would be deferred with penstockctl status"),
+	CONFIG("daemon", "tick", DURATION, tick_us, 0.01 * SECONDS, 1 * SECONDS, NULL, "100ms", "time between two measurements and decisions. On an idle machine it is 200ms at least. A larger value saves CPU time and reacts later. Example: 200ms"),
+	CONFIG("daemon", "log_level", CHOICE, log_level, 0, 0, "error warning notice info debug", "info", "least important messages that are logged. Example: debug, to follow every sensor and decision for a while"),
+	CONFIG("daemon", "bpf", BOOL, bpf, 0, 0, NULL, "yes", "whether BPF probes are used. no: penstock reads /proc, PSI and sock_diag only, and sees less. Change it only when a probe causes trouble; penstockctl support shows what is lost"),
+	CONFIG("daemon", "run_dir", PATH, run_dir, 0, 0, NULL, "/run/penstock", "directory of the sockets, the plan and the fronts' counts. Fronts and penstockctl have to know a changed one. It cannot change in a running daemon. Example: /run/penstock-test"),
+	CONFIG("daemon", "state_dir", PATH, state_dir, 0, 0, NULL, "/var/lib/penstock", "directory of what outlives a restart: the ledger of sources, what was learned, and the history. Example: /srv/penstock, when /var is read-only"),
+	CONFIG("daemon", "record", PATH, record, 0, 0, NULL, NULL, "file into which everything that is measured and decided is recorded, for penstock-replay(1). penstockd must be able to write into its directory; an existing file is kept as FILE.1. Unset: nothing is recorded. Example: /var/lib/penstock/trace, to hand in with a fault report"),
+	CONFIG("daemon", "record_max", BYTES, record_max_bytes, MIB, 1e13, NULL, "256MiB", "space for that file and FILE.1: a file that has half of it becomes FILE.1, and another begins, about 40 MiB an hour, and 80 bytes a connection. Recording ends where half of it is full within two seconds, by a large table of sources. Example: 2GiB, for a day at least"),
+	SERVICE("ports", PORTS, ports, 1, 65535, NULL, NULL, "TCP ports on which the mail server listens; penstock counts the sessions of these. Example: 25, 2525"),
+	SERVICE("tls", CHOICE, tls, 0, 0, "none starttls implicit", "starttls", "how TLS begins on these ports. implicit: at once, so penstock can say nothing and closes a deferred connection. none and starttls: a reply in plain text is possible. Example: implicit, for port 465"),
+	SERVICE("shed", CHOICE, shed, 0, 0, "yes last no", "yes", "whether connections are deferred in an overload. no: never; right for submission, where applications have no queue. last: only when every service with shed = yes is down to objective.window_min and refuses. Example: last, for submission by people"),
+	SERVICE("hostname", HOSTNAME, reply.hostname, 0, 0, NULL, NULL, "name in the replies to deferred clients. Unset: the name of this host. Example: mx1.example.org"),
+	SERVICE("help_url", URL, reply.help_url, 0, 0, NULL, NULL, "address of a page for people, put behind every reply to a deferred client; at most 150 characters, http or https. Unset: none. Senders' tools search replies for words such as blocked or policy: avoid them in it. Example: https://mx.example.org/busy"),
+	SERVICE("reason_id", BOOL, reply.reason_id, 0, 0, NULL, "no", "whether replies name the reason as metrics and penstockctl do: '(id cpu)'. It helps both postmasters to find the cause, and tells strangers which resource is short. Example: yes"),
+	SERVICE("reply_code", CODE, reply_code, 0, 0, NULL, "451", "code of a deferral. 451: the dialogue stays open until the client quits. 421: the reply is sent and the connection closed, which costs less. Both let the sender retry"),
+	SERVICE("cgroup", TEXT, cgroup, 0, 0, NULL, NULL, "control group of the mail server, below /sys/fs/cgroup; its CPU time, memory and stalls are read there. Unset: found by who listens on the ports. Example: system.slice/postfix@-.service"),
+	SERVICE("queue_dirs", PATHS, queue_dirs, 0, 0, NULL, NULL, "queue directories of the mail server: messages, space, inodes and the disks under them are watched. Unset: found by who listens (Postfix, Exim, Sendmail, OpenSMTPD). Set it for another server. Example: /srv/mail/queue"),
+	SERVICE("slots", U32, slots, 0, 1000000, NULL, "0", "sessions that the mail server can serve at once; the window stays below it. 0: not known, penstock learns from the greetings. Example: 100, for Postfix with 100 as maxproc of smtpd in master.cf"),
+	CONFIG("objective", "banner_p99", DURATION, banner_p99_us, 0.01 * SECONDS, 60 * SECONDS, NULL, "500ms", "target for the time from connection to greeting (99th percentile), beyond what an idle server takes. Smaller defers earlier. Example: 2s, when senders may wait"),
+	CONFIG("objective", "wait", DURATION, wait_us, 0, 60 * SECONDS, NULL, "5s", "longest time that a connection without a place waits for one, ungreeted, in penstock-proxy. Afterwards, or when it would have to expect more, it is answered 451. A lasting overload shortens the wait. 0: no connection waits. Example: 2s, when health checks give up after 3 s"),
+	CONFIG("objective", "longest_deferral", DURATION, longest_deferral_us, 60 * SECONDS, 86400 * SECONDS, NULL, "2h", "a sender that retries properly is admitted within this time, wherever that is feasible; an alarm says where it is not. Example: 4h, for a server that is overloaded for hours each day"),
+	CONFIG("objective", "longest_attempts", U32, longest_attempts, 1, 100, NULL, "3", "and at the latest by this attempt. Attempts sooner than source.retry_min after the one before do not count. Example: 5"),
+	CONFIG("objective", "memory_reserve", BYTES, memory_reserve_bytes, 0, 1e15, NULL, "64MiB", "memory that sessions leave free, in bytes. Up to 64MiB it shrinks to one session and a tenth of what there is, once their need is known; more is always left free. Example: 1GiB"),
+	CONFIG("objective", "disk_reserve", BYTES, disk_reserve_bytes, 0, 1e18, NULL, "64MiB", "space in the queue's file system that sessions leave free, in bytes. Example: 2GiB, when large messages are usual"),
+	CONFIG("objective", "window_min", U32, window_least, 1, 100000, NULL, "4", "sessions that are always allowed, however overloaded the machine is. Raise it when few sessions are no load. Example: 20"),
+	CONFIG("objective", "window_max", U32, window_most, 0, 1000000, NULL, "0", "sessions that are allowed at most, however idle the machine is; 0: no such limit. Set it for a limit that penstock cannot measure, such as a licence. Example: 500"),
+	CONFIG("source", "trusted", NETWORKS, sources.trusted, 0, 0, NULL, NULL, "networks that are never deferred for load. Name your own relays and the health checks of load balancers. Example: 192.0.2.0/24, 2001:db8::/32"),
+	CONFIG("source", "refused", NETWORKS, sources.refused, 0, 0, NULL, NULL, "networks that are always deferred with 451 4.7.1, at any load and for every service; source.trusted wins. Example: 203.0.113.0/24"),
+	CONFIG("source", "ledger_size", BYTES, sources.ledger_bytes, 65536, 17179869184.0, NULL, "8MiB", "memory for who waits since when, 16 bytes a source (8MiB: half a million sources), rounded down to a power of two. The rates of sources take half as much again, at least 16MiB. A change takes a restart and begins with an empty ledger. Example: 256MiB, for sixteen million sources"),
+	CONFIG("source", "rate_size", BYTES, sources.rate_bytes, 65536, 17179869184.0, NULL, NULL, NULL),
+	CONFIG("source", "rate_max", U32, sources.rate_max, 0, 1000000, NULL, "0", "connections a minute that one address (IPv6: one /64) may open, at any load; more are answered 451 4.7.1. 0: no such limit. Example: 600"),
+	CONFIG("source", "sessions_max", U32, sources.sessions_max, 0, 1000000, NULL, "0", "sessions that one address (IPv6: one /64) may have open at once, at any load; more are answered 451 4.7.1. 0: no such limit. Example: 20"),
+	CONFIG("source", "retry_min", DURATION, sources.proper_us, 1 * SECONDS, 3600 * SECONDS, NULL, "2min", "least time between two attempts of a source that both count for its priority; a sooner retry neither gains nor loses. Example: 5min"),
+	POOL("networks", NETWORKS, networks, 0, 0, NULL, NULL, "networks of one large sender. They count as one source, as a message may come back from any of them. Example: 192.0.2.0/24, 198.51.100.0/24"),
+	POOL("weight", U32, weight, 1, 1000, NULL, "4", "for how many ordinary sources this sender stands: its shares of the fair rate. Example: 20, for a provider from which a fifth of your mail comes"),
+	POOL("patience", DURATION, patience_us, 0, 31 * 86400 * SECONDS, NULL, "0", "after how long this sender gives a message up. 0: learned from senders with the same retry interval. Example: 12h"),
+	CONFIG("nic", "interfaces", INTERFACES, interfaces, 0, 0, NULL, NULL, "network interfaces that count as load. Unset: all that are physical and up. Example: eth0, eth1"),
+	CONFIG("nic", "speed", BITS, nic_speed_bits_per_s, 0, 1e13, NULL, "0", "speed of the interfaces in bits a second, instead of what their drivers report; 0: ask the driver. Set it on virtual machines with a limited link. Example: 1000000000, for 1 Gbit/s"),
+	CONFIG("front.policy", "enabled", BOOL, policy.enabled, 0, 0, NULL, "no", "whether penstockd answers Postfix's policy questions (smtpd_client_restrictions). See snippets/postfix/policy.md"),
+	CONFIG("front.policy", "service", TEXT, policy.service, 0, 0, NULL, "mx", "service whose load decides. Example: submission"),
+	CONFIG("front.policy", "listen", ENDPOINTS, policy.listen, 0, 0, NULL, NULL, "addresses on which Postfix asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Example: unix:/var/spool/postfix/penstock/policy"),
+	CONFIG("front.policy", "connections_max", U32, policy.connections_max, 1, 1000000, NULL, "20000", "connections of smtpd processes that are served at once; Postfix admits mail when one is not served. Example: 5000"),
+	CONFIG("front.policy", "idle", DURATION, policy.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a connection without a question for so long is closed; Postfix opens another one when it needs it. Example: 10min"),
+	CONFIG("front.policy", "socket_mode", TEXT, policy.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask in the name of any address. Example: 0666, when Postfix is in no common group"),
+	CONFIG("front.proxy", "enabled", BOOL, proxy.enabled, 0, 0, NULL, "no", "whether penstock-proxy serves. It is a process of its own that passes SMTP on to the mail server; use it where the gate is not available"),
+	CONFIG("front.proxy", "service", TEXT, proxy.service, 0, 0, NULL, "mx", "service whose load decides. Example: submission"),
+	CONFIG("front.proxy", "listen", ENDPOINTS, proxy.listen, 0, 0, NULL, NULL, "addresses on which clients connect: ADDRESS:PORT, unix:PATH or systemd:NAME, or several. [::]:25 alone serves IPv6 only. Example: 0.0.0.0:25, [::]:25"),
+	CONFIG("front.proxy", "backend", ENDPOINT, proxy.backend, 0, 0, NULL, NULL, "address on which the mail server listens. Example: 127.0.0.1:2525"),
+	CONFIG("front.proxy", "proxy_protocol", CHOICE, proxy.proxy_protocol, 0, 0, "unsaid none v1 v2", "unsaid", "PROXY header that tells the mail server the client's address; the proxy does not start without this option. v1: Postfix, Exim, Haraka. v2: OpenSMTPD. none: see client_addresses_hidden. Example: v1"),
+	CONFIG("front.proxy", "client_addresses_hidden", BOOL, proxy.client_addresses_hidden, 0, 0, NULL, "no", "yes allows proxy_protocol = none. The mail server then takes every client for this host. First take this host out of the networks that it relays for, or it is an open relay"),
+	CONFIG("front.proxy", "accept_proxy_protocol", BOOL, proxy.accept_proxy_protocol, 0, 0, NULL, "no", "whether clients come through load balancers that send a PROXY header. Those are named in proxy_from"),
+	CONFIG("front.proxy", "proxy_from", NETWORKS, proxy.proxy_from, 0, 0, NULL, NULL, "networks of the load balancers whose PROXY headers are believed; other connections are closed. Needed with accept_proxy_protocol. Example: 192.0.2.10/31"),
+	CONFIG("front.proxy", "loopback", BOOL, proxy.loopback, 0, 0, NULL, "no", "whether connections from this host itself (loopback) are decided on too. no: they pass, so that a health check on this host sees the mail server and not the load"),
+	CONFIG("front.proxy", "connections_max", U32, proxy.connections_max, 1, 1000000, NULL, "20000", "sessions that the proxy serves at once, with a plan or without; the other clients are deferred. Each takes two file descriptors. Example: 50000, with LimitNOFILE= raised as far"),
+	CONFIG("front.proxy", "linger_max", U32, proxy.linger_max, 0, 1000000, NULL, "2000", "deferred clients that the proxy talks to at once; the other ones get 421 and are closed. Example: 5000"),
+	CONFIG("front.proxy", "linger", DURATION, proxy.linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL, "20s", NULL),
+	CONFIG("front.proxy", "idle", DURATION, proxy.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a session in which the client says nothing for so long is closed; RFC 5321 (4.5.3.2.7) asks for 5 minutes at least. Answers of the mail server are waited for 15 minutes at least (4.5.3.2.6). Example: 10min"),
+	CONFIG("front.proxy", "connect", DURATION, proxy.connect_us, 0.05 * SECONDS, 120 * SECONDS, NULL, "5s", NULL),
+	CONFIG("front.gate", "enabled", BOOL, gate.enabled, 0, 0, NULL, "no", "whether the kernel defers connections before the mail server sees them, with a BPF program. The mail server needs no change; penstockctl check says whether this kernel can do it"),
+	CONFIG("front.gate", "service", TEXT, gate.service, 0, 0, NULL, "mx", "service that the gate guards, on the ports of that service. Example: mx"),
+	CONFIG("front.gate", "netns", TEXT, gate.netns, 0, 0, NULL, NULL, "network namespace of the mail server: a path such as /proc/PID/ns/net, or a name under /run/netns. Unset: that of penstockd. Set it for a mail server in a container. Example: mail"),
+	CONFIG("front.gate", "loopback", BOOL, gate.loopback, 0, 0, NULL, "no", "whether connections from this host itself (loopback) are decided on too. no: they pass"),
+	CONFIG("front.gate", "repeat", CHOICE, gate.repeat, 0, 0, "dialogue reset", "dialogue", "what a client gets that comes again after it has heard its 451, in the same epoch. dialogue: the 451 again. reset: its connection is reset, which costs a thirtieth; most senders go to the next MX and retry as after a 451, and their delay notices say \"Connection refused\". Set it when refusals themselves are the load. With reset, front.policy or front.proxy may have the same service: that front decides, and the gate resets whom it refused"),
+	CONFIG("front.gate", "answer_down", BOOL, gate.answer_down, 0, 0, NULL, "no", "whether clients are answered 451 while the mail server is stopped. no: the kernel refuses the connection, and senders try the next MX"),
+	CONFIG("front.gate", "listen", ENDPOINTS, gate.listen, 0, 0, NULL, NULL, "an address on which the responder answers every client 451: the place to which a load balancer sends what it turns away. Unset: none. Example: 192.0.2.1:2526"),
+	CONFIG("front.gate", "linger_max", U32, gate.linger_max, 0, 1000000, NULL, "20000", "deferred clients that the responder talks to at once, and an eighth of it while memory is short; the other ones get 421 and are closed. Example: 50000"),
+	CONFIG("front.gate", "linger", DURATION, gate.linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL, "20s", NULL),
+	CONFIG("front.gate", "cpu", RATIO, gate.cpu_ratio, 0.01, 1, NULL, "30%", "share of one CPU that answering deferred clients may take. Beyond it clients get 421 at once, and when that is not enough connections pass to the mail server. 100%: no limit. Example: 10%, on a machine with one CPU"),
+	CONFIG("front.haproxy", "enabled", BOOL, haproxy.enabled, 0, 0, NULL, "no", "whether penstockd answers HAProxy, which asks for each connection by SPOE and sends those that are to be deferred to the responder. See snippets/haproxy.md"),
+	CONFIG("front.haproxy", "service", TEXT, haproxy.service, 0, 0, NULL, "mx", "service whose load decides for the clients of this HAProxy. Example: mx"),
+	CONFIG("front.haproxy", "listen", ENDPOINTS, haproxy.listen, 0, 0, NULL, NULL, "addresses on which HAProxy asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Who can connect can ask in the name of any address. Example: 127.0.0.1:9828"),
+	CONFIG("front.haproxy", "responder", ENDPOINTS, haproxy.responder, 0, 0, NULL, NULL, "addresses on which every SMTP client is answered 451, with what penstock has to say now. HAProxy sends those there that it may not pass. Example: 127.0.0.1:9829"),
+	CONFIG("front.haproxy", "connections_max", U32, haproxy.connections_max, 1, 100000, NULL, "1000", "SPOE connections that are served at once; HAProxy passes the clients of one that is not. Example: 4000"),
+	CONFIG("front.haproxy", "socket_mode", TEXT, haproxy.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask in the name of any address. Example: 0666, when HAProxy is in no common group"),
+	CONFIG("front.nginx", "enabled", BOOL, nginx.enabled, 0, 0, NULL, "no", "whether penstockd answers nginx' mail proxy, which asks by auth_http once a client has named its recipient. See snippets/nginx.md"),
+	CONFIG("front.nginx", "service", TEXT, nginx.service, 0, 0, NULL, "mx", "service whose load decides for the clients of this nginx. Example: mx"),
+	CONFIG("front.nginx", "listen", ENDPOINTS, nginx.listen, 0, 0, NULL, NULL, "addresses on which nginx asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Who can connect can ask in the name of any address. Example: 127.0.0.1:9831"),
+	CONFIG("front.nginx", "backend", ENDPOINT, nginx.backend, 0, 0, NULL, NULL, "address of the mail server to which nginx is to pass admitted clients. Example: 127.0.0.1:2525"),
+	CONFIG("front.nginx", "connections_max", U32, nginx.connections_max, 1, 1000000, NULL, "5000", "questions that are served at once; nginx passes the clients of one that is not. Example: 20000"),
+	CONFIG("front.nginx", "socket_mode", TEXT, nginx.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask in the name of any address. Example: 0666, when nginx is in no common group"),
+	CONFIG("front.line", "enabled", BOOL, line.enabled, 0, 0, NULL, "no", "whether penstockd answers the plain line protocol: connect ADDRESS, then 220 or 451 4.3.2 and a sentence. Exim asks so, and every server that can run a few lines of script at connect. See snippets/exim/line.md and snippets/line.md"),
+	CONFIG("front.line", "service", TEXT, line.service, 0, 0, NULL, "mx", "service whose load decides. Example: submission"),
+	CONFIG("front.line", "listen", ENDPOINTS, line.listen, 0, 0, NULL, NULL, "addresses on which the server asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Who can connect can ask in the name of any address. Example: systemd:line"),
+	CONFIG("front.line", "connections_max", U32, line.connections_max, 1, 100000, NULL, "1000", "connections of the server that are served at once; it admits the clients of one that is not. Example: 4000"),
+	CONFIG("front.line", "idle", DURATION, line.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a connection on which nothing was asked for so long is closed. Example: 10min"),
+	CONFIG("front.line", "socket_mode", TEXT, line.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask in the name of any address. Example: 0666, when the server is in no common group"),
+	CONFIG("front.milter", "enabled", BOOL, milter.enabled, 0, 0, NULL, "no", "whether penstockd is a milter: Postfix (smtpd_milters) or Sendmail (INPUT_MAIL_FILTER) asks it at connect, and a deferred client reads its 451 at MAIL. See snippets/postfix/milter.md and snippets/sendmail/milter.md"),
+	CONFIG("front.milter", "service", TEXT, milter.service, 0, 0, NULL, "mx", "service whose load decides. Its reply_code = 421 is said at connect, in words of the mail server, and it hangs up. Example: mx"),
+	CONFIG("front.milter", "listen", ENDPOINTS, milter.listen, 0, 0, NULL, NULL, "addresses on which the mail server asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Who can connect can ask in the name of any address. Example: systemd:milter"),
+	CONFIG("front.milter", "loopback", BOOL, milter.loopback, 0, 0, NULL, "no", "whether clients of this host itself (loopback, and programs that hand in mail over no network) are decided on too. no: they pass"),
+	CONFIG("front.milter", "connections_max", U32, milter.connections_max, 1, 1000000, NULL, "20000", "SMTP sessions about which the mail server asks at once; it admits a client when one is not served. Postfix keeps a connection only for a client that is deferred, Sendmail for each session. Example: 5000"),
+	CONFIG("front.milter", "idle", DURATION, milter.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "10min", "a connection on which nothing was said for so long is closed, and its client admitted. A client that is deferred is silent until it says MAIL. Example: 30min"),
+	CONFIG("front.milter", "socket_mode", TEXT, milter.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask in the name of any address. Example: 0666, when the mail server is in no common group"),
+	CONFIG("front.agent", "service", TEXT, agent.service, 0, 0, NULL, "mx", "service whose window penstock-agent tells HAProxy. Example: mx"),
+	CONFIG("front.agent", "listen", ENDPOINTS, agent.listen, 0, 0, NULL, "127.0.0.1:9827", "addresses on which HAProxy's agent-check asks penstock-agent. Who can connect learns the load of this host, and no more. Example: 192.0.2.11:9827"),
+	CONFIG("front.agent", "balancers", U32, agent.balancers, 1, 1000, NULL, "1", "HAProxy processes that share this host: each is told its part of the window. Example: 2, for a pair that is active on both sides"),
+	CONFIG("front.agent", "connections_max", U32, agent.connections_max, 0, 1000000, NULL, "0", "connections to this host that all of them together may have, with penstockd or without; 0: no such limit. Name here what maxconn on the server line would be: HAProxy forgets that one when an agent names another. Example: 400"),
+	CONFIG("fleet", "servers", ENDPOINTS, fleet.servers, 0, 0, NULL, NULL, "Redis or Valkey servers through which the hosts of a fleet share who waits for how long: ADDRESS:PORT or unix:PATH. Several are replicas of one: the first that takes writes is used. Unset: this host is alone. Without the store each host decides alone. Example: 192.0.2.7:6379, 192.0.2.8:6379"),
+	CONFIG("fleet", "name", HOSTNAME, fleet.name, 0, 0, NULL, NULL, "name of this host among the others. Unset: its host name. Example: mx1.example.org"),
+	CONFIG("fleet", "prefix", TEXT, fleet.prefix, 0, 0, NULL, "{penstock}", "beginning of the names of the two streams in the store, PREFIX:ledger and PREFIX:hosts. The braces keep them together in a cluster. Example: {mail-eu}, for a second fleet in the same store"),
+	CONFIG("fleet", "user", TEXT, fleet.user, 0, 0, NULL, NULL, "user of the store (ACL of Redis 6 and later). Unset: the default user. Example: penstock"),
+	CONFIG("fleet", "password_file", PATH, fleet.password_file, 0, 0, NULL, NULL, "file with the password of the store in its first line. It must belong to root or to penstockd's user, and others must not be able to read it. Example: /etc/penstock/fleet.password"),
+	CONFIG("fleet", "key_file", PATH, fleet.key_file, 0, 0, NULL, NULL, "file with a secret of at least 16 bytes that is the same on all hosts: what is in the store is sealed with it, and what was sealed with another one is not taken. The same rules as for password_file. Example: /etc/penstock/fleet.key"),
+	CONFIG("fleet", "hide_addresses", BOOL, fleet.hide_addresses, 0, 0, NULL, "no", "whether keyed hashes of the senders' networks are stored instead of the networks. It needs key_file, must be the same on all hosts, and takes a restart. A change begins with an empty ledger"),
+	CONFIG("fleet", "tls", BOOL, fleet.tls, 0, 0, NULL, "no", "whether the connection to the store uses TLS. Set tls_ca too, and tls_name"),
+	CONFIG("fleet", "tls_ca", PATH, fleet.tls_ca, 0, 0, NULL, NULL, "file with the certificates of the authorities that are believed, in PEM. Unset: those of this system. Example: /etc/penstock/fleet-ca.pem"),
+	CONFIG("fleet", "tls_name", TEXT, fleet.tls_name, 0, 0, NULL, NULL, "name that the certificate of the store must have. Unset: any name that the authority has signed. Example: redis.example.org"),
+	CONFIG("fleet", "tls_cert", PATH, fleet.tls_cert, 0, 0, NULL, NULL, "certificate of this host, in PEM, for stores that ask for one (tls-auth-clients). Example: /etc/penstock/fleet.pem"),
+	CONFIG("fleet", "tls_key", PATH, fleet.tls_key, 0, 0, NULL, NULL, "private key of tls_cert. Example: /etc/penstock/fleet.key.pem"),
+	CONFIG("fleet", "stream_length", U32, fleet.stream_length, 100, 1000000, NULL, "10000", "messages that the store keeps, of at most 12 KiB each; a host writes one a second while senders are deferred. A new host learns what is in them. Example: 100000, for 30 hosts"),
+	CONFIG("fleet", "memory", BYTES, fleet.memory_bytes, 65536, 1073741824.0, NULL, "8MiB", "memory for what the hosts know together, 32 bytes a source, rounded down to a power of two. A change takes a restart. Example: 64MiB, for two million sources"),
+	CONFIG("http", "listen", ENDPOINTS, http_listen, 0, 0, NULL, "127.0.0.1:9825", "addresses that serve metrics and status over HTTP; none: not served. Without a password: keep it on loopback or behind a firewall. Example: 127.0.0.1:9825, [::1]:9825"),
+	CONFIG("http", "public", ENDPOINTS, http_public, 0, 0, NULL, NULL, "addresses that serve a page for customers, and nothing else: whether mail is accepted, since when, the expected end. It tells nothing of this host or of reasons. Unset: not served. Example: 0.0.0.0:8025, or 127.0.0.1:8025 behind a web server that speaks HTTPS"),
+	CONFIG("http", "hosts", TEXT, http_hosts, 0, 0, NULL, NULL, "names by which HTTP may be asked, beside addresses, localhost, this host's name and those of its services. Example: mx1.internal metrics.example.org"),
+	CONFIG("maintenance", "window", WINDOWS, maintenance, 0, 0, NULL, NULL, "planned maintenance: from begin to end every new connection is answered 451 4.3.2 and when it ends. [WEEKDAYS] [DATE] BEGIN..END [ZONE] [TEXT in double quotes], as systemd.time(7) writes calendar events, with an end. Several lines are several windows; an empty one takes out those before it. penstockctl status announces the next one. Example: Sun *-*-* 02:00..04:00 Europe/Berlin, or *-*~1 22:00..02:00 UTC for the last night of each month"),
+	CONFIG("maintenance", "trusted_pass", BOOL, maintenance.trusted_pass, 0, 0, NULL, "no", "whether networks of source.trusted are admitted during maintenance. Example: yes, when your own relays deliver to what is not maintained"),
+	CONFIG("control", "group", TEXT, control_group, 0, 0, NULL, "penstock", "members of this group may drain, resume, set the mode, reload and see sources with penstockctl, as root may. Example: mailadmin"),
 };
 /* clang-format on */
 const unsigned option_rows_count = ARRAY_SIZE(option_rows);
@@ -103,9 +157,7 @@ static bool section_matches(const char *row, const char *section)
 {
 	size_t n = strlen(row);
 
-	if (strcmp(row, "front") == 0 && strcmp(section, "front.gate") == 0)
-		return false; /* it has rows of its own */
-	if (strcmp(row, "service") == 0 || strcmp(row, "front") == 0 || strcmp(row, "pool") == 0)
+	if (strcmp(row, "service") == 0 || strcmp(row, "pool") == 0)
 		return strncmp(section, row, n) == 0 && section[n] == '.';
 	return strcmp(row, section) == 0;
 }
@@ -116,6 +168,55 @@ const struct option_row *option_find(const char *section, const char *key)
 		if (section_matches(option_rows[i].section, section) &&
 		    strcmp(option_rows[i].key, key) == 0)
 			return &option_rows[i];
+	return NULL;
+}
+
+/* Names of the release before, which are taken with a warning until the next one. */
+static const struct {
+	const char *section, *before, *now;
+} renamed[] = {
+	{ "objective", "window_least", "window_min" },
+	{ "objective", "window_most", "window_max" },
+	{ "source", "retry_least", "retry_min" },
+};
+
+/* Options of the release before for which only the default is of use. In a file they have no effect
+ * and give a warning, until the next release. The rows stay, without a help, for the tests (-o) and
+ * old traces. */
+static const struct {
+	const char *section, *key, *instead;
+} gone[] = {
+	{ "front.proxy", "connect", "penstock-proxy waits 5 s for a connection to the server" },
+	{ "front.proxy", "linger", "a deferred client is listened to for 20 s" },
+	{ "front.gate", "linger", "a deferred client is listened to for 20 s" },
+	{ "source", "rate_size",
+	  "the rates of sources take half of source.ledger_size, at least 16MiB" },
+};
+
+const char *option_gone(const char *section, const char *key)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(gone); i++)
+		if (strcmp(gone[i].section, section) == 0 && strcmp(gone[i].key, key) == 0)
+			return gone[i].instead;
+	return NULL;
+}
+
+const char *option_renamed(const char *section, const char *key)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(renamed); i++)
+		if (strcmp(renamed[i].section, section) == 0 && strcmp(renamed[i].before, key) == 0)
+			return renamed[i].now;
+	return NULL;
+}
+
+const char *option_other_front(const char *section, const char *key)
+{
+	if (strncmp(section, "front.", 6) != 0 || option_find(section, key))
+		return NULL;
+	for (unsigned i = 0; i < option_rows_count; i++)
+		if (strncmp(option_rows[i].section, "front.", 6) == 0 &&
+		    strcmp(option_rows[i].key, key) == 0)
+			return option_rows[i].section;
 	return NULL;
 }
 
@@ -154,7 +255,7 @@ const char *option_nearest(const char *section, const char *key)
 	for (unsigned i = 0; i < option_rows_count; i++) {
 		unsigned d;
 
-		if (!section_matches(option_rows[i].section, section))
+		if (!option_rows[i].help || !section_matches(option_rows[i].section, section))
 			continue;
 		d = distance(key, option_rows[i].key);
 		if (d < least) {
@@ -165,7 +266,7 @@ const char *option_nearest(const char *section, const char *key)
 	return best;
 }
 
-/* ---- one value -------------------------------------------------------------------------------------------------- */
+/* ---- one value ------------------------------------------------------------------------------ */
 
 static int set_number(const struct option_row *row, void *field, const char *value, char *why)
 {
@@ -235,6 +336,21 @@ static int set_choice(const struct option_row *row, void *field, const char *val
 	return -EINVAL;
 }
 
+/* It goes on the wire as it is: printable ASCII without blanks (RFC 3986, section 2). */
+static bool is_url(const char *value)
+{
+	const char *host = strncmp(value, "https://", 8) == 0  ? value + 8
+			   : strncmp(value, "http://", 7) == 0 ? value + 7
+							       : NULL;
+
+	if (!host || !isalnum((unsigned char)*host))
+		return false;
+	for (; *host; host++)
+		if (!isgraph((unsigned char)*host))
+			return false;
+	return true;
+}
+
 static int set_text(const struct option_row *row, void *field, const char *value, char *why)
 {
 	if (strlen(value) >= row->size) {
@@ -249,6 +365,13 @@ static int set_text(const struct option_row *row, void *field, const char *value
 	    value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				"0123456789.-")]) {
 		snprintf(why, 256, "'%.60s' is not a host name", value);
+		return -EINVAL;
+	}
+	if (row->type == OPTION_URL && value[0] && !is_url(value)) {
+		snprintf(why, 256,
+			 "'%.60s' is not an address of the web such as "
+			 "https://mx.example.org/busy (no blanks, ASCII)",
+			 value);
 		return -EINVAL;
 	}
 	memset(field, 0, row->size);
@@ -340,6 +463,22 @@ static int set_list(const struct option_row *row, void *field, const char *value
 	return 0;
 }
 
+static int set_endpoints(void *field, const char *value, char *why)
+{
+	char bad[128] = "";
+	int r = endpoints_parse(value, field, bad);
+
+	if (r == -E2BIG)
+		snprintf(why, 256, "at most %d addresses, %zu characters", ENDPOINTS_MAX,
+			 sizeof(((struct endpoints *)0)->text) - 1);
+	else if (r < 0)
+		snprintf(
+			why, 256,
+			"'%.60s' is not unix:/PATH, ADDRESS:PORT (numeric, [::1]:25 for IPv6) or systemd:NAME",
+			bad);
+	return r < 0 ? -EINVAL : 0;
+}
+
 static int set_endpoint(void *field, const char *value, char *why)
 {
 	struct endpoint none = { 0 };
@@ -358,12 +497,36 @@ static int set_endpoint(void *field, const char *value, char *why)
 	return 0;
 }
 
+/* As systemd takes a setting that may stand several times. */
+static int add_window(struct config_maintenance *m, const char *value, char *why)
+{
+	struct config_window *window = &m->window[m->windows];
+
+	if (!value[0]) {
+		m->windows = 0;
+		return 0;
+	}
+	if (m->windows == CONFIG_WINDOWS || strlen(value) >= sizeof(window->words)) {
+		snprintf(why, 256, "at most %d windows, of %zu characters each", CONFIG_WINDOWS,
+			 sizeof(window->words) - 1);
+		return -EINVAL;
+	}
+	if (calendar_parse(value, &window->when, why) < 0)
+		return -EINVAL;
+	memset(window->words, 0, sizeof(window->words));
+	memcpy(window->words, value, strlen(value));
+	m->windows++;
+	return 0;
+}
+
 int option_set(const struct option_row *row, void *base, const char *value, char *why)
 {
 	void *field = (char *)base + row->offset;
 	uint64_t code;
 
 	switch (row->type) {
+	case OPTION_WINDOWS:
+		return add_window(field, value, why);
 	case OPTION_BOOL:
 		if (parse_bool(value, field) < 0) {
 			snprintf(why, 256, "'%.60s' is neither yes nor no", value);
@@ -388,6 +551,8 @@ int option_set(const struct option_row *row, void *base, const char *value, char
 		return 0;
 	case OPTION_ENDPOINT:
 		return set_endpoint(field, value, why);
+	case OPTION_ENDPOINTS:
+		return set_endpoints(field, value, why);
 	case OPTION_PORTS:
 	case OPTION_PATHS:
 	case OPTION_NETWORKS:
@@ -398,7 +563,8 @@ int option_set(const struct option_row *row, void *base, const char *value, char
 	}
 }
 
-/* No longer than it was written: a line of the file has its length, and this has to be read back. */
+/* No longer than it was written: a line of the file has its length, and this has to be read
+ * back. */
 static void print_network(const struct config_network *network, struct text *out)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -479,6 +645,12 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 				    ? "none"
 				    : ((const struct endpoint *)field)->text);
 		break;
+	case OPTION_ENDPOINTS:
+		text_append(out, "%s",
+			    ((const struct endpoints *)field)->count
+				    ? ((const struct endpoints *)field)->text
+				    : "none");
+		break;
 	case OPTION_PORTS:
 		for (unsigned i = 0; i < CONFIG_PORTS && ((const uint16_t *)field)[i]; i++)
 			text_append(out, "%s%u", i ? " " : "", ((const uint16_t *)field)[i]);
@@ -492,6 +664,13 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 	case OPTION_INTERFACES:
 		for (unsigned i = 0; i < CONFIG_INTERFACES && config->interfaces[i][0]; i++)
 			text_append(out, "%s%s", i ? " " : "", config->interfaces[i]);
+		break;
+	case OPTION_WINDOWS:
+		for (unsigned i = 0; i < config->maintenance.windows; i++) {
+			if (i)
+				text_append(out, "\n%s = ", row->key);
+			text_append(out, "%s", config->maintenance.window[i].words);
+		}
 		break;
 	case OPTION_NETWORKS:
 		for (unsigned i = 0; i < ((const struct config_networks *)field)->count; i++) {

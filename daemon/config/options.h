@@ -1,4 +1,5 @@
-/* The one table of options: parsing, bounds, defaults, --print-config, the manual page and the fuzz dictionary come from it. */
+/* The one table of options: parsing, bounds, defaults, --print-config, the manual page and the fuzz
+ * dictionary come from it. */
 #ifndef PENSTOCK_CONFIG_OPTIONS_H
 #define PENSTOCK_CONFIG_OPTIONS_H
 
@@ -17,21 +18,24 @@ enum option_type {
 	OPTION_PATH, /* absolute */
 	OPTION_CHOICE,
 	OPTION_ENDPOINT,
+	OPTION_ENDPOINTS, /* a list, "none" for none */
 	OPTION_PORTS,
 	OPTION_PATHS,
 	OPTION_NETWORKS,
 	OPTION_INTERFACES,
 	OPTION_HOSTNAME,
+	OPTION_URL,
 	OPTION_CODE,
 	OPTION_MODE_BITS,
+	OPTION_WINDOWS, /* each word of it adds one, an empty one takes them all out */
 };
 
 /* Which struct `offset` is in. */
-enum option_scope { SCOPE_CONFIG, SCOPE_SERVICE, SCOPE_FRONT, SCOPE_POOL };
+enum option_scope { SCOPE_CONFIG, SCOPE_SERVICE, SCOPE_POOL };
 
 struct option_row {
-	const char *
-		section; /* "service", "front" and "pool" stand for every [service.NAME], [front.NAME] but front.gate, [pool.NAME] */
+	const char
+		*section; /* "service" and "pool" stand for every [service.NAME] and [pool.NAME] */
 	const char *key;
 	enum option_type type;
 	enum option_scope scope;
@@ -40,7 +44,7 @@ struct option_row {
 	const char
 		*choices; /* "none starttls implicit": the position is the value (stored as int) */
 	const char *value; /* default, as one would write it; NULL: unset */
-	const char *help;
+	const char *help; /* NULL: for tests and old traces only, shown nowhere */
 };
 
 extern const struct option_row option_rows[];
@@ -48,9 +52,17 @@ extern const unsigned option_rows_count;
 
 /* The row for section.key ("service.mx" finds "service"), NULL: there is none. */
 const struct option_row *option_find(const char *section, const char *key);
+/* The present name of a key that had another one in the release before, NULL: it had not. */
+const char *option_renamed(const char *section, const char *key);
+/* What holds in place of an option that was taken out with this release, NULL: it was not. */
+const char *option_gone(const char *section, const char *key);
+/* Another front's section that has this key, where `section` is a front's that has not; else NULL.
+ * Each front has rows of its own: an option that it would not use is a mistake. */
+const char *option_other_front(const char *section, const char *key);
 /* The known key nearest to a mistyped one in that section, NULL: nothing is near. */
 const char *option_nearest(const char *section, const char *key);
-/* Sets one option from text. `base` is the struct of the row's scope. 0 or -EINVAL with `why` (256). */
+/* Sets one option from text. `base` is the struct of the row's scope. 0 or -EINVAL with `why`
+ * (256). */
 int option_set(const struct option_row *row, void *base, const char *value, char *why);
 /* The value in force as one would write it. */
 void option_print(const struct option_row *row, const void *base, struct text *out);

@@ -1,14 +1,19 @@
 /*
- * The queue behind the server: mail that was taken and has not left. Behind an after-queue filter sessions end fast while the queue
- * grows, so that neither T nor completions say anything: what the machine can carry is the rate at which mail *leaves* the queue.
+ * The queue behind the server: mail that was taken and has not left. Behind an after-queue filter
+ * sessions end fast while the queue grows, so that neither T nor completions say anything: what the
+ * machine can carry is the rate at which mail *leaves* the queue.
  *
- *   D        what leaves a second = jobs completed - growth of the messages that wait for this machine
- *   drain    how long these take at that rate; a few, or mail that waits for somebody else, is no backlog
- *   allowed  D + (D x half the target - backlog) / SETTLE: an integrator's set point, so that the backlog settles at half the target's
- *            seconds worth of mail and the filter never runs dry. It binds from a quarter of the target on. Jobs are sessions; where a session brings several messages the
+ * D what leaves a second = jobs completed - growth of the messages that wait for this machine
+ * drain how long these take at that rate; a few, or mail that waits for other servers, is no
+ * backlog
+ * allowed D + (D x half the target - backlog) / SETTLE: an integrator's set point, so that the
+ * backlog settles at half the target's
+ * seconds worth of mail and the filter never runs dry. It binds from a quarter of the target on.
+ * Jobs are sessions; where a session brings several messages the
  *            figures scale alike and it settles at as many times more.
  *
- * A look at the queue comes once a second at best, hence the slow constants. One that fails now and then is bridged by the last one.
+ * A look at the queue comes once a second at best, hence the slow constants. One that fails now and
+ * then is bridged by the last one.
  */
 #ifndef PENSTOCK_CORE_BACKLOG_H
 #define PENSTOCK_CORE_BACKLOG_H
@@ -29,9 +34,9 @@ struct backlog_view {
 	double allowed_per_s; /* jobs that may be taken a second; -1: the queue does not bind */
 };
 
-/* `target_s`: of queue_drain_s; 0: the queue never binds (a next hop that is another machine may be slow for reasons of its own).
- * `ready` messages that wait for this machine, -1: not known; `jobs_per_s` that the services completed, or admitted where completions
- * cannot be seen. */
+/* `target_s`: of queue_drain_s; 0: the queue never binds (a next hop that is another machine may be
+ * slow for reasons of its own). `ready` messages that wait for this machine, -1: not known;
+ * `jobs_per_s` that the services completed, or admitted where completions cannot be seen. */
 void backlog_step(struct backlog *backlog, double ready, double jobs_per_s, double target_s,
 		  double dt_s, struct backlog_view *ret);
 

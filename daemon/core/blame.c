@@ -29,7 +29,20 @@ static int largest_child(const struct blame_group *g, const double *use, unsigne
 	return best;
 }
 
-struct blame blame_find(const struct blame_group *g, unsigned count, double total, double *use)
+bool blame_is_own(const char *unit)
+{
+	static const char *const log[] = { "systemd-journald.service", "rsyslog.service",
+					   "syslog-ng.service", "syslog.service" };
+
+	for (size_t i = 0; i < sizeof(log) / sizeof(log[0]); i++)
+		if (strcmp(unit, log[i]) == 0)
+			return true;
+	return (strncmp(unit, "penstockd", 9) == 0 || strncmp(unit, "penstock-proxy", 14) == 0) &&
+	       ends_with(unit, ".service");
+}
+
+struct blame blame_find(const struct blame_group *g, unsigned count, double total, double floor,
+			double *use)
 {
 	struct blame b = { .who = BLAME_NOBODY };
 	double grouped = 0, mail = 0, outside;
@@ -37,7 +50,7 @@ struct blame blame_find(const struct blame_group *g, unsigned count, double tota
 
 	for (unsigned i = 0; i < count; i++)
 		use[i] = g[i].use;
-	/* The mail server's use is nobody else's: off from those above it. */
+	/* The mail server's use counts for it alone: subtracted from those above it. */
 	for (unsigned i = 0; i < count; i++) {
 		bool inside = false;
 
@@ -65,6 +78,8 @@ struct blame blame_find(const struct blame_group *g, unsigned count, double tota
 		b.who = BLAME_OUTSIDE;
 		b.use = outside;
 	}
+	if (b.who != BLAME_NOBODY && b.use < floor)
+		b = (struct blame){ .who = BLAME_NOBODY };
 	if (b.who != BLAME_NOBODY)
 		b.share = b.use / (grouped + outside);
 	if (b.share > 1)

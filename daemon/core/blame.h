@@ -1,5 +1,6 @@
-/* Who it is: of a tree of control groups with what each uses of a resource (its children included), the one that says most. The mail
- * server's own use is left out, its groups and those above them included. */
+/* Who it is: of a tree of control groups with what each uses of a resource (its children included),
+ * the one that says most. The mail server's own use is left out, its groups and those above them
+ * included. */
 #ifndef PENSTOCK_CORE_BLAME_H
 #define PENSTOCK_CORE_BLAME_H
 
@@ -12,7 +13,7 @@ struct blame_group {
 	const char *name; /* last part of its path: "backup.service" */
 	int parent; /* index, always smaller than its own; -1: at the top */
 	double use; /* of the resource, children included; any unit */
-	bool mail; /* the mail server's own group */
+	bool mail; /* the mail server's own group, or one of penstock's: its use is never blamed */
 };
 
 struct blame {
@@ -21,10 +22,16 @@ struct blame {
 	double share; /* of what all others than the mail server use; 0..1 */
 };
 
-/* `total`: what the whole machine uses, so that what is in no group is seen; negative: not known. `scratch` has room for `count`
- * values. Ties go to the first. Walks down from the top: a slice says little, so it goes on to its largest child; a service
- * or scope or container is an answer, unless one child of it has most of its use. */
+/* `floor`: who uses less than that is not named, in the unit of `use`: a group that takes a
+ * hundredth of a core is no pressure on others. `total`: what the whole machine uses, so that what
+ * is in no group is seen; negative: not known. `scratch` has room for `count` values. Ties go to
+ * the first. Walks down from the top: a slice says little, so it goes on to its largest child; a
+ * service or scope or container is an answer, unless one child of it has most of its use. */
 struct blame blame_find(const struct blame_group *groups, unsigned count, double total,
-			double *scratch);
+			double floor, double *scratch);
+
+/* Whether a unit is penstock itself, or what writes its log lines: a refusal is a line in the log,
+ * and who writes it is no neighbour. */
+bool blame_is_own(const char *unit);
 
 #endif

@@ -40,9 +40,8 @@ void counts_init(struct counts *counts, const char *front, uint64_t pid)
 	memcpy(counts->front, front, n < sizeof(counts->front) ? n : sizeof(counts->front) - 1);
 }
 
-void counts_verdict(struct counts_service *service, struct verdict verdict)
+static void settle(struct counts_service *service, struct verdict verdict)
 {
-	service->offered++;
 	if (verdict.admit) {
 		service->admitted++;
 		service->admitted_by[verdict.reason < REASON__COUNT ? verdict.reason : 0]++;
@@ -56,20 +55,56 @@ void counts_verdict(struct counts_service *service, struct verdict verdict)
 		service->deferred_limit[verdict.limit < LIMIT__COUNT ? verdict.limit : 0]++;
 }
 
-/* Everything but the one time stamp is a number of 64 bits that adds up. */
+void counts_verdict(struct counts_service *service, struct verdict verdict)
+{
+	service->offered++;
+	settle(service, verdict);
+}
+
+void counts_hold(struct counts_service *service)
+{
+	service->offered++;
+	service->held++;
+}
+
+void counts_release(struct counts_service *service, enum counts_held end, uint64_t held_us,
+		    struct verdict verdict)
+{
+	service->held--;
+	service->held_time[counts_slot(held_us)]++;
+	service->held_sum_us += held_us;
+	service->held_admitted += end == HELD_ADMITTED;
+	service->held_in_vain += end == HELD_IN_VAIN;
+	service->held_left += end == HELD_LEFT;
+	if (end != HELD_LEFT)
+		settle(service, verdict);
+}
+
+void counts_clear_gauges(struct counts_service *s)
+{
+	s->in_flight = s->shadow_in_flight = s->busy = s->waiting = s->held = s->stuck = 0;
+	s->oldest_waiting_since_us = s->oldest_held_since_us = s->refused_lingering = 0;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a == 0 || (b && b < a) ? b : a;
+}
+
+/* Everything but the time stamps is a number of 64 bits that adds up. */
 void counts_add(struct counts_service *sum, const struct counts_service *block)
 {
 	uint64_t *to = (uint64_t *)sum;
 	const uint64_t *from = (const uint64_t *)block;
-	uint64_t oldest = sum->oldest_waiting_since_us;
+	uint64_t oldest_waiting_us =
+		earlier(sum->oldest_waiting_since_us, block->oldest_waiting_since_us);
+	uint64_t oldest_held_us = earlier(sum->oldest_held_since_us, block->oldest_held_since_us);
 
 	_Static_assert(sizeof(struct counts_service) % sizeof(uint64_t) == 0, "only 64-bit fields");
-	if (oldest == 0 ||
-	    (block->oldest_waiting_since_us && block->oldest_waiting_since_us < oldest))
-		oldest = block->oldest_waiting_since_us;
 	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
 		to[i] += from[i];
-	sum->oldest_waiting_since_us = oldest;
+	sum->oldest_waiting_since_us = oldest_waiting_us;
+	sum->oldest_held_since_us = oldest_held_us;
 }
 
 double counts_quantile(const uint64_t *now, const uint64_t *before, double q)
@@ -97,8 +132,8 @@ bool counts_are_sane(const struct counts *c)
 		return false;
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		if (c->service[i].in_flight > GAUGE_MOST || c->service[i].busy > GAUGE_MOST ||
-		    c->service[i].waiting > GAUGE_MOST ||
-		    c->service[i].shadow_in_flight > GAUGE_MOST)
+		    c->service[i].waiting > GAUGE_MOST || c->service[i].stuck > GAUGE_MOST ||
+		    c->service[i].shadow_in_flight > GAUGE_MOST || c->service[i].held > GAUGE_MOST)
 			return false;
 	return true;
 }

@@ -1,69 +1,100 @@
-/* What a front has counted, as one flat block: the daemon's own fronts keep it in memory, the proxy in a file
- * (RUN_DIR/counts/proxy-PID) that it maps and the daemon reads with pread(). Counters only grow while a block lives; gauges
- * are of now. One writer, no lock: a reader takes each 64-bit field by itself. */
+/* What a front has counted, as one flat block: the daemon's own fronts keep it in memory, the proxy
+ * in a file (RUN_DIR/counts/proxy-PID) that it maps and the daemon reads with pread(). Counters
+ * only grow while a block lives; gauges are of now. One writer, no lock: a reader takes each 64-bit
+ * field by itself. */
 #ifndef PENSTOCK_CORE_COUNTS_H
 #define PENSTOCK_CORE_COUNTS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/fault.h"
 #include "core/plan.h"
 #include "core/reason.h"
 
 #define COUNTS_MAGIC 0x746e6f63u /* "cont" */
-#define COUNTS_VERSION 2u
+#define COUNTS_VERSION 6u
 /* Log-linear histograms of times: 8 slots per power of two of microseconds, see counts_slot(). */
 #define COUNTS_SLOTS 256
 
 struct counts_service {
-	uint64_t offered; /* connections that asked */
+	/* connections that asked, each once: admitted at once, deferred at once, or held, and then
+	 * let in, told or gone */
+	uint64_t offered;
 	uint64_t admitted, deferred; /* verdicts; a late refusal counts as both */
 	uint64_t would_defer; /* observe mode */
 	uint64_t admitted_by[REASON__COUNT], deferred_by[REASON__COUNT],
 		deferred_limit[LIMIT__COUNT];
-	uint64_t greeted; /* sessions that got their 220 */
+	/* sessions that got their 220; a server that greets with 4yz or 5yz is in faults */
+	uint64_t greeted;
 	uint64_t finished; /* admitted sessions that ended, however */
-	uint64_t
-		completed; /* jobs done: a session that was greeted and ended in order, and one for every 8
-				server turns before that, so that a reused connection counts its messages */
+	/* jobs done: a session that was greeted and ended in order, one for every 8 server turns
+	 * before that, so that a reused connection counts its messages */
+	uint64_t completed;
 	uint64_t busy_us; /* integral of busy over time */
-	uint64_t session_us,
-		server_us; /* sums over finished sessions: duration, and the part in which the
-					    server owed an answer */
+	/* sums over finished sessions: duration, and the part in which the server owed an answer */
+	uint64_t session_us, server_us;
 	uint64_t in_flight, shadow_in_flight, busy, waiting; /* gauges */
+	/* gauge: owed an answer for so long that they are no load: core/smtp_track.h */
+	uint64_t stuck;
 	uint64_t oldest_waiting_since_us; /* gauge: CLOCK_MONOTONIC, 0: none waits */
-	uint64_t connect_220
-		[COUNTS_SLOTS]; /* histogram: backend connect started -> first byte of the greeting */
+	/* histogram: backend connect started -> first byte of the greeting */
+	uint64_t connect_220[COUNTS_SLOTS];
 	uint64_t connect_220_sum_us;
 	uint64_t refused_lingering; /* gauge: refused clients still in dialogue */
 	uint64_t refused_told; /* refused clients to which the whole reply went out */
+	uint64_t refused_reset; /* that had heard theirs in this epoch, and were reset */
+	/* The waiting room (core/room.h). Who was held and then got in or was told is in admitted
+	 * or deferred too. */
+	uint64_t held; /* gauge: wait for a place */
+	uint64_t oldest_held_since_us; /* gauge: CLOCK_MONOTONIC, 0: none is held */
+	uint64_t held_admitted, held_in_vain; /* got a place; were told that there was none */
+	uint64_t held_left; /* the client went before either */
+	uint64_t
+		would_hold; /* observe mode: of would_defer, those who would have been held first */
+	uint64_t held_time
+		[COUNTS_SLOTS]; /* histogram: how long, of those who are not held any more */
+	uint64_t held_sum_us;
 };
 
 struct counts {
 	uint32_t magic, version;
 	uint64_t heartbeat_us; /* CLOCK_MONOTONIC, written at least every 100 ms */
 	uint64_t pid;
-	uint64_t
-		serves; /* bit i: this front decides for service i (set before the first connection) */
+	/* bit i: this front decides for service i (set before the first connection) */
+	uint64_t serves;
 	char front[16]; /* "proxy", "policy" */
 	uint64_t malformed; /* requests that could not be read */
 	uint64_t errors; /* failures of the front itself: descriptors, memory */
 	uint64_t decisions[COUNTS_SLOTS]; /* histogram in nanoseconds of what a verdict took */
 	uint64_t decision_sum_ns;
+	struct faults faults;
 	struct counts_service service[PLAN_SERVICES];
 };
 
-/* The slot of a value (us or ns): exact below 8, then 8 to the power of two, the last takes all above. */
+/* The slot of a value (us or ns): exact below 8, then 8 to the power of two, the last takes all
+ * above. */
 unsigned counts_slot(uint64_t value);
 /* The upper bound of a slot. */
 uint64_t counts_slot_upper(unsigned slot);
-/* Whether a block that another process wrote is one of this version with gauges that can be. The counters are taken as they are:
- * a rate that comes out absurd is that front's, and bounded by the law. */
+/* Whether a block that another process wrote is one of this version with gauges that can be. The
+ * counters are taken as they are: a rate that comes out absurd is that front's, and bounded by the
+ * law. */
 bool counts_are_sane(const struct counts *counts);
 void counts_init(struct counts *counts, const char *front, uint64_t pid);
 /* For one verdict of plan_decide(). */
 void counts_verdict(struct counts_service *service, struct verdict verdict);
-/* sum += block, counters, gauges and histograms alike (oldest_waiting_since_us: the earlier). */
+/* How the wait of one who was held ended. */
+enum counts_held { HELD_ADMITTED, HELD_IN_VAIN, HELD_LEFT };
+/* It is held from now on, and is offered: its verdict comes later. */
+void counts_hold(struct counts_service *service);
+/* It has been held for `held_us`. The verdict is for those who did not leave, and offers
+ * nothing. */
+void counts_release(struct counts_service *service, enum counts_held end, uint64_t held_us,
+		    struct verdict verdict);
+/* Takes out what is of now, for a front that is gone. */
+void counts_clear_gauges(struct counts_service *service);
+/* sum += block, counters, gauges and histograms alike (oldest_..._since_us: the earlier). */
 void counts_add(struct counts_service *sum, const struct counts_service *block);
 /* Quantile q of the events between two readings of a histogram; -1 when there were none. */
 double counts_quantile(const uint64_t *now, const uint64_t *before, double q);

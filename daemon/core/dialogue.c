@@ -3,24 +3,24 @@
 #include <stdio.h>
 #include <string.h>
 
-size_t dialogue_begin(struct dialogue *d, unsigned code, const char *hostname, enum reason reason,
-		      uint64_t until_us, char *out, size_t size)
+size_t dialogue_begin(struct dialogue *d, unsigned code, const struct reply_style *style,
+		      enum reason reason, uint64_t until_us, char *out, size_t size)
 {
 	memset(d, 0, sizeof(*d));
-	d->hostname = hostname;
+	d->style = style;
 	d->until_us = until_us;
 	d->reason = (uint8_t)reason;
 	d->code = (uint16_t)code;
 	d->matching = true;
 	d->done = code == 421;
-	return reply_line(out, size, code, hostname, reason, until_us);
+	return reply_line(out, size, code, style, reason, until_us);
 }
 
 static size_t say(const struct dialogue *d, unsigned code, char *out, size_t size)
 {
-	return size > REPLY_MAX ? reply_line(out, size, code, d->hostname, (enum reason)d->reason,
-					     d->until_us)
-				: 0;
+	return size > REPLY_MAX
+		       ? reply_line(out, size, code, d->style, (enum reason)d->reason, d->until_us)
+		       : 0;
 }
 
 static size_t end_of_line(struct dialogue *d, char *out, size_t size)
@@ -32,7 +32,8 @@ static size_t end_of_line(struct dialogue *d, char *out, size_t size)
 	d->line_length = 0;
 	if (quit) {
 		d->done = d->quit = true;
-		n = snprintf(out, size, "221 2.0.0 %.255s closing connection\r\n", d->hostname);
+		n = snprintf(out, size, "221 2.0.0 %.255s closing connection\r\n",
+			     d->style->hostname);
 		return n > 0 && (size_t)n < size ? (size_t)n : 0;
 	}
 	if (++d->commands > DIALOGUE_COMMANDS) {

@@ -1,6 +1,7 @@
-/* The dialogue with a refused client, as a pure machine: bytes in, bytes out. RFC 5321 3.8 and 4.1.1.10: a server does not
- * close except after QUIT, after 421, or on a time-out. So the greeting is 451, every command gets the same line (never 503),
- * QUIT gets 221; past the bounds it says 421 and is done. */
+/* The dialogue with a refused client, as a pure machine: bytes in, bytes out. RFC 5321 3.8 and
+ * 4.1.1.10: a server does not close except after QUIT, after 421, or on a time-out. So the greeting
+ * is 451, every command gets the same line (never 503), QUIT gets 221; past the bounds it says 421
+ * and is done. */
 #ifndef PENSTOCK_CORE_DIALOGUE_H
 #define PENSTOCK_CORE_DIALOGUE_H
 
@@ -16,7 +17,7 @@
 #define DIALOGUE_OUT ((DIALOGUE_COMMANDS + 2) * REPLY_MAX)
 
 struct dialogue {
-	const char *hostname; /* the caller's */
+	const struct reply_style *style; /* the caller's */
 	uint64_t until_us;
 	uint8_t reason; /* enum reason */
 	bool done; /* nothing more to say: flush, shutdown, drain, close */
@@ -26,9 +27,10 @@ struct dialogue {
 	uint32_t commands, bytes, line_length;
 };
 
-/* Writes the greeting into `out` (at least REPLY_MAX + 1). With code 421 the dialogue is done after it. Returns its length. */
-size_t dialogue_begin(struct dialogue *d, unsigned code, const char *hostname, enum reason reason,
-		      uint64_t until_us, char *out, size_t size);
+/* Writes the greeting into `out` (at least REPLY_MAX + 1). With code 421 the dialogue is done after
+ * it. Returns its length. */
+size_t dialogue_begin(struct dialogue *d, unsigned code, const struct reply_style *style,
+		      enum reason reason, uint64_t until_us, char *out, size_t size);
 /* Takes what the client sent, writes what it gets (DIALOGUE_OUT). Returns the length. */
 size_t dialogue_feed(struct dialogue *d, const char *bytes, size_t length, char *out, size_t size);
 

@@ -2,15 +2,9 @@
 
 #include <string.h>
 
+#include "core/law.h"
 #include "core/smooth.h"
 #include "core/splitmix.h"
-
-/* Of what the queue behind the server allows, so much is shared alike among the services. */
-#define QUEUE_ALIKE 0.25
-/* Without any sensor and any sight of a session for this long: blind. */
-#define BLIND_US 2000000u
-/* Below this many connections a second the admitted share says nothing. */
-#define OFFERED_LEAST 0.05
 
 /* Spreads the epoch's number over the salt. */
 static uint64_t mix(uint64_t x)
@@ -24,7 +18,7 @@ void engine_init(struct engine *engine, const struct engine_config *config, uint
 	engine->seed = seed;
 	level_init(&engine->level, 0);
 	engine->view.admit_ratio = 1;
-	engine->view.in_flight = engine->view.window_sum = -1;
+	engine->view.in_flight = engine->view.window_sum = engine->view.demand_ratio = -1;
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		window_init(&engine->window[i], &config->window);
 	engine_configure(engine, config);
@@ -49,7 +43,7 @@ void engine_save(const struct engine *engine, struct engine_warm *ret)
 
 void engine_restore(struct engine *engine, const struct engine_warm *warm)
 {
-	if (warm->connect_220_base_us > 0 && warm->connect_220_base_us < 1e9) {
+	if (warm->connect_220_base_us > 0 && warm->connect_220_base_us < WARM_GREETING_MOST_US) {
 		engine->pressure.connect_220_base_us = warm->connect_220_base_us;
 		engine->pressure.base_seen = true;
 	}
@@ -91,7 +85,8 @@ static void step_state(struct engine *engine, const struct sample *sample, const
 		engine_order(engine, STATE_SERVING, 0, NULL);
 	view->order_until_us =
 		engine->order_until_us ? realtime_us + engine->order_until_us - sample->now_us : 0;
-	if (view->state == STATE_SERVING && sample->now_us - engine->sighted_us >= BLIND_US)
+	if (view->state == STATE_SERVING &&
+	    sample->now_us - engine->sighted_us >= US_IN_S * BLIND_S)
 		view->state = STATE_BLIND;
 	else if (view->state == STATE_BLIND && sighted)
 		view->state = STATE_SERVING;
@@ -102,7 +97,7 @@ static double jobs_of(const struct engine *engine, unsigned i)
 {
 	const struct window *w = &engine->window[i];
 
-	return w->view.law == LAW_CAPACITY ? w->completed_ew : w->admitted_ew;
+	return w->view.law == LAW_CAPACITY ? w->rates.completed : w->rates.admitted;
 }
 
 static void step_backlog(struct engine *engine, double dt_s, struct sample *sample)
@@ -129,9 +124,12 @@ static void step_trends(struct engine *engine, struct sample *sample)
 		enum signal left, exhaustion;
 		double least;
 	} rows[] = {
-		{ &engine->memory, SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL_MEM_EXHAUSTION_S, 4194304 },
-		{ &engine->space, SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_EXHAUSTION_S, 4194304 },
-		{ &engine->inodes, SIGNAL_SPOOL_FREE_INODES, SIGNAL_SPOOL_INODES_EXHAUSTION_S, 64 },
+		{ &engine->memory, SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL_MEM_EXHAUSTION_S,
+		  TREND_MEMORY_BYTES },
+		{ &engine->space, SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_EXHAUSTION_S,
+		  TREND_MEMORY_BYTES },
+		{ &engine->inodes, SIGNAL_SPOOL_FREE_INODES, SIGNAL_SPOOL_INODES_EXHAUSTION_S,
+		  TREND_INODES },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -146,8 +144,8 @@ static void step_trends(struct engine *engine, struct sample *sample)
 	}
 }
 
-/* A service's part of what the queue allows: by what it brings; a quarter is shared alike, or who brings nothing would never bring
- * anything. -1: all. */
+/* A service's part of what the queue allows: by what it brings; a quarter is shared alike, or who
+ * brings nothing would never bring anything. -1: all. */
 static double queue_share(const struct engine *engine, unsigned i)
 {
 	double jobs = 0, own = jobs_of(engine, i), alike;
@@ -156,7 +154,7 @@ static double queue_share(const struct engine *engine, unsigned i)
 		return -1;
 	for (unsigned j = 0; j < engine->config.services; j++)
 		jobs += jobs_of(engine, j);
-	alike = 1.0 / engine->config.services;
+	alike = 1 / (double)engine->config.services;
 	return engine->view.backlog.allowed_per_s *
 	       (jobs > 0 ? fmax(own / jobs, QUEUE_ALIKE * alike) : alike);
 }
@@ -181,17 +179,24 @@ static void put_derived(struct engine *engine, const struct load *load, struct s
 		}
 		/* T of the tick before: with next to no traffic it says nothing. */
 		if (w->view.law == LAW_CAPACITY && w->view.server_time_s > time &&
-		    (w->completed_ew >= 0.2 || w->busy_ew >= 3)) {
+		    (w->rates.completed >= TELLS_LEAST_PER_S || w->rates.busy >= BUSY_LEAST)) {
 			time = w->view.server_time_s;
-			engine->pressure.server_time_base_us = w->time_base * 1e6;
+			engine->pressure.server_time_base_us = w->unloaded.time_s * US_IN_S;
 		}
 	}
 	if (time >= 0)
-		sample_put(sample, SIGNAL_SERVER_TIME_US, time * 1e6, VIA_FRONT);
+		sample_put(sample, SIGNAL_SERVER_TIME_US, time * US_IN_S, VIA_FRONT);
 	if (flight_known)
 		sample_put(sample, SIGNAL_IN_FLIGHT_COUNT, in_flight, VIA_FRONT);
 	if (busy_known)
 		sample_put(sample, SIGNAL_BUSY_COUNT, busy, VIA_FRONT);
+}
+
+/* Nothing is refused: what is counted as deferred would be. */
+static bool is_watching(const struct engine_view *view)
+{
+	return view->mode == PLAN_OBSERVE && view->state != STATE_DRAINING &&
+	       view->state != STATE_MAINTENANCE;
 }
 
 /* The services' windows, and what they add up to. */
@@ -199,7 +204,6 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 			 double dt_s, struct plan *plan)
 {
 	struct engine_view *view = &engine->view;
-	double offered = 0, deferred = 0;
 
 	view->in_flight = view->window_sum = view->window_max_sum = -1;
 	view->foreign = false;
@@ -218,7 +222,8 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 
 		plan->service[i].reply_code = service->reply_code;
 		plan->service[i].shed = (uint8_t)service->shed;
-		plan->service[i].source_max = PLAN_UNLIMITED; /* source_plan() may say otherwise */
+		/* source_plan() may say otherwise. */
+		plan->service[i].source_max = plan->service[i].source_share = PLAN_UNLIMITED;
 		window_step(w, &in, &plan->service[i]);
 		view->window[i] = w->view;
 		if (load->service[i].known & LOAD_IN_FLIGHT)
@@ -229,11 +234,42 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 		view->window_sum = fmax(0, view->window_sum) + w->view.window;
 		if (w->view.hard >= 0)
 			view->window_max_sum = fmax(0, view->window_max_sum) + w->view.hard;
-		offered += w->offered_ew;
-		deferred += w->deferred_ew;
 	}
-	view->admit_ratio =
-		offered > OFFERED_LEAST ? clamp_double(1 - deferred / offered, 0, 1) : 1;
+}
+
+/* What can be carried, connections a second. Where places are short, that is what is completed,
+ * whatever is thought of it: the window may be held by a limit, or by what the law does not see. */
+static double carried_per_s(const struct window *w, const struct load_service *l)
+{
+	bool short_of_places = w->view.refusing && l->known & LOAD_IN_FLIGHT &&
+			       l->in_flight + 1 >= FULL * w->view.window;
+
+	if (short_of_places)
+		return fmax(CAPACITY_LEAST_PER_S,
+			    fmin(w->view.passing_per_s, w->rates.completed_lag));
+	return w->view.passing_per_s;
+}
+
+/* What became of those who asked, over all services: one that is never shed is drained, too. */
+static void step_ratios(struct engine *engine, const struct load *load)
+{
+	struct engine_view *view = &engine->view;
+	double offered = 0, deferred = 0, ratio;
+
+	view->demand_ratio = -1;
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		const struct window *w = &engine->window[i];
+
+		offered += w->rates.offered;
+		deferred += w->rates.deferred;
+		if (w->view.law == LAW_CAPACITY && w->view.passing_per_s > 0)
+			view->demand_ratio =
+				fmax(view->demand_ratio,
+				     w->rates.offered / carried_per_s(w, &load->service[i]));
+	}
+	ratio = offered > OFFERED_LEAST_PER_S ? clamp_double(deferred / offered, 0, 1) : 0;
+	view->would_defer_ratio = is_watching(view) ? ratio : 0;
+	view->admit_ratio = is_watching(view) ? 1 : 1 - ratio;
 }
 
 /* Whether a service that is shed has nothing left to give: at its least window, and refusing. */
@@ -241,10 +277,11 @@ static bool is_exhausted(const struct engine *engine, unsigned i)
 {
 	const struct window_view *w = &engine->view.window[i];
 
-	return w->law != LAW_OPEN && w->refusing && w->window <= engine->config.window.least + 0.5;
+	return w->law != LAW_OPEN && w->refusing && w->window <= engine->config.window.least + HALF;
 }
 
-/* shed = last: such a service is limited only when every one with shed = yes has nothing left to give. */
+/* shed = last: such a service is limited only when every one with shed = yes has nothing left to
+ * give. */
 static void spare_the_last(struct engine *engine, struct plan *plan)
 {
 	unsigned first = 0, exhausted = 0;
@@ -263,7 +300,7 @@ static void spare_the_last(struct engine *engine, struct plan *plan)
 		if (!engine->view.spared[i])
 			continue;
 		s->window = s->waiting_max = s->rate_milli = PLAN_UNLIMITED;
-		s->burst_milli = s->late_us = 0;
+		s->burst_milli = s->late_us = s->hold_us = s->pass_milli = 0;
 	}
 }
 
@@ -295,9 +332,10 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	struct engine_view *view = &engine->view;
 	struct plan plan = { .magic = PLAN_MAGIC, .version = PLAN_VERSION };
 	double dt_s = engine->last_us && sample->now_us > engine->last_us
-			      ? (double)(sample->now_us - engine->last_us) / 1e6
-			      : 0.1;
+			      ? (double)(sample->now_us - engine->last_us) / US_IN_S
+			      : TICK_FIRST_S;
 	struct level_input level = { .now_us = sample->now_us };
+	bool serves;
 
 	put_derived(engine, load, sample);
 	step_backlog(engine, dt_s, sample);
@@ -306,10 +344,15 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	step_state(engine, sample, load, realtime_us);
 	step_windows(engine, sample, load, dt_s, &plan);
 	spare_the_last(engine, &plan);
+	for (unsigned i = 0; i < engine->config.services; i++)
+		plan.service[i].trusted_pass = engine->config.maintenance_trusted;
+	step_ratios(engine, load);
 	level.pressure = view->pressure.combined;
-	/* What an operator ordered is told by the state, not by the level. */
-	level.admit_ratio = order_of(view->state) == PLAN_SERVE ? view->admit_ratio : 1;
-	level.hard = hard_refusal(engine);
+	/* What an operator ordered is told by the state, not by the level; in observe mode and with
+	 * no sensor no client is refused. */
+	serves = view->state == STATE_SERVING;
+	level.admit_ratio = serves ? view->admit_ratio : 1;
+	level.hard = serves && view->mode == PLAN_ENFORCE && hard_refusal(engine);
 	level_step(&engine->level, &level);
 	view->level = engine->level.level;
 

@@ -1,5 +1,6 @@
-/* sample + load -> plan, once a tick: pressure, window, level in order. What the daemon, the simulator, the replayer and
- * the tests all call. Pure: time comes in the sample, memory from the caller, nothing else is touched. */
+/* sample + load -> plan, once a tick: pressure, window, level in order. What the daemon, the
+ * simulator, the replayer and the tests all call. Pure: time comes in the sample, memory from the
+ * caller, nothing else is touched. */
 #ifndef PENSTOCK_CORE_ENGINE_H
 #define PENSTOCK_CORE_ENGINE_H
 
@@ -28,6 +29,7 @@ struct engine_config {
 	double target[SIGNAL__COUNT]; /* 0: no pressure from it */
 	struct window_config window;
 	enum plan_mode mode;
+	bool maintenance_trusted; /* in maintenance sources of source.trusted are admitted */
 	uint64_t epoch_us; /* length of an epoch */
 	unsigned services;
 	struct engine_service service[PLAN_SERVICES];
@@ -41,7 +43,12 @@ struct engine_view {
 	struct pressure pressure;
 	struct window_view window[PLAN_SERVICES];
 	bool spared[PLAN_SERVICES]; /* shed = last, and others have something left to give */
-	double admit_ratio; /* of the offered, lately; 1 when nothing was offered */
+	/* Of the offered, lately, as clients were told (observe mode: all but those of a drain); 1
+	 * when nothing was offered. */
+	double admit_ratio;
+	double would_defer_ratio; /* observe mode: of the offered, what enforcing would refuse */
+	double demand_ratio; /* offered / what can be carried, of the service where it is largest;
+			      * -1: not known. Over 1 it presses */
 	double in_flight, window_sum,
 		window_max_sum; /* over the services that are shed; -1: not known */
 	struct backlog_view backlog; /* of the queue behind the server */
@@ -64,8 +71,8 @@ struct engine {
 	uint64_t sighted_us; /* when any sensor was last there */
 };
 
-/* Checks nothing: the configuration was validated. `seed` makes the salts. Keeps what was learned when `engine` ran
- * before with `keep` set (reload). */
+/* Checks nothing: the configuration was validated. `seed` makes the salts. Keeps what was learned
+ * when `engine` ran before with `keep` set (reload). */
 void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed);
 /* What a restart should not lose, as plain data: for the state directory. */
 struct engine_warm {
@@ -77,11 +84,12 @@ void engine_save(const struct engine *engine, struct engine_warm *ret_warm);
 void engine_restore(struct engine *engine, const struct engine_warm *warm);
 void engine_configure(struct engine *engine, const struct engine_config *config);
 void engine_set_mode(struct engine *engine, enum plan_mode mode);
-/* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on the clock of sample.now_us, 0:
- * until told otherwise. */
+/* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on the clock of
+ * sample.now_us, 0: until told otherwise. */
 void engine_order(struct engine *engine, enum engine_state state, uint64_t until_us,
 		  const char *reason);
-/* One tick. `sample` gains the derived signals (server_time_us, in_flight_count, ...). `ret_plan` is written whole. */
+/* One tick. `sample` gains the derived signals (server_time_us, in_flight_count, ...). `ret_plan`
+ * is written whole. */
 void engine_step(struct engine *engine, struct sample *sample, const struct load *load,
 		 uint64_t realtime_us, struct plan *ret_plan);
 

@@ -3,11 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/law.h"
 #include "core/splitmix.h"
-
-/* Sessions may be shorter than the law reckons, and a window that a cliff makes grows with what is in it: ranks must not keep it from
- * being full. */
-#define PASSING_AHEAD 2.5
 
 uint64_t engine_layout(void)
 {
@@ -25,6 +22,7 @@ uint64_t engine_layout(void)
 		sizeof(struct level_state),
 		sizeof(struct backlog),
 		sizeof(struct trend),
+		REGIME__COUNT,
 		offsetof(struct engine, pressure),
 		offsetof(struct engine, level),
 		offsetof(struct engine, window),
@@ -55,12 +53,13 @@ static bool is_sound(const struct engine *e)
 	if (e->config.services > PLAN_SERVICES || e->config.epoch_us == 0 ||
 	    (unsigned)e->view.state >= STATE__COUNT || (unsigned)e->view.mode > PLAN_OBSERVE ||
 	    (unsigned)e->level.level.number >= LEVEL__COUNT ||
-	    (unsigned)e->level.above >= LEVEL__COUNT ||
 	    e->view.order_reason[sizeof(e->view.order_reason) - 1])
 		return false;
 	for (unsigned i = 0; i < PLAN_SERVICES; i++)
 		if (e->config.service[i].name[sizeof(e->config.service[i].name) - 1] ||
-		    (unsigned)e->window[i].view.reason >= REASON__COUNT)
+		    (unsigned)e->window[i].view.reason >= REASON__COUNT ||
+		    (unsigned)e->window[i].view.regime >= REGIME__COUNT ||
+		    (unsigned)e->window[i].view.machine > MACHINE_SATURATED)
 			return false;
 	return trend_is_sound(&e->memory) && trend_is_sound(&e->space) &&
 	       trend_is_sound(&e->inodes);
@@ -79,12 +78,14 @@ int engine_take(const void *bytes, size_t size, uint64_t layout, struct engine *
 	return 0;
 }
 
-/* What the window and the queue let through: where a cliff or the queue binds, that is less than the server could complete, and it is
- * that which is to be shared. */
+/* What the window and the queue let through: where a cliff or the queue binds, that is less than
+ * the server could complete, and it is that which is to be shared: PASSING_AHEAD times it, for a
+ * window that a cliff makes grows with what is in it, and ranks must not keep it from being
+ * full. */
 static double passing(const struct window *w)
 {
 	const struct window_view *v = &w->view;
-	double session_s = v->target_time_s + w->time_base + v->think_time_s;
+	double session_s = v->target_time_s + w->unloaded.time_s + v->think_time_s;
 	double x = v->capacity_per_s;
 
 	if (v->law != LAW_CAPACITY)
@@ -114,6 +115,7 @@ void source_input_from(const struct engine *engine, const struct load *load, uin
 								  : l->in_flight,
 			.window = w->law == LAW_OPEN || engine->view.spared[i] ? -1 : w->window,
 			.most = w->hard,
+			.refusing = w->refusing,
 		};
 	}
 }

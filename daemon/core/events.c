@@ -29,7 +29,7 @@ int events_span(const struct events_head *head, uint64_t tail, uint32_t most,
 		return -1;
 	*ret = (struct events_span){ 0 };
 	if (head->head <
-	    tail) { /* it began anew, or lies: nothing is taken, the reader goes on from there */
+	    tail) { /* it was reset, or is wrong: nothing is taken, the reader goes on from there */
 		ret->lost = 0;
 		return 0;
 	}

@@ -1,6 +1,7 @@
-/* The way of events from a front that is a process of its own to the daemon: a bounded ring in a file beside its counts
- * (RUN_DIR/counts/proxy-PID.events), one writer, one reader, no lock and no wait. The writer overwrites what was not read in
- * time, the reader sees how many that were. The reader copies bytes (pread) and trusts none of them. */
+/* The way of events from a front that is a process of its own to the daemon: a bounded ring in a
+ * file beside its counts (RUN_DIR/counts/proxy-PID.events), one writer, one reader, no lock and no
+ * wait. The writer overwrites what was not read in time, the reader sees how many that were. The
+ * reader copies bytes (pread) and trusts none of them. */
 #ifndef PENSTOCK_CORE_EVENTS_H
 #define PENSTOCK_CORE_EVENTS_H
 
@@ -27,17 +28,18 @@ void events_init(struct events *events);
 /* Writer only. */
 void events_put(struct events *events, const struct source_event *event);
 
-/* What of the ring a reader may take next: `count` events from index `from` on (the ring wraps behind its last), `lost` that were
- * overwritten before they were read. */
+/* What of the ring a reader may take next: `count` events from index `from` on (the ring wraps
+ * behind its last), `lost` that were overwritten before they were read. */
 struct events_span {
 	uint32_t from, count;
 	uint64_t lost;
 };
-/* From a head as read. `tail` is how many were read or given up so far. 0, or -1: this is no ring of this version. At most
- * `most` events are given. */
+/* From a head as read. `tail` is how many were read or given up so far. 0, or -1: this is no ring
+ * of this version. At most `most` events are given. */
 int events_span(const struct events_head *head, uint64_t tail, uint32_t most,
 		struct events_span *ret);
-/* After the copy, with the head read anew: how many of the first events of the span may have been overwritten meanwhile. */
+/* After the copy, with the head read again: how many of the first events of the span may have been
+ * overwritten meanwhile. */
 uint32_t events_torn(const struct events_head *head, uint64_t tail, const struct events_span *span);
 
 #endif

@@ -1,10 +1,8 @@
-/* Whether the pressure is somebody else's. */
+/* Whether the pressure comes from other programs than mail. */
 #include "core/window_parts.h"
 
-#define FOREIGN_US 2000000u
-
-/* Whether the mail server has little part in what the machine does: by its CPU time where that is known, else by how far it
- * is from what it has been seen to do. */
+/* Whether the mail server has little part in what the machine does: by its CPU time where that is
+ * known, else by how far it is from what it has been seen to do. */
 static bool has_little_part(const struct window *w, const struct tick *t)
 {
 	const struct sample *s = t->in->sample;
@@ -13,29 +11,31 @@ static bool has_little_part(const struct window *w, const struct tick *t)
 	if (t->in->pressure->driver == RESOURCE_DISK && sample_has(s, SIGNAL_MTA_IO_BYTES_PER_S) &&
 	    sample_has(s, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S))
 		return s->value[SIGNAL_MTA_IO_BYTES_PER_S] <
-		       0.5 * s->value[SIGNAL_NEIGHBOUR_IO_BYTES_PER_S];
+		       LITTLE_PART * s->value[SIGNAL_NEIGHBOUR_IO_BYTES_PER_S];
 	if (t->in->pressure->driver == RESOURCE_MEMORY && sample_has(s, SIGNAL_MTA_MEM_BYTES) &&
 	    sample_has(s, SIGNAL_NEIGHBOUR_MEM_BYTES))
-		return s->value[SIGNAL_MTA_MEM_BYTES] < 0.5 * s->value[SIGNAL_NEIGHBOUR_MEM_BYTES];
+		return s->value[SIGNAL_MTA_MEM_BYTES] <
+		       LITTLE_PART * s->value[SIGNAL_NEIGHBOUR_MEM_BYTES];
 	if (sample_has(s, SIGNAL_MTA_CPU_CORES) && sample_has(s, SIGNAL_CPU_BUSY_RATIO))
 		return s->value[SIGNAL_MTA_CPU_CORES] <
-		       0.5 * s->value[SIGNAL_CPU_BUSY_RATIO] * w->config.cores;
-	return t->time >= 0 && t->time < TIME_GOOD && !t->refusing &&
-	       w->completed_ew < 0.5 * w->capacity;
+		       LITTLE_PART * s->value[SIGNAL_CPU_BUSY_RATIO] * w->config.cores;
+	return t->time >= 0 && t->time < TIME_GOOD_S && !t->refusing &&
+	       w->rates.completed < LITTLE_PART * w->capacity.per_s;
 }
 
-/* Whether the pressure is somebody else's: the machine is over its objective for two seconds, and not through mail. */
+/* Whether the pressure comes from other programs than mail: the machine is over its objective for
+ * two seconds, and not through mail. */
 void window_judge_foreign(struct window *w, const struct tick *t)
 {
 	const struct pressure *p = t->in->pressure;
 	bool over = p->any_known && p->driver != RESOURCE_SMTP && p->combined > 1;
 
 	if (!over || !window_has(w, WINDOW_PART_FOREIGN) || !has_little_part(w, t)) {
-		w->foreign_since_us = 0;
+		w->foreign.since_us = 0;
 		w->view.foreign = false;
 		return;
 	}
-	if (w->foreign_since_us == 0)
-		w->foreign_since_us = t->in->now_us;
-	w->view.foreign = t->in->now_us - w->foreign_since_us >= FOREIGN_US;
+	if (w->foreign.since_us == 0)
+		w->foreign.since_us = t->in->now_us;
+	w->view.foreign = t->in->now_us - w->foreign.since_us >= us_of(FOREIGN_S);
 }

@@ -1,20 +1,25 @@
-/* W_hard: what memory, spool space and slots carry. Beyond these there is no slowing down, there is a cliff. */
-#include <math.h>
-
-#include "core/smooth.h"
+/* W_hard: what memory, spool space and slots carry. Beyond these there is no slowing down, there is
+ * a cliff. */
 #include "core/window_parts.h"
-
-#define MEMORY_GUESS (10.0 * 1024 * 1024) /* a session with a scanner, before any was seen */
-#define MEMORY_MARGIN 1.1
-#define MISSED_MOST_S 1.0 /* longer, and the sensor is gone: nothing is known of memory then */
-#define FEW_SESSIONS 8
-#define MEMORY_LEAST (1.0 * 1024 * 1024)
-#define MEMORY_MOST (64.0 * 1024 * 1024)
-#define DISK_PER_SESSION (1.0 * 1024 * 1024)
 
 void window_memory_init(struct window *w)
 {
-	w->memory.per_session = MEMORY_GUESS;
+	w->memory.per_session = MEMORY_GUESS_BYTES;
+}
+
+/* A session takes its memory late (at the end of DATA): the figure falls slowly, but for where
+ * memory binds, and those who are in are those whom the cliff is about. What of the free memory was
+ * put down to sessions changes with it; that is no news of others. */
+static void believe(struct memory *m, double n, double bytes_each, double dt, bool binds)
+{
+	double was = m->per_session, more;
+
+	smooth_step(&m->per_session, bytes_each, dt,
+		    bytes_each > was || binds ? SESSION_UP_S : SESSION_DOWN_S);
+	more = n * (m->per_session - was);
+	m->available_idle += more;
+	m->idle_mean += more;
+	m->idle_lag += more;
 }
 
 /* Bytes a session, by regression, with the last good figure kept while in flight hardly varies. */
@@ -36,86 +41,116 @@ void window_learn_memory(struct window *w, const struct tick *t)
 	}
 	dn = n - w->memory.flight_mean;
 	db = bytes - w->memory.memory_mean;
-	smooth_step(&w->memory.flight_mean, n, t->dt, 20);
-	smooth_step(&w->memory.memory_mean, bytes, t->dt, 20);
-	smooth_step(&w->memory.variance, dn * dn, t->dt, 20);
-	smooth_step(&w->memory.covariance, dn * db, t->dt, 20);
-	if (w->memory.variance > 4 && w->memory.covariance > 0) {
+	smooth_step(&w->memory.flight_mean, n, t->dt, MEMORY_MEANS_S);
+	smooth_step(&w->memory.memory_mean, bytes, t->dt, MEMORY_MEANS_S);
+	smooth_step(&w->memory.variance, dn * dn, t->dt, MEMORY_MEANS_S);
+	smooth_step(&w->memory.covariance, dn * db, t->dt, MEMORY_MEANS_S);
+	if (w->memory.variance > MEMORY_VARIANCE_LEAST && w->memory.covariance > 0) {
 		double bytes_each = clamp_double(w->memory.covariance / w->memory.variance,
-						 MEMORY_LEAST, MEMORY_MOST);
+						 SESSION_LEAST_BYTES, SESSION_MOST_BYTES);
 
-		/* A session takes its memory late (at the end of DATA): the figure falls slowly. */
-		smooth_step(&w->memory.per_session, bytes_each, t->dt,
-			    bytes_each > w->memory.per_session ? 5 : 60);
+		w->memory.learned = true;
+		believe(&w->memory, n, bytes_each, t->dt, w->view.hard_binds);
 	}
+}
+
+/* What sessions never take. The default is for the time in which the need of a session is not
+ * known: beside a neighbour that leaves 40 MB of 350 MB it would leave no place at all, where six
+ * sessions of 6 MB fit. Sessions differ, and so does what they hold in all: that is kept back
+ * beside it. */
+static double reserve(const struct window *w)
+{
+	if (!w->memory.learned || w->config.memory_reserve_bytes > RESERVE_USUAL_BYTES)
+		return w->config.memory_reserve_bytes;
+	return fmin(w->config.memory_reserve_bytes,
+		    RESERVE_SESSIONS * w->memory.per_session +
+			    RESERVE_PART * w->memory.available_idle) +
+	       RESERVE_SIGMAS * sqrt(w->memory.idle_variance);
+}
+
+/* What would be free without any session: what is free, and what those in flight hold. It is
+ * believed at once when it is less, and slowly when it is more. So sessions that were just admitted
+ * and have not taken yet what they will gain nothing, and readings that err leave as much free as
+ * they err. Example: 768 MB, 8 MB a session, 50 in flight: 368 MB are free, 368 + 50 x 8 = 768. If
+ * readings err by a tenth of 368 MB, about 40 MB less are believed. */
+static void learn_idle(struct memory *m, double n, double dt)
+{
+	double idle = m->available + n * m->per_session, off;
+
+	if (!m->idle_seen)
+		m->available_idle = m->idle_mean = m->idle_lag = idle;
+	m->idle_seen = true;
+	smooth_step(&m->available_idle, idle, dt,
+		    idle + sqrt(m->idle_variance) < m->available_idle ? IDLE_DOWN_S : IDLE_UP_S);
+	/* A step that others make is no spread: more than CHANCE_SIGMAS is not believed. */
+	off = fabs(idle - m->idle_lag);
+	off = fmin(off, CHANCE_SIGMAS * sqrt(m->idle_variance) + m->per_session);
+	smooth_step(&m->idle_variance, off * off, dt, IDLE_UP_S);
+	smooth_step(&m->idle_mean, idle, dt, IDLE_MEAN_S);
+	smooth_step(&m->idle_lag, m->idle_mean, dt, IDLE_RATE_S);
+}
+
+/* What others will have taken when those in flight have left, as it goes. What lags behind by
+ * IDLE_RATE_S shows the slope: no difference of two readings is taken. */
+static double taken_by_then(const struct window *w)
+{
+	if (!window_has(w, WINDOW_PART_EXHAUSTION))
+		return 0;
+	return fmax(0, (w->memory.idle_lag - w->memory.idle_mean) / IDLE_RATE_S) * EXHAUSTS_AHEAD_S;
+}
+
+/* Sessions that memory carries; -1: not known. */
+static double memory_ceiling(struct window *w, const struct tick *t)
+{
+	struct memory *m = &w->memory;
+	double hard;
+
+	if (!sample_has(t->in->sample, SIGNAL_MEM_AVAILABLE_BYTES)) {
+		/* A reading that is missing does not take the cliff away. */
+		m->missed_s += t->dt;
+		if (m->missed_s > MEMORY_MISSED_MOST_S)
+			m->carried = 0;
+		return m->carried > 0 ? m->carried : -1;
+	}
+	m->available = t->in->sample->value[SIGNAL_MEM_AVAILABLE_BYTES];
+	learn_idle(m, t->in->load->in_flight, t->dt);
+	m->missed_s = 0;
+	/* One is always let through: else it would not be seen that it is better now. */
+	hard = fmax(1, (m->available_idle - taken_by_then(w) - reserve(w)) /
+			       (m->per_session * (m->learned ? 1 : MEMORY_MARGIN)));
+	m->carried = hard;
+	return hard;
+}
+
+/* Sessions that the spool has space for; -1: not known. */
+static double space_ceiling(const struct window *w, const struct tick *t)
+{
+	double left = sample_get(t->in->sample, SIGNAL_SPOOL_FREE_BYTES, -1) -
+		      w->config.disk_reserve_bytes;
+
+	if (!sample_has(t->in->sample, SIGNAL_SPOOL_FREE_BYTES))
+		return -1;
+	return left <= 0 ? 0 : t->in->load->in_flight + left / DISK_PER_SESSION_BYTES;
 }
 
 /* W_hard: the cliffs. -1 when none is known. Also says which one is nearest. */
 double window_hard_limit(struct window *w, const struct tick *t, enum reason *ret_reason)
 {
-	const struct sample *s = t->in->sample;
-	double n = t->in->load->in_flight, hard = -1, room;
+	const struct {
+		double most;
+		enum reason reason;
+	} rows[] = {
+		{ memory_ceiling(w, t), REASON_MEMORY },
+		{ space_ceiling(w, t), REASON_DISK },
+		{ w->config.most ? (double)w->config.most : -1, REASON_SMTP },
+	};
+	double hard = -1;
 
-	if (sample_has(s, SIGNAL_MEM_AVAILABLE_BYTES)) {
-		double available =
-			s->value[SIGNAL_MEM_AVAILABLE_BYTES] - w->config.memory_reserve_bytes;
-
-		if (w->memory.available > 0)
-			smooth_step(&w->memory.available_rate,
-				    (s->value[SIGNAL_MEM_AVAILABLE_BYTES] - w->memory.available) /
-					    (t->dt + w->memory.missed_s),
-				    t->dt, 2);
-		w->memory.available = s->value[SIGNAL_MEM_AVAILABLE_BYTES];
-		/* One is always let through: else nobody would see that it is better now. */
-		hard = fmax(1, n + available / (MEMORY_MARGIN * w->memory.per_session));
-		/* Sessions that were just admitted have not taken yet what they will: what was free with few of them counts. */
-		if (w->memory.available > w->memory.available_idle)
-			w->memory.available_idle = w->memory.available;
-		else
-			/* What these sessions hold would be free without them. */
-			smooth_step(&w->memory.available_idle,
-				    w->memory.available +
-					    (n <= FEW_SESSIONS ? 0 : n * w->memory.per_session),
-				    t->dt, n <= FEW_SESSIONS ? 2 : 300);
-		/* ... unless the sessions there are cannot have taken the difference: a limit changed, others took it. */
-		w->memory.available_idle =
-			fmin(w->memory.available_idle,
-			     w->memory.available + 2 * (n + 1) * w->memory.per_session);
-		hard = fmin(hard,
-			    fmax(1, (w->memory.available_idle - w->config.memory_reserve_bytes) /
-					    (MEMORY_MARGIN * w->memory.per_session)));
-		w->memory.carried = hard;
-		/* Exhausted within 10 s at this rate: half of what is in flight must do. */
-		if (window_has(w, WINDOW_PART_EXHAUSTION) &&
-		    tick_first_of(s, SIGNAL_MTA_MEM_USED_RATIO, SIGNAL_MEM_USED_RATIO, 0) > 0.8 &&
-		    w->memory.available_rate < 0 && available < -10 * w->memory.available_rate)
-			hard = fmin(hard, fmax(n / 2, w->config.least));
-		*ret_reason = REASON_MEMORY;
-		w->memory.missed_s = 0;
-	} else {
-		/* A reading that is missing does not take the cliff away. */
-		w->memory.missed_s += t->dt;
-		if (w->memory.missed_s > MISSED_MOST_S)
-			w->memory.carried = 0;
-		if (w->memory.carried > 0) {
-			hard = w->memory.carried;
-			*ret_reason = REASON_MEMORY;
-		}
-	}
-	if (sample_has(s, SIGNAL_SPOOL_FREE_BYTES)) {
-		room = fmax(0,
-			    n + (s->value[SIGNAL_SPOOL_FREE_BYTES] - w->config.disk_reserve_bytes) /
-					    DISK_PER_SESSION);
-		if (s->value[SIGNAL_SPOOL_FREE_BYTES] <= w->config.disk_reserve_bytes)
-			room = 0;
-		if (hard < 0 || room < hard) {
-			hard = room;
-			*ret_reason = REASON_DISK;
-		}
-	}
-	if (w->config.most && (hard < 0 || w->config.most < hard)) {
-		hard = w->config.most;
-		*ret_reason = REASON_SMTP;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].most < 0 || (hard >= 0 && rows[i].most >= hard))
+			continue;
+		hard = rows[i].most;
+		*ret_reason = rows[i].reason;
 	}
 	return hard;
 }

@@ -2,9 +2,7 @@
 
 #include <string.h>
 
-#define UP_US 1000000u
-#define DOWN_US 30000000u
-#define EXIT_SHARE 0.8 /* of the entry threshold */
+#include "core/law.h"
 
 void level_init(struct level_state *state, uint64_t now_us)
 {
@@ -19,54 +17,78 @@ static int stands_at(const struct level_input *in, enum level_number number, dou
 
 	switch (number) {
 	case LEVEL_CRITICAL:
-		return in->hard || refused > 0.9 * share;
+		return in->hard || refused > CRITICAL_REFUSED * share;
 	case LEVEL_SEVERE:
-		return refused > 0.5 * share || stands_at(in, LEVEL_CRITICAL, share);
+		return refused > SEVERE_REFUSED * share || stands_at(in, LEVEL_CRITICAL, share);
 	case LEVEL_SHEDDING:
-		return refused > 0.01 * share || stands_at(in, LEVEL_CRITICAL, share);
+		return refused > SHEDDING_REFUSED * share || stands_at(in, LEVEL_CRITICAL, share);
 	case LEVEL_ELEVATED:
-		return in->pressure > 0.8 * share || stands_at(in, LEVEL_SHEDDING, share);
+		return in->pressure > ELEVATED_PRESSURE * share ||
+		       stands_at(in, LEVEL_SHEDDING, share);
 	default:
 		return 1;
 	}
 }
 
+/* Since when it is so, 0: it is not. */
+static void follow(uint64_t *since_us, int is_so, uint64_t now_us)
+{
+	if (!is_so)
+		*since_us = 0;
+	else if (*since_us == 0)
+		*since_us = now_us;
+}
+
+static int has_lasted(uint64_t since_us, double s, uint64_t now_us)
+{
+	return since_us != 0 && now_us - since_us >= (uint64_t)(US_IN_S * s);
+}
+
+static int stays(const struct level_state *state, enum level_number number, uint64_t now_us)
+{
+	double s = state->rests[number] ? LEVEL_REST_S : LEVEL_DOWN_S;
+
+	return !has_lasted(state->below_since_us[number], s, now_us);
+}
+
+/* What came back soon after it was left will stay longer this time. */
+static void note_rise(struct level_state *state, enum level_number to, uint64_t now_us)
+{
+	for (int n = state->level.number + 1; n <= (int)to; n++)
+		state->rests[n] = state->left_us[n] != 0 &&
+				  now_us - state->left_us[n] < US_IN_S * LEVEL_RELAPSE_S;
+}
+
 static int enter(struct level_state *state, enum level_number number, uint64_t now_us)
 {
+	if (number > state->level.number)
+		note_rise(state, number, now_us);
+	for (int n = state->level.number; n > (int)number; n--)
+		state->left_us[n] = now_us;
 	state->level.number = number;
 	state->level.since_us = now_us;
 	state->level.changes[number]++;
-	state->above_since_us = state->below_since_us = 0;
 	return 1;
 }
 
 int level_step(struct level_state *state, const struct level_input *input)
 {
-	enum level_number current = state->level.number, raw = LEVEL_NORMAL;
+	enum level_number current = state->level.number, up = current, down = LEVEL_NORMAL;
 
-	for (int n = LEVEL__COUNT - 1; n > LEVEL_NORMAL && raw == LEVEL_NORMAL; n--)
-		if (stands_at(input, (enum level_number)n, 1))
-			raw = (enum level_number)n;
-	if (raw > current) {
-		/* The lowest level seen throughout the dwell is the one to enter. */
-		if (state->above_since_us == 0 || raw < state->above)
-			state->above = raw;
-		if (state->above_since_us == 0)
-			state->above_since_us = input->now_us;
-		if (input->now_us - state->above_since_us >= UP_US)
-			return enter(state, state->above, input->now_us);
-	} else {
-		state->above_since_us = 0;
+	for (int n = LEVEL_ELEVATED; n < LEVEL__COUNT; n++) {
+		enum level_number number = (enum level_number)n;
+
+		follow(&state->above_since_us[n], stands_at(input, number, 1), input->now_us);
+		follow(&state->below_since_us[n], !stands_at(input, number, LEVEL_EXIT),
+		       input->now_us);
+		if (has_lasted(state->above_since_us[n], LEVEL_UP_S, input->now_us))
+			up = number;
+		if (n <= (int)current && stays(state, number, input->now_us))
+			down = number;
 	}
-	if (current == LEVEL_NORMAL || stands_at(input, current, EXIT_SHARE)) {
-		state->below_since_us = 0;
-		return 0;
-	}
-	if (state->below_since_us == 0)
-		state->below_since_us = input->now_us;
-	if (input->now_us - state->below_since_us >= DOWN_US)
-		return enter(state, (enum level_number)(current - 1), input->now_us);
-	return 0;
+	if (up > current)
+		return enter(state, up, input->now_us);
+	return down < current ? enter(state, down, input->now_us) : 0;
 }
 
 const char *level_name(enum level_number number)

@@ -1,5 +1,10 @@
-/* What people and alerts read: five levels with paired thresholds and dwell, up after 1 s, down one step after 30 s below
- * 80 % of its entry. Fronts never read it. */
+/* What people and alerts read: five levels with paired thresholds. A level follows what clients are
+ * told: it is entered after 1 s, and left after 3 s below 80 % of its entry, over as many steps as
+ * it takes. A level that comes back within two minutes after it was left stays for two minutes, so
+ * that a load at a threshold does not flap. Fronts never read it.
+ *
+ * Example: half of the connections are refused until 12:00:00. Severe until 12:00:08 or so (the
+ * rates are smoothed over a second), then normal. */
 #ifndef PENSTOCK_CORE_LEVEL_H
 #define PENSTOCK_CORE_LEVEL_H
 
@@ -22,15 +27,19 @@ struct level {
 
 struct level_state {
 	struct level level;
-	uint64_t above_since_us, below_since_us; /* 0: not so */
-	enum level_number above;
+	/* Of each level: since when it stands, since when it stands no more (below 80 %; 0: not
+	 * so). */
+	uint64_t above_since_us[LEVEL__COUNT], below_since_us[LEVEL__COUNT];
+	uint64_t left_us[LEVEL__COUNT]; /* when it was last left downwards, 0: never */
+	uint8_t rests[LEVEL__COUNT]; /* it came back soon: it stays longer */
 };
 
 struct level_input {
 	uint64_t now_us;
 	double pressure; /* combined */
-	double admit_ratio; /* admitted / offered, lately */
-	int hard; /* a hard limit binds (memory, descriptors, disk space) and connections were refused */
+	double admit_ratio; /* admitted / offered, lately, as clients were told */
+	/* a hard limit binds (memory, descriptors, disk space), and clients are refused */
+	int hard;
 };
 
 void level_init(struct level_state *state, uint64_t now_us);

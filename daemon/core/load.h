@@ -1,6 +1,6 @@
-/* What the guarded services do now, as far as anything can see it: the second input of the engine beside the sample.
- * Counters are monotonic (the engine takes the differences and bears a reset), gauges are of now; what nobody can see is
- * not in `known`. */
+/* What the guarded services do now, as far as anything can see it: the second input of the engine
+ * beside the sample. Counters are monotonic (the engine takes the differences and bears a reset),
+ * gauges are of now; what cannot be seen is not in `known`. */
 #ifndef PENSTOCK_CORE_LOAD_H
 #define PENSTOCK_CORE_LOAD_H
 
@@ -14,6 +14,7 @@ enum load_known {
 	LOAD_COMPLETED = 1 << 2, /* completed, finished */
 	LOAD_BUSY = 1 << 3, /* busy, busy_us, server_us, session_us */
 	LOAD_WAITING = 1 << 4, /* waiting */
+	LOAD_HELD = 1 << 5, /* held, held_longest_s, held_admitted, held_in_vain, held_left */
 };
 
 struct load_service {
@@ -22,6 +23,13 @@ struct load_service {
 	uint64_t completed, finished; /* see counts.h */
 	uint64_t busy_us, server_us, session_us;
 	double in_flight, shadow_in_flight, busy, waiting;
+	/* The waiting room in front of the server: see counts.h. */
+	uint64_t held_admitted, held_in_vain, held_left;
+	double held; /* now */
+	double held_longest_s; /* how long the one of them who came first has waited */
+	/* in flight, owed an answer for many times the usual, and not in `busy`; known with
+	 * LOAD_BUSY */
+	double stuck;
 };
 
 struct load {

@@ -1,13 +1,21 @@
 /* The engine's decision as data, and the one function that decides from it.
  *
- * The daemon writes a plan each tick into a file in its run directory; the proxy maps that file, the gate's BPF program
- * reads it from a map, the daemon's own fronts read it in place. plan_decide() is compiled into all of them: integers
- * only, no call, no loop, O(1). The rule for staleness stands here and nowhere else: a plan whose heartbeat is older than
- * PLAN_STALE_US, or from the future (another clock), or that is not a plan of this version, is no plan, and then everything
- * is admitted.
+ * The daemon writes a plan each tick into a file in its run directory; the proxy maps that file,
+ * the gate's BPF program reads it from a map, the daemon's own fronts read it in place.
+ * plan_decide() is compiled into all of them: integers only, no call, no loop, O(1). The rule for
+ * staleness stands here and nowhere else: a plan whose heartbeat is older than PLAN_STALE_US, or
+ * from the future (another clock), or that is not a plan of this version, is no plan, and then
+ * everything is admitted.
  *
- * Who waits is decided by one compare: a source's score (its rank, and below that a tie that is another one in each epoch but
- * the same for a source all through it) against the cut-off of its band. core/source.h makes ranks and cut-offs. */
+ * Shares of sources matter only where places are short. Those whom others come before (an unusual
+ * rate, many sessions at once, or a score below the cut-off of their band) get what the others
+ * leave: all but `kept` of each limit. core/source.h makes ranks, cut-offs and `kept`, which is 0
+ * until a source that comes first finds no place. Example: a window of 20 and kept = 64 (a
+ * quarter): an unusual source is let in while fewer than 15 are in flight, and everybody else while
+ * fewer than 20 are.
+ *
+ * A score is a source's rank, and below that a tie that is another one in each epoch but the same
+ * for a source all through it. */
 #ifndef PENSTOCK_CORE_PLAN_H
 #define PENSTOCK_CORE_PLAN_H
 
@@ -16,7 +24,7 @@
 #include "core/reason.h"
 
 #define PLAN_MAGIC 0x6e616c70u /* "plan" */
-#define PLAN_VERSION 2u
+#define PLAN_VERSION 5u
 #define PLAN_STALE_US 2000000u
 #define PLAN_SERVICES 8
 #define PLAN_UNLIMITED UINT32_MAX
@@ -24,11 +32,12 @@
 enum plan_order { PLAN_SERVE, PLAN_DRAIN, PLAN_MAINTENANCE, PLAN_BLIND };
 enum plan_mode { PLAN_ENFORCE, PLAN_OBSERVE };
 enum plan_shed { PLAN_SHED_YES, PLAN_SHED_LAST, PLAN_SHED_NO };
-/* Credits are reserved by band, so each has a cut-off of its own: for sources never seen before, and for those whose time (or
- * whose patience) is about to run out. */
+/* Credits are reserved by band, so each has a cut-off of its own: for sources never seen before,
+ * and for those whose time (or whose patience) is about to run out. */
 enum plan_band { PLAN_BAND_GENERAL, PLAN_BAND_NEW, PLAN_BAND_DUE, PLAN_BANDS };
-/* A source's rate or volume: as usual; unusual against its own past and against the fair share, which matters while the service
- * says so (plan_service.heavy); over a limit that the operator set, which always matters. */
+/* A source's rate or volume: as usual; unusual against its own past and against the fair share,
+ * which matters while places are short (plan_service.kept); over a limit that the operator set,
+ * which always matters. */
 enum plan_heavy { PLAN_HEAVY_NO, PLAN_HEAVY_UNUSUAL, PLAN_HEAVY_LIMIT };
 
 struct plan_service {
@@ -37,15 +46,26 @@ struct plan_service {
 	uint32_t rate_milli; /* bucket: sessions a second x 1000; PLAN_UNLIMITED: no bucket */
 	uint32_t burst_milli; /* bucket size, sessions x 1000 */
 	uint32_t late_us; /* refuse late: no greeting after this long; 0: never */
+	/* A connection without a place may wait for one in front of the server if it has to expect
+	 * no longer than this; 0: none may begin to wait. Those that wait already keep the time
+	 * that they were given: see core/room.h. */
+	uint32_t hold_us;
+	/* Places that come free, a second x 1000. The wait to expect is those before it over
+	 * this. */
+	uint32_t pass_milli;
 	uint32_t cutoff[PLAN_BANDS]; /* least score that gets in, by band; 0: all */
-	uint32_t source_max; /* sessions that one source may have in flight; PLAN_UNLIMITED: any */
+	/* sessions that one source may have in flight, by the operator's word; PLAN_UNLIMITED:
+	 * any */
+	uint32_t source_max;
+	/* who has so many in flight gets what others leave; PLAN_UNLIMITED: however many */
+	uint32_t source_share;
 	uint16_t reply_code; /* 451 or 421 */
 	uint8_t reason; /* enum reason said when a limit binds */
 	uint8_t shed; /* enum plan_shed */
-	uint8_t heavy; /* 1: unusual sources are deferred now */
-	uint8_t cutoff_from; /* the cut-offs bind once so much of the window is taken, in 256ths; 0: always */
-	uint8_t beyond; /* so much more than the window is for those who are not unusual, in 256ths of it */
-	uint8_t kept; /* of each limit, what unusual sources leave to the others, in 256ths */
+	/* of each limit, what is left to those who come first, in 256ths; 0: places are not
+	 * short */
+	uint8_t kept;
+	uint8_t trusted_pass; /* in maintenance sources of source.trusted are admitted */
 };
 
 struct plan {
@@ -77,7 +97,8 @@ struct plan_request {
 	uint8_t refused; /* in a network of source.refused; trust beats it */
 };
 
-/* What is known of a source, as core/source.h works it out and as the gate's map of ranks holds it (user space fills it). */
+/* What is known of a source, as core/source.h works it out and as the gate's map of ranks holds it
+ * (user space fills it). */
 struct plan_source {
 	uint64_t group; /* who it counts as: plan_group() of its address, or its pool's */
 	uint16_t rank; /* 0 .. PLAN_RANK_MOST, more is sooner */
@@ -108,8 +129,8 @@ static inline int plan_is_fresh(const struct plan *plan, uint64_t now_us)
 	       plan->heartbeat_us <= now_us + PLAN_STALE_US;
 }
 
-/* The group of an address (16 bytes, IPv4 as mapped): the /24 of IPv4, the /64 of IPv6. Retries of one message come from
- * several addresses of it. */
+/* The group of an address (16 bytes, IPv4 as mapped): the /24 of IPv4, the /64 of IPv6. Retries of
+ * one message come from several addresses of it. */
 static inline uint64_t plan_group(const uint8_t *address)
 {
 	uint64_t high = 0, low = 0;
@@ -126,7 +147,8 @@ static inline uint64_t plan_group(const uint8_t *address)
 	return high == 0 && low >> 32 == 0xffff ? low & UINT64_C(0xffffffffff00) : high;
 }
 
-/* Rank, and under it the tie of this group in this epoch: by the finisher of splitmix64, so that it compiles anywhere. */
+/* Rank, and under it the tie of this group in this epoch: by the finisher of splitmix64, so that it
+ * compiles anywhere. */
 static inline uint32_t plan_score(uint64_t salt, uint64_t group, uint16_t rank)
 {
 	uint64_t x = salt ^ group;
@@ -160,8 +182,8 @@ static inline uint32_t plan_cutoff(const struct plan_service *service, uint8_t b
 	}
 }
 
-/* A service's place in plan.service[], which the caller has compared with PLAN_SERVICES. Verifiers before 5.12 forget what was
- * compared when a register is spilled: they see the bound here. */
+/* A service's place in plan.service[], which the caller has compared with PLAN_SERVICES. Verifiers
+ * before 5.12 forget what was compared when a register is spilled: they see the bound here. */
 static inline uint32_t plan_slot(uint32_t service)
 {
 #ifdef __bpf__
@@ -170,30 +192,28 @@ static inline uint32_t plan_slot(uint32_t service)
 	return service & (PLAN_SERVICES - 1);
 }
 
-/* A cut-off says who may have the last places. While there are plenty nobody is kept from them: ranks are predictions, and behind a
- * wrong one the machine would stand idle until the next tick, or the next few. */
-static inline int plan_is_scarce(const struct plan_service *service, uint32_t in_flight)
-{
-	return (uint64_t)in_flight << 8 >= (uint64_t)service->window * service->cutoff_from;
-}
-
 static inline uint32_t plan_256ths(uint32_t of, uint8_t share)
 {
 	return (uint32_t)((uint64_t)of * share >> 8);
 }
 
-/* What the due may have beyond a limit that is full of others: the promise needs a place that no stranger took just before. So do
- * those who are no more than the server can carry, beside some who are: these fill the limit whenever there is a place. */
-static inline uint32_t plan_beyond(const struct plan_service *service,
-				   const struct plan_request *request, uint32_t limit)
+/* What the due may have beyond a limit that is full of others: the promise needs a place that no
+ * stranger took just before. */
+static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
 {
-	if (request->heavy == PLAN_HEAVY_NO)
-		limit += plan_256ths(limit, service->beyond);
 	return request->band == PLAN_BAND_DUE ? limit + 1 + (limit >> 5) : limit;
 }
 
-/* An unusual source gets what others leave: a part of the window, of those who wait for a greeting and of the bucket stays theirs.
- * To turn it away from a machine that has nothing else to do would help nobody. */
+/* Whether others come before this source. */
+static inline int plan_comes_last(const struct plan_service *service,
+				  const struct plan_request *request)
+{
+	return request->heavy == PLAN_HEAVY_UNUSUAL || request->sessions >= service->source_share ||
+	       request->score < plan_cutoff(service, request->band);
+}
+
+/* Whether there is a place that those who come first leave: a part of the window, of those who wait
+ * for a greeting and of the bucket stays theirs. */
 static inline int plan_is_left(const struct plan_service *service,
 			       const struct plan_request *request)
 {
@@ -219,7 +239,10 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		return plan_admit(REASON_UNSHED);
 	service = &plan->service[plan_slot(request->service)];
 	v.reason = service->reason;
-	/* An operator's order is obeyed in observe mode and for trusted sources too. */
+	/* An operator's order is obeyed in observe mode, and for trusted sources too, unless
+	 * maintenance is to let them pass. */
+	if (plan->order == PLAN_MAINTENANCE && service->trusted_pass && request->trusted)
+		return plan_admit(REASON_TRUSTED);
 	if (plan->order == PLAN_DRAIN || plan->order == PLAN_MAINTENANCE) {
 		v.reason = plan->order == PLAN_DRAIN ? REASON_DRAIN : REASON_MAINTENANCE;
 		v.limit = LIMIT_ORDER;
@@ -234,24 +257,22 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		v.reason = REASON_REFUSED;
 	} else if (service->shed == PLAN_SHED_NO) {
 		return plan_admit(REASON_UNSHED);
-	} else if (request->heavy == PLAN_HEAVY_LIMIT ||
-		   (request->heavy == PLAN_HEAVY_UNUSUAL && service->heavy &&
-		    !plan_is_left(service, request))) {
+	} else if (request->heavy == PLAN_HEAVY_LIMIT) {
 		v.limit = LIMIT_HEAVY;
 		v.reason = REASON_RATE;
 	} else if (service->source_max != PLAN_UNLIMITED &&
 		   request->sessions >= service->source_max) {
 		v.limit = LIMIT_SESSIONS;
 		v.reason = REASON_SESSIONS;
-	} else if (request->score < plan_cutoff(service, request->band) &&
-		   plan_is_scarce(service, request->in_flight)) {
+	} else if (service->kept && plan_comes_last(service, request) &&
+		   !plan_is_left(service, request)) {
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED &&
-		   request->in_flight >= plan_beyond(service, request, service->window)) {
+		   request->in_flight >= plan_beyond(request, service->window)) {
 		v.limit = LIMIT_WINDOW;
 	} else if (service->waiting_max != PLAN_UNLIMITED &&
-		   request->waiting >= plan_beyond(service, request, service->waiting_max)) {
+		   request->waiting >= plan_beyond(request, service->waiting_max)) {
 		v.limit = LIMIT_WAITING;
 	} else if (service->rate_milli != PLAN_UNLIMITED && request->tokens_milli < 1000) {
 		v.limit = LIMIT_RATE;
@@ -265,8 +286,9 @@ static inline struct verdict plan_decide(const struct plan *plan,
 	return v;
 }
 
-/* The token bucket of an enforcing front, in 1e-9 sessions: sessions a second x 1000 by microseconds is just that, so nothing is
- * rounded away. Refill before every plan_decide(), take one when it admitted. The gate keeps one by the same arithmetic. */
+/* The token bucket of an enforcing front, in 1e-9 sessions: sessions a second x 1000 by
+ * microseconds is just that, so nothing is rounded away. Refill before every plan_decide(), take
+ * one when it admitted. The gate keeps one by the same arithmetic. */
 #define PLAN_TOKEN_NANO INT64_C(1000000000)
 struct plan_bucket {
 	uint64_t refilled_us; /* 0: begins full */
@@ -291,10 +313,27 @@ static inline uint32_t plan_bucket_milli(int64_t tokens_nano)
 	return milli < PLAN_UNLIMITED ? (uint32_t)milli : PLAN_UNLIMITED - 1;
 }
 
+/* Whether this verdict only says that there is no place now: then the connection may wait for one,
+ * if core/room.h lets it. Who waits already asks without its rank, so that no limit of its source
+ * turns it away: the room has that in its order. */
+static inline int plan_may_wait(struct verdict verdict)
+{
+	return !verdict.admit && (verdict.limit == LIMIT_WINDOW || verdict.limit == LIMIT_WAITING ||
+				  verdict.limit == LIMIT_RATE || verdict.limit == LIMIT_CUTOFF);
+}
+
 #ifndef __bpf__
 
-/* Copies the plan out of a mapping that its writer may be changing. 0, or -1 when no whole copy could be had: keep the
- * last one, which goes stale by itself. */
+/* The verdict for one for whom no place came free in time. */
+static inline struct verdict plan_in_vain(const struct plan_service *service)
+{
+	struct verdict v = { 0, 0, service->reason, LIMIT_WINDOW };
+
+	return v;
+}
+
+/* Copies the plan out of a mapping that its writer may be changing. 0, or -1 when no whole copy
+ * could be had: keep the last one, which goes stale by itself. */
 int plan_read(const struct plan *shared, struct plan *ret_plan);
 /* Publishes `plan` into the mapping, readers on other cores see all of it or the one before. */
 void plan_write(struct plan *shared, const struct plan *plan);

@@ -3,15 +3,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/law.h"
 #include "core/smooth.h"
 
-#define SIGNAL_TAU_S 0.5
-/* The unloaded connect-to-220 is followed downwards within seconds and upwards over minutes: it is a property of the
- * server (greet wait, DNS lists), overload is what comes on top. */
-#define BASE_DOWN_S 2.0
-#define BASE_UP_S 300.0
-#define NORM 8.0
-
+/* The unloaded connect-to-220 is followed downwards within seconds and upwards over minutes: it is
+ * a property of the server (greet wait, DNS lists), overload is what comes on top. */
 static void learn_base(struct pressure_state *state, const struct sample *sample, double dt_s)
 {
 	double now;
@@ -25,7 +21,7 @@ static void learn_base(struct pressure_state *state, const struct sample *sample
 		return;
 	}
 	smooth_step(&state->connect_220_base_us, now, dt_s,
-		    now < state->connect_220_base_us ? BASE_DOWN_S : BASE_UP_S);
+		    now < state->connect_220_base_us ? GREETING_DOWN_S : GREETING_UP_S);
 }
 
 static double signal_target(const struct pressure_state *state, const double *targets,
@@ -36,7 +32,7 @@ static double signal_target(const struct pressure_state *state, const double *ta
 	if (s == SIGNAL_CONNECT_220_P99_US)
 		return targets[s] + state->connect_220_base_us;
 	if (s == SIGNAL_OLDEST_WAITING_US)
-		return targets[s] + 3 * state->connect_220_base_us;
+		return targets[s] + GREETINGS_BORNE * state->connect_220_base_us;
 	if (s == SIGNAL_SERVER_TIME_US)
 		return targets[s] + state->server_time_base_us;
 	return targets[s];
@@ -78,13 +74,13 @@ void pressure_step(struct pressure_state *state, const double *targets, const st
 	for (int r = 0; r < RESOURCE__COUNT; r++) {
 		if (p.resource_driver[r] == SIGNAL__COUNT)
 			continue;
-		sum += pow(fmin(p.resource[r], 1e6), NORM);
+		sum += pow(fmin(p.resource[r], PRESSURE_MOST), PRESSURE_NORM);
 		if (p.driver == RESOURCE__COUNT || p.resource[r] > most) {
 			most = p.resource[r];
 			p.driver = (enum resource)r;
 			p.driver_signal = p.resource_driver[r];
 		}
 	}
-	p.combined = pow(sum, 1 / NORM);
+	p.combined = pow(sum, 1 / PRESSURE_NORM);
 	*ret_pressure = p;
 }

@@ -1,6 +1,6 @@
-/* signal / target per signal, the largest of a resource is the resource's pressure, the 8-norm over the resources is the
- * combined figure: one resource far over its objective counts, several near theirs add a little. 1.0 = objective just
- * met. */
+/* signal / target per signal, the largest of a resource is the resource's pressure, the 8-norm over
+ * the resources is the combined figure: one resource far over its objective counts, several near
+ * theirs add a little. 1.0 = objective just met. */
 #ifndef PENSTOCK_CORE_PRESSURE_H
 #define PENSTOCK_CORE_PRESSURE_H
 
@@ -11,8 +11,8 @@
 
 struct pressure {
 	double signal[SIGNAL__COUNT]; /* smoothed signal / target; 0 where there is none */
-	double target
-		[SIGNAL__COUNT]; /* in force: what is configured above what was learned unloaded; 0: none */
+	/* in force: what is configured above what was learned unloaded; 0: none */
+	double target[SIGNAL__COUNT];
 	double resource[RESOURCE__COUNT];
 	bool known[RESOURCE__COUNT];
 	enum signal resource_driver[RESOURCE__COUNT]; /* SIGNAL__COUNT: none */

@@ -1,30 +1,30 @@
-/* Why a connection was admitted or deferred: an enum, a name for metrics, a sentence for people. The public text of a
- * reply names no resource (see reply.h). */
+/* Why a connection was admitted or deferred: an enum, a name for metrics, a sentence for people.
+ * The public text of a reply names no resource (see reply.h). */
 #ifndef PENSTOCK_CORE_REASON_H
 #define PENSTOCK_CORE_REASON_H
 
 /* X(id, name, sentence) */
-#define REASON_TABLE(X)                                                                        \
-	X(NONE, "none", "nothing stood against it")                                            \
-	X(CPU, "cpu", "the CPU is over its objective")                                         \
-	X(MEMORY, "memory", "memory is over its objective")                                    \
-	X(DISK, "disk", "disk I/O or spool space is over its objective")                       \
-	X(NIC, "nic", "the network link is over its objective")                                \
-	X(SMTP, "smtp",                                                                        \
-	  "the mail server itself does not keep up: slots, accept queue or server time")       \
+#define REASON_TABLE(X) \
+	X(NONE, "none", "nothing stood against it") \
+	X(CPU, "cpu", "the CPU is over its objective") \
+	X(MEMORY, "memory", "memory is over its objective") \
+	X(DISK, "disk", "disk I/O or spool space is over its objective") \
+	X(NIC, "nic", "the network link is over its objective") \
+	X(SMTP, "smtp", \
+	  "the mail server itself does not keep up: slots, accept queue or server time") \
 	X(QUEUE, "queue", "mail leaves the queue behind the server more slowly than it comes") \
-	X(LATE, "late", "admitted, but the mail server did not greet in time")                 \
-	X(SOURCE, "source", "the machine is over its objective, and others come first")        \
-	X(RATE, "rate", "this source's rate or volume is unusual, or over a limit")            \
-	X(SESSIONS, "sessions", "this source has as many sessions open as one may have")       \
-	X(REFUSED, "refused", "the source is in a network that the operator defers")           \
-	X(LIMIT, "limit", "the front's own connection limit is reached")                       \
-	X(BACKEND, "backend", "the mail server behind the front cannot be reached")            \
-	X(DRAIN, "drain", "the operator drains this machine")                                  \
-	X(MAINTENANCE, "maintenance", "a maintenance window is in force")                      \
-	X(TRUSTED, "trusted", "the source is trusted")                                         \
-	X(UNSHED, "unshed", "this service is never shed")                                      \
-	X(STALE, "stale", "there is no current plan: mail flows")                              \
+	X(LATE, "late", "admitted, but the mail server did not greet in time") \
+	X(SOURCE, "source", "places are short, and other sources come first") \
+	X(RATE, "rate", "this source connects more often than the operator allows") \
+	X(SESSIONS, "sessions", "this source has as many sessions open as the operator allows") \
+	X(REFUSED, "refused", "the source is in a network that the operator defers") \
+	X(LIMIT, "limit", "the front's own connection limit is reached") \
+	X(BACKEND, "backend", "the mail server behind the front cannot be reached") \
+	X(DRAIN, "drain", "the operator drains this machine") \
+	X(MAINTENANCE, "maintenance", "a maintenance window is in force") \
+	X(TRUSTED, "trusted", "the source is trusted") \
+	X(UNSHED, "unshed", "this service is never shed") \
+	X(STALE, "stale", "there is no current plan: mail flows") \
 	X(BLIND, "blind", "no sensor works: mail flows")
 
 enum reason {
@@ -40,11 +40,11 @@ enum limit {
 	LIMIT_WINDOW, /* in flight reached the window */
 	LIMIT_WAITING, /* too many sessions wait for their greeting */
 	LIMIT_RATE, /* no token in the bucket */
-	LIMIT_CUTOFF, /* the source's score is under the cut-off */
+	LIMIT_CUTOFF, /* others come before this source, and they leave it no place */
 	LIMIT_ORDER, /* drain, maintenance */
 	LIMIT_REFUSED, /* in a network of source.refused */
-	LIMIT_HEAVY, /* unusual rate or volume, or over the operator's limit */
-	LIMIT_SESSIONS, /* too many sessions of this source at once */
+	LIMIT_HEAVY, /* more connections a minute than the operator allows */
+	LIMIT_SESSIONS, /* more sessions of this source at once than the operator allows */
 	LIMIT__COUNT
 };
 

@@ -1,6 +1,10 @@
 #include "core/reply.h"
 
 #include <stdio.h>
+#include <string.h>
+
+/* 512 octets less "451 4.3.2 ", a name of 255, a space and CRLF. */
+#define TEXT_MAX (REPLY_MAX - 10 - 255 - 1 - 2)
 
 static const char *enhanced(enum reason reason)
 {
@@ -9,23 +13,20 @@ static const char *enhanced(enum reason reason)
 		       : "4.3.2";
 }
 
-/* UTC in RFC 3339, by arithmetic alone: gmtime_r() would open a file. Days to a civil date: H. Hinnant, chrono-compatible
- * low-level date algorithms. */
-static void utc(char *buf, size_t size, uint64_t seconds)
+/* A window lasts a day at most, so the time of day says it all. The next full minute: a client
+ * that comes back then is not a second early. */
+static void time_of_day(char *buf, size_t size, uint64_t until_us)
 {
-	uint64_t days = seconds / 86400 + 719468, of_day = seconds % 86400;
-	uint64_t era = days / 146097, day = days % 146097;
-	uint64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-	uint64_t of_year = day - (365 * year + year / 4 - year / 100);
-	uint64_t m = (5 * of_year + 2) / 153;
-	unsigned month = (unsigned)(m < 10 ? m + 3 : m - 9);
+	/* The end is told on two clocks, which differ by some microseconds. */
+	uint64_t minutes = ((until_us + 500000) / 1000000 + 59) / 60;
 
-	snprintf(buf, size, "%04llu-%02u-%02uT%02u:%02u:%02uZ",
-		 (unsigned long long)((year + era * 400 + (month <= 2)) % 10000), month,
-		 (unsigned)(of_year - (153 * m + 2) / 5 + 1), (unsigned)(of_day / 3600),
-		 (unsigned)(of_day / 60 % 60), (unsigned)(of_day % 60));
+	snprintf(buf, size, "%02u:%02u UTC", (unsigned)(minutes / 60 % 24),
+		 (unsigned)(minutes % 60));
 }
 
+/* Who did nothing wrong hears no words at which senders' tools throttle or suspend a whole
+ * destination ("try again later" does it): tests/unit/test_reply.c has the list. Who sends too much
+ * may. */
 static void sentence(char *buf, size_t size, enum reason reason, uint64_t until_us)
 {
 	char until[32];
@@ -44,18 +45,19 @@ static void sentence(char *buf, size_t size, enum reason reason, uint64_t until_
 		snprintf(buf, size, "server shutdown in progress");
 		break;
 	case REASON_BACKEND:
-		snprintf(buf, size, "mail server not reachable, try again later");
+		snprintf(buf, size,
+			 "mail server not reachable at the moment, come back in a few minutes");
 		break;
 	case REASON_MAINTENANCE:
 		if (until_us) {
-			utc(until, sizeof(until), until_us / 1000000);
+			time_of_day(until, sizeof(until), until_us);
 			snprintf(buf, size, "down for maintenance until %s", until);
 		} else {
-			snprintf(buf, size, "down for maintenance, try again later");
+			snprintf(buf, size, "down for maintenance, come back in a few minutes");
 		}
 		break;
 	default:
-		snprintf(buf, size, "overloaded, try again later");
+		snprintf(buf, size, "overloaded at the moment, come back in a few minutes");
 	}
 }
 
@@ -64,25 +66,51 @@ static unsigned safe_code(unsigned code)
 	return code == 421 ? 421 : 451;
 }
 
-size_t reply_line(char *buf, size_t size, unsigned code, const char *hostname, enum reason reason,
-		  uint64_t until_us)
+/* After the sentence: "(id cpu) https://..." as the operator chose. */
+static void append_style(char *text, size_t size, const struct reply_style *style,
+			 enum reason reason)
 {
-	char text[128];
+	size_t n = strlen(text);
+
+	if (style->reason_id && n < size)
+		n += (size_t)snprintf(text + n, size - n, " (id %s)", reason_name(reason));
+	if (style->help_url[0] && n < size)
+		snprintf(text + n, size - n, " %s", style->help_url);
+}
+
+size_t reply_line(char *buf, size_t size, unsigned code, const struct reply_style *style,
+		  enum reason reason, uint64_t until_us)
+{
+	char text[TEXT_MAX + 1];
 	int n;
 
 	sentence(text, sizeof(text), reason, until_us);
-	/* A hostname has at most 255 octets: the line stays under REPLY_MAX. */
-	n = snprintf(buf, size, "%u %s %.255s %s\r\n", safe_code(code), enhanced(reason), hostname,
-		     text);
+	append_style(text, sizeof(text), style, reason);
+	n = snprintf(buf, size, "%u %s %.255s %s\r\n", safe_code(code), enhanced(reason),
+		     style->hostname, text);
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
 }
 
-size_t reply_text(char *buf, size_t size, unsigned code, enum reason reason, uint64_t until_us)
+size_t reply_text(char *buf, size_t size, unsigned code, const struct reply_style *style,
+		  enum reason reason, uint64_t until_us)
 {
-	char text[128];
+	char text[TEXT_MAX + 1];
 	int n;
 
 	sentence(text, sizeof(text), reason, until_us);
+	append_style(text, sizeof(text), style, reason);
 	n = snprintf(buf, size, "%u %s %s", safe_code(code), enhanced(reason), text);
 	return n < 0 ? 0 : (size_t)n < size ? (size_t)n : size - 1;
+}
+
+size_t reply_named(char *buf, size_t size, const char *text, const char *hostname)
+{
+	const size_t codes = sizeof("451 4.3.2 ") - 1;
+	int n;
+
+	if (strlen(text) < codes || !hostname[0])
+		n = snprintf(buf, size, "%s", text);
+	else
+		n = snprintf(buf, size, "%.*s%.255s %s", (int)codes, text, hostname, text + codes);
+	return n > 0 && (size_t)n < size ? (size_t)n : 0;
 }

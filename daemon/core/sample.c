@@ -5,10 +5,10 @@
 
 const struct signal_info signal_info[SIGNAL__COUNT] = {
 #define X(id, signal_name, resource_id, unit_id, default_target, help_text) \
-	[SIGNAL_##id] = { .name = signal_name,                              \
-			  .resource = RESOURCE_##resource_id,               \
-			  .unit = UNIT_##unit_id,                           \
-			  .target = default_target,                         \
+	[SIGNAL_##id] = { .name = signal_name, \
+			  .resource = RESOURCE_##resource_id, \
+			  .unit = UNIT_##unit_id, \
+			  .target = default_target, \
 			  .help = help_text },
 	SIGNAL_TABLE(X)
 #undef X

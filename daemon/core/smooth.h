@@ -1,5 +1,5 @@
-/* The small filters that everything in core uses: an exponential mean by measured time, what fades, and a counter's difference
- * that bears a reset. */
+/* The small filters that everything in core uses: an exponential mean by measured time, what fades,
+ * and a counter's difference that bears a reset. */
 #ifndef PENSTOCK_CORE_SMOOTH_H
 #define PENSTOCK_CORE_SMOOTH_H
 
@@ -17,7 +17,7 @@ static inline void smooth_step(double *mean, double value, double dt, double tau
 	*mean += (value - *mean) * smooth_share(dt, tau);
 }
 
-/* now - before, 0 when the counter began anew. */
+/* now - before, 0 when the counter was reset. */
 static inline double counter_delta(uint64_t now, uint64_t before)
 {
 	return now >= before ? (double)(now - before) : 0;
@@ -28,7 +28,8 @@ static inline double clamp_double(double value, double low, double high)
 	return value < low ? low : value > high ? high : value;
 }
 
-/* `value` fades to nothing, and not to the smallest numbers that there are: a CPU takes a hundred cycles for each of those. */
+/* `value` fades to nothing, and not to the smallest numbers that there are: a CPU takes a hundred
+ * cycles for each of those. */
 static inline float fade_float(float value, float keep)
 {
 	return value > 1e-6f ? value * keep : 0;

@@ -134,7 +134,8 @@ void source_lookup(const struct source_table *t, const uint8_t *address, uint64_
 	struct ledger_place ledger;
 	struct rate_place network, one;
 
-	/* Everything that is read lies elsewhere in memory: it is all asked for before any of it is used. */
+	/* Everything that is read lies elsewhere in memory: it is all asked for before any of it is
+	 * used. */
 	source_keys(t, address, &keys);
 	ledger = ledger_place(t, keys.group);
 	ledger_prefetch(t, &ledger);
@@ -169,8 +170,9 @@ static void look_for_oldest(struct source_table *t, uint32_t now_s)
 	t->named_oldest = oldest;
 }
 
-/* The ledger's times are the wall clock's, because they outlive a boot. When that is set, nobody has waited for longer or shorter:
- * the times are set with it. A slewed clock is followed as it goes. */
+/* The ledger's times are the wall clock's, because they outlive a boot. When that is set, nobody
+ * has waited for longer or shorter: the times are set with it. A slewed clock is followed as it
+ * goes. */
 static void follow_wall_clock(struct source_table *t, int64_t offset_us)
 {
 	int64_t step_us = offset_us - t->wall_offset_us;

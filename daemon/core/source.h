@@ -1,24 +1,29 @@
 /* Who waits: what is remembered of sources, as one flat block of memory.
  *
- * The block holds a rate sketch (what each source takes, and how often each address connects), a ledger (who waits, since when,
- * who came back properly), the heaviest sources by name, and ranges of addresses for pools. From them source_lookup() makes a
- * rank in O(1); source_plan() makes the cut-offs, so that as many connections pass as there are credits. The block has no
- * pointer in it: the daemon, its single writer, places it in a file, and a front in another process maps that read-only and
- * ranks for itself. A reader beside the writer may see half of a change: that costs one verdict its rank, never more.
+ * The block holds a rate sketch (what each source takes, and how often each address connects), a
+ * ledger (who waits, since when, who came back properly), the heaviest sources by name, and ranges
+ * of addresses for pools. From them source_lookup() makes a rank in O(1); source_plan() makes the
+ * cut-offs, so that as many connections pass as there are credits. The block has no pointer in it:
+ * the daemon, its single writer, places it in a file, and a front in another process maps that
+ * read-only and ranks for itself. A reader beside the writer may see half of a change: that costs
+ * one verdict its rank, never more.
  *
- * Keys. A rate is kept for the address (IPv4 address, IPv6 /64) and for its network (/24, /48), the ledger is keyed by /24
- * and /64 because retries of one message come from several addresses, and a named pool stands for all of its networks. All
- * hashes are keyed: nobody outside can aim at a cell.
+ * Keys. A rate is kept for the address (IPv4 address, IPv6 /64) and for its network (/24, /48), the
+ * ledger is keyed by /24 and /64 because retries of one message come from several addresses, and a
+ * named pool stands for all of its networks. All hashes are keyed: an outsider cannot aim at a
+ * cell.
  *
- * Rank, in units that add up (the table in source_score.c): class + seniority + urgency - 4 log2 max(1, rate / fair rate).
- * Seniority is gained by proper retries only. Whoever is about to break the promise (objective.longest_deferral and
- * longest_attempts) or its sender's patience is in the band that is due.
+ * Rank, in units that add up (the table in source_score.c): class + seniority + urgency - 4 log2
+ * max(1, rate / fair rate). Seniority is gained by proper retries only. A source that is about to
+ * break the promise (objective.longest_deferral and longest_attempts) or its sender's patience is
+ * in the band that is due.
  *
- * Losing the block, or an entry of it, loses seniority and never mail. Pure: time and events are arguments.
+ * Losing the block, or an entry of it, loses seniority and never mail. Pure: time and events are
+ * arguments.
  *
- * Sources: Cormode and Muthukrishnan 2005 with conservative update (Estan and Varghese 2002) for the sketch, Metwally et al. 2005
- * (SpaceSaving), Mitzenmacher 2001 (two choices), Flajolet et al. 2007 (HyperLogLog), DAGOR (SoCC'18) for a cut-off from a
- * histogram of what arrives. */
+ * Sources: Cormode and Muthukrishnan 2005 with conservative update (Estan and Varghese 2002) for
+ * the sketch, Metwally et al. 2005 (SpaceSaving), Mitzenmacher 2001 (two choices), Flajolet et al.
+ * 2007 (HyperLogLog), DAGOR (SoCC'18) for a cut-off from a histogram of what arrives. */
 #ifndef PENSTOCK_CORE_SOURCE_H
 #define PENSTOCK_CORE_SOURCE_H
 
@@ -29,7 +34,7 @@
 #include "core/plan.h"
 
 #define SOURCE_MAGIC 0x63727573u /* "surc" */
-#define SOURCE_VERSION 3u
+#define SOURCE_VERSION 4u
 #define SOURCE_POOLS 64
 #define SOURCE_NETWORKS 2048 /* of all pools together */
 #define SOURCE_TOP 1024
@@ -46,8 +51,8 @@ struct source_network {
 struct source_pool {
 	char name[32];
 	uint32_t weight; /* shares of the fair rate that it may have, >= 1 */
-	uint32_t
-		patience_s; /* after which its senders give up; 0: learned, as of others by their retry interval */
+	/* after which its senders give up; 0: learned, as of others by their retry interval */
+	uint32_t patience_s;
 };
 
 struct source_config {
@@ -58,13 +63,18 @@ struct source_config {
 	uint32_t longest_attempts;
 	uint32_t proper_s; /* a retry so long after the last credited one is proper, and credited */
 	uint32_t rate_max; /* connections a minute from one address; 0: no such limit */
-	uint32_t sessions_max; /* at once from one address while elevated; 0: by the window */
+	uint32_t sessions_max; /* at once from one address; 0: no such limit */
 	unsigned pools, networks;
 	struct source_pool pool[SOURCE_POOLS];
 	struct source_network network[SOURCE_NETWORKS]; /* longest prefix wins */
 };
 
 struct source_table; /* the block; its inside is in source_parts.h */
+
+/* So many answers of the server make a session that did a job: the greeting, EHLO, the envelope and
+ * the end of the message, however they are pipelined. Who only connects, or only says EHLO and
+ * QUIT, has fewer. */
+#define SOURCE_JOB_TURNS 4
 
 /* What happened, as fronts tell it. 32 bytes, the same in the ring of a proxy. */
 enum source_event_kind {
@@ -82,25 +92,31 @@ struct source_event {
 	uint8_t service;
 	uint8_t admitted; /* ATTEMPT */
 	uint8_t reason, limit; /* ATTEMPT: of the verdict */
-	uint8_t spare[3];
+	/* FINISHED: answers of the server, its greeting included; 255: that many or more */
+	uint8_t turns;
+	uint8_t spare[2];
 };
 
 /* Bytes that a block of this configuration wants. */
 size_t source_size(const struct source_config *config);
-/* Makes an empty table in `block` (aligned to 64, source_size() bytes, any content). `seed` keys the hashes. */
+/* Makes an empty table in `block` (aligned to 64, source_size() bytes, any content). `seed` keys
+ * the hashes. */
 struct source_table *source_init(void *block, const struct source_config *config,
 				 const uint64_t seed[2]);
 /* Takes over what a running table can take over: limits, promise, pools' networks. Sizes stay. */
 void source_configure(struct source_table *table, const struct source_config *config);
 /* Bytes that it takes. */
 size_t source_table_size(const struct source_table *table);
-/* A block that somebody else wrote: the table when it is one of this version that lies within `size` bytes, else NULL. */
+/* A block that another process wrote: the table when it is one of this version that lies within
+ * `size` bytes, else NULL. */
 const struct source_table *source_check(const void *block, size_t size);
 
-/* O(1), no call out: what is known of an address, for plan_rank(). `now_us` is CLOCK_MONOTONIC, as everywhere. */
+/* O(1), no call out: what is known of an address, for plan_rank(). `now_us` is CLOCK_MONOTONIC, as
+ * everywhere. */
 void source_lookup(const struct source_table *table, const uint8_t *address, uint64_t now_us,
 		   struct plan_source *ret);
-/* Takes in what fronts saw. Writer only; about a third of a microsecond an event. Anything may stand in an event. */
+/* Takes in what fronts saw. Writer only; about a third of a microsecond an event. Anything may
+ * stand in an event. */
 void sources_note(struct source_table *table, const struct source_event *events, unsigned count,
 		  uint64_t now_us);
 
@@ -111,6 +127,7 @@ struct source_load {
 	double in_flight; /* < 0: not known */
 	double window; /* < 0: open */
 	double most; /* sessions beyond which there is a cliff; < 0: not known */
+	bool refusing; /* something was refused lately */
 };
 
 struct source_input {
@@ -119,8 +136,8 @@ struct source_input {
 	struct source_load service[PLAN_SERVICES];
 };
 
-/* Once a tick, after engine_step(): bounded upkeep of the table, then cut-offs, source_max and heavy of each service of the
- * plan. Writer only. */
+/* Once a tick, after engine_step(): bounded upkeep of the table, then cut-offs, source_max,
+ * source_share and kept of each service of the plan. Writer only. */
 void source_plan(struct source_table *table, const struct source_input *input, struct plan *plan);
 
 /* What people may see. */
@@ -128,7 +145,7 @@ struct source_stats {
 	uint64_t tracked; /* entries in the ledger, as of the last sweep of it */
 	uint64_t capacity; /* entries that it has room for */
 	uint64_t waiting; /* deferred, and still retrying */
-	uint64_t oldest_s; /* the longest of their waits, 0: nobody waits */
+	uint64_t oldest_s; /* the longest of their waits, 0: no source waits */
 	uint64_t evicted; /* entries lost to lack of room */
 	uint64_t noted, forgotten; /* events taken in; malformed ones */
 	double active; /* groups that tried in the last minute or so */
@@ -140,7 +157,7 @@ struct source_stats {
 	uint64_t promised,
 		broken; /* attempts that the promise covered, and those deferred all the same */
 	bool infeasible; /* the promise cannot be kept now */
-	bool day; /* somebody has waited for 24 h */
+	bool day; /* a source has waited for 24 h */
 	uint64_t ages[SOURCE_AGES]; /* sources admitted after a wait, by its length */
 	double age_sum_s;
 	uint64_t age_count;
@@ -155,7 +172,7 @@ struct source_view {
 	bool known; /* in the ledger */
 	bool waiting;
 	bool proven; /* came back properly before */
-	bool regular; /* was admitted before */
+	bool regular; /* had a session before that did a job */
 	char pool[32]; /* empty: none */
 	uint64_t since_s; /* CLOCK_REALTIME: waiting: since when; else first seen */
 	uint64_t last_s; /* last credited attempt */
@@ -165,14 +182,15 @@ struct source_view {
 	double rate, usual; /* service seconds a second now, and in its own past */
 	double connections_per_min; /* of the address */
 	struct plan_source source; /* rank, band, heavy, now */
-	uint64_t
-		due_s; /* CLOCK_REALTIME: when the promise takes effect at the latest; 0: not waiting */
+	/* CLOCK_REALTIME: when the promise takes effect at the latest; 0: not waiting */
+	uint64_t due_s;
 	uint64_t attempts_total,
 		deferred_total; /* of the heaviest only, since they are among them */
 };
 void source_explain(const struct source_table *table, const uint8_t *address, uint64_t now_us,
 		    struct source_view *ret);
-/* Seconds from now after which a retry passes the cut-offs in force; UINT32_MAX: not within a week. */
+/* Seconds from now after which a retry passes the cut-offs in force; UINT32_MAX: not within a
+ * week. */
 uint32_t source_admitted_in_s(const struct source_table *table, const uint8_t *address,
 			      const struct plan *plan, unsigned service, uint64_t now_us);
 enum source_sort { SOURCE_BY_RATE, SOURCE_BY_AGE, SOURCE_BY_ATTEMPTS };
@@ -180,20 +198,54 @@ enum source_sort { SOURCE_BY_RATE, SOURCE_BY_AGE, SOURCE_BY_ATTEMPTS };
 unsigned source_list(const struct source_table *table, enum source_sort sort, uint64_t now_us,
 		     struct source_view *ret, unsigned most);
 
-/* What was learned of senders' patience, as plain data: for the state directory. Those who gave up, by retry interval and by age of
- * their last attempt, the older ones faded. */
+/* One address that brings most of the connections and may stand for many clients. */
+struct source_shared {
+	bool known; /* there is one */
+	bool is_private; /* RFC 1918, 4193, 6598, loopback, link-local */
+	uint8_t address[16];
+	/* of all connections of the last minute, 0..1; trusted sources are in neither */
+	double share;
+	double per_min; /* connections */
+};
+/* Goes over those known by name: once a second is enough. */
+void source_shared(const struct source_table *table, struct source_shared *ret);
+/* Whether an address (16 bytes, IPv4 as mapped) is private: see above. */
+bool source_is_private(const uint8_t *address);
+
+/* What was learned of senders' patience, as plain data: for the state directory. Those who gave up,
+ * by retry interval and by age of their last attempt, the older ones faded. */
 struct source_learned {
 	float gone[SOURCE_GAPS][SOURCE_AGES];
 };
 void source_save(const struct source_table *table, struct source_learned *ret_learned);
-/* Into a table that has just been made, whose ledger may be loaded already. Figures that make no sense are not taken. */
+/* Into a table that has just been made, whose ledger may be loaded already. Figures that make no
+ * sense are not taken. */
 void source_restore(struct source_table *table, const struct source_learned *learned);
+
+/* ---- a fleet: what other hosts know (core/fleet.h) */
+struct fleet_record;
+struct fleet_seen;
+struct siphash_key;
+/* From here on the ledger is keyed by keyed hashes of the groups, so that a hash is enough to find
+ * an entry; NULL: by the groups. What is in the ledger under the other keys is not found any
+ * more. */
+void source_hide(struct source_table *table, const struct siphash_key *key);
+/* What an address is called among hosts: its group, or the keyed hash of it; a pool goes by its
+ * name. Never 0. */
+uint64_t source_fleet_key(const struct source_table *table, const uint8_t *address);
+/* What the ledger says now of the source with that key. False: it is not in it. */
+bool source_seen(const struct source_table *table, uint64_t key, uint64_t now_us,
+		 struct fleet_seen *ret);
+/* Puts a merged record into the ledger. Writer only. False: nothing changed: it says nothing new,
+ * there is no such pool here, or no room that could be had without forgetting a source of worth. */
+bool source_join(struct source_table *table, const struct fleet_record *record, uint64_t now_us);
 
 /* The ledger as it is kept on disk: blocks of SOURCE_BLOCK bytes. */
 #define SOURCE_BLOCK 4096u
 unsigned source_blocks(const struct source_table *table);
 const void *source_block(const struct source_table *table, unsigned block);
-/* Puts a block from disk into the table; entries from the future or without sense are left out. Returns entries taken. */
+/* Puts a block from disk into the table; entries from the future or without sense are left out.
+ * Returns entries taken. */
 unsigned source_block_load(struct source_table *table, unsigned block, const void *bytes,
 			   uint64_t realtime_us);
 /* Takes the mark that a block was written to since it was last taken. Safe beside the writer. */

@@ -1,9 +1,17 @@
-/* What passes: cut-offs of rank such that what is predicted to be admitted is what there are credits for.
+/* What passes: cut-offs of rank such that what is predicted to be admitted is what there are
+ * credits for.
  *
- * Arrivals are kept by band and bin of rank, fading: their shape over half a minute, their rate over two seconds. Nothing is
- * remembered of the cut-off itself, so the same load gives the same one from above and from below. Reserves: who was
- * never seen gets a tenth of the credits before anybody else, who is due three tenths; what they do not need goes to all by
- * rank. Where a cut-off falls within a bin, the tie of group and epoch cuts it. */
+ * Arrivals are kept by band and bin of rank, fading: their shape over half a minute, their rate
+ * over two seconds. Nothing is remembered of the cut-off itself, so the same load gives the same
+ * one from above and from below. Reserves: who was never seen gets a tenth of the credits before
+ * anybody else, who is due three tenths; what they do not need goes to all by rank. Where a cut-off
+ * falls within a bin, the tie of group and epoch cuts it.
+ *
+ * A cut-off is a prediction, and so is an unusual rate. Neither refuses anybody while places are
+ * free: both only say who comes last, and those get what is not kept for the others. How much is
+ * kept is not predicted: it grows while a source that comes first finds no place, and fades
+ * otherwise. Example: 16 relays at half the capacity never meet a full window, so nothing is kept,
+ * and none of them is refused, whatever the level is and however unusual they are. */
 #include <math.h>
 #include <string.h>
 
@@ -17,17 +25,21 @@
 #define SHAPE_LEAST_S 0.5
 #define SHAPE_MOST_S 30.0
 #define FULL 0.95 /* of the window: what the credits aim at */
-/* A window that is not full while somebody is cut off is capacity lost: the prediction is corrected until it is. */
+/* A window that is not full while a source is cut off is capacity lost: the prediction is corrected
+ * until it is. */
 #define GAIN_PER_S 2.0
 #define GAIN_LEAST 0.7f
 #define GAIN_MOST 50.0f
 #define GAIN_RELAX_S 10.0
-#define SCARCE_FROM 96 /* 256ths of the window: below that nobody is cut off */
-#define BEYOND_MOST 0.25 /* of the window */
-#define KEPT_MOST \
-	64 /* 256ths of each limit, for those who are not unusual; all of it once they are so much of the credits: */
-#define KEPT_LIGHT 0.25
-#define BEYOND_HEAVY 0.2 /* of the credits: so much is turned away from the unusual */
+/* What is kept for those who come first, as a share of each limit: a quarter at most (with a half
+ * onset-250 does .95 of its capacity, with a quarter .98). One in a hundred of them without a place
+ * holds it there. */
+#define KEPT_MOST 0.25
+#define KEPT_PER_S 5.0 /* so fast it grows while all of them find none */
+#define KEPT_TAU_S 5.0
+/* once those who come first are so much of the credits, all of it may be kept */
+#define KEPT_FIRST 0.25
+#define TAU_CROWDED_S 0.5
 #define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
 
 void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,
@@ -38,9 +50,27 @@ void cutoff_note(struct source_table *t, unsigned service, const struct plan_sou
 	a->bin[source->band][source->rank >> 6] += (float)count;
 	a->total[source->band] += (float)count;
 	a->tick[source->band] += (float)count;
-	if (!source->heavy)
-		a->light_tick += (float)count;
 	a->used = 1;
+}
+
+/* By the cut-offs that the front had: it was told of them with the last plan. */
+static bool comes_first(const struct source_table *t, const struct source_arrivals *a,
+			const struct plan_source *source)
+{
+	return !source->heavy &&
+	       plan_score(t->salt, source->group, source->rank) >= a->cutoff[source->band];
+}
+
+void cutoff_crowded(struct source_table *t, unsigned service, const struct plan_source *source,
+		    bool found_none, uint32_t count)
+{
+	struct source_arrivals *a = &t->arrivals[service];
+
+	if (!comes_first(t, a, source))
+		return;
+	a->first_tick += (float)count;
+	if (found_none)
+		a->crowded_tick += (float)count;
 }
 
 void cutoff_exempt(struct source_table *t, unsigned service, uint32_t count)
@@ -55,11 +85,17 @@ void cutoff_heavy(struct source_table *t, unsigned service, uint32_t count)
 	t->arrivals[service].used = 1;
 }
 
-void cutoff_forget(struct source_table *t)
+void cutoff_forget(struct source_table *t, float unusual)
 {
 	for (unsigned i = 0; i < PLAN_SERVICES; i++) {
-		memset(t->arrivals[i].bin, 0, sizeof(t->arrivals[i].bin));
-		memset(t->arrivals[i].total, 0, sizeof(t->arrivals[i].total));
+		struct source_arrivals *a = &t->arrivals[i];
+
+		memset(a->bin, 0, sizeof(a->bin));
+		memset(a->total, 0, sizeof(a->total));
+		for (int b = 0; b < PLAN_BANDS; b++) {
+			a->heavy += unusual * a->rate[b];
+			a->rate[b] *= 1 - unusual;
+		}
 	}
 }
 
@@ -77,8 +113,8 @@ static void fade(struct source_arrivals *a, double dt_s)
 	a->exempt_tick = 0;
 	a->heavy += move * (a->heavy_tick / (float)dt_s - a->heavy);
 	a->heavy_tick = 0;
-	a->light += move * (a->light_tick / (float)dt_s - a->light);
-	a->light_tick = 0;
+	a->first += move * (a->first_tick / (float)dt_s - a->first);
+	a->first_tick = 0;
 	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_LEAST_S), SHAPE_MOST_S);
 	keep = (float)exp(-dt_s / tau);
 	for (int b = 0; b < PLAN_BANDS; b++) {
@@ -119,7 +155,7 @@ static double credits(const struct source_arrivals *a, const struct source_load 
 		return x > 0 ? fmax(x - a->exempt, 0.05 * x) : -1;
 	fill = load->in_flight / fmax(load->window, 1);
 	if (x <= 0) {
-		/* Nobody sees completions: what is admitted now, scaled to a full window. */
+		/* Completions are not seen: what is admitted now, scaled to a full window. */
 		if (load->admitted_per_s <= 0 || fill < 0.5)
 			return -1;
 		x = load->admitted_per_s / fill;
@@ -189,47 +225,36 @@ static void set_cutoffs(const struct source_arrivals *a, float c, uint32_t *cuto
 			cutoff[b] = all;
 }
 
-/* Where few sources are, one may have more of the window: a load balancer in front is one address. */
-static uint32_t sessions_max(const struct source_table *t, const struct source_load *load)
+/* From how many sessions at once on a source gets what others leave. Where few sources are, one may
+ * have more of the window: a load balancer in front is one address. */
+static uint32_t source_share(const struct source_table *t, const struct source_load *load)
 {
-	double window = load->window;
-
-	if (t->sessions_max)
-		return t->sessions_max;
-	if (window < 0)
+	if (load->window < 0)
 		return PLAN_UNLIMITED;
-	return (uint32_t)fmax(4, window * fmax(0.25, 2 / fmax(t->active, 1)));
+	return (uint32_t)fmax(4, load->window * fmax(0.25, 2 / fmax(t->active, 1)));
 }
 
-/* From how much of the window on, in 256ths, rank decides. A quarter of it is for those who pass; less where few sources are: a
- * tie cuts whole groups, and of one alone it can cut all or nothing, so there it is the window that decides. */
-static uint8_t scarce_from(const struct source_table *t, const struct source_load *load)
+/* What those who come first can make use of: nothing where no source comes first, or where there is
+ * one source alone (a tie cuts whole groups: of one it can cut all or nothing). */
+static double kept_most(const struct source_table *t, const struct source_arrivals *a)
 {
-	if (load->in_flight < 0 || load->window < 0)
-		return 0;
-	return (uint8_t)(SCARCE_FROM + (255 - SCARCE_FROM) / fmax(t->active, 1));
+	double most = KEPT_MOST * (1 - 1 / fmax(t->active, 1));
+
+	return a->credits > 0 ? most * fmin(1, a->first / (KEPT_FIRST * a->credits)) : most;
 }
 
-/* What is kept from the unusual: nothing where there is nobody else, as behind a load balancer that is one address. */
-static uint8_t kept(const struct source_arrivals *a)
+/* So much of each limit is kept as makes those who come first find a place. */
+static uint8_t step_kept(const struct source_table *t, struct source_arrivals *a, double dt_s)
 {
-	double light = a->credits > 0 ? a->light / (KEPT_LIGHT * a->credits) : 1;
+	double share, kept = a->kept;
 
-	return (uint8_t)(KEPT_MOST * fmin(1, light));
-}
-
-/* How far beyond the window those may go who are not unusual: only while they alone are no more than there are credits for, and the
- * unusual are all that is too much. Then the window holds the latter off, and of the others it would only cut the chance that several
- * come at once. Never over a cliff. */
-static uint8_t beyond(const struct source_arrivals *a, const struct source_load *load, bool cut_off)
-{
-	double room = BEYOND_MOST;
-
-	if (cut_off || a->credits <= 0 || a->heavy < BEYOND_HEAVY * a->credits || load->window < 1)
-		return 0;
-	if (load->most >= 0)
-		room = fmin(room, load->most / load->window - 1);
-	return (uint8_t)(256 * fmax(0, room));
+	a->crowded += (float)(1 - exp(-dt_s / TAU_CROWDED_S)) *
+		      (a->crowded_tick / (float)dt_s - a->crowded);
+	a->crowded_tick = 0;
+	share = fmin(1, a->crowded / fmaxf(a->first, RATE_LEAST));
+	kept += dt_s * (KEPT_PER_S * share - kept / KEPT_TAU_S);
+	a->kept = (float)fmin(fmax(kept, 0), kept_most(t, a));
+	return (uint8_t)(256 * a->kept);
 }
 
 void cutoff_step(struct source_table *t, const struct source_input *in, double dt_s,
@@ -248,11 +273,11 @@ void cutoff_step(struct source_table *t, const struct source_input *in, double d
 			a->credits >= 0 && a->rate[0] + a->rate[1] + a->rate[2] > a->credits, dt_s);
 		a->credits = (float)credits(a, load);
 		set_cutoffs(a, a->credits * a->gain, s->cutoff);
-		s->cutoff_from = scarce_from(t, load);
-		s->heavy = plan->level >= 1 || s->cutoff[PLAN_BAND_GENERAL] > 0;
-		s->kept = kept(a);
-		s->beyond = beyond(a, load, s->cutoff[PLAN_BAND_GENERAL] > 0);
-		s->source_max = s->heavy ? sessions_max(t, load) : PLAN_UNLIMITED;
+		memcpy(a->cutoff, s->cutoff, sizeof(a->cutoff));
+		s->kept = step_kept(t, a, dt_s);
+		s->source_share = source_share(t, load);
+		s->source_max = t->sessions_max ? t->sessions_max : PLAN_UNLIMITED;
 	}
+	t->salt = plan->salt;
 	memcpy(t->cutoff, plan->service[0].cutoff, sizeof(t->cutoff));
 }

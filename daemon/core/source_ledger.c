@@ -1,12 +1,19 @@
-/* Who waits, since when, and who came back properly: two-choice sets of four entries, each set one cache line. */
+/* Who waits, since when, and who came back properly: two-choice sets of four entries, each set one
+ * cache line. */
 #include <string.h>
 
 #include "core/source_parts.h"
 
 #define DOMAIN_LEDGER 3u
+#define DOMAIN_PREFIX 7u
+/* Of all entries, what one wide network may make in an hour or two with others' entries of worth
+ * given up for it. */
+#define PREFIX_SHARE 64
+#define WORTH_KEPT 2 /* entries that are not given up for a network with more than its share */
+#define HOUR_S 3600u
 #define SWEEP_SETS 512u /* a tick at most: a quarter of an hour for sixteen million */
-#define ALIVE_S \
-	7200u /* without an attempt for so long, and for three of its intervals: it gave up */
+/* without an attempt for so long, and for three of its intervals: it gave up */
+#define ALIVE_S 7200u
 #define FORGET_S 86400u /* who was never admitted and does not wait */
 #define FORGET_REGULAR_S (30 * 86400u)
 #define SAMPLES_LEAST 16.0f /* of sources that gave up, before a patience is believed */
@@ -19,15 +26,34 @@ static struct source_entry *entries(const struct source_table *t)
 	return (struct source_entry *)((char *)(uintptr_t)t + t->ledger_at);
 }
 
-struct ledger_place ledger_place(const struct source_table *t, uint64_t group)
+/* The /16 of IPv4, the /32 of IPv6 (what a provider has): hashed, so that an outsider does not know
+ * who shares a place. A pool is its own. */
+static uint32_t wide_network(const struct source_table *t, uint64_t group)
 {
-	const uint64_t input[2] = { group, DOMAIN_LEDGER };
+	bool is_v4 = group >> 48 == 0;
+	const uint64_t input[2] = { is_v4 ? group >> 16 : group >> 32, DOMAIN_PREFIX };
+
+	return (uint32_t)XXH3_64bits_withSeed(input, sizeof(input), t->seed[1]) % LEDGER_PREFIXES;
+}
+
+struct ledger_place ledger_place_key(const struct source_table *t, uint64_t key)
+{
+	const uint64_t input[2] = { key, DOMAIN_LEDGER };
 	XXH128_hash_t h = XXH3_128bits_withSeed(input, sizeof(input), t->seed[1]);
 	uint32_t tag = (uint32_t)h.high64 & 0xffffff;
 
-	return (struct ledger_place){ (tag ? tag : 1) << 8,
+	return (struct ledger_place){ 0,
+				      (tag ? tag : 1) << 8,
 				      { (uint32_t)h.low64 & (t->sets - 1),
 					(uint32_t)(h.low64 >> 32) & (t->sets - 1) } };
+}
+
+struct ledger_place ledger_place(const struct source_table *t, uint64_t group)
+{
+	struct ledger_place place = ledger_place_key(t, ledger_key(t, group));
+
+	place.prefix = wide_network(t, group);
+	return place;
 }
 
 void ledger_prefetch(const struct source_table *t, const struct ledger_place *place)
@@ -94,7 +120,8 @@ static unsigned free_entries(const struct source_entry *set)
 	return count;
 }
 
-/* What would be lost with an entry: a flood of strangers that ask once must not wash out who came back, nor who is known. */
+/* What would be lost with an entry: a flood of strangers that ask once must not wash out who came
+ * back, nor who is known. */
 static unsigned worth(const struct source_entry *e)
 {
 	if (e->tag & ENTRY_WAITING)
@@ -102,9 +129,11 @@ static unsigned worth(const struct source_entry *e)
 	return e->tag & ENTRY_REGULAR ? 2 : 0;
 }
 
-/* Room for a new entry: a free one in the emptier set; else that of whom it costs least to forget, and of those the one not seen
- * for longest. */
-static struct source_entry *room(struct source_table *t, const struct ledger_place *place)
+/* Room for a new entry: a free one in the emptier set; else that of whom it costs least to forget,
+ * and of those the one not seen for longest. NULL: it would cost an entry that is worth more, or
+ * one network more than its share. */
+static struct source_entry *room(struct source_table *t, const struct ledger_place *place,
+				 unsigned own_worth)
 {
 	struct source_entry *set[2] = { &entries(t)[(size_t)place->set[0] * SET_ENTRIES],
 					&entries(t)[(size_t)place->set[1] * SET_ENTRIES] };
@@ -123,6 +152,11 @@ static struct source_entry *room(struct source_table *t, const struct ledger_pla
 				victim = e;
 		}
 	}
+	if (worth(victim) > own_worth && worth(victim) > WORTH_KEPT)
+		return NULL;
+	if (worth(victim) >= WORTH_KEPT &&
+	    t->inserted[place->prefix] > t->sets * SET_ENTRIES / PREFIX_SHARE)
+		return NULL;
 	t->evicted++;
 	return victim;
 }
@@ -139,14 +173,18 @@ void ledger_put(struct source_table *t, const struct ledger_place *place,
 {
 	struct source_entry *e = find(t, place), value = *entry;
 
-	if (!e)
-		e = room(t, place);
+	if (!e) {
+		e = room(t, place, worth(entry));
+		if (!e)
+			return;
+		t->inserted[place->prefix]++;
+	}
 	value.tag = place->tag | (entry->tag & 0xff);
 	count_entry(t, e, &value);
 	store_entry(t, e, &value);
 }
 
-/* ---- patience, learned from who gave up ------------------------------------------------------------------------- */
+/* ---- patience, learned from who gave up ----------------------------------------------------- */
 
 unsigned source_age_class(uint64_t age_s)
 {
@@ -223,7 +261,7 @@ void source_restore(struct source_table *t, const struct source_learned *learned
 	}
 }
 
-/* ---- upkeep ----------------------------------------------------------------------------------------------------- */
+/* ---- upkeep --------------------------------------------------------------------------------- */
 
 bool entry_waits(const struct source_entry *e, uint32_t now_s)
 {
@@ -246,7 +284,7 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 			t->sweep_oldest = age;
 		return;
 	}
-	if (e->tag & ENTRY_WAITING) { /* gave up: it would begin anew */
+	if (e->tag & ENTRY_WAITING) { /* gave up: its next attempt is a new message */
 		learn_patience(t, e);
 		value.tag &= ~(uint32_t)(ENTRY_WAITING | ENTRY_LATE);
 		value.tries = 0;
@@ -259,9 +297,20 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 	}
 }
 
+static void forget_insertions(struct source_table *t, uint32_t now_s)
+{
+	if (now_s < t->halved_s + HOUR_S && now_s >= t->halved_s)
+		return;
+	for (unsigned i = 0; i < LEDGER_PREFIXES; i++)
+		t->inserted[i] /= 2;
+	t->halved_s = now_s;
+}
+
 void ledger_sweep(struct source_table *t, uint32_t now_s)
 {
 	uint32_t sets = t->sets / 600 + 1;
+
+	forget_insertions(t, now_s);
 
 	if (sets > SWEEP_SETS)
 		sets = SWEEP_SETS;
@@ -309,7 +358,7 @@ void ledger_shift(struct source_table *t, int64_t by_s)
 	}
 }
 
-/* ---- on disk ---------------------------------------------------------------------------------------------------- */
+/* ---- on disk -------------------------------------------------------------------------------- */
 
 unsigned source_blocks(const struct source_table *t)
 {
@@ -334,7 +383,8 @@ void source_block_mark(struct source_table *t, unsigned block)
 	__atomic_store_n((uint8_t *)t + t->marks_at + block, 1, __ATOMIC_RELEASE);
 }
 
-/* Whether an entry can have been written by this program before `now_s`; an hour is forgiven to clocks. */
+/* Whether an entry can have been written by this program before `now_s`; an hour is forgiven to
+ * clocks. */
 static bool makes_sense(const struct source_entry *e, uint32_t now_s)
 {
 	return e->tag > 0xff && !(e->tag & 0xf0) && e->first && e->first <= e->last &&

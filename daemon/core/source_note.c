@@ -29,7 +29,8 @@ static void locate(const struct source_table *t, const struct source_event *even
 	rate_prefetch(t, &ret->address);
 }
 
-/* Whole units; what is left of one is charged by chance, so that it comes out right on the average. */
+/* Whole units; what is left of one is charged by chance, so that it comes out right on the
+ * average. */
 static uint32_t units_of(struct source_table *t, double us)
 {
 	double units = us / t->unit_us, whole = (double)(uint64_t)units;
@@ -37,7 +38,7 @@ static uint32_t units_of(struct source_table *t, double us)
 	return (uint32_t)whole + (splitmix_unit(&t->random) < units - whole);
 }
 
-/* ---- who waits -------------------------------------------------------------------------------------------------- */
+/* ---- who waits ------------------------------------------------------------------------------ */
 
 static void learn_gap(struct source_entry *e, uint32_t now_s)
 {
@@ -87,7 +88,6 @@ static void admit(struct source_table *t, struct source_entry *e, uint32_t units
 		e->last = now_s;
 	}
 	e->tag &= ~(uint32_t)(ENTRY_WAITING | ENTRY_LATE);
-	e->tag |= ENTRY_REGULAR;
 }
 
 static void defer(struct source_table *t, struct source_entry *e, uint32_t now_s)
@@ -124,7 +124,7 @@ static void name_waiter(struct source_table *t, const struct source_event *event
 	w->last = now_s;
 }
 
-/* ---- events ----------------------------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static bool is_shed(uint8_t limit)
 {
@@ -142,6 +142,21 @@ static void note_promise(struct source_table *t, const struct source_event *even
 		return;
 	t->broken += count;
 	t->due_broken += (float)count;
+}
+
+/* In observe mode as it would be. A source over the operator's limit is no load that could be
+ * shared. */
+static void note_arrival(struct source_table *t, const struct source_event *event,
+			 const struct plan_source *source, uint32_t count)
+{
+	if (event->limit != LIMIT_NONE && !is_shed(event->limit))
+		return;
+	cutoff_crowded(t, event->service, source,
+		       event->limit != LIMIT_NONE && event->limit != LIMIT_CUTOFF, count);
+	if (event->limit != LIMIT_NONE && source->heavy)
+		cutoff_heavy(t, event->service, count);
+	else
+		cutoff_note(t, event->service, source, count);
 }
 
 static void note_attempt(struct source_table *t, const struct source_event *event,
@@ -165,28 +180,32 @@ static void note_attempt(struct source_table *t, const struct source_event *even
 	if (t->rate_max)
 		facts.connections = rate_get(t, &n->address);
 	source_score(t, &facts, now_s, &source);
-	/* In observe mode as it would be. Whoever is over the operator's limit is no load that could be shared. */
-	if (event->limit == LIMIT_HEAVY && source.heavy != PLAN_HEAVY_LIMIT)
-		cutoff_heavy(t, event->service, count);
-	else if (event->limit != LIMIT_HEAVY && (event->admitted || is_shed(event->limit)))
-		cutoff_note(t, event->service, &source, count);
+	note_arrival(t, event, &source, count);
 	if (source_promised(t, &facts, now_s))
 		note_promise(t, event, &source, count);
 	hll_add(t, n->keys.group);
 	top_add(t, event->address, n->keys.network, units, !event->admitted, count);
 	rate_add(t, &n->address, count);
-	/* What it asks for, not only what it gets: else whoever is turned away would look as light as those beside it, and a thousand
-	 * attempts of one would decide what passes for all. */
+	t->connections[0] += count;
+	/* What it asks for, not only what it gets: else a source that is turned away would look as
+	 * light as those beside it, and a thousand attempts of one would decide what passes for
+	 * all. */
 	rate_add(t, &n->network, units_of(t, (double)units * t->unit_us));
 	if (event->admitted)
 		admit(t, &e, facts.units, now_s);
 	else
 		defer(t, &e, now_s);
+	/* Who is let in has earned nothing yet: a stranger enters the ledger with the end of a
+	 * session that did a job, or when it must wait. Else a million empty connections would wash
+	 * out everybody who is known. */
+	if (!facts.entry && event->admitted)
+		return;
 	ledger_put(t, &n->ledger, &e);
 	name_waiter(t, event, n->keys.group, &e, now_s);
 }
 
-/* The session came to nothing: its sender waits from now on, and its next proper attempt is owed an admission. */
+/* The session came to nothing: its sender waits from now on, and its next proper attempt is owed an
+ * admission. */
 static void note_late(struct source_table *t, const struct source_event *event,
 		      const struct noted *n, uint32_t now_s)
 {
@@ -194,19 +213,36 @@ static void note_late(struct source_table *t, const struct source_event *event,
 
 	if (!ledger_get(t, &n->ledger, &e))
 		return; /* trusted, or not noted */
+	/* One that waits already was held, and told in vain: its wait goes on. */
+	if (!entry_waits(&e, now_s)) {
+		e.first = e.last = now_s;
+		e.tries = 1;
+	}
 	e.tag |= ENTRY_WAITING | ENTRY_LATE;
-	e.first = e.last = now_s;
-	e.tries = 1;
 	ledger_put(t, &n->ledger, &e);
 	name_waiter(t, event, n->keys.group, &e, now_s);
 }
 
+static void earn(struct source_table *t, const struct noted *n, uint32_t now_s)
+{
+	struct source_entry e = { .first = now_s, .last = now_s };
+
+	if (ledger_get(t, &n->ledger, &e) && (e.tag & ENTRY_REGULAR))
+		return;
+	e.tag |= ENTRY_REGULAR;
+	ledger_put(t, &n->ledger, &e);
+}
+
 static void note_finished(struct source_table *t, const struct source_event *event,
-			  const struct noted *n)
+			  const struct noted *n, uint32_t now_s)
 {
 	float us = (float)event->server_us < COST_MOST_US ? (float)event->server_us : COST_MOST_US;
 	float more = us - t->cost_us; /* so much was charged when it was admitted */
 
+	if (event->turns >= SOURCE_JOB_TURNS)
+		earn(t, n, now_s);
+	if (!event->server_us)
+		return; /* not known */
 	t->cost_us += COST_SHARE * more;
 	if (t->cost_us < 100)
 		t->cost_us = 100;
@@ -229,7 +265,7 @@ static void note_one(struct source_table *t, const struct source_event *event,
 	else if (event->kind == SOURCE_LATE)
 		note_late(t, event, n, now_s);
 	else
-		note_finished(t, event, n);
+		note_finished(t, event, n, now_s);
 }
 
 void sources_note(struct source_table *t, const struct source_event *events, unsigned count,

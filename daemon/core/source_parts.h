@@ -1,25 +1,29 @@
-/* The inside of the table of sources, shared by the files that are it: source.c (life, lookup), source_note.c (events),
- * source_rate.c (sketch), source_ledger.c (who waits), source_score.c (rank), source_top.c (by name, fair rate),
- * source_cutoff.c (what passes), source_pool.c (networks), source_show.c (for people). Nobody else includes this. */
+/* The inside of the table of sources, shared by the files that are it: source.c (life, lookup),
+ * source_note.c (events), source_rate.c (sketch), source_ledger.c (who waits), source_score.c
+ * (rank), source_top.c (by name, fair rate), source_cutoff.c (what passes), source_pool.c
+ * (networks), source_join.c (what other hosts know), source_shared.c (an address that stands for
+ * many), source_show.c (for people). For these files only. */
 #ifndef PENSTOCK_CORE_SOURCE_PARTS_H
 #define PENSTOCK_CORE_SOURCE_PARTS_H
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "core/siphash.h"
 #include "core/source.h"
 
 #define RATE_ROWS 4
 #define RATE_EPOCH_US UINT64_C(60000000)
 #define SET_ENTRIES 4
 #define HLL_REGISTERS 1024
+#define LEDGER_PREFIXES 1024
 #define TOP_INDEX 4096
 #define UNIT_US 15625u /* of charge, for one core: 16 bits of it are 17 seconds a second */
 #define NONE_LOG INT32_MAX /* no fair rate: nothing binds */
 
 enum entry_flags {
 	ENTRY_WAITING = 1, /* deferred since its last admission */
-	ENTRY_REGULAR = 2, /* was admitted before */
+	ENTRY_REGULAR = 2, /* had a session that did a job */
 	ENTRY_PROVEN = 4, /* came back properly after a deferral */
 	ENTRY_LATE = 8, /* was admitted and then refused late: owed an admission */
 };
@@ -30,7 +34,8 @@ struct source_entry {
 	uint32_t first; /* CLOCK_REALTIME s: WAITING: since when, else first seen */
 	uint32_t last; /* last credited attempt, or last minute of a source that is served */
 	uint8_t tries; /* credited attempts of this wait */
-	uint8_t usual; /* what it takes an epoch in its own past: 8 to the power of two of units, 0: nothing */
+	/* what it takes an epoch in its own past: 8 to the power of two of units, 0: nothing */
+	uint8_t usual;
 	uint16_t gap; /* smoothed time between credited attempts, in 4 s; 0: not known */
 };
 
@@ -40,6 +45,7 @@ struct source_keys {
 };
 
 struct ledger_place {
+	uint32_t prefix; /* the wide network that it is of, index into `inserted` */
 	uint32_t tag; /* shifted, without flags */
 	uint32_t set[2];
 };
@@ -76,10 +82,14 @@ struct source_arrivals {
 	float rate[PLAN_BANDS]; /* a second */
 	float exempt_tick, exempt; /* admitted without a cut-off: trusted */
 	float heavy_tick, heavy; /* turned away for what they send: no cut-off is made for them */
-	float light_tick, light; /* of those who are not unusual */
+	float first_tick, first; /* of those who come first: neither unusual nor below a cut-off */
+	float crowded_tick, crowded; /* of them, those who found no place */
+	float kept; /* share of each limit that is left to them */
+	uint32_t cutoff[PLAN_BANDS]; /* of the last plan */
 	float credits;
 	uint32_t used; /* something ever arrived */
-	float gain; /* of the credits over what is predicted, so that the window stays full; 0 is 1 */
+	/* of the credits over what is predicted, so that the window stays full; 0 is 1 */
+	float gain;
 };
 
 struct source_patience {
@@ -110,6 +120,8 @@ struct source_table {
 	/* Fair rate. */
 	int32_t fair_log; /* 8 to the power of two of units an epoch; NONE_LOG: no bound */
 	float fair_units; /* the same; < 0: no bound */
+	uint64_t connections[2]; /* of all: of the minute that runs, and of the one before */
+	uint64_t connections_us; /* since when it runs */
 	float demand_units, recent_units; /* of all, decayed like the tops' */
 	float cost_us; /* of a session */
 	uint64_t random;
@@ -130,15 +142,22 @@ struct source_table {
 	uint64_t sweep_oldest, swept_oldest; /* in this sweep so far; in the last whole one */
 	uint64_t named_oldest; /* among those known by name */
 	uint64_t evicted, noted, forgotten;
+	uint32_t
+		inserted[LEDGER_PREFIXES]; /* entries made by a wide network, halved once an hour */
+	uint64_t halved_s;
 	uint64_t ages[SOURCE_AGES];
 	double age_sum_s;
 	uint64_t age_count;
 	uint32_t cutoff[PLAN_BANDS]; /* of the first service */
+	uint64_t salt; /* of the last plan */
 	uint32_t tops;
 	struct source_arrivals arrivals[PLAN_SERVICES];
 	uint16_t top_index[TOP_INDEX]; /* position in the heap + 1; 0: free */
 	struct source_top top[SOURCE_TOP];
 	struct source_waiter waiter[SOURCE_WAITERS];
+	/* Of a fleet. At the end: a proxy of the version before maps this block, too. */
+	uint32_t hidden, spare_fleet; /* the ledger is keyed by keyed hashes */
+	struct siphash_key hide_key;
 };
 
 /* ---- time and figures */
@@ -181,11 +200,14 @@ void rate_sweep(struct source_table *table, uint64_t now_us);
 
 /* ---- source_ledger.c */
 struct ledger_place ledger_place(const struct source_table *table, uint64_t group);
+/* By what the ledger is keyed by, of no network. */
+struct ledger_place ledger_place_key(const struct source_table *table, uint64_t key);
 void ledger_prefetch(const struct source_table *table, const struct ledger_place *place);
 /* The entry as it is; false: there is none. */
 bool ledger_get(const struct source_table *table, const struct ledger_place *place,
 		struct source_entry *ret);
-/* Writes the entry back, or a new one where it costs least. */
+/* Writes the entry back, or a new one where it costs least. A new one is left out where that would
+ * cost more than it is worth. */
 void ledger_put(struct source_table *table, const struct ledger_place *place,
 		const struct source_entry *entry);
 bool entry_waits(const struct source_entry *entry, uint32_t now_s);
@@ -194,6 +216,10 @@ void ledger_sweep(struct source_table *table, uint32_t now_s);
 void ledger_shift(struct source_table *table, int64_t by_s);
 unsigned source_age_class(uint64_t age_s);
 unsigned source_gap_class(const struct source_entry *entry);
+
+/* ---- source_join.c */
+/* What the ledger is keyed by: the group, or its keyed hash. */
+uint64_t ledger_key(const struct source_table *table, uint64_t group);
 
 /* ---- source_score.c */
 struct source_facts {
@@ -220,6 +246,9 @@ const struct source_top *top_find(const struct source_table *table, uint64_t gro
 void top_step(struct source_table *table, const struct source_input *input, double dt_s);
 void hll_add(struct source_table *table, uint64_t group);
 
+/* ---- source_shared.c */
+void shared_step(struct source_table *table, uint64_t now_us);
+
 /* ---- source_show.c */
 uint32_t waiter_slot(const struct source_table *table, uint64_t group);
 bool waiter_waits(const struct source_waiter *waiter, uint32_t now_s);
@@ -227,10 +256,14 @@ bool waiter_waits(const struct source_waiter *waiter, uint32_t now_s);
 /* ---- source_cutoff.c */
 void cutoff_note(struct source_table *table, unsigned service, const struct plan_source *source,
 		 uint32_t count);
-/* Ranks have changed for all: their shape is noted anew. */
-void cutoff_forget(struct source_table *table);
+/* Ranks have changed for all: their shape is noted from here on. Of what arrived, `unusual` is of
+ * those that are turned away by now. */
+void cutoff_forget(struct source_table *table, float unusual);
 void cutoff_exempt(struct source_table *table, unsigned service, uint32_t count);
 void cutoff_heavy(struct source_table *table, unsigned service, uint32_t count);
+/* A client asked; `found_none`: the window, those who wait or the bucket had no place. */
+void cutoff_crowded(struct source_table *table, unsigned service, const struct plan_source *source,
+		    bool found_none, uint32_t count);
 void cutoff_step(struct source_table *table, const struct source_input *input, double dt_s,
 		 struct plan *plan);
 

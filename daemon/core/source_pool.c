@@ -1,5 +1,5 @@
-/* Which pool an address belongs to, and the keys under which it is remembered. Networks are laid flat into ranges once, so
- * that a lookup is one binary search however they nest. */
+/* Which pool an address belongs to, and the keys under which it is remembered. Networks are laid
+ * flat into ranges once, so that a lookup is one binary search however they nest. */
 #include <string.h>
 
 #include "core/source_parts.h"

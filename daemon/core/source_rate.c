@@ -1,9 +1,10 @@
 /* What each source takes: a count-min sketch with conservative update over a sliding window.
  *
- * Four rows; two and two share a cache line, so that a look at a key costs two misses: a line holds eight cells of either row.
- * A cell is two 16-bit counts, of the epoch that runs and of the one before. Epochs do not end for all cells at once: a sweep
- * goes round the lines once an epoch and turns each over in passing, so that no tick has more to do than another. What a cell
- * held before counts in proportion to what is left of it in the window. */
+ * Four rows; two and two share a cache line, so that a look at a key costs two misses: a line holds
+ * eight cells of either row. A cell is two 16-bit counts, of the epoch that runs and of the one
+ * before. Epochs do not end for all cells at once: a sweep goes round the lines once an epoch and
+ * turns each over in passing, so that no tick has more to do than another. What a cell held before
+ * counts in proportion to what is left of it in the window. */
 #include "core/source_parts.h"
 
 #define SWEEP_MOST 4096u /* lines a tick */
@@ -15,8 +16,8 @@ static uint32_t *cells(const struct source_table *t)
 	return (uint32_t *)((char *)(uintptr_t)t + t->rate_at);
 }
 
-/* The two lines of a key lie in one stretch of their halves: the sweep turns them over at nearly the same time, else the least
- * cell would be the one that was turned over longest ago. */
+/* The two lines of a key lie in one stretch of their halves: the sweep turns them over at nearly
+ * the same time, else the least cell would be the one that was turned over longest ago. */
 struct rate_place rate_place(const struct source_table *t, uint64_t key, uint64_t domain)
 {
 	const uint64_t input[2] = { key, domain };
@@ -81,8 +82,9 @@ void rate_add(struct source_table *t, const struct rate_place *place, uint32_t u
 	}
 }
 
-/* Most lines are empty most of the time, and are left alone: writing to a page of a mapped file makes it dirty, and that costs more
- * than all the rest of a sweep where the file system then wants to know of it. */
+/* Most lines are empty most of the time, and are left alone: writing to a page of a mapped file
+ * makes it dirty, and that costs more than all the rest of a sweep where the file system then wants
+ * to know of it. */
 static void turn_over(struct source_table *t, uint32_t line, uint32_t count)
 {
 	for (uint32_t half = 0; half < 2; half++) {

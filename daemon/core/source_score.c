@@ -1,10 +1,11 @@
 /* The rank of a source: what adds up, in eighths of a unit, one bin of rank each.
  *
- *   class      +3 admitted before, +1 seen before, +1 came back properly before
- *   seniority  +4 for each proper retry of this wait (at most 3), + log2(1 + age / 2 min) (at most 9)
+ *   class      +3 had a session that did a job, +1 seen before, +1 came back properly before
+ * seniority +4 for each proper retry of this wait (at most 3), + log2(1 + age / 2 min) (at most 9)
  *   urgency    up to +11 as the patience of its like runs out: halved for every 15 minutes of slack
  *   promise    +24 for who is about to be the one that the promise was broken to
- *   rate       -4 log2(rate / fair rate), at most -40; not for whom only its age brings in: one admission in
+ * rate -4 log2(rate / fair rate), at most -40; not for whom only its age brings in: one admission
+ * in
  *              longest_deferral is everybody's
  */
 #include "core/source_parts.h"
@@ -17,15 +18,15 @@
 #define URGENCY_HALF_S 900u
 #define SLACK_SHORT_S 1800u /* less slack than this: due */
 #define GAP_GUESS_S 300u
-/* A pool whose senders give up within this is due whenever it comes: it is so many messages that the ledger, which knows of one wait a
- * group, cannot tell which of them is on its last try. */
+/* A pool whose senders give up within this is due whenever it comes: it is so many messages that
+ * the ledger, which knows of one wait a group, cannot tell which of them is on its last try. */
 #define HASTY_S 14400u
 /* Unusual: over twice the fair rate, four times its own past, and this much at all. */
 #define UNUSUAL_FAIR_LOG 8 /* 8 log2(2) */
 #define UNUSUAL_PAST_LOG 16 /* 8 log2(4) */
 #define UNUSUAL_ALWAYS_LOG 24 /* 8 log2(8) */
-#define RATE_FULL \
-	0x8000u /* eight times what the whole server has, and nearly more than a cell can count */
+/* eight times what the whole server has, and nearly more than a cell can count */
+#define RATE_FULL 0x8000u
 #define UNUSUAL_SESSIONS 8u
 
 uint32_t source_patience_s(const struct source_table *t, const struct source_facts *facts)
@@ -99,7 +100,7 @@ static int32_t seniority(const struct source_table *t, const struct source_facts
 	int32_t score = 4 * UNIT * (int32_t)retries;
 
 	if (attempt < 2)
-		return 0; /* whoever has not come back yet has no seniority */
+		return 0; /* a source that has not come back yet has no seniority */
 	score += by_age < AGE_MOST ? by_age : AGE_MOST;
 	patience = source_patience_s(t, facts);
 	if (patience) {
@@ -132,7 +133,8 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 		return PLAN_HEAVY_UNUSUAL;
 	if (fair == NONE_LOG || facts->units < least || rate < fair + UNUSUAL_FAIR_LOG)
 		return PLAN_HEAVY_NO;
-	/* So far over it that its own past is no excuse: it would fill a bin of rank alone, to pass whole or not at all. */
+	/* So far over it that its own past is no excuse: it would fill a bin of rank alone, to pass
+	 * whole or not at all. */
 	if (rate >= fair + UNUSUAL_ALWAYS_LOG)
 		return PLAN_HEAVY_UNUSUAL;
 	if (facts->entry && rate < facts->entry->usual + UNUSUAL_PAST_LOG)
@@ -140,7 +142,8 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 	return PLAN_HEAVY_UNUSUAL;
 }
 
-/* Only of pools, where an operator says so: else a bot that is soon tired would be let in for it. */
+/* Only of pools, where an operator says so: else a bot that is soon tired would be let in for
+ * it. */
 static bool is_hasty(const struct source_table *t, const struct source_facts *facts)
 {
 	uint32_t patience = facts->pool ? t->pool[facts->pool - 1].patience_s : 0;
@@ -183,7 +186,8 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 		over = RATE_MOST;
 	if (over > 0 && !by_age)
 		score -= over < RATE_MOST ? over : RATE_MOST;
-	/* Bins only: below them the tie decides alone, so that a cut-off within a bin cuts groups and not ranks. */
+	/* Bins only: below them the tie decides alone, so that a cut-off within a bin cuts groups
+	 * and not ranks. */
 	ret->rank = (uint16_t)((score < 0		  ? 0
 				: score > SOURCE_BINS - 2 ? SOURCE_BINS - 2
 							  : score)

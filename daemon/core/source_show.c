@@ -129,9 +129,12 @@ static bool passes(const struct source_table *t, const struct source_facts *fact
 	const struct plan_service *s = &plan->service[service];
 
 	source_score(t, facts, at_s, &source);
-	if (source.heavy == PLAN_HEAVY_LIMIT || (source.heavy && s->heavy))
+	if (source.heavy == PLAN_HEAVY_LIMIT)
 		return false;
-	return plan_score(plan->salt, source.group, source.rank) >= s->cutoff[source.band];
+	if (s->kept == 0)
+		return true; /* places are not short: no source comes last */
+	return !source.heavy &&
+	       plan_score(plan->salt, source.group, source.rank) >= s->cutoff[source.band];
 }
 
 uint32_t source_admitted_in_s(const struct source_table *t, const uint8_t *address,
@@ -170,7 +173,7 @@ uint32_t source_admitted_in_s(const struct source_table *t, const uint8_t *addre
 	return UINT32_MAX;
 }
 
-/* ---- lists ------------------------------------------------------------------------------------------------------ */
+/* ---- lists ---------------------------------------------------------------------------------- */
 
 static double order_of(const struct source_view *v, enum source_sort sort)
 {

@@ -1,8 +1,9 @@
 /* The heaviest sources by name, how many sources there are, and from both the fair rate.
  *
- * SpaceSaving: as many counters as fit, in a heap with the least on top; who has none takes over the least one and its count as
- * error. Counts are of what was *asked for* (a deferred attempt too) and fade with the epoch: the fair rate is that
- * rate at which the smaller of each source's demand and it add up to the capacity. */
+ * SpaceSaving: as many counters as fit, in a heap with the least on top; who has none takes over
+ * the least one and its count as error. Counts are of what was *asked for* (a deferred attempt too)
+ * and fade with the epoch: the fair rate is that rate at which the smaller of each source's demand
+ * and it add up to the capacity. */
 #include <math.h>
 #include <string.h>
 
@@ -105,9 +106,13 @@ static void rise(struct source_table *t, uint32_t at)
 {
 	struct source_top top = t->top[at];
 
-	while (at > 0 && t->top[(at - 1) / 2].charge > top.charge) {
-		move(t, at, &t->top[(at - 1) / 2]);
-		at = (at - 1) / 2;
+	while (at > 0) {
+		uint32_t parent = (at - 1) / 2;
+
+		if (t->top[parent].charge <= top.charge)
+			break;
+		move(t, at, &t->top[parent]);
+		at = parent;
 	}
 	move(t, at, &top);
 }
@@ -150,7 +155,7 @@ void top_add(struct source_table *t, const uint8_t *address, uint64_t group, flo
 		sink(t, at);
 }
 
-/* ---- how many sources ------------------------------------------------------------------------------------------- */
+/* ---- how many sources ----------------------------------------------------------------------- */
 
 void hll_add(struct source_table *t, uint64_t group)
 {
@@ -179,12 +184,13 @@ static float hll_estimate(const struct source_table *t)
 	return (float)(0.7213 / (1 + 1.079 / m) * m * m / sum);
 }
 
-/* ---- the fair rate ---------------------------------------------------------------------------------------------- */
+/* ---- the fair rate -------------------------------------------------------------------------- */
 
-/* Filling the water: that level of the charge of a minute at which, when each source has the smaller of level and charge pass, so much of
- * what arrives (`share`) does. What arrives is taken of the last seconds while these are too much: at an onset the minute knows only those
- * who were there before, and would have them pay. Newton's method on a function that is concave: from the level of the last tick, one step
- * too low and then nearer with each. */
+/* Filling the water: that level of the charge of a minute at which, when each source has the
+ * smaller of level and charge pass, so much of what arrives (`share`) does. What arrives is taken
+ * of the last seconds while these are too much: at an onset the minute knows only those who were
+ * there before, and would have them pay. Newton's method on a function that is concave: from the
+ * level of the last tick, one step too low and then nearer with each. */
 static float fill(const struct source_table *t, float share, bool recent)
 {
 	float level = fmaxf(t->fair_units, 0);
@@ -220,20 +226,39 @@ static float fill(const struct source_table *t, float share, bool recent)
 	return level;
 }
 
-static void set_fair(struct source_table *t, float units)
+/* How much of what arrives is of sources that are unusual by the fair rate in force. */
+static float unusual_share(const struct source_table *t, uint64_t now_us)
+{
+	float unusual = 0;
+
+	for (unsigned i = 0; i < t->tops; i++) {
+		const struct source_top *top = &t->top[i];
+		struct plan_source source;
+
+		if (top->charge - top->error < t->fair_units)
+			continue;
+		source_lookup(t, top->address, now_us, &source);
+		if (source.heavy)
+			unusual += top->recent;
+	}
+	return t->recent_units > 0 ? fminf(unusual / t->recent_units, 1) : 0;
+}
+
+static void set_fair(struct source_table *t, float units, uint64_t now_us)
 {
 	int32_t eighths = NONE_LOG;
+	bool begins = t->fair_log == NONE_LOG && units >= 0;
 
 	if (units >= 0) {
 		/* One session is everybody's, and under it the sketch cannot tell anybody apart. */
 		units = fmaxf(units, 1 + 1.5f * t->cost_us / (float)t->unit_us);
 		eighths = (int32_t)floor(8 * 1.4426950408889634 * log((double)units));
-		/* Now rates count: ranks that were noted before are nobody's any more. */
-		if (t->fair_log == NONE_LOG)
-			cutoff_forget(t);
 	}
 	t->fair_units = units;
 	__atomic_store_n(&t->fair_log, eighths, __ATOMIC_RELAXED);
+	/* Now rates count: ranks that were noted before do not hold any more. */
+	if (begins)
+		cutoff_forget(t, unusual_share(t, now_us));
 }
 
 static void decay(struct source_table *t, float keep)
@@ -280,13 +305,14 @@ void top_step(struct source_table *t, const struct source_input *in, double dt_s
 		for (int b = 0; b < PLAN_BANDS; b++)
 			offered += t->arrivals[i].rate[b];
 	}
+	shared_step(t, in->now_us);
 	if (t->steps++ % FILL_STEPS)
 		return;
 	capacity = credits * t->cost_us / (float)t->unit_us * EPOCH_S;
 	if (known && offered > credits)
-		set_fair(t, fill(t, credits / offered, true));
+		set_fair(t, fill(t, credits / offered, true), in->now_us);
 	else if (known && t->demand_units > capacity)
-		set_fair(t, fill(t, capacity / t->demand_units, false));
+		set_fair(t, fill(t, capacity / t->demand_units, false), in->now_us);
 	else
-		set_fair(t, -1);
+		set_fair(t, -1, in->now_us);
 }

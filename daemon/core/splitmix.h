@@ -1,5 +1,5 @@
-/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): a small generator for salts and
- * simulations, the same for the same seed everywhere. Not for secrets. */
+/* splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014): a small
+ * generator for salts and simulations, the same for the same seed everywhere. Not for secrets. */
 #ifndef PENSTOCK_CORE_SPLITMIX_H
 #define PENSTOCK_CORE_SPLITMIX_H
 

@@ -3,16 +3,19 @@
 #include <math.h>
 #include <string.h>
 
-#define POINTS_LEAST 16
-#define PAIRS (TREND_POINTS * (TREND_POINTS - 1) / 2)
-#define FALLING_PAIRS 0.9 /* tau = 2 x this - 1 */
-#define HALVES_APART 3.0
-#define HELD_LEAST 6
-#define HELD_MOST 12
-#define BELIEVED 12.0
-#define OVER 0.25 /* of the longer look's slope: below it the shorter look says that it is over */
+#include "core/law.h"
 
-static const double window_s[TREND_LOOKS] = { 2, 20, 200, 2000 };
+#define PAIRS (TREND_POINTS * (TREND_POINTS - 1) / 2)
+
+/* Of a point in look `i`. */
+static double window_s(int i)
+{
+	double s = TREND_WINDOW_S;
+
+	while (i-- > 0)
+		s *= TREND_LOOK_TIMES;
+	return s;
+}
 
 /* The k-th smallest: Hoare's selection, in place. */
 static float select_nth(float *v, unsigned n, unsigned k)
@@ -48,7 +51,8 @@ static float point(const struct trend_look *l, unsigned i)
 	return l->value[(l->next + TREND_POINTS - l->count + i) % TREND_POINTS];
 }
 
-/* Slope a window of the points from..to (excluded) by the median of pairs; also the share of pairs that fall. */
+/* Slope a window of the points from..to (excluded) by the median of pairs; also the share of pairs
+ * that fall. */
 static double median_slope(const struct trend_look *l, unsigned from, unsigned to,
 			   double *ret_falling)
 {
@@ -70,18 +74,19 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 	unsigned n = l->count;
 
 	l->slope = 0;
-	if (n < POINTS_LEAST || point(l, 0) - point(l, n - 1) < least)
+	if (n < TREND_POINTS_LEAST || point(l, 0) - point(l, n - 1) < least)
 		return false;
 	whole = median_slope(l, 0, n, &falling);
 	l->slope = whole / window;
-	if (falling < FALLING_PAIRS || -whole * (n - 1) < least)
+	if (falling < TREND_FALLING || -whole * (n - 1) < least)
 		return false;
 	first = median_slope(l, 0, n / 2, &ignored);
 	second = median_slope(l, n / 2, n, &ignored);
-	if (first >= 0 || second >= 0 || first < HALVES_APART * second ||
-	    second < HALVES_APART * first)
+	if (first >= 0 || second >= 0 || first < TREND_HALVES * second ||
+	    second < TREND_HALVES * first)
 		return false;
-	/* What comes is told by the slower of the whole and its second half: late rather than wrong. */
+	/* What comes is told by the slower of the whole and its second half: late rather than
+	 * wrong. */
 	l->slope = fmax(whole, second) / window;
 	return true;
 }
@@ -89,11 +94,11 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 static void evaluate(struct trend_look *l, double window, double least)
 {
 	if (sees_fall(l, window, least)) {
-		l->held += l->held < HELD_MOST;
+		l->held += l->held < TREND_HELD_MOST;
 	} else {
 		l->held = l->held > 2 ? (uint8_t)(l->held - 2) : 0;
 	}
-	l->judged = l->count >= POINTS_LEAST;
+	l->judged = l->count >= TREND_POINTS_LEAST;
 }
 
 void trend_put(struct trend *t, uint64_t now_us, double value, double least)
@@ -105,10 +110,11 @@ void trend_put(struct trend *t, uint64_t now_us, double value, double least)
 	}
 	for (int i = 0; i < TREND_LOOKS; i++) {
 		struct trend_look *l = &t->look[i];
-		uint64_t window_us = (uint64_t)(window_s[i] * 1e6);
+		uint64_t window_us = (uint64_t)(window_s(i) * US_IN_S);
 
-		/* After a gap (a suspended machine, a lost sensor) what was seen before is no neighbour of what comes. */
-		if (l->began_us && now_us - l->began_us > 3 * window_us) {
+		/* After a gap (a suspended machine, a lost sensor) what was seen before is no
+		 * neighbour of what comes. */
+		if (l->began_us && now_us - l->began_us > TREND_GAP * (double)window_us) {
 			memset(l, 0, sizeof(*l));
 			l->began_us = 0;
 		}
@@ -118,7 +124,7 @@ void trend_put(struct trend *t, uint64_t now_us, double value, double least)
 			l->count += l->count < TREND_POINTS;
 			l->sum = l->samples = 0;
 			l->began_us += window_us;
-			evaluate(l, window_s[i], least);
+			evaluate(l, window_s(i), least);
 		}
 		if (!l->began_us)
 			l->began_us = now_us;
@@ -132,9 +138,9 @@ static bool holds(const struct trend *t, int i)
 {
 	const struct trend_look *l = &t->look[i];
 
-	if (l->held < HELD_LEAST || l->slope >= 0)
+	if (l->held < TREND_HELD_LEAST || l->slope >= 0)
 		return false;
-	return i == 0 || !t->look[i - 1].judged || t->look[i - 1].slope < OVER * l->slope;
+	return i == 0 || !t->look[i - 1].judged || t->look[i - 1].slope < TREND_OVER * l->slope;
 }
 
 bool trend_falling(const struct trend *t, double *ret_per_s, double *ret_seen_s)
@@ -143,7 +149,7 @@ bool trend_falling(const struct trend *t, double *ret_per_s, double *ret_seen_s)
 		if (!holds(t, i))
 			continue;
 		*ret_per_s = -t->look[i].slope;
-		*ret_seen_s = t->look[i].count * window_s[i];
+		*ret_seen_s = t->look[i].count * window_s(i);
 		return true;
 	}
 	return false;
@@ -157,7 +163,7 @@ double trend_exhaustion_s(const struct trend *t, double remaining)
 		if (!holds(t, i))
 			continue;
 		left_s = fmax(0, remaining) / -t->look[i].slope;
-		if (left_s <= BELIEVED * t->look[i].count * window_s[i])
+		if (left_s <= TREND_BELIEVED * t->look[i].count * window_s(i))
 			return left_s;
 	}
 	return -1;

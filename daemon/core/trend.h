@@ -1,13 +1,16 @@
 /*
  * Where a quantity is going, hours ahead, without an alarm on noise.
  *
- * Means over windows of 2 s, 20 s, 200 s and 2000 s, 48 of each: four looks back, 96 s to 27 h. A look sees a fall when
- *   - its slope is that of the median pair of points (Theil 1950, Sen 1968): a third of the points may be anything;
- *   - nine pairs in ten fall (Kendall's tau >= .8), and each half falls by itself, neither three times faster than the other: a step, a
+ * Means over windows of 2 s, 20 s, 200 s and 2000 s, 48 of each: four looks back, 96 s to 27 h. A
+ * look sees a fall when
+ * - its slope is that of the median pair of points (Theil 1950, Sen 1968): a third of the points
+ * may be anything;
+ * - nine pairs in ten fall (Kendall's tau >= .8), and each half falls by itself, neither three
+ * times faster than the other: a step, a
  *     burst or a random walk does not look like this;
- *   - it has held for several windows in a row.
- * A fall is believed no further ahead than twelve times as far as it has been seen. The longest look counts, unless the next shorter one
- * says that it is over.
+ * - it has held for several windows in a row. A fall is believed no further ahead than twelve times
+ * as far as it has been seen. The longest look counts, unless the next shorter one says that it is
+ * over.
  */
 #ifndef PENSTOCK_CORE_TREND_H
 #define PENSTOCK_CORE_TREND_H
@@ -35,7 +38,8 @@ struct trend {
 	bool primed;
 };
 
-/* One reading. `least`: a fall of less than this over a whole look is none (and costs no arithmetic). */
+/* One reading. `least`: a fall of less than this over a whole look is none (and costs no
+ * arithmetic). */
 void trend_put(struct trend *trend, uint64_t now_us, double value, double least);
 /* Whether it falls: by how much a second, and for how long that has been seen. */
 bool trend_falling(const struct trend *trend, double *ret_per_s, double *ret_seen_s);

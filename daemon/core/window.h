@@ -1,7 +1,7 @@
-/* The law: how many sessions of one service the machine can carry now. Two laws behind one face: the capacity law where
- * completions and dialogue can be seen (proxy; gate with BPF), the pressure servo where they cannot (policy service
- * alone). See the head of window.c for what each does and why; every figure has a name in window_config or beside
- * what uses it (window_parts.h: where). */
+/* The law: how many sessions of one service the machine can carry now. Two laws behind one face:
+ * the capacity law where completions and dialogue can be seen (proxy; gate with BPF), the pressure
+ * servo where they cannot (policy service alone). See the head of window.c for what each does and
+ * why; every figure has a name, in window_config or in law.h. */
 #ifndef PENSTOCK_CORE_WINDOW_H
 #define PENSTOCK_CORE_WINDOW_H
 
@@ -15,21 +15,21 @@
 
 enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 
-/* Parts of the law that can be left out, so that the simulator can show what each is worth: never in the daemon.
- * X(id, name) */
-#define WINDOW_PART_TABLE(X)                                                       \
-	X(PACING, "pacing") /* the bucket between two ticks */                     \
+/* Parts of the law that can be left out, so that the simulator can show what each is worth: never
+ * in the daemon. X(id, name) */
+#define WINDOW_PART_TABLE(X) \
+	X(PACING, "pacing") /* the bucket between two ticks */ \
 	X(WAITING, "waiting") /* the bound on sessions that wait for a greeting */ \
-	X(LATE, "late") /* refusal of who was admitted and not greeted */          \
-	X(PREDICTION, "prediction") /* capacity from the CPU of a job */           \
-	X(TRUST, "trust") /* how far the prediction holds */                       \
+	X(LATE, "late") /* refusal of who was admitted and not greeted */ \
+	X(PREDICTION, "prediction") /* capacity from the CPU of a job */ \
+	X(TRUST, "trust") /* how far the prediction holds */ \
 	X(SPREAD, "spread") /* more at the server for the chance of the senders */ \
-	X(BASE, "base") /* what a session costs an unloaded server */              \
-	X(THINK, "think") /* open sessions are believed before they end */         \
-	X(HARD, "hard") /* the cliffs */                                           \
-	X(EXHAUSTION, "exhaustion") /* time to exhaustion */                       \
-	X(FOREIGN, "foreign") /* load that is somebody else's */                   \
-	X(HOLD, "hold") /* no growth after a sensor was lost */                    \
+	X(BASE, "base") /* what a session costs an unloaded server */ \
+	X(THINK, "think") /* open sessions are believed before they end */ \
+	X(HARD, "hard") /* the cliffs */ \
+	X(EXHAUSTION, "exhaustion") /* time to exhaustion */ \
+	X(FOREIGN, "foreign") /* load of other programs than mail */ \
+	X(HOLD, "hold") /* no growth after a sensor was lost */ \
 	X(CORES, "cores") /* stalls count as far as the cores are used */
 
 enum window_part {
@@ -39,19 +39,50 @@ enum window_part {
 		WINDOW_PART__COUNT
 };
 
+/* What the machine does, by its saturation: the share of time in which the server's tasks stall. */
+enum machine { MACHINE_UNSEEN, MACHINE_IDLE, MACHINE_LOADED, MACHINE_PRESSED, MACHINE_SATURATED };
+
+/* What stands for the server: bits, for it can be more than one. 0: it serves. */
+enum server {
+	SERVER_SHORT_OF_SLOTS = 1 << 0, /* its accept queue stands */
+	SERVER_GREETS_LATE =
+		1 << 1, /* an idle machine holds greetings back: a greet wait, DNS lists */
+	SERVER_NEVER_GREETED = 1 << 2, /* not once since the start, and one has waited very long */
+	SERVER_HANGS = 1 << 3, /* it completes next to nothing, for no lack of CPU */
+};
+
+/* What the capacity law does with Xcap. X(id, name, sentence) */
+#define REGIME_TABLE(X) \
+	X(NONE, "none", "the capacity law is not in force") \
+	X(FREE, "free", "capacity follows what the CPU of a message predicts") \
+	X(CAPPED, "capped", "no growth: a sensor was lost, or an accept queue stands") \
+	X(STEADY, "steady", "the machine is loaded and mail is not harmed: capacity stays") \
+	X(CLOSING, "closing", "the machine is saturated and mail slow: capacity falls slowly") \
+	X(OVER, "over", "the server is over its knee: capacity follows what is completed")
+
+enum regime {
+#define X(id, ...) REGIME_##id,
+	REGIME_TABLE(X)
+#undef X
+		REGIME__COUNT
+};
+
 struct window_config {
 	enum window_law law; /* AUTO: by what the load shows */
 	double cores; /* that the MTA may use */
 	uint32_t least; /* W never goes below, default 4 */
 	uint32_t most; /* W never goes above: the server's slots x .95; 0: not known */
 	double banner_objective_us; /* above the learned unloaded time */
+	/* a sender may be kept waiting for its place so long rather than be refused */
+	double wait_objective_us;
 	double memory_reserve_bytes; /* left alone by the hard limit */
 	double disk_reserve_bytes;
 	double session_memory_bytes; /* 0: learned */
 	uint32_t without; /* bits 1 << enum window_part: left out */
 };
 
-/* What the law has learned and a restart should not lose. 0: not learned. Plain data, to be kept by the caller. */
+/* What the law has learned and a restart should not lose. 0: not learned. Plain data, to be kept by
+ * the caller. */
 struct window_warm {
 	double capacity_per_s; /* Xcap */
 	double cpu_per_job_s; /* D */
@@ -68,19 +99,32 @@ struct window_input {
 	const struct pressure *pressure;
 	const struct load_service *load;
 	double connect_220_base_us; /* learned unloaded */
-	double queue_allowed_per_s; /* what the queue behind the server lets in (backlog.h); 0 or less: all */
+	/* what the queue behind the server lets in (backlog.h); 0 or less: all */
+	double queue_allowed_per_s;
 	bool blind; /* no sensor works */
 };
 
 struct window_view {
 	enum window_law law; /* in force: CAPACITY, SERVO or OPEN (nothing known to act on) */
+	enum regime regime; /* of the capacity law */
+	enum machine machine;
+	uint32_t server; /* bits of enum server */
 	double window; /* W; as in the plan */
 	double hard; /* W_hard; -1: none known */
 	double capacity_per_s; /* Xcap; -1: not known */
+	/* Places that come free, a second: Xcap, or less where a cliff or the queue behind binds;
+	 * -1: not known */
+	double passing_per_s;
 	double completed_per_s, offered_per_s, admitted_per_s;
 	double server_time_s; /* T; -1: not known */
 	double target_time_s; /* Tt */
+	/* so long a sender waits rather than being refused: while no queue stands */
+	double patience_s;
 	double think_time_s; /* Z */
+	double unloaded_s; /* T0: what a session costs the server without any load */
+	/* Xcap (Tt + T0 + Z), before the least window and the hard limit are applied; -1: not by
+	 * the capacity law. */
+	double equation;
 	double saturation; /* 0..1; -1: not known */
 	double cpu_per_job_s; /* D; -1: not known */
 	bool refusing; /* something was refused lately */
@@ -91,50 +135,124 @@ struct window_view {
 	enum reason reason; /* said when a limit binds */
 };
 
+/* What is learned and smoothed, a struct a noun: each is written by the file that it names
+ * alone. */
+
+/* window_tick.c: what comes and goes, a second, smoothed. */
+struct rates {
+	double offered, admitted, deferred;
+	double completed, completed_slow;
+	double completed_lag; /* over the time that an admission takes to show (capacity.c) */
+	double busy;
+	double done, done_time; /* sessions that ended, and the server time of these */
+	double jobs; /* completed since the start */
+	uint64_t refused_us; /* when something was last refused; 0: never */
+};
+
+/* time_base.c: what a session costs the server while nothing queues: T0. */
+struct unloaded {
+	double time_s;
+	bool seen;
+};
+
+/* capacity.c: what a job costs. */
+struct job {
+	double cpu, io; /* use and stall of the MTA, smoothed */
+	double cost; /* D, CPU seconds: the last that was known */
+};
+
+/* capacity.c: Xcap. */
+struct capacity {
+	double per_s;
+	double trust; /* how far the prediction holds, 0..1 */
+	double lag_s; /* what the law does now shows in completions so much later */
+	double over_s; /* how long the server has been over its knee without a break */
+};
+
+/* window_tick.c and capacity.c: Z. */
+struct think {
+	double sum, jobs; /* a second: time with their senders, and completions */
+	double guess; /* of the run before */
+	double open; /* more, by sessions that have not ended */
+};
+
+/* capacity.c: how long may be waited in front of the server. */
+struct patience {
+	double offered; /* a second, quickly smoothed */
+	double lasts_s; /* how long that has been too much */
+	double excess_s; /* by how much in all, in seconds of capacity */
+	double full_s; /* how long the window has been full without a break */
+};
+
+/* hard.c: memory a session, by regression of the MTA's memory on sessions in flight. */
+struct memory {
+	double flight_mean, memory_mean, variance, covariance, per_session;
+	bool learned; /* per_session is no guess */
+	double available; /* bytes */
+	double available_idle; /* what would be free without any session */
+	double idle_mean, idle_lag; /* the same, smoothed once and twice: what others take shows */
+	double idle_variance; /* bytes^2: by chance */
+	bool idle_seen;
+	double carried; /* sessions, by the last reading; 0: not known */
+	double missed_s; /* how old that reading is */
+	bool primed;
+};
+
+/* hold.c: no growth before `until_us`, or until what is `lost` is back. Bits of inputs: there in
+ * the last tick; not there since they were. */
+struct hold {
+	uint64_t until_us;
+	uint32_t seen, lost;
+};
+
+/* servo.c */
+struct servo {
+	double window, error;
+};
+
+/* foreign.c */
+struct foreign {
+	uint64_t since_us; /* 0: the pressure is mail's, or there is none */
+};
+
 struct window {
 	struct window_config config;
 	struct window_view view;
-	/* Learned and smoothed: see window_parts.h for whose each is. */
 	struct load_service last;
 	bool primed; /* `last` is of the previous tick */
-	double lag_s; /* what the law does now shows in completions so much later */
-	double completed_lag; /* a second, over that */
-	double completed_ew, completed_slow, offered_ew, admitted_ew, deferred_ew, busy_ew;
-	double cpu_slow, io_slow, jobs_seen, cost; /* D; cost: the last that was known */
-	double think_sum, think_jobs, think_guess,
-		think_open; /* Z; guess: of the run before; open: more, by sessions that have not ended */
-	double time_base; /* unloaded part of T, s */
-	bool time_base_seen, saturation_seen;
-	bool ungreeted; /* nobody ever was, and one has waited too long for it */
-	double capacity, trust, servo, servo_error;
-	double short_s; /* how long the accept queue has stood: that the server has no slot for them */
-	double late_stretch; /* times the objective that a greeting is waited for; at least 1 */
-	uint64_t refused_us; /* when something was last refused; 0: never */
-	uint64_t hold_until_us; /* no growth before, or until what is `lost` is back */
-	uint32_t seen, lost; /* inputs: there in the last tick; not there since they were */
-	struct { /* memory a session: regression of the MTA's memory on sessions in flight */
-		double flight_mean, memory_mean, variance, covariance, per_session;
-		double available, available_rate; /* bytes, bytes a second */
-		double available_idle; /* while few sessions were in flight */
-		double carried; /* sessions, by the last reading; 0: not known */
-		double missed_s; /* how old that reading is */
-		bool primed;
-	} memory;
-	uint64_t foreign_since_us; /* 0: the pressure is mail's, or there is none */
+	bool saturation_seen;
+	bool never_greeted; /* one has waited too long for a greeting since the start */
+	struct rates rates;
+	struct unloaded unloaded;
+	struct job job;
+	struct capacity capacity;
+	struct think think;
+	struct patience patience;
+	struct memory memory;
+	struct hold hold;
+	struct servo servo;
+	struct foreign foreign;
 };
 
 void window_init(struct window *window, const struct window_config *config);
-/* Learned figures out of a window, and into one that has just been initialised. They bound the first guess, and what is then
- * seen replaces them; a figure that makes no sense is not taken. */
+/* Learned figures out of a window, and into one that has just been initialised. They bound the
+ * first guess, and what is then seen replaces them; a figure that makes no sense is not taken. */
 void window_save(const struct window *window, struct window_warm *ret_warm);
 void window_restore(struct window *window, const struct window_warm *warm);
 void window_configure(struct window *window, const struct window_config *config);
-/* One tick for one service: updates window->view and fills window, rate, burst, waiting_max, late and reason of
- * `ret_service` (the other fields are the caller's). */
+/* One tick for one service: updates window->view and fills window, rate, burst, waiting_max, late
+ * and reason of `ret_service` (the other fields are the caller's). */
 void window_step(struct window *window, const struct window_input *input,
 		 struct plan_service *ret_service);
 
 const char *window_law_name(enum window_law law);
+const char *regime_name(enum regime regime);
+const char *regime_sentence(enum regime regime);
+const char *machine_name(enum machine machine);
+/* Names of the bits with "+" between them into `buf` (at least SERVER_NAMES_MAX); "serves" for
+ * 0. */
+#define SERVER_NAMES_MAX 64
+const char *server_names(uint32_t server, char *buf);
 /* Names with "+" between them -> bits for window_config.without; 0: one of them is none. */
 uint32_t window_part_by_name(const char *names);
 static inline bool window_has(const struct window *window, enum window_part part)

@@ -1,22 +1,17 @@
-/* What the parts of the law share, one file a noun: window.c (the order of a tick), window_tick.c (what was read), time_base.c (T),
- * capacity.c (the capacity law), servo.c (where neither completions nor dialogue can be seen), hard.c (the cliffs), hold.c
- * (when not to grow), foreign.c (whose pressure it is), queue_bound.c (the queue behind the server). Each function is called by
- * window_step() in the order in which they stand here, once a tick. */
+/* What the parts of the law share, one file a noun: window.c (the order of a tick, and the plan),
+ * window_tick.c (what was read), server.c (what the machine and the server do), time_base.c (T),
+ * regime.c (which way Xcap goes), capacity.c (the capacity law), servo.c (where neither completions
+ * nor dialogue can be seen), hard.c (the cliffs), hold.c (when not to grow), foreign.c (whose
+ * pressure it is), queue_bound.c (the queue behind the server). Each function is called by
+ * window_step() in the order in which they stand here, once a tick. The figures are in law.h. */
 #ifndef PENSTOCK_CORE_WINDOW_PARTS_H
 #define PENSTOCK_CORE_WINDOW_PARTS_H
 
-#include "core/window.h"
+#include <math.h>
 
-#define SATURATED 0.95
-#define UNSATURATED 0.90
-#define WINDOW_MOST 1e6
-#define TAU_RATE 1.0 /* s */
-#define TAU_COST 3.0 /* s */
-#define TIME_GOOD 0.10 /* s above the unloaded part of T: the mail objective plainly holds */
-#define TIME_BAD 0.60 /* the same, plainly over the knee */
-#define BUSY_LEAST 3.0 /* fewer busy sessions than this are no overload, however long they take */
-#define JOBS_FOR_COST 30 /* completions before figures of one are more than a guess */
-#define TRUST_LEAST 0.02
+#include "core/law.h"
+#include "core/smooth.h"
+#include "core/window.h"
 
 /* One tick as the law sees it. */
 struct tick {
@@ -27,8 +22,12 @@ struct tick {
 	double time; /* T less its unloaded part; -1: not known */
 	double saturation; /* -1: not known */
 	double cpu, io, memory; /* stalls that make up saturation */
+	double used; /* of the cores; -1: not known */
 	double cores;
-	bool refusing, slots_short;
+	enum machine machine;
+	uint32_t server; /* bits of enum server */
+	bool refusing;
+	bool confined; /* T0 was learned behind a window that is nearly shut: see time_base.c */
 };
 
 static inline double tick_first_of(const struct sample *s, enum signal own, enum signal whole,
@@ -37,9 +36,37 @@ static inline double tick_first_of(const struct sample *s, enum signal own, enum
 	return sample_get(s, own, sample_get(s, whole, otherwise));
 }
 
-/* window_tick.c: how saturated the MTA's part of the machine is, smoothed (view.saturation, too); rates and Z's sums. */
+/* On an idle machine what is slow is no queue, unless one stands in front of it. */
+static inline bool tick_is_idle(const struct tick *t)
+{
+	return t->machine == MACHINE_IDLE && !(t->server & SERVER_SHORT_OF_SLOTS);
+}
+
+/* Enough are busy, and longer than `time_s`. */
+static inline bool tick_is_slow(const struct window *w, const struct tick *t, double time_s)
+{
+	return t->time > time_s && w->rates.busy >= BUSY_LEAST;
+}
+
+static inline bool tick_holds(const struct window *w, const struct tick *t)
+{
+	return t->in->now_us < w->hold.until_us;
+}
+
+static inline uint64_t us_of(double seconds)
+{
+	return (uint64_t)(US_IN_S * seconds);
+}
+
+/* window_tick.c: how saturated the MTA's part of the machine is, smoothed (view.saturation, too);
+ * rates and Z's sums. */
 void window_read_saturation(struct window *window, struct tick *tick);
 void window_read_load(struct window *window, struct tick *tick);
+
+/* server.c: what the machine and the server do; whether it hangs, once T is known. */
+void window_see_machine(struct tick *tick);
+void window_see_server(struct window *window, struct tick *tick);
+void window_see_hang(const struct window *window, struct tick *tick);
 
 /* hold.c: notes an input that was lost: no growth for a while. */
 void window_watch_inputs(struct window *window, const struct tick *tick);
@@ -48,8 +75,8 @@ void window_watch_inputs(struct window *window, const struct tick *tick);
 double window_capacity_law(struct window *window, struct tick *tick);
 /* time_base.c: T less what a session costs an unloaded server, s; learns that part. */
 double window_server_time(struct window *window, struct tick *tick);
-/* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists. */
-bool window_is_greeting_late(const struct window *window, const struct tick *tick);
+/* regime.c: the only place that decides it. `good_s`: T up to it is plainly good. */
+enum regime window_regime(struct window *window, const struct tick *tick, double good_s);
 
 /* servo.c: W by delay pressures. */
 double window_servo(struct window *window, struct tick *tick);
@@ -59,10 +86,11 @@ void window_memory_init(struct window *window);
 void window_learn_memory(struct window *window, const struct tick *tick);
 double window_hard_limit(struct window *window, const struct tick *tick, enum reason *ret_reason);
 
-/* foreign.c: whether the pressure is somebody else's (view.foreign). */
+/* foreign.c: whether the pressure comes from other programs (view.foreign). */
 void window_judge_foreign(struct window *window, const struct tick *tick);
 
-/* queue_bound.c: the rate at which mail leaves the queue bounds the rate at which it is taken. After the rest of the plan. */
+/* queue_bound.c: the rate at which mail leaves the queue bounds the rate at which it is taken.
+ * After the rest of the plan. */
 void window_bind_queue(struct window *window, const struct tick *tick, struct plan_service *ret);
 
 #endif

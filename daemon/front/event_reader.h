@@ -1,4 +1,5 @@
-/* Reads the events of one front that is a process of its own: RUN_DIR/counts/NAME.events, see core/events.h. */
+/* Reads the events of one front that is a process of its own: RUN_DIR/counts/NAME.events, see
+ * core/events.h. */
 #ifndef PENSTOCK_FRONT_EVENT_READER_H
 #define PENSTOCK_FRONT_EVENT_READER_H
 
@@ -13,8 +14,8 @@ struct event_reader {
 	uint64_t lost; /* events overwritten before they were read */
 };
 
-/* `dir_fd` is the directory, `name` the front's. No file is no error: then there is nothing to read. `from_now`: what is in the
- * ring already was for an earlier reader. */
+/* `dir_fd` is the directory, `name` the front's. No file is no error: then there is nothing to
+ * read. `from_now`: what is in the ring already was for an earlier reader. */
 void event_reader_open(struct event_reader *reader, int dir_fd, const char *name, bool from_now);
 void event_reader_close(struct event_reader *reader);
 /* The same, of a front that is gone: its file goes too. */

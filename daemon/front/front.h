@@ -1,45 +1,116 @@
-/* A front is an adapter through which something outside asks for verdicts. It sees ask() and its own counts, never the
- * daemon. Its codec is a pure function on bytes (1: one message, 0: need more, negative: an error) in a file of its own. */
+/* A front stands before the mail server and asks for verdicts. The fronts of this process are one
+ * `struct front_ops` each, listed in fronts.c; a new front is one file and one line there. A front
+ * sees its environment (`struct front_env`) and nothing else of the daemon. Its codec, where it has
+ * one, is a pure function on bytes (1: one message, 0: need more, negative: an error) in a file of
+ * its own.
+ *
+ *              wanted() ?                          drain()
+ *   closed ---- open() ----> open ---- push() ... --------> draining
+ *     ^  \__ fails: again      |  \___ once a tick ___/         |
+ *     |      in 5 s            |                                |
+ *     +------- close() <-------+------- close() <---------------+
+ *        reconfigure() or push() said false, or it is no longer wanted
+ */
 #ifndef PENSTOCK_FRONT_FRONT_H
 #define PENSTOCK_FRONT_FRONT_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "config/config.h"
 #include "core/counts.h"
+#include "core/load.h"
 #include "core/plan.h"
+#include "core/source.h"
 
 struct event_base;
+struct kernel; /* kernel/kernel.h */
 
 /* Who asks. */
 struct front_client {
 	struct in6_addr address; /* IPv4 mapped */
+	bool address_known; /* false: decided without a rank, and blamed on no source */
 	uint16_t port; /* 0: not known */
 	unsigned service;
+	/* the mail server does not have the connection yet, and the kernel counts it not */
+	bool ahead;
 };
 
+/* What a front may ask of the daemon. */
+struct desk_ops {
+	/* The verdict for a client now, counted in `counts` and told to the table of sources.
+	 * `reply` (REPLY_MAX + 1) gets the text without hostname and CRLF when the client is
+	 * deferred. */
+	struct verdict (*decide)(void *context, const struct front_client *client,
+				 struct counts *counts, char *reply);
+	/* What is known of a source. False: sources are not told apart. */
+	bool (*rank)(void *context, const struct in6_addr *address, uint64_t now_us,
+		     struct plan_source *ret);
+	/* Sessions x 1000 that the bucket has for this service now; PLAN_UNLIMITED: there is
+	 * none. */
+	uint32_t (*tokens)(void *context, unsigned service, uint64_t now_us);
+	/* What became of clients on which a front decided by itself. */
+	void (*seen)(void *context, const struct source_event *events, unsigned count,
+		     uint64_t now_us);
+};
+
+/* Stays the daemon's. `config` and `kernel` change between two calls of a front's functions, never
+ * during one. */
 struct front_env {
 	struct event_base *base;
 	const struct config *config;
-	struct counts *counts; /* the front's own block, zeroed by the caller */
-	/* The verdict for a client now. Counts it. `reply` (REPLY_MAX) gets the text without hostname and CRLF when it is
-	 * deferred. */
-	struct verdict (*ask)(void *context, struct front_env *env,
-			      const struct front_client *client, char *reply);
-	void *context;
+	struct kernel *kernel; /* NULL: no BPF */
+	const struct desk_ops *desk;
+	void *context; /* of desk_ops */
+};
+
+struct front_state {
+	bool up; /* it decides now */
+	char why[160]; /* when not up */
+	/* inode of the network namespace that its sessions live in, 0: none is named */
+	uint32_t netns;
+	bool netns_known; /* the front looks for it */
+};
+
+enum front_close {
+	FRONT_STOP, /* nothing of it stays */
+	/* this process ends: what the service manager keeps for the next one stays */
+	FRONT_RESTART,
 };
 
 struct front_ops {
-	const char *name;
-	/* 0, or -errno with a sentence in `why` (at least 160 bytes). */
-	int (*open)(struct front_env *env, const struct config_front *config, void **ret_front,
+	const char *name; /* in metrics and status */
+	const char *title; /* in the log: "the gate" */
+	/* Whether the configuration asks for it. */
+	bool (*wanted)(const struct config *config);
+	/* `counts` is the front's own block; it outlives the front. 0, or -errno with a sentence in
+	 * `why` (256). */
+	int (*open)(const struct front_env *env, struct counts *counts, void **ret_front,
 		    char *why);
-	/* Answer everything with "no opinion" from now on (SIGTERM, reload). */
+	/* Another configuration is in force (env->config); `before` is what it was. False: close it
+	 * and open it again. */
+	bool (*reconfigure)(void *front, const struct config *before);
+	/* Once a tick, before the engine: what it counted joins `load`. */
+	void (*poll)(void *front, uint64_t now_us, struct load *load);
+	/* Once a tick, with the plan. False: close it and open it again. NULL: it asks the desk,
+	 * and needs no plan. */
+	bool (*push)(void *front, const struct plan *plan, const struct load *load,
+		     uint64_t now_us);
+	void (*state)(const void *front, struct front_state *ret);
+	/* Another front, of this process or of its own, refuses a client. NULL: that is nothing to
+	 * this one. */
+	void (*refused)(void *front, const struct front_client *client);
+	/* Answer everything with "no opinion" from now on: this process ends. NULL: nothing to
+	 * do. */
 	void (*drain)(void *front);
-	void (*close)(void *front);
+	void (*close)(void *front, enum front_close how);
+	/* It is not wanted when the daemon starts: what an earlier penstockd left of it goes. NULL:
+	 * nothing can be left. */
+	void (*forget)(void);
 };
 
-extern const struct front_ops front_policy;
+extern const struct front_ops front_policy, front_gate, front_haproxy, front_nginx, front_line,
+	front_milter;
 
 #endif

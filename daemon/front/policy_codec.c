@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
+
 static bool is(const char *name, size_t length, const char *wanted)
 {
 	return strlen(wanted) == length && memcmp(name, wanted, length) == 0;
@@ -13,20 +15,13 @@ static bool is(const char *name, size_t length, const char *wanted)
 static void parse_address(const char *value, size_t length, struct policy_request *r)
 {
 	char text[INET6_ADDRSTRLEN];
-	struct in_addr v4;
 
 	if (length >= sizeof(text))
 		return;
 	memcpy(text, value, length);
 	text[length] = 0;
-	if (inet_pton(AF_INET, text, &v4) == 1) {
-		memset(&r->address, 0, 10);
-		r->address.s6_addr[10] = r->address.s6_addr[11] = 0xff;
-		memcpy(&r->address.s6_addr[12], &v4, 4);
+	if (address_parse(text, &r->address) == 0)
 		r->address_known = true;
-	} else if (inet_pton(AF_INET6, text, &r->address) == 1) {
-		r->address_known = true;
-	}
 }
 
 static void parse_port(const char *value, size_t length, struct policy_request *r)
@@ -83,6 +78,13 @@ static bool parse_line(const char *line, size_t length, struct policy_request *r
 #define PLANTED 0
 #endif
 
+/* Postfix ends its lines with LF; telnet, by which people try a policy service, with CR LF. 1:
+ * there is a CR to leave out. */
+static size_t carriage(const char *line, size_t length)
+{
+	return length && line[length - 1] == '\r';
+}
+
 int policy_parse(const char *bytes, size_t length, struct policy_request *ret_request,
 		 size_t *ret_size)
 {
@@ -98,16 +100,17 @@ int policy_parse(const char *bytes, size_t length, struct policy_request *ret_re
 			return -EMSGSIZE;
 		if (!end)
 			return memchr(bytes + at, 0, line + PLANTED) ? -EBADMSG : 0;
-		if (line == 0)
+		if (line - carriage(bytes + at, line) == 0)
 			break;
-		if (memchr(bytes + at, 0, line) || !parse_line(bytes + at, line, &r, &policy))
+		if (memchr(bytes + at, 0, line) ||
+		    !parse_line(bytes + at, line - carriage(bytes + at, line), &r, &policy))
 			return -EBADMSG;
 		at += line + 1;
 	}
 	if (!policy)
 		return -EBADMSG;
 	*ret_request = r;
-	*ret_size = at + 1;
+	*ret_size = (size_t)((const char *)memchr(bytes + at, '\n', length - at) - bytes) + 1;
 	return 1;
 }
 

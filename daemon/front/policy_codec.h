@@ -14,11 +14,13 @@ struct policy_request {
 	struct in6_addr address; /* IPv4 mapped */
 	bool address_known; /* Postfix says "unknown" for what it does not know */
 	uint16_t port; /* 0: not known */
-	/* Names the SMTP session, not the message: instance= up to its last dot; empty: not given. */
+	/* Names the SMTP session, not the message: instance= up to its last dot; empty: not
+	 * given. */
 	char session[64];
 };
 
-/* 1: a request, *ret_size octets of it; 0: more is needed; -EBADMSG: no policy request; -EMSGSIZE: too long. */
+/* 1: a request, *ret_size octets of it; 0: more is needed; -EBADMSG: no policy request; -EMSGSIZE:
+ * too long. */
 int policy_parse(const char *bytes, size_t length, struct policy_request *ret_request,
 		 size_t *ret_size);
 /* "action=TEXT\n\n" into buf; returns the length, 0: does not fit. */

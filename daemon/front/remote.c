@@ -4,21 +4,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/privilege.h"
+#include "base/writelock.h"
 #include "front/event_reader.h"
 
 #define SCAN_US (US_PER_S / 2)
-/* The directory is listed when its time of change is another, and so often after it: that time is not so exact that the first
- * listing must have seen all of a change. */
+/* The directory is listed when its time of change is another, and so often after it: that time is
+ * not so exact that the first listing must have seen all of a change. */
 #define LISTINGS_A_CHANGE 3
 #define FRESH_US (2 * US_PER_S)
 /* Quantiles of connect-to-220 are taken over the last half to one second. */
@@ -32,6 +34,9 @@ struct slot {
 	struct event_reader events;
 };
 
+/* Events of one proxy a tick, about half a millisecond; what is more is counted as lost. */
+#define BATCH 2048u
+
 struct remote {
 	int dir_fd;
 	uint64_t scanned_us, rotated_us;
@@ -43,6 +48,7 @@ struct remote {
 	struct counts retired;
 	bool any_retired;
 	uint64_t events_lost; /* of those that are gone */
+	struct source_event batch[BATCH]; /* scratch */
 	struct counts_service total; /* of all services, for the quantiles; scratch */
 	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220 of a half and a whole window ago */
 };
@@ -60,6 +66,7 @@ int remote_open(const char *run_dir, struct remote **ret_remote)
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	privilege_share_with_proxy(fd, 0770);
 	remote = calloc(1, sizeof(*remote));
 	if (!remote)
 		return -ENOMEM;
@@ -119,8 +126,8 @@ static void scan(struct remote *remote, uint64_t now_us, bool first)
 		if (remote->count == REMOTE_FRONTS) {
 			if (!remote->told_full)
 				log_warning(
-					"more than %d front processes in the run directory: %s and later ones are not counted; "
-					"stop proxies that are not needed",
+					"There are more than %d front processes in the run directory. %s and later ones are not counted. "
+					"Stop proxies that are not needed.",
 					REMOTE_FRONTS, entry->d_name);
 			remote->told_full = true;
 			remote->listings = 1; /* a place may become free */
@@ -147,7 +154,8 @@ static void scan(struct remote *remote, uint64_t now_us, bool first)
 	closedir(dir);
 }
 
-/* Whether there may be fronts that are not known: one system call in place of a listing, which is most of what a calm tick costs. */
+/* Whether there may be fronts that are not known: one system call in place of a listing, which is
+ * most of what a calm tick costs. */
 static bool has_news(struct remote *remote)
 {
 	struct stat st;
@@ -175,8 +183,7 @@ static void retire(struct remote *remote, unsigned index)
 	for (int i = 0; i < PLAN_SERVICES; i++) {
 		struct counts_service *s = &c->service[i];
 
-		s->in_flight = s->shadow_in_flight = s->busy = s->waiting = 0;
-		s->oldest_waiting_since_us = s->refused_lingering = 0;
+		counts_clear_gauges(s);
 		counts_add(&remote->retired.service[i], s);
 	}
 	for (int i = 0; i < COUNTS_SLOTS; i++)
@@ -184,6 +191,7 @@ static void retire(struct remote *remote, unsigned index)
 	remote->retired.decision_sum_ns += c->decision_sum_ns;
 	remote->retired.malformed += c->malformed;
 	remote->retired.errors += c->errors;
+	faults_add(&remote->retired.faults, &c->faults);
 	unlinkat(remote->dir_fd, slot->name, 0);
 	close(slot->fd);
 	remote->events_lost += slot->events.lost;
@@ -194,6 +202,8 @@ static void retire(struct remote *remote, unsigned index)
 
 void remote_poll(struct remote *remote, uint64_t now_us)
 {
+	if (!remote)
+		return;
 	if (now_us - remote->scanned_us >= SCAN_US) {
 		bool first = remote->scanned_us == 0;
 
@@ -207,8 +217,7 @@ void remote_poll(struct remote *remote, uint64_t now_us)
 		read_slot(slot, now_us);
 		if (now_us - slot->checked_us >= SCAN_US) {
 			slot->checked_us = now_us;
-			if (flock(slot->fd, LOCK_SH | LOCK_NB) == 0) {
-				flock(slot->fd, LOCK_UN);
+			if (!writelock_is_held(slot->fd)) {
 				retire(remote, i);
 				continue;
 			}
@@ -227,10 +236,16 @@ const struct remote_front *remote_front(const struct remote *remote, unsigned in
 	return &remote->slots[index].front;
 }
 
-unsigned remote_events(struct remote *remote, unsigned index, struct source_event *ret,
-		       unsigned most)
+void remote_tell(struct remote *remote,
+		 void (*seen)(void *context, const struct source_event *events, unsigned count,
+			      uint64_t now_us),
+		 void *context, uint64_t now_us)
 {
-	return event_reader_take(&remote->slots[index].events, ret, most);
+	for (unsigned i = 0; remote && i < remote->count; i++) {
+		unsigned n = event_reader_take(&remote->slots[i].events, remote->batch, BATCH);
+
+		seen(context, remote->batch, n, now_us);
+	}
 }
 
 uint64_t remote_events_lost(const struct remote *remote)
@@ -247,7 +262,8 @@ const struct counts *remote_retired(const struct remote *remote)
 	return &remote->retired;
 }
 
-static void put_service(struct load_service *load, const struct counts_service *c, bool lives)
+static void put_service(struct load_service *load, const struct counts_service *c, bool lives,
+			uint64_t now_us)
 {
 	load->offered += c->offered;
 	load->admitted += c->admitted;
@@ -262,9 +278,17 @@ static void put_service(struct load_service *load, const struct counts_service *
 	load->shadow_in_flight += (double)c->shadow_in_flight;
 	load->busy += (double)c->busy;
 	load->waiting += (double)c->waiting;
+	load->held += (double)c->held;
+	load->held_admitted += c->held_admitted;
+	load->held_in_vain += c->held_in_vain;
+	load->held_left += c->held_left;
+	if (c->oldest_held_since_us && now_us > c->oldest_held_since_us)
+		load->held_longest_s = fmax(load->held_longest_s,
+					    (double)(now_us - c->oldest_held_since_us) / 1e6);
+	load->stuck += (double)c->stuck;
 	if (lives)
-		load->known |=
-			LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+		load->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY |
+			       LOAD_WAITING | LOAD_HELD;
 }
 
 static void put_times(struct remote *remote, const struct counts_service *total, uint64_t now_us,
@@ -286,11 +310,12 @@ static void put_times(struct remote *remote, const struct counts_service *total,
 
 void remote_put(struct remote *remote, uint64_t now_us, struct load *load, struct sample *sample)
 {
-	struct counts_service *total = &remote->total;
+	struct counts_service *total;
 	bool any = false;
 
-	if (remote->count == 0 && !remote->any_retired)
+	if (!remote || (remote->count == 0 && !remote->any_retired))
 		return;
+	total = &remote->total;
 	memset(total, 0, sizeof(*total));
 	for (int s = 0; s < PLAN_SERVICES; s++) {
 		bool lives = false;
@@ -300,10 +325,10 @@ void remote_put(struct remote *remote, uint64_t now_us, struct load *load, struc
 
 			lives |= remote->slots[i].front.fresh &&
 				 (remote->slots[i].front.counts.serves >> s & 1);
-			put_service(&load->service[s], c, false);
+			put_service(&load->service[s], c, false, now_us);
 			counts_add(total, c);
 		}
-		put_service(&load->service[s], &remote->retired.service[s], lives);
+		put_service(&load->service[s], &remote->retired.service[s], lives, now_us);
 		counts_add(total, &remote->retired.service[s]);
 		any |= lives;
 	}

@@ -1,11 +1,13 @@
-/* The responder: answers those whom the kernel's gate turns away (and those whom a load balancer sends to it). One thread with
- * one event loop of its own, so that neither the tick waits for tens of thousands of refused clients nor they for the tick; a
- * fixed pool, no allocation per client; raw epoll, because a refusal is some ten system calls and a library's share would show.
+/* The responder: answers those whom the kernel's gate turns away (and those whom a load balancer
+ * sends to it). One thread with one event loop of its own, so that neither the tick waits for tens
+ * of thousands of refused clients nor they for the tick; a fixed pool, no allocation per client;
+ * raw epoll, because a refusal is some ten system calls and a library's share would show.
  *
- * Bounded in everything: clients in dialogue (linger_max, an eighth of it while memory drives the pressure, and never more than
- * there are descriptors), their time (linger_us), what each may say (core/dialogue.h), what the kernel buffers for each, the CPU
- * of all of them (core/effort.h). Past a bound a client gets 421 and is closed; past the last, responder_fit() says no and the gate
- * lets connections pass. */
+ * Bounded in everything: clients in dialogue (linger_max, an eighth of it while memory drives the
+ * pressure, and never more than there are descriptors), their time (linger_us), what each may say
+ * (core/dialogue.h), what the kernel buffers for each, the CPU of all of them (core/effort.h). Past
+ * a bound a client gets 421 and is closed; past the last, responder_fit() says no and the gate lets
+ * connections pass. */
 #ifndef PENSTOCK_FRONT_RESPONDER_H
 #define PENSTOCK_FRONT_RESPONDER_H
 
@@ -22,10 +24,12 @@ struct responder;
 
 /* How clients are answered; may change while it runs. */
 struct responder_manner {
-	char hostname[256];
+	struct reply_style style;
 	unsigned service; /* whose plan is followed */
 	uint16_t reply_code; /* without a plan: 451 or 421 */
-	bool sources; /* clients are told apart whatever the plan says: by networks or rates that the operator refuses */
+	/* clients are told apart whatever the plan says: by networks or rates that the operator
+	 * refuses */
+	bool sources;
 	bool mute; /* implicit TLS: nothing can be said, the connection is closed */
 	uint32_t linger_max;
 	uint64_t linger_us;
@@ -34,10 +38,13 @@ struct responder_manner {
 
 struct responder_options {
 	struct responder_manner manner;
-	struct endpoint listen; /* besides; ENDPOINT_NONE: nowhere */
+	struct endpoints listen; /* besides; none: nowhere */
+	const char *listen_option; /* of `listen`, for messages */
+	bool no_gate; /* only `listen`: there is no gate that hands connections over */
 	int netns_fd; /* where the gate's two listeners lie; -1: here. Stays the caller's */
 	uint32_t mark; /* SO_MARK of the gate's listeners and so of what they accept; 0: none */
-	/* Why a client was turned away, REASON_NONE: not known, the plan tells. Called by the responder's thread. NULL: never. */
+	/* Why a client was turned away, REASON_NONE: not known, the plan tells. Called by the
+	 * responder's thread. NULL: never. */
 	enum reason (*reason)(void *context, const struct in6_addr *client, uint16_t client_port,
 			      uint16_t port);
 	void *context;
@@ -46,10 +53,12 @@ struct responder_options {
 /* Starts the thread. 0, or -errno with a sentence in `why` (256). */
 int responder_open(const struct responder_options *options, struct responder **ret_responder,
 		   char *why);
-/* Ends the thread and every dialogue. NULL is fine. */
+/* Ends the thread and every dialogue. Hand no more connections to its listeners before: those that
+ * are in their queues are told 421 and none is reset, which takes 0.2 s where clients came within
+ * the last second. NULL is fine. */
 void responder_close(struct responder *responder);
-/* The gate's listening sockets, on loopback and a port of the kernel's choice; -1: that family is not to be had. They stay the
- * responder's. */
+/* The gate's listening sockets, on loopback and a port of the kernel's choice; -1: that family is
+ * not to be had. They stay the responder's. */
 int responder_listener_v4(const struct responder *responder);
 int responder_listener_v6(const struct responder *responder);
 /* Takes effect for clients that come from now on. */
@@ -72,7 +81,8 @@ struct responder_view {
 	enum effort_form form;
 };
 void responder_view(const struct responder *responder, struct responder_view *ret_view);
-/* Whether clients may be sent here now: its thread turns, and it is not swamped. False with a sentence in `why` (160). */
+/* Whether clients may be sent here now: its thread turns, and it is not swamped. False with a
+ * sentence in `why` (160). */
 bool responder_fit(const struct responder *responder, uint64_t now_us, char *why);
 
 #endif

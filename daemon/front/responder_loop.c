@@ -17,12 +17,13 @@
 #define TURN_MS 100 /* it turns at least so often: its heartbeat */
 #define NICE_STEPS 5 /* behind the tick */
 #define BLOCKED_US (1 * US_PER_S) /* after the kernel had no memory or descriptor */
+#define FAREWELL_US (200 * US_PER_MS) /* longer than most round trips */
 #define MEMORY_SHARE 8 /* of linger_max is kept while memory is short */
 
 #define PUT(field, value) __atomic_store_n(&r->view.field, (value), __ATOMIC_RELAXED)
 #define ADD(field) PUT(field, r->view.field + 1)
 
-/* ---- the pool and its queues -------------------------------------------------------------------------------------- */
+/* ---- the pool and its queues ---------------------------------------------------------------- */
 
 static uint32_t in_dialogue(const struct responder *r)
 {
@@ -93,7 +94,7 @@ static void release(struct responder *r, uint32_t index)
 	put_back(r, index);
 }
 
-/* ---- what is said ------------------------------------------------------------------------------------------------- */
+/* ---- what is said --------------------------------------------------------------------------- */
 
 static const struct plan_service *service_plan(const struct responder *r)
 {
@@ -109,18 +110,15 @@ static unsigned reply_code(const struct responder *r)
 	return service ? service->reply_code : r->manner.reply_code;
 }
 
-/* Whether the plan may have told clients apart: else what it says of all of them holds for each, and nobody need be asked. */
+/* Whether the plan may have told clients apart: else what it says of all of them holds for each,
+ * and nobody need be asked. */
 static bool tells_apart(const struct responder *r, const struct plan_service *service)
 {
-	bool cutoff = false;
-
-	for (int i = 0; i < PLAN_BANDS; i++)
-		cutoff = cutoff || service->cutoff[i];
-	return cutoff || service->heavy || service->source_max != PLAN_UNLIMITED ||
-	       r->manner.sources;
+	return service->kept || service->source_max != PLAN_UNLIMITED || r->manner.sources;
 }
 
-/* Why this client was turned away: by order, by itself, or because of what all are turned away for. */
+/* Why this client was turned away: by order, by itself, or because of what all are turned away
+ * for. */
 static enum reason reason_of(const struct responder *r, int fd, const struct sockaddr_in6 *peer)
 {
 	const struct plan_service *service = service_plan(r);
@@ -152,7 +150,7 @@ static uint32_t linger_most(const struct responder *r)
 	return most < r->most ? most : r->most;
 }
 
-/* ---- clients ------------------------------------------------------------------------------------------------------ */
+/* ---- clients -------------------------------------------------------------------------------- */
 
 static void go_on(struct responder *r, uint32_t index, enum talk_next next)
 {
@@ -171,7 +169,7 @@ static void go_on(struct responder *r, uint32_t index, enum talk_next next)
 static void dismiss(struct responder *r, int fd, enum reason reason)
 {
 	char line[REPLY_MAX + 1];
-	size_t n = reply_line(line, sizeof(line), 421, r->manner.hostname, reason,
+	size_t n = reply_line(line, sizeof(line), 421, &r->manner.style, reason,
 			      r->current.order_until_us);
 
 	ADD(shortened);
@@ -185,7 +183,8 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	struct epoll_event event = { .events = EPOLLIN };
 	unsigned code = reply_code(r);
 	bool full = in_dialogue(r) >= linger_most(r);
-	uint32_t index = r->effort.form == EFFORT_FULL ? reserve(r) : RESPONDER_NOBODY;
+	bool stopping = __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
+	uint32_t index = r->effort.form == EFFORT_FULL && !stopping ? reserve(r) : RESPONDER_NOBODY;
 	struct responder_client *c;
 	enum talk_next next;
 
@@ -195,7 +194,7 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	}
 	c = &r->client[index];
 	c->fd = fd;
-	next = talk_begin(&c->dialogue, fd, full ? 421 : code, r->manner.hostname, reason,
+	next = talk_begin(&c->dialogue, fd, full ? 421 : code, &r->manner.style, reason,
 			  r->current.order_until_us);
 	ADD(told);
 	if (full && code != 421)
@@ -229,6 +228,7 @@ static void as_v6(struct sockaddr_storage *address)
 static void take(struct responder *r, int fd, struct sockaddr_storage *peer)
 {
 	ADD(accepted);
+	r->accepted_us = r->now_us;
 	if (r->manner.mute) {
 		close(fd);
 		return;
@@ -237,7 +237,8 @@ static void take(struct responder *r, int fd, struct sockaddr_storage *peer)
 	welcome(r, fd, reason_of(r, fd, (struct sockaddr_in6 *)peer));
 }
 
-/* No memory or descriptor for one more. The reserved descriptor answers one, so that the queue moves; then a pause. */
+/* No memory or descriptor for one more. The reserved descriptor answers one, so that the queue
+ * moves; then a pause. */
 static void cannot_accept(struct responder *r, int listener)
 {
 	int fd;
@@ -287,9 +288,10 @@ static void expire(struct responder *r)
 		release(r, index);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------------------- */
+/* ---- the loop ------------------------------------------------------------------------------- */
 
-/* How full the accept queues are: the fuller one counts. For a listening socket TCP_INFO tells its queue and the limit of it. */
+/* How full the accept queues are: the fuller one counts. For a listening socket TCP_INFO tells its
+ * queue and the limit of it. */
 static double crowd(const struct responder *r)
 {
 	double most = 0;
@@ -309,7 +311,8 @@ static double crowd(const struct responder *r)
 	return most;
 }
 
-/* Waits when the CPU share is spent, or the kernel has no memory: whoever comes waits in the accept queue. */
+/* Waits when the CPU share is spent, or the kernel has no memory: whoever comes waits in the accept
+ * queue. */
 static void keep_to_share(struct responder *r)
 {
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
@@ -380,8 +383,8 @@ static void turn(struct responder *r)
 	keep_to_share(r);
 }
 
-/* Where the tick is ahead of everybody (Nice= in the unit), this thread is ahead of the MTA, so that a saturated machine still
- * answers, and behind the tick. */
+/* Where the tick is ahead of everybody (Nice= in the unit), this thread is ahead of the MTA, so
+ * that a saturated machine still answers, and behind the tick. */
 static void set_priority(void)
 {
 	id_t thread = (id_t)syscall(SYS_gettid);
@@ -389,6 +392,42 @@ static void set_priority(void)
 
 	if (nice < 0)
 		setpriority(PRIO_PROCESS, thread, nice + NICE_STEPS < 0 ? nice + NICE_STEPS : 0);
+}
+
+/* The kernel resets what is in the queue of a listener that is closed, and what is still in the
+ * handshake. So clients are told for a moment more, where some came within the last second, and the
+ * queue is empty at the end. */
+static void say_farewell(struct responder *r)
+{
+	uint64_t until_us = r->accepted_us && r->now_us < r->accepted_us + US_PER_S
+				    ? r->now_us + FAREWELL_US
+				    : r->now_us;
+	bool over;
+
+	do {
+		struct pollfd p[LISTENERS];
+		int ready = 0;
+
+		for (int i = 0; i < LISTENERS; i++)
+			p[i] = (struct pollfd){ .fd = r->listener[i], .events = POLLIN };
+		over = r->now_us >= until_us + FAREWELL_US; /* more come all the time */
+		ready = poll(p, LISTENERS,
+			     r->now_us < until_us ? (int)((until_us - r->now_us) / US_PER_MS + 1)
+						  : 0);
+		for (int i = 0; ready > 0 && i < LISTENERS; i++)
+			if (p[i].revents)
+				accept_batch(r, r->listener[i]);
+		r->now_us = clock_monotonic_us();
+		over = over || (ready <= 0 && r->now_us >= until_us);
+	} while (!over);
+	while (r->queue[QUEUE_LINGER].first != RESPONDER_NOBODY) {
+		uint32_t index = r->queue[QUEUE_LINGER].first;
+
+		talk_give_up(&r->client[index].dialogue, r->client[index].fd);
+		release(r, index);
+	}
+	while (r->queue[QUEUE_DRAIN].first != RESPONDER_NOBODY)
+		release(r, r->queue[QUEUE_DRAIN].first);
 }
 
 void *responder_loop(void *context)
@@ -408,8 +447,6 @@ void *responder_loop(void *context)
 		return NULL;
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE))
 		turn(r);
-	for (int i = 0; i < QUEUES; i++)
-		while (r->queue[i].first != RESPONDER_NOBODY)
-			release(r, r->queue[i].first);
+	say_farewell(r);
 	return NULL;
 }

@@ -1,5 +1,5 @@
-/* What the files of the responder share: responder.c (life, what others ask of it), responder_loop.c (its thread),
- * responder_sockets.c. */
+/* What the files of the responder share: responder.c (life, what others ask of it),
+ * responder_loop.c (its thread), responder_sockets.c. */
 #ifndef PENSTOCK_FRONT_RESPONDER_PARTS_H
 #define PENSTOCK_FRONT_RESPONDER_PARTS_H
 
@@ -15,7 +15,7 @@
 #define RESPONDER_WAKE UINT32_MAX
 #define RESPONDER_LISTENER_0 (UINT32_MAX - 1 - LISTENERS)
 
-enum { LISTENER_V4, LISTENER_V6, LISTENER_EXTRA, LISTENERS };
+enum { LISTENER_V4, LISTENER_V6, LISTENER_EXTRA, LISTENERS = LISTENER_EXTRA + LISTENERS_MAX };
 
 /* Everything that is known of a refused client. */
 struct responder_client {
@@ -26,7 +26,8 @@ struct responder_client {
 	uint8_t queue;
 };
 
-/* All of a queue have the same time to live, so the oldest is first and expiry looks at no other. */
+/* All of a queue have the same time to live, so the oldest is first and expiry looks at no
+ * other. */
 enum { QUEUE_LINGER, QUEUE_DRAIN, QUEUES };
 struct responder_queue {
 	uint32_t first, last, count;
@@ -55,7 +56,7 @@ struct responder {
 	struct responder_client *client; /* `most` of them, mapped: memory is taken when used */
 	uint32_t most, unused, free; /* free: first of those given back; unused: never had */
 	struct responder_queue queue[QUEUES];
-	uint64_t now_us, plan_us, blocked_until_us;
+	uint64_t now_us, plan_us, blocked_until_us, accepted_us;
 	int reserve_fd;
 	char scratch[TALK_SCRATCH];
 

@@ -1,4 +1,5 @@
-/* The responder's sockets, opened by its thread: the namespace that it enters is the thread's own. */
+/* The responder's sockets, opened by its thread: the namespace that it enters is the thread's
+ * own. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -23,7 +24,8 @@ static int listen_fd(struct responder *r, int family)
 
 	if (fd < 0)
 		return -errno;
-	/* What is accepted has the guarded port for its own: without this an MTA that is started again could not bind it. */
+	/* What is accepted has the guarded port for its own: without this an MTA that is started
+	 * again could not bind it. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
@@ -56,13 +58,14 @@ int responder_open_sockets(struct responder *r)
 	struct epoll_event event = { .events = EPOLLIN, .data.u32 = RESPONDER_WAKE };
 	int e = 0;
 
-	if (r->options.listen.kind != ENDPOINT_NONE) {
-		r->listener[LISTENER_EXTRA] = e =
-			endpoint_listen(&r->options.listen, RESPONDER_BACKLOG, 0666);
+	if (r->options.listen.count) {
+		const char *which = "";
+
+		e = endpoints_listen(&r->options.listen, RESPONDER_BACKLOG, 0666,
+				     r->listener + LISTENER_EXTRA, &which);
 		if (e < 0)
-			snprintf(r->why, sizeof(r->why),
-				 "cannot listen on front.gate.listen = %.100s: %s",
-				 r->options.listen.text, strerror(-e));
+			snprintf(r->why, sizeof(r->why), "cannot listen on %.40s = %.60s: %s",
+				 r->options.listen_option, which, strerror(-e));
 	}
 	if (e >= 0 && r->options.netns_fd >= 0 && setns(r->options.netns_fd, CLONE_NEWNET) < 0) {
 		e = -errno;
@@ -72,14 +75,16 @@ int responder_open_sockets(struct responder *r)
 	}
 	if (e < 0)
 		return e;
-	r->listener[LISTENER_V4] = e = listen_fd(r, AF_INET);
+	if (!r->options.no_gate)
+		r->listener[LISTENER_V4] = e = listen_fd(r, AF_INET);
 	if (e < 0) {
 		snprintf(r->why, sizeof(r->why), "the responder cannot listen: %s%s", strerror(-e),
 			 e == -EPERM ? " (marking its socket takes CAP_NET_ADMIN)" : "");
 		return e;
 	}
 	/* Without IPv6 that family is not guarded. */
-	r->listener[LISTENER_V6] = listen_fd(r, AF_INET6);
+	if (!r->options.no_gate)
+		r->listener[LISTENER_V6] = listen_fd(r, AF_INET6);
 	for (int i = 0; i < LISTENERS; i++)
 		if ((e = watch(r, i)) < 0)
 			return e;

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/privilege.h"
 
 /* Under the two seconds of the plan's heartbeat: a client waits for this and a look. */
 #define HANG_US (US_PER_S * 12 / 10)
@@ -33,7 +34,7 @@ struct standin {
 	uint64_t checked_us;
 };
 
-/* ---- in the process: no library call that could meet a lock held at the fork -------------------------------------- */
+/* ---- in the process: no library call that could meet a lock held at the fork ---------------- */
 
 struct client {
 	int fd;
@@ -123,6 +124,7 @@ static void perform(const struct standin_options *o, const uint64_t *beat_us, in
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "penstock-standin");
 	keep_only(life_fd, o->listener_v4, o->listener_v6);
+	privilege_drop(); /* what it does takes none */
 	for (;;) {
 		uint64_t now_us, beat;
 
@@ -142,7 +144,7 @@ static void perform(const struct standin_options *o, const uint64_t *beat_us, in
 	}
 }
 
-/* ---- in the daemon ------------------------------------------------------------------------------------------------ */
+/* ---- in the daemon -------------------------------------------------------------------------- */
 
 static int start(struct standin *s)
 {
@@ -215,7 +217,8 @@ void standin_beat(struct standin *s, uint64_t now_us)
 	if (s->pid > 0 && waitpid(s->pid, NULL, WNOHANG) == 0)
 		return;
 	if (s->pid > 0)
-		log_warning("the stand-in of the gate's responder was killed: it is started again");
+		log_warning(
+			"The stand-in of the gate's responder was killed. It is started again.");
 	if (s->life_fd >= 0)
 		close(s->life_fd);
 	s->life_fd = -1;

@@ -1,7 +1,9 @@
-/* The stand-in: a small process beside the daemon that shares the responder's listening sockets. While the daemon hangs (stopped,
- * stuck, its responder's thread gone) or has just died, the gate still sends clients there until its heartbeat is old, and those
- * would wait for their greeting for as long as it hangs. The stand-in takes them, says 421, and closes. It holds nothing else of
- * the daemon: no BPF descriptor, no lock, so that its staying a moment longer keeps nothing attached. */
+/* The stand-in: a small process beside the daemon that shares the responder's listening sockets.
+ * While the daemon hangs (stopped, stuck, its responder's thread gone) or has just died, the gate
+ * still sends clients there until its heartbeat is old, and those would wait for their greeting for
+ * as long as it hangs. The stand-in takes them, says 421, and closes. It holds nothing else of the
+ * daemon: no BPF descriptor, no lock, so that its staying a moment longer keeps nothing
+ * attached. */
 #ifndef PENSTOCK_FRONT_STANDIN_H
 #define PENSTOCK_FRONT_STANDIN_H
 
@@ -11,7 +13,7 @@ struct standin;
 
 struct standin_options {
 	int listener_v4, listener_v6; /* -1: none */
-	char greeting[512]; /* with CRLF; empty: closed without a word (implicit TLS) */
+	char greeting[513]; /* with CRLF; empty: closed without a word (implicit TLS) */
 };
 
 /* Forks it. 0 or -errno. */

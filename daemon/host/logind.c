@@ -20,7 +20,8 @@
 #define HOLD_LEAST_US (US_PER_S / 4)
 /* logind's own patience, InhibitDelayMaxSec=, is 5 s unless set otherwise. */
 #define HOLD_MOST_US (4 * US_PER_S)
-/* A machine that is up so long after it was to go down stays up: whoever called that off was not heard, and mail must not wait. */
+/* A machine that is up so long after it was to go down stays up: the process that cancelled the
+ * shutdown was not heard, and mail must not wait. */
 #define STAYS_UP_US (600 * US_PER_S)
 
 struct logind {
@@ -63,7 +64,7 @@ static void disconnect(struct logind *l, const char *what, const char *reason)
 	l->retry_us = clock_monotonic_us() + RETRY_US;
 }
 
-/* ---- answers ---------------------------------------------------------------------------------------------------- */
+/* ---- answers -------------------------------------------------------------------------------- */
 
 static void release(struct logind *l)
 {
@@ -151,7 +152,7 @@ static int on_listening(sd_bus_message *m, void *context, sd_bus_error *unused)
 	return 0;
 }
 
-/* ---- the bus in the loop ---------------------------------------------------------------------------------------- */
+/* ---- the bus in the loop -------------------------------------------------------------------- */
 
 static void process(struct logind *l)
 {
@@ -245,7 +246,7 @@ void logind_tick(struct logind *l, uint64_t now_us, double in_flight)
 	}
 	if (l->going_down && now_us >= l->going_down_us + STAYS_UP_US) {
 		log_warning(
-			"the machine was to go down %d minutes ago and is up: mail is taken again",
+			"The machine was to go down %d minutes ago and is still up. Mail is taken again.",
 			(int)(STAYS_UP_US / (60 * US_PER_S)));
 		stay_up(l);
 	}

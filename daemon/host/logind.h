@@ -1,7 +1,8 @@
-/* Learns from logind that the machine is about to go down (org.freedesktop.login1, PrepareForShutdown), and holds that up for a
- * moment (a delay inhibitor, taken beforehand), so that senders hear "server shutdown in progress" while the mail server is still
- * there to finish what it has begun. Everything is asynchronous: a bus that is slow, hung or gone costs nothing but this
- * notice. SIGTERM alone is no shutdown and does not come through here. */
+/* Learns from logind that the machine is about to go down (org.freedesktop.login1,
+ * PrepareForShutdown), and holds that up for a moment (a delay inhibitor, taken beforehand), so
+ * that senders hear "server shutdown in progress" while the mail server is still there to finish
+ * what it has begun. Everything is asynchronous: a bus that is slow, hung or gone costs nothing but
+ * this notice. SIGTERM alone is no shutdown and does not come through here. */
 #ifndef PENSTOCK_HOST_LOGIND_H
 #define PENSTOCK_HOST_LOGIND_H
 
@@ -18,11 +19,12 @@ struct logind_ops {
 	void (*stays_up)(void *context);
 };
 
-/* 0 or -ENOMEM. Whatever else fails is told by logind_why() and tried again. `address`: of the bus, NULL: the system's. */
+/* 0 or -ENOMEM. Whatever else fails is told by logind_why() and tried again. `address`: of the bus,
+ * NULL: the system's. */
 int logind_open(struct event_base *base, const char *address, const struct logind_ops *ops,
 		void *context, struct logind **ret_logind);
-/* Once a tick, does something at most once a second: connects again, and lets the machine go down when it is quiet
- * (`in_flight` is 0, or below: not known) or when it was held up long enough. */
+/* Once a tick, does something at most once a second: connects again, and lets the machine go down
+ * when it is quiet (`in_flight` is 0, or below: not known) or when it was held up long enough. */
 void logind_tick(struct logind *logind, uint64_t now_us, double in_flight);
 /* NULL: an inhibitor is held and shutdowns are heard of. Otherwise why not, a sentence. */
 const char *logind_why(const struct logind *logind);

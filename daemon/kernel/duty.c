@@ -45,7 +45,7 @@ static int put_in_place(struct duty *d)
 		r = errno ? -errno : -EINVAL;
 	if (r < 0 && !d->view.error)
 		log_warning(
-			"task switches are not looked at: the program cannot be put in place: %s; tried again every %llu s",
+			"Cannot attach the run-queue probe: %s. Task switches are not seen. Trying again every %llu s.",
 			strerror(-r), (unsigned long long)(AGAIN_US / US_PER_S));
 	return r;
 }
@@ -144,7 +144,7 @@ bool duty_look(struct duty *d, bool calm, uint64_t now_us, struct duty_view *ret
 {
 	if (pthread_mutex_trylock(&d->lock) != 0)
 		return false;
-	/* Whoever waits for the end of a long period need not any more. */
+	/* A wait for the end of a long period is not needed any more. */
 	if (d->calm && !calm)
 		pthread_cond_signal(&d->wake);
 	d->calm = calm;

@@ -1,7 +1,9 @@
-/* A program on a tracepoint of many events that is in place part of the time. Calling a program costs some 50 ns whatever it does, so
- * that at a high rate nothing but taking it away lowers what it costs: then it is in place for a part of each period, and what it sees
- * stands for the whole. Putting it in place and taking it away costs some 0.1 ms each, and may wait for the kernel: a thread does it, which
- * is begun when a high rate is first seen. No other process may hold a copy of the link's descriptor, or the program stays in place. */
+/* A program on a tracepoint of many events that is in place part of the time. Calling a program
+ * costs some 50 ns whatever it does, so that at a high rate nothing but taking it away lowers what
+ * it costs: then it is in place for a part of each period, and what it sees stands for the whole.
+ * Putting it in place and taking it away costs some 0.1 ms each, and may wait for the kernel: a
+ * thread does it, which is begun when a high rate is first seen. No other process may hold a copy
+ * of the link's descriptor, or the program stays in place. */
 #ifndef PENSTOCK_KERNEL_DUTY_H
 #define PENSTOCK_KERNEL_DUTY_H
 
@@ -12,14 +14,15 @@ struct bpf_link;
 struct bpf_program;
 struct duty;
 
-/* So many events a second may be seen, calm or pressed; more are seen part of the time. While the CPUs are pressed what is seen must be
- * young and whole, and the kernel is slow to put programs in place: so only a still higher rate is worth it. */
+/* So many events a second may be seen, calm or pressed; more are seen part of the time. While the
+ * CPUs are pressed what is seen must be young and whole, and the kernel is slow to put programs in
+ * place: so only a still higher rate is worth it. */
 #define DUTY_CALM_PER_S 10000u
 #define DUTY_PRESSED_PER_S 100000u
 #define DUTY_CALM_US 2000000u /* a period */
 #define DUTY_PRESSED_US 500000u
-#define DUTY_LEAST_US \
-	50000u /* in place for so long at least, that bursts are seen with what lies between them */
+/* in place for so long at least, that bursts are seen with what lies between them */
+#define DUTY_LEAST_US 50000u
 
 struct duty_plan {
 	uint64_t on_us, off_us; /* off 0: in place all the time */
@@ -41,7 +44,8 @@ static inline struct duty_plan duty_plan(uint64_t per_s, bool calm)
 
 struct duty_ops {
 	uint64_t (*events)(void *context); /* seen so far */
-	/* From now on each event stands for so many (>= 1). Called while the program is not in place. */
+	/* From now on each event stands for so many (>= 1). Called while the program is not in
+	 * place. */
 	void (*weigh)(void *context, uint64_t times);
 };
 
@@ -53,12 +57,13 @@ struct duty_view {
 	int error; /* -errno: it cannot be put in place */
 };
 
-/* `*link` is `program`'s, in place now, and this one's to change until duty_close(), which leaves it as it is: NULL is not in place.
- * 0 or -errno. */
+/* `*link` is `program`'s, in place now, and this one's to change until duty_close(), which leaves
+ * it as it is: NULL is not in place. 0 or -errno. */
 int duty_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_s,
 	      const struct duty_ops *ops, void *context, struct duty **ret_duty);
 void duty_close(struct duty *duty);
-/* Whether something presses: takes effect at once. Fills the view; never blocks: false when it is being written just now. */
+/* Whether something presses: takes effect at once. Fills the view; never blocks: false when it is
+ * being written just now. */
 bool duty_look(struct duty *duty, bool calm, uint64_t now_us, struct duty_view *ret_view);
 
 #endif

@@ -33,6 +33,8 @@ static const struct {
 		       [MAP_REFUSED_NETWORKS] = { "refused_networks", false },
 		       [MAP_RANKS] = { "ranks", false },
 		       [MAP_HELD] = { "held", true },
+		       [MAP_HEARING] = { "hearing", false },
+		       [MAP_TOLD] = { "told", false },
 		       [MAP_COUNTERS] = { "counters", false },
 		       [MAP_EVENTS] = { "events", false } };
 
@@ -63,14 +65,14 @@ static struct bpf_map *find_map(struct bpf_object *object, enum gate_map which)
 	{
 		const char *name = bpf_map__name(map), *dot = strchr(name, '.');
 
-		/* The probe's map that is shared is somebody else's .bss by name. */
+		/* By its name, the probe's shared map is the .bss of another object. */
 		if (dot && strcmp(dot, ".bss") == 0 && bpf_map__is_internal(map))
 			return map;
 	}
 	return NULL;
 }
 
-/* ---- what an earlier daemon left --------------------------------------------------------------------------------- */
+/* ---- what an earlier daemon left ------------------------------------------------------------ */
 
 static int take_kept(struct gate_options *o, const char *name)
 {
@@ -135,7 +137,7 @@ static bool reuse_maps(struct gate *g, const int kept[MAP__COUNT])
 	return true;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------------------------- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static void say_why(int error, char *why)
 {
@@ -152,7 +154,8 @@ static void say_why(int error, char *why)
 	snprintf(why, 256, "%s; penstock-proxy does without it", cause);
 }
 
-/* The probe's map in place of ours, before loading: the program reads the count where the probe keeps it. */
+/* The probe's map in place of ours, before loading: the program reads the count where the probe
+ * keeps it. */
 static void share_probe(struct gate *g)
 {
 	struct gate_probe_place place = { g->options.live.at, g->options.live.slots }, *to;
@@ -250,22 +253,26 @@ static int load(struct gate *g, char *why)
 	return 0;
 }
 
-/* Before anything is attached: nobody reads it yet, or only the program of an earlier daemon. */
+/* Before anything is attached: no program reads it yet, or only the program of an earlier
+ * daemon. */
 static void fill_state(struct gate *g)
 {
 	struct gate_state *s = g->state;
 
 	s->layout = GATE_LAYOUT;
 	s->service = g->options.service;
+	s->beside = 0; /* until the front says so */
 	s->netns_inum = g->netns_fd >= 0 ? netns_inum(g->netns_fd) : 0;
 	s->loopback = g->options.loopback;
-	s->paused = s->answer_all = s->sessions_only = 0;
+	s->paused = s->answer_all = 0;
+	s->share = s->pending_most = PLAN_UNLIMITED;
+	s->pending_then = s->pending_likely = s->waiting_then = s->pending;
 	s->trusted_count = s->refused_count = s->ranked = 0;
 	memcpy(s->ports, g->options.ports, sizeof(s->ports));
 	__atomic_store_n(&s->enabled, 1, __ATOMIC_RELEASE);
 }
 
-/* The count first, then the verdicts: a session that nobody counted would be lost. */
+/* The count first, then the verdicts: a session that was not counted would be lost. */
 static int attach(struct gate *g, char *why)
 {
 	int old[LINK__COUNT], r = 0, fd;
@@ -288,7 +295,8 @@ static int attach(struct gate *g, char *why)
 		g->link[LINK_LOOKUP] = bpf_link_create(fd, g->netns_fd, BPF_SK_LOOKUP, NULL);
 		r = g->link[LINK_LOOKUP] < 0 ? -errno : 0;
 	}
-	/* Two at once count nothing twice; an old lookup program in another namespace goes here too. */
+	/* Two at once count nothing twice; an old lookup program in another namespace goes here
+	 * too. */
 	for (int i = 0; i < LINK__COUNT; i++)
 		if (old[i] >= 0)
 			close(old[i]);
@@ -411,6 +419,6 @@ void gate_view(const struct gate *g, struct gate_view *ret)
 	ret->repaired = __atomic_load_n(&g->repaired, __ATOMIC_RELAXED);
 	ret->tickets = g->tickets;
 	ret->sessions = s->sessions > 0 ? (uint32_t)s->sessions : 0;
-	ret->sessions_only = s->sessions_only;
+	ret->syns_fail = g->judge.flood;
 	ret->taken_over = g->taken_over;
 }

@@ -1,14 +1,17 @@
-/* The gate: a BPF program in front of the guarded ports that lets admitted connections through to the MTA untouched and hands
- * the others to penstock's responder. The verdict is taken in the kernel by plan_decide() (core/plan.h) from the plan that is
- * pushed each tick, against a count of sessions in flight that the kernel keeps itself (bpf/gate.bpf.c tells how).
+/* The gate: a BPF program in front of the guarded ports that lets admitted connections through to
+ * the MTA untouched and hands the others to penstock's responder. The verdict is taken in the
+ * kernel by plan_decide() (core/plan.h) from the plan that is pushed each tick, against a count of
+ * sessions in flight that the kernel keeps itself (bpf/gate.bpf.c tells how).
  *
- * It fails open: a plan older than PLAN_STALE_US, a full map, a responder that is gone, hangs or has a full accept queue: the
- * connection goes to the MTA as if penstock were not there. Whoever dies with the gate open takes it away, unless its link was
- * given to systemd's descriptor store.
+ * It fails open: a plan older than PLAN_STALE_US, a full map, a responder that is gone, hangs or
+ * has a full accept queue: the connection goes to the MTA as if penstock were not there. A process
+ * that dies with the gate open takes it away, unless its link was given to systemd's descriptor
+ * store.
  *
- * The responder owns the listening sockets. They lie in the MTA's network namespace (kernel/netns.h), on any address and a
- * port of their own; SO_MARK is GATE_MARK, which accepted sockets inherit: by it their connections are told from the MTA's.
- * An accepted socket shows the client's address as its peer and the guarded port as its own. */
+ * The responder owns the listening sockets. They lie in the MTA's network namespace
+ * (kernel/netns.h), on any address and a port of their own; SO_MARK is GATE_MARK, which accepted
+ * sockets inherit: by it their connections are told from the MTA's. An accepted socket shows the
+ * client's address as its peer and the guarded port as its own. */
 #ifndef PENSTOCK_KERNEL_GATE_H
 #define PENSTOCK_KERNEL_GATE_H
 
@@ -33,13 +36,16 @@ struct gate_options {
 	uint16_t ports[GATE_PORTS]; /* guarded, 0 ends */
 	int netns_fd; /* of the MTA, -1: ours; stays the caller's */
 	int listener_v4,
-		listener_v6; /* the responder's, -1: that family is not guarded; stay the caller's */
-	bool loopback; /* decide on clients of 127.0.0.0/8 and ::1 too: by default they are local and pass */
-	/* kernel_smtp_live() of the service, so that sessions that wait for their greeting are bounded between two ticks too;
-	 * slots 0: as gate_push() says. */
+		/* the responder's, -1: that family is not guarded; stay the caller's */
+		listener_v6;
+	/* decide on clients of 127.0.0.0/8 and ::1 too: by default they are local and pass */
+	bool loopback;
+	/* kernel_smtp_live() of the service, so that sessions that wait for their greeting are
+	 * bounded between two ticks too; slots 0: as gate_push() says. */
 	struct kernel_live live;
-	/* What an earlier penstockd left in the descriptor store: fds with the names that gate_kept() gave. `kept[]` is taken
-	 * over, used or closed, whether opening succeeds or not. */
+	/* What an earlier penstockd left in the descriptor store: fds with the names that
+	 * gate_kept() gave. `kept[]` is taken over, used or closed, whether opening succeeds or
+	 * not. */
 	unsigned kept_count;
 	struct {
 		const char *name;
@@ -47,27 +53,51 @@ struct gate_options {
 	} kept[GATE_KEPT];
 };
 
-/* 0, or -errno with a sentence in `why` (256): what is missing, and that the proxy does without it. */
+/* 0, or -errno with a sentence in `why` (256): what is missing, and that the proxy does without
+ * it. */
 int gate_open(const struct gate_options *options, struct gate **ret_gate, char *why);
-/* Detaches, or with `keep` leaves the program in place for the next penstockd (its fds are in the descriptor store, else closing
- * detaches all the same). In both cases sessions of the MTA go on untouched. NULL is fine. */
+/* Detaches, or with `keep` leaves the program in place for the next penstockd (its fds are in the
+ * descriptor store, else closing detaches all the same). In both cases sessions of the MTA go on
+ * untouched. NULL is fine. */
 void gate_close(struct gate *gate, bool keep);
-/* The descriptors that must outlive this process for verdicts to go on, and their names; returns how many. They stay the
- * gate's. */
+/* The descriptors that must outlive this process for verdicts to go on, and their names; returns
+ * how many. They stay the gate's. */
 unsigned gate_kept(const struct gate *gate, const char *ret_names[GATE_KEPT],
 		   int ret_fds[GATE_KEPT]);
-/* Other listening sockets of the responder (it was opened again). -1: none, that family passes. 0 or -errno. */
+/* Other listening sockets of the responder (it was opened again). -1: none, that family passes. 0
+ * or -errno. */
 int gate_listeners(struct gate *gate, int listener_v4, int listener_v6);
 
-/* Once a tick: the plan and with it the heartbeat. `waiting`: sessions that wait for their greeting, heeded where
- * gate_options.live has none. No system call. `answer_all`: nothing
- * listens on the port and the responder
- * is to answer every client. */
+/* Once a tick: the plan and with it the heartbeat. `waiting`: sessions that wait for their
+ * greeting, used where gate_options.live has none. No system call. `answer_all`: nothing listens
+ * on the port and the responder is to answer every client. */
 void gate_push(struct gate *gate, const struct plan *plan, uint32_t waiting, bool answer_all);
-/* The responder closed its door (true): everything passes until it opens it again. No system call. */
+/* The responder closed its door (true): everything passes until it opens it again. No system
+ * call. */
 void gate_pause(struct gate *gate, bool paused);
 
-/* Networks whose clients are never deferred, and such that always are; IPv4 as ::ffff:0:0/96. Replaces what was there. 0 or
+/* Whether an address that has heard its refusal to the end is reset when it is refused again in the
+ * same epoch: without a socket. It is not while the gate is paused, its responder is swamped or the
+ * plan is old. No system call. */
+void gate_resets(struct gate *gate, bool resets);
+
+/* The other front as it is now. */
+struct gate_other {
+	uint32_t in_flight;
+	uint32_t tokens_milli; /* in its bucket */
+	uint32_t room; /* so many more may wait there for a place */
+};
+/* Once a tick, where another front decides for the service: the gate only resets whom that one
+ * refused before, if gate_resets(), and counts no other client. It stays so until the gate is
+ * opened again. No system call. */
+void gate_beside(struct gate *gate, const struct gate_other *other, uint64_t now_us);
+/* That front refuses a client, which counts as told once the mail server's answer to it is
+ * acknowledged. One that marks the connections of those it refuses (core/told.h) need not say
+ * so. */
+void gate_refused_elsewhere(struct gate *gate, const struct in6_addr *client, uint64_t epoch);
+
+/* Networks whose clients are never deferred, and such that always are; IPv4 as ::ffff:0:0/96.
+ * Replaces what was there. 0 or
  * -errno: those that did not fit are as if not there. */
 struct gate_network {
 	struct in6_addr address;
@@ -76,13 +106,14 @@ struct gate_network {
 int gate_trusted(struct gate *gate, const struct gate_network *networks, unsigned count);
 int gate_refused(struct gate *gate, const struct gate_network *networks, unsigned count);
 
-/* What core/source.h knows of sources, by plan_group() of their addresses: adds and changes, in bulk. Sources that are not there
- * count as `absent` (its group is the address's own); before the first call nobody is ranked and everybody passes the cut-off.
- * Bounded: the kernel forgets those that were not asked for longest. 0 or -errno. */
+/* What core/source.h knows of sources, by plan_group() of their addresses: adds and changes, in
+ * bulk. Sources that are not there count as `absent` (its group is the address's own); before the
+ * first call no source is ranked and every source passes the cut-off. Bounded: the kernel forgets
+ * those that were not asked for longest. 0 or -errno. */
 int gate_ranks(struct gate *gate, const uint64_t *groups, const struct plan_source *sources,
 	       unsigned count, const struct plan_source *absent);
 
-/* One client, as counted: when its handshake was complete, so that a flood of SYNs is nobody. */
+/* One client, as counted: when its handshake was complete, so that a flood of SYNs is no client. */
 struct gate_event {
 	struct in6_addr client;
 	uint16_t client_port, port;
@@ -90,16 +121,18 @@ struct gate_event {
 	struct verdict verdict;
 	uint64_t session_us;
 	uint64_t server_us; /* of it the server's part; the gate does not know it and leaves 0 */
+	uint8_t turns; /* of it, answers of the server; the gate does not know it and leaves 0 */
 	uint64_t at_us; /* CLOCK_MONOTONIC */
 };
-/* Once a tick: adds what the kernel counted since to `counts` (front "gate": offered, admitted, deferred and their reasons,
- * in_flight, shadow_in_flight), and tells each client to `on_event` (may be NULL). Also expires tickets and repairs the count.
- * Events that were lost because nobody read are still counted, and said in `errors`. */
+/* Once a tick: adds what the kernel counted since to `counts` (front "gate": offered, admitted,
+ * deferred and their reasons, in_flight, shadow_in_flight), and tells each client to `on_event`
+ * (may be NULL). Also expires tickets and repairs the count. Events that were not read in
+ * time are still counted, and said in `errors`. */
 void gate_poll(struct gate *gate, uint64_t now_us, struct counts *counts,
 	       void (*on_event)(void *context, const struct gate_event *event), void *context);
 
-/* Why the client of an accepted socket of the responder was turned away: the verdict's reason, to choose the reply. One system
- * call. REASON_NONE when it is not remembered. */
+/* Why the client of an accepted socket of the responder was turned away: the verdict's reason, to
+ * choose the reply. One system call. REASON_NONE when it is not remembered. */
 enum reason gate_reason(struct gate *gate, const struct in6_addr *client, uint16_t client_port,
 			uint16_t port);
 
@@ -110,12 +143,14 @@ struct gate_view {
 		passed_closed; /* let through: old plan; full map or accept queue; no responder */
 	uint64_t tickets_expired, events_lost, sessions_lost, repaired;
 	uint32_t tickets, sessions; /* now */
-	bool sessions_only; /* tickets do not count: a flood of SYNs holds them */
+	/* many SYNs never become sessions (forged, a scan): tickets count for a small share */
+	bool syns_fail;
 	bool taken_over; /* the program of an earlier penstockd went on */
 };
 void gate_view(const struct gate *gate, struct gate_view *ret_view);
-/* Whether this kernel and this process's privilege allow it, in the namespace that is configured: opens it, guarding no port, and
- * closes it. 0 with the form that would be taken, or -errno with a sentence in `why` (256). */
+/* Whether this kernel and this process's privilege allow it, in the namespace that is configured:
+ * opens it, guarding no port, and closes it. 0 with the form that would be taken, or -errno with a
+ * sentence in `why` (256). */
 int gate_possible(const struct config *config, const char **ret_form, char *why);
 /* The same as a line of text. */
 void gate_support(const struct config *config, struct text *out);

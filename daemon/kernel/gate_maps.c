@@ -5,16 +5,28 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "kernel/gate_parts.h"
 
 #define BATCH 1024 /* tickets looked at in a tick, at most */
 #define LIFE_LEAST_US (1 * US_PER_S)
 #define LIFE_MOST_US (3 * US_PER_S)
 #define JUDGE_US (2 * US_PER_S)
-/* Tickets count no more when so many expire and far fewer are used. */
-#define FLOOD_LEAST 16
-#define FLOOD_TIMES 8
-#define FLOOD_FOR_US (10 * US_PER_S)
+/* A handshake that takes longer is taken for failed. */
+#define PATIENCE_LEAST_US (US_PER_S / 10)
+#define PATIENCE_MOST_US (1 * US_PER_S)
+#define PATIENCE_FIRST_US (US_PER_S / 2) /* until a handshake was seen */
+#define FLOOD_QUIET_US (60 * US_PER_S)
+#define SHARE 8 /* one in so many places may be held by tickets that come to nothing */
+
+static uint32_t share_of(const struct plan_service *s)
+{
+	uint32_t places = s->window < s->waiting_max ? s->window : s->waiting_max;
+
+	if (places == PLAN_UNLIMITED)
+		return PLAN_UNLIMITED;
+	return places < SHARE ? 1 : places / SHARE;
+}
 
 void gate_push(struct gate *g, const struct plan *plan, uint32_t waiting, bool answer_all)
 {
@@ -24,7 +36,8 @@ void gate_push(struct gate *g, const struct plan *plan, uint32_t waiting, bool a
 	/* The kernel reads a plan for a microsecond at most, this one is written over in a tick. */
 	s->plan[next & 1] = *plan;
 	s->waiting = waiting;
-	s->tickets_then = (int64_t)(s->tickets_made - s->tickets_used);
+	s->waiting_then = __atomic_load_n(&s->pending, __ATOMIC_RELAXED);
+	s->share = share_of(&plan->service[g->options.service]);
 	s->answer_all = answer_all;
 	__atomic_store_n(&s->current, next, __ATOMIC_RELEASE);
 }
@@ -34,7 +47,35 @@ void gate_pause(struct gate *g, bool paused)
 	__atomic_store_n(&g->state->paused, paused, __ATOMIC_RELEASE);
 }
 
-/* ---- networks ---------------------------------------------------------------------------------------------------- */
+void gate_resets(struct gate *g, bool resets)
+{
+	__atomic_store_n(&g->state->resets, resets, __ATOMIC_RELEASE);
+}
+
+void gate_beside(struct gate *g, const struct gate_other *other, uint64_t now_us)
+{
+	struct gate_state *s = g->state;
+
+	s->bucket.tokens_nano = (int64_t)other->tokens_milli * 1000000;
+	s->bucket.refilled_us = now_us;
+	s->beside_in_flight = other->in_flight;
+	s->beside_room = other->room;
+	__atomic_store_n(&s->beside, 1, __ATOMIC_RELEASE);
+}
+
+void gate_refused_elsewhere(struct gate *g, const struct in6_addr *client, uint64_t epoch)
+{
+	uint32_t words[4];
+	uint64_t who;
+
+	memcpy(words, client, sizeof(words));
+	who = IN6_IS_ADDR_V4MAPPED(client) ? UINT64_C(0xffff00000000) | ntohl(words[3])
+					   : (uint64_t)ntohl(words[0]) << 32 | ntohl(words[1]);
+	/* One that the kernel does not take is spoken to again. */
+	(void)bpf_map_update_elem(g->map[MAP_HEARING], &who, &epoch, BPF_ANY);
+}
+
+/* ---- networks ------------------------------------------------------------------------------- */
 
 static void to_key(const struct gate_network *network, struct gate_network_key *key)
 {
@@ -73,7 +114,8 @@ int gate_map_networks(struct gate *g, enum gate_map map, uint32_t *count,
 		else
 			have++;
 	}
-	/* Looked up from now on; what is not wanted any more goes after, so that nobody falls between. */
+	/* Looked up from now on; what is not wanted any more goes after, so that no client falls
+	 * between. */
 	if (have)
 		__atomic_store_n(count, have, __ATOMIC_RELEASE);
 	while (bpf_map_get_next_key(g->map[map], at, &next) == 0) {
@@ -112,7 +154,7 @@ int gate_ranks(struct gate *g, const uint64_t *groups, const struct plan_source 
 	return 0;
 }
 
-/* ---- verdicts ---------------------------------------------------------------------------------------------------- */
+/* ---- verdicts ------------------------------------------------------------------------------- */
 
 static void client_of(const struct smtp_tuple *t, struct gate_event *e)
 {
@@ -162,6 +204,7 @@ static void read_counters(struct gate *g, struct counts_service *c)
 	c->admitted += sum.admitted - g->last.admitted;
 	c->deferred += sum.deferred - g->last.deferred;
 	c->would_defer += sum.would_defer - g->last.would_defer;
+	c->refused_reset += sum.reset - g->last.reset;
 	for (int i = 0; i < REASON__COUNT; i++) {
 		c->admitted_by[i] += sum.admitted_by[i] - g->last.admitted_by[i];
 		c->deferred_by[i] += sum.deferred_by[i] - g->last.deferred_by[i];
@@ -184,12 +227,12 @@ enum reason gate_reason(struct gate *g, const struct in6_addr *client, uint16_t 
 	return (enum reason)refusal.verdict.reason;
 }
 
-/* ---- tickets ----------------------------------------------------------------------------------------------------- */
+/* ---- tickets -------------------------------------------------------------------------------- */
 
-/* Four times the 99th percentile of the handshake, of late. */
-static uint64_t ticket_life(struct gate *g)
+/* Four times the 99th percentile of the handshake, of late; 0: there was none. */
+static uint64_t long_handshake(struct gate *g)
 {
-	uint64_t now[GATE_HANDSHAKE_SLOTS], total = 0, sum = 0, life = LIFE_LEAST_US;
+	uint64_t now[GATE_HANDSHAKE_SLOTS], total = 0, sum = 0, us = 0;
 
 	memcpy(now, g->state->handshakes, sizeof(now));
 	for (unsigned i = 0; i < GATE_HANDSHAKE_SLOTS; i++)
@@ -197,29 +240,59 @@ static uint64_t ticket_life(struct gate *g)
 	for (unsigned i = 0; i < GATE_HANDSHAKE_SLOTS && total; i++) {
 		sum += now[i] - g->handshakes[i];
 		if (sum * 100 >= total * 99) {
-			life = UINT64_C(4) << (i + 1);
+			us = UINT64_C(4) << (i + 1);
 			break;
 		}
 	}
 	memcpy(g->handshakes, now, sizeof(now));
-	return life < LIFE_LEAST_US ? LIFE_LEAST_US : life > LIFE_MOST_US ? LIFE_MOST_US : life;
+	return us;
 }
 
-/* Every two seconds: how long tickets live, and whether a flood of SYNs holds them. */
+static uint64_t bound(uint64_t value, uint64_t least, uint64_t most)
+{
+	return value < least ? least : value > most ? most : value;
+}
+
+/* Said when it begins, and not again before it has been over for a minute. */
+static void say_flood(struct gate *g, uint64_t now_us)
+{
+	if (!g->judge.flood)
+		return;
+	if (!g->flood_us || now_us > g->flood_us + FLOOD_QUIET_US)
+		log_warning(
+			"Many connection attempts (SYNs) at the gate come to nothing: forged addresses or a scan. Known senders are not affected; "
+			"those attempts hold at most one place in %d of the window. Nothing needs to be done.",
+			SHARE);
+	g->flood_us = now_us;
+}
+
+/* Every two seconds how long tickets live; each time which of them count. */
 static void judge(struct gate *g, uint64_t now_us)
 {
 	struct gate_state *s = g->state;
-	uint64_t used = s->tickets_used - g->used, expired = g->expired - g->expired_then;
+	int64_t pending = __atomic_load_n(&s->pending, __ATOMIC_RELAXED);
+	struct syn_judgement j;
 
-	if (now_us - g->judged_us < JUDGE_US)
-		return;
-	g->judged_us = now_us;
-	g->ticket_life_us = ticket_life(g);
-	g->used = s->tickets_used;
-	g->expired_then = g->expired;
-	if (expired >= FLOOD_LEAST && expired > FLOOD_TIMES * used)
-		g->sessions_only_until_us = now_us + FLOOD_FOR_US;
-	__atomic_store_n(&s->sessions_only, now_us < g->sessions_only_until_us, __ATOMIC_RELEASE);
+	if (now_us - g->judged_us >= JUDGE_US) {
+		uint64_t us = long_handshake(g);
+
+		g->judged_us = now_us;
+		g->ticket_life_us = bound(us, LIFE_LEAST_US, LIFE_MOST_US);
+		if (us)
+			g->patience_us = bound(us, PATIENCE_LEAST_US, PATIENCE_MOST_US);
+	}
+	j = syn_judge_step(&g->judge,
+			   &(struct syn_reading){ .now_us = now_us,
+						  .syns = s->syns,
+						  .handshake_us = s->handshake_us,
+						  .patience_us = g->patience_us ? g->patience_us
+										: PATIENCE_FIRST_US,
+						  .pending = pending > 0 ? (uint32_t)pending : 0,
+						  .share = s->share });
+	s->pending_then = pending;
+	s->pending_likely = j.likely;
+	s->pending_most = j.most;
+	say_flood(g, now_us);
 }
 
 /* As peer() of gate.bpf.c. */
@@ -235,10 +308,10 @@ void gate_release(struct gate *g, const struct smtp_tuple *tuple, uint32_t flags
 	uint64_t who = peer(tuple);
 	int64_t n;
 
-	if (!(flags & GATE_UNCOUNTED))
+	if (!(flags & GATE_HOLDS_NONE))
 		__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
-	/* Where the kernel does not run gate_expire and gate_forget by hand. No atomic from here on an entry that is not mapped: an
-	 * address's count may be off by one. */
+	/* Where the kernel does not run gate_expire and gate_forget by hand. No atomic from here on
+	 * an entry that is not mapped: an address's count may be off by one. */
 	if (bpf_map_lookup_elem(g->map[MAP_HELD], &who, &n) < 0)
 		return;
 	n--;
@@ -258,7 +331,7 @@ int gate_by_hand(int program_fd, const uint64_t *words, uint32_t count)
 	return opts.retval != 0;
 }
 
-/* Whoever deletes an entry successfully takes its one off. */
+/* The program or thread that deletes an entry also subtracts its one. */
 static void expire(struct gate *g, const struct smtp_tuple *t, const struct gate_ticket *ticket)
 {
 	uint64_t words[4] = { 0 };
@@ -270,6 +343,13 @@ static void expire(struct gate *g, const struct smtp_tuple *t, const struct gate
 	r = gate_by_hand(g->expire_fd, words, 4);
 	if (r < 0 && bpf_map_delete_elem(g->map[MAP_TICKETS], t) == 0) {
 		gate_release(g, t, ticket->flags);
+		if (!(ticket->flags & GATE_HOLDS_NONE)) {
+			__atomic_fetch_sub(&g->state->pending, 1, __ATOMIC_RELAXED);
+			__atomic_fetch_add(&g->state->bucket.tokens_nano, PLAN_TOKEN_NANO,
+					   __ATOMIC_RELAXED);
+			if (ticket->flags & GATE_UNPROVEN)
+				__atomic_fetch_sub(&g->state->unproven, 1, __ATOMIC_RELAXED);
+		}
 		r = 1;
 	}
 	g->expired += r > 0;
@@ -309,7 +389,9 @@ void gate_poll(struct gate *g, uint64_t now_us, struct counts *counts,
 	read_counters(g, c);
 	judge(g, now_us);
 	expire_tickets(g, now_us);
-	used = __atomic_load_n(&s->used, __ATOMIC_RELAXED);
+	/* Tickets that do not count are no sessions. */
+	used = __atomic_load_n(&s->used, __ATOMIC_RELAXED) - s->pending_then +
+	       (s->pending_likely < s->pending_most ? s->pending_likely : s->pending_most);
 	c->in_flight = s->sessions > 0 ? (uint64_t)s->sessions : 0;
 	c->shadow_in_flight = used > 0 ? (uint64_t)used : 0;
 	errors = s->events_lost + s->sessions_lost;

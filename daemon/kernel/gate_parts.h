@@ -1,5 +1,5 @@
-/* The inside of the gate, shared by gate.c (life), gate_maps.c (what goes into the kernel and comes back) and gate_audit.c (the
- * count against the sockets there are). Nobody else includes this. */
+/* The inside of the gate, shared by gate.c (life), gate_maps.c (what goes into the kernel and comes
+ * back) and gate_audit.c (the count against the sockets there are). For these files only. */
 #ifndef PENSTOCK_KERNEL_GATE_PARTS_H
 #define PENSTOCK_KERNEL_GATE_PARTS_H
 
@@ -9,6 +9,7 @@
 
 #include "gate_shared.h"
 #include "kernel/gate.h"
+#include "kernel/syn_judge.h"
 
 enum gate_map {
 	MAP_STATE,
@@ -21,6 +22,8 @@ enum gate_map {
 	MAP_REFUSED_NETWORKS,
 	MAP_RANKS,
 	MAP_HELD,
+	MAP_HEARING,
+	MAP_TOLD,
 	MAP_COUNTERS,
 	MAP_EVENTS,
 	MAP__COUNT
@@ -49,9 +52,9 @@ struct gate {
 	uint32_t cursor; /* of the walk through the tickets */
 	bool walking;
 	uint32_t tickets;
-	uint64_t handshakes[GATE_HANDSHAKE_SLOTS], ticket_life_us, judged_us, made, used,
-		expired_then;
-	uint64_t sessions_only_until_us;
+	uint64_t handshakes[GATE_HANDSHAKE_SLOTS], ticket_life_us, patience_us, judged_us;
+	struct syn_judge judge;
+	uint64_t flood_us; /* when SYNs last failed in number */
 
 	/* of the audit's thread */
 	pthread_t thread;
@@ -62,7 +65,8 @@ struct gate {
 };
 
 /* gate_maps.c */
-/* Runs gate_expire or gate_forget: 1: it was done, 0: there was nothing to do, -1: this kernel does not run it. */
+/* Runs gate_expire or gate_forget: 1: it was done, 0: there was nothing to do, -1: this kernel does
+ * not run it. */
 int gate_by_hand(int program_fd, const uint64_t *words, uint32_t count);
 /* What a ticket or a session held, when its entry was deleted. */
 void gate_release(struct gate *gate, const struct smtp_tuple *tuple, uint32_t flags);
@@ -71,8 +75,8 @@ int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
 		      const struct gate_network *networks, unsigned n);
 
 /* gate_audit.c */
-/* Walks over every TCP socket of the MTA's namespace: sessions that are not counted join, those without a socket go. Returns
- * how many were wrong, or -errno. */
+/* Walks over every TCP socket of the MTA's namespace: sessions that are not counted join, those
+ * without a socket go. Returns how many were wrong, or -errno. */
 int gate_audit(struct gate *gate);
 int gate_audit_start(struct gate *gate);
 void gate_audit_stop(struct gate *gate);

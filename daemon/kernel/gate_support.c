@@ -1,4 +1,5 @@
-/* Whether the gate can stand here: it is opened as penstockd opens it, guarding no port, and closed again. */
+/* Whether the gate can stand here: it is opened as penstockd opens it, guarding no port, and closed
+ * again. */
 #include <string.h>
 #include <unistd.h>
 

@@ -26,7 +26,7 @@ static const struct probe *const probes[PROBE__COUNT] = {
 
 struct kernel {
 	struct {
-		void *state; /* NULL: not to be had, `why` says why */
+		void *state; /* NULL: not available, `why` says why */
 		char why[224];
 		char form[PROBE_FORM_MAX];
 	} probe[PROBE__COUNT];
@@ -88,7 +88,8 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		loaded += r == 0;
 	}
 	btf__free(btf);
-	/* The kernel's types are 10 MiB and more while programs are fitted to them, and nothing afterwards. */
+	/* The kernel's types are 10 MiB and more while programs are fitted to them, and nothing
+	 * afterwards. */
 	malloc_trim(0);
 	if (!loaded) {
 		snprintf(why, 256, "%s", k->probe[PROBE_RUNQ].why);

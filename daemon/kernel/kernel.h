@@ -1,5 +1,5 @@
-/* What this kernel lets penstock see through BPF: which probe loads, in which form, and why not. Owns the loaded objects; the
- * sensors read through it. Nothing here knows of pressure or plans. */
+/* What this kernel lets penstock see through BPF: which probe loads, in which form, and why not.
+ * Owns the loaded objects; the sensors read through it. Nothing here knows of pressure or plans. */
 #ifndef PENSTOCK_KERNEL_KERNEL_H
 #define PENSTOCK_KERNEL_KERNEL_H
 
@@ -9,22 +9,13 @@
 #include <sys/types.h>
 
 #include "config/config.h"
+#include "kernel/probes.h"
 
 struct kernel;
 struct text;
 
-enum kernel_probe {
-	PROBE_RUNQ,
-	PROBE_BLKIO,
-	PROBE_SMTP,
-	PROBE_FSYNC,
-	PROBE_JBD2,
-	PROBE_RECLAIM,
-	PROBE_OOM,
-	PROBE__COUNT
-};
-
-/* Loads every probe that can be loaded. 0 when at least one works, else -errno with a sentence in `why` (256). */
+/* Loads every probe that can be loaded. 0 when at least one works, else -errno with a sentence in
+ * `why` (256). */
 int kernel_open(const struct config *config, struct kernel **ret_kernel, char *why);
 void kernel_close(struct kernel *kernel);
 /* NULL when the probe works, else why not. */
@@ -32,36 +23,40 @@ const char *kernel_probe_why(const struct kernel *kernel, enum kernel_probe prob
 /* Probe by probe: its form, or why not. */
 void kernel_support(const struct kernel *kernel, struct text *out);
 
-#define KERNEL_SLOTS 256 /* as COUNTS_SLOTS */
-/* Cumulative histogram (slots of counts_slot(), us) and its sum. `which`: PROBE_RUNQ 0 all tasks, 1 those of the control group
- * set below; PROBE_BLKIO 0 reads and writes of all devices; PROBE_FSYNC 0 all file systems, 1 those of the spool;
- * PROBE_JBD2 0; PROBE_RECLAIM 0 direct, 1 of control groups. 0 or -errno. No system call. */
+/* Cumulative histogram (slots of counts_slot(), us) and its sum. `which`: PROBE_RUNQ 0 all tasks, 1
+ * those of the control group set below; PROBE_BLKIO 0 reads and writes of all devices; PROBE_FSYNC
+ * 0 all file systems, 1 those of the spool; PROBE_JBD2 0; PROBE_RECLAIM 0 direct, 1 of control
+ * groups. 0 or -errno. No system call. */
 int kernel_histogram(const struct kernel *kernel, enum kernel_probe probe, unsigned which,
 		     uint64_t slots[KERNEL_SLOTS], uint64_t *ret_sum_us);
-/* The run-queue histogram in 32 slots, one a power of two of us: slot i holds values below 2^i. count 0: not known. */
+/* The run-queue histogram in 32 slots, one a power of two of us: slot i holds values below 2^i.
+ * count 0: not known. */
 void kernel_runq_histogram(const struct kernel *kernel, uint64_t slots[32], uint64_t *ret_sum_us,
 			   uint64_t *ret_count);
 
-/* Once a tick: sets which share of the task switches is looked at from how many there are. Returns it as one in so many. */
+/* Once a tick: sets which share of the task switches is looked at from how many there are. Returns
+ * it as one in so many. */
 uint64_t kernel_runq_tune(struct kernel *kernel, uint64_t now_us);
-/* Once a tick: at a high rate of switches the probe is in place part of the time (duty.h), less of it while the CPUs are not pressed (calm). 0 with the
- * share of the time and the switches a second while it is, or -errno: it is not to be had now. */
+/* Once a tick: at a high rate of switches the probe is in place part of the time (duty.h), less of
+ * it while the CPUs are not pressed (calm). 0 with the share of the time and the switches a second
+ * while it is, or -errno: it is not available now. */
 int kernel_runq_spare(struct kernel *kernel, bool calm, uint64_t now_us, double *ret_share,
 		      uint64_t *ret_per_s);
-/* Counts the tasks of one control group apart (its id is the inode of its cgroup2 directory); 0: none. */
+/* Counts the tasks of one control group apart (its id is the inode of its cgroup2 directory); 0:
+ * none. */
 void kernel_runq_cgroup(struct kernel *kernel, uint64_t id);
 
 /* Stays of tasks in fsync(), in a commit, in reclaim; `which` as above. */
-struct kernel_stays {
+struct kernel_spans {
 	uint64_t entered; /* since load */
 	uint64_t open; /* now */
-	uint64_t spent_us; /* task time spent since load, open stays up to now included */
-	uint64_t
-		oldest_us; /* age of the oldest open one, PROBE_FSYNC only; 0: none is older than 67 ms */
+	uint64_t spent_us; /* task time spent since load, open spans up to now included */
+	/* age of the oldest open one, PROBE_FSYNC only; 0: none is older than 67 ms */
+	uint64_t oldest_us;
 };
-int kernel_stays_read(const struct kernel *kernel, enum kernel_probe probe, unsigned which,
-		      uint64_t now_us, struct kernel_stays *ret);
-/* The file systems (st_dev) that are the spool's: at most 8 are heeded. */
+int kernel_spans_read(const struct kernel *kernel, enum kernel_probe probe, unsigned which,
+		      uint64_t now_us, struct kernel_spans *ret);
+/* The file systems (st_dev) that are the spool's: at most 8 are used. */
 void kernel_fsync_spool(struct kernel *kernel, const dev_t *file_systems, unsigned count);
 /* Since load. 0 or -ENODATA. */
 int kernel_oom_kills(const struct kernel *kernel, uint64_t *ret_count);
@@ -73,9 +68,11 @@ struct kernel_disk {
 	const uint64_t
 		*slots; /* live; at a high rate by those that are looked at, which stand for all */
 };
-/* From now on this device is counted apart. Its slot (at least 1), or -ENOSPC: too many, it is counted in slot 0. */
+/* From now on this device is counted apart. Its slot (at least 1), or -ENOSPC: too many, it is
+ * counted in slot 0. */
 int kernel_disk_watch(struct kernel *kernel, unsigned major, unsigned minor);
-/* At each reading of the disks: sets which share of the requests is looked at from how many there are. */
+/* At each reading of the disks: sets which share of the requests is looked at from how many there
+ * are. */
 void kernel_disk_tune(struct kernel *kernel, uint64_t now_us);
 int kernel_disk_read(const struct kernel *kernel, int slot, enum kernel_disk_op kind,
 		     struct kernel_disk *ret);
@@ -85,6 +82,9 @@ struct kernel_smtp {
 	uint64_t opened, closed, greeted, completed, session_us, server_us;
 	uint64_t busy_us; /* integral of busy over time */
 	double in_flight, waiting, busy, refused_open;
+	/* false: this kernel does not take smtp_look, a sender that stalls counts as busy */
+	bool sees_waits;
+	double stuck; /* in flight and owed an answer for many times the usual: not in `busy` */
 	uint64_t oldest_waiting_us; /* 0: none waits */
 	const uint64_t *connect_220[CONFIG_PORTS]; /* live histograms, NULL ends */
 };
@@ -92,24 +92,28 @@ struct kernel_smtp {
 /* 0 or -ENODATA when the probe is not loaded. No system call. */
 int kernel_smtp_read(const struct kernel *kernel, unsigned service, uint64_t now_us,
 		     struct kernel_smtp *ret);
-/* Where the kernel counts the sessions of one service that wait for their greeting, for another BPF program that wants the
- * count at every moment: a map of one value, in it struct smtp_port's `waiting` (bpf/shared.h) of the first port at `at`. */
+/* Where the kernel counts the sessions of one service that wait for their greeting, for another BPF
+ * program that wants the count at every moment: a map of one value, in it struct smtp_port's
+ * `waiting` (bpf/shared.h) of the first port at `at`. */
 struct kernel_live {
 	int map_fd; /* stays the probe's */
 	size_t map_bytes;
 	uint32_t at; /* bytes */
-	uint32_t slots; /* the service's ports, by bits; 0: nobody counts */
+	uint32_t slots; /* the service's ports, by bits; 0: they are not counted */
 };
 /* 0 or -ENODATA when the probe is not loaded; then ret->slots is 0. */
 int kernel_smtp_live(const struct kernel *kernel, unsigned service, struct kernel_live *ret);
-/* How long the server was at work for the session of this client that ended lately, us. 0, or -ENOENT: it is not known. */
-int kernel_smtp_server_us(const struct kernel *kernel, const struct in6_addr *client,
-			  uint16_t client_port, uint16_t port, uint64_t *ret_us);
+/* How long the server was at work for the session of this client that ended lately, us, and how
+ * often it answered, its greeting included (255: that often or more). 0, or -ENOENT: it is not
+ * known. */
+int kernel_smtp_work(const struct kernel *kernel, const struct in6_addr *client,
+		     uint16_t client_port, uint16_t port, uint64_t *ret_us, uint8_t *ret_turns);
 /* A front refused this client: its connection is not a session of the server. */
 void kernel_smtp_mark_refused(struct kernel *kernel, unsigned service,
 			      const struct in6_addr *address, uint16_t port, uint64_t now_us);
-/* Once a tick: looks at busy sessions whether their server really is at work, expires marks whose connection was gone already, and every 10 s compares the counts with the sessions that
- * there are; returns the drift that was corrected. */
+/* Once a tick: looks at busy sessions whether their server really is at work, expires marks whose
+ * connection was gone already, and every 10 s compares the counts with the sessions that there are;
+ * returns the drift that was corrected. */
 unsigned kernel_smtp_audit(struct kernel *kernel, uint64_t now_us);
 
 #endif

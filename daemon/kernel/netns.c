@@ -15,7 +15,8 @@
 
 #define OWN "/proc/self/ns/net"
 
-/* Where container managers leave a namespace, or the leader's process id, under the container's name. */
+/* Where container managers leave a namespace, or the leader's process id, under the container's
+ * name. */
 static int open_by_name(const char *name)
 {
 	static const char *const places[] = { "/run/netns", "/var/run/netns", "/run/docker/netns" };

@@ -1,7 +1,9 @@
-/* Inside kernel/: what a probe is to the loader. One file a probe (probe_NAME.c), one line in kernel.c, one object in bpf/.
+/* Inside kernel/: what a probe is to the loader. One file a probe (probe_NAME.c), one line in
+ * kernel.c, one object in bpf/.
  *
- * An object holds each of its programs twice: "tp_btf/TRACEPOINT", which reads kernel structs directly, and
- * "raw_tp/TRACEPOINT", for kernels whose BTF does not describe the tracepoint (one of a module, for instance). */
+ * An object holds each of its programs twice: "tp_btf/TRACEPOINT", which reads kernel structs
+ * directly, and "raw_tp/TRACEPOINT", for kernels whose BTF does not describe the tracepoint (one of
+ * a module, for instance). */
 #ifndef PENSTOCK_KERNEL_PROBE_H
 #define PENSTOCK_KERNEL_PROBE_H
 
@@ -9,9 +11,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "kernel/kernel.h"
+#include "config/config.h"
+#include "kernel/probes.h"
 
 struct btf;
+struct kernel;
 
 /* What a probe gets to load itself. */
 struct probe_env {
@@ -25,9 +29,10 @@ struct probe_env {
 struct probe {
 	const char *name; /* for people */
 	const char *instead; /* what stands in when it cannot be had */
-	bool is_spare; /* opened only when `spare_for` is not to be had */
+	bool is_spare; /* opened only when `spare_for` is not available */
 	enum kernel_probe spare_for;
-	/* Loads and attaches. 0 with the state and which form was taken (PROBE_FORM_MAX), else -errno and nothing left. */
+	/* Loads and attaches. 0 with the state and which form was taken (PROBE_FORM_MAX), else
+	 * -errno and nothing left. */
 	int (*open)(const struct probe_env *env, void **ret_state, char *form);
 	void (*close)(void *state);
 	/* NULL: the probe has no histogram. Cumulative, see kernel_histogram(). */
@@ -44,7 +49,8 @@ void *kernel_probe_state(const struct kernel *kernel, enum kernel_probe probe);
 /* Whether the kernel's BTF describes a tracepoint for tp_btf. */
 bool probe_has_tracepoint(const struct btf *btf, const char *name);
 
-/* A skeleton without its type. `prepare` runs between open and load: sizes of maps, constants; NULL: nothing to do. */
+/* A skeleton without its type. `prepare` runs between open and load: sizes of maps, constants;
+ * NULL: nothing to do. */
 struct probe_skeleton {
 	void *(*open)(void);
 	struct bpf_object *(*object)(void *skeleton);
@@ -55,33 +61,34 @@ struct probe_skeleton {
 };
 
 /* Defines `static const struct probe_skeleton NAME_skeleton` for the skeleton NAME.skel.h. */
-#define PROBE_SKELETON(name, prepare_function)                                         \
-	static void *name##_skeleton_open(void)                                        \
-	{                                                                              \
-		return name##_bpf__open();                                             \
-	}                                                                              \
-	static struct bpf_object *name##_skeleton_object(void *skeleton)               \
-	{                                                                              \
-		return ((struct name##_bpf *)skeleton)->obj;                           \
-	}                                                                              \
-	static int name##_skeleton_load(void *skeleton)                                \
-	{                                                                              \
-		return name##_bpf__load(skeleton);                                     \
-	}                                                                              \
-	static int name##_skeleton_attach(void *skeleton)                              \
-	{                                                                              \
-		return name##_bpf__attach(skeleton);                                   \
-	}                                                                              \
-	static void name##_skeleton_destroy(void *skeleton)                            \
-	{                                                                              \
-		name##_bpf__destroy(skeleton);                                         \
-	}                                                                              \
-	static const struct probe_skeleton name##_skeleton = {                         \
+#define PROBE_SKELETON(name, prepare_function) \
+	static void *name##_skeleton_open(void) \
+	{ \
+		return name##_bpf__open(); \
+	} \
+	static struct bpf_object *name##_skeleton_object(void *skeleton) \
+	{ \
+		return ((struct name##_bpf *)skeleton)->obj; \
+	} \
+	static int name##_skeleton_load(void *skeleton) \
+	{ \
+		return name##_bpf__load(skeleton); \
+	} \
+	static int name##_skeleton_attach(void *skeleton) \
+	{ \
+		return name##_bpf__attach(skeleton); \
+	} \
+	static void name##_skeleton_destroy(void *skeleton) \
+	{ \
+		name##_bpf__destroy(skeleton); \
+	} \
+	static const struct probe_skeleton name##_skeleton = { \
 		name##_skeleton_open,	name##_skeleton_object,	 name##_skeleton_load, \
-		name##_skeleton_attach, name##_skeleton_destroy, prepare_function      \
+		name##_skeleton_attach, name##_skeleton_destroy, prepare_function \
 	}
 
-/* Each program as tp_btf where BTF has its tracepoint, else as raw_tp; when that is refused, all as raw_tp. */
+/* Each program as tp_btf where BTF has its tracepoint, else as raw_tp; when that is refused, all as
+ * raw_tp. */
 int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_env *env,
 			 void **ret_skeleton, char *form);
 

@@ -6,13 +6,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "kernel/kernel.h"
 #include "kernel/probe.h"
 #include "kernel/stride.h"
 #include "shared.h"
 
 #include "blkio.skel.h"
 
-/* So many requests a second are looked at, at the least: enough for a 99th percentile of half a second. */
+/* So many requests a second are looked at, at the least: enough for a 99th percentile of half a
+ * second. */
 #define LOOKS_PER_S 500
 #define TUNE_US 1000000u
 

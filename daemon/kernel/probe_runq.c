@@ -1,4 +1,5 @@
-/* Run-queue latency: bpf/runq.bpf.c. Its rows, one a CPU, are mapped: a reading costs no system call. */
+/* Run-queue latency: bpf/runq.bpf.c. Its rows, one a CPU, are mapped: a reading costs no system
+ * call. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -7,13 +8,15 @@
 #include <unistd.h>
 
 #include "kernel/duty.h"
+#include "kernel/kernel.h"
 #include "kernel/probe.h"
 #include "kernel/stride.h"
 #include "shared.h"
 
 #include "runq.skel.h"
 
-/* So many events a second are looked at, at the least: enough for a 99th percentile of half a second. */
+/* So many events a second are looked at, at the least: enough for a 99th percentile of half a
+ * second. */
 #define LOOKS_PER_S 1000
 
 struct runq {
@@ -25,7 +28,7 @@ struct runq {
 	uint64_t per_s;
 	struct duty *duty; /* NULL: it has always been in place */
 	struct duty_view view;
-	bool no_duty; /* no thread is to be had */
+	bool no_duty; /* no thread could be created */
 };
 
 static int prepare(void *skeleton, const struct probe_env *env)

@@ -1,7 +1,9 @@
-/* SMTP sessions by socket states: bpf/smtp.bpf.c. Reads its counts, marks penstock's own refusals, audits. */
+/* SMTP sessions by socket states: bpf/smtp.bpf.c. Reads its counts, marks penstock's own refusals,
+ * audits. */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +12,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/smtp_track.h"
 #include "kernel/netns.h"
+#include "kernel/kernel.h"
 #include "kernel/probe.h"
 #include "kernel/smtp_seed.h"
 #include "shared.h"
@@ -26,7 +30,7 @@
 struct session_value {
 	uint64_t opened_ns, greeted_ns, turned_ns, sent, server_ns;
 	uint32_t slot, turns;
-	uint8_t busy, spoke, wheeled;
+	uint8_t busy, spoke, wheeled, stuck;
 };
 
 struct mark {
@@ -47,11 +51,14 @@ struct smtp {
 	uint64_t audited_us;
 	unsigned taken_over; /* sessions that were open before */
 	struct {
-		int64_t in_flight, waiting, busy;
+		int64_t in_flight, waiting, busy, stuck;
 	} drift[SMTP_PORTS];
+	struct smtp_usual usual; /* what an answer takes */
+	uint64_t turns, turns_log2_us; /* up to which it was learned */
 };
 
-/* Where the MTA is: the gate's network namespace when one is named. A descriptor, or negative: not to be had. */
+/* Where the MTA is: the gate's network namespace when one is named. A descriptor, or negative: not
+ * to be had. */
 static int open_mta_netns(const struct config *config)
 {
 	char why[256];
@@ -68,6 +75,7 @@ static void watch_ports(struct smtp *s, const struct config *config)
 		     p < CONFIG_PORTS && config->service[i].ports[p] && slot < SMTP_PORTS; p++) {
 			s->slots[slot].service = i;
 			s->slots[slot].port = config->service[i].ports[p];
+			s->bpf->rodata->client_first[slot] = config->service[i].tls == TLS_IMPLICIT;
 			s->bpf->rodata->watched[slot++] = config->service[i].ports[p];
 		}
 	}
@@ -140,11 +148,25 @@ static void close_smtp(void *state)
 	free(state);
 }
 
+/* Without the walk over the sessions a sender that stalls looks busy: that is said, not only
+ * borne. */
+static void say_form(const struct smtp *s, bool with_send, int look_error, char *form)
+{
+	char why[96] = "";
+
+	if (!s->look)
+		snprintf(why, sizeof(why),
+			 "; no smtp_look (%s): a sender that stalls counts as busy",
+			 strerror(look_error ? look_error : errno));
+	snprintf(form, PROBE_FORM_MAX, "tp_btf/inet_sock_set_state, tcp_probe%s%s",
+		 with_send ? ", sock_send_length" : "", why);
+}
+
 static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 {
 	bool with_send = probe_has_tracepoint(env->btf, "sock_send_length"), with_look = true;
 	struct smtp *s;
-	int r;
+	int r, look_error;
 
 	if (!probe_has_tracepoint(env->btf, "inet_sock_set_state") ||
 	    !probe_has_tracepoint(env->btf, "tcp_probe"))
@@ -154,6 +176,7 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 		return -ENOMEM;
 	/* From all to the least: an old kernel may refuse a part. */
 	r = load(s, env->config, with_send, with_look);
+	look_error = r;
 	if (r < 0)
 		r = load(s, env->config, with_send, with_look = false);
 	if (r < 0 && with_send)
@@ -164,8 +187,11 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	}
 	if (with_look)
 		attach_look(s);
-	snprintf(form, PROBE_FORM_MAX, "tp_btf/inet_sock_set_state, tcp_probe%s",
-		 with_send ? ", sock_send_length" : "");
+	say_form(s, with_send, with_look ? 0 : -look_error, form);
+	if (!s->look)
+		log_warning(
+			"Cannot see which SMTP sessions wait for their client: this kernel does not take smtp_look. A sender that stalls counts as busy. "
+			"A newer kernel takes it; penstock-proxy does without it.");
 	if (s->taken_over)
 		log_info("%u SMTP sessions were open already and are counted", s->taken_over);
 	*ret_state = s;
@@ -189,7 +215,8 @@ static uint64_t oldest_on_wheel(const struct smtp_port *port, uint64_t now_ns)
 	return 0;
 }
 
-/* Three numbers that change meanwhile: off by some sessions' microseconds now, right again at the next look. */
+/* Three numbers that change meanwhile: off by some sessions' microseconds now, right again at the
+ * next look. */
 static uint64_t busy_us(const struct smtp_port *p, uint64_t now_us)
 {
 	int64_t open_ns =
@@ -207,6 +234,7 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 	memset(ret, 0, sizeof(*ret));
 	if (!s)
 		return -ENODATA;
+	ret->sees_waits = s->look != NULL;
 	for (unsigned i = 0; i < SMTP_PORTS; i++) {
 		const struct smtp_port *p = &s->bpf->bss->ports[i];
 		uint64_t oldest;
@@ -224,6 +252,7 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 		ret->in_flight += (double)(p->in_flight - p->refused_open);
 		ret->waiting += (double)p->waiting;
 		ret->busy += (double)p->busy;
+		ret->stuck += p->stuck > 0 ? (double)p->stuck : 0;
 		oldest = p->waiting > 0 ? oldest_on_wheel(p, now_us * 1000) : 0;
 		if (oldest > ret->oldest_waiting_us)
 			ret->oldest_waiting_us = oldest;
@@ -256,17 +285,18 @@ int kernel_smtp_live(const struct kernel *k, unsigned service, struct kernel_liv
 	return 0;
 }
 
-int kernel_smtp_server_us(const struct kernel *k, const struct in6_addr *client,
-			  uint16_t client_port, uint16_t port, uint64_t *ret_us)
+int kernel_smtp_work(const struct kernel *k, const struct in6_addr *client, uint16_t client_port,
+		     uint16_t port, uint64_t *ret_us, uint8_t *ret_turns)
 {
 	const struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
 	struct smtp_tuple t = { .port = client_port, .local = port };
-	uint64_t ns;
+	uint64_t work;
 
 	memcpy(t.address, client, sizeof(t.address));
-	if (!s || bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.ended), &t, &ns) < 0)
+	if (!s || bpf_map_lookup_elem(bpf_map__fd(s->bpf->maps.ended), &t, &work) < 0)
 		return -ENOENT;
-	*ret_us = ns / 1000;
+	*ret_us = (work & ((UINT64_C(1) << 56) - 1)) / 1000;
+	*ret_turns = (uint8_t)(work >> 56);
 	return 0;
 }
 
@@ -313,7 +343,7 @@ void kernel_smtp_mark_refused(struct kernel *k, unsigned service, const struct i
 }
 
 static void recount(struct smtp *s, int64_t in_flight[], int64_t waiting[], int64_t busy[],
-		    bool *ret_whole)
+		    int64_t stuck[], bool *ret_whole)
 {
 	int fd = bpf_map__fd(s->bpf->maps.sessions);
 	_cleanup_free_ uint64_t *keys = calloc(AUDIT_MOST, sizeof(*keys));
@@ -336,6 +366,7 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t waiting[], int6
 		in_flight[v->slot]++;
 		waiting[v->slot] += v->wheeled;
 		busy[v->slot] += v->busy;
+		stuck[v->slot] += v->stuck;
 	}
 }
 
@@ -353,11 +384,11 @@ static int64_t settle(int64_t *last, int64_t now)
 static unsigned audit(struct smtp *s)
 {
 	int64_t in_flight[SMTP_PORTS] = { 0 }, waiting[SMTP_PORTS] = { 0 },
-		busy[SMTP_PORTS] = { 0 }, d;
+		busy[SMTP_PORTS] = { 0 }, stuck[SMTP_PORTS] = { 0 }, d;
 	unsigned corrected = 0;
 	bool whole;
 
-	recount(s, in_flight, waiting, busy, &whole);
+	recount(s, in_flight, waiting, busy, stuck, &whole);
 	if (!whole)
 		return 0;
 	for (unsigned i = 0; i < SMTP_PORTS; i++) {
@@ -374,6 +405,9 @@ static unsigned audit(struct smtp *s)
 		d = settle(&s->drift[i].waiting, waiting[i] - p->waiting);
 		__atomic_fetch_add(&p->waiting, d, __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);
+		d = settle(&s->drift[i].stuck, stuck[i] - p->stuck);
+		__atomic_fetch_add(&p->stuck, d, __ATOMIC_RELAXED);
+		corrected += (unsigned)llabs(d);
 		d = settle(&s->drift[i].busy, busy[i] - p->busy);
 		__atomic_fetch_add(&p->busy, d, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&p->busy_since_ns, (uint64_t)d * clock_monotonic_us() * 1000,
@@ -383,6 +417,25 @@ static unsigned audit(struct smtp *s)
 			memset(p->wheel, 0, sizeof(p->wheel));
 	}
 	return corrected;
+}
+
+/* What answers took since the last look, as one: the kernel sums logarithms. */
+static void learn_usual(struct smtp *s)
+{
+	uint64_t turns = 0, sum = 0, n;
+
+	for (unsigned i = 0; i < SMTP_PORTS; i++) {
+		turns += s->bpf->bss->ports[i].turns;
+		sum += s->bpf->bss->ports[i].turns_log2_us;
+	}
+	n = turns - s->turns;
+	if (n)
+		smtp_usual_note(&s->usual,
+				(uint64_t)exp2((double)(sum - s->turns_log2_us) / (double)n + .5));
+	s->turns = turns;
+	s->turns_log2_us = sum;
+	__atomic_store_n(&s->bpf->bss->stuck_ns, smtp_usual_stuck_us(&s->usual) * 1000,
+			 __ATOMIC_RELAXED);
 }
 
 unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
@@ -396,6 +449,7 @@ unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
 		s->marks_head = (s->marks_head + 1) % MARKS;
 		s->marks_count--;
 	}
+	learn_usual(s);
 	look(s);
 	if (now_us - s->audited_us < AUDIT_US)
 		return 0;

@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/address.h"
+
 #ifndef INET_DIAG_CGROUP_ID
 #define INET_DIAG_CGROUP_ID 21
 #endif
@@ -100,13 +102,10 @@ static void take_listener(struct query *q, const struct inet_diag_msg *m, int le
 /* As the kernel's tuples are: IPv4 mapped into IPv6. */
 static void mapped(struct in6_addr *ret, int family, const __be32 *address)
 {
-	memset(ret, 0, sizeof(*ret));
-	if (family == AF_INET6) {
+	if (family == AF_INET6)
 		memcpy(ret, address, sizeof(*ret));
-		return;
-	}
-	ret->s6_addr[10] = ret->s6_addr[11] = 0xff;
-	memcpy(&ret->s6_addr[12], address, 4);
+	else
+		address_map_v4(address, ret);
 }
 
 static void take_session(struct query *q, const struct inet_diag_msg *m, int length)

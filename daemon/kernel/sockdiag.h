@@ -1,5 +1,5 @@
-/* TCP sockets by sock_diag (linux/inet_diag.h). A dump of LISTEN sockets costs 12 us and may be had every tick; one of open
- * sessions 62 ms at 50,000 connections: once, at start. */
+/* TCP sockets by sock_diag (linux/inet_diag.h). A dump of LISTEN sockets costs 12 us and may be had
+ * every tick; one of open sessions 62 ms at 50,000 connections: once, at start. */
 #ifndef PENSTOCK_KERNEL_SOCKDIAG_H
 #define PENSTOCK_KERNEL_SOCKDIAG_H
 
@@ -32,16 +32,18 @@ int sockdiag_open(void);
 int sockdiag_open_in(int netns_fd);
 /* Where the MTA listens: in the namespace that front.gate.netns names, when the gate is enabled. */
 int sockdiag_open_mta(const struct config *config);
-/* Fills at most `most` listeners of both families whose port is in `ports` (0 ends). Returns how many, or -errno. */
+/* Fills at most `most` listeners of both families whose port is in `ports` (0 ends). Returns how
+ * many, or -errno. */
 int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 		       struct sockdiag_listener *ret, unsigned most);
 /* Fills at most `most` sessions on `ports`. Returns how many, or -errno. */
 int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,
 		      struct sockdiag_session *ret, unsigned most);
 
-/* One message of the kernel's answer to the dump of number `sequence`: sockets on `ports` join `ret`, `*count` says how many are in
- * it. 1: that was the last message, 0: there is more, or -errno as the kernel gives it. Answers to an older dump, which
- * come when that one ran out of time, are passed over. Pure, fuzzed. */
+/* One message of the kernel's answer to the dump of number `sequence`: sockets on `ports` join
+ * `ret`, `*count` says how many are in it. 1: that was the last message, 0: there is more, or
+ * -errno as the kernel gives it. Answers to an older dump, which come when that one ran out of
+ * time, are passed over. Pure, fuzzed. */
 int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
 			     const uint16_t *ports, unsigned ports_count,
 			     struct sockdiag_listener *ret, unsigned most, unsigned *count);

@@ -6,7 +6,8 @@
 
 #define STRIDE_MOST 1024u
 
-/* A power of two: the least that leaves at least so many looks a second, at so many events a second. Pure. */
+/* A power of two: the least that leaves at least so many looks a second, at so many events a
+ * second. Pure. */
 static inline uint64_t stride_for(uint64_t events_per_s, uint64_t looks_per_s)
 {
 	uint64_t stride = 1;

@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mapguard.h"
+#include "base/writelock.h"
 
 static int make(struct countsfile *file, const char *run_dir, unsigned generation)
 {
@@ -27,13 +27,13 @@ static int make(struct countsfile *file, const char *run_dir, unsigned generatio
 	/* Made whole under a name with a dot, which the daemon passes over, then renamed. */
 	snprintf(fresh, sizeof(fresh), "%s.new", file->path);
 	unlink(fresh);
-	file->fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	file->fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (file->fd < 0)
 		return -errno;
 	/* All pages now: a file system that fills up later must not kill the writer. */
 	r = -posix_fallocate(file->fd, 0, sizeof(struct counts));
-	if (r == 0 && flock(file->fd, LOCK_EX | LOCK_NB) < 0)
-		r = -errno;
+	if (r == 0)
+		r = writelock_take(file->fd);
 	map = r == 0 ? mmap(NULL, sizeof(struct counts), PROT_READ | PROT_WRITE, MAP_SHARED,
 			    file->fd, 0)
 		     : MAP_FAILED;
@@ -66,7 +66,7 @@ int countsfile_open(struct countsfile *file, const char *run_dir, unsigned gener
 	if (r == 0)
 		return 0;
 	log_warning(
-		"counts cannot be shared in %s/counts: %s; penstockd does not see this proxy's sessions and may fall back to the kernel's count, mail is not affected",
+		"Cannot share counts in %s/counts: %s. penstockd does not see this proxy's sessions and may fall back to the kernel's count; mail is not affected.",
 		run_dir, strerror(-r));
 	file->counts = calloc(1, sizeof(*file->counts));
 	if (!file->counts)

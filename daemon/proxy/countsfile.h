@@ -1,5 +1,6 @@
-/* The proxy's counts where the daemon reads them: RUN_DIR/counts/proxy-PID, locked while this process lives. When it cannot be
- * made the counts are kept in plain memory, that is said once, and mail flows. */
+/* The proxy's counts where the daemon reads them: RUN_DIR/counts/proxy-PID, locked while this
+ * process lives. When it cannot be made the counts are kept in plain memory, that is said once, and
+ * mail flows. */
 #ifndef PENSTOCK_PROXY_COUNTSFILE_H
 #define PENSTOCK_PROXY_COUNTSFILE_H
 
@@ -16,7 +17,7 @@ struct countsfile {
 /* `generation`: 0, and one more for each that had to be given up. 0, or -ENOMEM. */
 int countsfile_open(struct countsfile *file, const char *run_dir, unsigned generation);
 void countsfile_close(struct countsfile *file);
-/* Somebody cut it short while it was mapped: it is zeros now, and nobody else's. */
+/* Another process cut it short while it was mapped: it is zeros now, and private. */
 bool countsfile_is_torn(const struct countsfile *file);
 
 #endif

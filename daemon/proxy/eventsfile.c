@@ -51,7 +51,7 @@ void eventsfile_open(struct eventsfile *file, const char *run_dir, unsigned gene
 	r = make(file, run_dir, generation);
 	if (r < 0) {
 		log_warning(
-			"sources cannot be told to penstockd through %s/counts: %s; all are ranked alike, mail is not affected",
+			"Cannot tell penstockd of sources through %s/counts: %s. All are ranked alike; mail is not affected.",
 			run_dir, strerror(-r));
 		if (file->path[0])
 			unlink(file->path);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -13,7 +14,15 @@
 #include "base/fdstore.h"
 #include "base/log.h"
 
-#define NAME "proxy-listener"
+/* The name in the manager's store of the socket in place `i`. */
+static const char *kept_name(int i, char *ret)
+{
+	if (i == 0)
+		snprintf(ret, 32, "proxy-listener");
+	else
+		snprintf(ret, 32, "proxy-listener-%d", i);
+	return ret;
+}
 
 /* Whether `fd` listens where the configuration says. It may have changed since it was kept. */
 static bool listens_at(int fd, const struct endpoint *endpoint)
@@ -29,63 +38,133 @@ static bool listens_at(int fd, const struct endpoint *endpoint)
 	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
 }
 
-int handover_listen(struct proxy *p, int backlog)
+/* What the manager kept, by place; -1: nothing. */
+static void take_kept(int *kept)
 {
-	const struct endpoint *listen_at = &p->config.proxy.listen;
-	_cleanup_close_ int fd = fdstore_take(NAME);
+	char name[32];
 
-	if (fd >= 0 && listens_at(fd, listen_at)) {
-		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-		p->listener_is_kept = true;
-		return TAKE_FD(fd);
+	for (int i = 0; i < ENDPOINTS_MAX; i++) {
+		kept[i] = fdstore_take(kept_name(i, name));
+		if (kept[i] >= 0)
+			fcntl(kept[i], F_SETFL, fcntl(kept[i], F_GETFL) | O_NONBLOCK);
 	}
-	if (fd >= 0) {
-		close(fd);
-		handover_forget();
+}
+
+static int kept_at(const int *kept, const struct endpoint *at)
+{
+	for (int i = 0; i < ENDPOINTS_MAX; i++)
+		if (kept[i] >= 0 && listens_at(kept[i], at))
+			return i;
+	return -1;
+}
+
+/* A new socket into a free place of the manager's store. */
+static bool keep(int fd, bool *used)
+{
+	char name[32];
+
+	for (int i = 0; i < ENDPOINTS_MAX; i++) {
+		if (used[i])
+			continue;
+		used[i] = true;
+		return fdstore_push(kept_name(i, name), fd) == 0;
 	}
-	fd = endpoint_listen(listen_at, backlog, 0666);
-	if (fd >= 0)
-		p->listener_is_kept =
-			listen_at->kind == ENDPOINT_SYSTEMD ||
-			(listen_at->kind == ENDPOINT_INET && fdstore_push(NAME, fd) == 0);
-	return TAKE_FD(fd);
+	return false;
+}
+
+static void forget_unused(int *kept, const bool *used)
+{
+	char name[32];
+
+	for (int i = 0; i < ENDPOINTS_MAX; i++) {
+		if (kept[i] < 0 || used[i])
+			continue;
+		close(kept[i]);
+		kept[i] = -1;
+		fdstore_remove(kept_name(i, name));
+	}
+}
+
+int handover_listen(struct listeners *l, const struct endpoints *wanted, int backlog,
+		    const char **ret_which)
+{
+	int kept[ENDPOINTS_MAX], fds[LISTENERS_MAX], place[ENDPOINTS_MAX];
+	bool used[ENDPOINTS_MAX] = { false };
+
+	l->are_kept = true;
+	take_kept(kept);
+	for (unsigned i = 0; i < wanted->count; i++) {
+		place[i] = kept_at(kept, &wanted->each[i]);
+		if (place[i] >= 0)
+			used[place[i]] = true;
+	}
+	/* First: an old socket on 0.0.0.0:25 would stand in the way of a new one on
+	 * 192.0.2.1:25. */
+	forget_unused(kept, used);
+	for (unsigned i = 0; i < wanted->count; i++) {
+		struct endpoints one = { .count = 1, .each = { wanted->each[i] } };
+		int n;
+
+		if (place[i] >= 0) {
+			fds[0] = kept[place[i]];
+			n = 1;
+		} else {
+			n = endpoints_listen(&one, backlog, 0666, fds, ret_which);
+		}
+		*ret_which = wanted->each[i].text;
+		if (n < 0)
+			return n;
+		if (l->count + n > LISTENERS_MAX)
+			return -E2BIG;
+		memcpy(l->fds + l->count, fds, (size_t)n * sizeof(fds[0]));
+		l->count += n;
+		if (place[i] < 0 && one.each[0].kind != ENDPOINT_SYSTEMD)
+			l->are_kept &= one.each[0].kind == ENDPOINT_INET && keep(fds[0], used);
+	}
+	return 0;
 }
 
 void handover_forget(void)
 {
-	fdstore_remove(NAME);
+	char name[32];
+
+	for (int i = 0; i < ENDPOINTS_MAX; i++)
+		fdstore_remove(kept_name(i, name));
 }
 
-bool handover_sessions(struct proxy *p)
+bool handover_sessions(const struct listeners *l, struct tally *t)
 {
 	int passed = sd_listen_fds(0);
 	pid_t child;
 
-	if (!p->listener_is_kept || !p->session_count)
+	if (!l->are_kept || !t->session_count)
 		return false;
 	log_notice("stopping: %u sessions go on to their end in a process of their own",
-		   p->session_count);
+		   t->session_count);
 	log_close(); /* its thread does not come along */
 	child = fork();
 	if (child > 0)
 		_exit(EXIT_SUCCESS);
-	log_open("penstock-proxy", p->config.log_level);
+	log_open("penstock-proxy", t->config.log_level);
 	if (child < 0) {
-		log_warning("no process for them: %s; this one finishes them before it stops",
-			    strerror(errno));
+		log_warning(
+			"Cannot start a process for them: %s. This one finishes them before it stops.",
+			strerror(errno));
 		return false;
 	}
-	/* A listening socket that nobody accepts on would be a trap, once the manager has closed its own. */
+	/* A listening socket without a process that accepts would be a trap, once the manager has
+	 * closed its own. */
 	for (int i = 0; i < passed; i++)
 		close(SD_LISTEN_FDS_START + i);
 	/* What the manager hears comes from the main process, which is the successor by now. */
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	prctl(PR_SET_NAME, "penstock-leave");
-	if (event_reinit(p->base) < 0) {
-		log_error("the event loop does not come along: %u sessions are cut off",
-			  p->session_count);
-		event_base_loopbreak(p->base);
+	if (event_reinit(t->base) < 0) {
+		log_error(
+			"Cannot go on with the event loop in the process that leaves. %u sessions are cut off.",
+			t->session_count);
+		event_base_loopbreak(t->base);
 	}
 	return true;
 }

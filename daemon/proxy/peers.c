@@ -6,11 +6,14 @@
 
 #include "core/splitmix.h"
 
+#define PEERS_FIRST_MOST (1u << 20) /* places at first; more come when they are needed */
+#define PEERS_MOST (1u << 30)
+
 int peers_open(struct peers *peers, uint32_t most, uint64_t seed)
 {
 	uint32_t size = 16;
 
-	while (size < 2 * (uint64_t)most && size < 1u << 30)
+	while (size < 2 * (uint64_t)most && size < PEERS_FIRST_MOST)
 		size *= 2;
 	*peers = (struct peers){ .peer = calloc(size, sizeof(struct peer)),
 				 .mask = size - 1,
@@ -56,13 +59,46 @@ uint32_t peers_count(const struct peers *p, const uint8_t *address)
 	return p->peer ? p->peer[find(p, key_of(address))].count : 0;
 }
 
+uint32_t peers_slow(struct peers *p, const uint8_t *address, int by)
+{
+	struct peer *peer = p->peer ? &p->peer[find(p, key_of(address))] : NULL;
+
+	if (!peer || !peer->key)
+		return 0;
+	if (by > 0 || peer->slow)
+		peer->slow += (uint32_t)by;
+	return peer->slow;
+}
+
+/* Twice the places. Where there is no memory for them the table stays as it is. */
+static void grow(struct peers *p)
+{
+	struct peers larger = { .mask = 2 * p->mask + 1, .seed = p->seed, .used = p->used };
+
+	if (p->mask >= PEERS_MOST / 2)
+		return;
+	larger.peer = calloc((size_t)larger.mask + 1, sizeof(struct peer));
+	if (!larger.peer)
+		return;
+	for (uint32_t i = 0; i <= p->mask; i++)
+		if (p->peer[i].key)
+			larger.peer[find(&larger, p->peer[i].key)] = p->peer[i];
+	free(p->peer);
+	*p = larger;
+}
+
 void peers_add(struct peers *p, const uint8_t *address)
 {
 	struct peer *peer;
 
 	if (!p->peer)
 		return;
+	if (2 * (uint64_t)p->used > p->mask)
+		grow(p);
 	peer = &p->peer[find(p, key_of(address))];
+	if (!peer->key && p->used >= p->mask)
+		return; /* one place stays free, or find() would have no end */
+	p->used += !peer->key;
 	peer->key = key_of(address);
 	peer->count++;
 }
@@ -76,6 +112,7 @@ void peers_remove(struct peers *p, const uint8_t *address)
 	hole = find(p, key_of(address));
 	if (!p->peer[hole].key || --p->peer[hole].count)
 		return;
+	p->used--;
 	/* What follows moves up where it may, so that no search stops short of it. */
 	for (at = (hole + 1) & p->mask; p->peer[at].key; at = (at + 1) & p->mask) {
 		if (((at - home(p, p->peer[at].key)) & p->mask) < ((at - hole) & p->mask))

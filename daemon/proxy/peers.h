@@ -1,4 +1,5 @@
-/* How many sessions each address has in flight through this proxy: an open hash table of fixed size. Pure but for its memory. */
+/* How many sessions each address has in flight through this proxy: an open hash table that
+ * grows: a reload may raise front.proxy.connections_max. Pure but for its memory. */
 #ifndef PENSTOCK_PROXY_PEERS_H
 #define PENSTOCK_PROXY_PEERS_H
 
@@ -7,19 +8,22 @@
 struct peer {
 	uint64_t key; /* 0: free */
 	uint32_t count;
+	uint32_t slow; /* of these */
 };
 
 struct peers {
 	struct peer *peer; /* NULL: nothing is counted */
-	uint32_t mask;
+	uint32_t mask, used; /* used: places taken, at most `mask`, so that a search ends */
 	uint64_t seed;
 };
 
-/* Room for `most` addresses at once. 0 or -ENOMEM: then every count is 0. */
+/* Room for `most` addresses at once, to begin with. 0 or -ENOMEM: then every count is 0. */
 int peers_open(struct peers *peers, uint32_t most, uint64_t seed);
 void peers_close(struct peers *peers);
 /* Of an address (IPv6: its /64), 16 bytes, IPv4 as mapped. */
 uint32_t peers_count(const struct peers *peers, const uint8_t *address);
+/* How many of its sessions are slow, after `by` more or less of them are. */
+uint32_t peers_slow(struct peers *peers, const uint8_t *address, int by);
 void peers_add(struct peers *peers, const uint8_t *address);
 void peers_remove(struct peers *peers, const uint8_t *address);
 

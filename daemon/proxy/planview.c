@@ -27,7 +27,7 @@ void planview_done(struct planview *view)
 	view->shared = NULL;
 }
 
-/* Maps the file anew when it is another one than before. */
+/* Maps the file again when it was replaced. */
 static void check(struct planview *view)
 {
 	_cleanup_close_ int fd = open(view->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
@@ -68,7 +68,7 @@ const struct plan *planview_get(struct planview *view, uint64_t now_us)
 	fresh = plan_is_fresh(&view->plan, now_us);
 	if (!fresh && (view->fresh || !view->told))
 		log_warning(
-			"there is no current plan in %s: every connection is admitted until penstockd runs again",
+			"There is no current plan in %s. Every connection is admitted until penstockd runs again.",
 			view->path);
 	else if (fresh && !view->fresh)
 		log_notice("following the plan in %s", view->path);

@@ -1,5 +1,5 @@
-/* The daemon's plan as the proxy sees it: a read-only mapping of RUN_DIR/plan, opened again when the daemon made a new one. No
- * file, a damaged one or an old heartbeat: plan_decide() admits. */
+/* The daemon's plan as the proxy sees it: a read-only mapping of RUN_DIR/plan, opened again when
+ * the daemon made a new one. No file, a damaged one or an old heartbeat: plan_decide() admits. */
 #ifndef PENSTOCK_PROXY_PLANVIEW_H
 #define PENSTOCK_PROXY_PLANVIEW_H
 

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
@@ -23,60 +22,97 @@
 #define ACCEPT_BATCH 64
 #define ACCEPT_PAUSE_MS 100 /* after the descriptors ran out */
 #define BACKLOG 4096
+#define DESCRIPTORS_OWN 64
 
-/* Two descriptors a session, and a few of our own. */
-static void raise_descriptors(const struct config *config)
+struct proxy {
+	struct tally tally;
+	const struct config_source *source;
+	struct listeners listeners;
+	struct event *accept_events[LISTENERS_MAX], *resume_event, *tick_event, *signals[3];
+	int reserve_fd;
+	uint64_t ticked_us, sources_us;
+};
+
+/* Two descriptors a session, one for a client that is being refused, and a few of our own. Returns
+ * how many there are. */
+static rlim_t raise_descriptors(rlim_t wanted)
 {
-	struct rlimit limit;
-	rlim_t wanted = 2 * (rlim_t)config->proxy.connections_max + 64;
+	struct rlimit limit, more = { wanted, wanted };
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-		return;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return wanted;
+	if (limit.rlim_cur >= wanted)
+		return limit.rlim_cur;
+	if (wanted > limit.rlim_max && setrlimit(RLIMIT_NOFILE, &more) == 0) /* CAP_SYS_RESOURCE */
+		return wanted;
 	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	if (limit.rlim_cur < wanted) {
-		struct rlimit more = { wanted, wanted };
-
-		if (setrlimit(RLIMIT_NOFILE, &more) == 0) /* with CAP_SYS_RESOURCE */
-			return;
-		log_warning(
-			"only %llu descriptors can be had, front.proxy.connections_max = %u wants %llu: raise LimitNOFILE=",
-			(unsigned long long)limit.rlim_cur, config->proxy.connections_max,
-			(unsigned long long)wanted);
-	}
 	setrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur;
+}
+
+/* The bounds in force follow the descriptors: of too few, four fifths are for sessions, a tenth for
+ * clients in dialogue, a twentieth for those who wait for a place, and the rest for those who are
+ * told 421 and let go. */
+static void follow_descriptors(struct proxy *p)
+{
+	const struct config_front *config = &p->tally.config.proxy;
+	unsigned held = held_most(config->connections_max);
+	rlim_t wanted =
+		2 * (rlim_t)config->connections_max + config->linger_max + held + DESCRIPTORS_OWN;
+	rlim_t have = raise_descriptors(wanted), usable;
+
+	p->tally.connections_max = config->connections_max;
+	p->tally.linger_max = config->linger_max;
+	p->tally.held_most = held;
+	if (have >= wanted)
+		return;
+	usable = have > 2 * DESCRIPTORS_OWN ? have - DESCRIPTORS_OWN : have / 2;
+	if (p->tally.connections_max > usable * 4 / 10)
+		p->tally.connections_max = (unsigned)(usable * 4 / 10);
+	if (p->tally.linger_max > usable / 10)
+		p->tally.linger_max = (unsigned)(usable / 10);
+	if (p->tally.held_most > usable / 20)
+		p->tally.held_most = (unsigned)(usable / 20);
+	log_warning(
+		"Cannot have %llu file descriptors: the limit is %llu. At most %u sessions are served at once instead of front.proxy.connections_max = %u; the other clients are answered 4xx. Raise LimitNOFILE= (systemctl edit penstock-proxy).",
+		(unsigned long long)wanted, (unsigned long long)have, p->tally.connections_max,
+		config->connections_max);
 }
 
 static void pause_accepting(struct proxy *p)
 {
 	const struct timeval wait = { 0, ACCEPT_PAUSE_MS * 1000 };
 
-	event_del(p->accept_event);
+	for (int i = 0; i < p->listeners.count; i++)
+		event_del(p->accept_events[i]);
 	event_add(p->resume_event, &wait);
 }
 
-/* No descriptor is left: with the reserved one the client is told so, in the shortest form. */
-static void refuse_without_descriptor(struct proxy *p)
+/* No descriptor is left: with the reserved one the client is told so, in the shortest form. False:
+ * there was no client, or the reserve is gone. */
+static bool refuse_without_descriptor(struct proxy *p, int listen_fd, uint64_t now_us)
 {
 	char line[REPLY_MAX + 1];
-	size_t n = reply_line(line, sizeof(line), 421, p->config.service[p->service].hostname,
-			      REASON_LIMIT, 0);
+	size_t n = reply_line(line, sizeof(line), 421,
+			      &p->tally.config.service[p->tally.service].reply, REASON_LIMIT, 0);
 	int fd;
 
-	p->counts.counts->errors++;
-	if (p->reserve_fd < 0)
-		return;
-	close(p->reserve_fd);
-	fd = accept4(p->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (p->reserve_fd >= 0)
+		close(p->reserve_fd);
+	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd >= 0) {
-		proxy_counts(p)->offered++;
-		proxy_counts(p)->deferred++;
-		proxy_counts(p)->deferred_by[REASON_LIMIT]++;
-		if (p->config.service[p->service].tls != TLS_IMPLICIT)
+		p->tally.counts.counts->errors++;
+		tally_fault(&p->tally, FAULT_DESCRIPTORS, now_us, NULL);
+		tally_counts(&p->tally)->offered++;
+		tally_counts(&p->tally)->deferred++;
+		tally_counts(&p->tally)->deferred_by[REASON_LIMIT]++;
+		if (p->tally.config.service[p->tally.service].tls != TLS_IMPLICIT)
 			send(fd, line, n, MSG_NOSIGNAL);
 		shutdown(fd, SHUT_WR);
 		close(fd);
 	}
 	p->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
 }
 
 static void on_accept(evutil_socket_t listen_fd, short what, void *context)
@@ -88,13 +124,20 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *context)
 		int fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			session_new(p, fd, now_us);
+			session_new(&p->tally, fd, now_us);
 			continue;
 		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			refuse_without_descriptor(p);
-			pause_accepting(p);
+		if (errno == EMFILE || errno == ENFILE) {
+			/* Each client of the queue is told, not one in a while: the others would
+			 * wait for nothing. */
+			if (refuse_without_descriptor(p, listen_fd, now_us))
+				continue;
+			if (p->reserve_fd < 0)
+				pause_accepting(p);
+			return;
 		}
+		if (errno == ENOBUFS || errno == ENOMEM)
+			pause_accepting(p);
 		if (errno != ECONNABORTED && errno != EINTR)
 			return;
 	}
@@ -104,14 +147,20 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 {
 	struct proxy *p = context;
 
-	if (!p->draining)
-		event_add(p->accept_event, NULL);
+	for (int i = 0; !p->tally.draining && i < p->listeners.count; i++)
+		event_add(p->accept_events[i], NULL);
+}
+
+/* A session has ended. */
+static void on_place(evutil_socket_t fd, short what, void *context)
+{
+	held_admit(context, clock_monotonic_us());
 }
 
 static void finish_if_drained(struct proxy *p)
 {
-	if (p->draining && !p->session_count)
-		event_base_loopexit(p->base, NULL);
+	if (p->tally.draining && !p->tally.session_count)
+		event_base_loopexit(p->tally.base, NULL);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
@@ -121,38 +170,49 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	struct counts_service *c;
 	struct session *next;
 
-	proxy_mend_counts(p);
-	c = proxy_counts(p);
-	planview_get(&p->plan, now_us);
+	session_mend_counts(&p->tally);
+	c = tally_counts(&p->tally);
+	planview_get(&p->tally.plan, now_us);
 	if (now_us - p->sources_us >= US_PER_S / 2) {
 		p->sources_us = now_us;
-		sourceview_check(&p->sources);
+		sourceview_check(&p->tally.sources);
 	}
-	for (struct session *s = p->sessions; s; s = next) {
+	held_admit(&p->tally, now_us);
+	c->oldest_held_since_us = room_oldest_us(&p->tally.room);
+	for (struct session *s = p->tally.sessions; s; s = next) {
 		next = session_next(s);
 		session_tick(s, now_us);
 	}
 	if (c->waiting)
-		for (struct session *s = p->sessions; s; s = session_next(s)) {
+		for (struct session *s = p->tally.sessions; s; s = session_next(s)) {
 			uint64_t since = session_waiting_since(s);
 
 			if (since && (!oldest || since < oldest))
 				oldest = since;
 		}
-	if (now_us > p->busy_since_us) {
-		c->busy_us += c->busy * (now_us - p->busy_since_us);
-		p->busy_since_us = now_us;
+	if (now_us > p->tally.busy_since_us) {
+		c->busy_us += c->busy * (now_us - p->tally.busy_since_us);
+		p->tally.busy_since_us = now_us;
 	}
 	c->oldest_waiting_since_us = oldest;
-	p->counts.counts->heartbeat_us = now_us;
-	refusals_flush(&p->refusals, p->plan.plan.epoch);
+	p->tally.counts.counts->heartbeat_us = now_us;
+	refusals_flush(&p->tally.refusals, p->tally.plan.plan.epoch);
 	if (now_us - p->ticked_us >= US_PER_S) {
 		p->ticked_us = now_us;
 		sd_notifyf(0, "WATCHDOG=1\nSTATUS=%u sessions, %llu in flight, %s",
-			   p->session_count, (unsigned long long)c->in_flight,
-			   p->plan.fresh ? "following the plan" : "no plan: admitting everything");
+			   p->tally.session_count, (unsigned long long)c->in_flight,
+			   p->tally.plan.fresh ? "following the plan"
+					       : "no plan: admitting everything");
 	}
 	finish_if_drained(p);
+}
+
+static void warn_of_hidden_addresses(const struct config *config)
+{
+	if (config->proxy.proxy_protocol != PROXY_PROTOCOL_NONE)
+		return;
+	log_warning(
+		"The mail server takes every client for this host: front.proxy.proxy_protocol = none. It is an open relay if it relays for an address of this host. Use v1 (Postfix, Exim, Haraka) or v2 (OpenSMTPD).");
 }
 
 static void reload(struct proxy *p)
@@ -165,18 +225,21 @@ static void reload(struct proxy *p)
 		return;
 	if (config_load(p->source, fresh, errors) < 0) {
 		config_error_print(&errors->error[0], line, sizeof(line));
-		log_error("the configuration was not reloaded, the one in force stays: %s", line);
+		log_error("Cannot reload the configuration: %s. The one in force stays.", line);
 		return;
 	}
 	if (!fresh->proxy.enabled ||
-	    config_service_index(fresh, fresh->proxy.service) != (int)p->service ||
-	    strcmp(fresh->proxy.listen.text, p->config.proxy.listen.text) != 0) {
+	    config_service_index(fresh, fresh->proxy.service) != (int)p->tally.service ||
+	    strcmp(fresh->proxy.listen.text, p->tally.config.proxy.listen.text) != 0) {
 		log_error(
-			"the configuration was not reloaded: listen, service and enabled of [front.proxy] need a restart");
+			"Cannot reload the configuration: listen, service and enabled of [front.proxy] need a restart. The one in force stays. Run systemctl restart penstock-proxy.");
 		return;
 	}
-	p->config = *fresh;
-	log_set_level(p->config.log_level);
+	config_log_warnings(errors);
+	p->tally.config = *fresh;
+	follow_descriptors(p);
+	log_set_level(p->tally.config.log_level);
+	warn_of_hidden_addresses(&p->tally.config);
 	log_notice("configuration reloaded");
 }
 
@@ -188,20 +251,22 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 		reload(p);
 		return;
 	}
-	if (p->draining) { /* the second time: now */
-		event_base_loopexit(p->base, NULL);
+	if (p->tally.draining) { /* the second time: now */
+		event_base_loopexit(p->tally.base, NULL);
 		return;
 	}
-	p->draining = true;
-	event_del(p->accept_event);
-	close(p->listen_fd);
-	p->listen_fd = -1;
+	p->tally.draining = true;
+	for (int i = 0; i < p->listeners.count; i++) {
+		event_del(p->accept_events[i]);
+		close(p->listeners.fds[i]);
+		p->listeners.fds[i] = -1;
+	}
 	sd_notify(0, "STOPPING=1");
-	if (handover_sessions(p))
+	if (handover_sessions(&p->listeners, &p->tally))
 		return;
 	log_notice(
 		"stopping: no new connections, %u sessions go on to their end; a second signal ends them",
-		p->session_count);
+		p->tally.session_count);
 	finish_if_drained(p);
 }
 
@@ -211,60 +276,35 @@ static int open_events(struct proxy *p)
 	const struct timeval interval = { 0, TICK_MS * 1000 };
 
 	signal(SIGPIPE, SIG_IGN);
-	p->base = event_base_new();
-	if (!p->base)
+	p->tally.base = event_base_new();
+	if (!p->tally.base)
 		return -ENOMEM;
-	p->accept_event = event_new(p->base, p->listen_fd, EV_READ | EV_PERSIST, on_accept, p);
-	p->resume_event = evtimer_new(p->base, on_resume, p);
-	p->tick_event = event_new(p->base, -1, EV_PERSIST, on_tick, p);
-	if (!p->accept_event || !p->resume_event || !p->tick_event)
+	p->resume_event = evtimer_new(p->tally.base, on_resume, p);
+	p->tick_event = event_new(p->tally.base, -1, EV_PERSIST, on_tick, p);
+	p->tally.held_event = event_new(p->tally.base, -1, 0, on_place, &p->tally);
+	if (!p->resume_event || !p->tick_event || !p->tally.held_event)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
-		p->signals[i] = evsignal_new(p->base, numbers[i], on_signal, p);
+		p->signals[i] = evsignal_new(p->tally.base, numbers[i], on_signal, p);
 		if (!p->signals[i] || event_add(p->signals[i], NULL) < 0)
 			return -ENOMEM;
 	}
-	if (event_add(p->accept_event, NULL) < 0 || event_add(p->tick_event, &interval) < 0)
+	for (int i = 0; i < p->listeners.count; i++) {
+		p->accept_events[i] = event_new(p->tally.base, p->listeners.fds[i],
+						EV_READ | EV_PERSIST, on_accept, p);
+		if (!p->accept_events[i] || event_add(p->accept_events[i], NULL) < 0)
+			return -ENOMEM;
+	}
+	if (event_add(p->tick_event, &interval) < 0)
 		return -ENOMEM;
 	return 0;
-}
-
-static int open_counts(struct proxy *p)
-{
-	int r;
-
-	eventsfile_open(&p->events, p->config.run_dir, p->generation);
-	r = countsfile_open(&p->counts, p->config.run_dir, p->generation);
-	if (r < 0)
-		return r;
-	p->counts.counts->serves = UINT64_C(1) << p->service;
-	p->counts.counts->heartbeat_us = p->busy_since_us;
-	return 0;
-}
-
-void proxy_mend_counts(struct proxy *p)
-{
-	if (!countsfile_is_torn(&p->counts) && !eventsfile_is_torn(&p->events))
-		return;
-	log_warning("%s or the events beside it were cut short by somebody: made anew",
-		    p->counts.path);
-	countsfile_close(&p->counts);
-	eventsfile_close(&p->events);
-	/* Another name: under the old one the daemon still counts what it last read, until it sees that nobody holds it. */
-	p->generation++;
-	if (open_counts(p) < 0) {
-		log_error("out of memory");
-		abort();
-	}
-	for (struct session *s = p->sessions; s; s = session_next(s))
-		session_recount(s, proxy_counts(p));
 }
 
 int proxy_open(const struct config *config, const struct config_source *source,
 	       struct proxy **ret_proxy, char *why)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
-	uint64_t seed = 0;
+	const char *which = "";
 	int r;
 
 	*ret_proxy = p;
@@ -272,31 +312,18 @@ int proxy_open(const struct config *config, const struct config_source *source,
 		snprintf(why, 256, "out of memory");
 		return -ENOMEM;
 	}
-	p->config = *config;
 	p->source = source;
-	p->listen_fd = -1;
-	p->counts.fd = -1;
-	p->service = (unsigned)config_service_index(config, config->proxy.service);
+	memset(p->listeners.fds, -1, sizeof(p->listeners.fds));
 	p->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	p->busy_since_us = clock_monotonic_us();
-	raise_descriptors(config);
-	planview_init(&p->plan, config->run_dir);
-	sourceview_init(&p->sources, config->run_dir);
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-		seed = p->busy_since_us;
-	if (peers_open(&p->peers, config->proxy.connections_max, seed) < 0)
-		log_warning(
-			"no memory to count the sessions of each source: source.sessions_max has no effect here");
-	r = open_counts(p);
+	r = tally_open(&p->tally, config, clock_monotonic_us());
 	if (r < 0) {
 		snprintf(why, 256, "out of memory");
 		return r;
 	}
-	p->listen_fd = handover_listen(p, BACKLOG);
-	if (p->listen_fd < 0) {
-		r = p->listen_fd;
-		snprintf(why, 256, "cannot listen on %s: %s; %s", config->proxy.listen.text,
-			 strerror(-r),
+	follow_descriptors(p);
+	r = handover_listen(&p->listeners, &config->proxy.listen, BACKLOG, &which);
+	if (r < 0) {
+		snprintf(why, 256, "cannot listen on %.100s: %s; %s", which, strerror(-r),
 			 r == -EADDRINUSE
 				 ? "something listens there already: find it with 'ss -ltnp'"
 			 : r == -EACCES
@@ -306,28 +333,29 @@ int proxy_open(const struct config *config, const struct config_source *source,
 	}
 	r = open_events(p);
 	if (r < 0)
-		snprintf(why, 256, "no event loop can be had");
+		snprintf(why, 256, "Cannot create the event loop");
 	return r;
 }
 
 int proxy_run(struct proxy *p)
 {
-	log_notice("penstock-proxy relays %s to %s", p->config.proxy.listen.text,
-		   p->config.proxy.backend.text);
+	log_notice("penstock-proxy relays %s to %s", p->tally.config.proxy.listen.text,
+		   p->tally.config.proxy.backend.text);
+	warn_of_hidden_addresses(&p->tally.config);
 	on_tick(-1, 0, p);
 	sd_notify(0, "READY=1");
-	return event_base_dispatch(p->base) < 0 ? -EIO : 0;
+	return event_base_dispatch(p->tally.base) < 0 ? -EIO : 0;
 }
 
 void proxy_close(struct proxy *p)
 {
 	if (!p)
 		return;
-	while (p->sessions)
-		session_abort(p->sessions);
-	refusals_flush(&p->refusals, UINT64_MAX);
-	if (p->accept_event)
-		event_free(p->accept_event);
+	while (p->tally.sessions)
+		session_abort(p->tally.sessions);
+	for (int i = 0; i < LISTENERS_MAX; i++)
+		if (p->accept_events[i])
+			event_free(p->accept_events[i]);
 	if (p->resume_event)
 		event_free(p->resume_event);
 	if (p->tick_event)
@@ -335,17 +363,11 @@ void proxy_close(struct proxy *p)
 	for (unsigned i = 0; i < ARRAY_SIZE(p->signals); i++)
 		if (p->signals[i])
 			event_free(p->signals[i]);
-	if (p->base)
-		event_base_free(p->base);
-	if (p->listen_fd >= 0)
-		close(p->listen_fd);
+	for (int i = 0; i < LISTENERS_MAX; i++)
+		if (p->listeners.fds[i] >= 0)
+			close(p->listeners.fds[i]);
 	if (p->reserve_fd >= 0)
 		close(p->reserve_fd);
-	if (p->counts.counts)
-		countsfile_close(&p->counts);
-	eventsfile_close(&p->events);
-	peers_close(&p->peers);
-	sourceview_done(&p->sources);
-	planview_done(&p->plan);
+	tally_close(&p->tally);
 	free(p);
 }

@@ -5,17 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/parse.h"
 
 static const uint8_t signature[12] = { 0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d,
 				       0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a };
-
-static void map_v4(const void *v4, struct in6_addr *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	ret->s6_addr[10] = ret->s6_addr[11] = 0xff;
-	memcpy(&ret->s6_addr[12], v4, 4);
-}
 
 static int read_address(const char *text, bool v6, struct in6_addr *ret)
 {
@@ -25,7 +19,7 @@ static int read_address(const char *text, bool v6, struct in6_addr *ret)
 		return inet_pton(AF_INET6, text, ret) == 1 ? 0 : -EPROTO;
 	if (inet_pton(AF_INET, text, &v4) != 1)
 		return -EPROTO;
-	map_v4(&v4, ret);
+	address_map_v4(&v4, ret);
 	return 0;
 }
 
@@ -69,6 +63,13 @@ static int decode_v1(const uint8_t *bytes, size_t length, struct proxy_addresses
 	return (int)(end - bytes) + 1;
 }
 
+size_t proxy_protocol_length(const uint8_t *bytes, size_t length)
+{
+	if (length < 16 || memcmp(bytes, signature, sizeof(signature)) != 0)
+		return PROXY_PROTOCOL_MOST;
+	return 16 + ((size_t)bytes[14] << 8 | bytes[15]);
+}
+
 static int decode_v2(const uint8_t *b, size_t length, struct proxy_addresses *ret)
 {
 	size_t whole;
@@ -77,16 +78,14 @@ static int decode_v2(const uint8_t *b, size_t length, struct proxy_addresses *re
 		return 0;
 	if ((b[12] & 0xf0) != 0x20 || (b[12] & 0x0f) > 1)
 		return -EPROTO;
-	whole = 16 + ((size_t)b[14] << 8 | b[15]);
-	if (whole > PROXY_PROTOCOL_MOST)
-		return -EPROTO;
+	whole = proxy_protocol_length(b, length);
 	if (length < whole)
 		return 0;
 	if ((b[12] & 0x0f) == 1 && b[13] == 0x11) {
 		if (whole < 16 + 12)
 			return -EPROTO;
-		map_v4(b + 16, &ret->source);
-		map_v4(b + 20, &ret->destination);
+		address_map_v4(b + 16, &ret->source);
+		address_map_v4(b + 20, &ret->destination);
 		ret->source_port = (uint16_t)(b[24] << 8 | b[25]);
 		ret->destination_port = (uint16_t)(b[26] << 8 | b[27]);
 		ret->known = true;

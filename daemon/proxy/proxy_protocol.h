@@ -1,4 +1,5 @@
-/* The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): who the client is, told ahead of the stream. Pure. */
+/* The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): who the client is, told
+ * ahead of the stream. Pure. */
 #ifndef PENSTOCK_PROXY_PROXY_PROTOCOL_H
 #define PENSTOCK_PROXY_PROXY_PROTOCOL_H
 
@@ -7,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A version 1 line has at most 107 octets; of version 2 no more than this is taken (addresses and some TLVs). */
+/* A version 1 line has at most 107 octets, and version 2 fits into this but for its TLVs
+ * (proxy-protocol.txt 2.2). */
 #define PROXY_PROTOCOL_MOST 536
 
 struct proxy_addresses {
@@ -16,8 +18,13 @@ struct proxy_addresses {
 	uint16_t source_port, destination_port;
 };
 
-/* Returns the length of the header at the beginning of `bytes` (1 and up), 0 when more is needed, -EPROTO when this is none. */
+/* Returns the length of the header at the beginning of `bytes` (1 and up), 0 when more is needed,
+ * -EPROTO when this is none. */
 int proxy_protocol_decode(const uint8_t *bytes, size_t length, struct proxy_addresses *ret);
+/* How many octets the header has that begins with `bytes`, as far as they tell (more than `length`
+ * of them: a version 2 header, whose TLVs may make it 65,551 long); PROXY_PROTOCOL_MOST while they
+ * do not. */
+size_t proxy_protocol_length(const uint8_t *bytes, size_t length);
 /* Writes a header of version 1 or 2 (PROXY_PROTOCOL_MOST is always enough). Returns its length. */
 size_t proxy_protocol_encode(int version, const struct proxy_addresses *addresses, uint8_t *out);
 

@@ -1,11 +1,16 @@
-/* The dialogue with a refused client, as a phase of its session. What is said and how is refuse/talk.c. */
+/* The dialogue with a refused client, as a phase of its session. What is said and how is
+ * refuse/talk.c. */
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
 #include "base/clock.h"
+#include "core/told.h"
 #include "proxy/session_parts.h"
 
 #define LINGER_SHORT_US (500 * US_PER_MS) /* past the bound of lingerers */
 
-/* Over: the session is left to the next tick, for callers that still hold it. */
-static void go_on(struct session *s, enum talk_next next)
+/* Over: the next tick ends it. */
+static void take(struct session *s, enum talk_next next)
 {
 	if (next == TALK_LISTEN)
 		return;
@@ -13,47 +18,58 @@ static void go_on(struct session *s, enum talk_next next)
 	s->deadline_us = s->moved_us + (next == TALK_DRAIN ? TALK_DRAIN_US : 0);
 }
 
-void session_refuse(struct session *s, enum reason reason)
+/* So that the gate, where it stands beside, resets the client when it comes again in this epoch
+ * after it has heard its reply. Who is owed the next place is spoken to then. */
+static void mark(const struct session *s)
 {
-	struct proxy *p = s->proxy;
-	const struct config_service *service = &p->config.service[p->service];
-	const struct plan *plan = &p->plan.plan;
-	unsigned code = plan->services > p->service ? plan->service[p->service].reply_code
+	unsigned timeout_ms = TOLD_USER_TIMEOUT_MS;
+
+	if (!room_owes(&s->tally->debts, session_group(s), s->moved_us))
+		setsockopt(s->client_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+			   sizeof(timeout_ms));
+}
+
+enum next refuse_begin(struct session *s)
+{
+	struct tally *t = s->tally;
+	const struct config_service *service = &t->config.service[t->service];
+	const struct plan *plan = &t->plan.plan;
+	unsigned code = plan->services > t->service ? plan->service[t->service].reply_code
 						    : service->reply_code;
 
-	session_close_backend(s, false);
-	if (service->tls == TLS_IMPLICIT) { /* nothing can be said in the clear */
-		session_end(s, false);
-		return;
-	}
+	if (service->tls == TLS_IMPLICIT) /* nothing can be said in the clear */
+		return NEXT_BREAK;
 	s->phase = PHASE_REFUSE;
-	s->deadline_us = s->moved_us + p->config.proxy.linger_us;
-	if (p->lingering >= p->config.proxy.linger_max || p->draining) {
+	s->deadline_us = s->moved_us + t->config.proxy.linger_us;
+	if (t->lingering >= t->linger_max || t->draining) {
 		code = 421;
 		s->deadline_us = s->moved_us + LINGER_SHORT_US;
 	} else {
 		s->lingers = true;
-		p->lingering++;
-		proxy_counts(p)->refused_lingering++;
+		t->lingering++;
+		tally_counts(t)->refused_lingering++;
 	}
 	s->down.offset = s->down.length = 0;
 	event_add(s->client_read, NULL);
-	proxy_counts(p)->refused_told++;
-	go_on(s, talk_begin(&s->dialogue, s->client_fd, code, service->hostname, reason,
-			    plan->order_until_us));
+	mark(s);
+	tally_counts(t)->refused_told++;
+	take(s, talk_begin(&s->dialogue, s->client_fd, code, &service->reply, s->refusal,
+			   plan->order_until_us));
+	return NEXT_STAY;
 }
 
-void session_converse(struct session *s)
+enum next refuse_hear(struct session *s)
 {
-	enum talk_next next = talk_hear(&s->dialogue, s->client_fd, s->proxy->scratch);
+	enum talk_next next = talk_hear(&s->dialogue, s->client_fd, s->tally->scratch);
 
 	if (next == TALK_OVER)
-		session_end(s, true);
-	else if (s->phase != PHASE_CLOSING)
-		go_on(s, next);
+		return NEXT_END;
+	if (s->phase != PHASE_CLOSING)
+		take(s, next);
+	return NEXT_STAY;
 }
 
-void session_give_up(struct session *s)
+void refuse_give_up(struct session *s)
 {
-	go_on(s, talk_give_up(&s->dialogue, s->client_fd));
+	take(s, talk_give_up(&s->dialogue, s->client_fd));
 }

@@ -1,5 +1,6 @@
-/* Bytes both ways between a client and the server, half-closes included, bounded: what one side does not take, the other is
- * not asked for. */
+/* Bytes both ways between a client and the server, half-closes included, bounded: what one side
+ * does not take, the other is not asked for. Each function returns what comes next; session.c does
+ * it. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -60,82 +61,56 @@ static int flush(struct flow *flow, int to_fd)
 	return 1;
 }
 
-/* Both directions have ended, and the client has closed (closing before it does could reset what it has not read yet): so has
- * the session. Returns whether it has. */
-static bool end_if_over(struct session *s)
+/* Both directions have ended, and the client has closed (closing before it does could reset what it
+ * has not read yet): so has the session. */
+static bool is_over(const struct session *s)
 {
-	if (!s->up.source_eof || !s->up.sink_eof || !s->down.sink_eof)
-		return false;
-	session_end(s, true);
-	return true;
+	return s->up.source_eof && s->up.sink_eof && s->down.sink_eof;
 }
 
-static void server_closed(struct session *s)
-{
-	session_leave_flight(s, true);
-	s->deadline_us = s->moved_us + FLUSH_US;
-}
-
-static void on_client_eof(struct session *s)
+static enum next client_closed(struct session *s)
 {
 	s->up.source_eof = true;
 	event_del(s->client_read);
 	finish_flow(&s->up, s->backend_fd);
-	end_if_over(s);
+	return is_over(s) ? NEXT_END : NEXT_STAY;
 }
 
-void relay_up(struct session *s)
+enum next relay_up(struct session *s)
 {
-	struct proxy *p = s->proxy;
-	ssize_t n = recv(s->client_fd, p->scratch, sizeof(p->scratch), 0);
+	struct tally *t = s->tally;
+	ssize_t n = recv(s->client_fd, t->scratch, sizeof(t->scratch), 0);
 
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			session_end(s, false);
-		return;
-	}
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? NEXT_STAY : NEXT_BREAK;
 	s->moved_us = clock_monotonic_us();
-	if (n == 0) {
-		on_client_eof(s);
-		return;
-	}
+	if (n == 0)
+		return client_closed(s);
 	if (s->waiting)
 		s->relayed_early = true;
 	if (s->in_flight)
-		session_apply_turns(s, turns_client(&s->turns, s->moved_us, p->scratch, (size_t)n));
+		flight_track(s, smtp_track_client(&s->track, s->moved_us, t->scratch, (size_t)n));
 	if (s->up.sink_eof)
-		return; /* nobody reads this any more */
-	if (push(&s->up, s->backend_fd, p->scratch, (size_t)n) < 0) {
+		return NEXT_STAY; /* the other side does not read any more */
+	if (push(&s->up, s->backend_fd, t->scratch, (size_t)n) < 0) {
 		/* The server reset: what it said before may still be on its way down. */
 		s->up.sink_eof = true;
-		return;
+		return NEXT_STAY;
 	}
 	if (s->up.length) {
 		event_del(s->client_read);
 		event_add(s->backend_write, NULL);
 	}
+	return NEXT_STAY;
 }
 
-/* Admitted, but there is no server for it. */
-void relay_refuse_admitted(struct session *s)
+/* A server whose accept queue overflows forgets a connection that its client holds for made: the
+ * server would speak first, so both wait for ever. Keepalive finds it out; nothing was said yet, so
+ * another connection takes its place unseen. */
+static enum next lost_before_greeting(struct session *s)
 {
-	struct counts *counts = s->proxy->counts.counts;
-
-	proxy_counts(s->proxy)->deferred++;
-	proxy_counts(s->proxy)->deferred_by[REASON_BACKEND]++;
-	session_tell_late(s);
-	counts->errors++;
-	session_refuse(s, REASON_BACKEND);
-}
-
-/* A server whose accept queue overflows forgets a connection that its client holds for made: the server would speak first,
- * so both wait for ever. Keepalive finds it out; nothing was said yet, so another connection takes its place unseen. */
-static void lost_before_greeting(struct session *s)
-{
-	if (s->tries++ == BACKEND_TRIES) {
-		relay_refuse_admitted(s);
-		return;
-	}
+	if (s->tries++ == BACKEND_TRIES)
+		return NEXT_SILENT;
 	session_free_event(&s->backend_read);
 	session_free_event(&s->backend_write);
 	close(s->backend_fd);
@@ -144,52 +119,55 @@ static void lost_before_greeting(struct session *s)
 	free(s->up.pending);
 	memset(&s->up, 0, sizeof(s->up));
 	s->moved_us = clock_monotonic_us();
-	relay_connect(s);
+	return NEXT_CONNECT;
 }
 
-static void relay_down(struct session *s)
+static enum next server_broke(struct session *s)
 {
-	struct proxy *p = s->proxy;
-	ssize_t n = recv(s->backend_fd, p->scratch, sizeof(p->scratch), 0);
+	if (errno == EAGAIN || errno == EINTR)
+		return NEXT_STAY;
+	if (s->waiting && !s->relayed_early)
+		return lost_before_greeting(s);
+	return s->waiting && s->client_fd >= 0 ? NEXT_SILENT : NEXT_RESET;
+}
 
-	if (n < 0) {
-		if (errno == EAGAIN || errno == EINTR)
-			return;
-		if (s->waiting && !s->relayed_early)
-			lost_before_greeting(s);
-		else
-			session_reset(s);
-		return;
-	}
+static enum next server_closed(struct session *s)
+{
+	/* It said nothing at all: the client would see a connection that breaks for no reason. */
+	if (s->waiting && !s->up.source_eof)
+		return NEXT_SILENT;
+	s->down.source_eof = true;
+	event_del(s->backend_read);
+	flight_leave(s, true);
+	s->deadline_us = s->moved_us + FLUSH_US;
+	finish_flow(&s->down, s->client_fd);
+	return is_over(s) ? NEXT_END : NEXT_STAY;
+}
+
+enum next relay_down(struct session *s)
+{
+	struct tally *t = s->tally;
+	ssize_t n = recv(s->backend_fd, t->scratch, sizeof(t->scratch), 0);
+
+	if (n < 0)
+		return server_broke(s);
 	s->moved_us = clock_monotonic_us();
-	if (n == 0) {
-		s->down.source_eof = true;
-		event_del(s->backend_read);
-		server_closed(s);
-		finish_flow(&s->down, s->client_fd);
-		end_if_over(s);
-		return;
-	}
-	session_apply_turns(s, turns_server(&s->turns, s->moved_us, p->scratch, (size_t)n));
-	if (push(&s->down, s->client_fd, p->scratch, (size_t)n) < 0) {
-		session_end(s, false);
-		return;
-	}
+	if (n == 0)
+		return server_closed(s);
+	flight_track(s, smtp_track_server(&s->track, s->moved_us, t->scratch, (size_t)n));
+	if (push(&s->down, s->client_fd, t->scratch, (size_t)n) < 0)
+		return NEXT_BREAK;
 	if (s->down.length) {
 		event_del(s->backend_read);
 		event_add(s->client_write, NULL);
 	}
-}
-
-static void on_backend(evutil_socket_t fd, short what, void *context)
-{
-	relay_down(context);
+	return NEXT_STAY;
 }
 
 /* The connection to the backend is made, or could not be. */
-static void on_connected(struct session *s)
+static enum next connected(struct session *s)
 {
-	struct proxy *p = s->proxy;
+	struct tally *t = s->tally;
 	uint8_t first[2 * PROXY_PROTOCOL_MOST];
 	int error = 0;
 	socklen_t length = sizeof(error);
@@ -197,102 +175,99 @@ static void on_connected(struct session *s)
 
 	getsockopt(s->backend_fd, SOL_SOCKET, SO_ERROR, &error, &length);
 	s->moved_us = clock_monotonic_us();
-	if (error) {
-		relay_refuse_admitted(s);
-		return;
-	}
+	if (error)
+		return NEXT_UNREACHABLE;
 	s->phase = PHASE_RELAY;
 	s->deadline_us = 0;
 	event_add(s->client_read, NULL);
 	event_add(s->backend_read, NULL);
-	if (p->config.proxy.proxy_protocol != PROXY_PROTOCOL_NONE)
-		n = proxy_protocol_encode((int)p->config.proxy.proxy_protocol, &s->addresses,
-					  first);
+	if (t->config.proxy.proxy_protocol >= PROXY_PROTOCOL_V1)
+		n = proxy_protocol_encode(t->config.proxy.proxy_protocol == PROXY_PROTOCOL_V1 ? 1
+											      : 2,
+					  &s->addresses, first);
 	if (s->up.length) { /* what came behind the client's own PROXY header */
 		memcpy(first + n, s->up.pending + s->up.offset, s->up.length);
-		session_apply_turns(
-			s, turns_client(&s->turns, s->moved_us, (char *)first + n, s->up.length));
+		flight_track(s, smtp_track_client(&s->track, s->moved_us, (char *)first + n,
+						  s->up.length));
 		n += s->up.length;
 		s->relayed_early = true;
 	}
 	free(s->up.pending);
 	memset(&s->up, 0, sizeof(s->up));
-	if (n && push(&s->up, s->backend_fd, (const char *)first, n) < 0) {
-		session_end(s, false);
-		return;
-	}
+	if (n && push(&s->up, s->backend_fd, (const char *)first, n) < 0)
+		return NEXT_BREAK;
 	if (s->up.length) {
 		event_del(s->client_read);
 		event_add(s->backend_write, NULL);
 	}
+	return NEXT_STAY;
 }
 
-static void on_backend_writable(evutil_socket_t fd, short what, void *context)
+enum next relay_backend_writable(struct session *s)
 {
-	struct session *s = context;
 	int r;
 
-	if (s->phase == PHASE_CONNECT) {
-		on_connected(s);
-		return;
-	}
-	r = s->up.length ? flush(&s->up, fd) : 1;
-	if (r < 0) {
-		session_end(s, false);
-		return;
-	}
+	if (s->phase == PHASE_CONNECT)
+		return connected(s);
+	r = s->up.length ? flush(&s->up, s->backend_fd) : 1;
+	if (r < 0)
+		return NEXT_BREAK;
 	if (r == 0) {
 		event_add(s->backend_write, NULL);
-		return;
+		return NEXT_STAY;
 	}
 	s->moved_us = clock_monotonic_us();
-	finish_flow(&s->up, fd);
-	if (!end_if_over(s) && !s->up.source_eof)
+	finish_flow(&s->up, s->backend_fd);
+	if (is_over(s))
+		return NEXT_END;
+	if (!s->up.source_eof)
 		event_add(s->client_read, NULL);
+	return NEXT_STAY;
 }
 
-void relay_connect(struct session *s)
+enum next relay_connect(struct session *s)
 {
-	struct proxy *p = s->proxy;
+	struct tally *t = s->tally;
 	int one = 1, idle_s = KEEPALIVE_S, count = KEEPALIVE_COUNT;
 
 	s->phase = PHASE_CONNECT;
-	s->deadline_us = s->moved_us + p->config.proxy.connect_us;
-	s->backend_fd = endpoint_connect(&p->config.proxy.backend);
-	if (s->backend_fd >= 0) {
-		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		setsockopt(s->backend_fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
-		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
-		setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-		s->backend_read =
-			event_new(p->base, s->backend_fd, EV_READ | EV_PERSIST, on_backend, s);
-		s->backend_write =
-			event_new(p->base, s->backend_fd, EV_WRITE, on_backend_writable, s);
-	}
-	if (s->backend_fd < 0 || !s->backend_read || !s->backend_write) {
-		relay_refuse_admitted(s);
-		return;
-	}
+	s->deadline_us = s->moved_us + t->config.proxy.connect_us;
+	s->backend_fd = endpoint_connect(&t->config.proxy.backend);
+	if (s->backend_fd < 0)
+		return s->backend_fd == -EMFILE || s->backend_fd == -ENFILE ? NEXT_NO_DESCRIPTOR
+									    : NEXT_UNREACHABLE;
+	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(s->backend_fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
+	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+	s->backend_read =
+		event_new(t->base, s->backend_fd, EV_READ | EV_PERSIST, session_on_backend, s);
+	s->backend_write =
+		event_new(t->base, s->backend_fd, EV_WRITE, session_on_backend_writable, s);
+	if (!s->backend_read || !s->backend_write)
+		return NEXT_UNREACHABLE;
 	event_add(s->backend_write, NULL);
+	return NEXT_STAY;
 }
 
-void relay_client_writable(struct session *s)
+enum next relay_client_writable(struct session *s)
 {
 	int r = s->down.length ? flush(&s->down, s->client_fd) : 1;
 
-	if (r < 0) {
-		session_end(s, false);
-		return;
-	}
+	if (r < 0)
+		return NEXT_BREAK;
 	if (r == 0) {
 		event_add(s->client_write, NULL);
-		return;
+		return NEXT_STAY;
 	}
 	s->moved_us = clock_monotonic_us();
 	if (s->phase == PHASE_REFUSE || s->phase == PHASE_CLOSING)
-		return;
+		return NEXT_STAY;
 	finish_flow(&s->down, s->client_fd);
-	if (!end_if_over(s) && s->backend_fd >= 0 && !s->down.source_eof)
+	if (is_over(s))
+		return NEXT_END;
+	if (s->backend_fd >= 0 && !s->down.source_eof)
 		event_add(s->backend_read, NULL);
+	return NEXT_STAY;
 }

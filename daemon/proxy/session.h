@@ -5,14 +5,24 @@
 #include <netinet/in.h>
 #include <stdint.h>
 
-#include "proxy/proxy.h"
+#include "proxy/tally.h"
 
-/* Takes over an accepted, non-blocking descriptor. On any failure the client is closed and that is counted. */
-void session_new(struct proxy *proxy, int fd, uint64_t now_us);
+/* Takes over an accepted, non-blocking descriptor. On any failure the client is closed and that is
+ * counted. */
+void session_new(struct tally *tally, int fd, uint64_t now_us);
+/* Lets in those who wait for a place as long as there is one, and refuses those who have waited
+ * long enough. */
+void held_admit(struct tally *tally, uint64_t now_us);
+/* How many may wait at once: `connections_max` of the front, and what the machine's memory
+ * bears. */
+unsigned held_most(unsigned connections_max);
 /* Every 100 ms, for all: time-outs, late refusals, quiet clients. */
 void session_tick(struct session *session, uint64_t now_us);
 /* Adds what this session is to the gauges of `counts`, which begin at zero. */
 void session_recount(const struct session *session, struct counts_service *counts);
+/* When the files of counts and events were cut short: new ones, and what is in flight is
+ * counted again. */
+void session_mend_counts(struct tally *tally);
 struct session *session_next(const struct session *session);
 /* The oldest waiting one's start; 0: this one does not wait. */
 uint64_t session_waiting_since(const struct session *session);

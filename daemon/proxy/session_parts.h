@@ -1,5 +1,9 @@
-/* What the three files of a session share: session.c (life, verdict, counts), relay.c (bytes both ways), refuse.c (the
- * dialogue with a refused client). */
+/* What the files of a session share: session.c (its life), header.c (PROXY header), verdict.c,
+ * held.c (the wait for a place), relay.c (bytes both ways), refuse.c (the dialogue with a refused
+ * client), flight.c (what is counted and told), timeouts.c.
+ *
+ * The parts return what comes next, and session.c carries it out: no part ends or moves the session
+ * that its caller holds. */
 #ifndef PENSTOCK_PROXY_SESSION_PARTS_H
 #define PENSTOCK_PROXY_SESSION_PARTS_H
 
@@ -7,20 +11,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/turns.h"
-#include "proxy/proxy.h"
+#include "core/smtp_track.h"
+#include "proxy/tally.h"
 #include "proxy/proxy_protocol.h"
 #include "refuse/talk.h"
 
 enum phase {
 	PHASE_HEADER, /* a PROXY header is awaited */
+	PHASE_HELD, /* waits for a place: what it says already stays in its socket */
 	PHASE_CONNECT, /* to the backend */
 	PHASE_RELAY,
 	PHASE_REFUSE, /* in dialogue with a refused client */
 	PHASE_CLOSING, /* said the last word, reading until the client closes */
 };
 
-/* One direction of the relay. What could not be written at once waits here, and its source is not read meanwhile. */
+enum next {
+	NEXT_STAY, /* in its phase */
+	NEXT_DECIDE, /* its address is known: ask for a verdict */
+	NEXT_CONNECT, /* to the server */
+	NEXT_REFUSE, /* with `refusal` as the reason, counted already */
+	NEXT_UNREACHABLE, /* admitted, but the server cannot be connected to: refuse */
+	NEXT_SILENT, /* admitted, but the server has closed before it greeted: refuse */
+	NEXT_NO_DESCRIPTOR, /* admitted, but no descriptor is left for the server: refuse */
+	NEXT_END, /* both sides have closed */
+	NEXT_BREAK, /* close it, whatever is under way */
+	NEXT_RESET, /* the same, and the client learns of a broken connection as such */
+};
+
+/* One direction of the relay. What could not be written at once waits here, and its source is not
+ * read meanwhile. */
 struct flow {
 	char *pending;
 	size_t offset, length;
@@ -28,46 +47,92 @@ struct flow {
 };
 
 struct session {
-	struct proxy *proxy;
+	struct tally *tally;
 	struct session *next, *previous;
+	struct room_node held; /* PHASE_HELD: in the waiting room */
 	int client_fd, backend_fd;
 	struct event *client_read, *client_write, *backend_read, *backend_write;
 	struct flow up, down; /* client to backend, backend to client */
 	enum phase phase;
+	enum reason refusal; /* NEXT_REFUSE: why */
 	uint64_t opened_us, moved_us, deadline_us; /* deadline: of the phase, 0: none */
 	struct proxy_addresses addresses;
-	struct turns turns;
+	struct smtp_track track;
 	struct dialogue dialogue;
 	unsigned tries; /* of the backend, after the first */
-	bool in_flight, shadow, waiting, relayed_early, lingers, decided;
+	bool in_flight, shadow, waiting, relayed_early, lingers, decided, slow;
+	bool promised; /* an admission: it is not refused late */
 };
 
+static inline uint64_t session_group(const struct session *session)
+{
+	return plan_group(session->addresses.source.s6_addr);
+}
+
 /* ---- session.c */
-void session_apply_turns(struct session *session, struct turns_change change);
-/* The server has closed, or never had it: the session no longer counts. */
-void session_leave_flight(struct session *session, bool in_order);
+/* Carries out what a part has returned, until the session stays as it is. May free it: the caller
+ * does not touch it afterwards. */
+void session_go_on(struct session *session, enum next next);
 void session_close_backend(struct session *session, bool in_order);
-/* Frees the session. */
-void session_end(struct session *session, bool in_order);
-/* The same, and the client learns of a broken connection as such: by a reset. */
-void session_reset(struct session *session);
-/* Admitted, and then refused all the same: the daemon is told, its next attempt is owed an admission. */
-void session_tell_late(struct session *session);
 void session_free_event(struct event **event);
+/* Callbacks of its events. */
+void session_on_client(evutil_socket_t fd, short what, void *session);
+void session_on_backend(evutil_socket_t fd, short what, void *session);
+void session_on_backend_writable(evutil_socket_t fd, short what, void *session);
+
+/* ---- header.c */
+/* Reads on. NEXT_DECIDE: it is whole. */
+enum next header_read(struct session *session);
+/* Something is wrong with it, or with who sends it: counted and logged. */
+void header_fault(struct session *session, enum fault fault);
+
+/* ---- verdict.c */
+/* A new connection: it is let in, refused, or waits for a place (NEXT_STAY). */
+enum next verdict_decide(struct session *session);
+/* The verdict on it now. */
+struct verdict verdict_ask(struct session *session, struct plan_request *ret_request);
+/* Admits or refuses, as counted already. */
+enum next verdict_carry_out(struct session *session, struct verdict verdict);
+/* Whether it comes from this host, and this host is not limited. */
+bool verdict_is_own(const struct session *session);
+
+/* ---- flight.c */
+/* It is the server's from now on, and counts; `shadow`: it would in observe mode. */
+void flight_enter(struct session *session, bool shadow);
+/* The server has closed, or never had it: the session no longer counts. */
+void flight_leave(struct session *session, bool in_order);
+/* Counts what a step of the dialogue has changed. */
+void flight_track(struct session *session, struct smtp_track_change change);
+/* Every 100 ms: has the server owed an answer for long? */
+void flight_tick(struct session *session, uint64_t now_us);
+void flight_tell_verdict(struct session *session, struct verdict verdict);
+/* Admitted, and then refused all the same: the daemon is told, its next attempt is owed an
+ * admission. */
+void flight_tell_late(struct session *session);
+
+/* ---- held.c */
+/* Whether it waits for a place from now on. */
+bool held_enter(struct session *session, const struct plan_request *request);
+/* Observe mode: whether enforcing would have let it wait. */
+bool held_would_enter(const struct tally *tally, struct verdict verdict);
+/* Its wait is over, by this verdict, or because the client has gone. */
+void held_leave(struct session *session, enum counts_held end, struct verdict verdict);
+/* Something has come from its client: perhaps the end. */
+enum next held_watch(struct session *session);
 
 /* ---- relay.c */
-void relay_connect(struct session *session);
-/* Admitted, but there is no server for it. */
-void relay_refuse_admitted(struct session *session);
-/* The client has bytes, or room for some. */
-void relay_up(struct session *session);
-void relay_client_writable(struct session *session);
+enum next relay_connect(struct session *session);
+/* The client has bytes, or room for some; the server has. */
+enum next relay_up(struct session *session);
+enum next relay_client_writable(struct session *session);
+enum next relay_down(struct session *session);
+enum next relay_backend_writable(struct session *session);
 
 /* ---- refuse.c */
-void session_refuse(struct session *session, enum reason reason);
+enum next refuse_begin(struct session *session);
 /* A refused client has said something. */
-void session_converse(struct session *session);
+enum next refuse_hear(struct session *session);
 /* Its time is up. */
-void session_give_up(struct session *session);
+void refuse_give_up(struct session *session);
 
 #endif

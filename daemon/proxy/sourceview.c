@@ -64,7 +64,7 @@ bool sourceview_lookup(struct sourceview *view, const uint8_t *address, uint64_t
 		return true;
 	}
 	log_warning(
-		"%s was cut short by somebody: nobody is ranked until penstockd makes a new one",
+		"Another process has cut %s short. No source is ranked until penstockd makes a new one.",
 		view->path);
 	sourceview_done(view);
 	return false;

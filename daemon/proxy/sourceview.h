@@ -1,5 +1,6 @@
-/* The daemon's table of sources as the proxy sees it: a read-only mapping of RUN_DIR/sources, opened again when the daemon made
- * a new one. Without it nobody is ranked: every cut-off is passed, and the window alone decides. */
+/* The daemon's table of sources as the proxy sees it: a read-only mapping of RUN_DIR/sources,
+ * opened again when the daemon made a new one. Without it no source is ranked: every cut-off is
+ * passed, and the window alone decides. */
 #ifndef PENSTOCK_PROXY_SOURCEVIEW_H
 #define PENSTOCK_PROXY_SOURCEVIEW_H
 
@@ -22,9 +23,9 @@ struct sourceview {
 
 void sourceview_init(struct sourceview *view, const char *run_dir);
 void sourceview_done(struct sourceview *view);
-/* Maps the file anew when it is another one than before. System calls: not for every connection. */
+/* Maps the file again when it was replaced. System calls: not for every connection. */
 void sourceview_check(struct sourceview *view);
-/* As source_lookup(). False: there is no table, nobody is ranked. */
+/* As source_lookup(). False: there is no table, no source is ranked. */
 bool sourceview_lookup(struct sourceview *view, const uint8_t *address, uint64_t now_us,
 		       struct plan_source *ret);
 

@@ -11,14 +11,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "publish/control_parts.h"
 #include "publish/json.h"
 
-#define CLIENTS_MAX 64
+/* Other users may look, and their places are few, so that root and the group always find one. */
+#define CLIENTS_MAX 128
+#define OTHERS_MAX 64
+#define USER_MAX 8 /* of them for one user */
+#define USER_WATCHERS 4
+/* The loop has more to do: after so many calls of a client, or accepted connections, others have
+ * their turn. */
+#define TURN_CALLS 4
+#define TURN_ACCEPTS 32
+#define PAUSE_US 10000
+/* Answers to others take this share of a CPU, and so much at once. */
+#define OTHERS_SHARE 0.05
+#define OTHERS_BURST_US 20000
+#define OUTPUT_MAX 262144 /* answers that a client does not read: it is asked for no more calls */
 #define IDLE_S 60
 #define WATCHER_BACKLOG 262144 /* a watcher that does not read is let go */
-#define BACKLOG 256
+#define BACKLOG 1024 /* those who wait while others have their turn */
 
 static void client_free(struct client *c)
 {
@@ -26,10 +40,13 @@ static void client_free(struct client *c)
 	if (c->next)
 		c->next->previous = c->previous;
 	c->control->count--;
+	c->control->others -= !c->privileged;
+	event_free(c->again);
 	bufferevent_free(c->stream);
 	free(c);
 }
-/* Says that the bytes were no call, and closes when that is written: nothing after them can be trusted. */
+/* Says that the bytes were no call, and closes when that is written: nothing after them can be
+ * trusted. */
 static void garbage(struct client *c)
 {
 	const struct varlink_call nobody = { 0 };
@@ -40,8 +57,38 @@ static void garbage(struct client *c)
 	bufferevent_disable(c->stream, EV_READ);
 }
 
+static int64_t allowance(struct control *k)
+{
+	uint64_t now_us = clock_monotonic_us();
+
+	k->allowance_us += (int64_t)(OTHERS_SHARE * (double)(now_us - k->allowed_us));
+	if (k->allowance_us > OTHERS_BURST_US)
+		k->allowance_us = OTHERS_BURST_US;
+	k->allowed_us = now_us;
+	return k->allowance_us;
+}
+
+/* Whether its next call is run now. */
+static bool has_turn(struct client *c)
+{
+	return c->calls < TURN_CALLS && (c->privileged || allowance(c->control) > 0) &&
+	       evbuffer_get_length(bufferevent_get_output(c->stream)) <= OUTPUT_MAX;
+}
+
+static void run(struct client *c, const struct varlink_call *call)
+{
+	struct control *k = c->control;
+	uint64_t began_us = clock_monotonic_us();
+
+	c->calls++;
+	control_call(c, call);
+	if (!c->privileged)
+		k->allowance_us -= (int64_t)(clock_monotonic_us() - began_us);
+}
+
 static void on_read(struct bufferevent *stream, void *context)
 {
+	static const struct timeval pause = { 0, PAUSE_US };
 	struct client *c = context;
 	struct evbuffer *input = bufferevent_get_input(stream);
 
@@ -53,14 +100,53 @@ static void on_read(struct bufferevent *stream, void *context)
 
 		if (r == 0)
 			return;
+		if (!has_turn(c)) {
+			bufferevent_disable(stream, EV_READ);
+			event_add(c->again, &pause);
+			return;
+		}
 		if (r < 0 || varlink_parse_call(bytes, frame, &call) < 0) {
 			garbage(c);
 			return;
 		}
-		control_call(c, &call);
+		run(c, &call);
 		varlink_call_done(&call);
 		evbuffer_drain(input, frame + 1);
 	}
+}
+
+static void on_again(evutil_socket_t fd, short what, void *context)
+{
+	struct client *c = context;
+
+	c->calls = 0;
+	bufferevent_enable(c->stream, EV_READ);
+	on_read(c->stream, c);
+}
+
+const struct status *control_picture(struct client *c)
+{
+	struct control *k = c->control;
+	const struct status *s = k->ops->status(k->context);
+
+	if (c->privileged)
+		return s;
+	status_hide_neighbours(s, &k->shown);
+	return &k->shown;
+}
+
+static unsigned of_user(const struct control *k, uid_t uid, bool watching)
+{
+	unsigned count = 0;
+
+	for (const struct client *c = k->clients; c; c = c->next)
+		count += c->uid == uid && (!watching || c->watching);
+	return count;
+}
+
+bool control_may_watch(const struct client *c)
+{
+	return c->privileged || of_user(c->control, c->uid, true) < USER_WATCHERS;
 }
 
 static void on_written(struct bufferevent *stream, void *context)
@@ -91,43 +177,91 @@ static bool in_group(int fd, gid_t primary, gid_t group)
 	return false;
 }
 
-static bool may_change(const struct control *k, int fd)
+static bool may_change(const struct control *k, int fd, const struct ucred *peer)
 {
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-		return false;
-	return peer.uid == 0 || peer.uid == geteuid() ||
-	       (k->group_known && in_group(fd, peer.gid, k->group));
+	return peer->uid == 0 || peer->uid == geteuid() ||
+	       (k->group_known && in_group(fd, peer->gid, k->group));
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-		      int length, void *context)
+static bool has_place(const struct control *k, bool privileged, uid_t uid)
 {
-	static const struct timeval idle = { IDLE_S, 0 };
-	struct control *k = context;
-	struct client *c = k->count < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	if (k->count >= CLIENTS_MAX)
+		return false;
+	return privileged || (k->others < OTHERS_MAX && of_user(k, uid, false) < USER_MAX);
+}
 
-	if (c)
+/* In one write that does not wait: it has no place to wait in. */
+static void turn_away(int fd)
+{
+	static const char text[] =
+		"{\"error\":\"io.penstock.Refused\",\"parameters\":{\"reason\":\"too many connections to the control socket\"}}";
+
+	send(fd, text, sizeof(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	close(fd);
+}
+
+static struct client *client_new(struct control *k, int fd, bool privileged, uid_t uid)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->again = evtimer_new(k->base, on_again, c);
+	if (c->again)
 		c->stream = bufferevent_socket_new(k->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!c || !c->stream) {
+	if (!c->stream) {
+		if (c->again)
+			event_free(c->again);
 		free(c);
-		close(fd);
-		return;
+		return NULL;
 	}
 	c->control = k;
-	c->privileged = may_change(k, fd);
+	c->privileged = privileged;
+	c->uid = uid;
 	c->next = k->clients;
 	c->previous = &k->clients;
 	if (c->next)
 		c->next->previous = &c->next;
 	k->clients = c;
 	k->count++;
+	k->others += !privileged;
+	return c;
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+		      int length, void *context)
+{
+	static const struct timeval idle = { IDLE_S, 0 }, pause = { 0, PAUSE_US };
+	struct control *k = context;
+	struct ucred peer = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	socklen_t size = sizeof(peer);
+	struct client *c = NULL;
+	bool privileged;
+
+	if (++k->accepted >= TURN_ACCEPTS) {
+		evconnlistener_disable(listener);
+		event_add(k->resume, &pause);
+	}
+	privileged = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+		     may_change(k, fd, &peer);
+	if (has_place(k, privileged, peer.uid))
+		c = client_new(k, fd, privileged, peer.uid);
+	if (!c) {
+		turn_away(fd);
+		return;
+	}
 	bufferevent_setwatermark(c->stream, EV_READ, 0, VARLINK_MESSAGE_MAX + 2);
 	bufferevent_set_timeouts(c->stream, &idle, &idle);
 	bufferevent_setcb(c->stream, on_read, on_written, on_event, c);
 	bufferevent_enable(c->stream, EV_READ | EV_WRITE);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *context)
+{
+	struct control *k = context;
+
+	k->accepted = 0;
+	evconnlistener_enable(k->listener);
 }
 
 void control_publish(struct control *k, const struct engine_view *view)
@@ -201,11 +335,19 @@ int control_open(struct event_base *base, const struct config *config,
 	k->ops = ops;
 	k->context = context;
 	k->level = k->state = k->mode = -1;
+	k->allowance_us = OTHERS_BURST_US;
+	k->allowed_us = clock_monotonic_us();
 	find_group(k, config);
+	k->resume = evtimer_new(base, on_resume, k);
 	k->listener = evconnlistener_new(base, on_accept, k,
 					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (!k->listener) {
-		close(fd);
+	if (!k->listener || !k->resume) {
+		if (k->listener)
+			evconnlistener_free(k->listener);
+		else
+			close(fd);
+		if (k->resume)
+			event_free(k->resume);
 		free(k);
 		return -ENOMEM;
 	}
@@ -220,6 +362,7 @@ void control_close(struct control *k)
 	while (k->clients)
 		client_free(k->clients);
 	evconnlistener_free(k->listener);
+	event_free(k->resume);
 	if (k->path[0])
 		unlink(k->path);
 	free(k);

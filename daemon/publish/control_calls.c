@@ -7,10 +7,14 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "publish/control_parts.h"
+#include "publish/history_tell.h"
 #include "publish/json.h"
+#include "publish/json_sources.h"
 
 #define EXPLAIN_MAX 32768
+#define HISTORY_MOST 720 /* records in one answer */
 #define SOURCES_DEFAULT 100
+#define SOURCES_LISTED 1000 /* at most in one answer */
 
 static const char description[] =
 	"# penstock keeps a mail server answering under load.\n"
@@ -28,6 +32,8 @@ static const char description[] =
 	"method SetMode(mode: (enforce, observe)) -> ()\n\n"
 	"# Read the configuration again; answers when it is in force or refused.\n"
 	"method Reload() -> ()\n\n"
+	"# What happened in [since_s, until_s) (seconds of the epoch; the last hour), a record for each step_s seconds; at most 720.\n"
+	"method History(since_s: ?int, until_s: ?int, step_s: ?int) -> (history: object)\n\n"
 	"# Sources known by name, in order of rate (default), age of their wait or attempts; at most limit (100).\n"
 	"method Sources(sort: ?(rate, age, attempts), limit: ?int) -> (sources: []object)\n\n"
 	"# Root, the daemon's user or the group of control.group may; the caller may not.\n"
@@ -115,18 +121,18 @@ static void get_description(struct client *c, const struct varlink_call *call)
 
 static void status(struct client *c, const struct varlink_call *call)
 {
-	struct control *k = c->control;
-
-	control_reply(c, call, NULL,
-		      json_pack("{s:o}", "status", json_status(k->ops->status(k->context))), false);
+	control_reply(c, call, NULL, json_pack("{s:o}", "status", json_status(control_picture(c))),
+		      false);
 }
 
 static void watch(struct client *c, const struct varlink_call *call)
 {
-	struct control *k = c->control;
-
-	control_reply(c, call, NULL,
-		      json_pack("{s:o}", "change", json_change(k->ops->status(k->context))),
+	if (call->more && !c->watching && !control_may_watch(c)) {
+		reply_result(c, call, -EBUSY,
+			     "this user watches on as many connections as one may");
+		return;
+	}
+	control_reply(c, call, NULL, json_pack("{s:o}", "change", json_change(control_picture(c))),
 		      call->more);
 	if (call->more && !call->oneway) {
 		c->watching = true;
@@ -167,7 +173,7 @@ static void sources(struct client *c, const struct varlink_call *call)
 	if (!get_string(c, call, "sort", &name))
 		return;
 	if (name)
-		sort = sources_sort(name);
+		sort = json_source_sort(name);
 	if (sort < 0) {
 		invalid(c, call, "sort");
 		return;
@@ -183,10 +189,10 @@ static void sources(struct client *c, const struct varlink_call *call)
 		return;
 	}
 	count = k->ops->sources(k->context, (enum source_sort)sort, list, (unsigned)most);
-	control_reply(c, call, NULL,
-		      json_pack("{s:o}", "sources",
-				sources_list_json(k->ops->status(k->context), list, count)),
-		      false);
+	control_reply(
+		c, call, NULL,
+		json_pack("{s:o}", "sources", json_source_list(control_picture(c), list, count)),
+		false);
 	free(list);
 }
 
@@ -220,6 +226,51 @@ static void resume(struct client *c, const struct varlink_call *call)
 	reply_result(c, call, r, why);
 }
 
+/* `value` stays where there is no such key. Answers itself, and returns false, where it is none. */
+static bool get_count(struct client *c, const struct varlink_call *call, const char *key,
+		      uint64_t *value)
+{
+	const json_t *given = json_object_get(call->parameters, key);
+
+	if (!given || json_is_null(given))
+		return true;
+	if (!json_is_integer(given) || json_integer_value(given) <= 0) {
+		invalid(c, call, key);
+		return false;
+	}
+	*value = (uint64_t)json_integer_value(given);
+	return true;
+}
+
+static void history(struct client *c, const struct varlink_call *call)
+{
+	uint64_t until_s = clock_realtime_us() / US_PER_S + 1, since_s = until_s - 3600,
+		 step_s = 10;
+	_cleanup_free_ struct history_record *records = calloc(HISTORY_MOST, sizeof(*records));
+	size_t count;
+
+	if (!get_count(c, call, "since_s", &since_s) || !get_count(c, call, "until_s", &until_s) ||
+	    !get_count(c, call, "step_s", &step_s))
+		return;
+	if (since_s >= until_s || until_s > UINT32_MAX) {
+		invalid(c, call, "since_s");
+		return;
+	}
+	if (step_s > 86400) {
+		invalid(c, call, "step_s");
+		return;
+	}
+	if (!records) {
+		reply_result(c, call, -ENOMEM, "out of memory");
+		return;
+	}
+	count = c->control->ops->history(c->control->context, since_s, until_s, (uint32_t)step_s,
+					 records, HISTORY_MOST);
+	control_reply(c, call, NULL,
+		      json_pack("{s:o}", "history", history_json(records, count, c->privileged)),
+		      false);
+}
+
 static void set_mode(struct client *c, const struct varlink_call *call)
 {
 	const char *mode;
@@ -250,7 +301,8 @@ static void reload(struct client *c, const struct varlink_call *call)
 }
 
 #ifdef PENSTOCK_PLANTED_SPIN
-/* For the test of the watchdog only, in a build of its own: a callback that never comes back, outside the tick. */
+/* For the test of the watchdog only, in a build of its own: a callback that never comes back,
+ * outside the tick. */
 static void spin(struct client *c, const struct varlink_call *call)
 {
 	for (;;)
@@ -268,6 +320,7 @@ static const struct {
 	{ "io.penstock.Status", false, status },
 	{ "io.penstock.Watch", false, watch },
 	{ "io.penstock.Explain", false, explain },
+	{ "io.penstock.History", false, history },
 	{ "io.penstock.Sources", true, sources },
 	{ "io.penstock.Drain", true, drain },
 	{ "io.penstock.Resume", true, resume },

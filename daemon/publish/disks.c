@@ -1,7 +1,6 @@
 #include "publish/disks.h"
 
-#include <event2/buffer.h>
-#include <stddef.h>
+#include "publish/metric_writer.h"
 
 static const char *const op_names[DISK_OPS] = { "read", "write", "flush" };
 
@@ -39,47 +38,74 @@ json_t *disks_json(const struct disk_table *disks)
 	return object;
 }
 
-/* A field of each kind of each disk as one family of gauges. */
-static void per_op(const struct disk_table *disks, struct evbuffer *out, const char *name,
-		   const char *help, size_t offset, double unit, int kinds)
+static double bound(unsigned slot)
 {
-	evbuffer_add_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
-	for (unsigned i = 0; i < disks->count; i++)
-		for (int o = 0; o < kinds; o++) {
-			double value =
-				*(const double *)((const char *)&disks->disk[i].op[o] + offset);
+	return (double)(1ull << slot) / 1e6;
+}
 
-			if (value >= 0)
-				evbuffer_add_printf(out, "%s{device=\"%s\",op=\"%s\"} %.9g\n", name,
-						    disks->disk[i].name, op_names[o], value / unit);
+/* What one kind of request of a disk has of a metric; negative: it is not known. */
+static double of_op(const struct disk *d, int op, enum metric metric)
+{
+	bool counted = d->op[op].per_s >= 0 || d->op[op].ios;
+
+	switch (metric) {
+	case METRIC_DISK_IOS:
+		return counted ? (double)d->op[op].ios : -1;
+	case METRIC_DISK_BYTES:
+		return counted && op != DISK_FLUSH ? (double)d->op[op].bytes : -1;
+	case METRIC_DISK_TIME:
+		return counted ? (double)d->op[op].time_ms / 1e3 : -1;
+	case METRIC_DISK_IOS_RATE:
+		return d->op[op].per_s;
+	case METRIC_DISK_BYTES_RATE:
+		return op != DISK_FLUSH ? d->op[op].bytes_per_s : -1;
+	case METRIC_DISK_MEAN:
+		return d->op[op].mean_us < 0 ? -1 : d->op[op].mean_us / 1e6;
+	case METRIC_DISK_P99:
+		return d->op[op].p99_us < 0 ? -1 : d->op[op].p99_us / 1e6;
+	default:
+		return -1;
+	}
+}
+
+static void histograms(const struct disk_table *disks, struct metric_writer *w)
+{
+	for (unsigned i = 0; i < disks->count; i++)
+		for (int o = 0; o < DISK_OPS; o++) {
+			const struct disk *d = &disks->disk[i];
+			/* 128 us to 8.4 s by factors of four */
+			struct metric_histogram h = { d->op[o].slots,
+						      DISK_SLOTS,
+						      bound,
+						      7,
+						      24,
+						      2,
+						      (double)d->op[o].sum_us / 1e6 };
+
+			if (d->op[o].timed)
+				metric_put_histogram(w, METRIC_DISK_LATENCY, &h, "device", d->name,
+						     "op", op_names[o], NO_MORE);
 		}
 }
 
-#define OP_FIELD(field) offsetof(struct disk, op[0].field) - offsetof(struct disk, op[0])
-
-void disks_metrics(const struct disk_table *disks, struct evbuffer *out)
+void disks_metrics(const struct disk_table *disks, struct metric_writer *w)
 {
-	per_op(disks, out, "penstock_disk_ios_per_second", "Completed requests of a disk by kind.",
-	       OP_FIELD(per_s), 1, DISK_OPS);
-	per_op(disks, out, "penstock_disk_bytes_per_second",
-	       "Bytes read from and written to a disk.", OP_FIELD(bytes_per_s), 1, DISK_FLUSH);
-	per_op(disks, out, "penstock_disk_mean_seconds",
-	       "Mean time of a request from entry to completion.", OP_FIELD(mean_us), 1e6,
-	       DISK_OPS);
-	per_op(disks, out, "penstock_disk_p99_seconds",
-	       "99th percentile of a request from entry to completion.", OP_FIELD(p99_us), 1e6,
-	       DISK_OPS);
-	evbuffer_add_printf(out,
-			    "# HELP penstock_disk_in_flight_requests Requests that a disk has.\n"
-			    "# TYPE penstock_disk_in_flight_requests gauge\n");
+	static const enum metric each[] = { METRIC_DISK_IOS,	    METRIC_DISK_BYTES,
+					    METRIC_DISK_TIME,	    METRIC_DISK_IOS_RATE,
+					    METRIC_DISK_BYTES_RATE, METRIC_DISK_MEAN,
+					    METRIC_DISK_P99 };
+
+	for (unsigned m = 0; m < sizeof(each) / sizeof(each[0]); m++)
+		for (unsigned i = 0; i < disks->count; i++)
+			for (int o = 0; o < DISK_OPS; o++)
+				metric_put_known(w, each[m], of_op(&disks->disk[i], o, each[m]),
+						 "device", disks->disk[i].name, "op", op_names[o],
+						 NO_MORE);
+	histograms(disks, w);
 	for (unsigned i = 0; i < disks->count; i++)
-		evbuffer_add_printf(out, "penstock_disk_in_flight_requests{device=\"%s\"} %.0f\n",
-				    disks->disk[i].name, disks->disk[i].in_flight);
-	evbuffer_add_printf(
-		out,
-		"# HELP penstock_disk_counts Whether a disk makes pressure: those of the queue "
-		"directories where they are known, else all.\n# TYPE penstock_disk_counts gauge\n");
+		metric_put(w, METRIC_DISK_IN_FLIGHT, disks->disk[i].in_flight, "device",
+			   disks->disk[i].name, NO_MORE);
 	for (unsigned i = 0; i < disks->count; i++)
-		evbuffer_add_printf(out, "penstock_disk_counts{device=\"%s\"} %d\n",
-				    disks->disk[i].name, disks_counts(disks, &disks->disk[i]));
+		metric_put(w, METRIC_DISK_COUNTS, disks_counts(disks, &disks->disk[i]), "device",
+			   disks->disk[i].name, NO_MORE);
 }

@@ -3,16 +3,13 @@
 #define PENSTOCK_PUBLISH_EXPLAIN_H
 
 #include "base/text.h"
-#include "publish/sources.h"
+#include "sources/sources.h"
 #include "publish/status.h"
 
-/* `address` NULL: the host; a numeric address: the verdict that it would get now, too. One that is none is said so. */
+/* `address` NULL: the host; a numeric address: the verdict that it would get now, too. One that is
+ * none is said so. */
 /* `picture`: what is known of that source, NULL: it is not told. */
 void explain_status(const struct status *status, const char *address,
 		    const struct source_picture *picture, struct text *out);
-/* A numeric address, IPv4 as mapped. 0, or -1: it is none. */
-int explain_address(const char *text, struct in6_addr *ret);
-/* A value in the unit that people read: "12.3 ms", "64 MiB", "83 %". */
-void explain_value(struct text *out, enum unit unit, double value);
 
 #endif

@@ -2,13 +2,40 @@
 
 #include <string.h>
 
-#include "publish/explain.h"
+#include "publish/words.h"
+
+/* Too little to press on anybody: naming it would send people the wrong way. */
+static bool is_small(enum resource r, const struct neighbour *who)
+{
+	static const double least[NEIGHBOUR_RESOURCES] = { [RESOURCE_CPU] = 0.05,
+							   [RESOURCE_MEMORY] = 64.0 * (1 << 20),
+							   [RESOURCE_DISK] = 256.0 * (1 << 10) };
+
+	return who->use < least[r];
+}
+
+static bool is_own(const struct neighbour *who)
+{
+	static const char *const units[] = { "penstockd.service", "penstock-proxy.service",
+					     "penstock-agent.service" };
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(who->unit, units[i]) == 0)
+			return true;
+	return false;
+}
+
+/* penstock's own units, and one that uses next to nothing, are not to blame. */
+static bool is_to_blame(enum resource r, const struct neighbour *who)
+{
+	return who->known && !is_small(r, who) && !is_own(who);
+}
 
 const struct neighbour *foreign_who(const struct engine_view *view, const struct neighbours *n)
 {
 	enum resource r = view->pressure.driver;
 
-	if (!view->foreign || r >= NEIGHBOUR_RESOURCES || !n->who[r].known)
+	if (!view->foreign || r >= NEIGHBOUR_RESOURCES || !is_to_blame(r, &n->who[r]))
 		return NULL;
 	return &n->who[r];
 }
@@ -35,7 +62,7 @@ void foreign_describe(enum resource resource, const struct neighbour *who, struc
 	put_name(who->unit, who->path, out);
 	text_append(out, " has %.0f %% of the %s that is not the mail server's: ", who->share * 100,
 		    of[resource]);
-	explain_value(out, units[resource], who->use);
+	words_value(out, units[resource], who->use);
 }
 
 static bool is_unit(const char *name)
@@ -82,11 +109,11 @@ void foreign_describe_leak(const struct leak *leak, struct text *out)
 {
 	put_name(leak->unit, leak->path, out);
 	text_append(out, "%s has ", leak->mail ? ", the mail server itself," : "");
-	explain_value(out, UNIT_BYTES, leak->bytes);
+	words_value(out, UNIT_BYTES, leak->bytes);
 	text_append(out, " and has grown by ");
-	explain_value(out, UNIT_BYTES_PER_S, leak->growth_per_s);
+	words_value(out, UNIT_BYTES_PER_S, leak->growth_per_s);
 	text_append(out, " for ");
-	explain_value(out, UNIT_S, leak->seen_s);
+	words_value(out, UNIT_S, leak->seen_s);
 	text_append(out, ": nothing is left in ");
-	explain_value(out, UNIT_S, leak->left_s);
+	words_value(out, UNIT_S, leak->left_s);
 }

@@ -1,4 +1,5 @@
-/* Somebody else's load and somebody's leak, in words: shared by the JSON, explain, the page and the journal. */
+/* Somebody else's load and somebody's leak, in words: shared by the JSON, explain, the page and the
+ * journal. */
 #ifndef PENSTOCK_PUBLISH_FOREIGN_H
 #define PENSTOCK_PUBLISH_FOREIGN_H
 
@@ -6,10 +7,12 @@
 #include "core/engine.h"
 #include "sensor/neighbours.h"
 
-/* The control group behind pressure that is not mail's; NULL: the pressure is mail's or there is none, or nobody could be named. */
+/* The control group behind pressure that is not mail's; NULL: the pressure is mail's or there is
+ * none, or nobody could be named. */
 const struct neighbour *foreign_who(const struct engine_view *view,
 				    const struct neighbours *neighbours);
-/* "backup.service (/system.slice/backup.service) has 93.0 % of the CPU time that is not the mail server's: 3.71 cores" */
+/* "backup.service (/system.slice/backup.service) has 93.0 % of the CPU time that is not the mail
+ * server's: 3.71 cores" */
 void foreign_describe(enum resource resource, const struct neighbour *who, struct text *out);
 /* What can be done about it, with the units' names. */
 void foreign_advise(enum resource resource, const struct neighbour *who,

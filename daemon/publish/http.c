@@ -1,258 +1,244 @@
-/* HTTP for machines and people: / /metrics /status.json /healthz /readyz. Read only; on loopback by default. */
+/* HTTP as penstockd sees it: it opens the sockets, and a process without privilege (http_process.c)
+ * accepts, parses and answers on them. That process may crash, hang or be taken over: it is started
+ * again, and no tick and no mail waits for it. The sockets stay open meanwhile. */
 #include <errno.h>
-#include <event2/buffer.h>
 #include <event2/event.h>
-#include <event2/http.h>
-#include <event2/listener.h>
-#include <event2/keyvalq_struct.h>
-#include <stdio.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
-#include "publish/control.h"
-#include "publish/json.h"
-#include "publish/metrics.h"
-#include "publish/page.h"
+#include "base/helper.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "publish/http.h"
+#include "publish/http_wire.h"
 
-#define HEADERS_MAX 8192
-#define TIMEOUT_S 10
 #define BACKLOG 64
-#define STALE_US (2 * US_PER_S)
-#define DESCRIPTORS_OF_OTHERS 256 /* whoever only looks leaves so many to fronts and sensors */
-#define PAUSE_MS 100
-#define AGAIN_S 5
 
-struct http {
-	struct evhttp *server;
-	struct evconnlistener *listener; /* the server's */
-	struct event *resume; /* after a pause that on_accepted() made */
-	struct event *again; /* every AGAIN_S, after one that on_accept_error() made */
-	const struct control_ops *ops;
-	void *context;
+/* In the list of processes, in the configuration and in the log. */
+static const struct {
+	const char *process, *option, *what;
+} kinds[] = {
+	[HTTP_OPERATORS] = { "penstockd-http", "listen", "HTTP" },
+	[HTTP_CUSTOMERS] = { "penstockd-page", "public", "customers" },
 };
 
-static void answer(struct evhttp_request *request, int code, const char *reason, const char *type,
-		   struct evbuffer *body)
-{
-	struct evkeyvalq *headers = evhttp_request_get_output_headers(request);
+struct http {
+	struct event_base *base;
+	enum http_kind kind;
+	const struct control_ops *ops;
+	void *context;
+	int fds[LISTENERS_MAX];
+	int count;
+	int shared_fd;
+	struct http_shared *shared;
+	struct helper helper;
+	struct http_answers *answers; /* NULL: no process */
+	bool broken; /* the channel to it */
+	bool begun; /* it is ready */
+	bool told; /* that it runs without a filter of system calls */
+	char why[64]; /* of its end */
+};
 
-	evhttp_add_header(headers, "Content-Type", type);
-	evhttp_add_header(headers, "Cache-Control", "no-store");
-	evhttp_add_header(headers, "X-Content-Type-Options", "nosniff");
-	evhttp_add_header(
-		headers, "Content-Security-Policy",
-		"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-		"connect-src 'self'");
-	evhttp_send_reply(request, code, reason, body);
+/* This host's own names: nobody else can let one of them point here. */
+static void find_names(struct http_shared *shared, const struct config *config)
+{
+	struct text names = { .data = shared->names, .size = sizeof(shared->names) };
+	char own[256] = "";
+
+	gethostname(own, sizeof(own) - 1);
+	text_append(&names, "%s %s", config->http_hosts, own);
+	for (unsigned i = 0; i < config->services; i++)
+		text_append(&names, " %s", config->service[i].reply.hostname);
 }
 
-static void answer_text(struct evhttp_request *request, int code, const char *reason,
-			const char *text)
-{
-	struct evbuffer *body = evbuffer_new();
-
-	if (body)
-		evbuffer_add_printf(body, "%s\n", text);
-	answer(request, code, reason, "text/plain; charset=utf-8", body);
-	if (body)
-		evbuffer_free(body);
-}
-
-static void on_metrics(struct evhttp_request *request, void *context)
+static void on_begun(void *context, uint32_t missing_errno)
 {
 	struct http *h = context;
-	const char *accept =
-		evhttp_find_header(evhttp_request_get_input_headers(request), "Accept");
-	bool openmetrics = accept && strstr(accept, "application/openmetrics-text");
-	struct evbuffer *body = evbuffer_new();
 
-	if (!body) {
-		answer_text(request, 503, "Service Unavailable", "out of memory");
-		return;
+	if (missing_errno && !h->told)
+		log_notice(
+			"The process that answers %s has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
+			kinds[h->kind].what, strerror((int)missing_errno));
+	h->told = h->begun = true;
+}
+
+/* Not closed here: it is in the middle of something. http_step() does it. */
+static void on_broken(void *context, const char *why)
+{
+	struct http *h = context;
+
+	/* That it was killed for the first reason is none. */
+	if (!h->broken)
+		snprintf(h->why, sizeof(h->why), "%s", why);
+	h->broken = true;
+}
+
+static int start(struct http *h, uint64_t now_us)
+{
+	const struct http_answers_events events = { .begun = on_begun,
+						    .broken = on_broken,
+						    .context = h };
+	int fds[HELPER_FDS], pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
+	fds[0] = pair[1];
+	fds[1] = h->shared_fd;
+	memcpy(fds + 2, h->fds, (size_t)h->count * sizeof(*h->fds));
+	r = helper_start(&h->helper, kinds[h->kind].process, HTTP_ARGUMENT, fds,
+			 2 + (unsigned)h->count, now_us);
+	close(pair[1]);
+	if (r < 0) {
+		close(pair[0]);
+		return r;
 	}
-	metrics_render(h->ops->status(h->context), clock_monotonic_us(), openmetrics, body);
-	answer(request, 200, "OK", openmetrics ? METRICS_TYPE_OPENMETRICS : METRICS_TYPE_CLASSIC,
-	       body);
-	evbuffer_free(body);
-}
-
-static void on_status(struct evhttp_request *request, void *context)
-{
-	struct http *h = context;
-	json_t *status = json_status(h->ops->status(h->context));
-	char *text = status ? json_dumps(status, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
-	struct evbuffer *body = evbuffer_new();
-
-	json_decref(status);
-	if (!text || !body) {
-		answer_text(request, 503, "Service Unavailable", "out of memory");
-	} else {
-		evbuffer_add_printf(body, "%s\n", text);
-		answer(request, 200, "OK", "application/json", body);
-	}
-	free(text);
-	if (body)
-		evbuffer_free(body);
-}
-
-static void on_page(struct evhttp_request *request, void *context)
-{
-	struct http *h = context;
-	struct evbuffer *body = evbuffer_new();
-
-	if (!body) {
-		answer_text(request, 503, "Service Unavailable", "out of memory");
-		return;
-	}
-	page_render(h->ops->status(h->context), body);
-	answer(request, 200, "OK", "text/html; charset=utf-8", body);
-	evbuffer_free(body);
-}
-
-/* Alive: the tick goes round. Says nothing about the load. */
-static void on_healthz(struct evhttp_request *request, void *context)
-{
-	struct http *h = context;
-
-	if (clock_monotonic_us() > h->ops->status(h->context)->now_us + STALE_US)
-		answer_text(request, 503, "Service Unavailable", "the tick is late: mail flows");
-	else
-		answer_text(request, 200, "OK", "ok");
-}
-
-/* Ready: it sees, and it serves. */
-static void on_readyz(struct evhttp_request *request, void *context)
-{
-	struct http *h = context;
-	const struct status *s = h->ops->status(h->context);
-
-	if (s->view.state == STATE_SERVING && clock_monotonic_us() <= s->now_us + STALE_US)
-		answer_text(request, 200, "OK", "ok");
-	else
-		answer_text(request, 503, "Service Unavailable", engine_state_name(s->view.state));
-}
-
-static void on_other(struct evhttp_request *request, void *context)
-{
-	answer_text(request, 404, "Not Found",
-		    "nothing here; try / /metrics /status.json /healthz /readyz");
-}
-
-/* Connections are as many as come, each for TIMEOUT_S at least: so that they take no descriptor that a front needs, only one in
- * PAUSE_MS is accepted while few are left (sensors may have taken them: who looks is still told). The lowest that is free tells how
- * many are taken. */
-static bool descriptors_are_short(void)
-{
-	struct rlimit limit = { 1024, 1024 };
-	rlim_t others;
-	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return true;
-	close(fd);
-	getrlimit(RLIMIT_NOFILE, &limit);
-	others = limit.rlim_cur / 4 < DESCRIPTORS_OF_OTHERS ? limit.rlim_cur / 4
-							    : DESCRIPTORS_OF_OTHERS;
-	return (rlim_t)fd + others >= limit.rlim_cur;
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *context)
-{
-	struct http *h = context;
-
-	evconnlistener_enable(h->listener);
-}
-
-/* NULL: the usual one. Called for each that was accepted. */
-static struct bufferevent *on_accepted(struct event_base *base, void *context)
-{
-	const struct timeval wait = { 0, PAUSE_MS * 1000 };
-	struct http *h = context;
-
-	if (descriptors_are_short()) {
-		evconnlistener_disable(h->listener);
-		event_add(h->resume, &wait);
-	}
-	return NULL;
-}
-
-/* Not one is left. Without this libevent would try again at once, and say so each time. The context is not ours but evhttp's, so
- * that the listener is all there is: h->again enables it. */
-static void on_accept_error(struct evconnlistener *listener, void *of_evhttp)
-{
-	evconnlistener_disable(listener);
-}
-
-static int listen_with(struct http *h, int fd)
-{
-	struct evhttp_bound_socket *bound = evhttp_accept_socket_with_handle(h->server, fd);
-
-	if (!bound)
-		return -ENOMEM;
-	h->listener = evhttp_bound_socket_get_listener(bound);
-	evconnlistener_set_error_cb(h->listener, on_accept_error);
-	evhttp_set_bevcb(h->server, on_accepted, h);
+	h->broken = h->begun = false;
+	h->why[0] = 0;
+	h->answers = http_answers_open(h->base, pair[0], h->kind, h->ops, h->context, &events);
+	if (!h->answers)
+		helper_kill(&h->helper);
 	return 0;
 }
 
-int http_open(struct event_base *base, const struct config *config, const struct control_ops *ops,
-	      void *context, struct http **ret_http, char *why)
+/* What the process sees of us, and may not change. */
+static int open_shared(struct http *h, const struct config *config, uint64_t now_us)
 {
-	const struct timeval again = { AGAIN_S, 0 };
-	struct http *h;
-	int fd = endpoint_listen(&config->http_listen, BACKLOG, 0660);
+	h->shared_fd = memfd_create("penstockd-http", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (h->shared_fd < 0 || ftruncate(h->shared_fd, sizeof(*h->shared)) < 0)
+		return -errno;
+	h->shared =
+		mmap(NULL, sizeof(*h->shared), PROT_READ | PROT_WRITE, MAP_SHARED, h->shared_fd, 0);
+	if (h->shared == MAP_FAILED) {
+		h->shared = NULL;
+		return -errno;
+	}
+	/* That it cannot be cut short must hold: we write there. The other is of Linux 5.1. */
+	if (fcntl(h->shared_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		return -errno;
+	fcntl(h->shared_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);
+	find_names(h->shared, config);
+	h->shared->beat_us = now_us;
+	h->shared->kind = h->kind;
+	return 0;
+}
 
-	if (fd < 0) {
-		snprintf(
-			why, 160, "cannot listen on http.listen = %s: %s%s",
-			config->http_listen.text, strerror(-fd),
-			fd == -EADDRINUSE
-				? ": another program has this address; give http.listen another one"
-				: "");
-		return fd;
+static int open_sockets(struct http *h, const struct config *config, char *why)
+{
+	const struct endpoints *listen =
+		h->kind == HTTP_CUSTOMERS ? &config->http_public : &config->http_listen;
+	const char *which = "";
+	int count = endpoints_listen(listen, BACKLOG, 0660, h->fds, &which);
+
+	if (count >= 0) {
+		h->count = count;
+		return 0;
 	}
-	h = calloc(1, sizeof(*h));
-	if (h)
-		h->server = evhttp_new(base);
-	if (h)
-		h->resume = evtimer_new(base, on_resume, h);
-	if (h)
-		h->again = event_new(base, -1, EV_PERSIST, on_resume, h);
-	if (!h || !h->server || !h->resume || !h->again || event_add(h->again, &again) < 0 ||
-	    listen_with(h, fd) < 0) {
-		close(fd);
-		http_close(h);
+	snprintf(why, 160, "cannot listen on http.%s = %.64s: %s%s", kinds[h->kind].option, which,
+		 strerror(-count),
+		 count == -EADDRINUSE ? ": another program has this address; choose another one"
+				      : "");
+	return count;
+}
+
+int http_open(struct event_base *base, const struct config *config, enum http_kind kind,
+	      const struct control_ops *ops, void *context, struct http **ret_http, char *why)
+{
+	uint64_t now_us = clock_monotonic_us();
+	struct http *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
 		return -ENOMEM;
-	}
+	h->base = base;
+	h->kind = kind;
 	h->ops = ops;
 	h->context = context;
-	evhttp_set_allowed_methods(h->server, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
-	evhttp_set_max_headers_size(h->server, HEADERS_MAX);
-	evhttp_set_max_body_size(h->server, 0);
-	evhttp_set_timeout(h->server, TIMEOUT_S);
-	evhttp_set_cb(h->server, "/", on_page, h);
-	evhttp_set_cb(h->server, "/metrics", on_metrics, h);
-	evhttp_set_cb(h->server, "/status.json", on_status, h);
-	evhttp_set_cb(h->server, "/healthz", on_healthz, h);
-	evhttp_set_cb(h->server, "/readyz", on_readyz, h);
-	evhttp_set_gencb(h->server, on_other, h);
+	h->shared_fd = -1;
+	r = open_sockets(h, config, why);
+	if (r == 0)
+		r = open_shared(h, config, now_us);
+	if (r == 0)
+		r = start(h, now_us);
+	if (r < 0) {
+		if (!why[0])
+			snprintf(why, 160, "cannot start the process that answers %s: %s",
+				 kinds[kind].what, strerror(-r));
+		http_close(h);
+		return r;
+	}
 	*ret_http = h;
 	return 0;
+}
+
+/* It is not there: since it ended, or since we ended it. */
+static void take_note(struct http *h, const char *how, uint64_t now_us)
+{
+	uint64_t wait_us = h->helper.next_us > now_us ? h->helper.next_us - now_us : 0;
+
+	http_answers_close(h->answers);
+	h->answers = NULL;
+	log_warning(
+		"The process that answers %s ended: %s. It is started again in %.0f s; mail is not affected.",
+		kinds[h->kind].what, h->why[0] ? h->why : how,
+		(double)(wait_us + US_PER_S / 2) / 1e6);
+}
+
+void http_step(struct http *h, const struct engine_view *view, uint64_t now_us)
+{
+	char how[48];
+	int r;
+
+	__atomic_store_n(&h->shared->state, (uint32_t)view->state, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->shared->beat_us, now_us, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&h->shared->tick, 1, __ATOMIC_RELAXED);
+	if (h->answers && !h->broken && !http_answers_step(h->answers, now_us))
+		on_broken(h, "it did not answer for 15 s");
+	if (h->broken)
+		helper_kill(&h->helper);
+	if (helper_ended(&h->helper, now_us, how))
+		take_note(h, how, now_us);
+	if (!helper_due(&h->helper, now_us))
+		return;
+	r = start(h, now_us);
+	if (r < 0)
+		log_warning(
+			"Cannot start the process that answers %s: %s. It is tried again; mail is not affected.",
+			kinds[h->kind].what, strerror(-r));
+}
+
+void http_configure(struct http *h, const struct config *config)
+{
+	find_names(h->shared, config);
+}
+
+bool http_is_up(const struct http *h)
+{
+	return h->answers && h->begun;
+}
+
+uint64_t http_restarts(const struct http *h)
+{
+	return h->helper.starts - 1;
 }
 
 void http_close(struct http *h)
 {
 	if (!h)
 		return;
-	if (h->resume)
-		event_free(h->resume);
-	if (h->again)
-		event_free(h->again);
-	if (h->server)
-		evhttp_free(h->server);
+	helper_close(&h->helper);
+	http_answers_close(h->answers);
+	for (int i = 0; i < h->count; i++)
+		close(h->fds[i]);
+	if (h->shared)
+		munmap(h->shared, sizeof(*h->shared));
+	if (h->shared_fd >= 0)
+		close(h->shared_fd);
 	free(h);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "core/message.h"
 #include "publish/foreign.h"
 
 static enum log_level urgency(enum level_number level)
@@ -16,7 +17,7 @@ static enum log_level urgency(enum level_number level)
 	return level >= LEVEL_SHEDDING ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE;
 }
 
-static void level_changed(const struct engine_view *before, const struct engine_view *now)
+static void level_changed(enum level_number before, const struct engine_view *now)
 {
 	const struct pressure *p = &now->pressure;
 	const char *signal = p->driver_signal < SIGNAL__COUNT ? signal_info[p->driver_signal].name
@@ -28,41 +29,29 @@ static void level_changed(const struct engine_view *before, const struct engine_
 		fields, sizeof(fields),
 		"PENSTOCK_LEVEL=%d\nPENSTOCK_LEVEL_NAME=%s\nPENSTOCK_LEVEL_BEFORE=%d\nPENSTOCK_PRESSURE=%.3f\n"
 		"PENSTOCK_RESOURCE=%s\nPENSTOCK_SIGNAL=%s\nPENSTOCK_ADMIT_RATIO=%.3f",
-		now->level.number, level_name(now->level.number), before->level.number, p->combined,
-		resource, signal, now->admit_ratio);
+		now->level.number, level_name(now->level.number), before, p->combined, resource,
+		signal, now->admit_ratio);
 	log_event(
-		urgency(now->level.number), JOURNAL_LEVEL_ID, fields,
+		urgency(now->level.number), MESSAGE_LEVEL, fields,
 		"level %s (was %s): pressure %.2f driven by %s (%s), %.0f %% of connections admitted%s",
-		level_name(now->level.number), level_name(before->level.number), p->combined,
-		resource, signal, now->admit_ratio * 100,
+		level_name(now->level.number), level_name(before), p->combined, resource, signal,
+		now->admit_ratio * 100,
 		now->mode == PLAN_OBSERVE ? "; observe mode: nothing is refused" : "");
 }
 
-static void state_changed(const struct engine_view *before, const struct engine_view *now)
+static void state_changed(enum engine_state before, const struct engine_view *now)
 {
 	char fields[256];
 
 	snprintf(fields, sizeof(fields), "PENSTOCK_STATE=%s\nPENSTOCK_STATE_BEFORE=%s",
-		 engine_state_name(now->state), engine_state_name(before->state));
+		 engine_state_name(now->state), engine_state_name(before));
 	log_event(
-		now->state == STATE_BLIND ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE, JOURNAL_STATE_ID,
+		now->state == STATE_BLIND ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE, MESSAGE_STATE,
 		fields, "%s (was %s)%s%s%s", engine_state_name(now->state),
-		engine_state_name(before->state), now->order_reason[0] ? ": " : "",
-		now->order_reason,
+		engine_state_name(before), now->order_reason[0] ? ": " : "", now->order_reason,
 		now->state == STATE_BLIND
 			? ": no sensor gives anything, everything is admitted; see penstockctl support"
 			: "");
-}
-
-void journal_publish(const struct status *previous, const struct engine_view *now,
-		     uint64_t realtime_us)
-{
-	const struct engine_view *before = &previous->view;
-
-	if (before->level.number != now->level.number)
-		level_changed(before, now);
-	if (before->state != now->state)
-		state_changed(before, now);
 }
 
 #define SAY_AGAIN_US (10 * US_PER_S * 60)
@@ -80,7 +69,7 @@ static void say_foreign(const struct engine_view *now, const struct neighbours *
 		snprintf(fields, sizeof(fields), "PENSTOCK_RESOURCE=%s",
 			 r < RESOURCE__COUNT ? resource_name(r) : "none");
 		log_event(
-			LOG_LEVEL_WARNING, JOURNAL_FOREIGN_ID, fields,
+			LOG_LEVEL_WARNING, MESSAGE_NEIGHBOUR, fields,
 			"pressure %.2f on %s is not mail's: refusing mail would not lower it, so mail flows; "
 			"look for the neighbour, or give the mail server a larger CPUWeight= or IOWeight=",
 			now->pressure.combined,
@@ -93,7 +82,7 @@ static void say_foreign(const struct engine_view *now, const struct neighbours *
 		 "PENSTOCK_RESOURCE=%s\nPENSTOCK_CGROUP=%s\nPENSTOCK_UNIT=%s\nPENSTOCK_SHARE=%.3f",
 		 resource_name(r), who->path, who->unit, who->share);
 	log_event(
-		LOG_LEVEL_WARNING, JOURNAL_FOREIGN_ID, fields,
+		LOG_LEVEL_WARNING, MESSAGE_NEIGHBOUR, fields,
 		"pressure %.2f on %s is not mail's: refusing mail would not lower it, so mail flows; %s; %s",
 		now->pressure.combined, resource_name(r), what, advice);
 }
@@ -108,45 +97,111 @@ static void say_leak(const struct leak *leak)
 		 "PENSTOCK_CGROUP=%s\nPENSTOCK_UNIT=%s\nPENSTOCK_GROWTH_BYTES_PER_S=%.0f\n"
 		 "PENSTOCK_LEFT_S=%.0f",
 		 leak->path, leak->unit, leak->growth_per_s, leak->left_s);
-	log_event(LOG_LEVEL_WARNING, JOURNAL_LEAK_ID, fields, "memory grows without end: %s", what);
+	log_event(LOG_LEVEL_WARNING, MESSAGE_LEAK, fields, "memory grows without end: %s", what);
 }
 
-void journal_neighbours(struct status *s, const struct engine_view *now, const struct neighbours *n,
-			uint64_t now_us)
+static void step_neighbours(struct journal *j, const struct engine_view *now,
+			    const struct neighbours *n, uint64_t now_us)
 {
 	const struct neighbour *who = foreign_who(now, n);
 	const char *unit = who ? who->unit : "";
-	bool began = now->foreign && !s->view.foreign;
+	bool began = now->foreign && !j->foreign;
 
 	if (now->foreign &&
-	    (began || (unit[0] && strcmp(unit, s->foreign_said) != 0 &&
-		       (!s->foreign_said[0] || now_us - s->foreign_said_us >= SAY_OTHER_US)))) {
+	    (began || (unit[0] && strcmp(unit, j->foreign_unit) != 0 &&
+		       (!j->foreign_unit[0] || now_us - j->foreign_us >= SAY_OTHER_US)))) {
 		say_foreign(now, n, who);
-		s->foreign_said_us = now_us;
-		snprintf(s->foreign_said, sizeof(s->foreign_said), "%s", unit);
+		j->foreign_us = now_us;
+		snprintf(j->foreign_unit, sizeof(j->foreign_unit), "%s", unit);
 	}
 	if (n->leak.known && n->leak.left_s < LEAK_WORTH_S &&
-	    (s->leak_said_us == 0 || strcmp(n->leak.unit, s->leak_said) != 0 ||
-	     now_us - s->leak_said_us >= SAY_AGAIN_US)) {
+	    (j->leak_us == 0 || strcmp(n->leak.unit, j->leak_unit) != 0 ||
+	     now_us - j->leak_us >= SAY_AGAIN_US)) {
 		say_leak(&n->leak);
-		s->leak_said_us = now_us;
-		snprintf(s->leak_said, sizeof(s->leak_said), "%s", n->leak.unit);
+		j->leak_us = now_us;
+		snprintf(j->leak_unit, sizeof(j->leak_unit), "%s", n->leak.unit);
 	}
 }
 
-void journal_sensor(enum sensor_state before, const struct sensor_status *now)
+static void sensor_changed(const struct sensor_status *now)
 {
 	char fields[96];
 
-	if (before == now->state)
-		return;
 	snprintf(fields, sizeof(fields), "PENSTOCK_SENSOR=%s\nPENSTOCK_SENSOR_STATE=%s", now->name,
 		 sensor_state_name(now->state));
 	if (now->state == SENSOR_OK)
-		log_event(LOG_LEVEL_NOTICE, JOURNAL_SENSOR_ID, fields, "sensor %s works again",
+		log_event(LOG_LEVEL_NOTICE, MESSAGE_SENSOR, fields, "sensor %s works again",
 			  now->name);
 	else
-		log_event(LOG_LEVEL_WARNING, JOURNAL_SENSOR_ID, fields,
+		log_event(LOG_LEVEL_WARNING, MESSAGE_SENSOR, fields,
 			  "sensor %s is %s: %s; the next best source is used, mail is not affected",
 			  now->name, sensor_state_name(now->state), now->why);
+}
+
+static void step_sensors(struct journal *j, const struct registry *registry)
+{
+	unsigned count = registry_count(registry);
+
+	for (unsigned i = 0; i < count && i < STATUS_SENSORS; i++) {
+		const struct sensor_status *now = registry_status(registry, i);
+
+		if (j->begun && j->sensor[i] != now->state)
+			sensor_changed(now);
+		j->sensor[i] = now->state;
+	}
+}
+
+/* The promise's alarms, when they begin and end. */
+static void sources_changed(const struct source_stats *before, const struct source_stats *now)
+{
+	char fields[160];
+
+	if (before->infeasible == now->infeasible && before->day == now->day)
+		return;
+	snprintf(fields, sizeof(fields),
+		 "PENSTOCK_OLDEST_DEFERRAL_S=%llu\nPENSTOCK_WAITING=%llu\nPENSTOCK_BROKEN=%llu",
+		 (unsigned long long)now->oldest_s, (unsigned long long)now->waiting,
+		 (unsigned long long)now->broken);
+	if (!before->infeasible && now->infeasible)
+		log_event(
+			LOG_LEVEL_ERROR, MESSAGE_INFEASIBLE, fields,
+			"bound infeasible: more sources are due by objective.longest_deferral and longest_attempts than there is capacity for; "
+			"%llu wait, the longest for %llu min; take load off, add capacity, or raise the objective",
+			(unsigned long long)now->waiting, (unsigned long long)now->oldest_s / 60);
+	else if (before->infeasible && !now->infeasible)
+		log_event(LOG_LEVEL_NOTICE, MESSAGE_INFEASIBLE, fields,
+			  "bound feasible again: who is due is admitted");
+	if (!before->day && now->day)
+		log_event(
+			LOG_LEVEL_ERROR, MESSAGE_DAY, fields,
+			"a source has waited for 24 h: senders begin to give mail up; see penstockctl sources --sort age");
+}
+
+void journal_step(struct journal *j, const struct engine_view *now, const struct registry *registry,
+		  const struct source_stats *sources, uint64_t now_us, uint64_t realtime_us)
+{
+	if (j->level != now->level.number)
+		level_changed(j->level, now);
+	if (j->state != now->state)
+		state_changed(j->state, now);
+	if (j->level != now->level.number || j->level_since_realtime_us == 0)
+		j->level_since_realtime_us = realtime_us;
+	if (j->headline != headline_kind(now) || j->headline_since_us == 0)
+		j->headline_since_us = realtime_us;
+	j->headline = headline_kind(now);
+	if (j->customers != public_state(now) || j->public_since_us == 0)
+		j->public_since_us = realtime_us;
+	j->customers = public_state(now);
+	if (registry)
+		step_neighbours(j, now, registry_neighbours(registry), now_us);
+	if (sources && j->begun)
+		sources_changed(&j->sources, sources);
+	if (sources)
+		j->sources = *sources;
+	if (registry)
+		step_sensors(j, registry);
+	j->level = now->level.number;
+	j->state = now->state;
+	j->foreign = now->foreign;
+	j->begun = true;
 }

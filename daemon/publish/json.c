@@ -6,19 +6,13 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "publish/faults.h"
 #include "publish/foreign.h"
 #include "publish/disks.h"
-#include "publish/sources.h"
-
-const char *json_time(uint64_t realtime_us, char *buf)
-{
-	time_t seconds = (time_t)(realtime_us / US_PER_S);
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		buf[0] = 0;
-	return buf;
-}
+#include "publish/headline.h"
+#include "publish/json_fleet.h"
+#include "publish/json_sources.h"
+#include "publish/words.h"
 
 /* Six significant digits are what anybody reads, and keep the text short. */
 static json_t *number(double value)
@@ -46,7 +40,7 @@ static json_t *resource_json(const struct status *s, enum resource r)
 
 	for (int i = 0; i < SIGNAL__COUNT; i++) {
 		json_t *signal;
-		double target = s->config->target[i];
+		double target = s->config.target[i];
 
 		if (signal_info[i].resource != r || !sample_has(&s->sample, (enum signal)i))
 			continue;
@@ -74,6 +68,19 @@ static json_t *resource_json(const struct status *s, enum resource r)
 	return object;
 }
 
+/* The share of each reason in what was deferred in the last seconds: 0..1. */
+static json_t *shares_json(const struct lately_service *l)
+{
+	json_t *object = json_object();
+
+	for (int r = 0; r < REASON__COUNT; r++)
+		if (l->deferred_by[r] && l->deferred)
+			json_object_set_new(
+				object, reason_name((enum reason)r),
+				number((double)l->deferred_by[r] / (double)l->deferred));
+	return object;
+}
+
 static json_t *service_json(const struct status *s, unsigned i)
 {
 	const struct window_view *w = &s->view.window[i];
@@ -81,21 +88,32 @@ static json_t *service_json(const struct status *s, unsigned i)
 	const struct counts_service *c = &s->total[i];
 	bool open = w->law == LAW_OPEN;
 	json_t *object = json_object();
+	char doing[SERVER_NAMES_MAX];
 
 	json_object_set_new(object, "law", json_string(window_law_name(w->law)));
+	json_object_set_new(object, "regime", json_string(regime_name(w->regime)));
+	json_object_set_new(object, "machine", json_string(machine_name(w->machine)));
+	json_object_set_new(object, "server", json_string(server_names(w->server, doing)));
 	json_object_set_new(object, "window", open ? json_null() : number(floor(w->window)));
 	json_object_set_new(object, "window_max", number_or_null(floor(w->hard)));
 	json_object_set_new(object, "in_flight",
 			    l->known & LOAD_IN_FLIGHT ? number(l->in_flight) : json_null());
 	json_object_set_new(object, "busy", l->known & LOAD_BUSY ? number(l->busy) : json_null());
+	json_object_set_new(object, "stuck", l->known & LOAD_BUSY ? number(l->stuck) : json_null());
 	json_object_set_new(object, "waiting",
 			    l->known & LOAD_WAITING ? number(l->waiting) : json_null());
+	json_object_set_new(object, "held", l->known & LOAD_HELD ? number(l->held) : json_null());
+	json_object_set_new(object, "held_longest_s",
+			    l->known & LOAD_HELD ? number(l->held_longest_s) : json_null());
+	json_object_set_new(object, "hold_s", number((double)s->plan.service[i].hold_us / 1e6));
 	json_object_set_new(object, "offered_per_s", number_or_null(w->offered_per_s));
 	json_object_set_new(object, "admitted_per_s", number_or_null(w->admitted_per_s));
 	json_object_set_new(object, "completed_per_s", number_or_null(w->completed_per_s));
 	json_object_set_new(object, "capacity_per_s", number_or_null(w->capacity_per_s));
 	json_object_set_new(object, "server_time_s", number_or_null(w->server_time_s));
 	json_object_set_new(object, "target_time_s", number_or_null(w->target_time_s));
+	json_object_set_new(object, "unloaded_s", number_or_null(w->unloaded_s));
+	json_object_set_new(object, "think_time_s", number_or_null(w->think_time_s));
 	json_object_set_new(object, "saturation", number_or_null(w->saturation));
 	json_object_set_new(object, "refusing", json_boolean(w->refusing));
 	json_object_set_new(object, "foreign", json_boolean(w->foreign));
@@ -106,6 +124,12 @@ static json_t *service_json(const struct status *s, unsigned i)
 	json_object_set_new(object, "admitted", json_integer((json_int_t)c->admitted));
 	json_object_set_new(object, "deferred", json_integer((json_int_t)c->deferred));
 	json_object_set_new(object, "would_defer", json_integer((json_int_t)c->would_defer));
+	json_object_set_new(object, "deferred_ratio", number(lately_deferred_ratio(&s->lately[i])));
+	json_object_set_new(object, "deferred_shares", shares_json(&s->lately[i]));
+	json_object_set_new(object, "held_admitted", json_integer((json_int_t)c->held_admitted));
+	json_object_set_new(object, "held_in_vain", json_integer((json_int_t)c->held_in_vain));
+	json_object_set_new(object, "held_left", json_integer((json_int_t)c->held_left));
+	json_object_set_new(object, "would_hold", json_integer((json_int_t)c->would_hold));
 	return object;
 }
 
@@ -135,6 +159,7 @@ static json_t *front_json(const struct status_front *f)
 	json_object_set_new(object, "lingering",
 			    json_integer((json_int_t)f->sum.refused_lingering));
 	json_object_set_new(object, "told", json_integer((json_int_t)f->sum.refused_told));
+	json_object_set_new(object, "reset", json_integer((json_int_t)f->sum.refused_reset));
 	json_object_set_new(object, "malformed", json_integer((json_int_t)f->malformed));
 	json_object_set_new(object, "errors", json_integer((json_int_t)f->errors));
 	return object;
@@ -173,7 +198,7 @@ static json_t *sensors_json(const struct status *s)
 		json_object_set_new(one, "errors", json_integer((json_int_t)sensor->errors));
 		if (sensor->polls) {
 			double interval_us =
-				fmax((double)sensor->interval_us, (double)s->config->tick_us);
+				fmax((double)sensor->interval_us, (double)s->config.tick_us);
 
 			json_object_set_new(one, "interval_ms", number(interval_us / 1e3));
 			json_object_set_new(one, "cost_us_per_s",
@@ -211,7 +236,7 @@ static void set_level(json_t *object, const struct status *s)
 	json_object_set_new(object, "level", json_integer(s->view.level.number));
 	json_object_set_new(object, "level_name", json_string(level_name(s->view.level.number)));
 	json_object_set_new(object, "since",
-			    json_string(json_time(s->level_since_realtime_us, when)));
+			    json_string(words_time(s->level_since_realtime_us, when)));
 	json_object_set_new(object, "pressure", p->any_known ? number(p->combined) : json_null());
 	if (p->driver < RESOURCE__COUNT && p->driver_signal < SIGNAL__COUNT)
 		driver = json_pack("{s:s, s:s}", "resource", resource_name(p->driver), "signal",
@@ -224,7 +249,7 @@ json_t *json_change(const struct status *s)
 	json_t *object = json_object();
 	char when[32];
 
-	json_object_set_new(object, "at", json_string(json_time(s->realtime_us, when)));
+	json_object_set_new(object, "at", json_string(words_time(s->realtime_us, when)));
 	set_level(object, s);
 	return object;
 }
@@ -238,7 +263,36 @@ static void set_order(json_t *object, const struct status *s)
 	json_object_set_new(object, "order_reason", json_string(s->view.order_reason));
 	if (s->view.order_until_us)
 		json_object_set_new(object, "order_until",
-				    json_string(json_time(s->view.order_until_us, when)));
+				    json_string(words_time(s->view.order_until_us, when)));
+}
+
+static json_t *span_json(const struct maintenance_span *span)
+{
+	json_t *object = json_object();
+	char when[32];
+
+	json_object_set_new(object, "begin",
+			    json_string(words_time((uint64_t)span->begin_s * US_PER_S, when)));
+	json_object_set_new(object, "end",
+			    json_string(words_time((uint64_t)span->end_s * US_PER_S, when)));
+	json_object_set_new(object, "reason", json_string(span->text));
+	return object;
+}
+
+/* Planned maintenance; null: none is configured. */
+static json_t *maintenance_json(const struct maintenance_view *m)
+{
+	json_t *object;
+
+	if (!m->windows)
+		return json_null();
+	object = json_object();
+	json_object_set_new(object, "windows", json_integer(m->windows));
+	json_object_set_new(object, "now", m->now.end_s ? span_json(&m->now) : json_null());
+	json_object_set_new(object, "next", m->next.end_s ? span_json(&m->next) : json_null());
+	if (m->why[0])
+		json_object_set_new(object, "problem", json_string(m->why));
+	return object;
 }
 
 static json_t *neighbour_json(enum resource r, const struct neighbour *who)
@@ -302,43 +356,74 @@ static void set_neighbours(json_t *object, const struct status *s)
 	json_object_set_new(object, "neighbours", neighbours);
 }
 
+/* Never absent: what is not known is null. */
+static json_t *headline_json(const struct status *s)
+{
+	struct headline h;
+	json_t *object = json_object();
+	char when[32];
+
+	headline_tell(s, &h);
+	json_object_set_new(object, "state", json_string(headline_name(h.kind)));
+	json_object_set_new(object, "sentence", json_string(h.sentence));
+	json_object_set_new(object, "driver", h.driver[0] ? json_string(h.driver) : json_null());
+	json_object_set_new(object, "signal", h.signal[0] ? json_string(h.signal) : json_null());
+	json_object_set_new(object, "pressure", number_or_null(h.pressure));
+	json_object_set_new(object, "reason", json_string(reason_name(h.reason)));
+	json_object_set_new(object, "deferred_ratio", number(h.deferred_ratio));
+	json_object_set_new(object, "since",
+			    h.since_us ? json_string(words_time(h.since_us, when)) : json_null());
+	json_object_set_new(object, "advice", h.advice[0] ? json_string(h.advice) : json_null());
+	return object;
+}
+
 json_t *json_status(const struct status *s)
 {
 	json_t *object = json_object(), *resources = json_object(), *services = json_object();
 	char when[32];
 
 	json_object_set_new(object, "version", json_string(s->version));
+	json_object_set_new(object, "headline", headline_json(s));
 	set_level(object, s);
 	set_order(object, s);
-	json_object_set_new(object, "at", json_string(json_time(s->realtime_us, when)));
-	json_object_set_new(object, "started", json_string(json_time(s->started_us, when)));
+	json_object_set_new(object, "maintenance", maintenance_json(&s->maintenance));
+	json_object_set_new(object, "at", json_string(words_time(s->realtime_us, when)));
+	json_object_set_new(object, "started", json_string(words_time(s->started_us, when)));
 	json_object_set_new(object, "window", number_or_null(floor(s->view.window_sum)));
 	json_object_set_new(object, "window_max", number_or_null(floor(s->view.window_max_sum)));
 	json_object_set_new(object, "in_flight", number_or_null(s->view.in_flight));
 	json_object_set_new(object, "admit_ratio", number(s->view.admit_ratio));
+	json_object_set_new(object, "would_defer_ratio", number(s->view.would_defer_ratio));
+	json_object_set_new(object, "demand_ratio", number_or_null(s->view.demand_ratio));
 	json_object_set_new(object, "foreign_pressure", json_boolean(s->view.foreign));
 	set_neighbours(object, s);
 	for (int r = 0; r < RESOURCE__COUNT; r++)
 		json_object_set_new(resources, resource_name((enum resource)r),
 				    resource_json(s, (enum resource)r));
 	json_object_set_new(object, "resources", resources);
-	for (unsigned i = 0; i < s->config->services; i++)
-		json_object_set_new(services, s->config->service[i].name, service_json(s, i));
+	for (unsigned i = 0; i < s->config.services; i++)
+		json_object_set_new(services, s->config.service[i].name, service_json(s, i));
 	json_object_set_new(object, "services", services);
 	json_object_set_new(object, "decisions", decisions_json(s));
+	json_object_set_new(object, "faults", faults_json(s));
 	json_object_set_new(object, "disks", disks_json(&s->disks));
-	json_object_set_new(object, "sources", sources_json(s));
+	json_object_set_new(object, "sources", json_sources(s));
+	json_object_set_new(object, "fleet", json_fleet(s));
 	json_object_set_new(object, "sensors", sensors_json(s));
 	json_object_set_new(object, "bpf",
-			    s->bpf_why ? json_pack("{s:b, s:s}", "used", 0, "reason", s->bpf_why)
-				       : json_pack("{s:b}", "used", 1));
+			    s->bpf_why[0] ? json_pack("{s:b, s:s}", "used", 0, "reason", s->bpf_why)
+					  : json_pack("{s:b}", "used", 1));
 	json_object_set_new(object, "shutdown_notice",
-			    s->shutdown_why
+			    s->shutdown_why[0]
 				    ? json_pack("{s:b, s:s}", "used", 0, "reason", s->shutdown_why)
 				    : json_pack("{s:b}", "used", 1));
+	json_object_set_new(object, "http",
+			    s->http.wanted ? json_pack("{s:b, s:I}", "up", s->http.up, "restarts",
+						       (json_int_t)s->http.restarts)
+					   : json_null());
 	json_object_set_new(object, "ticks", ticks_json(s));
 	json_object_set_new(object, "config",
 			    json_pack("{s:b, s:s}", "last_reload_successful", s->reload_ok,
-				      "loaded", json_time(s->reloaded_realtime_us, when)));
+				      "loaded", words_time(s->reloaded_realtime_us, when)));
 	return object;
 }

@@ -1,5 +1,5 @@
-/* The status as JSON: what `penstockctl status --json`, /status.json and the control socket say. Keys are a promise, see
- * the man page penstockd(8). */
+/* The status as JSON: what `penstockctl status --json`, /status.json and the control socket say.
+ * Keys are a promise, see the man page penstockd(8). */
 #ifndef PENSTOCK_PUBLISH_JSON_H
 #define PENSTOCK_PUBLISH_JSON_H
 
@@ -11,7 +11,5 @@
 json_t *json_status(const struct status *status);
 /* Level, state and driver only: what a watcher gets. */
 json_t *json_change(const struct status *status);
-/* UTC, RFC 3339, seconds. `buf` has 32 bytes. */
-const char *json_time(uint64_t realtime_us, char *buf);
 
 #endif

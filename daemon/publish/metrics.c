@@ -2,365 +2,481 @@
 
 #include <event2/buffer.h>
 #include <math.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "publish/disks.h"
+#include "publish/metric_writer.h"
 
-struct writer {
-	struct evbuffer *out;
-	bool openmetrics;
-};
-
-__attribute__((format(printf, 2, 3))) static void put(const struct writer *w, const char *format,
-						      ...)
+/* The log-linear slots of counts.h, of microseconds and of nanoseconds; those of the run queue hold
+ * values below 2^i us. */
+static double bound_us(unsigned slot)
 {
-	va_list args;
-
-	va_start(args, format);
-	evbuffer_add_vprintf(w->out, format, args);
-	va_end(args);
+	return (double)(counts_slot_upper(slot) + 1) / 1e6;
 }
 
-/* OpenMetrics names the family of a counter without its _total; the classic text with it. */
-static void family(const struct writer *w, const char *name, const char *type, const char *help)
+static double bound_ns(unsigned slot)
 {
-	size_t n = strlen(name);
-
-	if (w->openmetrics && strcmp(type, "counter") == 0 && n > 6 &&
-	    strcmp(name + n - 6, "_total") == 0)
-		n -= 6;
-	put(w, "# HELP %.*s %s\n# TYPE %.*s %s\n", (int)n, name, help, (int)n, name, type);
+	return (double)(counts_slot_upper(slot) + 1) / 1e9;
 }
 
-static void gauge(const struct writer *w, const char *name, const char *help, double value)
+static double bound_power(unsigned slot)
 {
-	family(w, name, "gauge", help);
-	put(w, "%s %.9g\n", name, value);
+	return (double)(1ull << slot) / 1e6;
 }
 
-/* A gauge that is not known is not there: absent, never 0. */
-static void gauge_if_known(const struct writer *w, const char *name, const char *help, double value)
+static double bound_age(unsigned slot)
 {
-	if (value >= 0 && isfinite(value))
-		gauge(w, name, help, value);
+	return (double)source_age_upper(slot);
 }
 
-static void counter(const struct writer *w, const char *name, const char *help, uint64_t value)
+/* Every power of two its bucket. */
+static struct metric_histogram fine(const uint64_t *slots, uint64_t sum_us, unsigned from,
+				    unsigned to)
 {
-	family(w, name, "counter", help);
-	put(w, "%s %llu\n", name, (unsigned long long)value);
+	return (struct metric_histogram){ slots, COUNTS_SLOTS,	      bound_us, from, to,
+					  8,	 (double)sum_us / 1e6 };
 }
 
-/* One of several states is 1, the others 0. */
-static void one_of(const struct writer *w, const char *name, const char *label, const char *help,
-		   const char *const *values, unsigned count, unsigned which)
+static void maintenance(struct metric_writer *w, const struct maintenance_view *m)
 {
-	family(w, name, "gauge", help);
-	for (unsigned i = 0; i < count; i++)
-		put(w, "%s{%s=\"%s\"} %d\n", name, label, values[i], i == which);
-}
+	const struct maintenance_span *span = m->now.end_s ? &m->now : &m->next;
 
-/* The log-linear histogram of counts.h, every power of two its bucket; `unit`: events are in 1/unit seconds. */
-static void histogram(const struct writer *w, const char *name, const char *help,
-		      const uint64_t *slots, uint64_t sum, double unit, unsigned from, unsigned to)
-{
-	uint64_t count = 0;
-
-	family(w, name, "histogram", help);
-	for (unsigned i = 0; i < COUNTS_SLOTS; i++) {
-		count += slots[i];
-		if (i % 8 == 7 && i >= from && i <= to)
-			put(w, "%s_bucket{le=\"%.9g\"} %llu\n", name,
-			    (double)(counts_slot_upper(i) + 1) / unit, (unsigned long long)count);
-	}
-	put(w, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9g\n%s_count %llu\n", name,
-	    (unsigned long long)count, name, (double)sum / unit, name, (unsigned long long)count);
-}
-
-static void runq(const struct writer *w, const struct status *s)
-{
-	const char *name = "penstock_runq_latency_seconds";
-	uint64_t count = 0;
-
-	if (s->runq_count == 0)
+	if (!span->end_s)
 		return;
-	family(w, name, "histogram", "Time that tasks which became runnable waited for a CPU.");
-	for (unsigned i = 0; i < 24; i++) {
-		count += s->runq_slots[i];
-		put(w, "%s_bucket{le=\"%.9g\"} %llu\n", name, (double)(1ull << i) / 1e6,
-		    (unsigned long long)count);
-	}
-	for (unsigned i = 24; i < 32; i++)
-		count += s->runq_slots[i];
-	put(w, "%s_bucket{le=\"+Inf\"} %llu\n%s_sum %.9g\n%s_count %llu\n", name,
-	    (unsigned long long)count, name, (double)s->runq_sum_us / 1e6, name,
-	    (unsigned long long)count);
+	metric_put(w, METRIC_MAINTENANCE_BEGIN, (double)span->begin_s, NO_MORE);
+	metric_put(w, METRIC_MAINTENANCE_END, (double)span->end_s, NO_MORE);
 }
 
-static void levels(const struct writer *w, const struct status *s)
+static void levels(struct metric_writer *w, const struct status *s)
 {
 	static const char *const modes[] = { "enforce", "observe" };
 	const char *states[STATE__COUNT];
 
 	for (int i = 0; i < STATE__COUNT; i++)
 		states[i] = engine_state_name((enum engine_state)i);
-	gauge(w, "penstock_level", "0 normal, 1 elevated, 2 shedding, 3 severe, 4 critical.",
-	      s->view.level.number);
-	one_of(w, "penstock_state", "state", "What penstock is doing.", states, STATE__COUNT,
-	       s->view.state);
-	one_of(w, "penstock_mode", "mode", "Whether verdicts are enforced.", modes, 2,
-	       s->view.mode == PLAN_OBSERVE);
-	family(w, "penstock_level_changes_total", "counter", "Entries into each level.");
+	metric_put(w, METRIC_LEVEL, s->view.level.number, NO_MORE);
+	metric_put_states(w, METRIC_STATE, NULL, NULL, "state", states, STATE__COUNT,
+			  s->view.state);
+	metric_put_states(w, METRIC_MODE, NULL, NULL, "mode", modes, 2,
+			  s->view.mode == PLAN_OBSERVE);
+	maintenance(w, &s->maintenance);
 	for (int i = 0; i < LEVEL__COUNT; i++)
-		put(w, "penstock_level_changes_total{level=\"%s\"} %llu\n",
-		    level_name((enum level_number)i), (unsigned long long)s->view.level.changes[i]);
+		metric_put(w, METRIC_LEVEL_CHANGES, (double)s->view.level.changes[i], "level",
+			   level_name((enum level_number)i), NO_MORE);
 }
 
-static void pressures(const struct writer *w, const struct status *s)
+/* The metric that has signals of a unit, and by what to divide for its base unit. */
+static enum metric metric_of(enum unit unit, double *ret_divisor)
+{
+	*ret_divisor = unit == UNIT_US ? 1e6 : unit == UNIT_BITS_PER_S ? 8 : 1;
+	switch (unit) {
+	case UNIT_RATIO:
+		return METRIC_SIGNAL_RATIO;
+	case UNIT_US:
+	case UNIT_S:
+		return METRIC_SIGNAL_SECONDS;
+	case UNIT_BYTES:
+		return METRIC_SIGNAL_BYTES;
+	case UNIT_BYTES_PER_S:
+	case UNIT_BITS_PER_S:
+		return METRIC_SIGNAL_BYTES_PER_SECOND;
+	case UNIT_PER_S:
+		return METRIC_SIGNAL_PER_SECOND;
+	case UNIT_CORES:
+		return METRIC_SIGNAL_CORES;
+	case UNIT_COUNT:
+		break;
+	}
+	return METRIC_SIGNAL_ITEMS;
+}
+
+static void signals(struct metric_writer *w, const struct status *s)
+{
+	static const enum metric each[] = {
+		METRIC_SIGNAL_SECONDS,
+		METRIC_SIGNAL_RATIO,
+		METRIC_SIGNAL_BYTES,
+		METRIC_SIGNAL_BYTES_PER_SECOND,
+		METRIC_SIGNAL_PER_SECOND,
+		METRIC_SIGNAL_CORES,
+		METRIC_SIGNAL_ITEMS,
+		METRIC_SIGNAL_PRESSURE,
+		METRIC_SIGNAL,
+	};
+
+	for (unsigned m = 0; m < sizeof(each) / sizeof(each[0]); m++)
+		for (int i = 0; i < SIGNAL__COUNT; i++) {
+			double divisor, value = s->sample.value[i];
+			enum metric metric = metric_of(signal_info[i].unit, &divisor);
+
+			if (!sample_has(&s->sample, (enum signal)i))
+				continue;
+			value /= divisor;
+			if (each[m] == METRIC_SIGNAL && signal_info[i].unit == UNIT_BITS_PER_S)
+				value = s->sample.value[i]; /* as it always was */
+			if (each[m] == METRIC_SIGNAL_PRESSURE)
+				value = s->view.pressure.target[i] > 0
+						? s->sample.value[i] / s->view.pressure.target[i]
+						: NAN;
+			else if (each[m] != METRIC_SIGNAL && each[m] != metric)
+				continue;
+			metric_put(w, each[m], value, "resource",
+				   resource_name(signal_info[i].resource), "signal",
+				   signal_info[i].name, NO_MORE);
+		}
+}
+
+static void pressures(struct metric_writer *w, const struct status *s)
 {
 	const struct pressure *p = &s->view.pressure;
 
-	family(w, "penstock_pressure_ratio", "gauge",
-	       "Largest signal of a resource by its target; 1 is the objective just met.");
 	for (int r = 0; r < RESOURCE__COUNT; r++)
 		if (p->known[r])
-			put(w, "penstock_pressure_ratio{resource=\"%s\"} %.6g\n",
-			    resource_name((enum resource)r), p->resource[r]);
+			metric_put(w, METRIC_PRESSURE, p->resource[r], "resource",
+				   resource_name((enum resource)r), NO_MORE);
 	if (p->any_known)
-		put(w, "penstock_pressure_ratio{resource=\"all\"} %.6g\n", p->combined);
-	family(w, "penstock_signal", "gauge",
-	       "Every signal that is known now, in base units: seconds, bytes, ratios.");
-	for (int i = 0; i < SIGNAL__COUNT; i++)
-		if (sample_has(&s->sample, (enum signal)i))
-			put(w, "penstock_signal{resource=\"%s\",signal=\"%s\"} %.9g\n",
-			    resource_name(signal_info[i].resource), signal_info[i].name,
-			    signal_info[i].unit == UNIT_US ? s->sample.value[i] / 1e6
-							   : s->sample.value[i]);
-	family(w, "penstock_neighbour_share_ratio", "gauge",
-	       "Share of a resource, of what is not the mail server's, that the control group with most of it has.");
+		metric_put(w, METRIC_PRESSURE, p->combined, "resource", "all", NO_MORE);
+	signals(w, s);
 	for (int r = 0; r < NEIGHBOUR_RESOURCES; r++)
 		if (s->neighbours.who[r].known)
-			put(w, "penstock_neighbour_share_ratio{resource=\"%s\"} %.6g\n",
-			    resource_name((enum resource)r), s->neighbours.who[r].share);
-	gauge(w, "penstock_foreign_pressure",
-	      "1 while pressure is a neighbour's and refusing mail would not lower it.",
-	      s->view.foreign);
+			metric_put(w, METRIC_NEIGHBOUR_SHARE, s->neighbours.who[r].share,
+				   "resource", resource_name((enum resource)r), NO_MORE);
+	metric_put(w, METRIC_FOREIGN, s->view.foreign, NO_MORE);
 }
 
-static double busy(const struct status *s)
+/* What one service has of a metric; NAN: it is not known. */
+static double of_service(const struct status *s, unsigned i, enum metric metric)
 {
-	double sum = -1;
+	const struct window_view *v = &s->view.window[i];
+	const struct load_service *l = &s->load.service[i];
+	const struct counts_service *c = &s->total[i];
+	bool busy = l->known & LOAD_BUSY, completed = l->known & LOAD_COMPLETED;
 
-	for (unsigned i = 0; i < s->config->services; i++)
-		if (s->load.service[i].known & LOAD_BUSY)
-			sum = fmax(sum, 0) + s->load.service[i].busy;
-	return sum;
+	switch (metric) {
+	case METRIC_WINDOW:
+		return v->law == LAW_OPEN ? NAN : floor(v->window);
+	case METRIC_WINDOW_MAX:
+		return v->hard >= 0 ? floor(v->hard) : NAN;
+	case METRIC_IN_FLIGHT:
+		return l->known & LOAD_IN_FLIGHT ? l->in_flight : NAN;
+	case METRIC_BUSY:
+		return busy ? l->busy : NAN;
+	case METRIC_STUCK:
+		return busy ? l->stuck : NAN;
+	case METRIC_SERVER_TIME:
+		return v->server_time_s >= 0 ? v->server_time_s : NAN;
+	case METRIC_CAPACITY:
+		return v->capacity_per_s >= 0 ? v->capacity_per_s : NAN;
+	case METRIC_OFFERED:
+		return (double)c->offered;
+	case METRIC_FINISHED:
+		return completed ? (double)l->finished : NAN;
+	case METRIC_COMPLETED:
+		return completed ? (double)l->completed : NAN;
+	case METRIC_BUSY_SECONDS:
+		return busy ? (double)l->busy_us / 1e6 : NAN;
+	case METRIC_HELD:
+		return (double)c->held;
+	case METRIC_HELD_LONGEST:
+		return l->known & LOAD_HELD ? l->held_longest_s : NAN;
+	default:
+		return NAN;
+	}
 }
 
-static double capacity(const struct status *s)
+static void per_service(struct metric_writer *w, const struct status *s, enum metric metric)
 {
-	double sum = -1;
-
-	for (unsigned i = 0; i < s->config->services; i++)
-		if (s->view.window[i].capacity_per_s >= 0)
-			sum = fmax(sum, 0) + s->view.window[i].capacity_per_s;
-	return sum;
+	for (unsigned i = 0; i < s->config.services; i++)
+		metric_put(w, metric, of_service(s, i, metric), "service",
+			   s->config.service[i].name, NO_MORE);
 }
 
-static double server_time(const struct status *s)
+static void service_info(struct metric_writer *w, const struct status *s)
 {
-	double most = -1;
+	static const char *const shed[] = {
+		[PLAN_SHED_YES] = "yes", [PLAN_SHED_LAST] = "last", [PLAN_SHED_NO] = "no"
+	};
 
-	for (unsigned i = 0; i < s->config->services; i++)
-		most = fmax(most, s->view.window[i].server_time_s);
-	return most;
+	for (unsigned i = 0; i < s->config.services; i++)
+		metric_put(w, METRIC_SERVICE_INFO, 1, "service", s->config.service[i].name, "shed",
+			   shed[s->config.service[i].shed], NO_MORE);
 }
 
-static void windows(const struct writer *w, const struct status *s)
+static void held(struct metric_writer *w, const struct status *s)
 {
-	struct counts_service total = { 0 };
+	per_service(w, s, METRIC_HELD);
+	per_service(w, s, METRIC_HELD_LONGEST);
+	for (unsigned i = 0; i < s->config.services; i++) {
+		const struct counts_service *c = &s->total[i];
+		const char *name = s->config.service[i].name;
 
-	for (int i = 0; i < PLAN_SERVICES; i++)
-		counts_add(&total, &s->total[i]);
-	gauge_if_known(w, "penstock_window_sessions",
-		       "SMTP sessions that the machine can carry now.", floor(s->view.window_sum));
-	gauge_if_known(w, "penstock_window_max_sessions",
-		       "Hard limit of the window from memory and slots.",
-		       floor(s->view.window_max_sum));
-	gauge_if_known(w, "penstock_in_flight_sessions",
-		       "Admitted sessions that the mail server has not closed.", s->view.in_flight);
-	gauge_if_known(w, "penstock_busy_sessions",
-		       "Sessions in which the mail server owes an answer.", busy(s));
-	gauge(w, "penstock_admit_ratio",
-	      "Share of the offered connections that is admitted, lately.", s->view.admit_ratio);
-	gauge_if_known(w, "penstock_server_time_seconds",
-		       "T: busy sessions by completions a second.", server_time(s));
-	gauge_if_known(w, "penstock_capacity_sessions_per_second",
-		       "Completions a second that the machine has shown to sustain.", capacity(s));
-	histogram(w, "penstock_connect_to_220_seconds",
-		  "From connection to the mail server's greeting, as the fronts see it.",
-		  total.connect_220, total.connect_220_sum_us, 1e6, 55, 215);
+		metric_put(w, METRIC_HELD_TOTAL, (double)c->held_admitted, "service", name,
+			   "outcome", "admitted", NO_MORE);
+		metric_put(w, METRIC_HELD_TOTAL, (double)c->held_in_vain, "service", name,
+			   "outcome", "in_vain", NO_MORE);
+		metric_put(w, METRIC_HELD_TOTAL, (double)c->held_left, "service", name, "outcome",
+			   "left", NO_MORE);
+	}
+	for (unsigned i = 0; i < s->config.services; i++) {
+		struct metric_histogram h =
+			fine(s->total[i].held_time, s->total[i].held_sum_us, 55, 215);
+
+		metric_put_histogram(w, METRIC_HELD_SECONDS, &h, "service",
+				     s->config.service[i].name, NO_MORE);
+	}
 }
 
-static void decisions(const struct writer *w, const struct status *s)
+static void regimes(struct metric_writer *w, const struct status *s)
+{
+	const char *names[REGIME__COUNT];
+
+	for (int i = 0; i < REGIME__COUNT; i++)
+		names[i] = regime_name((enum regime)i);
+	for (unsigned i = 0; i < s->config.services; i++)
+		metric_put_states(w, METRIC_REGIME, "service", s->config.service[i].name, "regime",
+				  names, REGIME__COUNT, s->view.window[i].regime);
+}
+
+static void windows(struct metric_writer *w, const struct status *s)
+{
+	static const enum metric gauges[] = { METRIC_WINDOW, METRIC_WINDOW_MAX, METRIC_IN_FLIGHT,
+					      METRIC_BUSY, METRIC_STUCK };
+	static const enum metric times[] = { METRIC_SERVER_TIME, METRIC_CAPACITY };
+	static const enum metric rates[] = { METRIC_OFFERED, METRIC_FINISHED, METRIC_COMPLETED,
+					     METRIC_BUSY_SECONDS };
+
+	service_info(w, s);
+	for (unsigned i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+		per_service(w, s, gauges[i]);
+	metric_put(w, METRIC_ADMIT_RATIO, s->view.admit_ratio, NO_MORE);
+	if (s->view.demand_ratio >= 0)
+		metric_put(w, METRIC_DEMAND, s->view.demand_ratio, NO_MORE);
+	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+		per_service(w, s, times[i]);
+	regimes(w, s);
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+		per_service(w, s, rates[i]);
+	for (unsigned i = 0; i < s->config.services; i++) {
+		struct metric_histogram h =
+			fine(s->total[i].connect_220, s->total[i].connect_220_sum_us, 55, 215);
+
+		metric_put_histogram(w, METRIC_CONNECT_220, &h, "service",
+				     s->config.service[i].name, NO_MORE);
+	}
+	held(w, s);
+}
+
+/* A reason that was never given has no series, but for those that alerts and dashboards add up. */
+static void verdicts(struct metric_writer *w, enum metric metric, const char *label,
+		     const char *name, const struct counts_service *c)
+{
+	for (int r = 0; r < REASON__COUNT; r++) {
+		if (c->admitted_by[r] || r == REASON_NONE)
+			metric_put(w, metric, (double)c->admitted_by[r], label, name, "verdict",
+				   "admit", "reason", reason_name((enum reason)r), NO_MORE);
+		if (c->deferred_by[r] || r <= REASON_SMTP)
+			metric_put(w, metric, (double)c->deferred_by[r], label, name, "verdict",
+				   "defer", "reason", reason_name((enum reason)r), NO_MORE);
+	}
+}
+
+static double of_front(const struct status_front *f, enum metric metric)
+{
+	switch (metric) {
+	case METRIC_WOULD_DEFER:
+		return (double)f->sum.would_defer;
+	case METRIC_REFUSED_TOLD:
+		return (double)f->sum.refused_told;
+	case METRIC_REFUSED_RESET:
+		return (double)f->sum.refused_reset;
+	case METRIC_REFUSED_LINGERING:
+		return (double)f->sum.refused_lingering;
+	case METRIC_FRONT_UP:
+		return f->up;
+	case METRIC_FRONT_ERRORS:
+		return (double)f->errors;
+	default:
+		return NAN;
+	}
+}
+
+static void per_front(struct metric_writer *w, const struct status *s, enum metric metric)
 {
 	struct status_front f;
 
-	family(w, "penstock_decisions_total", "counter",
-	       "Verdicts by front and reason; would_defer: observe mode, admitted all the same.");
-	for (unsigned i = 0; i < status_front_named(s, i, &f); i++) {
-		for (int r = 0; r < REASON__COUNT; r++) {
-			if (f.sum.admitted_by[r] || r == REASON_NONE)
-				put(w,
-				    "penstock_decisions_total{front=\"%s\",verdict=\"admit\",reason=\"%s\"} %llu\n",
-				    f.name, reason_name((enum reason)r),
-				    (unsigned long long)f.sum.admitted_by[r]);
-			if (f.sum.deferred_by[r] || r <= REASON_SMTP)
-				put(w,
-				    "penstock_decisions_total{front=\"%s\",verdict=\"defer\",reason=\"%s\"} %llu\n",
-				    f.name, reason_name((enum reason)r),
-				    (unsigned long long)f.sum.deferred_by[r]);
-		}
-	}
-	family(w, "penstock_would_defer_total", "counter",
-	       "Connections that were admitted in observe mode and that enforcing would have deferred.");
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
-		put(w, "penstock_would_defer_total{front=\"%s\"} %llu\n", f.name,
-		    (unsigned long long)f.sum.would_defer);
-	family(w, "penstock_refused_told_total", "counter",
-	       "Refused clients to whom the reply went out; the policy service's are told by the mail server.");
-	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
-		put(w, "penstock_refused_told_total{front=\"%s\"} %llu\n", f.name,
-		    (unsigned long long)f.sum.refused_told);
-	family(w, "penstock_refused_lingering_clients", "gauge",
-	       "Refused clients that have not said QUIT yet.");
-	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
-		put(w, "penstock_refused_lingering_clients{front=\"%s\"} %llu\n", f.name,
-		    (unsigned long long)f.sum.refused_lingering);
-	family(w, "penstock_front_up", "gauge", "Whether a front that is configured answers.");
-	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
-		put(w, "penstock_front_up{front=\"%s\"} %d\n", f.name, f.up);
-	family(w, "penstock_front_errors_total", "counter",
-	       "Failures of a front itself: descriptors, memory, backend.");
-	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
-		put(w, "penstock_front_errors_total{front=\"%s\"} %llu\n", f.name,
-		    (unsigned long long)f.errors);
-	counter(w, "penstock_malformed_requests_total",
-		"Requests to a front that could not be read.", s->malformed);
-	histogram(w, "penstock_decision_duration_seconds", "What one verdict took.", s->decisions,
-		  s->decision_sum_ns, 1e9, 31, 215);
+		metric_put(w, metric, of_front(&f, metric), "front", f.name, NO_MORE);
 }
 
-/* Sources admitted after a wait, by its length. */
-static void deferral_ages(const struct writer *w, const struct source_stats *x)
+static void decisions(struct metric_writer *w, const struct status *s)
 {
-	uint64_t sum = 0;
+	struct metric_histogram h = {
+		s->decisions, COUNTS_SLOTS, bound_ns, 31, 215, 8, (double)s->decision_sum_ns / 1e9
+	};
+	struct status_front f;
 
-	family(w, "penstock_deferral_age_seconds", "histogram",
-	       "How long sources had waited when they were admitted.");
-	for (unsigned i = 0; i < SOURCE_AGES - 1; i++) {
-		sum += x->ages[i];
-		if (i <= 20) /* 120 s to 34 h */
-			put(w, "penstock_deferral_age_seconds_bucket{le=\"%llu\"} %llu\n",
-			    (unsigned long long)source_age_upper(i), (unsigned long long)sum);
-	}
-	put(w, "penstock_deferral_age_seconds_bucket{le=\"+Inf\"} %llu\n",
-	    (unsigned long long)x->age_count);
-	put(w, "penstock_deferral_age_seconds_sum %.9g\npenstock_deferral_age_seconds_count %llu\n",
-	    x->age_sum_s, (unsigned long long)x->age_count);
+	for (unsigned i = 0; i < s->config.services; i++)
+		verdicts(w, METRIC_SERVICE_DECISIONS, "service", s->config.service[i].name,
+			 &s->total[i]);
+	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
+		verdicts(w, METRIC_DECISIONS, "front", f.name, &f.sum);
+	per_front(w, s, METRIC_WOULD_DEFER);
+	per_front(w, s, METRIC_REFUSED_TOLD);
+	per_front(w, s, METRIC_REFUSED_RESET);
+	per_front(w, s, METRIC_REFUSED_LINGERING);
+	for (int i = 0; i < FAULT__COUNT; i++)
+		metric_put(w, METRIC_FAULTS, (double)s->faults.count[i], "fault",
+			   fault_name((enum fault)i), NO_MORE);
+	per_front(w, s, METRIC_FRONT_UP);
+	per_front(w, s, METRIC_FRONT_ERRORS);
+	metric_put(w, METRIC_MALFORMED, (double)s->malformed, NO_MORE);
+	metric_put_histogram(w, METRIC_DECISION_DURATION, &h, NO_MORE);
 }
 
-static void sources(const struct writer *w, const struct status *s)
+static void sources(struct metric_writer *w, const struct status *s)
 {
 	const struct source_stats *x = &s->sources;
+	/* 120 s to 34 h */
+	struct metric_histogram ages = { x->ages, SOURCE_AGES, bound_age, 0, 20, 1, x->age_sum_s };
 
 	if (!s->sources_known)
 		return;
-	gauge(w, "penstock_sources_tracked", "Sources in the ledger.", (double)x->tracked);
-	gauge(w, "penstock_sources_room", "Sources that the ledger has room for.",
-	      (double)x->capacity);
-	gauge(w, "penstock_sources_waiting", "Sources that were deferred and still retry.",
-	      (double)x->waiting);
-	gauge(w, "penstock_oldest_deferral_seconds", "The longest of their waits, 0: nobody waits.",
-	      (double)x->oldest_s);
-	deferral_ages(w, x);
-	gauge(w, "penstock_bound_infeasible",
-	      "1: more is due by longest_deferral and longest_attempts than there is capacity for.",
-	      x->infeasible);
-	gauge(w, "penstock_waited_a_day", "1: a source has waited for 24 h.", x->day);
-	counter(w, "penstock_promised_attempts_total",
-		"Attempts that the promise to deferred sources covered.", x->promised);
-	counter(w, "penstock_broken_promises_total",
-		"Such attempts that were deferred all the same.", x->broken);
-	counter(w, "penstock_sources_evicted_total",
-		"Sources forgotten for lack of room: source.ledger_size.", x->evicted);
-	counter(w, "penstock_source_events_lost_total",
-		"Verdicts of fronts that the table of sources did not hear of.",
-		s->source_events_lost);
-	gauge_if_known(w, "penstock_source_fair_rate",
-		       "Seconds of service a second that one source may have; absent: no bound.",
-		       x->fair_rate);
-	gauge(w, "penstock_ledger_written", "1: the ledger is kept in the state directory.",
-	      s->ledger_error == 0);
+	metric_put(w, METRIC_SOURCES_TRACKED, (double)x->tracked, NO_MORE);
+	metric_put(w, METRIC_SOURCES_ROOM, (double)x->capacity, NO_MORE);
+	metric_put(w, METRIC_SOURCES_WAITING, (double)x->waiting, NO_MORE);
+	metric_put(w, METRIC_OLDEST_DEFERRAL, (double)x->oldest_s, NO_MORE);
+	metric_put_histogram(w, METRIC_DEFERRAL_AGE, &ages, NO_MORE);
+	metric_put(w, METRIC_INFEASIBLE, x->infeasible, NO_MORE);
+	metric_put(w, METRIC_WAITED_A_DAY, x->day, NO_MORE);
+	metric_put(w, METRIC_PROMISED, (double)x->promised, NO_MORE);
+	metric_put(w, METRIC_BROKEN_PROMISES, (double)x->broken, NO_MORE);
+	metric_put(w, METRIC_EVICTED, (double)x->evicted, NO_MORE);
+	metric_put(w, METRIC_EVENTS_LOST, (double)s->source_events_lost, NO_MORE);
+	metric_put_known(w, METRIC_FAIR_RATE, x->fair_rate, NO_MORE);
+	metric_put(w, METRIC_LEDGER_WRITTEN, s->ledger_error == 0, NO_MORE);
 }
 
-static void health(const struct writer *w, const struct status *s, uint64_t now_us)
+static void fleet(struct metric_writer *w, const struct status *s)
 {
-	family(w, "penstock_sensor_up", "gauge", "Whether a sensor is in use.");
-	for (unsigned i = 0; i < s->sensors; i++)
-		put(w, "penstock_sensor_up{sensor=\"%s\"} %d\n", s->sensor[i].name,
-		    s->sensor[i].state == SENSOR_OK);
-	family(w, "penstock_sensor_errors_total", "counter", "Failed readings of a sensor.");
-	for (unsigned i = 0; i < s->sensors; i++)
-		put(w, "penstock_sensor_errors_total{sensor=\"%s\"} %llu\n", s->sensor[i].name,
-		    (unsigned long long)s->sensor[i].errors);
-	family(w, "penstock_sensor_cpu_seconds_total", "counter",
-	       "CPU time that a sensor's readings took.");
-	for (unsigned i = 0; i < s->sensors; i++)
-		put(w, "penstock_sensor_cpu_seconds_total{sensor=\"%s\"} %.9g\n", s->sensor[i].name,
-		    (double)s->sensor[i].cost_ns / 1e9);
-	family(w, "penstock_sensor_interval_seconds", "gauge",
-	       "Time between readings of a sensor: longer for one that costs more.");
-	for (unsigned i = 0; i < s->sensors; i++)
-		if (s->sensor[i].polls)
-			put(w, "penstock_sensor_interval_seconds{sensor=\"%s\"} %.9g\n",
-			    s->sensor[i].name,
-			    fmax((double)s->sensor[i].interval_us, (double)s->config->tick_us) /
-				    1e6);
-	gauge(w, "penstock_config_last_reload_successful",
-	      "Whether the last reading of the configuration was taken over.", s->reload_ok);
-	gauge(w, "penstock_heartbeat_age_seconds", "Age of the last completed tick.",
-	      now_us > s->now_us ? (double)(now_us - s->now_us) / 1e6 : 0);
-	histogram(w, "penstock_tick_duration_seconds", "What a tick took.", s->tick_durations,
-		  s->tick_sum_us, 1e6, 39, 175);
-	histogram(w, "penstock_tick_lateness_seconds",
-		  "How late the daemon woke for a tick: its own wait for a CPU.", s->lateness,
-		  s->lateness_sum_us, 1e6, 39, 175);
-	counter(w, "penstock_ticks_early_total",
-		"Ticks that came before their time because the kernel told of stalls (PSI).",
-		s->ticks_early);
-	counter(w, "penstock_ticks_late_total", "Ticks that came more than one interval late.",
-		s->ticks_late);
-	counter(w, "penstock_log_dropped_total", "Log lines lost because the queue was full.",
-		s->log_dropped);
-	family(w, "penstock_build_info", "gauge", "The version that runs.");
-	put(w, "penstock_build_info{version=\"%s\"} 1\n", s->version);
+	const struct fleet_view *x = &s->fleet;
+	unsigned heard = 0;
+
+	if (!x->enabled)
+		return;
+	for (unsigned i = 0; i < x->hosts; i++)
+		heard += x->host[i].age_s <= FLEET_SILENT_S;
+	metric_put(w, METRIC_FLEET_CONNECTED, x->connected, NO_MORE);
+	metric_put(w, METRIC_FLEET_HOSTS, heard, NO_MORE);
+	metric_put(w, METRIC_FLEET_MESSAGES, (double)x->messages_sent, "direction", "sent",
+		   NO_MORE);
+	metric_put(w, METRIC_FLEET_MESSAGES, (double)x->messages_read, "direction", "read",
+		   NO_MORE);
+	metric_put(w, METRIC_FLEET_MESSAGES, (double)x->messages_bad, "direction", "bad", NO_MORE);
+	metric_put(w, METRIC_FLEET_RECORDS, (double)x->records_sent, "direction", "sent", NO_MORE);
+	metric_put(w, METRIC_FLEET_RECORDS, (double)x->records_read, "direction", "read", NO_MORE);
+	metric_put(w, METRIC_FLEET_RECORDS, (double)x->joined, "direction", "joined", NO_MORE);
+	metric_put(w, METRIC_FLEET_RECORDS, (double)x->refused, "direction", "refused", NO_MORE);
+	metric_put(w, METRIC_FLEET_RECORDS, (double)x->left_out, "direction", "left_out", NO_MORE);
+	metric_put(w, METRIC_FLEET_FAILURES, (double)x->failures, NO_MORE);
 }
 
-void metrics_render(const struct status *status, uint64_t now_us, bool openmetrics,
-		    struct evbuffer *out)
+static void waits(struct metric_writer *w, const struct status *s)
 {
-	struct writer w = { out, openmetrics };
+	struct metric_histogram runq = {
+		s->runq_slots, 32, bound_power, 0, 23, 1, (double)s->runq_sum_us / 1e6
+	};
 
+	if (s->runq_count)
+		metric_put_histogram(w, METRIC_RUNQ, &runq, NO_MORE);
+	for (unsigned i = 0; i < STATUS_FSYNCS; i++) {
+		struct metric_histogram h = fine(s->fsync[i].slots, s->fsync[i].sum_us, 63, 207);
+
+		if (s->fsync[i].known)
+			metric_put_histogram(w, METRIC_FSYNC, &h, "scope", i ? "spool" : "all",
+					     NO_MORE);
+	}
+}
+
+static double of_sensor(const struct status *s, unsigned i, enum metric metric)
+{
+	const struct sensor_status *sensor = &s->sensor[i];
+
+	switch (metric) {
+	case METRIC_SENSOR_UP:
+		return sensor->state == SENSOR_OK;
+	case METRIC_SENSOR_ERRORS:
+		return (double)sensor->errors;
+	case METRIC_SENSOR_CPU:
+		return (double)sensor->cost_ns / 1e9;
+	case METRIC_SENSOR_INTERVAL:
+		return sensor->polls
+			       ? fmax((double)sensor->interval_us, (double)s->config.tick_us) / 1e6
+			       : NAN;
+	default:
+		return NAN;
+	}
+}
+
+static void sensors(struct metric_writer *w, const struct status *s)
+{
+	static const enum metric each[] = { METRIC_SENSOR_UP, METRIC_SENSOR_ERRORS,
+					    METRIC_SENSOR_CPU, METRIC_SENSOR_INTERVAL };
+	const char *states[SENSOR_STATES];
+
+	for (unsigned m = 0; m < sizeof(each) / sizeof(each[0]); m++)
+		for (unsigned i = 0; i < s->sensors; i++)
+			metric_put(w, each[m], of_sensor(s, i, each[m]), "sensor",
+				   s->sensor[i].name, NO_MORE);
+	for (int i = 0; i < SENSOR_STATES; i++)
+		states[i] = sensor_state_name((enum sensor_state)i);
+	for (unsigned i = 0; i < s->sensors; i++)
+		metric_put_states(w, METRIC_SENSOR_STATE, "sensor", s->sensor[i].name, "state",
+				  states, SENSOR_STATES, s->sensor[i].state);
+}
+
+static void health(struct metric_writer *w, const struct status *s, uint64_t now_us)
+{
+	struct metric_histogram durations = fine(s->tick_durations, s->tick_sum_us, 39, 175);
+	struct metric_histogram lateness = fine(s->lateness, s->lateness_sum_us, 39, 175);
+
+	sensors(w, s);
+	metric_put(w, METRIC_RELOAD_OK, s->reload_ok, NO_MORE);
+	metric_put(w, METRIC_HEARTBEAT_AGE,
+		   now_us > s->now_us ? (double)(now_us - s->now_us) / 1e6 : 0, NO_MORE);
+	metric_put_histogram(w, METRIC_TICK_DURATION, &durations, NO_MORE);
+	metric_put_histogram(w, METRIC_TICK_LATENESS, &lateness, NO_MORE);
+	metric_put(w, METRIC_TICKS_EARLY, (double)s->ticks_early, NO_MORE);
+	metric_put(w, METRIC_TICKS_LATE, (double)s->ticks_late, NO_MORE);
+	metric_put(w, METRIC_LOG_DROPPED, (double)s->log_dropped, NO_MORE);
+	metric_put(w, METRIC_HTTP_RESTARTS, (double)s->http.restarts, NO_MORE);
+	metric_put(w, METRIC_BUILD_INFO, 1, "version", s->version, NO_MORE);
+}
+
+static void process(struct metric_writer *w, const struct process *p)
+{
+	metric_put_known(w, METRIC_PROCESS_CPU, p->cpu_s, NO_MORE);
+	metric_put_known(w, METRIC_PROCESS_RESIDENT, p->resident_bytes, NO_MORE);
+	metric_put_known(w, METRIC_PROCESS_VIRTUAL, p->virtual_bytes, NO_MORE);
+	metric_put_known(w, METRIC_PROCESS_OPEN_FDS, p->open_fds, NO_MORE);
+	metric_put_known(w, METRIC_PROCESS_MAX_FDS, p->max_fds, NO_MORE);
+	metric_put_known(w, METRIC_PROCESS_START, p->start_s, NO_MORE);
+}
+
+void metrics_render(const struct status *status, const struct process *own, uint64_t now_us,
+		    bool openmetrics, struct evbuffer *out)
+{
+	struct metric_writer w;
+
+	metric_writer_init(&w, out, openmetrics);
 	levels(&w, status);
 	pressures(&w, status);
 	windows(&w, status);
 	decisions(&w, status);
 	sources(&w, status);
-	runq(&w, status);
-	disks_metrics(&status->disks, out);
+	fleet(&w, status);
+	waits(&w, status);
+	disks_metrics(&status->disks, &w);
 	health(&w, status, now_us);
-	if (openmetrics)
-		put(&w, "# EOF\n");
+	process(&w, own);
+	metric_writer_end(&w);
 }

@@ -1,10 +1,12 @@
-/* /metrics: the classic Prometheus text format (0.0.4) and OpenMetrics 1.0.0, from one snapshot. Bounded cardinality: no
- * label per client. https://github.com/prometheus/docs (exposition formats), OpenMetrics specification. */
+/* /metrics: the classic Prometheus text format (0.0.4) and OpenMetrics 1.0.0, from one snapshot.
+ * Bounded cardinality: no label per client. https://github.com/prometheus/docs (exposition
+ * formats), OpenMetrics specification. */
 #ifndef PENSTOCK_PUBLISH_METRICS_H
 #define PENSTOCK_PUBLISH_METRICS_H
 
 #include <stdbool.h>
 
+#include "publish/process.h"
 #include "publish/status.h"
 
 struct evbuffer;
@@ -12,8 +14,9 @@ struct evbuffer;
 #define METRICS_TYPE_CLASSIC "text/plain; version=0.0.4; charset=utf-8"
 #define METRICS_TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-/* `now_us`: CLOCK_MONOTONIC when asked, for the heartbeat's age. */
-void metrics_render(const struct status *status, uint64_t now_us, bool openmetrics,
-		    struct evbuffer *out);
+/* `own`: what penstockd itself takes; `now_us`: CLOCK_MONOTONIC when asked, for the heartbeat's
+ * age. */
+void metrics_render(const struct status *status, const struct process *own, uint64_t now_us,
+		    bool openmetrics, struct evbuffer *out);
 
 #endif

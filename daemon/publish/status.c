@@ -1,5 +1,6 @@
 #include "publish/status.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool named_before(const struct status *status, unsigned front)
@@ -20,6 +21,28 @@ static void add(struct status_front *sum, const struct status_front *f)
 		sum->pid = f->pid;
 		sum->why[0] = 0;
 	}
+}
+
+#define HIDDEN "another control group"
+
+static void hide(char *unit, size_t unit_size, char *path, size_t path_size)
+{
+	snprintf(unit, unit_size, "%s", HIDDEN);
+	snprintf(path, path_size, "/");
+}
+
+void status_hide_neighbours(const struct status *status, struct status *ret)
+{
+	*ret = *status;
+	for (int i = 0; i < NEIGHBOUR_RESOURCES; i++) {
+		struct neighbour *who = &ret->neighbours.who[i];
+
+		if (who->known)
+			hide(who->unit, sizeof(who->unit), who->path, sizeof(who->path));
+	}
+	if (ret->neighbours.leak.known && !ret->neighbours.leak.mail)
+		hide(ret->neighbours.leak.unit, sizeof(ret->neighbours.leak.unit),
+		     ret->neighbours.leak.path, sizeof(ret->neighbours.leak.path));
 }
 
 unsigned status_front_named(const struct status *status, unsigned index,

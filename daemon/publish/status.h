@@ -1,5 +1,6 @@
-/* One immutable picture of penstock a tick: every output (status JSON, metrics, page, control socket, journal) is a pure
- * function of it. The daemon fills it in, renderers only read it. */
+/* One picture of penstock as of a tick: every output (status JSON, metrics, page, explain) is a
+ * pure function of it. publish/picture.h takes it, whole; then nobody changes it, and it points to
+ * nothing that changes. */
 #ifndef PENSTOCK_PUBLISH_STATUS_H
 #define PENSTOCK_PUBLISH_STATUS_H
 
@@ -9,14 +10,18 @@
 #include "config/config.h"
 #include "core/counts.h"
 #include "core/engine.h"
+#include "core/maintenance.h"
 #include "core/sample.h"
 #include "core/source.h"
+#include "fleet/fleet.h"
+#include "publish/lately.h"
 #include "sensor/disks.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensor.h"
 
 #define STATUS_SENSORS 24
 #define STATUS_FRONTS 12
+#define STATUS_FSYNCS 2
 
 struct status_front {
 	char name[16];
@@ -27,49 +32,71 @@ struct status_front {
 	struct counts_service sum; /* over services */
 };
 
+/* The processes that answer HTTP, for operators and for customers. */
+struct status_http {
+	bool wanted; /* [http] listen or public names an address */
+	bool up; /* each that is wanted is there, and has said that it is ready */
+	uint64_t restarts; /* after its end, since penstockd was started */
+};
+
 struct status {
-	const char *version;
+	const char *version; /* a literal */
 	uint64_t now_us, realtime_us, started_us; /* started: CLOCK_REALTIME */
 	uint64_t tick;
-	const struct config *config;
+	struct config config;
 	struct engine_view view;
 	struct sample sample;
 	struct load load;
 	struct plan plan;
+	struct maintenance_view maintenance; /* planned */
 	unsigned sensors;
 	struct sensor_status sensor[STATUS_SENSORS];
-	enum sensor_state sensor_state[STATUS_SENSORS]; /* as of the last tick, for the journal */
 	struct disk_table disks;
 	struct neighbours neighbours; /* who else is on this machine */
-	uint64_t foreign_said_us,
-		leak_said_us; /* CLOCK_MONOTONIC of the last journal entry; 0: none */
-	char foreign_said[96], leak_said[96]; /* whom it named */
 	unsigned fronts;
 	struct status_front front[STATUS_FRONTS];
 	struct counts_service total[PLAN_SERVICES]; /* over fronts */
+	struct lately_service lately[PLAN_SERVICES]; /* of the last seconds */
 	uint64_t decisions[COUNTS_SLOTS]; /* ns */
 	uint64_t decision_sum_ns, malformed;
+	struct faults faults; /* over fronts */
 	uint64_t tick_durations[COUNTS_SLOTS]; /* us */
 	uint64_t tick_sum_us;
 	uint64_t lateness[COUNTS_SLOTS], lateness_sum_us; /* of ticks, us */
 	uint64_t ticks_late, ticks_early; /* more than one interval late; called by a PSI trigger */
 	char triggers[160], scheduling[160]; /* for people */
 	uint64_t level_since_realtime_us;
+	uint64_t headline_since_us; /* CLOCK_REALTIME: what the headline says, publish/headline.h */
+	uint64_t public_since_us; /* CLOCK_REALTIME: what customers see, publish/public_page.h */
 	struct source_stats sources;
+	struct source_shared shared; /* the address that may stand for many */
 	bool sources_known;
+	struct fleet_view fleet;
 	int ledger_error; /* errno, 0: it is written */
 	uint64_t source_events_lost;
 	bool reload_ok;
 	uint64_t reloaded_realtime_us;
 	uint64_t log_dropped;
-	const char *bpf_why; /* NULL: BPF works */
-	const char *shutdown_why; /* NULL: a shutdown of the machine is heard of and held up */
+	struct status_http http;
+	char bpf_why[256]; /* empty: BPF works */
+	char shutdown_why
+		[256]; /* empty: penstock hears of a shutdown of the machine, and holds it up */
 	/* run-queue histogram, slot i holds waits below 2^i us; count 0: not known */
 	uint64_t runq_slots[32], runq_sum_us, runq_count;
+	/* calls of fsync() since the probe was loaded: of all file systems, and of the queue
+	 * directories' */
+	struct {
+		bool known;
+		uint64_t slots[COUNTS_SLOTS], sum_us;
+	} fsync[STATUS_FSYNCS];
 };
 
-/* The fronts of one name as one (several proxies, and those that stopped: their counters stay). Returns how many names
- * there are; with `index` below that, `ret_front` gets the sum, `up` when any of them is. */
+/* The same picture for those who may not know who else is on this machine: without the names of
+ * control groups. */
+void status_hide_neighbours(const struct status *status, struct status *ret);
+/* The fronts of one name as one (several proxies, and those that stopped: their counters stay).
+ * Returns how many names there are; with `index` below that, `ret_front` gets the sum, `up` when
+ * any of them is. */
 unsigned status_front_named(const struct status *status, unsigned index,
 			    struct status_front *ret_front);
 

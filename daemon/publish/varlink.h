@@ -1,5 +1,5 @@
-/* The Varlink wire format, both directions: JSON objects, each ended by a NUL octet. Pure. https://varlink.org/ (Protocol).
- * libsystemd offers it from 257 on only. */
+/* The Varlink wire format, both directions: JSON objects, each ended by a NUL octet. Pure.
+ * https://varlink.org/ (Protocol). libsystemd offers it from 257 on only. */
 #ifndef PENSTOCK_PUBLISH_VARLINK_H
 #define PENSTOCK_PUBLISH_VARLINK_H
 
@@ -16,14 +16,14 @@ struct varlink_call {
 	bool more, oneway, upgrade;
 };
 
-/* Whether a whole message stands at the start of `bytes`: 1 and its length without the NUL, 0: more is needed, -EMSGSIZE:
- * none within `max`. */
+/* Whether a whole message stands at the start of `bytes`: 1 and its length without the NUL, 0: more
+ * is needed, -EMSGSIZE: none within `max`. */
 int varlink_frame(const char *bytes, size_t length, size_t max, size_t *ret_length);
 /* 0; -EBADMSG: no JSON object, or no method, or members of the wrong type. */
 int varlink_parse_call(const char *bytes, size_t length, struct varlink_call *ret_call);
 void varlink_call_done(struct varlink_call *call);
-/* The text of a reply without the NUL (free() it): exactly one of `parameters` (stolen, NULL: empty) or `error` with
- * `parameters`. NULL: out of memory. */
+/* The text of a reply without the NUL (free() it): exactly one of `parameters` (stolen, NULL:
+ * empty) or `error` with `parameters`. NULL: out of memory. */
 char *varlink_reply(const char *error, json_t *parameters, bool continues);
 
 #endif

@@ -1,56 +1,96 @@
 #include "refuse/refusals.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/address.h"
 #include "base/log.h"
+#include "core/message.h"
 
-#define MAIL_FACILITY "SYSLOG_FACILITY=2"
-#define MESSAGE_REFUSED "8c4f5b0d2f6e4a7b9d1c3e5f7a9b1c2d"
+/* Facility mail. rsyslog and journald file them beside the mail server's lines. */
+#define FIELDS "SYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=penstock-refusals\n"
+
+/* What the clients were told, without CRLF. Empty: nothing was. */
+static void reply_of(const struct refusals *r, enum reason reason, char *ret, size_t size)
+{
+	char line[REPLY_MAX + 1] = "";
+
+	if (r->by.style)
+		reply_line(line, sizeof(line), r->by.code, r->by.style, reason, r->until_us);
+	snprintf(ret, size, "%.*s", (int)strcspn(line, "\r\n"), line);
+}
+
+static void say_source(const struct refusals *r, const struct in6_addr *source, unsigned count,
+		       enum reason reason)
+{
+	char address[INET6_ADDRSTRLEN], reply[256], fields[512];
+
+	reply_of(r, reason, reply, sizeof(reply));
+	address_print(source, address);
+	snprintf(fields, sizeof(fields),
+		 FIELDS
+		 "PENSTOCK_SOURCE=%s\nPENSTOCK_REASON=%s\nPENSTOCK_COUNT=%u\nPENSTOCK_FRONT=%s\n"
+		 "PENSTOCK_SERVICE=%s\nPENSTOCK_REPLY=%s",
+		 address, reason_name(reason), count, r->by.front ? r->by.front : "",
+		 r->by.service ? r->by.service : "", reply);
+	log_event(LOG_LEVEL_INFO, MESSAGE_REFUSED, fields,
+		  "deferred %s: %u connection%s, reason %s", address, count, count == 1 ? "" : "s",
+		  reason_name(reason));
+}
+
+static void say_rest(const struct refusals *r, unsigned sources, uint64_t connections)
+{
+	char fields[256];
+
+	snprintf(
+		fields, sizeof(fields),
+		FIELDS
+		"PENSTOCK_SUPPRESSED=%u\nPENSTOCK_COUNT=%llu\nPENSTOCK_FRONT=%s\nPENSTOCK_SERVICE=%s",
+		sources, (unsigned long long)(connections + r->others),
+		r->by.front ? r->by.front : "", r->by.service ? r->by.service : "");
+	log_event(
+		LOG_LEVEL_INFO, MESSAGE_REFUSED, fields,
+		"deferred %u more sources (%llu connections), and %llu connections of sources that were not told apart",
+		sources, (unsigned long long)connections, (unsigned long long)r->others);
+}
 
 void refusals_flush(struct refusals *r, uint64_t epoch)
 {
-	char address[INET6_ADDRSTRLEN];
 	unsigned lines = 0, rest = 0;
+	struct refusals_by by = r->by;
+	uint64_t connections = 0;
 
 	if (r->epoch == epoch || (!r->used && !r->others)) {
 		r->epoch = epoch;
 		return;
 	}
 	for (unsigned i = 0; i < REFUSALS_SOURCES; i++) {
-		const struct in6_addr *a = &r->source[i].address;
-
 		if (!r->source[i].count)
 			continue;
 		if (lines++ >= REFUSALS_LINES) {
 			rest++;
+			connections += r->source[i].count;
 			continue;
 		}
-		if (IN6_IS_ADDR_V4MAPPED(a))
-			inet_ntop(AF_INET, &a->s6_addr[12], address, sizeof(address));
-		else
-			inet_ntop(AF_INET6, a, address, sizeof(address));
-		log_event(LOG_LEVEL_INFO, MESSAGE_REFUSED, MAIL_FACILITY,
-			  "deferred %s: %u connection%s, reason %s", address, r->source[i].count,
-			  r->source[i].count == 1 ? "" : "s",
-			  reason_name((enum reason)r->source[i].reason));
+		say_source(r, &r->source[i].address, r->source[i].count,
+			   (enum reason)r->source[i].reason);
 	}
 	if (rest || r->others)
-		log_event(
-			LOG_LEVEL_INFO, MESSAGE_REFUSED, MAIL_FACILITY,
-			"deferred %u more sources, and %llu connections of sources that were not told apart",
-			rest, (unsigned long long)r->others);
+		say_rest(r, rest, connections);
 	memset(r, 0, sizeof(*r));
+	r->by = by;
 	r->epoch = epoch;
 }
 
 void refusals_add(struct refusals *r, uint64_t epoch, const struct in6_addr *address,
-		  enum reason reason)
+		  enum reason reason, uint64_t until_us)
 {
 	unsigned slot = (unsigned)(XXH3_64bits(address, sizeof(*address)) % REFUSALS_SOURCES);
 
 	refusals_flush(r, epoch);
+	r->until_us = until_us;
 	for (unsigned probe = 0; probe < 8; probe++, slot = (slot + 1) % REFUSALS_SOURCES) {
 		if (r->source[slot].count == 0) {
 			r->source[slot].address = *address;

@@ -1,4 +1,8 @@
-/* One mail-facility line per refused source and epoch: "was 203.0.113.9 refused at 14:03?" Bounded in memory and in lines. */
+/* One mail-facility line per refused source and epoch: "was 203.0.113.9 refused at 14:03?" Bounded
+ * in memory and in lines; what is left out is counted.
+ *
+ * The lines have an identifier of their own, penstock-refusals, so that `journalctl -t penstockd`
+ * tells what the daemon did, and fields: `journalctl PENSTOCK_SOURCE=203.0.113.9`. */
 #ifndef PENSTOCK_REFUSE_REFUSALS_H
 #define PENSTOCK_REFUSE_REFUSALS_H
 
@@ -6,13 +10,23 @@
 #include <stdint.h>
 
 #include "core/reason.h"
+#include "core/reply.h"
 
 #define REFUSALS_SOURCES 1024
 #define REFUSALS_LINES 200
 
+/* Who refused, and in which words; the pointers stay the caller's. */
+struct refusals_by {
+	const char *front, *service;
+	const struct reply_style *style; /* NULL: nothing can be said (TLS from the first byte) */
+	unsigned code;
+};
+
 struct refusals {
+	struct refusals_by by; /* set before the first refusal */
 	uint64_t epoch;
 	uint64_t others; /* refusals of sources that found no room */
+	uint64_t until_us; /* the end of a drain or maintenance that was told last */
 	unsigned used;
 	struct {
 		struct in6_addr address;
@@ -21,9 +35,10 @@ struct refusals {
 	} source[REFUSALS_SOURCES];
 };
 
-/* Counts a refusal; a new epoch first writes the lines of the one before. */
+/* Counts a refusal; a new epoch first writes the lines of the one before. `until_us`: see
+ * reply_line(). */
 void refusals_add(struct refusals *refusals, uint64_t epoch, const struct in6_addr *address,
-		  enum reason reason);
+		  enum reason reason, uint64_t until_us);
 /* Writes what there is when the epoch is over. */
 void refusals_flush(struct refusals *refusals, uint64_t epoch);
 

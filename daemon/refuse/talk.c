@@ -9,7 +9,8 @@
 #include <unistd.h>
 #endif
 
-/* A bare close() with bytes of the client unread, or still to come, resets the connection and takes the reply from it. */
+/* A bare close() with bytes of the client unread, or still to come, resets the connection and takes
+ * the reply from it. */
 static enum talk_next last_word(int fd)
 {
 	return shutdown(fd, SHUT_WR) < 0 ? TALK_OVER : TALK_DRAIN;
@@ -28,18 +29,19 @@ static enum talk_next say(struct dialogue *d, int fd, const char *bytes, size_t 
 	return d->done ? last_word(fd) : TALK_LISTEN;
 }
 
-enum talk_next talk_begin(struct dialogue *d, int fd, unsigned code, const char *hostname,
-			  enum reason reason, uint64_t until_us)
+enum talk_next talk_begin(struct dialogue *d, int fd, unsigned code,
+			  const struct reply_style *style, enum reason reason, uint64_t until_us)
 {
 	char greeting[REPLY_MAX + 1];
 	size_t length =
-		dialogue_begin(d, code, hostname, reason, until_us, greeting, sizeof(greeting));
+		dialogue_begin(d, code, style, reason, until_us, greeting, sizeof(greeting));
 
 	return say(d, fd, greeting, length);
 }
 
 #ifdef PENSTOCK_PLANTED_CRASH
-/* For the tests of what becomes of the others, in a build of its own: a client whose words kill the responder, or stop it. */
+/* For the tests of what becomes of the others, in a build of its own: a client whose words kill the
+ * responder, or stop it. */
 static void fall_over(const char *bytes, ssize_t length)
 {
 	if (length >= 6 && memcmp(bytes, "XCRASH", 6) == 0)
@@ -61,7 +63,8 @@ enum talk_next talk_hear(struct dialogue *d, int fd, char *scratch)
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		return TALK_OVER;
 	if (d->done) {
-		/* Read so that close() does not reset what we said; whoever does not stop has not come to read it. */
+		/* Read so that close() does not reset what we said; a client that does not stop has
+		 * not come to read it. */
 		d->bytes += n > 0 ? (uint32_t)n : 0;
 		return d->bytes > 2 * DIALOGUE_BYTES ? TALK_OVER : TALK_DRAIN;
 	}
@@ -70,7 +73,8 @@ enum talk_next talk_hear(struct dialogue *d, int fd, char *scratch)
 	length = dialogue_feed(d, scratch, (size_t)n, out, sizeof(out));
 	if (!dialogue_quit(d))
 		return say(d, fd, out, length);
-	/* Nothing comes after QUIT, and nothing is unread: close() says all that shutdown() would. */
+	/* Nothing comes after QUIT, and nothing is unread: close() says all that shutdown()
+	 * would. */
 	send(fd, out, length, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
 	return n < TALK_SCRATCH ? TALK_OVER : last_word(fd);
 }
@@ -82,7 +86,7 @@ enum talk_next talk_give_up(struct dialogue *d, int fd)
 	if (d->done)
 		return TALK_OVER;
 	d->done = true;
-	return say(d, fd, line,
-		   reply_line(line, sizeof(line), 421, d->hostname, (enum reason)d->reason,
-			      d->until_us));
+	return say(
+		d, fd, line,
+		reply_line(line, sizeof(line), 421, d->style, (enum reason)d->reason, d->until_us));
 }

@@ -1,9 +1,10 @@
-/* The talk with a refused client over its socket, for whoever holds the socket: penstock-proxy and the gate's responder. What is
- * said and when it is over is core/dialogue.h; how it is put on the wire so that the client reads it is here. No event library, no
- * memory but the dialogue: the caller waits for readability and for the deadlines, and closes.
+/* The talk with a refused client over its socket, used by penstock-proxy and
+ * the gate's responder. What is said and when it is over is core/dialogue.h; how it is put on the
+ * wire so that the client reads it is here. No event library, no memory but the dialogue: the
+ * caller waits for readability and for the deadlines, and closes.
  *
- * Nothing is kept for a client that does not take what it is told: a reply that does not fit into the socket's buffer (the client
- * has some twenty replies unread there) is the last one. */
+ * Nothing is kept for a client that does not take what it is told: a reply that does not fit into
+ * the socket's buffer (the client has some twenty replies unread there) is the last one. */
 #ifndef PENSTOCK_REFUSE_TALK_H
 #define PENSTOCK_REFUSE_TALK_H
 
@@ -18,9 +19,10 @@ enum talk_next {
 	TALK_OVER /* close the socket now */
 };
 
-/* The greeting. `fd` is a connected, non-blocking stream socket; `hostname` must live as long as the dialogue. */
-enum talk_next talk_begin(struct dialogue *dialogue, int fd, unsigned code, const char *hostname,
-			  enum reason reason, uint64_t until_us);
+/* The greeting. `fd` is a connected, non-blocking stream socket; `style` must live as long as
+ * the dialogue. */
+enum talk_next talk_begin(struct dialogue *dialogue, int fd, unsigned code,
+			  const struct reply_style *style, enum reason reason, uint64_t until_us);
 /* The socket is readable. `scratch` (TALK_SCRATCH) is the caller's, for the call only. */
 enum talk_next talk_hear(struct dialogue *dialogue, int fd, char *scratch);
 /* The time is up. RFC 5321 4.5.3.2.7: a server that gives up on a client says so by 421. */

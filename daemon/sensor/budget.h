@@ -1,5 +1,5 @@
-/* How often a sensor is polled, from what one poll costs: a sensor may take so much CPU a second, and one that costs more is
- * asked less often. Pure. */
+/* How often a sensor is polled, from what one poll costs: a sensor may take so much CPU a second,
+ * and one that costs more is asked less often. Pure. */
 #ifndef PENSTOCK_SENSOR_BUDGET_H
 #define PENSTOCK_SENSOR_BUDGET_H
 
@@ -8,10 +8,11 @@
 #include <stdint.h>
 
 #define BUDGET_US_PER_S 40 /* by default: .004 % of one core */
-/* However dear, it is asked so often: the law must not steer by old news. What a sensor costs beyond its budget then shows. */
+/* However dear, it is asked so often: the law must not steer by old news. What a sensor costs
+ * beyond its budget then shows. */
 #define BUDGET_INTERVAL_MOST_US 1000000u
-#define BUDGET_SMOOTHING \
-	0.05 /* weight of the newest poll: one dear poll (a cold cache, an interrupt) is no trend */
+/* weight of the newest poll: one dear poll (a cold cache, an interrupt) is no trend */
+#define BUDGET_SMOOTHING 0.05
 
 struct budget {
 	double cost_us; /* of one poll, smoothed */
@@ -26,7 +27,8 @@ static inline bool budget_due(const struct budget *b, uint64_t interval_us, uint
 	return b->polled_us == 0 || now_us + tick_us / 2 >= b->polled_us + interval_us;
 }
 
-/* One poll was measured, which stands for so many (>= 1). polled_us is the caller's to set, at each poll. */
+/* One poll was measured, which stands for so many (>= 1). polled_us is the caller's to set, at each
+ * poll. */
 static inline void budget_spent(struct budget *b, double cost_us, unsigned stands_for,
 				double budget_us_per_s)
 {

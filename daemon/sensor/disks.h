@@ -1,5 +1,6 @@
-/* The disks of this machine, one by one, and which of them count: those that the queue directories lie on where that is known,
- * else all. sensor_disk fills it once a tick, sensor_spool says which are the spool's, publishers read it. */
+/* The disks of this machine, one by one, and which of them count: those that the queue directories
+ * lie on where that is known, else all. sensor_disk fills it once a tick, sensor_spool says which
+ * are the spool's, publishers read it. */
 #ifndef PENSTOCK_SENSOR_DISKS_H
 #define PENSTOCK_SENSOR_DISKS_H
 
@@ -10,11 +11,12 @@
 #include "sensor/spool_device.h"
 
 #define DISKS 32
+#define DISK_SLOTS 26 /* up to 17 s, and longer */
 #define DISKS_FILE_SYSTEMS 8
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_OPS };
 
-/* Over about the last second; -1: not known. */
+/* Doubles: over about the last second; -1: not known. */
 struct disk {
 	char name[32];
 	unsigned major, minor;
@@ -24,9 +26,17 @@ struct disk {
 		double bytes_per_s; /* not of flushes */
 		double mean_us; /* from entry to completion; nothing completed: not known */
 		double p99_us; /* BPF only */
+		/* since the machine started (/proc/diskstats) */
+		uint64_t ios, bytes, time_ms;
+		/* since the probe was loaded; BPF only */
+		bool timed;
+		uint64_t sum_us,
+			slots[DISK_SLOTS]; /* slot i: below 2^i us, the last has the rest */
 	} op[DISK_OPS];
 	double in_flight, busy_ratio;
-	double stuck_us; /* has requests and has completed none for so long; 0: it completes; -1: for over a minute, see there */
+	/* has requests and has completed none for so long; 0: it completes; -1: for over a minute,
+	 * see there */
+	double stuck_us;
 };
 
 struct disk_table {
@@ -39,8 +49,8 @@ struct disk_table {
 	uint64_t generation; /* counts changes of what is said by disks_set_spool() */
 };
 
-/* Says which devices and file systems (st_dev) are the spool's; no device: not known, all disks count. Cheap when nothing
- * changed. */
+/* Says which devices and file systems (st_dev) are the spool's; no device: not known, all disks
+ * count. Cheap when nothing changed. */
 void disks_set_spool(struct disk_table *table, const struct spool_device *spool,
 		     const dev_t *file_systems, unsigned file_systems_count);
 /* Whether it counts. */

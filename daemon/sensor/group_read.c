@@ -12,7 +12,8 @@
 #define STAT_MOVED 262144u
 #define LEAK_LEAST (8.0 * 1024 * 1024) /* growth over a look of the trend */
 
-/* A rate of a counter into `use`, smoothed over some seconds so that a moment names nobody. */
+/* A rate of a counter into `use`, smoothed over some seconds so that no group is named for one
+ * moment. */
 static void put_rate(struct group_node *n, double delta, double dt_s)
 {
 	double rate = delta / dt_s;

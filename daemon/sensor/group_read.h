@@ -4,9 +4,10 @@
 
 #include "sensor/group_tree.h"
 
-#define GROUP_TAU_S 2.0 /* rates are smoothed over this, so that a moment names nobody */
+#define GROUP_TAU_S 2.0 /* rates are smoothed over this, so that no group is named for one moment */
 
-/* Each sets node->use; -1: not known (the group has gone, or this is its first reading). `dt_s`: since the last reading; 0: the first. */
+/* Each sets node->use; -1: not known (the group has gone, or this is its first reading). `dt_s`:
+ * since the last reading; 0: the first. */
 void group_read_cpu(struct group_node *node, double dt_s); /* cores */
 void group_read_io(struct group_node *node, bool v1,
 		   double dt_s); /* bytes a second, 16 KiB more for each request */

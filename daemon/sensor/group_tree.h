@@ -1,5 +1,6 @@
-/* The directories of one cgroup hierarchy, parents before children, each with its files kept open. Rebuilt now and then; what was known
- * of a group that is still there (same path, same inode) is carried over. */
+/* The directories of one cgroup hierarchy, parents before children, each with its files kept open.
+ * Rebuilt now and then; what was known of a group that is still there (same path, same inode) is
+ * carried over. */
 #ifndef PENSTOCK_SENSOR_GROUP_TREE_H
 #define PENSTOCK_SENSOR_GROUP_TREE_H
 
@@ -14,8 +15,8 @@
 #define GROUPS_MOST 256
 
 struct group_node {
-	char path
-		[GROUP_PATH_MAX]; /* below the cgroup root's descriptor: "unified/system.slice/a.service" */
+	/* below the cgroup root's descriptor: "unified/system.slice/a.service" */
+	char path[GROUP_PATH_MAX];
 	int parent; /* index, -1: at the top */
 	ino_t inode;
 	int fd[GROUP_FILES]; /* -1: no such file */
@@ -29,8 +30,8 @@ struct group_node {
 
 struct group_tree {
 	int cgroup_fd;
-	char root
-		[32]; /* directory of the hierarchy: ".", "unified", "memory"; empty: there is none */
+	/* directory of the hierarchy: ".", "unified", "memory"; empty: there is none */
+	char root[32];
 	const char *files[GROUP_FILES];
 	bool trends; /* nodes get a trend */
 	unsigned count, most;
@@ -42,7 +43,7 @@ struct group_tree {
 int group_tree_init(struct group_tree *tree, int cgroup_fd, const char *root,
 		    const char *const files[GROUP_FILES], bool trends, unsigned most);
 void group_tree_done(struct group_tree *tree);
-/* Walks the hierarchy anew. 0 or -errno (then what was there stays). */
+/* Walks the hierarchy again. 0 or -errno (then what was there stays). */
 int group_tree_rebuild(struct group_tree *tree);
 /* The last part of a node's path. */
 const char *group_node_name(const struct group_node *node);

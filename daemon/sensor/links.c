@@ -221,3 +221,28 @@ double links_limit_bps(const struct link *links, unsigned count, int ifindex)
 {
 	return limit(links, count, ifindex, 0);
 }
+
+enum link_weight links_weigh(const struct link *link, bool named)
+{
+	if (named)
+		return LINK_NAMED;
+	return link->kind == LINK_VIRTUAL || link->loopback ? LINK_MERELY_THERE : LINK_REAL;
+}
+
+bool links_take(struct link *links, enum link_weight *weights, unsigned *count, unsigned most,
+		const struct link *link, enum link_weight weight)
+{
+	bool full = *count == most;
+	unsigned at = *count;
+
+	for (unsigned i = 0; full && at == *count && i < most; i++)
+		if (weights[i] < weight)
+			at = i;
+	if (full && at == *count)
+		return true;
+	links[at] = *link;
+	weights[at] = weight;
+	if (!full)
+		++*count;
+	return full;
+}

@@ -1,5 +1,6 @@
-/* Network links as rtnetlink tells of them, and the speed that limits each: pure functions on messages and tables, fuzzed
- * (tests/fuzz/fuzz_links.c). linux/if_link.h; bonding modes: Documentation/networking/bonding.rst. */
+/* Network links as rtnetlink tells of them, and the speed that limits each: pure functions on
+ * messages and tables, fuzzed (tests/fuzz/fuzz_links.c). linux/if_link.h; bonding modes:
+ * Documentation/networking/bonding.rst. */
 #ifndef PENSTOCK_SENSOR_LINKS_H
 #define PENSTOCK_SENSOR_LINKS_H
 
@@ -37,12 +38,22 @@ struct link {
 	double own_bps; /* as its driver says; the caller's to fill in; 0: not known */
 };
 
-/* One RTM_NEWLINK or RTM_DELLINK message with its header. 1 (new), 0 (gone: only ifindex and name count), -EINVAL. */
+/* One RTM_NEWLINK or RTM_DELLINK message with its header. 1 (new), 0 (gone: only ifindex and name
+ * count), -EINVAL. */
 int links_parse(const void *message, size_t length, struct link *ret);
-/* Bits a second that limit the link `ifindex`; 0: not known.
- * bond: the active slave's; where all carry, the sum of those with a carrier; broadcast: the slowest. VLAN and its like: the
- * parent's. Bridge: the fastest port that is no virtual one, for that is its way out. */
+/* Bits a second that limit the link `ifindex`; 0: not known. bond: the active slave's; where all
+ * carry, the sum of those with a carrier; broadcast: the slowest. VLAN and its like: the parent's.
+ * Bridge: the fastest port that is no virtual one, for that is its way out. */
 double links_limit_bps(const struct link *links, unsigned count, int ifindex);
+/* How much a link counts when there are too many: what the configuration names, then what is no
+ * virtual end of something, then the rest. */
+enum link_weight { LINK_MERELY_THERE, LINK_REAL, LINK_NAMED };
+enum link_weight links_weigh(const struct link *link, bool named);
+/* Puts a link into a table of `most`; when that is full, in the place of one that counts less.
+ * `weights` are those of the table. Returns whether some link found no place: the new one, or the
+ * one that it took the place of. */
+bool links_take(struct link *links, enum link_weight *weights, unsigned *count, unsigned most,
+		const struct link *link, enum link_weight weight);
 const struct link *links_find(const struct link *links, unsigned count, int ifindex);
 
 #endif

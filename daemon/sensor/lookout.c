@@ -59,7 +59,7 @@ static void *run(void *context)
 {
 	struct lookout *l = context;
 
-	setpriority(PRIO_PROCESS, 0, 5); /* of this thread; whoever forbids it loses nothing */
+	setpriority(PRIO_PROCESS, 0, 5); /* of this thread; it may fail, which does no harm */
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop) {
 		struct job *job = next(l);

@@ -12,8 +12,8 @@ struct minute_count {
 	uint32_t bucket[60];
 };
 
-/* Takes the counter's value now; returns how many events there were in the last 60 s, as far as it has looked. A counter that
- * went backwards began anew. */
+/* Takes the counter's value now; returns how many events there were in the last 60 s, as far as it
+ * has looked. A counter that went backwards was reset. */
 static inline uint64_t minute_count_step(struct minute_count *m, uint64_t counter, uint64_t now_us)
 {
 	uint64_t second = now_us / 1000000, sum = 0;

@@ -137,8 +137,8 @@ static void add_group(const struct sensor_env *env, struct mta *m, unsigned serv
 	}
 }
 
-/* Inside a container the root that is seen is the container's own group, and has the files that only others than the true root
- * have. */
+/* Inside a container the root that is seen is the container's own group, and has the files that
+ * only others than the true root have. */
 static bool root_is_own(const struct sensor_env *env, const char *prefix)
 {
 	char file[64];
@@ -279,7 +279,7 @@ int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, c
 	pthread_mutex_init(&w->lock, NULL);
 	r = lookout_add(env->lookout, look, w);
 	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX, "no thread can be had to look for the MTA: %s",
+		snprintf(why, SENSOR_WHY_MAX, "Cannot create the thread that looks for the MTA: %s",
 			 strerror(-r));
 		pthread_mutex_destroy(&w->lock);
 		free(w);

@@ -1,5 +1,6 @@
-/* Who the MTA is: from the listeners on the services' ports to their control groups, the limits above them and the CPUs they may
- * use. Looked up by a thread every few seconds, because an MTA restarts and the look-up walks directories. */
+/* Who the MTA is: from the listeners on the services' ports to their control groups, the limits
+ * above them and the CPUs they may use. Looked up by a thread every few seconds, because an MTA
+ * restarts and the look-up walks directories. */
 #ifndef PENSTOCK_SENSOR_MTA_H
 #define PENSTOCK_SENSOR_MTA_H
 
@@ -16,11 +17,11 @@
 struct mta_group {
 	unsigned service; /* index of the first service that it serves */
 	char unified[CONFIG_PATH_MAX]; /* directory with cpu.stat and *.pressure */
-	char memory
-		[MTA_LIMITS]
-		[CONFIG_PATH_MAX]; /* its own first, then those above that have a limit; empty ends */
+	/* its own first, then those above that have a limit; empty ends */
+	char memory[MTA_LIMITS][CONFIG_PATH_MAX];
 	bool memory_v1;
-	char io[CONFIG_PATH_MAX]; /* directory with io.stat, or v1's blkio.throttle.*; empty: none */
+	/* directory with io.stat, or v1's blkio.throttle.*; empty: none */
+	char io[CONFIG_PATH_MAX];
 	bool io_v1;
 };
 
@@ -37,7 +38,8 @@ struct mta {
 struct mta_watch;
 
 int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, char *why);
-/* Copies what was last found when its generation is not `generation`. Never blocks; `watch` may be NULL. */
+/* Copies what was last found when its generation is not `generation`. Never blocks; `watch` may be
+ * NULL. */
 bool mta_watch_read(struct mta_watch *watch, uint64_t generation, struct mta *ret_mta);
 void mta_watch_close(struct mta_watch *watch);
 /* One look-up, for tests. */

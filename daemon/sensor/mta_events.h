@@ -1,5 +1,5 @@
-/* What happened to the MTA's control group for want of memory: limits met, processes killed. cgroup2: memory.events; v1:
- * memory.failcnt and memory.oom_control. */
+/* What happened to the MTA's control group for want of memory: limits met, processes killed.
+ * cgroup2: memory.events; v1: memory.failcnt and memory.oom_control. */
 #ifndef PENSTOCK_SENSOR_MTA_EVENTS_H
 #define PENSTOCK_SENSOR_MTA_EVENTS_H
 
@@ -20,8 +20,9 @@ struct mta_events {
 };
 
 void mta_events_init(struct mta_events *events);
-/* `directory` below cgroup_fd. What was open is closed. The same directory as before: its kills are counted on from where they
- * were, those included that came meanwhile, since it is often such a kill that has another process lead the group. */
+/* `directory` below cgroup_fd. What was open is closed. The same directory as before: its kills are
+ * counted on from where they were, those included that came meanwhile, since it is often such a
+ * kill that has another process lead the group. */
 void mta_events_open(struct mta_events *events, int cgroup_fd, const char *directory, bool v1);
 void mta_events_poll(struct mta_events *events, uint64_t now_us, struct sample *sample);
 /* The files; what was counted stays. */

@@ -51,7 +51,8 @@ bool mta_group_by_id(int cgroup_fd, const char *root, uint64_t id, char *ret, si
 	return find_by_id(cgroup_fd, root, id, 0, ret, size);
 }
 
-/* The process of the cgroup with the lowest number, which is most likely the one that stays while its children come and go. 0: none. */
+/* The process of the cgroup with the lowest number, which is most likely the one that stays while
+ * its children come and go. 0: none. */
 int mta_first_process(int cgroup_fd, const char *path)
 {
 	char file[CONFIG_PATH_MAX + 16], content[4096];
@@ -71,7 +72,8 @@ int mta_first_process(int cgroup_fd, const char *path)
 	return lowest;
 }
 
-/* The process that holds a socket, where /proc/PID/fd may be read. Only for kernels that do not tell the cgroup. */
+/* The process that holds a socket, where /proc/PID/fd may be read. Only for kernels that do not
+ * tell the cgroup. */
 int mta_process_by_inode(int proc_fd, uint32_t inode)
 {
 	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;

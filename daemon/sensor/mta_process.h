@@ -1,4 +1,5 @@
-/* From a listening socket to its owner's control group and process, by walking cgroup and proc: slow, for a helper thread. */
+/* From a listening socket to its owner's control group and process, by walking cgroup and proc:
+ * slow, for a helper thread. */
 #ifndef PENSTOCK_SENSOR_MTA_PROCESS_H
 #define PENSTOCK_SENSOR_MTA_PROCESS_H
 

@@ -30,6 +30,9 @@
 #define MOST_US (10 * US_PER_S)
 #define DESCRIPTORS_LEFT 512 /* to everybody else */
 #define DESCRIPTORS_A_GROUP 5
+/* Who uses less is not named. */
+#define FLOOR_CORES 0.05
+#define FLOOR_SHARE 0.05 /* of the memory, or the I/O, of all groups */
 #define LEAK_CHILD 0.7 /* of its parent's growth: then the child is meant */
 #define LEAK_AHEAD_S (7 * 86400.0)
 
@@ -73,9 +76,9 @@ static void read_root(struct neighbour_watch *w, double dt_s)
 	w->root_primed = true;
 }
 
-/* ---- who it is -------------------------------------------------------------------------------------------------- */
+/* ---- who it is ------------------------------------------------------------------------------ */
 
-/* Whoever made the group chose its name: nothing of it but printable text is passed on. */
+/* The creator of the group chose its name: only printable text of it is passed on. */
 static void copy_clean(char *ret, size_t size, const char *name)
 {
 	struct text text = { .data = ret, .size = size };
@@ -102,18 +105,31 @@ static bool is_mail(const struct neighbour_watch *w, const char *path)
 	return false;
 }
 
+/* What all groups at the top use together, the mail server's included. */
+static double used_by_all(const struct group_tree *t)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < t->count; i++)
+		if (t->node[i].parent < 0)
+			sum += fmax(0, t->node[i].use);
+	return sum;
+}
+
 static void find_who(struct neighbour_watch *w, const struct group_tree *t, double total,
-		     struct neighbour *ret)
+		     double floor, struct neighbour *ret)
 {
 	struct blame b;
 
 	memset(ret, 0, sizeof(*ret));
 	for (unsigned i = 0; i < t->count; i++)
-		w->blame[i] = (struct blame_group){ .name = group_node_name(&t->node[i]),
-						    .parent = t->node[i].parent,
-						    .use = fmax(0, t->node[i].use),
-						    .mail = is_mail(w, t->node[i].path) };
-	b = blame_find(w->blame, t->count, total, w->scratch);
+		w->blame[i] =
+			(struct blame_group){ .name = group_node_name(&t->node[i]),
+					      .parent = t->node[i].parent,
+					      .use = fmax(0, t->node[i].use),
+					      .mail = is_mail(w, t->node[i].path) ||
+						      blame_is_own(group_node_name(&t->node[i])) };
+	b = blame_find(w->blame, t->count, total, floor, w->scratch);
 	if (b.who == BLAME_NOBODY)
 		return;
 	ret->known = true;
@@ -127,7 +143,8 @@ static void find_who(struct neighbour_watch *w, const struct group_tree *t, doub
 	name(t, &t->node[b.who], ret->path, ret->unit, sizeof(ret->unit));
 }
 
-/* How far it may grow: to the nearest limit of its own or above it, or to the end of the machine's memory. */
+/* How far it may grow: to the nearest limit of its own or above it, or to the end of the machine's
+ * memory. */
 static double room_of(const struct neighbour_watch *w, unsigned i, double available)
 {
 	double room = available;
@@ -202,7 +219,7 @@ static void find_leak(const struct neighbour_watch *w, double available, struct 
 	ret->left_s = least;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------- */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 static double available_bytes(const struct neighbour_watch *w)
 {
@@ -235,9 +252,10 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 	for (unsigned i = 0; i < w->io.count; i++)
 		group_read_io(&w->io.node[i], w->io_v1, dt_s);
 	w->last_us = now_us;
-	find_who(w, &w->cpu, w->root_cores, &seen.who[RESOURCE_CPU]);
-	find_who(w, &w->memory, -1, &seen.who[RESOURCE_MEMORY]);
-	find_who(w, &w->io, -1, &seen.who[RESOURCE_DISK]);
+	find_who(w, &w->cpu, w->root_cores, FLOOR_CORES, &seen.who[RESOURCE_CPU]);
+	find_who(w, &w->memory, -1, FLOOR_SHARE * used_by_all(&w->memory),
+		 &seen.who[RESOURCE_MEMORY]);
+	find_who(w, &w->io, -1, FLOOR_SHARE * used_by_all(&w->io), &seen.who[RESOURCE_DISK]);
 	find_leak(w, available_bytes(w), &seen.leak);
 	if (w->mta.count && strrchr(w->mta.group[0].unified, '/'))
 		copy_clean(seen.mail_unit, sizeof(seen.mail_unit),
@@ -279,7 +297,8 @@ static bool hierarchy_has(int cgroup_fd, const char *root, const char *file)
 	return found;
 }
 
-/* As many as leave DESCRIPTORS_LEFT, or a quarter of what may be opened where that is little: fronts and whoever asks come first. */
+/* As many as leave DESCRIPTORS_LEFT, or a quarter of what may be opened where that is little:
+ * fronts and questions of operators come first. */
 static unsigned groups_most(void)
 {
 	struct rlimit files = { 1024, 1024 };
@@ -350,7 +369,8 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	if (r == 0)
 		r = lookout_add(env->lookout, look_again, w);
 	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX, "nobody can look at the control groups: %s",
+		snprintf(why, SENSOR_WHY_MAX,
+			 "Cannot create the thread that looks at the control groups: %s",
 			 strerror(-r));
 		free_watch(w);
 		return r;

@@ -1,6 +1,7 @@
-/* Who else is on this machine, and what they use: the control groups beside the mail server's, by kept descriptors every two seconds
- * (calm: every five), off the tick (lookout.h). Names the one that uses most of each resource, and the one whose memory grows without
- * end. cgroup2, v1, and both side by side (hybrid): each resource is read in the hierarchy that has it. */
+/* Who else is on this machine, and what they use: the control groups beside the mail server's, by
+ * kept descriptors every two seconds (calm: every five), off the tick (lookout.h). Names the one
+ * that uses most of each resource, and the one whose memory grows without end. cgroup2, v1, and
+ * both side by side (hybrid): each resource is read in the hierarchy that has it. */
 #ifndef PENSTOCK_SENSOR_NEIGHBOURS_H
 #define PENSTOCK_SENSOR_NEIGHBOURS_H
 
@@ -14,11 +15,12 @@
 #define NEIGHBOURS_OLD_US 15000000u /* a picture older than this is none */
 
 struct neighbour {
-	bool known; /* somebody uses some of it */
-	char path
-		[NEIGHBOUR_PATH_MAX]; /* below the cgroup root: "/system.slice/backup.service"; "/": in no group */
+	bool known; /* at least one group uses some of it */
+	/* below the cgroup root: "/system.slice/backup.service"; "/": in no group */
+	char path[NEIGHBOUR_PATH_MAX];
 	char unit[96]; /* "backup.service" */
-	double use; /* cores; bytes of memory; bytes a second of I/O, 16 KiB for each request beside its own */
+	/* cores; bytes of memory; bytes a second of I/O, 16 KiB for each request beside its own */
+	double use;
 	double share; /* of what all but the mail server use, 0..1 */
 };
 
@@ -45,7 +47,8 @@ struct neighbour_watch;
 
 int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **ret_watch,
 			 char *why);
-/* Copies the last picture. Never blocks: false when it is being written just now, or `watch` is NULL. */
+/* Copies the last picture. Never blocks: false when it is being written just now, or `watch` is
+ * NULL. */
 bool neighbour_watch_read(struct neighbour_watch *watch, struct neighbours *ret);
 void neighbour_watch_close(struct neighbour_watch *watch);
 

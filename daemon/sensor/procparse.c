@@ -54,8 +54,9 @@ int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_avai
 	return 0;
 }
 
-/* Documentation/admin-guide/iostats.rst: after the name reads, merged, sectors of 512 bytes, ms; the same of writes; in flight,
- * ms with work, weighted ms; four of discards; flushes and their ms. */
+/* Documentation/admin-guide/iostats.rst: after the name reads, merged, sectors of 512 bytes, ms;
+ * the same of writes; in flight, ms with work, weighted ms; four of discards; flushes and their
+ * ms. */
 #define DISK_FIELDS 17
 #define DISK_FIELDS_LEAST 10
 

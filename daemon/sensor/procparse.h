@@ -1,4 +1,5 @@
-/* The kernel's text files as numbers: pure functions on strings, fuzzed (tests/fuzz/fuzz_procparse.c). */
+/* The kernel's text files as numbers: pure functions on strings, fuzzed
+ * (tests/fuzz/fuzz_procparse.c). */
 #ifndef PENSTOCK_SENSOR_PROCPARSE_H
 #define PENSTOCK_SENSOR_PROCPARSE_H
 
@@ -14,8 +15,9 @@ struct procparse_cpu {
 /* The "cpu " line of /proc/stat. 0 or -EINVAL. */
 int procparse_cpu(const char *content, struct procparse_cpu *ret);
 
-/* MemTotal and MemAvailable of /proc/meminfo, bytes; what is available is never more than all. 0; -ENOENT when the kernel gives no
- * MemAvailable (before 3.14); -EINVAL when it is no number, or when all is less than any machine has (16 MiB). */
+/* MemTotal and MemAvailable of /proc/meminfo, bytes; what is available is never more than all. 0;
+ * -ENOENT when the kernel gives no MemAvailable (before 3.14); -EINVAL when it is no number, or
+ * when all is less than any machine has (16 MiB). */
 int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_available);
 
 struct procparse_disk {
@@ -27,13 +29,14 @@ struct procparse_disk {
 		uint64_t count, bytes, time_ms;
 	} op[3]; /* reads, writes, flushes (5.5 and later, whole disks) */
 };
-/* The next line of /proc/diskstats at *cursor, which moves on. 1, or 0 at the end; lines that are none are passed over. */
+/* The next line of /proc/diskstats at *cursor, which moves on. 1, or 0 at the end; lines that are
+ * none are passed over. */
 int procparse_disk(const char **cursor, struct procparse_disk *ret);
 /* Real disks only: not partitions by name (sda1, nvme0n1p1, vda1), loop, ram, zram, fd, sr. */
 bool procparse_is_disk(const char *name);
 
-/* The cgroup2 path ("0::/path") of /proc/PID/cgroup, or with `controller` that of a v1 hierarchy ("memory").
- * 0 or -ENOENT; -ERANGE when it does not fit. */
+/* The cgroup2 path ("0::/path") of /proc/PID/cgroup, or with `controller` that of a v1 hierarchy
+ * ("memory"). 0 or -ENOENT; -ERANGE when it does not fit. */
 int procparse_cgroup(const char *content, const char *controller, char *path, unsigned size);
 
 struct procparse_io {

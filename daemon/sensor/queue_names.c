@@ -1,4 +1,5 @@
-/* What the names in a queue directory mean, and the beginnings of its control files: pure functions. */
+/* What the names in a queue directory mean, and the beginnings of its control files: pure
+ * functions. */
 #include <ctype.h>
 #include <string.h>
 

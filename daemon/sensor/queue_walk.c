@@ -125,7 +125,7 @@ static int each(struct walk *w, int at, const char *path, visit *on_entry)
 	return 0;
 }
 
-/* ---- Postfix ---------------------------------------------------------------------------------------------------- */
+/* ---- Postfix -------------------------------------------------------------------------------- */
 
 static void postfix_ready(struct walk *w, int dir_fd, const char *name, bool directory)
 {
@@ -145,7 +145,8 @@ static void postfix_deferred(struct walk *w, int dir_fd, const char *name, bool 
 
 static int walk_postfix(struct walk *w, int fd)
 {
-	/* The oldest stand in "active", and there are at most qmgr_message_active_limit of them: they come first. */
+	/* The oldest stand in "active", and there are at most qmgr_message_active_limit of them:
+	 * they come first. */
 	int r = each(w, fd, "active", postfix_ready);
 
 	if (r < 0)
@@ -156,7 +157,7 @@ static int walk_postfix(struct walk *w, int fd)
 	return 0;
 }
 
-/* ---- Exim ------------------------------------------------------------------------------------------------------- */
+/* ---- Exim ----------------------------------------------------------------------------------- */
 
 static void exim_message(struct walk *w, int dir_fd, const char *name, bool directory)
 {
@@ -172,7 +173,8 @@ static void exim_message(struct walk *w, int dir_fd, const char *name, bool dire
 	if (received < 0 || strcmp(name + n - 2, "-H") != 0)
 		return;
 	written = time_of(w, dir_fd, name);
-	/* The header file is written anew after an attempt that left something undone; that may be at once. */
+	/* The header file is rewritten after an attempt that left something undone; that may be
+	 * at once. */
 	if (written >= 0 &&
 	    (written - (double)received > REWRITTEN_S || was_tried(dir_fd, name, queue_exim_tried)))
 		w->figures->count++;
@@ -180,7 +182,7 @@ static void exim_message(struct walk *w, int dir_fd, const char *name, bool dire
 		add_ready(w, (double)received);
 }
 
-/* ---- Sendmail --------------------------------------------------------------------------------------------------- */
+/* ---- Sendmail ------------------------------------------------------------------------------- */
 
 static void sendmail_message(struct walk *w, int dir_fd, const char *name, bool directory)
 {
@@ -225,7 +227,7 @@ static void sendmail_entry(struct walk *w, int dir_fd, const char *name, bool di
 	close(fd);
 }
 
-/* ---- OpenSMTPD -------------------------------------------------------------------------------------------------- */
+/* ---- OpenSMTPD ------------------------------------------------------------------------------ */
 
 static void opensmtpd_message(struct walk *w, int dir_fd, const char *name, bool directory)
 {
@@ -254,14 +256,15 @@ static void opensmtpd_message(struct walk *w, int dir_fd, const char *name, bool
 			oldest_envelope = written;
 	}
 	closedir(dir);
-	/* Ready while some recipient has not been tried: an envelope is written anew after an attempt. */
+	/* Ready while some recipient has not been tried: an envelope is rewritten after an
+	 * attempt. */
 	if (received >= 0 && (oldest_envelope - received > REWRITTEN_S || untried == 0))
 		w->figures->count++;
 	else
 		add_ready(w, received);
 }
 
-/* ---- all -------------------------------------------------------------------------------------------------------- */
+/* ---- all ------------------------------------------------------------------------------------ */
 
 static bool has_sendmail_queue(int fd)
 {
@@ -353,12 +356,4 @@ int queue_walk(const char *path, uint64_t now_us, const struct queue_bounds *bou
 	if (r == 0)
 		*figures = sum;
 	return r;
-}
-
-const char *queue_layout_name(enum queue_layout layout)
-{
-	static const char *const names[QUEUE__COUNT] = { "unknown", "Postfix", "Exim", "Sendmail",
-							 "OpenSMTPD" };
-
-	return layout < QUEUE__COUNT ? names[layout] : "unknown";
 }

@@ -1,13 +1,16 @@
-/* How many messages an MTA's queue directory holds, and for how long the one that waits longest has been due. Four layouts, told
- * apart by the directories in it. Messages that the MTA put back to be tried again later (their destination is down) are counted,
- * and are not "ready": only what waits for this machine itself says that it does not keep up.
+/* How many messages an MTA's queue directory holds, and for how long the one that waits longest has
+ * been due. Four layouts, told apart by the directories in it. Messages that the MTA put back to be
+ * tried again later (their destination is down) are counted, and are not "ready": only what waits
+ * for this machine itself says that it does not keep up.
  *
- * Blocks on the disk and may take seconds: for a helper thread. Bounded by entries, file look-ups and time; what a bound cut off
- * is told (`partial`). Follows no link and opens no body; of Exim's, Sendmail's and OpenSMTPD's envelope the beginning is read, for the
- * one line that says whether it was tried.
+ * Blocks on the disk and may take seconds: for a helper thread. Bounded by entries, file look-ups
+ * and time; what a bound cut off is told (`partial`). Follows no link and opens no body; of Exim's,
+ * Sendmail's and OpenSMTPD's envelope the beginning is read, for the one line that says whether it
+ * was tried.
  *
- * Sources: Postfix QSHAPE_README and qmgr(8) (mtime is when a message is due); Exim specification, "Format of spool files" and
- * "Message identification" (base 62 seconds); Sendmail operations guide, "Queue control files"; OpenSMTPD queue_fs. */
+ * Sources: Postfix QSHAPE_README and qmgr(8) (mtime is when a message is due); Exim specification,
+ * "Format of spool files" and "Message identification" (base 62 seconds); Sendmail operations
+ * guide, "Queue control files"; OpenSMTPD queue_fs. */
 #ifndef PENSTOCK_SENSOR_QUEUE_WALK_H
 #define PENSTOCK_SENSOR_QUEUE_WALK_H
 
@@ -16,9 +19,13 @@
 
 enum queue_layout {
 	QUEUE_UNKNOWN,
-	QUEUE_POSTFIX, /* incoming, active, maildrop are ready; deferred is not; hold and corrupt are an operator's */
+	/* incoming, active, maildrop are ready; deferred is not; hold and corrupt are an
+	 * operator's */
+	QUEUE_POSTFIX,
 	QUEUE_EXIM, /* input, flat or split into one-letter directories */
-	QUEUE_SENDMAIL, /* qf and df files, flat or in qf/ and df/, in the directory or in those below it (several queues) */
+	/* qf and df files, flat or in qf/ and df/, in the directory or in those below it (several
+	 * queues) */
+	QUEUE_SENDMAIL,
 	QUEUE_OPENSMTPD, /* queue/XX/MSGID, and incoming */
 	QUEUE__COUNT
 };
@@ -37,23 +44,25 @@ struct queue_figures {
 	unsigned entries, looks;
 };
 
-/* Which layout the directory has. Negative: it cannot be read (-errno); QUEUE_UNKNOWN: none of those known. */
+/* Which layout the directory has. Negative: it cannot be read (-errno); QUEUE_UNKNOWN: none of
+ * those known. */
 int queue_detect(const char *path);
-/* Adds the queue in `path` to `figures` (zeroed by the caller, so that several directories make one sum). `now_us` is
- * CLOCK_REALTIME, as the files' times are. 0 or -errno: nothing could be read (`figures` untouched), -EMEDIUMTYPE: no known layout. */
+/* Adds the queue in `path` to `figures` (zeroed by the caller, so that several directories make one
+ * sum). `now_us` is CLOCK_REALTIME, as the files' times are. 0 or -errno: nothing could be read
+ * (`figures` untouched), -EMEDIUMTYPE: no known layout. */
 int queue_walk(const char *path, uint64_t now_us, const struct queue_bounds *bounds,
 	       struct queue_figures *figures);
-const char *queue_layout_name(enum queue_layout layout);
 
 /* Pure, on names and the beginnings of control files; fuzzed (tests/fuzz/fuzz_queue_names.c). */
-/* Seconds since 1970 in an Exim message id ("1rXyzA-0003cQ-2B-H", also the long form of 4.97); -1: it is none. */
+/* Seconds since 1970 in an Exim message id ("1rXyzA-0003cQ-2B-H", also the long form of 4.97); -1:
+ * it is none. */
 int64_t queue_exim_time(const char *name);
 /* A Postfix queue file: short (hex) or long (base 52, 'z', base 51) queue id. */
 bool queue_is_postfix_id(const char *name);
 /* "qf" with a queue id behind it. */
 bool queue_is_sendmail_control(const char *name);
-/* The beginning of a control file: whether delivery was tried. Exim's -H (no "-deliver_firsttime"), Sendmail's qf ("N" attempts),
- * OpenSMTPD's envelope ("last-try:"). */
+/* The beginning of a control file: whether delivery was tried. Exim's -H (no "-deliver_firsttime"),
+ * Sendmail's qf ("N" attempts), OpenSMTPD's envelope ("last-try:"). */
 bool queue_exim_tried(const char *head);
 bool queue_sendmail_tried(const char *head);
 bool queue_opensmtpd_tried(const char *head);

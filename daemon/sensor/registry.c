@@ -12,7 +12,7 @@
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
-#include "sensor/stuck.h"
+#include "sensor/frozen.h"
 
 /* The order of preference: a signal that is there is not put again. */
 static const struct sensor_ops *const drivers[] = {
@@ -58,7 +58,7 @@ struct registry {
 	struct registry_mood mood; /* of this poll */
 	uint64_t cpu_pressed_us; /* when the CPUs last were */
 	struct slot slots[DRIVERS];
-	struct stuck stuck;
+	struct frozen frozen_values;
 };
 
 static uint64_t thread_ns(void)
@@ -121,8 +121,9 @@ void registry_close(struct registry *registry)
 static void quarantine(struct slot *slot, uint64_t now_us)
 {
 	if (slot->status.state != SENSOR_QUARANTINED)
-		log_warning("sensor %s failed %u times in a row and is left out for a while: %s",
-			    slot->ops->name, slot->failures, slot->status.why);
+		log_warning(
+			"Cannot read sensor %s: it failed %u times in a row: %s. It is left out for a while, and the next best source is used.",
+			slot->ops->name, slot->failures, slot->status.why);
 	slot->status.state = SENSOR_QUARANTINED;
 	slot->backoff_us = slot->backoff_us ? slot->backoff_us * 2 : BACKOFF_LEAST_US;
 	if (slot->backoff_us > BACKOFF_MOST_US)
@@ -130,7 +131,7 @@ static void quarantine(struct slot *slot, uint64_t now_us)
 	slot->retry_us = now_us + slot->backoff_us;
 }
 
-/* Opens a quarantined sensor anew when its time has come. */
+/* Opens a quarantined sensor again when its time has come. */
 static bool reopen(struct registry *registry, struct slot *slot, uint64_t now_us)
 {
 	if (now_us < slot->retry_us)
@@ -160,7 +161,8 @@ static void keep(struct slot *slot, const struct sample *sample, const uint8_t *
 	}
 }
 
-/* Between two polls the last values stand: absent in between would look like a sensor that was lost. */
+/* Between two polls the last values stand: absent in between would look like a sensor that was
+ * lost. */
 static void put_held(const struct slot *slot, struct sample *sample)
 {
 	for (unsigned i = 0; i < slot->held; i++)
@@ -182,8 +184,9 @@ static bool is_due(const struct registry *registry, struct slot *slot, uint64_t 
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
 	if (haste == REGISTRY_URGENT)
 		return true;
-	/* One that fails is asked every tick: it decides soon whether it is to be left out. So is one that was just opened: rates
-	 * need two readings, and the first are dear because nothing is in a cache. */
+	/* One that fails is asked every tick: it decides soon whether it is to be left out. So is
+	 * one that was just opened: rates need two readings, and the first are dear because nothing
+	 * is in a cache. */
 	return slot->ops->every_tick || slot->status.polls < FIRST_POLLS ||
 	       slot->status.state != SENSOR_OK ||
 	       budget_due(&slot->budget, interval_us, now_us, tick_us);
@@ -201,8 +204,8 @@ static void count_cost(struct slot *slot, bool measured, uint64_t cost_ns, uint6
 	slot->status.cost_us = slot->budget.cost_us;
 }
 
-/* Reading the thread's clock is a system call, which costs as much as a cheap sensor: one poll in four is measured and stands for them
- * all. */
+/* Reading the thread's clock is a system call, which costs as much as a cheap sensor: one poll in
+ * four is measured and stands for them all. */
 static bool is_measured(const struct slot *slot)
 {
 	return slot->status.polls < FIRST_MEASURED || slot->status.polls % MEASURED_OF == 0;
@@ -280,9 +283,9 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum registry_has
 		poll_slot(registry, &registry->slots[i], now_us, haste, sample, load, &clock_ns);
 	if (cpus_press(registry->env.config, sample))
 		registry->cpu_pressed_us = now_us;
-	if (stuck_step(&registry->stuck, sample, &frozen))
+	if (frozen_step(&registry->frozen_values, sample, &frozen))
 		log_warning(
-			"%s has not moved for a minute and is left out until it does: no mail is refused for it",
+			"Cannot believe %s: it has not moved for a minute. It is left out until it moves, and no mail is refused for it.",
 			signal_info[frozen].name);
 }
 

@@ -1,6 +1,7 @@
-/* A sensor reads some part of the kernel and puts signals. Drivers are one struct each, listed in registry.c in the order
- * of preference: a signal already present is not overwritten (sample_put), a sensor that cannot open is skipped with its
- * reason kept for status, one that keeps failing is quarantined and retried with back-off. */
+/* A sensor reads some part of the kernel and puts signals. Drivers are one struct each, listed in
+ * registry.c in the order of preference: a signal already present is not overwritten (sample_put),
+ * a sensor that cannot open is skipped with its reason kept for status, one that keeps failing is
+ * quarantined and retried with back-off. */
 #ifndef PENSTOCK_SENSOR_SENSOR_H
 #define PENSTOCK_SENSOR_SENSOR_H
 
@@ -19,24 +20,28 @@ struct lookout; /* sensor/lookout.h */
 struct mta_watch; /* sensor/mta.h */
 struct neighbours; /* sensor/neighbours.h */
 struct spool_watch; /* sensor/spool_watch.h */
-struct kernel; /* kernel/kernel.h; NULL: BPF is not to be had, see kernel->bpf_why */
+struct kernel; /* kernel/kernel.h; NULL: BPF is not available, see kernel->bpf_why */
 
-/* Calm: nothing presses, and sensors are asked half as often as their budget allows, and not at every tick. Urgent: the kernel tells
- * of stalls. */
+/* Calm: nothing presses, and sensors are asked half as often as their budget allows, and not at
+ * every tick. Urgent: the kernel tells of stalls. */
 enum registry_haste { REGISTRY_CALM, REGISTRY_NORMAL, REGISTRY_URGENT };
 
 struct registry_mood {
 	enum registry_haste haste;
-	bool cpu_pressed; /* in the last seconds tasks waited for a CPU, half as long as is tolerable or longer */
+	/* in the last seconds tasks waited for a CPU, half as long as is tolerable or longer */
+	bool cpu_pressed;
 };
 
 struct sensor_env {
 	int proc_fd, sys_fd,
-		cgroup_fd; /* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1: absent */
+		/* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1:
+		 * absent */
+		cgroup_fd;
 	const struct config *config;
 	struct kernel *kernel;
 	struct disk_table *disks; /* disks.h; the registry's own, whatever the caller says */
-	/* The threads for what must not be done in the tick, see lookout.h: set by registry_open(). */
+	/* The threads for what must not be done in the tick, see lookout.h: set by
+	 * registry_open(). */
 	struct lookout *lookout, *spool_lookout; /* the latter for what may hang */
 	/* What several sensors share: set by registry_open(), NULL where no thread could be had. */
 	struct mta_watch *mta;
@@ -48,9 +53,11 @@ struct sensor_env {
 struct sensor_ops {
 	const char *name;
 	const enum signal *provides; /* ends with SIGNAL__COUNT */
-	/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX): what is missing and what that means. */
+	/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX): what is missing and what that
+	 * means. */
 	int (*open)(const struct sensor_env *env, void **ret_state, char *why);
-	/* Puts what it can. 0, or -errno when nothing could be read (counts towards quarantine). Must not block. */
+	/* Puts what it can. 0, or -errno when nothing could be read (counts towards quarantine).
+	 * Must not block. */
 	int (*poll)(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		    char *why);
 	void (*close)(void *state);
@@ -61,12 +68,12 @@ struct sensor_ops {
 	unsigned least_ms; /* between polls: what it reads changes no more often; 0: every tick */
 };
 
-enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINED };
+enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINED, SENSOR_STATES };
 
 struct sensor_status {
 	const char *name;
 	enum sensor_state state;
-	char why[SENSOR_WHY_MAX]; /* when not ok */
+	char why[SENSOR_WHY_MAX]; /* when not ok; when ok: what it leaves out, empty: nothing */
 	uint64_t errors, polls;
 	uint64_t cost_ns; /* of all polls: the daemon's own CPU */
 	double cost_us; /* of one poll, lately */
@@ -77,11 +84,12 @@ struct sensor_status {
 
 struct registry;
 
-/* Opens every sensor in order. Never fails for a sensor; -ENOMEM only. `env` is copied (its pointers stay the caller's). */
+/* Opens every sensor in order. Never fails for a sensor; -ENOMEM only. `env` is copied (its
+ * pointers stay the caller's). */
 int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
-/* Polls in order those whose time has come, or all when it is urgent, into `sample` (already cleared) and `load`; of the others
- * the last values stand. */
+/* Polls in order those whose time has come, or all when it is urgent, into `sample` (already
+ * cleared) and `load`; of the others the last values stand. */
 void registry_poll(struct registry *registry, uint64_t now_us, enum registry_haste haste,
 		   struct sample *sample, struct load *load);
 /* The disks as of the last poll. */

@@ -1,6 +1,6 @@
-/* The MTA's own control groups (one, or one a service): CPU used, stalls (PSI), I/O, memory without page cache against the limits
- * above it, what the kernel did about them. Who the MTA is,
- * mta.c finds. Files are kept open and read with pread(). */
+/* The MTA's own control groups (one, or one a service): CPU used, stalls (PSI), I/O, memory without
+ * page cache against the limits above it, what the kernel did about them. Who the MTA is, mta.c
+ * finds. Files are kept open and read with pread(). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -135,8 +135,9 @@ static void watch_run_queue(struct cgroup *s)
 		kernel_runq_cgroup(s->kernel, 0);
 }
 
-/* Servers that fork have another first process every few seconds: what is open stays, or each time there would be no rates until two
- * readings were made anew. A group made anew under the same name has another inode. */
+/* Servers that fork have another first process every few seconds: what is open stays, or each time
+ * there would be no rates until there are two new readings. A group created again under the same
+ * name has another inode. */
 static bool same_groups(const struct cgroup *s)
 {
 	struct stat st;
@@ -327,7 +328,8 @@ static void read_group(struct group *g, const struct mta_group *m, struct sums *
 	read_limits(g, m->memory_v1, sum);
 }
 
-/* The machine's own memory bounds too: sensor_memory puts it when this one does not, so take the lesser here. */
+/* The machine's own memory bounds too: sensor_memory puts it when this one does not, so take the
+ * lesser here. */
 static void put_room(struct cgroup *s, double room, struct sample *sample)
 {
 	char content[4096];

@@ -1,5 +1,6 @@
-/* Disks: counts, bytes, depth and mean times from /proc/diskstats, one reading a tick for all of them; percentiles from the
- * BPF probe where there is one. Signals are of the disks that count (disks.h). */
+/* Disks: counts, bytes, depth and mean times from /proc/diskstats, one reading a tick for all of
+ * them; percentiles from the BPF probe where there is one. Signals are of the disks that count
+ * (disks.h). */
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/readfile.h"
 #include "kernel/kernel.h"
 #include "sensor/disks.h"
@@ -19,14 +21,15 @@
 #define SPAN_US 1000000u
 #define SPANS 10 /* readings kept */
 
-/* A disk that completes nothing for longer tells nothing any more: a counter of requests in flight may have drifted, and mail
- * must not wait for that. */
+/* A disk that completes nothing for longer tells nothing any more: a counter of requests in flight
+ * may have drifted, and mail must not wait for that. */
 #define STUCK_MOST_US 60e6
 
 /* What is remembered of a disk between ticks. */
 struct past {
 	unsigned major, minor;
 	bool seen; /* in this reading */
+	bool spool; /* a queue directory lies on it: never left out for one that merely exists */
 	struct procparse_disk at[SPANS]; /* a ring of readings */
 	uint64_t at_us[SPANS];
 	unsigned readings;
@@ -43,7 +46,9 @@ struct disk_sensor {
 	struct past *past[DISKS];
 	struct window_hist all; /* reads and writes of the disks that count */
 	uint64_t generation; /* of the table, that `all` was begun with */
-	char content[32768];
+	unsigned left_out; /* disks for which there was no room, in this reading */
+	bool left_out_said;
+	char content[131072]; /* some 80 bytes a disk or partition */
 };
 
 static void disk_close(void *state)
@@ -78,8 +83,9 @@ static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* The place of a disk that is known or new; NULL: no room. */
-static struct past **find(struct disk_sensor *s, const struct procparse_disk *now)
+/* The place of a disk that is known or new; NULL: no room. A disk of the spool takes the place of
+ * one that is not. */
+static struct past **find(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
 {
 	struct past **room = NULL;
 
@@ -91,12 +97,19 @@ static struct past **find(struct disk_sensor *s, const struct procparse_disk *no
 		if (s->past[i]->major == now->major && s->past[i]->minor == now->minor)
 			return &s->past[i];
 	}
+	for (unsigned i = DISKS; spool && !room && i-- > 0;) {
+		if (s->past[i]->seen || s->past[i]->spool)
+			continue;
+		free(s->past[i]);
+		s->past[i] = NULL;
+		room = &s->past[i];
+	}
 	return room;
 }
 
-static struct past *take(struct disk_sensor *s, const struct procparse_disk *now)
+static struct past *take(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
 {
-	struct past **place = find(s, now);
+	struct past **place = find(s, now, spool);
 
 	if (!place)
 		return NULL;
@@ -110,6 +123,7 @@ static struct past *take(struct disk_sensor *s, const struct procparse_disk *now
 			s->kernel ? kernel_disk_watch(s->kernel, now->major, now->minor) : -1;
 	}
 	(*place)->seen = true;
+	(*place)->spool = spool;
 	return *place;
 }
 
@@ -121,7 +135,8 @@ static void learn_rates(struct disk *d, struct past *p, const struct procparse_d
 	double dt_s;
 
 	if (p->readings) {
-		/* The youngest reading that is at least a span old, else the oldest that there is. */
+		/* The youngest reading that is at least a span old, else the oldest that there
+		 * is. */
 		for (unsigned i = 1; i <= SPANS && i <= p->readings; i++) {
 			oldest = (p->readings - i) % SPANS;
 			if (now_us - p->at_us[oldest] >= SPAN_US)
@@ -170,6 +185,28 @@ static void learn_stuck(struct disk *d, struct past *p, const struct procparse_d
 		d->stuck_us = -1;
 }
 
+/* What publishers count on with, beside what is of the last second. */
+static void keep_totals(struct disk *d, const struct procparse_disk *now)
+{
+	for (int o = 0; o < DISK_OPS; o++) {
+		d->op[o].ios = now->op[o].count;
+		d->op[o].bytes = now->op[o].bytes;
+		d->op[o].time_ms = now->op[o].time_ms;
+	}
+}
+
+static void keep_histogram(struct disk *d, int op, const struct kernel_disk *k)
+{
+	d->op[op].timed = true;
+	d->op[op].sum_us = k->sum_us;
+	for (unsigned i = 0; i < COUNTS_SLOTS; i++) {
+		uint64_t upper = counts_slot_upper(i);
+		unsigned power = upper == 0 ? 0 : 64 - (unsigned)__builtin_clzll(upper);
+
+		d->op[op].slots[power < DISK_SLOTS - 1 ? power : DISK_SLOTS - 1] += k->slots[i];
+	}
+}
+
 static void learn_latency(struct disk_sensor *s, struct disk *d, struct past *p, uint64_t now_us,
 			  uint64_t *all)
 {
@@ -181,6 +218,7 @@ static void learn_latency(struct disk_sensor *s, struct disk *d, struct past *p,
 			continue;
 		d->op[o].p99_us = window_hist_quantile(&p->window[o], k.slots, 0.99);
 		window_hist_step(&p->window[o], k.slots, now_us);
+		keep_histogram(d, o, &k);
 		for (unsigned i = 0;
 		     o != DISK_FLUSH && disks_counts(s->table, d) && i < COUNTS_SLOTS; i++)
 			all[i] += k.slots[i];
@@ -190,21 +228,25 @@ static void learn_latency(struct disk_sensor *s, struct disk *d, struct past *p,
 static void learn(struct disk_sensor *s, const struct procparse_disk *now, uint64_t now_us,
 		  uint64_t *all)
 {
-	struct past *p = take(s, now);
+	bool spool = s->table->spool_known && spool_device_has(&s->table->spool, now->name);
+	struct past *p = s->table->count < DISKS ? take(s, now, spool) : NULL;
 	struct disk *d;
 
-	if (!p || s->table->count == DISKS)
+	if (!p) {
+		s->left_out++;
 		return;
+	}
 	d = &s->table->disk[s->table->count++];
 	memset(d, 0, sizeof(*d));
 	memcpy(d->name, now->name, sizeof(d->name));
 	d->major = now->major;
 	d->minor = now->minor;
-	d->spool = s->table->spool_known && spool_device_has(&s->table->spool, now->name);
+	d->spool = spool;
 	d->busy_ratio = -1;
 	for (int o = 0; o < DISK_OPS; o++)
 		d->op[o].per_s = d->op[o].bytes_per_s = d->op[o].mean_us = d->op[o].p99_us = -1;
 	d->in_flight = (double)now->in_flight;
+	keep_totals(d, now);
 	learn_rates(d, p, now, now_us);
 	learn_stuck(d, p, now, now_us);
 	learn_latency(s, d, p, now_us, all);
@@ -277,34 +319,89 @@ static void forget_removed(struct disk_sensor *s)
 	}
 }
 
+/* Xen gives a guest xvda1 and xvda2 without any xvda: then they are disks of their own. `content`:
+ * all of /proc/diskstats. */
+static bool is_whole(const char *content, const char *name)
+{
+	size_t n = strlen(name);
+	char base[40];
+
+	if (procparse_is_disk(name))
+		return true;
+	while (n && name[n - 1] >= '0' && name[n - 1] <= '9')
+		n--;
+	if (!n || !name[n]) /* no digits: not a partition's name */
+		return false;
+	snprintf(base, sizeof(base), " %.*s ", (int)n, name);
+	base[n + 1] = 0;
+	if (!procparse_is_disk(base + 1)) /* loop0, sr0, dm-0 */
+		return false;
+	base[n + 1] = ' ';
+	return !strstr(content, base);
+}
+
+/* One pass over the file for the disks of the spool, one for the others: what counts comes before
+ * what merely exists. */
+static void read_disks(struct disk_sensor *s, bool spool, uint64_t now_us, uint64_t *all)
+{
+	const char *cursor = s->content;
+	struct procparse_disk now;
+	char last[sizeof(now.name)] = ""; /* whole disk: its partitions mostly follow */
+
+	while (procparse_disk(&cursor, &now)) {
+		bool is_spool =
+			s->table->spool_known && spool_device_has(&s->table->spool, now.name);
+
+		if (is_spool != spool)
+			continue;
+		if (!spool && last[0] && strncmp(now.name, last, strlen(last)) == 0 &&
+		    !procparse_is_disk(now.name))
+			continue;
+		if (!spool && !is_whole(s->content, now.name))
+			continue;
+		if (procparse_is_disk(now.name))
+			memcpy(last, now.name, sizeof(last));
+		learn(s, &now, now_us, all);
+	}
+}
+
+static void say_left_out(struct disk_sensor *s, bool cut, char *why)
+{
+	if (s->left_out || cut)
+		snprintf(why, SENSOR_WHY_MAX,
+			 "%u disks are looked at, %u%s are not; those of the queue come first",
+			 s->table->count, s->left_out, cut ? " and more" : "");
+	if ((s->left_out || cut) && !s->left_out_said)
+		log_warning(
+			"Cannot look at every disk: %s. Name the queue's directories, so that its disks are among them: [service.NAME] queue_dirs.",
+			why);
+	s->left_out_said = s->left_out || cut;
+}
+
 static int disk_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		     char *why)
 {
 	struct disk_sensor *s = state;
-	struct procparse_disk now;
 	uint64_t all[COUNTS_SLOTS] = { 0 };
-	const char *cursor;
 	double q;
 	int r = readfile_fd(s->fd, s->content, sizeof(s->content));
 
 	if (r < 0 && r != -EFBIG)
 		return r;
-	cursor = s->content;
-	s->table->count = 0;
+	s->table->count = s->left_out = 0;
 	for (unsigned i = 0; i < DISKS; i++)
 		if (s->past[i])
 			s->past[i]->seen = false;
-	while (procparse_disk(&cursor, &now))
-		if (procparse_is_disk(now.name) ||
-		    (s->table->spool_known && spool_device_has(&s->table->spool, now.name)))
-			learn(s, &now, now_us, all);
+	read_disks(s, true, now_us, all);
+	read_disks(s, false, now_us, all);
+	say_left_out(s, r == -EFBIG, why);
 	forget_removed(s);
 	put(s->table, sample);
 	if (!s->kernel)
 		return 0;
 	kernel_disk_tune(s->kernel, now_us);
 	if (s->generation != s->table->generation) {
-		/* Other disks count now: the histogram begins anew. */
+		/* Other disks count now: the histogram is reset. */
 		memset(&s->all, 0, sizeof(s->all));
 		s->generation = s->table->generation;
 	}

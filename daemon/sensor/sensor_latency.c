@@ -1,4 +1,5 @@
-/* Latencies behind BPF: run queue, fsync, commits of the journal. The probes are kernel/'s; here they become signals. */
+/* Latencies behind BPF: run queue, fsync, commits of the journal. The probes are kernel/'s; here
+ * they become signals. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include "kernel/kernel.h"
 #include "sensor/disks.h"
 #include "sensor/sensors.h"
-#include "sensor/stays_rate.h"
+#include "sensor/span_rate.h"
 #include "sensor/window_hist.h"
 
 int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why)
@@ -15,7 +16,7 @@ int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why)
 	const char *because;
 
 	if (!env->kernel) {
-		snprintf(why, SENSOR_WHY_MAX, "BPF is not to be had");
+		snprintf(why, SENSOR_WHY_MAX, "BPF is not available");
 		return -ENODEV;
 	}
 	because = kernel_probe_why(env->kernel, (enum kernel_probe)probe);
@@ -32,7 +33,7 @@ struct latency {
 	const struct registry_mood *mood;
 	enum kernel_probe probe;
 	struct window_hist window, mta;
-	struct stays_rate rate;
+	struct span_rate rate;
 	uint64_t generation; /* of the disks' table, that the windows were begun with */
 	unsigned which;
 };
@@ -79,7 +80,8 @@ static int runq_open(const struct sensor_env *env, void **ret_state, char *why)
 	return latency_open(env, PROBE_RUNQ, ret_state, why);
 }
 
-/* A window without an event is none, unless the probe was not in place: then what was seen before stands, but not for ever. */
+/* A window without an event is none, unless the probe was not in place: then what was seen before
+ * stands, but not for ever. */
 #define RUNQ_OLD_US 5000000u
 
 static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
@@ -130,7 +132,7 @@ static int fsync_poll(void *state, uint64_t now_us, struct sample *sample, struc
 		      char *why)
 {
 	struct latency *s = state;
-	struct kernel_stays stays;
+	struct kernel_spans spans;
 	double p99, p50;
 	int r;
 
@@ -144,17 +146,17 @@ static int fsync_poll(void *state, uint64_t now_us, struct sample *sample, struc
 	}
 	r = quantiles(s, s->which, &s->window, now_us, &p99, &p50, why);
 	if (r == 0)
-		r = kernel_stays_read(s->kernel, PROBE_FSYNC, s->which, now_us, &stays);
+		r = kernel_spans_read(s->kernel, PROBE_FSYNC, s->which, now_us, &spans);
 	if (r < 0)
 		return r;
 	/* One that does not come back counts while it hangs, not when it is over. */
-	if (stays.open && (double)stays.oldest_us > p99 && stays.oldest_us)
-		p99 = (double)stays.oldest_us;
+	if (spans.open && (double)spans.oldest_us > p99 && spans.oldest_us)
+		p99 = (double)spans.oldest_us;
 	if (p99 >= 0)
 		sample_put(sample, SIGNAL_FSYNC_P99_US, p99, VIA_BPF);
 	if (p50 >= 0)
 		sample_put(sample, SIGNAL_FSYNC_P50_US, p50, VIA_BPF);
-	stays_rate_put(&s->rate, &stays, now_us, sample, SIGNAL_FSYNC_TASKS, SIGNAL_FSYNCS_PER_S);
+	span_rate_put(&s->rate, &spans, now_us, sample, SIGNAL_FSYNC_TASKS, SIGNAL_FSYNCS_PER_S);
 	return 0;
 }
 

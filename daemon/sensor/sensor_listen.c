@@ -15,7 +15,7 @@
 struct listen {
 	int fd;
 	uint16_t ports[PORTS];
-	bool seen; /* somebody listened in the last tick */
+	bool seen; /* a server listened in the last tick */
 };
 
 static int listen_open(const struct sensor_env *env, void **ret_state, char *why)
@@ -64,9 +64,9 @@ static int listen_poll(void *state, uint64_t now_us, struct sample *sample, stru
 			log_info("the mail server listens");
 		else
 			log_warning(
-				"nothing listens on the guarded ports any more: is the mail server down?");
+				"Nothing listens on the guarded ports any more. Clients get no greeting. Start the mail server.");
 	}
-	/* Nobody listens: there is no queue to know of. */
+	/* No server listens: there is no accept queue. */
 	if (n > 0) {
 		sample_put(sample, SIGNAL_ACCEPT_QUEUE_RATIO, fullest, VIA_SOCK_DIAG);
 		sample_put(sample, SIGNAL_ACCEPT_QUEUE_COUNT, sum, VIA_SOCK_DIAG);

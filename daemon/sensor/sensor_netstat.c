@@ -1,5 +1,5 @@
-/* What the kernel's receive path and its listeners lose: /proc/net/softnet_stat of the machine, TcpExt of the MTA's network namespace
- * (its own /proc/PID/net where it has one). */
+/* What the kernel's receive path and its listeners lose: /proc/net/softnet_stat of the machine,
+ * TcpExt of the MTA's network namespace (its own /proc/PID/net where it has one). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

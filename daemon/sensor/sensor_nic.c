@@ -1,7 +1,8 @@
-/* Links by rtnetlink: rates, drops, queueing-discipline backlog, speed. Two dumps every NIC_EVERY_US at most, links and qdiscs; a
- * change of a link (carrier, speed, a bond's active slave) is told by the kernel and read at once. Speeds lie (veth and tap say 10
- * Gb/s, virtio -1, loopback nothing): [nic] speed overrides, and a link without a known speed has rates but no use ratio. Which
- * speed limits a bond or a VLAN, links.c knows. */
+/* Links by rtnetlink: rates, drops, queueing-discipline backlog, speed. Two dumps every
+ * NIC_EVERY_US at most, links and qdiscs; a change of a link (carrier, speed, a bond's active
+ * slave) is told by the kernel and read at once. Speeds lie (veth and tap say 10 Gb/s, virtio -1,
+ * loopback nothing): [nic] speed overrides, and a link without a known speed has rates but no use
+ * ratio. Which speed limits a bond or a VLAN, links.c knows. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/rtnetlink.h>
@@ -16,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/message.h"
 #include "sensor/link_speed.h"
 #include "sensor/links.h"
 #include "sensor/sensors.h"
@@ -23,7 +25,6 @@
 #define NIC_EVERY_US 200000u
 #define SPEED_EVERY_US (5 * US_PER_S)
 /* Journal: a link that counts lost or regained its carrier, or changed its speed. */
-#define NIC_LINK_MESSAGE_ID "c3d90b6a1f7e4b52a08d5e6b94c76666"
 
 /* What is kept of a link from one reading to the next. */
 struct known {
@@ -40,7 +41,9 @@ struct nic {
 	int ioctl_fd, sys_fd;
 	const struct config *config;
 	struct link links[LINKS_MOST]; /* of the dump under way */
-	unsigned links_count;
+	enum link_weight weights[LINKS_MOST];
+	unsigned links_count, left_out; /* left_out: of that dump, for want of room */
+	bool left_out_said;
 	struct known known[LINKS_MOST], before[LINKS_MOST];
 	unsigned known_count, before_count;
 	bool changed; /* the kernel told of a link, or told more than could be taken */
@@ -50,14 +53,25 @@ struct nic {
 	double rx, tx, use, drops, backlog, backlog_s, speed, down;
 };
 
+static bool is_named(const struct nic *s, const char *name)
+{
+	for (unsigned i = 0; i < CONFIG_INTERFACES && s->config->interfaces[i][0]; i++)
+		if (strcmp(s->config->interfaces[i], name) == 0)
+			return true;
+	return false;
+}
+
 static int on_link(struct nl_msg *message, void *context)
 {
 	struct nic *s = context;
 	struct nlmsghdr *h = nlmsg_hdr(message);
 
-	if (s->links_count < LINKS_MOST &&
-	    links_parse(h, h->nlmsg_len, &s->links[s->links_count]) == 1)
-		s->links_count++;
+	struct link link;
+
+	if (links_parse(h, h->nlmsg_len, &link) == 1 &&
+	    links_take(s->links, s->weights, &s->links_count, LINKS_MOST, &link,
+		       links_weigh(&link, is_named(s, link.name))))
+		s->left_out++;
 	return NL_OK;
 }
 
@@ -119,15 +133,7 @@ static int nic_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* ---- which links count, and how fast they are ------------------------------------------------------------------- */
-
-static bool is_named(const struct nic *s, const char *name)
-{
-	for (unsigned i = 0; i < CONFIG_INTERFACES && s->config->interfaces[i][0]; i++)
-		if (strcmp(s->config->interfaces[i], name) == 0)
-			return true;
-	return false;
-}
+/* ---- which links count, and how fast they are ----------------------------------------------- */
 
 static bool is_physical(const struct nic *s, const struct link *l)
 {
@@ -140,7 +146,8 @@ static bool is_physical(const struct nic *s, const struct link *l)
 	return l->kind == LINK_PLAIN && s->sys_fd >= 0 && faccessat(s->sys_fd, path, F_OK, 0) == 0;
 }
 
-/* Named in the configuration; else physical and switched on; else, in a container that has none, what leads out of it. */
+/* Named in the configuration; else physical and switched on; else, in a container that has none,
+ * what leads out of it. */
 static bool counts(const struct nic *s, const struct link *l, bool some_physical)
 {
 	if (s->config->interfaces[0][0])
@@ -169,19 +176,19 @@ static void say_change(const struct known *before, const struct known *now)
 		 "PENSTOCK_INTERFACE=%s\nPENSTOCK_CARRIER=%d\nPENSTOCK_SPEED=%.0f", now->name,
 		 now->running, now->limit_bps);
 	if (before->running != now->running)
-		log_event(now->running ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, NIC_LINK_MESSAGE_ID,
-			  fields, "link %s %s", now->name,
+		log_event(now->running ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, MESSAGE_LINK, fields,
+			  "link %s %s", now->name,
 			  now->running ? "has its carrier again" : "has lost its carrier");
 	else
 		log_event(now->limit_bps < before->limit_bps ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
-			  NIC_LINK_MESSAGE_ID, fields,
-			  "link %s carries %.0f Mbit/s now (before: %.0f)", now->name,
-			  now->limit_bps / 1e6, before->limit_bps / 1e6);
+			  MESSAGE_LINK, fields, "link %s carries %.0f Mbit/s now (before: %.0f)",
+			  now->name, now->limit_bps / 1e6, before->limit_bps / 1e6);
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------------------- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
-/* Speeds of all links, so that those that ride on others find them; asked again after a change and now and then. */
+/* Speeds of all links, so that those that ride on others find them; asked again after a change and
+ * now and then. */
 static void fill_speeds(struct nic *s, uint64_t now_us, bool all)
 {
 	for (unsigned i = 0; i < s->links_count; i++) {
@@ -301,7 +308,7 @@ static int dump_links(struct nic *s)
 	struct rtgenmsg ask = { .rtgen_family = AF_UNSPEC };
 	int r = nl_send_simple(s->sock, RTM_GETLINK, NLM_F_DUMP, &ask, sizeof(ask));
 
-	s->links_count = 0;
+	s->links_count = s->left_out = 0;
 	if (r >= 0)
 		r = nl_recvmsgs_default(s->sock);
 	/* Something changed meanwhile: what was had is good, and the news will come. */
@@ -332,11 +339,13 @@ static int nic_read(struct nic *s, uint64_t now_us, bool changed, char *why)
 	return 0;
 }
 
-/* What the kernel had to tell since the last tick. When it was more than the socket holds, everything is read anew. */
+/* What the kernel had to tell since the last tick. When it was more than the socket holds,
+ * everything is read again. */
 static bool take_news(struct nic *s)
 {
 	s->changed = false;
-	/* Each call takes what one read gives; -NLE_AGAIN ends it, an overrun (-NLE_NOMEM) is news by itself. */
+	/* Each call takes what one read gives; -NLE_AGAIN ends it, an overrun (-NLE_NOMEM) is news
+	 * by itself. */
 	for (int i = 0; s->news && i < 64; i++) {
 		int r = nl_recvmsgs_default(s->news);
 
@@ -346,6 +355,19 @@ static bool take_news(struct nic *s)
 			s->changed = true;
 	}
 	return s->changed;
+}
+
+static void say_left_out(struct nic *s, char *why)
+{
+	if (s->left_out)
+		snprintf(why, SENSOR_WHY_MAX,
+			 "%u links are looked at, %u are not; those of nic.interfaces come first",
+			 s->links_count, s->left_out);
+	if (s->left_out && !s->left_out_said)
+		log_warning(
+			"Cannot look at every link: %s. Name the links that carry mail: [nic] interfaces.",
+			why);
+	s->left_out_said = s->left_out > 0;
 }
 
 static int nic_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
@@ -360,6 +382,7 @@ static int nic_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 		if (r < 0)
 			return r;
 	}
+	say_left_out(s, why);
 	if (s->known_count)
 		sample_put(sample, SIGNAL_NIC_DOWN_COUNT, s->down, VIA_NETLINK);
 	if (!s->rates_known)

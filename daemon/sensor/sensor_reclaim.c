@@ -1,5 +1,5 @@
-/* Want of memory as the kernel works on it: tasks in reclaim and OOM kills, by BPF; where that is refused, the counters of
- * /proc/vmstat. */
+/* Want of memory as the kernel works on it: tasks in reclaim and OOM kills, by BPF; where that is
+ * refused, the counters of /proc/vmstat. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,16 +11,16 @@
 #include "kernel/kernel.h"
 #include "sensor/minute_count.h"
 #include "sensor/sensors.h"
-#include "sensor/stays_rate.h"
+#include "sensor/span_rate.h"
 #include "sensor/window_hist.h"
 
-/* ---- BPF: tasks in reclaim -------------------------------------------------------------------------------------- */
+/* ---- BPF: tasks in reclaim ------------------------------------------------------------------ */
 
 enum { DIRECT, CGROUP, KINDS };
 
 struct reclaim {
 	struct kernel *kernel;
-	struct stays_rate rate[KINDS];
+	struct span_rate rate[KINDS];
 	struct window_hist window[KINDS];
 };
 
@@ -55,14 +55,14 @@ static int reclaim_poll(void *state, uint64_t now_us, struct sample *sample, str
 	uint64_t slots[KERNEL_SLOTS], sum;
 
 	for (int i = 0; i < KINDS; i++) {
-		struct kernel_stays stays;
+		struct kernel_spans spans;
 		double q;
 
-		if (kernel_stays_read(s->kernel, PROBE_RECLAIM, (unsigned)i, now_us, &stays) < 0 ||
+		if (kernel_spans_read(s->kernel, PROBE_RECLAIM, (unsigned)i, now_us, &spans) < 0 ||
 		    kernel_histogram(s->kernel, PROBE_RECLAIM, (unsigned)i, slots, &sum) < 0)
 			return -ENODATA;
-		stays_rate_put(&s->rate[i], &stays, now_us, sample, reclaim_puts[i].tasks,
-			       reclaim_puts[i].per_s);
+		span_rate_put(&s->rate[i], &spans, now_us, sample, reclaim_puts[i].tasks,
+			      reclaim_puts[i].per_s);
 		q = window_hist_quantile(&s->window[i], slots, 0.99);
 		if (q >= 0)
 			sample_put(sample, reclaim_puts[i].p99_us, q, VIA_BPF);
@@ -71,7 +71,7 @@ static int reclaim_poll(void *state, uint64_t now_us, struct sample *sample, str
 	return 0;
 }
 
-/* ---- BPF: OOM kills --------------------------------------------------------------------------------------------- */
+/* ---- BPF: OOM kills ------------------------------------------------------------------------- */
 
 struct oom {
 	struct kernel *kernel;
@@ -106,7 +106,7 @@ static int oom_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 	return r;
 }
 
-/* ---- /proc/vmstat ----------------------------------------------------------------------------------------------- */
+/* ---- /proc/vmstat --------------------------------------------------------------------------- */
 
 struct vmstat {
 	int fd;

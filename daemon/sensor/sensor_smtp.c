@@ -52,6 +52,7 @@ static void put_load(const struct kernel_smtp *k, struct load_service *l)
 	}
 	if (fresh & LOAD_BUSY) {
 		l->busy = k->busy;
+		l->stuck = k->stuck;
 		l->busy_us = k->busy_us;
 		l->session_us = k->session_us;
 		l->server_us = k->server_us;
@@ -90,14 +91,19 @@ static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct
 	unsigned drift = kernel_smtp_audit(s->kernel, now_us);
 
 	if (drift)
-		log_warning("the count of SMTP sessions had drifted by %u and was corrected",
-			    drift);
+		log_warning(
+			"The count of SMTP sessions was wrong by %u and has been corrected. Mail is not affected.",
+			drift);
 	for (unsigned i = 0; i < s->services; i++) {
 		struct kernel_smtp *k = &of_service[i];
 
 		if (kernel_smtp_read(s->kernel, i, now_us, k) < 0)
 			return -ENODATA;
 		put_load(k, &load->service[i]);
+		if (!k->sees_waits)
+			snprintf(
+				why, SENSOR_WHY_MAX,
+				"this kernel does not take smtp_look: behind the gate a sender that stalls counts as busy");
 		waiting += k->waiting;
 		greeted += k->greeted;
 		if (k->oldest_waiting_us > oldest)

@@ -1,5 +1,5 @@
-/* What spool_watch.c found, as signals: space and inodes of the queue directories, as an unprivileged writer has them (f_bavail); and
- * their messages. */
+/* What spool_watch.c found, as signals: space and inodes of the queue directories, as an
+ * unprivileged writer has them (f_bavail); and their messages. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ static int open_watched(const struct sensor_env *env, size_t size, void **ret_st
 	return *ret_state ? 0 : -ENOMEM;
 }
 
-/* ---- space ------------------------------------------------------------------------------------------------------ */
+/* ---- space ---------------------------------------------------------------------------------- */
 
 struct space {
 	struct spool_watch *watch;
@@ -82,7 +82,7 @@ const struct sensor_ops sensor_spool = { .name = "spool",
 					 .close = free,
 					 .least_ms = 500 };
 
-/* ---- messages --------------------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------- */
 
 struct queue {
 	struct spool_watch *watch;
@@ -112,7 +112,8 @@ static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struc
 		return 0;
 	if (q->error) {
 		snprintf(why, SENSOR_WHY_MAX, "%s", q->why);
-		/* Not allowed, or nobody's queue: that is said, and no failure that another try would mend. */
+		/* Not allowed, or the queue of no known server: that is said, and no failure that
+		 * another try would mend. */
 		return q->error == -EACCES || q->error == -EPERM || q->error == -EMEDIUMTYPE
 			       ? 0
 			       : q->error;

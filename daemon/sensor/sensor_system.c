@@ -1,5 +1,6 @@
-/* The machine as a whole, from proc: PSI, CPU, memory. Files are kept open and read with pread(); a counter that went
- * backwards gives no value for that tick; a first reading of a rate gives none either. */
+/* The machine as a whole, from proc: PSI, CPU, memory. Files are kept open and read with pread(); a
+ * counter that went backwards gives no value for that tick; a first reading of a rate gives none
+ * either. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ static int open_kept(int dir_fd, const char *path, int *ret_fd, char *why)
 	return 0;
 }
 
-/* ---- PSI -------------------------------------------------------------------------------------------------------- */
+/* ---- PSI ------------------------------------------------------------------------------------ */
 
 static const struct {
 	const char *file;
@@ -116,7 +117,7 @@ const struct sensor_ops sensor_psi = { .name = "psi",
 				       .steers = true,
 				       .budget_us_per_s = 100 };
 
-/* ---- CPU -------------------------------------------------------------------------------------------------------- */
+/* ---- CPU ------------------------------------------------------------------------------------ */
 
 struct cpu {
 	int fd;
@@ -164,7 +165,8 @@ static int cpu_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 		return r;
 	all = now.all > s->last.all ? (double)(now.all - s->last.all) : 0;
 	if (s->primed && all == 0 && now.all == s->last.all) {
-		/* The kernel counts in hundredths of a second, and none has passed: what was known stands. */
+		/* The kernel counts in hundredths of a second, and none has passed: what was known
+		 * stands. */
 	} else if (s->primed && all > 0) {
 		/* Idle and iowait may step back a little (proc(5)): nothing was idle then. */
 		double idle = now.idle > s->last.idle ? (double)(now.idle - s->last.idle) : 0,
@@ -194,7 +196,7 @@ const struct sensor_ops sensor_cpu = { .name = "cpu",
 				       .steers = true,
 				       .budget_us_per_s = 50 };
 
-/* ---- memory ----------------------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 struct memory {
 	int fd;
@@ -222,7 +224,8 @@ static void memory_close(void *state)
 	free(state);
 }
 
-/* MemAvailable is the kernel's own estimate of what can be had without swapping: page cache is not pressure. */
+/* MemAvailable is the kernel's own estimate of what programs can get without swapping: page cache
+ * is not pressure. */
 static int memory_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		       char *why)
 {

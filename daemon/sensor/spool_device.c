@@ -122,7 +122,8 @@ static int resolve_all(struct walk *w, const char *directory, int depth)
 	return n;
 }
 
-/* The head of NVMe multipath hands its requests to hidden disks, one a path: nvme0n1 -> nvme0c0n1, nvme0c1n1. */
+/* The head of NVMe multipath hands its requests to hidden disks, one a path: nvme0n1 -> nvme0c0n1,
+ * nvme0c1n1. */
 static int resolve_multipath(struct walk *w, const char *name)
 {
 	unsigned subsystem, namespace, s, controller, n;
@@ -148,7 +149,7 @@ static int resolve_multipath(struct walk *w, const char *name)
 	}
 	if (dir)
 		closedir(dir);
-	/* Newer kernels account at the head, too: whoever reads statistics takes what moves. */
+	/* Newer kernels account at the head, too: the statistics that change are read. */
 	if (found)
 		add_device(w->out, name, device_of(w, name));
 	return found;
@@ -315,6 +316,7 @@ int spool_device_find(int proc_fd, int sys_fd, const char *path, struct spool_de
 	if (!real) {
 		r = -errno;
 		snprintf(ret->why, sizeof(ret->why), "%.80s: %s", path, strerror(-r));
+		/* cppcheck-suppress memleak ; _cleanup_free_ frees it, which cppcheck cannot see */
 		return r;
 	}
 	r = readfile_at(proc_fd, "self/mountinfo", content, MOUNTINFO_MOST);

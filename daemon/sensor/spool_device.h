@@ -1,7 +1,8 @@
-/* Which block devices a queue directory really lies on: through partitions, LVM and device mapper, md, loop, overlay, btrfs
- * (several devices, anonymous st_dev) and NVMe multipath, down to what has no device below it. Read from mountinfo and sysfs
- * only, so that a test passes captured trees; the rules follow Documentation/ABI/testing/sysfs-block and -fs-btrfs,
- * and overlayfs' upperdir= in mountinfo. */
+/* Which block devices a queue directory really lies on: through partitions, LVM and device mapper,
+ * md, loop, overlay, btrfs (several devices, anonymous st_dev) and NVMe multipath, down to what has
+ * no device below it. Read from mountinfo and sysfs only, so that a test passes captured trees; the
+ * rules follow Documentation/ABI/testing/sysfs-block and -fs-btrfs, and overlayfs' upperdir= in
+ * mountinfo. */
 #ifndef PENSTOCK_SENSOR_SPOOL_DEVICE_H
 #define PENSTOCK_SENSOR_SPOOL_DEVICE_H
 
@@ -15,19 +16,20 @@ struct spool_device {
 	unsigned count; /* 0: none is known, see `why` */
 	struct {
 		char name[32]; /* as in /proc/diskstats: "sda", "nvme0n1", "nvme0c1n1" */
-		/* dev_t of the *whole disk*, as block requests carry it; 0: a hidden path of NVMe multipath, known by name only */
+		/* dev_t of the *whole disk*, as block requests carry it; 0: a hidden path of NVMe
+		 * multipath, known by name only */
 		dev_t device;
 	} device[SPOOL_DEVICES];
 	char chain[192]; /* for people: "ext4 on dm-1 on md0 on sda3, sdb3" */
 	char why[SPOOL_WHY_MAX]; /* when count is 0: tmpfs, NFS, ZFS, ... */
 };
 
-/* `path` absolute and without links; `mountinfo` the whole text; sys_fd the /sys directory. 0; or -ENODEV with `why` when the
- * file system lies on no block device that can be seen. */
+/* `path` absolute and without links; `mountinfo` the whole text; sys_fd the /sys directory. 0; or
+ * -ENODEV with `why` when the file system lies on no block device that can be seen. */
 int spool_device_resolve(const char *mountinfo, int sys_fd, const char *path,
 			 struct spool_device *ret);
-/* The same for the running system: follows links of `path`, reads proc_fd/self/mountinfo. May block on a dead network file system:
- * not for the tick. 0 or -errno with `why`. */
+/* The same for the running system: follows links of `path`, reads proc_fd/self/mountinfo. May block
+ * on a dead network file system: not for the tick. 0 or -errno with `why`. */
 int spool_device_find(int proc_fd, int sys_fd, const char *path, struct spool_device *ret);
 /* Adds what `other` has and `sum` has not. */
 void spool_device_add(struct spool_device *sum, const struct spool_device *other);

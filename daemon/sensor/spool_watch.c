@@ -20,7 +20,8 @@
 #define CALM_RATIO 0.8 /* fuller than this is asked as often as ever */
 #define DEVICE_EVERY_US (30 * US_PER_S)
 #define FIND_EVERY_US (10 * US_PER_S)
-/* A walk may read so much, and so long; then the next waits until walking takes one part in 200 of a CPU and in 20 of the time. */
+/* A walk may read so much, and so long; then the next waits until walking takes one part in 200 of
+ * a CPU and in 20 of the time. */
 #define WALK_ENTRIES 1000000u
 #define WALK_LOOKS 50000u
 #define WALK_TIME_US (5 * US_PER_S)
@@ -72,7 +73,8 @@ unsigned spool_default_dirs(const char *comm, const char *unit, char dirs[][CONF
 	for (unsigned i = 0; i < PLACES; i++)
 		if (comm[0] && strncmp(comm, places[i].comm, strlen(places[i].comm)) == 0)
 			return add_existing(i, dirs, 0, most);
-	/* Somebody else's server has somebody else's queue; nobody known may be any of these. */
+	/* A server that is not ours has a queue that is not ours. An unknown server may be
+	 * either. */
 	for (unsigned i = 0; i < PLACES && !comm[0] && !unit[0]; i++)
 		n = add_existing(i, dirs, n, most);
 	return n;
@@ -289,7 +291,8 @@ int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watc
 	r = lookout_add(env->spool_lookout, look_again, w);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX,
-			 "no thread can be had to look at the queue directories: %s", strerror(-r));
+			 "Cannot create the thread that looks at the queue directories: %s",
+			 strerror(-r));
 		pthread_mutex_destroy(&w->lock);
 		free(w);
 		return r;

@@ -1,6 +1,8 @@
-/* The MTA's queue directories, looked at by a thread of their own (lookout.h), because any look may hang on a dead network file system: space and
- * inodes twice a second (calm: every other second), messages at a rate that lowers itself, the devices underneath every half minute. What was learned ages
- * away; nobody waits for it. Directories that are not configured are found by who owns the listener, else by common places. */
+/* The MTA's queue directories, looked at by a thread of their own (lookout.h), because any look may
+ * hang on a dead network file system: space and inodes twice a second (calm: every other second),
+ * messages at a rate that lowers itself, the devices underneath every half minute. What was learned
+ * ages away; the tick does not wait for it. Directories that are not configured are found by who
+ * owns the listener, else by common places. */
 #ifndef PENSTOCK_SENSOR_SPOOL_WATCH_H
 #define PENSTOCK_SENSOR_SPOOL_WATCH_H
 
@@ -46,11 +48,13 @@ struct spool {
 struct spool_watch;
 
 int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watch, char *why);
-/* Copies what was last found. Never blocks: false when it is being written just now, or `watch` is NULL. */
+/* Copies what was last found. Never blocks: false when it is being written just now, or `watch` is
+ * NULL. */
 bool spool_watch_read(struct spool_watch *watch, struct spool *ret);
 void spool_watch_close(struct spool_watch *watch);
 
-/* Where the queue of an MTA lies: by the name of its process or unit. `dirs` gets at most `most` paths. How many. */
+/* Where the queue of an MTA lies: by the name of its process or unit. `dirs` gets at most `most`
+ * paths. How many. */
 unsigned spool_default_dirs(const char *comm, const char *unit, char dirs[][CONFIG_PATH_MAX],
 			    unsigned most);
 

@@ -1,5 +1,5 @@
-/* Quantiles of a cumulative histogram over the last second or so: two snapshots, half a window apart, so that a quantile is
- * always of at least half a window of events. */
+/* Quantiles of a cumulative histogram over the last second or so: two snapshots, half a window
+ * apart, so that a quantile is always of at least half a window of events. */
 #ifndef PENSTOCK_SENSOR_WINDOW_HIST_H
 #define PENSTOCK_SENSOR_WINDOW_HIST_H
 

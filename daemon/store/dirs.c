@@ -5,11 +5,12 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
+#include "base/writelock.h"
 
 int dirs_take_run(const char *path, char *why)
 {
@@ -26,7 +27,9 @@ int dirs_take_run(const char *path, char *why)
 		return r;
 	}
 	snprintf(file, sizeof(file), "%s/penstockd.lock", path);
-	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	/* Not for others: who may open it may hold a lock on it, and so keep penstockd from
+	 * starting. */
+	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		r = -errno;
 		snprintf(
@@ -35,7 +38,8 @@ int dirs_take_run(const char *path, char *why)
 			path, strerror(-r));
 		return r;
 	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	fchmod(fd, 0600); /* one that is there from before */
+	if (writelock_take(fd) < 0) {
 		snprintf(
 			why, 256,
 			"another penstockd runs on %s; stop it, or give this one a --run-dir of its own",
@@ -45,7 +49,7 @@ int dirs_take_run(const char *path, char *why)
 	return TAKE_FD(fd);
 }
 
-int dirs_check_state(const char *path)
+static int try_to_write(const char *path)
 {
 	char file[PATH_MAX], block[4096] = { 0 };
 	_cleanup_close_ int fd = -1;
@@ -64,4 +68,14 @@ int dirs_check_state(const char *path)
 		r = n < 0 ? -errno : -ENOSPC;
 	unlink(file);
 	return r;
+}
+
+void dirs_check_state(const char *path)
+{
+	int r = try_to_write(path);
+
+	if (r < 0)
+		log_warning(
+			"Cannot write to the state directory %s: %s. What is learned is lost at a restart; mail is not affected. Free space, or correct its owner and mode.",
+			path, strerror(-r));
 }

@@ -2,11 +2,12 @@
 #ifndef PENSTOCK_STORE_DIRS_H
 #define PENSTOCK_STORE_DIRS_H
 
-/* Makes the run directory where it is missing and locks it, so that it has one daemon. Returns the lock's descriptor, or -errno
- * with a sentence in `why` (256): -EBUSY when another daemon has it. */
+/* Makes the run directory where it is missing and locks it, so that it has one daemon. Returns the
+ * lock's descriptor, or -errno with a sentence in `why` (256): -EBUSY when another daemon has
+ * it. */
 int dirs_take_run(const char *path, char *why);
-/* Whether something can be written into the state directory, which is made where it is missing. 0 or -errno: that costs a warm
- * start, never mail. */
-int dirs_check_state(const char *path);
+/* Makes the state directory where it is missing, and warns when nothing can be written there: that
+ * costs a warm start, never mail. */
+void dirs_check_state(const char *path);
 
 #endif

@@ -83,12 +83,12 @@ void frame_set_aside(int dir_fd, const char *name, int error)
 	if ((size_t)snprintf(aside, sizeof(aside), "%s.corrupt", name) >= sizeof(aside) ||
 	    renameat(dir_fd, name, dir_fd, aside) < 0) {
 		log_warning(
-			"%s in the state directory %s and cannot be set aside: %s; it is not used, mail is not affected",
+			"Cannot use %s in the state directory: it %s and cannot be set aside: %s. penstockd starts without it; mail is not affected.",
 			name, frame_error(error), strerror(errno));
 		return;
 	}
 	log_warning(
-		"%s in the state directory %s: set aside as %s, starting without it; mail is not affected",
+		"Cannot use %s in the state directory: it %s. It was set aside as %s, and penstockd starts without it; mail is not affected.",
 		name, frame_error(error), aside);
 }
 

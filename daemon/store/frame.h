@@ -1,8 +1,10 @@
-/* How penstock writes down what outlives a restart: a head with what it is, its version and checksums, then the payload. A file
- * that is damaged, cut short, or of another version is never read as something that it is not: it is set aside as NAME.corrupt
- * (one, the newest), that is said, and the caller starts from nothing, which costs what was remembered and never mail.
+/* How penstock writes down what outlives a restart: a head with what it is, its version and
+ * checksums, then the payload. A file that is damaged, cut short, or of another version is never
+ * read as something that it is not: it is set aside as NAME.corrupt (one, the newest), that is
+ * said, and the caller starts from nothing, which costs what was remembered and never mail.
  *
- * frame_check() and frame_head() are pure and fuzzed. The rest reads and writes files, may block, and so is not for the tick. */
+ * frame_check() and frame_head() are pure and fuzzed. The rest reads and writes files, may block,
+ * and so is not for the tick. */
 #ifndef PENSTOCK_STORE_FRAME_H
 #define PENSTOCK_STORE_FRAME_H
 
@@ -16,8 +18,8 @@ struct frame_kind {
 };
 
 #define FRAME_MAGIC "penstck1"
-/* The payload has a checksum in the head. Without (a ledger that is mapped and changes in place) only the head has one, and the
- * payload's own entries must bear being wrong. */
+/* The payload has a checksum in the head. Without (a ledger that is mapped and changes in place)
+ * only the head has one, and the payload's own entries must bear being wrong. */
 #define FRAME_SUMMED 1u
 
 /* 64 bytes, in the byte order of this machine: state does not move between machines. */
@@ -36,19 +38,21 @@ struct frame_head {
 /* Writes the head for this payload; `payload` may be NULL without FRAME_SUMMED. */
 void frame_head(struct frame_head *head, const struct frame_kind *kind, uint32_t flags,
 		const void *payload, uint64_t length);
-/* Whether `bytes` (any alignment) are a whole frame of this kind. 0 with the payload inside `bytes`; -ENODATA: shorter than it
- * says; -EBADMSG: damaged, or something else; -EPROTONOSUPPORT: sound, of another version. */
+/* Whether `bytes` (any alignment) are a whole frame of this kind. 0 with the payload inside
+ * `bytes`; -ENODATA: shorter than it says; -EBADMSG: damaged, or something else; -EPROTONOSUPPORT:
+ * sound, of another version. */
 int frame_check(const void *bytes, size_t size, const struct frame_kind *kind,
 		const void **ret_payload, size_t *ret_length);
 /* A sentence's half for these errors: "is cut short", ... */
 const char *frame_error(int error);
 
-/* Reads dir/name into `payload`. 0, -ENOENT: there is none, -EFBIG: the payload is larger than `size`, the errors of
- * frame_check() or of the system. What is not this kind's is set aside and said. `ret_length` may be NULL: the payload has to
- * have exactly `size` bytes then. */
+/* Reads dir/name into `payload`. 0, -ENOENT: there is none, -EFBIG: the payload is larger than
+ * `size`, the errors of frame_check() or of the system. What is not this kind's is set aside and
+ * said. `ret_length` may be NULL: the payload has to have exactly `size` bytes then. */
 int frame_load(int dir_fd, const char *name, const struct frame_kind *kind, void *payload,
 	       size_t size, size_t *ret_length);
-/* Writes dir/name whole: under another name, synced, renamed, so that after a crash it is the old one or the new one. 0 or
+/* Writes dir/name whole: under another name, synced, renamed, so that after a crash it is the old
+ * one or the new one. 0 or
  * -errno: then the old one is untouched. */
 int frame_save(int dir_fd, const char *name, const struct frame_kind *kind, const void *payload,
 	       size_t length);

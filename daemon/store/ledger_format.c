@@ -36,7 +36,8 @@ int ledger_head_check(const void *bytes, size_t size, uint64_t file_size, struct
 	if (size < sizeof(head))
 		return -ENODATA;
 	memcpy(&head, bytes, sizeof(head));
-	/* Only the head is here: a sum over the payload could not be looked at, and we write none. */
+	/* Only the head is here: a sum over the payload could not be looked at, and we write
+	 * none. */
 	if (head.frame.flags & FRAME_SUMMED)
 		return -EBADMSG;
 	r = frame_check(&head, (size_t)file_size, &ledger_kind, &payload, &length);

@@ -1,6 +1,7 @@
-/* The ledger on disk, STATE_DIR/ledger: a frame's head (store/frame.h) without a sum over the whole, the ledger's own head, then
- * one record for each block of the table, each with a checksum of its own, rewritten in place as blocks change. A record that
- * was torn by a crash, or never written, costs its block and no more. Pure; fuzzed. */
+/* The ledger on disk, STATE_DIR/ledger: a frame's head (store/frame.h) without a sum over the
+ * whole, the ledger's own head, then one record for each block of the table, each with a checksum
+ * of its own, rewritten in place as blocks change. A record that was torn by a crash, or never
+ * written, costs its block and no more. Pure; fuzzed. */
 #ifndef PENSTOCK_STORE_LEDGER_FORMAT_H
 #define PENSTOCK_STORE_LEDGER_FORMAT_H
 
@@ -14,7 +15,7 @@ extern const struct frame_kind ledger_kind;
 
 struct ledger_head {
 	struct frame_head frame;
-	uint64_t seed[2]; /* of the hashes: without them entries belong to nobody */
+	uint64_t seed[2]; /* of the hashes: without them entries belong to no source */
 	uint32_t blocks, block_size;
 	uint64_t sum; /* XXH3 of the three above */
 };
@@ -28,7 +29,8 @@ struct ledger_record {
 #define LEDGER_HEAD_SIZE 4096u /* on disk; the rest is zero */
 
 void ledger_head_make(struct ledger_head *head, const uint64_t seed[2], uint32_t blocks);
-/* From the first `size` bytes of a file of `file_size`. 0 with the head; the errors of frame_check() otherwise. */
+/* From the first `size` bytes of a file of `file_size`. 0 with the head; the errors of
+ * frame_check() otherwise. */
 int ledger_head_check(const void *bytes, size_t size, uint64_t file_size, struct ledger_head *ret);
 void ledger_record_make(struct ledger_record *record, uint32_t number, uint64_t serial,
 			const void *bytes);

@@ -15,9 +15,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Else two daemons that somebody made share a directory would do nothing else. */
+/* Else two daemons that share a directory by mistake would do nothing else. */
 #define MEND_EVERY_US (5 * US_PER_S)
-/* Whether the name still leads to the file. What the open file itself tells (removed, replaced, cut short) is asked at each write. */
+/* Whether the name still leads to the file. What the open file itself tells (removed, replaced, cut
+ * short) is asked at each write. */
 #define NAME_EVERY_US US_PER_S
 
 struct planfile {
@@ -27,7 +28,7 @@ struct planfile {
 	dev_t device;
 	ino_t inode;
 	uint64_t named_us; /* when the name was last found to lead to the file */
-	uint64_t mended_us; /* when the file was last found to be another and made anew */
+	uint64_t mended_us; /* when the file was last found to be another and created again */
 };
 
 /* A new file under the plan's name, for the one before it, which is let go. */
@@ -76,6 +77,7 @@ int planfile_open(const char *run_dir, struct planfile **ret_planfile)
 		return -ENOMEM;
 	if ((size_t)snprintf(file->path, sizeof(file->path), "%s/plan", run_dir) >=
 	    sizeof(file->path) - 4)
+		/* cppcheck-suppress memleak ; _cleanup_free_ frees it, which cppcheck cannot see */
 		return -ENAMETOOLONG;
 	file->fd = -1;
 	r = publish(file);
@@ -85,7 +87,8 @@ int planfile_open(const char *run_dir, struct planfile **ret_planfile)
 	return 0;
 }
 
-/* Whether the open file is whole and has a name still, as far as it can tell by itself: a system call that walks no path. */
+/* Whether the open file is whole and has a name still, as far as it can tell by itself: a system
+ * call that walks no path. */
 static bool is_whole(const struct planfile *file)
 {
 	struct stat st;
@@ -94,8 +97,9 @@ static bool is_whole(const struct planfile *file)
 	       st.st_size >= (off_t)sizeof(struct plan);
 }
 
-/* Whether the mapping may be written. Somebody may have removed the file, put another in its place or cut it short: then fronts
- * would follow no plan until penstockd is restarted, or penstockd would die of writing (SIGBUS). */
+/* Whether the mapping may be written. Another process may have removed the file, put another in its
+ * place or cut it short: then fronts would follow no plan until penstockd is restarted, or
+ * penstockd would die of writing (SIGBUS). */
 static bool look_after(struct planfile *file, bool last)
 {
 	uint64_t now_us = clock_monotonic_us();
@@ -118,12 +122,12 @@ static bool look_after(struct planfile *file, bool last)
 	r = publish(file);
 	if (r < 0) {
 		log_warning(
-			"somebody has %s %s and it cannot be made anew: %s; fronts admit everything",
-			there ? "changed" : "removed", file->path, strerror(-r));
+			"Cannot recreate %s, which another process has %s: %s. Fronts admit every connection.",
+			file->path, there ? "changed" : "removed", strerror(-r));
 		return whole;
 	}
-	log_warning("somebody has %s %s: it is made anew", there ? "changed" : "removed",
-		    file->path);
+	log_warning("Another process has %s %s. It was made again; mail is not affected.",
+		    there ? "changed" : "removed", file->path);
 	return true;
 }
 

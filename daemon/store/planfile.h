@@ -1,5 +1,6 @@
-/* RUN_DIR/plan, where the proxies read. Made whole under another name and then renamed, so that nobody maps half of one;
- * its pages are allocated beforehand, so that a full file system cannot kill whoever writes or reads the mapping. */
+/* RUN_DIR/plan, where the proxies read. Made whole under another name and then renamed, so that
+ * no front maps half of one; its pages are allocated beforehand, so that a full file system cannot
+ * kill a process that writes or reads the mapping. */
 #ifndef PENSTOCK_STORE_PLANFILE_H
 #define PENSTOCK_STORE_PLANFILE_H
 
@@ -10,7 +11,8 @@ struct planfile;
 /* 0 or -errno. */
 int planfile_open(const char *run_dir, struct planfile **ret_planfile);
 void planfile_write(struct planfile *planfile, const struct plan *plan);
-/* Leaves a plan that nobody obeys (no heartbeat) and removes the file: fronts admit everything from now on. */
+/* Leaves a plan that no front obeys (no heartbeat) and removes the file: fronts admit everything
+ * from now on. */
 void planfile_close(struct planfile *planfile);
 
 #endif

@@ -16,7 +16,7 @@
 #define END_ROOM 1024u /* for the last frame */
 #define PAGE_ITEM (sizeof(uint32_t) + TRACE_PAGE)
 
-/* ---- the thread ------------------------------------------------------------------------------------------------- */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 static void recorder_free(struct recorder *r)
 {
@@ -39,15 +39,15 @@ static void give_up(struct recorder *r, int error)
 	atomic_store(&r->stopped, true);
 	if (error)
 		log_warning(
-			"daemon.record: %s cannot be written: %s; recording ends, mail is not affected; mend that, then penstockctl reload after a change of daemon.record begins a new one",
+			"Cannot write daemon.record %s: %s. Recording ends; mail is not affected. Correct the cause, set daemon.record to a new path and run penstockctl reload.",
 			r->path, strerror(error));
 	else
 		log_notice(
-			"daemon.record: %s has reached daemon.record_max: recording ends; what is in it stays",
-			r->path);
+			"daemon.record: %s is full: it has %llu MiB of daemon.record_max. What is in it stays.",
+			r->path, (unsigned long long)(r->most_bytes >> 20));
 }
 
-/* A file of that name is kept as FILE.1: it may be the one that somebody is about to look at. */
+/* A file of that name is kept as FILE.1: an operator may be about to look at it. */
 static int open_file(struct recorder *r)
 {
 	char before[PATH_MAX + 2];
@@ -166,7 +166,7 @@ static void tell_lost(struct recorder *r, uint64_t *told)
 		return;
 	if (*told == 0 || lost >= 10 * *told) {
 		log_warning(
-			"daemon.record: %s is written too slowly: %llu ticks are missing in it so far; mail is not affected",
+			"Cannot write daemon.record %s fast enough. %llu ticks are missing in it so far; mail is not affected.",
 			r->path, (unsigned long long)lost);
 		*told = lost;
 	}
@@ -202,14 +202,15 @@ static void *run(void *context)
 	return NULL;
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static bool is_zero(const uint8_t *page)
 {
 	return page[0] == 0 && memcmp(page, page + 1, TRACE_PAGE - 1) == 0;
 }
 
-/* The pages that hold something: a new table is nearly empty. The last, which may be part of a page, is filled up with zeros. */
+/* The pages that hold something: a new table is nearly empty. The last, which may be part of a
+ * page, is filled up with zeros. */
 static int copy_table(struct recorder *r, const struct source_table *table, size_t size)
 {
 	const uint8_t *bytes = (const uint8_t *)table;

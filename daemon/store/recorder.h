@@ -1,8 +1,10 @@
-/* Records what the engine is given and what it answers, tick by tick, into a file that penstock-replay reads (store/trace.h).
+/* Records what the engine is given and what it answers, tick by tick, into a file that
+ * penstock-replay reads (store/trace.h).
  *
- * The tick only copies into a ring in memory: it never waits, allocates or touches a file. A thread writes. What the ring has no
- * room for is lost, counted, and followed by the engine's whole state, from where a replay can go on. A file that cannot be
- * opened or written, or that is full, ends the recording; that is said once, and nothing else changes.
+ * The tick only copies into a ring in memory: it never waits, allocates or touches a file. A thread
+ * writes. What the ring has no room for is lost, counted, and followed by the engine's whole state,
+ * from where a replay can go on. A file that cannot be opened or written, or that is full, ends the
+ * recording; that is said once, and nothing else changes.
  *
  * A file of that name from before is kept as FILE.1. */
 #ifndef PENSTOCK_STORE_RECORDER_H
@@ -28,17 +30,21 @@ struct recorder_options {
 	size_t ring_bytes; /* a power of two; 0: RECORDER_RING */
 };
 
-/* Starts the thread. 0 or -ENOMEM. Whether the file can be had is found out by the thread, which says so. */
+/* Starts the thread. 0 or -ENOMEM. The thread finds out whether the file can be opened, which
+ * says so. */
 int recorder_open(const struct recorder_options *options, struct recorder **ret_recorder);
-/* Asks for the end and waits for it, at most so long: a thread that hangs on its disk is left to itself. NULL is fine. */
+/* Asks for the end and waits for it, at most so long: a thread that hangs on its disk is left to
+ * itself. NULL is fine. */
 void recorder_close(struct recorder *recorder, uint64_t wait_us);
 
-/* The following are called by one thread, in the order in which things happen. NULL is fine in all. */
+/* The following are called by one thread, in the order in which things happen. NULL is fine in
+ * all. */
 void recorder_config(struct recorder *recorder, double cores, const char *text, size_t length);
 void recorder_order(struct recorder *recorder, const struct trace_order *order);
 void recorder_events(struct recorder *recorder, const struct source_event *events, unsigned count,
 		     uint64_t now_us);
-/* Before engine_step(), with the engine as it is then; and after the plan is whole. `ranked`: the table of sources took part. */
+/* Before engine_step(), with the engine as it is then; and after the plan is whole. `ranked`: the
+ * table of sources took part. */
 void recorder_inputs(struct recorder *recorder, const struct engine *engine,
 		     const struct sample *sample, const struct load *load, uint64_t realtime_us);
 void recorder_answer(struct recorder *recorder, const struct engine *engine,

@@ -1,5 +1,5 @@
-/* The inside of the recorder, shared by recorder.c (life, the thread that writes) and recorder_tick.c (what the tick calls). Nobody
- * else includes this. */
+/* The inside of the recorder, shared by recorder.c (life, the thread that writes) and
+ * recorder_tick.c (what the tick calls). For these files only. */
 #ifndef PENSTOCK_STORE_RECORDER_PARTS_H
 #define PENSTOCK_STORE_RECORDER_PARTS_H
 

@@ -1,4 +1,5 @@
-/* Frames on their way from the tick to the thread that writes them: one writer, one reader, no lock, no wait. */
+/* Frames on their way from the tick to the thread that writes them: one writer, one reader, no
+ * lock, no wait. */
 #ifndef PENSTOCK_STORE_RECORDER_RING_H
 #define PENSTOCK_STORE_RECORDER_RING_H
 
@@ -16,7 +17,8 @@ struct recorder_ring {
 bool ring_put(struct recorder_ring *ring, const void *bytes, uint32_t length);
 /* Writer only. */
 size_t ring_room(const struct recorder_ring *ring);
-/* Reader only: the next frame, copied out. Its length; 0: none. `size` is at least that of the longest that is put. */
+/* Reader only: the next frame, copied out. Its length; 0: none. `size` is at least that of the
+ * longest that is put. */
 uint32_t ring_take(struct recorder_ring *ring, void *ret, size_t size);
 
 #endif

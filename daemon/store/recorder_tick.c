@@ -1,4 +1,5 @@
-/* What the tick does for the recorder: it copies into the ring, and never waits, allocates (but for a reload) or touches a file. */
+/* What the tick does for the recorder: it copies into the ring, and never waits, allocates (but for
+ * a reload) or touches a file. */
 #include "store/recorder_parts.h"
 
 #include <stdlib.h>
@@ -21,7 +22,8 @@ static bool put(struct recorder *r, const struct trace_out *out)
 {
 	if (!r->behind && !out->cut && ring_put(&r->ring, out->bytes, (uint32_t)out->length))
 		return true;
-	/* What follows something lost makes no sense until the engine's state is told anew. */
+	/* What follows something lost makes no sense until the engine's state has been recorded
+	 * again. */
 	r->behind = true;
 	return false;
 }
@@ -91,7 +93,8 @@ void recorder_order(struct recorder *r, const struct trace_order *order)
 	put(r, &out);
 }
 
-/* Once half of the ring is free again: how much is missing, and all that a replay needs to go on. */
+/* Once half of the ring is free again: how much is missing, and all that a replay needs to go
+ * on. */
 static void catch_up(struct recorder *r)
 {
 	struct trace_out out = begin(r);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/privilege.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/wait.h"
@@ -37,7 +38,7 @@ struct sourcefile {
 	int error; /* atomic */
 };
 
-/* ---- the mapping ------------------------------------------------------------------------------------------------ */
+/* ---- the mapping ---------------------------------------------------------------------------- */
 
 static int map_shared(struct sourcefile *f, const char *run_dir, void **ret)
 {
@@ -50,10 +51,11 @@ static int map_shared(struct sourcefile *f, const char *run_dir, void **ret)
 	    (size_t)snprintf(fresh, sizeof(fresh), "%s/sources.new", run_dir) >= sizeof(fresh))
 		return -ENAMETOOLONG;
 	unlink(fresh);
-	/* It names sources: for the daemon's user and group only. */
+	/* It names sources: for the daemon and the proxy only. */
 	fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
+	privilege_share_with_proxy(fd, 0640);
 	r = -posix_fallocate(fd, 0, (off_t)f->size);
 	map = r == 0 ? mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
 	if (r == 0 && map == MAP_FAILED)
@@ -84,14 +86,14 @@ static int map_table(struct sourcefile *f, const char *run_dir, void **ret)
 	if (r == 0)
 		return 0;
 	log_warning(
-		"the table of sources cannot be shared in %s: %s; proxies rank nobody, mail is not affected",
+		"Cannot share the table of sources in %s: %s. The proxies rank no source; mail is not affected.",
 		run_dir, strerror(-r));
 	f->path[0] = 0;
 	*ret = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	return *ret == MAP_FAILED ? -ENOMEM : 0;
 }
 
-/* ---- the ledger's file ------------------------------------------------------------------------------------------ */
+/* ---- the ledger's file ---------------------------------------------------------------------- */
 
 /* The head of what is there. -ENOENT: nothing; -EEXIST: sound, of another size. */
 static int read_head(struct sourcefile *f, uint32_t blocks, struct ledger_head *ret)
@@ -167,11 +169,11 @@ static void load_blocks(struct sourcefile *f, uint64_t realtime_us)
 		log_info("%u sources are remembered from before", sources);
 	if (damaged)
 		log_warning(
-			"%u of %u parts of the ledger in the state directory are damaged and were left out: some sources lose their seniority, mail is not affected",
+			"Cannot read %u of %u parts of the ledger in the state directory: they are damaged. Some sources lose their seniority; mail is not affected.",
 			damaged, blocks);
 }
 
-/* What is there is taken, or set aside and begun anew. */
+/* A file that is there is taken, or set aside and replaced by an empty one. */
 static void open_ledger(struct sourcefile *f, const char *state_dir, struct ledger_head *head,
 			bool sound, uint64_t realtime_us)
 {
@@ -183,7 +185,7 @@ static void open_ledger(struct sourcefile *f, const char *state_dir, struct ledg
 		r = make_ledger(f);
 	if (f->state_fd < 0 || r < 0)
 		log_warning(
-			"the ledger of sources cannot be kept in %s: %s; who waits is forgotten at a restart, mail is not affected",
+			"Cannot keep the ledger of sources in %s: %s. Who waits is forgotten at a restart; mail is not affected.",
 			state_dir, strerror(r < 0 ? -r : ENOENT));
 }
 
@@ -198,16 +200,17 @@ static bool look_at_ledger(struct sourcefile *f, const char *state_dir, uint32_t
 	r = read_head(f, blocks, head);
 	if (r == -EEXIST)
 		log_notice(
-			"source.ledger_size changed: the ledger begins empty, sources lose their seniority");
+			"source.ledger_size changed. The ledger begins empty, and sources lose their seniority.");
 	else if (r == -ENODATA || r == -EBADMSG || r == -EPROTONOSUPPORT)
 		frame_set_aside(f->state_fd, LEDGER, r);
 	else if (r < 0 && r != -ENOENT)
-		log_warning("the ledger in %s cannot be read: %s; it begins empty", state_dir,
-			    strerror(-r));
+		log_warning(
+			"Cannot read the ledger in %s: %s. It begins empty; mail is not affected.",
+			state_dir, strerror(-r));
 	return r == 0;
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------- */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 static int write_block(struct sourcefile *f, unsigned block)
 {
@@ -240,7 +243,7 @@ static void write_changed(struct sourcefile *f, unsigned most)
 	}
 	if (error && !__atomic_load_n(&f->error, __ATOMIC_RELAXED))
 		log_warning(
-			"the ledger of sources cannot be written: %s; trying again every second, mail is not affected",
+			"Cannot write the ledger of sources: %s. Trying again every second; mail is not affected.",
 			strerror(-error));
 	else if (!error && most != 0 && __atomic_load_n(&f->error, __ATOMIC_RELAXED))
 		log_notice("the ledger of sources is written again");
@@ -274,11 +277,11 @@ static void start_thread(struct sourcefile *f)
 	f->threaded = r == 0;
 	if (r)
 		log_warning(
-			"no thread can be had for the ledger: %s; it is written when penstockd stops",
+			"Cannot start a thread for the ledger: %s. It is written when penstockd stops.",
 			strerror(r));
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------- */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 int sourcefile_open(const char *run_dir, const char *state_dir, const struct source_config *config,
 		    const uint64_t seed[2], uint64_t realtime_us, struct sourcefile **ret_file)

@@ -1,6 +1,7 @@
-/* The table of sources where others can see it and where it outlives the daemon: RUN_DIR/sources, which fronts map read-only, and
- * STATE_DIR/ledger, to which a thread writes the blocks that changed (store/ledger_format.h), at most a MiB a second: the disk
- * that is written to may be the one under load. What cannot be had costs seniority over a restart, or ranks in the proxy; it is
+/* The table of sources where others can see it and where it outlives the daemon: RUN_DIR/sources,
+ * which fronts map read-only, and STATE_DIR/ledger, to which a thread writes the blocks that
+ * changed (store/ledger_format.h), at most a MiB a second: the disk that is written to may be the
+ * one under load. What cannot be had costs seniority over a restart, or ranks in the proxy; it is
  * said, and mail flows. */
 #ifndef PENSTOCK_STORE_SOURCEFILE_H
 #define PENSTOCK_STORE_SOURCEFILE_H

@@ -1,10 +1,11 @@
-/* The format of a recorded trace (daemon.record): frames (store/frame.h) one behind the other, each summed, so that a file that was
- * cut off or damaged keeps every frame that is whole. First TRACE_HEAD, TRACE_CONFIG, the table of sources in TRACE_TABLE; then what
- * the engine was given and what it answered, in the order in which it happened. TRACE_ENGINE is the engine's whole state just before
- * the tick that follows: at the start, every minute, and behind whatever was lost.
+/* The format of a recorded trace (daemon.record): frames (store/frame.h) one behind the other, each
+ * summed, so that a file that was cut off or damaged keeps every frame that is whole. First
+ * TRACE_HEAD, TRACE_CONFIG, the table of sources in TRACE_TABLE; then what the engine was given and
+ * what it answered, in the order in which it happened. TRACE_ENGINE is the engine's whole state
+ * just before the tick that follows: at the start, every minute, and behind whatever was lost.
  *
- * Signals and answers stand by name in the head, so that a build with others still reads the trace: what it does not know is left
- * out. Numbers are in the byte order of the machine that recorded.
+ * Signals and answers stand by name in the head, so that a build with others still reads the trace:
+ * what it does not know is left out. Numbers are in the byte order of the machine that recorded.
  *
  * Pure: bytes in, bytes out. trace_next() and trace_get() are fuzzed. */
 #ifndef PENSTOCK_STORE_TRACE_H
@@ -149,12 +150,13 @@ struct trace_reader {
 	size_t size, at;
 };
 
-/* The next whole frame. 1 with its payload; 0: the end; -ENODATA: the rest is cut short (and the end); -EBADMSG: `ret_skipped`
- * bytes were damaged, the next call goes on behind them; -EPROTONOSUPPORT: of another version, as -EBADMSG. */
+/* The next whole frame. 1 with its payload; 0: the end; -ENODATA: the rest is cut short (and the
+ * end); -EBADMSG: `ret_skipped` bytes were damaged, the next call goes on behind them;
+ * -EPROTONOSUPPORT: of another version, as -EBADMSG. */
 int trace_next(struct trace_reader *reader, const void **ret_payload, size_t *ret_length,
 	       size_t *ret_skipped);
-/* One payload -> record. `head` is that of the file (NULL for the head itself). 0, or -EBADMSG: it says nothing that makes sense.
- * Pointers in `*ret` go into the payload. */
+/* One payload -> record. `head` is that of the file (NULL for the head itself). 0, or -EBADMSG: it
+ * says nothing that makes sense. Pointers in `*ret` go into the payload. */
 int trace_get(const void *payload, size_t length, const struct trace_head *head,
 	      struct trace_record *ret);
 

@@ -1,5 +1,5 @@
-/* What the engine answered in a tick as a list of named numbers: what a trace keeps beside the plan, so that whoever replays it sees
- * by name where another engine differs first. */
+/* What the engine answered in a tick as a list of named numbers: what a trace keeps beside the
+ * plan, so that a replay shows by name where another engine differs first. */
 #ifndef PENSTOCK_STORE_TRACE_ANSWER_H
 #define PENSTOCK_STORE_TRACE_ANSWER_H
 
@@ -10,57 +10,61 @@
 #include "core/engine.h"
 
 /* X(name, expression over `v`, the view) */
-#define TRACE_COMMON_TABLE(X)                                        \
-	X("state", v->state)                                         \
-	X("mode", v->mode)                                           \
-	X("pressure_cpu", v->pressure.resource[RESOURCE_CPU])        \
-	X("pressure_memory", v->pressure.resource[RESOURCE_MEMORY])  \
-	X("pressure_disk", v->pressure.resource[RESOURCE_DISK])      \
-	X("pressure_nic", v->pressure.resource[RESOURCE_NIC])        \
-	X("pressure_smtp", v->pressure.resource[RESOURCE_SMTP])      \
-	X("pressure", v->pressure.combined)                          \
-	X("driver", v->pressure.driver) /* enum resource */          \
+#define TRACE_COMMON_TABLE(X) \
+	X("state", v->state) \
+	X("mode", v->mode) \
+	X("pressure_cpu", v->pressure.resource[RESOURCE_CPU]) \
+	X("pressure_memory", v->pressure.resource[RESOURCE_MEMORY]) \
+	X("pressure_disk", v->pressure.resource[RESOURCE_DISK]) \
+	X("pressure_nic", v->pressure.resource[RESOURCE_NIC]) \
+	X("pressure_smtp", v->pressure.resource[RESOURCE_SMTP]) \
+	X("pressure", v->pressure.combined) \
+	X("driver", v->pressure.driver) /* enum resource */ \
 	X("driver_signal", v->pressure.driver_signal) /* as above */ \
-	X("level", v->level.number)                                  \
-	X("admit_ratio", v->admit_ratio)                             \
-	X("in_flight", v->in_flight)                                 \
-	X("window_sum", v->window_sum)                               \
-	X("window_max_sum", v->window_max_sum)                       \
-	X("queue_growth_per_s", v->backlog.growth_per_s)             \
-	X("queue_drain_s", v->backlog.drain_s)                       \
-	X("queue_allowed_per_s", v->backlog.allowed_per_s)           \
+	X("level", v->level.number) \
+	X("admit_ratio", v->admit_ratio) \
+	X("in_flight", v->in_flight) \
+	X("window_sum", v->window_sum) \
+	X("window_max_sum", v->window_max_sum) \
+	X("queue_growth_per_s", v->backlog.growth_per_s) \
+	X("queue_drain_s", v->backlog.drain_s) \
+	X("queue_allowed_per_s", v->backlog.allowed_per_s) \
 	X("foreign", v->foreign)
 
-/* For each service: `w` is its window_view, `p` its plan_service, i its number. What the table of sources sets comes last. */
-#define TRACE_SERVICE_TABLE(X)                         \
-	X("law", w->law)                               \
-	X("window", w->window)                         \
-	X("hard", w->hard)                             \
-	X("capacity_per_s", w->capacity_per_s)         \
-	X("completed_per_s", w->completed_per_s)       \
-	X("offered_per_s", w->offered_per_s)           \
-	X("admitted_per_s", w->admitted_per_s)         \
-	X("server_time_s", w->server_time_s)           \
-	X("target_time_s", w->target_time_s)           \
-	X("think_time_s", w->think_time_s)             \
-	X("saturation", w->saturation)                 \
-	X("cpu_per_job_s", w->cpu_per_job_s)           \
-	X("refusing", w->refusing)                     \
-	X("foreign", w->foreign)                       \
-	X("hard_binds", w->hard_binds)                 \
-	X("queue_binds", w->queue_binds)               \
-	X("spared", v->spared[i])                      \
-	X("reason", p->reason) /* enum reason */       \
-	X("plan_window", p->window)                    \
-	X("plan_waiting_max", p->waiting_max)          \
-	X("plan_rate_milli", p->rate_milli)            \
-	X("plan_burst_milli", p->burst_milli)          \
-	X("plan_late_us", p->late_us)                  \
-	X("plan_source_max", p->source_max)            \
-	X("plan_cutoff_from", p->cutoff_from)          \
-	X("plan_heavy", p->heavy)                      \
-	X("plan_kept", p->kept)                        \
-	X("plan_beyond", p->beyond)                    \
+/* For each service: `w` is its window_view, `p` its plan_service, i its number. What the table of
+ * sources sets comes last. */
+#define TRACE_SERVICE_TABLE(X) \
+	X("law", w->law) \
+	X("window", w->window) \
+	X("hard", w->hard) \
+	X("capacity_per_s", w->capacity_per_s) \
+	X("completed_per_s", w->completed_per_s) \
+	X("offered_per_s", w->offered_per_s) \
+	X("admitted_per_s", w->admitted_per_s) \
+	X("server_time_s", w->server_time_s) \
+	X("target_time_s", w->target_time_s) \
+	X("think_time_s", w->think_time_s) \
+	X("saturation", w->saturation) \
+	X("regime", w->regime) /* enum regime */ \
+	X("machine", w->machine) /* enum machine */ \
+	X("server", w->server) /* bits, enum server */ \
+	X("cpu_per_job_s", w->cpu_per_job_s) \
+	X("refusing", w->refusing) \
+	X("foreign", w->foreign) \
+	X("hard_binds", w->hard_binds) \
+	X("queue_binds", w->queue_binds) \
+	X("spared", v->spared[i]) \
+	X("reason", p->reason) /* enum reason */ \
+	X("plan_window", p->window) \
+	X("plan_waiting_max", p->waiting_max) \
+	X("plan_rate_milli", p->rate_milli) \
+	X("plan_burst_milli", p->burst_milli) \
+	X("plan_late_us", p->late_us) \
+	X("plan_hold_us", p->hold_us) \
+	X("plan_pass_milli", p->pass_milli) \
+	X("plan_source_max", p->source_max) \
+	X("plan_source_share", p->source_share) \
+	X("plan_kept", p->kept) \
 	X("plan_cutoff", p->cutoff[PLAN_BAND_GENERAL]) \
 	X("plan_cutoff_new", p->cutoff[PLAN_BAND_NEW]) \
 	X("plan_cutoff_due", p->cutoff[PLAN_BAND_DUE])
@@ -70,7 +74,7 @@ enum {
 	TRACE_COMMON = 0 TRACE_COMMON_TABLE(X),
 	TRACE_OF_SERVICE = 0 TRACE_SERVICE_TABLE(X),
 #undef X
-	TRACE_OF_SOURCES = 8, /* the last of a service's */
+	TRACE_OF_SOURCES = 6, /* the last of a service's */
 };
 
 struct trace_answer {
@@ -93,14 +97,14 @@ extern const char *const trace_service_name[TRACE_OF_SERVICE];
 
 void trace_answer_from(const struct engine_view *view, const struct plan *plan,
 		       struct trace_answer *ret);
-/* "window of mx" needs a name: writes it into `buf` and returns it. `number` counts over the common ones, then over those of
- * each service. */
+/* "window of mx" needs a name: writes it into `buf` and returns it. `number` counts over the common
+ * ones, then over those of each service. */
 const char *trace_answer_name(const struct engine_config *config, unsigned number, char *buf,
 			      size_t size);
 /* The value of that number. */
 double trace_answer_value(const struct trace_answer *answer, unsigned number);
-/* The number of the first value from `from` on that is not the same bit by bit, of those that the file holds; -1: none. What the
- * table of sources sets counts with `ranked` only. */
+/* The number of the first value from `from` on that is not the same bit by bit, of those that the
+ * file holds; -1: none. What the table of sources sets counts with `ranked` only. */
 int trace_answer_differs(const struct trace_answer *a, const struct trace_answer *b,
 			 const struct trace_names *names, bool ranked, unsigned from);
 

@@ -1,4 +1,5 @@
-/* The two ends of a trace's payload: what trace_put.c writes with and trace_get.c reads with. Nobody else includes this. */
+/* The two ends of a trace's payload: what trace_put.c writes with and trace_get.c reads with.
+ * For these files only. */
 #ifndef PENSTOCK_STORE_TRACE_BYTES_H
 #define PENSTOCK_STORE_TRACE_BYTES_H
 
@@ -16,9 +17,9 @@ static inline void trace_put(struct trace_out *out, const void *bytes, size_t le
 	out->length += length;
 }
 
-#define TRACE_PUT(out, type, value)                    \
-	do {                                           \
-		const type put_ = (value);             \
+#define TRACE_PUT(out, type, value) \
+	do { \
+		const type put_ = (value); \
 		trace_put((out), &put_, sizeof(put_)); \
 	} while (0)
 
@@ -52,11 +53,11 @@ static inline void trace_read(struct trace_in *in, void *ret, size_t length)
 		memset(ret, 0, length);
 }
 
-#define TRACE_READ(in, type)                             \
-	({                                               \
-		type read_;                              \
+#define TRACE_READ(in, type) \
+	({ \
+		type read_; \
 		trace_read((in), &read_, sizeof(read_)); \
-		read_;                                   \
+		read_; \
 	})
 
 #endif

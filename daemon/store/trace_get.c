@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stddef.h>
 
-/* ---- frames ----------------------------------------------------------------------------------------------------- */
+/* ---- frames --------------------------------------------------------------------------------- */
 
 /* The next place from `at` on where a frame could begin. */
 static size_t find_magic(const struct trace_reader *r, size_t at)
@@ -41,7 +41,7 @@ int trace_next(struct trace_reader *r, const void **ret_payload, size_t *ret_len
 	return result == -EPROTONOSUPPORT ? -EPROTONOSUPPORT : -EBADMSG;
 }
 
-/* ---- payloads --------------------------------------------------------------------------------------------------- */
+/* ---- payloads ------------------------------------------------------------------------------- */
 
 static void get_text(struct trace_in *in, char *ret, size_t size)
 {
@@ -165,9 +165,20 @@ static void get_sample(struct trace_in *in, const struct trace_head *head, struc
 	}
 }
 
+static void get_gauges(struct trace_in *in, double *const *gauges, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		*gauges[i] = TRACE_READ(in, double);
+		/* Nothing counts sessions so. */
+		if (!isfinite(*gauges[i]) || fabs(*gauges[i]) > 1e9)
+			in->bad = true;
+	}
+}
+
 static void get_load(struct trace_in *in, struct load_service *l)
 {
 	double *const gauges[] = { &l->in_flight, &l->shadow_in_flight, &l->busy, &l->waiting };
+	double *const held[] = { &l->held, &l->held_longest_s };
 
 	l->known = TRACE_READ(in, uint32_t);
 	l->offered = TRACE_READ(in, uint64_t);
@@ -179,12 +190,11 @@ static void get_load(struct trace_in *in, struct load_service *l)
 	l->busy_us = TRACE_READ(in, uint64_t);
 	l->server_us = TRACE_READ(in, uint64_t);
 	l->session_us = TRACE_READ(in, uint64_t);
-	for (unsigned i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++) {
-		*gauges[i] = TRACE_READ(in, double);
-		/* Nothing counts sessions so. */
-		if (!isfinite(*gauges[i]) || fabs(*gauges[i]) > 1e9)
-			in->bad = true;
-	}
+	get_gauges(in, gauges, sizeof(gauges) / sizeof(gauges[0]));
+	l->held_admitted = TRACE_READ(in, uint64_t);
+	l->held_in_vain = TRACE_READ(in, uint64_t);
+	l->held_left = TRACE_READ(in, uint64_t);
+	get_gauges(in, held, sizeof(held) / sizeof(held[0]));
 }
 
 /* Of another version it is passed over: the answers tell the same by name. */

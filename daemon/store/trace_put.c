@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-const struct frame_kind trace_kind = { "TRAC", 1 };
+const struct frame_kind trace_kind = { "TRAC", 2 };
 
 static void put_text(struct trace_out *out, const char *text)
 {
@@ -85,10 +85,14 @@ static void put_load(struct trace_out *out, const struct load_service *l)
 				      l->would_defer, l->completed, l->finished,
 				      l->busy_us,     l->server_us, l->session_us };
 	const double gauges[] = { l->in_flight, l->shadow_in_flight, l->busy, l->waiting };
+	const uint64_t held[] = { l->held_admitted, l->held_in_vain, l->held_left };
 
 	TRACE_PUT(out, uint32_t, l->known);
 	trace_put(out, counters, sizeof(counters));
 	trace_put(out, gauges, sizeof(gauges));
+	trace_put(out, held, sizeof(held));
+	TRACE_PUT(out, double, l->held);
+	TRACE_PUT(out, double, l->held_longest_s);
 }
 
 void trace_put_tick(struct trace_out *out, uint64_t realtime_us, const struct sample *sample,

@@ -87,7 +87,7 @@ void warmstart_save(const struct engine *engine, const struct source_table *sour
 		source_save(sources, &ret->senders);
 }
 
-/* ---- the thread ------------------------------------------------------------------------------------------------- */
+/* ---- the thread ----------------------------------------------------------------------------- */
 
 static void write_one(struct warmstart_file *f, const struct warmstart *warm)
 {
@@ -95,7 +95,7 @@ static void write_one(struct warmstart_file *f, const struct warmstart *warm)
 
 	if (r < 0 && !f->told)
 		log_warning(
-			"what was learned cannot be written to the state directory: %s; a restart begins from a guess, mail is not affected",
+			"Cannot write what was learned to the state directory: %s. A restart begins from a guess; mail is not affected.",
 			strerror(-r));
 	f->told = r < 0;
 }

@@ -1,6 +1,7 @@
-/* What the law and the ledger have learned, over a restart: STATE_DIR/learned, a frame (store/frame.h) that a thread of its own
- * writes, since a sync may take long and the tick must not. What is read back bounds the first guess, and what is then seen replaces it; what is
- * old, or of a machine with another number of CPUs, is left alone. */
+/* What the law and the ledger have learned, over a restart: STATE_DIR/learned, a frame
+ * (store/frame.h) that a thread of its own writes, since a sync may take long and the tick must
+ * not. What is read back bounds the first guess, and what is then seen replaces it; what is old, or
+ * of a machine with another number of CPUs, is left alone. */
 #ifndef PENSTOCK_STORE_WARMSTART_H
 #define PENSTOCK_STORE_WARMSTART_H
 
@@ -22,12 +23,14 @@ struct warmstart {
 
 struct warmstart_file;
 
-/* Whether what was read is to be used now; pure. 0, or -ESTALE: too old or from the future, -EXDEV: another machine. */
+/* Whether what was read is to be used now; pure. 0, or -ESTALE: too old or from the future, -EXDEV:
+ * another machine. */
 int warmstart_check(const struct warmstart *warm, uint64_t realtime_us, double cores);
 /* 0 with what was kept, or -errno: there is none, or it is of no use (said). */
 int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores,
 		   struct warmstart *ret);
-/* Into and out of an engine, service by service by name, and a table of sources (NULL: there is none). */
+/* Into and out of an engine, service by service by name, and a table of sources (NULL: there is
+ * none). */
 void warmstart_restore(const struct warmstart *warm, struct engine *engine,
 		       struct source_table *sources);
 void warmstart_save(const struct engine *engine, const struct source_table *sources,

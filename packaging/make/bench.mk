@@ -1,11 +1,12 @@
 # Benchmarks: ratios in one run, median and spread.
 
-## make bench           the core's costs, the cost of a refusal, and a real Postfix alone and behind the proxy (about 12 minutes, as root)
+## make bench           the core's costs, the cost of a refusal, verdicts a second of each front, and a real Postfix alone and behind the proxy (about 12 minutes, as root)
 .PHONY: bench
 bench: all $(PLANTS) $(BENCHES)
 	@for b in $(BENCHES); do $$b || exit 1; done
 	@tests/bench/wakeup.py
 	@ROUNDS=$(or $(ROUNDS),3) tests/bench/refusals
+	@ROUNDS=$(or $(ROUNDS),3) tests/bench/fronts
 	@FRESH=1 MINUTES=8 SECONDS_EACH=6 SCAN=0 SERVERS=postfix FRONTS=alone,proxy CASES=0.5x,1x,2x,10x,step OUT=$(BUILD)/bench tests/bench/overload/run
 
 ## make bench-overload  real servers under every load and fault of tests/bench/overload, most important first, for MINUTES (60); goes on where

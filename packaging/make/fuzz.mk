@@ -1,17 +1,18 @@
 # A fuzzer for each parser of foreign bytes: libFuzzer, address and undefined sanitizers, a corpus in the tree.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') daemon/sensor/procparse.c \
-	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/publish/varlink.c daemon/store/frame.c
+	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/front/spop_codec.c daemon/front/line_codec.c daemon/front/auth_codec.c daemon/front/milter_codec.c daemon/front/smtpd_codec.c daemon/publish/varlink.c daemon/store/frame.c
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
+FUZZ_SOURCES += daemon/fleet/answer.c
 FUZZ_SOURCES += daemon/check/postfix_conf.c daemon/refuse/talk.c
-FUZZ_SOURCES += daemon/store/ledger_format.c daemon/store/trace_get.c daemon/store/trace_put.c daemon/store/trace_answer.c
+FUZZ_SOURCES += daemon/store/history_format.c daemon/store/ledger_format.c daemon/store/trace_get.c daemon/store/trace_put.c daemon/store/trace_answer.c
 FUZZ_SOURCES += $(filter-out %/varlink.c,$(wildcard daemon/publish/*.c))
 FUZZ_SOURCES += daemon/kernel/sockdiag.c daemon/kernel/netns.c
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60
 
-build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk $(wildcard daemon/*/*.h)
+build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk $(wildcard daemon/*/*.h) | $(BUILD)/skel/publish/www.h
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -c -o $@ $<
 
@@ -19,12 +20,12 @@ build/fuzz/lib.a: $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 	@rm -f $@ && $(AR) rcs $@ $^
 
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a
-	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash libevent) -linih -lm -pthread
+	$(Q)$(CLANG) $(CPPFLAGS) -Itests -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash libevent hiredis) -linih -lm -pthread
 
 # The same fuzzer over a codec with one byte read too many, which it has to find: tests/integration/test_faults_wire.py.
 build/fuzz/planted: tests/fuzz/fuzz_policy.c daemon/front/policy_codec.c build/fuzz/lib.a
 	$(Q)$(CLANG) $(CPPFLAGS) -DPENSTOCK_PLANTED_OVERREAD -std=gnu11 $(FUZZ_FLAGS) -o $@ $(filter %.c,$^) build/fuzz/lib.a \
-		$(shell pkg-config --libs libsystemd jansson libxxhash libevent) -linih -lm -pthread
+		$(shell pkg-config --libs libsystemd jansson libxxhash libevent hiredis) -linih -lm -pthread
 
 .PHONY: fuzz fuzz-quick fuzzers
 fuzzers: $(FUZZERS:%=build/fuzz/fuzz_%)
@@ -42,6 +43,6 @@ endef
 fuzz: fuzzers
 	$(call run_fuzzers,$(FUZZ_SECONDS))
 
-## make fuzz-quick      the same for 3 s each
+## make fuzz-quick      the same for 3 s each (QUICK_SECONDS)
 fuzz-quick: fuzzers
-	$(call run_fuzzers,3)
+	$(call run_fuzzers,$(or $(QUICK_SECONDS),3))

@@ -1,10 +1,10 @@
 # Tests, checks, benchmarks.
 
-## sudo make test       every suite that this machine can run
+## sudo make test       every suite that this machine can run. .ci/run adds KERNELS=all (each emulated kernel, all suites on each), SYSTEMS=all (packages of each release and architecture, RPM) and RANDOM_PLANTS=all (200 random plants, not 100)
 .PHONY: test
 test: deps-test
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
-	@tests/run all
+	@KERNELS=$(KERNELS) SYSTEMS=$(SYSTEMS) RANDOM_PLANTS=$(RANDOM_PLANTS) tests/run all
 
 # Programs like those that are shipped, but for a few objects: what the tests of faults run. next/ is the version after this one
 # (upgrades), planted/ has a callback that never comes back (the watchdog) and
@@ -27,29 +27,51 @@ $(VARIANTS): $(LIB)
 .PHONY: tests
 tests: $(TESTS) $(PLANTS) $(VARIANTS)
 
-## make check           the quick part: unit, codec, simulation, layers, format
+## make check-unit      unit and codec tests only: what the build of a package runs
+.PHONY: check-unit
+check-unit: $(filter-out $(BUILD)/tests/kernel/%,$(TESTS))
+	@for t in $^; do echo "$$t"; $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; done
+
+## make check           the quick part, under a minute: unit, codec, simulation, layers, documentation, format, lint
 .PHONY: check
-check: all tests
+check:
+	$(call need_packages,$(BUILD_DEPS) $(CHECK_DEPS))
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@BUILD=$(BUILD) tests/run quick
 
-## sudo make test-vm    every probe and signal on Debian's kernels 5.10, 6.1, 6.12 and the newest, in emulation (KERNEL=6.1: one; SUITE=all: more tests)
+## sudo make test-vm    every probe and signal on Debian's kernels 5.10, 6.1, 6.12 and the newest, in emulation (KERNEL=6.1: one; KERNEL=ends: the first and the last; SUITE=all: more tests)
 .PHONY: test-vm
 test-vm: deps-test
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@KERNEL=$(KERNEL) tests/vm/test_vm.py
 
-.PHONY: check-layers check-format lint
+.PHONY: check-layers check-format check-law lint
+## make check-law       no number without a name in the law's files (tests/law-files)
+check-law:
+	@tests/check-law --test
+	@tests/check-law
 check-layers: $(LIB)
 	@BUILD=$(BUILD) tests/check-layers
 check-format:
 	@git ls-files '*.c' '*.h' | grep -v -E '^tests/fixtures/' | xargs clang-format --dry-run --Werror
-lint:
-	@git ls-files 'daemon/*.c' 'tools/*.c' | xargs cppcheck -q --enable=warning,portability --inline-suppr --error-exitcode=1 -Idaemon
+	@tests/check-comments
+## make check-comments  (part of check-format) comments beyond 100 columns, by file and line; make fix-comments wraps what can be wrapped
+.PHONY: check-comments fix-comments
+check-comments:
+	@tests/check-comments
+fix-comments:
+	@tests/check-comments --fix; git diff --name-only -- '*.c' '*.h' | grep -v -E '^tests/fixtures/' | xargs -r clang-format -i
+## make lint            cppcheck over daemon/ and tools/: what has not changed is not looked at again
+# It does not know that _cleanup_free_ frees: leaks are found by the sanitizers' tests.
+lint: check-law
+	@mkdir -p build/cppcheck
+	@git ls-files 'daemon/*.c' 'tools/*.c' | xargs cppcheck -q -j$$(nproc) --cppcheck-build-dir=build/cppcheck \
+		--library=packaging/make/cppcheck.cfg --enable=warning,portability --suppress=memleak --inline-suppr --error-exitcode=1 -Idaemon
 
 # The law against the simulator.
 
 ## make properties      the law's promises on N=5000 random plants, loads and seeds
-.PHONY: properties mutants sim-report
+.PHONY: properties mutants sim-report fleet-report
 properties: $(BUILD)/bin/penstock-sim
 	@N=$(or $(N),5000) BUILD=$(BUILD) tests/sim/test_properties
 
@@ -57,6 +79,30 @@ properties: $(BUILD)/bin/penstock-sim
 mutants: $(BUILD)/bin/penstock-sim
 	@BUILD=$(BUILD) tests/sim/mutants
 
-## make sim-report      the comparison of all laws and the headline's plot, into README.md
+## make law-same        the law says the same as BEFORE=another penstock-sim, byte by byte: scenarios, mutants, random plants
+.PHONY: law-same
+law-same: $(BUILD)/bin/penstock-sim
+	@PENSTOCK_SIM=$(or $(BEFORE),$(error BEFORE=the penstock-sim of the commit before)) tests/sim/same record $(BUILD)/law-before.json
+	@BUILD=$(BUILD) tests/sim/same check $(BUILD)/law-before.json
+
+# The simulator with the law's figures as variables.
+LAW_OBJECTS := $(patsubst %.c,$(BUILD)/tests/law/obj/%.o,$(filter %.c,$(shell grep -v '^\#' tests/law-files)) tests/sim/law_variable.c)
+$(BUILD)/tests/law/obj/%.o: %.c daemon/core/law.h | $(LIB)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -DLAW_VARIABLE $(CFLAGS) -MMD -MP -c -o $@ $<
+$(BUILD)/tests/law/penstock-sim: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard tools/penstock-sim/*.c))) $(LAW_OBJECTS) $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
+-include $(LAW_OBJECTS:.o=.d)
+
+## make sensitivity     half and twice of each figure of the law, over the scenarios and N=60 random plants, into packaging/doc/sensitivity.md
+.PHONY: sensitivity
+sensitivity: $(BUILD)/tests/law/penstock-sim
+	@PENSTOCK_SIM=$(BUILD)/tests/law/penstock-sim tests/sim/sensitivity
+
+## make fleet-report    what a fleet costs with 3, 30 and 300 hosts, into packaging/doc/fleet.md (two minutes of CPU, as root: it starts a Redis)
+fleet-report: $(BUILD)/bin/penstock-sim
+	@WRITE=1 tests/bench/fleet
+
+## make sim-report      the comparison of all laws and the headline's plot, into packaging/doc/simulated.md
 sim-report: $(BUILD)/bin/penstock-sim
 	@BUILD=$(BUILD) tests/sim/report

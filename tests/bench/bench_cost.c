@@ -1,10 +1,12 @@
-/* What penstockd costs the machine, as a share of one core: its ticks, its helper threads and each of its BPF programs, idle and
- * under 50,000 context switches and 5,000 I/Os a second, in interleaved rounds of one run. Ticks and threads by the kernel's
- * account of their CPU time (schedstat), programs by the kernel's account of theirs (BPF_ENABLE_STATS). That account has the
- * reading of the clock in each run: a program of two instructions on the same tracepoint shows how much, and it is taken off; and it
- * has not what calling a program costs: that is measured by many of them that do nothing, and added. Putting a program in place and taking
- * it away is in the helper threads' time. The load is what it is on this machine; what is shown beside it is the same at the nominal
- * rates. */
+/* What penstockd costs the machine, as a share of one core: its ticks, its helper threads and each
+ * of its BPF programs, idle and under 50,000 context switches and 5,000 I/Os a second, in
+ * interleaved rounds of one run. Ticks and threads by the kernel's account of their CPU time
+ * (schedstat), programs by the kernel's account of theirs (BPF_ENABLE_STATS). That account has the
+ * reading of the clock in each run: a program of two instructions on the same tracepoint shows how
+ * much, and it is taken off; and it has not what calling a program costs: that is measured by many
+ * of them that do nothing, and added. Putting a program in place and taking it away is in the
+ * helper threads' time. The load is what it is on this machine; what is shown beside it is the same
+ * at the nominal rates. */
 #include <bpf/bpf.h>
 #include <dirent.h>
 #include <errno.h>
@@ -23,8 +25,8 @@
 
 #define ROUNDS 7
 #define ROUND_MS 4000 /* whole periods of what is seen part of the time (daemon/kernel/duty.h) */
-#define SETTLE_MS \
-	6000 /* after load begins or ends: rates are found anew, a machine that rests is asked less often */
+/* after load begins or ends: rates are found anew, a machine that rests is asked less often */
+#define SETTLE_MS 6000
 #define SWITCHES_PER_S 50000.0
 #define IOS_PER_S 5000.0
 #define PROGRAMS 48
@@ -174,7 +176,7 @@ static int open_nothing(int *ret_link)
 	return *ret_link < 0 ? -1 : fd;
 }
 
-/* ---- what calling a program costs, which its account does not have ----------------------------------------------- */
+/* ---- what calling a program costs, which its account does not have -------------------------- */
 
 #define HOOKS 16
 #define TRIES 15
@@ -249,7 +251,7 @@ static void take(pid_t pid, int nothing_fd, struct reading *r)
 	r->ios = ios_done();
 }
 
-/* ---- load: bounded in rate and in time, and it dies with us ----------------------------------------------------- */
+/* ---- load: bounded in rate and in time, and it dies with us --------------------------------- */
 
 static void leave_with_parent(void)
 {
@@ -376,7 +378,7 @@ static void stop(pid_t pid)
 	}
 }
 
-/* ---- report ----------------------------------------------------------------------------------------------------- */
+/* ---- report --------------------------------------------------------------------------------- */
 
 static bool is_io(const char *name)
 {
@@ -482,7 +484,7 @@ static void report(const char *title, const struct shares *rounds, const struct 
 	       aim_percent, all < aim_percent ? "met" : "NOT met");
 }
 
-/* ---- the run ---------------------------------------------------------------------------------------------------- */
+/* ---- the run -------------------------------------------------------------------------------- */
 
 static pid_t start_daemon(const char *self, const char *directory)
 {

@@ -1,6 +1,7 @@
-/* What a verdict costs with ten million sources in the ledger, rank and cut-off included, one by one; what a tick costs then; and
- * what an event costs. Times by the cycle counter, less what reading it costs; a percentile counts every verdict, so what the
- * machine does meanwhile is in it; a second line leaves out the stretches in which another process took the CPU away. */
+/* What a verdict costs with ten million sources in the ledger, rank and cut-off included, one by
+ * one; what a tick costs then; and what an event costs. Times by the cycle counter, less what
+ * reading it costs; a percentile counts every verdict, so what the machine does meanwhile is in it;
+ * a second line leaves out the stretches in which another process took the CPU away. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

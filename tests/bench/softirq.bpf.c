@@ -1,5 +1,6 @@
-/* What the network's soft interrupts take while no process is charged for them: on top of the idle task and in ksoftirqd. Where they
- * run on top of a process, the process' own CPU time has them. Per CPU, in ns. */
+/* What the network's soft interrupts take while no process is charged for them: on top of the idle
+ * task and in ksoftirqd. Where they run on top of a process, the process' own CPU time has them.
+ * Per CPU, in ns. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

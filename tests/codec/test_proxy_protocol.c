@@ -100,8 +100,26 @@ static void version_2_of_others(void **state)
 	h[15] = 12;
 	assert_int_equal(decode(h, 40, &a), -EPROTO);
 	h[12] = 0x21;
-	h[14] = (char)0xff; /* longer than anything sane */
-	assert_int_equal(decode(h, 40, &a), -EPROTO);
+	h[14] = (char)0xff; /* more TLVs than have come yet */
+	assert_int_equal(decode(h, 40, &a), 0);
+}
+
+/* Custom TLVs of balancers have thousands of octets (go-proxyproto#123, envoy#37591). */
+static void version_2_of_any_length(void **state)
+{
+	static uint8_t h[16 + 65535];
+	struct proxy_addresses a;
+
+	memcpy(h, "\r\n\r\n\0\r\nQUIT\n\x21\x11", 14);
+	assert_int_equal(proxy_protocol_length(h, 15), PROXY_PROTOCOL_MOST);
+	for (size_t whole = 600; whole <= sizeof(h); whole = whole < 3000 ? 3000 : whole * 2) {
+		h[14] = (uint8_t)((whole - 16) >> 8);
+		h[15] = (uint8_t)(whole - 16);
+		assert_int_equal(proxy_protocol_length(h, 16), whole);
+		assert_int_equal(proxy_protocol_decode(h, whole - 1, &a), 0);
+		assert_int_equal(proxy_protocol_decode(h, whole, &a), whole);
+		assert_true(a.known);
+	}
 }
 
 int main(void)
@@ -111,6 +129,7 @@ int main(void)
 		cmocka_unit_test(an_endless_line_is_none),
 		cmocka_unit_test(what_is_written_reads_back),
 		cmocka_unit_test(version_2_of_others),
+		cmocka_unit_test(version_2_of_any_length),
 	};
 
 	return cmocka_run_group_tests_name("proxy protocol", tests, NULL, NULL);

@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct dialogue d;
 	static char out[DIALOGUE_OUT + 1];
-	size_t n = dialogue_begin(&d, 451, "mx.example.org", REASON_CPU, 0, out, sizeof(out));
+	static const struct reply_style style = { .hostname = "mx.example.org" };
+	size_t n = dialogue_begin(&d, 451, &style, REASON_CPU, 0, out, sizeof(out));
 
 	for (size_t at = 0, step = 1; at < size;
 	     at += step, step = 1 + data[at < size ? at : 0] % 64) {

@@ -3,8 +3,8 @@
 
 #include "core/events.h"
 
-/* Any bytes as a ring: whatever its head says, a span lies in the ring; whatever its events say, the table takes them in, stays
- * in its bounds, and can be asked. */
+/* Any bytes as a ring: whatever its head says, a span lies in the ring; whatever its events say,
+ * the table takes them in, stays in its bounds, and can be asked. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct source_config config = { .ledger_bytes = 65536,
@@ -44,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		sources_note(table, &event, 1, in.now_us);
 		in.now_us += (uint64_t)event.spare[0] * 1000000;
 		in.realtime_us += (uint64_t)event.spare[0] * 1000000;
-		in.service[0] = (struct source_load){ event.spare[1], event.spare[2], 5, 10 };
+		in.service[0] = (struct source_load){ event.spare[1], event.turns, 5, 10 };
 		source_plan(table, &in, &plan);
 	}
 	source_list(table, SOURCE_BY_AGE, in.now_us, list, 8);

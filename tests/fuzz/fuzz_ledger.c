@@ -3,8 +3,8 @@
 
 #include "store/ledger_format.h"
 
-/* Any bytes as a ledger's file: what is taken for one is of the size that it says, and what of its records is taken can be asked
- * for and stepped over. */
+/* Any bytes as a ledger's file: what is taken for one is of the size that it says, and what of its
+ * records is taken can be asked for and stepped over. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct source_config config = { .ledger_bytes = 65536,

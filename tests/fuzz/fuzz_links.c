@@ -10,7 +10,8 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 	void *copy = malloc(size ? size : 1);
 
 	memcpy(copy, data, size);
-	/* Messages one after the other, as a dump has them; 4 bytes of alignment are the kernel's. */
+	/* Messages one after the other, as a dump has them; 4 bytes of alignment are the
+	 * kernel's. */
 	for (size_t at = 0; at < size && count < LINKS_MOST;) {
 		unsigned length;
 

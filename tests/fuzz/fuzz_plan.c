@@ -5,12 +5,14 @@
 #include "core/plan.h"
 #include "core/reply.h"
 
-/* What a front does with whatever stands in the plan file: a verdict and a reply come out, and never a 5xx. */
+/* What a front does with whatever stands in the plan file: a verdict and a reply come out, and
+ * never a 5xx. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct plan shared = { 0 }, plan = { 0 };
 	struct plan_request request = { 0 };
 	struct plan_bucket bucket = { 0 };
+	static const struct reply_style style = { .hostname = "mx.example.org" };
 	char line[REPLY_MAX + 1];
 	struct verdict v;
 	uint32_t tokens;
@@ -37,8 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	v = plan_decide(&plan, &request);
 	if (v.admit > 1)
 		abort();
-	n = reply_line(line, sizeof(line), plan.service[request.service].reply_code,
-		       "mx.example.org", (enum reason)v.reason, plan.order_until_us);
+	n = reply_line(line, sizeof(line), plan.service[request.service].reply_code, &style,
+		       (enum reason)v.reason, plan.order_until_us);
 	if (n < 5 || n > REPLY_MAX || line[0] != '4' || memcmp(line + n - 2, "\r\n", 2) != 0)
 		abort();
 	reason_name((enum reason)v.reason);

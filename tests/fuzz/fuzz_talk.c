@@ -6,8 +6,8 @@
 
 #include "refuse/talk.h"
 
-/* The bytes as what a refused client sends, in pieces: it hears whole lines that begin with 451, 421 or 221, and after the last
- * word the end. */
+/* The bytes as what a refused client sends, in pieces: it hears whole lines that begin with 451,
+ * 421 or 221, and after the last word the end. */
 static void hear(int fd)
 {
 	static char heard[65536];
@@ -26,6 +26,7 @@ static void hear(int fd)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	static const struct reply_style style = { .hostname = "mx.example.org" };
 	char scratch[TALK_SCRATCH];
 	struct dialogue d;
 	enum talk_next next;
@@ -33,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) < 0)
 		return 0;
-	next = talk_begin(&d, fd[0], 451, "mx.example.org", REASON_CPU, 0);
+	next = talk_begin(&d, fd[0], 451, &style, REASON_CPU, 0);
 	for (size_t at = 0; at < size && next != TALK_OVER;) {
 		size_t step = 1 + data[at] % 200;
 

@@ -67,7 +67,8 @@ static void read_all(const uint8_t *data, size_t size)
 	}
 }
 
-/* As it is; and as payloads (a length of two bytes before each) in sound frames, behind a sound head when the first byte says so. */
+/* As it is; and as payloads (a length of two bytes before each) in sound frames, behind a sound
+ * head when the first byte says so. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t bytes[1 << 16];

@@ -27,7 +27,7 @@ def demo(prefix=(), environment=None):
 def ended(p, directory):
     os.killpg(p.pid, signal.SIGINT)
     p.process.wait(60)
-    check("nothing is left behind" in p.output(), p.output())
+    p.logged("nothing is left behind")
     check(os.listdir(directory) == [], f"left: {os.listdir(directory)}")
     for port in (2525, 2526, 2527, 9825):
         check(not listening(port), f"{port} is still listened on")
@@ -53,7 +53,7 @@ def _():
 @test("without privilege it runs too, and says what it does without")
 def _():
     p, directory = demo(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"])
-    check("without the gate in the kernel: it needs CAP_BPF" in p.output(), p.output())
+    p.logged("without the gate in the kernel: it needs CAP_BPF")
     with Client(2525) as c:
         check(c.greeting.startswith(b"220"), f"{c.greeting}")
     check(not listening(2527), "no gate")

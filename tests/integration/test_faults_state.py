@@ -7,6 +7,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
+from lib.cgroup import Cgroup
 from lib.place import wait_for
 from lib.programs import Daemon, Proxy
 from lib.smtp import Client, Server, deliver, smtp_server
@@ -19,9 +20,9 @@ def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     full = small_disk("64k")
     fill(os.path.join(full, "ballast"))
-    with World(directory, argv=["--state-dir", full]) as w:
+    with World(directory, argv=["--state-dir", full], calm=True) as w:
         w.daemon.logged("the state directory")
-        check("No space left" in w.daemon.output(), w.daemon.output())
+        w.daemon.logged("No space left")
         w.mail_flows()
         w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the verdict counted")
 
@@ -31,7 +32,7 @@ def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     ro = small_disk("64k")
     subprocess.run(["mount", "-o", "remount,ro", ro], check=True)
-    with World(directory, argv=["--state-dir", ro]) as w:
+    with World(directory, argv=["--state-dir", ro], calm=True) as w:
         w.daemon.logged("Read-only file system")
         w.mail_flows()
 
@@ -39,7 +40,7 @@ def _():
 @test("the run directory fills up under a running daemon: plan and counts have their space, mail is shed and flows as ordered")
 def _():
     directory = small_disk("1m")
-    with World(directory) as w:
+    with World(directory, calm=True) as w:
         w.mail_flows()
         fill(os.path.join(directory, "run", "ballast"))
         w.mail_flows()
@@ -65,10 +66,34 @@ def _():
     daemon = Daemon(directory, {}, wait=False)
     proxy = Proxy(directory, PORT, server.port)
     check(daemon.process.wait(30) != 0, "it cannot run")
-    check("No space left" in daemon.output() and "free space" in daemon.output(), daemon.output())
+    daemon.logged("No space left")
+    daemon.logged("free space")
     check(deliver(PORT)[0] == "250", "mail flows")
     proxy.stop()
     server.close()
+
+
+@test("a ledger that is larger than the memory that penstockd may have: a smaller one, said with what to do, and it runs")
+def _():
+    group = Cgroup("memory")
+    try:
+        group.limit_memory(160 << 20)
+        with World(options={"source.ledger_size": "256MiB"}, calm=True, prefix=group.prefix()) as w:
+            w.daemon.logged("Cannot hold a table of sources of")
+            check("Raise MemoryMax= (systemctl edit penstockd), or lower the size." in w.daemon.output(), w.daemon.output())
+            w.mail_flows()
+            size = os.path.getsize(os.path.join(w.daemon.run_dir, "sources"))
+            check(16 << 20 <= size <= 96 << 20, f"{size} bytes")
+    finally:
+        wait_for(lambda: removed(group), "the group's end")
+
+
+def removed(group):
+    try:
+        group.remove()
+        return True
+    except OSError:
+        return False
 
 
 @test("garbage and a plan of another version in the run directory: taken for no plan")
@@ -98,7 +123,7 @@ def _():
     os.makedirs(state)
     argv = ["--state-dir", state]
     ledger = os.path.join(state, "ledger")
-    with World(directory, argv=argv) as w:
+    with World(directory, argv=argv, calm=True) as w:
         w.mail_flows()
         w.daemon.stop()
         with open(ledger, "rb") as f:
@@ -112,8 +137,7 @@ def _():
             if os.path.exists(ledger + ".corrupt"):
                 os.unlink(ledger + ".corrupt")
             w.daemon = Daemon(directory, w.options, argv=argv)
-            check(f"ledger in the state directory {what.strip()}: set aside as ledger.corrupt" in w.daemon.output(),
-                  f"{what}: {w.daemon.output()}")
+            w.daemon.logged(f"Cannot use ledger in the state directory: it {what.strip()}. It was set aside as ledger.corrupt")
             with open(ledger + ".corrupt", "rb") as f:
                 check(f.read() == content, "kept for whoever wants to look")
             w.mail_flows()

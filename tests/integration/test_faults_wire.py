@@ -28,10 +28,11 @@ class Wire(World):
     """The daemon with a policy service, and a second proxy on which a PROXY header is expected."""
 
     def __init__(self, **kwargs):
-        super().__init__(daemon_options={"service.submission.ports": 2529, "service.submission.shed": "yes", "front.policy.enabled": "yes",
-                                         "front.policy.service": "submission", "front.policy.listen": f"127.0.0.1:{POLICY}"}, **kwargs)
+        super().__init__(calm=True, daemon_options={
+            "service.submission.ports": 2529, "service.submission.shed": "yes", "front.policy.enabled": "yes",
+            "front.policy.service": "submission", "front.policy.listen": f"127.0.0.1:{POLICY}"}, **kwargs)
         self.proxied = Proxy(self.directory, PROXIED, self.server.port,
-                             {**self.options, "front.proxy.accept_proxy_protocol": "yes"})
+                             {**self.options, "front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8"})
 
     def __exit__(self, *arguments):
         self.proxied.stop()
@@ -193,7 +194,7 @@ def _():
     for name in sources:
         check(os.listdir(os.path.join(ROOT, "tests/fuzz/corpus", name)), f"a corpus for {name}")
     # What reads bytes from outside says so in its header, by "fuzzed"; and whatever is fuzzed is there.
-    wanted = {"config", "dialogue", "parse", "policy", "procparse", "proxy_protocol", "turns", "varlink", "frame", "plan", "counts",
+    wanted = {"config", "dialogue", "parse", "policy", "procparse", "proxy_protocol", "smtp_track", "varlink", "frame", "plan", "counts",
               "sockdiag", "http", "mountinfo", "queue_names", "postfix_conf"}
     check(wanted <= set(sources), f"missing: {wanted - set(sources)}")
 

@@ -29,7 +29,7 @@ def _():
         wait_for(lambda: deliver(PORT)[0] == "250" and os.path.exists(learned), "the file", 90)
         daemon.stop()
         daemon = Daemon(directory, options)
-        check("going on from what was learned before" in daemon.output(), daemon.output())
+        daemon.logged("going on from what was learned before")
         check(deliver(PORT)[0] == "250", "mail flows")
         daemon.kill(9)
         daemon.process.wait()
@@ -38,7 +38,8 @@ def _():
             with open(learned, "wb") as f:
                 f.write(bad)
             daemon = Daemon(directory, options)
-            check("learned in the state directory" in daemon.output() and "set aside" in daemon.output(), daemon.output())
+            daemon.logged("learned in the state directory")
+            daemon.logged("set aside")
             check(open(learned + ".corrupt", "rb").read() == bad, "as it was")
             daemon.kill(9)
             daemon.process.wait()

@@ -14,8 +14,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import wait_for
-from lib.programs import Daemon
 from lib.tap import Skip, check, test
+from lib.world import World
 
 
 def ip(*words, may_fail=False):
@@ -58,27 +58,8 @@ class Tap:
         os.close(self.fd)
 
 
-class World:
-    def __init__(self, options=None):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        self.daemon = Daemon(self.directory, {"service.mx.ports": 2526, "daemon.bpf": "no", **(options or {})})
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.daemon.stop()
-
-    def value(self, resource, name):
-        s = self.daemon.status()["resources"][resource]["signals"].get(name)
-        return s["value"] if s else None
-
-    def wait(self, resource, name, condition):
-        def seen():
-            v = self.value(resource, name)
-            return v is not None and condition(v)
-        wait_for(seen, f"{name}; it is {self.value(resource, name)}")
-        return self.value(resource, name)
+def world(options=None):
+    return World(None, {"daemon.bpf": "no", **(options or {})}, server=2526, proxy=False)
 
 
 @test("a link that loses its carrier is seen by notification, and said; so is its return")
@@ -87,17 +68,17 @@ def _():
     try:
         ip("link", "set", "ps0", "up")
         ip("link", "set", "ps1", "up")
-        with World({"nic.interfaces": "ps0"}) as w:
-            w.wait("nic", "nic_down_count", lambda v: v == 0)
+        with world({"nic.interfaces": "ps0"}) as w:
+            w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
             ip("link", "set", "ps1", "down")
-            w.wait("nic", "nic_down_count", lambda v: v == 1)
+            w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
             wait_for(lambda: "link ps0 has lost its carrier" in w.daemon.output(), "the line")
             ip("link", "set", "ps1", "up")
-            w.wait("nic", "nic_down_count", lambda v: v == 0)
+            w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
             wait_for(lambda: "link ps0 has its carrier again" in w.daemon.output(), "the line")
             # Gone altogether, while it is watched: named, so it is missed.
             ip("link", "del", "ps0")
-            w.wait("nic", "nic_down_count", lambda v: v == 1)
+            w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
             check(w.daemon.alive(), w.daemon.output())
     finally:
         ip("link", "del", "ps0", may_fail=True)
@@ -109,8 +90,8 @@ def _():
     try:
         ip("link", "set", "ps0", "up")
         ip("link", "set", "ps1", "up")
-        with World({"nic.interfaces": "ps0"}) as w:
-            w.wait("nic", "nic_down_count", lambda v: v == 0)
+        with world({"nic.interfaces": "ps0"}) as w:
+            w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
             w.daemon.kill(19)  # SIGSTOP: it cannot read
             with tempfile.NamedTemporaryFile("w") as f:
                 for i in range(1500):
@@ -119,7 +100,7 @@ def _():
                 f.flush()
                 subprocess.run(["ip", "-batch", f.name], check=True)
             w.daemon.kill(18)
-            w.wait("nic", "nic_down_count", lambda v: v == 1)
+            w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
     finally:
         ip("link", "del", "ps0", may_fail=True)
 
@@ -131,10 +112,10 @@ def _():
         lower.speed(100)
         link("link", "pt0", "name", "pm0", "type", "macvlan")
         ip("link", "set", "pm0", "up")
-        with World({"nic.interfaces": "pm0"}) as w:
-            w.wait("nic", "nic_speed_bits_per_s", lambda v: v == 100e6)
+        with world({"nic.interfaces": "pm0"}) as w:
+            w.wait_signal("nic", "nic_speed_bits_per_s", lambda v: v == 100e6)
             lower.speed(1000)
-            w.wait("nic", "nic_speed_bits_per_s", lambda v: v == 1e9)
+            w.wait_signal("nic", "nic_speed_bits_per_s", lambda v: v == 1e9)
             wait_for(lambda: "link pm0 carries 1000 Mbit/s now" in w.daemon.output(), "the line")
     finally:
         lower.close()
@@ -147,8 +128,8 @@ def _():
         lower.speed(100)
         link("link", "pt0", "name", "pt0.5", "type", "vlan", "id", "5")
         ip("link", "set", "pt0.5", "up")
-        with World({"nic.interfaces": "pt0.5"}) as w:
-            w.wait("nic", "nic_speed_bits_per_s", lambda v: v == 100e6)
+        with world({"nic.interfaces": "pt0.5"}) as w:
+            w.wait_signal("nic", "nic_speed_bits_per_s", lambda v: v == 100e6)
     finally:
         lower.close()
 
@@ -165,12 +146,12 @@ def _():
                 ip("link", "set", t.name, "down")
                 ip("link", "set", t.name, "master", "pb0")
             ip("link", "set", "pb0", "up")
-            with World({"nic.interfaces": "pb0"}) as w:
-                speed = w.wait("nic", "nic_speed_bits_per_s", lambda v: v in expected)
+            with world({"nic.interfaces": "pb0"}) as w:
+                speed = w.wait_signal("nic", "nic_speed_bits_per_s", lambda v: v in expected)
                 if mode == "active-backup":
                     other = "pt1" if speed == 100e6 else "pt0"
                     ip("link", "set", "pb0", "type", "bond", "active_slave", other)
-                    w.wait("nic", "nic_speed_bits_per_s", lambda v: v in expected and v != speed)
+                    w.wait_signal("nic", "nic_speed_bits_per_s", lambda v: v in expected and v != speed)
         finally:
             ip("link", "del", "pb0", may_fail=True)
             slow.close()
@@ -183,8 +164,8 @@ def _():
     try:
         ip("link", "set", "ps0", "up")
         ip("link", "set", "ps1", "up")
-        with World() as w:
-            w.wait("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
+        with world() as w:
+            w.wait_signal("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
             # The daemon's own HTTP goes over loopback: it is not in the sum.
             check(w.value("nic", "nic_tx_bytes_per_s") < 5000, "loopback counts")
     finally:
@@ -197,10 +178,10 @@ def _():
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind(("127.0.0.1", 2526))
     server.listen(1)
-    with World() as w:
-        w.wait("smtp", "listen_overflows_per_s", lambda v: v == 0)
-        w.wait("nic", "softnet_drops_per_s", lambda v: v >= 0)
-        w.wait("nic", "softnet_squeezed_per_s", lambda v: v >= 0)
+    with world() as w:
+        w.wait_signal("smtp", "listen_overflows_per_s", lambda v: v == 0)
+        w.wait_signal("nic", "softnet_drops_per_s", lambda v: v >= 0)
+        w.wait_signal("nic", "softnet_squeezed_per_s", lambda v: v >= 0)
         clients = []
 
         def knock():

@@ -9,27 +9,22 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
+from lib import world as worlds
 from lib.place import wait_for
 from lib.programs import Daemon
+from lib.smtp import deliver
 from lib.tap import check, test
+from lib.world import World
 
 PORT = 9826
 
 
-class World:
-    def __init__(self, listen=f"127.0.0.1:{PORT}", options=None):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        self.listen = listen.replace("DIR", self.directory)
-        self.daemon = Daemon(self.directory, {"service.mx.ports": 2526, "front.policy.enabled": "yes",
-                                              "front.policy.listen": self.listen, **(options or {})})
-        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("policy", {}).get("up"), "the policy service")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.daemon.alive():
-            self.daemon.stop()
+def world(listen=f"127.0.0.1:{PORT}", options=None):
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    options = {"front.policy.enabled": "yes", "front.policy.listen": listen.replace("DIR", directory), **(options or {})}
+    w = World(directory, options=options, server=2526, proxy=False, calm=True)
+    w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("policy", {}).get("up"), "the policy service")
+    return w
 
 
 class Asker:
@@ -55,7 +50,7 @@ class Asker:
 
 @test("DUNNO while serving, 451 4.3.2 while draining, DUNNO again; counted")
 def _():
-    with World() as w:
+    with world() as w:
         a = Asker()
         check(a.ask(port=1) == "action=DUNNO", "serving")
         w.daemon.ctl("drain", check=0)
@@ -68,9 +63,23 @@ def _():
                              s["decisions"]["by_front"]["policy"]["admitted"] >= 2, "the counts")
 
 
+@test("a page for people and the reason stand in each reply, at the policy service, in the proxy and in explain")
+def _():
+    added = {"service.mx.help_url": "https://mx.example.org/busy", "service.mx.reason_id": "yes"}
+    end = "server shutdown in progress (id drain) https://mx.example.org/busy"
+    with world(options=added) as w:
+        w.daemon.ctl("drain", check=0)
+        a = Asker()
+        wait_for(lambda: a.ask(port=random.randrange(2, 60000)) == f"action=451 4.3.2 {end}", "the policy service's reply")
+        check(f"451 4.3.2 mx.example.org {end}" in w.daemon.ctl("explain", check=0).stdout, "explain")
+    with World(options=added, calm=True) as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(worlds.PORT)[1] == f"451 4.3.2 mx.example.org {end}", "the proxy's reply")
+
+
 @test("several questions about one SMTP session get one verdict and are counted once")
 def _():
-    with World() as w:
+    with world() as w:
         a = Asker()
         for n in range(5):
             check(a.ask(port=77, instance=f"7b.65.{n}", state="RCPT") == "action=DUNNO", "admitted")
@@ -83,7 +92,7 @@ def _():
 
 @test("malformed, endless and binary requests: the connection is closed unanswered, a counter and one line; others go on")
 def _():
-    with World() as w:
+    with world() as w:
         good = Asker()
         check(good.ask() == "action=DUNNO", "before")
         for bad in (b"EHLO x\n\n", b"\0\1\2\n\n", b"request=other\n\n", b"\n", b"x" * 40000, b"a=b\n" * 10000):
@@ -104,17 +113,19 @@ def _():
             s.close()
         check(good.ask(port=5) == "action=DUNNO", "another client's connection goes on")
         wait_for(lambda: w.daemon.metric("penstock_malformed_requests_total") >= 6, "the counter")
+        wait_for(lambda: "no policy request" in w.daemon.output() or "without an end" in w.daemon.output(), "the line")
         check(w.daemon.output().count("no policy request") + w.daemon.output().count("without an end") == 1, "one line a minute")
 
 
 @test("over a UNIX socket; a stale one is replaced, the file goes at the end")
 def _():
-    with World("unix:DIR/policy.sock") as w:
-        path = w.listen[5:]
+    with world("unix:DIR/policy.sock") as w:
+        path = w.options["front.policy.listen"][5:]
         check(Asker(path).ask() == "action=DUNNO", "asked")
+        check(os.stat(path).st_mode & 0o777 == 0o660, "for its owner and group only: who may ask may blame any address")
         w.daemon.stop(signal.SIGKILL)
         check(os.path.exists(path), "left by kill -9")
-        w.daemon = Daemon(w.directory, {"service.mx.ports": 2526, "front.policy.enabled": "yes", "front.policy.listen": w.listen})
+        w.daemon = Daemon(w.directory, w.options)
         wait_for(lambda: Asker(path).ask() == "action=DUNNO", "asked again")
         w.daemon.stop()
         check(not os.path.exists(path), "removed")

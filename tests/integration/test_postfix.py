@@ -125,9 +125,13 @@ def _():
         check(max(most, key=most.get) == "cpu", f"{deferred_by(s)}")
         metric = w.daemon.metric('penstock_decisions_total{front="proxy",verdict="defer",reason="cpu"}')
         check(metric == deferred_by(s)["cpu"], f"metric {metric}, status {deferred_by(s)}")
-        check(report["outcomes"]["refused"] == s["decisions"]["deferred"], "each refusal was counted, and is all there was")
+        # A status is as old as the last tick, which is late on a busy machine.
+        told = report["outcomes"]["refused"]
+        s = w.daemon.wait_status(lambda s: s["decisions"]["deferred"] >= told, f"{told} refusals counted, not {s['decisions']}", 5)
+        check(s["decisions"]["deferred"] == told, f"{told} were told, more were counted: {s['decisions']}")
         check(report["outcomes"]["timeout"] + report["outcomes"]["reset"] == 0, f"{report['outcomes']}")
-        check(report["accepted_s"]["p99"] < 5, f"the admitted wait too long: {report['accepted_s']}")
+        # Up to objective.wait (5 s) a connection waits for a place in the proxy, and then for the server.
+        check(report["accepted_s"]["p99"] < 5 + 5, f"the admitted wait too long: {report['accepted_s']}")
         w.heals()
         report = w.load(10, 5)
         check(report["outcomes"]["accepted"] == report["offered"], f"after the overload: {report['outcomes']}")
@@ -139,7 +143,7 @@ def _():
 def _():
     with World() as w:
         w.load(10, 5, POLICY)
-        thread, result = in_background(w.load, 120, 15, POLICY)
+        thread, result = in_background(w.load, 120, 10, POLICY)
         thread.join()
         report = result[0]
         replies = [r for r in report["replies"] if r.startswith("451 4.3.2")]
@@ -202,7 +206,9 @@ def _():
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         try:
-            report = w.load(30, 8, PROXY, "--greeting-timeout", "20s")
+            # Who was let in before it is known to hang is told after half a minute; a sender waits five (RFC 5321, 4.5.3.2.1).
+            # No source is told late twice, so each client is one of its own.
+            report = w.load(30, 8, PROXY, "--greeting-timeout", "60s", "--sources", "127.0.0.0/8+256")
             s = w.daemon.status()
         finally:
             for pid in reversed(stopped):
@@ -219,10 +225,11 @@ def _():
     # So little mail that no slow moment of the machine makes an overload of it, which would be refused with good reason.
     with World(scanner=(2, 1)) as w:
         w.learn()
-        thread, result = in_background(w.load, 8, 20)
-        time.sleep(3)
+        thread, result = in_background(w.load, 8, 14)
+        time.sleep(2)
         w.daemon.kill(signal.SIGSTOP)
-        time.sleep(5)
+        # Longer than a plan is believed.
+        time.sleep(3)
         check(w.deliver()[0] == "250" and w.deliver(POLICY)[0] == "250", "mail while it is stopped")
         w.daemon.kill(signal.SIGCONT)
         time.sleep(2)

@@ -14,33 +14,13 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import packages, place, postfix, tap
 from lib.place import wait_for
-from lib.programs import Daemon, Program, Proxy, listening
+from lib.programs import Program, Proxy, listening
 from lib.tap import Skip, check, test
+from lib.world import World
 
 
-class World:
-    def __init__(self, options=None, **kwargs):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        os.chmod(self.directory, 0o777)
-        self.daemon = Daemon(self.directory, {"service.mx.ports": 2526, "daemon.bpf": "no", **(options or {})}, **kwargs)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.daemon.stop()
-
-    def value(self, name, resource="smtp"):
-        s = self.daemon.status()["resources"][resource]["signals"].get(name)
-        return s["value"] if s else None
-
-    def wait(self, name, condition, via="spool", resource="smtp"):
-        def seen():
-            s = self.daemon.status()["resources"][resource]["signals"].get(name)
-            return s if s and condition(s["value"]) else None
-        found = wait_for(seen, f"{name}; it is {self.value(name, resource)}")
-        check(found["via"] == via, f"{name} via {found['via']}")
-        return found["value"]
+def world(options=None, **kwargs):
+    return World(None, {"daemon.bpf": "no", **(options or {})}, server=2526, proxy=False, mode=0o777, **kwargs)
 
 
 def touch(path, age=0):
@@ -59,22 +39,22 @@ def postfix_spool():
 @test("messages that wait for this machine are counted apart from those put back, with the age of the oldest")
 def _():
     spool = postfix_spool()
-    with World({"service.mx.queue_dirs": spool}) as w:
-        w.wait("queue_count", lambda v: v == 0)
+    with world({"service.mx.queue_dirs": spool}) as w:
+        w.wait_signal("smtp", "queue_count", lambda v: v == 0, "spool")
         for i in range(30):
             touch(f"{spool}/incoming/{0xA0000000 + i:X}", 5)
         for i in range(300):
             touch(f"{spool}/deferred/{i % 16:X}/{0xB0000000 + i:X}", -300)
         touch(f"{spool}/active/4C3F71234B", 90)
-        w.wait("queue_count", lambda v: v == 331)
-        w.wait("queue_ready_count", lambda v: v == 31)
-        w.wait("queue_oldest_s", lambda v: 89 < v < 200)
+        w.wait_signal("smtp", "queue_count", lambda v: v == 331, "spool")
+        w.wait_signal("smtp", "queue_ready_count", lambda v: v == 31, "spool")
+        w.wait_signal("smtp", "queue_oldest_s", lambda v: 89 < v < 200, "spool")
         check(w.daemon.metric('penstock_signal{resource="smtp",signal="queue_count"}') == 331, "the metric")
         for d in ("incoming", "active"):
             for name in os.listdir(f"{spool}/{d}"):
                 os.unlink(f"{spool}/{d}/{name}")
-        w.wait("queue_ready_count", lambda v: v == 0)
-        w.wait("queue_oldest_s", lambda v: v == 0)
+        w.wait_signal("smtp", "queue_ready_count", lambda v: v == 0, "spool")
+        w.wait_signal("smtp", "queue_oldest_s", lambda v: v == 0, "spool")
 
 
 @test("several queue directories of several MTAs make one sum")
@@ -87,9 +67,9 @@ def _():
         for _ in range(6):
             n, name = n // 62, digits[n % 62] + name
         touch(f"{exim}/input/{sub}/{name}-0003c{i}-2B-H", 20)
-    with World({"service.mx.queue_dirs": f"{spool} {exim}"}) as w:
-        w.wait("queue_count", lambda v: v == 4)
-        w.wait("queue_oldest_s", lambda v: v > 15)
+    with world({"service.mx.queue_dirs": f"{spool} {exim}"}) as w:
+        w.wait_signal("smtp", "queue_count", lambda v: v == 4, "spool")
+        w.wait_signal("smtp", "queue_oldest_s", lambda v: v > 15, "spool")
 
 
 @test("not configured: found where the MTA's processes stand")
@@ -104,9 +84,9 @@ def _():
                 "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(300)\n")
     process = subprocess.Popen([sys.executable, master], cwd=spool)
     try:
-        with World() as w:
-            w.wait("queue_count", lambda v: v == 1)
-            check("the mail server's queue is taken to be " + spool in w.daemon.output(), w.daemon.output())
+        with world() as w:
+            w.wait_signal("smtp", "queue_count", lambda v: v == 1, "spool")
+            w.daemon.logged("the mail server's queue is taken to be " + spool)
     finally:
         process.kill()
         process.wait()
@@ -118,13 +98,13 @@ def _():
     os.chmod(spool, 0o755)
     for d in os.listdir(spool):
         os.chmod(f"{spool}/{d}", 0o700)
-    with World({"service.mx.queue_dirs": spool}, prefix=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]) as w:
+    with world({"service.mx.queue_dirs": spool}, prefix=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]) as w:
         def said():
             return w.daemon.status()["sensors"]["queue"].get("reason")
         reason = wait_for(said, "a reason")
         check("CAP_DAC_READ_SEARCH" in reason, reason)
-        check(w.value("queue_count") is None, "absent, not 0")
-        w.wait("spool_free_bytes", lambda v: v > 0, "statvfs", "disk")
+        check(w.value("smtp", "queue_count") is None, "absent, not 0")
+        w.wait_signal("disk", "spool_free_bytes", lambda v: v > 0, "statvfs")
 
 
 @test("a large queue is walked less often, in bounds, and the tick does not wait for it")
@@ -133,9 +113,9 @@ def _():
     for i in range(60000):
         fd = os.open(f"{spool}/incoming/{0xA0000000 + i:X}", os.O_CREAT | os.O_WRONLY)
         os.close(fd)
-    with World({"service.mx.queue_dirs": spool}) as w:
+    with world({"service.mx.queue_dirs": spool}) as w:
         # 60,000 file times are more than one walk may ask for: all are counted, and it says that it stopped looking.
-        w.wait("queue_count", lambda v: v == 60000)
+        w.wait_signal("smtp", "queue_count", lambda v: v == 60000, "spool")
         reason = wait_for(lambda: w.daemon.status()["sensors"]["queue"].get("reason"), "a word about its size")
         check("larger" in reason, reason)
         ticks = w.daemon.metric("penstock_tick_duration_seconds_count")
@@ -163,7 +143,7 @@ def _():
                         f"workdir={directory}/m/work", f"{directory}/merged"], check=True)
         for d in ("active", "incoming", "deferred"):
             os.mkdir(f"{directory}/merged/{d}")
-        with World({"service.mx.queue_dirs": f"{directory}/merged"}) as w:
+        with world({"service.mx.queue_dirs": f"{directory}/merged"}) as w:
             said = wait_for(lambda: re.search(r"queue lies on (.*)", w.daemon.output()), "the chain")[1]
             check(re.match(r"overlay on ext4 on loop\d+ on \w+ on \S+", said), said)
     finally:
@@ -227,16 +207,16 @@ def _():
             time.sleep(0.3)
     try:
         # No queue_dirs: found where the master stands.
-        with World() as w:
-            w.wait("queue_count", lambda v: v == 0)
+        with world() as w:
+            w.wait_signal("smtp", "queue_count", lambda v: v == 0, "spool")
             proxy = Proxy(w.directory, 2525, 2526)
             senders = [threading.Thread(target=send) for _ in range(12)]
             for t in senders:
                 t.start()
             try:
-                w.wait("queue_ready_count", lambda v: v > 60)
+                w.wait_signal("smtp", "queue_ready_count", lambda v: v > 60, "spool")
                 # Nothing else would say so: the server answers at once.
-                check((w.value("server_time_us") or 0) < 2_000_000, "sessions do not end fast here")
+                check((w.value("smtp", "server_time_us") or 0) < 2_000_000, "sessions do not end fast here")
                 w.daemon.wait_status(lambda s: s["services"]["mx"]["queue_binds"], "the queue to bind", 120)
                 w.daemon.wait_status(lambda s: s["decisions"]["by_reason"].get("queue", 0) > 10, "refusals for the queue", 120)
                 text = w.daemon.ctl("explain").stdout
@@ -246,7 +226,7 @@ def _():
                 until = time.monotonic() + 30
                 while time.monotonic() < until:
                     time.sleep(1)
-                    check(w.value("queue_ready_count") < 4 * 120, "the queue is bounded")
+                    check(w.value("smtp", "queue_ready_count") < 4 * 120, "the queue is bounded")
             finally:
                 stop.set()
                 for t in senders:
@@ -306,13 +286,13 @@ def _():
         for i in range(6):
             done = exim("-odq", "-f", "a@example.net", "box@example.org", text="Subject: x\n\nx\n")
             check(done.returncode == 0, done.stderr)
-        with World({"service.mx.queue_dirs": root.file("/var/spool/exim4")}) as w:
-            w.wait("queue_count", lambda v: v == 6)
-            check(w.value("queue_ready_count") == 6, "none was tried yet")
+        with world({"service.mx.queue_dirs": root.file("/var/spool/exim4")}) as w:
+            w.wait_signal("smtp", "queue_count", lambda v: v == 6, "spool")
+            check(w.value("smtp", "queue_ready_count") == 6, "none was tried yet")
             # Tried in vain, at once: nobody listens on the port.
             exim("-qf")
-            w.wait("queue_ready_count", lambda v: v == 0)
-            check(w.value("queue_count") == 6, "they are still there")
+            w.wait_signal("smtp", "queue_ready_count", lambda v: v == 0, "spool")
+            check(w.value("smtp", "queue_count") == 6, "they are still there")
     finally:
         subprocess.run(["umount", "-R", "-l", root.path])
         subprocess.run(["rm", "-rf", directory])
@@ -336,13 +316,13 @@ def _():
         mta = Program(["chroot", root.path, "/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd-test.conf"])
         wait_for(lambda: listening(2526) or not mta.alive(), "OpenSMTPD's port")
         check(mta.alive(), mta.output())
-        with World({"service.mx.queue_dirs": root.file("/var/spool/smtpd")}) as w:
-            w.wait("queue_count", lambda v: v == 0)
+        with world({"service.mx.queue_dirs": root.file("/var/spool/smtpd")}) as w:
+            w.wait_signal("smtp", "queue_count", lambda v: v == 0, "spool")
             for _ in range(3):
                 with smtplib.SMTP("127.0.0.1", 2526, timeout=60) as s:
                     s.sendmail("a@example.net", ["box@example.org"], "Subject: x\r\n\r\nx\r\n")
-            w.wait("queue_count", lambda v: v == 3)
-            wait_for(lambda: w.value("queue_ready_count") == 0 or w.value("queue_oldest_s") > 2, "their age, or that they were put back")
+            w.wait_signal("smtp", "queue_count", lambda v: v == 3, "spool")
+            wait_for(lambda: w.value("smtp", "queue_ready_count") == 0 or w.value("smtp", "queue_oldest_s") > 2, "their age, or that they were put back")
     finally:
         if mta:
             mta.stop()

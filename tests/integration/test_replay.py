@@ -41,7 +41,7 @@ def load(world, seconds=4):
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     trace = os.path.join(directory, "trace")
-    with World(directory, {"daemon.record": trace, "objective.window_most": 6}) as world:
+    with World(directory, {"daemon.record": trace, "objective.window_max": 6}) as world:
         world.daemon.logged("recording to " + trace)
         load(world)
         world.daemon.ctl("drain", "--reason", "a test", check=0)
@@ -72,7 +72,7 @@ def _():
     # The same, once more: the engine has no state but its own.
     check(replay("--json", trace).stdout == replay("--json", trace).stdout, "two replays differ")
     # What if: named by what differs first.
-    done = replay("--diff", "-o", "objective.window_most=4", trace, status=1)
+    done = replay("--diff", "-o", "objective.window_max=4", trace, status=1)
     check("window" in done.stdout and "First difference" in done.stdout, done.stdout)
     late = ticks(trace, "--from", "2", "--to", "3")
     check(late and all(2 <= t["s"] <= 3 for t in late), "the part that was asked for")
@@ -92,11 +92,14 @@ def _():
     done = replay("--diff", bad)
     check("cut short" in done.stderr and ", 0 differ" in done.stdout, done.stdout + done.stderr)
     check(number - 3 < len(ticks(bad)) < number, "all but the last")
-    middle = len(whole) * 3 // 4
-    open(bad, "wb").write(whole[:middle] + bytes(b ^ 0xff for b in whole[middle:middle + 8]) + whole[middle + 8:])
-    done = replay("--diff", bad)
-    check("is damaged at byte" in done.stderr and ", 0 differ" in done.stdout, done.stdout + done.stderr)
-    check(number - 3 < len(ticks(bad)) < number, "all but one")
+    left = []
+    # Ticks lie at the end; before them are what was learned and the table of sources.
+    for at in (len(whole) * 3 // 4, len(whole) - 1500, len(whole) - 3000, len(whole) - 4500):
+        open(bad, "wb").write(whole[:at] + bytes(b ^ 0xff for b in whole[at:at + 8]) + whole[at + 8:])
+        done = replay("--diff", bad)
+        check("is damaged at byte" in done.stderr and ", 0 differ" in done.stdout, done.stdout + done.stderr)
+        left.append(len(ticks(bad)))
+    check(all(number - 3 < n <= number for n in left) and min(left) < number, f"all but one of {number}: {left}")
     for nothing in (b"", b"penstck1", b"x" * 5000, whole[:100]):
         open(bad, "wb").write(nothing)
         check("penstock-replay: " in replay(bad, status=3).stderr, "said")
@@ -112,32 +115,49 @@ def _():
     with World(daemon_options={"daemon.record": trace}) as world:
         wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 40000, "the recording")
         fill(os.path.join(disk, "filler"))
-        world.daemon.logged("recording ends, mail is not affected", 60)
-        check("No space left" in world.daemon.output(), world.daemon.output())
+        world.daemon.logged("Recording ends; mail is not affected", 60)
+        world.daemon.logged("No space left")
         world.mail_flows()
         check(", 0 differ" in replay("--diff", trace).stdout, "what is there is whole")
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     trace = os.path.join(directory, "trace")
+    open(trace, "w").write("an older one")
     with World(directory, {"daemon.record": trace}) as world:
         wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 40000, "the recording")
+        check(open(trace + ".1").read() == "an older one", "the one before is kept")
         most = os.path.getsize(trace) + 50000
         resource.prlimit(world.daemon.pid, resource.RLIMIT_FSIZE, (most, most))
-        world.daemon.logged("cannot be written: File too large; recording ends", 60)
+        world.daemon.logged("File too large. Recording ends", 60)
         world.mail_flows()
         check(", 0 differ" in replay("--diff", trace).stdout, "what is there is whole")
     with World(daemon_options={"daemon.record": "/nowhere/trace"}) as world:
-        world.daemon.logged("/nowhere/trace cannot be written: No such file or directory")
+        world.daemon.logged("/nowhere/trace: No such file or directory")
         world.mail_flows()
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     trace = os.path.join(directory, "trace")
     open(trace, "w").write("an older one")
     with World(directory, {"daemon.record": trace, "daemon.record_max": "1MiB", "daemon.tick": "10ms"}) as world:
-        world.daemon.logged("has reached daemon.record_max", 120)
+        world.daemon.logged(f"{trace} is full", 120)
         world.mail_flows()
-        check(os.path.getsize(trace) <= 1 << 20, "larger than allowed")
-        check(open(trace + ".1").read() == "an older one", "the one before is kept")
-        done = replay(trace)
+        wait_for(lambda: open(trace + ".1", errors="replace").read(12) != "an older one", "the full one in its place")
+        check(os.path.getsize(trace + ".1") <= 1 << 19, "larger than allowed")
+        done = replay(trace + ".1")
         check("daemon.record_max was reached" in done.stdout and ", 0 differ" in done.stdout, done.stdout[-500:])
+
+
+@test("recording goes round: a full file becomes FILE.1, another begins with the whole state, and both are replayed")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    trace = os.path.join(directory, "trace")
+    small = {"source.ledger_size": "64KiB"}
+    with World(directory, {"daemon.record": trace, "daemon.record_max": "3MiB", "daemon.tick": "10ms", **small}) as world:
+        world.mail_flows()
+        wait_for(lambda: os.path.exists(trace + ".1") and os.path.exists(trace) and os.path.getsize(trace) > 40000, "another file", 240)
+        world.mail_flows()
+        check(os.path.getsize(trace) <= 3 << 19 and os.path.getsize(trace + ".1") <= 3 << 19, "larger than allowed")
+    for path in trace + ".1", trace:
+        check(", 0 differ" in replay("--diff", path).stdout, replay("--diff", path).stdout[-500:])
+    check(ticks(trace)[0]["tick"] > 100, "the second begins where the first ended")
 
 
 @test("a reload turns recording on in the middle and off again, and what was learned before is in the trace")

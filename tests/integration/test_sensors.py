@@ -19,6 +19,7 @@ from lib.tap import Skip, check, test
 def _():
     with World() as w:
         bpf_or_skip(w)
+        before = w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")  # what others on this machine cause
         spinners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3 * os.cpu_count())]
         try:
             w.wait_signal("cpu", "runq_p99_us", lambda v: v > 1500, "bpf")
@@ -29,7 +30,7 @@ def _():
             for s in spinners:
                 s.kill()
                 s.wait()
-        w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v < 0.5, "psi")
+        w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v < max(0.5, before + 0.05), "psi")
 
 
 @test("disk: block I/O latency by BPF, rates and await from proc; stalls by PSI")

@@ -1,63 +1,40 @@
 #!/usr/bin/env python3
 """The package under a real systemd, booted in a container: the units as they are shipped, as the user they run as. One boot, from
 start to power-off; each result that tests/integration/systemd/check and its companions write is a test here."""
-import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import place, tap
+from lib import container, place, tap
 from lib.place import BUILD, ROOT
 from lib.tap import Skip, check, test
 
-IMAGE = os.path.join(BUILD, "roots", "systemd")
 INSIDE = os.path.join(ROOT, "tests", "integration", "systemd")
 results, why_not = {}, []
 
 
-def wanted_packages():
-    depends = subprocess.run(["dpkg-deb", "-f", package(), "Depends"], capture_output=True, text=True, check=True).stdout
-    return sorted({"systemd", "systemd-sysv", "dbus", "polkitd", "libpam-systemd", "procps", "iproute2", "socat"} | {d.strip() for d in depends.split(",")})
-
-
 def prepare():
-    """Outside, where there is a network: the package, and a root with what it depends on."""
+    """Outside, where there is a network: the packages, and a root with what they depend on."""
     subprocess.run(["make", "--no-print-directory", "deb", f"BUILD={os.path.relpath(BUILD, ROOT)}"], cwd=ROOT, check=True,
                    stdout=subprocess.DEVNULL)
-    wanted = wanted_packages()
-    mark = os.path.join(IMAGE, ".done-" + hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:16])
-    if os.path.exists(mark):
-        return
-    shutil.rmtree(IMAGE, ignore_errors=True)
-    sources = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"], capture_output=True, text=True)
-    mirror = [line for line in sources.stdout.splitlines() if "security" not in line][:1]
-    done = subprocess.run(["debootstrap", "--variant=minbase", "--include=" + ",".join(wanted), "bookworm", IMAGE, *mirror],
-                          capture_output=True, text=True)
-    if done.returncode == 0:
-        open(mark, "w").close()
-    else:
-        print(f"# debootstrap: {done.stdout[-400:]} {done.stderr[-400:]}", flush=True)
-        shutil.rmtree(IMAGE + ".failed", ignore_errors=True)
-        os.rename(IMAGE, IMAGE + ".failed")
+    os.environ["PENSTOCK_TEST_ROOT"] = container.image("systemd", "bookworm", container.SYSTEMD | container.depends(packages())) or ""
 
 
-def package():
+def packages():
+    """The daemon and the tools; the documentation and the symbols stay outside."""
     directory = os.path.join(ROOT, "build/deb")
-    return os.path.join(directory, [f for f in os.listdir(directory) if f.endswith(".deb")][0])
+    return [os.path.join(directory, f) for f in os.listdir(directory) if re.match(r"penstock(-tools)?_.*\.deb$", f)]
 
 
-def make_root(directory):
-    root, upper, work = (os.path.join(directory, d) for d in ("root", "upper", "work"))
-    for d in (root, upper, work):
-        os.mkdir(d)
-    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={IMAGE},upperdir={upper},workdir={work}", root], check=True)
-    subprocess.run(["dpkg-deb", "-x", package(), directory + "/deb"], check=True)
-    for top in os.listdir(directory + "/deb"):
-        subprocess.run(["cp", "-a", f"{directory}/deb/{top}/.", f"{root}/{top}/"], check=True)
+def fill(root):
+    directory = root + ".deb"
+    for package in packages():
+        subprocess.run(["dpkg-deb", "-x", package, directory], check=True)
+    for top in os.listdir(directory):
+        subprocess.run(["cp", "-a", f"{directory}/{top}/.", f"{root}/{top}/"], check=True)
     for name in os.listdir(INSIDE):
         at = "/etc/systemd/system/" if name.endswith(".service") else "/root/"
         shutil.copy(os.path.join(INSIDE, name), root + at + name)
@@ -72,38 +49,24 @@ def make_root(directory):
     for unit in ("check", "postfix", "observer", "penstockd"):
         where = "/usr/lib/systemd/system" if unit == "penstockd" else "/etc/systemd/system"
         os.symlink(f"{where}/{unit}.service", f"{wants}/{unit}.service")
-    return root
 
 
 def boot():
     """Fills `results` once, whichever test comes first."""
     if results or why_not:
         return
-    if not [f for f in (os.listdir(IMAGE) if os.path.isdir(IMAGE) else []) if f.startswith(".done-")]:
-        why_not.append("no root to boot: debootstrap could not make one here (see above)")
+    image = os.environ["PENSTOCK_TEST_ROOT"]
+    if not image:
+        why_not.append("no root to boot: mmdebstrap could not make one here (see above)")
         return
-    directory = tempfile.mkdtemp(prefix="test-systemd-", dir=BUILD)
-    root = make_root(directory)
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
-    done = subprocess.run(["systemd-nspawn", "--register=no", "--keep-unit", "-D", root, "--boot", "--private-network",
-                           "--capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN", "--system-call-filter=bpf perf_event_open"],
-                          capture_output=True, text=True, timeout=800, errors="replace",
-                          env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
-    path = root + "/root/results"
-    if os.path.exists(path):
-        for line in open(path):
-            name, outcome = line.split()
-            # A name that comes twice fails when either did.
-            results[name] = outcome if results.get(name, "ok") == "ok" else results[name]
-    else:
-        why_not.append(f"no container can be booted here: {done.stdout[-300:]} {done.stderr[-300:]}".replace("\n", " "))
-    for name in ("log", "journal", "replies"):
-        if os.path.exists(f"{root}/root/{name}"):
-            logs = os.path.join(BUILD, "test-logs")
-            os.makedirs(logs, exist_ok=True)
-            shutil.copy(f"{root}/root/{name}", f"{logs}/systemd-{name}.log")
-    subprocess.run(["umount", "-l", root])
-    shutil.rmtree(directory, ignore_errors=True)
+    with container.overlay(image, "systemd") as root:
+        fill(root)
+        said = container.boot(root, 800)
+        found = container.results(root)
+        if found is None:
+            why_not.append(f"no container can be booted here: {said}")
+        results.update(found or {})
+        container.keep_logs(root, "systemd", ("log", "journal", "replies"))
 
 
 def names():

@@ -1,5 +1,5 @@
-/* What the tests of the gate in the kernel share: the gate in a network namespace of its own, clients by BPF_PROG_RUN. Skipped,
- * with the reason, where BPF is refused. */
+/* What the tests of the gate in the kernel share: the gate in a network namespace of its own,
+ * clients by BPF_PROG_RUN. Skipped, with the reason, where BPF is refused. */
 #ifndef PENSTOCK_TESTS_GATE_BENCH_H
 #define PENSTOCK_TESTS_GATE_BENCH_H
 
@@ -106,13 +106,18 @@ static inline struct plan quiet_plan(void)
 						      .waiting_max = PLAN_UNLIMITED,
 						      .rate_milli = PLAN_UNLIMITED,
 						      .source_max = PLAN_UNLIMITED,
+						      .source_share = PLAN_UNLIMITED,
 						      .reason = REASON_CPU };
 	return p;
 }
 
-/* Whether the client is handed to the responder; -1: this kernel cannot run the program by hand (before 5.13). */
-static inline int handed_over(const struct in6_addr *client, uint16_t port)
+/* What becomes of a client. NO_RUN: this kernel cannot run the program by hand (before 5.13). */
+enum fate { NO_RUN = -1, PASSES, HANDED_OVER, IS_RESET };
+
+static inline enum fate fate_of(const struct in6_addr *client, uint16_t port)
 {
+	struct bpf_program *program = bpf_object__find_program_by_name(gate->object, "gate_lookup");
+	LIBBPF_OPTS(bpf_test_run_opts, o);
 	struct bpf_sk_lookup in = { .protocol = IPPROTO_TCP, .local_port = PORT }, out = { 0 };
 
 	in.remote_port = htons(port);
@@ -125,9 +130,18 @@ static inline int handed_over(const struct in6_addr *client, uint16_t port)
 		memcpy(in.remote_ip6, client, sizeof(in.remote_ip6));
 		in.local_ip6[3] = htonl(1);
 	}
-	if (run("gate_lookup", &in, sizeof(in), &out) < 0)
-		return -1;
-	return out.cookie != 0;
+	o.ctx_in = &in;
+	o.ctx_out = &out;
+	o.ctx_size_in = o.ctx_size_out = sizeof(in);
+	if (bpf_prog_test_run_opts(bpf_program__fd(program), &o) < 0)
+		return NO_RUN;
+	return o.retval == 0 ? IS_RESET : out.cookie ? HANDED_OVER : PASSES;
+}
+
+/* Whether the client is handed to the responder; -1 as above. */
+static inline int handed_over(const struct in6_addr *client, uint16_t port)
+{
+	return (int)fate_of(client, port);
 }
 
 static inline struct in6_addr address(const char *text)
@@ -168,8 +182,12 @@ static inline void give_back_tickets(void)
 	for (int i = 0; i < 40; i++)
 		gate_poll(gate, clock_monotonic_us() + 100 * US_PER_S, &counts, NULL, NULL);
 	assert_int_equal(gate->state->used, 0);
-	gate->sessions_only_until_us = 0;
-	gate->state->sessions_only = 0;
+	assert_int_equal(gate->state->pending, 0);
+	assert_int_equal(gate->state->unproven, 0);
+	/* Those that failed are forgotten. */
+	memset(&gate->judge, 0, sizeof(gate->judge));
+	gate->state->pending_then = gate->state->pending_likely = 0;
+	gate->state->pending_most = PLAN_UNLIMITED;
 }
 
 static inline void fresh(struct plan *p)

@@ -1,6 +1,6 @@
-/* The gate in the kernel decides as plan_decide() does in the daemon: the same function on random plans and requests by
- * BPF_PROG_RUN, and the whole program on random clients. In a network namespace of its own. Skipped, with the reason, where BPF
- * is refused. */
+/* The gate in the kernel decides as plan_decide() does in the daemon: the same function on random
+ * plans and requests by BPF_PROG_RUN, and the whole program on random clients. In a network
+ * namespace of its own. Skipped, with the reason, where BPF is refused. */
 #include "gate_bench.h"
 
 #include "core/splitmix.h"
@@ -56,7 +56,8 @@ static void any_plan(struct plan *p, uint64_t now_us)
 			s->cutoff[b] = any() % 2 ? 0 : (uint32_t)any();
 		s->shed = (uint8_t)(any() % 3);
 		s->reason = (uint8_t)(any() % REASON__COUNT);
-		s->heavy = any() % 2;
+		s->source_share = number(5);
+		s->kept = any() % 2 ? 0 : (uint8_t)any();
 	}
 }
 
@@ -185,7 +186,8 @@ static void trusted_and_refused_networks_bind_by_the_longest_reach(void **state)
 	give_back_tickets();
 }
 
-/* Ranks, bands and the tie of the epoch: the same source is in or out alike in the kernel and here, v4 and v6. */
+/* Ranks, bands and the tie of the epoch: the same source is in or out alike in the kernel and here,
+ * v4 and v6. */
 static void the_cutoff_takes_the_sources_that_the_daemon_would(void **state)
 {
 	struct plan p = quiet_plan();
@@ -208,7 +210,8 @@ static void the_cutoff_takes_the_sources_that_the_daemon_would(void **state)
 	assert_int_equal(gate_ranks(gate, groups, source, 64, &absent), 0);
 	for (int b = 0; b < PLAN_BANDS; b++)
 		p.service[1].cutoff[b] = 0x40004000u + (uint32_t)b * 0x1000u;
-	p.service[1].heavy = 1;
+	p.service[1].window = 4096;
+	p.service[1].kept = 255; /* 16 places are for everybody */
 	for (int i = 0; i < 400; i++) {
 		struct in6_addr a = address(i % 2 ? "10.0.0.77" : "2001:db8::1");
 		struct plan_source s = absent;
@@ -225,6 +228,7 @@ static void the_cutoff_takes_the_sources_that_the_daemon_would(void **state)
 				s = source[k];
 		r.now_us = clock_monotonic_us();
 		plan_rank(&p, &s, &r);
+		r.in_flight = (uint32_t)gate->state->used;
 		its = handed_over(&a, next_port());
 		assert_int_equal(its, !plan_decide(&p, &r).admit);
 		handed += (unsigned)its;
@@ -290,7 +294,8 @@ static void *come_and_go(void *context)
 	return NULL;
 }
 
-/* Else an address's count that was written over would stay for ever, and the address be turned away for ever. */
+/* Else an address's count that was written over would stay for ever, and the address be turned away
+ * for ever. */
 static void an_addresss_count_comes_down_whoever_takes_off(void **state)
 {
 	struct in6_addr a = address("127.0.0.1");

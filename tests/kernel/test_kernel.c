@@ -1,4 +1,5 @@
-/* The BPF probes, loaded for real, against real sockets on loopback. Skipped, with the reason, where BPF is refused. */
+/* The BPF probes, loaded for real, against real sockets on loopback. Skipped, with the reason,
+ * where BPF is refused. */
 #include "cmocka_test.h"
 
 #include <arpa/inet.h>
@@ -137,7 +138,8 @@ static void read_busy(struct kernel_smtp *s, double busy)
 	fail_msg("%g are busy and not %g", s->busy, busy);
 }
 
-/* A sender that stalls in the middle of a message is no load: the server sleeps until more comes. */
+/* A sender that stalls in the middle of a message is no load: the server sleeps until more
+ * comes. */
 static void a_stalled_body_is_not_busy(void **state)
 {
 	struct kernel_smtp s;
@@ -249,7 +251,8 @@ static void wait_counts(struct kernel *k, double in_flight, double waiting, doub
 		 s.busy, in_flight, waiting, busy);
 }
 
-/* penstockd is restarted in the middle of the day: what is open then is counted, once, to its end however it ends. */
+/* penstockd is restarted in the middle of the day: what is open then is counted, once, to its end
+ * however it ends. */
 static void sessions_of_before_are_taken_over(void **state)
 {
 	enum { SILENT, IDLE, SPOKE, RESET, ALL };
@@ -403,7 +406,8 @@ static void reads_writes_and_flushes_of_a_device_are_told_apart(void **state)
 	assert_int_equal(wait_requests(slot, KERNEL_DISK_FLUSH, flushes + 1), flushes + 1);
 	/* The flush is no write beside. */
 	assert_int_equal(requests_of(slot, KERNEL_DISK_WRITE), WRITES);
-	/* At a high rate a few stand for all: as if the reads so far were of one second, and so on. */
+	/* At a high rate a few stand for all: as if the reads so far were of one second, and so
+	 * on. */
 	for (uint64_t round = 0, now = clock_monotonic_us(); round < 4; round++) {
 		kernel_disk_tune(kernel, now += 1000000);
 		before = requests_of(slot, KERNEL_DISK_READ);
@@ -469,7 +473,17 @@ static void few_switches_stand_for_all(void **state)
 	close(back[0]);
 }
 
-/* Two processes on one CPU hand each other a byte for as long as they may; *rounds counts, two switches each. */
+/* All pairs rest at the same time, for 1 of 20 ms. Where nothing but pairs runs for a minute, some
+ * kernels (6.18, seen) never let the thread run that ends RCU grace periods; then the probe cannot
+ * be taken away, and has no next turn. */
+static void rest_a_little(uint64_t round)
+{
+	if (round % 64 == 0 && clock_monotonic_us() % 20000 < 1000)
+		usleep(1000);
+}
+
+/* Two processes on one CPU hand each other a byte for as long as they may; *rounds counts, two
+ * switches each. */
 static void hand_over(int cpu, volatile uint64_t *rounds, pid_t *ret_pids)
 {
 	int there[2], back[2];
@@ -494,7 +508,7 @@ static void hand_over(int cpu, volatile uint64_t *rounds, pid_t *ret_pids)
 				;
 		else
 			while (write(1, &c, 1) == 1 && read(0, &c, 1) == 1)
-				*rounds += 1;
+				rest_a_little(*rounds += 1);
 		_exit(0);
 	}
 	for (int i = 0; i < 2; i++) {
@@ -512,7 +526,8 @@ static uint64_t all_of(const volatile uint64_t *rounds, int pairs)
 	return sum;
 }
 
-/* At a still higher rate the program is taken away for part of the time, and what it sees stands for all. */
+/* At a still higher rate the program is taken away for part of the time, and what it sees stands
+ * for all. */
 static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 {
 	enum { PAIRS = 4 };
@@ -534,7 +549,8 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 	}
 	kernel_runq_histogram(kernel, slots, &sum, &first);
 	done = all_of(rounds, PAIRS);
-	/* Some periods; and when others attach programs at the same time the kernel makes this one wait its turn. */
+	/* Some periods; and when others attach programs at the same time the kernel makes this one
+	 * wait its turn. */
 	began = clock_monotonic_us();
 	do {
 		usleep(50000);
@@ -550,12 +566,19 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 	}
 	munmap((void *)rounds, 4096);
 	if (share == 1) {
-		/* An emulated machine, or a busy one: then nothing is taken away, which is right too. */
+		/* An emulated machine, or a busy one: then nothing is taken away, which is right
+		 * too. */
 		print_message("# %llu switches a second are not many\n", (unsigned long long)per_s);
 		assert_true(per_s < 2 * DUTY_CALM_PER_S);
 		return;
 	}
 	assert_true(share < 1 && per_s > DUTY_CALM_PER_S);
+	if (count == first) {
+		/* close() of the link waits for a grace period of RCU: see rest_a_little(). Nothing
+		 * is there to judge. */
+		print_message("# the kernel did not take the probe away within 60 s\n");
+		skip();
+	}
 	seen = (double)(count - first) / (2.0 * (double)done);
 	print_message("# in place %.0f %% of the time, %.2f of the switches accounted for\n",
 		      100 * share, seen);

@@ -1,5 +1,7 @@
-/* The gate and its responder without the daemon, under a plan that the test dictates: `gatekeeper PORT`, one order a line on stdin,
- * one JSON line on stdout for each. Orders: `window N` (-1: any), `observe`, `enforce`, `drain`, `serve`, `view`. A tick is 20 ms. */
+/* The gate and its responder without the daemon, under a plan that the test dictates: `gatekeeper
+ * PORT`, one order a line on stdin, one JSON line on stdout for each. Orders: `window N` (-1: any),
+ * `observe`, `enforce`, `drain`, `serve`, `resets N`, `epoch N`, `beside N`
+ * (another front decides, in which N more may wait for a place), `view`. A tick is 20 ms. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +15,9 @@
 static struct plan plan = { .magic = PLAN_MAGIC, .version = PLAN_VERSION, .services = 1 };
 static struct counts counts;
 static struct gate *gate;
-static uint64_t finished, events;
+static uint64_t finished, events, epoch = 1;
+static struct gate_other other = { .tokens_milli = PLAN_UNLIMITED };
+static bool beside;
 
 static enum reason reason(void *context, const struct in6_addr *client, uint16_t client_port,
 			  uint16_t port)
@@ -33,13 +37,14 @@ static void view(void)
 	struct gate_view v;
 
 	gate_view(gate, &v);
-	printf("{\"offered\":%llu,\"admitted\":%llu,\"deferred\":%llu,\"would_defer\":%llu,\"in_flight\":%llu,\"used\":%llu,\"tickets\":%u,"
-	       "\"expired\":%llu,\"sessions_only\":%d,\"stale\":%llu,\"full\":%llu,\"closed\":%llu,\"repaired\":%llu,\"events\":%llu,"
+	printf("{\"offered\":%llu,\"admitted\":%llu,\"deferred\":%llu,\"reset\":%llu,\"would_defer\":%llu,\"in_flight\":%llu,\"used\":%llu,\"tickets\":%u,"
+	       "\"expired\":%llu,\"syns_fail\":%d,\"stale\":%llu,\"full\":%llu,\"closed\":%llu,\"repaired\":%llu,\"events\":%llu,"
 	       "\"finished\":%llu,\"lost\":%llu,\"form\":\"%s\"}\n",
 	       (unsigned long long)c->offered, (unsigned long long)c->admitted,
-	       (unsigned long long)c->deferred, (unsigned long long)c->would_defer,
-	       (unsigned long long)c->in_flight, (unsigned long long)c->shadow_in_flight, v.tickets,
-	       (unsigned long long)v.tickets_expired, v.sessions_only,
+	       (unsigned long long)c->deferred, (unsigned long long)c->refused_reset,
+	       (unsigned long long)c->would_defer, (unsigned long long)c->in_flight,
+	       (unsigned long long)c->shadow_in_flight, v.tickets,
+	       (unsigned long long)v.tickets_expired, v.syns_fail,
 	       (unsigned long long)v.lookups_stale, (unsigned long long)v.passed_full,
 	       (unsigned long long)v.passed_closed, (unsigned long long)v.repaired,
 	       (unsigned long long)events, (unsigned long long)finished,
@@ -52,10 +57,12 @@ static void tick(struct responder *responder)
 	char why[160];
 
 	plan.heartbeat_us = now_us;
-	plan.epoch = plan.salt = 1;
+	plan.epoch = plan.salt = epoch;
 	gate_poll(gate, now_us, &counts, on_event, NULL);
 	gate_pause(gate, !responder_fit(responder, now_us, why));
 	responder_push(responder, &plan, false);
+	if (beside)
+		gate_beside(gate, &other, now_us);
 	gate_push(gate, &plan, 0, false);
 }
 
@@ -69,7 +76,14 @@ static void obey(struct responder *responder, const char *line)
 		plan.mode = line[0] == 'o' ? PLAN_OBSERVE : PLAN_ENFORCE;
 	else if (strncmp(line, "drain", 5) == 0 || strncmp(line, "serve", 5) == 0)
 		plan.order = line[0] == 'd' ? PLAN_DRAIN : PLAN_SERVE;
-	else if (strncmp(line, "view", 4) == 0) {
+	else if (sscanf(line, "resets %ld", &number) == 1)
+		gate_resets(gate, number);
+	else if (sscanf(line, "epoch %ld", &number) == 1)
+		epoch = (uint64_t)number;
+	else if (sscanf(line, "beside %ld", &number) == 1) {
+		other.room = (uint32_t)number;
+		beside = true;
+	} else if (strncmp(line, "view", 4) == 0) {
 		tick(responder);
 		view();
 		return;
@@ -94,9 +108,10 @@ int main(int argc, char **argv)
 						 .waiting_max = PLAN_UNLIMITED,
 						 .rate_milli = PLAN_UNLIMITED,
 						 .source_max = PLAN_UNLIMITED,
+						 .source_share = PLAN_UNLIMITED,
 						 .reply_code = 451,
 						 .reason = REASON_CPU };
-	snprintf(r.manner.hostname, sizeof(r.manner.hostname), "mx.example.org");
+	snprintf(r.manner.style.hostname, sizeof(r.manner.style.hostname), "mx.example.org");
 	r.manner.reply_code = 451;
 	r.manner.linger_max = 2000;
 	r.manner.linger_us = 20000000;

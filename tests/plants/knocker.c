@@ -1,11 +1,12 @@
-/* A crowd of SMTP clients that want to be refused cheaply: connect, read the greeting, QUIT, read to the end, again. From many
- * source addresses, in one thread. For benchmarks and tests.
+/* A crowd of SMTP clients that want to be refused cheaply: connect, read the greeting, QUIT, read
+ * to the end, again. From many source addresses, in one thread. For benchmarks and tests.
  *
  *   knocker ADDRESS PORT --open N [--seconds S] [--rate R] [--sources A.B.C.D-N] [--bare] [--hold]
  *
- * --open: connections at once; --rate: new ones a second at most (default: as fast as it goes); --sources: addresses of this
- * host to come from, 10.0.0.2-250; --bare: close behind the greeting, without QUIT; --hold: all that are open stay open until
- * stdin ends, then QUIT. The last line of output is JSON. */
+ * --open: connections at once; --rate: new ones a second at most (default: as fast as it goes);
+ * --sources: addresses of this host to come from, 10.0.0.2-250; --bare: close behind the greeting,
+ * without QUIT; --hold: all that are open stay open until stdin ends, then QUIT. The last line of
+ * output is JSON. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -48,7 +49,7 @@ static uint32_t free_slots[SLOTS], free_count;
 static float times[TIMES];
 static uint64_t timed;
 static struct {
-	uint64_t begun, refused, admitted, other, ended, bye, errors;
+	uint64_t begun, refused, admitted, other, ended, bye, errors, reset;
 } count;
 static int epoll_fd;
 static char scratch[4096];
@@ -122,7 +123,7 @@ static void hear(uint32_t i)
 		if (s->greeted)
 			count.ended++;
 		else
-			count.errors++;
+			n < 0 && errno == ECONNREFUSED ? count.reset++ : count.errors++;
 		let_go(i);
 		return;
 	}
@@ -201,12 +202,13 @@ static void report(double seconds)
 
 	qsort(times, n, sizeof(times[0]), by_value);
 	printf("{\"seconds\": %.3f, \"begun\": %llu, \"refused\": %llu, \"admitted\": %llu, \"other\": %llu, \"ended\": %llu, "
-	       "\"bye\": %llu, \"errors\": %llu, \"open\": %u, \"greeting_p50_us\": %.1f, \"greeting_p99_us\": %.1f}\n",
+	       "\"bye\": %llu, \"reset\": %llu, \"errors\": %llu, \"open\": %u, \"greeting_p50_us\": %.1f, \"greeting_p99_us\": %.1f}\n",
 	       seconds, (unsigned long long)count.begun, (unsigned long long)count.refused,
 	       (unsigned long long)count.admitted, (unsigned long long)count.other,
 	       (unsigned long long)count.ended, (unsigned long long)count.bye,
-	       (unsigned long long)count.errors, SLOTS - free_count,
-	       n ? (double)times[n / 2] * 1e6 : -1, n ? (double)times[n * 99 / 100] * 1e6 : -1);
+	       (unsigned long long)count.reset, (unsigned long long)count.errors,
+	       SLOTS - free_count, n ? (double)times[n / 2] * 1e6 : -1,
+	       n ? (double)times[n * 99 / 100] * 1e6 : -1);
 }
 
 static void sources(char *text)

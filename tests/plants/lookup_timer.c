@@ -1,5 +1,6 @@
-/* How long a loaded sk_lookup program (argv[1]: its id) takes for a new client, by BPF_PROG_RUN: argv[2] runs, each with another
- * client, to port argv[3] of 10.77.0.1. Prints "MEDIAN P99 MOST" in ns; the two readings of the clock around it are in it. */
+/* How long a loaded sk_lookup program (argv[1]: its id) takes for a new client, by BPF_PROG_RUN:
+ * argv[2] runs, each with another client, to port argv[3] of 10.77.0.1. Prints "MEDIAN P99 MOST" in
+ * ns; the two readings of the clock around it are in it. */
 #include <bpf/bpf.h>
 #include <linux/bpf.h>
 #include <stdint.h>

@@ -1,5 +1,6 @@
-/* A milter that costs what a content scanner costs: CPU and memory for each message, in a process for each connection. For
- * tests and benchmarks: real work in front of a real MTA's queue. Milter protocol version 6: u32 length, command, data.
+/* A milter that costs what a content scanner costs: CPU and memory for each message, in a process
+ * for each connection. For tests and benchmarks: real work in front of a real MTA's queue. Milter
+ * protocol version 6: u32 length, command, data.
  *   scanner PORT CPU_MS MEMORY_MB */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-/* Loads tests/bench/softirq.bpf.c (argv[1]: the object) and, for each line on stdin, prints what its meter has summed up: ns of
- * CPU 0, ns of CPU 1, ... */
+/* Loads tests/bench/softirq.bpf.c (argv[1]: the object) and, for each line on stdin, prints what
+ * its meter has summed up: ns of CPU 0, ns of CPU 1, ... */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <stdint.h>

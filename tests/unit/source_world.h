@@ -6,6 +6,8 @@
 
 #include "core/source.h"
 
+#define SESSION_TICKS 10
+
 struct world {
 	struct source_config config;
 	struct source_table *table;
@@ -13,6 +15,9 @@ struct world {
 	struct source_input input;
 	uint64_t now_us;
 	int64_t wall_us; /* what the wall clock was set by */
+	/* of a server that serves each session for a second, behind a window of 100 */
+	unsigned in_flight;
+	unsigned ends[SESSION_TICKS]; /* of them, a ring */
 };
 
 #define SECOND UINT64_C(1000000)
@@ -38,7 +43,7 @@ static inline void begin(struct world *w)
 	w->now_us = 1000 * SECOND;
 	w->input.service[0] = (struct source_load){ .capacity_per_s = 100,
 						    .admitted_per_s = 100,
-						    .in_flight = 95,
+						    .in_flight = 0,
 						    .window = 100,
 						    .most = -1 };
 }
@@ -50,7 +55,12 @@ static inline void end(struct world *w)
 
 static inline void step(struct world *w, uint64_t us)
 {
+	for (uint64_t n = w->now_us / (SECOND / 10); n < (w->now_us + us) / (SECOND / 10); n++) {
+		w->in_flight -= w->ends[(n + 1) % SESSION_TICKS];
+		w->ends[(n + 1) % SESSION_TICKS] = 0;
+	}
 	w->now_us += us;
+	w->input.service[0].in_flight = w->in_flight;
 	w->input.now_us = w->now_us;
 	w->input.realtime_us = EPOCH * SECOND + w->now_us + (uint64_t)w->wall_us;
 	w->plan.heartbeat_us = w->now_us;
@@ -79,17 +89,26 @@ static inline struct source_event event_of(uint32_t address, enum source_event_k
 	return e;
 }
 
+/* A session of this address ended, and had done a job. */
+static inline void finish(struct world *w, uint32_t address)
+{
+	struct source_event e = event_of(address, SOURCE_FINISHED);
+
+	e.turns = SOURCE_JOB_TURNS;
+	sources_note(w->table, &e, 1, w->now_us);
+}
+
 /* One verdict as a front would give it, noted. */
 static inline struct verdict ask(struct world *w, uint32_t address)
 {
 	struct source_event e = event_of(address, SOURCE_ATTEMPT);
 	struct plan_request request = { .now_us = w->now_us,
-					.in_flight = 95,
+					.in_flight = w->in_flight,
 					.tokens_milli = PLAN_UNLIMITED };
 	struct plan_source source;
 	struct verdict v;
 
-	w->plan.service[0].window = 100; /* nearly full: it is rank that decides */
+	w->plan.service[0].window = 100;
 	w->plan.service[0].waiting_max = w->plan.service[0].rate_milli = PLAN_UNLIMITED;
 	source_lookup(w->table, e.address, w->now_us, &source);
 	plan_rank(&w->plan, &source, &request);
@@ -98,6 +117,11 @@ static inline struct verdict ask(struct world *w, uint32_t address)
 	e.reason = v.reason;
 	e.limit = v.limit;
 	sources_note(w->table, &e, 1, w->now_us);
+	if (v.admit) {
+		finish(w, address);
+		w->in_flight++;
+		w->ends[w->now_us / (SECOND / 10) % SESSION_TICKS]++;
+	}
 	return v;
 }
 
@@ -109,6 +133,8 @@ static inline void note(struct world *w, uint32_t address, bool admitted)
 	e.limit = admitted ? LIMIT_NONE : LIMIT_CUTOFF;
 	e.reason = admitted ? REASON_NONE : REASON_SOURCE;
 	sources_note(w->table, &e, 1, w->now_us);
+	if (admitted)
+		finish(w, address);
 }
 
 static inline struct source_view view_of(struct world *w, uint32_t address)
@@ -120,6 +146,6 @@ static inline struct source_view view_of(struct world *w, uint32_t address)
 	return v;
 }
 
-/* ---- the ledger ------------------------------------------------------------------------------------------------- */
+/* ---- the ledger ----------------------------------------------------------------------------- */
 
 #endif

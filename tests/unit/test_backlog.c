@@ -4,8 +4,8 @@
 
 #include "core/engine.h"
 
-/* A server whose sessions end at once and whose mail goes through a filter that carries `filter` a second: the engine in a loop with
- * it, connections decided by plan_decide() as a front does. */
+/* A server whose sessions end at once and whose mail goes through a filter that carries `filter` a
+ * second: the engine in a loop with it, connections decided by plan_decide() as a front does. */
 struct behind {
 	struct engine engine;
 	struct engine_config config;
@@ -140,7 +140,8 @@ static void the_backlog_stays_bounded_when_the_filter_slows_down(void **state)
 	assert_near(admitted(120), 10, 1.5);
 }
 
-/* Each look is off by a fifth, and every other one fails: what is taken is what leaves all the same. */
+/* Each look is off by a fifth, and every other one fails: what is taken is what leaves all the
+ * same. */
 static void a_queue_that_is_counted_badly(void **state)
 {
 	uint64_t random = 1;

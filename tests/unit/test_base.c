@@ -2,6 +2,7 @@
 
 #include <errno.h>
 
+#include "base/address.h"
 #include "base/endpoint.h"
 #include "base/parse.h"
 #include "base/readfile.h"
@@ -97,12 +98,30 @@ static void fields(void **state)
 	assert_int_equal(readfile_field_u64(content, "usage", &n), -ENOENT);
 }
 
+static void addresses_have_one_form(void **state)
+{
+	struct in6_addr a, before;
+	char text[INET6_ADDRSTRLEN];
+
+	assert_int_equal(address_parse("192.0.2.7", &a), 0);
+	assert_true(IN6_IS_ADDR_V4MAPPED(&a));
+	assert_string_equal(address_print(&a, text), "192.0.2.7");
+	assert_int_equal(address_parse("::ffff:192.0.2.7", &before), 0);
+	assert_memory_equal(&a, &before, sizeof(a));
+	assert_int_equal(address_parse("2001:db8::1", &a), 0);
+	assert_string_equal(address_print(&a, text), "2001:db8::1");
+	before = a;
+	assert_int_equal(address_parse("192.0.2", &a), -EINVAL);
+	assert_int_equal(address_parse("", &a), -EINVAL);
+	assert_memory_equal(&a, &before, sizeof(a));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(durations), cmocka_unit_test(bytes_ratios_and_numbers),
 		cmocka_unit_test(endpoints), cmocka_unit_test(text_is_bounded),
-		cmocka_unit_test(fields),
+		cmocka_unit_test(fields),    cmocka_unit_test(addresses_have_one_form),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -4,7 +4,8 @@
 
 static double scratch[16];
 
-#define FIND(groups, total) blame_find(groups, sizeof(groups) / sizeof((groups)[0]), total, scratch)
+#define FIND(groups, total) \
+	blame_find(groups, sizeof(groups) / sizeof((groups)[0]), total, 0, scratch)
 
 static void the_larger_of_two(void **state)
 {
@@ -57,6 +58,31 @@ static void a_container_is_an_answer_unless_one_part_has_most(void **state)
 	assert_int_equal(FIND(g, -1).who, 2);
 }
 
+static void who_uses_next_to_nothing_is_not_named(void **state)
+{
+	const struct blame_group g[] = { { "system.slice", -1, 0.06 },
+					 { "cron.service", 0, 0.04 },
+					 { "ssh.service", 0, 0.02 } };
+
+	assert_int_equal(blame_find(g, 3, -1, 0.05, scratch).who, BLAME_NOBODY);
+	assert_int_equal(blame_find(g, 3, -1, 0.03, scratch).who, 1);
+	assert_int_equal(blame_find(g, 0, 0.04, 0.05, scratch).who, BLAME_NOBODY);
+	assert_int_equal(blame_find(g, 0, 0.06, 0.05, scratch).who, BLAME_OUTSIDE);
+}
+
+static void penstock_and_what_writes_its_lines_are_not_blamed(void **state)
+{
+	assert_true(blame_is_own("penstockd.service"));
+	assert_true(blame_is_own("penstockd-policy.service"));
+	assert_true(blame_is_own("penstock-proxy.service"));
+	assert_true(blame_is_own("penstock-proxy@mx.service"));
+	assert_true(blame_is_own("systemd-journald.service"));
+	assert_true(blame_is_own("rsyslog.service"));
+	assert_false(blame_is_own("penstock-backup.service"));
+	assert_false(blame_is_own("rsyslog.service.d"));
+	assert_false(blame_is_own("postfix.service"));
+}
+
 static void who_is_in_no_group(void **state)
 {
 	const struct blame_group g[] = { { "a.service", -1, 0.5 } };
@@ -71,7 +97,7 @@ static void nobody(void **state)
 	const struct blame_group g[] = { { "a.service", -1, 0 }, { "b.service", -1, 0 } };
 
 	assert_int_equal(FIND(g, 0).who, BLAME_NOBODY);
-	assert_int_equal(blame_find(NULL, 0, -1, scratch).who, BLAME_NOBODY);
+	assert_int_equal(blame_find(NULL, 0, -1, 0, scratch).who, BLAME_NOBODY);
 	assert_near(FIND(g, 0).share, 0, 0);
 }
 
@@ -82,6 +108,8 @@ int main(void)
 		cmocka_unit_test(mail_itself_is_not_blamed_nor_those_above_it),
 		cmocka_unit_test(nested_mail_groups_are_taken_off_once),
 		cmocka_unit_test(a_container_is_an_answer_unless_one_part_has_most),
+		cmocka_unit_test(who_uses_next_to_nothing_is_not_named),
+		cmocka_unit_test(penstock_and_what_writes_its_lines_are_not_blamed),
 		cmocka_unit_test(who_is_in_no_group),
 		cmocka_unit_test(nobody),
 	};

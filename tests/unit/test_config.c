@@ -1,10 +1,11 @@
 #include "cmocka_test.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <unistd.h>
 
 #include "base/text.h"
-#include "config/config.h"
+#include "config/options.h"
 
 static struct config config;
 static struct config_errors errors;
@@ -48,13 +49,38 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void windows_add_up_and_are_read_back(void **state)
+{
+	static char printed[131072];
+	struct text text = TEXT_OF(printed);
+
+	assert_int_equal(load_text("[maintenance]\nwindow = Sun 02:00..04:00 UTC \"a, b\"\n"
+				   "window = *-*~1 22:00..02:00 # each month\n"
+				   "trusted_pass = yes\n",
+				   "maintenance.window=12-24 18:00..24:00"),
+			 0);
+	assert_int_equal(config.maintenance.windows, 3);
+	assert_string_equal(config.maintenance.window[0].when.text, "a, b");
+	assert_string_equal(config.maintenance.window[1].words, "*-*~1 22:00..02:00");
+	config_print(&config, &text);
+	assert_int_equal(load_text(printed, NULL), 0);
+	assert_int_equal(config.maintenance.windows, 3);
+	assert_true(config.maintenance.trusted_pass);
+	assert_string_equal(config.maintenance.window[2].words, "12-24 18:00..24:00");
+	assert_int_equal(load_text("[maintenance]\nwindow = Sun 02:00..04:00\nwindow =\n", NULL),
+			 0);
+	assert_int_equal(config.maintenance.windows, 0);
+	assert_int_equal(load_text("[maintenance]\nwindow = Sun 2am\n", NULL), -EINVAL);
+	assert_non_null(strstr(first_error(), ":2: maintenance.window: '2am' is no begin and end"));
+}
+
 static void an_empty_file_is_valid_and_has_mx(void **state)
 {
 	assert_int_equal(load_text("", NULL), 0);
 	assert_int_equal(config_service_index(&config, "mx"), 0);
 	assert_int_equal(config.service[0].ports[0], 25);
 	assert_int_equal(config.mode, PLAN_ENFORCE);
-	assert_true(strlen(config.service[0].hostname) > 0);
+	assert_true(strlen(config.service[0].reply.hostname) > 0);
 }
 
 static void values_carry_units(void **state)
@@ -73,6 +99,55 @@ static void values_carry_units(void **state)
 			 PLAN_SHED_NO);
 	assert_int_equal(config.banner_p99_us, 1500000);
 	assert_int_equal(config.memory_reserve_bytes, 1u << 30);
+}
+
+static void a_proxy_that_hides_addresses_is_asked_for(void **state)
+{
+	const char *front = "[front.proxy]\nenabled = yes\nlisten = 0.0.0.0:25\n"
+			    "backend = 127.0.0.1:2525\n";
+	char text[400], where[64];
+
+	/* Said nothing: the line is that of the section. */
+	assert_int_equal(load_text(front, NULL), -EINVAL);
+	snprintf(where, sizeof(where), "%s:2: front.proxy.proxy_protocol: is missing", path);
+	assert_memory_equal(first_error(), where, strlen(where));
+	assert_non_null(strstr(first_error(), "v1 for Postfix, Exim or Haraka, v2 for OpenSMTPD"));
+	assert_int_equal(load_text("[front.proxy]\nenabled = yes\nlisten = 0.0.0.0:25\n"
+				   "backend = unix:/run/mta.sock\n",
+				   NULL),
+			 -EINVAL);
+	snprintf(text, sizeof(text), "%sproxy_protocol = none\n", front);
+	assert_int_equal(load_text(text, NULL), -EINVAL);
+	snprintf(where, sizeof(where), "%s:5: front.proxy.proxy_protocol: none makes", path);
+	assert_memory_equal(first_error(), where, strlen(where));
+	assert_int_equal(load_text(text, "front.proxy.client_addresses_hidden=yes"), 0);
+	snprintf(text, sizeof(text), "%sproxy_protocol = v2\n", front);
+	assert_int_equal(load_text(text, NULL), 0);
+	assert_int_equal(config.proxy.proxy_protocol, PROXY_PROTOCOL_V2);
+	assert_int_equal(load_text(text, "front.proxy.accept_proxy_protocol=yes"), -EINVAL);
+	assert_non_null(strstr(first_error(), "front.proxy.proxy_from: is missing"));
+	snprintf(text, sizeof(text),
+		 "%sproxy_protocol = v2\nproxy_from = 10.0.0.0/24 2001:db8::/64\n", front);
+	assert_int_equal(load_text(text, "front.proxy.accept_proxy_protocol=yes"), 0);
+	/* A front that is not enabled needs nothing. */
+	assert_int_equal(load_text(front, "front.proxy.enabled=no"), 0);
+}
+
+/* Beside the policy service or the proxy it decides nothing, and resets. */
+static void the_gate_may_stand_beside_another_front_to_reset(void **state)
+{
+	const char *text =
+		"[front.gate]\nenabled = yes\nrepeat = reset\n[front.proxy]\nenabled = yes\n"
+		"listen = 0.0.0.0:25\nbackend = 127.0.0.1:2525\nproxy_protocol = v1\n"
+		"proxy_from = 10.0.0.0/24\n";
+
+	assert_int_equal(load_text(text, NULL), 0);
+	assert_int_equal(load_text(text, "front.gate.repeat=dialogue"), -EINVAL);
+	assert_non_null(strstr(first_error(), "one enforcing front per service"));
+	assert_int_equal(load_text(text, "front.proxy.listen=systemd:proxy"), -EINVAL);
+	assert_non_null(strstr(first_error(), "must know their port"));
+	assert_int_equal(load_text(text, "front.proxy.accept_proxy_protocol=yes"), -EINVAL);
+	assert_non_null(strstr(first_error(), "come through load balancers"));
 }
 
 static void trusted_networks(void **state)
@@ -100,6 +175,13 @@ static void errors_name_file_line_key_and_reason(void **state)
 		{ "[daemon]\nmoed = observe\n", "mode", 2 }, /* did you mean */
 		{ "[deamon]\nmode = observe\n", "deamon", 2 },
 		{ "[service.mx]\nreply_code = 550\n", "reply_code", 2 },
+		{ "[service.mx]\nhelp_url = our page\n", "help_url", 2 },
+		{ "[service.mx]\nhelp_url = ftp://mx.example.org/busy\n", "not an address", 2 },
+		{ "[service.mx]\nhelp_url = https://mx.example.org/a b\n", "no blanks", 2 },
+		{ "[service.mx]\nhelp_url = https://mx.example.org/"
+		  "0123456789012345678901234567890123456789012345678901234567890123456789"
+		  "0123456789012345678901234567890123456789012345678901234567890123456789\n",
+		  "at most 150", 2 },
 		{ "[service.mx]\nports = 70000\n", "ports", 2 },
 		{ "[http]\nlisten = localhost:80\n", "http.listen", 2 },
 		{ "[source]\ntrusted = 10.0.0.0/40\n", "trusted", 2 },
@@ -133,6 +215,124 @@ static void overrides_win_and_split_at_the_last_dot(void **state)
 	assert_non_null(strstr(first_error(), "service.mx.ports"));
 }
 
+/* Each front against each option that fronts have: its own are known, all others are refused. */
+static void every_front_refuses_what_it_does_not_use(void **state)
+{
+	unsigned refused = 0;
+
+	for (unsigned f = 0; f < option_rows_count; f++) {
+		const char *front = option_rows[f].section;
+
+		if (strncmp(front, "front.", 6) != 0 ||
+		    (f > 0 && strcmp(option_rows[f - 1].section, front) == 0))
+			continue;
+		for (unsigned i = 0; i < option_rows_count; i++) {
+			const char *key = option_rows[i].key;
+			char override[128];
+
+			if (strncmp(option_rows[i].section, "front.", 6) != 0 ||
+			    option_find(front, key))
+				continue;
+			snprintf(override, sizeof(override), "%s.%s=1", front, key);
+			assert_int_equal(load_text("", override), -22);
+			if (!strstr(first_error(), "this front does not use the option"))
+				fail_msg("%s gives %s", override, first_error());
+			refused++;
+		}
+	}
+	assert_true(refused > 100);
+}
+
+static void an_option_of_another_front_is_refused_with_its_place(void **state)
+{
+	static const struct {
+		const char *section, *option, *right;
+	} wrong[] = {
+		{ "front.policy", "backend = 127.0.0.1:2525", "[front.proxy]" },
+		{ "front.policy", "proxy_protocol = v1", "[front.proxy]" },
+		{ "front.policy", "linger = 5s", "Take it out" },
+		{ "front.proxy", "socket_mode = 0666", "[front.policy]" },
+		{ "front.gate", "backend = 127.0.0.1:2525", "[front.proxy]" },
+	};
+
+	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text), "[%s]\n%s\n", wrong[i].section, wrong[i].option);
+		assert_int_equal(load_text(text, NULL), -EINVAL);
+		assert_int_equal(errors.error[0].line, 2);
+		assert_non_null(strstr(first_error(), "does not use the option"));
+		assert_non_null(strstr(first_error(), wrong[i].right));
+	}
+}
+
+/* A file of the release before must not keep the mail server's proxy from starting. */
+static void an_old_name_is_taken_with_a_warning(void **state)
+{
+	char line[640];
+
+	assert_int_equal(load_text("[objective]\nwindow_most = 9\n", NULL), 0);
+	assert_int_equal(config.window_most, 9);
+	assert_int_equal(errors.warnings, 1);
+	config_error_print(&errors.warning[0], line, sizeof(line));
+	assert_non_null(strstr(line, ":2: objective.window_most: is called objective.window_max"));
+	assert_int_equal(load_text("", "source.retry_least=3min"), 0);
+	assert_int_equal(errors.warnings, 1);
+	assert_int_equal(load_text("[objective]\nwindow_max = 9\n", NULL), 0);
+	assert_int_equal(errors.warnings, 0);
+	assert_int_equal(load_text("[objective]\nwindow_most = x\n", NULL), -EINVAL);
+	assert_int_equal(errors.warnings, 0);
+}
+
+static void a_trace_of_an_older_penstock_still_loads(void **state)
+{
+	static const char text[] = "[front.policy]\nlinger = 5s\nlisten = 127.0.0.1:10030\n";
+	struct config_source source = { .text = text, .text_length = sizeof(text) - 1 };
+
+	memset(&errors, 0, sizeof(errors));
+	assert_int_equal(config_load(&source, &config, &errors), 0);
+	assert_int_equal(config.policy.listen.count, 1);
+}
+
+/* What it does, and an example where the values do not speak for themselves. */
+static void every_option_is_explained(void **state)
+{
+	for (unsigned i = 0; i < option_rows_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		size_t n = row->help ? strlen(row->help) : 0;
+
+		if (!row->help) {
+			assert_non_null(option_gone(row->section, row->key));
+			continue;
+		}
+		if (n < 40 || row->help[n - 1] == '.' ||
+		    (row->type != OPTION_BOOL && row->type != OPTION_CHOICE &&
+		     row->type != OPTION_CODE && !strstr(row->help, "Example: ")))
+			fail_msg("%s.%s: %s", row->section, row->key, row->help);
+	}
+}
+
+/* An option that was taken out has no effect, and the warning says what holds instead. */
+static void an_option_that_is_gone_is_named(void **state)
+{
+	static char printed[65536];
+	struct text out = TEXT_OF(printed);
+
+	assert_int_equal(
+		load_text("[front.proxy]\nlinger = 7s\n[source]\nrate_size = 1MiB\n", NULL), 0);
+	assert_int_equal(errors.warnings, 2);
+	assert_string_equal(errors.warning[0].key, "front.proxy.linger");
+	assert_non_null(
+		strstr(errors.warning[0].reason, "is gone and has no effect: a deferred client"));
+	assert_non_null(strstr(errors.warning[1].reason, "take half of source.ledger_size"));
+	assert_int_equal(config.proxy.linger_us, 20000000);
+	assert_int_equal(config.sources.rate_bytes, 0);
+	config_print(&config, &out);
+	assert_null(strstr(printed, "\nlinger = "));
+	assert_null(strstr(printed, "rate_size"));
+	assert_non_null(strstr(printed, "\nledger_size = 8MiB\n"));
+}
+
 static void what_is_printed_reads_back_the_same(void **state)
 {
 	static char first[65536], second[65536];
@@ -154,11 +354,20 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_empty_file_is_valid_and_has_mx),
+		cmocka_unit_test(windows_add_up_and_are_read_back),
 		cmocka_unit_test(values_carry_units),
+		cmocka_unit_test(the_gate_may_stand_beside_another_front_to_reset),
 		cmocka_unit_test(trusted_networks),
+		cmocka_unit_test(a_proxy_that_hides_addresses_is_asked_for),
 		cmocka_unit_test(errors_name_file_line_key_and_reason),
 		cmocka_unit_test(a_bad_file_changes_nothing),
 		cmocka_unit_test(overrides_win_and_split_at_the_last_dot),
+		cmocka_unit_test(every_front_refuses_what_it_does_not_use),
+		cmocka_unit_test(an_option_of_another_front_is_refused_with_its_place),
+		cmocka_unit_test(an_old_name_is_taken_with_a_warning),
+		cmocka_unit_test(a_trace_of_an_older_penstock_still_loads),
+		cmocka_unit_test(every_option_is_explained),
+		cmocka_unit_test(an_option_that_is_gone_is_named),
 		cmocka_unit_test(what_is_printed_reads_back_the_same),
 	};
 

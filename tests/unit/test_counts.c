@@ -52,6 +52,39 @@ static void verdicts_are_counted_once_each(void **state)
 	assert_int_equal(s.deferred_limit[LIMIT_RATE], 1);
 }
 
+static void who_is_held_is_offered_once_and_has_one_end(void **state)
+{
+	const struct verdict in = { .admit = 1 },
+			     out = { .reason = REASON_CPU, .limit = LIMIT_WINDOW };
+	struct counts_service s = { 0 }, sum = { 0 };
+
+	for (int i = 0; i < 4; i++)
+		counts_hold(&s);
+	counts_release(&s, HELD_ADMITTED, 1000, in);
+	counts_release(&s, HELD_IN_VAIN, 5000000, out);
+	counts_release(&s, HELD_LEFT, 2000, in);
+	assert_int_equal(s.offered, 4);
+	assert_int_equal(s.admitted, 1);
+	assert_int_equal(s.deferred, 1);
+	assert_int_equal(s.deferred_by[REASON_CPU], 1);
+	assert_int_equal(s.deferred_limit[LIMIT_WINDOW], 1);
+	assert_int_equal(s.held, 1);
+	assert_int_equal(s.held_admitted, 1);
+	assert_int_equal(s.held_in_vain, 1);
+	assert_int_equal(s.held_left, 1);
+	assert_int_equal(s.held_sum_us, 5003000);
+	assert_int_equal(s.held_time[counts_slot(5000000)], 1);
+	s.oldest_held_since_us = 7;
+	counts_add(&sum, &s);
+	counts_add(&sum, &s);
+	assert_int_equal(sum.held, 2);
+	assert_int_equal(sum.oldest_held_since_us, 7);
+	counts_clear_gauges(&s);
+	assert_int_equal(s.held, 0);
+	assert_int_equal(s.oldest_held_since_us, 0);
+	assert_int_equal(s.held_left, 1);
+}
+
 static void sums_keep_the_oldest_waiting(void **state)
 {
 	struct counts_service a = { .admitted = 3, .oldest_waiting_since_us = 500 },
@@ -70,6 +103,7 @@ int main(void)
 		cmocka_unit_test(slots_are_ordered_and_narrow),
 		cmocka_unit_test(quantile_is_of_the_difference),
 		cmocka_unit_test(verdicts_are_counted_once_each),
+		cmocka_unit_test(who_is_held_is_offered_once_and_has_one_end),
 		cmocka_unit_test(sums_keep_the_oldest_waiting),
 	};
 

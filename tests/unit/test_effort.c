@@ -15,7 +15,8 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Works `work_us` in every ms that it does not rest, for `ms`; the queue is as full as told. Returns the CPU time of it. */
+/* Works `work_us` in every ms that it does not rest, for `ms`; the queue is as full as told.
+ * Returns the CPU time of it. */
 static uint64_t run(unsigned ms, unsigned work_us, double crowd)
 {
 	uint64_t began = cpu_us, until = now_us + ms * MS, rest;

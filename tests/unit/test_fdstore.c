@@ -86,9 +86,9 @@ static void push_and_remove(void **state)
 	assert_int_equal(fdstore_remove("gate-link"), -ENOTCONN);
 }
 
-#define IN_CHILD(condition)                        \
-	do {                                       \
-		if (!(condition))                  \
+#define IN_CHILD(condition) \
+	do { \
+		if (!(condition)) \
 			_exit(__LINE__ % 250 + 1); \
 	} while (0)
 
@@ -113,10 +113,10 @@ static void service(int a, int b, int c)
 	close(got);
 	got = fdstore_take("gate-map");
 	IN_CHILD(got > 5 && same_file(got, 105));
-	copy = fdstore_copy("policy");
+	copy = fdstore_copy("policy", 0);
 	IN_CHILD(copy > 5 && same_file(copy, 103));
 	close(copy);
-	copy = fdstore_copy("policy"); /* a reload */
+	copy = fdstore_copy("policy", 0); /* a reload */
 	IN_CHILD(copy > 5 && same_file(copy, 103) && same_file(3, 103));
 	_exit(0);
 }
@@ -143,7 +143,7 @@ static void no_manager_passed_anything(void **state)
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	assert_int_equal(fdstore_take("gate-link"), -ENOENT);
-	assert_int_equal(fdstore_copy("policy"), -ENOENT);
+	assert_int_equal(fdstore_copy("policy", 0), -ENOENT);
 }
 
 int main(void)

@@ -188,7 +188,8 @@ static void dirty_the_stack(int with)
 		garbage[i] = (char)with;
 }
 
-/* What is found twice is equal byte by byte, or every look would be taken for a change, and rates begun anew each time. */
+/* What is found twice is equal byte by byte, or every look would be taken for a change, and rates
+ * begun anew each time. */
 static void the_same_group_is_no_change(void **state)
 {
 	struct sensor_env env = env_of("system.slice/postfix.service");

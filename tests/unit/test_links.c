@@ -143,12 +143,43 @@ static void limits_of_others(void **state)
 	assert_near(links_limit_bps(t, 6, 99), 0, 0);
 }
 
+static void what_counts_comes_before_what_is_merely_there(void **state)
+{
+	struct link table[4], link = { .kind = LINK_VIRTUAL };
+	enum link_weight weights[4];
+	unsigned count = 0, left_out = 0;
+
+	for (int i = 1; i <= 6; i++) {
+		link.ifindex = i;
+		left_out += links_take(table, weights, &count, 4, &link, links_weigh(&link, false));
+	}
+	assert_int_equal(count, 4);
+	assert_int_equal(left_out, 2);
+	link.kind = LINK_PLAIN;
+	link.ifindex = 7;
+	assert_true(links_take(table, weights, &count, 4, &link, links_weigh(&link, false)));
+	assert_non_null(links_find(table, count, 7));
+	link.kind = LINK_VIRTUAL;
+	for (int i = 8; i <= 11;
+	     i++) { /* four named ones: the last two take the places of others */
+		link.ifindex = i;
+		assert_true(links_take(table, weights, &count, 4, &link, links_weigh(&link, true)));
+	}
+	for (int i = 8; i <= 11; i++)
+		assert_non_null(links_find(table, count, i));
+	link.ifindex = 12;
+	assert_true(links_take(table, weights, &count, 4, &link, links_weigh(&link, true)));
+	assert_null(links_find(table, count, 12));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_counts_comes_before_what_is_merely_there),
 		cmocka_unit_test(a_bond),
 		cmocka_unit_test(a_vlan_and_one_whose_parent_is_elsewhere),
-		cmocka_unit_test(others), cmocka_unit_test(limits_of_bonds),
+		cmocka_unit_test(others),
+		cmocka_unit_test(limits_of_bonds),
 		cmocka_unit_test(limits_of_others)
 	};
 

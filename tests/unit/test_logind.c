@@ -150,12 +150,12 @@ static void step(struct world *w, double in_flight)
 	poll(NULL, 0, 2);
 }
 
-#define UNTIL(w, in_flight, condition)                                  \
-	do {                                                            \
+#define UNTIL(w, in_flight, condition) \
+	do { \
 		uint64_t until_ = clock_monotonic_us() + 30 * US_PER_S; \
-		while (!(condition) && clock_monotonic_us() < until_)   \
-			step(w, in_flight);                             \
-		assert_true(condition);                                 \
+		while (!(condition) && clock_monotonic_us() < until_) \
+			step(w, in_flight); \
+		assert_true(condition); \
 	} while (0)
 
 static void open_world(struct world *w)

@@ -1,4 +1,5 @@
-/* One thread for several jobs: each at its own rate, at once when something begins to press, gone when it is removed. */
+/* One thread for several jobs: each at its own rate, at once when something begins to press, gone
+ * when it is removed. */
 #include "cmocka_test.h"
 
 #include <errno.h>

@@ -17,6 +17,7 @@ static struct plan fresh(void)
 					      .rate_milli = 1000,
 					      .burst_milli = 5000,
 					      .source_max = PLAN_UNLIMITED,
+					      .source_share = PLAN_UNLIMITED,
 					      .reply_code = 451,
 					      .reason = REASON_CPU };
 	return p;
@@ -29,25 +30,40 @@ static struct plan_request asks(void)
 				      .score = PLAN_UNLIMITED };
 }
 
-/* Ranks are predictions: a wrong one must not leave the machine idle. */
-static void a_cutoff_keeps_nobody_from_a_window_with_room(void **state)
+/* Ranks are predictions: a wrong one must not leave the machine idle. Who comes last gets what is
+ * not kept for the others. */
+static void who_comes_last_gets_what_others_leave(void **state)
 {
-	struct plan p = fresh(); /* a window of 10 */
-	struct plan_request r = asks();
+	for (int why = 0; why < 3; why++) {
+		struct plan p = fresh(); /* a window of 10 */
+		struct plan_request r = asks();
 
-	p.service[0].cutoff[PLAN_BAND_GENERAL] = 5;
-	p.service[0].cutoff_from = 128;
-	r.score = 4;
-	r.in_flight = 4;
-	assert_true(plan_decide(&p, &r).admit);
-	r.in_flight = 5;
-	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
-	r.in_flight = 4;
-	r.tokens_milli = 999; /* yet the other limits hold */
-	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
-	r.tokens_milli = 1000;
-	p.service[0].cutoff_from = 0; /* sessions are not counted */
-	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+		p.service[0].cutoff[PLAN_BAND_GENERAL] = 5;
+		p.service[0].source_share = 4;
+		r.score = why == 0 ? 4 : 5;
+		r.heavy = why == 1 ? PLAN_HEAVY_UNUSUAL : PLAN_HEAVY_NO;
+		r.sessions = why == 2 ? 4 : 3;
+		r.in_flight = 9; /* nothing is kept */
+		assert_true(plan_decide(&p, &r).admit);
+		p.service[0].kept = 128;
+		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+		assert_int_equal(plan_decide(&p, &r).reason, REASON_SOURCE);
+		r.in_flight = 5;
+		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+		r.in_flight = 4;
+		assert_true(plan_decide(&p, &r).admit);
+		r.waiting = 3; /* of 5 */
+		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+		r.waiting = 2;
+		assert_true(plan_decide(&p, &r).admit);
+		r.tokens_milli = 3249; /* of 5000 */
+		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+		r.tokens_milli = 3250;
+		assert_true(plan_decide(&p, &r).admit);
+		r.tokens_milli = 999; /* the limits of all hold for it, too */
+		p.service[0].kept = 0;
+		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
+	}
 }
 
 static void each_limit_binds_at_its_bound(void **state)
@@ -69,12 +85,6 @@ static void each_limit_binds_at_its_bound(void **state)
 	r.tokens_milli = 999;
 	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
 	r.tokens_milli = 1000;
-	assert_true(plan_decide(&p, &r).admit);
-	p.service[0].cutoff[PLAN_BAND_GENERAL] = 5;
-	r.score = 4;
-	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
-	assert_int_equal(plan_decide(&p, &r).reason, REASON_SOURCE);
-	r.score = 5;
 	assert_true(plan_decide(&p, &r).admit);
 	p.service[0].window = PLAN_UNLIMITED;
 	r.in_flight = 4000000000u;
@@ -133,6 +143,13 @@ static void orders_beat_trust_and_observe(void **state)
 	assert_false(plan_decide(&p, &r).admit);
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_DRAIN);
 	p.order = PLAN_MAINTENANCE;
+	p.service[0].trusted_pass = 1;
+	assert_true(plan_decide(&p, &r).admit);
+	assert_int_equal(plan_decide(&p, &r).reason, REASON_TRUSTED);
+	r.trusted = 0;
+	assert_false(plan_decide(&p, &r).admit);
+	r.trusted = 1;
+	p.service[0].trusted_pass = 0;
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_MAINTENANCE);
 }
 
@@ -147,19 +164,6 @@ static void each_property_of_a_source_has_its_reason(void **state)
 	r.sessions = 3;
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_SESSIONS);
 	r.sessions = 0;
-	r.heavy = PLAN_HEAVY_UNUSUAL;
-	assert_true(plan_decide(&p, &r).admit); /* nothing asks for it */
-	p.service[0].heavy = 1;
-	p.service[0].window = 20; /* it gets what others leave, but for what is kept for them */
-	p.service[0].kept = 64;
-	r.in_flight = 14;
-	assert_true(plan_decide(&p, &r).admit);
-	r.in_flight = 15;
-	assert_int_equal(plan_decide(&p, &r).reason, REASON_RATE);
-	r.in_flight = 0;
-	p.service[0].window = 0;
-	assert_int_equal(plan_decide(&p, &r).reason, REASON_RATE);
-	p.service[0].heavy = 0;
 	r.heavy = PLAN_HEAVY_LIMIT;
 	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_HEAVY);
 	r = asks();
@@ -189,6 +193,8 @@ static void each_band_has_a_cutoff_of_its_own(void **state)
 
 	p.service[0].cutoff[PLAN_BAND_GENERAL] = 100;
 	p.service[0].cutoff[PLAN_BAND_NEW] = 50;
+	p.service[0].kept = 128;
+	r.in_flight = 5; /* of 10 */
 	r.score = 60;
 	assert_false(plan_decide(&p, &r).admit);
 	r.band = PLAN_BAND_NEW;
@@ -211,7 +217,8 @@ static void each_band_has_a_cutoff_of_its_own(void **state)
 	assert_true(plan_decide(&p, &r).admit);
 }
 
-/* One address and its neighbours are one group; ties change with the epoch and are even over groups. */
+/* One address and its neighbours are one group; ties change with the epoch and are even over
+ * groups. */
 static void a_group_is_a_network_and_its_tie_holds_for_an_epoch(void **state)
 {
 	uint8_t a[16] = { [10] = 0xff, 0xff, 192, 0, 2, 7 }, b[16] = { 0x20, 0x01, 0x0d, 0xb8 };
@@ -323,7 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_limit_binds_at_its_bound),
-		cmocka_unit_test(a_cutoff_keeps_nobody_from_a_window_with_room),
+		cmocka_unit_test(who_comes_last_gets_what_others_leave),
 		cmocka_unit_test(what_is_stale_or_foreign_admits),
 		cmocka_unit_test(orders_beat_trust_and_observe),
 		cmocka_unit_test(each_property_of_a_source_has_its_reason),

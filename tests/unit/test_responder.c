@@ -1,4 +1,5 @@
-/* The responder by itself, over loopback: clients connect to its own listeners, as the gate would let them. */
+/* The responder by itself, over loopback: clients connect to its own listeners, as the gate would
+ * let them. */
 #include "cmocka_test.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static enum reason reason(void *context, const struct in6_addr *client, uint16_t
 static int setup(void **state)
 {
 	options = (struct responder_options){ .netns_fd = -1 };
-	strcpy(options.manner.hostname, "mx.example.org");
+	strcpy(options.manner.style.hostname, "mx.example.org");
 	options.manner.reply_code = 451;
 	options.manner.linger_max = 64;
 	options.manner.linger_us = 60 * US_PER_S;
@@ -104,7 +105,7 @@ static struct responder_view view(void)
 	return v;
 }
 
-#define LINE "451 4.3.2 mx.example.org overloaded, try again later\r\n"
+#define LINE "451 4.3.2 mx.example.org overloaded at the moment, come back in a few minutes\r\n"
 
 static void a_client_hears_451_until_it_quits(void **state)
 {
@@ -254,7 +255,7 @@ static void another_manner_holds_for_those_who_come(void **state)
 	int fd;
 
 	start();
-	strcpy(manner.hostname, "mx2.example.org");
+	strcpy(manner.style.hostname, "mx2.example.org");
 	responder_set_manner(r, &manner);
 	for (int i = 0; i < 1000; i++) {
 		fd = dial(responder_listener_v4(r));
@@ -279,6 +280,25 @@ static void it_beats_and_says_so_when_it_does_not(void **state)
 	assert_non_null(strstr(why, "has not turned"));
 }
 
+/* A responder that has used its share of the CPU leaves clients in its queue. */
+static void a_client_in_the_queue_is_told_when_it_ends(void **state)
+{
+	int fd[20];
+
+	options.manner.cpu_ratio = .0001;
+	start();
+	close(dial(responder_listener_v4(r)));
+	usleep(20000);
+	for (unsigned i = 0; i < 20; i++)
+		fd[i] = dial(responder_listener_v4(r));
+	responder_close(r);
+	r = NULL;
+	for (unsigned i = 0; i < 20; i++) {
+		assert_memory_equal(hear(fd[i]), "4", 1);
+		close(fd[i]);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -292,6 +312,7 @@ int main(void)
 		TEST(nothing_is_said_where_tls_is_expected),
 		TEST(another_manner_holds_for_those_who_come),
 		TEST(it_beats_and_says_so_when_it_does_not),
+		TEST(a_client_in_the_queue_is_told_when_it_ends),
 	};
 
 	return cmocka_run_group_tests_name("responder", tests, NULL, NULL);

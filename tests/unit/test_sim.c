@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../../tools/penstock-sim/attempts.c"
+#include "../../tools/penstock-sim/clairvoyant.c"
 #include "../../tools/penstock-sim/cpu.c"
 #include "../../tools/penstock-sim/fluid.c"
 #include "../../tools/penstock-sim/oracle.c"
@@ -160,6 +161,109 @@ static void the_fluid_drains(void **state)
 	assert_near(fluid.drain_s, 0, 0.001);
 }
 
+/* `ticks` of a plant that can work on `per_s` messages, with `places` for sessions of
+ * `session_s`. */
+static void lay_out(struct clairvoyant_tick *tick, uint32_t ticks, double per_s, double places,
+		    double session_s)
+{
+	for (uint32_t i = 0; i < ticks; i++)
+		tick[i] = (struct clairvoyant_tick){ .jobs = (float)(per_s / 10),
+						     .places = (float)places,
+						     .session_s = (float)session_s };
+}
+
+static void come(struct clairvoyant_tick *tick, uint32_t from, uint32_t to, uint32_t each)
+{
+	for (uint32_t i = from; i < to; i++) {
+		tick[i].arrived = each;
+		tick[i].size = (float)each;
+	}
+}
+
+static void a_clairvoyant_queues_up_to_the_objective(void **state)
+{
+	static struct clairvoyant_tick tick[1000];
+	static uint32_t refused[1000];
+
+	/* 40 a second at a server of 10 for 3 s: a backlog of 90, and each waits up to 9 s:
+	 * sessions take a second, 9 are left to wait. */
+	lay_out(tick, 1000, 10, 1000, 1);
+	come(tick, 0, 30, 4);
+	assert_int_equal(clairvoyant_refused(tick, 1000, refused), 0);
+	/* For 4 s: 160 came, 10 a second are served until 9 s after the last: 130. */
+	come(tick, 0, 40, 4);
+	assert_near((int)clairvoyant_refused(tick, 1000, refused), 30, 3);
+	assert_int_equal(refused[20], 0);
+	assert_true(refused[39] > 0);
+	/* The run ends with the load: those who wait have not been served. */
+	assert_near((int)clairvoyant_refused(tick, 40, refused), 120, 3);
+}
+
+static void a_clairvoyant_keeps_a_queue_short_that_would_stand(void **state)
+{
+	static struct clairvoyant_tick tick[1000];
+	static uint32_t refused[1000];
+
+	/* Twice what it can do, for 50 s. From the sixth second on nobody waits for more than a
+	 * second: of 1000 it serves 10 a second, and those of one second more. */
+	lay_out(tick, 1000, 10, 1000, 0);
+	come(tick, 0, 500, 2);
+	assert_near((int)clairvoyant_refused(tick, 1000, refused), 1000 - 510, 3);
+	/* 1.05 times is chance: there the queue may come up to the objective, and has not after 50
+	 * s (25 of 10 a second). */
+	for (int i = 0; i < 500; i++)
+		tick[i].arrived = 1, tick[i].size = 1.05F;
+	assert_int_equal(clairvoyant_refused(tick, 1000, refused), 0);
+}
+
+static void a_clairvoyant_cannot_save_what_is_idle(void **state)
+{
+	static struct clairvoyant_tick tick[400];
+	static uint32_t refused[400];
+
+	/* Nothing for 10 s, then 300 at once: 10 a second for 10 s (sessions of no length), and
+	 * those of one tick. */
+	lay_out(tick, 400, 10, 1000, 0);
+	come(tick, 100, 101, 300);
+	assert_near((int)clairvoyant_refused(tick, 400, refused), 200, 2);
+	assert_int_equal(refused[100], clairvoyant_refused(tick, 400, refused));
+}
+
+static void a_clairvoyant_greets_within_two_seconds(void **state)
+{
+	static struct clairvoyant_tick tick[400];
+	static uint32_t refused[400];
+
+	/* Ten slots, sessions of a second: 10 a second, however fast the CPU is. 20 a second for 10
+	 * s: in front stand 20 at most. */
+	lay_out(tick, 400, 1000, 10, 1);
+	come(tick, 0, 100, 2);
+	assert_near((int)clairvoyant_refused(tick, 400, refused), 200 - 100 - 20, 3);
+}
+
+static void a_clairvoyant_pays_for_processes(void **state)
+{
+	static struct clairvoyant_tick tick[1000];
+	static uint32_t refused[1000];
+
+	/* A process costs as much as a message: of 10 jobs a second, the sessions of the first
+	 * second take 5 processes and 5 messages; then each in flight has one. 10 a second: the
+	 * backlog of the onset stays below the objective. */
+	lay_out(tick, 1000, 10, 1000, 0.5);
+	for (int i = 0; i < 1000; i++)
+		tick[i].fork_jobs = 1;
+	come(tick, 0, 900, 1);
+	assert_int_equal(clairvoyant_refused(tick, 1000, refused), 0);
+	/* At twice the capacity it makes no process for whoever waits: it gets as many through as
+	 * without the cost, but for the onset. */
+	come(tick, 0, 900, 2);
+	assert_near((int)clairvoyant_refused(tick, 1000, refused), 1800 - 900 - 10 + 5, 8);
+	/* Sizes count: half as large, twice as many. */
+	for (int i = 0; i < 900; i++)
+		tick[i].size = 1;
+	assert_in_range(clairvoyant_refused(tick, 1000, refused), 0, 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -170,6 +274,11 @@ int main(void)
 		cmocka_unit_test(the_oracle_serves_whom_time_is_short_for),
 		cmocka_unit_test(nobody_is_served_before_they_ask),
 		cmocka_unit_test(the_fluid_drains),
+		cmocka_unit_test(a_clairvoyant_queues_up_to_the_objective),
+		cmocka_unit_test(a_clairvoyant_keeps_a_queue_short_that_would_stand),
+		cmocka_unit_test(a_clairvoyant_cannot_save_what_is_idle),
+		cmocka_unit_test(a_clairvoyant_greets_within_two_seconds),
+		cmocka_unit_test(a_clairvoyant_pays_for_processes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

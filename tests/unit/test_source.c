@@ -50,7 +50,8 @@ static void the_third_attempt_is_promised(void **state)
 	end(&w);
 }
 
-/* Before two hours, counting that its next attempt would come too late; and nobody has to retry quickly for it. */
+/* Before two hours, counting that its next attempt would come too late; and nobody has to retry
+ * quickly for it. */
 static void two_hours_are_promised(void **state)
 {
 	struct world w;
@@ -132,7 +133,7 @@ static void who_gives_up_is_forgotten_and_teaches_patience(void **state)
 	end(&w);
 }
 
-/* ---- cut-offs --------------------------------------------------------------------------------------------------- */
+/* ---- cut-offs ------------------------------------------------------------------------------- */
 
 static void a_promise_that_cannot_be_kept_is_an_alarm(void **state)
 {
@@ -197,7 +198,8 @@ static void the_time_foretold_comes_true(void **state)
 	begin(&w);
 	step(&w, SECOND);
 	w.plan.service[0].cutoff[0] = w.plan.service[0].cutoff[1] = UINT32_C(640) << 22;
-	w.plan.service[0].cutoff_from = 0; /* however much room there is */
+	w.plan.service[0].kept = 128; /* places are short */
+	w.in_flight = 60;
 	assert_false(ask(&w, 0xc0000207).admit);
 	in_s = source_admitted_in_s(w.table, e.address, &w.plan, 0, w.now_us);
 	assert_in_range(in_s, 120, 7200);
@@ -208,7 +210,7 @@ static void the_time_foretold_comes_true(void **state)
 	end(&w);
 }
 
-/* ---- robustness ------------------------------------------------------------------------------------------------- */
+/* ---- robustness ----------------------------------------------------------------------------- */
 
 static void blocks_go_out_and_come_back(void **state)
 {
@@ -268,7 +270,8 @@ static void a_clock_that_lags_behind_the_file_is_forgiven(void **state)
 	end(&w);
 }
 
-/* The wall clock is set back or forward: who waits keeps its age and its attempts, and the promise holds. */
+/* The wall clock is set back or forward: who waits keeps its age and its attempts, and the promise
+ * holds. */
 static void a_wall_clock_that_is_set_changes_no_wait(void **state)
 {
 	static const int64_t by_s[] = { -86400, 86400, -1800, 10 };
@@ -328,6 +331,109 @@ static void a_full_ledger_forgets_the_least(void **state)
 	assert_true(waiting > 9990);
 	assert_true(regular > 9990);
 	end(&w);
+}
+
+static void tell(struct world *w, const uint8_t *address, enum source_event_kind kind,
+		 bool admitted, unsigned turns)
+{
+	struct source_event e = { .kind = (uint8_t)kind,
+				  .admitted = admitted,
+				  .limit = admitted ? LIMIT_NONE : LIMIT_WINDOW,
+				  .turns = (uint8_t)turns };
+
+	memcpy(e.address, address, sizeof(e.address));
+	sources_note(w->table, &e, 1, w->now_us);
+}
+
+enum washing { WASH_EMPTY, WASH_DEFERRED, WASH_WITH_JOBS, WASHES };
+
+/* What is left of 20,000 known-good sources in a ledger for 131,072, after 175,000 strangers of one
+ * /45: they only connect, are deferred, or do a job each. A source that delivers is regular; one
+ * that only connects is not. */
+static void one_network_does_not_wash_out_the_known_good(void **state)
+{
+	for (int how = 0; how < WASHES; how++) {
+		struct world w;
+		unsigned known = 0, strangers = 0;
+
+		begin(&w);
+		w.config.ledger_bytes = 2 << 20;
+		free(w.table);
+		w.table = source_init(aligned_alloc(64, (source_size(&w.config) + 63) / 64 * 64),
+				      &w.config, (const uint64_t[2]){ 1, 2 });
+		step(&w, SECOND);
+		for (uint32_t k = 0; k < 20000; k++)
+			note(&w, 0x05000000 + k * 256, true);
+		pass(&w, 600);
+		for (uint32_t k = 0; k < 175000; k++) {
+			uint8_t a[16] = { 0x2a,
+					  0x0d,
+					  1,
+					  2,
+					  0x40,
+					  (uint8_t)(k >> 16),
+					  (uint8_t)(k >> 8),
+					  (uint8_t)k,
+					  [15] = 1 };
+
+			tell(&w, a, SOURCE_ATTEMPT, how != WASH_DEFERRED, 0);
+			if (how != WASH_DEFERRED)
+				tell(&w, a, SOURCE_FINISHED, true,
+				     how == WASH_WITH_JOBS ? SOURCE_JOB_TURNS : 2);
+			if (k % 100 == 0)
+				step(&w, SECOND / 10);
+			if (k % 10 == 0) {
+				struct source_view v;
+
+				source_explain(w.table, a, w.now_us, &v);
+				strangers += v.regular;
+			}
+		}
+		for (uint32_t k = 0; k < 20000; k++)
+			known += view_of(&w, 0x05000000 + k * 256).regular;
+		assert_true(known >= 19800);
+		if (how == WASH_WITH_JOBS)
+			assert_true(strangers > 1000);
+		else
+			assert_int_equal(strangers, 0);
+		end(&w);
+	}
+}
+
+/* Half of all connections from a private address, or four fifths from any: an address that stands
+ * for many. */
+static void an_address_that_stands_for_many_is_found(void **state)
+{
+	const struct {
+		uint32_t address;
+		unsigned in_ten;
+		bool found;
+	} cases[] = { { 0xac160101, 8, true },	{ 0x0a000001, 8, true },  { 0x7f000101, 8, true },
+		      { 0x64400001, 8, true },	{ 0xa9fe0001, 8, true },  { 0xc0a80001, 8, true },
+		      { 0xac160101, 3, false }, { 0xcb007107, 6, false }, { 0xcb007107, 10, true },
+		      { 0xac200101, 6, false }, { 0x64800001, 6, false } };
+
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		struct source_shared shared;
+		struct world w;
+
+		begin(&w);
+		step(&w, SECOND);
+		for (uint32_t i = 0; i < 600; i++) {
+			if (i % 5 == 0)
+				step(&w, SECOND / 10);
+			note(&w, i % 10 < cases[c].in_ten ? cases[c].address : 0x05000000 + i * 256,
+			     true);
+			if (i == 50) { /* too few yet */
+				source_shared(w.table, &shared);
+				assert_false(shared.known);
+			}
+		}
+		source_shared(w.table, &shared);
+		assert_int_equal(shared.known, cases[c].found);
+		assert_near((int)(shared.share * 100), (int)(cases[c].in_ten * 10), 12);
+		end(&w);
+	}
 }
 
 static void anything_may_stand_in_an_event(void **state)
@@ -393,6 +499,8 @@ int main(void)
 		cmocka_unit_test(a_clock_that_lags_behind_the_file_is_forgiven),
 		cmocka_unit_test(a_wall_clock_that_is_set_changes_no_wait),
 		cmocka_unit_test(a_full_ledger_forgets_the_least),
+		cmocka_unit_test(one_network_does_not_wash_out_the_known_good),
+		cmocka_unit_test(an_address_that_stands_for_many_is_found),
 		cmocka_unit_test(anything_may_stand_in_an_event),
 		cmocka_unit_test(a_foreign_block_is_not_a_table),
 	};

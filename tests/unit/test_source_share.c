@@ -6,7 +6,6 @@ static void no_cutoff_while_there_is_room(void **state)
 	struct world w;
 
 	begin(&w);
-	w.input.service[0].in_flight = 50;
 	for (int i = 0; i < 600; i++) {
 		step(&w, SECOND / 10);
 		for (uint32_t k = 0; k < 9; k++)
@@ -107,7 +106,9 @@ static void seniority_goes_first_and_newcomers_keep_a_tenth(void **state)
 			uint32_t who = 0x0a000000 + ((i * 20 + k) % 3600) * 256;
 			bool in = ask(&w, who).admit;
 
-			if (i < 180) {
+			/* The first moments are for whoever comes: what arrives is not known
+			 * yet. */
+			if (i >= 20 && i < 180) {
 				old_asked++;
 				old_in += in;
 			}
@@ -115,15 +116,16 @@ static void seniority_goes_first_and_newcomers_keep_a_tenth(void **state)
 		for (uint32_t k = 0; k < 80; k++)
 			new_in += ask(&w, 0x40000000 + (i * 80 + k) * 256).admit && i >= 100;
 	}
-	assert_true(old_asked == 3600);
+	assert_true(old_asked == 3200);
 	assert_true(new_in >= 400); /* 50 s at 10 a second, less noise */
-	assert_true(old_in > 1400);
+	assert_true(old_in > 1200); /* 16 s at up to 90 a second */
 	end(&w);
 }
 
-/* ---- rates ------------------------------------------------------------------------------------------------------ */
+/* ---- rates ---------------------------------------------------------------------------------- */
 
-/* One of eleven sources sends a thousand times as much: it gets about its fair share, the others nearly all of theirs. */
+/* One of eleven sources sends a thousand times as much: it gets about its fair share, the others
+ * nearly all of theirs. */
 static void a_heavy_source_costs_the_others_next_to_nothing(void **state)
 {
 	struct world w;
@@ -150,8 +152,9 @@ static void a_heavy_source_costs_the_others_next_to_nothing(void **state)
 	end(&w);
 }
 
-/* Fifty that have been there for minutes, and one that comes with ten times the capacity: the minute that is remembered is theirs alone,
- * and still it is the newcomer who is told within the second. */
+/* Fifty that have been there for minutes, and one that comes with ten times the capacity: the
+ * minute that is remembered is theirs alone, and still it is the newcomer who is told within the
+ * second. */
 static void an_onset_is_not_blamed_on_those_who_were_there(void **state)
 {
 	struct world w;
@@ -170,7 +173,6 @@ static void an_onset_is_not_blamed_on_those_who_were_there(void **state)
 		for (uint32_t k = 0; k < 5; k++) {
 			struct verdict v = ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
 
-			assert_int_not_equal(v.limit, LIMIT_HEAVY);
 			others_asked += i >= 5;
 			others += v.admit && i >= 5;
 		}
@@ -181,57 +183,55 @@ static void an_onset_is_not_blamed_on_those_who_were_there(void **state)
 	end(&w);
 }
 
-/* Those who alone are no more than there are credits for may go beyond the window while the unusual fill it, and never over a cliff. */
-static void beside_a_heavy_source_the_window_is_wider(void **state)
+/* An unusual source has all that others leave: all of the window where there is nobody else, and
+ * what makes room for them where there is. In observe mode the same. */
+static void what_is_kept_from_the_unusual_is_for_somebody(void **state)
 {
-	struct world w;
+	for (int observe = 0; observe < 2; observe++) {
+		struct world w;
+		unsigned in = 0;
 
-	begin(&w);
-	w.plan.level = 1;
-	for (int cliff = 0; cliff < 2; cliff++) {
-		w.input.service[0].most = cliff ? 110 : -1;
+		begin(&w);
+		w.plan.mode = observe ? PLAN_OBSERVE : PLAN_ENFORCE;
+		w.plan.level = 1;
 		for (uint32_t i = 0; i < 600; i++) {
+			step(&w, SECOND / 10);
+			for (int k = 0; k < 100; k++)
+				in += ask(&w, 0xc6336401).admit && i >= 300;
+		}
+		assert_true(observe || in > 0.97 * 3000);
+		assert_in_range(w.plan.service[0].kept, 0, 12);
+		for (uint32_t i = 0; i < 600 && !observe; i++) {
 			step(&w, SECOND / 10);
 			for (int k = 0; k < 100; k++)
 				ask(&w, 0xc6336401);
 			for (uint32_t k = 0; k < 5; k++)
 				ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
 		}
-		assert_int_equal(w.plan.service[0].beyond, cliff ? 25 : 64);
-	}
-	/* All alike, there is nobody to be let past. */
-	w.input.service[0].most = -1;
-	for (uint32_t i = 0; i < 3000; i++) {
-		step(&w, SECOND / 10);
-		for (uint32_t k = 0; k < 20; k++)
-			ask(&w, 0x0a000000 + ((i * 20 + k) % 50) * 256);
-	}
-	assert_int_equal(w.plan.service[0].beyond, 0);
-	end(&w);
-}
-
-/* A quarter is kept from the unusual for the others, where there are others. In observe mode the same. */
-static void what_is_kept_from_the_unusual_is_for_somebody(void **state)
-{
-	for (int observe = 0; observe < 2; observe++) {
-		struct world w;
-
-		begin(&w);
-		w.plan.mode = observe ? PLAN_OBSERVE : PLAN_ENFORCE;
-		w.plan.level = 1;
-		for (int others = 0; others < 2; others++) {
-			for (uint32_t i = 0; i < 600; i++) {
-				step(&w, SECOND / 10);
-				for (int k = 0; k < 100; k++)
-					ask(&w, 0xc6336401);
-				for (uint32_t k = 0; others && k < 5; k++)
-					ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
-			}
-			assert_int_equal(w.plan.service[0].kept, others ? 64 : 0);
-		}
-		assert_true(w.plan.service[0].beyond > 0);
+		assert_true(observe || w.plan.service[0].kept > 0);
 		end(&w);
 	}
+}
+
+/* The level is up (a neighbour presses the machine), and each of sixteen sources sends much against
+ * its own past: while there are free places nobody is refused. */
+static void nobody_is_refused_while_places_are_free(void **state)
+{
+	struct world w;
+
+	begin(&w);
+	w.plan.level = 3;
+	w.input.service[0].capacity_per_s = 5; /* found far too low */
+	w.input.service[0].admitted_per_s = 5;
+	for (uint32_t i = 0; i < 1200; i++) {
+		step(&w, SECOND / 10);
+		for (uint32_t k = 0; k < (i < 300 ? 1u : 7u); k++) {
+			struct verdict v = ask(&w, 0x0a000000 + (i * 7 + k) % 16 * 256);
+
+			assert_true(v.admit);
+		}
+	}
+	end(&w);
 }
 
 static void the_operators_rate_holds_for_one_address(void **state)
@@ -248,19 +248,20 @@ static void the_operators_rate_holds_for_one_address(void **state)
 	assert_int_equal(in, 21); /* the one over it is seen when it is noted */
 	assert_int_equal(ask(&w, 0xc0000207).reason, REASON_RATE);
 	assert_true(ask(&w, 0xc0000208).admit);
-	/* It is nobody's load: beside it nothing is short. */
+	/* It is no load that could be shared: beside it no place is short. */
 	for (int i = 0; i < 100; i++) {
 		step(&w, SECOND / 10);
 		for (int k = 0; k < 20; k++)
 			ask(&w, 0xc0000207);
 	}
-	assert_int_equal(w.plan.service[0].beyond, 0);
+	assert_int_equal(w.plan.service[0].kept, 0);
 	pass(&w, 130);
 	assert_true(ask(&w, 0xc0000207).admit);
 	end(&w);
 }
 
-/* The window slides: of what was there a minute ago half is left on the average, of what was there two minutes ago nothing. */
+/* The window slides: of what was there a minute ago half is left on the average, of what was there
+ * two minutes ago nothing. */
 static void the_sketch_forgets_evenly(void **state)
 {
 	struct world w;
@@ -284,11 +285,12 @@ static void the_sketch_forgets_evenly(void **state)
 	end(&w);
 }
 
-/* ---- with the loop closed ---------------------------------------------------------------------------------------- */
+/* ---- with the loop closed ------------------------------------------------------------------- */
 
-/* `sources` of equal rate offer `offered` connections a second to a server that serves 100 a second, half a second each, behind a
- * window of 50. Returns what share of the capacity was used over the last minutes; `ret_least` gets the least share that any one
- * of them had of an even one. */
+/* `sources` of equal rate offer `offered` connections a second to a server that serves 100 a
+ * second, half a second each, behind a window of 50. Returns what share of the capacity was used
+ * over the last minutes; `ret_least` gets the least share that any one of them had of an even
+ * one. */
 static double closed_loop(unsigned sources, unsigned offered, double *ret_least)
 {
 	static unsigned ends[100]; /* sessions that end in so many ticks, a ring */
@@ -364,7 +366,7 @@ static void few_sources_use_the_whole_capacity(void **state)
 	assert_true(least > 0.5);
 }
 
-/* ---- pools ------------------------------------------------------------------------------------------------------ */
+/* ---- pools ---------------------------------------------------------------------------------- */
 
 static struct source_network network(uint32_t address, unsigned bits, unsigned pool)
 {
@@ -407,7 +409,7 @@ static void a_pool_is_one_source_and_the_longest_prefix_wins(void **state)
 	end(&w);
 }
 
-/* ---- the promise ------------------------------------------------------------------------------------------------ */
+/* ---- the promise ---------------------------------------------------------------------------- */
 
 int main(void)
 {
@@ -420,7 +422,7 @@ int main(void)
 		cmocka_unit_test(what_is_kept_from_the_unusual_is_for_somebody),
 		cmocka_unit_test(the_operators_rate_holds_for_one_address),
 		cmocka_unit_test(an_onset_is_not_blamed_on_those_who_were_there),
-		cmocka_unit_test(beside_a_heavy_source_the_window_is_wider),
+		cmocka_unit_test(nobody_is_refused_while_places_are_free),
 		cmocka_unit_test(the_sketch_forgets_evenly),
 		cmocka_unit_test(few_sources_use_the_whole_capacity),
 		cmocka_unit_test(a_pool_is_one_source_and_the_longest_prefix_wins),

@@ -84,7 +84,8 @@ static void make_inputs(struct world *w, struct sample *sample)
 	sample_put(sample, SIGNAL_CPU_BUSY_RATIO, 0.5 + draw(w) / 2, VIA_PROCFS);
 	if (draw(w) < 0.8) /* absent is not zero */
 		sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, 1e9 * draw(w), VIA_PROCFS);
-	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING |
+		   LOAD_HELD;
 	l->offered += (uint64_t)(draw(w) * 20);
 	l->admitted += (uint64_t)(draw(w) * 10);
 	l->deferred = l->offered > l->admitted ? l->offered - l->admitted : 0;
@@ -94,6 +95,11 @@ static void make_inputs(struct world *w, struct sample *sample)
 	l->server_us += (uint64_t)(draw(w) * 1e6);
 	l->in_flight = floor(draw(w) * 20);
 	l->busy = floor(l->in_flight / 2);
+	l->held = floor(draw(w) * 30);
+	l->held_longest_s = draw(w);
+	l->held_admitted += (uint64_t)(draw(w) * 5);
+	l->held_in_vain += (uint64_t)(draw(w) * 2);
+	l->held_left += (uint64_t)(draw(w) * 2);
 }
 
 static void step(struct world *w, struct recorder *r)
@@ -280,7 +286,8 @@ static void an_unchanged_engine_answers_bit_by_bit_what_was_recorded(void **stat
 	free(b.at);
 }
 
-/* Fails when anything but its arguments gets into the engine: time, addresses of memory, what was in memory before. */
+/* Fails when anything but its arguments gets into the engine: time, addresses of memory, what was
+ * in memory before. */
 static void the_engine_is_a_function_of_what_it_is_given(void **state)
 {
 	static struct world w;
@@ -303,8 +310,8 @@ static void the_engine_is_a_function_of_what_it_is_given(void **state)
 
 static void another_configuration_differs_and_it_is_said_where_first(void **state)
 {
-	static const char *const window[] = { "objective.window_most=9" };
-	static const char *const wrong[] = { "objective.window_most=no" };
+	static const char *const window[] = { "objective.window_max=9" };
+	static const char *const wrong[] = { "objective.window_max=no" };
 	static struct world w;
 	struct replay_options what_if = { .overrides = window, .overrides_count = 1 };
 	static struct replay r;
@@ -327,7 +334,7 @@ static void another_configuration_differs_and_it_is_said_where_first(void **stat
 	replay_init(&r, &what_if, &head);
 	record_of.config = (struct trace_config){ 1, w.text, w.text_length };
 	assert_int_equal(replay_take(&r, &record_of, &tick, why), -EINVAL);
-	assert_non_null(strstr(why, "objective.window_most"));
+	assert_non_null(strstr(why, "objective.window_max"));
 	free(b.at);
 }
 
@@ -424,7 +431,8 @@ static void what_the_disk_does_not_take_is_counted_and_the_trace_goes_on_from_th
 	for (unsigned i = 0; i < 1000; i++) /* and nobody minds */
 		step(&w, r);
 	recorder_close(r, 60000000);
-	/* A ring of some ten ticks, and a thread that looks five times a second: it is full, and then there is room again. */
+	/* A ring of some ten ticks, and a thread that looks five times a second: it is full, and
+	 * then there is room again. */
 	r = open_recorder(&w, path, UINT64_C(1) << 40, 128 << 10);
 	for (ticks = 0, stats.ticks_lost = 0; ticks < 100000 && stats.ticks_lost < 100; ticks++) {
 		step(&w, r);

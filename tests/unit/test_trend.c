@@ -26,7 +26,8 @@ static double noise(double size)
 	return (splitmix_unit(&rng) - 0.5) * 2 * size;
 }
 
-/* Ten readings a second for `seconds`; falls by `per_s` with noise around it. Returns for how many seconds an end was told. */
+/* Ten readings a second for `seconds`; falls by `per_s` with noise around it. Returns for how many
+ * seconds an end was told. */
 static double run(double seconds, double per_s, double noisy)
 {
 	unsigned told = 0;

@@ -42,16 +42,16 @@ static void a_service_finds_its_figures_by_name(void **state)
 
 	engine_of(&engine, "mx", "submission");
 	warmstart_restore(&warm, &engine, NULL);
-	assert_near(engine.window[0].capacity, 123, 0.001);
-	assert_near(engine.window[1].capacity, 0, 0.001);
+	assert_near(engine.window[0].capacity.per_s, 123, 0.001);
+	assert_near(engine.window[1].capacity.per_s, 0, 0.001);
 	assert_near(engine.pressure.connect_220_base_us, 20000, 0.001);
 	engine_of(&engine, "other", "m");
 	warmstart_restore(&warm, &engine, NULL);
-	assert_near(engine.window[0].capacity, 0, 0.001);
+	assert_near(engine.window[0].capacity.per_s, 0, 0.001);
 	engine_of(&engine, "mx", "x");
 	warm = warm_of((double)NAN);
 	warmstart_restore(&warm, &engine, NULL);
-	assert_near(engine.window[0].capacity, 0, 0.001); /* no sense: not taken */
+	assert_near(engine.window[0].capacity.per_s, 0, 0.001); /* no sense: not taken */
 }
 
 static void old_or_foreign_figures_are_not_used(void **state)
@@ -88,7 +88,7 @@ static void what_is_saved_is_restored(void **state)
 
 	engine_of(&before, "mx", "submission");
 	warmstart_restore(&warm, &before, senders);
-	before.window[0].jobs_seen = 1000; /* else what it has is a guess */
+	before.window[0].rates.jobs = 1000; /* else what it has is a guess */
 	warmstart_save(&before, senders, NOW, 2, &kept);
 	assert_int_equal(warmstart_check(&kept, NOW, 2), 0);
 	engine_of(&after, "submission", "mx");
@@ -97,8 +97,8 @@ static void what_is_saved_is_restored(void **state)
 	assert_near(learned.gone[3][7], 20, 0);
 	free(senders);
 	free(later);
-	assert_near(after.window[1].capacity, 123, 0.001);
-	assert_near(after.window[0].capacity, 0, 0.001);
+	assert_near(after.window[1].capacity.per_s, 123, 0.001);
+	assert_near(after.window[0].capacity.per_s, 0, 0.001);
 	assert_near(after.pressure.connect_220_base_us, 20000, 0.001);
 }
 
@@ -132,9 +132,10 @@ static void what_is_put_is_there_after_closing(void **state)
 	assert_int_equal(warmstart_open(directory, &file), -ENOENT);
 }
 
-/* ---- shed = last ------------------------------------------------------------------------------------------------ */
+/* ---- shed = last ---------------------------------------------------------------------------- */
 
-/* Two services that refuse most of what comes, each with so many jobs done a second and so many sessions busy. */
+/* Two services that refuse most of what comes, each with so many jobs done a second and so many
+ * sessions busy. */
 static struct plan overloaded(enum plan_shed first, enum plan_shed second, unsigned jobs,
 			      unsigned busy)
 {

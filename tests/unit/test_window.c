@@ -17,7 +17,9 @@ static double unloaded_220_us;
 
 static int setup(void **state)
 {
-	config = (struct window_config){ .cores = 1, .least = 4, .banner_objective_us = 500000 };
+	config = (struct window_config){
+		.cores = 1, .least = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
+	};
 	memset(&load, 0, sizeof(load));
 	memset(&pressure, 0, sizeof(pressure));
 	now_us = 1000000;
@@ -160,20 +162,58 @@ static void an_accept_queue_counts_once_it_stands(void **state)
 	assert_near(window.view.capacity_per_s, 20, 10);
 }
 
-static void who_talks_slowly_is_no_reason_to_wait_longer_for_a_greeting(void **state)
+static void nobody_is_told_late_unless_places_are_short(void **state)
 {
 	idle_machine();
 	unloaded_220_us = 20000;
 	run(20, 20, 20, 0, 2, 1, ALL);
-	assert_near((int)plan.late_us, 560000, 1000);
-	load.waiting = 10; /* for a process; the others talk */
-	put(SIGNAL_ACCEPT_QUEUE_COUNT, 10);
-	run(5, 30, 0, 0, 100, 12, ALL);
-	assert_near((int)plan.late_us, 560000, 1000);
-	load.waiting = 100; /* nobody is greeted any more */
-	put(SIGNAL_ACCEPT_QUEUE_COUNT, 0);
-	run(6, 30, 0, 0, 100, 100, ALL);
-	assert_true(plan.late_us > 1500000);
+	assert_near((int)plan.late_us, 30060000, 1000);
+	load.waiting = 10; /* for a slow name server, say: still nobody is refused */
+	run(5, 30, 20, 0, 20, 12, ALL);
+	assert_near((int)plan.late_us, 30060000, 1000);
+	run(1, 30, 20, 10, 20, 12, ALL); /* refused, by whatever limit, on an idle machine */
+	assert_near((int)plan.late_us, 30060000, 1000);
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_MTA_CPU_CORES, 1);
+	run(10, 100, 20, 80, 20, 12,
+	    /* an overload that lasts: the objective, three greetings, and what is waited in
+	     * front */
+	    ALL);
+	assert_near((int)plan.hold_us, 200000, 1000);
+	assert_near((int)plan.late_us, 500000 + 60000 + 200000, 1000);
+}
+
+static void a_queue_that_comes_and_goes_may_wait_and_one_that_stands_may_not(void **state)
+{
+	idle_machine();
+	run(20, 50, 50, 0, 2, 1, ALL);
+	put(SIGNAL_MTA_CPU_CORES, 0.97);
+	run(3, 200, 50, 0, 12, 10,
+	    ALL); /* for three seconds four times as much as 50 or 97 a second */
+	assert_near((int)plan.hold_us, 5000000, 1000);
+	assert_true(plan.pass_milli >= 50000);
+	run(3, 30, 50, 0, 12, 10, ALL); /* a burst; those in front are carried away */
+	assert_near((int)plan.hold_us, 5000000, 1000);
+	run(5, 120, 50, 0, 12, 10, ALL); /* twice what it can do, for good */
+	assert_near((int)plan.hold_us, 200000, 1000);
+	run(1.2, 30, 50, 0, 12, 10, ALL); /* and a second after its end */
+	assert_near((int)plan.hold_us, 5000000, 1000);
+	run(1, 3000, 50, 0, 12, 10,
+	    ALL); /* so much that nobody of it finds a place in time, however soon it ends */
+	assert_near((int)plan.hold_us, 200000, 1000);
+}
+
+static void who_only_looks_busy_shuts_nothing_on_an_idle_machine(void **state)
+{
+	idle_machine();
+	unloaded_220_us = 20000;
+	for (int i = 0; i < 300; i++) {
+		load.finished++;
+		load.server_us += 40000; /* each of those that do end took 40 ms of the server */
+		run(0.1, 10, 10, 0, i < 200 ? 1 : 13, i < 200 ? 1 : 13, ALL); /* 12 that stall */
+	}
+	assert_true(window.view.window > 20);
+	assert_true(window.view.capacity_per_s > 30);
 }
 
 static void the_servo_cuts_only_where_mail_is_harmed(void **state)
@@ -299,6 +339,27 @@ static void hard_limits_join_by_min(void **state)
 	assert_int_equal(plan.reason, REASON_SMTP);
 }
 
+/* The CPU would do 97 a second; memory has ten places of .5 s each. Who waits in front gets one of
+ * those that come free, and 30 a second are an overload. */
+static void where_memory_binds_places_come_free_by_the_window(void **state)
+{
+	idle_machine();
+	run(20, 20, 20, 0, 2, 1, ALL);
+	assert_near(window.view.passing_per_s, 97, 15);
+	window.config.session_memory_bytes = 10 * 1048576;
+	put(SIGNAL_MEM_AVAILABLE_BYTES, 0);
+	for (int i = 0; i < 30; i++) {
+		load.finished += 2;
+		load.session_us += 1000000;
+		run(0.1, 30, 20, 0, 10, 0.1, ALL);
+	}
+	assert_true(window.view.hard_binds);
+	assert_near(window.view.capacity_per_s, 97, 15);
+	assert_near((int)plan.pass_milli, 20000, 5000);
+	run(5, 30, 20, 0, 10, 0.1, ALL);
+	assert_near((int)plan.hold_us, 200000, 1000);
+}
+
 static void memory_that_is_all_gone_still_lets_one_through(void **state)
 {
 	idle_machine();
@@ -307,9 +368,64 @@ static void memory_that_is_all_gone_still_lets_one_through(void **state)
 	assert_int_equal(plan.window, 1);
 }
 
+/* Each regime by what makes it; nothing else differs between the rows than what stands in them. */
+static void the_regime_is_told_by_saturation_server_time_and_what_was_lost(void **state)
+{
+	static const struct {
+		double stall, busy, queue;
+		bool lost;
+		enum regime regime;
+		enum machine machine;
+	} rows[] = {
+		{ 0.1, 2, 0, false, REGIME_FREE, MACHINE_IDLE },
+		{ 0.7, 2, 0, false, REGIME_FREE, MACHINE_LOADED },
+		{ 0.92, 2, 0, false, REGIME_FREE, MACHINE_PRESSED },
+		{ 0.99, 2, 0, false, REGIME_STEADY, MACHINE_SATURATED },
+		{ 0.99, 6, 0, false, REGIME_CLOSING, MACHINE_SATURATED },
+		{ 0.99, 60, 0, false, REGIME_OVER, MACHINE_SATURATED },
+		{ 0.7, 60, 0, false, REGIME_OVER, MACHINE_LOADED },
+		{ 0.7, 4, 0.5, false, REGIME_OVER, MACHINE_LOADED },
+		{ 0.7, 2, 0.5, false, REGIME_CAPPED, MACHINE_LOADED },
+		{ 0.7, 2, 0, true, REGIME_CAPPED, MACHINE_LOADED },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setup(state);
+		idle_machine();
+		put(SIGNAL_MEM_AVAILABLE_BYTES, 1e9);
+		run(10, 20, 20, 0, 4, 0.2, ALL); /* T0 of 10 ms */
+		put(SIGNAL_CPU_STALL_RATIO, rows[i].stall);
+		put(SIGNAL_ACCEPT_QUEUE_RATIO, rows[i].queue);
+		if (rows[i].lost)
+			sample.via[SIGNAL_MEM_AVAILABLE_BYTES] = VIA_NONE;
+		run(10, 20, 20, 0, 80, rows[i].busy, ALL);
+		assert_int_equal(window.view.regime, rows[i].regime);
+		assert_int_equal(window.view.machine, rows[i].machine);
+		assert_int_equal(window.view.server, rows[i].queue > 0 ? SERVER_SHORT_OF_SLOTS : 0);
+	}
+	run(0.1, 20, 20, 0, 80, 2, FLIGHT); /* the servo has none */
+	assert_int_equal(window.view.regime, REGIME_NONE);
+}
+
+static void what_stands_for_the_server_is_told_in_words(void **state)
+{
+	char buf[SERVER_NAMES_MAX];
+
+	assert_string_equal(server_names(0, buf), "serves");
+	assert_string_equal(server_names(SERVER_GREETS_LATE, buf), "greets late");
+	assert_string_equal(server_names(SERVER_SHORT_OF_SLOTS | SERVER_HANGS, buf),
+			    "short of slots + hangs");
+	assert_true(strlen(server_names(UINT32_MAX, buf)) < SERVER_NAMES_MAX);
+	assert_string_equal(machine_name(MACHINE_PRESSED), "pressed");
+	assert_string_equal(regime_name(REGIME_STEADY), "steady");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(
+			the_regime_is_told_by_saturation_server_time_and_what_was_lost, setup),
+		cmocka_unit_test_setup(what_stands_for_the_server_is_told_in_words, setup),
 		cmocka_unit_test_setup(blind_or_without_sight_of_sessions_everything_is_admitted,
 				       setup),
 		cmocka_unit_test_setup(the_law_follows_what_can_be_seen, setup),
@@ -318,8 +434,10 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(a_burst_is_what_is_served_within_the_aim, setup),
 		cmocka_unit_test_setup(an_accept_queue_counts_once_it_stands, setup),
-		cmocka_unit_test_setup(who_talks_slowly_is_no_reason_to_wait_longer_for_a_greeting,
-				       setup),
+		cmocka_unit_test_setup(nobody_is_told_late_unless_places_are_short, setup),
+		cmocka_unit_test_setup(
+			a_queue_that_comes_and_goes_may_wait_and_one_that_stands_may_not, setup),
+		cmocka_unit_test_setup(who_only_looks_busy_shuts_nothing_on_an_idle_machine, setup),
 		cmocka_unit_test_setup(the_servo_cuts_only_where_mail_is_harmed, setup),
 		cmocka_unit_test_setup(the_servo_cuts_nothing_on_an_idle_machine_without_harm,
 				       setup),
@@ -329,6 +447,7 @@ int main(void)
 		cmocka_unit_test_setup(what_a_message_costs_is_believed_in_a_hold_too, setup),
 		cmocka_unit_test_setup(who_is_never_greeted_is_told_after_half_a_minute, setup),
 		cmocka_unit_test_setup(hard_limits_join_by_min, setup),
+		cmocka_unit_test_setup(where_memory_binds_places_come_free_by_the_window, setup),
 		cmocka_unit_test_setup(memory_that_is_all_gone_still_lets_one_through, setup),
 	};
 

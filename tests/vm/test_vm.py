@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The suites of guest/driver.py on Debian's kernels of several releases, in emulated machines: two at a time, one boot a kernel.
-KERNEL=6.1 runs one; SUITE=test_probes runs a suite whole, SUITE=all each of them, ONLY= some tests of it. TABLE=write makes the table
-of kernels anew instead of holding it against what is seen. Each machine's log is kept under build/test-logs."""
+KERNEL=6.1 runs one, KERNEL=ends the oldest and the newest, KERNEL=between the others. SUITE=short leaves out the two longest suites,
+SUITE=test_probes runs a suite whole, SUITE=all each of them, ONLY= some tests of it. TABLE=write writes the table of kernels instead of comparing it with what is seen. Each machine's
+log is kept under build/test-logs."""
 import fcntl
 import os
 import re
@@ -116,30 +117,35 @@ def here(results):
     take_survey(results, "here:", done.stdout + done.stderr)
 
 
+def choice(word):
+    """The names of the kernels that KERNEL= stands for."""
+    names = list(KERNELS)
+    groups = {"all": names, "ends": [names[0], names[-1]], "between": names[1:-1], **{name: [name] for name in names}}
+    if word not in groups:
+        sys.exit(f"KERNEL={word}: one of {' '.join(groups)}")
+    return groups[word]
+
+
 def main():
     why = machine.why_not()
     if why:
         tap.skip_all(why)
     results = Results()
-    only = os.environ.get("KERNEL")
-    if only and only not in KERNELS:
-        sys.exit(f"KERNEL={only}: one of {' '.join(KERNELS)}")
+    chosen = choice(os.environ.get("KERNEL") or "all")
     environment = {"PENSTOCK_TEST_PATIENCE": PATIENCE}
     environment.update({name: os.environ[name] for name in ("SUITE", "ONLY") if os.environ.get(name)})
     os.makedirs(archive.CACHE, exist_ok=True)
     directory = tempfile.mkdtemp(prefix="run-", dir=archive.CACHE)
     machines, turn = [], threading.Semaphore(AT_ONCE)
-    if os.environ.get("TABLE") == "write" and not only:
+    if os.environ.get("TABLE") == "write" and len(chosen) == len(KERNELS):
         shutil.rmtree(table.SEEN, ignore_errors=True)
     try:
         with open(os.path.join(archive.CACHE, "lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             load = machine.payload(directory)
-            for name, suites in KERNELS.items():
-                if only and only != name:
-                    continue
+            for name in chosen:
                 try:
-                    machines.append(machine.Machine(find_kernel(suites), load, directory, environment))
+                    machines.append(machine.Machine(find_kernel(KERNELS[name]), load, directory, environment))
                 except NoKernel as reason:
                     results.add(True, f"{name}: every suite", skip=str(reason))
 
@@ -155,7 +161,7 @@ def main():
             t.start()
         for t in threads:
             t.join()
-        if not only and not os.environ.get("SUITE"):
+        if "newest" in chosen and len(chosen) > 1 and os.environ.get("SUITE", "") in ("", "short"):
             here(results)
         if os.environ.get("TABLE") == "write":
             table.write()

@@ -39,8 +39,8 @@ struct session {
 	struct generator *generator;
 	struct session *next, **previous;
 	struct bufferevent *stream;
-	struct event *
-		timer; /* time-out of the step, the client's thinking, or the pause before a retry */
+	/* time-out of the step, the client's thinking, or the pause before a retry */
+	struct event *timer;
 	struct attempt attempt;
 	enum step step;
 	unsigned recipients;
@@ -159,7 +159,7 @@ static void on_timer(evutil_socket_t fd, short what, void *context)
 	}
 }
 
-/* ---- the dialogue ------------------------------------------------------------------------------------------------ */
+/* ---- the dialogue --------------------------------------------------------------------------- */
 
 static void say_next(struct session *s)
 {
@@ -276,7 +276,7 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 				: OUTCOME_RESET);
 }
 
-/* ---- connections ------------------------------------------------------------------------------------------------- */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 static int bind_source(int fd, const struct session *s)
 {

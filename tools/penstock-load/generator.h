@@ -1,4 +1,5 @@
-/* The sender: open loop, so that a slow server does not slow it down, one SMTP session a message. */
+/* The sender: open loop, so that a slow server does not slow it down, one SMTP session a
+ * message. */
 #ifndef PENSTOCK_LOAD_GENERATOR_H
 #define PENSTOCK_LOAD_GENERATOR_H
 

@@ -1,4 +1,5 @@
-/* When messages are sent: a rate that changes at given times, Poisson or evenly spaced, from a seed. Pure. */
+/* When messages are sent: a rate that changes at given times, Poisson or evenly spaced, from a
+ * seed. Pure. */
 #ifndef PENSTOCK_LOAD_SCHEDULE_H
 #define PENSTOCK_LOAD_SCHEDULE_H
 

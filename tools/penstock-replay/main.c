@@ -1,4 +1,5 @@
-/* penstock-replay: what the engine of this build gives for a recorded trace, tick by tick, and where that is not what was recorded. */
+/* penstock-replay: what the engine of this build gives for a recorded trace, tick by tick, and
+ * where that is not what was recorded. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -189,6 +190,12 @@ static bool next_record(struct trace_reader *reader, const char *path,
 		}
 		if (r > 0 && trace_get(payload, length, head, ret) == 0)
 			return true;
+		if (r == -EPROTONOSUPPORT && !head) {
+			fprintf(stderr,
+				"penstock-replay: Cannot read %s: it was written by another version of penstock. Use the penstock-replay of that version.\n",
+				path);
+			exit(EXIT_UNREADABLE);
+		}
 		fprintf(stderr, "penstock-replay: %s %s at byte %zu: it is left out there\n", path,
 			r == -EPROTONOSUPPORT ? frame_error(r) : "is damaged", at);
 		*ret_gap = true;

@@ -46,7 +46,7 @@ static bool sets_mode(const struct replay *r)
 	return r->options.file != NULL;
 }
 
-/* ---- configuration ---------------------------------------------------------------------------------------------- */
+/* ---- configuration -------------------------------------------------------------------------- */
 
 static int load_config(struct replay *r, const struct trace_config *c, char *why)
 {
@@ -99,7 +99,7 @@ static int take_config(struct replay *r, const struct trace_config *c, char *why
 	return configure_table(r, c->cores);
 }
 
-/* ---- the state that the recorder found ---------------------------------------------------------------------------- */
+/* ---- the state that the recorder found ------------------------------------------------------ */
 
 static void take_table(struct replay *r, const struct trace_table *t)
 {
@@ -140,7 +140,8 @@ static void open_table(struct replay *r)
 		configure_table(r, r->engine_config.cores);
 }
 
-/* Only where the state is not known: otherwise it is the replayed engine that goes on, so that a difference is seen to grow. */
+/* Only where the state is not known: otherwise it is the replayed engine that goes on, so that a
+ * difference is seen to grow. */
 static void take_engine(struct replay *r, const struct trace_engine *e)
 {
 	enum plan_mode mode;
@@ -170,7 +171,7 @@ static void take_order(struct replay *r, const struct trace_order *o)
 		engine_set_mode(&r->engine, (enum plan_mode)o->value);
 }
 
-/* ---- verdicts --------------------------------------------------------------------------------------------------- */
+/* ---- verdicts ------------------------------------------------------------------------------- */
 
 static void count(struct replay_verdicts *v, bool admitted, uint8_t reason, uint32_t n)
 {
@@ -246,7 +247,7 @@ static void take_events(struct replay *r, const struct trace_events *events)
 	}
 }
 
-/* ---- ticks ------------------------------------------------------------------------------------------------------ */
+/* ---- ticks ---------------------------------------------------------------------------------- */
 
 static void copy_ranks(struct plan *to, const struct plan *from)
 {
@@ -256,10 +257,8 @@ static void copy_ranks(struct plan *to, const struct plan *from)
 
 		memcpy(t->cutoff, f->cutoff, sizeof(t->cutoff));
 		t->source_max = f->source_max;
-		t->heavy = f->heavy;
-		t->cutoff_from = f->cutoff_from;
+		t->source_share = f->source_share;
 		t->kept = f->kept;
-		t->beyond = f->beyond;
 	}
 }
 

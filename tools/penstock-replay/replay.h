@@ -1,5 +1,5 @@
-/* Puts what was recorded into an engine of this build, record by record, and compares what it answers with what was recorded.
- * Knows nothing of files and of people. */
+/* Puts what was recorded into an engine of this build, record by record, and compares what it
+ * answers with what was recorded. Knows nothing of files and of people. */
 #ifndef PENSTOCK_REPLAY_REPLAY_H
 #define PENSTOCK_REPLAY_REPLAY_H
 
@@ -12,8 +12,9 @@ struct replay_options {
 	unsigned overrides_count;
 };
 
-/* Of the verdicts since the tick before: as they were given, and as the replayed plan would have given them. The latter open loop
- * and only about: when in the tick somebody came, and who was then waiting for a greeting, is not recorded. */
+/* Of the verdicts since the tick before: as they were given, and as the replayed plan would have
+ * given them. The latter open loop and only about: when in the tick a client came, and who was then
+ * waiting for a greeting, is not recorded. */
 struct replay_verdicts {
 	uint64_t admitted, deferred, deferred_for[REASON__COUNT];
 };
@@ -49,7 +50,8 @@ struct replay_tick {
 	bool compared; /* false: something is missing before it, the engine's state is not known */
 	bool ranked; /* what the table of sources set is compared too */
 	bool differs;
-	int first; /* number of the first answer that differs; -1: only in the plan (salt, order, epoch) */
+	/* number of the first answer that differs; -1: only in the plan (salt, order, epoch) */
+	int first;
 };
 
 /* `head` is the trace's first record. */
@@ -58,8 +60,9 @@ void replay_init(struct replay *replay, const struct replay_options *options,
 void replay_done(struct replay *replay);
 /* Something is missing in the file here. */
 void replay_gap(struct replay *replay);
-/* Takes the next record. 1: it was a tick, `ret_tick` is filled; 0: it was something else; -EINVAL with a sentence in `why` (512): a
- * configuration cannot be used, or a tick comes before there is one. */
+/* Takes the next record. 1: it was a tick, `ret_tick` is filled; 0: it was something else; -EINVAL
+ * with a sentence in `why` (512): a configuration cannot be used, or a tick comes before there is
+ * one. */
 int replay_take(struct replay *replay, const struct trace_record *record,
 		struct replay_tick *ret_tick, char *why);
 

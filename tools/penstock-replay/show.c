@@ -10,7 +10,7 @@ static double seconds(const struct replay *r, uint64_t now_us)
 	return ((double)now_us - (double)r->head.now_us) / 1e6;
 }
 
-/* ---- for people ------------------------------------------------------------------------------------------------- */
+/* ---- for people ----------------------------------------------------------------------------- */
 
 void show_columns(FILE *out)
 {
@@ -80,6 +80,10 @@ static const char *value_text(const char *name, double value, char *buf, size_t 
 		return resource_name((enum resource)value);
 	if (strcmp(name, "law") == 0)
 		return window_law_name((enum window_law)value);
+	if (strcmp(name, "regime") == 0)
+		return regime_name((enum regime)value);
+	if (strcmp(name, "machine") == 0)
+		return machine_name((enum machine)value);
 	if (strcmp(name, "reason") == 0)
 		return reason_name((enum reason)value);
 	if (strcmp(name, "driver_signal") == 0 && value >= 0 && value < SIGNAL__COUNT)
@@ -113,7 +117,7 @@ void show_differences(FILE *out, const struct replay *r, const struct replay_tic
 		fputs("    and more\n", out);
 }
 
-/* ---- for programs ----------------------------------------------------------------------------------------------- */
+/* ---- for programs --------------------------------------------------------------------------- */
 
 /* A number that JSON has no word for is left out. */
 static void put_number(json_t *object, const char *key, double value)
@@ -168,6 +172,13 @@ static json_t *loads(const struct replay *r, const struct load *load)
 			put_number(one, "busy", l->busy);
 		if (l->known & LOAD_WAITING)
 			put_number(one, "waiting", l->waiting);
+		if (l->known & LOAD_HELD) {
+			put_number(one, "held", l->held);
+			put_number(one, "held_longest_s", l->held_longest_s);
+			put_number(one, "held_admitted", (double)l->held_admitted);
+			put_number(one, "held_in_vain", (double)l->held_in_vain);
+			put_number(one, "held_left", (double)l->held_left);
+		}
 		if (l->known & LOAD_OFFERED) {
 			put_number(one, "offered", (double)l->offered);
 			put_number(one, "admitted", (double)l->admitted);
@@ -227,7 +238,7 @@ void show_json(FILE *out, const struct replay *r, const struct replay_tick *t)
 	print_line(out, object);
 }
 
-/* ---- what else happens ------------------------------------------------------------------------------------------ */
+/* ---- what else happens ---------------------------------------------------------------------- */
 
 void show_record(FILE *out, const struct replay *r, const struct trace_record *record, bool json)
 {
@@ -256,7 +267,7 @@ void show_record(FILE *out, const struct replay *r, const struct trace_record *r
 				(unsigned long long)record->lost.ticks,
 				(unsigned long long)record->lost.events);
 		else
-			snprintf(text, sizeof(text), "the engine began anew");
+			snprintf(text, sizeof(text), "the engine was reset");
 	} else if (record->type == TRACE_END) {
 		kind = "end";
 		snprintf(text, sizeof(text), "recording ended here: %s",

@@ -19,20 +19,37 @@ void cpu_done(struct cpu *c)
 	free(c->job);
 }
 
-/* What each job gets of a core, and how much of that is of use. */
-static void share(struct cpu *c)
+/* What each of `n` jobs gets of a core; ret_useful: how much of that is of use. */
+static double share_of(const struct cpu *c, double n, double *ret_useful)
 {
 	const struct cpu_config *k = c->config;
 	double left = fmax(k->machine_cores - c->neighbour / c->weight, 0.02);
-	double cores = fmax(fmin(k->cores, left) - c->overhead, 0.01), n = c->active;
+	double cores = fmax(fmin(k->cores, left) - c->overhead, 0.01);
 	double over = k->knee > 0 ? fmax(0, n - k->knee) * k->thrash : 0;
+	double each = n > 0 ? fmin(1, cores / n) : 0;
 
-	c->each = n > 0 ? fmin(1, cores / n) : 0;
-	c->useful = c->stuck > 0 ? 0 : c->each / (1 + over);
+	*ret_useful = c->stuck > 0 ? 0 : each / (1 + over);
 	/* A neighbour on the same cores takes its share by weight. */
 	if (c->neighbour > 0 && n > 0 && c->neighbour + n > k->machine_cores)
-		c->useful *=
+		*ret_useful *=
 			fmin(1, k->machine_cores / (c->neighbour / c->weight + fmin(n, k->cores)));
+	return each;
+}
+
+double cpu_best(const struct cpu *c)
+{
+	double best = 0, useful;
+
+	for (int n = 1; n <= ceil(c->config->machine_cores) + 1; n++) {
+		share_of(c, n, &useful);
+		best = fmax(best, n * useful);
+	}
+	return best;
+}
+
+static void share(struct cpu *c)
+{
+	c->each = share_of(c, c->active, &c->useful);
 }
 
 void cpu_changed(struct cpu *c)

@@ -3,7 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Chance makes small backlogs all the time: they begin to count at this many seconds of capacity. */
+/* Chance makes small backlogs all the time: they begin to count at this many seconds of
+ * capacity. */
 #define NOISE_S 1.0
 
 void fluid_bound(const uint32_t *arrived, const double *capacity, uint32_t seconds,

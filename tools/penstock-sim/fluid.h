@@ -1,5 +1,5 @@
-/* What an overload must cost in waiting, as a fluid: what comes and the capacity, second by second, make a backlog; however it is
- * ordered, somebody waits as long as it stands. Pure. */
+/* What an overload must cost in waiting, as a fluid: what comes and the capacity, second by second,
+ * make a backlog; however it is ordered, some sender waits as long as it stands. Pure. */
 #ifndef PENSTOCK_SIM_FLUID_H
 #define PENSTOCK_SIM_FLUID_H
 
@@ -7,7 +7,9 @@
 
 struct fluid {
 	double backlog_most; /* messages */
-	double drain_s; /* from the first second of backlog to the last, of the longest stretch: nobody need wait longer */
+	/* from the first second of backlog to the last, of the longest stretch: no sender need wait
+	 * longer */
+	double drain_s;
 	double ordered_s; /* the longest wait if all are served in the order in which they came */
 };
 

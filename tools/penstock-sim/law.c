@@ -42,6 +42,10 @@ void law_params_default(struct law_params *ret)
 				    .longest_attempts = 3 };
 }
 
+/* As penstock-proxy's: the bound of the room, and objective.wait. */
+#define HELD_MOST 10000u
+#define HOLD_OWED_US 5000000u
+
 static void address_of(uint32_t ipv4, uint8_t *ret)
 {
 	memset(ret, 0, 10);
@@ -112,6 +116,7 @@ void law_init(struct law *l, enum law_kind kind, const struct law_params *params
 		own.window.law = LAW_SERVO;
 	engine_init(&l->engine, &own, seed);
 	peer_init(&l->peer, &l->params, NULL);
+	room_debts_init(&l->debts, seed);
 	if (l->params.sources > 0 && (kind == SIM_PENSTOCK || kind == SIM_SERVO))
 		make_sources(l, config->cores, senders, seed);
 }
@@ -136,6 +141,7 @@ void law_tell(struct law *l, uint32_t address, enum source_event_kind kind, uint
 	e = new_event(l, address);
 	e->kind = (uint8_t)kind;
 	e->server_us = server_us;
+	e->turns = SOURCE_JOB_TURNS;
 }
 
 /* Before the question: its rank. After it: what was answered. */
@@ -169,19 +175,83 @@ static struct verdict ask_penstock(struct law *l, const struct plant *p,
 {
 	const struct plan_service *service = &l->plan.service[0];
 	struct plan_request request = { .now_us = q->now_us,
-					.in_flight = p->in_flight + q->under_way,
+					.in_flight = plant_in_flight(p) + q->under_way,
 					.waiting = plant_waiting(p),
 					.score = PLAN_UNLIMITED,
 					.tokens_milli = plan_bucket_refill(&l->bucket, service,
 									   q->now_us) };
 	struct verdict v;
 
-	rank(l, q, &request);
+	if (!q->held)
+		rank(l, q, &request);
 	v = plan_decide(&l->plan, &request);
+	return v;
+}
+
+static uint64_t group_of(uint32_t address)
+{
+	uint8_t bytes[16];
+
+	address_of(address, bytes);
+	return plan_group(bytes);
+}
+
+/* How many of that address wait; addresses that share a number are rare and do no harm. */
+static uint32_t *held_by(struct law *l, uint32_t address)
+{
+	uint64_t x = address;
+
+	return &l->held_by[splitmix_next(&x) % LAW_HELD_BY];
+}
+
+void law_held(struct law *l, uint32_t address, int change)
+{
+	*held_by(l, address) += (uint32_t)change;
+}
+
+bool law_may_wait(const struct law *l, const struct law_request *q, struct verdict v,
+		  struct room_offer *ret)
+{
+	const struct plan_service *service = &l->plan.service[0];
+	struct plan_request request = { .score = PLAN_UNLIMITED };
+
+	if (l->kind != SIM_PENSTOCK || !plan_may_wait(v))
+		return false;
+	rank((struct law *)l, q, &request);
+	*ret = (struct room_offer){ .now_us = q->now_us,
+				    .order = room_order(
+					    (uint16_t)(request.score >> 16),
+					    q->ranked ? *held_by((struct law *)l, q->address) : 0),
+				    .hold_us = service->hold_us,
+				    .pass_milli = service->pass_milli,
+				    .most = HELD_MOST };
+	if (q->ranked && request.heavy == PLAN_HEAVY_NO &&
+	    room_owes(&l->debts, group_of(q->address), q->now_us)) {
+		ret->order = ROOM_OWED;
+		ret->hold_us = HOLD_OWED_US;
+	}
+	return true;
+}
+
+void law_owe(struct law *l, uint32_t address, uint64_t now_us)
+{
+	room_owe(&l->debts, group_of(address), now_us);
+}
+
+struct verdict law_in_vain(const struct law *l)
+{
+	return plan_in_vain(&l->plan.service[0]);
+}
+
+void law_settle(struct law *l, const struct law_request *q, struct verdict v)
+{
+	if (l->kind != SIM_PENSTOCK && l->kind != SIM_SERVO)
+		return;
 	note_verdict(l, q, v);
 	if (v.admit && !v.would_defer)
 		plan_bucket_take(&l->bucket);
-	return v;
+	if (v.admit && q->ranked)
+		room_settle(&l->debts, group_of(q->address));
 }
 
 struct verdict law_decide(struct law *l, const struct plant *p, const struct law_request *q)
@@ -195,6 +265,8 @@ static void note_sources(struct law *l, uint64_t now_us)
 {
 	sources_note(l->sources, l->event, l->events, now_us);
 	record_events(l->record, l->event, l->events, now_us);
+	if (l->on_events)
+		l->on_events(l->context, l->event, l->events, now_us);
 	l->events = 0;
 }
 
@@ -202,7 +274,7 @@ static void step_sources(struct law *l, const struct load *load, uint64_t now_us
 {
 	struct source_input in;
 
-	source_input_from(&l->engine, load, now_us, now_us, &in);
+	source_input_from(&l->engine, load, now_us, l->epoch_us + now_us, &in);
 	source_plan(l->sources, &in, &l->plan);
 }
 

@@ -1,9 +1,11 @@
-/* The law under test behind one face: asked for every connection, stepped every tick. Penstock and the servo are the daemon's very
- * core; the others (peers.c) see of the plant what they see in the programs that they are taken from. */
+/* The law under test behind one face: asked for every connection, stepped every tick. Penstock and
+ * the servo are the daemon's very core; the others (peers.c) see of the plant what they see in the
+ * programs that they are taken from. */
 #ifndef PENSTOCK_SIM_LAW_H
 #define PENSTOCK_SIM_LAW_H
 
 #include "core/engine.h"
+#include "core/room.h"
 #include "core/source.h"
 #include "penstock-sim/plant.h"
 #include "penstock-sim/senders.h"
@@ -50,6 +52,8 @@ struct peer {
 	bool shut;
 };
 
+#define LAW_HELD_BY 16384u
+
 struct law {
 	enum law_kind kind;
 	struct law_params params;
@@ -58,30 +62,52 @@ struct law {
 	struct plan_bucket bucket;
 	struct peer peer;
 	uint64_t random;
-	/* Sources: a table, and what the fronts will tell of at the next tick. NULL: nobody is ranked. */
+	/* Sources: a table, and what the fronts will tell of at the next tick. NULL: nobody is
+	 * ranked. */
 	struct source_table *sources;
 	struct source_event *event;
 	uint32_t events, event_room;
+	uint32_t held_by[LAW_HELD_BY]; /* how many wait, by a hash of their address */
+	struct room_debts debts;
 	struct record *record; /* NULL: none */
+	/* Of a fleet: who hears of the events, and CLOCK_REALTIME when virtual time began. */
+	void (*on_events)(void *context, const struct source_event *events, unsigned count,
+			  uint64_t now_us);
+	void *context;
+	uint64_t epoch_us;
 };
 
 struct law_request {
 	uint64_t now_us;
 	uint32_t address; /* IPv4, host order */
-	bool ranked; /* there is somebody behind the address */
+	bool ranked; /* a sender is behind the address */
 	uint32_t under_way; /* admitted, not at the server yet: a front counts them at once */
+	/* it waits for a place already: its source's own limits did not keep it from that */
+	bool held;
 };
 
 /* `params` may be NULL: defaults. */
 void law_init(struct law *law, enum law_kind kind, const struct law_params *params,
 	      const struct engine_config *config, const struct senders *senders, uint64_t seed);
 void law_done(struct law *law);
-/* What became of a connection that was admitted: refused late, or over with so much of the server's time. */
+/* What became of a connection that was admitted: refused late, or over with so much of the server's
+ * time. */
 void law_tell(struct law *law, uint32_t address, enum source_event_kind kind, uint32_t server_us);
 void law_params_default(struct law_params *ret);
 /* One connection. */
 struct verdict law_decide(struct law *law, const struct plant *plant,
 			  const struct law_request *request);
+/* Whether a client with this verdict may ask to wait in the room; then `ret_offer` is how. Else
+ * that is the verdict, and law_settle() is told. */
+bool law_may_wait(const struct law *law, const struct law_request *request, struct verdict verdict,
+		  struct room_offer *ret_offer);
+/* Who waited in vain, or was told late, comes first at its next attempt; until it got in. */
+/* One of that address waits more, or less (-1). */
+void law_held(struct law *law, uint32_t address, int change);
+void law_owe(struct law *law, uint32_t address, uint64_t now_us);
+/* What a client is told for whom no place came free in time. */
+struct verdict law_in_vain(const struct law *law);
+void law_settle(struct law *law, const struct law_request *request, struct verdict verdict);
 /* One tick of 100 ms. */
 void law_tick(struct law *law, const struct plant *plant, struct sample *sample,
 	      const struct load *load);

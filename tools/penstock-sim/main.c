@@ -1,4 +1,5 @@
-/* penstock-sim: the daemon's very core/ against a simulated mail server and its senders, in virtual time. */
+/* penstock-sim: the daemon's very core/ against a simulated mail server and its senders, in virtual
+ * time. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -33,23 +34,24 @@ static const char usage[] =
 	"\n"
 	"Lines of a scenario (see penstock-sim(1)):\n"
 	"  plant KEY=VALUE...     cores machine cost lookup think think_slow slow_share commit commit_each filter\n"
-	"                         filter_slots session_memory memory slots slots_known backlog fork idle knee thrash reject\n"
+	"                         filter_slots session_memory memory_spread memory slots slots_known backlog fork idle knee thrash reject\n"
 	"                         greet_patience done_patience objective\n"
 	"  sense KEY=VALUE...     delay loss noise verdict_delay; hidden-cost, hidden-dialogue, gate\n"
 	"  law KEY=VALUE...       slots target loadavg lag memory: what the laws of others are told\n"
+	"  fleet KEY=VALUE...     hosts (30 at most), memory (of each, for what the others know). A name below may begin with hostN.: of that host\n"
 	"  senders NAME retry=HOW [count= share= addresses= zipf= mx= size= fresh=]\n"
 	"                         HOW: postfix exim qmail gmail yahoo hotmail exchange gmx aol qq advice app bot hammer\n"
 	"  overload FROM TO       seconds; by default while more is offered than the capacity\n"
 	"  at S set NAME VALUE    NAME: offered (messages a second), neighbour (cores that others take), weight, commit, cost,\n"
-	"                         filter, think, lookup, slots, memory, share.GROUP, stuck, restart (1: cold, 2: warm), hung, loss, noise,\n"
-	"                         delay, or a signal (a value, or absent)\n"
+	"                         filter, think, lookup, lookup_share, stalled, slots, memory, share.GROUP, stuck, restart (1: cold, 2: warm), hung, down (nobody reaches\n"
+	"                         the host), store (0: that of the fleet is gone), loss, noise, delay, or a signal (a value, or absent)\n"
 	"  at S ramp NAME to VALUE over S\n"
 	"  at S order drain|resume|observe|enforce\n"
 	"  at S expect NAME OP VALUE [over S]   mean over the last S (1): goodput, in_time (completed a second), refused\n"
 	"                         (a second), window, in_flight, pressure, capacity, latency_worst (s),\n"
 	"                         waiting_worst (s; for a greeting); level, state, foreign,\n"
-	"                         oom_kills, dropped, filter_queue, level_changes, refused_total, would_defer, waiting_mail,\n"
-	"                         reason.NAME (refused so), or a figure of --json\n"
+	"                         oom_kills, dropped, filter_queue, level_changes, refused_total, admitted_total, would_defer, waiting_mail,\n"
+	"                         reason.NAME (refused so), or a figure of --json: regret (%), needless_ratio, ...\n"
 	"  end S\n";
 
 struct options {
@@ -102,8 +104,8 @@ static unsigned one_run(const struct options *o, uint64_t seed, FILE *out)
 
 	run_init(&run, &o->scenario, o->law, seed, o->trace);
 	if (o->record && seed == o->seed) {
-		int r = record_open(o->record, &run.law.engine, run.law.sources, RUN_BEGIN_US,
-				    &run.law.record);
+		int r = record_open(o->record, &run.host[0].law.engine, run.host[0].law.sources,
+				    RUN_BEGIN_US, &run.host[0].law.record);
 
 		if (r < 0) {
 			fprintf(stderr, "penstock-sim: cannot write %s: %s\n", o->record,
@@ -112,7 +114,7 @@ static unsigned one_run(const struct options *o, uint64_t seed, FILE *out)
 		}
 	}
 	run_all(&run);
-	if (record_close(run.law.record) < 0) {
+	if (record_close(run.host[0].law.record) < 0) {
 		fprintf(stderr, "penstock-sim: %s could not be written whole\n", o->record);
 		run.failed++;
 	}
@@ -127,7 +129,8 @@ static unsigned one_run(const struct options *o, uint64_t seed, FILE *out)
 	return failed;
 }
 
-/* A child a run, `jobs` at once; what they say goes to files of their own and comes out in order. */
+/* A child a run, `jobs` at once; what they say goes to files of their own and comes out in
+ * order. */
 static unsigned many_runs(const struct options *o)
 {
 	FILE **out = calloc(o->runs, sizeof(*out));

@@ -11,6 +11,9 @@ void measure_init(struct measure *m, uint32_t seconds)
 	m->seconds = seconds + 1;
 	m->tick = grow_zeroed(MEASURE_TICKS, sizeof(*m->tick));
 	m->second = grow_zeroed(m->seconds, sizeof(*m->second));
+	m->futures = 10 * m->seconds;
+	m->future = grow_zeroed(m->futures, sizeof(*m->future));
+	m->refused = grow_zeroed(m->futures, sizeof(*m->refused));
 	m->capacity = grow_zeroed(m->seconds, sizeof(*m->capacity));
 	for (int i = 0; i < RETRY__COUNT; i++)
 		m->arrived[i] = grow_zeroed(m->seconds, sizeof(uint32_t));
@@ -21,6 +24,8 @@ void measure_done(struct measure *m)
 	free(m->tick);
 	free(m->second);
 	free(m->capacity);
+	free(m->future);
+	free(m->refused);
 	for (int i = 0; i < RETRY__COUNT; i++)
 		free(m->arrived[i]);
 	free(m->age_s);

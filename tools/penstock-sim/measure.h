@@ -1,9 +1,12 @@
-/* What is kept of a run: a second's worth a row for the report and the plot, a ring of ticks for expectations, ages of deferral. */
+/* What is kept of a run: a second's worth a row for the report and the plot, a ring of ticks for
+ * expectations, ages of deferral. */
 #ifndef PENSTOCK_SIM_MEASURE_H
 #define PENSTOCK_SIM_MEASURE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "penstock-sim/clairvoyant.h"
 #include "penstock-sim/oracle.h"
 #include "penstock-sim/retry.h"
 
@@ -26,12 +29,19 @@ struct measure {
 	uint32_t ticks;
 	struct measure_second *second;
 	double *capacity; /* the plant's, each second */
+	struct clairvoyant_tick *future; /* for the clairvoyant, each tick */
+	uint32_t *refused; /* in each tick */
+	uint32_t futures; /* ticks of these */
 	uint32_t *arrived[RETRY__COUNT]; /* new mail each second */
 	uint32_t seconds;
 	uint32_t *age_s; /* of each message that waited */
 	uint32_t ages, age_room;
 	uint64_t bounces, lost, bounces_by[RETRY__COUNT];
 	uint64_t mail, mail_delivered;
+	/* mail that got in with its third attempt at the latest, and that did not */
+	uint64_t by_third, past_third;
+	/* of a fleet: attempts, in each of which hosts are tried one after the other */
+	uint64_t walks;
 	double most_in_flight;
 	uint64_t banner_before[256],
 		banner_after[256]; /* connect-to-220 at the bounds of the overload */
@@ -47,8 +57,15 @@ static inline struct measure_second *measure_at(struct measure *m, uint64_t now_
 
 	return &m->second[s < m->seconds ? s : m->seconds - 1];
 }
+/* The tick of now; NULL: the run is over. */
+static inline struct clairvoyant_tick *measure_future(struct measure *m, uint64_t since_begin_us)
+{
+	uint64_t at = since_begin_us / 100000;
+
+	return at < m->futures ? &m->future[at] : NULL;
+}
 void measure_age(struct measure *measure, double age_s);
-/* q of the ages of deferral; -1: nobody waited. Sorts them. */
+/* q of the ages of deferral; -1: none waited. Sorts them. */
 double measure_age_quantile(struct measure *measure, double q);
 
 #endif

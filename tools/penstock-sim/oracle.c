@@ -2,7 +2,8 @@
 
 #include <math.h>
 
-/* Each class is a queue in order of arrival, which is its order of deadlines; the head's second and what is left of it. */
+/* Each class is a queue in order of arrival, which is its order of deadlines; the head's second and
+ * what is left of it. */
 struct head {
 	uint32_t second;
 	double left;

@@ -1,6 +1,7 @@
-/* How many messages must bounce whoever decides: mail of several patiences, second by second, against a capacity, served by who
- * has the earliest deadline. For jobs of one size that loses the fewest (each second is a slot; Jackson 1955). It may serve a
- * message at any time between its arrival and its last try, where a real sender shows up only now and then: a lower bound. Pure. */
+/* How many messages must bounce, whatever decides: mail of several patiences, second by second,
+ * against a capacity, served by who has the earliest deadline. For jobs of one size that loses the
+ * fewest (each second is a slot; Jackson 1955). It may serve a message at any time between its
+ * arrival and its last try, where a real sender shows up only now and then: a lower bound. Pure. */
 #ifndef PENSTOCK_SIM_ORACLE_H
 #define PENSTOCK_SIM_ORACLE_H
 
@@ -13,7 +14,8 @@ struct oracle_class {
 	double patience_s; /* a message is lost that is not served within it */
 };
 
-/* Messages of all classes that are lost before `seconds` is over; `capacity[s]` is what second s can serve. */
+/* Messages of all classes that are lost before `seconds` is over; `capacity[s]` is what second s
+ * can serve. */
 uint64_t oracle_lost(const struct oracle_class *classes, unsigned count, const double *capacity,
 		     uint32_t seconds);
 

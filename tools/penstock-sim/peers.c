@@ -1,7 +1,8 @@
 /*
- * The laws that others use, in their authors' shape: nothing (the server's own slots), a fixed cap, AIMD and PIE (RFC 8033) on the
- * admitted share, Gradient2 (Netflix's concurrency-limits) on session time, SEDA's adaptive rate, a load-average threshold
- * (Sendmail, Exim), the lag of an event loop (Haraka), a memory threshold (KumoMTA).
+ * The laws that others use, in their authors' shape: nothing (the server's own slots), a fixed cap,
+ * AIMD and PIE (RFC 8033) on the admitted share, Gradient2 (Netflix's concurrency-limits) on
+ * session time, SEDA's adaptive rate, a load-average threshold (Sendmail, Exim), the lag of an
+ * event loop (Haraka), a memory threshold (KumoMTA).
  */
 #include <math.h>
 #include <string.h>
@@ -86,7 +87,8 @@ static bool every(struct peer *p, uint64_t now_us, uint64_t period_us)
 	return true;
 }
 
-/* How long the server has owed an answer to whom it owes one longest: what is seen where nothing is completed any more. */
+/* How long the server has owed an answer to whom it owes one longest: what is seen where nothing is
+ * completed any more. */
 static double oldest_owed(const struct plant *plant)
 {
 	double oldest = 0;
@@ -115,7 +117,8 @@ static void step_aimd(struct law *l, const struct plant *plant)
 	p->admitted_share = clamp_double(p->admitted_share, 0.01, 1);
 }
 
-/* RFC 8033, with its scaling of small probabilities; the queue's delay is the server's time of the sessions that ended. */
+/* RFC 8033, with its scaling of small probabilities; the queue's delay is the server's time of the
+ * sessions that ended. */
 static void step_pie(struct law *l, const struct plant *plant)
 {
 	struct peer *p = &l->peer;
@@ -156,7 +159,8 @@ static void step_gradient2(struct law *l, const struct plant *plant)
 	p->limit = clamp_double(0.8 * p->limit + 0.2 * (gradient * p->limit + 4), 4, 10000);
 }
 
-/* "Adaptive overload control for busy Internet servers" (USITS'03): additive up, multiplicative down by the 90th percentile. */
+/* "Adaptive overload control for busy Internet servers" (USITS'03): additive up, multiplicative
+ * down by the 90th percentile. */
 static void step_seda(struct law *l, const struct plant *plant)
 {
 	struct peer *p = &l->peer;
@@ -219,8 +223,7 @@ void peer_tick(struct law *l, const struct plant *plant)
 		break;
 	case SIM_MEMORY:
 		l->peer.shut = plant->config.memory_bytes > 0 &&
-			       plant->config.session_bytes * plant->in_slots >
-				       l->params.memory * plant->config.memory_bytes;
+			       plant_memory(plant) > l->params.memory * plant->config.memory_bytes;
 		break;
 	default:
 		break;

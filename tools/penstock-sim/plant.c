@@ -11,8 +11,8 @@
 #define GREET_SHARE 0.15 /* of the CPU of a message goes into its greeting */
 #define LINGER_S 0.01
 #define FILTER_JOB UINT32_MAX
-#define FILTER_DEPTH \
-	1000000u /* of the queue in front of the filter: beyond it the mail is only counted */
+/* of the queue in front of the filter: beyond it the mail is only counted */
+#define FILTER_DEPTH 1000000u
 
 void plant_init(struct plant *p, const struct plant_config *config, struct queue *queue,
 		uint64_t seed)
@@ -51,10 +51,11 @@ double plant_session_s(const struct plant *p)
 	double think = k->think_s * (1 - k->slow_share) + k->think_slow_s * k->slow_share;
 	double commit = k->commit_s > 0 ? 1.5 * k->commit_s : 0;
 
-	return k->cost_s + k->lookup_s + think + commit + LINGER_S;
+	return k->cost_s + k->lookup_s * k->lookup_share + think + commit + LINGER_S;
 }
 
-/* The least of what CPU, commits, slots and memory allow; the time of a session is that of an unloaded server. */
+/* The least of what CPU, commits, slots and memory allow; the time of a session is that of an
+ * unloaded server. */
 double plant_capacity(const struct plant *p)
 {
 	const struct plant_config *k = &p->config;
@@ -71,7 +72,26 @@ double plant_capacity(const struct plant *p)
 	return most;
 }
 
-/* ---- who is owed ------------------------------------------------------------------------------------------------- */
+void plant_reveal(const struct plant *p, struct clairvoyant_tick *ret)
+{
+	const struct plant_config *k = &p->config;
+	double job_s = k->cost_s + k->filter_s, per_s = cpu_best(&p->cpu) / job_s;
+	double places = fmax(0, k->slots - k->stalled);
+
+	if (k->commit_each_s > 0)
+		per_s = fmin(per_s, 1 / k->commit_each_s);
+	if (k->filter_s > 0)
+		per_s = fmin(per_s, k->filter_slots / k->filter_s);
+	if (k->memory_bytes > 0 && k->session_bytes > 0)
+		places = fmin(places, floor(k->memory_bytes / k->session_bytes));
+	ret->jobs = (float)(per_s * CLAIRVOYANT_TICK_S);
+	ret->places = (float)places;
+	ret->session_s = (float)plant_session_s(p);
+	ret->fork_jobs = (float)(k->fork_s / job_s);
+	ret->idle_s = (float)k->idle_s;
+}
+
+/* ---- who is owed ---------------------------------------------------------------------------- */
 
 void plant_settle(struct plant *p)
 {
@@ -80,8 +100,7 @@ void plant_settle(struct plant *p)
 	p->counts.busy_us += plant_busy(p) * dt;
 	if (p->committing_count)
 		p->io_stalled_s += (double)dt / 1e6;
-	if (p->config.memory_bytes > 0 &&
-	    p->config.session_bytes * p->in_slots > 0.97 * p->config.memory_bytes)
+	if (p->config.memory_bytes > 0 && plant_memory(p) > 0.97 * p->config.memory_bytes)
 		p->mem_stalled_s += (double)dt / 1e6;
 	p->busy_us_at = p->now_us;
 }
@@ -125,7 +144,7 @@ static void answered(struct plant *p, uint32_t id)
 	s->server_s += (double)(p->now_us - s->owed_us) / 1e6;
 }
 
-/* ---- sessions ---------------------------------------------------------------------------------------------------- */
+/* ---- sessions ------------------------------------------------------------------------------- */
 
 static void ring_put(struct plant_ring *r, uint32_t id)
 {
@@ -157,7 +176,7 @@ static void wait_for(struct plant *p, uint32_t id, enum plant_phase phase, doubl
 
 	s->phase = (uint8_t)phase;
 	s->until_us = p->now_us + (uint64_t)(1e6 * mean_s * (0.5 + splitmix_unit(&p->random)));
-	queue_put(p->queue, s->until_us, PLANT_TIMER, id);
+	queue_put(p->queue, s->until_us, PLANT_TIMER | p->tag, id);
 }
 
 static void start_work(struct plant *p, uint32_t id, enum plant_phase phase, double work_s)
@@ -189,19 +208,20 @@ static void greet(struct plant *p, uint32_t id)
 
 static void fill_slots(struct plant *p)
 {
-	while (p->in_slots < p->config.slots && p->accept.count) {
+	while (p->in_slots + p->config.stalled < p->config.slots && p->accept.count) {
 		uint32_t id = ring_take(&p->accept);
 
 		plant_settle(p);
 		p->in_slots++;
-		if (p->config.lookup_s > 0)
+		if (p->config.lookup_s > 0 && (p->config.lookup_share >= 1 ||
+					       splitmix_unit(&p->random) < p->config.lookup_share))
 			wait_for(p, id, PHASE_LOOKUP, p->config.lookup_s);
 		else
 			greet(p, id);
 	}
 }
 
-void plant_open(struct plant *p, uint32_t message, float size)
+void plant_open(struct plant *p, uint32_t message, float size, uint64_t held_us)
 {
 	struct plant_session *s;
 	uint32_t id = p->free, generation;
@@ -224,6 +244,7 @@ void plant_open(struct plant *p, uint32_t message, float size)
 	*s = (struct plant_session){ .opened_us = p->now_us,
 				     .generation = generation,
 				     .message = message,
+				     .held_s = (double)held_us / 1e6,
 				     .size = size,
 				     .phase = PHASE_QUEUED };
 	s->slow = p->config.slow_share > 0 && splitmix_unit(&p->random) < p->config.slow_share;
@@ -242,7 +263,7 @@ static void close_session(struct plant *p, uint32_t id)
 	if (s->phase != PHASE_QUEUED)
 		p->in_slots--;
 	p->counts.finished++;
-	/* For whoever counts sessions it was over when the client left. */
+	/* For the count of sessions it was over when the client left. */
 	p->counts.session_us += (s->gone ? s->left_us : p->now_us) - s->opened_us;
 	p->counts.server_us += (uint64_t)(s->server_s * 1e6);
 	s->phase = PHASE_FREE;
@@ -275,13 +296,14 @@ static void feed_filter(struct plant *p)
 static void delivered(struct plant *p, uint32_t id)
 {
 	struct plant_session *s = &p->session[id];
+	double took_s = s->held_s + s->server_s;
 
 	p->counts.completed++;
 	p->server_time[counts_slot((uint64_t)(s->server_s * 1e6))]++;
 	p->session_time[counts_slot(p->now_us - s->opened_us)]++;
-	p->latency_worst_s = fmax(p->latency_worst_s, s->server_s);
-	p->in_time += s->server_s <= 1;
-	p->good += s->server_s <= p->config.objective_s && !s->gone;
+	p->latency_worst_s = fmax(p->latency_worst_s, took_s);
+	p->in_time += took_s <= 1;
+	p->good += took_s <= p->config.objective_s && !s->gone;
 	if (p->config.filter_s > 0 && p->filter_queue < FILTER_DEPTH) {
 		p->filter_queue++;
 		feed_filter(p);
@@ -291,7 +313,7 @@ static void delivered(struct plant *p, uint32_t id)
 	fill_slots(p);
 }
 
-/* ---- what happens ------------------------------------------------------------------------------------------------ */
+/* ---- what happens --------------------------------------------------------------------------- */
 
 static void greeted(struct plant *p, uint32_t id)
 {
@@ -323,7 +345,7 @@ static void start_commit(struct plant *p)
 	p->waiting_commit = ids;
 	p->waiting_commit_room = room;
 	p->waiting_commit_count = 0;
-	queue_put(p->queue, p->now_us + (uint64_t)(s * 1e6), PLANT_COMMIT, 0);
+	queue_put(p->queue, p->now_us + (uint64_t)(s * 1e6), PLANT_COMMIT | p->tag, 0);
 }
 
 static void worked(struct plant *p, uint32_t id)
@@ -408,13 +430,13 @@ static void timer(struct plant *p, uint32_t id)
 void plant_event(struct plant *p, const struct queue_event *event)
 {
 	p->now_us = event->at_us;
-	if (event->kind == PLANT_TIMER)
+	if ((event->kind & PLANT_KIND) == PLANT_TIMER)
 		timer(p, event->id);
 	else
 		committed(p);
 }
 
-/* ---- every tick -------------------------------------------------------------------------------------------------- */
+/* ---- every tick ----------------------------------------------------------------------------- */
 
 static void leave(struct plant *p, uint32_t id, enum plant_end end)
 {
@@ -445,12 +467,34 @@ static void impatience(struct plant *p, uint64_t late_us)
 		leave(p, id, END_GAVE_UP);
 }
 
+/* A session holds its part from the beginning, and what its message takes until it ends. That is
+ * exponential: some take many times the mean. */
+double plant_memory(const struct plant *p)
+{
+	const struct plant_config *k = &p->config;
+	double sum = 0;
+
+	if (k->memory_spread <= 0)
+		return k->session_bytes * p->in_slots;
+	for (uint32_t i = 1; i < p->sessions; i++) {
+		const struct plant_session *s = &p->session[i];
+		uint64_t state = s->opened_us * 2654435761u + i;
+
+		if (s->phase <= PHASE_QUEUED)
+			continue;
+		sum += 1 - k->memory_spread;
+		if (s->phase >= PHASE_THINK)
+			sum += k->memory_spread * -log(1 - splitmix_unit(&state));
+	}
+	return k->session_bytes * sum;
+}
+
 /* Out of memory: the kernel kills, the youngest first; what is killed is not completed. */
 static void kill_for_memory(struct plant *p)
 {
 	if (p->config.memory_bytes <= 0)
 		return;
-	while (p->in_slots && p->config.session_bytes * p->in_slots > p->config.memory_bytes) {
+	while (p->in_slots && plant_memory(p) > p->config.memory_bytes) {
 		uint32_t victim = 0;
 
 		for (uint32_t i = 1; i < p->sessions; i++) {

@@ -1,6 +1,7 @@
-/* A mail server on a machine, in virtual time, event by event: sessions that wait for a slot, cost CPU, wait for a group commit,
- * hold memory, and think in between; a filter behind the queue; processes that must be forked. Deterministic for a seed. What
- * sensors and fronts see of it is sense.h's. */
+/* A mail server on a machine, in virtual time, event by event: sessions that wait for a slot, cost
+ * CPU, wait for a group commit, hold memory, and think in between; a filter behind the queue;
+ * processes that must be forked. Deterministic for a seed. What sensors and fronts see of it is
+ * sense.h's. */
 #ifndef PENSTOCK_SIM_PLANT_H
 #define PENSTOCK_SIM_PLANT_H
 
@@ -8,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/counts.h"
+#include "penstock-sim/clairvoyant.h"
 #include "penstock-sim/cpu.h"
 #include "penstock-sim/queue.h"
 
@@ -17,7 +19,12 @@ struct plant_config {
 	double cores; /* that the server can use */
 	double machine_cores;
 	double cost_s; /* CPU a message of mean size, without the filter */
-	double lookup_s; /* a session waits for a remote service without any load of its own */
+	double lookup_s,
+		/* this share of the sessions waits so long for a remote service, without any
+		 * load */
+		lookup_share;
+	/* sessions of clients that look as if an answer was owed to them, and stay */
+	double stalled;
 	double think_s; /* the sender's part of a session */
 	double think_slow_s, slow_share; /* this share of the senders thinks so long */
 	double commit_s,
@@ -25,6 +32,8 @@ struct plant_config {
 	double filter_s,
 		filter_slots; /* CPU of the filter behind the queue; how many run at once */
 	double session_bytes, memory_bytes; /* 0: memory is not short */
+	/* 0..1: so much of a session's memory is chance, and comes with the message */
+	double memory_spread;
 	double slots, backlog; /* sessions at once; connections that wait for one of them */
 	double fork_s,
 		idle_s; /* CPU of a process that must be made; how long an idle one is kept */
@@ -32,7 +41,8 @@ struct plant_config {
 	double reject_s; /* CPU of a refusal */
 	double greet_patience_s,
 		done_patience_s; /* how long a client waits for its greeting, for an answer */
-	double objective_s; /* the server's part of a session that still counts as good */
+	/* the server's part of a session, and the wait in front, that still count as good */
+	double objective_s;
 };
 
 enum plant_phase {
@@ -49,6 +59,7 @@ enum plant_phase {
 struct plant_session {
 	uint64_t opened_us, until_us, owed_us, left_us; /* owed: since when the server owes */
 	double server_s; /* the server's part so far */
+	double held_s; /* in front of it, before */
 	float size; /* of the message, 1: mean */
 	uint32_t message;
 	uint32_t generation;
@@ -76,6 +87,7 @@ struct plant {
 	struct cpu_config cpu_config;
 	struct cpu cpu;
 	struct queue *queue;
+	uint32_t tag; /* joins the kind of its events: whose they are */
 	uint64_t now_us, random;
 	struct plant_session *session; /* [0] is no session */
 	uint32_t sessions, room, free, in_flight;
@@ -94,7 +106,8 @@ struct plant {
 	/* counters */
 	struct counts_service counts;
 	uint64_t oom_kills, dropped, in_time, good, filtered;
-	double latency_worst_s; /* of the completed since it was last set to 0 */
+	/* of the completed since it was last set to 0, with the wait in front */
+	double latency_worst_s;
 	uint64_t server_time[COUNTS_SLOTS], session_time[COUNTS_SLOTS]; /* histograms, us */
 	/* Told of every session that ends, by message. */
 	void (*ended)(void *who, uint32_t message, enum plant_end end, double server_s);
@@ -102,14 +115,17 @@ struct plant {
 };
 
 enum plant_event { PLANT_TIMER = 1, PLANT_COMMIT, PLANT_EVENT__COUNT };
+#define PLANT_TAG_SHIFT 8
+#define PLANT_KIND 0xffu /* of an event, without the tag */
 
 void plant_init(struct plant *plant, const struct plant_config *config, struct queue *queue,
 		uint64_t seed);
 void plant_done(struct plant *plant);
 /* A change of config that is already made takes effect; now is `now_us`. */
 void plant_changed(struct plant *plant, uint64_t now_us);
-/* A connection that was admitted. */
-void plant_open(struct plant *plant, uint32_t message, float size);
+/* A connection that was admitted, after it was kept waiting in front of the server for
+ * `held_us`. */
+void plant_open(struct plant *plant, uint32_t message, float size, uint64_t held_us);
 /* When the CPU is next done with something. */
 static inline uint64_t plant_next_us(const struct plant *plant)
 {
@@ -117,13 +133,18 @@ static inline uint64_t plant_next_us(const struct plant *plant)
 }
 void plant_run_cpu(struct plant *plant);
 void plant_event(struct plant *plant, const struct queue_event *event);
-/* Every tick: clients that lose patience, greetings that the front no longer waits for (`late_us`, 0: it waits), killing. */
+/* Every tick: clients that lose patience, greetings that the front no longer waits for (`late_us`,
+ * 0: it waits), killing. */
 void plant_tick(struct plant *plant, uint64_t late_us, double rejects_per_s);
 /* Brings the integrals up to now. */
 void plant_settle(struct plant *plant);
 /* Messages a second that the plant can complete at its best. */
 double plant_capacity(const struct plant *plant);
+/* What a decider that knew the plant would know of it now: fills all but the arrivals. */
+void plant_reveal(const struct plant *plant, struct clairvoyant_tick *ret);
 /* How long a session takes when nothing queues, in the mean. */
+/* Bytes that the sessions hold. */
+double plant_memory(const struct plant *plant);
 double plant_session_s(const struct plant *plant);
 static inline uint32_t plant_waiting(const struct plant *plant)
 {
@@ -138,7 +159,12 @@ static inline double plant_oldest_waiting_s(const struct plant *plant)
 }
 static inline uint32_t plant_busy(const struct plant *plant)
 {
-	return plant->owed[OWED_GREETING].count + plant->owed[OWED_ANSWER].count;
+	return plant->owed[OWED_GREETING].count + plant->owed[OWED_ANSWER].count +
+	       (uint32_t)plant->config.stalled;
+}
+static inline uint32_t plant_in_flight(const struct plant *plant)
+{
+	return plant->in_flight + (uint32_t)plant->config.stalled;
 }
 
 #endif

@@ -169,7 +169,7 @@ int plot_write(const struct run *r, const char *path)
 		".s{text-anchor:end;fill:#777777}.l{text-anchor:end}.x{text-anchor:middle;fill:#777777}</style>\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n"
 		"<text x=\"%g\" y=\"14\" class=\"t\">law %s, seed %llu; the overload is shaded</text>\n",
-		WIDTH, height, WIDTH, height, LEFT, law_name(r->law.kind),
+		WIDTH, height, WIDTH, height, LEFT, law_name(r->host[0].law.kind),
 		(unsigned long long)r->seed);
 	for (unsigned i = 0; i < count; i++)
 		draw_panel(f, r, &panels[i], TOP + 14 + i * (PANEL + GAP), seconds);

@@ -1,4 +1,5 @@
-/* A run as a picture: arrivals, goodput, window, pressure, level, deferral age over time, as SVG. */
+/* A run as a picture: arrivals, goodput, window, pressure, level, deferral age over time, as
+ * SVG. */
 #ifndef PENSTOCK_SIM_PLOT_H
 #define PENSTOCK_SIM_PLOT_H
 

@@ -1,5 +1,6 @@
-/* What happens next: events in order of time, those of one instant in the order in which they were put. The near future is a
- * heap, the far one (retries of millions of messages) a calendar of seconds, so that putting and taking stay cheap. */
+/* What happens next: events in order of time, those of one instant in the order in which they were
+ * put. The near future is a heap, the far one (retries of millions of messages) a calendar of
+ * seconds, so that putting and taking stay cheap. */
 #ifndef PENSTOCK_SIM_QUEUE_H
 #define PENSTOCK_SIM_QUEUE_H
 
@@ -27,7 +28,8 @@ struct queue {
 	uint64_t order;
 };
 
-/* `horizon_s`: the end of the run. Allocation failure ends the program: there is no simulation without memory. */
+/* `horizon_s`: the end of the run. Allocation failure ends the program: there is no simulation
+ * without memory. */
 void queue_init(struct queue *queue, uint32_t horizon_s);
 void queue_done(struct queue *queue);
 void queue_put(struct queue *queue, uint64_t at_us, uint32_t kind, uint32_t id);

@@ -34,7 +34,8 @@ static void write_frame(struct record *r, const struct trace_out *out)
 	fwrite(out->bytes, out->length, 1, r->file);
 }
 
-/* As the daemon is without a configuration file, which is what a scenario is run with; the rest is in the engine's state. */
+/* As the daemon is without a configuration file, which is what a scenario is run with; the rest is
+ * in the engine's state. */
 static void write_config(struct record *r, const struct engine *engine)
 {
 	struct config *config = grow_zeroed(1, sizeof(*config));

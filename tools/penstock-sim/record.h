@@ -1,4 +1,5 @@
-/* The run of a scenario as a trace (store/trace.h): what penstockd records of a machine, of a simulated one. */
+/* The run of a scenario as a trace (store/trace.h): what penstockd records of a machine, of a
+ * simulated one. */
 #ifndef PENSTOCK_SIM_RECORD_H
 #define PENSTOCK_SIM_RECORD_H
 
@@ -13,7 +14,7 @@ int record_open(const char *path, const struct engine *engine, const struct sour
 int record_close(struct record *record);
 void record_order(struct record *record, const struct engine *engine, enum trace_order_kind kind,
 		  uint64_t now_us);
-/* The engine has begun anew. */
+/* The engine was reset. */
 void record_restart(struct record *record);
 void record_events(struct record *record, const struct source_event *events, unsigned count,
 		   uint64_t now_us);

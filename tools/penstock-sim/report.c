@@ -16,9 +16,11 @@
 #define AFTER_S 1800
 #define STEADY_S 10 /* recovery is judged over so long */
 #define RECOVERED 0.98
+#define AROUND_TICKS 100 /* so far from anybody whom the clairvoyant refuses: its objective */
 #define JAIN_LEAST 10 /* messages of a sender that is compared */
 
-/* Good messages in [from, to) against what could have been: capacity, or (when `or_offered`) what came if that was less. */
+/* Good messages in [from, to) against what could have been: capacity, or (when `or_offered`) what
+ * came if that was less. */
 static double goodput(const struct measure *m, double from_s, double to_s, bool or_offered)
 {
 	double good = 0, could = 0;
@@ -100,12 +102,46 @@ static void bounds(struct run *r, struct report *ret)
 	free(all);
 }
 
+/* What was refused (or lost, or still waits in front) beyond what a clairvoyant must refuse, and
+ * what was while it refuses none. */
+static void regret(const struct run *r, struct report *ret)
+{
+	const struct measure *m = &r->measure;
+	uint32_t ticks = (uint32_t)fmin((double)m->ticks, m->futures);
+	uint32_t *forced = grow_zeroed(ticks, sizeof(*forced)), next = 0;
+	struct counts_service sum;
+	double offered, carried, needless = 0;
+	double most = (double)clairvoyant_refused(m->future, ticks, forced);
+	/* The tick before this one in which it refuses a connection, plus one; 0: none. */
+	uint32_t last = 0;
+
+	run_counts(r, &sum);
+	/* In a fleet an attempt may be several connections. */
+	offered = fmax(1, (double)(run_is_fleet(r) ? m->walks : sum.offered));
+	carried = (double)sum.completed;
+	for (unsigned i = 0; i < r->hosts; i++)
+		carried += r->host[i].plant.in_flight;
+	for (uint32_t i = 0; i < ticks; i++) {
+		if (forced[i])
+			last = i + 1;
+		for (next = next > i ? next : i; next < ticks && !forced[next];)
+			next++;
+		if ((!last || i + 1 - last > AROUND_TICKS) &&
+		    (next == ticks || next - i > AROUND_TICKS))
+			needless += m->refused[i];
+	}
+	ret->regret = 100 * fmax(0, offered - carried - most) / offered;
+	ret->needless_ratio = needless / offered;
+	free(forced);
+}
+
 void report_make(struct run *r, struct report *ret)
 {
 	struct measure *m = &r->measure;
-	const struct counts_service *c = &r->plant.counts;
+	struct counts_service sum, *c = &sum;
 	double p99 = counts_quantile(m->banner_after, m->banner_before, .99);
 
+	run_counts(r, &sum);
 	memset(ret, 0, sizeof(*ret));
 	ret->goodput_ratio = m->to_s > 0 ? goodput(m, m->from_s, m->to_s, false) : -1;
 	ret->goodput_after_ratio =
@@ -121,29 +157,37 @@ void report_make(struct run *r, struct report *ret)
 	ret->deferral_most_s = measure_age_quantile(m, 1);
 	ret->banner_p99_ms = p99 < 0 ? -1 : p99 / 1e3;
 	ret->jain = jain(&r->senders);
-	for (int i = 0; i < LEVEL__COUNT; i++)
-		ret->level_changes += (double)r->law.engine.view.level.changes[i];
+	for (unsigned h = 0; h < r->hosts; h++)
+		for (int i = 0; i < LEVEL__COUNT; i++)
+			ret->level_changes += (double)r->host[h].law.engine.view.level.changes[i];
+	ret->third_attempt_ratio = -1;
+	if (m->by_third + m->past_third)
+		ret->third_attempt_ratio =
+			(double)m->by_third / (double)(m->by_third + m->past_third);
 	ret->oldest_waiting_s = -1;
 	if (senders_oldest_us(&r->senders))
 		ret->oldest_waiting_s = (double)(r->now_us - senders_oldest_us(&r->senders)) / 1e6;
 	bounds(r, ret);
+	regret(r, ret);
 }
 
-#define FIELD(name)                                  \
-	{                                            \
+#define FIELD(name) \
+	{ \
 #name, offsetof(struct report, name) \
 	}
 static const struct {
 	const char *name;
 	size_t offset;
 } fields[] = { FIELD(goodput_ratio),	   FIELD(goodput_after_ratio),
-	       FIELD(recovery_s),	   FIELD(max_in_flight),
+	       FIELD(recovery_s),	   FIELD(regret),
+	       FIELD(needless_ratio),	   FIELD(max_in_flight),
 	       FIELD(rejects_per_arrival), FIELD(bounces),
 	       FIELD(bounces_oracle),	   FIELD(deferral_p50_s),
 	       FIELD(deferral_p999_s),	   FIELD(deferral_bound_s),
 	       FIELD(banner_p99_ms),	   FIELD(jain),
 	       FIELD(level_changes),	   FIELD(lost),
-	       FIELD(deferral_most_s),	   FIELD(oldest_waiting_s) };
+	       FIELD(deferral_most_s),	   FIELD(oldest_waiting_s),
+	       FIELD(third_attempt_ratio) };
 
 static double field(const struct report *report, size_t i)
 {
@@ -163,7 +207,8 @@ int report_value(struct run *r, const char *name, double *ret)
 	return -ENOENT;
 }
 
-/* What whoever knows all timetables could have reached. Slow: asked for by people only, never by an expectation. */
+/* What a decider that knows all timetables could have reached. Slow: asked for by people only,
+ * never by an expectation. */
 static double deferral_oracle(const struct run *r)
 {
 	const struct measure *m = &r->measure;
@@ -188,15 +233,14 @@ static json_t *number(double value)
 }
 
 /* Why, and who: only what there is. */
-static void print_reasons(json_t *json, const struct run *r)
+static void print_reasons(json_t *json, const struct run *r, const struct counts_service *c)
 {
 	json_t *reasons = json_object(), *givers = json_object();
 
 	for (int i = 0; i < REASON__COUNT; i++)
-		if (r->plant.counts.deferred_by[i])
-			json_object_set_new(
-				reasons, reason_name((enum reason)i),
-				json_integer((json_int_t)r->plant.counts.deferred_by[i]));
+		if (c->deferred_by[i])
+			json_object_set_new(reasons, reason_name((enum reason)i),
+					    json_integer((json_int_t)c->deferred_by[i]));
 	for (int i = 0; i < RETRY__COUNT; i++)
 		if (r->measure.bounces_by[i])
 			json_object_set_new(givers, retry_name((enum retry)i),
@@ -205,14 +249,43 @@ static void print_reasons(json_t *json, const struct run *r)
 	json_object_set_new(json, "bounces_by", givers);
 }
 
+/* What the hosts of a fleet told each other, and what it takes. */
+static void print_fleet(json_t *json, const struct run *r)
+{
+	uint64_t messages = 0, records = 0, tracked = 0, left_out = 0;
+	double most = 0;
+
+	for (unsigned i = 0; i < r->hosts; i++) {
+		const struct host *h = &r->host[i];
+
+		messages += h->messages;
+		records += h->records;
+		tracked = h->memory.tracked > tracked ? h->memory.tracked : tracked;
+		left_out += h->memory.left_out;
+		most = fmax(most, (double)h->memory.forgotten);
+	}
+	json_object_set_new(json, "fleet",
+			    json_pack("{si, sI, sI, sI, sI, sI, sI}", "hosts", (int)r->hosts,
+				      "attempts", (json_int_t)r->measure.walks, "messages",
+				      (json_int_t)messages, "records", (json_int_t)records,
+				      "tracked_most", (json_int_t)tracked, "forgotten_most",
+				      (json_int_t)most, "left_out", (json_int_t)left_out));
+}
+
 void report_print(FILE *out, struct run *r)
 {
 	struct report report;
-	const struct counts_service *c = &r->plant.counts;
+	struct counts_service sum, *c = &sum;
+	uint64_t dropped = 0, oom_kills = 0;
 	json_t *json = json_object();
 
+	run_counts(r, &sum);
+	for (unsigned i = 0; i < r->hosts; i++) {
+		dropped += r->host[i].plant.dropped;
+		oom_kills += r->host[i].plant.oom_kills;
+	}
 	report_make(r, &report);
-	json_object_set_new(json, "law", json_string(law_name(r->law.kind)));
+	json_object_set_new(json, "law", json_string(law_name(r->host[0].law.kind)));
 	json_object_set_new(json, "seed", json_integer((json_int_t)r->seed));
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		json_object_set_new(json, fields[i].name, number(field(&report, i)));
@@ -225,9 +298,11 @@ void report_print(FILE *out, struct run *r)
 	json_object_set_new(json, "admitted", json_integer((json_int_t)c->admitted));
 	json_object_set_new(json, "deferred", json_integer((json_int_t)c->deferred));
 	json_object_set_new(json, "completed", json_integer((json_int_t)c->completed));
-	json_object_set_new(json, "dropped", json_integer((json_int_t)r->plant.dropped));
-	json_object_set_new(json, "oom_kills", json_integer((json_int_t)r->plant.oom_kills));
-	print_reasons(json, r);
+	json_object_set_new(json, "dropped", json_integer((json_int_t)dropped));
+	json_object_set_new(json, "oom_kills", json_integer((json_int_t)oom_kills));
+	print_reasons(json, r, c);
+	if (run_is_fleet(r))
+		print_fleet(json, r);
 	json_object_set_new(json, "unmet", json_integer(r->failed));
 	json_dumpf(json, out, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
 	json_decref(json);
@@ -244,6 +319,7 @@ void report_say(FILE *out, struct run *run)
 			r.goodput_ratio * 100);
 	if (r.goodput_after_ratio >= 0)
 		fprintf(out, " %.0f %% after it,", r.goodput_after_ratio * 100);
+	fprintf(out, " %.2f %% refused that a clairvoyant would not have,", r.regret);
 	if (r.recovery_s >= 0)
 		fprintf(out, " steady again %.0f s after its end,", r.recovery_s);
 	if (r.banner_p99_ms >= 0)

@@ -9,14 +9,18 @@
 struct report {
 	double goodput_ratio, goodput_after_ratio; /* -1: there was no overload */
 	double recovery_s; /* -1: never */
+	double regret; /* refused beyond what a clairvoyant must, of 100 that were offered */
+	double needless_ratio; /* of the offered: refused while it would have refused none */
 	double max_in_flight, rejects_per_arrival;
 	double bounces, bounces_oracle, lost;
 	double deferral_p50_s, deferral_p999_s, deferral_most_s,
-		deferral_bound_s; /* -1: nobody waited */
-	double banner_p99_ms; /* -1: nobody was greeted */
+		deferral_bound_s; /* -1: none waited */
+	double banner_p99_ms; /* -1: none was greeted */
 	double jain; /* -1: too few senders that are alike */
 	double level_changes;
 	double oldest_waiting_s; /* mail that still waits at the end; -1: none */
+	/* of the mail that had its third attempt or needed none, that got in by then; -1: none */
+	double third_attempt_ratio;
 };
 
 void report_make(struct run *run, struct report *ret);

@@ -8,7 +8,8 @@
 #define HOUR 3600.0
 #define DAY 86400.0
 
-/* Ages of the tries after the first, minutes; 0 ends the list. After it: every `then` minutes; 0: given up. */
+/* Ages of the tries after the first, minutes; 0 ends the list. After it: every `then` minutes; 0:
+ * given up. */
 static const struct timetable {
 	const char *name;
 	double at[16];

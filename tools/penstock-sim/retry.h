@@ -1,4 +1,5 @@
-/* When a sender tries again, and when it gives up: control.md's table of real ones as functions of the age of a message. Pure. */
+/* When a sender tries again, and when it gives up: control.md's table of real ones as functions of
+ * the age of a message. Pure. */
 #ifndef PENSTOCK_SIM_RETRY_H
 #define PENSTOCK_SIM_RETRY_H
 
@@ -22,15 +23,17 @@ enum retry {
 	RETRY__COUNT
 };
 
-/* The age in s at which a message that was tried `tries` times (at least 1), the last time at `age_s`, is tried again; below 0: it
- * is given up. */
+/* The age in s at which a message that was tried `tries` times (at least 1), the last time at
+ * `age_s`, is tried again; below 0: it is given up. */
 double retry_next_s(enum retry retry, unsigned tries, double age_s);
 /* The age of the last try, s; 0: there is but one. */
 double retry_patience_s(enum retry retry);
-/* Whether it is mail that somebody misses (bots' is not), and whether giving up is told to its author (a bounce) or nobody. */
+/* Whether it is mail that people miss (bots' is not), and whether giving up is told to its
+ * author (a bounce) or not at all. */
 bool retry_is_mail(enum retry retry);
 bool retry_bounces(enum retry retry);
-/* After so many refusals in a row nothing at all is tried for so long, whatever waits: 0 refusals: there is no such rule. */
+/* After so many refusals in a row nothing at all is tried for so long, whatever waits: 0 refusals:
+ * there is no such rule. */
 void retry_back_off(enum retry retry, unsigned *ret_refusals, double *ret_pause_s);
 const char *retry_name(enum retry retry);
 /* RETRY__COUNT: there is none of that name. */

@@ -1,6 +1,7 @@
 #include "penstock-sim/run.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,13 +25,32 @@ static void configure(const struct scenario *s, struct engine_config *ret)
 	free(config);
 }
 
-/* The overload as the scenario names it, or from the first change of what is offered to above the capacity to the next one. */
+void run_counts(const struct run *r, struct counts_service *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned i = 0; i < r->hosts; i++)
+		counts_add(ret, &r->host[i].plant.counts);
+}
+
+/* Of all hosts that can be reached. */
+static double capacity_of(const struct run *r)
+{
+	double sum = 0;
+
+	for (unsigned i = 0; i < r->hosts; i++)
+		if (r->host[i].down <= 0)
+			sum += plant_capacity(&r->host[i].plant);
+	return sum;
+}
+
+/* The overload as the scenario names it, or from the first change of what is offered to above the
+ * capacity to the next one. */
 static void find_overload(struct run *r)
 {
 	const struct scenario *s = &r->scenario;
-	double capacity = plant_capacity(&r->plant);
+	double capacity = capacity_of(r);
 
-	r->measure.lag_s = (uint32_t)fmax(1, plant_session_s(&r->plant) + 0.5);
+	r->measure.lag_s = (uint32_t)fmax(1, plant_session_s(&r->host[0].plant) + 0.5);
 	r->measure.from_s = s->overload_from_s;
 	r->measure.to_s = s->overload_to_s;
 	if (s->overload_to_s > 0)
@@ -49,11 +69,23 @@ static void find_overload(struct run *r)
 	}
 }
 
-bool run_overloaded(const struct run *r)
+/* Each of its own chance; the first is what a world of one host has. */
+static void host_init(struct run *r, unsigned index, enum law_kind law,
+		      const struct engine_config *config)
 {
-	double now = run_time_s(r);
+	struct host *h = &r->host[index];
+	uint64_t seed = r->seed + index * UINT64_C(0x9e3779b97f4a7c15);
 
-	return now >= r->measure.from_s && now < r->measure.to_s;
+	h->run = r;
+	h->index = index;
+	plant_init(&h->plant, &r->scenario.plant, &r->queue, seed);
+	h->plant.tag = index << PLANT_TAG_SHIFT;
+	h->plant.ended = traffic_ended;
+	h->plant.who = h;
+	room_init(&h->room, seed);
+	sense_init(&h->sense, &r->scenario.sense, seed);
+	law_init(&h->law, law, &r->scenario.params, config, &r->senders, seed);
+	fleet_begin(h);
 }
 
 void run_init(struct run *r, const struct scenario *scenario, enum law_kind law, uint64_t seed,
@@ -68,27 +100,35 @@ void run_init(struct run *r, const struct scenario *scenario, enum law_kind law,
 	r->trace = trace;
 	r->random = seed ^ UINT64_C(0xa221fe);
 	configure(scenario, &config);
+	r->store = 1;
 	queue_init(&r->queue, seconds);
-	plant_init(&r->plant, &scenario->plant, &r->queue, seed);
-	r->plant.ended = traffic_ended;
-	r->plant.who = r;
-	sense_init(&r->sense, &scenario->sense, seed);
 	senders_init(&r->senders, scenario->group, scenario->groups, seed);
-	law_init(&r->law, law, &scenario->params, &config, &r->senders, seed);
+	r->hosts = (unsigned)scenario->hosts;
+	r->host = grow_zeroed(r->hosts, sizeof(*r->host));
+	for (unsigned i = 0; i < r->hosts; i++)
+		host_init(r, i, law, &config);
 	measure_init(&r->measure, seconds);
 	find_overload(r);
 }
 
 void run_done(struct run *r)
 {
+	for (unsigned i = 0; i < r->hosts; i++) {
+		struct host *h = &r->host[i];
+
+		traffic_forget_held(h);
+		plant_done(&h->plant);
+		law_done(&h->law);
+		fleet_end(h);
+	}
+	free(r->host);
 	queue_done(&r->queue);
-	plant_done(&r->plant);
 	senders_done(&r->senders);
 	measure_done(&r->measure);
-	law_done(&r->law);
 }
 
-/* The next new message: gaps of a Poisson process have no memory, so a change of rate begins a new one. */
+/* The next new message: gaps of a Poisson process have no memory, so a change of rate begins a new
+ * one. */
 static void plan_arrival(struct run *r)
 {
 	r->next_arrival_us = UINT64_MAX;
@@ -100,18 +140,22 @@ static void plan_arrival(struct run *r)
 
 static void show(const struct run *r, const struct measure_tick *row)
 {
-	const struct window_view *v = &r->law.engine.view.window[0];
+	const struct host *h = &r->host[0];
+	const struct window_view *v = &h->law.engine.view.window[0];
+	const struct plan_service *plan = &h->law.plan.service[0];
 
 	printf("%7.1f offered %6.0f completed %4.0f refused %5.0f a tick, window %5.0f in flight %5.0f T %.3f (%.3f) base %.3f Z %.3f Xcap "
-	       "%5.0f sat %.2f p %.2f level %d waiting %u\n",
+	       "%5.0f sat %.2f p %.2f level %d waiting %u held %llu of %.1f s at %.0f, %s\n",
 	       run_time_s(r), r->offered, row->completed, row->refused, row->window, row->in_flight,
-	       v->server_time_s, v->target_time_s, r->law.engine.window[0].time_base,
+	       v->server_time_s, v->target_time_s, h->law.engine.window[0].unloaded.time_s,
 	       v->think_time_s, row->capacity, v->saturation, row->pressure,
-	       r->law.engine.view.level.number, r->senders.waiting);
-	if (r->law.sources && r->senders.groups) {
+	       h->law.engine.view.level.number, r->senders.waiting,
+	       (unsigned long long)h->plant.counts.held, plan->hold_us / 1e6,
+	       plan->pass_milli / 1e3, regime_name(v->regime));
+	if (h->law.sources && r->senders.groups) {
 		struct source_stats s;
 
-		source_stats(r->law.sources, &s);
+		source_stats(h->law.sources, &s);
 		printf("        sources active %.0f waiting %llu fair %.4f cost %.4f credits %.0f offered %.0f due %.1f new %.1f, cut-offs "
 		       "%u %u %u of 65535, broken %llu of %llu\n",
 		       s.active, (unsigned long long)s.waiting, s.fair_rate, s.session_cost_s,
@@ -121,103 +165,187 @@ static void show(const struct run *r, const struct measure_tick *row)
 	}
 }
 
+/* What a host did in this tick joins the row; -1: none of them has a window. */
+static void note_host(struct host *h, struct measure_tick *row, struct measure_second *second)
+{
+	const struct engine_view *v = &h->law.engine.view;
+	struct plant *p = &h->plant;
+
+	row->completed += (double)(p->counts.completed - h->completed_before);
+	row->in_time += (double)(p->in_time - h->in_time_before);
+	row->refused += (double)(p->counts.deferred - h->refused_before);
+	row->window = h->index && row->window >= 0 && v->window[0].window >= 0
+			      ? row->window + v->window[0].window
+			      : v->window[0].window;
+	row->in_flight += p->in_flight;
+	row->pressure = h->index ? fmax(row->pressure, v->pressure.combined) : v->pressure.combined;
+	row->capacity += v->window[0].capacity_per_s;
+	row->latency = fmax(row->latency, p->latency_worst_s);
+	row->waiting_s = fmax(row->waiting_s, plant_oldest_waiting_s(p));
+	p->latency_worst_s = 0;
+	h->completed_before = p->counts.completed;
+	h->in_time_before = p->in_time;
+	h->refused_before = p->counts.deferred;
+	second->good += (uint32_t)(p->good - h->good_before);
+	h->good_before = p->good;
+	if (v->level.number > second->level || !h->index)
+		second->level = (uint8_t)v->level.number;
+}
+
+/* What a decider that knew all hosts would know of them. */
+static void reveal(const struct run *r, struct clairvoyant_tick *future)
+{
+	float jobs = 0, places = 0;
+
+	for (unsigned i = 0; i < r->hosts; i++) {
+		if (r->host[i].down > 0)
+			continue;
+		plant_reveal(&r->host[i].plant, future);
+		jobs += future->jobs;
+		places += future->places;
+	}
+	future->jobs = jobs;
+	future->places = places;
+}
+
+static void note_banners(struct run *r)
+{
+	struct measure *m = &r->measure;
+	struct counts_service sum;
+
+	if (run_time_s(r) >= fmax(m->from_s, m->to_s) + 0.05)
+		return;
+	run_counts(r, &sum);
+	if (run_time_s(r) < m->from_s + 0.05)
+		memcpy(m->banner_before, sum.connect_220, sizeof(m->banner_before));
+	if (run_time_s(r) < m->to_s + 0.05)
+		memcpy(m->banner_after, sum.connect_220, sizeof(m->banner_after));
+}
+
 static void note(struct run *r)
 {
 	struct measure *m = &r->measure;
-	const struct engine_view *v = &r->law.engine.view;
 	struct measure_tick *row = &m->tick[m->ticks % MEASURE_TICKS];
 	struct measure_second *second = measure_at(m, r->now_us);
+	struct clairvoyant_tick *future = measure_future(m, r->now_us - RUN_BEGIN_US);
 	uint64_t at = r->now_us / 1000000;
 
-	*row = (struct measure_tick){
-		.completed = (double)(r->plant.counts.completed - r->completed_before),
-		.in_time = (double)(r->plant.in_time - r->in_time_before),
-		.refused = (double)(r->plant.counts.deferred - r->refused_before),
-		.window = v->window[0].window,
-		.in_flight = r->plant.in_flight,
-		.pressure = v->pressure.combined,
-		.capacity = v->window[0].capacity_per_s,
-		.latency = r->plant.latency_worst_s,
-		.waiting_s = plant_oldest_waiting_s(&r->plant)
-	};
-	r->plant.latency_worst_s = 0;
-	r->completed_before = r->plant.counts.completed;
-	r->in_time_before = r->plant.in_time;
-	r->refused_before = r->plant.counts.deferred;
+	*row = (struct measure_tick){ 0 };
+	for (unsigned i = 0; i < r->hosts; i++)
+		note_host(&r->host[i], row, second);
+	if (future) {
+		reveal(r, future);
+		if (!run_is_fleet(r))
+			m->refused[future - m->future] = (uint32_t)row->refused;
+	}
 	second->completed += (uint32_t)row->completed;
-	second->good += (uint32_t)(r->plant.good - r->good_before);
-	r->good_before = r->plant.good;
 	second->window = (float)row->window;
 	second->in_flight = (float)row->in_flight;
 	second->pressure = (float)row->pressure;
-	second->level = (uint8_t)v->level.number;
 	if (at < m->seconds)
-		m->capacity[at] = plant_capacity(&r->plant);
-	if (run_time_s(r) < m->from_s + 0.05)
-		memcpy(m->banner_before, r->plant.counts.connect_220, sizeof(m->banner_before));
-	if (run_time_s(r) < m->to_s + 0.05)
-		memcpy(m->banner_after, r->plant.counts.connect_220, sizeof(m->banner_after));
+		m->capacity[at] = capacity_of(r);
+	note_banners(r);
 	m->ticks++;
 	if (r->trace && m->ticks % 5 == 0)
 		show(r, row);
 }
 
 /* The daemon is restarted: what it had learned is lost, or is given back to it. */
-static void restart(struct run *r)
+static void restart(struct host *h)
 {
+	struct run *r = h->run;
 	struct engine_config config;
-	bool warm = r->restart > 1 && r->law.params.warm > 0;
+	bool warm = h->restart > 1 && h->law.params.warm > 0;
 	struct engine_warm kept;
 
 	configure(&r->scenario, &config);
-	engine_save(&r->law.engine, &kept);
-	if (r->law.kind == SIM_SERVO)
+	engine_save(&h->law.engine, &kept);
+	if (h->law.kind == SIM_SERVO)
 		config.window.law = LAW_SERVO;
-	engine_init(&r->law.engine, &config, r->seed);
+	engine_init(&h->law.engine, &config, r->seed);
 	if (warm)
-		engine_restore(&r->law.engine, &kept);
-	memset(&r->law.plan, 0, sizeof(r->law.plan));
-	record_restart(r->law.record);
-	r->restart = 0;
+		engine_restore(&h->law.engine, &kept);
+	memset(&h->law.plan, 0, sizeof(h->law.plan));
+	record_restart(h->law.record);
+	h->restart = 0;
+}
+
+static void tick_host(struct host *h)
+{
+	struct run *r = h->run;
+	struct sample sample;
+	struct load load;
+	uint64_t late_us = 0, refused = h->plant.counts.deferred;
+
+	h->plant.now_us = r->now_us;
+	if (h->law.kind == SIM_PENSTOCK && h->law.plan.mode == PLAN_ENFORCE && !r->scenario.gate)
+		late_us = h->law.plan.service[0].late_us;
+	smooth_step(&h->rejects_per_s, (double)(refused - h->refused_before) * 10, 1, 3);
+	plant_tick(&h->plant, late_us, h->rejects_per_s);
+	sense_observe(&h->sense, &h->plant, &sample, &load);
+	if (h->hung <= 0)
+		law_tick(&h->law, &h->plant, &sample, &load);
+	else if (h->law.params.staleness <= 0)
+		h->law.plan.heartbeat_us = r->now_us;
+	traffic_let_in(h);
 }
 
 static void tick(struct run *r)
 {
-	struct sample sample;
-	struct load load;
-	uint64_t late_us = 0, refused = r->plant.counts.deferred;
-
-	r->plant.now_us = r->now_us;
+	for (unsigned i = 0; i < r->hosts; i++)
+		r->host[i].plant.now_us = r->now_us;
 	script_step(r);
-	if (r->restart > 0)
-		restart(r);
+	for (unsigned i = 0; i < r->hosts; i++)
+		if (r->host[i].restart > 0)
+			restart(&r->host[i]);
 	if (r->next_arrival_us == 0 || r->next_arrival_us == UINT64_MAX)
 		plan_arrival(r);
-	if (r->law.kind == SIM_PENSTOCK && r->law.plan.mode == PLAN_ENFORCE && !r->scenario.gate)
-		late_us = r->law.plan.service[0].late_us;
-	smooth_step(&r->rejects_per_s, (double)(refused - r->refused_before) * 10, 1, 3);
-	plant_tick(&r->plant, late_us, r->rejects_per_s);
-	sense_observe(&r->sense, &r->plant, &sample, &load);
-	if (r->hung <= 0)
-		law_tick(&r->law, &r->plant, &sample, &load);
-	else if (r->law.params.staleness <= 0)
-		r->law.plan.heartbeat_us = r->now_us;
+	for (unsigned i = 0; i < r->hosts; i++)
+		tick_host(&r->host[i]);
+	if (run_is_fleet(r) && r->measure.ticks % 10 == 0)
+		fleet_exchange(r);
 	note(r);
 }
 
 static void take_event(struct run *r)
 {
 	struct queue_event e;
+	struct host *h;
 
 	if (!queue_take(&r->queue, &e))
 		return;
-	if (e.kind == RUN_RETRY)
+	h = &r->host[e.kind >> PLANT_TAG_SHIFT];
+	e.kind &= PLANT_KIND;
+	if (e.kind == RUN_RETRY) {
 		traffic_retry(r, e.id);
-	else if (e.kind == RUN_OPEN) {
-		r->under_way--;
-		traffic_open(r, e.id);
-	} else
-		plant_event(&r->plant, &e);
+	} else if (e.kind == RUN_OPEN) {
+		h->under_way--;
+		traffic_open(h, e.id, 0);
+	} else {
+		plant_event(&h->plant, &e);
+	}
+}
+
+/* Whose CPU is done with something first. */
+static struct host *next_cpu(struct run *r)
+{
+	struct host *next = &r->host[0];
+
+	for (unsigned i = 1; i < r->hosts; i++)
+		if (plant_next_us(&r->host[i].plant) < plant_next_us(&next->plant))
+			next = &r->host[i];
+	return next;
+}
+
+/* What happened may have freed places. */
+static void let_in(struct run *r)
+{
+	for (unsigned i = 0; i < r->hosts; i++) {
+		struct host *h = &r->host[i];
+
+		if (room_first(&h->room) && h->plant.in_flight < h->in_flight_before)
+			traffic_let_in(h);
+	}
 }
 
 void run_all(struct run *r)
@@ -227,7 +355,8 @@ void run_all(struct run *r)
 
 	r->now_us = RUN_BEGIN_US;
 	while (r->now_us <= end_us) {
-		uint64_t event_us = queue_next_us(&r->queue), cpu_us = plant_next_us(&r->plant);
+		struct host *busy = next_cpu(r);
+		uint64_t event_us = queue_next_us(&r->queue), cpu_us = plant_next_us(&busy->plant);
 		uint64_t now = event_us < cpu_us ? event_us : cpu_us;
 
 		r->events++;
@@ -241,14 +370,19 @@ void run_all(struct run *r)
 			next_tick_us += RUN_TICK_US;
 			continue;
 		}
-		r->now_us = r->plant.now_us = now;
+		r->now_us = now;
+		for (unsigned i = 0; i < r->hosts; i++) {
+			r->host[i].plant.now_us = now;
+			r->host[i].in_flight_before = r->host[i].plant.in_flight;
+		}
 		if (now == cpu_us) {
-			plant_run_cpu(&r->plant);
+			plant_run_cpu(&busy->plant);
 		} else if (now == event_us) {
 			take_event(r);
 		} else {
 			traffic_arrive(r);
 			plan_arrival(r);
 		}
+		let_in(r);
 	}
 }

@@ -2,6 +2,7 @@
 #ifndef PENSTOCK_SIM_RUN_H
 #define PENSTOCK_SIM_RUN_H
 
+#include "core/fleet.h"
 #include "penstock-sim/law.h"
 #include "penstock-sim/measure.h"
 #include "penstock-sim/plant.h"
@@ -14,22 +15,44 @@
 #define RUN_BEGIN_US UINT64_C(1000000)
 #define RUN_TICK_US 100000u
 
+struct run;
+
+/* A mail server with its daemon. */
+struct host {
+	struct run *run;
+	unsigned index;
+	struct plant plant;
+	struct sense sense;
+	struct law law;
+	double restart; /* 1: the daemon starts without memory, 2: with what it had learned */
+	double hung; /* above 0: the daemon is, and its plan grows old */
+	double down; /* above 0: nobody reaches it any more; who is in, finishes */
+	double rejects_per_s;
+	struct room
+		room; /* who waits for a place in front of the server: struct held of traffic.c */
+	double held_worst_s;
+	uint32_t under_way; /* admitted, and not at the server yet */
+	uint32_t in_flight_before; /* this event */
+	uint64_t refused_before, completed_before, in_time_before, good_before;
+	/* Of a fleet: what it knows of the others' senders, and what it says, which they hear a
+	 * second later. */
+	struct fleet_memory memory;
+	struct fleet_record said[FLEET_FRAMES * FLEET_FRAME_RECORDS];
+	unsigned saids;
+	uint64_t messages, records;
+};
+
 struct run {
 	struct scenario scenario; /* its own copy: events are ticked off in it */
 	uint64_t seed;
 	struct queue queue;
-	struct plant plant;
-	struct sense sense;
+	struct host *host;
+	unsigned hosts;
 	struct senders senders;
-	struct law law;
 	struct measure measure;
 	double offered; /* new messages a second */
-	double restart; /* 1: the daemon starts anew, 2: with what it had learned */
-	double hung; /* above 0: the daemon is, and its plan grows old */
+	double store; /* above 0: what carries the hosts' words is there */
 	uint64_t now_us, next_arrival_us, random, events;
-	double rejects_per_s;
-	uint32_t under_way; /* admitted, and not at the server yet */
-	uint64_t refused_before, completed_before, in_time_before, good_before;
 	unsigned failed;
 	bool trace;
 };
@@ -38,20 +61,37 @@ void run_init(struct run *run, const struct scenario *scenario, enum law_kind la
 	      bool trace);
 void run_done(struct run *run);
 void run_all(struct run *run);
+/* What all hosts have counted. */
+void run_counts(const struct run *run, struct counts_service *ret);
 
 /* traffic.c: a message tries, is refused, is given up. */
 void traffic_arrive(struct run *run);
 void traffic_retry(struct run *run, uint32_t message);
-void traffic_open(struct run *run, uint32_t message);
-void traffic_ended(void *run, uint32_t message, enum plant_end end, double server_s);
+/* Those that wait for a place, as long as there is one; and those who have waited long enough are
+ * refused. */
+void traffic_let_in(struct host *host);
+/* At the end: those who wait still. */
+void traffic_forget_held(struct host *host);
+void traffic_open(struct host *host, uint32_t message, uint64_t held_us);
+void traffic_ended(void *host, uint32_t message, enum plant_end end, double server_s);
+
+/* fleet.c: what the hosts of a fleet tell each other. With one host nothing is told. */
+void fleet_begin(struct host *host);
+void fleet_end(struct host *host);
+/* Once a second. */
+void fleet_exchange(struct run *run);
 
 /* script.c: what the scenario changes and expects. */
 void script_step(struct run *run);
-bool run_overloaded(const struct run *run);
 
 static inline double run_time_s(const struct run *run)
 {
 	return (double)(run->now_us - RUN_BEGIN_US) / 1e6;
+}
+
+static inline bool run_is_fleet(const struct run *run)
+{
+	return run->hosts > 1;
 }
 
 enum run_event { RUN_RETRY = PLANT_EVENT__COUNT, RUN_OPEN };

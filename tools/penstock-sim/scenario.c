@@ -16,8 +16,8 @@ struct key {
 	char kind;
 };
 
-#define KEY(name, field, kind)                               \
-	{                                                    \
+#define KEY(name, field, kind) \
+	{ \
 		name, offsetof(struct scenario, field), kind \
 	}
 static const struct key plant_keys[] = {
@@ -25,6 +25,8 @@ static const struct key plant_keys[] = {
 	KEY("machine", plant.machine_cores, 'n'),
 	KEY("cost", plant.cost_s, 'd'),
 	KEY("lookup", plant.lookup_s, 'd'),
+	KEY("lookup_share", plant.lookup_share, 'n'),
+	KEY("stalled", plant.stalled, 'n'),
 	KEY("think", plant.think_s, 'd'),
 	KEY("think_slow", plant.think_slow_s, 'd'),
 	KEY("slow_share", plant.slow_share, 'n'),
@@ -33,6 +35,7 @@ static const struct key plant_keys[] = {
 	KEY("filter", plant.filter_s, 'd'),
 	KEY("filter_slots", plant.filter_slots, 'n'),
 	KEY("session_memory", plant.session_bytes, 'b'),
+	KEY("memory_spread", plant.memory_spread, 'n'),
 	KEY("memory", plant.memory_bytes, 'b'),
 	KEY("slots", plant.slots, 'n'),
 	KEY("backlog", plant.backlog, 'n'),
@@ -71,8 +74,12 @@ static const struct key law_keys[] = {
 	KEY("longest_deferral", params.longest_deferral_s, 'd'),
 	KEY("longest_attempts", params.longest_attempts, 'n'),
 };
-#define GROUP_KEY(name, field, kind)                             \
-	{                                                        \
+static const struct key fleet_keys[] = {
+	KEY("hosts", hosts, 'n'),
+	KEY("memory", fleet_memory_bytes, 'b'),
+};
+#define GROUP_KEY(name, field, kind) \
+	{ \
 		name, offsetof(struct sender_group, field), kind \
 	}
 static const struct key group_keys[] = {
@@ -93,6 +100,7 @@ void scenario_init(struct scenario *s)
 					  .machine_cores = 1,
 					  .cost_s = 0.01,
 					  .think_s = 0.1,
+					  .lookup_share = 1,
 					  .filter_slots = 20,
 					  .slots = 1000,
 					  .backlog = 100000,
@@ -100,6 +108,8 @@ void scenario_init(struct scenario *s)
 					  .done_patience_s = 600,
 					  .objective_s = 10 };
 	law_params_default(&s->params);
+	s->hosts = 1;
+	s->fleet_memory_bytes = 8 << 20;
 }
 
 static int number(const char *text, char kind, double *ret)
@@ -163,7 +173,7 @@ static int senders_line(struct scenario *s, char *rest, char *why)
 		if (strncmp(word, "retry=", 6) == 0) {
 			g->retry = retry_by_name(word + 6);
 			if (g->retry == RETRY__COUNT) {
-				snprintf(why, 128, "nobody retries like %.60s", word + 6);
+				snprintf(why, 128, "there is no retry schedule %.60s", word + 6);
 				return -EINVAL;
 			}
 		} else if (*word && assign(group_keys, ARRAY_SIZE(group_keys), g, word) < 0) {
@@ -207,6 +217,9 @@ static int parse_event(struct script_event *e, char **words, unsigned count)
 		return -EINVAL;
 	strcpy(e->name, name);
 	if (strcmp(verb, "set") == 0 && count == 5) {
+		bool of_one = strncmp(name, "host", 4) == 0 && strchr(name, '.');
+
+		name = of_one ? strchr(name, '.') + 1 : name;
 		e->kind = signal_by_name(name) < SIGNAL__COUNT ? SCRIPT_SIGNAL : SCRIPT_SET;
 		return script_number(words[4], &e->value);
 	}
@@ -254,6 +267,16 @@ static int at_line(struct scenario *s, unsigned line, char **words, unsigned cou
 	return 0;
 }
 
+static int fleet_line(struct scenario *s, char *rest, char *why)
+{
+	if (assign_all(fleet_keys, ARRAY_SIZE(fleet_keys), s, rest, why) < 0)
+		return -EINVAL;
+	if (s->hosts >= 1 && s->hosts <= SCENARIO_HOSTS)
+		return 0;
+	snprintf(why, 128, "a fleet has 1 to %d hosts", SCENARIO_HOSTS);
+	return -EINVAL;
+}
+
 int scenario_line(struct scenario *s, unsigned line, char *text, char *why)
 {
 	char *words[10], *rest, *word;
@@ -268,6 +291,8 @@ int scenario_line(struct scenario *s, unsigned line, char *text, char *why)
 		return assign_all(sense_keys, ARRAY_SIZE(sense_keys), s, text + 6, why);
 	if (strncmp(text, "law ", 4) == 0)
 		return assign_all(law_keys, ARRAY_SIZE(law_keys), s, text + 4, why);
+	if (strncmp(text, "fleet ", 6) == 0)
+		return fleet_line(s, text + 6, why);
 	if (strncmp(text, "senders ", 8) == 0)
 		return senders_line(s, text + 8, why);
 	rest = text;
@@ -300,6 +325,8 @@ int scenario_set(struct scenario *s, char *assignment, char *why)
 	    assign(law_keys, ARRAY_SIZE(law_keys), s, copy + 4) == 0)
 		return 0;
 	snprintf(copy, sizeof(copy), "%s", assignment);
+	if (strncmp(copy, "fleet.", 6) == 0)
+		return fleet_line(s, copy + 6, why);
 	value = strchr(copy, '=');
 	if (value) {
 		*value++ = 0;

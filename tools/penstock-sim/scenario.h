@@ -1,5 +1,5 @@
-/* A scenario as text: a plant, who sends, what sensors see, what changes when, and what must be seen. penstock-sim --help tells the
- * language. */
+/* A scenario as text: a plant, who sends, what sensors see, what changes when, and what must be
+ * seen. penstock-sim --help tells the language. */
 #ifndef PENSTOCK_SIM_SCENARIO_H
 #define PENSTOCK_SIM_SCENARIO_H
 
@@ -10,6 +10,7 @@
 
 #define SCENARIO_EVENTS 256
 #define SCENARIO_NAME 40
+#define SCENARIO_HOSTS 30
 
 enum script_kind { SCRIPT_SET, SCRIPT_RAMP, SCRIPT_SIGNAL, SCRIPT_ORDER, SCRIPT_EXPECT };
 
@@ -33,6 +34,8 @@ struct scenario {
 	double verdict_delay_s;
 	bool gate; /* the front is the gate: who was admitted is not turned away later */
 	double overload_from_s, overload_to_s; /* to 0: none named */
+	double hosts; /* of a fleet; 1: there is none */
+	double fleet_memory_bytes; /* of each */
 	double slots_known; /* the engine is told of the server's slots; 0: not */
 	uint32_t without; /* parts of the law that are switched off: enum window_part */
 	double end_s;
@@ -43,7 +46,8 @@ struct scenario {
 void scenario_init(struct scenario *scenario);
 /* Reads one line. 0, or -EINVAL with a sentence in `why` (128). */
 int scenario_line(struct scenario *scenario, unsigned number, char *line, char *why);
-/* KEY=VALUE of the command line: any key of plant, sense or law (law.NAME), `offered`, `end`, `without`. */
+/* KEY=VALUE of the command line: any key of plant, sense or law (law.NAME), `offered`, `end`,
+ * `without`. */
 int scenario_set(struct scenario *scenario, char *assignment, char *why);
 
 #endif

@@ -10,35 +10,63 @@
 #include "penstock-sim/record.h"
 #include "penstock-sim/run.h"
 
-static double *variable(struct run *r, const char *name)
+/* "host2.NAME" is of that host alone, else of all: which, and the name without that. NULL: the
+ * first of all; an index past the last: there is no such host. */
+static const char *host_of(const char *name, unsigned *ret_from, unsigned *ret_to,
+			   const struct run *r)
 {
-	struct plant_config *k = &r->plant.config;
+	unsigned number;
+	int length = 0;
+
+	*ret_from = 0;
+	*ret_to = r->hosts;
+	if (sscanf(name, "host%u.%n", &number, &length) < 1 || length == 0)
+		return name;
+	*ret_from = number - 1;
+	*ret_to = number >= 1 && number <= r->hosts ? number : 0;
+	return name + length;
+}
+
+static double *host_variable(struct host *h, const char *name)
+{
+	struct plant_config *k = &h->plant.config;
 	const struct {
 		const char *name;
 		double *value;
-	} all[] = { { "offered", &r->offered },
-		    { "neighbour", &r->plant.cpu.neighbour },
-		    { "weight", &r->plant.cpu.weight },
-		    { "stuck", &r->plant.cpu.stuck },
-		    { "restart", &r->restart },
-		    { "hung", &r->hung },
+	} all[] = { { "neighbour", &h->plant.cpu.neighbour },
+		    { "weight", &h->plant.cpu.weight },
+		    { "stuck", &h->plant.cpu.stuck },
+		    { "restart", &h->restart },
+		    { "hung", &h->hung },
+		    { "down", &h->down },
 		    { "commit", &k->commit_s },
 		    { "commit_each", &k->commit_each_s },
 		    { "cost", &k->cost_s },
 		    { "filter", &k->filter_s },
 		    { "think", &k->think_s },
 		    { "lookup", &k->lookup_s },
+		    { "lookup_share", &k->lookup_share },
+		    { "stalled", &k->stalled },
 		    { "slots", &k->slots },
 		    { "memory", &k->memory_bytes },
 		    { "session_memory", &k->session_bytes },
 		    { "slow_share", &k->slow_share },
-		    { "loss", &r->sense.config.loss },
-		    { "noise", &r->sense.config.noise },
-		    { "delay", &r->sense.config.delay_s } };
+		    { "loss", &h->sense.config.loss },
+		    { "noise", &h->sense.config.noise },
+		    { "delay", &h->sense.config.delay_s } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i].name, name) == 0)
 			return all[i].value;
+	return NULL;
+}
+
+static double *variable(struct run *r, const char *name)
+{
+	if (strcmp(name, "offered") == 0)
+		return &r->offered;
+	if (strcmp(name, "store") == 0)
+		return &r->store;
 	if (strncmp(name, "share.", 6) == 0)
 		for (unsigned i = 0; i < r->senders.groups; i++)
 			if (strcmp(r->senders.group[i].name, name + 6) == 0)
@@ -46,7 +74,7 @@ static double *variable(struct run *r, const char *name)
 	return NULL;
 }
 
-/* ---- expectations ------------------------------------------------------------------------------------------------ */
+/* ---- expectations --------------------------------------------------------------------------- */
 
 static double mean(const struct run *r, size_t offset, double over_s)
 {
@@ -96,42 +124,76 @@ static int measure_tick_mean(const struct run *r, const struct script_event *e, 
 	return -ENOENT;
 }
 
-static int measure_of(struct run *r, const struct script_event *e, double *ret)
+static double level_changes(const struct host *h)
 {
-	const struct engine_view *v = &r->law.engine.view;
-	const struct counts_service *c = &r->plant.counts;
-	const struct {
-		const char *name;
-		double value;
-	} now[] = { { "level", v->level.number },
-		    { "state", v->state },
-		    { "foreign", v->foreign },
-		    { "oom_kills", (double)r->plant.oom_kills },
-		    { "dropped", (double)r->plant.dropped },
-		    { "filter_queue", r->plant.filter_queue },
-		    { "refused_total", (double)c->deferred },
-		    { "would_defer", (double)c->would_defer },
-		    { "waiting_mail", r->senders.waiting } };
 	double changes = 0;
 
-	if (measure_tick_mean(r, e, ret) == 0)
+	for (int i = 0; i < LEVEL__COUNT; i++)
+		changes += (double)h->law.engine.view.level.changes[i];
+	return changes;
+}
+
+/* Of one host, or the sum over several; what has no sum is the first one's. */
+static int measure_hosts(const struct run *r, const char *name, unsigned from, unsigned to,
+			 double *ret)
+{
+	const struct host *first = &r->host[from];
+	double sum = 0;
+
+	for (unsigned i = from; i < to; i++) {
+		const struct host *h = &r->host[i];
+		const struct plant *p = &h->plant;
+		const struct {
+			const char *name;
+			double value;
+		} sums[] = { { "oom_kills", (double)p->oom_kills },
+			     { "dropped", (double)p->dropped },
+			     { "filter_queue", p->filter_queue },
+			     { "refused_total", (double)p->counts.deferred },
+			     { "admitted_total", (double)p->counts.admitted },
+			     { "would_defer", (double)p->counts.would_defer },
+			     { "level_changes", level_changes(h) } };
+		size_t n = 0;
+
+		while (n < ARRAY_SIZE(sums) && strcmp(sums[n].name, name) != 0)
+			n++;
+		if (n < ARRAY_SIZE(sums))
+			sum += sums[n].value;
+		else if (strcmp(name, "level") == 0)
+			sum = first->law.engine.view.level.number;
+		else if (strcmp(name, "state") == 0)
+			sum = first->law.engine.view.state;
+		else if (strcmp(name, "foreign") == 0)
+			sum = first->law.engine.view.foreign;
+		else
+			return -ENOENT;
+	}
+	*ret = sum;
+	return 0;
+}
+
+static int measure_of(struct run *r, const struct script_event *e, double *ret)
+{
+	struct counts_service c;
+	unsigned from, to;
+	const char *name = host_of(e->name, &from, &to, r);
+
+	if (from >= to)
+		return -ENOENT;
+	if (measure_tick_mean(r, e, ret) == 0 || measure_hosts(r, name, from, to, ret) == 0)
 		return 0;
-	for (size_t i = 0; i < ARRAY_SIZE(now); i++)
-		if (strcmp(now[i].name, e->name) == 0) {
-			*ret = now[i].value;
-			return 0;
-		}
+	if (strcmp(e->name, "waiting_mail") == 0) {
+		*ret = r->senders.waiting;
+		return 0;
+	}
+	run_counts(r, &c);
 	for (int i = 0; i < REASON__COUNT; i++)
 		if (strncmp(e->name, "reason.", 7) == 0 &&
 		    strcmp(reason_name((enum reason)i), e->name + 7) == 0) {
-			*ret = (double)c->deferred_by[i];
+			*ret = (double)c.deferred_by[i];
 			return 0;
 		}
-	for (int i = 0; i < LEVEL__COUNT; i++)
-		changes += (double)v->level.changes[i];
-	if (strcmp(e->name, "level_changes") == 0)
-		*ret = changes;
-	else if (strcmp(e->name, "latency_worst") == 0)
+	if (strcmp(e->name, "latency_worst") == 0)
 		*ret = worst(r, offsetof(struct measure_tick, latency), e->over_s);
 	else if (strcmp(e->name, "waiting_worst") == 0)
 		*ret = worst(r, offsetof(struct measure_tick, waiting_s), e->over_s);
@@ -168,11 +230,11 @@ static void expect(struct run *r, const struct script_event *e)
 	}
 }
 
-/* ---- changes ----------------------------------------------------------------------------------------------------- */
+/* ---- changes -------------------------------------------------------------------------------- */
 
-static void order(struct run *r, const char *name)
+static void order(struct host *h, const char *name)
 {
-	struct engine *engine = &r->law.engine;
+	struct engine *engine = &h->law.engine;
 	enum trace_order_kind kind = TRACE_ORDER_STATE;
 
 	if (strcmp(name, "drain") == 0) {
@@ -183,17 +245,27 @@ static void order(struct run *r, const char *name)
 		engine_set_mode(engine, strcmp(name, "observe") == 0 ? PLAN_OBSERVE : PLAN_ENFORCE);
 		kind = TRACE_ORDER_MODE;
 	}
-	record_order(r->law.record, engine, kind, r->now_us);
+	record_order(h->law.record, engine, kind, h->run->now_us);
+}
+
+static void unknown(struct run *r, struct script_event *e)
+{
+	fprintf(stderr, "line %u: there is nothing called %s to set\n", e->line, e->name);
+	r->failed++;
+	e->done = true;
 }
 
 static void change(struct run *r, struct script_event *e, double now_s)
 {
-	double *v = variable(r, e->name), share;
+	unsigned from, to;
+	const char *name = host_of(e->name, &from, &to, r);
+	double *v = variable(r, name), share, value;
+	bool is_shared = v != NULL;
 
+	if (!v && from < to)
+		v = host_variable(&r->host[from], name);
 	if (!v) {
-		fprintf(stderr, "line %u: there is nothing called %s to set\n", e->line, e->name);
-		r->failed++;
-		e->done = true;
+		unknown(r, e);
 		return;
 	}
 	if (!e->begun)
@@ -201,12 +273,38 @@ static void change(struct run *r, struct script_event *e, double now_s)
 	e->begun = true;
 	share = e->kind == SCRIPT_RAMP && e->over_s > 0 ? fmin(1, (now_s - e->at_s) / e->over_s)
 							: 1;
-	*v = e->from + (e->value - e->from) * share;
+	value = e->from + (e->value - e->from) * share;
+	*v = value;
+	for (unsigned i = from; i < to; i++) {
+		if (!is_shared)
+			*host_variable(&r->host[i], name) = value;
+		r->host[i].plant.now_us = r->now_us;
+		plant_changed(&r->host[i].plant, r->now_us);
+	}
 	e->done = share >= 1;
-	r->plant.now_us = r->now_us;
-	plant_changed(&r->plant, r->now_us);
 	senders_weigh(&r->senders);
 	r->next_arrival_us = 0;
+}
+
+/* A signal, or an order: of one host or of all. */
+static void tell(struct run *r, struct script_event *e)
+{
+	unsigned from, to;
+	const char *name = host_of(e->name, &from, &to, r);
+	enum signal s = signal_by_name(name);
+
+	if (from >= to) {
+		unknown(r, e);
+		return;
+	}
+	for (unsigned i = from; i < to; i++) {
+		if (e->kind == SCRIPT_ORDER) {
+			order(&r->host[i], name);
+			continue;
+		}
+		r->host[i].sense.set[s] = true;
+		r->host[i].sense.value[s] = e->value;
+	}
 }
 
 void script_step(struct run *r)
@@ -223,15 +321,9 @@ void script_step(struct run *r)
 			continue;
 		}
 		e->done = true;
-		if (e->kind == SCRIPT_SIGNAL) {
-			enum signal s = signal_by_name(e->name);
-
-			r->sense.set[s] = true;
-			r->sense.value[s] = e->value;
-		} else if (e->kind == SCRIPT_ORDER) {
-			order(r, e->name);
-		} else {
+		if (e->kind == SCRIPT_EXPECT)
 			expect(r, e);
-		}
+		else
+			tell(r, e);
 	}
 }

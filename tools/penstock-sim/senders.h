@@ -1,6 +1,6 @@
-/* Who sends: groups of senders with a way to retry each, and the messages that are not delivered yet. A sender is a queue
- * somewhere that knows this destination; it has one address or several. State is compact: 10 million senders are 160 MB of
- * untouched memory. */
+/* Who sends: groups of senders with a way to retry each, and the messages that are not delivered
+ * yet. A sender is a queue somewhere that knows this destination; it has one address or several.
+ * State is compact: 10 million senders are 160 MB of untouched memory. */
 #ifndef PENSTOCK_SIM_SENDERS_H
 #define PENSTOCK_SIM_SENDERS_H
 
@@ -16,7 +16,9 @@ struct sender_group {
 	double share; /* weight of the group in what is offered */
 	double addresses; /* of each sender */
 	double zipf; /* 0: all send alike; 1: the n-th sends 1/n of the first */
-	double mx; /* hosts that are tried in one attempt, all of them this one */
+	/* hosts that are tried in one attempt, by chance in any order; in a world of one host each
+	 * of them is that one */
+	double mx;
 	double size_sigma; /* of the logarithm of a message's size; the mean is 1 */
 	double pool; /* the operator names its networks as a pool of this weight; 0: not */
 	double fresh; /* share of messages that come from a sender never seen */
@@ -28,7 +30,7 @@ struct sender {
 	uint8_t refusals; /* in a row */
 	uint8_t known;
 	uint16_t spare;
-	uint32_t sent, served; /* while somebody counts (the overload) */
+	uint32_t sent, served; /* while it is counted (the overload) */
 };
 
 struct message {
@@ -38,6 +40,7 @@ struct message {
 	float size;
 	uint8_t group, tries;
 	uint8_t deferred, seen; /* seen: it has been tried at all */
+	uint32_t walked; /* hosts that this attempt has tried, bits */
 };
 
 struct senders {

@@ -19,7 +19,7 @@ static void put_load(const struct sense *s, const struct plant *p, struct load_s
 {
 	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED;
 	if (!s->config.hide_dialogue)
-		l->known |= LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+		l->known |= LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING | LOAD_HELD;
 	l->offered = p->counts.offered;
 	l->admitted = p->counts.admitted;
 	l->deferred = p->counts.deferred;
@@ -29,14 +29,21 @@ static void put_load(const struct sense *s, const struct plant *p, struct load_s
 	l->busy_us = p->counts.busy_us;
 	l->server_us = p->counts.server_us;
 	l->session_us = p->counts.session_us;
-	l->in_flight = p->in_flight;
+	l->in_flight = plant_in_flight(p);
 	l->busy = plant_busy(p);
 	l->waiting = plant_waiting(p);
+	l->held = (double)p->counts.held;
+	l->held_admitted = p->counts.held_admitted;
+	l->held_in_vain = p->counts.held_in_vain;
+	l->held_left = p->counts.held_left;
+	l->held_longest_s = p->counts.oldest_held_since_us
+				    ? (double)(p->now_us - p->counts.oldest_held_since_us) / 1e6
+				    : 0;
 }
 
 static void put_memory(const struct plant *p, struct sample *sample)
 {
-	double used = p->config.session_bytes * p->in_slots;
+	double used = plant_memory(p);
 
 	if (p->config.memory_bytes <= 0)
 		return;

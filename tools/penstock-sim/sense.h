@@ -1,5 +1,5 @@
-/* What sensors and fronts say of the plant, as the daemon would get it: a sample and a load. Late, noisy or with gaps where the
- * scenario says so. */
+/* What sensors and fronts say of the plant, as the daemon would get it: a sample and a load. Late,
+ * noisy or with gaps where the scenario says so. */
 #ifndef PENSTOCK_SIM_SENSE_H
 #define PENSTOCK_SIM_SENSE_H
 

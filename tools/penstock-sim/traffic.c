@@ -1,7 +1,10 @@
 /* A message's way: its attempts, what its sender makes of a refusal, delivery or giving up. */
 #include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
 
 #include "core/splitmix.h"
+#include "penstock-sim/grow.h"
 #include "penstock-sim/run.h"
 
 #define JITTER 0.05
@@ -36,6 +39,8 @@ static void put_off(struct run *r, uint32_t id)
 	m->deferred = 1;
 	if (m->tries < UINT8_MAX)
 		m->tries++;
+	if (m->tries == 3 && retry_is_mail(r->senders.group[m->group].retry))
+		r->measure.past_third++;
 	next_s = retry_next_s(r->senders.group[m->group].retry, m->tries, age_s);
 	if (next_s < 0) {
 		give_up(r, id);
@@ -63,40 +68,180 @@ static void refused(struct run *r, uint32_t id)
 	put_off(r, id);
 }
 
-void traffic_open(struct run *r, uint32_t id)
+void traffic_open(struct host *h, uint32_t id, uint64_t held_us)
 {
-	r->plant.now_us = r->now_us;
-	plant_open(&r->plant, id, id == PLANT_NOBODY ? 1 : r->senders.message[id].size);
-	if (r->plant.in_flight > r->measure.most_in_flight)
-		r->measure.most_in_flight = r->plant.in_flight;
+	struct run *r = h->run;
+
+	h->plant.now_us = r->now_us;
+	plant_open(&h->plant, id, id == PLANT_NOBODY ? 1 : r->senders.message[id].size, held_us);
+	if (h->plant.in_flight > r->measure.most_in_flight)
+		r->measure.most_in_flight = h->plant.in_flight;
 }
 
-static bool connect_once(struct run *r, uint32_t id)
+struct held {
+	struct room_node node;
+	uint32_t address; /* 0: no sender is behind it */
+	uint32_t id;
+};
+
+static struct held *held_of(struct room_node *node)
 {
-	struct law_request request = { .now_us = r->now_us, .under_way = r->under_way };
-	struct measure_second *second = measure_at(&r->measure, r->now_us);
-	struct verdict v;
+	return (struct held *)((char *)node - offsetof(struct held, node));
+}
+
+static void foretell(struct run *r, uint32_t id)
+{
+	struct clairvoyant_tick *future = measure_future(&r->measure, r->now_us - RUN_BEGIN_US);
+
+	if (!future)
+		return;
+	future->arrived++;
+	future->size += id == PLANT_NOBODY ? 1 : r->senders.message[id].size;
+}
+
+static struct law_request request_of(struct host *h, uint32_t id)
+{
+	struct run *r = h->run;
+	struct law_request request = { .now_us = r->now_us, .under_way = h->under_way };
 
 	if (id != PLANT_NOBODY) {
 		request.address = senders_address(&r->senders, id);
 		r->senders.message[id].address = request.address;
 		request.ranked = true;
 	}
-	v = law_decide(&r->law, &r->plant, &request);
-	counts_verdict(&r->plant.counts, v);
-	second->offered++;
+	return request;
+}
+
+/* False: it was refused. */
+static bool carry_out(struct host *h, uint32_t id, const struct law_request *request,
+		      struct verdict v, uint64_t held_us)
+{
+	struct run *r = h->run;
+
+	law_settle(&h->law, request, v);
 	if (!v.admit) {
-		second->refused++;
+		measure_at(&r->measure, r->now_us)->refused++;
 		return false;
 	}
 	if (r->scenario.verdict_delay_s > 0) {
-		r->under_way++;
+		h->under_way++;
 		queue_put(&r->queue, r->now_us + (uint64_t)(r->scenario.verdict_delay_s * 1e6),
-			  RUN_OPEN, id);
+			  RUN_OPEN | h->plant.tag, id);
 	} else {
-		traffic_open(r, id);
+		traffic_open(h, id, held_us);
 	}
 	return true;
+}
+
+static void turned_away(struct run *r, uint32_t id);
+
+/* Its wait ends, by this verdict. */
+static void release(struct host *h, struct room_node *node, struct verdict v)
+{
+	struct run *r = h->run;
+	struct held *held = held_of(node);
+	uint64_t held_us = r->now_us - node->since_us;
+	struct law_request request = request_of(h, held->id);
+	uint32_t id = held->id;
+
+	if (node->size)
+		room_leave(&h->room, node);
+	if ((double)held_us / 1e6 > h->held_worst_s)
+		h->held_worst_s = (double)held_us / 1e6;
+	counts_release(&h->plant.counts, v.admit ? HELD_ADMITTED : HELD_IN_VAIN, held_us, v);
+	if (!v.admit && request.ranked) {
+		law_owe(&h->law, request.address, r->now_us);
+		law_tell(&h->law, request.address, SOURCE_LATE, 0);
+	}
+	if (held->address)
+		law_held(&h->law, held->address, -1);
+	free(held);
+	if (!carry_out(h, id, &request, v, held_us) && id != PLANT_NOBODY)
+		turned_away(r, id);
+}
+
+/* Whether it may wait for a place. */
+static bool hold(struct host *h, uint32_t id, const struct law_request *request, struct verdict v)
+{
+	struct run *r = h->run;
+	struct room_node *out = NULL;
+	struct room_offer offer;
+	enum room_answer answer;
+	struct held *held;
+
+	if (r->scenario.gate || !law_may_wait(&h->law, request, v, &offer))
+		return false;
+	held = grow_zeroed(1, sizeof(*held));
+	held->id = id;
+	answer = room_enter(&h->room, &offer, &held->node, &out);
+	if (answer == ROOM_INSTEAD)
+		release(h, out, v);
+	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD) {
+		free(held);
+		return false;
+	}
+	counts_hold(&h->plant.counts);
+	if (request->ranked)
+		law_held(&h->law, held->address = request->address, 1);
+	return true;
+}
+
+/* False: it was refused. */
+static bool connect_once(struct host *h, uint32_t id)
+{
+	struct law_request request = request_of(h, id);
+	struct verdict v = law_decide(&h->law, &h->plant, &request);
+
+	measure_at(&h->run->measure, h->run->now_us)->offered++;
+	if (!run_is_fleet(h->run))
+		foretell(h->run, id);
+	if (hold(h, id, &request, v))
+		return true;
+	counts_verdict(&h->plant.counts, v);
+	return carry_out(h, id, &request, v, 0);
+}
+
+/* ---- a fleet's hosts, one after the other ---------------------------------------------------- */
+
+/* One that this attempt has not tried, by chance; NULL: it has tried as many as its sender does. */
+static struct host *next_host(struct run *r, struct message *m)
+{
+	unsigned most = (unsigned)r->senders.group[m->group].mx, n;
+	unsigned left = r->hosts - (unsigned)__builtin_popcount(m->walked);
+
+	if (left == 0 || (unsigned)__builtin_popcount(m->walked) >= most)
+		return NULL;
+	n = (unsigned)(splitmix_unit(&r->senders.random) * left);
+	for (unsigned i = 0; i < r->hosts; i++)
+		if (!(m->walked & (1u << i)) && n-- == 0) {
+			m->walked |= 1u << i;
+			return &r->host[i];
+		}
+	return NULL;
+}
+
+/* Goes on with an attempt. */
+static void walk(struct run *r, uint32_t id)
+{
+	struct host *h;
+	uint64_t tick;
+
+	while ((h = next_host(r, &r->senders.message[id])))
+		if (h->down <= 0 && connect_once(h, id))
+			return;
+	tick = (r->now_us - RUN_BEGIN_US) / RUN_TICK_US;
+	if (tick < r->measure.futures)
+		r->measure.refused[tick]++;
+	refused(r, id);
+}
+
+/* By a host that had kept it waiting, or was late: in a fleet it tries the next. */
+static void turned_away(struct run *r, uint32_t id)
+{
+	if (run_is_fleet(r))
+		walk(r, id);
+	else
+		refused(r, id);
 }
 
 static void attempt(struct run *r, uint32_t id)
@@ -109,10 +254,46 @@ static void attempt(struct run *r, uint32_t id)
 		put_off(r, id); /* without a connection */
 		return;
 	}
+	if (run_is_fleet(r)) {
+		r->measure.walks++;
+		m->walked = 0;
+		foretell(r, id);
+		walk(r, id);
+		return;
+	}
 	for (unsigned i = 0; i < hosts; i++)
-		if (connect_once(r, id))
+		if (connect_once(&r->host[0], id))
 			return;
 	refused(r, id);
+}
+
+void traffic_let_in(struct host *h)
+{
+	struct room_node *node;
+
+	while ((node = room_first(&h->room))) {
+		struct law_request request = request_of(h, held_of(node)->id);
+		struct verdict v;
+
+		request.held = true;
+		v = law_decide(&h->law, &h->plant, &request);
+		if (plan_may_wait(v))
+			break;
+		release(h, node, v);
+	}
+	while ((node = room_expired(&h->room, h->run->now_us)))
+		release(h, node, law_in_vain(&h->law));
+	h->plant.counts.oldest_held_since_us = room_oldest_us(&h->room);
+}
+
+void traffic_forget_held(struct host *h)
+{
+	struct room_node *node;
+
+	while ((node = room_first(&h->room))) {
+		room_leave(&h->room, node);
+		free(held_of(node));
+	}
 }
 
 void traffic_arrive(struct run *r)
@@ -125,7 +306,7 @@ void traffic_arrive(struct run *r)
 
 	second->fresh++;
 	if (!r->senders.groups) {
-		connect_once(r, PLANT_NOBODY);
+		connect_once(&r->host[0], PLANT_NOBODY);
 		return;
 	}
 	id = senders_message(&r->senders, r->now_us);
@@ -150,17 +331,19 @@ void traffic_retry(struct run *r, uint32_t id)
 
 void traffic_ended(void *who, uint32_t id, enum plant_end end, double server_s)
 {
-	struct run *r = who;
+	struct host *h = who;
+	struct run *r = h->run;
 	struct message *m = &r->senders.message[id];
 	struct sender *sender = senders_of(&r->senders, id);
 
 	if (end == END_LATE) {
-		law_tell(&r->law, m->address, SOURCE_LATE, 0);
-		refused(r, id);
+		law_tell(&h->law, m->address, SOURCE_LATE, 0);
+		law_owe(&h->law, m->address, r->now_us);
+		turned_away(r, id);
 		return;
 	}
 	if (end != END_DROPPED)
-		law_tell(&r->law, m->address, SOURCE_FINISHED, (uint32_t)(server_s * 1e6));
+		law_tell(&h->law, m->address, SOURCE_FINISHED, (uint32_t)(server_s * 1e6));
 	if (end != END_DELIVERED) {
 		put_off(r, id);
 		return;
@@ -171,8 +354,10 @@ void traffic_ended(void *who, uint32_t id, enum plant_end end, double server_s)
 		if (is_counted(r, m) && run_time_s(r) < r->measure.to_s + 1)
 			sender->served++;
 	}
-	if (retry_is_mail(r->senders.group[m->group].retry))
+	if (retry_is_mail(r->senders.group[m->group].retry)) {
 		r->measure.mail_delivered++;
+		r->measure.by_third += m->tries < 3;
+	}
 	if (m->deferred) {
 		double age_s = (double)(r->now_us - m->first_us) / 1e6;
 		struct measure_second *second = measure_at(&r->measure, r->now_us);

@@ -5,7 +5,9 @@
 
 #include "base/text.h"
 #include "core/sample.h"
-#include "publish/explain.h"
+#include "publish/words.h"
+
+#define FAULT_RECENT_S 900
 
 static const char *string(const json_t *object, const char *key)
 {
@@ -37,7 +39,7 @@ static void show_value(FILE *out, const char *name, const json_t *signal)
 	struct text text = TEXT_OF(buffer);
 
 	if (s < SIGNAL__COUNT)
-		explain_value(&text, signal_info[s].unit, number(signal, "value"));
+		words_value(&text, signal_info[s].unit, number(signal, "value"));
 	fprintf(out, "%s %s via %s", name, buffer, string(signal, "via"));
 }
 
@@ -80,7 +82,13 @@ static void show_services(const json_t *status, FILE *out)
 		else
 			fprintf(out, "window %.0f by the %s law", number(service, "window"),
 				string(service, "law"));
+		if (strcmp(string(service, "law"), "capacity") == 0)
+			fprintf(out, " (%s)", string(service, "regime"));
 		show_number(out, ", in flight", number(service, "in_flight"), "");
+		if (number(service, "held") > 0) {
+			show_number(out, ", held", number(service, "held"), "");
+			show_number(out, " for up to", number(service, "held_longest_s"), " s");
+		}
 		show_number(out, ", busy", number(service, "busy"), "");
 		show_number(out, ", offered", number(service, "offered_per_s"), "/s");
 		show_number(out, ", completed", number(service, "completed_per_s"), "/s");
@@ -115,17 +123,30 @@ static void show_decisions(const json_t *status, FILE *out)
 	}
 }
 
-/* In a column eight wide, or in a sentence. */
+static void show_faults(const json_t *status, FILE *out)
+{
+	const json_t *fault;
+	const char *name;
+
+	json_object_foreach(json_object_get(status, "faults"), name, fault)
+	{
+		if (number(fault, "last_s") > FAULT_RECENT_S)
+			continue;
+		fprintf(out, "  FAULT %s: %.0f times, the last %.0f s ago. %s. %s. %s.\n", name,
+			number(fault, "count"), number(fault, "last_s"), string(fault, "what"),
+			string(fault, "consequence"), string(fault, "remedy"));
+	}
+}
+
+/* Right-aligned in a column eight wide, or in a sentence. */
 static void show_duration(FILE *out, double s, bool column)
 {
-	if (s < 0)
-		fprintf(out, " %*s", column ? 8 : 0, "-");
-	else if (s < 120)
-		fprintf(out, " %*.0f s", column ? 6 : 0, s);
-	else if (s < 7200)
-		fprintf(out, " %*.0f min", column ? 4 : 0, s / 60);
-	else
-		fprintf(out, " %*.1f h", column ? 6 : 0, s / 3600);
+	char buffer[32] = "-";
+	struct text text = TEXT_OF(buffer);
+
+	if (s >= 0)
+		words_duration(&text, s);
+	fprintf(out, " %*s", column ? 8 : 0, buffer);
 }
 
 static void show_who_waits(const json_t *status, FILE *out)
@@ -156,7 +177,13 @@ static void show_who_waits(const json_t *status, FILE *out)
 static void show_trouble(const json_t *status, FILE *out)
 {
 	const json_t *sensor, *config = json_object_get(status, "config");
+	const json_t *fleet = json_object_get(status, "fleet");
 	const char *name;
+
+	if (json_is_true(json_object_get(fleet, "enabled")) &&
+	    !json_is_true(json_object_get(fleet, "connected")))
+		fprintf(out, "  fleet: this host decides alone: %s: %s\n", string(fleet, "server"),
+			string(fleet, "reason"));
 
 	json_object_foreach(json_object_get(status, "sensors"), name, sensor)
 	{
@@ -187,28 +214,103 @@ static void show_neighbours(const json_t *status, FILE *out)
 			string(leak, "unit"), number(leak, "left_s") / 60);
 }
 
+/* In lines of at most 79 columns. */
+static void show_wrapped(FILE *out, const char *text)
+{
+	int column = 0;
+
+	while (*text) {
+		int word = (int)strcspn(text, " ");
+
+		if (column && column + 1 + word > 79) {
+			fputc('\n', out);
+			column = 0;
+		}
+		fprintf(out, "%s%.*s", column ? " " : "", word, text);
+		column += word + (column ? 1 : 0);
+		text += word;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
+
+/* What comes; what is in force stands in the first sentence. */
+static void show_maintenance(const json_t *maintenance, FILE *out)
+{
+	const json_t *next = json_object_get(maintenance, "next");
+	char line[320];
+
+	if (json_is_object(next)) {
+		snprintf(line, sizeof(line), "maintenance from %s to %s%s%s", string(next, "begin"),
+			 string(next, "end"), string(next, "reason")[0] ? ": " : "",
+			 string(next, "reason"));
+		show_wrapped(out, line);
+	}
+	if (json_is_string(json_object_get(maintenance, "problem"))) {
+		snprintf(line, sizeof(line), "a maintenance window cannot be obeyed: %s",
+			 string(maintenance, "problem"));
+		show_wrapped(out, line);
+	}
+}
+
+/* "in flight 11 of 166: mx 11 of 11, submission 0 of 155": the sum alone would hide that one is
+ * full. */
+static void show_sessions(const json_t *status, FILE *out)
+{
+	const json_t *services = json_object_get(status, "services"), *service;
+	const char *name, *before = ": ";
+
+	show_number(out, "in flight", number(status, "in_flight"), "");
+	show_number(out, " of", number(status, "window"), "");
+	if (json_object_size(services) > 1)
+		json_object_foreach((json_t *)services, name, service)
+		{
+			fprintf(out, "%s%s", before, name);
+			show_number(out, "", number(service, "in_flight"), "");
+			if (number(service, "window") < 0)
+				fprintf(out, " (open)");
+			else
+				show_number(out, " of", number(service, "window"), "");
+			before = ", ";
+		}
+	show_number(out, "; admitted lately", number(status, "admit_ratio") * 100, " %");
+	fputc('\n', out);
+}
+
+/* Demand is named where it presses more than any signal of the machine. */
+static void show_pressure(const json_t *status, FILE *out)
+{
+	const json_t *headline = json_object_get(status, "headline");
+
+	if (json_is_string(json_object_get(headline, "driver"))) {
+		show_number(out, "pressure", number(headline, "pressure"), "");
+		fprintf(out, ", driven by %s (%s)", string(headline, "driver"),
+			string(headline, "signal"));
+	} else {
+		show_number(out, "pressure", number(status, "pressure"), "");
+	}
+	if (json_is_true(json_object_get(status, "foreign_pressure")))
+		fprintf(out, ", a neighbour's: refusing mail would not lower it");
+	fputc('\n', out);
+}
+
 static void show_head(const json_t *status, FILE *out)
 {
-	const json_t *driver = json_object_get(status, "driver");
+	const json_t *headline = json_object_get(status, "headline");
 
+	show_wrapped(out, string(headline, "sentence"));
+	if (json_is_string(json_object_get(headline, "advice")))
+		show_wrapped(out, string(headline, "advice"));
 	fprintf(out, "%s since %s, %s, %s\n", string(status, "level_name"), string(status, "since"),
 		string(status, "state"), string(status, "mode"));
 	if (json_object_get(status, "order_until"))
 		fprintf(out, "  until %s\n", string(status, "order_until"));
 	if (json_string_length(json_object_get(status, "order_reason")))
 		fprintf(out, "  reason: %s\n", string(status, "order_reason"));
-	show_number(out, "pressure", number(status, "pressure"), "");
-	if (json_is_object(driver))
-		fprintf(out, ", driven by %s (%s)", string(driver, "resource"),
-			string(driver, "signal"));
-	if (json_is_true(json_object_get(status, "foreign_pressure")))
-		fprintf(out, ", a neighbour's: refusing mail would not lower it");
-	fputc('\n', out);
+	show_maintenance(json_object_get(status, "maintenance"), out);
+	show_pressure(status, out);
 	show_neighbours(status, out);
-	show_number(out, "window", number(status, "window"), "");
-	show_number(out, ", in flight", number(status, "in_flight"), "");
-	show_number(out, ", admitted lately", number(status, "admit_ratio") * 100, " %");
-	fputc('\n', out);
+	show_sessions(status, out);
 }
 
 void show_status(const json_t *status, FILE *out)
@@ -220,6 +322,7 @@ void show_status(const json_t *status, FILE *out)
 	show_services(status, out);
 	fprintf(out, "\ndecisions\n");
 	show_decisions(status, out);
+	show_faults(status, out);
 	fprintf(out, "\nsources\n");
 	show_who_waits(status, out);
 	fprintf(out, "\n");
@@ -244,7 +347,7 @@ void show_sources(const json_t *sources, FILE *out)
 	size_t i;
 
 	if (json_array_size(sources) == 0) {
-		fprintf(out, "nobody was seen lately\n");
+		fprintf(out, "no source was seen lately\n");
 		return;
 	}
 	fprintf(out, "%-39s %-9s %8s %4s %8s %-7s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
@@ -267,5 +370,43 @@ void show_sources(const json_t *sources, FILE *out)
 			number(source, "rank"), number(source, "rate"),
 			fmax(0, number(source, "usual_rate")),
 			number(source, "connections_per_min"), number(source, "deferred_total"));
+	}
+}
+
+void show_fleet(const json_t *fleet, FILE *out)
+{
+	const json_t *host;
+	size_t i;
+
+	if (!json_is_true(json_object_get(fleet, "enabled"))) {
+		fprintf(out, "This host is alone: fleet.servers is not set.\n");
+		return;
+	}
+	if (json_is_true(json_object_get(fleet, "connected")))
+		fprintf(out, "store %s: connected%s, %.0f senders known together\n\n",
+			string(fleet, "server"),
+			json_is_true(json_object_get(fleet, "caught_up")) ? "" : ", still reading",
+			number(fleet, "tracked"));
+	else
+		fprintf(out, "store %s: NOT CONNECTED: %s; this host decides alone\n\n",
+			string(fleet, "server"), string(fleet, "reason"));
+	fprintf(out, "%-32s %-9s %-11s %-8s %7s %9s %7s\n", "host", "level", "state", "mode",
+		"window", "in flight", "demand");
+	json_array_foreach(json_object_get(fleet, "hosts"), i, host)
+	{
+		char window[24] = "open", demand[24] = "-";
+
+		if (number(host, "window") >= 0)
+			snprintf(window, sizeof(window), "%.0f", number(host, "window"));
+		if (number(host, "demand_ratio") >= 0)
+			snprintf(demand, sizeof(demand), "%.0f %%",
+				 100 * number(host, "demand_ratio"));
+		fprintf(out, "%-32s ", string(host, "name"));
+		if (json_is_true(json_object_get(host, "silent")))
+			fprintf(out, "silent for %.0f s\n", number(host, "age_s"));
+		else
+			fprintf(out, "%-9s %-11s %-8s %7s %9.0f %7s\n", string(host, "level_name"),
+				string(host, "state"), string(host, "mode"), window,
+				number(host, "in_flight"), demand);
 	}
 }

@@ -8,6 +8,8 @@
 void show_status(const json_t *status, FILE *out);
 /* A line for each source, under a head. */
 void show_sources(const json_t *sources, FILE *out);
+/* The hosts of the fleet, from `fleet` of the status. */
+void show_fleet(const json_t *fleet, FILE *out);
 /* One line. */
 void show_change(const json_t *change, FILE *out);
 

@@ -6,15 +6,17 @@
 
 #include "base/cleanup.h"
 #include "check/check.h"
+#include "penstockctl/check_live.h"
 
 static void print_json(const struct check *c)
 {
 	json_t *findings = json_array(), *skipped = json_array(), *whole;
 
 	for (unsigned i = 0; i < c->findings && i < CHECK_FINDINGS; i++)
-		json_array_append_new(findings,
-				      json_pack("{s:s, s:s, s:s}", "id", c->finding[i].id, "what",
-						c->finding[i].what, "do", c->finding[i].todo));
+		json_array_append_new(
+			findings, json_pack("{s:s, s:s, s:s, s:s}", "id", c->finding[i].id,
+					    "severity", check_severity_name(c->finding[i].severity),
+					    "what", c->finding[i].what, "do", c->finding[i].todo));
 	for (unsigned i = 0; i < c->skipped; i++)
 		json_array_append_new(skipped, json_string(c->skip[i]));
 	whole = json_pack("{s:o, s:o}", "findings", findings, "not_checked", skipped);
@@ -23,25 +25,34 @@ static void print_json(const struct check *c)
 	json_decref(whole);
 }
 
+/* 2 and 3 are a wrong usage and a daemon that is not reachable, for every verb. */
+static int exit_code(const struct check *c)
+{
+	static const int codes[] = { [CHECK_NOTE] = 0, [CHECK_WARNING] = 1, [CHECK_ERROR] = 4 };
+
+	return codes[check_worst(c)];
+}
+
 static int print(const struct check *c, bool json)
 {
 	if (json) {
 		print_json(c);
-		return c->findings ? 1 : 0;
+		return exit_code(c);
 	}
 	for (unsigned i = 0; i < c->findings && i < CHECK_FINDINGS; i++)
-		printf("%s: %s\n    do: %s\n", c->finding[i].id, c->finding[i].what,
-		       c->finding[i].todo);
+		printf("%s: %s: %s\n    do: %s\n", check_severity_name(c->finding[i].severity),
+		       c->finding[i].id, c->finding[i].what, c->finding[i].todo);
 	for (unsigned i = 0; i < c->skipped; i++)
 		printf("not looked at: %s\n", c->skip[i]);
 	if (c->findings)
 		printf("%u found\n", c->findings);
 	else
 		printf("nothing found\n");
-	return c->findings ? 1 : 0;
+	return exit_code(c);
 }
 
-int show_check(const struct config *config, const char *root, bool json)
+int show_check(const struct config *config, const char *root, const char *file,
+	       const json_t *status, bool json)
 {
 	_cleanup_free_ struct check *c = calloc(1, sizeof(*c));
 
@@ -50,6 +61,10 @@ int show_check(const struct config *config, const char *root, bool json)
 	c->config = config;
 	c->root = root ? root : "";
 	check_run(c);
+	if (status)
+		check_live(c, file, status);
+	else if (!root)
+		check_skip(c, "the running penstockd: it does not answer");
 	return print(c, json);
 }
 

@@ -4,6 +4,8 @@ import statistics
 TOLD = [("told", ">=", .999), ("refused_p99_s", "<=", .05)]
 OVERLOAD = [("goodput", ">=", .90), ("in_1s", ">=", .90), *TOLD]
 NEEDLESS = [("refused_ratio", "<=", .005)]
+# Where the server alone refuses nobody but is late: what it takes in time is what is asked for.
+AS_ALONE = [("needless_ratio", "<=", .005)]
 # "As many as any window can": two runs of the same differ by so much.
 SAME = .95
 # "Neighbours that do not hurt mail": beside them, the server alone takes so much of what is offered in time.
@@ -11,10 +13,18 @@ HARMLESS, UNHARMED = ("fsync-neighbour", "memory-neighbour"), .99
 
 AIMS = {
     "0.5x": NEEDLESS,
-    "1x": [("goodput_of_possible", ">=", .95)],
+    "1x": [("goodput_of_possible", ">=", .95), ("needless_ratio", "<=", .02)],
+    "cold-0.8x": AS_ALONE,
+    "cold-1x": [("needless_ratio", "<=", .02)],
+    "bursts": AS_ALONE,
+    "few-sources": AS_ALONE,
+    "slow-names": AS_ALONE,
+    "stalled": AS_ALONE,
+    "half-speed": AS_ALONE,
     "2x": OVERLOAD,
     "5x": OVERLOAD,
     "10x": OVERLOAD + [("p99_s", "<=", .4)],
+    "10x-again": [("goodput", ">=", .90)],
     "step": OVERLOAD + [("p99_s", "<=", .4), ("back_s", "<=", 1.0)],
     "cpu-neighbour": [("of_best_window", ">=", SAME), ("p99_s", "<=", 1.0)],
     "cpu-neighbour-weighted": [("in_1s_of_offered", ">=", .95)],

@@ -2,12 +2,13 @@
 of what the server can do and with nothing wrong, as an overload begins on any day; then come the seconds that are judged."""
 import contextlib
 import os
+import socket
 import subprocess
 import tempfile
 
 from lib.place import BUILD
 
-from plants import SERVER_CORE
+from plants import SERVER_CORE, SLOW_NET
 
 SECONDS = int(os.environ.get("SECONDS_EACH", "8"))
 WARM = int(os.environ.get("WARM", "3"))
@@ -18,6 +19,8 @@ RANKED = int(os.environ.get("RANKED", "20"))
 SLOW_DISK_IOPS = 60
 MEMORY_LIMIT = 240 << 20
 RTT_S = 0.6
+# Sessions that say a byte after their greeting and then nothing.
+STALLED = 12
 # How often a client waits for its round trip between the start and the 250 after its message.
 TURNS = 5
 
@@ -101,6 +104,30 @@ def weighted_cpu_neighbour(plant):
         plant.whole.cpu_weight(100)
 
 
+@contextlib.contextmanager
+def stalled_sessions(plant):
+    """They are there before the load of the case, and stay."""
+    with contextlib.ExitStack() as stack:
+        for i in range(STALLED):
+            s = stack.enter_context(socket.create_connection((plant.front_address, plant.front_port), 30,
+                                                             ("" if os.environ.get("WIRE") else f"127.9.0.{i + 1}", 0)))
+            s.settimeout(30)
+            with contextlib.suppress(OSError):
+                s.recv(512)
+                s.sendall(b"\x16")
+        yield
+
+
+@contextlib.contextmanager
+def half_speed(plant):
+    """The machine does half of what it did when C was measured: all that shares it, server, penstock and what stands before it."""
+    plant.whole.limit_cpu(.5)
+    try:
+        yield
+    finally:
+        plant.whole.limit_cpu(0)
+
+
 class Load:
     """One kind of sender: [(second, factor of C)] from `sources`."""
 
@@ -131,12 +158,31 @@ class Case:
 SOURCES = [Load([(0, .6)], "127.1.0.0/18+256", "good"), Load([(0, 0.001), (KNOWN, 1.0)], "127.2.0.1/32", "heavy"),
            Load([(0, 0.001), (KNOWN, .4)], "127.3.0.0/16", "new")]
 
+def cold(factor, seconds=20, sources="127.1.0.0/16"):
+    """Nothing came before, nothing is known, no process is made yet."""
+    return Case(loads=[Load([(0, .01), (WARM, factor)], sources)], seconds=seconds)
+
+
+# Half of what the server can do, and every twenty seconds three times that for three seconds.
+BURSTS = [(0, .5)] + [(WARM + at + into, factor) for at in (0, 20) for into, factor in ((0, 3), (3, .5))]
+
 CASES = {
+    "cold-0.8x": cold(.8),
+    "cold-1x": cold(1),
+    "bursts": Case(loads=[Load(BURSTS)], seconds=40),
+    "few-sources": cold(.8, sources="127.1.0.0/18+2"),
+    # One client in twenty waits three seconds for its name to be looked up, at the server, before its greeting.
+    "slow-names": Case(loads=[Load([(0, .475), (WARM, .76)]), Load([(0, .025), (WARM, .04)], SLOW_NET, "slow")], seconds=20),
+    "stalled": Case(.8, stalled_sessions, seconds=20),
+    "half-speed": Case(.4, half_speed, seconds=20),
+    "half-speed-2x": Case(1, half_speed, seconds=12),
     "0.5x": Case(.5),
     "1x": Case(1),
     "2x": Case(2),
     "5x": Case(5),
     "10x": Case(10),
+    # By the same senders over and over: bots, and servers that hammer.
+    "10x-again": Case(loads=[Load([(0, .5), (WARM, 10)], "127.1.0.0/18+256")]),
     "step": Case(10, seconds=6, tail=8),
     "cpu-neighbour": Case(.8, cpu_neighbour),
     "cpu-neighbour-weighted": Case(.8, weighted_cpu_neighbour),

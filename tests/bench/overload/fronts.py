@@ -5,18 +5,38 @@ import re
 import shutil
 import signal
 
+from lib.haproxy import Haproxy
 from lib.programs import Daemon, Proxy
 
 from plants import SERVER_CORE
 
 PROXY = 2525
 NAMES = {"alone": "alone", "proxy": "behind penstock-proxy", "gate": "behind the gate", "policy": "asking penstock's policy service",
-         "postscreen": "postscreen's limits", "static20": "told 20 at a time"}
-PENSTOCK = ("proxy", "gate", "policy", "other")
+         "policy-reset": "asking the policy service; the gate resets whom Postfix has told",
+         "proxy-reset": "behind penstock-proxy; the gate resets whom it has told",
+         "postscreen": "postscreen's limits", "static20": "told 20 at a time", "haproxy": "HAProxy's queue, maxconn 20"}
+PENSTOCK = ("proxy", "gate", "policy", "policy-reset", "proxy-reset", "other")
 # The build directory of another penstock: its proxy and daemon, in turns with this one's.
 OTHER = os.environ.get("OTHER")
 if OTHER:
     NAMES["other"] = "behind the other build's proxy"
+
+
+# The nearest relative of the waiting room: 20 at a time at the server, the others wait for up to 5 s, and are closed without a word.
+HAPROXY_CONFIG = """
+	maxconn 9000
+defaults
+	mode tcp
+	timeout connect 5s
+	timeout client 5m
+	timeout server 5m
+	timeout queue 5s
+frontend mail
+	bind {listen}:{port}
+	default_backend mx
+backend mx
+	server mx 127.0.0.1:{backend} maxconn 20 {header}
+"""
 
 
 def title(name):
@@ -34,19 +54,26 @@ class Front:
 
     def __init__(self, name, plant):
         self.name, self.plant, self.port = name, plant, plant.port(name)
-        self.daemon = self.proxy = None
+        self.daemon = self.proxy = self.haproxy = None
         self.forget()
         settings = {"service.mx.ports": self.port, "service.mx.hostname": "mx.example.org", "daemon.log_level": "warning"}
-        if name == "policy":
+        if name in ("policy", "policy-reset"):
             settings.update({"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"})
-        if name == "gate":
+        if name in ("gate", "policy-reset", "proxy-reset"):
             settings.update({"front.gate.enabled": "yes", "front.gate.loopback": "yes"})
+        if name.endswith("-reset"):
+            settings["front.gate.repeat"] = "reset"
+        if name == "proxy-reset":
+            settings.update({"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{PROXY}",
+                             "front.proxy.backend": f"127.0.0.1:{self.port}", "front.proxy.proxy_protocol": plant.upstream})
         if os.environ.get("RECORD") and name in PENSTOCK:
             settings["daemon.record"] = os.environ["RECORD"]
         if name in PENSTOCK:
             self.daemon = Daemon(plant.directory, settings, prefix=self.prefix(plant.penstockd, -10), program=self.program("penstockd"))
-        if name in ("proxy", "other"):
+        if name in ("proxy", "proxy-reset", "other"):
             self.proxy = self.start_proxy(settings)
+        if name == "haproxy":
+            self.haproxy = self.start_haproxy()
         if static_limit(name):
             # The proxy with no plan admits up to its own limit.
             self.proxy = self.start_proxy({**settings, "front.proxy.connections_max": static_limit(name)})
@@ -75,6 +102,13 @@ class Front:
         return Proxy(self.plant.directory, PROXY, backend, settings, prefix=self.prefix(self.plant.proxy, -5),
                      program=self.program("penstock-proxy"))
 
+    def start_haproxy(self):
+        header = {"v1": "send-proxy", "v2": "send-proxy-v2"}.get(self.plant.upstream, "")
+        listen = "0.0.0.0" if os.environ.get("WIRE") else "127.0.0.1"
+        backend, self.port = self.port, PROXY
+        return Haproxy("bookworm", self.plant.directory, HAPROXY_CONFIG.format(listen=listen, port=PROXY, backend=backend, header=header),
+                       prefix=self.prefix(self.plant.proxy, -5), threads=1)
+
     def sample(self):
         """What penstock thinks now: for the plots."""
         if not self.daemon:
@@ -84,12 +118,14 @@ class Front:
 
     def check(self):
         """It lived through the run."""
-        for program in (self.daemon, self.proxy):
+        for program in (self.daemon, self.proxy, self.haproxy):
             if program and not program.alive():
                 raise AssertionError(f"{program.argv[0]} ended during the run:\n{program.output()}")
 
     def close(self):
         if self.proxy:
             self.proxy.stop(signal.SIGKILL)
+        if self.haproxy:
+            self.haproxy.stop(signal.SIGKILL)
         if self.daemon:
             self.daemon.stop()

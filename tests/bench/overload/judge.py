@@ -84,6 +84,8 @@ def judge(rows, case, capacity, queued_per_s=0.0):
               "refused_ratio": len(refused) / len(mine) if mine else None,
               "rejected": sum(r["outcome"] == "rejected" for r in mine),
               "told": len(refused) / len(away) if away else None, "refused_p99_s": quantile(refused, .99)}
+    result["taken_ratio"] = sum(accepted(r) and r["ended_s"] - r["scheduled_s"] - case.client_s <= IN_TIME_S for r in mine) / len(mine) \
+        if mine else None
     # Chance offers less than C in some runs, and nobody serves what was not offered.
     result["goodput_of_possible"] = result["goodput"] / min(1, offered) if offered else None
     if len({r["class"] for r in mine}) > 1:

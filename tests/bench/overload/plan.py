@@ -2,8 +2,10 @@
 compared take turns within a seed, so that a machine that drifts drifts for all of them."""
 from cases import CASES
 
-# The first nine are what an operator asks first.
-ALL = ["10x", "2x", "1x", "0.5x", "step", "5x", "cpu-neighbour", "slow-disk", "memory-limit", "cpu-neighbour-weighted", "fsync-neighbour",
+# The first are what an operator asks first.
+ALL = ["10x", "10x-again", "2x", "1x", "0.5x", "step", "cold-0.8x", "cold-1x", "bursts", "few-sources",
+       "slow-names", "stalled", "half-speed", "half-speed-2x", "5x", "cpu-neighbour", "slow-disk",
+       "memory-limit", "cpu-neighbour-weighted", "fsync-neighbour",
        "memory-neighbour", "sources", "slow-clients", "moving", "retries"]
 STEADY = ["10x", "2x", "1x", "0.5x", "5x"]
 # How many a window may be, for the best that any window does under these faults: one seed each.
@@ -12,7 +14,8 @@ WINDOWS = [4, 8, 14, 24, 45]
 SCAN = [f"static{n}" for n in WINDOWS]
 
 PARTS = [
-    (["postfix"], ["alone", "proxy", "other"], ALL),
+    (["postfix"], ["alone", "policy", "policy-reset", "proxy", "proxy-reset"], ["10x-again"]),
+    (["postfix"], ["alone", "proxy", "other", "haproxy"], ALL),
     (["postfix"], SCAN, SCANNED),
     (["postfix"], ["gate", "policy"], STEADY + ["step"]),
     (["postfix"], ["postscreen", "static20"], ["10x", "2x", "1x", "5x"]),

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 
-from lib import postfix
+from lib import haproxy, postfix
 from lib.cgroup import V2, Cgroup
 from lib.packages import npm
 from lib.place import BUILD, wait_for
@@ -33,6 +33,10 @@ tlsproxy unix - - n - 0 tlsproxy
 # Known clients, as after its tests: what is compared is its limits, not its greet wait.
 MAIN = {"postscreen_access_list": "static:permit", "postscreen_pre_queue_limit": "100", "postscreen_post_queue_limit": "20",
         "default_process_limit": "100"}
+# Clients of SLOW_NET are let wait for their greeting as by a resolver that does not answer.
+SLOW_NET, SLOW_NAME_S = "127.4.0.0/16", 3
+SLOW_NAMES = {"smtpd_delay_reject": "no", "smtpd_restriction_classes": "slow_name", "slow_name": f"sleep {SLOW_NAME_S}",
+              "smtpd_client_restrictions": f"check_client_access cidr:{{{{{SLOW_NET} slow_name}}}}"}
 # A queue that is longer than this is thrown away between two runs, and not waited for.
 PURGED_ABOVE = 150
 
@@ -69,7 +73,7 @@ class Plant:
     it, with the weights of their units, and all of them share one, `whole`, that weighs what any service does: what penstock takes, it
     takes from the server. That, the neighbours' and the generator's are in `machine`, which weighs what any service does, or AHEAD."""
 
-    fronts = ("alone", "proxy", "other", "gate", "static20")
+    fronts = ("alone", "proxy", "other", "gate", "static20", "haproxy")
     upstream = "none"     # PROXY header that it wants from the proxy
     filters_late = False  # after it has accepted a message: the queue before the filter counts against it
 
@@ -136,20 +140,20 @@ class PostfixPlant(Plant):
     """Postfix, 100 processes a port, a milter of some CPU and memory a message."""
 
     scanner = (SCANNER_MS, SCANNER_MB)
-    fronts = ("alone", "proxy", "other", "policy", "gate", "postscreen", "static20")
+    fronts = ("alone", "proxy", "other", "policy", "policy-reset", "proxy-reset", "gate", "postscreen", "static20", "haproxy")
     upstream = "v1"
     main = {}
 
     def __init__(self, directory):
         super().__init__(directory)
-        self.server = Postfix(directory, scanner=self.scanner, prefix=self.prefix, main={**MAIN, **self.main, **ON_THE_WIRE},
+        self.server = Postfix(directory, scanner=self.scanner, prefix=self.prefix, main={**MAIN, **SLOW_NAMES, **self.main, **ON_THE_WIRE},
                               master_extra=MASTER_EXTRA)
         wait_for(lambda: listening(PROXIED) and listening(POSTSCREEN), "Postfix' other ports", 60)
 
     def port(self, front):
-        if front in ("proxy", "other") or front.startswith("static"):
+        if front in ("proxy", "proxy-reset", "other", "haproxy") or front.startswith("static"):
             return PROXIED
-        return {"policy": POLICY, "postscreen": POSTSCREEN}.get(front, SMTP)
+        return {"policy": POLICY, "policy-reset": POLICY, "postscreen": POSTSCREEN}.get(front, SMTP)
 
     def alive(self):
         return self.server.master.alive()
@@ -248,5 +252,6 @@ PLANTS = {"postfix": PostfixPlant, "fsync": FsyncPlant, "afterqueue": AfterQueue
 def prepare(names):
     """Downloads, outside of the bench's namespaces."""
     postfix.prepare()
+    haproxy.unpack("haproxy", haproxy.PACKAGES)
     if "haraka" in names:
         npm("haraka", ["Haraka@3.1.1", "node@22"])

@@ -9,7 +9,7 @@ from fronts import NAMES, PENSTOCK, title
 from plan import ALL, SCAN
 
 COLUMNS = [("goodput", "goodput, C", 2), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
-           ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("refused_ratio", "refused", 4),
+           ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("refused_ratio", "refused", 4), ("needless_ratio", "refused needlessly", 4),
            ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3),
            ("proxy_cpu", "proxy, of the core", 3), ("penstockd_cpu", "penstockd, of the core", 3), ("first_451_s", "first 451 after, s", 3),
            ("back_s", "back after, s", 1), ("oom_kills", "OOM kills", 0), ("of_best_window", "served, of the best window", 2),
@@ -51,6 +51,20 @@ def cell_text(cells, cell, key, digits):
     if verdict is None:
         return text
     return text + (" met" if verdict else f" **missed** ({'≥' if aim[1] == '>=' else '≤'} {number(aim[2])})")
+
+
+def add_needless(cells):
+    """Refused, although the bare server took as many more of the same case and seed within ten seconds: of what was offered. Both runs
+    are made in turns; where the bare one is missing, it is not told."""
+    alone = {(plant, case, run["seed"]): run.get("taken_ratio") for (plant, case, front), runs in cells.items() if front == "alone"
+             for run in runs}
+    for (plant, case, front), runs in cells.items():
+        for run in runs if front != "alone" else []:
+            taken = alone.get((plant, case, run["seed"]))
+            if None not in (taken, run.get("taken_ratio"), run.get("refused_ratio")):
+                # Who is closed without a word (HAProxy) is turned away, too.
+                away = run["refused_ratio"] / run["told"] if run.get("told") else 1 - run["taken_ratio"]
+                run["needless_ratio"] = max(0.0, min(away, taken - run["taken_ratio"]))
 
 
 def add_best_windows(cells):
@@ -135,6 +149,7 @@ def not_run(missing, results):
 
 def write(directory, results, missing):
     cells = results.cells()
+    add_needless(cells)
     best = add_best_windows(cells)
     seeds = max((len(runs) for runs in cells.values()), default=0)
     lines = ["Median (least to most) of the runs of a cell.", ""] + verdicts(cells)

@@ -52,6 +52,15 @@ class Cgroup:
         else:
             self.write_file(os.path.join(V2, self.name, "cpu.weight"), str(weight))
 
+    def limit_cpu(self, cores):
+        """Of one or more cores; 0: no limit. Spent in slices of 10 ms: a slower machine, not one that stops and goes."""
+        quota_us = int(cores * 10_000) if cores else 0
+        if self.v1:
+            self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.cfs_period_us"), "10000")
+            self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.cfs_quota_us"), str(quota_us or -1))
+        else:
+            self.write_file(os.path.join(V2, self.name, "cpu.max"), f"{quota_us or 'max'} 10000")
+
     def weigh_cpu(self, weight):
         """As CPUWeight= does; 100 is the default."""
         if self.v1:

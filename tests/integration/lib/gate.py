@@ -1,14 +1,12 @@
 """A guarded MTA at one end of a Wire: the daemon with its gate in this namespace, clients in another."""
 import json
 import os
-import signal
 import socket
 import subprocess
-import tempfile
 import threading
 
+from lib import world
 from lib.place import BUILD, PATIENCE, wait_for
-from lib.programs import Daemon
 from lib.smtp import smtp_server
 from lib.tap import skip_all
 from lib.wire import SERVER4
@@ -52,19 +50,16 @@ class Mta:
         self.socket.close()
 
 
-class World:
+class World(world.World):
     """An MTA (made here, or given), penstockd with its gate in front, and clients on `wire`."""
 
     def __init__(self, wire, options=None, mta=True, bare=False, **kwargs):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         self.wire, self.mta = wire, Mta() if mta is True else mta or None
         # An emulated machine would reach the responder's bound with any client, and answer in the shorter form.
         slow = {"front.gate.cpu": "100%"} if PATIENCE > 1 else {}
-        self.options = {"service.mx.ports": PORT, "service.mx.hostname": "mx.example.org", "front.gate.enabled": "yes", **slow,
-                        **(options or {})} if not bare else dict(options or {})
-        self.daemon = None
+        gate = {"front.gate.enabled": "yes", **slow, **(options or {})} if not bare else dict(options or {})
         try:
-            self.daemon = Daemon(self.directory, self.options, **kwargs)
+            super().__init__(options=gate, server=None if bare else PORT, proxy=False, **kwargs)
             self.daemon.logged("the gate guards service mx")
         except BaseException:
             self.__exit__()
@@ -81,13 +76,9 @@ class World:
     def gate(self):
         return next((f for f in self.daemon.status()["fronts"] if f["name"] == "gate"), None)
 
-    def __enter__(self):
-        return self
-
     def __exit__(self, *_):
         try:
-            if self.daemon and self.daemon.alive():
-                self.daemon.stop()
+            super().__exit__()
         finally:
             if self.mta:
                 self.mta.close()

@@ -65,8 +65,9 @@ class Manager:
         return len(self.heard(key))
 
     def service(self, sockets=None):
-        """Keyword arguments for Daemon() and Proxy(): started like a service, with `sockets` {name: descriptor} and the store."""
-        passed = [(name, fd) for name, fd in (sockets or {}).items()]
+        """Keyword arguments for Daemon() and Proxy(): started like a service, with `sockets` {name: descriptor or a list of them}
+        and the store."""
+        passed = [(name, fd) for name, fds in (sockets or {}).items() for fd in (fds if isinstance(fds, list) else [fds])]
         passed += [(name, fd) for name, fds in self.store.items() for fd in fds]
 
         numbers = ",".join(str(fd) for _, fd in passed)

@@ -1,14 +1,17 @@
 """penstock's own programs under test: started, watched, asked, stopped."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import tempfile
+import time
+import urllib.error
 import urllib.request
 
 from lib import tap
-from lib.place import BIN, wait_for
+from lib.place import BIN, PATIENCE, wait_for
 
 
 def port_open(port, host="127.0.0.1"):
@@ -42,7 +45,7 @@ class Program:
         if self.alive():
             os.kill(self.pid, number)
 
-    def stop(self, number=signal.SIGTERM, seconds=30):
+    def stop(self, number=signal.SIGTERM, seconds=30 * PATIENCE):
         if self.alive():
             os.kill(self.pid, signal.SIGCONT)
             os.kill(self.pid, number)
@@ -80,6 +83,13 @@ def no_file(argv):
     return ["-c", path]
 
 
+def no_targets():
+    """Options for a daemon that other suites at work on this machine do not press: without targets nothing presses."""
+    printed = subprocess.run([os.path.join(BIN, "penstockd"), "-c", "/dev/null", "--print-config"], capture_output=True, text=True)
+    names = re.findall(r"^(\w+) = ", printed.stdout.split("[target]\n")[1].split("\n[")[0], re.M)
+    return {f"target.{name}": "0" for name in names}
+
+
 class Daemon(Program):
     def __init__(self, directory, options, http=9825, wait=True, argv=(), prefix=(), program=None, **kwargs):
         self.http = http
@@ -93,12 +103,28 @@ class Daemon(Program):
             if not self.alive():
                 raise AssertionError("penstockd ended:\n" + self.output())
 
+    def helper(self, name):
+        """The process of that name that talks with strangers for penstockd; None: there is none."""
+        found = subprocess.run(["pgrep", "-P", str(self.pid), "-x", name], capture_output=True, text=True).stdout.split()
+        return int(found[0]) if found else None
+
+    def http_process(self):
+        return self.helper("penstockd-http")
+
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=10 * PATIENCE) as answer:
             return answer.read().decode()
 
     def status(self):
-        return json.loads(self.get("/status.json"))
+        """Where the machine lets no tick happen for two seconds, /status.json says 503 with good reason: then it is asked again."""
+        until = time.monotonic() + 10 * PATIENCE
+        while True:
+            try:
+                return json.loads(self.get("/status.json"))
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or time.monotonic() > until:
+                    raise
+            time.sleep(0.2)
 
     def metric(self, line):
         """The value of the sample whose text before the value is `line`; None: not there."""
@@ -112,19 +138,24 @@ class Daemon(Program):
 
     def ctl(self, *arguments, check=None):
         done = subprocess.run([os.path.join(BIN, "penstockctl"), "--run-dir", self.run_dir, *arguments],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=60 * PATIENCE)
         if check is not None and done.returncode != check:
             raise AssertionError(f"penstockctl {arguments} gave {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
 
 
 class Proxy(Program):
-    def __init__(self, directory, listen, backend, options=None, wait=True, prefix=(), program=None, **kwargs):
+    def __init__(self, directory, listen, backend, options=None, wait=True, prefix=(), program=None, argv=(), **kwargs):
         self.port = listen
         self.run_dir = os.path.join(directory, "run")
-        options = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{listen}",
-                   "front.proxy.backend": f"127.0.0.1:{backend}", **(options or {})}
-        super().__init__([*prefix, program or os.path.join(BIN, "penstock-proxy"), *no_file(()), "--run-dir", self.run_dir, *overrides(options)], **kwargs)
+        options = {"front.proxy.enabled": "yes",
+                   # No server of these tests relays; those that learn the client's address say v1 or v2.
+                   "front.proxy.proxy_protocol": "none", "front.proxy.client_addresses_hidden": "yes",
+                   "front.proxy.listen": f"127.0.0.1:{listen}",
+                   "front.proxy.backend": f"127.0.0.1:{backend}",
+                   "front.proxy.loopback": "yes",  # every client of these tests is on this host
+                   **(options or {})}
+        super().__init__([*prefix, program or os.path.join(BIN, "penstock-proxy"), *no_file(argv), *argv, "--run-dir", self.run_dir, *overrides(options)], **kwargs)
         if wait:
             wait_for(lambda: not self.alive() or listening(listen), "penstock-proxy's port")
             if not self.alive():

@@ -1,10 +1,12 @@
-"""A server, a daemon and a proxy in front of it, in one directory: what most tests of faults need. `mail_flows()` is their question."""
+"""What a test of penstock stands on: a server, the daemon, the proxy in front of it, in one directory; all of it is ended with the
+block. Each part can be left out or replaced. `mail_flows()` is the question of most tests of faults."""
 import ctypes
 import os
 import subprocess
 import tempfile
 
-from lib.programs import Daemon, Proxy
+from lib.place import wait_for
+from lib.programs import Daemon, Proxy, no_targets
 from lib.smtp import Server, deliver, smtp_server
 from lib.tap import check
 
@@ -12,27 +14,67 @@ PORT = 2525
 
 
 class World:
-    def __init__(self, directory=None, daemon_options=None, **kwargs):  # kwargs: of Daemon()
+    """`server`: what answers each connection, the port of a server that is there already, or None: the options name a service, if any. `options`: of the daemon and the proxy;
+    `daemon_options`, `proxy_options`: of one of them. `kwargs`: of Daemon(). What `at_end` holds is called at the end, the last one first.
+
+    `calm`: every target is 0, so that no pressure is an overload. Suites that ask for a reply, a count or a file, and run beside others
+    that keep all cores busy, are calm: a refusal for that real load would be right, and would not be what they ask. They cannot
+    see a needless refusal for pressure. Those who ask for that are not calm: test_postfix (a neighbour that does no harm), test_neighbours,
+    test_sensors, test_end_to_end, test_probes, the faults of processes and sensors, and the foreign-* scenarios of tests/sim."""
+
+    def __init__(self, directory=None, daemon_options=None, *, options=None, server=smtp_server, daemon=True, proxy=True,
+                 proxy_options=None, calm=False, mode=0o755, **kwargs):
         self.directory = directory or tempfile.mkdtemp(prefix="penstock-test-")
-        os.chmod(self.directory, 0o755)
+        os.chmod(self.directory, mode)
         os.makedirs(os.path.join(self.directory, "run"), exist_ok=True)
-        self.server = Server(smtp_server)
-        self.options = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org"}
-        self.daemon = Daemon(self.directory, {**self.options, **(daemon_options or {})}, **kwargs)
-        self.proxy = Proxy(self.directory, PORT, self.server.port, self.options)
+        os.chmod(os.path.join(self.directory, "run"), mode)
+        self.daemon = self.proxy = None
+        self.server = Server(server) if callable(server) else None
+        self.at_end = [self.server.close] if self.server else []
+        port = self.server.port if self.server else server
+        service = {"service.mx.ports": port, "service.mx.hostname": "mx.example.org"} if port else {}
+        self.options = {**service, **(options or {})}
+        try:
+            if daemon:
+                self.daemon = Daemon(self.directory, {**(no_targets() if calm else {}), **self.options, **(daemon_options or {})},
+                                     **kwargs)
+            if proxy:
+                self.proxy = Proxy(self.directory, PORT, port, {**self.options, **(proxy_options or {})})
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        for program in (self.proxy, self.daemon):
-            if program.alive():
-                program.stop()
-        self.server.close()
+        try:
+            for program in (self.proxy, self.daemon):
+                if program and program.alive():
+                    program.stop()
+        finally:
+            while self.at_end:
+                self.at_end.pop()()
 
     def mail_flows(self):
         code, *said = deliver(PORT)
         check(code == "250", f"mail does not flow: {code} {said}")
+
+    def signal(self, resource, name):
+        return self.daemon.status()["resources"][resource]["signals"].get(name)
+
+    def value(self, resource, name):
+        """None: absent."""
+        found = self.signal(resource, name)
+        return found["value"] if found else None
+
+    def wait_signal(self, resource, name, condition, via=None, seconds=30):
+        def seen():
+            s = self.signal(resource, name)
+            return s if s and condition(s["value"]) else None
+        found = wait_for(seen, f"{name} to move; it is {self.signal(resource, name)}", seconds)
+        check(via in (None, found["via"]), f"{name} via {found['via']}, not {via}")
+        return found["value"]
 
 
 def small_disk(size):

@@ -1,0 +1,259 @@
+/* The gate's verdict: what it knows of a connection and of its source, given to plan_decide(), and
+ * what an admission leaves behind. Part of gate.bpf.c. */
+#ifndef PENSTOCK_BPF_GATE_VERDICT_H
+#define PENSTOCK_BPF_GATE_VERDICT_H
+
+#include "gate_count.h"
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static inline int64_t read_now(const int64_t *field)
+{
+	int64_t n = *(const volatile int64_t *)field;
+
+	return n > 0 ? n : 0;
+}
+
+/* Tickets that are open, and how many of them count against the one that asks. */
+struct open_tickets {
+	int64_t all, counted;
+};
+
+static inline struct open_tickets open_tickets(int is_proven)
+{
+	int64_t all = read_now(&state.pending), fresh = all - state.pending_then, unproven;
+	struct open_tickets t = { .all = all, .counted = state.pending_likely };
+
+	if (fresh > 0)
+		t.counted += fresh;
+	t.counted = least(t.counted, all);
+	if (state.pending_most != PLAN_UNLIMITED)
+		t.counted = least(t.counted, state.pending_most);
+	if (is_proven && state.share != PLAN_UNLIMITED) {
+		unproven = least(read_now(&state.unproven), all);
+		t.counted = least(t.counted, all - unproven + least(unproven, state.share));
+	}
+	return t;
+}
+
+/* plan_bucket_refill() for several CPUs: the one that moves the time adds what came in. Tickets
+ * that do not count have taken none out: `back` gives theirs back. */
+static inline u32 tokens_milli(const struct plan_service *s, u64 now_us, int64_t back)
+{
+	u64 last = *(volatile u64 *)&state.bucket.refilled_us;
+	int64_t size = plan_bucket_size(s), now;
+
+	if (s->rate_milli == PLAN_UNLIMITED) {
+		state.bucket.refilled_us = 0;
+		return PLAN_UNLIMITED;
+	}
+	if (last == 0 || now_us < last) {
+		state.bucket.refilled_us = now_us;
+		state.bucket.tokens_nano = size;
+	} else if (now_us > last) {
+#ifdef GATE_NO_FETCH
+		state.bucket.refilled_us = now_us;
+		ADD(bucket.tokens_nano, plan_bucket_gain(s, now_us - last));
+#else
+		if (__sync_val_compare_and_swap(&state.bucket.refilled_us, last, now_us) == last)
+			ADD(bucket.tokens_nano, plan_bucket_gain(s, now_us - last));
+#endif
+	}
+	now = *(volatile int64_t *)&state.bucket.tokens_nano;
+	if (now > size)
+		state.bucket.tokens_nano = now = size;
+	return plan_bucket_milli(least(now + back * PLAN_TOKEN_NANO, size));
+}
+
+static inline int is_local(const struct smtp_tuple *t)
+{
+	if (t->address[0] == 0 && t->address[1] == 0 && t->address[2] == bpf_htonl(0xffff))
+		return (bpf_ntohl(t->address[3]) >> 24) == 127;
+	return t->address[0] == 0 && t->address[1] == 0 && t->address[2] == 0 &&
+	       t->address[3] == bpf_htonl(1);
+}
+
+/* What is known of the client's source. */
+static inline void describe_source(const struct smtp_tuple *t, const struct plan *plan,
+				   struct plan_request *r)
+{
+	u64 group = plan_group((const uint8_t *)t->address);
+	struct plan_source source = state.absent, *known;
+	u64 who = peer(t);
+	int64_t *n;
+
+	r->score = PLAN_UNLIMITED;
+	source.group = group;
+	if (state.ranked) {
+		known = bpf_map_lookup_elem(&ranks, &group);
+		if (known)
+			source = *known;
+		plan_rank(plan, &source, r);
+	}
+	n = bpf_map_lookup_elem(&held, &who);
+	r->sessions = n && *n > 0 ? (u32)*n : 0;
+}
+
+/* Sessions that wait for their greeting, or will in a moment. The probe knows them at every moment;
+ * not yet those whose handshake goes on, of which only those that came since the plan are added:
+ * clients that are far away always have some. */
+static inline u32 waiting(const struct open_tickets *tickets)
+{
+	int64_t n = state.waiting, fresh;
+	u32 zero = 0;
+	char *counted;
+
+	if (probe_place.slots) {
+		counted = bpf_map_lookup_elem(&probe, &zero);
+		if (!counted)
+			return 0;
+		n = 0;
+#pragma unroll
+		for (u32 i = 0; i < SMTP_PORTS; i++)
+			if (probe_place.slots & (1u << i))
+				n += *(volatile int64_t *)(counted + probe_place.at +
+							   i * sizeof(struct smtp_port));
+		fresh = least(tickets->all - state.waiting_then, tickets->counted);
+		if (fresh > 0)
+			n += fresh;
+	}
+	return n > 0 ? (u32)n : 0;
+}
+
+static inline void describe(const struct smtp_tuple *t, const struct plan *plan, u64 now_us,
+			    const struct open_tickets *tickets, struct plan_request *r)
+{
+	struct gate_network_key key = { .bits = 128 };
+
+	__builtin_memcpy(key.address, t->address, sizeof(key.address));
+	r->now_us = now_us;
+	r->service = state.service;
+	r->tokens_milli = PLAN_UNLIMITED;
+	if (state.service < PLAN_SERVICES) {
+		r->tokens_milli = tokens_milli(&plan->service[plan_slot(state.service)], now_us,
+					       tickets->all - tickets->counted);
+		if (plan->service[plan_slot(state.service)].waiting_max != PLAN_UNLIMITED)
+			r->waiting = waiting(tickets);
+	}
+	if (state.trusted_count && bpf_map_lookup_elem(&trusted_networks, &key))
+		r->trusted = 1;
+	if (state.refused_count && bpf_map_lookup_elem(&refused_networks, &key))
+		r->refused = 1;
+	describe_source(t, plan, r);
+}
+
+static inline void pend(u32 flags, int64_t by)
+{
+	ADD(pending, by);
+	if (flags & GATE_UNPROVEN)
+		ADD(unproven, by);
+}
+
+static inline struct gate_syns *syns_of(u64 made_ns)
+{
+	u32 slot = (made_ns >> GATE_SYNS_SHIFT) & (GATE_SYNS - 1);
+
+	asm volatile("" : "+r"(slot));
+	return &state.syns[slot & (GATE_SYNS - 1)];
+}
+
+/* Two CPUs that begin a slot at once may lose one: the judgement is none the worse. */
+static inline void made(u64 now)
+{
+	struct gate_syns *s = syns_of(now);
+	u32 turn = (u32)(now >> GATE_SYNS_SHIFT);
+
+	if (*(volatile u32 *)&s->turn != turn) {
+		s->made = s->used = 0;
+		s->turn = turn;
+	}
+	__sync_fetch_and_add(&s->made, 1);
+}
+
+static inline void used(u64 made_ns, u64 now)
+{
+	struct gate_syns *s = syns_of(made_ns);
+
+	if (*(volatile u32 *)&s->turn == (u32)(made_ns >> GATE_SYNS_SHIFT))
+		__sync_fetch_and_add(&s->used, 1);
+	ADD(handshake_us, (now - made_ns) / 1000);
+}
+
+/* An admitted connection gets its ticket; a full map is no reason to turn anybody away. */
+static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u64 now, u32 flags)
+{
+	struct gate_ticket ticket = { .made_ns = now, .verdict = *v, .flags = flags };
+	long r;
+
+	if (v->would_defer) {
+		if (!(flags & GATE_LATE))
+			ADD(used, -1);
+		ticket.flags = flags = GATE_UNCOUNTED;
+	}
+	/* Before the ticket is there to be taken off: one that came off first would leave its count
+	 * behind for ever. */
+	hold(peer(t), 1);
+	if (!(flags & GATE_HOLDS_NONE)) {
+		pend(flags, 1);
+		ADD(bucket.tokens_nano, -PLAN_TOKEN_NANO);
+	}
+	r = bpf_map_update_elem(&tickets, t, &ticket, BPF_NOEXIST);
+	if (r == 0) {
+		if (!(flags & GATE_HOLDS_NONE))
+			made(now);
+		return;
+	}
+	hold(peer(t), -1);
+	if (!(flags & GATE_HOLDS_NONE)) {
+		pend(flags, -1);
+		ADD(bucket.tokens_nano, PLAN_TOKEN_NANO);
+		ADD(used, -1);
+	}
+	if (r != -E_EXIST)
+		ADD(passed_full, 1);
+}
+
+/* `again`: the tuple was in use a moment ago. */
+static inline struct verdict decide(const struct smtp_tuple *t, const struct plan *plan, u64 now,
+				    int again)
+{
+	struct plan_request request = {};
+	u64 who = peer(t);
+	u32 flags = bpf_map_lookup_elem(&proven, &who) ? 0 : GATE_UNPROVEN;
+	struct open_tickets tickets = open_tickets(!flags);
+	struct verdict v;
+	int64_t before;
+
+	describe(t, plan, now / 1000, &tickets, &request);
+	if (again || request.trusted)
+		flags = GATE_LATE;
+	before = flags & GATE_LATE ? *(volatile int64_t *)&state.used : take_place();
+	before -= tickets.all - tickets.counted;
+	request.in_flight = before > 0 ? (u32)before : 0;
+	v = plan_decide(plan, &request);
+	if (v.admit)
+		admit(t, &v, now, flags);
+	else if (!(flags & GATE_LATE))
+		ADD(used, -1);
+	return v;
+}
+
+static inline void tuple_of(struct sock *sk, u16 local, struct smtp_tuple *t)
+{
+	if (sk->__sk_common.skc_family == AF_INET_) {
+		t->address[2] = bpf_htonl(0xffff);
+		t->address[3] = sk->__sk_common.skc_daddr;
+	} else {
+		t->address[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
+		t->address[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
+		t->address[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
+		t->address[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
+	}
+	t->port = bpf_ntohs(sk->__sk_common.skc_dport);
+	t->local = local;
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* IPv4 and IPv6 addresses in one form: IPv4 is mapped into IPv6 (::ffff:a.b.c.d), as the kernel
+ * does for a socket that serves both. Example: 192.0.2.7 is 10 zero bytes, ff ff, c0 00 02 07. */
+#ifndef PENSTOCK_BASE_ADDRESS_H
+#define PENSTOCK_BASE_ADDRESS_H
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* From the four bytes of an IPv4 address, in network order. */
+void address_map_v4(const void *v4, struct in6_addr *ret);
+/* "192.0.2.7" or "2001:db8::1". 0 or -EINVAL; then *ret is as it was. */
+int address_parse(const char *text, struct in6_addr *ret);
+/* As people write it: a mapped address as IPv4. `buf` has INET6_ADDRSTRLEN bytes; returns it. */
+const char *address_print(const struct in6_addr *address, char *buf);
+/* Of a socket's end. Leaves both as they are where it is of another family (UNIX). */
+void address_of_socket(const struct sockaddr_storage *end, struct in6_addr *ret_address,
+		       uint16_t *ret_port);
+
+#endif

@@ -1,0 +1,45 @@
+/* A process beside this one that does one thing without its privileges: this program again, started
+ * with another argument (`penstockd --http-process ...`), so that it is of the same version,
+ * whatever lies on the disk. It is started again when it ends or no longer answers, at most once in
+ * the time that grows from 1 s to 30 s while it keeps ending. It ends with this process.
+ *
+ * Nothing here waits for it: not for its start, not for its end. */
+#ifndef PENSTOCK_BASE_HELPER_H
+#define PENSTOCK_BASE_HELPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define HELPER_FDS 24
+#define HELPER_LEAVE_US 200000
+
+/* Zero is one that has never run. */
+struct helper {
+	pid_t pid; /* 0: there is none */
+	uint64_t started_us, pause_us, next_us; /* CLOCK_MONOTONIC; next: the earliest start */
+	uint64_t starts;
+};
+
+/* Starts it, called `name` (at most 15 characters) in the list of processes, as `name argument N N
+ * ...` with the numbers of the descriptors that it gets; it gets these, 0 to 2 and no other. They
+ * stay the caller's. Call it from the main thread: the process ends with the thread that started
+ * it. 0 or -errno; then `next_us` is set, too. */
+int helper_start(struct helper *helper, const char *name, const char *argument, const int *fds,
+		 unsigned count, uint64_t now_us);
+/* Whether there is none and its time has come. */
+bool helper_due(const struct helper *helper, uint64_t now_us);
+/* Takes note of its end. True: it ended since the last call; `ret_how` (48) says how: "signal 9",
+ * "exit status 1". */
+bool helper_ended(struct helper *helper, uint64_t now_us, char *ret_how);
+/* Kills it; helper_ended() still takes note of its end. */
+void helper_kill(struct helper *helper);
+/* Kills it and gives it a moment, HELPER_LEAVE_US at most, to let go of its descriptors. */
+void helper_close(struct helper *helper);
+
+/* In that process, first of all: takes the descriptors from the arguments behind `argument`, closes
+ * all others, ignores the signals that are meant for its parent, and asks for its own end with it.
+ * Returns how many descriptors, or -EINVAL: it was started by hand. */
+int helper_begin(int argc, char **argv, const char *argument, int *ret_fds);
+
+#endif

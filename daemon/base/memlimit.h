@@ -1,0 +1,12 @@
+/* How much memory this process may have before the kernel ends it, or somebody else, for that:
+ * MemoryMax= of its unit, the limit of its container, what the machine has left. */
+#ifndef PENSTOCK_BASE_MEMLIMIT_H
+#define PENSTOCK_BASE_MEMLIMIT_H
+
+#include <stdint.h>
+
+/* Bytes: the least of the limits of its control group and those above, and of MemAvailable;
+ * UINT64_MAX: none can be read. */
+uint64_t memlimit_of_self(void);
+
+#endif

@@ -1,0 +1,13 @@
+/* What a process of penstock gives up before it reads a byte of strangers: all capabilities, and
+ * all system calls but those that answer on the descriptors it has. It opens no file and no socket,
+ * runs no program and signals nobody, whatever the bytes made of it. See seccomp(2). */
+#ifndef PENSTOCK_BASE_SANDBOX_H
+#define PENSTOCK_BASE_SANDBOX_H
+
+/* For good, and for the calling thread: call it while there is one only. What is not allowed fails
+ * with EPERM, and ends nothing. 0; -ENOSYS or another -errno when only the filter of system calls
+ * is missing (this kernel or architecture has none: the capabilities are gone); -EPERM when the
+ * capabilities could not be given up: then the caller ends. */
+int sandbox_enter(void);
+
+#endif

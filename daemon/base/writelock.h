@@ -1,0 +1,16 @@
+/* A lock that only those can take or imitate who may write the file: fcntl's lock of an open file
+ * description (fcntl(2), F_OFD_SETLK). With flock() everybody who may read a file could hold it,
+ * and so keep penstockd from starting or let a dead proxy look alive. */
+#ifndef PENSTOCK_BASE_WRITELOCK_H
+#define PENSTOCK_BASE_WRITELOCK_H
+
+#include <stdbool.h>
+
+/* Until the last descriptor of this open file is closed, by whichever process. `fd` is open for
+ * writing. 0 or -errno: -EAGAIN when another open file has a lock, a reader's too. */
+int writelock_take(int fd);
+/* Whether another open file has a writer's lock; a reader's is none. `fd` is open for reading at
+ * least. */
+bool writelock_is_held(int fd);
+
+#endif

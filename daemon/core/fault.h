@@ -1,0 +1,84 @@
+/* What stops or distorts mail, although it is no overload: a table with a name for metrics, and for
+ * people a sentence, the consequence and the remedy. The code that meets one counts it (struct
+ * faults, part of the counts of its front) and logs it once a minute; status, explain, metrics and
+ * `penstockctl check` show the counters. A new fault is one row here, and one in
+ * penstock-faults(7).
+ *
+ * Example: docker-proxy accepts on port 2525 while the container of the mail server still starts,
+ * and closes without a word. The proxy answers 451 and counts BACKEND_SILENT. */
+#ifndef PENSTOCK_CORE_FAULT_H
+#define PENSTOCK_CORE_FAULT_H
+
+#include <stdint.h>
+
+/* X(id, name, what, consequence, remedy) */
+#define FAULT_TABLE(X) \
+	X(BACKEND_DOWN, "backend_down", "Cannot connect to the mail server behind the proxy", \
+	  "These clients were answered 451", \
+	  "Start the mail server, or correct front.proxy.backend") \
+	X(BACKEND_SILENT, "backend_silent", \
+	  "Cannot get a greeting from the mail server: it accepts the connection and closes without a word", \
+	  "These clients were answered 451", \
+	  "Look at the mail server's log; docker-proxy and TCP wrappers do this while nothing serves behind them") \
+	X(BACKEND_DEFERS, "backend_defers", \
+	  "The mail server itself greets with 421 or another 4yz reply", \
+	  "The reply was passed on; the session counts neither as greeted nor as capacity", \
+	  "Look at the mail server's own limits: Exim smtp_load_reserve and smtp_accept_max, Postfix anvil limits") \
+	X(BACKEND_REJECTS, "backend_rejects", \
+	  "The mail server itself greets with 554 or another 5yz reply", \
+	  "The reply was passed on, and senders return these messages to their authors", \
+	  "Correct the mail server: its log names the reason") \
+	X(CONNECTIONS, "connections", "As many clients are connected as the front may have", \
+	  "The others were answered 451", \
+	  "Raise front.proxy.connections_max (or that of the policy service)") \
+	X(DESCRIPTORS, "descriptors", "Too few file descriptors for front.proxy.connections_max", \
+	  "Fewer sessions are served at once; the other clients were answered 421", \
+	  "Raise LimitNOFILE= of the unit (systemctl edit penstock-proxy)") \
+	X(IDLE, "idle", "The mail server owed an answer for longer than front.proxy waits", \
+	  "The session was cut; if the message was complete, the sender will deliver it twice", \
+	  "Find out why the mail server takes more than 15 minutes for an answer") \
+	X(HEADER_FOREIGN, "header_foreign", \
+	  "Clients outside front.proxy.proxy_from connect where a PROXY header is expected", \
+	  "They were closed: from them a header could name any address", \
+	  "Add the load balancer's network to front.proxy.proxy_from, or keep clients away from this port") \
+	X(HEADER_MISSING, "header_missing", \
+	  "Cannot tell the client's address: no PROXY header came within 5 seconds", \
+	  "These connections were closed, and no mail came through them", \
+	  "Let the load balancer send the header at once (AWS NLB: target group attribute proxy_protocol_v2.client_to_server.header_placement = on_first_ack), or set front.proxy.accept_proxy_protocol = no") \
+	X(HEADER_MALFORMED, "header_malformed", \
+	  "Cannot read the PROXY header: something else came", \
+	  "These connections were closed, and no mail came through them", \
+	  "Let the load balancer send PROXY version 1 or 2, or set front.proxy.accept_proxy_protocol = no") \
+	X(SHARED_ADDRESS, "shared_address", \
+	  "One address brings most of the connections: it may stand for many clients", \
+	  "They count as one source: in an overload they share one part of the window, and others come first", \
+	  "Let docker-proxy's place be taken by host networking, or the balancer send PROXY headers " \
+	  "(front.proxy.accept_proxy_protocol, proxy_from); for an own relay add it to source.trusted, for a " \
+	  "provider make a pool") \
+	X(ADDRESS_UNKNOWN, "address_unknown", \
+	  "Postfix asks the policy service about clients without an address", \
+	  "They are decided without a rank and blamed on no source", \
+	  "If a proxy stands in front of Postfix, let it tell the addresses (smtpd_upstream_proxy_protocol)")
+
+enum fault {
+#define X(id, ...) FAULT_##id,
+	FAULT_TABLE(X)
+#undef X
+		FAULT__COUNT
+};
+
+/* Plain 64-bit numbers: part of a block that other processes read (core/counts.h). */
+struct faults {
+	uint64_t count[FAULT__COUNT];
+	uint64_t last_us[FAULT__COUNT]; /* CLOCK_MONOTONIC of the last one, 0: never */
+};
+
+const char *fault_name(enum fault fault);
+/* A sentence without its full stop, as are the next two. */
+const char *fault_what(enum fault fault);
+const char *fault_consequence(enum fault fault);
+const char *fault_remedy(enum fault fault);
+/* sum += faults; the last time is the later one. */
+void faults_add(struct faults *sum, const struct faults *faults);
+
+#endif

@@ -1,0 +1,69 @@
+/* What happened, second by second, as plain data: what was offered, what clients were told and why,
+ * what pressed. Three rings keep it: a second for an hour, ten seconds for a day, a minute for 30
+ * days. A record stands in the slot of its time, so that a jump of the clock, a gap or a restart
+ * needs no repair: what stands in a slot and is not of its time is none.
+ *
+ * Pure. store/history.h keeps the rings and writes them, publish/history_take.h makes records of
+ * the picture, publish/history_tell.h tells them. */
+#ifndef PENSTOCK_CORE_HISTORY_H
+#define PENSTOCK_CORE_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/reason.h"
+#include "core/sample.h"
+
+enum history_tier { HISTORY_SECONDS, HISTORY_TENS, HISTORY_MINUTES, HISTORY__TIERS };
+
+#define HISTORY_HOUR 3600u /* slots of the first ring */
+#define HISTORY_DAY 8640u
+#define HISTORY_MONTH 43200u
+#define HISTORY_SLOTS (HISTORY_HOUR + HISTORY_DAY + HISTORY_MONTH) /* of the file */
+
+enum history_flag {
+	HISTORY_STARTED = 1 << 0, /* penstockd started */
+	HISTORY_RELOADED = 1 << 1, /* another configuration */
+	HISTORY_REFUSING = 1 << 2, /* clients were deferred */
+};
+
+/* As it stands in the file: 256 bytes, in the byte order of this machine. A figure that is not
+ * known is -1. */
+struct history_record {
+	uint64_t sum; /* XXH3 of all behind it; 0: an empty slot */
+	uint64_t at_s; /* CLOCK_REALTIME, a multiple of period_s: when it begins */
+	uint32_t period_s; /* 1, 10 or 60 */
+	uint32_t seconds; /* of these, seen by a running penstockd */
+	uint8_t level; /* the highest */
+	uint8_t state, mode; /* enum engine_state, enum plan_mode: the last */
+	uint8_t headline; /* enum headline_kind: the first in its order */
+	uint8_t flags; /* of all */
+	uint8_t unused[3];
+	float pressure[RESOURCE__COUNT]; /* the highest of each */
+	float demand; /* offered / what can be carried, the highest */
+	float driver_pressure; /* of the driver that pressed most */
+	float window, in_flight; /* of the services that are shed: the last, the highest */
+	float server_time_s, connect_220_s; /* the highest */
+	uint32_t offered, admitted, deferred, would_defer; /* connections */
+	uint32_t waiting; /* sources that were deferred and will come back: the highest */
+	uint32_t by_reason[REASON__COUNT]; /* deferred */
+	char driver[16], signal[32]; /* "disk", "fsync_p99_us" */
+	char unit[32]; /* the neighbour that pressed; empty: none */
+};
+
+_Static_assert(sizeof(struct history_record) == 256, "its size on disk: raise HISTORY_VERSION");
+
+unsigned history_period(enum history_tier tier); /* s */
+unsigned history_slots(enum history_tier tier);
+/* The slot of a time in the ring of `tier`. */
+unsigned history_slot(enum history_tier tier, uint64_t at_s);
+/* Whether `r` is what stands for `at_s` (a multiple of the period) in this ring. */
+bool history_stands_for(const struct history_record *r, enum history_tier tier, uint64_t at_s);
+/* A later record joins one of a longer period. An `into` with seconds == 0 begins with it: the
+ * caller has set at_s and period_s. */
+void history_fold(struct history_record *into, const struct history_record *r);
+/* The finest ring that reaches back to `since_s`. */
+enum history_tier history_tier_for(uint64_t now_s, uint64_t since_s);
+
+#endif

@@ -1,0 +1,298 @@
+/* Every figure of the law, with its unit, the reason for it, and the scenario
+ * (tests/sim/NAME.sim) or unit test (tests/unit/NAME.c) that fixes it. The files of the law
+ * (tests/law-files) have no other numbers than 0, 1 and 2: `make check-law` looks.
+ * packaging/doc/sensitivity.md shows what half and twice of each does: `make sensitivity`.
+ *
+ * Example: SATURATED, .95, is a share of time in which tasks stall. foreign-cpu.sim fails when it
+ * is moved: there a neighbour presses the CPUs, and mail must not be cut for it.
+ *
+ * With LAW_VARIABLE the figures are variables, defined in tests/sim/law_variable.c: the simulator
+ * that `make sensitivity` builds. All that is shipped has constants. */
+#ifndef PENSTOCK_CORE_LAW_H
+#define PENSTOCK_CORE_LAW_H
+
+/* clang-format off */
+/* X(name, value, unit, reason, fixed by) */
+#define LAW_TABLE(X) \
+	/* What the machine does (enum machine) and what stands for the server (enum server). */ \
+	X(IDLE_BELOW, 0.5, "saturation", \
+	  "below it the machine is idle: what is slow then is no queue", "tarpit") \
+	X(UNSATURATED, 0.90, "saturation", \
+	  "below it growth is eager, and a slow server has a bound of its own", "one-thread") \
+	X(SATURATED, 0.95, "saturation", \
+	  "from here on the machine does all it can", "foreign-cpu") \
+	X(WORKS, 0.80, "saturation, cores used", \
+	  "the CPUs do what they can: those who wait do get through", "onset-10x") \
+	X(SEVERAL_CORES, 1.5, "cores", \
+	  "from so many on, stalls count only as far as the cores are used", "many-cores") \
+	X(CORES_FULL, 0.93, "of the cores", "used so far, stalls count wholly", "many-cores") \
+	X(CORES_LEAST, 0.05, "cores", "a smaller quota is read as this", "test_window") \
+	X(QUEUE_STANDS, 0.1, "of the backlog", \
+	  "an accept queue over it stands: slots are short", "slots-gate") \
+	X(HUNG_PER_S, 0.1, "jobs/s", \
+	  "a server that is merely short of CPU completes more", "hang-told") \
+	X(UNGREETED_S, 30, "s", \
+	  "longer than greet waits and DNS lists take; senders wait 300 s (RFC 5321, " \
+	  "4.5.3.2.1)", "hang-told") \
+	/* Filters and how a tick is read. */ \
+	X(DT_LEAST_S, 0.001, "s", "a tick is never shorter", "test_window") \
+	X(DT_MOST_S, 5, "s", \
+	  "nor longer: after a pause the past does not count for all of it", "test_window") \
+	X(TAU_BUSY_S, 0.2, "s", "busy sessions", "spike10x") \
+	X(TAU_SATURATION_S, 0.3, "s", "saturation", "spike10x") \
+	X(TAU_RATE_S, 1, "s", "rates", "spike10x") \
+	X(TAU_COST_S, 3, "s", "CPU and think time a job", "cost-unknown") \
+	X(REFUSING_S, 1, "s", "refusing: something was refused within it", "steady2x") \
+	/* T, the time that a session costs the server, and its unloaded part. */ \
+	X(JOBS_FOR_BASE, 50, "jobs", \
+	  "until then the unloaded time is followed fast", "warm-start") \
+	X(BASE_SLACK, 1.5, "times", "the unloaded time itself varies by so much", "tarpit") \
+	X(TIME_SHOWN_MOST_S, 600, "s", \
+	  "of a server that completes nothing, T is anything", "test_window") \
+	X(GREETING_SHARE, 0.8, "of the busy", \
+	  "so many wait for their greeting: that is where the time goes", "greet-wait") \
+	X(ACCEPTED_SHARE, 0.5, "of those", \
+	  "the server has taken them and lets them wait", "slots-gate") \
+	X(TELLS_LEAST_PER_S, 0.2, "jobs/s", \
+	  "fewer that end say nothing of the time of one", "hang") \
+	X(CONFINED_BUSY, 6, "least windows", \
+	  "so few on an idle machine, or at a disk, queue for nothing", "slow-commits-cold") \
+	X(LATE_GREETINGS, 1.5, "times", \
+	  "those who wait as a usual greeting explains it", "greet-wait") \
+	X(WAITING_IDLE_SHARE, 0.1, "of those in flight", \
+	  "so many may wait for a greeting while nothing queues", "greet-wait") \
+	X(THROUGH_SHARE, 0.5, "of the admitted", \
+	  "so many complete: they get through, late as they are greeted", "greet-wait") \
+	X(BASE_CONFINED_S, 1, "s", \
+	  "unloaded time, learned while the window is nearly shut", "slow-commits-cold") \
+	X(TRUST_VOID_S, 2, "s", \
+	  "what was made of completions with the wrong figure fades", "slow-commits-cold") \
+	X(BASE_GREETING_S, 5, "s", "unloaded time, learned from late greetings", "greet-wait") \
+	X(BASE_DOWN_S, 1, "s", "unloaded time downwards", "slow-lookup") \
+	X(BASE_UP_FIRST_S, 1, "s", "upwards, before JOBS_FOR_BASE", "tarpit") \
+	X(BASE_UP_S, 20, "s", "upwards, while the machine is idle", "tarpit") \
+	/* Xcap: what the server can complete a second. */ \
+	X(TIME_GOOD_S, 0.10, "s above unloaded", \
+	  "the mail objective plainly holds", "foreign-cpu") \
+	X(TIME_GOOD_DISK_S, 0.50, "s above unloaded", \
+	  "the same on a disk: a group commit wants more in flight", "fsync-bound") \
+	X(TIME_BAD_S, 0.60, "s above unloaded", "plainly over the knee", "thrash") \
+	X(BUSY_LEAST, 3, "sessions", \
+	  "fewer busy ones are no overload, however long they take", "below") \
+	X(CORES_USABLE, 0.97, "of the cores", "goes into sessions at the knee", "steady2x") \
+	X(JOB_GUESS_S, 0.010, "CPU s", "a job, before any was seen", "onset-cold") \
+	X(JOBS_FOR_COST, 30, "jobs", \
+	  "before so many, figures of one are no more than a guess", "cost-unknown") \
+	X(COST_LEAST_PER_S, 0.5, "jobs/s", "fewer do not tell the CPU of a job", "cost-unknown") \
+	X(AHEAD_BLIND, 2, "times", \
+	  "without a CPU figure: so far above what is seen", "late-sensors") \
+	X(AHEAD_BLIND_PER_S, 20, "jobs/s", "and so much more", "late-sensors") \
+	X(DISK_AHEAD, 2, "times", \
+	  "what the disk carries if stalls grow with the messages", "fsync-bound") \
+	X(DISK_LEAST_PER_S, 20, "jobs/s", "so much is tried by any disk", "slow-commits-cold") \
+	X(IO_STALL_LEAST, 1e-3, "stall", "less is read as this", "fsync-bound") \
+	X(LAG_LEAST_S, 0.4, "s", "completions show an admission no sooner", "spike10x") \
+	X(LAG_MOST_S, 4, "s", "nor later", "slow-senders") \
+	X(QUICK_LEAST_S, 0.7, "s", \
+	  "Xcap moves no faster: what does chases its own echo", "spike10x") \
+	X(STANDS_S, 4, "s", \
+	  "what a machine completes while it makes processes is not its capacity", "onset-10x") \
+	X(CLOSING_S, 4, "s", "Xcap towards X in CLOSING", "steady2x") \
+	X(OPENING_S, 1, "s", "Xcap upwards in FREE", "step-back") \
+	X(OPENING_REFUSING_S, 5, "s", "the same while something is refused", "steady2x") \
+	X(TRUST_LEAST, 0.02, "of the prediction", \
+	  "below it the server hangs, and says nothing of what it can do", "hang") \
+	X(TRUST_FALLS_S, 0.7, "s", "a bound of the server's own is learned", "one-thread") \
+	X(TRUST_RISES_S, 20, "s", "and forgotten", "one-thread") \
+	X(TRUST_RISES_REFUSING_S, 60, "s", "the same while something is refused", "one-thread-16") \
+	X(CAPACITY_LEAST_PER_S, 1, "jobs/s", "Xcap is never less", "hang") \
+	/* Z: the time in which sessions wait for their senders; and what is aimed at. */ \
+	X(THINK_GUESS_S, 0.2, "s", "before any was seen", "onset-cold") \
+	X(THINK_LEAST_PER_S, 0.05, "jobs/s", "fewer tell no think time", "slow-senders") \
+	X(THINK_FROM, 0.7, "of the window", \
+	  "so full, open sessions are believed before they end", "slow-senders") \
+	X(THINK_OPEN_S, 0.5, "s", "how fast they are", "slow-senders") \
+	X(THINK_MOST_S, 3600, "s", "a session waits no longer", "test_window") \
+	X(SPREAD, 2, "standard deviations", \
+	  "more at the server for the chance of the senders (square-root staffing)", "away") \
+	X(TIME_SPREAD_MOST_S, 0.40, "s", "of that, at most", "away") \
+	X(TIME_OBJECTIVE_S, 0.20, "s", \
+	  "aimed at while nothing presses; with .5 a real Postfix took .7 s in a step, " \
+	  "with .15 crests are refused", "crests") \
+	X(TIME_OBJECTIVE_DISK_S, 1, "s", \
+	  "the same at a disk: who waits there for a shared commit makes it carry more", \
+	  "fsync-full") \
+	X(CALM_UNTIL, 1.1, "capacities", "offered: up to it nothing presses", "crests") \
+	X(CALM_FADES, 0.15, "capacities", "beyond it calm fades by e", "crests") \
+	/* How long may be waited in front of the server. */ \
+	X(TAU_OFFERED_S, 0.3, "s", "what is offered", "bursts") \
+	X(LASTS_S, 4, "s", \
+	  "a load above capacity for so long leaves a queue that stands", "steady2x") \
+	X(LASTS_OVER, 1.1, "capacities", \
+	  "less may be chance, or an error of the prediction", "bursts") \
+	X(LASTS_FORGETS, 4, "times", \
+	  "as fast as found: the end of an overload is seen within a second", "bursts") \
+	X(EXCESS_MOST, 1.2, "rooms", \
+	  "beyond it no place is found in time however soon the load ends", "bursts") \
+	X(FULL, 0.95, "of the window", \
+	  "what is completed is what the server can do now", "half-speed") \
+	X(SHORT_WAIT_S, 0.2, "s", \
+	  "when the queue stands: keeps the server busy between ticks", "steady2x") \
+	X(STEEP, 4, "capacities", "a load so far beyond capacity is no crest", "spike10x") \
+	X(STEEP_EXCESS, 0.4, "rooms", "it may fill so much", "spike10x") \
+	/* The plan: bursts, those who wait for a greeting, late refusal. */ \
+	X(BUCKET_SHARE, 1.25, "capacities", \
+	  "the bucket's rate: it bounds bursts between two ticks", "test_window") \
+	X(BUCKET_MORE_PER_S, 3, "sessions/s", "the same, of a small server", "test_window") \
+	X(BURST_LEAST, 5, "sessions", "may come at once", "test_window") \
+	X(WAITING_LEAST, 8, "sessions", "may wait for their greeting", "hang") \
+	X(WAITING_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
+	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
+	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "memory-cliff") \
+	X(NAMED_FROM, 0.5, "of SATURATED", \
+	  "CPU or disk is the reason from here on", "test_window") \
+	/* W_hard: memory and space. */ \
+	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
+	  "a session with a scanner, before any was seen", "memory-cliff") \
+	X(MEMORY_MARGIN, 1.1, "times", "a session may need more than the guess", "memory-cliff") \
+	X(RESERVE_SESSIONS, 1, "sessions", \
+	  "kept back once the need of one is known", "memory-neighbour") \
+	X(RESERVE_USUAL_BYTES, 67108864, "bytes", \
+	  "the default; more is an operator's own word, and holds", "memory-neighbour") \
+	X(RESERVE_PART, 0.01, "of what there is", \
+	  "kept back: readings are wrong in proportion", "memory-noise") \
+	X(RESERVE_SIGMAS, 2, "standard deviations", \
+	  "of what sessions hold in all", "memory-spread") \
+	X(CHANCE_SIGMAS, 3, "standard deviations", \
+	  "more is no chance: others took it, or gave it back", "memory-neighbour") \
+	X(MEMORY_MISSED_MOST_S, 1, "s", "longer, and the sensor is gone", "memory-noise") \
+	X(SESSION_LEAST_BYTES, 1048576, "bytes", \
+	  "learned need of a session, at least", "memory-cliff") \
+	X(SESSION_MOST_BYTES, 67108864, "bytes", "and at most", "memory-cliff") \
+	X(MEMORY_MEANS_S, 20, "s", "regression of memory on sessions", "memory-cliff") \
+	X(MEMORY_VARIANCE_LEAST, 4, "sessions^2", \
+	  "in flight hardly varies: nothing is learned", "memory-cliff") \
+	X(SESSION_UP_S, 5, "s", "need of a session upwards", "memory-cliff") \
+	X(SESSION_DOWN_S, 60, "s", \
+	  "downwards: a session takes its memory late, at the end of DATA", "memory-cliff") \
+	X(IDLE_MEAN_S, 0.5, "s", "the same, without the chance of a reading", "memory-gulp") \
+	X(IDLE_RATE_S, 2, "s", "how fast others take memory", "memory-gulp") \
+	X(IDLE_DOWN_S, 0.5, "s", "what is free without sessions, downwards", "memory-neighbour") \
+	X(IDLE_UP_S, 5, "s", \
+	  "upwards: sessions just admitted have not taken what they will", "memory-noise") \
+	X(EXHAUSTS_AHEAD_S, 5, "s", \
+	  "so long those in flight stay: what others take until then is theirs", "memory-gulp") \
+	X(DISK_PER_SESSION_BYTES, 1048576, "bytes", "spool space of a session", "test_window") \
+	/* When not to grow; whose pressure it is; the queue behind the server. */ \
+	X(HOLD_S, 30, "s", "no growth after a sensor was lost", "sensor-loss") \
+	X(FOREIGN_S, 2, "s", "for so long the pressure comes from other programs", "foreign-step") \
+	X(LITTLE_PART, 0.5, "of the whole", \
+	  "less is a little part in what presses", "foreign-cpu") \
+	X(QUEUE_BURST_S, 0.25, "s", \
+	  "of what the queue allows may come at once", "after-queue-filter") \
+	X(QUEUE_BINDS_FROM, 0.9, "of the allowed", \
+	  "offered: from here on the queue is the reason", "after-queue-filter") \
+	X(QUEUE_TAU_S, 5, "s", "length of the queue", "after-queue-filter") \
+	X(QUEUE_TAU_SLOPE_S, 1, "s", \
+	  "more, and a step of the load is seen too late", "after-queue-filter") \
+	X(QUEUE_MISSED_MOST_S, 10, "s", \
+	  "looks come once a second: so many may fail", "filter-noise") \
+	X(QUEUE_FEW, 50, "messages", "under way are no backlog", "after-queue-filter") \
+	X(DRAIN_WANTED, 0.5, "of the target", "time to drain", "after-queue-filter") \
+	X(DRAIN_BINDS, 0.25, "of the target", \
+	  "below it the queue is no concern", "after-queue-filter") \
+	X(QUEUE_SETTLE_S, 60, "s", \
+	  "in which the queue comes to what is wanted", "after-queue-filter") \
+	X(LEAVING_LEAST, 0.02, "of the rate", \
+	  "something leaves, else it could not be seen to", "filter-noise") \
+	X(LEAVING_LEAST_PER_S, 1e-3, "messages/s", "less is read as this", "test_backlog") \
+	X(ALLOWED_LEAST, 0.05, "of the rate", \
+	  "something is always let through", "after-queue-filter") \
+	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "the same", "after-queue-filter") \
+	X(DRAIN_SHOWN_MOST_S, 86400, "s", "a day is shown for all that is longer", "test_backlog") \
+	X(QUEUE_ALIKE, 0.25, "of the allowed", "shared alike among services", "test_engine") \
+	X(PASSING_AHEAD, 2.5, "times", \
+	  "the window's own rate, for the ranks: sessions may be shorter than the law " \
+	  "reckons", "heavy-memory") \
+	/* The servo: where neither completions nor dialogue can be seen. */ \
+	X(SERVO_NORM, 8, "norm", "over the delay pressures", "servo") \
+	X(SERVO_PRESSURE_MOST, 1e3, "targets", "of one signal, at most", "servo") \
+	X(SERVO_HARM, 0.5, "targets", \
+	  "mail's own delay below it: resources alone cut nothing", "servo-foreign") \
+	X(SERVO_PER_CORE, 100, "sessions", "where it begins, a core", "servo") \
+	X(SERVO_GAIN, 0.10, "a tick", "proportional part", "servo") \
+	X(SERVO_UP, 0.02, "a tick", "integral part upwards", "servo") \
+	X(SERVO_DOWN, 0.15, "a tick", "integral part downwards", "servo") \
+	X(SERVO_TICK_S, 0.1, "s", "the tick those are of", "servo") \
+	X(SERVO_DEAD, 0.1, "error", "less grows nothing", "servo") \
+	X(SERVO_USED, 0.85, "of the window", "a window that is not used does not grow", "servo") \
+	X(SERVO_STEP_DOWN, 0.35, "e-folds", "a step downwards, at most", "servo") \
+	X(SERVO_STEP_UP, 0.05, "e-folds", "a step upwards, at most", "servo") \
+	X(SERVO_EVICT, 0.7, "of those in flight", "a window cannot evict: not below", "servo") \
+	/* Pressure, and what people are told. */ \
+	X(SIGNAL_TAU_S, 0.5, "s", "a signal", "test_pressure") \
+	X(GREETING_DOWN_S, 2, "s", "unloaded time to the greeting, downwards", "test_pressure") \
+	X(GREETING_UP_S, 300, "s", "upwards: overload is what comes on top", "test_pressure") \
+	X(PRESSURE_NORM, 8, "norm", \
+	  "one resource far over counts, several near theirs add little", "test_pressure") \
+	X(PRESSURE_MOST, 1e6, "targets", "of one resource, at most", "test_pressure") \
+	X(LEVEL_UP_S, 1, "s", "a level is entered after", "test_level") \
+	X(LEVEL_DOWN_S, 3, "s", \
+	  "and left after: with the smoothing of the rates that is under ten", "test_level") \
+	X(LEVEL_RELAPSE_S, 120, "s", \
+	  "one that comes back so soon after it was left is at its threshold", "test_level") \
+	X(LEVEL_REST_S, 120, "s", "and is left after so long", "test_level") \
+	X(LEVEL_EXIT, 0.8, "of the entry", "below it", "test_level") \
+	X(CRITICAL_REFUSED, 0.9, "of the offered", "refused: critical", "test_level") \
+	X(SEVERE_REFUSED, 0.5, "of the offered", "refused: severe", "test_level") \
+	X(SHEDDING_REFUSED, 0.01, "of the offered", "refused: shedding", "test_level") \
+	X(ELEVATED_PRESSURE, 0.8, "targets", "pressure: elevated", "test_level") \
+	X(BLIND_S, 2, "s", "without any sensor and any sight of a session: blind", "fail-static") \
+	X(OFFERED_LEAST_PER_S, 0.05, "sessions/s", \
+	  "fewer, and the admitted share says nothing", "test_engine") \
+	X(TICK_FIRST_S, 0.1, "s", \
+	  "the first tick, before there is a time between two", "test_engine") \
+	/* Trends, hours ahead. */ \
+	X(TREND_WINDOW_S, 2, "s", "of a point in the shortest look", "test_trend") \
+	X(TREND_LOOK_TIMES, 10, "times", "from one look to the next", "test_trend") \
+	X(TREND_POINTS_LEAST, 16, "points", "before a look says anything", "test_trend") \
+	X(TREND_FALLING, 0.9, "of the pairs", "fall (Kendall's tau = 2 x this - 1)", "test_trend") \
+	X(TREND_HALVES, 3, "times", \
+	  "neither half falls faster than the other by more", "test_trend") \
+	X(TREND_HELD_LEAST, 6, "evaluations", "it has held for so many", "test_trend") \
+	X(TREND_HELD_MOST, 12, "evaluations", "more are not counted", "test_trend") \
+	X(TREND_BELIEVED, 12, "times", "as far ahead as it was seen", "test_trend") \
+	X(TREND_OVER, 0.25, "of the slope", \
+	  "of the longer look: below it the shorter one says that it is over", "test_trend") \
+	X(TREND_GAP, 3, "windows", \
+	  "without a reading: the past is no neighbour of what comes", "test_trend") \
+	X(TREND_MEMORY_BYTES, 4194304, "bytes", \
+	  "a fall of less over a look is none: memory and space", "test_trend") \
+	X(TREND_INODES, 64, "inodes", "the same", "test_trend")
+/* clang-format on */
+
+#ifdef LAW_VARIABLE
+#define X(name, ...) extern double name;
+#else
+#define X(name, value, ...) static const double name = value;
+#endif
+LAW_TABLE(X)
+#undef X
+
+/* Units, sizes and bounds of representation: no decision depends on these. */
+#define US_IN_S 1e6
+#define MILLI 1e3
+#define HALF 0.5 /* for rounding */
+#define PLAN_MOST 4e9 /* below UINT32_MAX: rates in thousandths and times in us */
+#define WINDOW_MOST 1e6 /* sessions */
+/* What is believed of a file with learned figures; others are not taken. */
+#define WARM_RATE_LEAST 0.1 /* a second */
+#define WARM_RATE_MOST 1e6
+#define WARM_CPU_LEAST_S 1e-6
+#define WARM_CPU_MOST_S 1e3
+#define WARM_BASE_LEAST_S 1e-9
+#define WARM_BASE_MOST_S 600
+#define WARM_BYTES_MOST 1e12
+#define WARM_GREETING_MOST_US 1e9
+
+#endif

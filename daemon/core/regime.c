@@ -1,0 +1,62 @@
+/* Which way Xcap goes: the only place that decides it.
+ *
+ *                                     | saturation < .90 | .90 to .95 | .95 and more
+ *   ----------------------------------+------------------+------------+----------------
+ *   T good, or fewer than 3 busy      | FREE             | FREE       | STEADY
+ *   T from good to .6 s, 3 busy       | FREE             | FREE       | CLOSING
+ *   T over .6 s or an accept queue    | OVER             | OVER       | OVER
+ *     that stands, 3 busy, for long   |                  |            |
+ *   a sensor was lost, slots short    | CAPPED instead of FREE
+ */
+#include "core/window_parts.h"
+
+/* Whether the CPUs do all they can. Those who wait then get through; those who wait for an idle
+ * machine may never do. */
+static bool does_all_it_can(const struct tick *t)
+{
+	return t->used >= WORKS && t->saturation >= WORKS;
+}
+
+/* Over the knee, and for longer than an admission takes to show. A standing accept queue is an
+ * overload too: sessions that were refused late wait in it, and in no T. Not one that a step of the
+ * load left: a server that forks takes a moment to get at it, and what is completed meanwhile was
+ * begun before the step. */
+static bool is_over(struct window *w, const struct tick *t)
+{
+	struct capacity *c = &w->capacity;
+	bool over = tick_is_slow(w, t, TIME_BAD_S) ||
+		    (t->server & SERVER_SHORT_OF_SLOTS && w->rates.busy >= BUSY_LEAST);
+
+	c->over_s = over ? c->over_s + t->dt : 0;
+	return c->over_s > fmax(c->lag_s, does_all_it_can(t) ? STANDS_S : TAU_RATE_S);
+}
+
+enum regime window_regime(struct window *w, const struct tick *t, double good_s)
+{
+	if (is_over(w, t))
+		return REGIME_OVER;
+	/* Loaded, but by whom? While mail's own time is good that is not for us to cut. */
+	if (t->machine == MACHINE_SATURATED)
+		return tick_is_slow(w, t, good_s) || !window_has(w, WINDOW_PART_FOREIGN)
+			       ? REGIME_CLOSING
+			       : REGIME_STEADY;
+	return tick_holds(w, t) || t->server & SERVER_SHORT_OF_SLOTS ? REGIME_CAPPED : REGIME_FREE;
+}
+
+static const struct {
+	const char *name, *sentence;
+} regimes[] = {
+#define X(id, name, sentence) { name, sentence },
+	REGIME_TABLE(X)
+#undef X
+};
+
+const char *regime_name(enum regime regime)
+{
+	return regimes[regime].name;
+}
+
+const char *regime_sentence(enum regime regime)
+{
+	return regimes[regime].sentence;
+}

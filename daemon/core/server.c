@@ -1,0 +1,88 @@
+/* What the machine and the server do: the only place that decides it, once a tick. */
+#include <string.h>
+
+#include "core/window_parts.h"
+
+void window_see_machine(struct tick *t)
+{
+	t->machine = t->saturation < 0		   ? MACHINE_UNSEEN
+		     : t->saturation < IDLE_BELOW  ? MACHINE_IDLE
+		     : t->saturation < UNSATURATED ? MACHINE_LOADED
+		     : t->saturation < SATURATED   ? MACHINE_PRESSED
+						   : MACHINE_SATURATED;
+}
+
+/* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists.
+ * One without a process for them leaves them in its accept queue. A server that hangs looks the
+ * same; there the bound on those who wait for a greeting and the late refusal hold, and no window
+ * would bring it back. The accept queues are those of all listeners: one that stands is said of
+ * all. */
+static bool greets_late(const struct window *w, const struct tick *t)
+{
+	/* By the count of the same moment, too: a late refusal takes them away at once, and the
+	 * mean knows that later. */
+	double busy = fmin(w->rates.busy, t->in->load->busy), waiting = t->in->load->waiting;
+	double queued = sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
+
+	return tick_is_idle(t) && t->in->load->known & LOAD_WAITING && waiting > 0 &&
+	       waiting >= GREETING_SHARE * busy && waiting - queued >= ACCEPTED_SHARE * waiting;
+}
+
+void window_see_server(struct window *w, struct tick *t)
+{
+	t->server = 0;
+	if (sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > QUEUE_STANDS)
+		t->server |= SERVER_SHORT_OF_SLOTS;
+	if (greets_late(w, t))
+		t->server |= SERVER_GREETS_LATE;
+	/* No client was ever greeted, and one has waited longer than any server's own way of late:
+	 * it hangs. Those who wait are told then, and few are let in to see when it does greet. */
+	if (t->in->connect_220_base_us > 0)
+		w->never_greeted = false;
+	else if (sample_get(t->in->sample, SIGNAL_OLDEST_WAITING_US, 0) > US_IN_S * UNGREETED_S)
+		w->never_greeted = true;
+	if (w->never_greeted)
+		t->server |= SERVER_NEVER_GREETED;
+}
+
+/* While next to nothing is completed, a machine whose CPUs are pressed says nothing of why: a
+ * server that is short of CPU gets some. The server's own stall does. */
+void window_see_hang(const struct window *w, struct tick *t)
+{
+	if (tick_is_slow(w, t, TIME_BAD_S) && w->rates.completed < HUNG_PER_S &&
+	    !sample_has(t->in->sample, SIGNAL_MTA_CPU_STALL_RATIO))
+		t->server |= SERVER_HANGS;
+}
+
+const char *machine_name(enum machine machine)
+{
+	static const char *const names[] = { "unseen", "idle", "loaded", "pressed", "saturated" };
+
+	return names[machine];
+}
+
+static char *put(char *at, const char *word)
+{
+	size_t n = strlen(word);
+
+	memcpy(at, word, n + 1);
+	return at + n;
+}
+
+const char *server_names(uint32_t server, char *buf)
+{
+	static const char *const names[] = { "short of slots", "greets late", "never greeted",
+					     "hangs" };
+	char *at = buf;
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (!(server & 1u << i))
+			continue;
+		if (at != buf)
+			at = put(at, " + ");
+		at = put(at, names[i]);
+	}
+	if (at == buf)
+		put(at, "serves");
+	return buf;
+}

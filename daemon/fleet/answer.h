@@ -1,0 +1,28 @@
+/* What a store answers to XREAD and XADD, taken apart. Pure: nothing of it is believed; the fuzzer
+ * gives it any reply. */
+#ifndef PENSTOCK_FLEET_ANSWER_H
+#define PENSTOCK_FLEET_ANSWER_H
+
+#include <hiredis/hiredis.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The place of a message in a stream, in order. */
+struct answer_id {
+	uint64_t ms, number;
+};
+
+/* 0, or -EBADMSG: it is none. */
+int answer_id_parse(const char *text, size_t length, struct answer_id *ret);
+int answer_id_compare(const struct answer_id *a, const struct answer_id *b);
+
+/* One message: its bytes, NULL when it has no field "r". */
+typedef void answer_each(void *context, unsigned stream, const struct answer_id *id,
+			 const uint8_t *bytes, size_t length);
+/* Goes over the answer to an XREAD of these streams. Returns how many messages there were, or
+ * -EBADMSG: it is no such answer; what came before the fault was told. */
+int answer_walk(const redisReply *reply, const char *const *streams, unsigned count,
+		answer_each *each, void *context);
+
+#endif

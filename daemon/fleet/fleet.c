@@ -1,0 +1,314 @@
+#include "fleet/fleet.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/fleet_ledger.h"
+#include "fleet/exchange.h"
+#include "fleet/hosts.h"
+#include "fleet/secret.h"
+
+#define TAKE_MOST 2048u /* records a tick: about a millisecond */
+#define QUEUE 65536u /* changes that wait for a store that is away */
+#define KEY_LEAST 16u
+#define SAY_EVERY_US (60 * US_PER_S)
+
+struct fleet {
+	struct config_fleet config;
+	struct source_table *table; /* NULL: there is none */
+	struct siphash_key key;
+	bool hidden;
+	uint64_t id;
+	char name[64];
+	struct exchange *exchange; /* NULL: alone */
+	char why[EXCHANGE_WHY]; /* why there is none, though one is wanted */
+	struct fleet_memory memory;
+	struct hosts *hosts;
+	struct exchange_state state;
+	uint64_t since_us, said_us, told_us, joined, refused;
+	bool was_connected;
+	struct fleet_record batch[TAKE_MOST];
+};
+
+/* ---- both ways ------------------------------------------------------------------------------ */
+
+static uint32_t seconds(uint64_t realtime_us)
+{
+	return (uint32_t)(realtime_us / US_PER_S);
+}
+
+void fleet_events(void *context, const struct source_event *events, unsigned count, uint64_t now_us)
+{
+	struct fleet *f = context;
+	uint32_t now_s = seconds(clock_realtime_us());
+
+	if (!f->exchange || !f->table)
+		return;
+	f->joined += fleet_ledger_events(f->table, &f->memory, events, count, now_us, now_s);
+}
+
+static void take(struct fleet *f, uint64_t now_us, uint64_t realtime_us)
+{
+	unsigned count = exchange_take(f->exchange, f->batch, TAKE_MOST);
+	struct fleet_host host[32];
+
+	for (unsigned i = 0; f->table && i < count; i++) {
+		int r = fleet_ledger_take(f->table, &f->memory, &f->batch[i], now_us,
+					  seconds(realtime_us));
+
+		f->joined += r > 0;
+		f->refused += r < 0;
+	}
+	count = exchange_take_hosts(f->exchange, host, 32);
+	for (unsigned i = 0; i < count; i++)
+		hosts_hear(f->hosts, &host[i], realtime_us);
+}
+
+/* Offered over what can be carried, of all services that are shed. */
+static float demand_of(const struct engine_view *view)
+{
+	double offered = 0, capacity = 0;
+
+	for (unsigned i = 0; i < PLAN_SERVICES; i++)
+		if (view->window[i].capacity_per_s > 0) {
+			offered += view->window[i].offered_per_s;
+			capacity += view->window[i].capacity_per_s;
+		}
+	return capacity > 0 ? (float)(offered / capacity) : -1;
+}
+
+static void tell(struct fleet *f, const struct engine_view *view, uint64_t realtime_us)
+{
+	struct fleet_host own = { .id = f->id,
+				  .realtime_us = realtime_us,
+				  .window = view->window_sum < 0     ? -1
+					    : view->window_sum < 1e9 ? (int32_t)view->window_sum
+								     : 1000000000,
+				  .in_flight = view->in_flight > 0 ? (uint32_t)view->in_flight : 0,
+				  .demand = demand_of(view),
+				  .level = (uint8_t)view->level.number,
+				  .state = (uint8_t)view->state,
+				  .observes = view->mode == PLAN_OBSERVE };
+	unsigned room = exchange_room(f->exchange), count;
+
+	snprintf(own.name, sizeof(own.name), "%s", f->name);
+	hosts_hear(f->hosts, &own, realtime_us);
+	exchange_host(f->exchange, &own);
+	count = fleet_changes(&f->memory, f->batch, room < TAKE_MOST ? room : TAKE_MOST);
+	if (count)
+		exchange_give(f->exchange, f->batch, count);
+}
+
+/* ---- what is said --------------------------------------------------------------------------- */
+
+static void say(struct fleet *f, uint64_t now_us)
+{
+	struct exchange_state *s = &f->state;
+	bool changed;
+
+	if (!exchange_state(f->exchange, s))
+		return;
+	changed = s->connected != f->was_connected;
+	if (changed)
+		f->since_us = now_us;
+	f->was_connected = s->connected;
+	if (s->connected && changed) {
+		log_notice("The fleet's store %s answers. What the hosts know is shared.",
+			   s->server);
+		f->said_us = 0;
+	} else if (!s->connected && s->failures &&
+		   (!f->said_us || now_us - f->said_us >= SAY_EVERY_US)) {
+		log_warning(
+			"Cannot use the fleet's store %s: %s. This host decides alone; mail is not affected. Start the store, or correct [fleet].",
+			s->server, s->why);
+		f->said_us = now_us;
+	}
+}
+
+void fleet_tick(struct fleet *f, const struct engine_view *view, uint64_t now_us,
+		uint64_t realtime_us)
+{
+	if (!f->exchange)
+		return;
+	take(f, now_us, realtime_us);
+	say(f, now_us);
+	if (f->told_us && now_us - f->told_us < US_PER_S)
+		return;
+	f->told_us = now_us;
+	tell(f, view, realtime_us);
+	hosts_forget(f->hosts, realtime_us);
+}
+
+void fleet_view(const struct fleet *f, uint64_t realtime_us, struct fleet_view *ret)
+{
+	const struct exchange_state *s = &f->state;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->enabled = f->config.servers.count > 0;
+	if (!ret->enabled)
+		return;
+	ret->connected = f->exchange && s->connected;
+	ret->caught_up = f->exchange && s->caught_up;
+	snprintf(ret->server, sizeof(ret->server), "%s",
+		 s->server[0] ? s->server : f->config.servers.each[0].text);
+	snprintf(ret->why, sizeof(ret->why), "%s", f->exchange ? s->why : f->why);
+	ret->since_us = f->since_us;
+	ret->failures = s->failures;
+	ret->messages_sent = s->messages_sent;
+	ret->messages_read = s->messages_read;
+	ret->messages_bad = s->messages_bad;
+	ret->bytes_read = s->bytes_read;
+	ret->records_sent = s->records_sent;
+	ret->records_read = s->records_read;
+	ret->round_us = s->round_us;
+	ret->joined = f->joined;
+	ret->refused = f->refused;
+	ret->tracked = f->memory.tracked;
+	ret->forgotten = f->memory.forgotten;
+	ret->left_out = f->memory.left_out;
+	ret->waiting = f->memory.queued;
+	ret->hosts = hosts_list(f->hosts, f->id, realtime_us, ret->host);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static int open_memory(struct fleet *f)
+{
+	uint64_t slots = f->config.memory_bytes / sizeof(struct fleet_slot);
+	uint32_t sets = 1;
+
+	while ((uint64_t)sets * 2 * FLEET_SET_SLOTS <= slots)
+		sets *= 2;
+	f->memory.sets = sets;
+	f->memory.slots = calloc((size_t)sets * FLEET_SET_SLOTS, sizeof(*f->memory.slots));
+	f->memory.queue_size = QUEUE;
+	f->memory.queue = calloc(QUEUE, sizeof(*f->memory.queue));
+	return f->memory.slots && f->memory.queue ? 0 : -ENOMEM;
+}
+
+/* The key of the seal and of the hashes, from the secret. Without one it is zero, and the seal a
+ * checksum. */
+static int read_key(struct fleet *f)
+{
+	static const struct siphash_key first = { { 0, 0 } }, second = { { 1, 1 } };
+	struct secret secret;
+	int r = secret_read(f->config.key_file, "fleet.key_file", &secret, f->why);
+
+	memset(&f->key, 0, sizeof(f->key));
+	if (r < 0)
+		return r;
+	if (!secret.length)
+		return 0;
+	if (secret.length < KEY_LEAST) {
+		snprintf(f->why, sizeof(f->why),
+			 "fleet.key_file: the secret in it has less than %u bytes", KEY_LEAST);
+		return -EINVAL;
+	}
+	f->key.half[0] = siphash(&first, secret.bytes, secret.length);
+	f->key.half[1] = siphash(&second, secret.bytes, secret.length);
+	explicit_bzero(&secret, sizeof(secret));
+	return 0;
+}
+
+static void begin(struct fleet *f)
+{
+	int r;
+
+	f->why[0] = 0;
+	memset(&f->state, 0, sizeof(f->state));
+	f->was_connected = false;
+	f->said_us = f->told_us = 0;
+	f->since_us = clock_monotonic_us();
+	if (!f->config.servers.count)
+		return;
+	r = f->memory.slots ? 0 : open_memory(f);
+	if (r < 0)
+		snprintf(f->why, sizeof(f->why), "out of memory");
+	if (r == 0)
+		r = read_key(f);
+	if (r == 0)
+		r = exchange_open(&f->config, &f->key, f->id, &f->exchange, f->why);
+	if (r < 0)
+		log_error(
+			"Cannot join the fleet: %s. This host decides alone; mail is not affected. Correct it, then penstockctl reload.",
+			f->why);
+}
+
+static void take_config(struct fleet *f, const struct config *config)
+{
+	f->config = config->fleet;
+	if (config->fleet.name[0])
+		snprintf(f->name, sizeof(f->name), "%s", config->fleet.name);
+	else if (gethostname(f->name, sizeof(f->name) - 1) < 0 || !f->name[0])
+		snprintf(f->name, sizeof(f->name), "unnamed");
+}
+
+static void hide(struct fleet *f)
+{
+	const struct siphash_key zero = { { 0, 0 } };
+
+	f->hidden = f->config.hide_addresses && f->config.servers.count;
+	if (!f->hidden || !f->table)
+		return;
+	if (memcmp(&zero, &f->key, sizeof(zero)) == 0) { /* the key could not be read */
+		f->hidden = false;
+		exchange_close(f->exchange);
+		f->exchange = NULL;
+		return;
+	}
+	source_hide(f->table, &f->key);
+}
+
+int fleet_open(const struct config *config, struct source_table *table, struct fleet **ret_fleet)
+{
+	struct fleet *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->hosts = hosts_new();
+	if (!f->hosts) {
+		free(f);
+		return -ENOMEM;
+	}
+	if (getrandom(&f->id, sizeof(f->id), GRND_NONBLOCK) != sizeof(f->id))
+		f->id = clock_realtime_us() ^ (uint64_t)getpid() << 40;
+	f->table = table;
+	take_config(f, config);
+	begin(f);
+	hide(f);
+	*ret_fleet = f;
+	return 0;
+}
+
+void fleet_configure(struct fleet *f, const struct config *config)
+{
+	if (memcmp(&f->config, &config->fleet, sizeof(f->config)) == 0 &&
+	    (f->exchange || !f->why[0]))
+		return;
+	if (config->fleet.hide_addresses != f->config.hide_addresses)
+		log_warning(
+			"Cannot change fleet.hide_addresses in a reload: the ledger is keyed by it. It stays as it was. Restart penstockd.");
+	exchange_close(f->exchange);
+	f->exchange = NULL;
+	take_config(f, config);
+	f->config.hide_addresses = f->hidden;
+	begin(f);
+	f->config.hide_addresses = config->fleet.hide_addresses;
+}
+
+void fleet_close(struct fleet *f)
+{
+	if (!f)
+		return;
+	exchange_close(f->exchange);
+	hosts_free(f->hosts);
+	free(f->memory.slots);
+	free(f->memory.queue);
+	free(f);
+}

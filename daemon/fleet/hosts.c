@@ -1,0 +1,71 @@
+#include "fleet/hosts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define FORGET_US (3600 * US_PER_S)
+
+struct hosts {
+	unsigned count;
+	struct fleet_host host[FLEET_HOSTS]; /* by name */
+};
+
+struct hosts *hosts_new(void)
+{
+	return calloc(1, sizeof(struct hosts));
+}
+
+void hosts_free(struct hosts *h)
+{
+	free(h);
+}
+
+void hosts_hear(struct hosts *h, const struct fleet_host *host, uint64_t realtime_us)
+{
+	unsigned at = 0;
+
+	if (host->realtime_us > realtime_us + FLEET_AHEAD_S * US_PER_S ||
+	    host->realtime_us + FORGET_US < realtime_us)
+		return;
+	while (at < h->count && strcmp(h->host[at].name, host->name) < 0)
+		at++;
+	if (at < h->count && strcmp(h->host[at].name, host->name) == 0) {
+		if (host->realtime_us > h->host[at].realtime_us)
+			h->host[at] = *host;
+		return;
+	}
+	if (h->count == FLEET_HOSTS)
+		return;
+	memmove(&h->host[at + 1], &h->host[at], (h->count - at) * sizeof(h->host[0]));
+	h->host[at] = *host;
+	h->count++;
+}
+
+void hosts_forget(struct hosts *h, uint64_t realtime_us)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < h->count; i++)
+		if (h->host[i].realtime_us + FORGET_US >= realtime_us)
+			h->host[kept++] = h->host[i];
+	h->count = kept;
+}
+
+unsigned hosts_list(const struct hosts *h, uint64_t own_id, uint64_t realtime_us,
+		    struct fleet_line *ret)
+{
+	for (unsigned i = 0; i < h->count; i++) {
+		uint64_t then_us = h->host[i].realtime_us;
+
+		ret[i] = (struct fleet_line){
+			.host = h->host[i],
+			.own = h->host[i].id == own_id,
+			.age_s = realtime_us > then_us
+					 ? (uint32_t)((realtime_us - then_us) / US_PER_S)
+					 : 0
+		};
+	}
+	return h->count;
+}

@@ -1,0 +1,19 @@
+/* A secret in a file: the password of the store, or the key of the fleet. */
+#ifndef PENSTOCK_FLEET_SECRET_H
+#define PENSTOCK_FLEET_SECRET_H
+
+#include <stddef.h>
+
+#define SECRET_MOST 512
+
+struct secret {
+	size_t length; /* 0: none */
+	char bytes[SECRET_MOST + 1]; /* ends with 0 */
+};
+
+/* The first line of the file; an empty path is no secret and no error. The file has to belong to
+ * root or to this user, and to be closed to others. 0, or -errno with a clause in `why` (256) that
+ * begins with `option`. */
+int secret_read(const char *path, const char *option, struct secret *ret, char *why);
+
+#endif

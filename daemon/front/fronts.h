@@ -1,0 +1,38 @@
+/* The fronts of this process: which are wanted, which are open, and when one that could not be
+ * opened is tried again. Mail never waits for one. */
+#ifndef PENSTOCK_FRONT_FRONTS_H
+#define PENSTOCK_FRONT_FRONTS_H
+
+#include "front/front.h"
+
+struct fronts;
+
+/* Opens none yet: fronts_push() does. `env` stays the caller's. 0 or -ENOMEM. */
+int fronts_open(const struct front_env *env, struct fronts **ret_fronts);
+/* This process ends: see front_ops.drain and FRONT_RESTART. NULL is fine. */
+void fronts_close(struct fronts *fronts);
+/* env->config is another one now; `before` is what it was. Fronts that cannot take the change are
+ * closed and opened again. */
+void fronts_configure(struct fronts *fronts, const struct config *before, uint64_t now_us);
+/* Once a tick, before the engine: adds what the open fronts count to `load`. */
+void fronts_poll(struct fronts *fronts, uint64_t now_us, struct load *load);
+/* Once a tick, with the plan: hands it to the open fronts, and opens what is wanted and closed when
+ * its time has come. */
+void fronts_push(struct fronts *fronts, const struct plan *plan, const struct load *load,
+		 uint64_t now_us);
+/* A front refuses a client: the others hear of it. */
+void fronts_refused(struct fronts *fronts, const struct front_client *client);
+/* The inode of the network namespace that sessions live in, 0: none is named. False: no front has
+ * looked yet. */
+bool fronts_netns(const struct fronts *fronts, uint32_t *ret_netns);
+
+/* The fronts that are wanted, for people. */
+struct fronts_view {
+	const struct counts *counts;
+	struct front_state state;
+};
+unsigned fronts_count(const struct fronts *fronts);
+/* False: that one is not wanted. */
+bool fronts_view(const struct fronts *fronts, unsigned index, struct fronts_view *ret);
+
+#endif

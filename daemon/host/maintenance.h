@@ -1,0 +1,29 @@
+/* Planned maintenance, [maintenance] window: what is due follows from the clock alone, so that a
+ * restart in the middle of a window changes nothing. It is ordered like a drain (host/orders.h);
+ * an operator's drain comes before it, and penstockctl resume ends the window in force. */
+#ifndef PENSTOCK_HOST_MAINTENANCE_H
+#define PENSTOCK_HOST_MAINTENANCE_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+#include "core/maintenance.h"
+
+struct orders;
+
+struct maintenance {
+	struct orders *orders;
+	unsigned usable; /* windows whose time zone is known */
+	struct maintenance_window window[CONFIG_WINDOWS];
+	struct maintenance_view view;
+	int64_t looked_s, until_s; /* the view holds in [looked_s, until_s) */
+	int64_t announced_s; /* begin of the window that was announced, */
+	unsigned announced; /* and how often: a day before, an hour before */
+};
+
+/* At start and with another configuration. Logs a window that cannot be obeyed. */
+void maintenance_configure(struct maintenance *maintenance, const struct config *config);
+/* Once a tick, before the engine's step: begins and ends, and announces what comes. */
+void maintenance_tick(struct maintenance *maintenance, uint64_t now_us, uint64_t realtime_us);
+
+#endif

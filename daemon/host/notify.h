@@ -1,0 +1,23 @@
+/* What the service manager is told (sd_notify(3)): READY, STATUS once in five seconds, the watchdog
+ * twice a second. Without a service manager nothing is sent. */
+#ifndef PENSTOCK_HOST_NOTIFY_H
+#define PENSTOCK_HOST_NOTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/engine.h"
+
+struct notify {
+	bool ready; /* READY=1 was sent */
+	uint64_t status_us, watchdog_us; /* CLOCK_MONOTONIC of the last message, 0: none */
+};
+
+/* The last step of each tick: a tick that hangs must not feed the watchdog. */
+void notify_step(struct notify *notify, const struct engine_view *view, uint64_t now_us);
+/* A reload begins; and it is over, whatever came of it. */
+void notify_reloading(uint64_t now_us);
+void notify_reloaded(void);
+void notify_stopping(void);
+
+#endif

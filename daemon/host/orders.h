@@ -1,0 +1,54 @@
+/* What people order of the running daemon, and what a shutdown of the machine orders: each order
+ * goes to the engine, is recorded and is logged here. A drain outlives a restart and an upgrade of
+ * the daemon: it stands in RUN_DIR/order until it is ended or its time is over, and is gone with
+ * the machine. */
+#ifndef PENSTOCK_HOST_ORDERS_H
+#define PENSTOCK_HOST_ORDERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/engine.h"
+#include "host/logind.h"
+
+struct recording;
+
+struct orders {
+	struct engine *engine;
+	struct recording *recording; /* NULL: orders are not recorded */
+	const char *run_dir; /* the caller's; NULL: nothing is kept */
+	/* Planned maintenance (host/maintenance.h), seconds of CLOCK_REALTIME: the end of the
+	 * window that is in force, 0: none is; and of one that an operator has ended before. */
+	int64_t window_end_s, skipped_s;
+	bool by_shutdown; /* the drain in force was ordered by a shutdown of the machine */
+};
+
+/* The words of RUN_DIR/order: "drain BOOT_ID UNTIL_US REASON", where UNTIL_US is CLOCK_MONOTONIC,
+ * 0: until it is ended; or "resumed BOOT_ID UNTIL_US": the window of maintenance that ends then,
+ * by CLOCK_REALTIME, was ended by an operator. */
+struct kept_order {
+	bool resumed;
+	char boot_id[40];
+	uint64_t until_us;
+	char reason[128];
+};
+
+/* 0, or -EINVAL for a text that is no such order. Pure. */
+int kept_order_parse(const char *text, struct kept_order *ret);
+/* At start: the drain of the process before goes on, if its time is not over. */
+void orders_restore(struct orders *orders);
+/* Until the next restart or reload. */
+void orders_mode(struct orders *orders, enum plan_mode mode);
+/* Defers every new connection for so long, 0: until orders_resume(). `reason`: for people, NULL:
+ * none. */
+void orders_drain(struct orders *orders, uint64_t for_us, const char *reason);
+/* Ends a drain, and the window of maintenance that is in force. */
+void orders_resume(struct orders *orders);
+/* Defers every new connection until then (CLOCK_MONOTONIC); 0: the window is over. */
+void orders_maintenance(struct orders *orders, uint64_t until_us, const char *reason);
+/* When the machine goes down: a drain, in observe mode too, for after it there is no mail server to
+ * observe; and its end when the machine does not go down after all. Both leave an operator's order
+ * as it is. The context is a struct orders. */
+extern const struct logind_ops orders_logind_ops;
+
+#endif

@@ -1,0 +1,149 @@
+/* Times that tasks spend in one place of the kernel: fsync (bpf/fsync.bpf.c), commits of the
+ * journal (bpf/jbd2.bpf.c), reclaim of memory (bpf/reclaim.bpf.c); and the count of OOM kills
+ * (bpf/oom.bpf.c). */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "kernel/kernel.h"
+#include "kernel/probe.h"
+#include "shared.h"
+
+#include "fsync.skel.h"
+#include "jbd2.skel.h"
+#include "oom.skel.h"
+#include "reclaim.skel.h"
+
+/* The state of each is its skeleton. */
+#define PROBE_OF(name) \
+	PROBE_SKELETON(name, NULL); \
+	static int open_##name(const struct probe_env *env, void **ret_state, char *form) \
+	{ \
+		return probe_open_two_forms(&name##_skeleton, env, ret_state, form); \
+	}
+
+PROBE_OF(fsync)
+PROBE_OF(jbd2)
+PROBE_OF(reclaim)
+PROBE_OF(oom)
+
+static const struct spans *find(enum kernel_probe probe, const void *state, unsigned which)
+{
+	if (probe == PROBE_FSYNC)
+		return which ? &((const struct fsync_bpf *)state)->bss->fsync_spool
+			     : &((const struct fsync_bpf *)state)->bss->fsync_all;
+	if (probe == PROBE_JBD2)
+		return &((const struct jbd2_bpf *)state)->bss->commits;
+	if (probe == PROBE_RECLAIM)
+		return &((const struct reclaim_bpf *)state)->bss->reclaim[which % RECLAIM_KINDS];
+	return NULL;
+}
+
+static int copy(const struct spans *spans, uint64_t slots[KERNEL_SLOTS], uint64_t *ret_sum_us)
+{
+	memcpy(slots, spans->hist.slots, sizeof(spans->hist.slots));
+	*ret_sum_us = spans->hist.sum_us;
+	return 0;
+}
+
+static int fsync_histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SLOTS],
+			   uint64_t *ret_sum_us)
+{
+	return copy(find(PROBE_FSYNC, state, which), slots, ret_sum_us);
+}
+
+static int jbd2_histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SLOTS],
+			  uint64_t *ret_sum_us)
+{
+	return copy(find(PROBE_JBD2, state, which), slots, ret_sum_us);
+}
+
+static int reclaim_histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SLOTS],
+			     uint64_t *ret_sum_us)
+{
+	return copy(find(PROBE_RECLAIM, state, which), slots, ret_sum_us);
+}
+
+static uint64_t oldest_on_wheel(const int32_t *wheel, uint64_t now_ns)
+{
+	uint64_t now = now_ns >> OPEN_WHEEL_SHIFT;
+
+	for (uint64_t age = OPEN_WHEEL - 1; age > 0; age--)
+		if (now >= age &&
+		    __atomic_load_n(&wheel[(now - age) & (OPEN_WHEEL - 1)], __ATOMIC_RELAXED) > 0)
+			return (age << OPEN_WHEEL_SHIFT) / 1000;
+	return 0;
+}
+
+int kernel_spans_read(const struct kernel *k, enum kernel_probe probe, unsigned which,
+		      uint64_t now_us, struct kernel_spans *ret)
+{
+	const void *state = kernel_probe_state(k, probe);
+	const struct spans *s = state ? find(probe, state, which) : NULL;
+	int64_t open;
+	uint64_t now_ns = now_us * 1000, since;
+
+	if (!s)
+		return -ENODATA;
+	open = __atomic_load_n(&s->open, __ATOMIC_RELAXED);
+	since = __atomic_load_n(&s->open_since_ns, __ATOMIC_RELAXED);
+	memset(ret, 0, sizeof(*ret));
+	ret->entered = s->entered;
+	ret->open = open > 0 ? (uint64_t)open : 0;
+	ret->spent_us = s->finished_ns / 1000;
+	/* Read while tasks come and go: what does not fit is left out until the next look. */
+	if (open > 0 && since / (uint64_t)open < now_ns)
+		ret->spent_us += ((uint64_t)open * now_ns - since) / 1000;
+	if (probe == PROBE_FSYNC && open > 0) {
+		const struct fsync_bpf *f = state;
+
+		ret->oldest_us = oldest_on_wheel(
+			which ? f->bss->fsync_spool_wheel : f->bss->fsync_wheel, now_ns);
+	}
+	return 0;
+}
+
+void kernel_fsync_spool(struct kernel *k, const dev_t *file_systems, unsigned count)
+{
+	struct fsync_bpf *f = kernel_probe_state(k, PROBE_FSYNC);
+
+	for (unsigned i = 0; f && i < FSYNC_SPOOLS; i++)
+		__atomic_store_n(&f->bss->spool_devices[i],
+				 i < count ? major(file_systems[i]) << 20 | minor(file_systems[i])
+					   : 0,
+				 __ATOMIC_RELAXED);
+}
+
+int kernel_oom_kills(const struct kernel *k, uint64_t *ret_count)
+{
+	const struct oom_bpf *o = kernel_probe_state(k, PROBE_OOM);
+
+	if (!o)
+		return -ENODATA;
+	*ret_count = o->bss->oom_kills;
+	return 0;
+}
+
+const struct probe probe_fsync = { .name = "fsync (ext4)",
+				   .instead = "commits of the journal; and flushes by device",
+				   .open = open_fsync,
+				   .close = fsync_skeleton_destroy,
+				   .histogram = fsync_histogram };
+const struct probe probe_jbd2 = { .name = "commits of the journal",
+				  .instead = "flushes by device",
+				  .is_spare = true,
+				  .spare_for = PROBE_FSYNC,
+				  .open = open_jbd2,
+				  .close = jbd2_skeleton_destroy,
+				  .histogram = jbd2_histogram };
+const struct probe probe_reclaim = { .name = "reclaim of memory",
+				     .instead = "counts of /proc/vmstat, and stalls by PSI",
+				     .open = open_reclaim,
+				     .close = reclaim_skeleton_destroy,
+				     .histogram = reclaim_histogram };
+const struct probe probe_oom = { .name = "OOM kills",
+				 .instead = "oom_kill of /proc/vmstat",
+				 .open = open_oom,
+				 .close = oom_skeleton_destroy };

@@ -1,0 +1,160 @@
+/* What a session is while the server has it: counted as in flight, busy when the server owes an
+ * answer, and told to the daemon. */
+#include <string.h>
+
+#include "proxy/session_parts.h"
+
+/* Of the time after which a session is stuck, so much makes it slow; and so many slow ones of one
+ * source count as load. */
+#define SLOW_PART 5
+#define SLOW_LEAST 4
+#define SLOW_SHARE 8
+
+/* The integral of busy is kept up to each change of it. */
+static void count_busy(struct tally *t, uint64_t now_us, int change)
+{
+	struct counts_service *c = tally_counts(t);
+
+	if (now_us > t->busy_since_us) {
+		c->busy_us += c->busy * (now_us - t->busy_since_us);
+		t->busy_since_us = now_us;
+	}
+	c->busy += (uint64_t)(int64_t)change;
+}
+
+/* It has owed an answer for long: of one source only so many of these count as load. */
+static void is_slow(struct session *s, bool slow)
+{
+	if (s->slow == slow)
+		return;
+	s->slow = slow;
+	peers_slow(&s->tally->peers, s->addresses.source.s6_addr, slow ? 1 : -1);
+}
+
+void flight_track(struct session *s, struct smtp_track_change change)
+{
+	struct counts_service *c = tally_counts(s->tally);
+
+	count_busy(s->tally, s->moved_us, change.busy);
+	c->stuck += (uint64_t)(int64_t)change.stuck;
+	if (change.turns)
+		smtp_usual_note(&s->tally->usual, change.turn_us / change.turns);
+	if (change.busy < 0)
+		is_slow(s, false);
+	c->busy_us += change.unseen_busy_us;
+	c->completed += change.jobs;
+	if (!change.greeted)
+		return;
+	if (change.turned_away)
+		tally_fault(s->tally,
+			    change.turned_away == '4' ? FAULT_BACKEND_DEFERS
+						      : FAULT_BACKEND_REJECTS,
+			    s->moved_us, s->tally->config.proxy.backend.text);
+	else
+		c->greeted++;
+	if (s->waiting && change.turned_away) { /* quick, but no sign that it keeps up */
+		s->waiting = false;
+		c->waiting--;
+	}
+	if (s->waiting) {
+		uint64_t us = s->moved_us - s->track.began_us;
+
+		c->connect_220[counts_slot(us)]++;
+		c->connect_220_sum_us += us;
+		s->waiting = false;
+		c->waiting--;
+	}
+}
+
+static void tell(struct session *s, struct source_event event)
+{
+	memcpy(event.address, &s->addresses.source, sizeof(event.address));
+	event.service = (uint8_t)s->tally->service;
+	eventsfile_put(&s->tally->events, &event);
+}
+
+void flight_tell_verdict(struct session *s, struct verdict v)
+{
+	tell(s, (struct source_event){ .kind = SOURCE_ATTEMPT,
+				       .admitted = v.admit,
+				       .reason = v.reason,
+				       .limit = v.limit });
+}
+
+void flight_tell_late(struct session *s)
+{
+	tell(s, (struct source_event){ .kind = SOURCE_LATE });
+}
+
+static void tell_finished(struct session *s)
+{
+	tell(s, (struct source_event){
+			.kind = SOURCE_FINISHED,
+			.turns = s->track.server_turns < UINT8_MAX ? (uint8_t)s->track.server_turns
+								   : UINT8_MAX,
+			.server_us = s->track.server_us < UINT32_MAX ? (uint32_t)s->track.server_us
+								     : UINT32_MAX });
+}
+
+void flight_leave(struct session *s, bool in_order)
+{
+	struct counts_service *c = tally_counts(s->tally);
+
+	if (!s->in_flight)
+		return;
+	flight_track(s, smtp_track_end(&s->track, s->moved_us, in_order));
+	s->in_flight = false;
+	c->in_flight--;
+	peers_remove(&s->tally->peers, s->addresses.source.s6_addr);
+	tell_finished(s);
+	c->finished++;
+	c->session_us += s->moved_us - s->opened_us;
+	c->server_us += s->track.server_us;
+	if (s->shadow)
+		c->shadow_in_flight--;
+	s->shadow = false;
+	if (s->waiting)
+		c->waiting--;
+	s->waiting = false;
+	if (room_first(&s->tally->room))
+		event_active(s->tally->held_event, 0, 0);
+}
+
+void flight_enter(struct session *s, bool shadow)
+{
+	struct counts_service *c = tally_counts(s->tally);
+
+	s->in_flight = true;
+	s->waiting = true;
+	s->shadow = shadow;
+	c->in_flight++;
+	c->waiting++;
+	peers_add(&s->tally->peers, s->addresses.source.s6_addr);
+	if (shadow)
+		c->shadow_in_flight++;
+	flight_track(s, smtp_track_begin(&s->track, s->moved_us,
+					 s->tally->config.service[s->tally->service].tls ==
+						 TLS_IMPLICIT));
+}
+
+/* A source's sessions that take long are its server's load only up to a share of all: it could hold
+ * many on purpose. Where it has most of the sessions, it is the load. */
+static bool is_over_its_share(struct session *s)
+{
+	struct tally *t = s->tally;
+	const uint8_t *address = s->addresses.source.s6_addr;
+	uint64_t in_flight = tally_counts(t)->in_flight, share = in_flight / SLOW_SHARE;
+
+	return peers_slow(&t->peers, address, 0) > (share > SLOW_LEAST ? share : SLOW_LEAST) &&
+	       2 * (uint64_t)peers_count(&t->peers, address) <= in_flight;
+}
+
+void flight_tick(struct session *s, uint64_t now_us)
+{
+	uint64_t stuck_us = smtp_usual_stuck_us(&s->tally->usual), slow_us = stuck_us / SLOW_PART;
+
+	is_slow(s, s->track.busy && now_us >= s->track.owed_since_us + slow_us);
+	if (s->slow && is_over_its_share(s))
+		stuck_us = slow_us;
+	flight_track(s, smtp_track_tick(&s->track, now_us, stuck_us));
+}

@@ -1,0 +1,191 @@
+/* Connections that wait for a place in front of the mail server: core/room.h with clients in it.
+ * One costs a descriptor and about a kilobyte. Nothing is said to it, and what it says stays in its
+ * socket. It leaves when it gets a place, when its time is up, when an operator drains, when the
+ * client goes, and when there is no current plan: then all are let in. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "proxy/session.h"
+#include "proxy/session_parts.h"
+
+#define MOST 10000u
+#define MEMORY_SHARE 64 /* of the machine's */
+#define BYTES_EACH 5120u /* a kilobyte here, the rest is the kernel's socket */
+
+static struct session *session_of(struct room_node *node)
+{
+	return (struct session *)((char *)node - offsetof(struct session, held));
+}
+
+unsigned held_most(unsigned connections_max)
+{
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t most = memory / MEMORY_SHARE / BYTES_EACH;
+
+	most = most < MOST ? most : MOST;
+	return most < connections_max ? (unsigned)most : connections_max;
+}
+
+/* The client's end is to be seen while nothing is read: by the edge, for early words would call
+ * again and again. */
+static void watch_edge(struct session *s, bool edge)
+{
+	short what = (short)(EV_READ | EV_PERSIST | (edge ? EV_ET : 0));
+
+	event_del(s->client_read);
+	event_assign(s->client_read, s->tally->base, s->client_fd, what, session_on_client, s);
+	if (edge)
+		event_add(s->client_read, NULL);
+}
+
+/* A client that has said something before it closed is not told from one that closed its own
+ * direction only: it stays. */
+static bool is_gone(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	int error = 0;
+	socklen_t size = sizeof(error);
+
+	if (n <= 0)
+		return n == 0 || (errno != EAGAIN && errno != EINTR);
+	/* A reset leaves what came before it to be read. */
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error;
+}
+
+enum next held_watch(struct session *s)
+{
+	if (!is_gone(s->client_fd))
+		return NEXT_STAY;
+	s->moved_us = clock_monotonic_us();
+	return NEXT_BREAK;
+}
+
+void held_leave(struct session *s, enum counts_held end, struct verdict verdict)
+{
+	struct tally *t = s->tally;
+	uint64_t held_us = s->moved_us > s->held.since_us ? s->moved_us - s->held.since_us : 0;
+
+	if (s->held.size) /* else the room has let it go already */
+		room_leave(&t->room, &s->held);
+	peers_remove(&t->held_peers, s->addresses.source.s6_addr);
+	counts_release(tally_counts(t), end, held_us, verdict);
+	s->opened_us = s->moved_us; /* what came before is not the server's time */
+	watch_edge(s, false);
+}
+
+static void release(struct session *s, struct verdict v)
+{
+	struct tally *t = s->tally;
+	bool in_vain = !v.admit && v.limit != LIMIT_ORDER && v.limit != LIMIT_REFUSED;
+
+	held_leave(s, v.admit ? HELD_ADMITTED : HELD_IN_VAIN, v);
+	if (in_vain) {
+		/* Owed the next place, here and by the ledger. */
+		room_owe(&t->debts, session_group(s), s->moved_us);
+		flight_tell_late(s);
+	}
+	session_go_on(s, verdict_carry_out(s, v));
+}
+
+/* What came behind a PROXY header is kept, and no more than that. */
+static void shrink(struct flow *up)
+{
+	if (up->length && up->offset) {
+		memmove(up->pending, up->pending + up->offset, up->length);
+		up->offset = 0;
+	}
+	if (up->length) {
+		char *smaller = realloc(up->pending, up->length);
+
+		if (smaller)
+			up->pending = smaller;
+		return;
+	}
+	free(up->pending);
+	memset(up, 0, sizeof(*up));
+}
+
+static struct room_offer offer_of(struct session *s, const struct plan_request *request)
+{
+	struct tally *t = s->tally;
+	const struct plan_service *service = &t->plan.plan.service[t->service];
+	uint32_t held = peers_count(&t->held_peers, s->addresses.source.s6_addr);
+	uint32_t wait_us = (uint32_t)t->config.wait_us;
+	struct room_offer offer = {
+		.now_us = s->moved_us,
+		.order = room_order((uint16_t)(request->score >> 16), request->sessions + held),
+		.hold_us = service->hold_us < wait_us ? service->hold_us : wait_us,
+		.pass_milli = service->pass_milli,
+		.most = t->held_most,
+	};
+
+	if (room_owes(&t->debts, session_group(s), s->moved_us)) {
+		offer.order = ROOM_OWED;
+		offer.hold_us = wait_us; /* whatever the plan says of newcomers */
+	}
+	return offer;
+}
+
+bool held_enter(struct session *s, const struct plan_request *request)
+{
+	struct tally *t = s->tally;
+	struct room_offer offer = offer_of(s, request);
+	struct room_node *out = NULL;
+	enum room_answer answer = room_enter(&t->room, &offer, &s->held, &out);
+
+	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD)
+		return false;
+	s->phase = PHASE_HELD;
+	s->deadline_us = 0; /* of the header */
+	shrink(&s->up);
+	peers_add(&t->held_peers, s->addresses.source.s6_addr);
+	counts_hold(tally_counts(t));
+	watch_edge(s, true);
+	if (answer == ROOM_INSTEAD) {
+		session_of(out)->moved_us = s->moved_us;
+		release(session_of(out), plan_in_vain(&t->plan.plan.service[t->service]));
+	}
+	return true;
+}
+
+bool held_would_enter(const struct tally *t, struct verdict verdict)
+{
+	struct verdict enforced = verdict;
+
+	if (!verdict.would_defer)
+		return false;
+	enforced.admit = 0;
+	return plan_may_wait(enforced) && t->plan.plan.service[t->service].hold_us > 0 &&
+	       t->config.wait_us > 0;
+}
+
+/* The wait goes on as long as there is only no place. */
+static bool let_in(struct session *s, uint64_t now_us)
+{
+	struct plan_request request;
+	struct verdict v;
+
+	s->moved_us = now_us;
+	v = verdict_ask(s, &request);
+	if (plan_may_wait(v))
+		return false;
+	release(s, v);
+	return true;
+}
+
+void held_admit(struct tally *t, uint64_t now_us)
+{
+	struct room_node *node;
+
+	while ((node = room_first(&t->room)) && let_in(session_of(node), now_us))
+		;
+	while ((node = room_expired(&t->room, now_us))) {
+		session_of(node)->moved_us = now_us;
+		release(session_of(node), plan_in_vain(&t->plan.plan.service[t->service]));
+	}
+}

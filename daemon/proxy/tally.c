@@ -1,0 +1,72 @@
+#include "proxy/tally.h"
+
+#include <sys/random.h>
+
+#include "base/log.h"
+
+#define HELD_PEERS 64 /* to begin with */
+
+int tally_open_counts(struct tally *t)
+{
+	int r;
+
+	eventsfile_open(&t->events, t->config.run_dir, t->generation);
+	r = countsfile_open(&t->counts, t->config.run_dir, t->generation);
+	if (r < 0)
+		return r;
+	t->counts.counts->serves = UINT64_C(1) << t->service;
+	t->counts.counts->heartbeat_us = t->busy_since_us;
+	return 0;
+}
+
+int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
+{
+	uint64_t seed = 0;
+
+	t->config = *config;
+	t->counts.fd = -1;
+	t->service = (unsigned)config_service_index(config, config->proxy.service);
+	t->busy_since_us = now_us;
+	planview_init(&t->plan, config->run_dir);
+	t->refusals.by = (struct refusals_by){
+		.front = "proxy",
+		.service = t->config.service[t->service].name,
+		.style = t->config.service[t->service].tls == TLS_IMPLICIT
+				 ? NULL
+				 : &t->config.service[t->service].reply,
+		.code = t->config.service[t->service].reply_code,
+	};
+	sourceview_init(&t->sources, config->run_dir);
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
+		seed = now_us;
+	if (peers_open(&t->peers, config->proxy.connections_max, seed) < 0)
+		log_warning(
+			"Cannot count the sessions of each source: out of memory. source.sessions_max has no effect here.");
+	peers_open(&t->held_peers, HELD_PEERS,
+		   seed); /* without memory all who wait count as alone */
+	room_init(&t->room, seed);
+	room_debts_init(&t->debts, seed);
+	room_debts_init(&t->told_late, seed + 1);
+	return tally_open_counts(t);
+}
+
+void tally_close(struct tally *t)
+{
+	refusals_flush(&t->refusals, UINT64_MAX);
+	if (t->held_event)
+		event_free(t->held_event);
+	if (t->base)
+		event_base_free(t->base);
+	if (t->counts.counts)
+		countsfile_close(&t->counts);
+	eventsfile_close(&t->events);
+	peers_close(&t->peers);
+	peers_close(&t->held_peers);
+	sourceview_done(&t->sources);
+	planview_done(&t->plan);
+}
+
+void tally_fault(struct tally *t, enum fault fault, uint64_t now_us, const char *detail)
+{
+	faultlog_note(&t->faultlog, &t->counts.counts->faults, fault, now_us, detail);
+}

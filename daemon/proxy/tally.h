@@ -1,0 +1,67 @@
+/* What the sessions of a proxy share: the plan that they are decided by, what is counted and told
+ * of them, who waits for a place, and the bounds in force. It knows neither the listener nor the
+ * order of life: proxy.c owns it, session.c and its parts use it. */
+#ifndef PENSTOCK_PROXY_TALLY_H
+#define PENSTOCK_PROXY_TALLY_H
+
+#include <event2/event.h>
+
+#include "config/config.h"
+#include "core/room.h"
+#include "core/smtp_track.h"
+#include "proxy/countsfile.h"
+#include "proxy/eventsfile.h"
+#include "proxy/peers.h"
+#include "proxy/planview.h"
+#include "proxy/sourceview.h"
+#include "refuse/faultlog.h"
+#include "refuse/refusals.h"
+
+#define TALLY_SCRATCH 65536
+
+struct session;
+
+struct tally {
+	struct config config;
+	unsigned service; /* index */
+	struct event_base *base;
+	struct event *held_event; /* made active when a place comes free */
+	struct planview plan;
+	struct countsfile counts;
+	struct eventsfile events;
+	unsigned generation; /* of the files of counts and events */
+	struct sourceview sources;
+	struct peers peers; /* sessions in flight by address */
+	struct plan_bucket bucket;
+	struct smtp_usual usual; /* what the server takes for an answer */
+	struct refusals refusals;
+	struct faultlog faultlog;
+	struct session *sessions; /* doubly linked, all of them */
+	unsigned session_count, lingering;
+	struct room room; /* sessions that wait for a place */
+	struct room_debts debts; /* who is owed a place */
+	struct room_debts told_late; /* who is not told so again */
+	struct peers held_peers; /* of those who wait, by address */
+	uint64_t full_us; /* when one was last refused for lack of places */
+	/* In force: front.proxy.connections_max and linger_max, or what the descriptors allow if
+	 * that is less. And the bound of the room. */
+	unsigned connections_max, linger_max, held_most;
+	uint64_t busy_since_us; /* the integral of busy is kept up to here */
+	bool draining; /* the proxy stops */
+	char scratch[TALLY_SCRATCH]; /* one read at a time */
+};
+
+/* For `config`, whose service is in it. 0 or -ENOMEM. */
+int tally_open(struct tally *tally, const struct config *config, uint64_t now_us);
+void tally_close(struct tally *tally);
+/* New files of counts and events, under the generation that stands there. 0 or -ENOMEM. */
+int tally_open_counts(struct tally *tally);
+/* Counts a fault and logs it once a minute. `detail` may be NULL. */
+void tally_fault(struct tally *tally, enum fault fault, uint64_t now_us, const char *detail);
+
+static inline struct counts_service *tally_counts(struct tally *tally)
+{
+	return &tally->counts.counts->service[tally->service];
+}
+
+#endif

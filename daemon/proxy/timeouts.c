@@ -1,0 +1,104 @@
+/* How long a session may take in each phase, and what follows when it takes longer. */
+#include "base/clock.h"
+#include "proxy/session.h"
+#include "proxy/session_parts.h"
+
+#define ANSWER_US \
+	(15 * 60 * US_PER_S) /* for any answer of the server, the one to a final dot above all */
+#define HANGS_US (30 * US_PER_S) /* for a greeting: longer than greet waits and DNS lists take */
+#define REFUSES_US (2 * US_PER_S) /* after a refusal for lack of places the plan refuses for load */
+
+/* Late refusal is for an overload: only while places are short, so that one client whose name takes
+ * the server long to look up is waited for; or for a server that hangs. No source is told so twice,
+ * nor one to whom an admission was promised. */
+static bool may_refuse_late(struct session *s, uint64_t now_us)
+{
+	struct tally *t = s->tally;
+	uint64_t told_us = room_owed_since_us(&t->told_late, session_group(s), now_us);
+	bool refuses = room_first(&t->room) || (t->full_us && now_us - t->full_us < REFUSES_US);
+	bool hangs = now_us - s->track.began_us >= HANGS_US;
+
+	return (refuses || hangs) && !s->promised && (!told_us || s->track.began_us < told_us) &&
+	       !verdict_is_own(s) && !config_trusted(&t->config, &s->addresses.source);
+}
+
+/* The greeting does not come: the client is told so while it still listens. Not when its bytes went
+ * to the server already. */
+static bool is_late(struct session *s, uint64_t now_us)
+{
+	const struct plan *plan = &s->tally->plan.plan;
+	const struct plan_service *service = &plan->service[s->tally->service];
+
+	return s->waiting && !s->relayed_early && service->late_us && plan->mode != PLAN_OBSERVE &&
+	       plan_is_fresh(plan, now_us) && now_us - s->track.began_us >= service->late_us &&
+	       may_refuse_late(s, now_us);
+}
+
+static enum next refuse_late(struct session *s, uint64_t now_us)
+{
+	struct tally *t = s->tally;
+	uint64_t group = session_group(s);
+	struct counts_service *c = tally_counts(t);
+
+	c->deferred++;
+	c->deferred_by[REASON_LATE]++;
+	flight_tell_late(s);
+	room_owe(&t->debts, group, now_us);
+	if (!room_owes(&t->told_late, group, now_us))
+		room_owe(&t->told_late, group, now_us);
+	s->moved_us = now_us;
+	refusals_add(&t->refusals, t->plan.plan.epoch, &s->addresses.source, REASON_LATE, 0);
+	s->refusal = REASON_LATE;
+	return NEXT_REFUSE;
+}
+
+/* RFC 5321 4.5.3.2.6: a client waits 10 minutes for the answer to its final dot, and one that hears
+ * nothing sends the message again although the server has stored it. So while the server owes an
+ * answer it is the client who gives up, not the proxy. */
+static uint64_t idle_bound(const struct session *s)
+{
+	uint64_t idle_us = s->tally->config.proxy.idle_us;
+	bool owes = s->in_flight && s->track.greeted && (s->track.busy || s->track.stuck);
+
+	return owes && idle_us < ANSWER_US ? ANSWER_US : idle_us;
+}
+
+static enum next cut_idle(struct session *s, uint64_t now_us)
+{
+	struct tally *t = s->tally;
+
+	if (s->in_flight && s->track.greeted && (s->track.busy || s->track.stuck))
+		tally_fault(t, FAULT_IDLE, now_us, t->config.proxy.backend.text);
+	return NEXT_BREAK;
+}
+
+static enum next tick(struct session *s, uint64_t now_us)
+{
+	bool over = s->deadline_us && now_us >= s->deadline_us;
+
+	if (s->in_flight)
+		flight_tick(s, now_us);
+	if (s->phase == PHASE_RELAY && is_late(s, now_us))
+		return refuse_late(s, now_us);
+	if (over && s->phase == PHASE_CONNECT) {
+		s->moved_us = now_us;
+		return NEXT_UNREACHABLE;
+	}
+	if (over && s->phase == PHASE_REFUSE) {
+		s->moved_us = now_us;
+		refuse_give_up(s);
+		return NEXT_STAY;
+	}
+	if (over && s->phase == PHASE_HEADER)
+		header_fault(s, FAULT_HEADER_MISSING);
+	if (over)
+		return NEXT_BREAK;
+	if (s->phase != PHASE_HELD && now_us - s->moved_us >= idle_bound(s))
+		return cut_idle(s, now_us);
+	return NEXT_STAY;
+}
+
+void session_tick(struct session *s, uint64_t now_us)
+{
+	session_go_on(s, tick(s, now_us));
+}

@@ -1,0 +1,119 @@
+/* The verdict on a connection, and what follows from it. */
+#include <time.h>
+
+#include "proxy/session.h"
+#include "proxy/session_parts.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Puts what is known of the source into the request. */
+static void rank(struct session *s, const struct plan *plan, struct plan_request *request)
+{
+	struct tally *t = s->tally;
+	const struct in6_addr *address = &s->addresses.source;
+	struct plan_source source;
+
+	request->trusted = config_trusted(&t->config, address);
+	request->refused = config_refused(&t->config, address);
+	request->score = PLAN_UNLIMITED;
+	if (s->phase == PHASE_HELD) { /* its rank is in the order of the room */
+		request->band = s->promised ? PLAN_BAND_DUE : PLAN_BAND_GENERAL;
+		return;
+	}
+	request->sessions = peers_count(&t->peers, address->s6_addr);
+	if (sourceview_lookup(&t->sources, address->s6_addr, request->now_us, &source))
+		plan_rank(plan, &source, request);
+	if (!room_owes(&t->debts, session_group(s), request->now_us))
+		return;
+	/* It waited in vain, or was told late: nothing but a limit that the operator set keeps it
+	 * from the next place. */
+	request->score = PLAN_UNLIMITED;
+	request->band = PLAN_BAND_DUE;
+	if (request->heavy == PLAN_HEAVY_UNUSUAL)
+		request->heavy = PLAN_HEAVY_NO;
+}
+
+/* This host itself: a health check that greps for 220 must not restart the server in an overload or
+ * a drain. As the gate has it. */
+bool verdict_is_own(const struct session *s)
+{
+	const struct in6_addr *a = &s->addresses.source;
+
+	return !s->tally->config.proxy.loopback &&
+	       (IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127));
+}
+
+struct verdict verdict_ask(struct session *s, struct plan_request *ret_request)
+{
+	struct tally *t = s->tally;
+	struct counts_service *c = tally_counts(t);
+	const struct plan *plan = planview_get(&t->plan, s->moved_us);
+	bool observe = plan->mode == PLAN_OBSERVE;
+
+	*ret_request = (struct plan_request){
+		.now_us = s->moved_us,
+		.service = t->service,
+		.in_flight = (uint32_t)(observe ? c->shadow_in_flight : c->in_flight),
+		.waiting = (uint32_t)c->waiting,
+		.tokens_milli =
+			plan_bucket_refill(&t->bucket, &plan->service[t->service], s->moved_us),
+	};
+	rank(s, plan, ret_request);
+	return verdict_is_own(s) ? plan_admit(REASON_TRUSTED) : plan_decide(plan, ret_request);
+}
+
+enum next verdict_decide(struct session *s)
+{
+	struct tally *t = s->tally;
+	struct counts_service *c = tally_counts(t);
+	uint64_t began_ns = now_ns();
+	struct plan_request request;
+	struct verdict v;
+
+	if (room_first(&t->room))
+		held_admit(t, s->moved_us); /* a place that has just come free is theirs */
+	v = verdict_ask(s, &request);
+	s->promised = request.band == PLAN_BAND_DUE;
+	if (!(plan_may_wait(v) && held_enter(s, &request))) {
+		if (v.admit && t->session_count - room_count(&t->room) > t->connections_max) {
+			v.admit = 0;
+			v.reason = REASON_LIMIT;
+			tally_fault(t, FAULT_CONNECTIONS, s->moved_us, NULL);
+		}
+		c->would_hold += held_would_enter(t, v);
+		counts_verdict(c, v);
+	}
+	began_ns = now_ns() - began_ns;
+	t->counts.counts->decisions[counts_slot(began_ns)]++;
+	t->counts.counts->decision_sum_ns += began_ns;
+	return s->phase == PHASE_HELD ? NEXT_STAY : verdict_carry_out(s, v);
+}
+
+enum next verdict_carry_out(struct session *s, struct verdict v)
+{
+	struct tally *t = s->tally;
+	uint64_t group = session_group(s);
+
+	s->decided = true;
+	flight_tell_verdict(s, v);
+	if (v.admit) {
+		s->promised |= room_owes(&t->debts, group, s->moved_us);
+		room_settle(&t->debts, group);
+		if (!v.would_defer)
+			plan_bucket_take(&t->bucket);
+		flight_enter(s, !v.would_defer);
+		return NEXT_CONNECT;
+	}
+	if (plan_may_wait(v))
+		t->full_us = s->moved_us;
+	refusals_add(&t->refusals, t->plan.plan.epoch, &s->addresses.source, (enum reason)v.reason,
+		     t->plan.plan.order_until_us);
+	s->refusal = (enum reason)v.reason;
+	return NEXT_REFUSE;
+}

@@ -1,0 +1,29 @@
+/* What people may ask of the running daemon over the control socket and HTTP (publish/control.h),
+ * handed on to the parts that can do it. */
+#ifndef PENSTOCK_PUBLISH_CONSOLE_H
+#define PENSTOCK_PUBLISH_CONSOLE_H
+
+#include "publish/control.h"
+
+struct history;
+struct orders;
+struct sources;
+
+/* All pointers stay the caller's. */
+struct console {
+	struct orders *orders;
+	const struct sources *sources;
+	const struct history *history; /* NULL: none is kept */
+	const struct plan *plan;
+	/* The picture of the last tick. */
+	const struct status *(*show)(void *context);
+	/* Reads the configuration again. 0, or -errno with a sentence in `why` (256): then the one
+	 * in force stays. */
+	int (*reload)(void *context, char *why);
+	void *context; /* of the two */
+};
+
+/* Their context is a struct console. */
+extern const struct control_ops console_ops;
+
+#endif

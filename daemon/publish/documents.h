@@ -1,0 +1,35 @@
+/* What HTTP shows, made from the picture of the last tick: for anybody, so without the names of
+ * other users' control groups. */
+#ifndef PENSTOCK_PUBLISH_DOCUMENTS_H
+#define PENSTOCK_PUBLISH_DOCUMENTS_H
+
+#include <stdint.h>
+
+#include "publish/control.h"
+
+struct evbuffer;
+
+/* Who is answered: / /metrics /status.json /history.json /healthz /readyz on http.listen, or the
+ * page for customers and nothing else on http.public. */
+enum http_kind { HTTP_OPERATORS, HTTP_CUSTOMERS };
+
+enum document {
+	DOCUMENT_PAGE, /* with charts of the last five minutes */
+	DOCUMENT_PAGE_HOUR,
+	DOCUMENT_PAGE_DAY,
+	DOCUMENT_PUBLIC, /* the page for customers */
+	DOCUMENT_JSON,
+	DOCUMENT_METRICS,
+	DOCUMENT_OPENMETRICS,
+	DOCUMENT_HISTORY,
+	DOCUMENT__COUNT
+};
+
+#define DOCUMENT_SPAN_MAX_S 86400u
+
+/* `document` as of now into a new buffer, which the caller frees. `span_s`: how far back, of the
+ * history only, 1 to DOCUMENT_SPAN_MAX_S. NULL: out of memory. */
+struct evbuffer *document_make(const struct control_ops *ops, void *context, enum document document,
+			       uint32_t span_s);
+
+#endif

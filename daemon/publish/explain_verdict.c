@@ -1,0 +1,167 @@
+#include "publish/explain_verdict.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/reply.h"
+#include "core/room.h"
+
+#define SAID_RATIO 0.005 /* a smaller share is no news: "0 %" */
+
+static const char *limit_sentence(enum limit limit)
+{
+	switch (limit) {
+	case LIMIT_WINDOW:
+		return "as many sessions are in flight as the window has";
+	case LIMIT_WAITING:
+		return "too many sessions wait for their greeting already";
+	case LIMIT_RATE:
+		return "the admission rate is used up for the moment";
+	case LIMIT_CUTOFF:
+		return "places are short, and by rank, rate or sessions this source comes last";
+	case LIMIT_ORDER:
+		return "an operator ordered it";
+	case LIMIT_REFUSED:
+		return "the source lies in source.refused";
+	case LIMIT_HEAVY:
+		return "the source sends unusually much, or more than its limit";
+	case LIMIT_SESSIONS:
+		return "the source has as many sessions open as one may have";
+	default:
+		return "no limit binds";
+	}
+}
+
+/* Whether it would wait for a place, in front of the server. Who comes before it is known to the
+ * front alone: all that are held at most. */
+static bool explain_wait(const struct status *s, unsigned i, struct verdict v, struct text *out)
+{
+	const struct load_service *l = &s->load.service[i];
+	const struct plan_service *p = &s->plan.service[i];
+	uint64_t expected_us = room_expected_us((uint32_t)fmax(0, l->held), p->pass_milli);
+
+	if (!(l->known & LOAD_HELD) || !plan_may_wait(v) || expected_us >= p->hold_us)
+		return false;
+	text_append(out,
+		    "waits in front of the server for about %.1f s, as %s; %.0f wait already, "
+		    "those of a lower rank come after it. After %.1f s it would be answered 4xx\n",
+		    (double)expected_us / 1e6, limit_sentence((enum limit)v.limit), l->held,
+		    (double)p->hold_us / 1e6);
+	return true;
+}
+
+static enum reason most_told(const struct lately_service *l)
+{
+	enum reason most = REASON_NONE;
+
+	for (int r = 0; r < REASON__COUNT; r++)
+		if (l->deferred_by[r] > l->deferred_by[most])
+			most = (enum reason)r;
+	return most;
+}
+
+static bool is_deferring(const struct status *s, unsigned i)
+{
+	return s->view.mode == PLAN_ENFORCE && s->view.window[i].refusing &&
+	       lately_deferred_ratio(&s->lately[i]) >= SAID_RATIO;
+}
+
+/* What share is deferred, and for what. */
+static void explain_lately(const struct lately_service *l, struct text *out)
+{
+	const char *between = ": ";
+
+	text_append(out, "%.0f %% were deferred in the last seconds",
+		    lately_deferred_ratio(l) * 100);
+	for (int r = 0; r < REASON__COUNT; r++) {
+		if (!l->deferred_by[r] || !l->deferred)
+			continue;
+		text_append(out, "%s%s %.0f %%", between, reason_name((enum reason)r),
+			    (double)l->deferred_by[r] * 100 / (double)l->deferred);
+		between = ", ";
+	}
+	text_append(out, "%s\n", between[0] == ',' ? " of them" : "");
+}
+
+/* Makes the request one of those that are told `reason`. */
+static void join_class(enum reason reason, struct plan_request *request)
+{
+	request->refused |= reason == REASON_REFUSED;
+	if (reason == REASON_RATE)
+		request->heavy = PLAN_HEAVY_LIMIT;
+	if (reason == REASON_SESSIONS)
+		request->sessions = PLAN_UNLIMITED;
+	if (reason == REASON_SOURCE)
+		request->heavy = PLAN_HEAVY_UNUSUAL;
+}
+
+/* At one instant there may be a place while most are deferred. Then the verdict is the one that the
+ * deferred are told: `ranked`, for this source, if it is not before the others; else for one of
+ * them. */
+static struct verdict decide(const struct status *s, unsigned i, bool ranked,
+			     struct plan_request *request)
+{
+	const struct plan_service *p = &s->plan.service[i];
+	struct verdict now = plan_decide(&s->plan, request), v;
+	enum reason most = most_told(&s->lately[i]);
+
+	if (!now.admit || now.reason != REASON_NONE || !is_deferring(s, i))
+		return now;
+	if (ranked && p->kept && !plan_comes_last(p, request))
+		return now;
+	if (!ranked)
+		join_class(most, request);
+	request->tokens_milli = 0;
+	v = plan_decide(&s->plan, request);
+	if (!v.admit)
+		return v;
+	request->in_flight = request->waiting = PLAN_UNLIMITED;
+	v = plan_decide(&s->plan, request);
+	if (!v.admit || ranked)
+		return v;
+	/* The front's own reason, of which the plan knows nothing. */
+	return (struct verdict){ .reason = (uint8_t)most };
+}
+
+void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refused,
+		     const struct source_picture *picture, struct text *out)
+{
+	const struct load_service *l = &s->load.service[i];
+	struct plan_request request = { .now_us = s->now_us,
+					.service = i,
+					.in_flight = (uint32_t)fmax(0, l->in_flight),
+					.waiting = (uint32_t)fmax(0, l->waiting),
+					.tokens_milli = PLAN_UNLIMITED,
+					.score = PLAN_UNLIMITED,
+					.trusted = trusted,
+					.refused = refused };
+	struct verdict v;
+	char reply[REPLY_MAX + 1];
+
+	if (picture)
+		plan_rank(&s->plan, &picture->view.source, &request);
+	v = decide(s, i, picture != NULL, &request);
+	text_append(out, "5. A new connection now: ");
+	if (is_deferring(s, i)) {
+		explain_lately(&s->lately[i], out);
+		text_append(out,
+			    "   %s: ", picture || trusted || refused ? "this one" : "one of them");
+	}
+	if (v.admit && !v.would_defer) {
+		text_append(out, "admitted (%s: %s)\n", reason_name((enum reason)v.reason),
+			    reason_sentence((enum reason)v.reason));
+		return;
+	}
+	if (explain_wait(s, i, v, out))
+		return;
+	text_append(out, "%s",
+		    v.would_defer ? "admitted, but enforcing would defer it" : "deferred");
+	if (v.limit != LIMIT_NONE)
+		text_append(out, ", %s", limit_sentence((enum limit)v.limit));
+	text_append(out, "; reason %s: %s\n", reason_name((enum reason)v.reason),
+		    reason_sentence((enum reason)v.reason));
+	reply_line(reply, sizeof(reply), s->config.service[i].reply_code,
+		   &s->config.service[i].reply, (enum reason)v.reason, s->plan.order_until_us);
+	reply[strcspn(reply, "\r\n")] = 0;
+	text_append(out, "6. On the wire: %s\n", reply);
+}

@@ -1,0 +1,19 @@
+/* What a new connection is told now, in words. While a part is deferred: which share, for which
+ * reasons, and what the deferred are told.
+ *
+ * Example: "5. A new connection now: 41 % were deferred in the last seconds: cpu 90 %, source 10 %
+ * of them", "one of them: deferred, the admission rate is used up for the moment; reason cpu:
+ * ..." */
+#ifndef PENSTOCK_PUBLISH_EXPLAIN_VERDICT_H
+#define PENSTOCK_PUBLISH_EXPLAIN_VERDICT_H
+
+#include "base/text.h"
+#include "publish/status.h"
+#include "sources/sources.h"
+
+/* Of service `i`, for a client that lies in those networks; `picture`: what is known of it, NULL:
+ * nothing. */
+void explain_verdict(const struct status *status, unsigned i, bool trusted, bool refused,
+		     const struct source_picture *picture, struct text *out);
+
+#endif

@@ -1,0 +1,45 @@
+#include "publish/faults.h"
+
+#include "base/clock.h"
+#include "base/text.h"
+
+#define RECENT_S 900
+
+static double age_s(const struct status *s, int fault)
+{
+	uint64_t last_us = s->faults.last_us[fault];
+
+	return s->now_us > last_us ? (double)(s->now_us - last_us) / US_PER_S : 0;
+}
+
+json_t *faults_json(const struct status *s)
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < FAULT__COUNT; i++) {
+		enum fault fault = (enum fault)i;
+
+		if (!s->faults.count[i])
+			continue;
+		json_object_set_new(object, fault_name(fault),
+				    json_pack("{s:I, s:f, s:s, s:s, s:s}", "count",
+					      (json_int_t)s->faults.count[i], "last_s", age_s(s, i),
+					      "what", fault_what(fault), "consequence",
+					      fault_consequence(fault), "remedy",
+					      fault_remedy(fault)));
+	}
+	return object;
+}
+
+void faults_explain(const struct status *s, struct text *out)
+{
+	for (int i = 0; i < FAULT__COUNT; i++) {
+		enum fault fault = (enum fault)i;
+
+		if (!s->faults.count[i] || age_s(s, i) > RECENT_S)
+			continue;
+		text_append(out, "!! %s: %llu times, the last %.0f s ago. %s. %s. %s.\n",
+			    fault_name(fault), (unsigned long long)s->faults.count[i], age_s(s, i),
+			    fault_what(fault), fault_consequence(fault), fault_remedy(fault));
+	}
+}

@@ -1,0 +1,17 @@
+/* The faults that fronts have met (core/fault.h), as JSON and as text for people. */
+#ifndef PENSTOCK_PUBLISH_FAULTS_H
+#define PENSTOCK_PUBLISH_FAULTS_H
+
+#include <jansson.h>
+
+#include "publish/status.h"
+
+struct text;
+
+/* {"backend_silent": {"count": 3, "last_s": 12.5, "what": ..., "consequence": ..., "remedy": ...}}:
+ * those that happened. */
+json_t *faults_json(const struct status *status);
+/* One paragraph a fault of the last 15 minutes; nothing when there was none. */
+void faults_explain(const struct status *status, struct text *out);
+
+#endif

@@ -1,0 +1,199 @@
+#include "publish/headline.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "publish/foreign.h"
+#include "publish/words.h"
+
+#define SAID_RATIO 0.005 /* a smaller share is no news: "0 %" */
+#define TELLS_RATIO 0.05 /* a larger one is told before the level follows */
+#define DEMAND "demand"
+#define PRESSES 0.5 /* of its target: what is further below presses nothing */
+
+enum headline_kind headline_kind(const struct engine_view *v)
+{
+	if (v->state == STATE_DRAINING)
+		return HEADLINE_DRAINING;
+	if (v->state == STATE_MAINTENANCE)
+		return HEADLINE_MAINTENANCE;
+	if (v->state == STATE_BLIND)
+		return HEADLINE_BLIND;
+	if (v->mode == PLAN_OBSERVE)
+		return HEADLINE_OBSERVING;
+	/* The level keeps it until nothing has been deferred for some seconds. */
+	if (v->level.number >= LEVEL_SHEDDING || v->admit_ratio < 1 - TELLS_RATIO)
+		return HEADLINE_DEFERRING;
+	if (v->foreign)
+		return HEADLINE_NEIGHBOUR;
+	return v->level.number == LEVEL_NORMAL ? HEADLINE_NORMAL : HEADLINE_PRESSED;
+}
+
+const char *headline_name(enum headline_kind kind)
+{
+	static const char *const names[HEADLINE__COUNT] = {
+#define X(id, name) [HEADLINE_##id] = name,
+		HEADLINE_TABLE(X)
+#undef X
+	};
+
+	return kind < HEADLINE__COUNT ? names[kind] : "unknown";
+}
+
+/* The reason of the service that refuses most. */
+static enum reason reason_now(const struct engine_view *v, unsigned services)
+{
+	enum reason reason = REASON_NONE;
+	double most = 0;
+
+	if (v->state == STATE_DRAINING)
+		return REASON_DRAIN;
+	if (v->state == STATE_MAINTENANCE)
+		return REASON_MAINTENANCE;
+	for (unsigned i = 0; i < services; i++) {
+		const struct window_view *w = &v->window[i];
+		double deferred = w->offered_per_s - w->admitted_per_s;
+
+		if (!w->refusing || (reason != REASON_NONE && deferred <= most))
+			continue;
+		reason = w->reason;
+		most = deferred;
+	}
+	return reason;
+}
+
+/* Demand drives when it is what presses most, a signal of the machine otherwise. */
+static void set_driver(const struct engine_view *v, struct headline *h)
+{
+	const struct pressure *p = &v->pressure;
+
+	h->pressure = -1;
+	if (p->any_known && p->driver < RESOURCE__COUNT && p->driver_signal < SIGNAL__COUNT) {
+		snprintf(h->driver, sizeof(h->driver), "%s", resource_name(p->driver));
+		snprintf(h->signal, sizeof(h->signal), "%s", signal_info[p->driver_signal].name);
+		h->pressure = p->combined;
+	}
+	if (v->demand_ratio > 1 && v->demand_ratio > h->pressure) {
+		snprintf(h->driver, sizeof(h->driver), DEMAND);
+		snprintf(h->signal, sizeof(h->signal), "demand_ratio");
+		h->pressure = v->demand_ratio;
+	}
+}
+
+static void add_driver(const struct status *s, const struct headline *h, struct text *out)
+{
+	enum signal driver = s->view.pressure.driver_signal;
+
+	if (h->pressure < PRESSES)
+		return;
+	if (h->signal[0] && driver < SIGNAL__COUNT && sample_has(&s->sample, driver) &&
+	    h->pressure == s->view.pressure.combined) {
+		text_append(out, " %s presses most: %s ", h->driver, h->signal);
+		words_value(out, signal_info[driver].unit, s->sample.value[driver]);
+		text_append(out, ".");
+	} else {
+		text_append(out, " %.1f times as much is offered as can be carried.", h->pressure);
+	}
+}
+
+static void add_order(const struct status *s, const char *what, struct text *out)
+{
+	char when[32];
+
+	text_append(out, "%s: new connections are deferred", what);
+	if (s->view.order_until_us)
+		text_append(out, " until %s", words_time(s->view.order_until_us, when));
+	text_append(out, ".");
+}
+
+static void add_deferring(const struct status *s, const struct headline *h, struct text *out)
+{
+	if (h->deferred_ratio >= SAID_RATIO)
+		text_append(out, "%.0f %% of the new connections are deferred",
+			    h->deferred_ratio * 100);
+	else
+		text_append(out, "All new connections are admitted again, for some seconds now");
+	if (h->deferred_ratio >= SAID_RATIO && h->reason != REASON_NONE)
+		text_append(out, ": %s", reason_sentence(h->reason));
+	text_append(out, ".");
+	if (h->deferred_ratio >= SAID_RATIO)
+		add_driver(s, h, out);
+}
+
+static void add_sentence(const struct status *s, const struct headline *h, struct text *out)
+{
+	switch (h->kind) {
+	case HEADLINE_DRAINING:
+		add_order(s, "An operator drains this machine", out);
+		break;
+	case HEADLINE_MAINTENANCE:
+		add_order(s, "Maintenance", out);
+		break;
+	case HEADLINE_BLIND:
+		text_append(out,
+			    "No sensor gives a value: penstock is blind and admits everything.");
+		break;
+	case HEADLINE_OBSERVING:
+		text_append(out, "Observe mode: everything is admitted");
+		if (s->view.would_defer_ratio >= SAID_RATIO)
+			text_append(out, "; enforcing would defer %.0f %% now",
+				    s->view.would_defer_ratio * 100);
+		text_append(out, ".");
+		break;
+	case HEADLINE_DEFERRING:
+		add_deferring(s, h, out);
+		break;
+	case HEADLINE_NEIGHBOUR:
+		text_append(
+			out,
+			"Another control group presses: refusing mail would not help, so mail flows.");
+		add_driver(s, h, out);
+		break;
+	case HEADLINE_PRESSED:
+		text_append(out, "All mail is admitted. The machine is close to its objective.");
+		add_driver(s, h, out);
+		break;
+	default:
+		text_append(out, "The machine carries its load: all mail is admitted.");
+	}
+}
+
+static void add_advice(const struct status *s, const struct headline *h, struct text *out)
+{
+	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+
+	if (h->kind == HEADLINE_DRAINING)
+		text_append(out, "penstockctl resume ends the drain.");
+	else if (h->kind == HEADLINE_MAINTENANCE)
+		text_append(out, "penstockctl resume ends it before.");
+	else if (h->kind == HEADLINE_BLIND)
+		text_append(
+			out,
+			"penstockctl support says what this kernel and these privileges allow.");
+	else if (h->kind == HEADLINE_OBSERVING && s->view.would_defer_ratio >= SAID_RATIO)
+		text_append(out, "penstockctl mode enforce makes it true until the next restart.");
+	else if (h->kind == HEADLINE_DEFERRING)
+		text_append(out, "penstockctl explain says what presses; "
+				 "penstockctl sources --sort rate says who sends.");
+	else if (h->kind == HEADLINE_NEIGHBOUR && who)
+		foreign_advise(s->view.pressure.driver, who, &s->neighbours, out);
+	else if (h->kind == HEADLINE_NEIGHBOUR)
+		text_append(out,
+			    "penstockctl explain, as root, names a control group that presses.");
+}
+
+void headline_tell(const struct status *s, struct headline *ret)
+{
+	struct headline h = { .kind = headline_kind(&s->view),
+			      .deferred_ratio = 1 - s->view.admit_ratio,
+			      .since_us = s->headline_since_us };
+	struct text sentence = TEXT_OF(h.sentence), advice = TEXT_OF(h.advice);
+
+	set_driver(&s->view, &h);
+	if (h.deferred_ratio >= SAID_RATIO || h.kind <= HEADLINE_MAINTENANCE)
+		h.reason = reason_now(&s->view, s->config.services);
+	add_sentence(s, &h, &sentence);
+	add_advice(s, &h, &advice);
+	*ret = h;
+}

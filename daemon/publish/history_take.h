@@ -1,0 +1,21 @@
+/* Makes a record of the history out of the picture: what came since the last one, and what is
+ * now. */
+#ifndef PENSTOCK_PUBLISH_HISTORY_TAKE_H
+#define PENSTOCK_PUBLISH_HISTORY_TAKE_H
+
+#include "core/history.h"
+#include "publish/status.h"
+
+/* What was counted until the last record. Zero: nothing yet, and the first one has no counts. */
+struct history_take {
+	bool begun;
+	uint64_t at_s, reloaded_us;
+	uint64_t offered, admitted, deferred, would_defer, by_reason[REASON__COUNT];
+};
+
+/* Whether a second has gone by: then take. */
+bool history_due(const struct history_take *take, uint64_t realtime_us);
+void history_take(struct history_take *take, const struct status *status,
+		  struct history_record *ret_record);
+
+#endif

@@ -1,0 +1,328 @@
+#include "publish/history_tell.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/engine.h"
+#include "publish/headline.h"
+#include "publish/words.h"
+
+#define APART_S 60 /* a shorter pause does not end a stretch */
+#define WIDE 79
+#define PRESSES 0.5f /* of its target: what is further below is no news */
+
+/* What a stretch tells of: what clients were told first. */
+static enum headline_kind kind_of(const struct history_record *r)
+{
+	if (r->headline <= HEADLINE_BLIND)
+		return (enum headline_kind)r->headline;
+	if (r->deferred)
+		return HEADLINE_DEFERRING;
+	if (r->would_defer)
+		return HEADLINE_OBSERVING;
+	return r->headline == HEADLINE_NEIGHBOUR ? HEADLINE_NEIGHBOUR : HEADLINE_NORMAL;
+}
+
+static const char *when(uint64_t at_s, bool day, char *buf, size_t size)
+{
+	time_t at = (time_t)at_s;
+	struct tm tm;
+
+	if (!localtime_r(&at, &tm) ||
+	    strftime(buf, size, day ? "%F %H:%M:%S" : "%H:%M:%S", &tm) == 0)
+		buf[0] = 0;
+	return buf;
+}
+
+static bool same_day(uint64_t a_s, uint64_t b_s)
+{
+	char a[32], b[32];
+
+	return strncmp(when(a_s, true, a, sizeof(a)), when(b_s, true, b, sizeof(b)), 10) == 0;
+}
+
+static const char *grouped(uint32_t value, char *buf, size_t size)
+{
+	if (value >= 1000000)
+		snprintf(buf, size, "%u,%03u,%03u", value / 1000000, value / 1000 % 1000,
+			 value % 1000);
+	else if (value >= 1000)
+		snprintf(buf, size, "%u,%03u", value / 1000, value % 1000);
+	else
+		snprintf(buf, size, "%u", value);
+	return buf;
+}
+
+/* "window 80 %, rate 20 %": the shares of the reasons, the largest first. */
+static void add_reasons(const struct history_record *r, struct text *out)
+{
+	uint32_t left[REASON__COUNT];
+
+	memcpy(left, r->by_reason, sizeof(left));
+	for (int n = 0; n < 3; n++) {
+		int most = 0;
+
+		for (int i = 1; i < REASON__COUNT; i++)
+			if (left[i] > left[most])
+				most = i;
+		if (left[most] == 0)
+			return;
+		text_append(out, "%s%s %.0f %%", n ? ", " : ": ", reason_name((enum reason)most),
+			    100.0 * left[most] / r->deferred);
+		left[most] = 0;
+	}
+}
+
+static void add_driver(const struct history_record *r, struct text *out)
+{
+	if (r->driver[0] && r->driver_pressure > PRESSES)
+		text_append(out, "; %s pressed most (%s at %.1f times its target)", r->driver,
+			    r->signal, (double)r->driver_pressure);
+	if (r->unit[0])
+		text_append(out, ", beside %s", r->unit);
+}
+
+static void add_stretch(enum headline_kind kind, const struct history_record *r, struct text *out)
+{
+	char a[16], b[16];
+
+	switch (kind) {
+	case HEADLINE_DRAINING:
+	case HEADLINE_MAINTENANCE:
+		text_append(out, "%s, %s connections deferred",
+			    kind == HEADLINE_DRAINING ? "an operator drained the machine"
+						      : "maintenance",
+			    grouped(r->deferred, a, sizeof(a)));
+		return;
+	case HEADLINE_BLIND:
+		text_append(out, "blind: no sensor worked, everything was admitted");
+		return;
+	case HEADLINE_OBSERVING:
+		text_append(out, "enforcing would have deferred %.0f %% (%s of %s connections)",
+			    100.0 * r->would_defer / fmax(1, r->offered),
+			    grouped(r->would_defer, a, sizeof(a)),
+			    grouped(r->offered, b, sizeof(b)));
+		break;
+	case HEADLINE_DEFERRING:
+		text_append(out, "deferred %.0f %% (%s of %s connections)",
+			    100.0 * r->deferred / fmax(1, r->offered),
+			    grouped(r->deferred, a, sizeof(a)), grouped(r->offered, b, sizeof(b)));
+		add_reasons(r, out);
+		break;
+	default:
+		text_append(out, "another control group pressed, mail flowed");
+	}
+	add_driver(r, out);
+}
+
+/* Breaks a line at spaces; what follows is indented. */
+static void add_wrapped(const char *text, struct text *out)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t word = strcspn(text, " ");
+
+		if (column > 0 && column + 1 + word > WIDE) {
+			text_append(out, "\n ");
+			column = 1;
+		}
+		text_append(out, "%s%.*s", column ? " " : "", (int)word, text);
+		column += word + (column ? 1 : 0);
+		text += word;
+		text += strspn(text, " ");
+	}
+	text_append(out, "\n");
+}
+
+static void emit(struct history_teller *t, uint64_t from_s, uint64_t until_s, const char *text)
+{
+	struct history_event event = { .from_s = from_s, .until_s = until_s };
+
+	snprintf(event.text, sizeof(event.text), "%s", text);
+	t->event(t->context, &event);
+	t->any = true;
+}
+
+static void end_stretch(struct history_teller *t)
+{
+	char line[sizeof(((struct history_event *)0)->text)] = "";
+	struct text text = TEXT_OF(line);
+
+	if (t->kind == HEADLINE_NORMAL)
+		return;
+	add_stretch((enum headline_kind)t->kind, &t->sum, &text);
+	text_append(&text, ".");
+	emit(t, t->sum.at_s, t->end_s, line);
+	t->kind = HEADLINE_NORMAL;
+}
+
+void history_teller_begin(struct history_teller *t,
+			  void (*event)(void *context, const struct history_event *event),
+			  void *context)
+{
+	*t = (struct history_teller){ .kind = HEADLINE_NORMAL, .event = event, .context = context };
+}
+
+void history_teller_feed(struct history_teller *t, const struct history_record *records,
+			 size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct history_record *r = &records[i];
+		enum headline_kind now = kind_of(r);
+
+		if (r->at_s > t->end_s + APART_S || (now != t->kind && now != HEADLINE_NORMAL))
+			end_stretch(t);
+		if (r->flags & HISTORY_STARTED)
+			emit(t, r->at_s, r->at_s, "penstockd started.");
+		if (r->flags & HISTORY_RELOADED)
+			emit(t, r->at_s, r->at_s, "another configuration was loaded.");
+		if (now == HEADLINE_NORMAL)
+			continue;
+		if (t->kind == HEADLINE_NORMAL)
+			t->sum =
+				(struct history_record){ .at_s = r->at_s, .period_s = r->period_s };
+		t->kind = now;
+		history_fold(&t->sum, r);
+		t->end_s = r->at_s + r->period_s;
+	}
+}
+
+void history_teller_end(struct history_teller *t)
+{
+	end_stretch(t);
+}
+
+static void add_event(void *context, const struct history_event *event)
+{
+	char line[640] = "", from[32], to[32];
+	struct text text = TEXT_OF(line);
+
+	text_append(&text, "%s", when(event->from_s, true, from, sizeof(from)));
+	if (event->until_s > event->from_s)
+		text_append(&text, " to %s",
+			    when(event->until_s, !same_day(event->from_s, event->until_s), to,
+				 sizeof(to)));
+	text_append(&text, " %s", event->text);
+	add_wrapped(line, context);
+}
+
+void history_sentences(const struct history_record *records, size_t count, struct text *out)
+{
+	struct history_teller t;
+
+	history_teller_begin(&t, add_event, out);
+	history_teller_feed(&t, records, count);
+	history_teller_end(&t);
+	if (!t.any)
+		text_append(out, count ? "Nothing was deferred: all mail was admitted.\n"
+				       : "There is no history of this time.\n");
+}
+
+static void add_figure(struct text *out, int width, float value, int digits)
+{
+	if (value < 0)
+		text_append(out, " %*s", width, "-");
+	else
+		text_append(out, " %*.*f", width, digits, (double)value);
+}
+
+static void add_rate(struct text *out, double value)
+{
+	text_append(out, " %8.*f", value < 1000 ? 1 : 0, value);
+}
+
+static void add_row(const struct history_record *r, struct text *out)
+{
+	double seconds = fmax(1, r->seconds);
+	char at[32];
+
+	text_append(out, "%s", when(r->at_s, true, at, sizeof(at)) + 5);
+	add_rate(out, r->offered / seconds);
+	add_rate(out, r->admitted / seconds);
+	add_rate(out, r->deferred / seconds);
+	text_append(out, " %-9s", level_name((enum level_number)r->level));
+	add_figure(out, 6, r->driver_pressure, 2);
+	text_append(out, " %-7.7s", r->driver[0] ? r->driver : "-");
+	add_figure(out, 5, r->window < 0 ? -1 : floorf(r->window), 0);
+	add_figure(out, 5, r->in_flight, 0);
+	text_append(out, "\n");
+}
+
+void history_table(const struct history_record *records, size_t count, unsigned lines,
+		   struct text *out)
+{
+	size_t each = lines ? (count + lines - 1) / lines : 1;
+
+	if (count == 0)
+		return;
+	text_append(out, "%-14s %8s %8s %8s %-9s %6s %-7s %5s %5s\n", "FROM", "OFFER/s", "ADMIT/s",
+		    "DEFER/s", "LEVEL", "TIMES", "DRIVER", "WIN", "IN");
+	for (size_t i = 0; i < count; i += each) {
+		struct history_record sum = { .at_s = records[i].at_s,
+					      .period_s = records[i].period_s };
+
+		for (size_t k = i; k < count && k < i + each; k++)
+			history_fold(&sum, &records[k]);
+		add_row(&sum, out);
+	}
+}
+
+static void set(json_t *object, const char *key, float value)
+{
+	json_object_set_new(object, key,
+			    value < 0 ? json_null()
+				      : json_real(round((double)value * 1000) / 1000));
+}
+
+static json_t *record_json(const struct history_record *r, bool privileged)
+{
+	json_t *one = json_object(), *pressure = json_object(), *reasons = json_object();
+	char at[32];
+
+	json_object_set_new(one, "at", json_string(words_time(r->at_s * 1000000, at)));
+	json_object_set_new(one, "at_s", json_integer((json_int_t)r->at_s));
+	json_object_set_new(one, "seconds", json_integer(r->seconds));
+	json_object_set_new(one, "headline",
+			    json_string(headline_name((enum headline_kind)r->headline)));
+	json_object_set_new(one, "level", json_integer(r->level));
+	json_object_set_new(one, "offered", json_integer(r->offered));
+	json_object_set_new(one, "admitted", json_integer(r->admitted));
+	json_object_set_new(one, "deferred", json_integer(r->deferred));
+	json_object_set_new(one, "would_defer", json_integer(r->would_defer));
+	json_object_set_new(one, "waiting", json_integer(r->waiting));
+	for (int i = 0; i < REASON__COUNT; i++)
+		if (r->by_reason[i])
+			json_object_set_new(reasons, reason_name((enum reason)i),
+					    json_integer(r->by_reason[i]));
+	json_object_set_new(one, "by_reason", reasons);
+	for (int i = 0; i < RESOURCE__COUNT; i++)
+		set(pressure, resource_name((enum resource)i), r->pressure[i]);
+	json_object_set_new(one, "pressure", pressure);
+	set(one, "demand", r->demand);
+	json_object_set_new(one, "driver", r->driver[0] ? json_string(r->driver) : json_null());
+	json_object_set_new(one, "signal", r->signal[0] ? json_string(r->signal) : json_null());
+	set(one, "driver_pressure", r->driver_pressure);
+	set(one, "window", r->window);
+	set(one, "in_flight", r->in_flight);
+	set(one, "server_time_s", r->server_time_s);
+	set(one, "connect_220_s", r->connect_220_s);
+	json_object_set_new(one, "started", json_boolean(r->flags & HISTORY_STARTED));
+	json_object_set_new(one, "reloaded", json_boolean(r->flags & HISTORY_RELOADED));
+	if (privileged)
+		json_object_set_new(one, "neighbour",
+				    r->unit[0] ? json_string(r->unit) : json_null());
+	return one;
+}
+
+json_t *history_json(const struct history_record *records, size_t count, bool privileged)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, record_json(&records[i], privileged));
+	return json_pack("{s:i, s:o}", "period_s", count ? (int)records[0].period_s : 1, "records",
+			 list);
+}

@@ -1,0 +1,45 @@
+/* Tells the history: sentences and a table for people, JSON for machines. Pure functions of records
+ * in order of time (core/history.h). No line is wider than 79 columns. */
+#ifndef PENSTOCK_PUBLISH_HISTORY_TELL_H
+#define PENSTOCK_PUBLISH_HISTORY_TELL_H
+
+#include <jansson.h>
+
+#include "base/text.h"
+#include "core/history.h"
+
+/* Something that happened: for a while, or at one moment (until_s == from_s). */
+struct history_event {
+	uint64_t from_s, until_s; /* CLOCK_REALTIME */
+	char text[512]; /* the predicate, with a full stop: "deferred 41 % (8,112 of ...)." */
+};
+
+/* Finds events in records that come in parts, in order of time. */
+struct history_teller {
+	void (*event)(void *context, const struct history_event *event);
+	void *context;
+	struct history_record sum; /* of the stretch that has not ended yet */
+	unsigned kind; /* enum headline_kind: of it; HEADLINE_NORMAL: none */
+	uint64_t end_s;
+	bool any;
+};
+
+void history_teller_begin(struct history_teller *teller,
+			  void (*event)(void *context, const struct history_event *event),
+			  void *context);
+void history_teller_feed(struct history_teller *teller, const struct history_record *records,
+			 size_t count);
+void history_teller_end(struct history_teller *teller);
+
+/* One sentence for each stretch of time in which something was so: "03:12 to 03:19 deferred 41 %
+ * (8,112 of 19,785 connections): disk, fsync_p99_us at 3.8 of 1, beside backup.service".
+ * Times are local. */
+void history_sentences(const struct history_record *records, size_t count, struct text *out);
+/* About `lines` lines, each of as many records as it takes. */
+void history_table(const struct history_record *records, size_t count, unsigned lines,
+		   struct text *out);
+/* {"period_s": 10, "records": [{"at": ..., "offered": ...}]}, without the names of neighbours
+ * unless `privileged`. NULL: out of memory. */
+json_t *history_json(const struct history_record *records, size_t count, bool privileged);
+
+#endif

@@ -1,0 +1,12 @@
+/* The fleet as JSON: `fleet` of the status. No address of a sender is in it. */
+#ifndef PENSTOCK_PUBLISH_JSON_FLEET_H
+#define PENSTOCK_PUBLISH_JSON_FLEET_H
+
+#include <jansson.h>
+
+#include "publish/status.h"
+
+/* A new reference. */
+json_t *json_fleet(const struct status *status);
+
+#endif

@@ -1,0 +1,60 @@
+#include "publish/lately.h"
+
+#include <string.h>
+
+bool lately_due(const struct lately *l, uint64_t now_us)
+{
+	return !l->begun || now_us - l->turned_us >= LATELY_TURN_US;
+}
+
+static void read_counters(const struct counts_service *total, struct lately_service *ret)
+{
+	for (int i = 0; i < PLAN_SERVICES; i++) {
+		ret[i].offered = total[i].offered;
+		ret[i].deferred = total[i].deferred;
+		memcpy(ret[i].deferred_by, total[i].deferred_by, sizeof(ret[i].deferred_by));
+	}
+}
+
+void lately_turn(struct lately *l, const struct counts_service *total, uint64_t now_us)
+{
+	memcpy(l->older, l->newer, sizeof(l->older));
+	read_counters(total, l->newer);
+	/* What proxies counted before this process began is not of the last seconds. */
+	if (!l->begun)
+		memcpy(l->older, l->newer, sizeof(l->older));
+	l->begun = true;
+	l->turned_us = now_us;
+}
+
+static uint64_t since(uint64_t before, uint64_t now)
+{
+	return now > before ? now - before : 0;
+}
+
+void lately_tell(const struct lately *l, const struct counts_service *total,
+		 struct lately_service *ret)
+{
+	if (!l->begun) {
+		memset(ret, 0, PLAN_SERVICES * sizeof(*ret));
+		return;
+	}
+	read_counters(total, ret);
+	for (int i = 0; i < PLAN_SERVICES; i++) {
+		const struct lately_service *before = &l->older[i];
+
+		ret[i].offered = since(before->offered, ret[i].offered);
+		ret[i].deferred = since(before->deferred, ret[i].deferred);
+		for (int r = 0; r < REASON__COUNT; r++)
+			ret[i].deferred_by[r] =
+				since(before->deferred_by[r], ret[i].deferred_by[r]);
+	}
+}
+
+double lately_deferred_ratio(const struct lately_service *l)
+{
+	double ratio = l->offered ? (double)l->deferred / (double)l->offered : 0;
+
+	/* Those who waited in vain may have been offered before. */
+	return ratio > 1 ? 1 : ratio;
+}

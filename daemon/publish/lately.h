@@ -1,0 +1,39 @@
+/* What became of the connections of the last seconds, by service and reason: counters since start
+ * say nothing of now. Two readings of the counters, the older 5 to 10 s old, are all that it keeps.
+ *
+ * Example: 60 connections a second, 24 of them deferred, most because of the CPU: offered 500,
+ * deferred 200, deferred_by[REASON_CPU] 180, deferred_by[REASON_SOURCE] 20. */
+#ifndef PENSTOCK_PUBLISH_LATELY_H
+#define PENSTOCK_PUBLISH_LATELY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/counts.h"
+
+#define LATELY_TURN_US UINT64_C(5000000)
+
+/* Connections. */
+struct lately_service {
+	uint64_t offered, deferred, deferred_by[REASON__COUNT];
+};
+
+/* All zero: nothing is known yet. */
+struct lately {
+	bool begun;
+	uint64_t turned_us; /* CLOCK_MONOTONIC: when the newer reading was taken */
+	struct lately_service older[PLAN_SERVICES], newer[PLAN_SERVICES];
+};
+
+/* Whether it is time for lately_turn(). */
+bool lately_due(const struct lately *lately, uint64_t now_us);
+/* Takes a reading: `total` are the counters of PLAN_SERVICES services, over all fronts. */
+void lately_turn(struct lately *lately, const struct counts_service *total, uint64_t now_us);
+/* Since the older reading. A counter that went back (a front is gone) has counted nothing. */
+void lately_tell(const struct lately *lately, const struct counts_service *total,
+		 struct lately_service *ret);
+/* 0..1, of what was offered; who waits for a place is offered, and neither admitted nor
+ * deferred. */
+double lately_deferred_ratio(const struct lately_service *lately);
+
+#endif

@@ -1,0 +1,53 @@
+#include "publish/levelfile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+
+/* A new file in place of the old one: a reader sees one or the other. */
+static int write_file(const char *run_dir, enum level_number level, const char *state)
+{
+	char path[300], fresh[310];
+	FILE *file;
+	bool written;
+
+	snprintf(path, sizeof(path), "%s/level", run_dir);
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	file = fopen(fresh, "we");
+	if (!file)
+		return -errno;
+	fchmod(fileno(file), 0644);
+	written = fprintf(file, "LEVEL=%s\nLEVEL_NUMBER=%d\nSTATE=%s\n", level_name(level),
+			  (int)level, state) > 0;
+	written = fclose(file) == 0 && written;
+	return written && rename(fresh, path) == 0 ? 0 : -errno;
+}
+
+void levelfile_step(struct levelfile *f, const struct engine_view *view, uint64_t now_us)
+{
+	int r;
+
+	if (f->written && f->level == view->level.number && f->state == view->state)
+		return;
+	if (f->written_us && now_us - f->written_us < LEVELFILE_PAUSE_US)
+		return;
+	r = write_file(f->run_dir, view->level.number, engine_state_name(view->state));
+	f->written_us = now_us;
+	f->written = r == 0;
+	f->level = view->level.number;
+	f->state = view->state;
+	if (r < 0 && !f->failed)
+		log_warning(
+			"Cannot write %s/level: %s. Units that follow the level are not started or stopped. Free space there; it is tried again.",
+			f->run_dir, strerror(-r));
+	f->failed = r < 0;
+}
+
+void levelfile_close(struct levelfile *f)
+{
+	if (f->run_dir)
+		write_file(f->run_dir, LEVEL_NORMAL, "stopped");
+}

@@ -1,0 +1,30 @@
+/* RUN_DIR/level: level and state in one small file that changes with them, for what may start and
+ * stop units (packaging/snippets/hooks.md). penstockd itself starts nothing, and needs no
+ * privilege for it: who acts reads these words and believes nothing but those that it knows.
+ *
+ *   LEVEL=shedding
+ *   LEVEL_NUMBER=2
+ *   STATE=serving
+ */
+#ifndef PENSTOCK_PUBLISH_LEVELFILE_H
+#define PENSTOCK_PUBLISH_LEVELFILE_H
+
+#include "core/engine.h"
+
+/* No sooner than this after the last change: a level that flaps starts nothing each second. */
+#define LEVELFILE_PAUSE_US 5000000
+
+struct levelfile {
+	const char *run_dir; /* the caller's */
+	bool written, failed;
+	enum level_number level;
+	enum engine_state state;
+	uint64_t written_us; /* CLOCK_MONOTONIC */
+};
+
+/* Once a tick. A file that cannot be written is said once. */
+void levelfile_step(struct levelfile *file, const struct engine_view *view, uint64_t now_us);
+/* The daemon goes: level normal, state stopped, so that nothing stays paused for it. */
+void levelfile_close(struct levelfile *file);
+
+#endif

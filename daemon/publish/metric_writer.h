@@ -1,0 +1,51 @@
+/* Writes samples of the metrics of metric_table.h as the classic Prometheus text (0.0.4) or as
+ * OpenMetrics 1.0.0. It owns neither the buffer nor the figures. */
+#ifndef PENSTOCK_PUBLISH_METRIC_WRITER_H
+#define PENSTOCK_PUBLISH_METRIC_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "publish/metric_table.h"
+
+struct evbuffer;
+
+struct metric_writer {
+	struct evbuffer *out;
+	bool openmetrics;
+	enum metric last; /* whose HELP and TYPE went out last */
+};
+
+/* Ends the labels of metric_put() and its like: as NULL it would be undefined where that is 0. */
+#define NO_MORE ((const char *)NULL)
+
+void metric_writer_init(struct metric_writer *w, struct evbuffer *out, bool openmetrics);
+/* One sample with its labels: name, value, ..., NO_MORE. The first sample of a metric writes its
+ * HELP, TYPE and UNIT, so that the samples of one metric have to come one after the other. A value
+ * that is no finite number is not written: what is not known is absent. */
+void metric_put(struct metric_writer *w, enum metric metric, double value, ...)
+	__attribute__((sentinel));
+/* The same where a negative value says that it is not known. */
+void metric_put_known(struct metric_writer *w, enum metric metric, double value, ...)
+	__attribute__((sentinel));
+/* A state set: names[which] is 1, the others 0. `label` and `value`: one more label, or NULL. */
+void metric_put_states(struct metric_writer *w, enum metric metric, const char *label,
+		       const char *value, const char *name, const char *const *names,
+		       unsigned count, unsigned which);
+
+/* A cumulative histogram in slots; the upper bound of slot i is bound(i). */
+struct metric_histogram {
+	const uint64_t *slots;
+	unsigned count; /* slots; what is in the last one is above every bound */
+	double (*bound)(unsigned slot); /* of its slot, in seconds */
+	unsigned from, to,
+		/* buckets: each slot of from..to whose number is `every` - 1 modulo `every` */
+		every;
+	double sum; /* s */
+};
+void metric_put_histogram(struct metric_writer *w, enum metric metric,
+			  const struct metric_histogram *histogram, ...) __attribute__((sentinel));
+void metric_writer_end(struct metric_writer *w);
+
+#endif

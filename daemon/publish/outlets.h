@@ -1,0 +1,23 @@
+/* Where penstock tells what it knows: the control socket and HTTP. One that cannot be opened is
+ * tried again every few seconds; mail never waits for one. */
+#ifndef PENSTOCK_PUBLISH_OUTLETS_H
+#define PENSTOCK_PUBLISH_OUTLETS_H
+
+#include "publish/control.h"
+
+struct outlets;
+
+/* Opens none yet: outlets_step() does. All pointers stay the caller's. 0 or -ENOMEM. */
+int outlets_open(struct event_base *base, const struct config *config,
+		 const struct control_ops *ops, void *context, struct outlets **ret_outlets);
+/* NULL is fine. */
+void outlets_close(struct outlets *outlets);
+/* The configuration is another one now: HTTP moves where http.listen or
+ * http.public changed. */
+void outlets_configure(struct outlets *outlets, uint64_t now_us);
+/* For the picture. */
+void outlets_http(const struct outlets *outlets, struct status_http *ret);
+/* Once a tick: tells who watches what changed, and opens what is closed when its time has come. */
+void outlets_step(struct outlets *outlets, const struct engine_view *view, uint64_t now_us);
+
+#endif

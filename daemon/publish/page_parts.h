@@ -1,0 +1,28 @@
+/* What the files of the page share: it is put together as one JSON object, which fills page.html
+ * (publish/template.h). */
+#ifndef PENSTOCK_PUBLISH_PAGE_PARTS_H
+#define PENSTOCK_PUBLISH_PAGE_PARTS_H
+
+#include <jansson.h>
+
+#include "publish/page.h"
+#include "publish/status.h"
+
+/* At most 1023 characters. */
+void page_set(json_t *object, const char *key, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void page_set_value(json_t *object, const char *key, enum unit unit, double value);
+/* "3 min", in `buffer`, which it returns. */
+const char *page_duration(double s, char *buffer, size_t size);
+bool page_sensor_fails(const struct sensor_status *sensor);
+
+/* The template of publish/public_page.h. */
+const char *page_html_for_customers(void);
+
+/* Services, resources, fronts, fleet, sensors. */
+void page_tables(json_t *page, const struct status *status);
+/* Charts of the span, and the last events of the day. After page_tables(): each resource gets its
+ * own chart. `now_s`: CLOCK_REALTIME. */
+void page_charts(json_t *page, const struct page_past *past, uint64_t now_s);
+
+#endif

@@ -1,0 +1,159 @@
+#include "publish/picture.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "fleet/fleet.h"
+#include "front/fronts.h"
+#include "front/remote.h"
+#include "host/logind.h"
+#include "host/timer.h"
+#include "kernel/kernel.h"
+#include "publish/journal.h"
+#include "publish/outlets.h"
+#include "sensor/sensing.h"
+#include "sources/sources.h"
+
+static void add_front(struct status *s, const struct counts *c, bool up, const char *why,
+		      uint64_t pid)
+{
+	struct status_front *f;
+
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		counts_add(&s->total[i], &c->service[i]);
+	for (int i = 0; i < COUNTS_SLOTS; i++)
+		s->decisions[i] += c->decisions[i];
+	s->decision_sum_ns += c->decision_sum_ns;
+	s->malformed += c->malformed;
+	faults_add(&s->faults, &c->faults);
+	if (s->fronts == STATUS_FRONTS)
+		return;
+	f = &s->front[s->fronts++];
+	memset(f, 0, sizeof(*f));
+	snprintf(f->name, sizeof(f->name), "%s", c->front);
+	snprintf(f->why, sizeof(f->why), "%s", why);
+	f->up = up;
+	f->pid = pid;
+	f->malformed = c->malformed;
+	f->errors = c->errors;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		counts_add(&f->sum, &c->service[i]);
+}
+
+static bool has_asked(const struct counts *c)
+{
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		if (c->service[i].offered)
+			return true;
+	return false;
+}
+
+static void add_proxies(struct status *s, const struct remote *remote)
+{
+	for (unsigned i = 0; i < remote_count(remote); i++) {
+		const struct remote_front *f = remote_front(remote, i);
+
+		add_front(s, &f->counts, f->fresh,
+			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
+	}
+	/* One that was taken out of the configuration is gone; one that should be there is down. */
+	if (s->config.proxy.enabled && has_asked(remote_retired(remote)))
+		add_front(s, remote_retired(remote), false, "stopped", 0);
+}
+
+/* The fronts in this process. */
+static void add_own(struct status *s, const struct fronts *fronts)
+{
+	struct fronts_view view;
+
+	for (unsigned i = 0; i < fronts_count(fronts); i++)
+		if (fronts_view(fronts, i, &view))
+			add_front(s, view.counts, view.state.up, view.state.why, 0);
+}
+
+static void take_sensors(struct status *s, const struct sensing *sensing)
+{
+	const struct registry *registry = sensing_registry(sensing);
+	const struct kernel *kernel = sensing_kernel(sensing);
+
+	if (registry) {
+		unsigned count = registry_count(registry);
+
+		s->neighbours = *registry_neighbours(registry);
+		s->disks = *registry_disks(registry);
+		for (unsigned i = 0; i < count && i < STATUS_SENSORS; i++)
+			s->sensor[s->sensors++] = *registry_status(registry, i);
+	}
+	for (unsigned i = 0; kernel && i < STATUS_FSYNCS; i++)
+		s->fsync[i].known = kernel_histogram(kernel, PROBE_FSYNC, i, s->fsync[i].slots,
+						     &s->fsync[i].sum_us) == 0;
+	if (kernel)
+		kernel_runq_histogram(kernel, s->runq_slots, &s->runq_sum_us, &s->runq_count);
+	else
+		snprintf(s->bpf_why, sizeof(s->bpf_why), "%s", sensing_bpf_why(sensing));
+}
+
+static void take_sources(struct status *s, const struct sources *sources,
+			 const struct remote *remote)
+{
+	const struct source_stats *stats = sources_stats(sources);
+
+	s->sources_known = stats != NULL;
+	if (!stats)
+		return;
+	s->sources = *stats;
+	s->shared = *sources_shared(sources);
+	faults_add(&s->faults, sources_faults(sources));
+	s->ledger_error = sources_error(sources);
+	s->source_events_lost = remote ? remote_events_lost(remote) : 0;
+}
+
+static void take_timer(struct status *s, const struct timer *timer)
+{
+	const struct timer_view *view = timer_view(timer);
+
+	memcpy(s->tick_durations, view->durations, sizeof(s->tick_durations));
+	s->tick_sum_us = view->duration_sum_us;
+	memcpy(s->lateness, view->lateness, sizeof(s->lateness));
+	s->lateness_sum_us = view->lateness_sum_us;
+	s->ticks_late = view->late;
+	s->ticks_early = view->early;
+	memcpy(s->triggers, view->triggers, sizeof(s->triggers));
+	memcpy(s->scheduling, view->scheduling, sizeof(s->scheduling));
+}
+
+void picture_take(const struct picture_parts *parts, struct status *s)
+{
+	const char *shutdown_why = parts->logind ? logind_why(parts->logind) : "out of memory";
+
+	memset(s, 0, sizeof(*s));
+	s->version = PENSTOCK_VERSION;
+	s->now_us = parts->sample->now_us;
+	s->realtime_us = parts->realtime_us;
+	s->started_us = parts->started_us;
+	s->tick = parts->engine->ticks;
+	s->config = *parts->config;
+	s->view = parts->engine->view;
+	s->sample = *parts->sample;
+	s->load = *parts->load;
+	s->plan = *parts->plan;
+	s->maintenance = *parts->maintenance;
+	take_sensors(s, parts->sensing);
+	if (parts->remote)
+		add_proxies(s, parts->remote);
+	add_own(s, parts->fronts);
+	lately_tell(parts->lately, s->total, s->lately);
+	take_sources(s, parts->sources, parts->remote);
+	fleet_view(parts->fleet, parts->realtime_us, &s->fleet);
+	take_timer(s, parts->timer);
+	s->level_since_realtime_us = parts->journal->level_since_realtime_us;
+	s->headline_since_us = parts->journal->headline_since_us;
+	s->public_since_us = parts->journal->public_since_us;
+	s->reload_ok = parts->reload_ok;
+	s->reloaded_realtime_us = parts->reloaded_us;
+	s->log_dropped = log_dropped();
+	outlets_http(parts->outlets, &s->http);
+	if (shutdown_why)
+		snprintf(s->shutdown_why, sizeof(s->shutdown_why), "%s", shutdown_why);
+}

@@ -1,0 +1,19 @@
+/* What this process takes of the machine, for the process_* metrics: proc_pid_stat(5),
+ * proc_pid_statm(5). */
+#ifndef PENSTOCK_PUBLISH_PROCESS_H
+#define PENSTOCK_PUBLISH_PROCESS_H
+
+#include <stdint.h>
+
+/* -1: not known. */
+struct process {
+	double cpu_s; /* user and system */
+	double resident_bytes, virtual_bytes;
+	double open_fds, max_fds;
+	double start_s; /* CLOCK_REALTIME */
+};
+
+/* `started_us`: when it was started, CLOCK_REALTIME. */
+void process_read(uint64_t started_us, struct process *ret);
+
+#endif

@@ -1,0 +1,24 @@
+/* Numbers, units, durations and times as people read them: the one formatter of status, explain,
+ * the page, the journal and penstockctl. Knows nothing of the status. */
+#ifndef PENSTOCK_PUBLISH_WORDS_H
+#define PENSTOCK_PUBLISH_WORDS_H
+
+#include <stdint.h>
+
+#include "base/text.h"
+#include "core/sample.h"
+
+/* A value in the unit that people read: "12 ms", "64 MiB", "83.0 %", "2.50 cores". */
+void words_value(struct text *out, enum unit unit, double value);
+/* Seconds: "1.5 s", "90 s", "4 min", "3.5 h", "2.0 days". */
+void words_duration(struct text *out, double s);
+/* CLOCK_REALTIME as "2026-01-31T12:00:00Z" into `buf` (32); returns it. */
+const char *words_time(uint64_t realtime_us, char *buf);
+/* An address (IPv4 mapped) as "203.0.113.9" or "2001:db8::1" into `buf` (46); returns it. */
+const char *words_address(const uint8_t *address, char *buf);
+/* The group that it counts as: "203.0.113.0/24", "2001:db8::/64" into `buf` (64); returns it. */
+const char *words_group(const uint8_t *address, char *buf);
+/* A band of ranks. */
+const char *words_band(unsigned band);
+
+#endif

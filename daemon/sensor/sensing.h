@@ -1,0 +1,39 @@
+/* All that measures this machine, as one part: the BPF probes, the sensors in their order, the
+ * directories they read. A part that cannot be opened is missing from the sample; penstock goes on
+ * without it. */
+#ifndef PENSTOCK_SENSOR_SENSING_H
+#define PENSTOCK_SENSOR_SENSING_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+#include "sensor/sensor.h"
+
+struct kernel;
+struct sensing;
+
+/* Keeps a copy of `config`. 0 or -ENOMEM. That BPF or a sensor cannot be used is logged, and shown
+ * by the functions below. */
+int sensing_open(const struct config *config, struct sensing **ret_sensing);
+/* NULL is fine. */
+void sensing_close(struct sensing *sensing);
+/* Another configuration: reopens everything where the services, the network cards, the gate's
+ * namespace or daemon.bpf changed. */
+void sensing_configure(struct sensing *sensing, const struct config *config);
+/* Reopens everything when the sessions of the mail server live in another network namespace (its
+ * inode; 0: ours) than the one that front.gate.netns led to when the sensors were opened: what they
+ * see of sessions and listeners they see in that one. */
+void sensing_follow(struct sensing *sensing, uint32_t netns);
+/* Once a tick: see registry_poll(). Nothing is put where no sensor could be opened. */
+void sensing_poll(struct sensing *sensing, uint64_t now_us, enum registry_haste haste,
+		  struct sample *sample, struct load *load);
+
+/* NULL without BPF; then sensing_bpf_why() has a sentence. Valid until the next _configure(),
+ * _follow() or _close(). */
+struct kernel *sensing_kernel(const struct sensing *sensing);
+/* NULL: BPF works. */
+const char *sensing_bpf_why(const struct sensing *sensing);
+/* NULL: out of memory, no sensor is open. */
+const struct registry *sensing_registry(const struct sensing *sensing);
+
+#endif

@@ -1,0 +1,90 @@
+#include "store/history_format.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <xxhash.h>
+
+const struct frame_kind history_kind = { "HIST", HISTORY_VERSION };
+
+uint64_t history_offset(enum history_tier tier, unsigned slot)
+{
+	uint64_t before = 0;
+
+	for (int t = 0; t < (int)tier; t++)
+		before += history_slots((enum history_tier)t);
+	return sizeof(struct frame_head) + (before + slot) * sizeof(struct history_record);
+}
+
+static uint64_t sum_of(const struct history_record *r)
+{
+	uint64_t sum =
+		XXH3_64bits((const uint8_t *)r + sizeof(r->sum), sizeof(*r) - sizeof(r->sum));
+
+	return sum ? sum : 1; /* 0 is an empty slot */
+}
+
+void history_seal(struct history_record *r)
+{
+	r->sum = sum_of(r);
+}
+
+static bool is_text(const char *text, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (text[i] == 0)
+			return true;
+		if (text[i] < ' ' || text[i] > '~')
+			return false;
+	}
+	return false;
+}
+
+static bool is_figure(float value)
+{
+	return isfinite(value) && value >= -1;
+}
+
+bool history_is_sound(const struct history_record *r, enum history_tier tier, unsigned slot)
+{
+	unsigned period = history_period(tier);
+
+	if (r->sum == 0 || r->sum != sum_of(r) || r->period_s != period || r->at_s % period ||
+	    r->seconds == 0 || r->seconds > period || history_slot(tier, r->at_s) != slot)
+		return false;
+	for (int i = 0; i < RESOURCE__COUNT; i++)
+		if (!is_figure(r->pressure[i]))
+			return false;
+	return is_figure(r->demand) && is_figure(r->driver_pressure) && is_figure(r->window) &&
+	       is_figure(r->in_flight) && is_figure(r->server_time_s) &&
+	       is_figure(r->connect_220_s) && is_text(r->driver, sizeof(r->driver)) &&
+	       is_text(r->signal, sizeof(r->signal)) && is_text(r->unit, sizeof(r->unit));
+}
+
+int history_pick(const void *bytes, size_t size, uint64_t now_s, uint64_t since_s, uint64_t until_s,
+		 struct history_record *ret, size_t most, size_t *ret_count)
+{
+	enum history_tier tier = history_tier_for(now_s, since_s);
+	unsigned period = history_period(tier), slots = history_slots(tier);
+	const void *payload;
+	size_t length, count = 0;
+	uint64_t reach = (uint64_t)period * slots, first = since_s / period * period;
+	int r = frame_check(bytes, size, &history_kind, &payload, &length);
+
+	if (r < 0)
+		return r;
+	if (length != HISTORY_SLOTS * sizeof(*ret))
+		return -EBADMSG;
+	if (until_s > first && until_s - first > reach)
+		first = (until_s - reach + period - 1) / period * period;
+	for (uint64_t at_s = first; at_s < until_s && count < most; at_s += period) {
+		unsigned slot = history_slot(tier, at_s);
+		struct history_record one;
+
+		memcpy(&one, (const uint8_t *)bytes + history_offset(tier, slot), sizeof(one));
+		if (history_is_sound(&one, tier, slot) && one.at_s == at_s)
+			ret[count++] = one;
+	}
+	*ret_count = count;
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* The history's file as bytes: a head (store/frame.h), then the slots of the three rings
+ * (core/history.h), each with a checksum of its own: a write that was cut short costs one slot.
+ * Pure, and fuzzed. */
+#ifndef PENSTOCK_STORE_HISTORY_FORMAT_H
+#define PENSTOCK_STORE_HISTORY_FORMAT_H
+
+#include "core/history.h"
+#include "store/frame.h"
+
+#define HISTORY_VERSION 1u
+#define HISTORY_NAME "history"
+#define HISTORY_BYTES (sizeof(struct frame_head) + HISTORY_SLOTS * sizeof(struct history_record))
+
+extern const struct frame_kind history_kind;
+
+/* Where a slot stands in the file. */
+uint64_t history_offset(enum history_tier tier, unsigned slot);
+void history_seal(struct history_record *record);
+/* Whether what stands in a slot is a whole record of that slot with values that can be. */
+bool history_is_sound(const struct history_record *record, enum history_tier tier, unsigned slot);
+/* Copies the records of [since_s, until_s) out of a whole file, in order of time, from the finest
+ * ring that reaches back so far; at most `most`. 0 with how many, or the errors of
+ * frame_check(). */
+int history_pick(const void *bytes, size_t size, uint64_t now_s, uint64_t since_s, uint64_t until_s,
+		 struct history_record *ret, size_t most, size_t *ret_count);
+
+#endif

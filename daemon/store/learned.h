@@ -1,0 +1,23 @@
+/* What law and ledger have learned, over a restart: read back when the daemon starts
+ * (store/warmstart.h), kept from then on. */
+#ifndef PENSTOCK_STORE_LEARNED_H
+#define PENSTOCK_STORE_LEARNED_H
+
+#include <stdint.h>
+
+#include "core/engine.h"
+#include "core/source.h"
+
+struct learned;
+
+/* Tells `engine` and `table` (NULL: there is none) what was learned before: it bounds their first
+ * guess. Both stay the caller's and outlive this. 0 or -ENOMEM. That nothing can be kept is logged
+ * and no error. */
+int learned_open(const char *state_dir, struct engine *engine, struct source_table *table,
+		 struct learned **ret_learned);
+/* Writes the last figures. NULL is fine. */
+void learned_close(struct learned *learned);
+/* Once a tick; hands the figures to the writing thread once in ten seconds. */
+void learned_keep(struct learned *learned, uint64_t now_us, uint64_t realtime_us);
+
+#endif

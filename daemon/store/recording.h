@@ -1,0 +1,38 @@
+/* daemon.record: what the engine is given and what it answers goes to the recorder
+ * (store/recorder.h), which writes it down for penstock-replay. While nothing is recorded every
+ * call is cheap and does nothing. Two files share daemon.record_max: a full one becomes FILE.1, and
+ * another begins. */
+#ifndef PENSTOCK_STORE_RECORDING_H
+#define PENSTOCK_STORE_RECORDING_H
+
+#include <stdint.h>
+
+#include "config/config.h"
+#include "core/engine.h"
+#include "core/source.h"
+
+struct recording;
+
+/* `engine` and `table` (NULL: there is none) are the ones that are recorded; they and `config` stay
+ * the caller's and outlive the recording. 0 or -ENOMEM. That nothing can be recorded is logged and
+ * no error. */
+int recording_open(const struct config *config, const struct engine *engine,
+		   const struct source_table *table, struct recording **ret_recording);
+/* Waits for the disk, two seconds at most. NULL is fine. */
+void recording_close(struct recording *recording);
+/* Another configuration (at the same place), which the engine was told already. A new file begins
+ * where daemon.record or record_max changed. */
+void recording_configure(struct recording *recording, const struct config *config);
+
+/* Once a tick: before engine_step(); and when the plan is whole. */
+void recording_inputs(struct recording *recording, const struct sample *sample,
+		      const struct load *load, uint64_t realtime_us);
+void recording_answer(struct recording *recording, const struct plan *plan);
+/* What the table of sources is told. */
+void recording_events(struct recording *recording, const struct source_event *events,
+		      unsigned count, uint64_t now_us);
+/* After engine_order() and engine_set_mode(). */
+void recording_state(struct recording *recording, enum engine_state state, uint64_t until_us);
+void recording_mode(struct recording *recording, enum plan_mode mode);
+
+#endif

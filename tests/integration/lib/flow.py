@@ -1,0 +1,69 @@
+"""Mail of clients from elsewhere while something happens to penstockd: whether it flows, and how long a client waits for its greeting."""
+import contextlib
+import statistics
+import threading
+import time
+
+from lib.place import wait_for
+from lib.smtp import Client, deliver
+from lib.tap import check
+
+FOREIGN = "127.0.0.9"  # in no list of hosts that the server trusts
+DRAINED = "451 4.3.2 mx1.example.org server shutdown in progress"
+
+
+def delays(count=10, port=25):
+    """Connect to greeting, in seconds; a client that is refused fails the test."""
+    times = []
+    for _ in range(count):
+        began = time.monotonic()
+        with Client(port, FOREIGN) as c:
+            times.append(time.monotonic() - began)
+            check(c.greeting.startswith(b"220"), f"mail flows: {c.greeting!r}")
+            c.say(b"QUIT")
+    return times
+
+
+def show(**times):
+    for name, each in times.items():
+        print(f"# connect to greeting, {name.replace('_', ' ')}: median {statistics.median(each) * 1e3:.1f} ms, longest {max(each) * 1e3:.1f} ms")
+
+
+def mail(recipient=b"box@example.org", port=25):
+    code, said = deliver(port, source=FOREIGN, recipient=recipient)
+    check(code == "250", f"delivered: {code} {said}")
+
+
+@contextlib.contextmanager
+def flowing(each, senders=3, recipient=b"box@example.org", port=25):
+    """`senders` at once deliver `each` messages one after the other; each has to be taken at the first attempt."""
+    failed = []
+
+    def send():
+        try:
+            for _ in range(each):
+                mail(recipient, port)
+        except (AssertionError, OSError) as error:
+            failed.append(error)
+    threads = [threading.Thread(target=send) for _ in range(senders)]
+    for t in threads:
+        t.start()
+    try:
+        yield
+    finally:
+        for t in threads:
+            t.join()
+    check(not failed, f"all are delivered: {failed[:1]}")
+
+
+def until_told(stage, port=25):
+    """Waits until a client is told what a drain tells: a machine that is too slow to answer in time admits, so it is tried again.
+    `stage`: "greeting", or the command that is answered so."""
+    def look():
+        with Client(port, FOREIGN) as c:
+            said = c.greeting
+            if stage != "greeting":
+                check(said.startswith(b"220") and c.say(b"EHLO x").startswith(b"250"), f"{said!r}")
+                said = c.say(stage)
+            return said.decode().strip() == DRAINED
+    wait_for(look, f"{DRAINED} as the answer to {stage}")

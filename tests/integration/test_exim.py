@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""The plain line protocol: on its socket, and asked by Exim (exim4-daemon-light and -heavy) as the page packaging/snippets/exim/line.md
+sets it up."""
+import contextlib
+import os
+import random
+import re
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import exim, flow, place, tap
+from lib.flow import DRAINED, FOREIGN, delays, until_told
+from lib.place import BUILD, ROOT, wait_for
+from lib.programs import Daemon, no_targets
+from lib.smtp import Client
+from lib.tap import check, test
+
+BOX = b"postmaster@example.org"
+UNIT = "/etc/systemd/system/penstockd-line.socket"
+CONF = "/etc/penstock/penstock.conf.d/mail.conf"
+
+
+def page(kind):
+    """{argument: block} of the blocks of one kind, as they stand in the page."""
+    with open(os.path.join(ROOT, "packaging/snippets/exim/line.md")) as f:
+        return dict(re.findall(rf"^```{kind} ?(\S*)\n(.*?)^```$", f.read(), re.S | re.M))
+
+
+class Daemons:
+    """penstockd as the page configures it; without systemd it makes the socket of the unit itself."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        path = re.search(r"^ListenStream=/run/penstock/(\S+)$", page("file")[UNIT], re.M)[1]
+        self.socket = os.path.join(directory, "run", path)
+        self.file = os.path.join(directory, "penstock.conf")
+        with open(self.file, "w") as f:
+            f.write(page("file")[CONF].replace("systemd:line", "unix:" + self.socket))
+        self.start()
+
+    def start(self):
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, "front.line.socket_mode": "0666"},
+                             argv=["-c", self.file])
+        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("line", {}).get("up"), "the line protocol")
+
+    def ask(self, text="connect 192.0.2.1\n"):
+        """All that is answered until penstockd closes."""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.socket)  # waits while the queue is full
+            s.settimeout(20 * place.PATIENCE)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                s.sendall(text if isinstance(text, bytes) else text.encode())
+                s.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: s.recv(4096), b"")).decode()
+            return ""
+
+    def drain(self):
+        self.daemon.ctl("drain", check=0)
+        wait_for(lambda: self.ask().startswith("451"), "the drain")
+
+    def resume(self):
+        self.daemon.ctl("resume", check=0)
+        wait_for(lambda: self.ask() == "220\n", "the end of the drain")
+
+    def stop(self):
+        if self.daemon.alive():
+            self.daemon.stop(signal.SIGKILL)
+
+
+def a_directory():
+    directory = tempfile.mkdtemp(prefix="test-exim-", dir=BUILD)
+    os.chmod(directory, 0o755)
+    os.makedirs(os.path.join(directory, "run"))
+    return directory
+
+
+class Exim:
+    """Exim and penstockd. `place`: which of the page's ways to set it up."""
+
+    def __init__(self, flavour, place="one-file", macros=None):
+        self.directory = a_directory()
+        self.server = self.penstock = self.root = None
+        files = {path: text for path, text in page("file").items() if path.startswith("/etc/exim4/")}
+        if macros:
+            files["/etc/exim4/exim4.conf.localmacros"] = macros
+        try:
+            commands = page(place)[""]
+            if macros:  # instead of the question at connect
+                commands = re.sub(r"^.*acl_smtp_connect.*\n", "", commands, flags=re.M)
+            self.root = exim.make_root(flavour, self.directory, files, [commands], split=place == "split")
+            self.penstock = Daemons(self.directory)
+            os.makedirs(self.root.file("/run/penstock"), exist_ok=True)
+            subprocess.run(["mount", "--bind", os.path.join(self.directory, "run"), self.root.file("/run/penstock")], check=True)
+            self.server = exim.start(self.root, 25)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind=None, *_):
+        if kind and self.root:
+            print("# Exim said:\n# " + self.root.run("cat", "/var/log/exim4/mainlog", check=False).stdout[-2000:].replace("\n", "\n# "))
+        if self.server:
+            self.server.stop(signal.SIGKILL)
+        if self.penstock:
+            self.penstock.stop()
+        if self.root:
+            exim.remove(self.root, self.directory)
+
+
+@contextlib.contextmanager
+def full_queue(path):
+    """As many connections wait to be accepted as the kernel takes."""
+    waiting = []
+    try:
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(5000):
+                waiting.append(socket.socket(socket.AF_UNIX))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(path)
+            raise AssertionError("the queue is never full")
+        yield
+    finally:
+        for s in waiting:
+            s.close()
+
+
+def mail():
+    flow.mail(BOX)
+
+
+@test("the protocol: 220, and while draining 451 4.3.2 with name and reason; several questions, in order; counted")
+def _():
+    p = Daemons(a_directory())
+    try:
+        check(p.ask("connect 192.0.2.1 4711\r\nconnect 2001:db8::9\nconnect unknown\n") == "220\n" * 3, "all are admitted")
+        p.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["admitted"] >= 3, "the count")
+        p.drain()
+        check(p.ask("connect 192.0.2.1 4711\nconnect 2001:db8::9\n") == (DRAINED + "\n") * 2, p.ask())
+        p.resume()
+        p.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["deferred"] >= 2, "the count")
+    finally:
+        p.stop()
+        subprocess.run(["rm", "-rf", p.directory])
+
+
+@test("the protocol: garbage is answered by nothing and a close, counted, told once, and harms nobody")
+def _():
+    p = Daemons(a_directory())
+    try:
+        noise = random.Random(17)
+        for bad in [b"EHLO x\r\n", b"\n", b"connect\n", b"connect " + b"1" * 500, b"\0\0", b"connect 1.2.3.4 99999\n"] + \
+                [noise.randbytes(noise.randrange(9, 3000)) for _ in range(100)]:
+            check(p.ask(bad) == "", f"{bad[:40]!r} is no question")
+        wait_for(lambda: p.daemon.metric("penstock_malformed_requests_total") >= 106, "the counter")
+        line = "Cannot read what came on front.line.listen"
+        p.daemon.logged(line)
+        check(p.daemon.output().count(line) < 10, "one line a minute")
+        check(p.ask() == "220\n", "the next one is answered")
+        # A question that never ends, byte by byte, is closed at its bound.
+        check(p.ask("connect 192.0.2.1") == "", "half a question")
+    finally:
+        p.stop()
+        subprocess.run(["rm", "-rf", p.directory])
+
+
+@test("the protocol: ten thousand idle connections cost little, and the next one is answered at once")
+def _():
+    directory, count = a_directory(), min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 500)
+    p = Daemons(directory)
+    idle = []
+    try:
+        p.daemon.stop()
+        with open(p.file, "a") as f:
+            f.write(f"connections_max = {count + 100}\n")
+        p.start()
+        p.ask()
+        before = memory_kib(p.daemon.pid)
+        for _ in range(count):
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(p.socket)  # waits while the queue is full
+            s.settimeout(30 * place.PATIENCE)
+            idle.append(s)
+        for s in idle[:: count // 100]:
+            s.sendall(b"connect 192.0.2.1\n")
+            check(s.recv(100) == b"220\n", "each is served")
+        began = time.monotonic()
+        check(p.ask() == "220\n", "the next one")
+        took = time.monotonic() - began
+        each = (memory_kib(p.daemon.pid) - before) * 1024 / count
+        ticks = cpu_seconds(p.daemon.pid)
+        time.sleep(3)
+        busy = (cpu_seconds(p.daemon.pid) - ticks) / 3
+        print(f"# {count} idle connections: {each:.0f} octets of penstockd's memory each; the next answer takes {took * 1e3:.1f} ms; "
+              f"penstockd takes {busy * 100:.1f} % of a CPU, ticks included")
+        check(each < 4096, f"{each} octets for an idle connection")
+    finally:
+        for s in idle:
+            s.close()
+        p.stop()
+        subprocess.run(["rm", "-rf", directory])
+
+
+def memory_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return int(re.search(r"^VmRSS:\s+(\d+)", f.read(), re.M)[1])
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+for flavour in ("light", "heavy"):
+    def add(flavour=flavour):
+        @test(f"exim4-daemon-{flavour}: 451 with the reason as greeting; a retry is delivered; trusted networks are not asked about")
+        def _():
+            with Exim(flavour, "split" if flavour == "heavy" else "one-file") as e:
+                mail()
+                e.penstock.drain()
+                until_told("greeting")
+                with Client(25) as c:
+                    check(c.greeting.startswith(b"220"), f"this host is in relay_from_hosts: {c.greeting!r}")
+                log = lambda: e.root.run("cat", "/var/log/exim4/mainlog", check=False).stdout
+                wait_for(lambda: "penstock: " + DRAINED in log(), "the line in Exim's log")
+                e.penstock.resume()
+                mail()
+    add()
+
+
+@test("Exim: penstockd killed or hung under load: mail flows, at once or a second later; a restart is picked up")
+def _():
+    with Exim("light") as e:
+        delays(1)  # waits for the key of a certificate that Exim makes for itself after it has begun to listen
+        usual = delays()
+        with flow.flowing(15, recipient=BOX):
+            e.penstock.stop()
+            killed = delays()
+        e.penstock.start()
+        e.penstock.drain()
+        until_told("greeting")
+        e.penstock.resume()
+        e.penstock.daemon.kill(signal.SIGSTOP)
+        with flow.flowing(3, recipient=BOX):
+            hung = delays(5)
+        with full_queue(e.penstock.socket):
+            full = delays(3)
+        e.penstock.daemon.kill(signal.SIGCONT)
+        wait_for(lambda: e.penstock.ask() == "220\n", "penstockd to go on")
+        flow.show(usual=usual, killed=killed, hung=hung, hung_queue_full=full)
+        check(min(hung) > 0.5, f"the timeout of the page is what is waited for: {hung}")
+        check(statistics.median(hung) < 5 * place.PATIENCE and statistics.median(full) < 5 * place.PATIENCE, f"and not much more: {hung}")
+
+
+@test("Exim at MAIL: EHLO passes, MAIL gets the 451; a retry is delivered")
+def _():
+    with Exim("light", macros=page("macros")[""]) as e:
+        e.penstock.drain()
+        until_told(b"MAIL FROM:<a@example.net>")
+        e.penstock.resume()
+        mail()
+
+
+place.isolate(lambda: exim.prepare("light", "heavy"))
+tap.run()

@@ -1,0 +1,418 @@
+#!/usr/bin/env python3
+"""HAProxy of Debian 12 and 13 in front of mail servers, configured by the page packaging/snippets/haproxy.md as it stands: agent-check
+of three hosts in network namespaces of their own, and a verdict for each connection by SPOE."""
+import contextlib
+import os
+import random
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import haproxy, place, tap
+from lib.haproxy import RELEASES, Haproxy, page
+from lib.place import BIN, wait_for
+from lib.programs import Daemon, Program, listening, no_targets, overrides
+from lib.smtp import Client, smtp_server
+from lib.tap import Skip, check, test
+from lib.wire import within
+
+BALANCER = "192.0.2.1"
+HOSTS = ("m1", "m2", "m3")
+AGENT_PORT = 9827
+PRESSED = 2
+
+
+def ip(*arguments):
+    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
+
+def network():
+    """A bridge with the balancer's address, and each host behind a veth pair in a namespace of its own."""
+    ip("link", "add", "br0", "type", "bridge")
+    ip("addr", "add", BALANCER + "/24", "dev", "br0")
+    ip("link", "set", "br0", "up")
+    os.makedirs("/run/netns", exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run/netns"], check=True)
+    for n, name in enumerate(HOSTS, 1):
+        ip("netns", "add", name)
+        ip("link", "add", "v" + name, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("link", "set", "v" + name, "master", "br0", "up")
+        for arguments in (("addr", "add", f"192.0.2.1{n}/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up")):
+            ip("-n", name, *arguments)
+
+
+class Mailbox:
+    """A mail server: it keeps what it takes, and the sessions that are open."""
+
+    def __init__(self, name, address, port=25, namespace=None):
+        self.name, self.taken, self.lock = name, [], threading.Lock()
+        make = lambda: socket.create_server((address, port), backlog=512)
+        self.socket = within(f"/run/netns/{namespace}", make) if namespace else make()
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+        self.thread.start()
+
+    def loop(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        with contextlib.suppress(OSError), connection:
+            smtp_server(connection, None, greeting=f"220 {self.name}\r\n".encode(), store=self.store)
+
+    def store(self, message):
+        with self.lock:
+            self.taken.append(message)
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.socket.close()
+
+
+class Host:
+    """A mail server with penstockd and penstock-agent, in its namespace."""
+
+    def __init__(self, name, address):
+        self.name, self.address = name, address
+        self.prefix = ["ip", "netns", "exec", name]
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.mail = Mailbox(name, address, namespace=name)
+        self.file = os.path.join(self.directory, "penstock.conf")
+        self.limit(None)
+        self.start_daemon()
+        self.start_agent()
+
+    def limit(self, window):
+        """What enforced pressure comes to: the window."""
+        text = page("ini")[0].replace("192.0.2.11", self.address)
+        with open(self.file, "w") as f:
+            f.write(text + f"[http]\nlisten = none\n[source]\nsessions_max = 1000000\n[objective]\nwindow_least = {window or 4}\nwindow_most = {window or 0}\n")
+
+    def start_daemon(self):
+        # With BPF: while nobody tells how many sessions are in flight, the window is open.
+        self.daemon = Daemon(self.directory, {**no_targets(), "http.listen": "none"}, wait=False, prefix=self.prefix,
+                             argv=["-c", self.file])
+        self.daemon.logged("runs in enforce mode")
+
+    def start_agent(self):
+        self.agent = Program([*self.prefix, os.path.join(BIN, "penstock-agent"), "-c", self.file, *overrides({}), "--run-dir",
+                              os.path.join(self.directory, "run")])
+
+    def says(self):
+        def ask():
+            s = socket.create_connection((self.address, AGENT_PORT), 20)
+            with s, s.makefile("rb") as f:
+                return f.read().decode()
+        with contextlib.suppress(OSError):
+            return ask()
+        return ""
+
+    def press(self, window):
+        self.limit(window)
+        self.daemon.kill(signal.SIGHUP)
+        end = f" maxconn:{window or PRESSED}\n"
+        wait_for(lambda: self.says() and self.says().endswith(end) == bool(window), f"the agent of {self.name} to hear of {window}")
+
+    def close(self):
+        for program in (self.agent, self.daemon):
+            if program.alive():
+                program.stop(signal.SIGKILL)
+        self.mail.close()
+
+
+class Cluster:
+    def __init__(self, release):
+        if not haproxy.command(release):
+            raise Skip(f"HAProxy of {release} cannot be had here")
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.hosts, self.balancer = [], None
+        try:
+            for n, name in enumerate(HOSTS, 1):
+                self.hosts.append(Host(name, f"192.0.2.1{n}"))
+            for h in self.hosts:
+                wait_for(lambda h=h: "ready" in h.says(), f"the agent of {h.name}")
+            self.balancer = Haproxy(release, self.directory, page("haproxy")[0])
+            for h in self.hosts:
+                self.until(h.name, is_open)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.balancer and self.balancer.alive():
+            self.balancer.stop(signal.SIGKILL)
+        for h in self.hosts:
+            h.close()
+
+    def until(self, name, condition):
+        wait_for(lambda: condition(*self.balancer.server(name)), f"HAProxy to hear of {name}; it has {self.balancer.server(name)}")
+
+    def taken(self):
+        return {h.name: len(h.mail.taken) for h in self.hosts}
+
+
+def is_open(status, weight, most):
+    """As a host is that nothing presses: its window may be limited all the same, and its weight follows that."""
+    return status == "UP" and most != PRESSED
+
+
+def connect(greeting=True, timeout=30):
+    c = object.__new__(Client)
+    c.socket = socket.create_connection((BALANCER, 25), timeout)
+    c.file = c.socket.makefile("rb")
+    c.greeting = c.reply() if greeting else None
+    return c
+
+
+def send(number):
+    """One message as a sender's queue would: it comes again until it is taken. Returns how often it was told to."""
+    for attempt in range(200):
+        with contextlib.suppress(OSError), connect() as c:
+            if c.greeting.startswith(b"220"):
+                for line in (b"EHLO x", b"MAIL FROM:<a@example.net>", b"RCPT TO:<b@example.org>", b"DATA"):
+                    c.say(line)
+                if c.say(f"Message-Id: {number}\r\n.".encode()).startswith(b"250"):
+                    c.say(b"QUIT")
+                    return attempt
+            else:
+                check(c.greeting[:4] in (b"451 ", b"421 ", b""), f"{c.greeting!r}")
+        time.sleep(0.05)
+    raise AssertionError(f"message {number} is never taken")
+
+
+def send_all(numbers, at_once=8):
+    numbers, failed = iter(list(numbers)), []
+
+    def sender():
+        try:
+            for n in numbers_of(numbers):
+                send(n)
+        except AssertionError as error:
+            failed.append(error)
+    lock = threading.Lock()
+
+    def numbers_of(source):
+        while True:
+            with lock:
+                n = next(source, None)
+            if n is None:
+                return
+            yield n
+    threads = [threading.Thread(target=sender) for _ in range(at_once)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    check(not failed, f"{failed[:1]}")
+
+
+def for_each_release(name, quiet=False):
+    def add(function):
+        for release in RELEASES:
+            test(f"{release}: {name}", quiet=quiet)(lambda release=release: function(release))
+        return function
+    return add
+
+
+@for_each_release("one of three hosts is pressed: mail goes to the others; all are: 451; nothing is lost")
+def _(release):
+    with Cluster(release) as c:
+        m1, m2, m3 = c.hosts
+        send_all(range(30))
+        check(min(c.taken().values()) >= 5, f"all three take mail: {c.taken()}")
+        # Two sessions fill the pressed one, so everything else goes where there is room.
+        m1.press(PRESSED)
+        c.until("m1", lambda status, weight, most: most == PRESSED)
+        held = [connect() for _ in range(9)]
+        mine = sum(h.greeting.startswith(b"220 m1") for h in held)
+        check(all(h.greeting.startswith(b"220") for h in held) and mine <= 2, f"{[h.greeting for h in held]}")
+        for h in held:
+            h.close()
+        m2.press(PRESSED)
+        m3.press(PRESSED)
+        for name in HOSTS:
+            c.until(name, lambda status, weight, most: most == PRESSED)
+        wait_for(lambda: all(int(c.balancer.servers()["mx", n]["scur"]) == 0 for n in HOSTS), "the sessions to end")
+        held = [connect() for _ in range(6)]
+        check(all(h.greeting.startswith(b"220") for h in held), f"six find a place: {[h.greeting for h in held]}")
+        with connect() as refused:
+            check(refused.greeting.startswith(b"451 4.3.2 ") and b"overloaded" in refused.greeting, f"{refused.greeting!r}")
+            check(refused.say(b"QUIT").startswith(b"221"), "until QUIT")
+        for h in held:
+            h.close()
+        send_all(range(30, 90))
+        check(len({m for h in c.hosts for m in h.mail.taken}) == 90, f"nothing is lost: {c.taken()}")
+        for h in c.hosts:
+            h.press(None)
+            c.until(h.name, is_open)
+
+
+@for_each_release("a drained host gets no new session and comes back; penstockd killed or hung, or the agent killed: the host is not frozen out")
+def _(release):
+    with Cluster(release) as c:
+        m1 = c.hosts[0]
+        m1.daemon.ctl("drain", check=0)
+        c.until("m1", lambda status, weight, most: "DRAIN" in status)
+        before = c.taken()["m1"]
+        send_all(range(20))
+        check(c.taken()["m1"] == before, f"drained: {c.taken()}")
+        m1.daemon.ctl("resume", check=0)
+        c.until("m1", is_open)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            m1.press(PRESSED)
+            c.until("m1", lambda status, weight, most: most == PRESSED)
+            m1.daemon.kill(number)
+            c.until("m1", lambda status, weight, most: status == "UP" and weight == 100 and most == 0)
+            send_all(range(12))
+            m1.daemon.kill(signal.SIGCONT)
+        m1.start_daemon()
+        # The next agent is heard of without a word to HAProxy; one that ends in order takes its last word back.
+        m1.press(PRESSED)
+        c.until("m1", lambda status, weight, most: most == PRESSED)
+        m1.agent.stop(signal.SIGKILL)
+        m1.limit(None)
+        m1.daemon.kill(signal.SIGHUP)
+        m1.start_agent()
+        c.until("m1", is_open)
+        m1.press(PRESSED)
+        c.until("m1", lambda status, weight, most: most == PRESSED)
+        m1.agent.stop(signal.SIGTERM)
+        c.until("m1", lambda status, weight, most: weight == 100 and most == 0)
+
+
+class Spoe:
+    """HAProxy, the mail server and penstockd on one host."""
+
+    def __init__(self, release):
+        if not haproxy.command(release):
+            raise Skip(f"HAProxy of {release} cannot be had here")
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.mail = Mailbox("mail", "127.0.0.1", 2525)
+        self.daemon = self.balancer = None
+        self.file = os.path.join(self.directory, "penstock.conf")
+        with open(self.file, "w") as f:
+            f.write(page("ini")[1])
+        try:
+            self.start_daemon()
+            self.balancer = Haproxy(release, self.directory, page("haproxy")[1], page("spoe")[0])
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start_daemon(self):
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000}, argv=["-c", self.file])
+        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("haproxy", {}).get("up"), "the front")
+        wait_for(lambda: listening(9828) and listening(9829), "the ports")
+
+    def until(self, code):
+        def look():
+            with connect() as c:
+                return c.greeting.startswith(code)
+        wait_for(look, f"a greeting {code}")
+
+    def known_gone(self):
+        wait_for(lambda: self.balancer.server("penstockd", "penstock_spoe")[0].startswith("DOWN"), "HAProxy's check to fail")
+
+    def delays(self, count=40):
+        """Connect to greeting, in seconds; whoever is refused or sees nothing fails."""
+        times = []
+        for _ in range(count):
+            began = time.monotonic()
+            with connect() as c:
+                check(c.greeting.startswith(b"220"), f"mail flows: {c.greeting!r}")
+                times.append(time.monotonic() - began)
+        return times
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.balancer, self.daemon):
+            if program and program.alive():
+                program.stop(signal.SIGKILL)
+        self.mail.close()
+
+
+@for_each_release("SPOE: 451 with the reason while penstock refuses, until QUIT; a retry is delivered after; counted")
+def _(release):
+    with Spoe(release) as s:
+        send(1)
+        s.daemon.ctl("drain", check=0)
+        s.until(b"451 4.3.2 ")
+        with connect() as c:
+            check(b"server shutdown in progress" in c.greeting, f"{c.greeting!r}")
+            check(c.say(b"EHLO x") == c.greeting and c.say(b"QUIT").startswith(b"221"), "the same until QUIT")
+        s.daemon.ctl("resume", check=0)
+        send(2)
+        check(len(s.mail.taken) == 2, "both are delivered")
+        s.daemon.wait_status(lambda t: t["decisions"]["by_front"]["haproxy"]["deferred"] >= 2 and
+                             t["decisions"]["by_front"]["haproxy"]["admitted"] >= 2 and t["decisions"]["by_reason"].get("drain", 0) >= 2, "the counts")
+
+
+@for_each_release("SPOE: penstockd killed or hung under load: mail flows at once or after timeout processing; a restart is picked up")
+def _(release):
+    with Spoe(release) as s:
+        usual = s.delays()
+        sending = threading.Thread(target=send_all, args=(range(100, 220),))
+        sending.start()
+        s.daemon.stop(signal.SIGKILL)
+        killed = s.delays(10)
+        sending.join()
+        s.known_gone()
+        later = s.delays()
+        check(len(s.mail.taken) == 120, f"all are delivered: {len(s.mail.taken)}")
+        s.start_daemon()
+        s.daemon.ctl("drain", check=0)
+        s.until(b"451 4.3.2 ")
+        s.daemon.ctl("resume", check=0)
+        s.until(b"220")
+        s.daemon.kill(signal.SIGSTOP)
+        hung = s.delays(10)
+        s.known_gone()
+        later += s.delays()
+        s.daemon.kill(signal.SIGCONT)
+        s.daemon.ctl("drain", check=0)
+        s.until(b"451 4.3.2 ")
+        for name, times in (("usual", usual), ("killed", killed), ("hung", hung), ("once HAProxy knows", later)):
+            print(f"# {release}: connect to greeting, {name}: median {statistics.median(times) * 1e3:.1f} ms, longest {max(times) * 1e3:.1f} ms")
+        check(statistics.median(later) < 0.1, f"nobody waits once HAProxy knows: {later}")
+
+
+@for_each_release("SPOE: garbage on its port is answered by DISCONNECT or a close, counted, and harms nobody")
+def _(release):
+    with Spoe(release) as s:
+        send(1)
+        noise = random.Random(17)
+        hello = bytes.fromhex("0000004201000000010000") + b"\x12supported-versions\x08\x032.0\x0emax-frame-size\x03\xfc\xf0\x06\x0ccapabilities\x08\x00"
+        hello = (len(hello) - 4).to_bytes(4, "big") + hello[4:]
+        for bad in [b"EHLO x\r\n", b"\xff" * 64, b"\0\0\0\0", b"\0\0\0\7\3\0\0\0\1\0\0", hello + hello, hello[:-1] + b"\7"] + \
+                [noise.randbytes(noise.randrange(5, 3000)) for _ in range(100)]:
+            with socket.create_connection(("127.0.0.1", 9828), 20) as c, contextlib.suppress(OSError):
+                c.sendall(bad)
+                c.shutdown(socket.SHUT_WR)
+                while c.recv(4096):
+                    pass
+        send(2)
+        wait_for(lambda: s.daemon.metric("penstock_malformed_requests_total") >= 6, "the counter")
+        check(s.daemon.output().count("Cannot read what came on front.haproxy.listen") == 1, "one line a minute")
+        s.daemon.ctl("drain", check=0)
+        s.until(b"451 4.3.2 ")
+
+
+place.isolate(haproxy.prepare)
+network()
+tap.run()

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Haraka with the plugin of packaging/snippets/haraka, and penstockd as the page line.md configures it."""
+import contextlib
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import flow, haraka, place, tap
+from lib.flow import DRAINED, FOREIGN, delays, mail
+from lib.place import BUILD, ROOT, wait_for
+from lib.programs import Daemon, no_targets
+from lib.smtp import Client
+from lib.tap import check, test
+
+PAGES = os.path.join(ROOT, "packaging/snippets/haraka")
+# Takes every message, where Haraka would need a server behind it.
+SINK = "exports.hook_queue = (next) => next(OK)\nexports.hook_rcpt = (next) => next(OK)\n"
+
+
+def settings():
+    with open(os.path.join(PAGES, "line.md")) as f:
+        return re.search(r"^```file /etc/penstock/\S+\n(.*?)^```$", f.read(), re.S | re.M)[1]
+
+
+class World:
+    """`answer`: what stands in for penstockd, a function of each connection to the socket."""
+
+    def __init__(self, answer=None, ini=""):
+        self.directory = tempfile.mkdtemp(prefix="test-haraka-", dir=BUILD)
+        self.home = os.path.join(self.directory, "haraka")
+        self.path = os.path.join(self.directory, "run/line.sock")
+        os.makedirs(os.path.dirname(self.path))
+        self.daemon = self.server = self.impostor = None
+        with open(os.path.join(PAGES, "haraka-plugin-penstock/config/penstock.ini")) as f:
+            shipped = f.read().replace("/run/penstock/line.sock", self.path)
+        files = {"plugins": "penstock\nsink\n", "me": "mx1.example.org\n", "loglevel": "LOGINFO\n", "smtp.ini": "listen=127.0.0.1:25\n",
+                 "penstock.ini": shipped + ini}
+        try:
+            haraka.make(self.home, files, os.path.join(PAGES, "haraka-plugin-penstock"))
+            with open(os.path.join(self.home, "plugins/sink.js"), "w") as f:
+                f.write(SINK)
+            if answer:
+                self.impostor = Impostor(self.path, answer)
+            else:
+                self.start_daemon()
+            self.server = haraka.start(self.home, 25)
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start_daemon(self):
+        path = os.path.join(self.directory, "penstock.conf")
+        with open(path, "w") as f:
+            f.write(settings().replace("systemd:line", "unix:" + self.path))
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000}, argv=["-c", path])
+        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("line", {}).get("up"), "the line protocol")
+
+    def until(self, code, source=FOREIGN):
+        def look():
+            with Client(25, source) as c:
+                return c.greeting.startswith(code)
+        wait_for(look, f"a greeting {code}")
+
+    def order(self, what, code):
+        self.daemon.ctl(what, check=0)
+        self.until(code)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind=None, *_):
+        if kind and self.server:
+            print("# Haraka said:\n# " + self.server.output()[-3000:].replace("\n", "\n# "))
+        for program in (self.server, self.daemon):
+            if program and program.alive():
+                program.stop(signal.SIGKILL)
+        if self.impostor:
+            self.impostor.close()
+        subprocess.run(["rm", "-rf", self.directory])
+
+
+class Impostor:
+    def __init__(self, path, answer):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(path)
+        self.socket.listen(100)
+        self.answer = answer
+        threading.Thread(target=self.loop, daemon=True).start()
+
+    def loop(self):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError), connection:
+                connection.recv(200)
+                connection.sendall(self.answer())
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+@test("Haraka: 451 with the reason until QUIT, 421 beyond linger_max; a retry is delivered; this host is not asked about")
+def _():
+    with World(ini="linger_max=2\n") as w:
+        mail()
+        w.order("drain", b"451 ")
+        with Client(25) as c:
+            check(c.greeting.startswith(b"220"), f"this host: {c.greeting!r}")
+        # The clients that asked for the drain have left.
+        def dialogue():
+            with Client(25, FOREIGN) as c:
+                if not c.greeting.startswith(b"451"):
+                    return False
+                check(c.greeting.decode().strip() == DRAINED, f"{c.greeting!r}")
+                check(c.say(b"EHLO x") == c.greeting and c.say(b"MAIL FROM:<a@example.net>") == c.greeting, "the same until QUIT")
+                check(c.say(b"QUIT").startswith(b"221"), "QUIT")
+                return True
+        wait_for(dialogue, "a dialogue")
+        held = []
+        try:
+            def third():
+                held.append(Client(25, FOREIGN))
+                return held[-1].greeting.startswith(b"421")
+            wait_for(third, "421 beyond two")
+            check(held[-1].greeting.decode().strip() == DRAINED.replace("451", "421"), f"{held[-1].greeting!r}")
+            check(held[-1].reply() == b"", "and closed")
+        finally:
+            for c in held:
+                c.close()
+        w.order("resume", b"220")
+        mail()
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["deferred"] >= 3 and
+                             s["decisions"]["by_front"]["line"]["admitted"] >= 2, "the counts")
+
+
+@test("Haraka: penstockd killed or hung under load: mail flows, at once or a second later; a restart is picked up")
+def _():
+    with World() as w:
+        usual = delays()
+        with flow.flowing(20):
+            w.daemon.stop(signal.SIGKILL)
+            killed = delays()
+        w.start_daemon()
+        w.order("drain", b"451 ")
+        w.order("resume", b"220")
+        w.daemon.kill(signal.SIGSTOP)
+        with flow.flowing(3):
+            hung = delays(5)
+        w.daemon.kill(signal.SIGCONT)
+        w.order("drain", b"451 ")
+        flow.show(usual=usual, killed=killed, hung=hung)
+        check(min(hung) > 0.5 and statistics.median(hung) < 5 * place.PATIENCE, f"the timeout is what is waited for: {hung}")
+
+
+@test("Haraka: whatever else than 451 or 421 is answered admits: garbage, a 5xx, too much, nothing")
+def _():
+    answers = [b"\xff" * 100 + b"\n", b"554 5.7.1 no\n", b"451\n", b"451 5.3.2 no\n", b"451 4.3.2 a\0b\n", b"x" * 5000, b"", b"\n",
+               b"451 4.3.2 no end"]
+    turn = iter([a for a in answers for _ in range(2)])
+    with World(answer=lambda: next(turn, b"451 4.3.2 mx1.example.org end of the test\n")) as w:
+        for answer in answers:
+            for _ in range(2):
+                with Client(25, FOREIGN) as c:
+                    check(c.greeting.startswith(b"220"), f"{answer!r}: {c.greeting!r}")
+        w.until(b"451 4.3.2 mx1.example.org end of the test")
+
+
+place.isolate(haraka.prepare)
+tap.run()

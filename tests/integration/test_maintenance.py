@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Planned maintenance: announced, obeyed, ended, through restarts and reloads; what an operator says in between."""
+import os
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import wait_for
+from lib.programs import Daemon, no_targets
+from lib.smtp import Client
+from lib.tap import check, test
+from lib.world import PORT, World
+
+OTHER = "127.0.0.2"
+
+
+def clock(offset_s):
+    return time.strftime("%H:%M:%S", time.gmtime(time.time() + offset_s))
+
+
+def window(begin_s, end_s, text="kernel updates"):
+    """From so many seconds from now to so many, every day: less than a day long, over midnight too."""
+    return f'window = *-*-* {clock(begin_s)}..{clock(end_s)} UTC "{text}"\n'
+
+
+class Site(World):
+    def __init__(self, windows="", more=""):
+        directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.config = os.path.join(directory, "penstock.conf")
+        self.write(windows, more)
+        super().__init__(directory, options={"source.trusted": OTHER}, argv=["-c", self.config], calm=True)
+
+    def write(self, windows, more=""):
+        with open(self.config, "w") as f:
+            f.write(f"[maintenance]\n{windows}{more}")
+
+    def reload(self, windows, more=""):
+        self.write(windows, more)
+        self.daemon.ctl("reload", check=0)
+
+    def restart(self):
+        self.daemon.stop()
+        self.daemon = Daemon(self.directory, {**no_targets(), **self.options}, argv=["-c", self.config])
+
+    def greeting(self, source=None):
+        with Client(PORT, source) as c:
+            return c.greeting.decode()
+
+    def state(self, state):
+        return self.daemon.wait_status(lambda s: s["state"] == state, state)
+
+
+@test("a window is announced in status, page, metrics and journal")
+def _():
+    with Site(window(1800, 5400)) as w:
+        w.daemon.logged("Maintenance begins in 30 min")
+        check("kernel updates. New connections are deferred meanwhile." in w.daemon.output(), w.daemon.output())
+        s = w.daemon.status()
+        next_one = s["maintenance"]["next"]
+        check(s["state"] != "maintenance" and s["maintenance"]["now"] is None and next_one["reason"] == "kernel updates", s["maintenance"])
+        text = " ".join(w.daemon.ctl("status", check=0).stdout.split())
+        check(f"maintenance from {next_one['begin']} to {next_one['end']}: kernel updates" in text, text)
+        page = w.daemon.get("/")
+        check(f"Planned maintenance from {next_one['begin']} to {next_one['end']}: kernel updates." in page, page)
+        begin = w.daemon.metric("penstock_maintenance_begin_timestamp_seconds")
+        check(abs(begin - time.time() - 1800) < 600, begin)
+        check(w.daemon.metric("penstock_maintenance_end_timestamp_seconds") == begin + 3600, "an hour long")
+        w.mail_flows()
+
+
+@test("in a window 451 4.3.2 says until when, a restart changes nothing, its end is kept")
+def _():
+    with Site() as w:
+        w.mail_flows()
+        check(w.daemon.status()["maintenance"] is None, "none is planned")
+        w.reload(window(-60, 3600))
+        until = time.strftime("%H:%M", time.gmtime(time.time() + 3600 + 60))
+        s = w.state("maintenance")
+        wait_for(lambda: w.greeting().startswith("451 4.3.2 mx.example.org down for maintenance until "), "the refusal")
+        told = w.greeting()
+        minutes = (int(until[:2]) * 60 + int(until[3:]) - int(told.split()[-2][:2]) * 60 - int(told.split()[-2][3:])) % 1440
+        check(minutes <= 5 and told.endswith(" UTC\r\n"), (told, until))
+        check(s["order_reason"] == "kernel updates" and s["headline"]["state"] == "maintenance", s)
+        check(w.greeting(OTHER).startswith("451"), "trusted sources too, unless it is asked for")
+        w.restart()
+        w.state("maintenance")
+        wait_for(lambda: w.greeting().startswith("451 4.3.2 mx.example.org down for maintenance"), "the refusal after a restart")
+        w.reload(window(-60, 15))
+        w.daemon.logged("serving (was maintenance)", 60)
+        wait_for(lambda: w.greeting().startswith("220"), "mail after the window")
+
+
+@test("trusted_pass: source.trusted is admitted in a window, and no other")
+def _():
+    with Site(window(-60, 3600), "trusted_pass = yes\n") as w:
+        wait_for(lambda: w.greeting().startswith("451 4.3.2 mx.example.org down for maintenance"), "the refusal")
+        check(w.greeting(OTHER).startswith("220"), "trusted sources pass")
+        text = w.daemon.ctl("explain", OTHER, check=0).stdout
+        check("admit" in text, text)
+
+
+@test("resume ends a window and keeps it ended over a restart; a drain comes before it, and it goes on after one")
+def _():
+    with Site(window(-60, 3600)) as w:
+        w.state("maintenance")
+        w.daemon.ctl("drain", "--for", "2s", check=0)
+        w.daemon.logged("draining (was maintenance)")
+        w.daemon.logged("maintenance (was ", 60)
+        w.state("maintenance")
+        w.daemon.ctl("resume", check=0)
+        w.state("serving")
+        wait_for(lambda: w.greeting().startswith("220"), "mail after resume")
+        w.restart()
+        w.daemon.logged("was ended by penstockctl resume")
+        w.daemon.wait_status(lambda s: s["maintenance"]["now"], "the first tick")
+        check(w.daemon.status()["state"] != "maintenance", "it stays ended")
+        w.mail_flows()
+        # Another window is another word.
+        w.reload(window(-60, 7200))
+        w.state("maintenance")
+        w.reload("")
+        w.state("serving")
+
+
+@test("several windows add up, an empty one takes them out; a mistake names its line and what is wrong")
+def _():
+    with Site(window(3600, 5400) + window(600, 1200, "first")) as w:
+        m = w.daemon.status()["maintenance"]
+        check(m["windows"] == 2 and m["next"]["reason"] == "first", m)
+        w.reload(window(600, 1200, "first") + "window =\n" + window(3600, 5400, "second"))
+        m = w.daemon.wait_status(lambda s: s["maintenance"]["windows"] == 1, "one window")["maintenance"]
+        check(m["next"]["reason"] == "second", m)
+        for bad, say in (("weekly", "no begin and end"), ("*-02-30 02:00..04:00", "no year has such a day"),
+                         ("02:00..04:00 Europe/Nowhere", "time zone"), ("02:00..02:00 UTC", "never end")):
+            w.write(f"window = {bad}\n")
+            done = w.daemon.ctl("reload")
+            if "Nowhere" in bad and not os.path.exists("/usr/share/zoneinfo/UTC"):
+                w.daemon.logged("this host has no time zones. Install tzdata")
+                continue
+            check(done.returncode == 1 and say in done.stderr + done.stdout and "penstock.conf:2: maintenance.window" in done.stderr + done.stdout,
+                  f"{bad}: {done}")
+        check(w.daemon.status()["maintenance"] == m, "the configuration before stays in force")
+
+
+place.isolate()
+tap.run()

@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""nginx' mail proxy of Debian 12, configured by the page packaging/snippets/nginx.md, asks penstockd by auth_http."""
+import contextlib
+import os
+import random
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.gate import Mta
+from lib.packages import unpack
+from lib.place import ROOT, wait_for
+from lib.programs import Daemon, Program, listening, no_targets
+from lib.smtp import smtp_server
+from lib.tap import check, test
+
+PACKAGES = ["nginx", "libnginx-mod-mail", "libpcre2-8-0"]
+ADDRESS = "192.0.2.1"
+
+
+def prepare():
+    unpack("nginx", PACKAGES)
+
+
+def page(kind):
+    text = open(os.path.join(ROOT, "packaging", "snippets", "nginx.md")).read()
+    return re.search(rf"^```{kind}\n(.*?)^```$", text, re.S | re.M)[1]
+
+
+class World:
+    def __init__(self):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.taken = []
+        self.server = Mta(2525, handle=lambda c, a: smtp_server(c, a, store=self.taken.append))
+        self.daemon = self.nginx = None
+        self.file = os.path.join(self.directory, "penstock.conf")
+        with open(self.file, "w") as f:
+            f.write(page("ini"))
+        try:
+            self.start_daemon()
+            self.start_nginx()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def start_daemon(self):
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no"}, argv=["-c", self.file])
+        wait_for(lambda: listening(9831), "the front")
+
+    def start_nginx(self):
+        root = unpack("nginx", PACKAGES)
+        config = os.path.join(self.directory, "nginx.conf")
+        with open(config, "w") as f:
+            f.write(f"load_module {root}/usr/lib/nginx/modules/ngx_mail_module.so;\ndaemon off;\nuser root;\nworker_processes 1;\n"
+                    f"pid {self.directory}/nginx.pid;\nerror_log {self.directory}/error.log;\nevents {{ worker_connections 512; }}\n" +
+                    page("nginx").replace("http {\n", "http {\n" + "".join(
+                        f"\t{name}_temp_path {self.directory}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))))
+        self.nginx = Program(["env", f"LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu", root + "/usr/sbin/nginx", "-p", self.directory, "-c", config,
+                              "-e", f"{self.directory}/error.log"])
+        wait_for(lambda: not self.nginx.alive() or listening(25), "nginx")
+        if not self.nginx.alive():
+            raise AssertionError("nginx ended: " + self.nginx.output() + open(f"{self.directory}/error.log").read())
+
+    def send(self):
+        """(code of RCPT, text, seconds that RCPT took) of one client; the message is delivered when it is let in."""
+        with socket.create_connection((ADDRESS, 25), 30) as s, s.makefile("rb") as f:
+            def say(line):
+                s.sendall(line + b"\r\n")
+                while True:
+                    reply = f.readline()
+                    if reply[3:4] != b"-":
+                        return reply
+            check(f.readline().startswith(b"220"), "the greeting")
+            for line in (b"EHLO x", b"MAIL FROM:<a@example.net>"):
+                check(say(line).startswith(b"250"), "before RCPT")
+            began = time.monotonic()
+            reply = say(b"RCPT TO:<b@example.org>")
+            took = time.monotonic() - began
+            if reply.startswith(b"250"):
+                check(say(b"DATA").startswith(b"354") and say(b"Subject: x\r\n\r\nhello\r\n.").startswith(b"250"), "delivered")
+                say(b"QUIT")
+            elif reply.startswith(b"451"):
+                check(f.readline() == b"", "nginx closes")
+            return reply[:3], reply, took
+
+    def until(self, code):
+        return wait_for(lambda: (lambda r: r if r[0] == code else None)(self.send()), f"a {code}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.nginx, self.daemon):
+            if program and program.alive():
+                program.stop(signal.SIGKILL if program is self.daemon else signal.SIGTERM)
+        self.server.close()
+
+
+@test("451 4.3.2 with the reason at RCPT while penstock refuses; a retry is delivered after; counted")
+def _():
+    with World() as w:
+        w.until(b"250")
+        w.daemon.ctl("drain", check=0)
+        code, reply, _ = w.until(b"451")
+        check(reply == b"451 4.3.2 server shutdown in progress\r\n", f"{reply}")
+        w.daemon.ctl("resume", check=0)
+        before = len(w.taken)
+        w.until(b"250")
+        check(len(w.taken) == before + 1, "delivered")
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["nginx"]["deferred"] >= 1 and
+                             s["decisions"]["by_front"]["nginx"]["admitted"] >= 2, "the counts")
+
+
+@test("penstockd killed or hung under load: mail flows at once or after proxy_read_timeout; a restart is picked up")
+def _():
+    with World() as w:
+        w.until(b"250")
+        sent = []
+        load = threading.Thread(target=lambda: sent.extend(w.send()[0] for _ in range(60)))
+        load.start()
+        w.daemon.stop(signal.SIGKILL)
+        killed = [w.send() for _ in range(10)]
+        load.join()
+        check(all(r[0] == b"250" for r in killed) and sent == [b"250"] * 60, f"{killed} {sent}")
+        w.start_daemon()
+        w.daemon.ctl("drain", check=0)
+        w.until(b"451")
+        w.daemon.kill(signal.SIGSTOP)
+        hung = [w.send() for _ in range(10)]
+        check(all(r[0] == b"250" for r in hung), f"{hung}")
+        w.daemon.kill(signal.SIGCONT)
+        w.until(b"451")
+        for name, results in (("killed", killed), ("hung", hung)):
+            print(f"# RCPT while penstockd is {name}: median {statistics.median(r[2] for r in results) * 1e3:.1f} ms")
+
+
+@test("garbage on its port is answered 400 and closed, counted, and harms nobody")
+def _():
+    with World() as w:
+        w.until(b"250")
+        noise = random.Random(5)
+        for bad in [b"EHLO x\r\n", b"POST / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\nContent-Length: 9\r\n\r\n", b"GET " + b"x" * 20000, b"GET \0\r\n\r\n"] + \
+                [noise.randbytes(noise.randrange(1, 3000)) for _ in range(100)]:
+            with socket.create_connection(("127.0.0.1", 9831), 20) as c, contextlib.suppress(OSError):
+                c.sendall(bad)
+                c.shutdown(socket.SHUT_WR)
+                while c.recv(4096):
+                    pass
+        w.until(b"250")
+        wait_for(lambda: w.daemon.metric("penstock_malformed_requests_total") >= 5, "the counter")
+        check(w.daemon.output().count("Cannot read what came on front.nginx.listen") == 1, "one line a minute")
+
+
+place.isolate(prepare)
+subprocess.run(["ip", "addr", "add", ADDRESS + "/32", "dev", "lo"], check=True)
+tap.run()

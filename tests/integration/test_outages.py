@@ -1,0 +1,385 @@
+#!/usr/bin/env python3
+"""What stops or distorts mail without an overload: it is answered, counted, logged with its remedy, and seen in status, explain and
+metrics. A test a fault; core/fault.h is the table."""
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.manager import Manager
+from lib.place import wait_for
+from lib.programs import Daemon, Proxy, listening
+from lib.smtp import Client, Server, deliver, smtp_server
+from lib.tap import check, test
+from lib.world import drop_resource_capability
+
+PORT, POLICY = 2525, 2527
+
+
+class World:
+    """A daemon and a proxy in front of a server that behaves as `handle` does."""
+
+    def __init__(self, handle=smtp_server, options=None, proxy_options=None, daemon_options=None, **kwargs):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        os.chmod(self.directory, 0o755)
+        self.server = Server(handle)
+        common = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org", **(options or {})}
+        os.makedirs(os.path.join(self.directory, "run"))
+        self.daemon = Daemon(self.directory, {**common, **(daemon_options or {})})
+        self.proxy = Proxy(self.directory, PORT, self.server.port, {**common, **(proxy_options or {})}, **kwargs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.proxy, self.daemon):
+            if program.alive():
+                program.stop()
+        self.server.close()
+
+
+def told(world, name, least, log):
+    """A fault is in the status, the metrics, `explain`, the text of `status`, and once in the log with its remedy."""
+    status = world.daemon.wait_status(lambda s: s["faults"].get(name, {}).get("count", 0) >= least, f"{least} of {name}")
+    fault = status["faults"][name]
+    check(fault["what"] and fault["consequence"] and fault["remedy"], f"{fault}")
+    check(world.daemon.metric(f'penstock_faults_total{{fault="{name}"}}') >= least, "the metric")
+    explained = world.daemon.ctl("explain", check=0).stdout
+    check(f"!! {name}: " in explained and fault["remedy"] in explained, explained)
+    check(f"FAULT {name}: " in world.daemon.ctl("status").stdout, "status in words")
+    log.logged(fault["remedy"])
+    check(log.output().count(fault["what"]) == 1, f"one line a minute: {log.output()}")
+    return status
+
+
+def says(text):
+    def handle(connection, _address):
+        if text:
+            connection.sendall(text)
+    return handle
+
+
+@test("a mail server that accepts and closes without a word: 451, reason backend, counted and said")
+def _():
+    with World(says(b"")) as w:
+        for _ in range(5):
+            with Client(PORT) as c:
+                check(c.greeting.startswith(b"451 4.3.2 mx.example.org "), f"{c.greeting}")
+                check(c.say(b"QUIT").startswith(b"221 "), "the dialogue goes on to QUIT")
+        status = told(w, "backend_silent", 5, w.proxy)
+        check(status["decisions"]["by_reason"].get("backend") == 5, f"{status['decisions']}")
+
+
+@test("a mail server that greets with 421 or 554: passed on word by word, counted apart, no 220 and no capacity")
+def _():
+    for text, name in ((b"421 4.3.2 mx.example Too much load\r\n", "backend_defers"),
+                       (b"554 5.7.1 no SMTP service here\r\n", "backend_rejects")):
+        with World(says(text)) as w:
+            for _ in range(20):
+                with Client(PORT) as c:
+                    check(c.greeting == text, f"{c.greeting}")
+            status = told(w, name, 20, w.proxy)
+            check(w.daemon.metric('penstock_connect_to_220_seconds_count{service="mx"}') == 0, "no 220")
+            mx = status["services"]["mx"]
+            check(not mx["completed_per_s"], f"no job is done: {mx['completed_per_s']}")
+
+
+@test("a mail server that is not there: counted and said")
+def _():
+    with World() as w:
+        w.server.socket.shutdown(socket.SHUT_RDWR)
+        w.server.close()
+        check(deliver(PORT)[0] == "451", "451")
+        told(w, "backend_down", 1, w.proxy)
+
+
+@test("several listeners: 0.0.0.0 and [::] in one option, a restart keeps them, one that cannot be had is named")
+def _():
+    manager = Manager()
+    with World(proxy_options={"front.proxy.listen": f"127.0.0.1:{PORT}, [::1]:{PORT}"}, **manager.service()) as w:
+        for _ in range(2):
+            for host in ("127.0.0.1", "::1"):
+                with socket.create_connection((host, PORT), 10) as s:
+                    check(s.recv(100).startswith(b"220 "), f"{host} is served")
+            check(len(manager.store) == 2, f"both are kept: {manager.store}")
+            w.proxy.stop()
+            w.proxy = Proxy(w.directory, PORT, w.server.port, {"front.proxy.listen": f"[::1]:{PORT}, 127.0.0.1:{PORT}"},
+                            **manager.service())
+        w.proxy.stop()
+        taken = socket.create_server(("::1", 2600), family=socket.AF_INET6)
+        bad = Proxy(w.directory, PORT, w.server.port, {"front.proxy.listen": f"127.0.0.1:2601, [::1]:2600"}, wait=False)
+        bad.logged("cannot listen on [::1]:2600")
+        taken.close()
+
+
+@test("a socket unit with two ListenStreams: proxy, policy service and HTTP serve both")
+def _():
+    def pair(port):
+        return [socket.create_server(("127.0.0.1", port)), socket.create_server(("::1", port), family=socket.AF_INET6)]
+
+    manager, directory = Manager(), tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    server, sockets = Server(smtp_server), {"smtp": pair(PORT), "policy": pair(POLICY), "http": pair(9825)}
+    passed = {name: [s.fileno() for s in both] for name, both in sockets.items()}
+    daemon = Daemon(directory, {"http.listen": "systemd:http", "front.policy.enabled": "yes", "front.policy.listen": "systemd:policy"},
+                    **manager.service({name: passed[name] for name in ("policy", "http")}))
+    proxy = Proxy(directory, PORT, server.port, {"front.proxy.listen": "systemd:smtp"}, **manager.service({"smtp": passed["smtp"]}))
+    for host in ("127.0.0.1", "::1"):
+        for port, question, answer in ((PORT, b"", b"220 "), (POLICY, b"request=smtpd_access_policy\n\n", b"action=DUNNO"),
+                                       (9825, b"GET /healthz HTTP/1.0\r\n\r\n", b"HTTP/1.")):
+            with socket.create_connection((host, port), 10) as s:
+                s.sendall(question)
+                check(s.recv(100).startswith(answer), f"{host} {port}")
+    proxy.stop()
+    daemon.stop()
+    server.close()
+    for both in sockets.values():
+        for s in both:
+            s.close()
+
+
+@test("a reload that raises connections_max: as many are served, and nothing loops")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    path = os.path.join(directory, "penstock.conf")
+    os.makedirs(os.path.join(directory, "run"))
+    server = Server(smtp_server)
+
+    def configure(most):
+        with open(path, "w") as f:
+            f.write(f"[front.proxy]\nconnections_max = {most}\n")
+
+    configure(8)
+    proxy = Proxy(directory, PORT, server.port, argv=["-c", path])
+    configure(300)
+    proxy.kill(signal.SIGHUP)
+    proxy.logged("configuration reloaded")
+    clients = [Client(PORT, source=f"127.3.{i // 100}.{i % 100 + 1}", timeout=10) for i in range(300)]
+    check(all(c.greeting.startswith(b"220 ") for c in clients), "all are served")
+    with Client(PORT, timeout=10) as c:
+        check(c.greeting.startswith(b"451 "), f"and the next is told: {c.greeting}")
+    for c in clients:
+        c.close()
+    proxy.stop()
+    server.close()
+
+
+@test("too few descriptors: the bound in force follows the limit, each client is told, and it is said")
+def _():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+        drop_resource_capability()
+
+    with World(preexec_fn=few) as w:
+        w.proxy.logged("Cannot have ")
+        clients = [Client(PORT, source=f"127.8.{i // 200}.{i % 200 + 1}", timeout=10, greeting=False) for i in range(400)]
+        greetings = [c.reply()[:3] for c in clients]
+        check(b"220" in greetings and set(greetings) <= {b"220", b"421", b"451"}, f"{ {g: greetings.count(g) for g in set(greetings)} }")
+        w.daemon.wait_status(lambda s: {"descriptors", "connections"} & set(s["faults"]), "it is counted")
+        for c in clients:
+            c.close()
+        wait_for(lambda: deliver(PORT)[0] == "250", "mail when they are free again")
+
+
+@test("an answer to the final dot that takes longer than the idle bound is waited for: the message is taken once")
+def _():
+    stored = []
+
+    def slow(connection, _address):
+        f = connection.makefile("rb")
+        connection.sendall(b"220 slow\r\n")
+        body = False
+        for line in f:
+            if body and line == b".\r\n":
+                time.sleep(4)
+                stored.append(1)
+                body = False
+            elif line[:4] == b"DATA":
+                body = True
+                connection.sendall(b"354 go\r\n")
+                continue
+            if not body:
+                connection.sendall(b"250 taken\r\n")
+
+    with World(slow, proxy_options={"front.proxy.idle": "1s"}) as w:
+        check(deliver(PORT)[0] == "250", "the client hears it")
+        check(stored == [1], "once")
+        with Client(PORT) as c:
+            check(wait_for(lambda: c.socket.recv(10) == b"", "the end of an idle client"), "an idle client is let go")
+
+
+@test("loopback passes the proxy in a drain as it passes the gate; front.proxy.loopback decides on it too")
+def _():
+    with World(proxy_options={"front.proxy.loopback": "no"}) as w:
+        w.daemon.ctl("drain", check=0)
+        w.daemon.wait_status(lambda s: s["state"] == "draining", "a drain")
+        time.sleep(0.3)
+        check(deliver(PORT)[0] == "250", "a health check on this host sees the server")
+    with World() as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(PORT)[0] == "451", "a refusal")
+
+
+@test("a drain survives kill -9, restart and reload of the daemon, and ends when it was to end; resume ends it for good")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    daemon = Daemon(directory, {})
+    daemon.ctl("drain", "--for", "8s", "--reason", "kernel update", check=0)
+    until = time.monotonic() + 8
+    state = lambda d: d.status()["state"]
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        daemon.stop(number)
+        daemon = Daemon(directory, {})
+        status = daemon.status()
+        check(status["state"] == "draining" and status["order_reason"] == "kernel update", f"after signal {number}: {status['state']}")
+    daemon.ctl("reload", check=0)
+    check(state(daemon) == "draining" and time.monotonic() < until, "over a reload")
+    daemon.wait_status(lambda s: s["state"] == "serving", "its end")
+    check(until - 1 < time.monotonic() < until + 3, "ends when it was to end")
+    daemon.stop()
+    daemon = Daemon(directory, {})
+    check(state(daemon) != "draining", "over is over")
+    daemon.ctl("drain", check=0)
+    daemon.ctl("resume", check=0)
+    daemon.stop()
+    daemon = Daemon(directory, {})
+    check(state(daemon) != "draining", "resume")
+    with open(os.path.join(daemon.run_dir, "order"), "w") as f:
+        f.write("drain another-boot 0 x\n")
+    daemon.stop()
+    daemon = Daemon(directory, {})
+    check(state(daemon) != "draining" and not os.path.exists(os.path.join(daemon.run_dir, "order")), "of a boot before")
+    daemon.stop()
+
+
+@test("a front that was removed is gone from status and metrics; one that is configured and stopped is down")
+def _():
+    options = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{PORT}", "front.proxy.backend": "127.0.0.1:1",
+               "front.proxy.proxy_protocol": "none", "front.proxy.client_addresses_hidden": "yes"}
+    for configured in (True, False):
+        with World(daemon_options=options if configured else {}) as w:
+            check(deliver(PORT)[0] == "250", "mail")
+            w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("proxy", {}).get("admitted"), "the proxy is seen")
+            w.proxy.stop()
+            if configured:
+                w.daemon.wait_status(lambda s: not s["decisions"]["by_front"].get("proxy", {"up": True})["up"], "down")
+            else:
+                w.daemon.wait_status(lambda s: "proxy" not in s["decisions"]["by_front"], "gone")
+                check('front="proxy"' not in w.daemon.get("/metrics"), "from metrics, too")
+
+
+@test("policy requests: CR LF is taken, an unknown address is blamed on nobody, who closes one side still hears the answer")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    daemon = Daemon(directory, {"front.policy.enabled": "yes", "front.policy.listen": f"127.0.0.1:{POLICY}", "source.rate_max": 5})
+
+    def ask(text, half=False):
+        with socket.create_connection(("127.0.0.1", POLICY), 10) as s:
+            s.sendall(text)
+            if half:
+                s.shutdown(socket.SHUT_WR)
+            return s.recv(300)
+
+    request = "request=smtpd_access_policy\nclient_address=192.0.2.1\nclient_port=0\n\n"
+    check(ask(request.replace("\n", "\r\n").encode()).startswith(b"action=DUNNO"), "CR LF")
+    for _ in range(20):
+        check(ask(b"request=smtpd_access_policy\nclient_address=unknown\ninstance=1\n\n", True).startswith(b"action=DUNNO"),
+              "more than source.rate_max of them, all unlimited")
+    status = daemon.wait_status(lambda s: s["faults"].get("address_unknown", {}).get("count") == 20, "counted")
+    check(status["sources"]["tracked"] <= 1, f"{status['sources']}")
+    daemon.logged("clients without an address")
+    check(daemon.output().count("clients without an address") == 1, "and said")
+    daemon.stop()
+
+
+@test("comments behind values: taken for comments, in every kind of value")
+def _():
+    path = os.path.join(tempfile.mkdtemp(prefix="penstock-test-"), "penstock.conf")
+    with open(path, "w") as f:
+        f.write("[daemon]\nmode = observe # for now\ntick = 50ms\t# fast\n[service.mx]\nhostname = mx.example.org   # a name\nports = 25 587 # two\n"
+                "[front.gate]\nnetns = /proc/1/ns/net       # or a name under /run/netns\n[http]\nlisten = none ; libinih's own\n")
+    printed = subprocess.run([os.path.join(place.BIN, "penstockd"), "-c", path, "--print-config"], capture_output=True, text=True, check=True).stdout
+    for line in ("mode = observe", "tick = 50ms", "hostname = mx.example.org", "ports = 25 587", "netns = /proc/1/ns/net", "listen = none"):
+        check(f"\n{line}\n" in printed, f"{line}: {printed}")
+
+
+@test("HTTP for load balancers: OPTIONS and HEAD on healthz and readyz, Accept with quality values")
+def _():
+    daemon = Daemon(tempfile.mkdtemp(prefix="penstock-test-"), {})
+
+    def ask(head):
+        with socket.create_connection(("127.0.0.1", 9825), 10) as s:
+            s.sendall(head.encode() + b"\r\n\r\n")
+            data = b""
+            while chunk := s.recv(65536):
+                data += chunk
+            return data.decode()
+
+    daemon.wait_status(lambda s: s["state"] == "serving", "serving")
+    for path in ("/", "/healthz", "/readyz"):
+        for method, code in (("OPTIONS", "204"), ("HEAD", "200"), ("GET", "200")):
+            answer = ask(f"{method} {path} HTTP/1.0")
+            head, _, body = answer.partition("\r\n\r\n")
+            check(head.split()[1] == code and bool(body) == (method == "GET"), f"{method} {path}: {answer[:200]}")
+    om, text = "application/openmetrics-text", "text/plain"
+    for accept, wanted in ((f"{om};version=1.0.0;q=0.5,{om};version=0.0.1;q=0.4,{text};version=0.0.4;q=0.3,*/*;q=0.1", om),
+                           (f"{text};version=0.0.4;q=0.6,{om};version=1.0.0;q=0.5,*/*;q=0.1", text), (f"{text},{om};q=0", text),
+                           ("*/*", text), ("text/*;q=0.2, application/*;q=0.1", text), (f"{om.upper()};Q=1", om), ("", text),
+                           (f"{text};q=0.3,*/*;q=0.2", text), (f"*/*;q=0.1,{om};q=0.2", om)):
+        head = ask(f"GET /metrics HTTP/1.0\r\nAccept: {accept}").partition("\r\n\r\n")[0]
+        check(f"Content-Type: {wanted}" in head, f"{accept}: {head}")
+    daemon.stop()
+
+
+def over(path, text):
+    """A prefix that lays a file with this text over `path`, in a mount namespace of the program's own."""
+    with tempfile.NamedTemporaryFile("w", prefix="penstock-test-", delete=False) as f:
+        f.write(text)
+    os.chmod(f.name, 0o644)
+    return ["unshare", "-m", "--propagation", "private", "sh", "-c", f'mount --bind {f.name} {path} && exec "$@"', "sh"]
+
+
+def line(major, minor, name):
+    return f"{major:4d} {minor:7d} {name} 100 0 800 30 200 0 1600 90 0 100 120 0 0 0 0 10 20\n"
+
+
+@test("more disks than are looked at: the spool's comes first, and what is left out is said; Xen's xvda1 without an xvda is a disk")
+def _():
+    device = os.stat("/var").st_dev
+    spool = os.path.basename(os.readlink(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")) if os.major(device) else None
+    forty = "".join(line(8 + i // 16, i % 16 * 16, "sd" + chr(97 + i // 26) + chr(97 + i % 26)) for i in range(40))
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    last = line(os.major(device), os.minor(device), spool) if spool else ""
+    daemon = Daemon(directory, {"service.mx.queue_dirs": "/var"}, prefix=over("/proc/diskstats", forty + last))
+    if spool:
+        daemon.wait_status(lambda s: s["disks"].get(spool, {}).get("counts"), "the disk of the spool")
+    status = daemon.wait_status(lambda s: "are not" in s["sensors"]["disk"].get("reason", ""), "what is left out")
+    check(len(status["disks"]) == 32, f"{len(status['disks'])}")
+    daemon.logged("Cannot look at every disk: 32 disks are looked at")
+    daemon.stop()
+    daemon = Daemon(directory, {}, prefix=over("/proc/diskstats", line(202, 1, "xvda1") + line(202, 2, "xvda2") + line(8, 0, "sda") + line(8, 1, "sda1")))
+    status = daemon.wait_status(lambda s: s["disks"], "disks")
+    check(set(status["disks"]) == {"xvda1", "xvda2", "sda"}, f"{set(status['disks'])}")
+    daemon.stop()
+
+
+@test("more links than are looked at: the named one comes first, and what is left out is said")
+def _():
+    batch = "".join(f"link add v{i} type veth peer name p{i}\n" for i in range(70)) + "link add wan0 type veth peer name wan1\nlink set wan1 up\nlink set wan0 up\n"
+    subprocess.run(["ip", "-batch", "-"], input=batch, text=True, check=True)
+    daemon = Daemon(tempfile.mkdtemp(prefix="penstock-test-"), {"nic.interfaces": "wan0", "nic.speed": "1000000000"})
+    status = daemon.wait_status(lambda s: "are not" in s["sensors"]["nic"].get("reason", ""), "what is left out")
+    check(status["resources"]["nic"]["signals"]["nic_down_count"]["value"] == 0, "the named link is up")
+    daemon.logged("Cannot look at every link: 128 links are looked at")
+    daemon.stop()
+    subprocess.run(["ip", "-batch", "-"], input="".join(f"link del v{i}\n" for i in range(70)) + "link del wan0\n", text=True, check=True)
+
+
+place.isolate()
+tap.run()

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""The documentation is executed. Each page of packaging/snippets, and the README, that has `<!-- run with: postfix exim -->` is followed word by
+word in a booted Debian with that mail server, from the installation of the package to a delivered and a refused message and back.
+
+In a page, ```sh is a block of commands, run by root as they stand; each must succeed. ```file PATH is the whole of a file. ```output is
+what the block before it prints: each line is found in it, up to "..." . While it is not, the block is run again for some seconds, as a
+person would. Every block of ```ini is a configuration that penstockd takes. The machine has the addresses of the documentation: 192.0.2.10
+and 2001:db8::10, mx1.example.org."""
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, tap
+from lib.place import BIN, BUILD, ROOT
+from lib.tap import Skip, check, test
+
+PAGES = os.path.join(ROOT, "packaging", "snippets")
+COMMON = {"systemd", "systemd-sysv", "dbus", "procps", "iproute2", "swaks", "libio-socket-inet6-perl", "apt"}
+SERVERS = {"postfix": "postfix", "exim": "exim4-daemon-heavy"}
+# What debconf would ask of an administrator: an Internet site named mx1.example.org.
+ANSWERS = {
+    "postfix": "postconf -e myhostname=mx1.example.org mydestination=mx1.example.org,localhost inet_interfaces=all inet_protocols=all mynetworks_style=host",
+    "exim": "sed -i \"s/^dc_eximconfig_configtype=.*/dc_eximconfig_configtype='internet'/; s/^dc_other_hostnames=.*/dc_other_hostnames='mx1.example.org'/; "
+            "s/^dc_local_interfaces=.*/dc_local_interfaces=''/\" /etc/exim4/update-exim4.conf.conf && update-exim4.conf"}
+# Runs the blocks one after the other; NAME.rc and NAME.out tell how each went.
+RUNNER = r"""
+cd /root/penstock
+ip addr add 192.0.2.10/32 dev lo; ip addr add 2001:db8::10/128 dev lo nodad
+state() { ss -Hltn | awk '{ print $4 }' | sort; systemctl list-unit-files --state=enabled --no-legend | sort; find /etc -type f ! -name '*.db' ! -path '/etc/systemd/system/page.service' ! -name '.pwd.lock' ! -name 'passwd*' ! -name 'group*' ! -name '*shadow*' ! -name 'sub[ug]id*' ! -name '*cache*' -exec sha256sum {} + | sort -k2; }
+expected() { while IFS= read -r line; do grep -qF -- "${line%%...*}" "$2" || { echo "missing: $line" >>"$2.missing"; return 1; }; done <"$1"; }
+wait_for_mail() { for i in $(seq 100); do ss -Hltn 'sport = :25' | grep -q . && return; sleep 0.2; done; }
+wait_for_mail
+state >/root/before
+for block in /root/blocks/*.sh; do
+	name=${block%.sh}; tries=1; [ -e $name.expected ] && tries=15
+	for i in $(seq $tries); do
+		rm -f $name.out.missing
+		timeout 60 bash -e $block >$name.out 2>&1 </dev/null; echo $? >$name.rc
+		[ -e $name.expected ] || break
+		expected $name.expected $name.out && break
+		sleep 1
+	done
+	[ "$(cat $name.rc)" = 0 ] || [ -e $name.expected ] || break
+	[ ! -e $name.out.missing ] || break
+done
+state >/root/after
+journalctl -b --no-pager >/root/journal
+systemctl poweroff
+"""
+UNIT = "[Unit]\nAfter=multi-user.target\n[Service]\nExecStart=/bin/bash /root/runner\n"
+
+
+def page_names():
+    pages = sorted(os.path.relpath(p, PAGES) for p in glob.glob(PAGES + "/**/*.md", recursive=True))
+    return [os.path.relpath(os.path.join(ROOT, "README.md"), PAGES), *pages]
+
+
+def text_of(page):
+    return open(os.path.join(PAGES, page)).read()
+
+
+def servers_of(page):
+    found = re.search(r"^<!-- run with: ([a-z ]+) -->\n", text_of(page), re.M)
+    return found[1].split() if found else []
+
+
+def blocks(text, server):
+    """(kind, argument, body) of each fenced block. A block "```sh exim" is for that server only."""
+    for kind, argument, body in re.findall(r"^```(sh|file|output|ini)([^\n]*)\n(.*?)^```$", text, re.S | re.M):
+        argument = argument.strip()
+        if kind in ("sh", "output") and argument and argument != server:
+            continue
+        yield kind, argument, body
+
+
+def image(server):
+    return os.path.join(BUILD, "roots", "pages-" + server)
+
+
+def debs():
+    directory = os.path.join(ROOT, "build/deb")
+    return [os.path.join(directory, f) for f in sorted(os.listdir(directory)) if re.match(r"penstock_.*\.deb$", f)]
+
+
+def prepare_image(server):
+    depends = subprocess.run(["dpkg-deb", "-f", debs()[0], "Depends"], capture_output=True, text=True, check=True).stdout
+    wanted = sorted(COMMON | {SERVERS[server]} | {d.split("|")[0].split("(")[0].strip() for d in depends.split(",")})
+    mark = os.path.join(image(server), ".done-" + hashlib.sha256((" ".join(wanted) + ANSWERS[server]).encode()).hexdigest()[:16])
+    if os.path.exists(mark):
+        return
+    shutil.rmtree(image(server), ignore_errors=True)
+    sources = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"], capture_output=True, text=True)
+    mirror = [line for line in sources.stdout.splitlines() if "security" not in line][:1]
+    done = subprocess.run(["debootstrap", "--variant=minbase", "--include=" + ",".join(wanted), "bookworm", image(server), *mirror],
+                          capture_output=True, text=True)
+    if done.returncode == 0:
+        done = subprocess.run(["chroot", image(server), "sh", "-c", ANSWERS[server]], capture_output=True, text=True)
+    if done.returncode == 0:
+        open(mark, "w").close()
+    else:
+        print(f"# {server}: {done.stdout[-400:]} {done.stderr[-400:]}", flush=True)
+
+
+def prepare():
+    """Outside, where there is a network."""
+    subprocess.run(["make", "--no-print-directory", "deb", f"BUILD={os.path.relpath(BUILD, ROOT)}"], cwd=ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    for server in SERVERS:
+        prepare_image(server)
+
+
+def write(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def put_blocks(root, page, server):
+    """Each block as a script; returns [(name, what it is)]."""
+    plan = []
+    for kind, argument, body in blocks(text_of(page), server):
+        name = f"{len(plan):02d}"
+        at = f"{root}/root/blocks/{name}"
+        if kind == "output":
+            write(f"{root}/root/blocks/{plan[-1][0]}.expected", body)
+        elif kind == "file":
+            write(at + ".sh", f"mkdir -p {os.path.dirname(argument)}\ncat >{argument} <<'END_OF_FILE'\n{body}END_OF_FILE\n")
+            plan.append((name, argument))
+        elif kind == "sh":
+            write(at + ".sh", body)
+            plan.append((name, body.strip()))
+    return plan
+
+
+def follow(page, server):
+    if not glob.glob(image(server) + "/.done-*"):
+        raise Skip("no root to boot: debootstrap could not make one here (see above)")
+    directory = tempfile.mkdtemp(prefix="test-pages-", dir=BUILD)
+    root, upper, work = (os.path.join(directory, d) for d in ("root", "upper", "work"))
+    for d in (root, upper, work):
+        os.mkdir(d)
+    subprocess.run(["mount", "-t", "overlay", "overlay", "-o", f"lowerdir={image(server)},upperdir={upper},workdir={work}", root], check=True)
+    try:
+        for deb in debs():
+            os.makedirs(root + "/root/penstock/build/deb", exist_ok=True)
+            shutil.copy(deb, root + "/root/penstock/build/deb/")
+        write(root + "/etc/hostname", "mx1.example.org\n")
+        write(root + "/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n192.0.2.10 mx1.example.org mx1\n2001:db8::10 mx1.example.org mx1\n")
+        # There is no network inside: what penstock only recommends (polkitd) stays away.
+        write(root + "/etc/apt/apt.conf.d/90recommends", 'APT::Install-Recommends "false";\n')
+        write(root + "/root/runner", RUNNER)
+        write(root + "/etc/systemd/system/page.service", UNIT)
+        os.symlink("/etc/systemd/system/page.service", root + "/etc/systemd/system/multi-user.target.wants/page.service")
+        plan = put_blocks(root, page, server)
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+        done = subprocess.run(["systemd-nspawn", "--register=no", "--keep-unit", "-D", root, "--boot", "--private-network",
+                               "--capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN", "--system-call-filter=bpf perf_event_open"],
+                              capture_output=True, text=True, timeout=500, errors="replace",
+                              env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
+        if not os.path.exists(root + "/root/before"):
+            raise Skip(f"no container can be booted here: {done.stdout[-200:]} {done.stderr[-200:]}".replace("\n", " "))
+        judge(root, page, server, plan)
+    finally:
+        subprocess.run(["umount", "-l", root])
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def judge(root, page, server, plan):
+    def read(name):
+        path = f"{root}/root/{name}"
+        return open(path, errors="replace").read() if os.path.exists(path) else ""
+
+    logs = os.path.join(BUILD, "test-logs")
+    log = os.path.join(logs, f"pages-{page.replace('../', '').replace('/', '-')}-{server}.log")
+    write(log, "".join(f"$ {what}\n{read(f'blocks/{name}.out')}[{read(f'blocks/{name}.rc').strip()}]\n" for name, what in plan) + read("journal"))
+    for name, what in plan:
+        code, out = read(f"blocks/{name}.rc").strip(), read(f"blocks/{name}.out")
+        check(not read(f"blocks/{name}.out.missing"), f"{what}\nprints\n{out}\n{read(f'blocks/{name}.out.missing')}(see {log})")
+        check(code == "0" or os.path.exists(f"{root}/root/blocks/{name}.expected"), f"{what}\nexits with {code or 'nothing: not come to'}:\n{out}\n(see {log})")
+    before, after = read("before").splitlines(), read("after").splitlines()
+    changed = sorted(set(before) ^ set(after))
+    check(not changed, f"the state before is not there again: {changed}")
+
+
+for page in page_names():
+    for server in servers_of(page):
+        def add(page=page, server=server):
+            @test(f"{page.replace('../', '')} with {server}: from the package to a delivered and a refused message and back")
+            def _():
+                follow(page, server)
+        add()
+
+
+@test("each configuration in a page is taken as it stands, alone")
+def _():
+    for page in page_names():
+        for kind, argument, body in blocks(text_of(page), None):
+            if not (kind == "ini" or kind == "file" and argument.startswith("/etc/penstock/") and argument.split()[0].endswith(".conf")):
+                continue
+            with tempfile.NamedTemporaryFile("w", suffix=".conf") as f:
+                f.write(body)
+                f.flush()
+                done = subprocess.run([os.path.join(BIN, "penstockd"), "-c", f.name, "--check-config"], capture_output=True, text=True)
+                check(done.returncode == 0, f"{page}: {body}\n{done.stdout}{done.stderr}")
+
+
+if not tap._tests:
+    tap.skip_all("no page is run")
+place.isolate(prepare)
+tap.run()

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""postscreen of a real Postfix: the gate and penstock-proxy before it, the policy service beneath it (packaging/snippets/postfix/postscreen.md)."""
+import os
+import signal
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place, postfix
+from lib.place import wait_for
+from lib.postfix import Postfix
+from lib.programs import Daemon, Proxy, listening, no_targets
+from lib.tap import check, run, test
+from lib.wire import Wire
+
+BARE, BEHIND, PROXIED = 2528, 2529, 2530  # postscreen; postscreen that takes a PROXY header; the proxy before that one
+MASTER = f"""
+{BARE} inet n - n - 1 postscreen
+{BEHIND} inet n - n - 1 postscreen
+  -o postscreen_upstream_proxy_protocol=haproxy
+smtpd pass - - n - - smtpd
+  -o smtpd_delay_reject=no
+  -o {{ smtpd_client_restrictions = check_policy_service {{ inet:127.0.0.1:9826, timeout=2s, try_limit=1, default_action=DUNNO }} }}
+dnsblog unix - - n - 0 dnsblog
+tlsproxy unix - - n - 0 tlsproxy
+"""
+MAIN = {"inet_interfaces": "all", "postscreen_greet_wait": "1s", "postscreen_access_list": "permit_mynetworks",
+        "postscreen_cache_map": "", "postscreen_greet_banner": ""}
+
+
+def deliver(port, source="10.77.0.30"):
+    """The last reply of one client, from its greeting on."""
+    with WIRE.client(port, source) as c:
+        if not c.greeting.startswith(b"220"):
+            c.say(b"QUIT")
+            return c.greeting
+        for line in (b"EHLO x", b"MAIL FROM:<a@example.net>", b"RCPT TO:<box@example.org>", b"DATA"):
+            reply = c.say(line)
+            if reply[:1] not in b"23":
+                return reply
+        reply = c.say(b"Subject: x\r\n\r\nhello\r\n.")
+        c.say(b"QUIT")
+        return reply
+
+
+class World:
+    def __init__(self, options, proxy=False):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        os.chmod(self.directory, 0o755)
+        options = {"service.mx.hostname": "mx.example.org", **options}
+        self.proxy = None
+        self.daemon = Daemon(self.directory, {**no_targets(), **options})
+        if proxy:
+            self.proxy = Proxy(self.directory, PROXIED, BEHIND, {"service.mx.ports": BEHIND, "service.mx.hostname": "mx.example.org",
+                               "front.proxy.listen": f"0.0.0.0:{PROXIED}", "front.proxy.proxy_protocol": "v1"})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for program in (self.proxy, self.daemon):
+            if program and program.alive():
+                program.stop()
+
+    def drained_and_back(self, port):
+        """Delivered, told 451 4.3.2 in a drain, delivered after it, and when penstockd was killed in a drain."""
+        before = SERVER.delivered()
+        check(deliver(port).startswith(b"250"), "delivered")
+        self.daemon.ctl("drain", check=0)
+        told = wait_for(lambda: (lambda r: r if r.startswith(b"451") else None)(deliver(port)), "a 451")
+        check(told.startswith(b"451 4.3.2 ") and b"server shutdown in progress" in told, f"{told}")
+        self.daemon.ctl("resume", check=0)
+        wait_for(lambda: deliver(port).startswith(b"250"), "the resume")
+        self.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(port).startswith(b"451"), "a 451")
+        self.daemon.stop(signal.SIGKILL)
+        wait_for(lambda: deliver(port).startswith(b"250"), "mail flows")
+        wait_for(lambda: SERVER.delivered() >= before + 3, "the messages")
+        return told
+
+
+@test("the gate before postscreen: 451 4.3.2 as greeting, and postscreen never sees the client")
+def _():
+    with World({"service.mx.ports": BARE, "front.gate.enabled": "yes"}) as w:
+        w.daemon.logged("the gate guards service mx")
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(BARE).startswith(b"451"), "the drain")
+        for _ in range(3):
+            check(deliver(BARE, "10.77.0.31").startswith(b"451"), "drained")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: deliver(BARE).startswith(b"250"), "the resume")
+        # The line about the one that was admitted comes after those about any before it.
+        wait_for(lambda: "CONNECT from [10.77.0.30]" in SERVER.log(), "postscreen's line about the one that was admitted")
+        check("[10.77.0.31]" not in SERVER.log(), "no line about the one that was refused")
+        check(w.drained_and_back(BARE) == b"451 4.3.2 mx.example.org server shutdown in progress\r\n", "the gate's own words")
+
+
+@test("penstock-proxy before postscreen, which takes its PROXY header")
+def _():
+    with World({"service.mx.ports": BEHIND}, proxy=True) as w:
+        w.drained_and_back(PROXIED)
+        wait_for(lambda: "CONNECT from [10.77.0.30]" in SERVER.log(), "the client's own address")
+
+
+@test("the policy service beneath postscreen: the smtpd behind it asks and says 451 4.3.2")
+def _():
+    with World({"service.mx.ports": BARE, "front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"}) as w:
+        wait_for(lambda: listening(9826), "the policy service")
+        told = w.drained_and_back(BARE)
+        check(b"Client host rejected: server shutdown in progress" in told, f"{told}")
+
+
+place.isolate(postfix.prepare)
+WIRE = Wire()
+DIRECTORY = tempfile.mkdtemp(prefix="penstock-test-")
+os.chmod(DIRECTORY, 0o755)
+SERVER = Postfix(DIRECTORY, main=MAIN, master_extra=MASTER)
+wait_for(lambda: listening(BARE) and listening(BEHIND), "postscreen")
+try:
+    run()
+finally:
+    SERVER.stop()

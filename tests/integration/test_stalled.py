@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Senders that stall look busy to nobody, and those whom the server keeps waiting do: what the proxy counts, and what the kernel's probe
+of socket states counts of a server that waits for its client as Postfix does."""
+import os
+import socket
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from lib import place
+from lib.place import wait_for
+from lib.programs import Daemon, Proxy
+from lib.smtp import Client, Server
+from lib.tap import check, run, test
+
+PORT = 2525
+LINE = b"NOOP\r\n"
+STALLS = {
+    "one octet 0x16": b"\x16",
+    "half a TLS hello in the clear": b"\x16\x03\x01\x02\x00\x01\x00",
+    "half a command": b"MAIL FROM:<a@example.net>",
+    "a chunk of which nothing comes": b"BDAT 100000 LAST\r\n",
+}
+
+
+class Held:
+    """A server that reads line by line, answers 250, and holds its answer to XWAIT until it is let go; it knows DATA, BDAT, STARTTLS."""
+
+    def __init__(self):
+        self.go = threading.Event()
+
+    def __call__(self, connection, _address):
+        f = connection.makefile("rb")
+        connection.sendall(b"220 mx.example.org ESMTP\r\n")
+        while line := f.readline():
+            word = line[:4].upper()
+            if word == b"XWAI":
+                self.go.wait(60)
+            elif word == b"DATA":
+                connection.sendall(b"354 go on\r\n")
+                while (line := f.readline()) not in (b".\r\n", b""):
+                    pass
+            elif word == b"BDAT":
+                f.read(int(line.split()[1]))
+            elif word == b"STAR":
+                connection.sendall(b"220 go ahead\r\n")
+                if len(f.read(4096)) < 4096:
+                    return
+            connection.sendall(b"250 ok\r\n")
+
+
+class World:
+    def __init__(self, bpf):
+        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        os.chmod(self.directory, 0o755)
+        os.makedirs(os.path.join(self.directory, "run"))
+        self.held = Held()
+        self.server = Server(self.held)
+        common = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org"}
+        self.port = self.server.port if bpf else PORT
+        self.daemon = Daemon(self.directory, {**common, **({"daemon.bpf": "yes"} if bpf else {})})
+        self.proxy = None if bpf else Proxy(self.directory, PORT, self.server.port, common)
+
+    def mx(self):
+        return self.daemon.status()["services"]["mx"]
+
+    def counted(self, in_flight, busy, stuck=0):
+        def seen():
+            s = self.mx()
+            return (s["in_flight"], s["busy"], s["stuck"]) == (in_flight, busy, stuck)
+        try:
+            wait_for(seen, f"{in_flight} in flight, {busy} busy, {stuck} stuck", 40)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.mx()}") from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.held.go.set()
+        for program in (self.proxy, self.daemon):
+            if program and program.alive():
+                program.stop()
+        self.server.close()
+
+
+def stall(world, octets, count=10):
+    clients = []
+    for n in range(count):
+        c = Client(world.port, source=f"127.0.3.{n + 1}")
+        c.socket.sendall(octets)
+        clients.append(c)
+    return clients
+
+
+def all_kinds(bpf):
+    with World(bpf) as w:
+        if bpf and w.mx()["busy"] is None:
+            print("# not looked at: this kernel or this process's privilege gives no probe of sockets")
+            return
+        for what, octets in STALLS.items():
+            clients = stall(w, octets)
+            w.counted(10, 0)
+            time.sleep(0.3)  # and it stays so
+            check(w.mx()["busy"] == 0, f"{what}: {w.mx()}")
+            for c in clients:
+                c.close()
+            w.counted(0, 0)
+        for first, then in ((b"DATA\r\n", b"Subject: x\r\n\r\nhel"), (b"STARTTLS\r\n", b"\x16\x03\x01\x02\x00\x01\x00")):
+            clients = stall(w, first)
+            for c in clients:
+                check(c.socket.recv(100)[:1] in b"23", "the answer")
+                c.socket.sendall(then)
+            w.counted(10, 0)
+            for c in clients:
+                c.close()
+            w.counted(0, 0)
+        clients = stall(w, b"XWAIT\r\n", 3)
+        w.counted(3, 3)
+        w.held.go.set()
+        w.counted(3, 0)
+        for c in clients:
+            c.close()
+
+
+@test("through the proxy: half commands, half records, half chunks and half messages are no load; an answer that is owed is")
+def _():
+    all_kinds(False)
+
+
+@test("by the kernel's probe, the same")
+def _():
+    all_kinds(True)
+
+
+def stuck(bpf):
+    with World(bpf) as w:
+        if bpf and w.mx()["busy"] is None:
+            print("# not looked at: this kernel or this process's privilege gives no probe of sockets")
+            return
+        clients = stall(w, b"XWAIT\r\n", 3)
+        w.counted(3, 3)
+        w.counted(3, 0, 3)
+        clients[0].socket.sendall(LINE)
+        time.sleep(0.3)
+        check(w.mx()["busy"] == 0, f"what its client says does not make it load again: {w.mx()}")
+        check(w.daemon.metric('penstock_stuck_sessions{service="mx"}') == 3, "in the metrics")
+        w.held.go.set()
+        w.counted(3, 0, 0)
+        for c in clients:
+            c.close()
+        w.counted(0, 0, 0)
+
+
+@test("an answer that is owed for ten seconds and more is stuck: in flight and no load, until it comes")
+def _():
+    stuck(False)
+
+
+@test("by the kernel's probe, stuck is the same")
+def _():
+    stuck(True)
+
+
+@test("one source's sessions that take long are load only up to a share, others' all the while")
+def _():
+    with World(False) as w:
+        others = stall(w, b"XWAIT\r\n", 14)
+        one = []
+        for _ in range(12):
+            c = Client(w.port, source="127.0.4.1")
+            c.socket.sendall(b"XWAIT\r\n")
+            one.append(c)
+        w.counted(26, 26)
+        w.counted(26, 14 + 4, 8)  # two seconds later
+        w.held.go.set()
+        w.counted(26, 0, 0)
+        for c in one + others:
+            c.close()
+
+
+place.isolate()
+run()

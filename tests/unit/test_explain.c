@@ -1,0 +1,179 @@
+/* What explain says while a part of the connections is deferred: the share, the reasons, and what
+ * the deferred are told, also at an instant at which there is a place. */
+#include "cmocka_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "publish/explain.h"
+#include "publish/lately.h"
+
+#define SECOND UINT64_C(1000000)
+
+static struct status status;
+static struct lately lately;
+static char buf[16384];
+
+static int setup(void **state)
+{
+	struct plan_service *p = &status.plan.service[0];
+
+	memset(&status, 0, sizeof(status));
+	memset(&lately, 0, sizeof(lately));
+	status.now_us = SECOND;
+	status.config.services = 1;
+	snprintf(status.config.service[0].name, sizeof(status.config.service[0].name), "mx");
+	status.config.service[0].reply_code = 451;
+	status.plan.magic = PLAN_MAGIC;
+	status.plan.version = PLAN_VERSION;
+	status.plan.services = 1;
+	status.plan.heartbeat_us = SECOND;
+	p->window = 20;
+	p->waiting_max = PLAN_UNLIMITED;
+	p->rate_milli = 700;
+	p->source_max = p->source_share = PLAN_UNLIMITED;
+	p->reason = REASON_CPU;
+	status.view.window[0].law = LAW_CAPACITY;
+	lately_turn(&lately, status.total, SECOND);
+	return 0;
+}
+
+static void defer(unsigned offered, unsigned cpu, unsigned source)
+{
+	struct counts_service *c = &status.total[0];
+
+	c->offered += offered;
+	c->deferred += cpu + source;
+	c->admitted += offered - cpu - source;
+	c->deferred_by[REASON_CPU] += cpu;
+	c->deferred_by[REASON_SOURCE] += source;
+	status.view.window[0].refusing = cpu + source > 0;
+	lately_tell(&lately, status.total, status.lately);
+}
+
+static const char *explain(const struct source_picture *picture)
+{
+	struct text out = TEXT_OF(buf);
+
+	explain_status(&status, picture ? "203.0.113.9" : NULL, picture, &out);
+	return strstr(buf, "5. A new connection now");
+}
+
+static void assert_says(const char *text, const char *words)
+{
+	if (!strstr(text, words))
+		print_error("\"%s\" is not in:\n%s\n", words, text);
+	assert_non_null(strstr(text, words));
+}
+
+/* Places are free at this instant, and .7 of 63 a second are admitted. */
+static void an_exhausted_rate_is_what_stands_against_it(void **state)
+{
+	const char *text;
+
+	defer(630, 560, 63);
+	text = explain(NULL);
+	assert_says(text, "99 % were deferred in the last seconds: cpu 90 %, source 10 % of them");
+	assert_says(text, "one of them: deferred, the admission rate is used up for the moment");
+	assert_says(text, "reason cpu");
+	assert_says(text, "6. On the wire: 451");
+	assert_null(strstr(text, "nothing stood against it"));
+}
+
+static void the_class_is_that_of_most_who_are_deferred(void **state)
+{
+	const char *text;
+
+	status.plan.service[0].kept = 64;
+	defer(100, 10, 30);
+	text = explain(NULL);
+	assert_says(text, "40 % were deferred in the last seconds: cpu 25 %, source 75 % of them");
+	assert_says(text, "one of them: deferred, places are short");
+	assert_says(text, "reason source");
+}
+
+/* Others are deferred; this one comes before them. */
+static void who_comes_first_is_told_so(void **state)
+{
+	struct source_picture first = { .view.source = { .rank = PLAN_RANK_MOST } }, last = { 0 };
+	struct plan_service *p = &status.plan.service[0];
+
+	p->kept = 64;
+	for (int i = 0; i < PLAN_BANDS; i++)
+		p->cutoff[i] = 1u << 31;
+	defer(100, 0, 40);
+	assert_says(explain(&first), "this one: admitted");
+	assert_says(explain(&last), "this one: deferred, places are short");
+}
+
+/* What the front itself refuses for is not in the plan. */
+static void a_reason_of_the_front_is_told(void **state)
+{
+	status.total[0].offered += 10;
+	status.total[0].deferred += 5;
+	status.total[0].deferred_by[REASON_LIMIT] += 5;
+	status.plan.service[0].window = status.plan.service[0].rate_milli = PLAN_UNLIMITED;
+	defer(0, 0, 0);
+	status.view.window[0].refusing = true;
+	assert_says(explain(NULL), "one of them: deferred; reason limit");
+}
+
+static void nothing_is_said_of_shares_when_all_are_admitted(void **state)
+{
+	defer(100, 0, 0);
+	assert_says(explain(NULL), "now: admitted");
+	/* In observe mode clients are told nothing. */
+	status.view.mode = PLAN_OBSERVE;
+	status.plan.mode = PLAN_OBSERVE;
+	defer(100, 50, 0);
+	assert_null(strstr(explain(NULL), "were deferred"));
+}
+
+static void lately_is_five_to_ten_seconds(void **state)
+{
+	defer(100, 50, 0);
+	assert_false(lately_due(&lately, SECOND + LATELY_TURN_US - 1));
+	assert_true(lately_due(&lately, SECOND + LATELY_TURN_US));
+	lately_turn(&lately, status.total, SECOND + LATELY_TURN_US);
+	defer(100, 0, 0);
+	assert_true(lately_deferred_ratio(&status.lately[0]) == 0.25);
+	lately_turn(&lately, status.total, SECOND + 2 * LATELY_TURN_US);
+	defer(0, 0, 0);
+	assert_int_equal(status.lately[0].offered, 100);
+	assert_int_equal(status.lately[0].deferred, 0);
+}
+
+/* What proxies counted before penstockd began is not of now, and a front that is gone takes its
+ * counters along. */
+static void old_counters_and_lost_ones_are_nothing(void **state)
+{
+	struct lately fresh = { 0 };
+	struct lately_service told[PLAN_SERVICES];
+
+	defer(1000, 1000, 0);
+	lately_tell(&fresh, status.total, told);
+	assert_int_equal(told[0].offered, 0);
+	lately_turn(&fresh, status.total, SECOND);
+	lately_tell(&fresh, status.total, told);
+	assert_int_equal(told[0].deferred, 0);
+	memset(status.total, 0, sizeof(status.total));
+	lately_tell(&fresh, status.total, told);
+	assert_int_equal(told[0].offered, 0);
+	assert_true(lately_deferred_ratio(&told[0]) == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(an_exhausted_rate_is_what_stands_against_it, setup),
+		cmocka_unit_test_setup(the_class_is_that_of_most_who_are_deferred, setup),
+		cmocka_unit_test_setup(who_comes_first_is_told_so, setup),
+		cmocka_unit_test_setup(a_reason_of_the_front_is_told, setup),
+		cmocka_unit_test_setup(nothing_is_said_of_shares_when_all_are_admitted, setup),
+		cmocka_unit_test_setup(lately_is_five_to_ten_seconds, setup),
+		cmocka_unit_test_setup(old_counters_and_lost_ones_are_nothing, setup),
+	};
+
+	return cmocka_run_group_tests_name("explain", tests, NULL, NULL);
+}

@@ -1,0 +1,360 @@
+/* The history: rings, the file that survives, and what is told of it. */
+#include "cmocka_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "publish/headline.h"
+#include "publish/history_tell.h"
+#include "store/history.h"
+#include "store/history_format.h"
+
+#define NOON UINT64_C(1800000000) /* a multiple of 60 */
+
+static char dir[64];
+
+static int setup(void **state)
+{
+	snprintf(dir, sizeof(dir), "/tmp/penstock-history-XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	static const char *const names[] = { "history", "history.corrupt" };
+	char path[128];
+
+	for (size_t i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+		unlink(path);
+	}
+	return rmdir(dir);
+}
+
+static struct history_record second(uint64_t at_s, uint32_t offered, uint32_t deferred)
+{
+	struct history_record r = { .at_s = at_s,
+				    .period_s = 1,
+				    .seconds = 1,
+				    .offered = offered,
+				    .admitted = offered - deferred,
+				    .deferred = deferred,
+				    .headline = deferred ? HEADLINE_DEFERRING : HEADLINE_NORMAL,
+				    .level = deferred ? 3 : 0,
+				    .window = 20,
+				    .in_flight = 11,
+				    .demand = -1 };
+
+	if (deferred) {
+		r.by_reason[REASON_DISK] = deferred;
+		r.driver_pressure = 3.8f;
+		snprintf(r.driver, sizeof(r.driver), "disk");
+		snprintf(r.signal, sizeof(r.signal), "fsync_p99_us");
+		snprintf(r.unit, sizeof(r.unit), "backup.service");
+	}
+	return r;
+}
+
+static void put(struct history *h, uint64_t from_s, uint64_t to_s, uint32_t offered,
+		uint32_t deferred)
+{
+	for (uint64_t at_s = from_s; at_s < to_s; at_s++) {
+		struct history_record r = second(at_s, offered, deferred);
+
+		history_put(h, &r);
+		/* The thread takes the queue each two seconds of real time; here an hour passes in
+		 * an instant. */
+		if (at_s % 100 == 99)
+			history_flush(h);
+	}
+}
+
+static size_t get(uint64_t now_s, uint64_t since_s, uint64_t until_s, struct history_record **ret)
+{
+	size_t count = 0;
+
+	assert_int_equal(history_read(dir, now_s, since_s, until_s, ret, &count), 0);
+	return count;
+}
+
+static void seconds_tens_and_minutes_come_back(void **state)
+{
+	struct history *h;
+	struct history_record *r;
+
+	assert_int_equal(history_open(dir, &h), 0);
+	put(h, NOON, NOON + 7200, 20, 5);
+	history_close(h);
+	assert_int_equal(get(NOON + 7200, NOON + 7000, NOON + 7200, &r), 200);
+	assert_int_equal(r[0].at_s, NOON + 7000);
+	assert_int_equal(r[199].deferred, 5);
+	free(r);
+	assert_int_equal(get(NOON + 7200, NOON, NOON + 7200, &r), 720);
+	assert_int_equal(r[0].period_s, 10);
+	assert_int_equal(r[0].offered, 200);
+	assert_int_equal(r[719].by_reason[REASON_DISK], 50);
+	free(r);
+	assert_int_equal(get(NOON + 7200, NOON - 2 * 86400, NOON + 7200, &r), 120);
+	assert_int_equal(r[119].offered, 1200);
+	assert_int_equal(r[119].seconds, 60);
+	free(r);
+}
+
+static void the_file_has_one_size_for_ever(void **state)
+{
+	struct history *h;
+	struct stat st;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/history", dir);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(history_open(dir, &h), 0);
+		put(h, NOON + round * 5000, NOON + round * 5000 + 5000, 20, 0);
+		history_close(h);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_size, HISTORY_BYTES);
+	}
+}
+
+/* The memory of an earlier process is there, and a minute that was cut in two is whole. */
+static void it_outlives_a_restart(void **state)
+{
+	struct history *h;
+	struct history_record *r, few[400];
+
+	assert_int_equal(history_open(dir, &h), 0);
+	put(h, NOON, NOON + 95, 20, 0);
+	history_close(h);
+	assert_int_equal(history_open(dir, &h), 0);
+	assert_non_null(history_get(h, HISTORY_SECONDS, NOON + 94));
+	put(h, NOON + 95, NOON + 120, 20, 0);
+	assert_int_equal(history_range(h, NOON, NOON + 120, 60, few, 400), 2);
+	assert_int_equal(few[1].offered, 1200);
+	history_close(h);
+	assert_int_equal(get(NOON + 120, NOON - 2 * 86400, NOON + 120, &r), 2);
+	assert_int_equal(r[1].offered, 1200);
+	free(r);
+}
+
+/* The ring of seconds reaches back from now, not from the end of the question. */
+static void a_short_while_hours_ago_is_there(void **state)
+{
+	struct history_record few[400];
+	struct history *h;
+
+	assert_int_equal(history_open(dir, &h), 0);
+	put(h, NOON, NOON + 3 * HISTORY_HOUR, 20, 0);
+	assert_int_equal(history_range(h, NOON, NOON + 60, 1, few, 400), 6);
+	assert_int_equal(few[0].offered, 200);
+	history_close(h);
+}
+
+/* A process that was killed in the middle of its writing. */
+static void it_outlives_kill_9(void **state)
+{
+	struct history_record *r;
+	struct history *h;
+	int status, ready[2];
+	size_t count;
+	char byte;
+	pid_t child;
+
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		assert_int_equal(history_open(dir, &h), 0);
+		put(h, NOON, NOON + 1000, 20, 5);
+		if (write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			put(h, NOON, NOON + 1000, 20, 5);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	kill(child, SIGKILL);
+	waitpid(child, &status, 0);
+	close(ready[0]);
+	close(ready[1]);
+	count = get(NOON + 1000, NOON, NOON + 1000, &r);
+	assert_in_range(count, 1, 1000);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(r[i].offered, 20);
+	free(r);
+	assert_int_equal(history_open(dir, &h), 0);
+	history_close(h);
+}
+
+static void scribble(off_t at, const void *bytes, size_t size)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/history", dir);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, bytes, size, at), size);
+	close(fd);
+}
+
+static void a_damaged_slot_costs_itself(void **state)
+{
+	struct history *h;
+	struct history_record *r;
+
+	assert_int_equal(history_open(dir, &h), 0);
+	put(h, NOON, NOON + 100, 20, 0);
+	history_close(h);
+	scribble((off_t)history_offset(HISTORY_SECONDS, history_slot(HISTORY_SECONDS, NOON + 50)) +
+			 40,
+		 "rubbish", 7);
+	assert_int_equal(get(NOON + 100, NOON, NOON + 100, &r), 99);
+	free(r);
+}
+
+static void a_newer_version_is_set_aside(void **state)
+{
+	struct frame_kind newer = { "HIST", HISTORY_VERSION + 1 };
+	struct frame_head head;
+	struct history_record *r;
+	struct history *h;
+	char path[128];
+	size_t count;
+
+	assert_int_equal(history_open(dir, &h), 0);
+	put(h, NOON, NOON + 100, 20, 0);
+	history_close(h);
+	frame_head(&head, &newer, 0, NULL, HISTORY_BYTES);
+	scribble(0, &head, sizeof(head));
+	assert_int_equal(history_read(dir, NOON + 100, NOON, NOON + 100, &r, &count),
+			 -EPROTONOSUPPORT);
+	assert_int_equal(history_open(dir, &h), 0);
+	put(h, NOON, NOON + 10, 20, 0);
+	history_close(h);
+	snprintf(path, sizeof(path), "%s/history.corrupt", dir);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(get(NOON + 100, NOON, NOON + 100, &r), 10);
+	free(r);
+}
+
+/* No byte can be written: the rings in memory go on, and so does the file when it can. */
+static void a_full_disk_costs_the_file_alone(void **state)
+{
+	struct rlimit before, none;
+	struct history_record *r;
+	struct history *h;
+
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(history_open(dir, &h), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	put(h, NOON, NOON + 100, 20, 0);
+	history_flush(h);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_non_null(history_get(h, HISTORY_SECONDS, NOON + 99));
+	put(h, NOON + 100, NOON + 200, 20, 0);
+	history_close(h);
+	assert_int_equal(get(NOON + 200, NOON + 100, NOON + 200, &r), 100);
+	free(r);
+}
+
+static void widths_are(const char *text, size_t most)
+{
+	while (*text) {
+		size_t line = strcspn(text, "\n");
+
+		assert_in_range(line, 0, most);
+		text += line + (text[line] == '\n');
+	}
+}
+
+static void it_tells_what_happened(void **state)
+{
+	static struct history_record r[1200];
+	static char buffer[65536];
+	struct text out = TEXT_OF(buffer);
+	size_t n = 0;
+
+	setenv("TZ", "UTC", 1);
+	for (uint64_t at_s = NOON; at_s < NOON + 1200; at_s++)
+		r[n++] = second(at_s, 20, at_s >= NOON + 300 && at_s < NOON + 720 ? 8 : 0);
+	r[900].headline = HEADLINE_DRAINING;
+	r[900].deferred = 20;
+	r[0].flags = HISTORY_STARTED;
+	history_sentences(r, n, &out);
+	assert_non_null(strstr(buffer, "penstockd started."));
+	assert_non_null(
+		strstr(buffer, "08:05:00 to 08:12:00 deferred 40 % (3,360 of 8,400 connections)"));
+	assert_non_null(strstr(buffer, "disk 100 %"));
+	assert_non_null(strstr(buffer, "backup.service"));
+	assert_non_null(strstr(buffer, "an operator drained the machine, 20"));
+	history_table(r, n, 24, &out);
+	assert_non_null(strstr(buffer, "severe"));
+	widths_are(buffer, 79);
+	out.length = 0;
+	history_sentences(r + 1, 200, &out);
+	assert_string_equal(buffer, "Nothing was deferred: all mail was admitted.\n");
+}
+
+/* Figures as large as they get break no line. */
+static void no_line_is_wider_than_a_terminal(void **state)
+{
+	static char buffer[8192];
+	struct text out = TEXT_OF(buffer);
+	struct history_record r[2] = { second(NOON, 4000000, 3999999), second(NOON + 1, 9, 9) };
+
+	memset(r[0].unit, 'u', sizeof(r[0].unit) - 1);
+	memset(r[0].signal, 's', sizeof(r[0].signal) - 1);
+	memset(r[0].driver, 'd', sizeof(r[0].driver) - 1);
+	r[0].window = r[0].in_flight = 99999;
+	history_sentences(r, 2, &out);
+	history_table(r, 2, 24, &out);
+	widths_are(buffer, 79);
+}
+
+static void names_of_neighbours_are_for_root(void **state)
+{
+	struct history_record r = second(NOON, 20, 5);
+	json_t *json = history_json(&r, 1, false);
+	char *text = json_dumps(json, 0);
+
+	assert_null(strstr(text, "backup"));
+	free(text);
+	json_decref(json);
+	json = history_json(&r, 1, true);
+	text = json_dumps(json, 0);
+	assert_non_null(strstr(text, "backup"));
+	free(text);
+	json_decref(json);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(seconds_tens_and_minutes_come_back),
+		CASE(the_file_has_one_size_for_ever),
+		CASE(it_outlives_a_restart),
+		CASE(a_short_while_hours_ago_is_there),
+		CASE(it_outlives_kill_9),
+		CASE(a_damaged_slot_costs_itself),
+		CASE(a_newer_version_is_set_aside),
+		CASE(a_full_disk_costs_the_file_alone),
+		cmocka_unit_test(it_tells_what_happened),
+		cmocka_unit_test(no_line_is_wider_than_a_terminal),
+		cmocka_unit_test(names_of_neighbours_are_for_root),
+	};
+
+	log_set_level(LOG_LEVEL_ERROR);
+	return cmocka_run_group_tests_name("history", tests, NULL, NULL);
+}

@@ -1,0 +1,74 @@
+/* Values, durations and times as people read them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "publish/words.h"
+
+static void is_shown(enum unit unit, double value, const char *words)
+{
+	char buffer[64] = "";
+	struct text text = TEXT_OF(buffer);
+
+	words_value(&text, unit, value);
+	assert_string_equal(buffer, words);
+}
+
+static void values_have_their_unit(void **state)
+{
+	is_shown(UNIT_RATIO, 0.125, "12.5 %");
+	is_shown(UNIT_US, 1500, "1.5 ms");
+	is_shown(UNIT_US, 250, "250 us");
+	is_shown(UNIT_BYTES, 64.0 * (1 << 20), "64 MiB");
+	is_shown(UNIT_BYTES_PER_S, 1.5 * (1 << 20), "1.5 MiB/s");
+	is_shown(UNIT_BITS_PER_S, 1e9, "1.0 Gbit/s");
+	is_shown(UNIT_PER_S, 12.5, "12.5/s");
+	is_shown(UNIT_CORES, 3.714, "3.71 cores");
+	is_shown(UNIT_COUNT, 17, "17");
+}
+
+static void durations_grow_into_days(void **state)
+{
+	is_shown(UNIT_S, 0, "0 s");
+	is_shown(UNIT_S, 1.5, "1.5 s");
+	is_shown(UNIT_S, 5, "5 s");
+	is_shown(UNIT_S, 119, "119 s");
+	is_shown(UNIT_S, 120, "2 min");
+	is_shown(UNIT_S, 7200, "2.0 h");
+	is_shown(UNIT_S, 2 * 86400, "2.0 days");
+}
+
+static void times_are_utc(void **state)
+{
+	char when[32];
+
+	assert_string_equal(words_time(0, when), "1970-01-01T00:00:00Z");
+	assert_string_equal(words_time(UINT64_C(1769860800000000), when), "2026-01-31T12:00:00Z");
+}
+
+static void addresses_and_their_groups(void **state)
+{
+	static const uint8_t v4[16] = { [10] = 255, [11] = 255, 203, 0, 113, 9 };
+	static const uint8_t v6[16] = { 0x20, 1, 0xd, 0xb8, [15] = 1 };
+	char buf[64];
+
+	assert_string_equal(words_address(v4, buf), "203.0.113.9");
+	assert_string_equal(words_group(v4, buf), "203.0.113.0/24");
+	assert_string_equal(words_address(v6, buf), "2001:db8::1");
+	assert_string_equal(words_group(v6, buf), "2001:db8::/64");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_have_their_unit),
+		cmocka_unit_test(durations_grow_into_days),
+		cmocka_unit_test(times_are_utc),
+		cmocka_unit_test(addresses_and_their_groups),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

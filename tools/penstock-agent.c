@@ -1,0 +1,159 @@
+/* penstock-agent: tells HAProxy's agent-check how much this host can take. HAProxy keeps the last
+ * word of an agent that is gone, so this is a process of its own which only reads the plan:
+ * penstockd killed, hung, stopped or being upgraded, it says "ready, 100 %" two seconds later. On
+ * SIGTERM it says so for some seconds more before it ends. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/args.h"
+#include "front/agent_line.h"
+#include "proxy/planview.h"
+
+#define BACKLOG 256
+#define AT_ONCE 64 /* connections that are answered before the signals are looked at again */
+#define TURN_MS 1000 /* the service manager hears of us */
+#define PARTING_US (3 * US_PER_S) /* every HAProxy asks once in this time: agent-inter 1s */
+#define PAUSE_US 100000 /* descriptors ran out */
+
+static const char usage[] =
+	"Usage: penstock-agent [OPTION]...\n"
+	"Answers HAProxy's agent-check with the weight and the number of connections that this host can take, by penstockd's plan.\n"
+	"Without penstockd it says that the host is ready.\n"
+	"\n"
+	"  -c FILE                configuration, the same as penstockd's: section [front.agent]\n"
+	"  -o SECTION.KEY=VALUE   one option, over the file; may be repeated\n"
+	"      --run-dir DIR      where penstockd's plan is (default /run/penstock)\n"
+	"      --check-config     exit 0, or 78 with FILE:LINE: section.key: reason\n"
+	"      --version, --help\n"
+	"\n"
+	"Example: server m1 192.0.2.11:25 check agent-check agent-addr 192.0.2.11 agent-port 9827 agent-inter 1s weight 100\n"
+	"SIGTERM says ready for 3 s and ends. See penstock-agent(8).\n";
+
+struct agent {
+	struct pollfd fds[LISTENERS_MAX + 1]; /* listeners, then the signals */
+	unsigned listeners;
+	struct agent_options options;
+	struct planview plan;
+	struct agent_memory memory;
+	uint64_t parting_us; /* when it ends; 0: not asked to */
+};
+
+/* A check that sends something (agent-send) has it read first: else closing would take our line
+ * back. */
+static void answer(struct agent *a, int fd)
+{
+	uint64_t now_us = clock_monotonic_us();
+	const struct plan *plan = a->parting_us ? NULL : planview_get(&a->plan, now_us);
+	char line[AGENT_LINE_MAX], unread[256];
+	size_t n = agent_line(plan, &a->options, now_us, &a->memory, line);
+
+	while (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0)
+		;
+	if (send(fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n)
+		shutdown(fd, SHUT_WR);
+	close(fd);
+}
+
+static void answer_all(struct agent *a, int listener)
+{
+	for (int i = 0; i < AT_ONCE; i++) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			answer(a, fd);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			usleep(PAUSE_US);
+		return;
+	}
+}
+
+static void run(struct agent *a)
+{
+	struct pollfd *signals = &a->fds[a->listeners];
+
+	sd_notify(0, "READY=1");
+	while (!a->parting_us || clock_monotonic_us() < a->parting_us) {
+		int n = poll(a->fds, a->listeners + 1, a->parting_us ? 100 : TURN_MS);
+		struct signalfd_siginfo info;
+
+		sd_notify(0, "WATCHDOG=1");
+		if (n <= 0)
+			continue;
+		for (unsigned i = 0; i < a->listeners; i++)
+			if (a->fds[i].revents)
+				answer_all(a, a->fds[i].fd);
+		if (!signals->revents ||
+		    read(signals->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+			continue;
+		if (a->parting_us)
+			return; /* the second one: at once */
+		sd_notify(0, "STOPPING=1");
+		log_notice(
+			"HAProxy is told for 3 s that this host is ready, then penstock-agent ends");
+		a->parting_us = clock_monotonic_us() + PARTING_US;
+	}
+}
+
+static int open_agent(struct agent *a, const struct config *config)
+{
+	const struct config_agent *c = &config->agent;
+	int fds[LISTENERS_MAX], count, service = config_service_index(config, c->service);
+	const char *which = "";
+	sigset_t ends;
+
+	a->options = (struct agent_options){ .service = service < 0 ? 0 : (unsigned)service,
+					     .balancers = c->balancers,
+					     .connections_max = c->connections_max };
+	planview_init(&a->plan, config->run_dir);
+	count = endpoints_listen(&c->listen, BACKLOG, 0666, fds, &which);
+	if (count < 0) {
+		log_error(
+			"Cannot listen on front.agent.listen = %s: %s. HAProxy keeps what it was told last. Free the address, or set another one",
+			which, strerror(-count));
+		return count;
+	}
+	a->listeners = (unsigned)count;
+	for (int i = 0; i < count; i++)
+		a->fds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	a->fds[count] = (struct pollfd){ .fd = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC),
+					 .events = POLLIN };
+	return a->fds[count].fd < 0 ? -errno : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct config config;
+	static struct args args;
+	static struct agent agent;
+	int r = args_parse(argc, argv, "penstock-agent", usage, false, &args);
+
+	if (r < 0)
+		r = args_load(&args, &config);
+	if (r >= 0)
+		return r;
+	if (args.check)
+		return EXIT_SUCCESS;
+	log_open("penstock-agent", config.log_level);
+	r = open_agent(&agent, &config);
+	if (r == 0)
+		run(&agent);
+	planview_done(&agent.plan);
+	log_close();
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,39 @@
+/* What penstockctl was told on its command line, and one call to penstockd with what is said when
+ * it fails. */
+#ifndef PENSTOCKCTL_ASK_H
+#define PENSTOCKCTL_ASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+enum { EXIT_FINE, EXIT_SAID_NO, EXIT_USAGE, EXIT_NOT_REACHABLE };
+
+struct options {
+	const char *run_dir, *reason, *file, *root, *sort, *since, *until;
+	const char *overrides[32];
+	unsigned overrides_count;
+	uint64_t for_us, limit;
+	bool json, exit_code, help;
+	int count;
+	char **words; /* the verb and its arguments */
+};
+
+/* Calls a method; `parameters` (owned, NULL: none). Returns EXIT_FINE with *ret_message (to be
+ * released) and its parameters in *ret_parameters; else what to exit with, and the reason has been
+ * printed. */
+int ask(const struct options *options, const char *method, json_t *parameters, json_t **ret_message,
+	json_t **ret_parameters);
+/* The same for an order: prints `done` when it is obeyed. `key` of the status is `wanted` once the
+ * order is in force (NULL: it is when it is answered). */
+int ask_order(const struct options *options, const char *method, json_t *parameters,
+	      const char *key, const char *wanted, const char *done);
+/* Prints why penstockd did not do it, or that it does not answer (`r`: negative errno). Both return
+ * what to exit with. */
+int ask_refused(const char *error, const json_t *parameters);
+int ask_failed(int r);
+/* Prints a value as JSON for people. */
+void ask_print(const json_t *value);
+
+#endif

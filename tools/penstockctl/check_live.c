@@ -1,0 +1,151 @@
+#include "penstockctl/check_live.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "core/fault.h"
+
+#define DEFAULT_FILE "/etc/penstock/penstock.conf"
+#define RECENT_S 900
+
+static const char *string(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "";
+}
+
+static time_t changed(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? st.st_mtime : 0;
+}
+
+/* Of FILE and of what lies in FILE.d, with the directory itself: a file may have been removed. */
+static time_t last_change(const char *file)
+{
+	char directory[300], path[600];
+	time_t last = changed(file), one;
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(directory, sizeof(directory), "%s.d", file);
+	one = changed(directory);
+	last = one > last ? one : last;
+	dir = opendir(directory);
+	while (dir && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/%s", directory, entry->d_name);
+		one = changed(path);
+		last = one > last ? one : last;
+	}
+	if (dir)
+		closedir(dir);
+	return last;
+}
+
+static void fleet(struct check *c, const json_t *status)
+{
+	const json_t *fleet = json_object_get(status, "fleet");
+
+	if (json_is_true(json_object_get(fleet, "enabled")) &&
+	    !json_is_true(json_object_get(fleet, "connected")))
+		check_found(
+			c, "fleet-alone",
+			"the store of the fleet does not answer: this host decides alone, senders have to wait on each host by itself",
+			"%s: %s. Start it, or correct [fleet]; penstockctl fleet shows all hosts",
+			string(fleet, "server"), string(fleet, "reason"));
+}
+
+static void files(struct check *c, const char *file, const json_t *status)
+{
+	const char *loaded = string(json_object_get(status, "config"), "loaded");
+	struct tm tm = { 0 };
+	const char *end = strptime(loaded, "%Y-%m-%dT%H:%M:%SZ", &tm);
+
+	if (!json_is_true(
+		    json_object_get(json_object_get(status, "config"), "last_reload_successful")))
+		check_found(
+			c, "not-in-force",
+			"the last reload failed: the configuration of before is in force", "%s",
+			"penstockd --check-config names file, line and reason; then penstockctl reload");
+	else if (end && last_change(file) > timegm(&tm))
+		check_found(
+			c, "not-in-force",
+			"the configuration on disk was changed after penstockd had read it: what it says is not in force",
+			"%s", "penstockd --check-config, then penstockctl reload");
+}
+
+static void mode(struct check *c, const json_t *status)
+{
+	const struct config *config = c->config;
+	char what[300];
+
+	if (strcmp(string(status, "mode"), "observe") != 0 ||
+	    !(config->gate.enabled || config->proxy.enabled || config->policy.enabled))
+		return;
+	snprintf(what, sizeof(what),
+		 "a front is enabled, and penstockd observes: no connection is refused%s",
+		 config->mode == PLAN_OBSERVE ? "" : ", although the file says mode = enforce");
+	check_found(
+		c, "observing", what, "%s",
+		config->mode == PLAN_OBSERVE
+			? "when you have seen enough: [daemon] mode = enforce, then penstockctl reload"
+			: "penstockctl reload, or penstockctl mode enforce");
+}
+
+static void front(struct check *c, const json_t *status, const char *name, bool enabled,
+		  const char *todo)
+{
+	const json_t *f = json_object_get(
+		json_object_get(json_object_get(status, "decisions"), "by_front"), name);
+	char what[300];
+
+	if (!enabled || json_is_true(json_object_get(f, "up")))
+		return;
+	snprintf(what, sizeof(what), "front.%s is enabled, and it is %s%s%.160s", name,
+		 f ? "down" : "not running", f ? ": " : "", f ? string(f, "reason") : "");
+	check_found(c, "front-down", what, "%s", todo);
+}
+
+static void faults(struct check *c, const json_t *status)
+{
+	static const char *const ids[] = {
+#define X(id, name, ...) "fault-" name,
+		FAULT_TABLE(X)
+#undef X
+	};
+
+	for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		const json_t *f = json_object_get(json_object_get(status, "faults"),
+						  fault_name((enum fault)i));
+		char what[400];
+
+		if (!f || json_number_value(json_object_get(f, "last_s")) > RECENT_S)
+			continue;
+		snprintf(what, sizeof(what), "%.0f times, the last %.0f s ago: %s. %s",
+			 json_number_value(json_object_get(f, "count")),
+			 json_number_value(json_object_get(f, "last_s")), string(f, "what"),
+			 string(f, "consequence"));
+		check_found(c, ids[i], what, "%s", string(f, "remedy"));
+	}
+}
+
+void check_live(struct check *c, const char *file, const json_t *status)
+{
+	const struct config *config = c->config;
+
+	files(c, file ? file : DEFAULT_FILE, status);
+	fleet(c, status);
+	mode(c, status);
+	front(c, status, "gate", config->gate.enabled,
+	      "penstockctl reload; penstockctl support says whether the gate can stand here");
+	front(c, status, "policy", config->policy.enabled,
+	      "penstockctl reload; the log of penstockd says why it does not listen");
+	front(c, status, "proxy", config->proxy.enabled,
+	      "systemctl enable --now penstock-proxy; its log says why it does not run");
+	faults(c, status);
+}

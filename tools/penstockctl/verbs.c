@@ -1,0 +1,326 @@
+#include "penstockctl/verbs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+static const struct verb {
+	const char *name, *words;
+	int most;
+	const char *options, *what, *example;
+} verbs[] = {
+#define X(name, words, most, options, what, example) { #name, words, most, options, what, example },
+	VERB_TABLE(X)
+#undef X
+};
+
+/* Every option of any verb. `value`: what it takes; NULL: nothing. `choices`: for completion. */
+static const struct option_info {
+	const char *name;
+	char letter; /* 0: none */
+	const char *value, *choices, *what;
+} options[] = {
+	{ "json", 0, NULL, NULL, "for machines" },
+	{ "exit-code", 0, NULL, NULL, "exit with 10 + level" },
+	{ "sort", 0, "KEY", "rate age attempts", "rate, age or attempts" },
+	{ "limit", 0, "N", NULL, "so many at most" },
+	{ "since", 0, "TIME", NULL, "from 03:00, \"2026-01-31 03:00\" or 2h ago (default 24h)" },
+	{ "until", 0, "TIME", NULL, "until then (history: default now)" },
+	{ "for", 0, "TIME", NULL, "so long, like 30m or 2h" },
+	{ "reason", 0, "TEXT", NULL, "for status, page and journal" },
+	{ "root", 0, "DIR", NULL, "look at the files below DIR" },
+	{ "config", 'c', "FILE", NULL, "by this configuration" },
+	{ "override", 'o', "S.K=VALUE", NULL, "by this option, over the file" },
+	{ "run-dir", 0, "DIR", NULL, "where the control socket is (default /run/penstock)" },
+	{ "help", 'h', NULL, NULL, "this text" },
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static bool takes(const struct verb *v, const char *option)
+{
+	const char *at = v->options;
+	size_t length = strlen(option);
+
+	if (strcmp(option, "run-dir") == 0 || strcmp(option, "help") == 0)
+		return true;
+	while ((at = strstr(at, option))) {
+		bool begins = at == v->options || at[-1] == ' ';
+
+		if (begins && (at[length] == 0 || at[length] == ' '))
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+static const struct verb *find(const char *name)
+{
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	return NULL;
+}
+
+/* As people type it: -c and -o have no long name. */
+static bool has_letter(const struct option_info *o)
+{
+	return o->letter && o->letter != 'h';
+}
+
+void verbs_usage(FILE *out)
+{
+	fprintf(out, "Usage: penstockctl [--run-dir DIR] VERB [OPTION]...\n\n");
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		int n = fprintf(out, "  %s%s%s", verbs[i].name, verbs[i].words[0] ? " " : "",
+				verbs[i].words);
+
+		fprintf(out, "%*s%s\n", n < 30 ? 30 - n : 1, "", verbs[i].what);
+	}
+	fprintf(out, "\n`penstockctl VERB --help` tells the options of a verb.\n"
+		     "Exit codes: 0 fine, 1 the daemon said no, 2 usage, 3 the daemon is not\n"
+		     "reachable, 4 check found an error; status --exit-code: 10 + level.\n");
+}
+
+int verbs_help(const char *name, FILE *out)
+{
+	const struct verb *v = find(name);
+
+	if (!v)
+		return -ENOENT;
+	fprintf(out, "Usage: penstockctl %s%s%s [OPTION]...\n%c%s.\n\n", v->name,
+		v->words[0] ? " " : "", v->words, toupper(v->what[0]), v->what + 1);
+	for (size_t i = 0; i < COUNT(options); i++) {
+		const struct option_info *o = &options[i];
+		int n;
+
+		if (!takes(v, o->name))
+			continue;
+		if (has_letter(o))
+			n = fprintf(out, "  -%c %s", o->letter, o->value);
+		else
+			n = fprintf(out, "  --%s%s%s", o->name, o->value ? " " : "",
+				    o->value ? o->value : "");
+		fprintf(out, "%*s%s\n", n < 24 ? 24 - n : 1, "", o->what);
+	}
+	fprintf(out, "\nExample: %s\n", v->example);
+	return 0;
+}
+
+/* How many letters have to be changed, added, left out or swapped with their neighbour. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned rows[3][24];
+	size_t n = strlen(a), m = strlen(b);
+
+	if (n > 20 || m > 20)
+		return 99;
+	for (unsigned j = 0; j <= m; j++)
+		rows[0][j] = j;
+	for (size_t i = 1; i <= n; i++) {
+		unsigned *now = rows[i % 3], *before = rows[(i + 2) % 3], *two = rows[(i + 1) % 3];
+
+		now[0] = (unsigned)i;
+		for (size_t j = 1; j <= m; j++) {
+			unsigned best = before[j - 1] + (a[i - 1] != b[j - 1]);
+
+			if (before[j] + 1 < best)
+				best = before[j] + 1;
+			if (now[j - 1] + 1 < best)
+				best = now[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    two[j - 2] + 1 < best)
+				best = two[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return rows[n % 3][m];
+}
+
+const char *verbs_nearest(const char *typed)
+{
+	const char *nearest = NULL;
+	unsigned best = 3;
+
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		unsigned d = distance(typed, verbs[i].name);
+
+		/* The beginning of a verb is meant to be that verb. */
+		if (strlen(typed) >= 3 && strncmp(verbs[i].name, typed, strlen(typed)) == 0)
+			d = 1;
+		if (d < best && d < strlen(verbs[i].name)) {
+			best = d;
+			nearest = verbs[i].name;
+		}
+	}
+	return nearest;
+}
+
+/* The words that a verb takes, split at bars: "observe enforce"; none for what is free. */
+static void put_choices(const struct verb *v, FILE *out)
+{
+	if (strcmp(v->name, "help") == 0)
+		for (size_t i = 0; i < COUNT(verbs); i++)
+			fprintf(out, "%s ", verbs[i].name);
+	else if (strchr(v->words, '|'))
+		for (const char *c = v->words; *c; c++)
+			fputc(*c == '|' ? ' ' : *c, out);
+}
+
+static void put_option(const struct verb *v, const struct option_info *o, FILE *out)
+{
+	if (!takes(v, o->name) || strcmp(o->name, "run-dir") == 0)
+		return;
+	if (has_letter(o))
+		fprintf(out, " -%c", o->letter);
+	else
+		fprintf(out, " --%s", o->name);
+}
+
+static void put_bash(FILE *out)
+{
+	fprintf(out,
+		"# Made by `penstockctl completion bash` from its table of verbs.\n"
+		"_penstockctl() {\n"
+		"\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i\n"
+		"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
+		"\t\tcase ${COMP_WORDS[i]} in\n"
+		"\t\t--run-dir) ((i++)) ;;\n"
+		"\t\t-*) ;;\n"
+		"\t\t*) verb=${COMP_WORDS[i]}; break ;;\n"
+		"\t\tesac\n"
+		"\tdone\n"
+		"\tcase $prev in\n"
+		"\t--run-dir|--root) COMPREPLY=($(compgen -d -- \"$cur\")); return ;;\n"
+		"\t-c) COMPREPLY=($(compgen -f -- \"$cur\")); return ;;\n"
+		"\t--sort) COMPREPLY=($(compgen -W 'rate age attempts' -- \"$cur\")); return ;;\n"
+		"\t--for|--reason|--limit|-o) return ;;\n"
+		"\tesac\n"
+		"\tcase $verb in\n\t'') COMPREPLY=($(compgen -W '--run-dir --help");
+	for (size_t i = 0; i < COUNT(verbs); i++)
+		fprintf(out, " %s", verbs[i].name);
+	fprintf(out, "' -- \"$cur\")) ;;\n");
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		fprintf(out, "\t%s) COMPREPLY=($(compgen -W '", verbs[i].name);
+		put_choices(&verbs[i], out);
+		for (size_t o = 0; o < COUNT(options); o++)
+			put_option(&verbs[i], &options[o], out);
+		fprintf(out, "' -- \"$cur\")) ;;\n");
+	}
+	fprintf(out, "\tesac\n}\ncomplete -F _penstockctl penstockctl\n");
+}
+
+/* Text within single quotes of a shell, where brackets and colons mean something to zsh. */
+static void put_plain(const char *text, FILE *out)
+{
+	for (; *text; text++)
+		if (strchr("'[]:", *text))
+			fputc(' ', out);
+		else
+			fputc(*text, out);
+}
+
+static void put_zsh(FILE *out)
+{
+	fprintf(out, "#compdef penstockctl\n"
+		     "# Made by `penstockctl completion zsh` from its table of verbs.\n"
+		     "local -a verbs\nverbs=(\n");
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		fprintf(out, "\t'%s:", verbs[i].name);
+		put_plain(verbs[i].what, out);
+		fprintf(out, "'\n");
+	}
+	fprintf(out,
+		")\nlocal curcontext=$curcontext state line\n"
+		"_arguments -C '--run-dir[where the control socket is]:directory:_directories' "
+		"'1:verb:->verb' '*::argument:->rest'\n"
+		"case $state in\nverb) _describe verb verbs ;;\nrest)\n\tcase $line[1] in\n");
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		fprintf(out, "\t%s) _arguments", verbs[i].name);
+		for (size_t o = 0; o < COUNT(options); o++) {
+			const struct option_info *info = &options[o];
+
+			if (!takes(&verbs[i], info->name) || strcmp(info->name, "run-dir") == 0)
+				continue;
+			if (has_letter(info))
+				fprintf(out, " '-%c[", info->letter);
+			else
+				fprintf(out, " '--%s[", info->name);
+			put_plain(info->what, out);
+			fprintf(out, "]");
+			if (info->choices)
+				fprintf(out, ":%s:(%s)", info->value, info->choices);
+			else if (info->value)
+				fprintf(out, ":%s:%s", info->value,
+					strcmp(info->value, "DIR") == 0	   ? "_directories"
+					: strcmp(info->value, "FILE") == 0 ? "_files"
+									   : " ");
+			fprintf(out, "'");
+		}
+		if (verbs[i].most) {
+			fprintf(out, " '1:argument:(");
+			put_choices(&verbs[i], out);
+			fprintf(out, ")'");
+		}
+		fprintf(out, " ;;\n");
+	}
+	fprintf(out, "\tesac ;;\nesac\n");
+}
+
+static void put_fish(FILE *out)
+{
+	fprintf(out, "# Made by `penstockctl completion fish` from its table of verbs.\n"
+		     "complete -c penstockctl -f\n"
+		     "complete -c penstockctl -l run-dir -r -d 'where the control socket is'\n");
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		const struct verb *v = &verbs[i];
+
+		fprintf(out, "complete -c penstockctl -n __fish_use_subcommand -a %s -d '",
+			v->name);
+		put_plain(v->what, out);
+		fprintf(out, "'\n");
+		if (v->most && (strchr(v->words, '|') || strcmp(v->name, "help") == 0)) {
+			fprintf(out,
+				"complete -c penstockctl -n '__fish_seen_subcommand_from %s' -a '",
+				v->name);
+			put_choices(v, out);
+			fprintf(out, "'\n");
+		}
+		for (size_t o = 0; o < COUNT(options); o++) {
+			const struct option_info *info = &options[o];
+
+			if (!takes(v, info->name) || strcmp(info->name, "run-dir") == 0)
+				continue;
+			fprintf(out, "complete -c penstockctl -n '__fish_seen_subcommand_from %s' ",
+				v->name);
+			if (has_letter(info))
+				fprintf(out, "-o %c", info->letter);
+			else
+				fprintf(out, "-l %s", info->name);
+			if (info->choices)
+				fprintf(out, " -x -a '%s'", info->choices);
+			else if (info->value)
+				fprintf(out, strstr("DIR FILE", info->value) ? " -r" : " -x");
+			fprintf(out, " -d '");
+			put_plain(info->what, out);
+			fprintf(out, "'\n");
+		}
+	}
+}
+
+int verbs_completion(const char *shell, FILE *out)
+{
+	static const struct {
+		const char *shell;
+		void (*put)(FILE *out);
+	} all[] = { { "bash", put_bash }, { "zsh", put_zsh }, { "fish", put_fish } };
+
+	for (size_t i = 0; i < COUNT(all); i++)
+		if (strcmp(all[i].shell, shell) == 0) {
+			all[i].put(out);
+			return 0;
+		}
+	return -ENOENT;
+}

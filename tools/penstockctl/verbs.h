@@ -1,0 +1,52 @@
+/* What penstockctl can be told, as a table: its --help, the help of each verb, the completions of
+ * shells and "did you mean" are made from it. What a verb does: verbs_run.h.
+ *
+ * X(name, words, most, options, what, example). `words`: what comes after the verb, for people;
+ * `most`: how many of them at most; `options`: the long options that it takes, split at blanks;
+ * `what`: one line. */
+#ifndef PENSTOCKCTL_VERBS_H
+#define PENSTOCKCTL_VERBS_H
+
+#include <stdio.h>
+
+/* clang-format off */
+#define VERB_TABLE(X) \
+	X(status, "", 0, "json exit-code", "level, pressure, window, decisions", \
+	  "penstockctl status --json") \
+	X(top, "", 0, "", "the same, live", "penstockctl top") \
+	X(explain, "[ADDRESS]", 1, "json", "from signal to verdict, for the host or a source", \
+	  "penstockctl explain 203.0.113.9") \
+	X(sources, "", 0, "sort limit json", "who takes how much, and who waits since when", \
+	  "penstockctl sources --sort age --limit 20") \
+	X(fleet, "", 0, "json", "all hosts: level, window, in flight, demand", "penstockctl fleet") \
+	X(history, "", 0, "since until json config override", "what happened: sentences and a table", \
+	  "penstockctl history --since 03:00 --until 04:00") \
+	X(watch, "", 0, "json", "changes of level, state and mode as they happen", \
+	  "penstockctl watch --json") \
+	X(drain, "", 0, "for until reason", "defer all new connections, until resume or a while", \
+	  "penstockctl drain --for 30m --reason \"kernel update\"") \
+	X(resume, "", 0, "", "end a drain", "penstockctl resume") \
+	X(mode, "observe|enforce", 1, "", "until the next restart or reload", \
+	  "penstockctl mode observe") \
+	X(reload, "", 0, "", "read the configuration again; waits, tells success", \
+	  "penstockctl reload") \
+	X(support, "", 0, "config override json", "what this kernel and privilege allow", \
+	  "penstockctl support") \
+	X(check, "", 0, "json root config override", "what here is in the way of mail, and what to do", \
+	  "penstockctl check --root /var/lib/machines/mx1") \
+	X(completion, "bash|zsh|fish", 1, "", "print the completions for a shell", \
+	  "penstockctl completion bash") \
+	X(version, "", 0, "json", "the version", "penstockctl version") \
+	X(help, "[VERB]", 1, "", "this, or the help of a verb", "penstockctl help drain")
+/* clang-format on */
+
+/* The usage of all verbs. */
+void verbs_usage(FILE *out);
+/* The help of one: 0, or -ENOENT when there is none of that name. */
+int verbs_help(const char *name, FILE *out);
+/* The verb that is nearest to what was typed; NULL: none is near. */
+const char *verbs_nearest(const char *typed);
+/* The completions for "bash", "zsh" or "fish": 0, or -ENOENT. */
+int verbs_completion(const char *shell, FILE *out);
+
+#endif

@@ -1,0 +1,78 @@
+/* The verbs that tell penstockd what to do. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "penstockctl/verb_history.h"
+#include "penstockctl/verbs_run.h"
+
+/* With --until: for how long. 0, or -1 when it is said what is wrong. */
+static int drain_until(const struct options *o, uint64_t *for_s)
+{
+	int r;
+
+	if (!o->until)
+		return 0;
+	if (o->for_us) {
+		fprintf(stderr, "penstockctl: give --for or --until, not both\n");
+		return -1;
+	}
+	r = history_parse_until(o->until, clock_realtime_us() / US_PER_S, for_s);
+	if (r == -ERANGE)
+		fprintf(stderr, "penstockctl: --until %s: this time is over\n", o->until);
+	else if (r < 0)
+		fprintf(stderr,
+			"penstockctl: --until %s: give a time like 04:00 or \"2026-01-31 04:00\"\n",
+			o->until);
+	return r < 0 ? -1 : 0;
+}
+
+int verb_drain(const struct options *o)
+{
+	json_t *parameters;
+	char done[128] = "draining: every new connection is deferred; `penstockctl resume` ends it";
+	uint64_t for_s = o->for_us / US_PER_S;
+	time_t end;
+	struct tm tm;
+
+	if (drain_until(o, &for_s) < 0)
+		return EXIT_USAGE;
+	parameters = json_object();
+	end = time(NULL) + (time_t)for_s;
+	if (for_s && gmtime_r(&end, &tm))
+		strftime(
+			done, sizeof(done),
+			"draining until %FT%TZ: every new connection is deferred; `penstockctl resume` ends it before",
+			&tm);
+	if (for_s)
+		json_object_set_new(parameters, "for_s", json_integer((json_int_t)for_s));
+	if (o->reason)
+		json_object_set_new(parameters, "reason", json_string(o->reason));
+	return ask_order(o, "io.penstock.Drain", parameters, "state", "draining", done);
+}
+
+int verb_resume(const struct options *o)
+{
+	return ask_order(o, "io.penstock.Resume", NULL, "state", "serving", "serving");
+}
+
+int verb_mode(const struct options *o)
+{
+	char done[96];
+
+	if (o->count != 2 ||
+	    (strcmp(o->words[1], "observe") != 0 && strcmp(o->words[1], "enforce") != 0)) {
+		fprintf(stderr, "penstockctl: mode wants one word: observe or enforce\n");
+		return EXIT_USAGE;
+	}
+	snprintf(done, sizeof(done), "mode is %s until the next restart or reload", o->words[1]);
+	return ask_order(o, "io.penstock.SetMode", json_pack("{s:s}", "mode", o->words[1]), "mode",
+			 o->words[1], done);
+}
+
+int verb_reload(const struct options *o)
+{
+	return ask_order(o, "io.penstock.Reload", NULL, NULL, NULL, "reloaded");
+}
