@@ -7,25 +7,10 @@
 
 #include "kernel/kernel.h"
 #include "sensor/disks.h"
+#include "sensor/probe_sensor.h"
 #include "sensor/sensors.h"
 #include "sensor/span_rate.h"
 #include "sensor/window_hist.h"
-
-int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why)
-{
-	const char *because;
-
-	if (!env->kernel) {
-		snprintf(why, SENSOR_WHY_MAX, "BPF is not available");
-		return -ENODEV;
-	}
-	because = kernel_probe_why(env->kernel, (enum kernel_probe)probe);
-	if (because) {
-		snprintf(why, SENSOR_WHY_MAX, "%s", because);
-		return -EPERM;
-	}
-	return 0;
-}
 
 struct latency {
 	struct kernel *kernel;
@@ -42,18 +27,14 @@ static int latency_open(const struct sensor_env *env, enum kernel_probe probe, v
 			char *why)
 {
 	struct latency *s;
-	int r = sensor_needs_probe(env, probe, why);
+	int r = probe_sensor_open(env, probe, sizeof(*s), ret_state, why);
 
 	if (r < 0)
 		return r;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	s->kernel = env->kernel;
+	s = *ret_state;
 	s->disks = env->disks;
 	s->mood = env->mood;
 	s->probe = probe;
-	*ret_state = s;
 	return 0;
 }
 

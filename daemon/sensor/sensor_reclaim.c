@@ -10,6 +10,7 @@
 #include "base/readfile.h"
 #include "kernel/kernel.h"
 #include "sensor/minute_count.h"
+#include "sensor/probe_sensor.h"
 #include "sensor/sensors.h"
 #include "sensor/span_rate.h"
 #include "sensor/window_hist.h"
@@ -35,17 +36,7 @@ static const struct {
 
 static int reclaim_open(const struct sensor_env *env, void **ret_state, char *why)
 {
-	struct reclaim *s;
-	int r = sensor_needs_probe(env, PROBE_RECLAIM, why);
-
-	if (r < 0)
-		return r;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	s->kernel = env->kernel;
-	*ret_state = s;
-	return 0;
+	return probe_sensor_open(env, PROBE_RECLAIM, sizeof(struct reclaim), ret_state, why);
 }
 
 static int reclaim_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
@@ -80,17 +71,7 @@ struct oom {
 
 static int oom_open(const struct sensor_env *env, void **ret_state, char *why)
 {
-	struct oom *s;
-	int r = sensor_needs_probe(env, PROBE_OOM, why);
-
-	if (r < 0)
-		return r;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	s->kernel = env->kernel;
-	*ret_state = s;
-	return 0;
+	return probe_sensor_open(env, PROBE_OOM, sizeof(struct oom), ret_state, why);
 }
 
 static int oom_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "kernel/kernel.h"
+#include "sensor/probe_sensor.h"
 #include "sensor/sensors.h"
 #include "sensor/window_hist.h"
 
@@ -22,16 +23,12 @@ struct smtp {
 static int smtp_open(const struct sensor_env *env, void **ret_state, char *why)
 {
 	struct smtp *s;
-	int r = sensor_needs_probe(env, PROBE_SMTP, why);
+	int r = probe_sensor_open(env, PROBE_SMTP, sizeof(*s), ret_state, why);
 
 	if (r < 0)
 		return r;
-	s = calloc(1, sizeof(*s));
-	if (!s)
-		return -ENOMEM;
-	s->kernel = env->kernel;
+	s = *ret_state;
 	s->services = env->config->services;
-	*ret_state = s;
 	return 0;
 }
 

@@ -24,7 +24,4 @@ extern const struct sensor_ops sensor_neighbours; /* other control groups */
 extern const struct sensor_ops sensor_netstat; /* softnet, listeners' losses */
 extern const struct sensor_ops sensor_listen; /* accept queues, sock_diag */
 
-/* 0 when the probe (enum kernel_probe) works, else -errno with the reason in `why`. */
-int sensor_needs_probe(const struct sensor_env *env, unsigned probe, char *why);
-
 #endif
