@@ -250,8 +250,8 @@ static bool gate_front_wanted(const struct config *config)
 	return config->gate.enabled;
 }
 
-/* The policy service or the proxy of the same service: config/load.c lets both be, if the gate is
- * to reset. */
+/* The policy service or the proxy of the same service: config/cross_check.c lets both be, if the
+ * gate is to reset. */
 static enum beside decides_elsewhere(const struct config *config)
 {
 	const char *service = config->gate.service;

@@ -1,0 +1,273 @@
+/* What no option can say alone: those that need each other, and those that contradict. */
+#include "config/cross_check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "config/zone_file.h"
+
+static void check_front(const struct config *config, const char *name,
+			const struct config_front *front, struct config_errors *errors)
+{
+	char key[96];
+
+	if (!front->enabled)
+		return;
+	snprintf(key, sizeof(key), "front.%s.service", name);
+	if (config_service_index(config, front->service) < 0)
+		config_errors_add(errors, CONFIG_WHOLE, 0, key, "there is no service '%s'",
+				  front->service);
+	snprintf(key, sizeof(key), "front.%s.listen", name);
+	if (!front->listen.count)
+		config_errors_add(errors, CONFIG_WHOLE, 0, key,
+				  "is missing: an enabled front needs an address to listen on");
+	if (front != &config->proxy)
+		return;
+	snprintf(key, sizeof(key), "front.%s.backend", name);
+	if (front->backend.kind != ENDPOINT_INET && front->backend.kind != ENDPOINT_UNIX)
+		config_errors_add(errors, CONFIG_WHOLE, 0, key,
+				  "is missing: say where the MTA listens");
+	for (unsigned i = 0; i < front->listen.count; i++)
+		if (strcmp(front->backend.text, front->listen.each[i].text) == 0)
+			config_errors_add(errors, CONFIG_WHOLE, 0, key,
+					  "is the proxy's own listen address");
+}
+
+/* Whom the server behind the proxy takes for its client decides for whom it relays. */
+static void check_addresses(const struct config_front *proxy, struct config_errors *errors)
+{
+	if (!proxy->enabled)
+		return;
+	if (proxy->proxy_protocol == PROXY_PROTOCOL_UNSAID)
+		config_errors_add(
+			errors, CONFIG_WHOLE, 0, "front.proxy.proxy_protocol",
+			"is missing. Without a PROXY header the mail server takes every client for this host, and may relay mail for all of them. Write v1 for Postfix, Exim or Haraka, v2 for OpenSMTPD, and let the mail server expect it (see penstock-proxy(8))");
+	if (proxy->accept_proxy_protocol && !proxy->proxy_from.count)
+		config_errors_add(
+			errors, CONFIG_WHOLE, 0, "front.proxy.proxy_from",
+			"is missing: accept_proxy_protocol = yes would believe any client that claims to be another one. Name the networks of the load balancers");
+	if (proxy->proxy_protocol == PROXY_PROTOCOL_NONE && !proxy->client_addresses_hidden)
+		config_errors_add(
+			errors, CONFIG_WHOLE, 0, "front.proxy.proxy_protocol",
+			"none makes the mail server take every client for this host, and it may relay mail for all of them. Write v1 (Postfix, Exim, Haraka) or v2 (OpenSMTPD). If the server trusts no address of this host: client_addresses_hidden = yes");
+}
+
+static void check_gate(const struct config *config, struct config_errors *errors)
+{
+	const struct config_gate *gate = &config->gate;
+
+	if (!gate->enabled)
+		return;
+	if (config_service_index(config, gate->service) < 0)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.gate.service",
+				  "there is no service '%s'", gate->service);
+	for (unsigned i = 0; i < gate->listen.count; i++)
+		if (gate->listen.each[i].kind == ENDPOINT_UNIX)
+			config_errors_add(errors, CONFIG_WHOLE, 0, "front.gate.listen",
+					  "a UNIX socket has no SMTP clients: write ADDRESS:PORT");
+	if (!config->bpf)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.gate.enabled",
+				  "the gate is BPF, and daemon.bpf is no: use front.proxy instead");
+}
+
+/* The gate beside the proxy of the same service looks at the proxy's clients. */
+static void check_gate_beside_proxy(const struct config *config, struct config_errors *errors)
+{
+	const struct config_front *proxy = &config->proxy;
+	bool has_port = false;
+
+	if (!config->gate.enabled || !proxy->enabled || config->gate.repeat != REPEAT_RESET ||
+	    strcmp(config->gate.service, proxy->service) != 0)
+		return;
+	for (unsigned i = 0; i < proxy->listen.count; i++)
+		has_port |= proxy->listen.each[i].kind == ENDPOINT_INET;
+	if (!has_port)
+		config_errors_add(
+			errors, CONFIG_WHOLE, 0, "front.gate.service",
+			"the gate resets clients of the proxy and must know their port: write front.proxy.listen as ADDRESS:PORT");
+	if (proxy->accept_proxy_protocol)
+		config_errors_add(
+			errors, CONFIG_WHOLE, 0, "front.gate.service",
+			"the proxy's clients come through load balancers, and a reset would meet those. Write front.gate.enabled = no");
+}
+
+static void check_haproxy(const struct config *config, struct config_errors *errors)
+{
+	const struct config_haproxy *h = &config->haproxy;
+
+	if (!h->enabled)
+		return;
+	if (config_service_index(config, h->service) < 0)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.haproxy.service",
+				  "there is no service '%s'", h->service);
+	if (!h->listen.count)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.haproxy.listen",
+				  "is missing: say where HAProxy asks, such as 127.0.0.1:9828");
+	for (unsigned i = 0; i < h->responder.count; i++)
+		if (h->responder.each[i].kind == ENDPOINT_UNIX)
+			config_errors_add(errors, CONFIG_WHOLE, 0, "front.haproxy.responder",
+					  "a UNIX socket has no SMTP clients: write ADDRESS:PORT");
+}
+
+static void check_nginx(const struct config *config, struct config_errors *errors)
+{
+	const struct config_nginx *n = &config->nginx;
+
+	if (!n->enabled)
+		return;
+	if (config_service_index(config, n->service) < 0)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.nginx.service",
+				  "there is no service '%s'", n->service);
+	if (!n->listen.count)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.nginx.listen",
+				  "is missing: say where nginx asks, such as 127.0.0.1:9831");
+	if (n->backend.kind != ENDPOINT_INET)
+		config_errors_add(
+			errors, CONFIG_WHOLE, 0, "front.nginx.backend",
+			"is missing: say where the mail server listens, such as 127.0.0.1:2525");
+}
+
+static void check_agent(const struct config *config, struct config_errors *errors)
+{
+	if (config_service_index(config, config->agent.service) < 0)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.agent.service",
+				  "there is no service '%s'", config->agent.service);
+}
+
+static void check_fleet(const struct config_fleet *fleet, struct config_errors *errors)
+{
+	for (unsigned i = 0; i < fleet->servers.count; i++)
+		if (fleet->servers.each[i].kind == ENDPOINT_SYSTEMD)
+			config_errors_add(
+				errors, CONFIG_WHOLE, 0, "fleet.servers",
+				"is where penstockd connects to: write ADDRESS:PORT or unix:PATH");
+	if (fleet->hide_addresses && !fleet->key_file[0])
+		config_errors_add(
+			errors, CONFIG_WHOLE, 0, "fleet.hide_addresses",
+			"needs fleet.key_file: without a secret key the hashes hide nothing");
+	if (!fleet->tls_cert[0] != !fleet->tls_key[0])
+		config_errors_add(errors, CONFIG_WHOLE, 0, "fleet.tls_key",
+				  "tls_cert and tls_key belong together: set both or neither");
+	if (fleet->user[0] && !fleet->password_file[0])
+		config_errors_add(errors, CONFIG_WHOLE, 0, "fleet.password_file",
+				  "is missing: fleet.user has a password");
+	if (!fleet->prefix[0])
+		config_errors_add(errors, CONFIG_WHOLE, 0, "fleet.prefix", "must not be empty");
+}
+
+/* One front a service that turns away: two would each keep a count of their own. */
+static void check_enforcing(const struct config *config, struct config_errors *errors)
+{
+	const struct {
+		const char *name, *service;
+		bool enabled;
+	} front[] = { { "gate", config->gate.service, config->gate.enabled },
+		      { "proxy", config->proxy.service, config->proxy.enabled },
+		      { "policy", config->policy.service, config->policy.enabled },
+		      { "haproxy", config->haproxy.service, config->haproxy.enabled },
+		      { "nginx", config->nginx.service, config->nginx.enabled },
+		      { "line", config->line.service, config->line.enabled },
+		      { "milter", config->milter.service, config->milter.enabled } };
+	char key[96];
+
+	for (unsigned i = 1; i < ARRAY_SIZE(front); i++)
+		for (unsigned j = 0; j < i; j++) {
+			if (!front[i].enabled || !front[j].enabled ||
+			    strcmp(front[i].service, front[j].service) != 0)
+				continue;
+			/* Beside these the gate makes no verdict: it resets. */
+			if ((strcmp(front[i].name, "policy") == 0 ||
+			     strcmp(front[i].name, "proxy") == 0) &&
+			    strcmp(front[j].name, "gate") == 0 &&
+			    config->gate.repeat == REPEAT_RESET)
+				continue;
+			snprintf(key, sizeof(key), "front.%s.service", front[i].name);
+			config_errors_add(
+				errors, CONFIG_WHOLE, 0, key,
+				"'%s' is guarded by front.%s already: one enforcing front per service",
+				front[i].service, front[j].name);
+		}
+}
+
+/* A host without any time zones starts all the same, and host/maintenance.c says what that means:
+ * a typing mistake is another thing. */
+static void check_maintenance(const struct config_maintenance *m, struct config_errors *errors)
+{
+	struct zone zone;
+	int r;
+
+	for (unsigned i = 0; i < m->windows; i++) {
+		const char *name = m->window[i].when.zone;
+
+		r = zone_file_load(name, &zone);
+		if (r == -ENOENT || r == -EINVAL)
+			config_errors_add(errors, CONFIG_WHOLE, 0, "maintenance.window",
+					  "there is no time zone '%s': %s/%s %s", name,
+					  ZONE_DIRECTORY, name,
+					  r == -EINVAL ? "is no time zone file" : "is not there");
+	}
+}
+
+static bool has_port(const struct config_service *service, uint16_t port)
+{
+	for (unsigned i = 0; i < CONFIG_PORTS && service->ports[i]; i++)
+		if (service->ports[i] == port)
+			return true;
+	return false;
+}
+
+static void check_services(const struct config *config, struct config_errors *errors)
+{
+	char key[96];
+
+	for (unsigned i = 0; i < config->services; i++) {
+		snprintf(key, sizeof(key), "service.%s.ports", config->service[i].name);
+		if (!config->service[i].ports[0])
+			config_errors_add(errors, CONFIG_WHOLE, 0, key,
+					  "is missing: say on which ports the MTA listens");
+		for (unsigned j = 0; j < i; j++)
+			for (unsigned a = 0; a < CONFIG_PORTS && config->service[i].ports[a]; a++)
+				if (has_port(&config->service[j], config->service[i].ports[a]))
+					config_errors_add(errors, CONFIG_WHOLE, 0, key,
+							  "%u is service %s's already",
+							  config->service[i].ports[a],
+							  config->service[j].name);
+	}
+}
+
+static void check_pools(const struct config *config, struct config_errors *errors)
+{
+	char key[96];
+
+	for (unsigned i = 0; i < config->pools; i++) {
+		snprintf(key, sizeof(key), "pool.%s.networks", config->pool[i].name);
+		if (!config->pool[i].networks.count)
+			config_errors_add(errors, CONFIG_WHOLE, 0, key,
+					  "is missing: say whose pool it is");
+	}
+}
+
+void config_check(const struct config *config, bool of_trace, struct config_errors *errors)
+{
+	check_front(config, "policy", &config->policy, errors);
+	check_front(config, "proxy", &config->proxy, errors);
+	check_front(config, "line", &config->line, errors);
+	check_front(config, "milter", &config->milter, errors);
+	check_fleet(&config->fleet, errors);
+	check_addresses(&config->proxy, errors);
+	check_gate(config, errors);
+	check_gate_beside_proxy(config, errors);
+	check_haproxy(config, errors);
+	check_nginx(config, errors);
+	check_agent(config, errors);
+	check_enforcing(config, errors);
+	check_services(config, errors);
+	check_pools(config, errors);
+	if (config->window_most && config->window_most < config->window_least)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "objective.window_max",
+				  "is less than objective.window_min");
+	if (!of_trace) /* a trace may come from a host with other time zones */
+		check_maintenance(&config->maintenance, errors);
+}

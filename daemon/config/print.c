@@ -1,0 +1,91 @@
+/* The configuration in force, as a file. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "config/options.h"
+
+#define COMMENT_COLUMNS 96
+
+/* Folded: a line of a file has a bound (libinih: 198 characters). */
+static void print_comment(const char *help, struct text *out)
+{
+	while (*help) {
+		size_t n = strlen(help);
+
+		if (n > COMMENT_COLUMNS) {
+			n = COMMENT_COLUMNS;
+			while (n > 1 && help[n] != ' ')
+				n--;
+		}
+		text_append(out, "# %.*s\n", (int)n, help);
+		help += n;
+		while (*help == ' ')
+			help++;
+	}
+}
+
+/* For rows without a help, which are told only where a test or a trace has changed them. */
+static bool is_default(const struct option_row *row, const void *base)
+{
+	char buffer[64] = "";
+	struct text value = TEXT_OF(buffer);
+
+	option_print(row, base, &value);
+	return strcmp(buffer, row->value ? row->value : "0") == 0;
+}
+
+static void print_scope(const char *match, const char *section, const void *base, struct text *out)
+{
+	bool first = true;
+
+	for (unsigned i = 0; i < option_rows_count; i++) {
+		if (strcmp(option_rows[i].section, match) != 0)
+			continue;
+		if (first)
+			text_append(out, "[%s]\n", section);
+		first = false;
+		if (option_rows[i].help)
+			print_comment(option_rows[i].help, out);
+		else if (is_default(&option_rows[i], base))
+			continue;
+		text_append(out, "%s = ", option_rows[i].key);
+		option_print(&option_rows[i], base, out);
+		text_append(out, "\n");
+	}
+	text_append(out, "\n");
+}
+
+void config_print(const struct config *config, struct text *out)
+{
+	static const char *const sections[] = { "daemon",	"objective",   "source",
+						"nic",		"fleet",       "http",
+						"maintenance",	"control",     "front.gate",
+						"front.policy", "front.proxy", "front.haproxy",
+						"front.nginx",	"front.line",  "front.milter",
+						"front.agent" };
+	char name[64];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sections); i++)
+		print_scope(sections[i], sections[i], config, out);
+	for (unsigned i = 0; i < config->services; i++) {
+		snprintf(name, sizeof(name), "service.%s", config->service[i].name);
+		print_scope("service", name, &config->service[i], out);
+	}
+	for (unsigned i = 0; i < config->pools; i++) {
+		snprintf(name, sizeof(name), "pool.%s", config->pool[i].name);
+		print_scope("pool", name, &config->pool[i], out);
+	}
+	text_append(out, "[target]\n");
+	for (int i = 0; i < SIGNAL__COUNT; i++) {
+		if (config->target[i] <= 0 && signal_info[i].target <= 0)
+			continue;
+		print_comment(signal_info[i].help, out);
+		text_append(out, "%s = ", signal_info[i].name);
+		if (signal_info[i].unit == UNIT_US)
+			text_append(out, "%.0fus\n", config->target[i]);
+		else
+			text_append(out, "%.10g\n", config->target[i]);
+	}
+}

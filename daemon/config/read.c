@@ -1,0 +1,221 @@
+/* Lines of files, drop-ins and the command line -> options that are set. */
+#include "config/read.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <ini.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "config/options.h"
+#include "config/sections.h"
+
+#define DEFAULT_FILE "/etc/penstock/penstock.conf"
+/* What a package ships for its users: read first, so that the files under /etc say what counts. */
+#ifndef PENSTOCK_VENDOR_FILE
+#define PENSTOCK_VENDOR_FILE "/usr/lib/penstock/penstock.conf"
+#endif
+#define LINE_MAX_BYTES 1024
+#define FILE_LINES_MAX 10000
+#define TRACE_TEXT "text" /* file of errors in the text that a trace holds */
+
+/* While one source is read. */
+struct reader {
+	struct config *config;
+	struct config_errors *errors;
+	struct places *places;
+	const char *file;
+	FILE *stream;
+	unsigned line;
+	bool of_trace; /* the text that a recorded trace has of its configuration */
+	bool stop;
+};
+
+/* Counts lines for ini_parse_stream(), whose Debian build does not tell them, and refuses what no
+ * configuration holds. */
+static char *read_line(char *buf, int size, void *context)
+{
+	struct reader *r = context;
+	char *line;
+	size_t n;
+
+	if (r->stop)
+		return NULL;
+	line = fgets(buf, size, r->stream);
+	if (!line)
+		return NULL;
+	r->line++;
+	n = strlen(buf);
+	if (n == 0 || (buf[n - 1] != '\n' && !feof(r->stream))) {
+		config_errors_add(r->errors, r->file, r->line, "line",
+				  n == 0 ? "holds a NUL: this is not a configuration file"
+					 : "is longer than %d characters",
+				  size - 2);
+		r->stop = true;
+		return NULL;
+	}
+	if (r->line > FILE_LINES_MAX) {
+		config_errors_add(r->errors, r->file, r->line, "file", "has more than %d lines",
+				  FILE_LINES_MAX);
+		r->stop = true;
+		return NULL;
+	}
+	return line;
+}
+
+/* "yes # a comment": as people write it. libinih knows " ;" only. No value holds a blank followed
+ * by '#'. */
+static void cut_comment(char *value)
+{
+	for (char *at = value; (at = strchr(at, '#')); at++) {
+		if (at != value && at[-1] != ' ' && at[-1] != '\t')
+			continue;
+		while (at > value && (at[-1] == ' ' || at[-1] == '\t'))
+			at--;
+		*at = 0;
+		return;
+	}
+}
+
+static int on_option(void *context, const char *section, const char *key, const char *whole)
+{
+	struct reader *r = context;
+	char why[256] = "", name[96], value[LINE_MAX_BYTES + 1];
+	unsigned errors = r->errors->count;
+
+	snprintf(value, sizeof(value), "%s", whole);
+	cut_comment(value);
+
+	snprintf(name, sizeof(name), "%s%s%s", section, section[0] ? "." : "", key);
+	/* A trace of an older penstock lists all options for all fronts. */
+	if (r->of_trace && option_other_front(section, key))
+		return 1;
+	if (!r->of_trace && option_gone(section, key)) {
+		snprintf(why, sizeof(why),
+			 "is gone and has no effect: %s. Take it out: the next release refuses it",
+			 option_gone(section, key));
+		config_errors_warn(r->errors, r->file, r->line, name, why);
+		return 1;
+	}
+	if (!section[0])
+		config_errors_add(r->errors, r->file, r->line, name,
+				  "stands before the first [section]");
+	else if (config_set(r->config, section, key, value, why) < 0)
+		config_errors_add(r->errors, r->file, r->line, name, "%s", why);
+	else
+		places_remember(r->places, name, r->file, r->line);
+	if (r->errors->count == errors && why[0] && !r->of_trace)
+		config_errors_warn(r->errors, r->file, r->line, name, why);
+	return 1;
+}
+
+static void read_stream(struct config *config, FILE *stream, const char *file,
+			struct config_errors *errors, struct places *places)
+{
+	struct reader r = { .config = config,
+			    .errors = errors,
+			    .places = places,
+			    .file = file,
+			    .stream = stream,
+			    .of_trace = strcmp(file, TRACE_TEXT) == 0 };
+	int bad = ini_parse_stream(read_line, &r, on_option, &r);
+
+	if (bad > 0 && !r.stop)
+		config_errors_add(errors, file, (unsigned)bad, "line",
+				  "is neither [section] nor key = value");
+}
+
+/* -ENOENT when the file is not there. */
+static int read_file(struct config *config, const char *file, struct config_errors *errors,
+		     struct places *places)
+{
+	_cleanup_fclose_ FILE *stream = fopen(file, "re");
+
+	if (!stream)
+		return -errno;
+	read_stream(config, stream, file, errors, places);
+	return 0;
+}
+
+void config_read_text(struct config *config, const struct config_source *source,
+		      struct config_errors *errors, struct places *places)
+{
+	_cleanup_fclose_ FILE *stream =
+		source->text_length ? fmemopen((void *)source->text, source->text_length, "r")
+				    : NULL;
+
+	if (stream)
+		read_stream(config, stream, TRACE_TEXT, errors, places);
+}
+
+static int is_conf(const struct dirent *entry)
+{
+	size_t n = strlen(entry->d_name);
+
+	return n > 5 && entry->d_name[0] != '.' && strcmp(entry->d_name + n - 5, ".conf") == 0;
+}
+
+static void read_directory(struct config *config, const char *file, struct config_errors *errors,
+			   struct places *places)
+{
+	char directory[PATH_MAX], path[PATH_MAX + 300];
+	struct dirent **entries = NULL;
+	int n;
+
+	snprintf(directory, sizeof(directory), "%s.d", file);
+	n = scandir(directory, &entries, is_conf, alphasort);
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
+		read_file(config, path, errors, places);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+void config_read_files(struct config *config, const struct config_source *source,
+		       struct config_errors *errors, struct places *places)
+{
+	const char *file = source->file ? source->file : DEFAULT_FILE;
+	int r;
+
+	if (!source->file && (r = read_file(config, PENSTOCK_VENDOR_FILE, errors, places)) < 0 &&
+	    r != -ENOENT)
+		config_errors_add(errors, PENSTOCK_VENDOR_FILE, 0, "file", "cannot be read: %s",
+				  strerror(-r));
+	r = read_file(config, file, errors, places);
+	if (r < 0 && (source->file || r != -ENOENT))
+		config_errors_add(errors, file, 0, "file", "cannot be read: %s", strerror(-r));
+	read_directory(config, file, errors, places);
+}
+
+void config_read_override(struct config *config, const char *text, struct config_errors *errors,
+			  struct places *places)
+{
+	const char *equals = strchr(text, '=');
+	char name[128], why[256] = "", *dot;
+
+	if (!equals || (size_t)(equals - text) >= sizeof(name)) {
+		config_errors_add(errors, "-o", 0, text, "is not section.key=value");
+		return;
+	}
+	memcpy(name, text, (size_t)(equals - text));
+	name[equals - text] = 0;
+	dot = strrchr(name, '.');
+	if (!dot || dot == name || !dot[1]) {
+		config_errors_add(errors, "-o", 0, name, "is not section.key");
+		return;
+	}
+	*dot = 0;
+	if (config_set(config, name, dot + 1, equals + 1, why) < 0) {
+		*dot = '.';
+		config_errors_add(errors, "-o", 0, name, "%s", why);
+		return;
+	}
+	*dot = '.';
+	places_remember(places, name, "-o", 0);
+	if (why[0])
+		config_errors_warn(errors, "-o", 0, name, why);
+}
