@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""HAProxy of Debian 12 and 13 in front of mail servers, configured by the page packaging/snippets/haproxy.md as it stands: agent-check
+"""HAProxy of Debian 12, 13 and testing in front of mail servers, configured by the page packaging/snippets/haproxy.md as it stands: agent-check
 of three hosts in network namespaces of their own, and a verdict for each connection by SPOE."""
 import contextlib
 import os
@@ -350,6 +350,8 @@ class Spoe:
 @for_each_release("SPOE: 451 with the reason while penstock refuses, until QUIT; a retry is delivered after; counted")
 def _(release):
     with Spoe(release) as s:
+        mode = s.balancer.servers()["penstock_spoe", "BACKEND"]["mode"]
+        check(mode == ("spop" if release == "forky" else "tcp"), f"HAProxy asks in its mode {mode}")
         send(1)
         s.daemon.ctl("drain", check=0)
         s.until(b"451 4.3.2 ")

@@ -1,4 +1,5 @@
-"""HAProxy of two Debian releases, run in place from unpacked packages: 2.6 (bookworm) and 3.0 (trixie)."""
+"""HAProxy of three Debian releases, run in place from unpacked packages: 2.6 (bookworm), 3.0 (trixie) and 3.2 (forky), which has
+`mode spop`."""
 import os
 import re
 import socket
@@ -10,14 +11,15 @@ from lib.place import ROOT, wait_for
 from lib.programs import Program
 
 PACKAGES = ["haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1", "libpcre2-8-0", "libstdc++6"]
-RELEASES = ("bookworm", "trixie")
+RELEASES = ("bookworm", "trixie", "forky")
 PAGE = os.path.join(ROOT, "packaging", "snippets", "haproxy.md")
 
 
 def prepare():
     """Outside, where there is a network."""
     unpack("haproxy", PACKAGES)
-    os.environ["PENSTOCK_TEST_HAPROXY"] = container.image("haproxy", "trixie", ["haproxy"]) or ""
+    for release in RELEASES[1:]:
+        os.environ["PENSTOCK_TEST_HAPROXY_" + release] = container.image("haproxy", release, ["haproxy"]) or ""
 
 
 def command(release):
@@ -25,7 +27,7 @@ def command(release):
     if release == "bookworm":
         root = unpack("haproxy", PACKAGES)
         return ["env", f"LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu", root + "/usr/sbin/haproxy"]
-    root = os.environ.get("PENSTOCK_TEST_HAPROXY")
+    root = os.environ.get("PENSTOCK_TEST_HAPROXY_" + release)
     return root and [root + "/usr/lib64/ld-linux-x86-64.so.2", "--library-path", root + "/usr/lib/x86_64-linux-gnu", root + "/usr/sbin/haproxy"]
 
 
