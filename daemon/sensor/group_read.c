@@ -24,13 +24,13 @@ static void put_rate(struct group_node *n, double delta, double dt_s)
 		smooth_step(&n->use, rate, dt_s, GROUP_TAU_S);
 }
 
-void group_read_cpu(struct group_node *n, double dt_s)
+void group_read_cpu(struct group_node *n, bool v1, double dt_s)
 {
 	char content[1024];
 	uint64_t now;
 
 	if (n->fd[0] < 0 || readfile_fd(n->fd[0], content, sizeof(content)) <= 0 ||
-	    readfile_field_u64(content, "usage_usec", &now) < 0) {
+	    procparse_cpu_used(content, v1, &now) < 0) {
 		n->primed = false;
 		n->use = -1;
 		return;

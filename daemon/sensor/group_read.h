@@ -8,7 +8,7 @@
 
 /* Each sets node->use; -1: not known (the group has gone, or this is its first reading). `dt_s`:
  * since the last reading; 0: the first. */
-void group_read_cpu(struct group_node *node, double dt_s); /* cores */
+void group_read_cpu(struct group_node *node, bool v1, double dt_s); /* cores */
 void group_read_io(struct group_node *node, bool v1,
 		   double dt_s); /* bytes a second, 16 KiB more for each request */
 /* Bytes that are no page cache; feeds the node's trend. */

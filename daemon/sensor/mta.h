@@ -8,22 +8,10 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "sensor/mta_group.h"
 #include "sensor/sensor.h"
 
-#define MTA_LIMITS 6
 #define MTA_GROUPS PLAN_SERVICES
-
-/* One control group of the MTA. Everything by path below the cgroup root that env->cgroup_fd is. */
-struct mta_group {
-	unsigned service; /* index of the first service that it serves */
-	char unified[CONFIG_PATH_MAX]; /* directory with cpu.stat and *.pressure */
-	/* its own first, then those above that have a limit; empty ends */
-	char memory[MTA_LIMITS][CONFIG_PATH_MAX];
-	bool memory_v1;
-	/* directory with io.stat, or v1's blkio.throttle.*; empty: none */
-	char io[CONFIG_PATH_MAX];
-	bool io_v1;
-};
 
 struct mta {
 	uint64_t generation; /* 0: not looked yet; counts changes */

@@ -43,7 +43,8 @@ struct neighbour_watch {
 	/* the thread's own */
 	struct mta mta;
 	struct group_tree cpu, memory, io;
-	bool memory_v1, io_v1;
+	bool cpu_v1, memory_v1, io_v1;
+	unsigned most; /* groups */
 	uint64_t rebuilt_us, last_us, root_cpu_us;
 	bool root_primed;
 	double root_cores;
@@ -57,9 +58,9 @@ static void read_root(struct neighbour_watch *w, double dt_s)
 	char path[64], content[1024];
 	uint64_t now;
 
-	snprintf(path, sizeof(path), "%s/cpu.stat", w->cpu.root);
+	snprintf(path, sizeof(path), "%s/%s", w->cpu.root, w->cpu.files[0]);
 	if (readfile_at(w->env.cgroup_fd, path, content, sizeof(content)) <= 0 ||
-	    readfile_field_u64(content, "usage_usec", &now) < 0) {
+	    procparse_cpu_used(content, w->cpu_v1, &now) < 0) {
 		w->root_primed = false;
 		w->root_cores = -1;
 		return;
@@ -99,6 +100,7 @@ static bool is_mail(const struct neighbour_watch *w, const char *path)
 {
 	for (unsigned i = 0; i < w->mta.count; i++)
 		if (strcmp(path, w->mta.group[i].unified) == 0 ||
+		    strcmp(path, w->mta.group[i].cpu) == 0 ||
 		    strcmp(path, w->mta.group[i].memory[0]) == 0 ||
 		    strcmp(path, w->mta.group[i].io) == 0)
 			return true;
@@ -232,52 +234,6 @@ static double available_bytes(const struct neighbour_watch *w)
 	return (double)available;
 }
 
-static void look(struct neighbour_watch *w, uint64_t now_us)
-{
-	double dt_s = w->last_us ? (double)(now_us - w->last_us) / 1e6 : 0;
-	struct neighbours seen = { .at_us = now_us };
-
-	mta_watch_read(w->env.mta, w->mta.generation, &w->mta);
-	if (!w->rebuilt_us || now_us - w->rebuilt_us >= REBUILD_EVERY_US) {
-		w->rebuilt_us = now_us;
-		group_tree_rebuild(&w->cpu);
-		group_tree_rebuild(&w->memory);
-		group_tree_rebuild(&w->io);
-	}
-	read_root(w, dt_s);
-	for (unsigned i = 0; i < w->cpu.count; i++)
-		group_read_cpu(&w->cpu.node[i], dt_s);
-	for (unsigned i = 0; i < w->memory.count; i++)
-		group_read_memory(&w->memory.node[i], w->memory_v1, now_us);
-	for (unsigned i = 0; i < w->io.count; i++)
-		group_read_io(&w->io.node[i], w->io_v1, dt_s);
-	w->last_us = now_us;
-	find_who(w, &w->cpu, w->root_cores, FLOOR_CORES, &seen.who[RESOURCE_CPU]);
-	find_who(w, &w->memory, -1, FLOOR_SHARE * used_by_all(&w->memory),
-		 &seen.who[RESOURCE_MEMORY]);
-	find_who(w, &w->io, -1, FLOOR_SHARE * used_by_all(&w->io), &seen.who[RESOURCE_DISK]);
-	find_leak(w, available_bytes(w), &seen.leak);
-	if (w->mta.count && strrchr(w->mta.group[0].unified, '/'))
-		copy_clean(seen.mail_unit, sizeof(seen.mail_unit),
-			   strrchr(w->mta.group[0].unified, '/') + 1);
-	seen.groups = w->cpu.count;
-	seen.more = w->cpu.more || w->memory.more || w->io.more;
-	pthread_mutex_lock(&w->lock);
-	w->seen = seen;
-	pthread_mutex_unlock(&w->lock);
-}
-
-static uint64_t look_again(void *context, bool calm)
-{
-	struct neighbour_watch *w = context;
-	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us,
-		 least_us = w->last_us ? LEAST_US : FIRST_US;
-
-	look(w, clock_monotonic_us());
-	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
-	return rest_us < least_us ? least_us : rest_us > MOST_US ? MOST_US : rest_us;
-}
-
 /* Whether some directory of the hierarchy has the file: the root itself often has not. */
 static bool hierarchy_has(int cgroup_fd, const char *root, const char *file)
 {
@@ -297,6 +253,76 @@ static bool hierarchy_has(int cgroup_fd, const char *root, const char *file)
 	return found;
 }
 
+/* CPU times are read in cgroup2 where it has groups (kernels count there without the controller),
+ * else in v1: which of the two it is may change while the host boots. 0 or -ENOMEM. */
+static int choose_cpu(struct neighbour_watch *w)
+{
+	static const char *const v2_files[GROUP_FILES] = { "cpu.stat" };
+	static const char *const v1_files[GROUP_FILES] = { "cpuacct.usage" };
+	int fd = w->env.cgroup_fd;
+	const char *unified = mta_group_prefix(fd);
+	bool v1 = faccessat(fd, "cpuacct/cpuacct.usage", F_OK, 0) == 0 &&
+		  (!unified || !hierarchy_has(fd, unified, "cpu.stat"));
+
+	if (w->cpu.node && v1 == w->cpu_v1)
+		return 0;
+	group_tree_done(&w->cpu);
+	w->cpu_v1 = v1;
+	w->root_primed = false;
+	return group_tree_init(&w->cpu, fd,
+			       v1	 ? "cpuacct"
+			       : unified ? unified
+					 : "",
+			       v1 ? v1_files : v2_files, false, w->most);
+}
+
+static void look(struct neighbour_watch *w, uint64_t now_us)
+{
+	double dt_s = w->last_us ? (double)(now_us - w->last_us) / 1e6 : 0;
+	struct neighbours seen = { .at_us = now_us };
+
+	mta_watch_read(w->env.mta, w->mta.generation, &w->mta);
+	if (!w->rebuilt_us || now_us - w->rebuilt_us >= REBUILD_EVERY_US) {
+		w->rebuilt_us = now_us;
+		choose_cpu(w);
+		group_tree_rebuild(&w->cpu);
+		group_tree_rebuild(&w->memory);
+		group_tree_rebuild(&w->io);
+	}
+	read_root(w, dt_s);
+	for (unsigned i = 0; i < w->cpu.count; i++)
+		group_read_cpu(&w->cpu.node[i], w->cpu_v1, dt_s);
+	for (unsigned i = 0; i < w->memory.count; i++)
+		group_read_memory(&w->memory.node[i], w->memory_v1, now_us);
+	for (unsigned i = 0; i < w->io.count; i++)
+		group_read_io(&w->io.node[i], w->io_v1, dt_s);
+	w->last_us = now_us;
+	find_who(w, &w->cpu, w->root_cores, FLOOR_CORES, &seen.who[RESOURCE_CPU]);
+	find_who(w, &w->memory, -1, FLOOR_SHARE * used_by_all(&w->memory),
+		 &seen.who[RESOURCE_MEMORY]);
+	find_who(w, &w->io, -1, FLOOR_SHARE * used_by_all(&w->io), &seen.who[RESOURCE_DISK]);
+	find_leak(w, available_bytes(w), &seen.leak);
+	if (w->mta.count && strrchr(mta_group_home(&w->mta.group[0]), '/'))
+		copy_clean(seen.mail_unit, sizeof(seen.mail_unit),
+			   strrchr(mta_group_home(&w->mta.group[0]), '/') + 1);
+	seen.groups = w->cpu.count;
+	seen.more = w->cpu.more || w->memory.more || w->io.more;
+	pthread_mutex_lock(&w->lock);
+	w->seen = seen;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static uint64_t look_again(void *context, bool calm)
+{
+	struct neighbour_watch *w = context;
+	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us,
+		 least_us = w->last_us ? LEAST_US : FIRST_US;
+
+	look(w, clock_monotonic_us());
+	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
+	return rest_us < least_us ? least_us : rest_us > MOST_US ? MOST_US : rest_us;
+}
+
 /* As many as leave DESCRIPTORS_LEFT, or a quarter of what may be opened where that is little:
  * fronts and questions of operators come first. */
 static unsigned groups_most(void)
@@ -312,9 +338,8 @@ static unsigned groups_most(void)
 	return room < GROUPS_MOST ? (unsigned)room : GROUPS_MOST;
 }
 
-static int open_trees(struct neighbour_watch *w, unsigned most)
+static int open_trees(struct neighbour_watch *w)
 {
-	static const char *const cpu[GROUP_FILES] = { "cpu.stat" };
 	static const char *const memory[GROUP_FILES] = { "memory.current", "memory.stat" };
 	static const char *const memory_v1[GROUP_FILES] = { "memory.usage_in_bytes",
 							    "memory.stat" };
@@ -322,21 +347,22 @@ static int open_trees(struct neighbour_watch *w, unsigned most)
 	static const char *const io_v1[GROUP_FILES] = { "blkio.throttle.io_service_bytes_recursive",
 							"blkio.throttle.io_serviced_recursive" };
 	int fd = w->env.cgroup_fd, r;
-	const char *unified = faccessat(fd, "cgroup.controllers", F_OK, 0) == 0	    ? "."
-			      : faccessat(fd, "unified/cgroup.procs", F_OK, 0) == 0 ? "unified"
-										    : "";
+	const char *unified = mta_group_prefix(fd);
+
+	if (!unified)
+		unified = "";
 
 	w->memory_v1 = faccessat(fd, "memory/memory.stat", F_OK, 0) == 0 &&
 		       !hierarchy_has(fd, unified, "memory.current");
 	w->io_v1 = faccessat(fd, "blkio/cgroup.procs", F_OK, 0) == 0 &&
 		   !hierarchy_has(fd, unified, "io.stat");
-	r = group_tree_init(&w->cpu, fd, unified, cpu, false, most);
+	r = choose_cpu(w);
 	if (r == 0)
 		r = group_tree_init(&w->memory, fd, w->memory_v1 ? "memory" : unified,
-				    w->memory_v1 ? memory_v1 : memory, true, most);
+				    w->memory_v1 ? memory_v1 : memory, true, w->most);
 	if (r == 0)
 		r = group_tree_init(&w->io, fd, w->io_v1 ? "blkio" : unified, w->io_v1 ? io_v1 : io,
-				    false, most);
+				    false, w->most);
 	return r;
 }
 
@@ -364,7 +390,8 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 		return -ENOMEM;
 	w->env = *env;
 	w->root_cores = -1;
-	r = open_trees(w, groups_most());
+	w->most = groups_most();
+	r = open_trees(w);
 	pthread_mutex_init(&w->lock, NULL);
 	if (r == 0)
 		r = lookout_add(env->lookout, look_again, w);

@@ -170,6 +170,23 @@ int procparse_cgroup(const char *content, const char *controller, char *path, un
 	return -ENOENT;
 }
 
+int procparse_cpu_used(const char *content, bool v1, uint64_t *ret_us)
+{
+	unsigned long long ns;
+	char *end;
+
+	if (!v1)
+		return readfile_field_u64(content, "usage_usec", ret_us);
+	if (!isdigit((unsigned char)content[0]))
+		return -EINVAL;
+	errno = 0;
+	ns = strtoull(content, &end, 10);
+	if (errno || (*end && *end != '\n'))
+		return -EINVAL;
+	*ret_us = ns / 1000;
+	return 0;
+}
+
 int procparse_io_stat(const char *content, struct procparse_io *ret)
 {
 	static const struct {

@@ -39,6 +39,10 @@ bool procparse_is_disk(const char *name);
  * ("memory"). 0 or -ENOENT; -ERANGE when it does not fit. */
 int procparse_cgroup(const char *content, const char *controller, char *path, unsigned size);
 
+/* CPU time that a control group has used, us: cpu.stat of cgroup2, or cpuacct.usage of v1 (ns). 0,
+ * -ENOENT or -EINVAL. */
+int procparse_cpu_used(const char *content, bool v1, uint64_t *ret_us);
+
 struct procparse_io {
 	uint64_t bytes, ios; /* read and written, all devices */
 };

@@ -101,7 +101,7 @@ static void open_group(struct cgroup *s, struct group *g, const struct mta_group
 	const char *v1_bytes = "blkio.throttle.io_service_bytes_recursive",
 		   *v1_ios = "blkio.throttle.io_serviced_recursive";
 
-	g->cpu_fd = open_in(s, m->unified, "cpu.stat");
+	g->cpu_fd = open_in(s, m->cpu, m->cpu_v1 ? "cpuacct.usage" : "cpu.stat");
 	for (int i = 0; i < STALLS; i++)
 		g->stall_fd[i] = open_in(s, m->unified, stall_files[i]);
 	g->io_fd = open_in(s, m->io, m->io_v1 ? v1_bytes : "io.stat");
@@ -119,7 +119,7 @@ static void open_group(struct cgroup *s, struct group *g, const struct mta_group
 			f->high = open_in(s, m->memory[i], "memory.high");
 	}
 	log_info("the mail server's control group is %s",
-		 strncmp(m->unified, "./", 2) == 0 ? m->unified + 1 : m->unified);
+		 mta_group_home(m) + (strncmp(mta_group_home(m), "./", 2) == 0));
 }
 
 /* The id of a cgroup2 directory, as BPF sees it, is its inode. */
@@ -129,7 +129,8 @@ static void watch_run_queue(struct cgroup *s)
 
 	if (!s->kernel)
 		return;
-	if (s->mta.count && fstatat(s->cgroup_fd, s->mta.group[0].unified, &st, 0) == 0)
+	if (s->mta.count && s->mta.group[0].unified[0] &&
+	    fstatat(s->cgroup_fd, s->mta.group[0].unified, &st, 0) == 0)
 		kernel_runq_cgroup(s->kernel, st.st_ino);
 	else
 		kernel_runq_cgroup(s->kernel, 0);
@@ -144,7 +145,7 @@ static bool same_groups(const struct cgroup *s)
 
 	for (unsigned i = 0; i < s->mta.count; i++)
 		if (i >= s->opened_count ||
-		    fstatat(s->cgroup_fd, s->mta.group[i].unified, &st, 0) < 0 ||
+		    fstatat(s->cgroup_fd, mta_group_home(&s->mta.group[i]), &st, 0) < 0 ||
 		    st.st_ino != s->opened[i] ||
 		    memcmp(&s->mta.group[i], &s->opened_group[i], sizeof(s->opened_group[i])) != 0)
 			return false;
@@ -160,8 +161,9 @@ static void open_files(struct cgroup *s)
 	mta_events_close(&s->events);
 	for (unsigned i = 0; i < s->mta.count; i++) {
 		open_group(s, &s->group[i], &s->mta.group[i]);
-		s->opened[i] =
-			fstatat(s->cgroup_fd, s->mta.group[i].unified, &st, 0) < 0 ? 0 : st.st_ino;
+		s->opened[i] = fstatat(s->cgroup_fd, mta_group_home(&s->mta.group[i]), &st, 0) < 0
+				       ? 0
+				       : st.st_ino;
 		s->opened_group[i] = s->mta.group[i];
 	}
 	s->opened_count = s->mta.count;
@@ -208,13 +210,13 @@ static double step(struct counter *c, uint64_t now)
 }
 
 /* CPU time used since the last reading, us; -1: not known. */
-static double read_cpu(struct group *g)
+static double read_cpu(struct group *g, bool v1)
 {
 	char content[1024];
 	uint64_t now;
 
 	if (g->cpu_fd < 0 || readfile_once(g->cpu_fd, content, sizeof(content)) <= 0 ||
-	    readfile_field_u64(content, "usage_usec", &now) < 0) {
+	    procparse_cpu_used(content, v1, &now) < 0) {
 		g->cpu.primed = false;
 		return -1;
 	}
@@ -315,7 +317,7 @@ static void read_group(struct group *g, const struct mta_group *m, struct sums *
 {
 	struct procparse_io io;
 
-	add(&sum->cpu_us, read_cpu(g));
+	add(&sum->cpu_us, read_cpu(g, m->cpu_v1));
 	for (int i = 0; i < STALLS; i++) {
 		double stall = read_stall(g, i);
 

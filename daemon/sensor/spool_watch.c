@@ -111,9 +111,9 @@ static void find_dirs(struct spool_watch *w, uint64_t now_us)
 	if (postfix_stands_in(&w->mta, s->dir[0]))
 		s->dirs = 1;
 	else
-		s->dirs =
-			spool_default_dirs(w->mta.comm, w->mta.count ? w->mta.group[0].unified : "",
-					   s->dir, SPOOL_DIRS);
+		s->dirs = spool_default_dirs(w->mta.comm,
+					     w->mta.count ? mta_group_home(&w->mta.group[0]) : "",
+					     s->dir, SPOOL_DIRS);
 	if (!s->dirs)
 		snprintf(s->why, sizeof(s->why),
 			 "no queue directory is configured (service.NAME.queue_dirs) or found");

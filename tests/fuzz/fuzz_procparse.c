@@ -24,10 +24,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	procparse_netstat(text, "TcpExt", "ListenDrops", &value);
 	procparse_cgroup(text, NULL, path, sizeof(path));
 	procparse_cgroup(text, "memory", path, sizeof(path));
-	procparse_io_stat(text, &io);
-	procparse_blkio(text, &value);
-	procparse_softnet(text, &value, &other);
-	procparse_netstat(text, "TcpExt", "ListenDrops", &value);
+	procparse_cpu_used(text, false, &value);
+	procparse_cpu_used(text, true, &value);
 	procparse_meminfo(text, &value, &other);
 	free(text);
 	return 0;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Every sensor against the real kernel: its signal is there, from the source it names, and moves when it is provoked."""
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
+from lib.cgroup import Cgroup
 from lib.place import BUILD, wait_for
 from lib.sensing import World, bpf_or_skip
 from lib.tap import Skip, check, test
@@ -59,6 +61,32 @@ def _():
             stop.set()
             thread.join()
             os.unlink(path)
+
+
+USING_CPU = ("import sys, time\nimport socket\ns = socket.create_server(('127.0.0.1', int(sys.argv[1]))) if len(sys.argv) > 1 else None\n"
+             "b = bytearray(48 << 20)\nb[::4096] = b'x' * len(b[::4096])\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass")
+
+
+@test("cgroup v1: CPU and memory of a server that only v1 knows by cpuacct and memory, and who presses beside it")
+def _():
+    if not os.path.exists("/sys/fs/cgroup/cpuacct/cpuacct.usage") or not os.path.exists("/sys/fs/cgroup/memory/memory.stat"):
+        raise Skip("this host has no cgroup v1 with cpuacct and memory")
+    mail, beside = (Cgroup("cpuacct", "memory", v2=False) for _ in range(2))
+    started = [subprocess.Popen(mail.prefix(sys.executable, "-c", USING_CPU, "2526")), subprocess.Popen(beside.prefix(sys.executable, "-c", USING_CPU))]
+    try:
+        with World() as w:
+            w.wait_signal("cpu", "mta_cpu_cores", lambda v: 0.02 < v < 1.1, "cgroup")
+            w.wait_signal("memory", "mta_mem_bytes", lambda v: 40 << 20 < v < 200 << 20, "cgroup")
+            w.wait_signal("cpu", "neighbour_cores", lambda v: v > 0.02, "cgroup")
+            check(f"the mail server's control group is cpuacct/{mail.name}" in w.daemon.output(), "the log names it")
+            who = json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["neighbours"]["cpu"]
+            check(who["cgroup"] in ("/" + beside.name, "/"), f"not the server, but what else uses the CPUs here: {who}")
+    finally:
+        for p in started:
+            p.kill()
+            p.wait()
+        mail.remove()
+        beside.remove()
 
 
 @test("page cache is not memory pressure")

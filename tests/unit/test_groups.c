@@ -85,9 +85,9 @@ static void a_tree_is_followed(void **state)
 	assert_non_null(n);
 	assert_string_equal(group_node_name(n), "a.service");
 	assert_int_equal(n->parent, 0);
-	group_read_cpu((struct group_node *)n, 0);
+	group_read_cpu((struct group_node *)n, false, 0);
 	put("system.slice/a.service/cpu.stat", "usage_usec 1500000\nuser_usec 1\n");
-	group_read_cpu((struct group_node *)n, 1);
+	group_read_cpu((struct group_node *)n, false, 1);
 	assert_near(n->use, 0.5, 1e-9);
 	/* Another comes; what was known of the first stays. */
 	make_group("user.slice");
@@ -287,6 +287,144 @@ static void neighbours_in_cgroup2(void **state)
 	lookout_close(env.lookout);
 }
 
+/* A host with cgroup v1, and docker's container on it: nobody but v1 knows the server's group. */
+static struct sensor_env v1_env(bool hybrid)
+{
+	struct sensor_env env = env_of("docker/mail");
+
+	unlinkat(root_fd, "cgroup.controllers", 0);
+	if (hybrid) {
+		make_group("unified");
+		put("unified/cgroup.procs", "1\n");
+		put("unified/cpu.stat", "usage_usec 1\n");
+	}
+	for (int i = 0; i < 4; i++) {
+		static const char *const controllers[] = { "cpuacct", "cpu", "memory", "blkio" };
+		char path[64];
+
+		snprintf(path, sizeof(path), "%s", controllers[i]);
+		make_group(path);
+		snprintf(path, sizeof(path), "%s/docker", controllers[i]);
+		make_group(path);
+		snprintf(path, sizeof(path), "%s/docker/mail", controllers[i]);
+		make_group(path);
+		snprintf(path, sizeof(path), "%s/docker/mail/cgroup.procs", controllers[i]);
+		put(path, "999999\n");
+	}
+	put("cpuacct/cpuacct.usage", "1000000000\n");
+	put("cpuacct/docker/cpuacct.usage", "1000000000\n");
+	put("cpuacct/docker/mail/cpuacct.usage", "1000000000\n");
+	put("cpu/docker/mail/cpu.cfs_quota_us", "150000\n");
+	put("cpu/docker/mail/cpu.cfs_period_us", "100000\n");
+	put("memory/memory.stat", "total_rss 0\n");
+	put("memory/docker/memory.limit_in_bytes", "1000000000\n");
+	put("memory/docker/memory.usage_in_bytes", "300000000\n");
+	put("memory/docker/memory.stat", "total_inactive_file 0\n");
+	put("memory/docker/mail/memory.limit_in_bytes", "9223372036854771712\n");
+	put("memory/docker/mail/memory.usage_in_bytes", "300000000\n");
+	put("memory/docker/mail/memory.stat",
+	    "total_inactive_file 60000000\ntotal_active_file 40000000\n");
+	put("blkio/docker/mail/blkio.throttle.io_service_bytes", "");
+	make_group("proc");
+	make_group("proc/999999");
+	put("proc/999999/cgroup", "9:name=systemd:/docker/mail\n4:memory:/docker/mail\n"
+				  "3:cpu,cpuacct:/docker/mail\n2:blkio:/docker/mail\n0::/\n");
+	env.proc_fd = openat(root_fd, "proc", O_RDONLY | O_DIRECTORY);
+	return env;
+}
+
+static void the_group_that_only_v1_knows(void **state)
+{
+	for (int hybrid = 0; hybrid < 2; hybrid++) {
+		struct sensor_env env;
+		struct mta m;
+
+		if (hybrid) {
+			teardown(state);
+			setup(state);
+		}
+		env = v1_env(hybrid);
+		mta_find(&env, &m);
+		assert_int_equal(m.count, 1);
+		assert_string_equal(m.group[0].unified, "");
+		assert_string_equal(m.group[0].cpu, "cpuacct/docker/mail");
+		assert_string_equal(m.group[0].memory[0], "memory/docker/mail");
+		assert_string_equal(m.group[0].memory[1], "memory/docker");
+		assert_string_equal(m.group[0].io, "blkio/docker/mail");
+		assert_true(m.group[0].cpu_v1 && m.group[0].memory_v1 && m.group[0].io_v1);
+		assert_near(m.cores, 1.5, 1e-9);
+		close(env.proc_fd);
+	}
+}
+
+static void its_cpu_and_memory_in_v1(void **state)
+{
+	struct sensor_env env = v1_env(true);
+	const struct timespec pause = { 0, 10000000 };
+	struct sample sample;
+	struct load load;
+	char why[SENSOR_WHY_MAX] = "";
+	void *cgroup = NULL;
+	int tries = 0;
+
+	assert_int_equal(lookout_open(&env.lookout), 0);
+	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
+	assert_int_equal(sensor_cgroup.open(&env, &cgroup, why), 0);
+	do {
+		nanosleep(&pause, NULL);
+		sample_clear(&sample, 1000000);
+		assert_int_equal(sensor_cgroup.poll(cgroup, 1000000, &sample, &load, why), 0);
+	} while (!sample_has(&sample, SIGNAL_MTA_MEM_BYTES) && tries++ < 3000);
+	assert_near(sample.value[SIGNAL_MTA_MEM_BYTES], 200e6, 1);
+	assert_false(sample_has(&sample, SIGNAL_MTA_CPU_CORES));
+	put("cpuacct/docker/mail/cpuacct.usage", "1750000000\n");
+	sample_clear(&sample, 2000000);
+	assert_int_equal(sensor_cgroup.poll(cgroup, 2000000, &sample, &load, why), 0);
+	assert_near(sample.value[SIGNAL_MTA_CPU_CORES], 0.75, 1e-6);
+	/* A file that goes bad is no use of zero. */
+	put("cpuacct/docker/mail/cpuacct.usage", "rubbish\n");
+	sample_clear(&sample, 3000000);
+	assert_int_equal(sensor_cgroup.poll(cgroup, 3000000, &sample, &load, why), 0);
+	assert_false(sample_has(&sample, SIGNAL_MTA_CPU_CORES));
+	sensor_cgroup.close(cgroup);
+	mta_watch_close(env.mta);
+	lookout_close(env.lookout);
+	close(env.proc_fd);
+}
+
+/* Of two containers beside it the one that uses a core is named by v1's CPU times. */
+static void neighbours_in_v1(void **state)
+{
+	struct sensor_env env = v1_env(true);
+	const struct timespec pause = { 0, 50000000 };
+	struct neighbour_watch *watch = NULL;
+	struct neighbours seen = { 0 };
+	char why[SENSOR_WHY_MAX] = "", used[64];
+	int tries = 0;
+
+	make_group("cpuacct/docker/backup");
+	put("cpuacct/docker/backup/cpuacct.usage", "0\n");
+	assert_int_equal(lookout_open(&env.lookout), 0);
+	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
+	assert_int_equal(neighbour_watch_open(&env, &watch, why), 0);
+	do {
+		nanosleep(&pause, NULL);
+		snprintf(used, sizeof(used), "%d000000000\n", 1 + tries);
+		put("cpuacct/cpuacct.usage", used);
+		put("cpuacct/docker/cpuacct.usage", used);
+		put("cpuacct/docker/backup/cpuacct.usage", used);
+		neighbour_watch_read(watch, &seen);
+	} while (!(seen.who[RESOURCE_CPU].known && seen.mail_unit[0]) && tries++ < 600);
+	assert_string_equal(seen.mail_unit, "mail");
+	assert_string_equal(seen.who[RESOURCE_CPU].unit, "backup");
+	assert_string_equal(seen.who[RESOURCE_CPU].path, "/docker/backup");
+	assert_true(seen.who[RESOURCE_CPU].use > 1);
+	neighbour_watch_close(watch);
+	mta_watch_close(env.mta);
+	lookout_close(env.lookout);
+	close(env.proc_fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +436,9 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(its_memory_and_io, setup, teardown),
 		cmocka_unit_test_setup_teardown(neighbours_in_cgroup2, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_group_that_only_v1_knows, setup, teardown),
+		cmocka_unit_test_setup_teardown(its_cpu_and_memory_in_v1, setup, teardown),
+		cmocka_unit_test_setup_teardown(neighbours_in_v1, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("groups", tests, NULL, NULL);

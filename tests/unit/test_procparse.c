@@ -31,6 +31,22 @@ static void cpu(void **state)
 	assert_int_equal(procparse_cpu("intr 1 2 3\n", &c), -EINVAL);
 }
 
+static void cpu_of_a_group(void **state)
+{
+	uint64_t us = 7;
+
+	assert_int_equal(procparse_cpu_used("usage_usec 123456\nuser_usec 1\n", false, &us), 0);
+	assert_int_equal(us, 123456);
+	assert_int_equal(procparse_cpu_used("420392085790\n", true, &us), 0);
+	assert_int_equal(us, 420392085);
+	assert_int_equal(procparse_cpu_used("", true, &us), -EINVAL);
+	assert_int_equal(procparse_cpu_used("-5\n", true, &us), -EINVAL);
+	assert_int_equal(procparse_cpu_used("12 34\n", true, &us), -EINVAL);
+	assert_int_equal(procparse_cpu_used("99999999999999999999\n", true, &us), -EINVAL);
+	assert_int_equal(procparse_cpu_used("nr_periods 0\n", false, &us), -ENOENT);
+	assert_int_equal(us, 420392085);
+}
+
 static void memory(void **state)
 {
 	uint64_t all, available;
@@ -154,10 +170,15 @@ static void netstat(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(psi),     cmocka_unit_test(cpu),
-					    cmocka_unit_test(memory),  cmocka_unit_test(disks),
-					    cmocka_unit_test(io),      cmocka_unit_test(softnet),
-					    cmocka_unit_test(netstat), cmocka_unit_test(cgroups) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(psi),
+					    cmocka_unit_test(cpu),
+					    cmocka_unit_test(cpu_of_a_group),
+					    cmocka_unit_test(memory),
+					    cmocka_unit_test(disks),
+					    cmocka_unit_test(io),
+					    cmocka_unit_test(softnet),
+					    cmocka_unit_test(netstat),
+					    cmocka_unit_test(cgroups) };
 
 	return cmocka_run_group_tests_name("procparse", tests, NULL, NULL);
 }

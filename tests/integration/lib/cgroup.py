@@ -9,12 +9,12 @@ V2 = ROOT if os.path.exists(ROOT + "/cgroup.controllers") else ROOT + "/unified"
 
 
 class Cgroup:
-    def __init__(self, *controllers, inside=None):
-        """`inside`: another one, to be a child of it."""
+    def __init__(self, *controllers, inside=None, v2=True):
+        """`inside`: another one, to be a child of it. `v2` False: in the hierarchies of v1 alone, as docker does on hosts with cgroup v1."""
         self.own = "penstock-test-" + secrets.token_hex(4)
         self.name = os.path.join(inside.name, self.own) if inside else self.own
         self.v1 = V2 != ROOT
-        self.paths = [os.path.join(V2, self.name)]
+        self.paths = [os.path.join(V2, self.name)] if v2 else []
         if self.v1:
             self.paths += [os.path.join(ROOT, c, self.name) for c in controllers]
         else:
