@@ -250,24 +250,54 @@ static double carried_per_s(const struct window *w, const struct load_service *l
 	return w->view.passing_per_s;
 }
 
-/* What became of those who asked, over all services: one that is never shed is drained, too. */
+/* What clients are told now, over all services: one that is never shed is drained, too. What they
+ * were told before an order or a mode ended is none of it. */
+static void step_told(struct engine *engine, const struct load *load, double dt_s)
+{
+	const struct engine_view *view = &engine->view;
+	struct engine_told *told = &engine->told;
+	uint64_t offered = 0, deferred = 0;
+	double more;
+
+	for (unsigned i = 0; i < engine->config.services; i++) {
+		offered += load->service[i].offered;
+		deferred += load->service[i].deferred + load->service[i].would_defer;
+	}
+	if (told->state != view->state || told->mode != view->mode) {
+		told->state = view->state;
+		told->mode = view->mode;
+		told->settles = TOLD_SETTLES;
+		told->offered_per_s = told->deferred_per_s = 0;
+	}
+	if (told->settles > 0) {
+		told->settles--;
+	} else {
+		more = counter_delta(offered, told->offered) / dt_s;
+		smooth_step(&told->offered_per_s, more, dt_s, TAU_RATE_S);
+		more = counter_delta(deferred, told->deferred) / dt_s;
+		smooth_step(&told->deferred_per_s, more, dt_s, TAU_RATE_S);
+	}
+	told->offered = offered;
+	told->deferred = deferred;
+}
+
 static void step_ratios(struct engine *engine, const struct load *load)
 {
 	struct engine_view *view = &engine->view;
-	double offered = 0, deferred = 0, ratio;
+	const struct engine_told *told = &engine->told;
+	double ratio = told->offered_per_s > OFFERED_LEAST_PER_S
+			       ? clamp_double(told->deferred_per_s / told->offered_per_s, 0, 1)
+			       : 0;
 
 	view->demand_ratio = -1;
 	for (unsigned i = 0; i < engine->config.services; i++) {
 		const struct window *w = &engine->window[i];
 
-		offered += w->rates.offered;
-		deferred += w->rates.deferred;
 		if (w->view.law == LAW_CAPACITY && w->view.passing_per_s > 0)
 			view->demand_ratio =
 				fmax(view->demand_ratio,
 				     w->rates.offered / carried_per_s(w, &load->service[i]));
 	}
-	ratio = offered > OFFERED_LEAST_PER_S ? clamp_double(deferred / offered, 0, 1) : 0;
 	view->would_defer_ratio = is_watching(view) ? ratio : 0;
 	view->admit_ratio = is_watching(view) ? 1 : 1 - ratio;
 }
@@ -335,7 +365,6 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 			      ? (double)(sample->now_us - engine->last_us) / US_IN_S
 			      : TICK_FIRST_S;
 	struct level_input level = { .now_us = sample->now_us };
-	bool serves;
 
 	put_derived(engine, load, sample);
 	step_backlog(engine, dt_s, sample);
@@ -346,13 +375,14 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	spare_the_last(engine, &plan);
 	for (unsigned i = 0; i < engine->config.services; i++)
 		plan.service[i].trusted_pass = engine->config.maintenance_trusted;
+	step_told(engine, load, dt_s);
 	step_ratios(engine, load);
 	level.pressure = view->pressure.combined;
 	/* What an operator ordered is told by the state, not by the level; in observe mode and with
 	 * no sensor no client is refused. */
-	serves = view->state == STATE_SERVING;
-	level.admit_ratio = serves ? view->admit_ratio : 1;
-	level.hard = serves && view->mode == PLAN_ENFORCE && hard_refusal(engine);
+	level.spares = view->state != STATE_SERVING || view->mode == PLAN_OBSERVE;
+	level.admit_ratio = level.spares ? 1 : view->admit_ratio;
+	level.hard = !level.spares && hard_refusal(engine);
 	level_step(&engine->level, &level);
 	view->level = engine->level.level;
 

@@ -57,6 +57,15 @@ struct engine_view {
 	char order_reason[96];
 };
 
+/* What clients were told under the present order and mode, smoothed. */
+struct engine_told {
+	uint64_t offered, deferred; /* counters of the tick before */
+	double offered_per_s, deferred_per_s;
+	enum engine_state state;
+	enum plan_mode mode;
+	unsigned settles; /* ticks until what was told before is counted */
+};
+
 struct engine {
 	struct engine_config config;
 	struct engine_view view;
@@ -65,6 +74,7 @@ struct engine {
 	struct window window[PLAN_SERVICES];
 	struct backlog backlog;
 	struct trend memory, space, inodes; /* what is left of each */
+	struct engine_told told;
 	uint64_t ticks, last_us, epoch, salt, seed;
 	uint64_t
 		order_until_us; /* CLOCK_MONOTONIC: the wall clock ends no drain and extends none */

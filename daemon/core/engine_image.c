@@ -28,6 +28,7 @@ uint64_t engine_layout(void)
 		offsetof(struct engine, window),
 		offsetof(struct engine, backlog),
 		offsetof(struct engine, memory),
+		offsetof(struct engine, told),
 		offsetof(struct engine, ticks),
 		offsetof(struct engine, sighted_us),
 	};
@@ -53,6 +54,7 @@ static bool is_sound(const struct engine *e)
 	if (e->config.services > PLAN_SERVICES || e->config.epoch_us == 0 ||
 	    (unsigned)e->view.state >= STATE__COUNT || (unsigned)e->view.mode > PLAN_OBSERVE ||
 	    (unsigned)e->level.level.number >= LEVEL__COUNT ||
+	    (unsigned)e->told.state >= STATE__COUNT || (unsigned)e->told.mode > PLAN_OBSERVE ||
 	    e->view.order_reason[sizeof(e->view.order_reason) - 1])
 		return false;
 	for (unsigned i = 0; i < PLAN_SERVICES; i++)

@@ -237,6 +237,8 @@
 	  "one resource far over counts, several near theirs add little", "test_pressure") \
 	X(PRESSURE_MOST, 1e6, "targets", "of one resource, at most", "test_pressure") \
 	X(LEVEL_UP_S, 1, "s", "a level is entered after", "test_level") \
+	X(LEVEL_PLAIN_REFUSED, 0.05, "of the offered", "refused: shedding is entered at once", \
+	  "test_level") \
 	X(LEVEL_DOWN_S, 3, "s", \
 	  "and left after: with the smoothing of the rates that is under ten", "test_level") \
 	X(LEVEL_RELAPSE_S, 120, "s", \
@@ -250,6 +252,9 @@
 	X(BLIND_S, 2, "s", "without any sensor and any sight of a session: blind", "fail-static") \
 	X(OFFERED_LEAST_PER_S, 0.05, "sessions/s", \
 	  "fewer, and the admitted share says nothing", "test_engine") \
+	X(TOLD_SETTLES, 2, "ticks", \
+	  "after an order or a mode ends: what clients were told until then is counted", \
+	  "test_truth") \
 	X(TICK_FIRST_S, 0.1, "s", \
 	  "the first tick, before there is a time between two", "test_engine") \
 	/* Trends, hours ahead. */ \

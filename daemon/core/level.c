@@ -44,11 +44,22 @@ static int has_lasted(uint64_t since_us, double s, uint64_t now_us)
 	return since_us != 0 && now_us - since_us >= (uint64_t)(US_IN_S * s);
 }
 
-static int stays(const struct level_state *state, enum level_number number, uint64_t now_us)
+static int rises(const struct level_state *state, enum level_number number,
+		 const struct level_input *in)
+{
+	int plain = number == LEVEL_SHEDDING && 1 - in->admit_ratio > LEVEL_PLAIN_REFUSED;
+
+	return has_lasted(state->above_since_us[number], plain ? 0 : LEVEL_UP_S, in->now_us);
+}
+
+static int stays(const struct level_state *state, enum level_number number,
+		 const struct level_input *in)
 {
 	double s = state->rests[number] ? LEVEL_REST_S : LEVEL_DOWN_S;
 
-	return !has_lasted(state->below_since_us[number], s, now_us);
+	if (in->spares && number >= LEVEL_SHEDDING)
+		return 0;
+	return !has_lasted(state->below_since_us[number], s, in->now_us);
 }
 
 /* What came back soon after it was left will stay longer this time. */
@@ -81,9 +92,9 @@ int level_step(struct level_state *state, const struct level_input *input)
 		follow(&state->above_since_us[n], stands_at(input, number, 1), input->now_us);
 		follow(&state->below_since_us[n], !stands_at(input, number, LEVEL_EXIT),
 		       input->now_us);
-		if (has_lasted(state->above_since_us[n], LEVEL_UP_S, input->now_us))
+		if (rises(state, number, input))
 			up = number;
-		if (n <= (int)current && stays(state, number, input->now_us))
+		if (n <= (int)current && stays(state, number, input))
 			down = number;
 	}
 	if (up > current)

@@ -140,7 +140,7 @@ struct window_view {
 
 /* window_tick.c: what comes and goes, a second, smoothed. */
 struct rates {
-	double offered, admitted, deferred;
+	double offered, admitted;
 	double completed, completed_slow;
 	double completed_lag; /* over the time that an admission takes to show (capacity.c) */
 	double busy;

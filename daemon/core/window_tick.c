@@ -50,7 +50,6 @@ void window_read_load(struct window *w, struct tick *t)
 	smooth_step(&w->rates.completed_slow, t->completed, t->dt, TAU_COST_S);
 	smooth_step(&w->rates.offered, t->offered, t->dt, TAU_RATE_S);
 	smooth_step(&w->rates.admitted, t->admitted, t->dt, TAU_RATE_S);
-	smooth_step(&w->rates.deferred, t->deferred, t->dt, TAU_RATE_S);
 	smooth_step(&w->rates.done, counter_delta(now->finished, was->finished) / t->dt, t->dt,
 		    TAU_RATE_S);
 	smooth_step(&w->rates.done_time,

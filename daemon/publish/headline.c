@@ -7,8 +7,7 @@
 #include "publish/foreign.h"
 #include "publish/words.h"
 
-#define SAID_RATIO 0.005 /* a smaller share is no news: "0 %" */
-#define TELLS_RATIO 0.05 /* a larger one is told before the level follows */
+#define SAID_RATIO 0.001 /* a smaller share is no news: "0.0 %" */
 #define DEMAND "demand"
 #define PRESSES 0.5 /* of its target: what is further below presses nothing */
 
@@ -22,8 +21,9 @@ enum headline_kind headline_kind(const struct engine_view *v)
 		return HEADLINE_BLIND;
 	if (v->mode == PLAN_OBSERVE)
 		return HEADLINE_OBSERVING;
-	/* The level keeps it until nothing has been deferred for some seconds. */
-	if (v->level.number >= LEVEL_SHEDDING || v->admit_ratio < 1 - TELLS_RATIO)
+	/* The level says so at once, and keeps it until nothing has been deferred for some seconds:
+	 * headline and level never contradict each other. */
+	if (v->level.number >= LEVEL_SHEDDING)
 		return HEADLINE_DEFERRING;
 	if (v->foreign)
 		return HEADLINE_NEIGHBOUR;
@@ -107,18 +107,38 @@ static void add_order(const struct status *s, const char *what, struct text *out
 	text_append(out, ".");
 }
 
+/* "41 %", "0.6 %" */
+static void add_share(double ratio, struct text *out)
+{
+	text_append(out, "%.*f %%", ratio < 0.095 ? 1 : 0, ratio * 100);
+}
+
 static void add_deferring(const struct status *s, const struct headline *h, struct text *out)
 {
-	if (h->deferred_ratio >= SAID_RATIO)
-		text_append(out, "%.0f %% of the new connections are deferred",
-			    h->deferred_ratio * 100);
-	else
-		text_append(out, "All new connections are admitted again, for some seconds now");
+	if (h->deferred_ratio >= SAID_RATIO) {
+		add_share(h->deferred_ratio, out);
+		text_append(out, " of the new connections are deferred");
+	} else {
+		text_append(out, "No new connection is deferred at this moment, and some were "
+				 "shortly before");
+	}
 	if (h->deferred_ratio >= SAID_RATIO && h->reason != REASON_NONE)
 		text_append(out, ": %s", reason_sentence(h->reason));
 	text_append(out, ".");
 	if (h->deferred_ratio >= SAID_RATIO)
 		add_driver(s, h, out);
+}
+
+/* Too few are deferred for a level: one source that sends too much, perhaps. */
+static void add_admitted(const struct headline *h, struct text *out)
+{
+	if (h->deferred_ratio < SAID_RATIO) {
+		text_append(out, "all mail is admitted.");
+		return;
+	}
+	text_append(out, "all new connections but ");
+	add_share(h->deferred_ratio, out);
+	text_append(out, " are admitted.");
 }
 
 static void add_sentence(const struct status *s, const struct headline *h, struct text *out)
@@ -136,26 +156,30 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 		break;
 	case HEADLINE_OBSERVING:
 		text_append(out, "Observe mode: everything is admitted");
-		if (s->view.would_defer_ratio >= SAID_RATIO)
-			text_append(out, "; enforcing would defer %.0f %% now",
-				    s->view.would_defer_ratio * 100);
+		if (s->view.would_defer_ratio >= SAID_RATIO) {
+			text_append(out, "; enforcing would defer ");
+			add_share(s->view.would_defer_ratio, out);
+			text_append(out, " now");
+		}
 		text_append(out, ".");
 		break;
 	case HEADLINE_DEFERRING:
 		add_deferring(s, h, out);
 		break;
 	case HEADLINE_NEIGHBOUR:
-		text_append(
-			out,
-			"Another control group presses: refusing mail would not help, so mail flows.");
+		text_append(out,
+			    "Another control group presses: refusing mail would not help, so ");
+		add_admitted(h, out);
 		add_driver(s, h, out);
 		break;
 	case HEADLINE_PRESSED:
-		text_append(out, "All mail is admitted. The machine is close to its objective.");
+		text_append(out, "The machine is close to its objective: ");
+		add_admitted(h, out);
 		add_driver(s, h, out);
 		break;
 	default:
-		text_append(out, "The machine carries its load: all mail is admitted.");
+		text_append(out, "The machine carries its load: ");
+		add_admitted(h, out);
 	}
 }
 

@@ -63,7 +63,26 @@ static void down_within_ten_seconds_over_all_steps(void **unused)
 	assert_int_equal(state.level.number, LEVEL_SEVERE);
 	hold(0, 1, 0, 1);
 	assert_int_equal(state.level.number, LEVEL_NORMAL);
-	assert_int_equal(state.level.changes[LEVEL_SHEDDING], 0);
+	assert_int_equal(state.level.changes[LEVEL_SHEDDING], 1); /* on the way up */
+}
+
+static void what_is_plainly_refused_is_shedding_at_once(void **unused)
+{
+	hold(0, 0.97, 0, 0.1);
+	assert_int_equal(state.level.number, LEVEL_NORMAL);
+	hold(0, 0.9, 0, 0.1);
+	assert_int_equal(state.level.number, LEVEL_SHEDDING);
+}
+
+static void where_nobody_can_be_refused_no_level_says_so(void **unused)
+{
+	struct level_input in = { now_us, 2, 1, 0, 1 };
+
+	hold(2, 0.4, 0, 3);
+	assert_int_equal(state.level.number, LEVEL_SEVERE);
+	in.now_us = now_us += S / 10;
+	level_step(&state, &in);
+	assert_int_equal(state.level.number, LEVEL_ELEVATED);
 }
 
 static void less_is_refused_and_the_level_says_so(void **unused)
@@ -141,6 +160,8 @@ int main(void)
 		cmocka_unit_test_setup(up_after_a_second_and_not_for_a_blip, setup),
 		cmocka_unit_test_setup(each_threshold, setup),
 		cmocka_unit_test_setup(down_within_ten_seconds_over_all_steps, setup),
+		cmocka_unit_test_setup(what_is_plainly_refused_is_shedding_at_once, setup),
+		cmocka_unit_test_setup(where_nobody_can_be_refused_no_level_says_so, setup),
 		cmocka_unit_test_setup(less_is_refused_and_the_level_says_so, setup),
 		cmocka_unit_test_setup(a_steady_load_changes_no_level_more_than_once_a_minute,
 				       setup),
