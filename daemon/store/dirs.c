@@ -9,8 +9,24 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/writelock.h"
+
+/* A penstockd that was killed while it started a helper has left a process that holds the lock
+ * until it runs its own program: on a busy machine a good while. */
+#define LOCK_WAIT_US (5 * US_PER_S)
+#define LOCK_AGAIN_US (20 * US_PER_MS)
+
+static int take_lock(int fd)
+{
+	uint64_t until_us = clock_monotonic_us() + LOCK_WAIT_US;
+	int r;
+
+	while ((r = writelock_take(fd)) < 0 && clock_monotonic_us() < until_us)
+		usleep(LOCK_AGAIN_US);
+	return r;
+}
 
 int dirs_take_run(const char *path, char *why)
 {
@@ -39,7 +55,7 @@ int dirs_take_run(const char *path, char *why)
 		return r;
 	}
 	fchmod(fd, 0600); /* one that is there from before */
-	if (writelock_take(fd) < 0) {
+	if (take_lock(fd) < 0) {
 		snprintf(
 			why, 256,
 			"another penstockd runs on %s; stop it, or give this one a --run-dir of its own",

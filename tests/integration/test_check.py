@@ -54,7 +54,7 @@ class Tree:
 def run(root, settings, json_too=True):
     argv = [os.path.join(BIN, "penstockctl"), "-c", "/dev/null", *[a for k, v in settings.items() for a in ("-o", f"{k}={v}")],
             *(["--root", root] if root else []), *(["--json"] if json_too else []), "check"]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120)
     check(done.returncode in (0, 1, 4), f"{argv} gave {done.returncode}: {done.stdout}{done.stderr}")
     if not json_too:
         return done
@@ -252,7 +252,7 @@ def _():
 
     def ids(*wanted):
         done = subprocess.run([os.path.join(BIN, "penstockctl"), "--run-dir", daemon.run_dir, "-c", path, "--json", "check"],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=120)
         found = {f["id"]: f for f in json.loads(done.stdout)["findings"]}
         return {i: found.get(i) for i in wanted}
 
@@ -268,7 +268,7 @@ def _():
     os.utime(path, (1, 1))
     daemon.ctl("reload", check=0)
     daemon.wait_status(lambda s: s["mode"] == "observe" and "policy" in s["decisions"]["by_front"], "the new configuration")
-    with socket.create_connection(("127.0.0.1", 9826), 10) as s:
+    with socket.create_connection(("127.0.0.1", 9826), 120) as s:
         s.sendall(b"request=smtpd_access_policy\nclient_address=unknown\n\n")
         check(s.recv(100).startswith(b"action=DUNNO"), "an answer")
     daemon.wait_status(lambda s: "address_unknown" in s["faults"], "the fault")

@@ -20,13 +20,13 @@ def demo(prefix=(), environment=None):
     os.chmod(directory, 0o777)
     p = Program([*prefix, os.path.join(ROOT, "packaging/demo"), BIN], env={**os.environ, "TMPDIR": directory},
                 start_new_session=True)
-    p.logged("Ctrl-C stops all of it", 60)
+    p.logged("Ctrl-C stops all of it")
     return p, directory
 
 
 def ended(p, directory):
     os.killpg(p.pid, signal.SIGINT)
-    p.process.wait(60)
+    p.process.wait(120)
     p.logged("nothing is left behind")
     check(os.listdir(directory) == [], f"left: {os.listdir(directory)}")
     for port in (2525, 2526, 2527, 9825):

@@ -54,7 +54,7 @@ class Daemons:
         """All that is answered until penstockd closes."""
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(self.socket)  # waits while the queue is full
-            s.settimeout(20 * place.PATIENCE)
+            s.settimeout(120 * place.PATIENCE)
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 s.sendall(text if isinstance(text, bytes) else text.encode())
                 s.shutdown(socket.SHUT_WR)
@@ -188,7 +188,7 @@ def _():
         for _ in range(count):
             s = socket.socket(socket.AF_UNIX)
             s.connect(p.socket)  # waits while the queue is full
-            s.settimeout(30 * place.PATIENCE)
+            s.settimeout(120 * place.PATIENCE)
             idle.append(s)
         for s in idle[:: count // 100]:
             s.sendall(b"connect 192.0.2.1\n")

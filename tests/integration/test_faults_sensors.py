@@ -61,7 +61,7 @@ def greetings_of(number):
     """So many at once, at a pace that any bucket lets through."""
     clients = []
     for _ in range(number):
-        clients.append(Client(PORT, timeout=20))
+        clients.append(Client(PORT, timeout=120))
         time.sleep(0.06)
     greetings = [c.greeting[:3] for c in clients]
     for c in clients:
@@ -133,7 +133,7 @@ def _():
         # A meminfo that says that there is none cannot be told from the truth at once: never a 5xx, never silence.
         fakes.write("meminfo", numbers(fakes.true["meminfo"], b"0"))
         for _ in range(10):
-            with Client(PORT, timeout=20) as c:
+            with Client(PORT, timeout=120) as c:
                 check(c.greeting[:3] in (b"220", b"451"), f"{c.greeting!r}")
                 c.say(b"QUIT")
         fakes.refresh()
@@ -152,10 +152,10 @@ def _():
         fakes.write("meminfo", short)
         held = []
         def some_refused():
-            held.append(Client(PORT, timeout=20))
+            held.append(Client(PORT, timeout=120))
             return held[-1].greeting.startswith(b"451")
-        wait_for(some_refused, "memory that is about to run out sheds", 60)
-        w.daemon.logged("has not moved for a minute", 120)
+        wait_for(some_refused, "memory that is about to run out sheds")
+        w.daemon.logged("has not moved for a minute", 240)
         for c in held:
             c.close()
         wait_for(lambda: deliver(PORT)[0] == "250", "mail")
@@ -219,7 +219,7 @@ def _():
             ip("link", "add", "pens0", "type", "veth", "peer", "name", "pens1")
             for command in up:
                 ip(*command)
-            w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "the link again", 90)
+            w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "the link again")
         several_served(w, 10)
     ip("link", "del", "pens0")
 
@@ -242,7 +242,7 @@ def _():
         several_served(w, 10)
         ip("link", "add", "pens0", "type", "veth", "peer", "name", "pens1")
         ip("link", "set", "pens0", "up")
-        w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "and when it is back", 90)
+        w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "and when it is back")
     ip("link", "del", "pens0")
 
 

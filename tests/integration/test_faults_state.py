@@ -65,7 +65,7 @@ def _():
     server = Server(smtp_server)
     daemon = Daemon(directory, {}, wait=False)
     proxy = Proxy(directory, PORT, server.port)
-    check(daemon.process.wait(30) != 0, "it cannot run")
+    check(daemon.process.wait(120) != 0, "it cannot run")
     daemon.logged("No space left")
     daemon.logged("free space")
     check(deliver(PORT)[0] == "250", "mail flows")

@@ -65,7 +65,7 @@ class Host:
     def fleet(self):
         return json.loads(self.daemon.ctl("fleet", "--json", check=0).stdout)
 
-    def until(self, condition, what, seconds=30):
+    def until(self, condition, what, seconds=120):
         return wait_for(lambda: (lambda f: f if condition(f) else None)(self.fleet()), f"{what}: {self.fleet()}", seconds)
 
     def stop(self):

@@ -48,7 +48,7 @@ class Scene:
         connection.sendall(b"220 mta.example ESMTP\r\n")
         connection.recv(1)
 
-    def greetings(self, clients, seconds=20):
+    def greetings(self, clients, seconds=120):
         self.crafted.receive(seconds, lambda: all(len(c.data) > 3 or c.reset for c in clients))
         first = [c.data[:3] if not c.reset else b"RST" for c in clients]
         return {code: first.count(code) for code in set(first)}
@@ -244,7 +244,7 @@ def _():
 
     def slow(connection, _address):
         connection.sendall(b"220 mta.example ESMTP\r\n")
-        gate.wait(60)
+        gate.wait(600)
     with Scene(window=1) as s:
         s.mta.handle = slow
         first = s.crafted.client(1)

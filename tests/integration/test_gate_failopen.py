@@ -218,7 +218,7 @@ def _():
         thread = threading.Thread(target=traffic)
         thread.start()
         lingerers[0].socket.sendall(b"XCRASH\r\n")
-        check(w.daemon.process.wait(30) == -signal.SIGABRT, "it crashed")
+        check(w.daemon.process.wait(120) == -signal.SIGABRT, "it crashed")
         for address, source in ((SERVER4, "10.77.0.111"), (SERVER6, "fd77::4")):
             check(w.greeting(source, address).startswith(b"220"), f"{address}: mail flows")
         for c in lingerers:
@@ -320,7 +320,7 @@ def _():
             while not stop.is_set():
                 n += 1
                 try:
-                    with w.wire.client(PORT, f"10.77.0.{50 + n % 100}", 20) as c:
+                    with w.wire.client(PORT, f"10.77.0.{50 + n % 100}", 60) as c:
                         outcomes.append(c.greeting[:3])
                 except OSError as error:
                     outcomes.append(repr(error))

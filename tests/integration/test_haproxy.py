@@ -111,7 +111,7 @@ class Host:
 
     def says(self):
         def ask():
-            s = socket.create_connection((self.address, AGENT_PORT), 20)
+            s = socket.create_connection((self.address, AGENT_PORT), 120)
             with s, s.makefile("rb") as f:
                 return f.read().decode()
         with contextlib.suppress(OSError):
@@ -170,7 +170,7 @@ def is_open(status, weight, most):
     return status == "UP" and most != PRESSED
 
 
-def connect(greeting=True, timeout=30):
+def connect(greeting=True, timeout=120):
     c = object.__new__(Client)
     c.socket = socket.create_connection((BALANCER, 25), timeout)
     c.file = c.socket.makefile("rb")
@@ -403,7 +403,7 @@ def _(release):
         hello = (len(hello) - 4).to_bytes(4, "big") + hello[4:]
         for bad in [b"EHLO x\r\n", b"\xff" * 64, b"\0\0\0\0", b"\0\0\0\7\3\0\0\0\1\0\0", hello + hello, hello[:-1] + b"\7"] + \
                 [noise.randbytes(noise.randrange(5, 3000)) for _ in range(100)]:
-            with socket.create_connection(("127.0.0.1", 9828), 20) as c, contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", 9828), 120) as c, contextlib.suppress(OSError):
                 c.sendall(bad)
                 c.shutdown(socket.SHUT_WR)
                 while c.recv(4096):

@@ -26,7 +26,7 @@ def _():
         check("what was learned before" not in daemon.output(), "nothing yet")
         for _ in range(60):
             check(deliver(PORT)[0] == "250", "mail")
-        wait_for(lambda: deliver(PORT)[0] == "250" and os.path.exists(learned), "the file", 90)
+        wait_for(lambda: deliver(PORT)[0] == "250" and os.path.exists(learned), "the file")
         daemon.stop()
         daemon = Daemon(directory, options)
         daemon.logged("going on from what was learned before")

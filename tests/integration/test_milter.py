@@ -147,7 +147,7 @@ def connect(address="192.0.2.1", family=b"4"):
 class Talk:
     def __init__(self, path, negotiate=True):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(20 * place.PATIENCE)
+        self.socket.settimeout(120 * place.PATIENCE)
         self.socket.connect(path)
         if negotiate:
             command, data = self.ask(OPTIONS)
@@ -313,7 +313,7 @@ def _(server):
         flow.show(usual=usual, killed=killed, hung=hung)
         check(min(hung) > 0.5, f"the timeout of the page is what is waited for: {hung}")
         check(sorted(hung)[2] < 10 * place.PATIENCE, f"and not much more: {hung}")
-        wait_for(lambda: w.kept() == 54, f"54 messages; there are {w.kept()}", 60)
+        wait_for(lambda: w.kept() == 54, f"54 messages; there are {w.kept()}")
 
 
 place.isolate(postfix.prepare, sendmail.prepare)

@@ -53,7 +53,7 @@ def table():
 def openmetrics(daemon):
     request = urllib.request.Request(f"http://127.0.0.1:{daemon.http}/metrics",
                                      headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-    with urllib.request.urlopen(request, timeout=10 * PATIENCE) as answer:
+    with urllib.request.urlopen(request, timeout=120 * PATIENCE) as answer:
         return answer.read().decode()
 
 
@@ -213,7 +213,7 @@ def _():
         command = re.search(r"^command\[check_penstock\]=(\S+)(.*)$", f.read(), re.M)
     with World(server=None, proxy=False) as w:
         done = subprocess.run([os.path.join(BIN, os.path.basename(command[1])), *command[2].split(), "--run-dir", w.daemon.run_dir],
-                              capture_output=True, text=True, timeout=60 * PATIENCE)
+                              capture_output=True, text=True, timeout=120 * PATIENCE)
         check(done.returncode in (0, 1, 2) and " | level=" in done.stdout, f"{done}")
 
 
@@ -276,7 +276,7 @@ def _():
 def query(expression):
     url = f"http://127.0.0.1:{PROMETHEUS_PORT}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
     try:
-        with urllib.request.urlopen(url, timeout=10 * PATIENCE) as answer:
+        with urllib.request.urlopen(url, timeout=120 * PATIENCE) as answer:
             return json.load(answer)["data"]["result"]
     except urllib.error.HTTPError as error:
         if error.code == 503:  # it starts
@@ -301,7 +301,7 @@ def _():
     with World() as w:
         prometheus = Program([program("prometheus")[0], f"--config.file={config}", f"--storage.tsdb.path={directory}/data",
                               f"--web.listen-address=127.0.0.1:{PROMETHEUS_PORT}"])
-        wait_for(lambda: query("up == 1"), f"a scrape; Prometheus said {prometheus.output()[-500:]}", 60)
+        wait_for(lambda: query("up == 1"), f"a scrape; Prometheus said {prometheus.output()[-500:]}")
         probes = [p for p in PROBES if p in w.daemon.get("/metrics")]
         waiting = []
         for where, expression in panels():
@@ -352,7 +352,7 @@ def _():
         if password:
             request.add_header("Authorization", "Basic " + base64.b64encode(f"prometheus:{password}".encode()).decode())
         try:
-            with urllib.request.urlopen(request, timeout=10 * PATIENCE, context=ssl.create_default_context(cafile=f"{directory}/metrics.crt")) as answer:
+            with urllib.request.urlopen(request, timeout=120 * PATIENCE, context=ssl.create_default_context(cafile=f"{directory}/metrics.crt")) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, ""

@@ -18,8 +18,8 @@ from lib.tap import Skip, check, test
 from lib.world import World
 
 CPUS = len(os.sched_getaffinity(0))
-SPIN = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass"
-PAUSING = "import time\nend = time.monotonic() + 120\nwhile time.monotonic() < end:\n t = time.monotonic() + .005\n while time.monotonic() < t: pass\n time.sleep(.1)"
+SPIN = "import time\nend = time.monotonic() + 400\nwhile time.monotonic() < end: pass"
+PAUSING = "import time\nend = time.monotonic() + 400\nwhile time.monotonic() < end:\n t = time.monotonic() + .005\n while time.monotonic() < t: pass\n time.sleep(.1)"
 
 
 def status_of_root(w):
@@ -27,7 +27,7 @@ def status_of_root(w):
     return json.loads(w.daemon.ctl("status", "--json", check=0).stdout)
 
 
-def seen_by_root(w, condition, what, seconds=30):
+def seen_by_root(w, condition, what, seconds=120):
     return wait_for(lambda: (lambda s: s if condition(s) else None)(status_of_root(w)), what, seconds)
 
 
@@ -55,12 +55,12 @@ class Neighbourhood(World):
 def _():
     with Neighbourhood() as w:
         small, big, mail = w.group("cpu"), w.group("cpu"), w.group("cpu")
-        server = w.run(mail, "import socket, time\ns = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(200)")
+        server = w.run(mail, "import socket, time\ns = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(600)")
         w.run(small, PAUSING)
         for _ in range(4 * CPUS):  # on each CPU some wait: PSI is a mean over the CPUs
             w.run(big, SPIN)
         try:
-            status = seen_by_root(w, lambda s: s["foreign"] and s["foreign"]["cgroup"] == "/" + big.own, "the big one to be named", 60)
+            status = seen_by_root(w, lambda s: s["foreign"] and s["foreign"]["cgroup"] == "/" + big.own, "the big one to be named")
         except AssertionError as e:
             s = status_of_root(w)
             raise AssertionError(f"{e}: pressure {s['pressure']} {s['driver']}, {s['foreign_pressure']}, {s['neighbours']}, {s['services']['mx']}, {s['resources']['cpu']['signals']}")
@@ -86,7 +86,7 @@ def _():
             p.kill()
         for _ in range(4 * CPUS):  # on each CPU some wait: PSI is a mean over the CPUs
             w.run(small, SPIN)
-        seen_by_root(w, lambda s: s["neighbours"]["cpu"]["cgroup"] == "/" + small.own, "the other one", 60)
+        seen_by_root(w, lambda s: s["neighbours"]["cpu"]["cgroup"] == "/" + small.own, "the other one")
         server.kill()
 
 
@@ -101,7 +101,7 @@ def counted(group):
 def _():
     with Neighbourhood() as w:
         small, big = w.group("blkio"), w.group("blkio")
-        code = ("import os, sys, time\nend = time.monotonic() + 100\nf = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_SYNC)\n"
+        code = ("import os, sys, time\nend = time.monotonic() + 400\nf = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_SYNC)\n"
                 "data = os.urandom(int(sys.argv[2]))\n"
                 "while time.monotonic() < end:\n os.pwrite(f, data, 0)\n time.sleep(.02)")
         files = [os.path.join(BUILD, f"io-{os.getpid()}-{n}") for n in "ab"]
@@ -112,7 +112,7 @@ def _():
                 wait_for(lambda: counted(big), "the kernel's own count", 20)
             except AssertionError:
                 raise Skip("this kernel counts no I/O of a control group without a limit: io_service_bytes stays 0") from None
-            status = seen_by_root(w, lambda s: s["neighbours"].get("disk", {}).get("cgroup") == "/" + big.own, "the one that writes more", 60)
+            status = seen_by_root(w, lambda s: s["neighbours"].get("disk", {}).get("cgroup") == "/" + big.own, "the one that writes more")
             who = status["neighbours"]["disk"]
             check(who["share"] > 0.5 and who["bytes_per_s"] > 1e5, who)
             check(status["resources"]["disk"]["signals"]["neighbour_io_bytes_per_s"]["via"] == "cgroup", "the signal")
@@ -126,12 +126,12 @@ def _():
 def _():
     with Neighbourhood() as w:
         small, big, cache = w.group("memory"), w.group("memory"), w.group("memory")
-        hold = "import sys, time\nb = bytearray(int(sys.argv[1]))\nb[::4096] = b'x' * len(b[::4096])\ntime.sleep(150)"
+        hold = "import sys, time\nb = bytearray(int(sys.argv[1]))\nb[::4096] = b'x' * len(b[::4096])\ntime.sleep(600)"
         w.run(small, hold, str(32 << 20))
         w.run(big, hold, str(160 << 20))
         path = os.path.join(BUILD, f"cache-{os.getpid()}")
         try:
-            w.run(cache, "import sys, time\nf = open(sys.argv[1], 'wb')\nfor i in range(300): f.write(b'x' * (1 << 20))\nf.close()\ntime.sleep(150)", path)
+            w.run(cache, "import sys, time\nf = open(sys.argv[1], 'wb')\nfor i in range(300): f.write(b'x' * (1 << 20))\nf.close()\ntime.sleep(600)", path)
             def seen(s):
                 n = s["neighbours"].get("memory", {})
                 return n.get("cgroup") == "/" + big.own and n["bytes"] > 150 << 20
@@ -147,7 +147,7 @@ def _():
     with Neighbourhood() as w:
         leaky, steady = w.group("memory"), w.group("memory")
         leaky.limit_memory(1 << 30)
-        w.run(steady, "import time\nb = bytearray(100 << 20)\nb[::4096] = b'x' * len(b[::4096])\ntime.sleep(400)")
+        w.run(steady, "import time\nb = bytearray(100 << 20)\nb[::4096] = b'x' * len(b[::4096])\ntime.sleep(900)")
         w.run(leaky, "import time\nkept = []\nfor i in range(1000):\n b = bytearray(1 << 20)\n b[::4096] = b'x' * 256\n kept.append(b)\n time.sleep(.5)")
         status = seen_by_root(w, lambda s: s["leak"], "a leak to be named", 240)
         leak = status["leak"]

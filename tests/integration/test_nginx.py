@@ -71,7 +71,7 @@ class World:
 
     def send(self):
         """(code of RCPT, text, seconds that RCPT took) of one client; the message is delivered when it is let in."""
-        with socket.create_connection((ADDRESS, 25), 30) as s, s.makefile("rb") as f:
+        with socket.create_connection((ADDRESS, 25), 120) as s, s.makefile("rb") as f:
             def say(line):
                 s.sendall(line + b"\r\n")
                 while True:
@@ -149,7 +149,7 @@ def _():
         noise = random.Random(5)
         for bad in [b"EHLO x\r\n", b"POST / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\nContent-Length: 9\r\n\r\n", b"GET " + b"x" * 20000, b"GET \0\r\n\r\n"] + \
                 [noise.randbytes(noise.randrange(1, 3000)) for _ in range(100)]:
-            with socket.create_connection(("127.0.0.1", 9831), 20) as c, contextlib.suppress(OSError):
+            with socket.create_connection(("127.0.0.1", 9831), 120) as c, contextlib.suppress(OSError):
                 c.sendall(bad)
                 c.shutdown(socket.SHUT_WR)
                 while c.recv(4096):

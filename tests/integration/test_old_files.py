@@ -71,9 +71,9 @@ def upgrade(text):
     with open(os.path.join(ROOT, "packaging", "debian", "penstock.preinst")) as f:
         script = f.read().replace("/etc/penstock/penstock.conf", conf).replace("#DEBHELPER#", "")
     done = subprocess.run(["sh", "-c", script, "preinst", "upgrade", "0.2.0-1"], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=60)
+                          text=True, timeout=120)
     check(done.returncode == 0, done.stdout + done.stderr)
-    checked = subprocess.run([os.path.join(BIN, "penstockd"), "--check-config", "-c", conf], capture_output=True, text=True, timeout=60)
+    checked = subprocess.run([os.path.join(BIN, "penstockd"), "--check-config", "-c", conf], capture_output=True, text=True, timeout=120)
     return directory, done.stderr, checked
 
 
@@ -94,7 +94,7 @@ def _():
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     put("trace", directory + "/trace")
-    done = subprocess.run([os.path.join(BIN, "penstock-replay"), directory + "/trace"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([os.path.join(BIN, "penstock-replay"), directory + "/trace"], capture_output=True, text=True, timeout=240)
     said = done.stdout + done.stderr
     check(done.returncode == 3 and said.count("\n") == 1 and "written by another version" in said, f"{done.returncode}: {said[:600]}")
 

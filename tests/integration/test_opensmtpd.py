@@ -136,7 +136,7 @@ def _():
         wait_for(lambda: f.ask("a", "[2001:db8::7]") == "filter-result|7641df9771b4ed00|a|disconnect|451 4.3.2 mx1.example.org end of the test",
                  "the 451")
         f.process.stdin.close()
-        check(f.process.wait(30) == 0, "it ends with its standard input")
+        check(f.process.wait(120) == 0, "it ends with its standard input")
 
 
 def for_each_release(name):

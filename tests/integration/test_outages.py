@@ -105,7 +105,7 @@ def _():
     with World(proxy_options={"front.proxy.listen": f"127.0.0.1:{PORT}, [::1]:{PORT}"}, **manager.service()) as w:
         for _ in range(2):
             for host in ("127.0.0.1", "::1"):
-                with socket.create_connection((host, PORT), 10) as s:
+                with socket.create_connection((host, PORT), 120) as s:
                     check(s.recv(100).startswith(b"220 "), f"{host} is served")
             check(len(manager.store) == 2, f"both are kept: {manager.store}")
             w.proxy.stop()
@@ -133,7 +133,7 @@ def _():
     for host in ("127.0.0.1", "::1"):
         for port, question, answer in ((PORT, b"", b"220 "), (POLICY, b"request=smtpd_access_policy\n\n", b"action=DUNNO"),
                                        (9825, b"GET /healthz HTTP/1.0\r\n\r\n", b"HTTP/1.")):
-            with socket.create_connection((host, port), 10) as s:
+            with socket.create_connection((host, port), 120) as s:
                 s.sendall(question)
                 check(s.recv(100).startswith(answer), f"{host} {port}")
     proxy.stop()
@@ -160,9 +160,9 @@ def _():
     configure(300)
     proxy.kill(signal.SIGHUP)
     proxy.logged("configuration reloaded")
-    clients = [Client(PORT, source=f"127.3.{i // 100}.{i % 100 + 1}", timeout=10) for i in range(300)]
+    clients = [Client(PORT, source=f"127.3.{i // 100}.{i % 100 + 1}", timeout=120) for i in range(300)]
     check(all(c.greeting.startswith(b"220 ") for c in clients), "all are served")
-    with Client(PORT, timeout=10) as c:
+    with Client(PORT, timeout=120) as c:
         check(c.greeting.startswith(b"451 "), f"and the next is told: {c.greeting}")
     for c in clients:
         c.close()
@@ -178,7 +178,7 @@ def _():
 
     with World(preexec_fn=few) as w:
         w.proxy.logged("Cannot have ")
-        clients = [Client(PORT, source=f"127.8.{i // 200}.{i % 200 + 1}", timeout=10, greeting=False) for i in range(400)]
+        clients = [Client(PORT, source=f"127.8.{i // 200}.{i % 200 + 1}", timeout=120, greeting=False) for i in range(400)]
         greetings = [c.reply()[:3] for c in clients]
         check(b"220" in greetings and set(greetings) <= {b"220", b"421", b"451"}, f"{ {g: greetings.count(g) for g in set(greetings)} }")
         w.daemon.wait_status(lambda s: {"descriptors", "connections"} & set(s["faults"]), "it is counted")
@@ -280,7 +280,7 @@ def _():
     daemon = Daemon(directory, {"front.policy.enabled": "yes", "front.policy.listen": f"127.0.0.1:{POLICY}", "source.rate_max": 5})
 
     def ask(text, half=False):
-        with socket.create_connection(("127.0.0.1", POLICY), 10) as s:
+        with socket.create_connection(("127.0.0.1", POLICY), 120) as s:
             s.sendall(text)
             if half:
                 s.shutdown(socket.SHUT_WR)
@@ -314,7 +314,7 @@ def _():
     daemon = Daemon(tempfile.mkdtemp(prefix="penstock-test-"), {})
 
     def ask(head):
-        with socket.create_connection(("127.0.0.1", 9825), 10) as s:
+        with socket.create_connection(("127.0.0.1", 9825), 120) as s:
             s.sendall(head.encode() + b"\r\n\r\n")
             data = b""
             while chunk := s.recv(65536):

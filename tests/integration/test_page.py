@@ -43,7 +43,7 @@ def overload(**options):
             wait_for(lambda: port_open(2526), "the sink")
             programs.append(Program([os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", "40",
                                      "--duration", str(OVERLOAD_S * PATIENCE), "--sources", "127.1.0.0/16"]))
-            w.daemon.wait_status(lambda s: s["headline"]["state"] == "deferring" and s["admit_ratio"] < 0.7, "the overload", 60)
+            w.daemon.wait_status(lambda s: s["headline"]["state"] == "deferring" and s["admit_ratio"] < 0.7, "the overload")
             yield w
         finally:
             for program in programs:
@@ -84,7 +84,7 @@ class Page(html.parser.HTMLParser):
 
 def ask(daemon, path, headers=None):
     request = urllib.request.Request(f"http://127.0.0.1:{daemon.http}{path}", headers=headers or {})
-    with urllib.request.urlopen(request, timeout=10 * PATIENCE) as answer:
+    with urllib.request.urlopen(request, timeout=120 * PATIENCE) as answer:
         return dict(answer.headers), answer.read().decode()
 
 
@@ -174,7 +174,7 @@ def chromium(url, *arguments, script_ms=3000):
     with tempfile.TemporaryDirectory(prefix="penstock-test-") as home:
         return subprocess.run([CHROMIUM, *new, "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={home}",
                                "--enable-logging=stderr", f"--virtual-time-budget={script_ms}", *arguments, url],
-                              capture_output=True, text=True, timeout=120 * PATIENCE)
+                              capture_output=True, text=True, timeout=240 * PATIENCE)
 
 
 def shoot(daemon, name, width=1100, height=1300, *arguments, port=None):
@@ -194,7 +194,7 @@ class Beside(http.server.BaseHTTPRequestHandler):
         if self.path == "/test.js":
             body, kind = Beside.script.encode(), "text/javascript"
         else:
-            with urllib.request.urlopen(Beside.upstream + self.path, timeout=10 * PATIENCE) as answer:
+            with urllib.request.urlopen(Beside.upstream + self.path, timeout=120 * PATIENCE) as answer:
                 body, kind = answer.read(), answer.headers["Content-Type"]
             if self.path == "/":
                 body = body.replace(b"</body>", b'<pre id="result"></pre><script src="/test.js"></script></body>')
@@ -232,7 +232,7 @@ AS_OF = f" As of {TIME} . Reload this page to renew it."
 
 def ask_public(path="/", method="GET", host="status.example.com"):
     """(status, headers, body), whatever the status."""
-    c = http.client.HTTPConnection("127.0.0.1", PUBLIC, timeout=10 * PATIENCE)
+    c = http.client.HTTPConnection("127.0.0.1", PUBLIC, timeout=120 * PATIENCE)
     try:
         c.request(method, path, headers={"Host": host})
         answer = c.getresponse()

@@ -64,11 +64,11 @@ def loop_file_system(kind="ext4", megabytes=320):
 
 @contextlib.contextmanager
 def writers(point, count=2, sync=True):
-    """Threads that write and fsync in `point` until the end of the block, at most a minute."""
+    """Threads that write and fsync in `point` until the end of the block, ten minutes at most."""
     stop = threading.Event()
 
     def write(number):
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         with open(os.path.join(point, f"w{number}"), "wb", buffering=0) as f:
             while not stop.is_set() and time.monotonic() < until:
                 f.write(os.urandom(16384))
@@ -174,7 +174,7 @@ def _():
                 wait_disk(w, lambda d: d["counts"] and d["flush"].get("per_s", 0) > 0, kind)
 
 
-def squeeze(group, megabytes, seconds=40):
+def squeeze(group, megabytes, seconds=600):
     """A process that touches more memory than its group may have, again and again: page cache is reclaimed for it."""
     path = os.path.join(BUILD, f"squeeze-{os.getpid()}")
     open(path, "w").close()  # whoever ends it at once finds what to remove
@@ -201,13 +201,13 @@ def _():
             bpf_or_skip(w)
             # The listener makes this group the mail server's.
             server = subprocess.Popen(group.prefix(sys.executable, "-c", "import socket, time\n"
-                                      "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(120)"))
+                                      "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(600)"))
             path, child = squeeze(group, 128)
             try:
                 w.wait_signal("memory", "cgroup_reclaims_per_s", lambda v: v > 1, "bpf")
                 w.wait_signal("memory", "cgroup_reclaim_tasks", lambda v: v > 0, "bpf")
                 w.wait_signal("memory", "cgroup_reclaim_p99_us", lambda v: v > 0, "bpf")
-                w.wait_signal("memory", "mta_limit_hits_per_s", lambda v: v > 0, "cgroup", 60)
+                w.wait_signal("memory", "mta_limit_hits_per_s", lambda v: v > 0, "cgroup")
             finally:
                 child.kill()
                 child.wait()
@@ -223,8 +223,8 @@ def kill_by_oom(group):
     """A process of the group that wants four times what it may have."""
     before = group.oom_kills()
     victim = subprocess.Popen(group.prefix(sys.executable, "-c", "x = bytearray(200 << 20); x[::4096] = b'x' * len(x[::4096])"))
-    victim.wait(60)
-    wait_for(lambda: group.oom_kills() > before, "the kernel's kill", 30)
+    victim.wait(120)
+    wait_for(lambda: group.oom_kills() > before, "the kernel's kill")
 
 
 @test("an OOM kill is counted by BPF, without it from vmstat; one in the mail server's group makes pressure, for a minute")
@@ -239,8 +239,8 @@ def _():
                     bpf_or_skip(w)
                 w.wait_signal("memory", "oom_kills_count", lambda v: v >= 0, via)
                 server = subprocess.Popen(group.prefix(sys.executable, "-c", "import socket, time\n"
-                                          "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(120)"))
-                w.wait_signal("memory", "mta_oom_kills_count", lambda v: v == 0, "cgroup", 60)
+                                          "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(600)"))
+                w.wait_signal("memory", "mta_oom_kills_count", lambda v: v == 0, "cgroup")
                 kill_by_oom(group)
                 w.wait_signal("memory", "oom_kills_count", lambda v: v >= 1, via)
                 w.wait_signal("memory", "mta_oom_kills_count", lambda v: v >= 1, "cgroup")
@@ -265,13 +265,13 @@ import os, socket, time
 s = socket.create_server(('127.0.0.1', 2526))
 for _ in range(3 * os.cpu_count()):
     if os.fork() == 0:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while time.monotonic() < until:
             pass
         os._exit(0)
-time.sleep(60)
+time.sleep(300)
 """), start_new_session=True)
-            w.wait_signal("cpu", "mta_runq_p99_us", lambda v: v > 1500, "bpf", 60)
+            w.wait_signal("cpu", "mta_runq_p99_us", lambda v: v > 1500, "bpf")
     finally:
         if server:
             os.killpg(server.pid, 9)
@@ -344,7 +344,7 @@ def _():
             # Memory that it has written it writes again: swapped or dropped, it stalls.
             path, child = squeeze(group, 256)
             try:
-                w.daemon.wait_status(lambda s: s["ticks"]["early"] > 0, "an early tick", 60)
+                w.daemon.wait_status(lambda s: s["ticks"]["early"] > 0, "an early tick")
             finally:
                 child.kill()
                 child.wait()
@@ -371,13 +371,13 @@ def _():
             first, began = count(), time.monotonic()
             wait_for(lambda: count() >= first + 10, "ten ticks")
             return (time.monotonic() - began) / (count() - first)
-        wait_for(lambda: interval() > 0.17, "rest", 60)
+        wait_for(lambda: interval() > 0.17, "rest")
         client = socket.create_connection(("127.0.0.1", 2526))
         server = listener.accept()[0]
-        wait_for(lambda: interval() < 0.15, "ticks as they are configured", 60)
+        wait_for(lambda: interval() < 0.15, "ticks as they are configured")
         server.close()
         client.close()
-        wait_for(lambda: interval() > 0.17, "rest again", 60)
+        wait_for(lambda: interval() > 0.17, "rest again")
 
 
 @test("a sensor that costs more is asked less often, and its signals do not blink", quiet=True)

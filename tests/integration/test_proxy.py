@@ -379,7 +379,7 @@ def _():
             c.send(b"x\r\n.\r\n")
             check(c.reply().startswith(b"250"), "the message")
             check(c.say(b"QUIT").startswith(b"221"), "QUIT")
-        check(w.proxy.process.wait(30) == 0, "the proxy ends when its sessions have")
+        check(w.proxy.process.wait(120) == 0, "the proxy ends when its sessions have")
 
 
 @test("a dead backend gives 4xx and a line that names it; back again, mail flows")
@@ -403,7 +403,7 @@ def _():
     healthy = threading.Event()
 
     def handle(connection, address):
-        healthy.wait(120)
+        healthy.wait(600)
         smtp_server(connection, address)
 
     with world(handle, calm=False) as w:

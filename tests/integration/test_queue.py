@@ -81,7 +81,7 @@ def _():
     with open(master, "w") as f:
         f.write("import ctypes, os, socket, time\n"
                 "ctypes.CDLL(None).prctl(15, b'master')\n"
-                "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(300)\n")
+                "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(900)\n")
     process = subprocess.Popen([sys.executable, master], cwd=spool)
     try:
         with world() as w:
@@ -198,7 +198,7 @@ def _():
     def send():
         while not stop.is_set():
             try:
-                with smtplib.SMTP("127.0.0.1", 2525, timeout=30) as s:
+                with smtplib.SMTP("127.0.0.1", 2525, timeout=120) as s:
                     s.sendmail("a@example.net", ["box@example.org"], "Subject: x\r\n\r\nx\r\n")
                 sent.append(1)
             except (smtplib.SMTPException, OSError) as e:
@@ -282,7 +282,7 @@ def _():
 
         def exim(*argv, text=""):
             return subprocess.run(["chroot", root.path, "/usr/sbin/exim4", "-C", "/etc/exim4/exim-test.conf", *argv], input=text,
-                                  capture_output=True, text=True, timeout=120)
+                                  capture_output=True, text=True, timeout=240)
         for i in range(6):
             done = exim("-odq", "-f", "a@example.net", "box@example.org", text="Subject: x\n\nx\n")
             check(done.returncode == 0, done.stderr)
@@ -319,7 +319,7 @@ def _():
         with world({"service.mx.queue_dirs": root.file("/var/spool/smtpd")}) as w:
             w.wait_signal("smtp", "queue_count", lambda v: v == 0, "spool")
             for _ in range(3):
-                with smtplib.SMTP("127.0.0.1", 2526, timeout=60) as s:
+                with smtplib.SMTP("127.0.0.1", 2526, timeout=120) as s:
                     s.sendmail("a@example.net", ["box@example.org"], "Subject: x\r\n\r\nx\r\n")
             w.wait_signal("smtp", "queue_count", lambda v: v == 3, "spool")
             wait_for(lambda: w.value("smtp", "queue_ready_count") == 0 or w.value("smtp", "queue_oldest_s") > 2, "their age, or that they were put back")

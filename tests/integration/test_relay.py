@@ -163,7 +163,7 @@ def _():
             f.write(text)
     server = Program([node, program, "-c", home])
     try:
-        wait_for(lambda: listening(2525) or not server.alive(), "Haraka", 60)
+        wait_for(lambda: listening(2525) or not server.alive(), "Haraka")
         check(server.alive(), server.output())
         with World(directory, page[CONF], server):
             is_no_relay(b"postmaster@example.org")

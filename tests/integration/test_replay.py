@@ -17,7 +17,7 @@ from lib.world import PORT, World, fill, small_disk
 
 
 def replay(*arguments, status=0):
-    done = subprocess.run([os.path.join(BIN, "penstock-replay"), *arguments], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([os.path.join(BIN, "penstock-replay"), *arguments], capture_output=True, text=True, timeout=240)
     check(done.returncode == status, f"penstock-replay {arguments} gave {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     return done
 
@@ -34,7 +34,7 @@ def load(world, seconds=4):
     """From many sources, and more than the window lets in."""
     subprocess.run([os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", "40", "--duration", str(seconds), "--sources", "127.1.0.0/16",
                     "--rtt", "200ms"],
-                   capture_output=True, timeout=120, check=True)
+                   capture_output=True, timeout=240, check=True)
 
 
 @test("a daemon under load and orders is recorded; killed, the whole frames give back what it answered, bit by bit")
@@ -115,7 +115,7 @@ def _():
     with World(daemon_options={"daemon.record": trace}) as world:
         wait_for(lambda: os.path.exists(trace) and os.path.getsize(trace) > 40000, "the recording")
         fill(os.path.join(disk, "filler"))
-        world.daemon.logged("Recording ends; mail is not affected", 60)
+        world.daemon.logged("Recording ends; mail is not affected")
         world.daemon.logged("No space left")
         world.mail_flows()
         check(", 0 differ" in replay("--diff", trace).stdout, "what is there is whole")
@@ -127,7 +127,7 @@ def _():
         check(open(trace + ".1").read() == "an older one", "the one before is kept")
         most = os.path.getsize(trace) + 50000
         resource.prlimit(world.daemon.pid, resource.RLIMIT_FSIZE, (most, most))
-        world.daemon.logged("File too large. Recording ends", 60)
+        world.daemon.logged("File too large. Recording ends")
         world.mail_flows()
         check(", 0 differ" in replay("--diff", trace).stdout, "what is there is whole")
     with World(daemon_options={"daemon.record": "/nowhere/trace"}) as world:

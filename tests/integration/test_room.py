@@ -87,7 +87,7 @@ class World:
     def now(self):
         return self.daemon.status()["services"]["mx"]
 
-    def wait(self, condition, what, seconds=30):
+    def wait(self, condition, what, seconds=120):
         return wait_for(lambda: (lambda s: s if condition(s) else None)(self.now()), what, seconds)
 
     def __enter__(self):
@@ -111,7 +111,7 @@ def silent(client, seconds=0.3):
     except TimeoutError:
         return True
     finally:
-        client.socket.settimeout(30)
+        client.socket.settimeout(120)
 
 
 @test("a client without a place waits, ungreeted, and is served when a place comes free")
@@ -187,11 +187,11 @@ def _():
         full, = w.fill()
         a, b, c = w.held("127.2.0.1", 1), w.held("127.3.0.1", 2), w.held("127.4.0.1", 3)
         a.close()
-        w.wait(lambda s: s["held"] == 2 and s["held_left"] == 1, "gone by FIN", 15)
+        w.wait(lambda s: s["held"] == 2 and s["held_left"] == 1, "gone by FIN")
         b.send(b"early")
         b.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         b.close()
-        w.wait(lambda s: s["held"] == 1 and s["held_left"] == 2, "gone by RST", 15)
+        w.wait(lambda s: s["held"] == 1 and s["held_left"] == 2, "gone by RST")
         full.close()
         check(c.reply().startswith(b"220"), "the one that stayed")
 
@@ -290,7 +290,7 @@ def _():
         check(silent(a), "it waits still")
         b = w.held("127.3.0.1", 2)
         w.proxy.kill(signal.SIGTERM)
-        w.proxy.process.wait(timeout=30)
+        w.proxy.process.wait(timeout=120)
         old, w.proxy = w.proxy, w.start(**manager.service())
         c = w.held("127.4.0.1", 3)
         check(silent(a) and silent(b), "they wait still, in the process that leaves")

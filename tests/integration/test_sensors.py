@@ -44,7 +44,7 @@ def _():
 
         def write():
             with open(path, "wb", buffering=0) as f:
-                until = time.monotonic() + 60
+                until = time.monotonic() + 600
                 while not stop.is_set() and time.monotonic() < until:
                     f.write(os.urandom(65536))
                     os.fsync(f.fileno())
@@ -118,7 +118,7 @@ def ip(*words):
 @test("NIC: rates, speed, drops and backlog of a link by netlink, against what was sent")
 def _():
     # A peer in a network namespace of its own, held by a process of this test.
-    peer = subprocess.Popen(["unshare", "--net", "sleep", "300"])
+    peer = subprocess.Popen(["unshare", "--net", "sleep", "1200"])
     try:
         wait_for(lambda: os.readlink(f"/proc/{peer.pid}/ns/net") != os.readlink("/proc/self/ns/net"), "the peer's namespace")
         ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1", "netns", str(peer.pid))
@@ -132,7 +132,7 @@ def _():
             stop = threading.Event()
 
             def send(pause):
-                until = time.monotonic() + 60
+                until = time.monotonic() + 600
                 while not stop.is_set() and time.monotonic() < until:
                     try:
                         s.sendto(b"x" * 1000, ("198.18.0.2", 9))
@@ -170,7 +170,7 @@ def _():
     with World() as w:
         bpf_or_skip(w)
         server = socket.create_server(("127.0.0.1", 2526), backlog=9)
-        clients = [socket.create_connection(("127.0.0.1", 2526), 10) for _ in range(6)]
+        clients = [socket.create_connection(("127.0.0.1", 2526), 120) for _ in range(6)]
         w.wait_signal("smtp", "accept_queue_count", lambda v: v == 6, "sock_diag")
         w.wait_signal("smtp", "accept_queue_ratio", lambda v: v > 0.5, "sock_diag")
         w.daemon.wait_status(lambda s: s["in_flight"] == 6 and s["services"]["mx"]["busy"] == 6, "6 in flight, all owed a greeting")
@@ -227,7 +227,7 @@ def _():
         w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")
         check(s["services"]["mx"]["busy"] is None, "nobody sees the dialogue")
         check(any(v["state"] == "skipped" and v["reason"] for k, v in s["sensors"].items() if k.startswith("bpf")), "reasons")
-        clients = [socket.create_connection(("127.0.0.1", 2526), 10) for _ in range(3)]
+        clients = [socket.create_connection(("127.0.0.1", 2526), 120) for _ in range(3)]
         w.wait_signal("smtp", "accept_queue_count", lambda v: v == 3, "sock_diag")
         for c in clients:
             c.close()

@@ -37,7 +37,7 @@ class Held:
         while line := f.readline():
             word = line[:4].upper()
             if word == b"XWAI":
-                self.go.wait(60)
+                self.go.wait(600)
             elif word == b"DATA":
                 connection.sendall(b"354 go on\r\n")
                 while (line := f.readline()) not in (b".\r\n", b""):
@@ -71,7 +71,7 @@ class World:
             s = self.mx()
             return (s["in_flight"], s["busy"], s["stuck"]) == (in_flight, busy, stuck)
         try:
-            wait_for(seen, f"{in_flight} in flight, {busy} busy, {stuck} stuck", 40)
+            wait_for(seen, f"{in_flight} in flight, {busy} busy, {stuck} stuck")
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.mx()}") from None
 

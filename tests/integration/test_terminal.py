@@ -25,7 +25,7 @@ SHOWING = ["status", "explain", "explain 203.0.113.9", "sources", "check", "supp
 
 
 def run(*arguments):
-    return subprocess.run([CTL, *arguments], capture_output=True, text=True, timeout=60 * PATIENCE)
+    return subprocess.run([CTL, *arguments], capture_output=True, text=True, timeout=120 * PATIENCE)
 
 
 def verbs():
@@ -153,7 +153,7 @@ class Screen:
                 return self.data
             self.data += chunk
 
-    def seen(self, text, seconds=30):
+    def seen(self, text, seconds=120):
         """Waits until it was drawn."""
         wait_for(lambda: text.encode() in self.read(), f"{text!r} on the screen: {self.data[-600:]}", seconds)
 
@@ -251,7 +251,7 @@ def _():
         w.daemon.stop()
         coloured.seen("does not answer")
         check(coloured.end()[0] == 0, "it goes on, and ends by q")
-    done = subprocess.run([CTL, "--run-dir", "/nowhere", "top"], capture_output=True, text=True, timeout=60 * PATIENCE)
+    done = subprocess.run([CTL, "--run-dir", "/nowhere", "top"], capture_output=True, text=True, timeout=120 * PATIENCE)
     check(done.returncode == 3, f"{done}")
     with World(server=2526, proxy=False) as w:
         dumb = Screen(w.daemon.run_dir, 24, 80, TERM="no-such-terminal")

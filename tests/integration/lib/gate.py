@@ -6,7 +6,7 @@ import subprocess
 import threading
 
 from lib import world
-from lib.place import BUILD, PATIENCE, wait_for
+from lib.place import BUILD, LONG, PATIENCE, wait_for
 from lib.smtp import smtp_server
 from lib.tap import skip_all
 from lib.wire import SERVER4
@@ -104,7 +104,7 @@ class Keeper:
     def view(self):
         return self.order("view")
 
-    def until(self, condition, what, seconds=30):
+    def until(self, condition, what, seconds=LONG):
         seen = []
 
         def look():
@@ -118,4 +118,4 @@ class Keeper:
     def close(self):
         if self.process.poll() is None:
             self.process.stdin.close()
-            self.process.wait(20)
+            self.process.wait(LONG)

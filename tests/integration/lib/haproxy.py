@@ -57,7 +57,7 @@ class Haproxy(Program):
 
     def order(self, text):
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(20)
+            s.settimeout(120)
             s.connect(self.control)
             s.sendall(text.encode() + b"\n")
             return b"".join(iter(lambda: s.recv(65536), b"")).decode()

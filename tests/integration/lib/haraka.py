@@ -30,6 +30,6 @@ def make(home, config, plugin=None):
 def start(home, port):
     modules = os.path.join(npm("haraka-relay", PACKAGES), "node_modules")
     server = Program([os.path.join(modules, ".bin/node"), os.path.join(modules, "Haraka/bin/haraka"), "-c", home])
-    wait_for(lambda: listening(port) or not server.alive(), "Haraka", 60)
+    wait_for(lambda: listening(port) or not server.alive(), "Haraka")
     check(server.alive(), server.output())
     return server

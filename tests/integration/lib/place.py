@@ -13,6 +13,8 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 BIN = os.path.join(BUILD, "bin")
 # How much longer than usual to wait: an emulated machine is slow.
 PATIENCE = float(os.environ.get("PENSTOCK_TEST_PATIENCE", "1"))
+# Seconds. A bound that only keeps a test from hanging: no test that passes waits for so long, on a machine however busy.
+LONG = 120
 
 
 def isolate(*prepare):
@@ -32,8 +34,8 @@ def isolate(*prepare):
                           sys.executable] + sys.argv)
 
 
-def wait_for(condition, what, seconds=30, every=0.05):
-    """Returns the first true value of condition(); fails after a generous bound."""
+def wait_for(condition, what, seconds=LONG, every=0.05):
+    """Returns the first true value of condition(); fails after a generous bound. `what`: a text, or a function that gives it then."""
     seconds *= PATIENCE
     until = time.monotonic() + seconds
     while True:
@@ -41,5 +43,5 @@ def wait_for(condition, what, seconds=30, every=0.05):
         if value:
             return value
         if time.monotonic() > until:
-            raise AssertionError(f"waited {seconds} s in vain for {what}")
+            raise AssertionError(f"waited {seconds} s in vain for {what() if callable(what) else what}")
         time.sleep(every)

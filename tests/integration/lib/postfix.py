@@ -108,7 +108,7 @@ class Postfix:
         root.run("/usr/lib/postfix/sbin/post-install", "create-missing", check=False)
         done = root.run("/usr/sbin/postfix", "set-permissions", check=False)
         self.master = Program([*prefix, "chroot", root.path, "/usr/sbin/postfix", "start-fg"])
-        wait_for(lambda: not self.master.alive() or (listening(SMTP) and listening(POLICY)), "Postfix' ports", 60)
+        wait_for(lambda: not self.master.alive() or (listening(SMTP) and listening(POLICY)), "Postfix' ports")
         if not self.master.alive():
             raise AssertionError(f"Postfix ended: {self.master.output()}\n{done.stderr}\n{self.log()}")
 

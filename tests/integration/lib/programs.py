@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 
 from lib import tap
-from lib.place import BIN, PATIENCE, wait_for
+from lib.place import BIN, LONG, PATIENCE, wait_for
 
 
 def port_open(port, host="127.0.0.1"):
@@ -45,7 +45,7 @@ class Program:
         if self.alive():
             os.kill(self.pid, number)
 
-    def stop(self, number=signal.SIGTERM, seconds=30 * PATIENCE):
+    def stop(self, number=signal.SIGTERM, seconds=LONG * PATIENCE):
         if self.alive():
             os.kill(self.pid, signal.SIGCONT)
             os.kill(self.pid, number)
@@ -56,8 +56,16 @@ class Program:
             self.process.wait()
             raise AssertionError(f"{self.argv[0]} did not stop on signal {number}:\n{self.output()}")
 
-    def logged(self, text, seconds=30):
-        return wait_for(lambda: text in self.output(), f"the line {text!r}; the log is:\n{self.output()}", seconds)
+    def logged(self, text, seconds=LONG):
+        """Waits for the line; a program that ends without it is not waited for."""
+        def said():
+            ended = not self.alive()
+            if text in self.output():
+                return True
+            if ended:
+                raise AssertionError(f"{self.argv[0]} ended without the line {text!r}; the log is:\n{self.output()}")
+            return False
+        return wait_for(said, lambda: f"the line {text!r}; the log is:\n{self.output()}", seconds)
 
 
 def end_all():
@@ -95,7 +103,11 @@ class Daemon(Program):
         self.http = http
         self.run_dir = os.path.join(directory, "run")
         self.state_dir = os.path.join(directory, "state")
-        options = {"http.listen": f"127.0.0.1:{http}", **options}
+        own = f"127.0.0.1:{http}"
+        options = {"http.listen": own, **options}
+        if wait and options["http.listen"] == own:
+            # The helper of one that was killed may still have it, and would be taken for this one's.
+            wait_for(lambda: not listening(http), f"the end of whoever listens on {own}")
         super().__init__([*prefix, program or os.path.join(BIN, "penstockd"), *no_file(argv), "--run-dir", self.run_dir, "--state-dir",
                           self.state_dir, *argv, *overrides(options)], **kwargs)
         if wait:
@@ -112,12 +124,12 @@ class Daemon(Program):
         return self.helper("penstockd-http")
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=10 * PATIENCE) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=LONG * PATIENCE) as answer:
             return answer.read().decode()
 
     def status(self):
         """Where the machine lets no tick happen for two seconds, /status.json says 503 with good reason: then it is asked again."""
-        until = time.monotonic() + 10 * PATIENCE
+        until = time.monotonic() + LONG * PATIENCE
         while True:
             try:
                 return json.loads(self.get("/status.json"))
@@ -133,12 +145,12 @@ class Daemon(Program):
                 return float(text.split()[-1])
         return None
 
-    def wait_status(self, condition, what, seconds=30):
+    def wait_status(self, condition, what, seconds=LONG):
         return wait_for(lambda: (lambda s: s if condition(s) else None)(self.status()), what, seconds)
 
     def ctl(self, *arguments, check=None):
         done = subprocess.run([os.path.join(BIN, "penstockctl"), "--run-dir", self.run_dir, *arguments],
-                              capture_output=True, text=True, timeout=60 * PATIENCE)
+                              capture_output=True, text=True, timeout=LONG * PATIENCE)
         if check is not None and done.returncode != check:
             raise AssertionError(f"penstockctl {arguments} gave {done.returncode}:\n{done.stdout}{done.stderr}")
         return done

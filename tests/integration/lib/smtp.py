@@ -2,11 +2,11 @@
 import socket
 import threading
 
-from lib.place import PATIENCE
+from lib.place import LONG, PATIENCE
 
 
 class Client:
-    def __init__(self, port, source=None, timeout=30 * PATIENCE, greeting=True):
+    def __init__(self, port, source=None, timeout=LONG * PATIENCE, greeting=True):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout,
                                                source_address=(source, 0) if source else None)
         self.file = self.socket.makefile("rb")
@@ -39,7 +39,7 @@ class Client:
         self.close()
 
 
-def deliver(port, body=b"Subject: test\r\n\r\nhello\r\n", source=None, timeout=60 * PATIENCE, recipient=b"box@example.org"):
+def deliver(port, body=b"Subject: test\r\n\r\nhello\r\n", source=None, timeout=LONG * PATIENCE, recipient=b"box@example.org"):
     """One whole message; returns (code, text) of the last reply that mattered."""
     with Client(port, source, timeout) as c:
         for expected, line in ((b"2", None), (b"2", b"EHLO client.example"), (b"2", b"MAIL FROM:<a@example.net>"),

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from lib.place import PATIENCE
+from lib.place import LONG, PATIENCE
 from lib.smtp import Client
 
 SERVER4, SERVER6 = "10.77.0.1", "fd77::1"
@@ -92,12 +92,12 @@ class Wire:
             within(self.path, lambda: subprocess.run(["tc", "qdisc", "add", "dev", "wire1", "root", "netem", "delay",
                                                       f"{delay}ms"], check=True))
 
-    def connect(self, port, source=None, timeout=30 * PATIENCE, address=SERVER4):
+    def connect(self, port, source=None, timeout=LONG * PATIENCE, address=SERVER4):
         def dial():
             return socket.create_connection((address, port), timeout, source_address=(source, 0) if source else None)
         return within(self.path, dial)
 
-    def client(self, port, source=None, timeout=30 * PATIENCE, address=SERVER4, greeting=True):
+    def client(self, port, source=None, timeout=LONG * PATIENCE, address=SERVER4, greeting=True):
         connected = self.connect(port, source, timeout, address)
         return WireClient(connected, greeting)
 
@@ -108,7 +108,7 @@ class Wire:
         except OSError:
             pass
 
-    def burst(self, port, count, address=SERVER4, timeout=30 * PATIENCE, sources=200):
+    def burst(self, port, count, address=SERVER4, timeout=LONG * PATIENCE, sources=200):
         """`count` connections at once, from many addresses; gives the open sockets and their greetings' first lines (b"" for
         one that was reset or closed, None for one that got nothing in time)."""
         return within(self.path, lambda: burst(port, count, address, timeout, sources))

@@ -5,7 +5,7 @@ import os
 import subprocess
 import tempfile
 
-from lib.place import wait_for
+from lib.place import LONG, wait_for
 from lib.programs import Daemon, Proxy, no_targets
 from lib.smtp import Server, deliver, smtp_server
 from lib.tap import check
@@ -68,11 +68,11 @@ class World:
         found = self.signal(resource, name)
         return found["value"] if found else None
 
-    def wait_signal(self, resource, name, condition, via=None, seconds=30):
+    def wait_signal(self, resource, name, condition, via=None, seconds=LONG):
         def seen():
             s = self.signal(resource, name)
             return s if s and condition(s["value"]) else None
-        found = wait_for(seen, f"{name} to move; it is {self.signal(resource, name)}", seconds)
+        found = wait_for(seen, lambda: f"{name} to move; it is {self.signal(resource, name)}", seconds)
         check(via in (None, found["via"]), f"{name} via {found['via']}, not {via}")
         return found["value"]
 
