@@ -210,6 +210,14 @@ enum unit {
 	  "messages a second by which those that wait for this machine grow; 0 while they do not") \
 	X(QUEUE_DRAIN_S, "queue_drain_s", SMTP, S, 60, \
 	  "time that the messages which wait for this machine take at the rate at which they leave; a few do not count") \
+	X(FILTER_QUEUE_RATIO, "filter_queue_ratio", SMTP, RATIO, 0, \
+	  "accept queue of the fullest filter that the mail server hands its mail to, of its limit") \
+	X(FILTER_QUEUE_COUNT, "filter_queue_count", SMTP, COUNT, 0, \
+	  "connections in the accept queues of those filters") \
+	X(FILTER_CONNECTIONS, "filter_connections_count", SMTP, COUNT, 0, \
+	  "connections of the mail server to those filters, every few seconds") \
+	X(FILTER_CPU_CORES, "filter_cpu_cores", CPU, CORES, 0, \
+	  "cores that the control groups of those filters use") \
 	X(SERVER_TIME_US, "server_time_us", SMTP, US, 500000, \
 	  "T: what a session costs the server in time, busy sessions / completions a second") \
 	X(IN_FLIGHT_COUNT, "in_flight_count", SMTP, COUNT, 0, \

@@ -10,6 +10,7 @@
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -81,22 +82,19 @@ struct query {
 	void (*take)(struct query *query, const struct inet_diag_msg *m, int length);
 	struct sockdiag_listener *listeners;
 	struct sockdiag_session *sessions;
+	const uint64_t *groups; /* of take_client; listeners are `most` then */
+	unsigned groups_count;
 };
 
-static void take_listener(struct query *q, const struct inet_diag_msg *m, int length)
+static uint64_t cgroup_id_of(const struct inet_diag_msg *m, int length)
 {
-	struct sockdiag_listener l;
+	uint64_t id = 0;
 
-	memset(&l, 0, sizeof(l));
-	l.port = ntohs(m->id.idiag_sport);
-	l.queue = m->idiag_rqueue;
-	l.limit = m->idiag_wqueue;
-	l.inode = m->idiag_inode;
 	for (const struct rtattr *a = (const struct rtattr *)(m + 1); RTA_OK(a, length);
 	     a = RTA_NEXT(a, length))
-		if (a->rta_type == INET_DIAG_CGROUP_ID && RTA_PAYLOAD(a) >= sizeof(l.cgroup_id))
-			memcpy(&l.cgroup_id, RTA_DATA(a), sizeof(l.cgroup_id));
-	q->listeners[q->count++] = l;
+		if (a->rta_type == INET_DIAG_CGROUP_ID && RTA_PAYLOAD(a) >= sizeof(id))
+			memcpy(&id, RTA_DATA(a), sizeof(id));
+	return id;
 }
 
 /* As the kernel's tuples are: IPv4 mapped into IPv6. */
@@ -106,6 +104,20 @@ static void mapped(struct in6_addr *ret, int family, const __be32 *address)
 		memcpy(ret, address, sizeof(*ret));
 	else
 		address_map_v4(address, ret);
+}
+
+static void take_listener(struct query *q, const struct inet_diag_msg *m, int length)
+{
+	struct sockdiag_listener l;
+
+	memset(&l, 0, sizeof(l));
+	mapped(&l.address, m->idiag_family, m->id.idiag_src);
+	l.port = ntohs(m->id.idiag_sport);
+	l.queue = m->idiag_rqueue;
+	l.limit = m->idiag_wqueue;
+	l.inode = m->idiag_inode;
+	l.cgroup_id = cgroup_id_of(m, length);
+	q->listeners[q->count++] = l;
 }
 
 static void take_session(struct query *q, const struct inet_diag_msg *m, int length)
@@ -130,13 +142,52 @@ static void take_session(struct query *q, const struct inet_diag_msg *m, int len
 	q->sessions[q->count++] = s;
 }
 
+static bool is_any(const struct in6_addr *a)
+{
+	static const struct in6_addr any, any4 = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+
+	return memcmp(a, &any, sizeof(any)) == 0 || memcmp(a, &any4, sizeof(any4)) == 0;
+}
+
+/* A connection within this host has the same address at both ends, or a loopback one. */
+static bool is_local(const struct in6_addr *from, const struct in6_addr *to)
+{
+	return memcmp(from, to, sizeof(*from)) == 0 || IN6_IS_ADDR_LOOPBACK(to) ||
+	       (IN6_IS_ADDR_V4MAPPED(to) && to->s6_addr[12] == 127);
+}
+
+/* Who asks: one end of a connection, whose other end's port has a listener. */
+static void take_client(struct query *q, const struct inet_diag_msg *m, int length)
+{
+	uint16_t port = ntohs(m->id.idiag_dport);
+	uint64_t group = cgroup_id_of(m, length);
+	struct in6_addr from, to;
+	bool wanted = false;
+
+	for (unsigned i = 0; i < q->groups_count && !wanted; i++)
+		wanted = group && group == q->groups[i];
+	mapped(&from, m->idiag_family, m->id.idiag_src);
+	mapped(&to, m->idiag_family, m->id.idiag_dst);
+	if (!wanted || !is_local(&from, &to))
+		return;
+	for (unsigned i = 0; i < q->most; i++) {
+		struct sockdiag_listener *l = &q->listeners[i];
+
+		if (l->port != port ||
+		    (!is_any(&l->address) && memcmp(&l->address, &to, sizeof(to)) != 0))
+			continue;
+		l->clients++;
+		return;
+	}
+}
+
 static void take(struct query *q, const struct nlmsghdr *h)
 {
 	const struct inet_diag_msg *m = NLMSG_DATA(h);
 	int length = (int)h->nlmsg_len - (int)NLMSG_LENGTH(sizeof(*m));
 
 	if (length >= 0 && q->count < q->most &&
-	    is_wanted(q->ports, q->ports_count, ntohs(m->id.idiag_sport)))
+	    (!q->ports || is_wanted(q->ports, q->ports_count, ntohs(m->id.idiag_sport))))
 		q->take(q, m, length);
 }
 
@@ -192,6 +243,26 @@ int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
 
 	*count = q.count;
 	return r;
+}
+
+static struct query of_clients(const uint64_t *groups, unsigned groups_count,
+			       struct sockdiag_listener *listeners, unsigned count)
+{
+	return (struct query){ .most = count,
+			       .states = 1u << STATE_ESTABLISHED,
+			       .take = take_client,
+			       .listeners = listeners,
+			       .groups = groups,
+			       .groups_count = groups_count };
+}
+
+int sockdiag_parse_clients(const void *bytes, size_t size, uint32_t sequence,
+			   const uint64_t *groups, unsigned groups_count,
+			   struct sockdiag_listener *listeners, unsigned count)
+{
+	struct query q = of_clients(groups, groups_count, listeners, count);
+
+	return parse(&q, bytes, size, sequence);
 }
 
 static int dump(int fd, int family, uint32_t sequence, struct query *q)
@@ -253,6 +324,15 @@ int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 			   .listeners = ret };
 
 	return dump_both(fd, &q);
+}
+
+int sockdiag_count_clients(int fd, const uint64_t *groups, unsigned groups_count,
+			   struct sockdiag_listener *listeners, unsigned count)
+{
+	struct query q = of_clients(groups, groups_count, listeners, count);
+	int r = dump_both(fd, &q);
+
+	return r < 0 ? r : 0;
 }
 
 int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,

@@ -10,10 +10,12 @@
 #include "config/config.h"
 
 struct sockdiag_listener {
+	struct in6_addr address; /* IPv4 mapped; all zero, or mapped zero: any */
 	uint16_t port;
 	uint32_t queue, limit; /* connections that wait for accept(), and how many may */
 	uint64_t cgroup_id; /* cgroup2 id of the socket's owner, 0: the kernel does not say */
 	uint32_t inode;
+	unsigned clients; /* see sockdiag_count_clients() */
 };
 
 /* An accepted connection that the server has not closed. */
@@ -32,13 +34,19 @@ int sockdiag_open(void);
 int sockdiag_open_in(int netns_fd);
 /* Where the MTA listens: in the namespace that front.gate.netns names, when the gate is enabled. */
 int sockdiag_open_mta(const struct config *config);
-/* Fills at most `most` listeners of both families whose port is in `ports` (0 ends). Returns how
- * many, or -errno. */
+/* Fills at most `most` listeners of both families whose port is in `ports` (0 ends; NULL: all of
+ * them). Returns how many, or -errno. */
 int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 		       struct sockdiag_listener *ret, unsigned most);
 /* Fills at most `most` sessions on `ports`. Returns how many, or -errno. */
 int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,
 		      struct sockdiag_session *ret, unsigned most);
+
+/* Counts in `clients` of each of `listeners` the open connections to it on this host that belong to
+ * one of the cgroup2 ids in `groups`. What the kernel tells no id of does not count. 0 or
+ * -errno. */
+int sockdiag_count_clients(int fd, const uint64_t *groups, unsigned groups_count,
+			   struct sockdiag_listener *listeners, unsigned count);
 
 /* One message of the kernel's answer to the dump of number `sequence`: sockets on `ports` join
  * `ret`, `*count` says how many are in it. 1: that was the last message, 0: there is more, or
@@ -47,6 +55,9 @@ int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,
 int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
 			     const uint16_t *ports, unsigned ports_count,
 			     struct sockdiag_listener *ret, unsigned most, unsigned *count);
+int sockdiag_parse_clients(const void *bytes, size_t size, uint32_t sequence,
+			   const uint64_t *groups, unsigned groups_count,
+			   struct sockdiag_listener *listeners, unsigned count);
 int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
 			    const uint16_t *ports, unsigned ports_count,
 			    struct sockdiag_session *ret, unsigned most, unsigned *count);

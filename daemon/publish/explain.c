@@ -8,6 +8,7 @@
 #include "publish/faults.h"
 #include "publish/explain_sources.h"
 #include "publish/explain_verdict.h"
+#include "publish/filters.h"
 #include "publish/foreign.h"
 #include "publish/words.h"
 
@@ -83,6 +84,11 @@ static void explain_neighbours(const struct status *s, struct text *out)
 	if (s->neighbours.leak.known) {
 		text_append(out, "   memory grows without end: ");
 		foreign_describe_leak(&s->neighbours.leak, out);
+		text_append(out, "\n");
+	}
+	for (unsigned i = 0; i < s->filters.count; i++) {
+		text_append(out, "   the filter: ");
+		filters_describe(&s->filters.each[i], out);
 		text_append(out, "\n");
 	}
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "publish/faults.h"
+#include "publish/filters.h"
 #include "publish/foreign.h"
 #include "publish/disks.h"
 #include "publish/headline.h"
@@ -354,6 +355,7 @@ static void set_neighbours(json_t *object, const struct status *s)
 	json_object_set_new(object, "foreign", foreign_json(s));
 	json_object_set_new(object, "leak", leak_json(&s->neighbours.leak));
 	json_object_set_new(object, "neighbours", neighbours);
+	json_object_set_new(object, "filters", filters_json(s));
 }
 
 /* Never absent: what is not known is null. */

@@ -81,6 +81,7 @@ static void take_sensors(struct status *s, const struct sensing *sensing)
 		unsigned count = registry_count(registry);
 
 		s->neighbours = *registry_neighbours(registry);
+		s->filters = *registry_filters(registry);
 		s->disks = *registry_disks(registry);
 		for (unsigned i = 0; i < count && i < STATUS_SENSORS; i++)
 			s->sensor[s->sensors++] = *registry_status(registry, i);

@@ -43,6 +43,12 @@ void status_hide_neighbours(const struct status *status, struct status *ret)
 	if (ret->neighbours.leak.known && !ret->neighbours.leak.mail)
 		hide(ret->neighbours.leak.unit, sizeof(ret->neighbours.leak.unit),
 		     ret->neighbours.leak.path, sizeof(ret->neighbours.leak.path));
+	for (unsigned i = 0; i < ret->filters.count; i++) {
+		struct filter *f = &ret->filters.each[i];
+
+		snprintf(f->listener, sizeof(f->listener), "a filter on this host");
+		f->unit[0] = 0;
+	}
 }
 
 unsigned status_front_named(const struct status *status, unsigned index,

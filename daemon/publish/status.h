@@ -16,6 +16,7 @@
 #include "fleet/fleet.h"
 #include "publish/lately.h"
 #include "sensor/disks.h"
+#include "sensor/filters.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensor.h"
 
@@ -53,6 +54,7 @@ struct status {
 	struct sensor_status sensor[STATUS_SENSORS];
 	struct disk_table disks;
 	struct neighbours neighbours; /* who else is on this machine */
+	struct filters filters; /* what the mail server hands its mail to */
 	unsigned fronts;
 	struct status_front front[STATUS_FRONTS];
 	struct counts_service total[PLAN_SERVICES]; /* over fronts */

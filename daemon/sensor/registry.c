@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "sensor/budget.h"
 #include "sensor/disks.h"
+#include "sensor/filters.h"
 #include "sensor/lookout.h"
 #include "sensor/mta.h"
 #include "sensor/neighbours.h"
@@ -16,10 +17,10 @@
 
 /* The order of preference: a signal that is there is not put again. */
 static const struct sensor_ops *const drivers[] = {
-	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	    &sensor_psi,    &sensor_cpu,
-	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom,    &sensor_vmstat, &sensor_disk,
-	&sensor_bpf_fsync, &sensor_bpf_jbd2,	&sensor_spool,	    &sensor_queue,  &sensor_nic,
-	&sensor_listen,	   &sensor_netstat,	&sensor_neighbours,
+	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	    &sensor_psi,     &sensor_cpu,
+	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom,    &sensor_vmstat,  &sensor_disk,
+	&sensor_bpf_fsync, &sensor_bpf_jbd2,	&sensor_spool,	    &sensor_queue,   &sensor_nic,
+	&sensor_listen,	   &sensor_netstat,	&sensor_neighbours, &sensor_filters,
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
@@ -55,6 +56,7 @@ struct registry {
 	struct sensor_env env;
 	struct disk_table disks;
 	struct neighbours neighbours;
+	struct filters filters;
 	struct registry_mood mood; /* of this poll */
 	uint64_t cpu_pressed_us; /* when the CPUs last were */
 	struct slot slots[DRIVERS];
@@ -79,6 +81,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	registry->env = *env;
 	registry->env.disks = &registry->disks;
 	registry->env.neighbours = &registry->neighbours;
+	registry->env.filters = &registry->filters;
 	registry->env.mood = &registry->mood;
 	/* Without memory for one, those who need it say so. */
 	lookout_open(&registry->env.lookout);
@@ -292,6 +295,11 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum registry_has
 const struct disk_table *registry_disks(const struct registry *registry)
 {
 	return &registry->disks;
+}
+
+const struct filters *registry_filters(const struct registry *registry)
+{
+	return &registry->filters;
 }
 
 const struct neighbours *registry_neighbours(const struct registry *registry)

@@ -19,6 +19,7 @@ struct disk_table;
 struct lookout; /* sensor/lookout.h */
 struct mta_watch; /* sensor/mta.h */
 struct neighbours; /* sensor/neighbours.h */
+struct filters; /* sensor/filters.h */
 struct spool_watch; /* sensor/spool_watch.h */
 struct kernel; /* kernel/kernel.h; NULL: BPF is not available, see kernel->bpf_why */
 
@@ -47,6 +48,7 @@ struct sensor_env {
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */
+	struct filters *filters; /* the same */
 	const struct registry_mood *mood; /* of this poll; the registry's own */
 };
 
@@ -96,6 +98,8 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum registry_has
 const struct disk_table *registry_disks(const struct registry *registry);
 /* Who else uses this machine, as of the last poll. */
 const struct neighbours *registry_neighbours(const struct registry *registry);
+/* What the mail server hands its mail to on this host, as of the last poll. */
+const struct filters *registry_filters(const struct registry *registry);
 unsigned registry_count(const struct registry *registry);
 const struct sensor_status *registry_status(const struct registry *registry, unsigned index);
 const char *sensor_state_name(enum sensor_state state);

@@ -21,6 +21,7 @@ extern const struct sensor_ops sensor_spool; /* space and inodes of the queue di
 extern const struct sensor_ops sensor_queue; /* messages in the queue directories */
 extern const struct sensor_ops sensor_nic; /* links and queueing disciplines, libnl */
 extern const struct sensor_ops sensor_neighbours; /* other control groups */
+extern const struct sensor_ops sensor_filters; /* what the server hands its mail to */
 extern const struct sensor_ops sensor_netstat; /* softnet, listeners' losses */
 extern const struct sensor_ops sensor_listen; /* accept queues, sock_diag */
 

@@ -7,6 +7,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint16_t ports[] = { 25, 2525, 0 };
+	static const uint64_t groups[] = { 1, 4242 };
 	struct sockdiag_listener found[3];
 	struct sockdiag_session sessions[3];
 	uint32_t sequence;
@@ -27,6 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	sockdiag_parse_sessions(bytes, size, sequence, ports, 3, sessions, 3, &count);
 	if (count > 3)
 		abort();
+	memset(found, 0, sizeof(found));
+	count = 0;
+	sockdiag_parse_listeners(bytes, size, sequence, NULL, 0, found, 3, &count);
+	sockdiag_parse_clients(bytes, size, sequence, groups, 2, found, count);
 	free(bytes);
 	return 0;
 }

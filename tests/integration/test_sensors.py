@@ -195,6 +195,51 @@ def _():
         server.close()
 
 
+HANDS_ON = ("import socket, sys, time\ns = socket.create_server(('127.0.0.1', 2526))\nc = []\nfor _ in range(12):\n"
+            " c.append(socket.create_connection(('127.0.0.1', int(sys.argv[1]))))\nprint('there', flush=True)\ntime.sleep(200)")
+FILTERS = ("import socket, sys, time\ns = socket.create_server(('127.0.0.1', 0), backlog=20)\nprint(s.getsockname()[1], flush=True)\n"
+           "for _ in range(int(sys.argv[1])): s.accept()[0].detach()\n"
+           "while True:\n end = time.monotonic() + .02\n while time.monotonic() < end: pass\n time.sleep(.02)")
+
+
+@test("the filter behind the server: found from the server's own connections, with its queue, its CPU and its control group")
+def _():
+    mail, filtering = Cgroup(), Cgroup()
+    started = []
+
+    def start(group, code, *argv):
+        started.append(subprocess.Popen(group.prefix(sys.executable, "-c", code, *argv), stdout=subprocess.PIPE, text=True))
+        return started[-1].stdout.readline().strip()
+    try:
+        port = start(filtering, FILTERS, "3")
+        check(start(mail, HANDS_ON, port) == "there", "the server is there")
+        # Others connect, too, and are not the mail server.
+        others = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(2)]
+        with World() as w:
+            status = wait_for(lambda: (lambda s: s if s["filters"] and s["filters"][0]["cores"] else None)(
+                json.loads(w.daemon.ctl("status", "--json", check=0).stdout)), "the filter to be found", 60)
+            [found] = status["filters"]
+            want = {"listener": f"127.0.0.1:{port}", "unit": filtering.name, "queue": 11, "queue_limit": 20, "connections": 12}
+            check({k: found[k] for k in want} == want, found)
+            w.wait_signal("smtp", "filter_queue_count", lambda v: v == 11, "sock_diag")
+            w.wait_signal("smtp", "filter_queue_ratio", lambda v: v == 11 / 20, "sock_diag")
+            w.wait_signal("smtp", "filter_connections_count", lambda v: v == 12, "sock_diag")
+            w.wait_signal("cpu", "filter_cpu_cores", lambda v: 0.01 < v < 1, "cgroup")
+            sentence = f"the filter: 127.0.0.1:{port} ({filtering.name}), queue 11 of 20, 12 connections from the mail server"
+            for verb in ("status", "explain"):
+                text = " ".join(w.daemon.ctl(verb, check=None).stdout.split())
+                check(sentence in text, f"{verb}: {text}")
+            check(filtering.name not in w.daemon.get("/status.json"), "who asks by HTTP learns no names of control groups")
+        for s in others:
+            s.close()
+    finally:
+        for p in started:
+            p.kill()
+            p.wait()
+        mail.remove()
+        filtering.remove()
+
+
 @test("spool: space and inodes by statvfs; a full one refuses with reason disk")
 def _():
     spool = tempfile.mkdtemp(prefix="penstock-test-")

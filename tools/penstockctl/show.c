@@ -199,6 +199,15 @@ static void show_trouble(const json_t *status, FILE *out)
 			string(config, "loaded"));
 }
 
+/* What the mail server hands its mail to. */
+static void show_filters(const json_t *status, FILE *out)
+{
+	const json_t *filters = json_object_get(status, "filters");
+
+	for (size_t i = 0; i < json_array_size(filters); i++)
+		fprintf(out, "the filter: %s\n", string(json_array_get(filters, i), "sentence"));
+}
+
 /* Who presses without being mail, and who leaks. */
 static void show_neighbours(const json_t *status, FILE *out)
 {
@@ -310,6 +319,7 @@ static void show_head(const json_t *status, FILE *out)
 	show_maintenance(json_object_get(status, "maintenance"), out);
 	show_pressure(status, out);
 	show_neighbours(status, out);
+	show_filters(status, out);
 	show_sessions(status, out);
 }
 

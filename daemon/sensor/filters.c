@@ -1,0 +1,252 @@
+#include "sensor/filters.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/text.h"
+#include "core/blame.h"
+#include "kernel/sockdiag.h"
+#include "sensor/lookout.h"
+#include "sensor/mta.h"
+#include "sensor/mta_process.h"
+#include "sensor/sensor.h"
+
+#define LISTENERS 128
+/* Looking takes no more than one part in so many of a CPU: a host with 50,000 connections is looked
+ * at less often. */
+#define CPU_PART 500
+#define LEAST_US (5 * US_PER_S)
+#define MOST_US (60 * US_PER_S)
+#define FORGET_US (600 * US_PER_S) /* without a connection */
+
+struct filter_watch {
+	struct sensor_env env;
+	int diag_fd;
+	struct mta mta;
+	pthread_mutex_t lock;
+	struct filters found; /* written under the lock */
+};
+
+/* Where a server looks something up: no mail goes there. */
+static bool is_lookup(uint16_t port)
+{
+	static const uint16_t ports[] = { 53, 389, 636, 3306, 5432, 6379, 11211 };
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+static bool is_service(const struct config *config, uint16_t port)
+{
+	for (unsigned i = 0; i < config->services; i++)
+		for (unsigned p = 0; p < CONFIG_PORTS && config->service[i].ports[p]; p++)
+			if (config->service[i].ports[p] == port)
+				return true;
+	return false;
+}
+
+/* The cgroup2 ids of the mail server: inodes of its directories. The root's is everybody's. */
+static unsigned mail_groups(const struct sensor_env *env, const struct mta *m,
+			    uint64_t ids[MTA_GROUPS])
+{
+	unsigned n = 0;
+	struct stat st;
+
+	for (unsigned i = 0; i < m->count; i++)
+		if (strchr(m->group[i].unified, '/') &&
+		    fstatat(env->cgroup_fd, m->group[i].unified, &st, 0) == 0)
+			ids[n++] = st.st_ino;
+	return n;
+}
+
+static void name_listener(const struct sockdiag_listener *l, char ret[FILTER_NAME_MAX])
+{
+	char text[INET6_ADDRSTRLEN] = "";
+
+	if (IN6_IS_ADDR_V4MAPPED(&l->address))
+		inet_ntop(AF_INET, &l->address.s6_addr[12], text, sizeof(text));
+	else
+		inet_ntop(AF_INET6, &l->address, text, sizeof(text));
+	snprintf(ret, FILTER_NAME_MAX, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text, l->port);
+}
+
+/* Whose listener it is. False: it is no filter. */
+static bool describe(const struct sensor_env *env, const struct sockdiag_listener *l,
+		     struct filter *ret)
+{
+	const char *prefix = mta_group_prefix(env->cgroup_fd), *name;
+	struct text unit;
+	char path[CONFIG_PATH_MAX];
+	struct mta_group group;
+
+	memset(ret, 0, sizeof(*ret));
+	unit = (struct text){ .data = ret->unit, .size = sizeof(ret->unit) };
+	name_listener(l, ret->listener);
+	ret->port = l->port;
+	ret->address = l->address;
+	ret->cores = -1;
+	if (!prefix || !l->cgroup_id ||
+	    !mta_group_by_id(env->cgroup_fd, prefix, l->cgroup_id, path, sizeof(path)))
+		return true;
+	name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	if (blame_is_own(name))
+		return false;
+	text_append_clean(&unit, name, strlen(name));
+	mta_group_find(env, prefix, path, mta_first_process(env->cgroup_fd, path), &group);
+	if (!group.cpu_v1)
+		snprintf(ret->cpu, sizeof(ret->cpu), "%s", group.cpu);
+	return true;
+}
+
+static struct filter *known(struct filters *f, const struct sockdiag_listener *l)
+{
+	for (unsigned i = 0; i < f->count; i++)
+		if (f->each[i].port == l->port &&
+		    memcmp(&f->each[i].address, &l->address, sizeof(l->address)) == 0)
+			return &f->each[i];
+	return NULL;
+}
+
+static void forget(struct filters *f, uint64_t now_us)
+{
+	for (unsigned i = 0; i < f->count;) {
+		if (now_us < f->each[i].seen_us + FORGET_US) {
+			i++;
+			continue;
+		}
+		f->each[i] = f->each[--f->count];
+		f->generation++;
+	}
+}
+
+static void note(const struct sensor_env *env, const struct sockdiag_listener *l, uint64_t now_us,
+		 struct filters *f)
+{
+	struct filter fresh, *is = known(f, l);
+
+	if (!is) {
+		if (f->count == FILTERS_MOST || !describe(env, l, &fresh))
+			return;
+		is = &f->each[f->count++];
+		*is = fresh;
+		f->generation++;
+	}
+	is->clients = l->clients;
+	if (l->clients)
+		is->seen_us = now_us;
+}
+
+static int look_at(const struct sensor_env *env, int diag_fd, const struct mta *m, uint64_t now_us,
+		   struct filters *f)
+{
+	struct sockdiag_listener listener[LISTENERS];
+	uint64_t mail[MTA_GROUPS];
+	unsigned groups = mail_groups(env, m, mail), count = 0;
+	int n, r;
+
+	if (!f->generation)
+		f->generation = 1;
+	forget(f, now_us);
+	if (!groups)
+		return 0;
+	n = sockdiag_listeners(diag_fd, NULL, 0, listener, LISTENERS);
+	if (n < 0)
+		return n;
+	for (int i = 0; i < n; i++) {
+		bool own = is_service(env->config, listener[i].port) || is_lookup(listener[i].port);
+
+		for (unsigned g = 0; g < groups && !own; g++)
+			own = listener[i].cgroup_id == mail[g];
+		if (!own)
+			listener[count++] = listener[i];
+	}
+	r = count ? sockdiag_count_clients(diag_fd, mail, groups, listener, count) : 0;
+	for (unsigned i = 0; i < count && r == 0; i++)
+		if (listener[i].clients || known(f, &listener[i]))
+			note(env, &listener[i], now_us, f);
+	return r;
+}
+
+int filters_look(const struct sensor_env *env, int diag_fd, uint64_t now_us, struct filters *f)
+{
+	struct mta m;
+
+	mta_find(env, &m);
+	return look_at(env, diag_fd, &m, now_us, f);
+}
+
+static uint64_t look(void *context, bool calm)
+{
+	struct filter_watch *w = context;
+	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
+	struct filters found = w->found; /* this thread alone writes it */
+
+	mta_watch_read(w->env.mta, w->mta.generation, &w->mta);
+	if (w->mta.generation == 0)
+		return US_PER_S; /* not looked yet */
+	look_at(&w->env, w->diag_fd, &w->mta, clock_monotonic_us(), &found);
+	pthread_mutex_lock(&w->lock);
+	w->found = found;
+	pthread_mutex_unlock(&w->lock);
+	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
+	return rest_us < LEAST_US ? LEAST_US : rest_us > MOST_US ? MOST_US : rest_us;
+}
+
+int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_watch, char *why)
+{
+	struct filter_watch *w = calloc(1, sizeof(*w));
+	int r;
+
+	if (!w)
+		return -ENOMEM;
+	w->env = *env;
+	w->diag_fd = sockdiag_open_mta(env->config);
+	if (w->diag_fd < 0) {
+		r = w->diag_fd;
+		snprintf(why, SENSOR_WHY_MAX, "sock_diag cannot be opened: %s", strerror(-r));
+		free(w);
+		return r;
+	}
+	pthread_mutex_init(&w->lock, NULL);
+	r = lookout_add(env->lookout, look, w);
+	if (r < 0) {
+		snprintf(why, SENSOR_WHY_MAX, "Cannot create the thread that looks for filters: %s",
+			 strerror(-r));
+		pthread_mutex_destroy(&w->lock);
+		close(w->diag_fd);
+		free(w);
+		return r;
+	}
+	*ret_watch = w;
+	return 0;
+}
+
+bool filter_watch_read(struct filter_watch *w, struct filters *ret)
+{
+	if (pthread_mutex_trylock(&w->lock) != 0)
+		return false;
+	*ret = w->found;
+	pthread_mutex_unlock(&w->lock);
+	return true;
+}
+
+void filter_watch_close(struct filter_watch *w)
+{
+	if (!w)
+		return;
+	lookout_remove(w->env.lookout, w);
+	pthread_mutex_destroy(&w->lock);
+	close(w->diag_fd);
+	free(w);
+}

@@ -1,0 +1,50 @@
+/* The second stage: what the mail server hands its mail to on this host, found from its own
+ * connections. Postfix connects to its content_filter, to milters, to LMTP: amavis, rspamd, clamav,
+ * Dovecot. Looked for every few seconds, off the tick (lookout.h), where the kernel tells the
+ * control group of a socket (5.7 and later) and the filter is in another one than the mail server.
+ * UNIX sockets, and filters in another network namespace, are not seen. */
+#ifndef PENSTOCK_SENSOR_FILTERS_H
+#define PENSTOCK_SENSOR_FILTERS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config/config.h"
+
+#define FILTERS_MOST 4
+#define FILTER_NAME_MAX 64
+
+struct filter {
+	char listener[FILTER_NAME_MAX]; /* "127.0.0.1:10024" */
+	char unit[96]; /* "amavis.service"; empty: in no control group of its own */
+	uint16_t port;
+	struct in6_addr address; /* IPv4 mapped */
+	char cpu[CONFIG_PATH_MAX]; /* directory with cpu.stat, below the cgroup root; empty: none */
+	unsigned clients; /* connections from the mail server, when last looked */
+	uint64_t seen_us; /* CLOCK_MONOTONIC: when there was one */
+	/* of this tick */
+	bool listens;
+	uint32_t queue, limit; /* its accept queue */
+	double cores; /* used by its control group; -1: not known */
+};
+
+struct filters {
+	uint64_t generation; /* 0: not looked yet; counts changes of who they are */
+	unsigned count;
+	struct filter each[FILTERS_MOST]; /* who has most clients comes first */
+};
+
+struct sensor_env;
+struct filter_watch;
+
+/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX). */
+int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_watch, char *why);
+/* Copies what was last found. Never blocks: false when it is being written just now. */
+bool filter_watch_read(struct filter_watch *watch, struct filters *ret);
+void filter_watch_close(struct filter_watch *watch);
+/* One look, for tests: what it finds joins `filters`. 0 or -errno. */
+int filters_look(const struct sensor_env *env, int diag_fd, uint64_t now_us,
+		 struct filters *filters);
+
+#endif
