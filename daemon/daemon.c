@@ -129,6 +129,7 @@ static void keep_history(struct daemon *d, uint64_t realtime_us)
 		return;
 	history_take(&d->taken, show(d), &record);
 	history_put(d->history, &record);
+	sources_deferred_taken(d->sources);
 }
 
 /* Every few seconds. */

@@ -32,6 +32,21 @@ static void add(uint32_t *sum, uint32_t more)
 	*sum = more > UINT32_MAX - *sum ? UINT32_MAX : *sum + more;
 }
 
+static void fold_service(struct history_service *into, const struct history_service *s)
+{
+	/* Another configuration: what comes later counts. */
+	if (memcmp(into->name, s->name, sizeof(s->name)) != 0) {
+		*into = *s;
+		return;
+	}
+	add(&into->offered, s->offered);
+	add(&into->admitted, s->admitted);
+	add(&into->deferred, s->deferred);
+	into->window = s->window;
+	into->in_flight = fmaxf(into->in_flight, s->in_flight);
+	into->server_time_s = fmaxf(into->server_time_s, s->server_time_s);
+}
+
 void history_fold(struct history_record *into, const struct history_record *r)
 {
 	if (into->seconds == 0) {
@@ -60,6 +75,7 @@ void history_fold(struct history_record *into, const struct history_record *r)
 	into->connect_220_s = fmaxf(into->connect_220_s, r->connect_220_s);
 	if (r->driver_pressure > into->driver_pressure) {
 		into->driver_pressure = r->driver_pressure;
+		into->driver_value = r->driver_value;
 		memcpy(into->driver, r->driver, sizeof(into->driver));
 		memcpy(into->signal, r->signal, sizeof(into->signal));
 	}
@@ -73,6 +89,9 @@ void history_fold(struct history_record *into, const struct history_record *r)
 		into->waiting = r->waiting;
 	for (int i = 0; i < REASON__COUNT; i++)
 		add(&into->by_reason[i], r->by_reason[i]);
+	for (int i = 0; i < HISTORY_SERVICES; i++)
+		fold_service(&into->service[i], &r->service[i]);
+	distinct_join(&into->sources, &r->sources);
 }
 
 enum history_tier history_tier_for(uint64_t now_s, uint64_t since_s)

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/distinct.h"
 #include "core/reason.h"
 #include "core/sample.h"
 
@@ -28,8 +29,16 @@ enum history_flag {
 	HISTORY_REFUSING = 1 << 2, /* clients were deferred */
 };
 
-/* As it stands in the file: 256 bytes, in the byte order of this machine. A figure that is not
- * known is -1. */
+#define HISTORY_SERVICES 4 /* the first of the configuration; the sums are of all */
+
+struct history_service {
+	char name[12]; /* cut short; empty: there is none */
+	uint32_t offered, admitted, deferred; /* connections */
+	float window, in_flight, server_time_s; /* the last, the highest, the highest */
+};
+
+/* As it stands in the file, in the byte order of this machine. A figure that is not known is
+ * -1. */
 struct history_record {
 	uint64_t sum; /* XXH3 of all behind it; 0: an empty slot */
 	uint64_t at_s; /* CLOCK_REALTIME, a multiple of period_s: when it begins */
@@ -43,6 +52,7 @@ struct history_record {
 	float pressure[RESOURCE__COUNT]; /* the highest of each */
 	float demand; /* offered / what can be carried, the highest */
 	float driver_pressure; /* of the driver that pressed most */
+	float driver_value; /* of its signal, in the signal's unit */
 	float window, in_flight; /* of the services that are shed: the last, the highest */
 	float server_time_s, connect_220_s; /* the highest */
 	uint32_t offered, admitted, deferred, would_defer; /* connections */
@@ -50,9 +60,13 @@ struct history_record {
 	uint32_t by_reason[REASON__COUNT]; /* deferred */
 	char driver[16], signal[32]; /* "disk", "fsync_p99_us" */
 	char unit[32]; /* the neighbour that pressed; empty: none */
+	struct history_service service[HISTORY_SERVICES];
+	/* Sources that were deferred. Empty where none is told apart. */
+	struct distinct sources;
+	uint32_t unused_too;
 };
 
-_Static_assert(sizeof(struct history_record) == 256, "its size on disk: raise HISTORY_VERSION");
+_Static_assert(sizeof(struct history_record) == 472, "its size on disk: raise HISTORY_VERSION");
 
 unsigned history_period(enum history_tier tier); /* s */
 unsigned history_slots(enum history_tier tier);

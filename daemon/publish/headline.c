@@ -64,20 +64,22 @@ static enum reason reason_now(const struct engine_view *v, unsigned services)
 }
 
 /* Demand drives when it is what presses most, a signal of the machine otherwise. */
-static void set_driver(const struct engine_view *v, struct headline *h)
+static void set_driver(const struct status *s, struct headline *h)
 {
+	const struct engine_view *v = &s->view;
 	const struct pressure *p = &v->pressure;
 
-	h->pressure = -1;
+	h->pressure = h->value = -1;
 	if (p->any_known && p->driver < RESOURCE__COUNT && p->driver_signal < SIGNAL__COUNT) {
 		snprintf(h->driver, sizeof(h->driver), "%s", resource_name(p->driver));
 		snprintf(h->signal, sizeof(h->signal), "%s", signal_info[p->driver_signal].name);
 		h->pressure = p->combined;
+		h->value = sample_get(&s->sample, p->driver_signal, -1);
 	}
 	if (v->demand_ratio > 1 && v->demand_ratio > h->pressure) {
 		snprintf(h->driver, sizeof(h->driver), DEMAND);
 		snprintf(h->signal, sizeof(h->signal), "demand_ratio");
-		h->pressure = v->demand_ratio;
+		h->pressure = h->value = v->demand_ratio;
 	}
 }
 
@@ -214,7 +216,7 @@ void headline_tell(const struct status *s, struct headline *ret)
 			      .since_us = s->headline_since_us };
 	struct text sentence = TEXT_OF(h.sentence), advice = TEXT_OF(h.advice);
 
-	set_driver(&s->view, &h);
+	set_driver(s, &h);
 	if (h.deferred_ratio >= SAID_RATIO || h.kind <= HEADLINE_MAINTENANCE)
 		h.reason = reason_now(&s->view, s->config.services);
 	add_sentence(s, &h, &sentence);

@@ -31,6 +31,7 @@ struct headline {
 	/* What presses most: "cpu", "demand"; empty: nothing is known. And its signal. */
 	char driver[16], signal[32];
 	double pressure; /* the driver's, by which it is over its target; -1: not known */
+	double value; /* of its signal, in the signal's unit; -1: not known */
 	enum reason
 		reason; /* that most of the deferred are told for; REASON_NONE: none is deferred */
 	double deferred_ratio; /* of what is offered now, as clients are told, 0..1 */

@@ -34,12 +34,46 @@ static void take_counts(struct history_take *t, const struct status *s, struct h
 	r->would_defer = since(&t->would_defer, total.would_defer);
 	for (int i = 0; i < REASON__COUNT; i++)
 		r->by_reason[i] = since(&t->by_reason[i], total.deferred_by[i]);
+	for (unsigned i = 0; i < HISTORY_SERVICES; i++) {
+		struct history_service *to = &r->service[i];
+
+		to->offered = since(&t->service[i].offered, s->total[i].offered);
+		to->admitted = since(&t->service[i].admitted, s->total[i].admitted);
+		to->deferred = since(&t->service[i].deferred, s->total[i].deferred);
+	}
+	r->sources = s->deferred_sources;
 	if (t->begun)
 		return;
 	/* What was counted before penstockd started: proxies count on while it is away. */
 	r->offered = r->admitted = r->deferred = r->would_defer = 0;
 	memset(r->by_reason, 0, sizeof(r->by_reason));
+	memset(r->service, 0, sizeof(r->service));
+	memset(&r->sources, 0, sizeof(r->sources));
 	r->flags |= HISTORY_STARTED;
+}
+
+static void printable(char *text)
+{
+	for (char *c = text; *c; c++)
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+}
+
+static void take_services(const struct status *s, struct history_record *r)
+{
+	for (unsigned i = 0; i < HISTORY_SERVICES && i < s->config.services; i++) {
+		const struct window_view *w = &s->view.window[i];
+		struct history_service *to = &r->service[i];
+
+		snprintf(to->name, sizeof(to->name), "%.*s", (int)sizeof(to->name) - 1,
+			 s->config.service[i].name);
+		printable(to->name);
+		to->window = (float)w->window;
+		to->in_flight = s->load.service[i].known & LOAD_IN_FLIGHT
+					? (float)s->load.service[i].in_flight
+					: -1;
+		to->server_time_s = (float)w->server_time_s;
+	}
 }
 
 static void take_pressure(const struct status *s, struct history_record *r)
@@ -54,15 +88,14 @@ static void take_pressure(const struct status *s, struct history_record *r)
 		r->pressure[i] = p->known[i] ? (float)p->resource[i] : -1;
 	r->demand = (float)s->view.demand_ratio;
 	r->driver_pressure = (float)h.pressure;
+	r->driver_value = (float)h.value;
 	snprintf(r->driver, sizeof(r->driver), "%s", h.driver);
 	snprintf(r->signal, sizeof(r->signal), "%s", h.signal);
 	/* A name may be longer than what is kept of it. */
 	if (who)
 		snprintf(r->unit, sizeof(r->unit), "%.*s%s", (int)sizeof(r->unit) - 4, who->unit,
 			 strlen(who->unit) > sizeof(r->unit) - 4 ? "..." : "");
-	for (char *c = r->unit; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	printable(r->unit);
 }
 
 /* One that began and ended since the last record is told by what clients heard. */
@@ -84,6 +117,7 @@ void history_take(struct history_take *t, const struct status *s, struct history
 	r.state = (uint8_t)s->view.state;
 	r.mode = (uint8_t)s->view.mode;
 	take_counts(t, s, &r);
+	take_services(s, &r);
 	take_pressure(s, &r);
 	take_order(&r);
 	r.window = (float)s->view.window_sum;

@@ -11,6 +11,9 @@ struct history_take {
 	bool begun;
 	uint64_t at_s, reloaded_us;
 	uint64_t offered, admitted, deferred, would_defer, by_reason[REASON__COUNT];
+	struct {
+		uint64_t offered, admitted, deferred;
+	} service[HISTORY_SERVICES];
 };
 
 /* Whether a second has gone by: then take. */

@@ -11,6 +11,7 @@
 
 #define APART_S 60 /* a shorter pause does not end a stretch */
 #define WIDE 79
+#define FEW 30 /* sources: so many are told without an error */
 #define PRESSES 0.5f /* of its target: what is further below is no news */
 
 /* What a stretch tells of: what clients were told first. */
@@ -75,46 +76,98 @@ static void add_reasons(const struct history_record *r, struct text *out)
 	}
 }
 
+/* "fsync_p99_us 1.9 s" */
+static void add_reading(const struct history_record *r, struct text *out)
+{
+	int signal = 0;
+
+	while (signal < SIGNAL__COUNT &&
+	       strncmp(signal_info[signal].name, r->signal, sizeof(r->signal) - 1) != 0)
+		signal++;
+	if (signal == SIGNAL__COUNT || r->driver_value < 0) {
+		text_append(out, "%.1f times as much was offered as could be carried",
+			    (double)r->driver_pressure);
+		return;
+	}
+	text_append(out, "%s ", r->signal);
+	words_value(out, signal_info[signal].unit, (double)r->driver_value);
+}
+
 static void add_driver(const struct history_record *r, struct text *out)
 {
-	if (r->driver[0] && r->driver_pressure > PRESSES)
-		text_append(out, "; %s pressed most (%s at %.1f times its target)", r->driver,
-			    r->signal, (double)r->driver_pressure);
+	if (r->driver[0] && r->driver_pressure > PRESSES) {
+		text_append(out, "; %s pressed most: ", r->driver);
+		add_reading(r, out);
+	}
 	if (r->unit[0])
-		text_append(out, ", beside %s", r->unit);
+		text_append(out, ", driven by %s", r->unit);
+}
+
+/* "8,112 of 19,785 connections, about 2,930 sources" */
+static void add_counts(const struct history_record *r, uint32_t part, struct text *out)
+{
+	char a[16], b[16];
+	uint32_t sources = (uint32_t)lround(distinct_count(&r->sources));
+
+	text_append(out, "%s of %s connections", grouped(part, a, sizeof(a)),
+		    grouped(r->offered, b, sizeof(b)));
+	/* More sources than connections would be an error of the estimate. */
+	if (sources > part)
+		sources = part;
+	if (sources)
+		text_append(out, ", %s%s source%s", sources > FEW ? "about " : "",
+			    grouped(sources, a, sizeof(a)), sources == 1 ? "" : "s");
+}
+
+/* Where there are several: ". mx: 45 % of 12,345; submission: 0 % of 340" */
+static void add_services(const struct history_record *r, struct text *out)
+{
+	unsigned asked = 0, said = 0;
+	char a[16];
+
+	for (int i = 0; i < HISTORY_SERVICES; i++)
+		asked += r->service[i].offered > 0;
+	for (int i = 0; asked > 1 && i < HISTORY_SERVICES; i++) {
+		const struct history_service *s = &r->service[i];
+
+		if (s->offered)
+			text_append(out, "%s%s: %.0f %% of %s", said++ ? "; " : ". ", s->name,
+				    100.0 * s->deferred / s->offered,
+				    grouped(s->offered, a, sizeof(a)));
+	}
 }
 
 static void add_stretch(enum headline_kind kind, const struct history_record *r, struct text *out)
 {
-	char a[16], b[16];
-
 	switch (kind) {
 	case HEADLINE_DRAINING:
 	case HEADLINE_MAINTENANCE:
-		text_append(out, "%s, %s connections deferred",
+		text_append(out, "%s, deferred (",
 			    kind == HEADLINE_DRAINING ? "an operator drained the machine"
-						      : "maintenance",
-			    grouped(r->deferred, a, sizeof(a)));
+						      : "maintenance");
+		add_counts(r, r->deferred, out);
+		text_append(out, ")");
 		return;
 	case HEADLINE_BLIND:
 		text_append(out, "blind: no sensor worked, everything was admitted");
 		return;
 	case HEADLINE_OBSERVING:
-		text_append(out, "enforcing would have deferred %.0f %% (%s of %s connections)",
-			    100.0 * r->would_defer / fmax(1, r->offered),
-			    grouped(r->would_defer, a, sizeof(a)),
-			    grouped(r->offered, b, sizeof(b)));
+		text_append(out, "enforcing would have deferred %.0f %% (",
+			    100.0 * r->would_defer / fmax(1, r->offered));
+		add_counts(r, r->would_defer, out);
+		text_append(out, ")");
 		break;
 	case HEADLINE_DEFERRING:
-		text_append(out, "deferred %.0f %% (%s of %s connections)",
-			    100.0 * r->deferred / fmax(1, r->offered),
-			    grouped(r->deferred, a, sizeof(a)), grouped(r->offered, b, sizeof(b)));
+		text_append(out, "deferred %.0f %% (", 100.0 * r->deferred / fmax(1, r->offered));
+		add_counts(r, r->deferred, out);
+		text_append(out, ")");
 		add_reasons(r, out);
 		break;
 	default:
 		text_append(out, "another control group pressed, mail flowed");
 	}
 	add_driver(r, out);
+	add_services(r, out);
 }
 
 /* Breaks a line at spaces; what follows is indented. */
@@ -277,6 +330,26 @@ static void set(json_t *object, const char *key, float value)
 				      : json_real(round((double)value * 1000) / 1000));
 }
 
+static json_t *services_json(const struct history_record *r)
+{
+	json_t *services = json_object();
+
+	for (int i = 0; i < HISTORY_SERVICES; i++) {
+		const struct history_service *s = &r->service[i];
+		json_t *one;
+
+		if (!s->name[0])
+			continue;
+		one = json_pack("{s:I, s:I, s:I}", "offered", (json_int_t)s->offered, "admitted",
+				(json_int_t)s->admitted, "deferred", (json_int_t)s->deferred);
+		set(one, "window", s->window);
+		set(one, "in_flight", s->in_flight);
+		set(one, "server_time_s", s->server_time_s);
+		json_object_set_new(services, s->name, one);
+	}
+	return services;
+}
+
 static json_t *record_json(const struct history_record *r, bool privileged)
 {
 	json_t *one = json_object(), *pressure = json_object(), *reasons = json_object();
@@ -293,6 +366,8 @@ static json_t *record_json(const struct history_record *r, bool privileged)
 	json_object_set_new(one, "deferred", json_integer(r->deferred));
 	json_object_set_new(one, "would_defer", json_integer(r->would_defer));
 	json_object_set_new(one, "waiting", json_integer(r->waiting));
+	json_object_set_new(one, "deferred_sources",
+			    json_integer(lround(distinct_count(&r->sources))));
 	for (int i = 0; i < REASON__COUNT; i++)
 		if (r->by_reason[i])
 			json_object_set_new(reasons, reason_name((enum reason)i),
@@ -305,10 +380,12 @@ static json_t *record_json(const struct history_record *r, bool privileged)
 	json_object_set_new(one, "driver", r->driver[0] ? json_string(r->driver) : json_null());
 	json_object_set_new(one, "signal", r->signal[0] ? json_string(r->signal) : json_null());
 	set(one, "driver_pressure", r->driver_pressure);
+	set(one, "driver_value", r->driver_value);
 	set(one, "window", r->window);
 	set(one, "in_flight", r->in_flight);
 	set(one, "server_time_s", r->server_time_s);
 	set(one, "connect_220_s", r->connect_220_s);
+	json_object_set_new(one, "services", services_json(r));
 	json_object_set_new(one, "started", json_boolean(r->flags & HISTORY_STARTED));
 	json_object_set_new(one, "reloaded", json_boolean(r->flags & HISTORY_RELOADED));
 	if (privileged)

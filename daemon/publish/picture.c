@@ -104,6 +104,7 @@ static void take_sources(struct status *s, const struct sources *sources,
 	if (!stats)
 		return;
 	s->sources = *stats;
+	s->deferred_sources = *sources_deferred(sources);
 	s->shared = *sources_shared(sources);
 	faults_add(&s->faults, sources_faults(sources));
 	s->ledger_error = sources_error(sources);

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "core/counts.h"
+#include "core/distinct.h"
 #include "core/engine.h"
 #include "core/maintenance.h"
 #include "core/sample.h"
@@ -71,6 +72,8 @@ struct status {
 	uint64_t headline_since_us; /* CLOCK_REALTIME: what the headline says, publish/headline.h */
 	uint64_t public_since_us; /* CLOCK_REALTIME: what customers see, publish/public_page.h */
 	struct source_stats sources;
+	/* Sources that were deferred since the last record of the history. */
+	struct distinct deferred_sources;
 	struct source_shared shared; /* the address that may stand for many */
 	bool sources_known;
 	struct fleet_view fleet;

@@ -31,6 +31,7 @@ struct sources {
 	uint64_t looked_us, found_us; /* for it; when it was counted last, 0: never */
 	struct faults faults;
 	struct faultlog faultlog;
+	struct distinct deferred;
 	sources_watcher *watch;
 	void *watch_context;
 };
@@ -133,6 +134,9 @@ bool sources_take(struct sources *s, const struct source_event *events, unsigned
 	if (!s->table)
 		return false;
 	sources_note(s->table, events, count, now_us);
+	for (unsigned i = 0; i < count; i++)
+		if (events[i].kind == SOURCE_ATTEMPT && !events[i].admitted)
+			distinct_add(&s->deferred, source_fleet_key(s->table, events[i].address));
 	if (s->watch)
 		s->watch(s->watch_context, events, count, now_us);
 	return true;
@@ -197,6 +201,16 @@ struct source_table *sources_table(const struct sources *s)
 const struct source_stats *sources_stats(const struct sources *s)
 {
 	return s->stats_known ? &s->stats : NULL;
+}
+
+const struct distinct *sources_deferred(const struct sources *s)
+{
+	return &s->deferred;
+}
+
+void sources_deferred_taken(struct sources *s)
+{
+	memset(&s->deferred, 0, sizeof(s->deferred));
 }
 
 int sources_error(const struct sources *s)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "core/distinct.h"
 #include "core/engine.h"
 #include "core/fault.h"
 #include "core/load.h"
@@ -54,6 +55,9 @@ const struct source_stats *sources_stats(const struct sources *sources);
 const struct source_shared *sources_shared(const struct sources *sources);
 /* What the table finds wrong: FAULT_SHARED_ADDRESS, once a minute while it lasts. */
 const struct faults *sources_faults(const struct sources *sources);
+/* Who was deferred since the last sources_deferred_taken(): how many different ones. */
+const struct distinct *sources_deferred(const struct sources *sources);
+void sources_deferred_taken(struct sources *sources);
 /* The errno with which the ledger could last not be written, 0: it is written. */
 int sources_error(const struct sources *sources);
 

@@ -45,6 +45,12 @@ static bool is_figure(float value)
 	return isfinite(value) && value >= -1;
 }
 
+static bool is_service(const struct history_service *s)
+{
+	return is_text(s->name, sizeof(s->name)) && is_figure(s->window) &&
+	       is_figure(s->in_flight) && is_figure(s->server_time_s);
+}
+
 bool history_is_sound(const struct history_record *r, enum history_tier tier, unsigned slot)
 {
 	unsigned period = history_period(tier);
@@ -55,10 +61,14 @@ bool history_is_sound(const struct history_record *r, enum history_tier tier, un
 	for (int i = 0; i < RESOURCE__COUNT; i++)
 		if (!is_figure(r->pressure[i]))
 			return false;
-	return is_figure(r->demand) && is_figure(r->driver_pressure) && is_figure(r->window) &&
-	       is_figure(r->in_flight) && is_figure(r->server_time_s) &&
-	       is_figure(r->connect_220_s) && is_text(r->driver, sizeof(r->driver)) &&
-	       is_text(r->signal, sizeof(r->signal)) && is_text(r->unit, sizeof(r->unit));
+	for (int i = 0; i < HISTORY_SERVICES; i++)
+		if (!is_service(&r->service[i]))
+			return false;
+	return is_figure(r->demand) && is_figure(r->driver_pressure) &&
+	       is_figure(r->driver_value) && is_figure(r->window) && is_figure(r->in_flight) &&
+	       is_figure(r->server_time_s) && is_figure(r->connect_220_s) &&
+	       is_text(r->driver, sizeof(r->driver)) && is_text(r->signal, sizeof(r->signal)) &&
+	       is_text(r->unit, sizeof(r->unit));
 }
 
 int history_pick(const void *bytes, size_t size, uint64_t now_s, uint64_t since_s, uint64_t until_s,

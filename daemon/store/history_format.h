@@ -7,7 +7,7 @@
 #include "core/history.h"
 #include "store/frame.h"
 
-#define HISTORY_VERSION 1u
+#define HISTORY_VERSION 2u
 #define HISTORY_NAME "history"
 #define HISTORY_BYTES (sizeof(struct frame_head) + HISTORY_SLOTS * sizeof(struct history_record))
 

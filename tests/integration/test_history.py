@@ -3,6 +3,7 @@
 through a drain, observe mode and a kill -9."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -60,7 +61,11 @@ def _():
         deferred = w.daemon.status()["decisions"]["deferred"]
         wait_for(lambda: total(w, "deferred") == deferred, f"{deferred} deferred in the history; there are {total(w, 'deferred')}")
         text = history(w)
-        check("an operator drained the machine" in text, text)
+        words = " ".join(text.split())
+        check("an operator drained the machine, deferred (" in words and re.search(r"connections, 1 source\)", words), text)
+        found = records(w)
+        check(max(r["deferred_sources"] for r in found) == 1, "all of them came from one address")
+        check(sum(r["services"]["mx"]["deferred"] for r in found) == deferred, f"{deferred} by service")
         check(all(len(line) < 80 for line in text.splitlines()), text)
 
 

@@ -1,0 +1,22 @@
+/* How many different ones there were, within a tenth, in 64 bytes: HyperLogLog (Flajolet et al.
+ * 2007) with 128 counters of four bits. Two of them join into what both have seen together. Few are
+ * told nearly exactly (linear counting). All bits 0: none.
+ *
+ * Example: seconds of the history, joined to a minute: the sources that were deferred in it. */
+#ifndef PENSTOCK_CORE_DISTINCT_H
+#define PENSTOCK_CORE_DISTINCT_H
+
+#include <stdint.h>
+
+#define DISTINCT_COUNTERS 128u
+
+struct distinct {
+	uint8_t counters[DISTINCT_COUNTERS / 2];
+};
+
+/* `hash`: any number that stands for the one; it is mixed here. */
+void distinct_add(struct distinct *distinct, uint64_t hash);
+void distinct_join(struct distinct *into, const struct distinct *other);
+double distinct_count(const struct distinct *distinct);
+
+#endif
