@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "core/counts.h"
 
 #define LABELS_MAX 512
 
@@ -178,4 +179,16 @@ void metric_writer_end(struct metric_writer *w)
 {
 	if (w->openmetrics)
 		evbuffer_add(w->out, "# EOF\n", 6);
+}
+
+static double bound_us(unsigned slot)
+{
+	return (double)(counts_slot_upper(slot) + 1) / 1e6;
+}
+
+struct metric_histogram metric_histogram_us(const uint64_t *slots, uint64_t sum_us, unsigned from,
+					    unsigned to)
+{
+	return (struct metric_histogram){ slots, COUNTS_SLOTS,	      bound_us, from, to,
+					  8,	 (double)sum_us / 1e6 };
 }

@@ -44,6 +44,9 @@ struct metric_histogram {
 		every;
 	double sum; /* s */
 };
+/* Of slots of microseconds (counts.h), every power of two its bucket. */
+struct metric_histogram metric_histogram_us(const uint64_t *slots, uint64_t sum_us, unsigned from,
+					    unsigned to);
 void metric_put_histogram(struct metric_writer *w, enum metric metric,
 			  const struct metric_histogram *histogram, ...) __attribute__((sentinel));
 void metric_writer_end(struct metric_writer *w);

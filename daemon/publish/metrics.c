@@ -6,13 +6,7 @@
 
 #include "publish/disks.h"
 #include "publish/metric_writer.h"
-
-/* The log-linear slots of counts.h, of microseconds and of nanoseconds; those of the run queue hold
- * values below 2^i us. */
-static double bound_us(unsigned slot)
-{
-	return (double)(counts_slot_upper(slot) + 1) / 1e6;
-}
+#include "publish/metrics_services.h"
 
 static double bound_ns(unsigned slot)
 {
@@ -27,14 +21,6 @@ static double bound_power(unsigned slot)
 static double bound_age(unsigned slot)
 {
 	return (double)source_age_upper(slot);
-}
-
-/* Every power of two its bucket. */
-static struct metric_histogram fine(const uint64_t *slots, uint64_t sum_us, unsigned from,
-				    unsigned to)
-{
-	return (struct metric_histogram){ slots, COUNTS_SLOTS,	      bound_us, from, to,
-					  8,	 (double)sum_us / 1e6 };
 }
 
 static void maintenance(struct metric_writer *w, const struct maintenance_view *m)
@@ -142,128 +128,6 @@ static void pressures(struct metric_writer *w, const struct status *s)
 			metric_put(w, METRIC_NEIGHBOUR_SHARE, s->neighbours.who[r].share,
 				   "resource", resource_name((enum resource)r), NO_MORE);
 	metric_put(w, METRIC_FOREIGN, s->view.foreign, NO_MORE);
-}
-
-/* What one service has of a metric; NAN: it is not known. */
-static double of_service(const struct status *s, unsigned i, enum metric metric)
-{
-	const struct window_view *v = &s->view.window[i];
-	const struct load_service *l = &s->load.service[i];
-	const struct counts_service *c = &s->total[i];
-	bool busy = l->known & LOAD_BUSY, completed = l->known & LOAD_COMPLETED;
-
-	switch (metric) {
-	case METRIC_WINDOW:
-		return v->law == LAW_OPEN ? NAN : floor(v->window);
-	case METRIC_WINDOW_MAX:
-		return v->hard >= 0 ? floor(v->hard) : NAN;
-	case METRIC_IN_FLIGHT:
-		return l->known & LOAD_IN_FLIGHT ? l->in_flight : NAN;
-	case METRIC_BUSY:
-		return busy ? l->busy : NAN;
-	case METRIC_STUCK:
-		return busy ? l->stuck : NAN;
-	case METRIC_SERVER_TIME:
-		return v->server_time_s >= 0 ? v->server_time_s : NAN;
-	case METRIC_CAPACITY:
-		return v->capacity_per_s >= 0 ? v->capacity_per_s : NAN;
-	case METRIC_OFFERED:
-		return (double)c->offered;
-	case METRIC_FINISHED:
-		return completed ? (double)l->finished : NAN;
-	case METRIC_COMPLETED:
-		return completed ? (double)l->completed : NAN;
-	case METRIC_BUSY_SECONDS:
-		return busy ? (double)l->busy_us / 1e6 : NAN;
-	case METRIC_HELD:
-		return (double)c->held;
-	case METRIC_HELD_LONGEST:
-		return l->known & LOAD_HELD ? l->held_longest_s : NAN;
-	default:
-		return NAN;
-	}
-}
-
-static void per_service(struct metric_writer *w, const struct status *s, enum metric metric)
-{
-	for (unsigned i = 0; i < s->config.services; i++)
-		metric_put(w, metric, of_service(s, i, metric), "service",
-			   s->config.service[i].name, NO_MORE);
-}
-
-static void service_info(struct metric_writer *w, const struct status *s)
-{
-	static const char *const shed[] = {
-		[PLAN_SHED_YES] = "yes", [PLAN_SHED_LAST] = "last", [PLAN_SHED_NO] = "no"
-	};
-
-	for (unsigned i = 0; i < s->config.services; i++)
-		metric_put(w, METRIC_SERVICE_INFO, 1, "service", s->config.service[i].name, "shed",
-			   shed[s->config.service[i].shed], NO_MORE);
-}
-
-static void held(struct metric_writer *w, const struct status *s)
-{
-	per_service(w, s, METRIC_HELD);
-	per_service(w, s, METRIC_HELD_LONGEST);
-	for (unsigned i = 0; i < s->config.services; i++) {
-		const struct counts_service *c = &s->total[i];
-		const char *name = s->config.service[i].name;
-
-		metric_put(w, METRIC_HELD_TOTAL, (double)c->held_admitted, "service", name,
-			   "outcome", "admitted", NO_MORE);
-		metric_put(w, METRIC_HELD_TOTAL, (double)c->held_in_vain, "service", name,
-			   "outcome", "in_vain", NO_MORE);
-		metric_put(w, METRIC_HELD_TOTAL, (double)c->held_left, "service", name, "outcome",
-			   "left", NO_MORE);
-	}
-	for (unsigned i = 0; i < s->config.services; i++) {
-		struct metric_histogram h =
-			fine(s->total[i].held_time, s->total[i].held_sum_us, 55, 215);
-
-		metric_put_histogram(w, METRIC_HELD_SECONDS, &h, "service",
-				     s->config.service[i].name, NO_MORE);
-	}
-}
-
-static void regimes(struct metric_writer *w, const struct status *s)
-{
-	const char *names[REGIME__COUNT];
-
-	for (int i = 0; i < REGIME__COUNT; i++)
-		names[i] = regime_name((enum regime)i);
-	for (unsigned i = 0; i < s->config.services; i++)
-		metric_put_states(w, METRIC_REGIME, "service", s->config.service[i].name, "regime",
-				  names, REGIME__COUNT, s->view.window[i].regime);
-}
-
-static void windows(struct metric_writer *w, const struct status *s)
-{
-	static const enum metric gauges[] = { METRIC_WINDOW, METRIC_WINDOW_MAX, METRIC_IN_FLIGHT,
-					      METRIC_BUSY, METRIC_STUCK };
-	static const enum metric times[] = { METRIC_SERVER_TIME, METRIC_CAPACITY };
-	static const enum metric rates[] = { METRIC_OFFERED, METRIC_FINISHED, METRIC_COMPLETED,
-					     METRIC_BUSY_SECONDS };
-
-	service_info(w, s);
-	for (unsigned i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
-		per_service(w, s, gauges[i]);
-	metric_put(w, METRIC_ADMIT_RATIO, s->view.admit_ratio, NO_MORE);
-	if (s->view.demand_ratio >= 0)
-		metric_put(w, METRIC_DEMAND, s->view.demand_ratio, NO_MORE);
-	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
-		per_service(w, s, times[i]);
-	regimes(w, s);
-	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
-		per_service(w, s, rates[i]);
-	for (unsigned i = 0; i < s->config.services; i++) {
-		struct metric_histogram h =
-			fine(s->total[i].connect_220, s->total[i].connect_220_sum_us, 55, 215);
-
-		metric_put_histogram(w, METRIC_CONNECT_220, &h, "service",
-				     s->config.service[i].name, NO_MORE);
-	}
-	held(w, s);
 }
 
 /* A reason that was never given has no series, but for those that alerts and dashboards add up. */
@@ -389,7 +253,8 @@ static void waits(struct metric_writer *w, const struct status *s)
 	if (s->runq_count)
 		metric_put_histogram(w, METRIC_RUNQ, &runq, NO_MORE);
 	for (unsigned i = 0; i < STATUS_FSYNCS; i++) {
-		struct metric_histogram h = fine(s->fsync[i].slots, s->fsync[i].sum_us, 63, 207);
+		struct metric_histogram h =
+			metric_histogram_us(s->fsync[i].slots, s->fsync[i].sum_us, 63, 207);
 
 		if (s->fsync[i].known)
 			metric_put_histogram(w, METRIC_FSYNC, &h, "scope", i ? "spool" : "all",
@@ -436,8 +301,10 @@ static void sensors(struct metric_writer *w, const struct status *s)
 
 static void health(struct metric_writer *w, const struct status *s, uint64_t now_us)
 {
-	struct metric_histogram durations = fine(s->tick_durations, s->tick_sum_us, 39, 175);
-	struct metric_histogram lateness = fine(s->lateness, s->lateness_sum_us, 39, 175);
+	struct metric_histogram durations =
+		metric_histogram_us(s->tick_durations, s->tick_sum_us, 39, 175);
+	struct metric_histogram lateness =
+		metric_histogram_us(s->lateness, s->lateness_sum_us, 39, 175);
 
 	sensors(w, s);
 	metric_put(w, METRIC_RELOAD_OK, s->reload_ok, NO_MORE);
@@ -470,7 +337,7 @@ void metrics_render(const struct status *status, const struct process *own, uint
 	metric_writer_init(&w, out, openmetrics);
 	levels(&w, status);
 	pressures(&w, status);
-	windows(&w, status);
+	metrics_services(&w, status);
 	decisions(&w, status);
 	sources(&w, status);
 	fleet(&w, status);

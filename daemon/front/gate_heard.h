@@ -1,0 +1,28 @@
+/* The clients that the gate has met lately. Their ranks change with time alone, so the kernel is
+ * told them again and again, some each tick; that of a new client at once. */
+#ifndef PENSTOCK_FRONT_GATE_HEARD_H
+#define PENSTOCK_FRONT_GATE_HEARD_H
+
+#include <netinet/in.h>
+
+#include "front/front.h"
+#include "kernel/gate.h"
+
+#define GATE_HEARD_BITS 14
+#define GATE_HEARD (1u << GATE_HEARD_BITS)
+#define GATE_FRESH 512u
+
+struct gate_heard {
+	struct in6_addr slot[GATE_HEARD]; /* one for all groups of one hash */
+	unsigned next; /* of which the kernel is told */
+	struct in6_addr fresh[GATE_FRESH]; /* met since the last tick */
+	unsigned fresh_count;
+	bool told_ranks; /* that the kernel takes no more of them */
+};
+
+void gate_heard_add(struct gate_heard *h, const struct in6_addr *client);
+/* Tells the kernel; nothing where sources have no ranks. */
+void gate_heard_push(struct gate_heard *h, const struct front_env *env, struct gate *gate,
+		     uint64_t now_us);
+
+#endif

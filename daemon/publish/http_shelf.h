@@ -1,0 +1,28 @@
+/* The documents that penstockd makes, and the requests that wait for them. One question is on its
+ * way for a document; all who wait for it get the answer. */
+#ifndef PENSTOCK_PUBLISH_HTTP_SHELF_H
+#define PENSTOCK_PUBLISH_HTTP_SHELF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "publish/http_wire.h"
+
+struct event_base;
+struct evhttp_request;
+struct http_shelves;
+
+/* `fd`: the channel to penstockd, taken in any case. When penstockd is gone, `base` ends. */
+int http_shelves_open(struct event_base *base, const struct http_shared *shared, int fd,
+		      struct http_shelves **ret_shelves);
+/* Answers those who wait (503), and frees. NULL: nothing. */
+void http_shelves_close(struct http_shelves *shelves);
+/* Tells penstockd that requests are answered now; `error`: errno of the sandbox, 0: it stands. */
+void http_shelves_begun(struct http_shelves *shelves, uint32_t error);
+/* Answers the request with the document, now or later. `span_s`: of a history, else 0. */
+void http_shelves_want(struct http_shelves *shelves, struct evhttp_request *request,
+		       uint32_t document, uint32_t span_s);
+/* The last tick is young. */
+bool http_alive(const struct http_shared *shared);
+
+#endif
