@@ -26,7 +26,7 @@ static inline int is_told(const struct smtp_tuple *t, const struct plan *plan)
 	group = plan_group((const uint8_t *)t->address);
 	source = bpf_map_lookup_elem(&ranks, &group);
 	/* Its rank has not arrived yet: it may be promised a place. */
-	return source && source->band != PLAN_BAND_DUE;
+	return source && source->band != PLAN_BAND_PROMISED;
 }
 
 static inline void count_reset(const struct smtp_tuple *t, const struct verdict *v, u64 now)

@@ -5,7 +5,7 @@
  *
  * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher
  * rate the program is taken away for part of the time, because calling it costs several times what
- * it does (daemon/kernel/duty.h). */
+ * it does (daemon/kernel/duty_cycle.h). */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -19,7 +19,7 @@
 #include "fleet/fleet.h"
 #include "front/desk.h"
 #include "front/fronts.h"
-#include "front/remote.h"
+#include "front/proxy_counters.h"
 #include "host/logind.h"
 #include "host/maintenance.h"
 #include "host/notify.h"
@@ -40,7 +40,7 @@
 #include "store/planfile.h"
 #include "store/recording.h"
 
-#define CALM_PRESSURE 0.5 /* half of what is tolerable: sensors need not hurry */
+#define IDLE_PRESSURE 0.5 /* half of what is tolerable: sensors need not hurry */
 
 struct daemon {
 	struct config config;
@@ -52,7 +52,7 @@ struct daemon {
 	/* What is seen. */
 	struct timer *timer;
 	struct sensing *sensing;
-	struct remote *remote; /* NULL: proxies are not seen */
+	struct proxy_counters *proxy_counters; /* NULL: proxies are not seen */
 	struct sample sample; /* of the last tick, and so are load and plan */
 	struct load load;
 	/* What is decided. */
@@ -96,17 +96,17 @@ static const struct status *show(void *context)
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
-static bool is_calm(const struct engine_view *v)
+static bool is_idle(const struct engine_view *v)
 {
-	return v->pressure.any_known && v->pressure.combined < CALM_PRESSURE &&
+	return v->pressure.any_known && v->pressure.combined < IDLE_PRESSURE &&
 	       v->level.number == 0;
 }
 
-static enum registry_haste haste(const struct daemon *d, bool urgent)
+static enum urgency urgency(const struct daemon *d, bool urgent)
 {
 	if (urgent)
-		return REGISTRY_URGENT;
-	return is_calm(&d->engine.view) ? REGISTRY_CALM : REGISTRY_NORMAL;
+		return URGENCY_URGENT;
+	return is_idle(&d->engine.view) ? URGENCY_IDLE : URGENCY_NORMAL;
 }
 
 /* The sensors look where the sessions are, which the fronts know; and the fronts use the probes
@@ -150,13 +150,13 @@ static void tick(void *context, bool urgent)
 	/* What is seen. */
 	sample_clear(&d->sample, now_us);
 	memset(&d->load, 0, sizeof(d->load));
-	remote_poll(d->remote, now_us);
-	remote_put(d->remote, now_us, &d->load, &d->sample);
+	proxy_counters_poll(d->proxy_counters, now_us);
+	proxy_counters_put(d->proxy_counters, now_us, &d->load, &d->sample);
 	desk_tick(&d->desk);
 	fronts_poll(d->fronts, now_us, &d->load);
 	follow_netns(d);
-	sensing_poll(d->sensing, now_us, haste(d, urgent), &d->sample, &d->load);
-	remote_tell(d->remote, desk_seen_elsewhere, &d->desk, now_us);
+	sensing_poll(d->sensing, now_us, urgency(d, urgent), &d->sample, &d->load);
+	proxy_counters_tell(d->proxy_counters, desk_seen_elsewhere, &d->desk, now_us);
 	/* What is decided. */
 	maintenance_tick(&d->maintenance, now_us, realtime_us);
 	recording_inputs(d->recording, &d->sample, &d->load, realtime_us);
@@ -176,7 +176,7 @@ static void tick(void *context, bool urgent)
 	outlets_step(d->outlets, view, now_us);
 	if (d->logind)
 		logind_tick(d->logind, now_us, view->in_flight);
-	timer_adapt(d->timer, is_calm(view) && view->state == STATE_SERVING, &d->load,
+	timer_adapt(d->timer, is_idle(view) && view->state == STATE_SERVING, &d->load,
 		    d->config.services, now_us);
 	notify_step(&d->notify, view,
 		    now_us); /* last: a tick that hangs must not feed the watchdog */
@@ -344,7 +344,7 @@ static void show_parts(struct daemon *d)
 					   .plan = &d->plan,
 					   .maintenance = &d->maintenance.view,
 					   .sensing = d->sensing,
-					   .remote = d->remote,
+					   .proxy_counters = d->proxy_counters,
 					   .fronts = d->fronts,
 					   .sources = d->sources,
 					   .fleet = d->fleet,
@@ -378,7 +378,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 		r = open_engine(d);
 	if (r < 0)
 		return r;
-	r = remote_open(d->config.run_dir, &d->remote);
+	r = proxy_counters_open(d->config.run_dir, &d->proxy_counters);
 	if (r < 0)
 		log_error(
 			"Cannot watch %s/counts: %s. Sessions of the proxies are not counted; they follow the plan all the same.",
@@ -421,7 +421,7 @@ void daemon_free(struct daemon *d)
 	outlets_close(d->outlets);
 	logind_close(d->logind);
 	sensing_close(d->sensing);
-	remote_close(d->remote);
+	proxy_counters_close(d->proxy_counters);
 	timer_close(d->timer);
 	recording_close(d->recording);
 	fleet_close(d->fleet);

@@ -34,11 +34,11 @@ enum plan_mode { PLAN_ENFORCE, PLAN_OBSERVE };
 enum plan_shed { PLAN_SHED_YES, PLAN_SHED_LAST, PLAN_SHED_NO };
 /* Credits are reserved by band, so each has a cut-off of its own: for sources never seen before,
  * and for those whose time (or whose patience) is about to run out. */
-enum plan_band { PLAN_BAND_GENERAL, PLAN_BAND_NEW, PLAN_BAND_DUE, PLAN_BANDS };
+enum plan_band { PLAN_BAND_GENERAL, PLAN_BAND_NEW, PLAN_BAND_PROMISED, PLAN_BANDS };
 /* A source's rate or volume: as usual; unusual against its own past and against the fair share,
  * which matters while places are short (plan_service.kept); over a limit that the operator set,
  * which always matters. */
-enum plan_heavy { PLAN_HEAVY_NO, PLAN_HEAVY_UNUSUAL, PLAN_HEAVY_LIMIT };
+enum plan_heavy { PLAN_HEAVY_NO, PLAN_HEAVY_SHARE, PLAN_HEAVY_LIMIT };
 
 struct plan_service {
 	uint32_t window; /* sessions that may be in flight; PLAN_UNLIMITED: any */
@@ -175,8 +175,8 @@ static inline uint32_t plan_cutoff(const struct plan_service *service, uint8_t b
 		return service->cutoff[PLAN_BAND_GENERAL];
 	case PLAN_BAND_NEW:
 		return service->cutoff[PLAN_BAND_NEW];
-	case PLAN_BAND_DUE:
-		return service->cutoff[PLAN_BAND_DUE];
+	case PLAN_BAND_PROMISED:
+		return service->cutoff[PLAN_BAND_PROMISED];
 	default:
 		return 0;
 	}
@@ -201,14 +201,14 @@ static inline uint32_t plan_256ths(uint32_t of, uint8_t share)
  * stranger took just before. */
 static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
 {
-	return request->band == PLAN_BAND_DUE ? limit + 1 + (limit >> 5) : limit;
+	return request->band == PLAN_BAND_PROMISED ? limit + 1 + (limit >> 5) : limit;
 }
 
 /* Whether others come before this source. */
 static inline int plan_comes_last(const struct plan_service *service,
 				  const struct plan_request *request)
 {
-	return request->heavy == PLAN_HEAVY_UNUSUAL || request->sessions >= service->source_share ||
+	return request->heavy == PLAN_HEAVY_SHARE || request->sessions >= service->source_share ||
 	       request->score < plan_cutoff(service, request->band);
 }
 

@@ -217,7 +217,7 @@ static void set_cutoffs(const struct source_arrivals *a, float c, uint32_t *cuto
 		bands[b] = false;
 		c -= owed;
 	}
-	if (bands[PLAN_BAND_NEW] && bands[PLAN_BAND_DUE])
+	if (bands[PLAN_BAND_NEW] && bands[PLAN_BAND_PROMISED])
 		return;
 	all = cut(a, bands, scale, fmaxf(c, 0), admitted);
 	for (int b = 0; b < PLAN_BANDS; b++)

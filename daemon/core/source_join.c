@@ -85,8 +85,8 @@ bool source_seen(const struct source_table *t, uint64_t key, uint64_t now_us,
 	if (!place_of(t, key, &place) || !ledger_get(t, &place, &e))
 		return false;
 	*ret = (struct fleet_seen){ .waiting = entry_waits(&e, source_seconds(t, now_us)),
-				    .classes = (e.tag & ENTRY_REGULAR ? FLEET_REGULAR : 0) |
-					       (e.tag & ENTRY_PROVEN ? FLEET_PROVEN : 0) };
+				    .classes = (e.tag & ENTRY_KNOWN ? FLEET_REGULAR : 0) |
+					       (e.tag & ENTRY_RETRIED ? FLEET_PROVEN : 0) };
 	if (!ret->waiting)
 		return true;
 	ret->first = e.first;
@@ -146,9 +146,9 @@ bool source_join(struct source_table *t, const struct fleet_record *record, uint
 		e.tries = 0;
 	}
 	if (r.classes & FLEET_REGULAR)
-		e.tag |= ENTRY_REGULAR;
+		e.tag |= ENTRY_KNOWN;
 	if (r.classes & FLEET_PROVEN)
-		e.tag |= ENTRY_PROVEN;
+		e.tag |= ENTRY_RETRIED;
 	if (known && memcmp(&e, &before, sizeof(e)) == 0)
 		return false;
 	ledger_put(t, &place, &e);

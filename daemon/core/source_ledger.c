@@ -125,8 +125,8 @@ static unsigned free_entries(const struct source_entry *set)
 static unsigned worth(const struct source_entry *e)
 {
 	if (e->tag & ENTRY_WAITING)
-		return e->tries >= 2 || (e->tag & ENTRY_REGULAR) ? 3 : 1;
-	return e->tag & ENTRY_REGULAR ? 2 : 0;
+		return e->tries >= 2 || (e->tag & ENTRY_KNOWN) ? 3 : 1;
+	return e->tag & ENTRY_KNOWN ? 2 : 0;
 }
 
 /* Room for a new entry: a free one in the emptier set; else that of whom it costs least to forget,
@@ -275,7 +275,7 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 {
 	struct source_entry value = *e;
 	uint32_t quiet = now_s > e->last ? now_s - e->last : 0;
-	uint32_t keep = e->tag & (ENTRY_REGULAR | ENTRY_PROVEN) ? FORGET_REGULAR_S : FORGET_S;
+	uint32_t keep = e->tag & (ENTRY_KNOWN | ENTRY_RETRIED) ? FORGET_REGULAR_S : FORGET_S;
 
 	if (entry_waits(e, now_s)) {
 		uint64_t age = now_s > e->first ? now_s - e->first : 0;

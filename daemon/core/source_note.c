@@ -79,7 +79,7 @@ static void admit(struct source_table *t, struct source_entry *e, uint32_t units
 			if (proper)
 				learn_gap(e, now_s);
 			if (e->tries >= 2 || proper)
-				e->tag |= ENTRY_PROVEN;
+				e->tag |= ENTRY_RETRIED;
 		}
 		e->first = e->last = now_s;
 		e->tries = 0;
@@ -227,9 +227,9 @@ static void earn(struct source_table *t, const struct noted *n, uint32_t now_s)
 {
 	struct source_entry e = { .first = now_s, .last = now_s };
 
-	if (ledger_get(t, &n->ledger, &e) && (e.tag & ENTRY_REGULAR))
+	if (ledger_get(t, &n->ledger, &e) && (e.tag & ENTRY_KNOWN))
 		return;
-	e.tag |= ENTRY_REGULAR;
+	e.tag |= ENTRY_KNOWN;
 	ledger_put(t, &n->ledger, &e);
 }
 

@@ -23,8 +23,8 @@
 
 enum entry_flags {
 	ENTRY_WAITING = 1, /* deferred since its last admission */
-	ENTRY_REGULAR = 2, /* had a session that did a job */
-	ENTRY_PROVEN = 4, /* came back properly after a deferral */
+	ENTRY_KNOWN = 2, /* had a session that did a job */
+	ENTRY_RETRIED = 4, /* came back properly after a deferral */
 	ENTRY_LATE = 8, /* was admitted and then refused late: owed an admission */
 };
 

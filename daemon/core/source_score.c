@@ -107,7 +107,7 @@ static int32_t seniority(const struct source_table *t, const struct source_facts
 		slack = patience > age ? patience - age : 0;
 		score += urgency(slack);
 		if (slack < SLACK_SHORT_S)
-			ret->band = PLAN_BAND_DUE;
+			ret->band = PLAN_BAND_PROMISED;
 	}
 	return score;
 }
@@ -130,16 +130,16 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 	if (t->rate_max && facts->connections > t->rate_max)
 		return PLAN_HEAVY_LIMIT;
 	if (fair != NONE_LOG && facts->units >= RATE_FULL)
-		return PLAN_HEAVY_UNUSUAL;
+		return PLAN_HEAVY_SHARE;
 	if (fair == NONE_LOG || facts->units < least || rate < fair + UNUSUAL_FAIR_LOG)
 		return PLAN_HEAVY_NO;
 	/* So far over it that its own past is no excuse: it would fill a bin of rank alone, to pass
 	 * whole or not at all. */
 	if (rate >= fair + UNUSUAL_ALWAYS_LOG)
-		return PLAN_HEAVY_UNUSUAL;
+		return PLAN_HEAVY_SHARE;
 	if (facts->entry && rate < facts->entry->usual + UNUSUAL_PAST_LOG)
 		return PLAN_HEAVY_NO;
-	return PLAN_HEAVY_UNUSUAL;
+	return PLAN_HEAVY_SHARE;
 }
 
 /* Only of pools, where an operator says so: else a bot that is soon tired would be let in for
@@ -160,27 +160,27 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 
 	ret->band = PLAN_BAND_GENERAL;
 	ret->heavy = heavy_of(t, facts, fair);
-	if (!e || (!(e->tag & ENTRY_REGULAR) && source_attempt(t, e, now_s) < 2))
+	if (!e || (!(e->tag & ENTRY_KNOWN) && source_attempt(t, e, now_s) < 2))
 		ret->band = PLAN_BAND_NEW;
 	if (e)
-		score += (e->tag & ENTRY_REGULAR ? 3 * UNIT : 0) +
-			 (e->tag & ENTRY_PROVEN ? UNIT : 0) + UNIT;
+		score += (e->tag & ENTRY_KNOWN ? 3 * UNIT : 0) +
+			 (e->tag & ENTRY_RETRIED ? UNIT : 0) + UNIT;
 	if (waiting) {
 		score += seniority(t, facts, now_s, ret);
 		by_age = due_by_age(t, e, now_s);
 		if (source_promised(t, facts, now_s)) {
 			score += 24 * UNIT;
-			ret->band = PLAN_BAND_DUE;
+			ret->band = PLAN_BAND_PROMISED;
 		}
 	}
 	if (is_hasty(t, facts)) {
-		ret->band = PLAN_BAND_DUE;
-		ret->heavy = ret->heavy == PLAN_HEAVY_UNUSUAL ? PLAN_HEAVY_NO : ret->heavy;
+		ret->band = PLAN_BAND_PROMISED;
+		ret->heavy = ret->heavy == PLAN_HEAVY_SHARE ? PLAN_HEAVY_NO : ret->heavy;
 		score += URGENCY_MOST;
 		by_age = true;
 	}
 	over = fair == NONE_LOG || facts->units == 0 ? 0 : 4 * (log2_8(facts->units) - fair);
-	if (by_age && ret->heavy == PLAN_HEAVY_UNUSUAL)
+	if (by_age && ret->heavy == PLAN_HEAVY_SHARE)
 		ret->heavy = PLAN_HEAVY_NO;
 	if (fair != NONE_LOG && facts->units >= RATE_FULL)
 		over = RATE_MOST;

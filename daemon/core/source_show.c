@@ -32,7 +32,7 @@ void source_stats(const struct source_table *t, struct source_stats *ret)
 
 		for (int b = 0; b < PLAN_BANDS; b++)
 			ret->offered_per_s += a->rate[b];
-		ret->due_per_s += a->rate[PLAN_BAND_DUE];
+		ret->due_per_s += a->rate[PLAN_BAND_PROMISED];
 		ret->new_per_s += a->rate[PLAN_BAND_NEW];
 		if (a->credits > 0)
 			ret->credits_per_s =
@@ -107,8 +107,8 @@ void source_explain(const struct source_table *t, const uint8_t *address, uint64
 	if (!ret->known)
 		return;
 	ret->waiting = entry_waits(&e, now_s);
-	ret->proven = e.tag & ENTRY_PROVEN;
-	ret->regular = e.tag & ENTRY_REGULAR;
+	ret->proven = e.tag & ENTRY_RETRIED;
+	ret->regular = e.tag & ENTRY_KNOWN;
 	ret->since_s = e.first;
 	ret->last_s = e.last;
 	ret->attempts = e.tries;

@@ -191,7 +191,7 @@ bool responder_fit(const struct responder *r, uint64_t now_us, char *why)
 			 (double)(now_us - v.beat_us) / 1e6);
 		return false;
 	}
-	if (v.form == EFFORT_PASS) {
+	if (v.form == REPLY_BYPASS) {
 		snprintf(why, 160,
 			 "the responder is swamped: more clients than %.0f %% of a CPU can answer",
 			 r->options.manner.cpu_ratio * 100);

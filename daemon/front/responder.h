@@ -5,9 +5,9 @@
  *
  * Bounded in everything: clients in dialogue (linger_max, an eighth of it while memory drives the
  * pressure, and never more than there are descriptors), their time (linger_us), what each may say
- * (core/dialogue.h), what the kernel buffers for each, the CPU of all of them (core/effort.h). Past
- * a bound a client gets 421 and is closed; past the last, responder_fit() says no and the gate lets
- * connections pass. */
+ * (core/dialogue.h), what the kernel buffers for each, the CPU of all of them (core/cpu_limiter.h).
+ * Past a bound a client gets 421 and is closed; past the last, responder_fit() says no and the gate
+ * lets connections pass. */
 #ifndef PENSTOCK_FRONT_RESPONDER_H
 #define PENSTOCK_FRONT_RESPONDER_H
 
@@ -17,7 +17,7 @@
 
 #include "base/endpoint.h"
 #include "config/config.h"
-#include "core/effort.h"
+#include "core/cpu_limiter.h"
 #include "core/plan.h"
 
 struct responder;
@@ -78,7 +78,7 @@ struct responder_view {
 	uint32_t lingering, draining; /* now: in dialogue, said the last word */
 	uint32_t linger_most; /* bound in force */
 	double cpu_used_ratio; /* in the last 100 ms */
-	enum effort_form form;
+	enum reply_form form;
 };
 void responder_view(const struct responder *responder, struct responder_view *ret_view);
 /* Whether clients may be sent here now: its thread turns, and it is not swamped. False with a

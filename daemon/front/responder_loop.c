@@ -184,7 +184,7 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	unsigned code = reply_code(r);
 	bool full = in_dialogue(r) >= linger_most(r);
 	bool stopping = __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
-	uint32_t index = r->effort.form == EFFORT_FULL && !stopping ? reserve(r) : RESPONDER_NOBODY;
+	uint32_t index = r->limiter.form == REPLY_FULL && !stopping ? reserve(r) : RESPONDER_NOBODY;
 	struct responder_client *c;
 	enum talk_next next;
 
@@ -316,13 +316,13 @@ static double crowd(const struct responder *r)
 static void keep_to_share(struct responder *r)
 {
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
-	bool turns = r->now_us >= r->effort.window_us + EFFORT_WINDOW_US;
+	bool turns = r->now_us >= r->limiter.window_us + LIMITER_WINDOW_US;
 	struct pollfd wake = { .fd = r->wake_fd, .events = POLLIN };
 
-	rest_us = effort_step(&r->effort, r->now_us, cpu_us, turns ? crowd(r) : 0);
+	rest_us = cpu_limiter_step(&r->limiter, r->now_us, cpu_us, turns ? crowd(r) : 0);
 	PUT(cpu_us, cpu_us);
-	__atomic_store(&r->view.cpu_used_ratio, &r->effort.used, __ATOMIC_RELAXED);
-	PUT(form, r->now_us < r->blocked_until_us ? EFFORT_PASS : r->effort.form);
+	__atomic_store(&r->view.cpu_used_ratio, &r->limiter.used, __ATOMIC_RELAXED);
+	PUT(form, r->now_us < r->blocked_until_us ? REPLY_BYPASS : r->limiter.form);
 	PUT(linger_most, linger_most(r));
 	if (rest_us)
 		poll(&wake, 1, (int)((rest_us + US_PER_MS - 1) / US_PER_MS));
@@ -337,7 +337,7 @@ static void take_news(struct responder *r)
 	pthread_mutex_lock(&r->manner_lock);
 	if (r->manner_changed) {
 		r->manner = r->fresh;
-		r->effort.share = r->manner.cpu_ratio;
+		r->limiter.share = r->manner.cpu_ratio;
 	}
 	r->manner_changed = false;
 	pthread_mutex_unlock(&r->manner_lock);
@@ -439,8 +439,8 @@ void *responder_loop(void *context)
 		set_priority();
 		r->now_us = clock_monotonic_us();
 		r->view.beat_us = r->now_us;
-		effort_init(&r->effort, r->manner.cpu_ratio, r->now_us,
-			    clock_read_us(CLOCK_THREAD_CPUTIME_ID));
+		cpu_limiter_init(&r->limiter, r->manner.cpu_ratio, r->now_us,
+				 clock_read_us(CLOCK_THREAD_CPUTIME_ID));
 	}
 	sem_post(&r->opened);
 	if (r->result < 0)

@@ -52,7 +52,7 @@ struct responder {
 	/* The thread's own. */
 	struct responder_manner manner;
 	struct plan current;
-	struct effort effort;
+	struct cpu_limiter limiter;
 	struct responder_client *client; /* `most` of them, mapped: memory is taken when used */
 	uint32_t most, unused, free; /* free: first of those given back; unused: never had */
 	struct responder_queue queue[QUEUES];

@@ -264,11 +264,11 @@ void timer_tick(struct timer *t)
 }
 
 /* Where sessions are not seen, rest cannot be known. */
-static bool is_resting(struct timer *t, bool calm, const struct load *load, unsigned services,
+static bool is_resting(struct timer *t, bool idle, const struct load *load, unsigned services,
 		       uint64_t now_us)
 {
 	uint64_t offered = 0;
-	bool busy = !calm;
+	bool busy = !idle;
 
 	for (unsigned i = 0; i < services; i++) {
 		const struct load_service *l = &load->service[i];
@@ -282,10 +282,10 @@ static bool is_resting(struct timer *t, bool calm, const struct load *load, unsi
 	return now_us - t->busy_us >= REST_AFTER_US;
 }
 
-void timer_adapt(struct timer *t, bool calm, const struct load *load, unsigned services,
+void timer_adapt(struct timer *t, bool idle, const struct load *load, unsigned services,
 		 uint64_t now_us)
 {
-	bool rest = is_resting(t, calm, load, services, now_us);
+	bool rest = is_resting(t, idle, load, services, now_us);
 	uint64_t interval_us =
 		rest && t->tick_us < REST_INTERVAL_US ? REST_INTERVAL_US : t->tick_us;
 

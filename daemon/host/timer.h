@@ -34,9 +34,9 @@ void timer_close(struct timer *timer);
 void timer_configure(struct timer *timer, const struct config *config);
 /* One tick now, an urgent one: the first. */
 void timer_tick(struct timer *timer);
-/* Once a tick: after five seconds in which nothing presses (`calm`), no session is open and no
+/* Once a tick: after five seconds in which nothing presses (`idle`), no session is open and no
  * connection comes, ticks come every fifth of a second, if the configured ones are quicker. */
-void timer_adapt(struct timer *timer, bool calm, const struct load *load, unsigned services,
+void timer_adapt(struct timer *timer, bool idle, const struct load *load, unsigned services,
 		 uint64_t now_us);
 const struct timer_view *timer_view(const struct timer *timer);
 

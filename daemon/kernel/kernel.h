@@ -37,11 +37,11 @@ void kernel_runq_histogram(const struct kernel *kernel, uint64_t slots[32], uint
 /* Once a tick: sets which share of the task switches is looked at from how many there are. Returns
  * it as one in so many. */
 uint64_t kernel_runq_tune(struct kernel *kernel, uint64_t now_us);
-/* Once a tick: at a high rate of switches the probe is in place part of the time (duty.h), less of
- * it while the CPUs are not pressed (calm). 0 with the share of the time and the switches a second
- * while it is, or -errno: it is not available now. */
-int kernel_runq_spare(struct kernel *kernel, bool calm, uint64_t now_us, double *ret_share,
-		      uint64_t *ret_per_s);
+/* Once a tick: at a high rate of switches the probe is in place part of the time (duty_cycle.h),
+ * less of it while the CPUs are not pressed (idle). 0 with the share of the time and the switches a
+ * second while it is, or -errno: it is not available now. */
+int kernel_runq_throttle(struct kernel *kernel, bool idle, uint64_t now_us, double *ret_share,
+			 uint64_t *ret_per_s);
 /* Counts the tasks of one control group apart (its id is the inode of its cgroup2 directory); 0:
  * none. */
 void kernel_runq_cgroup(struct kernel *kernel, uint64_t id);

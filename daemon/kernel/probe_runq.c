@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "kernel/duty.h"
+#include "kernel/duty_cycle.h"
 #include "kernel/kernel.h"
 #include "kernel/probe.h"
 #include "kernel/stride.h"
@@ -26,8 +26,8 @@ struct runq {
 	size_t size;
 	uint64_t tuned_us, events; /* the former in time that the program was in place */
 	uint64_t per_s;
-	struct duty *duty; /* NULL: it has always been in place */
-	struct duty_view view;
+	struct duty_cycle *duty; /* NULL: it has always been in place */
+	struct duty_cycle_view view;
 	bool no_duty; /* no thread could be created */
 };
 
@@ -43,7 +43,7 @@ static void close_runq(void *state)
 {
 	struct runq *s = state;
 
-	duty_close(s->duty);
+	duty_cycle_close(s->duty);
 	if (s->rows)
 		munmap((void *)s->rows, s->size);
 	runq_bpf__destroy(s->bpf);
@@ -139,10 +139,10 @@ uint64_t kernel_runq_tune(struct kernel *k, uint64_t now_us)
 	return s->bpf->data->stride;
 }
 
-int kernel_runq_spare(struct kernel *k, bool calm, uint64_t now_us, double *ret_share,
-		      uint64_t *ret_per_s)
+int kernel_runq_throttle(struct kernel *k, bool idle, uint64_t now_us, double *ret_share,
+			 uint64_t *ret_per_s)
 {
-	static const struct duty_ops ops = { events_of, weigh };
+	static const struct duty_cycle_ops ops = { events_of, weigh };
 	struct runq *s = kernel_probe_state(k, PROBE_RUNQ);
 	bool raw;
 
@@ -150,19 +150,19 @@ int kernel_runq_spare(struct kernel *k, bool calm, uint64_t now_us, double *ret_
 		return -ENODATA;
 	*ret_share = 1;
 	*ret_per_s = s->per_s;
-	if (!s->duty && (s->per_s <= DUTY_CALM_PER_S || s->no_duty))
+	if (!s->duty && (s->per_s <= DUTY_IDLE_PER_S || s->no_duty))
 		return 0;
 	if (!s->duty) {
 		raw = !s->bpf->links.runq_tp_btf;
-		s->no_duty =
-			duty_open(raw ? s->bpf->progs.runq_raw_tp : s->bpf->progs.runq_tp_btf,
-				  raw ? &s->bpf->links.runq_raw_tp : &s->bpf->links.runq_tp_btf,
-				  s->per_s, &ops, s, &s->duty) < 0;
+		s->no_duty = duty_cycle_open(
+				     raw ? s->bpf->progs.runq_raw_tp : s->bpf->progs.runq_tp_btf,
+				     raw ? &s->bpf->links.runq_raw_tp : &s->bpf->links.runq_tp_btf,
+				     s->per_s, &ops, s, &s->duty) < 0;
 		s->view.share = 1;
 		s->tuned_us = 0;
 		return 0;
 	}
-	duty_look(s->duty, calm, now_us, &s->view);
+	duty_cycle_look(s->duty, idle, now_us, &s->view);
 	*ret_share = s->view.share;
 	*ret_per_s = s->view.per_s;
 	return s->view.error;

@@ -23,7 +23,7 @@ static void rank(struct session *s, const struct plan *plan, struct plan_request
 	request->refused = config_refused(&t->config, address);
 	request->score = PLAN_UNLIMITED;
 	if (s->phase == PHASE_HELD) { /* its rank is in the order of the room */
-		request->band = s->promised ? PLAN_BAND_DUE : PLAN_BAND_GENERAL;
+		request->band = s->promised ? PLAN_BAND_PROMISED : PLAN_BAND_GENERAL;
 		return;
 	}
 	request->sessions = peers_count(&t->peers, address->s6_addr);
@@ -34,8 +34,8 @@ static void rank(struct session *s, const struct plan *plan, struct plan_request
 	/* It waited in vain, or was told late: nothing but a limit that the operator set keeps it
 	 * from the next place. */
 	request->score = PLAN_UNLIMITED;
-	request->band = PLAN_BAND_DUE;
-	if (request->heavy == PLAN_HEAVY_UNUSUAL)
+	request->band = PLAN_BAND_PROMISED;
+	if (request->heavy == PLAN_HEAVY_SHARE)
 		request->heavy = PLAN_HEAVY_NO;
 }
 
@@ -79,7 +79,7 @@ enum next verdict_decide(struct session *s)
 	if (room_first(&t->room))
 		held_admit(t, s->moved_us); /* a place that has just come free is theirs */
 	v = verdict_ask(s, &request);
-	s->promised = request.band == PLAN_BAND_DUE;
+	s->promised = request.band == PLAN_BAND_PROMISED;
 	if (!(plan_may_wait(v) && held_enter(s, &request))) {
 		if (v.admit && t->session_count - room_count(&t->room) > t->connections_max) {
 			v.admit = 0;

@@ -92,7 +92,7 @@ static void join_class(enum reason reason, struct plan_request *request)
 	if (reason == REASON_SESSIONS)
 		request->sessions = PLAN_UNLIMITED;
 	if (reason == REASON_SOURCE)
-		request->heavy = PLAN_HEAVY_UNUSUAL;
+		request->heavy = PLAN_HEAVY_SHARE;
 }
 
 /* At one instant there may be a place while most are deferred. Then the verdict is the one that the

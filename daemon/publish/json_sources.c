@@ -107,9 +107,9 @@ static json_t *picture_json(const struct status *s, const struct source_picture 
 	json_object_set_new(object, "band", json_string(words_band(v->source.band)));
 	set_count(object, "rank", v->source.rank >> 6);
 	json_object_set_new(object, "heavy",
-			    json_string(v->source.heavy == PLAN_HEAVY_LIMIT	? "limit"
-					: v->source.heavy == PLAN_HEAVY_UNUSUAL ? "unusual"
-										: "no"));
+			    json_string(v->source.heavy == PLAN_HEAVY_LIMIT   ? "limit"
+					: v->source.heavy == PLAN_HEAVY_SHARE ? "unusual"
+									      : "no"));
 	set_real(object, "rate", v->rate);
 	set_real(object, "usual_rate", v->usual);
 	set_real(object, "connections_per_min", v->connections_per_min);

@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "fleet/fleet.h"
 #include "front/fronts.h"
-#include "front/remote.h"
+#include "front/proxy_counters.h"
 #include "host/logind.h"
 #include "host/timer.h"
 #include "kernel/kernel.h"
@@ -49,17 +49,17 @@ static bool has_asked(const struct counts *c)
 	return false;
 }
 
-static void add_proxies(struct status *s, const struct remote *remote)
+static void add_proxies(struct status *s, const struct proxy_counters *proxies)
 {
-	for (unsigned i = 0; i < remote_count(remote); i++) {
-		const struct remote_front *f = remote_front(remote, i);
+	for (unsigned i = 0; i < proxy_counters_count(proxies); i++) {
+		const struct proxy_counted *f = proxy_counters_of(proxies, i);
 
 		add_front(s, &f->counts, f->fresh,
 			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
 	}
 	/* One that was taken out of the configuration is gone; one that should be there is down. */
-	if (s->config.proxy.enabled && has_asked(remote_retired(remote)))
-		add_front(s, remote_retired(remote), false, "stopped", 0);
+	if (s->config.proxy.enabled && has_asked(proxy_counters_retired(proxies)))
+		add_front(s, proxy_counters_retired(proxies), false, "stopped", 0);
 }
 
 /* The fronts in this process. */
@@ -96,7 +96,7 @@ static void take_sensors(struct status *s, const struct sensing *sensing)
 }
 
 static void take_sources(struct status *s, const struct sources *sources,
-			 const struct remote *remote)
+			 const struct proxy_counters *proxies)
 {
 	const struct source_stats *stats = sources_stats(sources);
 
@@ -108,7 +108,7 @@ static void take_sources(struct status *s, const struct sources *sources,
 	s->shared = *sources_shared(sources);
 	faults_add(&s->faults, sources_faults(sources));
 	s->ledger_error = sources_error(sources);
-	s->source_events_lost = remote ? remote_events_lost(remote) : 0;
+	s->source_events_lost = proxies ? proxy_counters_events_lost(proxies) : 0;
 }
 
 static void take_timer(struct status *s, const struct timer *timer)
@@ -142,11 +142,11 @@ void picture_take(const struct picture_parts *parts, struct status *s)
 	s->plan = *parts->plan;
 	s->maintenance = *parts->maintenance;
 	take_sensors(s, parts->sensing);
-	if (parts->remote)
-		add_proxies(s, parts->remote);
+	if (parts->proxy_counters)
+		add_proxies(s, parts->proxy_counters);
 	add_own(s, parts->fronts);
 	lately_tell(parts->lately, s->total, s->lately);
-	take_sources(s, parts->sources, parts->remote);
+	take_sources(s, parts->sources, parts->proxy_counters);
 	fleet_view(parts->fleet, parts->realtime_us, &s->fleet);
 	take_timer(s, parts->timer);
 	s->level_since_realtime_us = parts->journal->level_since_realtime_us;

@@ -11,7 +11,7 @@ struct journal;
 struct lately;
 struct logind;
 struct outlets;
-struct remote;
+struct proxy_counters;
 struct sensing;
 struct sources;
 struct timer;
@@ -24,7 +24,7 @@ struct picture_parts {
 	const struct plan *plan;
 	const struct maintenance_view *maintenance;
 	const struct sensing *sensing;
-	const struct remote *remote; /* NULL: proxies are not seen */
+	const struct proxy_counters *proxy_counters; /* NULL: proxies are not seen */
 	const struct fronts *fronts;
 	const struct sources *sources;
 	const struct fleet *fleet;

@@ -86,7 +86,7 @@ static void poll_some(struct sensing *sensing, struct sample *last)
 	for (int i = 0; i < POLLS; i++) {
 		sample_clear(&sample, clock_monotonic_us());
 		memset(&load, 0, sizeof(load));
-		sensing_poll(sensing, sample.now_us, REGISTRY_URGENT, &sample, &load);
+		sensing_poll(sensing, sample.now_us, URGENCY_URGENT, &sample, &load);
 		for (int s = 0; s < SIGNAL__COUNT; s++) {
 			if (!sample_has(&sample, (enum signal)s))
 				continue;

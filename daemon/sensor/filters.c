@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "core/blame.h"
+#include "core/attribution.h"
 #include "kernel/sockdiag.h"
-#include "sensor/lookout.h"
+#include "sensor/worker.h"
 #include "sensor/mta.h"
 #include "sensor/mta_process.h"
 #include "sensor/sensor.h"
@@ -100,7 +100,7 @@ static bool describe(const struct sensor_env *env, const struct sockdiag_listene
 	    !mta_group_by_id(env->cgroup_fd, prefix, l->cgroup_id, path, sizeof(path)))
 		return true;
 	name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-	if (blame_is_own(name))
+	if (attribution_is_own(name))
 		return false;
 	text_append_clean(&unit, name, strlen(name));
 	mta_group_find(env, prefix, path, mta_first_process(env->cgroup_fd, path), &group);
@@ -186,7 +186,7 @@ int filters_look(const struct sensor_env *env, int diag_fd, uint64_t now_us, str
 	return look_at(env, diag_fd, &m, now_us, f);
 }
 
-static uint64_t look(void *context, bool calm)
+static uint64_t look(void *context, bool idle)
 {
 	struct filter_watch *w = context;
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
@@ -219,7 +219,7 @@ int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_wa
 		return r;
 	}
 	pthread_mutex_init(&w->lock, NULL);
-	r = lookout_add(env->lookout, look, w);
+	r = worker_add(env->worker, look, w);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "Cannot create the thread that looks for filters: %s",
 			 strerror(-r));
@@ -245,7 +245,7 @@ void filter_watch_close(struct filter_watch *w)
 {
 	if (!w)
 		return;
-	lookout_remove(w->env.lookout, w);
+	worker_remove(w->env.worker, w);
 	pthread_mutex_destroy(&w->lock);
 	close(w->diag_fd);
 	free(w);

@@ -81,7 +81,7 @@ static void open_node(struct build *b, struct group_node *n)
 }
 
 /* Level by level would name the largest first where there are too many; depth first keeps a
- * directory's descriptor no longer than its parents', and the order that blame wants. */
+ * directory's descriptor no longer than its parents', and the order that attribution wants. */
 static int add_below(struct build *b, const char *path, int parent, int depth)
 {
 	int fd = openat(b->tree->cgroup_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -17,7 +17,7 @@
 #include "base/readfile.h"
 #include "base/clock.h"
 #include "kernel/sockdiag.h"
-#include "sensor/lookout.h"
+#include "sensor/worker.h"
 #include "sensor/mta_process.h"
 #include "sensor/procparse.h"
 
@@ -175,7 +175,7 @@ static bool same(const struct mta *a, const struct mta *b)
 	       memcmp(a->group, b->group, sizeof(a->group)) == 0 && strcmp(a->why, b->why) == 0;
 }
 
-static uint64_t look(void *context, bool calm)
+static uint64_t look(void *context, bool idle)
 {
 	struct mta_watch *w = context;
 	struct mta m;
@@ -199,7 +199,7 @@ int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, c
 		return -ENOMEM;
 	w->env = *env;
 	pthread_mutex_init(&w->lock, NULL);
-	r = lookout_add(env->lookout, look, w);
+	r = worker_add(env->worker, look, w);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "Cannot create the thread that looks for the MTA: %s",
 			 strerror(-r));
@@ -228,7 +228,7 @@ void mta_watch_close(struct mta_watch *w)
 {
 	if (!w)
 		return;
-	lookout_remove(w->env.lookout, w);
+	worker_remove(w->env.worker, w);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }

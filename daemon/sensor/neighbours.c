@@ -14,10 +14,10 @@
 #include "base/clock.h"
 #include "base/readfile.h"
 #include "base/text.h"
-#include "core/blame.h"
+#include "core/attribution.h"
 #include "core/smooth.h"
 #include "sensor/group_read.h"
-#include "sensor/lookout.h"
+#include "sensor/worker.h"
 #include "sensor/mta.h"
 #include "sensor/procparse.h"
 #include "sensor/sensor.h"
@@ -48,7 +48,7 @@ struct neighbour_watch {
 	uint64_t rebuilt_us, last_us, root_cpu_us;
 	bool root_primed;
 	double root_cores;
-	struct blame_group blame[GROUPS_MOST];
+	struct attribution_group tree[GROUPS_MOST];
 	double scratch[GROUPS_MOST];
 };
 
@@ -121,23 +121,23 @@ static double used_by_all(const struct group_tree *t)
 static void find_who(struct neighbour_watch *w, const struct group_tree *t, double total,
 		     double floor, struct neighbour *ret)
 {
-	struct blame b;
+	struct attribution b;
 
 	memset(ret, 0, sizeof(*ret));
 	for (unsigned i = 0; i < t->count; i++)
-		w->blame[i] =
-			(struct blame_group){ .name = group_node_name(&t->node[i]),
-					      .parent = t->node[i].parent,
-					      .use = fmax(0, t->node[i].use),
-					      .mail = is_mail(w, t->node[i].path) ||
-						      blame_is_own(group_node_name(&t->node[i])) };
-	b = blame_find(w->blame, t->count, total, floor, w->scratch);
-	if (b.who == BLAME_NOBODY)
+		w->tree[i] = (struct attribution_group){ .name = group_node_name(&t->node[i]),
+							 .parent = t->node[i].parent,
+							 .use = fmax(0, t->node[i].use),
+							 .mail = is_mail(w, t->node[i].path) ||
+								 attribution_is_own(group_node_name(
+									 &t->node[i])) };
+	b = attribution_find(w->tree, t->count, total, floor, w->scratch);
+	if (b.who == ATTRIBUTION_NONE)
 		return;
 	ret->known = true;
 	ret->use = b.use;
 	ret->share = b.share;
-	if (b.who == BLAME_OUTSIDE) {
+	if (b.who == ATTRIBUTION_OUTSIDE) {
 		snprintf(ret->path, sizeof(ret->path), "/");
 		snprintf(ret->unit, sizeof(ret->unit), "processes outside any control group");
 		return;
@@ -312,7 +312,7 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static uint64_t look_again(void *context, bool calm)
+static uint64_t look_again(void *context, bool idle)
 {
 	struct neighbour_watch *w = context;
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us,
@@ -394,7 +394,7 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	r = open_trees(w);
 	pthread_mutex_init(&w->lock, NULL);
 	if (r == 0)
-		r = lookout_add(env->lookout, look_again, w);
+		r = worker_add(env->worker, look_again, w);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX,
 			 "Cannot create the thread that looks at the control groups: %s",
@@ -419,7 +419,7 @@ void neighbour_watch_close(struct neighbour_watch *w)
 {
 	if (!w)
 		return;
-	lookout_remove(w->env.lookout, w);
+	worker_remove(w->env.worker, w);
 	pthread_mutex_destroy(&w->lock);
 	free_watch(w);
 }

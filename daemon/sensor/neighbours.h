@@ -1,5 +1,5 @@
 /* Who else is on this machine, and what they use: the control groups beside the mail server's, by
- * kept descriptors every two seconds (calm: every five), off the tick (lookout.h). Names the one
+ * kept descriptors every two seconds (idle: every five), off the tick (worker.h). Names the one
  * that uses most of each resource, and the one whose memory grows without end. cgroup2, v1, and
  * both side by side (hybrid): each resource is read in the hierarchy that has it. */
 #ifndef PENSTOCK_SENSOR_NEIGHBOURS_H

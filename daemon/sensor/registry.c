@@ -8,11 +8,11 @@
 #include "sensor/budget.h"
 #include "sensor/disks.h"
 #include "sensor/filters.h"
-#include "sensor/lookout.h"
 #include "sensor/mta.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
+#include "sensor/worker.h"
 #include "sensor/frozen.h"
 
 /* The order of preference: a signal that is there is not put again. */
@@ -57,7 +57,7 @@ struct registry {
 	struct disk_table disks;
 	struct neighbours neighbours;
 	struct filters filters;
-	struct registry_mood mood; /* of this poll */
+	struct sensor_poll poll; /* of this poll */
 	uint64_t cpu_pressed_us; /* when the CPUs last were */
 	struct slot slots[DRIVERS];
 	struct frozen frozen_values;
@@ -82,10 +82,10 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	registry->env.disks = &registry->disks;
 	registry->env.neighbours = &registry->neighbours;
 	registry->env.filters = &registry->filters;
-	registry->env.mood = &registry->mood;
+	registry->env.poll = &registry->poll;
 	/* Without memory for one, those who need it say so. */
-	lookout_open(&registry->env.lookout);
-	lookout_open(&registry->env.spool_lookout);
+	worker_open(&registry->env.worker);
+	worker_open(&registry->env.spool_worker);
 	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
 		log_warning("%s", why);
 	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
@@ -113,11 +113,11 @@ void registry_close(struct registry *registry)
 	for (size_t i = 0; i < DRIVERS; i++)
 		if (registry->slots[i].state)
 			registry->slots[i].ops->close(registry->slots[i].state);
-	lookout_end(registry->env.spool_lookout); /* a long walk gives up */
+	worker_end(registry->env.spool_worker); /* a long walk gives up */
 	spool_watch_close(registry->env.spool); /* it reads the MTA's */
 	mta_watch_close(registry->env.mta);
-	lookout_close(registry->env.spool_lookout);
-	lookout_close(registry->env.lookout);
+	worker_close(registry->env.spool_worker);
+	worker_close(registry->env.worker);
 	free(registry);
 }
 
@@ -174,18 +174,18 @@ static void put_held(const struct slot *slot, struct sample *sample)
 }
 
 static bool is_due(const struct registry *registry, struct slot *slot, uint64_t now_us,
-		   enum registry_haste haste)
+		   enum urgency urgency)
 {
 	uint64_t tick_us = registry->env.config->tick_us, least_us = slot->ops->least_ms * 1000u;
 	uint64_t interval_us = slot->budget.interval_us;
 
 	interval_us = interval_us > least_us ? interval_us : least_us;
-	if (haste == REGISTRY_CALM)
+	if (urgency == URGENCY_IDLE)
 		interval_us = 2 * (interval_us > tick_us ? interval_us : tick_us);
 	else if (slot->ops->steers && interval_us > STEERS_MOST_US)
 		interval_us = STEERS_MOST_US;
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
-	if (haste == REGISTRY_URGENT)
+	if (urgency == URGENCY_URGENT)
 		return true;
 	/* One that fails is asked every tick: it decides soon whether it is to be left out. So is
 	 * one that was just opened: rates need two readings, and the first are dear because nothing
@@ -215,7 +215,7 @@ static bool is_measured(const struct slot *slot)
 }
 
 static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now_us,
-		      enum registry_haste haste, struct sample *sample, struct load *load,
+		      enum urgency urgency, struct sample *sample, struct load *load,
 		      uint64_t *clock_ns)
 {
 	uint8_t via_before[SIGNAL__COUNT];
@@ -227,7 +227,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 		return;
 	if (slot->status.state == SENSOR_QUARANTINED && !reopen(registry, slot, now_us))
 		return;
-	if (!is_due(registry, slot, now_us, haste)) {
+	if (!is_due(registry, slot, now_us, urgency)) {
 		put_held(slot, sample);
 		return;
 	}
@@ -271,19 +271,19 @@ static bool cpus_press(const struct config *config, const struct sample *sample)
 	return false;
 }
 
-void registry_poll(struct registry *registry, uint64_t now_us, enum registry_haste haste,
+void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urgency,
 		   struct sample *sample, struct load *load)
 {
 	uint64_t clock_ns = 0;
 	enum signal frozen;
 
-	registry->mood.haste = haste;
-	lookout_set_calm(registry->env.lookout, haste == REGISTRY_CALM);
-	lookout_set_calm(registry->env.spool_lookout, haste == REGISTRY_CALM);
-	registry->mood.cpu_pressed =
+	registry->poll.urgency = urgency;
+	worker_set_idle(registry->env.worker, urgency == URGENCY_IDLE);
+	worker_set_idle(registry->env.spool_worker, urgency == URGENCY_IDLE);
+	registry->poll.cpu_pressed =
 		registry->cpu_pressed_us && now_us - registry->cpu_pressed_us < CPU_PRESSED_US;
 	for (size_t i = 0; i < DRIVERS; i++)
-		poll_slot(registry, &registry->slots[i], now_us, haste, sample, load, &clock_ns);
+		poll_slot(registry, &registry->slots[i], now_us, urgency, sample, load, &clock_ns);
 	if (cpus_press(registry->env.config, sample))
 		registry->cpu_pressed_us = now_us;
 	if (frozen_step(&registry->frozen_values, sample, &frozen))

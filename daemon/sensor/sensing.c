@@ -130,11 +130,11 @@ void sensing_follow(struct sensing *s, uint32_t netns)
 	open_parts(s);
 }
 
-void sensing_poll(struct sensing *s, uint64_t now_us, enum registry_haste haste,
-		  struct sample *sample, struct load *load)
+void sensing_poll(struct sensing *s, uint64_t now_us, enum urgency urgency, struct sample *sample,
+		  struct load *load)
 {
 	if (s->registry)
-		registry_poll(s->registry, now_us, haste, sample, load);
+		registry_poll(s->registry, now_us, urgency, sample, load);
 }
 
 struct kernel *sensing_kernel(const struct sensing *s)

@@ -25,7 +25,7 @@ void sensing_configure(struct sensing *sensing, const struct config *config);
  * see of sessions and listeners they see in that one. */
 void sensing_follow(struct sensing *sensing, uint32_t netns);
 /* Once a tick: see registry_poll(). Nothing is put where no sensor could be opened. */
-void sensing_poll(struct sensing *sensing, uint64_t now_us, enum registry_haste haste,
+void sensing_poll(struct sensing *sensing, uint64_t now_us, enum urgency urgency,
 		  struct sample *sample, struct load *load);
 
 /* NULL without BPF; then sensing_bpf_why() has a sentence. Valid until the next _configure(),

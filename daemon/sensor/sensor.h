@@ -16,7 +16,7 @@
 #define SENSOR_WHY_MAX 160
 
 struct disk_table;
-struct lookout; /* sensor/lookout.h */
+struct worker; /* sensor/worker.h */
 struct mta_watch; /* sensor/mta.h */
 struct neighbours; /* sensor/neighbours.h */
 struct filters; /* sensor/filters.h */
@@ -25,10 +25,10 @@ struct kernel; /* kernel/kernel.h; NULL: BPF is not available, see kernel->bpf_w
 
 /* Calm: nothing presses, and sensors are asked half as often as their budget allows, and not at
  * every tick. Urgent: the kernel tells of stalls. */
-enum registry_haste { REGISTRY_CALM, REGISTRY_NORMAL, REGISTRY_URGENT };
+enum urgency { URGENCY_IDLE, URGENCY_NORMAL, URGENCY_URGENT };
 
-struct registry_mood {
-	enum registry_haste haste;
+struct sensor_poll {
+	enum urgency urgency;
 	/* in the last seconds tasks waited for a CPU, half as long as is tolerable or longer */
 	bool cpu_pressed;
 };
@@ -41,15 +41,15 @@ struct sensor_env {
 	const struct config *config;
 	struct kernel *kernel;
 	struct disk_table *disks; /* disks.h; the registry's own, whatever the caller says */
-	/* The threads for what must not be done in the tick, see lookout.h: set by
+	/* The threads for what must not be done in the tick, see worker.h: set by
 	 * registry_open(). */
-	struct lookout *lookout, *spool_lookout; /* the latter for what may hang */
+	struct worker *worker, *spool_worker; /* the latter for what may hang */
 	/* What several sensors share: set by registry_open(), NULL where no thread could be had. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */
 	struct filters *filters; /* the same */
-	const struct registry_mood *mood; /* of this poll; the registry's own */
+	const struct sensor_poll *poll; /* of this poll; the registry's own */
 };
 
 struct sensor_ops {
@@ -92,7 +92,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
 /* Polls in order those whose time has come, or all when it is urgent, into `sample` (already
  * cleared) and `load`; of the others the last values stand. */
-void registry_poll(struct registry *registry, uint64_t now_us, enum registry_haste haste,
+void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urgency,
 		   struct sample *sample, struct load *load);
 /* The disks as of the last poll. */
 const struct disk_table *registry_disks(const struct registry *registry);

@@ -15,7 +15,7 @@
 struct latency {
 	struct kernel *kernel;
 	struct disk_table *disks;
-	const struct registry_mood *mood;
+	const struct sensor_poll *poll;
 	enum kernel_probe probe;
 	struct window_hist window, mta;
 	struct span_rate rate;
@@ -33,7 +33,7 @@ static int latency_open(const struct sensor_env *env, enum kernel_probe probe, v
 		return r;
 	s = *ret_state;
 	s->disks = env->disks;
-	s->mood = env->mood;
+	s->poll = env->poll;
 	s->probe = probe;
 	return 0;
 }
@@ -71,8 +71,8 @@ static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct
 	struct latency *s = state;
 	uint64_t all[KERNEL_SLOTS], mta[KERNEL_SLOTS], sum, per_s;
 	double share, p99;
-	bool calm = s->mood->haste != REGISTRY_URGENT && !s->mood->cpu_pressed;
-	int r = kernel_runq_spare(s->kernel, calm, now_us, &share, &per_s);
+	bool idle = s->poll->urgency != URGENCY_URGENT && !s->poll->cpu_pressed;
+	int r = kernel_runq_throttle(s->kernel, idle, now_us, &share, &per_s);
 
 	if (r == 0)
 		r = kernel_histogram(s->kernel, PROBE_RUNQ, 0, all, &sum);

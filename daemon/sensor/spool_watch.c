@@ -12,12 +12,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "sensor/lookout.h"
+#include "sensor/worker.h"
 #include "sensor/mta.h"
 
 #define ASK_EVERY_US (US_PER_S / 2)
-#define ASK_CALM_US (2 * US_PER_S)
-#define CALM_RATIO 0.8 /* fuller than this is asked as often as ever */
+#define ASK_IDLE_US (2 * US_PER_S)
+#define IDLE_RATIO 0.8 /* fuller than this is asked as often as ever */
 #define DEVICE_EVERY_US (30 * US_PER_S)
 #define FIND_EVERY_US (10 * US_PER_S)
 /* A walk may read so much, and so long; then the next waits until walking takes one part in 200 of
@@ -181,7 +181,7 @@ static void walk_queue(struct spool_watch *w, uint64_t now_us)
 	const struct queue_bounds bounds = { .entries = WALK_ENTRIES,
 					     .looks = WALK_LOOKS,
 					     .time_us = WALK_TIME_US,
-					     .stop = lookout_stop(w->env.spool_lookout) };
+					     .stop = worker_stop(w->env.spool_worker) };
 	struct spool *s = &w->next;
 	struct queue_figures sum = { 0 };
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), wait_us;
@@ -257,7 +257,7 @@ static void look(struct spool_watch *w)
 	walk_queue(w, now_us);
 }
 
-static uint64_t look_again(void *context, bool calm)
+static uint64_t look_again(void *context, bool idle)
 {
 	struct spool_watch *w = context;
 	const struct spool_space *space = &w->next.space;
@@ -267,9 +267,9 @@ static uint64_t look_again(void *context, bool calm)
 	w->found = w->next;
 	pthread_mutex_unlock(&w->lock);
 	if (!w->next.dirs)
-		return ASK_CALM_US;
-	return calm && space->used_ratio < CALM_RATIO && space->inodes_ratio < CALM_RATIO
-		       ? ASK_CALM_US
+		return ASK_IDLE_US;
+	return idle && space->used_ratio < IDLE_RATIO && space->inodes_ratio < IDLE_RATIO
+		       ? ASK_IDLE_US
 		       : ASK_EVERY_US;
 }
 
@@ -288,7 +288,7 @@ int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watc
 			       CONFIG_PATH_MAX);
 	w->configured = w->next.dirs > 0;
 	pthread_mutex_init(&w->lock, NULL);
-	r = lookout_add(env->spool_lookout, look_again, w);
+	r = worker_add(env->spool_worker, look_again, w);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX,
 			 "Cannot create the thread that looks at the queue directories: %s",
@@ -314,7 +314,7 @@ void spool_watch_close(struct spool_watch *w)
 {
 	if (!w)
 		return;
-	lookout_remove(w->env.spool_lookout, w);
+	worker_remove(w->env.spool_worker, w);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }

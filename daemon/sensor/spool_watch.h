@@ -1,5 +1,5 @@
-/* The MTA's queue directories, looked at by a thread of their own (lookout.h), because any look may
- * hang on a dead network file system: space and inodes twice a second (calm: every other second),
+/* The MTA's queue directories, looked at by a thread of their own (worker.h), because any look may
+ * hang on a dead network file system: space and inodes twice a second (idle: every other second),
  * messages at a rate that lowers itself, the devices underneath every half minute. What was learned
  * ages away; the tick does not wait for it. Directories that are not configured are found by who
  * owns the listener, else by common places. */

@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/memlimit.h"
 #include "config/engine_config.h"
-#include "core/engine_image.h"
+#include "core/sources_input.h"
 #include "refuse/faultlog.h"
 #include "store/sourcefile.h"
 

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/engine_image.h"
+#include "core/engine_checkpoint.h"
 #include "core/source.h"
 #include "store/frame.h"
 #include "store/trace_answer.h"

@@ -67,7 +67,7 @@
 	X("plan_kept", p->kept) \
 	X("plan_cutoff", p->cutoff[PLAN_BAND_GENERAL]) \
 	X("plan_cutoff_new", p->cutoff[PLAN_BAND_NEW]) \
-	X("plan_cutoff_due", p->cutoff[PLAN_BAND_DUE])
+	X("plan_cutoff_due", p->cutoff[PLAN_BAND_PROMISED])
 
 enum {
 #define X(...) +1

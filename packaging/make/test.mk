@@ -25,7 +25,7 @@ $(VARIANTS): $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
 .PHONY: tests
-tests: $(TESTS) $(PLANTS) $(VARIANTS)
+tests: $(TESTS) $(PROGRAMS) $(VARIANTS)
 
 ## make check-unit      unit and codec tests only: what the build of a package runs
 .PHONY: check-unit

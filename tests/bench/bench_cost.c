@@ -24,7 +24,8 @@
 #include <unistd.h>
 
 #define ROUNDS 7
-#define ROUND_MS 4000 /* whole periods of what is seen part of the time (daemon/kernel/duty.h) */
+#define ROUND_MS \
+	4000 /* whole periods of what is seen part of the time (daemon/kernel/duty_cycle.h) */
 /* after load begins or ends: rates are found anew, a machine that rests is asked less often */
 #define SETTLE_MS 6000
 #define SWITCHES_PER_S 50000.0

@@ -20,7 +20,8 @@ static void look(const struct trace_record *r, const struct trace_head *head)
 	else if (r->type == TRACE_TABLE)
 		touch(r->table.page, r->table.pages * (sizeof(uint32_t) + TRACE_PAGE));
 	else if (r->type == TRACE_ENGINE)
-		engine_take(r->engine.bytes, r->engine.size, engine_layout(), &engine);
+		engine_restore_checkpoint(r->engine.bytes, r->engine.size, engine_layout(),
+					  &engine);
 	else if (r->type == TRACE_EVENTS && r->events.count > TRACE_EVENTS_MOST)
 		abort();
 	else if (r->type == TRACE_TICK)

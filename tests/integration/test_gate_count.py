@@ -294,7 +294,7 @@ def _():
         mta.close()
 
 
-@test("a gatekeeper that is killed leaves nothing attached and no session touched")
+@test("a gate_harness that is killed leaves nothing attached and no session touched")
 def _():
     with Scene() as s:
         c = WIRE.client(PORT, "10.77.0.30")

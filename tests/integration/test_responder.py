@@ -13,7 +13,7 @@ from lib.place import BUILD, wait_for
 from lib.tap import check, run, test
 from lib.wire import SERVER4, Wire
 
-KNOCKER = os.path.join(BUILD, "tests/plants/knocker")
+CLIENT_SWARM = os.path.join(BUILD, "tests/programs/client_swarm")
 WIRE = None
 
 
@@ -21,8 +21,8 @@ def World(*arguments, **options):
     return gate.World(WIRE, *arguments, **options)
 
 
-def knocker(*arguments, **options):
-    return WIRE.run([KNOCKER, SERVER4, str(PORT), "--sources", "10.77.0.2-240", *map(str, arguments)], text=True,
+def client_swarm(*arguments, **options):
+    return WIRE.run([CLIENT_SWARM, SERVER4, str(PORT), "--sources", "10.77.0.2-240", *map(str, arguments)], text=True,
                     stdout=subprocess.PIPE, stdin=subprocess.PIPE, **options)
 
 
@@ -46,7 +46,7 @@ def _():
     with World({"front.gate.linger": "300s", "front.gate.cpu": "100%"}) as w:
         w.drain()
         before = memory_kib(w.daemon.pid)
-        held = knocker("--open", 19000, "--rate", 3000, "--hold")
+        held = client_swarm("--open", 19000, "--rate", 3000, "--hold")
         check(held.stdout.readline().strip() == "holding 19000", "all were greeted")
         f = w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["lingering"] >= 18000, "the lingerers")
         grown = memory_kib(w.daemon.pid) - before
@@ -65,7 +65,7 @@ def _():
 def _():
     with World({"front.gate.linger_max": 100, "front.gate.cpu": "100%"}) as w:
         w.drain()
-        held = knocker("--open", 100, "--rate", 1000, "--hold")
+        held = client_swarm("--open", 100, "--rate", 1000, "--hold")
         check(held.stdout.readline().strip() == "holding 100", "the first hundred")
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["lingering"] >= 95, "they linger")
         codes = set()
@@ -82,7 +82,7 @@ def _():
 def _():
     with World({"front.gate.cpu": "5%"}) as w:
         w.drain()
-        r = report(knocker("--open", 200, "--seconds", 4))
+        r = report(client_swarm("--open", 200, "--seconds", 4))
         check(r["errors"] == 0 and r["refused"] > 200 and r["ended"] >= r["begun"] - 200, f"{r}")
         check(r["bye"] < r["refused"], f"short forms: {r}")
 
@@ -96,7 +96,7 @@ def _():
 def _():
     with World({"front.gate.cpu": "1%"}) as w:
         w.drain()
-        flood = knocker("--open", 8000, "--seconds", 20)
+        flood = client_swarm("--open", 8000, "--seconds", 20)
         w.daemon.wait_status(lambda s: not s["decisions"]["by_front"]["gate"]["up"], "the gate to pass")
         check("swamped" in front(w)["reason"], f"{front(w)}")
         wait_for(lambda: w.mta.peers, "clients that reach the mail server")

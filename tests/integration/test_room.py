@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The waiting room of penstock-proxy: who waits for a place in front of the server, who gets it, and how the wait ends. The plan is the
-test's own (tests/plants/planner), so that it says how many places there are."""
+test's own (tests/programs/planner), so that it says how many places there are."""
 import os
 import signal
 import socket
@@ -25,7 +25,7 @@ OPTIONS = {"service.mx.hostname": "mx.example.org"}
 
 class Planner:
     def __init__(self, run_dir):
-        self.process = subprocess.Popen([os.path.join(BUILD, "tests/plants/planner"), run_dir], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests/programs/planner"), run_dir], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
 
     def say(self, line):

@@ -171,7 +171,7 @@ static void who_was_told_is_reset_and_nobody_else(void **state)
 {
 	struct in6_addr a = address("192.0.2.70"), other = address("192.0.2.71");
 	struct gate_network trusted = { .address = a, .bits = 128 };
-	struct plan_source due = { .band = PLAN_BAND_DUE }, absent = { .band = PLAN_BAND_NEW };
+	struct plan_source due = { .band = PLAN_BAND_PROMISED }, absent = { .band = PLAN_BAND_NEW };
 	struct plan p = quiet_plan();
 	uint64_t group = plan_group(a.s6_addr), before;
 	uint16_t port;

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "kernel/duty.h"
+#include "kernel/duty_cycle.h"
 #include "kernel/kernel.h"
 #include "kernel/sockdiag.h"
 
@@ -545,7 +545,8 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 		usleep(50000);
 		kernel_runq_tune(kernel, clock_monotonic_us());
 		assert_int_equal(
-			kernel_runq_spare(kernel, true, clock_monotonic_us(), &share, &per_s), 0);
+			kernel_runq_throttle(kernel, true, clock_monotonic_us(), &share, &per_s),
+			0);
 	}
 	kernel_runq_histogram(kernel, slots, &sum, &first);
 	done = all_of(rounds, PAIRS);
@@ -555,7 +556,7 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 	do {
 		usleep(50000);
 		kernel_runq_tune(kernel, clock_monotonic_us());
-		kernel_runq_spare(kernel, true, clock_monotonic_us(), &share, &per_s);
+		kernel_runq_throttle(kernel, true, clock_monotonic_us(), &share, &per_s);
 		kernel_runq_histogram(kernel, slots, &sum, &count);
 	} while (share < 1 && clock_monotonic_us() - began < 60 * US_PER_S &&
 		 (count == first || clock_monotonic_us() - began < 8 * US_PER_S));
@@ -569,10 +570,10 @@ static void a_very_high_rate_is_seen_part_of_the_time(void **state)
 		/* An emulated machine, or a busy one: then nothing is taken away, which is right
 		 * too. */
 		print_message("# %llu switches a second are not many\n", (unsigned long long)per_s);
-		assert_true(per_s < 2 * DUTY_CALM_PER_S);
+		assert_true(per_s < 2 * DUTY_IDLE_PER_S);
 		return;
 	}
-	assert_true(share < 1 && per_s > DUTY_CALM_PER_S);
+	assert_true(share < 1 && per_s > DUTY_IDLE_PER_S);
 	if (count == first) {
 		/* close() of the link waits for a grace period of RCU: see rest_a_little(). Nothing
 		 * is there to judge. */

@@ -1,7 +1,7 @@
 /* A sensor that costs more is asked less often, within bounds. */
 #include "cmocka_test.h"
 
-#include "kernel/duty.h"
+#include "kernel/duty_cycle.h"
 #include "sensor/budget.h"
 #include "sensor/minute_count.h"
 
@@ -67,15 +67,15 @@ static void one_dear_poll_changes_little_and_a_trend_goes_both_ways(void **state
 
 static void a_probe_of_many_events_is_in_place_part_of_the_time(void **state)
 {
-	for (int calm = 0; calm < 2; calm++) {
-		uint64_t period_us = calm ? DUTY_CALM_US : DUTY_PRESSED_US;
-		uint64_t seen_per_s = calm ? DUTY_CALM_PER_S : DUTY_PRESSED_PER_S;
+	for (int idle = 0; idle < 2; idle++) {
+		uint64_t period_us = idle ? DUTY_IDLE_US : DUTY_PRESSED_US;
+		uint64_t seen_per_s = idle ? DUTY_IDLE_PER_S : DUTY_PRESSED_PER_S;
 
-		assert_int_equal(duty_plan(0, calm).off_us, 0);
-		assert_int_equal(duty_plan(seen_per_s, calm).off_us, 0);
+		assert_int_equal(duty_cycle_plan(0, idle).off_us, 0);
+		assert_int_equal(duty_cycle_plan(seen_per_s, idle).off_us, 0);
 		for (uint64_t per_s = seen_per_s + seen_per_s / 100; per_s < UINT64_C(1) << 40;
 		     per_s += per_s / 3) {
-			struct duty_plan plan = duty_plan(per_s, calm);
+			struct duty_cycle_plan plan = duty_cycle_plan(per_s, idle);
 
 			assert_int_equal(plan.on_us + plan.off_us, period_us);
 			assert_true(plan.off_us > 0 && plan.on_us >= DUTY_LEAST_US);
@@ -84,9 +84,9 @@ static void a_probe_of_many_events_is_in_place_part_of_the_time(void **state)
 				    plan.on_us * per_s <= period_us * seen_per_s);
 		}
 	}
-	assert_int_equal(duty_plan(50000, false).off_us, 0);
-	assert_int_equal(duty_plan(50000, true).on_us, 400000);
-	assert_int_equal(duty_plan(500000, false).on_us, 100000);
+	assert_int_equal(duty_cycle_plan(50000, false).off_us, 0);
+	assert_int_equal(duty_cycle_plan(50000, true).on_us, 400000);
+	assert_int_equal(duty_cycle_plan(500000, false).on_us, 100000);
 }
 
 static void what_happened_a_minute_ago_is_forgotten(void **state)

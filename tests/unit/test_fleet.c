@@ -360,7 +360,7 @@ static void third_attempt_is_promised(bool hidden)
 	wait_all(h, 3, 300);
 	source_lookup(h[2].world.table, sender, h[2].world.now_us, &source);
 	assert_int_equal(source.band,
-			 PLAN_BAND_DUE); /* though this host sees it for the first time */
+			 PLAN_BAND_PROMISED); /* though this host sees it for the first time */
 	source_explain(h[2].world.table, sender, h[2].world.now_us, &view);
 	assert_int_equal(view.attempts, 2);
 	/* Admitted there: its wait is over everywhere. */

@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "sensor/group_read.h"
-#include "sensor/lookout.h"
+#include "sensor/worker.h"
 #include "sensor/mta.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
@@ -232,7 +232,7 @@ static void its_memory_and_io(void **state)
 	int tries = 0;
 
 	make_mail();
-	assert_int_equal(lookout_open(&env.lookout), 0);
+	assert_int_equal(worker_open(&env.worker), 0);
 	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
 	assert_int_equal(sensor_cgroup.open(&env, &cgroup, why), 0);
 	do {
@@ -251,7 +251,7 @@ static void its_memory_and_io(void **state)
 	assert_near(sample.value[SIGNAL_MTA_IOS_PER_S], 100, 1e-6);
 	sensor_cgroup.close(cgroup);
 	mta_watch_close(env.mta);
-	lookout_close(env.lookout);
+	worker_close(env.worker);
 }
 
 /* The whole thread over a cgroup2 tree: the mail server is not its own neighbour. */
@@ -270,7 +270,7 @@ static void neighbours_in_cgroup2(void **state)
 	put("system.slice/backup.service/memory.stat", "anon 150000000\n");
 	put("system.slice/postfix.service/memory.stat", "anon 290000000\n");
 	put("system.slice/memory.stat", "anon 440000000\n");
-	assert_int_equal(lookout_open(&env.lookout), 0);
+	assert_int_equal(worker_open(&env.worker), 0);
 	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
 	assert_int_equal(neighbour_watch_open(&env, &watch, why), 0);
 	do {
@@ -284,7 +284,7 @@ static void neighbours_in_cgroup2(void **state)
 	assert_near(seen.who[RESOURCE_MEMORY].share, 1, 1e-6);
 	neighbour_watch_close(watch);
 	mta_watch_close(env.mta);
-	lookout_close(env.lookout);
+	worker_close(env.worker);
 }
 
 /* A host with cgroup v1, and docker's container on it: nobody but v1 knows the server's group. */
@@ -367,7 +367,7 @@ static void its_cpu_and_memory_in_v1(void **state)
 	void *cgroup = NULL;
 	int tries = 0;
 
-	assert_int_equal(lookout_open(&env.lookout), 0);
+	assert_int_equal(worker_open(&env.worker), 0);
 	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
 	assert_int_equal(sensor_cgroup.open(&env, &cgroup, why), 0);
 	do {
@@ -388,7 +388,7 @@ static void its_cpu_and_memory_in_v1(void **state)
 	assert_false(sample_has(&sample, SIGNAL_MTA_CPU_CORES));
 	sensor_cgroup.close(cgroup);
 	mta_watch_close(env.mta);
-	lookout_close(env.lookout);
+	worker_close(env.worker);
 	close(env.proc_fd);
 }
 
@@ -404,7 +404,7 @@ static void neighbours_in_v1(void **state)
 
 	make_group("cpuacct/docker/backup");
 	put("cpuacct/docker/backup/cpuacct.usage", "0\n");
-	assert_int_equal(lookout_open(&env.lookout), 0);
+	assert_int_equal(worker_open(&env.worker), 0);
 	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
 	assert_int_equal(neighbour_watch_open(&env, &watch, why), 0);
 	do {
@@ -421,7 +421,7 @@ static void neighbours_in_v1(void **state)
 	assert_true(seen.who[RESOURCE_CPU].use > 1);
 	neighbour_watch_close(watch);
 	mta_watch_close(env.mta);
-	lookout_close(env.lookout);
+	worker_close(env.worker);
 	close(env.proc_fd);
 }
 

@@ -41,7 +41,7 @@ static void who_comes_last_gets_what_others_leave(void **state)
 		p.service[0].cutoff[PLAN_BAND_GENERAL] = 5;
 		p.service[0].source_share = 4;
 		r.score = why == 0 ? 4 : 5;
-		r.heavy = why == 1 ? PLAN_HEAVY_UNUSUAL : PLAN_HEAVY_NO;
+		r.heavy = why == 1 ? PLAN_HEAVY_SHARE : PLAN_HEAVY_NO;
 		r.sessions = why == 2 ? 4 : 3;
 		r.in_flight = 9; /* nothing is kept */
 		assert_true(plan_decide(&p, &r).admit);
@@ -199,7 +199,7 @@ static void each_band_has_a_cutoff_of_its_own(void **state)
 	assert_false(plan_decide(&p, &r).admit);
 	r.band = PLAN_BAND_NEW;
 	assert_true(plan_decide(&p, &r).admit);
-	r.band = PLAN_BAND_DUE;
+	r.band = PLAN_BAND_PROMISED;
 	assert_true(plan_decide(&p, &r).admit);
 	/* a limit that others fill leaves the due a place */
 	r.in_flight = 10;

@@ -201,7 +201,7 @@ static void poll_once(struct world *w, const char *path, int kind)
 
 	w->now_us += TICK_US;
 	sample_clear(&w->sample, w->now_us);
-	registry_poll(w->registry, w->now_us, REGISTRY_URGENT, &w->sample, &load);
+	registry_poll(w->registry, w->now_us, URGENCY_URGENT, &w->sample, &load);
 	for (int s = 0; s < SIGNAL__COUNT; s++) {
 		const struct signal_info *info = &signal_info[s];
 		double value = w->sample.value[s];

@@ -43,10 +43,10 @@ static void the_third_attempt_is_promised(void **state)
 	step(&w, SECOND);
 	note(&w, 0xc0000207, false);
 	pass(&w, 300);
-	assert_int_not_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	assert_int_not_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_PROMISED);
 	note(&w, 0xc0000207, false);
 	pass(&w, 1800);
-	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_PROMISED);
 	end(&w);
 }
 
@@ -63,10 +63,10 @@ static void two_hours_are_promised(void **state)
 	note(&w, 0xc0000207, false);
 	pass(&w, 3000);
 	note(&w, 0xc0000207, false); /* gap 3000 s */
-	assert_int_not_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	assert_int_not_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_PROMISED);
 	pass(&w, 3000);
 	/* at 6000 s; the next would be at 9000 */
-	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_PROMISED);
 	end(&w);
 }
 
@@ -81,7 +81,7 @@ static void who_was_refused_late_is_owed_an_admission(void **state)
 	sources_note(w.table, &late, 1, w.now_us);
 	assert_true(view_of(&w, 0xc0000207).waiting);
 	pass(&w, 121);
-	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_DUE);
+	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_PROMISED);
 	end(&w);
 }
 

@@ -179,7 +179,7 @@ static void an_onset_is_not_blamed_on_those_who_were_there(void **state)
 	}
 	assert_true(others >= 0.99 * others_asked);
 	assert_true(heavy < 0.12 * 9000);
-	assert_int_equal(view_of(&w, 0xc6336401).source.heavy, PLAN_HEAVY_UNUSUAL);
+	assert_int_equal(view_of(&w, 0xc6336401).source.heavy, PLAN_HEAVY_SHARE);
 	end(&w);
 }
 

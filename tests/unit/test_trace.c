@@ -373,15 +373,18 @@ static void an_image_that_no_engine_has_is_not_taken(void **state)
 	world_init(&w);
 	free(w.table);
 	memcpy(bytes + 1, e, sizeof(*e)); /* at any alignment */
-	assert_int_equal(engine_take(bytes + 1, sizeof(*e), engine_layout(), &taken), 0);
+	assert_int_equal(engine_restore_checkpoint(bytes + 1, sizeof(*e), engine_layout(), &taken),
+			 0);
 	assert_memory_equal(&taken, e, sizeof(*e));
-	assert_int_equal(engine_take(bytes + 1, sizeof(*e) - 1, engine_layout(), &taken), -1);
-	assert_int_equal(engine_take(bytes + 1, sizeof(*e), engine_layout() + 1, &taken), -1);
+	assert_int_equal(
+		engine_restore_checkpoint(bytes + 1, sizeof(*e) - 1, engine_layout(), &taken), -1);
+	assert_int_equal(
+		engine_restore_checkpoint(bytes + 1, sizeof(*e), engine_layout() + 1, &taken), -1);
 	e->config.services = PLAN_SERVICES + 1;
-	assert_int_equal(engine_take(e, sizeof(*e), engine_layout(), &taken), -2);
+	assert_int_equal(engine_restore_checkpoint(e, sizeof(*e), engine_layout(), &taken), -2);
 	e->config.services = 1;
 	e->memory.look[1].next = TREND_POINTS;
-	assert_int_equal(engine_take(e, sizeof(*e), engine_layout(), &taken), -2);
+	assert_int_equal(engine_restore_checkpoint(e, sizeof(*e), engine_layout(), &taken), -2);
 }
 
 static void the_ring_gives_back_what_was_put_and_takes_no_more_than_fits(void **state)

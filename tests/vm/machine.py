@@ -53,7 +53,7 @@ def why_not():
 
 def libraries():
     """The Debian packages of the libraries that our programs and tests are linked with."""
-    directories = [os.path.join(BUILD, d) for d in ("bin", "tests/kernel", "tests/plants")]
+    directories = [os.path.join(BUILD, d) for d in ("bin", "tests/kernel", "tests/programs")]
     programs = [os.path.join(d, p) for d in directories for p in os.listdir(d) if not p.endswith(".d")]
     paths = set(re.findall(r"=> (/\S+)", run(["ldd", *programs]).stdout))
     paths |= {os.path.realpath(p) for p in paths} | {p.removeprefix("/usr") for p in paths}

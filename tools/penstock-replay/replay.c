@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "config/engine_config.h"
+#include "core/sources_input.h"
 
 void replay_init(struct replay *r, const struct replay_options *options,
 		 const struct trace_head *head)
@@ -148,7 +149,7 @@ static void take_engine(struct replay *r, const struct trace_engine *e)
 
 	if (r->synced || !r->configured)
 		return;
-	if (engine_take(e->bytes, e->size, e->layout, &r->engine) < 0) {
+	if (engine_restore_checkpoint(e->bytes, e->size, e->layout, &r->engine) < 0) {
 		r->foreign_image = true;
 		r->synced = r->last_us ==
 			    0; /* it begins as the recorded one began, less what that had learned */

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/engine_image.h"
+#include "core/sources_input.h"
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
 #include "penstock-sim/record.h"

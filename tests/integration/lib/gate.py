@@ -85,10 +85,10 @@ class World(world.World):
 
 
 class Keeper:
-    """tests/plants/gatekeeper: the gate under a plan that the test dictates. `run` as popen's prefix."""
+    """tests/programs/gate_harness: the gate under a plan that the test dictates. `run` as popen's prefix."""
 
     def __init__(self, port=PORT):
-        self.process = subprocess.Popen([os.path.join(BUILD, "tests/plants/gatekeeper"), str(port)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests/programs/gate_harness"), str(port)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if not self.process.stdout.readline():
             why = self.process.stderr.read().strip()

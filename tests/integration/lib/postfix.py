@@ -90,7 +90,7 @@ class Postfix:
         settings = dict(main or {})
         self.scanner = None
         if scanner:
-            self.scanner = Program([*prefix, os.path.join(BUILD, "tests/plants/scanner"), "2999", *map(str, scanner)])
+            self.scanner = Program([*prefix, os.path.join(BUILD, "tests/programs/scanner"), "2999", *map(str, scanner)])
             settings["smtpd_milters"] = "inet:127.0.0.1:2999"
             settings["milter_connect_timeout"] = "30s"
         root.write("/etc/postfix/main.cf", MAIN_CF.format(uid=self.uid) +

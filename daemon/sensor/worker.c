@@ -1,4 +1,4 @@
-#include "sensor/lookout.h"
+#include "sensor/worker.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,53 +11,53 @@
 #define REST_US (60 * US_PER_S) /* without jobs */
 
 struct job {
-	lookout_look *look; /* NULL: free */
+	worker_job *look; /* NULL: free */
 	void *context;
 	uint64_t due_us;
 };
 
-struct lookout {
+struct worker {
 	pthread_t thread;
 	bool begun; /* the tick's own */
 	pthread_mutex_t lock;
 	pthread_cond_t wake, looked; /* the thread; who waits for a job to end */
 	volatile bool stop; /* written under the lock, looked at by a job without */
 	/* under the lock */
-	bool calm;
-	struct job jobs[LOOKOUT_JOBS];
+	bool idle;
+	struct job jobs[WORKER_JOBS];
 	const struct job *at_work;
 };
 
-static struct job *next(struct lookout *l)
+static struct job *next(struct worker *l)
 {
 	struct job *first = NULL;
 
-	for (unsigned i = 0; i < LOOKOUT_JOBS; i++)
+	for (unsigned i = 0; i < WORKER_JOBS; i++)
 		if (l->jobs[i].look && (!first || l->jobs[i].due_us < first->due_us))
 			first = &l->jobs[i];
 	return first;
 }
 
 /* The lock is held, but not while it looks. */
-static void work(struct lookout *l, struct job *job)
+static void work(struct worker *l, struct job *job)
 {
 	struct job now = *job;
-	bool calm = l->calm;
+	bool idle = l->idle;
 	uint64_t again_us;
 
 	l->at_work = job;
 	pthread_mutex_unlock(&l->lock);
-	again_us = now.look(now.context, calm);
+	again_us = now.look(now.context, idle);
 	pthread_mutex_lock(&l->lock);
 	l->at_work = NULL;
 	/* What began to press meanwhile has not been seen by it. */
-	job->due_us = clock_monotonic_us() + (calm && !l->calm ? 0 : again_us);
+	job->due_us = clock_monotonic_us() + (idle && !l->idle ? 0 : again_us);
 	pthread_cond_broadcast(&l->looked);
 }
 
 static void *run(void *context)
 {
-	struct lookout *l = context;
+	struct worker *l = context;
 
 	setpriority(PRIO_PROCESS, 0, 5); /* of this thread; it may fail, which does no harm */
 	pthread_mutex_lock(&l->lock);
@@ -76,27 +76,27 @@ static void *run(void *context)
 	return NULL;
 }
 
-int lookout_open(struct lookout **ret_lookout)
+int worker_open(struct worker **ret_worker)
 {
-	struct lookout *l = calloc(1, sizeof(*l));
+	struct worker *l = calloc(1, sizeof(*l));
 
 	if (!l)
 		return -ENOMEM;
 	pthread_mutex_init(&l->lock, NULL);
 	wait_init(&l->wake);
 	wait_init(&l->looked);
-	*ret_lookout = l;
+	*ret_worker = l;
 	return 0;
 }
 
-int lookout_add(struct lookout *l, lookout_look *look, void *context)
+int worker_add(struct worker *l, worker_job *look, void *context)
 {
 	int r = -ENOSPC;
 
 	if (!l)
 		return -ENOMEM;
 	pthread_mutex_lock(&l->lock);
-	for (unsigned i = 0; i < LOOKOUT_JOBS && r < 0; i++) {
+	for (unsigned i = 0; i < WORKER_JOBS && r < 0; i++) {
 		if (l->jobs[i].look)
 			continue;
 		l->jobs[i] = (struct job){ .look = look, .context = context };
@@ -108,17 +108,17 @@ int lookout_add(struct lookout *l, lookout_look *look, void *context)
 		r = -pthread_create(&l->thread, NULL, run, l);
 		l->begun = r == 0;
 		if (r < 0)
-			lookout_remove(l, context);
+			worker_remove(l, context);
 	}
 	return r;
 }
 
-void lookout_remove(struct lookout *l, void *context)
+void worker_remove(struct worker *l, void *context)
 {
 	if (!l)
 		return;
 	pthread_mutex_lock(&l->lock);
-	for (unsigned i = 0; i < LOOKOUT_JOBS; i++) {
+	for (unsigned i = 0; i < WORKER_JOBS; i++) {
 		struct job *job = &l->jobs[i];
 
 		if (!job->look || job->context != context)
@@ -130,25 +130,25 @@ void lookout_remove(struct lookout *l, void *context)
 	pthread_mutex_unlock(&l->lock);
 }
 
-void lookout_set_calm(struct lookout *l, bool calm)
+void worker_set_idle(struct worker *l, bool idle)
 {
 	if (!l || pthread_mutex_trylock(&l->lock) != 0)
 		return; /* the next tick will */
-	if (l->calm && !calm) {
-		for (unsigned i = 0; i < LOOKOUT_JOBS; i++)
+	if (l->idle && !idle) {
+		for (unsigned i = 0; i < WORKER_JOBS; i++)
 			l->jobs[i].due_us = 0;
 		pthread_cond_signal(&l->wake);
 	}
-	l->calm = calm;
+	l->idle = idle;
 	pthread_mutex_unlock(&l->lock);
 }
 
-const volatile bool *lookout_stop(const struct lookout *l)
+const volatile bool *worker_stop(const struct worker *l)
 {
 	return &l->stop;
 }
 
-void lookout_end(struct lookout *l)
+void worker_end(struct worker *l)
 {
 	if (!l || !l->begun)
 		return;
@@ -160,11 +160,11 @@ void lookout_end(struct lookout *l)
 	l->begun = false;
 }
 
-void lookout_close(struct lookout *l)
+void worker_close(struct worker *l)
 {
 	if (!l)
 		return;
-	lookout_end(l);
+	worker_end(l);
 	pthread_cond_destroy(&l->wake);
 	pthread_cond_destroy(&l->looked);
 	pthread_mutex_destroy(&l->lock);

@@ -1,17 +1,17 @@
 #include "cmocka_test.h"
 
-#include "core/effort.h"
+#include "core/cpu_limiter.h"
 
 #define MS 1000u
 
-static struct effort e;
+static struct cpu_limiter e;
 static uint64_t now_us, cpu_us;
 
 static int setup(void **state)
 {
 	now_us = 1000000;
 	cpu_us = 500;
-	effort_init(&e, 0.3, now_us, cpu_us);
+	cpu_limiter_init(&e, 0.3, now_us, cpu_us);
 	return 0;
 }
 
@@ -24,7 +24,7 @@ static uint64_t run(unsigned ms, unsigned work_us, double crowd)
 	while (now_us < until) {
 		now_us += MS;
 		cpu_us += work_us;
-		rest = effort_step(&e, now_us, cpu_us, crowd);
+		rest = cpu_limiter_step(&e, now_us, cpu_us, crowd);
 		now_us += rest;
 	}
 	return cpu_us - began;
@@ -33,7 +33,7 @@ static uint64_t run(unsigned ms, unsigned work_us, double crowd)
 static void little_to_do_is_done_in_full(void **state)
 {
 	run(5000, 100, 0);
-	assert_int_equal(e.form, EFFORT_FULL);
+	assert_int_equal(e.form, REPLY_FULL);
 	assert_near(e.used, 0.1, 0.01);
 }
 
@@ -41,48 +41,48 @@ static void past_the_share_it_says_less_and_rests(void **state)
 {
 	uint64_t spent = run(5000, 1000, 0);
 
-	assert_int_equal(e.form, EFFORT_SHORT);
+	assert_int_equal(e.form, REPLY_SHORT);
 	assert_true(spent <= 5000 * MS * 0.33);
 	assert_true(spent >= 5000 * MS * 0.25);
 	/* Busy below the share, yet not idle: it stays. */
 	run(3000, 250, 0);
-	assert_int_equal(e.form, EFFORT_SHORT);
+	assert_int_equal(e.form, REPLY_SHORT);
 	run(900, 50, 0);
-	assert_int_equal(e.form, EFFORT_SHORT);
+	assert_int_equal(e.form, REPLY_SHORT);
 	run(500, 50, 0);
-	assert_int_equal(e.form, EFFORT_FULL);
+	assert_int_equal(e.form, REPLY_FULL);
 }
 
 static void all_of_a_cpu_is_no_bound(void **state)
 {
 	e.share = 1;
 	run(2000, 1000, 0.2);
-	assert_int_equal(e.form, EFFORT_FULL);
+	assert_int_equal(e.form, REPLY_FULL);
 	run(300, 1000, 0.9); /* yet a crowd is a crowd */
-	assert_int_equal(e.form, EFFORT_PASS);
+	assert_int_equal(e.form, REPLY_BYPASS);
 }
 
 static void a_crowd_that_stays_is_sent_past_and_comes_back(void **state)
 {
 	run(150, 1000, 0.9);
-	assert_int_not_equal(e.form, EFFORT_PASS); /* a burst */
+	assert_int_not_equal(e.form, REPLY_BYPASS); /* a burst */
 	run(300, 1000, 0.9);
-	assert_int_equal(e.form, EFFORT_PASS);
+	assert_int_equal(e.form, REPLY_BYPASS);
 	run(3000, 100, 0.3);
-	assert_int_equal(e.form, EFFORT_PASS);
+	assert_int_equal(e.form, REPLY_BYPASS);
 	run(300, 100, 0);
-	assert_int_equal(e.form, EFFORT_SHORT);
+	assert_int_equal(e.form, REPLY_SHORT);
 	run(2000, 10, 0);
-	assert_int_equal(e.form, EFFORT_FULL);
+	assert_int_equal(e.form, REPLY_FULL);
 }
 
 static void a_thread_that_is_not_run_sends_past_though_it_spends_nothing(void **state)
 {
 	for (int i = 0; i < 4; i++) {
 		now_us += 400 * MS;
-		effort_step(&e, now_us, cpu_us, 0.8);
+		cpu_limiter_step(&e, now_us, cpu_us, 0.8);
 	}
-	assert_int_equal(e.form, EFFORT_PASS);
+	assert_int_equal(e.form, REPLY_BYPASS);
 }
 
 int main(void)
@@ -96,5 +96,5 @@ int main(void)
 				       setup),
 	};
 
-	return cmocka_run_group_tests_name("effort", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("cpu_limiter", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "core/blame.h"
+#include "core/attribution.h"
 
 #include <string.h>
 
@@ -18,9 +18,10 @@ static bool is_slice(const char *name)
 	return ends_with(name, ".slice");
 }
 
-static int largest_child(const struct blame_group *g, const double *use, unsigned count, int parent)
+static int largest_child(const struct attribution_group *g, const double *use, unsigned count,
+			 int parent)
 {
-	int best = BLAME_NOBODY;
+	int best = ATTRIBUTION_NONE;
 
 	for (unsigned i = 0; i < count; i++)
 		if (g[i].parent == parent && !g[i].mail && use[i] > TRIFLE &&
@@ -29,7 +30,7 @@ static int largest_child(const struct blame_group *g, const double *use, unsigne
 	return best;
 }
 
-bool blame_is_own(const char *unit)
+bool attribution_is_own(const char *unit)
 {
 	static const char *const log[] = { "systemd-journald.service", "rsyslog.service",
 					   "syslog-ng.service", "syslog.service" };
@@ -41,10 +42,10 @@ bool blame_is_own(const char *unit)
 	       ends_with(unit, ".service");
 }
 
-struct blame blame_find(const struct blame_group *g, unsigned count, double total, double floor,
-			double *use)
+struct attribution attribution_find(const struct attribution_group *g, unsigned count, double total,
+				    double floor, double *use)
 {
-	struct blame b = { .who = BLAME_NOBODY };
+	struct attribution b = { .who = ATTRIBUTION_NONE };
 	double grouped = 0, mail = 0, outside;
 	int next;
 
@@ -72,15 +73,15 @@ struct blame blame_find(const struct blame_group *g, unsigned count, double tota
 		b.use = use[next];
 		next = largest_child(g, use, count, b.who);
 		if (next >= 0 && !is_slice(g[b.who].name) && use[next] < MOST * b.use)
-			next = BLAME_NOBODY;
+			next = ATTRIBUTION_NONE;
 	}
 	if (outside > b.use && outside > TRIFLE) {
-		b.who = BLAME_OUTSIDE;
+		b.who = ATTRIBUTION_OUTSIDE;
 		b.use = outside;
 	}
-	if (b.who != BLAME_NOBODY && b.use < floor)
-		b = (struct blame){ .who = BLAME_NOBODY };
-	if (b.who != BLAME_NOBODY)
+	if (b.who != ATTRIBUTION_NONE && b.use < floor)
+		b = (struct attribution){ .who = ATTRIBUTION_NONE };
+	if (b.who != ATTRIBUTION_NONE)
 		b.share = b.use / (grouped + outside);
 	if (b.share > 1)
 		b.share = 1;

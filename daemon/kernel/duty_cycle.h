@@ -4,45 +4,45 @@
  * Putting it in place and taking it away costs some 0.1 ms each, and may wait for the kernel: a
  * thread does it, which is begun when a high rate is first seen. No other process may hold a copy
  * of the link's descriptor, or the program stays in place. */
-#ifndef PENSTOCK_KERNEL_DUTY_H
-#define PENSTOCK_KERNEL_DUTY_H
+#ifndef PENSTOCK_KERNEL_DUTY_CYCLE_H
+#define PENSTOCK_KERNEL_DUTY_CYCLE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct bpf_link;
 struct bpf_program;
-struct duty;
+struct duty_cycle;
 
-/* So many events a second may be seen, calm or pressed; more are seen part of the time. While the
+/* So many events a second may be seen, idle or pressed; more are seen part of the time. While the
  * CPUs are pressed what is seen must be young and whole, and the kernel is slow to put programs in
  * place: so only a still higher rate is worth it. */
-#define DUTY_CALM_PER_S 10000u
+#define DUTY_IDLE_PER_S 10000u
 #define DUTY_PRESSED_PER_S 100000u
-#define DUTY_CALM_US 2000000u /* a period */
+#define DUTY_IDLE_US 2000000u /* a period */
 #define DUTY_PRESSED_US 500000u
 /* in place for so long at least, that bursts are seen with what lies between them */
 #define DUTY_LEAST_US 50000u
 
-struct duty_plan {
+struct duty_cycle_plan {
 	uint64_t on_us, off_us; /* off 0: in place all the time */
 };
 
 /* From the rate of events while it is in place. Pure. */
-static inline struct duty_plan duty_plan(uint64_t per_s, bool calm)
+static inline struct duty_cycle_plan duty_cycle_plan(uint64_t per_s, bool idle)
 {
-	uint64_t period_us = calm ? DUTY_CALM_US : DUTY_PRESSED_US, on_us;
-	uint64_t seen_per_s = calm ? DUTY_CALM_PER_S : DUTY_PRESSED_PER_S;
+	uint64_t period_us = idle ? DUTY_IDLE_US : DUTY_PRESSED_US, on_us;
+	uint64_t seen_per_s = idle ? DUTY_IDLE_PER_S : DUTY_PRESSED_PER_S;
 
 	if (per_s <= seen_per_s)
-		return (struct duty_plan){ DUTY_PRESSED_US, 0 };
+		return (struct duty_cycle_plan){ DUTY_PRESSED_US, 0 };
 	on_us = period_us * seen_per_s / per_s;
 	if (on_us < DUTY_LEAST_US)
 		on_us = DUTY_LEAST_US;
-	return (struct duty_plan){ on_us, period_us - on_us };
+	return (struct duty_cycle_plan){ on_us, period_us - on_us };
 }
 
-struct duty_ops {
+struct duty_cycle_ops {
 	uint64_t (*events)(void *context); /* seen so far */
 	/* From now on each event stands for so many (>= 1). Called while the program is not in
 	 * place. */
@@ -50,20 +50,21 @@ struct duty_ops {
 };
 
 /* How it stands. */
-struct duty_view {
+struct duty_cycle_view {
 	uint64_t on_us; /* in place since it was opened, in all */
 	uint64_t per_s; /* events while it is in place, as last measured */
 	double share; /* of the time that it is in place, 1: always */
 	int error; /* -errno: it cannot be put in place */
 };
 
-/* `*link` is `program`'s, in place now, and this one's to change until duty_close(), which leaves
- * it as it is: NULL is not in place. 0 or -errno. */
-int duty_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_s,
-	      const struct duty_ops *ops, void *context, struct duty **ret_duty);
-void duty_close(struct duty *duty);
+/* `*link` is `program`'s, in place now, and this one's to change until duty_cycle_close(), which
+ * leaves it as it is: NULL is not in place. 0 or -errno. */
+int duty_cycle_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_s,
+		    const struct duty_cycle_ops *ops, void *context, struct duty_cycle **ret_duty);
+void duty_cycle_close(struct duty_cycle *duty);
 /* Whether something presses: takes effect at once. Fills the view; never blocks: false when it is
  * being written just now. */
-bool duty_look(struct duty *duty, bool calm, uint64_t now_us, struct duty_view *ret_view);
+bool duty_cycle_look(struct duty_cycle *duty, bool idle, uint64_t now_us,
+		     struct duty_cycle_view *ret_view);
 
 #endif

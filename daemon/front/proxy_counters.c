@@ -1,4 +1,4 @@
-#include "front/remote.h"
+#include "front/proxy_counters.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -30,21 +30,21 @@ struct slot {
 	int fd;
 	char name[64];
 	uint64_t checked_us;
-	struct remote_front front;
+	struct proxy_counted front;
 	struct event_reader events;
 };
 
 /* Events of one proxy a tick, about half a millisecond; what is more is counted as lost. */
 #define BATCH 2048u
 
-struct remote {
+struct proxy_counters {
 	int dir_fd;
 	uint64_t scanned_us, rotated_us;
 	struct timespec changed; /* the directory, as last seen */
 	unsigned listings; /* to come */
 	unsigned count;
 	bool told_full;
-	struct slot slots[REMOTE_FRONTS];
+	struct slot slots[PROXY_COUNTERS_MAX];
 	struct counts retired;
 	bool any_retired;
 	uint64_t events_lost; /* of those that are gone */
@@ -53,11 +53,11 @@ struct remote {
 	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220 of a half and a whole window ago */
 };
 
-int remote_open(const char *run_dir, struct remote **ret_remote)
+int proxy_counters_open(const char *run_dir, struct proxy_counters **ret_proxies)
 {
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
-	struct remote *remote;
+	struct proxy_counters *proxies;
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/counts", run_dir) >= sizeof(path))
 		return -ENAMETOOLONG;
@@ -67,25 +67,25 @@ int remote_open(const char *run_dir, struct remote **ret_remote)
 	if (fd < 0)
 		return -errno;
 	privilege_share_with_proxy(fd, 0770);
-	remote = calloc(1, sizeof(*remote));
-	if (!remote)
+	proxies = calloc(1, sizeof(*proxies));
+	if (!proxies)
 		return -ENOMEM;
-	remote->dir_fd = TAKE_FD(fd);
-	counts_init(&remote->retired, "proxy", 0); /* its counters go on under the same name */
-	*ret_remote = remote;
+	proxies->dir_fd = TAKE_FD(fd);
+	counts_init(&proxies->retired, "proxy", 0); /* its counters go on under the same name */
+	*ret_proxies = proxies;
 	return 0;
 }
 
-void remote_close(struct remote *remote)
+void proxy_counters_close(struct proxy_counters *proxies)
 {
-	if (!remote)
+	if (!proxies)
 		return;
-	for (unsigned i = 0; i < remote->count; i++) {
-		close(remote->slots[i].fd);
-		event_reader_close(&remote->slots[i].events);
+	for (unsigned i = 0; i < proxies->count; i++) {
+		close(proxies->slots[i].fd);
+		event_reader_close(&proxies->slots[i].events);
 	}
-	close(remote->dir_fd);
-	free(remote);
+	close(proxies->dir_fd);
+	free(proxies);
 }
 
 static void read_slot(struct slot *slot, uint64_t now_us)
@@ -97,18 +97,18 @@ static void read_slot(struct slot *slot, uint64_t now_us)
 	slot->front.fresh = now_us < slot->front.counts.heartbeat_us + FRESH_US;
 }
 
-static bool is_known(const struct remote *remote, const char *name)
+static bool is_known(const struct proxy_counters *proxies, const char *name)
 {
-	for (unsigned i = 0; i < remote->count; i++)
-		if (strcmp(remote->slots[i].name, name) == 0)
+	for (unsigned i = 0; i < proxies->count; i++)
+		if (strcmp(proxies->slots[i].name, name) == 0)
 			return true;
 	return false;
 }
 
 /* `first`: fronts found now were there before this daemon. */
-static void scan(struct remote *remote, uint64_t now_us, bool first)
+static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 {
-	int fd = openat(remote->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(proxies->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	struct slot *slot;
@@ -116,109 +116,109 @@ static void scan(struct remote *remote, uint64_t now_us, bool first)
 	if (!dir) {
 		if (fd >= 0)
 			close(fd);
-		remote->listings = 1; /* no descriptor is free, perhaps: again */
+		proxies->listings = 1; /* no descriptor is free, perhaps: again */
 		return;
 	}
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(slot->name) ||
-		    strchr(entry->d_name, '.') || is_known(remote, entry->d_name))
+		    strchr(entry->d_name, '.') || is_known(proxies, entry->d_name))
 			continue;
-		if (remote->count == REMOTE_FRONTS) {
-			if (!remote->told_full)
+		if (proxies->count == PROXY_COUNTERS_MAX) {
+			if (!proxies->told_full)
 				log_warning(
 					"There are more than %d front processes in the run directory. %s and later ones are not counted. "
 					"Stop proxies that are not needed.",
-					REMOTE_FRONTS, entry->d_name);
-			remote->told_full = true;
-			remote->listings = 1; /* a place may become free */
+					PROXY_COUNTERS_MAX, entry->d_name);
+			proxies->told_full = true;
+			proxies->listings = 1; /* a place may become free */
 			break;
 		}
-		slot = &remote->slots[remote->count];
+		slot = &proxies->slots[proxies->count];
 		memset(slot, 0, sizeof(*slot));
-		slot->fd = openat(remote->dir_fd, entry->d_name,
+		slot->fd = openat(proxies->dir_fd, entry->d_name,
 				  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (slot->fd < 0) {
-			remote->listings = 1;
+			proxies->listings = 1;
 			continue;
 		}
 		read_slot(slot, now_us);
 		if (slot->front.counts.magic != COUNTS_MAGIC) {
 			close(slot->fd); /* not a counts file, or not ready yet */
-			remote->listings = 1;
+			proxies->listings = 1;
 			continue;
 		}
 		memcpy(slot->name, entry->d_name, strlen(entry->d_name) + 1);
-		event_reader_open(&slot->events, remote->dir_fd, slot->name, first);
-		remote->count++;
+		event_reader_open(&slot->events, proxies->dir_fd, slot->name, first);
+		proxies->count++;
 	}
 	closedir(dir);
 }
 
 /* Whether there may be fronts that are not known: one system call in place of a listing, which is
- * most of what a calm tick costs. */
-static bool has_news(struct remote *remote)
+ * most of what an idle tick costs. */
+static bool has_news(struct proxy_counters *proxies)
 {
 	struct stat st;
 
-	if (fstat(remote->dir_fd, &st) < 0)
+	if (fstat(proxies->dir_fd, &st) < 0)
 		return true;
-	if (st.st_mtim.tv_sec != remote->changed.tv_sec ||
-	    st.st_mtim.tv_nsec != remote->changed.tv_nsec) {
-		remote->changed = st.st_mtim;
-		remote->listings = LISTINGS_A_CHANGE;
+	if (st.st_mtim.tv_sec != proxies->changed.tv_sec ||
+	    st.st_mtim.tv_nsec != proxies->changed.tv_nsec) {
+		proxies->changed = st.st_mtim;
+		proxies->listings = LISTINGS_A_CHANGE;
 	}
-	if (remote->listings == 0)
+	if (proxies->listings == 0)
 		return false;
-	remote->listings--;
+	proxies->listings--;
 	return true;
 }
 
 /* The last word of a front that is gone joins the totals, without its gauges. */
-static void retire(struct remote *remote, unsigned index)
+static void retire(struct proxy_counters *proxies, unsigned index)
 {
-	struct slot *slot = &remote->slots[index];
+	struct slot *slot = &proxies->slots[index];
 	struct counts *c = &slot->front.counts;
 
-	remote->any_retired = true;
+	proxies->any_retired = true;
 	for (int i = 0; i < PLAN_SERVICES; i++) {
 		struct counts_service *s = &c->service[i];
 
 		counts_clear_gauges(s);
-		counts_add(&remote->retired.service[i], s);
+		counts_add(&proxies->retired.service[i], s);
 	}
 	for (int i = 0; i < COUNTS_SLOTS; i++)
-		remote->retired.decisions[i] += c->decisions[i];
-	remote->retired.decision_sum_ns += c->decision_sum_ns;
-	remote->retired.malformed += c->malformed;
-	remote->retired.errors += c->errors;
-	faults_add(&remote->retired.faults, &c->faults);
-	unlinkat(remote->dir_fd, slot->name, 0);
+		proxies->retired.decisions[i] += c->decisions[i];
+	proxies->retired.decision_sum_ns += c->decision_sum_ns;
+	proxies->retired.malformed += c->malformed;
+	proxies->retired.errors += c->errors;
+	faults_add(&proxies->retired.faults, &c->faults);
+	unlinkat(proxies->dir_fd, slot->name, 0);
 	close(slot->fd);
-	remote->events_lost += slot->events.lost;
-	event_reader_remove(&slot->events, remote->dir_fd, slot->name);
-	memmove(slot, slot + 1, (remote->count - index - 1) * sizeof(*slot));
-	remote->count--;
+	proxies->events_lost += slot->events.lost;
+	event_reader_remove(&slot->events, proxies->dir_fd, slot->name);
+	memmove(slot, slot + 1, (proxies->count - index - 1) * sizeof(*slot));
+	proxies->count--;
 }
 
-void remote_poll(struct remote *remote, uint64_t now_us)
+void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us)
 {
-	if (!remote)
+	if (!proxies)
 		return;
-	if (now_us - remote->scanned_us >= SCAN_US) {
-		bool first = remote->scanned_us == 0;
+	if (now_us - proxies->scanned_us >= SCAN_US) {
+		bool first = proxies->scanned_us == 0;
 
-		remote->scanned_us = now_us;
-		if (has_news(remote))
-			scan(remote, now_us, first);
+		proxies->scanned_us = now_us;
+		if (has_news(proxies))
+			scan(proxies, now_us, first);
 	}
-	for (unsigned i = 0; i < remote->count;) {
-		struct slot *slot = &remote->slots[i];
+	for (unsigned i = 0; i < proxies->count;) {
+		struct slot *slot = &proxies->slots[i];
 
 		read_slot(slot, now_us);
 		if (now_us - slot->checked_us >= SCAN_US) {
 			slot->checked_us = now_us;
 			if (!writelock_is_held(slot->fd)) {
-				retire(remote, i);
+				retire(proxies, i);
 				continue;
 			}
 		}
@@ -226,40 +226,40 @@ void remote_poll(struct remote *remote, uint64_t now_us)
 	}
 }
 
-unsigned remote_count(const struct remote *remote)
+unsigned proxy_counters_count(const struct proxy_counters *proxies)
 {
-	return remote->count;
+	return proxies->count;
 }
 
-const struct remote_front *remote_front(const struct remote *remote, unsigned index)
+const struct proxy_counted *proxy_counters_of(const struct proxy_counters *proxies, unsigned index)
 {
-	return &remote->slots[index].front;
+	return &proxies->slots[index].front;
 }
 
-void remote_tell(struct remote *remote,
-		 void (*seen)(void *context, const struct source_event *events, unsigned count,
-			      uint64_t now_us),
-		 void *context, uint64_t now_us)
+void proxy_counters_tell(struct proxy_counters *proxies,
+			 void (*seen)(void *context, const struct source_event *events,
+				      unsigned count, uint64_t now_us),
+			 void *context, uint64_t now_us)
 {
-	for (unsigned i = 0; remote && i < remote->count; i++) {
-		unsigned n = event_reader_take(&remote->slots[i].events, remote->batch, BATCH);
+	for (unsigned i = 0; proxies && i < proxies->count; i++) {
+		unsigned n = event_reader_take(&proxies->slots[i].events, proxies->batch, BATCH);
 
-		seen(context, remote->batch, n, now_us);
+		seen(context, proxies->batch, n, now_us);
 	}
 }
 
-uint64_t remote_events_lost(const struct remote *remote)
+uint64_t proxy_counters_events_lost(const struct proxy_counters *proxies)
 {
-	uint64_t lost = remote->events_lost;
+	uint64_t lost = proxies->events_lost;
 
-	for (unsigned i = 0; i < remote->count; i++)
-		lost += remote->slots[i].events.lost;
+	for (unsigned i = 0; i < proxies->count; i++)
+		lost += proxies->slots[i].events.lost;
 	return lost;
 }
 
-const struct counts *remote_retired(const struct remote *remote)
+const struct counts *proxy_counters_retired(const struct proxy_counters *proxies)
 {
-	return &remote->retired;
+	return &proxies->retired;
 }
 
 static void put_service(struct load_service *load, const struct counts_service *c, bool lives,
@@ -291,50 +291,51 @@ static void put_service(struct load_service *load, const struct counts_service *
 			       LOAD_WAITING | LOAD_HELD;
 }
 
-static void put_times(struct remote *remote, const struct counts_service *total, uint64_t now_us,
-		      struct sample *sample)
+static void put_times(struct proxy_counters *proxies, const struct counts_service *total,
+		      uint64_t now_us, struct sample *sample)
 {
-	double p99 = counts_quantile(total->connect_220, remote->before[1], 0.99);
-	double p50 = counts_quantile(total->connect_220, remote->before[1], 0.5);
+	double p99 = counts_quantile(total->connect_220, proxies->before[1], 0.99);
+	double p50 = counts_quantile(total->connect_220, proxies->before[1], 0.5);
 
 	if (p99 >= 0) {
 		sample_put(sample, SIGNAL_CONNECT_220_P99_US, p99, VIA_FRONT);
 		sample_put(sample, SIGNAL_CONNECT_220_P50_US, p50, VIA_FRONT);
 	}
-	if (now_us - remote->rotated_us >= WINDOW_US) {
-		remote->rotated_us = now_us;
-		memcpy(remote->before[1], remote->before[0], sizeof(remote->before[0]));
-		memcpy(remote->before[0], total->connect_220, sizeof(remote->before[0]));
+	if (now_us - proxies->rotated_us >= WINDOW_US) {
+		proxies->rotated_us = now_us;
+		memcpy(proxies->before[1], proxies->before[0], sizeof(proxies->before[0]));
+		memcpy(proxies->before[0], total->connect_220, sizeof(proxies->before[0]));
 	}
 }
 
-void remote_put(struct remote *remote, uint64_t now_us, struct load *load, struct sample *sample)
+void proxy_counters_put(struct proxy_counters *proxies, uint64_t now_us, struct load *load,
+			struct sample *sample)
 {
 	struct counts_service *total;
 	bool any = false;
 
-	if (!remote || (remote->count == 0 && !remote->any_retired))
+	if (!proxies || (proxies->count == 0 && !proxies->any_retired))
 		return;
-	total = &remote->total;
+	total = &proxies->total;
 	memset(total, 0, sizeof(*total));
 	for (int s = 0; s < PLAN_SERVICES; s++) {
 		bool lives = false;
 
-		for (unsigned i = 0; i < remote->count; i++) {
-			const struct counts_service *c = &remote->slots[i].front.counts.service[s];
+		for (unsigned i = 0; i < proxies->count; i++) {
+			const struct counts_service *c = &proxies->slots[i].front.counts.service[s];
 
-			lives |= remote->slots[i].front.fresh &&
-				 (remote->slots[i].front.counts.serves >> s & 1);
+			lives |= proxies->slots[i].front.fresh &&
+				 (proxies->slots[i].front.counts.serves >> s & 1);
 			put_service(&load->service[s], c, false, now_us);
 			counts_add(total, c);
 		}
-		put_service(&load->service[s], &remote->retired.service[s], lives, now_us);
-		counts_add(total, &remote->retired.service[s]);
+		put_service(&load->service[s], &proxies->retired.service[s], lives, now_us);
+		counts_add(total, &proxies->retired.service[s]);
 		any |= lives;
 	}
 	if (!any)
 		return;
-	put_times(remote, total, now_us, sample);
+	put_times(proxies, total, now_us, sample);
 	sample_put(sample, SIGNAL_WAITING_COUNT, (double)total->waiting, VIA_FRONT);
 	sample_put(sample, SIGNAL_OLDEST_WAITING_US,
 		   total->waiting && total->oldest_waiting_since_us &&

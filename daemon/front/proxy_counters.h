@@ -2,8 +2,8 @@
  * each in RUN_DIR/counts, read with pread() because a mapping of a foreign file can kill its
  * reader. A process that died (its lock is free) is retired: its counters stay in the totals, its
  * gauges go at once. */
-#ifndef PENSTOCK_FRONT_REMOTE_H
-#define PENSTOCK_FRONT_REMOTE_H
+#ifndef PENSTOCK_FRONT_PROXY_COUNTERS_H
+#define PENSTOCK_FRONT_PROXY_COUNTERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,36 +13,37 @@
 #include "core/sample.h"
 #include "core/source.h"
 
-#define REMOTE_FRONTS 8
+#define PROXY_COUNTERS_MAX 8
 
-struct remote;
+struct proxy_counters;
 
-struct remote_front {
+struct proxy_counted {
 	struct counts counts; /* as last read */
 	bool fresh; /* its heartbeat is young */
 };
 
 /* Makes the directory when it is missing. 0 or -errno; on failure nothing is watched and that is
  * all. `mode` is the directory's, so that the proxy's user may write into it. */
-int remote_open(const char *run_dir, struct remote **ret_remote);
-void remote_close(struct remote *remote);
+int proxy_counters_open(const char *run_dir, struct proxy_counters **ret_proxies);
+void proxy_counters_close(struct proxy_counters *proxies);
 /* The following three are called once a tick, in this order; with NULL they do nothing.
  *
  * Looks for new files once a second, reads all. */
-void remote_poll(struct remote *remote, uint64_t now_us);
+void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us);
 /* Adds everything to `load` (all known bits for services that a living front serves) and puts
  * connect-to-220, the oldest waiting and the number waiting into the sample. */
-void remote_put(struct remote *remote, uint64_t now_us, struct load *load, struct sample *sample);
+void proxy_counters_put(struct proxy_counters *proxies, uint64_t now_us, struct load *load,
+			struct sample *sample);
 /* Hands on what each front has told of its sources since the last time, at most some thousand
- * events a front. What was overwritten before it was read is in remote_events_lost(). */
-void remote_tell(struct remote *remote,
-		 void (*seen)(void *context, const struct source_event *events, unsigned count,
-			      uint64_t now_us),
-		 void *context, uint64_t now_us);
-unsigned remote_count(const struct remote *remote);
-const struct remote_front *remote_front(const struct remote *remote, unsigned index);
-uint64_t remote_events_lost(const struct remote *remote);
+ * events a front. What was overwritten before it was read is in proxy_counters_events_lost(). */
+void proxy_counters_tell(struct proxy_counters *proxies,
+			 void (*seen)(void *context, const struct source_event *events,
+				      unsigned count, uint64_t now_us),
+			 void *context, uint64_t now_us);
+unsigned proxy_counters_count(const struct proxy_counters *proxies);
+const struct proxy_counted *proxy_counters_of(const struct proxy_counters *proxies, unsigned index);
+uint64_t proxy_counters_events_lost(const struct proxy_counters *proxies);
 /* What the retired ones had counted. */
-const struct counts *remote_retired(const struct remote *remote);
+const struct counts *proxy_counters_retired(const struct proxy_counters *proxies);
 
 #endif

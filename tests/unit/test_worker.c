@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#include "sensor/lookout.h"
+#include "sensor/worker.h"
 
 #define HOUR_US 3600000000u
 
@@ -15,11 +15,11 @@ struct looker {
 	uint64_t rest_us;
 };
 
-static uint64_t look(void *context, bool calm)
+static uint64_t look(void *context, bool idle)
 {
 	struct looker *l = context;
 
-	atomic_fetch_add(&l->calm_looks, calm);
+	atomic_fetch_add(&l->calm_looks, idle);
 	atomic_fetch_add(&l->looks, 1);
 	return l->rest_us;
 }
@@ -37,25 +37,25 @@ static void wait_looks(struct looker *l, unsigned looks)
 static void each_job_at_its_own_rate(void **state)
 {
 	struct looker quick = { .rest_us = 1000 }, slow = { .rest_us = HOUR_US };
-	struct lookout *l = NULL;
+	struct worker *l = NULL;
 
-	assert_int_equal(lookout_open(&l), 0);
-	assert_int_equal(lookout_add(l, look, &slow), 0);
-	assert_int_equal(lookout_add(l, look, &quick), 0);
+	assert_int_equal(worker_open(&l), 0);
+	assert_int_equal(worker_add(l, look, &slow), 0);
+	assert_int_equal(worker_add(l, look, &quick), 0);
 	wait_looks(&quick, 20);
 	wait_looks(&slow, 1);
 	assert_int_equal(atomic_load(&slow.looks), 1);
-	lookout_close(l);
+	worker_close(l);
 }
 
 static void what_presses_is_looked_at_at_once(void **state)
 {
 	struct looker slow = { .rest_us = HOUR_US };
-	struct lookout *l = NULL;
+	struct worker *l = NULL;
 
-	assert_int_equal(lookout_open(&l), 0);
-	lookout_set_calm(l, true);
-	assert_int_equal(lookout_add(l, look, &slow), 0);
+	assert_int_equal(worker_open(&l), 0);
+	worker_set_idle(l, true);
+	assert_int_equal(worker_add(l, look, &slow), 0);
 	wait_looks(&slow, 1);
 	assert_int_equal(atomic_load(&slow.calm_looks), 1);
 	for (unsigned i = 0; i < 3; i++) {
@@ -64,36 +64,36 @@ static void what_presses_is_looked_at_at_once(void **state)
 			const struct timespec pause = { 0, 2000000 };
 
 			assert_true(tries < 15000);
-			lookout_set_calm(l, tries & 1);
+			worker_set_idle(l, tries & 1);
 			nanosleep(&pause, NULL);
 		}
 	}
-	lookout_close(l);
+	worker_close(l);
 }
 
 static void a_job_that_is_removed_looks_no_more(void **state)
 {
-	struct looker jobs[LOOKOUT_JOBS], more = { .rest_us = HOUR_US };
-	struct lookout *l = NULL;
+	struct looker jobs[WORKER_JOBS], more = { .rest_us = HOUR_US };
+	struct worker *l = NULL;
 	unsigned looks;
 
-	assert_int_equal(lookout_open(&l), 0);
-	for (int i = 0; i < LOOKOUT_JOBS; i++) {
+	assert_int_equal(worker_open(&l), 0);
+	for (int i = 0; i < WORKER_JOBS; i++) {
 		jobs[i] = (struct looker){ .rest_us = 1000 };
-		assert_int_equal(lookout_add(l, look, &jobs[i]), 0);
+		assert_int_equal(worker_add(l, look, &jobs[i]), 0);
 	}
-	assert_int_equal(lookout_add(l, look, &more), -ENOSPC);
+	assert_int_equal(worker_add(l, look, &more), -ENOSPC);
 	wait_looks(&jobs[0], 3);
-	lookout_remove(l, &jobs[0]);
+	worker_remove(l, &jobs[0]);
 	looks = atomic_load(&jobs[0].looks);
 	wait_looks(&jobs[1], atomic_load(&jobs[1].looks) + 10);
 	assert_int_equal(atomic_load(&jobs[0].looks), looks);
-	assert_int_equal(lookout_add(l, look, &more), 0);
+	assert_int_equal(worker_add(l, look, &more), 0);
 	wait_looks(&more, 1);
-	lookout_end(l);
-	lookout_remove(l, &more);
-	lookout_close(l);
-	assert_int_equal(lookout_add(NULL, look, &more), -ENOMEM);
+	worker_end(l);
+	worker_remove(l, &more);
+	worker_close(l);
+	assert_int_equal(worker_add(NULL, look, &more), -ENOMEM);
 }
 
 int main(void)
@@ -104,5 +104,5 @@ int main(void)
 		cmocka_unit_test(a_job_that_is_removed_looks_no_more),
 	};
 
-	return cmocka_run_group_tests_name("lookout", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
 }

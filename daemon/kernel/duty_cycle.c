@@ -1,4 +1,4 @@
-#include "kernel/duty.h"
+#include "kernel/duty_cycle.h"
 
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -12,29 +12,29 @@
 
 #define AGAIN_US (10 * US_PER_S) /* after it could not be put in place */
 
-struct duty {
+struct duty_cycle {
 	struct bpf_program *program;
 	struct bpf_link **link; /* the thread's own */
-	const struct duty_ops *ops;
+	const struct duty_cycle_ops *ops;
 	void *context;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	/* under the lock */
-	bool stop, calm;
+	bool stop, idle;
 	uint64_t since_us; /* in place since then; 0: it is not */
-	struct duty_view view;
+	struct duty_cycle_view view;
 };
 
 /* Both without the lock: they may wait for the kernel. */
-static void take_away(struct duty *d, uint64_t times)
+static void take_away(struct duty_cycle *d, uint64_t times)
 {
 	bpf_link__destroy(*d->link);
 	*d->link = NULL;
 	d->ops->weigh(d->context, times);
 }
 
-static int put_in_place(struct duty *d)
+static int put_in_place(struct duty_cycle *d)
 {
 	int r = 0;
 
@@ -51,7 +51,7 @@ static int put_in_place(struct duty *d)
 }
 
 /* In place for so long, and what the rate was meanwhile. */
-static void stay(struct duty *d, uint64_t on_us)
+static void stay(struct duty_cycle *d, uint64_t on_us)
 {
 	uint64_t events = d->ops->events(d->context), began_us = clock_monotonic_us(), spent_us;
 
@@ -65,8 +65,8 @@ static void stay(struct duty *d, uint64_t on_us)
 
 static void *run(void *context)
 {
-	struct duty *d = context;
-	struct duty_plan plan;
+	struct duty_cycle *d = context;
+	struct duty_cycle_plan plan;
 	int r;
 
 	pthread_mutex_lock(&d->lock);
@@ -81,8 +81,8 @@ static void *run(void *context)
 			continue;
 		}
 		if (!d->stop)
-			stay(d, duty_plan(d->view.per_s, d->calm).on_us);
-		plan = duty_plan(d->view.per_s, d->calm);
+			stay(d, duty_cycle_plan(d->view.per_s, d->idle).on_us);
+		plan = duty_cycle_plan(d->view.per_s, d->idle);
 		d->view.share = (double)plan.on_us / (double)(plan.on_us + plan.off_us);
 		if (d->stop || !plan.off_us)
 			continue;
@@ -98,10 +98,10 @@ static void *run(void *context)
 	return NULL;
 }
 
-int duty_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_s,
-	      const struct duty_ops *ops, void *context, struct duty **ret_duty)
+int duty_cycle_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_s,
+		    const struct duty_cycle_ops *ops, void *context, struct duty_cycle **ret_duty)
 {
-	struct duty *d = calloc(1, sizeof(*d));
+	struct duty_cycle *d = calloc(1, sizeof(*d));
 	int r;
 
 	if (!d)
@@ -126,7 +126,7 @@ int duty_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_
 	return 0;
 }
 
-void duty_close(struct duty *d)
+void duty_cycle_close(struct duty_cycle *d)
 {
 	if (!d)
 		return;
@@ -140,14 +140,15 @@ void duty_close(struct duty *d)
 	free(d);
 }
 
-bool duty_look(struct duty *d, bool calm, uint64_t now_us, struct duty_view *ret_view)
+bool duty_cycle_look(struct duty_cycle *d, bool idle, uint64_t now_us,
+		     struct duty_cycle_view *ret_view)
 {
 	if (pthread_mutex_trylock(&d->lock) != 0)
 		return false;
 	/* A wait for the end of a long period is not needed any more. */
-	if (d->calm && !calm)
+	if (d->idle && !idle)
 		pthread_cond_signal(&d->wake);
-	d->calm = calm;
+	d->idle = idle;
 	*ret_view = d->view;
 	if (d->since_us && now_us > d->since_us)
 		ret_view->on_us += now_us - d->since_us;

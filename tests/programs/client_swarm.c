@@ -1,7 +1,8 @@
 /* A crowd of SMTP clients that want to be refused cheaply: connect, read the greeting, QUIT, read
  * to the end, again. From many source addresses, in one thread. For benchmarks and tests.
  *
- *   knocker ADDRESS PORT --open N [--seconds S] [--rate R] [--sources A.B.C.D-N] [--bare] [--hold]
+ * client_swarm ADDRESS PORT --open N [--seconds S] [--rate R] [--sources A.B.C.D-N] [--bare]
+ * [--hold]
  *
  * --open: connections at once; --rate: new ones a second at most (default: as fast as it goes);
  * --sources: addresses of this host to come from, 10.0.0.2-250; --bare: close behind the greeting,

@@ -1,24 +1,18 @@
 /* The engine as bytes, so that a replay of a trace can go on from where the recorder
  * began: the struct as it lies in memory, with a number for its layout. An image of another layout
  * (another build) is not taken: then the replayer begins from the configuration. Pure. */
-#ifndef PENSTOCK_CORE_ENGINE_IMAGE_H
-#define PENSTOCK_CORE_ENGINE_IMAGE_H
+#ifndef PENSTOCK_CORE_ENGINE_CHECKPOINT_H
+#define PENSTOCK_CORE_ENGINE_CHECKPOINT_H
 
 #include <stddef.h>
 
 #include "core/engine.h"
-#include "core/source.h"
 
 /* Of this build: sizes of what the law is made of, and places in the engine. */
 uint64_t engine_layout(void);
 /* Takes an image of `size` bytes (any alignment). 0; -1: of another layout; -2: no engine has such
  * a state, nothing that is counted with may be out of its bounds. `*ret` is written on success
  * only. */
-int engine_take(const void *bytes, size_t size, uint64_t layout, struct engine *ret);
-
-/* What the table of sources is told of an engine that has just stepped: once a tick, before
- * source_plan(). */
-void source_input_from(const struct engine *engine, const struct load *load, uint64_t now_us,
-		       uint64_t realtime_us, struct source_input *ret);
+int engine_restore_checkpoint(const void *bytes, size_t size, uint64_t layout, struct engine *ret);
 
 #endif

@@ -1,4 +1,4 @@
-/* The gate and its responder without the daemon, under a plan that the test dictates: `gatekeeper
+/* The gate and its responder without the daemon, under a plan that the test dictates: `gate_harness
  * PORT`, one order a line on stdin, one JSON line on stdout for each. Orders: `window N` (-1: any),
  * `observe`, `enforce`, `drain`, `serve`, `resets N`, `epoch N`, `beside N`
  * (another front decides, in which N more may wait for a place), `view`. A tick is 20 ms. */
@@ -117,13 +117,13 @@ int main(int argc, char **argv)
 	r.manner.linger_us = 20000000;
 	r.manner.cpu_ratio = 1;
 	if (responder_open(&r, &responder, why) < 0) {
-		fprintf(stderr, "gatekeeper: %s\n", why);
+		fprintf(stderr, "gate_harness: %s\n", why);
 		return 77;
 	}
 	g.listener_v4 = responder_listener_v4(responder);
 	g.listener_v6 = responder_listener_v6(responder);
 	if (gate_open(&g, &gate, why) < 0) {
-		fprintf(stderr, "gatekeeper: %s\n", why);
+		fprintf(stderr, "gate_harness: %s\n", why);
 		return 77;
 	}
 	tick(responder);
