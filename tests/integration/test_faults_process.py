@@ -184,7 +184,7 @@ class Load:
                                       "--duration", str(seconds), "--json", "-"], stdout=subprocess.PIPE, text=True)
 
     def report(self):
-        return json.loads(self.done.communicate(timeout=200)[0])
+        return json.loads(self.done.communicate(timeout=600)[0])
 
     def all_accepted(self, world=None):
         report = self.report()

@@ -199,7 +199,7 @@ def _():
     check(wanted <= set(sources), f"missing: {wanted - set(sources)}")
 
 
-@test("a planted overread of one byte is found within a minute")
+@test("a planted overread of one byte is found within minutes")
 def _():
     made = subprocess.run(["make", "--no-print-directory", "build/fuzz/planted"], cwd=ROOT, capture_output=True, text=True)
     if made.returncode and "clang" in made.stderr and "not found" in made.stderr:
@@ -207,7 +207,7 @@ def _():
     check(made.returncode == 0, made.stderr[-2000:])
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     began = time.monotonic()
-    done = subprocess.run([os.path.join(ROOT, "build/fuzz/planted"), "-max_total_time=60", "-verbosity=0", f"-artifact_prefix={directory}/",
+    done = subprocess.run([os.path.join(ROOT, "build/fuzz/planted"), "-max_total_time=240", "-verbosity=0", f"-artifact_prefix={directory}/",
                            directory, os.path.join(ROOT, "tests/fuzz/corpus/policy")], capture_output=True, text=True, errors="replace")
     check(done.returncode != 0 and "heap-buffer-overflow" in done.stderr, f"nothing found: {done.stderr[-500:]}")
     check("policy_parse" in done.stderr, "and where")

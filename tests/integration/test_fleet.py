@@ -60,13 +60,13 @@ class Host:
 
     def knows(self, source, words, what):
         return wait_for(lambda: (lambda text: text if words in text else None)(self.explain(source)),
-                        f"{what}; mx{self.number} says:\n{self.explain(source)}")
+                        lambda: f"{what}; mx{self.number} says:\n{self.explain(source)}")
 
     def fleet(self):
         return json.loads(self.daemon.ctl("fleet", "--json", check=0).stdout)
 
     def until(self, condition, what, seconds=120):
-        return wait_for(lambda: (lambda f: f if condition(f) else None)(self.fleet()), f"{what}: {self.fleet()}", seconds)
+        return wait_for(lambda: (lambda f: f if condition(f) else None)(self.fleet()), lambda: f"{what}: {self.fleet()}", seconds)
 
     def stop(self):
         for program in (self.proxy, self.daemon):

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -160,7 +159,8 @@ def _():
         w.daemon.kill(signal.SIGCONT)
         w.order("drain", b"451 ")
         flow.show(usual=usual, killed=killed, hung=hung)
-        check(min(hung) > 0.5 and statistics.median(hung) < 5 * place.PATIENCE, f"the timeout is what is waited for: {hung}")
+        # The quickest of them, for the machine may be slow.
+        check(0.5 < min(hung) < 5, f"the timeout is what is waited for: {hung}")
 
 
 @test("Haraka: whatever else than 451 or 421 is answered admits: garbage, a 5xx, too much, nothing")

@@ -408,7 +408,7 @@ def _():
 
     with world(handle, calm=False) as w:
         clients, refused = [], []
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while not refused and time.monotonic() < until:
             c = Client(PORT, greeting=False)
             c.socket.settimeout(0.2)
@@ -422,7 +422,7 @@ def _():
                 refused.append(reply)
                 clients.remove(old)
             time.sleep(0.05)
-        check(refused, "nobody was refused in 60 s")
+        check(refused, "nobody was refused in 120 s")
         check(refused[0].startswith(b"451 4.3.2 mx.example.org"), f"{refused[0]!r}")
         s = w.daemon.wait_status(lambda s: s["level"] >= 1 or s["pressure"] > 1, "the daemon sees it")
         reasons = w.daemon.wait_status(lambda s: s["decisions"]["by_reason"], "a reason")["decisions"]["by_reason"]
@@ -460,7 +460,8 @@ def _():
 
 @test("slow-loris and half-open clients are bounded: the limit answers 4xx, the idle ones are closed")
 def _():
-    options = {"front.proxy.connections_max": 20, "front.proxy.idle": "2s"}
+    # So long that the first of twenty is not idle yet when the last one comes, on a busy machine.
+    options = {"front.proxy.connections_max": 20, "front.proxy.idle": "10s"}
     with world(proxy_options=options, daemon=False) as w:
         silent = [Client(PORT) for _ in range(20)]
         with Client(PORT) as c:

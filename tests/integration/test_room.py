@@ -33,7 +33,7 @@ class Planner:
         self.process.stdin.flush()
         check(self.process.stdout.readline() == "ok\n", "the planner answers")
 
-    def plan(self, window, hold_ms=20000, per_s=1000, order="serve", mode="enforce", late_ms=0):
+    def plan(self, window, hold_ms=60000, per_s=1000, order="serve", mode="enforce", late_ms=0):
         self.say(f"{window} {hold_ms} {per_s} {order} {mode} {late_ms}")
 
     def close(self):
@@ -64,7 +64,7 @@ class World:
         self.clients = []
 
     def start(self, **kwargs):
-        return Proxy(self.front, PORT, self.server.port, {**OPTIONS, "objective.wait": "20s", **self.options}, **kwargs)
+        return Proxy(self.front, PORT, self.server.port, {**OPTIONS, "objective.wait": "60s", **self.options}, **kwargs)
 
     def client(self, source="127.1.0.1", greeting=True):
         c = Client(PORT, source, greeting=greeting)
@@ -200,10 +200,11 @@ def _():
 def _():
     with World(window=0) as w:
         a, b = w.held("127.2.0.1", 1), w.held("127.3.0.1", 2)
-        w.plan(0, hold_ms=2000, per_s=1)  # the two that wait keep the 20 s that held when they came
+        w.plan(0, hold_ms=2000, per_s=1)  # the two that wait keep the time that held when they came
         began = time.monotonic()
         check(w.client("127.4.0.1").greeting.startswith(b"451"), "two before it at one a second: 2 s")
-        check(time.monotonic() - began < 10, "at once")
+        check(time.monotonic() - began < 40, "at once")
+        w.plan(0, order="drain")
         check(a.reply().startswith(b"451") and b.reply().startswith(b"451"), "and those two in vain")
         s = w.wait(lambda s: s["held_in_vain"] == 2, "counted")
         check(s["deferred"] == 3, f"{s}")
@@ -218,10 +219,10 @@ def _():
     with World(window=0, options={"objective.wait": "1s"}) as w:
         began = time.monotonic()
         check(w.client().greeting.startswith(b"451"), "told")
-        check(0.9 < time.monotonic() - began < 10, f"after 1 s: {time.monotonic() - began}")
+        check(0.9 < time.monotonic() - began < 40, f"after 1 s: {time.monotonic() - began}")
     with World(window=0, options={"objective.wait": "0"}) as w:
         began = time.monotonic()
-        check(w.client().greeting.startswith(b"451") and time.monotonic() - began < 10, "at once, not after 20 s")
+        check(w.client().greeting.startswith(b"451") and time.monotonic() - began < 40, "at once, not after a minute")
         check(w.now()["held_in_vain"] == 0, "nobody was held")
 
 
@@ -252,7 +253,7 @@ def _():
         w.plan(0, order="drain")
         for c in clients:
             check(c.reply().startswith(b"451 4.3.2 mx.example.org"), "told")
-        check(time.monotonic() - began < 10, "at once, not after 20 s")
+        check(time.monotonic() - began < 40, "at once, not after a minute")
         s = w.wait(lambda s: s["held"] == 0, "none is held")
         check(s["held_in_vain"] == 5, f"{s}")
 
@@ -265,7 +266,7 @@ def _():
         w.planner.say("stop")
         for c in clients:
             check(c.reply().startswith(b"220"), "served")
-        check(time.monotonic() - began < 10, f"{time.monotonic() - began} s")
+        check(time.monotonic() - began < 40, f"{time.monotonic() - began} s")
 
 
 @test("observe mode holds nobody and counts who would have waited; trusted sources and loopback do not wait")
@@ -305,7 +306,7 @@ def _():
     slow = threading.Event()
 
     def handle(connection, address):
-        slow.wait(20)
+        slow.wait(600)
         smtp_server(connection, address)
 
     with World(window=100, late_ms=300, handle=handle) as w:

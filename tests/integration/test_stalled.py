@@ -173,8 +173,7 @@ def _():
             c = Client(w.port, source="127.0.4.1")
             c.socket.sendall(b"XWAIT\r\n")
             one.append(c)
-        w.counted(26, 26)
-        w.counted(26, 14 + 4, 8)  # two seconds later
+        w.counted(26, 14 + 4, 8)  # after two seconds
         w.held.go.set()
         w.counted(26, 0, 0)
         for c in one + others:
