@@ -72,6 +72,8 @@ void held_leave(struct session *s, enum counts_held end, struct verdict verdict)
 
 	if (s->held.size) /* else the room has let it go already */
 		room_leave(&t->room, &s->held);
+	if (s->owed && end != HELD_ADMITTED)
+		room_owe(&t->debts, session_group(s), s->moved_us);
 	peers_remove(&t->held_peers, s->addresses.source.s6_addr);
 	counts_release(tally_counts(t), end, held_us, verdict);
 	s->opened_us = s->moved_us; /* what came before is not the server's time */
@@ -141,6 +143,10 @@ bool held_enter(struct session *s, const struct plan_request *request)
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD)
 		return false;
 	s->phase = PHASE_HELD;
+	/* One place is owed, and not one to each connection of the source that waits. */
+	s->owed = offer.order == ROOM_OWED;
+	if (s->owed)
+		room_settle(&t->debts, session_group(s));
 	s->deadline_us = 0; /* of the header */
 	shrink(&s->up);
 	peers_add(&t->held_peers, s->addresses.source.s6_addr);

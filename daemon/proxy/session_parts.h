@@ -62,6 +62,7 @@ struct session {
 	unsigned tries; /* of the backend, after the first */
 	bool in_flight, shadow, waiting, relayed_early, lingers, decided, slow;
 	bool promised; /* an admission: it is not refused late */
+	bool owed; /* it waits on the debt to its source, which is its own meanwhile */
 };
 
 static inline uint64_t session_group(const struct session *session)

@@ -104,7 +104,8 @@ enum next verdict_carry_out(struct session *s, struct verdict v)
 	flight_tell_verdict(s, v);
 	if (v.admit) {
 		s->promised |= room_owes(&t->debts, group, s->moved_us);
-		room_settle(&t->debts, group);
+		if (!s->owed) /* else it has settled its own */
+			room_settle(&t->debts, group);
 		if (!v.would_defer)
 			plan_bucket_take(&t->bucket);
 		flight_enter(s, !v.would_defer);

@@ -245,6 +245,31 @@ def _():
         check(again.reply().startswith(b"220") or first.reply().startswith(b"220"), "served")
 
 
+@test("a heavy source that waited in vain is owed one place like anybody: it comes first once, and its other connections do not")
+def _():
+    with World(window=2) as w:
+        for _ in range(30):
+            check(deliver(PORT, source="127.5.0.1")[0] == "250", "it sends more than anybody")
+        full, other = w.fill(2)
+        w.plan(1, hold_ms=600)  # two in flight: there is no place, not even for whom one was promised
+        check(w.client("127.5.0.1").greeting.startswith(b"451"), "it waits in vain, and hears of it")
+        w.plan(1)
+        stranger = w.held("127.6.0.1", 1)
+        gone = w.held("127.5.0.1", 2)
+        gone.close()  # one that leaves gives the debt back
+        w.wait(lambda s: s["held"] == 1, "it left")
+        first, *others = (w.held("127.5.0.1", 2 + n) for n in range(3))
+        full.close()
+        check(first.reply().startswith(b"220"), "the first place is its own")
+        other.close()
+        for c in (stranger, *others):
+            check(silent(c, 0.3), "one was owed, and the window is full")
+        first.close()
+        check(stranger.reply().startswith(b"220"), "the next one is the stranger's")
+        for c in others:
+            check(silent(c, 0.3), "its others come later")
+
+
 @test("a drain tells everybody who waits, at once")
 def _():
     with World(window=0) as w:
