@@ -3,7 +3,8 @@
  * still sends clients there until its heartbeat is old, and those would wait for their greeting for
  * as long as it hangs. The stand-in takes them, says 421, and closes. It holds nothing else of the
  * daemon: no BPF descriptor, no lock, so that its staying a moment longer keeps nothing
- * attached. */
+ * attached. A client that the responder has accepted is the responder's: one that was not told yet
+ * in the moment of a stop waits until the daemon goes on or ends. */
 #ifndef PENSTOCK_FRONT_STANDIN_H
 #define PENSTOCK_FRONT_STANDIN_H
 

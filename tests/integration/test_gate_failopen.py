@@ -99,7 +99,7 @@ def _():
     with World(WIRE) as w:
         session = served(w)
         w.drain()
-        os.kill(w.daemon.pid, signal.SIGSTOP)
+        w.daemon.kill(signal.SIGSTOP)
         stopped, longest, outcomes = time.monotonic(), 0, []
         while time.monotonic() < stopped + HANG_S + SLACK_S:
             began = time.monotonic()

@@ -13,7 +13,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, listening
+from lib.programs import Daemon, Program, all_stopped, listening
 from lib.tap import check, test
 from lib.world import World
 
@@ -24,6 +24,11 @@ def world(**kwargs):
 
 def process(w):
     return wait_for(w.daemon.http_process, "the process that answers HTTP")
+
+
+def stop_process(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all_stopped(pid), "its stop")
 
 
 def status_of(pid):
@@ -103,7 +108,7 @@ def _():
 def _():
     with world() as w:
         pid = process(w)
-        os.kill(pid, signal.SIGSTOP)
+        stop_process(pid)
         answers = []
         def ask():
             with socket.create_connection(("127.0.0.1", w.daemon.http), 120) as s:
@@ -148,7 +153,7 @@ def _():
             pid = process(w)
             wait_for(lambda: by_control(w)["http"]["up"], "it is ready")
             if stop_it:
-                os.kill(pid, signal.SIGSTOP)
+                stop_process(pid)
             w.daemon.kill(signal.SIGKILL)
             w.daemon.process.wait()
             wait_for(lambda: is_gone(pid), "its end")

@@ -20,6 +20,15 @@ def port_open(port, host="127.0.0.1"):
         return s.connect_ex((host, port)) == 0
 
 
+def all_stopped(pid):
+    """Whether SIGSTOP has taken effect: on a busy machine some threads go on for a while after kill() has returned."""
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat") as f:
+            states.append(f.read().rpartition(")")[2].split()[0])
+    return set(states) == {"T"}
+
+
 class Program:
     """A child process whose stderr is kept in a file."""
     started = []
@@ -44,6 +53,8 @@ class Program:
     def kill(self, number):
         if self.alive():
             os.kill(self.pid, number)
+            if number == signal.SIGSTOP:
+                wait_for(lambda: not self.alive() or all_stopped(self.pid), "all threads to stop")
 
     def stop(self, number=signal.SIGTERM, seconds=LONG * PATIENCE):
         if self.alive():
