@@ -164,6 +164,7 @@ static void tick(void *context, bool urgent)
 	sources_plan(d->sources, &d->engine, &d->load, now_us, realtime_us, &d->plan);
 	fleet_tick(d->fleet, view, now_us, realtime_us); /* after: the table has to know the time */
 	recording_answer(d->recording, &d->plan);
+	fleet_steer(d->fleet, realtime_us, &d->plan);
 	learned_keep(d->learned, now_us, realtime_us);
 	/* What is told. */
 	planfile_write(d->planfile, &d->plan);

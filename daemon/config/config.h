@@ -131,6 +131,7 @@ struct config_fleet {
 	char password_file[CONFIG_PATH_MAX];
 	char key_file[CONFIG_PATH_MAX]; /* seals what is said; empty: no seal but a checksum */
 	bool hide_addresses; /* keyed hashes instead of networks */
+	bool next_mx; /* nobody waits long here while another host has room */
 	bool tls;
 	char tls_ca[CONFIG_PATH_MAX], tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX];
 	char tls_name[128]; /* that the certificate must have; empty: not looked at */

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/fleet_host.h"
 #include "core/fleet_ledger.h"
 #include "fleet/exchange.h"
 #include "fleet/hosts.h"
@@ -33,6 +34,7 @@ struct fleet {
 	struct exchange_state state;
 	uint64_t since_us, said_us, told_us, joined, refused;
 	bool was_connected;
+	bool elsewhere; /* another host has room */
 	struct fleet_record batch[TAKE_MOST];
 };
 
@@ -70,33 +72,14 @@ static void take(struct fleet *f, uint64_t now_us, uint64_t realtime_us)
 		hosts_hear(f->hosts, &host[i], realtime_us);
 }
 
-/* Offered over what can be carried, of all services that are shed. */
-static float demand_of(const struct engine_view *view)
-{
-	double offered = 0, capacity = 0;
-
-	for (unsigned i = 0; i < PLAN_SERVICES; i++)
-		if (view->window[i].capacity_per_s > 0) {
-			offered += view->window[i].offered_per_s;
-			capacity += view->window[i].capacity_per_s;
-		}
-	return capacity > 0 ? (float)(offered / capacity) : -1;
-}
-
 static void tell(struct fleet *f, const struct engine_view *view, uint64_t realtime_us)
 {
-	struct fleet_host own = { .id = f->id,
-				  .realtime_us = realtime_us,
-				  .window = view->window_sum < 0     ? -1
-					    : view->window_sum < 1e9 ? (int32_t)view->window_sum
-								     : 1000000000,
-				  .in_flight = view->in_flight > 0 ? (uint32_t)view->in_flight : 0,
-				  .demand = demand_of(view),
-				  .level = (uint8_t)view->level.number,
-				  .state = (uint8_t)view->state,
-				  .observes = view->mode == PLAN_OBSERVE };
+	struct fleet_host own;
 	unsigned room = exchange_room(f->exchange), count;
 
+	fleet_host_from(view, &own);
+	own.id = f->id;
+	own.realtime_us = realtime_us;
 	snprintf(own.name, sizeof(own.name), "%s", f->name);
 	hosts_hear(f->hosts, &own, realtime_us);
 	exchange_host(f->exchange, &own);
@@ -145,6 +128,14 @@ void fleet_tick(struct fleet *f, const struct engine_view *view, uint64_t now_us
 	hosts_forget(f->hosts, realtime_us);
 }
 
+void fleet_steer(struct fleet *f, uint64_t realtime_us, struct plan *plan)
+{
+	f->elsewhere =
+		f->exchange && f->state.caught_up && hosts_have_room(f->hosts, f->id, realtime_us);
+	if (f->elsewhere && f->config.next_mx)
+		fleet_shorten_wait(plan);
+}
+
 void fleet_view(const struct fleet *f, uint64_t realtime_us, struct fleet_view *ret)
 {
 	const struct exchange_state *s = &f->state;
@@ -154,6 +145,8 @@ void fleet_view(const struct fleet *f, uint64_t realtime_us, struct fleet_view *
 	if (!ret->enabled)
 		return;
 	ret->connected = f->exchange && s->connected;
+	ret->elsewhere = ret->connected && f->elsewhere;
+	ret->next_mx = ret->elsewhere && f->config.next_mx;
 	ret->caught_up = f->exchange && s->caught_up;
 	snprintf(ret->server, sizeof(ret->server), "%s",
 		 s->server[0] ? s->server : f->config.servers.each[0].text);

@@ -21,6 +21,8 @@ struct fleet;
 struct fleet_view {
 	bool enabled; /* fleet.servers is set */
 	bool connected, caught_up;
+	bool elsewhere; /* another host has room */
+	bool next_mx; /* and so nobody waits long here */
 	char server[128];
 	char why[256]; /* not connected: why, a clause */
 	uint64_t since_us; /* CLOCK_MONOTONIC: connected or not since then */
@@ -44,6 +46,9 @@ void fleet_events(void *fleet, const struct source_event *events, unsigned count
 /* Once a tick, after sources_plan(), from which the table knows the time. */
 void fleet_tick(struct fleet *fleet, const struct engine_view *view, uint64_t now_us,
 		uint64_t realtime_us);
+/* With fleet.next_mx, and while another host has room, the plan lets nobody wait for longer than a
+ * sender takes to get there (core/fleet_host.h). Once a tick, after fleet_tick(). */
+void fleet_steer(struct fleet *fleet, uint64_t realtime_us, struct plan *plan);
 void fleet_view(const struct fleet *fleet, uint64_t realtime_us, struct fleet_view *ret);
 /* NULL is fine. */
 void fleet_close(struct fleet *fleet);

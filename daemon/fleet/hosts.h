@@ -19,6 +19,8 @@ struct fleet_line {
 struct hosts *hosts_new(void);
 /* What one says; older words than those known are not taken. A full list takes no further hosts. */
 void hosts_hear(struct hosts *hosts, const struct fleet_host *host, uint64_t realtime_us);
+/* Whether one that is not `own_id` has room, by what was heard in the last seconds. */
+bool hosts_have_room(const struct hosts *hosts, uint64_t own_id, uint64_t realtime_us);
 /* Who has been silent for an hour is forgotten. */
 void hosts_forget(struct hosts *hosts, uint64_t realtime_us);
 /* By name; FLEET_HOSTS fit into `ret`. Returns how many. */

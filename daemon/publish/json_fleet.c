@@ -43,6 +43,8 @@ json_t *json_fleet(const struct status *s)
 	}
 	json_object_set_new(object, "connected", json_boolean(x->connected));
 	json_object_set_new(object, "caught_up", json_boolean(x->caught_up));
+	json_object_set_new(object, "room_elsewhere", json_boolean(x->elsewhere));
+	json_object_set_new(object, "sends_on", json_boolean(x->next_mx));
 	json_object_set_new(object, "server", json_string(x->server));
 	if (!x->connected)
 		json_object_set_new(object, "reason", json_string(x->why));

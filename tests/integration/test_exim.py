@@ -26,22 +26,16 @@ UNIT = "/etc/systemd/system/penstockd-line.socket"
 CONF = "/etc/penstock/penstock.conf.d/mail.conf"
 
 
-def page(kind):
-    """{argument: block} of the blocks of one kind, as they stand in the page."""
-    with open(os.path.join(ROOT, "packaging/snippets/exim/line.md")) as f:
-        return dict(re.findall(rf"^```{kind} ?(\S*)\n(.*?)^```$", f.read(), re.S | re.M))
-
-
 class Daemons:
     """penstockd as the page configures it; without systemd it makes the socket of the unit itself."""
 
     def __init__(self, directory):
         self.directory = directory
-        path = re.search(r"^ListenStream=/run/penstock/(\S+)$", page("file")[UNIT], re.M)[1]
+        path = re.search(r"^ListenStream=/run/penstock/(\S+)$", exim.page("file")[UNIT], re.M)[1]
         self.socket = os.path.join(directory, "run", path)
         self.file = os.path.join(directory, "penstock.conf")
         with open(self.file, "w") as f:
-            f.write(page("file")[CONF].replace("systemd:line", "unix:" + self.socket))
+            f.write(exim.page("file")[CONF].replace("systemd:line", "unix:" + self.socket))
         self.start()
 
     def start(self):
@@ -86,11 +80,11 @@ class Exim:
     def __init__(self, flavour, place="one-file", macros=None):
         self.directory = a_directory()
         self.server = self.penstock = self.root = None
-        files = {path: text for path, text in page("file").items() if path.startswith("/etc/exim4/")}
+        files = {path: text for path, text in exim.page("file").items() if path.startswith("/etc/exim4/")}
         if macros:
             files["/etc/exim4/exim4.conf.localmacros"] = macros
         try:
-            commands = page(place)[""]
+            commands = exim.page(place)[""]
             if macros:  # instead of the question at connect
                 commands = re.sub(r"^.*acl_smtp_connect.*\n", "", commands, flags=re.M)
             self.root = exim.make_root(flavour, self.directory, files, [commands], split=place == "split")
@@ -264,7 +258,7 @@ def _():
 
 @test("Exim at MAIL: EHLO passes, MAIL gets the 451; a retry is delivered")
 def _():
-    with Exim("light", macros=page("macros")[""]) as e:
+    with Exim("light", macros=exim.page("macros")[""]) as e:
         e.penstock.drain()
         until_told(b"MAIL FROM:<a@example.net>")
         e.penstock.resume()

@@ -384,6 +384,26 @@ def _():
             replica.stop()
 
 
+def hold_s(host):
+    return host.daemon.status()["services"]["mx"]["hold_s"]
+
+
+@test("next_mx: nobody waits for longer than a second while another host has room; where none has, or the store is gone, as a host alone")
+def _():
+    with Fleet(2, {"fleet.next_mx": "yes"}) as f:
+        one, two = f.hosts
+        one.until(lambda x: x["sends_on"], "the second host has room")
+        wait_for(lambda: 0 < hold_s(one) <= 1, f"a second at most; it is {hold_s(one)} s")
+        check("no client waits here" in one.daemon.ctl("fleet", check=0).stdout, "fleet says so")
+        two.drain()
+        one.until(lambda x: not x["room_elsewhere"], "the second host is drained")
+        wait_for(lambda: hold_s(one) > 1, f"as alone; it is {hold_s(one)} s")
+        two.resume()
+        wait_for(lambda: hold_s(one) <= 1, "the second host has room again")
+        f.store.kill(signal.SIGKILL)
+        wait_for(lambda: hold_s(one) > 1, "without the store as alone")
+
+
 if __name__ == "__main__":
     place.isolate(redis.prepare)
     Wire("store")  # a namespace of that name, for the partition

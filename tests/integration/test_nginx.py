@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import re
 import signal
 import socket
 import statistics
@@ -14,25 +13,14 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import place, tap
+from lib import nginx, place, tap
 from lib.gate import Mta
-from lib.packages import unpack
-from lib.place import ROOT, wait_for
-from lib.programs import Daemon, Program, listening, no_targets
+from lib.place import wait_for
+from lib.programs import Daemon, listening, no_targets
 from lib.smtp import smtp_server
 from lib.tap import check, test
 
-PACKAGES = ["nginx", "libnginx-mod-mail", "libpcre2-8-0"]
 ADDRESS = "192.0.2.1"
-
-
-def prepare():
-    unpack("nginx", PACKAGES)
-
-
-def page(kind):
-    text = open(os.path.join(ROOT, "packaging", "snippets", "nginx.md")).read()
-    return re.search(rf"^```{kind}\n(.*?)^```$", text, re.S | re.M)[1]
 
 
 class World:
@@ -43,10 +31,10 @@ class World:
         self.daemon = self.nginx = None
         self.file = os.path.join(self.directory, "penstock.conf")
         with open(self.file, "w") as f:
-            f.write(page("ini"))
+            f.write(nginx.page("ini"))
         try:
             self.start_daemon()
-            self.start_nginx()
+            self.nginx = nginx.start(self.directory, nginx.page("nginx"))
         except BaseException:
             self.__exit__()
             raise
@@ -54,20 +42,6 @@ class World:
     def start_daemon(self):
         self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no"}, argv=["-c", self.file])
         wait_for(lambda: listening(9831), "the front")
-
-    def start_nginx(self):
-        root = unpack("nginx", PACKAGES)
-        config = os.path.join(self.directory, "nginx.conf")
-        with open(config, "w") as f:
-            f.write(f"load_module {root}/usr/lib/nginx/modules/ngx_mail_module.so;\ndaemon off;\nuser root;\nworker_processes 1;\n"
-                    f"pid {self.directory}/nginx.pid;\nerror_log {self.directory}/error.log;\nevents {{ worker_connections 512; }}\n" +
-                    page("nginx").replace("http {\n", "http {\n" + "".join(
-                        f"\t{name}_temp_path {self.directory}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))))
-        self.nginx = Program(["env", f"LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu", root + "/usr/sbin/nginx", "-p", self.directory, "-c", config,
-                              "-e", f"{self.directory}/error.log"])
-        wait_for(lambda: not self.nginx.alive() or listening(25), "nginx")
-        if not self.nginx.alive():
-            raise AssertionError("nginx ended: " + self.nginx.output() + open(f"{self.directory}/error.log").read())
 
     def send(self):
         """(code of RCPT, text, seconds that RCPT took) of one client; the message is delivered when it is let in."""
@@ -160,6 +134,6 @@ def _():
         check(1 <= said <= 1 + (time.monotonic() - began) / 60, f"one line a minute: {said}")
 
 
-place.isolate(prepare)
+place.isolate(nginx.prepare)
 subprocess.run(["ip", "addr", "add", ADDRESS + "/32", "dev", "lo"], check=True)
 tap.run()

@@ -6,9 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fleet.h"
+#include "core/fleet_host.h"
 #include "core/siphash.h"
 #include "core/splitmix.h"
+#include "fleet/hosts.h"
 #include "source_world.h"
 
 #define NOW 1800001000u /* s, as source_world.h has it */
@@ -418,6 +419,65 @@ static void pools_go_by_their_name(void **state)
 	end_hosts(h, 2);
 }
 
+/* ---- where there is room --------------------------------------------------------------------- */
+
+static void a_host_has_room_that_serves_and_has_half_of_its_window_left(void **state)
+{
+	const struct fleet_host free = { .window = 20, .in_flight = 10, .demand = .5f };
+	struct fleet_host h = free;
+
+	assert_true(fleet_host_has_room(&h));
+	h.in_flight = 11;
+	assert_false(fleet_host_has_room(&h));
+	h.window = -1; /* open */
+	h.demand = -1; /* not known */
+	assert_true(fleet_host_has_room(&h));
+	h.level = LEVEL_ELEVATED;
+	assert_false(fleet_host_has_room(&h));
+	h = free;
+	h.demand = .9f;
+	assert_false(fleet_host_has_room(&h));
+	for (uint8_t s = STATE_DRAINING; s < STATE__COUNT; s++) {
+		h = free;
+		h.state = s;
+		assert_false(fleet_host_has_room(&h));
+	}
+}
+
+static void what_a_host_said_is_true_for_seconds(void **state)
+{
+	const uint64_t now = NOW * UINT64_C(1000000);
+	struct hosts *hosts = hosts_new();
+	struct fleet_host own = { .name = "mx1", .id = 1, .realtime_us = now, .window = -1 };
+	struct fleet_host other = { .name = "mx2", .id = 2, .realtime_us = now, .window = -1 };
+
+	assert_non_null(hosts);
+	hosts_hear(hosts, &own, now);
+	assert_false(hosts_have_room(hosts, own.id, now));
+	hosts_hear(hosts, &other, now + 1000000); /* its clock is behind */
+	assert_true(hosts_have_room(hosts, own.id, now + 1000000));
+	assert_true(hosts_have_room(hosts, own.id, now + 3900000));
+	assert_false(hosts_have_room(hosts, own.id, now + 4000000));
+	hosts_hear(hosts, &other, now + 4000000); /* nothing that is new */
+	assert_false(hosts_have_room(hosts, own.id, now + 4000000));
+	other.realtime_us++;
+	hosts_hear(hosts, &other, now + 4000000);
+	assert_true(hosts_have_room(hosts, own.id, now + 4000000));
+	hosts_free(hosts);
+}
+
+static void nobody_waits_for_longer_than_the_walk_to_the_next(void **state)
+{
+	struct plan plan = { .services = 3 };
+
+	plan.service[0].hold_us = 5000000;
+	plan.service[1].hold_us = 200000;
+	fleet_shorten_wait(&plan);
+	assert_int_equal(plan.service[0].hold_us, FLEET_WALK_US);
+	assert_int_equal(plan.service[1].hold_us, 200000);
+	assert_int_equal(plan.service[2].hold_us, 0); /* nobody waits at all */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +494,9 @@ int main(void)
 		cmocka_unit_test(hidden_addresses_keep_the_promise_too),
 		cmocka_unit_test(a_hidden_key_does_not_show_the_network),
 		cmocka_unit_test(pools_go_by_their_name),
+		cmocka_unit_test(a_host_has_room_that_serves_and_has_half_of_its_window_left),
+		cmocka_unit_test(what_a_host_said_is_true_for_seconds),
+		cmocka_unit_test(nobody_waits_for_longer_than_the_walk_to_the_next),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

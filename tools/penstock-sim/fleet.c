@@ -29,6 +29,7 @@ void fleet_begin(struct host *h)
 {
 	uint64_t slots = (uint64_t)h->run->scenario.fleet_memory_bytes / sizeof(struct fleet_slot);
 
+	h->says.level = LEVEL_CRITICAL;
 	if (!run_is_fleet(h->run) || !h->law.sources)
 		return;
 	for (h->memory.sets = 1; (uint64_t)h->memory.sets * 2 * FLEET_SET_SLOTS <= slots;)
@@ -55,6 +56,15 @@ static void hear(struct host *to, const struct host *from)
 				  wall_s(to->run));
 }
 
+/* A host that says nothing has level CRITICAL: no room. */
+static bool has_room_elsewhere(const struct run *r, const struct host *of)
+{
+	for (unsigned i = 0; i < r->hosts; i++)
+		if (i != of->index && fleet_host_has_room(&r->host[i].says))
+			return true;
+	return false;
+}
+
 /* What was said a second ago is heard, then comes what is to be said now. A host that is down, or
  * whose daemon hangs, neither hears nor says. */
 void fleet_exchange(struct run *r)
@@ -65,11 +75,16 @@ void fleet_exchange(struct run *r)
 		for (unsigned j = 0; j < r->hosts; j++)
 			if (j != i && to->law.sources && to->down <= 0 && to->hung <= 0)
 				hear(to, &r->host[j]);
+		to->elsewhere = r->steering > 0 && r->store > 0 && has_room_elsewhere(r, to);
 	}
 	for (unsigned i = 0; i < r->hosts; i++) {
 		struct host *h = &r->host[i];
 		bool says = r->store > 0 && h->law.sources && h->down <= 0 && h->hung <= 0;
 
+		if (says)
+			fleet_host_from(&h->law.engine.view, &h->says);
+		else
+			h->says.level = LEVEL_CRITICAL;
 		h->saids = says ? fleet_changes(&h->memory, h->said, ARRAY_SIZE(h->said)) : 0;
 		h->messages += (h->saids + FLEET_FRAME_RECORDS - 1) / FLEET_FRAME_RECORDS;
 		h->records += h->saids;

@@ -44,7 +44,7 @@ static const char usage[] =
 	"  overload FROM TO       seconds; by default while more is offered than the capacity\n"
 	"  at S set NAME VALUE    NAME: offered (messages a second), neighbour (cores that others take), weight, commit, cost,\n"
 	"                         filter, think, lookup, lookup_share, stalled, slots, memory, share.GROUP, stuck, restart (1: cold, 2: warm), hung, down (nobody reaches\n"
-	"                         the host), store (0: that of the fleet is gone), loss, noise, delay, or a signal (a value, or absent)\n"
+	"                         the host), store (0: that of the fleet is gone), steering (1: fleet.next_mx), loss, noise, delay, or a signal (a value, or absent)\n"
 	"  at S ramp NAME to VALUE over S\n"
 	"  at S order drain|resume|observe|enforce\n"
 	"  at S expect NAME OP VALUE [over S]   mean over the last S (1): goodput, in_time (completed a second), refused\n"

@@ -283,10 +283,13 @@ static void tick_host(struct host *h)
 	smooth_step(&h->rejects_per_s, (double)(refused - h->refused_before) * 10, 1, 3);
 	plant_tick(&h->plant, late_us, h->rejects_per_s);
 	sense_observe(&h->sense, &h->plant, &sample, &load);
-	if (h->hung <= 0)
+	if (h->hung <= 0) {
 		law_tick(&h->law, &h->plant, &sample, &load);
-	else if (h->law.params.staleness <= 0)
+		if (h->elsewhere)
+			fleet_shorten_wait(&h->law.plan);
+	} else if (h->law.params.staleness <= 0) {
 		h->law.plan.heartbeat_us = r->now_us;
+	}
 	traffic_let_in(h);
 }
 

@@ -2,7 +2,7 @@
 #ifndef PENSTOCK_SIM_RUN_H
 #define PENSTOCK_SIM_RUN_H
 
-#include "core/fleet.h"
+#include "core/fleet_host.h"
 #include "penstock-sim/law.h"
 #include "penstock-sim/measure.h"
 #include "penstock-sim/plant.h"
@@ -39,6 +39,8 @@ struct host {
 	struct fleet_memory memory;
 	struct fleet_record said[FLEET_FRAMES * FLEET_FRAME_RECORDS];
 	unsigned saids;
+	struct fleet_host says;
+	bool elsewhere; /* another host says that it has room */
 	uint64_t messages, records;
 };
 
@@ -52,6 +54,7 @@ struct run {
 	struct measure measure;
 	double offered; /* new messages a second */
 	double store; /* above 0: what carries the hosts' words is there */
+	double steering; /* above 0: fleet.next_mx */
 	uint64_t now_us, next_arrival_us, random, events;
 	unsigned failed;
 	bool trace;

@@ -67,6 +67,8 @@ static double *variable(struct run *r, const char *name)
 		return &r->offered;
 	if (strcmp(name, "store") == 0)
 		return &r->store;
+	if (strcmp(name, "steering") == 0)
+		return &r->steering;
 	if (strncmp(name, "share.", 6) == 0)
 		for (unsigned i = 0; i < r->senders.groups; i++)
 			if (strcmp(r->senders.group[i].name, name + 6) == 0)

@@ -419,4 +419,7 @@ void show_fleet(const json_t *fleet, FILE *out)
 				string(host, "state"), string(host, "mode"), window,
 				number(host, "in_flight"), demand);
 	}
+	if (json_is_true(json_object_get(fleet, "sends_on")))
+		fprintf(out, "\nAnother host has room: no client waits here for longer than a "
+			     "second, for senders that are told 451 try the next MX at once.\n");
 }

@@ -1,9 +1,10 @@
 """Debian's Exim in a private root, configured as Debian configures an Internet site and then as a page says."""
 import os
+import re
 import subprocess
 
 from lib.packages import Root, unpack
-from lib.place import wait_for
+from lib.place import ROOT, wait_for
 from lib.programs import Program, listening
 from lib.tap import check
 
@@ -12,6 +13,12 @@ PACKAGES = {"light": ["exim4-daemon-light", *COMMON],
             "heavy": ["exim4-daemon-heavy", *COMMON, "libldap-2.5-0", "libmariadb3", "libnsl2", "libtirpc3", "libperl5.36", "libpq5", "libsasl2-2",
                       "libspf2-2", "libsqlite3-0"]}
 UID = 31200
+
+
+def page(kind):
+    """{argument: block} of the page's blocks of one kind, as they stand there."""
+    with open(os.path.join(ROOT, "packaging/snippets/exim/line.md")) as f:
+        return dict(re.findall(rf"^```{kind} ?(\S*)\n(.*?)^```$", f.read(), re.S | re.M))
 
 
 def prepare(*flavours):
@@ -44,8 +51,8 @@ def make_root(flavour, directory, files, commands, split=False):
     return root
 
 
-def start(root, port):
-    server = Program(["chroot", root.path, "/usr/sbin/exim4", "-bdf"])
+def start(root, port, prefix=()):
+    server = Program([*prefix, "chroot", root.path, "/usr/sbin/exim4", "-bdf"])
     wait_for(lambda: listening(port) or not server.alive(), "Exim")
     check(server.alive(), server.output())
     return server
@@ -53,4 +60,4 @@ def start(root, port):
 
 def remove(root, directory):
     subprocess.run(["umount", "-R", "-l", root.path], check=False)
-    subprocess.run(["rm", "-rf", directory])
+    subprocess.run(["rm", "-rf", "--one-file-system", directory])

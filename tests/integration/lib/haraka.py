@@ -27,9 +27,9 @@ def make(home, config, plugin=None):
         os.symlink(os.path.join(modules, "haraka-dsn"), os.path.join(home, "node_modules/haraka-dsn"))
 
 
-def start(home, port):
+def start(home, port, prefix=()):
     modules = os.path.join(npm("haraka-relay", PACKAGES), "node_modules")
-    server = Program([os.path.join(modules, ".bin/node"), os.path.join(modules, "Haraka/bin/haraka"), "-c", home])
+    server = Program([*prefix, os.path.join(modules, ".bin/node"), os.path.join(modules, "Haraka/bin/haraka"), "-c", home])
     wait_for(lambda: listening(port) or not server.alive(), "Haraka")
     check(server.alive(), server.output())
     return server
