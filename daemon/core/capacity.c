@@ -63,8 +63,9 @@ static double disk_bound(struct window *w, const struct tick *t)
 	if (t->io < 0 || w->rates.jobs < JOBS_FOR_COST)
 		return INFINITY;
 	smooth_step(&w->job.io, t->io, t->dt, TAU_COST_S);
-	return DISK_AHEAD * w->rates.completed_slow / fmax(w->job.io, IO_STALL_LEAST) +
-	       DISK_LEAST_PER_S;
+	if (w->job.io <= 0)
+		return INFINITY;
+	return DISK_AHEAD * w->rates.completed_slow / w->job.io + DISK_LEAST_PER_S;
 }
 
 /* What the CPU of a job predicts, before it is known how far that holds. */

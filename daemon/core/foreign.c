@@ -3,7 +3,8 @@
 
 /* Whether the mail server has little part in what the machine does: by its CPU time where that is
  * known, else by how far it is from what it has been seen to do. */
-static bool has_little_part(const struct window *w, const struct tick *t)
+static bool has_little_part(const struct tick *t, const struct rates *rates,
+			    const struct capacity *capacity, double cores)
 {
 	const struct sample *s = t->in->sample;
 
@@ -18,24 +19,24 @@ static bool has_little_part(const struct window *w, const struct tick *t)
 		       LITTLE_PART * s->value[SIGNAL_NEIGHBOUR_MEM_BYTES];
 	if (sample_has(s, SIGNAL_MTA_CPU_CORES) && sample_has(s, SIGNAL_CPU_BUSY_RATIO))
 		return s->value[SIGNAL_MTA_CPU_CORES] <
-		       LITTLE_PART * s->value[SIGNAL_CPU_BUSY_RATIO] * w->config.cores;
+		       LITTLE_PART * s->value[SIGNAL_CPU_BUSY_RATIO] * cores;
 	return t->time >= 0 && t->time < TIME_GOOD_S && !t->refusing &&
-	       w->rates.completed < LITTLE_PART * w->capacity.per_s;
+	       rates->completed < LITTLE_PART * capacity->per_s;
 }
 
 /* Whether the pressure comes from other programs than mail: the machine is over its objective for
  * two seconds, and not through mail. */
-void window_judge_foreign(struct window *w, const struct tick *t)
+bool foreign_step(struct foreign *foreign, const struct tick *t, const struct rates *rates,
+		  const struct capacity *capacity, double cores)
 {
 	const struct pressure *p = t->in->pressure;
 	bool over = p->any_known && p->driver != RESOURCE_SMTP && p->combined > 1;
 
-	if (!over || !window_has(w, WINDOW_PART_FOREIGN) || !has_little_part(w, t)) {
-		w->foreign.since_us = 0;
-		w->view.foreign = false;
-		return;
+	if (!over || !has_little_part(t, rates, capacity, cores)) {
+		foreign->since_us = 0;
+		return false;
 	}
-	if (w->foreign.since_us == 0)
-		w->foreign.since_us = t->in->now_us;
-	w->view.foreign = t->in->now_us - w->foreign.since_us >= us_of(FOREIGN_S);
+	if (foreign->since_us == 0)
+		foreign->since_us = t->in->now_us;
+	return t->in->now_us - foreign->since_us >= us_of(FOREIGN_S);
 }

@@ -2,9 +2,9 @@
  * a cliff. */
 #include "core/window_parts.h"
 
-void window_memory_init(struct window *w)
+void memory_init(struct memory *m)
 {
-	w->memory.per_session = MEMORY_GUESS_BYTES;
+	m->per_session = MEMORY_GUESS_BYTES;
 }
 
 /* A session takes its memory late (at the end of DATA): the figure falls slowly, but for where
@@ -23,34 +23,34 @@ static void believe(struct memory *m, double n, double bytes_each, double dt, bo
 }
 
 /* Bytes a session, by regression, with the last good figure kept while in flight hardly varies. */
-void window_learn_memory(struct window *w, const struct tick *t)
+void memory_step(struct memory *m, const struct tick *t, double session_bytes, bool binds)
 {
 	double n = t->in->load->in_flight,
 	       bytes = sample_get(t->in->sample, SIGNAL_MTA_MEM_BYTES, -1), dn, db;
 
-	if (w->config.session_memory_bytes > 0) {
-		w->memory.per_session = w->config.session_memory_bytes;
+	if (session_bytes > 0) {
+		m->per_session = session_bytes;
 		return;
 	}
 	if (bytes < 0)
 		return;
-	if (!w->memory.primed) {
-		w->memory.flight_mean = n;
-		w->memory.memory_mean = bytes;
-		w->memory.primed = true;
+	if (!m->primed) {
+		m->flight_mean = n;
+		m->memory_mean = bytes;
+		m->primed = true;
 	}
-	dn = n - w->memory.flight_mean;
-	db = bytes - w->memory.memory_mean;
-	smooth_step(&w->memory.flight_mean, n, t->dt, MEMORY_MEANS_S);
-	smooth_step(&w->memory.memory_mean, bytes, t->dt, MEMORY_MEANS_S);
-	smooth_step(&w->memory.variance, dn * dn, t->dt, MEMORY_MEANS_S);
-	smooth_step(&w->memory.covariance, dn * db, t->dt, MEMORY_MEANS_S);
-	if (w->memory.variance > MEMORY_VARIANCE_LEAST && w->memory.covariance > 0) {
-		double bytes_each = clamp_double(w->memory.covariance / w->memory.variance,
-						 SESSION_LEAST_BYTES, SESSION_MOST_BYTES);
+	dn = n - m->flight_mean;
+	db = bytes - m->memory_mean;
+	smooth_step(&m->flight_mean, n, t->dt, MEMORY_MEANS_S);
+	smooth_step(&m->memory_mean, bytes, t->dt, MEMORY_MEANS_S);
+	smooth_step(&m->variance, dn * dn, t->dt, MEMORY_MEANS_S);
+	smooth_step(&m->covariance, dn * db, t->dt, MEMORY_MEANS_S);
+	if (m->variance > MEMORY_VARIANCE_LEAST && m->covariance > 0) {
+		double bytes_each = clamp_double(m->covariance / m->variance, SESSION_LEAST_BYTES,
+						 SESSION_MOST_BYTES);
 
-		w->memory.learned = true;
-		believe(&w->memory, n, bytes_each, t->dt, w->view.hard_binds);
+		m->learned = true;
+		believe(m, n, bytes_each, t->dt, binds);
 	}
 }
 

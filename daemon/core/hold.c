@@ -13,9 +13,8 @@ enum {
 };
 #define SEEN_BY_SERVO (SEEN_RUNQ | SEEN_ACCEPT_QUEUE)
 
-/* Which inputs are there; losing one that was stops growth for a while. After the law in force was
- * chosen. */
-void window_watch_inputs(struct window *w, const struct tick *t)
+/* Which inputs are there; losing one that was stops growth for a while. */
+void hold_step(struct hold *hold, const struct tick *t, enum window_law law)
 {
 	const struct sample *s = t->in->sample;
 	uint32_t seen = SEEN_LOAD * t->in->load->known |
@@ -24,16 +23,14 @@ void window_watch_inputs(struct window *w, const struct tick *t)
 			(sample_has(s, SIGNAL_MEM_AVAILABLE_BYTES) ? SEEN_MEMORY : 0) |
 			(sample_has(s, SIGNAL_RUNQ_P99_US) ? SEEN_RUNQ : 0) |
 			(sample_has(s, SIGNAL_ACCEPT_QUEUE_RATIO) ? SEEN_ACCEPT_QUEUE : 0);
-	uint32_t lost = w->hold.seen & ~seen;
+	uint32_t lost = hold->seen & ~seen;
 
-	if (w->view.law != LAW_SERVO)
+	if (law != LAW_SERVO)
 		lost &= ~(uint32_t)SEEN_BY_SERVO;
-	w->hold.lost = (w->hold.lost | lost) & ~seen;
+	hold->lost = (hold->lost | lost) & ~seen;
 	if (lost)
-		w->hold.until_us = t->in->now_us + us_of(HOLD_S);
-	else if (!w->hold.lost)
-		w->hold.until_us = 0;
-	if (!window_has(w, WINDOW_PART_HOLD))
-		w->hold.until_us = 0;
-	w->hold.seen = seen;
+		hold->until_us = t->in->now_us + us_of(HOLD_S);
+	else if (!hold->lost)
+		hold->until_us = 0;
+	hold->seen = seen;
 }

@@ -24,16 +24,16 @@
 	X(WORKS, 0.80, "saturation, cores used", \
 	  "the CPUs do what they can: those who wait do get through", "onset-10x") \
 	X(SEVERAL_CORES, 1.5, "cores", \
-	  "from so many on, stalls count only as far as the cores are used", "many-cores") \
+	  "from so many on, stalls count only as far as the cores are used", "test_law") \
 	X(CORES_FULL, 0.93, "of the cores", "used so far, stalls count wholly", "many-cores") \
 	X(CORES_LEAST, 0.05, "cores", "a smaller quota is read as this", "test_window") \
 	X(QUEUE_STANDS, 0.1, "of the backlog", \
 	  "an accept queue over it stands: slots are short", "slots-gate") \
 	X(HUNG_PER_S, 0.1, "jobs/s", \
-	  "a server that is merely short of CPU completes more", "hang-told") \
+	  "a server that is merely short of CPU completes more", "test_law") \
 	X(UNGREETED_S, 30, "s", \
 	  "longer than greet waits and DNS lists take; senders wait 300 s (RFC 5321, " \
-	  "4.5.3.2.1)", "hang-told") \
+	  "4.5.3.2.1)", "test_window") \
 	/* Filters and how a tick is read. */ \
 	X(DT_LEAST_S, 0.001, "s", "a tick is never shorter", "test_window") \
 	X(DT_MOST_S, 5, "s", \
@@ -52,7 +52,7 @@
 	X(GREETING_SHARE, 0.8, "of the busy", \
 	  "so many wait for their greeting: that is where the time goes", "greet-wait") \
 	X(ACCEPTED_SHARE, 0.5, "of those", \
-	  "the server has taken them and lets them wait", "slots-gate") \
+	  "the server has taken them and lets them wait", "test_law") \
 	X(TELLS_LEAST_PER_S, 0.2, "jobs/s", \
 	  "fewer that end say nothing of the time of one", "hang") \
 	X(CONFINED_BUSY, 6, "least windows", \
@@ -83,14 +83,13 @@
 	X(JOB_GUESS_S, 0.010, "CPU s", "a job, before any was seen", "onset-cold") \
 	X(JOBS_FOR_COST, 30, "jobs", \
 	  "before so many, figures of one are no more than a guess", "cost-unknown") \
-	X(COST_LEAST_PER_S, 0.5, "jobs/s", "fewer do not tell the CPU of a job", "cost-unknown") \
+	X(COST_LEAST_PER_S, 0.5, "jobs/s", "fewer do not tell the CPU of a job", "test_law") \
 	X(AHEAD_BLIND, 2, "times", \
 	  "without a CPU figure: so far above what is seen", "late-sensors") \
 	X(AHEAD_BLIND_PER_S, 20, "jobs/s", "and so much more", "late-sensors") \
 	X(DISK_AHEAD, 2, "times", \
 	  "what the disk carries if stalls grow with the messages", "fsync-bound") \
 	X(DISK_LEAST_PER_S, 20, "jobs/s", "so much is tried by any disk", "slow-commits-cold") \
-	X(IO_STALL_LEAST, 1e-3, "stall", "less is read as this", "fsync-bound") \
 	X(LAG_LEAST_S, 0.4, "s", "completions show an admission no sooner", "spike10x") \
 	X(LAG_MOST_S, 4, "s", "nor later", "slow-senders") \
 	X(QUICK_LEAST_S, 0.7, "s", \
@@ -108,7 +107,7 @@
 	X(CAPACITY_LEAST_PER_S, 1, "jobs/s", "Xcap is never less", "hang") \
 	/* Z: the time in which sessions wait for their senders; and what is aimed at. */ \
 	X(THINK_GUESS_S, 0.2, "s", "before any was seen", "onset-cold") \
-	X(THINK_LEAST_PER_S, 0.05, "jobs/s", "fewer tell no think time", "slow-senders") \
+	X(THINK_LEAST_PER_S, 0.05, "jobs/s", "fewer tell no think time", "test_law") \
 	X(THINK_FROM, 0.7, "of the window", \
 	  "so full, open sessions are believed before they end", "slow-senders") \
 	X(THINK_OPEN_S, 0.5, "s", "how fast they are", "slow-senders") \
@@ -148,7 +147,7 @@
 	X(WAITING_LEAST, 8, "sessions", "may wait for their greeting", "hang") \
 	X(WAITING_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
 	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
-	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "memory-cliff") \
+	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "test_law") \
 	X(NAMED_FROM, 0.5, "of SATURATED", \
 	  "CPU or disk is the reason from here on", "test_window") \
 	/* W_hard: memory and space. */ \
@@ -172,7 +171,7 @@
 	X(MEMORY_MEANS_S, 20, "s", "regression of memory on sessions", "memory-cliff") \
 	X(MEMORY_VARIANCE_LEAST, 4, "sessions^2", \
 	  "in flight hardly varies: nothing is learned", "memory-cliff") \
-	X(SESSION_UP_S, 5, "s", "need of a session upwards", "memory-cliff") \
+	X(SESSION_UP_S, 5, "s", "need of a session upwards", "test_law") \
 	X(SESSION_DOWN_S, 60, "s", \
 	  "downwards: a session takes its memory late, at the end of DATA", "memory-cliff") \
 	X(IDLE_MEAN_S, 0.5, "s", "the same, without the chance of a reading", "memory-gulp") \
@@ -196,7 +195,7 @@
 	X(QUEUE_TAU_SLOPE_S, 1, "s", \
 	  "more, and a step of the load is seen too late", "after-queue-filter") \
 	X(QUEUE_MISSED_MOST_S, 10, "s", \
-	  "looks come once a second: so many may fail", "filter-noise") \
+	  "looks come once a second: so many may fail", "test_law") \
 	X(QUEUE_FEW, 50, "messages", "under way are no backlog", "after-queue-filter") \
 	X(DRAIN_WANTED, 0.5, "of the target", "time to drain", "after-queue-filter") \
 	X(DRAIN_BINDS, 0.25, "of the target", \
@@ -204,30 +203,28 @@
 	X(QUEUE_SETTLE_S, 60, "s", \
 	  "in which the queue comes to what is wanted", "after-queue-filter") \
 	X(LEAVING_LEAST, 0.02, "of the rate", \
-	  "something leaves, else it could not be seen to", "filter-noise") \
+	  "something leaves, else it could not be seen to", "test_law") \
 	X(LEAVING_LEAST_PER_S, 1e-3, "messages/s", "less is read as this", "test_backlog") \
 	X(ALLOWED_LEAST, 0.05, "of the rate", \
 	  "something is always let through", "after-queue-filter") \
-	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "the same", "after-queue-filter") \
+	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "the same", "test_law") \
 	X(DRAIN_SHOWN_MOST_S, 86400, "s", "a day is shown for all that is longer", "test_backlog") \
 	X(QUEUE_ALIKE, 0.25, "of the allowed", "shared alike among services", "test_engine") \
 	X(PASSING_AHEAD, 2.5, "times", \
 	  "the window's own rate, for the ranks: sessions may be shorter than the law " \
 	  "reckons", "heavy-memory") \
 	/* The servo: where neither completions nor dialogue can be seen. */ \
-	X(SERVO_NORM, 8, "norm", "over the delay pressures", "servo") \
-	X(SERVO_PRESSURE_MOST, 1e3, "targets", "of one signal, at most", "servo") \
 	X(SERVO_HARM, 0.5, "targets", \
-	  "mail's own delay below it: resources alone cut nothing", "servo-foreign") \
+	  "mail's own delay below it: resources alone cut nothing", "test_law") \
 	X(SERVO_PER_CORE, 100, "sessions", "where it begins, a core", "servo") \
 	X(SERVO_GAIN, 0.10, "a tick", "proportional part", "servo") \
-	X(SERVO_UP, 0.02, "a tick", "integral part upwards", "servo") \
-	X(SERVO_DOWN, 0.15, "a tick", "integral part downwards", "servo") \
+	X(SERVO_UP, 0.02, "a tick", "integral part upwards", "test_law") \
+	X(SERVO_DOWN, 0.15, "a tick", "integral part downwards", "test_law") \
 	X(SERVO_TICK_S, 0.1, "s", "the tick those are of", "servo") \
-	X(SERVO_DEAD, 0.1, "error", "less grows nothing", "servo") \
+	X(SERVO_DEAD, 0.1, "error", "less grows nothing", "test_law") \
 	X(SERVO_USED, 0.85, "of the window", "a window that is not used does not grow", "servo") \
-	X(SERVO_STEP_DOWN, 0.35, "e-folds", "a step downwards, at most", "servo") \
-	X(SERVO_STEP_UP, 0.05, "e-folds", "a step upwards, at most", "servo") \
+	X(SERVO_STEP_DOWN, 0.35, "e-folds", "a step downwards, at most", "test_law") \
+	X(SERVO_STEP_UP, 0.05, "e-folds", "a step upwards, at most", "test_law") \
 	X(SERVO_EVICT, 0.7, "of those in flight", "a window cannot evict: not below", "servo") \
 	/* Pressure, and what people are told. */ \
 	X(SIGNAL_TAU_S, 0.5, "s", "a signal", "test_pressure") \
@@ -249,7 +246,7 @@
 	X(SEVERE_REFUSED, 0.5, "of the offered", "refused: severe", "test_level") \
 	X(SHEDDING_REFUSED, 0.01, "of the offered", "refused: shedding", "test_level") \
 	X(ELEVATED_PRESSURE, 0.8, "targets", "pressure: elevated", "test_level") \
-	X(BLIND_S, 2, "s", "without any sensor and any sight of a session: blind", "fail-static") \
+	X(BLIND_S, 2, "s", "without any sensor and any sight of a session: blind", "test_law") \
 	X(OFFERED_LEAST_PER_S, 0.05, "sessions/s", \
 	  "fewer, and the admitted share says nothing", "test_engine") \
 	X(TOLD_SETTLES, 2, "ticks", \

@@ -42,7 +42,7 @@
  * wait for their greeting finds a server that has run out of slots.
  *
  * The pressure servo (servo.c), where completions and dialogue cannot be seen: an integrating
- * controller on the norm of delay pressures.
+ * controller on the highest delay pressure.
  *
  * Both: nothing grows for a while after a sensor was lost, or until it is back (hold.c); without
  * any sight of sessions the window is open.
@@ -69,7 +69,7 @@ void window_init(struct window *window, const struct window_config *config)
 	memset(window, 0, sizeof(*window));
 	window->config = *config;
 	window->capacity.trust = 1;
-	window_memory_init(window);
+	memory_init(&window->memory);
 	window->view.law = LAW_OPEN;
 	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
 	window->view.saturation = window->view.cpu_per_job_s = -1;
@@ -233,7 +233,7 @@ static void limit_window(struct window *w, const struct tick *t, double wanted)
 {
 	enum reason hard_reason = REASON_SMTP;
 
-	window_learn_memory(w, t);
+	memory_step(&w->memory, t, w->config.session_memory_bytes, w->view.hard_binds);
 	w->view.hard = window_has(w, WINDOW_PART_HARD) ? window_hard_limit(w, t, &hard_reason) : -1;
 	wanted = clamp_double(wanted, w->config.least, WINDOW_MOST);
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
@@ -253,6 +253,26 @@ static double passing(const struct window *w)
 	return fmax(w->capacity.per_s * part, w->rates.completed_lag);
 }
 
+static void watch_inputs(struct window *w, const struct tick *t)
+{
+	hold_step(&w->hold, t, w->view.law);
+	if (!window_has(w, WINDOW_PART_HOLD))
+		w->hold.until_us = 0;
+}
+
+static double pressure_law(struct window *w, const struct tick *t)
+{
+	w->view.target_time_s = w->view.think_time_s = 0;
+	w->view.capacity_per_s = -1;
+	return servo_step(&w->servo, t, &w->config, tick_holds(w, t));
+}
+
+static void judge_foreign(struct window *w, const struct tick *t)
+{
+	w->view.foreign = window_has(w, WINDOW_PART_FOREIGN) &&
+			  foreign_step(&w->foreign, t, &w->rates, &w->capacity, w->config.cores);
+}
+
 void window_step(struct window *w, const struct window_input *in, struct plan_service *ret_service)
 {
 	struct tick t = { .in = in,
@@ -266,7 +286,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {
 		w->primed = false;
 		set_open(w, ret_service);
-		window_judge_foreign(w, &t); /* said all the same, where it can be known */
+		judge_foreign(w, &t); /* said all the same, where it can be known */
 		return;
 	}
 	if (!w->primed) {
@@ -278,8 +298,8 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	window_see_machine(&t);
 	window_see_server(w, &t);
 	w->view.law = choose_law(w, in);
-	window_watch_inputs(w, &t);
-	wanted = w->view.law == LAW_CAPACITY ? window_capacity_law(w, &t) : window_servo(w, &t);
+	watch_inputs(w, &t);
+	wanted = w->view.law == LAW_CAPACITY ? window_capacity_law(w, &t) : pressure_law(w, &t);
 	window_see_hang(w, &t);
 	limit_window(w, &t, wanted);
 	w->view.passing_per_s = passing(w);
@@ -289,7 +309,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	w->view.completed_per_s = w->rates.completed;
 	w->view.offered_per_s = w->rates.offered;
 	w->view.admitted_per_s = w->rates.admitted;
-	window_judge_foreign(w, &t);
+	judge_foreign(w, &t);
 	write_plan(w, &t, ret_service);
 	window_bind_queue(w, &t, ret_service);
 	w->last = *in->load;

@@ -68,8 +68,9 @@ void window_see_machine(struct tick *tick);
 void window_see_server(struct window *window, struct tick *tick);
 void window_see_hang(const struct window *window, struct tick *tick);
 
-/* hold.c: notes an input that was lost: no growth for a while. */
-void window_watch_inputs(struct window *window, const struct tick *tick);
+/* hold.c: notes an input that was lost: no growth for a while. After `law`, the one in force, was
+ * chosen. */
+void hold_step(struct hold *hold, const struct tick *tick, enum window_law law);
 
 /* capacity.c: W by Xcap, T and Z. */
 double window_capacity_law(struct window *window, struct tick *tick);
@@ -78,16 +79,19 @@ double window_server_time(struct window *window, struct tick *tick);
 /* regime.c: the only place that decides it. `good_s`: T up to it is plainly good. */
 enum regime window_regime(struct window *window, const struct tick *tick, double good_s);
 
-/* servo.c: W by delay pressures. */
-double window_servo(struct window *window, struct tick *tick);
+/* servo.c: W by delay pressures. `hold`: it must not grow. */
+double servo_step(struct servo *servo, const struct tick *tick, const struct window_config *config,
+		  bool hold);
 
-/* hard.c: bytes a session, and W_hard: -1 when no cliff is known; says which one is nearest. */
-void window_memory_init(struct window *window);
-void window_learn_memory(struct window *window, const struct tick *tick);
+/* hard.c: bytes a session, `session_bytes` if that is more than 0, else learned, sooner while the
+ * cliff `binds`; and W_hard: -1 when no cliff is known; says which one is nearest. */
+void memory_init(struct memory *memory);
+void memory_step(struct memory *memory, const struct tick *tick, double session_bytes, bool binds);
 double window_hard_limit(struct window *window, const struct tick *tick, enum reason *ret_reason);
 
-/* foreign.c: whether the pressure comes from other programs (view.foreign). */
-void window_judge_foreign(struct window *window, const struct tick *tick);
+/* foreign.c: whether the pressure comes from other programs. */
+bool foreign_step(struct foreign *foreign, const struct tick *tick, const struct rates *rates,
+		  const struct capacity *capacity, double cores);
 
 /* queue_bound.c: the rate at which mail leaves the queue bounds the rate at which it is taken.
  * After the rest of the plan. */

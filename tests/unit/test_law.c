@@ -1,0 +1,348 @@
+#include "cmocka_test.h"
+
+#include <math.h>
+
+#include "core/engine.h"
+
+/* Figures of the law that no scenario fixes, since they guard what no plant of the simulator does.
+ * Each test stands on both sides of its figure (core/law.h). */
+static struct window window;
+static struct window_config config;
+static struct sample sample;
+static struct load_service load;
+static struct pressure pressure;
+static struct plan_service plan;
+static uint64_t now_us;
+static double unloaded_220_us;
+
+static int setup(void **state)
+{
+	config = (struct window_config){
+		.cores = 1, .least = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
+	};
+	memset(&load, 0, sizeof(load));
+	memset(&pressure, 0, sizeof(pressure));
+	now_us = 1000000;
+	unloaded_220_us = 0;
+	sample_clear(&sample, now_us);
+	window_init(&window, &config);
+	return 0;
+}
+
+static void put(enum signal signal, double value)
+{
+	sample.value[signal] = value;
+	sample.via[signal] = VIA_PROCFS;
+	pressure.signal[signal] =
+		signal_info[signal].target > 0 ? value / signal_info[signal].target : 0;
+}
+
+static void step(double dt_s)
+{
+	struct window_input in = { .now_us = now_us += (uint64_t)(dt_s * 1e6),
+				   .dt_s = dt_s,
+				   .sample = &sample,
+				   .pressure = &pressure,
+				   .load = &load,
+				   .connect_220_base_us = unloaded_220_us };
+
+	window_step(&window, &in, &plan);
+}
+
+/* One job each `every` ticks of a tenth of a second; 0: none. */
+static void run(unsigned ticks, unsigned every, double in_flight, double busy)
+{
+	load.known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	for (unsigned i = 1; i <= ticks; i++) {
+		if (every && i % every == 0) {
+			load.offered++;
+			load.admitted++;
+			load.completed++;
+			load.finished++;
+			load.session_us += 60000000;
+			load.server_us += 10000;
+		}
+		load.busy_us += (uint64_t)(busy * 100000);
+		load.in_flight = in_flight;
+		load.busy = busy;
+		step(0.1);
+	}
+}
+
+/* assert_near() is a macro that asks twice. */
+static void check_near(double value, double expected, double within)
+{
+	assert_near(value, expected, within);
+}
+
+static void idle_machine(void)
+{
+	put(SIGNAL_CPU_STALL_RATIO, 0.1);
+	put(SIGNAL_IO_STALL_RATIO, 0);
+	put(SIGNAL_MEM_STALL_RATIO, 0);
+	put(SIGNAL_MTA_CPU_CORES, 0.2);
+}
+
+static void on_two_cores_stalls_count_as_far_as_the_cores_are_used(void **state)
+{
+	config.cores = 2;
+	window_init(&window, &config);
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_CPU_BUSY_RATIO, 0.3);
+	run(30, 1, 1, 1);
+	assert_near(window.view.saturation, 0.3 / 0.93, 0.01);
+	config.cores = 1;
+	window_init(&window, &config);
+	run(30, 1, 1, 1);
+	assert_near(window.view.saturation, 1, 0.01);
+}
+
+static void a_server_hangs_that_completes_less_than_one_in_ten_seconds(void **state)
+{
+	idle_machine();
+	run(50, 1, 2, 1);
+	put(SIGNAL_CPU_STALL_RATIO, 0.7);
+	run(30, 4, 20, 20); /* 2.5 a second */
+	assert_false(window.view.server & SERVER_HANGS);
+	run(30, 0, 20, 20);
+	assert_false(window.view.server & SERVER_HANGS); /* .12 a second, smoothed */
+	run(5, 0, 20, 20);
+	assert_true(window.view.server & SERVER_HANGS);
+}
+
+static void half_of_those_who_wait_must_be_accepted_to_say_greetings_are_late(void **state)
+{
+	idle_machine();
+	load.waiting = 10;
+	put(SIGNAL_ACCEPT_QUEUE_COUNT, 4);
+	run(30, 1, 10, 10);
+	assert_true(window.view.server & SERVER_GREETS_LATE);
+	put(SIGNAL_ACCEPT_QUEUE_COUNT, 6);
+	run(30, 1, 10, 10);
+	assert_false(window.view.server & SERVER_GREETS_LATE);
+}
+
+static void fewer_than_one_in_two_seconds_do_not_tell_what_a_job_costs(void **state)
+{
+	idle_machine();
+	run(400, 10, 1, 1);
+	assert_true(window.view.cpu_per_job_s > 0);
+	run(400, 17, 1, 1); /* .6 a second */
+	assert_true(window.view.cpu_per_job_s > 0);
+	run(400, 40, 1, 1); /* .25 a second */
+	assert_true(window.view.cpu_per_job_s < 0);
+}
+
+static void fewer_than_one_in_twenty_seconds_tell_no_think_time(void **state)
+{
+	idle_machine();
+	run(400, 10, 1, 0);
+	assert_true(window.view.think_time_s > 30);
+	run(75, 0, 1, 0); /* .08 a second, smoothed */
+	assert_true(window.view.think_time_s > 30);
+	run(40, 0, 1, 0); /* .02 a second */
+	assert_true(window.view.think_time_s < 10);
+}
+
+static void memory_is_the_reason_from_a_fifth_of_stall_on(void **state)
+{
+	idle_machine();
+	put(SIGNAL_MEM_STALL_RATIO, 0.19);
+	run(30, 1, 4, 4);
+	assert_int_not_equal(plan.reason, REASON_MEMORY);
+	put(SIGNAL_MEM_STALL_RATIO, 0.21);
+	run(30, 1, 4, 4);
+	assert_int_equal(plan.reason, REASON_MEMORY);
+}
+
+/* Sessions come and go between 10 and 20. */
+static void breathe(unsigned seconds, double bytes_each)
+{
+	for (unsigned i = 0; i < seconds; i++) {
+		put(SIGNAL_MTA_MEM_BYTES, (i % 10 < 5 ? 10 : 20) * bytes_each);
+		run(10, 1, i % 10 < 5 ? 10 : 20, 4);
+	}
+}
+
+static void the_need_of_a_session_rises_in_seconds_and_falls_in_a_minute(void **state)
+{
+	idle_machine();
+	breathe(300, 8e6);
+	assert_near(window.memory.per_session, 8e6, 0.4e6);
+	breathe(10, 32e6);
+	assert_near(window.memory.per_session, 10.3e6, 0.5e6); /* the regression takes 20 s */
+	breathe(90, 32e6);
+	assert_true(window.memory.per_session > 28e6);
+	breathe(40, 8e6);
+	assert_true(window.memory.per_session > 20e6);
+}
+
+/* ---- the engine ----------------------------------------------------------------------------- */
+
+static struct engine engine;
+
+static enum engine_state look(bool sees, double seconds)
+{
+	static const struct load nothing;
+	static struct plan whole;
+
+	for (int i = 0; i < seconds * 10; i++) {
+		sample_clear(&sample, now_us += 100000);
+		if (sees)
+			idle_machine();
+		engine_step(&engine, &sample, &nothing, now_us, &whole);
+	}
+	return engine.view.state;
+}
+
+static void without_any_sight_for_two_seconds_the_daemon_is_blind(void **state)
+{
+	const struct engine_config engine_config = {
+		.cores = 1,
+		.window = config,
+		.epoch_us = 60000000,
+		.services = 1,
+		.service = { { .name = "mx", .reply_code = 451 } },
+	};
+
+	engine_init(&engine, &engine_config, 1);
+	assert_int_not_equal(look(true, 1), STATE_BLIND);
+	assert_int_not_equal(look(false, 1.8), STATE_BLIND);
+	assert_int_equal(look(false, 0.3), STATE_BLIND);
+	assert_int_not_equal(look(true, 0.1), STATE_BLIND);
+}
+
+/* ---- the queue behind the server ------------------------------------------------------------ */
+
+static struct backlog_view queue(struct backlog *b, unsigned seconds, double ready, double growth,
+				 double jobs_per_s)
+{
+	struct backlog_view view = { 0 };
+
+	for (unsigned i = 0; i < seconds * 10; i++)
+		backlog_step(b, ready < 0 ? -1 : ready + growth * i / 10, jobs_per_s, 60, 0.1,
+			     &view);
+	return view;
+}
+
+static void looks_may_fail_for_ten_seconds(void **state)
+{
+	struct backlog b = { 0 };
+
+	assert_true(queue(&b, 5, 1000, 0, 10).known);
+	assert_true(queue(&b, 9, -1, 0, 10).known);
+	assert_false(queue(&b, 2, -1, 0, 10).known);
+}
+
+static void something_leaves_even_where_the_queue_grows_by_more_than_comes(void **state)
+{
+	struct backlog b = { 0 };
+
+	check_near(queue(&b, 60, 1000, 300, 100).leaving_per_s, 2, 0.01);
+}
+
+static void something_is_let_through_where_nothing_came(void **state)
+{
+	struct backlog b = { 0 };
+
+	check_near(queue(&b, 60, 100000, 0, 0).allowed_per_s, 0.2, 0.001);
+}
+
+/* ---- the servo ------------------------------------------------------------------------------ */
+
+/* One signal of mail's own delay, `pressure` times its target. */
+static void servo(double delay, double dt_s)
+{
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_CONNECT_220_P99_US, delay * signal_info[SIGNAL_CONNECT_220_P99_US].target);
+	load.known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+	step(dt_s);
+}
+
+/* By how much W grows or falls in so many ticks, in e-folds. */
+static double folds(double delay, unsigned ticks, double used)
+{
+	double before = window.view.window;
+
+	for (unsigned i = 0; i < ticks; i++) {
+		load.in_flight = used * window.view.window;
+		servo(delay, 0.1);
+	}
+	return log(window.view.window / before);
+}
+
+static void begin_servo(double delay)
+{
+	config.most = 10000;
+	window_init(&window, &config);
+	load.in_flight = 0;
+	for (int i = 0; i < 20; i++) /* the saturation is smoothed */
+		servo(delay, 0.1);
+	window.servo.window = window.view.window = 1000;
+}
+
+static void the_servo_grows_by_two_hundredths_a_tick_and_falls_by_fifteen(void **state)
+{
+	begin_servo(0);
+	put(SIGNAL_RUNQ_P99_US, 0.01 * signal_info[SIGNAL_RUNQ_P99_US].target);
+	folds(0, 3, 0.9);
+	check_near(folds(0, 10, 0.9), 0.2, 0.01);
+	begin_servo(3);
+	check_near(folds(3, 10, 0), -1.5, 0.01);
+}
+
+static void the_servo_steps_no_further_upwards_than_a_twentieth(void **state)
+{
+	begin_servo(3);
+	check_near(folds(0.01, 1, 0.9), 0.05, 0.001); /* .2 by the change, .02 by the error */
+}
+
+static void after_a_pause_the_servo_falls_no_further_than_a_third(void **state)
+{
+	begin_servo(3);
+	load.in_flight = 0;
+	servo(3, 2);
+	check_near(log(window.view.window / 1000), -0.35, 0.001);
+}
+
+static void the_servo_does_not_grow_for_an_error_below_a_tenth(void **state)
+{
+	begin_servo(0.92);
+	check_near(folds(0.92, 10, 0.9), 0, 0.001);
+	begin_servo(0.88);
+	assert_true(folds(0.88, 10, 0.9) > 0.01);
+}
+
+static void below_half_of_its_objective_mail_is_not_harmed(void **state)
+{
+	begin_servo(0.45);
+	put(SIGNAL_RUNQ_P99_US, 3 * signal_info[SIGNAL_RUNQ_P99_US].target);
+	check_near(folds(0.45, 20, 0), 0, 0.5);
+	check_near(folds(0.45, 20, 0), 0, 0.001);
+	assert_true(folds(0.55, 20, 0) < -2);
+}
+
+int main(void)
+{
+#define TEST(f) cmocka_unit_test_setup(f, setup)
+	const struct CMUnitTest tests[] = {
+		TEST(on_two_cores_stalls_count_as_far_as_the_cores_are_used),
+		TEST(a_server_hangs_that_completes_less_than_one_in_ten_seconds),
+		TEST(half_of_those_who_wait_must_be_accepted_to_say_greetings_are_late),
+		TEST(fewer_than_one_in_two_seconds_do_not_tell_what_a_job_costs),
+		TEST(fewer_than_one_in_twenty_seconds_tell_no_think_time),
+		TEST(memory_is_the_reason_from_a_fifth_of_stall_on),
+		TEST(the_need_of_a_session_rises_in_seconds_and_falls_in_a_minute),
+		TEST(without_any_sight_for_two_seconds_the_daemon_is_blind),
+		TEST(looks_may_fail_for_ten_seconds),
+		TEST(something_leaves_even_where_the_queue_grows_by_more_than_comes),
+		TEST(something_is_let_through_where_nothing_came),
+		TEST(the_servo_grows_by_two_hundredths_a_tick_and_falls_by_fifteen),
+		TEST(the_servo_steps_no_further_upwards_than_a_twentieth),
+		TEST(after_a_pause_the_servo_falls_no_further_than_a_third),
+		TEST(the_servo_does_not_grow_for_an_error_below_a_tenth),
+		TEST(below_half_of_its_objective_mail_is_not_harmed),
+	};
+
+	return cmocka_run_group_tests_name("law", tests, NULL, NULL);
+}
