@@ -49,7 +49,7 @@ TOOLS := $(sort $(basename $(notdir $(wildcard tools/*.c))) $(notdir $(patsubst 
 PROGRAMS := $(addprefix $(BUILD)/bin/,penstockd penstock-proxy $(TOOLS))
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/unit/test_*.c tests/codec/test_*.c tests/kernel/test_*.c)))
 # Servers that the tests put load on.
-PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/programs/*.c)))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/programs/*.c)))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/tests/%,$(sort $(wildcard tests/bench/bench_*.c)))
 
 .PHONY: all

@@ -2,7 +2,7 @@
 
 ## make bench           the core's costs, the cost of a refusal, verdicts a second of each front, and a real Postfix alone and behind the proxy (about 12 minutes, as root)
 .PHONY: bench
-bench: all $(PROGRAMS) $(BENCHES)
+bench: all $(TEST_PROGRAMS) $(BENCHES)
 	@for b in $(BENCHES); do $$b || exit 1; done
 	@tests/bench/wakeup.py
 	@ROUNDS=$(or $(ROUNDS),3) tests/bench/refusals
@@ -12,5 +12,5 @@ bench: all $(PROGRAMS) $(BENCHES)
 ## make bench-overload  real servers under every load and fault of tests/bench/overload, most important first, for MINUTES (60); goes on where
 ##                      it ended; table, plots and JSON under build/bench-overload (SERVERS= FRONTS= CASES= SEEDS= choose, FRESH=1 begins anew)
 .PHONY: bench-overload
-bench-overload: all $(PROGRAMS)
+bench-overload: all $(TEST_PROGRAMS)
 	tests/bench/overload/run

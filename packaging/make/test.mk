@@ -25,7 +25,7 @@ $(VARIANTS): $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
 .PHONY: tests
-tests: $(TESTS) $(PROGRAMS) $(VARIANTS)
+tests: $(TESTS) $(TEST_PROGRAMS) $(VARIANTS)
 
 ## make check-unit      unit and codec tests only: what the build of a package runs
 .PHONY: check-unit
