@@ -284,6 +284,40 @@ while True:
         flood.wait()
 
 
+@test("another user who floods the control socket with large calls of no method: reading them takes a share of a CPU and no more")
+def _():
+    with world() as w:
+        def spent(seconds):
+            """CPU seconds of the main thread in a second, over so many."""
+            def now():
+                with open(f"/proc/{w.daemon.pid}/task/{w.daemon.pid}/stat") as f:
+                    fields = f.read().rsplit(")", 1)[1].split()
+                return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), time.monotonic()
+            (before, began), _, (after, ended) = now(), time.sleep(seconds), now()
+            return (after - before) / (ended - began)
+        usual = spent(3)
+        flood = as_nobody(w, CONNECT + """
+keys = ",".join('"%x":0' % i for i in range(6000))
+message = ('{"method":"io.penstock.Nothing","parameters":{%s}}' % keys).encode() + b"\\0"
+clients = [[connect(), 0] for i in range(8)]
+for s, _ in clients: s.setblocking(False)
+print("connected", flush=True)
+end = time.time() + 8
+while time.time() < end:
+    for c in clients:
+        try: c[1] = (c[1] + c[0].send(message[c[1]:])) % len(message)
+        except OSError: pass
+        try: c[0].recv(65536)
+        except OSError: pass
+    time.sleep(.001)
+""")
+        check(flood.stdout.readline() == "connected\n", "the flood")
+        while_it_lasts = spent(5)
+        check(while_it_lasts - usual < 0.1, f"{while_it_lasts:.2f} of a CPU, usually {usual:.2f}")
+        w.daemon.ctl("resume", check=0)
+        flood.wait()
+
+
 @test("hundreds of users of HTTP at once: the heartbeat stays young, and what one asks is as of now")
 def _():
     with world() as w:
