@@ -21,6 +21,10 @@ int procparse_psi_some(const char *content, uint64_t *ret_total_us)
 	return 0;
 }
 
+/* More hundredths of a second than the CPUs of any machine have counted: a counter that went below
+ * zero, or lxcfs' idle of 8e18. */
+#define CPU_MOST (1ull << 53)
+
 int procparse_cpu(const char *content, struct procparse_cpu *ret)
 {
 	/* user nice system idle iowait irq softirq steal; guest is in user already (proc(5)) */
@@ -30,6 +34,9 @@ int procparse_cpu(const char *content, struct procparse_cpu *ret)
 
 	if (n < 4)
 		return -EINVAL;
+	for (int i = 0; i < n; i++)
+		if (v[i] > CPU_MOST)
+			return -EINVAL;
 	ret->all = v[0] + v[1] + v[2] + v[3] + v[4] + v[5] + v[6] + v[7];
 	ret->idle = v[3] + v[4];
 	ret->steal = v[7];

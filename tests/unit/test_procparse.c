@@ -29,6 +29,13 @@ static void cpu(void **state)
 	assert_int_equal(c.steal, 8);
 	assert_int_equal(c.all, 10 + 20 + 30 + 400 + 50 + 6 + 7 + 8);
 	assert_int_equal(procparse_cpu("intr 1 2 3\n", &c), -EINVAL);
+	/* lxcfs: an idle that is huge and never moves would look like a machine that is always
+	 * busy. */
+	assert_int_equal(procparse_cpu("cpu  13337485 0 0 8317131874320235395 0 0 0 0 0 0\n", &c),
+			 -EINVAL);
+	/* After a live migration: steal has gone below zero. */
+	assert_int_equal(procparse_cpu("cpu  1000 0 0 100000 0 0 0 18446744073709551000 0 0\n", &c),
+			 -EINVAL);
 }
 
 static void cpu_of_a_group(void **state)
