@@ -3,6 +3,7 @@
 of socket states counts of a server that waits for its client as Postfix does."""
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
@@ -10,13 +11,35 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
-from lib.place import wait_for
+from lib.place import BIN, wait_for
 from lib.programs import Daemon, Proxy
 from lib.smtp import Client, Server
-from lib.tap import check, run, test
+from lib.tap import Skip, check, run, test
 
 PORT = 2525
 LINE = b"NOOP\r\n"
+# A kernel that takes no walk over the elements of a map: what the loader asks for meets EINVAL.
+NO_LOOK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <sys/syscall.h>
+
+long syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+	static long (*next)(long, ...);
+	const union bpf_attr *attr = (const union bpf_attr *)b;
+
+	if (!next)
+		next = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	if (number == __NR_bpf && a == BPF_LINK_CREATE && attr->link_create.attach_type == BPF_TRACE_ITER && attr->link_create.iter_info_len) {
+		errno = EINVAL;
+		return -1;
+	}
+	return next(number, a, b, c, d, e, f);
+}
+"""
 STALLS = {
     "one octet 0x16": b"\x16",
     "half a TLS hello in the clear": b"\x16\x03\x01\x02\x00\x01\x00",
@@ -52,7 +75,7 @@ class Held:
 
 
 class World:
-    def __init__(self, bpf):
+    def __init__(self, bpf, prefix=()):
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         os.chmod(self.directory, 0o755)
         os.makedirs(os.path.join(self.directory, "run"))
@@ -60,7 +83,7 @@ class World:
         self.server = Server(self.held)
         common = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org"}
         self.port = self.server.port if bpf else PORT
-        self.daemon = Daemon(self.directory, {**common, **({"daemon.bpf": "yes"} if bpf else {})})
+        self.daemon = Daemon(self.directory, {**common, **({"daemon.bpf": "yes"} if bpf else {})}, prefix=prefix)
         self.proxy = None if bpf else Proxy(self.directory, PORT, self.server.port, common)
 
     def mx(self):
@@ -152,6 +175,20 @@ def stuck(bpf):
         for c in clients:
             c.close()
         w.counted(0, 0, 0)
+
+
+@test("a kernel that does not take smtp_look: the log, the status and penstockctl support say that a sender who stalls counts as busy")
+def _():
+    with tempfile.TemporaryDirectory() as directory:
+        library = directory + "/no_look.so"
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=NO_LOOK, text=True, check=True)
+        with World(bpf=True, prefix=["env", "LD_PRELOAD=" + library]) as w:
+            if not w.daemon.status()["bpf"]["used"]:
+                raise Skip("BPF is refused here")
+            w.daemon.logged("this kernel does not take smtp_look")
+            w.daemon.wait_status(lambda s: "smtp_look" in s["sensors"]["bpf_smtp"].get("reason", ""), "the reason")
+            support = subprocess.run([BIN + "/penstockctl", "support"], env={**os.environ, "LD_PRELOAD": library}, capture_output=True, text=True).stdout
+            check(any("smtp_look" in line and "stalls counts as busy" in line for line in support.splitlines()), support)
 
 
 @test("an answer that is owed for ten seconds and more is stuck: in flight and no load, until it comes")
