@@ -45,6 +45,7 @@ struct measure {
 	double most_in_flight;
 	uint64_t banner_before[256],
 		banner_after[256]; /* connect-to-220 at the bounds of the overload */
+	uint64_t told_before[256], told_after[256]; /* connection to refusal, the same */
 	double from_s, to_s; /* the overload */
 	uint32_t lag_s; /* what is admitted now is done so much later, unloaded; at least 1 */
 };

@@ -460,6 +460,8 @@ static void impatience(struct plant *p, uint64_t late_us)
 		if (late) {
 			p->counts.deferred++;
 			p->counts.deferred_by[REASON_LATE]++;
+			plant_told(p, p->now_us - p->session[id].opened_us +
+					      (uint64_t)(p->session[id].held_s * 1e6));
 		}
 		leave(p, id, late ? END_LATE : END_GAVE_UP);
 	}

@@ -109,6 +109,7 @@ struct plant {
 	/* of the completed since it was last set to 0, with the wait in front */
 	double latency_worst_s;
 	uint64_t server_time[COUNTS_SLOTS], session_time[COUNTS_SLOTS]; /* histograms, us */
+	uint64_t told[COUNTS_SLOTS]; /* the same: connection to refusal */
 	/* Told of every session that ends, by message. */
 	void (*ended)(void *who, uint32_t message, enum plant_end end, double server_s);
 	void *who;
@@ -130,6 +131,11 @@ void plant_open(struct plant *plant, uint32_t message, float size, uint64_t held
 static inline uint64_t plant_next_us(const struct plant *plant)
 {
 	return plant->cpu.next_us;
+}
+/* A client has heard that it is refused, so long after it connected. */
+static inline void plant_told(struct plant *plant, uint64_t after_us)
+{
+	plant->told[counts_slot(after_us)]++;
 }
 void plant_run_cpu(struct plant *plant);
 void plant_event(struct plant *plant, const struct queue_event *event);

@@ -135,11 +135,18 @@ static void regret(const struct run *r, struct report *ret)
 	free(forced);
 }
 
+/* Of what happened in the overload. */
+static double quantile_ms(const uint64_t *after, const uint64_t *before, double q)
+{
+	double us = counts_quantile(after, before, q);
+
+	return us < 0 ? -1 : us / 1e3;
+}
+
 void report_make(struct run *r, struct report *ret)
 {
 	struct measure *m = &r->measure;
 	struct counts_service sum, *c = &sum;
-	double p99 = counts_quantile(m->banner_after, m->banner_before, .99);
 
 	run_counts(r, &sum);
 	memset(ret, 0, sizeof(*ret));
@@ -155,7 +162,9 @@ void report_make(struct run *r, struct report *ret)
 	ret->deferral_p50_s = measure_age_quantile(m, .5);
 	ret->deferral_p999_s = measure_age_quantile(m, .999);
 	ret->deferral_most_s = measure_age_quantile(m, 1);
-	ret->banner_p99_ms = p99 < 0 ? -1 : p99 / 1e3;
+	ret->banner_p99_ms = quantile_ms(m->banner_after, m->banner_before, .99);
+	ret->told_p50_ms = quantile_ms(m->told_after, m->told_before, .5);
+	ret->told_p99_ms = quantile_ms(m->told_after, m->told_before, .99);
 	ret->jain = jain(&r->senders);
 	for (unsigned h = 0; h < r->hosts; h++)
 		for (int i = 0; i < LEVEL__COUNT; i++)
@@ -184,7 +193,8 @@ static const struct {
 	       FIELD(rejects_per_arrival), FIELD(bounces),
 	       FIELD(bounces_oracle),	   FIELD(deferral_p50_s),
 	       FIELD(deferral_p999_s),	   FIELD(deferral_bound_s),
-	       FIELD(banner_p99_ms),	   FIELD(jain),
+	       FIELD(banner_p99_ms),	   FIELD(told_p50_ms),
+	       FIELD(told_p99_ms),	   FIELD(jain),
 	       FIELD(level_changes),	   FIELD(lost),
 	       FIELD(deferral_most_s),	   FIELD(oldest_waiting_s),
 	       FIELD(third_attempt_ratio) };

@@ -16,6 +16,7 @@ struct report {
 	double deferral_p50_s, deferral_p999_s, deferral_most_s,
 		deferral_bound_s; /* -1: none waited */
 	double banner_p99_ms; /* -1: none was greeted */
+	double told_p50_ms, told_p99_ms; /* connection to refusal; -1: none was refused */
 	double jain; /* -1: too few senders that are alike */
 	double level_changes;
 	double oldest_waiting_s; /* mail that still waits at the end; -1: none */

@@ -208,18 +208,27 @@ static void reveal(const struct run *r, struct clairvoyant_tick *future)
 	future->places = places;
 }
 
-static void note_banners(struct run *r)
+/* Histograms at the bounds of the overload. */
+static void note_histograms(struct run *r)
 {
 	struct measure *m = &r->measure;
 	struct counts_service sum;
+	uint64_t told[COUNTS_SLOTS] = { 0 };
 
 	if (run_time_s(r) >= fmax(m->from_s, m->to_s) + 0.05)
 		return;
 	run_counts(r, &sum);
-	if (run_time_s(r) < m->from_s + 0.05)
+	for (unsigned h = 0; h < r->hosts; h++)
+		for (unsigned i = 0; i < COUNTS_SLOTS; i++)
+			told[i] += r->host[h].plant.told[i];
+	if (run_time_s(r) < m->from_s + 0.05) {
 		memcpy(m->banner_before, sum.connect_220, sizeof(m->banner_before));
-	if (run_time_s(r) < m->to_s + 0.05)
+		memcpy(m->told_before, told, sizeof(m->told_before));
+	}
+	if (run_time_s(r) < m->to_s + 0.05) {
 		memcpy(m->banner_after, sum.connect_220, sizeof(m->banner_after));
+		memcpy(m->told_after, told, sizeof(m->told_after));
+	}
 }
 
 static void note(struct run *r)
@@ -244,7 +253,7 @@ static void note(struct run *r)
 	second->pressure = (float)row->pressure;
 	if (at < m->seconds)
 		m->capacity[at] = capacity_of(r);
-	note_banners(r);
+	note_histograms(r);
 	m->ticks++;
 	if (r->trace && m->ticks % 5 == 0)
 		show(r, row);

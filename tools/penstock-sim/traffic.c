@@ -121,6 +121,7 @@ static bool carry_out(struct host *h, uint32_t id, const struct law_request *req
 	law_settle(&h->law, request, v);
 	if (!v.admit) {
 		measure_at(&r->measure, r->now_us)->refused++;
+		plant_told(&h->plant, held_us);
 		return false;
 	}
 	if (r->scenario.verdict_delay_s > 0) {
