@@ -110,7 +110,7 @@ class Suite:
     """A program to run. `take(suite)` is called when it has ended, with `status`, `wall` and `cpu` (s) in it and its output in the
     file `log`; `after`: the name of a suite that has to be over before it begins."""
 
-    def __init__(self, name, argv, take, log, env=None, limit_s=900, after=None, kind=None):
+    def __init__(self, name, argv, take, log, env=None, limit_s=1800, after=None, kind=None):
         self.name, self.argv, self.take, self.log = name, argv, take, log
         self.env, self.limit_s, self.after = {**os.environ, **(env or {})}, limit_s, after
         plain = name.removesuffix(" (address, undefined)")

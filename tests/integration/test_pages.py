@@ -161,7 +161,7 @@ def follow(page, server):
         subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
         done = subprocess.run(["systemd-nspawn", "--register=no", "--keep-unit", "-D", root, "--boot", "--private-network",
                                "--capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN", "--system-call-filter=bpf perf_event_open"],
-                              capture_output=True, text=True, timeout=500, errors="replace",
+                              capture_output=True, text=True, timeout=1200, errors="replace",
                               env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
         if not os.path.exists(root + "/root/before"):
             raise Skip(f"no container can be booted here: {done.stdout[-200:]} {done.stderr[-200:]}".replace("\n", " "))

@@ -219,7 +219,7 @@ static void the_cutoff_takes_the_sources_that_the_daemon_would(void **state)
 		int its;
 
 		p.salt = any();
-		p.heartbeat_us = clock_monotonic_us();
+		p.heartbeat_us = young();
 		gate_push(gate, &p, 0, false);
 		a.s6_addr[i % 2 ? 14 : 5] = (uint8_t)(i % 100); /* some known, some not */
 		s.group = plan_group(a.s6_addr);
@@ -314,7 +314,7 @@ static void an_addresss_count_comes_down_whoever_takes_off(void **state)
 		struct timespec now = { 0 };
 
 		over = pthread_timedjoin_np(thread, NULL, &now) == 0;
-		p.heartbeat_us = clock_monotonic_us();
+		p.heartbeat_us = young();
 		gate_push(gate, &p, 0, false);
 		/* Tickets of clients that vanish: the daemon takes them off. */
 		for (int i = 0; i < 100; i++)
@@ -375,10 +375,10 @@ static void no_plan_or_a_paused_responder_lets_everybody_pass(void **state)
 	gate_pause(gate, true);
 	assert_int_equal(handed_over(&a, next_port()), 0);
 	gate_pause(gate, false);
-	p.heartbeat_us -= PLAN_STALE_US + 1000;
+	p.heartbeat_us = clock_monotonic_us() - PLAN_STALE_US - 1000;
 	gate_push(gate, &p, 0, false);
 	assert_int_equal(handed_over(&a, next_port()), 0);
-	p.heartbeat_us = clock_monotonic_us();
+	p.heartbeat_us = young();
 	gate_push(gate, &p, 0, true);
 	p.service[1].window = PLAN_UNLIMITED;
 	assert_int_equal(handed_over(&a, next_port()),

@@ -21,7 +21,7 @@
 
 #define PLAIN_PORT 2525
 #define TLS_PORT 4465
-#define PATIENCE_US (5 * US_PER_S)
+#define PATIENCE_US (60 * US_PER_S)
 
 static struct kernel *kernel;
 static char why[256];
