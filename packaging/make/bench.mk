@@ -1,6 +1,6 @@
 # Benchmarks: ratios in one run, median and spread.
 
-## make bench           the core's costs, the cost of a refusal, verdicts a second of each front, and a real Postfix alone and behind the proxy (about 12 minutes, as root)
+## make bench           the core's costs, the cost of a refusal, verdicts a second of each front, and a real Postfix alone and behind the proxy (about 20 minutes, as root)
 .PHONY: bench
 bench: all $(TEST_PROGRAMS) $(BENCHES)
 	@for b in $(BENCHES); do $$b || exit 1; done
