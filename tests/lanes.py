@@ -39,6 +39,7 @@ SUITES = {
     "integration/test_haraka.py": (20, "noisy"),
     "integration/test_old_files.py": (10, ""),
     "integration/test_history.py": (15, ""),
+    "integration/test_truth.py": (150, ""),
     "integration/test_maintenance.py": (25, ""),
     "integration/test_systemd.py": (130, ""),
     "integration/test_pages.py": (160, ""),

@@ -60,10 +60,14 @@ static enum reason most_told(const struct lately_service *l)
 	return most;
 }
 
+static bool deferred_lately(const struct status *s, unsigned i)
+{
+	return s->view.mode == PLAN_ENFORCE && lately_deferred_ratio(&s->lately[i]) >= SAID_RATIO;
+}
+
 static bool is_deferring(const struct status *s, unsigned i)
 {
-	return s->view.mode == PLAN_ENFORCE && s->view.window[i].refusing &&
-	       lately_deferred_ratio(&s->lately[i]) >= SAID_RATIO;
+	return s->view.window[i].refusing && deferred_lately(s, i);
 }
 
 /* What share is deferred, and for what. */
@@ -142,10 +146,12 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 		plan_rank(&s->plan, &picture->view.source, &request);
 	v = decide(s, i, picture != NULL, &request);
 	text_append(out, "5. A new connection now: ");
-	if (is_deferring(s, i)) {
+	if (deferred_lately(s, i)) {
 		explain_lately(&s->lately[i], out);
-		text_append(out,
-			    "   %s: ", picture || trusted || refused ? "this one" : "one of them");
+		text_append(out, "   %s: ",
+			    picture || trusted || refused ? "this one"
+			    : is_deferring(s, i)	  ? "one of them"
+							  : "one more, now");
 	}
 	if (v.admit && !v.would_defer) {
 		text_append(out, "admitted (%s: %s)\n", reason_name((enum reason)v.reason),

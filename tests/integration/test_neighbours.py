@@ -12,13 +12,10 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
-from lib.cgroup import Cgroup
+from lib.neighbourhood import CPUS, SPIN, Neighbourhood
 from lib.place import BIN, BUILD, wait_for
 from lib.tap import Skip, check, test
-from lib.world import World
 
-CPUS = len(os.sched_getaffinity(0))
-SPIN = "import time\nend = time.monotonic() + 400\nwhile time.monotonic() < end: pass"
 PAUSING = "import time\nend = time.monotonic() + 400\nwhile time.monotonic() < end:\n t = time.monotonic() + .005\n while time.monotonic() < t: pass\n time.sleep(.1)"
 
 
@@ -29,26 +26,6 @@ def status_of_root(w):
 
 def seen_by_root(w, condition, what, seconds=120):
     return wait_for(lambda: (lambda s: s if condition(s) else None)(status_of_root(w)), what, seconds)
-
-
-class Neighbourhood(World):
-    """Control groups beside the daemon. Whatever else runs on this machine is out of sight: the groups of this test are all there are."""
-
-    def __init__(self):
-        self.groups, self.started = [Cgroup("cpu", "memory", "blkio")], []
-        super().__init__(None, {"daemon.bpf": "no"}, server=2526, proxy=False, prefix=self.groups[0].as_root())
-        self.at_end.append(self.groups[0].remove)
-
-    def group(self, *controllers):
-        self.groups.append(Cgroup(*controllers, inside=self.groups[0]))
-        self.at_end.append(self.groups[-1].remove)
-        return self.groups[-1]
-
-    def run(self, group, code, *argv):
-        p = subprocess.Popen(group.prefix(sys.executable, "-c", code, *argv), stdout=subprocess.PIPE)
-        self.started.append(p)
-        self.at_end += [p.wait, p.kill]
-        return p
 
 
 @test("CPU: of two that spin, the larger is named in JSON, explain, the page and the journal, with what helps; mail flows", quiet=True)
