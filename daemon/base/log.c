@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
@@ -53,10 +55,49 @@ static bool is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
+/* By the carrier: 0, or it has to be written here. One that takes nothing for so long is left alone
+ * for a while. */
+#define CARRIER_WAIT_US 500000
+#define CARRIER_REST 100 /* entries */
+static int carry(const struct iovec *iov, int n)
+{
+	static int fd = -1; /* the thread's, as is what follows */
+	static unsigned rest;
+	struct timeval wait = { .tv_usec = CARRIER_WAIT_US };
+	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = LOG_CARRIER };
+	char entry[LOG_ENTRY_MAX];
+	size_t size = 0;
+
+	for (int i = 0; i < n; i++) {
+		/* The protocol has another form for those; there are none. */
+		if (size + iov[i].iov_len + 1 > sizeof(entry) ||
+		    memchr(iov[i].iov_base, '\n', iov[i].iov_len)) {
+			errno = EMSGSIZE;
+			return -1;
+		}
+		memcpy(entry + size, iov[i].iov_base, iov[i].iov_len);
+		size += iov[i].iov_len;
+		entry[size++] = '\n';
+	}
+	errno = EAGAIN;
+	if (rest > 0 && rest--)
+		return -1;
+	if (fd < 0) {
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+	}
+	if (sendto(fd, entry, size, MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof(to)) >= 0)
+		return 0;
+	rest = errno == EAGAIN ? CARRIER_REST : 0;
+	return -1;
+}
+
 static void write_journal(const struct entry *e)
 {
 	char message[LINE_MAX_ + 16], priority[16], id[64], name[64], fields[FIELDS_MAX];
 	struct iovec iov[16];
+	bool others = strstr(e->fields, "SYSLOG_IDENTIFIER=");
+	static bool told; /* the thread's */
 	int n = 0;
 	char *save = NULL;
 
@@ -65,7 +106,7 @@ static void write_journal(const struct entry *e)
 	snprintf(name, sizeof(name), "SYSLOG_IDENTIFIER=%s", log_state.name);
 	iov[n++] = (struct iovec){ message, strlen(message) };
 	iov[n++] = (struct iovec){ priority, strlen(priority) };
-	if (!strstr(e->fields, "SYSLOG_IDENTIFIER="))
+	if (!others)
 		iov[n++] = (struct iovec){ name, strlen(name) };
 	if (e->id[0]) {
 		snprintf(id, sizeof(id), "MESSAGE_ID=%s", e->id);
@@ -74,6 +115,15 @@ static void write_journal(const struct entry *e)
 	memcpy(fields, e->fields, sizeof(fields));
 	for (char *f = strtok_r(fields, "\n", &save); f && n < 16; f = strtok_r(NULL, "\n", &save))
 		iov[n++] = (struct iovec){ f, strlen(f) };
+	if (others && carry(iov, n) == 0)
+		return;
+	if (others && !told) {
+		told = true;
+		sd_journal_print(
+			LOG_NOTICE,
+			"Cannot reach penstock-refusals: %s. Lines about refused clients are filed under this unit. Start penstock-refusals.socket.",
+			strerror(errno));
+	}
 	sd_journal_sendv(iov, n);
 }
 

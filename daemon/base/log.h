@@ -14,6 +14,10 @@ enum log_level {
 	LOG_LEVEL_DEBUG
 };
 
+/* tools/penstock-refusals.c: entries in journald's native protocol, one a datagram. */
+#define LOG_CARRIER "/run/penstock/refusals.sock"
+#define LOG_ENTRY_MAX 4096
+
 /* `name` is the syslog identifier. Starts the helper thread: call after fork and before sandboxing.
  * 0 or -errno. */
 int log_open(const char *name, enum log_level max);
@@ -25,7 +29,9 @@ uint64_t log_dropped(void);
 
 void log_msg(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A structured entry: `message_id` is 32 hex digits, `fields` is "KEY=value\n..." (may be NULL,
- * journal only; SYSLOG_IDENTIFIER= in it takes the place of log_open()'s name). */
+ * journal only). With SYSLOG_IDENTIFIER= in it, it is no line of ours but one about somebody else:
+ * it goes to the journal by LOG_CARRIER, where that listens, so that it is not filed under our
+ * unit. */
 void log_event(enum log_level level, const char *message_id, const char *fields, const char *format,
 	       ...) __attribute__((format(printf, 4, 5)));
 
