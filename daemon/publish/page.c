@@ -16,14 +16,20 @@
 #include "publish/words.h"
 #include "publish/www.h"
 
-/* Planned maintenance that comes within a week. */
-static void set_planned(json_t *page, const struct status *s)
+const struct maintenance_span *page_planned(const struct status *s)
 {
 	const struct maintenance_span *next = &s->maintenance.next;
+	bool far = (uint64_t)next->begin_s * US_PER_S > s->realtime_us + 7 * 86400 * US_PER_S;
+
+	return next->end_s && !far ? next : NULL;
+}
+
+static void set_planned(json_t *page, const struct status *s)
+{
+	const struct maintenance_span *next = page_planned(s);
 	char begin[32], end[32];
 
-	if (!next->end_s ||
-	    (uint64_t)next->begin_s * US_PER_S > s->realtime_us + 7 * 86400 * US_PER_S)
+	if (!next)
 		return;
 	page_set(page, "planned", "Planned maintenance from %s to %s%s%s.",
 		 words_time((uint64_t)next->begin_s * US_PER_S, begin),

@@ -14,6 +14,8 @@ void page_set(json_t *object, const char *key, const char *format, ...)
 void page_set_value(json_t *object, const char *key, enum unit unit, double value);
 /* "3 min", in `buffer`, which it returns. */
 const char *page_duration(double s, char *buffer, size_t size);
+/* Planned maintenance that comes within a week; NULL: none. */
+const struct maintenance_span *page_planned(const struct status *status);
 bool page_sensor_fails(const struct sensor_status *sensor);
 
 /* The template of publish/public_page.h. */

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "publish/headline.h"
 #include "publish/page_parts.h"
 #include "publish/template.h"
@@ -47,6 +48,7 @@ void public_page_render(const struct status *s, struct evbuffer *out)
 					 "try again by themselves." },
 	};
 	enum public_state state = public_state(&s->view);
+	const struct maintenance_span *next = page_planned(s);
 	json_t *page = json_object();
 
 	page_set(page, "state", "%s", states[state].name);
@@ -58,6 +60,13 @@ void public_page_render(const struct status *s, struct evbuffer *out)
 		set_time(page, "until", s->view.order_until_us);
 	else if (state != PUBLIC_WORKS)
 		json_object_set_new(page, "until_unknown", json_true());
+	if (next) {
+		json_t *planned = json_object();
+
+		set_time(planned, "begin", (uint64_t)next->begin_s * US_PER_S);
+		set_time(planned, "end", (uint64_t)next->end_s * US_PER_S);
+		json_object_set_new(page, "planned", planned);
+	}
 	set_time(page, "now", s->realtime_us);
 	template_render(page_html_for_customers(), page, out);
 	json_decref(page);

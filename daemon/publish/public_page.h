@@ -1,6 +1,6 @@
-/* The page for customers of the mail service: whether mail is accepted, since when, and until when
- * if an end is known. It says nothing of this host, of penstock or of a reason, so that it may be
- * public. What it looks like is in www/public.html and public.css. */
+/* The page for customers of the mail service: whether mail is accepted, since when, until when if
+ * an end is known, and maintenance that is planned. It says nothing of this host, of penstock or of
+ * a reason, so that it may be public. What it looks like is in www/public.html and public.css. */
 #ifndef PENSTOCK_PUBLISH_PUBLIC_PAGE_H
 #define PENSTOCK_PUBLISH_PUBLIC_PAGE_H
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Planned maintenance: announced, obeyed, ended, through restarts and reloads; what an operator says in between."""
 import os
+import re
 import sys
 import tempfile
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
@@ -14,6 +16,7 @@ from lib.tap import check, test
 from lib.world import PORT, World
 
 OTHER = "127.0.0.2"
+PUBLIC = 9827
 
 
 def clock(offset_s):
@@ -26,11 +29,11 @@ def window(begin_s, end_s, text="kernel updates"):
 
 
 class Site(World):
-    def __init__(self, windows="", more=""):
+    def __init__(self, windows="", more="", **options):
         directory = tempfile.mkdtemp(prefix="penstock-test-")
         self.config = os.path.join(directory, "penstock.conf")
         self.write(windows, more)
-        super().__init__(directory, options={"source.trusted": OTHER}, argv=["-c", self.config], calm=True)
+        super().__init__(directory, options={"source.trusted": OTHER, **options}, argv=["-c", self.config], calm=True)
 
     def write(self, windows, more=""):
         with open(self.config, "w") as f:
@@ -52,9 +55,16 @@ class Site(World):
         return self.daemon.wait_status(lambda s: s["state"] == state, state)
 
 
-@test("a window is announced in status, page, metrics and journal")
+def customers_read(pattern):
+    def reads():
+        with urllib.request.urlopen(f"http://127.0.0.1:{PUBLIC}/", timeout=30) as answer:
+            return re.search(pattern, re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", answer.read().decode())))
+    return wait_for(reads, f"customers to read {pattern!r}")
+
+
+@test("a window is announced in status, page, metrics and journal, and to customers; in it they read its end, and no reason")
 def _():
-    with Site(window(1800, 5400)) as w:
+    with Site(window(1800, 5400), **{"http.public": f"127.0.0.1:{PUBLIC}"}) as w:
         w.daemon.logged("Maintenance begins in 30 min")
         check("kernel updates. New connections are deferred meanwhile." in w.daemon.output(), w.daemon.output())
         s = w.daemon.status()
@@ -68,6 +78,13 @@ def _():
         check(abs(begin - time.time() - 1800) < 600, begin)
         check(w.daemon.metric("penstock_maintenance_end_timestamp_seconds") == begin + 3600, "an hour long")
         w.mail_flows()
+        said = customers_read(r"Operational .*Planned maintenance (\S+) (\S+) UTC to (\S+) (\S+) UTC")
+        check(next_one["begin"].startswith(f"{said[1]}T{said[2]}") and next_one["end"].startswith(f"{said[3]}T{said[4]}"), f"{said[0]} {next_one}")
+        w.reload(window(-60, 3600))
+        end = w.state("maintenance")["maintenance"]["now"]["end"]
+        said = customers_read(r"Maintenance .*Since \S+ \S+ UTC Expected end (\S+) (\S+) UTC")
+        check(end.startswith(f"{said[1]}T{said[2]}"), f"{said[0]} {end}")
+        check("kernel" not in said.string, said.string)
 
 
 @test("in a window 451 4.3.2 says until when, a restart changes nothing, its end is kept")
