@@ -23,6 +23,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/history.h"
+
 #define ROUNDS 7
 #define ROUND_MS \
 	4000 /* whole periods of what is seen part of the time (daemon/kernel/duty_cycle.h) */
@@ -485,6 +487,42 @@ static void report(const char *title, const struct shares *rounds, const struct 
 	       aim_percent, all < aim_percent ? "met" : "NOT met");
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+#define MIB 1048576.0
+#define MEMORY_AIM_MIB 20.0
+
+/* What is resident, without the table of sources, whose size is an option (source.ledger_size). */
+static void report_memory(pid_t pid)
+{
+	char path[64], line[512];
+	unsigned long long kib;
+	bool table = false;
+	double all = 0, sources = 0, history;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps", pid);
+	f = fopen(path, "r");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%llx-%*x %*4s", &kib) == 1 && strchr(line, '-'))
+			table = strstr(line, "/run/sources") != NULL;
+		if (sscanf(line, "Rss: %llu kB", &kib) == 1) {
+			all += (double)kib * 1024;
+			sources += table ? (double)kib * 1024 : 0;
+		}
+	}
+	if (f)
+		fclose(f);
+	history = (double)(HISTORY_HOUR + HISTORY_DAY) * sizeof(struct history_record);
+	printf("memory of penstockd\n");
+	printf("  %-34s %9.1f MiB; the aim is %.0f: %s\n", "resident, without the table",
+	       (all - sources) / MIB, MEMORY_AIM_MIB,
+	       all - sources < MEMORY_AIM_MIB * MIB ? "met" : "NOT met");
+	printf("  %-34s %9.1f MiB\n", "the table of sources", sources / MIB);
+	printf("  %-34s %9.1f MiB, once it has a day\n", "the history's rings, of that",
+	       history / MIB);
+}
+
 /* ---- the run -------------------------------------------------------------------------------- */
 
 static pid_t start_daemon(const char *self, const char *directory)
@@ -566,6 +604,7 @@ int main(int argc, char **argv)
 	report("penstockd with nothing of ours to watch (the machine does what it does)", idle,
 	       &after, 0.2, false);
 	report("penstockd under load", loaded, &after, 0.5, true);
+	report_memory(daemon);
 	kill(daemon, SIGTERM);
 	waitpid(daemon, NULL, 0);
 	close(nothing_link);
