@@ -61,7 +61,7 @@ static int wait_tls(const struct redis *r, int result, char *why)
 		return wait_for(r, POLLOUT);
 	code = ERR_get_error();
 	if (verified != X509_V_OK)
-		snprintf(why, REDIS_WHY, "its certificate is not believed: %s",
+		snprintf(why, REDIS_WHY, "its certificate is not trusted: %s",
 			 X509_verify_cert_error_string(verified));
 	else if (code)
 		snprintf(why, REDIS_WHY, "TLS: %s", ERR_reason_error_string(code));
@@ -114,7 +114,7 @@ static int read_some(struct redis *r, char *why)
 		return -EMSGSIZE;
 	}
 	if (redisReaderFeed(r->reader, bytes, (size_t)n) != REDIS_OK) {
-		snprintf(why, REDIS_WHY, "what it sends is no answer: %s", r->reader->errstr);
+		snprintf(why, REDIS_WHY, "its answer cannot be read: %s", r->reader->errstr);
 		return -EBADMSG;
 	}
 	return 0;
@@ -167,7 +167,7 @@ static int read_reply(struct redis *r, redisReply **ret, char *why)
 		int error;
 
 		if (redisReaderGetReply(r->reader, &reply) != REDIS_OK) {
-			snprintf(why, REDIS_WHY, "what it sends is no answer: %s",
+			snprintf(why, REDIS_WHY, "its answer cannot be read: %s",
 				 r->reader->errstr);
 			return -EBADMSG;
 		}

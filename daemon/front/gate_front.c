@@ -157,8 +157,9 @@ static int gate_front_open(const struct front_env *env, struct counts *counts, v
 {
 	static const char *const does[] = {
 		[GATE_BESIDE_NOBODY] = "guards",
-		[GATE_BESIDE_POLICY] = "resets whom the policy service has refused before, for",
-		[GATE_BESIDE_PROXY] = "resets whom penstock-proxy has refused before, for",
+		[GATE_BESIDE_POLICY] =
+			"resets clients that the policy service has refused before, for",
+		[GATE_BESIDE_PROXY] = "resets clients that penstock-proxy has refused before, for",
 	};
 	struct gate_front *g = calloc(1, sizeof(*g));
 	struct gate_view view;

@@ -18,7 +18,7 @@
 #define DRAINING_MOST 4096 /* clients that have had the last word, beside those in dialogue */
 #define HANGS_US (1 * US_PER_S) /* a thread that did not turn for so long */
 
-/* How many clients can be had at once: as configured, and no more than there are descriptors. */
+/* How many clients can be served at once: as configured, and no more than there are descriptors. */
 static uint32_t room(uint32_t linger_max)
 {
 	struct rlimit limit;

@@ -58,7 +58,7 @@ int responder_open(const struct responder_options *options, struct responder **r
  * the last second. NULL is fine. */
 void responder_close(struct responder *responder);
 /* The gate's listening sockets, on loopback and a port of the kernel's choice; -1: that family is
- * not to be had. They stay the responder's. */
+ * not available. They stay the responder's. */
 int responder_listener_v4(const struct responder *responder);
 int responder_listener_v6(const struct responder *responder);
 /* Takes effect for clients that come from now on. */

@@ -311,7 +311,7 @@ static double crowd(const struct responder *r)
 	return most;
 }
 
-/* Waits when the CPU share is spent, or the kernel has no memory: whoever comes waits in the accept
+/* Waits when the CPU share is spent, or the kernel has no memory: new clients wait in the accept
  * queue. */
 static void keep_to_share(struct responder *r)
 {

@@ -21,7 +21,7 @@ struct standin_options {
 int standin_open(const struct standin_options *options, struct standin **ret_standin);
 /* Ends it. NULL is fine. */
 void standin_close(struct standin *standin);
-/* Once a tick, while the responder is well. Starts it anew when it was killed. */
+/* Once a tick, while the responder is well. Starts it again when it was killed. */
 void standin_beat(struct standin *standin, uint64_t now_us);
 
 #endif

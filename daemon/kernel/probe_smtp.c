@@ -58,7 +58,7 @@ struct smtp {
 };
 
 /* Where the MTA is: the gate's network namespace when one is named. A descriptor, or negative: not
- * to be had. */
+ * available. */
 static int open_mta_netns(const struct config *config)
 {
 	char why[256];

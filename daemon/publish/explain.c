@@ -159,7 +159,9 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 		return;
 	}
 	if (w->law == LAW_OPEN) {
-		text_append(out, "nothing is known to act on, everything is admitted\n");
+		text_append(
+			out,
+			"no signal is known that could decide, and every connection is admitted\n");
 		return;
 	}
 	text_append(out, "window %.0f sessions by the %s law", floor(w->window),

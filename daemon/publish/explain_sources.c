@@ -50,9 +50,9 @@ static void explain_outlook(const struct status *s, const struct source_picture 
 					 ? "its rank passes now"
 					 : "places are not short: every rank passes now");
 	} else if (p->admitted_in_s == UINT32_MAX) {
-		text_append(out, "as things are it does not get in within a week");
+		text_append(out, "at the current load it is not admitted within a week");
 	} else {
-		text_append(out, "as things are it gets in with a retry in ");
+		text_append(out, "at the current load it is admitted with a retry in ");
 		words_duration(out, p->admitted_in_s);
 	}
 	if (v->waiting)
@@ -97,7 +97,7 @@ void explain_source(const struct status *s, const struct source_picture *p, stru
 			out, "; %s",
 			v->source.heavy == PLAN_HEAVY_LIMIT
 				? "that is over source.rate_max"
-				: "that is unusual for it, and over the fair rate: where places are short, others come first");
+				: "more than usual for it, and over the fair rate: while places are short, other sources come first");
 	text_append(out, "\n");
 	explain_shared(s, v, out);
 	explain_outlook(s, p, out);

@@ -200,13 +200,14 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 	else if (h->kind == HEADLINE_OBSERVING && s->view.would_defer_ratio >= SAID_RATIO)
 		text_append(out, "penstockctl mode enforce makes it true until the next restart.");
 	else if (h->kind == HEADLINE_DEFERRING)
-		text_append(out, "penstockctl explain says what presses; "
+		text_append(out, "penstockctl explain names the resource; "
 				 "penstockctl sources --sort rate says who sends.");
 	else if (h->kind == HEADLINE_NEIGHBOUR && who)
 		foreign_advise(s->view.pressure.driver, who, &s->neighbours, out);
 	else if (h->kind == HEADLINE_NEIGHBOUR)
-		text_append(out,
-			    "penstockctl explain, as root, names a control group that presses.");
+		text_append(
+			out,
+			"penstockctl explain, as root, names the control group that causes the load.");
 }
 
 void headline_tell(const struct status *s, struct headline *ret)

@@ -46,7 +46,7 @@ struct http {
 	char why[64]; /* of its end */
 };
 
-/* This host's own names: nobody else can let one of them point here. */
+/* This host's own names: no other person's DNS zone can make one of them point here. */
 static void find_names(struct http_shared *shared, const struct config *config)
 {
 	struct text names = { .data = shared->names, .size = sizeof(shared->names) };

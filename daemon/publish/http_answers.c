@@ -95,7 +95,7 @@ static void on_read(struct bufferevent *channel, void *context)
 		}
 		evbuffer_remove(input, &q, sizeof(q));
 		if (take(a, &q) < 0) {
-			give_up(a, "it asked for what there is not");
+			give_up(a, "it asked for a document that does not exist");
 			return;
 		}
 	}

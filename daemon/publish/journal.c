@@ -170,7 +170,7 @@ static void sources_changed(const struct source_stats *before, const struct sour
 			(unsigned long long)now->waiting, (unsigned long long)now->oldest_s / 60);
 	else if (before->infeasible && !now->infeasible)
 		log_event(LOG_LEVEL_NOTICE, MESSAGE_INFEASIBLE, fields,
-			  "bound feasible again: who is due is admitted");
+			  "bound feasible again: sources that are due are admitted");
 	if (!before->day && now->day)
 		log_event(
 			LOG_LEVEL_ERROR, MESSAGE_DAY, fields,

@@ -24,7 +24,7 @@
 	X(LEVEL_CHANGES, COUNTER, "penstock_level_changes_total", "", "level", "", \
 	  "Entries into each level.") \
 	X(PRESSURE, GAUGE, "penstock_pressure_ratio", "ratio", "resource", "", \
-	  "Largest signal of a resource by its target; 1 is the objective just met. resource=all is the largest of them.") \
+	  "Largest signal of a resource, divided by its target; 1: the objective is just met. resource=all is the largest of them.") \
 	X(SIGNAL_SECONDS, GAUGE, "penstock_signal_seconds", "seconds", "resource, signal", "", \
 	  "Signals that are times. Absent: not known.") \
 	X(SIGNAL_RATIO, GAUGE, "penstock_signal_ratio", "ratio", "resource, signal", "", \
@@ -40,11 +40,11 @@
 	X(SIGNAL_ITEMS, GAUGE, "penstock_signal_items", "items", "resource, signal", "", \
 	  "Signals that are numbers of things: messages, tasks, connections. Absent: not known.") \
 	X(SIGNAL_PRESSURE, GAUGE, "penstock_signal_pressure_ratio", "ratio", "resource, signal", "", \
-	  "A signal by its target: the largest of a resource is its pressure. Signals without a target have none.") \
+	  "A signal divided by its target. The largest one of a resource is its pressure. Signals without a target are left out.") \
 	X(SIGNAL, GAUGE, "penstock_signal", "", "resource, signal", "penstock_signal_seconds, _ratio, _bytes and so on", \
 	  "Every signal that is known now: seconds, bytes, bits, ratios and numbers in one metric.") \
 	X(NEIGHBOUR_SHARE, GAUGE, "penstock_neighbour_share_ratio", "ratio", "resource", "", \
-	  "Share of a resource, of what is not the mail server's, that the control group with most of it has.") \
+	  "Share that the largest other control group has of a resource, of what the mail server does not use.") \
 	X(FOREIGN, GAUGE, "penstock_foreign_pressure", "", "", "", \
 	  "1 while pressure is a neighbour's and refusing mail would not lower it.") \
 	X(SERVICE_INFO, INFO, "penstock_service_info", "", "service, shed", "", \
@@ -58,11 +58,11 @@
 	X(BUSY, GAUGE, "penstock_busy_sessions", "sessions", "service", "", \
 	  "Sessions in which the mail server owes an answer.") \
 	X(STUCK, GAUGE, "penstock_stuck_sessions", "sessions", "service", "", \
-	  "Sessions in flight that have been owed an answer for many times the usual: no load.") \
+	  "Sessions in flight that have waited for an answer many times longer than usual; they count as no load.") \
 	X(ADMIT_RATIO, GAUGE, "penstock_admit_ratio", "ratio", "", "", \
 	  "Share of the offered connections that is admitted, lately.") \
 	X(DEMAND, GAUGE, "penstock_demand_ratio", "ratio", "", "", \
-	  "Offered connections by what can be carried, of the service where it is largest; above 1 it presses.") \
+	  "Offered connections divided by the capacity, of the service where that is largest; above 1: more is offered than can be carried.") \
 	X(SERVER_TIME, GAUGE, "penstock_server_time_seconds", "seconds", "service", "", \
 	  "T: busy sessions by completions a second.") \
 	X(CAPACITY, GAUGE, "penstock_capacity_sessions_per_second", "sessions_per_second", "service", "", \
@@ -74,7 +74,7 @@
 	X(SERVICE_DECISIONS, COUNTER, "penstock_service_decisions_total", "", "service, verdict, reason", "", \
 	  "Verdicts by service and reason.") \
 	X(FINISHED, COUNTER, "penstock_finished_sessions_total", "sessions", "service", "", \
-	  "Admitted sessions that ended, however.") \
+	  "Admitted sessions that have ended, in any way.") \
 	X(COMPLETED, COUNTER, "penstock_completed_jobs_total", "jobs", "service", "", \
 	  "Sessions that were greeted and ended in order, and one for every 8 server turns before that.") \
 	X(BUSY_SECONDS, COUNTER, "penstock_busy_seconds_total", "seconds", "service", "", \
@@ -126,11 +126,11 @@
 	X(PROMISED, COUNTER, "penstock_promised_attempts_total", "attempts", "", "", \
 	  "Attempts that the promise to deferred sources covered.") \
 	X(BROKEN_PROMISES, COUNTER, "penstock_broken_promises_total", "promises", "", "", \
-	  "Such attempts that were deferred all the same.") \
+	  "Attempts that were deferred although the promise covered them.") \
 	X(EVICTED, COUNTER, "penstock_sources_evicted_total", "", "", "", \
 	  "Sources forgotten for lack of room: source.ledger_size.") \
 	X(EVENTS_LOST, COUNTER, "penstock_source_events_lost_total", "", "", "", \
-	  "Verdicts of fronts that the table of sources did not hear of.") \
+	  "Verdicts of fronts that did not reach the table of sources.") \
 	X(FAIR_RATE, GAUGE, "penstock_source_fair_rate", "", "", "", \
 	  "Seconds of service a second that one source may have; absent: no bound.") \
 	X(LEDGER_WRITTEN, GAUGE, "penstock_ledger_written", "", "", "", \

@@ -78,7 +78,7 @@ static json_t *demand_row(const struct engine_view *view)
 	json_object_set_new(one, "known", json_true());
 	page_set(one, "value", "%.2f", view->demand_ratio);
 	page_set(one, "signal", "demand_ratio");
-	page_set(one, "help", "what is offered by what can be carried");
+	page_set(one, "help", "offered connections divided by the capacity");
 	return one;
 }
 

@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 #define BUDGET_US_PER_S 40 /* by default: .004 % of one core */
-/* However dear, it is asked so often: the law must not steer by old news. What a sensor costs
- * beyond its budget then shows. */
+/* It is polled this often, however much it costs: the law must not steer by old values. What a
+ * sensor costs beyond its budget then shows. */
 #define BUDGET_INTERVAL_MOST_US 1000000u
-/* weight of the newest poll: one dear poll (a cold cache, an interrupt) is no trend */
+/* weight of the newest poll: one expensive poll (a cold cache, an interrupt) is no trend */
 #define BUDGET_SMOOTHING 0.05
 
 struct budget {

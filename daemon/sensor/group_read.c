@@ -8,7 +8,8 @@
 #include "sensor/procparse.h"
 
 #define IO_REQUEST_BYTES 16384.0
-/* memory.stat is dear (the kernel sums up), so it is read when the cheap total has moved. */
+/* memory.stat is expensive (the kernel adds up all CPUs): it is read when the cheap total has
+ * moved. */
 #define STAT_MOVED 262144u
 #define LEAK_LEAST (8.0 * 1024 * 1024) /* growth over a look of the trend */
 

@@ -188,8 +188,8 @@ static bool is_due(const struct registry *registry, struct slot *slot, uint64_t 
 	if (urgency == URGENCY_URGENT)
 		return true;
 	/* One that fails is asked every tick: it decides soon whether it is to be left out. So is
-	 * one that was just opened: rates need two readings, and the first are dear because nothing
-	 * is in a cache. */
+	 * one that was just opened: rates need two readings, and the first are expensive because
+	 * nothing is in a cache. */
 	return slot->ops->every_tick || slot->status.polls < FIRST_POLLS ||
 	       slot->status.state != SENSOR_OK ||
 	       budget_due(&slot->budget, interval_us, now_us, tick_us);
@@ -288,7 +288,7 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urge
 		registry->cpu_pressed_us = now_us;
 	if (frozen_step(&registry->frozen_values, sample, &frozen))
 		log_warning(
-			"Cannot believe %s: it has not moved for a minute. It is left out until it moves, and no mail is refused for it.",
+			"Cannot use %s: its value has not changed for a minute. It is left out until it changes, and no mail is refused for it.",
 			signal_info[frozen].name);
 }
 

@@ -44,7 +44,8 @@ struct sensor_env {
 	/* The threads for what must not be done in the tick, see worker.h: set by
 	 * registry_open(). */
 	struct worker *worker, *spool_worker; /* the latter for what may hang */
-	/* What several sensors share: set by registry_open(), NULL where no thread could be had. */
+	/* What several sensors share: set by registry_open(), NULL where no thread could be
+	 * created. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */

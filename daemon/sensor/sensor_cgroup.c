@@ -182,7 +182,8 @@ static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why
 		return -ENOENT;
 	}
 	if (!env->mta) {
-		snprintf(why, SENSOR_WHY_MAX, "no thread could be had to look for the mail server");
+		snprintf(why, SENSOR_WHY_MAX,
+			 "Cannot create the thread that looks for the mail server");
 		return -EAGAIN;
 	}
 	s = calloc(1, sizeof(*s));

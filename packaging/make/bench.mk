@@ -10,7 +10,7 @@ bench: all $(TEST_PROGRAMS) $(BENCHES)
 	@FRESH=1 MINUTES=8 SECONDS_EACH=6 SCAN=0 SERVERS=postfix FRONTS=alone,proxy CASES=0.5x,1x,2x,10x,step OUT=$(BUILD)/bench tests/bench/overload/run
 
 ## make bench-overload  real servers under every load and fault of tests/bench/overload, most important first, for MINUTES (60); goes on where
-##                      it ended; table, plots and JSON under build/bench-overload (SERVERS= FRONTS= CASES= SEEDS= choose, FRESH=1 begins anew)
+##                      it ended; table, plots and JSON under build/bench-overload (SERVERS= FRONTS= CASES= SEEDS= choose, FRESH=1 begins again)
 .PHONY: bench-overload
 bench-overload: all $(TEST_PROGRAMS)
 	tests/bench/overload/run

@@ -6,7 +6,7 @@ CHECK_DEPS := libcmocka-dev clang-format cppcheck
 TEST_DEPS := $(CHECK_DEPS) libclang-rt-14-dev iproute2 openssl procps systemd-container debootstrap \
 	mmdebstrap debhelper dpkg-dev lintian rpm rpmlint checkpolicy semodule-utils curl \
 	qemu-system-x86 e2fsprogs
-# What the tests use where it can be had, and skip where not: a browser.
+# What the tests use where it is available; without it they skip: a browser.
 TEST_WANTS := chromium-headless-shell fonts-dejavu-core
 
 # Says which of these packages are missing, and what installs them.

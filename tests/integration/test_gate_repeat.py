@@ -132,7 +132,7 @@ def _():
     daemon = Daemon(directory, {"service.mx.ports": POLICY, "service.mx.hostname": "mx.example.org", "front.policy.enabled": "yes",
                                 "front.policy.listen": "127.0.0.1:9826", "front.gate.enabled": "yes", "front.gate.repeat": "reset"})
     try:
-        daemon.logged("the gate resets whom the policy service has refused before")
+        daemon.logged("the gate resets clients that the policy service has refused before")
         with WIRE.client(POLICY, "10.77.0.40") as c:
             check(c.greeting.startswith(b"220"), f"{c.greeting}")
         wait_for(lambda: daemon.status()["in_flight"] == 0, "nobody in flight")
@@ -172,7 +172,7 @@ class BesideProxy:
         self.daemon = self.proxy = None
         try:
             self.daemon = Daemon(directory, options)
-            self.daemon.logged("the gate resets whom penstock-proxy has refused before")
+            self.daemon.logged("the gate resets clients that penstock-proxy has refused before")
             self.proxy = Proxy(directory, PORT, PROXIED, options)
             wait_for(lambda: "following the plan" in self.proxy.output(), "the proxy follows the plan")
         except BaseException:

@@ -78,7 +78,8 @@ static void show_services(const json_t *status, FILE *out)
 	{
 		fprintf(out, "  %-8s ", name);
 		if (strcmp(string(service, "law"), "open") == 0)
-			fprintf(out, "open: nothing is known to act on, everything is admitted");
+			fprintf(out,
+				"open: no signal is known that could decide, and every connection is admitted");
 		else
 			fprintf(out, "window %.0f by the %s law", number(service, "window"),
 				string(service, "law"));
