@@ -17,6 +17,7 @@
 #include "config/engine_config.h"
 #include "config/reload.h"
 #include "fleet/fleet.h"
+#include "front/asked_helper.h"
 #include "front/desk.h"
 #include "front/fronts.h"
 #include "front/proxy_counters.h"
@@ -169,6 +170,7 @@ static void tick(void *context, bool urgent)
 	/* What is told. */
 	planfile_write(d->planfile, &d->plan);
 	fronts_push(d->fronts, &d->plan, &d->load, now_us);
+	asked_helper_step(d->front_env.asked, now_us);
 	journal_step(&d->journal, view, sensing_registry(d->sensing), sources_stats(d->sources),
 		     now_us, realtime_us);
 	levelfile_step(&d->levelfile, view, now_us);
@@ -317,7 +319,8 @@ static int open_outside(struct daemon *d)
 					   .config = &d->config,
 					   .kernel = sensing_kernel(d->sensing),
 					   .desk = &desk_ops,
-					   .context = &d->desk };
+					   .context = &d->desk,
+					   .asked = asked_helper_open(d->base) };
 	d->console = (struct console){ .orders = &d->orders,
 				       .sources = d->sources,
 				       .history = d->history,
@@ -325,7 +328,7 @@ static int open_outside(struct daemon *d)
 				       .show = show,
 				       .reload = reload,
 				       .context = d };
-	r = fronts_open(&d->front_env, &d->fronts);
+	r = d->front_env.asked ? fronts_open(&d->front_env, &d->fronts) : -ENOMEM;
 	d->desk.fronts = d->fronts;
 	if (r == 0)
 		r = outlets_open(d->base, &d->config, &console_ops, &d->console, &d->outlets);
@@ -419,6 +422,7 @@ void daemon_free(struct daemon *d)
 	levelfile_close(&d->levelfile);
 	planfile_close(d->planfile); /* first: no front obeys the plan of a daemon that is going */
 	fronts_close(d->fronts);
+	asked_helper_close(d->front_env.asked);
 	outlets_close(d->outlets);
 	logind_close(d->logind);
 	sensing_close(d->sensing);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "config/args.h"
 #include "daemon.h"
+#include "front/asked_wire.h"
 #include "publish/http_wire.h"
 #include "publish/metric_table.h"
 #include "publish/support.h"
@@ -69,6 +70,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && strcmp(argv[1], HTTP_ARGUMENT) == 0)
 		return http_process_main(argc, argv);
+	if (argc > 1 && strcmp(argv[1], ASKED_ARGUMENT) == 0)
+		return asked_process_main(argc, argv);
 	r = args_parse(argc, argv, "penstockd", usage, true, &args);
 
 	if (r < 0)

@@ -58,7 +58,11 @@
 	X(ADDRESS_UNKNOWN, "address_unknown", \
 	  "Postfix asks the policy service about clients without an address", \
 	  "They are decided without a rank and blamed on no source", \
-	  "If a proxy stands in front of Postfix, let it tell the addresses (smtpd_upstream_proxy_protocol)")
+	  "If a proxy stands in front of Postfix, let it tell the addresses (smtpd_upstream_proxy_protocol)") \
+	X(UNASKED, "unasked", \
+	  "Clients were admitted without a verdict: penstockd-asks, which mail servers ask, ended, or penstockd did not answer it", \
+	  "These clients were let in as if penstock were not there", \
+	  "The log says why the process ended; if penstockd hung, look at what else this host did then")
 
 enum fault {
 #define X(id, ...) FAULT_##id,

@@ -1,82 +1,223 @@
 #include "front/asked.h"
 
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
-#include "base/clock.h"
+#include "base/text.h"
 
+#define BACKLOG 1024
 #define COMPLAIN_US (60 * US_PER_S)
+#define AWAY_MOST 64 /* connections a turn of the loop */
 
-int asked_open(struct asked *a, const struct front_env *env, const struct config_front *config,
-	       struct streams_options *options, struct counts *counts, char *why)
+/* ---- verdicts ------------------------------------------------------------------------------- */
+
+static bool admits(struct asked_served *front, const struct asked_question *q, char *reply)
 {
-	int r, index = config_service_index(env->config, config->service);
+	struct asked *a = (struct asked *)front;
+	struct front_client client = { .address = q->address,
+				       .address_known = q->address_known,
+				       .port = q->port,
+				       .service = a->service,
+				       .ahead = a->options.ahead };
+	uint64_t now_us = clock_monotonic_us();
 
-	options->listen = config->listen;
-	options->connections_max = config->connections_max;
-	options->idle_us = config->idle_us;
-	memcpy(options->socket_mode, config->socket_mode, sizeof(options->socket_mode));
+	/* Its client was admitted long ago. */
+	if (now_us > q->asked_us + ASKED_PATIENCE_US)
+		return true;
+	if (!client.address_known && !client.ahead)
+		faultlog_note(&a->faultlog, &a->counts->faults, FAULT_ADDRESS_UNKNOWN, now_us,
+			      NULL);
+	return a->env->desk->decide(a->env->context, &client, a->counts, reply).admit;
+}
+
+/* ---- trouble -------------------------------------------------------------------------------- */
+
+static void complain(struct asked *a, const struct asked_trouble *t, uint64_t now_us)
+{
+	char buffer[2 * ASKED_BEGAN_MAX];
+	struct text shown = TEXT_OF(buffer);
+
+	if (a->complained_us && now_us - a->complained_us < COMPLAIN_US)
+		return;
+	a->complained_us = now_us;
+	buffer[0] = 0;
+	text_append_clean(&shown, t->began,
+			  t->length < sizeof(t->began) ? t->length : sizeof(t->began));
+	a->options.complain(t->error, buffer);
+}
+
+static void note(struct asked *a, enum fault fault, uint32_t count, uint64_t now_us)
+{
+	if (!count)
+		return;
+	a->counts->faults.count[fault] += count - 1; /* the last one is counted where it is said */
+	faultlog_note(&a->faultlog, &a->counts->faults, fault, now_us, a->options.section);
+}
+
+static void on_trouble(struct asked_served *front, const struct asked_trouble *t)
+{
+	struct asked *a = (struct asked *)front;
+	uint64_t now_us = clock_monotonic_us();
+
+	a->counts->malformed += t->malformed;
+	a->counts->errors += (uint64_t)t->errors + t->full;
+	if (t->malformed)
+		complain(a, t, now_us);
+	note(a, FAULT_CONNECTIONS, t->full, now_us);
+	note(a, FAULT_UNASKED, t->unasked, now_us);
+}
+
+/* Who asks finds the connection closed, and admits. */
+static void on_away(evutil_socket_t listener, short what, void *context)
+{
+	struct asked *a = context;
+	uint32_t count = 0;
+	int fd;
+
+	while (count < AWAY_MOST && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		close(fd);
+		count++;
+	}
+	note(a, FAULT_UNASKED, count, clock_monotonic_us());
+}
+
+static void turn_away(struct asked_served *front, bool away)
+{
+	struct asked *a = (struct asked *)front;
+
+	for (unsigned i = 0; i < front->count; i++) {
+		if (away)
+			event_add(a->away[i], NULL);
+		else
+			event_del(a->away[i]);
+	}
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void fill_opening(const struct asked_served *front, struct asked_opening *ret)
+{
+	const struct asked *a = (const struct asked *)front;
+	const struct config *config = a->env->config;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->kind = front->kind;
+	ret->connections_max = a->options.connections_max;
+	ret->idle_us = a->options.idle_us;
+	snprintf(ret->hostname, sizeof(ret->hostname), "%s",
+		 config->service[a->service].reply.hostname);
+	if (a->options.fill)
+		a->options.fill(config, ret);
+}
+
+static int listen_all(struct asked *a, char *why)
+{
+	const char *mode = a->options.socket_mode, *which = "";
+	int count = endpoints_listen(&a->listen, BACKLOG,
+				     mode[0] ? (unsigned)strtoul(mode, NULL, 8) : 0660,
+				     a->served.fds, &which);
+
+	if (count < 0) {
+		snprintf(why, 160, "cannot listen on %s.listen = %.64s: %s%s", a->options.section,
+			 which, strerror(-count),
+			 count == -EADDRINUSE ? ": another program has it" : "");
+		return count;
+	}
+	a->served.count = (unsigned)count;
+	for (unsigned i = 0; i < a->served.count; i++) {
+		a->away[i] =
+			event_new(a->env->base, a->served.fds[i], EV_READ | EV_PERSIST, on_away, a);
+		if (!a->away[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static const struct asked_served_ops ops = {
+	.opening = fill_opening, .admits = admits, .trouble = on_trouble, .turn_away = turn_away
+};
+
+int asked_open(struct asked *a, const struct front_env *env, const struct asked_options *options,
+	       struct counts *counts, char *why)
+{
+	int r, index = config_service_index(env->config, options->service);
+
+	a->served.kind = options->kind;
+	a->served.ops = &ops;
 	a->env = env;
+	a->options = *options;
+	a->listen = *options->listen;
 	a->counts = counts;
 	a->service = index < 0 ? 0 : (unsigned)index;
-	r = streams_open(env, options, counts, &a->streams, why);
-	if (r == 0)
-		counts->serves = 1ull << a->service;
-	return r;
+	r = listen_all(a, why);
+	if (r < 0) {
+		asked_close(a);
+		return r;
+	}
+	counts->serves = 1ull << a->service;
+	asked_helper_add(env->asked, &a->served);
+	return 0;
+}
+
+/* The process has each socket, too, and may be slow to close it: so that the address is free at
+ * once it listens no more. A socket that the service manager keeps goes on. */
+static void stop_listening(const struct asked *a)
+{
+	bool kept = false;
+
+	for (unsigned i = 0; i < a->listen.count; i++)
+		kept |= a->listen.each[i].kind == ENDPOINT_SYSTEMD;
+	for (unsigned i = 0; i < a->served.count; i++) {
+		if (a->away[i])
+			event_free(a->away[i]);
+		if (!kept)
+			shutdown(a->served.fds[i], SHUT_RDWR);
+		close(a->served.fds[i]);
+	}
+	for (unsigned i = 0; a->served.count && i < a->listen.count; i++)
+		if (a->listen.each[i].kind == ENDPOINT_UNIX)
+			unlink(a->listen.each[i].address.un.sun_path);
 }
 
 void asked_close(struct asked *a)
 {
-	streams_close(a->streams);
-	a->streams = NULL;
+	asked_helper_remove(a->env->asked, &a->served);
+	stop_listening(a);
+	a->served.count = 0;
 }
 
-bool asked_admits(struct asked *a, const struct in6_addr *address, bool address_known,
-		  uint16_t port, char *reply)
-{
-	struct front_client client = { .address = *address,
-				       .address_known = address_known,
-				       .port = port,
-				       .service = a->service };
-	bool admit;
-
-	if (!address_known)
-		faultlog_note(&a->faultlog, &a->counts->faults, FAULT_ADDRESS_UNKNOWN,
-			      clock_monotonic_us(), NULL);
-	admit = a->env->desk->decide(a->env->context, &client, a->counts, reply).admit;
-	return admit || a->draining;
-}
-
-bool asked_complains(struct asked *a)
-{
-	uint64_t now_us = clock_monotonic_us();
-
-	a->counts->malformed++;
-	if (a->complained_us && now_us - a->complained_us < COMPLAIN_US)
-		return false;
-	a->complained_us = now_us;
-	return true;
-}
-
-bool asked_goes_on(const struct asked *a, const struct config_front *before,
-		   const struct config_front *now)
-{
-	return memcmp(before, now, sizeof(*now)) == 0 &&
-	       config_service_index(a->env->config, now->service) == (int)a->service;
-}
+/* ---- front_ops ------------------------------------------------------------------------------ */
 
 void asked_poll(void *front, uint64_t now_us, struct load *load)
 {
 	const struct asked *a = front;
 
-	front_poll_counts(a->env->config, a->counts, load);
+	for (unsigned i = 0; i < a->env->config->services; i++) {
+		const struct counts_service *c = &a->counts->service[i];
+		struct load_service *l = &load->service[i];
+
+		if (c->offered == 0)
+			continue;
+		l->offered += c->offered;
+		l->admitted += c->admitted;
+		l->deferred += c->deferred;
+		l->would_defer += c->would_defer;
+		l->known |= LOAD_OFFERED;
+	}
 }
 
 void asked_state(const void *front, struct front_state *ret)
 {
-	ret->up = true;
-}
+	const struct asked *a = front;
 
-void asked_drain(void *front)
-{
-	((struct asked *)front)->draining = true;
+	ret->up = asked_helper_is_up(a->env->asked);
+	if (!ret->up)
+		snprintf(
+			ret->why, sizeof(ret->why),
+			"its process (penstockd-asks) ended and is started again soon: who asks meanwhile is closed, and admits");
 }

@@ -24,6 +24,7 @@
 #include "core/plan.h"
 #include "core/source.h"
 
+struct asked_helper; /* front/asked_helper.h */
 struct event_base;
 struct kernel; /* kernel/kernel.h */
 
@@ -63,6 +64,7 @@ struct front_env {
 	struct kernel *kernel; /* NULL: no BPF */
 	const struct desk_ops *desk;
 	void *context; /* of desk_ops */
+	struct asked_helper *asked; /* the process for those that are asked over sockets */
 };
 
 struct front_state {

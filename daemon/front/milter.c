@@ -10,17 +10,10 @@
  *	       -- MAIL ---->             451
  *	       -- quit ---->                                                              */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "core/reply.h"
-#include "front/asked.h"
+#include "front/asked_talk.h"
 #include "front/milter_codec.h"
-
-struct milter {
-	struct asked asked;
-};
 
 /* Of one connection. */
 struct session {
@@ -28,17 +21,6 @@ struct session {
 	bool greeted, connected, deferred;
 	char reply[REPLY_MAX + 1];
 };
-
-static void complain(struct milter *m, int error)
-{
-	if (!asked_complains(&m->asked))
-		return;
-	log_warning(
-		"Cannot read what came on front.milter.listen: %s. The connection was closed, and the mail server goes on as it does without a milter. Let Postfix or Sendmail, and nothing else, connect there.",
-		error == -EPROTONOSUPPORT ? "it is a milter protocol before version 2"
-		: error == -EMSGSIZE	  ? "it is a message without an end"
-					  : "it is no milter protocol");
-}
 
 /* Of this host itself, such as a program that hands in mail. */
 static bool is_own(const struct milter_message *q)
@@ -50,32 +32,28 @@ static bool is_own(const struct milter_message *q)
 		(IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127)));
 }
 
-static void decide(struct milter *m, struct session *s, const struct milter_message *q)
+/* What the server is told at this step. */
+static void answer(struct stream *stream, enum milter_kind kind)
 {
-	const struct asked *a = &m->asked;
-	const struct config *config = a->env->config;
-	char reply[REPLY_MAX + 1];
+	const struct session *s = stream_state(stream);
+	uint8_t buf[MILTER_ANSWER_MAX];
+	bool hang_up = strncmp(s->reply, "421", 3) == 0;
+	size_t n;
 
-	s->connected = true;
-	s->deferred = false;
-	if (is_own(q) && !config->milter.loopback)
-		return;
-	if (!asked_admits(&m->asked, &q->address, q->address_known, q->port, reply))
-		s->deferred = reply_named(s->reply, sizeof(s->reply), reply,
-					  config->service[a->service].reply.hostname) > 0;
+	if (s->deferred && (kind == MILTER_ENVELOPE || (kind == MILTER_CONNECT && hang_up)))
+		n = milter_put_reply(buf, s->reply);
+	else
+		n = milter_put_step(buf, !s->deferred);
+	stream_write(stream, buf, n);
 }
 
-/* What the server is told at this step; octets in `buf`. */
-static size_t answer(const struct milter *m, const struct session *s, enum milter_kind kind,
-		     uint8_t *buf)
+static void on_verdict(struct stream *stream, struct asked_mark mark, const char *reply)
 {
-	bool hang_up = strncmp(s->reply, "421", 3) == 0;
+	struct session *s = stream_state(stream);
 
-	if (!s->deferred || m->asked.draining)
-		return milter_put_step(buf, true);
-	if (kind == MILTER_ENVELOPE || (kind == MILTER_CONNECT && hang_up))
-		return milter_put_reply(buf, s->reply);
-	return milter_put_step(buf, false);
+	s->deferred = reply && reply_named(s->reply, sizeof(s->reply), reply,
+					   asked_opening(stream)->hostname) > 0;
+	answer(stream, MILTER_CONNECT);
 }
 
 /* Whether the server may say this now: options, then a client, then what that client does. */
@@ -94,84 +72,62 @@ static bool in_order(const struct session *s, enum milter_kind kind)
 	}
 }
 
-static int on_bytes(struct stream *stream, const char *bytes, size_t length, size_t *ret_size)
+static void on_connect(struct stream *stream, const struct milter_message *q)
 {
-	struct milter *m = stream_context(stream);
+	struct session *s = stream_state(stream);
+
+	s->connected = true;
+	if (is_own(q) && !asked_opening(stream)->loopback)
+		on_verdict(stream, (struct asked_mark){ 0 }, NULL);
+	else
+		asked_ask(stream, &(struct asked_client){ q->address, q->address_known, q->port },
+			  (struct asked_mark){ 0 });
+}
+
+static void take(struct stream *stream, const struct milter_message *q)
+{
 	struct session *s = stream_state(stream);
 	uint8_t buf[MILTER_ANSWER_MAX];
+
+	switch (q->kind) {
+	case MILTER_OPTIONS:
+		s->greeted = true;
+		stream_write(stream, buf, milter_put_options(buf, q->version, q->steps));
+		break;
+	case MILTER_QUIT:
+		stream_finish(stream);
+		break;
+	case MILTER_AGAIN:
+		s->connected = false;
+		break;
+	case MILTER_CONNECT:
+		on_connect(stream, q);
+		break;
+	case MILTER_NOTHING:
+		break;
+	default:
+		answer(stream, q->kind);
+	}
+}
+
+static int on_bytes(struct stream *stream, const char *bytes, size_t length, size_t *ret_size)
+{
+	struct session *s = stream_state(stream);
 	struct milter_message q;
-	size_t n = 0;
 	int r = milter_parse(&s->reader, (const uint8_t *)bytes, length, &q, ret_size);
 
 	if (r > 0 && !in_order(s, q.kind))
 		r = -EBADMSG;
 	if (r < 0)
-		complain(m, r);
+		asked_complain(stream, r, bytes, length);
 	if (r <= 0)
 		return r;
-	if (q.kind == MILTER_OPTIONS) {
-		s->greeted = true;
-		n = milter_put_options(buf, q.version, q.steps);
-	} else if (q.kind == MILTER_QUIT) {
-		stream_finish(stream);
-	} else if (q.kind == MILTER_AGAIN) {
-		s->connected = false;
-	} else if (q.kind != MILTER_NOTHING) {
-		if (q.kind == MILTER_CONNECT)
-			decide(m, s, &q);
-		n = answer(m, s, q.kind, buf);
-	}
-	if (n)
-		stream_write(stream, buf, n);
+	take(stream, &q);
 	return 1;
 }
 
-static void milter_close(void *front, enum front_close how)
-{
-	struct milter *m = front;
-
-	asked_close(&m->asked);
-	free(m);
-}
-
-static bool milter_wanted(const struct config *config)
-{
-	return config->milter.enabled;
-}
-
-static int milter_open(const struct front_env *env, struct counts *counts, void **ret_front,
-		       char *why)
-{
-	struct milter *m = calloc(1, sizeof(*m));
-	struct streams_options o = { .section = "front.milter",
-				     .input_max = MILTER_INPUT_MAX,
-				     .state_size = sizeof(struct session),
-				     .bytes = on_bytes,
-				     .context = m };
-	int r = m ? asked_open(&m->asked, env, &env->config->milter, &o, counts, why) : -ENOMEM;
-
-	if (r < 0)
-		free(m);
-	else
-		*ret_front = m;
-	return r;
-}
-
-static bool milter_reconfigure(void *front, const struct config *before)
-{
-	const struct milter *m = front;
-
-	return asked_goes_on(&m->asked, &before->milter, &m->asked.env->config->milter);
-}
-
-const struct front_ops front_milter = {
-	.name = "milter",
-	.title = "the milter",
-	.wanted = milter_wanted,
-	.open = milter_open,
-	.reconfigure = milter_reconfigure,
-	.poll = asked_poll,
-	.state = asked_state,
-	.drain = asked_drain,
-	.close = milter_close,
-};
+const struct asked_talk asked_milter = { .input_max = MILTER_INPUT_MAX,
+					 .state_size = sizeof(struct session),
+					 .ahead = 1,
+					 .bytes = on_bytes,
+					 .verdict = on_verdict };

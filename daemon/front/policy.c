@@ -2,25 +2,17 @@
  * default_action, which the documentation tells to set to DUNNO. One connection per smtpd process,
  * kept; several questions about one SMTP session (a check at RCPT) get one verdict, counted
  * once. */
-#include <errno.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
-#include "base/text.h"
-#include "core/reply.h"
-#include "front/asked.h"
+#include "front/asked_talk.h"
 #include "front/policy_codec.h"
 
 /* Of one connection: the SMTP session that was decided last. */
 struct asker {
 	struct policy_request last;
-	bool decided, admitted;
-	char reply[REPLY_MAX + 1];
-};
-
-struct policy {
-	struct asked asked;
+	bool decided;
+	char action[REPLY_MAX + 1];
 };
 
 static bool same_session(const struct policy_request *a, const struct policy_request *b)
@@ -31,96 +23,48 @@ static bool same_session(const struct policy_request *a, const struct policy_req
 	       strcmp(a->session, b->session) == 0;
 }
 
-static void decide(struct policy *p, struct asker *a, const struct policy_request *request)
+static void answer(struct stream *stream)
 {
-	if (a->decided && same_session(&a->last, request))
-		return;
-	a->last = *request;
-	a->decided = true;
-	a->admitted = asked_admits(&p->asked, &request->address, request->address_known,
-				   request->port, a->reply);
+	const struct asker *a = stream_state(stream);
+	char line[REPLY_MAX + 32];
+
+	stream_write(stream, line, policy_action(line, sizeof(line), a->action));
 }
 
-static void complain(struct policy *p, int error, const char *bytes, size_t length)
+static void on_verdict(struct stream *stream, struct asked_mark mark, const char *reply)
 {
-	char buffer[96];
-	struct text shown = TEXT_OF(buffer);
+	struct asker *a = stream_state(stream);
 
-	if (!asked_complains(&p->asked))
-		return;
-	buffer[0] = 0;
-	text_append_clean(&shown, bytes, length < 64 ? length : 64);
-	log_warning(
-		"Cannot read a request to the policy service: %s. The connection was closed, and Postfix goes on with its default_action. It began \"%s\".",
-		error == -EMSGSIZE ? "it is a request without an end" : "it is no policy request",
-		buffer);
+	snprintf(a->action, sizeof(a->action), "%s", reply ? reply : "DUNNO");
+	answer(stream);
 }
 
 static int on_bytes(struct stream *stream, const char *bytes, size_t length, size_t *ret_size)
 {
-	struct policy *p = stream_context(stream);
 	struct asker *a = stream_state(stream);
 	struct policy_request request;
-	char line[REPLY_MAX + 32];
 	int r = policy_parse(bytes, length, &request, ret_size);
 
 	if (r < 0)
-		complain(p, r, bytes, length);
+		asked_complain(stream, r, bytes, length);
 	if (r <= 0)
 		return r;
-	decide(p, a, &request);
-	length = policy_action(line, sizeof(line),
-			       p->asked.draining || a->admitted ? "DUNNO" : a->reply);
-	stream_write(stream, line, length);
+	if (a->decided && same_session(&a->last, &request)) {
+		if (stream_is_held(stream))
+			return 0; /* its verdict is on its way */
+		answer(stream);
+		return 1;
+	}
+	a->last = request;
+	a->decided = true;
+	asked_ask(stream,
+		  &(struct asked_client){ request.address, request.address_known, request.port },
+		  (struct asked_mark){ 0 });
 	return 1;
 }
 
-static void policy_close(void *front, enum front_close how)
-{
-	struct policy *p = front;
-
-	asked_close(&p->asked);
-	free(p);
-}
-
-static bool policy_wanted(const struct config *config)
-{
-	return config->policy.enabled;
-}
-
-static int policy_open(const struct front_env *env, struct counts *counts, void **ret_front,
-		       char *why)
-{
-	struct policy *p = calloc(1, sizeof(*p));
-	struct streams_options o = { .section = "front.policy",
-				     .input_max = POLICY_REQUEST_MAX,
-				     .state_size = sizeof(struct asker),
-				     .bytes = on_bytes,
-				     .context = p };
-	int r = p ? asked_open(&p->asked, env, &env->config->policy, &o, counts, why) : -ENOMEM;
-
-	if (r < 0)
-		free(p);
-	else
-		*ret_front = p;
-	return r;
-}
-
-static bool policy_reconfigure(void *front, const struct config *before)
-{
-	const struct policy *p = front;
-
-	return asked_goes_on(&p->asked, &before->policy, &p->asked.env->config->policy);
-}
-
-const struct front_ops front_policy = {
-	.name = "policy",
-	.title = "the policy service",
-	.wanted = policy_wanted,
-	.open = policy_open,
-	.reconfigure = policy_reconfigure,
-	.poll = asked_poll,
-	.state = asked_state,
-	.drain = asked_drain,
-	.close = policy_close,
-};
+const struct asked_talk asked_policy = { .input_max = POLICY_REQUEST_MAX,
+					 .state_size = sizeof(struct asker),
+					 .ahead = 64,
+					 .bytes = on_bytes,
+					 .verdict = on_verdict };

@@ -6,37 +6,36 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "refuse/faultlog.h"
+#include "base/endpoint.h"
 
-#define BACKLOG 1024
 #define UNSENT_MAX 65536 /* octets that one connection leaves untaken before it is not read from */
 
 struct stream {
-	struct streams *streams;
+	struct streams *streams; /* gone, perhaps, when `events` is NULL */
 	struct stream *next, **previous;
-	struct bufferevent *events;
+	struct bufferevent *events; /* NULL: its connection is gone, and it is held */
+	unsigned held;
+	bool waits; /* for answers: nothing is read */
 	bool finished; /* closed when what was written has gone */
+	bool ended; /* the other side sends no more: finished, once all that came is dealt with */
 	_Alignas(16) char state[];
 };
 
 struct streams {
 	struct streams_options options;
 	struct event_base *base;
-	struct counts *counts;
 	struct evconnlistener *listener[LISTENERS_MAX];
 	struct event *resume;
 	struct timeval idle;
 	unsigned count;
-	struct faultlog faultlog;
 	struct stream *all;
 };
 
+/* Its connection ends; the rest of it when nothing holds it. */
 static void stream_free(struct stream *s)
 {
 	*s->previous = s->next;
@@ -44,7 +43,9 @@ static void stream_free(struct stream *s)
 		s->next->previous = s->previous;
 	s->streams->count--;
 	bufferevent_free(s->events);
-	free(s);
+	s->events = NULL;
+	if (!s->held)
+		free(s);
 }
 
 void *stream_state(struct stream *s)
@@ -80,21 +81,24 @@ static void on_broken(struct bufferevent *events, short what, void *context)
 /* Nothing more is read; it goes when its answers have gone. */
 static void leave(struct stream *s)
 {
-	if (!evbuffer_get_length(bufferevent_get_output(s->events))) {
-		stream_free(s);
-		return;
-	}
+	s->finished = true;
 	bufferevent_disable(s->events, EV_READ);
-	bufferevent_setcb(s->events, NULL, on_flushed, on_broken, s);
+	if (s->held)
+		return;
+	if (!evbuffer_get_length(bufferevent_get_output(s->events)))
+		stream_free(s);
+	else
+		bufferevent_setcb(s->events, NULL, on_flushed, on_broken, s);
 }
 
 /* 0: goes on, else it leaves. */
 static int take(struct stream *s)
 {
+	const struct streams_options *o = &s->streams->options;
 	struct evbuffer *input = bufferevent_get_input(s->events),
 			*output = bufferevent_get_output(s->events);
 
-	while (evbuffer_get_length(input) && !s->finished) {
+	while (evbuffer_get_length(input) && !s->finished && s->held < o->held_max) {
 		size_t length = evbuffer_get_length(input), size = 0;
 		const char *bytes = (const char *)evbuffer_pullup(input, -1);
 		int r;
@@ -103,7 +107,7 @@ static int take(struct stream *s)
 			bufferevent_disable(s->events, EV_READ);
 			return 0;
 		}
-		r = bytes ? s->streams->options.bytes(s, bytes, length, &size) : -ENOMEM;
+		r = bytes ? o->bytes(s, bytes, length, &size) : -ENOMEM;
 		if (r <= 0)
 			return r;
 		evbuffer_drain(input, size);
@@ -111,28 +115,77 @@ static int take(struct stream *s)
 	return s->finished;
 }
 
+/* libevent calls on_read() over and over while as much lies there as may. */
+static void wait_for_answers(struct stream *s)
+{
+	s->waits = s->held && evbuffer_get_length(bufferevent_get_input(s->events)) >
+				      s->streams->options.input_max;
+	if (s->waits)
+		bufferevent_disable(s->events, EV_READ);
+}
+
+static void go_on(struct stream *s)
+{
+	if (s->finished || take(s) != 0 || (s->ended && !s->held))
+		leave(s);
+	else
+		wait_for_answers(s);
+}
+
 static void on_read(struct bufferevent *events, void *context)
 {
-	struct stream *s = context;
-
-	if (take(s) != 0)
-		leave(s);
+	go_on(context);
 }
 
 /* All that was written has been taken: what waited meanwhile is read. */
 static void on_drained(struct bufferevent *events, void *context)
 {
-	bufferevent_enable(events, EV_READ);
-	on_read(events, context);
+	struct stream *s = context;
+
+	if (!s->finished && !s->waits)
+		bufferevent_enable(events, EV_READ);
+	go_on(s);
 }
 
 /* Who closes the sending side only (nc -N) still gets the answers that are on their way. */
 static void on_event(struct bufferevent *events, short what, void *context)
 {
-	if (what & BEV_EVENT_EOF)
-		leave(context);
-	else
-		stream_free(context);
+	struct stream *s = context;
+
+	if (what & BEV_EVENT_EOF) {
+		s->ended = true;
+		go_on(s);
+	} else {
+		stream_free(s);
+	}
+}
+
+void stream_hold(struct stream *s)
+{
+	s->held++;
+}
+
+bool stream_is_held(const struct stream *s)
+{
+	return s->held > 0;
+}
+
+bool stream_is_open(const struct stream *s)
+{
+	return s->events != NULL;
+}
+
+void stream_release(struct stream *s)
+{
+	s->held--;
+	if (!s->events) {
+		if (!s->held)
+			free(s);
+		return;
+	}
+	if (s->waits && !s->finished)
+		bufferevent_enable(s->events, EV_READ);
+	go_on(s);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
@@ -148,10 +201,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	if (s)
 		s->events = bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!s || !s->events) {
-		all->counts->errors++;
-		if (!room)
-			faultlog_note(&all->faultlog, &all->counts->faults, FAULT_CONNECTIONS,
-				      clock_monotonic_us(), all->options.section);
+		(room ? all->options.failed : all->options.full)(all->options.context);
 		free(s);
 		close(fd);
 		return;
@@ -184,7 +234,9 @@ static void on_accept_error(struct evconnlistener *listener, void *context)
 	static const struct timeval pause = { 0, 100000 };
 	struct streams *all = context;
 
-	all->counts->errors++;
+	/* The socket is not one that listens any more: it is closed in a moment. */
+	if (EVUTIL_SOCKET_ERROR() != EINVAL)
+		all->options.failed(all->options.context);
 	evconnlistener_disable(listener);
 	event_add(all->resume, &pause);
 }
@@ -200,18 +252,15 @@ void streams_close(struct streams *all)
 			evconnlistener_free(all->listener[i]);
 	if (all->resume)
 		event_free(all->resume);
-	for (unsigned i = 0; i < all->options.listen.count; i++)
-		if (all->options.listen.each[i].kind == ENDPOINT_UNIX)
-			unlink(all->options.listen.each[i].address.un.sun_path);
 	free(all);
 }
 
-static int listen_all(struct streams *all, const int *fds, int count)
+static int listen_all(struct streams *all, const int *fds, unsigned count)
 {
 	bool failed = false;
 
 	all->resume = evtimer_new(all->base, on_resume, all);
-	for (int i = 0; i < count; i++) {
+	for (unsigned i = 0; i < count && i < LISTENERS_MAX; i++) {
 		all->listener[i] = evconnlistener_new(all->base, on_accept, all,
 						      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
 						      0, fds[i]);
@@ -224,28 +273,18 @@ static int listen_all(struct streams *all, const int *fds, int count)
 	return failed || !all->resume ? -ENOMEM : 0;
 }
 
-int streams_open(const struct front_env *env, const struct streams_options *options,
-		 struct counts *counts, struct streams **ret_streams, char *why)
+int streams_open(struct event_base *base, const struct streams_options *options, const int *fds,
+		 unsigned count, struct streams **ret_streams)
 {
 	struct streams *all = calloc(1, sizeof(*all));
-	unsigned mode =
-		options->socket_mode[0] ? (unsigned)strtoul(options->socket_mode, NULL, 8) : 0660;
-	int fds[LISTENERS_MAX], count;
-	const char *which = "";
 
-	if (!all)
+	if (!all) {
+		for (unsigned i = 0; i < count; i++)
+			close(fds[i]);
 		return -ENOMEM;
-	count = endpoints_listen(&options->listen, BACKLOG, mode, fds, &which);
-	if (count < 0) {
-		snprintf(why, 160, "cannot listen on %s.listen = %.64s: %s%s", options->section,
-			 which, strerror(-count),
-			 count == -EADDRINUSE ? ": another program has it" : "");
-		free(all);
-		return count;
 	}
 	all->options = *options;
-	all->base = env->base;
-	all->counts = counts;
+	all->base = base;
 	all->idle.tv_sec = (time_t)(options->idle_us / US_PER_S);
 	all->idle.tv_usec = (suseconds_t)(options->idle_us % US_PER_S);
 	if (listen_all(all, fds, count) < 0) {
@@ -254,20 +293,4 @@ int streams_open(const struct front_env *env, const struct streams_options *opti
 	}
 	*ret_streams = all;
 	return 0;
-}
-
-void front_poll_counts(const struct config *config, const struct counts *counts, struct load *load)
-{
-	for (unsigned i = 0; i < config->services; i++) {
-		const struct counts_service *c = &counts->service[i];
-		struct load_service *l = &load->service[i];
-
-		if (c->offered == 0)
-			continue;
-		l->offered += c->offered;
-		l->admitted += c->admitted;
-		l->deferred += c->deferred;
-		l->would_defer += c->would_defer;
-		l->known |= LOAD_OFFERED;
-	}
 }

@@ -1,6 +1,6 @@
-/* The connections of a front that is asked over stream sockets: it listens, accepts up to a bound,
- * gathers what comes, closes who is silent for too long. The front itself is a function on bytes.
- * Used by the policy service, SPOE and the others of their kind.
+/* The connections of a front that is asked over stream sockets: it accepts up to a bound, gathers
+ * what comes, closes who is silent for too long. The front itself is a function on bytes. An answer
+ * may come later: a stream that is held for it outlives its connection.
  *
  * Example: a front whose questions are lines ending with LF, answered each by a line:
  *
@@ -18,46 +18,53 @@
 #ifndef PENSTOCK_FRONT_STREAMS_H
 #define PENSTOCK_FRONT_STREAMS_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "front/front.h"
-
+struct event_base;
 struct stream; /* one connection */
 struct streams;
 
 struct streams_options {
-	const char *section; /* "front.policy": of its options, for messages */
-	struct endpoints listen;
-	char socket_mode[8]; /* octal, of UNIX sockets; empty: 0660 */
 	uint32_t connections_max;
 	uint64_t idle_us; /* without a byte from the other side, or while it takes none */
 	/* octets that a connection may have sent without a whole message among them */
 	size_t input_max;
 	size_t state_size; /* of stream_state() */
+	unsigned held_max; /* how often a stream is held before nothing more is taken from it */
 	/* What came and was not taken yet, at least one octet. 1: a message was dealt with,
-	 * `*ret_size` octets long; asked again at once when more has come. 0: more is needed.
-	 * Negative: no message of this protocol; it was told in the counts, and the connection is
-	 * closed once what was written to it is on its way. */
+	 * `*ret_size` octets long; asked again at once when more has come. 0: more is needed, or
+	 * the stream is held, and it is asked again when it is released. Negative: no message of
+	 * this protocol; the connection is closed once what was written to it is on its way. */
 	int (*bytes)(struct stream *stream, const char *bytes, size_t length, size_t *ret_size);
+	/* A connection was closed: there are connections_max. */
+	void (*full)(void *context);
+	/* A connection could not be served: descriptors, memory. */
+	void (*failed)(void *context);
 	void *context; /* stream_context() */
 };
 
-/* 0, or -errno with a sentence in `why` (256). `counts` gets errors and faults. */
-int streams_open(const struct front_env *env, const struct streams_options *options,
-		 struct counts *counts, struct streams **ret_streams, char *why);
-/* Ends all connections and removes the files of UNIX sockets. NULL is fine. */
+/* Takes the `count` listening sockets, on failure too. 0 or -errno. */
+int streams_open(struct event_base *base, const struct streams_options *options, const int *fds,
+		 unsigned count, struct streams **ret_streams);
+/* Ends all connections; streams that are held stay until they are released. NULL is fine. */
 void streams_close(struct streams *streams);
 
 /* state_size octets of the connection's own, zeros at first. */
 void *stream_state(struct stream *stream);
 void *stream_context(const struct stream *stream);
-/* Inside `bytes` only. What the other side does not take is kept, and it is not read from
- * meanwhile: bounded by one answer for each message of input_max. */
+/* Inside `bytes`, or while it is held. What the other side does not take is kept, and it is not
+ * read from meanwhile: bounded by one answer for each message of input_max. */
 void stream_write(struct stream *stream, const void *bytes, size_t length);
-/* Nothing more is read; closed when what was written is on its way. Inside `bytes` only. */
+/* Nothing more is read; closed when what was written is on its way. Inside `bytes`, or while it is
+ * held. */
 void stream_finish(struct stream *stream);
-
-/* The counts of a front that asks the desk, added to `load`: front_ops.poll of all of them. */
-void front_poll_counts(const struct config *config, const struct counts *counts, struct load *load);
+/* An answer comes later. Each of the first is followed by one of the last. */
+void stream_hold(struct stream *stream);
+bool stream_is_held(const struct stream *stream);
+/* Of one that is held: it has its connection still, and may be written to. */
+bool stream_is_open(const struct stream *stream);
+void stream_release(struct stream *stream);
 
 #endif

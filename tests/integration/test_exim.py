@@ -243,12 +243,12 @@ def _():
         e.penstock.drain()
         until_told("greeting")
         e.penstock.resume()
-        e.penstock.daemon.kill(signal.SIGSTOP)
+        e.penstock.daemon.hang()
         with flow.flowing(3, recipient=BOX):
             hung = delays(5)
         with full_queue(e.penstock.socket):
             full = delays(3)
-        e.penstock.daemon.kill(signal.SIGCONT)
+        e.penstock.daemon.hang(signal.SIGCONT)
         wait_for(lambda: e.penstock.ask() == "220\n", "penstockd to go on")
         flow.show(usual=usual, killed=killed, hung=hung, hung_queue_full=full)
         # The quickest of them, for the machine may be slow. Exim's own timeout is five seconds.

@@ -382,11 +382,11 @@ def _(release):
         s.until(b"451 4.3.2 ")
         s.daemon.ctl("resume", check=0)
         s.until(b"220")
-        s.daemon.kill(signal.SIGSTOP)
+        s.daemon.hang()
         hung = s.delays(10)
         s.known_gone()
         later += s.delays()
-        s.daemon.kill(signal.SIGCONT)
+        s.daemon.hang(signal.SIGCONT)
         s.daemon.ctl("drain", check=0)
         s.until(b"451 4.3.2 ")
         for name, times in (("usual", usual), ("killed", killed), ("hung", hung), ("once HAProxy knows", later)):

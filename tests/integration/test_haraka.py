@@ -153,10 +153,10 @@ def _():
         w.start_daemon()
         w.order("drain", b"451 ")
         w.order("resume", b"220")
-        w.daemon.kill(signal.SIGSTOP)
+        w.daemon.hang()
         with flow.flowing(3):
             hung = delays(5)
-        w.daemon.kill(signal.SIGCONT)
+        w.daemon.hang(signal.SIGCONT)
         w.order("drain", b"451 ")
         flow.show(usual=usual, killed=killed, hung=hung)
         # The quickest of them, for the machine may be slow.

@@ -304,10 +304,10 @@ def _(server):
         w.penstock.start()
         w.drain()
         w.resume()
-        w.penstock.daemon.kill(signal.SIGSTOP)
+        w.penstock.daemon.hang()
         with flow.flowing(3, port=w.port):
             hung = delays(5, port=w.port)
-        w.penstock.daemon.kill(signal.SIGCONT)
+        w.penstock.daemon.hang(signal.SIGCONT)
         w.drain()
         w.resume()
         flow.show(usual=usual, killed=killed, hung=hung)

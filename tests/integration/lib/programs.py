@@ -134,6 +134,12 @@ class Daemon(Program):
     def http_process(self):
         return self.helper("penstockd-http")
 
+    def hang(self, number=signal.SIGSTOP):
+        """All of it: penstockd, and the processes that talk with strangers for it. SIGCONT lets it go on."""
+        for pid in [self.helper(name) for name in ("penstockd-asks", "penstockd-http")] + [self.pid]:
+            if pid:
+                os.kill(pid, number)
+
     def get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=LONG * PATIENCE) as answer:
             return answer.read().decode()

@@ -1,0 +1,420 @@
+#include "front/asked_helper.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/helper.h"
+#include "base/log.h"
+
+#define MESSAGES_A_TURN 16 /* of 64 questions each: two milliseconds, then others have their turn */
+#define BEAT_US (2 * US_PER_S)
+#define BEATS_UNANSWERED 3 /* counted, not timed: all of us may have been frozen for a while */
+
+/* What the process has to be told of a front. */
+enum owed { OWED_NOTHING, OWED_CHANGE, OWED_OPEN, OWED_CLOSE };
+
+struct asked_helper {
+	struct event_base *base;
+	struct helper helper;
+	int channel; /* -1: there is no process */
+	struct event *readable, *writable;
+	bool broken; /* the channel: asked_helper_step() ends the process */
+	bool away; /* clients are turned away */
+	bool told; /* that it runs without a filter of system calls */
+	char why[64]; /* of its end */
+	uint64_t beat_us;
+	unsigned unanswered;
+	struct asked_served *front[ASKED__COUNT]; /* NULL: closed */
+	enum owed owed[ASKED__COUNT];
+	size_t unsent; /* octets of `out` that it does not take: nothing is read meanwhile */
+	struct asked_message in, out;
+};
+
+/* ---- to the process ------------------------------------------------------------------------- */
+
+static bool put(struct asked_helper *h, const struct asked_message *m, size_t length)
+{
+	return send(h->channel, m, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static bool put_word(struct asked_helper *h, uint32_t word, uint32_t value)
+{
+	struct asked_message m;
+
+	m.head = (struct asked_head){ word, value };
+	return put(h, &m, sizeof(m.head));
+}
+
+static void give_up(struct asked_helper *h, const char *why)
+{
+	if (h->channel < 0 || h->broken)
+		return;
+	snprintf(h->why, sizeof(h->why), "%s", why);
+	h->broken = true;
+	event_del(h->readable);
+	event_del(h->writable);
+}
+
+static bool put_opening(struct asked_helper *h, const struct asked_served *front, unsigned sockets)
+{
+	union {
+		struct cmsghdr align;
+		char octets[CMSG_SPACE(LISTENERS_MAX * sizeof(int))];
+	} control;
+	struct asked_message m;
+	struct iovec part = { &m, sizeof(m.head) + sizeof(m.opening) };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	m.head = (struct asked_head){ ASKED_OPEN, 0 };
+	front->ops->opening(front, &m.opening);
+	if (sockets) {
+		memset(&control, 0, sizeof(control));
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(sockets * sizeof(int));
+		c = CMSG_FIRSTHDR(&header);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sockets * sizeof(int));
+		memcpy(CMSG_DATA(c), front->fds, sockets * sizeof(int));
+	}
+	return sendmsg(h->channel, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static bool pay(struct asked_helper *h, uint32_t kind)
+{
+	const struct asked_served *front = h->front[kind];
+
+	switch (h->owed[kind]) {
+	case OWED_CHANGE:
+		return put_opening(h, front, 0);
+	case OWED_OPEN:
+		return put_opening(h, front, front->count);
+	case OWED_CLOSE:
+		return put_word(h, ASKED_CLOSE, kind);
+	default:
+		return true;
+	}
+}
+
+/* What it does not take now it is told later. */
+static void pay_all(struct asked_helper *h)
+{
+	for (uint32_t i = 0; h->channel >= 0 && !h->broken && i < ASKED__COUNT; i++) {
+		if (pay(h, i))
+			h->owed[i] = OWED_NOTHING;
+		else if (errno == EAGAIN)
+			event_add(h->writable, NULL);
+		else
+			give_up(h, "");
+	}
+}
+
+/* ---- from the process ----------------------------------------------------------------------- */
+
+static void on_begun(struct asked_helper *h, uint32_t missing_errno)
+{
+	if (missing_errno && !h->told)
+		log_notice(
+			"The process that mail servers ask has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
+			strerror((int)missing_errno));
+	h->told = true;
+	h->away = false;
+	for (unsigned i = 0; i < ASKED__COUNT; i++)
+		if (h->front[i])
+			h->front[i]->ops->turn_away(h->front[i], false);
+}
+
+/* Puts the verdict at `at`; returns its octets. A front that was closed meanwhile admits. */
+static size_t answer(struct asked_helper *h, const struct asked_question *q, char *at)
+{
+	struct asked_served *front = h->front[q->kind];
+	struct asked_verdict v = { .id = q->id };
+	char reply[REPLY_MAX + 1];
+
+	if (front && !front->ops->admits(front, q, reply))
+		v.length = (uint32_t)strlen(reply);
+	memcpy(at, &v, sizeof(v));
+	memcpy(at + sizeof(v), reply, v.length);
+	return sizeof(v) + v.length;
+}
+
+static void send_verdicts(struct asked_helper *h, size_t length)
+{
+	h->unsent = 0;
+	if (h->channel < 0 || put(h, &h->out, length))
+		return;
+	if (errno != EAGAIN) {
+		give_up(h, "");
+		return;
+	}
+	h->unsent = length;
+	event_del(h->readable);
+	event_add(h->writable, NULL);
+}
+
+static int on_questions(struct asked_helper *h, const struct asked_message *m, uint32_t count)
+{
+	size_t used = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (m->question[i].kind >= ASKED__COUNT || m->question[i].address_known > 1)
+			return -EBADMSG;
+	for (uint32_t i = 0; i < count; i++)
+		used += answer(h, &m->question[i], h->out.verdicts + used);
+	h->out.head = (struct asked_head){ ASKED_VERDICTS, count };
+	send_verdicts(h, sizeof(h->out.head) + used);
+	return 0;
+}
+
+int asked_helper_take(struct asked_helper *h, const void *bytes, size_t length)
+{
+	const struct asked_message *m = &h->in;
+	size_t behind = length - sizeof(m->head);
+	struct asked_served *front;
+
+	if (length < sizeof(m->head) || length > sizeof(*m))
+		return -EBADMSG;
+	if (bytes != m)
+		memcpy(&h->in, bytes, length);
+	h->unanswered = 0;
+	switch (m->head.word) {
+	case ASKED_BEGUN:
+		on_begun(h, m->head.value);
+		return 0;
+	case ASKED_BEAT:
+		return 0;
+	case ASKED_QUESTIONS:
+		if (m->head.value == 0 || m->head.value > ASKED_BATCH ||
+		    behind != m->head.value * sizeof(m->question[0]))
+			return -EBADMSG;
+		return on_questions(h, m, m->head.value);
+	case ASKED_TROUBLE:
+		if (behind != sizeof(m->trouble) || m->trouble.kind >= ASKED__COUNT)
+			return -EBADMSG;
+		front = h->front[m->trouble.kind];
+		if (front)
+			front->ops->trouble(front, &m->trouble);
+		return 0;
+	default:
+		return -EBADMSG;
+	}
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+	struct asked_helper *h = context;
+
+	for (int i = 0; i < MESSAGES_A_TURN && !h->unsent && !h->broken; i++) {
+		ssize_t n = recv(fd, &h->in, sizeof(h->in), MSG_DONTWAIT);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0)
+			give_up(h, "");
+		else if (asked_helper_take(h, &h->in, (size_t)n) < 0)
+			give_up(h, "it said what it never says");
+	}
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+	struct asked_helper *h = context;
+
+	if (h->unsent)
+		send_verdicts(h, h->unsent);
+	pay_all(h);
+	if (!h->unsent && !h->broken)
+		event_add(h->readable, NULL);
+}
+
+/* ---- its life ------------------------------------------------------------------------------- */
+
+static bool is_wanted(const struct asked_helper *h)
+{
+	for (unsigned i = 0; i < ASKED__COUNT; i++)
+		if (h->front[i])
+			return true;
+	return false;
+}
+
+static void turn_away(struct asked_helper *h)
+{
+	h->away = true;
+	for (unsigned i = 0; i < ASKED__COUNT; i++)
+		if (h->front[i])
+			h->front[i]->ops->turn_away(h->front[i], true);
+}
+
+static void close_channel(struct asked_helper *h)
+{
+	if (h->readable)
+		event_free(h->readable);
+	if (h->writable)
+		event_free(h->writable);
+	if (h->channel >= 0)
+		close(h->channel);
+	h->readable = h->writable = NULL;
+	h->channel = -1;
+	h->unsent = 0;
+}
+
+static int open_channel(struct asked_helper *h, int fd)
+{
+	h->channel = fd;
+	h->readable = event_new(h->base, fd, EV_READ | EV_PERSIST, on_readable, h);
+	h->writable = event_new(h->base, fd, EV_WRITE, on_writable, h);
+	if (!h->readable || !h->writable || event_add(h->readable, NULL) < 0) {
+		close_channel(h);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int start(struct asked_helper *h, uint64_t now_us)
+{
+	_cleanup_close_ int theirs = -1;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
+	theirs = pair[1];
+	r = open_channel(h, pair[0]);
+	if (r < 0)
+		return r;
+	r = helper_start(&h->helper, "penstockd-asks", ASKED_ARGUMENT, &theirs, 1, now_us);
+	if (r < 0) {
+		close_channel(h);
+		return r;
+	}
+	h->broken = false;
+	h->unanswered = 0;
+	h->beat_us = now_us;
+	h->why[0] = 0;
+	for (unsigned i = 0; i < ASKED__COUNT; i++)
+		h->owed[i] = h->front[i] ? OWED_OPEN : OWED_NOTHING;
+	pay_all(h);
+	return 0;
+}
+
+static void start_if_due(struct asked_helper *h, uint64_t now_us)
+{
+	int r;
+
+	if (h->channel >= 0 || !is_wanted(h) || !helper_due(&h->helper, now_us))
+		return;
+	r = start(h, now_us);
+	if (r == 0)
+		return;
+	turn_away(h);
+	log_warning(
+		"Cannot start the process that mail servers ask: %s. Who asks is closed, and admits its clients. It is tried again.",
+		strerror(-r));
+}
+
+/* It is not there: since it ended, or since we ended it. */
+static void take_note(struct asked_helper *h, const char *how, uint64_t now_us)
+{
+	uint64_t wait_us = h->helper.next_us > now_us ? h->helper.next_us - now_us : 0;
+
+	close_channel(h);
+	turn_away(h);
+	log_warning(
+		"The process that mail servers ask ended: %s. It is started again in %.0f s; who asks meanwhile is closed, and admits its clients.",
+		h->why[0] ? h->why : how, (double)(wait_us + US_PER_S / 2) / 1e6);
+}
+
+static bool beats(struct asked_helper *h, uint64_t now_us)
+{
+	if (now_us - h->beat_us < BEAT_US)
+		return true;
+	h->beat_us = now_us;
+	if (h->unanswered++ >= BEATS_UNANSWERED)
+		return false;
+	put_word(h, ASKED_BEAT, 0); /* what it does not take it does not answer */
+	return true;
+}
+
+/* No front is left. */
+static void stop(struct asked_helper *h)
+{
+	close_channel(h);
+	helper_close(&h->helper);
+	h->helper = (struct helper){ 0 };
+	h->away = false;
+}
+
+void asked_helper_step(struct asked_helper *h, uint64_t now_us)
+{
+	char how[48];
+
+	if (!is_wanted(h)) {
+		if (h->channel >= 0)
+			stop(h);
+		return;
+	}
+	if (h->channel >= 0 && !h->broken && !beats(h, now_us))
+		give_up(h, "it did not answer for 8 s");
+	if (h->broken)
+		helper_kill(&h->helper);
+	if (helper_ended(&h->helper, now_us, how))
+		take_note(h, how, now_us);
+	start_if_due(h, now_us);
+}
+
+bool asked_helper_is_up(const struct asked_helper *h)
+{
+	return !h->away && !h->broken;
+}
+
+void asked_helper_add(struct asked_helper *h, struct asked_served *front)
+{
+	h->front[front->kind] = front;
+	h->owed[front->kind] = OWED_OPEN;
+	pay_all(h);
+	if (h->away)
+		front->ops->turn_away(front, true);
+	start_if_due(h, clock_monotonic_us());
+}
+
+void asked_helper_remove(struct asked_helper *h, struct asked_served *front)
+{
+	if (h->front[front->kind] != front)
+		return;
+	h->front[front->kind] = NULL;
+	h->owed[front->kind] = OWED_CLOSE;
+	pay_all(h);
+}
+
+void asked_helper_changed(struct asked_helper *h, const struct asked_served *front)
+{
+	if (h->owed[front->kind] == OWED_NOTHING)
+		h->owed[front->kind] = OWED_CHANGE;
+	pay_all(h);
+}
+
+struct asked_helper *asked_helper_open(struct event_base *base)
+{
+	struct asked_helper *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return NULL;
+	h->base = base;
+	h->channel = -1;
+	return h;
+}
+
+void asked_helper_close(struct asked_helper *h)
+{
+	if (!h)
+		return;
+	helper_close(&h->helper);
+	close_channel(h);
+	free(h);
+}

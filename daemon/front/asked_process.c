@@ -1,0 +1,403 @@
+/* The process that mail servers ask: by the protocol of Postfix' policy service, SPOE, auth_http,
+ * milters and plain lines. It has no privilege, opens nothing and decides nothing: it asks
+ * penstockd, and admits where that does not answer. See asked_wire.h. */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/helper.h"
+#include "base/sandbox.h"
+#include "front/asked_talk.h"
+
+/* On their way, of all fronts together; a power of two. Who asks beyond it is admitted. */
+#define QUESTIONS_MAX 65536u
+#define LOOK_US \
+	(US_PER_S / 4) /* whether penstockd still answers, while questions are on their way */
+
+static const struct asked_talk *const talks[ASKED__COUNT] = {
+	[ASKED_POLICY] = &asked_policy, [ASKED_LINE] = &asked_line,
+	[ASKED_NGINX] = &asked_nginx,	[ASKED_HAPROXY] = &asked_haproxy,
+	[ASKED_MILTER] = &asked_milter,
+};
+
+struct front {
+	struct asked_process *process;
+	const struct asked_talk *talk;
+	struct asked_opening opening;
+	struct streams *streams; /* NULL: closed */
+	struct asked_trouble trouble; /* that penstockd has not been told */
+};
+
+/* A question on its way. */
+struct place {
+	struct asked_question question;
+	struct asked_mark mark;
+	struct stream *stream; /* held */
+};
+
+struct asked_process {
+	struct event_base *base;
+	int channel;
+	struct event *readable, *writable, *look;
+	bool silent; /* penstockd has not answered for too long, and not been heard since */
+	struct front front[ASKED__COUNT];
+	/* Their ids: answered before `head`, sent before `sent`. */
+	uint32_t head, sent, tail;
+	struct place *place; /* QUESTIONS_MAX, by id modulo that */
+};
+
+static struct place *place_of(const struct asked_process *p, uint32_t id)
+{
+	return &p->place[id % QUESTIONS_MAX];
+}
+
+/* ---- for the protocols ---------------------------------------------------------------------- */
+
+const struct asked_opening *asked_opening(const struct stream *stream)
+{
+	const struct front *f = stream_context(stream);
+
+	return &f->opening;
+}
+
+void asked_ask(struct stream *stream, const struct asked_client *client, struct asked_mark mark)
+{
+	static const struct timeval look = { 0, LOOK_US };
+	struct front *f = stream_context(stream);
+	struct asked_process *p = f->process;
+
+	if (p->silent || p->tail - p->head == QUESTIONS_MAX) {
+		f->trouble.unasked++;
+		f->talk->verdict(stream, mark, NULL);
+		return;
+	}
+	stream_hold(stream);
+	*place_of(p, p->tail) =
+		(struct place){ .question = { .asked_us = clock_monotonic_us(),
+					      .id = p->tail,
+					      .port = client->port,
+					      .kind = (uint8_t)f->opening.kind,
+					      .address_known = client->address_known,
+					      .address = client->address },
+				.mark = mark,
+				.stream = stream };
+	p->tail++;
+	if (!event_pending(p->look, EV_TIMEOUT, NULL))
+		event_add(p->look, &look);
+}
+
+void asked_complain(struct stream *stream, int error, const char *bytes, size_t length)
+{
+	struct front *f = stream_context(stream);
+	struct asked_trouble *t = &f->trouble;
+
+	if (t->malformed++)
+		return;
+	t->error = error;
+	t->length = (uint32_t)(length < sizeof(t->began) ? length : sizeof(t->began));
+	memcpy(t->began, bytes, t->length);
+}
+
+static void on_full(void *context)
+{
+	struct front *f = context;
+
+	f->trouble.full++;
+}
+
+static void on_failed(void *context)
+{
+	struct front *f = context;
+
+	f->trouble.errors++;
+}
+
+/* ---- to penstockd --------------------------------------------------------------------------- */
+
+/* False: it does not take it now. That it is gone is seen when it is read from. */
+static bool put(struct asked_process *p, const struct asked_message *m, size_t length)
+{
+	return send(p->channel, m, sizeof(m->head) + length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+static void put_word(struct asked_process *p, uint32_t word, uint32_t value)
+{
+	struct asked_message m;
+
+	m.head = (struct asked_head){ word, value };
+	put(p, &m, 0);
+}
+
+static bool put_questions(struct asked_process *p)
+{
+	struct asked_message m;
+	uint32_t n = p->tail - p->sent;
+
+	if (n > ASKED_BATCH)
+		n = ASKED_BATCH;
+	m.head = (struct asked_head){ ASKED_QUESTIONS, n };
+	for (uint32_t i = 0; i < n; i++)
+		m.question[i] = place_of(p, p->sent + i)->question;
+	if (!put(p, &m, n * sizeof(m.question[0])))
+		return false;
+	p->sent += n;
+	return true;
+}
+
+static bool put_trouble(struct asked_process *p, struct front *f)
+{
+	struct asked_message m;
+	const struct asked_trouble *t = &f->trouble;
+
+	if (!t->malformed && !t->full && !t->errors && !t->unasked)
+		return true;
+	m.head = (struct asked_head){ ASKED_TROUBLE, 0 };
+	m.trouble = *t;
+	if (!put(p, &m, sizeof(m.trouble)))
+		return false;
+	f->trouble = (struct asked_trouble){ .kind = f->opening.kind };
+	return true;
+}
+
+void asked_process_flush(struct asked_process *p)
+{
+	bool taken = true;
+
+	while (taken && p->sent != p->tail)
+		taken = put_questions(p);
+	for (unsigned i = 0; taken && i < ASKED__COUNT; i++)
+		taken = put_trouble(p, &p->front[i]);
+	if (!taken)
+		event_add(p->writable, NULL); /* the loop goes round then, and this is called */
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *context)
+{
+}
+
+/* ---- from penstockd ------------------------------------------------------------------------- */
+
+/* The oldest question has its verdict. */
+static void settle(struct asked_process *p, const char *reply)
+{
+	struct place place = *place_of(p, p->head);
+	struct front *f = &p->front[place.question.kind];
+
+	p->head++;
+	if (stream_is_open(place.stream))
+		f->talk->verdict(place.stream, place.mark, reply);
+	stream_release(place.stream);
+}
+
+static void on_verdicts(struct asked_process *p, const char *at, const char *end, uint32_t count)
+{
+	char reply[REPLY_MAX + 1];
+	struct asked_verdict v;
+
+	for (; count && at + sizeof(v) <= end; count--) {
+		memcpy(&v, at, sizeof(v));
+		at += sizeof(v);
+		if (v.length > REPLY_MAX || at + v.length > end)
+			return;
+		memcpy(reply, at, v.length);
+		reply[v.length] = 0;
+		at += v.length;
+		/* Not one that was given up, and not one for which no question was asked. */
+		if (v.id == p->head && p->head != p->sent)
+			settle(p, v.length ? reply : NULL);
+	}
+}
+
+static void front_close(struct front *f)
+{
+	streams_close(f->streams);
+	f->streams = NULL;
+}
+
+static void on_opening(struct asked_process *p, const struct asked_opening *o, const int *fds,
+		       unsigned count)
+{
+	struct front *f = &p->front[o->kind];
+	const struct asked_talk *talk = talks[o->kind];
+	struct streams_options options = { .connections_max = o->connections_max,
+					   .idle_us = talk->idle_us ? talk->idle_us : o->idle_us,
+					   .input_max = talk->input_max,
+					   .state_size = talk->state_size,
+					   .held_max = talk->ahead,
+					   .bytes = talk->bytes,
+					   .full = on_full,
+					   .failed = on_failed,
+					   .context = f };
+
+	f->opening = *o;
+	if (!count)
+		return;
+	front_close(f);
+	if (streams_open(p->base, &options, fds, count, &f->streams) < 0)
+		f->trouble.errors++;
+}
+
+static void on_message(struct asked_process *p, const struct asked_message *m, size_t length,
+		       const int *fds, unsigned count)
+{
+	switch (m->head.word) {
+	case ASKED_OPEN:
+		on_opening(p, &m->opening, fds, count);
+		break;
+	case ASKED_CLOSE:
+		front_close(&p->front[m->head.value]);
+		break;
+	case ASKED_VERDICTS:
+		on_verdicts(p, m->verdicts, (const char *)m + length, m->head.value);
+		break;
+	case ASKED_BEAT:
+		put_word(p, ASKED_BEAT, 0);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The sockets that came with it. */
+static unsigned take_fds(struct msghdr *header, int *ret_fds)
+{
+	unsigned count = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(ret_fds, CMSG_DATA(c), count * sizeof(int));
+	}
+	return count;
+}
+
+/* False: there is nothing now. */
+static bool take_message(struct asked_process *p)
+{
+	union {
+		struct cmsghdr align;
+		char octets[CMSG_SPACE(LISTENERS_MAX * sizeof(int))];
+	} control;
+	struct asked_message m;
+	struct iovec part = { &m, sizeof(m) };
+	struct msghdr header = { .msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control) };
+	ssize_t n = recvmsg(p->channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fds[LISTENERS_MAX];
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n < (ssize_t)sizeof(m.head)) { /* penstockd is gone, and so is this */
+		event_base_loopbreak(p->base);
+		event_del(p->readable);
+		return false;
+	}
+	p->silent = false;
+	on_message(p, &m, (size_t)n, fds, take_fds(&header, fds));
+	return true;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *context)
+{
+	struct asked_process *p = context;
+
+	while (take_message(p))
+		;
+}
+
+/* The oldest question is on its way for too long: all are given up, and so are the next ones
+ * until penstockd is heard again. */
+static void on_look(evutil_socket_t fd, short what, void *context)
+{
+	static const struct timeval look = { 0, LOOK_US };
+	struct asked_process *p = context;
+
+	on_readable(p->channel, EV_READ, p); /* it may be this process that was stopped */
+	if (p->head != p->tail &&
+	    clock_monotonic_us() > place_of(p, p->head)->question.asked_us + ASKED_PATIENCE_US)
+		p->silent = true; /* before: what is asked meanwhile is not on its way */
+	while (p->silent && p->head != p->tail) {
+		p->front[place_of(p, p->head)->question.kind].trouble.unasked++;
+		if (p->sent == p->head)
+			p->sent++;
+		settle(p, NULL);
+	}
+	if (p->head != p->tail)
+		event_add(p->look, &look);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+int asked_process_open(struct event_base *base, int channel, struct asked_process **ret_process)
+{
+	struct asked_process *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return -ENOMEM;
+	p->base = base;
+	p->channel = channel;
+	for (unsigned i = 0; i < ASKED__COUNT; i++)
+		p->front[i] = (struct front){
+			.process = p, .talk = talks[i], .opening.kind = i, .trouble.kind = i
+		};
+	p->place = calloc(QUESTIONS_MAX, sizeof(*p->place));
+	p->readable = event_new(base, channel, EV_READ | EV_PERSIST, on_readable, p);
+	p->writable = event_new(base, channel, EV_WRITE, on_writable, p);
+	p->look = evtimer_new(base, on_look, p);
+	if (!p->place || !p->readable || !p->writable || !p->look ||
+	    event_add(p->readable, NULL) < 0) {
+		asked_process_close(p);
+		return -ENOMEM;
+	}
+	*ret_process = p;
+	return 0;
+}
+
+/* For the fuzzer and for what failed halfway: the process itself ends as a whole. */
+void asked_process_close(struct asked_process *p)
+{
+	struct event *const events[] = { p->readable, p->writable, p->look };
+
+	for (unsigned i = 0; i < ASKED__COUNT; i++)
+		front_close(&p->front[i]);
+	while (p->head != p->tail)
+		stream_release(place_of(p, p->head++)->stream);
+	for (unsigned i = 0; i < ARRAY_SIZE(events); i++)
+		if (events[i])
+			event_free(events[i]);
+	close(p->channel);
+	free(p->place);
+	free(p);
+}
+
+int asked_process_main(int argc, char **argv)
+{
+	struct asked_process *process;
+	struct event_base *base;
+	int fds[HELPER_FDS];
+	int r, count = helper_begin(argc, argv, ASKED_ARGUMENT, fds);
+
+	if (count != 1) {
+		fprintf(stderr, "penstockd: only penstockd itself uses " ASKED_ARGUMENT "\n");
+		return EX_USAGE;
+	}
+	base = event_base_new();
+	if (!base || asked_process_open(base, fds[0], &process) < 0)
+		_exit(EX_OSERR);
+	r = sandbox_enter();
+	if (r == -EPERM)
+		_exit(EX_NOPERM);
+	put_word(process, ASKED_BEGUN, (uint32_t)-r);
+	while (event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base))
+		asked_process_flush(process);
+	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */
+}

@@ -1,0 +1,143 @@
+/* HAProxy's front in penstockd: it is asked (haproxy.c has the protocol), and has a responder for
+ * the clients that HAProxy sends there. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "front/asked.h"
+#include "front/responder.h"
+
+#define LINGER_MAX 2000
+#define LINGER_US (20 * US_PER_S)
+#define CPU_RATIO .3
+
+struct haproxy {
+	struct asked asked;
+	struct responder *responder; /* NULL: not asked for */
+	uint64_t responder_errors;
+};
+
+static void complain(int error, const char *began)
+{
+	log_warning(
+		"Cannot read what came on front.haproxy.listen: it is no SPOP frame that penstock knows (status %d). The connection is closed, and HAProxy passes its clients. Let the SPOE backend of HAProxy, and nothing else, connect there.",
+		-error);
+}
+
+static int open_asked(struct haproxy *h, const struct front_env *env, struct counts *counts,
+		      char *why)
+{
+	const struct config_haproxy *config = &env->config->haproxy;
+	struct asked_options options = { .kind = ASKED_HAPROXY,
+					 .section = "front.haproxy",
+					 .listen = &config->listen,
+					 .service = config->service,
+					 .socket_mode = config->socket_mode,
+					 .connections_max = config->connections_max,
+					 .ahead = true,
+					 .complain = complain };
+
+	return asked_open(&h->asked, env, &options, counts, why);
+}
+
+static int open_responder(struct haproxy *h, char *why)
+{
+	const struct config *config = h->asked.env->config;
+	const struct config_service *service = &config->service[h->asked.service];
+	struct responder_options o = { .listen = config->haproxy.responder,
+				       .listen_option = "front.haproxy.responder",
+				       .no_gate = true,
+				       .netns_fd = -1,
+				       .manner = { .service = h->asked.service,
+						   .reply_code = service->reply_code,
+						   .mute = service->tls == TLS_IMPLICIT,
+						   .linger_max = LINGER_MAX,
+						   .linger_us = LINGER_US,
+						   .cpu_ratio = CPU_RATIO } };
+
+	o.manner.style = service->reply;
+	return o.listen.count ? responder_open(&o, &h->responder, why) : 0;
+}
+
+static bool haproxy_wanted(const struct config *config)
+{
+	return config->haproxy.enabled;
+}
+
+static void haproxy_close(void *front, enum front_close how)
+{
+	struct haproxy *h = front;
+
+	asked_close(&h->asked);
+	responder_close(h->responder);
+	free(h);
+}
+
+static int haproxy_open(const struct front_env *env, struct counts *counts, void **ret_front,
+			char *why)
+{
+	struct haproxy *h = calloc(1, sizeof(*h));
+	int r = h ? open_asked(h, env, counts, why) : -ENOMEM;
+
+	if (r < 0) {
+		free(h);
+		return r;
+	}
+	r = open_responder(h, why);
+	if (r < 0) {
+		haproxy_close(h, FRONT_STOP);
+		return r;
+	}
+	*ret_front = h;
+	return 0;
+}
+
+static bool haproxy_reconfigure(void *front, const struct config *before)
+{
+	const struct haproxy *h = front;
+	const struct config *now = h->asked.env->config;
+	int index = config_service_index(now, now->haproxy.service);
+
+	return memcmp(&before->haproxy, &now->haproxy, sizeof(now->haproxy)) == 0 &&
+	       index == (int)h->asked.service &&
+	       memcmp(&before->service[index], &now->service[index], sizeof(now->service[0])) == 0;
+}
+
+static void haproxy_poll(void *front, uint64_t now_us, struct load *load)
+{
+	struct haproxy *h = front;
+	struct counts *counts = h->asked.counts;
+	struct responder_view view;
+
+	if (h->responder) {
+		responder_view(h->responder, &view);
+		counts->service[h->asked.service].refused_lingering = view.lingering;
+		counts->service[h->asked.service].refused_told = view.told;
+		counts->errors += view.errors - h->responder_errors;
+		h->responder_errors = view.errors;
+	}
+	asked_poll(front, now_us, load);
+}
+
+static bool haproxy_push(void *front, const struct plan *plan, const struct load *load,
+			 uint64_t now_us)
+{
+	struct haproxy *h = front;
+
+	if (h->responder)
+		responder_push(h->responder, plan, false);
+	return true;
+}
+
+const struct front_ops front_haproxy = {
+	.name = "haproxy",
+	.title = "the HAProxy front",
+	.wanted = haproxy_wanted,
+	.open = haproxy_open,
+	.reconfigure = haproxy_reconfigure,
+	.poll = haproxy_poll,
+	.push = haproxy_push,
+	.state = asked_state,
+	.close = haproxy_close,
+};
