@@ -380,7 +380,6 @@ void asked_helper_add(struct asked_helper *h, struct asked_served *front)
 	pay_all(h);
 	if (h->away)
 		front->ops->turn_away(front, true);
-	start_if_due(h, clock_monotonic_us());
 }
 
 void asked_helper_remove(struct asked_helper *h, struct asked_served *front)

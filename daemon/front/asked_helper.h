@@ -1,5 +1,5 @@
 /* The process without privilege that mail servers ask (asked_wire.h), as penstockd sees it: it is
- * started when the first front is opened, and gets the listening sockets of each; its questions go
+ * started once a front is open, and gets the listening sockets of each; its questions go
  * to the fronts, their verdicts to it. It may crash, hang or be taken over: then it is started
  * again, and no tick waits for it. Meanwhile the fronts turn away who asks. */
 #ifndef PENSTOCK_FRONT_ASKED_HELPER_H
@@ -33,7 +33,7 @@ struct asked_served_ops {
 struct asked_helper *asked_helper_open(struct event_base *base);
 /* NULL is fine. */
 void asked_helper_close(struct asked_helper *helper);
-/* A front that has its sockets. It stays the caller's, until asked_helper_remove(). */
+/* A front that has its sockets: the next step starts the process, if it is the first. It stays the caller's, until asked_helper_remove(). */
 void asked_helper_add(struct asked_helper *helper, struct asked_served *front);
 void asked_helper_remove(struct asked_helper *helper, struct asked_served *front);
 /* Another configuration is in force: its part of it may be another one. */
