@@ -33,7 +33,8 @@ struct asked_served_ops {
 struct asked_helper *asked_helper_open(struct event_base *base);
 /* NULL is fine. */
 void asked_helper_close(struct asked_helper *helper);
-/* A front that has its sockets: the next step starts the process, if it is the first. It stays the caller's, until asked_helper_remove(). */
+/* A front that has its sockets: the next step starts the process, if it is the first. It stays the
+ * caller's, until asked_helper_remove(). */
 void asked_helper_add(struct asked_helper *helper, struct asked_served *front);
 void asked_helper_remove(struct asked_helper *helper, struct asked_served *front);
 /* Another configuration is in force: its part of it may be another one. */

@@ -4,8 +4,9 @@
  *	mail server --policy, SPOE, ...--> penstockd-asks --questions--> penstockd
  *	                                   (no privilege) <--verdicts---
  *
- * A message is a struct asked_head and what stands behind it. What penstockd reads has a fixed size:
- * strangers' bytes end in the process, but for the 64 octets of a complaint, which are only shown.
+ * A message is a struct asked_head and what stands behind it. What penstockd reads has a fixed
+ * size: strangers' bytes end in the process, but for the 64 octets of a complaint, which are only
+ * shown.
  */
 #ifndef PENSTOCK_FRONT_ASKED_WIRE_H
 #define PENSTOCK_FRONT_ASKED_WIRE_H
@@ -32,7 +33,8 @@ enum asked_kind {
 
 enum asked_word {
 	/* to the process */
-	ASKED_OPEN, /* struct asked_opening, and the listening sockets; without them: it is so now */
+	/* struct asked_opening, and the listening sockets; without them: it is so now */
+	ASKED_OPEN,
 	ASKED_CLOSE, /* `value`: enum asked_kind */
 	ASKED_VERDICTS, /* `value` of them: struct asked_verdict, each with its text */
 	/* to penstockd */
