@@ -42,7 +42,7 @@ SUITES = {
     "integration/test_truth.py": (150, ""),
     "integration/test_maintenance.py": (25, ""),
     "integration/test_systemd.py": (130, ""),
-    "integration/test_pages.py": (160, ""),
+    "integration/test_pages.py": (400, ""),
     "integration/test_outages.py": (40, ""),
     # Packages are built, and containers boot one after the other; most of it waits.
     "integration/test_packages.py": (200, "noisy"),

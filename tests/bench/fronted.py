@@ -116,7 +116,7 @@ def nginx_auth():
 def exim_line():
     with directory() as path, by_line(path) as (socket, daemon):
         root = exim.make_root("light", path, {"/etc/exim4/penstock.acl": exim.page("file")["/etc/exim4/penstock.acl"]},
-                              [exim.page("one-file")[""], EXIM_PORTS])
+                              [exim.page("sh")["one-file"], EXIM_PORTS])
         os.makedirs(root.file("/run/penstock"), exist_ok=True)
         subprocess.run(["mount", "--bind", os.path.dirname(socket), root.file("/run/penstock")], check=True)
         with running(exim.start(root, ASKING)):

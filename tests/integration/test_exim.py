@@ -14,7 +14,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import exim, flow, place, tap
+from lib import exim, flow, pages, place, tap
 from lib.flow import DRAINED, FOREIGN, delays, until_told
 from lib.place import BUILD, ROOT, wait_for
 from lib.programs import Daemon, no_targets
@@ -84,7 +84,7 @@ class Exim:
         if macros:
             files["/etc/exim4/exim4.conf.localmacros"] = macros
         try:
-            commands = exim.page(place)[""]
+            commands = exim.page("sh")[place]
             if macros:  # instead of the question at connect
                 commands = re.sub(r"^.*acl_smtp_connect.*\n", "", commands, flags=re.M)
             self.root = exim.make_root(flavour, self.directory, files, [commands], split=place == "split")
@@ -137,7 +137,11 @@ def _():
     try:
         check(p.ask("connect 192.0.2.1 4711\r\nconnect 2001:db8::9\nconnect unknown\n") == "220\n" * 3, "all are admitted")
         p.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["admitted"] >= 3, "the count")
+        # What the page of the protocol shows: the first question is admitted, the second put off.
+        first, second = re.findall(r"^(connect .*?) +-> (.*)$", pages.blocks("packaging/snippets/line.md")[0].body, re.M)
+        check(p.ask(first[0] + "\n") == first[1] + "\n", f"{first}")
         p.drain()
+        check(p.ask(second[0] + "\n").split()[:3] == second[1].split()[:3], f"{second}")
         check(p.ask("connect 192.0.2.1 4711\nconnect 2001:db8::9\n") == (DRAINED + "\n") * 2, p.ask())
         p.resume()
         p.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["deferred"] >= 2, "the count")

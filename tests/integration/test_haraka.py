@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Haraka with the plugin of packaging/snippets/haraka, and penstockd as the page line.md configures it."""
+"""Haraka with the plugin of packaging/snippets/haraka, and penstockd as the page haraka/line.md configures it."""
 import contextlib
 import os
 import re
@@ -11,7 +11,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import flow, haraka, place, tap
+from lib import flow, haraka, pages, place, tap
 from lib.flow import DRAINED, FOREIGN, delays, mail
 from lib.place import BUILD, ROOT, wait_for
 from lib.programs import Daemon, no_targets
@@ -107,6 +107,22 @@ class Impostor:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
+
+
+@test("the page's commands put the plugin where Haraka finds it, and first")
+def _():
+    directory = tempfile.mkdtemp(prefix="test-haraka-", dir=BUILD)
+    try:
+        haraka.make(directory, {"plugins": "sink\n"})
+        commands = [b.body for b in pages.blocks("packaging/snippets/haraka/line.md") if b.kind == "sh"]
+        check(len(commands) == 1, f"{commands}")
+        done = subprocess.run(["sh", "-e"], input=commands[0].replace("/usr/share/doc/penstock/snippets/haraka", PAGES), cwd=directory, capture_output=True, text=True)
+        check(done.returncode == 0, done.stdout + done.stderr)
+        with open(directory + "/config/plugins") as f:
+            check(f.read() == "penstock\nsink\n", "penstock comes first")
+        check(os.path.exists(directory + "/node_modules/haraka-plugin-penstock/package.json"), "the plugin is there")
+    finally:
+        subprocess.run(["rm", "-rf", directory])
 
 
 @test("Haraka: 451 with the reason until QUIT, 421 beyond linger_max; a retry is delivered; this host is not asked about")

@@ -77,7 +77,7 @@ class World:
         os.makedirs(private)
         subprocess.run(["mount", "--bind", self.server.root.file("/var/spool/postfix/private"), private], check=True)
         self.penstock = Daemons(self.directory, private + "/penstock-milter", "Postfix", options)
-        commands = page("Postfix", "main").replace("smtp/inet", f"{SMTP}/inet")
+        commands = page("Postfix", "sh main").replace("smtp/inet", f"{SMTP}/inet")
         done = self.server.root.run("sh", "-ec", commands, check=False)
         check(done.returncode == 0, f"{commands}: {done.stdout}{done.stderr}")
         # A reload ends the smtpd processes that know no milter, as soon as they are idle.

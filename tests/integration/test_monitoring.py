@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import signal
 import ssl
 import subprocess
@@ -16,7 +17,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import place, tap
+from lib import pages, place, tap
 from lib.packages import unpack
 from lib.place import BIN, PATIENCE, ROOT, wait_for
 from lib.programs import Program, port_open
@@ -366,6 +367,32 @@ def _():
         check(ask("/metrics")[0] == 401 and ask("/metrics", "wrong")[0] == 401, "without the password")
         check(ask("/", "word")[0] == 404, "another path")
         nginx.stop(signal.SIGTERM)
+
+
+@test("monitoring.md and runbook.md: promtool takes the configurations, and the commands run")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    blocks = pages.blocks("packaging/doc/monitoring.md")
+    of_kind = {kind: [b.body for b in blocks if b.kind == kind] for kind in ("yaml", "json", "sh")}
+    one_host, from_afar, discovery = of_kind["yaml"]
+    shutil.copy(RULES, directory)
+    for name, text in (("host", one_host), ("afar", from_afar), ("fleet", one_host.split("    static_configs")[0] + discovery)):
+        with open(f"{directory}/{name}.yml", "w") as f:
+            f.write(text.replace("/usr/share/doc/penstock/prometheus", directory).replace("/etc/prometheus", directory))
+        for each in re.findall(r"(?:ca|password)_file: (/[^,}]+)", open(f"{directory}/{name}.yml").read()):
+            shutil.copy("/etc/ssl/certs/ca-certificates.crt", each)
+        with open(f"{directory}/mail-1.json", "w") as f:
+            f.write(of_kind["json"][0])
+        done = promtool("check", "config", f"{directory}/{name}.yml")
+        check(done.returncode == 0, done.stdout + done.stderr)
+    subprocess.run(["sh", "-ec", of_kind["sh"][0]], cwd=directory, check=True)
+    with open(directory + "/penstock.rules.yml") as f:
+        check("file:///" not in f.read(), "every link leads to the wiki")
+    commands = [line.split("#")[0].split() for b in pages.blocks("packaging/doc/runbook.md") for line in b.body.splitlines()]
+    check(len(commands) == 3, f"{commands}")
+    with World(server=None, proxy=False) as w:
+        for program, *arguments in commands:
+            check(program == "penstockctl" and w.daemon.ctl(*arguments).returncode in ((0, 1, 4) if arguments == ["check"] else (0,)), f"{arguments}")
 
 
 place.isolate(prepare)

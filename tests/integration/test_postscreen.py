@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """postscreen of a real Postfix: the gate and penstock-proxy before it, the policy service beneath it (packaging/snippets/postfix/postscreen.md)."""
 import os
+import re
 import signal
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import place, postfix
+from lib import pages, place, postfix
 from lib.place import wait_for
 from lib.postfix import Postfix
 from lib.programs import Daemon, Proxy, listening, no_targets
@@ -14,18 +15,15 @@ from lib.tap import check, run, test
 from lib.wire import Wire
 
 BARE, BEHIND, PROXIED = 2528, 2529, 2530  # postscreen; postscreen that takes a PROXY header; the proxy before that one
-MASTER = f"""
-{BARE} inet n - n - 1 postscreen
-{BEHIND} inet n - n - 1 postscreen
-  -o postscreen_upstream_proxy_protocol=haproxy
-smtpd pass - - n - - smtpd
-  -o smtpd_delay_reject=no
-  -o {{ smtpd_client_restrictions = check_policy_service {{ inet:127.0.0.1:9826, timeout=2s, try_limit=1, default_action=DUNNO }} }}
+BEHIND_PROXY, ASKS = [b.body for b in pages.blocks("packaging/snippets/postfix/postscreen.md") if not b.kind]
+# Both ways of the page at once: its smtpd that asks serves either postscreen. Nothing is in Postfix' chroot here.
+MASTER = (BEHIND_PROXY.split("smtpd ")[0] + ASKS).replace("2525 ", f"{BEHIND} ").replace("smtp  ", f"{BARE}  ").replace(" y ", " n ") + """
 dnsblog unix - - n - 0 dnsblog
 tlsproxy unix - - n - 0 tlsproxy
 """
+RESTRICTIONS = re.search(r"^postconf -e 'penstock_restrictions = (.*)'$", pages.text_of("packaging/snippets/postfix/policy.md"), re.M)[1]
 MAIN = {"inet_interfaces": "all", "postscreen_greet_wait": "1s", "postscreen_access_list": "permit_mynetworks",
-        "postscreen_cache_map": "", "postscreen_greet_banner": ""}
+        "postscreen_cache_map": "", "postscreen_greet_banner": "", "penstock_restrictions": RESTRICTIONS.replace("unix:private/penstock", "inet:127.0.0.1:9826")}
 
 
 def deliver(port, source="10.77.0.30"):
