@@ -70,6 +70,15 @@ static void learn(struct window *w, struct tick *t)
 	}
 }
 
+/* A session takes at the least what its greeting takes, also where the few sessions by which the
+ * unloaded time was learned were lucky. While greetings wait for a place, they say nothing of
+ * it. */
+static void learn_greeting(struct window *w, const struct tick *t)
+{
+	if (!(t->server & SERVER_SHORT_OF_SLOTS) && w->capacity.over_s <= 0)
+		w->unloaded.time_s = fmax(w->unloaded.time_s, t->in->connect_220_base_us / US_IN_S);
+}
+
 double window_server_time(struct window *w, struct tick *t)
 {
 	/* Beyond what is the server's way, which itself varies. Those busy now were admitted a
@@ -86,8 +95,10 @@ double window_server_time(struct window *w, struct tick *t)
 
 	w->view.server_time_s =
 		fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_SHOWN_MOST_S);
-	if (w->rates.completed >= TELLS_LEAST_PER_S && window_has(w, WINDOW_PART_BASE))
+	if (w->rates.completed >= TELLS_LEAST_PER_S && window_has(w, WINDOW_PART_BASE)) {
 		learn(w, t);
+		learn_greeting(w, t);
+	}
 	if (!witness && alone)
 		return 0;
 	if (!witness && ended >= 0 && ended <= BASE_SLACK * w->unloaded.time_s + TIME_GOOD_S)

@@ -132,6 +132,22 @@ static void a_server_that_hangs_on_a_busy_machine_is_not_short_of_cpu(void **sta
 	assert_int_equal(window.view.reason, REASON_CPU);
 }
 
+/* The first sessions were lucky: they took a tenth of a second, where a greeting alone takes half
+ * of one. Where places are short, greetings wait for these, and say nothing of the server's way. */
+static void a_session_takes_as_long_as_its_greeting(void **state)
+{
+	idle_machine();
+	run(5, 20, 20, 0, 2, 2, ALL);
+	assert_near(window.unloaded.time_s, 0.1, 0.02);
+	unloaded_220_us = 500000;
+	put(SIGNAL_ACCEPT_QUEUE_RATIO, 1);
+	run(1, 20, 20, 0, 2, 2, ALL);
+	assert_near(window.unloaded.time_s, 0.1, 0.02);
+	put(SIGNAL_ACCEPT_QUEUE_RATIO, 0);
+	run(1, 20, 20, 0, 2, 2, ALL);
+	assert_near(window.unloaded.time_s, 0.5, 0.001);
+}
+
 static void a_burst_is_what_is_served_within_the_aim(void **state)
 {
 	idle_machine();
@@ -432,6 +448,7 @@ int main(void)
 		cmocka_unit_test_setup(a_server_over_its_knee_is_cut_to_what_it_completes, setup),
 		cmocka_unit_test_setup(a_server_that_hangs_on_a_busy_machine_is_not_short_of_cpu,
 				       setup),
+		cmocka_unit_test_setup(a_session_takes_as_long_as_its_greeting, setup),
 		cmocka_unit_test_setup(a_burst_is_what_is_served_within_the_aim, setup),
 		cmocka_unit_test_setup(an_accept_queue_counts_once_it_stands, setup),
 		cmocka_unit_test_setup(nobody_is_told_late_unless_places_are_short, setup),
