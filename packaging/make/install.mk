@@ -18,14 +18,14 @@ install: all
 		$(SBINDIR)
 	install $(STRIP) -m 755 $(BUILD)/bin/penstockctl $(BUILD)/bin/penstock-load $(BUILD)/bin/penstock-sink $(BUILD)/bin/penstock-sim \
 		$(BUILD)/bin/penstock-replay $(BINDIR)
-	install -D $(STRIP) -m 755 $(BUILD)/bin/penstock-refusals $(DESTDIR)$(PREFIX)/lib/penstock/penstock-refusals
+	install -D $(STRIP) -m 755 $(BUILD)/bin/penstock-refusals $(DESTDIR)$(PREFIX)/libexec/penstock/penstock-refusals
 	install -d $(PLUGINDIR) && install $(STRIP) -m 755 $(BUILD)/bin/check_penstock $(PLUGINDIR)
 	install -m 644 packaging/man/*.1 $(MANDIR)/man1
 	install -m 644 packaging/man/*.5 $(MANDIR)/man5
 	install -m 644 packaging/man/*.7 $(MANDIR)/man7
 	install -m 644 packaging/man/*.8 $(MANDIR)/man8
 	for unit in packaging/systemd/*.service packaging/systemd/*.socket; do \
-		sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/usr/bin/|$(PREFIX)/bin/|; s|/usr/lib/|$(PREFIX)/lib/|; s|/etc/|$(SYSCONFDIR)/|' $$unit >$(UNITDIR)/$$(basename $$unit); done
+		sed -e 's|/usr/sbin/|$(PREFIX)/sbin/|; s|/usr/bin/|$(PREFIX)/bin/|; s|/usr/lib/|$(PREFIX)/lib/|; s|/usr/libexec/|$(PREFIX)/libexec/|; s|/etc/|$(SYSCONFDIR)/|' $$unit >$(UNITDIR)/$$(basename $$unit); done
 	install -m 644 packaging/systemd/penstock.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/penstock.conf
 	install -D -m 644 packaging/systemd/penstock.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/penstock.conf
 	install -D -m 644 packaging/systemd/penstock.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/penstock.catalog
