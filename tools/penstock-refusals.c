@@ -22,7 +22,7 @@
 #define PAUSE_MS 100
 
 static const char usage[] =
-	"Usage: penstock-refusals\n"
+	"Usage: penstock-refusals [--version | --help]\n"
 	"Hands lines about refused clients on to the journal. systemd starts it, by penstock-refusals.socket. See penstockd(8).\n";
 
 static void hand_on(int out, const char *entry, size_t size)
@@ -45,6 +45,10 @@ int main(int argc, char **argv)
 
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		fputs(usage, stdout);
+		return 0;
+	}
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("penstock-refusals " PENSTOCK_VERSION);
 		return 0;
 	}
 	if (argc != 1 || sd_listen_fds(1) != 1) {

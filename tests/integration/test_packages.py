@@ -58,7 +58,7 @@ def make_deb(tree, *arguments):
 CROSS_DEPENDS = [f"{p}:arm64" if p.startswith("lib") or p == "pkg-config" else p for p in BUILD_DEPENDS] + ["crossbuild-essential-arm64", "qemu-user-static"]
 # What of the other architecture's programs is run: each says its version, and the law gives an answer.
 EMULATED = r"""
-for p in bin/penstockd bin/penstock-agent bin/penstock-opensmtpd bin/penstock-proxy bin/penstockctl bin/penstock-sim bin/penstock-replay bin/penstock-load bin/penstock-sink bin/check_penstock; do
+for p in bin/penstockd bin/penstock-agent bin/penstock-opensmtpd bin/penstock-proxy bin/penstockctl bin/penstock-sim bin/penstock-replay bin/penstock-load bin/penstock-sink bin/penstock-refusals bin/check_penstock; do
 	"$1" "build/$p" --version || exit 1; done
 "$1" build/bin/penstockd --check-config -c /dev/null && "$1" build/bin/penstock-sim --seed 1 tests/sim/steady2x.sim
 """
