@@ -44,11 +44,10 @@ static inline void put(struct hist *hist, u64 us, u64 weight)
 
 static inline int record(struct runq_row *row, u64 weight, u64 queued, u64 clock, u64 cgroup)
 {
-	u64 us;
+	/* A coarse clock (a time stamp counter that the kernel found unstable) has not moved meanwhile:
+	 * that is a short wait, and one of those that there are. */
+	u64 us = clock > queued ? (clock - queued) / 1000 : 0;
 
-	if (clock <= queued)
-		return 0;
-	us = (clock - queued) / 1000;
 	weight *= times;
 	put(&row->all, us, weight);
 	if (cgroup && cgroup == mta_cgroup)
