@@ -244,15 +244,17 @@ static bool get_count(struct client *c, const struct varlink_call *call, const c
 
 static void history(struct client *c, const struct varlink_call *call)
 {
-	uint64_t until_s = clock_realtime_us() / US_PER_S + 1, since_s = until_s - 3600,
-		 step_s = 10;
+	uint64_t next_s = clock_realtime_us() / US_PER_S + 1, until_s = next_s,
+		 since_s = next_s - 3600, step_s = 10;
 	_cleanup_free_ struct history_record *records = calloc(HISTORY_MOST, sizeof(*records));
 	size_t count;
 
 	if (!get_count(c, call, "since_s", &since_s) || !get_count(c, call, "until_s", &until_s) ||
 	    !get_count(c, call, "step_s", &step_s))
 		return;
-	if (since_s >= until_s || until_s > UINT32_MAX) {
+	if (until_s > next_s)
+		until_s = next_s;
+	if (since_s >= until_s) {
 		invalid(c, call, "since_s");
 		return;
 	}

@@ -22,6 +22,7 @@ from lib import place, tap
 from lib.place import BIN, wait_for
 from lib.programs import Daemon, Program, port_open
 from lib.tap import Skip, check, test
+from lib.varlink import varlink
 from lib.world import World
 
 
@@ -33,20 +34,6 @@ def world(options=None):
     w = World(directory, options, server=None, proxy=False, argv=["-c", config])
     w.config = config
     return w
-
-
-def varlink(world, message, raw=None, replies=1):
-    with socket.socket(socket.AF_UNIX) as s:
-        s.settimeout(120)
-        s.connect(os.path.join(world.daemon.run_dir, "control.sock"))
-        s.sendall(raw if raw is not None else json.dumps(message).encode() + b"\0")
-        data = b""
-        while data.count(b"\0") < replies:
-            chunk = s.recv(65536)
-            if not chunk:
-                break
-            data += chunk
-    return [json.loads(part) for part in data.split(b"\0") if part]
 
 
 @test("status is the promise of the manual, in text and JSON, and the same everywhere")

@@ -7,12 +7,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
 from lib.place import BIN, wait_for
 from lib.smtp import deliver
 from lib.tap import check, run, test
+from lib.varlink import varlink
 from lib.world import PORT, World
 
 
@@ -82,6 +84,9 @@ def _():
         day = json.loads(w.daemon.get("/history.json?span=86400"))
         wait_for(lambda: sum(r["admitted"] for r in json.loads(w.daemon.get("/history.json?span=86400"))["records"]) == 5,
                  f"5 in a day; there is {day}")
+        for until_s in int(time.time()) + 1, int(time.time()) + 86400 * 365, 1 << 40:
+            by_socket = varlink(w, {"method": "io.penstock.History", "parameters": {"until_s": until_s}})[0]["parameters"]["history"]
+            check(sum(r["admitted"] for r in by_socket["records"]) == 5, f"until {until_s}: {by_socket}")
         for bad in ("--since", "yesterday"), ("--since", "2h", "--until", "3h"):
             check("penstockctl:" in history(w, *bad, expect=2), f"{bad}")
 
