@@ -50,9 +50,9 @@ def static_limit(name):
 
 
 class Front:
-    """One for a run: it has learned nothing. `port` is where the load goes."""
+    """One for a run: it has learned nothing. `port` is where the load goes; `record` the file in which penstockd notes its ticks, if any."""
 
-    def __init__(self, name, plant):
+    def __init__(self, name, plant, record=None):
         self.name, self.plant, self.port = name, plant, plant.port(name)
         self.daemon = self.proxy = self.haproxy = None
         self.forget()
@@ -66,8 +66,8 @@ class Front:
         if name == "proxy-reset":
             settings.update({"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{PROXY}",
                              "front.proxy.backend": f"127.0.0.1:{self.port}", "front.proxy.proxy_protocol": plant.upstream})
-        if os.environ.get("RECORD") and name in PENSTOCK:
-            settings["daemon.record"] = os.environ["RECORD"]
+        if record and name in PENSTOCK:
+            settings["daemon.record"] = record
         if name in PENSTOCK:
             self.daemon = Daemon(plant.directory, settings, prefix=self.prefix(plant.penstockd, -10), program=self.program("penstockd"))
         if name in ("proxy", "proxy-reset", "other"):
