@@ -24,11 +24,11 @@ def make_filesystem(kind, device):
     if kind == "ext4":
         argv = ["mkfs.ext4", "-q", "-F", device]
     else:
-        root = os.path.join(BUILD, "roots", "mkfs")
+        root = packages.image_of("mkfs", packages.MKFS)
         program = {"xfs": "usr/sbin/mkfs.xfs", "btrfs": "usr/bin/mkfs.btrfs"}[kind]
         paths = [p for p in (os.path.join(root, program), os.path.join(root, program.replace("bin", "sbin"))) if os.path.exists(p)]
         if not paths:
-            raise Skip(f"no mkfs.{kind} under build/roots/mkfs")
+            raise Skip(f"no mkfs.{kind} under {root}")
         library = ":".join(os.path.join(root, d) for d in ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu"))
         argv = ["env", "LD_LIBRARY_PATH=" + library, paths[0], "-q", "-f", device]
     done = subprocess.run(argv, capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """Programs under test from Debian packages: unpacked under build/, run in place or in a private root, never installed."""
 import contextlib
 import fcntl
+import hashlib
 import os
 import subprocess
 
@@ -28,17 +29,22 @@ def making(directory):
         open(done, "w").close()
 
 
+def image_of(name, packages):
+    """Where unpack() puts them: two suites that want other packages under one name do not share a directory."""
+    return os.path.join(BUILD, "roots", f"{name}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}")
+
+
 def unpack(name, packages):
-    """build/roots/NAME with the packages' files; downloaded once, never installed."""
-    image = os.path.join(BUILD, "roots", name)
+    """build/roots/NAME-DIGEST with the packages' files; downloaded once, never installed."""
+    image = image_of(name, packages)
     with making(image) as wanted:
         if wanted:
-            download(name, packages, image)
+            download(packages, image)
     return image
 
 
-def download(name, packages, image):
-    debs = os.path.join(BUILD, "debs", name)
+def download(packages, image):
+    debs = os.path.join(BUILD, "debs", os.path.basename(image))
     os.makedirs(debs, exist_ok=True)
     for attempt in range(2):
         done = subprocess.run(["apt-get", "-o", "APT::Sandbox::User=root", "download", "-qq", *packages], cwd=debs,

@@ -3,8 +3,8 @@ import os
 import socket
 
 from lib import container
-from lib.packages import unpack
-from lib.place import BUILD, wait_for
+from lib.packages import image_of, unpack
+from lib.place import wait_for
 from lib.programs import Program
 
 PACKAGES = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1", "liblua5.1-0", "lua-cjson", "lua-bitop", "libatomic1"]
@@ -17,7 +17,7 @@ def prepare():
 
 
 def image():
-    return os.path.join(BUILD, "roots", "redis")
+    return image_of("redis", PACKAGES)
 
 
 def environment():
