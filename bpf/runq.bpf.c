@@ -44,8 +44,8 @@ static inline void put(struct hist *hist, u64 us, u64 weight)
 
 static inline int record(struct runq_row *row, u64 weight, u64 queued, u64 clock, u64 cgroup)
 {
-	/* A coarse clock (a time stamp counter that the kernel found unstable) has not moved meanwhile:
-	 * that is a short wait, and one of those that there are. */
+	/* A coarse clock (a time stamp counter that the kernel found unstable) has not moved
+	 * meanwhile: that is a short wait, and one of those that there are. */
 	u64 us = clock > queued ? (clock - queued) / 1000 : 0;
 
 	weight *= times;
