@@ -143,8 +143,8 @@ def payload(directory):
     shutil.copytree(os.path.join(ROOT, "tests"), os.path.join(tree, "tests"),
                     ignore=shutil.ignore_patterns("fuzz", "sim", "unit", "codec", "__pycache__"))
     try:  # what test_probes.py would download; the machine has no network
-        image = packages.unpack("mkfs", MKFS)
-        shutil.copytree(image, os.path.join(tree, "build", os.path.relpath(image, BUILD)), symlinks=True)
+        unpacked = packages.unpack("mkfs", MKFS)
+        shutil.copytree(unpacked, os.path.join(tree, "build", os.path.relpath(unpacked, BUILD)), symlinks=True)
     except AssertionError as why:
         print(f"# {why}", flush=True)
     programs = [os.path.join(d, f) for part in ("bin", "tests") for d, _, files in os.walk(f"{tree}/build/{part}") for f in files]
