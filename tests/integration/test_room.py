@@ -107,7 +107,8 @@ def silent(client, seconds=0.3):
     """Whether nothing is said to it."""
     client.socket.settimeout(seconds)
     try:
-        return client.socket.recv(100, socket.MSG_PEEK) and False
+        print(f"# not silent: {client.socket.recv(100, socket.MSG_PEEK)!r}")
+        return False
     except TimeoutError:
         return True
     finally:

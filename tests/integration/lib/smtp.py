@@ -65,7 +65,8 @@ class Server:
         self.port = self.socket.getsockname()[1]
         self.handle = handle
         self.connections = 0
-        threading.Thread(target=self.loop, daemon=True).start()
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+        self.thread.start()
 
     def loop(self):
         while True:
@@ -85,6 +86,13 @@ class Server:
             connection.close()
 
     def close(self):
+        """The thread has ended then: one that waits in accept() would take connections of the next server whose socket has the same number."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        if self.thread is not threading.current_thread():
+            self.thread.join(60)
         self.socket.close()
 
 
