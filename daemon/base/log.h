@@ -29,8 +29,8 @@ uint64_t log_dropped(void);
 
 void log_msg(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A structured entry: `message_id` is 32 hex digits, `fields` is "KEY=value\n..." (may be NULL,
- * journal only). With SYSLOG_IDENTIFIER= in it, it is no line of ours but one about somebody else:
- * it goes to the journal by LOG_CARRIER, where that listens, so that it is not filed under our
+ * journal only). An entry with SYSLOG_IDENTIFIER= tells of a client, and not of this program: it
+ * goes to the journal by LOG_CARRIER, where that listens, so that it is not filed under our
  * unit. */
 void log_event(enum log_level level, const char *message_id, const char *fields, const char *format,
 	       ...) __attribute__((format(printf, 4, 5)));

@@ -2,7 +2,7 @@
  *
  * A host that is drained says so at once. One that is full makes clients wait for a place
  * (core/room.h), for seconds if need be. Where another host has room that is too long: a sender
- * that is refused is at the next MX within a second. So nobody waits for longer than that, then.
+ * that is refused is at the next MX within a second. So no client waits for longer than that.
  *
  * Example: mx1 would let a client wait for up to 5 s, mx2 has room. Places come free on mx1 at 10 a
  * second. The tenth that waits has to expect 1 s and is told 451; the ninth waits. */

@@ -61,7 +61,7 @@ struct history_record {
 	char driver[16], signal[32]; /* "disk", "fsync_p99_us" */
 	char unit[32]; /* the neighbour that pressed; empty: none */
 	struct history_service service[HISTORY_SERVICES];
-	/* Sources that were deferred. Empty where none is told apart. */
+	/* Sources that were deferred. Empty where sources are not counted one by one. */
 	struct distinct sources;
 	uint32_t unused_too;
 };

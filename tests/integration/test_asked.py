@@ -15,7 +15,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, listening, no_targets
+from lib.programs import Daemon, Program, is_gone, listening, no_targets, status_of
 from lib.tap import check, test
 from lib.world import World
 
@@ -120,18 +120,6 @@ def ask(front):
 
 def process(w):
     return w.daemon.helper("penstockd-asks")
-
-
-def status_of(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
-
-
-def is_gone(pid):
-    try:
-        return status_of(pid)["State"].startswith("Z")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def replaced(w, before):

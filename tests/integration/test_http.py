@@ -13,7 +13,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, all_stopped, listening
+from lib.programs import Daemon, Program, all_stopped, is_gone, listening, status_of
 from lib.tap import check, test
 from lib.world import World
 
@@ -29,18 +29,6 @@ def process(w):
 def stop_process(pid):
     os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: all_stopped(pid), "its stop")
-
-
-def status_of(pid):
-    with open(f"/proc/{pid}/status") as f:
-        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
-
-
-def is_gone(pid):
-    try:
-        return status_of(pid)["State"].startswith("Z")
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def code(daemon, path):

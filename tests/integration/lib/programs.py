@@ -191,6 +191,19 @@ class Proxy(Program):
                 raise AssertionError("penstock-proxy ended:\n" + self.output())
 
 
+def status_of(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+
+
+def is_gone(pid):
+    """Ended, or waiting for nothing but its parent."""
+    try:
+        return status_of(pid)["State"].startswith("Z")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def listening(port):
     """Whether some socket listens, without connecting to it: a connection would be counted."""
     wanted = f":{port:04X}"
