@@ -1,32 +1,34 @@
-/* The gate. sk_lookup runs for every new connection to the guarded ports before a listener is
- * looked for: admitted ones pass (SK_PASS, no socket chosen), the others are given to the
- * responder's listener. What is in doubt passes.
+/* The gate. sk_lookup runs for every new connection to the guarded ports before the kernel looks
+ * for a listener. An admitted connection passes (SK_PASS, no socket chosen); any other one goes to
+ * the responder's listener. In doubt a connection passes.
  *
- * The count of sessions in flight is the kernel's own: `used` = tickets + sessions. A verdict that
- * admits makes a ticket for the connection's tuple; the ticket becomes a session when the handshake
- * is complete; it ends when the server closes, or when its socket is destroyed. Segments that are
- * looked up again (retransmitted SYN, the ACK of a SYN cookie) find the ticket, or the refusal, and
- * meet the same fate. Tickets whose client vanished are taken away by the daemon. The program that
- * deletes an entry successfully subtracts its one from `used`: no other rule is needed among CPUs,
- * programs and the daemon.
+ * The programs count the sessions in flight themselves: `used` = tickets + sessions. A verdict that
+ * admits makes a ticket for the connection's tuple. The ticket becomes a session when the handshake
+ * is complete. The session ends when the server closes, or when its socket is destroyed. A segment
+ * that is looked up again (a retransmitted SYN, the ACK of a SYN cookie) finds the ticket or the
+ * refusal, and gets the same verdict. The daemon removes tickets whose client has vanished. Only
+ * the program that deletes an entry successfully subtracts 1 from `used`: this one rule is enough
+ * for all CPUs, all programs and the daemon.
  *
  * A SYN is not yet a client: its address may be forged, and its handshake may never end. Tickets
  * count in full while nearly all of them become sessions, so that a burst keeps to the window. When
  * they do not, the daemon says how many of them count (kernel/syn_judge.h). An address that
- * completed a handshake before is proven; against it the tickets of unproven addresses count for a
- * small share of the window at any time, so that a flood does not even begin to keep known senders
- * out. Tickets of trusted clients take no place until they are sessions.
+ * completed a handshake before is proven. For the verdict on a proven address, tickets of unproven
+ * addresses never count for more than a small share of the window, so that even the beginning of a
+ * flood keeps no known sender out. Tickets of trusted clients take no place until they are
+ * sessions.
  *
- * A tuple that was in use a moment ago is decided like any other, but takes no place until it is a
- * session: stray segments of a closed connection are looked up as if they were new.
+ * A tuple that was in use a moment ago gets a verdict like any other, but takes no place until it
+ * is a session: the kernel looks up stray segments of a closed connection as if they were new.
  *
- * What is left: a SYN cookie's ACK that comes after its ticket expired, or after so many other
- * refusals that its own was forgotten, is decided again. This program sees no flags, so it
- * cannot know; a verdict by the hash of the tuple would not keep to the window. When it then comes
- * to the other listener and that one has sent no cookies of late, the kernel resets it.
+ * A known limit: the ACK of a SYN cookie gets a new verdict when its ticket has expired, or when so
+ * many refusals came after its own that this one was forgotten. This program sees no TCP flags, so
+ * it cannot tell such an ACK from a SYN. (A verdict by the hash of the tuple would not keep to the
+ * window.) If the new verdict leads to the other listener, and that one has sent no cookies lately,
+ * the kernel resets the connection.
  *
- * Without fetching atomics (before 5.12, GATE_NO_FETCH) `used` is read, then added to: it may be
- * passed by one a CPU. */
+ * Without atomics that return the old value (kernels before 5.12, GATE_NO_FETCH) `used` is read and
+ * then increased: it may exceed the window by one for each CPU. */
 #define inline \
 	inline __attribute__((always_inline)) /* structs by value: BPF has no calls for them */
 #include "kernel_types.h"
@@ -114,7 +116,7 @@ static inline int lookup(struct bpf_sk_lookup *ctx, struct smtp_tuple *t)
 	v = decide(t, plan, now, again);
 	if (v.admit)
 		return PASS;
-	/* A stray segment of a connection that was just in use is no attempt. */
+	/* This may be a stray segment of a connection that just ended, and no new attempt. */
 	return to_responder(ctx, t, &v, now, state.resets && !again && is_told(t, plan));
 }
 
@@ -282,7 +284,7 @@ int gate_state(u64 *ctx)
 	return 0;
 }
 
-/* Heals what a lost event left. */
+/* Corrects the count after a lost event. */
 SEC("tp_btf/tcp_destroy_sock")
 int gate_destroy(u64 *ctx)
 {
@@ -290,8 +292,9 @@ int gate_destroy(u64 *ctx)
 	return 0;
 }
 
-/* One socket of the walk over all: those that the count does not know join it, those it knows are
- * marked. Whatever is not marked at the end has no socket: the daemon takes it off. */
+/* One socket of the walk over all sockets. A session that is not counted yet is added, one that is
+ * counted is marked. A session without a mark at the end has no socket, and the daemon removes
+ * it. */
 SEC("iter/tcp")
 int gate_walk(struct bpf_iter__tcp *ctx)
 {
@@ -332,12 +335,12 @@ int gate_walk(struct bpf_iter__tcp *ctx)
 
 /* ---- taking off by hand --------------------------------------------------------------------- */
 
-/* Attached nowhere: the daemon runs them by BPF_PROG_RUN. An entry goes and its one comes off in
- * one step, beside whatever other CPUs count: a daemon that is killed leaves nothing half done, and
- * two counts of an address do not write over each other. */
+/* These programs are attached nowhere: the daemon runs them by BPF_PROG_RUN. Each deletes an entry
+ * and subtracts it from the count in one step, while other CPUs go on counting. So a daemon that is
+ * killed leaves nothing half done, and no update of an address' count is lost. */
 
-/* The tuple in three words, and when the ticket was made: it may have been used since, and be
- * another one. */
+/* Arguments: the tuple in three words, and when the ticket was made. A ticket with another time is
+ * a later one, and stays. */
 SEC("raw_tp/sys_enter")
 int gate_expire(u64 *ctx)
 {

@@ -1,6 +1,6 @@
-/* What the gate's BPF program and kernel/gate.c both read and write: one block of memory that is
- * mapped into the daemon, and the values of the maps. GATE_LAYOUT names this layout: maps of
- * another one are not taken over from an earlier daemon. */
+/* What the gate's BPF programs and kernel/gate.c both read and write: one block of memory that is
+ * mapped into the daemon, and the values of the maps. GATE_LAYOUT numbers this layout: maps with
+ * another number are not taken over from an earlier daemon. */
 #ifndef PENSTOCK_BPF_GATE_SHARED_H
 #define PENSTOCK_BPF_GATE_SHARED_H
 
@@ -16,22 +16,22 @@
 #define GATE_REFUSALS 65536 /* tuples refused: the kernel forgets the oldest */
 #define GATE_CLOSINGS 16384 /* tuples seen closing, the same */
 #define GATE_NETWORKS 4096
-/* sources that the daemon ranked; the kernel forgets those that were not looked up */
+/* sources that the daemon ranked; the kernel drops those that are not looked up */
 #define GATE_RANKS 65536
 #define GATE_SOURCES 16384 /* addresses with sessions in flight */
-/* addresses that completed a handshake; the kernel forgets those not seen for longest */
+/* addresses that completed a handshake; the kernel drops those not seen for longest */
 #define GATE_PROVEN 32768
-/* addresses that have heard their refusal; one that the kernel forgets hears one more */
+/* addresses that have heard their refusal; a dropped one gets the dialogue once more */
 #define GATE_TOLD 65536
 #define GATE_TOLD_LEAST 16 /* octets acknowledged: a reply and not the end alone */
 #define GATE_RING_BYTES (1u << 20)
 #define GATE_HANDSHAKE_SLOTS 32 /* powers of two of us */
-/* a refused tuple stays refused: its SYN comes again, its cookie's ACK too */
+/* a refused tuple stays refused: for retransmitted SYNs, and for the ACK of its cookie */
 #define GATE_REFUSED_NS 10000000000ull
 /* stray segments of a closed connection are looked up as if they were new */
 #define GATE_SEEN_NS 2000000000ull
 
-/* Tickets by when they were made: how many there were, and how many of these became sessions. */
+/* Tickets by the time at which they were made: how many, and how many of them became sessions. */
 #define GATE_SYNS 128 /* slots of 2^25 ns (34 ms): 4.3 s, longer than any ticket lives */
 #define GATE_SYNS_SHIFT 25
 struct gate_syns {
@@ -39,19 +39,19 @@ struct gate_syns {
 	uint32_t made, used, spare;
 };
 
-/* Not mapped by anybody else: `used`, `sessions` and what the kernel counts change under the
- * daemon's eyes. */
+/* Only the daemon maps it. `used`, `sessions` and the kernel's counters may change while the daemon
+ * reads them. */
 struct gate_state {
 	uint32_t layout, service, netns_inum, enabled;
 	uint32_t paused; /* the responder takes no client */
-	uint32_t answer_all; /* nothing listens: everybody goes to the responder */
+	uint32_t answer_all; /* nothing listens: every client goes to the responder */
 	uint32_t loopback; /* decide on local clients too */
-	uint32_t resets; /* who was told in this epoch is reset */
-	uint32_t beside; /* another front decides: only who was told is looked at */
-	/* of the window that unproven tickets may take from proven addresses, sessions */
+	uint32_t resets; /* clients that were told in this epoch are reset */
+	uint32_t beside; /* another front decides: only clients that were told get a verdict */
+	/* sessions: the part of the window that unproven tickets may take from proven addresses */
 	uint32_t share;
-	uint32_t trusted_count, refused_count; /* which lookups are worth making */
-	uint32_t ranked; /* sources have ranks: those that are absent have `absent` */
+	uint32_t trusted_count, refused_count; /* entries of these maps; 0 spares the lookup */
+	uint32_t ranked; /* sources have ranks; one that is not in the map has `absent` */
 	uint32_t current; /* the plan in force: plan[current & 1] */
 	uint16_t ports[GATE_WATCHED];
 	struct plan plan[2];
@@ -60,18 +60,18 @@ struct gate_state {
 	int64_t used; /* tickets and sessions that count against the window */
 	int64_t pending; /* of these, tickets */
 	int64_t unproven; /* of these, tickets of addresses that never completed a handshake */
-	/* As the daemon last judged: of the tickets that were open then, those that may still
-	 * become sessions; and how many tickets count at most while SYNs fail (PLAN_UNLIMITED: all
-	 * do). */
+	/* The daemon's last judgement: tickets that were open then, how many of them may still
+	 * become sessions, and how many tickets count at most while SYNs fail (PLAN_UNLIMITED:
+	 * all). */
 	int64_t pending_then, pending_likely;
 	uint32_t pending_most, spare;
 	int64_t sessions; /* open at the MTA, whatever admitted them */
-	/* for their greeting, as the daemon last saw it: where no probe counts them */
+	/* sessions that wait for their greeting, as of the last tick; used without a probe */
 	int64_t waiting;
 	int64_t waiting_then; /* tickets that were open when the plan was pushed */
 	struct plan_bucket bucket;
-	int64_t beside_in_flight; /* as the daemon last saw it, and who was let through since */
-	/* so many more may wait in the other front for a place; the same */
+	int64_t beside_in_flight; /* as of the last tick, plus those that passed since */
+	/* so many more may wait in the other front for a place; likewise */
 	int64_t beside_room;
 	uint64_t handshake_us; /* sum over tickets that became sessions */
 	uint64_t handshakes[GATE_HANDSHAKE_SLOTS];
@@ -80,14 +80,13 @@ struct gate_state {
 	uint64_t audit; /* generation of the walk over all sockets */
 	uint64_t walk_found; /* sessions that the walk added */
 
-	/* For the proof that the kernel decides as the daemon does. */
+	/* For the test that the kernel decides as the daemon does. */
 	struct plan_request test_request;
 	struct verdict test_verdict;
 };
 
-/* Where another program counts the sessions that wait for their greeting, as they come and go: in
- * the value of the map `probe`, struct smtp_port's `waiting` of the first port. Given before
- * loading. */
+/* Where another program counts the sessions that wait for their greeting: in the value of the map
+ * `probe`, struct smtp_port's `waiting` of the first port. Set before loading. */
 struct gate_probe_place {
 	uint32_t at; /* bytes */
 	uint32_t slots; /* ports that are the service's, by bits; 0: they are not counted */

@@ -1,15 +1,15 @@
-/* front.gate.repeat = reset: who was told 451 in this epoch, by which front, and is reset now.
- * Part of gate.bpf.c. */
+/* front.gate.repeat = reset: which clients heard 451 in this epoch, from this or another front, and
+ * are reset now. Part of gate.bpf.c. */
 #ifndef PENSTOCK_BPF_GATE_TOLD_H
 #define PENSTOCK_BPF_GATE_TOLD_H
 
 #include "gate_verdict.h"
 
-/* An address that has heard its 451 in this epoch needs no dialogue to be refused again: SK_DROP,
- * and the kernel answers its SYN with a reset, without a socket. The verdict comes first; trusted
- * clients and those whose promised turn has come are always spoken to. A SYN's address may be
- * forged: an attacker can have attempts counted for an address that was told before, and
- * nothing more. */
+/* An address that has heard its 451 in this epoch can be refused again without a dialogue: with
+ * SK_DROP the kernel answers its SYN with a reset, and makes no socket. The verdict comes first.
+ * Trusted clients, and clients whose promised turn has come, always get the dialogue. The address
+ * of a SYN may be forged: all that an attacker gains is that attempts are counted for an address
+ * that was told before. */
 static inline int is_told(const struct smtp_tuple *t, const struct plan *plan)
 {
 	u64 who = peer(t), group, *epoch = bpf_map_lookup_elem(&told, &who);
@@ -40,16 +40,16 @@ static inline void count_reset(const struct smtp_tuple *t, const struct verdict 
 	tell(t, v, now, 0, 0);
 }
 
-/* Whether what closes is the connection of a refused client: the responder's, or, where
- * another front refuses, one that the proxy has marked (core/told.h), or the mail server's with a
- * client that the daemon has named. */
+/* Whether the socket that closes is the connection of a refused client. It is one of the
+ * responder's; or, where another front refuses, one that the proxy has marked (core/told.h), or one
+ * of the mail server's with a client that the daemon has named. */
 static inline int is_refused(struct sock *sk, u64 who, u64 epoch)
 {
 	u64 *named;
 
 	if (sk->sk_mark == RESPONDER_MARK)
 		return 1;
-	/* skc_num is gone when the last state is reached. */
+	/* skc_num is 0 already in the last state. */
 	if (!state.beside ||
 	    !is_guarded(bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport))))
 		return 0;
@@ -60,8 +60,7 @@ static inline int is_refused(struct sock *sk, u64 who, u64 epoch)
 	return named && *named == epoch;
 }
 
-/* Our end of a refused client's connection is acknowledged, and so is all that was said before
- * it. */
+/* The client has acknowledged our FIN, and so the reply before it: it has heard its refusal. */
 static inline void note_told(struct sock *sk, int before)
 {
 	struct tcp_sock *tp;
@@ -81,7 +80,7 @@ static inline void note_told(struct sock *sk, int before)
 		bpf_map_update_elem(&told, &who, &epoch, BPF_ANY);
 }
 
-/* It may wait for a place in the other front, and there is room: not for this program to end. */
+/* The connection may wait for a place in the other front, and there is room: it passes. */
 static inline int may_wait_beside(struct verdict v)
 {
 	if (!plan_may_wait(v) || read_now(&state.beside_room) == 0)
@@ -90,9 +89,9 @@ static inline int may_wait_beside(struct verdict v)
 	return 1;
 }
 
-/* Another front decides, and speaks to whom it refuses, itself or through the mail server. Whom the
- * plan would refuse again is reset; all others pass, and their SYN's fate is kept for the ACK of a
- * cookie. */
+/* Another front decides, and tells its refusals itself or through the mail server. A client that it
+ * has told, and that the plan would refuse again, is reset. All others pass, and the verdict on
+ * their SYN is kept for the ACK of a cookie. */
 static inline int beside(const struct smtp_tuple *t, const struct plan *plan, u64 now)
 {
 	u64 *passed = bpf_map_lookup_elem(&seen, t);

@@ -1,5 +1,5 @@
-/* The gate's verdict: what it knows of a connection and of its source, given to plan_decide(), and
- * what an admission leaves behind. Part of gate.bpf.c. */
+/* The gate's verdict: collects what is known of a connection and of its source, calls
+ * plan_decide(), and makes the ticket of an admission. Part of gate.bpf.c. */
 #ifndef PENSTOCK_BPF_GATE_VERDICT_H
 #define PENSTOCK_BPF_GATE_VERDICT_H
 
@@ -17,7 +17,7 @@ static inline int64_t read_now(const int64_t *field)
 	return n > 0 ? n : 0;
 }
 
-/* Tickets that are open, and how many of them count against the one that asks. */
+/* Tickets that are open, and how many of them count for the verdict on one client. */
 struct open_tickets {
 	int64_t all, counted;
 };
@@ -39,8 +39,8 @@ static inline struct open_tickets open_tickets(int is_proven)
 	return t;
 }
 
-/* plan_bucket_refill() for several CPUs: the one that moves the time adds what came in. Tickets
- * that do not count have taken none out: `back` gives theirs back. */
+/* plan_bucket_refill() for several CPUs: the CPU that moves the time forward adds the new tokens.
+ * `back`: tokens of tickets that do not count, which are given back. */
 static inline u32 tokens_milli(const struct plan_service *s, u64 now_us, int64_t back)
 {
 	u64 last = *(volatile u64 *)&state.bucket.refilled_us;
@@ -97,9 +97,9 @@ static inline void describe_source(const struct smtp_tuple *t, const struct plan
 	r->sessions = n && *n > 0 ? (u32)*n : 0;
 }
 
-/* Sessions that wait for their greeting, or will in a moment. The probe knows them at every moment;
- * not yet those whose handshake goes on, of which only those that came since the plan are added:
- * clients that are far away always have some. */
+/* Sessions that wait for their greeting, or will in a moment. The probe counts them all the time,
+ * but not connections whose handshake is not complete. Of these, only the ones since the last plan
+ * are added: with distant clients some handshakes are always open. */
 static inline u32 waiting(const struct open_tickets *tickets)
 {
 	int64_t n = state.waiting, fresh;
@@ -160,7 +160,7 @@ static inline struct gate_syns *syns_of(u64 made_ns)
 	return &state.syns[slot & (GATE_SYNS - 1)];
 }
 
-/* Two CPUs that begin a slot at once may lose one: the judgement is none the worse. */
+/* Two CPUs that begin a slot at the same time may lose one count, which does no harm. */
 static inline void made(u64 now)
 {
 	struct gate_syns *s = syns_of(now);
@@ -182,7 +182,7 @@ static inline void used(u64 made_ns, u64 now)
 	ADD(handshake_us, (now - made_ns) / 1000);
 }
 
-/* An admitted connection gets its ticket; a full map is no reason to turn anybody away. */
+/* An admitted connection gets its ticket. If the map is full, it passes without one. */
 static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u64 now, u32 flags)
 {
 	struct gate_ticket ticket = { .made_ns = now, .verdict = *v, .flags = flags };
@@ -193,8 +193,8 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 			ADD(used, -1);
 		ticket.flags = flags = GATE_UNCOUNTED;
 	}
-	/* Before the ticket is there to be taken off: one that came off first would leave its count
-	 * behind for ever. */
+	/* Count before the ticket can be deleted: if it were deleted first, the count would stay
+	 * too high for ever. */
 	hold(peer(t), 1);
 	if (!(flags & GATE_HOLDS_NONE)) {
 		pend(flags, 1);

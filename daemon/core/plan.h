@@ -1,21 +1,21 @@
 /* The engine's decision as data, and the one function that decides from it.
  *
- * The daemon writes a plan each tick into a file in its run directory; the proxy maps that file,
- * the gate's BPF program reads it from a map, the daemon's own fronts read it in place.
+ * The daemon writes a plan each tick into a file in its run directory. The proxy maps that file,
+ * the gate's BPF program reads it from a map, and the daemon's own fronts read it in place.
  * plan_decide() is compiled into all of them: integers only, no call, no loop, O(1). The rule for
- * staleness stands here and nowhere else: a plan whose heartbeat is older than PLAN_STALE_US, or
- * from the future (another clock), or that is not a plan of this version, is no plan, and then
- * everything is admitted.
+ * stale plans is defined here and nowhere else. A plan is ignored, and every connection is
+ * admitted, when its heartbeat is older than PLAN_STALE_US, when it is from the future (another
+ * clock), or when it is not a plan of this version.
  *
- * Shares of sources matter only where places are short. Those whom others come before (an unusual
- * rate, many sessions at once, or a score below the cut-off of their band) get what the others
- * leave: all but `kept` of each limit. core/source.h makes ranks, cut-offs and `kept`, which is 0
- * until a source that comes first finds no place. Example: a window of 20 and kept = 64 (a
- * quarter): an unusual source is let in while fewer than 15 are in flight, and everybody else while
- * fewer than 20 are.
+ * Shares of sources matter only while places are short. A source comes last when its rate is
+ * unusual, when it has many sessions at once, or when its score is below the cut-off of its band.
+ * Such a source may use all of each limit but the part `kept`, which stays for the other sources.
+ * core/source.h computes ranks, cut-offs and `kept`. `kept` is 0 until a source that comes first
+ * finds no place. Example: the window is 20 and kept is 64 (a quarter). An unusual source is
+ * admitted while fewer than 15 sessions are in flight, any other source while fewer than 20 are.
  *
- * A score is a source's rank, and below that a tie that is another one in each epoch but the same
- * for a source all through it. */
+ * A score is the rank of a source in its high bits. Its low bits break ties between equal ranks:
+ * they differ from epoch to epoch, and stay the same for one source during an epoch. */
 #ifndef PENSTOCK_CORE_PLAN_H
 #define PENSTOCK_CORE_PLAN_H
 
@@ -32,8 +32,8 @@
 enum plan_order { PLAN_SERVE, PLAN_DRAIN, PLAN_MAINTENANCE, PLAN_BLIND };
 enum plan_mode { PLAN_ENFORCE, PLAN_OBSERVE };
 enum plan_shed { PLAN_SHED_YES, PLAN_SHED_LAST, PLAN_SHED_NO };
-/* Credits are reserved by band, so each has a cut-off of its own: for sources never seen before,
- * and for those whose time (or whose patience) is about to run out. */
+/* Each band has credits of its own, and so a cut-off of its own: NEW for sources never seen before,
+ * PROMISED for sources whose promised time (or whose patience) is about to run out. */
 enum plan_band { PLAN_BAND_GENERAL, PLAN_BAND_NEW, PLAN_BAND_PROMISED, PLAN_BANDS };
 /* A source's rate or volume: as usual; unusual against its own past and against the fair share,
  * which matters while places are short (plan_service.kept); over a limit that the operator set,
@@ -46,24 +46,24 @@ struct plan_service {
 	uint32_t rate_milli; /* bucket: sessions a second x 1000; PLAN_UNLIMITED: no bucket */
 	uint32_t burst_milli; /* bucket size, sessions x 1000 */
 	uint32_t late_us; /* refuse late: no greeting after this long; 0: never */
-	/* A connection without a place may wait for one in front of the server if it has to expect
-	 * no longer than this; 0: none may begin to wait. Those that wait already keep the time
-	 * that they were given: see core/room.h. */
+	/* A connection without a place may wait for one in front of the server if its expected wait
+	 * is no longer than this; 0: none may begin to wait. Connections that wait already keep
+	 * their deadline: see core/room.h. */
 	uint32_t hold_us;
-	/* Places that come free, a second x 1000. The wait to expect is those before it over
-	 * this. */
+	/* Places that come free, a second x 1000. A connection's expected wait is the number of
+	 * connections before it, divided by this. */
 	uint32_t pass_milli;
 	uint32_t cutoff[PLAN_BANDS]; /* least score that gets in, by band; 0: all */
-	/* sessions that one source may have in flight, by the operator's word; PLAN_UNLIMITED:
+	/* sessions that one source may have in flight, a limit of the operator; PLAN_UNLIMITED:
 	 * any */
 	uint32_t source_max;
-	/* who has so many in flight gets what others leave; PLAN_UNLIMITED: however many */
+	/* a source with so many sessions in flight comes last; PLAN_UNLIMITED: none does */
 	uint32_t source_share;
 	uint16_t reply_code; /* 451 or 421 */
 	uint8_t reason; /* enum reason said when a limit binds */
 	uint8_t shed; /* enum plan_shed */
-	/* of each limit, what is left to those who come first, in 256ths; 0: places are not
-	 * short */
+	/* the part of each limit that stays for sources that do not come last, in 256ths; 0: places
+	 * are not short */
 	uint8_t kept;
 	uint8_t trusted_pass; /* in maintenance sources of source.trusted are admitted */
 };
@@ -94,14 +94,14 @@ struct plan_request {
 	uint8_t band; /* enum plan_band */
 	uint8_t heavy; /* enum plan_heavy */
 	uint8_t trusted; /* in a network of source.trusted */
-	uint8_t refused; /* in a network of source.refused; trust beats it */
+	uint8_t refused; /* in a network of source.refused; `trusted` wins */
 };
 
 /* What is known of a source, as core/source.h works it out and as the gate's map of ranks holds it
  * (user space fills it). */
 struct plan_source {
-	uint64_t group; /* who it counts as: plan_group() of its address, or its pool's */
-	uint16_t rank; /* 0 .. PLAN_RANK_MOST, more is sooner */
+	uint64_t group; /* plan_group() of its address, or the group of its pool */
+	uint16_t rank; /* 0 .. PLAN_RANK_MOST; a higher rank is admitted first */
 	uint8_t band; /* enum plan_band */
 	uint8_t heavy; /* enum plan_heavy */
 	uint32_t spare;
@@ -130,7 +130,7 @@ static inline int plan_is_fresh(const struct plan *plan, uint64_t now_us)
 }
 
 /* The group of an address (16 bytes, IPv4 as mapped): the /24 of IPv4, the /64 of IPv6. Retries of
- * one message come from several addresses of it. */
+ * one message may come from several addresses of a group. */
 static inline uint64_t plan_group(const uint8_t *address)
 {
 	uint64_t high = 0, low = 0;
@@ -143,12 +143,12 @@ static inline uint64_t plan_group(const uint8_t *address)
 	      (uint64_t)address[10] << 40 | (uint64_t)address[11] << 32 |
 	      (uint64_t)address[12] << 24 | (uint64_t)address[13] << 16 |
 	      (uint64_t)address[14] << 8;
-	/* No IPv6 network begins with 16 zero bits and goes on with ffff: the two never meet. */
+	/* No IPv6 network begins with 16 zero bits and ffff, so the two kinds never collide. */
 	return high == 0 && low >> 32 == 0xffff ? low & UINT64_C(0xffffffffff00) : high;
 }
 
-/* Rank, and under it the tie of this group in this epoch: by the finisher of splitmix64, so that it
- * compiles anywhere. */
+/* The rank, and in the low bits the tie-break of this group in this epoch. The hash is the
+ * finisher of splitmix64, which compiles everywhere. */
 static inline uint32_t plan_score(uint64_t salt, uint64_t group, uint16_t rank)
 {
 	uint64_t x = salt ^ group;
@@ -167,7 +167,7 @@ static inline void plan_rank(const struct plan *plan, const struct plan_source *
 	request->heavy = source->heavy;
 }
 
-/* By name and not by index: the kernel's verifier sees the bounds. */
+/* Selects by name and not by index, so that the kernel's verifier sees the bounds. */
 static inline uint32_t plan_cutoff(const struct plan_service *service, uint8_t band)
 {
 	switch (band) {
@@ -182,8 +182,8 @@ static inline uint32_t plan_cutoff(const struct plan_service *service, uint8_t b
 	}
 }
 
-/* A service's place in plan.service[], which the caller has compared with PLAN_SERVICES. Verifiers
- * before 5.12 forget what was compared when a register is spilled: they see the bound here. */
+/* A service's place in plan.service[]. The caller has compared it with PLAN_SERVICES, but verifiers
+ * before 5.12 forget that when a register is spilled: the mask shows them the bound. */
 static inline uint32_t plan_slot(uint32_t service)
 {
 #ifdef __bpf__
@@ -197,14 +197,14 @@ static inline uint32_t plan_256ths(uint32_t of, uint8_t share)
 	return (uint32_t)((uint64_t)of * share >> 8);
 }
 
-/* What the due may have beyond a limit that is full of others: the promise needs a place that no
- * stranger took just before. */
+/* Sources in the promised band may go a little beyond a limit: the promise needs a place that no
+ * other source took just before. */
 static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
 {
 	return request->band == PLAN_BAND_PROMISED ? limit + 1 + (limit >> 5) : limit;
 }
 
-/* Whether others come before this source. */
+/* Whether this source comes last. */
 static inline int plan_comes_last(const struct plan_service *service,
 				  const struct plan_request *request)
 {
@@ -212,8 +212,8 @@ static inline int plan_comes_last(const struct plan_service *service,
 	       request->score < plan_cutoff(service, request->band);
 }
 
-/* Whether there is a place that those who come first leave: a part of the window, of those who wait
- * for a greeting and of the bucket stays theirs. */
+/* Whether a source that comes last finds a place: the part `kept` of the window, of the sessions
+ * that wait for their greeting and of the bucket stays for the others. */
 static inline int plan_is_left(const struct plan_service *service,
 			       const struct plan_request *request)
 {
@@ -222,7 +222,7 @@ static inline int plan_is_left(const struct plan_service *service,
 	if (request->waiting >=
 	    service->waiting_max - plan_256ths(service->waiting_max, service->kept))
 		return 0;
-	/* A bucket holds one at least: full, it has one for everybody. */
+	/* A bucket has room for one session at least: a full one has a token for any source. */
 	return service->rate_milli == PLAN_UNLIMITED ||
 	       request->tokens_milli >= 750 + plan_256ths(service->burst_milli, service->kept);
 }
@@ -239,8 +239,8 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		return plan_admit(REASON_UNSHED);
 	service = &plan->service[plan_slot(request->service)];
 	v.reason = service->reason;
-	/* An operator's order is obeyed in observe mode, and for trusted sources too, unless
-	 * maintenance is to let them pass. */
+	/* An operator's order also holds in observe mode and for trusted sources, except where
+	 * maintenance.trusted_pass admits those. */
 	if (plan->order == PLAN_MAINTENANCE && service->trusted_pass && request->trusted)
 		return plan_admit(REASON_TRUSTED);
 	if (plan->order == PLAN_DRAIN || plan->order == PLAN_MAINTENANCE) {
@@ -286,13 +286,13 @@ static inline struct verdict plan_decide(const struct plan *plan,
 	return v;
 }
 
-/* The token bucket of an enforcing front, in 1e-9 sessions: sessions a second x 1000 by
- * microseconds is just that, so nothing is rounded away. Refill before every plan_decide(), take
- * one when it admitted. The gate keeps one by the same arithmetic. */
+/* The token bucket of an enforcing front, in 1e-9 sessions: (sessions a second x 1000) times
+ * microseconds has this unit, so nothing is lost by rounding. Refill it before every plan_decide(),
+ * and take one token when that admits. The gate keeps a bucket by the same arithmetic. */
 #define PLAN_TOKEN_NANO INT64_C(1000000000)
 struct plan_bucket {
 	uint64_t refilled_us; /* 0: begins full */
-	int64_t tokens_nano; /* below 0: taken ahead by several at once */
+	int64_t tokens_nano; /* below 0: several connections took a token at the same time */
 };
 
 static inline int64_t plan_bucket_size(const struct plan_service *service)
@@ -300,7 +300,7 @@ static inline int64_t plan_bucket_size(const struct plan_service *service)
 	return (int64_t)service->burst_milli * 1000000;
 }
 
-/* What comes in over `dt_us`; beyond 10 s any bucket is full. */
+/* The tokens that come in during `dt_us`. After 10 s every bucket is full. */
 static inline int64_t plan_bucket_gain(const struct plan_service *service, uint64_t dt_us)
 {
 	return (int64_t)(service->rate_milli * (dt_us < 10000000 ? dt_us : 10000000));
@@ -313,9 +313,9 @@ static inline uint32_t plan_bucket_milli(int64_t tokens_nano)
 	return milli < PLAN_UNLIMITED ? (uint32_t)milli : PLAN_UNLIMITED - 1;
 }
 
-/* Whether this verdict only says that there is no place now: then the connection may wait for one,
- * if core/room.h lets it. Who waits already asks without its rank, so that no limit of its source
- * turns it away: the room has that in its order. */
+/* Whether this verdict only means that there is no place now. Then the connection may wait for one,
+ * if core/room.h agrees. A connection that waits already asks again without its rank, so that no
+ * limit of its source refuses it: the order in the room takes the source into account. */
 static inline int plan_may_wait(struct verdict verdict)
 {
 	return !verdict.admit && (verdict.limit == LIMIT_WINDOW || verdict.limit == LIMIT_WAITING ||
@@ -324,7 +324,7 @@ static inline int plan_may_wait(struct verdict verdict)
 
 #ifndef __bpf__
 
-/* The verdict for one for whom no place came free in time. */
+/* The verdict for a connection that waited, and for which no place came free in time. */
 static inline struct verdict plan_in_vain(const struct plan_service *service)
 {
 	struct verdict v = { 0, 0, service->reason, LIMIT_WINDOW };
@@ -332,10 +332,11 @@ static inline struct verdict plan_in_vain(const struct plan_service *service)
 	return v;
 }
 
-/* Copies the plan out of a mapping that its writer may be changing. 0, or -1 when no whole copy
- * could be had: keep the last one, which goes stale by itself. */
+/* Copies the plan out of a mapping while its writer may change it. 0, or -1 when no consistent copy
+ * was possible: keep the last one, which becomes stale by itself. */
 int plan_read(const struct plan *shared, struct plan *ret_plan);
-/* Publishes `plan` into the mapping, readers on other cores see all of it or the one before. */
+/* Publishes `plan` in the mapping. Readers on other cores see either all of it or the plan
+ * before. */
 void plan_write(struct plan *shared, const struct plan *plan);
 
 /* Returns what plan_request.tokens_milli wants. */

@@ -1,17 +1,17 @@
-/* The gate: a BPF program in front of the guarded ports that lets admitted connections through to
- * the MTA untouched and hands the others to penstock's responder. The verdict is taken in the
- * kernel by plan_decide() (core/plan.h) from the plan that is pushed each tick, against a count of
- * sessions in flight that the kernel keeps itself (bpf/gate.bpf.c tells how).
+/* The gate: a BPF program in front of the guarded ports. It passes admitted connections to the MTA
+ * unchanged, and hands the others to penstock's responder. plan_decide() (core/plan.h) gives the
+ * verdict in the kernel, from the plan that is pushed each tick and a count of sessions in flight
+ * that the kernel keeps itself (see bpf/gate.bpf.c).
  *
- * It fails open: a plan older than PLAN_STALE_US, a full map, a responder that is gone, hangs or
- * has a full accept queue: the connection goes to the MTA as if penstock were not there. A process
- * that dies with the gate open takes it away, unless its link was given to systemd's descriptor
- * store.
+ * It fails open. The connection goes to the MTA as if penstock were not there when the plan is
+ * older than PLAN_STALE_US, when a map is full, and when the responder is gone, hangs or has a full
+ * accept queue. When the process dies the kernel removes the gate, unless systemd's descriptor
+ * store holds its link.
  *
- * The responder owns the listening sockets. They lie in the MTA's network namespace
- * (kernel/netns.h), on any address and a port of their own; SO_MARK is GATE_MARK, which accepted
- * sockets inherit: by it their connections are told from the MTA's. An accepted socket shows the
- * client's address as its peer and the guarded port as its own. */
+ * The responder owns the listening sockets. They are in the MTA's network namespace
+ * (kernel/netns.h), on any address and a port of their own. Their SO_MARK is GATE_MARK; accepted
+ * sockets inherit it, which distinguishes their connections from the MTA's. An accepted socket
+ * has the client's address as its peer and the guarded port as its own. */
 #ifndef PENSTOCK_KERNEL_GATE_H
 #define PENSTOCK_KERNEL_GATE_H
 
@@ -138,7 +138,7 @@ enum reason gate_reason(struct gate *gate, const struct in6_addr *client, uint16
 
 /* What is going on, for status and support. */
 struct gate_view {
-	const char *form; /* which of the forms of the program this kernel took */
+	const char *form; /* which variant of the program this kernel accepted */
 	uint64_t lookups_stale, passed_full,
 		passed_closed; /* let through: old plan; full map or accept queue; no responder */
 	uint64_t tickets_expired, events_lost, sessions_lost, repaired;
