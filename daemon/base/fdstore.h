@@ -1,16 +1,15 @@
 /* Descriptors that outlive this process, kept by the service manager: FileDescriptorStoreMax= in
- * the unit, sd_notify(3) with FDSTORE=1. What is kept stays through crash, watchdog and `systemctl
- * restart`, and goes with `systemctl stop`. Each goes under a name of its own, since the order
- * within one name is not promised, and with FDPOLL=0: a BPF link or map says EPOLLERR when it is
- * polled, and the manager would drop it. None of this blocks for longer than a datagram to the
- * manager takes. */
+ * the unit, sd_notify(3) with FDSTORE=1. The descriptors survive a crash, the watchdog and
+ * `systemctl restart`, but not `systemctl stop`. Each has a name of its own, since the order
+ * within one name is not guaranteed, and FDPOLL=0: polling a BPF link or map gives EPOLLERR, and
+ * the manager would drop it. No call blocks for longer than a datagram to the manager takes. */
 #ifndef PENSTOCK_BASE_FDSTORE_H
 #define PENSTOCK_BASE_FDSTORE_H
 
 #include <stdbool.h>
 
-/* Whether a manager is there that may keep something. It keeps nothing when the unit does not allow
- * it, and does not say so. */
+/* Whether there is a manager that could keep something. When the unit does not allow it, the
+ * manager keeps nothing and reports no error. */
 bool fdstore_is_there(void);
 /* Hands a copy of `fd` to the manager under `name` (letters, digits, '-', '_', '.'; at most 64).
  * The caller keeps its own. What is in the store already is not stored twice. 0, -ENOTCONN without

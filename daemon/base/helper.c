@@ -72,8 +72,8 @@ static int spawn(char **argv, const int *fds, unsigned count, pid_t *ret_pid)
 	for (unsigned i = 0; i < count && r == 0; i++)
 		r = posix_spawn_file_actions_adddup2(&actions, fds[i], fds[i]);
 	if (r == 0)
-		/* At the exec it gets the ambient capabilities only, so it has none from its first
-		 * instruction on, unless it is root's. We keep ours. */
+		/* The exec passes on ambient capabilities only, so the new program has none from
+		 * its first instruction on, unless it runs as root. We keep ours. */
 		prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (r == 0)
 		r = posix_spawn(ret_pid, own_program(), &actions, &attributes, argv, variables);
@@ -97,7 +97,8 @@ int helper_start(struct helper *h, const char *name, const char *argument, const
 	}
 	if (count <= HELPER_FDS)
 		r = spawn(argv, fds, count, &h->pid);
-	/* It has a longer pause before it after each start, and a short one once it lived. */
+	/* The pause grows with each start, and is short again once the process has run for a
+	 * while. */
 	h->pause_us = h->pause_us ? h->pause_us * 2 : PAUSE_LEAST_US;
 	if (h->pause_us > PAUSE_MOST_US)
 		h->pause_us = PAUSE_MOST_US;
@@ -183,7 +184,7 @@ static void keep_only(const int *fds, int count)
 	close_between(next, ~0u);
 }
 
-/* When memory runs out, it goes first: its parent matters. */
+/* When memory runs out, the kernel kills it before its parent, which matters more. */
 static void be_expendable(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -214,7 +215,8 @@ int helper_begin(int argc, char **argv, const char *argument, int *ret_fds)
 		return -EINVAL;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, argv[0]);
-	/* A terminal and the service manager signal all of us: our parent says when we end. */
+	/* Terminal and service manager send these signals to all processes, but only our parent
+	 * ends us. */
 	for (unsigned i = 0; i < ARRAY_SIZE(ignored); i++)
 		signal(ignored[i], SIG_IGN);
 	keep_only(ret_fds, count);

@@ -1,9 +1,9 @@
-/* A process beside this one that does one thing without its privileges: this program again, started
- * with another argument (`penstockd --http-process ...`), so that it is of the same version,
- * whatever lies on the disk. It is started again when it ends or no longer answers, at most once in
- * the time that grows from 1 s to 30 s while it keeps ending. It ends with this process.
+/* A process beside this one that does one job without privileges. It is this program again,
+ * started with another argument (`penstockd --http-process ...`), so that it always has the same
+ * version. It is started again when it ends or no longer answers, after a pause that grows from
+ * 1 s to 30 s while it keeps ending. It ends with this process.
  *
- * Nothing here waits for it: not for its start, not for its end. */
+ * No function here waits for it, neither for its start nor for its end. */
 #ifndef PENSTOCK_BASE_HELPER_H
 #define PENSTOCK_BASE_HELPER_H
 

@@ -1,6 +1,7 @@
-/* Log lines to the journal (structured) or stderr. log_*() never block the caller on the sink: they
- * format into a bounded queue that one helper thread drains; what does not fit is counted and said
- * once there is room again. Before log_open() and after log_close() lines are written at once. */
+/* Log lines to the journal (structured) or stderr. log_*() never block the caller: they format
+ * into a bounded queue that one helper thread writes out. Lines that do not fit are counted, and
+ * the count is logged once there is room again. Before log_open() and after log_close() lines
+ * are written at once. */
 #ifndef PENSTOCK_BASE_LOG_H
 #define PENSTOCK_BASE_LOG_H
 
@@ -29,9 +30,8 @@ uint64_t log_dropped(void);
 
 void log_msg(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A structured entry: `message_id` is 32 hex digits, `fields` is "KEY=value\n..." (may be NULL,
- * journal only). An entry with SYSLOG_IDENTIFIER= tells of a client, and not of this program: it
- * goes to the journal by LOG_CARRIER, where that listens, so that it is not filed under our
- * unit. */
+ * journal only). An entry with SYSLOG_IDENTIFIER= is about a client, not about this program. It
+ * goes to the journal by LOG_CARRIER, if that listens, so that it is not filed under our unit. */
 void log_event(enum log_level level, const char *message_id, const char *fields, const char *format,
 	       ...) __attribute__((format(printf, 4, 5)));
 

@@ -14,7 +14,7 @@ struct guarded {
 	volatile sig_atomic_t torn;
 };
 
-/* A signal handler is given no context: this is the one place that it can look at. */
+/* A signal handler gets no context argument, so this is global. */
 static struct guarded guarded[GUARDED];
 
 static struct guarded *find(const void *at)
@@ -41,14 +41,14 @@ static void on_fault(int number, siginfo_t *info, void *unused)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED)
 			return;
 	}
-	/* Not ours to mend: it faults again, and that ends the process as it always did. */
+	/* Not one of ours: the access faults again, and the default action ends the process. */
 	signal(number, SIG_DFL);
 }
 
 void mapguard_add(void *at, size_t size, sigjmp_buf *jump)
 {
-	/* A jump out of the handler leaves the mask as it is in there: the signal must not be
-	 * blocked by it. */
+	/* A jump out of the handler keeps the handler's signal mask, so the signal must not be
+	 * blocked in it. */
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
 
 	sigemptyset(&action.sa_mask);

@@ -1,6 +1,6 @@
-/* A mapped file that is cut short under its reader kills it: SIGBUS. Who stands in the way of mail
- * must not die of that. A guarded mapping that is torn so turns into zeros, or, with a jump, ends
- * what was reading it. For one thread: the one that reads. */
+/* When a mapped file is truncated, reading the mapping kills the process by SIGBUS. A process
+ * that mail passes through must survive that. A guarded mapping that was truncated turns into
+ * zeros, or, with a jump, ends the code that was reading it. For one thread: the one that reads. */
 #ifndef PENSTOCK_BASE_MAPGUARD_H
 #define PENSTOCK_BASE_MAPGUARD_H
 
@@ -10,7 +10,7 @@
 
 /* `jump` NULL: all of the mapping becomes zeros, writable, of this process alone. Else
  * siglongjmp(*jump, 1), which must have been set, with sigsetjmp(*jump, 0), before each reading.
- * Without room for one more it is not guarded: as it was before. */
+ * Without room for one more the mapping is not guarded. */
 void mapguard_add(void *at, size_t size, sigjmp_buf *jump);
 /* Before munmap(). NULL: nothing to do. */
 void mapguard_remove(const void *at);

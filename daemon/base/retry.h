@@ -1,5 +1,5 @@
-/* Something that is opened, and tried again while that fails: a listener whose address is taken, a
- * gate without its privilege. */
+/* Opens something again and again until that works: a listener whose address is taken, a gate
+ * without its privilege. */
 #ifndef PENSTOCK_BASE_RETRY_H
 #define PENSTOCK_BASE_RETRY_H
 
@@ -18,7 +18,7 @@ bool retry_due(struct retry *retry, uint64_t now_us);
 /* Takes the result of an attempt, 0 or -errno. Logs the first failure and the success that ends a
  * row of them, as "NAME is not served: WHY" and "NAME is served now". */
 void retry_result(struct retry *retry, const char *name, int result, uint64_t now_us);
-/* It was closed, or what kept it from opening may be gone: the next attempt is a first one. */
+/* It was closed, or the cause of the failure may be gone: the next attempt counts as the first. */
 void retry_reset(struct retry *retry);
 
 #endif

@@ -1,6 +1,7 @@
-/* What a process of penstock gives up before it reads a byte of strangers: all capabilities, and
- * all system calls but those that answer on the descriptors it has. It opens no file and no socket,
- * runs no program and signals nobody, whatever the bytes made of it. See seccomp(2). */
+/* What a process of penstock gives up before it reads foreign bytes: all capabilities, and all
+ * system calls but those that it needs to answer on its descriptors. Even when such bytes take
+ * it over, it can open no file and no socket, run no program and signal no process. See
+ * seccomp(2). */
 #ifndef PENSTOCK_BASE_SANDBOX_H
 #define PENSTOCK_BASE_SANDBOX_H
 

@@ -1,5 +1,5 @@
-/* A thread that looks every so often and is woken to stop. By the clock that is never stepped: a
- * wall clock that is set back must not make it sleep until it has caught up. */
+/* For a thread that works now and then, and is woken to stop. It uses the clock that is never
+ * set: when the wall clock is set back, the thread must not sleep until that has caught up. */
 #ifndef PENSTOCK_BASE_WAIT_H
 #define PENSTOCK_BASE_WAIT_H
 

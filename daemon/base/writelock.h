@@ -1,6 +1,6 @@
-/* A lock that only those can take or imitate who may write the file: fcntl's lock of an open file
- * description (fcntl(2), F_OFD_SETLK). With flock() everybody who may read a file could hold it,
- * and so keep penstockd from starting or let a dead proxy look alive. */
+/* A lock that only a process with write permission on the file can take: fcntl's lock of an open
+ * file description (fcntl(2), F_OFD_SETLK). With flock() every user who may read a file could
+ * hold the lock, and so keep penstockd from starting or make a dead proxy look alive. */
 #ifndef PENSTOCK_BASE_WRITELOCK_H
 #define PENSTOCK_BASE_WRITELOCK_H
 

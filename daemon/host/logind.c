@@ -20,8 +20,8 @@
 #define HOLD_LEAST_US (US_PER_S / 4)
 /* logind's own patience, InhibitDelayMaxSec=, is 5 s unless set otherwise. */
 #define HOLD_MOST_US (4 * US_PER_S)
-/* A machine that is up so long after it was to go down stays up: the process that cancelled the
- * shutdown was not heard, and mail must not wait. */
+/* A machine that still runs after this time is not shutting down: the message that cancelled the
+ * shutdown was lost. Mail must not wait any longer. */
 #define STAYS_UP_US (600 * US_PER_S)
 
 struct logind {
@@ -80,7 +80,8 @@ static int on_inhibited(sd_bus_message *m, void *context, sd_bus_error *unused)
 	int fd;
 
 	if (error) {
-		/* The signal comes all the same; what is missing is the time to finish. */
+		/* The signal comes without the inhibitor too, but then the shutdown does not
+		 * wait. */
 		snprintf(
 			l->why, sizeof(l->why),
 			"logind does not let penstockd hold up a shutdown (%s); is polkit installed?",
@@ -187,7 +188,7 @@ static int open_bus(struct logind *l)
 		r = sd_bus_set_bus_client(l->bus, 1);
 	if (r >= 0)
 		r = sd_bus_negotiate_fds(l->bus, 1);
-	/* A method that is never answered is forgotten, not waited for. */
+	/* A method call without an answer times out. */
 	if (r >= 0)
 		r = sd_bus_set_method_call_timeout(l->bus, 10 * US_PER_S);
 	if (r >= 0)

@@ -1,8 +1,8 @@
-/* Learns from logind that the machine is about to go down (org.freedesktop.login1,
- * PrepareForShutdown), and holds that up for a moment (a delay inhibitor, taken beforehand), so
- * that senders hear "server shutdown in progress" while the mail server is still there to finish
- * what it has begun. Everything is asynchronous: a bus that is slow, hung or gone costs nothing but
- * this notice. SIGTERM alone is no shutdown and does not come through here. */
+/* Learns from logind that the machine is about to shut down (org.freedesktop.login1,
+ * PrepareForShutdown), and delays that for a moment (a delay inhibitor, taken at start). So
+ * senders hear "server shutdown in progress" while the mail server finishes its sessions. All
+ * calls are asynchronous: when the bus is slow, hung or gone, only this notice is lost. SIGTERM
+ * alone is no shutdown and is not handled here. */
 #ifndef PENSTOCK_HOST_LOGIND_H
 #define PENSTOCK_HOST_LOGIND_H
 

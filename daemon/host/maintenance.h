@@ -1,6 +1,7 @@
-/* Planned maintenance, [maintenance] window: what is due follows from the clock alone, so that a
- * restart in the middle of a window changes nothing. It is ordered like a drain (host/orders.h);
- * an operator's drain comes before it, and penstockctl resume ends the window in force. */
+/* Planned maintenance, [maintenance] window. Whether a window is in force depends on the clock
+ * alone, so that a restart in the middle of a window changes nothing. It is ordered like a drain
+ * (host/orders.h). An operator's drain takes precedence, and penstockctl resume ends the window
+ * in force. */
 #ifndef PENSTOCK_HOST_MAINTENANCE_H
 #define PENSTOCK_HOST_MAINTENANCE_H
 

@@ -1,7 +1,6 @@
-/* What people order of the running daemon, and what a shutdown of the machine orders: each order
- * goes to the engine, is recorded and is logged here. A drain outlives a restart and an upgrade of
- * the daemon: it stands in RUN_DIR/order until it is ended or its time is over, and is gone with
- * the machine. */
+/* Orders of people, and of a shutdown of the machine, to the running daemon. Each order goes to
+ * the engine, is recorded and is logged here. A drain outlives a restart and an upgrade of the
+ * daemon: RUN_DIR/order keeps it until it is ended, its time is over, or the machine restarts. */
 #ifndef PENSTOCK_HOST_ORDERS_H
 #define PENSTOCK_HOST_ORDERS_H
 
@@ -46,9 +45,9 @@ void orders_drain(struct orders *orders, uint64_t for_us, const char *reason);
 void orders_resume(struct orders *orders);
 /* Defers every new connection until then (CLOCK_MONOTONIC); 0: the window is over. */
 void orders_maintenance(struct orders *orders, uint64_t until_us, const char *reason);
-/* When the machine goes down: a drain, in observe mode too, for after it there is no mail server to
- * observe; and its end when the machine does not go down after all. Both leave an operator's order
- * as it is. The context is a struct orders. */
+/* Called when the machine shuts down: begins a drain, in observe mode too, since the mail server
+ * is about to stop; and ends it when the shutdown is cancelled. Neither changes an operator's
+ * order. The context is a struct orders. */
 extern const struct logind_ops orders_logind_ops;
 
 #endif

@@ -23,7 +23,8 @@
 #define TRIGGER_WINDOW_US 2000000u
 /* Do not tick again within 20 ms. */
 #define EARLY_GAP_US 20000u
-/* Between ticks while the machine rests: still five before a first second of overload is over. */
+/* Between ticks while the machine is idle: short enough for five ticks in the first second of an
+ * overload. */
 #define REST_INTERVAL_US 200000u
 #define REST_AFTER_US (5 * US_PER_S) /* of a machine on which nothing happens */
 /* The least slice that there is: an earlier deadline, so that a short run comes first (EEVDF, 6.12
@@ -263,7 +264,7 @@ void timer_tick(struct timer *t)
 	run(t, clock_monotonic_us(), true);
 }
 
-/* Where sessions are not seen, rest cannot be known. */
+/* Without a view of sessions penstock cannot know that the machine is idle. */
 static bool is_resting(struct timer *t, bool idle, const struct load *load, unsigned services,
 		       uint64_t now_us)
 {

@@ -1,6 +1,7 @@
-/* When a tick comes: at fixed times, however long one takes, less often while the machine rests,
- * and earlier when the kernel says that tasks stall (a PSI trigger). Also how late each tick came:
- * a daemon that waits for a CPU itself cannot tell others what the machine can carry. */
+/* Decides when a tick comes: at fixed times, however long a tick takes; less often while the
+ * machine is idle; earlier when the kernel reports stalled tasks (a PSI trigger). It also
+ * measures how late each tick came: a daemon that itself waits for a CPU cannot judge what the
+ * machine can carry. */
 #ifndef PENSTOCK_HOST_TIMER_H
 #define PENSTOCK_HOST_TIMER_H
 

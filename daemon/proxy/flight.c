@@ -1,5 +1,5 @@
-/* What a session is while the server has it: counted as in flight, busy when the server owes an
- * answer, and told to the daemon. */
+/* Counts a session while the server has it: as in flight, as busy when the server owes an
+ * answer, and in what the daemon is told. */
 #include <string.h>
 
 #include "proxy/session_parts.h"
@@ -22,7 +22,8 @@ static void count_busy(struct tally *t, uint64_t now_us, int change)
 	c->busy += (uint64_t)(int64_t)change;
 }
 
-/* It has owed an answer for long: of one source only so many of these count as load. */
+/* The server has owed an answer for long. Only a limited number of such sessions count as load for
+ * one source. */
 static void is_slow(struct session *s, bool slow)
 {
 	if (s->slow == slow)
@@ -137,8 +138,8 @@ void flight_enter(struct session *s, bool shadow)
 						 TLS_IMPLICIT));
 }
 
-/* A source's sessions that take long are its server's load only up to a share of all: it could hold
- * many on purpose. Where it has most of the sessions, it is the load. */
+/* Slow sessions of one source count as load only up to a share of all sessions, since it could
+ * hold many of them on purpose. A source that has most of the sessions is the load. */
 static bool is_over_its_share(struct session *s)
 {
 	struct tally *t = s->tally;

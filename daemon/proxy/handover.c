@@ -152,11 +152,11 @@ bool handover_sessions(const struct listeners *l, struct tally *t)
 			strerror(errno));
 		return false;
 	}
-	/* A listening socket without a process that accepts would be a trap, once the manager has
-	 * closed its own. */
+	/* Close the listening socket: clients would connect to it, and no process would accept
+	 * them once the manager has closed its copy. */
 	for (int i = 0; i < passed; i++)
 		close(SD_LISTEN_FDS_START + i);
-	/* What the manager hears comes from the main process, which is the successor by now. */
+	/* The manager takes messages from the main process only, and that is the successor now. */
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	prctl(PR_SET_NAME, "penstock-leave");

@@ -1,8 +1,8 @@
-/* Restart and upgrade of the proxy with no connection refused and no session cut. Under a service
- * manager that keeps the listening socket (a socket unit, or the descriptor store of the proxy's
- * own unit), a client that connects while no proxy runs waits in the socket's queue for the next
- * one. So the old process must not take minutes to stop: on SIGTERM it leaves its sessions to a
- * child, which serves them to their end while the main process is gone and its successor
+/* Restart and upgrade of the proxy with no connection refused and no session cut. Under a
+ * service manager that keeps the listening socket (a socket unit, or the descriptor store of the
+ * proxy's own unit), a client that connects while no proxy runs waits in the socket's queue for
+ * the next one. So the old process must stop quickly: on SIGTERM it leaves its sessions to a
+ * child. The child serves them to their end, while the main process ends and its successor
  * accepts. */
 #ifndef PENSTOCK_PROXY_HANDOVER_H
 #define PENSTOCK_PROXY_HANDOVER_H
@@ -21,8 +21,8 @@ struct listeners {
  * -errno and which address. */
 int handover_listen(struct listeners *listeners, const struct endpoints *wanted, int backlog,
 		    const char **ret_which);
-/* There will be no proxy: the manager forgets the sockets, so that clients are refused and not left
- * in its queue. */
+/* No proxy will follow: the manager closes the sockets, so that clients are refused at once
+ * instead of waiting in the queue. */
 void handover_forget(void);
 /* At SIGTERM. True in the child that goes on with the sessions; false where there is nothing to
  * hand over or it cannot be done, and this process has to finish them. Does not return in the

@@ -1,7 +1,7 @@
-/* Connections that wait for a place in front of the mail server: core/room.h with clients in it.
- * One costs a descriptor and about a kilobyte. Nothing is said to it, and what it says stays in its
- * socket. It leaves when it gets a place, when its time is up, when an operator drains, when the
- * client goes, and when there is no current plan: then all are let in. */
+/* Connections that wait for a place in front of the mail server: core/room.h holds their order.
+ * Each costs a descriptor and about a kilobyte. Nothing is sent to the client, and what it sends
+ * stays in its socket. The wait ends when a place is free, when its time is up, when an operator
+ * drains, when the client leaves, and when there is no current plan: then all are admitted. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +30,8 @@ unsigned held_most(unsigned connections_max)
 	return most < connections_max ? (unsigned)most : connections_max;
 }
 
-/* The client's end is to be seen while nothing is read: by the edge, for early words would call
- * again and again. */
+/* Notices the client's end without reading. Edge-triggered, since bytes that wait in the socket
+ * would wake us again and again. */
 static void watch_edge(struct session *s, bool edge)
 {
 	short what = (short)(EV_READ | EV_PERSIST | (edge ? EV_ET : 0));
@@ -42,8 +42,8 @@ static void watch_edge(struct session *s, bool edge)
 		event_add(s->client_read, NULL);
 }
 
-/* A client that has said something before it closed is not told from one that closed its own
- * direction only: it stays. */
+/* A client that sent something before it closed looks like one that closed only its own
+ * direction: it stays. */
 static bool is_gone(int fd)
 {
 	char byte;
@@ -143,7 +143,7 @@ bool held_enter(struct session *s, const struct plan_request *request)
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD)
 		return false;
 	s->phase = PHASE_HELD;
-	/* One place is owed, and not one to each connection of the source that waits. */
+	/* A source is owed one place, not one for each of its connections that wait. */
 	s->owed = offer.order == ROOM_OWED;
 	if (s->owed)
 		room_settle(&t->debts, session_group(s));

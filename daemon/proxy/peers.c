@@ -113,7 +113,7 @@ void peers_remove(struct peers *p, const uint8_t *address)
 	if (!p->peer[hole].key || --p->peer[hole].count)
 		return;
 	p->used--;
-	/* What follows moves up where it may, so that no search stops short of it. */
+	/* Moves later entries up where possible, so that no search stops before it reaches them. */
 	for (at = (hole + 1) & p->mask; p->peer[at].key; at = (at + 1) & p->mask) {
 		if (((at - home(p, p->peer[at].key)) & p->mask) < ((at - hole) & p->mask))
 			continue;

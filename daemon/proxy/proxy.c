@@ -50,9 +50,9 @@ static rlim_t raise_descriptors(rlim_t wanted)
 	return limit.rlim_cur;
 }
 
-/* The bounds in force follow the descriptors: of too few, four fifths are for sessions, a tenth for
- * clients in dialogue, a twentieth for those who wait for a place, and the rest for those who are
- * told 421 and let go. */
+/* Adapts the bounds to the descriptors that there are. When they are too few, four fifths are
+ * for sessions, a tenth for clients in dialogue, a twentieth for connections that wait for a
+ * place, and the rest for clients that are told 421 and closed. */
 static void follow_descriptors(struct proxy *p)
 {
 	const struct config_front *config = &p->tally.config.proxy;
@@ -88,8 +88,8 @@ static void pause_accepting(struct proxy *p)
 	event_add(p->resume_event, &wait);
 }
 
-/* No descriptor is left: with the reserved one the client is told so, in the shortest form. False:
- * there was no client, or the reserve is gone. */
+/* No descriptor is left: uses the reserved one to tell the client so, in the shortest form.
+ * False: there was no client, or the reserve is used up. */
 static bool refuse_without_descriptor(struct proxy *p, int listen_fd, uint64_t now_us)
 {
 	char line[REPLY_MAX + 1];
@@ -128,8 +128,7 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *context)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE) {
-			/* Each client of the queue is told, not one in a while: the others would
-			 * wait for nothing. */
+			/* Tells every client in the queue at once: any other would wait in vain. */
 			if (refuse_without_descriptor(p, listen_fd, now_us))
 				continue;
 			if (p->reserve_fd < 0)

@@ -1,5 +1,5 @@
-/* The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): who the client is, told
- * ahead of the stream. Pure. */
+/* The PROXY protocol, versions 1 and 2 (HAProxy's proxy-protocol.txt): the client's address,
+ * sent before the stream. Pure. */
 #ifndef PENSTOCK_PROXY_PROXY_PROTOCOL_H
 #define PENSTOCK_PROXY_PROXY_PROTOCOL_H
 

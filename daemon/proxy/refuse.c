@@ -18,8 +18,9 @@ static void take(struct session *s, enum talk_next next)
 	s->deadline_us = s->moved_us + (next == TALK_DRAIN ? TALK_DRAIN_US : 0);
 }
 
-/* So that the gate, where it stands beside, resets the client when it comes again in this epoch
- * after it has heard its reply. Who is owed the next place is spoken to then. */
+/* Marks the connection for a gate beside the proxy: the gate resets the client when it comes
+ * again in this epoch after it has heard its reply. A client that is owed the next place gets no
+ * mark. */
 static void mark(const struct session *s)
 {
 	unsigned timeout_ms = TOLD_USER_TIMEOUT_MS;

@@ -1,6 +1,6 @@
-/* Bytes both ways between a client and the server, half-closes included, bounded: what one side
- * does not take, the other is not asked for. Each function returns what comes next; session.c does
- * it. */
+/* Passes bytes both ways between a client and the server, half-closes included. Buffers are
+ * bounded: while one side does not take bytes, none are read from the other. Each function
+ * returns what comes next, and session.c carries it out. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -93,7 +93,8 @@ enum next relay_up(struct session *s)
 	if (s->up.sink_eof)
 		return NEXT_STAY; /* the other side does not read any more */
 	if (push(&s->up, s->backend_fd, t->scratch, (size_t)n) < 0) {
-		/* The server reset: what it said before may still be on its way down. */
+		/* The server reset the connection: what it sent before may not have reached the
+		 * client yet. */
 		s->up.sink_eof = true;
 		return NEXT_STAY;
 	}
@@ -104,9 +105,9 @@ enum next relay_up(struct session *s)
 	return NEXT_STAY;
 }
 
-/* A server whose accept queue overflows forgets a connection that its client holds for made: the
- * server would speak first, so both wait for ever. Keepalive finds it out; nothing was said yet, so
- * another connection takes its place unseen. */
+/* When a server's accept queue overflows, it drops a connection that its client takes for
+ * established. The server would speak first, so both would wait for ever. Keepalive finds it,
+ * and as nothing was said yet, a new connection can replace it unnoticed. */
 static enum next lost_before_greeting(struct session *s)
 {
 	if (s->tries++ == BACKEND_TRIES)
@@ -133,7 +134,8 @@ static enum next server_broke(struct session *s)
 
 static enum next server_closed(struct session *s)
 {
-	/* It said nothing at all: the client would see a connection that breaks for no reason. */
+	/* It sent nothing at all: without a reply the client would see a broken connection for no
+	 * reason. */
 	if (s->waiting && !s->up.source_eof)
 		return NEXT_SILENT;
 	s->down.source_eof = true;

@@ -1,5 +1,5 @@
-/* The life of a session: it begins, goes from phase to phase, ends. What its parts return is
- * carried out here, and only here is one freed. */
+/* The life of a session: it begins, goes from phase to phase, and ends. This file carries out
+ * what the parts return, and only this file frees a session. */
 #include "proxy/session.h"
 
 #include <errno.h>
@@ -240,8 +240,8 @@ void session_mend_counts(struct tally *t)
 		t->counts.path);
 	countsfile_close(&t->counts);
 	eventsfile_close(&t->events);
-	/* Another name: under the old one the daemon still counts what it last read, until it sees
-	 * that nobody holds it. */
+	/* Uses a new name: the daemon counts the figures of the old file until it finds that
+	 * file unlocked. */
 	t->generation++;
 	if (tally_open_counts(t) < 0) {
 		log_error(

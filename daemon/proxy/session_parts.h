@@ -2,8 +2,8 @@
  * held.c (the wait for a place), relay.c (bytes both ways), refuse.c (the dialogue with a refused
  * client), flight.c (what is counted and told), timeouts.c.
  *
- * The parts return what comes next, and session.c carries it out: no part ends or moves the session
- * that its caller holds. */
+ * Each part returns what comes next, and session.c carries it out. So no part frees a session
+ * that its caller still uses. */
 #ifndef PENSTOCK_PROXY_SESSION_PARTS_H
 #define PENSTOCK_PROXY_SESSION_PARTS_H
 
@@ -38,8 +38,8 @@ enum next {
 	NEXT_RESET, /* the same, and the client learns of a broken connection as such */
 };
 
-/* One direction of the relay. What could not be written at once waits here, and its source is not
- * read meanwhile. */
+/* One direction of the relay. Bytes that could not be written at once wait here, and nothing
+ * more is read meanwhile. */
 struct flow {
 	char *pending;
 	size_t offset, length;
@@ -71,8 +71,8 @@ static inline uint64_t session_group(const struct session *session)
 }
 
 /* ---- session.c */
-/* Carries out what a part has returned, until the session stays as it is. May free it: the caller
- * does not touch it afterwards. */
+/* Carries out what a part returned, until the session stays as it is. It may free the session:
+ * do not touch it afterwards. */
 void session_go_on(struct session *session, enum next next);
 void session_close_backend(struct session *session, bool in_order);
 void session_free_event(struct event **event);
@@ -84,7 +84,7 @@ void session_on_backend_writable(evutil_socket_t fd, short what, void *session);
 /* ---- header.c */
 /* Reads on. NEXT_DECIDE: it is whole. */
 enum next header_read(struct session *session);
-/* Something is wrong with it, or with who sends it: counted and logged. */
+/* The header is wrong, or its sender may not send one: counts and logs that. */
 void header_fault(struct session *session, enum fault fault);
 
 /* ---- verdict.c */
@@ -98,7 +98,8 @@ enum next verdict_carry_out(struct session *session, struct verdict verdict);
 bool verdict_is_own(const struct session *session);
 
 /* ---- flight.c */
-/* It is the server's from now on, and counts; `shadow`: it would in observe mode. */
+/* The session is at the server from now on and counts as in flight; `shadow`: observe mode, it only
+ * would. */
 void flight_enter(struct session *session, bool shadow);
 /* The server has closed, or never had it: the session no longer counts. */
 void flight_leave(struct session *session, bool in_order);
@@ -107,8 +108,8 @@ void flight_track(struct session *session, struct smtp_track_change change);
 /* Every 100 ms: has the server owed an answer for long? */
 void flight_tick(struct session *session, uint64_t now_us);
 void flight_tell_verdict(struct session *session, struct verdict verdict);
-/* Admitted, and then refused all the same: the daemon is told, its next attempt is owed an
- * admission. */
+/* Admitted and then refused late: tells the daemon that the source is owed an admission at its
+ * next attempt. */
 void flight_tell_late(struct session *session);
 
 /* ---- held.c */

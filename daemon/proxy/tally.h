@@ -1,6 +1,6 @@
-/* What the sessions of a proxy share: the plan that they are decided by, what is counted and told
- * of them, who waits for a place, and the bounds in force. It knows neither the listener nor the
- * order of life: proxy.c owns it, session.c and its parts use it. */
+/* What the sessions of a proxy share: the plan, the counts, what the daemon is told, the waiting
+ * room, and the bounds in force. It knows neither listeners nor start and stop: proxy.c owns it,
+ * session.c and its parts use it. */
 #ifndef PENSTOCK_PROXY_TALLY_H
 #define PENSTOCK_PROXY_TALLY_H
 

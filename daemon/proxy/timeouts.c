@@ -8,9 +8,9 @@
 #define HANGS_US (30 * US_PER_S) /* for a greeting: longer than greet waits and DNS lists take */
 #define REFUSES_US (2 * US_PER_S) /* after a refusal for lack of places the plan refuses for load */
 
-/* Late refusal is for an overload: only while places are short, so that one client whose name takes
- * the server long to look up is waited for; or for a server that hangs. No source is told so twice,
- * nor one to whom an admission was promised. */
+/* A late refusal needs an overload or a server that hangs. It happens only while places are
+ * short, so that a client whose name takes the server long to look up is not refused. No source
+ * is refused late twice, and none that was promised an admission. */
 static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
@@ -22,8 +22,8 @@ static bool may_refuse_late(struct session *s, uint64_t now_us)
 	       !verdict_is_own(s) && !config_trusted(&t->config, &s->addresses.source);
 }
 
-/* The greeting does not come: the client is told so while it still listens. Not when its bytes went
- * to the server already. */
+/* The greeting does not come: the client is refused while it still waits for it, unless some of
+ * its bytes went to the server already. */
 static bool is_late(struct session *s, uint64_t now_us)
 {
 	const struct plan *plan = &s->tally->plan.plan;
@@ -52,9 +52,9 @@ static enum next refuse_late(struct session *s, uint64_t now_us)
 	return NEXT_REFUSE;
 }
 
-/* RFC 5321 4.5.3.2.6: a client waits 10 minutes for the answer to its final dot, and one that hears
- * nothing sends the message again although the server has stored it. So while the server owes an
- * answer it is the client who gives up, not the proxy. */
+/* RFC 5321 4.5.3.2.6: a client waits 10 minutes for the answer to its final dot, and one that
+ * hears nothing sends the message again although the server has stored it. So while the server
+ * owes an answer, only the client may give up, not the proxy. */
 static uint64_t idle_bound(const struct session *s)
 {
 	uint64_t idle_us = s->tally->config.proxy.idle_us;

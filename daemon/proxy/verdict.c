@@ -31,16 +31,16 @@ static void rank(struct session *s, const struct plan *plan, struct plan_request
 		plan_rank(plan, &source, request);
 	if (!room_owes(&t->debts, session_group(s), request->now_us))
 		return;
-	/* It waited in vain, or was told late: nothing but a limit that the operator set keeps it
-	 * from the next place. */
+	/* Its source waited in vain, or was refused late. It gets the next place, unless a limit
+	 * of the operator forbids it. */
 	request->score = PLAN_UNLIMITED;
 	request->band = PLAN_BAND_PROMISED;
 	if (request->heavy == PLAN_HEAVY_SHARE)
 		request->heavy = PLAN_HEAVY_NO;
 }
 
-/* This host itself: a health check that greps for 220 must not restart the server in an overload or
- * a drain. As the gate has it. */
+/* Connections from this host pass: a health check that looks for 220 must not restart the server
+ * in an overload or a drain. The gate does the same. */
 bool verdict_is_own(const struct session *s)
 {
 	const struct in6_addr *a = &s->addresses.source;

@@ -99,9 +99,9 @@ static void join_class(enum reason reason, struct plan_request *request)
 		request->heavy = PLAN_HEAVY_SHARE;
 }
 
-/* At one instant there may be a place while most are deferred. Then the verdict is the one that the
- * deferred are told: `ranked`, for this source, if it is not before the others; else for one of
- * them. */
+/* At this instant there may be a place although most connections are deferred. Then the verdict
+ * shown is the one that the deferred get: for this source if it is `ranked` and does not come
+ * before the others, else for one of them. */
 static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 			     struct plan_request *request)
 {

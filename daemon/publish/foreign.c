@@ -4,7 +4,7 @@
 
 #include "publish/words.h"
 
-/* Too little to press on anybody: naming it would send people the wrong way. */
+/* Too small to cause pressure: naming it would mislead the reader. */
 static bool is_small(enum resource r, const struct neighbour *who)
 {
 	static const double least[NEIGHBOUR_RESOURCES] = { [RESOURCE_CPU] = 0.05,

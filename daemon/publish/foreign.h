@@ -1,5 +1,5 @@
-/* Somebody else's load and somebody's leak, in words: shared by the JSON, explain, the page and the
- * journal. */
+/* The load and the leak of other programs, in words: shared by the JSON, explain, the page and
+ * the journal. */
 #ifndef PENSTOCK_PUBLISH_FOREIGN_H
 #define PENSTOCK_PUBLISH_FOREIGN_H
 
@@ -7,8 +7,8 @@
 #include "core/engine.h"
 #include "sensor/neighbours.h"
 
-/* The control group behind pressure that is not mail's; NULL: the pressure is mail's or there is
- * none, or nobody could be named. */
+/* The control group that causes pressure which is not mail's. NULL: mail causes it, there is
+ * none, or the cause is not known. */
 const struct neighbour *foreign_who(const struct engine_view *view,
 				    const struct neighbours *neighbours);
 /* "backup.service (/system.slice/backup.service) has 93.0 % of the CPU time that is not the mail

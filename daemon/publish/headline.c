@@ -21,8 +21,8 @@ enum headline_kind headline_kind(const struct engine_view *v)
 		return HEADLINE_BLIND;
 	if (v->mode == PLAN_OBSERVE)
 		return HEADLINE_OBSERVING;
-	/* The level says so at once, and keeps it until nothing has been deferred for some seconds:
-	 * headline and level never contradict each other. */
+	/* The level rises at once, and stays until nothing has been deferred for some seconds,
+	 * so that headline and level never contradict each other. */
 	if (v->level.number >= LEVEL_SHEDDING)
 		return HEADLINE_DEFERRING;
 	if (v->foreign)

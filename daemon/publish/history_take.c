@@ -44,7 +44,8 @@ static void take_counts(struct history_take *t, const struct status *s, struct h
 	r->sources = s->deferred_sources;
 	if (t->begun)
 		return;
-	/* What was counted before penstockd started: proxies count on while it is away. */
+	/* Skips what was counted before penstockd started: proxies go on counting while it is
+	 * away. */
 	r->offered = r->admitted = r->deferred = r->would_defer = 0;
 	memset(r->by_reason, 0, sizeof(r->by_reason));
 	memset(r->service, 0, sizeof(r->service));

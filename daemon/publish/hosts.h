@@ -1,6 +1,6 @@
-/* By which names HTTP may be asked. A page of somebody else that a browser on this host shows may
- * let its own name point to 127.0.0.1 afterwards and read what stands there (DNS rebinding); the
- * browser still sends that name. Pure, fuzzed with http. */
+/* Which host names HTTP answers to. A foreign web page that a browser on this host shows could
+ * later let its own name point to 127.0.0.1 and read what is served there (DNS rebinding); but
+ * the browser still sends the foreign name. Pure, fuzzed with http. */
 #ifndef PENSTOCK_PUBLISH_HOSTS_H
 #define PENSTOCK_PUBLISH_HOSTS_H
 

@@ -1,6 +1,6 @@
-/* HTTP as penstockd sees it: it opens the sockets, and a process without privilege (http_process.c)
- * accepts, parses and answers on them. That process may crash, hang or be taken over: it is started
- * again, and no tick and no mail waits for it. The sockets stay open meanwhile. */
+/* penstockd's part of HTTP: it opens the sockets, and a process without privilege
+ * (http_process.c) accepts, parses and answers on them. When that process crashes or hangs it is
+ * started again. No tick and no mail waits for it, and the sockets stay open meanwhile. */
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>

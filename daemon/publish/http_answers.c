@@ -1,6 +1,6 @@
-/* penstockd's side of HTTP: it reads questions of a fixed size and writes documents. The one who
- * asks has no privilege and talks with strangers: it is not believed, not waited for, and makes no
- * more work than so many documents a second. */
+/* penstockd's side of the channel: reads questions of a fixed size and writes documents. The
+ * process that asks has no privilege and reads foreign bytes. So nothing that it says is
+ * trusted, nothing waits for it, and the documents that it may ask for in a second are limited. */
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>

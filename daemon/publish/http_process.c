@@ -1,7 +1,7 @@
 /* The process that answers HTTP, for machines and people: / /metrics /status.json /history.json
- * /healthz /readyz. Read only; on loopback by default. It has no privilege, opens nothing and knows
- * nothing but what it asks penstockd for: http_wire.h. Whether penstockd is alive it sees itself,
- * from shared memory. */
+ * /healthz /readyz. Read only; on loopback by default. It has no privilege, opens nothing, and
+ * knows only what it asks penstockd for (http_wire.h). From shared memory it sees whether
+ * penstockd is alive. */
 #include <errno.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -102,9 +102,9 @@ static void on_healthz(struct evhttp_request *request, void *context)
 				"the tick is late: mail flows");
 }
 
-/* Whether a pool should send mail here: not in a drain, in maintenance or while the tick is late.
- * An overload is no reason (the others would get its load too, and 451 is the better answer), nor
- * is a blind penstock: mail flows. */
+/* Whether a pool should send mail here: not in a drain, not in maintenance, and not while the
+ * tick is late. In an overload it should (the other hosts would get this load too, and 451 is
+ * the better answer), and also while penstock is blind: mail flows. */
 static void on_readyz(struct evhttp_request *request, void *context)
 {
 	const struct http_process *p = context;
@@ -142,7 +142,7 @@ static void on_other(struct evhttp_request *request, void *context)
 				"nothing here; try / /metrics /status.json /healthz /readyz");
 }
 
-/* Strangers ask here, by whichever name. */
+/* The public page is answered under any host name. */
 static void on_public(struct evhttp_request *request, void *context)
 {
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request)), *type;

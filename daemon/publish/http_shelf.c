@@ -16,8 +16,8 @@
 #define GIVE_UP_US (8 * US_PER_S) /* penstockd lives, but is slow: scrapers give up after ten */
 #define LOOK_MS 500 /* whether penstockd still answers */
 
-/* What is made of the picture is made once for all who ask within this time: thousands of
- * connections must not keep the tick. */
+/* One document serves all requests within this time, so that thousands of connections do not
+ * delay the tick. */
 #define MADE_US 50000
 
 /* One who waits for a document. */
@@ -28,8 +28,8 @@ struct waiting {
 	uint64_t since_us;
 };
 
-/* One document. A question is on its way for the first `asked` who wait; who came later gets what
- * is made later. */
+/* One document. The question on its way is for the first `asked` requests that wait; later
+ * requests get a later document. */
 struct shelf {
 	struct evbuffer *made; /* NULL: there is none yet */
 	uint64_t made_us, made_tick, asked_us, asked_tick;
@@ -75,8 +75,8 @@ static void answer_made(struct evhttp_request *request, uint32_t document, struc
 		evbuffer_free(body);
 }
 
-/* Asks, if somebody waits and no question is on its way. A document is for all who wait for it, a
- * history for those who want the same span. */
+/* Asks if a request waits and no question is on its way. A document goes to all requests that
+ * wait for it, a history to those with the same span. */
 static void ask(struct http_shelves *s, uint32_t document)
 {
 	struct shelf *shelf = &s->shelf[document];
@@ -155,7 +155,8 @@ bool http_alive(const struct http_shared *shared)
 	       __atomic_load_n(&shared->beat_us, __ATOMIC_RELAXED) + STALE_US;
 }
 
-/* Who waits for too long is told that penstockd does not answer: sooner when it hangs. */
+/* Answers requests that have waited too long with the error that penstockd does not answer; sooner
+ * when it hangs. */
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	const struct timeval look = { 0, LOOK_MS * 1000 };
@@ -215,7 +216,7 @@ static void on_read(struct bufferevent *channel, void *context)
 	}
 }
 
-/* penstockd is gone, and so is this. */
+/* penstockd has ended, so this process ends too. */
 static void on_event(struct bufferevent *channel, short what, void *context)
 {
 	struct http_shelves *s = context;

@@ -1,5 +1,5 @@
-/* The documents that penstockd makes, and the requests that wait for them. One question is on its
- * way for a document; all who wait for it get the answer. */
+/* The documents that penstockd makes, and the requests that wait for them. For each document at
+ * most one question is on its way, and all requests that wait for it get the answer. */
 #ifndef PENSTOCK_PUBLISH_HTTP_SHELF_H
 #define PENSTOCK_PUBLISH_HTTP_SHELF_H
 

@@ -24,8 +24,8 @@ struct journal {
 	struct source_stats sources;
 };
 
-/* Once a tick: writes what is another than at the last one: level, state, a neighbour that presses,
- * a leak, sensors, the promises to sources. `registry`, `sources`: NULL where there are none. */
+/* Once a tick: writes what has changed: level, state, a neighbour that causes pressure, a leak,
+ * sensors, the promises to sources. `registry`, `sources`: NULL if there are none. */
 void journal_step(struct journal *journal, const struct engine_view *now,
 		  const struct registry *registry, const struct source_stats *sources,
 		  uint64_t now_us, uint64_t realtime_us);

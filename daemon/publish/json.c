@@ -15,7 +15,7 @@
 #include "publish/json_sources.h"
 #include "publish/words.h"
 
-/* Six significant digits are what anybody reads, and keep the text short. */
+/* Six significant digits are enough for readers, and keep the text short. */
 static json_t *number(double value)
 {
 	double scale;
@@ -28,7 +28,7 @@ static json_t *number(double value)
 	return json_real(round(value * scale) / scale);
 }
 
-/* Not known is null where the key must stand, never 0. */
+/* An unknown value is null where the key must be present, never 0. */
 static json_t *number_or_null(double value)
 {
 	return value < 0 ? json_null() : number(value);
@@ -358,7 +358,7 @@ static void set_neighbours(json_t *object, const struct status *s)
 	json_object_set_new(object, "filters", filters_json(s));
 }
 
-/* Never absent: what is not known is null. */
+/* Never absent: an unknown value is null. */
 static json_t *headline_json(const struct status *s)
 {
 	struct headline h;

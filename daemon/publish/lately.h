@@ -1,5 +1,6 @@
-/* What became of the connections of the last seconds, by service and reason: counters since start
- * say nothing of now. Two readings of the counters, the older 5 to 10 s old, are all that it keeps.
+/* What happened to the connections of the last seconds, by service and reason; counters since
+ * the start do not show that. It keeps only two readings of the counters, the older 5 to 10 s
+ * old.
  *
  * Example: 60 connections a second, 24 of them deferred, most because of the CPU: offered 500,
  * deferred 200, deferred_by[REASON_CPU] 180, deferred_by[REASON_SOURCE] 20. */

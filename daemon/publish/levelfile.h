@@ -1,6 +1,6 @@
-/* RUN_DIR/level: level and state in one small file that changes with them, for what may start and
- * stop units (packaging/snippets/hooks.md). penstockd itself starts nothing, and needs no
- * privilege for it: who acts reads these words and believes nothing but those that it knows.
+/* RUN_DIR/level: level and state in one small file that changes with them, for hooks that start
+ * and stop units (packaging/snippets/hooks.md). penstockd itself starts nothing and needs no
+ * privilege for it. A hook reads these words and ignores any that it does not know.
  *
  *   LEVEL=shedding
  *   LEVEL_NUMBER=2
@@ -24,7 +24,7 @@ struct levelfile {
 
 /* Once a tick. A file that cannot be written is said once. */
 void levelfile_step(struct levelfile *file, const struct engine_view *view, uint64_t now_us);
-/* The daemon goes: level normal, state stopped, so that nothing stays paused for it. */
+/* The daemon stops: writes level normal and state stopped, so that no hook stays paused. */
 void levelfile_close(struct levelfile *file);
 
 #endif

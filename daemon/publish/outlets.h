@@ -1,5 +1,5 @@
-/* Where penstock tells what it knows: the control socket and HTTP. One that cannot be opened is
- * tried again every few seconds; mail never waits for one. */
+/* The outlets of the status: the control socket and HTTP. If one cannot be opened, it is tried
+ * again every few seconds. Mail never waits for one. */
 #ifndef PENSTOCK_PUBLISH_OUTLETS_H
 #define PENSTOCK_PUBLISH_OUTLETS_H
 
@@ -17,7 +17,7 @@ void outlets_close(struct outlets *outlets);
 void outlets_configure(struct outlets *outlets, uint64_t now_us);
 /* For the picture. */
 void outlets_http(const struct outlets *outlets, struct status_http *ret);
-/* Once a tick: tells who watches what changed, and opens what is closed when its time has come. */
+/* Once a tick: tells watchers what changed, and tries again to open what is closed. */
 void outlets_step(struct outlets *outlets, const struct engine_view *view, uint64_t now_us);
 
 #endif

@@ -1,6 +1,6 @@
-/* The charts of the page and its last events, from the history. A chart is SVG that the page holds
- * itself: it needs no script, and the style sheet gives the colours. What is drawn is a staircase,
- * one step for each record; a time without records is a gap. */
+/* The charts of the page and its last events, from the history. A chart is SVG that the page
+ * holds itself: it needs no script, and the style sheet gives the colours. A chart is a
+ * staircase with one step for each record, and a gap where there are no records. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,7 +226,7 @@ static void set_events(json_t *page, const struct page_past *past, uint64_t now_
 		size_t count =
 			past->history(past->context, at_s, until_s, PART_STEP_S, records, most);
 
-		/* The page is for everybody, the names of neighbours are not. */
+		/* The page is public, so it must not show the names of neighbours. */
 		for (size_t i = 0; i < count; i++)
 			records[i].unit[0] = 0;
 		history_teller_feed(&teller, records, count);

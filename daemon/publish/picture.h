@@ -1,5 +1,5 @@
-/* Takes the picture that every output shows (publish/status.h) from the parts of the daemon, which
- * it only reads. */
+/* Takes the picture that every output shows (publish/status.h). It only reads the parts of the
+ * daemon. */
 #ifndef PENSTOCK_PUBLISH_PICTURE_H
 #define PENSTOCK_PUBLISH_PICTURE_H
 

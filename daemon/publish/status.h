@@ -1,6 +1,6 @@
 /* One picture of penstock as of a tick: every output (status JSON, metrics, page, explain) is a
- * pure function of it. publish/picture.h takes it, whole; then nobody changes it, and it points to
- * nothing that changes. */
+ * pure function of it. publish/picture.h takes all of it at once. After that nothing changes it,
+ * and it points to nothing that changes. */
 #ifndef PENSTOCK_PUBLISH_STATUS_H
 #define PENSTOCK_PUBLISH_STATUS_H
 
@@ -96,8 +96,8 @@ struct status {
 	} fsync[STATUS_FSYNCS];
 };
 
-/* The same picture for those who may not know who else is on this machine: without the names of
- * control groups. */
+/* The same picture without the names of control groups, for users who may not see who else uses
+ * this machine. */
 void status_hide_neighbours(const struct status *status, struct status *ret);
 /* The fronts of one name as one (several proxies, and those that stopped: their counters stay).
  * Returns how many names there are; with `index` below that, `ret_front` gets the sum, `up` when

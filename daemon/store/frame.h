@@ -1,7 +1,7 @@
-/* How penstock writes down what outlives a restart: a head with what it is, its version and
- * checksums, then the payload. A file that is damaged, cut short, or of another version is never
- * read as something that it is not: it is set aside as NAME.corrupt (one, the newest), that is
- * said, and the caller starts from nothing, which costs what was remembered and never mail.
+/* The format of files that outlive a restart: a head with kind, version and checksums, then the
+ * payload. A file that is damaged, truncated or of another version is never used: it is set
+ * aside as NAME.corrupt (only the newest is kept), a line is logged, and the caller starts
+ * without it. That loses what was remembered, never mail.
  *
  * frame_check() and frame_head() are pure and fuzzed. The rest reads and writes files, may block,
  * and so is not for the tick. */
@@ -18,8 +18,8 @@ struct frame_kind {
 };
 
 #define FRAME_MAGIC "penstck1"
-/* The payload has a checksum in the head. Without (a ledger that is mapped and changes in place)
- * only the head has one, and the payload's own entries must bear being wrong. */
+/* The payload has a checksum in the head. Without it (a ledger that is mapped and changes in
+ * place) only the head has one, and the caller must expect wrong entries in the payload. */
 #define FRAME_SUMMED 1u
 
 /* 64 bytes, in the byte order of this machine: state does not move between machines. */

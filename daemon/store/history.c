@@ -158,7 +158,7 @@ static int open_file(struct history *h)
 			r = -errno;
 		else if (pwrite(h->fd, &head, sizeof(head), 0) != sizeof(head))
 			r = errno ? -errno : -ENOSPC;
-		/* Half a file would be set aside at the next start, with all that is in it then. */
+		/* A truncated file would be set aside at the next start, with everything in it. */
 		if (r < 0 && ftruncate(h->fd, 0) < 0)
 			log_debug("history: %s", strerror(errno));
 	}
@@ -324,7 +324,8 @@ static void hand_over(struct history *h)
 	h->waiting = 0;
 }
 
-/* The tick never waits for the thread: while that one copies, records wait for the next second. */
+/* The tick never waits for the thread: while the thread copies, records wait until the next
+ * second. */
 static void enqueue(struct history *h, enum history_tier tier, const struct history_record *r)
 {
 	if (!h->runs)
@@ -346,7 +347,7 @@ static void keep(struct history *h, enum history_tier tier, const struct history
 	enqueue(h, tier, r);
 }
 
-/* Another period: the one before is whole. One that a restart has cut in two goes on. */
+/* A new period: the one before is complete. A period that a restart interrupted is continued. */
 static void begin(struct history *h, enum history_tier tier, uint64_t at_s)
 {
 	struct history_record *open = &h->open[tier];
@@ -375,7 +376,8 @@ void history_put(struct history *h, const struct history_record *second)
 			begin(h, (enum history_tier)t, at_s);
 		if (open->seconds < period)
 			history_fold(open, second);
-		/* Written while it is made, too: a crash costs a second of ten, ten of a minute. */
+		/* Also written before the period is complete: a crash loses one second of ten, or
+		 * ten of a minute. */
 		if (t == HISTORY_TENS || open->seconds == 1 || second->at_s % 10 == 9)
 			keep(h, (enum history_tier)t, open);
 	}

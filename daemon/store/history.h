@@ -1,8 +1,8 @@
 /* Keeps the history (core/history.h): the last hour and day in memory, all of it in
  * STATE_DIR/history, a file of a fixed size. A thread writes it, so that the tick waits for no
- * disk. A disk that is full or fails is said once; the rings in memory go on, and the file does
- * when the disk can be written again. kill -9 costs the last seconds. A file that is damaged or of
- * another version is set aside (store/frame.h). */
+ * disk. When the disk is full or fails, one warning is logged; the rings in memory go on, and
+ * the file follows when the disk can be written again. kill -9 loses the last seconds. A file
+ * that is damaged or of another version is set aside (store/frame.h). */
 #ifndef PENSTOCK_STORE_HISTORY_H
 #define PENSTOCK_STORE_HISTORY_H
 

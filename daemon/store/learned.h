@@ -1,5 +1,5 @@
-/* What law and ledger have learned, over a restart: read back when the daemon starts
- * (store/warmstart.h), kept from then on. */
+/* Keeps what law and ledger have learned over a restart: reads it when the daemon starts
+ * (store/warmstart.h), and saves it from then on. */
 #ifndef PENSTOCK_STORE_LEARNED_H
 #define PENSTOCK_STORE_LEARNED_H
 

@@ -15,7 +15,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Else two daemons that share a directory by mistake would do nothing else. */
+/* Without a limit two daemons that share a directory by mistake would only replace each other's
+ * file. */
 #define MEND_EVERY_US (5 * US_PER_S)
 /* Whether the name still leads to the file. What the open file itself tells (removed, replaced, cut
  * short) is asked at each write. */
@@ -97,9 +98,9 @@ static bool is_whole(const struct planfile *file)
 	       st.st_size >= (off_t)sizeof(struct plan);
 }
 
-/* Whether the mapping may be written. Another process may have removed the file, put another in its
- * place or cut it short: then fronts would follow no plan until penstockd is restarted, or
- * penstockd would die of writing (SIGBUS). */
+/* Whether the mapping may be written. Another process may have removed, replaced or truncated
+ * the file. Then fronts would have no plan until penstockd is restarted, or penstockd would be
+ * killed when it writes (SIGBUS). */
 static bool look_after(struct planfile *file, bool last)
 {
 	uint64_t now_us = clock_monotonic_us();

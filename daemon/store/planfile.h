@@ -1,6 +1,6 @@
-/* RUN_DIR/plan, where the proxies read. Made whole under another name and then renamed, so that
- * no front maps half of one; its pages are allocated beforehand, so that a full file system cannot
- * kill a process that writes or reads the mapping. */
+/* RUN_DIR/plan, where the proxies read. It is written completely under another name and then
+ * renamed, so that no front maps half a plan. Its pages are allocated first, so that a full file
+ * system cannot kill a process that writes or reads the mapping. */
 #ifndef PENSTOCK_STORE_PLANFILE_H
 #define PENSTOCK_STORE_PLANFILE_H
 
