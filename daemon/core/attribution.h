@@ -1,6 +1,6 @@
-/* Who it is: of a tree of control groups with what each uses of a resource (its children included),
- * the one that says most. The mail server's own use is left out, its groups and those above them
- * included. */
+/* Names the control group that causes a load. From a tree of groups with the use of a resource
+ * by each (its children included), it picks the one that says most about the cause. The mail
+ * server's own use is subtracted, also from the groups above it. */
 #ifndef PENSTOCK_CORE_ATTRIBUTION_H
 #define PENSTOCK_CORE_ATTRIBUTION_H
 
@@ -22,16 +22,17 @@ struct attribution {
 	double share; /* of what all others than the mail server use; 0..1 */
 };
 
-/* `floor`: who uses less than that is not named, in the unit of `use`: a group that takes a
- * hundredth of a core is no pressure on others. `total`: what the whole machine uses, so that what
- * is in no group is seen; negative: not known. `scratch` has room for `count` values. Ties go to
- * the first. Walks down from the top: a slice says little, so it goes on to its largest child; a
- * service or scope or container is an answer, unless one child of it has most of its use. */
+/* `floor`: a group that uses less is not named, in the unit of `use`: a group that takes a
+ * hundredth of a core does not disturb others. `total`: what the whole machine uses, so that
+ * what is in no group is seen; negative: not known. `scratch` has room for `count` values. Ties
+ * go to the first. Walks down from the top. A slice says little, so the walk goes on to its
+ * largest child. A service, scope or container is the answer, unless one of its children has
+ * most of its use. */
 struct attribution attribution_find(const struct attribution_group *groups, unsigned count,
 				    double total, double floor, double *scratch);
 
-/* Whether a unit is penstock itself, or what writes its log lines: a refusal is a line in the log,
- * and who writes it is no neighbour. */
+/* Whether a unit is penstock itself, or writes its log lines: each refusal is a log line, so the
+ * program that writes it is not a neighbour. */
 bool attribution_is_own(const char *unit);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The queue behind the server: mail that was taken and has not left. Behind an after-queue filter
- * sessions end fast while the queue grows, so that neither T nor completions say anything: what the
- * machine can carry is the rate at which mail *leaves* the queue.
+ * The queue behind the server: mail that was accepted and has not left yet. With an after-queue
+ * filter sessions end fast while the queue grows, so neither T nor completions show the
+ * overload. The machine can carry as much as the rate at which mail *leaves* the queue.
  *
  * D what leaves a second = jobs completed - growth of the messages that wait for this machine
  * drain how long these take at that rate; a few, or mail that waits for other servers, is no

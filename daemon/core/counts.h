@@ -1,7 +1,7 @@
-/* What a front has counted, as one flat block: the daemon's own fronts keep it in memory, the proxy
- * in a file (RUN_DIR/counts/proxy-PID) that it maps and the daemon reads with pread(). Counters
- * only grow while a block lives; gauges are of now. One writer, no lock: a reader takes each 64-bit
- * field by itself. */
+/* The counts of a front, as one flat block. The daemon's own fronts keep it in memory; the proxy
+ * keeps it in a file (RUN_DIR/counts/proxy-PID) that it maps and that the daemon reads with
+ * pread(). Counters only grow; gauges are the present values. There is one writer and no lock: a
+ * reader takes each 64-bit field by itself. */
 #ifndef PENSTOCK_CORE_COUNTS_H
 #define PENSTOCK_CORE_COUNTS_H
 
@@ -35,7 +35,8 @@ struct counts_service {
 	/* sums over finished sessions: duration, and the part in which the server owed an answer */
 	uint64_t session_us, server_us;
 	uint64_t in_flight, shadow_in_flight, busy, waiting; /* gauges */
-	/* gauge: owed an answer for so long that they are no load: core/smtp_track.h */
+	/* gauge: the server owes them an answer for so long that they are no load:
+	 * core/smtp_track.h */
 	uint64_t stuck;
 	uint64_t oldest_waiting_since_us; /* gauge: CLOCK_MONOTONIC, 0: none waits */
 	/* histogram: backend connect started -> first byte of the greeting */
@@ -44,8 +45,8 @@ struct counts_service {
 	uint64_t refused_lingering; /* gauge: refused clients still in dialogue */
 	uint64_t refused_told; /* refused clients to which the whole reply went out */
 	uint64_t refused_reset; /* that had heard theirs in this epoch, and were reset */
-	/* The waiting room (core/room.h). Who was held and then got in or was told is in admitted
-	 * or deferred too. */
+	/* The waiting room (core/room.h). A connection that was held is also counted in admitted
+	 * or deferred when its wait ends. */
 	uint64_t held; /* gauge: wait for a place */
 	uint64_t oldest_held_since_us; /* gauge: CLOCK_MONOTONIC, 0: none is held */
 	uint64_t held_admitted, held_in_vain; /* got a place; were told that there was none */
@@ -77,9 +78,8 @@ struct counts {
 unsigned counts_slot(uint64_t value);
 /* The upper bound of a slot. */
 uint64_t counts_slot_upper(unsigned slot);
-/* Whether a block that another process wrote is one of this version with gauges that can be. The
- * counters are taken as they are: a rate that comes out absurd is that front's, and bounded by the
- * law. */
+/* Whether a block that another process wrote is of this version and has possible gauges. Its
+ * counters are not checked: an absurd rate harms only that front, and the law bounds it. */
 bool counts_are_sane(const struct counts *counts);
 void counts_init(struct counts *counts, const char *front, uint64_t pid);
 /* For one verdict of plan_decide(). */
@@ -92,7 +92,7 @@ void counts_hold(struct counts_service *service);
  * nothing. */
 void counts_release(struct counts_service *service, enum counts_held end, uint64_t held_us,
 		    struct verdict verdict);
-/* Takes out what is of now, for a front that is gone. */
+/* Clears the gauges of a front that has ended. */
 void counts_clear_gauges(struct counts_service *service);
 /* sum += block, counters, gauges and histograms alike (oldest_..._since_us: the earlier). */
 void counts_add(struct counts_service *sum, const struct counts_service *block);

@@ -1,6 +1,6 @@
-/* How much work a refusal may cost now: a server of refusals keeps to a share of one CPU by saying
- * less, then by resting, and when those who wait for it become too many in spite of that, by asking
- * that connections pass it by. Pure: time and CPU time are arguments. */
+/* Limits the CPU that refusals may take. The program that refuses keeps to a share of one CPU:
+ * first it says less, then it pauses, and when too many clients wait for it nevertheless, it
+ * asks that connections pass. Pure: time and CPU time are arguments. */
 #ifndef PENSTOCK_CORE_LIMITER_H
 #define PENSTOCK_CORE_LIMITER_H
 

@@ -1,7 +1,7 @@
 /* The dialogue with a refused client, as a pure machine: bytes in, bytes out. RFC 5321 3.8 and
- * 4.1.1.10: a server does not close except after QUIT, after 421, or on a time-out. So the greeting
- * is 451, every command gets the same line (never 503), QUIT gets 221; past the bounds it says 421
- * and is done. */
+ * 4.1.1.10: a server does not close except after QUIT, after 421, or on a time-out. So the
+ * greeting is 451, every command gets the same line (never 503), and QUIT gets 221. Beyond the
+ * bounds the answer is 421, and the dialogue is over. */
 #ifndef PENSTOCK_CORE_DIALOGUE_H
 #define PENSTOCK_CORE_DIALOGUE_H
 

@@ -1,6 +1,7 @@
-/* How many different ones there were, within a tenth, in 64 bytes: HyperLogLog (Flajolet et al.
- * 2007) with 128 counters of four bits. Two of them join into what both have seen together. Few are
- * told nearly exactly (linear counting). All bits 0: none.
+/* Counts different items in 64 bytes, with an error of about a tenth: HyperLogLog (Flajolet et
+ * al.
+ * 2007) with 128 counters of four bits. Two sketches can be joined into that of all their items.
+ * Small numbers are nearly exact (linear counting). All bits 0: no item.
  *
  * Example: seconds of the history, joined to a minute: the sources that were deferred in it. */
 #ifndef PENSTOCK_CORE_DISTINCT_H

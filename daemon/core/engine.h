@@ -1,6 +1,6 @@
-/* sample + load -> plan, once a tick: pressure, window, level in order. What the daemon, the
- * simulator, the replayer and the tests all call. Pure: time comes in the sample, memory from the
- * caller, nothing else is touched. */
+/* sample + load -> plan, once a tick: pressure, window, level in order. The daemon, the
+ * simulator, the replayer and the tests all call it. Pure: time comes in the sample, memory from
+ * the caller, nothing else is touched. */
 #ifndef PENSTOCK_CORE_ENGINE_H
 #define PENSTOCK_CORE_ENGINE_H
 
@@ -81,16 +81,16 @@ struct engine {
 	uint64_t sighted_us; /* when any sensor was last there */
 };
 
-/* Checks nothing: the configuration was validated. `seed` makes the salts. Keeps what was learned
- * when `engine` ran before with `keep` set (reload). */
+/* Does not check the configuration, which was validated before. `seed` makes the salts. Keeps
+ * what was learned when `engine` ran before with `keep` set (reload). */
 void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed);
-/* What a restart should not lose, as plain data: for the state directory. */
+/* What should survive a restart, as plain data for the state directory. */
 struct engine_warm {
 	double connect_220_base_us; /* 0: not learned */
 	struct window_warm service[PLAN_SERVICES];
 };
 void engine_save(const struct engine *engine, struct engine_warm *ret_warm);
-/* After engine_init(), before the first step. Figures that make no sense are not taken. */
+/* After engine_init(), before the first step. Figures that make no sense are ignored. */
 void engine_restore(struct engine *engine, const struct engine_warm *warm);
 void engine_configure(struct engine *engine, const struct engine_config *config);
 void engine_set_mode(struct engine *engine, enum plan_mode mode);

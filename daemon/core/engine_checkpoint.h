@@ -1,6 +1,6 @@
-/* The engine as bytes, so that a replay of a trace can go on from where the recorder
- * began: the struct as it lies in memory, with a number for its layout. An image of another layout
- * (another build) is not taken: then the replayer begins from the configuration. Pure. */
+/* The engine as bytes, so that a replay of a trace can go on from where the recorder began: the
+ * struct as it lies in memory, with a number for its layout. An image of another layout (another
+ * build) is rejected, and the replayer begins from the configuration. Pure. */
 #ifndef PENSTOCK_CORE_ENGINE_CHECKPOINT_H
 #define PENSTOCK_CORE_ENGINE_CHECKPOINT_H
 
@@ -10,9 +10,9 @@
 
 /* Of this build: sizes of what the law is made of, and places in the engine. */
 uint64_t engine_layout(void);
-/* Takes an image of `size` bytes (any alignment). 0; -1: of another layout; -2: no engine has such
- * a state, nothing that is counted with may be out of its bounds. `*ret` is written on success
- * only. */
+/* Takes an image of `size` bytes (any alignment). 0; -1: of another layout; -2: the state is
+ * impossible (a figure that is used in arithmetic is out of its bounds). `*ret` is written on
+ * success only. */
 int engine_restore_checkpoint(const void *bytes, size_t size, uint64_t layout, struct engine *ret);
 
 #endif

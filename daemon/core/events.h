@@ -1,7 +1,7 @@
-/* The way of events from a front that is a process of its own to the daemon: a bounded ring in a
- * file beside its counts (RUN_DIR/counts/proxy-PID.events), one writer, one reader, no lock and no
- * wait. The writer overwrites what was not read in time, the reader sees how many that were. The
- * reader copies bytes (pread) and trusts none of them. */
+/* Carries events from a front that is a process of its own to the daemon, in a bounded ring in a
+ * file beside its counts (RUN_DIR/counts/proxy-PID.events). One writer, one reader, no lock and
+ * no wait. The writer overwrites events that were not read in time, and the reader sees how
+ * many. The reader copies bytes (pread) and trusts none of them. */
 #ifndef PENSTOCK_CORE_EVENTS_H
 #define PENSTOCK_CORE_EVENTS_H
 

@@ -1,7 +1,7 @@
-/* What stops or distorts mail, although it is no overload: a table with a name for metrics, and for
- * people a sentence, the consequence and the remedy. The code that meets one counts it (struct
- * faults, part of the counts of its front) and logs it once a minute; status, explain, metrics and
- * `penstockctl check` show the counters. A new fault is one row here, and one in
+/* Faults that stop or distort mail without an overload: a table with a name for metrics, and a
+ * sentence, the consequence and the remedy for people. The code that meets a fault counts it
+ * (struct faults, part of the counts of its front) and logs it once a minute. Status, explain,
+ * metrics and `penstockctl check` show the counters. A new fault needs one row here, and one in
  * penstock-faults(7).
  *
  * Example: docker-proxy accepts on port 2525 while the container of the mail server still starts,

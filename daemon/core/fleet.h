@@ -1,10 +1,11 @@
-/* What the hosts of a fleet tell each other of senders, as data: one record a source, a memory of
- * them, and the bytes in which they travel. Pure: time is an argument, memory is the caller's.
+/* What the hosts of a fleet tell each other about senders: one record for each source, a memory
+ * for records, and their wire format. Pure: time is an argument, memory is the caller's.
  *
- * A record is a point in a semilattice, so that fleet_merge() is idempotent, commutative and
- * associative: loss, doubling and order of messages do not matter. `epoch` comes first: it grows
- * when a wait ends (the source was admitted, or gave up), and the record of the later epoch wins
- * whole. Within one epoch the wait is joined: earliest first, latest last, most tries.
+ * A record is an element of a semilattice, so that fleet_merge() is idempotent, commutative and
+ * associative: loss, duplicates and the order of messages do not matter. `epoch` comes first: it
+ * grows when a wait ends (the source was admitted, or gave up), and the record of the later
+ * epoch wins whole. Within one epoch the wait is joined: earliest first, latest last, most
+ * tries.
  *
  *   host 1 defers at 100   (0; 100..100; 1)  \
  *   host 2 defers at 101   (0; 101..101; 1)  -> (0; 100..101; 1): one wait, seen twice
@@ -84,9 +85,9 @@ bool fleet_knows(const struct fleet_memory *memory, uint64_t key);
 /* Takes in what this host sees. Returns true, with the record as it is now, if that is news. */
 bool fleet_note(struct fleet_memory *memory, uint64_t key, const struct fleet_seen *seen,
 		uint32_t now_s, struct fleet_record *ret);
-/* Takes in what another host says. Returns true, with the record as it is now, if that is news. A
- * wait that this host saw itself, and that went on after the epoch of the other, begins again in
- * that epoch and is told. */
+/* Takes in what another host says. Returns true, with the record as it is now, if that is news.
+ * If this host itself saw the source wait after the other's epoch, the wait begins again in that
+ * epoch and is told. */
 bool fleet_take(struct fleet_memory *memory, const struct fleet_record *record, uint32_t now_s,
 		struct fleet_record *ret);
 /* The next changes of this host to be told. Returns how many. */

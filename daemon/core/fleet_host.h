@@ -1,8 +1,9 @@
-/* How a host of a fleet is, in its own words, and what the others do about it. Pure.
+/* What a host of a fleet reports about itself, and what the others make of it. Pure.
  *
- * A host that is drained says so at once. One that is full makes clients wait for a place
- * (core/room.h), for seconds if need be. Where another host has room that is too long: a sender
- * that is refused is at the next MX within a second. So no client waits for longer than that.
+ * A host that is drained refuses at once. A full host makes clients wait for a place
+ * (core/room.h), for some seconds if necessary. When another host has room that is too long,
+ * because a refused sender tries the next MX within a second. So then no client waits for longer
+ * than a second.
  *
  * Example: mx1 would let a client wait for up to 5 s, mx2 has room. Places come free on mx1 at 10 a
  * second. The tenth that waits has to expect 1 s and is told 451; the ninth waits. */
@@ -13,13 +14,14 @@
 #include "core/fleet.h"
 
 #define FLEET_WALK_US 1000000u /* from a refusal to the greeting of the next MX */
-#define FLEET_HEARD_US 3000000u /* words of a host are true for so long; it says them each second */
+#define FLEET_HEARD_US 3000000u /* a report is valid for so long; a host sends one each second */
 
 /* What this host says of itself. Name, id and time are the caller's. */
 void fleet_host_from(const struct engine_view *view, struct fleet_host *ret);
 /* Whether it serves, refuses nobody, and has half of its window left. */
 bool fleet_host_has_room(const struct fleet_host *host);
-/* Another host has room: the plan lets nobody wait for longer than a walk there takes. */
+/* Another host has room: limits the wait in the plan to the time that a sender needs to get
+ * there. */
 void fleet_shorten_wait(struct plan *plan);
 
 #endif

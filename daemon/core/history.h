@@ -1,7 +1,7 @@
-/* What happened, second by second, as plain data: what was offered, what clients were told and why,
- * what pressed. Three rings keep it: a second for an hour, ten seconds for a day, a minute for 30
- * days. A record stands in the slot of its time, so that a jump of the clock, a gap or a restart
- * needs no repair: what stands in a slot and is not of its time is none.
+/* What happened, second by second, as plain data: what was offered, what clients were told and
+ * why, which resource was short. There are three rings: seconds for an hour, ten seconds for a
+ * day, minutes for 30 days. The time of a record determines its slot, so that a jump of the
+ * clock, a gap or a restart needs no repair: a record in a slot of another time is ignored.
  *
  * Pure. store/history.h keeps the rings and writes them, publish/history_take.h makes records of
  * the picture, publish/history_tell.h tells them. */
@@ -74,7 +74,7 @@ unsigned history_slots(enum history_tier tier);
 unsigned history_slot(enum history_tier tier, uint64_t at_s);
 /* Whether `r` is what stands for `at_s` (a multiple of the period) in this ring. */
 bool history_stands_for(const struct history_record *r, enum history_tier tier, uint64_t at_s);
-/* A later record joins one of a longer period. An `into` with seconds == 0 begins with it: the
+/* Adds a later record to one of a longer period. An `into` with seconds == 0 begins with it: the
  * caller has set at_s and period_s. */
 void history_fold(struct history_record *into, const struct history_record *r);
 /* The finest ring that reaches back to `since_s`. */

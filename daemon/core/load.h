@@ -1,6 +1,6 @@
-/* What the guarded services do now, as far as anything can see it: the second input of the engine
- * beside the sample. Counters are monotonic (the engine takes the differences and bears a reset),
- * gauges are of now; what cannot be seen is not in `known`. */
+/* What the guarded services do now, as far as it can be seen: the second input of the engine
+ * beside the sample. Counters are monotonic (the engine takes differences and tolerates a
+ * reset), gauges are the present values. What cannot be seen is not in `known`. */
 #ifndef PENSTOCK_CORE_LOAD_H
 #define PENSTOCK_CORE_LOAD_H
 

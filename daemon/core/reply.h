@@ -1,6 +1,6 @@
-/* What a refused client reads. RFC 5321 4.2, 4.3.1 (FQDN first), RFC 3463 X.3.2. One line, at most
- * 512 octets, never 5yz, nothing about the client, no resource named unless the operator asks for
- * it. */
+/* What a refused client reads. RFC 5321 4.2, 4.3.1 (FQDN first), RFC 3463 X.3.2. One line of at
+ * most 512 octets, never 5yz. It says nothing about the client, and names no resource unless the
+ * operator asks for it. */
 #ifndef PENSTOCK_CORE_REPLY_H
 #define PENSTOCK_CORE_REPLY_H
 

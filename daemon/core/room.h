@@ -1,20 +1,21 @@
 /* The waiting room: connections for which there is no place, in the order in which they get one.
  *
- * Order: who is owed a place (it waited in vain before, or was told late), then by rank, then who
- * has waited longest. So a share is an order here and not a refusal: a source with many sessions
- * comes later, see room_order().
+ * Order: first sources that are owed a place (they waited in vain before, or were refused late),
+ * then by rank, then the one that has waited longest. So a share is an order here and not a
+ * refusal: a source with many sessions comes later, see room_order().
  *
- * A connection is refused only when the wait that it has to expect is too long: those before it,
- * over the places that come free in a second. Or at the bound of the room, unless it comes before
- * the last one there: then the last one has to go.
+ * A connection is refused only when its expected wait is too long: the number of connections
+ * before it, divided by the places that come free in a second. When the room is full it is
+ * refused too, unless it comes before the last one there: then that one is refused instead.
  *
- * Example: 40 places a second come free, plan.hold_us is 2 s, and 60 wait. A newcomer of the usual
- * rank has to expect 60 / 40 = 1.5 s and may wait. With 90 it would be 2.25 s: it is refused at
- * once. One that comes before 70 of the 90 may wait: 20 / 40 = .5 s.
+ * Example: 40 places a second come free, plan.hold_us is 2 s, and 60 wait. A newcomer of the
+ * usual rank has an expected wait of 60 / 40 = 1.5 s and may wait. With 90 waiting it would be
+ * 2.25 s, and the newcomer is refused at once. One that comes before 70 of the 90 may wait: 20 /
+ * 40 = .5 s.
  *
- * A node belongs to the caller and is in one room at most. No clock, no allocation. The nodes are a
- * treap (Seidel and Aragon: Randomized search trees, 1996) in which each knows the size and the
- * earliest deadline of what is below it: all is O(log n). */
+ * A node belongs to the caller and is in at most one room. There is no clock and no allocation.
+ * The nodes are a treap (Seidel and Aragon: Randomized search trees, 1996) in which each knows
+ * the size and the earliest deadline of what is below it: all is O(log n). */
 #ifndef PENSTOCK_CORE_ROOM_H
 #define PENSTOCK_CORE_ROOM_H
 
@@ -64,7 +65,7 @@ uint32_t room_count(const struct room *room);
 uint32_t room_order(uint16_t rank, uint32_t sessions);
 /* How many come before a newcomer of that order. */
 uint32_t room_ahead(const struct room *room, uint32_t order);
-/* The wait to expect behind `ahead`, in us; ROOM_NEVER: no place comes free. */
+/* The expected wait behind `ahead` connections, in us; ROOM_NEVER: no place comes free. */
 uint64_t room_expected_us(uint32_t ahead, uint32_t pass_milli);
 /* Puts `node` in when the answer is ROOM_WAIT or ROOM_INSTEAD. `ret_out` is written with
  * ROOM_INSTEAD only. */
@@ -97,7 +98,7 @@ struct room_debts {
 };
 
 void room_debts_init(struct room_debts *debts, uint64_t seed);
-/* It waited in vain, or was told late. `now_us` > 0. */
+/* The source waited in vain, or was refused late. `now_us` > 0. */
 void room_owe(struct room_debts *debts, uint64_t group, uint64_t now_us);
 bool room_owes(const struct room_debts *debts, uint64_t group, uint64_t now_us);
 /* When that was, the last time; 0: nothing is owed. */

@@ -28,8 +28,8 @@ static inline double clamp_double(double value, double low, double high)
 	return value < low ? low : value > high ? high : value;
 }
 
-/* `value` fades to nothing, and not to the smallest numbers that there are: a CPU takes a hundred
- * cycles for each of those. */
+/* `value`, or 0 when it is tiny: arithmetic on denormal numbers takes a CPU a hundred cycles
+ * each. */
 static inline float fade_float(float value, float keep)
 {
 	return value > 1e-6f ? value * keep : 0;

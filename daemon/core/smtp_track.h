@@ -1,7 +1,7 @@
-/* What a mail server owes in a session, from the bytes that pass: a pure state machine of fixed
- * size, whatever the bytes are and wherever they are split. Gives the time to the greeting, the
- * time in which the server owed an answer (busy: core/counts.h), and the jobs done. It reads as
- * much of SMTP as it takes to count answers, and no more.
+/* Tracks what a mail server owes in a session, from the bytes that pass: a pure state machine of
+ * fixed size, for any bytes and any split of them. It gives the time to the greeting, the time
+ * in which the server owed an answer (busy: core/counts.h), and the jobs done. It reads only as
+ * much of SMTP as it needs to count answers.
  *
  * The server owes
  * the greeting, from the connection on; with implicit TLS (RFC 8314) nothing until the client's
@@ -22,9 +22,9 @@
  * SMTP_TRACK_QUIET_US, from its last octet on, until the server's next record. A closing alert owes
  * nothing, and neither does the end of a TLS 1.3 handshake.
  *
- * A session that has been owed an answer for many times the usual (smtp_usual_stuck_us()) is stuck:
- * it is no longer counted as busy, but apart, until the server answers. Nothing that its client
- * sends meanwhile changes that.
+ * A session to which the server has owed an answer for many times the usual time
+ * (smtp_usual_stuck_us()) is stuck. It counts as stuck and not as busy until the server answers.
+ * Nothing that its client sends meanwhile changes that.
  *
  * What cannot be known: a server that takes lines ended by a bare LF as the end of a message is
  * seen to have taken one when it answers; inside TLS a message that stops in the middle of its text

@@ -1,12 +1,12 @@
-/* Who waits: what is remembered of sources, as one flat block of memory.
+/* What is remembered about sources, as one flat block of memory.
  *
- * The block holds a rate sketch (what each source takes, and how often each address connects), a
- * ledger (who waits, since when, who came back properly), the heaviest sources by name, and ranges
- * of addresses for pools. From them source_lookup() makes a rank in O(1); source_plan() makes the
- * cut-offs, so that as many connections pass as there are credits. The block has no pointer in it:
- * the daemon, its single writer, places it in a file, and a front in another process maps that
- * read-only and ranks for itself. A reader beside the writer may see half of a change: that costs
- * one verdict its rank, never more.
+ * The block holds a rate sketch (the load of each source, and how often each address connects),
+ * a ledger (which sources wait, since when, and which came back properly), the heaviest sources
+ * by name, and the address ranges of pools. From them source_lookup() makes a rank in O(1);
+ * source_plan() makes the cut-offs, so that as many connections pass as there are credits. The
+ * block has no pointer in it: the daemon, its single writer, places it in a file, and a front in
+ * another process maps that read-only and ranks for itself. A reader may see half of a change,
+ * which at worst gives one verdict a wrong rank.
  *
  * Keys. A rate is kept for the address (IPv4 address, IPv6 /64) and for its network (/24, /48), the
  * ledger is keyed by /24 and /64 because retries of one message come from several addresses, and a
@@ -14,9 +14,9 @@
  * cell.
  *
  * Rank, in units that add up (the table in source_score.c): class + seniority + urgency - 4 log2
- * max(1, rate / fair rate). Seniority is gained by proper retries only. A source that is about to
- * break the promise (objective.longest_deferral and longest_attempts) or its sender's patience is
- * in the band that is due.
+ * max(1, rate / fair rate). Only proper retries increase seniority. A source whose promise
+ * (objective.longest_deferral and longest_attempts) or whose sender's patience is about to run
+ * out is in the promised band.
  *
  * Losing the block, or an entry of it, loses seniority and never mail. Pure: time and events are
  * arguments.
@@ -103,7 +103,8 @@ size_t source_size(const struct source_config *config);
  * the hashes. */
 struct source_table *source_init(void *block, const struct source_config *config,
 				 const uint64_t seed[2]);
-/* Takes over what a running table can take over: limits, promise, pools' networks. Sizes stay. */
+/* Applies those options that a running table can change: limits, the promise, the networks of
+ * pools. Sizes stay. */
 void source_configure(struct source_table *table, const struct source_config *config);
 /* Bytes that it takes. */
 size_t source_table_size(const struct source_table *table);
@@ -115,8 +116,8 @@ const struct source_table *source_check(const void *block, size_t size);
  * everywhere. */
 void source_lookup(const struct source_table *table, const uint8_t *address, uint64_t now_us,
 		   struct plan_source *ret);
-/* Takes in what fronts saw. Writer only; about a third of a microsecond an event. Anything may
- * stand in an event. */
+/* Processes the events of fronts. Writer only; about a third of a microsecond an event. An event
+ * may contain any bytes. */
 void sources_note(struct source_table *table, const struct source_event *events, unsigned count,
 		  uint64_t now_us);
 
@@ -198,7 +199,7 @@ enum source_sort { SOURCE_BY_RATE, SOURCE_BY_AGE, SOURCE_BY_ATTEMPTS };
 unsigned source_list(const struct source_table *table, enum source_sort sort, uint64_t now_us,
 		     struct source_view *ret, unsigned most);
 
-/* One address that brings most of the connections and may stand for many clients. */
+/* An address that brings most of the connections, and that many clients may share. */
 struct source_shared {
 	bool known; /* there is one */
 	bool is_private; /* RFC 1918, 4193, 6598, loopback, link-local */
@@ -219,7 +220,7 @@ struct source_learned {
 };
 void source_save(const struct source_table *table, struct source_learned *ret_learned);
 /* Into a table that has just been made, whose ledger may be loaded already. Figures that make no
- * sense are not taken. */
+ * sense are ignored. */
 void source_restore(struct source_table *table, const struct source_learned *learned);
 
 /* ---- a fleet: what other hosts know (core/fleet.h) */
@@ -236,8 +237,8 @@ uint64_t source_fleet_key(const struct source_table *table, const uint8_t *addre
 /* What the ledger says now of the source with that key. False: it is not in it. */
 bool source_seen(const struct source_table *table, uint64_t key, uint64_t now_us,
 		 struct fleet_seen *ret);
-/* Puts a merged record into the ledger. Writer only. False: nothing changed: it says nothing new,
- * there is no such pool here, or no room that could be had without forgetting a source of worth. */
+/* Puts a merged record into the ledger. Writer only. False: nothing changed, because the record
+ * is not new, there is no such pool here, or only a more valuable entry could make room for it. */
 bool source_join(struct source_table *table, const struct fleet_record *record, uint64_t now_us);
 
 /* The ledger as it is kept on disk: blocks of SOURCE_BLOCK bytes. */

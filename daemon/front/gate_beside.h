@@ -1,5 +1,5 @@
-/* The gate beside another front of the same service: that one decides, and the gate resets those
- * whom it has refused before. */
+/* The gate beside another front of the same service: the other front decides, and the gate
+ * resets clients that it has refused before. */
 #ifndef PENSTOCK_FRONT_GATE_BESIDE_H
 #define PENSTOCK_FRONT_GATE_BESIDE_H
 

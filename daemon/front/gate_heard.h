@@ -1,5 +1,5 @@
-/* The clients that the gate has met lately. Their ranks change with time alone, so the kernel is
- * told them again and again, some each tick; that of a new client at once. */
+/* The clients that the gate has seen lately. Ranks change as time passes, so the kernel gets
+ * them again and again, some in each tick; the rank of a new client at once. */
 #ifndef PENSTOCK_FRONT_GATE_HEARD_H
 #define PENSTOCK_FRONT_GATE_HEARD_H
 

@@ -15,9 +15,9 @@ struct gate_watch {
 /* Sets `down`, at most once a second. */
 void gate_watch_listener(struct gate_watch *w, const struct config *config, unsigned service,
 			 uint64_t now_us);
-/* Whether the name leads to another namespace now, or to none; looked at once a second. Containers
- * come and go under one name, and the gate stays in the namespace in which it was opened, where
- * nobody listens any more. It has to be closed then, and opened again. */
+/* Whether the name now leads to another namespace, or to none; checked once a second. Containers
+ * come and go under one name, but the gate stays in the namespace in which it was opened, where
+ * nothing listens any more. Then it has to be closed and opened again. */
 bool gate_watch_netns(struct gate_watch *w, const struct config *config, uint64_t now_us);
 
 #endif

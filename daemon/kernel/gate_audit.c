@@ -1,5 +1,5 @@
-/* The gate's count against the sockets that there are: at opening, and every few seconds by a
- * thread, because a walk over a hundred thousand sockets is nothing for the tick. In the MTA's
+/* Compares the gate's count with the existing sockets: at opening, and every few seconds by a
+ * thread, because a walk over a hundred thousand sockets is too long for the tick. In the MTA's
  * network namespace, by a BPF iterator. */
 #include <errno.h>
 #include <sched.h>

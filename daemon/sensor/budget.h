@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #define BUDGET_US_PER_S 40 /* by default: .004 % of one core */
-/* It is polled this often, however much it costs: the law must not steer by old values. What a
- * sensor costs beyond its budget then shows. */
+/* It is polled at least this often, whatever it costs, because the law must not use old values.
+ * Status shows what a sensor costs beyond its budget. */
 #define BUDGET_INTERVAL_MOST_US 1000000u
 /* weight of the newest poll: one expensive poll (a cold cache, an interrupt) is no trend */
 #define BUDGET_SMOOTHING 0.05

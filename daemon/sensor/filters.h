@@ -1,8 +1,8 @@
-/* The second stage: what the mail server hands its mail to on this host, found from its own
- * connections. Postfix connects to its content_filter, to milters, to LMTP: amavis, rspamd, clamav,
- * Dovecot. Looked for every few seconds, off the tick (worker.h), where the kernel tells the
- * control group of a socket (5.7 and later) and the filter is in another one than the mail server.
- * UNIX sockets, and filters in another network namespace, are not seen. */
+/* The second stage: the filters on this host to which the mail server passes its mail, found
+ * from its own connections. Postfix connects to its content_filter, to milters, to LMTP: amavis,
+ * rspamd, clamav, Dovecot. Looked for every few seconds, off the tick (worker.h), where the
+ * kernel tells the control group of a socket (5.7 and later) and the filter is in another one
+ * than the mail server. UNIX sockets, and filters in another network namespace, are not seen. */
 #ifndef PENSTOCK_SENSOR_FILTERS_H
 #define PENSTOCK_SENSOR_FILTERS_H
 

@@ -1,8 +1,8 @@
 /* Detects frozen values: they are over their target and do not change by a byte. The memory of a
- * running machine, or of a group that does work, moves all the time; a figure near its limit that
- * has not moved for a minute comes from something frozen, or is true of a server to which nothing
- * comes because of this very figure. Either way refusing for it any longer would be the outage: it
- * is left out, which is said, and is believed again as soon as it moves. Pure. */
+ * running machine, or of a working group, changes all the time. A figure near its limit that has
+ * not changed for a minute comes from something frozen, or belongs to a server that gets no mail
+ * because of this very figure. To go on refusing would be an outage in both cases: the value is
+ * ignored, a line is logged, and it counts again as soon as it changes. Pure. */
 #ifndef PENSTOCK_SENSOR_FROZEN_H
 #define PENSTOCK_SENSOR_FROZEN_H
 

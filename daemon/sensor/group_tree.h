@@ -1,6 +1,6 @@
-/* The directories of one cgroup hierarchy, parents before children, each with its files kept open.
- * Rebuilt now and then; what was known of a group that is still there (same path, same inode) is
- * carried over. */
+/* The directories of one cgroup hierarchy, parents before children, each with its files kept
+ * open. It is rebuilt now and then. For a group that still exists (same path, same inode) the
+ * known data is kept. */
 #ifndef PENSTOCK_SENSOR_GROUP_TREE_H
 #define PENSTOCK_SENSOR_GROUP_TREE_H
 

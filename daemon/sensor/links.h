@@ -45,13 +45,13 @@ int links_parse(const void *message, size_t length, struct link *ret);
  * carry, the sum of those with a carrier; broadcast: the slowest. VLAN and its like: the parent's.
  * Bridge: the fastest port that is no virtual one, for that is its way out. */
 double links_limit_bps(const struct link *links, unsigned count, int ifindex);
-/* How much a link counts when there are too many: what the configuration names, then what is no
- * virtual end of something, then the rest. */
+/* The order of links when there are too many: those that the configuration names, then those
+ * that are not the virtual end of something, then the rest. */
 enum link_weight { LINK_MERELY_THERE, LINK_REAL, LINK_NAMED };
 enum link_weight links_weigh(const struct link *link, bool named);
-/* Puts a link into a table of `most`; when that is full, in the place of one that counts less.
- * `weights` are those of the table. Returns whether some link found no place: the new one, or the
- * one that it took the place of. */
+/* Puts a link into a table of `most`. When the table is full, it replaces a link of less weight.
+ * `weights` are those of the table. Returns whether some link has no place: the new one, or the
+ * one that it replaced. */
 bool links_take(struct link *links, enum link_weight *weights, unsigned *count, unsigned most,
 		const struct link *link, enum link_weight weight);
 const struct link *links_find(const struct link *links, unsigned count, int ifindex);

@@ -20,9 +20,9 @@ struct mta_events {
 };
 
 void mta_events_init(struct mta_events *events);
-/* `directory` below cgroup_fd. What was open is closed. The same directory as before: its kills are
- * counted on from where they were, those included that came meanwhile, since it is often such a
- * kill that has another process lead the group. */
+/* `directory` below cgroup_fd. What was open is closed. For the same directory as before the
+ * count of kills goes on, including kills in between: often such a kill is the reason why
+ * another process leads the group. */
 void mta_events_open(struct mta_events *events, int cgroup_fd, const char *directory, bool v1);
 void mta_events_poll(struct mta_events *events, uint64_t now_us, struct sample *sample);
 /* The files; what was counted stays. */

@@ -1,7 +1,8 @@
-/* Who else is on this machine, and what they use: the control groups beside the mail server's, by
- * kept descriptors every two seconds (idle: every five), off the tick (worker.h). Names the one
- * that uses most of each resource, and the one whose memory grows without end. cgroup2, v1, and
- * both side by side (hybrid): each resource is read in the hierarchy that has it. */
+/* The other users of this machine: the control groups beside the mail server's and what they
+ * use. A worker (worker.h) reads them by kept descriptors every two seconds (idle: every five).
+ * It names the group that uses most of each resource, and the group whose memory grows without
+ * end. cgroup2, v1, and both side by side (hybrid): each resource is read in the hierarchy that
+ * has it. */
 #ifndef PENSTOCK_SENSOR_NEIGHBOURS_H
 #define PENSTOCK_SENSOR_NEIGHBOURS_H
 

@@ -1,7 +1,7 @@
-/* How many messages an MTA's queue directory holds, and for how long the one that waits longest has
- * been due. Four layouts, told apart by the directories in it. Messages that the MTA put back to be
- * tried again later (their destination is down) are counted, and are not "ready": only what waits
- * for this machine itself says that it does not keep up.
+/* How many messages an MTA's queue directory holds, and for how long the oldest of them has been
+ * due. It knows four layouts, by the directories in the queue. Messages that the MTA put back
+ * for a later attempt (their destination is down) are counted, but are not "ready": only
+ * messages that wait for this machine itself show that it does not keep up.
  *
  * Blocks on the disk and may take seconds: for a helper thread. Bounded by entries, file look-ups
  * and time; what a bound cut off is told (`partial`). Follows no link and opens no body; of Exim's,

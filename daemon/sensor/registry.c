@@ -164,8 +164,7 @@ static void keep(struct slot *slot, const struct sample *sample, const uint8_t *
 	}
 }
 
-/* Between two polls the last values stand: absent in between would look like a sensor that was
- * lost. */
+/* Between two polls the last values stay: without them the sensor would seem lost. */
 static void put_held(const struct slot *slot, struct sample *sample)
 {
 	for (unsigned i = 0; i < slot->held; i++)
@@ -187,9 +186,9 @@ static bool is_due(const struct registry *registry, struct slot *slot, uint64_t 
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
 	if (urgency == URGENCY_URGENT)
 		return true;
-	/* One that fails is asked every tick: it decides soon whether it is to be left out. So is
-	 * one that was just opened: rates need two readings, and the first are expensive because
-	 * nothing is in a cache. */
+	/* A sensor that fails is polled every tick, so that it is soon clear whether to leave it
+	 * out. So is one that was just opened: rates need two readings, and the first are
+	 * expensive because no cache is warm. */
 	return slot->ops->every_tick || slot->status.polls < FIRST_POLLS ||
 	       slot->status.state != SENSOR_OK ||
 	       budget_due(&slot->budget, interval_us, now_us, tick_us);
@@ -207,8 +206,8 @@ static void count_cost(struct slot *slot, bool measured, uint64_t cost_ns, uint6
 	slot->status.cost_us = slot->budget.cost_us;
 }
 
-/* Reading the thread's clock is a system call, which costs as much as a cheap sensor: one poll in
- * four is measured and stands for them all. */
+/* To read the thread's clock is a system call and costs as much as a cheap sensor. So one poll
+ * in four is measured, and counts for all four. */
 static bool is_measured(const struct slot *slot)
 {
 	return slot->status.polls < FIRST_MEASURED || slot->status.polls % MEASURED_OF == 0;

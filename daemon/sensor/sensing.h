@@ -1,6 +1,6 @@
-/* All that measures this machine, as one part: the BPF probes, the sensors in their order, the
- * directories they read. A part that cannot be opened is missing from the sample; penstock goes on
- * without it. */
+/* Everything that measures this machine: the BPF probes, the sensors in their order, the
+ * directories that they read. What cannot be opened is missing from the sample, and penstock
+ * goes on without it. */
 #ifndef PENSTOCK_SENSOR_SENSING_H
 #define PENSTOCK_SENSOR_SENSING_H
 

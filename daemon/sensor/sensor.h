@@ -1,7 +1,7 @@
-/* A sensor reads some part of the kernel and puts signals. Drivers are one struct each, listed in
- * registry.c in the order of preference: a signal already present is not overwritten (sample_put),
- * a sensor that cannot open is skipped with its reason kept for status, one that keeps failing is
- * quarantined and retried with back-off. */
+/* A sensor reads some part of the kernel and puts signals. Drivers are one struct each, listed
+ * in registry.c in the order of preference: A signal that is present already is not overwritten
+ * (sample_put). A sensor that cannot open is skipped, and status shows the reason. One that
+ * keeps failing is quarantined and tried again with back-off. */
 #ifndef PENSTOCK_SENSOR_SENSOR_H
 #define PENSTOCK_SENSOR_SENSOR_H
 

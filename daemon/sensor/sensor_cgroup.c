@@ -136,9 +136,9 @@ static void watch_run_queue(struct cgroup *s)
 		kernel_runq_cgroup(s->kernel, 0);
 }
 
-/* Servers that fork have another first process every few seconds: what is open stays, or each time
- * there would be no rates until there are two new readings. A group created again under the same
- * name has another inode. */
+/* In a server that forks, the first process changes every few seconds. Open files stay open
+ * then: otherwise there would be no rates until two new readings. A group created again under
+ * the same name has another inode. */
 static bool same_groups(const struct cgroup *s)
 {
 	struct stat st;
