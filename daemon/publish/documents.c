@@ -64,17 +64,9 @@ static bool put_picture(const struct control_ops *ops, void *context, enum docum
 	return true;
 }
 
-struct evbuffer *document_make(const struct control_ops *ops, void *context, enum document document,
-			       uint32_t span_s)
+bool document_make(const struct control_ops *ops, void *context, enum document document,
+		   uint32_t span_s, struct evbuffer *out)
 {
-	struct evbuffer *out = evbuffer_new();
-	bool made =
-		out && (document == DOCUMENT_HISTORY ? put_history(ops, context, span_s, out)
-						     : put_picture(ops, context, document, out));
-
-	if (made)
-		return out;
-	if (out)
-		evbuffer_free(out);
-	return NULL;
+	return document == DOCUMENT_HISTORY ? put_history(ops, context, span_s, out)
+					    : put_picture(ops, context, document, out);
 }

@@ -27,9 +27,9 @@ enum document {
 
 #define DOCUMENT_SPAN_MAX_S 86400u
 
-/* `document` as of now into a new buffer, which the caller frees. `span_s`: how far back, of the
- * history only, 1 to DOCUMENT_SPAN_MAX_S. NULL: out of memory. */
-struct evbuffer *document_make(const struct control_ops *ops, void *context, enum document document,
-			       uint32_t span_s);
+/* Adds `document` as of now to `out`. `span_s`: how far back, of the history only, 1 to
+ * DOCUMENT_SPAN_MAX_S. False: out of memory. */
+bool document_make(const struct control_ops *ops, void *context, enum document document,
+		   uint32_t span_s, struct evbuffer *out);
 
 #endif

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "publish/asker.h"
 #include "publish/http_reply.h"
 #include "publish/metrics.h"
 
@@ -40,8 +40,7 @@ struct shelf {
 
 struct http_shelves {
 	const struct http_shared *shared;
-	struct event_base *base;
-	struct bufferevent *channel;
+	struct asker *asker;
 	struct event *look; /* every LOOK_MS while somebody waits */
 	struct shelf shelf[DOCUMENT__COUNT];
 };
@@ -80,18 +79,18 @@ static void answer_made(struct evhttp_request *request, uint32_t document, struc
 static void ask(struct http_shelves *s, uint32_t document)
 {
 	struct shelf *shelf = &s->shelf[document];
-	struct http_question q = { .what = document };
+	struct http_question q = { .head.what = document };
 
 	if (shelf->on_its_way || !shelf->first)
 		return;
-	q.value = shelf->first->span_s;
+	q.span_s = shelf->first->span_s;
 	shelf->asked = 0;
-	for (struct waiting *w = shelf->first; w && w->span_s == q.value; w = w->next)
+	for (struct waiting *w = shelf->first; w && w->span_s == q.span_s; w = w->next)
 		shelf->asked++;
 	shelf->on_its_way = true;
 	shelf->asked_us = clock_monotonic_us();
 	shelf->asked_tick = __atomic_load_n(&s->shared->tick, __ATOMIC_RELAXED);
-	bufferevent_write(s->channel, &q, sizeof(q));
+	asker_ask(s->asker, &q);
 }
 
 static struct waiting *shelf_take(struct shelf *shelf)
@@ -183,45 +182,14 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 		event_add(s->look, &look);
 }
 
-/* One whole document off the channel; NULL: it could not be made, or there is no memory here. */
-static struct evbuffer *receive(struct evbuffer *input, uint32_t length)
-{
-	struct evbuffer *made = length ? evbuffer_new() : NULL;
-
-	if (!made) {
-		evbuffer_drain(input, length);
-	} else if (evbuffer_remove_buffer(input, made, length) != (int)length) {
-		evbuffer_free(made);
-		made = NULL;
-	}
-	return made;
-}
-
-static void on_read(struct bufferevent *channel, void *context)
-{
-	const struct http_question pong = { .what = HTTP_PING };
-	struct http_shelves *s = context;
-	struct evbuffer *input = bufferevent_get_input(channel);
-	struct http_answer head;
-
-	for (;;) {
-		if (evbuffer_copyout(input, &head, sizeof(head)) < (ssize_t)sizeof(head) ||
-		    evbuffer_get_length(input) < sizeof(head) + head.length)
-			return;
-		evbuffer_drain(input, sizeof(head));
-		if (head.what < DOCUMENT__COUNT)
-			on_document(s, head.what, receive(input, head.length));
-		else if (head.what == HTTP_PING)
-			bufferevent_write(channel, &pong, sizeof(pong));
-	}
-}
-
-/* penstockd has ended, so this process ends too. */
-static void on_event(struct bufferevent *channel, short what, void *context)
+static void on_answer(void *context, const struct channel_answer *head, struct evbuffer *text)
 {
 	struct http_shelves *s = context;
 
-	event_base_loopbreak(s->base);
+	if (head->what < DOCUMENT__COUNT)
+		on_document(s, head->what, text);
+	else if (text)
+		evbuffer_free(text);
 }
 
 int http_shelves_open(struct event_base *base, const struct http_shared *shared, int fd,
@@ -233,29 +201,22 @@ int http_shelves_open(struct event_base *base, const struct http_shared *shared,
 		close(fd);
 		return -ENOMEM;
 	}
-	s->base = base;
 	s->shared = shared;
 	for (int i = 0; i < DOCUMENT__COUNT; i++)
 		s->shelf[i].last = &s->shelf[i].first;
 	s->look = evtimer_new(base, on_look, s);
-	s->channel = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!s->look || !s->channel) {
-		if (!s->channel)
-			close(fd);
+	if (asker_open(base, fd, sizeof(struct http_question), on_answer, s, &s->asker) < 0 ||
+	    !s->look) {
 		http_shelves_close(s);
 		return -ENOMEM;
 	}
-	bufferevent_setcb(s->channel, on_read, NULL, on_event, s);
-	bufferevent_enable(s->channel, EV_READ | EV_WRITE);
 	*ret_shelves = s;
 	return 0;
 }
 
 void http_shelves_begun(struct http_shelves *s, uint32_t error)
 {
-	const struct http_question begun = { .what = HTTP_BEGUN, .value = error };
-
-	bufferevent_write(s->channel, &begun, sizeof(begun));
+	asker_begun(s->asker, error);
 }
 
 void http_shelves_close(struct http_shelves *s)
@@ -274,7 +235,6 @@ void http_shelves_close(struct http_shelves *s)
 	}
 	if (s->look)
 		event_free(s->look);
-	if (s->channel)
-		bufferevent_free(s->channel);
+	asker_close(s->asker);
 	free(s);
 }

@@ -1,10 +1,5 @@
-/* What penstockd and the process that answers HTTP say to each other, over a pair of sockets: fixed
- * sizes, in order. And what both see in shared memory, which penstockd alone may write. Both are
- * the same program.
- *
- *	clients --HTTP--> penstockd-http --question--> penstockd
- *	                  (no privilege) <--document---
- */
+/* What the process that answers HTTP asks penstockd over its channel (publish/channel.h): for
+ * documents. And what both see in shared memory, which penstockd alone may write. */
 #ifndef PENSTOCK_PUBLISH_HTTP_WIRE_H
 #define PENSTOCK_PUBLISH_HTTP_WIRE_H
 
@@ -12,29 +7,16 @@
 
 #include "config/config.h"
 #include "core/engine.h"
+#include "publish/answers.h"
+#include "publish/channel.h"
 #include "publish/documents.h"
 
 #define HTTP_ARGUMENT "--http-process" /* of penstockd: not for people */
 
-/* Beside the documents. */
-enum http_word {
-	HTTP_PING = DOCUMENT__COUNT, /* asked by penstockd, said again by the other */
-	HTTP_BEGUN, /* by the other: it is ready; `value`: errno of the missing filter */
-};
-
-/* To penstockd. */
 struct http_question {
-	uint32_t what; /* enum document or http_word */
-	uint32_t value; /* of the history: seconds */
+	struct channel_question head; /* `what`: enum document */
+	uint32_t span_s; /* of the history */
 };
-
-/* To the other: then `length` octets. */
-struct http_answer {
-	uint32_t what;
-	uint32_t length; /* 0: it could not be made */
-};
-
-#define HTTP_DOCUMENT_MAX (16u << 20) /* octets of one; a mistake beyond it */
 
 struct http_shared {
 	uint64_t beat_us; /* of the last tick, CLOCK_MONOTONIC */
@@ -55,20 +37,12 @@ void http_process_close(struct http_process *process);
 /* The whole of that process: argv of main(). Returns an exit status. */
 int http_process_main(int argc, char **argv);
 
-/* This side of the channel, for http.c and the fuzzer: answers what is asked over it. */
-struct http_answers;
-struct http_answers_events {
-	void (*begun)(void *context, uint32_t missing_errno);
-	/* The other is gone, or said what it never says. */
-	void (*broken)(void *context, const char *why);
+/* This side of the channel: `context` is a struct http_desk. */
+struct http_desk {
+	enum http_kind kind;
+	const struct control_ops *ops;
 	void *context;
 };
-/* Takes the descriptor, on failure too. NULL: out of memory. */
-struct http_answers *http_answers_open(struct event_base *base, int fd, enum http_kind kind,
-				       const struct control_ops *ops, void *context,
-				       const struct http_answers_events *events);
-void http_answers_close(struct http_answers *answers);
-/* Once a tick. False: it has not said a word for too long. */
-bool http_answers_step(struct http_answers *answers, uint64_t now_us);
+extern const struct answers_kind http_answers;
 
 #endif

@@ -17,7 +17,7 @@ static struct event_base *base;
 static struct config config;
 static struct status status;
 static struct http_shared shared;
-static struct http_answers *answers;
+static struct answers *answers;
 
 static const struct status *get_status(void *context)
 {
@@ -54,7 +54,8 @@ static void on_broken(void *context, const char *why)
 static void open_both(const int *listeners, int count)
 {
 	static const struct control_ops ops = { .status = get_status, .history = get_history };
-	static const struct http_answers_events events = { .begun = on_begun, .broken = on_broken };
+	static struct http_desk desk = { .kind = HTTP_OPERATORS, .ops = &ops };
+	static const struct answers_events events = { .begun = on_begun, .broken = on_broken };
 	struct http_process *process;
 	int pair[2], fds[2 + LISTENERS_MAX];
 
@@ -63,7 +64,7 @@ static void open_both(const int *listeners, int count)
 	fds[0] = pair[1];
 	fds[1] = -1;
 	memcpy(fds + 2, listeners, (size_t)count * sizeof(int));
-	answers = http_answers_open(base, pair[0], HTTP_OPERATORS, &ops, NULL, &events);
+	answers = answers_open(base, pair[0], &http_answers, &desk, &events);
 	if (!answers || http_process_open(base, &shared, fds, 2 + (unsigned)count, &process) < 0)
 		abort();
 }
@@ -110,7 +111,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ssize_t n;
 
 		/* More questions than it answers are the subject of another test. */
-		http_answers_step(answers, now_us += US_PER_S / 10);
+		answers_step(answers, now_us += US_PER_S / 10);
 		event_base_loop(base, EVLOOP_NONBLOCK);
 		n = recv(fd, answer, sizeof(answer), 0);
 		if (n == 0)

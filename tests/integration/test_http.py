@@ -107,7 +107,7 @@ def _():
         w.mail_flows()
         check(by_control(w)["state"] == "serving", "penstockctl")
         replaced(w, pid)
-        w.daemon.logged("it did not answer for 15 s")
+        w.daemon.logged("it did not answer for 8 s")
         wait_for(lambda: is_gone(pid), "the one that was stopped is gone")
         waiting.join(120)
         check(answers and b" 200 " in answers[0], f"{answers}")

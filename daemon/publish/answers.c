@@ -1,0 +1,172 @@
+#include "publish/answers.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "publish/channel.h"
+
+#define UNSENT_MAX (1u << 20) /* octets that are not taken, before no more is made */
+#define QUESTIONS_READ 64 /* at once */
+#define PING_US (2 * US_PER_S)
+#define PINGS_UNANSWERED 3 /* counted, not timed: all of us may have been frozen for a while */
+
+struct answers {
+	struct bufferevent *channel;
+	const struct answers_kind *kind;
+	void *context;
+	struct answers_events events;
+	double work; /* that is left */
+	uint64_t refilled_us, ping_us;
+	unsigned unanswered;
+	bool broken; /* said to the owner, who closes this */
+};
+
+static size_t unsent(const struct answers *a)
+{
+	return evbuffer_get_length(bufferevent_get_output(a->channel));
+}
+
+static void put(struct answers *a, struct channel_answer head, struct evbuffer *text)
+{
+	if (text && evbuffer_get_length(text) <= CHANNEL_ANSWER_MAX)
+		head.length = (uint32_t)evbuffer_get_length(text);
+	bufferevent_write(a->channel, &head, sizeof(head));
+	if (head.length)
+		bufferevent_write_buffer(a->channel, text);
+}
+
+static void give_up(struct answers *a, const char *why)
+{
+	a->broken = true;
+	bufferevent_disable(a->channel, EV_READ | EV_WRITE);
+	a->events.broken(a->events.context, why);
+}
+
+/* 0, or -EBADMSG: it never asks that. */
+static int answer(struct answers *a, const struct channel_question *q)
+{
+	struct channel_answer head = { .what = q->what, .id = q->id };
+	struct evbuffer *text = evbuffer_new();
+	double cost = 0;
+	int result = -ENOMEM;
+
+	if (text)
+		cost = a->kind->answer(a->context, q, &result, text);
+	head.result = result;
+	if (cost >= 0)
+		put(a, head, text);
+	if (text)
+		evbuffer_free(text);
+	a->work -= cost;
+	return cost < 0 ? -EBADMSG : 0;
+}
+
+static int take(struct answers *a, const struct channel_question *q)
+{
+	switch (q->what) {
+	case CHANNEL_PING:
+		a->unanswered = 0;
+		return 0;
+	case CHANNEL_BEGUN:
+		a->events.begun(a->events.context, q->id);
+		return 0;
+	default:
+		return answer(a, q);
+	}
+}
+
+static void on_read(struct bufferevent *channel, void *context)
+{
+	struct answers *a = context;
+	struct evbuffer *input = bufferevent_get_input(channel);
+	union {
+		struct channel_question head;
+		uint64_t aligned[CHANNEL_QUESTION_MAX / sizeof(uint64_t)];
+	} q;
+
+	while (evbuffer_get_length(input) >= a->kind->question) {
+		/* answers_step() and on_taken() let it go on. */
+		if (a->work <= 0 || unsent(a) > UNSENT_MAX) {
+			bufferevent_disable(channel, EV_READ);
+			return;
+		}
+		evbuffer_remove(input, &q, a->kind->question);
+		if (take(a, &q.head) < 0) {
+			give_up(a, "it asked what it never asks");
+			return;
+		}
+	}
+}
+
+static void on_taken(struct bufferevent *channel, void *context)
+{
+	struct answers *a = context;
+
+	if (a->work <= 0 || a->broken || bufferevent_get_enabled(channel) & EV_READ)
+		return;
+	bufferevent_enable(channel, EV_READ);
+	on_read(channel, a);
+}
+
+static void on_event(struct bufferevent *channel, short what, void *context)
+{
+	give_up(context, "");
+}
+
+struct answers *answers_open(struct event_base *base, int fd, const struct answers_kind *kind,
+			     void *context, const struct answers_events *events)
+{
+	struct answers *a = calloc(1, sizeof(*a));
+
+	if (a)
+		a->channel = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!a || !a->channel) {
+		close(fd);
+		free(a);
+		return NULL;
+	}
+	a->kind = kind;
+	a->context = context;
+	a->events = *events;
+	a->work = kind->work_most;
+	bufferevent_setwatermark(a->channel, EV_READ, 0, QUESTIONS_READ * kind->question);
+	bufferevent_setcb(a->channel, on_read, on_taken, on_event, a);
+	bufferevent_enable(a->channel, EV_READ | EV_WRITE);
+	return a;
+}
+
+void answers_close(struct answers *a)
+{
+	if (!a)
+		return;
+	bufferevent_free(a->channel);
+	free(a);
+}
+
+bool answers_step(struct answers *a, uint64_t now_us)
+{
+	if (a->refilled_us)
+		a->work += (double)(now_us - a->refilled_us) / 1e6 * a->kind->work_per_s;
+	if (a->work > a->kind->work_most)
+		a->work = a->kind->work_most;
+	a->refilled_us = now_us;
+	on_taken(a->channel, a);
+	if (a->broken || now_us - a->ping_us < PING_US)
+		return true;
+	a->ping_us = now_us;
+	if (a->unanswered++ >= PINGS_UNANSWERED)
+		return false;
+	put(a, (struct channel_answer){ .what = CHANNEL_PING }, NULL);
+	return true;
+}
+
+void answers_tell(struct answers *a, uint32_t what, struct evbuffer *text)
+{
+	if (!a->broken && unsent(a) <= UNSENT_MAX)
+		put(a, (struct channel_answer){ .what = what }, text);
+}
