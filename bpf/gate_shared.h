@@ -23,7 +23,7 @@
 #define GATE_PROVEN 32768
 /* addresses that have heard their refusal; a dropped one gets the dialogue once more */
 #define GATE_TOLD 65536
-#define GATE_TOLD_LEAST 16 /* octets acknowledged: a reply and not the end alone */
+#define GATE_TOLD_MIN 16 /* octets acknowledged: a reply and not the end alone */
 #define GATE_RING_BYTES (1u << 20)
 #define GATE_HANDSHAKE_SLOTS 32 /* powers of two of us */
 /* a refused tuple stays refused: for retransmitted SYNs, and for the ACK of its cookie */
@@ -64,7 +64,7 @@ struct gate_state {
 	 * become sessions, and how many tickets count at most while SYNs fail (PLAN_UNLIMITED:
 	 * all). */
 	int64_t pending_then, pending_likely;
-	uint32_t pending_most, spare;
+	uint32_t pending_max, spare;
 	int64_t sessions; /* open at the MTA, whatever admitted them */
 	/* sessions that wait for their greeting, as of the last tick; used without a probe */
 	int64_t waiting;

@@ -72,7 +72,7 @@ static inline void note_told(struct sock *sk, int before)
 	if (sk->__sk_common.skc_net.net->ns.inum != state.netns_inum)
 		return;
 	tp = bpf_skc_to_tcp_sock((struct sock_common *)sk);
-	if (!tp || tp->snd_una != tp->write_seq || tp->bytes_acked < GATE_TOLD_LEAST)
+	if (!tp || tp->snd_una != tp->write_seq || tp->bytes_acked < GATE_TOLD_MIN)
 		return;
 	tuple_of(sk, 0, &t);
 	who = peer(&t);

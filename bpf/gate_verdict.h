@@ -30,8 +30,8 @@ static inline struct open_tickets open_tickets(int is_proven)
 	if (fresh > 0)
 		t.counted += fresh;
 	t.counted = least(t.counted, all);
-	if (state.pending_most != PLAN_UNLIMITED)
-		t.counted = least(t.counted, state.pending_most);
+	if (state.pending_max != PLAN_UNLIMITED)
+		t.counted = least(t.counted, state.pending_max);
 	if (is_proven && state.share != PLAN_UNLIMITED) {
 		unproven = least(read_now(&state.unproven), all);
 		t.counted = least(t.counted, all - unproven + least(unproven, state.share));

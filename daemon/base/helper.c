@@ -18,8 +18,8 @@
 #include "base/clock.h"
 #include "base/parse.h"
 
-#define PAUSE_LEAST_US US_PER_S
-#define PAUSE_MOST_US (30 * US_PER_S)
+#define PAUSE_MIN_US US_PER_S
+#define PAUSE_MAX_US (30 * US_PER_S)
 
 /* ---- in the parent -------------------------------------------------------------------------- */
 
@@ -99,9 +99,9 @@ int helper_start(struct helper *h, const char *name, const char *argument, const
 		r = spawn(argv, fds, count, &h->pid);
 	/* The pause grows with each start, and is short again once the process has run for a
 	 * while. */
-	h->pause_us = h->pause_us ? h->pause_us * 2 : PAUSE_LEAST_US;
-	if (h->pause_us > PAUSE_MOST_US)
-		h->pause_us = PAUSE_MOST_US;
+	h->pause_us = h->pause_us ? h->pause_us * 2 : PAUSE_MIN_US;
+	if (h->pause_us > PAUSE_MAX_US)
+		h->pause_us = PAUSE_MAX_US;
 	h->started_us = now_us;
 	h->next_us = now_us + h->pause_us;
 	if (r < 0)
@@ -131,7 +131,7 @@ bool helper_ended(struct helper *h, uint64_t now_us, char *ret_how)
 	else
 		snprintf(ret_how, 48, "exit status %d", pid > 0 ? WEXITSTATUS(status) : -1);
 	h->pid = 0;
-	if (now_us - h->started_us > 2 * PAUSE_MOST_US) {
+	if (now_us - h->started_us > 2 * PAUSE_MAX_US) {
 		h->pause_us = 0;
 		h->next_us = now_us;
 	}

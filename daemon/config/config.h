@@ -192,7 +192,7 @@ struct config {
 	uint64_t banner_p99_us, wait_us, longest_deferral_us;
 	uint32_t longest_attempts;
 	uint64_t memory_reserve_bytes, disk_reserve_bytes;
-	uint32_t window_least, window_most; /* 0: not set */
+	uint32_t window_min, window_max; /* 0: not set */
 	double target[SIGNAL__COUNT]; /* defaults from signal_info */
 
 	struct config_source_options sources;

@@ -265,7 +265,7 @@ void config_check(const struct config *config, bool of_trace, struct config_erro
 	check_enforcing(config, errors);
 	check_services(config, errors);
 	check_pools(config, errors);
-	if (config->window_most && config->window_most < config->window_least)
+	if (config->window_max && config->window_max < config->window_min)
 		config_errors_add(errors, CONFIG_WHOLE, 0, "objective.window_max",
 				  "is less than objective.window_min");
 	if (!of_trace) /* a trace may come from a host with other time zones */

@@ -14,8 +14,8 @@ void engine_config_from(const struct config *config, double cores, struct engine
 	ret->target[SIGNAL_CONNECT_220_P99_US] = (double)config->banner_p99_us;
 	ret->mode = config->mode;
 	ret->epoch_us = EPOCH_US;
-	ret->window.least = config->window_least;
-	ret->window.most = config->window_most;
+	ret->window.min = config->window_min;
+	ret->window.max = config->window_max;
 	ret->window.banner_objective_us = (double)config->banner_p99_us;
 	ret->window.wait_objective_us = (double)config->wait_us;
 	ret->window.memory_reserve_bytes = (double)config->memory_reserve_bytes;
@@ -27,8 +27,8 @@ void engine_config_from(const struct config *config, double cores, struct engine
 			 config->service[i].name);
 		ret->service[i].shed = config->service[i].shed;
 		ret->service[i].reply_code = config->service[i].reply_code;
-		if (config->service[i].slots && i == 0 && !ret->window.most)
-			ret->window.most = (uint32_t)(SLOTS_SHARE * config->service[i].slots);
+		if (config->service[i].slots && i == 0 && !ret->window.max)
+			ret->window.max = (uint32_t)(SLOTS_SHARE * config->service[i].slots);
 	}
 }
 

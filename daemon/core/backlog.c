@@ -16,7 +16,7 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double tar
 	/* A look that fails now and then is no reason to start over: what was learned of the slope
 	 * would be lost each time. */
 	b->missed_s = ready < 0 ? b->missed_s + dt_s : 0;
-	if (b->missed_s > QUEUE_MISSED_MOST_S)
+	if (b->missed_s > QUEUE_MISSED_MAX_S)
 		b->primed = false;
 	if (ready < 0 && !b->primed)
 		return;
@@ -37,15 +37,15 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double tar
 	 * smoothed too, and the length is the lagging one, carried on by it. */
 	smooth_step(&b->growth_ew, (ready - b->ready_ew) / QUEUE_TAU_S, dt_s, QUEUE_TAU_SLOPE_S);
 	ret->growth_per_s = b->growth_ew;
-	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, LEAVING_LEAST * b->rate_ew);
+	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, LEAVING_MIN * b->rate_ew);
 	backlog = fmax(0, b->ready_ew + b->growth_ew * QUEUE_TAU_S - QUEUE_FEW);
 	if (backlog <= 0)
 		return;
 	ret->drain_s =
-		fmin(backlog / fmax(ret->leaving_per_s, LEAVING_LEAST_PER_S), DRAIN_SHOWN_MOST_S);
+		fmin(backlog / fmax(ret->leaving_per_s, LEAVING_MIN_PER_S), DRAIN_SHOWN_MAX_S);
 	if (target_s <= 0 || ret->drain_s <= DRAIN_BINDS * target_s)
 		return;
 	wanted = ret->leaving_per_s * DRAIN_WANTED * target_s;
 	ret->allowed_per_s = fmax(ret->leaving_per_s + (wanted - backlog) / QUEUE_SETTLE_S,
-				  fmax(ALLOWED_LEAST * b->rate_ew, ALLOWED_FLOOR_PER_S));
+				  fmax(ALLOWED_MIN * b->rate_ew, ALLOWED_FLOOR_PER_S));
 }

@@ -138,7 +138,7 @@ static bool parse_years(const char **at, struct calendar *c)
 	}
 	do {
 		if (c->years_count == CALENDAR_YEARS ||
-		    !get_range(at, 1970, CALENDAR_YEAR_MOST, &c->years[c->years_count++], &open))
+		    !get_range(at, 1970, CALENDAR_YEAR_MAX, &c->years[c->years_count++], &open))
 			return false;
 	} while (**at == ',' && (*at)++);
 	return true;
@@ -383,7 +383,7 @@ int calendar_next(const struct calendar *c, const struct zone *zone, int64_t now
 	int year;
 
 	zone_date(day, &year, &month, &of_month);
-	while (year <= CALENDAR_YEAR_MOST) {
+	while (year <= CALENDAR_YEAR_MAX) {
 		if (!year_matches(c, year)) {
 			day = zone_days(++year, month = 1, of_month = 1);
 			continue;
@@ -408,7 +408,7 @@ int calendar_next(const struct calendar *c, const struct zone *zone, int64_t now
 			month = 1;
 			year++;
 		}
-		if (year <= CALENDAR_YEAR_MOST)
+		if (year <= CALENDAR_YEAR_MAX)
 			day = zone_days(year, month, 1);
 	}
 	return -ENOENT;

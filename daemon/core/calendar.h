@@ -22,7 +22,7 @@
 #include "core/zone.h"
 
 #define CALENDAR_YEARS 4
-#define CALENDAR_YEAR_MOST 2199 /* as systemd has it; the least is 1970 */
+#define CALENDAR_YEAR_MAX 2199 /* as systemd has it; the least is 1970 */
 
 struct calendar_years {
 	uint16_t first, last, step;

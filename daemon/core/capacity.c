@@ -13,7 +13,7 @@ static double job_cost(struct window *w, const struct tick *t)
 	smooth_step(&job->cpu, t->in->sample->value[SIGNAL_MTA_CPU_CORES], t->dt, TAU_COST_S);
 	if (!window_has(w, WINDOW_PART_PREDICTION))
 		return -1;
-	if (w->rates.jobs >= JOBS_FOR_COST && w->rates.completed_slow >= COST_LEAST_PER_S)
+	if (w->rates.jobs >= JOBS_FOR_COST && w->rates.completed_slow >= COST_MIN_PER_S)
 		job->cost = job->cpu / w->rates.completed_slow;
 	else if (w->rates.jobs >= JOBS_FOR_COST)
 		return -1;
@@ -34,13 +34,13 @@ static void step_trust(struct window *w, const struct tick *t, double most, bool
 	/* What was made of completions with the wrong unloaded time is void. */
 	if (t->confined)
 		smooth_step(trust, 1, t->dt, TRUST_VOID_S);
-	if (over && t->machine < MACHINE_PRESSED && fast > TRUST_LEAST * most)
+	if (over && t->machine < MACHINE_PRESSED && fast > TRUST_MIN * most)
 		smooth_step(trust, fast / most, t->dt, TRUST_FALLS_S);
-	else if (over && t->io > t->cpu && slow > TRUST_LEAST * most)
+	else if (over && t->io > t->cpu && slow > TRUST_MIN * most)
 		smooth_step(trust, slow / most, t->dt, TRUST_FALLS_S);
 	else if (!over)
 		smooth_step(trust, 1, t->dt, t->refusing ? TRUST_RISES_REFUSING_S : TRUST_RISES_S);
-	*trust = clamp_double(*trust, TRUST_LEAST, 1);
+	*trust = clamp_double(*trust, TRUST_MIN, 1);
 }
 
 /* What is admitted now is completed a session later: what moves faster than that chases its own
@@ -50,7 +50,7 @@ static void step_lag(struct window *w, const struct tick *t)
 {
 	double session_s = w->view.target_time_s + w->unloaded.time_s + w->view.think_time_s;
 
-	w->capacity.lag_s = clamp_double(session_s, LAG_LEAST_S, LAG_MOST_S);
+	w->capacity.lag_s = clamp_double(session_s, LAG_MIN_S, LAG_MAX_S);
 	smooth_step(&w->rates.completed_lag, t->completed, t->dt,
 		    fmax(w->capacity.lag_s, TAU_RATE_S));
 }
@@ -65,7 +65,7 @@ static double disk_bound(struct window *w, const struct tick *t)
 	smooth_step(&w->job.io, t->io, t->dt, TAU_COST_S);
 	if (w->job.io <= 0)
 		return INFINITY;
-	return DISK_AHEAD * w->rates.completed_slow / w->job.io + DISK_LEAST_PER_S;
+	return DISK_AHEAD * w->rates.completed_slow / w->job.io + DISK_MIN_PER_S;
 }
 
 /* What the CPU of a job predicts, before it is known how far that holds. */
@@ -85,7 +85,7 @@ static void step_capacity(struct window *w, const struct tick *t, double good_s)
 {
 	struct capacity *c = &w->capacity;
 	double x = w->rates.completed_lag, most = predicted(w, t), seen;
-	double quick_s = fmax(c->lag_s / 2, QUICK_LEAST_S);
+	double quick_s = fmax(c->lag_s / 2, QUICK_MIN_S);
 	bool eager = t->time < good_s && t->machine < MACHINE_PRESSED && t->refusing;
 
 	if (c->per_s == 0)
@@ -112,7 +112,7 @@ static void step_capacity(struct window *w, const struct tick *t, double good_s)
 	default:
 		break;
 	}
-	c->per_s = fmax(fmax(c->per_s, x), CAPACITY_LEAST_PER_S);
+	c->per_s = fmax(fmax(c->per_s, x), CAPACITY_MIN_PER_S);
 }
 
 /* Z. A server that is plainly idle while its window is full of sessions waiting for their senders
@@ -121,20 +121,20 @@ static double think_time(struct window *w, const struct tick *t, double target)
 {
 	struct think *think = &w->think;
 	double z = think->guess > 0 ? think->guess : THINK_GUESS_S, n = t->in->load->in_flight;
-	bool idle = (t->time < TIME_GOOD_S || w->rates.busy < BUSY_LEAST) &&
+	bool idle = (t->time < TIME_GOOD_S || w->rates.busy < BUSY_MIN) &&
 		    t->machine < MACHINE_PRESSED && !(t->server & SERVER_SHORT_OF_SLOTS) &&
 		    !(t->server & SERVER_GREETS_LATE); /* they wait for the server */
 	/* Those open came in by the one and go out by the other; while they are on their way in,
 	 * nothing comes out yet. */
 	double passing = fmax(w->rates.completed_lag, w->rates.admitted), open = 0;
 
-	if (w->rates.jobs >= JOBS_FOR_COST && think->jobs > THINK_LEAST_PER_S)
+	if (w->rates.jobs >= JOBS_FOR_COST && think->jobs > THINK_MIN_PER_S)
 		z = think->sum / think->jobs;
 	if (idle && window_has(w, WINDOW_PART_THINK) &&
 	    (t->refusing || n > THINK_FROM * w->capacity.per_s * (target + w->unloaded.time_s + z)))
 		open = fmax(0, (n - w->rates.busy) / fmax(passing, 1) - z);
 	smooth_step(&think->open, open, t->dt, THINK_OPEN_S);
-	return fmin(z + think->open, THINK_MOST_S);
+	return fmin(z + think->open, THINK_MAX_S);
 }
 
 /* How many of the window wait for their senders varies by the square root of their number: so much
@@ -145,7 +145,7 @@ static double spread_time(const struct window *w)
 
 	if (!window_has(w, WINDOW_PART_SPREAD) || w->capacity.per_s <= 0)
 		return 0;
-	return fmin(SPREAD * sqrt(away / w->capacity.per_s), TIME_SPREAD_MOST_S);
+	return fmin(SPREAD * sqrt(away / w->capacity.per_s), TIME_SPREAD_MAX_S);
 }
 
 /* So long may be waited in front of the server: up to the objective while the queue there comes and
@@ -169,7 +169,7 @@ static double step_patience(struct window *w, const struct tick *t)
 	over = excess > LASTS_OVER - 1 ||
 	       (p->full_s > w->capacity.lag_s && p->offered > LASTS_OVER * w->rates.completed_lag);
 	p->lasts_s = clamp_double(p->lasts_s + (over ? 1 : -LASTS_FORGETS) * t->dt, 0, LASTS_S + 1);
-	room_s = EXCESS_MOST * objective_s;
+	room_s = EXCESS_MAX * objective_s;
 	p->excess_s = clamp_double(
 		p->excess_s + (excess > LASTS_OVER - 1 ? excess : -LASTS_FORGETS) * t->dt, 0,
 		room_s + 1);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* A gauge above this is no gauge: the block is damaged. */
-#define GAUGE_MOST 10000000u
+#define GAUGE_MAX 10000000u
 
 unsigned counts_slot(uint64_t value)
 {
@@ -131,9 +131,9 @@ bool counts_are_sane(const struct counts *c)
 	if (!memchr(c->front, 0, sizeof(c->front)))
 		return false;
 	for (int i = 0; i < PLAN_SERVICES; i++)
-		if (c->service[i].in_flight > GAUGE_MOST || c->service[i].busy > GAUGE_MOST ||
-		    c->service[i].waiting > GAUGE_MOST || c->service[i].stuck > GAUGE_MOST ||
-		    c->service[i].shadow_in_flight > GAUGE_MOST || c->service[i].held > GAUGE_MOST)
+		if (c->service[i].in_flight > GAUGE_MAX || c->service[i].busy > GAUGE_MAX ||
+		    c->service[i].waiting > GAUGE_MAX || c->service[i].stuck > GAUGE_MAX ||
+		    c->service[i].shadow_in_flight > GAUGE_MAX || c->service[i].held > GAUGE_MAX)
 			return false;
 	return true;
 }

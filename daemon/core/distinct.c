@@ -4,7 +4,7 @@
 
 #include "core/splitmix.h"
 
-#define MOST 15u /* of four bits: enough for a million */
+#define RANK_MAX 15u /* of four bits: enough for a million */
 #define ALPHA (0.7213 / (1 + 1.079 / DISTINCT_COUNTERS))
 #define LINEAR_BELOW (2.5 * DISTINCT_COUNTERS)
 
@@ -25,9 +25,9 @@ static void raise(struct distinct *d, unsigned i, unsigned to)
 void distinct_add(struct distinct *d, uint64_t hash)
 {
 	uint64_t mixed = splitmix_next(&hash), rest = mixed / DISTINCT_COUNTERS;
-	unsigned rank = rest ? (unsigned)__builtin_ctzll(rest) + 1 : MOST;
+	unsigned rank = rest ? (unsigned)__builtin_ctzll(rest) + 1 : RANK_MAX;
 
-	raise(d, (unsigned)(mixed % DISTINCT_COUNTERS), rank < MOST ? rank : MOST);
+	raise(d, (unsigned)(mixed % DISTINCT_COUNTERS), rank < RANK_MAX ? rank : RANK_MAX);
 }
 
 void distinct_join(struct distinct *into, const struct distinct *other)

@@ -43,7 +43,7 @@ void engine_save(const struct engine *engine, struct engine_warm *ret)
 
 void engine_restore(struct engine *engine, const struct engine_warm *warm)
 {
-	if (warm->connect_220_base_us > 0 && warm->connect_220_base_us < WARM_GREETING_MOST_US) {
+	if (warm->connect_220_base_us > 0 && warm->connect_220_base_us < WARM_GREETING_MAX_US) {
 		engine->pressure.connect_220_base_us = warm->connect_220_base_us;
 		engine->pressure.base_seen = true;
 	}
@@ -179,7 +179,7 @@ static void put_derived(struct engine *engine, const struct load *load, struct s
 		}
 		/* T of the tick before: with next to no traffic it says nothing. */
 		if (w->view.law == LAW_CAPACITY && w->view.server_time_s > time &&
-		    (w->rates.completed >= TELLS_LEAST_PER_S || w->rates.busy >= BUSY_LEAST)) {
+		    (w->rates.completed >= TELLS_MIN_PER_S || w->rates.busy >= BUSY_MIN)) {
 			time = w->view.server_time_s;
 			engine->pressure.server_time_base_us = w->unloaded.time_s * US_IN_S;
 		}
@@ -245,7 +245,7 @@ static double carried_per_s(const struct window *w, const struct load_service *l
 			       l->in_flight + 1 >= FULL * w->view.window;
 
 	if (short_of_places)
-		return fmax(CAPACITY_LEAST_PER_S,
+		return fmax(CAPACITY_MIN_PER_S,
 			    fmin(w->view.passing_per_s, w->rates.completed_lag));
 	return w->view.passing_per_s;
 }
@@ -285,7 +285,7 @@ static void step_ratios(struct engine *engine, const struct load *load)
 {
 	struct engine_view *view = &engine->view;
 	const struct engine_told *told = &engine->told;
-	double ratio = told->offered_per_s > OFFERED_LEAST_PER_S
+	double ratio = told->offered_per_s > OFFERED_MIN_PER_S
 			       ? clamp_double(told->deferred_per_s / told->offered_per_s, 0, 1)
 			       : 0;
 
@@ -307,7 +307,7 @@ static bool is_exhausted(const struct engine *engine, unsigned i)
 {
 	const struct window_view *w = &engine->view.window[i];
 
-	return w->law != LAW_OPEN && w->refusing && w->window <= engine->config.window.least + HALF;
+	return w->law != LAW_OPEN && w->refusing && w->window <= engine->config.window.min + HALF;
 }
 
 /* shed = last: such a service is limited only when every one with shed = yes has nothing left to

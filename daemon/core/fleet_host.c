@@ -1,6 +1,6 @@
 #include "core/fleet_host.h"
 
-#define DEMAND_MOST .8f /* of what it can carry */
+#define DEMAND_MAX .8f /* of what it can carry */
 
 /* Offered over what can be carried, of all services that are shed. */
 static float demand_of(const struct engine_view *view)
@@ -31,7 +31,7 @@ void fleet_host_from(const struct engine_view *view, struct fleet_host *ret)
 
 bool fleet_host_has_room(const struct fleet_host *h)
 {
-	return h->state == STATE_SERVING && h->level == LEVEL_NORMAL && h->demand < DEMAND_MOST &&
+	return h->state == STATE_SERVING && h->level == LEVEL_NORMAL && h->demand < DEMAND_MAX &&
 	       (h->window < 0 || (uint64_t)h->in_flight * 2 <= (uint64_t)h->window);
 }
 

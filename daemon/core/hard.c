@@ -45,9 +45,9 @@ void memory_step(struct memory *m, const struct tick *t, double session_bytes, b
 	smooth_step(&m->memory_mean, bytes, t->dt, MEMORY_MEANS_S);
 	smooth_step(&m->variance, dn * dn, t->dt, MEMORY_MEANS_S);
 	smooth_step(&m->covariance, dn * db, t->dt, MEMORY_MEANS_S);
-	if (m->variance > MEMORY_VARIANCE_LEAST && m->covariance > 0) {
-		double bytes_each = clamp_double(m->covariance / m->variance, SESSION_LEAST_BYTES,
-						 SESSION_MOST_BYTES);
+	if (m->variance > MEMORY_VARIANCE_MIN && m->covariance > 0) {
+		double bytes_each = clamp_double(m->covariance / m->variance, SESSION_MIN_BYTES,
+						 SESSION_MAX_BYTES);
 
 		m->learned = true;
 		believe(m, n, bytes_each, t->dt, binds);
@@ -108,7 +108,7 @@ static double memory_ceiling(struct window *w, const struct tick *t)
 	if (!sample_has(t->in->sample, SIGNAL_MEM_AVAILABLE_BYTES)) {
 		/* A reading that is missing does not take the cliff away. */
 		m->missed_s += t->dt;
-		if (m->missed_s > MEMORY_MISSED_MOST_S)
+		if (m->missed_s > MEMORY_MISSED_MAX_S)
 			m->carried = 0;
 		return m->carried > 0 ? m->carried : -1;
 	}
@@ -142,7 +142,7 @@ double window_hard_limit(struct window *w, const struct tick *t, enum reason *re
 	} rows[] = {
 		{ memory_ceiling(w, t), REASON_MEMORY },
 		{ space_ceiling(w, t), REASON_DISK },
-		{ w->config.most ? (double)w->config.most : -1, REASON_SMTP },
+		{ w->config.max ? (double)w->config.max : -1, REASON_SMTP },
 	};
 	double hard = -1;
 

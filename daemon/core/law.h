@@ -26,7 +26,7 @@
 	X(SEVERAL_CORES, 1.5, "cores", \
 	  "from so many on, stalls count only as far as the cores are used", "test_law") \
 	X(CORES_FULL, 0.93, "of the cores", "used so far, stalls count wholly", "many-cores") \
-	X(CORES_LEAST, 0.05, "cores", "a smaller quota is read as this", "test_window") \
+	X(CORES_MIN, 0.05, "cores", "a smaller quota is read as this", "test_window") \
 	X(QUEUE_STANDS, 0.1, "of the backlog", \
 	  "an accept queue over it stands: slots are short", "slots-gate") \
 	X(HUNG_PER_S, 0.1, "jobs/s", \
@@ -35,8 +35,8 @@
 	  "longer than greet waits and DNS lists take; senders wait 300 s (RFC 5321, " \
 	  "4.5.3.2.1)", "test_window") \
 	/* Filters and how a tick is read. */ \
-	X(DT_LEAST_S, 0.001, "s", "a tick is never shorter", "test_window") \
-	X(DT_MOST_S, 5, "s", \
+	X(DT_MIN_S, 0.001, "s", "a tick is never shorter", "test_window") \
+	X(DT_MAX_S, 5, "s", \
 	  "nor longer: after a pause the past does not count for all of it", "test_window") \
 	X(TAU_BUSY_S, 0.2, "s", "busy sessions", "spike10x") \
 	X(TAU_SATURATION_S, 0.3, "s", "saturation", "spike10x") \
@@ -47,13 +47,13 @@
 	X(JOBS_FOR_BASE, 50, "jobs", \
 	  "until then the unloaded time is followed fast", "warm-start") \
 	X(BASE_SLACK, 1.5, "times", "the unloaded time itself varies by so much", "tarpit") \
-	X(TIME_SHOWN_MOST_S, 600, "s", \
+	X(TIME_SHOWN_MAX_S, 600, "s", \
 	  "of a server that completes nothing, T is anything", "test_window") \
 	X(GREETING_SHARE, 0.8, "of the busy", \
 	  "so many wait for their greeting: that is where the time goes", "greet-wait") \
 	X(ACCEPTED_SHARE, 0.5, "of those", \
 	  "the server has taken them and lets them wait", "test_law") \
-	X(TELLS_LEAST_PER_S, 0.2, "jobs/s", \
+	X(TELLS_MIN_PER_S, 0.2, "jobs/s", \
 	  "fewer that end say nothing of the time of one", "hang") \
 	X(CONFINED_BUSY, 6, "least windows", \
 	  "so few on an idle machine, or at a disk, queue for nothing", "slow-commits-cold") \
@@ -77,44 +77,44 @@
 	X(TIME_GOOD_DISK_S, 0.50, "s above unloaded", \
 	  "the same on a disk: a group commit wants more in flight", "fsync-bound") \
 	X(TIME_BAD_S, 0.60, "s above unloaded", "plainly over the knee", "thrash") \
-	X(BUSY_LEAST, 3, "sessions", \
+	X(BUSY_MIN, 3, "sessions", \
 	  "fewer busy ones are no overload, however long they take", "below") \
 	X(CORES_USABLE, 0.97, "of the cores", "goes into sessions at the knee", "steady2x") \
 	X(JOB_GUESS_S, 0.010, "CPU s", "a job, before any was seen", "onset-cold") \
 	X(JOBS_FOR_COST, 30, "jobs", \
 	  "before so many, figures of one are no more than a guess", "cost-unknown") \
-	X(COST_LEAST_PER_S, 0.5, "jobs/s", "fewer do not tell the CPU of a job", "test_law") \
+	X(COST_MIN_PER_S, 0.5, "jobs/s", "fewer do not tell the CPU of a job", "test_law") \
 	X(AHEAD_BLIND, 2, "times", \
 	  "without a CPU figure: so far above what is seen", "late-sensors") \
 	X(AHEAD_BLIND_PER_S, 20, "jobs/s", "and so much more", "late-sensors") \
 	X(DISK_AHEAD, 2, "times", \
 	  "what the disk carries if stalls grow with the messages", "fsync-bound") \
-	X(DISK_LEAST_PER_S, 20, "jobs/s", "so much is tried by any disk", "slow-commits-cold") \
-	X(LAG_LEAST_S, 0.4, "s", "completions show an admission no sooner", "spike10x") \
-	X(LAG_MOST_S, 4, "s", "nor later", "slow-senders") \
-	X(QUICK_LEAST_S, 0.7, "s", \
+	X(DISK_MIN_PER_S, 20, "jobs/s", "so much is tried by any disk", "slow-commits-cold") \
+	X(LAG_MIN_S, 0.4, "s", "completions show an admission no sooner", "spike10x") \
+	X(LAG_MAX_S, 4, "s", "nor later", "slow-senders") \
+	X(QUICK_MIN_S, 0.7, "s", \
 	  "Xcap moves no faster: what does chases its own echo", "spike10x") \
 	X(STANDS_S, 4, "s", \
 	  "what a machine completes while it makes processes is not its capacity", "onset-10x") \
 	X(CLOSING_S, 4, "s", "Xcap towards X in CLOSING", "steady2x") \
 	X(OPENING_S, 1, "s", "Xcap upwards in FREE", "step-back") \
 	X(OPENING_REFUSING_S, 5, "s", "the same while something is refused", "steady2x") \
-	X(TRUST_LEAST, 0.02, "of the prediction", \
+	X(TRUST_MIN, 0.02, "of the prediction", \
 	  "below it the server hangs, and says nothing of what it can do", "hang") \
 	X(TRUST_FALLS_S, 0.7, "s", "a bound of the server's own is learned", "one-thread") \
 	X(TRUST_RISES_S, 20, "s", "and forgotten", "one-thread") \
 	X(TRUST_RISES_REFUSING_S, 60, "s", "the same while something is refused", "one-thread-16") \
-	X(CAPACITY_LEAST_PER_S, 1, "jobs/s", "Xcap is never less", "hang") \
+	X(CAPACITY_MIN_PER_S, 1, "jobs/s", "Xcap is never less", "hang") \
 	/* Z: the time in which sessions wait for their senders; and what is aimed at. */ \
 	X(THINK_GUESS_S, 0.2, "s", "before any was seen", "onset-cold") \
-	X(THINK_LEAST_PER_S, 0.05, "jobs/s", "fewer tell no think time", "test_law") \
+	X(THINK_MIN_PER_S, 0.05, "jobs/s", "fewer tell no think time", "test_law") \
 	X(THINK_FROM, 0.7, "of the window", \
 	  "so full, open sessions are believed before they end", "slow-senders") \
 	X(THINK_OPEN_S, 0.5, "s", "how fast they are", "slow-senders") \
-	X(THINK_MOST_S, 3600, "s", "a session waits no longer", "test_window") \
+	X(THINK_MAX_S, 3600, "s", "a session waits no longer", "test_window") \
 	X(SPREAD, 2, "standard deviations", \
 	  "more at the server for the chance of the senders (square-root staffing)", "away") \
-	X(TIME_SPREAD_MOST_S, 0.40, "s", "of that, at most", "away") \
+	X(TIME_SPREAD_MAX_S, 0.40, "s", "of that, at most", "away") \
 	X(TIME_OBJECTIVE_S, 0.20, "s", \
 	  "aimed at while nothing presses; with .5 a real Postfix took .7 s in a step, " \
 	  "with .15 crests are refused", "crests") \
@@ -131,7 +131,7 @@
 	  "less may be chance, or an error of the prediction", "bursts") \
 	X(LASTS_FORGETS, 4, "times", \
 	  "as fast as found: the end of an overload is seen within a second", "bursts") \
-	X(EXCESS_MOST, 1.2, "rooms", \
+	X(EXCESS_MAX, 1.2, "rooms", \
 	  "beyond it no place is found in time however soon the load ends", "bursts") \
 	X(FULL, 0.95, "of the window", \
 	  "what is completed is what the server can do now", "half-speed") \
@@ -143,8 +143,8 @@
 	X(BUCKET_SHARE, 1.25, "capacities", \
 	  "the bucket's rate: it bounds bursts between two ticks", "test_window") \
 	X(BUCKET_MORE_PER_S, 3, "sessions/s", "the same, of a small server", "test_window") \
-	X(BURST_LEAST, 5, "sessions", "may come at once", "test_window") \
-	X(WAITING_LEAST, 8, "sessions", "may wait for their greeting", "hang") \
+	X(BURST_MIN, 5, "sessions", "may come at once", "test_window") \
+	X(WAITING_MIN, 8, "sessions", "may wait for their greeting", "hang") \
 	X(WAITING_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
 	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
 	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "test_law") \
@@ -164,12 +164,12 @@
 	  "of what sessions hold in all", "memory-spread") \
 	X(CHANCE_SIGMAS, 3, "standard deviations", \
 	  "more is no chance: others took it, or gave it back", "memory-neighbour") \
-	X(MEMORY_MISSED_MOST_S, 1, "s", "longer, and the sensor is gone", "memory-noise") \
-	X(SESSION_LEAST_BYTES, 1048576, "bytes", \
+	X(MEMORY_MISSED_MAX_S, 1, "s", "longer, and the sensor is gone", "memory-noise") \
+	X(SESSION_MIN_BYTES, 1048576, "bytes", \
 	  "learned need of a session, at least", "memory-cliff") \
-	X(SESSION_MOST_BYTES, 67108864, "bytes", "and at most", "memory-cliff") \
+	X(SESSION_MAX_BYTES, 67108864, "bytes", "and at most", "memory-cliff") \
 	X(MEMORY_MEANS_S, 20, "s", "regression of memory on sessions", "memory-cliff") \
-	X(MEMORY_VARIANCE_LEAST, 4, "sessions^2", \
+	X(MEMORY_VARIANCE_MIN, 4, "sessions^2", \
 	  "in flight hardly varies: nothing is learned", "memory-cliff") \
 	X(SESSION_UP_S, 5, "s", "need of a session upwards", "test_law") \
 	X(SESSION_DOWN_S, 60, "s", \
@@ -194,7 +194,7 @@
 	X(QUEUE_TAU_S, 5, "s", "length of the queue", "after-queue-filter") \
 	X(QUEUE_TAU_SLOPE_S, 1, "s", \
 	  "more, and a step of the load is seen too late", "after-queue-filter") \
-	X(QUEUE_MISSED_MOST_S, 10, "s", \
+	X(QUEUE_MISSED_MAX_S, 10, "s", \
 	  "looks come once a second: so many may fail", "test_law") \
 	X(QUEUE_FEW, 50, "messages", "under way are no backlog", "after-queue-filter") \
 	X(DRAIN_WANTED, 0.5, "of the target", "time to drain", "after-queue-filter") \
@@ -202,13 +202,13 @@
 	  "below it the queue is no concern", "after-queue-filter") \
 	X(QUEUE_SETTLE_S, 60, "s", \
 	  "in which the queue comes to what is wanted", "after-queue-filter") \
-	X(LEAVING_LEAST, 0.02, "of the rate", \
+	X(LEAVING_MIN, 0.02, "of the rate", \
 	  "something leaves, else it could not be seen to", "test_law") \
-	X(LEAVING_LEAST_PER_S, 1e-3, "messages/s", "less is read as this", "test_backlog") \
-	X(ALLOWED_LEAST, 0.05, "of the rate", \
+	X(LEAVING_MIN_PER_S, 1e-3, "messages/s", "less is read as this", "test_backlog") \
+	X(ALLOWED_MIN, 0.05, "of the rate", \
 	  "something is always let through", "after-queue-filter") \
 	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "the same", "test_law") \
-	X(DRAIN_SHOWN_MOST_S, 86400, "s", "a day is shown for all that is longer", "test_backlog") \
+	X(DRAIN_SHOWN_MAX_S, 86400, "s", "a day is shown for all that is longer", "test_backlog") \
 	X(QUEUE_ALIKE, 0.25, "of the allowed", "shared alike among services", "test_engine") \
 	X(PASSING_AHEAD, 2.5, "times", \
 	  "the window's own rate, for the ranks: sessions may be shorter than the law " \
@@ -232,7 +232,7 @@
 	X(GREETING_UP_S, 300, "s", "upwards: overload is what comes on top", "test_pressure") \
 	X(PRESSURE_NORM, 8, "norm", \
 	  "one resource far over counts, several near theirs add little", "test_pressure") \
-	X(PRESSURE_MOST, 1e6, "targets", "of one resource, at most", "test_pressure") \
+	X(PRESSURE_MAX, 1e6, "targets", "of one resource, at most", "test_pressure") \
 	X(LEVEL_UP_S, 1, "s", "a level is entered after", "test_level") \
 	X(LEVEL_PLAIN_REFUSED, 0.05, "of the offered", "refused: shedding is entered at once", \
 	  "test_level") \
@@ -247,7 +247,7 @@
 	X(SHEDDING_REFUSED, 0.01, "of the offered", "refused: shedding", "test_level") \
 	X(ELEVATED_PRESSURE, 0.8, "targets", "pressure: elevated", "test_level") \
 	X(BLIND_S, 2, "s", "without any sensor and any sight of a session: blind", "test_law") \
-	X(OFFERED_LEAST_PER_S, 0.05, "sessions/s", \
+	X(OFFERED_MIN_PER_S, 0.05, "sessions/s", \
 	  "fewer, and the admitted share says nothing", "test_engine") \
 	X(TOLD_SETTLES, 2, "ticks", \
 	  "after an order or a mode ends: what clients were told until then is counted", \
@@ -257,12 +257,12 @@
 	/* Trends, hours ahead. */ \
 	X(TREND_WINDOW_S, 2, "s", "of a point in the shortest look", "test_trend") \
 	X(TREND_LOOK_TIMES, 10, "times", "from one look to the next", "test_trend") \
-	X(TREND_POINTS_LEAST, 16, "points", "before a look says anything", "test_trend") \
+	X(TREND_POINTS_MIN, 16, "points", "before a look says anything", "test_trend") \
 	X(TREND_FALLING, 0.9, "of the pairs", "fall (Kendall's tau = 2 x this - 1)", "test_trend") \
 	X(TREND_HALVES, 3, "times", \
 	  "neither half falls faster than the other by more", "test_trend") \
-	X(TREND_HELD_LEAST, 6, "evaluations", "it has held for so many", "test_trend") \
-	X(TREND_HELD_MOST, 12, "evaluations", "more are not counted", "test_trend") \
+	X(TREND_HELD_MIN, 6, "evaluations", "it has held for so many", "test_trend") \
+	X(TREND_HELD_MAX, 12, "evaluations", "more are not counted", "test_trend") \
 	X(TREND_BELIEVED, 12, "times", "as far ahead as it was seen", "test_trend") \
 	X(TREND_OVER, 0.25, "of the slope", \
 	  "of the longer look: below it the shorter one says that it is over", "test_trend") \
@@ -285,16 +285,16 @@ LAW_TABLE(X)
 #define US_IN_S 1e6
 #define MILLI 1e3
 #define HALF 0.5 /* for rounding */
-#define PLAN_MOST 4e9 /* below UINT32_MAX: rates in thousandths and times in us */
-#define WINDOW_MOST 1e6 /* sessions */
+#define PLAN_MAX 4e9 /* below UINT32_MAX: rates in thousandths and times in us */
+#define WINDOW_MAX 1e6 /* sessions */
 /* What is believed of a file with learned figures; others are not taken. */
-#define WARM_RATE_LEAST 0.1 /* a second */
-#define WARM_RATE_MOST 1e6
-#define WARM_CPU_LEAST_S 1e-6
-#define WARM_CPU_MOST_S 1e3
-#define WARM_BASE_LEAST_S 1e-9
-#define WARM_BASE_MOST_S 600
-#define WARM_BYTES_MOST 1e12
-#define WARM_GREETING_MOST_US 1e9
+#define WARM_RATE_MIN 0.1 /* a second */
+#define WARM_RATE_MAX 1e6
+#define WARM_CPU_MIN_S 1e-6
+#define WARM_CPU_MAX_S 1e3
+#define WARM_BASE_MIN_S 1e-9
+#define WARM_BASE_MAX_S 600
+#define WARM_BYTES_MAX 1e12
+#define WARM_GREETING_MAX_US 1e9
 
 #endif

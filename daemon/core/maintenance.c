@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define JOINED_MOST 64 /* windows that follow on each other without a gap */
+#define JOINED_MAX 64 /* windows that follow on each other without a gap */
 
 /* The first that ends after `from_s`, with all that touch it. False: there is none. */
 static bool find(const struct maintenance_window *windows, unsigned count, int64_t from_s,
@@ -22,7 +22,7 @@ static bool find(const struct maintenance_window *windows, unsigned count, int64
 		span.end_s = w.end_s;
 		memcpy(span.text, windows[i].when.text, sizeof(span.text));
 	}
-	for (unsigned joined = 0; found && joined < JOINED_MOST; joined++) {
+	for (unsigned joined = 0; found && joined < JOINED_MAX; joined++) {
 		int64_t end_s = span.end_s;
 
 		for (unsigned i = 0; i < count; i++) {

@@ -101,12 +101,12 @@ struct plan_request {
  * (user space fills it). */
 struct plan_source {
 	uint64_t group; /* plan_group() of its address, or the group of its pool */
-	uint16_t rank; /* 0 .. PLAN_RANK_MOST; a higher rank is admitted first */
+	uint16_t rank; /* 0 .. PLAN_RANK_MAX; a higher rank is admitted first */
 	uint8_t band; /* enum plan_band */
 	uint8_t heavy; /* enum plan_heavy */
 	uint32_t spare;
 };
-#define PLAN_RANK_MOST 0xfffeu
+#define PLAN_RANK_MAX 0xfffeu
 
 struct verdict {
 	uint8_t admit; /* what to do */

@@ -74,7 +74,7 @@ void pressure_step(struct pressure_state *state, const double *targets, const st
 	for (int r = 0; r < RESOURCE__COUNT; r++) {
 		if (p.resource_driver[r] == SIGNAL__COUNT)
 			continue;
-		sum += pow(fmin(p.resource[r], PRESSURE_MOST), PRESSURE_NORM);
+		sum += pow(fmin(p.resource[r], PRESSURE_MAX), PRESSURE_NORM);
 		if (p.driver == RESOURCE__COUNT || p.resource[r] > most) {
 			most = p.resource[r];
 			p.driver = (enum resource)r;

@@ -14,8 +14,8 @@ void window_bind_queue(struct window *w, const struct tick *t, struct plan_servi
 		double sessions = allowed * (w->view.target_time_s + w->unloaded.time_s +
 					     w->view.think_time_s);
 
-		if (sessions < w->config.least)
-			sessions = w->config.least;
+		if (sessions < w->config.min)
+			sessions = w->config.min;
 		if (sessions < w->view.window) {
 			w->view.window = sessions;
 			ret->window = (uint32_t)(sessions + HALF);

@@ -25,7 +25,7 @@ static bool is_over(struct window *w, const struct tick *t)
 {
 	struct capacity *c = &w->capacity;
 	bool over = tick_is_slow(w, t, TIME_BAD_S) ||
-		    (t->server & SERVER_SHORT_OF_SLOTS && w->rates.busy >= BUSY_LEAST);
+		    (t->server & SERVER_SHORT_OF_SLOTS && w->rates.busy >= BUSY_MIN);
 
 	c->over_s = over ? c->over_s + t->dt : 0;
 	return c->over_s > fmax(c->lag_s, does_all_it_can(t) ? STANDS_S : TAU_RATE_S);

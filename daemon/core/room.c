@@ -37,7 +37,7 @@ static uint32_t log_bins(uint32_t n)
 uint32_t room_order(uint16_t rank, uint32_t sessions)
 {
 	/* Above zero whatever is taken off, and below ROOM_OWED. */
-	return (PLAN_RANK_MOST >> BIN_SHIFT) + DOUBLING_BINS * 32 + (rank >> BIN_SHIFT) -
+	return (PLAN_RANK_MAX >> BIN_SHIFT) + DOUBLING_BINS * 32 + (rank >> BIN_SHIFT) -
 	       log_bins(sessions);
 }
 

@@ -30,7 +30,7 @@ double servo_step(struct servo *servo, const struct tick *t, const struct window
 	if (e < 0 && t->machine == MACHINE_IDLE && harm < 1)
 		e = 0;
 	if (servo->window == 0)
-		servo->window = config->most ? config->most : SERVO_PER_CORE * t->cores;
+		servo->window = config->max ? config->max : SERVO_PER_CORE * t->cores;
 	du = (SERVO_GAIN * (e - servo->error) + (e > 0 ? SERVO_UP : SERVO_DOWN) * e) * t->dt /
 	     SERVO_TICK_S;
 	servo->error = e;
@@ -39,6 +39,6 @@ double servo_step(struct servo *servo, const struct tick *t, const struct window
 	servo->window *= exp(clamp_double(du, -SERVO_STEP_DOWN, SERVO_STEP_UP));
 	if (in_flight > servo->window && servo->window < SERVO_EVICT * in_flight)
 		servo->window = SERVO_EVICT * in_flight; /* W cannot evict */
-	servo->window = clamp_double(servo->window, config->least, WINDOW_MOST);
+	servo->window = clamp_double(servo->window, config->min, WINDOW_MAX);
 	return servo->window;
 }

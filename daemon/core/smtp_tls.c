@@ -3,7 +3,7 @@
 #include "core/smtp_track_parts.h"
 
 enum { TLS_CHANGE_CIPHER = 20, TLS_ALERT, TLS_HANDSHAKE, TLS_DATA };
-#define TLS_RECORD_MOST (16384 + 2048) /* RFC 5246 6.2.3, the largest of all versions */
+#define TLS_RECORD_MAX (16384 + 2048) /* RFC 5246 6.2.3, the largest of all versions */
 
 /* Up to the end of one record. Returns how much it took, and whether a record is complete: its
  * type, or 0. */
@@ -21,7 +21,7 @@ static size_t read_record(struct smtp_track_records *r, const char *bytes, size_
 			continue;
 		r->left = (uint32_t)r->header[3] << 8 | r->header[4];
 		r->broken = r->header[0] < TLS_CHANGE_CIPHER || r->header[0] > TLS_DATA ||
-			    r->header[1] != 3 || r->left > TLS_RECORD_MOST;
+			    r->header[1] != 3 || r->left > TLS_RECORD_MAX;
 		if (r->broken)
 			return length;
 	}

@@ -100,7 +100,7 @@ static void take_line(struct smtp_track *t, uint64_t now_us, struct smtp_track_c
 	bool sized = t->line_at == LINE_DIGITS || t->line_at == LINE_REST;
 
 	if (t->pending) {
-		t->early += t->early < SMTP_OWED_MOST;
+		t->early += t->early < SMTP_OWED_MAX;
 		return;
 	}
 	if (t->auth) {
@@ -129,7 +129,7 @@ static void read_early(struct smtp_track *t, const char *bytes, size_t length)
 	bool ended;
 
 	if (t->early_ended)
-		t->early_after += bytes[length - 1] == '\n' && t->early_after < SMTP_OWED_MOST;
+		t->early_after += bytes[length - 1] == '\n' && t->early_after < SMTP_OWED_MAX;
 	else if (smtp_text_read(&t->text, bytes, length, &ended), ended)
 		t->early_ended = true;
 }

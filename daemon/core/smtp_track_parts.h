@@ -6,7 +6,7 @@
 #include "core/smtp_track.h"
 
 /* More answers than this are not counted. */
-#define SMTP_OWED_MOST (1u << 30)
+#define SMTP_OWED_MAX (1u << 30)
 
 /* smtp_turn.c: whose turn it is. The server's turn begins with the first answer that it owes, and
  * ends when it has given all of them. */

@@ -42,7 +42,7 @@ void smtp_turn_owe(struct smtp_track *t, uint32_t answers, uint64_t now_us,
 	if (!answers || t->closing)
 		return;
 	t->spoke = true;
-	t->owed = t->owed + answers < SMTP_OWED_MOST ? t->owed + answers : SMTP_OWED_MOST;
+	t->owed = t->owed + answers < SMTP_OWED_MAX ? t->owed + answers : SMTP_OWED_MAX;
 	if (t->greeted)
 		smtp_turn_start(t, now_us, change);
 }

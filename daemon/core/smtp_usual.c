@@ -4,8 +4,8 @@
 
 #define USUAL_TURNS 100
 #define STUCK_TIMES 64
-#define STUCK_LEAST_US 10e6
-#define STUCK_MOST_US 120e6
+#define STUCK_MIN_US 10e6
+#define STUCK_MAX_US 120e6
 
 void smtp_usual_note(struct smtp_usual *u, uint64_t turn_us)
 {
@@ -18,5 +18,5 @@ void smtp_usual_note(struct smtp_usual *u, uint64_t turn_us)
 
 uint64_t smtp_usual_stuck_us(const struct smtp_usual *u)
 {
-	return (uint64_t)fmin(STUCK_MOST_US, fmax(STUCK_LEAST_US, STUCK_TIMES * exp2(u->log2_us)));
+	return (uint64_t)fmin(STUCK_MAX_US, fmax(STUCK_MIN_US, STUCK_TIMES * exp2(u->log2_us)));
 }

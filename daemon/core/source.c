@@ -5,18 +5,18 @@
 
 #include "core/source_parts.h"
 
-#define LEAST_BYTES 65536u
-#define MOST_BYTES (UINT64_C(1) << 36)
+#define BYTES_MIN 65536u
+#define BYTES_MAX (UINT64_C(1) << 36)
 #define COST_GUESS_US 50000.0f
 #define STEP_US INT64_C(5000000) /* of the wall clock from tick to tick: it was set */
 #define ROUND_UP(x, to) (((x) + (to)-1) / (to) * (to))
 
 static uint64_t power_of_two(uint64_t bytes)
 {
-	if (bytes < LEAST_BYTES)
-		bytes = LEAST_BYTES;
-	if (bytes > MOST_BYTES)
-		bytes = MOST_BYTES;
+	if (bytes < BYTES_MIN)
+		bytes = BYTES_MIN;
+	if (bytes > BYTES_MAX)
+		bytes = BYTES_MAX;
 	return UINT64_C(1) << (63 - __builtin_clzll(bytes));
 }
 

@@ -22,25 +22,25 @@
 #define RESERVE_DUE 0.3f
 #define TAU_RATE_S 2.0
 #define SHAPE_EVENTS 300.0 /* the shape wants so many arrivals */
-#define SHAPE_LEAST_S 0.5
-#define SHAPE_MOST_S 30.0
+#define SHAPE_MIN_S 0.5
+#define SHAPE_MAX_S 30.0
 #define FULL 0.95 /* of the window: what the credits aim at */
 /* A window that is not full while a source is cut off is capacity lost: the prediction is corrected
  * until it is. */
 #define GAIN_PER_S 2.0
-#define GAIN_LEAST 0.7f
-#define GAIN_MOST 50.0f
+#define GAIN_MIN 0.7f
+#define GAIN_MAX 50.0f
 #define GAIN_RELAX_S 10.0
 /* What is kept for those who come first, as a share of each limit: a quarter at most (with a half
  * onset-250 does .95 of its capacity, with a quarter .98). One in a hundred of them without a place
  * holds it there. */
-#define KEPT_MOST 0.25
+#define KEPT_MAX 0.25
 #define KEPT_PER_S 5.0 /* so fast it grows while all of them find none */
 #define KEPT_TAU_S 5.0
 /* once those who come first are so much of the credits, all of it may be kept */
 #define KEPT_FIRST 0.25
 #define TAU_CROWDED_S 0.5
-#define RATE_LEAST 0.2f /* arrivals a second: fewer are no overload */
+#define RATE_MIN 0.2f /* arrivals a second: fewer are no overload */
 
 void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,
 		 uint32_t count)
@@ -115,7 +115,7 @@ static void fade(struct source_arrivals *a, double dt_s)
 	a->heavy_tick = 0;
 	a->first += move * (a->first_tick / (float)dt_s - a->first);
 	a->first_tick = 0;
-	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_LEAST_S), SHAPE_MOST_S);
+	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_MIN_S), SHAPE_MAX_S);
 	keep = (float)exp(-dt_s / tau);
 	for (int b = 0; b < PLAN_BANDS; b++) {
 		if (a->total[b] < 1e-6f) {
@@ -141,7 +141,7 @@ static void correct(struct source_arrivals *a, const struct source_load *load, b
 		gain *= exp(GAIN_PER_S * dt_s * room);
 	else
 		gain += (1 - gain) * (1 - exp(-dt_s / GAIN_RELAX_S));
-	a->gain = fminf(fmaxf((float)gain, GAIN_LEAST), GAIN_MOST);
+	a->gain = fminf(fmaxf((float)gain, GAIN_MIN), GAIN_MAX);
 }
 
 /* Sessions a second that may be admitted by rank; < 0: no bound. */
@@ -201,7 +201,7 @@ static void set_cutoffs(const struct source_arrivals *a, float c, uint32_t *cuto
 		arriving += a->rate[b];
 		cutoff[b] = 0;
 	}
-	if (c < 0 || arriving <= c || arriving < RATE_LEAST)
+	if (c < 0 || arriving <= c || arriving < RATE_MIN)
 		return;
 	all = cut(a, bands, scale, c, admitted);
 	for (int b = 0; b < PLAN_BANDS; b++)
@@ -236,9 +236,9 @@ static uint32_t source_share(const struct source_table *t, const struct source_l
 
 /* What those who come first can make use of: nothing where no source comes first, or where there is
  * one source alone (a tie cuts whole groups: of one it can cut all or nothing). */
-static double kept_most(const struct source_table *t, const struct source_arrivals *a)
+static double kept_max(const struct source_table *t, const struct source_arrivals *a)
 {
-	double most = KEPT_MOST * (1 - 1 / fmax(t->active, 1));
+	double most = KEPT_MAX * (1 - 1 / fmax(t->active, 1));
 
 	return a->credits > 0 ? most * fmin(1, a->first / (KEPT_FIRST * a->credits)) : most;
 }
@@ -251,9 +251,9 @@ static uint8_t step_kept(const struct source_table *t, struct source_arrivals *a
 	a->crowded += (float)(1 - exp(-dt_s / TAU_CROWDED_S)) *
 		      (a->crowded_tick / (float)dt_s - a->crowded);
 	a->crowded_tick = 0;
-	share = fmin(1, a->crowded / fmaxf(a->first, RATE_LEAST));
+	share = fmin(1, a->crowded / fmaxf(a->first, RATE_MIN));
 	kept += dt_s * (KEPT_PER_S * share - kept / KEPT_TAU_S);
-	a->kept = (float)fmin(fmax(kept, 0), kept_most(t, a));
+	a->kept = (float)fmin(fmax(kept, 0), kept_max(t, a));
 	return (uint8_t)(256 * a->kept);
 }
 

@@ -16,9 +16,9 @@
 #define ALIVE_S 7200u
 #define FORGET_S 86400u /* who was never admitted and does not wait */
 #define FORGET_REGULAR_S (30 * 86400u)
-#define SAMPLES_LEAST 16.0f /* of sources that gave up, before a patience is believed */
+#define SAMPLES_MIN 16.0f /* of sources that gave up, before a patience is believed */
 #define GONE_KEPT 0.999f /* of what was seen before, with each that gives up */
-#define GONE_MOST (1 / (1 - GONE_KEPT)) /* that many of one age at the most, therefore */
+#define GONE_MAX (1 / (1 - GONE_KEPT)) /* that many of one age at the most, therefore */
 #define GAVE_UP_SHARE 0.1f /* the patience is what all but so many have */
 
 static struct source_entry *entries(const struct source_table *t)
@@ -217,7 +217,7 @@ static uint32_t patience_of(const struct source_patience *p)
 
 	for (unsigned i = 0; i < SOURCE_AGES; i++)
 		total += p->gone[i];
-	if (total < SAMPLES_LEAST)
+	if (total < SAMPLES_MIN)
 		return 0;
 	for (unsigned i = 0; i < SOURCE_AGES; i++) {
 		sum += p->gone[i];
@@ -255,7 +255,7 @@ void source_restore(struct source_table *t, const struct source_learned *learned
 		for (unsigned i = 0; i < SOURCE_AGES; i++) {
 			float gone = learned->gone[gap][i];
 
-			p->gone[i] = gone >= 0 && gone <= GONE_MOST ? gone : 0;
+			p->gone[i] = gone >= 0 && gone <= GONE_MAX ? gone : 0;
 		}
 		t->patience_s[gap] = patience_of(p);
 	}

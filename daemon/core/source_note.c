@@ -5,9 +5,9 @@
 #include "core/splitmix.h"
 
 #define BATCH 8u /* events whose memory is asked for together */
-#define COUNT_MOST 1000000u
+#define COUNT_MAX 1000000u
 #define COST_SHARE 0.01f /* of a new figure in the mean cost */
-#define COST_MOST_US 600e6f
+#define COST_MAX_US 600e6f
 #define MINUTE_S 60u
 #define PAST_STEP 8 /* a source's own past doubles once a minute at most: newcomers ramp up */
 
@@ -236,7 +236,7 @@ static void earn(struct source_table *t, const struct noted *n, uint32_t now_s)
 static void note_finished(struct source_table *t, const struct source_event *event,
 			  const struct noted *n, uint32_t now_s)
 {
-	float us = (float)event->server_us < COST_MOST_US ? (float)event->server_us : COST_MOST_US;
+	float us = (float)event->server_us < COST_MAX_US ? (float)event->server_us : COST_MAX_US;
 	float more = us - t->cost_us; /* so much was charged when it was admitted */
 
 	if (event->turns >= SOURCE_JOB_TURNS)
@@ -257,8 +257,8 @@ static void note_one(struct source_table *t, const struct source_event *event,
 {
 	uint32_t count = event->count ? event->count : 1;
 
-	if (count > COUNT_MOST)
-		count = COUNT_MOST;
+	if (count > COUNT_MAX)
+		count = COUNT_MAX;
 	t->noted++;
 	if (event->kind == SOURCE_ATTEMPT)
 		note_attempt(t, event, n, count, now_s);

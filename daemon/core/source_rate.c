@@ -7,7 +7,7 @@
  * counts in proportion to what is left of it in the window. */
 #include "core/source_parts.h"
 
-#define SWEEP_MOST 4096u /* lines a tick */
+#define SWEEP_MAX 4096u /* lines a tick */
 #define STRETCHES 64u
 #define LINE_CELLS 16u
 
@@ -111,8 +111,8 @@ void rate_sweep(struct source_table *t, uint64_t now_us)
 		return;
 	}
 	due = (now_us - t->swept_us) * t->lines / RATE_EPOCH_US;
-	if (due > SWEEP_MOST) { /* the daemon stood still: what is behind stays behind */
-		due = SWEEP_MOST;
+	if (due > SWEEP_MAX) { /* the daemon stood still: what is behind stays behind */
+		due = SWEEP_MAX;
 		t->swept_us = now_us;
 	} else {
 		t->swept_us += due * RATE_EPOCH_US / t->lines;

@@ -12,9 +12,9 @@
 
 #define UNIT 8 /* bins */
 #define MIDDLE (SOURCE_BINS / 2)
-#define RATE_MOST (40 * UNIT)
-#define AGE_MOST (9 * UNIT)
-#define URGENCY_MOST (11 * UNIT)
+#define RATE_MAX (40 * UNIT)
+#define AGE_MAX (9 * UNIT)
+#define URGENCY_MAX (11 * UNIT)
 #define URGENCY_HALF_S 900u
 #define SLACK_SHORT_S 1800u /* less slack than this: due */
 #define GAP_GUESS_S 300u
@@ -85,7 +85,7 @@ static int32_t urgency(uint32_t slack_s)
 
 	if (halves >= 8)
 		return 0;
-	most = URGENCY_MOST >> halves;
+	most = URGENCY_MAX >> halves;
 	return most - most / 2 * (int32_t)rest / (int32_t)URGENCY_HALF_S;
 }
 
@@ -101,7 +101,7 @@ static int32_t seniority(const struct source_table *t, const struct source_facts
 
 	if (attempt < 2)
 		return 0; /* a source that has not come back yet has no seniority */
-	score += by_age < AGE_MOST ? by_age : AGE_MOST;
+	score += by_age < AGE_MAX ? by_age : AGE_MAX;
 	patience = source_patience_s(t, facts);
 	if (patience) {
 		slack = patience > age ? patience - age : 0;
@@ -176,16 +176,16 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 	if (is_hasty(t, facts)) {
 		ret->band = PLAN_BAND_PROMISED;
 		ret->heavy = ret->heavy == PLAN_HEAVY_SHARE ? PLAN_HEAVY_NO : ret->heavy;
-		score += URGENCY_MOST;
+		score += URGENCY_MAX;
 		by_age = true;
 	}
 	over = fair == NONE_LOG || facts->units == 0 ? 0 : 4 * (log2_8(facts->units) - fair);
 	if (by_age && ret->heavy == PLAN_HEAVY_SHARE)
 		ret->heavy = PLAN_HEAVY_NO;
 	if (fair != NONE_LOG && facts->units >= RATE_FULL)
-		over = RATE_MOST;
+		over = RATE_MAX;
 	if (over > 0 && !by_age)
-		score -= over < RATE_MOST ? over : RATE_MOST;
+		score -= over < RATE_MAX ? over : RATE_MAX;
 	/* Bins only: below them the tie decides alone, so that a cut-off within a bin cuts groups
 	 * and not ranks. */
 	ret->rank = (uint16_t)((score < 0		  ? 0

@@ -5,7 +5,7 @@
 
 #include "core/source_parts.h"
 
-#define LEAST_PER_MIN 60 /* connections: fewer say little */
+#define KNOWN_FROM_PER_MIN 60 /* connections: fewer say little */
 /* of all connections: mail from the Internet does not come from a private address */
 #define SHARE_PRIVATE 0.5
 #define SHARE_PUBLIC 0.8 /* a relay or filter in front, or one sender that fills the machine */
@@ -53,7 +53,7 @@ void source_shared(const struct source_table *t, struct source_shared *ret)
 	for (unsigned i = 0; i < t->tops; i++)
 		if (!most || t->top[i].charge - t->top[i].error > most->charge - most->error)
 			most = &t->top[i];
-	if (!most || all < LEAST_PER_MIN)
+	if (!most || all < KNOWN_FROM_PER_MIN)
 		return;
 	source_keys(t, most->address, &keys);
 	if (keys.pool)
@@ -65,6 +65,6 @@ void source_shared(const struct source_table *t, struct source_shared *ret)
 		ret->share = 1;
 	ret->is_private = source_is_private(most->address);
 	memcpy(ret->address, most->address, sizeof(ret->address));
-	ret->known = ret->per_min >= LEAST_PER_MIN &&
+	ret->known = ret->per_min >= KNOWN_FROM_PER_MIN &&
 		     ret->share >= (ret->is_private ? SHARE_PRIVATE : SHARE_PUBLIC);
 }

@@ -8,7 +8,7 @@
 static bool is_confined(const struct window *w, const struct tick *t)
 {
 	bool disk = t->io > t->cpu && !(t->server & SERVER_SHORT_OF_SLOTS);
-	double few = CONFINED_BUSY * w->config.least;
+	double few = CONFINED_BUSY * w->config.min;
 
 	return (tick_is_idle(t) || disk) && w->view.window >= 0 && w->view.window <= few &&
 	       w->rates.busy <= few;
@@ -19,7 +19,7 @@ static bool is_confined(const struct window *w, const struct tick *t)
  * no load. */
 static double ended_time(const struct window *w)
 {
-	return w->rates.done >= TELLS_LEAST_PER_S ? w->rates.done_time / w->rates.done : -1;
+	return w->rates.done >= TELLS_MIN_PER_S ? w->rates.done_time / w->rates.done : -1;
 }
 
 /* Nothing queues: neither for the machine nor for a greeting. */
@@ -93,9 +93,8 @@ double window_server_time(struct window *w, struct tick *t)
 	bool alone = !w->unloaded.seen || w->rates.jobs < JOBS_FOR_BASE ||
 		     t->server & SERVER_GREETS_LATE;
 
-	w->view.server_time_s =
-		fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_SHOWN_MOST_S);
-	if (w->rates.completed >= TELLS_LEAST_PER_S && window_has(w, WINDOW_PART_BASE)) {
+	w->view.server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_SHOWN_MAX_S);
+	if (w->rates.completed >= TELLS_MIN_PER_S && window_has(w, WINDOW_PART_BASE)) {
 		learn(w, t);
 		learn_greeting(w, t);
 	}

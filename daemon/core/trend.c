@@ -74,7 +74,7 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 	unsigned n = l->count;
 
 	l->slope = 0;
-	if (n < TREND_POINTS_LEAST || point(l, 0) - point(l, n - 1) < least)
+	if (n < TREND_POINTS_MIN || point(l, 0) - point(l, n - 1) < least)
 		return false;
 	whole = median_slope(l, 0, n, &falling);
 	l->slope = whole / window;
@@ -94,11 +94,11 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 static void evaluate(struct trend_look *l, double window, double least)
 {
 	if (sees_fall(l, window, least)) {
-		l->held += l->held < TREND_HELD_MOST;
+		l->held += l->held < TREND_HELD_MAX;
 	} else {
 		l->held = l->held > 2 ? (uint8_t)(l->held - 2) : 0;
 	}
-	l->judged = l->count >= TREND_POINTS_LEAST;
+	l->judged = l->count >= TREND_POINTS_MIN;
 }
 
 void trend_put(struct trend *t, uint64_t now_us, double value, double least)
@@ -138,7 +138,7 @@ static bool holds(const struct trend *t, int i)
 {
 	const struct trend_look *l = &t->look[i];
 
-	if (l->held < TREND_HELD_LEAST || l->slope >= 0)
+	if (l->held < TREND_HELD_MIN || l->slope >= 0)
 		return false;
 	return i == 0 || !t->look[i - 1].judged || t->look[i - 1].slope < TREND_OVER * l->slope;
 }

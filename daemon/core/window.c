@@ -97,21 +97,21 @@ static bool makes_sense(double value, double least, double most)
 
 void window_restore(struct window *w, const struct window_warm *warm)
 {
-	if (makes_sense(warm->capacity_per_s, WARM_RATE_LEAST, WARM_RATE_MOST))
+	if (makes_sense(warm->capacity_per_s, WARM_RATE_MIN, WARM_RATE_MAX))
 		w->capacity.per_s = warm->capacity_per_s;
-	if (makes_sense(warm->cpu_per_job_s, WARM_CPU_LEAST_S, WARM_CPU_MOST_S))
+	if (makes_sense(warm->cpu_per_job_s, WARM_CPU_MIN_S, WARM_CPU_MAX_S))
 		w->job.cost = warm->cpu_per_job_s;
-	if (makes_sense(warm->time_base_s, WARM_BASE_LEAST_S, WARM_BASE_MOST_S)) {
+	if (makes_sense(warm->time_base_s, WARM_BASE_MIN_S, WARM_BASE_MAX_S)) {
 		w->unloaded.time_s = warm->time_base_s;
 		w->unloaded.seen = true;
 	}
-	if (makes_sense(warm->think_time_s, WARM_CPU_LEAST_S, THINK_MOST_S))
+	if (makes_sense(warm->think_time_s, WARM_CPU_MIN_S, THINK_MAX_S))
 		w->think.guess = warm->think_time_s;
-	if (makes_sense(warm->session_bytes, 1, WARM_BYTES_MOST)) {
+	if (makes_sense(warm->session_bytes, 1, WARM_BYTES_MAX)) {
 		w->memory.per_session = warm->session_bytes;
 		w->memory.learned = true;
 	}
-	if (makes_sense(warm->trust, TRUST_LEAST, 1))
+	if (makes_sense(warm->trust, TRUST_MIN, 1))
 		w->capacity.trust = warm->trust;
 }
 
@@ -167,7 +167,7 @@ static uint32_t late_us(const struct window *w, const struct tick *t)
 		late_us = US_IN_S * UNGREETED_S + base_us;
 	else
 		late_us = w->config.banner_objective_us + US_IN_S * w->view.patience_s + base_us;
-	return (uint32_t)fmin(late_us, PLAN_MOST);
+	return (uint32_t)fmin(late_us, PLAN_MAX);
 }
 
 /* How many may come at once: what of the window is the server's own part. They are all served
@@ -185,14 +185,14 @@ static uint32_t waiting_max(const struct window *w, const struct tick *t, double
 	/* A greet wait that is new shows in T before it is taken for the unloaded greeting. */
 	double base_s = fmax(t->in->connect_220_base_us / US_IN_S,
 			     t->server & SERVER_GREETS_LATE ? w->unloaded.time_s : 0);
-	double waiting = fmax(WAITING_LEAST, x * (WAITING_S + GREETINGS_BORNE * base_s));
+	double waiting = fmax(WAITING_MIN, x * (WAITING_S + GREETINGS_BORNE * base_s));
 
 	if (!window_has(w, WINDOW_PART_WAITING))
 		return PLAN_UNLIMITED;
 	/* Before a greeting was seen it is not known how many wait for one. */
 	if (t->in->connect_220_base_us <= 0)
-		return t->server & SERVER_NEVER_GREETED ? (uint32_t)WAITING_LEAST : PLAN_UNLIMITED;
-	return (uint32_t)fmin(waiting, WINDOW_MOST);
+		return t->server & SERVER_NEVER_GREETED ? (uint32_t)WAITING_MIN : PLAN_UNLIMITED;
+	return (uint32_t)fmin(waiting, WINDOW_MAX);
 }
 
 static void write_plan(const struct window *w, const struct tick *t, struct plan_service *ret)
@@ -207,15 +207,15 @@ static void write_plan(const struct window *w, const struct tick *t, struct plan
 		return;
 	if (window_has(w, WINDOW_PART_PACING))
 		ret->rate_milli =
-			(uint32_t)fmin(MILLI * (BUCKET_SHARE * x + BUCKET_MORE_PER_S), PLAN_MOST);
-	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_LEAST, burst(w)), PLAN_MOST);
+			(uint32_t)fmin(MILLI * (BUCKET_SHARE * x + BUCKET_MORE_PER_S), PLAN_MAX);
+	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_MIN, burst(w)), PLAN_MAX);
 	ret->waiting_max = waiting_max(w, t, x);
 	ret->late_us = late_us(w, t);
 	/* Sessions that end give memory and slots back, but a full disk has no place for those who
 	 * wait. */
 	if (!w->view.hard_binds || w->view.reason != REASON_DISK)
 		ret->hold_us = (uint32_t)(US_IN_S * w->view.patience_s);
-	ret->pass_milli = (uint32_t)fmin(MILLI * w->view.passing_per_s, PLAN_MOST);
+	ret->pass_milli = (uint32_t)fmin(MILLI * w->view.passing_per_s, PLAN_MAX);
 }
 
 /* Which law is in force: the capacity law where completions and dialogue are seen. */
@@ -235,7 +235,7 @@ static void limit_window(struct window *w, const struct tick *t, double wanted)
 
 	memory_step(&w->memory, t, w->config.session_memory_bytes, w->view.hard_binds);
 	w->view.hard = window_has(w, WINDOW_PART_HARD) ? window_hard_limit(w, t, &hard_reason) : -1;
-	wanted = clamp_double(wanted, w->config.least, WINDOW_MOST);
+	wanted = clamp_double(wanted, w->config.min, WINDOW_MAX);
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
 	w->view.window = w->view.hard_binds ? w->view.hard : wanted;
 	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(t);
@@ -275,12 +275,10 @@ static void judge_foreign(struct window *w, const struct tick *t)
 
 void window_step(struct window *w, const struct window_input *in, struct plan_service *ret_service)
 {
-	struct tick t = { .in = in,
-			  .dt = clamp_double(in->dt_s, DT_LEAST_S, DT_MOST_S),
-			  .time = -1 };
+	struct tick t = { .in = in, .dt = clamp_double(in->dt_s, DT_MIN_S, DT_MAX_S), .time = -1 };
 	double wanted;
 
-	t.cores = fmax(sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores), CORES_LEAST);
+	t.cores = fmax(sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores), CORES_MIN);
 	w->view.regime = REGIME_NONE;
 	w->view.equation = -1;
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {

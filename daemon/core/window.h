@@ -70,8 +70,8 @@ enum regime {
 struct window_config {
 	enum window_law law; /* AUTO: by what the load shows */
 	double cores; /* that the MTA may use */
-	uint32_t least; /* W never goes below, default 4 */
-	uint32_t most; /* W never goes above: the server's slots x .95; 0: not known */
+	uint32_t min; /* W never goes below, default 4 */
+	uint32_t max; /* W never goes above: the server's slots x .95; 0: not known */
 	double banner_objective_us; /* above the learned unloaded time */
 	/* a sender may be kept waiting for its place so long rather than be refused */
 	double wait_objective_us;

@@ -45,7 +45,7 @@ static inline bool tick_is_idle(const struct tick *t)
 /* Enough are busy, and longer than `time_s`. */
 static inline bool tick_is_slow(const struct window *w, const struct tick *t, double time_s)
 {
-	return t->time > time_s && w->rates.busy >= BUSY_LEAST;
+	return t->time > time_s && w->rates.busy >= BUSY_MIN;
 }
 
 static inline bool tick_holds(const struct window *w, const struct tick *t)

@@ -5,7 +5,7 @@
 
 #define DAY_S 86400
 #define HEADER 44
-#define OFFSET_MOST (26 * 3600) /* no zone is further from UTC: RFC 8536, 3.2 */
+#define OFFSET_MAX (26 * 3600) /* no zone is further from UTC: RFC 8536, 3.2 */
 
 int64_t zone_days(int year, unsigned month, unsigned day)
 {
@@ -143,8 +143,8 @@ static int parse_rule(const char *text, struct zone *zone)
 			return -EINVAL;
 		zone->summer = true;
 	}
-	if (zone->standard_s < -OFFSET_MOST || zone->standard_s > OFFSET_MOST ||
-	    zone->summer_s < -OFFSET_MOST || zone->summer_s > OFFSET_MOST)
+	if (zone->standard_s < -OFFSET_MAX || zone->standard_s > OFFSET_MAX ||
+	    zone->summer_s < -OFFSET_MAX || zone->summer_s > OFFSET_MAX)
 		return -EINVAL;
 	zone->ruled = true;
 	return 0;
@@ -242,13 +242,12 @@ static int get_block(const uint8_t *at, const struct header *h, unsigned time, s
 			return -EINVAL;
 		zone->at_s[i - from] = when;
 		zone->offset_s[i - from] = (int32_t)get_32(types + 6 * (size_t)kinds[i]);
-		if (zone->offset_s[i - from] < -OFFSET_MOST ||
-		    zone->offset_s[i - from] > OFFSET_MOST)
+		if (zone->offset_s[i - from] < -OFFSET_MAX || zone->offset_s[i - from] > OFFSET_MAX)
 			return -EINVAL;
 	}
 	zone->changes = h->times - from;
-	return zone->first_offset_s < -OFFSET_MOST || zone->first_offset_s > OFFSET_MOST ? -EINVAL
-											 : 0;
+	return zone->first_offset_s < -OFFSET_MAX || zone->first_offset_s > OFFSET_MAX ? -EINVAL
+										       : 0;
 }
 
 /* "\nRULE\n" behind the second block. Empty: the last change counts for ever. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define STREAM_MESSAGES_MOST 100000u
+#define STREAM_MESSAGES_MAX 100000u
 
 static bool get_number(const char **at, const char *end, uint64_t *ret)
 {
@@ -78,7 +78,7 @@ static int walk_stream(const redisReply *reply, const char *const *streams, unsi
 				  memcmp(streams[stream], reply->element[0]->str,
 					 (size_t)reply->element[0]->len) != 0))
 		stream++;
-	if (stream == count || (size_t)reply->element[1]->elements > STREAM_MESSAGES_MOST)
+	if (stream == count || (size_t)reply->element[1]->elements > STREAM_MESSAGES_MAX)
 		return -EBADMSG;
 	for (size_t i = 0; i < (size_t)reply->element[1]->elements; i++)
 		if (walk_message(reply->element[1]->element[i], stream, each, context) < 0)

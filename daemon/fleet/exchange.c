@@ -19,7 +19,7 @@
 #define ROUND_MS 1000
 #define ROUND_FULL_MS 50 /* there is more to read */
 #define WAIT_NEXT_MS 100 /* before the next of the servers is tried */
-#define WAIT_MOST_MS 8000 /* before all of them are tried again */
+#define WAIT_MAX_MS 8000 /* before all of them are tried again */
 #define READ_COUNT "64"
 #define READ_MESSAGES 64
 #define INBOX (READ_MESSAGES * FLEET_FRAME_RECORDS) /* one answer fits */
@@ -264,8 +264,8 @@ static void give_up(struct exchange *e, const char *why)
 	e->said = false;
 	if (e->server == 0) { /* none of them would */
 		e->pause_ms = e->pause_ms ? 2 * e->pause_ms : ROUND_MS;
-		if (e->pause_ms > WAIT_MOST_MS)
-			e->pause_ms = WAIT_MOST_MS;
+		if (e->pause_ms > WAIT_MAX_MS)
+			e->pause_ms = WAIT_MAX_MS;
 	}
 	e->wait_ms = e->server == 0 ? e->pause_ms : WAIT_NEXT_MS;
 	pthread_mutex_lock(&e->lock);

@@ -15,9 +15,9 @@
 #include "fleet/hosts.h"
 #include "fleet/secret.h"
 
-#define TAKE_MOST 2048u /* records a tick: about a millisecond */
+#define TAKE_MAX 2048u /* records a tick: about a millisecond */
 #define QUEUE 65536u /* changes that wait for a store that is away */
-#define KEY_LEAST 16u
+#define KEY_MIN 16u
 #define SAY_EVERY_US (60 * US_PER_S)
 
 struct fleet {
@@ -35,7 +35,7 @@ struct fleet {
 	uint64_t since_us, said_us, told_us, joined, refused;
 	bool was_connected;
 	bool elsewhere; /* another host has room */
-	struct fleet_record batch[TAKE_MOST];
+	struct fleet_record batch[TAKE_MAX];
 };
 
 /* ---- both ways ------------------------------------------------------------------------------ */
@@ -57,7 +57,7 @@ void fleet_events(void *context, const struct source_event *events, unsigned cou
 
 static void take(struct fleet *f, uint64_t now_us, uint64_t realtime_us)
 {
-	unsigned count = exchange_take(f->exchange, f->batch, TAKE_MOST);
+	unsigned count = exchange_take(f->exchange, f->batch, TAKE_MAX);
 	struct fleet_host host[32];
 
 	for (unsigned i = 0; f->table && i < count; i++) {
@@ -83,7 +83,7 @@ static void tell(struct fleet *f, const struct engine_view *view, uint64_t realt
 	snprintf(own.name, sizeof(own.name), "%s", f->name);
 	hosts_hear(f->hosts, &own, realtime_us);
 	exchange_host(f->exchange, &own);
-	count = fleet_changes(&f->memory, f->batch, room < TAKE_MOST ? room : TAKE_MOST);
+	count = fleet_changes(&f->memory, f->batch, room < TAKE_MAX ? room : TAKE_MAX);
 	if (count)
 		exchange_give(f->exchange, f->batch, count);
 }
@@ -198,9 +198,9 @@ static int read_key(struct fleet *f)
 		return r;
 	if (!secret.length)
 		return 0;
-	if (secret.length < KEY_LEAST) {
+	if (secret.length < KEY_MIN) {
 		snprintf(f->why, sizeof(f->why),
-			 "fleet.key_file: the secret in it has less than %u bytes", KEY_LEAST);
+			 "fleet.key_file: the secret in it has less than %u bytes", KEY_MIN);
 		return -EINVAL;
 	}
 	f->key.half[0] = siphash(&first, secret.bytes, secret.length);

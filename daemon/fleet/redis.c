@@ -108,9 +108,9 @@ static int read_some(struct redis *r, char *why)
 		return -ECONNRESET;
 	}
 	r->read += (size_t)n;
-	if (r->read > REDIS_ANSWER_MOST) {
+	if (r->read > REDIS_ANSWER_MAX) {
 		snprintf(why, REDIS_WHY, "its answer is larger than %u MiB",
-			 REDIS_ANSWER_MOST >> 20);
+			 REDIS_ANSWER_MAX >> 20);
 		return -EMSGSIZE;
 	}
 	if (redisReaderFeed(r->reader, bytes, (size_t)n) != REDIS_OK) {
@@ -130,7 +130,7 @@ static redisReader *new_reader(struct redis *r)
 	redisReader *reader = redisReaderCreate();
 
 	if (reader)
-		reader->maxelements = REDIS_ELEMENTS_MOST;
+		reader->maxelements = REDIS_ELEMENTS_MAX;
 	return reader;
 }
 #else
@@ -139,7 +139,7 @@ static void *make_bounded_array(const redisReadTask *task, int elements)
 {
 	const struct redis *r = task->privdata;
 
-	return elements > REDIS_ELEMENTS_MOST ? NULL : r->make_array(task, elements);
+	return elements > REDIS_ELEMENTS_MAX ? NULL : r->make_array(task, elements);
 }
 
 static redisReader *new_reader(struct redis *r)

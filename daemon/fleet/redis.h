@@ -14,8 +14,8 @@
 
 #include "base/endpoint.h"
 
-#define REDIS_ANSWER_MOST (8u << 20)
-#define REDIS_ELEMENTS_MOST 1024 /* of one array in an answer */
+#define REDIS_ANSWER_MAX (8u << 20)
+#define REDIS_ELEMENTS_MAX 1024 /* of one array in an answer */
 #define REDIS_WHY 200
 
 struct redis;

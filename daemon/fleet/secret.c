@@ -11,7 +11,7 @@
 
 static int read_line(int fd, struct secret *ret)
 {
-	ssize_t n = read(fd, ret->bytes, SECRET_MOST);
+	ssize_t n = read(fd, ret->bytes, SECRET_MAX);
 	char *end;
 
 	if (n < 0)

@@ -4,11 +4,11 @@
 
 #include <stddef.h>
 
-#define SECRET_MOST 512
+#define SECRET_MAX 512
 
 struct secret {
 	size_t length; /* 0: none */
-	char bytes[SECRET_MOST + 1]; /* ends with 0 */
+	char bytes[SECRET_MAX + 1]; /* ends with 0 */
 };
 
 /* The first line of the file; an empty path is no secret and no error. The file has to belong to

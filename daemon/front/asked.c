@@ -12,7 +12,7 @@
 
 #define BACKLOG 1024
 #define COMPLAIN_US (60 * US_PER_S)
-#define AWAY_MOST 64 /* connections a turn of the loop */
+#define AWAY_MAX 64 /* connections a turn of the loop */
 
 /* ---- verdicts ------------------------------------------------------------------------------- */
 
@@ -79,7 +79,7 @@ static void on_away(evutil_socket_t listener, short what, void *context)
 	uint32_t count = 0;
 	int fd;
 
-	while (count < AWAY_MOST && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+	while (count < AWAY_MAX && (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
 		close(fd);
 		count++;
 	}

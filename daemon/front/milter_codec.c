@@ -8,8 +8,8 @@
 #include "core/reply.h"
 
 #define HEAD 5u /* length and command */
-#define VERSION_LEAST 2u
-#define VERSION_MOST 6u
+#define VERSION_MIN 2u
+#define VERSION_MAX 6u
 #define OPTIONS_SIZE 12u
 
 /* Steps that a server can leave out: helo, rcpt, body, headers, end of headers, unknown commands,
@@ -65,7 +65,7 @@ static int read_options(const uint8_t *data, uint32_t size, struct milter_messag
 		return -EBADMSG;
 	m->version = get32(data);
 	m->steps = get32(data + 8);
-	return m->version < VERSION_LEAST ? -EPROTONOSUPPORT : 1;
+	return m->version < VERSION_MIN ? -EPROTONOSUPPORT : 1;
 }
 
 /* NAME NUL FAMILY, and for 4, 6 and L: PORT ADDRESS NUL. Sendmail writes "IPv6:" before the
@@ -156,7 +156,7 @@ size_t milter_put_options(uint8_t *buf, uint32_t version, uint32_t steps)
 {
 	put32(buf, OPTIONS_SIZE + 1);
 	buf[4] = 'O';
-	put32(buf + HEAD, version < VERSION_MOST ? version : VERSION_MOST);
+	put32(buf + HEAD, version < VERSION_MAX ? version : VERSION_MAX);
 	put32(buf + HEAD + 4, 0); /* no change of mail */
 	put32(buf + HEAD + 8, steps & STEPS_UNWANTED);
 	return HEAD + OPTIONS_SIZE;

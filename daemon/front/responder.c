@@ -15,14 +15,14 @@
 #include "front/responder_parts.h"
 
 #define DESCRIPTORS_OF_OTHERS 256 /* left to the rest of the process */
-#define DRAINING_MOST 4096 /* clients that have had the last word, beside those in dialogue */
+#define DRAINING_MAX 4096 /* clients that have had the last word, beside those in dialogue */
 #define HANGS_US (1 * US_PER_S) /* a thread that did not turn for so long */
 
 /* How many clients can be served at once: as configured, and no more than there are descriptors. */
 static uint32_t room(uint32_t linger_max)
 {
 	struct rlimit limit;
-	uint64_t wanted = (uint64_t)linger_max + DRAINING_MOST;
+	uint64_t wanted = (uint64_t)linger_max + DRAINING_MAX;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return 1024;
@@ -174,9 +174,9 @@ void responder_push(struct responder *r, const struct plan *plan, bool down)
 void responder_view(const struct responder *r, struct responder_view *ret_view)
 {
 	*ret_view = (struct responder_view){
-		READ(accepted),	 READ(told),	 READ(shortened),   READ(finished),
-		READ(expired),	 READ(errors),	 READ(cpu_us),	    READ(beat_us),
-		READ(lingering), READ(draining), READ(linger_most), READ(form),
+		READ(accepted),	 READ(told),	 READ(shortened),  READ(finished),
+		READ(expired),	 READ(errors),	 READ(cpu_us),	   READ(beat_us),
+		READ(lingering), READ(draining), READ(linger_max), READ(form),
 	};
 	__atomic_load(&r->view.cpu_used_ratio, &ret_view->cpu_used_ratio, __ATOMIC_RELAXED);
 }

@@ -76,7 +76,7 @@ struct responder_view {
 	uint64_t cpu_us; /* of the thread */
 	uint64_t beat_us; /* CLOCK_MONOTONIC of the last turn of the loop */
 	uint32_t lingering, draining; /* now: in dialogue, said the last word */
-	uint32_t linger_most; /* bound in force */
+	uint32_t linger_max; /* bound in force */
 	double cpu_used_ratio; /* in the last 100 ms */
 	enum reply_form form;
 };

@@ -140,7 +140,7 @@ static enum reason reason_of(const struct responder *r, int fd, const struct soc
 	return reason != REASON_NONE || !service ? reason : (enum reason)service->reason;
 }
 
-static uint32_t linger_most(const struct responder *r)
+static uint32_t linger_max(const struct responder *r)
 {
 	const struct plan_service *service = service_plan(r);
 	uint32_t most = r->manner.linger_max;
@@ -182,7 +182,7 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	unsigned code = reply_code(r);
-	bool full = in_dialogue(r) >= linger_most(r);
+	bool full = in_dialogue(r) >= linger_max(r);
 	bool stopping = __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
 	uint32_t index = r->limiter.form == REPLY_FULL && !stopping ? reserve(r) : RESPONDER_NOBODY;
 	struct responder_client *c;
@@ -323,7 +323,7 @@ static void keep_to_share(struct responder *r)
 	PUT(cpu_us, cpu_us);
 	__atomic_store(&r->view.cpu_used_ratio, &r->limiter.used, __ATOMIC_RELAXED);
 	PUT(form, r->now_us < r->blocked_until_us ? REPLY_BYPASS : r->limiter.form);
-	PUT(linger_most, linger_most(r));
+	PUT(linger_max, linger_max(r));
 	if (rest_us)
 		poll(&wake, 1, (int)((rest_us + US_PER_MS - 1) / US_PER_MS));
 }

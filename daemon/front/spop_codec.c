@@ -188,7 +188,7 @@ static enum spop_status take_hello(struct reader *r, struct spop_request *q)
 		return SPOP_BAD_VERSION;
 	if (!sized)
 		return SPOP_NO_FRAME_SIZE;
-	if (frame_max < SPOP_FRAME_LEAST)
+	if (frame_max < SPOP_FRAME_MIN)
 		return SPOP_BAD_FRAME_SIZE;
 	q->frame_max = (uint32_t)(frame_max < SPOP_FRAME_MAX ? frame_max : SPOP_FRAME_MAX);
 	return SPOP_OK;

@@ -15,7 +15,7 @@
 
 /* octets of a frame, without its length: HAProxy's tune.bufsize less 4 */
 #define SPOP_FRAME_MAX 16380u
-#define SPOP_FRAME_LEAST 256u /* HAProxy refuses less */
+#define SPOP_FRAME_MIN 256u /* HAProxy refuses less */
 #define SPOP_ANSWER_MAX 1024u /* octets that any answer takes at most */
 
 enum spop_kind { SPOP_HELLO, SPOP_DISCONNECT, SPOP_NOTIFY };

@@ -17,9 +17,9 @@
 #define INTERFACE "org.freedesktop.login1.Manager"
 #define RETRY_US (30 * US_PER_S)
 /* The plan with the drain is out after one tick; a second one for the fronts that read it. */
-#define HOLD_LEAST_US (US_PER_S / 4)
+#define HOLD_MIN_US (US_PER_S / 4)
 /* logind's own patience, InhibitDelayMaxSec=, is 5 s unless set otherwise. */
-#define HOLD_MOST_US (4 * US_PER_S)
+#define HOLD_MAX_US (4 * US_PER_S)
 /* A machine that still runs after this time is not shutting down: the message that cancelled the
  * shutdown was lost. Mail must not wait any longer. */
 #define STAYS_UP_US (600 * US_PER_S)
@@ -239,8 +239,8 @@ int logind_open(struct event_base *base, const char *address, const struct login
 
 void logind_tick(struct logind *l, uint64_t now_us, double in_flight)
 {
-	if (l->going_down && l->inhibitor_fd >= 0 && now_us >= l->going_down_us + HOLD_LEAST_US &&
-	    (in_flight <= 0 || now_us >= l->going_down_us + HOLD_MOST_US)) {
+	if (l->going_down && l->inhibitor_fd >= 0 && now_us >= l->going_down_us + HOLD_MIN_US &&
+	    (in_flight <= 0 || now_us >= l->going_down_us + HOLD_MAX_US)) {
 		log_notice("the machine may go down now: %.0f sessions are open",
 			   in_flight > 0 ? in_flight : 0);
 		release(l);

@@ -59,7 +59,7 @@ static void stay(struct duty_cycle *d, uint64_t on_us)
 		d->since_us = began_us;
 	wait_us(&d->wake, &d->lock, on_us);
 	spent_us = clock_monotonic_us() - began_us;
-	if (spent_us >= DUTY_LEAST_US / 2)
+	if (spent_us >= DUTY_MIN_US / 2)
 		d->view.per_s = (d->ops->events(d->context) - events) * US_PER_S / spent_us;
 }
 

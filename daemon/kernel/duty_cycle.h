@@ -22,7 +22,7 @@ struct duty_cycle;
 #define DUTY_IDLE_US 2000000u /* a period */
 #define DUTY_PRESSED_US 500000u
 /* in place for so long at least, that bursts are seen with what lies between them */
-#define DUTY_LEAST_US 50000u
+#define DUTY_MIN_US 50000u
 
 struct duty_cycle_plan {
 	uint64_t on_us, off_us; /* off 0: in place all the time */
@@ -37,8 +37,8 @@ static inline struct duty_cycle_plan duty_cycle_plan(uint64_t per_s, bool idle)
 	if (per_s <= seen_per_s)
 		return (struct duty_cycle_plan){ DUTY_PRESSED_US, 0 };
 	on_us = period_us * seen_per_s / per_s;
-	if (on_us < DUTY_LEAST_US)
-		on_us = DUTY_LEAST_US;
+	if (on_us < DUTY_MIN_US)
+		on_us = DUTY_MIN_US;
 	return (struct duty_cycle_plan){ on_us, period_us - on_us };
 }
 

@@ -265,7 +265,7 @@ static void fill_state(struct gate *g)
 	s->netns_inum = g->netns_fd >= 0 ? netns_inum(g->netns_fd) : 0;
 	s->loopback = g->options.loopback;
 	s->paused = s->answer_all = 0;
-	s->share = s->pending_most = PLAN_UNLIMITED;
+	s->share = s->pending_max = PLAN_UNLIMITED;
 	s->pending_then = s->pending_likely = s->waiting_then = s->pending;
 	s->trusted_count = s->refused_count = s->ranked = 0;
 	memcpy(s->ports, g->options.ports, sizeof(s->ports));

@@ -9,12 +9,12 @@
 #include "kernel/gate_parts.h"
 
 #define BATCH 1024 /* tickets looked at in a tick, at most */
-#define LIFE_LEAST_US (1 * US_PER_S)
-#define LIFE_MOST_US (3 * US_PER_S)
+#define LIFE_MIN_US (1 * US_PER_S)
+#define LIFE_MAX_US (3 * US_PER_S)
 #define JUDGE_US (2 * US_PER_S)
 /* A handshake that takes longer is taken for failed. */
-#define PATIENCE_LEAST_US (US_PER_S / 10)
-#define PATIENCE_MOST_US (1 * US_PER_S)
+#define PATIENCE_MIN_US (US_PER_S / 10)
+#define PATIENCE_MAX_US (1 * US_PER_S)
 #define PATIENCE_FIRST_US (US_PER_S / 2) /* until a handshake was seen */
 #define FLOOD_QUIET_US (60 * US_PER_S)
 #define SHARE 8 /* one in so many places may be held by tickets that come to nothing */
@@ -277,9 +277,9 @@ static void judge(struct gate *g, uint64_t now_us)
 		uint64_t us = long_handshake(g);
 
 		g->judged_us = now_us;
-		g->ticket_life_us = bound(us, LIFE_LEAST_US, LIFE_MOST_US);
+		g->ticket_life_us = bound(us, LIFE_MIN_US, LIFE_MAX_US);
 		if (us)
-			g->patience_us = bound(us, PATIENCE_LEAST_US, PATIENCE_MOST_US);
+			g->patience_us = bound(us, PATIENCE_MIN_US, PATIENCE_MAX_US);
 	}
 	j = syn_judge_step(&g->judge,
 			   &(struct syn_reading){ .now_us = now_us,
@@ -291,7 +291,7 @@ static void judge(struct gate *g, uint64_t now_us)
 						  .share = s->share });
 	s->pending_then = pending;
 	s->pending_likely = j.likely;
-	s->pending_most = j.most;
+	s->pending_max = j.most;
 	say_flood(g, now_us);
 }
 
@@ -391,7 +391,7 @@ void gate_poll(struct gate *g, uint64_t now_us, struct counts *counts,
 	expire_tickets(g, now_us);
 	/* Tickets that do not count are no sessions. */
 	used = __atomic_load_n(&s->used, __ATOMIC_RELAXED) - s->pending_then +
-	       (s->pending_likely < s->pending_most ? s->pending_likely : s->pending_most);
+	       (s->pending_likely < s->pending_max ? s->pending_likely : s->pending_max);
 	c->in_flight = s->sessions > 0 ? (uint64_t)s->sessions : 0;
 	c->shadow_in_flight = used > 0 ? (uint64_t)used : 0;
 	errors = s->events_lost + s->sessions_lost;

@@ -123,7 +123,7 @@ uint64_t kernel_runq_tune(struct kernel *k, uint64_t now_us)
 		return 0;
 	if (s->duty) {
 		now_us = s->view.on_us;
-		span_us = DUTY_LEAST_US;
+		span_us = DUTY_MIN_US;
 		looks = (uint64_t)(LOOKS_PER_S / s->view.share);
 	}
 	if (s->tuned_us && now_us - s->tuned_us < span_us)

@@ -24,7 +24,7 @@
 #define MARKS 4096
 #define MARK_US (120 * US_PER_S)
 #define AUDIT_US (10 * US_PER_S)
-#define AUDIT_MOST 8192 /* more sessions than this are not audited: the walk would take too long */
+#define AUDIT_MAX 8192 /* more sessions than this are not audited: the walk would take too long */
 
 /* The session entry of smtp.bpf.c, as far as the audit reads it. */
 struct session_value {
@@ -346,9 +346,9 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t waiting[], int6
 		    int64_t stuck[], bool *ret_whole)
 {
 	int fd = bpf_map__fd(s->bpf->maps.sessions);
-	_cleanup_free_ uint64_t *keys = calloc(AUDIT_MOST, sizeof(*keys));
-	_cleanup_free_ struct session_value *values = calloc(AUDIT_MOST, sizeof(*values));
-	uint32_t count = AUDIT_MOST, batch = 0;
+	_cleanup_free_ uint64_t *keys = calloc(AUDIT_MAX, sizeof(*keys));
+	_cleanup_free_ struct session_value *values = calloc(AUDIT_MAX, sizeof(*values));
+	uint32_t count = AUDIT_MAX, batch = 0;
 	int r;
 
 	*ret_whole = false;

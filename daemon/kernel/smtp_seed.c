@@ -10,7 +10,7 @@
 
 #include "smtp.skel.h"
 
-#define SESSIONS_MOST 65536
+#define SESSIONS_MAX 65536
 #define ROOM 256 /* for what opens between the first look and the second */
 
 struct smtp_seeding {
@@ -45,14 +45,14 @@ struct smtp_seeding *smtp_seeding_begin(struct smtp_bpf *bpf, int netns_fd, cons
 	s->bpf = bpf;
 	memcpy(s->ports, ports, sizeof(s->ports));
 	s->fd = sockdiag_open_in(netns_fd);
-	s->sessions = s->fd < 0 ? NULL : calloc(SESSIONS_MOST, sizeof(*s->sessions));
-	n = s->sessions ? sockdiag_sessions(s->fd, s->ports, SMTP_PORTS, s->sessions, SESSIONS_MOST)
+	s->sessions = s->fd < 0 ? NULL : calloc(SESSIONS_MAX, sizeof(*s->sessions));
+	n = s->sessions ? sockdiag_sessions(s->fd, s->ports, SMTP_PORTS, s->sessions, SESSIONS_MAX)
 			: -1;
 	if (n < 0) {
 		smtp_seeding_free(s);
 		return NULL;
 	}
-	s->room = (unsigned)n + ROOM < SESSIONS_MOST ? (unsigned)n + ROOM : SESSIONS_MOST;
+	s->room = (unsigned)n + ROOM < SESSIONS_MAX ? (unsigned)n + ROOM : SESSIONS_MAX;
 	s->put = calloc(s->room, sizeof(*s->put));
 	s->seeds = calloc(s->room, sizeof(*s->seeds));
 	if (!s->put || !s->seeds || bpf_map__set_max_entries(bpf->maps.seeds, s->room) < 0) {
@@ -151,7 +151,7 @@ unsigned smtp_seeding_settle(struct smtp_seeding *s)
 
 	if (!s->count)
 		return 0;
-	n = sockdiag_sessions(s->fd, s->ports, SMTP_PORTS, s->sessions, SESSIONS_MOST);
+	n = sockdiag_sessions(s->fd, s->ports, SMTP_PORTS, s->sessions, SESSIONS_MAX);
 	now = n > 0 ? calloc((size_t)n, sizeof(*now)) : NULL;
 	if (n < 0 || (n > 0 && !now))
 		return taken;

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#define STRIDE_MOST 1024u
+#define STRIDE_MAX 1024u
 
 /* A power of two: the least that leaves at least so many looks a second, at so many events a
  * second. Pure. */
@@ -12,7 +12,7 @@ static inline uint64_t stride_for(uint64_t events_per_s, uint64_t looks_per_s)
 {
 	uint64_t stride = 1;
 
-	while (stride < STRIDE_MOST && events_per_s / (2 * stride) >= looks_per_s)
+	while (stride < STRIDE_MAX && events_per_s / (2 * stride) >= looks_per_s)
 		stride *= 2;
 	return stride;
 }

@@ -4,7 +4,7 @@
 
 #define FAST_US 500000.0
 #define SLOW_US 10000000.0
-#define FAILED_LEAST 4.0 /* a few that fail prove nothing */
+#define FAILED_MIN 4.0 /* a few that fail prove nothing */
 #define FAILED_SHARE 20 /* more than one in so many */
 
 static void decay(double *sum, double dt_us, double over_us)
@@ -14,7 +14,7 @@ static void decay(double *sum, double dt_us, double over_us)
 
 static bool fails(double used, double failed)
 {
-	return failed >= FAILED_LEAST && failed * FAILED_SHARE > used + failed;
+	return failed >= FAILED_MIN && failed * FAILED_SHARE > used + failed;
 }
 
 /* Adds the slots that have become old since the last step. */

@@ -7,7 +7,7 @@
 /* Of the time after which a session is stuck, so much makes it slow; and so many slow ones of one
  * source count as load. */
 #define SLOW_PART 5
-#define SLOW_LEAST 4
+#define SLOW_MIN 4
 #define SLOW_SHARE 8
 
 /* The integral of busy is kept up to each change of it. */
@@ -146,7 +146,7 @@ static bool is_over_its_share(struct session *s)
 	const uint8_t *address = s->addresses.source.s6_addr;
 	uint64_t in_flight = tally_counts(t)->in_flight, share = in_flight / SLOW_SHARE;
 
-	return peers_slow(&t->peers, address, 0) > (share > SLOW_LEAST ? share : SLOW_LEAST) &&
+	return peers_slow(&t->peers, address, 0) > (share > SLOW_MIN ? share : SLOW_MIN) &&
 	       2 * (uint64_t)peers_count(&t->peers, address) <= in_flight;
 }
 

@@ -22,12 +22,12 @@ static int collect(struct session *s, struct proxy_addresses *ret_told, size_t *
 {
 	struct flow *up = &s->up;
 	size_t room = up->length ? proxy_protocol_length((uint8_t *)up->pending, up->length)
-				 : PROXY_PROTOCOL_MOST;
+				 : PROXY_PROTOCOL_MAX;
 	ssize_t n;
 	int r;
 
-	room = room > PROXY_PROTOCOL_MOST ? room : PROXY_PROTOCOL_MOST;
-	if (!up->pending || room > PROXY_PROTOCOL_MOST) {
+	room = room > PROXY_PROTOCOL_MAX ? room : PROXY_PROTOCOL_MAX;
+	if (!up->pending || room > PROXY_PROTOCOL_MAX) {
 		char *larger = realloc(up->pending, room);
 
 		if (!larger)

@@ -12,7 +12,7 @@
 #include "proxy/session.h"
 #include "proxy/session_parts.h"
 
-#define MOST 10000u
+#define HELD_MAX 10000u
 #define MEMORY_SHARE 64 /* of the machine's */
 #define BYTES_EACH 5120u /* a kilobyte here, the rest is the kernel's socket */
 
@@ -21,12 +21,12 @@ static struct session *session_of(struct room_node *node)
 	return (struct session *)((char *)node - offsetof(struct session, held));
 }
 
-unsigned held_most(unsigned connections_max)
+unsigned held_max(unsigned connections_max)
 {
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t most = memory / MEMORY_SHARE / BYTES_EACH;
 
-	most = most < MOST ? most : MOST;
+	most = most < HELD_MAX ? most : HELD_MAX;
 	return most < connections_max ? (unsigned)most : connections_max;
 }
 
@@ -123,7 +123,7 @@ static struct room_offer offer_of(struct session *s, const struct plan_request *
 		.order = room_order((uint16_t)(request->score >> 16), request->sessions + held),
 		.hold_us = service->hold_us < wait_us ? service->hold_us : wait_us,
 		.pass_milli = service->pass_milli,
-		.most = t->held_most,
+		.most = t->held_max,
 	};
 
 	if (room_owes(&t->debts, session_group(s), s->moved_us)) {

@@ -6,14 +6,14 @@
 
 #include "core/splitmix.h"
 
-#define PEERS_FIRST_MOST (1u << 20) /* places at first; more come when they are needed */
-#define PEERS_MOST (1u << 30)
+#define PEERS_FIRST_MAX (1u << 20) /* places at first; more come when they are needed */
+#define PEERS_MAX (1u << 30)
 
 int peers_open(struct peers *peers, uint32_t most, uint64_t seed)
 {
 	uint32_t size = 16;
 
-	while (size < 2 * (uint64_t)most && size < PEERS_FIRST_MOST)
+	while (size < 2 * (uint64_t)most && size < PEERS_FIRST_MAX)
 		size *= 2;
 	*peers = (struct peers){ .peer = calloc(size, sizeof(struct peer)),
 				 .mask = size - 1,
@@ -75,7 +75,7 @@ static void grow(struct peers *p)
 {
 	struct peers larger = { .mask = 2 * p->mask + 1, .seed = p->seed, .used = p->used };
 
-	if (p->mask >= PEERS_MOST / 2)
+	if (p->mask >= PEERS_MAX / 2)
 		return;
 	larger.peer = calloc((size_t)larger.mask + 1, sizeof(struct peer));
 	if (!larger.peer)

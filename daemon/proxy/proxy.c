@@ -56,14 +56,14 @@ static rlim_t raise_descriptors(rlim_t wanted)
 static void follow_descriptors(struct proxy *p)
 {
 	const struct config_front *config = &p->tally.config.proxy;
-	unsigned held = held_most(config->connections_max);
+	unsigned held = held_max(config->connections_max);
 	rlim_t wanted =
 		2 * (rlim_t)config->connections_max + config->linger_max + held + DESCRIPTORS_OWN;
 	rlim_t have = raise_descriptors(wanted), usable;
 
 	p->tally.connections_max = config->connections_max;
 	p->tally.linger_max = config->linger_max;
-	p->tally.held_most = held;
+	p->tally.held_max = held;
 	if (have >= wanted)
 		return;
 	usable = have > 2 * DESCRIPTORS_OWN ? have - DESCRIPTORS_OWN : have / 2;
@@ -71,8 +71,8 @@ static void follow_descriptors(struct proxy *p)
 		p->tally.connections_max = (unsigned)(usable * 4 / 10);
 	if (p->tally.linger_max > usable / 10)
 		p->tally.linger_max = (unsigned)(usable / 10);
-	if (p->tally.held_most > usable / 20)
-		p->tally.held_most = (unsigned)(usable / 20);
+	if (p->tally.held_max > usable / 20)
+		p->tally.held_max = (unsigned)(usable / 20);
 	log_warning(
 		"Cannot have %llu file descriptors: the limit is %llu. At most %u sessions are served at once instead of front.proxy.connections_max = %u; the other clients are answered 4xx. Raise LimitNOFILE= (systemctl edit penstock-proxy).",
 		(unsigned long long)wanted, (unsigned long long)have, p->tally.connections_max,

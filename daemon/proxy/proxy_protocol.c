@@ -66,7 +66,7 @@ static int decode_v1(const uint8_t *bytes, size_t length, struct proxy_addresses
 size_t proxy_protocol_length(const uint8_t *bytes, size_t length)
 {
 	if (length < 16 || memcmp(bytes, signature, sizeof(signature)) != 0)
-		return PROXY_PROTOCOL_MOST;
+		return PROXY_PROTOCOL_MAX;
 	return 16 + ((size_t)bytes[14] << 8 | bytes[15]);
 }
 
@@ -131,13 +131,13 @@ static size_t encode_v1(const struct proxy_addresses *a, uint8_t *out)
 	bool v4 = is_v4(a);
 
 	if (!a->known)
-		return (size_t)snprintf((char *)out, PROXY_PROTOCOL_MOST, "PROXY UNKNOWN\r\n");
+		return (size_t)snprintf((char *)out, PROXY_PROTOCOL_MAX, "PROXY UNKNOWN\r\n");
 	inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? (const void *)&a->source.s6_addr[12] : &a->source,
 		  source, sizeof(source));
 	inet_ntop(v4 ? AF_INET : AF_INET6,
 		  v4 ? (const void *)&a->destination.s6_addr[12] : &a->destination, destination,
 		  sizeof(destination));
-	return (size_t)snprintf((char *)out, PROXY_PROTOCOL_MOST, "PROXY %s %s %s %u %u\r\n",
+	return (size_t)snprintf((char *)out, PROXY_PROTOCOL_MAX, "PROXY %s %s %s %u %u\r\n",
 				v4 ? "TCP4" : "TCP6", source, destination, a->source_port,
 				a->destination_port);
 }

@@ -10,7 +10,7 @@
 
 /* A version 1 line has at most 107 octets, and version 2 fits into this but for its TLVs
  * (proxy-protocol.txt 2.2). */
-#define PROXY_PROTOCOL_MOST 536
+#define PROXY_PROTOCOL_MAX 536
 
 struct proxy_addresses {
 	bool known; /* false: LOCAL, UNKNOWN or no address family that concerns us */
@@ -22,10 +22,10 @@ struct proxy_addresses {
  * -EPROTO when this is none. */
 int proxy_protocol_decode(const uint8_t *bytes, size_t length, struct proxy_addresses *ret);
 /* How many octets the header has that begins with `bytes`, as far as they tell (more than `length`
- * of them: a version 2 header, whose TLVs may make it 65,551 long); PROXY_PROTOCOL_MOST while they
+ * of them: a version 2 header, whose TLVs may make it 65,551 long); PROXY_PROTOCOL_MAX while they
  * do not. */
 size_t proxy_protocol_length(const uint8_t *bytes, size_t length);
-/* Writes a header of version 1 or 2 (PROXY_PROTOCOL_MOST is always enough). Returns its length. */
+/* Writes a header of version 1 or 2 (PROXY_PROTOCOL_MAX is always enough). Returns its length. */
 size_t proxy_protocol_encode(int version, const struct proxy_addresses *addresses, uint8_t *out);
 
 #endif

@@ -170,7 +170,7 @@ enum next relay_down(struct session *s)
 static enum next connected(struct session *s)
 {
 	struct tally *t = s->tally;
-	uint8_t first[2 * PROXY_PROTOCOL_MOST];
+	uint8_t first[2 * PROXY_PROTOCOL_MAX];
 	int error = 0;
 	socklen_t length = sizeof(error);
 	size_t n = 0;

@@ -15,7 +15,7 @@ void session_new(struct tally *tally, int fd, uint64_t now_us);
 void held_admit(struct tally *tally, uint64_t now_us);
 /* How many may wait at once: `connections_max` of the front, and what the machine's memory
  * bears. */
-unsigned held_most(unsigned connections_max);
+unsigned held_max(unsigned connections_max);
 /* Every 100 ms, for all: time-outs, late refusals, quiet clients. */
 void session_tick(struct session *session, uint64_t now_us);
 /* Adds what this session is to the gauges of `counts`, which begin at zero. */

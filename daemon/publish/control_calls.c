@@ -12,7 +12,7 @@
 #include "publish/json_sources.h"
 
 #define EXPLAIN_MAX 32768
-#define HISTORY_MOST 720 /* records in one answer */
+#define HISTORY_MAX 720 /* records in one answer */
 #define SOURCES_DEFAULT 100
 #define SOURCES_LISTED 1000 /* at most in one answer */
 
@@ -246,7 +246,7 @@ static void history(struct client *c, const struct varlink_call *call)
 {
 	uint64_t next_s = clock_realtime_us() / US_PER_S + 1, until_s = next_s,
 		 since_s = next_s - 3600, step_s = 10;
-	_cleanup_free_ struct history_record *records = calloc(HISTORY_MOST, sizeof(*records));
+	_cleanup_free_ struct history_record *records = calloc(HISTORY_MAX, sizeof(*records));
 	size_t count;
 
 	if (!get_count(c, call, "since_s", &since_s) || !get_count(c, call, "until_s", &until_s) ||
@@ -267,7 +267,7 @@ static void history(struct client *c, const struct varlink_call *call)
 		return;
 	}
 	count = c->control->ops->history(c->control->context, since_s, until_s, (uint32_t)step_s,
-					 records, HISTORY_MOST);
+					 records, HISTORY_MAX);
 	control_reply(c, call, NULL,
 		      json_pack("{s:o}", "history", history_json(records, count, c->privileged)),
 		      false);

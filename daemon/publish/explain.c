@@ -194,7 +194,7 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 			text_append(out, ", saturation %.2f", w->saturation);
 	}
 	text_append(out, "\n");
-	explain_equation(w, s->config.window_least, out);
+	explain_equation(w, s->config.window_min, out);
 }
 
 static void explain_queue(const struct status *s, unsigned i, struct text *out)

@@ -6,7 +6,7 @@
 
 /* Documents; it asks for each kind once in 50 ms at most, and for histories. */
 #define WORK_PER_S 400
-#define WORK_MOST 200
+#define WORK_MAX 200
 #define HISTORY_WORK 4
 
 /* The one that customers talk with may have their page, and nothing else. */
@@ -36,5 +36,5 @@ static double answer(void *context, const void *question, int *ret_result, struc
 
 const struct answers_kind http_answers = { .question = sizeof(struct http_question),
 					   .work_per_s = WORK_PER_S,
-					   .work_most = WORK_MOST,
+					   .work_most = WORK_MAX,
 					   .answer = answer };

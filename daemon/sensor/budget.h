@@ -10,7 +10,7 @@
 #define BUDGET_US_PER_S 40 /* by default: .004 % of one core */
 /* It is polled at least this often, whatever it costs, because the law must not use old values.
  * Status shows what a sensor costs beyond its budget. */
-#define BUDGET_INTERVAL_MOST_US 1000000u
+#define BUDGET_INTERVAL_MAX_US 1000000u
 /* weight of the newest poll: one expensive poll (a cold cache, an interrupt) is no trend */
 #define BUDGET_SMOOTHING 0.05
 
@@ -36,8 +36,8 @@ static inline void budget_spent(struct budget *b, double cost_us, unsigned stand
 
 	b->cost_us = b->polled_us ? b->cost_us + (cost_us - b->cost_us) * fmin(weight, 1) : cost_us;
 	interval_us = b->cost_us / budget_us_per_s * 1e6;
-	b->interval_us = interval_us > BUDGET_INTERVAL_MOST_US ? BUDGET_INTERVAL_MOST_US
-							       : (uint64_t)interval_us;
+	b->interval_us = interval_us > BUDGET_INTERVAL_MAX_US ? BUDGET_INTERVAL_MAX_US
+							      : (uint64_t)interval_us;
 }
 
 #endif

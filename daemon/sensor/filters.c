@@ -24,8 +24,8 @@
 /* Looking takes no more than one part in so many of a CPU: a host with 50,000 connections is looked
  * at less often. */
 #define CPU_PART 500
-#define LEAST_US (5 * US_PER_S)
-#define MOST_US (60 * US_PER_S)
+#define REST_MIN_US (5 * US_PER_S)
+#define REST_MAX_US (60 * US_PER_S)
 #define FORGET_US (600 * US_PER_S) /* without a connection */
 
 struct filter_watch {
@@ -136,7 +136,7 @@ static void note(const struct sensor_env *env, const struct sockdiag_listener *l
 	struct filter fresh, *is = known(f, l);
 
 	if (!is) {
-		if (f->count == FILTERS_MOST || !describe(env, l, &fresh))
+		if (f->count == FILTERS_MAX || !describe(env, l, &fresh))
 			return;
 		is = &f->each[f->count++];
 		*is = fresh;
@@ -200,7 +200,7 @@ static uint64_t look(void *context, bool idle)
 	w->found = found;
 	pthread_mutex_unlock(&w->lock);
 	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
-	return rest_us < LEAST_US ? LEAST_US : rest_us > MOST_US ? MOST_US : rest_us;
+	return rest_us < REST_MIN_US ? REST_MIN_US : rest_us > REST_MAX_US ? REST_MAX_US : rest_us;
 }
 
 int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_watch, char *why)

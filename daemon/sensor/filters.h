@@ -12,7 +12,7 @@
 
 #include "config/config.h"
 
-#define FILTERS_MOST 4
+#define FILTERS_MAX 4
 #define FILTER_NAME_MAX 64
 
 struct filter {
@@ -32,7 +32,7 @@ struct filter {
 struct filters {
 	uint64_t generation; /* 0: not looked yet; counts changes of who they are */
 	unsigned count;
-	struct filter each[FILTERS_MOST]; /* who has most clients comes first */
+	struct filter each[FILTERS_MAX]; /* who has most clients comes first */
 };
 
 struct sensor_env;

@@ -11,7 +11,7 @@
 /* memory.stat is expensive (the kernel adds up all CPUs): it is read when the cheap total has
  * moved. */
 #define STAT_MOVED 262144u
-#define LEAK_LEAST (8.0 * 1024 * 1024) /* growth over a look of the trend */
+#define LEAK_MIN (8.0 * 1024 * 1024) /* growth over a look of the trend */
 
 /* A rate of a counter into `use`, smoothed over some seconds so that no group is named for one
  * moment. */
@@ -112,5 +112,5 @@ void group_read_memory(struct group_node *n, bool v1, uint64_t now_us)
 	n->use = n->stat_bytes;
 	/* A trend finds what falls. */
 	if (n->trend)
-		trend_put(n->trend, now_us, -n->use, LEAK_LEAST);
+		trend_put(n->trend, now_us, -n->use, LEAK_MIN);
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DEPTH_MOST 8
+#define DEPTH_MAX 8
 
 int group_tree_init(struct group_tree *t, int cgroup_fd, const char *root,
 		    const char *const files[GROUP_FILES], bool trends, unsigned most)
@@ -17,7 +17,7 @@ int group_tree_init(struct group_tree *t, int cgroup_fd, const char *root,
 	memset(t, 0, sizeof(*t));
 	t->cgroup_fd = cgroup_fd;
 	t->trends = trends;
-	t->most = most < GROUPS_MOST ? most : GROUPS_MOST;
+	t->most = most < GROUPS_MAX ? most : GROUPS_MAX;
 	memcpy(t->files, files, sizeof(t->files));
 	snprintf(t->root, sizeof(t->root), "%s", root);
 	t->node = calloc(t->most, sizeof(*t->node));
@@ -114,7 +114,7 @@ static int add_below(struct build *b, const char *path, int parent, int depth)
 		if (!carry_over(b, n))
 			open_node(b, n);
 		b->count++;
-		if (depth < DEPTH_MOST)
+		if (depth < DEPTH_MAX)
 			add_below(b, b->fresh[index].path, index, depth + 1);
 	}
 	closedir(dir);

@@ -12,7 +12,7 @@
 
 #define GROUP_PATH_MAX 256
 #define GROUP_FILES 2
-#define GROUPS_MOST 256
+#define GROUPS_MAX 256
 
 struct group_node {
 	/* below the cgroup root's descriptor: "unified/system.slice/a.service" */

@@ -11,7 +11,7 @@
 #ifndef IFLA_PARENT_DEV_NAME
 #define IFLA_PARENT_DEV_NAME 56
 #endif
-#define DEPTH_MOST 8
+#define DEPTH_MAX 8
 
 static size_t payload(const struct rtattr *a)
 {
@@ -202,7 +202,7 @@ static double limit(const struct link *links, unsigned count, int ifindex, int d
 {
 	const struct link *l = links_find(links, count, ifindex);
 
-	if (!l || depth > DEPTH_MOST)
+	if (!l || depth > DEPTH_MAX)
 		return 0;
 	switch (l->kind) {
 	case LINK_BOND:

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LINKS_MOST 128
+#define LINKS_MAX 128
 #define LINK_NAME_MAX 16
 
 enum link_kind {

@@ -11,7 +11,7 @@
 #include "base/readfile.h"
 #include "config/config.h"
 
-#define DEPTH_MOST 12
+#define DEPTH_MAX 12
 
 /* The directory whose inode number is the cgroup's id. */
 static bool find_by_id(int cgroup_fd, const char *path, uint64_t id, int depth, char *ret,
@@ -38,7 +38,7 @@ static bool find_by_id(int cgroup_fd, const char *path, uint64_t id, int depth, 
 		if (entry->d_ino == id) {
 			snprintf(ret, size, "%s", below);
 			found = true;
-		} else if (depth < DEPTH_MOST) {
+		} else if (depth < DEPTH_MAX) {
 			found = find_by_id(cgroup_fd, below, id, depth + 1, ret, size);
 		}
 	}

@@ -26,8 +26,8 @@
 /* Looking takes no more than one part in so many of a CPU: then it looks less often. */
 #define CPU_PART 500
 #define FIRST_US US_PER_S /* rates need two looks */
-#define LEAST_US (2 * US_PER_S) /* trends want a reading each 2 s */
-#define MOST_US (10 * US_PER_S)
+#define REST_MIN_US (2 * US_PER_S) /* trends want a reading each 2 s */
+#define REST_MAX_US (10 * US_PER_S)
 #define DESCRIPTORS_LEFT 512 /* to everybody else */
 #define DESCRIPTORS_A_GROUP 5
 /* Who uses less is not named. */
@@ -48,8 +48,8 @@ struct neighbour_watch {
 	uint64_t rebuilt_us, last_us, root_cpu_us;
 	bool root_primed;
 	double root_cores;
-	struct attribution_group tree[GROUPS_MOST];
-	double scratch[GROUPS_MOST];
+	struct attribution_group tree[GROUPS_MAX];
+	double scratch[GROUPS_MAX];
 };
 
 /* All CPU time there is, of whatever group or none. */
@@ -316,16 +316,16 @@ static uint64_t look_again(void *context, bool idle)
 {
 	struct neighbour_watch *w = context;
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us,
-		 least_us = w->last_us ? LEAST_US : FIRST_US;
+		 rest_min_us = w->last_us ? REST_MIN_US : FIRST_US;
 
 	look(w, clock_monotonic_us());
 	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
-	return rest_us < least_us ? least_us : rest_us > MOST_US ? MOST_US : rest_us;
+	return rest_us < rest_min_us ? rest_min_us : rest_us > REST_MAX_US ? REST_MAX_US : rest_us;
 }
 
 /* As many as leave DESCRIPTORS_LEFT, or a quarter of what may be opened where that is little:
  * fronts and questions of operators come first. */
-static unsigned groups_most(void)
+static unsigned groups_max(void)
 {
 	struct rlimit files = { 1024, 1024 };
 	rlim_t room;
@@ -335,7 +335,7 @@ static unsigned groups_most(void)
 	if (files.rlim_cur > DESCRIPTORS_LEFT + room)
 		room = files.rlim_cur - DESCRIPTORS_LEFT;
 	room /= DESCRIPTORS_A_GROUP;
-	return room < GROUPS_MOST ? (unsigned)room : GROUPS_MOST;
+	return room < GROUPS_MAX ? (unsigned)room : GROUPS_MAX;
 }
 
 static int open_trees(struct neighbour_watch *w)
@@ -390,7 +390,7 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 		return -ENOMEM;
 	w->env = *env;
 	w->root_cores = -1;
-	w->most = groups_most();
+	w->most = groups_max();
 	r = open_trees(w);
 	pthread_mutex_init(&w->lock, NULL);
 	if (r == 0)

@@ -23,7 +23,7 @@ int procparse_psi_some(const char *content, uint64_t *ret_total_us)
 
 /* More hundredths of a second than the CPUs of any machine have counted: a counter that went below
  * zero, or lxcfs' idle of 8e18. */
-#define CPU_MOST (1ull << 53)
+#define CPU_MAX (1ull << 53)
 
 int procparse_cpu(const char *content, struct procparse_cpu *ret)
 {
@@ -35,7 +35,7 @@ int procparse_cpu(const char *content, struct procparse_cpu *ret)
 	if (n < 4)
 		return -EINVAL;
 	for (int i = 0; i < n; i++)
-		if (v[i] > CPU_MOST)
+		if (v[i] > CPU_MAX)
 			return -EINVAL;
 	ret->all = v[0] + v[1] + v[2] + v[3] + v[4] + v[5] + v[6] + v[7];
 	ret->idle = v[3] + v[4];
@@ -43,7 +43,7 @@ int procparse_cpu(const char *content, struct procparse_cpu *ret)
 	return 0;
 }
 
-#define MEMORY_LEAST_KIB (16 * 1024)
+#define MEMORY_MIN_KIB (16 * 1024)
 
 int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_available)
 {
@@ -54,7 +54,7 @@ int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_avai
 		r = readfile_field_u64(content, "MemAvailable", &available);
 	if (r < 0)
 		return r;
-	if (all < MEMORY_LEAST_KIB || all > UINT64_MAX / 1024)
+	if (all < MEMORY_MIN_KIB || all > UINT64_MAX / 1024)
 		return -EINVAL;
 	*ret_all = all * 1024;
 	*ret_available = (available > all ? all : available) * 1024;
@@ -65,7 +65,7 @@ int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_avai
  * the same of writes; in flight, ms with work, weighted ms; four of discards; flushes and their
  * ms. */
 #define DISK_FIELDS 17
-#define DISK_FIELDS_LEAST 10
+#define DISK_FIELDS_MIN 10
 
 static unsigned parse_numbers(const char *text, uint64_t *ret, unsigned most)
 {
@@ -95,7 +95,7 @@ int procparse_disk(const char **cursor, struct procparse_disk *ret)
 		*cursor = end ? end + 1 : line + strlen(line);
 		if (sscanf(line, "%u %u %31s%n", &major, &minor, name, &rest) < 3 || rest == 0)
 			continue;
-		if (parse_numbers(line + rest, v, DISK_FIELDS) < DISK_FIELDS_LEAST)
+		if (parse_numbers(line + rest, v, DISK_FIELDS) < DISK_FIELDS_MIN)
 			continue;
 		memset(ret, 0, sizeof(*ret));
 		memcpy(ret->name, name, sizeof(name));

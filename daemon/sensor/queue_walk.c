@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-#define DEPTH_MOST 6
+#define DEPTH_MAX 6
 /* A control file that is so much younger than the message was rewritten after an attempt. */
 #define REWRITTEN_S 10
 #define CHECK_EVERY 256
@@ -105,11 +105,11 @@ static void add_ready(struct walk *w, double since_s)
 
 static int each(struct walk *w, int at, const char *path, visit *on_entry)
 {
-	DIR *dir = w->depth < DEPTH_MOST ? open_directory(at, path) : NULL;
+	DIR *dir = w->depth < DEPTH_MAX ? open_directory(at, path) : NULL;
 	struct dirent *entry;
 
 	if (!dir)
-		return w->depth < DEPTH_MOST ? -errno : -ELOOP;
+		return w->depth < DEPTH_MAX ? -errno : -ELOOP;
 	w->depth++;
 	while (go_on(w) && (entry = readdir(dir))) {
 		bool directory = entry->d_type == DT_DIR;

@@ -24,16 +24,16 @@ static const struct sensor_ops *const drivers[] = {
 };
 
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
-#define FAILURES_MOST 5 /* in a row: then quarantine */
-#define BACKOFF_LEAST_US 1000000u
-#define BACKOFF_MOST_US 60000000u
+#define FAILURES_MAX 5 /* in a row: then quarantine */
+#define BACKOFF_MIN_US 1000000u
+#define BACKOFF_MAX_US 60000000u
 
 #define FIRST_POLLS 10
 #define FIRST_MEASURED 64 /* polls */
 #define MEASURED_OF 4
-#define STEERS_MOST_US 200000u /* between polls of a sensor that steers, once something presses */
+#define STEERS_MAX_US 200000u /* between polls of a sensor that steers, once something presses */
 #define CPU_PRESSED_US 5000000u /* the CPUs are taken to be pressed for so long after they were */
-#define HELD_MOST 32 /* signals of one sensor */
+#define HELD_MAX 32 /* signals of one sensor */
 
 _Static_assert(SIGNAL__COUNT < 256, "a signal is kept in a byte");
 
@@ -49,7 +49,7 @@ struct slot {
 	struct {
 		uint8_t signal, via;
 		double value;
-	} hold[HELD_MOST];
+	} hold[HELD_MAX];
 };
 
 struct registry {
@@ -128,9 +128,9 @@ static void quarantine(struct slot *slot, uint64_t now_us)
 			"Cannot read sensor %s: it failed %u times in a row: %s. It is left out for a while, and the next best source is used.",
 			slot->ops->name, slot->failures, slot->status.why);
 	slot->status.state = SENSOR_QUARANTINED;
-	slot->backoff_us = slot->backoff_us ? slot->backoff_us * 2 : BACKOFF_LEAST_US;
-	if (slot->backoff_us > BACKOFF_MOST_US)
-		slot->backoff_us = BACKOFF_MOST_US;
+	slot->backoff_us = slot->backoff_us ? slot->backoff_us * 2 : BACKOFF_MIN_US;
+	if (slot->backoff_us > BACKOFF_MAX_US)
+		slot->backoff_us = BACKOFF_MAX_US;
 	slot->retry_us = now_us + slot->backoff_us;
 }
 
@@ -156,7 +156,7 @@ static void keep(struct slot *slot, const struct sample *sample, const uint8_t *
 	slot->held = 0;
 	for (const enum signal *s = slot->ops->provides; *s != SIGNAL__COUNT; s++) {
 		if (via_before[*s] != VIA_NONE || sample->via[*s] == VIA_NONE ||
-		    slot->held == HELD_MOST)
+		    slot->held == HELD_MAX)
 			continue;
 		slot->hold[slot->held].signal = (uint8_t)*s;
 		slot->hold[slot->held].via = sample->via[*s];
@@ -175,14 +175,15 @@ static void put_held(const struct slot *slot, struct sample *sample)
 static bool is_due(const struct registry *registry, struct slot *slot, uint64_t now_us,
 		   enum urgency urgency)
 {
-	uint64_t tick_us = registry->env.config->tick_us, least_us = slot->ops->least_ms * 1000u;
+	uint64_t tick_us = registry->env.config->tick_us,
+		 interval_min_us = slot->ops->interval_min_ms * 1000u;
 	uint64_t interval_us = slot->budget.interval_us;
 
-	interval_us = interval_us > least_us ? interval_us : least_us;
+	interval_us = interval_us > interval_min_us ? interval_us : interval_min_us;
 	if (urgency == URGENCY_IDLE)
 		interval_us = 2 * (interval_us > tick_us ? interval_us : tick_us);
-	else if (slot->ops->steers && interval_us > STEERS_MOST_US)
-		interval_us = STEERS_MOST_US;
+	else if (slot->ops->steers && interval_us > STEERS_MAX_US)
+		interval_us = STEERS_MAX_US;
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
 	if (urgency == URGENCY_URGENT)
 		return true;
@@ -245,7 +246,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 		slot->status.errors++;
 		if (!slot->status.why[0])
 			snprintf(slot->status.why, sizeof(slot->status.why), "%s", strerror(-r));
-		if (++slot->failures >= FAILURES_MOST || slot->status.state == SENSOR_QUARANTINED)
+		if (++slot->failures >= FAILURES_MAX || slot->status.state == SENSOR_QUARANTINED)
 			quarantine(slot, now_us);
 		else
 			slot->status.state = SENSOR_FAILING;

@@ -68,7 +68,8 @@ struct sensor_ops {
 	bool every_tick;
 	bool steers; /* the window follows it: never long between polls once something presses */
 	unsigned budget_us_per_s; /* CPU that its polls may take; 0: the default of budget.h */
-	unsigned least_ms; /* between polls: what it reads changes no more often; 0: every tick */
+	/* between polls: what it reads changes no more often; 0: every tick */
+	unsigned interval_min_ms;
 };
 
 enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINED, SENSOR_STATES };

@@ -23,7 +23,7 @@
 
 /* A disk that completes nothing for longer tells nothing any more: a counter of requests in flight
  * may have drifted, and mail must not wait for that. */
-#define STUCK_MOST_US 60e6
+#define STUCK_MAX_US 60e6
 
 /* What is remembered of a disk between ticks. */
 struct past {
@@ -181,7 +181,7 @@ static void learn_stuck(struct disk *d, struct past *p, const struct procparse_d
 		p->completed_us = now_us;
 	p->ios = ios;
 	d->stuck_us = (double)(now_us - p->completed_us);
-	if (d->stuck_us > STUCK_MOST_US)
+	if (d->stuck_us > STUCK_MAX_US)
 		d->stuck_us = -1;
 }
 

@@ -26,12 +26,12 @@ struct state {
 	struct filters *picture; /* the registry's */
 	int diag_fd, cgroup_fd;
 	uint64_t generation; /* of what `cpu` has open */
-	struct cpu_reading cpu[FILTERS_MOST];
+	struct cpu_reading cpu[FILTERS_MAX];
 };
 
 static void close_cpu(struct state *s)
 {
-	for (int i = 0; i < FILTERS_MOST; i++) {
+	for (int i = 0; i < FILTERS_MAX; i++) {
 		if (s->cpu[i].fd >= 0)
 			close(s->cpu[i].fd);
 		s->cpu[i] = (struct cpu_reading){ .fd = -1 };
@@ -45,7 +45,7 @@ static int filters_open(const struct sensor_env *env, void **ret_state, char *wh
 
 	if (!s)
 		return -ENOMEM;
-	for (int i = 0; i < FILTERS_MOST; i++)
+	for (int i = 0; i < FILTERS_MAX; i++)
 		s->cpu[i].fd = -1;
 	s->picture = env->filters;
 	s->cgroup_fd = env->cgroup_fd;
@@ -105,13 +105,13 @@ static double read_cpu(struct cpu_reading *c, uint64_t now_us)
 
 static int read_queues(struct state *s, struct filters *f)
 {
-	uint16_t ports[FILTERS_MOST + 1] = { 0 };
+	uint16_t ports[FILTERS_MAX + 1] = { 0 };
 	struct sockdiag_listener found[LISTENERS];
 	int n;
 
 	for (unsigned i = 0; i < f->count; i++)
 		ports[i] = f->each[i].port;
-	n = sockdiag_listeners(s->diag_fd, ports, FILTERS_MOST, found, LISTENERS);
+	n = sockdiag_listeners(s->diag_fd, ports, FILTERS_MAX, found, LISTENERS);
 	for (int i = 0; i < n; i++)
 		for (unsigned k = 0; k < f->count; k++)
 			if (f->each[k].port == found[i].port &&
@@ -191,4 +191,4 @@ const struct sensor_ops sensor_filters = { .name = "filters",
 					   .open = filters_open,
 					   .poll = filters_poll,
 					   .close = filters_close,
-					   .least_ms = 200 };
+					   .interval_min_ms = 200 };

@@ -78,4 +78,4 @@ const struct sensor_ops sensor_neighbours = { .name = "neighbours",
 					      .open = neighbours_open,
 					      .poll = neighbours_poll,
 					      .close = neighbours_close,
-					      .least_ms = 500 };
+					      .interval_min_ms = 500 };

@@ -40,11 +40,11 @@ struct nic {
 	struct nl_sock *news; /* changes; NULL: the dumps alone must do */
 	int ioctl_fd, sys_fd;
 	const struct config *config;
-	struct link links[LINKS_MOST]; /* of the dump under way */
-	enum link_weight weights[LINKS_MOST];
+	struct link links[LINKS_MAX]; /* of the dump under way */
+	enum link_weight weights[LINKS_MAX];
 	unsigned links_count, left_out; /* left_out: of that dump, for want of room */
 	bool left_out_said;
-	struct known known[LINKS_MOST], before[LINKS_MOST];
+	struct known known[LINKS_MAX], before[LINKS_MAX];
 	unsigned known_count, before_count;
 	bool changed; /* the kernel told of a link, or told more than could be taken */
 	uint64_t last_us;
@@ -69,7 +69,7 @@ static int on_link(struct nl_msg *message, void *context)
 	struct link link;
 
 	if (links_parse(h, h->nlmsg_len, &link) == 1 &&
-	    links_take(s->links, s->weights, &s->links_count, LINKS_MOST, &link,
+	    links_take(s->links, s->weights, &s->links_count, LINKS_MAX, &link,
 		       links_weigh(&link, is_named(s, link.name))))
 		s->left_out++;
 	return NL_OK;

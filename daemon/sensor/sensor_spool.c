@@ -80,7 +80,7 @@ const struct sensor_ops sensor_spool = { .name = "spool",
 					 .open = space_open,
 					 .poll = space_poll,
 					 .close = free,
-					 .least_ms = 500 };
+					 .interval_min_ms = 500 };
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
@@ -142,4 +142,4 @@ const struct sensor_ops sensor_queue = { .name = "queue",
 					 .open = queue_open,
 					 .poll = queue_poll,
 					 .close = free,
-					 .least_ms = 500 };
+					 .interval_min_ms = 500 };

@@ -16,8 +16,8 @@
 #include "base/text.h"
 #include "sensor/mountinfo.h"
 
-#define DEPTH_MOST 12
-#define MOUNTINFO_MOST (1u << 20)
+#define DEPTH_MAX 12
+#define MOUNTINFO_MAX (1u << 20)
 #define NAME 32
 
 struct walk {
@@ -159,7 +159,7 @@ static int resolve_block(struct walk *w, const char *name, int depth)
 {
 	char path[128], disk[NAME], content[PATH_MAX];
 
-	if (depth > DEPTH_MOST || strchr(name, '/') || !is_there(w, "class/block/%s", name))
+	if (depth > DEPTH_MAX || strchr(name, '/') || !is_there(w, "class/block/%s", name))
 		return -ENODEV;
 	text_append(&w->chain, "%s", name);
 	if (disk_of_partition(w, name, disk))
@@ -281,7 +281,7 @@ static int resolve_path(struct walk *w, const char *path, int depth)
 
 	if (!mount)
 		return -ENOMEM;
-	if (depth > DEPTH_MOST || mountinfo_of_path(w->mountinfo, path, mount) < 0)
+	if (depth > DEPTH_MAX || mountinfo_of_path(w->mountinfo, path, mount) < 0)
 		return -ENODEV;
 	return resolve_mount(w, mount, depth);
 }
@@ -307,7 +307,7 @@ int spool_device_resolve(const char *mountinfo, int sys_fd, const char *path,
 
 int spool_device_find(int proc_fd, int sys_fd, const char *path, struct spool_device *ret)
 {
-	_cleanup_free_ char *content = malloc(MOUNTINFO_MOST), *real = realpath(path, NULL);
+	_cleanup_free_ char *content = malloc(MOUNTINFO_MAX), *real = realpath(path, NULL);
 	int r;
 
 	memset(ret, 0, sizeof(*ret));
@@ -319,7 +319,7 @@ int spool_device_find(int proc_fd, int sys_fd, const char *path, struct spool_de
 		/* cppcheck-suppress memleak ; _cleanup_free_ frees it, which cppcheck cannot see */
 		return r;
 	}
-	r = readfile_at(proc_fd, "self/mountinfo", content, MOUNTINFO_MOST);
+	r = readfile_at(proc_fd, "self/mountinfo", content, MOUNTINFO_MAX);
 	if (r < 0 && r != -EFBIG) {
 		snprintf(ret->why, sizeof(ret->why), "mountinfo cannot be read: %s", strerror(-r));
 		return r;

@@ -27,8 +27,8 @@
 #define WALK_TIME_US (5 * US_PER_S)
 #define WALK_CPU_PART 200
 #define WALK_TIME_PART 20
-#define WALK_LEAST_US US_PER_S
-#define WALK_MOST_US (120 * US_PER_S)
+#define WALK_MIN_US US_PER_S
+#define WALK_MAX_US (120 * US_PER_S)
 
 struct spool_watch {
 	struct sensor_env env;
@@ -203,9 +203,9 @@ static void walk_queue(struct spool_watch *w, uint64_t now_us)
 	wait_us = (s->queue.walked_us - now_us) * WALK_TIME_PART;
 	if (cpu_us * WALK_CPU_PART > wait_us)
 		wait_us = cpu_us * WALK_CPU_PART;
-	s->queue.interval_us = wait_us < WALK_LEAST_US	? WALK_LEAST_US
-			       : wait_us > WALK_MOST_US ? WALK_MOST_US
-							: wait_us;
+	s->queue.interval_us = wait_us < WALK_MIN_US   ? WALK_MIN_US
+			       : wait_us > WALK_MAX_US ? WALK_MAX_US
+						       : wait_us;
 	if (good && !*bounds.stop) {
 		s->queue.figures = sum;
 		s->queue.error = 0;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-#define BLOCKS_MOST (1u << 24)
+#define BLOCKS_MAX (1u << 24)
 
 const struct frame_kind ledger_kind = { "LEDG", 1 };
 
@@ -44,7 +44,7 @@ int ledger_head_check(const void *bytes, size_t size, uint64_t file_size, struct
 	if (r < 0)
 		return r;
 	if (head.sum != head_sum(&head) || head.block_size != SOURCE_BLOCK || head.blocks == 0 ||
-	    head.blocks > BLOCKS_MOST || ledger_record_at(head.blocks) != file_size)
+	    head.blocks > BLOCKS_MAX || ledger_record_at(head.blocks) != file_size)
 		return -EBADMSG;
 	*ret = head;
 	return 0;

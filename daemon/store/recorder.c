@@ -44,7 +44,7 @@ static void give_up(struct recorder *r, int error)
 	else
 		log_notice(
 			"daemon.record: %s is full: it has %llu MiB of daemon.record_max. What is in it stays.",
-			r->path, (unsigned long long)(r->most_bytes >> 20));
+			r->path, (unsigned long long)(r->max_bytes >> 20));
 }
 
 /* A file of that name is kept as FILE.1: an operator may be about to look at it. */
@@ -112,7 +112,7 @@ static void write_one(struct recorder *r, const void *payload, size_t length)
 	if (atomic_load(&r->stopped))
 		return;
 	if (atomic_load(&r->written) + sizeof(struct frame_head) + length + END_ROOM >
-	    r->most_bytes) {
+	    r->max_bytes) {
 		write_end(r, TRACE_END_FULL);
 		if (!atomic_load(&r->stopped))
 			give_up(r, 0);
@@ -132,14 +132,14 @@ static void write_first(struct recorder *r)
 		return;
 	}
 	log_notice("recording to %s, at most %llu MiB", r->path,
-		   (unsigned long long)(r->most_bytes >> 20));
+		   (unsigned long long)(r->max_bytes >> 20));
 	write_one(r, r->head, r->head_length - r->first_config_length);
 	write_one(r, r->head + r->head_length - r->first_config_length, r->first_config_length);
-	for (size_t at = 0; at < r->page_count; at += TRACE_PAGES_MOST) {
-		struct trace_out out = { .bytes = r->frame, .size = TRACE_PAYLOAD_MOST };
+	for (size_t at = 0; at < r->page_count; at += TRACE_PAGES_MAX) {
+		struct trace_out out = { .bytes = r->frame, .size = TRACE_PAYLOAD_MAX };
 
 		trace_put_table(&out, r->table_size);
-		for (size_t i = at; i < r->page_count && i < at + TRACE_PAGES_MOST; i++) {
+		for (size_t i = at; i < r->page_count && i < at + TRACE_PAGES_MAX; i++) {
 			uint32_t number;
 
 			memcpy(&number, r->pages + i * PAGE_ITEM, sizeof(number));
@@ -153,7 +153,7 @@ static void drain(struct recorder *r)
 {
 	uint32_t length;
 
-	while ((length = ring_take(&r->ring, r->frame, TRACE_PAYLOAD_MOST)) > 0)
+	while ((length = ring_take(&r->ring, r->frame, TRACE_PAYLOAD_MAX)) > 0)
 		write_one(r, r->frame, length);
 }
 
@@ -247,7 +247,7 @@ static int make_first_frames(struct recorder *r, const struct recorder_options *
 				   .realtime_us = o->realtime_us,
 				   .cores = o->cores,
 				   .seed = o->seed };
-	struct trace_out out = { .bytes = r->head, .size = TRACE_PAYLOAD_MOST };
+	struct trace_out out = { .bytes = r->head, .size = TRACE_PAYLOAD_MAX };
 
 	snprintf(head.version, sizeof(head.version), "%s", o->version);
 	trace_put_head(&out, &head);
@@ -276,14 +276,14 @@ int recorder_open(const struct recorder_options *o, struct recorder **ret)
 	wait_init(&r->wake);
 	wait_init(&r->gone);
 	r->fd = -1;
-	r->most_bytes = o->most_bytes;
+	r->max_bytes = o->max_bytes;
 	snprintf(r->path, sizeof(r->path), "%s", o->path);
 	r->ring.size = o->ring_bytes ? o->ring_bytes : RECORDER_RING;
 	r->ring.bytes = malloc(r->ring.size);
-	r->scratch = malloc(TRACE_PAYLOAD_MOST);
-	r->pending = malloc(TRACE_EVENTS_MOST * sizeof(*r->pending));
-	r->frame = malloc(TRACE_PAYLOAD_MOST);
-	r->head = malloc(TRACE_PAYLOAD_MOST);
+	r->scratch = malloc(TRACE_PAYLOAD_MAX);
+	r->pending = malloc(TRACE_EVENTS_MAX * sizeof(*r->pending));
+	r->frame = malloc(TRACE_PAYLOAD_MAX);
+	r->head = malloc(TRACE_PAYLOAD_MAX);
 	if (r->ring.bytes && r->scratch && r->pending && r->frame && r->head)
 		error = make_first_frames(r, o);
 	if (error == 0 && o->table)
@@ -291,8 +291,8 @@ int recorder_open(const struct recorder_options *o, struct recorder **ret)
 	if (error == 0) {
 		/* Touched now, so that the tick meets no page fault. */
 		memset(r->ring.bytes, 0, r->ring.size);
-		memset(r->scratch, 0, TRACE_PAYLOAD_MOST);
-		memset(r->pending, 0, TRACE_EVENTS_MOST * sizeof(*r->pending));
+		memset(r->scratch, 0, TRACE_PAYLOAD_MAX);
+		memset(r->pending, 0, TRACE_EVENTS_MAX * sizeof(*r->pending));
 		error = -pthread_create(&thread, NULL, run, r);
 	}
 	if (error < 0) {

@@ -18,7 +18,7 @@ struct recorder;
 
 struct recorder_options {
 	const char *path;
-	uint64_t most_bytes; /* of the file */
+	uint64_t max_bytes; /* of the file */
 	const char *version; /* of penstock */
 	uint64_t now_us, realtime_us;
 	double cores;

@@ -13,9 +13,9 @@
 struct recorder {
 	/* The tick's: */
 	struct recorder_ring ring;
-	uint8_t *scratch; /* TRACE_PAYLOAD_MOST */
+	uint8_t *scratch; /* TRACE_PAYLOAD_MAX */
 	struct trace_out out; /* the tick that is being put together */
-	struct trace_event *pending; /* TRACE_EVENTS_MOST */
+	struct trace_event *pending; /* TRACE_EVENTS_MAX */
 	unsigned pending_count, events_of_tick;
 	uint64_t ticks;
 	bool behind; /* something was lost and not yet told */
@@ -29,9 +29,9 @@ struct recorder {
 	_Atomic uint64_t written, ticks_lost, events_lost;
 	/* The thread's: */
 	char path[PATH_MAX];
-	uint64_t most_bytes;
+	uint64_t max_bytes;
 	int fd;
-	uint8_t *frame; /* TRACE_PAYLOAD_MOST */
+	uint8_t *frame; /* TRACE_PAYLOAD_MAX */
 	uint8_t *head; /* the first frames: */
 	size_t head_length, first_config_length;
 	uint8_t *pages; /* of the table of sources: u32 number, TRACE_PAGE bytes each */

@@ -15,7 +15,7 @@ static bool is_off(const struct recorder *r)
 
 static struct trace_out begin(struct recorder *r)
 {
-	return (struct trace_out){ .bytes = r->scratch, .size = TRACE_PAYLOAD_MOST };
+	return (struct trace_out){ .bytes = r->scratch, .size = TRACE_PAYLOAD_MAX };
 }
 
 static bool put(struct recorder *r, const struct trace_out *out)
@@ -55,7 +55,7 @@ void recorder_events(struct recorder *r, const struct source_event *events, unsi
 		}
 		r->events_of_tick++;
 		r->pending[r->pending_count++] = (struct trace_event){ now_us, events[i] };
-		if (r->pending_count == TRACE_EVENTS_MOST)
+		if (r->pending_count == TRACE_EVENTS_MAX)
 			flush_events(r);
 	}
 }

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "store/recorder.h"
 
-#define CONFIG_TEXT (TRACE_PAYLOAD_MOST - 16384u)
+#define CONFIG_TEXT (TRACE_PAYLOAD_MAX - 16384u)
 #define FILES 2 /* that share daemon.record_max: FILE and FILE.1 */
 #define ROUND_US (2 * US_PER_S) /* a file lasts so long at least */
 #define CLOSE_US (2 * US_PER_S) /* how long the end waits for a disk */
@@ -65,7 +65,7 @@ static void begin(struct recording *g, const struct config *config)
 	g->config = config;
 	g->begun_us = clock_monotonic_us();
 	g->max_bytes = config->record_max_bytes;
-	options.most_bytes = g->max_bytes / FILES;
+	options.max_bytes = g->max_bytes / FILES;
 	if (!g->path[0])
 		return;
 	text = config_text(config, &options.config_length);

@@ -20,10 +20,10 @@
 #include "store/frame.h"
 #include "store/trace_answer.h"
 
-#define TRACE_PAYLOAD_MOST (256u << 10) /* of one frame */
-#define TRACE_EVENTS_MOST 1024u /* in one frame */
+#define TRACE_PAYLOAD_MAX (256u << 10) /* of one frame */
+#define TRACE_EVENTS_MAX 1024u /* in one frame */
 #define TRACE_PAGE 4096u /* of the table of sources; pages of zeros are not written */
-#define TRACE_PAGES_MOST 48u /* in one frame */
+#define TRACE_PAGES_MAX 48u /* in one frame */
 #define TRACE_TABLE_LARGEST (UINT64_C(1) << 36)
 
 extern const struct frame_kind trace_kind;
@@ -87,7 +87,7 @@ struct trace_event {
 
 struct trace_events {
 	unsigned count;
-	struct trace_event event[TRACE_EVENTS_MOST];
+	struct trace_event event[TRACE_EVENTS_MAX];
 };
 
 struct trace_tick {
@@ -130,7 +130,7 @@ struct trace_out {
 
 void trace_put_head(struct trace_out *out, const struct trace_head *head);
 void trace_put_config(struct trace_out *out, double cores, const char *text, size_t length);
-/* Begins a frame of pages; trace_put_page() then adds up to TRACE_PAGES_MOST. */
+/* Begins a frame of pages; trace_put_page() then adds up to TRACE_PAGES_MAX. */
 void trace_put_table(struct trace_out *out, uint64_t size);
 void trace_put_page(struct trace_out *out, uint32_t number, const void *bytes);
 void trace_put_engine(struct trace_out *out, const struct engine *engine);

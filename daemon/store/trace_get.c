@@ -26,7 +26,7 @@ int trace_next(struct trace_reader *r, const void **ret_payload, size_t *ret_len
 	if (left == 0)
 		return 0;
 	result = frame_check(r->bytes + r->at, left, &trace_kind, &payload, &length);
-	if (result == 0 && length <= TRACE_PAYLOAD_MOST) {
+	if (result == 0 && length <= TRACE_PAYLOAD_MAX) {
 		r->at += sizeof(struct frame_head) + length;
 		*ret_payload = payload;
 		*ret_length = length;
@@ -144,7 +144,7 @@ static void get_order(struct trace_in *in, struct trace_order *o)
 static void get_events(struct trace_in *in, struct trace_events *e)
 {
 	e->count = TRACE_READ(in, uint32_t);
-	if (e->count > TRACE_EVENTS_MOST)
+	if (e->count > TRACE_EVENTS_MAX)
 		in->bad = true;
 	else
 		trace_read(in, e->event, e->count * sizeof(e->event[0]));

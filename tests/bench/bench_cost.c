@@ -33,7 +33,7 @@
 #define SWITCHES_PER_S 50000.0
 #define IOS_PER_S 5000.0
 #define PROGRAMS 48
-#define SCRATCH "penstock-bench-scratch"
+#define SCRATCH "build/bench-scratch"
 #define SCRATCH_BYTES (64u << 20)
 
 struct program {

@@ -195,7 +195,7 @@ static void ticks(struct source_table *table, struct plan *plan, double ns)
 	struct load load = { 0 };
 
 	config.window.cores = 4;
-	config.window.least = 4;
+	config.window.min = 4;
 	for (int i = 0; i < SIGNAL__COUNT; i++)
 		config.target[i] = signal_info[i].target;
 	engine_init(&engine, &config, 1);

@@ -59,7 +59,7 @@ static void what_is_written_reads_back(void **state)
 						     .source_port = 1234,
 						     .destination_port = 25 },
 					       b;
-			uint8_t out[PROXY_PROTOCOL_MOST];
+			uint8_t out[PROXY_PROTOCOL_MAX];
 			size_t n;
 
 			inet_pton(AF_INET6, v6 ? "2001:db8::9" : "::ffff:203.0.113.9", &a.source);
@@ -111,7 +111,7 @@ static void version_2_of_any_length(void **state)
 	struct proxy_addresses a;
 
 	memcpy(h, "\r\n\r\n\0\r\nQUIT\n\x21\x11", 14);
-	assert_int_equal(proxy_protocol_length(h, 15), PROXY_PROTOCOL_MOST);
+	assert_int_equal(proxy_protocol_length(h, 15), PROXY_PROTOCOL_MAX);
 	for (size_t whole = 600; whole <= sizeof(h); whole = whole < 3000 ? 3000 : whole * 2) {
 		h[14] = (uint8_t)((whole - 16) >> 8);
 		h[15] = (uint8_t)(whole - 16);

@@ -5,14 +5,14 @@
 
 int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
-	static struct link links[LINKS_MOST];
+	static struct link links[LINKS_MAX];
 	unsigned count = 0;
 	void *copy = malloc(size ? size : 1);
 
 	memcpy(copy, data, size);
 	/* Messages one after the other, as a dump has them; 4 bytes of alignment are the
 	 * kernel's. */
-	for (size_t at = 0; at < size && count < LINKS_MOST;) {
+	for (size_t at = 0; at < size && count < LINKS_MAX;) {
 		unsigned length;
 
 		if (size - at >= 4) {

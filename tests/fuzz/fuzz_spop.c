@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (taken < 4 || taken > size || taken > SPOP_FRAME_MAX + 4)
 			abort();
 		if (q.kind == SPOP_HELLO &&
-		    (q.frame_max < SPOP_FRAME_LEAST || q.frame_max > SPOP_FRAME_MAX))
+		    (q.frame_max < SPOP_FRAME_MIN || q.frame_max > SPOP_FRAME_MAX))
 			abort();
 		spop_put_ack(answer, q.stream, q.frame, "451 4.3.2 mx.example.org overloaded");
 		data += taken;

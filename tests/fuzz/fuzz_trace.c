@@ -22,7 +22,7 @@ static void look(const struct trace_record *r, const struct trace_head *head)
 	else if (r->type == TRACE_ENGINE)
 		engine_restore_checkpoint(r->engine.bytes, r->engine.size, engine_layout(),
 					  &engine);
-	else if (r->type == TRACE_EVENTS && r->events.count > TRACE_EVENTS_MOST)
+	else if (r->type == TRACE_EVENTS && r->events.count > TRACE_EVENTS_MAX)
 		abort();
 	else if (r->type == TRACE_TICK)
 		trace_answer_differs(&r->tick.answer, &r->tick.answer, &head->answers, true, 0);
@@ -52,7 +52,7 @@ static void read_all(const uint8_t *data, size_t size)
 	bool known = false;
 	int r;
 
-	config.window.least = 4;
+	config.window.min = 4;
 	engine_init(&engine, &config, 1);
 	while ((r = trace_next(&reader, &payload, &length, &skipped)) != 0) {
 		if (reader.at > size || (r < 0 && skipped == 0))

@@ -33,7 +33,7 @@ class Host:
         self.number, self.port = number, fleet.ports + number
         directory = os.path.join(fleet.directory, f"mx{number}")
         os.makedirs(os.path.join(directory, "run"), exist_ok=True)
-        options = {**no_targets(), "service.mx.ports": fleet.server.port, "service.mx.hostname": "mx.example.org", "source.retry_least": "1s",
+        options = {**no_targets(), "service.mx.ports": fleet.server.port, "service.mx.hostname": "mx.example.org", "source.retry_min": "1s",
                    "fleet.servers": f"127.0.0.1:{fleet.ports}", "fleet.name": f"mx{number}.example.org", **fleet.options, **(options or {})}
         self.daemon = Daemon(directory, options, http=fleet.ports + 20 + number)
         self.proxy = Proxy(directory, self.port, fleet.server.port, options) if fleet.proxies else None
@@ -128,7 +128,7 @@ def _():
             host.drain()
         check(one.attempt("127.5.0.1").startswith("451"), "deferred by the first")
         two.knows("127.5.0.1", "1 attempt", "the second host knows of it")
-        # Retries that count come a second apart at least (source.retry_least), wherever they come.
+        # Retries that count come a second apart at least (source.retry_min), wherever they come.
         wait_for(lambda: two.attempt("127.5.0.1").startswith("451") and "attempts counted" in two.explain("127.5.0.1"), "the second attempt, on another host")
         three.knows("127.5.0.1", "attempts counted", "the third host knows of both")
         time.sleep(1.1)  # the next attempt counts

@@ -97,7 +97,7 @@ class Host:
         """What enforced pressure comes to: the window."""
         text = page("ini")[0].replace("192.0.2.11", self.address)
         with open(self.file, "w") as f:
-            f.write(text + f"[http]\nlisten = none\n[source]\nsessions_max = 1000000\n[objective]\nwindow_least = {window or 4}\nwindow_most = {window or 0}\n")
+            f.write(text + f"[http]\nlisten = none\n[source]\nsessions_max = 1000000\n[objective]\nwindow_min = {window or 4}\nwindow_max = {window or 0}\n")
 
     def start_daemon(self):
         # With BPF: while nobody tells how many sessions are in flight, the window is open.

@@ -193,7 +193,7 @@ static inline void give_back_tickets(void)
 	/* Those that failed are forgotten. */
 	memset(&gate->judge, 0, sizeof(gate->judge));
 	gate->state->pending_then = gate->state->pending_likely = 0;
-	gate->state->pending_most = PLAN_UNLIMITED;
+	gate->state->pending_max = PLAN_UNLIMITED;
 }
 
 static inline void fresh(struct plan *p)

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FRAME_MOST 70000
+#define FRAME_MAX 70000
 
 static double cpu_s(void)
 {
@@ -70,12 +70,12 @@ static int reply(int fd, const void *data, uint32_t length)
 
 static void serve(int fd, double seconds, size_t bytes)
 {
-	static char frame[FRAME_MOST];
+	static char frame[FRAME_MAX];
 	uint32_t length;
 
 	while (read_all(fd, &length, 4) == 0) {
 		length = ntohl(length);
-		if (length == 0 || length > FRAME_MOST || read_all(fd, frame, length) < 0)
+		if (length == 0 || length > FRAME_MAX || read_all(fd, frame, length) < 0)
 			return;
 		switch (frame[0]) {
 		case 'O': { /* version 6, no actions, and no steps but the body's end */

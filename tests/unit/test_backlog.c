@@ -27,7 +27,7 @@ static int setup(void **state)
 	memset(&b, 0, sizeof(b));
 	b.config = (struct engine_config){
 		.cores = 4,
-		.window = { .cores = 4, .least = 4, .banner_objective_us = 500000 },
+		.window = { .cores = 4, .min = 4, .banner_objective_us = 500000 },
 		.epoch_us = 60000000,
 		.services = 1,
 		.service = { { .name = "mx", .reply_code = 451 } }

@@ -78,9 +78,9 @@ static void a_probe_of_many_events_is_in_place_part_of_the_time(void **state)
 			struct duty_cycle_plan plan = duty_cycle_plan(per_s, idle);
 
 			assert_int_equal(plan.on_us + plan.off_us, period_us);
-			assert_true(plan.off_us > 0 && plan.on_us >= DUTY_LEAST_US);
+			assert_true(plan.off_us > 0 && plan.on_us >= DUTY_MIN_US);
 			/* So many are seen a second, or it is in place for as short as may be. */
-			assert_true(plan.on_us == DUTY_LEAST_US ||
+			assert_true(plan.on_us == DUTY_MIN_US ||
 				    plan.on_us * per_s <= period_us * seen_per_s);
 		}
 	}

@@ -272,7 +272,7 @@ static void an_old_name_is_taken_with_a_warning(void **state)
 	char line[640];
 
 	assert_int_equal(load_text("[objective]\nwindow_most = 9\n", NULL), 0);
-	assert_int_equal(config.window_most, 9);
+	assert_int_equal(config.window_max, 9);
 	assert_int_equal(errors.warnings, 1);
 	config_error_print(&errors.warning[0], line, sizeof(line));
 	assert_non_null(strstr(line, ":2: objective.window_most: is called objective.window_max"));

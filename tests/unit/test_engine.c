@@ -43,7 +43,7 @@ static void a_small_service_has_its_part_of_a_queue_that_binds(void **state)
 	config.services = 2;
 	config.epoch_us = 60 * SECOND;
 	config.window =
-		(struct window_config){ .cores = 2, .least = 4, .banner_objective_us = 500000 };
+		(struct window_config){ .cores = 2, .min = 4, .banner_objective_us = 500000 };
 	for (int i = 0; i < SIGNAL__COUNT; i++)
 		config.target[i] = signal_info[i].target;
 	config.service[0].reply_code = config.service[1].reply_code = 451;

@@ -15,7 +15,7 @@
 #define RETRY_S 130 /* every attempt counts: source_world.h has 120 s */
 #define MAIL_PER_S 120 /* of all hosts, which carry 300 */
 #define BOTS_PER_S 240 /* who never come back */
-#define MAIL_MOST (RUN_S * MAIL_PER_S)
+#define MAIL_MAX (RUN_S * MAIL_PER_S)
 #define FROM_S 300 /* whose first attempt is between these is looked at */
 #define TO_S 500
 #define SLOTS (1u << 19) /* all senders of all hosts fit */
@@ -54,7 +54,7 @@ static void begin_sim(struct sim *s)
 {
 	memset(s, 0, sizeof(*s));
 	s->random = 7;
-	s->mail = calloc(MAIL_MOST, sizeof(*s->mail));
+	s->mail = calloc(MAIL_MAX, sizeof(*s->mail));
 	assert_non_null(s->mail);
 	for (int h = 0; h < HOSTS; h++) {
 		struct fleet_memory *m = &s->memory[h];

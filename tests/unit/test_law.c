@@ -18,7 +18,7 @@ static double unloaded_220_us;
 static int setup(void **state)
 {
 	config = (struct window_config){
-		.cores = 1, .least = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
+		.cores = 1, .min = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
 	};
 	memset(&load, 0, sizeof(load));
 	memset(&pressure, 0, sizeof(pressure));
@@ -273,7 +273,7 @@ static double folds(double delay, unsigned ticks, double used)
 
 static void begin_servo(double delay)
 {
-	config.most = 10000;
+	config.max = 10000;
 	window_init(&window, &config);
 	load.in_flight = 0;
 	for (int i = 0; i < 20; i++) /* the saturation is smoothed */

@@ -16,7 +16,7 @@
 #include "config/config.h"
 #include "sensor/sensor.h"
 
-#define CONTENT_MOST 4096
+#define CONTENT_MAX 4096
 #define LINE_BYTES 100000
 #define TICK_US 100000
 #define START_US 1000000000ull
@@ -160,11 +160,11 @@ static void put_rubbish(const struct file *file, enum rubbish kind)
 		memcpy(text, file->b, size);
 		break;
 	case NOISE:
-		for (size = 0; size < CONTENT_MOST; size++)
+		for (size = 0; size < CONTENT_MAX; size++)
 			text[size] = (char)((random = random * 1664525u + 1013904223u) >> 24);
 		break;
 	case ZERO_BYTES:
-		size = CONTENT_MOST;
+		size = CONTENT_MAX;
 		memset(text, 0, size);
 		break;
 	case ENDLESS_LINE:

@@ -152,7 +152,7 @@ static void the_fluid_drains(void **state)
 		capacity[i] = 100;
 	}
 	fluid_bound(arrived, capacity, 10000, &fluid);
-	assert_near(fluid.backlog_most, 60000, 1);
+	assert_near(fluid.backlog_max, 60000, 1);
 	assert_near(fluid.drain_s, 2100, 10);
 	assert_near(fluid.ordered_s, 600, 1);
 	for (int i = 0; i < 10000; i++)

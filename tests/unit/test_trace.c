@@ -38,7 +38,7 @@ static void world_init(struct world *w)
 
 	memset(w, 0, sizeof(*w));
 	config_defaults(&w->config);
-	w->config.window_most = 12;
+	w->config.window_max = 12;
 	w->config.sources.ledger_bytes = w->config.sources.rate_bytes = 65536;
 	config_print(&w->config, &text);
 	w->text_length = text.length;
@@ -122,7 +122,7 @@ static void step(struct world *w, struct recorder *r)
 static struct recorder *open_recorder(struct world *w, const char *path, uint64_t most, size_t ring)
 {
 	struct recorder_options o = { .path = path,
-				      .most_bytes = most,
+				      .max_bytes = most,
 				      .version = "test",
 				      .now_us = w->now_us,
 				      .realtime_us = w->now_us,

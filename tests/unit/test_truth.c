@@ -56,7 +56,7 @@ static int setup(void **state)
 	w.config.cores = 1;
 	w.config.epoch_us = 60 * SECOND;
 	w.config.window =
-		(struct window_config){ .cores = 1, .least = 4, .banner_objective_us = 500000 };
+		(struct window_config){ .cores = 1, .min = 4, .banner_objective_us = 500000 };
 	for (int i = 0; i < SIGNAL__COUNT; i++)
 		w.config.target[i] = signal_info[i].target;
 	w.config.service[0].reply_code = 451;
@@ -399,7 +399,7 @@ static void demand_is_measured_by_what_is_carried(void **state)
 	const struct engine_view *v = &w.engine.view;
 	struct headline h;
 
-	w.config.window.most = 4;
+	w.config.window.max = 4;
 	engine_configure(&w.engine, &w.config);
 	w.slow_s = 0.4; /* so a window of 4 carries 10 a second */
 	run(40, 90);

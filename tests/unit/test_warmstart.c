@@ -16,7 +16,7 @@ static void engine_of(struct engine *engine, const char *first, const char *seco
 	struct engine_config config = { .cores = 2, .epoch_us = 60000000, .services = 2 };
 
 	config.window.cores = 2;
-	config.window.least = 4;
+	config.window.min = 4;
 	memcpy(config.service[0].name, first, strlen(first));
 	memcpy(config.service[1].name, second, strlen(second));
 	engine_init(engine, &config, 1);
@@ -146,7 +146,7 @@ static struct plan overloaded(enum plan_shed first, enum plan_shed second, unsig
 	struct plan plan;
 
 	config.window.cores = 1;
-	config.window.least = 4;
+	config.window.min = 4;
 	config.service[0].shed = first;
 	config.service[1].shed = second;
 	engine_init(&engine, &config, 1);

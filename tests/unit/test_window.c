@@ -18,7 +18,7 @@ static double unloaded_220_us;
 static int setup(void **state)
 {
 	config = (struct window_config){
-		.cores = 1, .least = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
+		.cores = 1, .min = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
 	};
 	memset(&load, 0, sizeof(load));
 	memset(&pressure, 0, sizeof(pressure));
@@ -348,7 +348,7 @@ static void hard_limits_join_by_min(void **state)
 	assert_int_equal(plan.window, 0);
 	assert_int_equal(plan.reason, REASON_DISK);
 	sample.via[SIGNAL_SPOOL_FREE_BYTES] = sample.via[SIGNAL_MEM_AVAILABLE_BYTES] = VIA_NONE;
-	config.most = 7;
+	config.max = 7;
 	window_configure(&window, &config);
 	run(1, 20, 20, 0, 0, 0, ALL);
 	assert_int_equal(plan.window, 7);

@@ -17,7 +17,7 @@
 #include "base/clock.h"
 #include "core/splitmix.h"
 
-#define REPLY_MOST 8192
+#define ANSWER_MAX 8192
 
 enum step { STEP_GREETING, STEP_EHLO, STEP_MAIL, STEP_RCPT, STEP_DATA, STEP_BODY, STEP_QUIT };
 
@@ -238,7 +238,7 @@ static void on_read(struct bufferevent *stream, void *context)
 		bool last;
 
 		if (!line) {
-			if (evbuffer_get_length(in) > REPLY_MOST)
+			if (evbuffer_get_length(in) > ANSWER_MAX)
 				fail(s, OUTCOME_RESET);
 			return;
 		}

@@ -16,7 +16,7 @@ struct future {
 	uint32_t *front, *server; /* by tick of arrival */
 	uint32_t front_from, server_from;
 	double *leaving; /* sessions that end in a tick */
-	double *wait_most; /* s, by tick of arrival */
+	double *wait_max; /* s, by tick of arrival */
 	double lasting_s; /* more has come than could be done for so long, without a break */
 	double sessions, queued; /* at the server; of those, not worked on yet */
 	double processes, credit;
@@ -32,7 +32,7 @@ static double size_of(const struct clairvoyant_tick *t)
 /* A wait that leaves time for the session; one that is longer than the objective by itself is
  * judged by its greeting. In an overload that lasts a wait does not help: it only makes all
  * wait. */
-static double wait_most(const struct future *f)
+static double wait_max(const struct future *f)
 {
 	return f->lasting_s >= CLAIRVOYANT_LASTS_S
 		       ? CLAIRVOYANT_LASTING_S
@@ -104,12 +104,12 @@ static void pass_time(struct future *f)
 	f->credit = fmin(f->credit, 1) + t->jobs;
 	f->front[f->now] = t->arrived;
 	judge_load(f);
-	f->wait_most[f->now] = wait_most(f);
+	f->wait_max[f->now] = wait_max(f);
 }
 
 static bool is_too_late(const struct future *f, uint32_t came)
 {
-	return waited(f, came) >= f->wait_most[came];
+	return waited(f, came) >= f->wait_max[came];
 }
 
 /* Those at the server first: they came before. */
@@ -143,7 +143,7 @@ static bool is_in_time(const struct future *f, uint32_t came)
 	const struct clairvoyant_tick *t = &f->tick[f->now];
 	double ahead_s = t->jobs > 0 ? f->queued / t->jobs * CLAIRVOYANT_TICK_S : 0;
 
-	return waited(f, came) + ahead_s < f->wait_most[came];
+	return waited(f, came) + ahead_s < f->wait_max[came];
 }
 
 static void expire(struct future *f)
@@ -180,7 +180,7 @@ static uint64_t play(const struct clairvoyant_tick *tick, uint32_t ticks, bool m
 	f.front = grow_zeroed(ticks, sizeof(*f.front));
 	f.server = grow_zeroed(ticks, sizeof(*f.server));
 	f.leaving = grow_zeroed(ticks, sizeof(*f.leaving));
-	f.wait_most = grow_zeroed(ticks, sizeof(*f.wait_most));
+	f.wait_max = grow_zeroed(ticks, sizeof(*f.wait_max));
 	for (f.now = 0; f.now < ticks; f.now++) {
 		pass_time(&f);
 		serve(&f);
@@ -192,7 +192,7 @@ static uint64_t play(const struct clairvoyant_tick *tick, uint32_t ticks, bool m
 	free(f.front);
 	free(f.server);
 	free(f.leaving);
-	free(f.wait_most);
+	free(f.wait_max);
 	return f.refused_sum;
 }
 

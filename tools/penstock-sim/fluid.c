@@ -18,7 +18,7 @@ void fluid_bound(const uint32_t *arrived, const double *capacity, uint32_t secon
 		double before = backlog;
 
 		backlog = fmax(0, backlog + arrived[now] - capacity[now]);
-		ret->backlog_most = fmax(ret->backlog_most, backlog);
+		ret->backlog_max = fmax(ret->backlog_max, backlog);
 		if (capacity[now] > 0)
 			ret->ordered_s = fmax(ret->ordered_s, backlog / capacity[now]);
 		if (before <= NOISE_S * capacity[now] && backlog > NOISE_S * capacity[now])

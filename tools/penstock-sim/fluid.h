@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct fluid {
-	double backlog_most; /* messages */
+	double backlog_max; /* messages */
 	/* from the first second of backlog to the last, of the longest stretch: no sender need wait
 	 * longer */
 	double drain_s;

@@ -43,7 +43,7 @@ void law_params_default(struct law_params *ret)
 }
 
 /* As penstock-proxy's: the bound of the room, and objective.wait. */
-#define HELD_MOST 10000u
+#define HELD_MAX 10000u
 #define HOLD_OWED_US 5000000u
 
 static void address_of(uint32_t ipv4, uint8_t *ret)
@@ -224,7 +224,7 @@ bool law_may_wait(const struct law *l, const struct law_request *q, struct verdi
 					    q->ranked ? *held_by((struct law *)l, q->address) : 0),
 				    .hold_us = service->hold_us,
 				    .pass_milli = service->pass_milli,
-				    .most = HELD_MOST };
+				    .most = HELD_MAX };
 	if (q->ranked && request.heavy == PLAN_HEAVY_NO &&
 	    room_owes(&l->debts, group_of(q->address), q->now_us)) {
 		ret->order = ROOM_OWED;

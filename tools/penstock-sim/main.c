@@ -14,8 +14,8 @@
 #include "penstock-sim/record.h"
 #include "penstock-sim/report.h"
 
-#define RUNS_MOST 100000
-#define SETS_MOST 64
+#define RUNS_MAX 100000
+#define SETS_MAX 64
 
 static const char usage[] =
 	"Usage: penstock-sim [--law NAME] [--seed N] [--runs N] [--jobs N] [--set KEY=VALUE]... [--json] [--plot FILE.svg]\n"
@@ -215,14 +215,14 @@ static int take_options(int argc, char **argv, struct options *o, char **sets, u
 			o->plot = optarg;
 		else if (option == 'R')
 			o->record = optarg;
-		else if (option == 'S' && *set_count < SETS_MOST)
+		else if (option == 'S' && *set_count < SETS_MAX)
 			sets[(*set_count)++] = optarg;
 		else if (option == 'l' && (o->law = law_by_name(optarg)) == SIM__COUNT)
 			return bad("there is no such law", optarg);
 		else if (option == 's' && parse_u64(optarg, &o->seed) < 0)
 			return bad("not a number", optarg);
 		else if (option == 'r' &&
-			 (parse_u64(optarg, &o->runs) < 0 || o->runs < 1 || o->runs > RUNS_MOST))
+			 (parse_u64(optarg, &o->runs) < 0 || o->runs < 1 || o->runs > RUNS_MAX))
 			return bad("not a number of runs", optarg);
 		else if (option == 'J' && (parse_u64(optarg, &o->jobs) < 0 || o->jobs < 1))
 			return bad("not a number of jobs", optarg);
@@ -235,7 +235,7 @@ static int take_options(int argc, char **argv, struct options *o, char **sets, u
 int main(int argc, char **argv)
 {
 	static struct options o = { .seed = 1 };
-	char *sets[SETS_MOST], why[128] = "no such key or value";
+	char *sets[SETS_MAX], why[128] = "no such key or value";
 	unsigned set_count = 0, failed;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 

@@ -42,7 +42,7 @@ struct measure {
 	uint64_t by_third, past_third;
 	/* of a fleet: attempts, in each of which hosts are tried one after the other */
 	uint64_t walks;
-	double most_in_flight;
+	double in_flight_max;
 	uint64_t banner_before[256],
 		banner_after[256]; /* connect-to-220 at the bounds of the overload */
 	uint64_t told_before[256], told_after[256]; /* connection to refusal, the same */

@@ -22,7 +22,7 @@ struct line {
 struct panel {
 	const char *title, *unit;
 	struct line line[2];
-	double least_most; /* the scale reaches up to here at least */
+	double scale_min; /* the scale reaches up to here at least */
 };
 
 static double offered(const struct measure *m, uint32_t s)
@@ -93,7 +93,7 @@ static double mean_of(const struct measure *m, const struct line *l, uint32_t fr
 static double most_of(const struct measure *m, const struct panel *p, uint32_t seconds,
 		      uint32_t step)
 {
-	double most = p->least_most;
+	double most = p->scale_min;
 
 	for (int i = 0; i < 2 && p->line[i].value; i++)
 		for (uint32_t s = 1; s + step <= seconds; s += step)

@@ -14,14 +14,14 @@
 
 struct record {
 	FILE *file;
-	uint8_t *bytes; /* TRACE_PAYLOAD_MOST */
+	uint8_t *bytes; /* TRACE_PAYLOAD_MAX */
 	struct trace_out out;
 	uint64_t ticks;
 };
 
 static struct trace_out begin(struct record *r)
 {
-	return (struct trace_out){ .bytes = r->bytes, .size = TRACE_PAYLOAD_MOST };
+	return (struct trace_out){ .bytes = r->bytes, .size = TRACE_PAYLOAD_MAX };
 }
 
 /* Errors stay in the file until it is closed. */
@@ -44,7 +44,7 @@ static void write_config(struct record *r, const struct engine *engine)
 	struct trace_out out = begin(r);
 
 	config_defaults(config);
-	config->window_most = engine->config.window.most;
+	config->window_max = engine->config.window.max;
 	config_print(config, &text);
 	trace_put_config(&out, engine->config.cores, text.data, text.length);
 	write_frame(r, &out);
@@ -63,7 +63,7 @@ static void write_table(struct record *r, const struct source_table *table)
 		struct trace_out out = begin(r);
 
 		trace_put_table(&out, size);
-		for (unsigned pages = 0; at < size && pages < TRACE_PAGES_MOST; at += TRACE_PAGE) {
+		for (unsigned pages = 0; at < size && pages < TRACE_PAGES_MAX; at += TRACE_PAGE) {
 			size_t length = size - at < TRACE_PAGE ? size - at : TRACE_PAGE;
 
 			memset(page, 0, sizeof(page));
@@ -94,7 +94,7 @@ int record_open(const char *path, const struct engine *engine, const struct sour
 		return -errno;
 	r = grow_zeroed(1, sizeof(*r));
 	r->file = file;
-	r->bytes = grow_zeroed(1, TRACE_PAYLOAD_MOST);
+	r->bytes = grow_zeroed(1, TRACE_PAYLOAD_MAX);
 	out = begin(r);
 	trace_put_head(&out, &head);
 	write_frame(r, &out);
@@ -161,12 +161,12 @@ void record_events(struct record *r, const struct source_event *events, unsigned
 
 	if (!r)
 		return;
-	batch = grow_zeroed(TRACE_EVENTS_MOST, sizeof(*batch));
+	batch = grow_zeroed(TRACE_EVENTS_MAX, sizeof(*batch));
 	for (unsigned at = 0; at < count;) {
 		struct trace_out out = begin(r);
 		unsigned n = 0;
 
-		for (; at < count && n < TRACE_EVENTS_MOST; at++)
+		for (; at < count && n < TRACE_EVENTS_MAX; at++)
 			batch[n++] = (struct trace_event){ now_us, events[at] };
 		trace_put_events(&out, batch, n);
 		write_frame(r, &out);

@@ -17,7 +17,7 @@
 #define STEADY_S 10 /* recovery is judged over so long */
 #define RECOVERED 0.98
 #define AROUND_TICKS 100 /* so far from anybody whom the clairvoyant refuses: its objective */
-#define JAIN_LEAST 10 /* messages of a sender that is compared */
+#define JAIN_MIN 10 /* messages of a sender that is compared */
 
 /* Good messages in [from, to) against what could have been: capacity, or (when `or_offered`) what
  * came if that was less. */
@@ -67,7 +67,7 @@ static double jain(const struct senders *s)
 		const struct sender *sender = &s->sender[i];
 		double x;
 
-		if (sender->sent < JAIN_LEAST)
+		if (sender->sent < JAIN_MIN)
 			continue;
 		x = (double)sender->served / sender->sent;
 		sum += x;
@@ -155,7 +155,7 @@ void report_make(struct run *r, struct report *ret)
 		m->to_s > 0 ? goodput(m, m->to_s, fmin(m->to_s + AFTER_S, run_time_s(r) - 2), true)
 			    : -1;
 	ret->recovery_s = recovery(m, run_time_s(r));
-	ret->max_in_flight = m->most_in_flight;
+	ret->max_in_flight = m->in_flight_max;
 	ret->rejects_per_arrival = c->offered ? (double)c->deferred / (double)c->offered : 0;
 	ret->bounces = (double)m->bounces;
 	ret->lost = (double)m->lost;

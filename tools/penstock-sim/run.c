@@ -20,7 +20,7 @@ static void configure(const struct scenario *s, struct engine_config *ret)
 	config_defaults(config);
 	engine_config_from(config, s->plant.machine_cores, ret);
 	if (s->slots_known > 0)
-		ret->window.most = (uint32_t)(0.95 * s->slots_known);
+		ret->window.max = (uint32_t)(0.95 * s->slots_known);
 	ret->window.without = s->without;
 	free(config);
 }

@@ -131,7 +131,7 @@ void sense_observe(struct sense *s, struct plant *p, struct sample *ret_sample,
 {
 	double dt = fmax((double)(p->now_us - p->cleared_us) / 1e6, 0.001);
 	uint32_t late = (uint32_t)(s->config.delay_s * 10 + 0.5);
-	struct sample *sample = &s->past[s->ticks % SENSE_LATE_MOST];
+	struct sample *sample = &s->past[s->ticks % SENSE_LATE_MAX];
 
 	cpu_advance(&p->cpu, p->now_us);
 	plant_settle(p);
@@ -146,11 +146,11 @@ void sense_observe(struct sense *s, struct plant *p, struct sample *ret_sample,
 	put_memory(p, sample);
 	put_queue(s, p, sample);
 	spoil(s, sample);
-	if (late > SENSE_LATE_MOST - 1)
-		late = SENSE_LATE_MOST - 1;
+	if (late > SENSE_LATE_MAX - 1)
+		late = SENSE_LATE_MAX - 1;
 	if (late > s->ticks)
 		late = s->ticks;
-	*ret_sample = s->past[(s->ticks - late) % SENSE_LATE_MOST];
+	*ret_sample = s->past[(s->ticks - late) % SENSE_LATE_MAX];
 	ret_sample->now_us = p->now_us;
 	s->ticks++;
 	p->cpu.ran_s = p->cpu.stalled_s = p->io_stalled_s = p->mem_stalled_s = 0;

@@ -7,7 +7,7 @@
 #include "core/sample.h"
 #include "penstock-sim/plant.h"
 
-#define SENSE_LATE_MOST 64 /* ticks */
+#define SENSE_LATE_MAX 64 /* ticks */
 
 struct sense_config {
 	double delay_s; /* a sample is this old */
@@ -22,7 +22,7 @@ struct sense {
 	uint64_t random;
 	double value[SIGNAL__COUNT]; /* what the scenario puts in place of the plant's */
 	bool set[SIGNAL__COUNT]; /* value below 0: absent */
-	struct sample past[SENSE_LATE_MOST];
+	struct sample past[SENSE_LATE_MAX];
 	uint32_t ticks;
 	uint64_t before[COUNTS_SLOTS]; /* connect-to-220 at the tick before */
 	uint64_t busy_us;

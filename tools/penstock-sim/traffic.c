@@ -74,8 +74,8 @@ void traffic_open(struct host *h, uint32_t id, uint64_t held_us)
 
 	h->plant.now_us = r->now_us;
 	plant_open(&h->plant, id, id == PLANT_NOBODY ? 1 : r->senders.message[id].size, held_us);
-	if (h->plant.in_flight > r->measure.most_in_flight)
-		r->measure.most_in_flight = h->plant.in_flight;
+	if (h->plant.in_flight > r->measure.in_flight_max)
+		r->measure.in_flight_max = h->plant.in_flight;
 }
 
 struct held {

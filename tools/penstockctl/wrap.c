@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define LEAST 20
+#define WIDTH_MIN 20
 #define LINE_MAX_BYTES 16384
 
 struct wrap {
@@ -106,7 +106,7 @@ FILE *wrap_open(int fd, unsigned width)
 		return NULL;
 	}
 	w->fd = fd;
-	w->width = width < LEAST ? LEAST : width;
+	w->width = width < WIDTH_MIN ? WIDTH_MIN : width;
 	setvbuf(file, NULL, _IOLBF, 0);
 	return file;
 }
