@@ -8,6 +8,7 @@
 #include "config/args.h"
 #include "daemon.h"
 #include "front/asked_wire.h"
+#include "publish/control_wire.h"
 #include "publish/http_wire.h"
 #include "publish/metric_table.h"
 #include "publish/support.h"
@@ -72,6 +73,8 @@ int main(int argc, char **argv)
 		return http_process_main(argc, argv);
 	if (argc > 1 && strcmp(argv[1], ASKED_ARGUMENT) == 0)
 		return asked_process_main(argc, argv);
+	if (argc > 1 && strcmp(argv[1], CONTROL_ARGUMENT) == 0)
+		return control_process_main(argc, argv);
 	r = args_parse(argc, argv, "penstockd", usage, true, &args);
 
 	if (r < 0)

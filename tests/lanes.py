@@ -62,6 +62,7 @@ SUITES = {
     "integration/test_fleet.py": (35, ""),
     "integration/test_gate_failopen.py": (42, ""),
     "integration/test_control.py": (40, ""),
+    "integration/test_control_process.py": (60, ""),
     "integration/test_http.py": (40, ""),
     "integration/test_learned.py": (34, ""),
     "integration/test_gate_netns.py": (20, ""),

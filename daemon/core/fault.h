@@ -62,7 +62,11 @@
 	X(UNASKED, "unasked", \
 	  "Clients were admitted without a verdict: penstockd-asks, which mail servers ask, ended, or penstockd did not answer it", \
 	  "These clients were let in as if penstock were not there", \
-	  "The log says why the process ended; if penstockd hung, look at what else this host did then")
+	  "The log says why the process ended; if penstockd hung, look at what else this host did then") \
+	X(UNTOLD, "untold", \
+	  "Calls over the control socket were cut or turned away: penstockd-admin or penstockd-users, which parses them, ended", \
+	  "penstockctl, check_penstock and watchers had to ask again; mail is not affected", \
+	  "The log says why the process ended")
 
 enum fault {
 #define X(id, ...) FAULT_##id,

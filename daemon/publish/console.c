@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/address.h"
 #include "base/cleanup.h"
 #include "host/orders.h"
 #include "publish/explain.h"
@@ -55,11 +54,11 @@ static int reload(void *context, char *why)
 	return c->reload(c->context, why);
 }
 
-static void explain(void *context, const char *address, bool privileged, struct text *text)
+static void explain(void *context, const struct in6_addr *address, bool privileged,
+		    struct text *text)
 {
 	struct console *c = context;
 	struct source_picture picture;
-	struct in6_addr source;
 	const struct status *status = show(c);
 	_cleanup_free_ struct status *hidden = NULL;
 
@@ -70,8 +69,7 @@ static void explain(void *context, const char *address, bool privileged, struct 
 		status_hide_neighbours(status, hidden);
 		status = hidden;
 	}
-	if (address && privileged && address_parse(address, &source) == 0 &&
-	    sources_picture(c->sources, &source, c->plan, &picture))
+	if (address && privileged && sources_picture(c->sources, address, c->plan, &picture))
 		explain_status(status, address, &picture, text);
 	else
 		explain_status(status, address, NULL, text);

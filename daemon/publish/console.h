@@ -1,9 +1,9 @@
-/* What people may ask of the running daemon over the control socket and HTTP (publish/control.h),
- * handed on to the parts that can do it. */
+/* What people may ask of the running daemon over the control socket and HTTP
+ * (publish/control_ops.h), handed on to the parts that can do it. */
 #ifndef PENSTOCK_PUBLISH_CONSOLE_H
 #define PENSTOCK_PUBLISH_CONSOLE_H
 
-#include "publish/control.h"
+#include "publish/control_ops.h"
 
 struct history;
 struct orders;

@@ -13,160 +13,55 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "publish/control_parts.h"
+#include "publish/control_wire.h"
 #include "publish/json.h"
+#include "publish/teller.h"
+#include "refuse/faultlog.h"
 
-/* Other users may look, and their places are few, so that root and the group always find one. */
-#define CLIENTS_MAX 128
-#define OTHERS_MAX 64
-#define USER_MAX 8 /* of them for one user */
-#define USER_WATCHERS 4
-/* The loop has more to do: after so many calls of a client, or accepted connections, others have
- * their turn. */
-#define TURN_CALLS 4
+/* The loop has more to do: after so many accepted connections others have their turn. */
 #define TURN_ACCEPTS 32
 #define PAUSE_US 10000
-/* Answers to others take this share of a CPU, and so much at once. */
-#define OTHERS_SHARE 0.05
-#define OTHERS_BURST_US 20000
-#define OUTPUT_MAX 262144 /* answers that a client does not read: it is asked for no more calls */
-#define IDLE_S 60
-#define WATCHER_BACKLOG 262144 /* a watcher that does not read is let go */
 #define BACKLOG 1024 /* those who wait while others have their turn */
+#define DOOR_OCTETS 32768 /* some hundred connections wait behind the door */
+/* While a process is started again, connections wait for it so long. A longer wait is told. */
+#define SOON_US (3 * US_PER_S)
 
-static void client_free(struct client *c)
-{
-	*c->previous = c->next;
-	if (c->next)
-		c->next->previous = c->previous;
-	c->control->count--;
-	c->control->others -= !c->privileged;
-	event_free(c->again);
-	bufferevent_free(c->stream);
-	free(c);
-}
-/* Says that the bytes were no call, and closes when that is written: nothing after them can be
- * trusted. */
-static void garbage(struct client *c)
-{
-	const struct varlink_call nobody = { 0 };
+/* A process and the way to it. */
+struct post {
+	struct control_desk desk;
+	struct teller *teller;
+	int door[2]; /* ours; the process', kept for the next one: what waits there is not lost */
+};
 
-	control_reply(c, &nobody, "org.varlink.service.InvalidParameter",
-		      json_pack("{s:s}", "parameter", "not a Varlink call"), false);
-	c->closing = true;
-	bufferevent_disable(c->stream, EV_READ);
-}
+enum { ADMIN, USERS, POSTS };
 
-static int64_t allowance(struct control *k)
-{
-	uint64_t now_us = clock_monotonic_us();
+static const struct teller_kind kinds[POSTS] = {
+	[ADMIN] = { .process = "penstockd-admin",
+		    .argument = CONTROL_ARGUMENT,
+		    .what = "root and the group on the control socket",
+		    .answers = &control_answers_admin },
+	[USERS] = { .process = "penstockd-users",
+		    .argument = CONTROL_ARGUMENT,
+		    .what = "other users on the control socket",
+		    .answers = &control_answers_users },
+};
 
-	k->allowance_us += (int64_t)(OTHERS_SHARE * (double)(now_us - k->allowed_us));
-	if (k->allowance_us > OTHERS_BURST_US)
-		k->allowance_us = OTHERS_BURST_US;
-	k->allowed_us = now_us;
-	return k->allowance_us;
-}
+struct control {
+	struct evconnlistener *listener;
+	const struct control_ops *ops;
+	void *context;
+	char path[CONFIG_PATH_MAX + 16]; /* empty: a socket unit's, not ours to remove */
+	gid_t group;
+	bool group_known;
+	struct event *resume; /* accepting, after a pause */
+	unsigned accepted; /* since the last one */
+	struct post post[POSTS];
+	struct faults faults;
+	struct faultlog faultlog;
+	int level, state, mode; /* last told to watchers */
+};
 
-/* Whether its next call is run now. */
-static bool has_turn(struct client *c)
-{
-	return c->calls < TURN_CALLS && (c->privileged || allowance(c->control) > 0) &&
-	       evbuffer_get_length(bufferevent_get_output(c->stream)) <= OUTPUT_MAX;
-}
-
-/* Runs one call, `frame` bytes long. Parsing is part of what it costs: a large call of no method is
- * mostly that. */
-static void run(struct client *c, const char *bytes, size_t frame)
-{
-	struct control *k = c->control;
-	uint64_t began_us = clock_monotonic_us();
-	struct varlink_call call;
-
-	c->calls++;
-	if (varlink_parse_call(bytes, frame, &call) < 0) {
-		garbage(c);
-	} else {
-		control_call(c, &call);
-		varlink_call_done(&call);
-	}
-	if (!c->privileged)
-		k->allowance_us -= (int64_t)(clock_monotonic_us() - began_us);
-}
-
-static void on_read(struct bufferevent *stream, void *context)
-{
-	static const struct timeval pause = { 0, PAUSE_US };
-	struct client *c = context;
-	struct evbuffer *input = bufferevent_get_input(stream);
-
-	while (!c->closing && evbuffer_get_length(input)) {
-		size_t length = evbuffer_get_length(input), frame = 0;
-		const char *bytes = (const char *)evbuffer_pullup(input, -1);
-		int r = bytes ? varlink_frame(bytes, length, VARLINK_MESSAGE_MAX, &frame) : -ENOMEM;
-
-		if (r == 0)
-			return;
-		if (!has_turn(c)) {
-			bufferevent_disable(stream, EV_READ);
-			event_add(c->again, &pause);
-			return;
-		}
-		if (r < 0) {
-			garbage(c);
-			return;
-		}
-		run(c, bytes, frame);
-		evbuffer_drain(input, frame + 1);
-	}
-}
-
-static void on_again(evutil_socket_t fd, short what, void *context)
-{
-	struct client *c = context;
-
-	c->calls = 0;
-	bufferevent_enable(c->stream, EV_READ);
-	on_read(c->stream, c);
-}
-
-const struct status *control_picture(struct client *c)
-{
-	struct control *k = c->control;
-	const struct status *s = k->ops->status(k->context);
-
-	if (c->privileged)
-		return s;
-	status_hide_neighbours(s, &k->shown);
-	return &k->shown;
-}
-
-static unsigned of_user(const struct control *k, uid_t uid, bool watching)
-{
-	unsigned count = 0;
-
-	for (const struct client *c = k->clients; c; c = c->next)
-		count += c->uid == uid && (!watching || c->watching);
-	return count;
-}
-
-bool control_may_watch(const struct client *c)
-{
-	return c->privileged || of_user(c->control, c->uid, true) < USER_WATCHERS;
-}
-
-static void on_written(struct bufferevent *stream, void *context)
-{
-	struct client *c = context;
-
-	if (c->closing && evbuffer_get_length(bufferevent_get_output(stream)) == 0)
-		client_free(c);
-}
-
-static void on_event(struct bufferevent *stream, short what, void *context)
-{
-	client_free(context);
-}
+/* ---- who connects --------------------------------------------------------------------------- */
 
 static bool in_group(int fd, gid_t primary, gid_t group)
 {
@@ -189,77 +84,74 @@ static bool may_change(const struct control *k, int fd, const struct ucred *peer
 	       (k->group_known && in_group(fd, peer->gid, k->group));
 }
 
-static bool has_place(const struct control *k, bool privileged, uid_t uid)
+static struct control_caller caller_of(const struct control *k, int fd)
 {
-	if (k->count >= CLIENTS_MAX)
-		return false;
-	return privileged || (k->others < OTHERS_MAX && of_user(k, uid, false) < USER_MAX);
+	struct ucred peer = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	socklen_t size = sizeof(peer);
+	bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+
+	return (struct control_caller){ .uid = peer.uid,
+					.privileged = known && may_change(k, fd, &peer) };
 }
 
-/* In one write that does not wait: it has no place to wait in. */
-static void turn_away(int fd)
+bool control_pass_on(int door, int fd, struct control_caller caller)
 {
-	static const char text[] =
-		"{\"error\":\"io.penstock.Refused\",\"parameters\":{\"reason\":\"too many connections to the control socket\"}}";
+	union {
+		struct cmsghdr align;
+		char octets[CMSG_SPACE(sizeof(int))];
+	} control = { .octets = { 0 } };
+	struct iovec part = { &caller, sizeof(caller) };
+	struct msghdr header = { .msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 
-	send(fd, text, sizeof(text), MSG_DONTWAIT | MSG_NOSIGNAL);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(door, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+}
+
+void control_turn_away(int fd, enum control_why why)
+{
+	static const char *const texts[] = {
+		[CONTROL_FULL] = "too many connections to the control socket",
+		[CONTROL_AWAY] =
+			"the process that reads calls for penstockd keeps ending, and is started again within 30 s; mail flows all the same, and the log says why it ended",
+	};
+	char text[512];
+	int length =
+		snprintf(text, sizeof(text),
+			 "{\"error\":\"io.penstock.Refused\",\"parameters\":{\"reason\":\"%s\"}}",
+			 texts[why]);
+
+	send(fd, text, (size_t)length + 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	close(fd);
-}
-
-static struct client *client_new(struct control *k, int fd, bool privileged, uid_t uid)
-{
-	struct client *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->again = evtimer_new(k->base, on_again, c);
-	if (c->again)
-		c->stream = bufferevent_socket_new(k->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!c->stream) {
-		if (c->again)
-			event_free(c->again);
-		free(c);
-		return NULL;
-	}
-	c->control = k;
-	c->privileged = privileged;
-	c->uid = uid;
-	c->next = k->clients;
-	c->previous = &k->clients;
-	if (c->next)
-		c->next->previous = &c->next;
-	k->clients = c;
-	k->count++;
-	k->others += !privileged;
-	return c;
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
 		      int length, void *context)
 {
-	static const struct timeval idle = { IDLE_S, 0 }, pause = { 0, PAUSE_US };
+	static const struct timeval pause = { 0, PAUSE_US };
 	struct control *k = context;
-	struct ucred peer = { .uid = (uid_t)-1, .gid = (gid_t)-1 };
-	socklen_t size = sizeof(peer);
-	struct client *c = NULL;
-	bool privileged;
+	struct control_caller caller = caller_of(k, fd);
+	const struct post *post = &k->post[caller.privileged ? ADMIN : USERS];
+	uint64_t now_us = clock_monotonic_us();
 
 	if (++k->accepted >= TURN_ACCEPTS) {
 		evconnlistener_disable(listener);
 		event_add(k->resume, &pause);
 	}
-	privileged = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
-		     may_change(k, fd, &peer);
-	if (has_place(k, privileged, peer.uid))
-		c = client_new(k, fd, privileged, peer.uid);
-	if (!c) {
-		turn_away(fd);
-		return;
+	if (teller_pause_us(post->teller, now_us) > SOON_US) {
+		faultlog_note(&k->faultlog, &k->faults, FAULT_UNTOLD, now_us, NULL);
+		control_turn_away(fd, CONTROL_AWAY);
+	} else if (control_pass_on(post->door[0], fd, caller)) {
+		close(fd);
+	} else {
+		control_turn_away(fd, CONTROL_FULL);
 	}
-	bufferevent_setwatermark(c->stream, EV_READ, 0, VARLINK_MESSAGE_MAX + 2);
-	bufferevent_set_timeouts(c->stream, &idle, &idle);
-	bufferevent_setcb(c->stream, on_read, on_written, on_event, c);
-	bufferevent_enable(c->stream, EV_READ | EV_WRITE);
 }
 
 static void on_resume(evutil_socket_t fd, short what, void *context)
@@ -270,29 +162,59 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 	evconnlistener_enable(k->listener);
 }
 
-void control_publish(struct control *k, const struct engine_view *view)
-{
-	const struct varlink_call call = { .more = true };
-	const struct status *s;
+/* ---- once a tick ---------------------------------------------------------------------------- */
 
+static void tell_change(struct post *post)
+{
+	json_t *change = json_pack("{s:o}", "change", json_change(control_picture(&post->desk)));
+	char *dumped = json_dumps(change, JSON_COMPACT | JSON_REAL_PRECISION(6));
+	struct evbuffer *text = evbuffer_new();
+
+	if (dumped && text && evbuffer_add(text, dumped, strlen(dumped)) == 0)
+		teller_tell(post->teller, CONTROL_CHANGE, text);
+	if (text)
+		evbuffer_free(text);
+	free(dumped);
+	json_decref(change);
+}
+
+static void publish(struct control *k, const struct engine_view *view)
+{
 	if (view->level.number == (enum level_number)k->level &&
 	    view->state == (enum engine_state)k->state && view->mode == (enum plan_mode)k->mode)
 		return;
-	s = k->ops->status(k->context);
 	k->level = view->level.number;
 	k->state = view->state;
 	k->mode = view->mode;
-	for (struct client *c = k->clients, *next; c; c = next) {
-		next = c->next;
-		if (!c->watching)
-			continue;
-		if (evbuffer_get_length(bufferevent_get_output(c->stream)) > WATCHER_BACKLOG)
-			client_free(c);
-		else
-			control_reply(c, &call, NULL, json_pack("{s:o}", "change", json_change(s)),
-				      true);
-	}
+	for (int i = 0; i < POSTS; i++)
+		tell_change(&k->post[i]);
 }
+
+void control_step(struct control *k, const struct engine_view *view, uint64_t now_us)
+{
+	for (int i = 0; i < POSTS; i++)
+		if (teller_step(k->post[i].teller, now_us))
+			faultlog_note(&k->faultlog, &k->faults, FAULT_UNTOLD, now_us,
+				      kinds[i].process);
+	publish(k, view);
+}
+
+bool control_is_up(const struct control *k)
+{
+	return teller_is_up(k->post[ADMIN].teller) && teller_is_up(k->post[USERS].teller);
+}
+
+uint64_t control_restarts(const struct control *k)
+{
+	return teller_restarts(k->post[ADMIN].teller) + teller_restarts(k->post[USERS].teller);
+}
+
+const struct faults *control_faults(const struct control *k)
+{
+	return &k->faults;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static void find_group(struct control *k, const struct config *config)
 {
@@ -312,17 +234,12 @@ static void find_group(struct control *k, const struct config *config)
 	}
 }
 
-int control_open(struct event_base *base, const struct config *config,
-		 const struct control_ops *ops, void *context, struct control **ret_control,
-		 char *why)
+static int listen_on(struct control *k, const struct config *config, char *why)
 {
 	struct endpoint endpoint;
-	struct control *k = calloc(1, sizeof(*k));
 	char text[CONFIG_PATH_MAX + 32];
 	int fd, r;
 
-	if (!k)
-		return -ENOMEM;
 	/* From a socket unit, where there is one. */
 	r = endpoint_parse("systemd:control", &endpoint);
 	fd = r < 0 ? r : endpoint_listen(&endpoint, BACKLOG, 0);
@@ -334,28 +251,69 @@ int control_open(struct event_base *base, const struct config *config,
 	}
 	if (fd < 0) {
 		snprintf(why, 160, "cannot listen on %.100s: %s", k->path, strerror(-fd));
-		free(k);
-		return fd;
+		k->path[0] = 0; /* another's */
 	}
-	k->base = base;
+	return fd;
+}
+
+static int open_post(struct control *k, struct event_base *base, int which)
+{
+	struct post *post = &k->post[which];
+	int octets = DOOR_OCTETS;
+
+	post->desk.privileged = which == ADMIN;
+	post->desk.ops = k->ops;
+	post->desk.context = k->context;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, post->door) < 0)
+		return -errno;
+	setsockopt(post->door[0], SOL_SOCKET, SO_SNDBUF, &octets, sizeof(octets));
+	return teller_open(base, &kinds[which], &post->desk, &post->door[1], 1,
+			   clock_monotonic_us(), &post->teller);
+}
+
+static int open_all(struct control *k, struct event_base *base, const struct config *config,
+		    char *why)
+{
+	int fd = listen_on(k, config, why), r = 0;
+
+	if (fd < 0)
+		return fd;
+	k->listener = evconnlistener_new(base, on_accept, k,
+					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	if (!k->listener) {
+		close(fd);
+		return -ENOMEM;
+	}
+	k->resume = evtimer_new(base, on_resume, k);
+	if (!k->resume)
+		return -ENOMEM;
+	for (int i = 0; i < POSTS && r == 0; i++)
+		r = open_post(k, base, i);
+	if (r < 0)
+		snprintf(why, 160, "cannot start the process that answers %s: %s",
+			 kinds[k->post[ADMIN].teller ? USERS : ADMIN].what, strerror(-r));
+	return r;
+}
+
+int control_open(struct event_base *base, const struct config *config,
+		 const struct control_ops *ops, void *context, struct control **ret_control,
+		 char *why)
+{
+	struct control *k = calloc(1, sizeof(*k));
+	int r;
+
+	if (!k)
+		return -ENOMEM;
 	k->ops = ops;
 	k->context = context;
 	k->level = k->state = k->mode = -1;
-	k->allowance_us = OTHERS_BURST_US;
-	k->allowed_us = clock_monotonic_us();
+	for (int i = 0; i < POSTS; i++)
+		k->post[i].door[0] = k->post[i].door[1] = -1;
 	find_group(k, config);
-	k->resume = evtimer_new(base, on_resume, k);
-	k->listener = evconnlistener_new(base, on_accept, k,
-					 LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (!k->listener || !k->resume) {
-		if (k->listener)
-			evconnlistener_free(k->listener);
-		else
-			close(fd);
-		if (k->resume)
-			event_free(k->resume);
-		free(k);
-		return -ENOMEM;
+	r = open_all(k, base, config, why);
+	if (r < 0) {
+		control_close(k);
+		return r;
 	}
 	*ret_control = k;
 	return 0;
@@ -365,10 +323,16 @@ void control_close(struct control *k)
 {
 	if (!k)
 		return;
-	while (k->clients)
-		client_free(k->clients);
-	evconnlistener_free(k->listener);
-	event_free(k->resume);
+	for (int i = 0; i < POSTS; i++) {
+		teller_close(k->post[i].teller);
+		for (int side = 0; side < 2; side++)
+			if (k->post[i].door[side] >= 0)
+				close(k->post[i].door[side]);
+	}
+	if (k->listener)
+		evconnlistener_free(k->listener);
+	if (k->resume)
+		event_free(k->resume);
 	if (k->path[0])
 		unlink(k->path);
 	free(k);

@@ -1,20 +1,15 @@
-/* What may be called over the control socket: parameters, answers, and who may. */
+/* What may be called over the control socket: parameters, who may, and what penstockd is asked. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/text.h"
-#include "publish/control_parts.h"
-#include "publish/history_tell.h"
-#include "publish/json.h"
+#include "publish/control_process_parts.h"
 #include "publish/json_sources.h"
 
-#define EXPLAIN_MAX 32768
-#define HISTORY_MAX 720 /* records in one answer */
 #define SOURCES_DEFAULT 100
-#define SOURCES_LISTED 1000 /* at most in one answer */
 
 static const char description[] =
 	"# penstock keeps a mail server answering under load.\n"
@@ -41,34 +36,35 @@ static const char description[] =
 	"# The daemon would not: why.\n"
 	"error Refused(reason: string)\n";
 
-void control_reply(struct client *c, const struct varlink_call *call, const char *error,
-		   json_t *parameters, bool continues)
+static void send_reply(struct client *c, const char *error, json_t *parameters)
 {
-	char *text;
+	char *text = varlink_reply(error, parameters, false);
 
-	if (call->oneway) {
-		json_decref(parameters);
-		return;
-	}
-	text = varlink_reply(error, parameters, continues);
 	if (text)
 		bufferevent_write(c->stream, text, strlen(text) + 1);
 	free(text);
 }
 
-static void reply_result(struct client *c, const struct varlink_call *call, int r, const char *why)
+void control_reply(struct client *c, const struct varlink_call *call, const char *error,
+		   json_t *parameters)
 {
-	if (r == 0)
-		control_reply(c, call, NULL, NULL, false);
+	if (call->oneway)
+		json_decref(parameters);
 	else
-		control_reply(c, call, "io.penstock.Refused",
-			      json_pack("{s:s}", "reason", why[0] ? why : strerror(-r)), false);
+		send_reply(c, error, parameters);
+}
+
+void control_refuse(struct client *c, bool oneway, int r, const char *reason)
+{
+	if (!oneway)
+		send_reply(c, "io.penstock.Refused",
+			   json_pack("{s:s}", "reason", reason[0] ? reason : strerror(-r)));
 }
 
 static void invalid(struct client *c, const struct varlink_call *call, const char *parameter)
 {
 	control_reply(c, call, "org.varlink.service.InvalidParameter",
-		      json_pack("{s:s}", "parameter", parameter), false);
+		      json_pack("{s:s}", "parameter", parameter));
 }
 
 /* An optional string or integer parameter; false: of the wrong type (answered already). */
@@ -90,8 +86,7 @@ static void get_info(struct client *c, const struct varlink_call *call)
 	control_reply(c, call, NULL,
 		      json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "vendor", "penstock", "product",
 				"penstockd", "version", PENSTOCK_VERSION, "url", "", "interfaces",
-				"org.varlink.service", "io.penstock"),
-		      false);
+				"org.varlink.service", "io.penstock"));
 }
 
 static const char service_description[] =
@@ -110,65 +105,75 @@ static void get_description(struct client *c, const struct varlink_call *call)
 	if (!name)
 		invalid(c, call, "interface");
 	else if (strcmp(name, "io.penstock") == 0)
-		control_reply(c, call, NULL, json_pack("{s:s}", "description", description), false);
+		control_reply(c, call, NULL, json_pack("{s:s}", "description", description));
 	else if (strcmp(name, "org.varlink.service") == 0)
-		control_reply(c, call, NULL, json_pack("{s:s}", "description", service_description),
-			      false);
+		control_reply(c, call, NULL,
+			      json_pack("{s:s}", "description", service_description));
 	else
 		control_reply(c, call, "org.varlink.service.InterfaceNotFound",
-			      json_pack("{s:s}", "interface", name), false);
+			      json_pack("{s:s}", "interface", name));
+}
+
+/* Asks penstockd for what needs no more words. */
+static void ask(struct client *c, const struct varlink_call *call, enum control_what what)
+{
+	struct control_question q = { .head.what = what };
+
+	control_ask(c, call, &q);
 }
 
 static void status(struct client *c, const struct varlink_call *call)
 {
-	control_reply(c, call, NULL, json_pack("{s:o}", "status", json_status(control_picture(c))),
-		      false);
+	ask(c, call, CONTROL_STATUS);
 }
 
 static void watch(struct client *c, const struct varlink_call *call)
 {
-	if (call->more && !c->watching && !control_may_watch(c)) {
-		reply_result(c, call, -EBUSY,
-			     "this user watches on as many connections as one may");
-		return;
-	}
-	control_reply(c, call, NULL, json_pack("{s:o}", "change", json_change(control_picture(c))),
-		      call->more);
-	if (call->more && !call->oneway) {
-		c->watching = true;
-		bufferevent_set_timeouts(c->stream, NULL, NULL);
-	}
+	if (call->more && !c->watching && !control_may_watch(c))
+		control_refuse(c, call->oneway, -EBUSY,
+			       "this user watches on as many connections as one may");
+	else
+		ask(c, call, CONTROL_CHANGE);
 }
 
 static void explain(struct client *c, const struct varlink_call *call)
 {
-	struct control *k = c->control;
+	struct control_question q = { .head.what = CONTROL_EXPLAIN };
 	const char *address;
-	char *buffer;
-	struct text text;
 
 	if (!get_string(c, call, "address", &address))
 		return;
-	buffer = malloc(EXPLAIN_MAX);
-	if (!buffer) {
-		reply_result(c, call, -ENOMEM, "");
-		return;
+	q.explain.known = address != NULL;
+	if (address && address_parse(address, &q.explain.address) < 0)
+		invalid(c, call, "address");
+	else
+		control_ask(c, call, &q);
+}
+
+/* An optional integer from 1 to `most`; `value` stays where there is no such key. False: it is
+ * something else (answered already). */
+static bool get_count(struct client *c, const struct varlink_call *call, const char *key,
+		      uint64_t most, uint64_t *value)
+{
+	const json_t *given = json_object_get(call->parameters, key);
+
+	if (!given || json_is_null(given))
+		return true;
+	if (!json_is_integer(given) || json_integer_value(given) <= 0 ||
+	    (uint64_t)json_integer_value(given) > most) {
+		invalid(c, call, key);
+		return false;
 	}
-	text = (struct text){ .data = buffer, .size = EXPLAIN_MAX };
-	k->ops->explain(k->context, address, c->privileged, &text);
-	control_reply(c, call, NULL, json_pack("{s:s#}", "text", buffer, (int)text.length), false);
-	free(buffer);
+	*value = (uint64_t)json_integer_value(given);
+	return true;
 }
 
 static void sources(struct client *c, const struct varlink_call *call)
 {
-	struct control *k = c->control;
-	const json_t *limit = json_object_get(call->parameters, "limit");
-	json_int_t most = json_is_integer(limit) ? json_integer_value(limit) : SOURCES_DEFAULT;
-	struct source_picture *list;
+	struct control_question q = { .head.what = CONTROL_SOURCES };
+	uint64_t most = SOURCES_DEFAULT;
 	const char *name;
 	int sort = SOURCE_BY_RATE;
-	unsigned count;
 
 	if (!get_string(c, call, "sort", &name))
 		return;
@@ -178,79 +183,53 @@ static void sources(struct client *c, const struct varlink_call *call)
 		invalid(c, call, "sort");
 		return;
 	}
-	if ((limit && !json_is_null(limit) && !json_is_integer(limit)) || most < 1 ||
-	    most > SOURCES_LISTED) {
-		invalid(c, call, "limit");
+	if (!get_count(c, call, "limit", CONTROL_SOURCES_MAX, &most))
 		return;
+	q.sources.sort = (uint32_t)sort;
+	q.sources.most = (uint32_t)most;
+	control_ask(c, call, &q);
+}
+
+/* As much as fits, and no half of a character (RFC 3629: those that go on are 10xxxxxx). */
+static void copy_reason(char *to, const char *reason)
+{
+	size_t n = strlen(reason);
+
+	if (n >= CONTROL_REASON_MAX) {
+		n = CONTROL_REASON_MAX - 1;
+		while (n && ((unsigned char)reason[n] & 0xc0) == 0x80)
+			n--;
 	}
-	list = calloc((size_t)most, sizeof(*list));
-	if (!list) {
-		reply_result(c, call, -ENOMEM, "");
-		return;
-	}
-	count = k->ops->sources(k->context, (enum source_sort)sort, list, (unsigned)most);
-	control_reply(
-		c, call, NULL,
-		json_pack("{s:o}", "sources", json_source_list(control_picture(c), list, count)),
-		false);
-	free(list);
+	memcpy(to, reason, n);
 }
 
 static void drain(struct client *c, const struct varlink_call *call)
 {
-	struct control *k = c->control;
-	const json_t *seconds = json_object_get(call->parameters, "for_s");
+	struct control_question q = { .head.what = CONTROL_DRAIN };
 	const char *reason;
-	char why[256] = "";
-	json_int_t value = 0;
-	int r;
 
-	if (!get_string(c, call, "reason", &reason))
+	if (!get_string(c, call, "reason", &reason) ||
+	    !get_count(c, call, "for_s", CONTROL_DRAIN_MAX_S, &q.drain.for_s))
 		return;
-	if (seconds && !json_is_null(seconds)) {
-		value = json_integer_value(seconds);
-		if (!json_is_integer(seconds) || value <= 0 || value > 31 * 86400) {
-			invalid(c, call, "for_s");
-			return;
-		}
-	}
-	r = k->ops->drain(k->context, (uint64_t)value * US_PER_S, reason, why);
-	reply_result(c, call, r, why);
+	if (reason)
+		copy_reason(q.drain.reason, reason);
+	control_ask(c, call, &q);
 }
 
 static void resume(struct client *c, const struct varlink_call *call)
 {
-	char why[256] = "";
-	int r = c->control->ops->resume(c->control->context, why);
-
-	reply_result(c, call, r, why);
-}
-
-/* `value` stays where there is no such key. Answers itself, and returns false, where it is none. */
-static bool get_count(struct client *c, const struct varlink_call *call, const char *key,
-		      uint64_t *value)
-{
-	const json_t *given = json_object_get(call->parameters, key);
-
-	if (!given || json_is_null(given))
-		return true;
-	if (!json_is_integer(given) || json_integer_value(given) <= 0) {
-		invalid(c, call, key);
-		return false;
-	}
-	*value = (uint64_t)json_integer_value(given);
-	return true;
+	ask(c, call, CONTROL_RESUME);
 }
 
 static void history(struct client *c, const struct varlink_call *call)
 {
+	struct control_question q = { .head.what = CONTROL_HISTORY };
 	uint64_t next_s = clock_realtime_us() / US_PER_S + 1, until_s = next_s,
 		 since_s = next_s - 3600, step_s = 10;
-	_cleanup_free_ struct history_record *records = calloc(HISTORY_MAX, sizeof(*records));
-	size_t count;
 
-	if (!get_count(c, call, "since_s", &since_s) || !get_count(c, call, "until_s", &until_s) ||
-	    !get_count(c, call, "step_s", &step_s))
+	if (!get_count(c, call, "since_s", INT64_MAX, &since_s) ||
+	    !get_count(c, call, "until_s", INT64_MAX, &until_s) ||
+	    !get_count(c, call, "step_s", CONTROL_STEP_MAX_S, &step_s))
 		return;
 	if (until_s > next_s)
 		until_s = next_s;
@@ -258,57 +237,39 @@ static void history(struct client *c, const struct varlink_call *call)
 		invalid(c, call, "since_s");
 		return;
 	}
-	if (step_s > 86400) {
-		invalid(c, call, "step_s");
-		return;
-	}
-	if (!records) {
-		reply_result(c, call, -ENOMEM, "out of memory");
-		return;
-	}
-	count = c->control->ops->history(c->control->context, since_s, until_s, (uint32_t)step_s,
-					 records, HISTORY_MAX);
-	control_reply(c, call, NULL,
-		      json_pack("{s:o}", "history", history_json(records, count, c->privileged)),
-		      false);
+	q.history.since_s = since_s;
+	q.history.until_s = until_s;
+	q.history.step_s = (uint32_t)step_s;
+	control_ask(c, call, &q);
 }
 
 static void set_mode(struct client *c, const struct varlink_call *call)
 {
+	struct control_question q = { .head.what = CONTROL_MODE };
 	const char *mode;
-	char why[256] = "";
-	enum plan_mode value;
-	int r;
 
 	if (!get_string(c, call, "mode", &mode))
 		return;
 	if (mode && strcmp(mode, "enforce") == 0) {
-		value = PLAN_ENFORCE;
+		q.mode = PLAN_ENFORCE;
 	} else if (mode && strcmp(mode, "observe") == 0) {
-		value = PLAN_OBSERVE;
+		q.mode = PLAN_OBSERVE;
 	} else {
 		invalid(c, call, "mode");
 		return;
 	}
-	r = c->control->ops->set_mode(c->control->context, value, why);
-	reply_result(c, call, r, why);
+	control_ask(c, call, &q);
 }
 
 static void reload(struct client *c, const struct varlink_call *call)
 {
-	char why[256] = "";
-	int r = c->control->ops->reload(c->control->context, why);
-
-	reply_result(c, call, r, why);
+	ask(c, call, CONTROL_RELOAD);
 }
 
 #ifdef PENSTOCK_PLANTED_SPIN
-/* For the test of the watchdog only, in a build of its own: a callback that never comes back,
- * outside the tick. */
 static void spin(struct client *c, const struct varlink_call *call)
 {
-	for (;;)
-		__asm__ volatile("");
+	ask(c, call, CONTROL_SPIN);
 }
 #endif
 
@@ -342,12 +303,11 @@ void control_call(struct client *c, const struct varlink_call *call)
 			control_reply(
 				c, call, "io.penstock.PermissionDenied",
 				json_pack("{s:s}", "reason",
-					  "only root and the group of control.group may do this"),
-				false);
+					  "only root and the group of control.group may do this"));
 		else
 			methods[i].call(c, call);
 		return;
 	}
 	control_reply(c, call, "org.varlink.service.MethodNotFound",
-		      json_pack("{s:s}", "method", call->method), false);
+		      json_pack("{s:s}", "method", call->method));
 }

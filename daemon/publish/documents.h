@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "publish/control.h"
+#include "publish/control_ops.h"
 
 struct evbuffer;
 

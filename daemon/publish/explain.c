@@ -230,23 +230,17 @@ static void explain_counts(const struct status *s, unsigned i, struct text *out)
 	text_append(out, "\n");
 }
 
-void explain_status(const struct status *s, const char *address,
+void explain_status(const struct status *s, const struct in6_addr *address,
 		    const struct source_picture *picture, struct text *out)
 {
-	struct in6_addr source;
+	char name[INET6_ADDRSTRLEN];
 	bool trusted = false, refused = false;
 
-	if (address && address_parse(address, &source) < 0) {
-		text_append(out, "this is no numeric address: ");
-		text_append_clean(out, address, strnlen(address, 64));
-		text_append(out, "; give one like 203.0.113.9 or 2001:db8::1\n");
-		return;
-	}
 	if (address) {
-		trusted = config_trusted(&s->config, &source);
-		refused = config_refused(&s->config, &source);
+		trusted = config_trusted(&s->config, address);
+		refused = config_refused(&s->config, address);
 		text_append(
-			out, "0. %s %s\n", address,
+			out, "0. %s %s\n", address_print(address, name),
 			trusted	  ? "lies in source.trusted: only a drain or maintenance defers it"
 			: refused ? "lies in source.refused: always deferred"
 				  : "is not in source.trusted: decided like every other source");

@@ -6,10 +6,9 @@
 #include "sources/sources.h"
 #include "publish/status.h"
 
-/* `address` NULL: the host; a numeric address: the verdict that it would get now, too. One that is
- * none is said so. */
-/* `picture`: what is known of that source, NULL: it is not told. */
-void explain_status(const struct status *status, const char *address,
+/* `address` NULL: the host; else the verdict that it would get now, too. `picture`: what is known
+ * of that source, NULL: it is not told. */
+void explain_status(const struct status *status, const struct in6_addr *address,
 		    const struct source_picture *picture, struct text *out);
 
 #endif

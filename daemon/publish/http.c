@@ -22,25 +22,25 @@
 /* In the configuration. */
 static const char *const options[] = { [HTTP_OPERATORS] = "listen", [HTTP_CUSTOMERS] = "public" };
 
+static const struct teller_kind kinds[] = {
+	[HTTP_OPERATORS] = { .process = "penstockd-http",
+			     .argument = HTTP_ARGUMENT,
+			     .what = "HTTP",
+			     .answers = &http_answers },
+	[HTTP_CUSTOMERS] = { .process = "penstockd-page",
+			     .argument = HTTP_ARGUMENT,
+			     .what = "customers",
+			     .answers = &http_answers },
+};
+
 struct http {
 	struct http_desk desk;
-	struct teller_kind kind;
 	struct teller *teller;
 	int fds[LISTENERS_MAX];
 	int count;
 	int shared_fd;
 	struct http_shared *shared;
 };
-
-static struct teller_kind kind_of(enum http_kind kind)
-{
-	return (struct teller_kind){
-		.process = kind == HTTP_CUSTOMERS ? "penstockd-page" : "penstockd-http",
-		.argument = HTTP_ARGUMENT,
-		.what = kind == HTTP_CUSTOMERS ? "customers" : "HTTP",
-		.answers = http_answers,
-	};
-}
 
 /* This host's own names: no other person's DNS zone can make one of them point here. */
 static void find_names(struct http_shared *shared, const struct config *config)
@@ -59,9 +59,8 @@ static int start(struct http *h, struct event_base *base, uint64_t now_us)
 	int fds[1 + LISTENERS_MAX] = { h->shared_fd };
 
 	memcpy(fds + 1, h->fds, (size_t)h->count * sizeof(*h->fds));
-	h->kind = kind_of(h->desk.kind);
-	return teller_open(base, &h->kind, &h->desk, fds, 1 + (unsigned)h->count, now_us,
-			   &h->teller);
+	return teller_open(base, &kinds[h->desk.kind], &h->desk, fds, 1 + (unsigned)h->count,
+			   now_us, &h->teller);
 }
 
 /* What the process sees of us, and may not change. */
@@ -123,7 +122,7 @@ int http_open(struct event_base *base, const struct config *config, enum http_ki
 	if (r < 0) {
 		if (!why[0])
 			snprintf(why, 160, "cannot start the process that answers %s: %s",
-				 kind_of(kind).what, strerror(-r));
+				 kinds[kind].what, strerror(-r));
 		http_close(h);
 		return r;
 	}

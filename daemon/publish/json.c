@@ -379,6 +379,12 @@ static json_t *headline_json(const struct status *s)
 	return object;
 }
 
+static json_t *outlet_json(const struct status_outlet *o)
+{
+	return o->wanted ? json_pack("{s:b, s:I}", "up", o->up, "restarts", (json_int_t)o->restarts)
+			 : json_null();
+}
+
 json_t *json_status(const struct status *s)
 {
 	json_t *object = json_object(), *resources = json_object(), *services = json_object();
@@ -419,10 +425,8 @@ json_t *json_status(const struct status *s)
 			    s->shutdown_why[0]
 				    ? json_pack("{s:b, s:s}", "used", 0, "reason", s->shutdown_why)
 				    : json_pack("{s:b}", "used", 1));
-	json_object_set_new(object, "http",
-			    s->http.wanted ? json_pack("{s:b, s:I}", "up", s->http.up, "restarts",
-						       (json_int_t)s->http.restarts)
-					   : json_null());
+	json_object_set_new(object, "http", outlet_json(&s->http));
+	json_object_set_new(object, "control", outlet_json(&s->control));
 	json_object_set_new(object, "ticks", ticks_json(s));
 	json_object_set_new(object, "config",
 			    json_pack("{s:b, s:s}", "last_reload_successful", s->reload_ok,

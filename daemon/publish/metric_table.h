@@ -195,6 +195,8 @@
 	  "Log lines lost because the queue was full.") \
 	X(HTTP_RESTARTS, COUNTER, "penstock_http_restarts_total", "", "", "", \
 	  "How often the process that answers HTTP was started again, because it had ended or did not answer.") \
+	X(CONTROL_RESTARTS, COUNTER, "penstock_control_restarts_total", "", "", "", \
+	  "How often a process that parses the calls of the control socket was started again, because it had ended or did not answer.") \
 	X(BUILD_INFO, INFO, "penstock_build_info", "", "version", "", \
 	  "The version that runs.") \
 	X(PROCESS_CPU, COUNTER, "process_cpu_seconds_total", "seconds", "", "", \

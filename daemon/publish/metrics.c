@@ -316,6 +316,7 @@ static void health(struct metric_writer *w, const struct status *s, uint64_t now
 	metric_put(w, METRIC_TICKS_LATE, (double)s->ticks_late, NO_MORE);
 	metric_put(w, METRIC_LOG_DROPPED, (double)s->log_dropped, NO_MORE);
 	metric_put(w, METRIC_HTTP_RESTARTS, (double)s->http.restarts, NO_MORE);
+	metric_put(w, METRIC_CONTROL_RESTARTS, (double)s->control.restarts, NO_MORE);
 	metric_put(w, METRIC_BUILD_INFO, 1, "version", s->version, NO_MORE);
 }
 

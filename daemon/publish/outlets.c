@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/retry.h"
+#include "publish/control.h"
 #include "publish/http.h"
 
 #define WEBS 2 /* one of each enum http_kind */
@@ -104,7 +105,7 @@ void outlets_configure(struct outlets *o, uint64_t now_us)
 	open_closed(o, now_us);
 }
 
-void outlets_http(const struct outlets *o, struct status_http *ret)
+void outlets_http(const struct outlets *o, struct status_outlet *ret)
 {
 	ret->wanted = ret->up = false;
 	ret->restarts = o->restarts;
@@ -120,10 +121,23 @@ void outlets_http(const struct outlets *o, struct status_http *ret)
 	}
 }
 
+void outlets_control(const struct outlets *o, struct status_outlet *ret)
+{
+	*ret = (struct status_outlet){ .wanted = true,
+				       .up = o->control && control_is_up(o->control),
+				       .restarts = o->control ? control_restarts(o->control) : 0 };
+}
+
+void outlets_faults(const struct outlets *o, struct faults *sum)
+{
+	if (o->control)
+		faults_add(sum, control_faults(o->control));
+}
+
 void outlets_step(struct outlets *o, const struct engine_view *view, uint64_t now_us)
 {
 	if (o->control)
-		control_publish(o->control, view);
+		control_step(o->control, view, now_us);
 	for (int i = 0; i < WEBS; i++)
 		if (o->web[i].http)
 			http_step(o->web[i].http, view, now_us);

@@ -3,8 +3,9 @@
 #ifndef PENSTOCK_PUBLISH_OUTLETS_H
 #define PENSTOCK_PUBLISH_OUTLETS_H
 
-#include "publish/control.h"
+#include "publish/control_ops.h"
 
+struct event_base;
 struct outlets;
 
 /* Opens none yet: outlets_step() does. All pointers stay the caller's. 0 or -ENOMEM. */
@@ -16,7 +17,10 @@ void outlets_close(struct outlets *outlets);
  * http.public changed. */
 void outlets_configure(struct outlets *outlets, uint64_t now_us);
 /* For the picture. */
-void outlets_http(const struct outlets *outlets, struct status_http *ret);
+void outlets_http(const struct outlets *outlets, struct status_outlet *ret);
+void outlets_control(const struct outlets *outlets, struct status_outlet *ret);
+/* What went wrong with them. */
+void outlets_faults(const struct outlets *outlets, struct faults *sum);
 /* Once a tick: tells watchers what changed, and tries again to open what is closed. */
 void outlets_step(struct outlets *outlets, const struct engine_view *view, uint64_t now_us);
 

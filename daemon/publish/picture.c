@@ -156,6 +156,8 @@ void picture_take(const struct picture_parts *parts, struct status *s)
 	s->reloaded_realtime_us = parts->reloaded_us;
 	s->log_dropped = log_dropped();
 	outlets_http(parts->outlets, &s->http);
+	outlets_control(parts->outlets, &s->control);
+	outlets_faults(parts->outlets, &s->faults);
 	if (shutdown_why)
 		snprintf(s->shutdown_why, sizeof(s->shutdown_why), "%s", shutdown_why);
 }

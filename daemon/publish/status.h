@@ -34,9 +34,10 @@ struct status_front {
 	struct counts_service sum; /* over services */
 };
 
-/* The processes that answer HTTP, for operators and for customers. */
-struct status_http {
-	bool wanted; /* [http] listen or public names an address */
+/* The processes that answer HTTP, for operators and for customers; and those that parse the calls
+ * of the control socket. */
+struct status_outlet {
+	bool wanted; /* HTTP: [http] listen or public names an address */
 	bool up; /* each that is wanted is there, and has said that it is ready */
 	uint64_t restarts; /* after its end, since penstockd was started */
 };
@@ -82,7 +83,7 @@ struct status {
 	bool reload_ok;
 	uint64_t reloaded_realtime_us;
 	uint64_t log_dropped;
-	struct status_http http;
+	struct status_outlet http, control;
 	char bpf_why[256]; /* empty: BPF works */
 	char shutdown_why
 		[256]; /* empty: penstock hears of a shutdown of the machine, and holds it up */

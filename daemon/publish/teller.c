@@ -65,7 +65,7 @@ static int start(struct teller *t, uint64_t now_us)
 	}
 	t->broken = t->begun = false;
 	t->why[0] = 0;
-	t->answers = answers_open(t->base, pair[0], &t->kind->answers, t->context, &events);
+	t->answers = answers_open(t->base, pair[0], t->kind->answers, t->context, &events);
 	if (!t->answers)
 		helper_kill(&t->helper);
 	return 0;

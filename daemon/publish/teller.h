@@ -13,7 +13,7 @@ struct teller_kind {
 	const char *process; /* its name in the list of processes, at most 15 characters */
 	const char *argument; /* of penstockd, for it: not for people */
 	const char *what; /* what it answers, for the log: "HTTP" */
-	struct answers_kind answers;
+	const struct answers_kind *answers;
 };
 
 /* Starts it. It gets the channel and then `fds`, `count` of them, which stay the caller's and open:

@@ -22,7 +22,7 @@ from lib import place, tap
 from lib.place import BIN, wait_for
 from lib.programs import Daemon, Program, port_open
 from lib.tap import Skip, check, test
-from lib.varlink import varlink
+from lib.varlink import CONNECT, as_nobody, varlink
 from lib.world import World
 
 
@@ -203,21 +203,11 @@ def _():
         check(w.daemon.status()["state"] == "serving", "nothing changed")
 
 
-def as_nobody(world, code, *arguments):
-    """Runs Python as nobody, with `path` the control socket and the arguments in sys.argv."""
-    path = os.path.join(world.daemon.run_dir, "control.sock")
-    text = f"import fcntl, json, os, socket, sys, time\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\npath = {path!r}\n" + code
-    return subprocess.Popen([sys.executable, "-c", text, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
-
-
 def plan_age(daemon):
     """Seconds since the heartbeat."""
     with open(os.path.join(daemon.run_dir, "plan"), "rb") as f:
         beat = struct.unpack_from("<Q", f.read(24), 16)[0]
     return time.clock_gettime(time.CLOCK_MONOTONIC) - beat / 1e6
-
-
-CONNECT = "def connect():\n s = socket.socket(socket.AF_UNIX); s.settimeout(120); s.connect(path); return s\n"
 
 
 @test("explain tells every term of the window, and the window is what they give")
@@ -275,11 +265,14 @@ while True:
 def _():
     with world() as w:
         def spent(seconds):
-            """CPU seconds of the main thread in a second, over so many."""
+            """CPU seconds of the main thread and of the process that parses their calls in a second, over so many."""
             def now():
-                with open(f"/proc/{w.daemon.pid}/task/{w.daemon.pid}/stat") as f:
-                    fields = f.read().rsplit(")", 1)[1].split()
-                return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"), time.monotonic()
+                ticks = 0
+                for pid in w.daemon.pid, w.daemon.helper("penstockd-users"):
+                    with open(f"/proc/{pid}/task/{pid}/stat") as f:
+                        fields = f.read().rsplit(")", 1)[1].split()
+                    ticks += int(fields[11]) + int(fields[12])
+                return ticks / os.sysconf("SC_CLK_TCK"), time.monotonic()
             (before, began), _, (after, ended) = now(), time.sleep(seconds), now()
             return (after - before) / (ended - began)
         usual = spent(3)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/address.h"
 #include "publish/explain.h"
 #include "publish/lately.h"
 
@@ -55,8 +56,10 @@ static void defer(unsigned offered, unsigned cpu, unsigned source)
 static const char *explain(const struct source_picture *picture)
 {
 	struct text out = TEXT_OF(buf);
+	struct in6_addr address;
 
-	explain_status(&status, picture ? "203.0.113.9" : NULL, picture, &out);
+	address_parse("203.0.113.9", &address);
+	explain_status(&status, picture ? &address : NULL, picture, &out);
 	return strstr(buf, "5. A new connection now");
 }
 

@@ -28,6 +28,12 @@ int ask_refused(const char *error, const json_t *parameters)
 
 int ask_failed(int r)
 {
+	if (r == -ECONNRESET || r == -EPIPE) {
+		fprintf(stderr,
+			"penstockctl: the connection was closed before the answer came: penstockd ended, or the process that reads calls for it; mail flows all the same.\n"
+			"  Try again; an order may have been carried out, which `penstockctl status` tells. `journalctl -u penstockd` says why the process ended\n");
+		return EXIT_NOT_REACHABLE;
+	}
 	fprintf(stderr,
 		"penstockctl: penstockd does not answer: %s; mail flows all the same (fronts take a silent daemon's plan for stale)\n",
 		r == -ETIMEDOUT ? "no reply within 10 s" : strerror(-r));

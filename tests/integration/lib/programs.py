@@ -109,6 +109,10 @@ def no_targets():
     return {f"target.{name}": "0" for name in names}
 
 
+# The processes that talk with strangers for penstockd.
+HELPERS = "penstockd-asks", "penstockd-http", "penstockd-admin", "penstockd-users"
+
+
 class Daemon(Program):
     def __init__(self, directory, options, http=9825, wait=True, argv=(), prefix=(), program=None, **kwargs):
         self.http = http
@@ -136,7 +140,7 @@ class Daemon(Program):
 
     def hang(self, number=signal.SIGSTOP):
         """All of it: penstockd, and the processes that talk with strangers for it. SIGCONT lets it go on."""
-        for pid in [self.helper(name) for name in ("penstockd-asks", "penstockd-http")] + [self.pid]:
+        for pid in [self.helper(name) for name in HELPERS] + [self.pid]:
             if pid:
                 os.kill(pid, number)
 

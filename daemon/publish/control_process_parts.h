@@ -1,0 +1,39 @@
+/* The inside of a process that parses the calls of control.sock, shared by the two files that are
+ * it: control_process.c (who is connected) and control_calls.c (what may be called). */
+#ifndef PENSTOCK_PUBLISH_CONTROL_PROCESS_PARTS_H
+#define PENSTOCK_PUBLISH_CONTROL_PROCESS_PARTS_H
+
+#include <event2/bufferevent.h>
+
+#include "publish/control_wire.h"
+#include "publish/varlink.h"
+
+struct client {
+	struct control_process *process;
+	struct client *next, **previous;
+	struct bufferevent *stream;
+	struct event *again; /* goes on with its calls after a pause */
+	uid_t uid;
+	unsigned calls; /* in this turn of the loop */
+	uint32_t asked; /* the id of its question to penstockd, 0: none is on its way */
+	bool privileged, watching, closing;
+	/* Of the call that penstockd was asked about. */
+	bool oneway, more;
+};
+
+/* Answers a call: with `parameters`, which it takes over, or with `error` and them. Nothing is said
+ * to a call that wants no answer. */
+void control_reply(struct client *client, const struct varlink_call *call, const char *error,
+		   json_t *parameters);
+/* Asks penstockd on behalf of the call. Its answer is the call's; meanwhile the client is not read
+ * from. */
+void control_ask(struct client *client, const struct varlink_call *call,
+		 struct control_question *question);
+/* The call was refused: by penstockd, or here. `reason` empty: -r says it. */
+void control_refuse(struct client *client, bool oneway, int r, const char *reason);
+/* Whether one more client of this user may watch. */
+bool control_may_watch(const struct client *client);
+/* Runs the method that was called, or says why not. */
+void control_call(struct client *client, const struct varlink_call *call);
+
+#endif
