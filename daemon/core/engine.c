@@ -109,6 +109,15 @@ static void step_backlog(struct engine *engine, double dt_s, struct sample *samp
 		jobs += jobs_of(engine, i);
 	backlog_step(&engine->backlog, sample_get(sample, SIGNAL_QUEUE_READY_COUNT, -1), jobs,
 		     engine->config.target[SIGNAL_QUEUE_DRAIN_S], dt_s, b);
+	second_stage_step(&engine->second_stage,
+			  &(struct second_stage_input){
+				  .sample = sample,
+				  .dt_s = dt_s,
+				  .jobs_per_s = jobs,
+				  .saturation = engine->view.window[0].saturation,
+				  .cores = engine->config.window.cores,
+				  .target_s = engine->config.target[SIGNAL_QUEUE_DRAIN_S] },
+			  &engine->view.second_stage);
 	if (!b->known)
 		return;
 	sample_put(sample, SIGNAL_QUEUE_GROWTH_PER_S, b->growth_per_s > 0 ? b->growth_per_s : 0,
@@ -144,19 +153,27 @@ static void step_trends(struct engine *engine, struct sample *sample)
 	}
 }
 
+/* What the queue and the filter behind it let in; -1: all. */
+static double behind_allows(const struct engine *engine)
+{
+	double queue = engine->view.backlog.allowed_per_s;
+	double filter = engine->view.second_stage.allowed_per_s;
+
+	return queue < 0 ? filter : filter < 0 ? queue : fmin(queue, filter);
+}
+
 /* A service's part of what the queue allows: by what it brings; a quarter is shared alike, or who
  * brings nothing would never bring anything. -1: all. */
 static double queue_share(const struct engine *engine, unsigned i)
 {
-	double jobs = 0, own = jobs_of(engine, i), alike;
+	double jobs = 0, own = jobs_of(engine, i), alike, allowed = behind_allows(engine);
 
-	if (engine->view.backlog.allowed_per_s < 0)
+	if (allowed < 0)
 		return -1;
 	for (unsigned j = 0; j < engine->config.services; j++)
 		jobs += jobs_of(engine, j);
 	alike = 1 / (double)engine->config.services;
-	return engine->view.backlog.allowed_per_s *
-	       (jobs > 0 ? fmax(own / jobs, QUEUE_ALIKE * alike) : alike);
+	return allowed * (jobs > 0 ? fmax(own / jobs, QUEUE_ALIKE * alike) : alike);
 }
 
 /* What the engine itself knows better than any sensor joins the sample, for all to see. */

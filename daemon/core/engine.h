@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "core/backlog.h"
+#include "core/second_stage.h"
 #include "core/level.h"
 #include "core/load.h"
 #include "core/plan.h"
@@ -52,6 +53,7 @@ struct engine_view {
 	double in_flight, window_sum,
 		window_max_sum; /* over the services that are shed; -1: not known */
 	struct backlog_view backlog; /* of the queue behind the server */
+	struct second_stage_view second_stage; /* of the filter behind that queue */
 	bool foreign; /* pressure that refusing mail would not help */
 	uint64_t order_until_us; /* CLOCK_REALTIME as of the last step, 0: open: for people */
 	char order_reason[96];
@@ -73,6 +75,7 @@ struct engine {
 	struct level_state level;
 	struct window window[PLAN_SERVICES];
 	struct backlog backlog;
+	struct second_stage second_stage;
 	struct trend memory, space, inodes; /* what is left of each */
 	struct engine_told told;
 	uint64_t ticks, last_us, epoch, salt, seed;

@@ -210,6 +210,13 @@
 	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "the same", "test_law") \
 	X(DRAIN_SHOWN_MAX_S, 86400, "s", "a day is shown for all that is longer", "test_backlog") \
 	X(QUEUE_ALIKE, 0.25, "of the allowed", "shared alike among services", "test_engine") \
+	X(FILTER_QUEUE_STANDS, 1, "connections", \
+	  "in the accept queue of the filter behind the server: it does all it can", \
+	  "filter-slots") \
+	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
+	  "a message: less is no load, and tells nothing of what leaves", "test_second_stage") \
+	X(FILTER_BEHIND_S, 2, "s", \
+	  "of what server and filter carry together may wait for the filter", "filter-cpu") \
 	X(PASSING_AHEAD, 2.5, "times", \
 	  "the window's own rate, for the ranks: sessions may be shorter than the law " \
 	  "reckons", "heavy-memory") \

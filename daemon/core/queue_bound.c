@@ -1,5 +1,6 @@
-/* What the queue behind the server allows (backlog.h) joins the plan: the bucket above all, for
- * behind an after-queue filter sessions are so short that no window of them binds. */
+/* What the queue behind the server (backlog.h) and the filter behind that (second_stage.h) allow
+ * joins the plan: the bucket above all, for behind an after-queue filter sessions are so short that
+ * no window of them binds. */
 #include "core/window_parts.h"
 
 void window_bind_queue(struct window *w, const struct tick *t, struct plan_service *ret)
@@ -27,6 +28,8 @@ void window_bind_queue(struct window *w, const struct tick *t, struct plan_servi
 	}
 	if (MILLI * allowed < ret->pass_milli)
 		ret->pass_milli = (uint32_t)(MILLI * allowed);
+	/* So the next tick's patience, and the demand, are reckoned by what is let in. */
+	w->view.passing_per_s = fmin(w->view.passing_per_s, allowed);
 	w->view.queue_binds = w->rates.offered > QUEUE_BINDS_FROM * allowed;
 	if (w->view.queue_binds && !w->view.hard_binds) {
 		w->view.reason = REASON_QUEUE;

@@ -29,7 +29,8 @@
  *    X = completed a second  ---------------+--> capacity.c: Xcap --> W --+
  *                                                                         |
  *    hard.c         memory, space, slots  ------------------> W_hard -----+-- min --> plan
- *    queue_bound.c  what leaves the queue behind the server  -------------+
+ *    queue_bound.c  what leaves the queue behind the server,              |
+ *                   and the filter behind that (second_stage.h)  --------+
  *
  * T is the best signal of a mail server: busy sessions (those in which the server owes an answer)
  * over completions a second. It is blind to slow senders, and it sees slots, CPU, disk and lock

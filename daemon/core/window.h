@@ -99,7 +99,7 @@ struct window_input {
 	const struct pressure *pressure;
 	const struct load_service *load;
 	double connect_220_base_us; /* learned unloaded */
-	/* what the queue behind the server lets in (backlog.h); 0 or less: all */
+	/* what the queue behind the server lets in (backlog.h, second_stage.h); 0 or less: all */
 	double queue_allowed_per_s;
 	bool blind; /* no sensor works */
 };

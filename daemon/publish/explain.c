@@ -126,6 +126,8 @@ static void explain_equation(const struct window_view *w, unsigned least, struct
 		w->think_time_s * 1000);
 	if (w->equation < least)
 		text_append(out, "; at least %u", least);
+	if (w->queue_allowed_per_s > 0 && w->window < w->equation)
+		text_append(out, "; %.1f by what is let in behind it", w->window);
 	if (w->hard_binds)
 		text_append(out, "; at most %.0f: %s", floor(w->hard), reason_sentence(w->reason));
 	text_append(out, "\n   %s: %s", regime_name(w->regime), regime_sentence(w->regime));
@@ -217,6 +219,31 @@ static void explain_queue(const struct status *s, unsigned i, struct text *out)
 	text_append(out, "\n");
 }
 
+/* Every term of what the filter lets in: core/second_stage.h. */
+static void explain_filter(const struct status *s, unsigned i, struct text *out)
+{
+	const struct second_stage_view *v = &s->view.second_stage;
+	const struct window_view *w = &s->view.window[i];
+
+	if (!v->known || s->config.service[i].shed == PLAN_SHED_NO)
+		return;
+	text_append(out, "   filter behind it: a message costs ");
+	if (v->server_cost_s > 0)
+		text_append(out, "%.2f ms of CPU to the server and ", v->server_cost_s * 1000);
+	text_append(out, "%.2f ms to the filter; %.1f/s leave it, ", v->cost_s * 1000,
+		    v->leaving_per_s);
+	if (v->keeps_up)
+		text_append(out, "and it keeps up");
+	else
+		text_append(out, "%.0f wait for the filter, and %.1f/s are carried by %s",
+			    v->behind, v->carries_per_s,
+			    v->carries_per_s > v->leaving_per_s ? "both" : "it");
+	if (v->allowed_per_s > 0)
+		text_append(out, "; it lets %.1f/s in%s", v->allowed_per_s,
+			    w->queue_binds ? " (binds)" : "");
+	text_append(out, "\n");
+}
+
 static void explain_counts(const struct status *s, unsigned i, struct text *out)
 {
 	const struct counts_service *c = &s->total[i];
@@ -259,6 +286,7 @@ void explain_status(const struct status *s, const struct in6_addr *address,
 	for (unsigned i = 0; i < s->config.services; i++) {
 		explain_window(s, i, out);
 		explain_queue(s, i, out);
+		explain_filter(s, i, out);
 		explain_verdict(s, i, trusted, refused, picture, out);
 		explain_counts(s, i, out);
 	}

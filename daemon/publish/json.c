@@ -343,6 +343,25 @@ static json_t *leak_json(const struct leak *leak)
 	return object;
 }
 
+static json_t *second_stage_json(const struct second_stage_view *v)
+{
+	json_t *object = json_object();
+
+	if (!v->known) {
+		json_decref(object);
+		return json_null();
+	}
+	json_object_set_new(object, "keeps_up", json_boolean(v->keeps_up));
+	json_object_set_new(object, "cost_s", number(v->cost_s));
+	json_object_set_new(object, "server_cost_s",
+			    v->server_cost_s > 0 ? number(v->server_cost_s) : json_null());
+	json_object_set_new(object, "leaving_per_s", number(v->leaving_per_s));
+	json_object_set_new(object, "behind", number(v->behind));
+	json_object_set_new(object, "carries_per_s", number(v->carries_per_s));
+	json_object_set_new(object, "allowed_per_s", number_or_null(v->allowed_per_s));
+	return object;
+}
+
 static void set_neighbours(json_t *object, const struct status *s)
 {
 	json_t *neighbours = json_object();
@@ -356,6 +375,7 @@ static void set_neighbours(json_t *object, const struct status *s)
 	json_object_set_new(object, "leak", leak_json(&s->neighbours.leak));
 	json_object_set_new(object, "neighbours", neighbours);
 	json_object_set_new(object, "filters", filters_json(s));
+	json_object_set_new(object, "second_stage", second_stage_json(&s->view.second_stage));
 }
 
 /* Never absent: an unknown value is null. */

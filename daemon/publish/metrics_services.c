@@ -109,6 +109,10 @@ void metrics_services(struct metric_writer *w, const struct status *s)
 	metric_put(w, METRIC_ADMIT_RATIO, s->view.admit_ratio, NO_MORE);
 	if (s->view.demand_ratio >= 0)
 		metric_put(w, METRIC_DEMAND, s->view.demand_ratio, NO_MORE);
+	if (s->view.second_stage.known) {
+		metric_put(w, METRIC_FILTER_BEHIND, s->view.second_stage.behind, NO_MORE);
+		metric_put(w, METRIC_FILTER_CARRIES, s->view.second_stage.carries_per_s, NO_MORE);
+	}
 	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
 		per_service(w, s, times[i]);
 	regimes(w, s);

@@ -29,6 +29,10 @@
 	X("queue_growth_per_s", v->backlog.growth_per_s) \
 	X("queue_drain_s", v->backlog.drain_s) \
 	X("queue_allowed_per_s", v->backlog.allowed_per_s) \
+	X("filter_cost_s", v->second_stage.cost_s) \
+	X("filter_leaving_per_s", v->second_stage.leaving_per_s) \
+	X("filter_behind", v->second_stage.behind) \
+	X("filter_allowed_per_s", v->second_stage.allowed_per_s) \
 	X("foreign", v->foreign)
 
 /* For each service: `w` is its window_view, `p` its plan_service, i its number. What the table of

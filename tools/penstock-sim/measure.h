@@ -13,8 +13,8 @@
 #define MEASURE_TICKS 16384 /* of history: 27 minutes */
 
 struct measure_tick {
-	double completed, in_time, refused, window, in_flight, pressure, capacity, latency,
-		waiting_s;
+	double completed, in_time, filtered, refused, window, in_flight, pressure, capacity,
+		latency, waiting_s;
 };
 
 struct measure_second {

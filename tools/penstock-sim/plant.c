@@ -281,9 +281,18 @@ static void tell(struct plant *p, struct plant_session *s, enum plant_end end)
 		p->ended(p->who, message, end, s->server_s);
 }
 
+/* The CPU that the filter used up to now: before the number of those that run changes. */
+void plant_settle_filter(struct plant *p)
+{
+	cpu_advance(&p->cpu, p->now_us);
+	p->filter_ran_s += p->filters * (p->cpu.clock - p->filter_clock);
+	p->filter_clock = p->cpu.clock;
+}
+
 /* The mail that was taken goes through the filter, which runs on the same cores. */
 static void feed_filter(struct plant *p)
 {
+	plant_settle_filter(p);
 	while (p->filter_queue && p->filters < p->config.filter_slots) {
 		p->filter_queue--;
 		p->filters++;
@@ -388,6 +397,7 @@ void plant_run_cpu(struct plant *p)
 	if (!cpu_take(&p->cpu, p->now_us, &job))
 		return;
 	if (job.id == FILTER_JOB) {
+		plant_settle_filter(p);
 		cpu_finished(&p->cpu);
 		p->filters--;
 		p->filtered++;

@@ -30,7 +30,8 @@ struct plant_config {
 	double commit_s,
 		commit_each_s; /* a group commit takes so long, and so much more a message in it */
 	double filter_s,
-		filter_slots; /* CPU of the filter behind the queue; how many run at once */
+		filter_slots, /* CPU of the filter behind the queue; how many run at once */
+		filter_clients; /* connections of the server to it, at most */
 	double session_bytes, memory_bytes; /* 0: memory is not short */
 	/* 0..1: so much of a session's memory is chance, and comes with the message */
 	double memory_spread;
@@ -100,8 +101,9 @@ struct plant {
 	uint32_t committing_count, waiting_commit_count, committing_room, waiting_commit_room;
 	uint64_t committing_since_us;
 	uint32_t filters, filter_queue;
+	double filter_clock; /* of the CPU, when `filter_ran_s` was brought up to date */
 	/* since the observer cleared them */
-	double io_stalled_s, mem_stalled_s;
+	double io_stalled_s, mem_stalled_s, filter_ran_s;
 	uint64_t cleared_us, busy_us_at;
 	/* counters */
 	struct counts_service counts;
@@ -144,6 +146,7 @@ void plant_event(struct plant *plant, const struct queue_event *event);
 void plant_tick(struct plant *plant, uint64_t late_us, double rejects_per_s);
 /* Brings the integrals up to now. */
 void plant_settle(struct plant *plant);
+void plant_settle_filter(struct plant *plant);
 /* Messages a second that the plant can complete at its best. */
 double plant_capacity(const struct plant *plant);
 /* What a decider that knew the plant would know of it now: fills all but the arrivals. */

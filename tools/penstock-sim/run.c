@@ -173,6 +173,7 @@ static void note_host(struct host *h, struct measure_tick *row, struct measure_s
 
 	row->completed += (double)(p->counts.completed - h->completed_before);
 	row->in_time += (double)(p->in_time - h->in_time_before);
+	row->filtered += (double)(p->filtered - h->filtered_before);
 	row->refused += (double)(p->counts.deferred - h->refused_before);
 	row->window = h->index && row->window >= 0 && v->window[0].window >= 0
 			      ? row->window + v->window[0].window
@@ -185,6 +186,7 @@ static void note_host(struct host *h, struct measure_tick *row, struct measure_s
 	p->latency_worst_s = 0;
 	h->completed_before = p->counts.completed;
 	h->in_time_before = p->in_time;
+	h->filtered_before = p->filtered;
 	h->refused_before = p->counts.deferred;
 	second->good += (uint32_t)(p->good - h->good_before);
 	h->good_before = p->good;

@@ -33,7 +33,7 @@ struct host {
 	double held_worst_s;
 	uint32_t under_way; /* admitted, and not at the server yet */
 	uint32_t in_flight_before; /* this event */
-	uint64_t refused_before, completed_before, in_time_before, good_before;
+	uint64_t refused_before, completed_before, in_time_before, filtered_before, good_before;
 	/* Of a fleet: what it knows of the others' senders, and what it says, which they hear a
 	 * second later. */
 	struct fleet_memory memory;

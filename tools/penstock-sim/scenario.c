@@ -34,6 +34,7 @@ static const struct key plant_keys[] = {
 	KEY("commit_each", plant.commit_each_s, 'd'),
 	KEY("filter", plant.filter_s, 'd'),
 	KEY("filter_slots", plant.filter_slots, 'n'),
+	KEY("filter_clients", plant.filter_clients, 'n'),
 	KEY("session_memory", plant.session_bytes, 'b'),
 	KEY("memory_spread", plant.memory_spread, 'n'),
 	KEY("memory", plant.memory_bytes, 'b'),
@@ -58,6 +59,7 @@ static const struct key sense_keys[] = {
 	KEY("verdict_delay", verdict_delay_s, 'd'),
 	KEY("hidden-cost", sense.hide_cost, 'f'),
 	KEY("hidden-dialogue", sense.hide_dialogue, 'f'),
+	KEY("filter-apart", sense.filter_apart, 'f'),
 	KEY("gate", gate, 'f'),
 };
 static const struct key law_keys[] = {
@@ -102,6 +104,7 @@ void scenario_init(struct scenario *s)
 					  .think_s = 0.1,
 					  .lookup_share = 1,
 					  .filter_slots = 20,
+					  .filter_clients = 20,
 					  .slots = 1000,
 					  .backlog = 100000,
 					  .greet_patience_s = 300,

@@ -112,6 +112,7 @@ static int measure_tick_mean(const struct run *r, const struct script_event *e, 
 		double scale;
 	} columns[] = { { "goodput", offsetof(struct measure_tick, completed), 10 },
 			{ "in_time", offsetof(struct measure_tick, in_time), 10 },
+			{ "filtered", offsetof(struct measure_tick, filtered), 10 },
 			{ "refused", offsetof(struct measure_tick, refused), 10 },
 			{ "window", offsetof(struct measure_tick, window), 1 },
 			{ "in_flight", offsetof(struct measure_tick, in_flight), 1 },

@@ -68,7 +68,9 @@ static void put_machine(const struct sense *s, struct plant *p, double dt, struc
 	sample_put(sample, SIGNAL_MEM_STALL_RATIO, fmin(1, p->mem_stalled_s / dt), VIA_PSI);
 	sample_put(sample, SIGNAL_MTA_CORES, machine, VIA_CGROUP);
 	if (!s->config.hide_cost) {
-		sample_put(sample, SIGNAL_MTA_CPU_CORES, c->ran_s / dt, VIA_CGROUP);
+		sample_put(sample, SIGNAL_MTA_CPU_CORES,
+			   fmax(0, c->ran_s - (s->config.filter_apart ? p->filter_ran_s : 0)) / dt,
+			   VIA_CGROUP);
 		sample_put(sample, SIGNAL_MTA_CPU_STALL_RATIO, fmin(1, stall), VIA_CGROUP);
 	}
 }
@@ -99,6 +101,21 @@ static void put_queue(struct sense *s, const struct plant *p, struct sample *sam
 		s->queue_ready = p->filter_queue + p->filters;
 	}
 	sample_put(sample, SIGNAL_QUEUE_READY_COUNT, s->queue_ready, VIA_SPOOL);
+}
+
+/* Found from the server's connections: its accept queue, and what its control group uses. */
+static void put_filter(const struct sense *s, const struct plant *p, double dt,
+		       struct sample *sample)
+{
+	double most = p->config.filter_clients, clients = fmin(most, p->filters + p->filter_queue);
+
+	if (!s->config.filter_apart || p->config.filter_s <= 0)
+		return;
+	sample_put(sample, SIGNAL_FILTER_CONNECTIONS, clients, VIA_SOCK_DIAG);
+	sample_put(sample, SIGNAL_FILTER_QUEUE_COUNT, fmax(0, clients - p->filters), VIA_SOCK_DIAG);
+	sample_put(sample, SIGNAL_FILTER_QUEUE_RATIO, fmax(0, clients - p->filters) / 128,
+		   VIA_SOCK_DIAG);
+	sample_put(sample, SIGNAL_FILTER_CPU_CORES, p->filter_ran_s / dt, VIA_CGROUP);
 }
 
 static double gauss(uint64_t *random)
@@ -135,6 +152,7 @@ void sense_observe(struct sense *s, struct plant *p, struct sample *ret_sample,
 
 	cpu_advance(&p->cpu, p->now_us);
 	plant_settle(p);
+	plant_settle_filter(p);
 	memset(ret_load, 0, sizeof(*ret_load));
 	put_load(s, p, &ret_load->service[0]);
 	sample_clear(sample, p->now_us);
@@ -145,6 +163,7 @@ void sense_observe(struct sense *s, struct plant *p, struct sample *ret_sample,
 	put_listener(s, p, sample);
 	put_memory(p, sample);
 	put_queue(s, p, sample);
+	put_filter(s, p, dt, sample);
 	spoil(s, sample);
 	if (late > SENSE_LATE_MAX - 1)
 		late = SENSE_LATE_MAX - 1;
@@ -153,6 +172,7 @@ void sense_observe(struct sense *s, struct plant *p, struct sample *ret_sample,
 	*ret_sample = s->past[(s->ticks - late) % SENSE_LATE_MAX];
 	ret_sample->now_us = p->now_us;
 	s->ticks++;
-	p->cpu.ran_s = p->cpu.stalled_s = p->io_stalled_s = p->mem_stalled_s = 0;
+	p->cpu.ran_s = p->cpu.stalled_s = p->filter_ran_s = 0;
+	p->io_stalled_s = p->mem_stalled_s = 0;
 	p->cleared_us = p->now_us;
 }

@@ -15,6 +15,7 @@ struct sense_config {
 	double noise; /* sigma of the factor on every value: exp(noise * gauss) */
 	bool hide_cost; /* the server's own CPU time is not known */
 	bool hide_dialogue; /* completions and dialogue are not known */
+	bool filter_apart; /* the filter is in a control group of its own, and found */
 };
 
 struct sense {

@@ -17,6 +17,7 @@ from lib.programs import Program, listening
 SERVER_CORE = "0"
 PROXIED, POSTSCREEN = 2529, 2530   # smtpd that wants a PROXY header; postscreen
 SCANNER_MS, SCANNER_MB = 6, 4
+FILTER_MS = int(os.environ.get("FILTER_MS", str(SCANNER_MS)))
 HARAKA = 2526
 # On a machine that others load. Much more, and the kernel's own threads (the journal's, the workers) come late: another machine.
 AHEAD = int(os.environ.get("AHEAD", "100"))
@@ -196,13 +197,16 @@ class AfterQueuePlant(PostfixPlant):
     def __init__(self, directory):
         self.filter = None
         super().__init__(directory)
-        self.filter = Program([*self.prefix, os.path.join(BUILD, "bin/penstock-sink"), "--listen", f"127.0.0.1:{DELIVERY}", "--cpu",
-                               f"{SCANNER_MS}ms"])
+        # As a unit of its own, which is how penstockd finds it.
+        self.filtering = Cgroup("memory", "blkio", "cpu", inside=self.whole)
+        self.filter = Program([*self.filtering.prefix("taskset", "-c", SERVER_CORE), os.path.join(BUILD, "bin/penstock-sink"),
+                               "--listen", f"127.0.0.1:{DELIVERY}", "--cpu", f"{FILTER_MS}ms"])
         wait_for(lambda: listening(DELIVERY), "the filter")
 
     def close(self):
         self.server.stop()
         self.filter.stop(signal.SIGKILL)
+        self.filtering.remove()
         Plant.close(self)
 
 
