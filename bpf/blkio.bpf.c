@@ -3,10 +3,10 @@
  * time, 0 where the queue has iostats=0. How many there are and how many bytes is in
  * /proc/diskstats.
  *
- * At a high rate only some are looked at and stand for the others (stride.h); flushes, which are
- * few and matter most, all are. A pure flush completes as FLUSH and again as a WRITE of no bytes: a
- * write without bytes is left out. No task waits for discards and the like. Which device has
- * which slot is said by user space; the others share slot 0. */
+ * At a high rate only a sample of the requests is measured (stride.h); flushes, which are few
+ * and matter most, are all measured. A pure flush completes as FLUSH and again as a WRITE of no
+ * bytes: a write without bytes is ignored. So are discards and the like, since no task waits for
+ * them. User space assigns slots to devices; all other devices share slot 0. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

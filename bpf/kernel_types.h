@@ -1,5 +1,6 @@
 /* The few fields of kernel structs that the probes read, by CO-RE: offsets come from the running
- * kernel's BTF. No generated vmlinux.h: nothing is needed of the machine that builds. */
+ * kernel's BTF. There is no generated vmlinux.h, so the build does not depend on the kernel of
+ * the building machine. */
 #ifndef PENSTOCK_BPF_KERNEL_TYPES_H
 #define PENSTOCK_BPF_KERNEL_TYPES_H
 

@@ -4,8 +4,8 @@
  * run_delay (kernel/sched/stats.h, sched_info_arrive).
  *
  * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher
- * rate the program is taken away for part of the time, because calling it costs several times what
- * it does (daemon/kernel/duty_cycle.h). */
+ * rate the program is detached for part of the time, because calling it costs several times as
+ * much as its work (daemon/kernel/duty_cycle.h). */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -44,8 +44,8 @@ static inline void put(struct hist *hist, u64 us, u64 weight)
 
 static inline int record(struct runq_row *row, u64 weight, u64 queued, u64 clock, u64 cgroup)
 {
-	/* A coarse clock (a time stamp counter that the kernel found unstable) has not moved
-	 * meanwhile: that is a short wait, and one of those that there are. */
+	/* A coarse clock (when the kernel found the time stamp counter unstable) may not have
+	 * moved meanwhile. That is a short wait, and it counts as a wait. */
 	u64 us = clock > queued ? (clock - queued) / 1000 : 0;
 
 	weight *= times;

@@ -1,25 +1,26 @@
 /* Sessions on the services' ports, from socket states: in flight, waiting for the greeting,
  * connect-to-220, who spoke last.
  *
- * A session opens at SYN_RECV -> ESTABLISHED and is the server's until the server closes: at
- * FIN_WAIT1, LAST_ACK or CLOSE. CLOSE_WAIT still counts: the client has gone, the server is at
- * work. At TCP_CLOSE an accepted socket has lost its local port, so the session's own entry says
- * which port it was.
+ * A session opens at SYN_RECV -> ESTABLISHED and counts until the server closes: at FIN_WAIT1,
+ * LAST_ACK or CLOSE. It still counts in CLOSE_WAIT, when the client has gone but the server
+ * works on. At TCP_CLOSE an accepted socket has no local port any more, so the session's entry
+ * keeps the port.
  *
- * Who spoke last is seen at tcp_probe, which fires for each received segment: data from the client
- * makes the server owe an answer; when the next segment shows that the server has sent since, the
- * answer was given. Connect-to-220 is taken from first_tx_mstamp, the true send time, known one
- * round trip late; sock_send_length (6.3) tells at once. The two may run side by side for one
- * socket: what drifts is corrected by the daemon's audit.
+ * tcp_probe, which fires for each received segment, shows who spoke last. After data from the
+ * client the server owes an answer; the next segment shows whether the server has sent since,
+ * and so has answered. Connect-to-220 comes from first_tx_mstamp, the true send time, known one
+ * round trip late; sock_send_length (6.3) tells at once. Both may run for one socket: the
+ * daemon's audit corrects what drifts.
  *
- * A segment of a message body asks for no answer, and a sender that stalls in the middle of one is
- * no load; but what is in it cannot be read (it lies in pages). The other end tells: once a tick
- * each busy session is looked at, and one whose server has read all there is and sleeps waiting for
- * this very socket is owed nothing. Servers that sleep in epoll_wait() say nothing by that, since
- * epoll always waits: there the rule of who spoke last stands alone, until the session is stuck.
+ * A segment of a message body asks for no answer, and a sender that stalls in the middle of one
+ * is no load. But the program cannot read the segment's data (it lies in pages). So it looks at
+ * the server's end: once a tick each busy session is checked, and if its server has read all
+ * data and sleeps waiting for this very socket, it owes nothing. For servers that sleep in
+ * epoll_wait() this shows nothing, since epoll always waits: for them only who spoke last
+ * counts, until the session is stuck.
  *
- * tests/smtp/dialogues.h is the table of what this and the proxy's core/smtp_track.h must both see,
- * and where they cannot agree. */
+ * tests/smtp/dialogues.h is the table of what this program and the proxy's core/smtp_track.h
+ * must both see, and where they cannot agree. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -70,8 +71,8 @@ struct {
 
 int64_t seeds_left = 0; /* 0: no look is needed */
 
-/* How long the server was at work for a session that ended, ns, and in the upper byte how often it
- * answered (255: that often or more): for the part that charges it to its source. */
+/* How long the server worked for a session that ended, ns, and in the upper byte how often it
+ * answered (255: that often or more). The table of sources charges that to the source. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -228,7 +229,7 @@ static inline void tuple_of(struct sock *sk, u32 local, struct smtp_tuple *t)
 
 static inline int is_ours(struct sock *sk)
 {
-	/* What the gate handed to penstock's responder is no session of the server. */
+	/* A connection that the gate gave to penstock's responder is no session of the server. */
 	return sk->sk_mark != RESPONDER_MARK &&
 	       (!netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum);
 }
@@ -273,8 +274,8 @@ static inline void close_seed(struct sock *sk)
 	__sync_fetch_and_add(&port->closed, 1);
 }
 
-/* A socket that is heard of for the first time in the middle of its life: open before the probe, or
- * in the moment between. */
+/* A socket that the probe sees for the first time in the middle of its life: it was open before
+ * the probe was. */
 static inline struct session *adopt(struct sock *sk, int slot, u64 now)
 {
 	u64 key = (u64)sk;

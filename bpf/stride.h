@@ -1,6 +1,6 @@
-/* Most of many events do no more than count down: `stride` is set by user space from the rate of
- * events. The distance to the next event that is looked at is spread at random over (0, 2 *
- * stride): a fixed one would see only one of two that take turns. */
+/* At high rates most events only count down to the next one that is measured. User space sets
+ * `stride` from the rate of events. The distance to the next measured event is random in (0, 2 *
+ * stride): with a fixed distance, of two kinds of events that alternate only one would be seen. */
 #ifndef PENSTOCK_BPF_STRIDE_H
 #define PENSTOCK_BPF_STRIDE_H
 

@@ -1,6 +1,5 @@
-/* What on this host stands in the way of mail under load, or of penstock: looked for once, on
- * demand, by `penstockctl check`. Each finding says what is wrong and what to do; nothing is
- * changed. */
+/* Looks for problems on this host that would stop mail under load, or stop penstock: on demand,
+ * for `penstockctl check`. Each finding says what is wrong and what to do. Nothing is changed. */
 #ifndef PENSTOCK_CHECK_CHECK_H
 #define PENSTOCK_CHECK_CHECK_H
 

@@ -1,5 +1,5 @@
-/* Which program listens on the guarded ports: not which one has a configuration under /etc, that
- * may be a package that was removed. */
+/* Finds the program that listens on the guarded ports. A configuration under /etc proves
+ * nothing: its package may have been removed. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>

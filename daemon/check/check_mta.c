@@ -1,4 +1,4 @@
-/* Who listens on the guarded ports, and where: in our network namespace, in another one, or
+/* Finds where the guarded ports are listened on: in our network namespace, in another one, or
  * nowhere. */
 #include <dirent.h>
 #include <arpa/inet.h>
@@ -161,8 +161,8 @@ static bool is_loopback(const struct endpoint *e)
 						   : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-/* The server is meant to be reached through the proxy only: by others it is believed whatever PROXY
- * header they send. */
+/* Only the proxy should reach the server: it would believe a PROXY header from anybody else,
+ * too. */
 static void backend_open(struct check *c)
 {
 	const struct config_front *proxy = &c->config->proxy;

@@ -1,5 +1,5 @@
-/* A Postfix that stands here: its master.cf and main.cf against what penstock is told and what the
- * machine has. */
+/* Compares the master.cf and main.cf of a Postfix with penstock's configuration and with this
+ * machine. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Postfix's main.cf and master.cf, as far as penstockctl check asks (postconf(5), master(5)). A
- * pure reader of foreign bytes: what it does not understand it leaves out, what is too long it
- * cuts. */
+ * pure parser of foreign bytes: it skips what it does not understand, and truncates what is too
+ * long. */
 #ifndef PENSTOCK_CHECK_POSTFIX_CONF_H
 #define PENSTOCK_CHECK_POSTFIX_CONF_H
 

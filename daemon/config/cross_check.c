@@ -1,4 +1,5 @@
-/* What no option can say alone: those that need each other, and those that contradict. */
+/* Checks options against each other: those that need each other, and those that contradict each
+ * other. */
 #include "config/cross_check.h"
 
 #include <errno.h>
@@ -35,7 +36,7 @@ static void check_front(const struct config *config, const char *name,
 					  "is the proxy's own listen address");
 }
 
-/* Whom the server behind the proxy takes for its client decides for whom it relays. */
+/* The server relays for clients of certain addresses, so it matters which address it sees. */
 static void check_addresses(const struct config_front *proxy, struct config_errors *errors)
 {
 	if (!proxy->enabled)
@@ -157,7 +158,7 @@ static void check_fleet(const struct config_fleet *fleet, struct config_errors *
 		config_errors_add(errors, CONFIG_WHOLE, 0, "fleet.prefix", "must not be empty");
 }
 
-/* One front a service that turns away: two would each keep a count of their own. */
+/* Only one front may refuse for a service: two would each keep a count of their own. */
 static void check_enforcing(const struct config *config, struct config_errors *errors)
 {
 	const struct {

@@ -1,4 +1,4 @@
-/* Options that are right each alone, and wrong together. */
+/* Finds options that are each valid alone, and wrong together. */
 #ifndef PENSTOCK_CONFIG_CROSS_CHECK_H
 #define PENSTOCK_CONFIG_CROSS_CHECK_H
 

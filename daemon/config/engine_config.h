@@ -1,4 +1,4 @@
-/* The engine's configuration out of the whole: the one place where options become the law's
+/* Makes the engine's configuration from the whole: the only place where options become the law's
  * figures. Pure. */
 #ifndef PENSTOCK_CONFIG_ENGINE_CONFIG_H
 #define PENSTOCK_CONFIG_ENGINE_CONFIG_H

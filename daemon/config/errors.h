@@ -1,4 +1,4 @@
-/* What is wrong with a configuration, and on which line of which file. */
+/* Collects the errors of a configuration, each with its file and line. */
 #ifndef PENSTOCK_CONFIG_ERRORS_H
 #define PENSTOCK_CONFIG_ERRORS_H
 

@@ -1,4 +1,4 @@
-/* Where options are written. Each source overrides the ones that were read before it. */
+/* The sources of options. Each overrides the ones that were read before it. */
 #ifndef PENSTOCK_CONFIG_READ_H
 #define PENSTOCK_CONFIG_READ_H
 

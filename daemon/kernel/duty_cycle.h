@@ -1,9 +1,9 @@
-/* A program on a tracepoint of many events that is in place part of the time. Calling a program
- * costs some 50 ns whatever it does, so that at a high rate nothing but taking it away lowers what
- * it costs: then it is in place for a part of each period, and what it sees stands for the whole.
- * Putting it in place and taking it away costs some 0.1 ms each, and may wait for the kernel: a
- * thread does it, which is begun when a high rate is first seen. No other process may hold a copy
- * of the link's descriptor, or the program stays in place. */
+/* Attaches a program to a busy tracepoint for part of the time. Calling a program costs some 50
+ * ns whatever it does, so at a high rate only detaching it lowers the cost. It is then attached
+ * for a part of each period, and that part stands for the whole. Attaching and detaching cost
+ * some 0.1 ms each and may wait for the kernel, so a thread does it, which starts when a high
+ * rate is first seen. No other process may hold a copy of the link's descriptor, or the program
+ * stays attached. */
 #ifndef PENSTOCK_KERNEL_DUTY_CYCLE_H
 #define PENSTOCK_KERNEL_DUTY_CYCLE_H
 
@@ -14,9 +14,9 @@ struct bpf_link;
 struct bpf_program;
 struct duty_cycle;
 
-/* So many events a second may be seen, idle or pressed; more are seen part of the time. While the
- * CPUs are pressed what is seen must be young and whole, and the kernel is slow to put programs in
- * place: so only a still higher rate is worth it. */
+/* Above so many events a second (idle or under pressure) the program is attached part of the
+ * time only. Under CPU pressure measurements must be recent and complete, and the kernel is slow
+ * to attach programs, so the limit is higher then. */
 #define DUTY_IDLE_PER_S 10000u
 #define DUTY_PRESSED_PER_S 100000u
 #define DUTY_IDLE_US 2000000u /* a period */

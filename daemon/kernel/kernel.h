@@ -1,5 +1,6 @@
-/* What this kernel lets penstock see through BPF: which probe loads, in which form, and why not.
- * Owns the loaded objects; the sensors read through it. Nothing here knows of pressure or plans. */
+/* What this kernel lets penstock see through BPF: which probes load, in which variant, and why
+ * others do not. It owns the loaded objects, and the sensors read through it. It knows nothing
+ * about pressure or plans. */
 #ifndef PENSTOCK_KERNEL_KERNEL_H
 #define PENSTOCK_KERNEL_KERNEL_H
 

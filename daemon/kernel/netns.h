@@ -1,6 +1,5 @@
-/* The MTA's network namespace, where it is not ours (containers): found by what an operator writes,
- * and entered by a thread of its own, because setns() is a thread's. Entering needs
- * CAP_SYS_ADMIN. */
+/* The MTA's network namespace, if it is not ours (containers). The configuration names it. A
+ * thread of its own enters it, because setns() changes one thread. Entering needs CAP_SYS_ADMIN. */
 #ifndef PENSTOCK_KERNEL_NETNS_H
 #define PENSTOCK_KERNEL_NETNS_H
 
