@@ -67,7 +67,7 @@ struct gate_state {
 	uint32_t pending_max, spare;
 	int64_t sessions; /* open at the MTA, whatever admitted them */
 	/* sessions that wait for their greeting, as of the last tick; used without a probe */
-	int64_t waiting;
+	int64_t ungreeted;
 	int64_t waiting_then; /* tickets that were open when the plan was pushed */
 	struct plan_bucket bucket;
 	int64_t beside_in_flight; /* as of the last tick, plus those that passed since */
@@ -86,7 +86,7 @@ struct gate_state {
 };
 
 /* Where another program counts the sessions that wait for their greeting: in the value of the map
- * `probe`, struct smtp_port's `waiting` of the first port. Set before loading. */
+ * `probe`, struct smtp_port's `ungreeted` of the first port. Set before loading. */
 struct gate_probe_place {
 	uint32_t at; /* bytes */
 	uint32_t slots; /* ports that are the service's, by bits; 0: they are not counted */

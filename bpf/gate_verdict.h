@@ -100,9 +100,9 @@ static inline void describe_source(const struct smtp_tuple *t, const struct plan
 /* Sessions that wait for their greeting, or will in a moment. The probe counts them all the time,
  * but not connections whose handshake is not complete. Of these, only the ones since the last plan
  * are added: with distant clients some handshakes are always open. */
-static inline u32 waiting(const struct open_tickets *tickets)
+static inline u32 ungreeted(const struct open_tickets *tickets)
 {
-	int64_t n = state.waiting, fresh;
+	int64_t n = state.ungreeted, fresh;
 	u32 zero = 0;
 	char *counted;
 
@@ -135,8 +135,8 @@ static inline void describe(const struct smtp_tuple *t, const struct plan *plan,
 	if (state.service < PLAN_SERVICES) {
 		r->tokens_milli = tokens_milli(&plan->service[plan_slot(state.service)], now_us,
 					       tickets->all - tickets->counted);
-		if (plan->service[plan_slot(state.service)].waiting_max != PLAN_UNLIMITED)
-			r->waiting = waiting(tickets);
+		if (plan->service[plan_slot(state.service)].ungreeted_max != PLAN_UNLIMITED)
+			r->ungreeted = ungreeted(tickets);
 	}
 	if (state.trusted_count && bpf_map_lookup_elem(&trusted_networks, &key))
 		r->trusted = 1;

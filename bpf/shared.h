@@ -85,8 +85,8 @@ struct smtp_port {
 	uint64_t completed; /* jobs, as core/smtp_track.h counts them */
 	int64_t in_flight; /* established or CLOSE_WAIT, of those the server has not closed */
 	int64_t refused_open; /* of these, refused by penstock itself */
-	int64_t waiting;
-	int64_t seeded, seeded_waiting, seeded_busy; /* of the above, not yet tied to a socket */
+	int64_t ungreeted;
+	int64_t seeded, seeded_ungreeted, seeded_busy; /* of the above, not yet tied to a socket */
 	int64_t busy; /* the client spoke last, or waits for its greeting */
 	int64_t stuck; /* owed an answer for very long, not in `busy` */
 	uint64_t turns,
@@ -104,7 +104,7 @@ struct smtp_seed {
 	uint64_t opened_ns; /* as far as is known */
 	uint64_t sent; /* bytes by the server */
 	uint32_t slot;
-	uint8_t busy, waiting, pad[2];
+	uint8_t busy, ungreeted, pad[2];
 };
 
 struct smtp_tuple {

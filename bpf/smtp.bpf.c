@@ -186,7 +186,7 @@ static inline void greeted(struct smtp_port *port, struct session *s, u64 now, u
 	if (s->wheeled) {
 		s->wheeled = 0;
 		wheel_add(port, s->opened_ns, -1);
-		add(&port->waiting, -1);
+		add(&port->ungreeted, -1);
 	}
 }
 
@@ -204,7 +204,7 @@ static inline void open_session(struct sock *sk, int slot)
 	}
 	__sync_fetch_and_add(&port->opened, 1);
 	add(&port->in_flight, 1);
-	add(&port->waiting, 1);
+	add(&port->ungreeted, 1);
 	wheel_add(port, now, 1);
 	if (!s.busy)
 		return;
@@ -250,7 +250,7 @@ static inline int take_seed(struct sock *sk, struct smtp_tuple *t, struct smtp_s
 	port = &ports[seed->slot & (SMTP_PORTS - 1)];
 	__sync_fetch_and_add(&seeds_left, -1);
 	add(&port->seeded, -1);
-	add(&port->seeded_waiting, -(int64_t)seed->waiting);
+	add(&port->seeded_ungreeted, -(int64_t)seed->ungreeted);
 	add(&port->seeded_busy, -(int64_t)seed->busy);
 	return 1;
 }
@@ -265,9 +265,9 @@ static inline void close_seed(struct sock *sk)
 		return;
 	port = &ports[seed.slot & (SMTP_PORTS - 1)];
 	add(&port->in_flight, -1);
-	add(&port->waiting, -(int64_t)seed.waiting);
+	add(&port->ungreeted, -(int64_t)seed.ungreeted);
 	add(&port->busy, -(int64_t)seed.busy);
-	if (seed.waiting)
+	if (seed.ungreeted)
 		wheel_add(port, seed.opened_ns, -1);
 	else
 		__sync_fetch_and_add(&port->completed, 1);
@@ -289,20 +289,20 @@ static inline struct session *adopt(struct sock *sk, int slot, u64 now)
 
 	if (known) {
 		s.opened_ns = seed.opened_ns;
-		s.greeted_ns = seed.waiting ? 0 : seed.opened_ns;
+		s.greeted_ns = seed.ungreeted ? 0 : seed.opened_ns;
 		s.sent = seed.sent;
 		s.slot = seed.slot;
 		s.busy = seed.busy;
-		s.wheeled = seed.waiting;
+		s.wheeled = seed.ungreeted;
 	}
 	port = &ports[s.slot & (SMTP_PORTS - 1)];
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&sessions_lost, 1);
 		if (known) {
 			add(&port->in_flight, -1);
-			add(&port->waiting, -(int64_t)seed.waiting);
+			add(&port->ungreeted, -(int64_t)seed.ungreeted);
 			add(&port->busy, -(int64_t)seed.busy);
-			if (seed.waiting)
+			if (seed.ungreeted)
 				wheel_add(port, seed.opened_ns, -1);
 		}
 		return 0;
@@ -334,7 +334,7 @@ static inline void close_session(struct sock *sk)
 	set_busy(port, &s, now, 0);
 	if (s.wheeled) {
 		wheel_add(port, s.opened_ns, -1);
-		add(&port->waiting, -1);
+		add(&port->ungreeted, -1);
 	}
 	add(&port->in_flight, -1);
 	__sync_fetch_and_add(&port->closed, 1);

@@ -82,7 +82,7 @@ void counts_release(struct counts_service *service, enum counts_held end, uint64
 
 void counts_clear_gauges(struct counts_service *s)
 {
-	s->in_flight = s->shadow_in_flight = s->busy = s->waiting = s->held = s->stuck = 0;
+	s->in_flight = s->shadow_in_flight = s->busy = s->ungreeted = s->held = s->stuck = 0;
 	s->oldest_waiting_since_us = s->oldest_held_since_us = s->refused_lingering = 0;
 }
 
@@ -132,7 +132,7 @@ bool counts_are_sane(const struct counts *c)
 		return false;
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		if (c->service[i].in_flight > GAUGE_MAX || c->service[i].busy > GAUGE_MAX ||
-		    c->service[i].waiting > GAUGE_MAX || c->service[i].stuck > GAUGE_MAX ||
+		    c->service[i].ungreeted > GAUGE_MAX || c->service[i].stuck > GAUGE_MAX ||
 		    c->service[i].shadow_in_flight > GAUGE_MAX || c->service[i].held > GAUGE_MAX)
 			return false;
 	return true;

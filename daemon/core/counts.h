@@ -34,7 +34,7 @@ struct counts_service {
 	uint64_t busy_us; /* integral of busy over time */
 	/* sums over finished sessions: duration, and the part in which the server owed an answer */
 	uint64_t session_us, server_us;
-	uint64_t in_flight, shadow_in_flight, busy, waiting; /* gauges */
+	uint64_t in_flight, shadow_in_flight, busy, ungreeted; /* gauges */
 	/* gauge: the server owes them an answer for so long that they are no load:
 	 * core/smtp_track.h */
 	uint64_t stuck;

@@ -346,8 +346,8 @@ static void spare_the_last(struct engine *engine, struct plan *plan)
 					 first && exhausted < first;
 		if (!engine->view.spared[i])
 			continue;
-		s->window = s->waiting_max = s->rate_milli = PLAN_UNLIMITED;
-		s->burst_milli = s->late_us = s->hold_us = s->pass_milli = 0;
+		s->window = s->ungreeted_max = s->rate_milli = PLAN_UNLIMITED;
+		s->burst_milli = s->greeting_timeout_us = s->hold_us = s->pass_milli = 0;
 	}
 }
 

@@ -139,12 +139,12 @@ bool fleet_note(struct fleet_memory *m, uint64_t key, const struct fleet_seen *s
 	struct fleet_slot *slot = find(m, key);
 	struct fleet_record before, r;
 
-	if (!slot && !seen->waiting && !(seen->classes & (FLEET_REGULAR | FLEET_PROVEN)))
+	if (!slot && !seen->deferred && !(seen->classes & (FLEET_REGULAR | FLEET_PROVEN)))
 		return false;
 	if (!slot)
 		slot = make(m, key);
 	before = slot->record;
-	if (seen->waiting) {
+	if (seen->deferred) {
 		r = waiting_record(&before, seen, now_s);
 	} else {
 		r = (struct fleet_record){ .key = key,
@@ -154,7 +154,7 @@ bool fleet_note(struct fleet_memory *m, uint64_t key, const struct fleet_seen *s
 		if (before.first) /* admitted: the wait is over */
 			r.epoch = now_s > before.epoch ? now_s : before.epoch + 1;
 	}
-	slot->own = seen->waiting;
+	slot->own = seen->deferred;
 	fleet_merge(&slot->record, &r);
 	*ret = slot->record;
 	/* A record without time or class says nothing. */

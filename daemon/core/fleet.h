@@ -75,7 +75,7 @@ struct fleet_memory {
 
 /* What the ledger of this host says of a source now, after an event. */
 struct fleet_seen {
-	bool waiting;
+	bool deferred;
 	uint32_t first, last;
 	uint8_t tries, classes;
 };

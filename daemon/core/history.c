@@ -85,8 +85,8 @@ void history_fold(struct history_record *into, const struct history_record *r)
 	add(&into->admitted, r->admitted);
 	add(&into->deferred, r->deferred);
 	add(&into->would_defer, r->would_defer);
-	if (r->waiting > into->waiting)
-		into->waiting = r->waiting;
+	if (r->sources_deferred > into->sources_deferred)
+		into->sources_deferred = r->sources_deferred;
 	for (int i = 0; i < REASON__COUNT; i++)
 		add(&into->by_reason[i], r->by_reason[i]);
 	for (int i = 0; i < HISTORY_SERVICES; i++)

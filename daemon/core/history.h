@@ -56,7 +56,7 @@ struct history_record {
 	float window, in_flight; /* of the services that are shed: the last, the highest */
 	float server_time_s, connect_220_s; /* the highest */
 	uint32_t offered, admitted, deferred, would_defer; /* connections */
-	uint32_t waiting; /* sources that were deferred and will come back: the highest */
+	uint32_t sources_deferred; /* sources that were deferred and will come back: the highest */
 	uint32_t by_reason[REASON__COUNT]; /* deferred */
 	char driver[16], signal[32]; /* "disk", "fsync_p99_us" */
 	char unit[32]; /* the neighbour that pressed; empty: none */

@@ -59,7 +59,7 @@
 	  "so few on an idle machine, or at a disk, queue for nothing", "slow-commits-cold") \
 	X(LATE_GREETINGS, 1.5, "times", \
 	  "those who wait as a usual greeting explains it", "greet-wait") \
-	X(WAITING_IDLE_SHARE, 0.1, "of those in flight", \
+	X(UNGREETED_IDLE_SHARE, 0.1, "of those in flight", \
 	  "so many may wait for a greeting while nothing queues", "greet-wait") \
 	X(THROUGH_SHARE, 0.5, "of the admitted", \
 	  "so many complete: they get through, late as they are greeted", "greet-wait") \
@@ -144,8 +144,8 @@
 	  "the bucket's rate: it bounds bursts between two ticks", "test_window") \
 	X(BUCKET_MORE_PER_S, 3, "sessions/s", "the same, of a small server", "test_window") \
 	X(BURST_MIN, 5, "sessions", "may come at once", "test_window") \
-	X(WAITING_MIN, 8, "sessions", "may wait for their greeting", "hang") \
-	X(WAITING_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
+	X(UNGREETED_MIN, 8, "sessions", "may wait for their greeting", "hang") \
+	X(UNGREETED_CAPACITY_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
 	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
 	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "test_law") \
 	X(NAMED_FROM, 0.5, "of SATURATED", \

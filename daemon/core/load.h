@@ -13,7 +13,7 @@ enum load_known {
 	LOAD_OFFERED = 1 << 1, /* offered, admitted, deferred */
 	LOAD_COMPLETED = 1 << 2, /* completed, finished */
 	LOAD_BUSY = 1 << 3, /* busy, busy_us, server_us, session_us */
-	LOAD_WAITING = 1 << 4, /* waiting */
+	LOAD_UNGREETED = 1 << 4, /* waiting */
 	LOAD_HELD = 1 << 5, /* held, held_longest_s, held_admitted, held_in_vain, held_left */
 };
 
@@ -22,7 +22,7 @@ struct load_service {
 	uint64_t offered, admitted, deferred, would_defer;
 	uint64_t completed, finished; /* see counts.h */
 	uint64_t busy_us, server_us, session_us;
-	double in_flight, shadow_in_flight, busy, waiting;
+	double in_flight, shadow_in_flight, busy, ungreeted;
 	/* The waiting room in front of the server: see counts.h. */
 	uint64_t held_admitted, held_in_vain, held_left;
 	double held; /* now */

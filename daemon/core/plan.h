@@ -9,10 +9,11 @@
  *
  * Shares of sources matter only while places are short. A source comes last when its rate is
  * unusual, when it has many sessions at once, or when its score is below the cut-off of its band.
- * Such a source may use all of each limit but the part `kept`, which stays for the other sources.
- * core/source.h computes ranks, cut-offs and `kept`. `kept` is 0 until a source that comes first
- * finds no place. Example: the window is 20 and kept is 64 (a quarter). An unusual source is
- * admitted while fewer than 15 sessions are in flight, any other source while fewer than 20 are.
+ * Such a source may use all of each limit but the part `reserve_256`, which stays for the other
+ * sources. core/source.h computes ranks, cut-offs and `reserve_256`. `reserve_256` is 0 until a
+ * source that comes first finds no place. Example: the window is 20 and `reserve_256` is 64 (a
+ * quarter). An unusual source is admitted while fewer than 15 sessions are in flight, any other
+ * source while fewer than 20 are.
  *
  * A score is the rank of a source in its high bits. Its low bits break ties between equal ranks:
  * they differ from epoch to epoch, and stay the same for one source during an epoch. */
@@ -42,10 +43,10 @@ enum plan_heavy { PLAN_HEAVY_NO, PLAN_HEAVY_SHARE, PLAN_HEAVY_LIMIT };
 
 struct plan_service {
 	uint32_t window; /* sessions that may be in flight; PLAN_UNLIMITED: any */
-	uint32_t waiting_max; /* sessions that may wait for their greeting */
+	uint32_t ungreeted_max; /* sessions that may wait for their greeting */
 	uint32_t rate_milli; /* bucket: sessions a second x 1000; PLAN_UNLIMITED: no bucket */
 	uint32_t burst_milli; /* bucket size, sessions x 1000 */
-	uint32_t late_us; /* refuse late: no greeting after this long; 0: never */
+	uint32_t greeting_timeout_us; /* refuse late: no greeting after this long; 0: never */
 	/* A connection without a place may wait for one in front of the server if its expected wait
 	 * is no longer than this; 0: none may begin to wait. Connections that wait already keep
 	 * their deadline: see core/room.h. */
@@ -64,7 +65,7 @@ struct plan_service {
 	uint8_t shed; /* enum plan_shed */
 	/* the part of each limit that stays for sources that do not come last, in 256ths; 0: places
 	 * are not short */
-	uint8_t kept;
+	uint8_t reserve_256;
 	uint8_t trusted_pass; /* in maintenance sources of source.trusted are admitted */
 };
 
@@ -87,7 +88,7 @@ struct plan_request {
 	uint64_t now_us; /* CLOCK_MONOTONIC */
 	uint32_t service; /* index into service[] */
 	uint32_t in_flight; /* now, this session not counted; in observe mode the shadow count */
-	uint32_t waiting; /* sessions that wait for their greeting, now */
+	uint32_t ungreeted; /* sessions that wait for their greeting, now */
 	uint32_t tokens_milli; /* in the front's bucket; PLAN_UNLIMITED: the front keeps none */
 	uint32_t score; /* plan_score(); PLAN_UNLIMITED: not ranked, passes every cut-off */
 	uint32_t sessions; /* of this source in flight now, this one not counted; 0: not known */
@@ -212,19 +213,21 @@ static inline int plan_comes_last(const struct plan_service *service,
 	       request->score < plan_cutoff(service, request->band);
 }
 
-/* Whether a source that comes last finds a place: the part `kept` of the window, of the sessions
- * that wait for their greeting and of the bucket stays for the others. */
+/* Whether a source that comes last finds a place: the part `reserve_256` of the window, of the
+ * sessions that wait for their greeting and of the bucket stays for the others. */
 static inline int plan_is_left(const struct plan_service *service,
 			       const struct plan_request *request)
 {
-	if (request->in_flight >= service->window - plan_256ths(service->window, service->kept))
+	if (request->in_flight >=
+	    service->window - plan_256ths(service->window, service->reserve_256))
 		return 0;
-	if (request->waiting >=
-	    service->waiting_max - plan_256ths(service->waiting_max, service->kept))
+	if (request->ungreeted >=
+	    service->ungreeted_max - plan_256ths(service->ungreeted_max, service->reserve_256))
 		return 0;
 	/* A bucket has room for one session at least: a full one has a token for any source. */
 	return service->rate_milli == PLAN_UNLIMITED ||
-	       request->tokens_milli >= 750 + plan_256ths(service->burst_milli, service->kept);
+	       request->tokens_milli >=
+		       750 + plan_256ths(service->burst_milli, service->reserve_256);
 }
 
 static inline struct verdict plan_decide(const struct plan *plan,
@@ -264,16 +267,16 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		   request->sessions >= service->source_max) {
 		v.limit = LIMIT_SESSIONS;
 		v.reason = REASON_SESSIONS;
-	} else if (service->kept && plan_comes_last(service, request) &&
+	} else if (service->reserve_256 && plan_comes_last(service, request) &&
 		   !plan_is_left(service, request)) {
 		v.limit = LIMIT_CUTOFF;
 		v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED &&
 		   request->in_flight >= plan_beyond(request, service->window)) {
 		v.limit = LIMIT_WINDOW;
-	} else if (service->waiting_max != PLAN_UNLIMITED &&
-		   request->waiting >= plan_beyond(request, service->waiting_max)) {
-		v.limit = LIMIT_WAITING;
+	} else if (service->ungreeted_max != PLAN_UNLIMITED &&
+		   request->ungreeted >= plan_beyond(request, service->ungreeted_max)) {
+		v.limit = LIMIT_UNGREETED;
 	} else if (service->rate_milli != PLAN_UNLIMITED && request->tokens_milli < 1000) {
 		v.limit = LIMIT_RATE;
 	} else {
@@ -318,8 +321,9 @@ static inline uint32_t plan_bucket_milli(int64_t tokens_nano)
  * limit of its source refuses it: the order in the room takes the source into account. */
 static inline int plan_may_wait(struct verdict verdict)
 {
-	return !verdict.admit && (verdict.limit == LIMIT_WINDOW || verdict.limit == LIMIT_WAITING ||
-				  verdict.limit == LIMIT_RATE || verdict.limit == LIMIT_CUTOFF);
+	return !verdict.admit &&
+	       (verdict.limit == LIMIT_WINDOW || verdict.limit == LIMIT_UNGREETED ||
+		verdict.limit == LIMIT_RATE || verdict.limit == LIMIT_CUTOFF);
 }
 
 #ifndef __bpf__

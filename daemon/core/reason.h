@@ -38,7 +38,7 @@ enum reason {
 enum limit {
 	LIMIT_NONE,
 	LIMIT_WINDOW, /* in flight reached the window */
-	LIMIT_WAITING, /* too many sessions wait for their greeting */
+	LIMIT_UNGREETED, /* too many sessions wait for their greeting */
 	LIMIT_RATE, /* no token in the bucket */
 	LIMIT_CUTOFF, /* others come before this source, and they leave it no place */
 	LIMIT_ORDER, /* drain, maintenance */

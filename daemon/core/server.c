@@ -21,11 +21,12 @@ static bool greets_late(const struct window *w, const struct tick *t)
 {
 	/* By the count of the same moment, too: a late refusal takes them away at once, and the
 	 * mean knows that later. */
-	double busy = fmin(w->rates.busy, t->in->load->busy), waiting = t->in->load->waiting;
+	double busy = fmin(w->rates.busy, t->in->load->busy), ungreeted = t->in->load->ungreeted;
 	double queued = sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
-	return tick_is_idle(t) && t->in->load->known & LOAD_WAITING && waiting > 0 &&
-	       waiting >= GREETING_SHARE * busy && waiting - queued >= ACCEPTED_SHARE * waiting;
+	return tick_is_idle(t) && t->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
+	       ungreeted >= GREETING_SHARE * busy &&
+	       ungreeted - queued >= ACCEPTED_SHARE * ungreeted;
 }
 
 void window_see_server(struct window *w, struct tick *t)

@@ -145,7 +145,7 @@ void source_plan(struct source_table *table, const struct source_input *input, s
 struct source_stats {
 	uint64_t tracked; /* entries in the ledger, as of the last sweep of it */
 	uint64_t capacity; /* entries that it has room for */
-	uint64_t waiting; /* deferred, and still retrying */
+	uint64_t deferred; /* deferred, and still retrying */
 	uint64_t oldest_s; /* the longest of their waits, 0: no source waits */
 	uint64_t evicted; /* entries lost to lack of room */
 	uint64_t noted, forgotten; /* events taken in; malformed ones */
@@ -171,7 +171,7 @@ uint64_t source_age_upper(unsigned age_class);
 struct source_view {
 	uint8_t address[16]; /* last seen of the group */
 	bool known; /* in the ledger */
-	bool waiting;
+	bool deferred;
 	bool proven; /* came back properly before */
 	bool regular; /* had a session before that did a job */
 	char pool[32]; /* empty: none */

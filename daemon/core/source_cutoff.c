@@ -34,11 +34,11 @@
 /* What is kept for those who come first, as a share of each limit: a quarter at most (with a half
  * onset-250 does .95 of its capacity, with a quarter .98). One in a hundred of them without a place
  * holds it there. */
-#define KEPT_MAX 0.25
-#define KEPT_PER_S 5.0 /* so fast it grows while all of them find none */
-#define KEPT_TAU_S 5.0
+#define RESERVE_MAX 0.25
+#define RESERVE_PER_S 5.0 /* so fast it grows while all of them find none */
+#define RESERVE_TAU_S 5.0
 /* once those who come first are so much of the credits, all of it may be kept */
-#define KEPT_FIRST 0.25
+#define RESERVE_FIRST 0.25
 #define TAU_CROWDED_S 0.5
 #define RATE_MIN 0.2f /* arrivals a second: fewer are no overload */
 
@@ -236,25 +236,25 @@ static uint32_t source_share(const struct source_table *t, const struct source_l
 
 /* What those who come first can make use of: nothing where no source comes first, or where there is
  * one source alone (a tie cuts whole groups: of one it can cut all or nothing). */
-static double kept_max(const struct source_table *t, const struct source_arrivals *a)
+static double reserve_max(const struct source_table *t, const struct source_arrivals *a)
 {
-	double most = KEPT_MAX * (1 - 1 / fmax(t->active, 1));
+	double most = RESERVE_MAX * (1 - 1 / fmax(t->active, 1));
 
-	return a->credits > 0 ? most * fmin(1, a->first / (KEPT_FIRST * a->credits)) : most;
+	return a->credits > 0 ? most * fmin(1, a->first / (RESERVE_FIRST * a->credits)) : most;
 }
 
 /* So much of each limit is kept as makes those who come first find a place. */
-static uint8_t step_kept(const struct source_table *t, struct source_arrivals *a, double dt_s)
+static uint8_t step_reserve(const struct source_table *t, struct source_arrivals *a, double dt_s)
 {
-	double share, kept = a->kept;
+	double share, reserve = a->reserve;
 
 	a->crowded += (float)(1 - exp(-dt_s / TAU_CROWDED_S)) *
 		      (a->crowded_tick / (float)dt_s - a->crowded);
 	a->crowded_tick = 0;
 	share = fmin(1, a->crowded / fmaxf(a->first, RATE_MIN));
-	kept += dt_s * (KEPT_PER_S * share - kept / KEPT_TAU_S);
-	a->kept = (float)fmin(fmax(kept, 0), kept_max(t, a));
-	return (uint8_t)(256 * a->kept);
+	reserve += dt_s * (RESERVE_PER_S * share - reserve / RESERVE_TAU_S);
+	a->reserve = (float)fmin(fmax(reserve, 0), reserve_max(t, a));
+	return (uint8_t)(256 * a->reserve);
 }
 
 void cutoff_step(struct source_table *t, const struct source_input *in, double dt_s,
@@ -274,7 +274,7 @@ void cutoff_step(struct source_table *t, const struct source_input *in, double d
 		a->credits = (float)credits(a, load);
 		set_cutoffs(a, a->credits * a->gain, s->cutoff);
 		memcpy(a->cutoff, s->cutoff, sizeof(a->cutoff));
-		s->kept = step_kept(t, a, dt_s);
+		s->reserve_256 = step_reserve(t, a, dt_s);
 		s->source_share = source_share(t, load);
 		s->source_max = t->sessions_max ? t->sessions_max : PLAN_UNLIMITED;
 	}

@@ -84,10 +84,10 @@ bool source_seen(const struct source_table *t, uint64_t key, uint64_t now_us,
 
 	if (!place_of(t, key, &place) || !ledger_get(t, &place, &e))
 		return false;
-	*ret = (struct fleet_seen){ .waiting = entry_waits(&e, source_seconds(t, now_us)),
+	*ret = (struct fleet_seen){ .deferred = entry_waits(&e, source_seconds(t, now_us)),
 				    .classes = (e.tag & ENTRY_KNOWN ? FLEET_REGULAR : 0) |
 					       (e.tag & ENTRY_RETRIED ? FLEET_PROVEN : 0) };
-	if (!ret->waiting)
+	if (!ret->deferred)
 		return true;
 	ret->first = e.first;
 	ret->last = e.last;
@@ -101,7 +101,7 @@ static void begin_wait(struct source_entry *e, const struct fleet_record *r)
 	e->first = r->first;
 	e->last = r->last;
 	e->tries = r->tries;
-	e->tag |= ENTRY_WAITING;
+	e->tag |= ENTRY_DEFERRED;
 	if (r->classes & FLEET_LATE)
 		e->tag |= ENTRY_LATE;
 	else
@@ -140,8 +140,8 @@ bool source_join(struct source_table *t, const struct fleet_record *record, uint
 		e.first = e.last = r.epoch ? r.epoch : now_s;
 	if (r.first) {
 		begin_wait(&e, &r);
-	} else if (e.tag & ENTRY_WAITING && e.last <= r.epoch) {
-		e.tag &= ~(uint32_t)(ENTRY_WAITING | ENTRY_LATE);
+	} else if (e.tag & ENTRY_DEFERRED && e.last <= r.epoch) {
+		e.tag &= ~(uint32_t)(ENTRY_DEFERRED | ENTRY_LATE);
 		e.first = e.last = r.epoch;
 		e.tries = 0;
 	}

@@ -124,7 +124,7 @@ static unsigned free_entries(const struct source_entry *set)
  * back, nor who is known. */
 static unsigned worth(const struct source_entry *e)
 {
-	if (e->tag & ENTRY_WAITING)
+	if (e->tag & ENTRY_DEFERRED)
 		return e->tries >= 2 || (e->tag & ENTRY_KNOWN) ? 3 : 1;
 	return e->tag & ENTRY_KNOWN ? 2 : 0;
 }
@@ -165,7 +165,7 @@ static void count_entry(struct source_table *t, const struct source_entry *was,
 			const struct source_entry *is)
 {
 	t->tracked += (is->tag != 0) - (uint64_t)(was->tag != 0);
-	t->waiting += !!(is->tag & ENTRY_WAITING) - (uint64_t) !!(was->tag & ENTRY_WAITING);
+	t->deferred += !!(is->tag & ENTRY_DEFERRED) - (uint64_t) !!(was->tag & ENTRY_DEFERRED);
 }
 
 void ledger_put(struct source_table *t, const struct ledger_place *place,
@@ -268,7 +268,7 @@ bool entry_waits(const struct source_entry *e, uint32_t now_s)
 	uint32_t quiet = now_s > e->last ? now_s - e->last : 0;
 	uint32_t alive = 3 * 4 * (uint32_t)e->gap;
 
-	return (e->tag & ENTRY_WAITING) && quiet <= (alive > ALIVE_S ? alive : ALIVE_S);
+	return (e->tag & ENTRY_DEFERRED) && quiet <= (alive > ALIVE_S ? alive : ALIVE_S);
 }
 
 static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t now_s)
@@ -284,9 +284,9 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 			t->sweep_oldest = age;
 		return;
 	}
-	if (e->tag & ENTRY_WAITING) { /* gave up: its next attempt is a new message */
+	if (e->tag & ENTRY_DEFERRED) { /* gave up: its next attempt is a new message */
 		learn_patience(t, e);
-		value.tag &= ~(uint32_t)(ENTRY_WAITING | ENTRY_LATE);
+		value.tag &= ~(uint32_t)(ENTRY_DEFERRED | ENTRY_LATE);
 		value.tries = 0;
 	}
 	if (quiet > keep)

@@ -73,7 +73,7 @@ static void admit(struct source_table *t, struct source_entry *e, uint32_t units
 {
 	bool proper = now_s >= e->last && now_s - e->last >= t->proper_s;
 
-	if (e->tag & ENTRY_WAITING) {
+	if (e->tag & ENTRY_DEFERRED) {
 		if (entry_waits(e, now_s)) {
 			count_age(t, e, now_s);
 			if (proper)
@@ -87,13 +87,13 @@ static void admit(struct source_table *t, struct source_entry *e, uint32_t units
 		learn_usual(e, units);
 		e->last = now_s;
 	}
-	e->tag &= ~(uint32_t)(ENTRY_WAITING | ENTRY_LATE);
+	e->tag &= ~(uint32_t)(ENTRY_DEFERRED | ENTRY_LATE);
 }
 
 static void defer(struct source_table *t, struct source_entry *e, uint32_t now_s)
 {
 	if (!entry_waits(e, now_s)) {
-		e->tag |= ENTRY_WAITING;
+		e->tag |= ENTRY_DEFERRED;
 		e->tag &= ~(uint32_t)ENTRY_LATE;
 		e->first = e->last = now_s;
 		e->tries = 1;
@@ -111,7 +111,7 @@ static void name_waiter(struct source_table *t, const struct source_event *event
 	struct source_waiter *w = &t->waiter[waiter_slot(t, group)];
 	bool same = w->last && w->group == group;
 
-	if (!(e->tag & ENTRY_WAITING)) {
+	if (!(e->tag & ENTRY_DEFERRED)) {
 		if (same)
 			w->last = 0;
 		return;
@@ -128,7 +128,7 @@ static void name_waiter(struct source_table *t, const struct source_event *event
 
 static bool is_shed(uint8_t limit)
 {
-	return limit == LIMIT_CUTOFF || limit == LIMIT_WINDOW || limit == LIMIT_WAITING ||
+	return limit == LIMIT_CUTOFF || limit == LIMIT_WINDOW || limit == LIMIT_UNGREETED ||
 	       limit == LIMIT_RATE;
 }
 
@@ -218,7 +218,7 @@ static void note_late(struct source_table *t, const struct source_event *event,
 		e.first = e.last = now_s;
 		e.tries = 1;
 	}
-	e.tag |= ENTRY_WAITING | ENTRY_LATE;
+	e.tag |= ENTRY_DEFERRED | ENTRY_LATE;
 	ledger_put(t, &n->ledger, &e);
 	name_waiter(t, event, n->keys.group, &e, now_s);
 }

@@ -22,7 +22,7 @@
 #define NONE_LOG INT32_MAX /* no fair rate: nothing binds */
 
 enum entry_flags {
-	ENTRY_WAITING = 1, /* deferred since its last admission */
+	ENTRY_DEFERRED = 1, /* deferred since its last admission */
 	ENTRY_KNOWN = 2, /* had a session that did a job */
 	ENTRY_RETRIED = 4, /* came back properly after a deferral */
 	ENTRY_LATE = 8, /* was admitted and then refused late: owed an admission */
@@ -84,7 +84,7 @@ struct source_arrivals {
 	float heavy_tick, heavy; /* turned away for what they send: no cut-off is made for them */
 	float first_tick, first; /* of those who come first: neither unusual nor below a cut-off */
 	float crowded_tick, crowded; /* of them, those who found no place */
-	float kept; /* share of each limit that is left to them */
+	float reserve; /* share of each limit that is left to them */
 	uint32_t cutoff[PLAN_BANDS]; /* of the last plan */
 	float credits;
 	uint32_t used; /* something ever arrived */
@@ -138,7 +138,7 @@ struct source_table {
 	uint32_t patience_s[SOURCE_GAPS];
 	/* Sweep of the ledger. */
 	uint32_t sweep_set;
-	uint64_t tracked, waiting; /* kept up entry by entry */
+	uint64_t tracked, deferred; /* kept up entry by entry */
 	uint64_t sweep_oldest, swept_oldest; /* in this sweep so far; in the last whole one */
 	uint64_t named_oldest; /* among those known by name */
 	uint64_t evicted, noted, forgotten;

@@ -156,7 +156,7 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 {
 	const struct source_entry *e = facts->entry;
 	int32_t score = MIDDLE, fair = fair_log(t, facts->pool), over;
-	bool waiting = waits(e, now_s), by_age = false;
+	bool deferred = waits(e, now_s), by_age = false;
 
 	ret->band = PLAN_BAND_GENERAL;
 	ret->heavy = heavy_of(t, facts, fair);
@@ -165,7 +165,7 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 	if (e)
 		score += (e->tag & ENTRY_KNOWN ? 3 * UNIT : 0) +
 			 (e->tag & ENTRY_RETRIED ? UNIT : 0) + UNIT;
-	if (waiting) {
+	if (deferred) {
 		score += seniority(t, facts, now_s, ret);
 		by_age = due_by_age(t, e, now_s);
 		if (source_promised(t, facts, now_s)) {

@@ -10,7 +10,7 @@ void source_stats(const struct source_table *t, struct source_stats *ret)
 {
 	*ret = (struct source_stats){ .tracked = t->tracked,
 				      .capacity = (uint64_t)t->sets * SET_ENTRIES,
-				      .waiting = t->waiting,
+				      .deferred = t->deferred,
 				      .evicted = t->evicted,
 				      .noted = t->noted,
 				      .forgotten = t->forgotten,
@@ -22,7 +22,7 @@ void source_stats(const struct source_table *t, struct source_stats *ret)
 				      .broken = t->broken,
 				      .age_sum_s = t->age_sum_s,
 				      .age_count = t->age_count };
-	if (t->waiting)
+	if (t->deferred)
 		ret->oldest_s =
 			t->named_oldest > t->swept_oldest ? t->named_oldest : t->swept_oldest;
 	if (t->fair_units >= 0)
@@ -106,7 +106,7 @@ void source_explain(const struct source_table *t, const uint8_t *address, uint64
 	}
 	if (!ret->known)
 		return;
-	ret->waiting = entry_waits(&e, now_s);
+	ret->deferred = entry_waits(&e, now_s);
 	ret->proven = e.tag & ENTRY_RETRIED;
 	ret->regular = e.tag & ENTRY_KNOWN;
 	ret->since_s = e.first;
@@ -117,7 +117,7 @@ void source_explain(const struct source_table *t, const uint8_t *address, uint64
 	ret->usual = e.usual ? units_per_s(t, (double)(UINT64_C(1) << (e.usual / 8)) *
 						      (1 + e.usual % 8 / 8.0))
 			     : 0;
-	if (ret->waiting)
+	if (ret->deferred)
 		ret->due_s = (uint64_t)e.first + t->longest_deferral_s;
 }
 
@@ -131,7 +131,7 @@ static bool passes(const struct source_table *t, const struct source_facts *fact
 	source_score(t, facts, at_s, &source);
 	if (source.heavy == PLAN_HEAVY_LIMIT)
 		return false;
-	if (s->kept == 0)
+	if (s->reserve_256 == 0)
 		return true; /* places are not short: no source comes last */
 	return !source.heavy &&
 	       plan_score(plan->salt, source.group, source.rank) >= s->cutoff[source.band];
@@ -152,7 +152,7 @@ uint32_t source_admitted_in_s(const struct source_table *t, const uint8_t *addre
 		if (passes(t, &facts, &keys, plan, service, now_s))
 			return 0;
 		e = (struct source_entry){
-			.tag = ENTRY_WAITING, .first = now_s, .last = now_s, .tries = 1
+			.tag = ENTRY_DEFERRED, .first = now_s, .last = now_s, .tries = 1
 		};
 		facts.entry = &e;
 	}
@@ -161,7 +161,7 @@ uint32_t source_admitted_in_s(const struct source_table *t, const uint8_t *addre
 		if (passes(t, &facts, &keys, plan, service, at_s))
 			return at_s - now_s;
 		if (!entry_waits(&e, at_s)) {
-			e.tag |= ENTRY_WAITING;
+			e.tag |= ENTRY_DEFERRED;
 			e.first = e.last = at_s;
 			e.tries = 1;
 		} else if (at_s - e.last >= t->proper_s) {
@@ -179,7 +179,7 @@ static double order_of(const struct source_view *v, enum source_sort sort)
 {
 	switch (sort) {
 	case SOURCE_BY_AGE:
-		return v->waiting ? -(double)v->since_s : -1e18;
+		return v->deferred ? -(double)v->since_s : -1e18;
 	case SOURCE_BY_ATTEMPTS:
 		return (double)v->attempts_total;
 	default:

@@ -25,12 +25,12 @@ static double ended_time(const struct window *w)
 /* Nothing queues: neither for the machine nor for a greeting. */
 static bool is_unloaded(const struct window *w, const struct tick *t)
 {
-	double waiting = t->in->load->known & LOAD_WAITING ? t->in->load->waiting : 0;
+	double ungreeted = t->in->load->known & LOAD_UNGREETED ? t->in->load->ungreeted : 0;
 	/* A server that greets late by itself (greet wait, DNS lists) always has some that wait. */
 	double late = LATE_GREETINGS * w->rates.admitted * t->in->connect_220_base_us / US_IN_S;
 
 	return tick_is_idle(t) && !t->refusing &&
-	       waiting <= fmax(fmax(2, late), WAITING_IDLE_SHARE * t->in->load->in_flight);
+	       ungreeted <= fmax(fmax(2, late), UNGREETED_IDLE_SHARE * t->in->load->in_flight);
 }
 
 /* Follows what a session costs the server while nothing queues: down at once, up only while it is

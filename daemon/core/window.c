@@ -145,9 +145,9 @@ static void set_open(struct window *w, struct plan_service *ret)
 	w->view.reason = REASON_NONE;
 	w->view.hard_binds = w->view.queue_binds = false;
 	w->view.queue_allowed_per_s = w->view.passing_per_s = -1;
-	ret->window = ret->waiting_max = ret->rate_milli = PLAN_UNLIMITED;
+	ret->window = ret->ungreeted_max = ret->rate_milli = PLAN_UNLIMITED;
 	ret->burst_milli = 0;
-	ret->late_us = ret->hold_us = ret->pass_milli = 0;
+	ret->greeting_timeout_us = ret->hold_us = ret->pass_milli = 0;
 	ret->reason = REASON_NONE;
 }
 
@@ -156,19 +156,20 @@ static void set_open(struct window *w, struct plan_service *ret)
  * own name server, say), and would not fare better the next time; there only a server that hangs is
  * given up. In an overload it is what a greeting usually takes, what those in front may wait, and
  * the objective. */
-static uint32_t late_us(const struct window *w, const struct tick *t)
+static uint32_t greeting_timeout_us(const struct window *w, const struct tick *t)
 {
-	double base_us = GREETINGS_BORNE * t->in->connect_220_base_us, late_us;
+	double base_us = GREETINGS_BORNE * t->in->connect_220_base_us, greeting_timeout_us;
 
 	if (!window_has(w, WINDOW_PART_LATE))
 		return 0;
 	if (base_us <= 0)
 		return t->server & SERVER_NEVER_GREETED ? (uint32_t)us_of(UNGREETED_S) : 0;
 	if (tick_is_idle(t) || !t->refusing)
-		late_us = US_IN_S * UNGREETED_S + base_us;
+		greeting_timeout_us = US_IN_S * UNGREETED_S + base_us;
 	else
-		late_us = w->config.banner_objective_us + US_IN_S * w->view.patience_s + base_us;
-	return (uint32_t)fmin(late_us, PLAN_MAX);
+		greeting_timeout_us =
+			w->config.banner_objective_us + US_IN_S * w->view.patience_s + base_us;
+	return (uint32_t)fmin(greeting_timeout_us, PLAN_MAX);
 }
 
 /* How many may come at once: what of the window is the server's own part. They are all served
@@ -181,19 +182,20 @@ static double burst(const struct window *w)
 }
 
 /* How many may wait for their greeting. */
-static uint32_t waiting_max(const struct window *w, const struct tick *t, double x)
+static uint32_t ungreeted_max(const struct window *w, const struct tick *t, double x)
 {
 	/* A greet wait that is new shows in T before it is taken for the unloaded greeting. */
 	double base_s = fmax(t->in->connect_220_base_us / US_IN_S,
 			     t->server & SERVER_GREETS_LATE ? w->unloaded.time_s : 0);
-	double waiting = fmax(WAITING_MIN, x * (WAITING_S + GREETINGS_BORNE * base_s));
+	double ungreeted =
+		fmax(UNGREETED_MIN, x * (UNGREETED_CAPACITY_S + GREETINGS_BORNE * base_s));
 
-	if (!window_has(w, WINDOW_PART_WAITING))
+	if (!window_has(w, WINDOW_PART_UNGREETED))
 		return PLAN_UNLIMITED;
 	/* Before a greeting was seen it is not known how many wait for one. */
 	if (t->in->connect_220_base_us <= 0)
-		return t->server & SERVER_NEVER_GREETED ? (uint32_t)WAITING_MIN : PLAN_UNLIMITED;
-	return (uint32_t)fmin(waiting, WINDOW_MAX);
+		return t->server & SERVER_NEVER_GREETED ? (uint32_t)UNGREETED_MIN : PLAN_UNLIMITED;
+	return (uint32_t)fmin(ungreeted, WINDOW_MAX);
 }
 
 static void write_plan(const struct window *w, const struct tick *t, struct plan_service *ret)
@@ -202,16 +204,16 @@ static void write_plan(const struct window *w, const struct tick *t, struct plan
 
 	ret->window = (uint32_t)(w->view.window + HALF);
 	ret->reason = (uint8_t)w->view.reason;
-	ret->rate_milli = ret->waiting_max = PLAN_UNLIMITED;
-	ret->burst_milli = ret->late_us = ret->hold_us = ret->pass_milli = 0;
+	ret->rate_milli = ret->ungreeted_max = PLAN_UNLIMITED;
+	ret->burst_milli = ret->greeting_timeout_us = ret->hold_us = ret->pass_milli = 0;
 	if (w->view.law != LAW_CAPACITY)
 		return;
 	if (window_has(w, WINDOW_PART_PACING))
 		ret->rate_milli =
 			(uint32_t)fmin(MILLI * (BUCKET_SHARE * x + BUCKET_MORE_PER_S), PLAN_MAX);
 	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_MIN, burst(w)), PLAN_MAX);
-	ret->waiting_max = waiting_max(w, t, x);
-	ret->late_us = late_us(w, t);
+	ret->ungreeted_max = ungreeted_max(w, t, x);
+	ret->greeting_timeout_us = greeting_timeout_us(w, t);
 	/* Sessions that end give memory and slots back, but a full disk has no place for those who
 	 * wait. */
 	if (!w->view.hard_binds || w->view.reason != REASON_DISK)

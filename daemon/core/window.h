@@ -19,7 +19,7 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
  * in the daemon. X(id, name) */
 #define WINDOW_PART_TABLE(X) \
 	X(PACING, "pacing") /* the bucket between two ticks */ \
-	X(WAITING, "waiting") /* the bound on sessions that wait for a greeting */ \
+	X(UNGREETED, "waiting") /* the bound on sessions that wait for a greeting */ \
 	X(LATE, "late") /* refusal of who was admitted and not greeted */ \
 	X(PREDICTION, "prediction") /* capacity from the CPU of a job */ \
 	X(TRUST, "trust") /* how far the prediction holds */ \
@@ -240,7 +240,7 @@ void window_init(struct window *window, const struct window_config *config);
 void window_save(const struct window *window, struct window_warm *ret_warm);
 void window_restore(struct window *window, const struct window_warm *warm);
 void window_configure(struct window *window, const struct window_config *config);
-/* One tick for one service: updates window->view and fills window, rate, burst, waiting_max, late
+/* One tick for one service: updates window->view and fills window, rate, burst, ungreeted_max, late
  * and reason of `ret_service` (the other fields are the caller's). */
 void window_step(struct window *window, const struct window_input *input,
 		 struct plan_service *ret_service);

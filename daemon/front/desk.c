@@ -95,7 +95,7 @@ static struct verdict desk_decide(void *context, const struct front_client *clie
 	struct plan_request request = { .now_us = now_us,
 					.service = client->service,
 					.in_flight = (uint32_t)fmin(in_flight, 4e9),
-					.waiting = 0 /* who asks waits by asking */ };
+					.ungreeted = 0 /* who asks waits by asking */ };
 	struct source_event event;
 	struct verdict v;
 

@@ -350,7 +350,7 @@ static bool gate_front_push(void *front, const struct plan *plan, const struct l
 	gate_heard_push(&g->heard, g->env, g->gate, now_us);
 	if (g->beside != GATE_BESIDE_NOBODY)
 		push_other(g, &plan->service[plan_slot(g->service)], l, now_us);
-	gate_push(g->gate, plan, l->known & LOAD_WAITING ? (uint32_t)fmax(0, l->waiting) : 0,
+	gate_push(g->gate, plan, l->known & LOAD_UNGREETED ? (uint32_t)fmax(0, l->ungreeted) : 0,
 		  g->watch.down);
 	return true;
 }

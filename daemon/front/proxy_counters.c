@@ -277,7 +277,7 @@ static void put_service(struct load_service *load, const struct counts_service *
 	load->in_flight += (double)c->in_flight;
 	load->shadow_in_flight += (double)c->shadow_in_flight;
 	load->busy += (double)c->busy;
-	load->waiting += (double)c->waiting;
+	load->ungreeted += (double)c->ungreeted;
 	load->held += (double)c->held;
 	load->held_admitted += c->held_admitted;
 	load->held_in_vain += c->held_in_vain;
@@ -288,7 +288,7 @@ static void put_service(struct load_service *load, const struct counts_service *
 	load->stuck += (double)c->stuck;
 	if (lives)
 		load->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY |
-			       LOAD_WAITING | LOAD_HELD;
+			       LOAD_UNGREETED | LOAD_HELD;
 }
 
 static void put_times(struct proxy_counters *proxies, const struct counts_service *total,
@@ -336,9 +336,9 @@ void proxy_counters_put(struct proxy_counters *proxies, uint64_t now_us, struct 
 	if (!any)
 		return;
 	put_times(proxies, total, now_us, sample);
-	sample_put(sample, SIGNAL_WAITING_COUNT, (double)total->waiting, VIA_FRONT);
+	sample_put(sample, SIGNAL_WAITING_COUNT, (double)total->ungreeted, VIA_FRONT);
 	sample_put(sample, SIGNAL_OLDEST_WAITING_US,
-		   total->waiting && total->oldest_waiting_since_us &&
+		   total->ungreeted && total->oldest_waiting_since_us &&
 				   now_us > total->oldest_waiting_since_us
 			   ? (double)(now_us - total->oldest_waiting_since_us)
 			   : 0,

@@ -114,7 +114,7 @@ static unsigned reply_code(const struct responder *r)
  * and nobody need be asked. */
 static bool tells_apart(const struct responder *r, const struct plan_service *service)
 {
-	return service->kept || service->source_max != PLAN_UNLIMITED || r->manner.sources;
+	return service->reserve_256 || service->source_max != PLAN_UNLIMITED || r->manner.sources;
 }
 
 /* Why this client was turned away: by order, by itself, or because of what all are turned away

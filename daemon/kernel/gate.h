@@ -68,10 +68,10 @@ unsigned gate_kept(const struct gate *gate, const char *ret_names[GATE_KEPT],
  * or -errno. */
 int gate_listeners(struct gate *gate, int listener_v4, int listener_v6);
 
-/* Once a tick: the plan and with it the heartbeat. `waiting`: sessions that wait for their
+/* Once a tick: the plan and with it the heartbeat. `ungreeted`: sessions that wait for their
  * greeting, used where gate_options.live has none. No system call. `answer_all`: nothing listens
  * on the port and the responder is to answer every client. */
-void gate_push(struct gate *gate, const struct plan *plan, uint32_t waiting, bool answer_all);
+void gate_push(struct gate *gate, const struct plan *plan, uint32_t ungreeted, bool answer_all);
 /* The responder closed its door (true): everything passes until it opens it again. No system
  * call. */
 void gate_pause(struct gate *gate, bool paused);

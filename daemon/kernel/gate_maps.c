@@ -21,21 +21,21 @@
 
 static uint32_t share_of(const struct plan_service *s)
 {
-	uint32_t places = s->window < s->waiting_max ? s->window : s->waiting_max;
+	uint32_t places = s->window < s->ungreeted_max ? s->window : s->ungreeted_max;
 
 	if (places == PLAN_UNLIMITED)
 		return PLAN_UNLIMITED;
 	return places < SHARE ? 1 : places / SHARE;
 }
 
-void gate_push(struct gate *g, const struct plan *plan, uint32_t waiting, bool answer_all)
+void gate_push(struct gate *g, const struct plan *plan, uint32_t ungreeted, bool answer_all)
 {
 	struct gate_state *s = g->state;
 	uint32_t next = s->current + 1;
 
 	/* The kernel reads a plan for a microsecond at most, this one is written over in a tick. */
 	s->plan[next & 1] = *plan;
-	s->waiting = waiting;
+	s->ungreeted = ungreeted;
 	s->waiting_then = __atomic_load_n(&s->pending, __ATOMIC_RELAXED);
 	s->share = share_of(&plan->service[g->options.service]);
 	s->answer_all = answer_all;

@@ -82,7 +82,7 @@ int kernel_disk_read(const struct kernel *kernel, int slot, enum kernel_disk_op 
 struct kernel_smtp {
 	uint64_t opened, closed, greeted, completed, session_us, server_us;
 	uint64_t busy_us; /* integral of busy over time */
-	double in_flight, waiting, busy, refused_open;
+	double in_flight, ungreeted, busy, refused_open;
 	/* false: this kernel does not take smtp_look, a sender that stalls counts as busy */
 	bool sees_waits;
 	double stuck; /* in flight and owed an answer for many times the usual: not in `busy` */
@@ -95,7 +95,7 @@ int kernel_smtp_read(const struct kernel *kernel, unsigned service, uint64_t now
 		     struct kernel_smtp *ret);
 /* Where the kernel counts the sessions of one service that wait for their greeting, for another BPF
  * program that wants the count at every moment: a map of one value, in it struct smtp_port's
- * `waiting` (bpf/shared.h) of the first port at `at`. */
+ * `ungreeted` (bpf/shared.h) of the first port at `at`. */
 struct kernel_live {
 	int map_fd; /* stays the probe's */
 	size_t map_bytes;

@@ -51,7 +51,7 @@ struct smtp {
 	uint64_t audited_us;
 	unsigned taken_over; /* sessions that were open before */
 	struct {
-		int64_t in_flight, waiting, busy, stuck;
+		int64_t in_flight, ungreeted, busy, stuck;
 	} drift[SMTP_PORTS];
 	struct smtp_usual usual; /* what an answer takes */
 	uint64_t turns, turns_log2_us; /* up to which it was learned */
@@ -250,10 +250,10 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 		ret->busy_us += busy_us(p, now_us);
 		ret->refused_open += (double)p->refused_open;
 		ret->in_flight += (double)(p->in_flight - p->refused_open);
-		ret->waiting += (double)p->waiting;
+		ret->ungreeted += (double)p->ungreeted;
 		ret->busy += (double)p->busy;
 		ret->stuck += p->stuck > 0 ? (double)p->stuck : 0;
-		oldest = p->waiting > 0 ? oldest_on_wheel(p, now_us * 1000) : 0;
+		oldest = p->ungreeted > 0 ? oldest_on_wheel(p, now_us * 1000) : 0;
 		if (oldest > ret->oldest_waiting_us)
 			ret->oldest_waiting_us = oldest;
 		if (n < CONFIG_PORTS)
@@ -263,8 +263,8 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 		ret->in_flight = 0;
 	if (ret->busy < 0)
 		ret->busy = 0;
-	if (ret->waiting < 0)
-		ret->waiting = 0;
+	if (ret->ungreeted < 0)
+		ret->ungreeted = 0;
 	return 0;
 }
 
@@ -277,7 +277,7 @@ int kernel_smtp_live(const struct kernel *k, unsigned service, struct kernel_liv
 		return -ENODATA;
 	ret->map_fd = bpf_map__fd(s->bpf->maps.bss);
 	ret->map_bytes = sizeof(*s->bpf->bss);
-	ret->at = (uint32_t)((const char *)&s->bpf->bss->ports[0].waiting -
+	ret->at = (uint32_t)((const char *)&s->bpf->bss->ports[0].ungreeted -
 			     (const char *)s->bpf->bss);
 	for (unsigned i = 0; i < SMTP_PORTS; i++)
 		if (s->slots[i].port && s->slots[i].service == service)
@@ -342,7 +342,7 @@ void kernel_smtp_mark_refused(struct kernel *k, unsigned service, const struct i
 	}
 }
 
-static void recount(struct smtp *s, int64_t in_flight[], int64_t waiting[], int64_t busy[],
+static void recount(struct smtp *s, int64_t in_flight[], int64_t ungreeted[], int64_t busy[],
 		    int64_t stuck[], bool *ret_whole)
 {
 	int fd = bpf_map__fd(s->bpf->maps.sessions);
@@ -364,7 +364,7 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t waiting[], int6
 		if (v->slot >= SMTP_PORTS)
 			continue;
 		in_flight[v->slot]++;
-		waiting[v->slot] += v->wheeled;
+		ungreeted[v->slot] += v->wheeled;
 		busy[v->slot] += v->busy;
 		stuck[v->slot] += v->stuck;
 	}
@@ -383,12 +383,12 @@ static int64_t settle(int64_t *last, int64_t now)
 
 static unsigned audit(struct smtp *s)
 {
-	int64_t in_flight[SMTP_PORTS] = { 0 }, waiting[SMTP_PORTS] = { 0 },
+	int64_t in_flight[SMTP_PORTS] = { 0 }, ungreeted[SMTP_PORTS] = { 0 },
 		busy[SMTP_PORTS] = { 0 }, stuck[SMTP_PORTS] = { 0 }, d;
 	unsigned corrected = 0;
 	bool whole;
 
-	recount(s, in_flight, waiting, busy, stuck, &whole);
+	recount(s, in_flight, ungreeted, busy, stuck, &whole);
 	if (!whole)
 		return 0;
 	for (unsigned i = 0; i < SMTP_PORTS; i++) {
@@ -397,13 +397,13 @@ static unsigned audit(struct smtp *s)
 		if (!s->slots[i].port)
 			continue;
 		in_flight[i] += p->seeded;
-		waiting[i] += p->seeded_waiting;
+		ungreeted[i] += p->seeded_ungreeted;
 		busy[i] += p->seeded_busy;
 		d = settle(&s->drift[i].in_flight, in_flight[i] - p->in_flight);
 		__atomic_fetch_add(&p->in_flight, d, __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);
-		d = settle(&s->drift[i].waiting, waiting[i] - p->waiting);
-		__atomic_fetch_add(&p->waiting, d, __ATOMIC_RELAXED);
+		d = settle(&s->drift[i].ungreeted, ungreeted[i] - p->ungreeted);
+		__atomic_fetch_add(&p->ungreeted, d, __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);
 		d = settle(&s->drift[i].stuck, stuck[i] - p->stuck);
 		__atomic_fetch_add(&p->stuck, d, __ATOMIC_RELAXED);

@@ -90,7 +90,7 @@ static struct smtp_seed seed_of(const struct sockdiag_session *session, int slot
 	if (session->bytes_sent == 0) {
 		uint64_t age_ns = session->received_ago_ms * 1000000ull;
 
-		seed.waiting = seed.busy = 1;
+		seed.ungreeted = seed.busy = 1;
 		seed.opened_ns = now_ns > age_ns ? now_ns - age_ns : 1;
 	} else if (session->received_ago_ms < session->sent_ago_ms) {
 		seed.busy = 1; /* the client spoke last */
@@ -104,12 +104,12 @@ static void count(struct smtp_seeding *s, const struct smtp_seed *seed, int64_t 
 	struct smtp_port *port = &s->bpf->bss->ports[seed->slot];
 
 	__atomic_fetch_add(&port->in_flight, by, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->waiting, by * seed->waiting, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&port->ungreeted, by * seed->ungreeted, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&port->busy, by * seed->busy, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&port->seeded, by, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&port->seeded_waiting, by * seed->waiting, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&port->seeded_ungreeted, by * seed->ungreeted, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&port->seeded_busy, by * seed->busy, __ATOMIC_RELAXED);
-	if (seed->waiting)
+	if (seed->ungreeted)
 		__atomic_fetch_add(
 			&port->wheel[(seed->opened_ns >> SMTP_WHEEL_SHIFT) & (SMTP_WHEEL - 1)],
 			(int32_t)by, __ATOMIC_RELAXED);

@@ -53,17 +53,17 @@ void flight_track(struct session *s, struct smtp_track_change change)
 			    s->moved_us, s->tally->config.proxy.backend.text);
 	else
 		c->greeted++;
-	if (s->waiting && change.turned_away) { /* quick, but no sign that it keeps up */
-		s->waiting = false;
-		c->waiting--;
+	if (s->ungreeted && change.turned_away) { /* quick, but no sign that it keeps up */
+		s->ungreeted = false;
+		c->ungreeted--;
 	}
-	if (s->waiting) {
+	if (s->ungreeted) {
 		uint64_t us = s->moved_us - s->track.began_us;
 
 		c->connect_220[counts_slot(us)]++;
 		c->connect_220_sum_us += us;
-		s->waiting = false;
-		c->waiting--;
+		s->ungreeted = false;
+		c->ungreeted--;
 	}
 }
 
@@ -114,9 +114,9 @@ void flight_leave(struct session *s, bool in_order)
 	if (s->shadow)
 		c->shadow_in_flight--;
 	s->shadow = false;
-	if (s->waiting)
-		c->waiting--;
-	s->waiting = false;
+	if (s->ungreeted)
+		c->ungreeted--;
+	s->ungreeted = false;
 	if (room_first(&s->tally->room))
 		event_active(s->tally->held_event, 0, 0);
 }
@@ -126,10 +126,10 @@ void flight_enter(struct session *s, bool shadow)
 	struct counts_service *c = tally_counts(s->tally);
 
 	s->in_flight = true;
-	s->waiting = true;
+	s->ungreeted = true;
 	s->shadow = shadow;
 	c->in_flight++;
-	c->waiting++;
+	c->ungreeted++;
 	peers_add(&s->tally->peers, s->addresses.source.s6_addr);
 	if (shadow)
 		c->shadow_in_flight++;

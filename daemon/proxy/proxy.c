@@ -182,7 +182,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 		next = session_next(s);
 		session_tick(s, now_us);
 	}
-	if (c->waiting)
+	if (c->ungreeted)
 		for (struct session *s = p->tally.sessions; s; s = session_next(s)) {
 			uint64_t since = session_waiting_since(s);
 

@@ -86,7 +86,7 @@ enum next relay_up(struct session *s)
 	s->moved_us = clock_monotonic_us();
 	if (n == 0)
 		return client_closed(s);
-	if (s->waiting)
+	if (s->ungreeted)
 		s->relayed_early = true;
 	if (s->in_flight)
 		flight_track(s, smtp_track_client(&s->track, s->moved_us, t->scratch, (size_t)n));
@@ -127,16 +127,16 @@ static enum next server_broke(struct session *s)
 {
 	if (errno == EAGAIN || errno == EINTR)
 		return NEXT_STAY;
-	if (s->waiting && !s->relayed_early)
+	if (s->ungreeted && !s->relayed_early)
 		return lost_before_greeting(s);
-	return s->waiting && s->client_fd >= 0 ? NEXT_SILENT : NEXT_RESET;
+	return s->ungreeted && s->client_fd >= 0 ? NEXT_SILENT : NEXT_RESET;
 }
 
 static enum next server_closed(struct session *s)
 {
 	/* It sent nothing at all: without a reply the client would see a broken connection for no
 	 * reason. */
-	if (s->waiting && !s->up.source_eof)
+	if (s->ungreeted && !s->up.source_eof)
 		return NEXT_SILENT;
 	s->down.source_eof = true;
 	event_del(s->backend_read);

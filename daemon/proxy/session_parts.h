@@ -60,7 +60,7 @@ struct session {
 	struct smtp_track track;
 	struct dialogue dialogue;
 	unsigned tries; /* of the backend, after the first */
-	bool in_flight, shadow, waiting, relayed_early, lingers, decided, slow;
+	bool in_flight, shadow, ungreeted, relayed_early, lingers, decided, slow;
 	bool promised; /* an admission: it is not refused late */
 	bool owed; /* it waits on the debt to its source, which is its own meanwhile */
 };

@@ -29,8 +29,9 @@ static bool is_late(struct session *s, uint64_t now_us)
 	const struct plan *plan = &s->tally->plan.plan;
 	const struct plan_service *service = &plan->service[s->tally->service];
 
-	return s->waiting && !s->relayed_early && service->late_us && plan->mode != PLAN_OBSERVE &&
-	       plan_is_fresh(plan, now_us) && now_us - s->track.began_us >= service->late_us &&
+	return s->ungreeted && !s->relayed_early && service->greeting_timeout_us &&
+	       plan->mode != PLAN_OBSERVE && plan_is_fresh(plan, now_us) &&
+	       now_us - s->track.began_us >= service->greeting_timeout_us &&
 	       may_refuse_late(s, now_us);
 }
 

@@ -60,7 +60,7 @@ struct verdict verdict_ask(struct session *s, struct plan_request *ret_request)
 		.now_us = s->moved_us,
 		.service = t->service,
 		.in_flight = (uint32_t)(observe ? c->shadow_in_flight : c->in_flight),
-		.waiting = (uint32_t)c->waiting,
+		.ungreeted = (uint32_t)c->ungreeted,
 		.tokens_milli =
 			plan_bucket_refill(&t->bucket, &plan->service[t->service], s->moved_us),
 	};

@@ -177,8 +177,8 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 		text_append(out, ", busy %.0f", l->busy);
 	if (l->known & LOAD_BUSY && l->stuck > 0)
 		text_append(out, ", stuck %.0f (owed an answer for very long: no load)", l->stuck);
-	if (l->known & LOAD_WAITING)
-		text_append(out, ", waiting for a greeting %.0f", l->waiting);
+	if (l->known & LOAD_UNGREETED)
+		text_append(out, ", waiting for a greeting %.0f", l->ungreeted);
 	if (l->known & LOAD_HELD && (l->held > 0 || s->plan.service[i].hold_us))
 		text_append(out, ", held in front of it %.0f (the first for %.1f s)", l->held,
 			    l->held_longest_s);

@@ -13,7 +13,7 @@ static void explain_wait(const struct status *s, const struct source_view *v, st
 		text_append(out, "   it is not known: nothing of it was seen lately\n");
 		return;
 	}
-	if (!v->waiting) {
+	if (!v->deferred) {
 		text_append(out, "   it does not wait; known since %s%s%s\n",
 			    words_time(v->since_s * 1000000, when),
 			    v->regular ? ", delivered before" : "",
@@ -46,7 +46,7 @@ static void explain_outlook(const struct status *s, const struct source_picture 
 		    SOURCE_BINS - 1, words_band(v->source.band),
 		    s->plan.service[0].cutoff[v->source.band % PLAN_BANDS] >> 22);
 	if (p->admitted_in_s == 0) {
-		text_append(out, s->plan.service[0].kept
+		text_append(out, s->plan.service[0].reserve_256
 					 ? "its rank passes now"
 					 : "places are not short: every rank passes now");
 	} else if (p->admitted_in_s == UINT32_MAX) {
@@ -55,7 +55,7 @@ static void explain_outlook(const struct status *s, const struct source_picture 
 		text_append(out, "at the current load it is admitted with a retry in ");
 		words_duration(out, p->admitted_in_s);
 	}
-	if (v->waiting)
+	if (v->deferred)
 		text_append(out, "; promised before %s and by its attempt %u%s",
 			    words_time(v->due_s * 1000000, when), s->config.longest_attempts,
 			    s->sources.infeasible ? ", WHICH CANNOT BE KEPT NOW: more is due than "

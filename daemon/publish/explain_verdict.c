@@ -13,7 +13,7 @@ static const char *limit_sentence(enum limit limit)
 	switch (limit) {
 	case LIMIT_WINDOW:
 		return "as many sessions are in flight as the window has";
-	case LIMIT_WAITING:
+	case LIMIT_UNGREETED:
 		return "too many sessions wait for their greeting already";
 	case LIMIT_RATE:
 		return "the admission rate is used up for the moment";
@@ -111,7 +111,7 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 
 	if (!now.admit || now.reason != REASON_NONE || !is_deferring(s, i))
 		return now;
-	if (ranked && p->kept && !plan_comes_last(p, request))
+	if (ranked && p->reserve_256 && !plan_comes_last(p, request))
 		return now;
 	if (!ranked)
 		join_class(most, request);
@@ -119,7 +119,7 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 	v = plan_decide(&s->plan, request);
 	if (!v.admit)
 		return v;
-	request->in_flight = request->waiting = PLAN_UNLIMITED;
+	request->in_flight = request->ungreeted = PLAN_UNLIMITED;
 	v = plan_decide(&s->plan, request);
 	if (!v.admit || ranked)
 		return v;
@@ -134,7 +134,7 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 	struct plan_request request = { .now_us = s->now_us,
 					.service = i,
 					.in_flight = (uint32_t)fmax(0, l->in_flight),
-					.waiting = (uint32_t)fmax(0, l->waiting),
+					.ungreeted = (uint32_t)fmax(0, l->ungreeted),
 					.tokens_milli = PLAN_UNLIMITED,
 					.score = PLAN_UNLIMITED,
 					.trusted = trusted,

@@ -129,7 +129,8 @@ void history_take(struct history_take *t, const struct status *s, struct history
 	r.connect_220_s = sample_has(&s->sample, SIGNAL_CONNECT_220_P99_US)
 				  ? (float)(s->sample.value[SIGNAL_CONNECT_220_P99_US] / 1e6)
 				  : -1;
-	r.waiting = s->sources_known ? (uint32_t)fmin((double)s->sources.waiting, UINT32_MAX) : 0;
+	r.sources_deferred =
+		s->sources_known ? (uint32_t)fmin((double)s->sources.deferred, UINT32_MAX) : 0;
 	if (r.deferred)
 		r.flags |= HISTORY_REFUSING;
 	if (t->begun && t->reloaded_us != s->reloaded_realtime_us)

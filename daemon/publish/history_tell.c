@@ -365,7 +365,7 @@ static json_t *record_json(const struct history_record *r, bool privileged)
 	json_object_set_new(one, "admitted", json_integer(r->admitted));
 	json_object_set_new(one, "deferred", json_integer(r->deferred));
 	json_object_set_new(one, "would_defer", json_integer(r->would_defer));
-	json_object_set_new(one, "waiting", json_integer(r->waiting));
+	json_object_set_new(one, "waiting", json_integer(r->sources_deferred));
 	json_object_set_new(one, "deferred_sources",
 			    json_integer(lround(distinct_count(&r->sources))));
 	for (int i = 0; i < REASON__COUNT; i++)

@@ -160,14 +160,14 @@ static void sources_changed(const struct source_stats *before, const struct sour
 		return;
 	snprintf(fields, sizeof(fields),
 		 "PENSTOCK_OLDEST_DEFERRAL_S=%llu\nPENSTOCK_WAITING=%llu\nPENSTOCK_BROKEN=%llu",
-		 (unsigned long long)now->oldest_s, (unsigned long long)now->waiting,
+		 (unsigned long long)now->oldest_s, (unsigned long long)now->deferred,
 		 (unsigned long long)now->broken);
 	if (!before->infeasible && now->infeasible)
 		log_event(
 			LOG_LEVEL_ERROR, MESSAGE_INFEASIBLE, fields,
 			"bound infeasible: more sources are due by objective.longest_deferral and longest_attempts than there is capacity for; "
 			"%llu wait, the longest for %llu min; take load off, add capacity, or raise the objective",
-			(unsigned long long)now->waiting, (unsigned long long)now->oldest_s / 60);
+			(unsigned long long)now->deferred, (unsigned long long)now->oldest_s / 60);
 	else if (before->infeasible && !now->infeasible)
 		log_event(LOG_LEVEL_NOTICE, MESSAGE_INFEASIBLE, fields,
 			  "bound feasible again: sources that are due are admitted");

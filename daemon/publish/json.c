@@ -101,8 +101,10 @@ static json_t *service_json(const struct status *s, unsigned i)
 			    l->known & LOAD_IN_FLIGHT ? number(l->in_flight) : json_null());
 	json_object_set_new(object, "busy", l->known & LOAD_BUSY ? number(l->busy) : json_null());
 	json_object_set_new(object, "stuck", l->known & LOAD_BUSY ? number(l->stuck) : json_null());
-	json_object_set_new(object, "waiting",
-			    l->known & LOAD_WAITING ? number(l->waiting) : json_null());
+	json_object_set_new(object, "ungreeted",
+			    l->known & LOAD_UNGREETED ? number(l->ungreeted) : json_null());
+	/* Its name in the release before: until the next one. */
+	json_object_set(object, "waiting", json_object_get(object, "ungreeted"));
 	json_object_set_new(object, "held", l->known & LOAD_HELD ? number(l->held) : json_null());
 	json_object_set_new(object, "held_longest_s",
 			    l->known & LOAD_HELD ? number(l->held_longest_s) : json_null());

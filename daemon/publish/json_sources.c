@@ -43,7 +43,7 @@ json_t *json_sources(const struct status *s)
 	json_object_set_new(object, "known", json_true());
 	set_count(object, "tracked", x->tracked);
 	set_count(object, "room", x->capacity);
-	set_count(object, "deferred_waiting", x->waiting);
+	set_count(object, "deferred_waiting", x->deferred);
 	set_count(object, "oldest_deferral_s", x->oldest_s);
 	set_count(object, "evicted", x->evicted);
 	set_count(object, "events_lost", s->source_events_lost);
@@ -85,16 +85,16 @@ static json_t *picture_json(const struct status *s, const struct source_picture 
 	json_object_set_new(object, "group", json_string(words_group(v->address, name)));
 	if (v->pool[0])
 		json_object_set_new(object, "pool", json_string(v->pool));
-	json_object_set_new(object, "waiting", json_boolean(v->waiting));
+	json_object_set_new(object, "waiting", json_boolean(v->deferred));
 	if (v->known) {
-		set_time(object, v->waiting ? "waits_since" : "known_since", v->since_s);
+		set_time(object, v->deferred ? "waits_since" : "known_since", v->since_s);
 		json_object_set_new(object, "regular", json_boolean(v->regular));
 		json_object_set_new(object, "proven", json_boolean(v->proven));
 		set_count(object, "attempts", v->attempts);
 		if (v->gap_s)
 			set_count(object, "comes_back_after_s", v->gap_s);
 	}
-	if (v->waiting) {
+	if (v->deferred) {
 		set_count(object, "age_s",
 			  s->realtime_us / 1000000 > v->since_s
 				  ? s->realtime_us / 1000000 - v->since_s

@@ -207,7 +207,7 @@ static void sources(struct metric_writer *w, const struct status *s)
 		return;
 	metric_put(w, METRIC_SOURCES_TRACKED, (double)x->tracked, NO_MORE);
 	metric_put(w, METRIC_SOURCES_ROOM, (double)x->capacity, NO_MORE);
-	metric_put(w, METRIC_SOURCES_WAITING, (double)x->waiting, NO_MORE);
+	metric_put(w, METRIC_SOURCES_WAITING, (double)x->deferred, NO_MORE);
 	metric_put(w, METRIC_OLDEST_DEFERRAL, (double)x->oldest_s, NO_MORE);
 	metric_put_histogram(w, METRIC_DEFERRAL_AGE, &ages, NO_MORE);
 	metric_put(w, METRIC_INFEASIBLE, x->infeasible, NO_MORE);

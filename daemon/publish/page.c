@@ -103,14 +103,14 @@ static void set_waiting(json_t *page, const struct status *s)
 	char buffer[32], when[32];
 	json_t *waiting;
 
-	if (!s->sources_known || !x->waiting)
+	if (!s->sources_known || !x->deferred)
 		return;
 	waiting = json_object();
 	page_set(waiting, "since", "%s",
 		 words_time(s->realtime_us - (uint64_t)x->oldest_s * US_PER_S, when));
 	page_set(waiting, "text",
 		 "%llu %s deferred and will try again; the oldest has waited for %s",
-		 (unsigned long long)x->waiting, x->waiting == 1 ? "source was" : "sources were",
+		 (unsigned long long)x->deferred, x->deferred == 1 ? "source was" : "sources were",
 		 page_duration((double)x->oldest_s, buffer, sizeof(buffer)));
 	json_object_set_new(page, "waiting", waiting);
 }

@@ -54,9 +54,9 @@ static void put_load(const struct kernel_smtp *k, struct load_service *l)
 		l->session_us = k->session_us;
 		l->server_us = k->server_us;
 	}
-	if (fresh & LOAD_WAITING)
-		l->waiting = k->waiting;
-	l->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	if (fresh & LOAD_UNGREETED)
+		l->ungreeted = k->ungreeted;
+	l->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 }
 
 static void put_times(struct smtp *s, const struct kernel_smtp *of_service, uint64_t now_us,
@@ -84,7 +84,7 @@ static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct
 	struct smtp *s = state;
 	struct kernel_smtp of_service[PLAN_SERVICES];
 	uint64_t oldest = 0, greeted = 0;
-	double waiting = 0;
+	double ungreeted = 0;
 	unsigned drift = kernel_smtp_audit(s->kernel, now_us);
 
 	if (drift)
@@ -101,7 +101,7 @@ static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct
 			snprintf(
 				why, SENSOR_WHY_MAX,
 				"this kernel does not take smtp_look: behind the gate a sender that stalls counts as busy");
-		waiting += k->waiting;
+		ungreeted += k->ungreeted;
 		greeted += k->greeted;
 		if (k->oldest_waiting_us > oldest)
 			oldest = k->oldest_waiting_us;
@@ -113,7 +113,7 @@ static int smtp_poll(void *state, uint64_t now_us, struct sample *sample, struct
 	if (now_us - s->greeted_us < GREETED_US)
 		put_times(s, of_service, now_us, sample);
 	sample_put(sample, SIGNAL_OLDEST_WAITING_US, (double)oldest, VIA_BPF);
-	sample_put(sample, SIGNAL_WAITING_COUNT, waiting, VIA_BPF);
+	sample_put(sample, SIGNAL_WAITING_COUNT, ungreeted, VIA_BPF);
 	return 0;
 }
 

@@ -60,15 +60,15 @@
 	X("spared", v->spared[i]) \
 	X("reason", p->reason) /* enum reason */ \
 	X("plan_window", p->window) \
-	X("plan_waiting_max", p->waiting_max) \
+	X("plan_waiting_max", p->ungreeted_max) \
 	X("plan_rate_milli", p->rate_milli) \
 	X("plan_burst_milli", p->burst_milli) \
-	X("plan_late_us", p->late_us) \
+	X("plan_late_us", p->greeting_timeout_us) \
 	X("plan_hold_us", p->hold_us) \
 	X("plan_pass_milli", p->pass_milli) \
 	X("plan_source_max", p->source_max) \
 	X("plan_source_share", p->source_share) \
-	X("plan_kept", p->kept) \
+	X("plan_kept", p->reserve_256) \
 	X("plan_cutoff", p->cutoff[PLAN_BAND_GENERAL]) \
 	X("plan_cutoff_new", p->cutoff[PLAN_BAND_NEW]) \
 	X("plan_cutoff_due", p->cutoff[PLAN_BAND_PROMISED])

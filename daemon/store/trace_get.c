@@ -177,7 +177,7 @@ static void get_gauges(struct trace_in *in, double *const *gauges, unsigned coun
 
 static void get_load(struct trace_in *in, struct load_service *l)
 {
-	double *const gauges[] = { &l->in_flight, &l->shadow_in_flight, &l->busy, &l->waiting };
+	double *const gauges[] = { &l->in_flight, &l->shadow_in_flight, &l->busy, &l->ungreeted };
 	double *const held[] = { &l->held, &l->held_longest_s };
 
 	l->known = TRACE_READ(in, uint32_t);

@@ -84,7 +84,7 @@ static void put_load(struct trace_out *out, const struct load_service *l)
 	const uint64_t counters[] = { l->offered,     l->admitted,  l->deferred,
 				      l->would_defer, l->completed, l->finished,
 				      l->busy_us,     l->server_us, l->session_us };
-	const double gauges[] = { l->in_flight, l->shadow_in_flight, l->busy, l->waiting };
+	const double gauges[] = { l->in_flight, l->shadow_in_flight, l->busy, l->ungreeted };
 	const uint64_t held[] = { l->held_admitted, l->held_in_vain, l->held_left };
 
 	TRACE_PUT(out, uint32_t, l->known);

@@ -46,7 +46,7 @@ int main(void)
 		config.target[i] = signal_info[i].target;
 	engine_init(&engine, &config, 1);
 	load.service[0].known =
-		LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+		LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 	for (int round = 0; round < ROUNDS; round++) {
 		double began = now_ns();
 

@@ -200,7 +200,7 @@ static void ticks(struct source_table *table, struct plan *plan, double ns)
 		config.target[i] = signal_info[i].target;
 	engine_init(&engine, &config, 1);
 	load.service[0].known =
-		LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+		LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 	for (unsigned i = 0; i < TICKS; i++) {
 		uint64_t from = cycles(), engine_done;
 
@@ -243,7 +243,7 @@ int main(void)
 	if (block == MAP_FAILED)
 		return 1;
 	table = source_init(block, &config, seed);
-	plan.service[0].window = plan.service[0].waiting_max = PLAN_UNLIMITED;
+	plan.service[0].window = plan.service[0].ungreeted_max = PLAN_UNLIMITED;
 	plan.service[0].rate_milli = PLAN_UNLIMITED;
 	step(table, &plan);
 	fill(table, &plan);

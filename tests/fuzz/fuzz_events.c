@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	source_list(table, SOURCE_BY_AGE, in.now_us, list, 8);
 	source_stats(table, &stats);
-	if (stats.tracked > stats.capacity || stats.waiting > stats.tracked)
+	if (stats.tracked > stats.capacity || stats.deferred > stats.tracked)
 		abort();
 	return 0;
 }

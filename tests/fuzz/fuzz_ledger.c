@@ -39,7 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < 20; i++, in.now_us += 100000, in.realtime_us += 100000)
 		source_plan(table, &in, &plan);
 	source_stats(table, &stats);
-	if (stats.tracked > stats.capacity || stats.waiting > stats.tracked)
+	if (stats.tracked > stats.capacity || stats.deferred > stats.tracked)
 		abort();
 	return 0;
 }

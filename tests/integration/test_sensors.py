@@ -182,7 +182,7 @@ def _():
             a.sendall(b"220 x\r\n")
         for c in clients:
             c.recv(100)
-        w.daemon.wait_status(lambda s: s["services"]["mx"]["busy"] == 0 and s["services"]["mx"]["waiting"] == 0, "all greeted")
+        w.daemon.wait_status(lambda s: s["services"]["mx"]["busy"] == 0 and s["services"]["mx"]["ungreeted"] == 0, "all greeted")
         w.wait_signal("smtp", "accept_queue_count", lambda v: v == 0, "sock_diag")
         for c in clients:
             c.sendall(b"QUIT\r\n")

@@ -109,7 +109,7 @@ static inline struct plan quiet_plan(void)
 
 	for (int i = 0; i < 2; i++)
 		p.service[i] = (struct plan_service){ .window = PLAN_UNLIMITED,
-						      .waiting_max = PLAN_UNLIMITED,
+						      .ungreeted_max = PLAN_UNLIMITED,
 						      .rate_milli = PLAN_UNLIMITED,
 						      .source_max = PLAN_UNLIMITED,
 						      .source_share = PLAN_UNLIMITED,

@@ -48,7 +48,7 @@ static void any_plan(struct plan *p, uint64_t now_us)
 		struct plan_service *s = &p->service[i];
 
 		s->window = number(20);
-		s->waiting_max = number(10);
+		s->ungreeted_max = number(10);
 		s->rate_milli = number(1000);
 		s->burst_milli = number(5000);
 		s->source_max = number(5);
@@ -57,7 +57,7 @@ static void any_plan(struct plan *p, uint64_t now_us)
 		s->shed = (uint8_t)(any() % 3);
 		s->reason = (uint8_t)(any() % REASON__COUNT);
 		s->source_share = number(5);
-		s->kept = any() % 2 ? 0 : (uint8_t)any();
+		s->reserve_256 = any() % 2 ? 0 : (uint8_t)any();
 	}
 }
 
@@ -67,7 +67,7 @@ static void any_request(struct plan_request *r, uint64_t now_us)
 	r->now_us = now_us;
 	r->service = (uint32_t)(any() % (PLAN_SERVICES + 2));
 	r->in_flight = number(20);
-	r->waiting = number(10);
+	r->ungreeted = number(10);
 	r->tokens_milli = number(1000);
 	r->score = any() % 3 ? (uint32_t)any() : PLAN_UNLIMITED;
 	r->sessions = number(5);
@@ -211,7 +211,7 @@ static void the_cutoff_takes_the_sources_that_the_daemon_would(void **state)
 	for (int b = 0; b < PLAN_BANDS; b++)
 		p.service[1].cutoff[b] = 0x40004000u + (uint32_t)b * 0x1000u;
 	p.service[1].window = 4096;
-	p.service[1].kept = 255; /* 16 places are for everybody */
+	p.service[1].reserve_256 = 255; /* 16 places are for everybody */
 	for (int i = 0; i < 400; i++) {
 		struct in6_addr a = address(i % 2 ? "10.0.0.77" : "2001:db8::1");
 		struct plan_source s = absent;

@@ -216,7 +216,7 @@ static void who_was_told_is_reset_and_nobody_else(void **state)
 	/* At its promised turn. */
 	due.group = group;
 	p.service[1].window = 0;
-	p.service[1].waiting_max = 0;
+	p.service[1].ungreeted_max = 0;
 	fresh(&p);
 	is_told(&a, 5);
 	assert_int_equal(gate_ranks(gate, &group, &due, 1, &absent), 0);
@@ -520,7 +520,7 @@ static void who_waits_is_bounded_between_two_ticks(void **state)
 	}
 	mta_open();
 	assert_int_equal(fcntl(mta, F_SETFL, O_NONBLOCK), 0);
-	p.service[1].waiting_max = 5;
+	p.service[1].ungreeted_max = 5;
 	fresh(&p);
 	assert_int_equal(reach(pair, 20), 5); /* a burst */
 	greet(&pair[0]);

@@ -104,17 +104,17 @@ static void a_session_is_counted_from_open_to_the_servers_close(void **state)
 	client = dial();
 	server = accept(listener, NULL, NULL);
 	read_until(&s, 1);
-	assert_true(s.waiting == 1 && s.busy == 1);
+	assert_true(s.ungreeted == 1 && s.busy == 1);
 	usleep(50000);
 	assert_int_equal(write(server, "220 x\r\n", 7), 7);
 	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
 	assert_int_equal(write(client, "QUIT\r\n", 6), 6);
 	assert_int_equal(read(server, buffer, sizeof(buffer)), 6);
-	for (int i = 0; i < 6000 && s.waiting; i++) {
+	for (int i = 0; i < 6000 && s.ungreeted; i++) {
 		usleep(10000);
 		kernel_smtp_read(kernel, 0, clock_monotonic_us(), &s);
 	}
-	assert_true(s.waiting == 0);
+	assert_true(s.ungreeted == 0);
 	assert_int_equal(write(server, "221 x\r\n", 7), 7);
 	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
 	shutdown(client, SHUT_WR); /* the client goes: CLOSE_WAIT still counts */
@@ -237,18 +237,18 @@ static void the_run_queue_is_seen(void **state)
 	assert_true(sum > first_sum + 50000);
 }
 
-static void wait_counts(struct kernel *k, double in_flight, double waiting, double busy)
+static void wait_counts(struct kernel *k, double in_flight, double ungreeted, double busy)
 {
 	struct kernel_smtp s = { 0 };
 
 	for (int i = 0; i < 6000; i++) {
 		assert_int_equal(kernel_smtp_read(k, 0, clock_monotonic_us(), &s), 0);
-		if (s.in_flight == in_flight && s.waiting == waiting && s.busy == busy)
+		if (s.in_flight == in_flight && s.ungreeted == ungreeted && s.busy == busy)
 			return;
 		usleep(10000);
 	}
-	fail_msg("in flight, waiting, busy are %g %g %g and not %g %g %g", s.in_flight, s.waiting,
-		 s.busy, in_flight, waiting, busy);
+	fail_msg("in flight, waiting, busy are %g %g %g and not %g %g %g", s.in_flight, s.ungreeted,
+		 s.busy, in_flight, ungreeted, busy);
 }
 
 /* penstockd is restarted in the middle of the day: what is open then is counted, once, to its end

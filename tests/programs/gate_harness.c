@@ -105,7 +105,7 @@ int main(int argc, char **argv)
 	g.ports[0] = (uint16_t)atoi(argc > 1 ? argv[1] : "2525");
 	counts_init(&counts, "gate", 0);
 	plan.service[0] = (struct plan_service){ .window = PLAN_UNLIMITED,
-						 .waiting_max = PLAN_UNLIMITED,
+						 .ungreeted_max = PLAN_UNLIMITED,
 						 .rate_milli = PLAN_UNLIMITED,
 						 .source_max = PLAN_UNLIMITED,
 						 .source_share = PLAN_UNLIMITED,

@@ -25,9 +25,9 @@ static void take(const char *line, struct plan *plan)
 		   &late_ms) != 6)
 		exit(2);
 	*s = (struct plan_service){ .window = window,
-				    .waiting_max = PLAN_UNLIMITED,
+				    .ungreeted_max = PLAN_UNLIMITED,
 				    .rate_milli = PLAN_UNLIMITED,
-				    .late_us = late_ms * 1000,
+				    .greeting_timeout_us = late_ms * 1000,
 				    .hold_us = hold_ms * 1000,
 				    .pass_milli = pass * 1000,
 				    .source_max = PLAN_UNLIMITED,

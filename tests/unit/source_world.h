@@ -109,7 +109,7 @@ static inline struct verdict ask(struct world *w, uint32_t address)
 	struct verdict v;
 
 	w->plan.service[0].window = 100;
-	w->plan.service[0].waiting_max = w->plan.service[0].rate_milli = PLAN_UNLIMITED;
+	w->plan.service[0].ungreeted_max = w->plan.service[0].rate_milli = PLAN_UNLIMITED;
 	source_lookup(w->table, e.address, w->now_us, &source);
 	plan_rank(&w->plan, &source, &request);
 	v = plan_decide(&w->plan, &request);

@@ -77,7 +77,7 @@ static void tick(void)
 		b.seen = b.queue;
 	}
 	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED |
-		   (b.see_completions ? LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING : 0);
+		   (b.see_completions ? LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED : 0);
 	sample_clear(&b.sample, b.now_us += 100000);
 	sample_put(&b.sample, SIGNAL_CPU_STALL_RATIO, 0.2, VIA_PSI);
 	sample_put(&b.sample, SIGNAL_CPU_BUSY_RATIO, 0.3, VIA_PROCFS);

@@ -15,7 +15,7 @@ static void put(struct sample *s, enum signal signal, double value)
 /* `jobs` came in, and all of them were done. */
 static void serve(struct load_service *l, unsigned jobs)
 {
-	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 	l->in_flight = 5;
 	l->busy = 1;
 	l->busy_us += SECOND / 10;

@@ -31,7 +31,7 @@ static int setup(void **state)
 	status.plan.services = 1;
 	status.plan.heartbeat_us = SECOND;
 	p->window = 20;
-	p->waiting_max = PLAN_UNLIMITED;
+	p->ungreeted_max = PLAN_UNLIMITED;
 	p->rate_milli = 700;
 	p->source_max = p->source_share = PLAN_UNLIMITED;
 	p->reason = REASON_CPU;
@@ -88,7 +88,7 @@ static void the_class_is_that_of_most_who_are_deferred(void **state)
 {
 	const char *text;
 
-	status.plan.service[0].kept = 64;
+	status.plan.service[0].reserve_256 = 64;
 	defer(100, 10, 30);
 	text = explain(NULL);
 	assert_says(text, "40 % were deferred in the last seconds: cpu 25 %, source 75 % of them");
@@ -102,7 +102,7 @@ static void who_comes_first_is_told_so(void **state)
 	struct source_picture first = { .view.source = { .rank = PLAN_RANK_MAX } }, last = { 0 };
 	struct plan_service *p = &status.plan.service[0];
 
-	p->kept = 64;
+	p->reserve_256 = 64;
 	for (int i = 0; i < PLAN_BANDS; i++)
 		p->cutoff[i] = 1u << 31;
 	defer(100, 0, 40);

@@ -117,13 +117,13 @@ static void hosts_agree_whatever_becomes_of_messages(void **state)
 		for (int h = 0; h < 3; h++)
 			make_memory(&m[h], 64, 1024);
 		for (int i = 0; i < 200; i++) {
-			struct fleet_seen seen = { .waiting = below(&random, 4) > 0 };
+			struct fleet_seen seen = { .deferred = below(&random, 4) > 0 };
 			struct fleet_record r;
 			unsigned h = below(&random, 3);
 			uint64_t of = 1 + below(&random, 8);
 
 			now += below(&random, 200);
-			if (seen.waiting)
+			if (seen.deferred)
 				seen = (struct fleet_seen){ true, now - below(&random, 100), now,
 							    (uint8_t)(1 + below(&random, 3)), 0 };
 			fleet_note(&m[h], of, &seen, now, &r);
@@ -368,7 +368,7 @@ static void third_attempt_is_promised(bool hidden)
 	attempt(&h[2], true);
 	tell(&h[2], &h[0]);
 	source_explain(h[0].world.table, sender, h[0].world.now_us, &view);
-	assert_false(view.waiting);
+	assert_false(view.deferred);
 	end_hosts(h, 3);
 }
 
@@ -415,7 +415,7 @@ static void pools_go_by_their_name(void **state)
 	attempt(&h[0], false);
 	tell(&h[0], &h[1]);
 	source_explain(h[1].world.table, sender, h[1].world.now_us, &view);
-	assert_true(view.waiting);
+	assert_true(view.deferred);
 	end_hosts(h, 2);
 }
 

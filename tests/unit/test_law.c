@@ -52,7 +52,7 @@ static void step(double dt_s)
 /* One job each `every` ticks of a tenth of a second; 0: none. */
 static void run(unsigned ticks, unsigned every, double in_flight, double busy)
 {
-	load.known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	load.known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 	for (unsigned i = 1; i <= ticks; i++) {
 		if (every && i % every == 0) {
 			load.offered++;
@@ -113,7 +113,7 @@ static void a_server_hangs_that_completes_less_than_one_in_ten_seconds(void **st
 static void half_of_those_who_wait_must_be_accepted_to_say_greetings_are_late(void **state)
 {
 	idle_machine();
-	load.waiting = 10;
+	load.ungreeted = 10;
 	put(SIGNAL_ACCEPT_QUEUE_COUNT, 4);
 	run(30, 1, 10, 10);
 	assert_true(window.view.server & SERVER_GREETS_LATE);

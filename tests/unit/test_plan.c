@@ -13,7 +13,7 @@ static struct plan fresh(void)
 	};
 
 	p.service[0] = (struct plan_service){ .window = 10,
-					      .waiting_max = 5,
+					      .ungreeted_max = 5,
 					      .rate_milli = 1000,
 					      .burst_milli = 5000,
 					      .source_max = PLAN_UNLIMITED,
@@ -45,23 +45,23 @@ static void who_comes_last_gets_what_others_leave(void **state)
 		r.sessions = why == 2 ? 4 : 3;
 		r.in_flight = 9; /* nothing is kept */
 		assert_true(plan_decide(&p, &r).admit);
-		p.service[0].kept = 128;
+		p.service[0].reserve_256 = 128;
 		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
 		assert_int_equal(plan_decide(&p, &r).reason, REASON_SOURCE);
 		r.in_flight = 5;
 		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
 		r.in_flight = 4;
 		assert_true(plan_decide(&p, &r).admit);
-		r.waiting = 3; /* of 5 */
+		r.ungreeted = 3; /* of 5 */
 		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
-		r.waiting = 2;
+		r.ungreeted = 2;
 		assert_true(plan_decide(&p, &r).admit);
 		r.tokens_milli = 3249; /* of 5000 */
 		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
 		r.tokens_milli = 3250;
 		assert_true(plan_decide(&p, &r).admit);
 		r.tokens_milli = 999; /* the limits of all hold for it, too */
-		p.service[0].kept = 0;
+		p.service[0].reserve_256 = 0;
 		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
 	}
 }
@@ -72,16 +72,16 @@ static void each_limit_binds_at_its_bound(void **state)
 	struct plan_request r = asks();
 
 	r.in_flight = 9;
-	r.waiting = 4;
+	r.ungreeted = 4;
 	assert_true(plan_decide(&p, &r).admit);
 	r.in_flight = 10;
 	assert_false(plan_decide(&p, &r).admit);
 	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WINDOW);
 	assert_int_equal(plan_decide(&p, &r).reason, REASON_CPU);
 	r.in_flight = 0;
-	r.waiting = 5;
-	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WAITING);
-	r.waiting = 0;
+	r.ungreeted = 5;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_UNGREETED);
+	r.ungreeted = 0;
 	r.tokens_milli = 999;
 	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_RATE);
 	r.tokens_milli = 1000;
@@ -193,7 +193,7 @@ static void each_band_has_a_cutoff_of_its_own(void **state)
 
 	p.service[0].cutoff[PLAN_BAND_GENERAL] = 100;
 	p.service[0].cutoff[PLAN_BAND_NEW] = 50;
-	p.service[0].kept = 128;
+	p.service[0].reserve_256 = 128;
 	r.in_flight = 5; /* of 10 */
 	r.score = 60;
 	assert_false(plan_decide(&p, &r).admit);
@@ -207,11 +207,11 @@ static void each_band_has_a_cutoff_of_its_own(void **state)
 	r.in_flight = 11;
 	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WINDOW);
 	r.in_flight = 0;
-	r.waiting = 5;
+	r.ungreeted = 5;
 	assert_true(plan_decide(&p, &r).admit);
-	r.waiting = 6;
-	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_WAITING);
-	r.waiting = 0;
+	r.ungreeted = 6;
+	assert_int_equal(plan_decide(&p, &r).limit, LIMIT_UNGREETED);
+	r.ungreeted = 0;
 	r.band = 200; /* from a damaged map: no band, no cut-off */
 	r.score = 0;
 	assert_true(plan_decide(&p, &r).admit);

@@ -139,7 +139,7 @@ static void explain_prints_every_term_of_what_it_lets_in(void **state)
 	for (int i = 0; i < SIGNAL__COUNT; i++)
 		config.target[i] = signal_info[i].target;
 	engine_init(&engine, &config, 1);
-	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 	for (int i = 0; i < 400; i++) {
 		bool over = i >= 300;
 

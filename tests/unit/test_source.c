@@ -12,7 +12,7 @@ static void only_proper_retries_gain(void **state)
 	step(&w, SECOND);
 	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_NEW);
 	note(&w, 0xc0000207, false);
-	assert_true(view_of(&w, 0xc0000207).waiting);
+	assert_true(view_of(&w, 0xc0000207).deferred);
 	assert_int_equal(view_of(&w, 0xc0000207).attempts, 1);
 	first = view_of(&w, 0xc0000207).source.rank;
 	for (int i = 0; i < 100; i++) { /* impatience */
@@ -28,7 +28,7 @@ static void only_proper_retries_gain(void **state)
 	assert_int_equal(view_of(&w, 0xc0000207).attempts, 2);
 	assert_int_equal(view_of(&w, 0xc0000207).gap_s, 128);
 	note(&w, 0xc0000207, true);
-	assert_false(view_of(&w, 0xc0000207).waiting);
+	assert_false(view_of(&w, 0xc0000207).deferred);
 	assert_true(view_of(&w, 0xc0000207).proven);
 	assert_true(view_of(&w, 0xc0000207).regular);
 	assert_false(view_of(&w, 0xc0000307).known);
@@ -79,7 +79,7 @@ static void who_was_refused_late_is_owed_an_admission(void **state)
 	step(&w, SECOND);
 	note(&w, 0xc0000207, true);
 	sources_note(w.table, &late, 1, w.now_us);
-	assert_true(view_of(&w, 0xc0000207).waiting);
+	assert_true(view_of(&w, 0xc0000207).deferred);
 	pass(&w, 121);
 	assert_int_equal(view_of(&w, 0xc0000207).source.band, PLAN_BAND_PROMISED);
 	end(&w);
@@ -121,7 +121,7 @@ static void who_gives_up_is_forgotten_and_teaches_patience(void **state)
 	note(&w, 0x0b000000, false);
 	/* one like those gives up at 35 min; the bound below that is what is believed */
 	assert_in_range(view_of(&w, 0x0b000000).patience_s, 1200, 2100);
-	assert_false(view_of(&w, 0x0a000000).waiting);
+	assert_false(view_of(&w, 0x0a000000).deferred);
 	pass(&w, 1200);
 	assert_true(view_of(&w, 0x0b000000).source.rank > 0);
 	source_save(w.table, &learned);
@@ -149,7 +149,7 @@ static void a_promise_that_cannot_be_kept_is_an_alarm(void **state)
 		note(&w, 0x0a000000 + k * 256, false);
 	source_stats(w.table, &s);
 	assert_false(s.infeasible);
-	assert_int_equal(s.waiting, 20);
+	assert_int_equal(s.deferred, 20);
 	assert_in_range(s.oldest_s, 198, 202);
 	pass(&w, 200);
 	for (uint32_t k = 0; k < 20; k++)
@@ -183,7 +183,7 @@ static void a_day_of_waiting_is_an_alarm(void **state)
 	pass(&w, 200);
 	source_stats(w.table, &s);
 	assert_false(s.day);
-	assert_int_equal(s.waiting, 0);
+	assert_int_equal(s.deferred, 0);
 	assert_int_equal(s.age_count, 1);
 	end(&w);
 }
@@ -198,7 +198,7 @@ static void the_time_foretold_comes_true(void **state)
 	begin(&w);
 	step(&w, SECOND);
 	w.plan.service[0].cutoff[0] = w.plan.service[0].cutoff[1] = UINT32_C(640) << 22;
-	w.plan.service[0].kept = 128; /* places are short */
+	w.plan.service[0].reserve_256 = 128; /* places are short */
 	w.in_flight = 60;
 	assert_false(ask(&w, 0xc0000207).admit);
 	in_s = source_admitted_in_s(w.table, e.address, &w.plan, 0, w.now_us);
@@ -233,7 +233,7 @@ static void blocks_go_out_and_come_back(void **state)
 	assert_int_equal(taken, 2000);
 	assert_true(dirty > 0);
 	for (uint32_t k = 0; k < 2000; k++)
-		assert_int_equal(view_of(&fresh, 0x0a000000 + k * 256).waiting, k % 2 == 0);
+		assert_int_equal(view_of(&fresh, 0x0a000000 + k * 256).deferred, k % 2 == 0);
 	memset(junk, 0xff, sizeof(junk));
 	assert_int_equal(source_block_load(fresh.table, 0, junk, w.input.realtime_us), 0);
 	assert_int_equal(source_block_load(fresh.table, 1u << 30, junk, w.input.realtime_us), 0);
@@ -287,11 +287,11 @@ static void a_wall_clock_that_is_set_changes_no_wait(void **state)
 		pass(&w, 300);
 		note(&w, 0x0a000001, false);
 		before = view_of(&w, 0x0a000001);
-		assert_true(before.waiting);
+		assert_true(before.deferred);
 		w.wall_us = by_s[i] * (int64_t)SECOND;
 		step(&w, SECOND);
 		after = view_of(&w, 0x0a000001);
-		assert_true(after.waiting);
+		assert_true(after.deferred);
 		assert_int_equal(after.since_s, (int64_t)before.since_s + by_s[i]);
 		pass(&w, 300);
 		note(&w, 0x0a000001, false); /* a third that is as proper as the ones before */
@@ -308,7 +308,7 @@ static void a_full_ledger_forgets_the_least(void **state)
 {
 	struct world w;
 	struct source_stats s;
-	unsigned waiting = 0, regular = 0;
+	unsigned deferred = 0, regular = 0;
 
 	begin(&w);
 	step(&w, SECOND);
@@ -325,10 +325,10 @@ static void a_full_ledger_forgets_the_least(void **state)
 	assert_true(s.tracked <= s.capacity);
 	assert_true(s.evicted > 50000);
 	for (uint32_t k = 0; k < 10000; k++) {
-		waiting += view_of(&w, 0x0a000000 + k * 256).attempts == 2;
+		deferred += view_of(&w, 0x0a000000 + k * 256).attempts == 2;
 		regular += view_of(&w, 0x10000000 + k * 256).regular;
 	}
-	assert_true(waiting > 9990);
+	assert_true(deferred > 9990);
 	assert_true(regular > 9990);
 	end(&w);
 }

@@ -200,7 +200,7 @@ static void what_is_kept_from_the_unusual_is_for_somebody(void **state)
 				in += ask(&w, 0xc6336401).admit && i >= 300;
 		}
 		assert_true(observe || in > 0.97 * 3000);
-		assert_in_range(w.plan.service[0].kept, 0, 12);
+		assert_in_range(w.plan.service[0].reserve_256, 0, 12);
 		for (uint32_t i = 0; i < 600 && !observe; i++) {
 			step(&w, SECOND / 10);
 			for (int k = 0; k < 100; k++)
@@ -208,7 +208,7 @@ static void what_is_kept_from_the_unusual_is_for_somebody(void **state)
 			for (uint32_t k = 0; k < 5; k++)
 				ask(&w, 0x0a000000 + ((i * 5 + k) % 50) * 256);
 		}
-		assert_true(observe || w.plan.service[0].kept > 0);
+		assert_true(observe || w.plan.service[0].reserve_256 > 0);
 		end(&w);
 	}
 }
@@ -254,7 +254,7 @@ static void the_operators_rate_holds_for_one_address(void **state)
 		for (int k = 0; k < 20; k++)
 			ask(&w, 0xc0000207);
 	}
-	assert_int_equal(w.plan.service[0].kept, 0);
+	assert_int_equal(w.plan.service[0].reserve_256, 0);
 	pass(&w, 130);
 	assert_true(ask(&w, 0xc0000207).admit);
 	end(&w);
@@ -322,7 +322,7 @@ static double closed_loop(unsigned sources, unsigned offered, double *ret_least)
 			who = (unsigned)(random >> 33) % sources;
 			e = event_of(0x0a000001 + who * 256, SOURCE_ATTEMPT);
 			w.plan.service[0].window = 50;
-			w.plan.service[0].waiting_max = w.plan.service[0].rate_milli =
+			w.plan.service[0].ungreeted_max = w.plan.service[0].rate_milli =
 				PLAN_UNLIMITED;
 			source_lookup(w.table, e.address, w.now_us, &source);
 			plan_rank(&w.plan, &source, &r);
@@ -404,7 +404,7 @@ static void a_pool_is_one_source_and_the_longest_prefix_wins(void **state)
 	assert_string_equal(view_of(&w, 0x0b000000).pool, "");
 	assert_string_equal(view_of(&w, 0x09ffffff).pool, "");
 	note(&w, 0x0a000001, false);
-	assert_true(view_of(&w, 0x0a7f0001).waiting); /* the same source */
+	assert_true(view_of(&w, 0x0a7f0001).deferred); /* the same source */
 	assert_false(view_of(&w, 0x0a0100ff).known);
 	end(&w);
 }

@@ -84,7 +84,7 @@ static void make_inputs(struct world *w, struct sample *sample)
 	sample_put(sample, SIGNAL_CPU_BUSY_RATIO, 0.5 + draw(w) / 2, VIA_PROCFS);
 	if (draw(w) < 0.8) /* absent is not zero */
 		sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, 1e9 * draw(w), VIA_PROCFS);
-	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING |
+	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED |
 		   LOAD_HELD;
 	l->offered += (uint64_t)(draw(w) * 20);
 	l->admitted += (uint64_t)(draw(w) * 10);

@@ -105,7 +105,7 @@ static void serve(void)
 	jobs = (unsigned)fmin(w.busy, floor(w.done));
 	w.done = w.busy == jobs ? 0 : w.done - jobs;
 	w.busy -= jobs;
-	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING;
+	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 	l->completed += jobs;
 	l->finished += jobs;
 	l->in_flight = l->busy = w.busy;

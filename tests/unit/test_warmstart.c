@@ -158,7 +158,7 @@ static struct plan overloaded(enum plan_shed first, enum plan_shed second, unsig
 			struct load_service *l = &load.service[s];
 
 			l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY |
-				   LOAD_WAITING;
+				   LOAD_UNGREETED;
 			l->offered += 20;
 			l->deferred += 15;
 			l->admitted += 5;

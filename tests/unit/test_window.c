@@ -54,7 +54,7 @@ static void run(double seconds, double offered, double completed, double deferre
 	}
 }
 
-#define ALL (LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_WAITING)
+#define ALL (LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED)
 #define FLIGHT (LOAD_IN_FLIGHT | LOAD_OFFERED)
 
 static void put(enum signal signal, double value)
@@ -83,8 +83,8 @@ static void blind_or_without_sight_of_sessions_everything_is_admitted(void **sta
 	run(0.1, 100, 20, 50, 30, 30, ALL);
 	assert_int_equal(plan.window, PLAN_UNLIMITED);
 	assert_int_equal(plan.rate_milli, PLAN_UNLIMITED);
-	assert_int_equal(plan.waiting_max, PLAN_UNLIMITED);
-	assert_int_equal(plan.late_us, 0);
+	assert_int_equal(plan.ungreeted_max, PLAN_UNLIMITED);
+	assert_int_equal(plan.greeting_timeout_us, 0);
 	blind = false;
 	run(0.1, 100, 20, 50, 30, 30, 0);
 	assert_int_equal(plan.window, PLAN_UNLIMITED);
@@ -183,12 +183,12 @@ static void nobody_is_told_late_unless_places_are_short(void **state)
 	idle_machine();
 	unloaded_220_us = 20000;
 	run(20, 20, 20, 0, 2, 1, ALL);
-	assert_near((int)plan.late_us, 30060000, 1000);
-	load.waiting = 10; /* for a slow name server, say: still nobody is refused */
+	assert_near((int)plan.greeting_timeout_us, 30060000, 1000);
+	load.ungreeted = 10; /* for a slow name server, say: still nobody is refused */
 	run(5, 30, 20, 0, 20, 12, ALL);
-	assert_near((int)plan.late_us, 30060000, 1000);
+	assert_near((int)plan.greeting_timeout_us, 30060000, 1000);
 	run(1, 30, 20, 10, 20, 12, ALL); /* refused, by whatever limit, on an idle machine */
-	assert_near((int)plan.late_us, 30060000, 1000);
+	assert_near((int)plan.greeting_timeout_us, 30060000, 1000);
 	put(SIGNAL_CPU_STALL_RATIO, 1);
 	put(SIGNAL_MTA_CPU_CORES, 1);
 	run(10, 100, 20, 80, 20, 12,
@@ -196,7 +196,7 @@ static void nobody_is_told_late_unless_places_are_short(void **state)
 	     * front */
 	    ALL);
 	assert_near((int)plan.hold_us, 200000, 1000);
-	assert_near((int)plan.late_us, 500000 + 60000 + 200000, 1000);
+	assert_near((int)plan.greeting_timeout_us, 500000 + 60000 + 200000, 1000);
 }
 
 static void a_queue_that_comes_and_goes_may_wait_and_one_that_stands_may_not(void **state)
@@ -324,15 +324,16 @@ static void who_is_never_greeted_is_told_after_half_a_minute(void **state)
 	idle_machine();
 	put(SIGNAL_OLDEST_WAITING_US, 20e6);
 	run(5, 2, 0, 0, 10, 10, ALL);
-	assert_int_equal(plan.late_us, 0); /* a greet wait, DNS lists: nobody knows yet */
-	assert_int_equal(plan.waiting_max, PLAN_UNLIMITED);
+	assert_int_equal(plan.greeting_timeout_us,
+			 0); /* a greet wait, DNS lists: nobody knows yet */
+	assert_int_equal(plan.ungreeted_max, PLAN_UNLIMITED);
 	put(SIGNAL_OLDEST_WAITING_US, 31e6);
 	run(1, 2, 0, 0, 10, 10, ALL);
-	assert_int_equal(plan.late_us, 30000000);
-	assert_int_equal(plan.waiting_max, 8);
+	assert_int_equal(plan.greeting_timeout_us, 30000000);
+	assert_int_equal(plan.ungreeted_max, 8);
 	put(SIGNAL_OLDEST_WAITING_US, 1e6); /* they were told; it still greets nobody */
 	run(1, 2, 0, 0, 10, 10, ALL);
-	assert_int_equal(plan.waiting_max, 8);
+	assert_int_equal(plan.ungreeted_max, 8);
 }
 
 static void hard_limits_join_by_min(void **state)

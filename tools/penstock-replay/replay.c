@@ -197,8 +197,8 @@ static struct verdict decide(struct replay *r, const struct source_event *e, uin
 
 	memcpy(&address, e->address, sizeof(address));
 	q.in_flight = (uint32_t)fmax(0, r->in_flight[e->service]);
-	if (r->load.service[e->service].known & LOAD_WAITING)
-		q.waiting = (uint32_t)fmax(0, r->load.service[e->service].waiting);
+	if (r->load.service[e->service].known & LOAD_UNGREETED)
+		q.ungreeted = (uint32_t)fmax(0, r->load.service[e->service].ungreeted);
 	q.trusted = config_trusted(&r->config, &address);
 	q.refused = config_refused(&r->config, &address);
 	q.tokens_milli = plan_bucket_refill(&r->bucket[e->service], service, now_us);
@@ -259,7 +259,7 @@ static void copy_ranks(struct plan *to, const struct plan *from)
 		memcpy(t->cutoff, f->cutoff, sizeof(t->cutoff));
 		t->source_max = f->source_max;
 		t->source_share = f->source_share;
-		t->kept = f->kept;
+		t->reserve_256 = f->reserve_256;
 	}
 }
 

@@ -170,8 +170,8 @@ static json_t *loads(const struct replay *r, const struct load *load)
 			put_number(one, "in_flight", l->in_flight);
 		if (l->known & LOAD_BUSY)
 			put_number(one, "busy", l->busy);
-		if (l->known & LOAD_WAITING)
-			put_number(one, "waiting", l->waiting);
+		if (l->known & LOAD_UNGREETED)
+			put_number(one, "ungreeted", l->ungreeted);
 		if (l->known & LOAD_HELD) {
 			put_number(one, "held", l->held);
 			put_number(one, "held_longest_s", l->held_longest_s);

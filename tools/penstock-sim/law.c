@@ -176,7 +176,7 @@ static struct verdict ask_penstock(struct law *l, const struct plant *p,
 	const struct plan_service *service = &l->plan.service[0];
 	struct plan_request request = { .now_us = q->now_us,
 					.in_flight = plant_in_flight(p) + q->under_way,
-					.waiting = plant_waiting(p),
+					.ungreeted = plant_ungreeted(p),
 					.score = PLAN_UNLIMITED,
 					.tokens_milli = plan_bucket_refill(&l->bucket, service,
 									   q->now_us) };

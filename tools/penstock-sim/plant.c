@@ -456,15 +456,15 @@ static void leave(struct plant *p, uint32_t id, enum plant_end end)
 	tell(p, &p->session[id], end);
 }
 
-static void impatience(struct plant *p, uint64_t late_us)
+static void impatience(struct plant *p, uint64_t greeting_timeout_us)
 {
 	uint64_t greet_us = (uint64_t)(p->config.greet_patience_s * 1e6);
 	uint64_t done_us = (uint64_t)(p->config.done_patience_s * 1e6);
-	bool late = late_us > 0 && late_us < greet_us;
+	bool late = greeting_timeout_us > 0 && greeting_timeout_us < greet_us;
 	uint32_t id;
 
 	if (late)
-		greet_us = late_us;
+		greet_us = greeting_timeout_us;
 	while ((id = p->owed[OWED_GREETING].first) &&
 	       p->now_us - p->session[id].owed_us > greet_us) {
 		if (late) {
@@ -527,10 +527,10 @@ static void kill_for_memory(struct plant *p)
 	}
 }
 
-void plant_tick(struct plant *p, uint64_t late_us, double rejects_per_s)
+void plant_tick(struct plant *p, uint64_t greeting_timeout_us, double rejects_per_s)
 {
 	plant_settle(p);
-	impatience(p, late_us);
+	impatience(p, greeting_timeout_us);
 	kill_for_memory(p);
 	fill_slots(p);
 	cpu_advance(&p->cpu, p->now_us);

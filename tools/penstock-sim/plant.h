@@ -141,9 +141,9 @@ static inline void plant_told(struct plant *plant, uint64_t after_us)
 }
 void plant_run_cpu(struct plant *plant);
 void plant_event(struct plant *plant, const struct queue_event *event);
-/* Every tick: clients that lose patience, greetings that the front no longer waits for (`late_us`,
- * 0: it waits), killing. */
-void plant_tick(struct plant *plant, uint64_t late_us, double rejects_per_s);
+/* Every tick: clients that lose patience, greetings that the front no longer waits for
+ * (`greeting_timeout_us`, 0: it waits), killing. */
+void plant_tick(struct plant *plant, uint64_t greeting_timeout_us, double rejects_per_s);
 /* Brings the integrals up to now. */
 void plant_settle(struct plant *plant);
 void plant_settle_filter(struct plant *plant);
@@ -155,7 +155,7 @@ void plant_reveal(const struct plant *plant, struct clairvoyant_tick *ret);
 /* Bytes that the sessions hold. */
 double plant_memory(const struct plant *plant);
 double plant_session_s(const struct plant *plant);
-static inline uint32_t plant_waiting(const struct plant *plant)
+static inline uint32_t plant_ungreeted(const struct plant *plant)
 {
 	return plant->owed[OWED_GREETING].count;
 }

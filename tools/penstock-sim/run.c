@@ -158,7 +158,7 @@ static void show(const struct run *r, const struct measure_tick *row)
 		source_stats(h->law.sources, &s);
 		printf("        sources active %.0f waiting %llu fair %.4f cost %.4f credits %.0f offered %.0f due %.1f new %.1f, cut-offs "
 		       "%u %u %u of 65535, broken %llu of %llu\n",
-		       s.active, (unsigned long long)s.waiting, s.fair_rate, s.session_cost_s,
+		       s.active, (unsigned long long)s.deferred, s.fair_rate, s.session_cost_s,
 		       s.credits_per_s, s.offered_per_s, s.due_per_s, s.new_per_s,
 		       s.cutoff[0] >> 16, s.cutoff[1] >> 16, s.cutoff[2] >> 16,
 		       (unsigned long long)s.broken, (unsigned long long)s.promised);
@@ -286,13 +286,13 @@ static void tick_host(struct host *h)
 	struct run *r = h->run;
 	struct sample sample;
 	struct load load;
-	uint64_t late_us = 0, refused = h->plant.counts.deferred;
+	uint64_t greeting_timeout_us = 0, refused = h->plant.counts.deferred;
 
 	h->plant.now_us = r->now_us;
 	if (h->law.kind == SIM_PENSTOCK && h->law.plan.mode == PLAN_ENFORCE && !r->scenario.gate)
-		late_us = h->law.plan.service[0].late_us;
+		greeting_timeout_us = h->law.plan.service[0].greeting_timeout_us;
 	smooth_step(&h->rejects_per_s, (double)(refused - h->refused_before) * 10, 1, 3);
-	plant_tick(&h->plant, late_us, h->rejects_per_s);
+	plant_tick(&h->plant, greeting_timeout_us, h->rejects_per_s);
 	sense_observe(&h->sense, &h->plant, &sample, &load);
 	if (h->hung <= 0) {
 		law_tick(&h->law, &h->plant, &sample, &load);
