@@ -2,8 +2,8 @@
 """Several hosts that share who waits through a real Redis: each has a penstockd and a penstock-proxy. Each 127.N.0.1 is a sender of its
 own."""
 import hashlib
-import itertools
 import json
+import multiprocessing
 import os
 import re
 import signal
@@ -22,8 +22,8 @@ from lib.smtp import Client, Server, smtp_server
 from lib.tap import check, test
 from lib.wire import Wire, ip
 
-# Tests run beside each other: each fleet has ports of its own.
-_numbers = itertools.count()
+# Tests run beside each other, in processes: each fleet has ports of its own.
+_fleets = multiprocessing.Value("i", 0)
 
 
 class Host:
@@ -78,7 +78,9 @@ class Fleet:
     """Its store listens on `ports`, hosts on those after it; from `ports` + 40 on they are the test's."""
 
     def __init__(self, count, options=None, store=(), start=True, proxies=True, program="redis"):
-        self.ports = 20000 + 100 * next(_numbers)
+        with _fleets.get_lock():
+            self.ports = 20000 + 100 * _fleets.value
+            _fleets.value += 1
         self.program = program
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         options = options(self.ports) if callable(options) else options or {}

@@ -1,8 +1,9 @@
 """TAP on stdout: `test(name)` as a decorator collects, `run()` runs in order and prints how long each took. A test that raises Skip says why.
 ONLY=one|other in the environment runs the tests whose names have one of these; each must be in some name. A test that other suites
 at work would disturb is marked `quiet=True`: CASES=quiet runs those, CASES=others the rest."""
-import concurrent.futures
+import json
 import os
+import select
 import sys
 import time
 import traceback
@@ -29,42 +30,77 @@ def check(condition, message):
 
 
 def attempt(function, arguments):
-    """Seconds, None or what it raised, and the traceback."""
+    """Seconds, "ok", "skip", "failed" or "stop", and why."""
     began = time.monotonic()
     try:
         function(*arguments)
-        return time.monotonic() - began, None, ""
+        outcome, said = "ok", ""
+    except Skip as why:
+        outcome, said = "skip", str(why)
     except BaseException as error:
-        return time.monotonic() - began, error, traceback.format_exc()
+        outcome, said = "stop" if isinstance(error, KeyboardInterrupt) else "failed", traceback.format_exc()
+        for end in leftovers:
+            end()
+    return time.monotonic() - began, outcome, said
+
+
+def fork(function, arguments):
+    """attempt() in a process of its own; a descriptor from which its result can be read."""
+    sys.stdout.flush()
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(writer)
+        return reader, pid
+    result = json.dumps(attempt(function, arguments))
+    sys.stdout.flush()
+    with open(writer, "w") as f:
+        f.write(result)
+    os._exit(0)
+
+
+def attempts(functions, arguments, together):
+    """What attempt() gives for each, in their order; `together` at once."""
+    waiting, running, results = list(enumerate(functions)), {}, {}
+    for number in range(len(functions)):
+        while number not in results:
+            while waiting and len(running) < together:
+                which, function = waiting.pop(0)
+                reader, pid = fork(function, arguments)
+                running[reader] = which, pid
+            for reader in select.select(list(running), [], [])[0]:
+                which, pid = running.pop(reader)
+                with open(reader) as f:
+                    said = f.read()
+                status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+                results[which] = json.loads(said) if said else (0, "failed", f"its process ended with {status}")
+        yield results[number]
 
 
 def run(*arguments, together=1):
-    """`together`: so many at once, in threads, for tests that mostly wait and share no port, file or signal."""
+    """`together`: so many at once, in processes, for tests that mostly wait and share no port, file or signal."""
     only = os.environ.get("ONLY", "").split("|")
     unknown = [o for o in only if not any(o in t[0] for t in _tests)]
     if unknown:
         sys.exit(f"ONLY: no test here is called anything with {' or '.join(unknown)}")
     cases = {"quiet": (True,), "others": (False,)}.get(os.environ.get("CASES"), (True, False))
     chosen = [t for t in _tests if t[2] in cases and any(o in t[0] for o in only)]
+    functions = [t[1] for t in chosen]
     failed = 0
     print(f"1..{len(chosen)}", flush=True)
-    pool = concurrent.futures.ThreadPoolExecutor(together) if together > 1 else None
-    running = [pool.submit(attempt, t[1], arguments) for t in chosen] if pool else []
-    for number, (name, function, _) in enumerate(chosen, 1):
-        seconds, error, said = running[number - 1].result() if pool else attempt(function, arguments)
-        if error is None:
+    results = attempts(functions, arguments, together) if together > 1 else (attempt(f, arguments) for f in functions)
+    for number, ((name, _, _), (seconds, outcome, said)) in enumerate(zip(chosen, results), 1):
+        if outcome == "ok":
             print(f"ok {number} - {name}\n# {seconds:.1f} s", flush=True)
-        elif isinstance(error, Skip):
-            print(f"ok {number} - {name} # SKIP {error}", flush=True)
+        elif outcome == "skip":
+            print(f"ok {number} - {name} # SKIP {said}", flush=True)
         else:
             failed += 1
             print(f"not ok {number} - {name}", flush=True)
             for line in said.splitlines():
                 print(f"# {line}", flush=True)
-            if isinstance(error, KeyboardInterrupt):
+            if outcome == "stop":
                 break
-            for end in [] if pool else leftovers:
-                end()
     sys.exit(1 if failed else 0)
 
 
