@@ -54,7 +54,7 @@ def main():
     empty = os.path.join(directory, "empty.conf")
     open(empty, "w").close()
     ours, rest = Cgroup("cpu"), Cgroup("cpu")
-    ours.weigh_cpu(1000)
+    ours.cpu_weight(1000)
     daemon = subprocess.Popen([*ours.prefix(), os.path.join(BIN, "penstockd"), "-c", empty, "--run-dir", directory + "/run", "--state-dir", directory + "/state",
                                "-o", f"http.listen=127.0.0.1:{PORT}", "-o", "service.mx.ports=2527"],
                               stderr=open(directory + "/log", "w"))

@@ -14,7 +14,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
-from lib.cgroup import Cgroup
+from lib.cgroup import Cgroup, ahead
 from lib.manager import Manager
 from lib.place import BIN, BUILD, wait_for
 from lib.programs import Daemon, Proxy
@@ -238,7 +238,7 @@ def _():
 def _():
     with World() as w:
         w.daemon.stop()
-        group = Cgroup("memory")
+        group = Cgroup("memory", inside=MACHINE)
         try:
             group.limit_memory(1 << 20)
             starved = Daemon(w.directory, w.options, wait=False, prefix=group.prefix())
@@ -416,4 +416,5 @@ def _():
 
 
 place.isolate()
+MACHINE = ahead("memory")
 tap.run()

@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
+from lib.cgroup import ahead
 from lib.place import wait_for
 from lib.smtp import Client, deliver
 from lib.tap import Skip, check, test
@@ -247,4 +248,5 @@ def _():
 
 
 place.isolate()
+ahead()
 tap.run()

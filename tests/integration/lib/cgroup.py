@@ -1,5 +1,5 @@
 """A control group of our own, on hybrid hosts one in each hierarchy, for a server under test."""
-import glob
+import atexit
 import os
 import secrets
 import time
@@ -46,7 +46,7 @@ class Cgroup:
             self.write_file(os.path.join(V2, self.name, "memory.max"), str(size))
 
     def cpu_weight(self, weight):
-        """100 is everybody's."""
+        """As CPUWeight= does: 100 is everybody's, 10000 the most."""
         if self.v1:
             self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.shares"), str(weight * 1024 // 100))
         else:
@@ -60,13 +60,6 @@ class Cgroup:
             self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.cfs_quota_us"), str(quota_us or -1))
         else:
             self.write_file(os.path.join(V2, self.name, "cpu.max"), f"{quota_us or 'max'} 10000")
-
-    def weigh_cpu(self, weight):
-        """As CPUWeight= does; 100 is the default."""
-        if self.v1:
-            self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.shares"), str(weight * 1024 // 100))
-        else:
-            self.write_file(os.path.join(V2, self.name, "cpu.weight"), str(weight))
 
     def oom_kills(self):
         path = os.path.join(ROOT, "memory", self.name, "memory.oom_control") if self.v1 else \
@@ -98,3 +91,24 @@ class Cgroup:
                     break
                 except OSError:
                     time.sleep(0.1)
+
+
+def ahead(*controllers):
+    """From here on this process and all that it starts come before whatever else this machine does, as on a machine of their own. For
+    tests of what a machine can carry: what other work takes from them would be missing from it in earnest. What is to press them starts
+    under them, too. Returns the group in which those of servers are to be made: `Cgroup(..., inside=)`, with these controllers at most."""
+    machine = Cgroup("cpu", *controllers)
+    machine.cpu_weight(10000)
+    own = Cgroup("cpu", inside=machine)
+    path = own.paths[-1]  # the one that has the CPU's controller
+    kind = "cpu" if own.v1 else ""
+    with open("/proc/self/cgroup") as f:
+        before = next(line.rstrip("\n").split(":")[2] for line in f if line.split(":")[1] == kind)
+    Cgroup.write_file(path + "/cgroup.procs", "0")
+
+    def leave():
+        Cgroup.write_file((os.path.join(ROOT, "cpu") if own.v1 else V2) + before + "/cgroup.procs", "0")
+        own.remove()
+        machine.remove()
+    atexit.register(leave)
+    return machine
