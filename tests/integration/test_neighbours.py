@@ -28,7 +28,7 @@ def seen_by_root(w, condition, what, seconds=120):
     return wait_for(lambda: (lambda s: s if condition(s) else None)(status_of_root(w)), what, seconds)
 
 
-@test("CPU: of two that spin, the larger is named in JSON, explain, the page and the journal, with what helps; mail flows", quiet=True)
+@test("CPU: of two that spin, the larger is named in JSON, explain, the page and the journal, with what helps; mail flows")
 def _():
     with Neighbourhood() as w:
         small, big, mail = w.group("cpu"), w.group("cpu"), w.group("cpu")
@@ -74,7 +74,7 @@ def counted(group):
     return any(re.search(r"[1-9]", re.sub(r"\d+:\d+", "", open(f).read())) for f in files)
 
 
-@test("I/O: of two that write, the one that writes more is named", quiet=True)
+@test("I/O: of two that write, the one that writes more is named")
 def _():
     with Neighbourhood() as w:
         small, big = w.group("blkio"), w.group("blkio")

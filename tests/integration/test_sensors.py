@@ -17,7 +17,7 @@ from lib.sensing import World, bpf_or_skip
 from lib.tap import Skip, check, test
 
 
-@test("CPU: run-queue latency by BPF and stalls by PSI rise under more tasks than cores, and fall again")
+@test("CPU: run-queue latency by BPF and stalls by PSI rise under more tasks than cores, and fall again", quiet=True)
 def _():
     with World() as w:
         bpf_or_skip(w)

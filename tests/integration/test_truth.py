@@ -232,7 +232,7 @@ def _():
         check(history(w, "would_defer") > 0, "observe mode in the history")
 
 
-@test("a neighbour takes the CPUs: mail flows or is deferred, and all outlets say which; and the time after it", quiet=True)
+@test("a neighbour takes the CPUs: mail flows or is deferred, and all outlets say which; and the time after it")
 def _():
     with Neighbourhood(proxy=True) as w:
         mail, big = w.group("cpu"), w.group("cpu")
