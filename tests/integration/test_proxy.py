@@ -191,30 +191,25 @@ def _():
         c.close()
 
 
-class NetworkLoadBalancer:
+class NetworkLoadBalancer(Server):
     """What AWS' NLB does with PROXY version 2: the header goes out with the client's first bytes (its default,
     on_first_ack_with_payload), or as soon as the connection stands (on_first_ack)."""
 
     def __init__(self, placement):
         self.placement = placement
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        super().__init__(self.balance)
 
-    def accept(self):
-        while True:
-            try:
-                client, (address, port) = self.socket.accept()
-            except OSError:
-                return
-            target = socket.create_connection(("127.0.0.1", PORT), source_address=("127.9.0.1", 0))
-            body = socket.inet_aton(address) + socket.inet_aton("192.0.2.1") + struct.pack("!HH", port, 25) + b"\x03\x00\x04\0\0\0\0"
-            header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack("!H", len(body)) + body
-            if self.placement == "on_first_ack":
-                target.sendall(header)
-                header = b""
-            threading.Thread(target=self.carry, args=(client, target, header), daemon=True).start()
-            threading.Thread(target=self.carry, args=(target, client, b""), daemon=True).start()
+    def balance(self, client, source):
+        target = socket.create_connection(("127.0.0.1", PORT), source_address=("127.9.0.1", 0))
+        body = socket.inet_aton(source[0]) + socket.inet_aton("192.0.2.1") + struct.pack("!HH", source[1], 25) + b"\x03\x00\x04\0\0\0\0"
+        header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11" + struct.pack("!H", len(body)) + body
+        if self.placement == "on_first_ack":
+            target.sendall(header)
+            header = b""
+        back = threading.Thread(target=self.carry, args=(target, client, b""), daemon=True)
+        back.start()
+        self.carry(client, target, header)
+        back.join()
 
     @staticmethod
     def carry(source, to, before):
@@ -229,9 +224,6 @@ class NetworkLoadBalancer:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
-
-    def close(self):
-        self.socket.close()
 
 
 @test("AWS' NLB: with on_first_ack mail flows under the client's address; as it is by default nobody speaks first, and the log says what to set")

@@ -37,7 +37,8 @@ class Manager:
         self.socket.bind(self.path)
         os.chmod(self.path, 0o666)
         self.messages, self.store = [], {}
-        threading.Thread(target=self.listen, daemon=True).start()
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
 
     def listen(self):
         while True:
@@ -45,6 +46,8 @@ class Manager:
                 data, control, _, _ = self.socket.recvmsg(4096, socket.CMSG_SPACE(64 * 4))
             except OSError:
                 return
+            if not data:
+                return  # close() has shut it
             fds = array.array("i")
             for level, kind, payload in control:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -76,6 +79,12 @@ class Manager:
                         "LISTEN_FDNAMES": ":".join(name for name, _ in passed)}}
 
     def close(self):
+        """The thread ends first: it would keep what a program that is ending still sends, or close a descriptor that is another's by then."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.thread.join()
         for fds in self.store.values():
             for fd in fds:
                 os.close(fd)
