@@ -12,9 +12,10 @@ FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=u
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60
 
-build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk $(wildcard daemon/*/*.h) | $(BUILD)/skel/publish/www.h
+build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk | $(BUILD)/skel/publish/www.h
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -c -o $@ $<
+	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
+-include $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.d)
 
 build/fuzz/lib.a: $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 	@rm -f $@ && $(AR) rcs $@ $^
