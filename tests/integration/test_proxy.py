@@ -24,8 +24,13 @@ from lib.world import World
 PORT = 2525
 
 
-def world(handle=smtp_server, options=None, daemon=True, proxy_options=None, backend=None, calm=True):
-    return World(options=options, server=backend or handle, daemon=daemon, proxy_options=proxy_options, calm=calm)
+# What is the mail server's own slowness, and no other work's on this machine.
+SMTP_TARGETS = {"target.connect_to_220_p99_us": "500ms", "target.oldest_waiting_us": "1s", "target.accept_queue_ratio": "0.5",
+                "target.server_time_us": "500ms"}
+
+
+def world(handle=smtp_server, options=None, daemon=True, proxy_options=None, backend=None, daemon_options=None):
+    return World(options=options, server=backend or handle, daemon=daemon, proxy_options=proxy_options, daemon_options=daemon_options, calm=True)
 
 
 def drained(world):
@@ -390,7 +395,7 @@ def _():
         check(reasons["decisions"]["by_reason"]["backend"] >= 1, "counted")
 
 
-@test("a backend that accepts and never greets: new connections are refused with reason smtp, waiting ones late; healed within seconds", quiet=True)
+@test("a backend that accepts and never greets: new connections are refused with reason smtp, waiting ones late; healed within seconds")
 def _():
     healthy = threading.Event()
 
@@ -398,7 +403,7 @@ def _():
         healthy.wait(600)
         smtp_server(connection, address)
 
-    with world(handle, calm=False) as w:
+    with world(handle, daemon_options=SMTP_TARGETS) as w:
         clients, refused = [], []
         until = time.monotonic() + 120
         while not refused and time.monotonic() < until:
@@ -425,7 +430,7 @@ def _():
         wait_for(lambda: deliver(PORT)[0] == "250", "mail after the backend is healed")
 
 
-@test("2000 sessions at once, all delivered; the counts agree", quiet=True)
+@test("2000 sessions at once, all delivered; the counts agree")
 def _():
     messages = []
     with world(lambda c, a: smtp_server(c, a, store=messages.append), options={"source.trusted": "127.0.0.0/8"}) as w:

@@ -58,10 +58,11 @@ def deliver(port, body=b"Subject: test\r\n\r\nhello\r\n", source=None, timeout=L
 
 
 class Server:
-    """Accepts on a port and gives each connection to `handle(socket, address)` in a thread of its own."""
+    """Accepts on a port and gives each connection to `handle(socket, address)` in a thread of its own. Thousands find room in its queue, for on
+    a busy machine it may be slow to accept."""
 
-    def __init__(self, handle, port=0, backlog=512):
-        self.socket = socket.create_server(("127.0.0.1", port), backlog=backlog)
+    def __init__(self, handle, port=0):
+        self.socket = socket.create_server(("127.0.0.1", port), backlog=4096)
         self.port = self.socket.getsockname()[1]
         self.handle = handle
         self.connections = 0
