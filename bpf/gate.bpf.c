@@ -154,16 +154,16 @@ static inline int is_ours(struct sock *sk)
 	       sk->__sk_common.skc_net.net->ns.inum == state.netns_inum;
 }
 
-/* A client of the responder: here the refusal is counted. */
+/* A client of the responder: here the refusal is counted. A client that resets and comes again from
+ * the same port is another attempt, though its verdict is the first one's. */
 static inline void refused_opened(const struct smtp_tuple *t, u64 now)
 {
 	struct gate_refusal *r = bpf_map_lookup_elem(&refused, t);
 	u64 who = peer(t);
 
-	if (!r || r->counted)
+	if (!r)
 		return;
 	bpf_map_update_elem(&proven, &who, &now, BPF_ANY);
-	r->counted = 1;
 	count(&r->verdict);
 	tell(t, &r->verdict, now, 0, 0);
 }

@@ -116,7 +116,7 @@ struct gate_session {
 struct gate_refusal {
 	uint64_t at_ns;
 	struct verdict verdict;
-	uint32_t counted; /* its handshake was complete */
+	uint32_t spare;
 };
 
 struct gate_network_key {

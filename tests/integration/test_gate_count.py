@@ -243,19 +243,29 @@ def _():
     print(f"# {counts}")
 
 
-@test("a client that resets and comes again from the same port is refused like anybody: order, window")
+@test("a client that resets and comes again from the same port is refused like anybody and counted each time: order, window")
 def _():
-    with Scene() as s:
-        s.mta.handle = lambda c, _a: (c.sendall(b"220 mta.example ESMTP\r\n"), c.recv(1))
-        client = s.crafted.client(1)
-        handshake(s, [client])
-        check(s.greetings([client]) == {b"220": 1}, "admitted")
-        client.send(RST | ACK)
-        s.keeper.until(lambda v: v["used"] == 0, "its session to be over")
-        s.keeper.order("drain")
-        again = s.crafted.client(1)
-        handshake(s, [again])
-        check(s.greetings([again]) == {b"451": 1}, "refused in a drain")
+    for closed in ("drain", "window"):
+        with Scene(window=1) as s:
+            s.mta.handle = lambda c, _a: (c.sendall(b"220 mta.example ESMTP\r\n"), c.recv(1))
+            client = s.crafted.client(1)
+            handshake(s, [client])
+            check(s.greetings([client]) == {b"220": 1}, "admitted")
+            client.send(RST | ACK)
+            s.keeper.until(lambda v: v["used"] == 0, "its session to be over")
+            if closed == "drain":
+                s.keeper.order("drain")
+            else:
+                other = s.crafted.client(2)
+                handshake(s, [other])
+                check(s.greetings([other]) == {b"220": 1}, "another has the place")
+            for attempt in range(1, 4):
+                again = s.crafted.client(1)
+                handshake(s, [again])
+                check(s.greetings([again]) == {b"451": 1}, f"refused: {closed}, attempt {attempt}")
+                s.keeper.until(lambda v: v["deferred"] - s.before["deferred"] == attempt, "the count of each attempt")
+                again.send(RST | ACK)
+                s.crafted.receive(0.2)
 
 
 @test("a client that closes first still counts until the server has closed")
