@@ -20,6 +20,21 @@ static const char *const patterns[] = {
 	"Server busy\\. Please try again later from",
 	"\\[TS?S04\\]",
 	"RL0000",
+	/* KumoMTA, assets/community/shaping.toml as shipped: suspended for 15 minutes to two hours,
+	 * or one connection for an hour.
+	 * https://github.com/KumoCorp/kumomta/blob/main/assets/community/shaping.toml */
+	"Server busy. Please try again later",
+	"Access denied, please try again later",
+	"Temporary server error",
+	"Service unavailable - try again later",
+	"Internal resource temporarily unavailable",
+	"Timeout waiting for command",
+	"Too many (connections|messages for this session)",
+	"Max message per connection reached, closing transmission channel",
+	"The mail server.*has (been temporarily rate limited|exceeded)",
+	"Our system has detected",
+	"Your mail from .* was deferred",
+	"Trop de connexions|Service refuse",
 	/* PowerMTA, <smtp-pattern-list> as passed on in recipes for years; the pattern matches
 	 * anywhere, mode=backoff slows the whole queue.
 	 * https://blog.csdn.net/csdn515/article/details/77112232 and the list blocking-errors in
@@ -71,12 +86,16 @@ static const char *const patterns[] = {
 	"no longer (valid|available)",
 	/* Halon, halon-extras/backoff: the example of its README. */
 	"421 4\\.3\\.2 No system resources",
-	/* Sisimai, reasons that bounce handlers store with the address (TooManyConn, Blocked,
-	 * Suspend). https://github.com/sisimai/p5-sisimai/tree/stable/lib/Sisimai/Reason */
+	/* Sisimai, reasons that bounce handlers store with the address (RateLimited, which was
+	 * TooManyConn; Blocked, Suspend). https://github.com/sisimai/p5-sisimai/tree/stable/lib/Sisimai/Reason */
 	"All available IPs are at maximum connection limit",
 	"connection rate limit",
 	"exceeds per-domain connection limit",
 	"throttling failure",
+	"connection .*limit",
+	"please try again slower",
+	"receiving mail at a rate that prevents",
+	"has exceeded the max",
 };
 
 static bool matches(const char *pattern, const char *line)
