@@ -10,6 +10,7 @@ import types
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
+from lib.cgroup import ahead
 from lib.crafted import ACK, RST, Crafted
 from lib.gate import PORT, Keeper, Mta
 from lib.tap import check, run, test
@@ -341,5 +342,6 @@ def _():
 
 
 place.isolate()
+ahead()
 WIRE = Wire()
 run()

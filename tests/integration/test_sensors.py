@@ -89,7 +89,7 @@ def _():
         beside.remove()
 
 
-@test("page cache is not memory pressure")
+@test("page cache is not memory pressure", quiet=True)
 def _():
     with World() as w:
         before = w.wait_signal("memory", "mem_used_ratio", lambda v: v > 0, "procfs")
