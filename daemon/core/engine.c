@@ -263,7 +263,7 @@ static double carried_per_s(const struct window *w, const struct load_service *l
 
 	if (short_of_places)
 		return fmax(CAPACITY_MIN_PER_S,
-			    fmin(w->view.passing_per_s, w->rates.completed_lag));
+			    fmin(w->view.passing_per_s, w->capacity.completed_lag));
 	return w->view.passing_per_s;
 }
 

@@ -3,40 +3,40 @@
 
 /* Whether the mail server has little part in what the machine does: by its CPU time where that is
  * known, else by how far it is from what it has been seen to do. */
-static bool has_little_part(const struct tick *t, const struct rates *rates,
-			    const struct capacity *capacity, double cores)
+static bool has_little_part(const struct observation *o, const struct rates *rates,
+			    const struct capacity *capacity)
 {
-	const struct sample *s = t->in->sample;
+	const struct sample *s = o->in->sample;
 
 	/* On a disk, or of memory, CPU time says nothing: there it is what each moves and holds. */
-	if (t->in->pressure->driver == RESOURCE_DISK && sample_has(s, SIGNAL_MTA_IO_BYTES_PER_S) &&
+	if (o->in->pressure->driver == RESOURCE_DISK && sample_has(s, SIGNAL_MTA_IO_BYTES_PER_S) &&
 	    sample_has(s, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S))
 		return s->value[SIGNAL_MTA_IO_BYTES_PER_S] <
 		       LITTLE_PART * s->value[SIGNAL_NEIGHBOUR_IO_BYTES_PER_S];
-	if (t->in->pressure->driver == RESOURCE_MEMORY && sample_has(s, SIGNAL_MTA_MEM_BYTES) &&
+	if (o->in->pressure->driver == RESOURCE_MEMORY && sample_has(s, SIGNAL_MTA_MEM_BYTES) &&
 	    sample_has(s, SIGNAL_NEIGHBOUR_MEM_BYTES))
 		return s->value[SIGNAL_MTA_MEM_BYTES] <
 		       LITTLE_PART * s->value[SIGNAL_NEIGHBOUR_MEM_BYTES];
 	if (sample_has(s, SIGNAL_MTA_CPU_CORES) && sample_has(s, SIGNAL_CPU_BUSY_RATIO))
 		return s->value[SIGNAL_MTA_CPU_CORES] <
-		       LITTLE_PART * s->value[SIGNAL_CPU_BUSY_RATIO] * cores;
-	return t->time >= 0 && t->time < TIME_GOOD_S && !t->refusing &&
+		       LITTLE_PART * s->value[SIGNAL_CPU_BUSY_RATIO] * o->config->cores;
+	return o->time >= 0 && o->time < TIME_GOOD_S && !o->refusing &&
 	       rates->completed < LITTLE_PART * capacity->per_s;
 }
 
 /* Whether the pressure comes from other programs than mail: the machine is over its objective for
  * two seconds, and not through mail. */
-bool foreign_step(struct foreign *foreign, const struct tick *t, const struct rates *rates,
-		  const struct capacity *capacity, double cores)
+bool foreign_step(struct foreign *foreign, const struct observation *o, const struct rates *rates,
+		  const struct capacity *capacity)
 {
-	const struct pressure *p = t->in->pressure;
+	const struct pressure *p = o->in->pressure;
 	bool over = p->any_known && p->driver != RESOURCE_SMTP && p->combined > 1;
 
-	if (!over || !has_little_part(t, rates, capacity, cores)) {
+	if (!over || !has_little_part(o, rates, capacity)) {
 		foreign->since_us = 0;
 		return false;
 	}
 	if (foreign->since_us == 0)
-		foreign->since_us = t->in->now_us;
-	return t->in->now_us - foreign->since_us >= us_of(FOREIGN_S);
+		foreign->since_us = o->in->now_us;
+	return o->in->now_us - foreign->since_us >= us_of(FOREIGN_S);
 }

@@ -23,13 +23,13 @@ static void believe(struct memory *m, double n, double bytes_each, double dt, bo
 }
 
 /* Bytes a session, by regression, with the last good figure kept while in flight hardly varies. */
-void memory_step(struct memory *m, const struct tick *t, double session_bytes, bool binds)
+void memory_step(struct memory *m, const struct observation *o)
 {
-	double n = t->in->load->in_flight,
-	       bytes = sample_get(t->in->sample, SIGNAL_MTA_MEM_BYTES, -1), dn, db;
+	double n = o->in->load->in_flight,
+	       bytes = sample_get(o->in->sample, SIGNAL_MTA_MEM_BYTES, -1), dn, db;
 
-	if (session_bytes > 0) {
-		m->per_session = session_bytes;
+	if (o->config->session_memory_bytes > 0) {
+		m->per_session = o->config->session_memory_bytes;
 		return;
 	}
 	if (bytes < 0)
@@ -41,16 +41,16 @@ void memory_step(struct memory *m, const struct tick *t, double session_bytes, b
 	}
 	dn = n - m->flight_mean;
 	db = bytes - m->memory_mean;
-	smooth_step(&m->flight_mean, n, t->dt, MEMORY_MEANS_S);
-	smooth_step(&m->memory_mean, bytes, t->dt, MEMORY_MEANS_S);
-	smooth_step(&m->variance, dn * dn, t->dt, MEMORY_MEANS_S);
-	smooth_step(&m->covariance, dn * db, t->dt, MEMORY_MEANS_S);
+	smooth_step(&m->flight_mean, n, o->dt, MEMORY_MEANS_S);
+	smooth_step(&m->memory_mean, bytes, o->dt, MEMORY_MEANS_S);
+	smooth_step(&m->variance, dn * dn, o->dt, MEMORY_MEANS_S);
+	smooth_step(&m->covariance, dn * db, o->dt, MEMORY_MEANS_S);
 	if (m->variance > MEMORY_VARIANCE_MIN && m->covariance > 0) {
 		double bytes_each = clamp_double(m->covariance / m->variance, SESSION_MIN_BYTES,
 						 SESSION_MAX_BYTES);
 
 		m->learned = true;
-		believe(m, n, bytes_each, t->dt, binds);
+		believe(m, n, bytes_each, o->dt, o->before->hard_binds);
 	}
 }
 
@@ -58,14 +58,13 @@ void memory_step(struct memory *m, const struct tick *t, double session_bytes, b
  * known: beside a neighbour that leaves 40 MB of 350 MB it would leave no place at all, where six
  * sessions of 6 MB fit. Sessions differ, and so does what they hold in all: that is kept back
  * beside it. */
-static double reserve(const struct window *w)
+static double reserve(const struct memory *m, const struct window_config *config)
 {
-	if (!w->memory.learned || w->config.memory_reserve_bytes > RESERVE_USUAL_BYTES)
-		return w->config.memory_reserve_bytes;
-	return fmin(w->config.memory_reserve_bytes,
-		    RESERVE_SESSIONS * w->memory.per_session +
-			    RESERVE_PART * w->memory.available_idle) +
-	       RESERVE_SIGMAS * sqrt(w->memory.idle_variance);
+	if (!m->learned || config->memory_reserve_bytes > RESERVE_USUAL_BYTES)
+		return config->memory_reserve_bytes;
+	return fmin(config->memory_reserve_bytes,
+		    RESERVE_SESSIONS * m->per_session + RESERVE_PART * m->available_idle) +
+	       RESERVE_SIGMAS * sqrt(m->idle_variance);
 }
 
 /* What would be free without any session: what is free, and what those in flight hold. It is
@@ -92,57 +91,56 @@ static void learn_idle(struct memory *m, double n, double dt)
 
 /* What others will have taken when those in flight have left, as it goes. What lags behind by
  * IDLE_RATE_S shows the slope: no difference of two readings is taken. */
-static double taken_by_then(const struct window *w)
+static double taken_by_then(const struct memory *m, const struct window_config *config)
 {
-	if (!window_has(w, WINDOW_PART_EXHAUSTION))
+	if (!window_has(config, WINDOW_PART_EXHAUSTION))
 		return 0;
-	return fmax(0, (w->memory.idle_lag - w->memory.idle_mean) / IDLE_RATE_S) * EXHAUSTS_AHEAD_S;
+	return fmax(0, (m->idle_lag - m->idle_mean) / IDLE_RATE_S) * EXHAUSTS_AHEAD_S;
 }
 
 /* Sessions that memory carries; -1: not known. */
-static double memory_ceiling(struct window *w, const struct tick *t)
+static double memory_ceiling(struct memory *m, const struct observation *o)
 {
-	struct memory *m = &w->memory;
 	double hard;
 
-	if (!sample_has(t->in->sample, SIGNAL_MEM_AVAILABLE_BYTES)) {
+	if (!sample_has(o->in->sample, SIGNAL_MEM_AVAILABLE_BYTES)) {
 		/* A reading that is missing does not take the cliff away. */
-		m->missed_s += t->dt;
+		m->missed_s += o->dt;
 		if (m->missed_s > MEMORY_MISSED_MAX_S)
 			m->carried = 0;
 		return m->carried > 0 ? m->carried : -1;
 	}
-	m->available = t->in->sample->value[SIGNAL_MEM_AVAILABLE_BYTES];
-	learn_idle(m, t->in->load->in_flight, t->dt);
+	m->available = o->in->sample->value[SIGNAL_MEM_AVAILABLE_BYTES];
+	learn_idle(m, o->in->load->in_flight, o->dt);
 	m->missed_s = 0;
 	/* One is always let through: else it would not be seen that it is better now. */
-	hard = fmax(1, (m->available_idle - taken_by_then(w) - reserve(w)) /
+	hard = fmax(1, (m->available_idle - taken_by_then(m, o->config) - reserve(m, o->config)) /
 			       (m->per_session * (m->learned ? 1 : MEMORY_MARGIN)));
 	m->carried = hard;
 	return hard;
 }
 
 /* Sessions that the spool has space for; -1: not known. */
-static double space_ceiling(const struct window *w, const struct tick *t)
+static double space_ceiling(const struct observation *o)
 {
-	double left = sample_get(t->in->sample, SIGNAL_SPOOL_FREE_BYTES, -1) -
-		      w->config.disk_reserve_bytes;
+	double left = sample_get(o->in->sample, SIGNAL_SPOOL_FREE_BYTES, -1) -
+		      o->config->disk_reserve_bytes;
 
-	if (!sample_has(t->in->sample, SIGNAL_SPOOL_FREE_BYTES))
+	if (!sample_has(o->in->sample, SIGNAL_SPOOL_FREE_BYTES))
 		return -1;
-	return left <= 0 ? 0 : t->in->load->in_flight + left / DISK_PER_SESSION_BYTES;
+	return left <= 0 ? 0 : o->in->load->in_flight + left / DISK_PER_SESSION_BYTES;
 }
 
 /* W_hard: the cliffs. -1 when none is known. Also says which one is nearest. */
-double window_hard_limit(struct window *w, const struct tick *t, enum reason *ret_reason)
+double hard_limit(struct memory *memory, const struct observation *o, enum reason *ret_reason)
 {
 	const struct {
 		double most;
 		enum reason reason;
 	} rows[] = {
-		{ memory_ceiling(w, t), REASON_MEMORY },
-		{ space_ceiling(w, t), REASON_DISK },
-		{ w->config.max ? (double)w->config.max : -1, REASON_SMTP },
+		{ memory_ceiling(memory, o), REASON_MEMORY },
+		{ space_ceiling(o), REASON_DISK },
+		{ o->config->max ? (double)o->config->max : -1, REASON_SMTP },
 	};
 	double hard = -1;
 

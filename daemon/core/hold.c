@@ -14,11 +14,11 @@ enum {
 #define SEEN_BY_SERVO (SEEN_RUNQ | SEEN_ACCEPT_QUEUE)
 
 /* Which inputs are there; losing one that was stops growth for a while. */
-void hold_step(struct hold *hold, const struct tick *t, enum window_law law)
+void hold_step(struct hold *hold, const struct observation *o, enum window_law law)
 {
-	const struct sample *s = t->in->sample;
-	uint32_t seen = SEEN_LOAD * t->in->load->known |
-			(t->saturation >= 0 ? SEEN_SATURATION : 0) |
+	const struct sample *s = o->in->sample;
+	uint32_t seen = SEEN_LOAD * o->in->load->known |
+			(o->saturation >= 0 ? SEEN_SATURATION : 0) |
 			(sample_has(s, SIGNAL_MTA_CPU_CORES) ? SEEN_CPU_CORES : 0) |
 			(sample_has(s, SIGNAL_MEM_AVAILABLE_BYTES) ? SEEN_MEMORY : 0) |
 			(sample_has(s, SIGNAL_RUNQ_P99_US) ? SEEN_RUNQ : 0) |
@@ -29,7 +29,7 @@ void hold_step(struct hold *hold, const struct tick *t, enum window_law law)
 		lost &= ~(uint32_t)SEEN_BY_SERVO;
 	hold->lost = (hold->lost | lost) & ~seen;
 	if (lost)
-		hold->until_us = t->in->now_us + us_of(HOLD_S);
+		hold->until_us = o->in->now_us + us_of(HOLD_S);
 	else if (!hold->lost)
 		hold->until_us = 0;
 	hold->seen = seen;

@@ -3,22 +3,23 @@
  * no window of them binds. */
 #include "core/window_parts.h"
 
-void window_bind_queue(struct window *w, const struct tick *t, struct plan_service *ret)
+void queue_bound(const struct observation *o, double offered_per_s, struct window_view *view,
+		 struct plan_service *ret)
 {
-	double allowed = t->in->queue_allowed_per_s;
+	double allowed = o->in->queue_allowed_per_s;
 
-	w->view.queue_allowed_per_s = allowed;
-	w->view.queue_binds = false;
+	view->queue_allowed_per_s = allowed;
+	view->queue_binds = false;
 	if (allowed <= 0)
 		return;
-	if (w->view.law == LAW_CAPACITY) {
-		double sessions = allowed * (w->view.target_time_s + w->unloaded.time_s +
-					     w->view.think_time_s);
+	if (view->law == LAW_CAPACITY) {
+		double sessions =
+			allowed * (view->target_time_s + view->unloaded_s + view->think_time_s);
 
-		if (sessions < w->config.min)
-			sessions = w->config.min;
-		if (sessions < w->view.window) {
-			w->view.window = sessions;
+		if (sessions < o->config->min)
+			sessions = o->config->min;
+		if (sessions < view->window) {
+			view->window = sessions;
 			ret->window = (uint32_t)(sessions + HALF);
 		}
 	}
@@ -29,10 +30,10 @@ void window_bind_queue(struct window *w, const struct tick *t, struct plan_servi
 	if (MILLI * allowed < ret->pass_milli)
 		ret->pass_milli = (uint32_t)(MILLI * allowed);
 	/* So the next tick's patience, and the demand, are reckoned by what is let in. */
-	w->view.passing_per_s = fmin(w->view.passing_per_s, allowed);
-	w->view.queue_binds = w->rates.offered > QUEUE_BINDS_FROM * allowed;
-	if (w->view.queue_binds && !w->view.hard_binds) {
-		w->view.reason = REASON_QUEUE;
+	view->passing_per_s = fmin(view->passing_per_s, allowed);
+	view->queue_binds = offered_per_s > QUEUE_BINDS_FROM * allowed;
+	if (view->queue_binds && !view->hard_binds) {
+		view->reason = REASON_QUEUE;
 		ret->reason = REASON_QUEUE;
 	}
 }

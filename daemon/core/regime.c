@@ -12,35 +12,36 @@
 
 /* Whether the CPUs do all they can. Those who wait then get through; those who wait for an idle
  * machine may never do. */
-static bool does_all_it_can(const struct tick *t)
+static bool does_all_it_can(const struct observation *o)
 {
-	return t->used >= WORKS && t->saturation >= WORKS;
+	return o->used >= WORKS && o->saturation >= WORKS;
 }
 
 /* Over the knee, and for longer than an admission takes to show. A standing accept queue is an
  * overload too: sessions that were refused late wait in it, and in no T. Not one that a step of the
  * load left: a server that forks takes a moment to get at it, and what is completed meanwhile was
  * begun before the step. */
-static bool is_over(struct window *w, const struct tick *t)
+static bool is_over(struct knee *knee, const struct observation *o, const struct rates *r,
+		    double lag_s)
 {
-	struct capacity *c = &w->capacity;
-	bool over = tick_is_slow(w, t, TIME_BAD_S) ||
-		    (t->server & SERVER_SHORT_OF_SLOTS && w->rates.busy >= BUSY_MIN);
+	bool over = observed_slow(o, r, TIME_BAD_S) ||
+		    (o->server & SERVER_SHORT_OF_SLOTS && r->busy >= BUSY_MIN);
 
-	c->over_s = over ? c->over_s + t->dt : 0;
-	return c->over_s > fmax(c->lag_s, does_all_it_can(t) ? STANDS_S : TAU_RATE_S);
+	knee->over_s = over ? knee->over_s + o->dt : 0;
+	return knee->over_s > fmax(lag_s, does_all_it_can(o) ? STANDS_S : TAU_RATE_S);
 }
 
-enum regime window_regime(struct window *w, const struct tick *t, double good_s)
+enum regime regime_step(struct knee *knee, const struct observation *o, const struct rates *r,
+			double lag_s, double good_s)
 {
-	if (is_over(w, t))
+	if (is_over(knee, o, r, lag_s))
 		return REGIME_OVER;
 	/* Loaded, but by whom? While mail's own time is good that is not for us to cut. */
-	if (t->machine == MACHINE_SATURATED)
-		return tick_is_slow(w, t, good_s) || !window_has(w, WINDOW_PART_FOREIGN)
+	if (o->machine == MACHINE_SATURATED)
+		return observed_slow(o, r, good_s) || !window_has(o->config, WINDOW_PART_FOREIGN)
 			       ? REGIME_CLOSING
 			       : REGIME_STEADY;
-	return tick_holds(w, t) || t->server & SERVER_SHORT_OF_SLOTS ? REGIME_CAPPED : REGIME_FREE;
+	return o->holds || o->server & SERVER_SHORT_OF_SLOTS ? REGIME_CAPPED : REGIME_FREE;
 }
 
 static const struct {

@@ -3,12 +3,12 @@
 
 #include "core/window_parts.h"
 
-void window_see_machine(struct tick *t)
+void machine_step(struct observation *o)
 {
-	t->machine = t->saturation < 0		   ? MACHINE_UNSEEN
-		     : t->saturation < IDLE_BELOW  ? MACHINE_IDLE
-		     : t->saturation < UNSATURATED ? MACHINE_LOADED
-		     : t->saturation < SATURATED   ? MACHINE_PRESSED
+	o->machine = o->saturation < 0		   ? MACHINE_UNSEEN
+		     : o->saturation < IDLE_BELOW  ? MACHINE_IDLE
+		     : o->saturation < UNSATURATED ? MACHINE_LOADED
+		     : o->saturation < SATURATED   ? MACHINE_PRESSED
 						   : MACHINE_SATURATED;
 }
 
@@ -17,42 +17,42 @@ void window_see_machine(struct tick *t)
  * same; there the bound on those who wait for a greeting and the late refusal hold, and no window
  * would bring it back. The accept queues are those of all listeners: one that stands is said of
  * all. */
-static bool greets_late(const struct window *w, const struct tick *t)
+static bool greets_late(const struct observation *o, const struct rates *r)
 {
 	/* By the count of the same moment, too: a late refusal takes them away at once, and the
 	 * mean knows that later. */
-	double busy = fmin(w->rates.busy, t->in->load->busy), ungreeted = t->in->load->ungreeted;
-	double queued = sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
+	double busy = fmin(r->busy, o->in->load->busy), ungreeted = o->in->load->ungreeted;
+	double queued = sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
-	return tick_is_idle(t) && t->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
+	return observed_idle(o) && o->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
 	       ungreeted >= GREETING_SHARE * busy &&
 	       ungreeted - queued >= ACCEPTED_SHARE * ungreeted;
 }
 
-void window_see_server(struct window *w, struct tick *t)
+void greeting_step(struct greeting *greeting, struct observation *o, const struct rates *r)
 {
-	t->server = 0;
-	if (sample_get(t->in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > QUEUE_STANDS)
-		t->server |= SERVER_SHORT_OF_SLOTS;
-	if (greets_late(w, t))
-		t->server |= SERVER_GREETS_LATE;
+	o->server = 0;
+	if (sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > QUEUE_STANDS)
+		o->server |= SERVER_SHORT_OF_SLOTS;
+	if (greets_late(o, r))
+		o->server |= SERVER_GREETS_LATE;
 	/* No client was ever greeted, and one has waited longer than any server's own way of late:
 	 * it hangs. Those who wait are told then, and few are let in to see when it does greet. */
-	if (t->in->connect_220_base_us > 0)
-		w->never_greeted = false;
-	else if (sample_get(t->in->sample, SIGNAL_OLDEST_WAITING_US, 0) > US_IN_S * UNGREETED_S)
-		w->never_greeted = true;
-	if (w->never_greeted)
-		t->server |= SERVER_NEVER_GREETED;
+	if (o->in->connect_220_base_us > 0)
+		greeting->never = false;
+	else if (sample_get(o->in->sample, SIGNAL_OLDEST_WAITING_US, 0) > US_IN_S * UNGREETED_S)
+		greeting->never = true;
+	if (greeting->never)
+		o->server |= SERVER_NEVER_GREETED;
 }
 
 /* While next to nothing is completed, a machine whose CPUs are pressed says nothing of why: a
  * server that is short of CPU gets some. The server's own stall does. */
-void window_see_hang(const struct window *w, struct tick *t)
+void server_see_hang(struct observation *o, const struct rates *r)
 {
-	if (tick_is_slow(w, t, TIME_BAD_S) && w->rates.completed < HUNG_PER_S &&
-	    !sample_has(t->in->sample, SIGNAL_MTA_CPU_STALL_RATIO))
-		t->server |= SERVER_HANGS;
+	if (observed_slow(o, r, TIME_BAD_S) && r->completed < HUNG_PER_S &&
+	    !sample_has(o->in->sample, SIGNAL_MTA_CPU_STALL_RATIO))
+		o->server |= SERVER_HANGS;
 }
 
 const char *machine_name(enum machine machine)

@@ -3,42 +3,40 @@
 #include "core/window_parts.h"
 
 /* p of the signals that a queue shows itself in; PSI only opens the gate. */
-double servo_step(struct servo *servo, const struct tick *t, const struct window_config *config,
-		  bool hold)
+double servo_step(struct servo *servo, const struct observation *o)
 {
 	static const enum signal delays[] = { SIGNAL_RUNQ_P99_US,	SIGNAL_BLKIO_P99_US,
 					      SIGNAL_DISK_AWAIT_US,	SIGNAL_CONNECT_220_P99_US,
 					      SIGNAL_OLDEST_WAITING_US, SIGNAL_ACCEPT_QUEUE_RATIO };
-	const struct pressure *p = t->in->pressure;
-	double most = 0, harm = -1, e, du, in_flight = t->in->load->in_flight;
+	const struct pressure *p = o->in->pressure;
+	double most = 0, harm = -1, e, du, in_flight = o->in->load->in_flight;
 
 	for (unsigned i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
-		if (!sample_has(t->in->sample, delays[i]))
+		if (!sample_has(o->in->sample, delays[i]))
 			continue;
 		most = fmax(most, p->signal[delays[i]]);
 		if (signal_info[delays[i]].resource == RESOURCE_SMTP)
 			harm = fmax(harm, p->signal[delays[i]]);
 	}
-	if (most == 0 && t->saturation >= 0)
-		most = t->saturation / SATURATED; /* nothing but the gate is known */
+	if (most == 0 && o->saturation >= 0)
+		most = o->saturation / SATURATED; /* nothing but the gate is known */
 	e = clamp_double(1 - most, -1, 1);
 	/* Shedding must help: resource pressure alone, while mail's own objective is seen to hold,
 	 * cuts nothing. */
-	if (e < 0 && harm >= 0 && harm < SERVO_HARM &&
-	    !(config->without & (1u << WINDOW_PART_FOREIGN)))
+	if (e < 0 && harm >= 0 && harm < SERVO_HARM && window_has(o->config, WINDOW_PART_FOREIGN))
 		e = 0;
-	if (e < 0 && t->machine == MACHINE_IDLE && harm < 1)
+	if (e < 0 && o->machine == MACHINE_IDLE && harm < 1)
 		e = 0;
 	if (servo->window == 0)
-		servo->window = config->max ? config->max : SERVO_PER_CORE * t->cores;
-	du = (SERVO_GAIN * (e - servo->error) + (e > 0 ? SERVO_UP : SERVO_DOWN) * e) * t->dt /
+		servo->window = o->config->max ? o->config->max : SERVO_PER_CORE * o->cores;
+	du = (SERVO_GAIN * (e - servo->error) + (e > 0 ? SERVO_UP : SERVO_DOWN) * e) * o->dt /
 	     SERVO_TICK_S;
 	servo->error = e;
-	if (e > 0 && (e < SERVO_DEAD || hold || in_flight < SERVO_USED * servo->window))
+	if (e > 0 && (e < SERVO_DEAD || o->holds || in_flight < SERVO_USED * servo->window))
 		du = 0;
 	servo->window *= exp(clamp_double(du, -SERVO_STEP_DOWN, SERVO_STEP_UP));
 	if (in_flight > servo->window && servo->window < SERVO_EVICT * in_flight)
 		servo->window = SERVO_EVICT * in_flight; /* W cannot evict */
-	servo->window = clamp_double(servo->window, config->min, WINDOW_MAX);
+	servo->window = clamp_double(servo->window, o->config->min, WINDOW_MAX);
 	return servo->window;
 }

@@ -19,9 +19,9 @@
  * only queue.
  *
  *    sample, load                                  T  = busy / X      (what it takes now)
- *         |                                        T0 = T while idle  (time_base.c)
+ *         |                                        T0 = T while idle  (unloaded.c)
  *         v                                              |
- *    window_tick.c  rates, saturation  ----------------->+
+ *    rates.c, saturation.c  ---------------------------->+
  *         |                                              v
  *    server.c       machine, server  -----------> regime.c: FREE CAPPED STEADY CLOSING OVER
  *                                                        |
@@ -56,7 +56,7 @@
  * Breakwater (OSDI'20) for the window as actuator, CoDel (RFC 8289) for the queue in front, RFC
  * 8033 for the shape of the servo.
  *
- * Here: the order of a tick, what is kept over a restart, and the plan that comes of it.
+ * Here: the order of a tick, and what is kept over a restart. window_plan.c makes the plan of it.
  * window_parts.h says where the rest is.
  */
 #include "core/window.h"
@@ -70,6 +70,7 @@ void window_init(struct window *window, const struct window_config *config)
 	memset(window, 0, sizeof(*window));
 	window->config = *config;
 	window->capacity.trust = 1;
+	window->saturation.share = -1;
 	memory_init(&window->memory);
 	window->view.law = LAW_OPEN;
 	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
@@ -123,102 +124,19 @@ void window_configure(struct window *window, const struct window_config *config)
 
 /* What drives, in the words of a reason: the stall nearest to its target, the server itself where
  * none is near. */
-static enum reason name_reason(const struct tick *t)
+static enum reason name_reason(const struct observation *o)
 {
-	double cpu = t->cpu / SATURATED, io = t->io / SATURATED, memory = t->memory / MEMORY_FULL;
+	double cpu = o->cpu / SATURATED, io = o->io / SATURATED, memory = o->memory / MEMORY_FULL;
 	double nic =
-		t->in->pressure->known[RESOURCE_NIC] ? t->in->pressure->resource[RESOURCE_NIC] : 0;
+		o->in->pressure->known[RESOURCE_NIC] ? o->in->pressure->resource[RESOURCE_NIC] : 0;
 
 	if (memory >= 1 && memory >= cpu && memory >= io)
 		return REASON_MEMORY;
 	if (io >= NAMED_FROM && io >= cpu)
 		return REASON_DISK;
-	if (cpu >= NAMED_FROM && !(t->server & SERVER_HANGS))
+	if (cpu >= NAMED_FROM && !(o->server & SERVER_HANGS))
 		return REASON_CPU;
 	return nic >= 1 ? REASON_NIC : REASON_SMTP;
-}
-
-static void set_open(struct window *w, struct plan_service *ret)
-{
-	w->view.law = LAW_OPEN;
-	w->view.window = -1;
-	w->view.reason = REASON_NONE;
-	w->view.hard_binds = w->view.queue_binds = false;
-	w->view.queue_allowed_per_s = w->view.passing_per_s = -1;
-	ret->window = ret->ungreeted_max = ret->rate_milli = PLAN_UNLIMITED;
-	ret->burst_milli = 0;
-	ret->greeting_timeout_us = ret->hold_us = ret->pass_milli = 0;
-	ret->reason = REASON_NONE;
-}
-
-/* How long a greeting is waited for, once a session was let in. No client is told late unless the
- * plan refuses for load: a sender for whom an idle machine takes long waits for another party (its
- * own name server, say), and would not fare better the next time; there only a server that hangs is
- * given up. In an overload it is what a greeting usually takes, what those in front may wait, and
- * the objective. */
-static uint32_t greeting_timeout_us(const struct window *w, const struct tick *t)
-{
-	double base_us = GREETINGS_BORNE * t->in->connect_220_base_us, greeting_timeout_us;
-
-	if (!window_has(w, WINDOW_PART_LATE))
-		return 0;
-	if (base_us <= 0)
-		return t->server & SERVER_NEVER_GREETED ? (uint32_t)us_of(UNGREETED_S) : 0;
-	if (tick_is_idle(t) || !t->refusing)
-		greeting_timeout_us = US_IN_S * UNGREETED_S + base_us;
-	else
-		greeting_timeout_us =
-			w->config.banner_objective_us + US_IN_S * w->view.patience_s + base_us;
-	return (uint32_t)fmin(greeting_timeout_us, PLAN_MAX);
-}
-
-/* How many may come at once: what of the window is the server's own part. They are all served
- * within the time that the law aims at, so that it is long while there is no overload, and short in
- * one. The rest of a window is sessions that wait for their senders or for another party (the
- * unloaded part of T), and those fill at the rate: all at once they would come back all at once. */
-static double burst(const struct window *w)
-{
-	return w->capacity.per_s * w->view.target_time_s;
-}
-
-/* How many may wait for their greeting. */
-static uint32_t ungreeted_max(const struct window *w, const struct tick *t, double x)
-{
-	/* A greet wait that is new shows in T before it is taken for the unloaded greeting. */
-	double base_s = fmax(t->in->connect_220_base_us / US_IN_S,
-			     t->server & SERVER_GREETS_LATE ? w->unloaded.time_s : 0);
-	double ungreeted =
-		fmax(UNGREETED_MIN, x * (UNGREETED_CAPACITY_S + GREETINGS_BORNE * base_s));
-
-	if (!window_has(w, WINDOW_PART_UNGREETED))
-		return PLAN_UNLIMITED;
-	/* Before a greeting was seen it is not known how many wait for one. */
-	if (t->in->connect_220_base_us <= 0)
-		return t->server & SERVER_NEVER_GREETED ? (uint32_t)UNGREETED_MIN : PLAN_UNLIMITED;
-	return (uint32_t)fmin(ungreeted, WINDOW_MAX);
-}
-
-static void write_plan(const struct window *w, const struct tick *t, struct plan_service *ret)
-{
-	double x = fmax(w->capacity.per_s, w->rates.completed);
-
-	ret->window = (uint32_t)(w->view.window + HALF);
-	ret->reason = (uint8_t)w->view.reason;
-	ret->rate_milli = ret->ungreeted_max = PLAN_UNLIMITED;
-	ret->burst_milli = ret->greeting_timeout_us = ret->hold_us = ret->pass_milli = 0;
-	if (w->view.law != LAW_CAPACITY)
-		return;
-	if (window_has(w, WINDOW_PART_PACING))
-		ret->rate_milli =
-			(uint32_t)fmin(MILLI * (BUCKET_SHARE * x + BUCKET_MORE_PER_S), PLAN_MAX);
-	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_MIN, burst(w)), PLAN_MAX);
-	ret->ungreeted_max = ungreeted_max(w, t, x);
-	ret->greeting_timeout_us = greeting_timeout_us(w, t);
-	/* Sessions that end give memory and slots back, but a full disk has no place for those who
-	 * wait. */
-	if (!w->view.hard_binds || w->view.reason != REASON_DISK)
-		ret->hold_us = (uint32_t)(US_IN_S * w->view.patience_s);
-	ret->pass_milli = (uint32_t)fmin(MILLI * w->view.passing_per_s, PLAN_MAX);
 }
 
 /* Which law is in force: the capacity law where completions and dialogue are seen. */
@@ -232,16 +150,18 @@ static enum window_law choose_law(const struct window *w, const struct window_in
 }
 
 /* W: what the law wants, and what is there for it. */
-static void limit_window(struct window *w, const struct tick *t, double wanted)
+static void limit_window(struct window *w, const struct observation *o, double wanted)
 {
 	enum reason hard_reason = REASON_SMTP;
 
-	memory_step(&w->memory, t, w->config.session_memory_bytes, w->view.hard_binds);
-	w->view.hard = window_has(w, WINDOW_PART_HARD) ? window_hard_limit(w, t, &hard_reason) : -1;
+	memory_step(&w->memory, o);
+	w->view.hard = window_has(&w->config, WINDOW_PART_HARD)
+			       ? hard_limit(&w->memory, o, &hard_reason)
+			       : -1;
 	wanted = clamp_double(wanted, w->config.min, WINDOW_MAX);
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
 	w->view.window = w->view.hard_binds ? w->view.hard : wanted;
-	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(t);
+	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(o);
 }
 
 /* How many places come free a second. Where a cliff binds, most of Xcap finds none: the window by
@@ -253,67 +173,106 @@ static double passing(const struct window *w)
 
 	if (w->view.law != LAW_CAPACITY)
 		return -1;
-	return fmax(w->capacity.per_s * part, w->rates.completed_lag);
+	return fmax(w->capacity.per_s * part, w->capacity.completed_lag);
 }
 
-static void watch_inputs(struct window *w, const struct tick *t)
+static void watch_inputs(struct window *w, struct observation *o)
 {
-	hold_step(&w->hold, t, w->view.law);
-	if (!window_has(w, WINDOW_PART_HOLD))
-		w->hold.until_us = 0;
+	hold_step(&w->hold, o, w->view.law);
+	o->holds = window_has(&w->config, WINDOW_PART_HOLD) && o->in->now_us < w->hold.until_us;
 }
 
-static double pressure_law(struct window *w, const struct tick *t)
+/* How many of the window wait for their senders varies by the square root of their number: so much
+ * more must be at the server, or it runs dry at times (square-root staffing). In server time. */
+static double spread_time(const struct window *w)
+{
+	double away = w->view.think_time_s + w->unloaded.time_s;
+
+	if (!window_has(&w->config, WINDOW_PART_SPREAD) || w->capacity.per_s <= 0)
+		return 0;
+	return fmin(SPREAD * sqrt(away / w->capacity.per_s), TIME_SPREAD_MAX_S);
+}
+
+/* W = Xcap x (Tt + T0 + Z), and what it is made of. */
+static double capacity_law(struct window *w, struct observation *o)
+{
+	bool disk = o->io > o->cpu;
+	double good_s = fmax(disk ? TIME_GOOD_DISK_S : TIME_GOOD_S, spread_time(w));
+	double objective_s = disk ? TIME_OBJECTIVE_DISK_S : TIME_OBJECTIVE_S, most, calm;
+	struct window_view *v = &w->view;
+
+	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_SHOWN_MAX_S);
+	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee);
+	v->unloaded_s = w->unloaded.time_s;
+	lag_step(&w->capacity, o, v->unloaded_s);
+	most = job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);
+	v->regime = regime_step(&w->knee, o, &w->rates, w->capacity.lag_s, good_s);
+	capacity_step(&w->capacity, o, &w->rates, v->regime, most, good_s);
+	v->capacity_per_s = w->capacity.per_s;
+	calm = exp(-fmax(0, w->rates.offered / w->capacity.per_s - CALM_UNTIL) / CALM_FADES);
+	/* Never less while nothing presses than in an overload: where commits are shared, or many
+	 * are away, `good_s` is the longer. */
+	v->target_time_s = good_s + fmax(0, objective_s - good_s) * calm;
+	v->patience_s = patience_step(&w->patience, o, &w->capacity);
+	v->think_time_s =
+		think_step(&w->think, o, &w->rates, &w->capacity, v->target_time_s + v->unloaded_s);
+	v->equation = v->capacity_per_s * (v->target_time_s + v->unloaded_s + v->think_time_s);
+	return v->equation;
+}
+
+static double pressure_law(struct window *w, const struct observation *o)
 {
 	w->view.target_time_s = w->view.think_time_s = 0;
 	w->view.capacity_per_s = -1;
-	return servo_step(&w->servo, t, &w->config, tick_holds(w, t));
+	return servo_step(&w->servo, o);
 }
 
-static void judge_foreign(struct window *w, const struct tick *t)
+static void judge_foreign(struct window *w, const struct observation *o)
 {
-	w->view.foreign = window_has(w, WINDOW_PART_FOREIGN) &&
-			  foreign_step(&w->foreign, t, &w->rates, &w->capacity, w->config.cores);
+	w->view.foreign = window_has(&w->config, WINDOW_PART_FOREIGN) &&
+			  foreign_step(&w->foreign, o, &w->rates, &w->capacity);
 }
 
 void window_step(struct window *w, const struct window_input *in, struct plan_service *ret_service)
 {
-	struct tick t = { .in = in, .dt = clamp_double(in->dt_s, DT_MIN_S, DT_MAX_S), .time = -1 };
+	const struct window_view before = w->view;
+	struct observation o = { .in = in,
+				 .config = &w->config,
+				 .before = &before,
+				 .dt = clamp_double(in->dt_s, DT_MIN_S, DT_MAX_S),
+				 .time = -1 };
 	double wanted;
 
-	t.cores = fmax(sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores), CORES_MIN);
+	o.cores = fmax(sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores), CORES_MIN);
 	w->view.regime = REGIME_NONE;
 	w->view.equation = -1;
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {
-		w->primed = false;
-		set_open(w, ret_service);
-		judge_foreign(w, &t); /* said all the same, where it can be known */
+		w->rates.primed = false;
+		window_open_plan(&w->view, ret_service);
+		judge_foreign(w, &o); /* said all the same, where it can be known */
 		return;
 	}
-	if (!w->primed) {
-		w->last = *in->load;
-		w->primed = true;
-	}
-	window_read_saturation(w, &t);
-	window_read_load(w, &t);
-	window_see_machine(&t);
-	window_see_server(w, &t);
+	saturation_step(&w->saturation, &o);
+	rates_step(&w->rates, &o);
+	think_read(&w->think, &o);
+	machine_step(&o);
+	greeting_step(&w->greeting, &o, &w->rates);
 	w->view.law = choose_law(w, in);
-	watch_inputs(w, &t);
-	wanted = w->view.law == LAW_CAPACITY ? window_capacity_law(w, &t) : pressure_law(w, &t);
-	window_see_hang(w, &t);
-	limit_window(w, &t, wanted);
+	watch_inputs(w, &o);
+	wanted = w->view.law == LAW_CAPACITY ? capacity_law(w, &o) : pressure_law(w, &o);
+	server_see_hang(&o, &w->rates);
+	limit_window(w, &o, wanted);
 	w->view.passing_per_s = passing(w);
-	w->view.machine = t.machine;
-	w->view.server = t.server;
-	w->view.refusing = t.refusing;
+	w->view.saturation = o.saturation;
+	w->view.machine = o.machine;
+	w->view.server = o.server;
+	w->view.refusing = o.refusing;
 	w->view.completed_per_s = w->rates.completed;
 	w->view.offered_per_s = w->rates.offered;
 	w->view.admitted_per_s = w->rates.admitted;
-	judge_foreign(w, &t);
-	write_plan(w, &t, ret_service);
-	window_bind_queue(w, &t, ret_service);
-	w->last = *in->load;
+	judge_foreign(w, &o);
+	window_plan(w, &o, ret_service);
+	queue_bound(&o, w->rates.offered, &w->view, ret_service);
 }
 
 uint32_t window_part_by_name(const char *names)

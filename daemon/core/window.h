@@ -138,18 +138,24 @@ struct window_view {
 /* What is learned and smoothed, a struct a noun: each is written by the file that it names
  * alone. */
 
-/* window_tick.c: what comes and goes, a second, smoothed. */
+/* saturation.c: how saturated the MTA's part of the machine is. */
+struct saturation {
+	double share; /* smoothed, 0..1; -1: not known */
+};
+
+/* rates.c: what comes and goes, a second, smoothed. */
 struct rates {
+	struct load_service last;
+	bool primed; /* `last` is of the tick before */
 	double offered, admitted;
 	double completed, completed_slow;
-	double completed_lag; /* over the time that an admission takes to show (capacity.c) */
 	double busy;
 	double done, done_time; /* sessions that ended, and the server time of these */
 	double jobs; /* completed since the start */
 	uint64_t refused_us; /* when something was last refused; 0: never */
 };
 
-/* time_base.c: what a session costs the server while nothing queues: T0. */
+/* unloaded.c: what a session costs the server while nothing queues: T0. */
 struct unloaded {
 	double time_s;
 	bool seen;
@@ -166,17 +172,22 @@ struct capacity {
 	double per_s;
 	double trust; /* how far the prediction holds, 0..1 */
 	double lag_s; /* what the law does now shows in completions so much later */
-	double over_s; /* how long the server has been over its knee without a break */
+	double completed_lag; /* what is completed a second, smoothed over that time */
 };
 
-/* window_tick.c and capacity.c: Z. */
+/* regime.c */
+struct knee {
+	double over_s; /* how long the server has been over it without a break */
+};
+
+/* think.c: Z. */
 struct think {
 	double sum, jobs; /* a second: time with their senders, and completions */
 	double guess; /* of the run before */
 	double open; /* more, by sessions that have not ended */
 };
 
-/* capacity.c: how long may be waited in front of the server. */
+/* patience.c: how long may be waited in front of the server. */
 struct patience {
 	double offered; /* a second, quickly smoothed */
 	double lasts_s; /* how long that has been too much */
@@ -210,6 +221,11 @@ struct servo {
 	double window, error;
 };
 
+/* server.c */
+struct greeting {
+	bool never; /* one has waited too long for it since the start, and none was seen */
+};
+
 /* foreign.c */
 struct foreign {
 	uint64_t since_us; /* 0: the pressure is mail's, or there is none */
@@ -218,13 +234,12 @@ struct foreign {
 struct window {
 	struct window_config config;
 	struct window_view view;
-	struct load_service last;
-	bool primed; /* `last` is of the previous tick */
-	bool saturation_seen;
-	bool never_greeted; /* one has waited too long for a greeting since the start */
+	struct saturation saturation;
 	struct rates rates;
+	struct greeting greeting;
 	struct unloaded unloaded;
 	struct job job;
+	struct knee knee;
 	struct capacity capacity;
 	struct think think;
 	struct patience patience;
@@ -255,9 +270,9 @@ const char *machine_name(enum machine machine);
 const char *server_names(uint32_t server, char *buf);
 /* Names with "+" between them -> bits for window_config.without; 0: one of them is none. */
 uint32_t window_part_by_name(const char *names);
-static inline bool window_has(const struct window *window, enum window_part part)
+static inline bool window_has(const struct window_config *config, enum window_part part)
 {
-	return !(window->config.without & (1u << part));
+	return !(config->without & (1u << part));
 }
 
 #endif

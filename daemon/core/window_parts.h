@@ -1,9 +1,7 @@
-/* What the parts of the law share, one file a noun: window.c (the order of a tick, and the plan),
- * window_tick.c (what was read), server.c (what the machine and the server do), time_base.c (T),
- * regime.c (which way Xcap goes), capacity.c (the capacity law), servo.c (where neither completions
- * nor dialogue can be seen), hard.c (the cliffs), hold.c (when not to grow), foreign.c (whose
- * pressure it is), queue_bound.c (the queue behind the server). Each function is called by
- * window_step() in the order in which they stand here, once a tick. The figures are in law.h. */
+/* What the parts of the law share. A noun is a file with a small state and a step, which reads the
+ * tick and what it is given, and writes its own state alone. window_step() calls them in the order
+ * in which they stand here, once a tick; window.c alone knows the whole window. The figures are in
+ * law.h. */
 #ifndef PENSTOCK_CORE_WINDOW_PARTS_H
 #define PENSTOCK_CORE_WINDOW_PARTS_H
 
@@ -14,11 +12,14 @@
 #include "core/window.h"
 
 /* One tick as the law sees it. */
-struct tick {
+struct observation {
 	const struct window_input *in;
+	const struct window_config *config;
+	const struct window_view *before; /* of the tick before */
 	double dt;
 	double completed, offered, admitted, deferred; /* a second, this tick */
 	double busy; /* mean over the tick */
+	double thought; /* seconds that sessions waited for their senders, a second */
 	double time; /* T less its unloaded part; -1: not known */
 	double saturation; /* -1: not known */
 	double cpu, io, memory; /* stalls that make up saturation */
@@ -27,30 +28,27 @@ struct tick {
 	enum machine machine;
 	uint32_t server; /* bits of enum server */
 	bool refusing;
-	bool confined; /* T0 was learned behind a window that is nearly shut: see time_base.c */
+	bool holds; /* the window must not grow: hold.c */
+	bool confined; /* T0 was learned behind a window that is nearly shut: see unloaded.c */
 };
 
-static inline double tick_first_of(const struct sample *s, enum signal own, enum signal whole,
-				   double otherwise)
+static inline double observed_first(const struct sample *s, enum signal own, enum signal whole,
+				    double otherwise)
 {
 	return sample_get(s, own, sample_get(s, whole, otherwise));
 }
 
 /* On an idle machine what is slow is no queue, unless one stands in front of it. */
-static inline bool tick_is_idle(const struct tick *t)
+static inline bool observed_idle(const struct observation *o)
 {
-	return t->machine == MACHINE_IDLE && !(t->server & SERVER_SHORT_OF_SLOTS);
+	return o->machine == MACHINE_IDLE && !(o->server & SERVER_SHORT_OF_SLOTS);
 }
 
 /* Enough are busy, and longer than `time_s`. */
-static inline bool tick_is_slow(const struct window *w, const struct tick *t, double time_s)
+static inline bool observed_slow(const struct observation *o, const struct rates *rates,
+				 double time_s)
 {
-	return t->time > time_s && w->rates.busy >= BUSY_MIN;
-}
-
-static inline bool tick_holds(const struct window *w, const struct tick *t)
-{
-	return t->in->now_us < w->hold.until_us;
+	return o->time > time_s && rates->busy >= BUSY_MIN;
 }
 
 static inline uint64_t us_of(double seconds)
@@ -58,43 +56,67 @@ static inline uint64_t us_of(double seconds)
 	return (uint64_t)(US_IN_S * seconds);
 }
 
-/* window_tick.c: how saturated the MTA's part of the machine is, smoothed (view.saturation, too);
- * rates and Z's sums. */
-void window_read_saturation(struct window *window, struct tick *tick);
-void window_read_load(struct window *window, struct tick *tick);
+/* saturation.c: how saturated the MTA's part of the machine is, into the tick. */
+void saturation_step(struct saturation *saturation, struct observation *observation);
+/* rates.c: what comes and goes, this tick and smoothed. */
+void rates_step(struct rates *rates, struct observation *observation);
 
 /* server.c: what the machine and the server do; whether it hangs, once T is known. */
-void window_see_machine(struct tick *tick);
-void window_see_server(struct window *window, struct tick *tick);
-void window_see_hang(const struct window *window, struct tick *tick);
+void machine_step(struct observation *observation);
+void greeting_step(struct greeting *greeting, struct observation *observation,
+		   const struct rates *rates);
+void server_see_hang(struct observation *observation, const struct rates *rates);
 
 /* hold.c: notes an input that was lost: no growth for a while. After `law`, the one in force, was
  * chosen. */
-void hold_step(struct hold *hold, const struct tick *tick, enum window_law law);
+void hold_step(struct hold *hold, const struct observation *observation, enum window_law law);
 
-/* capacity.c: W by Xcap, T and Z. */
-double window_capacity_law(struct window *window, struct tick *tick);
-/* time_base.c: T less what a session costs an unloaded server, s; learns that part. */
-double window_server_time(struct window *window, struct tick *tick);
-/* regime.c: the only place that decides it. `good_s`: T up to it is plainly good. */
-enum regime window_regime(struct window *window, const struct tick *tick, double good_s);
+/* unloaded.c: T less what a session costs an unloaded server, s; learns that part. */
+double unloaded_step(struct unloaded *unloaded, struct observation *observation,
+		     const struct rates *rates, const struct knee *knee);
+/* capacity.c: how long an admission takes to show, and what is completed over that time. */
+void lag_step(struct capacity *capacity, const struct observation *observation, double unloaded_s);
+/* capacity.c: the completions a second that a job's CPU and the disk promise; and its CPU seconds,
+ * -1: not known. */
+double job_step(struct job *job, const struct observation *observation, const struct rates *rates,
+		double completed_lag, double *ret_cost_s);
+/* regime.c: which way Xcap goes. `good_s`: T up to it is plainly good. */
+enum regime regime_step(struct knee *knee, const struct observation *observation,
+			const struct rates *rates, double lag_s, double good_s);
+/* capacity.c: Xcap. `promised`: what job_step() said. */
+void capacity_step(struct capacity *capacity, const struct observation *observation,
+		   const struct rates *rates, enum regime regime, double promised, double good_s);
+/* patience.c: how long a sender may wait in front of the server, s. */
+double patience_step(struct patience *patience, const struct observation *observation,
+		     const struct capacity *capacity);
+/* think.c: sums of the tick; and Z, s, while sessions are to take `server_s` at the server. */
+void think_read(struct think *think, const struct observation *observation);
+double think_step(struct think *think, const struct observation *observation,
+		  const struct rates *rates, const struct capacity *capacity, double server_s);
 
-/* servo.c: W by delay pressures. `hold`: it must not grow. */
-double servo_step(struct servo *servo, const struct tick *tick, const struct window_config *config,
-		  bool hold);
+/* servo.c: W by delay pressures. */
+double servo_step(struct servo *servo, const struct observation *observation);
 
-/* hard.c: bytes a session, `session_bytes` if that is more than 0, else learned, sooner while the
- * cliff `binds`; and W_hard: -1 when no cliff is known; says which one is nearest. */
+/* hard.c: bytes a session, learned sooner while the cliff binds; and W_hard: -1 when no cliff is
+ * known; says which one is nearest. */
 void memory_init(struct memory *memory);
-void memory_step(struct memory *memory, const struct tick *tick, double session_bytes, bool binds);
-double window_hard_limit(struct window *window, const struct tick *tick, enum reason *ret_reason);
+void memory_step(struct memory *memory, const struct observation *observation);
+double hard_limit(struct memory *memory, const struct observation *observation,
+		  enum reason *ret_reason);
 
 /* foreign.c: whether the pressure comes from other programs. */
-bool foreign_step(struct foreign *foreign, const struct tick *tick, const struct rates *rates,
-		  const struct capacity *capacity, double cores);
+bool foreign_step(struct foreign *foreign, const struct observation *observation,
+		  const struct rates *rates, const struct capacity *capacity);
+
+/* window_plan.c: the plan, of the view as it is now; and the one that bounds nothing, into the
+ * view, too. */
+void window_plan(const struct window *window, const struct observation *observation,
+		 struct plan_service *ret);
+void window_open_plan(struct window_view *view, struct plan_service *ret);
 
 /* queue_bound.c: the rate at which mail leaves the queue bounds the rate at which it is taken.
  * After the rest of the plan. */
-void window_bind_queue(struct window *window, const struct tick *tick, struct plan_service *ret);
+void queue_bound(const struct observation *observation, double offered_per_s,
+		 struct window_view *view, struct plan_service *ret);
 
 #endif

@@ -87,7 +87,8 @@ static const char *const patterns[] = {
 	/* Halon, halon-extras/backoff: the example of its README. */
 	"421 4\\.3\\.2 No system resources",
 	/* Sisimai, reasons that bounce handlers store with the address (RateLimited, which was
-	 * TooManyConn; Blocked, Suspend). https://github.com/sisimai/p5-sisimai/tree/stable/lib/Sisimai/Reason */
+	 * TooManyConn; Blocked, Suspend).
+	 * https://github.com/sisimai/p5-sisimai/tree/stable/lib/Sisimai/Reason */
 	"All available IPs are at maximum connection limit",
 	"connection rate limit",
 	"exceeds per-domain connection limit",

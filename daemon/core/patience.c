@@ -1,0 +1,32 @@
+/* How long senders may wait in front of the server. */
+#include "core/window_parts.h"
+
+/* So long may be waited in front of the server: up to the objective while the queue there comes and
+ * goes; next to not at all where the load is above capacity for long, or by so much that the room
+ * is full anyway. A refused sender comes back in five minutes; one who waits for a second does not
+ * even notice. So a queue that comes and goes is borne, in front of the server where it costs no
+ * process, and one that stands is not (CoDel's distinction). */
+double patience_step(struct patience *p, const struct observation *o,
+		     const struct capacity *capacity)
+{
+	double objective_s = o->config->wait_objective_us / US_IN_S, excess, room_s;
+	double could = o->before->passing_per_s; /* by the figures of the tick before */
+	bool full, over;
+
+	smooth_step(&p->offered, o->offered, o->dt, TAU_OFFERED_S);
+	excess = p->offered / (could > 0 ? could : capacity->per_s) - 1;
+	/* Where the window has been full for as long as a session takes, what is completed is what
+	 * the server can do now, whatever is thought of it. */
+	full = o->before->window >= 0 && o->in->load->in_flight >= FULL * o->before->window;
+	p->full_s = full ? p->full_s + o->dt : 0;
+	over = excess > LASTS_OVER - 1 ||
+	       (p->full_s > capacity->lag_s && p->offered > LASTS_OVER * capacity->completed_lag);
+	p->lasts_s = clamp_double(p->lasts_s + (over ? 1 : -LASTS_FORGETS) * o->dt, 0, LASTS_S + 1);
+	room_s = EXCESS_MAX * objective_s;
+	p->excess_s = clamp_double(
+		p->excess_s + (excess > LASTS_OVER - 1 ? excess : -LASTS_FORGETS) * o->dt, 0,
+		room_s + 1);
+	over = p->lasts_s >= LASTS_S || p->excess_s >= room_s ||
+	       (excess >= STEEP && p->excess_s >= STEEP_EXCESS * objective_s);
+	return over ? SHORT_WAIT_S : objective_s;
+}

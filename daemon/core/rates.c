@@ -1,0 +1,36 @@
+/* What comes and goes, a second: this tick, and smoothed. */
+#include "core/window_parts.h"
+
+void rates_step(struct rates *r, struct observation *o)
+{
+	const struct load_service *now = o->in->load, *was = r->primed ? &r->last : now;
+	double jobs = counter_delta(now->completed, was->completed);
+
+	o->completed = jobs / o->dt;
+	o->offered = counter_delta(now->offered, was->offered) / o->dt;
+	o->admitted = counter_delta(now->admitted, was->admitted) / o->dt;
+	o->deferred = (counter_delta(now->deferred, was->deferred) +
+		       counter_delta(now->would_defer, was->would_defer)) /
+		      o->dt;
+	o->busy = now->busy;
+	if (now->busy_us >= was->busy_us && now->busy_us != 0)
+		o->busy = (double)(now->busy_us - was->busy_us) / US_IN_S / o->dt;
+	smooth_step(&r->completed, o->completed, o->dt, TAU_RATE_S);
+	smooth_step(&r->completed_slow, o->completed, o->dt, TAU_COST_S);
+	smooth_step(&r->offered, o->offered, o->dt, TAU_RATE_S);
+	smooth_step(&r->admitted, o->admitted, o->dt, TAU_RATE_S);
+	smooth_step(&r->done, counter_delta(now->finished, was->finished) / o->dt, o->dt,
+		    TAU_RATE_S);
+	smooth_step(&r->done_time, counter_delta(now->server_us, was->server_us) / US_IN_S / o->dt,
+		    o->dt, TAU_RATE_S);
+	smooth_step(&r->busy, o->busy, o->dt, TAU_BUSY_S);
+	r->jobs += jobs;
+	if (o->deferred > 0)
+		r->refused_us = o->in->now_us;
+	o->refusing = r->refused_us != 0 && o->in->now_us - r->refused_us < us_of(REFUSING_S);
+	o->thought = fmax(0, counter_delta(now->session_us, was->session_us) -
+				     counter_delta(now->server_us, was->server_us)) /
+		     US_IN_S / o->dt;
+	r->last = *now;
+	r->primed = true;
+}

@@ -1,0 +1,104 @@
+/* T, the time that a session costs the server, and T0, its unloaded part: what is the server's way
+ * (tarpits, greet waits, lookups) and no overload. */
+#include "core/window_parts.h"
+
+/* The window is nearly shut, and still a session takes long on an idle machine, or where a disk is
+ * all that it waits for: that is no queue, but its own way, or the disk's (a commit that all
+ * share). */
+static bool is_confined(const struct observation *o, const struct rates *r)
+{
+	bool disk = o->io > o->cpu && !(o->server & SERVER_SHORT_OF_SLOTS);
+	double few = CONFINED_BUSY * o->config->min;
+
+	return (observed_idle(o) || disk) && o->before->window >= 0 && o->before->window <= few &&
+	       r->busy <= few;
+}
+
+/* T by the sessions that have ended; -1: not known. It lags behind, and does not see sessions that
+ * only look busy and never end (half a TLS hello, a client that stalls in its message): those are
+ * no load. */
+static double ended_time(const struct rates *r)
+{
+	return r->done >= TELLS_MIN_PER_S ? r->done_time / r->done : -1;
+}
+
+/* Nothing queues: neither for the machine nor for a greeting. */
+static bool is_unloaded(const struct observation *o, const struct rates *r)
+{
+	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
+	/* A server that greets late by itself (greet wait, DNS lists) always has some that wait. */
+	double late = LATE_GREETINGS * r->admitted * o->in->connect_220_base_us / US_IN_S;
+
+	return observed_idle(o) && !o->refusing &&
+	       ungreeted <= fmax(fmax(2, late), UNGREETED_IDLE_SHARE * o->in->load->in_flight);
+}
+
+/* Follows what a session costs the server while nothing queues: down at once, up only while it is
+ * idle. */
+static void learn(struct unloaded *u, struct observation *o, const struct rates *r)
+{
+	double completed = r->completed, admitted = r->admitted;
+	/* While the load rises, completions lag behind by T: then Little's law holds for what was
+	 * admitted. */
+	double unloaded = r->busy / fmax(fmax(completed, admitted), 1);
+	/* After a step of the load either rate is not what made those busy now: it costs less only
+	 * if it does by both. */
+	double surely = r->busy / fmax(fmin(completed, admitted), 1);
+	bool rests = is_unloaded(o, r);
+
+	if (o->refusing && surely > u->time_s && is_confined(o, r)) {
+		u->seen = true;
+		smooth_step(&u->time_s, surely, o->dt, BASE_CONFINED_S);
+		o->confined = true;
+	} else if (unloaded > u->time_s && o->server & SERVER_GREETS_LATE &&
+		   completed > THROUGH_SHARE * admitted) {
+		/* They do get through, late as they are greeted: that is its way. */
+		if (u->seen)
+			smooth_step(&u->time_s, unloaded, o->dt, BASE_GREETING_S);
+		else
+			u->time_s = unloaded;
+		u->seen = true;
+	} else if (!u->seen && rests) {
+		u->time_s = unloaded;
+		u->seen = true;
+	} else if (surely < u->time_s) {
+		smooth_step(&u->time_s, surely, o->dt, BASE_DOWN_S);
+	} else if (rests) {
+		smooth_step(&u->time_s, unloaded, o->dt,
+			    r->jobs < JOBS_FOR_BASE ? BASE_UP_FIRST_S : BASE_UP_S);
+	}
+}
+
+/* A session takes at the least what its greeting takes, also where the few sessions by which the
+ * unloaded time was learned were lucky. While greetings wait for a place, they say nothing of
+ * it. */
+static void learn_greeting(struct unloaded *u, const struct observation *o, const struct knee *knee)
+{
+	if (!(o->server & SERVER_SHORT_OF_SLOTS) && knee->over_s <= 0)
+		u->time_s = fmax(u->time_s, o->in->connect_220_base_us / US_IN_S);
+}
+
+double unloaded_step(struct unloaded *u, struct observation *o, const struct rates *r,
+		     const struct knee *knee)
+{
+	/* Beyond what is the server's way, which itself varies. Those busy now were admitted a
+	 * while ago. */
+	double passing = fmax(r->admitted, r->completed);
+	double busy = r->busy - BASE_SLACK * passing * u->time_s;
+	double excess = fmax(0, busy / fmax(r->completed, 1)), ended = ended_time(r);
+	/* On an idle machine T alone shuts nothing: before an unloaded one was seen, and where
+	 * greetings are what is late, a long one may be just that, and some of the busy may only
+	 * look so. Then those that have ended must have taken as long, too. */
+	bool witness = !observed_idle(o);
+	bool alone = !u->seen || r->jobs < JOBS_FOR_BASE || o->server & SERVER_GREETS_LATE;
+
+	if (r->completed >= TELLS_MIN_PER_S && window_has(o->config, WINDOW_PART_BASE)) {
+		learn(u, o, r);
+		learn_greeting(u, o, knee);
+	}
+	if (!witness && alone)
+		return 0;
+	if (!witness && ended >= 0 && ended <= BASE_SLACK * u->time_s + TIME_GOOD_S)
+		return 0;
+	return excess;
+}
