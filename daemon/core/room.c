@@ -204,14 +204,73 @@ struct room_node *room_expired(const struct room *room, uint64_t now_us)
 	return n;
 }
 
+/* ---- who comes, and who gets a place */
+
+#define FADES_EVERY_US 100000u
+#define FADES_PART 8 /* of a count goes each time: a mean over .8 s */
+#define FORGOTTEN 64 /* times, and next to nothing is left */
+#define ONE 256u
+#define BIN_BITS 4 /* of an order: half of a doubling is one bin */
+#define SURE_SIGMAS 1.5
+
+static unsigned bin_of(uint32_t order)
+{
+	uint32_t bin = order >> BIN_BITS;
+
+	return bin < ROOM_ORDER_BINS ? bin : ROOM_ORDER_BINS - 1;
+}
+
+static void count_arrival(struct room_arrivals *a, uint32_t order, uint64_t now_us)
+{
+	uint64_t times = now_us > a->faded_us ? (now_us - a->faded_us) / FADES_EVERY_US : 0;
+
+	if (times > FORGOTTEN)
+		memset(a->bin, 0, sizeof(a->bin));
+	for (uint64_t n = 0; n < times && times <= FORGOTTEN; n++)
+		for (unsigned i = 0; i < ROOM_ORDER_BINS; i++)
+			a->bin[i] -= (a->bin[i] + FADES_PART - 1) / FADES_PART;
+	a->faded_us += times * FADES_EVERY_US;
+	a->bin[bin_of(order)] += ONE;
+}
+
+/* Connections of a higher order, a second x 1000. */
+static double higher_milli(const struct room_arrivals *a, uint32_t order)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = bin_of(order) + 1; i < ROOM_ORDER_BINS; i++)
+		sum += a->bin[i];
+	return (double)sum / ONE * 1e9 / (FADES_EVERY_US * FADES_PART);
+}
+
+/* So long it may wait: what is expected errs. The last of those who were let in because they would
+ * just get through must not all wait in vain. */
+static uint64_t time_us(uint32_t hold_us)
+{
+	return hold_us + hold_us / ROOM_SLACK_PART;
+}
+
+/* Whether it gets one of the places that come free in its time, less those that a higher order will
+ * take. They vary by the square root of their number. */
+static bool is_sure(const struct room *room, const struct room_offer *offer, uint32_t ahead)
+{
+	double milli = offer->pass_milli - higher_milli(&room->arrivals, offer->order);
+	double places = milli * (double)time_us(offer->hold_us) / 1e9, left = places - ahead;
+
+	return milli > 0 && left > 0 && left * left > SURE_SIGMAS * SURE_SIGMAS * places;
+}
+
 enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 			    struct room_node *node, struct room_node **ret_out)
 {
 	struct room_node *out = NULL;
+	uint32_t ahead = room_ahead(room, offer->order);
 
-	if (!offer->hold_us ||
-	    room_expected_us(room_ahead(room, offer->order), offer->pass_milli) >= offer->hold_us)
+	count_arrival(&room->arrivals, offer->order, offer->now_us);
+	if (!offer->hold_us || room_expected_us(ahead, offer->pass_milli) >= offer->hold_us)
 		return ROOM_TOO_LONG;
+	if (offer->stands && !is_sure(room, offer, ahead))
+		return ROOM_OVERTAKEN;
 	if (room_count(room) >= offer->most) {
 		out = last(room);
 		if (!out || out->order >= offer->order)
@@ -221,9 +280,7 @@ enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 	}
 	node->order = offer->order;
 	node->since_us = offer->now_us;
-	/* What is expected errs. The last of those who were let in because they would just get
-	 * through must not all wait in vain. */
-	node->deadline_us = offer->now_us + offer->hold_us + offer->hold_us / ROOM_SLACK_PART;
+	node->deadline_us = offer->now_us + time_us(offer->hold_us);
 	insert(room, node);
 	return out ? ROOM_INSTEAD : ROOM_WAIT;
 }

@@ -13,6 +13,13 @@
  * 2.25 s, and the newcomer is refused at once. One that comes before 70 of the 90 may wait: 20 /
  * 40 = .5 s.
  *
+ * While the queue stands the hold is short, and those of a higher order who come meanwhile take
+ * what comes free: a newcomer is told at once when it cannot be sure of a place, by the rate at
+ * which each order comes and the chance of the places. Who is refused for that alone is owed the
+ * next place. Example: 100 places a second, a hold of .2 s, and .05 s of slack: 25 places in its
+ * time. 60 a second come before it, which leaves 10, and 10 vary by 3. With 5 before it 5 are left,
+ * more than 1.5 x 3: it may wait. With 6 it is refused.
+ *
  * A node belongs to the caller and is in at most one room. There is no clock and no allocation.
  * The nodes are a treap (Seidel and Aragon: Randomized search trees, 1996) in which each knows
  * the size and the earliest deadline of what is below it: all is O(log n). */
@@ -35,9 +42,17 @@ struct room_node {
 	uint32_t priority;
 };
 
+/* How often connections of which order ask for a place: counts that fade. */
+#define ROOM_ORDER_BINS 256u
+struct room_arrivals {
+	uint64_t faded_us;
+	uint32_t bin[ROOM_ORDER_BINS]; /* connections x 256, the last .8 s for the most part */
+};
+
 struct room {
 	struct room_node *root;
 	uint64_t random;
+	struct room_arrivals arrivals;
 };
 
 /* A connection asks to wait. */
@@ -47,11 +62,14 @@ struct room_offer {
 	uint32_t hold_us; /* it may wait if it has to expect no more than this; 0: not at all */
 	uint32_t pass_milli; /* places that come free: a second x 1000 */
 	uint32_t most; /* bound of the room */
+	bool stands; /* the queue stands: who is not sure of a place is told at once */
 };
 
 enum room_answer {
 	ROOM_WAIT, /* it is in */
 	ROOM_TOO_LONG, /* the wait to expect is over hold_us */
+	/* the queue stands, and others will take the places of its time: it is owed the next */
+	ROOM_OVERTAKEN,
 	ROOM_FULL, /* and it would come last */
 	ROOM_INSTEAD, /* it is in, and *ret_out had to go */
 };

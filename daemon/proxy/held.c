@@ -123,6 +123,7 @@ static struct room_offer offer_of(struct session *s, const struct plan_request *
 		.order = room_order((uint16_t)(request->score >> 16), request->sessions + held),
 		.hold_us = service->hold_us < wait_us ? service->hold_us : wait_us,
 		.pass_milli = service->pass_milli,
+		.stands = service->hold_us < wait_us,
 		.most = t->held_max,
 	};
 
@@ -140,6 +141,10 @@ bool held_enter(struct session *s, const struct plan_request *request)
 	struct room_node *out = NULL;
 	enum room_answer answer = room_enter(&t->room, &offer, &s->held, &out);
 
+	if (answer == ROOM_OVERTAKEN) {
+		room_owe(&t->debts, session_group(s), s->moved_us);
+		flight_tell_late(s);
+	}
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD)
 		return false;
 	s->phase = PHASE_HELD;

@@ -246,6 +246,19 @@ def _():
         check(again.reply().startswith(b"220") or first.reply().startswith(b"220"), "served")
 
 
+@test("while the queue stands who is not sure of a place is told at once, without waiting, and is owed the next one")
+def _():
+    with World(window=1, hold_ms=400, per_s=4) as w:
+        full, = w.fill()
+        check(w.client("127.5.0.1").greeting.startswith(b"451"), "two places in its time are not sure")
+        check(w.now()["held_in_vain"] == 0, "nobody was held")
+        w.plan(1, hold_ms=0)
+        check(w.client("127.6.0.1").greeting.startswith(b"451"), "a stranger may not wait now")
+        # A place beyond the window is kept for those to whom one was promised.
+        check(w.client("127.5.0.1").greeting.startswith(b"220"), "the next attempt is served")
+        full.close()
+
+
 @test("a heavy source that waited in vain is owed one place like anybody: it comes first once, and its other connections do not")
 def _():
     with World(window=2) as w:

@@ -86,6 +86,55 @@ static void refused_only_when_the_wait_to_expect_is_too_long(void **state)
 	assert_int_equal(room_expected_us(0, 0), 0);
 }
 
+/* 100 places a second, .25 s: 25 come free in the time of a newcomer. */
+static enum room_answer enter_standing(struct room_node *node, uint32_t order, uint64_t now_us)
+{
+	struct room_node *out;
+	const struct room_offer offer = { .now_us = now_us,
+					  .order = order,
+					  .hold_us = S / 5,
+					  .pass_milli = 100000,
+					  .most = 1000,
+					  .stands = true };
+
+	return room_enter(&room, &offer, node, &out);
+}
+
+static void while_the_queue_stands_only_who_is_sure_of_a_place_waits(void **state)
+{
+	static struct room_node node[100];
+	uint32_t low = room_order(100 << 6, 0), high = room_order(900 << 6, 0);
+	unsigned in = 0;
+
+	/* 25 less 17 are 8, more than 1.5 x 5. */
+	while (enter_standing(&node[in], low, S) == ROOM_WAIT)
+		in++;
+	assert_int_equal(in, 18);
+	assert_int_equal(enter_standing(&node[in], low, S), ROOM_OVERTAKEN);
+	assert_int_equal(enter_standing(&node[in], high, S), ROOM_WAIT);
+	while (room_first(&room))
+		room_leave(&room, room_first(&room));
+	/* 60 a second of a higher order come and go at once. The room is empty, and with six before
+	 * it a low one is not sure of a place. */
+	for (uint64_t at = 2 * S; at < 7 * S; at += S / 60) {
+		assert_int_equal(enter_standing(&node[0], high, at), ROOM_WAIT);
+		room_leave(&room, &node[0]);
+	}
+	for (in = 0; enter_standing(&node[in], low, 7 * S) == ROOM_WAIT;)
+		in++;
+	assert_in_range(in, 4, 8);
+	while (room_first(&room))
+		room_leave(&room, room_first(&room));
+	/* 200 a second: there is no place for a low one, and there is again when they have gone. */
+	for (uint64_t at = 7 * S; at < 12 * S; at += S / 200) {
+		assert_int_equal(enter_standing(&node[0], high, at), ROOM_WAIT);
+		room_leave(&room, &node[0]);
+	}
+	assert_int_equal(enter_standing(&node[0], low, 12 * S), ROOM_OVERTAKEN);
+	assert_int_equal(enter_standing(&node[0], high, 12 * S), ROOM_WAIT);
+	assert_int_equal(enter_standing(&node[1], low, 20 * S), ROOM_WAIT);
+}
+
 static void at_the_bound_only_who_comes_before_the_last_gets_in(void **state)
 {
 	struct room_node a, b, c, *out = NULL;
@@ -292,6 +341,8 @@ int main(void)
 		cmocka_unit_test_setup(by_rank_and_then_who_has_waited_longest, setup),
 		cmocka_unit_test(many_sessions_of_a_source_come_later),
 		cmocka_unit_test_setup(refused_only_when_the_wait_to_expect_is_too_long, setup),
+		cmocka_unit_test_setup(while_the_queue_stands_only_who_is_sure_of_a_place_waits,
+				       setup),
 		cmocka_unit_test_setup(at_the_bound_only_who_comes_before_the_last_gets_in, setup),
 		cmocka_unit_test_setup(who_has_waited_long_enough_is_found_in_any_order, setup),
 		cmocka_unit_test_setup(as_one_that_looks_at_all, setup),

@@ -224,6 +224,7 @@ bool law_may_wait(const struct law *l, const struct law_request *q, struct verdi
 					    q->ranked ? *held_by((struct law *)l, q->address) : 0),
 				    .hold_us = service->hold_us,
 				    .pass_milli = service->pass_milli,
+				    .stands = service->hold_us < HOLD_OWED_US,
 				    .most = HELD_MAX };
 	if (q->ranked && request.heavy == PLAN_HEAVY_NO &&
 	    room_owes(&l->debts, group_of(q->address), q->now_us)) {

@@ -177,6 +177,10 @@ static bool hold(struct host *h, uint32_t id, const struct law_request *request,
 	answer = room_enter(&h->room, &offer, &held->node, &out);
 	if (answer == ROOM_INSTEAD)
 		release(h, out, v);
+	if (answer == ROOM_OVERTAKEN && request->ranked) {
+		law_owe(&h->law, request->address, r->now_us);
+		law_tell(&h->law, request->address, SOURCE_LATE, 0);
+	}
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD) {
 		free(held);
 		return false;
