@@ -2,7 +2,8 @@
 import statistics
 
 TOLD = [("told", ">=", .999), ("refused_p99_s", "<=", .05)]
-OVERLOAD = [("goodput", ">=", .90), ("in_1s", ">=", .90), *TOLD]
+# Of an overload that lasts: those who wait in front of the server in its first seconds are served within the objective, and not within one.
+OVERLOAD = [("of_alone", ">=", 1.0), ("p99_lasting_s", "<=", 1.0), *TOLD]
 NEEDLESS = [("refused_ratio", "<=", .005)]
 # Where the server alone refuses nobody but is late: what it takes in time is what is asked for.
 AS_ALONE = [("needless_ratio", "<=", .005)]
@@ -23,9 +24,10 @@ AIMS = {
     "half-speed": AS_ALONE,
     "2x": OVERLOAD,
     "5x": OVERLOAD,
-    "10x": OVERLOAD + [("p99_s", "<=", .4)],
+    "10x": OVERLOAD,
     "10x-again": [("goodput", ">=", .90)],
-    "step": OVERLOAD + [("p99_s", "<=", .4), ("back_s", "<=", 1.0)],
+    # Shorter than it takes to last.
+    "step": [("of_alone", ">=", 1.0), *TOLD, ("back_s", "<=", 1.0)],
     "cpu-neighbour": [("of_best_window", ">=", SAME), ("p99_s", "<=", 1.0)],
     "cpu-neighbour-weighted": [("in_1s_of_offered", ">=", .95)],
     "fsync-neighbour": NEEDLESS,

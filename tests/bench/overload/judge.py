@@ -3,6 +3,8 @@ takes. A rate counts what ended in the judged seconds, a share or a latency what
 IN_TIME_S, AT_ONCE_S = 10, 1
 # The server needs so long to start the processes that it lacks.
 ONSET_S = 2
+# Those who came before an overload is known to last waited up to the objective: what lasts is judged after it.
+LASTING_S = 5
 # At most so many may be late or refused when all is well.
 STRAY = 0.005
 
@@ -80,6 +82,8 @@ def judge(rows, case, capacity, queued_per_s=0.0):
               "settled": min(served(rows, case, since + ONSET_S, until, AT_ONCE_S), through) / capacity,
               "in_1s_of_offered": sum(accepted(r) and r["ended_s"] - r["scheduled_s"] - case.client_s <= AT_ONCE_S for r in mine) / len(mine)
               if mine else None,
+              "p99_lasting_s": quantile([r["ended_s"] - r["scheduled_s"] - case.client_s for r in mine
+                                         if admitted(r) and r["scheduled_s"] >= since + LASTING_S], .99),
               "p50_s": quantile(took, .5), "p99_s": quantile(took, .99),
               "refused_ratio": len(refused) / len(mine) if mine else None,
               "rejected": sum(r["outcome"] == "rejected" for r in mine),

@@ -8,8 +8,8 @@ import plot
 from fronts import NAMES, PENSTOCK, title
 from plan import ALL, SCAN
 
-COLUMNS = [("goodput", "goodput, C", 2), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
-           ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("refused_ratio", "refused", 4), ("needless_ratio", "refused needlessly", 4),
+COLUMNS = [("goodput", "goodput, C", 2), ("of_alone", "goodput, of the bare server's", 2), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
+           ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("p99_lasting_s", "p99 after 5 s, s", 2), ("refused_ratio", "refused", 4), ("needless_ratio", "refused needlessly", 4),
            ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3),
            ("proxy_cpu", "proxy, of the core", 3), ("penstockd_cpu", "penstockd, of the core", 3), ("first_451_s", "first 451 after, s", 3),
            ("back_s", "back after, s", 1), ("oom_kills", "OOM kills", 0), ("of_best_window", "served, of the best window", 2),
@@ -65,6 +65,16 @@ def add_needless(cells):
                 # Who is closed without a word (HAProxy) is turned away, too.
                 away = run["refused_ratio"] / run["told"] if run.get("told") else 1 - run["taken_ratio"]
                 run["needless_ratio"] = max(0.0, min(away, taken - run["taken_ratio"]))
+
+
+def add_of_alone(cells):
+    """What was accepted within ten seconds, of what the bare server takes of the same case and seed in its turn."""
+    alone = {(plant, case, run["seed"]): run.get("goodput") for (plant, case, front), runs in cells.items() if front == "alone" for run in runs}
+    for (plant, case, front), runs in cells.items():
+        for run in runs if front != "alone" else []:
+            bare = alone.get((plant, case, run["seed"]))
+            if bare and run.get("goodput") is not None:
+                run["of_alone"] = run["goodput"] / bare
 
 
 def add_best_windows(cells):
@@ -150,6 +160,7 @@ def not_run(missing, results):
 def write(directory, results, missing):
     cells = results.cells()
     add_needless(cells)
+    add_of_alone(cells)
     best = add_best_windows(cells)
     seeds = max((len(runs) for runs in cells.values()), default=0)
     lines = ["Median (least to most) of the runs of a cell.", ""] + verdicts(cells)
