@@ -239,6 +239,11 @@ void law_owe(struct law *l, uint32_t address, uint64_t now_us)
 	room_owe(&l->debts, group_of(address), now_us);
 }
 
+void law_unowe(struct law *l, uint32_t address)
+{
+	room_settle(&l->debts, group_of(address));
+}
+
 struct verdict law_in_vain(const struct law *l)
 {
 	return plan_in_vain(&l->plan.service[0]);
@@ -251,7 +256,7 @@ void law_settle(struct law *l, const struct law_request *q, struct verdict v)
 	note_verdict(l, q, v);
 	if (v.admit && !v.would_defer)
 		plan_bucket_take(&l->bucket);
-	if (v.admit && q->ranked)
+	if (v.admit && q->ranked && !q->owed)
 		room_settle(&l->debts, group_of(q->address));
 }
 

@@ -84,6 +84,7 @@ struct law_request {
 	uint32_t under_way; /* admitted, not at the server yet: a front counts them at once */
 	/* it waits for a place already: its source's own limits did not keep it from that */
 	bool held;
+	bool owed; /* it waited on the debt to its source, which has none by it any more */
 };
 
 /* `params` may be NULL: defaults. */
@@ -101,9 +102,11 @@ struct verdict law_decide(struct law *law, const struct plant *plant,
  * that is the verdict, and law_settle() is told. */
 bool law_may_wait(const struct law *law, const struct law_request *request, struct verdict verdict,
 		  struct room_offer *ret_offer);
-/* Who waited in vain, or was told late, comes first at its next attempt; until it got in. */
 /* One of that address waits more, or less (-1). */
 void law_held(struct law *law, uint32_t address, int change);
+/* A source that waited in vain, was told late, or was told at once that it would be overtaken is
+ * owed one place. A connection that waits on the debt has it for its own, as in proxy/held.c. */
+void law_unowe(struct law *law, uint32_t address);
 void law_owe(struct law *law, uint32_t address, uint64_t now_us);
 /* What a client is told for whom no place came free in time. */
 struct verdict law_in_vain(const struct law *law);

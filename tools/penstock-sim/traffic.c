@@ -82,6 +82,7 @@ struct held {
 	struct room_node node;
 	uint32_t address; /* 0: no sender is behind it */
 	uint32_t id;
+	bool owed; /* a place, which no other connection of its source is owed meanwhile */
 };
 
 static struct held *held_of(struct room_node *node)
@@ -145,6 +146,7 @@ static void release(struct host *h, struct room_node *node, struct verdict v)
 	struct law_request request = request_of(h, held->id);
 	uint32_t id = held->id;
 
+	request.owed = held->owed;
 	if (node->size)
 		room_leave(&h->room, node);
 	if ((double)held_us / 1e6 > h->held_worst_s)
@@ -186,6 +188,9 @@ static bool hold(struct host *h, uint32_t id, const struct law_request *request,
 		return false;
 	}
 	counts_hold(&h->plant.counts);
+	held->owed = offer.order == ROOM_OWED;
+	if (held->owed)
+		law_unowe(&h->law, request->address);
 	if (request->ranked)
 		law_held(&h->law, held->address = request->address, 1);
 	return true;
