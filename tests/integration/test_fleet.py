@@ -153,12 +153,12 @@ def _():
 
 @test("the store is killed in the middle: each host goes on alone and says so; what it saw meanwhile is told when the store is back")
 def _():
+    began = time.monotonic()  # a store that answers late on a busy machine is told of, too
     with Fleet(2) as f:
         one, two = f.hosts
         one.drain()
         one.attempt("127.5.0.1")
         two.knows("127.5.0.1", "1 attempt", "told")
-        killed = time.monotonic()
         f.store.kill(signal.SIGKILL)
         one.until(lambda x: not x["connected"], "it is seen")
         check(two.attempt("127.7.0.1").startswith("220"), "a host with room admits everybody")
@@ -173,7 +173,7 @@ def _():
         f.start_store()
         two.knows("127.8.0.1", "1 attempt", "told when the store is back")
         said = one.daemon.output().count("Cannot use the fleet's store")
-        check(1 <= said <= 1 + (time.monotonic() - killed) / 60, f"once a minute at most: {said}")
+        check(1 <= said <= 1 + (time.monotonic() - began) / 60, f"once a minute at most: {said}")
 
 
 @test("the store hangs, is wiped, or is full of rubbish: verdicts and ticks go on, and what makes sense is still shared")

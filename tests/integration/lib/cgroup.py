@@ -96,18 +96,22 @@ class Cgroup:
 def ahead(*controllers):
     """From here on this process and all that it starts come before whatever else this machine does, as on a machine of their own. For
     tests of what a machine can carry: what other work takes from them would be missing from it in earnest. What is to press them starts
-    under them, too. Returns the group in which those of servers are to be made: `Cgroup(..., inside=)`, with these controllers at most."""
-    machine = Cgroup("cpu", *controllers)
+    under them, too. Returns the group in which those of servers are to be made: `Cgroup(..., inside=)`, with these controllers at most;
+    None where no group can be made: they are one of many then."""
+    try:
+        machine = Cgroup("cpu", *controllers)
+    except OSError as why:
+        print(f"# not ahead of other work: {why}", flush=True)
+        return None
     machine.cpu_weight(10000)
     own = Cgroup("cpu", inside=machine)
-    path = own.paths[-1]  # the one that has the CPU's controller
-    kind = "cpu" if own.v1 else ""
+    top, kind = (os.path.join(ROOT, "cpu"), "cpu") if own.v1 else (V2, "")
     with open("/proc/self/cgroup") as f:
         before = next(line.rstrip("\n").split(":")[2] for line in f if line.split(":")[1] == kind)
-    Cgroup.write_file(path + "/cgroup.procs", "0")
+    Cgroup.write_file(os.path.join(top, own.name, "cgroup.procs"), "0")
 
     def leave():
-        Cgroup.write_file((os.path.join(ROOT, "cpu") if own.v1 else V2) + before + "/cgroup.procs", "0")
+        Cgroup.write_file(top + before + "/cgroup.procs", "0")
         own.remove()
         machine.remove()
     atexit.register(leave)
