@@ -26,7 +26,7 @@
 	X(SEVERAL_CORES, 1.5, "cores", \
 	  "from so many on, stalls count only as far as the cores are used", "test_law") \
 	X(CORES_FULL, 0.93, "of the cores", "used so far, stalls count wholly", "many-cores") \
-	X(CORES_MIN, 0.05, "cores", "a smaller quota is read as this", "test_window") \
+	X(CORES_MIN, 0.05, "cores", "a smaller quota is read as this", "test_law") \
 	X(QUEUE_STANDS, 0.1, "of the backlog", \
 	  "an accept queue over it stands: slots are short", "slots-gate") \
 	X(HUNG_PER_S, 0.1, "jobs/s", \
@@ -35,9 +35,9 @@
 	  "longer than greet waits and DNS lists take; senders wait 300 s (RFC 5321, " \
 	  "4.5.3.2.1)", "test_window") \
 	/* Filters and how a tick is read. */ \
-	X(DT_MIN_S, 0.001, "s", "a tick is never shorter", "test_window") \
+	X(DT_MIN_S, 0.001, "s", "a tick is never shorter", "test_law") \
 	X(DT_MAX_S, 5, "s", \
-	  "nor longer: after a pause the past does not count for all of it", "test_window") \
+	  "nor longer: after a pause the past does not count for all of it", "test_law") \
 	X(TAU_BUSY_S, 0.2, "s", "busy sessions", "spike10x") \
 	X(TAU_SATURATION_S, 0.3, "s", "saturation", "spike10x") \
 	X(TAU_RATE_S, 1, "s", "rates", "spike10x") \
@@ -48,7 +48,7 @@
 	  "until then the unloaded time is followed fast", "warm-start") \
 	X(BASE_SLACK, 1.5, "times", "the unloaded time itself varies by so much", "tarpit") \
 	X(TIME_SHOWN_MAX_S, 600, "s", \
-	  "of a server that completes nothing, T is anything", "test_window") \
+	  "of a server that completes nothing, T is anything", "test_law") \
 	X(GREETING_SHARE, 0.8, "of the busy", \
 	  "so many wait for their greeting: that is where the time goes", "greet-wait") \
 	X(ACCEPTED_SHARE, 0.5, "of those", \
@@ -111,7 +111,7 @@
 	X(THINK_FROM, 0.7, "of the window", \
 	  "so full, open sessions are believed before they end", "slow-senders") \
 	X(THINK_OPEN_S, 0.5, "s", "how fast they are", "slow-senders") \
-	X(THINK_MAX_S, 3600, "s", "a session waits no longer", "test_window") \
+	X(THINK_MAX_S, 3600, "s", "a session waits no longer", "test_law") \
 	X(SPREAD, 2, "standard deviations", \
 	  "more at the server for the chance of the senders (square-root staffing)", "away") \
 	X(TIME_SPREAD_MAX_S, 0.40, "s", "of that, at most", "away") \
@@ -141,15 +141,15 @@
 	X(STEEP_EXCESS, 0.4, "rooms", "it may fill so much", "spike10x") \
 	/* The plan: bursts, those who wait for a greeting, late refusal. */ \
 	X(BUCKET_SHARE, 1.25, "capacities", \
-	  "the bucket's rate: it bounds bursts between two ticks", "test_window") \
-	X(BUCKET_MORE_PER_S, 3, "sessions/s", "the same, of a small server", "test_window") \
-	X(BURST_MIN, 5, "sessions", "may come at once", "test_window") \
+	  "the bucket's rate: it bounds bursts between two ticks", "test_law") \
+	X(BUCKET_MORE_PER_S, 3, "sessions/s", "the same, of a small server", "test_law") \
+	X(BURST_MIN, 5, "sessions", "may come at once", "test_law") \
 	X(UNGREETED_MIN, 8, "sessions", "may wait for their greeting", "hang") \
 	X(UNGREETED_CAPACITY_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
 	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
 	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "test_law") \
 	X(NAMED_FROM, 0.5, "of SATURATED", \
-	  "CPU or disk is the reason from here on", "test_window") \
+	  "CPU or disk is the reason from here on", "test_law") \
 	/* W_hard: memory and space. */ \
 	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
 	  "a session with a scanner, before any was seen", "memory-cliff") \
@@ -181,7 +181,7 @@
 	  "upwards: sessions just admitted have not taken what they will", "memory-noise") \
 	X(EXHAUSTS_AHEAD_S, 5, "s", \
 	  "so long those in flight stay: what others take until then is theirs", "memory-gulp") \
-	X(DISK_PER_SESSION_BYTES, 1048576, "bytes", "spool space of a session", "test_window") \
+	X(DISK_PER_SESSION_BYTES, 1048576, "bytes", "spool space of a session", "test_law") \
 	/* When not to grow; whose pressure it is; the queue behind the server. */ \
 	X(HOLD_S, 30, "s", "no growth after a sensor was lost", "sensor-loss") \
 	X(FOREIGN_S, 2, "s", "for so long the pressure comes from other programs", "foreign-step") \
@@ -258,7 +258,7 @@
 	  "fewer, and the admitted share says nothing", "test_engine") \
 	X(TOLD_SETTLES, 2, "ticks", \
 	  "after an order or a mode ends: what clients were told until then is counted", \
-	  "test_truth") \
+	  "test_engine") \
 	X(TICK_FIRST_S, 0.1, "s", \
 	  "the first tick, before there is a time between two", "test_engine") \
 	/* Trends, hours ahead. */ \
@@ -276,8 +276,8 @@
 	X(TREND_GAP, 3, "windows", \
 	  "without a reading: the past is no neighbour of what comes", "test_trend") \
 	X(TREND_MEMORY_BYTES, 4194304, "bytes", \
-	  "a fall of less over a look is none: memory and space", "test_trend") \
-	X(TREND_INODES, 64, "inodes", "the same", "test_trend")
+	  "a fall of less over a look is none: memory and space", "test_engine") \
+	X(TREND_INODES, 64, "inodes", "the same", "test_engine")
 /* clang-format on */
 
 #ifdef LAW_VARIABLE

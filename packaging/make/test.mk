@@ -94,6 +94,14 @@ $(BUILD)/tests/law/penstock-sim: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildca
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 -include $(LAW_OBJECTS:.o=.d)
 
+## make law-fixed       each figure of the law that a unit test fixes: with half or twice of it that test fails
+LAW_TESTS := $(addprefix $(BUILD)/tests/law/,$(sort $(shell grep -o '"test_[a-z_]*"' daemon/core/law.h | tr -d '"')))
+$(BUILD)/tests/law/test_%: tests/unit/test_%.c $(LAW_OBJECTS) $(LIB)
+	$(Q)$(CC) $(CPPFLAGS) -Itests -DLAW_VARIABLE $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LIB) $(LDLIBS) -lcmocka
+.PHONY: law-fixed
+law-fixed: $(LAW_TESTS)
+	@BUILD=$(BUILD) tests/law-fixed
+
 ## make sensitivity     half and twice of each figure of the law, over the scenarios and N=60 random plants, into packaging/doc/sensitivity.md
 .PHONY: sensitivity
 sensitivity: $(BUILD)/tests/law/penstock-sim

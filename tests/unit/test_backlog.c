@@ -240,6 +240,23 @@ static void without_sight_of_the_queue_nothing_binds(void **state)
 	assert_false(sample_has(&b.sample, SIGNAL_QUEUE_DRAIN_S));
 }
 
+static double drain_of(double ready)
+{
+	struct backlog backlog = { 0 };
+	struct backlog_view view;
+
+	for (int i = 0; i < 100; i++)
+		backlog_step(&backlog, ready, 0, 0, 0.1, &view);
+	return view.drain_s;
+}
+
+/* A thousandth of a message a second is the least that is said to leave, a day the longest time. */
+static void a_queue_that_stands_has_an_end(void **state)
+{
+	assert_near(drain_of(50 + 50), 50 / 1e-3, 1);
+	assert_near(drain_of(1e6), 86400, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +270,7 @@ int main(void)
 		cmocka_unit_test_setup(an_operator_may_leave_the_queue_out_of_it, setup),
 		cmocka_unit_test_setup(a_few_that_are_stuck_refuse_nothing, setup),
 		cmocka_unit_test_setup(without_sight_of_the_queue_nothing_binds, setup),
+		cmocka_unit_test_setup(a_queue_that_stands_has_an_end, setup),
 	};
 
 	return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);

@@ -81,10 +81,137 @@ static void a_small_service_has_its_part_of_a_queue_that_binds(void **state)
 	assert_int_equal(admitted, asked);
 }
 
+static struct engine engine;
+static struct engine_config config;
+static struct load load;
+static struct sample sample;
+static struct plan plan;
+
+static void begin(unsigned services)
+{
+	memset(&load, 0, sizeof(load));
+	memset(&config, 0, sizeof(config));
+	config.services = services;
+	config.epoch_us = 60 * SECOND;
+	config.window =
+		(struct window_config){ .cores = 1, .min = 4, .banner_objective_us = 500000 };
+	for (int i = 0; i < SIGNAL__COUNT; i++)
+		config.target[i] = signal_info[i].target;
+	engine_init(&engine, &config, 1);
+	sample_clear(&sample, SECOND);
+}
+
+static void step(double dt_s)
+{
+	uint64_t now_us = sample.now_us + (uint64_t)(dt_s * 1e6);
+
+	put(&sample, SIGNAL_CPU_STALL_RATIO, 1);
+	sample.now_us = now_us;
+	engine_step(&engine, &sample, &load, now_us, &plan);
+}
+
+/* The servo cuts by e^(-.25) in a tick of a tenth of a second. */
+static void the_first_tick_is_a_tenth_of_a_second(void **state)
+{
+	begin(1);
+	load.service[0].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+	put(&sample, SIGNAL_RUNQ_P99_US, 3 * signal_info[SIGNAL_RUNQ_P99_US].target);
+	step(0);
+	assert_near(engine.view.window[0].window, 100 * exp(-0.25), 0.5);
+}
+
+/* The share that is admitted, where one of two is deferred and so many are offered a second. */
+static double admitted_of(double per_s)
+{
+	double owed = 0;
+
+	begin(1);
+	load.service[0].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+	for (int i = 0; i < 1000; i++) {
+		owed += per_s / 2;
+		load.service[0].offered += 2 * (uint64_t)owed;
+		load.service[0].deferred += (uint64_t)owed;
+		owed -= (double)(uint64_t)owed;
+		step(1);
+	}
+	return engine.view.admit_ratio;
+}
+
+static void so_few_that_the_share_says_nothing(void **state)
+{
+	struct engine_told *told = &engine.told;
+
+	assert_near(admitted_of(10), 0.5, 0.05);
+	told->offered_per_s = 0.12;
+	told->deferred_per_s = 0.06;
+	step(0.4);
+	assert_near(engine.view.admit_ratio, 0.5, 0.05); /* .08 a second are left */
+	step(0.8);
+	assert_near(engine.view.admit_ratio, 1, 0.001); /* .036 */
+}
+
+static void an_eighth_of_the_queue_is_for_each_of_two_services(void **state)
+{
+	begin(2);
+	for (int i = 0; i < 600; i++) {
+		put(&sample, SIGNAL_QUEUE_READY_COUNT, 5.0 * i);
+		serve(&load.service[0], 10);
+		serve(&load.service[1], 0);
+		step(0.1);
+	}
+	assert_true(engine.view.backlog.allowed_per_s > 0);
+	assert_near(plan.service[1].rate_milli / 1e3, engine.view.backlog.allowed_per_s / 8, 0.01);
+}
+
+static void what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted(void **state)
+{
+	const struct engine_told *told = &engine.told;
+
+	begin(1);
+	load.service[0].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+	step(0.1);
+	engine.told.state = STATE_DRAINING;
+	for (int i = 0; i < 2; i++) {
+		load.service[0].offered++;
+		step(0.1);
+	}
+	assert_near(told->offered_per_s, 0, 0);
+	load.service[0].offered++;
+	step(0.1);
+	assert_true(told->offered_per_s > 0.5 && told->offered_per_s < 1.5);
+}
+
+/* Whether a fall of so much in 94 seconds (48 points of two seconds) is one. */
+static bool falls(enum signal signal, double by)
+{
+	const struct trend *t =
+		signal == SIGNAL_MEM_AVAILABLE_BYTES ? &engine.memory : &engine.inodes;
+
+	begin(1);
+	for (int i = 0; i < 1500; i++) {
+		put(&sample, signal, 1e9 - by * i / 940);
+		step(0.1);
+	}
+	return t->look[0].held > 0;
+}
+
+static void a_small_fall_is_none(void **state)
+{
+	assert_false(falls(SIGNAL_MEM_AVAILABLE_BYTES, 3.3 * 1048576));
+	assert_true(falls(SIGNAL_MEM_AVAILABLE_BYTES, 5 * 1048576));
+	assert_false(falls(SIGNAL_SPOOL_FREE_INODES, 50));
+	assert_true(falls(SIGNAL_SPOOL_FREE_INODES, 80));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_small_service_has_its_part_of_a_queue_that_binds),
+		cmocka_unit_test(the_first_tick_is_a_tenth_of_a_second),
+		cmocka_unit_test(so_few_that_the_share_says_nothing),
+		cmocka_unit_test(an_eighth_of_the_queue_is_for_each_of_two_services),
+		cmocka_unit_test(what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted),
+		cmocka_unit_test(a_small_fall_is_none),
 	};
 
 	return cmocka_run_group_tests_name("engine", tests, NULL, NULL);

@@ -322,6 +322,96 @@ static void below_half_of_its_objective_mail_is_not_harmed(void **state)
 	assert_true(folds(0.55, 20, 0) < -2);
 }
 
+static void a_twentieth_of_a_core_is_the_least_that_is_believed(void **state)
+{
+	put(SIGNAL_MTA_CORES, 0);
+	run(1, 0, 1, 1);
+	assert_near(window.view.capacity_per_s, 0.97 * 0.05 / 0.010, 0.1);
+}
+
+/* The servo falls by fifteen hundredths in a tick of a tenth of a second. */
+static void two_ticks_at_once_are_a_millisecond_apart(void **state)
+{
+	double before;
+
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	put(SIGNAL_RUNQ_P99_US, 3 * signal_info[SIGNAL_RUNQ_P99_US].target);
+	load.known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+	load.in_flight = 80;
+	step(0.1);
+	before = window.view.window;
+	step(0);
+	assert_near(window.view.window / before, exp(-0.15 * 0.01), 0.0003);
+}
+
+static void a_tick_is_never_longer_than_five_seconds(void **state)
+{
+	idle_machine();
+	run(1, 0, 1, 1);
+	load.offered += 100;
+	step(100);
+	assert_near(window.view.offered_per_s, 100 / 5.0 * (1 - exp(-5)), 0.2);
+}
+
+static void no_session_is_said_to_take_longer_than_ten_minutes(void **state)
+{
+	idle_machine();
+	run(50, 0, 1000, 1000);
+	assert_near(window.view.server_time_s, 600, 1);
+}
+
+static void no_session_waits_longer_than_an_hour_for_its_sender(void **state)
+{
+	idle_machine();
+	for (int i = 0; i < 100; i++) {
+		load.session_us += UINT64_C(1000000000000);
+		run(1, 1, 1, 0);
+	}
+	assert_near(window.view.think_time_s, 3600, 1);
+}
+
+/* A quarter above what is completed, and three; at least five at once. */
+static void the_bucket_is_a_quarter_above_what_is_completed(void **state)
+{
+	config.cores = 100;
+	window_init(&window, &config);
+	idle_machine();
+	run(1, 0, 1, 1);
+	assert_near(plan.rate_milli / 1e3, 1.25 * window.view.capacity_per_s + 3, 0.1);
+	assert_true(window.view.capacity_per_s > 5000);
+	setup(NULL);
+	put(SIGNAL_MTA_CORES, 0);
+	run(1, 0, 1, 1);
+	assert_near(plan.rate_milli / 1e3, 1.25 * window.view.capacity_per_s + 3, 0.1);
+	assert_int_equal(plan.burst_milli, 5000);
+}
+
+static enum reason reason_at(double io)
+{
+	idle_machine();
+	put(SIGNAL_CPU_STALL_RATIO, 0.1);
+	put(SIGNAL_IO_STALL_RATIO, io);
+	run(1, 1, 1, 1);
+	return window.view.reason;
+}
+
+static void a_disk_is_the_reason_from_half_of_a_full_stall_on(void **state)
+{
+	assert_int_equal(reason_at(0.3), REASON_SMTP);
+	assert_int_equal(reason_at(0.46), REASON_SMTP);
+	assert_int_equal(reason_at(0.49), REASON_DISK);
+}
+
+static void a_session_takes_a_mebibyte_of_the_spool(void **state)
+{
+	config.disk_reserve_bytes = 50 * 1048576.0;
+	window_init(&window, &config);
+	idle_machine();
+	put(SIGNAL_SPOOL_FREE_BYTES, 60 * 1048576.0);
+	run(1, 1, 0, 0);
+	assert_near(window.view.hard, 10, 0.01);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup(f, setup)
@@ -342,6 +432,14 @@ int main(void)
 		TEST(after_a_pause_the_servo_falls_no_further_than_a_third),
 		TEST(the_servo_does_not_grow_for_an_error_below_a_tenth),
 		TEST(below_half_of_its_objective_mail_is_not_harmed),
+		TEST(a_twentieth_of_a_core_is_the_least_that_is_believed),
+		TEST(two_ticks_at_once_are_a_millisecond_apart),
+		TEST(a_tick_is_never_longer_than_five_seconds),
+		TEST(no_session_is_said_to_take_longer_than_ten_minutes),
+		TEST(no_session_waits_longer_than_an_hour_for_its_sender),
+		TEST(the_bucket_is_a_quarter_above_what_is_completed),
+		TEST(a_disk_is_the_reason_from_half_of_a_full_stall_on),
+		TEST(a_session_takes_a_mebibyte_of_the_spool),
 	};
 
 	return cmocka_run_group_tests_name("law", tests, NULL, NULL);

@@ -45,6 +45,7 @@ static void each_threshold(void **unused)
 		int hard;
 		enum level_number number;
 	} rows[] = { { 0.79, 1, 0, LEVEL_NORMAL },   { 0.81, 1, 0, LEVEL_ELEVATED },
+		     { 0, 0.992, 0, LEVEL_NORMAL },  { 0, 0.985, 0, LEVEL_SHEDDING },
 		     { 0, 0.98, 0, LEVEL_SHEDDING }, { 0, 0.49, 0, LEVEL_SEVERE },
 		     { 0, 0.05, 0, LEVEL_CRITICAL }, { 0, 1, 1, LEVEL_CRITICAL } };
 
@@ -154,6 +155,22 @@ static void a_load_at_the_threshold_does_not_flap(void **unused)
 	assert_int_equal(state.level.number, LEVEL_SHEDDING);
 }
 
+static int stays_after(double away_s)
+{
+	setup(NULL);
+	hold(2, 1, 0, 3);
+	hold(0, 1, 0, away_s);
+	hold(2, 1, 0, 3);
+	hold(0, 1, 0, 20);
+	return state.level.number == LEVEL_ELEVATED;
+}
+
+static void two_minutes_after_it_was_left_a_level_is_a_new_one(void **unused)
+{
+	assert_true(stays_after(100));
+	assert_false(stays_after(140));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +185,7 @@ int main(void)
 		cmocka_unit_test_setup(one_that_came_back_is_left_after_two_quiet_minutes, setup),
 		cmocka_unit_test_setup(it_stays_while_above_four_fifths_of_its_entry, setup),
 		cmocka_unit_test_setup(a_load_at_the_threshold_does_not_flap, setup),
+		cmocka_unit_test_setup(two_minutes_after_it_was_left_a_level_is_a_new_one, setup),
 	};
 
 	return cmocka_run_group_tests_name("level", tests, NULL, NULL);

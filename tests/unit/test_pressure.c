@@ -126,6 +126,58 @@ static void names_are_found(void **state)
 	assert_int_equal(signal_by_name("nothing"), SIGNAL__COUNT);
 }
 
+/* Pressure of a stall ratio, and the greeting's base, by two readings `dt_s` apart. */
+static double after(enum signal signal, double first, double second, double dt_s, double *ret_base)
+{
+	struct pressure_state s = { 0 };
+	struct sample sample;
+	struct pressure p;
+
+	sample_clear(&sample, 1);
+	sample_put(&sample, signal, first, VIA_PROCFS);
+	pressure_step(&s, targets, &sample, 0.1, &p);
+	sample_clear(&sample, 1);
+	sample_put(&sample, signal, second, VIA_PROCFS);
+	pressure_step(&s, targets, &sample, dt_s, &p);
+	*ret_base = s.connect_220_base_us;
+	return p.signal[signal];
+}
+
+static void a_signal_is_followed_within_half_a_second(void **state)
+{
+	double base, target = targets[SIGNAL_RUNQ_P99_US];
+
+	assert_near(after(SIGNAL_RUNQ_P99_US, 0, target, 0.5, &base), 1 - exp(-1), 0.001);
+}
+
+static void the_unloaded_greeting_falls_in_seconds_and_rises_in_minutes(void **state)
+{
+	double base;
+
+	(void)after(SIGNAL_CONNECT_220_P50_US, 1000, 0, 2, &base);
+	assert_near(base, 1000 * exp(-1), 1);
+	(void)after(SIGNAL_CONNECT_220_P50_US, 0, 1000, 300, &base);
+	assert_near(base, 1000 * (1 - exp(-1)), 1);
+}
+
+static double together(double cpu, double memory)
+{
+	struct pressure_state s = { 0 };
+	struct sample sample;
+
+	sample_clear(&sample, 1);
+	sample_put(&sample, SIGNAL_RUNQ_P99_US, cpu * targets[SIGNAL_RUNQ_P99_US], VIA_BPF);
+	sample_put(&sample, SIGNAL_MEM_USED_RATIO, memory * targets[SIGNAL_MEM_USED_RATIO],
+		   VIA_PROCFS);
+	return settle(&s, &sample).combined;
+}
+
+static void two_at_their_targets_are_a_tenth_over_and_there_is_an_end(void **state)
+{
+	assert_near(together(1, 1), pow(2, 1 / 8.0), 0.001);
+	assert_near(together(1e9, 0) / 1e6, 1, 0.001);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +187,9 @@ int main(void)
 		cmocka_unit_test(what_an_unloaded_server_takes_is_not_overload),
 		cmocka_unit_test(nonsense_is_not_put_and_the_first_source_wins),
 		cmocka_unit_test(names_are_found),
+		cmocka_unit_test(a_signal_is_followed_within_half_a_second),
+		cmocka_unit_test(the_unloaded_greeting_falls_in_seconds_and_rises_in_minutes),
+		cmocka_unit_test(two_at_their_targets_are_a_tenth_over_and_there_is_an_end),
 	};
 
 	return cmocka_run_group_tests_name("pressure", tests, setup, NULL);

@@ -178,6 +178,14 @@ static void explain_prints_every_term_of_what_it_lets_in(void **state)
 	assert_int_equal(status.plan.service[0].reason, REASON_QUEUE);
 }
 
+static void a_message_of_a_tenth_of_a_millisecond_is_no_load(void **state)
+{
+	seconds(60, 100, .5, 100 * .8e-4, 0);
+	assert_false(view.known);
+	seconds(60, 100, .5, 100 * 1.3e-4, 0);
+	assert_true(view.known);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -187,6 +195,7 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(a_filter_that_is_gone_is_forgotten, setup),
 		cmocka_unit_test_setup(explain_prints_every_term_of_what_it_lets_in, setup),
+		cmocka_unit_test_setup(a_message_of_a_tenth_of_a_millisecond_is_no_load, setup),
 	};
 
 	return cmocka_run_group_tests_name("second_stage", tests, NULL, NULL);

@@ -126,6 +126,42 @@ static void what_grows_is_no_fall(void **state)
 	assert_false(trend_falling(&trend, &per_s, &seen));
 }
 
+static void sixteen_points_say_something(void **state)
+{
+	run(31, 5 * MIB, 0);
+	assert_false(trend.look[0].judged);
+	run(3, 5 * MIB, 0);
+	assert_true(trend.look[0].judged);
+}
+
+static void a_gap_of_three_windows_ends_the_past(void **state)
+{
+	run(40, 5 * MIB, 0);
+	now_us += 3800000;
+	run(1, 5 * MIB, 0);
+	assert_true(trend.look[0].count > 10);
+	run(10, 5 * MIB, 0);
+	now_us += 8000000;
+	run(1, 5 * MIB, 0);
+	assert_int_equal(trend.look[0].count, 0);
+}
+
+static bool falls_with(float shorter)
+{
+	double per_s, seen_s;
+
+	memset(&trend, 0, sizeof(trend));
+	trend.look[0] = (struct trend_look){ .judged = true, .slope = shorter };
+	trend.look[1] = (struct trend_look){ .judged = true, .slope = -1, .held = 12, .count = 40 };
+	return trend_falling(&trend, &per_s, &seen_s);
+}
+
+static void the_shorter_look_may_contradict_by_three_quarters(void **state)
+{
+	assert_true(falls_with(-0.3f));
+	assert_false(falls_with(-0.2f));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +173,9 @@ int main(void)
 		cmocka_unit_test_setup(it_ends_when_the_leak_ends, setup),
 		cmocka_unit_test_setup(a_gap_starts_anew, setup),
 		cmocka_unit_test_setup(what_grows_is_no_fall, setup),
+		cmocka_unit_test_setup(sixteen_points_say_something, setup),
+		cmocka_unit_test_setup(a_gap_of_three_windows_ends_the_past, setup),
+		cmocka_unit_test_setup(the_shorter_look_may_contradict_by_three_quarters, setup),
 	};
 
 	return cmocka_run_group_tests_name("trend", tests, NULL, NULL);
