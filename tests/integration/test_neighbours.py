@@ -28,7 +28,7 @@ def seen_by_root(w, condition, what, seconds=120):
     return wait_for(lambda: (lambda s: s if condition(s) else None)(status_of_root(w)), what, seconds)
 
 
-@test("CPU: of two that spin, the larger is named in JSON, explain, the page and the journal, with what helps; mail flows")
+@test("CPU: of two that spin, the larger is named in JSON, explain, the page and the journal, with what helps; mail flows", quiet=True)
 def _():
     with Neighbourhood() as w:
         small, big, mail = w.group("cpu"), w.group("cpu"), w.group("cpu")
