@@ -198,6 +198,9 @@ bool fleet_take(struct fleet_memory *m, const struct fleet_record *record, uint3
 	else if (record->epoch > before.epoch)
 		slot->own = 0;
 	*ret = slot->record;
+	/* All have just been told the same. */
+	if (memcmp(&slot->record, record, sizeof(*record)) == 0)
+		slot->changed = 0;
 	if (memcmp(&before, &slot->record, sizeof(before)) == 0)
 		return false;
 	if (again)

@@ -2,21 +2,23 @@
 does, in one program where it can; and penstockd."""
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
 
-from lib import exim, haproxy, haraka, nginx, opensmtpd, postfix
+from lib import exim, haproxy, haraka, nginx, opensmtpd, postfix, sendmail
 from lib.gate import Mta
 from lib.haproxy import Haproxy
 from lib.opensmtpd import Opensmtpd
-from lib.place import BUILD, ROOT, wait_for
+from lib.place import BIN, BUILD, ROOT, wait_for
 from lib.postfix import POLICY, SMTP, Postfix
-from lib.programs import Daemon, listening, no_targets
+from lib.sendmail import Sendmail
+from lib.programs import Daemon, Program, listening, no_targets
 
 # Observe: each verdict is made as always, and no load of this machine turns a client away.
 OPTIONS = {"daemon.mode": "observe", "daemon.bpf": "no", "service.mx.ports": "2525", "source.sessions_max": 1000000, "daemon.log_level": "warning"}
-BARE, ASKING = 2541, 2542
+BARE, ASKING, LUA = 2541, 2542, 2543
 MILTER = 2528  # smtpd that asks the milter
 HARAKA = os.path.join(ROOT, "packaging/snippets/haraka/haraka-plugin-penstock")
 
@@ -28,7 +30,7 @@ sed -i "s/^dc_local_interfaces=.*/dc_local_interfaces='127.0.0.1.{BARE} ; 127.0.
 
 
 def prepare():
-    for server in (postfix, haproxy, nginx, haraka, opensmtpd):
+    for server in (postfix, haproxy, nginx, haraka, opensmtpd, sendmail):
         server.prepare()
     exim.prepare("light")
 
@@ -40,14 +42,14 @@ def directory():
     try:
         yield path
     finally:
-        for root in ("exim", "opensmtpd"):
+        for root in ("exim", "opensmtpd", "sendmail"):
             subprocess.run(["umount", "-R", "-l", os.path.join(path, root)], capture_output=True)
         subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
 
 
 @contextlib.contextmanager
-def penstockd(path, front, listen, **more):
-    options = {f"front.{front}.enabled": "yes", f"front.{front}.listen": listen, **{f"front.{front}.{k}": v for k, v in more.items()}}
+def penstockd(path, front, listen, options=None, **more):
+    options = {**(options or {}), f"front.{front}.enabled": "yes", f"front.{front}.listen": listen, **{f"front.{front}.{k}": v for k, v in more.items()}}
     daemon = Daemon(path, {**no_targets(), **OPTIONS, **options})
     try:
         daemon.wait_status(lambda s: s["decisions"]["by_front"].get(front, {}).get("up"), front)
@@ -101,6 +103,34 @@ def haproxy_spoe(release):
 
 
 @contextlib.contextmanager
+def haproxy_ways(release):
+    """One HAProxy with a port for each way of asking: its process, penstockd, and the ports by name."""
+    ports = {"alone": BARE, "SPOE": ASKING, "Lua": LUA}
+    lines = haproxy.page("haproxy")[1].replace("192.0.2.1:25", f"127.0.0.1:{ASKING}") + f"""
+frontend bare
+\tbind 127.0.0.1:{BARE}
+\tdefault_backend mx
+frontend lua
+\tbind 127.0.0.1:{LUA}
+\ttcp-request content lua.penstock
+\tuse_backend smtp_reject if {{ var(sess.penstock.defer) -m bool }}
+\tdefault_backend mx
+"""
+    lines = f"global\n\tlua-load {os.path.join(ROOT, 'tests/bench/haproxy.lua')}\n" + lines
+    both = {"front.line.enabled": "yes", "front.line.listen": "127.0.0.1:9833", "front.haproxy.service": "mx", "front.line.service": "other",
+            "service.other.ports": LUA}
+    with directory() as path, penstockd(path, "haproxy", "127.0.0.1:9828", options=both, responder="127.0.0.1:9829") as daemon, \
+            running(Program([os.path.join(BIN, "penstock-sink"), "--listen", "127.0.0.1:2525"])):
+        wait_for(lambda: listening(2525) and listening(9833), "the sink and the line protocol")
+        balancer = Haproxy(release, path, lines, haproxy.page("spoe")[0])
+        try:
+            wait_for(lambda: balancer.server("penstockd", "penstock_spoe")[0].startswith("UP"), "the check")
+            yield balancer, daemon, ports
+        finally:
+            balancer.stop(signal.SIGKILL)
+
+
+@contextlib.contextmanager
 def nginx_auth():
     """Without penstock nginx asks its own location that says yes: it has to ask somebody."""
     page = nginx.page("nginx").replace("192.0.2.1:25", f"127.0.0.1:{ASKING}")
@@ -138,11 +168,28 @@ def haraka_line():
 
 
 @contextlib.contextmanager
-def opensmtpd_filter():
+def opensmtpd_filter(release):
     lines = 'filter "penstock" proc-exec "/usr/sbin/penstock-opensmtpd"\n' + \
         f'listen on 127.0.0.1 port 25 filter "penstock"\nlisten on 127.0.0.1 port {BARE}\n'
-    with directory() as path, by_line(path) as (socket, daemon), running(Opensmtpd("bookworm", path, lines, socket)):
+    with directory() as path, by_line(path) as (socket, daemon), running(Opensmtpd(release, path, lines, socket)):
         yield BARE, 25, daemon
+
+
+@contextlib.contextmanager
+def sendmail_milter():
+    """The page's filter is that of one of two ports, instead of all."""
+    with open(os.path.join(ROOT, "packaging/snippets/sendmail/milter.md")) as f:
+        lines = re.search(r"^```mc\n(.*?)^```$", f.read(), re.S | re.M)[1].replace("INPUT_MAIL_FILTER", "MAIL_FILTER")
+    lines += f"DAEMON_OPTIONS(`Family=inet, Name=asking, Port={ASKING}, Addr=127.0.0.1, InputFilter=penstock')dnl\n"
+    with directory() as path:
+        os.makedirs(path + "/sock")
+        with penstockd(path, "milter", f"unix:{path}/sock/milter.sock", loopback="yes", socket_mode="0600") as daemon, \
+                running(Sendmail(path, lines, BARE)) as server:
+            os.makedirs(server.root.file("/run/penstock"), exist_ok=True)
+            subprocess.run(["mount", "--bind", path + "/sock", server.root.file("/run/penstock")], check=True)
+            server.start()
+            wait_for(lambda: listening(ASKING), "the port that asks the milter")
+            yield BARE, ASKING, daemon
 
 
 def servers():
@@ -155,4 +202,7 @@ def servers():
     yield "nginx, auth_http (RCPT to its answer)", nginx_auth
     yield "Exim, line protocol", exim_line
     yield "Haraka, line protocol", haraka_line
-    yield "OpenSMTPD 6.8, filter", opensmtpd_filter
+    for release, version in (("bookworm", "6.8"), ("trixie", "7.6")):
+        if opensmtpd.available(release):
+            yield f"OpenSMTPD {version}, filter", lambda release=release: opensmtpd_filter(release)
+    yield "Sendmail, milter", sendmail_milter

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/fleet_host.h"
+#include "core/fleet_ledger.h"
 #include "core/siphash.h"
 #include "core/splitmix.h"
 #include "fleet/hosts.h"
@@ -296,29 +297,38 @@ struct host {
 
 static const uint8_t sender[16] = { [10] = 0xff, [11] = 0xff, 203, 0, 113, 9 };
 
-/* What daemon/fleet/fleet.c does. */
+static uint32_t wall_s(const struct host *h)
+{
+	return (uint32_t)(EPOCH + h->world.now_us / SECOND);
+}
+
 static void attempt(struct host *h, bool is_admitted)
 {
-	uint64_t of = source_fleet_key(h->world.table, sender);
-	struct fleet_seen seen;
-	struct fleet_record r;
 	struct source_event e;
 
 	fill_event(&e, sender, is_admitted);
 	sources_note(h->world.table, &e, 1, h->world.now_us);
-	if (source_seen(h->world.table, of, h->world.now_us, &seen))
-		fleet_note(&h->memory, of, &seen, (uint32_t)(EPOCH + h->world.now_us / SECOND), &r);
+	fleet_ledger_events(h->world.table, &h->memory, &e, 1, h->world.now_us, wall_s(h));
 }
 
-static void tell(struct host *from, struct host *to)
+/* How many records. */
+static unsigned tell(struct host *from, struct host *to)
 {
-	struct fleet_record r[16], merged;
+	struct fleet_record r[16];
 	unsigned n = fleet_changes(&from->memory, r, 16);
 
 	for (unsigned i = 0; i < n; i++)
-		if (fleet_take(&to->memory, &r[i], (uint32_t)(EPOCH + to->world.now_us / SECOND),
-			       &merged))
-			source_join(to->world.table, &merged, to->world.now_us);
+		assert_true(fleet_ledger_take(to->world.table, &to->memory, &r[i], to->world.now_us,
+					      wall_s(to)) >= 0);
+	return n;
+}
+
+/* As with a memory that others have filled, or after a restart. */
+static void forget(struct host *h)
+{
+	memset(h->memory.slots, 0,
+	       (size_t)h->memory.sets * FLEET_SET_SLOTS * sizeof(*h->memory.slots));
+	h->memory.queued = 0;
 }
 
 static void begin_hosts(struct host *h, unsigned count, bool hidden)
@@ -370,6 +380,39 @@ static void third_attempt_is_promised(bool hidden)
 	source_explain(h[0].world.table, sender, h[0].world.now_us, &view);
 	assert_false(view.deferred);
 	end_hosts(h, 3);
+}
+
+/* Else each host of a large fleet, whose memories are full, would tell again what one says. */
+static void what_a_memory_forgot_is_not_told_again(void **state)
+{
+	struct host h[2];
+
+	begin_hosts(h, 2, false);
+	attempt(&h[0], false);
+	assert_int_equal(tell(&h[0], &h[1]), 1);
+	forget(&h[1]);
+	wait_all(h, 2, 300);
+	attempt(&h[0], false);
+	assert_int_equal(tell(&h[0], &h[1]), 1);
+	assert_int_equal(tell(&h[1], &h[0]), 0);
+	end_hosts(h, 2);
+}
+
+static void what_the_ledger_knows_better_is_told(void **state)
+{
+	struct source_view view;
+	struct host h[2];
+
+	begin_hosts(h, 2, false);
+	attempt(&h[1], false);
+	forget(&h[1]);
+	wait_all(h, 2, 300);
+	attempt(&h[0], false);
+	assert_int_equal(tell(&h[0], &h[1]), 1);
+	assert_int_equal(tell(&h[1], &h[0]), 1);
+	source_explain(h[0].world.table, sender, h[0].world.now_us, &view);
+	assert_true(view.since_s + 299 <= wall_s(&h[0]));
+	end_hosts(h, 2);
 }
 
 static void the_third_attempt_is_promised_wherever_it_comes(void **state)
@@ -491,6 +534,8 @@ int main(void)
 		cmocka_unit_test(records_come_back_and_damage_is_found),
 		cmocka_unit_test(a_host_comes_back_and_its_name_is_printable),
 		cmocka_unit_test(the_third_attempt_is_promised_wherever_it_comes),
+		cmocka_unit_test(what_a_memory_forgot_is_not_told_again),
+		cmocka_unit_test(what_the_ledger_knows_better_is_told),
 		cmocka_unit_test(hidden_addresses_keep_the_promise_too),
 		cmocka_unit_test(a_hidden_key_does_not_show_the_network),
 		cmocka_unit_test(pools_go_by_their_name),

@@ -38,7 +38,7 @@ static const char usage[] =
 	"                         greet_patience done_patience objective\n"
 	"  sense KEY=VALUE...     delay loss noise verdict_delay; hidden-cost, hidden-dialogue, filter-apart, gate\n"
 	"  law KEY=VALUE...       slots target loadavg lag memory: what the laws of others are told\n"
-	"  fleet KEY=VALUE...     hosts (30 at most), memory (of each, for what the others know). A name below may begin with hostN.: of that host\n"
+	"  fleet KEY=VALUE...     hosts (300 at most), memory (of each, for what the others know). A name below may begin with hostN.: of that host\n"
 	"  senders NAME retry=HOW [count= share= addresses= zipf= mx= size= fresh=]\n"
 	"                         HOW: postfix exim qmail gmail yahoo hotmail exchange gmx aol qq advice app bot hammer\n"
 	"  overload FROM TO       seconds; by default while more is offered than the capacity\n"

@@ -9,6 +9,7 @@
 #include "penstock-sim/retry.h"
 
 #define SENDERS_GROUPS 24
+#define SENDERS_MX 8 /* hosts of a fleet that one attempt tries, at most */
 
 struct sender_group {
 	char name[24];
@@ -40,7 +41,8 @@ struct message {
 	float size;
 	uint8_t group, tries;
 	uint8_t deferred, seen; /* seen: it has been tried at all */
-	uint32_t walked; /* hosts that this attempt has tried, bits */
+	uint8_t walks; /* hosts of a fleet that this attempt has tried */
+	uint16_t walked[SENDERS_MX]; /* their numbers, the least first */
 };
 
 struct senders {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
@@ -216,18 +217,17 @@ static bool connect_once(struct host *h, uint32_t id)
 /* One that this attempt has not tried, by chance; NULL: it has tried as many as its sender does. */
 static struct host *next_host(struct run *r, struct message *m)
 {
-	unsigned most = (unsigned)r->senders.group[m->group].mx, n;
-	unsigned left = r->hosts - (unsigned)__builtin_popcount(m->walked);
+	unsigned most = (unsigned)r->senders.group[m->group].mx, left = r->hosts - m->walks, n, at;
 
-	if (left == 0 || (unsigned)__builtin_popcount(m->walked) >= most)
+	if (left == 0 || m->walks >= most)
 		return NULL;
 	n = (unsigned)(splitmix_unit(&r->senders.random) * left);
-	for (unsigned i = 0; i < r->hosts; i++)
-		if (!(m->walked & (1u << i)) && n-- == 0) {
-			m->walked |= 1u << i;
-			return &r->host[i];
-		}
-	return NULL;
+	for (at = 0; at < m->walks && m->walked[at] <= n; at++)
+		n++; /* the n-th of those that are left */
+	memmove(&m->walked[at + 1], &m->walked[at], (m->walks - at) * sizeof(m->walked[0]));
+	m->walked[at] = (uint16_t)n;
+	m->walks++;
+	return &r->host[n];
 }
 
 /* Goes on with an attempt. */
@@ -266,7 +266,7 @@ static void attempt(struct run *r, uint32_t id)
 	}
 	if (run_is_fleet(r)) {
 		r->measure.walks++;
-		m->walked = 0;
+		m->walks = 0;
 		foretell(r, id);
 		walk(r, id);
 		return;

@@ -47,7 +47,7 @@ class Whole:
 class Opensmtpd:
     """`lines`: the page's, for smtpd.conf; `socket`: what the filter asks. The filter in it is the one that was built."""
 
-    def __init__(self, release, directory, lines, socket):
+    def __init__(self, release, directory, lines, socket, address="127.0.0.1", prefix=()):
         self.server = None
         if release == "bookworm":
             self.root = root = Root("opensmtpd", unpack("opensmtpd", PACKAGES), directory)
@@ -66,9 +66,9 @@ class Opensmtpd:
         if not os.path.exists(root.file("/etc/ssl/certs/ca-certificates.crt")):
             root.write("/etc/ssl/certs/ca-certificates.crt", "")
         root.write("/etc/mailname", "mx1.example.org\n")
-        root.write("/etc/smtpd.conf", CONF.format(filter=re.sub(r"listen on \S+", "listen on 127.0.0.1", lines).replace(
+        root.write("/etc/smtpd.conf", CONF.format(filter=re.sub(r"listen on \S+", f"listen on {address}", lines).replace(
             'penstock-opensmtpd"', 'penstock-opensmtpd --loopback"')))
-        self.server = Program(["chroot", root.path, "/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"])
+        self.server = Program([*prefix, "chroot", root.path, "/usr/sbin/smtpd", "-d", "-f", "/etc/smtpd.conf"])
         wait_for(lambda: listening(25) or not self.server.alive(), f"OpenSMTPD; it said {self.server.output()}")
         check(self.server.alive(), self.server.output())
 

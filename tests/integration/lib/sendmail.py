@@ -28,7 +28,7 @@ define(`confDELAY_LA', `0')dnl
 FEATURE(`no_default_msa')dnl
 FEATURE(`nocanonify')dnl
 FEATURE(`accept_unresolvable_domains')dnl
-DAEMON_OPTIONS(`Family=inet, Name=MTA-v4, Port={port}, Addr=127.0.0.1')dnl
+DAEMON_OPTIONS(`Family=inet, Name=MTA-v4, Port={port}, Addr={address}')dnl
 LOCAL_DOMAIN(`example.org')dnl
 MAILER(`local')dnl
 MAILER(`smtp')dnl
@@ -42,13 +42,13 @@ def prepare():
 class Sendmail:
     """`extra`: lines of the page, before the mailers. Started by start(), when what it connects to is there."""
 
-    def __init__(self, directory, extra="", port=25):
-        self.port = port
+    def __init__(self, directory, extra="", port=25, address="127.0.0.1", prefix=()):
+        self.port, self.prefix = port, prefix
         self.root = root = Root("sendmail", unpack("sendmail", PACKAGES), directory)
         self.server = None
         root.write("/etc/passwd", f"smmta:x:{UID}:{UID}::/var/lib/sendmail:/usr/sbin/nologin\nsmmsp:x:{UID + 1}:{UID + 1}::/var/lib/sendmail:/usr/sbin/nologin\n", "a")
         root.write("/etc/group", f"smmta:x:{UID}:\nsmmsp:x:{UID + 1}:\n", "a")
-        root.write("/etc/mail/sendmail.mc", MC.replace("{port}", str(port)).replace("MAILER(`local')", extra + "MAILER(`local')"))
+        root.write("/etc/mail/sendmail.mc", MC.replace("{port}", str(port)).replace("{address}", address).replace("MAILER(`local')", extra + "MAILER(`local')"))
         # Names are not looked up anywhere: there is no network.
         root.write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
         root.write("/etc/hosts", f"127.0.0.1 mx1.example.org mx1 {socket.gethostname()} localhost\n")
@@ -61,7 +61,7 @@ class Sendmail:
         check(done.returncode == 0, f"{done.stdout}{done.stderr}")
 
     def start(self):
-        self.server = Program(["chroot", self.root.path, SENDMAIL, "-bD", "-C", "/etc/mail/sendmail.cf"])
+        self.server = Program([*self.prefix, "chroot", self.root.path, SENDMAIL, "-bD", "-C", "/etc/mail/sendmail.cf"])
         wait_for(lambda: listening(self.port) or not self.server.alive(), "Sendmail")
         check(self.server.alive(), self.server.output())
 
