@@ -14,7 +14,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import haproxy, place, tap
+from lib import flow, haproxy, place, tap
 from lib.haproxy import RELEASES, Haproxy, page
 from lib.place import BIN, wait_for
 from lib.programs import Daemon, Program, listening, no_targets, overrides
@@ -297,9 +297,10 @@ def _(release):
 class Spoe:
     """HAProxy, the mail server and penstockd on one host."""
 
-    def __init__(self, release):
+    def __init__(self, release, options=None):
         if not haproxy.command(release):
             raise Skip(f"HAProxy of {release} cannot be had here")
+        self.options = options or {}
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         self.mail = Mailbox("mail", "127.0.0.1", 2525)
         self.daemon = self.balancer = None
@@ -314,7 +315,7 @@ class Spoe:
             raise
 
     def start_daemon(self):
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000}, argv=["-c", self.file])
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, **self.options}, argv=["-c", self.file])
         self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("haproxy", {}).get("up"), "the front")
         wait_for(lambda: listening(9828) and listening(9829), "the ports")
 
@@ -363,6 +364,18 @@ def _(release):
         check(len(s.mail.taken) == 2, "both are delivered")
         s.daemon.wait_status(lambda t: t["decisions"]["by_front"]["haproxy"]["deferred"] >= 2 and
                              t["decisions"]["by_front"]["haproxy"]["admitted"] >= 2 and t["decisions"]["by_reason"].get("drain", 0) >= 2, "the counts")
+
+
+@for_each_release("SPOE: enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
+def _(release):
+    with Spoe(release, flow.PRESSED) as s:
+        with connect() as first:
+            check(first.greeting.startswith(b"220"), f"the first one is served: {first.greeting!r}")
+            s.until(b"451 4.3.2 ")
+            with connect() as c:
+                check(b"overloaded" in c.greeting, f"{c.greeting!r}")
+            first.say(b"QUIT")
+        send(1)
 
 
 @for_each_release("SPOE: penstockd killed or hung under load: mail flows at once or after timeout processing; a restart is picked up")

@@ -31,7 +31,8 @@ def settings():
 class World:
     """`answer`: what stands in for penstockd, a function of each connection to the socket."""
 
-    def __init__(self, answer=None, ini=""):
+    def __init__(self, answer=None, ini="", options=None):
+        self.options = options or {}
         self.directory = tempfile.mkdtemp(prefix="test-haraka-", dir=BUILD)
         self.home = os.path.join(self.directory, "haraka")
         self.path = os.path.join(self.directory, "run/line.sock")
@@ -58,7 +59,7 @@ class World:
         path = os.path.join(self.directory, "penstock.conf")
         with open(path, "w") as f:
             f.write(settings().replace("systemd:line", "unix:" + self.path))
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000}, argv=["-c", path])
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, **self.options}, argv=["-c", path])
         self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("line", {}).get("up"), "the line protocol")
 
     def until(self, code, source=FOREIGN):
@@ -160,6 +161,12 @@ def _():
         mail()
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["deferred"] >= 3 and
                              s["decisions"]["by_front"]["line"]["admitted"] >= 2, "the counts")
+
+
+@test("Haraka: enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
+def _():
+    with World(options=flow.PRESSED):
+        flow.pressed("greeting")
 
 
 @test("Haraka: penstockd killed or hung under load: mail flows, at once or a second later; a restart is picked up")

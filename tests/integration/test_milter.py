@@ -294,6 +294,13 @@ def _(server):
         print(f"# {server} says at connect: {wait_for(hung_up, 'the 421 at connect')}")
 
 
+@for_each_server("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
+def _(server):
+    with World(server, flow.PRESSED) as w:
+        flow.pressed(MAIL, w.port)
+        wait_for(lambda: w.kept() == 1, f"one message; there are {w.kept()}")
+
+
 @for_each_server("penstockd killed or hung under load: mail flows, at once or a second later; a restart is picked up")
 def _(server):
     with World(server) as w:

@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import nginx, place, tap
+from lib import flow, nginx, place, tap
 from lib.gate import Mta
 from lib.place import wait_for
 from lib.programs import Daemon, listening, no_targets
@@ -24,7 +24,8 @@ ADDRESS = "192.0.2.1"
 
 
 class World:
-    def __init__(self):
+    def __init__(self, options=None):
+        self.options = options or {}
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         self.taken = []
         self.server = Mta(2525, handle=lambda c, a: smtp_server(c, a, store=self.taken.append))
@@ -40,11 +41,11 @@ class World:
             raise
 
     def start_daemon(self):
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no"}, argv=["-c", self.file])
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", **self.options}, argv=["-c", self.file])
         wait_for(lambda: listening(9831), "the front")
 
-    def send(self):
-        """(code of RCPT, text, seconds that RCPT took) of one client; the message is delivered when it is let in."""
+    def send(self, meanwhile=lambda: None):
+        """(code of RCPT, text, seconds that RCPT took) of one client; the message is delivered when it is let in, after `meanwhile`."""
         with socket.create_connection((ADDRESS, 25), 120) as s, s.makefile("rb") as f:
             def say(line):
                 s.sendall(line + b"\r\n")
@@ -59,6 +60,7 @@ class World:
             reply = say(b"RCPT TO:<b@example.org>")
             took = time.monotonic() - began
             if reply.startswith(b"250"):
+                meanwhile()
                 check(say(b"DATA").startswith(b"354") and say(b"Subject: x\r\n\r\nhello\r\n.").startswith(b"250"), "delivered")
                 say(b"QUIT")
             elif reply.startswith(b"451"):
@@ -91,6 +93,15 @@ def _():
         check(len(w.taken) == before + 1, "delivered")
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["nginx"]["deferred"] >= 1 and
                              s["decisions"]["by_front"]["nginx"]["admitted"] >= 2, "the counts")
+
+
+@test("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
+def _():
+    with World({**flow.PRESSED, "source.sessions_max": 1000000}) as w:
+        told = []
+        first = w.send(lambda: told.append(w.until(b"451")[1]))
+        check(first[0] == b"250" and told[0].startswith(b"451 4.3.2 overloaded"), f"{first} {told}")
+        w.until(b"250")
 
 
 @test("penstockd killed or hung under load: mail flows at once or after proxy_read_timeout; a restart is picked up")

@@ -28,7 +28,8 @@ def page(kind):
 class World:
     """OpenSMTPD, its filter and penstockd, as the page configures them."""
 
-    def __init__(self, release):
+    def __init__(self, release, options=None):
+        self.options = options or {}
         if not opensmtpd.available(release):
             raise Skip(f"OpenSMTPD of {release} cannot be had here")
         self.directory = tempfile.mkdtemp(prefix="t-", dir=BUILD)
@@ -47,7 +48,7 @@ class World:
         path = os.path.join(self.directory, "penstock.conf")
         with open(path, "w") as f:
             f.write(page(r"file /etc/penstock/\S+").replace("systemd:line", "unix:" + self.path))
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, "front.line.socket_mode": "0666"},
+        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, "front.line.socket_mode": "0666", **self.options},
                              argv=["-c", path])
         self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("line", {}).get("up"), "the line protocol")
 
@@ -145,6 +146,13 @@ def for_each_release(name):
             test(f"OpenSMTPD of {release}: {name}")(lambda release=release: function(release))
         return function
     return add
+
+
+@for_each_release("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
+def _(release):
+    with World(release, flow.PRESSED) as w:
+        flow.pressed("greeting")
+        wait_for(lambda: w.server.queued() >= 1, "the message")
 
 
 @for_each_release("451 with the reason as greeting; a retry is delivered; penstockd killed or hung under load: mail flows; a restart is picked up")

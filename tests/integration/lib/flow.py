@@ -10,6 +10,7 @@ from lib.tap import check
 
 FOREIGN = "127.0.0.9"  # in no list of hosts that the server trusts
 DRAINED = "451 4.3.2 mx1.example.org server shutdown in progress"
+OVERLOADED = "451 4.3.2 mx1.example.org overloaded at the moment, come back in a few minutes"
 
 
 def delays(count=10, port=25):
@@ -56,8 +57,8 @@ def flowing(each, senders=3, recipient=b"box@example.org", port=25):
     check(not failed, f"all are delivered: {failed[:1]}")
 
 
-def until_told(stage, port=25):
-    """Waits until a client is told what a drain tells: a machine that is too slow to answer in time admits, so it is tried again.
+def until_told(stage, port=25, reply=DRAINED):
+    """Waits until a client is told `reply`, what a drain tells: a machine that is too slow to answer in time admits, so it is tried again.
     `stage`: "greeting", or the command that is answered so."""
     def look():
         with Client(port, FOREIGN) as c:
@@ -65,5 +66,18 @@ def until_told(stage, port=25):
             if stage != "greeting":
                 check(said.startswith(b"220") and c.say(b"EHLO x").startswith(b"250"), f"{said!r}")
                 said = c.say(stage)
-            return said.decode().strip() == DRAINED
-    wait_for(look, f"{DRAINED} as the answer to {stage}")
+            return said.decode().strip() == reply
+    wait_for(look, f"{reply} as the answer to {stage}")
+
+
+# Options of penstockd with which one session at port 25, or `port`, is all that the machine may carry. With BPF: it has to see the session.
+PRESSED = {"daemon.bpf": "yes", "objective.window_min": 1, "objective.window_max": 1}
+
+
+def pressed(stage, port=25, reply=OVERLOADED, recipient=b"box@example.org"):
+    """One session is open and the next client is told `reply`; once the first one has ended, a retry is delivered."""
+    with Client(port, "127.0.0.8") as first:
+        check(first.greeting.startswith(b"220") and first.say(b"EHLO x").startswith(b"250"), f"the first one is served: {first.greeting!r}")
+        until_told(stage, port, reply)
+        first.say(b"QUIT")
+    wait_for(lambda: deliver(port, source=FOREIGN, recipient=recipient)[0] == "250", "the retry")
