@@ -3,8 +3,9 @@
  * still sends clients there until its heartbeat is old, and those would wait for their greeting for
  * as long as it hangs. The stand-in takes them, says 421, and closes. It holds nothing else of the
  * daemon: no BPF descriptor, no lock, so that its staying a moment longer keeps nothing
- * attached. A client that the responder has accepted is the responder's: one that was not told yet
- * in the moment of a stop waits until the daemon goes on or ends. */
+ * attached. A client that the responder has accepted is the responder's. It greets each before it
+ * accepts the next, so at most one of them waits, untold, until the daemon goes on or ends, or its
+ * own time-out sends it elsewhere. */
 #ifndef PENSTOCK_FRONT_STANDIN_H
 #define PENSTOCK_FRONT_STANDIN_H
 

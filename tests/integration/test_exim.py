@@ -243,11 +243,15 @@ def _():
         flow.pressed("greeting", reply=flow.OVERLOADED.replace("451 ", "451-").replace(" minutes", "\r\n451 4.3.2 minutes"), recipient=BOX)
 
 
-@test("Exim: penstockd killed or hung under load: mail flows, at once or a second later; a restart is picked up")
+@test("Exim: penstockd stopped, killed or hung under load: mail flows, at once or a second later; a restart is picked up")
 def _():
     with Exim("light") as e:
         delays(1)  # waits for the key of a certificate that Exim makes for itself after it has begun to listen
         usual = delays()
+        with flow.flowing(5, recipient=BOX):
+            e.penstock.daemon.stop()
+            stopped = delays()
+        e.penstock.start()
         with flow.flowing(15, recipient=BOX):
             e.penstock.stop()
             killed = delays()
@@ -262,7 +266,7 @@ def _():
             full = delays(3)
         e.penstock.daemon.hang(signal.SIGCONT)
         wait_for(lambda: e.penstock.ask() == "220\n", "penstockd to go on")
-        flow.show(usual=usual, killed=killed, hung=hung, hung_queue_full=full)
+        flow.show(usual=usual, stopped=stopped, killed=killed, hung=hung, hung_queue_full=full)
         # The quickest of them, for the machine may be slow. Exim's own timeout is five seconds.
         check(min(hung) > 0.5, f"the timeout of the page is what is waited for: {hung}")
         check(min(hung) < 4 and min(full) < 4, f"and not much more: {hung} {full}")

@@ -169,10 +169,14 @@ def _():
         flow.pressed("greeting")
 
 
-@test("Haraka: penstockd killed or hung under load: mail flows, at once or a second later; a restart is picked up")
+@test("Haraka: penstockd stopped, killed or hung under load: mail flows, at once or a second later; a restart is picked up")
 def _():
     with World() as w:
         usual = delays()
+        with flow.flowing(5):
+            w.daemon.stop()
+            stopped = delays()
+        w.start_daemon()
         with flow.flowing(20):
             w.daemon.stop(signal.SIGKILL)
             killed = delays()
@@ -184,7 +188,7 @@ def _():
             hung = delays(5)
         w.daemon.hang(signal.SIGCONT)
         w.order("drain", b"451 ")
-        flow.show(usual=usual, killed=killed, hung=hung)
+        flow.show(usual=usual, stopped=stopped, killed=killed, hung=hung)
         # The quickest of them, for the machine may be slow.
         check(0.5 < min(hung) < 5, f"the timeout is what is waited for: {hung}")
 

@@ -104,7 +104,7 @@ def _():
         w.until(b"250")
 
 
-@test("penstockd killed or hung under load: mail flows at once or after proxy_read_timeout; a restart is picked up")
+@test("penstockd killed, stopped or hung under load: mail flows at once or after proxy_read_timeout; a restart is picked up")
 def _():
     with World() as w:
         w.until(b"250")
@@ -116,6 +116,10 @@ def _():
         load.join()
         check(all(r[0] == b"250" for r in killed) and sent == [b"250"] * 60, f"{killed} {sent}")
         w.start_daemon()
+        w.daemon.stop()
+        stopped = [w.send() for _ in range(10)]
+        check(all(r[0] == b"250" for r in stopped), f"{stopped}")
+        w.start_daemon()
         w.daemon.ctl("drain", check=0)
         w.until(b"451")
         w.daemon.kill(signal.SIGSTOP)
@@ -123,7 +127,7 @@ def _():
         check(all(r[0] == b"250" for r in hung), f"{hung}")
         w.daemon.kill(signal.SIGCONT)
         w.until(b"451")
-        for name, results in (("killed", killed), ("hung", hung)):
+        for name, results in (("stopped", stopped), ("killed", killed), ("hung", hung)):
             print(f"# RCPT while penstockd is {name}: median {statistics.median(r[2] for r in results) * 1e3:.1f} ms")
 
 

@@ -155,7 +155,7 @@ def _(release):
         wait_for(lambda: w.server.queued() >= 1, "the message")
 
 
-@for_each_release("451 with the reason as greeting; a retry is delivered; penstockd killed or hung under load: mail flows; a restart is picked up")
+@for_each_release("451 with the reason as greeting; a retry is delivered; penstockd stopped, killed or hung under load: mail flows; a restart is picked up")
 def _(release):
     with World(release) as w:
         mail()
@@ -165,6 +165,10 @@ def _(release):
         w.resume()
         mail()
         usual = delays()
+        with flow.flowing(5):
+            w.daemon.stop()
+            stopped = delays()
+        w.start_daemon()
         with flow.flowing(15):
             w.daemon.stop(signal.SIGKILL)
             killed = delays()
@@ -177,9 +181,9 @@ def _(release):
         w.daemon.kill(signal.SIGCONT)
         w.drain()
         w.resume()
-        flow.show(usual=usual, killed=killed, hung=hung)
+        flow.show(usual=usual, stopped=stopped, killed=killed, hung=hung)
         check(min(hung) < 10, f"not much more than a second: {hung}")
-        wait_for(lambda: w.server.queued() >= 56, f"56 messages; there are {w.server.queued()}")
+        wait_for(lambda: w.server.queued() >= 71, f"71 messages; there are {w.server.queued()}")
 
 
 place.isolate(opensmtpd.prepare)
