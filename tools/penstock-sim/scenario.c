@@ -184,10 +184,9 @@ static int senders_line(struct scenario *s, char *rest, char *why)
 			return -EINVAL;
 		}
 	}
-	if (g->count < 1 || g->count > 1e8 || g->share < 0 || g->mx < 1 ||
-	    g->mx > SENDERS_MX) {
-		snprintf(why, 128, "senders %s: count is 1 to 1e8, share at least 0, mx 1 to %d", g->name,
-			 SENDERS_MX);
+	if (g->count < 1 || g->count > 1e8 || g->share < 0 || g->mx < 1 || g->mx > SENDERS_MX) {
+		snprintf(why, 128, "senders %s: count is 1 to 1e8, share at least 0, mx 1 to %d",
+			 g->name, SENDERS_MX);
 		return -EINVAL;
 	}
 	s->groups++;
