@@ -135,6 +135,10 @@
 	  "beyond it no place is found in time however soon the load ends", "bursts") \
 	X(FULL, 0.95, "of the window", \
 	  "what is completed is what the server can do now", "half-speed") \
+	X(ROOM_STANDS_S, 10, "s", \
+	  "of long waits and refusals on end: the waiting room stands", "room-stands") \
+	X(ROOM_RESTS_S, 10, "s", "without a refusal: it does not stand any more", "room-stands") \
+	X(ROOM_LONG_PART, 0.5, "of the objective", "such a wait is long", "room-stands") \
 	X(SHORT_WAIT_S, 0.2, "s", \
 	  "when the queue stands: keeps the server busy between ticks", "steady2x") \
 	X(STEEP, 4, "capacities", "a load so far beyond capacity is no crest", "spike10x") \

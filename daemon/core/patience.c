@@ -1,6 +1,24 @@
 /* How long senders may wait in front of the server. */
 #include "core/window_parts.h"
 
+/* Whether the waiting room stands: somebody in it has waited for half the objective, and others are
+ * refused because it is full, for ten seconds on end. A crest that drains refuses nobody. It stands
+ * until nobody is refused any more: shorter waits refuse as many, and no more, at a load that is
+ * above capacity for good. */
+static bool room_stands(struct patience *p, const struct observation *o, double objective_s)
+{
+	const struct load_service *l = o->in->load;
+	bool long_wait = l->known & LOAD_HELD && l->held_longest_s >= ROOM_LONG_PART * objective_s;
+
+	if (p->room_s >= ROOM_STANDS_S)
+		p->room_s = o->refusing ? ROOM_STANDS_S + ROOM_RESTS_S : p->room_s - o->dt;
+	else if (long_wait)
+		p->room_s += o->refusing ? o->dt : 0;
+	else
+		p->room_s = 0;
+	return p->room_s >= ROOM_STANDS_S;
+}
+
 /* So long may be waited in front of the server: up to the objective while the queue there comes and
  * goes; next to not at all where the load is above capacity for long, or by so much that the room
  * is full anyway. A refused sender comes back in five minutes; one who waits for a second does not
@@ -26,7 +44,7 @@ double patience_step(struct patience *p, const struct observation *o,
 	p->excess_s = clamp_double(
 		p->excess_s + (excess > LASTS_OVER - 1 ? excess : -LASTS_FORGETS) * o->dt, 0,
 		room_s + 1);
-	over = p->lasts_s >= LASTS_S || p->excess_s >= room_s ||
+	over = room_stands(p, o, objective_s) || p->lasts_s >= LASTS_S || p->excess_s >= room_s ||
 	       (excess >= STEEP && p->excess_s >= STEEP_EXCESS * objective_s);
 	return over ? SHORT_WAIT_S : objective_s;
 }

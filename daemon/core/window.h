@@ -193,6 +193,7 @@ struct patience {
 	double lasts_s; /* how long that has been too much */
 	double excess_s; /* by how much in all, in seconds of capacity */
 	double full_s; /* how long the window has been full without a break */
+	double room_s; /* how long the waiting room has stood, and refused */
 };
 
 /* hard.c: memory a session, by regression of the MTA's memory on sessions in flight. */
