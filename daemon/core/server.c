@@ -12,7 +12,8 @@ void machine_step(struct observation *o)
 						   : MACHINE_SATURATED;
 }
 
-/* Whether the time goes into greetings that an idle machine holds back: a greet wait, DNS lists.
+/* Whether the time goes into greetings that the server holds back while its machine could do more:
+ * a greet wait, DNS lists.
  * One without a process for them leaves them in its accept queue. A server that hangs looks the
  * same; there the bound on those who wait for a greeting and the late refusal hold, and no window
  * would bring it back. The accept queues are those of all listeners: one that stands is said of
@@ -24,8 +25,9 @@ static bool greets_late(const struct observation *o, const struct rates *r)
 	double busy = fmin(r->busy, o->in->load->busy), ungreeted = o->in->load->ungreeted;
 	double queued = sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
-	return observed_idle(o) && o->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
-	       ungreeted >= GREETING_SHARE * busy &&
+	return (o->machine == MACHINE_IDLE || o->machine == MACHINE_LOADED) &&
+	       !(o->server & SERVER_SHORT_OF_SLOTS) && o->in->load->known & LOAD_UNGREETED &&
+	       ungreeted > 0 && ungreeted >= GREETING_SHARE * busy &&
 	       ungreeted - queued >= ACCEPTED_SHARE * ungreeted;
 }
 

@@ -46,7 +46,7 @@ enum machine { MACHINE_UNSEEN, MACHINE_IDLE, MACHINE_LOADED, MACHINE_PRESSED, MA
 enum server {
 	SERVER_SHORT_OF_SLOTS = 1 << 0, /* its accept queue stands */
 	SERVER_GREETS_LATE =
-		1 << 1, /* an idle machine holds greetings back: a greet wait, DNS lists */
+		1 << 1, /* it holds greetings back, and for no load: a greet wait, DNS lists */
 	SERVER_NEVER_GREETED = 1 << 2, /* not once since the start, and one has waited very long */
 	SERVER_HANGS = 1 << 3, /* it completes next to nothing, for no lack of CPU */
 };
