@@ -65,6 +65,14 @@
 	  "so many complete: they get through, late as they are greeted", "greet-wait") \
 	X(BASE_CONFINED_S, 1, "s", \
 	  "unloaded time, learned while the window is nearly shut", "slow-commits-cold") \
+	X(COMMIT_MEANS_S, 20, "s", \
+	  "regression of the time at a disk on the busy", "commits-step") \
+	X(COMMIT_SPREAD, 0.1, "of the busy", \
+	  "they hardly vary: nothing is learned of the disk", "commits-step") \
+	X(COMMIT_JUMPS, 2, "times", "what was seen of the disk before is void", "commits-jump") \
+	X(COMMIT_FADES_S, 60, "s", \
+	  "what was learned of it while it cannot be seen any more", "fsync-step") \
+	X(COMMIT_MAX_S, 2, "s", "a commit that is believed, at most", "commits-step") \
 	X(TRUST_VOID_S, 2, "s", \
 	  "what was made of completions with the wrong figure fades", "slow-commits-cold") \
 	X(BASE_GREETING_S, 5, "s", "unloaded time, learned from late greetings", "greet-wait") \

@@ -46,25 +46,25 @@ static void learn(struct unloaded *u, struct observation *o, const struct rates 
 	double surely = r->busy / fmax(fmin(completed, admitted), 1);
 	bool rests = is_unloaded(o, r);
 
-	if (o->refusing && surely > u->time_s && is_confined(o, r)) {
+	if (o->refusing && surely > u->rest_s && is_confined(o, r)) {
 		u->seen = true;
-		smooth_step(&u->time_s, surely, o->dt, BASE_CONFINED_S);
+		smooth_step(&u->rest_s, surely, o->dt, BASE_CONFINED_S);
 		o->confined = true;
-	} else if (unloaded > u->time_s && o->server & SERVER_GREETS_LATE &&
+	} else if (unloaded > u->rest_s && o->server & SERVER_GREETS_LATE &&
 		   completed > THROUGH_SHARE * admitted) {
 		/* They do get through, late as they are greeted: that is its way. */
 		if (u->seen)
-			smooth_step(&u->time_s, unloaded, o->dt, BASE_GREETING_S);
+			smooth_step(&u->rest_s, unloaded, o->dt, BASE_GREETING_S);
 		else
-			u->time_s = unloaded;
+			u->rest_s = unloaded;
 		u->seen = true;
 	} else if (!u->seen && rests) {
-		u->time_s = unloaded;
+		u->rest_s = unloaded;
 		u->seen = true;
-	} else if (surely < u->time_s) {
-		smooth_step(&u->time_s, surely, o->dt, BASE_DOWN_S);
+	} else if (surely < u->rest_s) {
+		smooth_step(&u->rest_s, surely, o->dt, BASE_DOWN_S);
 	} else if (rests) {
-		smooth_step(&u->time_s, unloaded, o->dt,
+		smooth_step(&u->rest_s, unloaded, o->dt,
 			    r->jobs < JOBS_FOR_BASE ? BASE_UP_FIRST_S : BASE_UP_S);
 	}
 }
@@ -75,11 +75,11 @@ static void learn(struct unloaded *u, struct observation *o, const struct rates 
 static void learn_greeting(struct unloaded *u, const struct observation *o, const struct knee *knee)
 {
 	if (!(o->server & SERVER_SHORT_OF_SLOTS) && knee->over_s <= 0)
-		u->time_s = fmax(u->time_s, o->in->connect_220_base_us / US_IN_S);
+		u->rest_s = fmax(u->rest_s, o->in->connect_220_base_us / US_IN_S);
 }
 
 double unloaded_step(struct unloaded *u, struct observation *o, const struct rates *r,
-		     const struct knee *knee)
+		     const struct knee *knee, double commit_s)
 {
 	/* Beyond what is the server's way, which itself varies. Those busy now were admitted a
 	 * while ago. */
@@ -95,6 +95,7 @@ double unloaded_step(struct unloaded *u, struct observation *o, const struct rat
 	if (r->completed >= TELLS_MIN_PER_S && window_has(o->config, WINDOW_PART_BASE)) {
 		learn(u, o, r);
 		learn_greeting(u, o, knee);
+		u->time_s = fmax(u->rest_s, commit_s);
 	}
 	if (!witness && alone)
 		return 0;

@@ -20,6 +20,7 @@
  *
  *    sample, load                                  T  = busy / X      (what it takes now)
  *         |                                        T0 = T while idle  (unloaded.c)
+ *         |                                             at a disk  (commit.c)
  *         v                                              |
  *    rates.c, saturation.c  ---------------------------->+
  *         |                                              v
@@ -104,7 +105,7 @@ void window_restore(struct window *w, const struct window_warm *warm)
 	if (makes_sense(warm->cpu_per_job_s, WARM_CPU_MIN_S, WARM_CPU_MAX_S))
 		w->job.cost = warm->cpu_per_job_s;
 	if (makes_sense(warm->time_base_s, WARM_BASE_MIN_S, WARM_BASE_MAX_S)) {
-		w->unloaded.time_s = warm->time_base_s;
+		w->unloaded.time_s = w->unloaded.rest_s = warm->time_base_s;
 		w->unloaded.seen = true;
 	}
 	if (makes_sense(warm->think_time_s, WARM_CPU_MIN_S, THINK_MAX_S))
@@ -202,7 +203,7 @@ static double capacity_law(struct window *w, struct observation *o)
 	struct window_view *v = &w->view;
 
 	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_SHOWN_MAX_S);
-	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee);
+	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_step(&w->commit, o));
 	v->unloaded_s = w->unloaded.time_s;
 	lag_step(&w->capacity, o, v->unloaded_s);
 	most = job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);

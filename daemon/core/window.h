@@ -157,8 +157,16 @@ struct rates {
 
 /* unloaded.c: what a session costs the server while nothing queues: T0. */
 struct unloaded {
-	double time_s;
+	double time_s; /* the longer of rest_s and what commit.c says */
+	double rest_s; /* learned while nothing queues */
 	bool seen;
+};
+
+/* commit.c: what of a disk's time does not grow with the busy. */
+struct commit {
+	double time_s;
+	double busy, jobs; /* smoothed over several commits; busy / jobs: T */
+	double busy_mean, time_mean, variance, covariance; /* of T on the busy */
 };
 
 /* capacity.c: what a job costs. */
@@ -239,6 +247,7 @@ struct window {
 	struct rates rates;
 	struct greeting greeting;
 	struct unloaded unloaded;
+	struct commit commit;
 	struct job job;
 	struct knee knee;
 	struct capacity capacity;

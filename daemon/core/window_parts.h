@@ -71,9 +71,12 @@ void server_see_hang(struct observation *observation, const struct rates *rates)
  * chosen. */
 void hold_step(struct hold *hold, const struct observation *observation, enum window_law law);
 
-/* unloaded.c: T less what a session costs an unloaded server, s; learns that part. */
+/* commit.c: what of a disk's time does not grow with the busy, s. */
+double commit_step(struct commit *commit, const struct observation *observation);
+/* unloaded.c: T less what a session costs an unloaded server, s; learns that part, which is at
+ * least `commit_s`. */
 double unloaded_step(struct unloaded *unloaded, struct observation *observation,
-		     const struct rates *rates, const struct knee *knee);
+		     const struct rates *rates, const struct knee *knee, double commit_s);
 /* capacity.c: how long an admission takes to show, and what is completed over that time. */
 void lag_step(struct capacity *capacity, const struct observation *observation, double unloaded_s);
 /* capacity.c: the completions a second that a job's CPU and the disk promise; and its CPU seconds,

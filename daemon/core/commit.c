@@ -1,0 +1,55 @@
+/* What of a disk's time is its own. Where a disk is what is waited for, T0 is the part of T that is
+ * the same however many are busy: a commit that all share takes as long for two as for two hundred,
+ * and to let fewer in only gets less done. What grows with the busy is a queue. By regression of T
+ * on the busy, over several commits. */
+#include "core/window_parts.h"
+
+/* Another disk, or another load: what was seen before says nothing of it. */
+static bool jumps(const struct commit *c, double time_s)
+{
+	return time_s > COMMIT_JUMPS * c->time_mean || time_s * COMMIT_JUMPS < c->time_mean;
+}
+
+static void regress(struct commit *c, double time_s, double dt)
+{
+	double busy_off, time_off;
+
+	if (jumps(c, time_s))
+		*c = (struct commit){ .time_s = c->time_s,
+				      .busy = c->busy,
+				      .jobs = c->jobs,
+				      .busy_mean = c->busy,
+				      .time_mean = time_s };
+	busy_off = c->busy - c->busy_mean;
+	time_off = time_s - c->time_mean;
+	smooth_step(&c->busy_mean, c->busy, dt, COMMIT_MEANS_S);
+	smooth_step(&c->time_mean, time_s, dt, COMMIT_MEANS_S);
+	smooth_step(&c->variance, busy_off * busy_off, dt, COMMIT_MEANS_S);
+	smooth_step(&c->covariance, busy_off * time_off, dt, COMMIT_MEANS_S);
+}
+
+/* The part of T that does not grow with the busy, s. */
+static double constant_part(const struct commit *c)
+{
+	double own_s = c->time_mean - fmax(0, c->covariance / c->variance) * c->busy_mean;
+
+	return clamp_double(own_s, 0, COMMIT_MAX_S);
+}
+
+double commit_step(struct commit *c, const struct observation *o)
+{
+	double spread;
+
+	smooth_step(&c->busy, o->busy, o->dt, TAU_COST_S);
+	smooth_step(&c->jobs, o->completed, o->dt, TAU_COST_S);
+	if (o->io <= o->cpu || o->server & SERVER_SHORT_OF_SLOTS || c->jobs < TELLS_MIN_PER_S ||
+	    !window_has(o->config, WINDOW_PART_BASE))
+		return c->time_s;
+	regress(c, c->busy / c->jobs, o->dt);
+	spread = COMMIT_SPREAD * c->busy_mean;
+	if (c->variance >= spread * spread && c->variance > 0)
+		smooth_step(&c->time_s, constant_part(c), o->dt, BASE_CONFINED_S);
+	else if (o->refusing) /* or it was chance: behind a smaller window it shows again */
+		smooth_step(&c->time_s, 0, o->dt, COMMIT_FADES_S);
+	return c->time_s;
+}
