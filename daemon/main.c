@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "config/args.h"
 #include "daemon.h"
+#include "fleet/exchange_wire.h"
 #include "front/asked_wire.h"
 #include "publish/control_wire.h"
 #include "publish/http_wire.h"
@@ -75,6 +76,8 @@ int main(int argc, char **argv)
 		return asked_process_main(argc, argv);
 	if (argc > 1 && strcmp(argv[1], CONTROL_ARGUMENT) == 0)
 		return control_process_main(argc, argv);
+	if (argc > 1 && strcmp(argv[1], EXCHANGE_ARGUMENT) == 0)
+		return exchange_process_main(argc, argv);
 	r = args_parse(argc, argv, "penstockd", usage, true, &args);
 
 	if (r < 0)

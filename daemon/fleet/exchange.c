@@ -1,156 +1,228 @@
 #include "fleet/exchange.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "fleet/answer.h"
-#include "fleet/redis.h"
-#include "fleet/secret.h"
+#include "base/helper.h"
+#include "base/log.h"
 
-#define ROUND_MS 1000
-#define ROUND_FULL_MS 50 /* there is more to read */
-#define WAIT_NEXT_MS 100 /* before the next of the servers is tried */
-#define WAIT_MAX_MS 8000 /* before all of them are tried again */
-#define READ_COUNT "64"
-#define READ_MESSAGES 64
-#define INBOX (READ_MESSAGES * FLEET_FRAME_RECORDS) /* one answer fits */
-#define OUTBOX (FLEET_FRAMES * FLEET_FRAME_RECORDS) /* what one round writes */
-#define HOSTS_INBOX (2 * READ_MESSAGES)
-#define HOSTS_LENGTH "1000"
-enum stream { LEDGER, HOSTS, STREAM__COUNT };
+#define BEAT_US (2 * US_PER_S)
+#define BEATS_SILENT 5 /* counted, not timed: all of us may have been frozen for a while */
+
+struct frame {
+	size_t length;
+	unsigned records;
+	uint8_t bytes[FLEET_FRAME_BYTES];
+};
 
 struct exchange {
 	struct config_fleet config;
 	struct siphash_key key;
 	uint64_t id;
-	char name[STREAM__COUNT][80], length[16];
-	struct secret password;
-	int stop_fd;
-	pthread_t thread;
-	/* The thread's own. */
-	struct redis *redis;
-	unsigned server; /* of those configured */
-	unsigned wait_ms, pause_ms;
-	bool said; /* something on this connection: it takes writes */
-	struct answer_id read[STREAM__COUNT];
-	bool full; /* the last answer was as long as one may be */
-	struct fleet_record batch[FLEET_FRAME_RECORDS], got[FLEET_FRAME_RECORDS];
-	unsigned batched; /* not written yet */
-	uint8_t frame[FLEET_FRAME_BYTES];
-	/* Shared. */
-	pthread_mutex_t lock;
+	struct helper helper;
+	int channel; /* -1: there is no process */
+	bool broken; /* the channel: exchange_step() ends the process */
+	bool filter_told; /* that it runs without a filter of system calls */
+	char end[64]; /* why it is broken */
+	uint64_t beat_us;
+	unsigned silent; /* beats without a word */
+	bool wants; /* a socket to `server` */
+	uint32_t server;
 	struct exchange_state state;
-	struct fleet_record out[OUTBOX], in[INBOX];
-	unsigned outs, ins, ins_from;
-	struct fleet_host own, host[HOSTS_INBOX];
-	unsigned hosts;
-	bool has_own;
+	/* Of the ledger: kept until they are written to the store. */
+	struct frame out[FLEET_FRAMES];
+	unsigned outs; /* that there are */
+	unsigned told; /* of them, to this process */
+	struct fleet_record got[FLEET_FRAME_RECORDS];
+	struct fleet_host host;
+	struct exchange_message message;
 };
 
-/* ---- writing -------------------------------------------------------------------------------- */
+/* ---- to the process ------------------------------------------------------------------------- */
 
-/* The number that a message got. When it is below what was read, the store's clock was set back, or
- * it is another store: it is read from its beginning. False: this is no number, so nothing was
- * stored. */
-static bool follow_number(struct exchange *e, enum stream stream, const redisReply *reply)
+static void give_up(struct exchange *e, const char *why)
 {
-	struct answer_id id;
-
-	if (reply->type != REDIS_REPLY_STRING ||
-	    answer_id_parse(reply->str, (size_t)reply->len, &id) < 0)
-		return false;
-	if (answer_id_compare(&id, &e->read[stream]) < 0)
-		e->read[stream] = (struct answer_id){ 0 };
-	return true;
+	if (e->broken)
+		return;
+	snprintf(e->end, sizeof(e->end), "%s", why);
+	e->broken = true;
 }
 
-static int say(struct exchange *e, enum stream stream, const char *most, size_t length, char *why)
+/* False: it does not take it now, or is gone. */
+static bool put(struct exchange *e, const struct exchange_message *m, size_t length, const int *fds,
+		unsigned count)
 {
-	const char *argv[] = { "XADD", e->name[stream],	      "MAXLEN", "~", most, "*",
-			       "r",    (const char *)e->frame };
-	const size_t lengths[] = { 4, strlen(e->name[stream]), 6, 1, strlen(most), 1, 1, length };
-	redisReply *reply;
-	int r = redis_call(e->redis, 8, argv, lengths, &reply, why);
+	union {
+		struct cmsghdr align;
+		char octets[CMSG_SPACE(EXCHANGE_FILES * sizeof(int))];
+	} control;
+	struct iovec part = { (void *)m, sizeof(m->head) + length };
+	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (e->channel < 0 || e->broken)
+		return false;
+	if (count) {
+		memset(&control, 0, sizeof(control));
+		header.msg_control = &control;
+		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		c = CMSG_FIRSTHDR(&header);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+	}
+	if (sendmsg(e->channel, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return true;
+	if (errno != EAGAIN)
+		give_up(e, ""); /* how it ended says more */
+	return false;
+}
+
+static bool put_frame(struct exchange *e, enum exchange_stream stream, const uint8_t *bytes,
+		      size_t length)
+{
+	struct exchange_message *m = &e->message;
+
+	m->head = (struct exchange_head){ EXCHANGE_SAY, stream };
+	memcpy(m->frame, bytes, length);
+	return put(e, m, length, NULL, 0);
+}
+
+/* What it does not take now it is told later. */
+static void put_frames(struct exchange *e)
+{
+	while (e->told < e->outs &&
+	       put_frame(e, EXCHANGE_LEDGER, e->out[e->told].bytes, e->out[e->told].length))
+		e->told++;
+}
+
+unsigned exchange_room(const struct exchange *e)
+{
+	return (FLEET_FRAMES - e->outs) * FLEET_FRAME_RECORDS;
+}
+
+void exchange_give(struct exchange *e, const struct fleet_record *records, unsigned count)
+{
+	while (count && e->outs < FLEET_FRAMES) {
+		struct frame *frame = &e->out[e->outs++];
+
+		frame->records = count < FLEET_FRAME_RECORDS ? count : FLEET_FRAME_RECORDS;
+		frame->length =
+			fleet_put_records(&e->key, e->id, records, frame->records, frame->bytes);
+		records += frame->records;
+		count -= frame->records;
+	}
+	put_frames(e);
+}
+
+void exchange_host(struct exchange *e, const struct fleet_host *host)
+{
+	uint8_t bytes[FLEET_HEAD_BYTES + FLEET_HOST_BYTES];
+
+	/* One that it does not take is followed by another in a second. */
+	put_frame(e, EXCHANGE_HOSTS, bytes, fleet_put_host(&e->key, host, bytes));
+}
+
+/* ---- the socket that it wants --------------------------------------------------------------- */
+
+/* Regular files only: nobody waits for one here. */
+static int open_file(const char *path, const char *option, char *why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	int r = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		r = -errno;
+	else if (!S_ISREG(st.st_mode))
+		r = -EINVAL;
+	if (r == 0)
+		return fd;
+	snprintf(why, EXCHANGE_WHY, "%s: cannot read %s: %s", option, path, strerror(-r));
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* Returns how many descriptors, or -errno; those that it opened are in `fds` (else -1). */
+static int open_files(const struct exchange *e, struct exchange_login *login, int *fds)
+{
+	const struct config_fleet *c = &e->config;
+	const char *const paths[] = { c->tls_ca, c->tls_cert, c->tls_key };
+	static const char *const options[] = { "fleet.tls_ca", "fleet.tls_cert", "fleet.tls_key" };
+	int count = 0;
+	int r = secret_read(c->password_file, "fleet.password_file", &login->password, login->why);
 
 	if (r < 0)
 		return r;
-	e->said = follow_number(e, stream, reply);
-	freeReplyObject(reply);
-	if (!e->said) {
-		snprintf(why, REDIS_WHY, "its answer to XADD makes no sense");
-		return -EBADMSG;
+	fds[count] = endpoint_connect(&c->servers.each[e->server]);
+	if (fds[count] < 0) {
+		snprintf(login->why, sizeof(login->why), "%s", strerror(-fds[count]));
+		return fds[count];
 	}
-	pthread_mutex_lock(&e->lock);
-	e->state.messages_sent++;
-	pthread_mutex_unlock(&e->lock);
-	return 0;
-}
-
-static int say_records(struct exchange *e, char *why)
-{
-	int r = 0;
-
-	if (!e->batched) {
-		pthread_mutex_lock(&e->lock);
-		e->batched = e->outs < FLEET_FRAME_RECORDS ? e->outs : FLEET_FRAME_RECORDS;
-		memcpy(e->batch, e->out, e->batched * sizeof(*e->batch));
-		e->outs -= e->batched;
-		memmove(e->out, e->out + e->batched, e->outs * sizeof(*e->out));
-		pthread_mutex_unlock(&e->lock);
+	count++;
+	for (unsigned i = 0; c->tls && i < ARRAY_SIZE(paths); i++) {
+		if (!paths[i][0])
+			continue;
+		fds[count] = open_file(paths[i], options[i], login->why);
+		if (fds[count] < 0)
+			return fds[count];
+		count++;
 	}
-	if (!e->batched)
-		return 0;
-	r = say(e, LEDGER, e->length,
-		fleet_put_records(&e->key, e->id, e->batch, e->batched, e->frame), why);
-	if (r < 0)
-		return r; /* again with the next connection: a record may be told twice */
-	pthread_mutex_lock(&e->lock);
-	e->state.records_sent += e->batched;
-	pthread_mutex_unlock(&e->lock);
-	e->batched = 0;
-	return 0;
+	return count;
 }
 
-static int say_host(struct exchange *e, char *why)
+static void give_socket(struct exchange *e)
 {
-	struct fleet_host own;
-	bool has_own;
+	int fds[EXCHANGE_FILES] = { -1, -1, -1, -1 };
+	struct exchange_message *m = &e->message;
+	int count;
 
-	pthread_mutex_lock(&e->lock);
-	own = e->own;
-	has_own = e->has_own;
-	e->has_own = false;
-	pthread_mutex_unlock(&e->lock);
-	if (!has_own)
-		return 0;
-	return say(e, HOSTS, HOSTS_LENGTH, fleet_put_host(&e->key, &own, e->frame), why);
+	memset(&m->login, 0, sizeof(m->login));
+	count = open_files(e, &m->login, fds);
+	m->head = (struct exchange_head){ EXCHANGE_SOCKET, count < 0 ? (uint32_t)-count : 0 };
+	if (put(e, m, sizeof(m->login), fds, count < 0 ? 0 : (unsigned)count))
+		e->wants = false;
+	explicit_bzero(&m->login.password, sizeof(m->login.password));
+	for (unsigned i = 0; i < EXCHANGE_FILES; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 }
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- from the process ----------------------------------------------------------------------- */
 
-static void hear_host(struct exchange *e, const uint8_t *bytes, size_t length)
+static void on_begun(struct exchange *e, uint32_t missing_errno)
 {
-	struct fleet_host host;
+	if (missing_errno && !e->filter_told)
+		log_notice(
+			"The process that talks to the fleet's store has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
+			strerror((int)missing_errno));
+	e->filter_told = true;
+}
 
-	if (fleet_get_host(&e->key, bytes, length, &host) < 0)
+static void hear_host(struct exchange *e, const struct exchange_message *m, size_t length,
+		      struct exchange_heard *ret)
+{
+	if (fleet_get_host(&e->key, m->frame, length, &e->host) < 0)
 		e->state.messages_bad++;
-	else if (e->hosts < HOSTS_INBOX)
-		e->host[e->hosts++] = host;
+	else
+		ret->host = &e->host;
 }
 
-static void hear_records(struct exchange *e, const uint8_t *bytes, size_t length)
+static void hear_records(struct exchange *e, const struct exchange_message *m, size_t length,
+			 struct exchange_heard *ret)
 {
 	uint64_t host = 0;
-	int count = fleet_get_records(&e->key, bytes, length, &host, e->got);
+	int count = fleet_get_records(&e->key, m->frame, length, &host, e->got);
 
 	if (count < 0) {
 		e->state.messages_bad++;
@@ -158,300 +230,230 @@ static void hear_records(struct exchange *e, const uint8_t *bytes, size_t length
 	}
 	if (host == e->id)
 		return; /* our own */
-	for (int i = 0; i < count && e->ins < INBOX; i++)
-		e->in[e->ins++] = e->got[i];
+	ret->record = e->got;
+	ret->records = (unsigned)count;
 	e->state.records_read += (uint64_t)count;
 }
 
-/* Called with the lock held. */
-static void hear(void *context, unsigned stream, const struct answer_id *id, const uint8_t *bytes,
-		 size_t length)
+static void on_heard(struct exchange *e, const struct exchange_message *m, size_t length,
+		     struct exchange_heard *ret)
 {
-	struct exchange *e = context;
-
-	if (answer_id_compare(id, &e->read[stream]) > 0)
-		e->read[stream] = *id;
 	e->state.messages_read++;
 	e->state.bytes_read += length;
-	if (!bytes)
-		e->state.messages_bad++;
-	else if (stream == LEDGER)
-		hear_records(e, bytes, length);
+	if (m->head.value == EXCHANGE_LEDGER)
+		hear_records(e, m, length, ret);
 	else
-		hear_host(e, bytes, length);
+		hear_host(e, m, length, ret);
 }
 
-static bool has_room(struct exchange *e)
+static int on_report(struct exchange *e, const struct exchange_report *r)
 {
-	bool has;
+	struct exchange_state *s = &e->state;
 
-	pthread_mutex_lock(&e->lock);
-	has = e->ins == 0 && e->hosts <= HOSTS_INBOX - READ_MESSAGES;
-	pthread_mutex_unlock(&e->lock);
-	return has;
+	if (r->frames > e->told)
+		return -EBADMSG;
+	for (unsigned i = 0; i < r->frames; i++)
+		s->records_sent += e->out[i].records;
+	e->outs -= r->frames;
+	e->told -= r->frames;
+	memmove(e->out, e->out + r->frames, e->outs * sizeof(*e->out));
+	s->connected = r->connected;
+	s->caught_up = r->caught_up;
+	s->failures += r->failures;
+	s->messages_sent += r->messages;
+	s->round_us = r->round_us;
+	snprintf(s->server, sizeof(s->server), "%s", e->config.servers.each[r->server].text);
+	snprintf(s->why, sizeof(s->why), "%s", r->why);
+	return 0;
 }
 
-static int listen_once(struct exchange *e, char *why)
+int exchange_take(struct exchange *e, const void *bytes, size_t length, struct exchange_heard *ret)
 {
-	const char *const names[] = { e->name[LEDGER], e->name[HOSTS] };
-	char from[STREAM__COUNT][48];
-	const char *argv[] = { "XREAD",	 "COUNT",  READ_COUNT, "STREAMS",
-			       names[0], names[1], from[0],    from[1] };
-	size_t lengths[8];
-	redisReply *reply;
+	const struct exchange_message *m = &e->message;
 	int r;
 
-	if (!has_room(e))
-		return 0;
-	for (int i = 0; i < STREAM__COUNT; i++)
-		snprintf(from[i], sizeof(from[i]), "%llu-%llu", (unsigned long long)e->read[i].ms,
-			 (unsigned long long)e->read[i].number);
-	for (int i = 0; i < 8; i++)
-		lengths[i] = strlen(argv[i]);
-	r = redis_call(e->redis, 8, argv, lengths, &reply, why);
+	*ret = (struct exchange_heard){ 0 };
+	if (length > sizeof(*m))
+		return -EBADMSG;
+	if (bytes != m)
+		memcpy(&e->message, bytes, length);
+	r = exchange_check(m, length, e->config.servers.count);
 	if (r < 0)
 		return r;
-	pthread_mutex_lock(&e->lock);
-	r = answer_walk(reply, names, STREAM__COUNT, hear, e);
-	e->full = r >= READ_MESSAGES;
-	if (r >= 0 && !e->full)
-		e->state.caught_up = true;
-	pthread_mutex_unlock(&e->lock);
-	freeReplyObject(reply);
-	if (r < 0)
-		snprintf(why, REDIS_WHY, "its answer to XREAD makes no sense");
-	return r < 0 ? r : 0;
-}
-
-/* ---- the thread ----------------------------------------------------------------------------- */
-
-static int connect_one(struct exchange *e, char *why)
-{
-	const struct endpoint *server = &e->config.servers.each[e->server];
-	const struct redis_login login = { .user = e->config.user,
-					   .password = e->password.bytes,
-					   .password_length = e->password.length,
-					   .tls = e->config.tls,
-					   .ca = e->config.tls_ca,
-					   .cert = e->config.tls_cert,
-					   .key = e->config.tls_key,
-					   .name = e->config.tls_name };
-
-	pthread_mutex_lock(&e->lock);
-	snprintf(e->state.server, sizeof(e->state.server), "%s", server->text);
-	pthread_mutex_unlock(&e->lock);
-	return redis_open(server, &login, e->stop_fd, &e->redis, why);
-}
-
-static int talk(struct exchange *e, char *why)
-{
-	int r = e->redis ? 0 : connect_one(e, why);
-
-	for (unsigned i = 0; r == 0 && i < FLEET_FRAMES; i++)
-		r = say_records(e, why);
-	if (r == 0)
-		r = say_host(e, why);
-	return r == 0 ? listen_once(e, why) : r;
-}
-
-/* The next of the servers: this one is gone, or is a replica that takes no writes. */
-static void give_up(struct exchange *e, const char *why)
-{
-	redis_close(e->redis);
-	e->redis = NULL;
-	e->full = false;
-	e->server = (e->server + 1) % e->config.servers.count;
-	e->said = false;
-	if (e->server == 0) { /* none of them would */
-		e->pause_ms = e->pause_ms ? 2 * e->pause_ms : ROUND_MS;
-		if (e->pause_ms > WAIT_MAX_MS)
-			e->pause_ms = WAIT_MAX_MS;
+	e->silent = 0;
+	switch (m->head.word) {
+	case EXCHANGE_BEGUN:
+		on_begun(e, m->head.value);
+		return 0;
+	case EXCHANGE_WANT:
+		e->wants = true;
+		e->server = m->head.value;
+		return 0;
+	case EXCHANGE_HEARD:
+		on_heard(e, m, length - sizeof(m->head), ret);
+		return 0;
+	default:
+		return on_report(e, &m->report);
 	}
-	e->wait_ms = e->server == 0 ? e->pause_ms : WAIT_NEXT_MS;
-	pthread_mutex_lock(&e->lock);
-	e->state.connected = false;
-	e->state.failures++;
-	snprintf(e->state.why, sizeof(e->state.why), "%s", why);
-	pthread_mutex_unlock(&e->lock);
 }
 
-static void round_done(struct exchange *e, uint64_t began_us)
+bool exchange_hear(struct exchange *e, struct exchange_heard *ret)
 {
-	e->wait_ms = e->full || !e->said ? ROUND_FULL_MS : ROUND_MS;
-	if (!e->said)
-		return; /* a replica answers questions, too */
-	e->pause_ms = 0;
-	pthread_mutex_lock(&e->lock);
-	e->state.connected = true;
-	e->state.why[0] = 0;
-	e->state.rounds++;
-	e->state.round_us = clock_monotonic_us() - began_us;
-	pthread_mutex_unlock(&e->lock);
-}
+	ssize_t n;
 
-static bool has_to_stop(const struct exchange *e, unsigned wait_ms)
-{
-	struct pollfd p = { .fd = e->stop_fd, .events = POLLIN };
-
-	return poll(&p, 1, (int)wait_ms) > 0;
-}
-
-static void *run(void *context)
-{
-	struct exchange *e = context;
-	char why[REDIS_WHY] = "";
-
-	do {
-		uint64_t began_us = clock_monotonic_us();
-		int r = talk(e, why);
-
-		if (r == -ECANCELED)
-			break;
-		if (r < 0)
-			give_up(e, why);
-		else
-			round_done(e, began_us);
-	} while (!has_to_stop(e, e->wait_ms));
-	redis_close(e->redis);
-	return NULL;
-}
-
-/* ---- the daemon's side ---------------------------------------------------------------------- */
-
-static bool try_lock(struct exchange *e)
-{
-	return pthread_mutex_trylock(&e->lock) == 0;
-}
-
-unsigned exchange_room(struct exchange *e)
-{
-	unsigned room;
-
-	if (!try_lock(e))
-		return 0;
-	room = OUTBOX - e->outs;
-	pthread_mutex_unlock(&e->lock);
-	return room;
-}
-
-unsigned exchange_give(struct exchange *e, const struct fleet_record *records, unsigned count)
-{
-	/* Held for a copy only: the records are out of the memory's queue already. */
-	pthread_mutex_lock(&e->lock);
-	if (count > OUTBOX - e->outs)
-		count = OUTBOX - e->outs;
-	memcpy(e->out + e->outs, records, count * sizeof(*records));
-	e->outs += count;
-	pthread_mutex_unlock(&e->lock);
-	return count;
-}
-
-void exchange_host(struct exchange *e, const struct fleet_host *host)
-{
-	if (!try_lock(e))
-		return;
-	e->own = *host;
-	e->has_own = true;
-	pthread_mutex_unlock(&e->lock);
-}
-
-unsigned exchange_take(struct exchange *e, struct fleet_record *ret, unsigned most)
-{
-	unsigned count;
-
-	if (!try_lock(e))
-		return 0;
-	count = e->ins - e->ins_from < most ? e->ins - e->ins_from : most;
-	memcpy(ret, e->in + e->ins_from, count * sizeof(*ret));
-	e->ins_from += count;
-	if (e->ins_from == e->ins)
-		e->ins = e->ins_from = 0;
-	pthread_mutex_unlock(&e->lock);
-	return count;
-}
-
-unsigned exchange_take_hosts(struct exchange *e, struct fleet_host *ret, unsigned most)
-{
-	unsigned count;
-
-	if (!try_lock(e))
-		return 0;
-	count = e->hosts < most ? e->hosts : most;
-	memcpy(ret, e->host, count * sizeof(*ret));
-	e->hosts -= count;
-	memmove(e->host, e->host + count, e->hosts * sizeof(*e->host));
-	pthread_mutex_unlock(&e->lock);
-	return count;
-}
-
-bool exchange_state(struct exchange *e, struct exchange_state *ret)
-{
-	if (!try_lock(e))
+	if (e->channel < 0 || e->broken)
 		return false;
-	*ret = e->state;
-	pthread_mutex_unlock(&e->lock);
-	return true;
+	n = recv(e->channel, &e->message, sizeof(e->message), MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return false;
+	if (n <= 0)
+		give_up(e, "");
+	else if (exchange_take(e, &e->message, (size_t)n, ret) < 0)
+		give_up(e, "it said what it never says");
+	return !e->broken;
 }
 
-/* ---- life ----------------------------------------------------------------------------------- */
+/* ---- its life ------------------------------------------------------------------------------- */
 
-static int start(struct exchange *e)
+static void close_channel(struct exchange *e)
+{
+	if (e->channel >= 0)
+		close(e->channel);
+	e->channel = -1;
+}
+
+static void put_begin(struct exchange *e)
+{
+	struct exchange_message *m = &e->message;
+	struct exchange_begin *b = &m->begin;
+	const struct config_fleet *c = &e->config;
+
+	m->head = (struct exchange_head){ EXCHANGE_BEGIN, 0 };
+	*b = (struct exchange_begin){ .stream_length = c->stream_length,
+				      .servers = c->servers.count,
+				      .tls = c->tls,
+				      .has_ca = c->tls_ca[0] != 0,
+				      .has_cert = c->tls_cert[0] != 0 };
+	snprintf(b->name[EXCHANGE_LEDGER], sizeof(b->name[0]), "%s:ledger", c->prefix);
+	snprintf(b->name[EXCHANGE_HOSTS], sizeof(b->name[0]), "%s:hosts", c->prefix);
+	snprintf(b->user, sizeof(b->user), "%s", c->user);
+	snprintf(b->tls_name, sizeof(b->tls_name), "%s", c->tls_name);
+	put(e, m, sizeof(*b), NULL, 0);
+}
+
+static int start(struct exchange *e, uint64_t now_us)
+{
+	_cleanup_close_ int theirs = -1;
+	int pair[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	theirs = pair[1];
+	r = helper_start(&e->helper, "penstockd-fleet", EXCHANGE_ARGUMENT, &theirs, 1, now_us);
+	if (r < 0) {
+		close(pair[0]);
+		return r;
+	}
+	e->channel = pair[0];
+	e->broken = e->wants = false;
+	e->silent = e->told = 0;
+	e->beat_us = now_us;
+	e->state.up = true;
+	e->state.restarts = e->helper.starts - 1;
+	snprintf(e->state.why, sizeof(e->state.why), "it has not answered yet");
+	put_begin(e);
+	put_frames(e);
+	return 0;
+}
+
+static void set_down(struct exchange *e, const char *why)
+{
+	e->state.up = e->state.connected = false;
+	e->state.failures++;
+	snprintf(e->state.why, sizeof(e->state.why), "the process that talks to it ended: %s", why);
+}
+
+static void start_if_due(struct exchange *e, uint64_t now_us)
 {
 	int r;
 
-	e->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (e->stop_fd < 0)
-		return -errno;
-	r = pthread_create(&e->thread, NULL, run, e);
+	if (e->channel >= 0 || !helper_due(&e->helper, now_us))
+		return;
+	r = start(e, now_us);
 	if (r == 0)
-		return 0;
-	close(e->stop_fd);
-	return -r;
+		return;
+	set_down(e, strerror(-r));
+	log_warning(
+		"Cannot start the process that talks to the fleet's store: %s. This host decides alone; mail is not affected. It is tried again.",
+		strerror(-r));
+}
+
+/* It is not there: since it ended, or since we ended it. */
+static void take_note(struct exchange *e, const char *how, uint64_t now_us)
+{
+	uint64_t wait_us = e->helper.next_us > now_us ? e->helper.next_us - now_us : 0;
+	const char *why = e->end[0] ? e->end : how;
+
+	close_channel(e);
+	set_down(e, why);
+	log_warning(
+		"The process that talks to the fleet's store ended: %s. This host decides alone; mail is not affected. It is started again in %.0f s.",
+		why, (double)(wait_us + US_PER_S / 2) / 1e6);
+	e->end[0] = 0;
+}
+
+static bool is_silent(struct exchange *e, uint64_t now_us)
+{
+	if (now_us - e->beat_us < BEAT_US)
+		return false;
+	e->beat_us = now_us;
+	return e->silent++ >= BEATS_SILENT;
+}
+
+void exchange_step(struct exchange *e, uint64_t now_us)
+{
+	char how[48];
+
+	if (e->channel >= 0 && !e->broken && is_silent(e, now_us))
+		give_up(e, "it said nothing for 10 s");
+	if (e->broken)
+		helper_kill(&e->helper);
+	if (helper_ended(&e->helper, now_us, how))
+		take_note(e, how, now_us);
+	start_if_due(e, now_us);
+	put_frames(e);
+	if (e->wants)
+		give_socket(e);
+}
+
+const struct exchange_state *exchange_state(const struct exchange *e)
+{
+	return &e->state;
 }
 
 int exchange_open(const struct config_fleet *config, const struct siphash_key *key, uint64_t id,
-		  struct exchange **ret_exchange, char *why)
+		  struct exchange **ret_exchange)
 {
 	struct exchange *e = calloc(1, sizeof(*e));
-	int r;
 
-	snprintf(why, EXCHANGE_WHY, "out of memory");
 	if (!e)
 		return -ENOMEM;
 	e->config = *config;
 	e->key = *key;
 	e->id = id;
-	snprintf(e->name[LEDGER], sizeof(e->name[LEDGER]), "%s:ledger", config->prefix);
-	snprintf(e->name[HOSTS], sizeof(e->name[HOSTS]), "%s:hosts", config->prefix);
-	snprintf(e->length, sizeof(e->length), "%u", config->stream_length);
+	e->channel = -1;
+	e->state.up = true;
 	snprintf(e->state.why, sizeof(e->state.why), "it has not answered yet");
-	pthread_mutex_init(&e->lock, NULL);
-	r = secret_read(config->password_file, "fleet.password_file", &e->password, why);
-	if (r == 0) {
-		r = start(e);
-		if (r < 0)
-			snprintf(why, EXCHANGE_WHY, "cannot start a thread: %s", strerror(-r));
-	}
-	if (r < 0) {
-		pthread_mutex_destroy(&e->lock);
-		free(e);
-		return r;
-	}
 	*ret_exchange = e;
 	return 0;
 }
 
 void exchange_close(struct exchange *e)
 {
-	uint64_t one = 1;
-
 	if (!e)
 		return;
-	if (write(e->stop_fd, &one, sizeof(one)) < 0)
-		pthread_cancel(e->thread); /* an eventfd takes a one */
-	pthread_join(e->thread, NULL);
-	close(e->stop_fd);
-	pthread_mutex_destroy(&e->lock);
-	explicit_bzero(&e->password, sizeof(e->password));
+	helper_close(&e->helper);
+	close_channel(e);
+	explicit_bzero(&e->key, sizeof(e->key));
 	free(e);
 }

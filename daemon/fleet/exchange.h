@@ -1,8 +1,9 @@
-/* The thread that talks to the store: it writes what this host has to say, and reads what the
- * others say, once a second. The daemon's loop only leaves and fetches data here, under a lock that
- * is held for a copy; where it is taken the loop comes again with the next tick. Everything is
- * bounded: a store that is slow leaves changes with the daemon, one that sends too much is read
- * slower. */
+/* The process without privilege that talks to the store (exchange_wire.h), as penstockd sees it: it
+ * gets what this host has to say, sealed, and hands on what the others say, which is opened here.
+ * Each time it begins a connection it gets a socket from here, with the password and the files of
+ * TLS as they are then. It may crash, hang, lie or be taken over: then it is started again, and no
+ * tick waits for it. Everything is bounded: a store that is slow leaves changes with the caller,
+ * one that sends too much is read slower. */
 #ifndef PENSTOCK_FLEET_EXCHANGE_H
 #define PENSTOCK_FLEET_EXCHANGE_H
 
@@ -11,39 +12,51 @@
 
 #include "config/config.h"
 #include "core/fleet.h"
-
-#define EXCHANGE_WHY 256
+#include "fleet/exchange_wire.h"
 
 struct exchange;
 
 struct exchange_state {
+	bool up; /* the process runs, or has not been started yet */
 	bool connected; /* the last round succeeded */
 	bool caught_up; /* everything that was in the store has been read once */
-	char server[128]; /* the one in use, or tried last */
+	char server[128]; /* the one in use, or tried last; empty: none yet */
 	char why[EXCHANGE_WHY]; /* a clause: why it is not connected */
-	uint64_t rounds, failures;
+	uint64_t restarts; /* of the process */
+	uint64_t failures;
 	uint64_t messages_sent, messages_read, bytes_read,
 		messages_bad; /* bad: not one of ours, damaged, or of another key */
 	uint64_t records_sent, records_read;
 	uint64_t round_us; /* that the last whole round took */
 };
 
-/* `key` seals; `id` is this process. Starts the thread. 0 or -errno with a clause in `why`
- * (EXCHANGE_WHY). */
+/* What one message held; borrowed until the next one is taken. */
+struct exchange_heard {
+	const struct fleet_record *record;
+	unsigned records;
+	const struct fleet_host *host; /* NULL: none */
+};
+
+/* `key` seals; `id` is this process. Starts nothing yet. 0 or -ENOMEM. */
 int exchange_open(const struct config_fleet *config, const struct siphash_key *key, uint64_t id,
-		  struct exchange **ret_exchange, char *why);
-/* What fits is taken; returns how many. */
-unsigned exchange_room(struct exchange *exchange);
-unsigned exchange_give(struct exchange *exchange, const struct fleet_record *records,
-		       unsigned count);
+		  struct exchange **ret_exchange);
+/* Once a tick: the life of the process, and the socket that it wants. */
+void exchange_step(struct exchange *exchange, uint64_t now_us);
+/* The next message of the process. False: there is none now. */
+bool exchange_hear(struct exchange *exchange, struct exchange_heard *ret);
+/* Records that it takes now. */
+unsigned exchange_room(const struct exchange *exchange);
+/* At most exchange_room(). They are kept until they have been written to the store. */
+void exchange_give(struct exchange *exchange, const struct fleet_record *records, unsigned count);
 /* How this host is now. */
 void exchange_host(struct exchange *exchange, const struct fleet_host *host);
-/* What others said, each once. Returns how many. */
-unsigned exchange_take(struct exchange *exchange, struct fleet_record *ret, unsigned most);
-unsigned exchange_take_hosts(struct exchange *exchange, struct fleet_host *ret, unsigned most);
-/* False: not now. */
-bool exchange_state(struct exchange *exchange, struct exchange_state *ret);
-/* Ends the thread within moments. NULL is fine. */
+const struct exchange_state *exchange_state(const struct exchange *exchange);
+/* NULL is fine. */
 void exchange_close(struct exchange *exchange);
+
+/* penstockd's side of the channel, for the fuzzer: one message of the process. 0, or -EBADMSG: it
+ * never says that. */
+int exchange_take(struct exchange *exchange, const void *bytes, size_t length,
+		  struct exchange_heard *ret);
 
 #endif

@@ -16,6 +16,7 @@
 #include "fleet/secret.h"
 
 #define TAKE_MAX 2048u /* records a tick: about a millisecond */
+#define TAKE_MESSAGES 256u /* a tick; many hold one record */
 #define QUEUE 65536u /* changes that wait for a store that is away */
 #define KEY_MIN 16u
 #define SAY_EVERY_US (60 * US_PER_S)
@@ -55,21 +56,31 @@ void fleet_events(void *context, const struct source_event *events, unsigned cou
 	f->joined += fleet_ledger_events(f->table, &f->memory, events, count, now_us, now_s);
 }
 
-static void take(struct fleet *f, uint64_t now_us, uint64_t realtime_us)
+static void take_records(struct fleet *f, const struct exchange_heard *heard, uint64_t now_us,
+			 uint64_t realtime_us)
 {
-	unsigned count = exchange_take(f->exchange, f->batch, TAKE_MAX);
-	struct fleet_host host[32];
-
-	for (unsigned i = 0; f->table && i < count; i++) {
-		int r = fleet_ledger_take(f->table, &f->memory, &f->batch[i], now_us,
+	for (unsigned i = 0; f->table && i < heard->records; i++) {
+		int r = fleet_ledger_take(f->table, &f->memory, &heard->record[i], now_us,
 					  seconds(realtime_us));
 
 		f->joined += r > 0;
 		f->refused += r < 0;
 	}
-	count = exchange_take_hosts(f->exchange, host, 32);
-	for (unsigned i = 0; i < count; i++)
-		hosts_hear(f->hosts, &host[i], realtime_us);
+}
+
+static void take(struct fleet *f, uint64_t now_us, uint64_t realtime_us)
+{
+	struct exchange_heard heard;
+	unsigned records = 0;
+
+	for (unsigned i = 0; i < TAKE_MESSAGES && records < TAKE_MAX; i++) {
+		if (!exchange_hear(f->exchange, &heard))
+			return;
+		take_records(f, &heard, now_us, realtime_us);
+		records += heard.records;
+		if (heard.host)
+			hosts_hear(f->hosts, heard.host, realtime_us);
+	}
 }
 
 static void tell(struct fleet *f, const struct engine_view *view, uint64_t realtime_us)
@@ -95,8 +106,7 @@ static void say(struct fleet *f, uint64_t now_us)
 	struct exchange_state *s = &f->state;
 	bool changed;
 
-	if (!exchange_state(f->exchange, s))
-		return;
+	*s = *exchange_state(f->exchange);
 	changed = s->connected != f->was_connected;
 	if (changed)
 		f->since_us = now_us;
@@ -105,7 +115,7 @@ static void say(struct fleet *f, uint64_t now_us)
 		log_notice("The fleet's store %s answers. What the hosts know is shared.",
 			   s->server);
 		f->said_us = 0;
-	} else if (!s->connected && s->failures &&
+	} else if (!s->connected && s->up && s->failures &&
 		   (!f->said_us || now_us - f->said_us >= SAY_EVERY_US)) {
 		log_warning(
 			"Cannot use the fleet's store %s: %s. This host decides alone; mail is not affected. Start the store, or correct [fleet].",
@@ -119,6 +129,7 @@ void fleet_tick(struct fleet *f, const struct engine_view *view, uint64_t now_us
 {
 	if (!f->exchange)
 		return;
+	exchange_step(f->exchange, now_us);
 	take(f, now_us, realtime_us);
 	say(f, now_us);
 	if (f->told_us && now_us - f->told_us < US_PER_S)
@@ -152,6 +163,7 @@ void fleet_view(const struct fleet *f, uint64_t realtime_us, struct fleet_view *
 		 s->server[0] ? s->server : f->config.servers.each[0].text);
 	snprintf(ret->why, sizeof(ret->why), "%s", f->exchange ? s->why : f->why);
 	ret->since_us = f->since_us;
+	ret->restarts = s->restarts;
 	ret->failures = s->failures;
 	ret->messages_sent = s->messages_sent;
 	ret->messages_read = s->messages_read;
@@ -225,8 +237,11 @@ static void begin(struct fleet *f)
 		snprintf(f->why, sizeof(f->why), "out of memory");
 	if (r == 0)
 		r = read_key(f);
-	if (r == 0)
-		r = exchange_open(&f->config, &f->key, f->id, &f->exchange, f->why);
+	if (r == 0) {
+		r = exchange_open(&f->config, &f->key, f->id, &f->exchange);
+		if (r < 0)
+			snprintf(f->why, sizeof(f->why), "out of memory");
+	}
 	if (r < 0)
 		log_error(
 			"Cannot join the fleet: %s. This host decides alone; mail is not affected. Correct it, then penstockctl reload.",

@@ -26,6 +26,7 @@ struct fleet_view {
 	char server[128];
 	char why[256]; /* not connected: why, a clause */
 	uint64_t since_us; /* CLOCK_MONOTONIC: connected or not since then */
+	uint64_t restarts; /* of the process that talks to the store */
 	uint64_t failures, messages_sent, messages_read, messages_bad, bytes_read;
 	uint64_t records_sent, records_read, joined; /* joined: changed something in the ledger */
 	uint64_t refused; /* records without sense, or of a clock that is ahead */

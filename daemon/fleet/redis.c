@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -16,7 +17,7 @@
 #define READ_BYTES 16384
 
 struct redis {
-	int fd, stop_fd;
+	int fd;
 	SSL_CTX *context; /* NULL: no TLS */
 	SSL *tls;
 	redisReader *reader;
@@ -30,21 +31,18 @@ struct redis {
 
 /* ---- the wire ------------------------------------------------------------------------------- */
 
-/* Waits for `events`. 0, -ETIMEDOUT, or -ECANCELED: it is time to stop. */
+/* Waits for `events`. 0 or -ETIMEDOUT. */
 static int wait_for(const struct redis *r, short events)
 {
-	struct pollfd p[2] = { { .fd = r->fd, .events = events },
-			       { .fd = r->stop_fd, .events = POLLIN } };
+	struct pollfd p = { .fd = r->fd, .events = events };
 	uint64_t now_us = clock_monotonic_us();
 	int n;
 
 	if (now_us >= r->deadline_us)
 		return -ETIMEDOUT;
-	n = poll(p, 2, (int)((r->deadline_us - now_us) / US_PER_MS) + 1);
+	n = poll(&p, 1, (int)((r->deadline_us - now_us) / US_PER_MS) + 1);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (n > 0 && p[1].revents)
-		return -ECANCELED;
 	return n == 0 ? -ETIMEDOUT : 0;
 }
 
@@ -223,36 +221,11 @@ int redis_call(struct redis *r, int argc, const char **argv, const size_t *lengt
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static int load_certificates(struct redis *r, const struct redis_login *login, char *why)
-{
-	bool is_ok = login->ca[0] ? SSL_CTX_load_verify_locations(r->context, login->ca, NULL) == 1
-				  : SSL_CTX_set_default_verify_paths(r->context) == 1;
-
-	if (!is_ok) {
-		snprintf(why, REDIS_WHY, "cannot read fleet.tls_ca");
-		return -EINVAL;
-	}
-	if (login->cert[0] &&
-	    (SSL_CTX_use_certificate_chain_file(r->context, login->cert) != 1 ||
-	     SSL_CTX_use_PrivateKey_file(r->context, login->key, SSL_FILETYPE_PEM) != 1)) {
-		snprintf(why, REDIS_WHY, "cannot read fleet.tls_cert or tls_key");
-		return -EINVAL;
-	}
-	return 0;
-}
-
 static int begin_tls(struct redis *r, const struct redis_login *login, char *why)
 {
 	int error, result;
 
-	r->context = SSL_CTX_new(TLS_client_method());
-	if (!r->context)
-		return -ENOMEM;
-	SSL_CTX_set_min_proto_version(r->context, TLS1_2_VERSION);
-	SSL_CTX_set_verify(r->context, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_mode(r->context,
-			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	error = load_certificates(r, login, why);
+	error = trust_context(&login->files, &r->context, why);
 	if (error < 0)
 		return error;
 	r->tls = SSL_new(r->context);
@@ -299,20 +272,21 @@ static int finish_connect(struct redis *r)
 	return error;
 }
 
-int redis_open(const struct endpoint *server, const struct redis_login *login, int stop_fd,
-	       struct redis **ret_redis, char *why)
+int redis_open(int fd, const struct redis_login *login, struct redis **ret_redis, char *why)
 {
 	struct redis *r = calloc(1, sizeof(*r));
 	int error;
 
 	why[0] = 0;
-	if (!r)
+	if (!r) {
+		close(fd);
+		snprintf(why, REDIS_WHY, "%s", strerror(ENOMEM));
 		return -ENOMEM;
-	r->stop_fd = stop_fd;
+	}
 	r->deadline_us = clock_monotonic_us() + ANSWER_US;
 	r->reader = new_reader(r);
-	r->fd = endpoint_connect(server);
-	error = !r->reader ? -ENOMEM : r->fd < 0 ? r->fd : finish_connect(r);
+	r->fd = fd;
+	error = r->reader ? finish_connect(r) : -ENOMEM;
 	if (error == 0 && login->tls)
 		error = begin_tls(r, login, why);
 	if (error == 0)
@@ -333,8 +307,7 @@ void redis_close(struct redis *r)
 		return;
 	SSL_free(r->tls);
 	SSL_CTX_free(r->context);
-	if (r->fd >= 0)
-		close(r->fd);
+	close(r->fd);
 	if (r->reader)
 		redisReaderFree(r->reader);
 	free(r);

@@ -1,8 +1,7 @@
-/* One connection to a Redis or Valkey server, for a thread that may wait: connect, TLS, AUTH, one
- * command at a time, each with a deadline. hiredis makes and reads the protocol; OpenSSL does TLS,
- * because hiredis of Debian 12 cannot. Addresses are numeric, so nothing is looked up. What the
- * server sends is not believed: an answer is bounded, and whatever is no answer ends the
- * connection.
+/* One connection to a Redis or Valkey server, for a process that may wait: TLS, AUTH, one command
+ * at a time, each with a deadline. hiredis makes and reads the protocol; OpenSSL does TLS, because
+ * hiredis of Debian 12 cannot. What the server sends is not believed: an answer is bounded, and
+ * whatever is no answer ends the connection.
  *
  * Source: https://redis.io/docs/latest/develop/reference/protocol-spec/ (RESP2). */
 #ifndef PENSTOCK_FLEET_REDIS_H
@@ -12,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/endpoint.h"
+#include "fleet/trust.h"
 
 #define REDIS_ANSWER_MAX (8u << 20)
 #define REDIS_ELEMENTS_MAX 1024 /* of one array in an answer */
@@ -24,13 +23,13 @@ struct redis_login {
 	const char *user, *password; /* empty: none */
 	size_t password_length;
 	bool tls;
-	const char *ca, *cert, *key, *name; /* empty: see struct config_fleet */
+	struct trust_files files;
+	const char *name; /* that its certificate must have; empty: not looked at */
 };
 
-/* `stop_fd`: readable when it is time to stop; every wait ends then. 0 or -errno with a clause in
- * `why` (REDIS_WHY). */
-int redis_open(const struct endpoint *server, const struct redis_login *login, int stop_fd,
-	       struct redis **ret_redis, char *why);
+/* `fd` is a non-blocking socket that connects, and its own from now on. 0 or -errno with a clause
+ * in `why` (REDIS_WHY). */
+int redis_open(int fd, const struct redis_login *login, struct redis **ret_redis, char *why);
 /* Sends a command and waits for its answer, which the caller frees with freeReplyObject(). 0;
  * -EREMOTEIO: the server answered with an error, which is in `why`; or -errno: the connection is of
  * no more use. */

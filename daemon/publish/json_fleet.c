@@ -50,6 +50,7 @@ json_t *json_fleet(const struct status *s)
 		json_object_set_new(object, "reason", json_string(x->why));
 	set_count(object, "since_s",
 		  s->now_us > x->since_us ? (s->now_us - x->since_us) / 1000000 : 0);
+	set_count(object, "restarts", x->restarts);
 	set_count(object, "failures", x->failures);
 	set_count(object, "messages_sent", x->messages_sent);
 	set_count(object, "messages_read", x->messages_read);

@@ -149,6 +149,8 @@
 	  "Records of senders: sent, read, joined (they changed the ledger), refused (without sense, or of a clock that is ahead), left_out (changes lost to a full queue).") \
 	X(FLEET_FAILURES, COUNTER, "penstock_fleet_failures_total", "", "", "", \
 	  "Connections to the store of the fleet that failed or broke.") \
+	X(FLEET_RESTARTS, COUNTER, "penstock_fleet_restarts_total", "", "", "", \
+	  "Restarts of the process that talks to the store of the fleet, after it ended or no longer said anything. A reload that changes [fleet] begins at 0 again.") \
 	X(RUNQ, HISTOGRAM, "penstock_runq_latency_seconds", "seconds", "", "", \
 	  "Time that tasks which became runnable waited for a CPU.") \
 	X(FSYNC, HISTOGRAM, "penstock_fsync_seconds", "seconds", "scope", "", \

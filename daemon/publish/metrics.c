@@ -242,6 +242,7 @@ static void fleet(struct metric_writer *w, const struct status *s)
 	metric_put(w, METRIC_FLEET_RECORDS, (double)x->refused, "direction", "refused", NO_MORE);
 	metric_put(w, METRIC_FLEET_RECORDS, (double)x->left_out, "direction", "left_out", NO_MORE);
 	metric_put(w, METRIC_FLEET_FAILURES, (double)x->failures, NO_MORE);
+	metric_put(w, METRIC_FLEET_RESTARTS, (double)x->restarts, NO_MORE);
 }
 
 static void waits(struct metric_writer *w, const struct status *s)

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -286,6 +287,38 @@ def _():
         check("1 attempt" not in foreign.explain("127.5.0.1"), "nor believed")
 
 
+@test("a password and an authority that change are taken with the next connection, without a reload; without tls_ca this system's are believed")
+def _():
+    d = tempfile.mkdtemp(prefix="penstock-test-")
+    os.mkdir(f"{d}/system")
+    certificate(d)
+    digest = lambda password: "#" + hashlib.sha256(password.encode()).hexdigest()
+    options = lambda ports: {"fleet.servers": f"127.0.0.1:{ports + 40}", "fleet.tls": "yes", "fleet.tls_ca": f"{d}/ca.pem", "fleet.tls_name": "redis.example.org",
+                             "fleet.user": "penstock", "fleet.password_file": secret(d, "password", "the first")}
+    store = lambda ports: ["--tls-port", str(ports + 40), "--tls-cert-file", f"{d}/store.pem", "--tls-key-file", f"{d}/store.key", "--tls-ca-cert-file", f"{d}/ca.pem",
+                           "--tls-auth-clients", "no", "--user", "penstock", "on", digest("the first"), "~{penstock}:*", "+xadd", "+xread"]
+    with Fleet(1, options, store) as f:
+        one = f.hosts[0]
+        certificate(d)
+        secret(d, "password", "the second")
+        f.store.stop()
+        one.until(lambda x: not x["connected"], "the store is gone")
+        f.store_options = [digest("the second") if word == digest("the first") else word for word in f.store_options]
+        f.start_store()
+        one.until(lambda x: x["connected"], "the new ones are in use")
+        check(one.fleet()["restarts"] == 0, "the same process")
+        # A directory of authorities as OpenSSL has it: names are hashes.
+        name = subprocess.run(["openssl", "x509", "-hash", "-noout", "-in", f"{d}/ca.pem"], check=True, capture_output=True, text=True).stdout.strip()
+        shutil.copy(f"{d}/ca.pem", f"{d}/system/{name}.0")
+        place = subprocess.run(["openssl", "version", "-d"], check=True, capture_output=True, text=True).stdout.split('"')[1]
+        subprocess.run(["mount", "--bind", f"{d}/system", os.path.realpath(f"{place}/certs")], check=True)
+        try:
+            two = f.add(2, {"fleet.tls_ca": ""})
+            two.until(lambda x: x["connected"], "the authorities of this system")
+        finally:
+            subprocess.run(["umount", os.path.realpath(f"{place}/certs")], check=True)
+
+
 def alone(host, reason):
     """What a host does whose store is of no use: what it does without a fleet, and it says why."""
     x = host.until(lambda x: not x["connected"] and reason in x["reason"], f"{reason} is said")
@@ -388,6 +421,61 @@ def _():
 
 def hold_s(host):
     return host.daemon.status()["services"]["mx"]["hold_s"]
+
+
+def store_process(host):
+    return host.daemon.helper("penstockd-fleet")
+
+
+def another_process(host, before):
+    def other():
+        pid = store_process(host)
+        return pid if pid and pid != before else None
+    return wait_for(other, lambda: f"another process after {before}; the log is:\n{host.daemon.output()}")
+
+
+@test("the process that talks to the store has no capability, and its system calls are filtered; it has the socket of the store and no other descriptor of penstockd's")
+def _():
+    with Fleet(1) as f:
+        pid = store_process(f.hosts[0])
+        with open(f"/proc/{pid}/status") as status:
+            s = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+        check(all(int(s[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")), f"{s}")
+        check(s["NoNewPrivs"] == "1" and s["Seccomp"] == "2" and s["Threads"] == "1", f"{s}")
+        wait_for(lambda: all(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2), "sockets only")
+        check(len(os.listdir(f"/proc/{pid}/fd")) <= 5, f"{os.listdir(f'/proc/{pid}/fd')}")
+        check(f.hosts[0].fleet()["restarts"] == 0, "no restart")
+
+
+@test("kill -9 and SIGSTOP of the process that talks to the store: said, mail flows, it is started again, and what was seen meanwhile is told")
+def _():
+    with Fleet(2) as f:
+        one, two = f.hosts
+        pid = store_process(one)
+        os.kill(pid, signal.SIGKILL)
+        one.daemon.logged("The process that talks to the fleet's store ended: signal 9.")
+        one.drain()
+        one.attempt("127.5.0.1")
+        pid = another_process(one, pid)
+        two.knows("127.5.0.1", "1 attempt", "told by the next one")
+        os.kill(pid, signal.SIGSTOP)
+        one.attempt("127.6.0.1")
+        one.daemon.logged("ended: it said nothing for 10 s")
+        check(one.attempt("127.7.0.1").startswith("451") and two.attempt("127.7.0.1").startswith("220"), "each decides")
+        another_process(one, pid)
+        two.knows("127.6.0.1", "1 attempt", "what the one that was stopped did not write")
+        one.until(lambda x: x["connected"] and x["restarts"] == 2, "it is in use")
+        check(one.daemon.metric("penstock_fleet_restarts_total") == 2, "the metric")
+        # penstockd hangs: the process waits, and both go on.
+        pid = store_process(two)
+        two.daemon.kill(signal.SIGSTOP)
+        try:
+            one.attempt("127.8.0.1")
+            time.sleep(3)
+        finally:
+            two.daemon.kill(signal.SIGCONT)
+        two.knows("127.8.0.1", "1 attempt", "told when it goes on")
+        check(store_process(two) == pid, "the same process")
 
 
 @test("next_mx: nobody waits for longer than a second while another host has room; where none has, or the store is gone, as a host alone")

@@ -110,7 +110,7 @@ def no_targets():
 
 
 # The processes that talk with strangers for penstockd.
-HELPERS = "penstockd-asks", "penstockd-http", "penstockd-admin", "penstockd-users"
+HELPERS = "penstockd-asks", "penstockd-http", "penstockd-admin", "penstockd-users", "penstockd-fleet"
 
 
 class Daemon(Program):

@@ -1,0 +1,24 @@
+/* Whom a connection with TLS believes, and how it shows who it is, from files that somebody else
+ * opened: the process that does TLS opens none. */
+#ifndef PENSTOCK_FLEET_TRUST_H
+#define PENSTOCK_FLEET_TRUST_H
+
+#include <openssl/ssl.h>
+#include <stdbool.h>
+
+#define TRUST_FILE_MAX (4u << 20) /* octets of one file */
+#define TRUST_WHY 200
+
+/* Descriptors of PEM files; -1: none. They stay the caller's. */
+struct trust_files {
+	int ca, cert, key;
+};
+
+/* Reads what OpenSSL and, with `with_authorities`, this system have in files: while they can still
+ * be opened. Without a file there is nothing of it, and that is no error. */
+void trust_prepare(bool with_authorities);
+/* A context of a client: without a `ca` the authorities of this system are believed. 0, or -errno
+ * with a clause in `why` (TRUST_WHY). The caller frees it with SSL_CTX_free(). */
+int trust_context(const struct trust_files *files, SSL_CTX **ret_context, char *why);
+
+#endif
