@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""No open relay: each mail server is set up behind penstock-proxy as its page in packaging/snippets says, and a client with a foreign
-address tries to relay through it. The settings are taken from the pages."""
+"""No open relay: each mail server is set up behind penstock-proxy, nginx or HAProxy as its page in packaging/snippets says, and a client
+with a foreign address tries to relay through it. The settings are taken from the pages. Docker's set-ups are tried in test_pages.py; no
+other front stands between the server and its clients."""
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import exim, haraka, place, postfix, tap
+from lib import exim, haproxy, haraka, nginx, place, postfix, tap
 from lib.packages import Root, npm, unpack
 from lib.place import BIN, BUILD, ROOT, wait_for
 from lib.programs import Daemon, Program, listening
@@ -172,8 +173,62 @@ def _():
         subprocess.run(["rm", "-rf", directory])
 
 
+@test("Postfix behind nginx as that page says: a foreign client cannot relay; without XCLIENT it could")
+def _():
+    directory, option = a_directory("nginx"), re.search(r"`(smtpd_authorized_xclient_hosts) = (\S+)`", text_of("nginx.md"))
+    server = postfix.Postfix(directory, main={"inet_protocols": "all", option[1]: option[2]})
+    mail = nginx.page("nginx").replace("listen 192.0.2.1:25;", "listen 25; listen [::]:25;").replace("2525", str(postfix.SMTP))
+    settings = os.path.join(directory, "penstock.conf")
+    with open(settings, "w") as f:
+        f.write(nginx.page("ini").replace("2525", str(postfix.SMTP)))
+    daemon = Daemon(directory, {"daemon.bpf": "no"}, argv=["-c", settings])
+    front = None
+    try:
+        wait_for(lambda: listening(9831), "the front for nginx")
+        front = nginx.start(directory, mail)
+        is_no_relay(b"box@example.org")
+        front.stop()
+        front = nginx.start(directory, mail.replace("xclient on", "xclient off"))
+        reply = attempt(b"victim@foreign.example.com")
+        check(reply.startswith(b"250"), f"Postfix with mynetworks = 127.0.0.0/8 was expected to relay: {reply}")
+    finally:
+        if front:
+            front.stop()
+        daemon.stop()
+        server.stop()
+        subprocess.run(["rm", "-rf", directory])
+
+
+@test("Postfix behind HAProxy as that page says: a foreign client cannot relay; without send-proxy it could")
+def _():
+    directory, page = a_directory("haproxy"), "haproxy.md"
+    header, option = re.search(r"send-proxy", text_of(page))[0], re.search(r"smtpd_upstream_proxy_protocol=\w+", text_of(page))[0]
+    server = postfix.Postfix(directory, options=[option], main={"inet_protocols": "all"})
+    # Of the three hosts one is here, and it has no agent.
+    text = re.sub(r"\n\tserver m[23] .*|\n\tdefault-server .*", "", haproxy.page("haproxy")[0]).replace("bind 192.0.2.1:25", "bind :25,:::25 v6only")
+    line = re.search(r"\tserver m1 .*", text)[0]
+    balancer = None
+    try:
+        for port, last in ((postfix.SMTP, header), (postfix.POLICY, "")):
+            balancer = haproxy.Haproxy("bookworm", directory, text.replace(line, f"\tserver m1 127.0.0.1:{port} {last}"))
+            wait_for(lambda: listening(25), "HAProxy on port 25")
+            if last:
+                is_no_relay(b"box@example.org")
+            else:
+                reply = attempt(b"victim@foreign.example.com")
+                check(reply.startswith(b"250"), f"Postfix with mynetworks = 127.0.0.0/8 was expected to relay: {reply}")
+            balancer.stop()
+    finally:
+        if balancer and balancer.alive():
+            balancer.stop()
+        server.stop()
+        subprocess.run(["rm", "-rf", directory])
+
+
 def prepare():
+    unpack("haproxy", haproxy.PACKAGES)
     postfix.prepare()
+    nginx.prepare()
     exim.prepare("heavy")
     unpack("opensmtpd", OPENSMTPD)
     haraka.prepare()
