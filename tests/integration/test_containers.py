@@ -9,10 +9,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import container, place, tap
+from lib import container, pages, place, tap
 from lib.place import BIN, BUILD, ROOT, wait_for
 from lib.tap import Skip, check, test
 
@@ -20,7 +21,7 @@ HERE = os.path.join(ROOT, "packaging", "container")
 NODE = os.path.join(BUILD, "node")
 VALIDATE = """
 const fs = require('fs'), yaml = require('yaml');
-const kinds = { DaemonSet: 'apps/v1', Deployment: 'apps/v1', ConfigMap: 'v1', Service: 'v1', Namespace: 'v1' };
+const kinds = { DaemonSet: 'apps/v1', Deployment: 'apps/v1', ConfigMap: 'v1', Service: 'v1', Namespace: 'v1', Pod: 'v1' };
 for (const file of process.argv.slice(2)) {
   const text = fs.readFileSync(file, 'utf8'), object = yaml.parse(text, { merge: true });
   if (object.kind === 'Kustomization') continue;
@@ -135,21 +136,38 @@ def _():
     check("BPF" in said or "bpf" in said, said[-600:])
 
 
-@test("the manifests are what Kubernetes' schemas ask for")
-def _():
+def validate(files):
+    """What Kubernetes' schemas have against manifests."""
     if not os.path.isdir(NODE + "/node_modules/kubernetes-models"):
         raise Skip("npm or its package kubernetes-models is not here")
-    files = sorted(glob.glob(os.path.join(HERE, "kubernetes", "*", "*.yaml")))
-    check(len(files) >= 6, f"{files}")
     with open(NODE + "/validate.js", "w") as f:
         f.write(VALIDATE)
     done = subprocess.run(["node", NODE + "/validate.js", *files], capture_output=True, text=True)
-    check(done.returncode == 0, done.stdout + done.stderr[-600:])
+    return "" if done.returncode == 0 else done.stdout + done.stderr[-600:] or f"exit {done.returncode}"
+
+
+@test("the manifests are what Kubernetes' schemas ask for")
+def _():
+    files = sorted(glob.glob(os.path.join(HERE, "kubernetes", "*", "*.yaml")))
+    check(len(files) >= 6, f"{files}")
+    check(not validate(files), validate(files))
     # The check can fail.
     broken = NODE + "/broken.yaml"
     with open(os.path.join(HERE, "kubernetes", "base", "daemonset.yaml")) as f, open(broken, "w") as to:
         to.write(f.read().replace("hostNetwork: true", "hostNetwork: 7"))
-    check(subprocess.run(["node", NODE + "/validate.js", broken], capture_output=True).returncode != 0, "a broken manifest passes")
+    check(validate([broken]), "a broken manifest passes")
+
+
+@test("the probes that packaging/snippets/containers.md gives are what Kubernetes takes in a container, and ask what it says")
+def _():
+    probes = [b.body for b in pages.blocks("packaging/snippets/containers.md") if b.kind == "yaml"]
+    check(len(probes) == 1 and "tcpSocket: { port: 25 }" in probes[0] and "path: /readyz" in probes[0], f"{probes}")
+    for probe, right in ((probes[0], True), (probes[0].replace("port: 9825", "port: [9825]"), False)):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write("apiVersion: v1\nkind: Pod\nmetadata:\n  name: mail\nspec:\n  containers:\n  - name: mail\n    image: mail\n" + probe)
+            f.flush()
+            wrong = validate([f.name])
+        check(bool(wrong) != right, f"{probe}{wrong}")
 
 
 @test("each kustomization names its files, and probes ask HTTP, never SMTP")
