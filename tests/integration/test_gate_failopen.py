@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import struct
@@ -118,6 +119,29 @@ def _():
         check(session.say(b"NOOP").startswith(b"250"), "the session")
         os.kill(w.daemon.pid, signal.SIGCONT)
         wait_for(lambda: w.greeting("10.77.0.23").startswith(b"451"), "the gate shuts again")
+
+
+@test("SIGSTOP in a flood: of those whom the responder had accepted one at most is not told; SIGCONT tells it")
+def _():
+    with World(WIRE) as w:
+        w.drain()
+        for _ in range(3):
+            clients = []
+            thread = threading.Thread(target=lambda: [clients.append(w.wire.client(PORT, f"10.77.0.{113 + n % 100}", greeting=False)) for n in range(100)])
+            thread.start()
+            wait_for(lambda: len(clients) > 10 or not thread.is_alive(), "the flood")
+            w.daemon.kill(signal.SIGSTOP)
+            thread.join()
+            # Those who came later hear the stand-in, and then the MTA.
+            untold, until = {c.socket for c in clients}, time.monotonic() + HANG_S + SLACK_S
+            while len(untold) > 1 and time.monotonic() < until:
+                untold -= set(select.select(list(untold), [], [], 1)[0])
+            check(len(untold) <= 1, f"{len(untold)} of {len(clients)} wait")
+            w.daemon.kill(signal.SIGCONT)
+            for c in clients:
+                check(c.reply()[:3] in (b"451", b"421", b"220"), "all are told")
+                c.close()
+            wait_for(lambda: w.greeting("10.77.0.23").startswith(b"451"), "the gate shuts again")
 
 
 @test("a drain, SIGTERM, a final stop: the MTA is reached, nothing stays attached")
