@@ -111,7 +111,7 @@ static inline int lookup(struct bpf_sk_lookup *ctx, struct smtp_tuple *t)
 		return to_responder(ctx, t, 0, now, 0);
 	if (state.answer_all)
 		return to_responder(ctx, t, &down, now, 0);
-	closed = bpf_map_lookup_elem(&seen, t);
+	closed = bpf_map_lookup_elem(&recently_closed, t);
 	again = closed && now - *closed < GATE_SEEN_NS;
 	v = decide(t, plan, now, again);
 	if (v.admit)
@@ -252,7 +252,7 @@ static inline void closed(struct sock *sk)
 		return;
 	s = *found;
 	now = bpf_ktime_get_ns();
-	bpf_map_update_elem(&seen, &s.tuple, &now, BPF_ANY);
+	bpf_map_update_elem(&recently_closed, &s.tuple, &now, BPF_ANY);
 	if (bpf_map_delete_elem(&sessions, &key))
 		return; /* another was first */
 	release(&s.tuple, s.flags);

@@ -63,7 +63,7 @@ struct {
 	__uint(max_entries, GATE_CLOSINGS);
 	__type(key, struct smtp_tuple);
 	__type(value, u64); /* when, ns */
-} seen SEC(".maps");
+} recently_closed SEC(".maps");
 
 /* The responder's listeners: IPv4, IPv6. */
 struct {
@@ -148,7 +148,7 @@ struct {
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, int64_t);
-} probe SEC(".maps");
+} smtp_probe SEC(".maps");
 
 const volatile struct gate_probe_place probe_place = {};
 struct gate_state state = {};

@@ -94,7 +94,7 @@ static inline int may_wait_beside(struct verdict v)
  * their SYN is kept for the ACK of a cookie. */
 static inline int beside(const struct smtp_tuple *t, const struct plan *plan, u64 now)
 {
-	u64 *passed = bpf_map_lookup_elem(&seen, t);
+	u64 *passed = bpf_map_lookup_elem(&recently_closed, t);
 	struct plan_request request = {};
 	struct open_tickets none = {};
 	struct verdict v;
@@ -114,7 +114,7 @@ static inline int beside(const struct smtp_tuple *t, const struct plan *plan, u6
 			ADD(bucket.tokens_nano, -PLAN_TOKEN_NANO);
 		}
 	}
-	bpf_map_update_elem(&seen, t, &now, BPF_ANY);
+	bpf_map_update_elem(&recently_closed, t, &now, BPF_ANY);
 	return PASS;
 }
 

@@ -107,7 +107,7 @@ static inline u32 ungreeted(const struct open_tickets *tickets)
 	char *counted;
 
 	if (probe_place.slots) {
-		counted = bpf_map_lookup_elem(&probe, &zero);
+		counted = bpf_map_lookup_elem(&smtp_probe, &zero);
 		if (!counted)
 			return 0;
 		n = 0;

@@ -195,7 +195,7 @@
 	  "so long those in flight stay: what others take until then is theirs", "memory-gulp") \
 	X(DISK_PER_SESSION_BYTES, 1048576, "bytes", "spool space of a session", "test_law") \
 	/* When not to grow; whose pressure it is; the queue behind the server. */ \
-	X(HOLD_S, 30, "s", "no growth after a sensor was lost", "sensor-loss") \
+	X(GROWTH_FREEZE_S, 30, "s", "no growth after a sensor was lost", "sensor-loss") \
 	X(FOREIGN_S, 2, "s", "for so long the pressure comes from other programs", "foreign-step") \
 	X(LITTLE_PART, 0.5, "of the whole", \
 	  "less is a little part in what presses", "foreign-cpu") \

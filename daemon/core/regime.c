@@ -41,7 +41,7 @@ enum regime regime_step(struct knee *knee, const struct observation *o, const st
 		return observed_slow(o, r, good_s) || !window_has(o->config, WINDOW_PART_FOREIGN)
 			       ? REGIME_CLOSING
 			       : REGIME_STEADY;
-	return o->holds || o->server & SERVER_SHORT_OF_SLOTS ? REGIME_CAPPED : REGIME_FREE;
+	return o->growth_frozen || o->server & SERVER_SHORT_OF_SLOTS ? REGIME_CAPPED : REGIME_FREE;
 }
 
 static const struct {

@@ -32,7 +32,7 @@ double servo_step(struct servo *servo, const struct observation *o)
 	du = (SERVO_GAIN * (e - servo->error) + (e > 0 ? SERVO_UP : SERVO_DOWN) * e) * o->dt /
 	     SERVO_TICK_S;
 	servo->error = e;
-	if (e > 0 && (e < SERVO_DEAD || o->holds || in_flight < SERVO_USED * servo->window))
+	if (e > 0 && (e < SERVO_DEAD || o->growth_frozen || in_flight < SERVO_USED * servo->window))
 		du = 0;
 	servo->window *= exp(clamp_double(du, -SERVO_STEP_DOWN, SERVO_STEP_UP));
 	if (in_flight > servo->window && servo->window < SERVO_EVICT * in_flight)

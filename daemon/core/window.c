@@ -46,8 +46,8 @@
  * The pressure servo (servo.c), where completions and dialogue cannot be seen: an integrating
  * controller on the highest delay pressure.
  *
- * Both: nothing grows for a while after a sensor was lost, or until it is back (hold.c); without
- * any sight of sessions the window is open.
+ * Both: nothing grows for a while after a sensor was lost, or until it is back (growth_freeze.c);
+ * without any sight of sessions the window is open.
  *
  * Tried and left out, for without them no scenario and no random plant fared worse, and many
  * better: a factor on W for what the prediction missed (Xcap follows what is completed, and finds
@@ -179,8 +179,9 @@ static double passing(const struct window *w)
 
 static void watch_inputs(struct window *w, struct observation *o)
 {
-	hold_step(&w->hold, o, w->view.law);
-	o->holds = window_has(&w->config, WINDOW_PART_HOLD) && o->in->now_us < w->hold.until_us;
+	growth_freeze_step(&w->growth_freeze, o, w->view.law);
+	o->growth_frozen = window_has(&w->config, WINDOW_PART_GROWTH_FREEZE) &&
+			   o->in->now_us < w->growth_freeze.until_us;
 }
 
 /* How many of the window wait for their senders varies by the square root of their number: so much

@@ -29,7 +29,7 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 	X(HARD, "hard") /* the cliffs */ \
 	X(EXHAUSTION, "exhaustion") /* time to exhaustion */ \
 	X(FOREIGN, "foreign") /* load of other programs than mail */ \
-	X(HOLD, "hold") /* no growth after a sensor was lost */ \
+	X(GROWTH_FREEZE, "hold") /* no growth after a sensor was lost */ \
 	X(CORES, "cores") /* stalls count as far as the cores are used */
 
 enum window_part {
@@ -218,9 +218,9 @@ struct memory {
 	bool primed;
 };
 
-/* hold.c: no growth before `until_us`, or until what is `lost` is back. Bits of inputs: there in
- * the last tick; not there since they were. */
-struct hold {
+/* growth_freeze.c: no growth before `until_us`, or until what is `lost` is back. Bits of inputs:
+ * there in the last tick; not there since they were. */
+struct growth_freeze {
 	uint64_t until_us;
 	uint32_t seen, lost;
 };
@@ -254,7 +254,7 @@ struct window {
 	struct think think;
 	struct patience patience;
 	struct memory memory;
-	struct hold hold;
+	struct growth_freeze growth_freeze;
 	struct servo servo;
 	struct foreign foreign;
 };

@@ -28,7 +28,7 @@ struct observation {
 	enum machine machine;
 	uint32_t server; /* bits of enum server */
 	bool refusing;
-	bool holds; /* the window must not grow: hold.c */
+	bool growth_frozen; /* the window must not grow: growth_freeze.c */
 	bool confined; /* T0 was learned behind a window that is nearly shut: see unloaded.c */
 };
 
@@ -67,9 +67,10 @@ void greeting_step(struct greeting *greeting, struct observation *observation,
 		   const struct rates *rates);
 void server_see_hang(struct observation *observation, const struct rates *rates);
 
-/* hold.c: notes an input that was lost: no growth for a while. After `law`, the one in force, was
- * chosen. */
-void hold_step(struct hold *hold, const struct observation *observation, enum window_law law);
+/* growth_freeze.c: notes an input that was lost: no growth for a while. After `law`, the one in
+ * force, was chosen. */
+void growth_freeze_step(struct growth_freeze *growth_freeze, const struct observation *observation,
+			enum window_law law);
 
 /* commit.c: what of a disk's time does not grow with the busy, s. */
 double commit_step(struct commit *commit, const struct observation *observation);

@@ -27,7 +27,7 @@ static const struct {
 		       [MAP_TICKETS] = { "tickets", true },
 		       [MAP_SESSIONS] = { "sessions", true },
 		       [MAP_REFUSED] = { "refused", false },
-		       [MAP_SEEN] = { "seen", false },
+		       [MAP_RECENTLY_CLOSED] = { "recently_closed", false },
 		       [MAP_RESPONDER] = { "responder", false },
 		       [MAP_TRUSTED_NETWORKS] = { "trusted_networks", false },
 		       [MAP_REFUSED_NETWORKS] = { "refused_networks", false },
@@ -172,7 +172,7 @@ static void share_probe(struct gate *g)
 			continue;
 		to = (void *)(uintptr_t)bpf_map__initial_value(map, &size);
 		if (to && size == sizeof(place) &&
-		    bpf_map__reuse_fd(bpf_object__find_map_by_name(g->object, "probe"),
+		    bpf_map__reuse_fd(bpf_object__find_map_by_name(g->object, "smtp_probe"),
 				      g->options.live.map_fd) == 0)
 			*to = place;
 	}

@@ -674,7 +674,8 @@ static void who_was_here_a_moment_ago_is_decided_like_anybody(void **state)
 	memcpy(t.address, &a, sizeof(t.address));
 	p.service[1].window = 1;
 	fresh(&p);
-	assert_int_equal(bpf_map_update_elem(gate->map[MAP_SEEN], &t, &now_ns, BPF_ANY), 0);
+	assert_int_equal(bpf_map_update_elem(gate->map[MAP_RECENTLY_CLOSED], &t, &now_ns, BPF_ANY),
+			 0);
 	/* A stray segment takes no place. */
 	assert_int_equal(handed_over(&a, 40001), 0);
 	assert_int_equal(gate->state->used, 0);
@@ -682,7 +683,9 @@ static void who_was_here_a_moment_ago_is_decided_like_anybody(void **state)
 	give_back_tickets();
 	for (int why_not = 0; why_not < 3; why_not++) {
 		t.port = (uint16_t)(40002 + why_not);
-		assert_int_equal(bpf_map_update_elem(gate->map[MAP_SEEN], &t, &now_ns, BPF_ANY), 0);
+		assert_int_equal(
+			bpf_map_update_elem(gate->map[MAP_RECENTLY_CLOSED], &t, &now_ns, BPF_ANY),
+			0);
 		p.service[1].window = why_not == 0 ? 0 : 1;
 		p.order = why_not == 1 ? PLAN_DRAIN : PLAN_SERVE;
 		assert_int_equal(gate_refused(gate, &network, why_not == 2), 0);

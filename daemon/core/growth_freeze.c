@@ -1,7 +1,7 @@
 /* When the window may not grow: for a while after a sensor was lost, or until it is back. */
 #include "core/window_parts.h"
 
-/* Bits of hold.seen: what of the sample leads; enum load_known stands above these. */
+/* Bits of growth_freeze.seen: what of the sample leads; enum load_known stands above these. */
 enum {
 	SEEN_SATURATION = 1 << 0,
 	SEEN_CPU_CORES = 1 << 1,
@@ -14,7 +14,7 @@ enum {
 #define SEEN_BY_SERVO (SEEN_RUNQ | SEEN_ACCEPT_QUEUE)
 
 /* Which inputs are there; losing one that was stops growth for a while. */
-void hold_step(struct hold *hold, const struct observation *o, enum window_law law)
+void growth_freeze_step(struct growth_freeze *f, const struct observation *o, enum window_law law)
 {
 	const struct sample *s = o->in->sample;
 	uint32_t seen = SEEN_LOAD * o->in->load->known |
@@ -23,14 +23,14 @@ void hold_step(struct hold *hold, const struct observation *o, enum window_law l
 			(sample_has(s, SIGNAL_MEM_AVAILABLE_BYTES) ? SEEN_MEMORY : 0) |
 			(sample_has(s, SIGNAL_RUNQ_P99_US) ? SEEN_RUNQ : 0) |
 			(sample_has(s, SIGNAL_ACCEPT_QUEUE_RATIO) ? SEEN_ACCEPT_QUEUE : 0);
-	uint32_t lost = hold->seen & ~seen;
+	uint32_t lost = f->seen & ~seen;
 
 	if (law != LAW_SERVO)
 		lost &= ~(uint32_t)SEEN_BY_SERVO;
-	hold->lost = (hold->lost | lost) & ~seen;
+	f->lost = (f->lost | lost) & ~seen;
 	if (lost)
-		hold->until_us = o->in->now_us + us_of(HOLD_S);
-	else if (!hold->lost)
-		hold->until_us = 0;
-	hold->seen = seen;
+		f->until_us = o->in->now_us + us_of(GROWTH_FREEZE_S);
+	else if (!f->lost)
+		f->until_us = 0;
+	f->seen = seen;
 }
