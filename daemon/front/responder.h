@@ -7,7 +7,13 @@
  * pressure, and never more than there are descriptors), their time (linger_us), what each may say
  * (core/dialogue.h), what the kernel buffers for each, the CPU of all of them (core/cpu_limiter.h).
  * Past a bound a client gets 421 and is closed; past the last, responder_fit() says no and the gate
- * lets connections pass. */
+ * lets connections pass.
+ *
+ * It reads what refused clients say in penstockd, which has capabilities. Of their bytes it keeps
+ * none: core/dialogue.h, pure and under a fuzzer, looks for QUIT and the like in a buffer of fixed
+ * size. A process without privilege could not do this alone, because the reason of each refusal is
+ * looked up in a map of the gate, and that takes CAP_BPF before Linux 5.19. It would have to ask
+ * penstockd for most clients: packaging/doc/measured.md says what that costs. */
 #ifndef PENSTOCK_FRONT_RESPONDER_H
 #define PENSTOCK_FRONT_RESPONDER_H
 
