@@ -251,13 +251,14 @@ static uint64_t time_us(uint32_t hold_us)
 }
 
 /* Whether it gets one of the places that come free in its time, less those that a higher order will
- * take. They vary by the square root of their number. */
+ * take. These vary by the square root of their number. */
 static bool is_sure(const struct room *room, const struct room_offer *offer, uint32_t ahead)
 {
-	double milli = offer->pass_milli - higher_milli(&room->arrivals, offer->order);
-	double places = milli * (double)time_us(offer->hold_us) / 1e9, left = places - ahead;
+	double seconds = (double)time_us(offer->hold_us) / 1e6;
+	double taken = higher_milli(&room->arrivals, offer->order) / 1e3 * seconds;
+	double left = offer->pass_milli / 1e3 * seconds - taken - ahead;
 
-	return milli > 0 && left > 0 && left * left > SURE_SIGMAS * SURE_SIGMAS * places;
+	return left > 0 && left * left > SURE_SIGMAS * SURE_SIGMAS * taken;
 }
 
 enum room_answer room_enter(struct room *room, const struct room_offer *offer,

@@ -13,12 +13,13 @@
  * 2.25 s, and the newcomer is refused at once. One that comes before 70 of the 90 may wait: 20 /
  * 40 = .5 s.
  *
- * While the queue stands the hold is short, and those of a higher order who come meanwhile take
- * what comes free: a newcomer is told at once when it cannot be sure of a place, by the rate at
- * which each order comes and the chance of the places. Who is refused for that alone is owed the
- * next place. Example: 100 places a second, a hold of .2 s, and .05 s of slack: 25 places in its
- * time. 60 a second come before it, which leaves 10, and 10 vary by 3. With 5 before it 5 are left,
- * more than 1.5 x 3: it may wait. With 6 it is refused.
+ * While the queue stands the hold is short, and connections of a higher order that come meanwhile
+ * take places as well. A newcomer is refused at once when it cannot be sure of a place. How many
+ * places they take follows from the rate at which each order comes, and varies by chance. A source
+ * that is refused for that alone is owed the next place. Example: 100 places a second, a hold of .2
+ * s and .05 s of slack: 25 places come free in its time. 60 a second of a higher order come: they
+ * take 15, give or take 3.9. With 4 before it 6 places are left, more than 1.5 x 3.9 = 5.8: it may
+ * wait. With 5 before it is refused.
  *
  * A node belongs to the caller and is in at most one room. There is no clock and no allocation.
  * The nodes are a treap (Seidel and Aragon: Randomized search trees, 1996) in which each knows
