@@ -115,8 +115,7 @@ static void while_the_queue_stands_only_who_is_sure_of_a_place_waits(void **stat
 	while (room_first(&room))
 		room_leave(&room, room_first(&room));
 	/* 60 a second of a higher order come and go at once: they take 15 of 25 places, give or
-	 * take
-	 * 4. The room is empty, and with five before it a low one is not sure of a place. */
+	 * take 4. The room is empty, and with five before it a low one is not sure of a place. */
 	for (uint64_t at = 2 * S; at < 7 * S; at += S / 60) {
 		assert_int_equal(enter_standing(&node[0], high, at), ROOM_WAIT);
 		room_leave(&room, &node[0]);
