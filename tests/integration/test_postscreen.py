@@ -5,9 +5,11 @@ import re
 import signal
 import sys
 import tempfile
+import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import pages, place, postfix
+from lib import flow, pages, place, postfix
 from lib.place import wait_for
 from lib.postfix import Postfix
 from lib.programs import Daemon, Proxy, listening, no_targets
@@ -26,9 +28,16 @@ MAIN = {"inet_interfaces": "all", "postscreen_greet_wait": "1s", "postscreen_acc
         "postscreen_cache_map": "", "postscreen_greet_banner": "", "penstock_restrictions": RESTRICTIONS.replace("unix:private/penstock", "inet:127.0.0.1:9826")}
 
 
-def deliver(port, source="10.77.0.30"):
-    """The last reply of one client, from its greeting on."""
-    with WIRE.client(port, source) as c:
+def deliver(port, source="10.77.0.30", seconds=120):
+    """The last reply of one client, from its greeting on; b"" where it is left without one for so long."""
+    try:
+        return dialogue(WIRE.client(port, source, seconds))
+    except TimeoutError:
+        return b""
+
+
+def dialogue(client):
+    with client as c:
         if not c.greeting.startswith(b"220"):
             c.say(b"QUIT")
             return c.greeting
@@ -41,12 +50,24 @@ def deliver(port, source="10.77.0.30"):
         return reply
 
 
+def delays(port, count=4):
+    """Connect to greeting, in seconds."""
+    times = []
+    for _ in range(count):
+        began = time.monotonic()
+        with WIRE.client(port, "10.77.0.32") as c:
+            times.append(time.monotonic() - began)
+            check(c.greeting.startswith(b"220"), f"mail flows: {c.greeting!r}")
+            c.say(b"QUIT")
+    return times
+
+
 class World:
     def __init__(self, options, proxy=False):
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         os.chmod(self.directory, 0o755)
-        options = {"service.mx.hostname": "mx.example.org", **options}
-        self.proxy = None
+        options = {"service.mx.hostname": "mx.example.org", "source.sessions_max": 1000000, **options}
+        self.proxy, self.options = None, options
         self.daemon = Daemon(self.directory, {**no_targets(), **options})
         if proxy:
             self.proxy = Proxy(self.directory, PROXIED, BEHIND, {"service.mx.ports": BEHIND, "service.mx.hostname": "mx.example.org",
@@ -59,6 +80,12 @@ class World:
         for program in (self.proxy, self.daemon):
             if program and program.alive():
                 program.stop()
+
+    def ready(self):
+        if "front.gate.enabled" in self.options:
+            self.daemon.logged("the gate guards service mx")
+        if "front.policy.enabled" in self.options:
+            wait_for(lambda: listening(9826), "the policy service")
 
     def drained_and_back(self, port):
         """Delivered, told 451 4.3.2 in a drain, delivered after it, and when penstockd was killed in a drain."""
@@ -76,11 +103,56 @@ class World:
         wait_for(lambda: SERVER.delivered() >= before + 3, "the messages")
         return told
 
+    def pressed(self, port):
+        """One session fills the window (flow.PRESSED): the next client is told so, and a retry after it is delivered. Returns the reply."""
+        with WIRE.client(port, "10.77.0.29") as first:
+            check(first.greeting.startswith(b"220") and first.say(b"EHLO x").startswith(b"250"), f"the first one is served: {first.greeting!r}")
+            told = wait_for(lambda: (lambda r: r if r.startswith(b"4") else None)(deliver(port)), "a refusal")
+            check(told.startswith(b"451 4.3.2 ") and b"overloaded" in told, f"{told}")
+            first.say(b"QUIT")
+        before = SERVER.delivered()
+        wait_for(lambda: deliver(port).startswith(b"250"), "the retry")
+        wait_for(lambda: SERVER.delivered() > before, "its message")
+        return told
+
+    def hung(self, port):
+        """penstockd is hung while it drains: mail flows, three clients at once; it drains on when it goes on."""
+        usual, failed = delays(port), []
+        self.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(port).startswith(b"451"), "the drain")
+        self.daemon.hang()
+        # Who came at this very moment may be left without an answer: it hangs up and comes again.
+        wait_for(lambda: deliver(port, seconds=5).startswith(b"250"), "mail to flow")
+
+        def send():
+            try:
+                for _ in range(2):
+                    told = deliver(port)
+                    check(told.startswith(b"250"), f"delivered: {told}")
+            except (AssertionError, OSError) as error:
+                failed.append(error)
+        threads = [threading.Thread(target=send) for _ in range(3)]
+        for t in threads:
+            t.start()
+        hung = delays(port)
+        for t in threads:
+            t.join()
+        check(not failed, f"{failed[:1]}")
+        self.daemon.hang(signal.SIGCONT)
+        wait_for(lambda: deliver(port).startswith(b"451"), "penstockd to go on")
+        self.daemon.ctl("resume", check=0)
+        wait_for(lambda: deliver(port).startswith(b"250"), "the resume")
+        flow.show(usual=usual, hung=hung)
+
+
+GATE = {"service.mx.ports": BARE, "front.gate.enabled": "yes"}
+POLICY = {"service.mx.ports": BARE, "front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"}
+
 
 @test("the gate before postscreen: 451 4.3.2 as greeting, and postscreen never sees the client")
 def _():
-    with World({"service.mx.ports": BARE, "front.gate.enabled": "yes"}) as w:
-        w.daemon.logged("the gate guards service mx")
+    with World(GATE) as w:
+        w.ready()
         w.daemon.ctl("drain", check=0)
         wait_for(lambda: deliver(BARE).startswith(b"451"), "the drain")
         for _ in range(3):
@@ -102,10 +174,35 @@ def _():
 
 @test("the policy service beneath postscreen: the smtpd behind it asks and says 451 4.3.2")
 def _():
-    with World({"service.mx.ports": BARE, "front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"}) as w:
-        wait_for(lambda: listening(9826), "the policy service")
+    with World(POLICY) as w:
+        w.ready()
         told = w.drained_and_back(BARE)
         check(b"Client host rejected: server shutdown in progress" in told, f"{told}")
+
+
+def for_each_way(name):
+    """Its function gets the options, the port that clients use, and whether the proxy is in the path."""
+    def add(function):
+        for way, *arguments in (("the gate before postscreen", GATE, BARE, False), ("penstock-proxy before postscreen", {"service.mx.ports": BEHIND}, PROXIED, True),
+                                ("the policy service beneath postscreen", POLICY, BARE, False)):
+            test(f"{way}: {name}")(lambda arguments=arguments: function(*arguments))
+        return function
+    return add
+
+
+@for_each_way("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
+def _(options, port, proxy):
+    with World({**options, **flow.PRESSED, "objective.wait": "0s"}, proxy) as w:
+        w.ready()
+        told = w.pressed(port)
+        check((b"Client host rejected: overloaded" in told) == (options is POLICY), f"{told}")
+
+
+@for_each_way("penstockd hung under load: mail flows; it is asked again when it goes on")
+def _(options, port, proxy):
+    with World(options, proxy) as w:
+        w.ready()
+        w.hung(port)
 
 
 place.isolate(postfix.prepare)
