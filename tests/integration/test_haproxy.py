@@ -135,7 +135,7 @@ class Cluster:
     def __init__(self, release):
         if not haproxy.command(release):
             raise Skip(f"HAProxy of {release} cannot be had here")
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
+        self.release, self.directory = release, tempfile.mkdtemp(prefix="penstock-test-")
         self.hosts, self.balancer = [], None
         try:
             for n, name in enumerate(HOSTS, 1):
@@ -159,7 +159,19 @@ class Cluster:
             h.close()
 
     def until(self, name, condition):
-        wait_for(lambda: condition(*self.balancer.server(name)), f"HAProxy to hear of {name}; it has {self.balancer.server(name)}")
+        wait_for(lambda: condition(*self.balancer.server(name)), lambda: f"HAProxy to hear of {name}; it has {self.balancer.server(name)}")
+
+    def press(self, host):
+        host.press(PRESSED)
+        self.until(host.name, lambda status, weight, most: most == PRESSED)
+
+    @contextlib.contextmanager
+    def back(self, host, what, condition):
+        """Waits until HAProxy takes the host, which was pressed, as ready again. Prints how long that takes."""
+        began = time.monotonic()
+        yield
+        self.until(host.name, condition)
+        print(f"# {self.release}: {what}: ready for HAProxy after {time.monotonic() - began:.1f} s")
 
     def taken(self):
         return {h.name: len(h.mail.taken) for h in self.hosts}
@@ -168,6 +180,11 @@ class Cluster:
 def is_open(status, weight, most):
     """As a host is that nothing presses: its window may be limited all the same, and its weight follows that."""
     return status == "UP" and most != PRESSED
+
+
+def is_unlimited(status, weight, most):
+    """As a host is of which nothing is known."""
+    return status == "UP" and weight == 100 and most == 0
 
 
 def connect(greeting=True, timeout=120):
@@ -228,7 +245,7 @@ def for_each_release(name, quiet=False):
     return add
 
 
-@for_each_release("one of three hosts is pressed: mail goes to the others; all are: 451; nothing is lost")
+@for_each_release("one of three hosts is pressed: mail goes to the others; all are: 451; nothing is lost, and all three take mail after it")
 def _(release):
     with Cluster(release) as c:
         m1, m2, m3 = c.hosts
@@ -259,9 +276,12 @@ def _(release):
         for h in c.hosts:
             h.press(None)
             c.until(h.name, is_open)
+        before = c.taken()
+        send_all(range(90, 120))
+        check(all(c.taken()[n] > before[n] for n in HOSTS), f"each takes mail again: {before} {c.taken()}")
 
 
-@for_each_release("a drained host gets no new session and comes back; penstockd killed or hung, or the agent killed: the host is not frozen out")
+@for_each_release("a drained host gets no new session and comes back; penstockd or the agent stopped, killed or hung: the host is not frozen out")
 def _(release):
     with Cluster(release) as c:
         m1 = c.hosts[0]
@@ -272,26 +292,77 @@ def _(release):
         check(c.taken()["m1"] == before, f"drained: {c.taken()}")
         m1.daemon.ctl("resume", check=0)
         c.until("m1", is_open)
-        for number in (signal.SIGSTOP, signal.SIGKILL):
-            m1.press(PRESSED)
-            c.until("m1", lambda status, weight, most: most == PRESSED)
-            m1.daemon.kill(number)
-            c.until("m1", lambda status, weight, most: status == "UP" and weight == 100 and most == 0)
+        for number, name in ((signal.SIGSTOP, "penstockd hung"), (signal.SIGKILL, "penstockd killed"), (signal.SIGTERM, "penstockd stopped")):
+            c.press(m1)
+            with c.back(m1, name, is_unlimited):
+                m1.daemon.kill(number)
             send_all(range(12))
-            m1.daemon.kill(signal.SIGCONT)
-        m1.start_daemon()
-        # The next agent is heard of without a word to HAProxy; one that ends in order takes its last word back.
-        m1.press(PRESSED)
-        c.until("m1", lambda status, weight, most: most == PRESSED)
-        m1.agent.stop(signal.SIGKILL)
-        m1.limit(None)
-        m1.daemon.kill(signal.SIGHUP)
-        m1.start_agent()
-        c.until("m1", is_open)
-        m1.press(PRESSED)
-        c.until("m1", lambda status, weight, most: most == PRESSED)
-        m1.agent.stop(signal.SIGTERM)
-        c.until("m1", lambda status, weight, most: weight == 100 and most == 0)
+            if number == signal.SIGSTOP:
+                m1.daemon.kill(signal.SIGCONT)
+            else:
+                m1.start_daemon()
+        # The next agent is heard of without a word to HAProxy; one that ends in order takes its last word back. While one hangs, or none is there,
+        # HAProxy keeps the last word, and mail flows. systemd starts the next one: after WatchdogSec in place of one that hangs.
+        for number, name in ((signal.SIGKILL, "the agent killed and started again"), (signal.SIGSTOP, "the agent hung, from its replacement on")):
+            c.press(m1)
+            m1.agent.kill(number)
+            m1.limit(None)
+            m1.daemon.kill(signal.SIGHUP)
+            send_all(range(12))
+            check(c.balancer.server("m1")[2] == PRESSED, f"{name}: the last word is kept")
+            with c.back(m1, name, is_open):
+                m1.agent.stop(signal.SIGKILL)
+                m1.start_agent()
+        c.press(m1)
+        with c.back(m1, "the agent stopped", is_unlimited):
+            m1.agent.stop(signal.SIGTERM)
+
+
+@test("the agent's port: garbage, half lines, a client that says and reads nothing, resets and endless octets: HAProxy hears of every change")
+def _():
+    with Cluster(RELEASES[0]) as c:
+        m1, noise, stop = c.hosts[0], random.Random(17), threading.Event()
+
+        def dial():
+            return socket.create_connection((m1.address, AGENT_PORT), 120)
+
+        def endless():
+            """It sends as long as its connection stands, and comes again."""
+            while not stop.is_set():
+                with contextlib.suppress(OSError), dial() as s:
+                    while not stop.is_set():
+                        s.sendall(b"up 1% " * 100000)
+
+        def resets():
+            while not stop.is_set():
+                with contextlib.suppress(OSError), dial() as s:
+                    s.sendall(noise.randbytes(300))
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+                time.sleep(0.005)
+        idle = [dial() for _ in range(300)]
+        floods = [threading.Thread(target=flood, daemon=True) for flood in (endless, endless, resets)]
+        for t in floods:
+            t.start()
+        try:
+            for bad in (b"", b"up", b"drain\n", b"stopped\r\n", b"\0" * 70000, b"GET / HTTP/1.0\r\n\r\n", noise.randbytes(3000)):
+                with contextlib.suppress(OSError), dial() as s:
+                    s.sendall(bad)
+                    s.shutdown(socket.SHUT_WR)
+                    said = s.makefile("rb").read()
+                    check(said == b"" or said.startswith(b"up ready "), f"{bad[:20]!r} is told {said}")
+            for _ in range(2):
+                c.press(m1)
+                m1.limit(None)
+                m1.daemon.kill(signal.SIGHUP)
+                c.until("m1", is_open)
+            send_all(range(12))
+        finally:
+            stop.set()
+            for t in floods:
+                t.join()
+            for s in idle:
+                s.close()
+        check(m1.agent.alive() and "up ready" in m1.says(), m1.agent.output())
 
 
 class Spoe:
@@ -378,23 +449,25 @@ def _(release):
         send(1)
 
 
-@for_each_release("SPOE: penstockd killed or hung under load: mail flows at once or after timeout processing; a restart is picked up")
+@for_each_release("SPOE: penstockd stopped, killed or hung under load: mail flows at once or after timeout processing; a restart is picked up")
 def _(release):
     with Spoe(release) as s:
-        usual = s.delays()
-        sending = threading.Thread(target=send_all, args=(range(100, 220),))
-        sending.start()
-        s.daemon.stop(signal.SIGKILL)
-        killed = s.delays(10)
-        sending.join()
-        s.known_gone()
-        later = s.delays()
-        check(len(s.mail.taken) == 120, f"all are delivered: {len(s.mail.taken)}")
-        s.start_daemon()
-        s.daemon.ctl("drain", check=0)
-        s.until(b"451 4.3.2 ")
-        s.daemon.ctl("resume", check=0)
-        s.until(b"220")
+        usual, ended, later = s.delays(), {}, []
+        for round, number in enumerate((signal.SIGTERM, signal.SIGKILL), 1):
+            sending = threading.Thread(target=send_all, args=(range(round * 1000, round * 1000 + 120),))
+            sending.start()
+            s.daemon.kill(number)
+            ended[number] = s.delays(10)
+            sending.join()
+            check(s.daemon.stop() == (0 if number == signal.SIGTERM else -number), "its end")
+            s.known_gone()
+            later += s.delays()
+            check(len(s.mail.taken) == 120 * round, f"all are delivered: {len(s.mail.taken)}")
+            s.start_daemon()
+            s.daemon.ctl("drain", check=0)
+            s.until(b"451 4.3.2 ")
+            s.daemon.ctl("resume", check=0)
+            s.until(b"220")
         s.daemon.hang()
         hung = s.delays(10)
         s.known_gone()
@@ -402,7 +475,7 @@ def _(release):
         s.daemon.hang(signal.SIGCONT)
         s.daemon.ctl("drain", check=0)
         s.until(b"451 4.3.2 ")
-        for name, times in (("usual", usual), ("killed", killed), ("hung", hung), ("once HAProxy knows", later)):
+        for name, times in (("usual", usual), ("stopped", ended[signal.SIGTERM]), ("killed", ended[signal.SIGKILL]), ("hung", hung), ("once HAProxy knows", later)):
             print(f"# {release}: connect to greeting, {name}: median {statistics.median(times) * 1e3:.1f} ms, longest {max(times) * 1e3:.1f} ms")
         # The quickest of them: on a busy machine many are slow, and none of those who wait for a timeout is quick.
         check(min(later) < 0.1, f"nobody waits once HAProxy knows: {later}")
