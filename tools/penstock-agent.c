@@ -49,16 +49,15 @@ struct agent {
 };
 
 /* A check that sends something (agent-send) has it read first: else closing would take our line
- * back. */
+ * back. What is longer is not read to its end, for it may have none. */
 static void answer(struct agent *a, int fd)
 {
 	uint64_t now_us = clock_monotonic_us();
 	const struct plan *plan = a->parting_us ? NULL : planview_get(&a->plan, now_us);
-	char line[AGENT_LINE_MAX], unread[256];
+	char line[AGENT_LINE_MAX], unread[4096];
 	size_t n = agent_line(plan, &a->options, now_us, &a->memory, line);
 
-	while (recv(fd, unread, sizeof(unread), MSG_DONTWAIT) > 0)
-		;
+	recv(fd, unread, sizeof(unread), MSG_DONTWAIT);
 	if (send(fd, line, n, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)n)
 		shutdown(fd, SHUT_WR);
 	close(fd);
