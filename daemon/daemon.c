@@ -227,7 +227,7 @@ static int reload(void *context, char *why)
 		apply(d, fresh, before);
 		log_notice("configuration reloaded");
 	}
-	notify_reloaded();
+	notify_reloaded(&d->notify);
 	return r;
 }
 

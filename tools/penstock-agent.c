@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/manager.h"
 #include "config/args.h"
 #include "front/agent_line.h"
 #include "proxy/planview.h"
@@ -22,6 +22,7 @@
 #define BACKLOG 256
 #define AT_ONCE 64 /* connections that are answered before the signals are looked at again */
 #define TURN_MS 1000 /* the service manager hears of us */
+#define TELL_US (US_PER_S / 2) /* and no more often, however many connect */
 #define PARTING_US (3 * US_PER_S) /* every HAProxy asks once in this time: agent-inter 1s */
 #define PAUSE_US 100000 /* descriptors ran out */
 
@@ -43,6 +44,7 @@ struct agent {
 	struct pollfd fds[LISTENERS_MAX + 1]; /* listeners, then the signals */
 	unsigned listeners;
 	struct agent_options options;
+	uint64_t told_us; /* the service manager, last */
 	struct planview plan;
 	struct agent_memory memory;
 	uint64_t parting_us; /* when it ends; 0: not asked to */
@@ -78,16 +80,27 @@ static void answer_all(struct agent *a, int listener)
 	}
 }
 
+/* One that does not read is told later. */
+static void tell_manager(struct agent *a)
+{
+	const char *state = a->told_us ? "WATCHDOG=1" : "READY=1\nWATCHDOG=1";
+	uint64_t now_us = clock_monotonic_us();
+
+	if ((!a->told_us || now_us - a->told_us >= TELL_US) &&
+	    manager_tell(state, NULL, 0, 0) != -EAGAIN)
+		a->told_us = now_us;
+}
+
 static void run(struct agent *a)
 {
 	struct pollfd *signals = &a->fds[a->listeners];
 
-	sd_notify(0, "READY=1");
+	tell_manager(a);
 	while (!a->parting_us || clock_monotonic_us() < a->parting_us) {
 		int n = poll(a->fds, a->listeners + 1, a->parting_us ? 100 : TURN_MS);
 		struct signalfd_siginfo info;
 
-		sd_notify(0, "WATCHDOG=1");
+		tell_manager(a);
 		if (n <= 0)
 			continue;
 		for (unsigned i = 0; i < a->listeners; i++)
@@ -98,7 +111,7 @@ static void run(struct agent *a)
 			continue;
 		if (a->parting_us)
 			return; /* the second one: at once */
-		sd_notify(0, "STOPPING=1");
+		manager_tell("STOPPING=1", NULL, 0, 0);
 		log_notice(
 			"HAProxy is told for 3 s that this host is ready, then penstock-agent ends");
 		a->parting_us = clock_monotonic_us() + PARTING_US;

@@ -11,13 +11,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/manager.h"
 
 #define NAME_MAX_ 64
-
-bool fdstore_is_there(void)
-{
-	return getenv("NOTIFY_SOCKET") != NULL;
-}
+#define PATIENCE_MS 100
 
 static bool is_name(const char *name)
 {
@@ -31,13 +28,11 @@ static bool is_name(const char *name)
 static int tell(const char *format, const char *name, const int *fds, unsigned count)
 {
 	char state[128];
-	int r;
 
 	if (!is_name(name))
 		return -EINVAL;
 	snprintf(state, sizeof(state), format, name);
-	r = sd_pid_notify_with_fds(0, 0, state, fds, count);
-	return r > 0 ? 0 : r == 0 ? -ENOTCONN : r;
+	return manager_tell(state, fds, count, PATIENCE_MS);
 }
 
 int fdstore_push(const char *name, int fd)

@@ -23,6 +23,7 @@
 #include "refuse/refusals.h"
 
 #define SAY_US (60 * US_PER_S)
+#define KEEP_US (10 * US_PER_S) /* the service manager did not read: it is asked again */
 
 struct gate_front {
 	const struct front_env *env;
@@ -33,7 +34,7 @@ struct gate_front {
 	unsigned service;
 	bool kept; /* the service manager holds the gate's descriptors */
 	struct gate_watch watch;
-	uint64_t said_us;
+	uint64_t said_us, keep_us;
 	uint64_t epoch, order_until_us; /* of the plan */
 	bool passing; /* the responder is not available: everything passes */
 	char passing_why[160];
@@ -117,7 +118,7 @@ static void gate_front_close(void *front, enum front_close how)
 	refusals_flush(&g->refusals, UINT64_MAX);
 	__atomic_store_n(&g->gate, NULL, __ATOMIC_RELEASE);
 	gate_close(gate, stay && g->kept);
-	if (gate && g->kept && !stay)
+	if (gate && !(stay && g->kept)) /* a part of it, where the manager did not read */
 		gate_kept_remove();
 	if (g->watch.netns_fd >= 0)
 		close(g->watch.netns_fd);
@@ -152,6 +153,14 @@ static int open_parts(struct gate_front *g, char *why)
 	return r;
 }
 
+static void keep(struct gate_front *g, uint64_t now_us)
+{
+	if (g->kept || (g->keep_us && now_us - g->keep_us < KEEP_US))
+		return;
+	g->keep_us = now_us;
+	g->kept = gate_kept_store(g->gate);
+}
+
 static int gate_front_open(const struct front_env *env, struct counts *counts, void **ret_front,
 			   char *why)
 {
@@ -175,7 +184,7 @@ static int gate_front_open(const struct front_env *env, struct counts *counts, v
 		gate_front_close(g, FRONT_STOP);
 		return r;
 	}
-	g->kept = gate_kept_store(g->gate);
+	keep(g, clock_monotonic_us());
 	gate_view(g->gate, &view);
 	log_notice("the gate %s service %s (%s)%s", does[g->beside], env->config->gate.service,
 		   view.form, view.taken_over ? ", taken over from the penstockd before" : "");
@@ -337,6 +346,7 @@ static bool gate_front_push(void *front, const struct plan *plan, const struct l
 	g->epoch = plan->epoch;
 	g->order_until_us = plan->order_until_us;
 	gate_watch_listener(&g->watch, g->env->config, g->service, now_us);
+	keep(g, now_us);
 	fit = responder_fit(g->responder, now_us, g->passing_why);
 	g->passing = !fit;
 	if (!fit && now_us - g->said_us > SAY_US) {

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/fdstore.h"
+#include "base/manager.h"
 
 static const char *const kept_names[] = { "gate-lookup",    "gate-state",	"gate-destroy",
 					  "gate-map-state", "gate-map-tickets", "gate-map-sessions",
@@ -26,11 +27,10 @@ bool gate_kept_store(const struct gate *gate)
 	const char *names[GATE_KEPT];
 	int fds[GATE_KEPT];
 	unsigned n = gate_kept(gate, names, fds);
-	bool kept = fdstore_is_there();
+	bool kept = manager_is_there();
 
 	for (unsigned i = 0; i < n && kept; i++) {
-		fdstore_remove(names[i]);
-		kept = fdstore_push(names[i], fds[i]) == 0;
+		kept = fdstore_remove(names[i]) == 0 && fdstore_push(names[i], fds[i]) == 0;
 	}
 	return kept;
 }
@@ -38,7 +38,8 @@ bool gate_kept_store(const struct gate *gate)
 void gate_kept_remove(void)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(kept_names); i++)
-		fdstore_remove(kept_names[i]);
+		if (fdstore_remove(kept_names[i]) < 0)
+			return;
 }
 
 void gate_kept_forget(void)

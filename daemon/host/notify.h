@@ -1,5 +1,6 @@
 /* What the service manager is told (sd_notify(3)): READY, STATUS once in five seconds, the watchdog
- * twice a second. Without a service manager nothing is sent. */
+ * twice a second. Without a service manager nothing is sent, and no tick waits for one that does
+ * not read (base/manager.h): what it must know it is told with a later tick. */
 #ifndef PENSTOCK_HOST_NOTIFY_H
 #define PENSTOCK_HOST_NOTIFY_H
 
@@ -9,7 +10,7 @@
 #include "core/engine.h"
 
 struct notify {
-	bool ready; /* READY=1 was sent */
+	bool ready; /* READY=1 was sent, since the last reload too */
 	uint64_t status_us, watchdog_us; /* CLOCK_MONOTONIC of the last message, 0: none */
 };
 
@@ -17,7 +18,7 @@ struct notify {
 void notify_step(struct notify *notify, const struct engine_view *view, uint64_t now_us);
 /* A reload begins; and it is over, whatever came of it. */
 void notify_reloading(uint64_t now_us);
-void notify_reloaded(void);
+void notify_reloaded(struct notify *notify);
 void notify_stopping(void);
 
 #endif

@@ -8,12 +8,12 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/manager.h"
 #include "core/reply.h"
 #include "proxy/handover.h"
 #include "proxy/session.h"
@@ -31,6 +31,7 @@ struct proxy {
 	struct event *accept_events[LISTENERS_MAX], *resume_event, *tick_event, *signals[3];
 	int reserve_fd;
 	uint64_t ticked_us, sources_us;
+	bool ready; /* the service manager was told */
 };
 
 /* Two descriptors a session, one for a client that is being refused, and a few of our own. Returns
@@ -162,6 +163,18 @@ static void finish_if_drained(struct proxy *p)
 		event_base_loopexit(p->tally.base, NULL);
 }
 
+/* Never waited for: sessions matter more. What it did not take it is told a second later. */
+static void tell_manager(struct proxy *p, uint64_t in_flight)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "%sWATCHDOG=1\nSTATUS=%u sessions, %llu in flight, %s",
+		 p->ready ? "" : "READY=1\n", p->tally.session_count, (unsigned long long)in_flight,
+		 p->tally.plan.fresh ? "following the plan" : "no plan: admitting everything");
+	if (manager_tell(text, NULL, 0, 0) != -EAGAIN)
+		p->ready = true;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
 	struct proxy *p = context;
@@ -198,10 +211,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	refusals_flush(&p->tally.refusals, p->tally.plan.plan.epoch);
 	if (now_us - p->ticked_us >= US_PER_S) {
 		p->ticked_us = now_us;
-		sd_notifyf(0, "WATCHDOG=1\nSTATUS=%u sessions, %llu in flight, %s",
-			   p->tally.session_count, (unsigned long long)c->in_flight,
-			   p->tally.plan.fresh ? "following the plan"
-					       : "no plan: admitting everything");
+		tell_manager(p, c->in_flight);
 	}
 	finish_if_drained(p);
 }
@@ -260,7 +270,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 		close(p->listeners.fds[i]);
 		p->listeners.fds[i] = -1;
 	}
-	sd_notify(0, "STOPPING=1");
+	manager_tell("STOPPING=1", NULL, 0, 0);
 	if (handover_sessions(&p->listeners, &p->tally))
 		return;
 	log_notice(
@@ -342,7 +352,6 @@ int proxy_run(struct proxy *p)
 		   p->tally.config.proxy.backend.text);
 	warn_of_hidden_addresses(&p->tally.config);
 	on_tick(-1, 0, p);
-	sd_notify(0, "READY=1");
 	return event_base_dispatch(p->tally.base) < 0 ? -EIO : 0;
 }
 

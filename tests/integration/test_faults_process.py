@@ -17,7 +17,7 @@ from lib import place, tap
 from lib.cgroup import Cgroup, ahead
 from lib.manager import Manager
 from lib.place import BIN, BUILD, wait_for
-from lib.programs import Daemon, Proxy
+from lib.programs import Daemon, Program, Proxy, listening
 from lib.smtp import Client, Server, deliver, smtp_server
 from lib.tap import check, test
 from lib.world import PORT, World, drop_resource_capability
@@ -278,6 +278,35 @@ def _():
         check(len(reloads) == 2 and all(int(m["MONOTONIC_USEC"]) > 0 for m in reloads), f"{reloads}")
         wait_for(lambda: len(manager.heard("READY", "1")) == 3, "READY=1 after each")
         load.all_accepted(w)
+
+
+@test("a service manager that does not read: ticks go on, a reload is answered, mail flows; it is told that they are ready when it reads again")
+def _():
+    manager, directory = Manager(reads=False), tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    server = Server(smtp_server)
+    proxy = Proxy(directory, PORT, server.port, **manager.service())
+    daemon = Daemon(directory, {}, **manager.service())
+    start = manager.service()
+    agent = Program([*start.pop("prefix"), os.path.join(BIN, "penstock-agent"), "-o", "front.agent.listen=127.0.0.1:9827", "--run-dir", daemon.run_dir],
+                    **start)
+    load = Load(20, 4)
+    daemon.ctl("reload", check=0)
+    load.all_accepted()
+    wait_for(lambda: listening(9827), "the agent")
+    with socket.create_connection(("127.0.0.1", 9827)) as s:
+        s.settimeout(120)
+        check(s.recv(256).startswith(b"up ready"), "the agent answers")
+    # A tick that waits would show by now: /status.json says 503 after two seconds.
+    daemon.ctl("reload", check=0)
+    check("ticks" in json.loads(daemon.get("/status.json")), "ticks go on")
+    check(not manager.messages, "it was told nothing")
+    manager.read()
+    wait_for(lambda: manager.count("READY") == 3 and manager.count("WATCHDOG") > 4, "READY=1 of all three, and the watchdog's")
+    agent.stop()
+    daemon.stop()
+    proxy.stop()
+    server.close()
 
 
 @test("only a tick that was completed pets the watchdog: not one that hangs, and not a loop that spins outside it")

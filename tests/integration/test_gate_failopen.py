@@ -419,6 +419,26 @@ def _():
         w.__exit__()
 
 
+@test("a service manager that does not read while the gate is opened: the gate decides all the same, and is kept when it reads again")
+def _():
+    manager = Manager(reads=False)
+    w = World(WIRE, **manager.service())
+    try:
+        session = served(w)
+        w.daemon.ctl("reload", check=0)
+        check(not manager.store, "nothing is kept")
+        manager.read()
+        wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
+        w.daemon.stop(signal.SIGKILL)
+        w.daemon = Daemon(w.directory, w.options, **manager.service())
+        w.daemon.logged("taken over from the penstockd before")
+        session.say(b"QUIT")
+        session.close()
+        w.daemon.stop()
+    finally:
+        w.__exit__()
+
+
 @test("a program that an earlier daemon left and nobody feeds lets everybody pass after two seconds")
 def _():
     manager = Manager()

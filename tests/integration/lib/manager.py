@@ -27,7 +27,7 @@ os.execvp(sys.argv[2], sys.argv[2:])
 class Manager:
     before = None
 
-    def __init__(self):
+    def __init__(self, reads=True):
         # One at a time: what a test before left in the store would go on listening.
         if Manager.before:
             Manager.before.close()
@@ -38,7 +38,23 @@ class Manager:
         os.chmod(self.path, 0o666)
         self.messages, self.store = [], {}
         self.thread = threading.Thread(target=self.listen, daemon=True)
+        if reads:
+            self.read()
+        else:
+            self.fill()
+
+    def read(self):
         self.thread.start()
+
+    def fill(self):
+        """Its queue: from now on everybody who tells it something waits, or goes on without."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+            s.setblocking(False)
+            try:
+                while True:
+                    s.sendto(b"X_FILLED=1", self.path)
+            except BlockingIOError:
+                pass
 
     def listen(self):
         while True:
@@ -84,7 +100,8 @@ class Manager:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-        self.thread.join()
+        if self.thread.is_alive():
+            self.thread.join()
         for fds in self.store.values():
             for fd in fds:
                 os.close(fd)
