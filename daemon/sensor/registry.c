@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "sensor/budget.h"
 #include "sensor/disks.h"
@@ -23,6 +24,7 @@ static const struct sensor_ops *const drivers[] = {
 	&sensor_listen,	   &sensor_netstat,	&sensor_neighbours, &sensor_filters,
 };
 
+#define LEAVE_US (US_PER_S / 5) /* what a look at the queue may still take at the end */
 #define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
 #define FAILURES_MAX 5 /* in a row: then quarantine */
 #define BACKOFF_MIN_US 1000000u
@@ -113,10 +115,15 @@ void registry_close(struct registry *registry)
 	for (size_t i = 0; i < DRIVERS; i++)
 		if (registry->slots[i].state)
 			registry->slots[i].ops->close(registry->slots[i].state);
-	worker_end(registry->env.spool_worker); /* a long walk gives up */
-	spool_watch_close(registry->env.spool); /* it reads the MTA's */
+	/* A long walk gives up. What a dead file system holds is left to it: nothing waits here. */
+	if (worker_end(registry->env.spool_worker, LEAVE_US)) {
+		spool_watch_close(registry->env.spool); /* it reads the MTA's */
+		worker_close(registry->env.spool_worker);
+	} else {
+		log_warning(
+			"Cannot end the thread that looks at the queue directories: the file system does not answer. It ends when that does; mail is not affected.");
+	}
 	mta_watch_close(registry->env.mta);
-	worker_close(registry->env.spool_worker);
 	worker_close(registry->env.worker);
 	free(registry);
 }

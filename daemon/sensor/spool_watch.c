@@ -249,6 +249,8 @@ static void look(struct spool_watch *w)
 		return;
 	}
 	ask_space(&w->next);
+	if (*worker_stop(w->env.spool_worker))
+		return; /* left behind, perhaps: its descriptors are closed */
 	find_devices(w, now_us);
 	/* What is known already is told before the slow part begins. */
 	pthread_mutex_lock(&w->lock);

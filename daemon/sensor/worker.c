@@ -19,8 +19,9 @@ struct job {
 struct worker {
 	pthread_t thread;
 	bool begun; /* the tick's own */
+	bool ended; /* under the lock: the thread does nothing more with this */
 	pthread_mutex_t lock;
-	pthread_cond_t wake, looked; /* the thread; who waits for a job to end */
+	pthread_cond_t wake, looked; /* the thread; who waits for a job, or it, to end */
 	volatile bool stop; /* written under the lock, looked at by a job without */
 	/* under the lock */
 	bool idle;
@@ -72,6 +73,8 @@ static void *run(void *context)
 		else
 			work(l, job);
 	}
+	l->ended = true;
+	pthread_cond_broadcast(&l->looked);
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
 }
@@ -148,23 +151,43 @@ const volatile bool *worker_stop(const struct worker *l)
 	return &l->stop;
 }
 
-void worker_end(struct worker *l)
+static void order_end(struct worker *l)
 {
-	if (!l || !l->begun)
-		return;
 	pthread_mutex_lock(&l->lock);
 	l->stop = true;
 	pthread_cond_signal(&l->wake);
 	pthread_mutex_unlock(&l->lock);
-	pthread_join(l->thread, NULL);
+}
+
+bool worker_end(struct worker *l, uint64_t most_us)
+{
+	uint64_t until_us = clock_monotonic_us() + most_us, now_us;
+	bool ended;
+
+	if (!l || !l->begun)
+		return true;
+	order_end(l);
+	pthread_mutex_lock(&l->lock);
+	while (!l->ended && (now_us = clock_monotonic_us()) < until_us)
+		wait_us(&l->looked, &l->lock, until_us - now_us);
+	ended = l->ended;
+	pthread_mutex_unlock(&l->lock);
+	if (ended)
+		pthread_join(l->thread, NULL);
+	else
+		pthread_detach(l->thread);
 	l->begun = false;
+	return ended;
 }
 
 void worker_close(struct worker *l)
 {
 	if (!l)
 		return;
-	worker_end(l);
+	if (l->begun) {
+		order_end(l);
+		pthread_join(l->thread, NULL);
+	}
 	pthread_cond_destroy(&l->wake);
 	pthread_cond_destroy(&l->looked);
 	pthread_mutex_destroy(&l->lock);

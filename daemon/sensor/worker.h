@@ -25,8 +25,11 @@ void worker_remove(struct worker *worker, void *context);
 void worker_set_idle(struct worker *worker, bool idle);
 /* Set when the thread is to end: a long look gives up. */
 const volatile bool *worker_stop(const struct worker *worker);
-/* Ends the thread; a job may be removed still. Then all of it. */
-void worker_end(struct worker *worker);
+/* Ends the thread; a job may be removed still. False: its job hangs for longer than `most_us`. The
+ * thread is left to itself then and ends when the job comes back; until then it uses the worker and
+ * that job's context, so the caller leaves both for good. */
+bool worker_end(struct worker *worker, uint64_t most_us);
+/* Waits for a job that is at work, however long it takes. */
 void worker_close(struct worker *worker);
 
 #endif

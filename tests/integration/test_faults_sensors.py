@@ -20,6 +20,35 @@ from lib.world import PORT, World
 FILES = ("pressure/cpu", "pressure/memory", "pressure/io", "stat", "meminfo", "vmstat", "diskstats", "net/netstat", "net/softnet_stat",
          "mounts", "self/mountinfo")
 
+# A file system that is dead: who asks for its space does not come back while the file "dead" is there.
+DEAD = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+int statvfs(const char *path, struct statvfs *ret)
+{
+	static int (*next)(const char *, struct statvfs *);
+	char mark[4096], told[4096];
+
+	if (!next)
+		next = (int (*)(const char *, struct statvfs *))dlsym(RTLD_NEXT, "statvfs");
+	snprintf(mark, sizeof(mark), "%s/dead", path);
+	snprintf(told, sizeof(told), "%s/asked", path);
+	while (access(mark, F_OK) == 0) {
+		FILE *f = fopen(told, "w");
+
+		if (f)
+			fclose(f);
+		usleep(20000);
+	}
+	return next(path, ret);
+}
+"""
+
 
 class Fakes:
     """Copies of the kernel's files that one daemon sees in place of them; what is written to one is seen at once."""
@@ -224,6 +253,37 @@ def _():
             w.daemon.wait_status(lambda s: "nic_tx_bytes_per_s" in s["resources"]["nic"]["signals"], "the link again")
         several_served(w, 10)
     ip("link", "del", "pens0")
+
+
+@test("the queue's file system is dead: a reload that opens the sensors again does not wait for it, and a stop does not; mail flows")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    queue, conf, library = directory + "/queue", directory + "/penstock.conf", directory + "/dead.so"
+    os.makedirs(queue)
+
+    def configure(code):
+        with open(conf, "w") as f:
+            f.write(f"[service.mx]\nreply_code = {code}\nqueue_dirs = {queue}\n")
+
+    configure(451)
+    with open(queue + "/dead", "w"):
+        pass
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=DEAD, text=True, check=True)
+    with World(directory, argv=["-c", conf], prefix=["env", "LD_PRELOAD=" + library]) as w:
+        wait_for(lambda: os.path.exists(queue + "/asked"), "the thread that hangs")
+        for code in (421, 451, 421):
+            configure(code)
+            w.daemon.ctl("reload", check=0)
+        w.daemon.logged("the file system does not answer")
+        check(deliver(PORT)[0] == "250", "mail flows")
+        os.unlink(queue + "/dead")
+        w.daemon.wait_status(lambda s: "spool_used_ratio" in s["resources"]["disk"]["signals"], "it answers, and is seen again")
+        w.mail_flows()
+        os.unlink(queue + "/asked")
+        with open(queue + "/dead", "w"):
+            pass
+        wait_for(lambda: os.path.exists(queue + "/asked"), "the thread that hangs again")
+        w.daemon.stop()
 
 
 @test("netlink overrun: thousands of link changes while the daemon cannot read: it finds the truth again, mail flows")

@@ -90,10 +90,45 @@ static void a_job_that_is_removed_looks_no_more(void **state)
 	assert_int_equal(atomic_load(&jobs[0].looks), looks);
 	assert_int_equal(worker_add(l, look, &more), 0);
 	wait_looks(&more, 1);
-	worker_end(l);
+	assert_true(worker_end(l, HOUR_US));
 	worker_remove(l, &more);
 	worker_close(l);
 	assert_int_equal(worker_add(NULL, look, &more), -ENOMEM);
+}
+
+struct hanging {
+	atomic_bool begun, over, ended;
+};
+
+static uint64_t hang(void *context, bool idle)
+{
+	const struct timespec pause = { 0, 2000000 };
+	struct hanging *h = context;
+
+	atomic_store(&h->begun, true);
+	while (!atomic_load(&h->over))
+		nanosleep(&pause, NULL);
+	atomic_store(&h->ended, true);
+	return HOUR_US;
+}
+
+/* A dead file system. Both stay as they are: the thread has them. */
+static void nobody_waits_for_a_job_that_hangs(void **state)
+{
+	static struct hanging h;
+	static struct worker *l;
+	const struct timespec pause = { 0, 2000000 };
+
+	assert_int_equal(worker_open(&l), 0);
+	assert_int_equal(worker_add(l, hang, &h), 0);
+	for (int tries = 0; !atomic_load(&h.begun) && tries < 15000; tries++)
+		nanosleep(&pause, NULL);
+	assert_false(worker_end(l, 10000));
+	assert_true(*worker_stop(l));
+	atomic_store(&h.over, true);
+	for (int tries = 0; !atomic_load(&h.ended) && tries < 15000; tries++)
+		nanosleep(&pause, NULL);
+	assert_true(atomic_load(&h.ended));
 }
 
 int main(void)
@@ -102,6 +137,7 @@ int main(void)
 		cmocka_unit_test(each_job_at_its_own_rate),
 		cmocka_unit_test(what_presses_is_looked_at_at_once),
 		cmocka_unit_test(a_job_that_is_removed_looks_no_more),
+		cmocka_unit_test(nobody_waits_for_a_job_that_hangs),
 	};
 
 	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
