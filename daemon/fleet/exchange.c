@@ -443,6 +443,7 @@ int exchange_open(const struct config_fleet *config, const struct siphash_key *k
 	e->id = id;
 	e->channel = -1;
 	e->state.up = true;
+	snprintf(e->state.server, sizeof(e->state.server), "%s", config->servers.each[0].text);
 	snprintf(e->state.why, sizeof(e->state.why), "it has not answered yet");
 	*ret_exchange = e;
 	return 0;
