@@ -63,6 +63,7 @@ struct timer {
 	 * becomes readable. */
 	int trigger_fd[TRIGGERS], epoll_fd[TRIGGERS];
 	struct event *trigger[TRIGGERS];
+	double ratio[TRIGGERS]; /* at which it was opened */
 	uint64_t offered,
 		busy_us; /* connections up to the last tick; when the machine last did something */
 	struct timer_view view;
@@ -156,7 +157,24 @@ static int open_trigger(struct timer *t, int i, double ratio)
 	return t->trigger[i] && event_add(t->trigger[i], NULL) == 0 ? 0 : -ENOMEM;
 }
 
-static void open_triggers(struct timer *t, const struct config *config)
+/* One that stays as it is is left alone: closing it waits in the kernel for an RCU grace period,
+ * which takes up to seconds on a machine that is busy. */
+static int follow_trigger(struct timer *t, int i, double ratio)
+{
+	int r = 0;
+
+	if (t->trigger[i] && t->ratio[i] == ratio)
+		return 0;
+	close_trigger(t, i);
+	if (ratio > 0 && ratio < 1)
+		r = open_trigger(t, i, ratio);
+	if (r < 0)
+		close_trigger(t, i);
+	t->ratio[i] = ratio;
+	return r;
+}
+
+static void follow_triggers(struct timer *t, const struct config *config)
 {
 	char *text = t->view.triggers;
 	size_t size = sizeof(t->view.triggers), used = 0;
@@ -166,15 +184,10 @@ static void open_triggers(struct timer *t, const struct config *config)
 	for (int i = 0; i < TRIGGERS; i++) {
 		double target = config->target[trigger_files[i].signal];
 
-		close_trigger(t, i);
-		if (target <= 0 || target >= 1)
+		r = follow_trigger(t, i, target);
+		error = r < 0 ? r : error;
+		if (!t->trigger[i])
 			continue;
-		r = open_trigger(t, i, target);
-		if (r < 0) {
-			close_trigger(t, i);
-			error = r;
-			continue;
-		}
 		used += (size_t)snprintf(text + used, used < size ? size - used : 0,
 					 "%s%s at %.0f %%", used ? ", " : "", trigger_files[i].name,
 					 target * 100);
@@ -242,7 +255,7 @@ int timer_open(struct event_base *base, const struct config *config,
 		timer_close(t);
 		return r;
 	}
-	open_triggers(t, config);
+	follow_triggers(t, config);
 	schedule_quickly(t);
 	log_info("ticks: early ones by PSI triggers: %s; scheduling: %s", t->view.triggers,
 		 t->view.scheduling);
@@ -256,7 +269,7 @@ void timer_configure(struct timer *t, const struct config *config)
 		t->tick_us = config->tick_us;
 		set_timer(t, t->tick_us);
 	}
-	open_triggers(t, config);
+	follow_triggers(t, config);
 }
 
 void timer_tick(struct timer *t)
