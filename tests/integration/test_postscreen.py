@@ -16,10 +16,13 @@ from lib.programs import Daemon, Proxy, listening, no_targets
 from lib.tap import check, run, test
 from lib.wire import Wire
 
-BARE, BEHIND, PROXIED = 2528, 2529, 2530  # postscreen; postscreen that takes a PROXY header; the proxy before that one
+# postscreen; postscreen that takes a PROXY header; the proxy before that one; postscreen that has its teaser and waits
+BARE, BEHIND, PROXIED, WAITING = 2528, 2529, 2530, 2531
 BEHIND_PROXY, ASKS = [b.body for b in pages.blocks("packaging/snippets/postfix/postscreen.md") if not b.kind]
 # Both ways of the page at once: its smtpd that asks serves either postscreen. Nothing is in Postfix' chroot here.
-MASTER = (BEHIND_PROXY.split("smtpd ")[0] + ASKS).replace("2525 ", f"{BEHIND} ").replace("smtp  ", f"{BARE}  ").replace(" y ", " n ") + """
+MASTER = (BEHIND_PROXY.split("smtpd ")[0] + ASKS).replace("2525 ", f"{BEHIND} ").replace("smtp  ", f"{BARE}  ").replace(" y ", " n ") + f"""
+{WAITING} inet n - n - 1 postscreen
+  -o postscreen_greet_banner=$smtpd_banner
 dnsblog unix - - n - 0 dnsblog
 tlsproxy unix - - n - 0 tlsproxy
 """
@@ -180,6 +183,22 @@ def _():
         check(b"Client host rejected: server shutdown in progress" in told, f"{told}")
 
 
+@test("postscreen's own test goes on: it says its teaser and waits, and the smtpd beneath says 220, or 451 4.3.2 in place of it")
+def _():
+    with World({**POLICY, "service.mx.ports": WAITING}) as w:
+        w.ready()
+
+        def greeting():
+            with WIRE.client(WAITING, "10.77.0.33") as c:
+                c.say(b"QUIT")
+                return c.greeting.split(b"\r\n")
+        teaser, said, _ = greeting()
+        check(teaser.startswith(b"220-") and said.startswith(b"220 "), f"{teaser} {said}")
+        wait_for(lambda: "PASS NEW [10.77.0.33]" in SERVER.log(), "postscreen's verdict")
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: (lambda g: g[0] == teaser and g[1].startswith(b"451 4.3.2 "))(greeting()), "a 451 after the teaser")
+
+
 def for_each_way(name):
     """Its function gets the options, the port that clients use, and whether the proxy is in the path."""
     def add(function):
@@ -210,7 +229,7 @@ WIRE = Wire()
 DIRECTORY = tempfile.mkdtemp(prefix="penstock-test-")
 os.chmod(DIRECTORY, 0o755)
 SERVER = Postfix(DIRECTORY, main=MAIN, master_extra=MASTER)
-wait_for(lambda: listening(BARE) and listening(BEHIND), "postscreen")
+wait_for(lambda: listening(BARE) and listening(BEHIND) and listening(WAITING), "postscreen")
 try:
     run()
 finally:
