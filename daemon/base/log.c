@@ -17,7 +17,11 @@
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/wait.h"
+
 #define QUEUE 256
+#define CLOSE_US US_PER_S /* what nobody takes holds nobody up at the end */
 #define LINE_MAX_ 768
 #define FIELDS_MAX 512
 
@@ -29,9 +33,9 @@ struct entry {
 /* One queue and one thread a process: a log is the one thing that is global by nature. */
 static struct {
 	pthread_mutex_t lock;
-	pthread_cond_t filled;
+	pthread_cond_t filled, drained; /* drained: of wait_init() */
 	pthread_t thread;
-	bool running, stopping, journal;
+	bool running, stopping, ended, journal; /* ended: the thread, and the queue is empty */
 	_Atomic int max;
 	char name[32];
 	unsigned head, count;
@@ -167,6 +171,8 @@ static void *drain_queue(void *unused)
 		}
 		pthread_mutex_lock(&log_state.lock);
 	}
+	log_state.ended = true;
+	pthread_cond_signal(&log_state.drained);
 	pthread_mutex_unlock(&log_state.lock);
 	return NULL;
 }
@@ -179,7 +185,8 @@ int log_open(const char *name, enum log_level max)
 	snprintf(log_state.name, sizeof(log_state.name), "%s", name);
 	log_state.max = (int)max;
 	log_state.journal = is_journal();
-	log_state.stopping = false;
+	log_state.stopping = log_state.ended = false;
+	wait_init(&log_state.drained);
 	sigfillset(&all); /* signals are the event loop's */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&log_state.thread, NULL, drain_queue, NULL);
@@ -190,13 +197,22 @@ int log_open(const char *name, enum log_level max)
 
 void log_close(void)
 {
+	uint64_t until_us = clock_monotonic_us() + CLOSE_US, now_us;
+	bool ended;
+
 	if (!log_state.running)
 		return;
 	pthread_mutex_lock(&log_state.lock);
 	log_state.stopping = true;
 	pthread_cond_signal(&log_state.filled);
+	while (!log_state.ended && (now_us = clock_monotonic_us()) < until_us)
+		wait_us(&log_state.drained, &log_state.lock, until_us - now_us);
+	ended = log_state.ended;
 	pthread_mutex_unlock(&log_state.lock);
-	pthread_join(log_state.thread, NULL);
+	if (ended)
+		pthread_join(log_state.thread, NULL);
+	else
+		pthread_detach(log_state.thread);
 	log_state.running = false;
 }
 
