@@ -83,7 +83,8 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 /* A socket file without a listening process is a leftover. */
 static bool is_stale(const struct endpoint *e)
 {
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* One that hangs, with a full queue, is not waited for. */
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct stat st;
 
 	if (lstat(e->address.un.sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))

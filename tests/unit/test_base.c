@@ -1,6 +1,10 @@
 #include "cmocka_test.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/address.h"
 #include "base/endpoint.h"
@@ -48,6 +52,34 @@ static void bytes_ratios_and_numbers(void **state)
 	assert_true(parse_u64("12 ", &n) < 0);
 	assert_true(parse_u64("+1", &n) < 0);
 	assert_true(parse_double("inf", &x) < 0);
+}
+
+/* Another program listens there, hangs, and its queue is full. */
+static void an_address_of_one_that_hangs(void **state)
+{
+	char directory[] = "/tmp/penstock-test-XXXXXX", text[64];
+	struct endpoint e;
+	int fd, client, r = 0;
+
+	assert_non_null(mkdtemp(directory));
+	snprintf(text, sizeof(text), "unix:%s/socket", directory);
+	assert_int_equal(endpoint_parse(text, &e), 0);
+	fd = endpoint_listen(&e, 0, 0600);
+	assert_true(fd >= 0);
+	for (int i = 0; i < 64 && r == 0; i++) {
+		client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		r = connect(client, &e.address.any, e.length);
+	}
+	assert_true(r < 0 && errno == EAGAIN);
+	alarm(120); /* which ends this test where the next call waits */
+	assert_int_equal(endpoint_listen(&e, 0, 0600), -EADDRINUSE);
+	alarm(0);
+	close(fd);
+	fd = endpoint_listen(&e, 0, 0600); /* it has ended, and its file is there still */
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(e.address.un.sun_path);
+	rmdir(directory);
 }
 
 static void endpoints(void **state)
@@ -119,9 +151,13 @@ static void addresses_have_one_form(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(durations), cmocka_unit_test(bytes_ratios_and_numbers),
-		cmocka_unit_test(endpoints), cmocka_unit_test(text_is_bounded),
-		cmocka_unit_test(fields),    cmocka_unit_test(addresses_have_one_form),
+		cmocka_unit_test(durations),
+		cmocka_unit_test(bytes_ratios_and_numbers),
+		cmocka_unit_test(endpoints),
+		cmocka_unit_test(an_address_of_one_that_hangs),
+		cmocka_unit_test(text_is_bounded),
+		cmocka_unit_test(fields),
+		cmocka_unit_test(addresses_have_one_form),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
