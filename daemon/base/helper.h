@@ -3,7 +3,7 @@
  * version. It is started again when it ends or no longer answers, after a pause that grows from
  * 1 s to 30 s while it keeps ending. It ends with this process.
  *
- * No function here waits for it, neither for its start nor for its end. */
+ * No function here waits for its end. A start takes until its program runs, some milliseconds. */
 #ifndef PENSTOCK_BASE_HELPER_H
 #define PENSTOCK_BASE_HELPER_H
 
