@@ -264,11 +264,13 @@ while True:
 @test("another user who floods the control socket with large calls of no method: reading them takes a share of a CPU and no more")
 def _():
     with world() as w:
+        users = wait_for(lambda: w.daemon.helper("penstockd-users"), "the process that parses their calls")
+
         def spent(seconds):
             """CPU seconds of the main thread and of the process that parses their calls in a second, over so many."""
             def now():
                 ticks = 0
-                for pid in w.daemon.pid, w.daemon.helper("penstockd-users"):
+                for pid in w.daemon.pid, users:
                     with open(f"/proc/{pid}/task/{pid}/stat") as f:
                         fields = f.read().rsplit(")", 1)[1].split()
                     ticks += int(fields[11]) + int(fields[12])
