@@ -21,7 +21,7 @@
 #include "base/wait.h"
 
 #define QUEUE 256
-#define CLOSE_US US_PER_S /* what nobody takes holds nobody up at the end */
+#define CLOSE_US US_PER_S /* log_close() waits no longer for the journal or stderr */
 #define LINE_MAX_ 768
 #define FIELDS_MAX 512
 

@@ -134,7 +134,7 @@ void exchange_host(struct exchange *e, const struct fleet_host *host)
 
 /* ---- the socket that it wants --------------------------------------------------------------- */
 
-/* Regular files only: nobody waits for one here. */
+/* Opens regular files only: opening a FIFO could block. */
 static int open_file(const char *path, const char *option, char *why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);

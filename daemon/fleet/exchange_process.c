@@ -70,7 +70,8 @@ static void put_report(struct process *p)
 		p->report.failures = p->report.messages = p->report.frames = 0;
 }
 
-/* A message that somebody wrote. Waits until penstockd takes it: nothing is read meanwhile. */
+/* Passes on a message of another host. Waits until penstockd takes it, and reads nothing
+ * meanwhile. */
 static void hand_on(void *context, unsigned stream, const uint8_t *bytes, size_t length)
 {
 	struct process *p = context;

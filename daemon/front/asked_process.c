@@ -296,8 +296,8 @@ static bool take_message(struct asked_process *p)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
-	/* Either penstockd has ended, or no descriptor was left for a listener, from which nobody
-	 * would accept then. This process ends too; the next one gets all listeners. */
+	/* Either penstockd has ended, or no descriptor was left for a listener, and no process
+	 * would accept from it. This process ends too; the next one gets all listeners. */
 	if (n < (ssize_t)sizeof(m.head) || (header.msg_flags & MSG_CTRUNC)) {
 		event_base_loopbreak(p->base);
 		event_del(p->readable);
