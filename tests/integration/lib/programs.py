@@ -80,10 +80,16 @@ class Program:
 
 
 def end_all():
+    """Ends them. The last that each of them wrote, for the report of the test that failed."""
+    said = []
     for program in Program.started:
         if program.alive():
             program.process.kill()
             program.process.wait()
+        last = "\n".join(program.output().splitlines()[-4:])
+        said.append(f"The end of the log of {os.path.basename(program.argv[0])}, {program.process.returncode}:\n{last}")
+    Program.started = []
+    return "\n".join(said)
 
 
 tap.leftovers.append(end_all)

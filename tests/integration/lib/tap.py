@@ -9,7 +9,7 @@ import time
 import traceback
 
 _tests = []
-# What a failed test left running, ended before the next one: `leftovers.append(function)`.
+# What a failed test left running, ended before the next one: `leftovers.append(function)`. A text that it returns is told with the failure.
 leftovers = []
 
 
@@ -39,8 +39,7 @@ def attempt(function, arguments):
         outcome, said = "skip", str(why)
     except BaseException as error:
         outcome, said = "stop" if isinstance(error, KeyboardInterrupt) else "failed", traceback.format_exc()
-        for end in leftovers:
-            end()
+        said += "\n".join(text for text in [end() for end in leftovers] if isinstance(text, str))
     return time.monotonic() - began, outcome, said
 
 
