@@ -12,11 +12,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/sandbox.h"
 
 #define PAUSE_MIN_US US_PER_S
 #define PAUSE_MAX_US (30 * US_PER_S)
@@ -196,9 +198,9 @@ static void be_expendable(void)
 	close(fd);
 }
 
-int helper_begin(int argc, char **argv, const char *argument, int *ret_fds)
+/* -EINVAL: they are not those of helper_start(). */
+static int parse_arguments(int argc, char **argv, const char *argument, int *ret_fds)
 {
-	static const int ignored[] = { SIGHUP, SIGTERM, SIGINT, SIGPIPE, SIGXFSZ };
 	int count = 0;
 	uint64_t fd;
 	struct stat st;
@@ -213,6 +215,18 @@ int helper_begin(int argc, char **argv, const char *argument, int *ret_fds)
 	}
 	if (fstat(ret_fds[0], &st) < 0 || !S_ISSOCK(st.st_mode))
 		return -EINVAL;
+	return count;
+}
+
+int helper_begin(int argc, char **argv, const char *argument, unsigned fds_min, int *ret_fds)
+{
+	static const int ignored[] = { SIGHUP, SIGTERM, SIGINT, SIGPIPE, SIGXFSZ };
+	int count = parse_arguments(argc, argv, argument, ret_fds);
+
+	if (count < (int)fds_min) {
+		fprintf(stderr, "penstockd: only penstockd itself uses %s\n", argument);
+		return -EINVAL;
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, argv[0]);
 	/* Terminal and service manager send these signals to all processes, but only our parent
@@ -222,4 +236,13 @@ int helper_begin(int argc, char **argv, const char *argument, int *ret_fds)
 	keep_only(ret_fds, count);
 	be_expendable();
 	return count;
+}
+
+uint32_t helper_confine(void)
+{
+	int r = sandbox_enter();
+
+	if (r == -EPERM)
+		_exit(EX_NOPERM);
+	return (uint32_t)-r;
 }

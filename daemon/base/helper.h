@@ -39,7 +39,12 @@ void helper_close(struct helper *helper);
 
 /* In that process, first of all: takes the descriptors from the arguments behind `argument`, closes
  * all others, ignores the signals that are meant for its parent, and asks for its own end with it.
- * Returns how many descriptors, or -EINVAL: it was started by hand. */
-int helper_begin(int argc, char **argv, const char *argument, int *ret_fds);
+ * Returns how many descriptors (HELPER_FDS at most). -EINVAL: it was started by hand, or with fewer
+ * than `fds_min`; standard error says so, and the caller returns EX_USAGE. */
+int helper_begin(int argc, char **argv, const char *argument, unsigned fds_min, int *ret_fds);
+/* In that process, before it reads foreign bytes: sandbox_enter(). Ends the process if it could not
+ * give up its capabilities. Returns the errno, positive, of the missing filter of system calls, for
+ * its parent to log; 0: it has one. */
+uint32_t helper_confine(void);
 
 #endif

@@ -40,28 +40,6 @@ static int connect_to(const char *path)
 	return TAKE_FD(fd);
 }
 
-static int send_to(int fd, const char *state, const int *fds, unsigned count)
-{
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(MANAGER_FDS * sizeof(int))];
-	} control = { .octets = { 0 } };
-	struct iovec part = { (void *)state, strlen(state) };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-
-	if (count) {
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		c = CMSG_FIRSTHDR(&header);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
-	}
-	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 int manager_tell(const char *state, const int *fds, unsigned count, int patience_ms)
 {
 	uint64_t now_us = clock_monotonic_us();
@@ -71,12 +49,11 @@ int manager_tell(const char *state, const int *fds, unsigned count, int patience
 
 	if (!manager_is_there())
 		return -ENOTCONN;
-	if (count > MANAGER_FDS)
-		return -EINVAL;
 	fd = connect_to(place());
 	if (fd < 0)
 		return fd;
-	while ((r = send_to(fd, state, fds, count)) == -EAGAIN && now_us < until_us) {
+	while ((r = fdpass_send(fd, state, strlen(state), fds, count)) == -EAGAIN &&
+	       now_us < until_us) {
 		struct pollfd room = { .fd = fd, .events = POLLOUT };
 
 		poll(&room, 1, (int)((until_us - now_us + US_PER_MS - 1) / US_PER_MS));

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/helper.h"
 #include "base/log.h"
 
@@ -60,31 +61,14 @@ static void give_up(struct exchange *e, const char *why)
 static bool put(struct exchange *e, const struct exchange_message *m, size_t length, const int *fds,
 		unsigned count)
 {
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(EXCHANGE_FILES * sizeof(int))];
-	} control;
-	struct iovec part = { (void *)m, sizeof(m->head) + length };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-	struct cmsghdr *c;
+	int r;
 
 	if (e->channel < 0 || e->broken)
 		return false;
-	if (count) {
-		memset(&control, 0, sizeof(control));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		c = CMSG_FIRSTHDR(&header);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
-	}
-	if (sendmsg(e->channel, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-		return true;
-	if (errno != EAGAIN)
+	r = fdpass_send(e->channel, m, sizeof(m->head) + length, fds, count);
+	if (r < 0 && r != -EAGAIN)
 		give_up(e, ""); /* how it ended says more */
-	return false;
+	return r == 0;
 }
 
 static bool put_frame(struct exchange *e, enum exchange_stream stream, const uint8_t *bytes,

@@ -12,8 +12,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/helper.h"
-#include "base/sandbox.h"
 #include "fleet/store.h"
 
 #define ROUND_MS 1000u
@@ -37,8 +37,7 @@ struct process {
 	bool answered; /* penstockd, when asked for a socket */
 	uint32_t error; /* errno, when it had none */
 	struct exchange_login login;
-	int fds[EXCHANGE_FILES]; /* that came with it */
-	unsigned count;
+	struct fdpass passed; /* that came with it */
 	struct exchange_report report;
 	struct exchange_message message;
 };
@@ -94,9 +93,8 @@ static void hand_on(void *context, unsigned stream, const uint8_t *bytes, size_t
 
 static void forget_socket(struct process *p)
 {
-	for (unsigned i = 0; i < p->count; i++)
-		close(p->fds[i]);
-	p->count = 0;
+	while (p->passed.count)
+		close(p->passed.fds[--p->passed.count]);
 	p->answered = false;
 	explicit_bzero(&p->login, sizeof(p->login));
 }
@@ -114,61 +112,37 @@ static void on_say(struct process *p, size_t length)
 	frame->length = length;
 }
 
-static void on_socket(struct process *p, const int *fds, unsigned count)
+static void on_socket(struct process *p, const struct fdpass *passed)
 {
 	forget_socket(p);
 	p->answered = true;
 	p->error = p->message.head.value;
 	p->login = p->message.login;
-	p->count = count;
-	memcpy(p->fds, fds, count * sizeof(*fds));
+	p->passed = *passed;
 	explicit_bzero(&p->message.login, sizeof(p->message.login));
 }
 
-static unsigned take_fds(struct msghdr *header, int *ret_fds)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(header);
-	unsigned count;
-
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return 0;
-	count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	memcpy(ret_fds, CMSG_DATA(c), count * sizeof(int));
-	return count;
-}
-
 /* One message, with the descriptors that came with it. Its octets; 0: there is none now. */
-static size_t receive(struct process *p, int flags, int *ret_fds, unsigned *ret_count)
+static size_t receive(struct process *p, int flags, struct fdpass *ret)
 {
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(EXCHANGE_FILES * sizeof(int))];
-	} control;
-	struct iovec part = { &p->message, sizeof(p->message) };
-	struct msghdr header = { .msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(p->channel, &header, flags | MSG_CMSG_CLOEXEC);
+	ssize_t n = fdpass_receive(p->channel, &p->message, sizeof(p->message), flags, ret);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN || n == -EINTR)
 		return 0;
 	if (n < (ssize_t)sizeof(p->message.head)) /* penstockd is gone, and so is this */
 		_exit(EXIT_SUCCESS);
-	*ret_count = take_fds(&header, ret_fds);
 	return (size_t)n;
 }
 
 static bool take_message(struct process *p)
 {
-	int fds[EXCHANGE_FILES];
-	unsigned count = 0;
-	size_t length = receive(p, MSG_DONTWAIT, fds, &count);
+	struct fdpass passed;
+	size_t length = receive(p, MSG_DONTWAIT, &passed);
 
 	if (length && p->message.head.word == EXCHANGE_SAY)
 		on_say(p, length - sizeof(p->message.head));
 	else if (length && p->message.head.word == EXCHANGE_SOCKET)
-		on_socket(p, fds, count);
+		on_socket(p, &passed);
 	return length > 0;
 }
 
@@ -201,17 +175,18 @@ static int open_store(struct process *p, char *why)
 				     .files = { -1, -1, -1 },
 				     .name = b->tls_name };
 	unsigned at = 1;
-	int fd = p->fds[0];
+	struct fdpass *passed = &p->passed;
+	int fd = passed->fds[0];
 
 	if (b->tls && b->has_ca)
-		login.files.ca = p->fds[at++];
+		login.files.ca = passed->fds[at++];
 	if (b->tls && b->has_cert) {
-		login.files.cert = p->fds[at++];
-		login.files.key = p->fds[at++];
+		login.files.cert = passed->fds[at++];
+		login.files.key = passed->fds[at++];
 	}
-	if (at != p->count)
+	if (at != passed->count)
 		return -EBADMSG;
-	p->fds[0] = p->fds[--p->count]; /* the socket is the connection's */
+	passed->fds[0] = passed->fds[--passed->count]; /* the socket is the connection's */
 	return redis_open(fd, &login, &p->store.redis, why);
 }
 
@@ -325,10 +300,9 @@ static void one_round(struct process *p)
 
 static void take_begin(struct process *p)
 {
-	int fds[EXCHANGE_FILES];
-	unsigned count = 0;
+	struct fdpass passed;
 
-	if (receive(p, 0, fds, &count) != sizeof(p->message.head) + sizeof(p->begin) ||
+	if (receive(p, 0, &passed) != sizeof(p->message.head) + sizeof(p->begin) ||
 	    p->message.head.word != EXCHANGE_BEGIN || !p->message.begin.servers)
 		_exit(EX_SOFTWARE);
 	p->begin = p->message.begin;
@@ -341,19 +315,13 @@ int exchange_process_main(int argc, char **argv)
 {
 	static struct process process;
 	int fds[HELPER_FDS];
-	int r, count = helper_begin(argc, argv, EXCHANGE_ARGUMENT, fds);
 
-	if (count != 1) {
-		fprintf(stderr, "penstockd: only penstockd itself uses " EXCHANGE_ARGUMENT "\n");
+	if (helper_begin(argc, argv, EXCHANGE_ARGUMENT, 1, fds) < 0)
 		return EX_USAGE;
-	}
 	process.channel = fds[0];
 	snprintf(process.report.why, sizeof(process.report.why), "it has not answered yet");
 	take_begin(&process);
-	r = sandbox_enter();
-	if (r == -EPERM)
-		_exit(EX_NOPERM);
-	put_word(&process, EXCHANGE_BEGUN, (uint32_t)-r);
+	put_word(&process, EXCHANGE_BEGUN, helper_confine());
 	for (;;)
 		one_round(&process);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "base/helper.h"
 #include "base/log.h"
 
@@ -38,19 +39,6 @@ struct asked_helper {
 
 /* ---- to the process ------------------------------------------------------------------------- */
 
-static bool put(struct asked_helper *h, const struct asked_message *m, size_t length)
-{
-	return send(h->channel, m, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
-}
-
-static bool put_word(struct asked_helper *h, uint32_t word, uint32_t value)
-{
-	struct asked_message m;
-
-	m.head = (struct asked_head){ word, value };
-	return put(h, &m, sizeof(m.head));
-}
-
 static void give_up(struct asked_helper *h, const char *why)
 {
 	if (h->channel < 0 || h->broken)
@@ -61,33 +49,27 @@ static void give_up(struct asked_helper *h, const char *why)
 	event_del(h->writable);
 }
 
-static bool put_opening(struct asked_helper *h, const struct asked_served *front, unsigned sockets)
+/* Each of these: 0 or -errno. */
+static int put_word(const struct asked_helper *h, uint32_t word, uint32_t value)
 {
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(LISTENERS_MAX * sizeof(int))];
-	} control;
+	const struct asked_head head = { word, value };
+
+	return fdpass_send(h->channel, &head, sizeof(head), NULL, 0);
+}
+
+_Static_assert(LISTENERS_MAX <= FDPASS_MAX, "all sockets of a front go with one message");
+
+static int put_opening(const struct asked_helper *h, const struct asked_served *front,
+		       unsigned sockets)
+{
 	struct asked_message m;
-	struct iovec part = { &m, sizeof(m.head) + sizeof(m.opening) };
-	struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
-	struct cmsghdr *c;
 
 	m.head = (struct asked_head){ ASKED_OPEN, 0 };
 	front->ops->opening(front, &m.opening);
-	if (sockets) {
-		memset(&control, 0, sizeof(control));
-		header.msg_control = &control;
-		header.msg_controllen = CMSG_SPACE(sockets * sizeof(int));
-		c = CMSG_FIRSTHDR(&header);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sockets * sizeof(int));
-		memcpy(CMSG_DATA(c), front->fds, sockets * sizeof(int));
-	}
-	return sendmsg(h->channel, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	return fdpass_send(h->channel, &m, sizeof(m.head) + sizeof(m.opening), front->fds, sockets);
 }
 
-static bool pay(struct asked_helper *h, uint32_t kind)
+static int pay(const struct asked_helper *h, uint32_t kind)
 {
 	const struct asked_served *front = h->front[kind];
 
@@ -99,7 +81,7 @@ static bool pay(struct asked_helper *h, uint32_t kind)
 	case OWED_CLOSE:
 		return put_word(h, ASKED_CLOSE, kind);
 	default:
-		return true;
+		return 0;
 	}
 }
 
@@ -107,9 +89,11 @@ static bool pay(struct asked_helper *h, uint32_t kind)
 static void pay_all(struct asked_helper *h)
 {
 	for (uint32_t i = 0; h->channel >= 0 && !h->broken && i < ASKED__COUNT; i++) {
-		if (pay(h, i))
+		int r = pay(h, i);
+
+		if (r == 0)
 			h->owed[i] = OWED_NOTHING;
-		else if (errno == EAGAIN)
+		else if (r == -EAGAIN)
 			event_add(h->writable, NULL);
 		else
 			give_up(h, "");
@@ -147,10 +131,15 @@ static size_t answer(struct asked_helper *h, const struct asked_question *q, cha
 
 static void send_verdicts(struct asked_helper *h, size_t length)
 {
+	int r;
+
 	h->unsent = 0;
-	if (h->channel < 0 || put(h, &h->out, length))
+	if (h->channel < 0)
 		return;
-	if (errno != EAGAIN) {
+	r = fdpass_send(h->channel, &h->out, length, NULL, 0);
+	if (r == 0)
+		return;
+	if (r != -EAGAIN) {
 		give_up(h, "");
 		return;
 	}

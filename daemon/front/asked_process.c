@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "base/helper.h"
-#include "base/sandbox.h"
 #include "front/asked_talk.h"
 
 /* On their way, of all fronts together; a power of two. Who asks beyond it is admitted. */
@@ -264,47 +264,24 @@ static void on_message(struct asked_process *p, const struct asked_message *m, s
 	}
 }
 
-/* The sockets that came with it. */
-static unsigned take_fds(struct msghdr *header, int *ret_fds)
-{
-	unsigned count = 0;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(ret_fds, CMSG_DATA(c), count * sizeof(int));
-	}
-	return count;
-}
-
 /* False: there is nothing now. */
 static bool take_message(struct asked_process *p)
 {
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(LISTENERS_MAX * sizeof(int))];
-	} control;
 	struct asked_message m;
-	struct iovec part = { &m, sizeof(m) };
-	struct msghdr header = { .msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(p->channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	int fds[LISTENERS_MAX];
+	struct fdpass listeners;
+	ssize_t n = fdpass_receive(p->channel, &m, sizeof(m), MSG_DONTWAIT, &listeners);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n == -EAGAIN || n == -EINTR)
 		return false;
 	/* Either penstockd has ended, or no descriptor was left for a listener, and no process
 	 * would accept from it. This process ends too; the next one gets all listeners. */
-	if (n < (ssize_t)sizeof(m.head) || (header.msg_flags & MSG_CTRUNC)) {
+	if (n < (ssize_t)sizeof(m.head) || listeners.lost) {
 		event_base_loopbreak(p->base);
 		event_del(p->readable);
 		return false;
 	}
 	p->silent = false;
-	on_message(p, &m, (size_t)n, fds, take_fds(&header, fds));
+	on_message(p, &m, (size_t)n, listeners.fds, listeners.count);
 	return true;
 }
 
@@ -386,19 +363,13 @@ int asked_process_main(int argc, char **argv)
 	struct asked_process *process;
 	struct event_base *base;
 	int fds[HELPER_FDS];
-	int r, count = helper_begin(argc, argv, ASKED_ARGUMENT, fds);
 
-	if (count != 1) {
-		fprintf(stderr, "penstockd: only penstockd itself uses " ASKED_ARGUMENT "\n");
+	if (helper_begin(argc, argv, ASKED_ARGUMENT, 1, fds) < 0)
 		return EX_USAGE;
-	}
 	base = event_base_new();
 	if (!base || asked_process_open(base, fds[0], &process) < 0)
 		_exit(EX_OSERR);
-	r = sandbox_enter();
-	if (r == -EPERM)
-		_exit(EX_NOPERM);
-	put_word(process, ASKED_BEGUN, (uint32_t)-r);
+	put_word(process, ASKED_BEGUN, helper_confine());
 	while (event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base))
 		asked_process_flush(process);
 	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/log.h"
 #include "publish/control_wire.h"
 #include "publish/json.h"
@@ -96,22 +97,7 @@ static struct control_caller caller_of(const struct control *k, int fd)
 
 bool control_pass_on(int door, int fd, struct control_caller caller)
 {
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(sizeof(int))];
-	} control = { .octets = { 0 } };
-	struct iovec part = { &caller, sizeof(caller) };
-	struct msghdr header = { .msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(door, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
+	return fdpass_send(door, &caller, sizeof(caller), &fd, 1) == 0;
 }
 
 void control_turn_away(int fd, enum control_why why)

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fdpass.h"
 #include "base/helper.h"
-#include "base/sandbox.h"
 #include "publish/asker.h"
 #include "publish/control_process_parts.h"
 
@@ -327,29 +327,17 @@ static void welcome(struct control_process *p, int fd, const struct control_call
 /* One connection through the door. False: there is none now. */
 static bool take(struct control_process *p)
 {
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(sizeof(int))];
-	} control;
 	struct control_caller caller;
-	struct iovec part = { &caller, sizeof(caller) };
-	struct msghdr header = { .msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(p->door, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&header) : NULL;
-	int fd;
+	struct fdpass passed;
+	ssize_t n = fdpass_receive(p->door, &caller, sizeof(caller), MSG_DONTWAIT, &passed);
 
 	if (n <= 0)
-		return n < 0 && errno == EINTR;
-	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-		return true; /* this process had no descriptor left for it */
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	if (n == sizeof(caller))
-		welcome(p, fd, &caller);
-	else
-		close(fd);
+		return n == -EINTR;
+	if (n == sizeof(caller) && passed.count == 1)
+		welcome(p, passed.fds[0], &caller);
+	else /* none: this process had no descriptor left for it */
+		for (unsigned i = 0; i < passed.count; i++)
+			close(passed.fds[i]);
 	return true;
 }
 
@@ -404,19 +392,13 @@ int control_process_main(int argc, char **argv)
 	struct control_process *process;
 	struct event_base *base;
 	int fds[HELPER_FDS];
-	int r, count = helper_begin(argc, argv, CONTROL_ARGUMENT, fds);
 
-	if (count != 2) {
-		fprintf(stderr, "penstockd: only penstockd itself uses " CONTROL_ARGUMENT "\n");
+	if (helper_begin(argc, argv, CONTROL_ARGUMENT, 2, fds) < 0)
 		return EX_USAGE;
-	}
 	base = event_base_new();
 	if (!base || control_process_open(base, fds[0], fds[1], &process) < 0)
 		_exit(EX_OSERR);
-	r = sandbox_enter();
-	if (r == -EPERM)
-		_exit(EX_NOPERM);
-	asker_begun(process->asker, (uint32_t)-r);
+	asker_begun(process->asker, helper_confine());
 	event_base_dispatch(base);
 	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */
 }

@@ -17,7 +17,6 @@
 
 #include "base/helper.h"
 #include "base/parse.h"
-#include "base/sandbox.h"
 #include "publish/accept.h"
 #include "publish/hosts.h"
 #include "publish/http_reply.h"
@@ -306,21 +305,16 @@ int http_process_main(int argc, char **argv)
 	struct http_process *process;
 	struct event_base *base;
 	int fds[HELPER_FDS];
-	int r, count = helper_begin(argc, argv, HTTP_ARGUMENT, fds);
+	int count = helper_begin(argc, argv, HTTP_ARGUMENT, 3, fds);
 
-	if (count < 3) {
-		fprintf(stderr, "penstockd: only penstockd itself uses " HTTP_ARGUMENT "\n");
+	if (count < 0)
 		return EX_USAGE;
-	}
 	shared = mmap(NULL, sizeof(*shared), PROT_READ, MAP_SHARED, fds[1], 0);
 	base = event_base_new();
 	if (shared == MAP_FAILED || !base ||
 	    http_process_open(base, shared, fds, (unsigned)count, &process) < 0)
 		_exit(EX_OSERR);
-	r = sandbox_enter();
-	if (r == -EPERM)
-		_exit(EX_NOPERM);
-	http_shelves_begun(process->shelves, (uint32_t)-r);
+	http_shelves_begun(process->shelves, helper_confine());
 	event_base_dispatch(base);
 	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "front/asked_wire.h"
 
 static struct event_base *base;
@@ -40,27 +41,13 @@ static void send_listener(void)
 		struct asked_opening opening;
 	} m = { .head.word = ASKED_OPEN,
 		.opening = { .kind = ASKED_POLICY, .connections_max = 10, .idle_us = 1000000 } };
-	union {
-		struct cmsghdr align;
-		char octets[CMSG_SPACE(sizeof(int))];
-	} control = { .octets = { 0 } };
-	struct iovec part = { &m, sizeof(m) };
-	struct msghdr header = { .msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control) };
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(fd, 4), 0);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	assert_int_equal(sendmsg(ours, &header, 0), sizeof(m));
+	assert_int_equal(fdpass_send(ours, &m, sizeof(m), &fd, 1), 0);
 	close(fd);
 }
 

@@ -13,51 +13,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fdpass.h"
 #include "base/fdstore.h"
-
-/* A manager: the socket that sd_notify() writes to. */
-static int manager(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	socklen_t length = sizeof(sa_family_t); /* autobind */
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	char name[128];
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
-	length = sizeof(address);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-	snprintf(name, sizeof(name), "@%.*s", (int)(length - sizeof(sa_family_t) - 1),
-		 address.sun_path + 1);
-	setenv("NOTIFY_SOCKET", name, 1);
-	return fd;
-}
+#include "unit/test_files.h"
+#include "unit/service_manager.h"
 
 /* What the manager was told, and the descriptor that came with it (-1: none). */
 static int told(int manager_fd, char *text, size_t size)
 {
-	char control[CMSG_SPACE(sizeof(int)) + 256];
-	struct iovec iov = { text, size - 1 };
-	struct msghdr message = { .msg_iov = &iov,
-				  .msg_iovlen = 1,
-				  .msg_control = control,
-				  .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(manager_fd, &message, MSG_DONTWAIT);
-	int fd = -1;
+	struct fdpass passed;
+	ssize_t n = fdpass_receive(manager_fd, text, size - 1, MSG_DONTWAIT, &passed);
 
 	assert_true(n > 0);
+	assert_true(passed.count <= 1);
 	text[n] = 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
-static bool same_file(int a, int b)
-{
-	struct stat x, y;
-
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
-	       x.st_ino == y.st_ino;
+	return passed.count ? passed.fds[0] : -1;
 }
 
 static void push_and_remove(void **state)

@@ -11,23 +11,7 @@
 #include <unistd.h>
 
 #include "base/manager.h"
-
-/* The socket of one that does not read until it is made to. */
-static int manager(void)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	socklen_t length = sizeof(sa_family_t); /* autobind */
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	char name[128];
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&address, length), 0);
-	length = sizeof(address);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &length), 0);
-	snprintf(name, sizeof(name), "@%.*s", (int)(length - sizeof(sa_family_t) - 1),
-		 address.sun_path + 1);
-	setenv("NOTIFY_SOCKET", name, 1);
-	return fd;
-}
+#include "unit/service_manager.h"
 
 static void fill(void)
 {
@@ -87,10 +71,10 @@ static void none(void **state)
 
 static void too_many_descriptors(void **state)
 {
-	int fd = manager(), fds[MANAGER_FDS + 1] = { 0 };
+	int fd = manager(), fds[FDPASS_MAX + 1] = { 0 };
 
-	assert_int_equal(manager_tell("FDSTORE=1", fds, MANAGER_FDS + 1, 0), -EINVAL);
-	assert_int_equal(manager_tell("FDSTORE=1", fds, MANAGER_FDS, 0), 0);
+	assert_int_equal(manager_tell("FDSTORE=1", fds, FDPASS_MAX + 1, 0), -EINVAL);
+	assert_int_equal(manager_tell("FDSTORE=1", fds, FDPASS_MAX, 0), 0);
 	close(fd);
 	unsetenv("NOTIFY_SOCKET");
 }

@@ -1,0 +1,32 @@
+/* Descriptors that go to another process with a message, over a Unix socket that keeps the borders
+ * of messages (SOCK_SEQPACKET, SOCK_DGRAM). See SCM_RIGHTS in unix(7). */
+#ifndef PENSTOCK_BASE_FDPASS_H
+#define PENSTOCK_BASE_FDPASS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define FDPASS_MAX 16 /* descriptors with one message; even, so that no more fit (CMSG_SPACE) */
+
+/* What came with a message. The receiver owns them and closes them. */
+struct fdpass {
+	int fds[FDPASS_MAX];
+	unsigned count;
+	/* Some could not be received: this process has as many descriptors as it may have, or more
+	 * than FDPASS_MAX were sent. Then those that could are closed, and `count` is 0. */
+	bool lost;
+};
+
+/* Sends `length` octets, at least 1, and `count` descriptors with them; without any, `fds` may be
+ * NULL. Does not wait. The descriptors stay the caller's: the receiver gets others for the same
+ * files. 0; -EAGAIN: the receiver's queue is full; -EINVAL: more than FDPASS_MAX; or another errno
+ * of sendmsg(2), negative. */
+int fdpass_send(int socket, const void *octets, size_t length, const int *fds, unsigned count);
+
+/* Receives one message. Waits for it unless `flags` has MSG_DONTWAIT. The descriptors are closed
+ * when a program is executed. Returns how many octets came, 0 when the other end is closed, or the
+ * errno of recvmsg(2), negative (-EAGAIN: there is no message now); then `ret` is empty. */
+ssize_t fdpass_receive(int socket, void *ret_octets, size_t size, int flags, struct fdpass *ret);
+
+#endif
