@@ -202,4 +202,106 @@ static inline void fresh(struct plan *p)
 	gate_push(gate, p, 0, false);
 }
 
+/* ---- maps and crowds -------------------------------------------------------------------------- */
+
+static inline unsigned entries(enum gate_map map, size_t key_size)
+{
+	uint8_t key[64], next[64];
+	void *at = NULL;
+	unsigned n = 0;
+
+	while (bpf_map_get_next_key(gate->map[map], at, next) == 0) {
+		memcpy(key, next, key_size);
+		at = key;
+		n++;
+	}
+	return n;
+}
+
+static inline int map_of(const char *name)
+{
+	return bpf_map__fd(bpf_object__find_map_by_name(gate->object, name));
+}
+
+/* A client of its own for each number. */
+static inline struct in6_addr stranger(unsigned number)
+{
+	struct in6_addr a = address("198.18.0.0");
+
+	a.s6_addr[13] = (uint8_t)(18 + (number >> 16));
+	a.s6_addr[14] = (uint8_t)(number >> 8);
+	a.s6_addr[15] = (uint8_t)number;
+	return a;
+}
+
+/* `count` new clients, each from an address of its own; gives how many were handed over. */
+static inline unsigned crowd_at(struct plan *p, unsigned count, uint16_t port)
+{
+	unsigned handed = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct in6_addr a = stranger(i);
+
+		if (i % 512 == 0) { /* the heartbeat */
+			p->heartbeat_us = clock_monotonic_us();
+			gate_push(gate, p, 0, false);
+		}
+		handed += (unsigned)handed_over(&a, port);
+	}
+	return handed;
+}
+
+static inline unsigned crowd(struct plan *p, unsigned count)
+{
+	return crowd_at(p, count, 2000);
+}
+
+/* ---- sessions of real sockets --------------------------------------------------------------- */
+
+struct pair {
+	int client, server;
+};
+
+static int mta = -1;
+
+static inline void mta_open(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(PORT),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int one = 1;
+
+	mta = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(mta, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(mta, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(listen(mta, 64), 0);
+	gate->state->loopback = 1;
+}
+
+static inline void mta_close(void)
+{
+	gate->state->loopback = 0;
+	close(mta);
+}
+
+static inline struct pair connection(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(PORT),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct pair p = { .client = socket(AF_INET, SOCK_STREAM, 0) };
+
+	assert_int_equal(connect(p.client, (struct sockaddr *)&a, sizeof(a)), 0);
+	p.server = accept(mta, NULL, NULL);
+	assert_true(p.server >= 0);
+	return p;
+}
+
+/* The server first: its close is the event. */
+static inline void end(const struct pair *p)
+{
+	close(p->server);
+	close(p->client);
+}
+
 #endif

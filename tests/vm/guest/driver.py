@@ -24,7 +24,7 @@ CHOSEN = {
 # What `make test` leaves to .ci/run and `make test-vm` (SUITE=short): the same programs run on the host's own kernel there, and the
 # kernel's part of them is in test_gate and test_gate_failopen.
 LONG = {"tests/integration/test_gate.py", "tests/integration/test_end_to_end.py"}
-WHOLE = [*CHOSEN, "build/tests/kernel/test_gate_count", "tests/integration/test_gate_count.py"]
+WHOLE = [*CHOSEN, *(f"build/tests/kernel/test_gate_{noun}" for noun in ("full", "told", "sessions", "syn")), "tests/integration/test_gate_count.py"]
 
 
 def say(text):
