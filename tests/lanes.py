@@ -47,7 +47,7 @@ SUITES = {
     "integration/test_control.py": (65, ""),
     "integration/test_control_process.py": (60, ""),
     "integration/test_replay.py": (60, ""),
-    "kernel/test_kernel": (20, "alone"),
+    "kernel/test_kernel_machine": (15, "alone"),
 }
 
 

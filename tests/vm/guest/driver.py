@@ -11,6 +11,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.a
 # whole suites.
 CHOSEN = {
     "build/tests/kernel/test_kernel": "",
+    "build/tests/kernel/test_kernel_machine": "",
     "build/tests/kernel/test_gate": "",
     # Each signal where it is provoked: CPU, slow disk, slow NIC, reclaim, OOM kill; sessions.
     "tests/integration/test_sensors.py": "CPU: |disk: |NIC: |SMTP: ",
