@@ -1,4 +1,4 @@
-/* The gate's count of SYNs in the kernel that never become sessions, and of ports that come again. */
+/* The gate in the kernel counts SYNs that never become sessions, and ports that come again. */
 #include "gate_bench.h"
 
 /* ---- SYNs that never become sessions -------------------------------------------------------- */
