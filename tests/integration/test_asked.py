@@ -122,6 +122,10 @@ def process(w):
     return w.daemon.helper("penstockd-asks")
 
 
+def running(w):
+    return wait_for(lambda: process(w), "the process that mail servers ask")
+
+
 def replaced(w, before):
     """Waits for another process, and until every front is served by it."""
     pid = wait_for(lambda: (lambda p: p if p and p != before else None)(process(w)), f"another process after {before}; the log is:\n{w.daemon.output()}", 120)
@@ -139,7 +143,7 @@ def drain(w, on):
 @test("it has no capability, may get none, and its system calls are filtered; it has sockets and no other descriptor of penstockd's")
 def _():
     with world() as w:
-        pid = process(w)
+        pid = running(w)
         s = status_of(pid)
         check(all(int(s[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")), f"{s}")
         check(s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", f"{s}")
@@ -167,7 +171,7 @@ def _():
 @test("kill -9 of it: who asks meanwhile is closed at once, the log, the metrics and the status say so; it is started again; a loop of deaths is slowed down")
 def _():
     with world() as w:
-        pid = process(w)
+        pid = running(w)
         for _ in range(2):
             kept = {front: Asker(front) for front in PORTS}
             os.kill(pid, signal.SIGKILL)
@@ -195,7 +199,7 @@ def _():
 @test("SIGSTOP of it under load: it is replaced, nobody waits for good, penstockd's tick goes on")
 def _():
     with world(daemon_options=OBSERVE) as w:
-        pid = process(w)
+        pid = running(w)
         stop, seen, errors = threading.Event(), {front: 0 for front in PORTS}, []
         def load(front):
             while not stop.is_set():
@@ -226,7 +230,7 @@ def _():
 @test("SIGSTOP of penstockd, in a drain: who asks is admitted after two seconds, then at once; deferred when it goes on; the process stays the same")
 def _():
     with world() as w:
-        pid = process(w)
+        pid = running(w)
         drain(w, True)
         kept = {front: Asker(front) for front in PORTS}
         w.daemon.kill(signal.SIGSTOP)
@@ -249,7 +253,7 @@ def _():
 def _():
     for stop_it in (False, True):
         with world() as w:
-            pid = process(w)
+            pid = running(w)
             if stop_it:
                 os.kill(pid, signal.SIGSTOP)
             w.daemon.kill(signal.SIGKILL)
@@ -264,7 +268,7 @@ def _():
 @test("SIGTERM, SIGINT and SIGHUP to it, as from a terminal: it goes on; it ends with penstockd, and the log has no warning of its end")
 def _():
     with world() as w:
-        pid = process(w)
+        pid = running(w)
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             os.kill(pid, number)
         check(ask("policy") == "admitted" and process(w) == pid, "signals are for penstockd")
@@ -276,7 +280,7 @@ def _():
 @test("garbage, half questions and resets on every front: it is counted, said once, and others go on in the same process")
 def _():
     with world() as w:
-        pid, noise = process(w), random.Random(7)
+        pid, noise = running(w), random.Random(7)
         kept = {front: Asker(front) for front in PORTS if front != "nginx"}
         for front in PORTS:
             hello, question, _, _ = TALKS[front]
@@ -328,7 +332,7 @@ def _():
 def _():
     count = 9000
     with world(("policy", "line"), daemon_options={**OBSERVE, "front.policy.connections_max": count, "front.line.connections_max": 1000}) as w:
-        pid, held = process(w), []
+        pid, held = running(w), []
         for n in range(count + 1100):
             held.append(socket.create_connection(("127.0.0.1", PORTS["policy" if n < count else "line"]), 60))
         wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) > count + 900, "they are accepted", 60)

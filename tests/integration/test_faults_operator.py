@@ -116,6 +116,40 @@ def _():
     daemon.stop()
 
 
+class Crowd:
+    """Connections to HTTP that stay for as long as step() is called: the server ends one that is silent for ten seconds, and a kernel whose
+    queue is full takes new ones after seconds only."""
+
+    def __init__(self, port):
+        self.port, self.sockets, self.said_s = port, [], time.monotonic()
+
+    def step(self, count):
+        """Forty more, up to so many; each says an octet of a long request once a second; others take the place of those that were closed."""
+        if time.monotonic() > self.said_s + 1:
+            self.said_s = time.monotonic()
+            self.sockets = [s for s in self.sockets if self.says(s)]
+        for _ in range(min(40, count - len(self.sockets))):
+            s = socket.socket()
+            s.setblocking(False)
+            s.connect_ex(("127.0.0.1", self.port))
+            self.sockets.append(s)
+
+    @staticmethod
+    def says(s):
+        try:
+            s.send(b"G")
+        except BlockingIOError:  # not connected yet
+            pass
+        except OSError:
+            s.close()
+            return False
+        return True
+
+    def close(self):
+        for s in self.sockets:
+            s.close()
+
+
 @test("more HTTP connections than there are descriptors: fronts have theirs, the log stays short, and HTTP is there again")
 def _():
     def few():
@@ -124,26 +158,26 @@ def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     daemon = Daemon(directory, {"service.mx.ports": PORT, "front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:10045"},
                     preexec_fn=few)
-    held = []
-    for _ in range(1400):
-        s = socket.socket()
-        s.setblocking(False)
-        s.connect_ex(("127.0.0.1", daemon.http))
-        held.append(s)
     descriptors = lambda pid: len(os.listdir(f"/proc/{pid}/fd"))
-    web = daemon.http_process()
-    wait_for(lambda: descriptors(web) > 700, "they are accepted")
-    # For longer than one of them is kept, a mail server's questions are answered.
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
+
+    def policy():
         with socket.create_connection(("127.0.0.1", 10045), 120) as p:
             p.sendall(b"request=smtpd_access_policy\nprotocol_state=CONNECT\nclient_address=192.0.2.1\n\n")
-            check(p.recv(100).startswith(b"action="), "the policy service answers")
+            return p.recv(100)
+    # Until the processes for them run, connections are closed.
+    wait_for(lambda: policy().startswith(b"action="), "the policy service")
+    wait_for(lambda: daemon.ctl("status").returncode == 0, "penstockctl is answered")
+    web, crowd = wait_for(daemon.http_process, "the process that answers HTTP"), Crowd(daemon.http)
+    wait_for(lambda: crowd.step(1400) or descriptors(web) > 900, "they are accepted")
+    # While they are there, a mail server's questions are answered.
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        crowd.step(1400)
+        check(policy().startswith(b"action="), "the policy service answers")
         check(descriptors(daemon.pid) < 300, f"{descriptors(daemon.pid)} descriptors")
         check(daemon.ctl("status").returncode == 0, "penstockctl is answered")
     check(len(daemon.output()) < 20000, f"{len(daemon.output())} bytes of log: {daemon.output()[:500]}")
-    for s in held:
-        s.close()
+    crowd.close()
     wait_for(lambda: descriptors(web) < 100, "they are given back")
     check(daemon.status()["state"], "HTTP")
     daemon.stop()

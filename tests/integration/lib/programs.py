@@ -154,20 +154,23 @@ class Daemon(Program):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=LONG * PATIENCE) as answer:
             return answer.read().decode()
 
-    def status(self):
-        """Where the machine lets no tick happen for two seconds, /status.json says 503 with good reason: then it is asked again."""
+    def document(self, path):
+        """Where the machine lets no tick happen for two seconds, penstockd's process for HTTP says 503 with good reason: then it is asked again."""
         until = time.monotonic() + LONG * PATIENCE
         while True:
             try:
-                return json.loads(self.get("/status.json"))
+                return self.get(path)
             except urllib.error.HTTPError as error:
                 if error.code != 503 or time.monotonic() > until:
                     raise
             time.sleep(0.2)
 
+    def status(self):
+        return json.loads(self.document("/status.json"))
+
     def metric(self, line):
         """The value of the sample whose text before the value is `line`; None: not there."""
-        for text in self.get("/metrics").splitlines():
+        for text in self.document("/metrics").splitlines():
             if text.startswith(line + " "):
                 return float(text.split()[-1])
         return None
