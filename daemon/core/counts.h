@@ -35,8 +35,8 @@ struct counts_service {
 	/* sums over finished sessions: duration, and the part in which the server owed an answer */
 	uint64_t session_us, server_us;
 	uint64_t in_flight, shadow_in_flight, busy, ungreeted; /* gauges */
-	/* gauge: the server owes them an answer for so long that they are no load:
-	 * core/smtp_track.h */
+	/* gauge: the server owes them an answer for so long that they are no load
+	 * (core/smtp_track.h), or they wait for another party than the server: core/overtaken.h */
 	uint64_t stuck;
 	uint64_t oldest_waiting_since_us; /* gauge: CLOCK_MONOTONIC, 0: none waits */
 	/* histogram: backend connect started -> first byte of the greeting */

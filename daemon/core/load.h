@@ -27,8 +27,8 @@ struct load_service {
 	uint64_t held_admitted, held_in_vain, held_left;
 	double held; /* now */
 	double held_longest_s; /* how long the one of them who came first has waited */
-	/* in flight, owed an answer for many times the usual, and not in `busy`; known with
-	 * LOAD_BUSY */
+	/* in flight, and not in `busy`: owed an answer for many times the usual, or overtaken by
+	 * those who came later; known with LOAD_BUSY */
 	double stuck;
 };
 

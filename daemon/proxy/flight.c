@@ -32,6 +32,15 @@ static void is_slow(struct session *s, bool slow)
 	peers_slow(&s->tally->peers, s->addresses.source.s6_addr, slow ? 1 : -1);
 }
 
+/* It does not wait in the queue for greetings any more. */
+static void leave_queue(struct session *s, bool greeted)
+{
+	if (!s->ungreeted || s->overtaken)
+		return;
+	tally_counts(s->tally)->ungreeted--;
+	greetings_end(&s->tally->greetings, greeted);
+}
+
 void flight_track(struct session *s, struct smtp_track_change change)
 {
 	struct counts_service *c = tally_counts(s->tally);
@@ -53,18 +62,15 @@ void flight_track(struct session *s, struct smtp_track_change change)
 			    s->moved_us, s->tally->config.proxy.backend.text);
 	else
 		c->greeted++;
-	if (s->ungreeted && change.turned_away) { /* quick, but no sign that it keeps up */
-		s->ungreeted = false;
-		c->ungreeted--;
-	}
-	if (s->ungreeted) {
+	/* One that turns clients away is quick, but that is no sign that it keeps up. */
+	if (s->ungreeted && !change.turned_away) {
 		uint64_t us = s->moved_us - s->track.began_us;
 
 		c->connect_220[counts_slot(us)]++;
 		c->connect_220_sum_us += us;
-		s->ungreeted = false;
-		c->ungreeted--;
 	}
+	leave_queue(s, !change.turned_away);
+	s->ungreeted = s->overtaken = false;
 }
 
 static void tell(struct session *s, struct source_event event)
@@ -114,9 +120,8 @@ void flight_leave(struct session *s, bool in_order)
 	if (s->shadow)
 		c->shadow_in_flight--;
 	s->shadow = false;
-	if (s->ungreeted)
-		c->ungreeted--;
-	s->ungreeted = false;
+	leave_queue(s, false);
+	s->ungreeted = s->overtaken = false;
 	if (room_first(&s->tally->room))
 		event_active(s->tally->held_event, 0, 0);
 }
@@ -130,6 +135,7 @@ void flight_enter(struct session *s, bool shadow)
 	s->shadow = shadow;
 	c->in_flight++;
 	c->ungreeted++;
+	s->overtaken_at = greetings_begin(&s->tally->greetings);
 	peers_add(&s->tally->peers, s->addresses.source.s6_addr);
 	if (shadow)
 		c->shadow_in_flight++;
@@ -157,5 +163,11 @@ void flight_tick(struct session *s, uint64_t now_us)
 	is_slow(s, s->track.busy && now_us >= s->track.owed_since_us + slow_us);
 	if (s->slow && is_over_its_share(s))
 		stuck_us = slow_us;
+	if (s->ungreeted && greetings_overtaken(&s->tally->greetings, s->overtaken_at)) {
+		leave_queue(s, false);
+		s->overtaken = true;
+	}
+	if (s->overtaken)
+		stuck_us = 0;
 	flight_track(s, smtp_track_tick(&s->track, now_us, stuck_us));
 }

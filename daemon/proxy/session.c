@@ -224,7 +224,7 @@ void session_recount(const struct session *s, struct counts_service *c)
 {
 	c->in_flight += s->in_flight;
 	c->shadow_in_flight += s->shadow;
-	c->ungreeted += s->ungreeted;
+	c->ungreeted += s->ungreeted && !s->overtaken;
 	c->held += s->phase == PHASE_HELD;
 	c->busy += s->in_flight && s->track.busy;
 	c->stuck += s->in_flight && s->track.stuck;
@@ -259,5 +259,5 @@ struct session *session_next(const struct session *session)
 
 uint64_t session_waiting_since(const struct session *session)
 {
-	return session->ungreeted ? session->track.began_us : 0;
+	return session->ungreeted && !session->overtaken ? session->track.began_us : 0;
 }

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "config/config.h"
+#include "core/overtaken.h"
 #include "core/room.h"
 #include "core/smtp_track.h"
 #include "proxy/countsfile.h"
@@ -33,6 +34,7 @@ struct tally {
 	struct sourceview sources;
 	struct peers peers; /* sessions in flight by address */
 	struct plan_bucket bucket;
+	struct greetings greetings;
 	struct smtp_usual usual; /* what the server takes for an answer */
 	struct refusals refusals;
 	struct faultlog faultlog;

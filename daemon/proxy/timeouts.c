@@ -9,13 +9,15 @@
 #define REFUSES_US (2 * US_PER_S) /* after a refusal for lack of places the plan refuses for load */
 
 /* A late refusal needs an overload or a server that hangs. It happens only while places are
- * short, so that a client whose name takes the server long to look up is not refused. No source
+ * short, so that a client whose name takes the server long to look up is not refused; one that
+ * others have overtaken would wait as long the next time. No source
  * is refused late twice, and none that was promised an admission. */
 static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
 	uint64_t told_us = room_owed_since_us(&t->told_late, session_group(s), now_us);
-	bool refuses = room_first(&t->room) || (t->full_us && now_us - t->full_us < REFUSES_US);
+	bool refuses = !s->overtaken &&
+		       (room_first(&t->room) || (t->full_us && now_us - t->full_us < REFUSES_US));
 	bool hangs = now_us - s->track.began_us >= HANGS_US;
 
 	return (refuses || hangs) && !s->promised && (!told_us || s->track.began_us < told_us) &&

@@ -176,7 +176,10 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 	if (l->known & LOAD_BUSY)
 		text_append(out, ", busy %.0f", l->busy);
 	if (l->known & LOAD_BUSY && l->stuck > 0)
-		text_append(out, ", stuck %.0f (owed an answer for very long: no load)", l->stuck);
+		text_append(
+			out,
+			", stuck %.0f (owed an answer for very long, or overtaken by others: no load)",
+			l->stuck);
 	if (l->known & LOAD_UNGREETED)
 		text_append(out, ", waiting for a greeting %.0f", l->ungreeted);
 	if (l->known & LOAD_HELD && (l->held > 0 || s->plan.service[i].hold_us))

@@ -74,12 +74,25 @@ class Held:
             connection.sendall(b"250 ok\r\n")
 
 
+class Lookups(Held):
+    """The same; for its first clients it looks up a name before it greets them, until it is let go."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.left = threading.Semaphore(count)
+
+    def __call__(self, connection, address):
+        if self.left.acquire(blocking=False):
+            self.go.wait(600)
+        super().__call__(connection, address)
+
+
 class World:
-    def __init__(self, bpf, prefix=()):
+    def __init__(self, bpf, prefix=(), held=None):
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         os.chmod(self.directory, 0o755)
         os.makedirs(os.path.join(self.directory, "run"))
-        self.held = Held()
+        self.held = held or Held()
         self.server = Server(self.held)
         common = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org"}
         self.port = self.server.port if bpf else PORT
@@ -214,6 +227,24 @@ def _():
         w.held.go.set()
         w.counted(26, 0, 0)
         for c in one + others:
+            c.close()
+
+
+@test("through the proxy: a client that waits for its greeting while all others get theirs is no load, and in no queue")
+def _():
+    with World(False, held=Lookups(3)) as w:
+        late = [socket.create_connection(("127.0.0.1", w.port), 30) for _ in range(3)]
+        w.counted(3, 3)
+        check(w.mx()["ungreeted"] == 3, f"before anybody overtakes them: {w.mx()}")
+        for _ in range(20):
+            Client(w.port).close()
+        w.counted(3, 0, 3)
+        check(w.mx()["ungreeted"] == 0, f"they wait in no queue: {w.mx()}")
+        w.held.go.set()
+        for c in late:
+            check(c.recv(100).startswith(b"220"), "the greeting")
+        w.counted(3, 0)
+        for c in late:
             c.close()
 
 

@@ -123,7 +123,7 @@ static void owe(struct plant *p, uint32_t id, enum plant_owed owed)
 	list->count++;
 }
 
-static void answered(struct plant *p, uint32_t id)
+static void answered(struct plant *p, uint32_t id, bool greeted)
 {
 	struct plant_session *s = &p->session[id];
 	struct plant_list *list = &p->owed[s->owed];
@@ -131,6 +131,8 @@ static void answered(struct plant *p, uint32_t id)
 	if (s->owed == OWED_NOTHING)
 		return;
 	plant_settle(p);
+	if (s->owed == OWED_GREETING)
+		greetings_end(&p->greetings, greeted);
 	if (s->previous)
 		p->session[s->previous].next = s->next;
 	else
@@ -140,8 +142,9 @@ static void answered(struct plant *p, uint32_t id)
 	else
 		list->last = s->previous;
 	list->count--;
+	if (s->owed != OWED_OVERTAKEN)
+		s->server_s += (double)(p->now_us - s->owed_us) / 1e6;
 	s->owed = OWED_NOTHING;
-	s->server_s += (double)(p->now_us - s->owed_us) / 1e6;
 }
 
 /* ---- sessions ------------------------------------------------------------------------------- */
@@ -249,6 +252,7 @@ void plant_open(struct plant *p, uint32_t message, float size, uint64_t held_us)
 				     .phase = PHASE_QUEUED };
 	s->slow = p->config.slow_share > 0 && splitmix_unit(&p->random) < p->config.slow_share;
 	p->in_flight++;
+	s->due = greetings_begin(&p->greetings);
 	owe(p, id, OWED_GREETING);
 	ring_put(&p->accept, id);
 	fill_slots(p);
@@ -258,7 +262,7 @@ static void close_session(struct plant *p, uint32_t id)
 {
 	struct plant_session *s = &p->session[id];
 
-	answered(p, id);
+	answered(p, id, false);
 	plant_settle(p);
 	if (s->phase != PHASE_QUEUED)
 		p->in_slots--;
@@ -333,7 +337,7 @@ static void greeted(struct plant *p, uint32_t id)
 		fill_slots(p);
 		return;
 	}
-	answered(p, id);
+	answered(p, id, true);
 	p->counts.greeted++;
 	p->counts.connect_220[counts_slot(p->now_us - s->opened_us)]++;
 	p->counts.connect_220_sum_us += p->now_us - s->opened_us;
@@ -367,7 +371,7 @@ static void worked(struct plant *p, uint32_t id)
 		start_commit(p);
 		return;
 	}
-	answered(p, id);
+	answered(p, id, false);
 	wait_for(p, id, PHASE_LINGER, LINGER_S);
 }
 
@@ -382,7 +386,7 @@ static void committed(struct plant *p)
 
 		if (p->session[id].phase != PHASE_COMMIT)
 			continue; /* killed meanwhile */
-		answered(p, id);
+		answered(p, id, false);
 		wait_for(p, id, PHASE_LINGER, LINGER_S);
 	}
 	start_commit(p);
@@ -448,9 +452,21 @@ void plant_event(struct plant *p, const struct queue_event *event)
 
 /* ---- every tick ----------------------------------------------------------------------------- */
 
+/* Who waits longest for a greeting comes first in the list. */
+static void see_overtaken(struct plant *p)
+{
+	uint32_t id;
+
+	while ((id = p->owed[OWED_GREETING].first) &&
+	       greetings_overtaken(&p->greetings, p->session[id].due)) {
+		answered(p, id, false);
+		owe(p, id, OWED_OVERTAKEN);
+	}
+}
+
 static void leave(struct plant *p, uint32_t id, enum plant_end end)
 {
-	answered(p, id);
+	answered(p, id, false);
 	p->session[id].gone = true;
 	p->session[id].left_us = p->now_us;
 	tell(p, &p->session[id], end);
@@ -458,7 +474,8 @@ static void leave(struct plant *p, uint32_t id, enum plant_end end)
 
 static void impatience(struct plant *p, uint64_t greeting_timeout_us)
 {
-	uint64_t greet_us = (uint64_t)(p->config.greet_patience_s * 1e6);
+	uint64_t patience_us = (uint64_t)(p->config.greet_patience_s * 1e6);
+	uint64_t greet_us = patience_us;
 	uint64_t done_us = (uint64_t)(p->config.done_patience_s * 1e6);
 	bool late = greeting_timeout_us > 0 && greeting_timeout_us < greet_us;
 	uint32_t id;
@@ -475,6 +492,9 @@ static void impatience(struct plant *p, uint64_t greeting_timeout_us)
 		}
 		leave(p, id, late ? END_LATE : END_GAVE_UP);
 	}
+	while ((id = p->owed[OWED_OVERTAKEN].first) &&
+	       p->now_us - p->session[id].opened_us > patience_us)
+		leave(p, id, END_GAVE_UP);
 	while ((id = p->owed[OWED_ANSWER].first) && p->now_us - p->session[id].owed_us > done_us)
 		leave(p, id, END_GAVE_UP);
 }
@@ -530,6 +550,7 @@ static void kill_for_memory(struct plant *p)
 void plant_tick(struct plant *p, uint64_t greeting_timeout_us, double rejects_per_s)
 {
 	plant_settle(p);
+	see_overtaken(p);
 	impatience(p, greeting_timeout_us);
 	kill_for_memory(p);
 	fill_slots(p);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/counts.h"
+#include "core/overtaken.h"
 #include "penstock-sim/clairvoyant.h"
 #include "penstock-sim/cpu.h"
 #include "penstock-sim/queue.h"
@@ -64,12 +65,14 @@ struct plant_session {
 	float size; /* of the message, 1: mean */
 	uint32_t message;
 	uint32_t generation;
+	uint64_t due; /* how many greetings are given when it is overtaken */
 	uint32_t previous, next; /* in the list of those that wait for an answer, or free */
 	uint8_t phase, owed; /* owed: 0 the client's turn, else enum plant_owed */
 	bool gone, slow; /* the client has left; the server finds out when it gets there */
 };
 
-enum plant_owed { OWED_NOTHING, OWED_GREETING, OWED_ANSWER, OWED__COUNT };
+/* OVERTAKEN: a greeting, and others who came later were given theirs: core/overtaken.h */
+enum plant_owed { OWED_NOTHING, OWED_GREETING, OWED_ANSWER, OWED_OVERTAKEN, OWED__COUNT };
 
 /* Who is owed, the oldest first. */
 struct plant_list {
@@ -93,6 +96,7 @@ struct plant {
 	struct plant_session *session; /* [0] is no session */
 	uint32_t sessions, room, free, in_flight;
 	struct plant_list owed[OWED__COUNT];
+	struct greetings greetings;
 	struct plant_ring accept; /* wait for a slot */
 	unsigned in_slots;
 	double processes; /* that exist */

@@ -1,0 +1,27 @@
+/* Who waits for a greeting, and not in a queue. A queue serves those first who came first: whoever
+ * waits in it is overtaken by few. A session for which the server waits for another party (the
+ * client's name server does not answer, say) is overtaken by all who come after it, and no smaller
+ * window would shorten that. So it is not load, however busy the machine is. */
+#ifndef PENSTOCK_CORE_OVERTAKEN_H
+#define PENSTOCK_CORE_OVERTAKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Of one service. Begins as zeros. */
+struct greetings {
+	uint64_t given; /* to sessions that had not been overtaken */
+	uint32_t waiting; /* sessions that wait for theirs, and have not been overtaken */
+};
+
+/* A session begins to wait. Returns how many greetings are given when it is overtaken. */
+uint64_t greetings_begin(struct greetings *greetings);
+/* One that has not been overtaken waits no more: it is greeted, or leaves, or is overtaken. */
+void greetings_end(struct greetings *greetings, bool greeted);
+/* Whether so many who came later were greeted first. `due`: of greetings_begin(). */
+static inline bool greetings_overtaken(const struct greetings *greetings, uint64_t due)
+{
+	return greetings->given >= due;
+}
+
+#endif
