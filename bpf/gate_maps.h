@@ -2,8 +2,8 @@
 #ifndef PENSTOCK_BPF_GATE_MAPS_H
 #define PENSTOCK_BPF_GATE_MAPS_H
 
-#define AF_INET_ 2
-#define AF_INET6_ 10
+#include "tuple.h"
+
 #define IPPROTO_TCP_ 6
 #define E_EXIST 17
 enum { DROP = 0, PASS = 1 };

@@ -241,19 +241,4 @@ static inline struct verdict decide(const struct smtp_tuple *t, const struct pla
 	return v;
 }
 
-static inline void tuple_of(struct sock *sk, u16 local, struct smtp_tuple *t)
-{
-	if (sk->__sk_common.skc_family == AF_INET_) {
-		t->address[2] = bpf_htonl(0xffff);
-		t->address[3] = sk->__sk_common.skc_daddr;
-	} else {
-		t->address[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
-		t->address[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
-		t->address[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
-		t->address[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
-	}
-	t->port = bpf_ntohs(sk->__sk_common.skc_dport);
-	t->local = local;
-}
-
 #endif

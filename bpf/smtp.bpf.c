@@ -27,9 +27,8 @@
 #include <bpf/bpf_tracing.h>
 #include <bpf/bpf_endian.h>
 #include "time_slot.h"
+#include "tuple.h"
 
-#define AF_INET_ 2
-#define AF_INET6_ 10
 enum { ESTABLISHED = 1, SYN_RECV = 3, FIN_WAIT1 = 4, CLOSE = 7, LAST_ACK = 9 };
 
 struct session {
@@ -210,21 +209,6 @@ static inline void open_session(struct sock *sk, int slot)
 		return;
 	add(&port->busy, 1);
 	__sync_fetch_and_add(&port->busy_since_ns, now);
-}
-
-static inline void tuple_of(struct sock *sk, u32 local, struct smtp_tuple *t)
-{
-	if (sk->__sk_common.skc_family == AF_INET_) {
-		t->address[2] = bpf_htonl(0xffff);
-		t->address[3] = sk->__sk_common.skc_daddr;
-	} else {
-		t->address[0] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[0];
-		t->address[1] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[1];
-		t->address[2] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[2];
-		t->address[3] = sk->__sk_common.skc_v6_daddr.in6_u.u6_addr32[3];
-	}
-	t->port = bpf_ntohs(sk->__sk_common.skc_dport);
-	t->local = (u16)local;
 }
 
 static inline int is_ours(struct sock *sk)

@@ -78,10 +78,7 @@ int main(int argc, char **argv)
 		return control_process_main(argc, argv);
 	if (argc > 1 && strcmp(argv[1], EXCHANGE_ARGUMENT) == 0)
 		return exchange_process_main(argc, argv);
-	r = args_parse(argc, argv, "penstockd", usage, true, &args);
-
-	if (r < 0)
-		r = args_load(&args, &config);
+	r = args_read(argc, argv, "penstockd", usage, true, &args, &config);
 	if (r >= 0)
 		return r;
 	if (args.check)

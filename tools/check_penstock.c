@@ -15,6 +15,7 @@
 #include "base/range.h"
 #include "base/text.h"
 #include "penstockctl/call.h"
+#include "penstockctl/field.h"
 
 #define TIMEOUT_S 10
 #define LEVELS 4
@@ -75,20 +76,6 @@ static void judge(struct judgement *j, int status, const char *format, ...)
 		if (*c == '|' || *c == '\n')
 			*c = ' ';
 	text_append_clean(&j->text, line, strlen(line));
-}
-
-static double number(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_number(value) ? json_number_value(value) : -1;
-}
-
-static const char *string(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value ? value : "?";
 }
 
 /* -1: not known. */

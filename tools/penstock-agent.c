@@ -153,10 +153,8 @@ int main(int argc, char **argv)
 	static struct config config;
 	static struct args args;
 	static struct agent agent;
-	int r = args_parse(argc, argv, "penstock-agent", usage, false, &args);
+	int r = args_read(argc, argv, "penstock-agent", usage, false, &args, &config);
 
-	if (r < 0)
-		r = args_load(&args, &config);
 	if (r >= 0)
 		return r;
 	if (args.check)

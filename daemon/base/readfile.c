@@ -63,6 +63,24 @@ int readfile_at(int dir_fd, const char *path, char *buf, size_t size)
 	return readfile_fd(fd, buf, size);
 }
 
+ssize_t readfile_up_to(int fd, void *buf, size_t size)
+{
+	size_t got = 0;
+
+	while (got < size) {
+		ssize_t n = read(fd, (char *)buf + got, size - got);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
 int readfile_u64_at(int dir_fd, const char *path, uint64_t *ret_value)
 {
 	char buf[64], *end;

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Reads at most size - 1 bytes of dir/path into buf and terminates it. Returns the length or -errno
  * (-EFBIG: did not fit, buf holds the beginning). */
@@ -15,6 +16,9 @@ int readfile_fd(int fd, char *buf, size_t size);
  * memory.stat, meminfo), or the beginning of one that is wanted no further (/proc/stat). Returns
  * the length or -errno. */
 int readfile_once(int fd, char *buf, size_t size);
+/* Reads from where the descriptor stands until `size` bytes are there or the file ends. Returns how
+ * many, or -errno. */
+ssize_t readfile_up_to(int fd, void *buf, size_t size);
 /* A file that holds one number. 0 or -errno; "max" gives UINT64_MAX. */
 int readfile_u64_at(int dir_fd, const char *path, uint64_t *ret_value);
 /* The number behind "key" at the start of a line ("usage_usec 123", "MemAvailable: 12 kB"): 0 or

@@ -7,8 +7,9 @@
 
 #include "base/cleanup.h"
 
-int args_parse(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
-	       struct args *args)
+/* -1 to go on, else the exit status. */
+static int parse(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
+		 struct args *args)
 {
 	enum { RUN_DIR = 256, CHECK, VERSION, HELP, STATE_DIR, OBSERVE, PRINT, METRICS, SUPPORT };
 	struct option options[] = {
@@ -86,7 +87,7 @@ int args_parse(int argc, char **argv, const char *program, const char *usage, bo
 	return -1;
 }
 
-int args_load(const struct args *args, struct config *ret)
+static int load(const struct args *args, struct config *ret)
 {
 	_cleanup_free_ struct config_errors *errors = calloc(1, sizeof(*errors));
 	char line[1024];
@@ -108,4 +109,12 @@ int args_load(const struct args *args, struct config *ret)
 	if (errors->count > CONFIG_ERRORS)
 		fprintf(stderr, "and %u more\n", errors->count - CONFIG_ERRORS);
 	return EX_CONFIG;
+}
+
+int args_read(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
+	      struct args *ret, struct config *ret_config)
+{
+	int r = parse(argc, argv, program, usage, daemon_options, ret);
+
+	return r < 0 ? load(ret, ret_config) : r;
 }

@@ -13,11 +13,10 @@ struct args {
 	bool check, print, metrics, support;
 };
 
-/* Returns the exit status, or -1 to go on. `daemon_options`: also --state-dir, --observe,
- * --print-config, --print-metrics, --support. */
-int args_parse(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
-	       struct args *args);
-/* Loads; prints what is wrong to stderr. -1 to go on, else the exit status (78). */
-int args_load(const struct args *args, struct config *ret);
+/* Takes the options and loads the configuration; prints what is wrong to stderr. Returns the exit
+ * status (EX_CONFIG: the configuration is not valid, and then the options are in `ret`), or -1 to go
+ * on. `daemon_options`: also --state-dir, --observe, --print-config, --print-metrics, --support. */
+int args_read(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
+	      struct args *ret, struct config *ret_config);
 
 #endif

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 bool probe_has_tracepoint(const struct btf *btf, const char *name)
 {
@@ -68,4 +70,19 @@ int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_e
 		type->destroy(skeleton);
 	}
 	return r;
+}
+
+int probe_map_array(const struct bpf_map *map, const void **ret_values, size_t *ret_size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
+	void *values;
+
+	size = (size + page - 1) / page * page;
+	values = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+	if (values == MAP_FAILED)
+		return -errno;
+	*ret_values = values;
+	*ret_size = size;
+	return 0;
 }

@@ -92,4 +92,8 @@ struct probe_skeleton {
 int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_env *env,
 			 void **ret_skeleton, char *form);
 
+/* Maps the values of an array for reading (BPF_F_MMAPABLE). 0 with their place and the octets to
+ * unmap, or -errno. */
+int probe_map_array(const struct bpf_map *map, const void **ret_values, size_t *ret_size);
+
 #endif

@@ -50,8 +50,8 @@ static void close_blkio(void *state)
 static int open_blkio(const struct probe_env *env, void **ret_state, char *form)
 {
 	struct blkio *s = calloc(1, sizeof(*s));
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *skeleton, *strides;
+	const void *values;
+	void *skeleton;
 	int r;
 
 	if (!s)
@@ -63,14 +63,12 @@ static int open_blkio(const struct probe_env *env, void **ret_state, char *form)
 		return r;
 	}
 	s->bpf = skeleton;
-	s->size = ((size_t)s->cpus * sizeof(*s->strides) + page - 1) / page * page;
-	strides = mmap(NULL, s->size, PROT_READ, MAP_SHARED, bpf_map__fd(s->bpf->maps.strides), 0);
-	if (strides == MAP_FAILED) {
-		r = -errno;
+	r = probe_map_array(s->bpf->maps.strides, &values, &s->size);
+	if (r < 0) {
 		close_blkio(s);
 		return r;
 	}
-	s->strides = strides;
+	s->strides = values;
 	*ret_state = s;
 	return 0;
 }

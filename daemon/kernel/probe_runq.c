@@ -53,8 +53,8 @@ static void close_runq(void *state)
 static int open_runq(const struct probe_env *env, void **ret_state, char *form)
 {
 	struct runq *s = calloc(1, sizeof(*s));
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	void *skeleton, *rows;
+	const void *values;
+	void *skeleton;
 	int r;
 
 	if (!s)
@@ -66,14 +66,12 @@ static int open_runq(const struct probe_env *env, void **ret_state, char *form)
 		return r;
 	}
 	s->bpf = skeleton;
-	s->size = ((size_t)s->cpus * sizeof(*s->rows) + page - 1) / page * page;
-	rows = mmap(NULL, s->size, PROT_READ, MAP_SHARED, bpf_map__fd(s->bpf->maps.runq_rows), 0);
-	if (rows == MAP_FAILED) {
-		r = -errno;
+	r = probe_map_array(s->bpf->maps.runq_rows, &values, &s->size);
+	if (r < 0) {
 		close_runq(s);
 		return r;
 	}
-	s->rows = rows;
+	s->rows = values;
 	*ret_state = s;
 	return 0;
 }

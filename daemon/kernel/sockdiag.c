@@ -213,36 +213,41 @@ static int parse(struct query *q, const void *bytes, size_t size, uint32_t seque
 	return 0;
 }
 
+static int parse_into(struct query q, const void *bytes, size_t size, uint32_t sequence,
+		      unsigned *count)
+{
+	int r;
+
+	q.count = *count;
+	r = parse(&q, bytes, size, sequence);
+	*count = q.count;
+	return r;
+}
+
 int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
 			     const uint16_t *ports, unsigned ports_count,
 			     struct sockdiag_listener *ret, unsigned most, unsigned *count)
 {
-	struct query q = { .ports = ports,
-			   .ports_count = ports_count,
-			   .most = most,
-			   .count = *count,
-			   .take = take_listener,
-			   .listeners = ret };
-	int r = parse(&q, bytes, size, sequence);
+	const struct query q = { .ports = ports,
+				 .ports_count = ports_count,
+				 .most = most,
+				 .take = take_listener,
+				 .listeners = ret };
 
-	*count = q.count;
-	return r;
+	return parse_into(q, bytes, size, sequence, count);
 }
 
 int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
 			    const uint16_t *ports, unsigned ports_count,
 			    struct sockdiag_session *ret, unsigned most, unsigned *count)
 {
-	struct query q = { .ports = ports,
-			   .ports_count = ports_count,
-			   .most = most,
-			   .count = *count,
-			   .take = take_session,
-			   .sessions = ret };
-	int r = parse(&q, bytes, size, sequence);
+	const struct query q = { .ports = ports,
+				 .ports_count = ports_count,
+				 .most = most,
+				 .take = take_session,
+				 .sessions = ret };
 
-	*count = q.count;
-	return r;
+	return parse_into(q, bytes, size, sequence, count);
 }
 
 static struct query of_clients(const uint64_t *groups, unsigned groups_count,

@@ -1,52 +1,37 @@
 #include "proxy/countsfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "base/mapguard.h"
 #include "base/writelock.h"
+#include "proxy/sharedfile.h"
 
 static int make(struct countsfile *file, const char *run_dir, unsigned generation)
 {
-	char directory[280], fresh[330];
+	char fresh[330];
 	void *map;
-	int r;
+	int r = sharedfile_name(run_dir, generation, "", file->path);
 
-	snprintf(directory, sizeof(directory), "%s/counts", run_dir);
-	if (mkdir(directory, 0775) < 0 && errno != EEXIST)
-		return -errno;
-	snprintf(file->path, sizeof(file->path), generation ? "%s/proxy-%d-%u" : "%s/proxy-%d",
-		 directory, (int)getpid(), generation);
+	if (r < 0)
+		return r;
 	/* Made whole under a name with a dot, which the daemon passes over, then renamed. */
 	snprintf(fresh, sizeof(fresh), "%s.new", file->path);
-	unlink(fresh);
-	file->fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (file->fd < 0)
-		return -errno;
-	/* All pages now: a file system that fills up later must not kill the writer. */
-	r = -posix_fallocate(file->fd, 0, sizeof(struct counts));
-	if (r == 0)
-		r = writelock_take(file->fd);
-	map = r == 0 ? mmap(NULL, sizeof(struct counts), PROT_READ | PROT_WRITE, MAP_SHARED,
-			    file->fd, 0)
-		     : MAP_FAILED;
-	if (r == 0 && map == MAP_FAILED)
-		r = -errno;
-	if (r == 0)
-		counts_init(map, "proxy", (uint64_t)getpid());
+	r = sharedfile_create(fresh, sizeof(struct counts), &file->fd, &map);
+	if (r < 0)
+		return r;
+	counts_init(map, "proxy", (uint64_t)getpid());
+	r = writelock_take(file->fd);
 	if (r == 0 && rename(fresh, file->path) < 0)
 		r = -errno;
 	if (r < 0) {
 		unlink(fresh);
-		if (map != MAP_FAILED)
-			munmap(map, sizeof(struct counts));
+		munmap(map, sizeof(struct counts));
 		close(file->fd);
 		file->fd = -1;
 		return r;

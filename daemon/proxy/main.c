@@ -27,10 +27,8 @@ int main(int argc, char **argv)
 	static struct args args;
 	struct proxy *proxy = NULL;
 	char why[256] = "";
-	int r = args_parse(argc, argv, "penstock-proxy", usage, false, &args);
+	int r = args_read(argc, argv, "penstock-proxy", usage, false, &args, &config);
 
-	if (r < 0)
-		r = args_load(&args, &config);
 	if (r >= 0) {
 		if (r == EX_CONFIG && !args.check)
 			handover_forget();

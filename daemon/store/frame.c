@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/readfile.h"
 
 _Static_assert(sizeof(struct frame_head) == 64, "the head is 64 bytes on disk");
 
@@ -98,7 +99,7 @@ static int read_whole(int dir_fd, const char *name, size_t most, char **ret_byte
 		openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	_cleanup_free_ char *bytes = NULL;
 	struct stat st;
-	size_t size = 0;
+	ssize_t n;
 
 	if (fd < 0)
 		return -errno;
@@ -111,19 +112,11 @@ static int read_whole(int dir_fd, const char *name, size_t most, char **ret_byte
 	bytes = malloc((size_t)st.st_size + 1);
 	if (!bytes)
 		return -ENOMEM;
-	while (size < (size_t)st.st_size) {
-		ssize_t n = read(fd, bytes + size, (size_t)st.st_size - size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += (size_t)n;
-	}
+	n = readfile_up_to(fd, bytes, (size_t)st.st_size);
+	if (n < 0)
+		return (int)n;
 	*ret_bytes = TAKE_PTR(bytes);
-	*ret_size = size;
+	*ret_size = (size_t)n;
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/readfile.h"
 #include "base/wait.h"
 #include "store/history_format.h"
 
@@ -55,7 +56,7 @@ static int read_file(int dir_fd, uint8_t **ret_bytes, size_t *ret_size)
 		openat(dir_fd, HISTORY_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	_cleanup_free_ uint8_t *bytes = NULL;
 	struct stat st;
-	size_t size = 0;
+	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
@@ -64,19 +65,11 @@ static int read_file(int dir_fd, uint8_t **ret_bytes, size_t *ret_size)
 	bytes = malloc(HISTORY_BYTES);
 	if (!bytes)
 		return -ENOMEM;
-	while (size < HISTORY_BYTES) {
-		ssize_t n = read(fd, bytes + size, HISTORY_BYTES - size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += (size_t)n;
-	}
+	n = readfile_up_to(fd, bytes, HISTORY_BYTES);
+	if (n < 0)
+		return (int)n;
 	*ret_bytes = TAKE_PTR(bytes);
-	*ret_size = size;
+	*ret_size = (size_t)n;
 	return 0;
 }
 

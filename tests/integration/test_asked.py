@@ -15,7 +15,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, is_gone, listening, no_targets, status_of
+from lib.programs import Daemon, Program, confined, is_gone, listening, no_targets
 from lib.tap import check, test
 from lib.world import World
 
@@ -143,16 +143,7 @@ def drain(w, on):
 @test("it has no capability, may get none, and its system calls are filtered; it has sockets and no other descriptor of penstockd's")
 def _():
     with world() as w:
-        pid = running(w)
-        s = status_of(pid)
-        check(all(int(s[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")), f"{s}")
-        check(s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", f"{s}")
-        def leaf(fd):
-            try:
-                return os.readlink(f"/proc/{pid}/fd/{fd}")
-            except FileNotFoundError:
-                return ""
-        others = [leaf(fd) for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2]
+        others = confined(running(w))
         allowed = re.compile(r"^$|^socket:|^pipe:|^anon_inode:\[eventpoll\]|^anon_inode:\[eventfd\]")
         check(all(allowed.match(other) for other in others) and len(others) < 14, f"{others}")
         check(len([o for o in others if o.startswith("socket:")]) <= 1 + 2 * len(PORTS), f"the channel and the listening sockets: {others}")

@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, all_stopped, is_gone, status_of
+from lib.programs import Daemon, Program, all_stopped, confined, is_gone
 from lib.tap import check, test
 from lib.varlink import CONNECT, as_nobody, varlink
 from lib.world import World
@@ -84,10 +84,7 @@ def _():
     with world() as w:
         for name in ADMIN, USERS:
             pid = process(w, name)
-            s = status_of(pid)
-            check(all(int(s[key], 16) == 0 for key in ("CapInh", "CapPrm", "CapEff", "CapAmb")), f"{name} {s}")
-            check(s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", f"{name} {s}")
-            leaves = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2]
+            leaves = confined(pid)
             allowed = re.compile(r"^socket:|^anon_inode:\[eventpoll\]|^anon_inode:\[timerfd\]|^anon_inode:\[eventfd\]|^pipe:")
             check(all(allowed.match(leaf) for leaf in leaves) and len(leaves) < 8, f"{name} {leaves}")
 

@@ -17,7 +17,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, redis, tap
 from lib.place import wait_for
-from lib.programs import Daemon, no_targets, Proxy
+from lib.programs import Daemon, Proxy, confined, no_targets, status_of
 from lib.redis import Redis
 from lib.smtp import Client, Server, smtp_server
 from lib.tap import check, test
@@ -438,10 +438,8 @@ def another_process(host, before):
 def _():
     with Fleet(1) as f:
         pid = store_process(f.hosts[0])
-        with open(f"/proc/{pid}/status") as status:
-            s = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
-        check(all(int(s[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")), f"{s}")
-        check(s["NoNewPrivs"] == "1" and s["Seccomp"] == "2" and s["Threads"] == "1", f"{s}")
+        confined(pid)
+        check(status_of(pid)["Threads"] == "1", "it has one thread")
         wait_for(lambda: all(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2), "sockets only")
         check(len(os.listdir(f"/proc/{pid}/fd")) <= 5, f"{os.listdir(f'/proc/{pid}/fd')}")
         check(f.hosts[0].fleet()["restarts"] == 0, "no restart")

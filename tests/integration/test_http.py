@@ -13,7 +13,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, all_stopped, is_gone, listening, status_of
+from lib.programs import Daemon, Program, all_stopped, confined, is_gone, listening
 from lib.tap import check, test
 from lib.world import World
 
@@ -62,15 +62,7 @@ def _():
     with world() as w:
         pid = process(w)
         wait_for(lambda: by_control(w)["http"]["up"], "it is ready")
-        s = status_of(pid)
-        check(all(int(s[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")), f"{s}")
-        check(s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", f"{s}")
-        def leaf(fd):
-            try:
-                return os.readlink(f"/proc/{pid}/fd/{fd}")
-            except FileNotFoundError:
-                return ""
-        others = [leaf(fd) for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2]
+        others = confined(pid)
         allowed = re.compile(r"^$|^socket:|^pipe:|^anon_inode:\[eventpoll\]|^anon_inode:\[timerfd\]|^/memfd:penstockd-http")
         check(all(allowed.match(other) for other in others) and len(others) < 12, f"{others}")
         check(by_control(w)["http"]["restarts"] == 0, "no restart")

@@ -202,7 +202,7 @@ static inline void fresh(struct plan *p)
 	gate_push(gate, p, 0, false);
 }
 
-/* ---- maps and crowds ----------------------------------------------------------------------*/
+/* ---- maps and crowds -------------------------------------------------------------------- */
 
 static inline unsigned entries(enum gate_map map, size_t key_size)
 {

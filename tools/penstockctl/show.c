@@ -5,23 +5,10 @@
 
 #include "base/text.h"
 #include "core/sample.h"
+#include "penstockctl/field.h"
 #include "publish/words.h"
 
 #define FAULT_RECENT_S 900
-
-static const char *string(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value ? value : "?";
-}
-
-static double number(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_number(value) ? json_number_value(value) : -1;
-}
 
 static void show_number(FILE *out, const char *name, double value, const char *unit)
 {

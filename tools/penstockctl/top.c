@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "penstockctl/field.h"
 #include "publish/words.h"
 
 #define PAST 64 /* readings of a sparkline, a second each */
@@ -45,20 +46,6 @@ struct top {
 	double past[RESOURCES][PAST];
 	unsigned count; /* readings so far */
 };
-
-static double number(const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-
-	return json_is_number(value) ? json_number_value(value) : -1;
-}
-
-static const char *string(const json_t *object, const char *key)
-{
-	const char *value = json_string_value(json_object_get(object, key));
-
-	return value ? value : "?";
-}
 
 static void paint(const struct top *t, enum paint colour)
 {

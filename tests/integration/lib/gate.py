@@ -3,51 +3,27 @@ import json
 import os
 import socket
 import subprocess
-import threading
 
 from lib import world
 from lib.place import BUILD, LONG, PATIENCE, wait_for
-from lib.smtp import smtp_server
+from lib.smtp import Server, smtp_server
 from lib.tap import skip_all
 from lib.wire import SERVER4
 
 PORT = 2525
 
 
-class Mta:
+class Mta(Server):
     """A small SMTP server on every address of this namespace, IPv4 and IPv6."""
 
     def __init__(self, port=PORT, greeting=b"220 mta.example ESMTP\r\n", handle=None, backlog=512):
-        self.socket = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog)
         self.peers, self.greeting = [], greeting
-        self.handle = handle or (lambda c, a: smtp_server(c, a, greeting=self.greeting))
-        self.thread = threading.Thread(target=self.loop, daemon=True)
-        self.thread.start()
+        super().__init__(handle or (lambda c, a: smtp_server(c, a, greeting=self.greeting)),
+                         listener=socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=backlog))
 
-    def loop(self):
-        while True:
-            try:
-                connection, address = self.socket.accept()
-            except OSError:
-                return
-            self.peers.append(address[0].replace("::ffff:", ""))
-            threading.Thread(target=self.serve, args=(connection, address), daemon=True).start()
-
-    def serve(self, connection, address):
-        try:
-            self.handle(connection, address)
-        except OSError:
-            pass
-        finally:
-            connection.close()
-
-    def close(self):
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.thread.join()
-        self.socket.close()
+    def accepted(self, address):
+        super().accepted(address)
+        self.peers.append(address[0].replace("::ffff:", ""))
 
 
 class World(world.World):

@@ -61,8 +61,8 @@ class Server:
     """Accepts on a port and gives each connection to `handle(socket, address)` in a thread of its own. Thousands find room in its queue, for on
     a busy machine it may be slow to accept."""
 
-    def __init__(self, handle, port=0):
-        self.socket = socket.create_server(("127.0.0.1", port), backlog=4096)
+    def __init__(self, handle, port=0, listener=None):
+        self.socket = listener or socket.create_server(("127.0.0.1", port), backlog=4096)
         self.port = self.socket.getsockname()[1]
         self.handle = handle
         self.connections = 0
@@ -75,8 +75,11 @@ class Server:
                 connection, address = self.socket.accept()
             except OSError:
                 return
-            self.connections += 1
+            self.accepted(address)
             threading.Thread(target=self.serve, args=(connection, address), daemon=True).start()
+
+    def accepted(self, _address):
+        self.connections += 1
 
     def serve(self, connection, address):
         try:

@@ -1,0 +1,49 @@
+#include "proxy/sharedfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int sharedfile_name(const char *run_dir, unsigned generation, const char *ending, char *ret_path)
+{
+	char directory[280], number[16] = "";
+
+	snprintf(directory, sizeof(directory), "%s/counts", run_dir);
+	if (mkdir(directory, 0775) < 0 && errno != EEXIST)
+		return -errno;
+	if (generation)
+		snprintf(number, sizeof(number), "-%u", generation);
+	snprintf(ret_path, 320, "%s/proxy-%d%s%s", directory, (int)getpid(), number, ending);
+	return 0;
+}
+
+int sharedfile_create(const char *path, size_t size, int *ret_fd, void **ret_map)
+{
+	_cleanup_close_ int fd = -1;
+	void *map = MAP_FAILED;
+	int r;
+
+	unlink(path);
+	/* It may hold addresses of clients: not for everybody. */
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd < 0)
+		return -errno;
+	/* All pages now: a file system that fills up later must not kill the writer. */
+	r = -posix_fallocate(fd, 0, (off_t)size);
+	if (r == 0)
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (r == 0 && map == MAP_FAILED)
+		r = -errno;
+	if (r < 0) {
+		unlink(path);
+		return r;
+	}
+	*ret_fd = TAKE_FD(fd);
+	*ret_map = map;
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* A field of an answer of penstockd that may be missing. */
+#ifndef PENSTOCKCTL_FIELD_H
+#define PENSTOCKCTL_FIELD_H
+
+#include <jansson.h>
+
+/* -1: there is none, or no number. */
+static inline double number(const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	return json_is_number(value) ? json_number_value(value) : -1;
+}
+
+/* "?": there is none, or no string. The object's. */
+static inline const char *string(const json_t *object, const char *key)
+{
+	const char *value = json_string_value(json_object_get(object, key));
+
+	return value ? value : "?";
+}
+
+#endif
