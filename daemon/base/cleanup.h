@@ -42,6 +42,4 @@ static inline void cleanup_close_file(FILE **f)
 		taken_; \
 	})
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-
 #endif

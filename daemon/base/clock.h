@@ -17,6 +17,14 @@ static inline uint64_t clock_read_us(clockid_t id)
 	return (uint64_t)ts.tv_sec * US_PER_S + (uint64_t)ts.tv_nsec / 1000;
 }
 
+static inline uint64_t clock_read_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000 * US_PER_S + (uint64_t)ts.tv_nsec;
+}
+
 /* Microseconds since boot, never stepped: every `now_us` in penstock. Shared between processes of
  * one machine. */
 static inline uint64_t clock_monotonic_us(void)

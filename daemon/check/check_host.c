@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "base/array.h"
 #include "check/check.h"
 #include "kernel/gate.h"
 
@@ -64,7 +65,7 @@ static bool unit_says(const struct check *c, const char *unit, const char *setti
 					      "/lib/systemd/system/%s.service" };
 	char path[128], buf[16384];
 
-	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
 		const char *at;
 
 		snprintf(path, sizeof(path), places[i], unit);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/readfile.h"
 #include "check/check.h"
 
@@ -176,7 +177,7 @@ static void unwatched(struct check *c)
 	static const unsigned ports[] = { 25, 465, 587 };
 	char what[300];
 
-	for (unsigned i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
 		if (is_named(c->config, ports[i]) ||
 		    !(is_open(c, "tcp", ports[i]) || is_open(c, "tcp6", ports[i])))
 			continue;
@@ -240,7 +241,7 @@ static void exim(struct check *c)
 	char what[400];
 	int n = -ENOENT;
 
-	for (unsigned i = 0; n < 0 && i < sizeof(places) / sizeof(places[0]); i++)
+	for (unsigned i = 0; n < 0 && i < ARRAY_SIZE(places); i++)
 		n = check_read(c, places[i], text, sizeof(text));
 	if (n < 0) {
 		check_skip(c, "Exim: its configuration is not where Debian and Red Hat have it");

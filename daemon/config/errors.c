@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 
 static void fill_error(struct config_error *e, const char *file, unsigned line, const char *key)

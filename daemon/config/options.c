@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 
 #define IN(type, field) offsetof(struct type, field), sizeof(((struct type *)0)->field)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 #define MOST 0.5 /* of a unit's use: then its child is the better answer */
 #define TRIFLE 1e-9
 
@@ -35,7 +37,7 @@ bool attribution_is_own(const char *unit)
 	static const char *const log[] = { "systemd-journald.service", "rsyslog.service",
 					   "syslog-ng.service", "syslog.service" };
 
-	for (size_t i = 0; i < sizeof(log) / sizeof(log[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(log); i++)
 		if (strcmp(unit, log[i]) == 0)
 			return true;
 	return (strncmp(unit, "penstockd", 9) == 0 || strncmp(unit, "penstock-proxy", 14) == 0) &&

@@ -2,6 +2,8 @@
  * a cliff. */
 #include "core/window_parts.h"
 
+#include "base/array.h"
+
 void memory_init(struct memory *m)
 {
 	m->per_session = MEMORY_GUESS_BYTES;
@@ -144,7 +146,7 @@ double hard_limit(struct memory *memory, const struct observation *o, enum reaso
 	};
 	double hard = -1;
 
-	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (rows[i].most < 0 || (hard >= 0 && rows[i].most >= hard))
 			continue;
 		hard = rows[i].most;

@@ -210,8 +210,6 @@ struct source_shared {
 };
 /* Goes over those known by name: once a second is enough. */
 void source_shared(const struct source_table *table, struct source_shared *ret);
-/* Whether an address (16 bytes, IPv4 as mapped) is private: see above. */
-bool source_is_private(const uint8_t *address);
 
 /* What was learned of senders' patience, as plain data: for the state directory. Those who gave up,
  * by retry interval and by age of their last attempt, the older ones faded. */

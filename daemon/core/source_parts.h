@@ -182,7 +182,6 @@ static inline int32_t log2_8(uint32_t x)
 
 /* ---- source_pool.c */
 void pool_ranges(struct source_table *table, const struct source_config *config);
-uint8_t pool_of(const struct source_table *table, const uint8_t *address);
 void source_keys(const struct source_table *table, const uint8_t *address, struct source_keys *ret);
 
 /* ---- source_rate.c */
@@ -229,9 +228,6 @@ struct source_facts {
 	uint32_t connections; /* of its address in the last minute */
 };
 uint32_t source_patience_s(const struct source_table *table, const struct source_facts *facts);
-/* Number of this attempt in the wait, the promise taken at its word. */
-unsigned source_attempt(const struct source_table *table, const struct source_entry *entry,
-			uint32_t now_s);
 bool source_promised(const struct source_table *table, const struct source_facts *facts,
 		     uint32_t now_s);
 /* Fills rank, band and heavy. */

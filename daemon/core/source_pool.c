@@ -105,7 +105,7 @@ void pool_ranges(struct source_table *t, const struct source_config *config)
 	}
 }
 
-uint8_t pool_of(const struct source_table *t, const uint8_t *address)
+static uint8_t pool_of(const struct source_table *t, const uint8_t *address)
 {
 	uint64_t high = big_endian(address), low = big_endian(address + 8);
 	uint32_t from = 0, to = t->ranges;

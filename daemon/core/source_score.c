@@ -48,7 +48,9 @@ static bool is_proper(const struct source_table *t, const struct source_entry *e
 	return now_s >= e->last && now_s - e->last >= t->proper_s;
 }
 
-unsigned source_attempt(const struct source_table *t, const struct source_entry *e, uint32_t now_s)
+/* Number of this attempt in the wait, the promise taken at its word. */
+static unsigned attempt_of(const struct source_table *t, const struct source_entry *e,
+			   uint32_t now_s)
 {
 	if (!waits(e, now_s))
 		return 1;
@@ -63,7 +65,7 @@ static bool due_by_age(const struct source_table *t, const struct source_entry *
 
 	if (age >= t->longest_deferral_s)
 		return true;
-	return source_attempt(t, e, now_s) >= 2 && age + gap >= t->longest_deferral_s;
+	return attempt_of(t, e, now_s) >= 2 && age + gap >= t->longest_deferral_s;
 }
 
 bool source_promised(const struct source_table *t, const struct source_facts *facts, uint32_t now_s)
@@ -73,7 +75,7 @@ bool source_promised(const struct source_table *t, const struct source_facts *fa
 
 	if (!waits(e, now_s))
 		return false;
-	attempt = source_attempt(t, e, now_s);
+	attempt = attempt_of(t, e, now_s);
 	return attempt >= t->longest_attempts || due_by_age(t, e, now_s) ||
 	       ((e->tag & ENTRY_LATE) && attempt >= 2);
 }
@@ -94,7 +96,7 @@ static int32_t seniority(const struct source_table *t, const struct source_facts
 {
 	const struct source_entry *e = facts->entry;
 	uint32_t age = now_s > e->first ? now_s - e->first : 0, patience, slack;
-	unsigned attempt = source_attempt(t, e, now_s);
+	unsigned attempt = attempt_of(t, e, now_s);
 	unsigned retries = attempt > 4 ? 3 : attempt - 1;
 	int32_t by_age = log2_8(1 + age / 120);
 	int32_t score = 4 * UNIT * (int32_t)retries;
@@ -160,7 +162,7 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 
 	ret->band = PLAN_BAND_GENERAL;
 	ret->heavy = heavy_of(t, facts, fair);
-	if (!e || (!(e->tag & ENTRY_KNOWN) && source_attempt(t, e, now_s) < 2))
+	if (!e || (!(e->tag & ENTRY_KNOWN) && attempt_of(t, e, now_s) < 2))
 		ret->band = PLAN_BAND_NEW;
 	if (e)
 		score += (e->tag & ENTRY_KNOWN ? 3 * UNIT : 0) +

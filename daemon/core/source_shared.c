@@ -10,7 +10,8 @@
 #define SHARE_PRIVATE 0.5
 #define SHARE_PUBLIC 0.8 /* a relay or filter in front, or one sender that fills the machine */
 
-bool source_is_private(const uint8_t *address)
+/* As struct source_shared has it. */
+static bool source_is_private(const uint8_t *address)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
 	static const uint8_t loopback[16] = { [15] = 1 };

@@ -10,6 +10,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/fdpass.h"
 #include "base/helper.h"
@@ -165,7 +166,8 @@ static bool put_trouble(struct asked_process *p, struct front *f)
 	return true;
 }
 
-void asked_process_flush(struct asked_process *p)
+/* Sends what was asked since. Call it when the loop has gone round. */
+static void flush(struct asked_process *p)
 {
 	bool taken = true;
 
@@ -371,6 +373,6 @@ int asked_process_main(int argc, char **argv)
 		_exit(EX_OSERR);
 	put_word(process, ASKED_BEGUN, helper_confine());
 	while (event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base))
-		asked_process_flush(process);
+		flush(process);
 	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */
 }

@@ -108,8 +108,6 @@ struct asked_process;
 /* The process. The channel is its own from now on. 0 or -errno. */
 int asked_process_open(struct event_base *base, int channel, struct asked_process **ret_process);
 void asked_process_close(struct asked_process *process);
-/* Sends what was asked since. Call it when the loop has gone round. */
-void asked_process_flush(struct asked_process *process);
 /* The whole of that process: argv of main(). Returns an exit status. */
 int asked_process_main(int argc, char **argv);
 

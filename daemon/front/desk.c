@@ -39,7 +39,10 @@ struct source_event desk_event(const struct in6_addr *address, unsigned service,
 	return e;
 }
 
-void desk_seen(void *context, const struct source_event *events, unsigned count, uint64_t now_us)
+/* What became of clients: the table of sources takes it in, the recorder writes it down. `context`:
+ * a struct desk. */
+static void desk_seen(void *context, const struct source_event *events, unsigned count,
+		      uint64_t now_us)
 {
 	struct desk *d = context;
 

@@ -27,10 +27,9 @@ extern const struct desk_ops desk_ops;
 
 /* Once a tick: `load` is new. */
 void desk_tick(struct desk *desk);
-/* What became of clients: the table of sources takes it in, the recorder writes it down. `context`:
- * a struct desk. */
-void desk_seen(void *context, const struct source_event *events, unsigned count, uint64_t now_us);
-/* The same, of fronts in processes of their own: the fronts of this one hear whom they refused. */
+/* What became of clients of fronts in processes of their own: the table of sources takes it in, the
+ * recorder writes it down, and the fronts of this process hear whom they refused. `context`: a
+ * struct desk. */
 void desk_seen_elsewhere(void *context, const struct source_event *events, unsigned count,
 			 uint64_t now_us);
 /* A verdict as the table of sources takes it. */

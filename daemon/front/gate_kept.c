@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/fdstore.h"
 #include "base/manager.h"

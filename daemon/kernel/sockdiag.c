@@ -23,9 +23,22 @@
 #define INET_DIAG_CGROUP_ID 21
 #endif
 
+/* A netlink socket, or -errno. */
+static int open_socket(void)
+{
+	/* The kernel answers within the call; nothing here waits for good if it ever does not. */
+	const struct timeval patience = { .tv_usec = 50000 };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	return fd;
+}
+
 static int open_here(void *context)
 {
-	return sockdiag_open();
+	return open_socket();
 }
 
 int sockdiag_open_mta(const struct config *config)
@@ -34,7 +47,7 @@ int sockdiag_open_mta(const struct config *config)
 	int fd, netns_fd;
 
 	if (!config->gate.enabled || !config->gate.netns[0])
-		return sockdiag_open();
+		return open_socket();
 	netns_fd = netns_open(config->gate.netns, why);
 	if (netns_fd < 0)
 		return netns_fd;
@@ -46,19 +59,6 @@ int sockdiag_open_mta(const struct config *config)
 int sockdiag_open_in(int netns_fd)
 {
 	return netns_run(netns_fd, open_here, NULL);
-}
-
-int sockdiag_open(void)
-{
-	struct timeval patience = {
-		.tv_usec = 50000
-	}; /* the kernel answers within the call; this is for the unheard-of */
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return fd;
 }
 
 static int is_wanted(const uint16_t *ports, unsigned count, uint16_t port)

@@ -28,9 +28,8 @@ struct sockdiag_session {
 		received_ago_ms; /* last data; since the connection was made when there was none */
 };
 
-/* A netlink socket for the calls below, or -errno. */
-int sockdiag_open(void);
-/* The same in another network namespace (kernel/netns.h); -1: ours. */
+/* A netlink socket for the calls below, in another network namespace (kernel/netns.h; -1: ours), or
+ * -errno. */
 int sockdiag_open_in(int netns_fd);
 /* Where the MTA listens: in the namespace that front.gate.netns names, when the gate is enabled. */
 int sockdiag_open_mta(const struct config *config);

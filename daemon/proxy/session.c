@@ -23,7 +23,7 @@ void session_free_event(struct event **event)
 	*event = NULL;
 }
 
-void session_close_backend(struct session *s, bool in_order)
+static void close_backend(struct session *s, bool in_order)
 {
 	flight_leave(s, in_order);
 	session_free_event(&s->backend_read);
@@ -46,7 +46,7 @@ static void end(struct session *s, bool in_order)
 {
 	if (s->phase == PHASE_HELD)
 		held_leave(s, HELD_LEFT, (struct verdict){ 0 });
-	session_close_backend(s, in_order);
+	close_backend(s, in_order);
 	stop_lingering(s);
 	session_free_event(&s->client_read);
 	session_free_event(&s->client_write);
@@ -97,7 +97,7 @@ static enum next carry_out(struct session *s, enum next next)
 	case NEXT_CONNECT:
 		return relay_connect(s);
 	case NEXT_REFUSE:
-		session_close_backend(s, false);
+		close_backend(s, false);
 		return refuse_begin(s);
 	case NEXT_UNREACHABLE:
 		return refuse_admitted(s, FAULT_BACKEND_DOWN);
@@ -220,7 +220,8 @@ void session_new(struct tally *t, int fd, uint64_t now_us)
 	session_go_on(s, NEXT_DECIDE);
 }
 
-void session_recount(const struct session *s, struct counts_service *c)
+/* Adds what this session is to the gauges of `counts`, which begin at zero. */
+static void recount(const struct session *s, struct counts_service *c)
 {
 	c->in_flight += s->in_flight;
 	c->shadow_in_flight += s->shadow;
@@ -249,7 +250,7 @@ void session_mend_counts(struct tally *t)
 		abort();
 	}
 	for (struct session *s = t->sessions; s; s = session_next(s))
-		session_recount(s, tally_counts(t));
+		recount(s, tally_counts(t));
 }
 
 struct session *session_next(const struct session *session)

@@ -18,8 +18,6 @@ void held_admit(struct tally *tally, uint64_t now_us);
 unsigned held_max(unsigned connections_max);
 /* Every 100 ms, for all: time-outs, late refusals, quiet clients. */
 void session_tick(struct session *session, uint64_t now_us);
-/* Adds what this session is to the gauges of `counts`, which begin at zero. */
-void session_recount(const struct session *session, struct counts_service *counts);
 /* When the files of counts and events were cut short: new ones, and what is in flight is
  * counted again. */
 void session_mend_counts(struct tally *tally);

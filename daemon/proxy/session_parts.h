@@ -76,7 +76,6 @@ static inline uint64_t session_group(const struct session *session)
 /* Carries out what a part returned, until the session stays as it is. It may free the session:
  * do not touch it afterwards. */
 void session_go_on(struct session *session, enum next next);
-void session_close_backend(struct session *session, bool in_order);
 void session_free_event(struct event **event);
 /* Callbacks of its events. */
 void session_on_client(evutil_socket_t fd, short what, void *session);

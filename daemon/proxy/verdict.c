@@ -1,16 +1,7 @@
 /* The verdict on a connection, and what follows from it. */
-#include <time.h>
-
+#include "base/clock.h"
 #include "proxy/session.h"
 #include "proxy/session_parts.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 /* Puts what is known of the source into the request. */
 static void rank(struct session *s, const struct plan *plan, struct plan_request *request)
@@ -72,7 +63,7 @@ enum next verdict_decide(struct session *s)
 {
 	struct tally *t = s->tally;
 	struct counts_service *c = tally_counts(t);
-	uint64_t began_ns = now_ns();
+	uint64_t began_ns = clock_read_ns(CLOCK_MONOTONIC);
 	struct plan_request request;
 	struct verdict v;
 
@@ -89,7 +80,7 @@ enum next verdict_decide(struct session *s)
 		c->would_hold += held_would_enter(t, v);
 		counts_verdict(c, v);
 	}
-	began_ns = now_ns() - began_ns;
+	began_ns = clock_read_ns(CLOCK_MONOTONIC) - began_ns;
 	t->counts.counts->decisions[counts_slot(began_ns)]++;
 	t->counts.counts->decision_sum_ns += began_ns;
 	return s->phase == PHASE_HELD ? NEXT_STAY : verdict_carry_out(s, v);

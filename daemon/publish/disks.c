@@ -1,5 +1,6 @@
 #include "publish/disks.h"
 
+#include "base/array.h"
 #include "publish/metric_writer.h"
 
 static const char *const op_names[DISK_OPS] = { "read", "write", "flush" };
@@ -95,7 +96,7 @@ void disks_metrics(const struct disk_table *disks, struct metric_writer *w)
 					    METRIC_DISK_BYTES_RATE, METRIC_DISK_MEAN,
 					    METRIC_DISK_P99 };
 
-	for (unsigned m = 0; m < sizeof(each) / sizeof(each[0]); m++)
+	for (unsigned m = 0; m < ARRAY_SIZE(each); m++)
 		for (unsigned i = 0; i < disks->count; i++)
 			for (int o = 0; o < DISK_OPS; o++)
 				metric_put_known(w, each[m], of_op(&disks->disk[i], o, each[m]),

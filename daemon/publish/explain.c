@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "publish/faults.h"
 #include "publish/explain_sources.h"
 #include "publish/explain_verdict.h"
@@ -103,7 +104,7 @@ static void explain_exhaustion(const struct status *s, struct text *out)
 		     { SIGNAL_SPOOL_EXHAUSTION_S, "spool space" },
 		     { SIGNAL_SPOOL_INODES_EXHAUSTION_S, "spool inodes" } };
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!sample_has(&s->sample, rows[i].signal))
 			continue;
 		text_append(out, "   at its present trend no %s is left in ", rows[i].what);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/array.h"
 #include "publish/words.h"
 
 /* Too small to cause pressure: naming it would mislead the reader. */
@@ -19,7 +20,7 @@ static bool is_own(const struct neighbour *who)
 	static const char *const units[] = { "penstockd.service", "penstock-proxy.service",
 					     "penstock-agent.service" };
 
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
 		if (strcmp(who->unit, units[i]) == 0)
 			return true;
 	return false;
@@ -70,7 +71,7 @@ static bool is_unit(const char *name)
 	static const char *const ends[] = { ".service", ".scope", ".slice" };
 	size_t n = strlen(name);
 
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
 		if (n > strlen(ends[i]) && strcmp(name + n - strlen(ends[i]), ends[i]) == 0)
 			return true;
 	return false;

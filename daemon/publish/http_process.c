@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/helper.h"
 #include "base/parse.h"
 #include "publish/accept.h"
@@ -169,7 +170,7 @@ static void on_request(struct evhttp_request *request, void *context)
 
 	if (!is_ours(request, context))
 		return;
-	for (size_t i = 0; path && i < sizeof(routes) / sizeof(routes[0]); i++)
+	for (size_t i = 0; path && i < ARRAY_SIZE(routes); i++)
 		if (strcmp(routes[i].path, path) == 0) {
 			routes[i].answer(request, context);
 			return;
@@ -290,7 +291,7 @@ void http_process_close(struct http_process *p)
 {
 	struct event *const timers[] = { p->resume, p->again };
 
-	for (unsigned i = 0; i < sizeof(timers) / sizeof(timers[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(timers); i++)
 		if (timers[i])
 			event_free(timers[i]);
 	http_shelves_close(p->shelves);

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "publish/disks.h"
 #include "publish/metric_writer.h"
 #include "publish/metrics_services.h"
@@ -90,7 +91,7 @@ static void signals(struct metric_writer *w, const struct status *s)
 		METRIC_SIGNAL,
 	};
 
-	for (unsigned m = 0; m < sizeof(each) / sizeof(each[0]); m++)
+	for (unsigned m = 0; m < ARRAY_SIZE(each); m++)
 		for (int i = 0; i < SIGNAL__COUNT; i++) {
 			double divisor, value = s->sample.value[i];
 			enum metric metric = metric_of(signal_info[i].unit, &divisor);
@@ -289,7 +290,7 @@ static void sensors(struct metric_writer *w, const struct status *s)
 					    METRIC_SENSOR_CPU, METRIC_SENSOR_INTERVAL };
 	const char *states[SENSOR_STATES];
 
-	for (unsigned m = 0; m < sizeof(each) / sizeof(each[0]); m++)
+	for (unsigned m = 0; m < ARRAY_SIZE(each); m++)
 		for (unsigned i = 0; i < s->sensors; i++)
 			metric_put(w, each[m], of_sensor(s, i, each[m]), "sensor",
 				   s->sensor[i].name, NO_MORE);

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "base/array.h"
+
 /* What one service has of a metric; NAN: it is not known. */
 static double of_service(const struct status *s, unsigned i, enum metric metric)
 {
@@ -104,7 +106,7 @@ void metrics_services(struct metric_writer *w, const struct status *s)
 					     METRIC_BUSY_SECONDS };
 
 	service_info(w, s);
-	for (unsigned i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(gauges); i++)
 		per_service(w, s, gauges[i]);
 	metric_put(w, METRIC_ADMIT_RATIO, s->view.admit_ratio, NO_MORE);
 	if (s->view.demand_ratio >= 0)
@@ -113,10 +115,10 @@ void metrics_services(struct metric_writer *w, const struct status *s)
 		metric_put(w, METRIC_FILTER_BEHIND, s->view.second_stage.behind, NO_MORE);
 		metric_put(w, METRIC_FILTER_CARRIES, s->view.second_stage.carries_per_s, NO_MORE);
 	}
-	for (unsigned i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(times); i++)
 		per_service(w, s, times[i]);
 	regimes(w, s);
-	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(rates); i++)
 		per_service(w, s, rates[i]);
 	for (unsigned i = 0; i < s->config.services; i++) {
 		struct metric_histogram h = metric_histogram_us(

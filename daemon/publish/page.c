@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "publish/foreign.h"
@@ -218,7 +219,7 @@ const char *page_file(const char *path, const char **ret_type)
 		{ "/icon.svg", "image/svg+xml", www_icon_svg },
 	};
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (strcmp(files[i].path, path) == 0) {
 			*ret_type = files[i].type;
 			return files[i].text;

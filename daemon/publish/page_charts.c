@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "publish/history_tell.h"
@@ -80,7 +81,7 @@ static double round_up(double value)
 	static const double steps[] = { 1, 2, 5, 10 };
 	double ten = pow(10, floor(log10(fmax(value, 1))));
 
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
 		if (steps[i] * ten >= value)
 			return steps[i] * ten;
 	return 10 * ten;
@@ -247,7 +248,7 @@ static void set_spans(json_t *page, uint32_t span_s)
 		      { DAY_S, "day", "a day ago" } };
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(spans); i++) {
 		json_t *one = json_object();
 
 		page_set(one, "span", "%u", spans[i].span_s);

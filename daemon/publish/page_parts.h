@@ -11,7 +11,6 @@
 /* At most 1023 characters. */
 void page_set(json_t *object, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void page_set_value(json_t *object, const char *key, enum unit unit, double value);
 /* "3 min", in `buffer`, which it returns. */
 const char *page_duration(double s, char *buffer, size_t size);
 /* Planned maintenance that comes within a week; NULL: none. */

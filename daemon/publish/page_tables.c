@@ -18,7 +18,7 @@ void page_set(json_t *object, const char *key, const char *format, ...)
 	json_object_set_new(object, key, json_string(buffer));
 }
 
-void page_set_value(json_t *object, const char *key, enum unit unit, double value)
+static void set_value(json_t *object, const char *key, enum unit unit, double value)
 {
 	char buffer[64] = "";
 	struct text text = TEXT_OF(buffer);
@@ -46,10 +46,10 @@ static void set_services(json_t *page, const struct status *s)
 		json_t *one = json_object();
 
 		page_set(one, "name", "%s", s->config.service[i].name);
-		page_set_value(one, "offered", UNIT_PER_S, w->offered_per_s);
-		page_set_value(one, "admitted", UNIT_PER_S, w->admitted_per_s);
-		page_set_value(one, "deferred", UNIT_PER_S,
-			       fmax(0, w->offered_per_s - w->admitted_per_s));
+		set_value(one, "offered", UNIT_PER_S, w->offered_per_s);
+		set_value(one, "admitted", UNIT_PER_S, w->admitted_per_s);
+		set_value(one, "deferred", UNIT_PER_S,
+			  fmax(0, w->offered_per_s - w->admitted_per_s));
 		page_set(one, "law", "%s%s%s", window_law_name(w->law), w->regime ? ", " : "",
 			 w->regime ? regime_name(w->regime) : "");
 		if (l->known & LOAD_IN_FLIGHT)
@@ -61,7 +61,7 @@ static void set_services(json_t *page, const struct status *s)
 		if (l->known & LOAD_HELD)
 			page_set(one, "held", "%.0f", l->held);
 		if (w->server_time_s > 0)
-			page_set_value(one, "server_time", UNIT_US, w->server_time_s * 1e6);
+			set_value(one, "server_time", UNIT_US, w->server_time_s * 1e6);
 		json_array_append_new(services, one);
 	}
 	json_object_set_new(page, "services", services);
@@ -98,8 +98,8 @@ static void set_resources(json_t *page, const struct status *s)
 		}
 		if (p->known[r] && driver < SIGNAL__COUNT) {
 			page_set(one, "signal", "%s", signal_info[driver].name);
-			page_set_value(one, "reading", signal_info[driver].unit,
-				       s->sample.value[driver]);
+			set_value(one, "reading", signal_info[driver].unit,
+				  s->sample.value[driver]);
 			page_set(one, "help", "%s (via %s)", signal_info[driver].help,
 				 via_name((enum via)s->sample.via[driver]));
 		}

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "core/attribution.h"
@@ -41,7 +42,7 @@ static bool is_lookup(uint16_t port)
 {
 	static const uint16_t ports[] = { 53, 389, 636, 3306, 5432, 6379, 11211 };
 
-	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
 		if (ports[i] == port)
 			return true;
 	return false;
@@ -176,14 +177,6 @@ static int look_at(const struct sensor_env *env, int diag_fd, const struct mta *
 		if (listener[i].clients || known(f, &listener[i]))
 			note(env, &listener[i], now_us, f);
 	return r;
-}
-
-int filters_look(const struct sensor_env *env, int diag_fd, uint64_t now_us, struct filters *f)
-{
-	struct mta m;
-
-	mta_find(env, &m);
-	return look_at(env, diag_fd, &m, now_us, f);
 }
 
 static uint64_t look(void *context, bool idle)

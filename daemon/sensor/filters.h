@@ -43,8 +43,5 @@ int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_wa
 /* Copies what was last found. Never blocks: false when it is being written just now. */
 bool filter_watch_read(struct filter_watch *watch, struct filters *ret);
 void filter_watch_close(struct filter_watch *watch);
-/* One look, for tests: what it finds joins `filters`. 0 or -errno. */
-int filters_look(const struct sensor_env *env, int diag_fd, uint64_t now_us,
-		 struct filters *filters);
 
 #endif

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #ifndef IFLA_PARENT_DEV_NAME
 #define IFLA_PARENT_DEV_NAME 56
 #endif
@@ -49,7 +51,7 @@ static enum link_kind kind_of(const char *kind)
 		      { "veth", LINK_VIRTUAL },	     { "tun", LINK_VIRTUAL },
 		      { "dummy", LINK_VIRTUAL },     { "ifb", LINK_VIRTUAL } };
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
 		if (strcmp(kind, kinds[i].name) == 0)
 			return kinds[i].kind;
 	return LINK_PLAIN;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/readfile.h"
 
 int procparse_psi_some(const char *content, uint64_t *ret_total_us)
@@ -123,7 +124,7 @@ bool procparse_is_disk(const char *name)
 	static const char *const not_disks[] = { "loop", "ram", "zram", "fd", "sr", "md", "dm-" };
 	size_t n = strlen(name);
 
-	for (size_t i = 0; i < sizeof(not_disks) / sizeof(not_disks[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(not_disks); i++)
 		if (strncmp(name, not_disks[i], strlen(not_disks[i])) == 0)
 			return false;
 	if (n == 0)
@@ -208,7 +209,7 @@ int procparse_io_stat(const char *content, struct procparse_io *ret)
 	memset(ret, 0, sizeof(*ret));
 	for (const char *word = content; word; word = strpbrk(word, " \n")) {
 		word += strspn(word, " \n");
-		for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
 			if (strncmp(word, keys[i].key, keys[i].length) != 0)
 				continue;
 			if (keys[i].bytes)

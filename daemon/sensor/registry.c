@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/budget.h"
@@ -25,7 +26,7 @@ static const struct sensor_ops *const drivers[] = {
 };
 
 #define LEAVE_US (US_PER_S / 5) /* what a look at the queue may still take at the end */
-#define DRIVERS (sizeof(drivers) / sizeof(drivers[0]))
+#define DRIVERS ARRAY_SIZE(drivers)
 #define FAILURES_MAX 5 /* in a row: then quarantine */
 #define BACKOFF_MIN_US 1000000u
 #define BACKOFF_MAX_US 60000000u
@@ -64,14 +65,6 @@ struct registry {
 	struct slot slots[DRIVERS];
 	struct frozen frozen_values;
 };
-
-static uint64_t thread_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 {
@@ -239,7 +232,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 		return;
 	}
 	measured = is_measured(slot);
-	began = !measured ? 0 : *clock_ns ? *clock_ns : thread_ns();
+	began = !measured ? 0 : *clock_ns ? *clock_ns : clock_read_ns(CLOCK_THREAD_CPUTIME_ID);
 	memcpy(via_before, sample->via, sizeof(via_before));
 	slot->status.why[0] = 0;
 	r = slot->ops->poll(slot->state, now_us, sample, load, slot->status.why);
@@ -247,7 +240,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 	keep(slot, sample, via_before);
 	slot->status.signals = slot->held;
 	/* Where one reading ends the next begins. */
-	*clock_ns = measured ? thread_ns() : 0;
+	*clock_ns = measured ? clock_read_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
 	count_cost(slot, measured, measured ? *clock_ns - began : 0, now_us);
 	if (r < 0) {
 		slot->status.errors++;
@@ -271,7 +264,7 @@ static bool cpus_press(const struct config *config, const struct sample *sample)
 	static const enum signal waits[] = { SIGNAL_CPU_STALL_RATIO, SIGNAL_MTA_CPU_STALL_RATIO,
 					     SIGNAL_RUNQ_P99_US, SIGNAL_MTA_RUNQ_P99_US };
 
-	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(waits); i++)
 		if (config->target[waits[i]] > 0 &&
 		    sample_get(sample, waits[i], 0) >= config->target[waits[i]] / 2)
 			return true;

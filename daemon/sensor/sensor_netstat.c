@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/readfile.h"
 #include "sensor/mta.h"
 #include "sensor/procparse.h"
@@ -19,7 +20,7 @@ static const struct {
 		     { "ListenDrops", SIGNAL_LISTEN_DROPS_PER_S },
 		     { "TCPReqQFullDoCookies", SIGNAL_SYN_COOKIES_PER_S } };
 
-#define TCP_COUNTERS (sizeof(tcp_counters) / sizeof(tcp_counters[0]))
+#define TCP_COUNTERS ARRAY_SIZE(tcp_counters)
 
 struct netstat {
 	int proc_fd, softnet_fd, tcp_fd;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/readfile.h"
 #include "kernel/kernel.h"
 #include "sensor/minute_count.h"
@@ -138,7 +139,7 @@ static uint64_t stalls(const char *content)
 					     "allocstall_device" };
 	uint64_t sum = 0, value;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (readfile_field_u64(content, names[i], &value) == 0)
 			sum += value;
 	return sum;

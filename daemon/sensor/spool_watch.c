@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sensor/worker.h"
@@ -51,7 +52,7 @@ static const struct {
 	{ "OpenSMTPD", "smtpd", "opensmtpd", { "/var/spool/smtpd" } },
 };
 
-#define PLACES (sizeof(places) / sizeof(places[0]))
+#define PLACES ARRAY_SIZE(places)
 
 static unsigned add_existing(unsigned place, char dirs[][CONFIG_PATH_MAX], unsigned n,
 			     unsigned most)
@@ -62,8 +63,10 @@ static unsigned add_existing(unsigned place, char dirs[][CONFIG_PATH_MAX], unsig
 	return n;
 }
 
-unsigned spool_default_dirs(const char *comm, const char *unit, char dirs[][CONFIG_PATH_MAX],
-			    unsigned most)
+/* Where the queue of an MTA lies: by the name of its process or unit. `dirs` gets at most `most`
+ * paths. How many. */
+static unsigned default_dirs(const char *comm, const char *unit, char dirs[][CONFIG_PATH_MAX],
+			     unsigned most)
 {
 	unsigned n = 0;
 
@@ -111,9 +114,9 @@ static void find_dirs(struct spool_watch *w, uint64_t now_us)
 	if (postfix_stands_in(&w->mta, s->dir[0]))
 		s->dirs = 1;
 	else
-		s->dirs = spool_default_dirs(w->mta.comm,
-					     w->mta.count ? mta_group_home(&w->mta.group[0]) : "",
-					     s->dir, SPOOL_DIRS);
+		s->dirs = default_dirs(w->mta.comm,
+				       w->mta.count ? mta_group_home(&w->mta.group[0]) : "", s->dir,
+				       SPOOL_DIRS);
 	if (!s->dirs)
 		snprintf(s->why, sizeof(s->why),
 			 "no queue directory is configured (service.NAME.queue_dirs) or found");

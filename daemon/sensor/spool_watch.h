@@ -53,9 +53,4 @@ int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watc
 bool spool_watch_read(struct spool_watch *watch, struct spool *ret);
 void spool_watch_close(struct spool_watch *watch);
 
-/* Where the queue of an MTA lies: by the name of its process or unit. `dirs` gets at most `most`
- * paths. How many. */
-unsigned spool_default_dirs(const char *comm, const char *unit, char dirs[][CONFIG_PATH_MAX],
-			    unsigned most);
-
 #endif

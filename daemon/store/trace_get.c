@@ -4,6 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "base/array.h"
+
 /* ---- frames --------------------------------------------------------------------------------- */
 
 /* The next place from `at` on where a frame could begin. */
@@ -190,11 +192,11 @@ static void get_load(struct trace_in *in, struct load_service *l)
 	l->busy_us = TRACE_READ(in, uint64_t);
 	l->server_us = TRACE_READ(in, uint64_t);
 	l->session_us = TRACE_READ(in, uint64_t);
-	get_gauges(in, gauges, sizeof(gauges) / sizeof(gauges[0]));
+	get_gauges(in, gauges, ARRAY_SIZE(gauges));
 	l->held_admitted = TRACE_READ(in, uint64_t);
 	l->held_in_vain = TRACE_READ(in, uint64_t);
 	l->held_left = TRACE_READ(in, uint64_t);
-	get_gauges(in, held, sizeof(held) / sizeof(held[0]));
+	get_gauges(in, held, ARRAY_SIZE(held));
 }
 
 /* Of another version it is passed over: the answers tell the same by name. */

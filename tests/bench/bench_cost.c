@@ -23,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "core/history.h"
 
 #define ROUNDS 7
@@ -55,14 +56,6 @@ struct shares {
 	double ticks, helpers, probes, switches_per_s, ios_per_s, nominal;
 	double program[PROGRAMS], runs_per_s[PROGRAMS], ns_per_run[PROGRAMS];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
 
 static void pause_ms(unsigned ms)
 {
@@ -188,13 +181,13 @@ static int open_nothing(int *ret_link)
 /* The least time of a switch between two processes that hand each other a byte on one CPU. */
 static double switch_ns(const int *there, const int *back)
 {
-	uint64_t began = now_ns();
+	uint64_t began = clock_read_ns(CLOCK_MONOTONIC);
 	char c = 0;
 
 	for (int i = 0; i < ROUND_TRIPS; i++)
 		if (write(there[1], &c, 1) != 1 || read(back[0], &c, 1) != 1)
 			return 1e9;
-	return (double)(now_ns() - began) / (2.0 * ROUND_TRIPS);
+	return (double)(clock_read_ns(CLOCK_MONOTONIC) - began) / (2.0 * ROUND_TRIPS);
 }
 
 /* With and without many programs that do nothing, in turns: ns a call. */
@@ -247,7 +240,7 @@ static void take(pid_t pid, int nothing_fd, struct reading *r)
 		r->nothing_ns = info.run_time_ns;
 		r->nothing_runs = info.run_cnt;
 	}
-	r->at_ns = now_ns();
+	r->at_ns = clock_read_ns(CLOCK_MONOTONIC);
 	read_threads(pid, r);
 	read_programs(pid, r);
 	r->switches = number_in("/proc/stat", "ctxt");
@@ -265,10 +258,11 @@ static void leave_with_parent(void)
 /* Runs `once` so often a second, by the millisecond. */
 static void paced(double per_s, void (*once)(void *), void *context)
 {
-	uint64_t began = now_ns(), done = 0;
+	uint64_t began = clock_read_ns(CLOCK_MONOTONIC), done = 0;
 
 	for (;;) {
-		uint64_t want = (uint64_t)((double)(now_ns() - began) / 1e9 * per_s);
+		uint64_t want =
+			(uint64_t)((double)(clock_read_ns(CLOCK_MONOTONIC) - began) / 1e9 * per_s);
 
 		if (want > done + (uint64_t)per_s)
 			done = want; /* too slow for it: no burst later */

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
+#include "base/array.h"
 #include "front/line_codec.h"
 
 static int parse(const char *text, struct line_request *ret, size_t *ret_size)
@@ -67,7 +68,7 @@ static void what_is_no_question(void **state)
 	struct line_request r;
 	size_t size;
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(parse(bad[i], &r, &size), -EBADMSG);
 	assert_int_equal(line_parse("connect \0\n", 10, &r, &size), -EBADMSG);
 	memset(big + 8, '1', sizeof(big) - 8);

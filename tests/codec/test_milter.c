@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 
+#include "base/array.h"
 #include "front/milter_codec.h"
 
 /* What Postfix 3.7.11 and Sendmail 8.17.1 really send of a client at 127.0.0.9 that is deferred,
@@ -65,7 +66,7 @@ static size_t take(struct milter_reader *reader, const uint8_t *bytes, size_t le
 		taken += size;
 		if (m.kind == MILTER_NOTHING)
 			continue;
-		assert_true(*at < sizeof(kinds) / sizeof(kinds[0]));
+		assert_true(*at < ARRAY_SIZE(kinds));
 		assert_int_equal(m.kind, kinds[(*at)++]);
 		if (m.kind == MILTER_OPTIONS) {
 			assert_int_equal(m.version, 6);
@@ -96,14 +97,14 @@ static void what_servers_send_at_every_split(void **state)
 			taken = take(&reader, bytes, split, &at);
 			taken += take(&reader, bytes + taken, n - taken, &at);
 			assert_int_equal(taken, n);
-			assert_int_equal(at, sizeof(kinds) / sizeof(kinds[0]));
+			assert_int_equal(at, ARRAY_SIZE(kinds));
 		}
 		/* and octet by octet */
 		taken = at = 0;
 		for (size_t have = 0; have <= n; have++)
 			taken += take(&octets, bytes + taken, have - taken, &at);
 		assert_int_equal(taken, n);
-		assert_int_equal(at, sizeof(kinds) / sizeof(kinds[0]));
+		assert_int_equal(at, ARRAY_SIZE(kinds));
 	}
 }
 
@@ -160,7 +161,7 @@ static void what_is_none(void **state)
 	};
 	struct milter_message m;
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_int_equal(parse(bad[i], &m), -EBADMSG);
 	assert_int_equal(parse("0000000d4f0000000100000000"
 			       "00000000",

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/array.h"
 #include "front/smtpd_codec.h"
 
 /* What OpenSMTPD 6.8.0p2 and 7.6.0p1 say, shortened by lines of the same kind. */
@@ -76,7 +77,7 @@ static void addresses_as_they_may_be_written(void **state)
 	};
 	char text[200];
 
-	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
 		struct smtpd_line l;
 
 		snprintf(text, sizeof(text), "filter|0.6|1|smtp-in|connect|1|2|n|%s\n",
@@ -104,7 +105,7 @@ static void what_is_no_question_is_passed_over(void **state)
 	struct smtpd_line l;
 	size_t size;
 
-	for (size_t i = 0; i < sizeof(other) / sizeof(other[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(other); i++)
 		assert_int_equal(line(other[i]).kind, SMTPD_OTHER);
 	/* A line without an end is taken in pieces. */
 	memset(big, 'x', sizeof(big));
@@ -127,7 +128,7 @@ static void answers(void **state)
 			    "filter-result|7641df9771b4ed00|2|disconnect|451 4.3.2 mx1 busy\n");
 	smtpd_answer(buf, &l, NULL);
 	assert_string_equal(buf, "filter-result|7641df9771b4ed00|2|proceed\n");
-	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
 		smtpd_answer(buf, &l, none[i]);
 		assert_string_equal(buf, "filter-result|7641df9771b4ed00|2|proceed\n");
 	}

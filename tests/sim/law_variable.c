@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "core/law.h"
 
 #define X(name, value, ...) double name = value;
@@ -24,7 +25,7 @@ __attribute__((constructor)) static void move_figure(void)
 
 	if (!order)
 		return;
-	for (size_t i = 0; is && i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; is && i < ARRAY_SIZE(rows); i++) {
 		if (strlen(rows[i].name) != (size_t)(is - order) ||
 		    strncmp(rows[i].name, order, (size_t)(is - order)) != 0)
 			continue;

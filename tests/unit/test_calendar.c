@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "cmocka_test.h"
+
+#include "base/array.h"
 #include "core/calendar.h"
 
 #define ZONEINFO "/usr/share/zoneinfo/"
@@ -71,7 +73,7 @@ static void offsets_are_those_of_libc(void **state)
 
 	if (!zones_are_here())
 		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (load(names[i], &zone) < 0)
 			continue; /* left out of this tzdata */
 		setenv("TZ", names[i], 1);
@@ -159,7 +161,7 @@ static void begins_when_systemd_says(void **state)
 		print_message("skipped: systemd-analyze is not here\n");
 		return;
 	}
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		char event[128], words[160], why[160] = "";
 		struct calendar calendar;
 		struct zone zone;
@@ -271,7 +273,7 @@ static void mistakes_are_named(void **state)
 	char why[160], words[200];
 	struct calendar c;
 
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		why[0] = 0;
 		assert_int_not_equal(calendar_parse(bad[i].words, &c, why), 0);
 		if (!strstr(why, bad[i].say))

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/text.h"
 #include "config/options.h"
 
@@ -189,7 +190,7 @@ static void errors_name_file_line_key_and_reason(void **state)
 		{ "[front.gate]\nbackend = 127.0.0.1:25\n", "front.gate.backend", 2 },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char where[80];
 
 		assert_int_equal(load_text(rows[i].text, NULL), -22);
@@ -255,7 +256,7 @@ static void an_option_of_another_front_is_refused_with_its_place(void **state)
 		{ "front.gate", "backend = 127.0.0.1:2525", "[front.proxy]" },
 	};
 
-	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
 		char text[256];
 
 		snprintf(text, sizeof(text), "[%s]\n%s\n", wrong[i].section, wrong[i].option);

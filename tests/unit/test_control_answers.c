@@ -6,6 +6,7 @@
 #include <event2/buffer.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/text.h"
 #include "publish/control_wire.h"
 
@@ -108,7 +109,7 @@ static void the_process_of_other_users_gives_no_order(void **state)
 	static const char *const expected[] = { "sources 1 10", "drain 60000000 disks", "resume",
 						"mode 1", "reload" };
 
-	for (unsigned i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(orders); i++) {
 		assert_true(ask(false, &orders[i]) < 0);
 		assert_string_equal(done, "");
 		assert_string_equal(said, "");
@@ -155,7 +156,7 @@ static void what_is_out_of_range_is_never_asked(void **state)
 	struct control_question future = { .head.what = CONTROL_HISTORY,
 					   .history = { 1, UINT64_MAX, 10 } };
 
-	for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
 		assert_true(ask(true, &wrong[i]) < 0);
 		assert_string_equal(done, "");
 	}

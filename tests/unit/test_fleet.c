@@ -1,4 +1,5 @@
 /* What hosts tell each other: merging, the memory, the bytes. */
+#include "base/array.h"
 #include "fleet_memory.h"
 
 #include <errno.h>
@@ -182,7 +183,7 @@ static void what_makes_no_sense_is_not_taken(void **state)
 	struct fleet_record r;
 
 	make_memory(&m, 16, 16);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_false(fleet_take(&m, &bad[i], NOW, &r));
 	assert_int_equal(m.tracked, 0);
 	free_memory(&m);

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/log.h"
 #include "publish/headline.h"
 #include "publish/history_tell.h"
@@ -342,7 +343,7 @@ static void distinct_ones_are_counted(void **state)
 	static const unsigned many[] = { 1, 7, 100, 500, 5000, 100000, 1000000 };
 
 	assert_true(distinct_count(&(struct distinct){ { 0 } }) == 0);
-	for (size_t i = 0; i < sizeof(many) / sizeof(many[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++) {
 		struct distinct a = { { 0 } }, b = { { 0 } };
 		double count;
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "core/level.h"
 
 #define S 1000000u
@@ -49,7 +50,7 @@ static void each_threshold(void **unused)
 		     { 0, 0.98, 0, LEVEL_SHEDDING }, { 0, 0.49, 0, LEVEL_SEVERE },
 		     { 0, 0.05, 0, LEVEL_CRITICAL }, { 0, 1, 1, LEVEL_CRITICAL } };
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		setup(NULL);
 		hold(rows[i].pressure, rows[i].admitted, rows[i].hard, 5);
 		assert_int_equal(state.level.number, rows[i].number);
@@ -102,7 +103,7 @@ static void a_steady_load_changes_no_level_more_than_once_a_minute(void **unused
 	static const double thresholds[] = { 0.99, 0.5, 0.1 };
 	unsigned seed = 1;
 
-	for (size_t t = 0; t < sizeof(thresholds) / sizeof(thresholds[0]); t++) {
+	for (size_t t = 0; t < ARRAY_SIZE(thresholds); t++) {
 		uint64_t changes = 0;
 
 		setup(NULL);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "sensor/queue_walk.h"
 
 #define NOW 1800000000
@@ -66,7 +67,7 @@ static void postfix(void **state)
 						   "maildrop",	 "corrupt",    "incoming/B" };
 	struct queue_figures f;
 
-	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(directories); i++)
 		make_directory(directories[i]);
 	assert_int_equal(queue_detect(root), QUEUE_POSTFIX);
 	f = walk(&wide);

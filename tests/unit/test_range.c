@@ -1,6 +1,7 @@
 /* The ranges of monitoring plugins: the examples of the guidelines, and what is none. */
 #include <errno.h>
 
+#include "base/array.h"
 #include "base/range.h"
 #include "cmocka_test.h"
 
@@ -42,7 +43,7 @@ static void what_is_no_range(void **state)
 	};
 	struct range range = { 0 };
 
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		assert_int_equal(range_parse(wrong[i], &range), -EINVAL);
 	assert_false(range_alerts(&range, 1e9));
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "cmocka_test.h"
+
+#include "base/array.h"
 #include "core/reply.h"
 
 static const char *const patterns[] = {
@@ -135,7 +137,7 @@ static void an_innocent_sender_hears_nothing_at_which_its_tools_throttle(void **
 			/* With a time of its end and without. */
 			reply_line(line, sizeof(line), codes[c % 2], &styles[c / 4], (enum reason)r,
 				   c % 4 < 2 ? 0 : 1700000000000000);
-			for (unsigned i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+			for (unsigned i = 0; i < ARRAY_SIZE(patterns); i++)
 				if (matches(patterns[i], line))
 					fail_msg("\"%.*s\" matches /%s/", (int)strcspn(line, "\r"),
 						 line, patterns[i]);
@@ -148,7 +150,7 @@ static void the_list_knows_what_must_not_be_said(void **state)
 	const char *wrong = "421 4.3.2 mx overloaded, try again later\r\n";
 	unsigned found = 0;
 
-	for (unsigned i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(patterns); i++)
 		found += matches(patterns[i], wrong);
 	assert_true(found > 0);
 }

@@ -1,5 +1,6 @@
 /* The table of sources: what outlives a restart, what is forgotten when it is full, and what it
  * does with nonsense. */
+#include "base/array.h"
 #include "source_world.h"
 
 static void blocks_go_out_and_come_back(void **state)
@@ -45,7 +46,7 @@ static void a_clock_that_lags_behind_the_file_is_forgiven(void **state)
 	step(&w, SECOND);
 	for (uint32_t k = 0; k < 100; k++)
 		note(&w, 0x0a000000 + k * 256, k % 2);
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct world fresh;
 		unsigned taken = 0;
 
@@ -66,7 +67,7 @@ static void a_wall_clock_that_is_set_changes_no_wait(void **state)
 {
 	static const int64_t by_s[] = { -86400, 86400, -1800, 10 };
 
-	for (unsigned i = 0; i < sizeof(by_s) / sizeof(by_s[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(by_s); i++) {
 		struct world w;
 		struct source_view before, after;
 		struct source_stats s;
@@ -203,7 +204,7 @@ static void an_address_that_stands_for_many_is_found(void **state)
 		      { 0xac160101, 3, false }, { 0xcb007107, 6, false }, { 0xcb007107, 10, true },
 		      { 0xac200101, 6, false }, { 0x64800001, 6, false } };
 
-	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
 		struct source_shared shared;
 		struct world w;
 

@@ -3,6 +3,8 @@
 #include <event2/buffer.h>
 
 #include "cmocka_test.h"
+
+#include "base/array.h"
 #include "publish/template.h"
 
 static int render(const char *template, const char *json, char *ret, size_t size)
@@ -55,7 +57,7 @@ static void what_does_not_end_is_an_error(void **state)
 		"{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}{{#a}}x{{/a}}{{/a}}{{/a}}{{/a}}{{/a}}{{/a}}{{/a}}{{/a}}{{/a}}";
 	char text[512];
 
-	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		assert_int_equal(render(wrong[i], "{\"a\": true}", text, sizeof(text)), -EINVAL);
 	assert_int_equal(render(deep, "{\"a\": true}", text, sizeof(text)), -EINVAL);
 }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/array.h"
 #include "core/window.h"
 
 /* One service, fed by hand: what the sensors and fronts say each tenth of a second. */
@@ -406,7 +407,7 @@ static void the_regime_is_told_by_saturation_server_time_and_what_was_lost(void 
 		{ 0.7, 2, 0, true, REGIME_CAPPED, MACHINE_LOADED },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		setup(state);
 		idle_machine();
 		put(SIGNAL_MEM_AVAILABLE_BYTES, 1e9);

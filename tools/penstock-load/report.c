@@ -28,7 +28,7 @@ struct report {
 	FILE *trace;
 };
 
-const char *outcome_name(enum outcome outcome)
+static const char *outcome_name(enum outcome outcome)
 {
 	static const char *const names[OUTCOME__COUNT] = { "accepted",	"refused", "rejected",
 							   "timeout",	"reset",   "unreachable",

@@ -39,6 +39,5 @@ void report_given_up(struct report *report);
 /* A new reference. `late_s`: by how much the generator itself was late at worst. */
 json_t *report_json(struct report *report, double late_s, double cpu_s);
 void report_text(struct report *report, double late_s, FILE *out);
-const char *outcome_name(enum outcome outcome);
 
 #endif

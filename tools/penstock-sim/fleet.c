@@ -3,6 +3,7 @@
  * second later; or that is not there. */
 #include <stdlib.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "core/fleet_ledger.h"
 #include "penstock-sim/grow.h"

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "penstock-sim/attempts.h"
 #include "penstock-sim/fluid.h"
@@ -143,7 +144,7 @@ static double quantile_ms(const uint64_t *after, const uint64_t *before, double 
 	return us < 0 ? -1 : us / 1e3;
 }
 
-void report_make(struct run *r, struct report *ret)
+static void make(struct run *r, struct report *ret)
 {
 	struct measure *m = &r->measure;
 	struct counts_service sum, *c = &sum;
@@ -210,7 +211,7 @@ int report_value(struct run *r, const char *name, double *ret)
 
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
 		if (strcmp(fields[i].name, name) == 0) {
-			report_make(r, &report);
+			make(r, &report);
 			*ret = field(&report, i);
 			return 0;
 		}
@@ -294,7 +295,7 @@ void report_print(FILE *out, struct run *r)
 		dropped += r->host[i].plant.dropped;
 		oom_kills += r->host[i].plant.oom_kills;
 	}
-	report_make(r, &report);
+	make(r, &report);
 	json_object_set_new(json, "law", json_string(law_name(r->host[0].law.kind)));
 	json_object_set_new(json, "seed", json_integer((json_int_t)r->seed));
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++)
@@ -322,7 +323,7 @@ void report_say(FILE *out, struct run *run)
 {
 	struct report r;
 
-	report_make(run, &r);
+	make(run, &r);
 	fprintf(out, "seed %llu:", (unsigned long long)run->seed);
 	if (r.goodput_ratio >= 0)
 		fprintf(out, " goodput %.0f %% of capacity in the overload,",

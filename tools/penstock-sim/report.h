@@ -24,7 +24,6 @@ struct report {
 	double third_attempt_ratio;
 };
 
-void report_make(struct run *run, struct report *ret);
 /* One of them by its name in JSON, for expectations. 0 or -ENOENT. */
 int report_value(struct run *run, const char *name, double *ret);
 /* As JSON, without a newline at the end. */

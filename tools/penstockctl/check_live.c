@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "core/fault.h"
 
 #define DEFAULT_FILE "/etc/penstock/penstock.conf"
@@ -119,7 +120,7 @@ static void faults(struct check *c, const json_t *status)
 #undef X
 	};
 
-	for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++) {
 		const json_t *f = json_object_get(json_object_get(status, "faults"),
 						  fault_name((enum fault)i));
 		char what[400];

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "penstockctl/field.h"
@@ -270,7 +271,7 @@ static void draw_help(void)
 		"pressure           a measurement by its target; 1.00: objective just met",
 	};
 
-	for (unsigned i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
 		at(3 + (int)i, 2, "%s", lines[i]);
 }
 

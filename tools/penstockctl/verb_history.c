@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/parse.h"
@@ -55,7 +56,7 @@ static int parse_date(const char *text, uint64_t *ret)
 	static const char *const formats[] = { "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S",
 					       "%Y-%m-%d %H:%M", "%Y-%m-%d" };
 
-	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
 		struct tm tm = { .tm_isdst = -1 };
 		const char *end = strptime(text, formats[i], &tm);
 		time_t at;
@@ -69,7 +70,10 @@ static int parse_date(const char *text, uint64_t *ret)
 	return -EINVAL;
 }
 
-int history_parse_time(const char *text, uint64_t now_s, uint64_t *ret)
+/* A time as people write it: "03:00", "03:00:30" (the last time that it was so), "2026-01-31
+ * 03:00", "2026-01-31T03:00:00Z" (UTC), or so long ago: "2h". 0 or -EINVAL. `now_s`:
+ * CLOCK_REALTIME. */
+static int parse_time(const char *text, uint64_t now_s, uint64_t *ret)
 {
 	uint64_t ago_us;
 
@@ -87,7 +91,7 @@ int history_parse_until(const char *text, uint64_t now_s, uint64_t *ret_for_s)
 	time_t at;
 	struct tm day;
 
-	if (!strpbrk(text, ":-") || history_parse_time(text, now_s, &at_s) < 0)
+	if (!strpbrk(text, ":-") || parse_time(text, now_s, &at_s) < 0)
 		return -EINVAL;
 	/* That of the last day is known: the next is one day on, and not always 24 hours. */
 	if (!strchr(text, '-')) {
@@ -109,7 +113,7 @@ int history_parse_until(const char *text, uint64_t now_s, uint64_t *ret_for_s)
 
 static int take_time(const char *option, const char *text, uint64_t now_s, uint64_t *at_s)
 {
-	if (!text || history_parse_time(text, now_s, at_s) == 0)
+	if (!text || parse_time(text, now_s, at_s) == 0)
 		return 0;
 	fprintf(stderr,
 		"penstockctl: %s %s: give a time like 03:00 or \"2026-01-31 03:00\", or 2h (so long ago)\n",

@@ -6,10 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A time as people write it: "03:00", "03:00:30" (the last time that it was so), "2026-01-31
- * 03:00", "2026-01-31T03:00:00Z" (UTC), or so long ago: "2h". 0 or -EINVAL. `now_s`:
- * CLOCK_REALTIME. */
-int history_parse_time(const char *text, uint64_t now_s, uint64_t *ret_at_s);
 /* How long it is until such a time: of a clock time until the next, of a date until then. 0,
  * -EINVAL, or -ERANGE: it is over. "2h" is none. */
 int history_parse_until(const char *text, uint64_t now_s, uint64_t *ret_for_s);

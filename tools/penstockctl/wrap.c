@@ -93,7 +93,9 @@ static int on_close(void *cookie)
 	return 0;
 }
 
-FILE *wrap_open(int fd, unsigned width)
+/* A stream that breaks lines at `width` columns (20 at least) and writes them to descriptor `fd`
+ * when they end or when it is flushed; NULL: out of memory. */
+static FILE *wrap_open(int fd, unsigned width)
 {
 	struct wrap *w = calloc(1, sizeof(*w));
 	FILE *file =

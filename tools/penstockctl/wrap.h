@@ -5,9 +5,6 @@
 
 #include <stdio.h>
 
-/* A stream that breaks lines at `width` columns (20 at least) and writes them to descriptor `fd`
- * when they end or when it is flushed; NULL: out of memory. */
-FILE *wrap_open(int fd, unsigned width);
 /* Puts it in the place of stdout and stderr where these are terminals. */
 void wrap_terminals(void);
 
