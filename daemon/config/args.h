@@ -14,8 +14,9 @@ struct args {
 };
 
 /* Takes the options and loads the configuration; prints what is wrong to stderr. Returns the exit
- * status (EX_CONFIG: the configuration is not valid, and then the options are in `ret`), or -1 to go
- * on. `daemon_options`: also --state-dir, --observe, --print-config, --print-metrics, --support. */
+ * status (EX_CONFIG: the configuration is not valid, and then the options are in `ret`), or -1 to
+ * go on. `daemon_options`: also --state-dir, --observe, --print-config, --print-metrics,
+ * --support. */
 int args_read(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
 	      struct args *ret, struct config *ret_config);
 

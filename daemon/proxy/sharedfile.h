@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Puts the path of this process's file into `ret_path` (320): RUN_DIR/counts/proxy-PID, `generation`
- * unless it is 0, and `ending`. Creates the directory. 0 or -errno. */
+/* Puts the path of this process's file into `ret_path` (320): RUN_DIR/counts/proxy-PID,
+ * `generation` unless it is 0, and `ending`. Creates the directory. 0 or -errno. */
 int sharedfile_name(const char *run_dir, unsigned generation, const char *ending, char *ret_path);
 /* Creates a file, in place of one of that name, with all its pages, and maps it for writing. 0 with
  * a descriptor and the mapping, which are the caller's, or -errno and no file. */
