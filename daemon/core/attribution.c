@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/array.h"
-
 #define MOST 0.5 /* of a unit's use: then its child is the better answer */
 #define TRIFLE 1e-9
 
@@ -37,7 +35,7 @@ bool attribution_is_own(const char *unit)
 	static const char *const log[] = { "systemd-journald.service", "rsyslog.service",
 					   "syslog-ng.service", "syslog.service" };
 
-	for (size_t i = 0; i < ARRAY_SIZE(log); i++)
+	for (size_t i = 0; i < sizeof(log) / sizeof(log[0]); i++)
 		if (strcmp(unit, log[i]) == 0)
 			return true;
 	return (strncmp(unit, "penstockd", 9) == 0 || strncmp(unit, "penstock-proxy", 14) == 0) &&

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/array.h"
 #include "core/law.h"
 #include "core/smooth.h"
 #include "core/splitmix.h"
@@ -142,7 +141,7 @@ static void step_trends(struct engine *engine, struct sample *sample)
 		  TREND_INODES },
 	};
 
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (!sample_has(sample, rows[i].left))
 			continue;
 		trend_put(rows[i].trend, sample->now_us, sample->value[rows[i].left],

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/array.h"
 #include "core/splitmix.h"
 
 uint64_t engine_layout(void)
@@ -33,7 +32,7 @@ uint64_t engine_layout(void)
 	};
 	uint64_t x = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(facts); i++) {
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
 		x ^= facts[i];
 		x = splitmix_next(&x);
 	}

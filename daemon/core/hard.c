@@ -2,7 +2,6 @@
  * a cliff. */
 #include "core/window_parts.h"
 
-#include "base/array.h"
 
 void memory_init(struct memory *m)
 {
@@ -146,7 +145,7 @@ double hard_limit(struct memory *memory, const struct observation *o, enum reaso
 	};
 	double hard = -1;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (rows[i].most < 0 || (hard >= 0 && rows[i].most >= hard))
 			continue;
 		hard = rows[i].most;

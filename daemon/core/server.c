@@ -1,7 +1,6 @@
 /* What the machine and the server do: the only place that decides it, once a tick. */
 #include <string.h>
 
-#include "base/array.h"
 #include "core/window_parts.h"
 
 void machine_step(struct observation *o)
@@ -79,7 +78,7 @@ const char *server_names(uint32_t server, char *buf)
 					     "hangs" };
 	char *at = buf;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (!(server & 1u << i))
 			continue;
 		if (at != buf)

@@ -2,7 +2,6 @@
  * completions nor dialogue can be seen. RFC 8033 for its shape. */
 #include "core/window_parts.h"
 
-#include "base/array.h"
 
 /* p of the signals that a queue shows itself in; PSI only opens the gate. */
 double servo_step(struct servo *servo, const struct observation *o)
@@ -13,7 +12,7 @@ double servo_step(struct servo *servo, const struct observation *o)
 	const struct pressure *p = o->in->pressure;
 	double most = 0, harm = -1, e, du, in_flight = o->in->load->in_flight;
 
-	for (unsigned i = 0; i < ARRAY_SIZE(delays); i++) {
+	for (unsigned i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
 		if (!sample_has(o->in->sample, delays[i]))
 			continue;
 		most = fmax(most, p->signal[delays[i]]);
