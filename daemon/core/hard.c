@@ -2,7 +2,6 @@
  * a cliff. */
 #include "core/window_parts.h"
 
-
 void memory_init(struct memory *m)
 {
 	m->per_session = MEMORY_GUESS_BYTES;

@@ -2,7 +2,6 @@
  * completions nor dialogue can be seen. RFC 8033 for its shape. */
 #include "core/window_parts.h"
 
-
 /* p of the signals that a queue shows itself in; PSI only opens the gate. */
 double servo_step(struct servo *servo, const struct observation *o)
 {
