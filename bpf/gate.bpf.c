@@ -15,8 +15,10 @@
  * they do not, the daemon says how many of them count (kernel/syn_judge.h). An address that
  * completed a handshake before is proven. For the verdict on a proven address, tickets of unproven
  * addresses never count for more than a small share of the window, so that even the beginning of a
- * flood keeps no known sender out. Tickets of trusted clients take no place until they are
- * sessions.
+ * flood keeps no known sender out. For the verdict on an unproven address, nobody can tell at once
+ * whether the tickets before it are a burst of new clients or the beginning of a flood. Its SYN is
+ * dropped, once: the client's own TCP sends it again after a second, and then it is known. Tickets
+ * of trusted clients take no place until they are sessions.
  *
  * A tuple that was in use a moment ago gets a verdict like any other, but takes no place until it
  * is a session: the kernel looks up stray segments of a closed connection as if they were new.
@@ -48,8 +50,8 @@
 static inline int to_responder(struct bpf_sk_lookup *ctx, const struct smtp_tuple *t,
 			       const struct verdict *v, u64 now, int resets)
 {
-	u32 slot = ctx->family == AF_INET6_;
-	struct bpf_sock *sk = bpf_map_lookup_elem(&responder, &slot);
+	u32 slot = ctx->family == AF_INET6_ ? GATE_LISTENER_V6 : GATE_LISTENER_V4;
+	struct bpf_sock *sk = bpf_map_lookup_elem(&listeners, &slot);
 	struct tcp_sock *tp;
 	u32 queued, limit;
 
@@ -84,13 +86,36 @@ static inline int to_responder(struct bpf_sk_lookup *ctx, const struct smtp_tupl
 	return PASS;
 }
 
+/* Drops this SYN, unless that was done before: the client sends it again after a second. */
+static inline int postpone(struct bpf_sk_lookup *ctx, const struct smtp_tuple *t, u64 now)
+{
+	u64 *before = bpf_map_lookup_elem(&postponed, t);
+	u32 slot = ctx->family == AF_INET6_ ? GATE_DEAF_V6 : GATE_DEAF_V4;
+	struct bpf_sock *sk;
+	long r;
+
+	if (before && now - *before < GATE_POSTPONED_NS)
+		return 0;
+	if (bpf_map_update_elem(&postponed, t, &now, BPF_ANY))
+		return 0;
+	sk = bpf_map_lookup_elem(&listeners, &slot);
+	if (!sk)
+		return 0;
+	r = bpf_sk_assign(ctx, sk, 0);
+	bpf_sk_release(sk);
+	if (r)
+		return 0;
+	ADD(postponed, 1);
+	return 1;
+}
+
 static inline int lookup(struct bpf_sk_lookup *ctx, struct smtp_tuple *t)
 {
 	const struct plan *plan = &state.plan[state.current & 1];
 	struct verdict down = { 0, 0, REASON_BACKEND, LIMIT_NONE }, v;
 	u64 now = bpf_ktime_get_ns(), *closed;
-	int again;
 	struct gate_refusal *before;
+	int again, unsure = 0;
 
 	if (!state.loopback && is_local(t))
 		return PASS;
@@ -113,8 +138,8 @@ static inline int lookup(struct bpf_sk_lookup *ctx, struct smtp_tuple *t)
 		return to_responder(ctx, t, &down, now, 0);
 	closed = bpf_map_lookup_elem(&recently_closed, t);
 	again = closed && now - *closed < GATE_SEEN_NS;
-	v = decide(t, plan, now, again);
-	if (v.admit)
+	v = decide(t, plan, now, again, &unsure);
+	if (v.admit || (unsure && postpone(ctx, t, now)))
 		return PASS;
 	/* This may be a stray segment of a connection that just ended, and no new attempt. */
 	return to_responder(ctx, t, &v, now, state.resets && !again && is_told(t, plan));

@@ -65,13 +65,20 @@ struct {
 	__type(value, u64); /* when, ns */
 } recently_closed SEC(".maps");
 
-/* The responder's listeners: IPv4, IPv6. */
+/* By enum gate_listener. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, 2);
+	__uint(max_entries, GATE_LISTENERS);
 	__type(key, u32);
 	__type(value, u64);
-} responder SEC(".maps");
+} listeners SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, GATE_POSTPONED);
+	__type(key, struct smtp_tuple);
+	__type(value, u64); /* when, ns */
+} postponed SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

@@ -8,7 +8,7 @@
 #include "core/told.h"
 #include "shared.h"
 
-#define GATE_LAYOUT 0x67740006u /* raise it with every change here, or of struct plan */
+#define GATE_LAYOUT 0x67740007u /* raise it with every change here, or of struct plan */
 
 #define GATE_WATCHED 16
 #define GATE_TICKETS 16384
@@ -26,6 +26,9 @@
 #define GATE_TOLD_MIN 16 /* octets acknowledged: a reply and not the end alone */
 #define GATE_RING_BYTES (1u << 20)
 #define GATE_HANDSHAKE_SLOTS 32 /* powers of two of us */
+#define GATE_POSTPONED 32768 /* tuples whose first SYN was dropped: the kernel forgets the oldest */
+/* the first SYN of a tuple is not dropped again for so long */
+#define GATE_POSTPONED_NS 10000000000ull
 /* a refused tuple stays refused: for retransmitted SYNs, and for the ACK of its cookie */
 #define GATE_REFUSED_NS 10000000000ull
 /* stray segments of a closed connection are looked up as if they were new */
@@ -64,7 +67,8 @@ struct gate_state {
 	 * become sessions, and how many tickets count at most while SYNs fail (PLAN_UNLIMITED:
 	 * all). */
 	int64_t pending_then, pending_likely;
-	uint32_t pending_max, spare;
+	uint32_t pending_max;
+	uint32_t pending_usual; /* tickets that honest handshakes explain, and the share */
 	int64_t sessions; /* open at the MTA, whatever admitted them */
 	/* sessions that wait for their greeting, as of the last tick; used without a probe */
 	int64_t ungreeted;
@@ -77,6 +81,7 @@ struct gate_state {
 	uint64_t handshakes[GATE_HANDSHAKE_SLOTS];
 	struct gate_syns syns[GATE_SYNS];
 	uint64_t lookups_stale, passed_full, passed_closed, sessions_lost, events_lost;
+	uint64_t postponed; /* SYNs that were dropped, so that the client sends them again */
 	uint64_t audit; /* generation of the walk over all sockets */
 	uint64_t walk_found; /* sessions that the walk added */
 
@@ -90,6 +95,15 @@ struct gate_state {
 struct gate_probe_place {
 	uint32_t at; /* bytes */
 	uint32_t slots; /* ports that are the service's, by bits; 0: they are not counted */
+};
+
+/* The map of listeners: the responder's, and those that drop every SYN. */
+enum gate_listener {
+	GATE_LISTENER_V4,
+	GATE_LISTENER_V6,
+	GATE_DEAF_V4,
+	GATE_DEAF_V6,
+	GATE_LISTENERS
 };
 
 enum gate_flags {

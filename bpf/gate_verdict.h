@@ -123,6 +123,19 @@ static inline u32 ungreeted(const struct open_tickets *tickets)
 	return n > 0 ? (u32)n : 0;
 }
 
+/* What there is of the bucket and of those who wait for a greeting, when so many tickets count. */
+static inline void describe_places(const struct plan *plan, u64 now_us,
+				   const struct open_tickets *tickets, struct plan_request *r)
+{
+	r->tokens_milli = PLAN_UNLIMITED;
+	if (state.service >= PLAN_SERVICES)
+		return;
+	r->tokens_milli = tokens_milli(&plan->service[plan_slot(state.service)], now_us,
+				       tickets->all - tickets->counted);
+	if (plan->service[plan_slot(state.service)].ungreeted_max != PLAN_UNLIMITED)
+		r->ungreeted = ungreeted(tickets);
+}
+
 static inline void describe(const struct smtp_tuple *t, const struct plan *plan, u64 now_us,
 			    const struct open_tickets *tickets, struct plan_request *r)
 {
@@ -131,13 +144,7 @@ static inline void describe(const struct smtp_tuple *t, const struct plan *plan,
 	__builtin_memcpy(key.address, t->address, sizeof(key.address));
 	r->now_us = now_us;
 	r->service = state.service;
-	r->tokens_milli = PLAN_UNLIMITED;
-	if (state.service < PLAN_SERVICES) {
-		r->tokens_milli = tokens_milli(&plan->service[plan_slot(state.service)], now_us,
-					       tickets->all - tickets->counted);
-		if (plan->service[plan_slot(state.service)].ungreeted_max != PLAN_UNLIMITED)
-			r->ungreeted = ungreeted(tickets);
-	}
+	describe_places(plan, now_us, tickets, r);
 	if (state.trusted_count && bpf_map_lookup_elem(&trusted_networks, &key))
 		r->trusted = 1;
 	if (state.refused_count && bpf_map_lookup_elem(&refused_networks, &key))
@@ -216,9 +223,26 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 		ADD(passed_full, 1);
 }
 
+/* Whether an unproven address that finds no place would find one if the unproven tickets came to
+ * nothing, while there are more of them than honest handshakes explain. While a flood is known,
+ * tickets do not count in full, and nothing is unsure. */
+static inline int is_unsure(const struct plan *plan, u64 now, const struct open_tickets *tickets,
+			    struct plan_request *request, int64_t before)
+{
+	struct open_tickets proven = open_tickets(1);
+
+	if (state.share == PLAN_UNLIMITED || state.pending_max != PLAN_UNLIMITED ||
+	    read_now(&state.unproven) <= state.pending_usual)
+		return 0;
+	before += tickets->all - tickets->counted - (proven.all - proven.counted);
+	request->in_flight = before > 0 ? (u32)before : 0;
+	describe_places(plan, now / 1000, &proven, request);
+	return plan_decide(plan, request).admit;
+}
+
 /* `again`: the tuple was in use a moment ago. */
 static inline struct verdict decide(const struct smtp_tuple *t, const struct plan *plan, u64 now,
-				    int again)
+				    int again, int *ret_unsure)
 {
 	struct plan_request request = {};
 	u64 who = peer(t);
@@ -234,10 +258,14 @@ static inline struct verdict decide(const struct smtp_tuple *t, const struct pla
 	before -= tickets.all - tickets.counted;
 	request.in_flight = before > 0 ? (u32)before : 0;
 	v = plan_decide(plan, &request);
-	if (v.admit)
+	if (v.admit) {
 		admit(t, &v, now, flags);
-	else if (!(flags & GATE_LATE))
+		return v;
+	}
+	if (!(flags & GATE_LATE))
 		ADD(used, -1);
+	if (flags == GATE_UNPROVEN)
+		*ret_unsure = is_unsure(plan, now, &tickets, &request, before);
 	return v;
 }
 

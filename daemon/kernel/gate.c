@@ -28,7 +28,8 @@ static const struct {
 		       [MAP_SESSIONS] = { "sessions", true },
 		       [MAP_REFUSED] = { "refused", false },
 		       [MAP_RECENTLY_CLOSED] = { "recently_closed", false },
-		       [MAP_RESPONDER] = { "responder", false },
+		       [MAP_LISTENERS] = { "listeners", false },
+		       [MAP_POSTPONED] = { "postponed", false },
 		       [MAP_TRUSTED_NETWORKS] = { "trusted_networks", false },
 		       [MAP_REFUSED_NETWORKS] = { "refused_networks", false },
 		       [MAP_RANKS] = { "ranks", false },
@@ -265,7 +266,7 @@ static void fill_state(struct gate *g)
 	s->netns_inum = g->netns_fd >= 0 ? netns_inum(g->netns_fd) : 0;
 	s->loopback = g->options.loopback;
 	s->paused = s->answer_all = 0;
-	s->share = s->pending_max = PLAN_UNLIMITED;
+	s->share = s->pending_max = s->pending_usual = PLAN_UNLIMITED;
 	s->pending_then = s->pending_likely = s->waiting_then = s->pending;
 	s->trusted_count = s->refused_count = s->ranked = 0;
 	memcpy(s->ports, g->options.ports, sizeof(s->ports));
@@ -305,6 +306,22 @@ static int attach(struct gate *g, char *why)
 	return r;
 }
 
+/* Without them the gate works, and a flood's first half second keeps new senders out. */
+static void open_deaf(struct gate *g)
+{
+	gate_deaf_open(g->netns_fd, g->deaf_fd);
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t slot = GATE_DEAF_V4 + i;
+		uint64_t value = (uint64_t)g->deaf_fd[i];
+
+		if (g->deaf_fd[i] >= 0 &&
+		    bpf_map_update_elem(g->map[MAP_LISTENERS], &slot, &value, BPF_ANY) < 0)
+			log_info(
+				"the gate cannot make new senders wait for a second at the beginning of a flood: %s",
+				strerror(errno));
+	}
+}
+
 int gate_open(const struct gate_options *options, struct gate **ret_gate, char *why)
 {
 	struct gate *g = calloc(1, sizeof(*g));
@@ -317,7 +334,7 @@ int gate_open(const struct gate_options *options, struct gate **ret_gate, char *
 		return -ENOMEM;
 	}
 	g->options = *options;
-	g->walk_fd = g->expire_fd = g->forget_fd = -1;
+	g->walk_fd = g->deaf_fd[0] = g->deaf_fd[1] = g->expire_fd = g->forget_fd = -1;
 	memset(g->map, -1, sizeof(g->map));
 	memset(g->link, -1, sizeof(g->link));
 	g->netns_fd = options->netns_fd >= 0 ? fcntl(options->netns_fd, F_DUPFD_CLOEXEC, 3)
@@ -330,6 +347,8 @@ int gate_open(const struct gate_options *options, struct gate **ret_gate, char *
 	}
 	if (r == 0)
 		fill_state(g);
+	if (r == 0)
+		open_deaf(g);
 	if (r == 0)
 		r = gate_listeners(g, options->listener_v4, options->listener_v6);
 	if (r == 0)
@@ -365,6 +384,9 @@ void gate_close(struct gate *g, bool keep)
 	if (g->state)
 		munmap(g->state, g->state_size);
 	bpf_object__close(g->object);
+	for (int i = 0; i < 2; i++)
+		if (g->deaf_fd[i] >= 0)
+			close(g->deaf_fd[i]);
 	if (g->netns_fd >= 0)
 		close(g->netns_fd);
 	free(g->per_cpu);
@@ -397,8 +419,8 @@ int gate_listeners(struct gate *g, int listener_v4, int listener_v6)
 		uint64_t value = (uint64_t)fds[i];
 
 		if (fds[i] < 0)
-			bpf_map_delete_elem(g->map[MAP_RESPONDER], &i);
-		else if (bpf_map_update_elem(g->map[MAP_RESPONDER], &i, &value, BPF_ANY) < 0)
+			bpf_map_delete_elem(g->map[MAP_LISTENERS], &i);
+		else if (bpf_map_update_elem(g->map[MAP_LISTENERS], &i, &value, BPF_ANY) < 0)
 			r = -errno;
 	}
 	return r;
@@ -413,6 +435,7 @@ void gate_view(const struct gate *g, struct gate_view *ret)
 	ret->lookups_stale = s->lookups_stale;
 	ret->passed_full = s->passed_full;
 	ret->passed_closed = s->passed_closed;
+	ret->postponed = s->postponed;
 	ret->tickets_expired = g->expired;
 	ret->events_lost = s->events_lost;
 	ret->sessions_lost = s->sessions_lost;

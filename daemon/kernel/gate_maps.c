@@ -292,6 +292,7 @@ static void judge(struct gate *g, uint64_t now_us)
 	s->pending_then = pending;
 	s->pending_likely = j.likely;
 	s->pending_max = j.most;
+	s->pending_usual = j.usual;
 	say_flood(g, now_us);
 }
 

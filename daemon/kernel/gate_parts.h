@@ -1,5 +1,6 @@
 /* The inside of the gate, shared by gate.c (life), gate_maps.c (what goes into the kernel and comes
- * back) and gate_audit.c (the count against the sockets there are). For these files only. */
+ * back), gate_deaf.c (what drops SYNs) and gate_audit.c (the count against the sockets there are).
+ * For these files only. */
 #ifndef PENSTOCK_KERNEL_GATE_PARTS_H
 #define PENSTOCK_KERNEL_GATE_PARTS_H
 
@@ -17,7 +18,8 @@ enum gate_map {
 	MAP_SESSIONS,
 	MAP_REFUSED,
 	MAP_RECENTLY_CLOSED,
-	MAP_RESPONDER,
+	MAP_LISTENERS,
+	MAP_POSTPONED,
 	MAP_TRUSTED_NETWORKS,
 	MAP_REFUSED_NETWORKS,
 	MAP_RANKS,
@@ -36,6 +38,7 @@ struct gate {
 	struct bpf_object *object;
 	const char *form;
 	int map[MAP__COUNT], link[LINK__COUNT], walk_fd;
+	int deaf_fd[2]; /* IPv4, IPv6; below 0: none, and no SYN is dropped */
 	int expire_fd, forget_fd; /* programs that are run by hand */
 	struct gate_state *state; /* mapped */
 	size_t state_size;
@@ -73,6 +76,11 @@ void gate_release(struct gate *gate, const struct smtp_tuple *tuple, uint32_t fl
 int gate_event_read(void *context, void *data, size_t size);
 int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
 		      const struct gate_network *networks, unsigned n);
+
+/* gate_deaf.c */
+/* Opens the listeners of GATE_DEAF_V4 and GATE_DEAF_V6 in this namespace. Each is a descriptor that
+ * the caller closes, or -errno. */
+void gate_deaf_open(int netns_fd, int ret_fds[2]);
 
 /* gate_audit.c */
 /* Walks over every TCP socket of the MTA's namespace: sessions that are not counted join, those

@@ -55,7 +55,7 @@ static uint64_t count_young(const struct syn_reading *r, uint32_t old_turn, uint
 
 struct syn_judgement syn_judge_step(struct syn_judge *j, const struct syn_reading *r)
 {
-	struct syn_judgement judgement = { .most = PLAN_UNLIMITED };
+	struct syn_judgement judgement = { .most = PLAN_UNLIMITED, .usual = PLAN_UNLIMITED };
 	uint32_t turn = (uint32_t)(r->now_us * 1000 >> GATE_SYNS_SHIFT),
 		 old_turn = turn - 1 - (uint32_t)(r->patience_us * 1000 >> GATE_SYNS_SHIFT);
 	double dt_us = r->now_us > j->stepped_us ? (double)(r->now_us - j->stepped_us) : 0;
@@ -84,7 +84,9 @@ struct syn_judgement syn_judge_step(struct syn_judge *j, const struct syn_readin
 		young = r->pending;
 	old = r->pending - young;
 	judgement.likely = (uint32_t)(young + (old < r->share ? old : r->share));
-	if (j->flood && r->share != PLAN_UNLIMITED)
-		judgement.most = (uint32_t)(2 * j->in_handshake) + r->share;
+	if (r->share != PLAN_UNLIMITED)
+		judgement.usual = (uint32_t)(2 * j->in_handshake) + r->share;
+	if (j->flood)
+		judgement.most = judgement.usual;
 	return judgement;
 }

@@ -37,6 +37,8 @@ struct syn_judgement {
 	/* that count at any time until the next step; PLAN_UNLIMITED: all that are made from now
 	 * on */
 	uint32_t most;
+	/* as many may be open without a flood: what honest handshakes make, and the share */
+	uint32_t usual;
 };
 
 /* Once a tick. A judge begins as zeros. */

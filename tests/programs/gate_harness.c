@@ -38,13 +38,13 @@ static void view(void)
 
 	gate_view(gate, &v);
 	printf("{\"offered\":%llu,\"admitted\":%llu,\"deferred\":%llu,\"reset\":%llu,\"would_defer\":%llu,\"in_flight\":%llu,\"used\":%llu,\"tickets\":%u,"
-	       "\"expired\":%llu,\"syns_fail\":%d,\"stale\":%llu,\"full\":%llu,\"closed\":%llu,\"repaired\":%llu,\"events\":%llu,"
+	       "\"expired\":%llu,\"syns_fail\":%d,\"postponed\":%llu,\"stale\":%llu,\"full\":%llu,\"closed\":%llu,\"repaired\":%llu,\"events\":%llu,"
 	       "\"finished\":%llu,\"lost\":%llu,\"form\":\"%s\"}\n",
 	       (unsigned long long)c->offered, (unsigned long long)c->admitted,
 	       (unsigned long long)c->deferred, (unsigned long long)c->refused_reset,
 	       (unsigned long long)c->would_defer, (unsigned long long)c->in_flight,
 	       (unsigned long long)c->shadow_in_flight, v.tickets,
-	       (unsigned long long)v.tickets_expired, v.syns_fail,
+	       (unsigned long long)v.tickets_expired, v.syns_fail, (unsigned long long)v.postponed,
 	       (unsigned long long)v.lookups_stale, (unsigned long long)v.passed_full,
 	       (unsigned long long)v.passed_closed, (unsigned long long)v.repaired,
 	       (unsigned long long)events, (unsigned long long)finished,

@@ -65,6 +65,8 @@ static void while_syns_become_sessions_all_tickets_count(void **state)
 	live(30, 100, 1);
 	assert_false(judge.flood);
 	assert_int_equal(said.most, PLAN_UNLIMITED);
+	/* Twice the 20 ms of the honest, and the share: more than that may be a flood. */
+	assert_in_range(said.usual, 6, 3 + 4 + 1);
 }
 
 /* Whatever the mixture, and soon. */
@@ -121,6 +123,7 @@ static void without_a_window_nothing_is_bounded(void **state)
 	share = PLAN_UNLIMITED;
 	live(5, 20, 1000);
 	assert_int_equal(said.most, PLAN_UNLIMITED);
+	assert_int_equal(said.usual, PLAN_UNLIMITED);
 }
 
 static void a_daemon_that_was_away_begins_anew(void **state)
