@@ -1,5 +1,5 @@
-/* Xcap: what the server can complete a second, and how far its prediction is to be trusted. See the
- * head of window.c. */
+/* Xcap: what the server can complete a second, and how far the prediction of it is trusted. See
+ * the head of window.c. */
 #include "core/window_parts.h"
 
 /* CPU seconds a job, -1: not known yet. */
@@ -17,10 +17,11 @@ static double job_cost(struct job *job, const struct observation *o, const struc
 	return job->cost > 0 ? job->cost : -1;
 }
 
-/* How far the prediction holds. A server that is over its knee while the machine is not loaded has
- * a bound of its own (one thread, a lock, a remote service): what it does complete is remembered,
- * so that the prediction does not lead there again and again. One that completes next to nothing
- * hangs, and says nothing about what it can do when it does not. */
+/* How far the prediction holds. A server that is over its knee while the machine is not loaded
+ * has a bound of its own (one thread, a lock, a remote service): what it does complete is
+ * remembered, so that the prediction does not lead there again and again. A server that
+ * completes almost nothing hangs; from that nothing can be learned about what it can do
+ * otherwise. */
 static void step_trust(double *trust, const struct observation *o, const struct rates *r,
 		       double most, bool over)
 {
@@ -28,7 +29,7 @@ static void step_trust(double *trust, const struct observation *o, const struct 
 
 	if (!window_has(o->config, WINDOW_PART_TRUST))
 		return;
-	/* What was made of completions with the wrong unloaded time is void. */
+	/* A factor that was learned from completions with a wrong unloaded time is forgotten. */
 	if (o->confined)
 		smooth_step(trust, 1, o->dt, TRUST_VOID_S);
 	if (over && o->machine < MACHINE_PRESSED && fast > TRUST_MIN * most)
@@ -40,9 +41,9 @@ static void step_trust(double *trust, const struct observation *o, const struct 
 	*trust = clamp_double(*trust, TRUST_MIN, 1);
 }
 
-/* What is admitted now is completed a session later: what moves faster than that chases its own
- * echo, and completions of less than that are those of a burst. By the figures of the tick
- * before. */
+/* A session that is admitted now is completed one session time later. A law that reacts faster
+ * than that oscillates, and completions counted over a shorter time may be those of one burst.
+ * Uses the figures of the tick before. */
 void lag_step(struct capacity *c, const struct observation *o, double unloaded_s)
 {
 	double session_s = o->before->target_time_s + unloaded_s + o->before->think_time_s;
@@ -51,9 +52,9 @@ void lag_step(struct capacity *c, const struct observation *o, double unloaded_s
 	smooth_step(&c->completed_lag, o->completed, o->dt, fmax(c->lag_s, TAU_RATE_S));
 }
 
-/* What the disk has not been seen to carry is not believed, however much CPU is left: twice what it
- * would carry if stalls grew with the messages. They do where each has a commit of its own; where
- * commits are shared it carries more, and is believed step by step. */
+/* An upper bound for a disk, however much CPU is left: twice what it would carry if stalls grew
+ * in proportion to the messages. They do when each message has a commit of its own. When
+ * messages share commits the disk carries more, and the bound follows step by step. */
 static double disk_bound(struct job *job, const struct observation *o, const struct rates *r)
 {
 	if (o->io < 0 || r->jobs < JOBS_FOR_COST)
@@ -64,7 +65,7 @@ static double disk_bound(struct job *job, const struct observation *o, const str
 	return DISK_AHEAD * r->completed_slow / job->io + DISK_MIN_PER_S;
 }
 
-/* What the CPU of a job predicts, before it is known how far that holds. */
+/* What is predicted from the CPU time of a job, before the factor of trust is applied. */
 double job_step(struct job *job, const struct observation *o, const struct rates *r,
 		double completed_lag, double *ret_cost_s)
 {
@@ -72,7 +73,7 @@ double job_step(struct job *job, const struct observation *o, const struct rates
 
 	*ret_cost_s = cost;
 	most = CORES_USABLE * o->cores / (cost > 0 ? cost : JOB_GUESS_S);
-	if (cost < 0 && r->jobs >= JOBS_FOR_COST) /* no CPU figure: feel the way upwards */
+	if (cost < 0 && r->jobs >= JOBS_FOR_COST) /* no CPU figure: go up in steps */
 		most = AHEAD_BLIND * completed_lag + AHEAD_BLIND_PER_S;
 	return fmin(most, disk_bound(job, o, r));
 }

@@ -1,10 +1,11 @@
-/* What of a disk's time is its own. Where a disk is what is waited for, T0 is the part of T that is
- * the same however many are busy: a commit that all share takes as long for two as for two hundred,
- * and to let fewer in only gets less done. What grows with the busy is a queue. By regression of T
- * on the busy, over several commits. */
+/* The constant part of a disk's time. When sessions wait for a disk, T0 is the part of T that
+ * does not depend on how many are busy: a commit that all sessions share takes as long for two
+ * as for two hundred, and a smaller window would only get less done. The part that grows with
+ * the busy sessions is a queue. Found by regression of T on the busy sessions, over several
+ * commits. */
 #include "core/window_parts.h"
 
-/* Another disk, or another load: what was seen before says nothing of it. */
+/* It is another disk or another load: what was seen before does not apply to it. */
 static bool jumps(const struct commit *c, double time_s)
 {
 	return time_s > COMMIT_JUMPS * c->time_mean || time_s * COMMIT_JUMPS < c->time_mean;
@@ -49,7 +50,7 @@ double commit_step(struct commit *c, const struct observation *o)
 	spread = COMMIT_SPREAD * c->busy_mean;
 	if (c->variance >= spread * spread && c->variance > 0)
 		smooth_step(&c->time_s, constant_part(c), o->dt, BASE_CONFINED_S);
-	else if (o->refusing) /* or it was chance: behind a smaller window it shows again */
+	else if (o->refusing) /* perhaps it was chance: a smaller window will show it again */
 		smooth_step(&c->time_s, 0, o->dt, COMMIT_FADES_S);
 	return c->time_s;
 }

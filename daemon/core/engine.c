@@ -92,7 +92,7 @@ static void step_state(struct engine *engine, const struct sample *sample, const
 		view->state = STATE_SERVING;
 }
 
-/* What leaves a service a second, as far as anybody can see: jobs, else what is admitted. */
+/* What leaves a service a second: jobs, or admissions where jobs cannot be seen. */
 static double jobs_of(const struct engine *engine, unsigned i)
 {
 	const struct window *w = &engine->window[i];
@@ -162,8 +162,8 @@ static double behind_allows(const struct engine *engine)
 	return queue < 0 ? filter : filter < 0 ? queue : fmin(queue, filter);
 }
 
-/* A service's part of what the queue allows: by what it brings; a quarter is shared alike, or who
- * brings nothing would never bring anything. -1: all. */
+/* A service's part of what the queue allows: in proportion to the jobs that it brings. At least
+ * a quarter of an equal part, so that a service without jobs can begin to bring some. -1: all. */
 static double queue_share(const struct engine *engine, unsigned i)
 {
 	double jobs = 0, own = jobs_of(engine, i), alike, allowed = behind_allows(engine);
@@ -176,7 +176,7 @@ static double queue_share(const struct engine *engine, unsigned i)
 	return allowed * (jobs > 0 ? fmax(own / jobs, QUEUE_ALIKE * alike) : alike);
 }
 
-/* What the engine itself knows better than any sensor joins the sample, for all to see. */
+/* Signals that the engine computes, and no sensor reads, are added to the sample. */
 static void put_derived(struct engine *engine, const struct load *load, struct sample *sample)
 {
 	double in_flight = 0, busy = 0, time = -1;
@@ -254,8 +254,9 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 	}
 }
 
-/* What can be carried, connections a second. Where places are short, that is what is completed,
- * whatever is thought of it: the window may be held by a limit, or by what the law does not see. */
+/* What can be carried, connections a second. When places are short that is what is completed,
+ * even if the law expects more: a limit may hold the window, or something that the law does not
+ * see. */
 static double carried_per_s(const struct window *w, const struct load_service *l)
 {
 	bool short_of_places = w->view.refusing && l->known & LOAD_IN_FLIGHT &&
@@ -267,8 +268,8 @@ static double carried_per_s(const struct window *w, const struct load_service *l
 	return w->view.passing_per_s;
 }
 
-/* What clients are told now, over all services: one that is never shed is drained, too. What they
- * were told before an order or a mode ended is none of it. */
+/* What clients are told now, over all services (one that is never shed can be drained, so it
+ * counts too). What they were told under an earlier order or mode does not count. */
 static void step_told(struct engine *engine, const struct load *load, double dt_s)
 {
 	const struct engine_view *view = &engine->view;

@@ -1,14 +1,15 @@
 /* Whether the pressure comes from other programs than mail. */
 #include "core/window_parts.h"
 
-/* Whether the mail server has little part in what the machine does: by its CPU time where that is
- * known, else by how far it is from what it has been seen to do. */
+/* Whether the mail server causes only a small part of the machine's load: by its CPU time where
+ * that is known, else by how much less it does than it has done before. */
 static bool has_little_part(const struct observation *o, const struct rates *rates,
 			    const struct capacity *capacity)
 {
 	const struct sample *s = o->in->sample;
 
-	/* On a disk, or of memory, CPU time says nothing: there it is what each moves and holds. */
+	/* For a disk or memory CPU time says nothing: there the bytes that each group moves or
+	 * holds count. */
 	if (o->in->pressure->driver == RESOURCE_DISK && sample_has(s, SIGNAL_MTA_IO_BYTES_PER_S) &&
 	    sample_has(s, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S))
 		return s->value[SIGNAL_MTA_IO_BYTES_PER_S] <

@@ -1,5 +1,5 @@
-/* W_hard: what memory, spool space and slots carry. Beyond these there is no slowing down, there is
- * a cliff. */
+/* W_hard: how many sessions memory, spool space and slots carry. Beyond these limits the server
+ * does not become slower, it fails: each is a cliff. */
 #include "core/window_parts.h"
 
 void memory_init(struct memory *m)
@@ -7,9 +7,10 @@ void memory_init(struct memory *m)
 	m->per_session = MEMORY_GUESS_BYTES;
 }
 
-/* A session takes its memory late (at the end of DATA): the figure falls slowly, but for where
- * memory binds, and those who are in are those whom the cliff is about. What of the free memory was
- * put down to sessions changes with it; that is no news of others. */
+/* A session takes its memory late (at the end of DATA), so the figure falls slowly, except when
+ * memory is what limits the window: then it is about the sessions that are open now. The figures
+ * of a machine without sessions contain this one, and are corrected with it: a new estimate does
+ * not mean that other programs took or freed memory. */
 static void believe(struct memory *m, double n, double bytes_each, double dt, bool binds)
 {
 	double was = m->per_session, more;
@@ -54,10 +55,10 @@ void memory_step(struct memory *m, const struct observation *o)
 	}
 }
 
-/* What sessions never take. The default is for the time in which the need of a session is not
- * known: beside a neighbour that leaves 40 MB of 350 MB it would leave no place at all, where six
- * sessions of 6 MB fit. Sessions differ, and so does what they hold in all: that is kept back
- * beside it. */
+/* Memory that sessions never take. The configured reserve is meant for the time before the need
+ * of a session is known. Beside a neighbour that leaves 40 MB of 350 MB it would leave no place
+ * at all, although six sessions of 6 MB fit. So once the need is known, the reserve is smaller.
+ * Sessions differ in what they hold; the spread of the total is kept free too. */
 static double reserve(const struct memory *m, const struct window_config *config)
 {
 	if (!m->learned || config->memory_reserve_bytes > RESERVE_USUAL_BYTES)
@@ -67,11 +68,11 @@ static double reserve(const struct memory *m, const struct window_config *config
 	       RESERVE_SIGMAS * sqrt(m->idle_variance);
 }
 
-/* What would be free without any session: what is free, and what those in flight hold. It is
- * believed at once when it is less, and slowly when it is more. So sessions that were just admitted
- * and have not taken yet what they will gain nothing, and readings that err leave as much free as
- * they err. Example: 768 MB, 8 MB a session, 50 in flight: 368 MB are free, 368 + 50 x 8 = 768. If
- * readings err by a tenth of 368 MB, about 40 MB less are believed. */
+/* What would be free without any session: what is free now, and what the sessions in flight
+ * hold. A lower value is believed at once, a higher one slowly. So sessions that were just
+ * admitted, and have not taken their memory yet, do not make room for more, and as much memory
+ * stays free as the readings err. Example: 768 MB, 8 MB a session, 50 in flight: 368 MB are
+ * free, 368 + 50 x 8 = 768. If readings err by a tenth of 368 MB, about 40 MB less are believed. */
 static void learn_idle(struct memory *m, double n, double dt)
 {
 	double idle = m->available + n * m->per_session, off;
@@ -81,7 +82,8 @@ static void learn_idle(struct memory *m, double n, double dt)
 	m->idle_seen = true;
 	smooth_step(&m->available_idle, idle, dt,
 		    idle + sqrt(m->idle_variance) < m->available_idle ? IDLE_DOWN_S : IDLE_UP_S);
-	/* A step that others make is no spread: more than CHANCE_SIGMAS is not believed. */
+	/* When another program takes or frees memory, that is a step and no spread: more than
+	 * CHANCE_SIGMAS is cut off. */
 	off = fabs(idle - m->idle_lag);
 	off = fmin(off, CHANCE_SIGMAS * sqrt(m->idle_variance) + m->per_session);
 	smooth_step(&m->idle_variance, off * off, dt, IDLE_UP_S);
@@ -89,8 +91,9 @@ static void learn_idle(struct memory *m, double n, double dt)
 	smooth_step(&m->idle_lag, m->idle_mean, dt, IDLE_RATE_S);
 }
 
-/* What others will have taken when those in flight have left, as it goes. What lags behind by
- * IDLE_RATE_S shows the slope: no difference of two readings is taken. */
+/* What other programs will have taken by the time that the sessions in flight have ended, if
+ * they go on like this. The slope comes from a mean that lags behind by IDLE_RATE_S, not from
+ * the difference of two readings. */
 static double taken_by_then(const struct memory *m, const struct window_config *config)
 {
 	if (!window_has(config, WINDOW_PART_EXHAUSTION))
@@ -104,7 +107,7 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	double hard;
 
 	if (!sample_has(o->in->sample, SIGNAL_MEM_AVAILABLE_BYTES)) {
-		/* A reading that is missing does not take the cliff away. */
+		/* The cliff stays when a reading is missing. */
 		m->missed_s += o->dt;
 		if (m->missed_s > MEMORY_MISSED_MAX_S)
 			m->carried = 0;
@@ -113,7 +116,8 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	m->available = o->in->sample->value[SIGNAL_MEM_AVAILABLE_BYTES];
 	learn_idle(m, o->in->load->in_flight, o->dt);
 	m->missed_s = 0;
-	/* One is always let through: else it would not be seen that it is better now. */
+	/* One session is always let through: without any, the law would not see that memory is free
+	 * again. */
 	hard = fmax(1, (m->available_idle - taken_by_then(m, o->config) - reserve(m, o->config)) /
 			       (m->per_session * (m->learned ? 1 : MEMORY_MARGIN)));
 	m->carried = hard;
@@ -131,7 +135,7 @@ static double space_ceiling(const struct observation *o)
 	return left <= 0 ? 0 : o->in->load->in_flight + left / DISK_PER_SESSION_BYTES;
 }
 
-/* W_hard: the cliffs. -1 when none is known. Also says which one is nearest. */
+/* W_hard: the lowest of the cliffs, and which one that is. -1 when none is known. */
 double hard_limit(struct memory *memory, const struct observation *o, enum reason *ret_reason)
 {
 	const struct {

@@ -30,7 +30,7 @@ static int stands_at(const struct level_input *in, enum level_number number, dou
 	}
 }
 
-/* Since when it is so, 0: it is not. */
+/* Since when the condition holds; 0: it does not. */
 static void follow(uint64_t *since_us, int is_so, uint64_t now_us)
 {
 	if (!is_so)
@@ -62,7 +62,7 @@ static int stays(const struct level_state *state, enum level_number number,
 	return !has_lasted(state->below_since_us[number], s, in->now_us);
 }
 
-/* What came back soon after it was left will stay longer this time. */
+/* A level that came back soon after it was left stays longer this time. */
 static void note_rise(struct level_state *state, enum level_number to, uint64_t now_us)
 {
 	for (int n = state->level.number + 1; n <= (int)to; n++)

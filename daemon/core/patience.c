@@ -1,10 +1,11 @@
 /* How long senders may wait in front of the server. */
 #include "core/window_parts.h"
 
-/* Whether the waiting room stands: somebody in it has waited for half the objective, and others are
- * refused because it is full, for ten seconds on end. A crest that drains refuses nobody. It stands
- * until nobody is refused any more: shorter waits refuse as many, and no more, at a load that is
- * above capacity for good. */
+/* Whether the queue in the waiting room stands, and does not drain: for ten seconds on end the
+ * oldest connection in it has waited for half the objective, and others are refused because the
+ * room is full. A short crest drains, and refuses none. A queue that stands counts as one until
+ * no client is refused any more. Then waits are short; at a load that stays above capacity that
+ * refuses no more clients than long waits would. */
 static bool room_stands(struct patience *p, const struct observation *o, double objective_s)
 {
 	const struct load_service *l = o->in->load;
@@ -19,11 +20,12 @@ static bool room_stands(struct patience *p, const struct observation *o, double 
 	return p->room_s >= ROOM_STANDS_S;
 }
 
-/* So long may be waited in front of the server: up to the objective while the queue there comes and
- * goes; next to not at all where the load is above capacity for long, or by so much that the room
- * is full anyway. A refused sender comes back in five minutes; one who waits for a second does not
- * even notice. So a queue that comes and goes is borne, in front of the server where it costs no
- * process, and one that stands is not (CoDel's distinction). */
+/* How long a connection may wait in front of the server: up to the objective while the queue
+ * there comes and goes; almost not at all when the load has been above capacity for long, or is
+ * above it by so much that the room fills anyway. A refused sender comes back in five minutes,
+ * and one that waits for a second does not notice it. So a queue that comes and goes is allowed,
+ * in front of the server, where it costs no process. A queue that stands is not (the same
+ * distinction as CoDel's). */
 double patience_step(struct patience *p, const struct observation *o,
 		     const struct capacity *capacity)
 {
@@ -33,8 +35,8 @@ double patience_step(struct patience *p, const struct observation *o,
 
 	smooth_step(&p->offered, o->offered, o->dt, TAU_OFFERED_S);
 	excess = p->offered / (could > 0 ? could : capacity->per_s) - 1;
-	/* Where the window has been full for as long as a session takes, what is completed is what
-	 * the server can do now, whatever is thought of it. */
+	/* When the window has been full for as long as a session takes, the completions are what
+	 * the server can do now, even if the law expects more. */
 	full = o->before->window >= 0 && o->in->load->in_flight >= FULL * o->before->window;
 	p->full_s = full ? p->full_s + o->dt : 0;
 	over = excess > LASTS_OVER - 1 ||

@@ -6,8 +6,8 @@
 #include "core/law.h"
 #include "core/smooth.h"
 
-/* The unloaded connect-to-220 is followed downwards within seconds and upwards over minutes: it is
- * a property of the server (greet wait, DNS lists), overload is what comes on top. */
+/* The unloaded connect-to-220 falls within seconds and rises over minutes: it is a property of
+ * the server (greet wait, DNS lists). What comes on top of it is overload. */
 static void learn_base(struct pressure_state *state, const struct sample *sample, double dt_s)
 {
 	double now;

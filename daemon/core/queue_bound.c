@@ -29,7 +29,7 @@ void queue_bound(const struct observation *o, double offered_per_s, struct windo
 	}
 	if (MILLI * allowed < ret->pass_milli)
 		ret->pass_milli = (uint32_t)(MILLI * allowed);
-	/* So the next tick's patience, and the demand, are reckoned by what is let in. */
+	/* The next tick computes patience and demand with this rate. */
 	view->passing_per_s = fmin(view->passing_per_s, allowed);
 	view->queue_binds = offered_per_s > QUEUE_BINDS_FROM * allowed;
 	if (view->queue_binds && !view->hard_binds) {

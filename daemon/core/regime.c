@@ -10,17 +10,17 @@
  */
 #include "core/window_parts.h"
 
-/* Whether the CPUs do all they can. Those who wait then get through; those who wait for an idle
- * machine may never do. */
+/* Whether the CPUs do all they can. Then the sessions that wait do get through; on an idle
+ * machine they may wait forever. */
 static bool does_all_it_can(const struct observation *o)
 {
 	return o->used >= WORKS && o->saturation >= WORKS;
 }
 
-/* Over the knee, and for longer than an admission takes to show. A standing accept queue is an
- * overload too: sessions that were refused late wait in it, and in no T. Not one that a step of the
- * load left: a server that forks takes a moment to get at it, and what is completed meanwhile was
- * begun before the step. */
+/* Over the knee, and for longer than the effect of an admission takes to show. An accept queue
+ * that stands is an overload too: sessions that were refused late wait in it, and T does not
+ * contain them. A queue that was left by a step of the load does not count: a server that forks
+ * takes a moment to work on it, and what it completes meanwhile began before the step. */
 static bool is_over(struct knee *knee, const struct observation *o, const struct rates *r,
 		    double lag_s)
 {
@@ -36,7 +36,8 @@ enum regime regime_step(struct knee *knee, const struct observation *o, const st
 {
 	if (is_over(knee, o, r, lag_s))
 		return REGIME_OVER;
-	/* Loaded, but by whom? While mail's own time is good that is not for us to cut. */
+	/* The machine is saturated. While mail's own time is good, other programs cause that, and
+	 * refusing mail would not help. */
 	if (o->machine == MACHINE_SATURATED)
 		return observed_slow(o, r, good_s) || !window_has(o->config, WINDOW_PART_FOREIGN)
 			       ? REGIME_CLOSING

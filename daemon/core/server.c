@@ -12,16 +12,15 @@ void machine_step(struct observation *o)
 						   : MACHINE_SATURATED;
 }
 
-/* Whether the time goes into greetings that the server holds back while its machine could do more:
- * a greet wait, DNS lists.
- * One without a process for them leaves them in its accept queue. A server that hangs looks the
- * same; there the bound on those who wait for a greeting and the late refusal hold, and no window
- * would bring it back. The accept queues are those of all listeners: one that stands is said of
- * all. */
+/* Whether sessions are slow because the server holds its greetings back (a greet wait, DNS
+ * lists) while its machine could do more. One without a process for them leaves them in its
+ * accept queue. A server that hangs looks the same; there the bound on those who wait for a
+ * greeting and the late refusal hold, and no window would bring it back. The accept queues are
+ * those of all listeners: one that stands is said of all. */
 static bool greets_late(const struct observation *o, const struct rates *r)
 {
-	/* By the count of the same moment, too: a late refusal takes them away at once, and the
-	 * mean knows that later. */
+	/* The count of this moment is looked at too: a late refusal removes sessions at once,
+	 * and the mean follows later. */
 	double busy = fmin(r->busy, o->in->load->busy), ungreeted = o->in->load->ungreeted;
 	double queued = sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
@@ -38,8 +37,9 @@ void greeting_step(struct greeting *greeting, struct observation *o, const struc
 		o->server |= SERVER_SHORT_OF_SLOTS;
 	if (greets_late(o, r))
 		o->server |= SERVER_GREETS_LATE;
-	/* No client was ever greeted, and one has waited longer than any server's own way of late:
-	 * it hangs. Those who wait are told then, and few are let in to see when it does greet. */
+	/* No client has been greeted yet, and one has waited longer than any server delays its
+	 * greeting on purpose: the server hangs. Then the clients that wait are refused, and a
+	 * few are let in, to see when the server greets. */
 	if (o->in->connect_220_base_us > 0)
 		greeting->never = false;
 	else if (sample_get(o->in->sample, SIGNAL_OLDEST_WAITING_US, 0) > US_IN_S * UNGREETED_S)
@@ -48,8 +48,8 @@ void greeting_step(struct greeting *greeting, struct observation *o, const struc
 		o->server |= SERVER_NEVER_GREETED;
 }
 
-/* While next to nothing is completed, a machine whose CPUs are pressed says nothing of why: a
- * server that is short of CPU gets some. The server's own stall does. */
+/* When almost nothing is completed, busy CPUs of the machine do not tell why: a server that is
+ * short of CPU still gets some. The stall of the server's own control group does tell. */
 void server_see_hang(struct observation *o, const struct rates *r)
 {
 	if (observed_slow(o, r, TIME_BAD_S) && r->completed < HUNG_PER_S &&

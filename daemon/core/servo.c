@@ -21,8 +21,8 @@ double servo_step(struct servo *servo, const struct observation *o)
 	if (most == 0 && o->saturation >= 0)
 		most = o->saturation / SATURATED; /* nothing but the gate is known */
 	e = clamp_double(1 - most, -1, 1);
-	/* Shedding must help: resource pressure alone, while mail's own objective is seen to hold,
-	 * cuts nothing. */
+	/* Shedding must help: while mail's own objective is met, the pressure of a resource
+	 * alone does not cut the window. */
 	if (e < 0 && harm >= 0 && harm < SERVO_HARM && window_has(o->config, WINDOW_PART_FOREIGN))
 		e = 0;
 	if (e < 0 && o->machine == MACHINE_IDLE && harm < 1)

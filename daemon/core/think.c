@@ -8,8 +8,9 @@ void think_read(struct think *think, const struct observation *o)
 	smooth_step(&think->jobs, o->completed, o->dt, TAU_COST_S);
 }
 
-/* Z. A server that is plainly idle while its window is full of sessions waiting for their senders
- * must not be shut by them: there the sessions open now are believed before they have finished. */
+/* Z. When the server is clearly idle, and its window is full of sessions that wait for their
+ * senders, these must not keep others out: then Z also follows the sessions that are open,
+ * before they have finished. */
 double think_step(struct think *think, const struct observation *o, const struct rates *r,
 		  const struct capacity *capacity, double server_s)
 {
@@ -17,8 +18,8 @@ double think_step(struct think *think, const struct observation *o, const struct
 	bool idle = (o->time < TIME_GOOD_S || r->busy < BUSY_MIN) && o->machine < MACHINE_PRESSED &&
 		    !(o->server & SERVER_SHORT_OF_SLOTS) &&
 		    !(o->server & SERVER_GREETS_LATE); /* they wait for the server */
-	/* Those open came in by the one and go out by the other; while they are on their way in,
-	 * nothing comes out yet. */
+	/* The open sessions came at the rate of admissions and leave at the rate of completions.
+	 * Right after a rise of the load none has completed, so the larger of the two is taken. */
 	double passing = fmax(capacity->completed_lag, r->admitted), open = 0;
 
 	if (r->jobs >= JOBS_FOR_COST && think->jobs > THINK_MIN_PER_S)

@@ -1,10 +1,10 @@
-/* T, the time that a session costs the server, and T0, its unloaded part: what is the server's way
- * (tarpits, greet waits, lookups) and no overload. */
+/* T, the time that a session costs the server, and T0, its unloaded part: the time that the
+ * server always takes (tarpits, greet waits, lookups), also without an overload. */
 #include "core/window_parts.h"
 
-/* The window is nearly shut, and still a session takes long on an idle machine, or where a disk is
- * all that it waits for: that is no queue, but its own way, or the disk's (a commit that all
- * share). */
+/* The window is nearly shut, and sessions still take long, although the machine is idle or only
+ * a disk is waited for. Then the time is no queue: the server or the disk always takes so long
+ * (a commit that all sessions share). */
 static bool is_confined(const struct observation *o, const struct rates *r)
 {
 	bool disk = o->io > o->cpu && !(o->server & SERVER_SHORT_OF_SLOTS);
@@ -26,7 +26,8 @@ static double ended_time(const struct rates *r)
 static bool is_unloaded(const struct observation *o, const struct rates *r)
 {
 	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
-	/* A server that greets late by itself (greet wait, DNS lists) always has some that wait. */
+	/* A server that delays its greeting (greet wait, DNS lists) always has some clients that
+	 * wait for it. */
 	double late = LATE_GREETINGS * r->admitted * o->in->connect_220_base_us / US_IN_S;
 
 	return observed_idle(o) && !o->refusing &&
@@ -41,8 +42,8 @@ static void learn(struct unloaded *u, struct observation *o, const struct rates 
 	/* While the load rises, completions lag behind by T: then Little's law holds for what was
 	 * admitted. */
 	double unloaded = r->busy / fmax(fmax(completed, admitted), 1);
-	/* After a step of the load either rate is not what made those busy now: it costs less only
-	 * if it does by both. */
+	/* After a step of the load one of the two rates does not belong to the sessions that are
+	 * busy now. So the time is believed to be shorter only if it is by both rates. */
 	double surely = r->busy / fmax(fmin(completed, admitted), 1);
 	bool rests = is_unloaded(o, r);
 
@@ -52,7 +53,8 @@ static void learn(struct unloaded *u, struct observation *o, const struct rates 
 		o->confined = true;
 	} else if (unloaded > u->rest_s && o->server & SERVER_GREETS_LATE &&
 		   completed > THROUGH_SHARE * admitted) {
-		/* They do get through, late as they are greeted: that is its way. */
+		/* Sessions are greeted late, and do get through: this server always takes so
+		 * long. */
 		if (u->seen)
 			smooth_step(&u->rest_s, unloaded, o->dt, BASE_GREETING_S);
 		else
@@ -69,9 +71,9 @@ static void learn(struct unloaded *u, struct observation *o, const struct rates 
 	}
 }
 
-/* A session takes at the least what its greeting takes, also where the few sessions by which the
- * unloaded time was learned were lucky. While greetings wait for a place, they say nothing of
- * it. */
+/* A session takes at least as long as its greeting, even if the few sessions from which the
+ * unloaded time was learned were faster. While greetings wait for a slot, their time says
+ * nothing about that. */
 static void learn_greeting(struct unloaded *u, const struct observation *o, const struct knee *knee)
 {
 	if (!(o->server & SERVER_SHORT_OF_SLOTS) && knee->over_s <= 0)
@@ -81,14 +83,15 @@ static void learn_greeting(struct unloaded *u, const struct observation *o, cons
 double unloaded_step(struct unloaded *u, struct observation *o, const struct rates *r,
 		     const struct knee *knee, double commit_s)
 {
-	/* Beyond what is the server's way, which itself varies. Those busy now were admitted a
-	 * while ago. */
+	/* What is busy beyond the unloaded time, which itself varies. The sessions that are busy
+	 * now were admitted a while ago. */
 	double passing = fmax(r->admitted, r->completed);
 	double busy = r->busy - BASE_SLACK * passing * u->time_s;
 	double excess = fmax(0, busy / fmax(r->completed, 1)), ended = ended_time(r);
-	/* On an idle machine T alone shuts nothing: before an unloaded one was seen, and where
-	 * greetings are what is late, a long one may be just that, and some of the busy may only
-	 * look so. Then those that have ended must have taken as long, too. */
+	/* On an idle machine a long T alone does not shut the window: before the unloaded time
+	 * is known, and where greetings are late, it may be the time that the server always
+	 * takes, and some sessions may only look busy. Then the sessions that have ended must
+	 * have taken as long as well. */
 	bool witness = !observed_idle(o);
 	bool alone = !u->seen || r->jobs < JOBS_FOR_BASE || o->server & SERVER_GREETS_LATE;
 
