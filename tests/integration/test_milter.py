@@ -84,7 +84,7 @@ class World:
         wait_for(lambda: self.asked(), "a question of Postfix")
 
     def make_sendmail(self, options):
-        self.server = Sendmail(self.directory, page("Sendmail", "mc"))
+        self.server = Sendmail(self.directory, page("Sendmail", "file /etc/mail/penstock.mc"))
         run = os.path.join(self.directory, "sock")
         os.makedirs(run)
         os.makedirs(self.server.root.file("/run/penstock"), exist_ok=True)

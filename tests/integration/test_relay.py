@@ -123,13 +123,14 @@ def _():
 @test("OpenSMTPD as its page says: a foreign client cannot relay")
 def _():
     page, directory = blocks("opensmtpd/proxy.md"), a_directory("opensmtpd")
+    line = re.search(r"`(listen on .*)` takes", text_of("opensmtpd/proxy.md"))[1]
     root = Root("opensmtpd", unpack("opensmtpd", OPENSMTPD), directory)
     root.write("/etc/passwd", "opensmtpd:x:31300:31300::/var/lib/opensmtpd/empty:/usr/sbin/nologin\n"
                "opensmtpq:x:31301:31301::/var/lib/opensmtpd/empty:/usr/sbin/nologin\n", "a")
     root.write("/etc/group", "opensmtpd:x:31300:\nopensmtpq:x:31301:\n", "a")
     root.write("/etc/aliases", "postmaster: root\n")
     # Debian's own, with the line of the page.
-    root.write("/etc/smtpd.conf", "table aliases file:/etc/aliases\n" + page["/etc/smtpd.conf"] + 'action "local" mbox alias <aliases>\naction "relay" relay\n'
+    root.write("/etc/smtpd.conf", "table aliases file:/etc/aliases\n" + line + '\naction "local" mbox alias <aliases>\naction "relay" relay\n'
                'match from any for domain "example.org" action "local"\nmatch from local for any action "relay"\n')
     for path in ("/var/lib/opensmtpd/empty", "/var/spool/smtpd"):
         os.makedirs(root.file(path), mode=0o711, exist_ok=True)

@@ -10,6 +10,8 @@ import tempfile
 from lib.packages import making
 from lib.place import BUILD
 
+# What penstockd has besides what a container has as a rule.
+BPF = ["--capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN", "--system-call-filter=bpf perf_event_open"]
 SYSTEMD = {"systemd", "systemd-sysv", "dbus", "polkitd", "libpam-systemd", "procps", "iproute2", "socat"}
 
 
@@ -67,11 +69,10 @@ def overlay(base, name):
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def boot(root, seconds):
+def boot(root, seconds, rights=BPF):
     """Boots it and waits until it powers off. The caller is in a mount namespace of its own. Returns what it said last."""
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
-    done = subprocess.run(["systemd-nspawn", "--register=no", "--keep-unit", "-D", root, "--boot", "--private-network",
-                           "--capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN", "--system-call-filter=bpf perf_event_open"],
+    done = subprocess.run(["systemd-nspawn", "--register=no", "--keep-unit", "-D", root, "--boot", "--private-network", *rights],
                           capture_output=True, text=True, timeout=seconds, errors="replace",
                           env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
     return f"{done.stdout[-300:]} {done.stderr[-300:]}".replace("\n", " ")

@@ -76,19 +76,24 @@ def attempts(functions, arguments, together):
         yield results[number]
 
 
-def run(*arguments, together=1):
-    """`together`: so many at once, in processes, for tests that mostly wait and share no port, file or signal."""
+def chosen():
+    """The tests that the environment asks for."""
     only = os.environ.get("ONLY", "").split("|")
     unknown = [o for o in only if not any(o in t[0] for t in _tests)]
     if unknown:
         sys.exit(f"ONLY: no test here is called anything with {' or '.join(unknown)}")
     cases = {"quiet": (True,), "others": (False,)}.get(os.environ.get("CASES"), (True, False))
-    chosen = [t for t in _tests if t[2] in cases and any(o in t[0] for o in only)]
-    functions = [t[1] for t in chosen]
+    return [t for t in _tests if t[2] in cases and any(o in t[0] for o in only)]
+
+
+def run(*arguments, together=1):
+    """`together`: so many at once, in processes, for tests that mostly wait and share no port, file or signal."""
+    tests = chosen()
+    functions = [t[1] for t in tests]
     failed = 0
-    print(f"1..{len(chosen)}", flush=True)
+    print(f"1..{len(tests)}", flush=True)
     results = attempts(functions, arguments, together) if together > 1 else (attempt(f, arguments) for f in functions)
-    for number, ((name, _, _), (seconds, outcome, said)) in enumerate(zip(chosen, results), 1):
+    for number, ((name, _, _), (seconds, outcome, said)) in enumerate(zip(tests, results), 1):
         if outcome == "ok":
             print(f"ok {number} - {name}\n# {seconds:.1f} s", flush=True)
         elif outcome == "skip":
