@@ -4,8 +4,10 @@ word in a booted Debian with that mail server, from the installation of the pack
 
 In a page, ```sh is a block of commands, run by root as they stand; each must succeed. ```file PATH is the whole of a file. ```output is
 what the block before it prints: each line is found in it, up to "..." . While it is not, the block is run again for some seconds, as a
-person would. A last word postfix or exim is the server that the block is for. Every block of ```ini is a configuration that penstockd takes. The machine has the addresses of the
-documentation: 192.0.2.10 and 2001:db8::10, mx1.example.org; that with Postfix has a Redis, too, at 192.0.2.7. That no block of any page is forgotten is what tests/check-docs sees."""
+person would. A last word postfix, exim or docker is the server that the block is for. Every block of ```ini is a configuration that
+penstockd takes. The machine has the addresses of the documentation: 192.0.2.10 and 2001:db8::10, mx1.example.org; that with Postfix has a
+Redis, too, at 192.0.2.7. Images for Docker cannot be fetched in a test: lib/dockerhost.py tells what stands in their place. That no block of
+any page is forgotten is what tests/check-docs sees."""
 import os
 import re
 import shutil
@@ -14,13 +16,13 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import container, pages, place, tap
+from lib import container, dockerhost, pages, place, tap
 from lib.place import BIN, BUILD, ROOT
 from lib.tap import Skip, check, test
 
 COMMON = {"systemd", "systemd-sysv", "dbus", "procps", "iproute2", "netbase", "socat", "swaks", "libio-socket-inet6-perl", "apt"}
 SERVERS = {"postfix": {"postfix", "redis-server"}, "exim": {"exim4-daemon-heavy"}, "opensmtpd": {"opensmtpd"},
-           "sendmail": {"sendmail", "sendmail-bin", "make"}}
+           "sendmail": {"sendmail", "sendmail-bin", "make"}, "docker": dockerhost.PACKAGES}
 # What debconf would ask of an administrator: an Internet site named mx1.example.org.
 ANSWERS = {
     "postfix": "postconf -e myhostname=mx1.example.org mydestination=mx1.example.org,localhost inet_interfaces=all inet_protocols=all mynetworks_style=host"
@@ -41,7 +43,8 @@ define(`confDELAY_LA', `0')dnl
 define(`confCONNECTION_RATE_THROTTLE', `0')dnl
 END
 echo mx1.example.org >>/etc/mail/local-host-names
-make -C /etc/mail"""}
+make -C /etc/mail""",
+    "docker": dockerhost.ANSWERS}
 # Runs the blocks one after the other; NAME.rc and NAME.out tell how each went.
 RUNNER = r"""
 cd /root/penstock
@@ -51,7 +54,11 @@ state() { ss -Hltn | awk '{ print $4 }' | sort; find /etc/systemd/system -type l
 	for file in sendmail.cf Makefile databases; do echo "$(grep -sv '^#' /etc/mail/$file | sha256sum) /etc/mail/$file"; done; }
 expected() { while IFS= read -r line; do grep -qF -- "${line%%...*}" "$2" || { echo "missing: $line" >>"$2.missing"; return 1; }; done <"$1"; }
 wait_for_mail() { for i in $(seq 100); do ss -Hltn 'sport = :25' | grep -q . && return; sleep 0.2; done; }
-wait_for_mail
+if [ -e /root/setup ]; then
+	bash -e /root/setup >/root/setup.out 2>&1 || { echo $? >/root/setup.rc; systemctl poweroff; exit; }
+else
+	wait_for_mail
+fi
 state >/root/before
 for block in /root/blocks/*.sh; do
 	name=${block%.sh}; tries=1; [ -e $name.expected ] && tries=15
@@ -93,6 +100,13 @@ def write(path, text):
         f.write(text)
 
 
+def read(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path, errors="replace") as f:
+        return f.read()
+
+
 def put_blocks(root, page, server):
     """Each block as a script; returns [(name, what it is)]."""
     plan = []
@@ -127,25 +141,33 @@ def follow(page, server):
         write(root + "/etc/systemd/system/page.service", UNIT)
         os.symlink("/etc/systemd/system/page.service", root + "/etc/systemd/system/multi-user.target.wants/page.service")
         plan = put_blocks(root, page, server)
-        said = container.boot(root, 1200)
+        rights = container.BPF
+        if server == "docker":
+            write(root + "/root/setup", dockerhost.SETUP)
+            os.mkdir(root + "/../docker")
+            rights = [*dockerhost.NSPAWN, f"--bind={os.path.dirname(root)}/docker:{dockerhost.STATE}"]
+        said = container.boot(root, 3600, rights)
+        if os.path.exists(root + "/root/setup.rc"):
+            said = read(root + "/root/setup.out")[-400:].replace("\n", " ")
+            check(read(root + "/root/setup.rc").strip() == str(dockerhost.CANNOT), f"the machine cannot be set up: {said}")
+            raise Skip(f"Docker does not run here: {said}")
         if not os.path.exists(root + "/root/before"):
             raise Skip(f"no container can be booted here: {said}")
         judge(root, page, server, plan)
 
 
 def judge(root, page, server, plan):
-    def read(name):
-        path = f"{root}/root/{name}"
-        return open(path, errors="replace").read() if os.path.exists(path) else ""
+    def read_in(name):
+        return read(f"{root}/root/{name}")
 
     logs = os.path.join(BUILD, "test-logs")
     log = os.path.join(logs, f"pages-{page.replace('/', '-')}-{server}.log")
-    write(log, "".join(f"$ {what}\n{read(f'blocks/{name}.out')}[{read(f'blocks/{name}.rc').strip()}]\n" for name, what in plan) + read("journal"))
+    write(log, "".join(f"$ {what}\n{read_in(f'blocks/{name}.out')}[{read_in(f'blocks/{name}.rc').strip()}]\n" for name, what in plan) + read_in("journal"))
     for name, what in plan:
-        code, out = read(f"blocks/{name}.rc").strip(), read(f"blocks/{name}.out")
-        check(not read(f"blocks/{name}.out.missing"), f"{what}\nprints\n{out}\n{read(f'blocks/{name}.out.missing')}(see {log})")
+        code, out = read_in(f"blocks/{name}.rc").strip(), read_in(f"blocks/{name}.out")
+        check(not read_in(f"blocks/{name}.out.missing"), f"{what}\nprints\n{out}\n{read_in(f'blocks/{name}.out.missing')}(see {log})")
         check(code == "0" or os.path.exists(f"{root}/root/blocks/{name}.expected"), f"{what}\nexits with {code or 'nothing: not come to'}:\n{out}\n(see {log})")
-    before, after = read("before").splitlines(), read("after").splitlines()
+    before, after = read_in("before").splitlines(), read_in("after").splitlines()
     changed = sorted(set(before) ^ set(after))
     check(not changed, f"the state before is not there again: {changed}")
 
