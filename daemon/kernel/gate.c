@@ -314,11 +314,16 @@ static void open_deaf(struct gate *g)
 		uint32_t slot = GATE_DEAF_V4 + i;
 		uint64_t value = (uint64_t)g->deaf_fd[i];
 
-		if (g->deaf_fd[i] >= 0 &&
+		int r = g->deaf_fd[i];
+
+		if (r >= 0 &&
 		    bpf_map_update_elem(g->map[MAP_LISTENERS], &slot, &value, BPF_ANY) < 0)
+			r = -errno;
+		/* A host may have no IPv6. */
+		if (r < 0 && r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL)
 			log_info(
 				"the gate cannot make new senders wait for a second at the beginning of a flood: %s",
-				strerror(errno));
+				strerror(-r));
 	}
 }
 

@@ -1,7 +1,7 @@
 /* A thread that does what must not be done in the tick, because it walks directories or may hang:
  * jobs that look at something every so often. What a job finds it keeps under a lock of its own,
- * and the tick does not wait for it. Jobs that may hang (a dead network file system) have a worker
- * of their own. */
+ * and the tick does not wait for it. Jobs that may hang (a dead network file system, a lock of the
+ * kernel) have a worker of their own. */
 #ifndef PENSTOCK_SENSOR_WORKER_H
 #define PENSTOCK_SENSOR_WORKER_H
 

@@ -14,6 +14,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import wait_for
+from lib.rtnl import Rtnl
 from lib.tap import Skip, check, test
 from lib.world import World
 
@@ -103,6 +104,49 @@ def _():
             w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
     finally:
         ip("link", "del", "ps0", may_fail=True)
+
+
+@test("another program holds the kernel's lock of the network configuration: no tick waits, and it is said why there are no figures")
+def _():
+    def ticks():
+        return w.daemon.metric("penstock_tick_duration_seconds_count")
+    with world({"nic.interfaces": "lo"}) as w:
+        w.wait_signal("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
+        with Rtnl(30) as other:
+            before = ticks()
+            wait_for(lambda: ticks() >= before + 10, "ten ticks")
+            check(other.held.is_set(), "they go by meanwhile")
+            w.daemon.wait_status(lambda s: "holds its lock" in s["sensors"]["nic"].get("reason", ""), "the reason")
+            check("nic_rx_bytes_per_s" not in w.daemon.status()["resources"]["nic"]["signals"], "an old figure is none")
+            check(other.held.is_set(), "said meanwhile")
+        w.wait_signal("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
+        check(w.daemon.alive(), w.daemon.output())
+
+
+@test("the same lock is held: a reload that opens the sensors again does not wait; no thread and no descriptor stays when it is released")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    path = os.path.join(directory, "penstock.conf")
+
+    def configure(code):
+        with open(path, "w") as f:
+            f.write(f"[daemon]\nbpf = no\n[service.mx]\nports = 2526\nreply_code = {code}\n[nic]\ninterfaces = lo\n")
+
+    def entries(what):
+        return len(os.listdir(f"/proc/{w.daemon.pid}/{what}"))
+    configure(451)
+    with World(directory, server=None, proxy=False, argv=["-c", path]) as w:
+        w.wait_signal("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
+        before = entries("task"), entries("fd")
+        with Rtnl(30) as other:
+            for code in (421, 451, 421, 451):
+                configure(code)
+                w.daemon.ctl("reload", check=0)
+            check(other.held.is_set(), "no reload waits")
+            w.daemon.logged("Cannot end the thread that reads the links")
+        wait_for(lambda: entries("task") <= before[0] and entries("fd") <= before[1] + 2, lambda: f"threads, descriptors: {before}, now "
+                 f"{entries('task')}, {entries('fd')}")
+        w.wait_signal("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
 
 
 @test("a link that rides on another has the other's speed, and a change of it is said")
