@@ -198,4 +198,5 @@ def _():
 if not tap._tests:
     tap.skip_all("no page is run")
 place.isolate(prepare)
-tap.run()
+# Each page has a machine of its own, which mostly waits.
+tap.run(together=3)

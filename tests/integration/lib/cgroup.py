@@ -84,10 +84,12 @@ class Cgroup:
             self.write_file(os.path.join(V2, self.name, "io.max"), f"{device} wbps={rate or 'max'}")
 
     def remove(self):
+        """With the groups that were made inside it."""
         for path in self.paths:
             for _ in range(100):
                 try:
-                    os.rmdir(path)
+                    for group, _, _ in os.walk(path, topdown=False):
+                        os.rmdir(group)
                     break
                 except OSError:
                     time.sleep(0.1)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 
+from lib.cgroup import Cgroup
 from lib.packages import making
 from lib.place import BUILD
 
@@ -70,11 +71,19 @@ def overlay(base, name):
 
 
 def boot(root, seconds, rights=BPF):
-    """Boots it and waits until it powers off. The caller is in a mount namespace of its own. Returns what it said last."""
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
-    done = subprocess.run(["systemd-nspawn", "--register=no", "--keep-unit", "-D", root, "--boot", "--private-network", *rights],
-                          capture_output=True, text=True, timeout=seconds, errors="replace",
-                          env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
+    """Boots it and waits until it powers off. Others may boot meanwhile: each has a /run and a control group of its own. Returns what it
+    said last."""
+    try:
+        group = Cgroup()
+    except OSError as why:
+        return f"no control group can be made: {why}"
+    try:
+        done = subprocess.run(group.prefix("unshare", "--mount", "sh", "-ec", 'mount -t tmpfs tmpfs /run; exec "$@"', "sh", "systemd-nspawn",
+                                           "--register=no", "--keep-unit", "-D", root, "--boot", "--private-network", *rights),
+                              capture_output=True, text=True, timeout=seconds, errors="replace",
+                              env={**os.environ, "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"})
+    finally:
+        group.remove()
     return f"{done.stdout[-300:]} {done.stderr[-300:]}".replace("\n", " ")
 
 
