@@ -50,8 +50,8 @@ struct agent {
 	uint64_t parting_us; /* when it ends; 0: not asked to */
 };
 
-/* A check that sends something (agent-send) has it read first: else closing would take our line
- * back. What is longer is not read to its end, for it may have none. */
+/* What a check sends (agent-send) is read first: closing a socket with unread data resets it,
+ * and our line would be lost. Only so much is read, since it may have no end. */
 static void answer(struct agent *a, int fd)
 {
 	uint64_t now_us = clock_monotonic_us();

@@ -53,7 +53,7 @@ void cutoff_note(struct source_table *t, unsigned service, const struct plan_sou
 	a->used = 1;
 }
 
-/* By the cut-offs that the front had: it was told of them with the last plan. */
+/* Uses the cut-offs of the last plan, by which the fronts decided. */
 static bool comes_first(const struct source_table *t, const struct source_arrivals *a,
 			const struct plan_source *source)
 {
@@ -243,7 +243,7 @@ static double reserve_max(const struct source_table *t, const struct source_arri
 	return a->credits > 0 ? most * fmin(1, a->first / (RESERVE_FIRST * a->credits)) : most;
 }
 
-/* So much of each limit is kept as makes those who come first find a place. */
+/* So much of each limit is kept that the sources that come first find a place. */
 static uint8_t step_reserve(const struct source_table *t, struct source_arrivals *a, double dt_s)
 {
 	double share, reserve = a->reserve;

@@ -60,7 +60,7 @@ uint64_t source_fleet_key(const struct source_table *t, const uint8_t *address)
 	return key ? key : 1;
 }
 
-/* Back from a key to where its entry is. False: no pool of that name here. */
+/* Finds the place of an entry by its key. False: there is no pool of that name here. */
 static bool place_of(const struct source_table *t, uint64_t key, struct ledger_place *ret)
 {
 	uint64_t group = key;
@@ -108,7 +108,7 @@ static void begin_wait(struct source_entry *e, const struct fleet_record *r)
 		e->tag &= ~(uint32_t)ENTRY_LATE;
 }
 
-/* What is newer than the clock of this host is as new as it. */
+/* A time in the future, by the clock of this host, is taken as now. */
 static struct fleet_record until_now(const struct fleet_record *record, uint32_t now_s)
 {
 	struct fleet_record r = *record;

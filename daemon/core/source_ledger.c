@@ -120,8 +120,8 @@ static unsigned free_entries(const struct source_entry *set)
 	return count;
 }
 
-/* What would be lost with an entry: a flood of strangers that ask once must not wash out who came
- * back, nor who is known. */
+/* How much would be lost with an entry: a flood of new sources that ask once must not displace
+ * sources that came back, or are known. */
 static unsigned worth(const struct source_entry *e)
 {
 	if (e->tag & ENTRY_DEFERRED)
@@ -129,9 +129,9 @@ static unsigned worth(const struct source_entry *e)
 	return e->tag & ENTRY_KNOWN ? 2 : 0;
 }
 
-/* Room for a new entry: a free one in the emptier set; else that of whom it costs least to forget,
- * and of those the one not seen for longest. NULL: it would cost an entry that is worth more, or
- * one network more than its share. */
+/* Room for a new entry: a free one in the emptier set, otherwise the least valuable entry, and
+ * of these the one not seen for longest. NULL: only a more valuable entry could make room, or
+ * the network has its share already. */
 static struct source_entry *room(struct source_table *t, const struct ledger_place *place,
 				 unsigned own_worth)
 {

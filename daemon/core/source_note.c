@@ -29,8 +29,7 @@ static void locate(const struct source_table *t, const struct source_event *even
 	rate_prefetch(t, &ret->address);
 }
 
-/* Whole units; what is left of one is charged by chance, so that it comes out right on the
- * average. */
+/* Whole units; a fraction is rounded up or down at random, so that the average is right. */
 static uint32_t units_of(struct source_table *t, double us)
 {
 	double units = us / t->unit_us, whole = (double)(uint64_t)units;
@@ -137,7 +136,7 @@ static void note_promise(struct source_table *t, const struct source_event *even
 {
 	t->promised += count;
 	t->due_offered += (float)count;
-	/* Who sends unusually much, or too much at once, was not promised its turn for that. */
+	/* A source that sends unusually much, or too much at once, has no promise for that part. */
 	if (event->admitted || !is_shed(event->limit) || source->heavy)
 		return;
 	t->broken += count;
@@ -187,24 +186,24 @@ static void note_attempt(struct source_table *t, const struct source_event *even
 	top_add(t, event->address, n->keys.network, units, !event->admitted, count);
 	rate_add(t, &n->address, count);
 	t->connections[0] += count;
-	/* What it asks for, not only what it gets: else a source that is turned away would look as
-	 * light as those beside it, and a thousand attempts of one would decide what passes for
-	 * all. */
+	/* Counts what it asks for, not only what it gets. Otherwise a source that is refused
+	 * would look as light as the others, and a thousand attempts of one source would set the
+	 * cut-off for all. */
 	rate_add(t, &n->network, units_of(t, (double)units * t->unit_us));
 	if (event->admitted)
 		admit(t, &e, facts.units, now_s);
 	else
 		defer(t, &e, now_s);
-	/* Who is let in has earned nothing yet: a stranger enters the ledger with the end of a
-	 * session that did a job, or when it must wait. Else a million empty connections would wash
-	 * out everybody who is known. */
+	/* An admission alone does not put a source into the ledger. A new source enters it when
+	 * a session that did a job ends, or when it must wait. Otherwise a million empty
+	 * connections would displace all sources that are known. */
 	if (!facts.entry && event->admitted)
 		return;
 	ledger_put(t, &n->ledger, &e);
 	name_waiter(t, event, n->keys.group, &e, now_s);
 }
 
-/* The session came to nothing: its sender waits from now on, and its next proper attempt is owed an
+/* The session failed: its sender waits from now on, and its next proper attempt is owed an
  * admission. */
 static void note_late(struct source_table *t, const struct source_event *event,
 		      const struct noted *n, uint32_t now_s)

@@ -135,8 +135,8 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 		return PLAN_HEAVY_SHARE;
 	if (fair == NONE_LOG || facts->units < least || rate < fair + UNUSUAL_FAIR_LOG)
 		return PLAN_HEAVY_NO;
-	/* So far over it that its own past is no excuse: it would fill a bin of rank alone, to pass
-	 * whole or not at all. */
+	/* So far over the fair rate that its own past does not count: it would fill a bin of
+	 * rank alone, which passes as a whole or not at all. */
 	if (rate >= fair + UNUSUAL_ALWAYS_LOG)
 		return PLAN_HEAVY_SHARE;
 	if (facts->entry && rate < facts->entry->usual + UNUSUAL_PAST_LOG)
@@ -144,8 +144,8 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 	return PLAN_HEAVY_SHARE;
 }
 
-/* Only of pools, where an operator says so: else a bot that is soon tired would be let in for
- * it. */
+/* Only for pools, where an operator says so. Otherwise a bot that gives up soon would be let in
+ * for that. */
 static bool is_hasty(const struct source_table *t, const struct source_facts *facts)
 {
 	uint32_t patience = facts->pool ? t->pool[facts->pool - 1].patience_s : 0;

@@ -186,11 +186,11 @@ static float hll_estimate(const struct source_table *t)
 
 /* ---- the fair rate -------------------------------------------------------------------------- */
 
-/* Filling the water: that level of the charge of a minute at which, when each source has the
- * smaller of level and charge pass, so much of what arrives (`share`) does. What arrives is taken
- * of the last seconds while these are too much: at an onset the minute knows only those who were
- * there before, and would have them pay. Newton's method on a function that is concave: from the
- * level of the last tick, one step too low and then nearer with each. */
+/* Water-filling: the level of a minute's charge at which, if each source may pass the smaller of
+ * level and charge, `share` of what arrives passes. While the last seconds exceed that, they
+ * stand for what arrives: at an onset the minute knows only the sources from before, and these
+ * would have to give way. Newton's method on a concave function, from the level of the last
+ * tick: the first step is too low, and each further one is nearer. */
 static float fill(const struct source_table *t, float share, bool recent)
 {
 	float level = fmaxf(t->fair_units, 0);
@@ -210,7 +210,7 @@ static float fill(const struct source_table *t, float share, bool recent)
 			else
 				slope += w / sure;
 		}
-		/* Who is not known by name is taken to be one like the other. */
+		/* The sources that are not known by name are taken to be alike. */
 		rests = fmaxf(1, t->active - (float)t->tops);
 		rest = fmaxf(0, t->demand_units - named) / rests;
 		if (rest <= level)
@@ -250,7 +250,8 @@ static void set_fair(struct source_table *t, float units, uint64_t now_us)
 	bool begins = t->fair_log == NONE_LOG && units >= 0;
 
 	if (units >= 0) {
-		/* One session is everybody's, and under it the sketch cannot tell anybody apart. */
+		/* Every source may have one session, and below that the sketch cannot tell sources
+		 * apart. */
 		units = fmaxf(units, 1 + 1.5f * t->cost_us / (float)t->unit_us);
 		eighths = (int32_t)floor(8 * 1.4426950408889634 * log((double)units));
 	}

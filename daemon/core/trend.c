@@ -85,8 +85,8 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 	if (first >= 0 || second >= 0 || first < TREND_HALVES * second ||
 	    second < TREND_HALVES * first)
 		return false;
-	/* What comes is told by the slower of the whole and its second half: late rather than
-	 * wrong. */
+	/* The forecast uses the slower slope of the whole and its second half: it is rather late
+	 * than wrong. */
 	l->slope = fmax(whole, second) / window;
 	return true;
 }
@@ -112,8 +112,8 @@ void trend_put(struct trend *t, uint64_t now_us, double value, double least)
 		struct trend_look *l = &t->look[i];
 		uint64_t window_us = (uint64_t)(window_s(i) * US_IN_S);
 
-		/* After a gap (a suspended machine, a lost sensor) what was seen before is no
-		 * neighbour of what comes. */
+		/* After a gap (a suspended machine, a lost sensor) the readings before and after
+		 * it are not compared. */
 		if (l->began_us && now_us - l->began_us > TREND_GAP * (double)window_us) {
 			memset(l, 0, sizeof(*l));
 			l->began_us = 0;

@@ -38,7 +38,7 @@ static inline double observed_first(const struct sample *s, enum signal own, enu
 	return sample_get(s, own, sample_get(s, whole, otherwise));
 }
 
-/* On an idle machine what is slow is no queue, unless one stands in front of it. */
+/* On an idle machine slow sessions mean no queue, unless one stands in front of the server. */
 static inline bool observed_idle(const struct observation *o)
 {
 	return o->machine == MACHINE_IDLE && !(o->server & SERVER_SHORT_OF_SLOTS);

@@ -48,7 +48,7 @@ static double burst(const struct window *w)
 /* How many may wait for their greeting. */
 static uint32_t ungreeted_max(const struct window *w, const struct observation *o, double x)
 {
-	/* A greet wait that is new shows in T before it is taken for the unloaded greeting. */
+	/* A new greet wait shows in T before it is learned as the unloaded greeting. */
 	double base_s = fmax(o->in->connect_220_base_us / US_IN_S,
 			     o->server & SERVER_GREETS_LATE ? w->unloaded.time_s : 0);
 	double ungreeted =
@@ -78,8 +78,8 @@ void window_plan(const struct window *w, const struct observation *o, struct pla
 	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_MIN, burst(w)), PLAN_MAX);
 	ret->ungreeted_max = ungreeted_max(w, o, x);
 	ret->greeting_timeout_us = greeting_timeout_us(w, o);
-	/* Sessions that end give memory and slots back, but a full disk has no place for those who
-	 * wait. */
+	/* Sessions that end give memory and slots back; but on a full disk no place comes free
+	 * for connections that wait. */
 	if (!w->view.hard_binds || w->view.reason != REASON_DISK)
 		ret->hold_us = (uint32_t)(US_IN_S * w->view.patience_s);
 	ret->pass_milli = (uint32_t)fmin(MILLI * w->view.passing_per_s, PLAN_MAX);

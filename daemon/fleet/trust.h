@@ -1,5 +1,5 @@
-/* Whom a connection with TLS believes, and how it shows who it is, from files that somebody else
- * opened: the process that does TLS opens none. */
+/* Which certificates a connection with TLS accepts, and which one it presents. The process that
+ * does TLS opens no file itself: penstockd opens the PEM files and passes their descriptors. */
 #ifndef PENSTOCK_FLEET_TRUST_H
 #define PENSTOCK_FLEET_TRUST_H
 

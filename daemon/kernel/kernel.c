@@ -76,7 +76,7 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		int r;
 
 		if (probes[i]->is_spare && k->probe[probes[i]->spare_for].state) {
-			snprintf(k->probe[i].why, sizeof(k->probe[i].why), "not needed: %s is had",
+			snprintf(k->probe[i].why, sizeof(k->probe[i].why), "not needed: %s is available",
 				 probes[probes[i]->spare_for]->name);
 			continue;
 		}

@@ -29,7 +29,7 @@
 #define ROUNDS 7
 #define ROUND_MS \
 	4000 /* whole periods of what is seen part of the time (daemon/kernel/duty_cycle.h) */
-/* after load begins or ends: rates are found anew, a machine that rests is asked less often */
+/* after load begins or ends: rates are measured again, and an idle machine is polled less often */
 #define SETTLE_MS 6000
 #define SWITCHES_PER_S 50000.0
 #define IOS_PER_S 5000.0
@@ -563,7 +563,7 @@ int main(int argc, char **argv)
 	pid_t daemon, switching[2], reading;
 
 	if (stats < 0 || !mkdtemp(directory)) {
-		printf("cost: skipped: the kernel's account of BPF run times is not to be had: %s\n",
+		printf("cost: skipped: the kernel's account of BPF run times is not available: %s\n",
 		       strerror(errno));
 		return 0;
 	}

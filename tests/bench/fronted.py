@@ -132,7 +132,7 @@ frontend lua
 
 @contextlib.contextmanager
 def nginx_auth():
-    """Without penstock nginx asks its own location that says yes: it has to ask somebody."""
+    """Without penstock nginx asks its own location that says yes: it has to ask some server."""
     page = nginx.page("nginx").replace("192.0.2.1:25", f"127.0.0.1:{ASKING}")
     page = page.replace("http {\n", "http {\n\tserver { listen 127.0.0.1:9834; location / { add_header Auth-Status OK; "
                         "add_header Auth-Server 127.0.0.1; add_header Auth-Port 2525; return 200 \"\"; } }\n")

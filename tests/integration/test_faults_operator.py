@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Hands that reach into the run directory, and reload after reload: mail flows, what was broken is made anew, nothing grows."""
+"""Hands that reach into the run directory, and reload after reload: mail flows, what was broken is made again, nothing grows."""
 import os
 import resource
 import socket
@@ -40,7 +40,7 @@ def survives(w, cut):
     w.mail_flows()
 
 
-@test("the plan is cut short under daemon and proxy: both live, it is made anew, orders are followed again")
+@test("the plan is cut short under daemon and proxy: both live, it is made again, orders are followed again")
 def _():
     with World(calm=True) as w:
         survives(w, lambda: os.truncate(run_file(w, "plan"), 0))
@@ -50,7 +50,7 @@ def _():
         wait_for(refused, "the proxy follows the new plan")
 
 
-@test("the plan is removed, or another file stands in its place: it is made anew and followed")
+@test("the plan is removed, or another file stands in its place: it is made again and followed")
 def _():
     def replace(path):
         with open(path + ".other", "wb") as f:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Faults of the disk and of what is written on it: mail flows, and somebody is told."""
+"""Faults of the disk and of what is written on it: mail flows, and the log or an alert says so."""
 import os
 import subprocess
 import sys
@@ -139,7 +139,7 @@ def _():
             w.daemon = Daemon(directory, w.options, argv=argv)
             w.daemon.logged(f"Cannot use ledger in the state directory: it {what.strip()}. It was set aside as ledger.corrupt")
             with open(ledger + ".corrupt", "rb") as f:
-                check(f.read() == content, "kept for whoever wants to look")
+                check(f.read() == content, "kept for people who want to look")
             w.mail_flows()
             w.daemon.stop()
             with open(ledger, "rb") as f:

@@ -162,7 +162,7 @@ def _():
         w.mta = None
         try:
             w.greeting("10.77.0.25")
-            check(False, "somebody answered")
+            check(False, "a client was answered")
         except ConnectionRefusedError:
             pass
         w.daemon.ctl("drain", check=0)
@@ -250,7 +250,7 @@ def _():
         wait_for(lambda: outcomes[-1:] == [b"220"], "traffic goes to the MTA")
         stop.set()
         thread.join()
-        # Whoever was in the middle of it may have been told by the stand-in, or cut off by the crash: nobody timed out.
+        # Clients in the middle of it may have been answered by the stand-in, or cut off by the crash: none timed out.
         check(set(outcomes) <= {b"451", b"421", b"220", b"", b"ConnectionResetError"}, f"{set(outcomes)}")
         check(session.say(b"NOOP").startswith(b"250"), "the served session")
         check(attached() == 0, "nothing attached")

@@ -407,7 +407,7 @@ class Spoe:
         wait_for(lambda: self.balancer.server("penstockd", "penstock_spoe")[0].startswith("DOWN"), "HAProxy's check to fail")
 
     def delays(self, count=40):
-        """Connect to greeting, in seconds; whoever is refused or sees nothing fails."""
+        """Connect to greeting, in seconds; a client that is refused or sees nothing fails."""
         times = []
         for _ in range(count):
             began = time.monotonic()

@@ -219,7 +219,7 @@ def _():
                 os.kill(pid, signal.SIGCONT)
         refused_properly(report, deferred_by(s), {"smtp", "late"})
         check(set(deferred_by(s)) <= {"smtp", "late", "source"}, f"{deferred_by(s)}")
-        check(report["outcomes"]["timeout"] == 0, f"somebody hung: {report['outcomes']}")
+        check(report["outcomes"]["timeout"] == 0, f"a client hung: {report['outcomes']}")
         w.heals()
         w.all_delivered()
 

@@ -46,7 +46,7 @@ def loop_file_system(kind="ext4", megabytes=320):
         f.truncate(megabytes << 20)
     done = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True)
     if done.returncode != 0:
-        raise Skip("no loop device is to be had: " + done.stderr.strip())
+        raise Skip("no loop device is available: " + done.stderr.strip())
     device = done.stdout.strip()
     try:
         make_filesystem(kind, device)
@@ -177,7 +177,7 @@ def _():
 def squeeze(group, megabytes, seconds=600):
     """A process that touches more memory than its group may have, again and again: page cache is reclaimed for it."""
     path = os.path.join(BUILD, f"squeeze-{os.getpid()}")
-    open(path, "w").close()  # whoever ends it at once finds what to remove
+    open(path, "w").close()  # so that whatever ends it at once finds what to remove
     program = f"""
 import os, time
 until = time.monotonic() + {seconds}

@@ -134,7 +134,7 @@ def _():
     os.makedirs(f"{directory}/m")
     done = subprocess.run(["mount", "-o", "loop", image, f"{directory}/m"], capture_output=True, text=True)
     if done.returncode:
-        raise Skip("no loop device can be had: " + done.stderr.strip())
+        raise Skip("no loop device is available: " + done.stderr.strip())
     try:
         for d in ("upper", "work", "lower"):
             os.mkdir(f"{directory}/m/{d}")

@@ -59,7 +59,7 @@ static int shell(const char *command, char *line, int size)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* A loop device on a file of our own, with the file's name removed. -1: none is to be had. */
+/* A loop device on a file of our own, with the file's name removed. -1: there is none. */
 static int open_loop(char *device, int size)
 {
 	char command[256], image[] = "penstock-test-image-XXXXXX";
@@ -115,7 +115,7 @@ static void reads_writes_and_flushes_of_a_device_are_told_apart(void **state)
 	need(PROBE_BLKIO);
 	fd = open_loop(device, sizeof(device));
 	if (fd < 0) {
-		print_message("# no loop device is to be had\n");
+		print_message("# no loop device is available\n");
 		skip();
 	}
 	assert_int_equal(fstat(fd, &st), 0);

@@ -101,7 +101,7 @@ static void what_happened_a_minute_ago_is_forgotten(void **state)
 	assert_int_equal(minute_count_step(&m, 104, now += 29000000), 4);
 	assert_int_equal(minute_count_step(&m, 104, now += 2000000), 1);
 	assert_int_equal(minute_count_step(&m, 104, now += 600000000), 0);
-	assert_int_equal(minute_count_step(&m, 2, now += 100000), 0); /* began anew */
+	assert_int_equal(minute_count_step(&m, 2, now += 100000), 0); /* began again */
 	assert_int_equal(minute_count_step(&m, 3, now += 100000), 1);
 }
 

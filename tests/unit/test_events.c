@@ -76,7 +76,7 @@ static void a_foreign_head_is_no_ring(void **state)
 	head.head = UINT64_MAX; /* a lie: bounded all the same */
 	assert_int_equal(events_span(&head, 0, 10, &span), 0);
 	assert_true(span.count <= 10 && span.from < EVENTS_RING);
-	head.head = 2; /* it began anew */
+	head.head = 2; /* it began again */
 	assert_int_equal(events_span(&head, 5, 10, &span), 0);
 	assert_int_equal(span.count, 0);
 }

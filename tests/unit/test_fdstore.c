@@ -76,7 +76,7 @@ static void service(int a, int b, int c)
 	got = fdstore_take("gate-link");
 	IN_CHILD(got > 5 && same_file(got, 104) && !same_file(4, 104));
 	IN_CHILD(fcntl(got, F_GETFD) & FD_CLOEXEC);
-	/* Once; and the others are still to be had, whatever becomes of the first. */
+	/* Once; and the others are still there, whatever becomes of the first. */
 	IN_CHILD(fdstore_take("gate-link") == -ENOENT);
 	close(got);
 	got = fdstore_take("gate-map");

@@ -122,7 +122,7 @@ static void memory_without_cache(void **state)
 	group_tree_rebuild(&t);
 	group_read_memory(&t.node[0], false, 1000000);
 	assert_near(t.node[0].use, 106e6, 1);
-	/* The total has not moved: the dear file is not read again. */
+	/* The total has not moved: the file that takes long to read is not read again. */
 	put("a/memory.stat", "anon 1\n");
 	group_read_memory(&t.node[0], false, 2000000);
 	assert_near(t.node[0].use, 106e6, 1);
@@ -188,8 +188,8 @@ static void dirty_the_stack(int with)
 		garbage[i] = (char)with;
 }
 
-/* What is found twice is equal byte by byte, or every look would be taken for a change, and rates
- * begun anew each time. */
+/* What is found twice is equal byte by byte, or every look would be taken for a change, and
+ * rates begun again each time. */
 static void the_same_group_is_no_change(void **state)
 {
 	struct sensor_env env = env_of("system.slice/postfix.service");

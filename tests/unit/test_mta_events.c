@@ -72,8 +72,8 @@ static void kills_of_before_the_daemon_are_none(void **state)
 	assert_true(kills_at(162) == 0);
 }
 
-/* The process that led the group is the one that was killed: the group is looked up anew, and the
- * kill must not be lost. */
+/* The process that led the group is the one that was killed: the group is looked up again, and
+ * the kill must not be lost. */
 static void a_kill_counts_though_the_group_is_looked_up_anew(void **state)
 {
 	kernel_says("a", 2);

@@ -33,7 +33,7 @@ static struct world {
 	struct plan_bucket bucket;
 	struct status status;
 	uint64_t now_us;
-	double owed, done, stall; /* stall: of the CPU, by somebody else */
+	double owed, done, stall; /* stall: of the CPU, by another program */
 	double slow_s; /* each session takes so long without any load; 0: none does */
 	unsigned busy;
 	struct told told[LATELY]; /* of the last seconds */

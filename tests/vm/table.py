@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The table of kernels, probes and signals in daemon/kernel/SUPPORT.md: made from what guest/survey.py saw on each kernel, and held
-against it. `make test-vm TABLE=write` makes it anew; this by itself does from what was seen last (build/vm/seen)."""
+against it. `make test-vm TABLE=write` writes it again; this by itself does from what was seen last (build/vm/seen)."""
 import glob
 import json
 import os
@@ -14,7 +14,7 @@ REFUSED, UNPROVOKED, UNNEEDED = "no", "...", "not needed"
 HEAD = """# What each kernel lets penstock see
 
 Made by `make test-vm TABLE=write` from what it sees: Debian's cloud kernels in emulated machines, and the kernel of the machine that
-the tests ran on. `make test` holds each column against what it sees anew. `penstockctl support` prints the same for the kernel that
+the tests ran on. `make test` holds each column against what it sees. `penstockctl support` prints the same for the kernel that
 it runs on.
 """
 PROBES = """
@@ -25,7 +25,7 @@ SIGNALS = """
 ## Signals
 
 The cell is `via` of the status: where the signal comes from. `...`: nothing of the kind was there to be measured when this was
-surveyed (a trend of hours, a reclaim by the machine as a whole, a mail server). `not needed`: a better one is had. `no`: this kernel does not tell; why stands below.
+surveyed (a trend of hours, a reclaim by the machine as a whole, a mail server). `not needed`: a better one is available. `no`: this kernel does not tell; why stands below.
 
 """
 

@@ -108,7 +108,7 @@ def take_survey(results, label, text):
         results.add(True, name, skip=f"it has no column for {table.version(seen)} yet: make test-vm TABLE=write")
         return
     wrong = table.contradictions(seen)
-    results.add(not wrong, name, "\n".join([*wrong, "TABLE=write make test-vm writes it anew"]) if wrong else "")
+    results.add(not wrong, name, "\n".join([*wrong, "TABLE=write make test-vm writes it again"]) if wrong else "")
 
 
 def here(results):

@@ -169,7 +169,8 @@ static void say_totals(const struct options *o, const struct replay *r, const st
 			"The table of sources is not whole in this trace: cut-offs are not compared everywhere\n");
 }
 
-/* Damage is said where it is; what is whole goes on. Returns whether there was another frame. */
+/* Reports damage where it is found, and goes on behind it. Returns whether there was another
+ * frame. */
 static bool next_record(struct trace_reader *reader, const char *path,
 			const struct trace_head *head, struct trace_record *ret, bool *ret_gap)
 {

@@ -12,9 +12,9 @@ struct replay_options {
 	unsigned overrides_count;
 };
 
-/* Of the verdicts since the tick before: as they were given, and as the replayed plan would have
- * given them. The latter open loop and only about: when in the tick a client came, and who was then
- * waiting for a greeting, is not recorded. */
+/* Verdicts since the tick before: as they were given, and as the replayed plan would have given
+ * them. The latter are an estimate, without feedback: the trace does not say when in the tick a
+ * client came, nor how many waited for a greeting then. */
 struct replay_verdicts {
 	uint64_t admitted, deferred, deferred_for[REASON__COUNT];
 };

@@ -24,7 +24,8 @@ struct attempts {
 	uint64_t random;
 };
 
-/* The latest comer first; who would not come back at all before anybody. */
+/* The sender that would come back the latest first; one that would not come back at all before all
+ * others. */
 static int by_return(const void *a, const void *b, void *who)
 {
 	const struct waiter *w = who, *x = &w[*(const uint32_t *)a], *y = &w[*(const uint32_t *)b];

@@ -29,9 +29,9 @@ static double size_of(const struct clairvoyant_tick *t)
 	return t->arrived ? t->size / t->arrived : 1;
 }
 
-/* A wait that leaves time for the session; one that is longer than the objective by itself is
- * judged by its greeting. In an overload that lasts a wait does not help: it only makes all
- * wait. */
+/* The longest wait that leaves time for the session. A session that alone takes longer than the
+ * objective is judged by its greeting. In an overload that lasts, a wait does not help: it only
+ * makes all clients wait. */
 static double wait_max(const struct future *f)
 {
 	return f->lasting_s >= CLAIRVOYANT_LASTS_S

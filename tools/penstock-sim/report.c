@@ -17,7 +17,7 @@
 #define AFTER_S 1800
 #define STEADY_S 10 /* recovery is judged over so long */
 #define RECOVERED 0.98
-#define AROUND_TICKS 100 /* so far from anybody whom the clairvoyant refuses: its objective */
+#define AROUND_TICKS 100 /* so far from a client that the clairvoyant refuses: its objective */
 #define JAIN_MIN 10 /* messages of a sender that is compared */
 
 /* Good messages in [from, to) against what could have been: capacity, or (when `or_offered`) what

@@ -65,8 +65,8 @@ int ask(const struct options *o, const char *method, json_t *parameters, json_t 
 	return r;
 }
 
-/* The daemon obeys with its next tick: what is said here is true when it is said. After two seconds
- * it is said all the same. */
+/* The daemon obeys with its next tick. Waits for that, so that what is printed is true; prints
+ * it after two seconds in any case. */
 static void wait_for(const struct options *o, const char *key, const char *wanted)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };

@@ -9,7 +9,7 @@ from lib import wire
 from lib.place import BIN
 
 GENERATOR_CORE = str(os.cpu_count() - 1)
-# For what is open when the load ends. Whoever has been greeted and is not through by then counts as accepted so late.
+# For what is open when the load ends. A client that has been greeted, and is not through by then, counts as accepted at that time.
 DRAIN_S = 3
 TIMES = ("scheduled_s", "started_s", "greeted_s", "ended_s")
 

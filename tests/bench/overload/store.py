@@ -1,4 +1,4 @@
-"""results.json: every run as soon as it is made, so that whoever interrupts the bench keeps what there is, and the next call goes on."""
+"""results.json: every run as soon as it is made, so that an interrupted bench keeps what there is, and the next call goes on."""
 import hashlib
 import json
 import os

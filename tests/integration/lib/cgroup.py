@@ -35,7 +35,7 @@ class Cgroup:
         return ["sh", "-c", join + 'exec "$@"', "sh", *argv]
 
     def as_root(self):
-        """A command line that runs what follows where this group is the root of the hierarchies: it sees nobody else."""
+        """A command line that runs what follows where this group is the root of the hierarchies: it sees no other group."""
         binds = "".join(f"mount --bind {path} {os.path.dirname(path)}; " for path in self.paths)
         return ["unshare", "--mount", "sh", "-ec", binds + 'exec "$@"', "sh"]
 

@@ -128,7 +128,7 @@ class Daemon(Program):
         options = {"http.listen": own, **options}
         if wait and options["http.listen"] == own:
             # The helper of one that was killed may still have it, and would be taken for this one's.
-            wait_for(lambda: not listening(http), f"the end of whoever listens on {own}")
+            wait_for(lambda: not listening(http), f"the end of the program that listens on {own}")
         super().__init__([*prefix, program or os.path.join(BIN, "penstockd"), *no_file(argv), "--run-dir", self.run_dir, "--state-dir",
                           self.state_dir, *argv, *overrides(options)], **kwargs)
         if wait:
