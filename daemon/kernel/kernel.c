@@ -76,8 +76,8 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		int r;
 
 		if (probes[i]->is_spare && k->probe[probes[i]->spare_for].state) {
-			snprintf(k->probe[i].why, sizeof(k->probe[i].why), "not needed: %s is available",
-				 probes[probes[i]->spare_for]->name);
+			snprintf(k->probe[i].why, sizeof(k->probe[i].why),
+				 "not needed: %s is available", probes[probes[i]->spare_for]->name);
 			continue;
 		}
 		r = probes[i]->open(&env, &k->probe[i].state, k->probe[i].form);

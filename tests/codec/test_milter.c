@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "front/milter_codec.h"
+#include "hex.h"
 
 /* What Postfix 3.7.11 and Sendmail 8.17.1 really send of a client at 127.0.0.9 that is deferred,
  * says MAIL twice and leaves: options of version 6 with all steps, connect, MAIL, MAIL, quit;
@@ -34,19 +35,6 @@ static const char sendmail[] =
 
 static const enum milter_kind kinds[] = { MILTER_OPTIONS, MILTER_CONNECT, MILTER_ENVELOPE,
 					  MILTER_ENVELOPE, MILTER_QUIT };
-
-static size_t from_hex(const char *hex, uint8_t *out)
-{
-	size_t n = strlen(hex) / 2;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned octet = 0;
-
-		sscanf(hex + 2 * i, "%2x", &octet);
-		out[i] = (uint8_t)octet;
-	}
-	return n;
-}
 
 static const char *shown(const struct milter_message *m)
 {
@@ -171,14 +159,6 @@ static void what_is_none(void **state)
 	assert_int_equal(parse("0000100043", &m), -EMSGSIZE);
 	assert_int_equal(parse("0010000242", &m), -EMSGSIZE);
 	assert_int_equal(parse("0010000142", &m), 1);
-}
-
-static void is_hex(const uint8_t *bytes, size_t n, const char *wanted)
-{
-	uint8_t want[512];
-
-	assert_int_equal(n, from_hex(wanted, want));
-	assert_memory_equal(bytes, want, n);
 }
 
 static void what_the_server_hears(void **state)

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include "front/spop_codec.h"
+#include "hex.h"
 
 /* What HAProxy 2.6.12 and 3.0.11 really send; both send the same but for the engine's id. */
 static const char check_hello[] =
@@ -22,19 +23,6 @@ static const char notify_v6[] =
 static const char notify_v4[] = "000000210300000001f0ff21fc0307636f6e6e65637401037372630600000000";
 static const char disconnect[] =
 	"00000031020000000100000b7374617475732d636f64650302076d6573736167650812612074696d656f7574206f63637572726564";
-
-static size_t from_hex(const char *hex, uint8_t *out)
-{
-	size_t n = strlen(hex) / 2;
-
-	for (size_t i = 0; i < n; i++) {
-		unsigned octet = 0;
-
-		sscanf(hex + 2 * i, "%2x", &octet);
-		out[i] = (uint8_t)octet;
-	}
-	return n;
-}
 
 static struct spop_request whole(const char *hex)
 {
@@ -129,14 +117,6 @@ static void what_is_none(void **state)
 		bytes[3] = (uint8_t)(0x2e - less);
 		assert_int_equal(spop_parse(bytes, n - less, &q, &size), -SPOP_INVALID);
 	}
-}
-
-static void is_hex(const uint8_t *bytes, size_t n, const char *wanted)
-{
-	uint8_t want[512];
-
-	assert_int_equal(n, from_hex(wanted, want));
-	assert_memory_equal(bytes, want, n);
 }
 
 static void what_haproxy_hears(void **state)

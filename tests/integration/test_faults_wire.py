@@ -12,41 +12,18 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
+from lib.listeners import LISTENERS, PROPER, Listeners
 from lib.place import BUILD, ROOT, wait_for
 from lib.programs import Proxy
 from lib.smtp import Client, Server, deliver, smtp_server
 from lib.tap import Skip, check, test
-from lib.world import PORT, World
-
-POLICY, PROXIED = 2527, 2528
-REQUEST = b"request=smtpd_access_policy\nprotocol_state=CONNECT\nclient_address=192.0.2.7\nclient_port=4711\ninstance=1.2.3\n\n"
-GET = b"GET /status.json HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n"
-CALL = b'{"method":"io.penstock.Status","parameters":{}}\0'
+from lib.world import PORT
 
 
-class Wire(World):
-    """The daemon with a policy service, and a second proxy on which a PROXY header is expected."""
-
+class Wire(Listeners):
     def __init__(self, **kwargs):
         # Places for all: how many a slow machine has is not what is asked here.
-        super().__init__(calm=True, options={"objective.window_min": "1000"}, daemon_options={
-            "service.submission.ports": 2529, "service.submission.shed": "yes", "front.policy.enabled": "yes",
-            "front.policy.service": "submission", "front.policy.listen": f"127.0.0.1:{POLICY}"}, **kwargs)
-        self.proxied = Proxy(self.directory, PROXIED, self.server.port,
-                             {**self.options, "front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8"})
-
-    def __exit__(self, *arguments):
-        self.proxied.stop()
-        super().__exit__(*arguments)
-
-    def connect(self, listener):
-        if listener == "control":
-            s = socket.socket(socket.AF_UNIX)
-            s.settimeout(120)
-            s.connect(os.path.join(self.daemon.run_dir, "control.sock"))
-            return s
-        return socket.create_connection(("127.0.0.1", {"http": self.daemon.http, "policy": POLICY, "proxy": PORT,
-                                                       "proxy-header": PROXIED}[listener]), 20)
+        super().__init__(options={"objective.window_min": "1000"}, **kwargs)
 
     def answers(self, listener):
         """Whether a proper client is served."""
@@ -57,7 +34,7 @@ class Wire(World):
                 if listener == "proxy-header":
                     s.sendall(b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n")
                     return s.recv(600).startswith(b"220")
-                s.sendall({"http": GET, "policy": REQUEST, "control": CALL}[listener])
+                s.sendall(PROPER[listener])
                 wanted = {"http": b"HTTP/1.1 200", "policy": b"action=", "control": b'{"parameters"'}[listener]
                 return s.recv(600).startswith(wanted)
         except OSError:
@@ -67,11 +44,6 @@ class Wire(World):
         for listener in LISTENERS:
             wait_for(lambda: self.answers(listener), f"{listener} to answer a proper client\n{self.daemon.output()[-2000:]}", seconds)
         check(self.daemon.alive() and self.proxy.alive() and self.proxied.alive(), "all live")
-
-
-LISTENERS = ("proxy", "proxy-header", "policy", "http", "control")
-PROPER = {"proxy": b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n",
-          "proxy-header": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\nQUIT\r\n", "policy": REQUEST, "http": GET, "control": CALL}
 
 
 @test("half-open floods on each listener in turn: hundreds that connect and say nothing, or half of something; mail flows meanwhile")

@@ -14,8 +14,9 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
+from lib.listeners import LISTENERS, PROPER, Listeners
 from lib.place import BIN, BUILD, wait_for
-from lib.programs import Program, Proxy, listening
+from lib.programs import Program, listening
 from lib.smtp import deliver, smtp_server
 from lib.tap import check, test
 from lib.world import PORT, World
@@ -23,24 +24,8 @@ from lib.world import PORT, World
 HOSTILE = int(os.environ.get("HOSTILE", "2000"))
 IDLE = int(os.environ.get("IDLE", "1000"))
 THREADS = 6
-SINK, POLICY, PROXIED = 2526, 2527, 2528
-LISTENERS = ("proxy", "proxy-header", "policy", "http", "control")
-PROPER = {"proxy": b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n",
-          "proxy-header": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\nQUIT\r\n",
-          "policy": b"request=smtpd_access_policy\nprotocol_state=CONNECT\nclient_address=192.0.2.7\nclient_port=4711\ninstance=1.2.3\n\n",
-          "http": b"GET /status.json HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\nConnection: close\r\n\r\n",
-          "control": b'{"method":"io.penstock.Status","parameters":{}}\0'}
+SINK = 2526
 NOISE = (b"\0", b"\r\n", b"\n\n", b"=" * 50, b"9" * 400, b"{" * 300, b"[" * 2000, b"\xff" * 70000, b"BDAT 100000 LAST\r\n", b"\x16\x03\x01")
-
-
-def connect(world, listener):
-    if listener == "control":
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(5)
-        s.connect(os.path.join(world.daemon.run_dir, "control.sock"))
-        return s
-    port = {"http": world.daemon.http, "policy": POLICY, "proxy": PORT, "proxy-header": PROXIED}[listener]
-    return socket.create_connection(("127.0.0.1", port), 5)
 
 
 def reset_on_close(s):
@@ -106,21 +91,6 @@ def never_reads(s, noise, listener):
 KINDS = (says_nothing, says_half, resets_at_once, resets_in_the_middle, says_garbage, says_nearly_right, ends_its_side, never_reads)
 
 
-class Wire(World):
-    """The daemon with a policy service, and a second proxy on which a PROXY header is expected."""
-
-    def __init__(self, **kwargs):
-        super().__init__(calm=True, daemon_options={
-            "service.submission.ports": 2529, "service.submission.shed": "yes", "front.policy.enabled": "yes",
-            "front.policy.service": "submission", "front.policy.listen": f"127.0.0.1:{POLICY}"}, **kwargs)
-        self.proxied = Proxy(self.directory, PROXIED, self.server.port,
-                             {**self.options, "front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8"})
-
-    def __exit__(self, *arguments):
-        self.proxied.stop()
-        super().__exit__(*arguments)
-
-
 class Hostile(threading.Thread):
     """Its share of the connections; some stay open for a while."""
 
@@ -134,7 +104,7 @@ class Hostile(threading.Thread):
         for number in range(self.count):
             kind, listener = KINDS[number % len(KINDS)], LISTENERS[number // len(KINDS) % len(LISTENERS)]
             try:
-                s = connect(self.world, listener)
+                s = self.world.connect(listener, 5)
             except OSError:
                 self.unconnected += 1  # past its bound a listener closes
                 continue
@@ -191,7 +161,7 @@ def _():
             stored[int(found.group(1)) if found else 0] += 1
 
     began = time.monotonic()
-    with Wire(server=lambda connection, address: smtp_server(connection, address, store=store)) as w:
+    with Listeners(server=lambda connection, address: smtp_server(connection, address, store=store)) as w:
         honest = Honest()
         honest.start()
         crowd = [Hostile(w, seed, HOSTILE // THREADS) for seed in range(THREADS)]

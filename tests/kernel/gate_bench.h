@@ -59,7 +59,8 @@ static inline int setup(void **state)
 	struct gate_options o = { .service = 1, .ports = { PORT }, .netns_fd = -1 };
 
 	if (unshare(CLONE_NEWNET) < 0) {
-		snprintf(why, sizeof(why), "no network namespace can be created: %s", strerror(errno));
+		snprintf(why, sizeof(why), "no network namespace can be created: %s",
+			 strerror(errno));
 		return 0;
 	}
 	loopback_up();
