@@ -61,7 +61,7 @@ def _():
 @test("metrics: well-formed, documented, no client in a label; OpenMetrics by Accept")
 def _():
     with world() as w:
-        text = w.daemon.get("/metrics")
+        text = w.daemon.document("/metrics")
         families, typed, helped = set(), {}, set()
         for line in text.splitlines():
             if line.startswith("# HELP "):

@@ -93,7 +93,10 @@ def _():
         check(not odd, f"odd replies: {report['replies']}")
         told = max(report["replies"], key=report["replies"].get)
         check(told.startswith("451 4.3.2 mx.example.org overloaded"), f"most were told something else: {report['replies']}")
-        wait_for(lambda: c.stored() == outcomes["accepted"], f"{outcomes['accepted']} messages; there are {c.stored()}")
+        # The answer to a message may be lost on a machine that is too slow for the sender's patience, the message may not.
+        unsure = sum(outcomes[name] for name in ("reset", "timeout", "unfinished"))
+        wait_for(lambda: outcomes["accepted"] <= c.stored() <= outcomes["accepted"] + unsure,
+                 lambda: f"as many messages as were accepted: {c.stored()} are stored, {outcomes}")
         wait_for(lambda: deliver(PORT)[0] == "250", "an admission after the overload", 120)
 
 

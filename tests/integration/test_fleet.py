@@ -413,7 +413,7 @@ def _():
             wait_for(lambda: "num-slaves\r\n$1\r\n1" in sentinel.answer("SENTINEL", "MASTER", "store"), "Sentinel knows the replica")
             f.store.kill(signal.SIGKILL)
             one.until(lambda x: x["connected"] and x["server"] == f"127.0.0.1:{f.ports + 40}", "the new master is found",
-                      120)  # a Sentinel that was kept from the CPU for two seconds rests for thirty
+                      600)  # a Sentinel that was kept from the CPU for two seconds rests for thirty, each time
         finally:
             sentinel.stop()
             replica.stop()

@@ -56,7 +56,7 @@ def _():
                                      and s["decisions"]["by_front"]["gate"]["deferred"] >= 2, "the gate's verdicts")
         check(front["decisions"]["by_reason"].get("drain", 0) >= 2, f"{front['decisions']}")
         check(w.daemon.metric('penstock_front_up{front="gate"}') == 1, "its metric")
-        check(w.daemon.metric('penstock_decisions_total{front="gate",verdict="defer",reason="drain"}') >= 2, w.daemon.get("/metrics"))
+        check(w.daemon.metric('penstock_decisions_total{front="gate",verdict="defer",reason="drain"}') >= 2, w.daemon.document("/metrics"))
         wait_for(lambda: w.daemon.status()["in_flight"] == 0, "nobody in flight")
         known = w.daemon.ctl("explain", "10.77.0.61").stdout
         check("deferred since" in known and "of service a second" in known, known)

@@ -89,7 +89,7 @@ def _():
     with World(options={"service.submission.ports": "2587", "service.submission.shed": "last"}) as w:
         w.mail_flows()
         wait_for(lambda: w.daemon.metric('penstock_offered_connections_total{service="mx"}') >= 1, "the connection in the metrics")
-        text = w.daemon.get("/metrics")
+        text = w.daemon.document("/metrics")
         done = promtool("check", "metrics", input=text)
         check(done.returncode == 0 and not done.stdout and not done.stderr, f"{done}")
         for service in ("mx", "submission"):
@@ -107,7 +107,7 @@ def _():
     from prometheus_client.parser import text_string_to_metric_families as classic_families
     with World(options={"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"}, proxy=False) as w:
         families = {f.name: f for f in text_string_to_metric_families(openmetrics(w.daemon))}
-        classic = {f.name: f for f in classic_families(w.daemon.get("/metrics"))}
+        classic = {f.name: f for f in classic_families(w.daemon.document("/metrics"))}
     ending = {"counter": "_total", "info": "_info"}
     known = {name.removesuffix(ending.get(kind, "")): (kind, unit, name) for name, (kind, unit, *_) in table().items()}
     for name, family in families.items():
@@ -135,11 +135,11 @@ def _():
     with World(options={"service.submission.ports": "2587"}) as w:
         w.mail_flows()
         wait_for(lambda: w.daemon.metric('penstock_offered_connections_total{service="mx"}') >= 1, "the connection in the metrics")
-        before = len(w.daemon.get("/metrics").splitlines())
+        before = len(w.daemon.document("/metrics").splitlines())
         for i in range(2, 42):
             deliver(PORT, source=f"127.0.0.{i}")
         wait_for(lambda: w.daemon.metric('penstock_offered_connections_total{service="mx"}') >= 41, "forty more clients")
-        text = w.daemon.get("/metrics")
+        text = w.daemon.document("/metrics")
     lines = len(text.splitlines())
     # A signal may appear meanwhile: each has at most three samples.
     check(lines <= before + 60 and lines < 2500, f"{before} lines before, {lines} after forty more clients")
@@ -303,7 +303,7 @@ def _():
         prometheus = Program([program("prometheus")[0], f"--config.file={config}", f"--storage.tsdb.path={directory}/data",
                               f"--web.listen-address=127.0.0.1:{PROMETHEUS_PORT}"])
         wait_for(lambda: query("up == 1"), f"a scrape; Prometheus said {prometheus.output()[-500:]}")
-        probes = [p for p in PROBES if p in w.daemon.get("/metrics")]
+        probes = [p for p in PROBES if p in w.daemon.document("/metrics")]
         waiting = []
         for where, expression in panels():
             if any(p in expression and p not in probes for p in PROBES):

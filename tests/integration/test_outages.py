@@ -273,7 +273,7 @@ def _():
                 w.daemon.wait_status(lambda s: not s["decisions"]["by_front"].get("proxy", {"up": True})["up"], "down")
             else:
                 w.daemon.wait_status(lambda s: "proxy" not in s["decisions"]["by_front"], "gone")
-                check('front="proxy"' not in w.daemon.get("/metrics"), "from metrics, too")
+                check('front="proxy"' not in w.daemon.document("/metrics"), "from metrics, too")
 
 
 @test("policy requests: CR LF is taken, an unknown address is blamed on nobody, who closes one side still hears the answer")

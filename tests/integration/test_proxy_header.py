@@ -122,7 +122,7 @@ def _():
             check(c.reply() == b"", "closed")
         w.daemon.wait_status(lambda s: s.get("faults", {}).get("header_missing", {}).get("count") == 3, "the count")
         check("header_missing" in w.daemon.ctl("explain", check=0).stdout, "explain says it")
-        check(any("header_missing" in line and line.endswith(" 3") for line in w.daemon.get("/metrics").splitlines()), "metrics have it")
+        check(any("header_missing" in line and line.endswith(" 3") for line in w.daemon.document("/metrics").splitlines()), "metrics have it")
         c = Client(PORT, greeting=False)
         c.send(b"EHLO this is no PROXY header\r\n")
         w.daemon.wait_status(lambda s: s.get("faults", {}).get("header_malformed", {}).get("count") == 1, "the count of others")

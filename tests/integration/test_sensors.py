@@ -229,7 +229,7 @@ def _():
             for verb in ("status", "explain"):
                 text = " ".join(w.daemon.ctl(verb, check=None).stdout.split())
                 check(sentence in text, f"{verb}: {text}")
-            check(filtering.name not in w.daemon.get("/status.json"), "who asks by HTTP learns no names of control groups")
+            check(filtering.name not in w.daemon.document("/status.json"), "who asks by HTTP learns no names of control groups")
         for s in others:
             s.close()
     finally:

@@ -68,6 +68,6 @@ class Sentinel(Redis):
             f.write(f"sentinel monitor store 127.0.0.1 {master} 1\nsentinel down-after-milliseconds store 1000\n"
                     "sentinel failover-timeout store 5000\n")
         self.port, self.address = port, "127.0.0.1"
-        Program.__init__(self, [*command("redis"), file, "--sentinel", "--port", str(port), "--bind", "127.0.0.1", "--dir", directory],
+        Program.__init__(self, ["nice", "-n", "-19", *command("redis"), file, "--sentinel", "--port", str(port), "--bind", "127.0.0.1", "--dir", directory],
                          env=environment())
         wait_for(lambda: self.call("PING") == "+PONG", "Sentinel answers")
