@@ -26,6 +26,7 @@ SUITES = {
     "sim/test_scenarios": (35, "busy"),
     "sim/test_properties": (100, "busy"),
     "sim/mutants": (5, "busy"),
+    "sim/test_traces": (2, "busy"),
     "figures": (30, "busy"),
     "sim/test_fleet": (17, "busy"),
     "sim/test_regret": (5, "busy"),

@@ -102,10 +102,15 @@ $(BUILD)/tests/law/test_%: tests/unit/test_%.c $(LAW_OBJECTS) $(LIB)
 law-fixed: $(LAW_TESTS)
 	@BUILD=$(BUILD) tests/law-fixed
 
-## make sensitivity     half and twice of each figure of the law, over the scenarios and N=60 random plants, into packaging/doc/sensitivity.md
+## make sensitivity     half and twice of each figure of the law, over the scenarios and N=60 random plants, into packaging/doc/sensitivity.md; goes on where it was interrupted (MINUTES=)
 .PHONY: sensitivity
 sensitivity: $(BUILD)/tests/law/penstock-sim
 	@PENSTOCK_SIM=$(BUILD)/tests/law/penstock-sim tests/sim/sensitivity
+
+## make traces          how near the simulator comes to recorded servers (tests/sim/traces), into packaging/doc/simulated.md
+.PHONY: traces
+traces: $(BUILD)/bin/penstock-sim
+	@BUILD=$(BUILD) WRITE=1 tests/sim/test_traces
 
 ## make fleet-report    what a fleet costs with 3, 30 and 300 hosts, into packaging/doc/fleet.md (two minutes of CPU, as root: it starts a Redis)
 fleet-report: $(BUILD)/bin/penstock-sim

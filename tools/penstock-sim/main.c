@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "penstock-sim/against.h"
 #include "penstock-sim/plot.h"
 #include "penstock-sim/record.h"
 #include "penstock-sim/report.h"
@@ -20,6 +21,7 @@
 static const char usage[] =
 	"Usage: penstock-sim [--law NAME] [--seed N] [--runs N] [--jobs N] [--set KEY=VALUE]... [--json] [--plot FILE.svg]\n"
 	"                    [--record FILE] [--trace] SCENARIO\n"
+	"       penstock-sim --against TRACE [--seed N] [--set KEY=VALUE]... [--json] SCENARIO\n"
 	"Runs a scenario in virtual time and says what came of it; the same seed gives the same bytes. Exit 1 when an expectation is not met.\n"
 	"\n"
 	"  --law NAME        penstock (default), servo, none, slots, aimd, pie, gradient2, seda, loadavg, eventloop, memory;\n"
@@ -31,11 +33,13 @@ static const char usage[] =
 	"  --plot FILE       arrivals, goodput, window, pressure, level and deferral age of the first run, as SVG\n"
 	"  --record FILE     the first run as a trace for penstock-replay\n"
 	"  --trace           twice a second what the law sees and does\n"
+	"  --against TRACE   how near the plant comes to a real server that penstockd recorded (daemon.record): with as many sessions at a\n"
+	"                    time as that had, and with those that came and the verdicts of the law\n"
 	"\n"
 	"Lines of a scenario (see penstock-sim(1)):\n"
 	"  plant KEY=VALUE...     cores machine cost lookup think think_slow slow_share commit commit_each filter\n"
 	"                         filter_slots filter_clients session_memory memory_spread memory slots slots_known backlog fork idle knee thrash reject\n"
-	"                         greet_patience done_patience objective\n"
+	"                         greet_patience done_patience objective; shared\n"
 	"  sense KEY=VALUE...     delay loss noise verdict_delay; hidden-cost, hidden-dialogue, filter-apart, gate\n"
 	"  law KEY=VALUE...       slots target loadavg lag memory: what the laws of others are told\n"
 	"  fleet KEY=VALUE...     hosts (300 at most), memory (of each, for what the others know). A name below may begin with hostN.: of that host\n"
@@ -59,7 +63,7 @@ struct options {
 	enum law_kind law;
 	uint64_t seed, runs, jobs;
 	bool json, trace;
-	const char *plot, *record;
+	const char *plot, *record, *against;
 };
 
 static int read_scenario(const char *path, struct scenario *s)
@@ -77,10 +81,6 @@ static int read_scenario(const char *path, struct scenario *s)
 			fprintf(stderr, "%s:%u: %s\n", path, number, why);
 			return -EINVAL;
 		}
-	}
-	if (s->end_s <= 0) {
-		fprintf(stderr, "%s: no \"end SECONDS\"\n", path);
-		return -EINVAL;
 	}
 	return 0;
 }
@@ -196,6 +196,7 @@ static int take_options(int argc, char **argv, struct options *o, char **sets, u
 					       { "plot", required_argument, NULL, 'p' },
 					       { "record", required_argument, NULL, 'R' },
 					       { "trace", no_argument, NULL, 't' },
+					       { "against", required_argument, NULL, 'a' },
 					       { "help", no_argument, NULL, 'h' },
 					       { "version", no_argument, NULL, 'V' },
 					       { NULL, 0, NULL, 0 } };
@@ -215,6 +216,8 @@ static int take_options(int argc, char **argv, struct options *o, char **sets, u
 			o->plot = optarg;
 		else if (option == 'R')
 			o->record = optarg;
+		else if (option == 'a')
+			o->against = optarg;
 		else if (option == 'S' && *set_count < SETS_MAX)
 			sets[(*set_count)++] = optarg;
 		else if (option == 'l' && (o->law = law_by_name(optarg)) == SIM__COUNT)
@@ -253,6 +256,10 @@ int main(int argc, char **argv)
 			fprintf(stderr, "penstock-sim: --set %s: %s\n", sets[i], why);
 			return 2;
 		}
+	if (o.against)
+		return against_print(&o.scenario, o.against, o.seed, o.json, stdout) < 0 ? 2 : 0;
+	if (o.scenario.end_s <= 0)
+		return bad("no \"end SECONDS\" is in it", argv[optind]);
 	if (o.law != SIM_PENSTOCK)
 		drop_expectations(&o.scenario);
 	if (o.runs > 0) {

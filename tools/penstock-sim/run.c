@@ -132,7 +132,9 @@ void run_done(struct run *r)
 static void plan_arrival(struct run *r)
 {
 	r->next_arrival_us = UINT64_MAX;
-	if (r->offered > 0)
+	if (r->against && r->arrived < r->against->arrivals)
+		r->next_arrival_us = RUN_BEGIN_US + r->against->arrival_us[r->arrived++];
+	else if (r->offered > 0)
 		r->next_arrival_us =
 			r->now_us +
 			(uint64_t)(-log(1 - splitmix_unit(&r->random)) / r->offered * 1e6) + 1;
@@ -294,6 +296,8 @@ static void tick_host(struct host *h)
 	smooth_step(&h->rejects_per_s, (double)(refused - h->refused_before) * 10, 1, 3);
 	plant_tick(&h->plant, greeting_timeout_us, h->rejects_per_s);
 	sense_observe(&h->sense, &h->plant, &sample, &load);
+	if (r->against && h->index == 0)
+		ticks_add(r->against->simulated, &sample, &load);
 	if (h->hung <= 0) {
 		law_tick(&h->law, &h->plant, &sample, &load);
 		if (h->elsewhere)
@@ -304,11 +308,38 @@ static void tick_host(struct host *h)
 	traffic_let_in(h);
 }
 
+/* As many sessions as the recorded server had. */
+static void keep_in_flight(struct run *r)
+{
+	struct host *h = &r->host[0];
+	const struct against *a = r->against;
+
+	if (!a || a->arrivals)
+		return;
+	while (h->plant.in_flight < ticks_at(a->recorded, run_time_s(r))->in_flight) {
+		counts_verdict(&h->plant.counts, (struct verdict){ .admit = true });
+		traffic_open(h, PLANT_NOBODY, 0);
+	}
+}
+
+static void follow(struct run *r)
+{
+	struct plant *p = &r->host[0].plant;
+
+	if (r->scenario.shared && r->against && !r->against->arrivals) {
+		p->config.cores =
+			ticks_cores(r->against->recorded, run_time_s(r), r->scenario.plant.cores);
+		plant_changed(p, r->now_us);
+	}
+	keep_in_flight(r);
+}
+
 static void tick(struct run *r)
 {
 	for (unsigned i = 0; i < r->hosts; i++)
 		r->host[i].plant.now_us = r->now_us;
 	script_step(r);
+	follow(r);
 	for (unsigned i = 0; i < r->hosts; i++)
 		if (r->host[i].restart > 0)
 			restart(&r->host[i]);
@@ -360,6 +391,7 @@ static void let_in(struct run *r)
 		if (room_first(&h->room) && h->plant.in_flight < h->in_flight_before)
 			traffic_let_in(h);
 	}
+	keep_in_flight(r);
 }
 
 void run_all(struct run *r)

@@ -10,12 +10,23 @@
 #include "penstock-sim/scenario.h"
 #include "penstock-sim/senders.h"
 #include "penstock-sim/sense.h"
+#include "penstock-sim/ticks.h"
 
 /* Virtual time begins at one second: 0 means "never" in many places. */
 #define RUN_BEGIN_US UINT64_C(1000000)
 #define RUN_TICK_US 100000u
 
 struct run;
+
+/* A recorded server, which the simulated one follows. */
+struct against {
+	const struct ticks *recorded;
+	/* What comes, and when: us since the beginning. None: as many sessions as the recorded
+	 * server had are kept in flight, and nothing is refused. */
+	const uint64_t *arrival_us;
+	uint32_t arrivals;
+	struct ticks *simulated; /* what the first host does is noted there */
+};
 
 /* A mail server with its daemon. */
 struct host {
@@ -53,6 +64,8 @@ struct run {
 	struct senders senders;
 	struct measure measure;
 	double offered; /* new messages a second */
+	const struct against *against; /* what it is held against, if anything */
+	uint32_t arrived; /* of its arrivals */
 	double store; /* above 0: what carries the hosts' words is there */
 	double steering; /* above 0: fleet.next_mx */
 	uint64_t now_us, next_arrival_us, random, events;

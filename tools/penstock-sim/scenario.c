@@ -50,6 +50,7 @@ static const struct key plant_keys[] = {
 	KEY("done_patience", plant.done_patience_s, 'd'),
 	KEY("objective", plant.objective_s, 'd'),
 	KEY("slots_known", slots_known, 'n'),
+	KEY("shared", shared, 'f'),
 	KEY("hidden-cost", sense.hide_cost, 'f'),
 	KEY("hidden-dialogue", sense.hide_dialogue, 'f'),
 };

@@ -31,6 +31,7 @@ struct scenario {
 	struct law_params params;
 	struct sender_group group[SENDERS_GROUPS];
 	unsigned groups;
+	bool shared; /* with --against: of the CPUs the plant gets what the recorded server got */
 	double verdict_delay_s;
 	bool gate; /* the front is the gate: who was admitted is not turned away later */
 	double overload_from_s, overload_to_s; /* to 0: none named */

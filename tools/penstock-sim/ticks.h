@@ -1,0 +1,41 @@
+/* What a server did, tick by tick: a real one from a trace that penstockd recorded (store/trace.h),
+ * or a simulated one. Both are told in what sensors and fronts say, so that they can be
+ * compared. */
+#ifndef PENSTOCK_SIM_TICKS_H
+#define PENSTOCK_SIM_TICKS_H
+
+#include "core/load.h"
+#include "core/sample.h"
+
+/* Counts are of this tick alone; times in seconds. */
+struct tick {
+	double at_s; /* since the first tick */
+	double length_s; /* since the tick before */
+	uint64_t offered, admitted, deferred, completed, finished;
+	double busy_s, server_s; /* as of counts.h: of all sessions, and of those that finished */
+	double in_flight; /* at its end */
+	double cpu_cores; /* below 0: not known */
+};
+
+/* Of the first service. */
+struct ticks {
+	struct tick *tick;
+	uint32_t count, room;
+	uint64_t first_us, last_us;
+	struct load_service last;
+};
+
+void ticks_add(struct ticks *ticks, const struct sample *sample, const struct load *load);
+/* Adds those of a trace to an empty one. 0; or -errno, with a sentence in `why` (128). */
+int ticks_read(struct ticks *ticks, const char *path, char *why);
+void ticks_done(struct ticks *ticks);
+/* When each session was offered, in us since the first tick: spread evenly over its tick. The
+ * caller frees it. */
+uint64_t *ticks_arrivals(const struct ticks *ticks, uint32_t *ret_count);
+/* The tick in which that is; the last one from its end on. */
+const struct tick *ticks_at(const struct ticks *ticks, double at_s);
+/* What the server used of the CPUs around then, if sessions waited for it and it is known: so much
+ * others left it. `most` otherwise. */
+double ticks_cores(const struct ticks *ticks, double at_s, double most);
+
+#endif
