@@ -3,12 +3,11 @@
 word in a booted Debian with that mail server, from the installation of the package to a delivered and a refused message and back.
 
 In a page, ```sh is a block of commands, run by root as they stand; each must succeed. ```file PATH is the whole of a file. ```output is
-what the block before it prints: each line is found in it, up to "..." . While it is not, the block is run again for up to two
-minutes, as a person would and a busy machine may need. A last word postfix, exim or docker is the server that the block is for. Every
-block of ```ini is a configuration that
-penstockd takes. The machine has the addresses of the documentation: 192.0.2.10 and 2001:db8::10, mx1.example.org; that with Postfix has a
-Redis, too, at 192.0.2.7. Images for Docker cannot be fetched in a test: lib/dockerhost.py tells what stands in their place. That no block of
-any page is forgotten is what tests/check-docs sees."""
+what the block before it prints: each line is found in it, up to "..." . While it is not, the block is run again for up to two minutes, as a
+person would and a busy machine may need. A last word postfix, exim or docker is the server that the block is for. Every block of ```ini is
+a configuration that penstockd takes. The machine has the addresses of the documentation: 192.0.2.10 and 2001:db8::10, mx1.example.org; that
+with Postfix has a Redis, too, at 192.0.2.7. Images for Docker cannot be fetched in a test: lib/dockerhost.py tells what stands in their
+place. That no block of any page is forgotten is what tests/check-docs sees."""
 import os
 import re
 import shutil
