@@ -37,6 +37,7 @@ void engine_save(const struct engine *engine, struct engine_warm *ret)
 	memset(ret, 0, sizeof(*ret));
 	if (engine->pressure.base_seen)
 		ret->connect_220_base_us = engine->pressure.connect_220_base_us;
+	ret->filter_cost_s = engine->second_stage.cost_s;
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		window_save(&engine->window[i], &ret->service[i]);
 }
@@ -47,6 +48,8 @@ void engine_restore(struct engine *engine, const struct engine_warm *warm)
 		engine->pressure.connect_220_base_us = warm->connect_220_base_us;
 		engine->pressure.base_seen = true;
 	}
+	if (warm->filter_cost_s >= FILTER_COST_MIN_S && warm->filter_cost_s <= WARM_CPU_MAX_S)
+		engine->second_stage.cost_s = warm->filter_cost_s;
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		window_restore(&engine->window[i], &warm->service[i]);
 }

@@ -90,6 +90,7 @@ void engine_init(struct engine *engine, const struct engine_config *config, uint
 /* What should survive a restart, as plain data for the state directory. */
 struct engine_warm {
 	double connect_220_base_us; /* 0: not learned */
+	double filter_cost_s; /* CPU of a message in the filter (second_stage.h); 0: not learned */
 	struct window_warm service[PLAN_SERVICES];
 };
 void engine_save(const struct engine *engine, struct engine_warm *ret_warm);

@@ -227,8 +227,14 @@
 	  "filter-slots") \
 	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
 	  "a message: less is no load, and tells nothing of what leaves", "test_second_stage") \
-	X(FILTER_BEHIND_S, 2, "s", \
+	X(FILTER_BEHIND_S, 4, "s", \
 	  "of what server and filter carry together may wait for the filter", "filter-cpu") \
+	X(FILTER_FULL, 0.75, "of the cores", \
+	  "used by server and filter: less is CPU that is left", "test_second_stage") \
+	X(FILTER_PROVEN_S, 2, "s", \
+	  "after it was seen: what a message costs counts if nothing is behind", \
+	  "test_second_stage") \
+	X(FILTER_TAU_S, 30, "s", "CPU that a message costs the filter", "test_second_stage") \
 	X(PASSING_AHEAD, 2.5, "times", \
 	  "the window's own rate, for the ranks: sessions may be shorter than the law " \
 	  "reckons", "heavy-memory") \

@@ -6,57 +6,144 @@
 #include "core/law.h"
 #include "core/smooth.h"
 
-/* Whether the filter does all that it is given. */
-static bool keeps_up(const struct second_stage *s, const struct second_stage_input *in)
+/* What is true of this tick. */
+struct stage_now {
+	double cores, dt_s;
+	bool stands; /* connections in the filter's accept queue */
+	bool full; /* server and filter press the CPUs */
+};
+
+/* The last reading stays for a while. False: there is no filter. */
+static bool read_filter(struct second_stage *s, const struct second_stage_input *in)
 {
-	return s->queued < FILTER_QUEUE_STANDS && in->saturation < UNSATURATED;
+	double used = sample_get(in->sample, SIGNAL_FILTER_CPU_CORES, -1);
+
+	s->missed_s = used < 0 ? s->missed_s + in->dt_s : 0;
+	if (used >= 0)
+		s->used = used;
+	return used >= 0 || (s->jobs_ew > 0 && s->missed_s <= QUEUE_MISSED_MAX_S);
+}
+
+static void smooth_rates(struct second_stage *s, const struct second_stage_input *in)
+{
+	double server = sample_get(in->sample, SIGNAL_MTA_CPU_CORES, 0);
+
+	smooth_step(&s->jobs_ew, in->jobs_per_s, in->dt_s, TAU_COST_S);
+	smooth_step(&s->server_ew, server, in->dt_s, TAU_COST_S);
+	smooth_step(&s->server_now, server, in->dt_s, TAU_RATE_S);
+	smooth_step(&s->filter_now, s->used, in->dt_s, TAU_RATE_S);
+	smooth_step(&s->queued, sample_get(in->sample, SIGNAL_FILTER_QUEUE_COUNT, 0), in->dt_s,
+		    TAU_RATE_S);
+}
+
+static void read_now(const struct second_stage *s, const struct second_stage_input *in,
+		     struct stage_now *ret)
+{
+	ret->dt_s = in->dt_s;
+	ret->cores = sample_get(in->sample, SIGNAL_MTA_CORES, in->cores);
+	ret->stands = s->queued >= FILTER_QUEUE_STANDS;
+	ret->full = in->saturation >= UNSATURATED ||
+		    s->server_now + s->filter_now >= FILTER_FULL * ret->cores;
+}
+
+/* CPU is left for long enough: the filter has all that it wants. */
+static bool is_idle(struct second_stage *s, const struct second_stage_input *in,
+		    const struct stage_now *t)
+{
+	bool idle = !t->stands && !t->full &&
+		    sample_get(in->sample, SIGNAL_CPU_BUSY_RATIO, 0) < UNSATURATED;
+
+	s->idle_s = idle ? s->idle_s + t->dt_s : 0;
+	return s->idle_s >= FILTER_PROVEN_S;
+}
+
+static void see(struct second_stage_seen *seen, double jobs, double cpu_s, double dt_s)
+{
+	double kept = exp(-dt_s / FILTER_TAU_S);
+
+	seen->jobs = seen->jobs * kept + jobs;
+	seen->cpu_s = seen->cpu_s * kept + cpu_s;
+}
+
+/* F. Nothing is behind now, so what was seen up to the last look counts. */
+static void learn(struct second_stage *s, double jobs_per_s, double dt_s)
+{
+	if (s->jobs_ew < COST_MIN_PER_S)
+		return;
+	s->jobs += jobs_per_s * dt_s;
+	see(&s->seen, jobs_per_s * dt_s, s->used * dt_s, dt_s);
+	s->look_s += dt_s;
+	if (s->look_s < FILTER_PROVEN_S)
+		return;
+	s->look_s = 0;
+	s->proven = s->last;
+	s->last = s->seen;
+	if (s->jobs >= JOBS_FOR_COST && s->proven.jobs > 0)
+		s->cost_s = s->proven.cpu_s / s->proven.jobs;
+}
+
+/* Something is behind now: what was seen lately is not what messages cost. */
+static void unlearn(struct second_stage *s)
+{
+	s->seen = s->last = s->proven;
+	s->look_s = 0;
 }
 
 /* What server and filter can do together, a second. */
-static double carries(const struct second_stage_input *in, const struct second_stage_view *v)
+static double carries(const struct second_stage_view *v, const struct stage_now *t)
 {
-	bool shared = in->saturation >= UNSATURATED && v->server_cost_s > 0;
-	double together = CORES_USABLE * in->cores / (v->server_cost_s + v->cost_s);
+	double together = CORES_USABLE * t->cores / (v->server_cost_s + v->cost_s);
+	bool own_bound = v->server_cost_s <= 0 || (t->stands && !t->full);
 
-	return shared ? fmax(v->leaving_per_s, together) : v->leaving_per_s;
+	return own_bound ? v->leaving_per_s : fmax(v->leaving_per_s, together);
+}
+
+static void read_view(const struct second_stage *s, const struct second_stage_input *in,
+		      const struct stage_now *t, struct second_stage_view *ret)
+{
+	ret->known = s->cost_s >= FILTER_COST_MIN_S;
+	if (!ret->known)
+		return;
+	ret->cost_s = s->cost_s;
+	ret->server_cost_s = s->jobs_ew >= COST_MIN_PER_S ? s->server_ew / s->jobs_ew : 0;
+	ret->leaving_per_s = s->filter_now / s->cost_s;
+	ret->carries_per_s = carries(ret, t);
+	ret->behind_max = ret->carries_per_s *
+			  (t->stands && !t->full ? DRAIN_BINDS * in->target_s : FILTER_BEHIND_S);
 }
 
 void second_stage_step(struct second_stage *s, const struct second_stage_input *in,
 		       struct second_stage_view *ret)
 {
-	double used = sample_get(in->sample, SIGNAL_FILTER_CPU_CORES, -1), bound_s;
+	struct stage_now t = { 0 };
+	bool idle;
 
 	*ret = (struct second_stage_view){ .allowed_per_s = -1, .keeps_up = true };
-	if (used < 0) {
-		memset(s, 0, sizeof(*s));
+	if (!read_filter(s, in)) {
+		/* It is gone. Before one is found what an earlier run learned stays. */
+		if (s->jobs_ew > 0)
+			memset(s, 0, sizeof(*s));
 		return;
 	}
-	s->jobs += in->jobs_per_s * in->dt_s;
-	smooth_step(&s->jobs_ew, in->jobs_per_s, in->dt_s, TAU_COST_S);
-	smooth_step(&s->server_ew, sample_get(in->sample, SIGNAL_MTA_CPU_CORES, 0), in->dt_s,
-		    TAU_COST_S);
-	smooth_step(&s->filter_ew, used, in->dt_s, TAU_COST_S);
-	smooth_step(&s->filter_now, used, in->dt_s, TAU_RATE_S);
-	smooth_step(&s->queued, sample_get(in->sample, SIGNAL_FILTER_QUEUE_COUNT, 0), in->dt_s,
-		    TAU_RATE_S);
-	ret->keeps_up = keeps_up(s, in);
-	if (ret->keeps_up) {
-		s->behind = 0;
-		if (s->jobs >= JOBS_FOR_COST && s->jobs_ew >= COST_MIN_PER_S)
-			s->cost_s = s->filter_ew / s->jobs_ew;
+	smooth_rates(s, in);
+	read_now(s, in, &t);
+	idle = is_idle(s, in, &t);
+	read_view(s, in, &t, ret);
+	s->behind = ret->known && !idle
+			    ? fmax(0, s->behind + (in->jobs_per_s - ret->leaving_per_s) * t.dt_s)
+			    : 0;
+	ret->keeps_up = !t.stands && s->behind <= ret->behind_max;
+	if (ret->keeps_up && !t.full) {
+		/* A little that is wrong with F adds up to nothing. */
+		s->behind *= exp(-t.dt_s / FILTER_TAU_S);
+		learn(s, in->jobs_per_s, t.dt_s);
+	} else {
+		unlearn(s);
 	}
-	if (s->cost_s < FILTER_COST_MIN_S)
-		return;
-	ret->known = true;
-	ret->cost_s = s->cost_s;
-	ret->server_cost_s = s->jobs_ew >= COST_MIN_PER_S ? s->server_ew / s->jobs_ew : 0;
-	ret->leaving_per_s = s->filter_now / s->cost_s;
-	ret->carries_per_s = carries(in, ret);
-	if (ret->keeps_up)
-		return;
-	s->behind = fmax(0, s->behind + (in->jobs_per_s - ret->leaving_per_s) * in->dt_s);
 	ret->behind = s->behind;
-	bound_s = in->saturation >= UNSATURATED ? FILTER_BEHIND_S : DRAIN_BINDS * in->target_s;
-	if (in->target_s > 0 && s->behind > bound_s * ret->carries_per_s)
-		ret->allowed_per_s = fmax(ret->carries_per_s, ALLOWED_FLOOR_PER_S);
+	if (ret->known && in->target_s > 0 && s->behind > ret->behind_max) {
+		double left = ret->carries_per_s - (s->behind - ret->behind_max) / QUEUE_SETTLE_S;
+
+		ret->allowed_per_s = fmax(fmax(left, ret->carries_per_s / 2), ALLOWED_FLOOR_PER_S);
+	}
 }

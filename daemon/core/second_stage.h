@@ -2,16 +2,23 @@
  * (sensor/filters.h), where nothing else tells that it falls behind. A place is free when the
  * message has left the filter, not at its 250.
  *
- * F: what a message costs the filter in CPU, learned while it keeps up. Leaving: the CPU of the
- * filter over F, messages a second. Behind: what was taken and has not left, summed up while the
- * filter does not keep up. Carries: .97 cores / (D + F), what server and filter can do together,
- * where D is the server's CPU for a message. Where the machine is not pressed the filter has a
- * bound of its own, and carries what leaves it.
+ * F: what a message costs the filter in CPU. Leaving: the CPU of the filter over F, messages a
+ * second. Behind: what was taken and has not left, summed up. Carries: .97 cores / (D + F), what
+ * server and filter can do together, where D is the server's CPU for a message. Where connections
+ * stand in the filter's accept queue and CPU is left, the filter has a bound of its own, and
+ * carries what leaves it.
  *
- * It keeps up while no connection stands in its accept queue and the machine is not pressed; then
- * nothing is behind. It binds when what is behind takes longer than two seconds of what is carried
- * where it shares pressed CPUs with the server (each message taken too soon costs it CPU), else a
- * quarter of the target of queue_drain_s, as the queue itself does (backlog.h).
+ * F is learned while nothing is behind: no connection stands in the accept queue, and server and
+ * filter leave CPU. A message is taken first and filtered later, so an overload looks at its
+ * beginning like messages that cost less. What was seen counts only when nothing is behind two
+ * seconds later; what was seen in the last ones before an overload is thrown away.
+ *
+ * It binds when what is behind takes longer than four seconds of what is carried (each message
+ * taken too soon costs the filter CPU), or at a bound of its own a quarter of the target of
+ * queue_drain_s, as the queue itself does (backlog.h). What is over that is worked off within a
+ * minute. It lets go when that is done, and at once when CPU is left for two seconds: then the
+ * filter has all that it wants, and F was too high. That the sessions stall no longer says nothing
+ * while it binds: they are few then because of it.
  *
  * Example: a message costs the server 10 ms and the filter 40, and 200 a second come. The sessions
  * take the core, the filter gets a quarter of what it needs, and 5 a second leave. Server and
@@ -24,12 +31,22 @@
 
 #include "core/sample.h"
 
+/* What was seen of the filter while nothing was behind: over FILTER_TAU_S. */
+struct second_stage_seen {
+	double jobs, cpu_s;
+};
+
 struct second_stage {
-	double jobs_ew, server_ew, filter_ew; /* a second; cores: over TAU_COST_S */
-	double filter_now, queued; /* cores, connections: over TAU_RATE_S */
+	double jobs_ew, server_ew; /* a second; cores: over TAU_COST_S */
+	double server_now, filter_now, queued; /* cores, connections: over TAU_RATE_S */
+	/* Up to now, up to the last look, and up to the one before, which counts. */
+	struct second_stage_seen seen, last, proven;
+	double look_s; /* since the last look */
+	double idle_s; /* for so long CPU has been left */
+	double used, missed_s; /* the last reading of the filter's CPU; how long ago it was */
 	double cost_s; /* F; 0: not known */
 	double behind; /* messages */
-	double jobs; /* since the start */
+	double jobs; /* that were seen */
 };
 
 struct second_stage_input {
@@ -37,15 +54,16 @@ struct second_stage_input {
 	double dt_s;
 	double jobs_per_s; /* that the services completed */
 	double saturation; /* of the machine, 0..1; -1: not known */
-	double cores; /* that server and filter share */
+	double cores; /* of the machine, where those of the server are not known */
 	double target_s; /* of queue_drain_s; 0: what is behind is no concern */
 };
 
 struct second_stage_view {
 	bool known; /* a filter was found, and F is known */
-	bool keeps_up;
+	bool keeps_up; /* nothing stands in its accept queue, and next to nothing is behind */
 	double cost_s, server_cost_s; /* F, D; D is 0 where it is not known */
 	double leaving_per_s, behind, carries_per_s;
+	double behind_max; /* messages: it binds above */
 	double allowed_per_s; /* messages that may be taken a second; -1: it does not bind */
 };
 

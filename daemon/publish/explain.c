@@ -239,12 +239,14 @@ static void explain_filter(const struct status *s, unsigned i, struct text *out)
 	if (v->keeps_up)
 		text_append(out, "and it keeps up");
 	else
-		text_append(out, "%.0f wait for the filter, and %.1f/s are carried by %s",
-			    v->behind, v->carries_per_s,
-			    v->carries_per_s > v->leaving_per_s ? "both" : "it");
+		text_append(
+			out,
+			"%.0f wait for the filter, %.0f of which may, and %.1f/s are carried by %s",
+			v->behind, v->behind_max, v->carries_per_s,
+			v->carries_per_s > v->leaving_per_s ? "both" : "it");
 	if (v->allowed_per_s > 0)
-		text_append(out, "; it lets %.1f/s in%s", v->allowed_per_s,
-			    w->queue_binds ? " (binds)" : "");
+		text_append(out, "; it lets %.1f/s in%s, and the others leave in a minute",
+			    v->allowed_per_s, w->queue_binds ? " (binds)" : "");
 	text_append(out, "\n");
 }
 

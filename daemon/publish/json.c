@@ -359,6 +359,7 @@ static json_t *second_stage_json(const struct second_stage_view *v)
 			    v->server_cost_s > 0 ? number(v->server_cost_s) : json_null());
 	json_object_set_new(object, "leaving_per_s", number(v->leaving_per_s));
 	json_object_set_new(object, "behind", number(v->behind));
+	json_object_set_new(object, "behind_max", number(v->behind_max));
 	json_object_set_new(object, "carries_per_s", number(v->carries_per_s));
 	json_object_set_new(object, "allowed_per_s", number_or_null(v->allowed_per_s));
 	return object;

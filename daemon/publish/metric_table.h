@@ -64,7 +64,7 @@
 	X(DEMAND, GAUGE, "penstock_demand_ratio", "ratio", "", "", \
 	  "Offered connections divided by the capacity, of the service where that is largest; above 1: more is offered than can be carried.") \
 	X(FILTER_BEHIND, GAUGE, "penstock_filter_behind_messages", "messages", "", "", \
-	  "Messages that the mail server took and the filter behind it has not passed, as its CPU time tells; 0 while it keeps up. Absent: no filter is found.") \
+	  "Messages that the mail server took and the filter behind it has not passed, as its CPU time tells; few or none while it keeps up. Absent: no filter is found.") \
 	X(FILTER_CARRIES, GAUGE, "penstock_filter_carries_messages_per_second", "messages_per_second", "", "", \
 	  "Messages a second that the filter behind the mail server carries, together with the server where both press the CPUs. Absent: no filter is found.") \
 	X(SERVER_TIME, GAUGE, "penstock_server_time_seconds", "seconds", "service", "", \

@@ -61,7 +61,8 @@ int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores, st
 void warmstart_restore(const struct warmstart *warm, struct engine *engine,
 		       struct source_table *sources)
 {
-	struct engine_warm mine = { .connect_220_base_us = warm->engine.connect_220_base_us };
+	struct engine_warm mine = { .connect_220_base_us = warm->engine.connect_220_base_us,
+				    .filter_cost_s = warm->engine.filter_cost_s };
 
 	for (unsigned i = 0; i < engine->config.services; i++)
 		for (unsigned k = 0; k < PLAN_SERVICES; k++)

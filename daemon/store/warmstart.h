@@ -10,7 +10,7 @@
 #include "core/engine.h"
 #include "core/source.h"
 
-#define WARMSTART_VERSION 2u
+#define WARMSTART_VERSION 3u
 
 /* The payload on disk. */
 struct warmstart {

@@ -202,6 +202,27 @@ FILTERS = ("import socket, sys, time\ns = socket.create_server(('127.0.0.1', 0),
            "while True:\n end = time.monotonic() + .02\n while time.monotonic() < end: pass\n time.sleep(.02)")
 
 
+@test("status says how many messages wait for the filter while it bounds what is let in")
+def _():
+    with World() as w:
+        status = json.loads(w.daemon.ctl("status", "--json", check=None).stdout)
+
+    def said(stage):
+        status.update(filters=[{"sentence": "127.0.0.1:10024"}], second_stage=stage)
+        with tempfile.TemporaryDirectory() as d, socket.socket(socket.AF_UNIX) as control:
+            control.bind(d + "/control.sock")
+            control.listen()
+            asking = subprocess.Popen([os.path.join(BUILD, "bin/penstockctl"), "--run-dir", d, "status"], stdout=subprocess.PIPE, text=True)
+            with control.accept()[0] as s:
+                s.recv(4096)
+                s.sendall(json.dumps({"parameters": {"status": status}}).encode() + b"\0")
+                return " ".join(asking.communicate(timeout=60)[0].split())
+    text = said({"behind": 120.4, "allowed_per_s": 19.4})
+    check("the filter: 127.0.0.1:10024 about 120 messages wait for it, so no more than 19.4/s are let in" in text, text)
+    for stage in (None, {"behind": 3.0, "allowed_per_s": None}):
+        check("wait for it" not in said(stage), stage)
+
+
 @test("the filter behind the server: found from the server's own connections, with its queue, its CPU and its control group")
 def _():
     mail, filtering = Cgroup(), Cgroup()

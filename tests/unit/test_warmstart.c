@@ -28,6 +28,7 @@ static struct warmstart warm_of(double capacity)
 
 	memcpy(warm.name[1], "mx", 2);
 	warm.engine.connect_220_base_us = 20000;
+	warm.engine.filter_cost_s = 0.04;
 	warm.engine.service[1] = (struct window_warm){ .capacity_per_s = capacity,
 						       .cpu_per_job_s = 0.01,
 						       .trust = 1 };
@@ -45,6 +46,7 @@ static void a_service_finds_its_figures_by_name(void **state)
 	assert_near(engine.window[0].capacity.per_s, 123, 0.001);
 	assert_near(engine.window[1].capacity.per_s, 0, 0.001);
 	assert_near(engine.pressure.connect_220_base_us, 20000, 0.001);
+	assert_near(engine.second_stage.cost_s, 0.04, 1e-9);
 	engine_of(&engine, "other", "m");
 	warmstart_restore(&warm, &engine, NULL);
 	assert_near(engine.window[0].capacity.per_s, 0, 0.001);
@@ -100,6 +102,7 @@ static void what_is_saved_is_restored(void **state)
 	assert_near(after.window[1].capacity.per_s, 123, 0.001);
 	assert_near(after.window[0].capacity.per_s, 0, 0.001);
 	assert_near(after.pressure.connect_220_base_us, 20000, 0.001);
+	assert_near(after.second_stage.cost_s, 0.04, 1e-9);
 }
 
 static void what_is_put_is_there_after_closing(void **state)

@@ -72,8 +72,11 @@ void cpu_advance(struct cpu *c, uint64_t now_us)
 	c->at_us = now_us;
 	c->clock += c->useful * dt;
 	c->ran_s += c->each * c->active * dt;
-	if (c->active > fmin(c->config->cores, c->config->machine_cores - c->neighbour))
+	if (c->active > fmin(c->config->cores, c->config->machine_cores - c->neighbour)) {
 		c->stalled_s += dt;
+		if (c->active > c->apart)
+			c->own_stalled_s += dt;
+	}
 }
 
 void cpu_put(struct cpu *c, uint64_t now_us, double work_s, uint32_t id, uint32_t generation)

@@ -31,7 +31,9 @@ struct cpu {
 	uint64_t next_us; /* when the next job is done; UINT64_MAX: none */
 	struct cpu_job *job; /* a heap by end */
 	uint32_t jobs, room, active; /* active: jobs without those that were withdrawn */
+	uint32_t apart; /* of the active ones, those of another control group than the server's */
 	double ran_s, stalled_s; /* since the observer cleared them */
+	double own_stalled_s; /* while one of the server's own waited */
 };
 
 void cpu_init(struct cpu *cpu, const struct cpu_config *config);

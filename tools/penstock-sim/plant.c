@@ -299,7 +299,7 @@ static void feed_filter(struct plant *p)
 	plant_settle_filter(p);
 	while (p->filter_queue && p->filters < p->config.filter_slots) {
 		p->filter_queue--;
-		p->filters++;
+		p->cpu.apart = ++p->filters;
 		cpu_put(&p->cpu, p->now_us,
 			p->config.filter_s * (0.7 + 0.6 * splitmix_unit(&p->random)), FILTER_JOB,
 			0);
@@ -403,7 +403,7 @@ void plant_run_cpu(struct plant *p)
 	if (job.id == FILTER_JOB) {
 		plant_settle_filter(p);
 		cpu_finished(&p->cpu);
-		p->filters--;
+		p->cpu.apart = --p->filters;
 		p->filtered++;
 		feed_filter(p);
 		return;

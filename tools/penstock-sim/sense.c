@@ -71,7 +71,9 @@ static void put_machine(const struct sense *s, struct plant *p, double dt, struc
 		sample_put(sample, SIGNAL_MTA_CPU_CORES,
 			   fmax(0, c->ran_s - (s->config.filter_apart ? p->filter_ran_s : 0)) / dt,
 			   VIA_CGROUP);
-		sample_put(sample, SIGNAL_MTA_CPU_STALL_RATIO, fmin(1, stall), VIA_CGROUP);
+		sample_put(sample, SIGNAL_MTA_CPU_STALL_RATIO,
+			   fmin(1, s->config.filter_apart ? c->own_stalled_s / dt : stall),
+			   VIA_CGROUP);
 	}
 }
 
@@ -172,7 +174,7 @@ void sense_observe(struct sense *s, struct plant *p, struct sample *ret_sample,
 	*ret_sample = s->past[(s->ticks - late) % SENSE_LATE_MAX];
 	ret_sample->now_us = p->now_us;
 	s->ticks++;
-	p->cpu.ran_s = p->cpu.stalled_s = p->filter_ran_s = 0;
+	p->cpu.ran_s = p->cpu.stalled_s = p->cpu.own_stalled_s = p->filter_ran_s = 0;
 	p->io_stalled_s = p->mem_stalled_s = 0;
 	p->cleared_us = p->now_us;
 }

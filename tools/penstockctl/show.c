@@ -191,9 +191,14 @@ static void show_trouble(const json_t *status, FILE *out)
 static void show_filters(const json_t *status, FILE *out)
 {
 	const json_t *filters = json_object_get(status, "filters");
+	const json_t *stage = json_object_get(status, "second_stage");
 
 	for (size_t i = 0; i < json_array_size(filters); i++)
 		fprintf(out, "the filter: %s\n", string(json_array_get(filters, i), "sentence"));
+	if (number(stage, "allowed_per_s") > 0)
+		fprintf(out,
+			"  about %.0f messages wait for it, so no more than %.1f/s are let in; see penstockctl explain\n",
+			number(stage, "behind"), number(stage, "allowed_per_s"));
 }
 
 /* Who presses without being mail, and who leaks. */

@@ -21,7 +21,7 @@ PARTS = [
     (["postfix"], ["postscreen", "static20"], ["10x", "2x", "1x", "5x"]),
     (["fsync"], ["alone", "proxy"], STEADY),
     (["haraka"], ["alone", "proxy"], STEADY),
-    (["afterqueue"], ["alone", "proxy"], ["2x", "10x"]),
+    (["afterqueue"], ["alone", "proxy", "other"], ["2x", "10x"]),
     (["postfix"], ["gate", "policy", "postscreen", "static20"], ALL),
     (["fsync", "haraka", "afterqueue"], ["alone", "proxy", "gate", "policy", "postscreen", "static20"], ALL),
 ]
