@@ -7,6 +7,7 @@
 
 #define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
 #define SMTP_TURNS_PER_JOB 8 /* as SMTP_TRACK_TURNS_PER_JOB of core/smtp_track.h */
+#define SMTP_OVERTAKEN_MIN 8 /* as OVERTAKEN_MIN of core/overtaken.h */
 #define SMTP_PORTS 16 /* watched, a power of two */
 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
 #define SMTP_WHEEL 1024
@@ -82,13 +83,14 @@ enum reclaim_kind { RECLAIM_DIRECT, RECLAIM_CGROUP, RECLAIM_KINDS };
 struct smtp_port {
 	uint64_t opened, closed; /* connections since load */
 	uint64_t greeted;
+	uint64_t given; /* of these, to sessions that had not been overtaken */
 	uint64_t completed; /* jobs, as core/smtp_track.h counts them */
 	int64_t in_flight; /* established or CLOSE_WAIT, of those the server has not closed */
 	int64_t refused_open; /* of these, refused by penstock itself */
 	int64_t ungreeted;
 	int64_t seeded, seeded_ungreeted, seeded_busy; /* of the above, not yet tied to a socket */
 	int64_t busy; /* the client spoke last, or waits for its greeting */
-	int64_t stuck; /* owed an answer for very long, not in `busy` */
+	int64_t stuck; /* owed an answer for very long, or overtaken: not in `busy` */
 	uint64_t turns,
 		turns_log2_us; /* answers, and the sum of the logarithms of what they took */
 	/* Time that sessions were busy, over all, is busy_ns + (busy - seeded_busy) * now -

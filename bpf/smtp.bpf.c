@@ -17,7 +17,8 @@
  * the server's end: once a tick each busy session is checked, and if its server has read all
  * data and sleeps waiting for this very socket, it owes nothing. For servers that sleep in
  * epoll_wait() this shows nothing, since epoll always waits: for them only who spoke last
- * counts, until the session is stuck.
+ * counts, until the session is stuck. A session that others have overtaken on the way to their
+ * greeting is stuck, too.
  *
  * tests/smtp/dialogues.h is the table of what this program and the proxy's core/smtp_track.h
  * must both see, and where they cannot agree. */
@@ -38,8 +39,9 @@ struct session {
 	u32 slot; /* of the port */
 	u32 turns; /* answers that the server gave */
 	u8 busy, spoke; /* spoke: the client did, after the greeting */
-	u8 wheeled;
-	u8 stuck; /* owed an answer for very long, and not counted as busy */
+	u8 wheeled; /* waits for its greeting, and has not been overtaken */
+	u8 stuck; /* owed an answer for very long, or overtaken, and not counted as busy */
+	u64 overtaken_at; /* so many greetings given, and it has been overtaken */
 };
 
 struct {
@@ -144,6 +146,13 @@ static inline void take_back(struct smtp_port *port, struct session *s)
 	__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
 }
 
+static inline void leave_wheel(struct smtp_port *port, struct session *s)
+{
+	s->wheeled = 0;
+	wheel_add(port, s->opened_ns, -1);
+	add(&port->ungreeted, -1);
+}
+
 /* As core/smtp_track.h has it. */
 static inline void become_stuck(struct smtp_port *port, struct session *s, u64 now)
 {
@@ -183,10 +192,17 @@ static inline void greeted(struct smtp_port *port, struct session *s, u64 now, u
 	port->connect_220[slot & (TIME_SLOTS - 1)]++;
 	__sync_fetch_and_add(&port->greeted, 1);
 	if (s->wheeled) {
-		s->wheeled = 0;
-		wheel_add(port, s->opened_ns, -1);
-		add(&port->ungreeted, -1);
+		leave_wheel(port, s);
+		__sync_fetch_and_add(&port->given, 1);
 	}
+}
+
+/* As core/overtaken.h has it. */
+static inline u64 when_overtaken(const struct smtp_port *port)
+{
+	u64 before = port->ungreeted > 0 ? (u64)port->ungreeted : 0;
+
+	return port->given + before + before + SMTP_OVERTAKEN_MIN;
 }
 
 static inline void open_session(struct sock *sk, int slot)
@@ -196,7 +212,7 @@ static inline void open_session(struct sock *sk, int slot)
 	struct session s = { .opened_ns = now, .turned_ns = now, .slot = (u32)slot, .wheeled = 1 };
 
 	s.busy = !client_first[slot & (SMTP_PORTS - 1)];
-
+	s.overtaken_at = when_overtaken(port);
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&sessions_lost, 1);
 		return;
@@ -280,6 +296,7 @@ static inline struct session *adopt(struct sock *sk, int slot, u64 now)
 		s.wheeled = seed.ungreeted;
 	}
 	port = &ports[s.slot & (SMTP_PORTS - 1)];
+	s.overtaken_at = when_overtaken(port);
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&sessions_lost, 1);
 		if (known) {
@@ -316,10 +333,8 @@ static inline void close_session(struct sock *sk)
 	now = bpf_ktime_get_ns();
 	port = &ports[s.slot & (SMTP_PORTS - 1)];
 	set_busy(port, &s, now, 0);
-	if (s.wheeled) {
-		wheel_add(port, s.opened_ns, -1);
-		add(&port->ungreeted, -1);
-	}
+	if (s.wheeled)
+		leave_wheel(port, &s);
 	add(&port->in_flight, -1);
 	__sync_fetch_and_add(&port->closed, 1);
 	tuple_of(sk, watched[s.slot & (SMTP_PORTS - 1)], &t);
@@ -469,16 +484,21 @@ int smtp_look(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct session *s = ctx->value;
 	u64 *key = ctx->key;
-
+	struct smtp_port *port;
 	u64 now;
+	int overtaken;
 
 	if (!key || !s || !s->busy)
 		return 0;
 	now = bpf_ktime_get_ns();
+	port = &ports[s->slot & (SMTP_PORTS - 1)];
+	overtaken = s->wheeled && port->given >= s->overtaken_at;
+	if (overtaken)
+		leave_wheel(port, s);
 	if (s->greeted_ns && server_waits(*key) && s->busy)
-		take_back(&ports[s->slot & (SMTP_PORTS - 1)], s);
-	else if (stuck_ns && now > s->turned_ns + stuck_ns && s->busy)
-		become_stuck(&ports[s->slot & (SMTP_PORTS - 1)], s, now);
+		take_back(port, s);
+	else if ((overtaken || (stuck_ns && now > s->turned_ns + stuck_ns)) && s->busy)
+		become_stuck(port, s, now);
 	return 0;
 }
 

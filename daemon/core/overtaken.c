@@ -1,9 +1,5 @@
 #include "core/overtaken.h"
 
-/* What is overtaken by as many as waited before it, and by so many more, does not wait for its
- * turn: by fewer it may be chance. */
-#define OVERTAKEN_MIN 8
-
 uint64_t greetings_begin(struct greetings *g)
 {
 	uint64_t before = g->waiting++;

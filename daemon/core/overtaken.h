@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What is overtaken by as many as waited before it, and by so many more, does not wait for its turn:
+ * by fewer it may be chance. */
+#define OVERTAKEN_MIN 8
+
 /* Of one service. Begins as zeros. */
 struct greetings {
 	uint64_t given; /* to sessions that had not been overtaken */

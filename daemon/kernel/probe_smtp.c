@@ -31,6 +31,7 @@ struct session_value {
 	uint64_t opened_ns, greeted_ns, turned_ns, sent, server_ns;
 	uint32_t slot, turns;
 	uint8_t busy, spoke, wheeled, stuck;
+	uint64_t overtaken_at;
 };
 
 struct mark {

@@ -230,9 +230,11 @@ def _():
             c.close()
 
 
-@test("through the proxy: a client that waits for its greeting while all others get theirs is no load, and in no queue")
-def _():
-    with World(False, held=Lookups(3)) as w:
+def overtaken(bpf):
+    with World(bpf, held=Lookups(3)) as w:
+        if bpf and w.mx()["busy"] is None:
+            print("# not looked at: this kernel or this process's privilege gives no probe of sockets")
+            return
         late = [socket.create_connection(("127.0.0.1", w.port), 30) for _ in range(3)]
         w.counted(3, 3)
         check(w.mx()["ungreeted"] == 3, f"before anybody overtakes them: {w.mx()}")
@@ -246,6 +248,16 @@ def _():
         w.counted(3, 0)
         for c in late:
             c.close()
+
+
+@test("through the proxy: a client that waits for its greeting while all others get theirs is no load, and in no queue")
+def _():
+    overtaken(False)
+
+
+@test("by the kernel's probe, overtaken is the same")
+def _():
+    overtaken(True)
 
 
 place.isolate()

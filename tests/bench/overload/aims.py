@@ -20,6 +20,7 @@ AIMS = {
     "bursts": AS_ALONE,
     "few-sources": AS_ALONE,
     "slow-names": AS_ALONE,
+    "slow-names-neighbour": AS_ALONE,
     "stalled": AS_ALONE,
     "half-speed": AS_ALONE,
     "2x": OVERLOAD,

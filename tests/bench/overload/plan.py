@@ -4,7 +4,7 @@ from cases import CASES
 
 # The first are what an operator asks first.
 ALL = ["10x", "10x-again", "2x", "1x", "0.5x", "step", "cold-0.8x", "cold-1x", "bursts", "few-sources",
-       "slow-names", "stalled", "half-speed", "half-speed-2x", "5x", "cpu-neighbour", "slow-disk",
+       "slow-names", "slow-names-neighbour", "stalled", "half-speed", "half-speed-2x", "5x", "cpu-neighbour", "slow-disk",
        "memory-limit", "cpu-neighbour-weighted", "fsync-neighbour",
        "memory-neighbour", "sources", "slow-clients", "moving", "retries"]
 STEADY = ["10x", "2x", "1x", "0.5x", "5x"]
