@@ -15,6 +15,7 @@ enum load_known {
 	LOAD_BUSY = 1 << 3, /* busy, busy_us, server_us, session_us */
 	LOAD_UNGREETED = 1 << 4, /* waiting */
 	LOAD_HELD = 1 << 5, /* held, held_longest_s, held_admitted, held_in_vain, held_left */
+	LOAD_STUCK = 1 << 6, /* stuck; else it is 0 */
 };
 
 struct load_service {
@@ -28,7 +29,7 @@ struct load_service {
 	double held; /* now */
 	double held_longest_s; /* how long the one of them who came first has waited */
 	/* in flight, and not in `busy`: owed an answer for many times the usual, or overtaken by
-	 * those who came later; known with LOAD_BUSY */
+	 * those who came later */
 	double stuck;
 };
 

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is overtaken by as many as waited before it, and by so many more, does not wait for its turn:
- * by fewer it may be chance. */
+/* What is overtaken by as many as waited before it, and by so many more, does not wait for its
+ * turn: by fewer it may be chance. */
 #define OVERTAKEN_MIN 8
 
 /* Of one service. Begins as zeros. */

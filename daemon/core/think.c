@@ -14,7 +14,8 @@ void think_read(struct think *think, const struct observation *o)
 double think_step(struct think *think, const struct observation *o, const struct rates *r,
 		  const struct capacity *capacity, double server_s)
 {
-	double z = think->guess > 0 ? think->guess : THINK_GUESS_S, n = o->in->load->in_flight;
+	double z = think->guess > 0 ? think->guess : THINK_GUESS_S;
+	double n = fmax(0, o->in->load->in_flight - o->in->load->stuck);
 	bool idle = (o->time < TIME_GOOD_S || r->busy < BUSY_MIN) && o->machine < MACHINE_PRESSED &&
 		    !(o->server & SERVER_SHORT_OF_SLOTS) &&
 		    !(o->server & SERVER_GREETS_LATE); /* they wait for the server */

@@ -1,7 +1,8 @@
 /*
  * How many sessions may be in flight: the law.
  *
- *     W = Xcap x (Tt + T0 + Z)        at least window.min, at most W_hard
+ *     W = Xcap x (Tt + T0 + Z)        at least window.min; a place more for each stuck session;
+ *                                     at most W_hard
  *
  *   W     window: sessions in flight at the server. More wait in front of it (core/room.h)
  *   Xcap  capacity: what the server can complete a second
@@ -150,7 +151,8 @@ static enum window_law choose_law(const struct window *w, const struct window_in
 	return (in->load->known & dialogue) == dialogue ? LAW_CAPACITY : LAW_SERVO;
 }
 
-/* W: what the law wants, and what is there for it. */
+/* W: what the law wants, and what is there for it. A stuck session does no work and may stay for
+ * long, so it takes no place from the others. */
 static void limit_window(struct window *w, const struct observation *o, double wanted)
 {
 	enum reason hard_reason = REASON_SMTP;
@@ -159,7 +161,7 @@ static void limit_window(struct window *w, const struct observation *o, double w
 	w->view.hard = window_has(&w->config, WINDOW_PART_HARD)
 			       ? hard_limit(&w->memory, o, &hard_reason)
 			       : -1;
-	wanted = clamp_double(wanted, w->config.min, WINDOW_MAX);
+	wanted = clamp_double(wanted, w->config.min, WINDOW_MAX) + o->in->load->stuck;
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
 	w->view.window = w->view.hard_binds ? w->view.hard : wanted;
 	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(o);

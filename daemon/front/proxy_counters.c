@@ -288,7 +288,7 @@ static void put_service(struct load_service *load, const struct counts_service *
 	load->stuck += (double)c->stuck;
 	if (lives)
 		load->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY |
-			       LOAD_UNGREETED | LOAD_HELD;
+			       LOAD_UNGREETED | LOAD_HELD | LOAD_STUCK;
 }
 
 static void put_times(struct proxy_counters *proxies, const struct counts_service *total,

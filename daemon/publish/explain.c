@@ -114,7 +114,8 @@ static void explain_exhaustion(const struct status *s, struct text *out)
 }
 
 /* Every term of the window, so that anybody can recompute it: daemon/core/window.c has the law. */
-static void explain_equation(const struct window_view *w, unsigned least, struct text *out)
+static void explain_equation(const struct window_view *w, unsigned least, double stuck,
+			     struct text *out)
 {
 	char doing[SERVER_NAMES_MAX];
 
@@ -127,6 +128,8 @@ static void explain_equation(const struct window_view *w, unsigned least, struct
 		w->think_time_s * 1000);
 	if (w->equation < least)
 		text_append(out, "; at least %u", least);
+	if (stuck > 0)
+		text_append(out, "; %.0f more for those that are stuck", stuck);
 	if (w->queue_allowed_per_s > 0 && w->window < w->equation)
 		text_append(out, "; %.1f by what is let in behind it", w->window);
 	if (w->hard_binds)
@@ -176,7 +179,7 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 		text_append(out, "; in flight %.0f", l->in_flight);
 	if (l->known & LOAD_BUSY)
 		text_append(out, ", busy %.0f", l->busy);
-	if (l->known & LOAD_BUSY && l->stuck > 0)
+	if (l->stuck > 0)
 		text_append(
 			out,
 			", stuck %.0f (owed an answer for very long, or overtaken by others: no load)",
@@ -200,7 +203,7 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 			text_append(out, ", saturation %.2f", w->saturation);
 	}
 	text_append(out, "\n");
-	explain_equation(w, s->config.window_min, out);
+	explain_equation(w, s->config.window_min, l->stuck, out);
 }
 
 static void explain_queue(const struct status *s, unsigned i, struct text *out)

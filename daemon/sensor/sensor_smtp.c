@@ -49,14 +49,16 @@ static void put_load(const struct kernel_smtp *k, struct load_service *l)
 	}
 	if (fresh & LOAD_BUSY) {
 		l->busy = k->busy;
-		l->stuck = k->stuck;
 		l->busy_us = k->busy_us;
 		l->session_us = k->session_us;
 		l->server_us = k->server_us;
 	}
+	if (fresh & LOAD_STUCK)
+		l->stuck = k->stuck;
 	if (fresh & LOAD_UNGREETED)
 		l->ungreeted = k->ungreeted;
-	l->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
+	l->known |= LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED |
+		    LOAD_STUCK;
 }
 
 static void put_times(struct smtp *s, const struct kernel_smtp *of_service, uint64_t now_us,

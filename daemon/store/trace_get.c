@@ -180,7 +180,7 @@ static void get_gauges(struct trace_in *in, double *const *gauges, unsigned coun
 static void get_load(struct trace_in *in, struct load_service *l)
 {
 	double *const gauges[] = { &l->in_flight, &l->shadow_in_flight, &l->busy, &l->ungreeted };
-	double *const held[] = { &l->held, &l->held_longest_s };
+	double *const held[] = { &l->held, &l->held_longest_s }, *const stuck = &l->stuck;
 
 	l->known = TRACE_READ(in, uint32_t);
 	l->offered = TRACE_READ(in, uint64_t);
@@ -197,6 +197,8 @@ static void get_load(struct trace_in *in, struct load_service *l)
 	l->held_in_vain = TRACE_READ(in, uint64_t);
 	l->held_left = TRACE_READ(in, uint64_t);
 	get_gauges(in, held, ARRAY_SIZE(held));
+	if (l->known & LOAD_STUCK) /* not in traces of before */
+		get_gauges(in, &stuck, 1);
 }
 
 /* Of another version it is passed over: the answers tell the same by name. */

@@ -93,6 +93,8 @@ static void put_load(struct trace_out *out, const struct load_service *l)
 	trace_put(out, held, sizeof(held));
 	TRACE_PUT(out, double, l->held);
 	TRACE_PUT(out, double, l->held_longest_s);
+	if (l->known & LOAD_STUCK)
+		TRACE_PUT(out, double, l->stuck);
 }
 
 void trace_put_tick(struct trace_out *out, uint64_t realtime_us, const struct sample *sample,

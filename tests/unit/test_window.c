@@ -116,6 +116,20 @@ static void a_server_over_its_knee_is_cut_to_what_it_completes(void **state)
 	assert_int_equal(window.view.reason, REASON_CPU);
 }
 
+/* They do no work and may stay for long. */
+static void who_is_stuck_takes_no_place_from_others(void **state)
+{
+	double before;
+
+	idle_machine();
+	run(20, 20, 20, 0, 2, 1, ALL);
+	before = window.view.window;
+	load.stuck = 12;
+	run(20, 20, 20, 0, 14, 1, ALL);
+	assert_near(window.view.window, before + 12, 1);
+	load.stuck = 0;
+}
+
 /* The reason is what hangs, and not the CPUs that others press meanwhile. */
 static void a_server_that_hangs_on_a_busy_machine_is_not_short_of_cpu(void **state)
 {
@@ -465,6 +479,7 @@ int main(void)
 		cmocka_unit_test_setup(a_sensor_that_is_back_holds_nothing, setup),
 		cmocka_unit_test_setup(what_a_message_costs_is_believed_in_a_hold_too, setup),
 		cmocka_unit_test_setup(who_is_never_greeted_is_told_after_half_a_minute, setup),
+		cmocka_unit_test_setup(who_is_stuck_takes_no_place_from_others, setup),
 		cmocka_unit_test_setup(hard_limits_join_by_min, setup),
 		cmocka_unit_test_setup(where_memory_binds_places_come_free_by_the_window, setup),
 		cmocka_unit_test_setup(memory_that_is_all_gone_still_lets_one_through, setup),

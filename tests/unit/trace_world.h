@@ -88,7 +88,7 @@ static inline void make_inputs(struct world *w, struct sample *sample)
 	if (draw(w) < 0.8) /* absent is not zero */
 		sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, 1e9 * draw(w), VIA_PROCFS);
 	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED |
-		   LOAD_HELD;
+		   LOAD_HELD | LOAD_STUCK;
 	l->offered += (uint64_t)(draw(w) * 20);
 	l->admitted += (uint64_t)(draw(w) * 10);
 	l->deferred = l->offered > l->admitted ? l->offered - l->admitted : 0;
@@ -98,6 +98,7 @@ static inline void make_inputs(struct world *w, struct sample *sample)
 	l->server_us += (uint64_t)(draw(w) * 1e6);
 	l->in_flight = floor(draw(w) * 20);
 	l->busy = floor(l->in_flight / 2);
+	l->stuck = floor(l->in_flight / 8);
 	l->held = floor(draw(w) * 30);
 	l->held_longest_s = draw(w);
 	l->held_admitted += (uint64_t)(draw(w) * 5);

@@ -170,6 +170,8 @@ static json_t *loads(const struct replay *r, const struct load *load)
 			put_number(one, "in_flight", l->in_flight);
 		if (l->known & LOAD_BUSY)
 			put_number(one, "busy", l->busy);
+		if (l->known & LOAD_STUCK)
+			put_number(one, "stuck", l->stuck);
 		if (l->known & LOAD_UNGREETED)
 			put_number(one, "ungreeted", l->ungreeted);
 		if (l->known & LOAD_HELD) {

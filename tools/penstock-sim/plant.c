@@ -37,6 +37,9 @@ void plant_done(struct plant *p)
 
 void plant_changed(struct plant *p, uint64_t now_us)
 {
+	if (p->config.stalled > p->stalled)
+		p->stalled_us = now_us;
+	p->stalled = p->config.stalled;
 	cpu_advance(&p->cpu, now_us);
 	p->cpu_config = (struct cpu_config){ .cores = p->config.cores,
 					     .machine_cores = p->config.machine_cores,
@@ -142,6 +145,7 @@ static void answered(struct plant *p, uint32_t id, bool greeted)
 	else
 		list->last = s->previous;
 	list->count--;
+	smtp_usual_note(&p->usual, p->now_us - s->owed_us);
 	if (s->owed != OWED_OVERTAKEN)
 		s->server_s += (double)(p->now_us - s->owed_us) / 1e6;
 	s->owed = OWED_NOTHING;
@@ -550,6 +554,7 @@ static void kill_for_memory(struct plant *p)
 void plant_tick(struct plant *p, uint64_t greeting_timeout_us, double rejects_per_s)
 {
 	plant_settle(p);
+	p->stuck = p->now_us >= p->stalled_us + smtp_usual_stuck_us(&p->usual);
 	see_overtaken(p);
 	impatience(p, greeting_timeout_us);
 	kill_for_memory(p);

@@ -10,6 +10,7 @@
 
 #include "core/counts.h"
 #include "core/overtaken.h"
+#include "core/smtp_track.h"
 #include "penstock-sim/clairvoyant.h"
 #include "penstock-sim/cpu.h"
 #include "penstock-sim/queue.h"
@@ -24,7 +25,8 @@ struct plant_config {
 		/* this share of the sessions waits so long for a remote service, without any
 		 * load */
 		lookup_share;
-	/* sessions of clients that look as if an answer was owed to them, and stay */
+	/* sessions of clients that look as if an answer was owed to them, and stay: busy until
+	 * they are stuck (core/smtp_track.h) */
 	double stalled;
 	double think_s; /* the sender's part of a session */
 	double think_slow_s, slow_share; /* this share of the senders thinks so long */
@@ -97,6 +99,10 @@ struct plant {
 	uint32_t sessions, room, free, in_flight;
 	struct plant_list owed[OWED__COUNT];
 	struct greetings greetings;
+	struct smtp_usual usual; /* what an answer takes */
+	uint64_t stalled_us; /* when there were more stalled sessions than before */
+	double stalled; /* so many */
+	bool stuck; /* the stalled ones */
 	struct plant_ring accept; /* wait for a slot */
 	unsigned in_slots;
 	double processes; /* that exist */
@@ -173,7 +179,12 @@ static inline double plant_oldest_waiting_s(const struct plant *plant)
 static inline uint32_t plant_busy(const struct plant *plant)
 {
 	return plant->owed[OWED_GREETING].count + plant->owed[OWED_ANSWER].count +
-	       (uint32_t)plant->config.stalled;
+	       (plant->stuck ? 0 : (uint32_t)plant->config.stalled);
+}
+static inline uint32_t plant_stuck(const struct plant *plant)
+{
+	return plant->owed[OWED_OVERTAKEN].count +
+	       (plant->stuck ? (uint32_t)plant->config.stalled : 0);
 }
 static inline uint32_t plant_in_flight(const struct plant *plant)
 {

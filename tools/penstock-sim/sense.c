@@ -19,7 +19,7 @@ static void put_load(const struct sense *s, const struct plant *p, struct load_s
 {
 	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED;
 	if (!s->config.hide_dialogue)
-		l->known |= LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED | LOAD_HELD;
+		l->known |= LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED | LOAD_HELD | LOAD_STUCK;
 	l->offered = p->counts.offered;
 	l->admitted = p->counts.admitted;
 	l->deferred = p->counts.deferred;
@@ -32,6 +32,7 @@ static void put_load(const struct sense *s, const struct plant *p, struct load_s
 	l->in_flight = plant_in_flight(p);
 	l->busy = plant_busy(p);
 	l->ungreeted = plant_ungreeted(p);
+	l->stuck = s->config.hide_dialogue ? 0 : plant_stuck(p);
 	l->held = (double)p->counts.held;
 	l->held_admitted = p->counts.held_admitted;
 	l->held_in_vain = p->counts.held_in_vain;
