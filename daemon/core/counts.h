@@ -13,7 +13,7 @@
 #include "core/reason.h"
 
 #define COUNTS_MAGIC 0x746e6f63u /* "cont" */
-#define COUNTS_VERSION 7u
+#define COUNTS_VERSION 8u
 /* Log-linear histograms of times: 8 slots per power of two of microseconds, see counts_slot(). */
 #define COUNTS_SLOTS 256
 
@@ -45,6 +45,7 @@ struct counts_service {
 	uint64_t refused_lingering; /* gauge: refused clients still in dialogue */
 	uint64_t refused_told; /* refused clients to which the whole reply went out */
 	uint64_t refused_reset; /* that had heard theirs in this epoch, and were reset */
+	uint64_t postponed; /* SYNs that the gate dropped once, for the client to send again */
 	/* The waiting room (core/room.h). A connection that was held is also counted in admitted
 	 * or deferred when its wait ends. */
 	uint64_t held; /* gauge: wait for a place */

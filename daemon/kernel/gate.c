@@ -440,7 +440,6 @@ void gate_view(const struct gate *g, struct gate_view *ret)
 	ret->lookups_stale = s->lookups_stale;
 	ret->passed_full = s->passed_full;
 	ret->passed_closed = s->passed_closed;
-	ret->postponed = s->postponed;
 	ret->tickets_expired = g->expired;
 	ret->events_lost = s->events_lost;
 	ret->sessions_lost = s->sessions_lost;

@@ -141,7 +141,6 @@ struct gate_view {
 	const char *form; /* which variant of the program this kernel accepted */
 	uint64_t lookups_stale, passed_full,
 		passed_closed; /* let through: old plan; full map or accept queue; no responder */
-	uint64_t postponed; /* SYNs dropped once, until it is known whether there is a flood */
 	uint64_t tickets_expired, events_lost, sessions_lost, repaired;
 	uint32_t tickets, sessions; /* now */
 	/* many SYNs never become sessions (forged, a scan): tickets count for a small share */

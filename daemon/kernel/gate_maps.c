@@ -399,6 +399,8 @@ void gate_poll(struct gate *g, uint64_t now_us, struct counts *counts,
 	if (errors > g->last_errors)
 		counts->errors += errors - g->last_errors;
 	g->last_errors = errors;
+	c->postponed += s->postponed - g->last_postponed;
+	g->last_postponed = s->postponed;
 	counts->heartbeat_us = now_us;
 	counts->serves = UINT64_C(1) << g->options.service;
 }

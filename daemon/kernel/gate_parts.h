@@ -48,7 +48,7 @@ struct gate {
 	/* of gate_poll() */
 	int cpus;
 	struct gate_counters *per_cpu, last;
-	uint64_t last_errors, expired, repaired;
+	uint64_t last_errors, last_postponed, expired, repaired;
 	struct counts *counts;
 	void (*on_event)(void *context, const struct gate_event *event);
 	void *context;

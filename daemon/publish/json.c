@@ -163,6 +163,7 @@ static json_t *front_json(const struct status_front *f)
 			    json_integer((json_int_t)f->sum.refused_lingering));
 	json_object_set_new(object, "told", json_integer((json_int_t)f->sum.refused_told));
 	json_object_set_new(object, "reset", json_integer((json_int_t)f->sum.refused_reset));
+	json_object_set_new(object, "postponed", json_integer((json_int_t)f->sum.postponed));
 	json_object_set_new(object, "malformed", json_integer((json_int_t)f->malformed));
 	json_object_set_new(object, "errors", json_integer((json_int_t)f->errors));
 	return object;

@@ -101,6 +101,8 @@
 	  "Refused clients to whom the reply went out; the policy service's are told by the mail server.") \
 	X(REFUSED_RESET, COUNTER, "penstock_refused_reset_total", "", "front", "", \
 	  "Refused clients that had heard their reply in this epoch and were reset (front.gate.repeat = reset).") \
+	X(POSTPONED, COUNTER, "penstock_postponed_total", "", "front", "", \
+	  "First connection attempts of unknown senders that the gate dropped once, for the client's TCP to send again a second later: a SYN flood may have begun.") \
 	X(REFUSED_LINGERING, GAUGE, "penstock_refused_lingering_clients", "clients", "front", "", \
 	  "Refused clients that have not said QUIT yet.") \
 	X(FAULTS, COUNTER, "penstock_faults_total", "", "fault", "", \

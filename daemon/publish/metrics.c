@@ -154,6 +154,8 @@ static double of_front(const struct status_front *f, enum metric metric)
 		return (double)f->sum.refused_told;
 	case METRIC_REFUSED_RESET:
 		return (double)f->sum.refused_reset;
+	case METRIC_POSTPONED:
+		return (double)f->sum.postponed;
 	case METRIC_REFUSED_LINGERING:
 		return (double)f->sum.refused_lingering;
 	case METRIC_FRONT_UP:
@@ -188,6 +190,7 @@ static void decisions(struct metric_writer *w, const struct status *s)
 	per_front(w, s, METRIC_WOULD_DEFER);
 	per_front(w, s, METRIC_REFUSED_TOLD);
 	per_front(w, s, METRIC_REFUSED_RESET);
+	per_front(w, s, METRIC_POSTPONED);
 	per_front(w, s, METRIC_REFUSED_LINGERING);
 	for (int i = 0; i < FAULT__COUNT; i++)
 		metric_put(w, METRIC_FAULTS, (double)s->faults.count[i], "fault",

@@ -44,7 +44,7 @@ static void view(void)
 	       (unsigned long long)c->deferred, (unsigned long long)c->refused_reset,
 	       (unsigned long long)c->would_defer, (unsigned long long)c->in_flight,
 	       (unsigned long long)c->shadow_in_flight, v.tickets,
-	       (unsigned long long)v.tickets_expired, v.syns_fail, (unsigned long long)v.postponed,
+	       (unsigned long long)v.tickets_expired, v.syns_fail, (unsigned long long)c->postponed,
 	       (unsigned long long)v.lookups_stale, (unsigned long long)v.passed_full,
 	       (unsigned long long)v.passed_closed, (unsigned long long)v.repaired,
 	       (unsigned long long)events, (unsigned long long)finished,
