@@ -68,6 +68,19 @@ static double reserve(const struct memory *m, const struct window_config *config
 	       RESERVE_SIGMAS * sqrt(m->idle_variance);
 }
 
+/* A limit of the server's control groups that was set, changed or found: what is free is measured
+ * against something else now. That nobody took, so what is known of the old begins again.
+ * Example: of 24 GB free, a limit of 240 MB leaves 180; taken for a fall, the forecast from it
+ * would leave one place for half a minute. A limit that is no longer seen gives room slowly. */
+static void learn_limit(struct memory *m, double limit)
+{
+	if (limit > 0 && limit != m->limit) {
+		m->idle_seen = false;
+		m->idle_variance = 0;
+	}
+	m->limit = limit;
+}
+
 /* What would be free without any session: what is free now, and what the sessions in flight
  * hold. A lower value is believed at once, a higher one slowly. So sessions that were just
  * admitted, and have not taken their memory yet, do not make room for more, and as much memory
@@ -114,6 +127,7 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 		return m->carried > 0 ? m->carried : -1;
 	}
 	m->available = o->in->sample->value[SIGNAL_MEM_AVAILABLE_BYTES];
+	learn_limit(m, sample_get(o->in->sample, SIGNAL_MTA_MEM_LIMIT_BYTES, 0));
 	learn_idle(m, o->in->load->in_flight, o->dt);
 	m->missed_s = 0;
 	/* One session is always let through: without any, the law would not see that memory is free

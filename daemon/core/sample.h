@@ -80,6 +80,8 @@ enum unit {
 	  "memory that the MTA can still get: the least of the machine's and its control groups'") \
 	X(MTA_MEM_BYTES, "mta_mem_bytes", MEMORY, BYTES, 0, \
 	  "working set of the MTA's control group without page cache") \
+	X(MTA_MEM_LIMIT_BYTES, "mta_mem_limit_bytes", MEMORY, BYTES, 0, \
+	  "the least memory limit of the MTA's control groups and of those above them; absent while they have none") \
 	X(MEM_EXHAUSTION_S, "mem_exhaustion_s", MEMORY, S, 0, \
 	  "time until memory runs out at the trend of the last minutes to hours; absent while there is no such trend") \
 	X(NEIGHBOUR_MEM_BYTES, "neighbour_mem_bytes", MEMORY, BYTES, 0, \

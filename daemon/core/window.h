@@ -212,6 +212,7 @@ struct memory {
 	double available_idle; /* what would be free without any session */
 	double idle_mean, idle_lag; /* the same, smoothed once and twice: what others take shows */
 	double idle_variance; /* bytes^2: by chance */
+	double limit; /* of the server's control groups, at the last reading; 0: none */
 	bool idle_seen;
 	double carried; /* sessions, by the last reading; 0: not known */
 	double missed_s; /* how old that reading is */

@@ -287,7 +287,7 @@ static int read_memory(const struct memory_files *f, bool v1, double *ret_used, 
 /* Sums over the MTA's groups; stalls and use are those of the worst. -1: not known. */
 struct sums {
 	double cpu_us, stall_us[STALLS], io_bytes, ios;
-	double memory, room, worst;
+	double memory, limit, room, worst;
 };
 
 static void add(double *sum, double value)
@@ -307,6 +307,8 @@ static void read_limits(const struct group *g, bool v1, struct sums *sum)
 			add(&sum->memory, used);
 		if (limit <= 0)
 			continue;
+		if (sum->limit < 0 || limit < sum->limit)
+			sum->limit = limit;
 		if (sum->room < 0 || limit - used < sum->room)
 			sum->room = limit > used ? limit - used : 0;
 		if (used / limit > sum->worst)
@@ -349,6 +351,7 @@ static void put_room(struct cgroup *s, double room, struct sample *sample)
 static void put_sums(const struct sums *sum, double dt_us, struct sample *sample)
 {
 	sample_put(sample, SIGNAL_MTA_MEM_BYTES, sum->memory, VIA_CGROUP);
+	sample_put(sample, SIGNAL_MTA_MEM_LIMIT_BYTES, sum->limit, VIA_CGROUP);
 	sample_put(sample, SIGNAL_MTA_MEM_USED_RATIO, sum->worst, VIA_CGROUP);
 	if (dt_us <= 0)
 		return;
@@ -373,6 +376,7 @@ static int cgroup_poll(void *state, uint64_t now_us, struct sample *sample, stru
 			    .io_bytes = -1,
 			    .ios = -1,
 			    .memory = -1,
+			    .limit = -1,
 			    .room = -1,
 			    .worst = -1 };
 
@@ -405,19 +409,15 @@ static void cgroup_close(void *state)
 	free(s);
 }
 
-static const enum signal cgroup_signals[] = { SIGNAL_MTA_CORES,
-					      SIGNAL_MTA_CPU_CORES,
-					      SIGNAL_MTA_CPU_STALL_RATIO,
-					      SIGNAL_MTA_IO_STALL_RATIO,
-					      SIGNAL_MTA_MEM_STALL_RATIO,
-					      SIGNAL_MTA_MEM_BYTES,
-					      SIGNAL_MTA_MEM_USED_RATIO,
-					      SIGNAL_MEM_AVAILABLE_BYTES,
-					      SIGNAL_MTA_IO_BYTES_PER_S,
-					      SIGNAL_MTA_IOS_PER_S,
-					      SIGNAL_MTA_LIMIT_HITS_PER_S,
-					      SIGNAL_MTA_OOM_KILLS,
-					      SIGNAL__COUNT };
+static const enum signal cgroup_signals[] = {
+	SIGNAL_MTA_CORES,	    SIGNAL_MTA_CPU_CORES,
+	SIGNAL_MTA_CPU_STALL_RATIO, SIGNAL_MTA_IO_STALL_RATIO,
+	SIGNAL_MTA_MEM_STALL_RATIO, SIGNAL_MTA_MEM_BYTES,
+	SIGNAL_MTA_MEM_LIMIT_BYTES, SIGNAL_MTA_MEM_USED_RATIO,
+	SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL_MTA_IO_BYTES_PER_S,
+	SIGNAL_MTA_IOS_PER_S,	    SIGNAL_MTA_LIMIT_HITS_PER_S,
+	SIGNAL_MTA_OOM_KILLS,	    SIGNAL__COUNT
+};
 const struct sensor_ops sensor_cgroup = { .name = "cgroup",
 					  .provides = cgroup_signals,
 					  .open = cgroup_open,

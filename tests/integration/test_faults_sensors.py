@@ -185,7 +185,7 @@ def _():
             held.append(Client(PORT, timeout=120))
             return held[-1].greeting.startswith(b"451")
         wait_for(some_refused, "memory that is about to run out sheds")
-        w.daemon.logged("has not changed for a minute", 240)
+        w.daemon.logged("has not changed for a minute. It is left out until it changes. A second from now no mail is refused for it", 240)
         for c in held:
             c.close()
         wait_for(lambda: deliver(PORT)[0] == "250", "mail")

@@ -242,6 +242,7 @@ static void its_memory_and_io(void **state)
 	} while (!sample_has(&sample, SIGNAL_MTA_MEM_BYTES) && tries++ < 3000);
 	assert_near(sample.value[SIGNAL_MTA_MEM_BYTES], 200e6, 1);
 	assert_near(sample.value[SIGNAL_MTA_MEM_USED_RATIO], 0.8, 1e-6);
+	assert_near(sample.value[SIGNAL_MTA_MEM_LIMIT_BYTES], 250e6, 1);
 	assert_true(sample.value[SIGNAL_MEM_AVAILABLE_BYTES] <= 50e6);
 	put("system.slice/postfix.service/io.stat",
 	    "8:0 rbytes=0 wbytes=5001000 rios=0 wios=101\n");

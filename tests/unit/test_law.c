@@ -177,6 +177,57 @@ static void the_need_of_a_session_rises_in_seconds_and_falls_in_a_minute(void **
 	assert_true(window.memory.per_session > 20e6);
 }
 
+/* 10 sessions hold 60 MB of what the limit leaves; sessions are guessed to need 11.5 MB. */
+static void limit(double bytes)
+{
+	put(SIGNAL_MTA_MEM_LIMIT_BYTES, bytes);
+	put(SIGNAL_MEM_AVAILABLE_BYTES, bytes - 60e6);
+}
+
+static void no_limit(void)
+{
+	sample.via[SIGNAL_MTA_MEM_LIMIT_BYTES] = VIA_NONE;
+	put(SIGNAL_MEM_AVAILABLE_BYTES, 24e9);
+}
+
+/* Set, changed, or found again after the server's restart. */
+static void a_memory_limit_is_not_memory_that_others_took(void **state)
+{
+	static const double limits[] = { 240e6, 480e6, 300e6 };
+
+	idle_machine();
+	no_limit();
+	run(100, 1, 10, 4);
+	assert_true(window.view.hard > 2000);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		double places = (limits[i] - 60e6) / 11.5e6 + 9;
+
+		limit(limits[i]);
+		for (unsigned tick = 0; tick < 100; tick++) {
+			run(1, 1, 10, 4);
+			assert_near(window.view.hard, places, 1);
+		}
+	}
+	no_limit();
+	run(20, 1, 10, 4);
+	limit(240e6);
+	run(1, 1, 10, 4);
+	assert_near(window.view.hard, 180e6 / 11.5e6 + 9, 1);
+}
+
+/* As the log says when a value is frozen. */
+static void without_a_reading_memory_bounds_for_a_second(void **state)
+{
+	idle_machine();
+	limit(240e6);
+	run(10, 1, 10, 4);
+	sample.via[SIGNAL_MEM_AVAILABLE_BYTES] = VIA_NONE;
+	run(9, 1, 10, 4);
+	assert_true(window.view.hard > 0);
+	run(2, 1, 10, 4);
+	assert_true(window.view.hard < 0);
+}
+
 /* ---- the engine ----------------------------------------------------------------------------- */
 
 static struct engine engine;
@@ -422,6 +473,8 @@ int main(void)
 		TEST(fewer_than_one_in_two_seconds_do_not_tell_what_a_job_costs),
 		TEST(fewer_than_one_in_twenty_seconds_tell_no_think_time),
 		TEST(memory_is_the_reason_from_a_fifth_of_stall_on),
+		TEST(a_memory_limit_is_not_memory_that_others_took),
+		TEST(without_a_reading_memory_bounds_for_a_second),
 		TEST(the_need_of_a_session_rises_in_seconds_and_falls_in_a_minute),
 		TEST(without_any_sight_for_two_seconds_the_daemon_is_blind),
 		TEST(looks_may_fail_for_ten_seconds),
