@@ -327,7 +327,7 @@ static void welcome(struct control_process *p, int fd, const struct control_call
 /* One connection through the door. False: there is none now. */
 static bool take(struct control_process *p)
 {
-	struct control_caller caller;
+	struct control_caller caller = { 0 };
 	struct fdpass passed;
 	ssize_t n = fdpass_receive(p->door, &caller, sizeof(caller), MSG_DONTWAIT, &passed);
 
