@@ -5,6 +5,7 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 
 #define NAME "learned"
 #define ROUND_S 30
+#define LENGTH_0_2 offsetof(struct warmstart, filter_cost_s) /* of the payload of 0.2.0 */
 #define OLDEST_US (UINT64_C(30) * 86400 * 1000000)
 #define FUTURE_US (UINT64_C(3600) * 1000000) /* forgiven to clocks */
 
@@ -44,11 +46,17 @@ int warmstart_check(const struct warmstart *warm, uint64_t realtime_us, double c
 int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores, struct warmstart *ret)
 {
 	_cleanup_close_ int fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	size_t length;
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	r = frame_load(fd, NAME, &kind, ret, sizeof(*ret), NULL);
+	memset(ret, 0, sizeof(*ret));
+	r = frame_load(fd, NAME, &kind, ret, sizeof(*ret), &length);
+	if (r == 0 && length != sizeof(*ret) && length != LENGTH_0_2) {
+		frame_set_aside(fd, NAME, -EBADMSG);
+		r = -EBADMSG;
+	}
 	if (r < 0)
 		return r;
 	r = warmstart_check(ret, realtime_us, cores);
@@ -61,15 +69,15 @@ int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores, st
 void warmstart_restore(const struct warmstart *warm, struct engine *engine,
 		       struct source_table *sources)
 {
-	struct engine_warm mine = { .connect_220_base_us = warm->engine.connect_220_base_us,
-				    .filter_cost_s = warm->engine.filter_cost_s };
+	struct engine_warm mine = { .connect_220_base_us = warm->connect_220_base_us,
+				    .filter_cost_s = warm->filter_cost_s };
 
 	for (unsigned i = 0; i < engine->config.services; i++)
 		for (unsigned k = 0; k < PLAN_SERVICES; k++)
 			if (warm->name[k][0] &&
 			    strncmp(warm->name[k], engine->config.service[i].name,
 				    sizeof(warm->name[k])) == 0)
-				mine.service[i] = warm->engine.service[k];
+				mine.service[i] = warm->service[k];
 	engine_restore(engine, &mine);
 	if (sources)
 		source_restore(sources, &warm->senders);
@@ -78,12 +86,17 @@ void warmstart_restore(const struct warmstart *warm, struct engine *engine,
 void warmstart_save(const struct engine *engine, const struct source_table *sources,
 		    uint64_t realtime_us, double cores, struct warmstart *ret)
 {
+	struct engine_warm mine;
+
 	memset(ret, 0, sizeof(*ret));
 	ret->realtime_us = realtime_us;
 	ret->cores = cores;
 	for (unsigned i = 0; i < engine->config.services; i++)
 		memcpy(ret->name[i], engine->config.service[i].name, sizeof(ret->name[i]));
-	engine_save(engine, &ret->engine);
+	engine_save(engine, &mine);
+	ret->connect_220_base_us = mine.connect_220_base_us;
+	ret->filter_cost_s = mine.filter_cost_s;
+	memcpy(ret->service, mine.service, sizeof(ret->service));
 	if (sources)
 		source_save(sources, &ret->senders);
 }

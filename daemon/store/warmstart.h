@@ -10,15 +10,18 @@
 #include "core/engine.h"
 #include "core/source.h"
 
-#define WARMSTART_VERSION 3u
+#define WARMSTART_VERSION 2u
 
-/* The payload on disk. */
+/* The payload on disk. What an earlier release wrote may end before a later member, which is 0
+ * then: a new member is the last one. */
 struct warmstart {
 	uint64_t realtime_us; /* when it was written */
 	double cores;
-	char name[PLAN_SERVICES][32]; /* of the services of `engine`; empty: none */
-	struct engine_warm engine;
+	char name[PLAN_SERVICES][32]; /* of the services; empty: none */
+	double connect_220_base_us; /* this and the services: as in struct engine_warm */
+	struct window_warm service[PLAN_SERVICES];
 	struct source_learned senders;
+	double filter_cost_s; /* as in struct engine_warm; not in 0.2.0 */
 };
 
 struct warmstart_file;

@@ -27,11 +27,11 @@ static struct warmstart warm_of(double capacity)
 	struct warmstart warm = { .realtime_us = NOW, .cores = 2 };
 
 	memcpy(warm.name[1], "mx", 2);
-	warm.engine.connect_220_base_us = 20000;
-	warm.engine.filter_cost_s = 0.04;
-	warm.engine.service[1] = (struct window_warm){ .capacity_per_s = capacity,
-						       .cpu_per_job_s = 0.01,
-						       .trust = 1 };
+	warm.connect_220_base_us = 20000;
+	warm.filter_cost_s = 0.04;
+	warm.service[1] = (struct window_warm){ .capacity_per_s = capacity,
+						.cpu_per_job_s = 0.01,
+						.trust = 1 };
 	warm.senders.gone[3][7] = 20;
 	return warm;
 }
@@ -121,7 +121,7 @@ static void what_is_put_is_there_after_closing(void **state)
 	warmstart_put(file, &warm);
 	warmstart_close(file);
 	assert_int_equal(warmstart_load(directory, NOW, 2, &got), 0);
-	assert_near(got.engine.service[1].capacity_per_s, 77, 0);
+	assert_near(got.service[1].capacity_per_s, 77, 0);
 	assert_near(got.senders.gone[3][7], 20, 0);
 	snprintf(path, sizeof(path), "%s/learned", directory);
 	fd = open(path, O_WRONLY);
