@@ -36,6 +36,7 @@ struct session {
 	u64 opened_ns, greeted_ns, turned_ns; /* turned: since when the server owes */
 	u64 sent; /* bytes at the last look */
 	u64 server_ns;
+	u64 stuck_since_ns, was_stuck_ns; /* the sum: its part of the session is nobody's */
 	u32 slot; /* of the port */
 	u32 turns; /* answers that the server gave */
 	u8 busy, spoke; /* spoke: the client did, after the greeting */
@@ -118,6 +119,8 @@ static inline void set_busy(struct smtp_port *port, struct session *s, u64 now, 
 		if (busy)
 			return; /* until the server answers */
 		s->stuck = 0;
+		if (now > s->stuck_since_ns)
+			s->was_stuck_ns += now - s->stuck_since_ns;
 		add(&port->stuck, -1);
 		return;
 	}
@@ -158,6 +161,7 @@ static inline void become_stuck(struct smtp_port *port, struct session *s, u64 n
 {
 	set_busy(port, s, now, 0);
 	s->stuck = 1;
+	s->stuck_since_ns = now;
 	add(&port->stuck, 1);
 }
 
@@ -346,7 +350,7 @@ static inline void close_session(struct sock *sk)
 	bpf_map_update_elem(&ended, &t, &work, BPF_ANY);
 	if (s.spoke && s.turns > 1)
 		__sync_fetch_and_add(&port->completed, 1);
-	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns) / 1000);
+	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns - s.was_stuck_ns) / 1000);
 	__sync_fetch_and_add(&port->server_us, s.server_ns / 1000);
 }
 

@@ -32,7 +32,8 @@ struct counts_service {
 	 * before that, so that a reused connection counts its messages */
 	uint64_t completed;
 	uint64_t busy_us; /* integral of busy over time */
-	/* sums over finished sessions: duration, and the part in which the server owed an answer */
+	/* sums over finished sessions: duration, and the part in which the server owed an answer;
+	 * both without the time in which the session was stuck */
 	uint64_t session_us, server_us;
 	uint64_t in_flight, shadow_in_flight, busy, ungreeted; /* gauges */
 	/* gauge: the server owes them an answer for so long that they are no load

@@ -368,6 +368,7 @@ struct smtp_track_change smtp_track_tick(struct smtp_track *t, uint64_t now_us, 
 		t->server_us += now_us - t->owed_since_us;
 		t->busy = false;
 		t->stuck = true;
+		t->stuck_since_us = now_us;
 		change.busy--;
 		change.stuck++;
 	}

@@ -71,7 +71,8 @@ struct smtp_track_records {
 struct smtp_track {
 	uint64_t began_us, owed_since_us, client_us; /* client_us: its last octet */
 	uint64_t due_us; /* TLS: its first record that was not answered */
-	uint64_t server_us; /* sum of what the server took */
+	uint64_t server_us; /* sum of what the server took, while it was not stuck */
+	uint64_t stuck_us, stuck_since_us; /* sum of the time in which it was stuck */
 	uint64_t chunk_left; /* octets */
 	uint64_t verb; /* of the line that is coming in, upper case */
 	uint64_t argument; /* of BDAT */

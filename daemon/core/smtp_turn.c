@@ -18,6 +18,7 @@ void smtp_turn_end(struct smtp_track *t, uint64_t now_us, bool answered,
 		t->server_us += us;
 		change->busy--;
 	} else if (t->stuck) {
+		t->stuck_us += now_us > t->stuck_since_us ? now_us - t->stuck_since_us : 0;
 		change->stuck--;
 	} else {
 		return;

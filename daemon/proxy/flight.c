@@ -103,6 +103,14 @@ static void tell_finished(struct session *s)
 								     : UINT32_MAX });
 }
 
+/* How long it took the client and the server: neither has part in the time in which it was stuck. */
+static uint64_t session_us(const struct session *s)
+{
+	uint64_t us = s->moved_us - s->opened_us;
+
+	return us > s->track.stuck_us ? us - s->track.stuck_us : 0;
+}
+
 void flight_leave(struct session *s, bool in_order)
 {
 	struct counts_service *c = tally_counts(s->tally);
@@ -115,7 +123,7 @@ void flight_leave(struct session *s, bool in_order)
 	peers_remove(&s->tally->peers, s->addresses.source.s6_addr);
 	tell_finished(s);
 	c->finished++;
-	c->session_us += s->moved_us - s->opened_us;
+	c->session_us += session_us(s);
 	c->server_us += s->track.server_us;
 	if (s->shadow)
 		c->shadow_in_flight--;

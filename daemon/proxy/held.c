@@ -142,7 +142,10 @@ bool held_enter(struct session *s, const struct plan_request *request)
 	enum room_answer answer = room_enter(&t->room, &offer, &s->held, &out);
 
 	if (answer == ROOM_OVERTAKEN) {
-		room_owe(&t->debts, session_group(s), s->moved_us);
+		/* A source that has places gets more in its turn: owed one each time it uses one,
+		 * it would keep the others out. */
+		if (!request->sessions && !peers_count(&t->held_peers, s->addresses.source.s6_addr))
+			room_owe(&t->debts, session_group(s), s->moved_us);
 		flight_tell_late(s);
 	}
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD)

@@ -148,6 +148,8 @@ static void answered(struct plant *p, uint32_t id, bool greeted)
 	smtp_usual_note(&p->usual, p->now_us - s->owed_us);
 	if (s->owed != OWED_OVERTAKEN)
 		s->server_s += (double)(p->now_us - s->owed_us) / 1e6;
+	else
+		s->stuck_us += p->now_us - s->owed_us;
 	s->owed = OWED_NOTHING;
 }
 
@@ -265,6 +267,7 @@ void plant_open(struct plant *p, uint32_t message, float size, uint64_t held_us)
 static void close_session(struct plant *p, uint32_t id)
 {
 	struct plant_session *s = &p->session[id];
+	uint64_t whole_us;
 
 	answered(p, id, false);
 	plant_settle(p);
@@ -272,7 +275,8 @@ static void close_session(struct plant *p, uint32_t id)
 		p->in_slots--;
 	p->counts.finished++;
 	/* For the count of sessions it was over when the client left. */
-	p->counts.session_us += (s->gone ? s->left_us : p->now_us) - s->opened_us;
+	whole_us = (s->gone ? s->left_us : p->now_us) - s->opened_us;
+	p->counts.session_us += whole_us > s->stuck_us ? whole_us - s->stuck_us : 0;
 	p->counts.server_us += (uint64_t)(s->server_s * 1e6);
 	s->phase = PHASE_FREE;
 	s->next = p->free;

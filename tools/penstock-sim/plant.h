@@ -63,6 +63,7 @@ enum plant_phase {
 struct plant_session {
 	uint64_t opened_us, until_us, owed_us, left_us; /* owed: since when the server owes */
 	double server_s; /* the server's part so far */
+	uint64_t stuck_us; /* in which it was overtaken */
 	double held_s; /* in front of it, before */
 	float size; /* of the message, 1: mean */
 	uint32_t message;
