@@ -41,17 +41,12 @@ uint32_t room_order(uint16_t rank, uint32_t sessions)
 	       log_bins(sessions);
 }
 
-uint32_t room_turn(uint32_t order)
-{
-	return order == ROOM_OWED ? ROOM_OWED : (order + ROOM_TURN_ORDERS / 2) / ROOM_TURN_ORDERS;
-}
-
-uint32_t room_ahead(const struct room *room, uint32_t turn)
+uint32_t room_ahead(const struct room *room, uint32_t order)
 {
 	uint32_t ahead = 0;
 
 	for (const struct room_node *n = room->root; n;) {
-		if (n->turn < turn) {
+		if (n->order < order) {
 			n = n->left;
 			continue;
 		}
@@ -120,14 +115,14 @@ static void rotate_up(struct room *room, struct room_node *n)
 	gather(n);
 }
 
-/* Behind all of the same turn: they came before. */
+/* Behind all of the same order: they came before. */
 static void insert(struct room *room, struct room_node *node)
 {
 	struct room_node **at = &room->root, *parent = NULL;
 
 	while (*at) {
 		parent = *at;
-		at = parent->turn < node->turn ? &parent->left : &parent->right;
+		at = parent->order < node->order ? &parent->left : &parent->right;
 	}
 	*at = node;
 	node->parent = parent;
@@ -270,7 +265,7 @@ enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 			    struct room_node *node, struct room_node **ret_out)
 {
 	struct room_node *out = NULL;
-	uint32_t turn = room_turn(offer->order), ahead = room_ahead(room, turn);
+	uint32_t ahead = room_ahead(room, offer->order);
 
 	count_arrival(&room->arrivals, offer->order, offer->now_us);
 	if (!offer->hold_us || room_expected_us(ahead, offer->pass_milli) >= offer->hold_us)
@@ -279,12 +274,12 @@ enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 		return ROOM_OVERTAKEN;
 	if (room_count(room) >= offer->most) {
 		out = last(room);
-		if (!out || out->turn >= turn)
+		if (!out || out->order >= offer->order)
 			return ROOM_FULL;
 		room_leave(room, out);
 		*ret_out = out;
 	}
-	node->turn = turn;
+	node->order = offer->order;
 	node->since_us = offer->now_us;
 	node->deadline_us = offer->now_us + time_us(offer->hold_us);
 	insert(room, node);

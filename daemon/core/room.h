@@ -2,9 +2,7 @@
  *
  * Order: first sources that are owed a place (they waited in vain before, or were refused late),
  * then by rank, then the one that has waited longest. So a share is an order here and not a
- * refusal: a source with many sessions comes later, see room_order(). Orders that differ little
- * have the same turn: one that waits is overtaken only by those of a clearly higher order. Else
- * the many whose orders are nearly the same would overtake each other, and some wait in vain.
+ * refusal: a source with many sessions comes later, see room_order().
  *
  * A connection is refused only when its expected wait is too long: the number of connections
  * before it, divided by the places that come free in a second. When the room is full it is
@@ -35,14 +33,13 @@
 #define ROOM_OWED UINT32_MAX /* order of who is owed the next place */
 #define ROOM_NEVER UINT64_MAX
 #define ROOM_SLACK_PART 4 /* the wait may be longer than expected by this part of it */
-#define ROOM_TURN_ORDERS 128u /* orders that have one turn: four doublings of the sessions */
 
 struct room_node {
 	struct room_node *parent, *left, *right; /* left comes first */
 	uint64_t since_us, deadline_us;
 	uint64_t earliest_us, oldest_us; /* deadline, and since_us, of it and all below it */
 	uint32_t size; /* of it and all below it */
-	uint32_t turn; /* more comes first */
+	uint32_t order; /* more comes first */
 	uint32_t priority;
 };
 
@@ -85,10 +82,8 @@ uint32_t room_count(const struct room *room);
  * flight or waiting: four units of rank for each doubling, as core/source_score.c does with its
  * rate. */
 uint32_t room_order(uint16_t rank, uint32_t sessions);
-/* Of an order: those of one turn get their places as they came. */
-uint32_t room_turn(uint32_t order);
-/* How many come before a newcomer of that turn. */
-uint32_t room_ahead(const struct room *room, uint32_t turn);
+/* How many come before a newcomer of that order. */
+uint32_t room_ahead(const struct room *room, uint32_t order);
 /* The expected wait behind `ahead` connections, in us; ROOM_NEVER: no place comes free. */
 uint64_t room_expected_us(uint32_t ahead, uint32_t pass_milli);
 /* Puts `node` in when the answer is ROOM_WAIT or ROOM_INSTEAD. `ret_out` is written with

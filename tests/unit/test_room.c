@@ -50,22 +50,6 @@ static void by_rank_and_then_who_has_waited_longest(void **state)
 	assert_int_equal(room_count(&room), 2);
 }
 
-/* Else the many whose orders are nearly the same overtake each other, and some wait in vain. */
-static void who_waits_is_overtaken_only_by_a_clearly_higher_order(void **state)
-{
-	struct room_node a, b, c, d;
-	uint32_t usual = room_order(512 << 6, 0);
-
-	assert_int_equal(enter(&a, usual, 1 * S, 2 * S), ROOM_WAIT);
-	assert_int_equal(enter(&b, usual + 32, 2 * S, 2 * S), ROOM_WAIT);
-	assert_int_equal(enter(&c, usual + 2 * ROOM_TURN_ORDERS, 3 * S, 2 * S), ROOM_WAIT);
-	assert_int_equal(enter(&d, usual - 32, 4 * S, 2 * S), ROOM_WAIT);
-	assert_ptr_equal(room_first(&room), &c);
-	assert_ptr_equal(room_next(&c), &a);
-	assert_ptr_equal(room_next(&a), &b);
-	assert_ptr_equal(room_next(&b), &d);
-}
-
 /* A share is an order: the one with many sessions comes later, and is not refused. */
 static void many_sessions_of_a_source_come_later(void **state)
 {
@@ -94,8 +78,7 @@ static void refused_only_when_the_wait_to_expect_is_too_long(void **state)
 		in++;
 	assert_int_equal(in, 80); /* 2 s x 40/s */
 	assert_int_equal(room_count(&room), 80);
-	assert_int_equal(enter(&node[81], usual + ROOM_TURN_ORDERS, S, 2 * S),
-			 ROOM_WAIT); /* comes before them */
+	assert_int_equal(enter(&node[81], usual + 1, S, 2 * S), ROOM_WAIT); /* comes before them */
 	assert_int_equal(enter(&node[82], usual, S, 0), ROOM_TOO_LONG);
 	assert_int_equal(enter(&node[83], usual, S, 5 * S), ROOM_WAIT);
 	assert_int_equal(room_expected_us(60, PASS), 1500000);
@@ -155,18 +138,16 @@ static void while_the_queue_stands_only_who_is_sure_of_a_place_waits(void **stat
 static void at_the_bound_only_who_comes_before_the_last_gets_in(void **state)
 {
 	struct room_node a, b, c, *out = NULL;
-	struct room_offer offer = { .now_us = S,
-				    .order = 10 * ROOM_TURN_ORDERS,
-				    .hold_us = 2 * S,
-				    .pass_milli = PASS,
-				    .most = 2 };
+	struct room_offer offer = {
+		.now_us = S, .order = 10, .hold_us = 2 * S, .pass_milli = PASS, .most = 2
+	};
 
 	assert_int_equal(room_enter(&room, &offer, &a, &out), ROOM_WAIT);
-	offer.order = 5 * ROOM_TURN_ORDERS;
+	offer.order = 5;
 	assert_int_equal(room_enter(&room, &offer, &b, &out), ROOM_WAIT);
 	assert_int_equal(room_enter(&room, &offer, &c, &out), ROOM_FULL);
 	assert_null(out);
-	offer.order = 6 * ROOM_TURN_ORDERS;
+	offer.order = 6;
 	assert_int_equal(room_enter(&room, &offer, &c, &out), ROOM_INSTEAD);
 	assert_ptr_equal(out, &b);
 	assert_int_equal(room_count(&room), 2);
@@ -207,7 +188,7 @@ static void reference_enter(struct room_node *n)
 {
 	unsigned at = in_line;
 
-	while (at && line[at - 1]->turn < n->turn)
+	while (at && line[at - 1]->order < n->order)
 		at--;
 	memmove(&line[at + 1], &line[at], (in_line - at) * sizeof(*line));
 	line[at] = n;
@@ -256,7 +237,7 @@ static void as_one_that_looks_at_all(void **state)
 	for (unsigned step = 0; step < 20000; step++) {
 		struct room_node *n = &node[splitmix_next(&random) % NODES], *out = NULL;
 		struct room_offer offer = { .now_us = now_us += splitmix_next(&random) % 2000,
-					    .order = (uint32_t)(splitmix_next(&random) % 2560),
+					    .order = (uint32_t)(splitmix_next(&random) % 20),
 					    .hold_us = (uint32_t)(splitmix_next(&random) % 3000000),
 					    .pass_milli = 100000,
 					    .most = 150 };
@@ -268,9 +249,9 @@ static void as_one_that_looks_at_all(void **state)
 		} else {
 			enum room_answer answer;
 
-			while (ahead < in_line && line[ahead]->turn >= room_turn(offer.order))
+			while (ahead < in_line && line[ahead]->order >= offer.order)
 				ahead++;
-			assert_int_equal(room_ahead(&room, room_turn(offer.order)), ahead);
+			assert_int_equal(room_ahead(&room, offer.order), ahead);
 			answer = room_enter(&room, &offer, n, &out);
 			if (ahead * 10000u >= offer.hold_us) {
 				assert_int_equal(answer, ROOM_TOO_LONG);
@@ -315,7 +296,7 @@ static void the_tree_stays_flat(void **state)
 
 	for (unsigned i = 0; i < count; i++) {
 		struct room_offer offer = { .now_us = S,
-					    .order = i * ROOM_TURN_ORDERS,
+					    .order = i,
 					    .hold_us = 1,
 					    .pass_milli = UINT32_MAX,
 					    .most = count };
@@ -358,8 +339,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(by_rank_and_then_who_has_waited_longest, setup),
-		cmocka_unit_test_setup(who_waits_is_overtaken_only_by_a_clearly_higher_order,
-				       setup),
 		cmocka_unit_test(many_sessions_of_a_source_come_later),
 		cmocka_unit_test_setup(refused_only_when_the_wait_to_expect_is_too_long, setup),
 		cmocka_unit_test_setup(while_the_queue_stands_only_who_is_sure_of_a_place_waits,
