@@ -301,29 +301,43 @@ static unsigned home(const struct room_debts *debts, uint64_t group)
 	return (unsigned)(splitmix_next(&state) % (ROOM_DEBTS / ROOM_DEBT_WAYS)) * ROOM_DEBT_WAYS;
 }
 
-void room_owe(struct room_debts *debts, uint64_t group, uint64_t now_us)
+/* When something happened to it, the last time. */
+static uint64_t last_us(const struct room_debt *debt)
 {
-	struct room_debt *set = &debts->debt[home(debts, group)], *at = set;
-
-	for (unsigned i = 0; i < ROOM_DEBT_WAYS; i++) {
-		if (set[i].since_us && set[i].group == group) {
-			at = &set[i];
-			break;
-		}
-		if (set[i].since_us < at->since_us)
-			at = &set[i];
-	}
-	*at = (struct room_debt){ .group = group, .since_us = now_us };
+	return debt->since_us > debt->settled_us ? debt->since_us : debt->settled_us;
 }
 
-static const struct room_debt *find(const struct room_debts *debts, uint64_t group)
+static struct room_debt *find(const struct room_debts *debts, uint64_t group)
 {
 	const struct room_debt *set = &debts->debt[home(debts, group)];
 
 	for (unsigned i = 0; i < ROOM_DEBT_WAYS; i++)
-		if (set[i].since_us && set[i].group == group)
-			return &set[i];
+		if (last_us(&set[i]) && set[i].group == group)
+			return (struct room_debt *)&set[i];
 	return NULL;
+}
+
+void room_owe(struct room_debts *debts, uint64_t group, uint64_t now_us)
+{
+	struct room_debt *set = &debts->debt[home(debts, group)], *at = find(debts, group);
+
+	if (at) {
+		at->since_us = now_us;
+		return;
+	}
+	at = set;
+	for (unsigned i = 1; i < ROOM_DEBT_WAYS; i++)
+		if (last_us(&set[i]) < last_us(at))
+			at = &set[i];
+	*at = (struct room_debt){ .group = group, .since_us = now_us };
+}
+
+void room_owe_told(struct room_debts *debts, uint64_t group, uint64_t now_us)
+{
+	const struct room_debt *debt = find(debts, group);
+
+	if (!debt || !debt->settled_us || now_us - debt->settled_us >= ROOM_DEBT_RESTS_US)
+		room_owe(debts, group, now_us);
 }
 
 bool room_owes(const struct room_debts *debts, uint64_t group, uint64_t now_us)
@@ -335,13 +349,17 @@ uint64_t room_owed_since_us(const struct room_debts *debts, uint64_t group, uint
 {
 	const struct room_debt *debt = find(debts, group);
 
-	return debt && now_us - debt->since_us < ROOM_DEBT_LASTS_US ? debt->since_us : 0;
+	return debt && debt->since_us && now_us - debt->since_us < ROOM_DEBT_LASTS_US
+		       ? debt->since_us
+		       : 0;
 }
 
-void room_settle(struct room_debts *debts, uint64_t group)
+void room_settle(struct room_debts *debts, uint64_t group, uint64_t now_us)
 {
-	struct room_debt *debt = (struct room_debt *)find(debts, group);
+	struct room_debt *debt = find(debts, group);
 
-	if (debt)
-		debt->since_us = 0;
+	if (!debt || !debt->since_us)
+		return;
+	debt->since_us = 0;
+	debt->settled_us = now_us;
 }

@@ -142,10 +142,7 @@ bool held_enter(struct session *s, const struct plan_request *request)
 	enum room_answer answer = room_enter(&t->room, &offer, &s->held, &out);
 
 	if (answer == ROOM_OVERTAKEN) {
-		/* A source that has places gets more in its turn: owed one each time it uses one,
-		 * it would keep the others out. */
-		if (!request->sessions && !peers_count(&t->held_peers, s->addresses.source.s6_addr))
-			room_owe(&t->debts, session_group(s), s->moved_us);
+		room_owe_told(&t->debts, session_group(s), s->moved_us);
 		flight_tell_late(s);
 	}
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD)
@@ -154,7 +151,7 @@ bool held_enter(struct session *s, const struct plan_request *request)
 	/* A source is owed one place, not one for each of its connections that wait. */
 	s->owed = offer.order == ROOM_OWED;
 	if (s->owed)
-		room_settle(&t->debts, session_group(s));
+		room_settle(&t->debts, session_group(s), s->moved_us);
 	s->deadline_us = 0; /* of the header */
 	shrink(&s->up);
 	peers_add(&t->held_peers, s->addresses.source.s6_addr);

@@ -96,7 +96,7 @@ enum next verdict_carry_out(struct session *s, struct verdict v)
 	if (v.admit) {
 		s->promised |= room_owes(&t->debts, group, s->moved_us);
 		if (!s->owed) /* else it has settled its own */
-			room_settle(&t->debts, group);
+			room_settle(&t->debts, group, s->moved_us);
 		if (!v.would_defer)
 			plan_bucket_take(&t->bucket);
 		flight_enter(s, !v.would_defer);

@@ -321,9 +321,16 @@ static void a_debt_is_kept_until_it_is_settled(void **state)
 	assert_true(room_owes(&debts, 77, 3 * S));
 	assert_false(room_owes(&debts, 78, 3 * S));
 	assert_false(room_owes(&debts, 77, 2 * S + ROOM_DEBT_LASTS_US));
-	room_settle(&debts, 77);
-	room_settle(&debts, 77);
+	room_settle(&debts, 77, 3 * S);
+	room_settle(&debts, 77, 3 * S);
 	assert_false(room_owes(&debts, 77, 3 * S));
+	/* Who was told without a wait is owed one place in ten seconds, not one after the other. */
+	room_owe_told(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US - 1);
+	assert_false(room_owes(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US - 1));
+	room_owe_told(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US);
+	assert_true(room_owes(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US));
+	room_owe_told(&debts, 78, 3 * S);
+	assert_true(room_owes(&debts, 78, 3 * S));
 	/* Bounded: the latest are kept. */
 	for (uint64_t group = 1; group <= 100000; group++)
 		room_owe(&debts, group, group);

@@ -239,9 +239,14 @@ void law_owe(struct law *l, uint32_t address, uint64_t now_us)
 	room_owe(&l->debts, group_of(address), now_us);
 }
 
-void law_unowe(struct law *l, uint32_t address)
+void law_owe_told(struct law *l, uint32_t address, uint64_t now_us)
 {
-	room_settle(&l->debts, group_of(address));
+	room_owe_told(&l->debts, group_of(address), now_us);
+}
+
+void law_unowe(struct law *l, uint32_t address, uint64_t now_us)
+{
+	room_settle(&l->debts, group_of(address), now_us);
 }
 
 struct verdict law_in_vain(const struct law *l)
@@ -257,7 +262,7 @@ void law_settle(struct law *l, const struct law_request *q, struct verdict v)
 	if (v.admit && !v.would_defer)
 		plan_bucket_take(&l->bucket);
 	if (v.admit && q->ranked && !q->owed)
-		room_settle(&l->debts, group_of(q->address));
+		room_settle(&l->debts, group_of(q->address), q->now_us);
 }
 
 struct verdict law_decide(struct law *l, const struct plant *p, const struct law_request *q)

@@ -106,7 +106,8 @@ bool law_may_wait(const struct law *law, const struct law_request *request, stru
 void law_held(struct law *law, uint32_t address, int change);
 /* A source that waited in vain, was told late, or was told at once that it would be overtaken is
  * owed one place. A connection that waits on the debt has it for its own, as in proxy/held.c. */
-void law_unowe(struct law *law, uint32_t address);
+void law_unowe(struct law *law, uint32_t address, uint64_t now_us);
+void law_owe_told(struct law *law, uint32_t address, uint64_t now_us); /* room_owe_told() */
 void law_owe(struct law *law, uint32_t address, uint64_t now_us);
 /* What a client is told for whom no place came free in time. */
 struct verdict law_in_vain(const struct law *law);

@@ -181,7 +181,7 @@ static bool hold(struct host *h, uint32_t id, const struct law_request *request,
 	if (answer == ROOM_INSTEAD)
 		release(h, out, v);
 	if (answer == ROOM_OVERTAKEN && request->ranked) {
-		law_owe(&h->law, request->address, r->now_us);
+		law_owe_told(&h->law, request->address, r->now_us);
 		law_tell(&h->law, request->address, SOURCE_LATE, 0);
 	}
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD) {
@@ -191,7 +191,7 @@ static bool hold(struct host *h, uint32_t id, const struct law_request *request,
 	counts_hold(&h->plant.counts);
 	held->owed = offer.order == ROOM_OWED;
 	if (held->owed)
-		law_unowe(&h->law, request->address);
+		law_unowe(&h->law, request->address, r->now_us);
 	if (request->ranked)
 		law_held(&h->law, held->address = request->address, 1);
 	return true;
