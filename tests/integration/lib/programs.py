@@ -29,6 +29,18 @@ def all_stopped(pid):
     return set(states) == {"T"}
 
 
+def answered(ask):
+    """Where the machine lets no tick happen for two seconds, penstockd's process for HTTP says 503 with good reason: then it is asked again."""
+    until = time.monotonic() + LONG * PATIENCE
+    while True:
+        try:
+            return ask()
+        except urllib.error.HTTPError as error:
+            if error.code != 503 or time.monotonic() > until:
+                raise
+        time.sleep(0.2)
+
+
 class Program:
     """A child process whose stderr is kept in a file."""
     started = []
@@ -150,20 +162,13 @@ class Daemon(Program):
             if pid:
                 os.kill(pid, number)
 
-    def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=LONG * PATIENCE) as answer:
+    def get(self, path, accept=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", headers={"Accept": accept} if accept else {})
+        with urllib.request.urlopen(request, timeout=LONG * PATIENCE) as answer:
             return answer.read().decode()
 
-    def document(self, path):
-        """Where the machine lets no tick happen for two seconds, penstockd's process for HTTP says 503 with good reason: then it is asked again."""
-        until = time.monotonic() + LONG * PATIENCE
-        while True:
-            try:
-                return self.get(path)
-            except urllib.error.HTTPError as error:
-                if error.code != 503 or time.monotonic() > until:
-                    raise
-            time.sleep(0.2)
+    def document(self, path, accept=None):
+        return answered(lambda: self.get(path, accept))
 
     def status(self):
         return json.loads(self.document("/status.json"))
