@@ -12,8 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
 from lib.cgroup import ahead
 from lib.crafted import ACK, RST, Crafted
-from lib.gate import PORT, Keeper, Mta
-from lib.tap import check, run, test
+from lib.gate import PORT, Keeper, Mta, test
+from lib.tap import check, run
 from lib.wire import Wire
 
 WINDOW = 20

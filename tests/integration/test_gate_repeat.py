@@ -9,11 +9,11 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, postfix
-from lib.gate import PORT, Keeper, Mta, World
+from lib.gate import PORT, Keeper, Mta, World, test
 from lib.place import wait_for
 from lib.postfix import POLICY, Postfix
 from lib.programs import Daemon, Proxy, no_targets
-from lib.tap import check, run, test
+from lib.tap import check, run
 from lib.wire import SERVER4, SERVER6, Wire
 
 SOURCES = (("10.77.0.20", SERVER4), ("fd77::8", SERVER6))
