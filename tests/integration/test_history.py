@@ -77,12 +77,12 @@ def _():
         for _ in range(5):
             w.mail_flows()
         wait_for(lambda: total(w, "admitted") == 5, f"5 in the file; there are {records(w)}")
-        by_http = json.loads(w.daemon.get("/history.json?span=300"))
+        by_http = json.loads(w.daemon.document("/history.json?span=300"))
         check(sum(r["admitted"] for r in by_http["records"]) == 5, f"{by_http}")
         check(by_http["period_s"] == 1 and len(by_http["records"]) <= 400, f"period {by_http['period_s']}")
         check("neighbour" not in by_http["records"][0], "HTTP names neighbours")
-        day = json.loads(w.daemon.get("/history.json?span=86400"))
-        wait_for(lambda: sum(r["admitted"] for r in json.loads(w.daemon.get("/history.json?span=86400"))["records"]) == 5,
+        day = json.loads(w.daemon.document("/history.json?span=86400"))
+        wait_for(lambda: sum(r["admitted"] for r in json.loads(w.daemon.document("/history.json?span=86400"))["records"]) == 5,
                  f"5 in a day; there is {day}")
         for until_s in int(time.time()) + 1, int(time.time()) + 86400 * 365, 1 << 40:
             by_socket = varlink(w, {"method": "io.penstock.History", "parameters": {"until_s": until_s}})[0]["parameters"]["history"]
