@@ -64,7 +64,7 @@ def _():
 
 
 USING_CPU = ("import sys, time\nimport socket\ns = socket.create_server(('127.0.0.1', int(sys.argv[1]))) if len(sys.argv) > 1 else None\n"
-             "b = bytearray(48 << 20)\nb[::4096] = b'x' * len(b[::4096])\nend = time.monotonic() + 120\nwhile time.monotonic() < end: pass")
+             "b = bytearray(48 << 20)\nb[::4096] = b'x' * len(b[::4096])\nend = time.monotonic() + 600\nwhile time.monotonic() < end: pass")
 
 
 @test("cgroup v1: CPU and memory of a server that only v1 knows by cpuacct and memory, and who presses beside it")
@@ -196,7 +196,7 @@ def _():
 
 
 HANDS_ON = ("import socket, sys, time\ns = socket.create_server(('127.0.0.1', 2526))\nc = []\nfor _ in range(12):\n"
-            " c.append(socket.create_connection(('127.0.0.1', int(sys.argv[1]))))\nprint('there', flush=True)\ntime.sleep(200)")
+            " c.append(socket.create_connection(('127.0.0.1', int(sys.argv[1]))))\nprint('there', flush=True)\ntime.sleep(900)")
 FILTERS = ("import socket, sys, time\ns = socket.create_server(('127.0.0.1', 0), backlog=20)\nprint(s.getsockname()[1], flush=True)\n"
            "for _ in range(int(sys.argv[1])): s.accept()[0].detach()\n"
            "while True:\n end = time.monotonic() + .02\n while time.monotonic() < end: pass\n time.sleep(.02)")
@@ -216,7 +216,7 @@ def _():
             with control.accept()[0] as s:
                 s.recv(4096)
                 s.sendall(json.dumps({"parameters": {"status": status}}).encode() + b"\0")
-                return " ".join(asking.communicate(timeout=60)[0].split())
+                return " ".join(asking.communicate(timeout=place.LONG * place.PATIENCE)[0].split())
     text = said({"behind": 120.4, "allowed_per_s": 19.4})
     check("the filter: 127.0.0.1:10024 about 120 messages wait for it, so no more than 19.4/s are let in" in text, text)
     for stage in (None, {"behind": 3.0, "allowed_per_s": None}):
@@ -238,7 +238,7 @@ def _():
         others = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(2)]
         with World() as w:
             status = wait_for(lambda: (lambda s: s if s["filters"] and s["filters"][0]["cores"] else None)(
-                json.loads(w.daemon.ctl("status", "--json", check=0).stdout)), "the filter to be found", 60)
+                json.loads(w.daemon.ctl("status", "--json", check=0).stdout)), "the filter to be found")
             [found] = status["filters"]
             want = {"listener": f"127.0.0.1:{port}", "unit": filtering.name, "queue": 11, "queue_limit": 20, "connections": 12}
             check({k: found[k] for k in want} == want, found)
