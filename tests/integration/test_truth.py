@@ -4,6 +4,7 @@ through a real overload, a drain, observe mode, a neighbour that takes the CPUs,
 
 Nothing is compared with a clock of the test's own: a statement may be LATELY old, and what clients were told until then decides."""
 import json
+import math
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.neighbourhood import CPUS, SPIN, Neighbourhood
-from lib.place import BIN, PATIENCE, wait_for
+from lib.place import BIN, LONG, PATIENCE, wait_for
 from lib.programs import Program, port_open
 from lib.smtp import deliver
 from lib.tap import check, test
@@ -33,7 +34,7 @@ class Clients:
     """An open loop of senders, each from another address. What each was told is kept, with the time."""
 
     def __init__(self):
-        self.rate, self.told, self.open, self.ends = 2.0, [], 0, False
+        self.rate, self.told, self.open, self.ends = 2.0, [], {}, False
         self.changed = time.monotonic()  # when what they meet was last changed
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.loop, daemon=True)
@@ -45,12 +46,12 @@ class Clients:
             time.sleep(1 / self.rate)
             number += 1
             with self.lock:
-                if self.open >= 200:
+                if len(self.open) >= 200:
                     continue
-                self.open += 1
-            threading.Thread(target=self.one, args=(f"127.1.{number // 250 % 250}.{number % 250 + 1}",), daemon=True).start()
+                self.open[number] = time.monotonic()
+            threading.Thread(target=self.one, args=(number, f"127.1.{number // 250 % 250}.{number % 250 + 1}"), daemon=True).start()
 
-    def one(self, source):
+    def one(self, number, source):
         try:
             code, said = deliver(PORT, source=source)
             deferred = code == "451" or said.startswith("451")
@@ -61,7 +62,14 @@ class Clients:
             pass  # the end of the test
         finally:
             with self.lock:
-                self.open -= 1
+                del self.open[number]
+
+    def all_told(self, before):
+        """Waits until each who came before that time was told, and has said so here."""
+        def told():
+            with self.lock:
+                return all(began > before for began in self.open.values())
+        wait_for(told, "clients to be told")
 
     def come(self, rate):
         self.rate, self.changed = rate, time.monotonic()
@@ -76,7 +84,7 @@ class Clients:
         """How many were told to come back, of all."""
         self.ends = True
         self.thread.join()
-        wait_for(lambda: self.open == 0, "the last client", 60)
+        wait_for(lambda: not self.open, "the last client")
         return sum(deferred for _, deferred in self.told)
 
     def __enter__(self):
@@ -133,10 +141,12 @@ class Look:
         took = self.end - self.begin
         if took > SLOW:
             return None
-        offered, deferred = clients.between(self.begin - LATELY - took, self.end)
+        # penstock knows of a refusal before the client has noted it.
+        clients.all_told(self.end)
+        offered, deferred = clients.between(self.begin - LATELY - took, math.inf)
         halves = [clients.between(self.begin - LATELY * n / 2, self.begin - LATELY * (n - 1) / 2) for n in (1, 2)]
         if deferred == 0:
-            self.claims_nothing(clients.between(self.begin - RESTS, self.end)[1])
+            self.claims_nothing(clients.between(self.begin - RESTS, math.inf)[1])
         elif self.begin - clients.changed > LATELY and all(some >= 5 and told >= 0.2 * some for some, told in halves):
             self.claims_deferrals()
         return offered > 0
@@ -171,10 +181,10 @@ def look_at(w):
 
 
 def watch(w, clients, seconds, until=None):
-    """Looks each second, for so long; `until`: a state that has to be seen meanwhile, or within a minute."""
+    """Looks each second, for so long; `until`: a state that has to be seen meanwhile, or within two minutes."""
     seen, true = set(), 0
     begin = time.monotonic()
-    while time.monotonic() < begin + seconds or (until not in (None, *seen) and time.monotonic() < begin + 60 * PATIENCE):
+    while time.monotonic() < begin + seconds or (until not in (None, *seen) and time.monotonic() < begin + LONG * PATIENCE):
         look = look_at(w)
         if not look:
             time.sleep(0.2)
@@ -226,6 +236,7 @@ def _():
         true += watch(w, clients, 20, until="observing")
         clients.come(2)
         true += watch(w, clients, 12)
+        print(f"# {true} looks were held against what clients were told")
         check(true > 20, f"only {true} looks could be held against what clients were told")
         deferred = clients.end()
         wait_for(lambda: history(w, "deferred") == deferred, f"{deferred} deferred in the history; there are {history(w, 'deferred')}")
