@@ -284,7 +284,8 @@ def _():
     # So long that the first of twenty is not idle yet when the last one comes, on a busy machine.
     options = {"front.proxy.connections_max": 20, "front.proxy.idle": "10s"}
     with world(proxy_options=options, daemon=False) as w:
-        silent = [Client(PORT) for _ in range(20)]
+        silent = [Client(PORT, greeting=False) for _ in range(20)]
+        check(all(c.reply().startswith(b"220") for c in silent), "so many are served")
         with Client(PORT) as c:
             check(c.greeting.startswith(b"4"), f"past the limit: {c.greeting!r}")
         for c in silent:
