@@ -103,7 +103,8 @@ static void tell_finished(struct session *s)
 								     : UINT32_MAX });
 }
 
-/* How long it took the client and the server: neither has part in the time in which it was stuck. */
+/* How long it took the client and the server: neither has part in the time in which it was
+ * stuck. */
 static uint64_t session_us(const struct session *s)
 {
 	uint64_t us = s->moved_us - s->opened_us;
