@@ -101,6 +101,21 @@ struct smtp_port {
 	int32_t wheel[SMTP_WHEEL]; /* waiting sessions by the time of their connection */
 };
 
+/* A session, as smtp.bpf.c keeps it and the audit reads it. */
+struct smtp_session {
+	uint64_t opened_ns, greeted_ns, turned_ns; /* turned: since when the server owes */
+	uint64_t sent; /* bytes at the last look */
+	uint64_t server_ns; /* sum of what the server took, while it was not stuck */
+	uint64_t stuck_since_ns, was_stuck_ns; /* was: sum of the time in which it was stuck */
+	uint64_t overtaken_at; /* so many greetings given, and it has been overtaken */
+	uint32_t slot; /* of the port */
+	uint32_t turns; /* answers that the server gave */
+	uint8_t busy, spoke; /* spoke: the client did, after the greeting */
+	uint8_t wheeled; /* waits for its greeting, and has not been overtaken */
+	uint8_t stuck; /* owed an answer for very long, or overtaken, and not counted as busy */
+	uint8_t pad[4];
+};
+
 /* A session that was open before the probe: user space tells of it once, by its tuple. */
 struct smtp_seed {
 	uint64_t opened_ns; /* as far as is known */

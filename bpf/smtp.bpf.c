@@ -32,25 +32,12 @@
 
 enum { ESTABLISHED = 1, SYN_RECV = 3, FIN_WAIT1 = 4, CLOSE = 7, LAST_ACK = 9 };
 
-struct session {
-	u64 opened_ns, greeted_ns, turned_ns; /* turned: since when the server owes */
-	u64 sent; /* bytes at the last look */
-	u64 server_ns;
-	u64 stuck_since_ns, was_stuck_ns; /* the sum: its part of the session is nobody's */
-	u32 slot; /* of the port */
-	u32 turns; /* answers that the server gave */
-	u8 busy, spoke; /* spoke: the client did, after the greeting */
-	u8 wheeled; /* waits for its greeting, and has not been overtaken */
-	u8 stuck; /* owed an answer for very long, or overtaken, and not counted as busy */
-	u64 overtaken_at; /* so many greetings given, and it has been overtaken */
-};
-
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC); /* 7 MiB that most machines never need */
 	__uint(max_entries, 65536);
 	__type(key, u64); /* the socket */
-	__type(value, struct session);
+	__type(value, struct smtp_session);
 } sessions SEC(".maps");
 
 /* Refused by penstock itself: put by user space, a successful delete is the only arbiter. */
@@ -113,7 +100,7 @@ static inline void wheel_add(struct smtp_port *port, u64 opened_ns, int by)
 	__sync_fetch_and_add(&port->wheel[slot], by);
 }
 
-static inline void set_busy(struct smtp_port *port, struct session *s, u64 now, u8 busy)
+static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 now, u8 busy)
 {
 	if (s->stuck) {
 		if (busy)
@@ -142,14 +129,14 @@ static inline void set_busy(struct smtp_port *port, struct session *s, u64 now, 
 }
 
 /* It was not the server's turn after all. */
-static inline void take_back(struct smtp_port *port, struct session *s)
+static inline void take_back(struct smtp_port *port, struct smtp_session *s)
 {
 	s->busy = 0;
 	add(&port->busy, -1);
 	__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
 }
 
-static inline void leave_wheel(struct smtp_port *port, struct session *s)
+static inline void leave_wheel(struct smtp_port *port, struct smtp_session *s)
 {
 	s->wheeled = 0;
 	wheel_add(port, s->opened_ns, -1);
@@ -157,7 +144,7 @@ static inline void leave_wheel(struct smtp_port *port, struct session *s)
 }
 
 /* As core/smtp_track.h has it. */
-static inline void become_stuck(struct smtp_port *port, struct session *s, u64 now)
+static inline void become_stuck(struct smtp_port *port, struct smtp_session *s, u64 now)
 {
 	set_busy(port, s, now, 0);
 	s->stuck = 1;
@@ -166,7 +153,7 @@ static inline void become_stuck(struct smtp_port *port, struct session *s, u64 n
 }
 
 /* The server answered: one turn, and so many are a job even in a session that goes on for long. */
-static inline void answered(struct smtp_port *port, struct session *s, u64 now)
+static inline void answered(struct smtp_port *port, struct smtp_session *s, u64 now)
 {
 	u64 turned = s->turned_ns;
 
@@ -182,7 +169,7 @@ static inline void answered(struct smtp_port *port, struct session *s, u64 now)
 		__sync_fetch_and_add(&port->completed, 1);
 }
 
-static inline void greeted(struct smtp_port *port, struct session *s, u64 now, u64 sent_ns)
+static inline void greeted(struct smtp_port *port, struct smtp_session *s, u64 now, u64 sent_ns)
 {
 	u64 us;
 	u32 slot;
@@ -213,7 +200,9 @@ static inline void open_session(struct sock *sk, int slot)
 {
 	u64 key = (u64)sk, now = bpf_ktime_get_ns();
 	struct smtp_port *port = &ports[slot & (SMTP_PORTS - 1)];
-	struct session s = { .opened_ns = now, .turned_ns = now, .slot = (u32)slot, .wheeled = 1 };
+	struct smtp_session s = {
+		.opened_ns = now, .turned_ns = now, .slot = (u32)slot, .wheeled = 1
+	};
 
 	s.busy = !client_first[slot & (SMTP_PORTS - 1)];
 	s.overtaken_at = when_overtaken(port);
@@ -280,12 +269,12 @@ static inline void close_seed(struct sock *sk)
 
 /* A socket that the probe sees for the first time in the middle of its life: it was open before
  * the probe was. */
-static inline struct session *adopt(struct sock *sk, int slot, u64 now)
+static inline struct smtp_session *adopt(struct sock *sk, int slot, u64 now)
 {
 	u64 key = (u64)sk;
 	struct smtp_tuple t = {};
 	struct smtp_seed seed = {};
-	struct session s = {
+	struct smtp_session s = {
 		.opened_ns = now, .greeted_ns = now, .turned_ns = now, .slot = (u32)slot
 	};
 	struct smtp_port *port;
@@ -322,7 +311,7 @@ static inline struct session *adopt(struct sock *sk, int slot, u64 now)
 static inline void close_session(struct sock *sk)
 {
 	u64 key = (u64)sk, now, work;
-	struct session *found = bpf_map_lookup_elem(&sessions, &key), s;
+	struct smtp_session *found = bpf_map_lookup_elem(&sessions, &key), s;
 	struct smtp_tuple t = {};
 	struct smtp_port *port;
 
@@ -384,7 +373,8 @@ static inline u32 payload(struct sk_buff *skb)
 }
 
 /* The server has sent since the last look: its answer was given. */
-static inline void look_at_sent(struct smtp_port *port, struct session *s, struct sock *sk, u64 now)
+static inline void look_at_sent(struct smtp_port *port, struct smtp_session *s, struct sock *sk,
+				u64 now)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	u64 sent;
@@ -407,7 +397,7 @@ int smtp_segment(u64 *ctx)
 	struct sock *sk = (void *)ctx[0];
 	u64 key = (u64)sk, now;
 	struct smtp_port *port;
-	struct session *s;
+	struct smtp_session *s;
 	int slot = find_port(sk->__sk_common.skc_num);
 
 	if (slot < 0)
@@ -434,7 +424,7 @@ int smtp_send(u64 *ctx)
 {
 	struct sock *sk = (void *)ctx[0];
 	u64 key = (u64)sk;
-	struct session *s;
+	struct smtp_session *s;
 
 	if ((int)ctx[1] <= 0 || find_port(sk->__sk_common.skc_num) < 0)
 		return 0;
@@ -486,7 +476,7 @@ struct bpf_iter__bpf_map_elem {
 SEC("iter/bpf_map_elem")
 int smtp_look(struct bpf_iter__bpf_map_elem *ctx)
 {
-	struct session *s = ctx->value;
+	struct smtp_session *s = ctx->value;
 	u64 *key = ctx->key;
 	struct smtp_port *port;
 	u64 now;

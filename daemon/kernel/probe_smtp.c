@@ -26,14 +26,6 @@
 #define AUDIT_US (10 * US_PER_S)
 #define AUDIT_MAX 8192 /* more sessions than this are not audited: the walk would take too long */
 
-/* The session entry of smtp.bpf.c, as far as the audit reads it. */
-struct session_value {
-	uint64_t opened_ns, greeted_ns, turned_ns, sent, server_ns;
-	uint32_t slot, turns;
-	uint8_t busy, spoke, wheeled, stuck;
-	uint64_t overtaken_at;
-};
-
 struct mark {
 	struct smtp_tuple tuple;
 	uint64_t made_us;
@@ -348,7 +340,7 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t ungreeted[], in
 {
 	int fd = bpf_map__fd(s->bpf->maps.sessions);
 	_cleanup_free_ uint64_t *keys = calloc(AUDIT_MAX, sizeof(*keys));
-	_cleanup_free_ struct session_value *values = calloc(AUDIT_MAX, sizeof(*values));
+	_cleanup_free_ struct smtp_session *values = calloc(AUDIT_MAX, sizeof(*values));
 	uint32_t count = AUDIT_MAX, batch = 0;
 	int r;
 
@@ -360,7 +352,7 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t ungreeted[], in
 		return;
 	*ret_whole = r != 0; /* ENOENT: the end was reached */
 	for (uint32_t i = 0; i < count; i++) {
-		const struct session_value *v = &values[i];
+		const struct smtp_session *v = &values[i];
 
 		if (v->slot >= SMTP_PORTS)
 			continue;

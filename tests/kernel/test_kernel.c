@@ -163,6 +163,39 @@ static void wait_counts(struct kernel *k, double in_flight, double ungreeted, do
 		 s.busy, in_flight, ungreeted, busy);
 }
 
+/* The audit reads the sessions that are open now as the probe wrote them. */
+static void an_audit_of_open_sessions_corrects_nothing(void **state)
+{
+	enum { ALL = 5, GREETED = 2 };
+	struct kernel *second;
+	struct kernel_smtp s;
+	int client[ALL], server[ALL];
+	char buffer[64], why[256];
+
+	need(PROBE_SMTP);
+	assert_int_equal(kernel_open(&config, &second, why), 0);
+	for (int i = 0; i < ALL; i++) {
+		client[i] = dial();
+		server[i] = accept(listener, NULL, NULL);
+	}
+	for (int i = 0; i < GREETED; i++) {
+		assert_int_equal(write(server[i], "220 x\r\n", 7), 7);
+		assert_int_equal(read(client[i], buffer, sizeof(buffer)), 7);
+	}
+	wait_counts(second, ALL, ALL - GREETED, ALL - GREETED);
+	/* What two of them agree on is corrected. */
+	for (uint64_t i = 1; i <= 3; i++)
+		assert_int_equal(kernel_smtp_audit(second, clock_monotonic_us() + i * 20000000), 0);
+	assert_int_equal(kernel_smtp_read(second, 0, clock_monotonic_us(), &s), 0);
+	for (int i = 0; i < ALL; i++) {
+		close(client[i]);
+		close(server[i]);
+	}
+	wait_counts(second, 0, 0, 0);
+	kernel_close(second);
+	read_until(&s, 0);
+}
+
 /* penstockd is restarted in the middle of the day: what is open then is counted, once, to its end
  * however it ends. */
 static void sessions_of_before_are_taken_over(void **state)
@@ -233,6 +266,7 @@ int main(void)
 		cmocka_unit_test(a_session_is_counted_from_open_to_the_servers_close),
 		cmocka_unit_test(a_stalled_body_is_not_busy),
 		cmocka_unit_test(a_marked_refusal_is_no_session),
+		cmocka_unit_test(an_audit_of_open_sessions_corrects_nothing),
 		cmocka_unit_test(sessions_of_before_are_taken_over),
 	};
 
