@@ -15,10 +15,10 @@
  * they do not, the daemon says how many of them count (kernel/syn_judge.h). An address that
  * completed a handshake before is proven. For the verdict on a proven address, tickets of unproven
  * addresses never count for more than a small share of the window, so that even the beginning of a
- * flood keeps no known sender out. For the verdict on an unproven address, nobody can tell at once
- * whether the tickets before it are a burst of new clients or the beginning of a flood. Its SYN is
- * dropped, once: the client's own TCP sends it again after a second, and then it is known. Tickets
- * of trusted clients take no place until they are sessions.
+ * flood keeps no known sender out. For the verdict on an unproven address, the gate cannot tell at
+ * once whether the tickets before it are a burst of new clients or the beginning of a flood. So it
+ * drops the SYN, once: the client's own TCP sends it again after a second, and then the gate can
+ * tell. Tickets of trusted clients take no place until they are sessions.
  *
  * A tuple that was in use a moment ago gets a verdict like any other, but takes no place until it
  * is a session: the kernel looks up stray segments of a closed connection as if they were new.

@@ -68,8 +68,8 @@ static double reserve(const struct memory *m, const struct window_config *config
 	       RESERVE_SIGMAS * sqrt(m->idle_variance);
 }
 
-/* A limit of the server's control groups that was set, changed or found: what is free is measured
- * against something else now. That nobody took, so what is known of the old begins again.
+/* A limit of the server's control groups was set, changed or found: what is free is measured
+ * against another limit now. No program took the difference, so the statistics begin again.
  * Example: of 24 GB free, a limit of 240 MB leaves 180; taken for a fall, the forecast from it
  * would leave one place for half a minute. A limit that is no longer seen gives room slowly. */
 static void learn_limit(struct memory *m, double limit)

@@ -1,7 +1,7 @@
-/* Who waits for a greeting, and not in a queue. A queue serves those first who came first: whoever
- * waits in it is overtaken by few. A session for which the server waits for another party (the
- * client's name server does not answer, say) is overtaken by all who come after it, and no smaller
- * window would shorten that. So it is not load, however busy the machine is. */
+/* Sessions that wait for their greeting, but not in a queue. A queue serves first the session that
+ * came first, so few overtake a session in it. When the server waits for another party (the
+ * client's name server does not answer, say), all later sessions overtake that one, and a smaller
+ * window would not shorten its wait. So it is not load, however busy the machine is. */
 #ifndef PENSTOCK_CORE_OVERTAKEN_H
 #define PENSTOCK_CORE_OVERTAKEN_H
 

@@ -313,7 +313,6 @@ static void open_deaf(struct gate *g)
 	for (uint32_t i = 0; i < 2; i++) {
 		uint32_t slot = GATE_DEAF_V4 + i;
 		uint64_t value = (uint64_t)g->deaf_fd[i];
-
 		int r = g->deaf_fd[i];
 
 		if (r >= 0 &&
@@ -322,8 +321,8 @@ static void open_deaf(struct gate *g)
 		/* A host may have no IPv6. */
 		if (r < 0 && r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL)
 			log_info(
-				"the gate cannot make new senders wait for a second at the beginning of a flood: %s",
-				strerror(-r));
+				"Cannot open the gate's listener that drops SYNs (IPv%d): %s. In the first half second of a SYN flood new senders may hear 451. Nothing needs to be done.",
+				i == 0 ? 4 : 6, strerror(-r));
 	}
 }
 

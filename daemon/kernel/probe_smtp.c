@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/overtaken.h"
 #include "core/smtp_track.h"
 #include "kernel/netns.h"
 #include "kernel/kernel.h"
@@ -20,6 +21,10 @@
 #include "shared.h"
 
 #include "smtp.skel.h"
+
+_Static_assert(SMTP_OVERTAKEN_MIN == OVERTAKEN_MIN &&
+		       SMTP_TURNS_PER_JOB == SMTP_TRACK_TURNS_PER_JOB,
+	       "the probe counts as the proxy does");
 
 #define MARKS 4096
 #define MARK_US (120 * US_PER_S)

@@ -42,7 +42,7 @@ static uint64_t nic_look(void *context, bool idle)
 		s->found = figures;
 		pthread_mutex_unlock(&s->lock);
 	} else {
-		/* Left behind, perhaps: nobody else closes its descriptors. */
+		/* The sensor may be closed already, so this thread closes the reader. */
 		nic_reader_close(s->reader);
 		s->reader = NULL;
 	}

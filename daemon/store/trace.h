@@ -150,6 +150,11 @@ struct trace_reader {
 	size_t size, at;
 };
 
+/* Maps a trace for reading; the caller unmaps it. 0; -ENODATA: it is empty, or no
+ * regular file; or -errno of the system. Does not wait for a FIFO. */
+int trace_map(const char *path, struct trace_reader *ret_reader);
+void trace_unmap(struct trace_reader *reader);
+
 /* The next whole frame. 1 with its payload; 0: the end; -ENODATA: the rest is cut short (and the
  * end); -EBADMSG: `ret_skipped` bytes were damaged, the next call goes on behind them;
  * -EPROTONOSUPPORT: of another version, as -EBADMSG. */

@@ -45,7 +45,7 @@ static void sources_full_are_not_limited_and_leave_nothing(void **state)
 	}
 }
 
-/* The kernel forgets old ranks and old refusals for new ones: nobody passes or falls for that. */
+/* The kernel forgets old ranks and old refusals for new ones: that admits and refuses no client. */
 static void ranks_and_refusals_beyond_their_bound_displace_the_oldest(void **state)
 {
 	struct plan_source absent = { .band = PLAN_BAND_NEW }, source[1024];

@@ -1,16 +1,12 @@
 /* penstock-replay: what the engine of this build gives for a recorded trace, tick by tick, and
  * where that is not what was recorded. */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "base/cleanup.h"
 #include "base/parse.h"
 #include "penstock-replay/show.h"
 
@@ -99,23 +95,6 @@ static int take_options(int argc, char **argv, struct options *o)
 	}
 	o->path = argv[optind];
 	return -1;
-}
-
-static int map_file(const char *path, struct trace_reader *ret)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	void *bytes;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size == 0)
-		return -ENODATA;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	*ret = (struct trace_reader){ .bytes = bytes, .size = (size_t)st.st_size };
-	return 0;
 }
 
 static void add(struct replay_verdicts *to, const struct replay_verdicts *v)
@@ -242,7 +221,7 @@ int main(int argc, char **argv)
 
 	if (r >= 0)
 		return r;
-	r = map_file(o.path, &reader);
+	r = trace_map(o.path, &reader);
 	if (r < 0) {
 		fprintf(stderr, "penstock-replay: %s: %s\n", o.path,
 			r == -ENODATA ? "is empty, or no file" : strerror(-r));

@@ -1,14 +1,10 @@
 #include "penstock-sim/ticks.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "base/cleanup.h"
 #include "penstock-sim/grow.h"
 #include "store/trace.h"
 
@@ -53,23 +49,6 @@ void ticks_add(struct ticks *t, const struct sample *sample, const struct load *
 	t->last = *l;
 }
 
-static int map_file(const char *path, struct trace_reader *ret)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct stat st;
-	void *bytes;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_size == 0)
-		return -ENODATA;
-	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (bytes == MAP_FAILED)
-		return -errno;
-	*ret = (struct trace_reader){ .bytes = bytes, .size = (size_t)st.st_size };
-	return 0;
-}
-
 /* A trace with a damaged frame is not compared: what is missing would be told as a distance. */
 static int read_frames(struct ticks *t, struct trace_reader *reader)
 {
@@ -98,14 +77,14 @@ static int read_frames(struct ticks *t, struct trace_reader *reader)
 int ticks_read(struct ticks *t, const char *path, char *why)
 {
 	struct trace_reader reader;
-	int r = map_file(path, &reader);
+	int r = trace_map(path, &reader);
 
 	if (r < 0) {
 		snprintf(why, 128, "%s", r == -ENODATA ? "it is empty, or no file" : strerror(-r));
 		return r;
 	}
 	r = read_frames(t, &reader);
-	munmap((void *)(uintptr_t)reader.bytes, reader.size);
+	trace_unmap(&reader);
 	if (r < 0) {
 		snprintf(why, 128, "it is no trace of this version, or a part of it is missing");
 		return r;
