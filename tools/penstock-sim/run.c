@@ -308,7 +308,7 @@ static void tick_host(struct host *h)
 	traffic_let_in(h);
 }
 
-/* As many sessions as the recorded server had. */
+/* As many sessions as the recorded server had, or as the plant's backlog can hold. */
 static void keep_in_flight(struct run *r)
 {
 	struct host *h = &r->host[0];
@@ -317,8 +317,12 @@ static void keep_in_flight(struct run *r)
 	if (!a || a->arrivals)
 		return;
 	while (h->plant.in_flight < ticks_at(a->recorded, run_time_s(r))->in_flight) {
+		uint32_t before = h->plant.in_flight;
+
 		counts_verdict(&h->plant.counts, (struct verdict){ .admit = true });
 		traffic_open(h, PLANT_NOBODY, 0);
+		if (h->plant.in_flight <= before)
+			break;
 	}
 }
 
