@@ -13,7 +13,7 @@ void address_map_v4(const void *v4, struct in6_addr *ret);
 int address_parse(const char *text, struct in6_addr *ret);
 /* As people write it: a mapped address as IPv4. `buf` has INET6_ADDRSTRLEN bytes; returns it. */
 const char *address_print(const struct in6_addr *address, char *buf);
-/* Of a socket's end. Leaves both as they are where it is of another family (UNIX). */
+/* Address and port of a socket address. Leaves both as they are if it has another family (UNIX). */
 void address_of_socket(const struct sockaddr_storage *end, struct in6_addr *ret_address,
 		       uint16_t *ret_port);
 

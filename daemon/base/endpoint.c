@@ -83,7 +83,7 @@ int endpoint_parse(const char *text, struct endpoint *ret)
 /* A socket file without a listening process is a leftover. */
 static bool is_stale(const struct endpoint *e)
 {
-	/* One that hangs, with a full queue, is not waited for. */
+	/* Do not wait for a process that hangs with a full accept queue. */
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct stat st;
 
@@ -96,7 +96,8 @@ static int take_systemd(const char *name, unsigned index)
 {
 	int fd = fdstore_copy(name, index);
 
-	/* The flag is the open socket's, which the manager has too: it does not mind. */
+	/* The flag also changes for the manager, which holds the same open socket; that does no
+	 * harm there. */
 	if (fd >= 0)
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	return fd;
@@ -148,7 +149,7 @@ int endpoints_parse(const char *text, struct endpoints *ret, char *ret_bad)
 			snprintf(ret_bad, 128, "%s", word);
 			return -EINVAL;
 		}
-		/* It fits: each word and its separator come from `text`, but for ", " in place of
+		/* It fits: every word and its separator come from `text`; only ", " replaces
 		 * ",". */
 		used += (size_t)snprintf(list.text + used, sizeof(list.text) - used, "%s%s",
 					 list.count++ ? ", " : "", word);
@@ -159,7 +160,7 @@ int endpoints_parse(const char *text, struct endpoints *ret, char *ret_bad)
 	return 0;
 }
 
-/* Those of one endpoint, appended. */
+/* Appends the descriptors of one endpoint. */
 static int listen_each(const struct endpoint *e, int backlog, unsigned mode, int *fds, int count)
 {
 	unsigned index = 0;

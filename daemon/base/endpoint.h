@@ -22,7 +22,7 @@ struct endpoint {
 #define ENDPOINTS_MAX 8 /* in one option */
 #define LISTENERS_MAX 16 /* sockets: a socket unit may pass several under one name */
 
-/* Several, as `listen` takes them: "0.0.0.0:25, [::]:25". Zeros: none. */
+/* Several endpoints, as the option `listen` takes them: "0.0.0.0:25, [::]:25". All zeros: none. */
 struct endpoints {
 	unsigned count;
 	struct endpoint each[ENDPOINTS_MAX];
@@ -32,19 +32,19 @@ struct endpoints {
 /* 0 or -EINVAL. Numeric addresses only: a name lookup may block. */
 int endpoint_parse(const char *text, struct endpoint *ret);
 /* A non-blocking, close-on-exec listening stream socket. A stale UNIX socket file (no process
- * accepts) is replaced, one that is alive gives -EADDRINUSE. `mode` is the permission of a UNIX
- * socket. systemd:NAME takes the descriptor that the manager passed under that name. Returns the
- * descriptor or -errno; says nothing: the caller does. */
+ * accepts) is replaced; if a process accepts, the result is -EADDRINUSE. `mode` is the permission
+ * of a UNIX socket. systemd:NAME takes the descriptor that the manager passed under that name.
+ * Returns the descriptor or -errno. Logs nothing: the caller does. */
 int endpoint_listen(const struct endpoint *endpoint, int backlog, unsigned mode);
-/* A list separated by commas or blanks, or "none" for none. 0, -EINVAL (`ret_bad`, 128: the one
- * that is wrong), -E2BIG. */
+/* A list separated by commas or blanks, or "none" for an empty list. 0, -EINVAL (`ret_bad`, 128
+ * bytes, gets the word that is wrong), or -E2BIG. */
 int endpoints_parse(const char *text, struct endpoints *ret, char *ret_bad);
 /* All of them, each as endpoint_listen() does it; systemd:NAME gives every socket that the manager
- * passed under that name. All or none. Returns how many descriptors there are in `ret_fds`
- * (LISTENERS_MAX) or -errno, then `ret_which` names the culprit. */
+ * passed under that name. All or none. Returns the number of descriptors in `ret_fds`
+ * (LISTENERS_MAX), or -errno; then `ret_which` is the endpoint that failed. */
 int endpoints_listen(const struct endpoints *endpoints, int backlog, unsigned mode, int *ret_fds,
 		     const char **ret_which);
-/* The port of an ENDPOINT_INET; 0: it has none. */
+/* The port of an ENDPOINT_INET; 0 for other kinds. */
 unsigned short endpoint_port(const struct endpoint *endpoint);
 /* Starts a non-blocking connect. Returns the descriptor (in progress or done) or -errno. */
 int endpoint_connect(const struct endpoint *endpoint);

@@ -45,7 +45,8 @@ int fdstore_remove(const char *name)
 	return tell("FDSTOREREMOVE=1\nFDNAME=%s", name, NULL, 0);
 }
 
-/* The number under which the manager passed `name`. One that was taken is /dev/null by now. */
+/* The descriptor number under which the manager passed `name`. If it was taken before, that number
+ * is /dev/null now. */
 static int find(const char *name, unsigned index)
 {
 	char **names = NULL;

@@ -26,7 +26,7 @@
 
 /* ---- in the parent -------------------------------------------------------------------------- */
 
-/* Of our environment it gets what the loader and the sanitizers need. */
+/* The helper gets only the part of our environment that the loader and the sanitizers need. */
 static void few_variables(char **ret)
 {
 	static const char *const kept[] = { "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=" };
@@ -39,8 +39,8 @@ static void few_variables(char **ret)
 	ret[n] = NULL;
 }
 
-/* The very file that runs, also when a package has put another in its place; without /proc the one
- * of that name. */
+/* The file that runs now, even if a package has replaced it on disk; without /proc, the file of
+ * that name. */
 static const char *own_program(void)
 {
 	static const char running[] = "/proc/self/exe";
@@ -71,7 +71,7 @@ static int spawn(char **argv, const int *fds, unsigned count, pid_t *ret_pid)
 	posix_spawnattr_setsigmask(&attributes, &none);
 	posix_spawnattr_setsigdefault(&attributes, &all);
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	/* Onto itself: it is not closed at the exec. */
+	/* It has the right number already: only clear its close-on-exec flag. */
 	for (unsigned i = 0; i < count && r == 0; i++)
 		r = posix_spawn_file_actions_adddup2(&actions, fds[i], fds[i]);
 	if (r == 0)
@@ -195,11 +195,11 @@ static void be_expendable(void)
 	if (fd < 0)
 		return;
 	if (write(fd, "0", 1) < 0)
-		(void)fd; /* lower than that already: then it stays */
+		(void)fd; /* it may be lower already: then it stays */
 	close(fd);
 }
 
-/* -EINVAL: they are not those of helper_start(). */
+/* -EINVAL: these are not the arguments that helper_start() gives. */
 static int parse_arguments(int argc, char **argv, const char *argument, int *ret_fds)
 {
 	int count = 0;

@@ -14,7 +14,7 @@
 #define HELPER_FDS 24
 #define HELPER_LEAVE_US 200000
 
-/* Zero is one that has never run. */
+/* All zeros: a helper that has never run. */
 struct helper {
 	pid_t pid; /* 0: there is none */
 	uint64_t started_us, pause_us, next_us; /* CLOCK_MONOTONIC; next: the earliest start */
@@ -22,29 +22,29 @@ struct helper {
 };
 
 /* Starts it, called `name` (at most 15 characters) in the list of processes, as `name argument N N
- * ...` with the numbers of the descriptors that it gets; it gets these, 0 to 2 and no other. They
- * stay the caller's. Call it from the main thread: the process ends with the thread that started
- * it. 0 or -errno; then `next_us` is set, too. */
+ * ...` with the numbers of the descriptors that it gets; it gets these and 0 to 2, and no other
+ * descriptor. The caller keeps them. Call it from the main thread: the process ends with the thread
+ * that started it. 0 or -errno; then `next_us` is set, too. */
 int helper_start(struct helper *helper, const char *name, const char *argument, const int *fds,
 		 unsigned count, uint64_t now_us);
-/* Whether there is none and its time has come. */
+/* Whether the process is missing and may be started now. */
 bool helper_due(const struct helper *helper, uint64_t now_us);
-/* Takes note of its end. True: it ended since the last call; `ret_how` (48) says how: "signal 9",
- * "exit status 1". */
+/* Notices that it has ended. True: it ended since the last call; `ret_how` (48 bytes) says how:
+ * "signal 9", "exit status 1". */
 bool helper_ended(struct helper *helper, uint64_t now_us, char *ret_how);
-/* Kills it; helper_ended() still takes note of its end. */
+/* Kills it. helper_ended() still reports its end. */
 void helper_kill(struct helper *helper);
-/* Kills it and gives it a moment, HELPER_LEAVE_US at most, to let go of its descriptors. */
+/* Kills it and waits, at most HELPER_LEAVE_US, until it has closed its descriptors. */
 void helper_close(struct helper *helper);
 
-/* In that process, first of all: takes the descriptors from the arguments behind `argument`, closes
- * all others, ignores the signals that are meant for its parent, and asks for its own end with it.
- * Returns how many descriptors (HELPER_FDS at most). -EINVAL: it was started by hand, or with fewer
- * than `fds_min`; standard error says so, and the caller returns EX_USAGE. */
+/* The first call of the helper process: takes the descriptors from the arguments behind `argument`,
+ * closes all others, ignores the signals that are meant for its parent, and asks for its own end
+ * with it. Returns how many descriptors (HELPER_FDS at most). -EINVAL: it was started by hand, or
+ * with fewer than `fds_min`; standard error says so, and the caller returns EX_USAGE. */
 int helper_begin(int argc, char **argv, const char *argument, unsigned fds_min, int *ret_fds);
-/* In that process, before it reads foreign bytes: sandbox_enter(). Ends the process if it could not
- * give up its capabilities. Returns the errno, positive, of the missing filter of system calls, for
- * its parent to log; 0: it has one. */
+/* For the helper process, before it reads bytes from outside: sandbox_enter(). Ends the process if
+ * it could not give up its capabilities. Returns the errno, positive, of the missing filter of
+ * system calls, for its parent to log; 0: it has one. */
 uint32_t helper_confine(void);
 
 #endif

@@ -30,7 +30,7 @@ struct entry {
 	char id[40], fields[FIELDS_MAX], line[LINE_MAX_];
 };
 
-/* One queue and one thread a process: a log is the one thing that is global by nature. */
+/* One queue and one thread for each process. The log is the only global state in penstock. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t filled, drained; /* drained: of wait_init() */
@@ -59,8 +59,8 @@ static bool is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
-/* By the carrier: 0, or it has to be written here. One that takes nothing for so long is left alone
- * for a while. */
+/* Sends an entry by the carrier. 0, or the entry has to be written here. A carrier that took
+ * nothing for so long is not tried again for a while. */
 #define CARRIER_WAIT_US 500000
 #define CARRIER_REST 100 /* entries */
 static int carry(const struct iovec *iov, int n)
@@ -73,7 +73,8 @@ static int carry(const struct iovec *iov, int n)
 	size_t size = 0;
 
 	for (int i = 0; i < n; i++) {
-		/* The protocol has another form for those; there are none. */
+		/* The protocol has another form for values with a newline; penstock has no such
+		 * values. */
 		if (size + iov[i].iov_len + 1 > sizeof(entry) ||
 		    memchr(iov[i].iov_base, '\n', iov[i].iov_len)) {
 			errno = EMSGSIZE;
@@ -187,7 +188,7 @@ int log_open(const char *name, enum log_level max)
 	log_state.journal = is_journal();
 	log_state.stopping = log_state.ended = false;
 	wait_init(&log_state.drained);
-	sigfillset(&all); /* signals are the event loop's */
+	sigfillset(&all); /* signals are handled by the event loop */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&log_state.thread, NULL, drain_queue, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -22,8 +22,8 @@ enum log_level {
 /* `name` is the syslog identifier. Starts the helper thread: call after fork and before sandboxing.
  * 0 or -errno. */
 int log_open(const char *name, enum log_level max);
-/* Drains the queue and joins the thread. Where the journal, or who reads stderr, takes nothing,
- * for a second at most: what is left in the queue is lost then. */
+/* Drains the queue and joins the thread. If the journal or the reader of stderr takes nothing, it
+ * waits at most a second; the rest of the queue is lost then. */
 void log_close(void);
 void log_set_level(enum log_level max);
 /* Lines lost because the queue was full. */

@@ -1,6 +1,6 @@
-/* The service manager, told as sd_notify(3) tells it. sd_notify() itself waits until the manager
- * reads: its queue has 10 to 512 places for all services together, and one that hangs, or is busy
- * for some seconds, would stop who tells it something. */
+/* Messages to the service manager, in the format of sd_notify(3). sd_notify() itself waits until
+ * the manager reads. The manager's queue has 10 to 512 places for all services together, so a
+ * manager that hangs, or is busy for some seconds, would stop the caller. */
 #ifndef PENSTOCK_BASE_MANAGER_H
 #define PENSTOCK_BASE_MANAGER_H
 
@@ -8,7 +8,7 @@
 
 #include "base/fdpass.h"
 
-/* There is one that listens (NOTIFY_SOCKET). */
+/* Whether a service manager listens (NOTIFY_SOCKET). */
 bool manager_is_there(void);
 /* Tells it `state` ("READY=1", lines), with `count` descriptors (at most FDPASS_MAX), which stay
  * the caller's. Waits at most `patience_ms` for a place in its queue. 0; -ENOTCONN: there is none;

@@ -9,12 +9,12 @@
 #include <stddef.h>
 
 /* `jump` NULL: all of the mapping becomes zeros, writable, of this process alone. Else
- * siglongjmp(*jump, 1), which must have been set, with sigsetjmp(*jump, 0), before each reading.
- * Without room for one more the mapping is not guarded. */
+ * siglongjmp(*jump, 1), which must have been set, with sigsetjmp(*jump, 0), before each reading. If
+ * the table is full, the mapping is not guarded. */
 void mapguard_add(void *at, size_t size, sigjmp_buf *jump);
 /* Before munmap(). NULL: nothing to do. */
 void mapguard_remove(const void *at);
-/* Whether the mapping that begins at `at` was torn. */
+/* Whether the file of the mapping that begins at `at` was truncated. */
 bool mapguard_is_torn(const void *at);
 
 #endif

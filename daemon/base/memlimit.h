@@ -1,5 +1,5 @@
-/* How much memory this process may have before the kernel ends it, or another process, for want of
- * memory: MemoryMax= of its unit, the limit of its container, what the machine has left. */
+/* How much memory this process may use before the kernel kills it, or another process: the least of
+ * MemoryMax= of its unit, the limit of its container, and what the machine has left. */
 #ifndef PENSTOCK_BASE_MEMLIMIT_H
 #define PENSTOCK_BASE_MEMLIMIT_H
 

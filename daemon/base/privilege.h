@@ -1,5 +1,5 @@
-/* Who may do what among penstock's own processes: capabilities that a helper does not need, and
- * files for the proxy's group. */
+/* Privileges of penstock's own processes: drops capabilities in a helper, and gives files to the
+ * group of the proxy. */
 #ifndef PENSTOCK_BASE_PRIVILEGE_H
 #define PENSTOCK_BASE_PRIVILEGE_H
 
@@ -9,11 +9,11 @@
  * other way round. */
 #define PROXY_GROUP "penstock-proxy"
 
-/* The calling thread (in a fresh child: the process) gives up all of its capabilities, for good. No
- * library call that could meet a lock held at a fork. */
+/* The calling thread (in a fresh child: the process) gives up all of its capabilities, for good. It
+ * makes no library call that could wait for a lock that was held at the fork. */
 void privilege_drop(void);
-/* A file or directory of ours gets that group and `mode`; where there is no such group, or we are
- * no member, the mode alone. May look names up: not in a tick. */
+/* Gives one of our files or directories that group and `mode`. If there is no such group, or we are
+ * not a member, it sets the mode only. It may look up names, so never call it in a tick. */
 void privilege_share_with_proxy(int fd, mode_t mode);
 
 #endif

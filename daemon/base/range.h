@@ -18,7 +18,7 @@ struct range {
 
 /* 0, or -EINVAL: it is no range, or it starts above its end. */
 int range_parse(const char *text, struct range *ret);
-/* Whether the value is one to alert for; a range that is not set never is. */
+/* Whether the value is a reason for an alert. A range that is not set never alerts. */
 bool range_alerts(const struct range *range, double value);
 
 #endif

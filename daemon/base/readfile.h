@@ -13,10 +13,10 @@ int readfile_at(int dir_fd, const char *path, char *buf, size_t size);
 /* The same for a kept descriptor, from its beginning (pread). */
 int readfile_fd(int fd, char *buf, size_t size);
 /* One read from the beginning: all of a file that the kernel writes in one piece (PSI, cpu.stat,
- * memory.stat, meminfo), or the beginning of one that is wanted no further (/proc/stat). Returns
- * the length or -errno. */
+ * memory.stat, meminfo), or only the beginning of a longer file (/proc/stat). Returns the length or
+ * -errno. */
 int readfile_once(int fd, char *buf, size_t size);
-/* Reads from where the descriptor stands until `size` bytes are there or the file ends. Returns how
+/* Reads from the descriptor's offset until `size` bytes are there or the file ends. Returns how
  * many, or -errno. */
 ssize_t readfile_up_to(int fd, void *buf, size_t size);
 /* A file that holds one number. 0 or -errno; "max" gives UINT64_MAX. */

@@ -1,5 +1,5 @@
-/* Opens something again and again until that works: a listener whose address is taken, a gate
- * without its privilege. */
+/* Tries to open something until it works: a listener whose address is in use, or a gate that lacks
+ * a privilege. */
 #ifndef PENSTOCK_BASE_RETRY_H
 #define PENSTOCK_BASE_RETRY_H
 
@@ -13,12 +13,13 @@ struct retry {
 	char why[256]; /* of the last failure; the opener writes it */
 };
 
-/* Whether it is closed and its time has come. Empties `why`. */
+/* Whether it is closed and may be tried now. Empties `why`. */
 bool retry_due(struct retry *retry, uint64_t now_us);
 /* Takes the result of an attempt, 0 or -errno. Logs the first failure and the success that ends a
  * row of them, as "NAME is not served: WHY" and "NAME is served now". */
 void retry_result(struct retry *retry, const char *name, int result, uint64_t now_us);
-/* It was closed, or the cause of the failure may be gone: the next attempt counts as the first. */
+/* Call it when the thing was closed, or when the cause of the failure may be gone: the next attempt
+ * counts as the first. */
 void retry_reset(struct retry *retry);
 
 #endif

@@ -19,7 +19,7 @@
 #include "base/cleanup.h"
 #include "base/privilege.h"
 
-/* An architecture that is not here runs without the filter, and says so. */
+/* An architecture that is not listed here runs without the filter, and the log says so. */
 #if defined(__x86_64__)
 #define ARCHITECTURE AUDIT_ARCH_X86_64
 #elif defined(__i386__)
@@ -38,7 +38,7 @@
 
 #ifdef ARCHITECTURE
 
-/* The half of an argument that has its low 32 bits. */
+/* Offset of the low 32 bits of an argument. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define LOW 4
 #else
@@ -46,8 +46,8 @@
 #endif
 #define RULES_MAX 512
 
-/* With any arguments; those that each request makes come first. None opens, connects, starts or
- * signals anything. */
+/* These calls are allowed with any arguments. The calls that every request makes come first. None
+ * of them opens, connects, starts or signals anything. */
 static const int allowed[] = {
 #ifdef __NR_epoll_wait
 	__NR_epoll_wait,
@@ -123,7 +123,7 @@ static const int allowed[] = {
 	__NR_rt_sigprocmask,
 	__NR_rt_sigaction,
 	__NR_rt_sigreturn,
-	__NR_sigaltstack, /* the sanitizers end with it */
+	__NR_sigaltstack, /* the sanitizers call it at the end */
 #ifdef __NR_sigreturn
 	__NR_sigreturn,
 #endif
@@ -201,7 +201,7 @@ static void allow_some(struct rules *r)
 	allow_values(r, __NR_tgkill, 0, &own, 1); /* abort() */
 #ifdef __NR_mmap2
 	allow_without(r, __NR_mmap2, 2, PROT_EXEC);
-#elif !defined(__s390x__) /* there its arguments lie in memory */
+#elif !defined(__s390x__) /* there its arguments are in memory, where the filter cannot read them */
 	allow_without(r, __NR_mmap, 2, PROT_EXEC);
 #else
 	put(r, BPF_JMP | BPF_JEQ | BPF_K, __NR_mmap, 0, 1);

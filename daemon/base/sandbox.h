@@ -5,10 +5,11 @@
 #ifndef PENSTOCK_BASE_SANDBOX_H
 #define PENSTOCK_BASE_SANDBOX_H
 
-/* For good, and for the calling thread: call it while there is one only. What is not allowed fails
- * with EPERM, and ends nothing. 0; -ENOSYS or another -errno when only the filter of system calls
- * is missing (this kernel or architecture has none: the capabilities are gone); -EPERM when the
- * capabilities could not be given up: then the caller ends. */
+/* Cannot be undone, and holds for the calling thread: call it while the process has one thread. A
+ * call that is not allowed fails with EPERM; the process goes on. 0; -ENOSYS or another -errno when
+ * only the filter of system calls is missing (this kernel or architecture has none: the
+ * capabilities are gone); -EPERM when the capabilities could not be given up: then the caller
+ * ends. */
 int sandbox_enter(void);
 
 #endif

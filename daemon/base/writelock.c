@@ -13,7 +13,7 @@ int writelock_take(int fd)
 
 bool writelock_is_held(int fd)
 {
-	/* Nothing but a writer's lock stands in the way of a reader's. */
+	/* Only a writer's lock conflicts with a reader's. */
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
 
 	return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;

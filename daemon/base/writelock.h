@@ -6,11 +6,11 @@
 
 #include <stdbool.h>
 
-/* Until the last descriptor of this open file is closed, by whichever process. `fd` is open for
- * writing. 0 or -errno: -EAGAIN when another open file has a lock, a reader's too. */
+/* Holds the lock until the last descriptor of this open file is closed, in any process. `fd` is
+ * open for writing. 0 or -errno: -EAGAIN when another open file has a lock, even a reader's. */
 int writelock_take(int fd);
-/* Whether another open file has a writer's lock; a reader's is none. `fd` is open for reading at
- * least. */
+/* Whether another open file has a writer's lock. A reader's lock does not count. `fd` is open for
+ * reading at least. */
 bool writelock_is_held(int fd);
 
 #endif

@@ -10,8 +10,8 @@
 
 /* What a finding means for mail. The exit code of `penstockctl check` follows the worst. */
 enum check_severity {
-	CHECK_NOTE, /* could be better; right on a stock system */
-	CHECK_WARNING, /* in the way under load, or penstock does less than it is told to */
+	CHECK_NOTE, /* could be better; usual on a freshly installed system */
+	CHECK_WARNING, /* a problem under load, or penstock does less than it is configured to */
 	CHECK_ERROR /* mail is or will be stopped, or relayed for anybody, or nothing is guarded */
 };
 
@@ -44,7 +44,7 @@ struct check {
 	bool postfix; /* its configuration was read */
 	enum check_server server;
 	char listener[32]; /* its name */
-	bool no_kernel; /* an image: there is no proc below the root to tell of one */
+	bool no_kernel; /* an image has no /proc below the root, so this is not known */
 	struct postfix_conf conf;
 };
 
@@ -62,12 +62,12 @@ void check_skip(struct check *check, const char *format, ...) __attribute__((for
 /* A file below the root, terminated. Its length or -errno. */
 int check_read(const struct check *check, const char *path, char *buf, size_t size);
 int check_read_u64(const struct check *check, const char *path, uint64_t *ret);
-/* Whether a configuration of ours has a front for it. */
+/* Whether the configuration has a front for it. */
 bool check_guarded(const struct check *check, const char *service);
 
 /* Sets `server` and `listener`. */
 void check_listener(struct check *check);
-/* What is known of servers but Postfix. */
+/* Findings about servers other than Postfix. */
 void check_server(struct check *check);
 void check_host(struct check *check);
 void check_postfix(struct check *check);

@@ -55,8 +55,8 @@ static void accept_queues(struct check *c)
 			"sysctl -w net.ipv4.tcp_syncookies=1");
 }
 
-/* What a unit file says: the text behind `setting` ("LimitNOFILE=") into `ret`. False: none
- * does. */
+/* Copies the text after `setting` ("LimitNOFILE=") in a unit file into `ret`. False: no file has
+ * it. */
 static bool unit_says(const struct check *c, const char *unit, const char *setting, char ret[32])
 {
 	static const char *const places[] = { "/etc/systemd/system/%s.service.d/override.conf",
@@ -83,7 +83,7 @@ static bool unit_says(const struct check *c, const char *unit, const char *setti
 	return false;
 }
 
-/* The unit's limit where there is one; 0: it is not known. */
+/* The unit's limit; 0: there is none, or it is not known. */
 static uint64_t descriptors_of(const struct check *c, const char *unit)
 {
 	char said[32];
@@ -106,7 +106,7 @@ static uint64_t memory_of(const char *said)
 	return unit ? bytes << (10 * (unit - units + 1)) : bytes;
 }
 
-/* penstockd takes all of its table of sources at the start. */
+/* penstockd allocates its whole table of sources at the start. */
 static void table_of_sources(struct check *c)
 {
 	const struct config_source_options *o = &c->config->sources;

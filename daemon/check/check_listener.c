@@ -288,7 +288,7 @@ void check_server(struct check *c)
 
 	switch (c->server) {
 	case CHECK_DOCKER_PROXY:
-		/* It stands before the published port, and tells the address. */
+		/* It is in front of the published port, and passes on the client's address. */
 		if (c->config->proxy.enabled)
 			break;
 		snprintf(

@@ -1,4 +1,4 @@
-/* Finds where the guarded ports are listened on: in our network namespace, in another one, or
+/* Finds where a program listens on the guarded ports: in our network namespace, in another one, or
  * nowhere. */
 #include <dirent.h>
 #include <arpa/inet.h>
@@ -21,7 +21,7 @@ struct look {
 	ino_t seen[NAMESPACES];
 };
 
-/* The address of a line of /proc/net/tcp or tcp6: 32-bit words, of which this host's order makes
+/* The address of a line of /proc/net/tcp or tcp6: 32-bit words in the byte order of this host, as
  * hexadecimal. */
 static bool is_loopback_text(const char *address)
 {
@@ -33,7 +33,7 @@ static bool is_loopback_text(const char *address)
 }
 
 /* Whether /proc/PID/net/tcp (or tcp6) has a listener on a port: " 0: 00000000:0019 00000000:0000 0A
- * ...". `beyond`: one that other hosts reach. */
+ * ...". `beyond`: a listener that other hosts can reach. */
 static bool listens(const struct check *c, const char *pid, const char *table, unsigned port,
 		    bool beyond)
 {
@@ -84,8 +84,8 @@ static bool first_of_its_namespace(struct look *look, const char *pid)
 	return true;
 }
 
-/* A process in whose network namespace, which is not ours, the ports are listened on. Into `ret`
- * (32). */
+/* Finds a process in another network namespace in which a program listens on the ports. Its number
+ * goes into `ret` (32 bytes). */
 static bool elsewhere(struct check *c, const struct config_service *s, char *ret)
 {
 	struct look look = { .check = c };

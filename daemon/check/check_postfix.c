@@ -8,8 +8,8 @@
 #include "check/check.h"
 
 #define MIB 1048576.0
-#define SMTPD_BYTES (8 * 1048576.0) /* of its own, with TLS, as a rule of thumb */
-#define MEMORY_SHARE 0.5 /* of the machine that a full house of smtpd may take */
+#define SMTPD_BYTES (8 * 1048576.0) /* memory of one smtpd with TLS, as a rule of thumb */
+#define MEMORY_SHARE 0.5 /* share of the machine's memory that all smtpd together may take */
 
 static char value[POSTFIX_VALUE];
 

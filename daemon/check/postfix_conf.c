@@ -7,7 +7,7 @@
 #include "base/text.h"
 
 #define DEPTH 8 /* of $name in $name */
-/* looked up for one value: names that name each other twice would double at each depth */
+/* look-ups for one value: names that refer to each other twice would double at each depth */
 #define NAMES 256
 #define LINE 8192
 
@@ -102,8 +102,8 @@ void postfix_parse_main(struct postfix_conf *conf, const char *text, size_t leng
 		set(conf, -1, line);
 }
 
-/* The next word, or what stands in braces. Ends it in place and returns where to go on; NULL: there
- * is none. */
+/* The next word, or the text in braces. Terminates it in place and returns where to continue; NULL:
+ * there is none. */
 static char *next_word(char *at, char **ret_word)
 {
 	int depth = 0;

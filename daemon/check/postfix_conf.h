@@ -32,8 +32,8 @@ struct postfix_conf {
 /* Each adds to `conf`, which begins as zeros. Later settings win over earlier ones. */
 void postfix_parse_main(struct postfix_conf *conf, const char *text, size_t length);
 void postfix_parse_master(struct postfix_conf *conf, const char *text, size_t length);
-/* What a service (index, or -1: none) sees under a name, `$name` in it replaced; `otherwise` when
- * it is set nowhere. Into `ret` (POSTFIX_VALUE), which is returned. */
+/* The value of a setting for a service (index, or -1: none), with `$name` in it replaced;
+ * `otherwise` if it is not set. Into `ret` (POSTFIX_VALUE), which is returned. */
 const char *postfix_value(const struct postfix_conf *conf, int service, const char *name,
 			  const char *otherwise, char *ret);
 /* Whether the service itself sets it by -o. */

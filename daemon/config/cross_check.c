@@ -179,7 +179,7 @@ static void check_enforcing(const struct config *config, struct config_errors *e
 			if (!front[i].enabled || !front[j].enabled ||
 			    strcmp(front[i].service, front[j].service) != 0)
 				continue;
-			/* Beside these the gate makes no verdict: it resets. */
+			/* Beside these fronts the gate decides nothing: it only resets. */
 			if ((strcmp(front[i].name, "policy") == 0 ||
 			     strcmp(front[i].name, "proxy") == 0) &&
 			    strcmp(front[j].name, "gate") == 0 &&
@@ -193,8 +193,8 @@ static void check_enforcing(const struct config *config, struct config_errors *e
 		}
 }
 
-/* A host without any time zones starts all the same, and host/maintenance.c says what that means:
- * a typing mistake is another thing. */
+/* On a host without any time zones this is no error: host/maintenance.c warns. A misspelt name is
+ * an error. */
 static void check_maintenance(const struct config_maintenance *m, struct config_errors *errors)
 {
 	struct zone zone;

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define EPOCH_US UINT64_C(60000000)
-#define SLOTS_SHARE 0.95 /* of the server's slots, so that one is left for health checks */
+#define SLOTS_SHARE 0.95 /* share of the server's slots, so that one is left for health checks */
 
 void engine_config_from(const struct config *config, double cores, struct engine_config *ret)
 {

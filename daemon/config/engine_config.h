@@ -1,5 +1,5 @@
-/* Makes the engine's configuration from the whole: the only place where options become the law's
- * figures. Pure. */
+/* Makes the engine's configuration from the options: the only place where options become figures of
+ * the law. Pure. */
 #ifndef PENSTOCK_CONFIG_ENGINE_CONFIG_H
 #define PENSTOCK_CONFIG_ENGINE_CONFIG_H
 

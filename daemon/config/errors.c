@@ -76,8 +76,7 @@ void places_remember(struct places *places, const char *key, const char *file, u
 	place->line = line;
 }
 
-/* The line of a key; of one that is set nowhere, the first line of its section. NULL: there is
- * none. */
+/* The line of a key, or the first line of its section if the key is not set. NULL: neither. */
 static const struct place *find_place(const struct places *places, const char *key)
 {
 	const char *dot = strrchr(key, '.');

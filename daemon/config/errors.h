@@ -5,9 +5,9 @@
 #include "config/config.h"
 
 #define CONFIG_WHOLE "configuration" /* file of an error that several options make together */
-#define PLACES_MAX 512 /* keys whose line is remembered: more than there are options */
+#define PLACES_MAX 512 /* how many keys have their line remembered: more than there are options */
 
-/* Where a key was last set, so that what is found wrong later can name the line. */
+/* Where a key was last set, so that an error that is found later can name the line. */
 struct place {
 	char key[96]; /* section.key */
 	const char *file; /* of a file that is read now or was: see places.files */
@@ -24,7 +24,7 @@ struct places {
 void config_errors_add(struct config_errors *errors, const char *file, unsigned line,
 		       const char *key, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
-/* What is taken all the same, and should be changed. */
+/* Accepted, but should be changed. */
 void config_errors_warn(struct config_errors *errors, const char *file, unsigned line,
 			const char *key, const char *reason);
 /* Where a key was set; the last place counts. */

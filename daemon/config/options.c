@@ -175,9 +175,9 @@ static const struct {
 	{ "source", "retry_least", "retry_min" },
 };
 
-/* Options of the release before for which only the default is of use. In a file they have no effect
- * and give a warning, until the next release. The rows stay, without a help, for the tests (-o) and
- * old traces. */
+/* Options of the release before that are gone: only their default was useful. In a file they have
+ * no effect and give a warning, until the next release. The rows stay, without a help, for tests
+ * (-o) and old traces. */
 static const struct {
 	const char *section, *key, *instead;
 } gone[] = {

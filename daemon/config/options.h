@@ -27,7 +27,7 @@ enum option_type {
 	OPTION_URL,
 	OPTION_CODE,
 	OPTION_MODE_BITS,
-	OPTION_WINDOWS, /* each word of it adds one, an empty one takes them all out */
+	OPTION_WINDOWS, /* each word adds one, an empty value removes them all */
 };
 
 /* Which struct `offset` is in. */
@@ -54,10 +54,10 @@ extern const unsigned option_rows_count;
 const struct option_row *option_find(const char *section, const char *key);
 /* The present name of a key that had another one in the release before, NULL: it had not. */
 const char *option_renamed(const char *section, const char *key);
-/* What holds in place of an option that was taken out with this release, NULL: it was not. */
+/* What holds in place of an option that this release has removed; NULL: it was not removed. */
 const char *option_gone(const char *section, const char *key);
-/* Another front's section that has this key, where `section` is a front's that has not; else NULL.
- * Each front has rows of its own: an option that it would not use is a mistake. */
+/* The section of another front that has this key, if `section` is a front without it; else NULL.
+ * Each front has rows of its own, so an option that a front would not use is an error. */
 const char *option_other_front(const char *section, const char *key);
 /* The known key nearest to a mistyped one in that section, NULL: nothing is near. */
 const char *option_nearest(const char *section, const char *key);

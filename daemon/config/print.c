@@ -27,7 +27,7 @@ static void print_comment(const char *help, struct text *out)
 	}
 }
 
-/* For rows without a help, which are told only where a test or a trace has changed them. */
+/* For rows without a help: they are printed only if a test or a trace has changed them. */
 static bool is_default(const struct option_row *row, const void *base)
 {
 	char buffer[64] = "";

@@ -14,13 +14,13 @@
 #include "config/sections.h"
 
 #define DEFAULT_FILE "/etc/penstock/penstock.conf"
-/* What a package ships for its users: read first, so that the files under /etc say what counts. */
+/* The defaults of the package. They are read first, so that the files under /etc override them. */
 #ifndef PENSTOCK_VENDOR_FILE
 #define PENSTOCK_VENDOR_FILE "/usr/lib/penstock/penstock.conf"
 #endif
 #define LINE_MAX_BYTES 1024
 #define FILE_LINES_MAX 10000
-#define TRACE_TEXT "text" /* file of errors in the text that a trace holds */
+#define TRACE_TEXT "text" /* in place of a file name: errors in the text of a trace */
 
 /* While one source is read. */
 struct reader {
@@ -34,8 +34,8 @@ struct reader {
 	bool stop;
 };
 
-/* Counts lines for ini_parse_stream(), whose Debian build does not tell them, and refuses what no
- * configuration holds. */
+/* Counts lines for ini_parse_stream(), because its Debian build does not report them, and refuses
+ * bytes that no configuration contains. */
 static char *read_line(char *buf, int size, void *context)
 {
 	struct reader *r = context;

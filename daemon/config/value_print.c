@@ -6,8 +6,8 @@
 #include "base/text.h"
 #include "config/options.h"
 
-/* No longer than it was written: a line of the file has its length, and this has to be read
- * back. */
+/* No longer than the administrator wrote it: lines of a file have a maximal length, and this must
+ * be readable again. */
 static void print_network(const struct config_network *network, struct text *out)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -30,7 +30,7 @@ struct unit_name {
 	uint64_t size;
 };
 
-/* In the largest unit that it is a whole number of, so that it reads back the same. */
+/* In the largest unit that gives a whole number, so that reading it back gives the same value. */
 static void print_unit(uint64_t value, const struct unit_name *units, struct text *out)
 {
 	while (units->size > 1 && (value == 0 || value % units->size))

@@ -78,7 +78,8 @@ static int set_choice(const struct option_row *row, void *field, const char *val
 	return -EINVAL;
 }
 
-/* It goes on the wire as it is: printable ASCII without blanks (RFC 3986, section 2). */
+/* It is sent to clients unchanged, so it must be printable ASCII without blanks (RFC 3986, section
+ * 2). */
 static bool is_url(const char *value)
 {
 	const char *host = strncmp(value, "https://", 8) == 0  ? value + 8
@@ -239,7 +240,7 @@ static int set_endpoint(void *field, const char *value, char *why)
 	return 0;
 }
 
-/* As systemd takes a setting that may stand several times. */
+/* As systemd reads a setting that may be given several times. */
 static int add_window(struct config_maintenance *m, const char *value, char *why)
 {
 	struct config_window *window = &m->window[m->windows];

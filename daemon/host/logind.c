@@ -16,7 +16,7 @@
 #define PATH "/org/freedesktop/login1"
 #define INTERFACE "org.freedesktop.login1.Manager"
 #define RETRY_US (30 * US_PER_S)
-/* The plan with the drain is out after one tick; a second one for the fronts that read it. */
+/* The plan with the drain is published after one tick; fronts need a second one to read it. */
 #define HOLD_MIN_US (US_PER_S / 4)
 /* logind's own patience, InhibitDelayMaxSec=, is 5 s unless set otherwise. */
 #define HOLD_MAX_US (4 * US_PER_S)

@@ -13,20 +13,20 @@
 struct logind;
 
 struct logind_ops {
-	/* The machine goes down. Once until cancelled. */
+	/* The machine shuts down. Called once, until the shutdown is cancelled. */
 	void (*going_down)(void *context);
-	/* It does not after all. */
+	/* The shutdown was cancelled. */
 	void (*stays_up)(void *context);
 };
 
-/* 0 or -ENOMEM. Whatever else fails is told by logind_why() and tried again. `address`: of the bus,
- * NULL: the system's. */
+/* 0 or -ENOMEM. Any other failure is shown by logind_why(), and is tried again. `address`: of the
+ * bus; NULL: the system's. */
 int logind_open(struct event_base *base, const char *address, const struct logind_ops *ops,
 		void *context, struct logind **ret_logind);
 /* Once a tick, does something at most once a second: connects again, and lets the machine go down
  * when it is quiet (`in_flight` is 0, or below: not known) or when it was held up long enough. */
 void logind_tick(struct logind *logind, uint64_t now_us, double in_flight);
-/* NULL: an inhibitor is held and shutdowns are heard of. Otherwise why not, a sentence. */
+/* NULL: an inhibitor is held, and shutdowns are noticed. Otherwise a sentence that says why not. */
 const char *logind_why(const struct logind *logind);
 void logind_close(struct logind *logind);
 

@@ -10,7 +10,7 @@
 #include "core/message.h"
 #include "host/orders.h"
 
-#define SLACK_S 2 /* the clocks may differ by so much at the end of a window */
+#define SLACK_S 2 /* by so much the two clocks may differ at the end of a window */
 #define DAY_BEFORE_S 86400
 #define HOUR_BEFORE_S 3600
 
@@ -73,7 +73,8 @@ static void say(const struct maintenance_span *span, int64_t left_s)
 		span->text);
 }
 
-/* A day before and an hour before; of a window that is nearer when it is first seen, at once. */
+/* Announced a day before and an hour before; at once if the window is nearer when it is first
+ * seen. */
 static void announce(struct maintenance *m, int64_t now_s)
 {
 	const struct maintenance_span *next = &m->view.next;
@@ -91,8 +92,8 @@ static void announce(struct maintenance *m, int64_t now_s)
 		m->announced = due;
 }
 
-/* What was ordered and what is due may differ: at the begin, after a drain, after a jump of the
- * clock. */
+/* What was ordered may differ from what should hold now: when a window begins, after a drain, after
+ * a jump of the clock. */
 static void follow(struct maintenance *m, uint64_t now_us, int64_t now_s, uint64_t realtime_us)
 {
 	const struct maintenance_span *now = &m->view.now;

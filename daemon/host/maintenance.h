@@ -22,7 +22,8 @@ struct maintenance {
 	unsigned announced; /* and how often: a day before, an hour before */
 };
 
-/* At start and with another configuration. Logs a window that cannot be obeyed. */
+/* Call it at the start and after a change of the configuration. Logs each window that cannot be
+ * obeyed. */
 void maintenance_configure(struct maintenance *maintenance, const struct config *config);
 /* Once a tick, before the engine's step: begins and ends, and announces what comes. */
 void maintenance_tick(struct maintenance *maintenance, uint64_t now_us, uint64_t realtime_us);

@@ -90,7 +90,8 @@ void orders_drain(struct orders *o, uint64_t for_us, const char *reason)
 {
 	uint64_t until_us = for_us ? clock_monotonic_us() + for_us : 0;
 
-	o->by_shutdown = false; /* an operator's order outlives a shutdown that is called off */
+	/* an operator's order stays in force when a shutdown is cancelled */
+	o->by_shutdown = false;
 	order(o, STATE_DRAINING, until_us, reason);
 	keep(o, "drain", until_us, reason);
 }

@@ -1,5 +1,5 @@
-/* Orders of people, and of a shutdown of the machine, to the running daemon. Each order goes to
- * the engine, is recorded and is logged here. A drain outlives a restart and an upgrade of the
+/* Orders to the running daemon: from operators, and from a shutdown of the machine. Each order goes
+ * to the engine, is recorded and is logged here. A drain outlives a restart and an upgrade of the
  * daemon: RUN_DIR/order keeps it until it is ended, its time is over, or the machine restarts. */
 #ifndef PENSTOCK_HOST_ORDERS_H
 #define PENSTOCK_HOST_ORDERS_H
@@ -17,14 +17,14 @@ struct orders {
 	struct recording *recording; /* NULL: orders are not recorded */
 	const char *run_dir; /* the caller's; NULL: nothing is kept */
 	/* Planned maintenance (host/maintenance.h), seconds of CLOCK_REALTIME: the end of the
-	 * window that is in force, 0: none is; and of one that an operator has ended before. */
+	 * window in force (0: none), and of a window that an operator has ended early. */
 	int64_t window_end_s, skipped_s;
 	bool by_shutdown; /* the drain in force was ordered by a shutdown of the machine */
 };
 
 /* The words of RUN_DIR/order: "drain BOOT_ID UNTIL_US REASON", where UNTIL_US is CLOCK_MONOTONIC,
- * 0: until it is ended; or "resumed BOOT_ID UNTIL_US": the window of maintenance that ends then,
- * by CLOCK_REALTIME, was ended by an operator. */
+ * 0: until it is ended; or "resumed BOOT_ID UNTIL_US": an operator ended the maintenance window
+ * that would have ended then (CLOCK_REALTIME). */
 struct kept_order {
 	bool resumed;
 	char boot_id[40];
@@ -34,9 +34,9 @@ struct kept_order {
 
 /* 0, or -EINVAL for a text that is no such order. Pure. */
 int kept_order_parse(const char *text, struct kept_order *ret);
-/* At start: the drain of the process before goes on, if its time is not over. */
+/* At the start: continues the drain of the process before, if its time is not over. */
 void orders_restore(struct orders *orders);
-/* Until the next restart or reload. */
+/* Changes the mode until the next restart or reload. */
 void orders_mode(struct orders *orders, enum plan_mode mode);
 /* Defers every new connection for so long, 0: until orders_resume(). `reason`: for people, NULL:
  * none. */

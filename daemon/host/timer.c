@@ -26,14 +26,14 @@
 /* Between ticks while the machine is idle: short enough for five ticks in the first second of an
  * overload. */
 #define REST_INTERVAL_US 200000u
-#define REST_AFTER_US (5 * US_PER_S) /* of a machine on which nothing happens */
-/* The least slice that there is: an earlier deadline, so that a short run comes first (EEVDF, 6.12
- * and later). */
+#define REST_AFTER_US (5 * US_PER_S) /* interval on a machine on which nothing happens */
+/* The shortest slice that the kernel allows. It gives an earlier deadline, so that our short run
+ * comes first (EEVDF, 6.12 and later). */
 #define SLICE_NS 100000u
 #define NICE_WANTED (-10)
 
-/* struct sched_attr of linux/sched/types.h, whose name glibc has for itself since 2.41 and which
- * clashes with <sched.h> before. */
+/* struct sched_attr of linux/sched/types.h. That header clashes with <sched.h>, and glibc has a
+ * struct of this name since 2.41. */
 struct attributes {
 	uint32_t size, policy;
 	uint64_t flags;
@@ -157,8 +157,8 @@ static int open_trigger(struct timer *t, int i, double ratio)
 	return t->trigger[i] && event_add(t->trigger[i], NULL) == 0 ? 0 : -ENOMEM;
 }
 
-/* One that stays as it is is left alone: closing it waits in the kernel for an RCU grace period,
- * which takes up to seconds on a machine that is busy. */
+/* An unchanged trigger is not opened again: closing one waits in the kernel for an RCU grace
+ * period, which can take seconds on a busy machine. */
 static int follow_trigger(struct timer *t, int i, double ratio)
 {
 	int r = 0;

@@ -1,7 +1,7 @@
 /* Decides when a tick comes: at fixed times, however long a tick takes; less often while the
- * machine is idle; earlier when the kernel reports stalled tasks (a PSI trigger). It also
- * measures how late each tick came: a daemon that itself waits for a CPU cannot judge what the
- * machine can carry. */
+ * machine is idle; earlier when the kernel reports stalled tasks (a PSI trigger). It also measures
+ * how late each tick came: a daemon that has to wait for a CPU cannot judge what the machine can
+ * carry. */
 #ifndef PENSTOCK_HOST_TIMER_H
 #define PENSTOCK_HOST_TIMER_H
 
@@ -31,12 +31,12 @@ struct timer_view {
 int timer_open(struct event_base *base, const struct config *config,
 	       void (*tick)(void *context, bool urgent), void *context, struct timer **ret_timer);
 void timer_close(struct timer *timer);
-/* The interval or the targets of the stalls may have changed. */
+/* Call it when the interval or the targets of the stalls may have changed. */
 void timer_configure(struct timer *timer, const struct config *config);
-/* One tick now, an urgent one: the first. */
+/* Runs one urgent tick now: the first one. */
 void timer_tick(struct timer *timer);
-/* Once a tick: after five seconds in which nothing presses (`idle`), no session is open and no
- * connection comes, ticks come every fifth of a second, if the configured ones are quicker. */
+/* Once a tick: after five seconds without pressure (`idle`), open session or new connection, ticks
+ * come every fifth of a second, unless the configured interval is longer. */
 void timer_adapt(struct timer *timer, bool idle, const struct load *load, unsigned services,
 		 uint64_t now_us);
 const struct timer_view *timer_view(const struct timer *timer);

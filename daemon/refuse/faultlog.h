@@ -1,6 +1,6 @@
-/* Counts a fault (core/fault.h) where its front keeps its counts, and logs it: the first at once,
- * then once a minute with how many there were, so that a fault at every connection does not fill
- * the log. */
+/* Counts a fault (core/fault.h) in the counts of its front, and logs it: the first one at once,
+ * then one line a minute with their number, so that a fault at every connection does not fill the
+ * log. */
 #ifndef PENSTOCK_REFUSE_FAULTLOG_H
 #define PENSTOCK_REFUSE_FAULTLOG_H
 
@@ -11,7 +11,7 @@ struct faultlog {
 	uint64_t said_count[FAULT__COUNT]; /* faults->count at that line */
 };
 
-/* `detail` names what it was about ("127.0.0.1:2525", an address), NULL: nothing. */
+/* `detail` is what the fault was about ("127.0.0.1:2525", an address); NULL: nothing. */
 void faultlog_note(struct faultlog *log, struct faults *faults, enum fault fault, uint64_t now_us,
 		   const char *detail);
 

@@ -9,7 +9,8 @@
 #include "base/log.h"
 #include "core/message.h"
 
-/* Facility mail. rsyslog and journald file them beside the mail server's lines. */
+/* Syslog facility "mail": rsyslog and journald store these lines beside those of the mail
+ * server. */
 #define FIELDS "SYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=penstock-refusals\n"
 
 /* What the clients were told, without CRLF. Empty: nothing was. */

@@ -1,5 +1,5 @@
-/* One mail-facility line per refused source and epoch: "was 203.0.113.9 refused at 14:03?" Bounded
- * in memory and in lines; what is left out is counted.
+/* One mail-facility line per refused source and epoch: "was 203.0.113.9 refused at 14:03?" Memory
+ * and number of lines are limited; what is left out is counted.
  *
  * The lines have an identifier of their own, penstock-refusals, so that `journalctl -t penstockd`
  * tells what the daemon did, and fields: `journalctl PENSTOCK_SOURCE=203.0.113.9`. */
@@ -18,15 +18,15 @@
 /* Who refused, and in which words; the pointers stay the caller's. */
 struct refusals_by {
 	const char *front, *service;
-	const struct reply_style *style; /* NULL: nothing can be said (TLS from the first byte) */
+	const struct reply_style *style; /* NULL: no reply is possible (TLS from the first byte) */
 	unsigned code;
 };
 
 struct refusals {
 	struct refusals_by by; /* set before the first refusal */
 	uint64_t epoch;
-	uint64_t others; /* refusals of sources that found no room */
-	uint64_t until_us; /* the end of a drain or maintenance that was told last */
+	uint64_t others; /* refusals of sources for which the table was full */
+	uint64_t until_us; /* the last announced end of a drain or maintenance */
 	unsigned used;
 	struct {
 		struct in6_addr address;

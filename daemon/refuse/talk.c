@@ -9,8 +9,8 @@
 #include <unistd.h>
 #endif
 
-/* A bare close() with bytes of the client unread, or still to come, resets the connection and takes
- * the reply from it. */
+/* close() while bytes of the client are unread, or still arrive, resets the connection, and the
+ * client loses the reply. */
 static enum talk_next last_word(int fd)
 {
 	return shutdown(fd, SHUT_WR) < 0 ? TALK_OVER : TALK_DRAIN;
@@ -40,8 +40,8 @@ enum talk_next talk_begin(struct dialogue *d, int fd, unsigned code,
 }
 
 #ifdef PENSTOCK_PLANTED_CRASH
-/* For the tests of what becomes of the others, in a build of its own: a client whose words kill the
- * responder, or stop it. */
+/* For tests only, in a build of its own: a client whose words kill the responder, or stop it, to
+ * see what happens to the other clients. */
 static void fall_over(const char *bytes, ssize_t length)
 {
 	if (length >= 6 && memcmp(bytes, "XCRASH", 6) == 0)
@@ -63,8 +63,8 @@ enum talk_next talk_hear(struct dialogue *d, int fd, char *scratch)
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		return TALK_OVER;
 	if (d->done) {
-		/* Read so that close() does not reset what we said; a client that does not stop has
-		 * not come to read it. */
+		/* Read, so that close() does not reset the connection before the client has our
+		 * reply. A client that goes on sending is not reading it. */
 		d->bytes += n > 0 ? (uint32_t)n : 0;
 		return d->bytes > 2 * DIALOGUE_BYTES ? TALK_OVER : TALK_DRAIN;
 	}
@@ -73,8 +73,8 @@ enum talk_next talk_hear(struct dialogue *d, int fd, char *scratch)
 	length = dialogue_feed(d, scratch, (size_t)n, out, sizeof(out));
 	if (!dialogue_quit(d))
 		return say(d, fd, out, length);
-	/* Nothing comes after QUIT, and nothing is unread: close() says all that shutdown()
-	 * would. */
+	/* Nothing comes after QUIT, and nothing is unread: close() does all that shutdown() would
+	 * do. */
 	send(fd, out, length, MSG_NOSIGNAL | MSG_DONTWAIT | MSG_MORE);
 	return n < TALK_SCRATCH ? TALK_OVER : last_word(fd);
 }

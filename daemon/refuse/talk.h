@@ -1,10 +1,10 @@
-/* The talk with a refused client over its socket, used by penstock-proxy and
- * the gate's responder. What is said and when it is over is core/dialogue.h; how it is put on the
- * wire so that the client reads it is here. No event library, no memory but the dialogue: the
- * caller waits for readability and for the deadlines, and closes.
+/* The talk with a refused client over its socket, used by penstock-proxy and the gate's responder.
+ * core/dialogue.h decides what is said and when the talk is over. This file sends it so that the
+ * client can read it. It uses no event library and no memory except the dialogue: the caller waits
+ * until the socket is readable or a deadline passes, and closes the socket.
  *
- * Nothing is kept for a client that does not take what it is told: a reply that does not fit into
- * the socket's buffer (the client has some twenty replies unread there) is the last one. */
+ * Nothing is buffered for a client that does not read: a reply that does not fit into the socket's
+ * buffer (the client has some twenty unread replies there) is the last one. */
 #ifndef PENSTOCK_REFUSE_TALK_H
 #define PENSTOCK_REFUSE_TALK_H
 
@@ -14,8 +14,9 @@
 #define TALK_SCRATCH 4096
 
 enum talk_next {
-	TALK_LISTEN, /* wait until the client says something, then talk_hear() */
-	TALK_DRAIN, /* the last word is said: talk_hear() until it is over, TALK_DRAIN_US at most */
+	TALK_LISTEN, /* wait until the socket is readable, then talk_hear() */
+	/* the last reply is sent: call talk_hear() until it is over, for TALK_DRAIN_US at most */
+	TALK_DRAIN,
 	TALK_OVER /* close the socket now */
 };
 

@@ -28,7 +28,7 @@ struct sources {
 	struct source_stats stats; /* of the last tick */
 	bool stats_known;
 	struct source_shared shared;
-	uint64_t looked_us, found_us; /* for it; when it was counted last, 0: never */
+	uint64_t looked_us, found_us; /* fault counter for it; when it was last counted, 0: never */
 	struct faults faults;
 	struct faultlog faultlog;
 	struct distinct deferred;
@@ -36,8 +36,8 @@ struct sources {
 	void *watch_context;
 };
 
-/* All of the table is taken at the start. Where the kernel would end penstockd for it, it gets a
- * smaller one: to be killed at each start helps no sender. */
+/* The whole table is allocated at the start. If the kernel would kill penstockd for that much
+ * memory, the table is made smaller: a daemon that is killed at each start helps no sender. */
 static void fit(struct source_config *options)
 {
 	uint64_t limit = memlimit_of_self(), wanted = source_size(options);
@@ -109,7 +109,7 @@ void sources_configure(struct sources *s, const struct config *config)
 	if (s->ledger_bytes != config->sources.ledger_bytes ||
 	    s->rate_bytes != config->sources.rate_bytes)
 		log_warning(
-			"Cannot change source.ledger_size at a reload. The size in force stays. Restart penstockd.");
+			"Cannot change source.ledger_size: a reload cannot do that. The size in force stays. Restart penstockd.");
 	s->ledger_bytes = config->sources.ledger_bytes;
 	s->rate_bytes = config->sources.rate_bytes;
 	options = calloc(1, sizeof(*options));
@@ -148,7 +148,7 @@ void sources_watch(struct sources *s, sources_watcher *watch, void *context)
 	s->watch_context = context;
 }
 
-/* An address that stands for many is looked for once a second, and counted and said once a
+/* Looks once a second for an address that stands for many clients; it is counted and logged once a
  * minute. */
 static void look_for_shared(struct sources *s, uint64_t now_us)
 {

@@ -1,5 +1,5 @@
-/* The table of sources (core/source.h) in the daemon, which is its one writer. Fronts tell what
- * became of each client (sources_take()), the table gives ranks back; proxies map it
+/* The table of sources (core/source.h) in the daemon, which is its one writer. Fronts report what
+ * happened to each client (sources_take()), and get ranks from the table; proxies map it
  * (store/sourcefile.h). Where there is no memory for it all clients are ranked alike. */
 #ifndef PENSTOCK_SOURCES_SOURCES_H
 #define PENSTOCK_SOURCES_SOURCES_H
@@ -18,21 +18,22 @@
 
 struct sources;
 
-/* A source for people: what is known of it, and when it would get in. */
+/* A source as operators see it: what is known of it, and when it would be admitted. */
 struct source_picture {
 	struct source_view view;
 	/* with a retry after so long at the current load; UINT32_MAX: not within a week */
 	uint32_t admitted_in_s;
 };
 
-/* `seed` keys a new table. 0 or -ENOMEM; that there is no table is logged and no error. */
+/* `seed` keys a new table. 0 or -ENOMEM. If there is no memory for the table itself, that is logged
+ * and is no error. */
 int sources_open(const struct config *config, const uint64_t seed[2], struct sources **ret_sources);
 /* Writes what has changed. NULL is fine. */
 void sources_close(struct sources *sources);
-/* Another configuration. The sizes of the table wait for a restart, which is logged. */
+/* Takes a new configuration. A new size of the table needs a restart; that is logged. */
 void sources_configure(struct sources *sources, const struct config *config);
 
-/* What became of clients. False: there is no table. */
+/* Reports what happened to clients. False: there is no table. */
 bool sources_take(struct sources *sources, const struct source_event *events, unsigned count,
 		  uint64_t now_us);
 /* Calls `watch` after the table took events, with them; NULL: no watcher. */
@@ -53,9 +54,9 @@ struct source_table *sources_table(const struct sources *sources);
 const struct source_stats *sources_stats(const struct sources *sources);
 /* The address that may stand for many, as of the last second. */
 const struct source_shared *sources_shared(const struct sources *sources);
-/* What the table finds wrong: FAULT_SHARED_ADDRESS, once a minute while it lasts. */
+/* Faults that the table finds: FAULT_SHARED_ADDRESS, once a minute while it lasts. */
 const struct faults *sources_faults(const struct sources *sources);
-/* Who was deferred since the last sources_deferred_taken(): how many different ones. */
+/* Counts the different sources that were deferred since the last sources_deferred_taken(). */
 const struct distinct *sources_deferred(const struct sources *sources);
 void sources_deferred_taken(struct sources *sources);
 /* The errno with which the ledger could last not be written, 0: it is written. */
