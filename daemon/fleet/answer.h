@@ -1,5 +1,5 @@
-/* What a store answers to XREAD and XADD, taken apart. Pure: nothing of it is believed; the fuzzer
- * gives it any reply. */
+/* Parses the answers of a store to XREAD and XADD. Pure. It trusts nothing; the fuzzer gives it any
+ * reply. */
 #ifndef PENSTOCK_FLEET_ANSWER_H
 #define PENSTOCK_FLEET_ANSWER_H
 
@@ -8,12 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The place of a message in a stream, in order. */
+/* The id of a message in a stream; ids are ordered. */
 struct answer_id {
 	uint64_t ms, number;
 };
 
-/* 0, or -EBADMSG: it is none. */
+/* 0, or -EBADMSG: it is not an id. */
 int answer_id_parse(const char *text, size_t length, struct answer_id *ret);
 int answer_id_compare(const struct answer_id *a, const struct answer_id *b);
 

@@ -35,14 +35,14 @@ struct exchange {
 	bool filter_told; /* that it runs without a filter of system calls */
 	char end[64]; /* why it is broken */
 	uint64_t beat_us;
-	unsigned silent; /* beats without a word */
+	unsigned silent; /* ticks in which the process sent nothing */
 	bool wants; /* a socket to `server` */
 	uint32_t server;
 	struct exchange_state state;
 	/* Of the ledger: kept until they are written to the store. */
 	struct frame out[FLEET_FRAMES];
-	unsigned outs; /* that there are */
-	unsigned told; /* of them, to this process */
+	unsigned outs; /* records in it */
+	unsigned told; /* of them sent to this process */
 	struct fleet_record got[FLEET_FRAME_RECORDS];
 	struct fleet_host host;
 	struct exchange_message message;
@@ -58,7 +58,7 @@ static void give_up(struct exchange *e, const char *why)
 	e->broken = true;
 }
 
-/* False: it does not take it now, or is gone. */
+/* False: the channel is full now, or the process is gone. */
 static bool put(struct exchange *e, const struct exchange_message *m, size_t length, const int *fds,
 		unsigned count)
 {
@@ -68,7 +68,7 @@ static bool put(struct exchange *e, const struct exchange_message *m, size_t len
 		return false;
 	r = fdpass_send(e->channel, m, sizeof(m->head) + length, fds, count);
 	if (r < 0 && r != -EAGAIN)
-		give_up(e, ""); /* how it ended says more */
+		give_up(e, ""); /* the exit status says more */
 	return r == 0;
 }
 
@@ -82,7 +82,7 @@ static bool put_frame(struct exchange *e, enum exchange_stream stream, const uin
 	return put(e, m, length, NULL, 0);
 }
 
-/* What it does not take now it is told later. */
+/* What the process does not take now is sent later. */
 static void put_frames(struct exchange *e)
 {
 	while (e->told < e->outs &&
@@ -113,7 +113,7 @@ void exchange_host(struct exchange *e, const struct fleet_host *host)
 {
 	uint8_t bytes[FLEET_HEAD_BYTES + FLEET_HOST_BYTES];
 
-	/* One that it does not take is followed by another in a second. */
+	/* If it does not take one, the next follows in a second. */
 	put_frame(e, EXCHANGE_HOSTS, bytes, fleet_put_host(&e->key, host, bytes));
 }
 
@@ -138,7 +138,8 @@ static int open_file(const char *path, const char *option, char *why)
 	return r;
 }
 
-/* Returns how many descriptors, or -errno; those that it opened are in `fds` (else -1). */
+/* Returns how many descriptors there are, or -errno. Those that were opened are in `fds`, the
+ * others are -1. */
 static int open_files(const struct exchange *e, struct exchange_login *login, int *fds)
 {
 	const struct config_fleet *c = &e->config;
@@ -373,7 +374,7 @@ static void start_if_due(struct exchange *e, uint64_t now_us)
 		strerror(-r));
 }
 
-/* It is not there: since it ended, or since we ended it. */
+/* The process is not there: it ended, or we ended it. */
 static void take_note(struct exchange *e, const char *how, uint64_t now_us)
 {
 	uint64_t wait_us = e->helper.next_us > now_us ? e->helper.next_us - now_us : 0;

@@ -1,9 +1,9 @@
 /* The process without privilege that talks to the store (exchange_wire.h), as penstockd sees it: it
- * gets what this host has to say, sealed, and hands on what the others say, which is opened here.
- * Each time it begins a connection it gets a socket from here, with the password and the files of
- * TLS as they are then. It may crash, hang, lie or be taken over: then it is started again, and no
- * tick waits for it. Everything is bounded: a store that is slow leaves changes with the caller,
- * one that sends too much is read slower. */
+ * gets the sealed messages of this host, and passes on those of the others, which are opened here.
+ * For each connection it gets a socket from here, with the password and the TLS files of that
+ * moment. It may crash, hang, lie or be taken over by an attacker: then it is started again, and no
+ * tick waits for it. Everything has a limit: with a slow store, changes stay with the caller; a
+ * store that sends too much is read more slowly. */
 #ifndef PENSTOCK_FLEET_EXCHANGE_H
 #define PENSTOCK_FLEET_EXCHANGE_H
 
@@ -27,35 +27,36 @@ struct exchange_state {
 	uint64_t messages_sent, messages_read, bytes_read,
 		messages_bad; /* bad: not one of ours, damaged, or of another key */
 	uint64_t records_sent, records_read;
-	uint64_t round_us; /* that the last whole round took */
+	uint64_t round_us; /* duration of the last complete round */
 };
 
-/* What one message held; borrowed until the next one is taken. */
+/* The contents of one message; valid until the next call. */
 struct exchange_heard {
 	const struct fleet_record *record;
 	unsigned records;
 	const struct fleet_host *host; /* NULL: none */
 };
 
-/* `key` seals; `id` is this process. Starts nothing yet. 0 or -ENOMEM. */
+/* `key` seals the messages; `id` identifies this process. Starts nothing yet. 0 or -ENOMEM. */
 int exchange_open(const struct config_fleet *config, const struct siphash_key *key, uint64_t id,
 		  struct exchange **ret_exchange);
-/* Once a tick: the life of the process, and the socket that it wants. */
+/* Once a tick: starts and ends the process, and gives it a socket if it needs one. */
 void exchange_step(struct exchange *exchange, uint64_t now_us);
 /* The next message of the process. False: there is none now. */
 bool exchange_hear(struct exchange *exchange, struct exchange_heard *ret);
-/* Records that it takes now. */
+/* How many records it can take now. */
 unsigned exchange_room(const struct exchange *exchange);
-/* At most exchange_room(). They are kept until they have been written to the store. */
+/* Adds records, at most exchange_room(). They are kept until they have been written to the
+ * store. */
 void exchange_give(struct exchange *exchange, const struct fleet_record *records, unsigned count);
-/* How this host is now. */
+/* Reports the present state of this host. */
 void exchange_host(struct exchange *exchange, const struct fleet_host *host);
 const struct exchange_state *exchange_state(const struct exchange *exchange);
 /* NULL is fine. */
 void exchange_close(struct exchange *exchange);
 
-/* penstockd's side of the channel, for the fuzzer: one message of the process. 0, or -EBADMSG: it
- * never says that. */
+/* For the fuzzer: penstockd's side of the channel gets one message of the process. 0, or -EBADMSG:
+ * the process never sends that. */
 int exchange_take(struct exchange *exchange, const void *bytes, size_t length,
 		  struct exchange_heard *ret);
 

@@ -1,6 +1,6 @@
-/* The process that talks to the store of a fleet, once a second: it writes there what penstockd
- * gives it, and hands on what the others wrote. It has no privilege and no key of the fleet, opens
- * nothing, and may wait: penstockd does not. See exchange_wire.h. */
+/* The process that talks to the store of a fleet, once a second: it writes the messages of
+ * penstockd there, and passes on those of the other hosts. It has no privilege and no key of the
+ * fleet, and opens nothing. It may wait; penstockd does not wait for it. See exchange_wire.h. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -44,7 +44,7 @@ struct process {
 
 /* ---- to penstockd --------------------------------------------------------------------------- */
 
-/* False: it does not take it now. */
+/* False: the channel is full now. */
 static bool put(struct process *p, const struct exchange_message *m, size_t length)
 {
 	return send(p->channel, m, sizeof(m->head) + length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
@@ -58,7 +58,7 @@ static bool put_word(struct process *p, uint32_t word, uint32_t value)
 	return put(p, &m, 0);
 }
 
-/* What it does not take now it is told with the next. */
+/* What penstockd does not take now is sent with the next report. */
 static void put_report(struct process *p)
 {
 	struct exchange_message m;
@@ -146,7 +146,8 @@ static bool take_message(struct process *p)
 	return length > 0;
 }
 
-/* For so long, or until penstockd has given a socket; it hears of this process each second. */
+/* Waits for so long, or until penstockd has given a socket. Meanwhile it sends a report each
+ * second. */
 static void rest(struct process *p, unsigned ms)
 {
 	uint64_t now_us = clock_monotonic_us(), until_us = now_us + ms * US_PER_MS;
@@ -214,7 +215,7 @@ static int say_ledger(struct process *p, char *why)
 	int r = store_say(&p->store, EXCHANGE_LEDGER, p->ledger[0].bytes, p->ledger[0].length, why);
 
 	if (r < 0)
-		return r; /* again with the next connection: a record may be told twice */
+		return r; /* sent again with the next connection: a record may arrive twice */
 	p->report.messages++;
 	p->report.frames++;
 	p->frames--;
@@ -262,7 +263,7 @@ static void give_up(struct process *p, const char *why)
 	for (char *c = p->report.why; *c; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
-	put_report(p); /* before the number of the server is another one */
+	put_report(p); /* before the number of the server changes */
 	p->report.server = (p->report.server + 1) % p->begin.servers;
 	if (p->report.server == 0) { /* none of them would */
 		p->pause_ms = p->pause_ms ? 2 * p->pause_ms : ROUND_MS;
@@ -276,7 +277,7 @@ static void round_done(struct process *p, uint64_t began_us)
 {
 	p->wait_ms = p->store.full || !p->store.said ? ROUND_FULL_MS : ROUND_MS;
 	if (!p->store.said)
-		return; /* a replica answers questions, too */
+		return; /* a replica answers reads, too */
 	p->pause_ms = 0;
 	p->report.connected = true;
 	p->report.why[0] = 0;

@@ -54,7 +54,7 @@ struct exchange_login {
 };
 
 struct exchange_report {
-	uint32_t connected; /* 0 or 1: the last round succeeded */
+	uint32_t connected; /* 0 or 1: whether the last round succeeded */
 	uint32_t caught_up; /* 0 or 1: everything that was in the store has been read once */
 	uint32_t server; /* the one in use, or tried last */
 	/* Since the last report. */

@@ -28,8 +28,8 @@ struct fleet {
 	bool hidden;
 	uint64_t id;
 	char name[64];
-	struct exchange *exchange; /* NULL: alone */
-	char why[EXCHANGE_WHY]; /* why there is none, though one is wanted */
+	struct exchange *exchange; /* NULL: this host is alone */
+	char why[EXCHANGE_WHY]; /* why there is none although fleet.servers is set */
 	struct fleet_memory memory;
 	struct hosts *hosts;
 	struct exchange_state state;

@@ -1,11 +1,10 @@
-/* This host in a fleet: who waits for how long is known to all hosts, and each says how it is.
- * Redis or Valkey carries it (fleet/exchange.h); how records are merged is pure (core/fleet.h), and
- * so is what becomes of the ledger (core/source.h, source_join()). A verdict never waits for it:
- * without the store, or with one that lies, each host decides as if it were alone.
+/* This host in a fleet. All hosts share which sources wait for how long, and the state of each
+ * host. Redis or Valkey carries the messages (fleet/exchange.h). Merging records (core/fleet.h) and
+ * entering them into the ledger (core/source.h, source_join()) are pure. A verdict never waits for
+ * the store: without it, or with one that lies, each host decides as if it were alone.
  *
  * event -> ledger -> fleet_note() -> change -> store -> other hosts -> fleet_take() ->
- * source_join() -> their ledgers
- */
+ * source_join() -> their ledgers */
 #ifndef PENSTOCK_FLEET_FLEET_H
 #define PENSTOCK_FLEET_FLEET_H
 
@@ -22,14 +21,14 @@ struct fleet_view {
 	bool enabled; /* fleet.servers is set */
 	bool connected, caught_up;
 	bool elsewhere; /* another host has room */
-	bool next_mx; /* and so nobody waits long here */
+	bool next_mx; /* so clients wait here for a short time only */
 	char server[128];
 	char why[256]; /* not connected: why, a clause */
 	uint64_t since_us; /* CLOCK_MONOTONIC: connected or not since then */
 	uint64_t restarts; /* of the process that talks to the store */
 	uint64_t failures, messages_sent, messages_read, messages_bad, bytes_read;
 	uint64_t records_sent, records_read, joined; /* joined: changed something in the ledger */
-	uint64_t refused; /* records without sense, or of a clock that is ahead */
+	uint64_t refused; /* records that make no sense, or whose clock is ahead */
 	uint64_t tracked, forgotten, left_out,
 		waiting; /* of the memory; waiting: changes to be told */
 	uint64_t round_us;
@@ -37,18 +36,18 @@ struct fleet_view {
 	struct fleet_line host[FLEET_HOSTS]; /* by name */
 };
 
-/* 0 or -ENOMEM. What is wrong with the store or its secrets is logged and no error. `table` may be
+/* 0 or -ENOMEM. A problem with the store or its secrets is logged and is no error. `table` may be
  * NULL; it and `config` stay the caller's. */
 int fleet_open(const struct config *config, struct source_table *table, struct fleet **ret_fleet);
-/* Another configuration: a changed [fleet] begins another connection. */
+/* Takes a changed configuration: if [fleet] changed, a new connection begins. */
 void fleet_configure(struct fleet *fleet, const struct config *config);
-/* What became of clients, after the table took it: struct sources calls it. */
+/* Takes events of clients after the table has taken them; struct sources calls it. */
 void fleet_events(void *fleet, const struct source_event *events, unsigned count, uint64_t now_us);
 /* Once a tick, after sources_plan(), from which the table knows the time. */
 void fleet_tick(struct fleet *fleet, const struct engine_view *view, uint64_t now_us,
 		uint64_t realtime_us);
-/* With fleet.next_mx, and while another host has room, the plan lets nobody wait for longer than a
- * sender takes to get there (core/fleet_host.h). Once a tick, after fleet_tick(). */
+/* With fleet.next_mx, and while another host has room: limits the wait in the plan to the time that
+ * a sender needs to get to the next host (core/fleet_host.h). Once a tick, after fleet_tick(). */
 void fleet_steer(struct fleet *fleet, uint64_t realtime_us, struct plan *plan);
 void fleet_view(const struct fleet *fleet, uint64_t realtime_us, struct fleet_view *ret);
 /* NULL is fine. */

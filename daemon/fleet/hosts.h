@@ -1,4 +1,4 @@
-/* The hosts of the fleet, as each says that it is. */
+/* The hosts of the fleet, as each reports itself. */
 #ifndef PENSTOCK_FLEET_HOSTS_H
 #define PENSTOCK_FLEET_HOSTS_H
 
@@ -6,22 +6,22 @@
 
 #include "core/fleet.h"
 
-#define FLEET_SILENT_S 10 /* a host that has said nothing for so long does not count */
+#define FLEET_SILENT_S 10 /* a host that was silent for so long does not count */
 
 struct hosts;
 
 struct fleet_line {
 	struct fleet_host host;
-	uint32_t age_s; /* since it said so, by the clocks of both */
+	uint32_t age_s; /* age of the report, by the clocks of both hosts */
 	bool own;
 };
 
 struct hosts *hosts_new(void);
-/* What one says; older words than those known are not taken. A full list takes no further hosts. */
+/* Takes the report of a host, unless a newer one is known. A full list takes no further hosts. */
 void hosts_hear(struct hosts *hosts, const struct fleet_host *host, uint64_t realtime_us);
-/* Whether one that is not `own_id` has room, by what was heard in the last seconds. */
+/* Whether a host other than `own_id` has room, by reports of the last seconds. */
 bool hosts_have_room(const struct hosts *hosts, uint64_t own_id, uint64_t realtime_us);
-/* Who has been silent for an hour is forgotten. */
+/* Forgets hosts that were silent for an hour. */
 void hosts_forget(struct hosts *hosts, uint64_t realtime_us);
 /* By name; FLEET_HOSTS fit into `ret`. Returns how many. */
 unsigned hosts_list(const struct hosts *hosts, uint64_t own_id, uint64_t realtime_us,

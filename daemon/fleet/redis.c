@@ -22,11 +22,11 @@ struct redis {
 	SSL *tls;
 	redisReader *reader;
 #if HIREDIS_MAJOR < 1
-	redisReplyObjectFunctions functions; /* the reader's, with a bound on arrays */
+	redisReplyObjectFunctions functions; /* functions of the reader, with a limit on arrays */
 	void *(*make_array)(const redisReadTask *task, int elements);
 #endif
 	uint64_t deadline_us;
-	size_t read; /* bytes of the answer that is waited for */
+	size_t read; /* bytes of the expected answer so far */
 };
 
 /* ---- the wire ------------------------------------------------------------------------------- */
@@ -132,7 +132,7 @@ static redisReader *new_reader(struct redis *r)
 	return reader;
 }
 #else
-/* Before 1.0 it has no bound of its own: its function is called through this one. */
+/* hiredis before 1.0 has no limit, so its function is called through this one. */
 static void *make_bounded_array(const redisReadTask *task, int elements)
 {
 	const struct redis *r = task->privdata;

@@ -1,7 +1,7 @@
 /* One connection to a Redis or Valkey server, for a process that may wait: TLS, AUTH, one command
  * at a time, each with a deadline. hiredis makes and reads the protocol; OpenSSL does TLS, because
- * hiredis of Debian 12 cannot. What the server sends is not believed: an answer is bounded, and
- * whatever is no answer ends the connection.
+ * hiredis of Debian 12 cannot. The server is not trusted: the size of an answer is limited, and
+ * bytes that are no answer end the connection.
  *
  * Source: https://redis.io/docs/latest/develop/reference/protocol-spec/ (RESP2). */
 #ifndef PENSTOCK_FLEET_REDIS_H
@@ -24,11 +24,11 @@ struct redis_login {
 	size_t password_length;
 	bool tls;
 	struct trust_files files;
-	const char *name; /* that its certificate must have; empty: not looked at */
+	const char *name; /* name that its certificate must have; empty: any name */
 };
 
-/* `fd` is a non-blocking socket that connects, and its own from now on. 0 or -errno with a clause
- * in `why` (REDIS_WHY). */
+/* `fd` is a non-blocking socket that is connecting; the connection owns it from now on. 0 or -errno
+ * with a clause in `why` (REDIS_WHY). */
 int redis_open(int fd, const struct redis_login *login, struct redis **ret_redis, char *why);
 /* Sends a command and waits for its answer, which the caller frees with freeReplyObject(). 0;
  * -EREMOTEIO: the server answered with an error, which is in `why`; or -errno: the connection is of

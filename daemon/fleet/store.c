@@ -7,9 +7,9 @@
 #define READ_COUNT "64"
 #define HOSTS_LENGTH 1000u
 
-/* The number that a message got. When it is below what was read, the store's clock was set back, or
- * it is another store: it is read from its beginning. False: this is no number, so nothing was
- * stored. */
+/* Takes the id that the store gave to a message. If it is lower than one that was read, the store's
+ * clock was set back, or it is another store: then the stream is read from its beginning. False:
+ * this is not an id, so nothing was stored. */
 static bool follow_number(struct store *s, enum exchange_stream stream, const redisReply *reply)
 {
 	struct answer_id id;

@@ -1,5 +1,5 @@
-/* The two streams of a fleet in its store: what this host writes there, and what it has not read
- * yet. For a process that may wait. */
+/* The two streams of a fleet in its store: writes the messages of this host, and reads new ones.
+ * For a process that may wait. */
 #ifndef PENSTOCK_FLEET_STORE_H
 #define PENSTOCK_FLEET_STORE_H
 
@@ -16,17 +16,17 @@
 struct store {
 	struct redis *redis; /* NULL: not connected */
 	const struct exchange_begin *begin;
-	bool said; /* something on this connection: it takes writes */
-	bool full; /* the last answer was as long as one may be */
+	bool said; /* something was written on this connection: it takes writes */
+	bool full; /* the last answer was full: there may be more */
 	struct answer_id read[EXCHANGE_STREAMS];
 	void (*heard)(void *context, unsigned stream, const uint8_t *bytes, size_t length);
 	void *context;
 };
 
-/* 0, or -errno with a clause in `why` (REDIS_WHY): the connection is of no more use. */
+/* 0, or -errno with a clause in `why` (REDIS_WHY): the connection cannot be used any more. */
 int store_say(struct store *store, enum exchange_stream stream, const uint8_t *bytes, size_t length,
 	      char *why);
-/* Each message is told to heard(); NULL: it has no bytes. */
+/* Calls heard() with each message; NULL: it has no bytes. */
 int store_listen(struct store *store, char *why);
 void store_disconnect(struct store *store);
 

@@ -44,7 +44,7 @@ static void load_directory(const char *path)
 void trust_prepare(bool with_authorities)
 {
 	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
-	/* What is loaded when it is first used. */
+	/* Parts that OpenSSL loads at their first use. */
 	SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
 	if (with_authorities)
 		authorities = X509_STORE_new();
@@ -120,7 +120,7 @@ static bool use_chain(SSL_CTX *context, BIO *bio)
 	return is_ok;
 }
 
-/* One that has a passphrase is not asked for it. */
+/* If the key has a passphrase, do not ask for it. */
 static int no_passphrase(char *buffer, int size, int writes, void *context)
 {
 	return -1;

@@ -14,10 +14,10 @@ struct trust_files {
 	int ca, cert, key;
 };
 
-/* Reads what OpenSSL and, with `with_authorities`, this system have in files: while they can still
- * be opened. Without a file there is nothing of it, and that is no error. */
+/* Reads the files of OpenSSL and, with `with_authorities`, the authorities of this system, while
+ * files can still be opened. A missing file is no error. */
 void trust_prepare(bool with_authorities);
-/* A context of a client: without a `ca` the authorities of this system are believed. 0, or -errno
+/* The context of a client. Without a `ca` it trusts the authorities of this system. 0, or -errno
  * with a clause in `why` (TRUST_WHY). The caller frees it with SSL_CTX_free(). */
 int trust_context(const struct trust_files *files, SSL_CTX **ret_context, char *why);
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
-/* The window that binds now; PLAN_UNLIMITED: none does. */
+/* The window that limits now; PLAN_UNLIMITED: no window does. */
 static uint32_t window_of(const struct plan *plan, unsigned service, uint64_t now_us)
 {
 	const struct plan_service *s;
@@ -38,7 +38,7 @@ size_t agent_line(const struct plan *plan, const struct agent_options *o, uint64
 	if (window != PLAN_UNLIMITED) {
 		weight = weight_of(window, now_us, memory);
 		most = most && most < window ? most : window;
-		/* 0 is no limit there. */
+		/* For HAProxy, 0 means no limit. */
 		most = most ? most : 1;
 	}
 	if (most)

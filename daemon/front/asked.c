@@ -55,7 +55,8 @@ static void note(struct asked *a, enum fault fault, uint32_t count, uint64_t now
 {
 	if (!count)
 		return;
-	a->counts->faults.count[fault] += count - 1; /* the last one is counted where it is said */
+	/* the last one is counted where it is logged */
+	a->counts->faults.count[fault] += count - 1;
 	faultlog_note(&a->faultlog, &a->counts->faults, fault, now_us, a->options.section);
 }
 
@@ -72,7 +73,7 @@ static void on_trouble(struct asked_served *front, const struct asked_trouble *t
 	note(a, FAULT_UNASKED, t->unasked, now_us);
 }
 
-/* Who asks finds the connection closed, and admits. */
+/* The mail server finds the connection closed, and admits its client. */
 static void on_away(evutil_socket_t listener, short what, void *context)
 {
 	struct asked *a = context;
@@ -164,8 +165,8 @@ int asked_open(struct asked *a, const struct front_env *env, const struct asked_
 	return 0;
 }
 
-/* The process has each socket, too, and may be slow to close it: so that the address is free at
- * once it listens no more. A socket that the service manager keeps goes on. */
+/* The process has each socket, too, and may be slow to close it. shutdown() ends the listening, so
+ * that the address is free at once. A socket that the service manager keeps goes on listening. */
 static void stop_listening(const struct asked *a)
 {
 	bool kept = false;

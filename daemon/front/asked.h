@@ -1,9 +1,9 @@
 /* A front that a mail server asks over stream sockets, as penstockd sees it: it has the listening
- * sockets, gives verdicts and counts. Strangers' bytes are parsed in a process without privilege,
- * by a struct asked_talk.
+ * sockets, gives verdicts and counts. A process without privilege parses the bytes from outside,
+ * with a struct asked_talk.
  *
- * Its struct begins with a struct asked, so that the functions below that take `void *front` stand
- * in its front_ops as they are. */
+ * The front's struct begins with a struct asked, so that the functions below that take `void
+ * *front` can be used in its front_ops directly. */
 #ifndef PENSTOCK_FRONT_ASKED_H
 #define PENSTOCK_FRONT_ASKED_H
 
@@ -19,11 +19,12 @@ struct asked_options {
 	const char *service, *socket_mode; /* of the configuration */
 	uint32_t connections_max;
 	uint64_t idle_us;
-	/* The mail server does not have the connection yet: front_client.ahead. */
+	/* The front asks before the mail server has the connection: front_client.ahead. */
 	bool ahead;
-	/* What there is no message: logs it, once a minute. `began` is fit to be shown. */
+	/* Logs, once a minute, that the bytes were no message of the protocol. `began` is
+	 * printable. */
 	void (*complain)(int error, const char *began);
-	/* The protocol's own part of what the process is told. NULL: there is none. */
+	/* The protocol's own part of the process's settings. NULL: there is none. */
 	void (*fill)(const struct config *config, struct asked_opening *opening);
 };
 

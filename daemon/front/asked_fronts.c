@@ -1,6 +1,6 @@
-/* The fronts that a mail server asks and that have nothing but that: what their process is told,
- * and what is said of those who talk nonsense to them. HAProxy has a responder, too:
- * haproxy_front.c. */
+/* The fronts that do nothing but answer the mail server's questions: the settings that their
+ * process gets, and the log lines about clients that do not speak the protocol. HAProxy also has a
+ * responder: haproxy_front.c. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static void close_front(void *front, enum front_close how)
 	free(front);
 }
 
-/* `before` and `now`: of the front's section, `size` octets. */
+/* `before` and `now`: the front's section of the configuration, `size` octets. */
 static bool goes_on(struct asked *a, const void *before, const void *now, size_t size,
 		    const char *service)
 {

@@ -17,7 +17,7 @@
 #define BEAT_US (2 * US_PER_S)
 #define BEATS_UNANSWERED 3 /* counted, not timed: all of us may have been frozen for a while */
 
-/* What the process has to be told of a front. */
+/* What the process still has to be told about a front. */
 enum owed { OWED_NOTHING, OWED_CHANGE, OWED_OPEN, OWED_CLOSE };
 
 struct asked_helper {
@@ -33,7 +33,7 @@ struct asked_helper {
 	unsigned unanswered;
 	struct asked_served *front[ASKED__COUNT]; /* NULL: closed */
 	enum owed owed[ASKED__COUNT];
-	size_t unsent; /* octets of `out` that it does not take: nothing is read meanwhile */
+	size_t unsent; /* octets of `out` that it has not taken; no question is read meanwhile */
 	struct asked_message in, out;
 };
 
@@ -85,7 +85,7 @@ static int pay(const struct asked_helper *h, uint32_t kind)
 	}
 }
 
-/* What it does not take now it is told later. */
+/* What the process does not take now is sent later. */
 static void pay_all(struct asked_helper *h)
 {
 	for (uint32_t i = 0; h->channel >= 0 && !h->broken && i < ASKED__COUNT; i++) {
@@ -115,7 +115,8 @@ static void on_begun(struct asked_helper *h, uint32_t missing_errno)
 			h->front[i]->ops->turn_away(h->front[i], false);
 }
 
-/* Puts the verdict at `at`; returns its octets. A front that was closed meanwhile admits. */
+/* Writes the verdict at `at`; returns its octets. If the front was closed meanwhile, the verdict is
+ * to admit. */
 static size_t answer(struct asked_helper *h, const struct asked_question *q, char *at)
 {
 	struct asked_served *front = h->front[q->kind];
@@ -307,7 +308,7 @@ static void start_if_due(struct asked_helper *h, uint64_t now_us)
 		strerror(-r));
 }
 
-/* It is not there: since it ended, or since we ended it. */
+/* The process is not there: it ended, or we ended it. */
 static void take_note(struct asked_helper *h, const char *how, uint64_t now_us)
 {
 	uint64_t wait_us = h->helper.next_us > now_us ? h->helper.next_us - now_us : 0;
@@ -326,7 +327,7 @@ static bool beats(struct asked_helper *h, uint64_t now_us)
 	h->beat_us = now_us;
 	if (h->unanswered++ >= BEATS_UNANSWERED)
 		return false;
-	put_word(h, ASKED_BEAT, 0); /* what it does not take it does not answer */
+	put_word(h, ASKED_BEAT, 0); /* it cannot answer what it does not take */
 	return true;
 }
 

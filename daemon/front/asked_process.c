@@ -1,6 +1,6 @@
 /* The process that mail servers ask: by the protocol of Postfix' policy service, SPOE, auth_http,
  * milters and plain lines. It has no privilege, opens nothing and decides nothing: it asks
- * penstockd, and admits where that does not answer. See asked_wire.h. */
+ * penstockd, and admits if penstockd does not answer. See asked_wire.h. */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -16,7 +16,8 @@
 #include "base/helper.h"
 #include "front/asked_talk.h"
 
-/* On their way, of all fronts together; a power of two. Who asks beyond it is admitted. */
+/* Questions on their way, of all fronts together; a power of two. Further questions are answered
+ * "admit". */
 #define QUESTIONS_MAX 65536u
 #define LOOK_US \
 	(US_PER_S / 4) /* whether penstockd still answers, while questions are on their way */
@@ -32,7 +33,7 @@ struct front {
 	const struct asked_talk *talk;
 	struct asked_opening opening;
 	struct streams *streams; /* NULL: closed */
-	struct asked_trouble trouble; /* that penstockd has not been told */
+	struct asked_trouble trouble; /* not reported to penstockd yet */
 };
 
 /* A question on its way. */
@@ -46,9 +47,9 @@ struct asked_process {
 	struct event_base *base;
 	int channel;
 	struct event *readable, *writable, *look;
-	bool silent; /* penstockd has not answered for too long, and not been heard since */
+	bool silent; /* penstockd has not answered for too long, and has sent nothing since */
 	struct front front[ASKED__COUNT];
-	/* Their ids: answered before `head`, sent before `sent`. */
+	/* Ids of questions: those before `head` are answered, those before `sent` are sent. */
 	uint32_t head, sent, tail;
 	struct place *place; /* QUESTIONS_MAX, by id modulo that */
 };
@@ -121,7 +122,7 @@ static void on_failed(void *context)
 
 /* ---- to penstockd --------------------------------------------------------------------------- */
 
-/* False: it does not take it now. That it is gone is seen when it is read from. */
+/* False: the channel is full now. If penstockd is gone, the next read shows it. */
 static bool put(struct asked_process *p, const struct asked_message *m, size_t length)
 {
 	return send(p->channel, m, sizeof(m->head) + length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0;
@@ -210,7 +211,7 @@ static void on_verdicts(struct asked_process *p, const char *at, const char *end
 		memcpy(reply, at, v.length);
 		reply[v.length] = 0;
 		at += v.length;
-		/* Not one that was given up, and not one for which no question was asked. */
+		/* Ignore a verdict for a question that was given up, or that was never asked. */
 		if (v.id == p->head && p->head != p->sent)
 			settle(p, v.length ? reply : NULL);
 	}
@@ -275,8 +276,8 @@ static bool take_message(struct asked_process *p)
 
 	if (n == -EAGAIN || n == -EINTR)
 		return false;
-	/* Either penstockd has ended, or no descriptor was left for a listener, and no process
-	 * would accept from it. This process ends too; the next one gets all listeners. */
+	/* Either penstockd has ended, or no descriptor was left for a listening socket, from which
+	 * no process would accept then. This process ends too; the next one gets all listeners. */
 	if (n < (ssize_t)sizeof(m.head) || listeners.lost) {
 		event_base_loopbreak(p->base);
 		event_del(p->readable);
@@ -295,17 +296,18 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 		;
 }
 
-/* The oldest question is on its way for too long: all are given up, and so are the next ones
- * until penstockd is heard again. */
+/* The oldest question is on its way for too long: all questions are given up, and so are the next
+ * ones until penstockd sends something again. */
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	static const struct timeval look = { 0, LOOK_US };
 	struct asked_process *p = context;
 
-	on_readable(p->channel, EV_READ, p); /* it may be this process that was stopped */
+	/* perhaps this process was stopped, and not penstockd */
+	on_readable(p->channel, EV_READ, p);
 	if (p->head != p->tail &&
 	    clock_monotonic_us() > place_of(p, p->head)->question.asked_us + ASKED_PATIENCE_US)
-		p->silent = true; /* before: what is asked meanwhile is not on its way */
+		p->silent = true; /* set it first: questions that come meanwhile are not sent */
 	while (p->silent && p->head != p->tail) {
 		p->front[place_of(p, p->head)->question.kind].trouble.unasked++;
 		if (p->sent == p->head)
@@ -343,7 +345,8 @@ int asked_process_open(struct event_base *base, int channel, struct asked_proces
 	return 0;
 }
 
-/* For the fuzzer and for what failed halfway: the process itself ends as a whole. */
+/* For the fuzzer, and after a failure halfway. The process itself needs no clean-up: it just
+ * ends. */
 void asked_process_close(struct asked_process *p)
 {
 	struct event *const events[] = { p->readable, p->writable, p->look };
@@ -374,5 +377,5 @@ int asked_process_main(int argc, char **argv)
 	put_word(process, ASKED_BEGUN, helper_confine());
 	while (event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base))
 		flush(process);
-	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */
+	_exit(EXIT_SUCCESS); /* the kernel frees everything at the end of the process */
 }

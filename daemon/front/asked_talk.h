@@ -1,14 +1,14 @@
-/* What a front is that is asked over stream sockets, in the process without privilege: a protocol,
- * as two functions over a pure codec. It asks penstockd, and writes the verdict when it comes.
+/* The part of an asked front that runs in the process without privilege: a protocol, as two
+ * functions over a pure codec. It asks penstockd, and writes the verdict when that arrives.
  *
- *	bytes --> on_bytes() --asked_ask()--> penstockd --> on_verdict() --> bytes */
+ * 	bytes --> on_bytes() --asked_ask()--> penstockd --> on_verdict() --> bytes */
 #ifndef PENSTOCK_FRONT_ASKED_TALK_H
 #define PENSTOCK_FRONT_ASKED_TALK_H
 
 #include "front/asked_wire.h"
 #include "front/streams.h"
 
-/* By what a protocol knows the question again. */
+/* With this a protocol recognises its question when the verdict comes. */
 struct asked_mark {
 	uint64_t a, b;
 };
@@ -23,7 +23,8 @@ struct asked_talk {
 	unsigned ahead;
 	/* As streams_options.bytes. */
 	int (*bytes)(struct stream *stream, const char *bytes, size_t length, size_t *ret_size);
-	/* Of the oldest question. `reply` is "451 4.3.2 SENTENCE", NULL: the client is admitted. */
+	/* Takes the verdict of the oldest question. `reply` is "451 4.3.2 SENTENCE"; NULL: the
+	 * client is admitted. */
 	void (*verdict)(struct stream *stream, struct asked_mark mark, const char *reply);
 };
 
@@ -36,12 +37,13 @@ struct asked_client {
 	uint16_t port; /* 0: not known */
 };
 
-/* Inside `bytes`, once. Where penstockd does not answer, the verdict comes before this returns. */
+/* Call it inside `bytes`, once. If penstockd does not answer, the verdict comes before this
+ * returns. */
 void asked_ask(struct stream *stream, const struct asked_client *client, struct asked_mark mark);
-/* That this is no message of the protocol: counted, and logged once a minute. `bytes`: as it
- * began. */
+/* Reports bytes that are no message of the protocol: counted, and logged once a minute. `bytes`:
+ * their beginning. */
 void asked_complain(struct stream *stream, int error, const char *bytes, size_t length);
-/* What is configured of its front. */
+/* The settings of its front. */
 const struct asked_opening *asked_opening(const struct stream *stream);
 
 #endif

@@ -50,7 +50,8 @@ struct asked_head {
 };
 
 #define ASKED_BATCH 64u /* questions of a message */
-/* A question that is older has been given up: its client was admitted. As old as a plan may be. */
+/* A question that is older was given up: its client was admitted. A plan may be as old as this,
+ * too. */
 #define ASKED_PATIENCE_US (2 * US_PER_S)
 
 struct asked_question {
@@ -76,7 +77,7 @@ struct asked_trouble {
 	uint32_t malformed; /* requests */
 	uint32_t full; /* connections over the bound */
 	uint32_t errors; /* descriptors, memory */
-	uint32_t unasked; /* clients that were admitted because penstockd did not answer */
+	uint32_t unasked; /* clients admitted because penstockd did not answer */
 	int32_t error; /* what was wrong with the last request that was malformed */
 	uint32_t length; /* octets of it in `began` */
 	char began[ASKED_BEGAN_MAX];

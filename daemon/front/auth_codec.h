@@ -1,4 +1,4 @@
-/* What nginx' mail proxy asks by auth_http, and what it is answered: HTTP of which only the request
+/* The questions of nginx' mail proxy by auth_http, and the answers: HTTP, of which only the request
  * line and three headers matter. Pure.
  * https://nginx.org/en/docs/mail/ngx_mail_auth_http_module.html */
 #ifndef PENSTOCK_FRONT_AUTH_CODEC_H
@@ -22,11 +22,11 @@ struct auth_request {
  * -EMSGSIZE: too long. */
 int auth_parse(const char *bytes, size_t length, struct auth_request *ret_request,
 	       size_t *ret_size);
-/* Into `buf` (AUTH_ANSWER_MAX), returns the length. The first: go on to this server. The second:
- * `reply` is "451 4.3.2 text". */
+/* Write the answer into `buf` (AUTH_ANSWER_MAX) and return its length. The first tells nginx to
+ * pass the client to this server. The second defers it: `reply` is "451 4.3.2 text". */
 size_t auth_admit(char *buf, const char *address, uint16_t port);
 size_t auth_defer(char *buf, const char *reply);
-/* For what is no request. */
+/* The answer to bytes that are no request. */
 size_t auth_bad(char *buf);
 
 #endif

@@ -10,7 +10,7 @@
 #include "sources/sources.h"
 #include "store/recording.h"
 
-/* Puts what is known of the client into the request. */
+/* Adds to the request what is known of the client. */
 static void rank(const struct desk *d, const struct front_client *client,
 		 struct plan_request *request)
 {
@@ -39,8 +39,8 @@ struct source_event desk_event(const struct in6_addr *address, unsigned service,
 	return e;
 }
 
-/* What became of clients: the table of sources takes it in, the recorder writes it down. `context`:
- * a struct desk. */
+/* Reports what happened to clients, to the table of sources and to the recorder. `context`: a
+ * struct desk. */
 static void desk_seen(void *context, const struct source_event *events, unsigned count,
 		      uint64_t now_us)
 {
@@ -75,7 +75,7 @@ static bool desk_rank(void *context, const struct in6_addr *address, uint64_t no
 }
 
 /* Postfix asks once a client has named a recipient (smtpd_delay_reject, its default), and never
- * says how the session ended: who is admitted then counts as somebody who does a job. */
+ * reports how the session ended: so an admitted client counts as one that delivers mail. */
 static void note_job(struct desk *d, const struct front_client *client, uint64_t now_us)
 {
 	struct source_event e = { .kind = SOURCE_FINISHED,
@@ -98,7 +98,7 @@ static struct verdict desk_decide(void *context, const struct front_client *clie
 	struct plan_request request = { .now_us = now_us,
 					.service = client->service,
 					.in_flight = (uint32_t)fmin(in_flight, 4e9),
-					.ungreeted = 0 /* who asks waits by asking */ };
+					.ungreeted = 0 /* the caller waits: it asked */ };
 	struct source_event event;
 	struct verdict v;
 

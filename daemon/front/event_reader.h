@@ -15,10 +15,10 @@ struct event_reader {
 };
 
 /* `dir_fd` is the directory, `name` the front's. No file is no error: then there is nothing to
- * read. `from_now`: what is in the ring already was for an earlier reader. */
+ * read. `from_now`: skip events that are in the ring already; an earlier reader has had them. */
 void event_reader_open(struct event_reader *reader, int dir_fd, const char *name, bool from_now);
 void event_reader_close(struct event_reader *reader);
-/* The same, of a front that is gone: its file goes too. */
+/* The same for a front that is gone: removes its file, too. */
 void event_reader_remove(struct event_reader *reader, int dir_fd, const char *name);
 /* Copies what is new, at most `most`, into `ret`. Returns how many. */
 unsigned event_reader_take(struct event_reader *reader, struct source_event *ret, unsigned most);

@@ -1,16 +1,15 @@
 /* A front stands before the mail server and asks for verdicts. The fronts of this process are one
  * `struct front_ops` each, listed in fronts.c; a new front is one file and one line there. A front
- * sees its environment (`struct front_env`) and nothing else of the daemon. Its codec, where it has
- * one, is a pure function on bytes (1: one message, 0: need more, negative: an error) in a file of
- * its own.
+ * sees its environment (`struct front_env`) and nothing else of the daemon. If it has a codec, that
+ * is a pure function on bytes (1: one message, 0: need more, negative: an error) in a file of its
+ * own.
  *
  *              wanted() ?                          drain()
  *   closed ---- open() ----> open ---- push() ... --------> draining
  *     ^  \__ fails: again      |  \___ once a tick ___/         |
  *     |      in 5 s            |                                |
  *     +------- close() <-------+------- close() <---------------+
- *        reconfigure() or push() said false, or it is no longer wanted
- */
+ *        reconfigure() or push() said false, or it is no longer wanted */
 #ifndef PENSTOCK_FRONT_FRONT_H
 #define PENSTOCK_FRONT_FRONT_H
 
@@ -34,24 +33,24 @@ struct front_client {
 	bool address_known; /* false: decided without a rank, and blamed on no source */
 	uint16_t port; /* 0: not known */
 	unsigned service;
-	/* the mail server does not have the connection yet, and the kernel counts it not */
+	/* the mail server does not have the connection yet, and the kernel does not count it */
 	bool ahead;
 };
 
 /* What a front may ask of the daemon. */
 struct desk_ops {
-	/* The verdict for a client now, counted in `counts` and told to the table of sources.
-	 * `reply` (REPLY_MAX + 1) gets the text without hostname and CRLF when the client is
-	 * deferred. */
+	/* The verdict for a client now. It is counted in `counts` and reported to the table of
+	 * sources. `reply` (REPLY_MAX + 1) gets the text without hostname and CRLF when the client
+	 * is deferred. */
 	struct verdict (*decide)(void *context, const struct front_client *client,
 				 struct counts *counts, char *reply);
-	/* What is known of a source. False: sources are not told apart. */
+	/* What is known of a source. False: sources are not ranked. */
 	bool (*rank)(void *context, const struct in6_addr *address, uint64_t now_us,
 		     struct plan_source *ret);
-	/* Sessions x 1000 that the bucket has for this service now; PLAN_UNLIMITED: there is
-	 * none. */
+	/* Sessions x 1000 that the token bucket of this service has now; PLAN_UNLIMITED: there is
+	 * no bucket. */
 	uint32_t (*tokens)(void *context, unsigned service, uint64_t now_us);
-	/* What became of clients on which a front decided by itself. */
+	/* Reports what happened to clients that a front decided on by itself. */
 	void (*seen)(void *context, const struct source_event *events, unsigned count,
 		     uint64_t now_us);
 };
@@ -70,14 +69,14 @@ struct front_env {
 struct front_state {
 	bool up; /* it decides now */
 	char why[160]; /* when not up */
-	/* inode of the network namespace that its sessions live in, 0: none is named */
+	/* inode of the network namespace of its sessions, 0: none is configured */
 	uint32_t netns;
 	bool netns_known; /* the front looks for it */
 };
 
 enum front_close {
-	FRONT_STOP, /* nothing of it stays */
-	/* this process ends: what the service manager keeps for the next one stays */
+	FRONT_STOP, /* nothing of it is kept */
+	/* this process ends; the service manager keeps what the next one needs */
 	FRONT_RESTART,
 };
 
@@ -90,25 +89,25 @@ struct front_ops {
 	 * `why` (256). */
 	int (*open)(const struct front_env *env, struct counts *counts, void **ret_front,
 		    char *why);
-	/* Another configuration is in force (env->config); `before` is what it was. False: close it
+	/* The configuration changed (env->config); `before` is the old one. False: close the front
 	 * and open it again. */
 	bool (*reconfigure)(void *front, const struct config *before);
-	/* Once a tick, before the engine: what it counted joins `load`. */
+	/* Once a tick, before the engine: adds its counts to `load`. */
 	void (*poll)(void *front, uint64_t now_us, struct load *load);
 	/* Once a tick, with the plan. False: close it and open it again. NULL: it asks the desk,
 	 * and needs no plan. */
 	bool (*push)(void *front, const struct plan *plan, const struct load *load,
 		     uint64_t now_us);
 	void (*state)(const void *front, struct front_state *ret);
-	/* Another front, of this process or of its own, refuses a client. NULL: that is nothing to
-	 * this one. */
+	/* Another front, of this process or of another one, has refused a client. NULL: this front
+	 * does not need to know. */
 	void (*refused)(void *front, const struct front_client *client);
 	/* Answer everything with "no opinion" from now on: this process ends. NULL: nothing to
 	 * do. */
 	void (*drain)(void *front);
 	void (*close)(void *front, enum front_close how);
-	/* It is not wanted when the daemon starts: what an earlier penstockd left of it goes. NULL:
-	 * nothing can be left. */
+	/* Called at the start if the front is not wanted: removes what an earlier penstockd left of
+	 * it. NULL: nothing can be left. */
 	void (*forget)(void);
 };
 

@@ -99,7 +99,7 @@ void fronts_configure(struct fronts *f, const struct config *before, uint64_t no
 		if (!row->front)
 			retry_reset(&row->retry);
 	}
-	/* All are closed before one is opened: two may have changed places. */
+	/* Close all before opening one: two fronts may have exchanged their addresses. */
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
 		open_row(f, &f->row[i], now_us);
 }

@@ -11,22 +11,22 @@ struct fronts;
 int fronts_open(const struct front_env *env, struct fronts **ret_fronts);
 /* This process ends: see front_ops.drain and FRONT_RESTART. NULL is fine. */
 void fronts_close(struct fronts *fronts);
-/* env->config is another one now; `before` is what it was. Fronts that cannot take the change are
- * closed and opened again. */
+/* env->config has changed; `before` is the old configuration. Fronts that cannot take the change
+ * are closed and opened again. */
 void fronts_configure(struct fronts *fronts, const struct config *before, uint64_t now_us);
 /* Once a tick, before the engine: adds what the open fronts count to `load`. */
 void fronts_poll(struct fronts *fronts, uint64_t now_us, struct load *load);
-/* Once a tick, with the plan: hands it to the open fronts, and opens what is wanted and closed when
- * its time has come. */
+/* Once a tick, with the plan: passes it to the open fronts, and opens each wanted front that is
+ * closed once it may be tried again. */
 void fronts_push(struct fronts *fronts, const struct plan *plan, const struct load *load,
 		 uint64_t now_us);
-/* A front refuses a client: the others hear of it. */
+/* A front has refused a client: the other fronts are told. */
 void fronts_refused(struct fronts *fronts, const struct front_client *client);
-/* The inode of the network namespace that sessions live in, 0: none is named. False: no front has
+/* The inode of the network namespace of the sessions, 0: none is configured. False: no front has
  * looked yet. */
 bool fronts_netns(const struct fronts *fronts, uint32_t *ret_netns);
 
-/* The fronts that are wanted, for people. */
+/* The fronts that are wanted, for the status. */
 struct fronts_view {
 	const struct counts *counts;
 	struct front_state state;

@@ -23,7 +23,7 @@ enum gate_beside gate_beside_of(const struct config *config)
 	return GATE_BESIDE_NOBODY;
 }
 
-/* How many more the proxy would let wait, by the wait that they would have to expect. */
+/* How many more clients the proxy would let wait, by the time that they would have to wait. */
 static uint32_t room_of(uint64_t wait_us, const struct plan_service *service,
 			const struct load_service *l)
 {
@@ -33,7 +33,8 @@ static uint32_t room_of(uint64_t wait_us, const struct plan_service *service,
 	return (uint32_t)fmin(fmax(0, most - l->held), 1e6);
 }
 
-/* The proxy keeps its bucket for itself: this one loses what the fronts have admitted. */
+/* The proxy does not share its token bucket. This copy loses one token for each client that the
+ * fronts admit. */
 static uint32_t tokens_of_proxy(struct gate_beside_proxy *p, const struct plan_service *service,
 				const struct load_service *l, uint64_t now_us)
 {

@@ -10,16 +10,17 @@
 
 enum gate_beside { GATE_BESIDE_NOBODY, GATE_BESIDE_POLICY, GATE_BESIDE_PROXY };
 
-/* What is known of the proxy's bucket. Begins as zeros. */
+/* A copy of the proxy's token bucket. Begins as zeros. */
 struct gate_beside_proxy {
-	struct plan_bucket bucket; /* a copy, by what the proxy has admitted */
+	struct plan_bucket bucket; /* filled and emptied by what the proxy has admitted */
 	uint64_t admitted; /* so far */
 };
 
-/* The policy service or the proxy of the same service: config/cross_check.c lets both be, if the
- * gate is to reset. */
+/* Which other front the service has: the policy service or the proxy. config/cross_check.c allows
+ * both, if the gate resets. */
 enum gate_beside gate_beside_of(const struct config *config);
-/* Where clients connect to the proxy: at most GATE_PORTS. The service's own ports are behind it. */
+/* The ports on which clients connect to the proxy: at most GATE_PORTS. The service's own ports are
+ * behind it. */
 void gate_beside_ports(const struct endpoints *listen, uint16_t *ret);
 /* What the gate has to know of a proxy's load to decide as the proxy would. */
 struct gate_other gate_beside_load(struct gate_beside_proxy *p, const struct config *config,

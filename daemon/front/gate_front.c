@@ -108,7 +108,8 @@ static void gate_front_close(void *front, enum front_close how)
 	struct gate *gate = g->gate;
 	bool stay = how == FRONT_RESTART;
 
-	/* The responder may be asking: it ends first, and nobody is handed to it any more. */
+	/* The responder may be asking the gate, so it ends first. From then on no client is sent to
+	 * it. */
 	if (gate && stay)
 		gate_listeners(gate, -1, -1);
 	else if (gate)
@@ -224,8 +225,8 @@ static bool gate_front_reconfigure(void *front, const struct config *before)
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
-/* One line in the mail log for each source that was turned away, and epoch: they are in no
- * other. */
+/* One line in the mail log for each deferred source and epoch: these clients are in no other
+ * log. */
 static void note_refusal(struct gate_front *g, const struct gate_event *event)
 {
 	const struct config_service *service = &g->env->config->service[g->service];
@@ -258,8 +259,8 @@ static void take_event(struct gate_front *g, const struct gate_event *event, uin
 
 	if (event->finished) {
 		memcpy(e.address, &event->client, sizeof(e.address));
-		/* How long a session was says little about what it cost: only the server's part is
-		 * charged. */
+		/* The length of a session says little about its cost: only the server's share of
+		 * the time is charged. */
 		if (event->server_us)
 			tell(g, &e, now_us);
 		return;
@@ -310,7 +311,8 @@ static void gate_front_poll(void *front, uint64_t now_us, struct load *load)
 	l->deferred += c->deferred;
 	l->would_defer += c->would_defer;
 	if (g->beside != GATE_BESIDE_NOBODY) {
-		/* The probe knows them, without those whom the mail server refuses. */
+		/* The probe counts them, without the clients that the mail server itself
+		 * refuses. */
 		counts->in_flight = counts->shadow_in_flight = 0;
 		return;
 	}

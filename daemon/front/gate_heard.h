@@ -1,5 +1,5 @@
-/* The clients that the gate has seen lately. Ranks change as time passes, so the kernel gets
- * them again and again, some in each tick; the rank of a new client at once. */
+/* The clients that the gate has seen lately. Ranks change with time, so some of them are sent to
+ * the kernel in each tick; the rank of a new client is sent at once. */
 #ifndef PENSTOCK_FRONT_GATE_HEARD_H
 #define PENSTOCK_FRONT_GATE_HEARD_H
 
@@ -14,14 +14,14 @@
 
 struct gate_heard {
 	struct in6_addr slot[GATE_HEARD]; /* one for all groups of one hash */
-	unsigned next; /* of which the kernel is told */
+	unsigned next; /* clients whose ranks the kernel gets */
 	struct in6_addr fresh[GATE_FRESH]; /* met since the last tick */
 	unsigned fresh_count;
-	bool told_ranks; /* that the kernel takes no more of them */
+	bool told_ranks; /* logged that the kernel takes no more of them */
 };
 
 void gate_heard_add(struct gate_heard *h, const struct in6_addr *client);
-/* Tells the kernel; nothing where sources have no ranks. */
+/* Sends ranks to the kernel. Does nothing if sources have no ranks. */
 void gate_heard_push(struct gate_heard *h, const struct front_env *env, struct gate *gate,
 		     uint64_t now_us);
 

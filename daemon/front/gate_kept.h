@@ -1,5 +1,5 @@
-/* The gate's descriptors at the service manager, so that verdicts go on while penstockd is
- * restarted. */
+/* Keeps the gate's descriptors at the service manager, so that verdicts go on while penstockd
+ * restarts. */
 #ifndef PENSTOCK_FRONT_GATE_KEPT_H
 #define PENSTOCK_FRONT_GATE_KEPT_H
 
@@ -7,13 +7,13 @@
 
 #include "kernel/gate.h"
 
-/* Hands those that the penstockd before has left to gate_open(). */
+/* Passes the descriptors of the penstockd before to gate_open(). */
 void gate_kept_take(struct gate_options *o);
-/* Whether the service manager keeps all of this gate's now. */
+/* Whether the service manager now keeps all descriptors of this gate. */
 bool gate_kept_store(const struct gate *gate);
-/* It need not keep them any longer. */
+/* Tells the service manager to forget them. */
 void gate_kept_remove(void);
-/* The same where no gate is wanted any more: they are closed, too. */
+/* The same if no gate is wanted any more: also closes them. */
 void gate_kept_forget(void);
 
 #endif

@@ -23,7 +23,7 @@ void gate_responder_manner(const struct config *config, unsigned service,
 	ret->cpu_ratio = c->cpu_ratio;
 }
 
-/* By the responder's thread. */
+/* Called by the responder's thread. */
 static enum reason reason_of(void *context, const struct in6_addr *client, uint16_t client_port,
 			     uint16_t port)
 {
@@ -38,7 +38,8 @@ int gate_responder_open(const struct config *config, unsigned service, int netns
 {
 	struct responder_options o = { .listen = config->gate.listen,
 				       .listen_option = "front.gate.listen",
-				       /* Entering even our own takes a capability. */
+				       /* Entering a namespace needs a capability, even if it is our
+				        * own. */
 				       .netns_fd = netns_is_own(netns_fd) ? -1 : netns_fd,
 				       .mark = GATE_MARK,
 				       .reason = reason_of,

@@ -40,7 +40,7 @@ bool gate_watch_netns(struct gate_watch *w, const struct config *config, uint64_
 		return false;
 	w->netns_looked_us = now_us;
 	fd = netns_open(name, why);
-	/* An error other than that it is gone proves nothing. */
+	/* Only "does not exist" proves that it is gone; another error proves nothing. */
 	if (fd < 0 && fd != -ENOENT && fd != -ESRCH)
 		return false;
 	if (fd >= 0) {

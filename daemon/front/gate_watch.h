@@ -8,7 +8,7 @@
 struct gate_watch {
 	int netns_fd; /* of the mail server */
 	uint32_t netns; /* its inode */
-	bool down; /* nothing listens on the port, and the responder is to say so */
+	bool down; /* nothing listens on the port, and the responder has to say so */
 	uint64_t looked_us, netns_looked_us;
 };
 

@@ -17,7 +17,7 @@ struct peer {
 	bool greeted;
 };
 
-/* The mark names HAProxy's stream and frame. */
+/* The mark of a question holds HAProxy's stream and frame. */
 static void on_verdict(struct stream *stream, struct asked_mark mark, const char *reply)
 {
 	uint8_t answer[SPOP_ANSWER_MAX];
@@ -62,7 +62,7 @@ static int on_bytes(struct stream *stream, const char *bytes, size_t length, siz
 		return 0;
 	if (r > 0 && (q.kind == SPOP_HELLO) == peer->greeted)
 		r = -SPOP_INVALID;
-	/* What is no question is answered behind the verdicts that are on their way. */
+	/* A frame that is no question is answered after the verdicts that are on their way. */
 	if ((r < 0 || q.kind != SPOP_NOTIFY) && stream_is_held(stream))
 		return 0;
 	if (r > 0)

@@ -1,5 +1,5 @@
-/* HAProxy's front in penstockd: it is asked (haproxy.c has the protocol), and has a responder for
- * the clients that HAProxy sends there. */
+/* HAProxy's front in penstockd: it answers questions (haproxy.c has the protocol), and has a
+ * responder for the clients that HAProxy sends there. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 struct haproxy {
 	struct asked asked;
-	struct responder *responder; /* NULL: not asked for */
+	struct responder *responder; /* NULL: not configured */
 	uint64_t responder_errors;
 };
 

@@ -1,6 +1,7 @@
-/* The plain line protocol: Exim asks by readsocket, others by whatever can write a line and read
- * one (line_codec.h). Any number of questions on a connection, each answered by a verdict of its
- * own. What is no question is answered by nothing and closed: who asks then admits the client. */
+/* The plain line protocol (line_codec.h): Exim asks by readsocket, other servers by any means to
+ * write a line and read one. A connection may carry any number of questions, and each gets a
+ * verdict of its own. On bytes that are no question the connection is closed without an answer: the
+ * server then admits its client. */
 #include "front/asked_talk.h"
 #include "front/line_codec.h"
 

@@ -1,12 +1,12 @@
 /* The plain line protocol, for servers without a protocol of their own: one line asks, one line
  * answers. Pure.
  *
- *	connect 203.0.113.9 4711	-> 220
- *	connect 2001:db8::9		-> 451 4.3.2 mx1.example.org server shutdown in progress
+ * 	connect 203.0.113.9 4711	-> 220
+ * 	connect 2001:db8::9		-> 451 4.3.2 mx1.example.org server shutdown in progress
  *
  * The port is optional: with it, penstock knows the connection that is meant. Lines end with LF or
- * CR LF. An address that is none (such as "unknown") is decided without what is known of a source.
- */
+ * CR LF. If the address is not one (such as "unknown"), the verdict uses no knowledge of a
+ * source. */
 #ifndef PENSTOCK_FRONT_LINE_CODEC_H
 #define PENSTOCK_FRONT_LINE_CODEC_H
 
@@ -20,7 +20,7 @@
 struct line_request {
 	struct in6_addr address; /* IPv4 mapped */
 	bool address_known;
-	uint16_t port; /* 0: not said */
+	uint16_t port; /* 0: not given */
 };
 
 /* 1: a request, *ret_size octets of it; 0: more is needed; -EBADMSG: no request; -EMSGSIZE: too

@@ -22,7 +22,7 @@ struct session {
 	char reply[REPLY_MAX + 1];
 };
 
-/* Of this host itself, such as a program that hands in mail. */
+/* Whether the client is on this host itself, such as a program that hands in mail. */
 static bool is_own(const struct milter_message *q)
 {
 	const struct in6_addr *a = &q->address;
@@ -32,7 +32,7 @@ static bool is_own(const struct milter_message *q)
 		(IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127)));
 }
 
-/* What the server is told at this step. */
+/* What the server is answered at this step. */
 static void answer(struct stream *stream, enum milter_kind kind)
 {
 	const struct session *s = stream_state(stream);

@@ -95,7 +95,7 @@ static int read_connect(const uint8_t *data, uint32_t size, struct milter_messag
 	return 1;
 }
 
-/* The next octets of a frame of which only the command matters. */
+/* Skips the next octets of a frame of which only the command matters. */
 static int pass_over(struct milter_reader *r, size_t length, struct milter_message *m,
 		     size_t *ret_size)
 {
@@ -173,7 +173,7 @@ size_t milter_put_reply(uint8_t *buf, const char *text)
 {
 	size_t n = HEAD;
 
-	/* It is a format for the server: a % stands as two. */
+	/* The server takes it as a format, so each % is doubled. */
 	for (size_t i = 0; i < REPLY_MAX && text[i] && n < MILTER_ANSWER_MAX - 2; i++) {
 		buf[n++] = (uint8_t)text[i];
 		if (text[i] == '%')

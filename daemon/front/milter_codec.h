@@ -51,8 +51,8 @@ int milter_parse(struct milter_reader *reader, const uint8_t *bytes, size_t leng
 		 struct milter_message *ret_message, size_t *ret_size);
 
 /* Answers into `buf` of MILTER_ANSWER_MAX octets; they return how many there are. */
-/* Nothing is to be changed in mail, and all steps but connect and MAIL are left out, if the server
- * can. */
+/* Says that mail is not changed, and that all steps except connect and MAIL can be left out, if the
+ * server is able to. */
 size_t milter_put_options(uint8_t *buf, uint32_t version, uint32_t steps);
 /* `final`: accept, so that the server asks no more about this client; else: go on. */
 size_t milter_put_step(uint8_t *buf, bool final);

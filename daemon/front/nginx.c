@@ -1,7 +1,7 @@
 /* nginx' mail proxy: it asks by HTTP (auth_codec.h) once the client has named its recipient, passes
- * the client on to the server that the answer names, or says 451 and closes. nginx itself answers
- * 451 when nobody answers it, so it has to ask through a location of its own that says yes then:
- * snippets/nginx.md. */
+ * the client on to the server that the answer names, or says 451 and closes. If penstockd does not
+ * answer, nginx answers its client 451. So it has to ask through a location that says yes in that
+ * case: snippets/nginx.md. */
 #include "front/asked_talk.h"
 #include "front/auth_codec.h"
 

@@ -1,7 +1,7 @@
-/* The Postfix policy service. In trouble it answers nothing and closes: Postfix then takes its
- * default_action, which the documentation tells to set to DUNNO. One connection per smtpd process,
- * kept; several questions about one SMTP session (a check at RCPT) get one verdict, counted
- * once. */
+/* The Postfix policy service. On an error it closes the connection without an answer: Postfix then
+ * takes its default_action, which the documentation says to set to DUNNO. One connection per smtpd
+ * process, kept; several questions about one SMTP session (a check at RCPT) get one verdict,
+ * counted once. */
 #include <stdio.h>
 #include <string.h>
 

@@ -72,13 +72,13 @@ static bool parse_line(const char *line, size_t length, struct policy_request *r
 }
 
 #ifdef PENSTOCK_PLANTED_OVERREAD
-/* For the test of the fuzzers only, in a build of its own: looks one byte past what came. */
+/* Only for the test of the fuzzers, in a build of its own: reads one byte too far. */
 #define PLANTED 1
 #else
 #define PLANTED 0
 #endif
 
-/* Postfix ends its lines with LF; telnet, by which people try a policy service, with CR LF. 1:
+/* Postfix ends its lines with LF; telnet, with which people test a policy service, with CR LF. 1:
  * there is a CR to leave out. */
 static size_t carriage(const char *line, size_t length)
 {

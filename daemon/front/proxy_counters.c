@@ -19,8 +19,8 @@
 #include "front/event_reader.h"
 
 #define SCAN_US (US_PER_S / 2)
-/* The directory is listed when its time of change is another, and so often after it: that time is
- * not so exact that the first listing must have seen all of a change. */
+/* The directory is listed when its modification time has changed, and so many times after that: the
+ * time is not exact, so the first listing may have missed a part of the change. */
 #define LISTINGS_A_CHANGE 3
 #define FRESH_US (2 * US_PER_S)
 /* Quantiles of connect-to-220 are taken over the last half to one second. */
@@ -34,7 +34,8 @@ struct slot {
 	struct event_reader events;
 };
 
-/* Events of one proxy a tick, about half a millisecond; what is more is counted as lost. */
+/* Events of one proxy in a tick, about half a millisecond of work; further ones are counted as
+ * lost. */
 #define BATCH 2048u
 
 struct proxy_counters {
@@ -71,7 +72,7 @@ int proxy_counters_open(const char *run_dir, struct proxy_counters **ret_proxies
 	if (!proxies)
 		return -ENOMEM;
 	proxies->dir_fd = TAKE_FD(fd);
-	counts_init(&proxies->retired, "proxy", 0); /* its counters go on under the same name */
+	counts_init(&proxies->retired, "proxy", 0); /* its counters continue under the same name */
 	*ret_proxies = proxies;
 	return 0;
 }
@@ -116,7 +117,7 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 	if (!dir) {
 		if (fd >= 0)
 			close(fd);
-		proxies->listings = 1; /* no descriptor is free, perhaps: again */
+		proxies->listings = 1; /* perhaps no descriptor is free: try again */
 		return;
 	}
 	while ((entry = readdir(dir))) {
@@ -130,7 +131,7 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 					"Stop proxies that are not needed.",
 					PROXY_COUNTERS_MAX, entry->d_name);
 			proxies->told_full = true;
-			proxies->listings = 1; /* a place may become free */
+			proxies->listings = 1; /* a place may become free later */
 			break;
 		}
 		slot = &proxies->slots[proxies->count];
@@ -154,8 +155,8 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 	closedir(dir);
 }
 
-/* Whether there may be fronts that are not known: one system call in place of a listing, which is
- * most of what an idle tick costs. */
+/* Whether there may be new fronts: one system call instead of a listing, which would be most of the
+ * cost of an idle tick. */
 static bool has_news(struct proxy_counters *proxies)
 {
 	struct stat st;
@@ -173,7 +174,7 @@ static bool has_news(struct proxy_counters *proxies)
 	return true;
 }
 
-/* The last word of a front that is gone joins the totals, without its gauges. */
+/* Adds the last counters of a front that is gone to the totals, without its gauges. */
 static void retire(struct proxy_counters *proxies, unsigned index)
 {
 	struct slot *slot = &proxies->slots[index];

@@ -22,8 +22,9 @@ struct proxy_counted {
 	bool fresh; /* its heartbeat is young */
 };
 
-/* Makes the directory when it is missing. 0 or -errno; on failure nothing is watched and that is
- * all. `mode` is the directory's, so that the proxy's user may write into it. */
+/* Makes the directory if it is missing. 0 or -errno; after a failure no proxy is counted, and
+ * everything else works. `mode` is the mode of the directory, so that the proxy's user may write
+ * into it. */
 int proxy_counters_open(const char *run_dir, struct proxy_counters **ret_proxies);
 void proxy_counters_close(struct proxy_counters *proxies);
 /* The following three are called once a tick, in this order; with NULL they do nothing.
@@ -34,8 +35,8 @@ void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us);
  * connect-to-220, the oldest waiting and the number waiting into the sample. */
 void proxy_counters_put(struct proxy_counters *proxies, uint64_t now_us, struct load *load,
 			struct sample *sample);
-/* Hands on what each front has told of its sources since the last time, at most some thousand
- * events a front. What was overwritten before it was read is in proxy_counters_events_lost(). */
+/* Passes on the events that each front has written since the last call, at most some thousand a
+ * front. proxy_counters_events_lost() counts those that were overwritten before they were read. */
 void proxy_counters_tell(struct proxy_counters *proxies,
 			 void (*seen)(void *context, const struct source_event *events,
 				      unsigned count, uint64_t now_us),
@@ -43,7 +44,7 @@ void proxy_counters_tell(struct proxy_counters *proxies,
 unsigned proxy_counters_count(const struct proxy_counters *proxies);
 const struct proxy_counted *proxy_counters_of(const struct proxy_counters *proxies, unsigned index);
 uint64_t proxy_counters_events_lost(const struct proxy_counters *proxies);
-/* What the retired ones had counted. */
+/* The counts of retired fronts. */
 const struct counts *proxy_counters_retired(const struct proxy_counters *proxies);
 
 #endif

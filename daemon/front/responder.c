@@ -14,9 +14,9 @@
 #include "base/clock.h"
 #include "front/responder_parts.h"
 
-#define DESCRIPTORS_OF_OTHERS 256 /* left to the rest of the process */
-#define DRAINING_MAX 4096 /* clients that have had the last word, beside those in dialogue */
-#define HANGS_US (1 * US_PER_S) /* a thread that did not turn for so long */
+#define DESCRIPTORS_OF_OTHERS 256 /* descriptors left for the rest of the process */
+#define DRAINING_MAX 4096 /* clients that have got the last reply, beside those in dialogue */
+#define HANGS_US (1 * US_PER_S) /* a thread whose loop did not run for so long hangs */
 
 /* How many clients can be served at once: as configured, and no more than there are descriptors. */
 static uint32_t room(uint32_t linger_max)

@@ -1,13 +1,14 @@
-/* The responder: answers those whom the kernel's gate turns away (and those whom a load balancer
- * sends to it). One thread with one event loop of its own, so that neither the tick waits for tens
- * of thousands of refused clients nor they for the tick; a fixed pool, no allocation per client;
- * raw epoll, because a refusal is some ten system calls and a library's share would show.
+/* The responder answers the clients that the gate in the kernel defers (and those that a load
+ * balancer sends to it). It is one thread with its own event loop, so that the tick and tens of
+ * thousands of refused clients do not wait for each other. It has a fixed pool of clients and
+ * allocates nothing for one. It uses epoll directly, because a refusal is some ten system calls,
+ * and the cost of a library would be visible.
  *
- * Bounded in everything: clients in dialogue (linger_max, an eighth of it while memory drives the
+ * Everything has a limit: clients in dialogue (linger_max, an eighth of it while memory drives the
  * pressure, and never more than there are descriptors), their time (linger_us), what each may say
  * (core/dialogue.h), what the kernel buffers for each, the CPU of all of them (core/cpu_limiter.h).
- * Past a bound a client gets 421 and is closed; past the last, responder_fit() says no and the gate
- * lets connections pass.
+ * Past a limit a client gets 421 and is closed. Past the last limit responder_fit() says no, and
+ * the gate lets connections pass.
  *
  * It reads what refused clients say in penstockd, which has capabilities. Of their bytes it keeps
  * none: core/dialogue.h, pure and under a fuzzer, looks for QUIT and the like in a buffer of fixed
@@ -44,12 +45,12 @@ struct responder_manner {
 
 struct responder_options {
 	struct responder_manner manner;
-	struct endpoints listen; /* besides; none: nowhere */
+	struct endpoints listen; /* one more address; none: there is none */
 	const char *listen_option; /* of `listen`, for messages */
 	bool no_gate; /* only `listen`: there is no gate that hands connections over */
-	int netns_fd; /* where the gate's two listeners lie; -1: here. Stays the caller's */
+	int netns_fd; /* namespace of the gate's two listeners; -1: ours. Stays the caller's */
 	uint32_t mark; /* SO_MARK of the gate's listeners and so of what they accept; 0: none */
-	/* Why a client was turned away, REASON_NONE: not known, the plan tells. Called by the
+	/* Why a client was deferred; REASON_NONE: not known, then the plan says it. Called by the
 	 * responder's thread. NULL: never. */
 	enum reason (*reason)(void *context, const struct in6_addr *client, uint16_t client_port,
 			      uint16_t port);
@@ -59,9 +60,9 @@ struct responder_options {
 /* Starts the thread. 0, or -errno with a sentence in `why` (256). */
 int responder_open(const struct responder_options *options, struct responder **ret_responder,
 		   char *why);
-/* Ends the thread and every dialogue. Hand no more connections to its listeners before: those that
- * are in their queues are told 421 and none is reset, which takes 0.2 s where clients came within
- * the last second. NULL is fine. */
+/* Ends the thread and every dialogue. First stop sending connections to its listeners. Clients in
+ * their queues get 421, and none is reset; this takes 0.2 s if clients came within the last second.
+ * NULL is fine. */
 void responder_close(struct responder *responder);
 /* The gate's listening sockets, on loopback and a port of the kernel's choice; -1: that family is
  * not available. They stay the responder's. */
@@ -69,13 +70,13 @@ int responder_listener_v4(const struct responder *responder);
 int responder_listener_v6(const struct responder *responder);
 /* Takes effect for clients that come from now on. */
 void responder_set_manner(struct responder *responder, const struct responder_manner *manner);
-/* Once a tick. `down`: nothing listens on the port, which is then what clients are told. */
+/* Once a tick. `down`: nothing listens on the port, and clients are told so. */
 void responder_push(struct responder *responder, const struct plan *plan, bool down);
 
 struct responder_view {
 	uint64_t accepted; /* connections taken */
 	uint64_t told; /* of them the greeting went out */
-	uint64_t shortened; /* of them 421 although 451 is asked for: a bound was reached */
+	uint64_t shortened; /* of them answered 421 instead of 451 because a limit was reached */
 	uint64_t finished; /* dialogues that the client ended by QUIT or by closing */
 	uint64_t expired; /* that the time ended */
 	uint64_t errors; /* accept() failed: descriptors, memory */
@@ -87,8 +88,8 @@ struct responder_view {
 	enum reply_form form;
 };
 void responder_view(const struct responder *responder, struct responder_view *ret_view);
-/* Whether clients may be sent here now: its thread turns, and it is not swamped. False with a
- * sentence in `why` (160). */
+/* Whether clients may be sent here now: its thread runs and keeps up. False with a sentence in
+ * `why` (160). */
 bool responder_fit(const struct responder *responder, uint64_t now_us, char *why);
 
 #endif

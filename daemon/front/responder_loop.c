@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "front/responder_parts.h"
 
-#define ACCEPT_BATCH 128 /* then those in dialogue have their turn */
+#define ACCEPT_BATCH 128 /* accepted at once; then clients in dialogue have their turn */
 #define EVENTS 256
-#define TURN_MS 100 /* it turns at least so often: its heartbeat */
+#define TURN_MS 100 /* the loop runs at least so often: its heartbeat */
 #define NICE_STEPS 5 /* behind the tick */
 #define BLOCKED_US (1 * US_PER_S) /* after the kernel had no memory or descriptor */
 #define FAREWELL_US (200 * US_PER_MS) /* longer than most round trips */
@@ -110,15 +110,14 @@ static unsigned reply_code(const struct responder *r)
 	return service ? service->reply_code : r->manner.reply_code;
 }
 
-/* Whether the plan may have told clients apart: else what it says of all of them holds for each,
- * and nobody need be asked. */
+/* Whether the plan may treat clients differently. If not, the reason is the same for all, and there
+ * is no need to ask the gate. */
 static bool tells_apart(const struct responder *r, const struct plan_service *service)
 {
 	return service->reserve_256 || service->source_max != PLAN_UNLIMITED || r->manner.sources;
 }
 
-/* Why this client was turned away: by order, by itself, or because of what all are turned away
- * for. */
+/* Why this client was deferred: an order, the client itself, or the reason that holds for all. */
 static enum reason reason_of(const struct responder *r, int fd, const struct sockaddr_in6 *peer)
 {
 	const struct plan_service *service = service_plan(r);
@@ -165,7 +164,7 @@ static void go_on(struct responder *r, uint32_t index, enum talk_next next)
 	}
 }
 
-/* Nothing is kept of this client: told, and closed. */
+/* No state is kept for this client: it gets the reply and is closed. */
 static void dismiss(struct responder *r, int fd, enum reason reason)
 {
 	char line[REPLY_MAX + 1];
@@ -237,8 +236,8 @@ static void take(struct responder *r, int fd, struct sockaddr_storage *peer)
 	welcome(r, fd, reason_of(r, fd, (struct sockaddr_in6 *)peer));
 }
 
-/* No memory or descriptor for one more. The reserved descriptor answers one, so that the queue
- * moves; then a pause. */
+/* No memory or descriptor for one more client. The reserved descriptor is used to answer one, so
+ * that the queue moves; then a pause. */
 static void cannot_accept(struct responder *r, int listener)
 {
 	int fd;
@@ -290,7 +289,7 @@ static void expire(struct responder *r)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
-/* How full the accept queues are: the fuller one counts. For a listening socket TCP_INFO tells its
+/* How full the accept queues are; the fuller one counts. For a listening socket, TCP_INFO gives its
  * queue and the limit of it. */
 static double crowd(const struct responder *r)
 {
@@ -311,8 +310,8 @@ static double crowd(const struct responder *r)
 	return most;
 }
 
-/* Waits when the CPU share is spent, or the kernel has no memory: new clients wait in the accept
- * queue. */
+/* Pauses accepting when the CPU share is used up, or the kernel has no memory: new clients wait in
+ * the accept queue. */
 static void keep_to_share(struct responder *r)
 {
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
@@ -383,8 +382,8 @@ static void turn(struct responder *r)
 	keep_to_share(r);
 }
 
-/* Where the tick is ahead of everybody (Nice= in the unit), this thread is ahead of the MTA, so
- * that a saturated machine still answers, and behind the tick. */
+/* If the unit gives the tick a high priority (Nice=), this thread comes after the tick and before
+ * the MTA, so that a saturated machine still answers. */
 static void set_priority(void)
 {
 	id_t thread = (id_t)syscall(SYS_gettid);

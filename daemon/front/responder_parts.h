@@ -11,7 +11,7 @@
 
 #define RESPONDER_BACKLOG 4096
 #define RESPONDER_NOBODY UINT32_MAX
-/* What epoll tells of a descriptor that is no client's. */
+/* Tags of epoll events for descriptors that belong to no client. */
 #define RESPONDER_WAKE UINT32_MAX
 #define RESPONDER_LISTENER_0 (UINT32_MAX - 1 - LISTENERS)
 
@@ -26,8 +26,8 @@ struct responder_client {
 	uint8_t queue;
 };
 
-/* All of a queue have the same time to live, so the oldest is first and expiry looks at no
- * other. */
+/* All clients of a queue have the same time limit, so the first one expires first, and no other has
+ * to be looked at. */
 enum { QUEUE_LINGER, QUEUE_DRAIN, QUEUES };
 struct responder_queue {
 	uint32_t first, last, count;
@@ -37,7 +37,7 @@ struct responder {
 	struct responder_options options;
 	pthread_t thread;
 	bool running;
-	sem_t opened; /* the thread has its sockets, or knows why not */
+	sem_t opened; /* the thread has opened its sockets, or has failed */
 	int result;
 	char why[256];
 
@@ -53,8 +53,10 @@ struct responder {
 	struct responder_manner manner;
 	struct plan current;
 	struct cpu_limiter limiter;
-	struct responder_client *client; /* `most` of them, mapped: memory is taken when used */
-	uint32_t most, unused, free; /* free: first of those given back; unused: never had */
+	/* `most` of them, mapped: memory is used only when touched */
+	struct responder_client *client;
+	/* free: the first that was given back; unused: the first that was never used */
+	uint32_t most, unused, free;
 	struct responder_queue queue[QUEUES];
 	uint64_t now_us, plan_us, blocked_until_us, accepted_us;
 	int reserve_fd;

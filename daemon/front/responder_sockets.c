@@ -10,7 +10,7 @@
 
 #include "front/responder_parts.h"
 
-#define RECEIVE_BYTES 4096 /* that the kernel keeps of what one client sends */
+#define RECEIVE_BYTES 4096 /* buffer in the kernel for what one client sends */
 #define FIN_WAIT_S 5
 
 static int listen_fd(struct responder *r, int family)
@@ -24,8 +24,8 @@ static int listen_fd(struct responder *r, int family)
 
 	if (fd < 0)
 		return -errno;
-	/* What is accepted has the guarded port for its own: without this an MTA that is started
-	 * again could not bind it. */
+	/* An accepted socket has the guarded port as its local port. Without this option a
+	 * restarted MTA could not bind that port. */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
@@ -39,7 +39,7 @@ static int listen_fd(struct responder *r, int family)
 	return fd;
 }
 
-/* What is set on a listener holds for what it accepts. */
+/* Accepted sockets inherit the options of the listener. */
 static int watch(struct responder *r, int which)
 {
 	struct epoll_event event = { .events = EPOLLIN,
@@ -82,7 +82,7 @@ int responder_open_sockets(struct responder *r)
 			 e == -EPERM ? " (marking its socket takes CAP_NET_ADMIN)" : "");
 		return e;
 	}
-	/* Without IPv6 that family is not guarded. */
+	/* On a host without IPv6 that family is not guarded. */
 	if (!r->options.no_gate)
 		r->listener[LISTENER_V6] = listen_fd(r, AF_INET6);
 	for (int i = 0; i < LISTENERS; i++)

@@ -10,7 +10,7 @@
 /* filter, version, time, smtp-in, connect, session, token, name, address */
 #define FIELDS 9
 
-/* False: no identifier of 1 to 16 hexadecimal digits. */
+/* False: it is not an identifier of 1 to 16 hexadecimal digits. */
 static bool take_id(const char *field, char id[17])
 {
 	size_t n = strspn(field, "0123456789abcdefABCDEF");
@@ -45,7 +45,7 @@ static void parse_filter(char *text, struct smtpd_line *l)
 	char *field[FIELDS], *at = text;
 	unsigned count = 0;
 
-	/* A name with a bar in it shifts nothing: the address is what follows the last one. */
+	/* A name that contains a bar does no harm: the address is what follows the last bar. */
 	while (at && count < FIELDS) {
 		field[count++] = at;
 		at = strchr(at, '|');

@@ -14,7 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define SMTPD_LINE_MAX 2048u /* octets of a line, with its end; the rest is taken for another one */
+#define SMTPD_LINE_MAX 2048u /* octets of a line, with its end; the rest is taken as another line */
 #define SMTPD_ANSWER_MAX 640u
 
 enum smtpd_kind { SMTPD_OTHER, SMTPD_READY, SMTPD_CONNECT };
@@ -23,12 +23,12 @@ struct smtpd_line {
 	enum smtpd_kind kind;
 	char session[17], token[17]; /* CONNECT: hexadecimal */
 	struct in6_addr address; /* CONNECT: IPv4 mapped */
-	bool address_known; /* false: no client of a network */
+	bool address_known; /* false: not a client from a network */
 };
 
 /* 1: a line, *ret_size octets of it; 0: more is needed. */
 int smtpd_parse(const char *bytes, size_t length, struct smtpd_line *ret_line, size_t *ret_size);
-/* What registers the filter: the answer to SMTPD_READY. */
+/* The lines that register the filter: the answer to SMTPD_READY. */
 const char *smtpd_register(void);
 /* The answer to a CONNECT into `buf` of SMTPD_ANSWER_MAX: `reply` goes to the client, which is then
  * disconnected, if it begins with 451 or 421 and is one line of printable octets; else, and when it

@@ -253,7 +253,7 @@ int spop_parse(const uint8_t *bytes, size_t length, struct spop_request *ret_req
 		q.kind = SPOP_HELLO;
 		status = take_hello(&r, &q);
 	} else if (type == DISCONNECT) {
-		q.kind = SPOP_DISCONNECT; /* why is no business of ours */
+		q.kind = SPOP_DISCONNECT; /* the reason does not matter here */
 	} else if (type == NOTIFY) {
 		q.kind = SPOP_NOTIFY;
 		status = take_messages(&r, &q);

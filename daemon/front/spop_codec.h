@@ -34,7 +34,7 @@ enum spop_status {
 struct spop_request {
 	enum spop_kind kind;
 	/* HELLO */
-	uint32_t frame_max; /* that both sides bear */
+	uint32_t frame_max; /* frame size that both sides can handle */
 	bool health_check; /* HAProxy wants the answer only, and the connection closed */
 	/* NOTIFY */
 	uint64_t stream, frame; /* go back with the answer */

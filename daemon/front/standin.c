@@ -18,7 +18,7 @@
 #include "base/log.h"
 #include "base/privilege.h"
 
-/* Under the two seconds of the plan's heartbeat: a client waits for this and a look. */
+/* Below the two seconds of the plan's heartbeat: a client waits for this time and one check. */
 #define HANG_US (US_PER_S * 12 / 10)
 #define LOOK_MS 200
 #define ORPHAN_US (3 * US_PER_S)
@@ -91,7 +91,7 @@ static void keep_only(int a, int b, int c)
 	const int kept[] = { a, b, c };
 	int next = 3;
 
-	/* Lowest first; whatever lies between goes. */
+	/* Sorted; every descriptor between them is closed. */
 	for (;;) {
 		int least = -1;
 
@@ -124,11 +124,12 @@ static void perform(const struct standin_options *o, const uint64_t *beat_us, in
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_NAME, "penstock-standin");
 	keep_only(life_fd, o->listener_v4, o->listener_v6);
-	privilege_drop(); /* what it does takes none */
+	privilege_drop(); /* its work needs no capability */
 	for (;;) {
 		uint64_t now_us, beat;
 
-		/* An orphan's pipe is always readable: then by the clock alone. */
+		/* The pipe of an orphan is always readable: from then on it only waits by the
+		 * clock. */
 		poll(&life, orphan_us ? 0 : 1, orphan_us || stage.count ? 20 : LOOK_MS);
 		now_us = clock_monotonic_us();
 		if (!orphan_us && life.revents)

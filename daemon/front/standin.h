@@ -1,11 +1,11 @@
 /* The stand-in: a small process beside the daemon that shares the responder's listening sockets.
  * While the daemon hangs (stopped, stuck, its responder's thread gone) or has just died, the gate
  * still sends clients there until its heartbeat is old, and those would wait for their greeting for
- * as long as it hangs. The stand-in takes them, says 421, and closes. It holds nothing else of the
- * daemon: no BPF descriptor, no lock, so that its staying a moment longer keeps nothing
- * attached. A client that the responder has accepted is the responder's. It greets each before it
- * accepts the next, so at most one of them waits, untold, until the daemon goes on or ends, or its
- * own time-out sends it elsewhere. */
+ * as long as it hangs. The stand-in accepts them, says 421, and closes. It holds nothing else of
+ * the daemon: no BPF descriptor and no lock, so that nothing stays attached when it lives a moment
+ * longer. A client that the responder has accepted stays with the responder. The responder greets
+ * each client before it accepts the next one, so at most one client waits without a greeting until
+ * the daemon goes on or ends, or until the client's own timeout. */
 #ifndef PENSTOCK_FRONT_STANDIN_H
 #define PENSTOCK_FRONT_STANDIN_H
 
@@ -22,7 +22,7 @@ struct standin_options {
 int standin_open(const struct standin_options *options, struct standin **ret_standin);
 /* Ends it. NULL is fine. */
 void standin_close(struct standin *standin);
-/* Once a tick, while the responder is well. Starts it again when it was killed. */
+/* Once a tick, while the responder is well. Starts it again if it was killed. */
 void standin_beat(struct standin *standin, uint64_t now_us);
 
 #endif

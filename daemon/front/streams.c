@@ -12,16 +12,17 @@
 #include "base/clock.h"
 #include "base/endpoint.h"
 
-#define UNSENT_MAX 65536 /* octets that one connection leaves untaken before it is not read from */
+#define UNSENT_MAX 65536 /* unread answers of a connection: above this it is not read from */
 
 struct stream {
-	struct streams *streams; /* gone, perhaps, when `events` is NULL */
+	struct streams *streams; /* may be freed already when `events` is NULL */
 	struct stream *next, **previous;
-	struct bufferevent *events; /* NULL: its connection is gone, and it is held */
+	struct bufferevent *events; /* NULL: the connection is gone, but the stream is held */
 	unsigned held;
 	bool waits; /* for answers: nothing is read */
 	bool finished; /* closed when what was written has gone */
-	bool ended; /* the other side sends no more: finished, once all that came is dealt with */
+	/* the other side sends no more: finished once everything that came is handled */
+	bool ended;
 	_Alignas(16) char state[];
 };
 
@@ -35,7 +36,7 @@ struct streams {
 	struct stream *all;
 };
 
-/* Its connection ends; the rest of it when nothing holds it. */
+/* Ends its connection. The stream itself is freed when nothing holds it. */
 static void stream_free(struct stream *s)
 {
 	*s->previous = s->next;
@@ -78,7 +79,7 @@ static void on_broken(struct bufferevent *events, short what, void *context)
 	stream_free(context);
 }
 
-/* Nothing more is read; it goes when its answers have gone. */
+/* Reads nothing more; closes when its answers are sent. */
 static void leave(struct stream *s)
 {
 	s->finished = true;
@@ -115,7 +116,7 @@ static int take(struct stream *s)
 	return s->finished;
 }
 
-/* libevent calls on_read() over and over while as much lies there as may. */
+/* libevent calls on_read() again and again while the buffer is full. */
 static void wait_for_answers(struct stream *s)
 {
 	s->waits = s->held && evbuffer_get_length(bufferevent_get_input(s->events)) >
@@ -137,7 +138,7 @@ static void on_read(struct bufferevent *events, void *context)
 	go_on(context);
 }
 
-/* All that was written has been taken: what waited meanwhile is read. */
+/* Everything that was written has been sent: read what has waited meanwhile. */
 static void on_drained(struct bufferevent *events, void *context)
 {
 	struct stream *s = context;
@@ -147,7 +148,8 @@ static void on_drained(struct bufferevent *events, void *context)
 	go_on(s);
 }
 
-/* Who closes the sending side only (nc -N) still gets the answers that are on their way. */
+/* A client that closes only its sending side (nc -N) still gets the answers that are on their
+ * way. */
 static void on_event(struct bufferevent *events, short what, void *context)
 {
 	struct stream *s = context;
@@ -196,7 +198,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	int one = 1;
 	struct stream *s = room ? calloc(1, sizeof(*s) + all->options.state_size) : NULL;
 
-	/* Answers are short, and none waits for the acknowledgement of another. */
+	/* Answers are short, and must not wait for the acknowledgement of the one before. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (s)
 		s->events = bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE);
@@ -228,7 +230,7 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 			evconnlistener_enable(all->listener[i]);
 }
 
-/* Descriptors ran out: a pause, or accept would be tried for ever. */
+/* No descriptor is left: pause, or accept() would be tried without end. */
 static void on_accept_error(struct evconnlistener *listener, void *context)
 {
 	static const struct timeval pause = { 0, 100000 };

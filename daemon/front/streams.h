@@ -1,20 +1,20 @@
-/* The connections of a front that is asked over stream sockets: it accepts up to a bound, gathers
- * what comes, closes who is silent for too long. The front itself is a function on bytes. An answer
- * may come later: a stream that is held for it outlives its connection.
+/* The connections of a front that is asked over stream sockets: it accepts up to a limit, collects
+ * the bytes that arrive, and closes a connection that is silent for too long. The front itself is a
+ * function on bytes. An answer may come later: a stream that is held for it outlives its
+ * connection.
  *
  * Example: a front whose questions are lines ending with LF, answered each by a line:
  *
  * static int on_bytes(struct stream *stream, const char *bytes, size_t length, size_t *ret_size)
- *	{
- *		const char *end = memchr(bytes, '\n', length);
+ * 	{
+ * 		const char *end = memchr(bytes, '\n', length);
  *
- *		if (!end)
- *			return length > LINE_MAX ? -EMSGSIZE : 0;
- *		stream_write(stream, "220\n", 4);
- *		*ret_size = (size_t)(end - bytes) + 1;
- *		return 1;
- *	}
- */
+ * 		if (!end)
+ * 			return length > LINE_MAX ? -EMSGSIZE : 0;
+ * 		stream_write(stream, "220\n", 4);
+ * 		*ret_size = (size_t)(end - bytes) + 1;
+ * 		return 1;
+ * 	} */
 #ifndef PENSTOCK_FRONT_STREAMS_H
 #define PENSTOCK_FRONT_STREAMS_H
 
@@ -28,11 +28,13 @@ struct streams;
 
 struct streams_options {
 	uint32_t connections_max;
-	uint64_t idle_us; /* without a byte from the other side, or while it takes none */
+	/* time without a byte from the other side, or in which it reads nothing */
+	uint64_t idle_us;
 	/* octets that a connection may have sent without a whole message among them */
 	size_t input_max;
 	size_t state_size; /* of stream_state() */
-	unsigned held_max; /* how often a stream is held before nothing more is taken from it */
+	/* answers that may be outstanding before the stream is not read any more */
+	unsigned held_max;
 	/* What came and was not taken yet, at least one octet. 1: a message was dealt with,
 	 * `*ret_size` octets long; asked again at once when more has come. 0: more is needed, or
 	 * the stream is held, and it is asked again when it is released. Negative: no message of
@@ -51,19 +53,20 @@ int streams_open(struct event_base *base, const struct streams_options *options,
 /* Ends all connections; streams that are held stay until they are released. NULL is fine. */
 void streams_close(struct streams *streams);
 
-/* state_size octets of the connection's own, zeros at first. */
+/* state_size octets that belong to the connection, zeros at first. */
 void *stream_state(struct stream *stream);
 void *stream_context(const struct stream *stream);
-/* Inside `bytes`, or while it is held. What the other side does not take is kept, and it is not
- * read from meanwhile: bounded by one answer for each message of input_max. */
+/* Inside `bytes`, or while it is held. Bytes that the other side does not read are kept, and
+ * meanwhile it is not read from. The limit is one answer for each message of input_max. */
 void stream_write(struct stream *stream, const void *bytes, size_t length);
 /* Nothing more is read; closed when what was written is on its way. Inside `bytes`, or while it is
  * held. */
 void stream_finish(struct stream *stream);
-/* An answer comes later. Each of the first is followed by one of the last. */
+/* An answer comes later: hold the stream until then. Each stream_hold() needs one
+ * stream_release(). */
 void stream_hold(struct stream *stream);
 bool stream_is_held(const struct stream *stream);
-/* Of one that is held: it has its connection still, and may be written to. */
+/* For a stream that is held: whether its connection still exists and may be written to. */
 bool stream_is_open(const struct stream *stream);
 void stream_release(struct stream *stream);
 

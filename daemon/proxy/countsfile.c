@@ -20,7 +20,8 @@ static int make(struct countsfile *file, const char *run_dir, unsigned generatio
 
 	if (r < 0)
 		return r;
-	/* Made whole under a name with a dot, which the daemon passes over, then renamed. */
+	/* Completed under a name that begins with a dot, which the daemon ignores, and then
+	 * renamed. */
 	snprintf(fresh, sizeof(fresh), "%s.new", file->path);
 	r = sharedfile_create(fresh, sizeof(struct counts), &file->fd, &map);
 	if (r < 0)

@@ -1,6 +1,6 @@
 /* The proxy's counts where the daemon reads them: RUN_DIR/counts/proxy-PID, locked while this
- * process lives. When it cannot be made the counts are kept in plain memory, that is said once, and
- * mail flows. */
+ * process lives. If the file cannot be made, the counts are kept in plain memory, that is logged
+ * once, and mail flows. */
 #ifndef PENSTOCK_PROXY_COUNTSFILE_H
 #define PENSTOCK_PROXY_COUNTSFILE_H
 
@@ -14,10 +14,11 @@ struct countsfile {
 	char path[320];
 };
 
-/* `generation`: 0, and one more for each that had to be given up. 0, or -ENOMEM. */
+/* `generation`: 0 for the first file, and one more for each that replaces a truncated one. 0, or
+ * -ENOMEM. */
 int countsfile_open(struct countsfile *file, const char *run_dir, unsigned generation);
 void countsfile_close(struct countsfile *file);
-/* Another process cut it short while it was mapped: it is zeros now, and private. */
+/* Whether another process truncated it while it was mapped: it is all zeros now, and private. */
 bool countsfile_is_torn(const struct countsfile *file);
 
 #endif

@@ -1,6 +1,6 @@
-/* What the proxy tells the daemon of its sources: a ring in RUN_DIR/counts/proxy-PID.events
- * (core/events.h), and how many sessions each source has open here. When the file cannot be made
- * nothing is told, that is said once, and mail flows. */
+/* What the proxy reports to the daemon about sources: a ring in RUN_DIR/counts/proxy-PID.events
+ * (core/events.h), and how many sessions each source has open here. If the file cannot be made,
+ * nothing is reported, that is logged once, and mail flows. */
 #ifndef PENSTOCK_PROXY_EVENTSFILE_H
 #define PENSTOCK_PROXY_EVENTSFILE_H
 
@@ -13,10 +13,10 @@ struct eventsfile {
 	char path[320];
 };
 
-/* To be called before the counts file appears: the daemon opens both when it sees that one. */
+/* Call it before the counts file appears: when the daemon sees that file, it opens both. */
 void eventsfile_open(struct eventsfile *file, const char *run_dir, unsigned generation);
 void eventsfile_close(struct eventsfile *file);
-/* Another process cut it short while it was mapped: it is zeros now, and private. */
+/* Whether another process truncated it while it was mapped: it is all zeros now, and private. */
 bool eventsfile_is_torn(const struct eventsfile *file);
 static inline void eventsfile_put(struct eventsfile *file, const struct source_event *event)
 {

@@ -1,11 +1,11 @@
-/* Counts a session while the server has it: as in flight, as busy when the server owes an
- * answer, and in what the daemon is told. */
+/* Counts a session while the server has it: as in flight, as busy while the server owes an answer,
+ * and in the reports to the daemon. */
 #include <string.h>
 
 #include "proxy/session_parts.h"
 
-/* Of the time after which a session is stuck, so much makes it slow; and so many slow ones of one
- * source count as load. */
+/* A session is slow after this share of the time that makes it stuck; and so many slow sessions of
+ * one source count as load. */
 #define SLOW_PART 5
 #define SLOW_MIN 4
 #define SLOW_SHARE 8
@@ -32,7 +32,7 @@ static void is_slow(struct session *s, bool slow)
 	peers_slow(&s->tally->peers, s->addresses.source.s6_addr, slow ? 1 : -1);
 }
 
-/* It does not wait in the queue for greetings any more. */
+/* Removes it from the queue for greetings. */
 static void leave_queue(struct session *s, bool greeted)
 {
 	if (!s->ungreeted || s->overtaken)
@@ -62,7 +62,7 @@ void flight_track(struct session *s, struct smtp_track_change change)
 			    s->moved_us, s->tally->config.proxy.backend.text);
 	else
 		c->greeted++;
-	/* One that turns clients away is quick, but that is no sign that it keeps up. */
+	/* A server that refuses clients is quick, but that does not show that it keeps up. */
 	if (s->ungreeted && !change.turned_away) {
 		uint64_t us = s->moved_us - s->track.began_us;
 
@@ -103,8 +103,8 @@ static void tell_finished(struct session *s)
 								     : UINT32_MAX });
 }
 
-/* How long it took the client and the server: neither has part in the time in which it was
- * stuck. */
+/* The time taken by the client and by the server. The time in which the session was stuck counts
+ * for neither. */
 static uint64_t session_us(const struct session *s)
 {
 	uint64_t us = s->moved_us - s->opened_us;

@@ -24,9 +24,9 @@ int handover_listen(struct listeners *listeners, const struct endpoints *wanted,
 /* No proxy will follow: the manager closes the sockets, so that clients are refused at once
  * instead of waiting in the queue. */
 void handover_forget(void);
-/* At SIGTERM. True in the child that goes on with the sessions; false where there is nothing to
- * hand over or it cannot be done, and this process has to finish them. Does not return in the
- * process that is replaced: it ends with success. */
+/* At SIGTERM. True in the child that goes on with the sessions. False if there is nothing to hand
+ * over, or if it failed: then this process has to finish them. Does not return in the process that
+ * is replaced: it ends with success. */
 bool handover_sessions(const struct listeners *listeners, struct tally *tally);
 
 #endif

@@ -1,4 +1,4 @@
-/* The PROXY header with which a connection begins, where one is expected. */
+/* The PROXY header at the beginning of a connection, if one is expected. */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -50,7 +50,8 @@ static int collect(struct session *s, struct proxy_addresses *ret_told, size_t *
 	return r > 0;
 }
 
-/* It is collected in `up`; what follows it is the client's, and goes to the backend after ours. */
+/* It is collected in `up`. Bytes that follow it come from the client, and go to the backend after
+ * our own header. */
 enum next header_read(struct session *s)
 {
 	struct proxy_addresses told = { 0 };

@@ -44,7 +44,7 @@ static uint32_t home(const struct peers *p, uint64_t key)
 	return (uint32_t)splitmix_next(&state) & p->mask;
 }
 
-/* Its place, or the free one where it would go. */
+/* Its slot, or the free slot for it. */
 static uint32_t find(const struct peers *p, uint64_t key)
 {
 	uint32_t at = home(p, key);

@@ -22,7 +22,7 @@ int peers_open(struct peers *peers, uint32_t most, uint64_t seed);
 void peers_close(struct peers *peers);
 /* Of an address (IPv6: its /64), 16 bytes, IPv4 as mapped. */
 uint32_t peers_count(const struct peers *peers, const uint8_t *address);
-/* How many of its sessions are slow, after `by` more or less of them are. */
+/* Adds `by` (may be negative) to the number of its slow sessions, and returns the sum. */
 uint32_t peers_slow(struct peers *peers, const uint8_t *address, int by);
 void peers_add(struct peers *peers, const uint8_t *address);
 void peers_remove(struct peers *peers, const uint8_t *address);

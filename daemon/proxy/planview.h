@@ -16,7 +16,7 @@ struct planview {
 	ino_t inode;
 	uint64_t checked_us;
 	struct plan plan; /* last whole copy */
-	bool fresh, told; /* told: that it is missing or stale */
+	bool fresh, told; /* logged that it is missing or stale */
 };
 
 void planview_init(struct planview *view, const char *run_dir);

@@ -35,8 +35,8 @@ struct proxy {
 	bool ready; /* the service manager was told */
 };
 
-/* Two descriptors a session, one for a client that is being refused, and a few of our own. Returns
- * how many there are. */
+/* Needed: two descriptors for each session, one for each client that is being refused, and a few of
+ * our own. Returns how many are allowed. */
 static rlim_t raise_descriptors(rlim_t wanted)
 {
 	struct rlimit limit, more = { wanted, wanted };
@@ -164,7 +164,8 @@ static void finish_if_drained(struct proxy *p)
 		event_base_loopexit(p->tally.base, NULL);
 }
 
-/* Never waited for: sessions matter more. What it did not take it is told a second later. */
+/* Never waits for the manager: sessions matter more. A message that it did not take is sent a
+ * second later. */
 static void tell_manager(struct proxy *p, uint64_t in_flight)
 {
 	char text[160];
@@ -261,7 +262,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 		reload(p);
 		return;
 	}
-	if (p->tally.draining) { /* the second time: now */
+	if (p->tally.draining) { /* the second signal: end at once */
 		event_base_loopexit(p->tally.base, NULL);
 		return;
 	}

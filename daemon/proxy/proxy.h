@@ -12,7 +12,7 @@ struct proxy;
 /* 0, or -errno with a sentence in `why` (256). */
 int proxy_open(const struct config *config, const struct config_source *source,
 	       struct proxy **ret_proxy, char *why);
-/* Until SIGTERM and the last session's end. */
+/* Runs until SIGTERM and the end of the last session. */
 int proxy_run(struct proxy *proxy);
 void proxy_close(struct proxy *proxy);
 

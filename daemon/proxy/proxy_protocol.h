@@ -21,9 +21,9 @@ struct proxy_addresses {
 /* Returns the length of the header at the beginning of `bytes` (1 and up), 0 when more is needed,
  * -EPROTO when this is none. */
 int proxy_protocol_decode(const uint8_t *bytes, size_t length, struct proxy_addresses *ret);
-/* How many octets the header has that begins with `bytes`, as far as they tell (more than `length`
- * of them: a version 2 header, whose TLVs may make it 65,551 long); PROXY_PROTOCOL_MAX while they
- * do not. */
+/* The length of the header that begins with `bytes`. It may be more than `length`: a version 2
+ * header with TLVs may have up to 65,551 octets. PROXY_PROTOCOL_MAX while `bytes` are too few to
+ * know it. */
 size_t proxy_protocol_length(const uint8_t *bytes, size_t length);
 /* Writes a header of version 1 or 2 (PROXY_PROTOCOL_MAX is always enough). Returns its length. */
 size_t proxy_protocol_encode(int version, const struct proxy_addresses *addresses, uint8_t *out);

@@ -7,7 +7,7 @@
 #include "core/told.h"
 #include "proxy/session_parts.h"
 
-#define LINGER_SHORT_US (500 * US_PER_MS) /* past the bound of lingerers */
+#define LINGER_SHORT_US (500 * US_PER_MS) /* too many clients are in dialogue */
 
 /* Over: the next tick ends it. */
 static void take(struct session *s, enum talk_next next)
@@ -38,7 +38,7 @@ enum next refuse_begin(struct session *s)
 	unsigned code = plan->services > t->service ? plan->service[t->service].reply_code
 						    : service->reply_code;
 
-	if (service->tls == TLS_IMPLICIT) /* nothing can be said in the clear */
+	if (service->tls == TLS_IMPLICIT) /* TLS from the first byte: no reply is possible */
 		return NEXT_BREAK;
 	s->phase = PHASE_REFUSE;
 	s->deadline_us = s->moved_us + t->config.proxy.linger_us;

@@ -24,7 +24,7 @@ static void finish_flow(struct flow *flow, int to_fd)
 	}
 }
 
-/* Writes what came in; keeps the rest. -1: the sink is broken. */
+/* Writes the received bytes; keeps what does not fit. -1: the receiving side is broken. */
 static int push(struct flow *flow, int to_fd, const char *bytes, size_t length)
 {
 	ssize_t n = send(to_fd, bytes, length, MSG_NOSIGNAL);
@@ -44,7 +44,7 @@ static int push(struct flow *flow, int to_fd, const char *bytes, size_t length)
 	return 0;
 }
 
-/* 1: all gone, 0: more to come, -1: broken. */
+/* 1: all written, 0: some left, -1: broken. */
 static int flush(struct flow *flow, int to_fd)
 {
 	ssize_t n = send(to_fd, flow->pending + flow->offset, flow->length, MSG_NOSIGNAL);
@@ -61,8 +61,8 @@ static int flush(struct flow *flow, int to_fd)
 	return 1;
 }
 
-/* Both directions have ended, and the client has closed (closing before it does could reset what it
- * has not read yet): so has the session. */
+/* The session ends when both directions have ended and the client has closed. Closing before the
+ * client could reset the connection, and the client would lose what it has not read. */
 static bool is_over(const struct session *s)
 {
 	return s->up.source_eof && s->up.sink_eof && s->down.sink_eof;
@@ -134,8 +134,8 @@ static enum next server_broke(struct session *s)
 
 static enum next server_closed(struct session *s)
 {
-	/* It sent nothing at all: without a reply the client would see a broken connection for no
-	 * reason. */
+	/* The server sent nothing. The client gets a reply, since a broken connection would tell it
+	 * nothing. */
 	if (s->ungreeted && !s->up.source_eof)
 		return NEXT_SILENT;
 	s->down.source_eof = true;

@@ -64,7 +64,7 @@ static void end(struct session *s, bool in_order)
 	free(s);
 }
 
-/* The other side learns of a broken connection as such: by a reset. */
+/* A broken connection is passed on to the other side as a reset. */
 static void reset(struct session *s)
 {
 	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
@@ -220,7 +220,7 @@ void session_new(struct tally *t, int fd, uint64_t now_us)
 	session_go_on(s, NEXT_DECIDE);
 }
 
-/* Adds what this session is to the gauges of `counts`, which begin at zero. */
+/* Adds this session to the gauges of `counts`, which begin at zero. */
 static void recount(const struct session *s, struct counts_service *c)
 {
 	c->in_flight += s->in_flight;

@@ -10,11 +10,11 @@
 /* Takes over an accepted, non-blocking descriptor. On any failure the client is closed and that is
  * counted. */
 void session_new(struct tally *tally, int fd, uint64_t now_us);
-/* Lets in those who wait for a place as long as there is one, and refuses those who have waited
- * long enough. */
+/* Admits waiting clients as long as there are places, and refuses those that have waited for too
+ * long. */
 void held_admit(struct tally *tally, uint64_t now_us);
-/* How many may wait at once: `connections_max` of the front, and what the machine's memory
- * bears. */
+/* How many may wait at once: limited by `connections_max` of the front and by the machine's
+ * memory. */
 unsigned held_max(unsigned connections_max);
 /* Every 100 ms, for all: time-outs, late refusals, quiet clients. */
 void session_tick(struct session *session, uint64_t now_us);
@@ -22,9 +22,9 @@ void session_tick(struct session *session, uint64_t now_us);
  * counted again. */
 void session_mend_counts(struct tally *tally);
 struct session *session_next(const struct session *session);
-/* The oldest waiting one's start; 0: this one does not wait. */
+/* When it began to wait; 0: it does not wait. */
 uint64_t session_waiting_since(const struct session *session);
-/* Ends it now, without ceremony. */
+/* Ends it now, without a reply. */
 void session_abort(struct session *session);
 
 #endif

@@ -22,20 +22,20 @@ enum phase {
 	PHASE_CONNECT, /* to the backend */
 	PHASE_RELAY,
 	PHASE_REFUSE, /* in dialogue with a refused client */
-	PHASE_CLOSING, /* said the last word, reading until the client closes */
+	PHASE_CLOSING, /* the last reply is sent; reading until the client closes */
 };
 
 enum next {
 	NEXT_STAY, /* in its phase */
 	NEXT_DECIDE, /* its address is known: ask for a verdict */
 	NEXT_CONNECT, /* to the server */
-	NEXT_REFUSE, /* with `refusal` as the reason, counted already */
+	NEXT_REFUSE, /* refuse it with the reason `refusal`, which is counted already */
 	NEXT_UNREACHABLE, /* admitted, but the server cannot be connected to: refuse */
 	NEXT_SILENT, /* admitted, but the server has closed before it greeted: refuse */
 	NEXT_NO_DESCRIPTOR, /* admitted, but no descriptor is left for the server: refuse */
 	NEXT_END, /* both sides have closed */
-	NEXT_BREAK, /* close it, whatever is under way */
-	NEXT_RESET, /* the same, and the client learns of a broken connection as such */
+	NEXT_BREAK, /* close it at once */
+	NEXT_RESET, /* the same, and the client gets a reset */
 };
 
 /* One direction of the relay. Bytes that could not be written at once wait here, and nothing
@@ -102,11 +102,11 @@ bool verdict_is_own(const struct session *session);
 /* The session is at the server from now on and counts as in flight; `shadow`: observe mode, it only
  * would. */
 void flight_enter(struct session *session, bool shadow);
-/* The server has closed, or never had it: the session no longer counts. */
+/* The server has closed it, or never had it: the session no longer counts. */
 void flight_leave(struct session *session, bool in_order);
-/* Counts what a step of the dialogue has changed. */
+/* Updates the counts after a step of the dialogue. */
 void flight_track(struct session *session, struct smtp_track_change change);
-/* Every 100 ms: has the server owed an answer for long? */
+/* Every 100 ms: checks whether the server has owed an answer for long. */
 void flight_tick(struct session *session, uint64_t now_us);
 void flight_tell_verdict(struct session *session, struct verdict verdict);
 /* Admitted and then refused late: tells the daemon that the source is owed an admission at its
@@ -114,13 +114,13 @@ void flight_tell_verdict(struct session *session, struct verdict verdict);
 void flight_tell_late(struct session *session);
 
 /* ---- held.c */
-/* Whether it waits for a place from now on. */
+/* Lets it wait for a place if it may. Returns whether it waits. */
 bool held_enter(struct session *session, const struct plan_request *request);
 /* Observe mode: whether enforcing would have let it wait. */
 bool held_would_enter(const struct tally *tally, struct verdict verdict);
-/* Its wait is over, by this verdict, or because the client has gone. */
+/* Ends its wait, with this verdict, or because the client is gone. */
 void held_leave(struct session *session, enum counts_held end, struct verdict verdict);
-/* Something has come from its client: perhaps the end. */
+/* Its client has sent something, or has closed. */
 enum next held_watch(struct session *session);
 
 /* ---- relay.c */

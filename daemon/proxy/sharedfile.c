@@ -29,11 +29,11 @@ int sharedfile_create(const char *path, size_t size, int *ret_fd, void **ret_map
 	int r;
 
 	unlink(path);
-	/* It may hold addresses of clients: not for everybody. */
+	/* It may hold addresses of clients, so other users must not read it. */
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
-	/* All pages now: a file system that fills up later must not kill the writer. */
+	/* Allocate all pages now: a file system that fills up later must not kill the writer. */
 	r = -posix_fallocate(fd, 0, (off_t)size);
 	if (r == 0)
 		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -1,6 +1,6 @@
 /* The daemon's table of sources as the proxy sees it: a read-only mapping of RUN_DIR/sources,
- * opened again when the daemon made a new one. Without it no source is ranked: every cut-off is
- * passed, and the window alone decides. */
+ * opened again when the daemon made a new one. Without it no source is ranked: every source passes
+ * the cut-off, and the window alone decides. */
 #ifndef PENSTOCK_PROXY_SOURCEVIEW_H
 #define PENSTOCK_PROXY_SOURCEVIEW_H
 

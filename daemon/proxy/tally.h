@@ -1,5 +1,5 @@
-/* What the sessions of a proxy share: the plan, the counts, what the daemon is told, the waiting
- * room, and the bounds in force. It knows neither listeners nor start and stop: proxy.c owns it,
+/* What the sessions of a proxy share: the plan, the counts, the reports to the daemon, the waiting
+ * room, and the limits in force. It knows neither listeners nor start and stop: proxy.c owns it,
  * session.c and its parts use it. */
 #ifndef PENSTOCK_PROXY_TALLY_H
 #define PENSTOCK_PROXY_TALLY_H
@@ -35,15 +35,15 @@ struct tally {
 	struct peers peers; /* sessions in flight by address */
 	struct plan_bucket bucket;
 	struct greetings greetings;
-	struct smtp_usual usual; /* what the server takes for an answer */
+	struct smtp_usual usual; /* how long the server takes for an answer */
 	struct refusals refusals;
 	struct faultlog faultlog;
 	struct session *sessions; /* doubly linked, all of them */
 	unsigned session_count, lingering;
 	struct room room; /* sessions that wait for a place */
-	struct room_debts debts; /* who is owed a place */
-	struct room_debts told_late; /* who is not told so again */
-	struct peers held_peers; /* of those who wait, by address */
+	struct room_debts debts; /* sources that are owed a place */
+	struct room_debts told_late; /* sources that the daemon was told about already */
+	struct peers held_peers; /* waiting clients by address */
 	uint64_t full_us; /* when one was last refused for lack of places */
 	/* In force: front.proxy.connections_max and linger_max, or what the descriptors allow if
 	 * that is less. And the bound of the room. */
@@ -56,7 +56,7 @@ struct tally {
 /* For `config`, whose service is in it. 0 or -ENOMEM. */
 int tally_open(struct tally *tally, const struct config *config, uint64_t now_us);
 void tally_close(struct tally *tally);
-/* New files of counts and events, under the generation that stands there. 0 or -ENOMEM. */
+/* Makes new files of counts and events with the present generation. 0 or -ENOMEM. */
 int tally_open_counts(struct tally *tally);
 /* Counts a fault and logs it once a minute. `detail` may be NULL. */
 void tally_fault(struct tally *tally, enum fault fault, uint64_t now_us, const char *detail);

@@ -24,8 +24,8 @@ static bool may_refuse_late(struct session *s, uint64_t now_us)
 	       !verdict_is_own(s) && !config_trusted(&t->config, &s->addresses.source);
 }
 
-/* The greeting does not come: the client is refused while it still waits for it, unless some of
- * its bytes went to the server already. */
+/* If the greeting does not come, the client is refused while it waits, unless some of its bytes
+ * went to the server already. */
 static bool is_late(struct session *s, uint64_t now_us)
 {
 	const struct plan *plan = &s->tally->plan.plan;

@@ -3,7 +3,7 @@
 #include "proxy/session.h"
 #include "proxy/session_parts.h"
 
-/* Puts what is known of the source into the request. */
+/* Adds to the request what is known of the source. */
 static void rank(struct session *s, const struct plan *plan, struct plan_request *request)
 {
 	struct tally *t = s->tally;
@@ -68,7 +68,8 @@ enum next verdict_decide(struct session *s)
 	struct verdict v;
 
 	if (room_first(&t->room))
-		held_admit(t, s->moved_us); /* a place that has just come free is theirs */
+		/* a place that has just become free belongs to those that wait */
+		held_admit(t, s->moved_us);
 	v = verdict_ask(s, &request);
 	s->promised = request.band == PLAN_BAND_PROMISED;
 	if (!(plan_may_wait(v) && held_enter(s, &request))) {
