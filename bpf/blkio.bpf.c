@@ -30,7 +30,7 @@ struct {
 
 uint64_t stride = 1; /* a power of two; 1: every request */
 
-/* How many requests this one stands for. 0: it is not looked at. */
+/* How many requests this one stands for. 0: it is not measured. */
 static inline u64 take(u32 kind, u64 random)
 {
 	u32 cpu = bpf_get_smp_processor_id();
@@ -48,8 +48,8 @@ static inline u64 take(u32 kind, u64 random)
 	return weight;
 }
 
-/* Counts when it is done whole, and not when it is the write of no bytes that follows a flush.
- * `bytes`: that this completion ends. */
+/* Counts a request when it is complete, except the write of no bytes that follows a flush. `bytes`:
+ * completed by this event. */
 static inline int counts(u32 kind, u32 bytes, u32 length)
 {
 	return bytes >= length && (kind == OP_FLUSH || bytes);

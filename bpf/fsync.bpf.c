@@ -1,6 +1,6 @@
-/* fsync() on ext4: from ext4_sync_file_enter to its exit in the same task, all file systems and
- * those of the spool apart. The file system's device is s_dev, which is what stat() calls st_dev.
- * xfs and btrfs have a tracepoint at the start only. */
+/* fsync() on ext4: from ext4_sync_file_enter to its exit in the same task, once for all file
+ * systems and once for those of the spool. The file system's device is s_dev, which is what stat()
+ * calls st_dev. xfs and btrfs have a tracepoint at the start only. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -201,7 +201,7 @@ static inline void release(const struct smtp_tuple *t, u32 flags)
 		ADD(used, -1);
 }
 
-/* What a ticket held that came to nothing. */
+/* Gives back the place of a ticket whose handshake failed. */
 static inline void release_ticket(const struct smtp_tuple *t, u32 flags)
 {
 	hold(peer(t), -1);
@@ -252,7 +252,7 @@ static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 		if (r)
 			release(&s.tuple, s.flags);
 	} else if (r == 0) {
-		/* Late: no client waits for it, or its ticket had expired. */
+		/* Late: its ticket had expired, or there was none. */
 		if (!(s.flags & GATE_UNCOUNTED))
 			ADD(used, 1);
 		hold(peer(t), 1);
@@ -262,7 +262,7 @@ static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 	else
 		ADD(sessions_lost, 1);
 	if (state.beside)
-		return; /* the other front tells */
+		return; /* the other front reports it */
 	count(&v);
 	tell(t, &v, now, 0, 0);
 }

@@ -37,8 +37,8 @@ static inline u64 peer(const struct smtp_tuple *t)
 	return (u64)bpf_ntohl(t->address[0]) << 32 | bpf_ntohl(t->address[1]);
 }
 
-/* One more or less of an address's sessions. An address too many is not counted, and so not
- * limited. */
+/* One more or less of an address's sessions. If the map is full, a further address is not counted,
+ * and so not limited. */
 static inline void hold(u64 who, int64_t by)
 {
 	int64_t *n = bpf_map_lookup_elem(&held, &who), one = 1;

@@ -123,7 +123,8 @@ static inline u32 ungreeted(const struct open_tickets *tickets)
 	return n > 0 ? (u32)n : 0;
 }
 
-/* What there is of the bucket and of those who wait for a greeting, when so many tickets count. */
+/* Fills in the tokens of the bucket and the sessions that wait for a greeting, if so many tickets
+ * count. */
 static inline void describe_places(const struct plan *plan, u64 now_us,
 				   const struct open_tickets *tickets, struct plan_request *r)
 {
@@ -223,9 +224,9 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 		ADD(passed_full, 1);
 }
 
-/* Whether an unproven address that finds no place would find one if the unproven tickets came to
- * nothing, while there are more of them than honest handshakes explain. While a flood is known,
- * tickets do not count in full, and nothing is unsure. */
+/* Whether an unproven address that finds no place would find one if the unproven tickets failed,
+ * while there are more of them than honest handshakes explain. While a flood is known, tickets do
+ * not count in full, and nothing is unsure. */
 static inline int is_unsure(const struct plan *plan, u64 now, const struct open_tickets *tickets,
 			    struct plan_request *request, int64_t before)
 {

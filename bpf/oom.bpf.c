@@ -1,5 +1,5 @@
-/* Processes that the kernel kills for want of memory, of the machine or of a control group:
- * mark_victim. */
+/* Counts processes that the kernel kills because memory of the machine or of a control group is
+ * short: mark_victim. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>

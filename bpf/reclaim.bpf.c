@@ -1,6 +1,6 @@
-/* Tasks that must find memory themselves: direct reclaim (the machine has none) and reclaim of a
- * control group (its own limit is met; direct reclaim does not fire for that). Both begin and end
- * in the same task and do not nest. */
+/* Tasks that must free memory themselves: direct reclaim (the machine has none left) and reclaim of
+ * a control group (its own limit is reached; direct reclaim does not fire for that). Both begin and
+ * end in the same task and do not nest. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -1,6 +1,6 @@
-/* Run-queue latency with one hook and no state a task: at sched_switch the kernel still has, for
- * the task that is about to run, when it was queued (sched_info.last_queued) on the clock of its
- * run queue. The tracepoint fires before the field is zeroed: it is what the kernel adds to
+/* Run-queue latency with one hook and no state for each task: at sched_switch the kernel still has,
+ * for the task that is about to run, when it was queued (sched_info.last_queued) on the clock of
+ * its run queue. The tracepoint fires before the field is zeroed: it is what the kernel adds to
  * run_delay (kernel/sched/stats.h, sched_info_arrive).
  *
  * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher
@@ -23,8 +23,8 @@ struct {
 
 uint64_t stride = 1; /* a power of two; 1: every event */
 uint64_t times =
-	1; /* each event stands for so many, because this program is in place part of the time */
-uint64_t mta_cgroup = 0; /* cgroup2 id whose tasks are counted apart; 0: none */
+	1; /* each event stands for so many, because this program is attached part of the time */
+uint64_t mta_cgroup = 0; /* cgroup2 id whose tasks are counted separately; 0: none */
 
 static inline struct runq_row *own_row(void)
 {

@@ -22,11 +22,11 @@ struct hist {
 	uint64_t pad[7]; /* whole cache lines: a row a CPU shares none */
 };
 
-/* Of a CPU: at a high rate only one event in so many is looked at, and then counts for all of them
- * (bpf/stride.h). */
+/* State of one CPU: at a high rate only one event in so many is measured, and it counts for all of
+ * them (bpf/stride.h). */
 struct stride {
-	uint64_t left; /* events until the next one that is looked at */
-	uint64_t weight; /* how many that one counts for, itself not among them */
+	uint64_t left; /* events until the next one that is measured */
+	uint64_t weight; /* how many others that one stands for */
 	uint64_t events; /* looked at or not, as of the last one looked at */
 	uint64_t pad[5];
 };
@@ -63,13 +63,13 @@ struct blk_device {
 
 #define FSYNC_SPOOLS 8 /* file systems that queue directories lie on */
 
-/* Times that are open now, by when they began: the oldest is found without a walk over tasks. */
+/* Open spans by the time at which they began: finds the oldest without a walk over tasks. */
 #define OPEN_WHEEL 1024 /* slots of 2^OPEN_WHEEL_SHIFT ns */
 #define OPEN_WHEEL_SHIFT 26
 
-/* Stays of tasks in one kind of place: finished ones summed, open ones by count and sum of their
- * beginnings, so that the time spent up to now is finished_ns + open * now - open_since_ns, and
- * nothing has to be walked. */
+/* Spans of tasks in one kind of place. Finished ones are summed; of open ones there are the number
+ * and the sum of their beginnings. So the time spent up to now is finished_ns + open * now -
+ * open_since_ns, without a walk. */
 struct spans {
 	uint64_t entered;
 	uint64_t finished_ns;
@@ -91,8 +91,7 @@ struct smtp_port {
 	int64_t seeded, seeded_ungreeted, seeded_busy; /* of the above, not yet tied to a socket */
 	int64_t busy; /* the client spoke last, or waits for its greeting */
 	int64_t stuck; /* owed an answer for very long, or overtaken: not in `busy` */
-	uint64_t turns,
-		turns_log2_us; /* answers, and the sum of the logarithms of what they took */
+	uint64_t turns, turns_log2_us; /* answers, and the sum of the logarithms of their times */
 	/* Time that sessions were busy, over all, is busy_ns + (busy - seeded_busy) * now -
 	 * busy_since_ns. */
 	uint64_t busy_ns, busy_since_ns;
@@ -116,7 +115,7 @@ struct smtp_session {
 	uint8_t pad[4];
 };
 
-/* A session that was open before the probe: user space tells of it once, by its tuple. */
+/* A session that was open before the probe: user space enters it once, by its tuple. */
 struct smtp_seed {
 	uint64_t opened_ns; /* as far as is known */
 	uint64_t sent; /* bytes by the server */

@@ -40,7 +40,8 @@ struct {
 	__type(value, struct smtp_session);
 } sessions SEC(".maps");
 
-/* Refused by penstock itself: put by user space, a successful delete is the only arbiter. */
+/* Connections that penstock itself refused. User space enters them; the program that deletes an
+ * entry successfully has handled it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -49,8 +50,8 @@ struct {
 	__type(value, u64);
 } refused SEC(".maps");
 
-/* Open before the probe and not yet heard of since. A successful delete is the only arbiter here
- * too. */
+/* Sessions from before the probe without an event since then. Here too, the program that deletes an
+ * entry has handled it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1); /* user space: as many as there are */
@@ -128,7 +129,7 @@ static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 
 	}
 }
 
-/* It was not the server's turn after all. */
+/* Takes it back: it was not the server's turn. */
 static inline void take_back(struct smtp_port *port, struct smtp_session *s)
 {
 	s->busy = 0;
@@ -143,7 +144,7 @@ static inline void leave_wheel(struct smtp_port *port, struct smtp_session *s)
 	add(&port->ungreeted, -1);
 }
 
-/* As core/smtp_track.h has it. */
+/* The same rule as in core/smtp_track.h. */
 static inline void become_stuck(struct smtp_port *port, struct smtp_session *s, u64 now)
 {
 	set_busy(port, s, now, 0);
@@ -152,7 +153,8 @@ static inline void become_stuck(struct smtp_port *port, struct smtp_session *s, 
 	add(&port->stuck, 1);
 }
 
-/* The server answered: one turn, and so many are a job even in a session that goes on for long. */
+/* The server answered: one turn. So many turns count as one job, even in a session that lasts
+ * long. */
 static inline void answered(struct smtp_port *port, struct smtp_session *s, u64 now)
 {
 	u64 turned = s->turned_ns;
@@ -188,7 +190,7 @@ static inline void greeted(struct smtp_port *port, struct smtp_session *s, u64 n
 	}
 }
 
-/* As core/overtaken.h has it. */
+/* The same rule as in core/overtaken.h. */
 static inline u64 when_overtaken(const struct smtp_port *port)
 {
 	u64 before = port->ungreeted > 0 ? (u64)port->ungreeted : 0;
@@ -227,7 +229,7 @@ static inline int is_ours(struct sock *sk)
 	       (!netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum);
 }
 
-/* Takes the session of before the probe that this socket is, if it is one. */
+/* If this socket is a session from before the probe, takes that session over. */
 static inline int take_seed(struct sock *sk, struct smtp_tuple *t, struct smtp_seed *seed)
 {
 	struct smtp_seed *found;
@@ -372,7 +374,7 @@ static inline u32 payload(struct sk_buff *skb)
 	return skb->len > header ? skb->len - header : 0;
 }
 
-/* The server has sent since the last look: its answer was given. */
+/* The server has sent something since the last check: it has answered. */
 static inline void look_at_sent(struct smtp_port *port, struct smtp_session *s, struct sock *sk,
 				u64 now)
 {
@@ -418,7 +420,7 @@ int smtp_segment(u64 *ctx)
 	return 0;
 }
 
-/* 6.3 and later: at once, and not only when the client acknowledges. */
+/* 6.3 and later: seen at once, and not only when the client acknowledges. */
 SEC("tp_btf/sock_send_length")
 int smtp_send(u64 *ctx)
 {

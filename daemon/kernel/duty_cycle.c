@@ -26,7 +26,7 @@ struct duty_cycle {
 	struct duty_cycle_view view;
 };
 
-/* Both without the lock: they may wait for the kernel. */
+/* Call both without the lock: they may wait for the kernel. */
 static void take_away(struct duty_cycle *d, uint64_t times)
 {
 	bpf_link__destroy(*d->link);
@@ -50,7 +50,7 @@ static int put_in_place(struct duty_cycle *d)
 	return r;
 }
 
-/* In place for so long, and what the rate was meanwhile. */
+/* Measures how long it was attached, and the rate of events in that time. */
 static void stay(struct duty_cycle *d, uint64_t on_us)
 {
 	uint64_t events = d->ops->events(d->context), began_us = clock_monotonic_us(), spent_us;
@@ -145,7 +145,7 @@ bool duty_cycle_look(struct duty_cycle *d, bool idle, uint64_t now_us,
 {
 	if (pthread_mutex_trylock(&d->lock) != 0)
 		return false;
-	/* A wait for the end of a long period is not needed any more. */
+	/* Ends the wait for a long period. */
 	if (d->idle && !idle)
 		pthread_cond_signal(&d->wake);
 	d->idle = idle;

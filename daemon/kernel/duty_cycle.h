@@ -21,14 +21,14 @@ struct duty_cycle;
 #define DUTY_PRESSED_PER_S 100000u
 #define DUTY_IDLE_US 2000000u /* a period */
 #define DUTY_PRESSED_US 500000u
-/* in place for so long at least, that bursts are seen with what lies between them */
+/* attached at least so long, so that it sees bursts and the time between them */
 #define DUTY_MIN_US 50000u
 
 struct duty_cycle_plan {
 	uint64_t on_us, off_us; /* off 0: in place all the time */
 };
 
-/* From the rate of events while it is in place. Pure. */
+/* Computes it from the rate of events while the program is attached. Pure. */
 static inline struct duty_cycle_plan duty_cycle_plan(uint64_t per_s, bool idle)
 {
 	uint64_t period_us = idle ? DUTY_IDLE_US : DUTY_PRESSED_US, on_us;
@@ -51,19 +51,19 @@ struct duty_cycle_ops {
 
 /* How it stands. */
 struct duty_cycle_view {
-	uint64_t on_us; /* in place since it was opened, in all */
-	uint64_t per_s; /* events while it is in place, as last measured */
-	double share; /* of the time that it is in place, 1: always */
-	int error; /* -errno: it cannot be put in place */
+	uint64_t on_us; /* total time attached since it was opened */
+	uint64_t per_s; /* events while attached, as last measured */
+	double share; /* share of the time that it is attached, 1: always */
+	int error; /* -errno: it cannot be attached */
 };
 
-/* `*link` is `program`'s, in place now, and this one's to change until duty_cycle_close(), which
- * leaves it as it is: NULL is not in place. 0 or -errno. */
+/* `*link` is the link of `program`, which is attached now. This thread changes it until
+ * duty_cycle_close(), which leaves it as it is; NULL: not attached. 0 or -errno. */
 int duty_cycle_open(struct bpf_program *program, struct bpf_link **link, uint64_t per_s,
 		    const struct duty_cycle_ops *ops, void *context, struct duty_cycle **ret_duty);
 void duty_cycle_close(struct duty_cycle *duty);
-/* Whether something presses: takes effect at once. Fills the view; never blocks: false when it is
- * being written just now. */
+/* Sets whether the machine is under pressure; that takes effect at once. Fills the view. Never
+ * blocks: false if the view is being written at this moment. */
 bool duty_cycle_look(struct duty_cycle *duty, bool idle, uint64_t now_us,
 		     struct duty_cycle_view *ret_view);
 

@@ -66,7 +66,7 @@ static struct bpf_map *find_map(struct bpf_object *object, enum gate_map which)
 	{
 		const char *name = bpf_map__name(map), *dot = strchr(name, '.');
 
-		/* By its name, the probe's shared map is the .bss of another object. */
+		/* Its name shows that the probe's shared map is the .bss of another object. */
 		if (dot && strcmp(dot, ".bss") == 0 && bpf_map__is_internal(map))
 			return map;
 	}
@@ -116,7 +116,7 @@ static struct gate_state *map_state(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* All or none: a count is of use only with the sessions that it counts. */
+/* All or none: the count is useless without the sessions that it counts. */
 static bool reuse_maps(struct gate *g, const int kept[MAP__COUNT])
 {
 	struct gate_state *state;
@@ -155,7 +155,7 @@ static void say_why(int error, char *why)
 	snprintf(why, 256, "%s; penstock-proxy does without it", cause);
 }
 
-/* The probe's map in place of ours, before loading: the program reads the count where the probe
+/* Before loading, replaces our map by the probe's: the program then reads the count where the probe
  * keeps it. */
 static void share_probe(struct gate *g)
 {
@@ -223,7 +223,7 @@ static int load(struct gate *g, char *why)
 		kept[i] = maps[i].kept ? take_kept(&g->options, kept_maps[i]) : -1;
 	r = load_any_form(g, kept);
 	if (r < 0 && g->options.live.slots) {
-		/* Rather without the probe's count than not at all. */
+		/* A gate without the probe's count is better than no gate. */
 		g->options.live.slots = 0;
 		r = load_any_form(g, kept);
 		if (r == 0)
@@ -254,7 +254,7 @@ static int load(struct gate *g, char *why)
 	return 0;
 }
 
-/* Before anything is attached: no program reads it yet, or only the program of an earlier
+/* Called before anything is attached: no program reads the map yet, or only that of an earlier
  * daemon. */
 static void fill_state(struct gate *g)
 {
@@ -273,7 +273,7 @@ static void fill_state(struct gate *g)
 	__atomic_store_n(&s->enabled, 1, __ATOMIC_RELEASE);
 }
 
-/* The count first, then the verdicts: a session that was not counted would be lost. */
+/* Attach the counting first and the verdicts after it: otherwise a session would not be counted. */
 static int attach(struct gate *g, char *why)
 {
 	int old[LINK__COUNT], r = 0, fd;
@@ -296,8 +296,8 @@ static int attach(struct gate *g, char *why)
 		g->link[LINK_LOOKUP] = bpf_link_create(fd, g->netns_fd, BPF_SK_LOOKUP, NULL);
 		r = g->link[LINK_LOOKUP] < 0 ? -errno : 0;
 	}
-	/* Two at once count nothing twice; an old lookup program in another namespace goes here
-	 * too. */
+	/* Two programs at once count nothing twice. This also removes an old lookup program in
+	 * another namespace. */
 	for (int i = 0; i < LINK__COUNT; i++)
 		if (old[i] >= 0)
 			close(old[i]);
@@ -306,7 +306,7 @@ static int attach(struct gate *g, char *why)
 	return r;
 }
 
-/* Without them the gate works, and a flood's first half second keeps new senders out. */
+/* The gate works without them, but the first half second of a flood keeps new senders out. */
 static void open_deaf(struct gate *g)
 {
 	gate_deaf_open(g->netns_fd, g->deaf_fd);

@@ -26,22 +26,23 @@
 
 #define GATE_MARK 0x70736772u /* "psgr" */
 #define GATE_PORTS 16
-#define GATE_KEPT 8 /* descriptors that gate_kept() gives */
+#define GATE_KEPT 8 /* most descriptors that gate_kept() gives */
 
 struct gate;
 struct text;
 
 struct gate_options {
 	unsigned service; /* index into plan.service[] */
-	uint16_t ports[GATE_PORTS]; /* guarded, 0 ends */
+	uint16_t ports[GATE_PORTS]; /* guarded ports, 0 ends the list */
 	int netns_fd; /* of the MTA, -1: ours; stays the caller's */
 	int listener_v4,
-		/* the responder's, -1: that family is not guarded; stay the caller's */
+		/* listening sockets of the responder, -1: that family is not guarded; stay the
+		 * caller's */
 		listener_v6;
-	/* decide on clients of 127.0.0.0/8 and ::1 too: by default they are local and pass */
+	/* decide on clients of 127.0.0.0/8 and ::1 too; by default they pass */
 	bool loopback;
 	/* kernel_smtp_live() of the service, so that sessions that wait for their greeting are
-	 * bounded between two ticks too; slots 0: as gate_push() says. */
+	 * limited between two ticks, too; slots 0: gate_push() gives their number. */
 	struct kernel_live live;
 	/* What an earlier penstockd left in the descriptor store: fds with the names that
 	 * gate_kept() gave. `kept[]` is taken over, used or closed, whether opening succeeds or
@@ -53,47 +54,47 @@ struct gate_options {
 	} kept[GATE_KEPT];
 };
 
-/* 0, or -errno with a sentence in `why` (256): what is missing, and that the proxy does without
- * it. */
+/* 0, or -errno with a sentence in `why` (256) that says what is missing, and that the proxy does
+ * not need it. */
 int gate_open(const struct gate_options *options, struct gate **ret_gate, char *why);
-/* Detaches, or with `keep` leaves the program in place for the next penstockd (its fds are in the
- * descriptor store, else closing detaches all the same). In both cases sessions of the MTA go on
- * untouched. NULL is fine. */
+/* Detaches the program. With `keep` it stays attached for the next penstockd if its descriptors are
+ * in the descriptor store; if they are not, closing detaches it. Sessions of the MTA go on in any
+ * case. NULL is fine. */
 void gate_close(struct gate *gate, bool keep);
-/* The descriptors that must outlive this process for verdicts to go on, and their names; returns
- * how many. They stay the gate's. */
+/* The descriptors that must outlive this process so that verdicts go on, with their names. Returns
+ * how many. The gate still owns them. */
 unsigned gate_kept(const struct gate *gate, const char *ret_names[GATE_KEPT],
 		   int ret_fds[GATE_KEPT]);
-/* Other listening sockets of the responder (it was opened again). -1: none, that family passes. 0
- * or -errno. */
+/* Gives the gate new listening sockets of the responder (after it was opened again). -1: none, and
+ * that family passes. 0 or -errno. */
 int gate_listeners(struct gate *gate, int listener_v4, int listener_v6);
 
 /* Once a tick: the plan and with it the heartbeat. `ungreeted`: sessions that wait for their
- * greeting, used where gate_options.live has none. No system call. `answer_all`: nothing listens
- * on the port and the responder is to answer every client. */
+ * greeting, used where gate_options.live has none. No system call. `answer_all`: nothing listens on
+ * the port, and the responder has to answer every client. */
 void gate_push(struct gate *gate, const struct plan *plan, uint32_t ungreeted, bool answer_all);
-/* The responder closed its door (true): everything passes until it opens it again. No system
- * call. */
+/* True: the responder takes no clients, and every connection passes until a call with false. No
+ * system call. */
 void gate_pause(struct gate *gate, bool paused);
 
-/* Whether an address that has heard its refusal to the end is reset when it is refused again in the
- * same epoch: without a socket. It is not while the gate is paused, its responder is swamped or the
- * plan is old. No system call. */
+/* Whether a client that has had its whole refusal is reset, without a socket, when it is refused
+ * again in the same epoch. It is never reset while the gate is paused, its responder is overloaded,
+ * or the plan is old. No system call. */
 void gate_resets(struct gate *gate, bool resets);
 
-/* The other front as it is now. */
+/* The present state of the other front. */
 struct gate_other {
 	uint32_t in_flight;
-	uint32_t tokens_milli; /* in its bucket */
-	uint32_t room; /* so many more may wait there for a place */
+	uint32_t tokens_milli; /* tokens in its bucket */
+	uint32_t room; /* so many more clients may wait there for a place */
 };
 /* Once a tick, where another front decides for the service: the gate only resets whom that one
  * refused before, if gate_resets(), and counts no other client. It stays so until the gate is
  * opened again. No system call. */
 void gate_beside(struct gate *gate, const struct gate_other *other, uint64_t now_us);
-/* That front refuses a client, which counts as told once the mail server's answer to it is
- * acknowledged. One that marks the connections of those it refuses (core/told.h) need not say
- * so. */
+/* Reports that the other front refuses a client. The client counts as told once it has acknowledged
+ * the mail server's answer. A front that marks its refused connections (core/told.h) need not call
+ * this. */
 void gate_refused_elsewhere(struct gate *gate, const struct in6_addr *client, uint64_t epoch);
 
 /* Networks whose clients are never deferred, and such that always are; IPv4 as ::ffff:0:0/96.
@@ -106,51 +107,53 @@ struct gate_network {
 int gate_trusted(struct gate *gate, const struct gate_network *networks, unsigned count);
 int gate_refused(struct gate *gate, const struct gate_network *networks, unsigned count);
 
-/* What core/source.h knows of sources, by plan_group() of their addresses: adds and changes, in
- * bulk. Sources that are not there count as `absent` (its group is the address's own); before the
- * first call no source is ranked and every source passes the cut-off. Bounded: the kernel forgets
- * those that were not asked for longest. 0 or -errno. */
+/* Adds and changes, in bulk, what core/source.h knows of sources, by plan_group() of their
+ * addresses. A source that is not there counts as `absent` (with its own group). Before the first
+ * call no source is ranked, and all pass the cut-off. The map is limited: the kernel drops the
+ * sources that were least recently used. 0 or -errno. */
 int gate_ranks(struct gate *gate, const uint64_t *groups, const struct plan_source *sources,
 	       unsigned count, const struct plan_source *absent);
 
-/* One client, as counted: when its handshake was complete, so that a flood of SYNs is no client. */
+/* One client. It is counted when its handshake is complete, so that a flood of SYNs counts as no
+ * client. */
 struct gate_event {
 	struct in6_addr client;
 	uint16_t client_port, port;
 	uint8_t finished; /* an admitted session ended: session_us is set, the verdict is not */
 	struct verdict verdict;
 	uint64_t session_us;
-	uint64_t server_us; /* of it the server's part; the gate does not know it and leaves 0 */
-	uint8_t turns; /* of it, answers of the server; the gate does not know it and leaves 0 */
+	uint64_t server_us; /* the server's part of it; the gate does not know it and leaves 0 */
+	uint8_t turns; /* answers of the server in it; the gate does not know them and leaves 0 */
 	uint64_t at_us; /* CLOCK_MONOTONIC */
 };
 /* Once a tick: adds what the kernel counted since to `counts` (front "gate": offered, admitted,
  * deferred and their reasons, in_flight, shadow_in_flight), and tells each client to `on_event`
- * (may be NULL). Also expires tickets and repairs the count. Events that were not read in
- * time are still counted, and said in `errors`. */
+ * (may be NULL). Also expires tickets and repairs the count. Events that were not read in time
+ * still count, and are reported in `errors`. */
 void gate_poll(struct gate *gate, uint64_t now_us, struct counts *counts,
 	       void (*on_event)(void *context, const struct gate_event *event), void *context);
 
-/* Why the client of an accepted socket of the responder was turned away: the verdict's reason, to
- * choose the reply. One system call. REASON_NONE when it is not remembered. */
+/* Why the client of one of the responder's sockets was deferred: the reason of the verdict, from
+ * which the reply is chosen. One system call. REASON_NONE: not known any more. */
 enum reason gate_reason(struct gate *gate, const struct in6_addr *client, uint16_t client_port,
 			uint16_t port);
 
-/* What is going on, for status and support. */
+/* The gate's state, for status and support. */
 struct gate_view {
 	const char *form; /* which variant of the program this kernel accepted */
 	uint64_t lookups_stale, passed_full,
 		passed_closed; /* let through: old plan; full map or accept queue; no responder */
 	uint64_t tickets_expired, events_lost, sessions_lost, repaired;
 	uint32_t tickets, sessions; /* now */
-	/* many SYNs never become sessions (forged, a scan): tickets count for a small share */
+	/* many SYNs never become sessions (forged, a scan), so only a small share of the tickets
+	 * counts */
 	bool syns_fail;
 	bool taken_over; /* the program of an earlier penstockd went on */
 };
 void gate_view(const struct gate *gate, struct gate_view *ret_view);
-/* Whether this kernel and this process's privilege allow it, in the namespace that is configured:
- * opens it, guarding no port, and closes it. 0 with the form that would be taken, or -errno with a
- * sentence in `why` (256). */
+/* Whether this kernel and the privileges of this process allow a gate in the configured namespace:
+ * opens one that guards no port, and closes it. 0 with the form that would be used, or -errno with
+ * a sentence in `why` (256). */
 int gate_possible(const struct config *config, const char **ret_form, char *why);
 /* The same as a line of text. */
 void gate_support(const struct config *config, struct text *out);

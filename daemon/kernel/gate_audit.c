@@ -84,7 +84,7 @@ int gate_audit(struct gate *g)
 	__atomic_fetch_add(&g->state->audit, 1, __ATOMIC_RELEASE);
 	r = netns_run(g->netns_fd, walk, g);
 	if (r < 0)
-		return r; /* a walk that was not whole proves nothing */
+		return r; /* an incomplete walk proves nothing */
 	gone = sweep(g, began_ns);
 	return gone < 0 ? gone : gone + (int)(g->state->walk_found - found);
 }

@@ -12,12 +12,12 @@
 #define LIFE_MIN_US (1 * US_PER_S)
 #define LIFE_MAX_US (3 * US_PER_S)
 #define JUDGE_US (2 * US_PER_S)
-/* A handshake that takes longer is taken for failed. */
+/* A handshake that takes longer counts as failed. */
 #define PATIENCE_MIN_US (US_PER_S / 10)
 #define PATIENCE_MAX_US (1 * US_PER_S)
 #define PATIENCE_FIRST_US (US_PER_S / 2) /* until a handshake was seen */
 #define FLOOD_QUIET_US (60 * US_PER_S)
-#define SHARE 8 /* one in so many places may be held by tickets that come to nothing */
+#define SHARE 8 /* one in so many places may be held by tickets of failed handshakes */
 
 static uint32_t share_of(const struct plan_service *s)
 {
@@ -33,7 +33,8 @@ void gate_push(struct gate *g, const struct plan *plan, uint32_t ungreeted, bool
 	struct gate_state *s = g->state;
 	uint32_t next = s->current + 1;
 
-	/* The kernel reads a plan for a microsecond at most, this one is written over in a tick. */
+	/* The kernel reads a plan for at most a microsecond; this copy is overwritten a tick
+	 * later. */
 	s->plan[next & 1] = *plan;
 	s->ungreeted = ungreeted;
 	s->waiting_then = __atomic_load_n(&s->pending, __ATOMIC_RELAXED);
@@ -71,7 +72,7 @@ void gate_refused_elsewhere(struct gate *g, const struct in6_addr *client, uint6
 	memcpy(words, client, sizeof(words));
 	who = IN6_IS_ADDR_V4MAPPED(client) ? UINT64_C(0xffff00000000) | ntohl(words[3])
 					   : (uint64_t)ntohl(words[0]) << 32 | ntohl(words[1]);
-	/* One that the kernel does not take is spoken to again. */
+	/* If the kernel does not take the entry, the client only gets its dialogue again. */
 	(void)bpf_map_update_elem(g->map[MAP_HEARING], &who, &epoch, BPF_ANY);
 }
 
@@ -114,8 +115,8 @@ int gate_map_networks(struct gate *g, enum gate_map map, uint32_t *count,
 		else
 			have++;
 	}
-	/* Looked up from now on; what is not wanted any more goes after, so that no client falls
-	 * between. */
+	/* The new networks are looked up from now on. Old ones are removed only after that, so that
+	 * no client is missed in between. */
 	if (have)
 		__atomic_store_n(count, have, __ATOMIC_RELEASE);
 	while (bpf_map_get_next_key(g->map[map], at, &next) == 0) {
@@ -229,7 +230,7 @@ enum reason gate_reason(struct gate *g, const struct in6_addr *client, uint16_t 
 
 /* ---- tickets -------------------------------------------------------------------------------- */
 
-/* Four times the 99th percentile of the handshake, of late; 0: there was none. */
+/* Four times the 99th percentile of recent handshakes; 0: there were none. */
 static uint64_t long_handshake(struct gate *g)
 {
 	uint64_t now[GATE_HANDSHAKE_SLOTS], total = 0, sum = 0, us = 0;
@@ -253,7 +254,7 @@ static uint64_t bound(uint64_t value, uint64_t least, uint64_t most)
 	return value < least ? least : value > most ? most : value;
 }
 
-/* Said when it begins, and not again before it has been over for a minute. */
+/* Logged when it begins, and again only after it has been over for a minute. */
 static void say_flood(struct gate *g, uint64_t now_us)
 {
 	if (!g->judge.flood)
@@ -266,7 +267,7 @@ static void say_flood(struct gate *g, uint64_t now_us)
 	g->flood_us = now_us;
 }
 
-/* Every two seconds how long tickets live; each time which of them count. */
+/* Every two seconds: decides how long tickets live. Each time: decides which of them count. */
 static void judge(struct gate *g, uint64_t now_us)
 {
 	struct gate_state *s = g->state;
@@ -311,8 +312,9 @@ void gate_release(struct gate *g, const struct smtp_tuple *tuple, uint32_t flags
 
 	if (!(flags & GATE_HOLDS_NONE))
 		__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
-	/* Where the kernel does not run gate_expire and gate_forget by hand. No atomic from here on
-	 * an entry that is not mapped: an address's count may be off by one. */
+	/* For kernels that do not run gate_expire and gate_forget on demand. An entry that is not
+	 * mapped cannot be changed atomically from here: the count of an address may be off by
+	 * one. */
 	if (bpf_map_lookup_elem(g->map[MAP_HELD], &who, &n) < 0)
 		return;
 	n--;
@@ -356,7 +358,7 @@ static void expire(struct gate *g, const struct smtp_tuple *t, const struct gate
 	g->expired += r > 0;
 }
 
-/* A bounded part of the tickets each tick, from where the last one ended. */
+/* A limited number of tickets each tick, from where the last tick ended. */
 static void expire_tickets(struct gate *g, uint64_t now_us)
 {
 	struct smtp_tuple keys[BATCH];
@@ -390,7 +392,7 @@ void gate_poll(struct gate *g, uint64_t now_us, struct counts *counts,
 	read_counters(g, c);
 	judge(g, now_us);
 	expire_tickets(g, now_us);
-	/* Tickets that do not count are no sessions. */
+	/* A ticket that does not count is not a session. */
 	used = __atomic_load_n(&s->used, __ATOMIC_RELAXED) - s->pending_then +
 	       (s->pending_likely < s->pending_max ? s->pending_likely : s->pending_max);
 	c->in_flight = s->sessions > 0 ? (uint64_t)s->sessions : 0;

@@ -38,26 +38,26 @@ struct gate {
 	struct bpf_object *object;
 	const char *form;
 	int map[MAP__COUNT], link[LINK__COUNT], walk_fd;
-	int deaf_fd[2]; /* IPv4, IPv6; below 0: none, and no SYN is dropped */
-	int expire_fd, forget_fd; /* programs that are run by hand */
+	int deaf_fd[2]; /* IPv4 and IPv6; below 0: there is none, and no SYN is dropped */
+	int expire_fd, forget_fd; /* programs that are run on demand */
 	struct gate_state *state; /* mapped */
 	size_t state_size;
 	struct ring_buffer *ring;
 	bool taken_over;
 
-	/* of gate_poll() */
+	/* scratch memory of gate_poll() */
 	int cpus;
 	struct gate_counters *per_cpu, last;
 	uint64_t last_errors, last_postponed, expired, repaired;
 	struct counts *counts;
 	void (*on_event)(void *context, const struct gate_event *event);
 	void *context;
-	uint32_t cursor; /* of the walk through the tickets */
+	uint32_t cursor; /* position of the walk through the tickets */
 	bool walking;
 	uint32_t tickets;
 	uint64_t handshakes[GATE_HANDSHAKE_SLOTS], ticket_life_us, patience_us, judged_us;
 	struct syn_judge judge;
-	uint64_t flood_us; /* when SYNs last failed in number */
+	uint64_t flood_us; /* when many SYNs failed for the last time */
 
 	/* of the audit's thread */
 	pthread_t thread;
@@ -68,10 +68,10 @@ struct gate {
 };
 
 /* gate_maps.c */
-/* Runs gate_expire or gate_forget: 1: it was done, 0: there was nothing to do, -1: this kernel does
- * not run it. */
+/* Runs gate_expire or gate_forget. 1: done; 0: there was nothing to do; -1: this kernel cannot run
+ * it. */
 int gate_by_hand(int program_fd, const uint64_t *words, uint32_t count);
-/* What a ticket or a session held, when its entry was deleted. */
+/* Gives back the place of a ticket or session whose entry was deleted. */
 void gate_release(struct gate *gate, const struct smtp_tuple *tuple, uint32_t flags);
 int gate_event_read(void *context, void *data, size_t size);
 int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
@@ -83,8 +83,8 @@ int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
 void gate_deaf_open(int netns_fd, int ret_fds[2]);
 
 /* gate_audit.c */
-/* Walks over every TCP socket of the MTA's namespace: sessions that are not counted join, those
- * without a socket go. Returns how many were wrong, or -errno. */
+/* Walks over every TCP socket of the MTA's namespace: adds sessions that are not counted, and
+ * removes those without a socket. Returns how many were wrong, or -errno. */
 int gate_audit(struct gate *gate);
 int gate_audit_start(struct gate *gate);
 void gate_audit_stop(struct gate *gate);

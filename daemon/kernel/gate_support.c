@@ -1,5 +1,5 @@
-/* Whether the gate can stand here: it is opened as penstockd opens it, guarding no port, and closed
- * again. */
+/* Finds out whether the gate works on this host: opens it as penstockd does, guarding no port, and
+ * closes it. */
 #include <string.h>
 #include <unistd.h>
 

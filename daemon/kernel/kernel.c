@@ -47,7 +47,7 @@ static int print(enum libbpf_print_level level, const char *format, va_list args
 
 static void say_why(char *why, size_t size, int error, const char *instead)
 {
-	/* With the capability EACCES is the verifier's: see the log at debug level. */
+	/* If we have the capability, EACCES comes from the verifier: see the log at debug level. */
 	const char *cause =
 		error == -EPERM
 			? "refused: it needs CAP_BPF and CAP_PERFMON (before Linux 5.11 LimitMEMLOCK=infinity too)"
@@ -88,8 +88,8 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		loaded += r == 0;
 	}
 	btf__free(btf);
-	/* The kernel's types are 10 MiB and more while programs are fitted to them, and nothing
-	 * afterwards. */
+	/* The kernel's types take 10 MiB and more while programs are adapted to them; they are not
+	 * needed afterwards. */
 	malloc_trim(0);
 	if (!loaded) {
 		snprintf(why, 256, "%s", k->probe[PROBE_RUNQ].why);

@@ -21,7 +21,7 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 void kernel_close(struct kernel *kernel);
 /* NULL when the probe works, else why not. */
 const char *kernel_probe_why(const struct kernel *kernel, enum kernel_probe probe);
-/* Probe by probe: its form, or why not. */
+/* One line for each probe: its form, or why it does not work. */
 void kernel_support(const struct kernel *kernel, struct text *out);
 
 /* Cumulative histogram (slots of counts_slot(), us) and its sum. `which`: PROBE_RUNQ 0 all tasks, 1
@@ -35,19 +35,19 @@ int kernel_histogram(const struct kernel *kernel, enum kernel_probe probe, unsig
 void kernel_runq_histogram(const struct kernel *kernel, uint64_t slots[32], uint64_t *ret_sum_us,
 			   uint64_t *ret_count);
 
-/* Once a tick: sets which share of the task switches is looked at from how many there are. Returns
- * it as one in so many. */
+/* Once a tick: sets the share of task switches that is measured, from their rate. Returns N: one in
+ * N is measured. */
 uint64_t kernel_runq_tune(struct kernel *kernel, uint64_t now_us);
-/* Once a tick: at a high rate of switches the probe is in place part of the time (duty_cycle.h),
- * less of it while the CPUs are not pressed (idle). 0 with the share of the time and the switches a
- * second while it is, or -errno: it is not available now. */
+/* Once a tick: at a high rate of switches the probe is attached only part of the time
+ * (duty_cycle.h), and for a smaller part while the CPUs are idle. 0 with that share of the time and
+ * the switches a second while attached; or -errno: the probe is not available now. */
 int kernel_runq_throttle(struct kernel *kernel, bool idle, uint64_t now_us, double *ret_share,
 			 uint64_t *ret_per_s);
-/* Counts the tasks of one control group apart (its id is the inode of its cgroup2 directory); 0:
- * none. */
+/* Counts the tasks of one control group separately (its id is the inode of its cgroup2 directory);
+ * 0: none. */
 void kernel_runq_cgroup(struct kernel *kernel, uint64_t id);
 
-/* Stays of tasks in fsync(), in a commit, in reclaim; `which` as above. */
+/* How long tasks are in fsync(), in a commit, in reclaim; `which` as above. */
 struct kernel_spans {
 	uint64_t entered; /* since load */
 	uint64_t open; /* now */
@@ -67,13 +67,13 @@ enum kernel_disk_op { KERNEL_DISK_READ, KERNEL_DISK_WRITE, KERNEL_DISK_FLUSH, KE
 struct kernel_disk {
 	uint64_t sum_us;
 	const uint64_t
-		*slots; /* live; at a high rate by those that are looked at, which stand for all */
+		/* changes while it is read; at a high rate, from a sample of the requests */
+		*slots;
 };
-/* From now on this device is counted apart. Its slot (at least 1), or -ENOSPC: too many, it is
- * counted in slot 0. */
+/* From now on this device is counted separately. Returns its slot (at least 1), or -ENOSPC: there
+ * are too many, and it is counted in slot 0. */
 int kernel_disk_watch(struct kernel *kernel, unsigned major, unsigned minor);
-/* At each reading of the disks: sets which share of the requests is looked at from how many there
- * are. */
+/* At each reading of the disks: sets the share of requests that is measured, from their rate. */
 void kernel_disk_tune(struct kernel *kernel, uint64_t now_us);
 int kernel_disk_read(const struct kernel *kernel, int slot, enum kernel_disk_op kind,
 		     struct kernel_disk *ret);
@@ -83,9 +83,10 @@ struct kernel_smtp {
 	uint64_t opened, closed, greeted, completed, session_us, server_us;
 	uint64_t busy_us; /* integral of busy over time */
 	double in_flight, ungreeted, busy, refused_open;
-	/* false: this kernel does not take smtp_look, a sender that stalls counts as busy */
+	/* false: this kernel does not accept smtp_look, so a sender that stalls counts as busy */
 	bool sees_waits;
-	double stuck; /* in flight and owed an answer for many times the usual: not in `busy` */
+	/* in flight, and waiting for an answer many times longer than usual: not in `busy` */
+	double stuck;
 	uint64_t oldest_waiting_us; /* 0: none waits */
 	const uint64_t *connect_220[CONFIG_PORTS]; /* live histograms, NULL ends */
 };
@@ -104,17 +105,16 @@ struct kernel_live {
 };
 /* 0 or -ENODATA when the probe is not loaded; then ret->slots is 0. */
 int kernel_smtp_live(const struct kernel *kernel, unsigned service, struct kernel_live *ret);
-/* How long the server was at work for the session of this client that ended lately, us, and how
- * often it answered, its greeting included (255: that often or more). 0, or -ENOENT: it is not
- * known. */
+/* For the recent session of this client: how long the server worked for it, in us, and how often it
+ * answered, the greeting included (255: or more). 0, or -ENOENT: not known. */
 int kernel_smtp_work(const struct kernel *kernel, const struct in6_addr *client,
 		     uint16_t client_port, uint16_t port, uint64_t *ret_us, uint8_t *ret_turns);
-/* A front refused this client: its connection is not a session of the server. */
+/* Reports that a front refused this client: its connection is not a session of the server. */
 void kernel_smtp_mark_refused(struct kernel *kernel, unsigned service,
 			      const struct in6_addr *address, uint16_t port, uint64_t now_us);
-/* Once a tick: looks at busy sessions whether their server really is at work, expires marks whose
- * connection was gone already, and every 10 s compares the counts with the sessions that there are;
- * returns the drift that was corrected. */
+/* Once a tick: checks for busy sessions whether the server is really working, and removes marks
+ * whose connection is gone. Every 10 s it compares the counts with the existing sessions. Returns
+ * the drift that was corrected. */
 unsigned kernel_smtp_audit(struct kernel *kernel, uint64_t now_us);
 
 #endif

@@ -15,7 +15,7 @@
 
 #define OWN "/proc/self/ns/net"
 
-/* Where container managers leave a namespace, or the leader's process id, under the container's
+/* Where container managers store a namespace, or the process id of the container, under its
  * name. */
 static int open_by_name(const char *name)
 {

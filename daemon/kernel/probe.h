@@ -1,4 +1,4 @@
-/* Inside kernel/: what a probe is to the loader. One file a probe (probe_NAME.c), one line in
+/* For kernel/ only: a probe as the loader sees it. One file a probe (probe_NAME.c), one line in
  * kernel.c, one object in bpf/.
  *
  * An object holds each of its programs twice: "tp_btf/TRACEPOINT", which reads kernel structs
@@ -17,7 +17,7 @@
 struct btf;
 struct kernel;
 
-/* What a probe gets to load itself. */
+/* What a probe gets in order to load itself. */
 struct probe_env {
 	const struct config *config;
 	const struct btf *btf; /* of the running kernel; NULL: it has none */
@@ -28,7 +28,7 @@ struct probe_env {
 
 struct probe {
 	const char *name; /* for people */
-	const char *instead; /* what stands in when it cannot be had */
+	const char *instead; /* what is used when the probe is not available */
 	bool is_spare; /* opened only when `spare_for` is not available */
 	enum kernel_probe spare_for;
 	/* Loads and attaches. 0 with the state and which form was taken (PROBE_FORM_MAX), else
@@ -87,12 +87,12 @@ struct probe_skeleton {
 		name##_skeleton_attach, name##_skeleton_destroy, prepare_function \
 	}
 
-/* Each program as tp_btf where BTF has its tracepoint, else as raw_tp; when that is refused, all as
- * raw_tp. */
+/* Loads each program as tp_btf if BTF has its tracepoint, else as raw_tp. If the kernel refuses
+ * that, loads all as raw_tp. */
 int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_env *env,
 			 void **ret_skeleton, char *form);
 
-/* Maps the values of an array for reading (BPF_F_MMAPABLE). 0 with their place and the octets to
+/* Maps the values of an array for reading (BPF_F_MMAPABLE). 0 with their address and the octets to
  * unmap, or -errno. */
 int probe_map_array(const struct bpf_map *map, const void **ret_values, size_t *ret_size);
 

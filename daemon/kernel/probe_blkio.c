@@ -13,7 +13,7 @@
 
 #include "blkio.skel.h"
 
-/* So many requests a second are looked at, at the least: enough for a 99th percentile of half a
+/* At least so many requests a second are measured: enough for a 99th percentile over half a
  * second. */
 #define LOOKS_PER_S 500
 #define TUNE_US 1000000u
@@ -26,7 +26,7 @@ struct blkio {
 	const struct stride *strides; /* one a CPU */
 	size_t size;
 	uint64_t tuned_us, events;
-	uint32_t device[BLK_DEVICES]; /* by slot; slot 0 is everybody else's */
+	uint32_t device[BLK_DEVICES]; /* by slot; slot 0 holds all other devices */
 };
 
 static int prepare(void *skeleton, const struct probe_env *env)

@@ -1,5 +1,5 @@
-/* Run-queue latency: bpf/runq.bpf.c. Its rows, one a CPU, are mapped: a reading costs no system
- * call. */
+/* Run-queue latency: bpf/runq.bpf.c. Its rows, one for each CPU, are mapped, so a reading needs no
+ * system call. */
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 
 #include "runq.skel.h"
 
-/* So many events a second are looked at, at the least: enough for a 99th percentile of half a
+/* At least so many events a second are measured: enough for a 99th percentile over half a
  * second. */
 #define LOOKS_PER_S 1000
 
@@ -24,9 +24,9 @@ struct runq {
 	int cpus;
 	const struct runq_row *rows;
 	size_t size;
-	uint64_t tuned_us, events; /* the former in time that the program was in place */
+	uint64_t tuned_us, events; /* the former in time during which the program was attached */
 	uint64_t per_s;
-	struct duty_cycle *duty; /* NULL: it has always been in place */
+	struct duty_cycle *duty; /* NULL: it has always been attached */
 	struct duty_cycle_view view;
 	bool no_duty; /* no thread could be created */
 };
@@ -87,7 +87,7 @@ static int histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SL
 		const struct hist *h = which ? &s->rows[c].mta : &s->rows[c].all;
 
 		if (!h->sum_us && !h->slots[0] && !s->rows[c].stride.events)
-			continue; /* a CPU that there is not */
+			continue; /* this CPU does not exist */
 		for (unsigned i = 0; i < KERNEL_SLOTS; i++)
 			slots[i] += h->slots[i];
 		*ret_sum_us += h->sum_us;

@@ -55,8 +55,8 @@ struct smtp {
 	uint64_t turns, turns_log2_us; /* up to which it was learned */
 };
 
-/* Where the MTA is: the gate's network namespace when one is named. A descriptor, or negative: not
- * available. */
+/* The MTA's network namespace: that of the gate if one is configured. A descriptor, or negative:
+ * not available. */
 static int open_mta_netns(const struct config *config)
 {
 	char why[256];
@@ -111,7 +111,7 @@ static int load(struct smtp *s, const struct config *config, bool with_send, boo
 	return r;
 }
 
-/* Attached to a map and not to an event: not by the skeleton. */
+/* It is attached to a map and not to an event, so the skeleton does not do it. */
 static void attach_look(struct smtp *s)
 {
 	union bpf_iter_link_info info = { .map.map_fd =
@@ -146,8 +146,7 @@ static void close_smtp(void *state)
 	free(state);
 }
 
-/* Without the walk over the sessions a sender that stalls looks busy: that is said, not only
- * borne. */
+/* Without the walk over the sessions a sender that stalls looks busy. The log says so. */
 static void say_form(const struct smtp *s, bool with_send, int look_error, char *form)
 {
 	char why[96] = "";
@@ -172,7 +171,7 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	/* From all to the least: an old kernel may refuse a part. */
+	/* Tries everything first, then less and less: an old kernel may refuse a part. */
 	r = load(s, env->config, with_send, with_look);
 	look_error = r;
 	if (r < 0)
@@ -213,8 +212,8 @@ static uint64_t oldest_on_wheel(const struct smtp_port *port, uint64_t now_ns)
 	return 0;
 }
 
-/* Three numbers that change meanwhile: off by some sessions' microseconds now, right again at the
- * next look. */
+/* Three numbers that change while they are read: the sum may be off by some microseconds now, and
+ * is right at the next reading. */
 static uint64_t busy_us(const struct smtp_port *p, uint64_t now_us)
 {
 	int64_t open_ns =
@@ -368,7 +367,8 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t ungreeted[], in
 	}
 }
 
-/* What two audits agree on has drifted; what only one saw was traffic in between. */
+/* A difference that two audits find is drift. One that only one of them saw was traffic in
+ * between. */
 static int64_t settle(int64_t *last, int64_t now)
 {
 	int64_t agreed = 0;
@@ -417,7 +417,8 @@ static unsigned audit(struct smtp *s)
 	return corrected;
 }
 
-/* What answers took since the last look, as one: the kernel sums logarithms. */
+/* The mean time of answers since the last reading: the kernel sums logarithms, so it is a geometric
+ * mean. */
 static void learn_usual(struct smtp *s)
 {
 	uint64_t turns = 0, sum = 0, n;

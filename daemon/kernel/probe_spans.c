@@ -93,7 +93,8 @@ int kernel_spans_read(const struct kernel *k, enum kernel_probe probe, unsigned 
 	ret->entered = s->entered;
 	ret->open = open > 0 ? (uint64_t)open : 0;
 	ret->spent_us = s->finished_ns / 1000;
-	/* Read while tasks come and go: what does not fit is left out until the next look. */
+	/* Read while tasks come and go: entries that contradict each other are left out until the
+	 * next reading. */
 	if (open > 0 && since / (uint64_t)open < now_ns)
 		ret->spent_us += ((uint64_t)open * now_ns - since) / 1000;
 	if (probe == PROBE_FSYNC && open > 0) {

@@ -11,7 +11,7 @@
 #include "smtp.skel.h"
 
 #define SESSIONS_MAX 65536
-#define ROOM 256 /* for what opens between the first look and the second */
+#define ROOM 256 /* room for sessions that open between the two dumps */
 
 struct smtp_seeding {
 	struct smtp_bpf *bpf;
@@ -86,7 +86,7 @@ static struct smtp_seed seed_of(const struct sockdiag_session *session, int slot
 				  .sent = session->bytes_sent,
 				  .opened_ns = now_ns };
 
-	/* Nothing was said: the last received data is the connection itself. */
+	/* The client has sent nothing: the last received packet is that of the handshake. */
 	if (session->bytes_sent == 0) {
 		uint64_t age_ns = session->received_ago_ms * 1000000ull;
 
@@ -98,7 +98,7 @@ static struct smtp_seed seed_of(const struct sockdiag_session *session, int slot
 	return seed;
 }
 
-/* On the port's counts; `by` 1 or -1. */
+/* Adds `by` (1 or -1) to the port's counts. */
 static void count(struct smtp_seeding *s, const struct smtp_seed *seed, int64_t by)
 {
 	struct smtp_port *port = &s->bpf->bss->ports[seed->slot];
@@ -162,7 +162,7 @@ unsigned smtp_seeding_settle(struct smtp_seeding *s)
 	for (unsigned i = 0; i < s->count; i++) {
 		if (now && bsearch(&s->put[i], now, (size_t)n, sizeof(*now), compare_tuples))
 			continue;
-		/* Gone. When the probe heard of it, it was first at deleting. */
+		/* It is gone: the probe saw it end, and deleted it first. */
 		if (bpf_map_delete_elem(fd, &s->put[i]) == 0) {
 			count(s, &s->seeds[i], -1);
 			taken--;

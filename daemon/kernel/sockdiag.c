@@ -26,7 +26,8 @@
 /* A netlink socket, or -errno. */
 static int open_socket(void)
 {
-	/* The kernel answers within the call; nothing here waits for good if it ever does not. */
+	/* The kernel answers within the call. If it ever does not, nothing here waits without
+	 * end. */
 	const struct timeval patience = { .tv_usec = 50000 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
@@ -72,7 +73,7 @@ static int is_wanted(const uint16_t *ports, unsigned count, uint16_t port)
 /* Of include/net/tcp_states.h, which is the kernel's own. */
 enum { STATE_ESTABLISHED = 1, STATE_CLOSE_WAIT = 8, STATE_LISTEN = 10 };
 
-/* What is asked for, and where answers go. */
+/* What is asked for, and where the answers go. */
 struct query {
 	const uint16_t *ports;
 	unsigned ports_count, most, count;
@@ -97,7 +98,7 @@ static uint64_t cgroup_id_of(const struct inet_diag_msg *m, int length)
 	return id;
 }
 
-/* As the kernel's tuples are: IPv4 mapped into IPv6. */
+/* In the form of the kernel's tuples: IPv4 mapped into IPv6. */
 static void mapped(struct in6_addr *ret, int family, const __be32 *address)
 {
 	if (family == AF_INET6)
@@ -156,7 +157,7 @@ static bool is_local(const struct in6_addr *from, const struct in6_addr *to)
 	       (IN6_IS_ADDR_V4MAPPED(to) && to->s6_addr[12] == 127);
 }
 
-/* Who asks: one end of a connection, whose other end's port has a listener. */
+/* A client: one end of a connection whose other end has a port with a listener. */
 static void take_client(struct query *q, const struct inet_diag_msg *m, int length)
 {
 	uint16_t port = ntohs(m->id.idiag_dport);
@@ -301,7 +302,7 @@ static int dump(int fd, int family, uint32_t sequence, struct query *q)
 	}
 }
 
-/* Differs from dump to dump: one that ran out of time may still be answered. */
+/* Differs for each dump: answers to an earlier dump that timed out may still come. */
 static uint32_t next_sequence(void)
 {
 	struct timespec ts;

@@ -62,7 +62,7 @@ struct syn_judgement syn_judge_step(struct syn_judge *j, const struct syn_readin
 	uint64_t young, old;
 
 	if (!j->stepped_us) {
-		/* What failed before is another daemon's. */
+		/* Failures from before belong to another daemon. */
 		j->judged_turn = old_turn;
 		j->handshake_us = r->handshake_us;
 		dt_us = 0;

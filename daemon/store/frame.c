@@ -48,7 +48,7 @@ int frame_check(const void *bytes, size_t size, const struct frame_kind *kind,
 	    memcmp(head.kind, kind->letters, sizeof(head.kind)) != 0 ||
 	    head.head_sum != head_sum(&head))
 		return -EBADMSG;
-	/* A sound head of another version: its payload is not ours to judge. */
+	/* An intact head of another version: its payload cannot be checked here. */
 	if (head.version != kind->version || (head.flags & ~FRAME_SUMMED))
 		return -EPROTONOSUPPORT;
 	if (head.length > size - sizeof(head))
@@ -173,7 +173,8 @@ int frame_save(int dir_fd, const char *name, const struct frame_kind *kind, cons
 	r = write_whole(fd, &head, sizeof(head));
 	if (r == 0)
 		r = write_whole(fd, payload, length);
-	/* Before the name: else a power cut may leave the new name with nothing behind it. */
+	/* Sync before the rename: otherwise a power cut may leave the new name with an empty
+	 * file. */
 	if (r == 0 && fdatasync(fd) < 0)
 		r = -errno;
 	if (r == 0 && renameat(dir_fd, fresh, dir_fd, name) < 0)

@@ -43,12 +43,13 @@ void frame_head(struct frame_head *head, const struct frame_kind *kind, uint32_t
  * sound, of another version. */
 int frame_check(const void *bytes, size_t size, const struct frame_kind *kind,
 		const void **ret_payload, size_t *ret_length);
-/* A sentence's half for these errors: "is cut short", ... */
+/* The second half of a sentence for these errors: "is cut short", ... */
 const char *frame_error(int error);
 
 /* Reads dir/name into `payload`. 0, -ENOENT: there is none, -EFBIG: the payload is larger than
- * `size`, the errors of frame_check() or of the system. What is not this kind's is set aside and
- * said. `ret_length` may be NULL: the payload has to have exactly `size` bytes then. */
+ * `size`, the errors of frame_check() or of the system. A file that is not of this kind is set
+ * aside, and that is logged. `ret_length` may be NULL: the payload has to have exactly `size` bytes
+ * then. */
 int frame_load(int dir_fd, const char *name, const struct frame_kind *kind, void *payload,
 	       size_t size, size_t *ret_length);
 /* Writes dir/name whole: under another name, synced, renamed, so that after a crash it is the old
@@ -56,7 +57,7 @@ int frame_load(int dir_fd, const char *name, const struct frame_kind *kind, void
  * -errno: then the old one is untouched. */
 int frame_save(int dir_fd, const char *name, const struct frame_kind *kind, const void *payload,
 	       size_t length);
-/* Renames dir/name to dir/name.corrupt and says so once: "...: NAME is cut short". */
+/* Renames dir/name to dir/name.corrupt and logs it once: "...: NAME is cut short". */
 void frame_set_aside(int dir_fd, const char *name, int error);
 
 #endif

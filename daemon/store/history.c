@@ -96,7 +96,7 @@ int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64
 	return r;
 }
 
-/* What was there before goes into the rings in memory. */
+/* Copies the records of the file into the rings in memory. */
 static int load(struct history *h)
 {
 	_cleanup_free_ uint8_t *bytes = NULL;
@@ -130,7 +130,7 @@ static int load(struct history *h)
 	return 0;
 }
 
-/* A file of the whole size, with a head: what is not written in it takes no space. */
+/* A sparse file of the full size, with a head: parts that are not written take no space. */
 static int open_file(struct history *h)
 {
 	struct frame_head head;
@@ -305,7 +305,7 @@ void history_flush(struct history *h)
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
-/* With the lock. */
+/* Call with the lock held. */
 static void hand_over(struct history *h)
 {
 	for (unsigned i = 0; i < h->waiting; i++) {

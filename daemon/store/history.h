@@ -10,20 +10,22 @@
 
 struct history;
 
-/* Reads what is there, and starts the thread. 0 or -ENOMEM: without a directory or a thread the
- * history is in memory only, which is said. */
+/* Reads the file, and starts the thread. 0 or -ENOMEM. Without a directory or a thread the history
+ * is kept in memory only, which is logged. */
 int history_open(const char *state_dir, struct history **ret_history);
 /* Writes the last records. NULL is fine. */
 void history_close(struct history *history);
-/* One second: period_s 1, in the order of time. Never waits. NULL is fine. */
+/* Adds the record of one second (period_s 1); call it in the order of time. Never waits. NULL is
+ * fine. */
 void history_put(struct history *history, const struct history_record *second);
-/* Waits until what was put has been written, or could not be: for tests, and never for the tick. */
+/* For tests, never in the tick: waits until all records were written, or writing failed. */
 void history_flush(struct history *history);
 /* The record of the ring in memory for `at_s` (seconds and tens only); NULL: there is none. */
 const struct history_record *history_get(const struct history *history, enum history_tier tier,
 					 uint64_t at_s);
-/* What is in memory of [since_s, until_s), from the finest ring that reaches back so far, folded
- * into records of `step_s` or of the ring's period, whichever is longer. Returns how many. */
+/* The records in memory of [since_s, until_s), from the finest ring that reaches back so far,
+ * merged into records of `step_s` or of the ring's period, whichever is longer. Returns how
+ * many. */
 size_t history_range(const struct history *history, uint64_t since_s, uint64_t until_s,
 		     uint32_t step_s, struct history_record *ret, size_t most);
 /* Reads STATE_DIR/history of another process. 0 with records (owned, free()), or -errno; see

@@ -13,10 +13,10 @@
 
 extern const struct frame_kind history_kind;
 
-/* Where a slot stands in the file. */
+/* The offset of a slot in the file. */
 uint64_t history_offset(enum history_tier tier, unsigned slot);
 void history_seal(struct history_record *record);
-/* Whether what stands in a slot is a whole record of that slot with values that can be. */
+/* Whether a slot holds a complete record that belongs there, with possible values. */
 bool history_is_sound(const struct history_record *record, enum history_tier tier, unsigned slot);
 /* Copies the records of [since_s, until_s) out of a whole file, in order of time, from the finest
  * ring that reaches back so far; at most `most`. 0 with how many, or the errors of

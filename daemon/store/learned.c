@@ -60,6 +60,6 @@ void learned_keep(struct learned *l, uint64_t now_us, uint64_t realtime_us)
 	warmstart_save(l->engine, l->table, realtime_us, cpus_allowed(), &warm);
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		any |= warm.service[i].capacity_per_s > 0;
-	if (any) /* what is kept from before is better than nothing */
+	if (any) /* what was kept before is better than nothing */
 		warmstart_put(l->file, &warm);
 }

@@ -1,4 +1,4 @@
-/* Keeps what law and ledger have learned over a restart: reads it when the daemon starts
+/* Keeps what law and ledger have learned for the time after a restart: reads it at the start
  * (store/warmstart.h), and saves it from then on. */
 #ifndef PENSTOCK_STORE_LEARNED_H
 #define PENSTOCK_STORE_LEARNED_H
@@ -11,13 +11,13 @@
 struct learned;
 
 /* Tells `engine` and `table` (NULL: there is none) what was learned before: it bounds their first
- * guess. Both stay the caller's and outlive this. 0 or -ENOMEM. That nothing can be kept is logged
- * and no error. */
+ * guess. Both stay the caller's and outlive this. 0 or -ENOMEM. If nothing can be kept, that is
+ * logged and is no error. */
 int learned_open(const char *state_dir, struct engine *engine, struct source_table *table,
 		 struct learned **ret_learned);
 /* Writes the last figures. NULL is fine. */
 void learned_close(struct learned *learned);
-/* Once a tick; hands the figures to the writing thread once in ten seconds. */
+/* Once a tick: gives the figures to the writing thread every ten seconds. */
 void learned_keep(struct learned *learned, uint64_t now_us, uint64_t realtime_us);
 
 #endif

@@ -36,7 +36,7 @@ int ledger_head_check(const void *bytes, size_t size, uint64_t file_size, struct
 	if (size < sizeof(head))
 		return -ENODATA;
 	memcpy(&head, bytes, sizeof(head));
-	/* Only the head is here: a sum over the payload could not be looked at, and we write
+	/* Only the head was read, so a checksum over the payload could not be verified; we write
 	 * none. */
 	if (head.frame.flags & FRAME_SUMMED)
 		return -EBADMSG;

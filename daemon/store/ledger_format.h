@@ -1,7 +1,7 @@
 /* The ledger on disk, STATE_DIR/ledger: a frame's head (store/frame.h) without a sum over the
  * whole, the ledger's own head, then one record for each block of the table, each with a checksum
- * of its own, rewritten in place as blocks change. A record that was torn by a crash, or never
- * written, costs its block and no more. Pure; fuzzed. */
+ * of its own, rewritten in place as blocks change. A record that a crash cut short, or that was
+ * never written, costs only its block. Pure; fuzzed. */
 #ifndef PENSTOCK_STORE_LEDGER_FORMAT_H
 #define PENSTOCK_STORE_LEDGER_FORMAT_H
 

@@ -18,8 +18,8 @@
 /* Without a limit two daemons that share a directory by mistake would only replace each other's
  * file. */
 #define MEND_EVERY_US (5 * US_PER_S)
-/* Whether the name still leads to the file. What the open file itself tells (removed, replaced, cut
- * short) is asked at each write. */
+/* How often to check that the name still leads to the file. At each write, the open file itself is
+ * checked (removed, replaced, truncated). */
 #define NAME_EVERY_US US_PER_S
 
 struct planfile {
@@ -28,11 +28,11 @@ struct planfile {
 	char path[PATH_MAX];
 	dev_t device;
 	ino_t inode;
-	uint64_t named_us; /* when the name was last found to lead to the file */
-	uint64_t mended_us; /* when the file was last found to be another and created again */
+	uint64_t named_us; /* when the name was last known to lead to the file */
+	uint64_t mended_us; /* when the file was last created again because it was another one */
 };
 
-/* A new file under the plan's name, for the one before it, which is let go. */
+/* Replaces the file by a new one under the same name. */
 static int publish(struct planfile *file)
 {
 	_cleanup_close_ int fd = -1;
@@ -88,8 +88,8 @@ int planfile_open(const char *run_dir, struct planfile **ret_planfile)
 	return 0;
 }
 
-/* Whether the open file is whole and has a name still, as far as it can tell by itself: a system
- * call that walks no path. */
+/* Whether the open file is complete and still has a name, by one system call that looks up no
+ * path. */
 static bool is_whole(const struct planfile *file)
 {
 	struct stat st;

@@ -1,4 +1,4 @@
-/* RUN_DIR/plan, where the proxies read. It is written completely under another name and then
+/* RUN_DIR/plan, which the proxies read. It is written completely under another name and then
  * renamed, so that no front maps half a plan. Its pages are allocated first, so that a full file
  * system cannot kill a process that writes or reads the mapping. */
 #ifndef PENSTOCK_STORE_PLANFILE_H
@@ -11,8 +11,8 @@ struct planfile;
 /* 0 or -errno. */
 int planfile_open(const char *run_dir, struct planfile **ret_planfile);
 void planfile_write(struct planfile *planfile, const struct plan *plan);
-/* Leaves a plan that no front obeys (no heartbeat) and removes the file: fronts admit everything
- * from now on. */
+/* Writes a plan without a heartbeat, which no front follows, and removes the file: fronts admit
+ * everything from now on. */
 void planfile_close(struct planfile *planfile);
 
 #endif

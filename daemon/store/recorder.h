@@ -2,11 +2,11 @@
  * penstock-replay reads (store/trace.h).
  *
  * The tick only copies into a ring in memory: it never waits, allocates or touches a file. A thread
- * writes. What the ring has no room for is lost, counted, and followed by the engine's whole state,
- * from where a replay can go on. A file that cannot be opened or written, or that is full, ends the
- * recording; that is said once, and nothing else changes.
+ * writes. Records for which the ring has no room are lost and counted. The engine's whole state
+ * follows them, so that a replay can continue there. A file that cannot be opened or written, or
+ * that is full, ends the recording; that is logged once, and nothing else changes.
  *
- * A file of that name from before is kept as FILE.1. */
+ * An existing file of that name is kept as FILE.1. */
 #ifndef PENSTOCK_STORE_RECORDER_H
 #define PENSTOCK_STORE_RECORDER_H
 
@@ -30,11 +30,10 @@ struct recorder_options {
 	size_t ring_bytes; /* a power of two; 0: RECORDER_RING */
 };
 
-/* Starts the thread. 0 or -ENOMEM. The thread finds out whether the file can be opened, which
- * says so. */
+/* Starts the thread. 0 or -ENOMEM. The thread opens the file, and logs a failure. */
 int recorder_open(const struct recorder_options *options, struct recorder **ret_recorder);
-/* Asks for the end and waits for it, at most so long: a thread that hangs on its disk is left to
- * itself. NULL is fine. */
+/* Asks the thread to end and waits for it, at most so long. A thread that hangs on its disk is left
+ * behind. NULL is fine. */
 void recorder_close(struct recorder *recorder, uint64_t wait_us);
 
 /* The following are called by one thread, in the order in which things happen. NULL is fine in
@@ -43,7 +42,7 @@ void recorder_config(struct recorder *recorder, double cores, const char *text, 
 void recorder_order(struct recorder *recorder, const struct trace_order *order);
 void recorder_events(struct recorder *recorder, const struct source_event *events, unsigned count,
 		     uint64_t now_us);
-/* Before engine_step(), with the engine as it is then; and after the plan is whole. `ranked`: the
+/* Call the first before engine_step(), and the second when the plan is complete. `ranked`: the
  * table of sources took part. */
 void recorder_inputs(struct recorder *recorder, const struct engine *engine,
 		     const struct sample *sample, const struct load *load, uint64_t realtime_us);
@@ -54,7 +53,7 @@ struct recorder_stats {
 	bool running; /* false: the file is full, or could not be written */
 	int error; /* errno of that, 0: full, or running */
 	uint64_t bytes; /* in the file */
-	uint64_t ticks_lost, events_lost; /* that the ring had no room for */
+	uint64_t ticks_lost, events_lost; /* lost because the ring was full */
 };
 void recorder_stats(const struct recorder *recorder, struct recorder_stats *ret);
 

@@ -14,16 +14,16 @@ struct recorder {
 	/* The tick's: */
 	struct recorder_ring ring;
 	uint8_t *scratch; /* TRACE_PAYLOAD_MAX */
-	struct trace_out out; /* the tick that is being put together */
+	struct trace_out out; /* the tick that is being assembled */
 	struct trace_event *pending; /* TRACE_EVENTS_MAX */
 	unsigned pending_count, events_of_tick;
 	uint64_t ticks;
-	bool behind; /* something was lost and not yet told */
+	bool behind; /* something was lost, and that is not recorded yet */
 	struct trace_lost lost;
 	char *config; /* in force */
 	size_t config_length;
 	double cores;
-	/* Told by either to the other: */
+	/* Shared by both: */
 	_Atomic bool stopped; /* nothing more is written */
 	_Atomic int error;
 	_Atomic uint64_t written, ticks_lost, events_lost;

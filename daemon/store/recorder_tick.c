@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define STATE_EVERY 600u /* ticks between two images of the engine */
-#define EVENTS_A_TICK 8192u /* what is more is counted as lost */
+#define EVENTS_A_TICK 8192u /* further ones are counted as lost */
 
 static bool is_off(const struct recorder *r)
 {
@@ -22,8 +22,7 @@ static bool put(struct recorder *r, const struct trace_out *out)
 {
 	if (!r->behind && !out->cut && ring_put(&r->ring, out->bytes, (uint32_t)out->length))
 		return true;
-	/* What follows something lost makes no sense until the engine's state has been recorded
-	 * again. */
+	/* After a loss, records make no sense until the engine's state has been recorded again. */
 	r->behind = true;
 	return false;
 }
@@ -93,8 +92,8 @@ void recorder_order(struct recorder *r, const struct trace_order *order)
 	put(r, &out);
 }
 
-/* Once half of the ring is free again: how much is missing, and all that a replay needs to go
- * on. */
+/* Once half of the ring is free again, records how much is missing, and all that a replay needs to
+ * continue. */
 static void catch_up(struct recorder *r)
 {
 	struct trace_out out = begin(r);

@@ -12,8 +12,8 @@
 #include "store/recorder.h"
 
 #define CONFIG_TEXT (TRACE_PAYLOAD_MAX - 16384u)
-#define FILES 2 /* that share daemon.record_max: FILE and FILE.1 */
-#define ROUND_US (2 * US_PER_S) /* a file lasts so long at least */
+#define FILES 2 /* files that share daemon.record_max: FILE and FILE.1 */
+#define ROUND_US (2 * US_PER_S) /* a file must last at least so long */
 #define CLOSE_US (2 * US_PER_S) /* how long the end waits for a disk */
 
 struct recording {
@@ -55,7 +55,7 @@ static void begin(struct recording *g, const struct config *config)
 		.realtime_us = clock_realtime_us(),
 		.cores = cpus_allowed(),
 		.table = g->table,
-		/* As it was opened: another size waits for a restart. */
+		/* The size at the start: another size needs a restart. */
 		.table_size = g->table ? source_table_size(g->table) : 0,
 		.seed = g->engine->seed
 	};
@@ -106,7 +106,7 @@ void recording_configure(struct recording *g, const struct config *config)
 	size_t length;
 
 	if (strcmp(g->path, config->record) != 0 || g->max_bytes != config->record_max_bytes) {
-		/* It ends by itself: mail does not wait for its disk. */
+		/* The thread ends by itself: mail does not wait for its disk. */
 		recorder_close(g->recorder, 0);
 		g->recorder = NULL;
 		begin(g, config);
@@ -115,9 +115,9 @@ void recording_configure(struct recording *g, const struct config *config)
 	}
 }
 
-/* Each file begins with a copy of the table of sources. One that this fills at once ends the
- * recording, so that files do not follow each other too fast. A file that is full becomes FILE.1,
- * the one before it goes, and another begins. Ticks until then are in none. */
+/* Each file begins with a copy of the table of sources. If that alone fills a file, the recording
+ * ends, so that files do not follow each other too fast. A full file becomes FILE.1, the FILE.1
+ * before it is removed, and a new one begins. Ticks in between are in no file. */
 static void go_round(struct recording *g)
 {
 	struct recorder_stats stats;

@@ -14,21 +14,21 @@
 struct recording;
 
 /* `engine` and `table` (NULL: there is none) are the ones that are recorded; they and `config` stay
- * the caller's and outlive the recording. 0 or -ENOMEM. That nothing can be recorded is logged and
- * no error. */
+ * the caller's and outlive the recording. 0 or -ENOMEM. If nothing can be recorded, that is logged
+ * and is no error. */
 int recording_open(const struct config *config, const struct engine *engine,
 		   const struct source_table *table, struct recording **ret_recording);
 /* Waits for the disk, two seconds at most. NULL is fine. */
 void recording_close(struct recording *recording);
-/* Another configuration (at the same place), which the engine was told already. A new file begins
- * where daemon.record or record_max changed. */
+/* Takes a changed configuration (at the same address), which the engine has already. If
+ * daemon.record or record_max changed, a new file begins. */
 void recording_configure(struct recording *recording, const struct config *config);
 
-/* Once a tick: before engine_step(); and when the plan is whole. */
+/* Once a tick: the first before engine_step(), the second when the plan is complete. */
 void recording_inputs(struct recording *recording, const struct sample *sample,
 		      const struct load *load, uint64_t realtime_us);
 void recording_answer(struct recording *recording, const struct plan *plan);
-/* What the table of sources is told. */
+/* The events that the table of sources gets. */
 void recording_events(struct recording *recording, const struct source_event *events,
 		      unsigned count, uint64_t now_us);
 /* After engine_order() and engine_set_mode(). */

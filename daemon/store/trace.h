@@ -49,7 +49,7 @@ struct trace_head {
 	uint64_t seed; /* of the salts */
 	struct trace_names answers; /* filled by trace_get(): what stands where */
 	uint16_t signals; /* in the file */
-	uint8_t signal[256]; /* place in the file -> enum signal; SIGNAL__COUNT: not known here */
+	uint8_t signal[256]; /* index in the file -> enum signal; SIGNAL__COUNT: not known here */
 };
 
 struct trace_config {

@@ -87,7 +87,7 @@ struct trace_answer {
 	double service[PLAN_SERVICES][TRACE_OF_SERVICE];
 };
 
-/* Place in a file -> place here; TRACE_UNKNOWN: not known here. */
+/* Index in a file -> index here; TRACE_UNKNOWN: not known here. */
 #define TRACE_UNKNOWN 0xff
 #define TRACE_NAMES 128
 struct trace_names {
@@ -107,8 +107,8 @@ const char *trace_answer_name(const struct engine_config *config, unsigned numbe
 			      size_t size);
 /* The value of that number. */
 double trace_answer_value(const struct trace_answer *answer, unsigned number);
-/* The number of the first value from `from` on that is not the same bit by bit, of those that the
- * file holds; -1: none. What the table of sources sets counts with `ranked` only. */
+/* The number of the first value, from `from` on, that differs by a bit, of those that the file
+ * holds; -1: none. Values that the table of sources sets are compared only with `ranked`. */
 int trace_answer_differs(const struct trace_answer *a, const struct trace_answer *b,
 			 const struct trace_names *names, bool ranked, unsigned from);
 

@@ -37,7 +37,7 @@ int trace_next(struct trace_reader *r, const void **ret_payload, size_t *ret_len
 	next = find_magic(r, r->at + 1);
 	*ret_skipped = next - r->at;
 	r->at = next;
-	/* Short, with nothing behind it: that is how a file ends whose writer was killed. */
+	/* A short frame at the very end: the writer was killed. */
 	if (result == -ENODATA && next == r->size)
 		return -ENODATA;
 	return result == -EPROTONOSUPPORT ? -EPROTONOSUPPORT : -EBADMSG;
@@ -171,7 +171,7 @@ static void get_gauges(struct trace_in *in, double *const *gauges, unsigned coun
 {
 	for (unsigned i = 0; i < count; i++) {
 		*gauges[i] = TRACE_READ(in, double);
-		/* Nothing counts sessions so. */
+		/* No front counts sessions like that. */
 		if (!isfinite(*gauges[i]) || fabs(*gauges[i]) > 1e9)
 			in->bad = true;
 	}
@@ -197,11 +197,11 @@ static void get_load(struct trace_in *in, struct load_service *l)
 	l->held_in_vain = TRACE_READ(in, uint64_t);
 	l->held_left = TRACE_READ(in, uint64_t);
 	get_gauges(in, held, ARRAY_SIZE(held));
-	if (l->known & LOAD_STUCK) /* not in traces of before */
+	if (l->known & LOAD_STUCK) /* not in older traces */
 		get_gauges(in, &stuck, 1);
 }
 
-/* Of another version it is passed over: the answers tell the same by name. */
+/* An image of another version is skipped: the answers hold the same figures by name. */
 static void get_plan(struct trace_in *in, struct trace_tick *t, unsigned services)
 {
 	size_t want = offsetof(struct plan, service) + services * sizeof(t->plan.service[0]);
@@ -293,6 +293,6 @@ int trace_get(const void *payload, size_t length, const struct trace_head *head,
 		in.bad |= end >= TRACE_END__COUNT;
 		ret->end = (enum trace_end)(end < TRACE_END__COUNT ? end : 0);
 	}
-	/* A frame says all that it says and nothing else. */
+	/* A frame must hold its record and nothing after it. */
 	return in.bad || in.left ? -EBADMSG : 0;
 }

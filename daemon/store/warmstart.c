@@ -20,7 +20,7 @@
 #define ROUND_S 30
 #define LENGTH_0_2 offsetof(struct warmstart, filter_cost_s) /* of the payload of 0.2.0 */
 #define OLDEST_US (UINT64_C(30) * 86400 * 1000000)
-#define FUTURE_US (UINT64_C(3600) * 1000000) /* forgiven to clocks */
+#define FUTURE_US (UINT64_C(3600) * 1000000) /* tolerance for clocks that differ */
 
 static const struct frame_kind kind = { "WARM", WARMSTART_VERSION };
 
@@ -114,7 +114,7 @@ static void write_one(struct warmstart_file *f, const struct warmstart *warm)
 	f->told = r < 0;
 }
 
-/* The newest, when there is one that was not written. */
+/* Takes the newest figures if they were not written yet. */
 static bool take(struct warmstart_file *f, struct warmstart *ret)
 {
 	bool fresh = f->fresh;
@@ -134,7 +134,7 @@ static void *run(void *context)
 		bool fresh;
 
 		pthread_mutex_lock(&f->lock);
-		if (!f->stop) /* woken for nothing it writes sooner */
+		if (!f->stop) /* after a spurious wake-up it only writes earlier */
 			wait_us(&f->wake, &f->lock, ROUND_S * US_PER_S);
 		fresh = take(f, &warm);
 		stop = f->stop;

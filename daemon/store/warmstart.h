@@ -1,7 +1,7 @@
-/* What the law and the ledger have learned, over a restart: STATE_DIR/learned, a frame
- * (store/frame.h) that a thread of its own writes, since a sync may take long and the tick must
- * not. What is read back bounds the first guess, and what is then seen replaces it; what is old, or
- * of a machine with another number of CPUs, is left alone. */
+/* The file STATE_DIR/learned keeps what the law and the ledger have learned. It is a frame
+ * (store/frame.h), written by a thread, because a sync may take long and the tick must not wait.
+ * After a restart it limits the first guess, until new measurements replace it. A file that is old,
+ * or of a machine with another number of CPUs, is not used. */
 #ifndef PENSTOCK_STORE_WARMSTART_H
 #define PENSTOCK_STORE_WARMSTART_H
 
@@ -12,8 +12,8 @@
 
 #define WARMSTART_VERSION 2u
 
-/* The payload on disk. What an earlier release wrote may end before a later member, which is 0
- * then: a new member is the last one. */
+/* The payload on disk. A file of an earlier release may be shorter; its missing members are 0. So
+ * new members are added at the end. */
 struct warmstart {
 	uint64_t realtime_us; /* when it was written */
 	double cores;
@@ -26,14 +26,14 @@ struct warmstart {
 
 struct warmstart_file;
 
-/* Whether what was read is to be used now; pure. 0, or -ESTALE: too old or from the future, -EXDEV:
+/* Whether the figures may be used now; pure. 0; -ESTALE: too old, or from the future; -EXDEV: from
  * another machine. */
 int warmstart_check(const struct warmstart *warm, uint64_t realtime_us, double cores);
-/* 0 with what was kept, or -errno: there is none, or it is of no use (said). */
+/* 0 with the figures, or -errno: there are none, or they cannot be used (which is logged). */
 int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores,
 		   struct warmstart *ret);
-/* Into and out of an engine, service by service by name, and a table of sources (NULL: there is
- * none). */
+/* Copies the figures into and out of an engine, for each service by its name, and a table of
+ * sources (NULL: there is none). */
 void warmstart_restore(const struct warmstart *warm, struct engine *engine,
 		       struct source_table *sources);
 void warmstart_save(const struct engine *engine, const struct source_table *sources,
@@ -41,7 +41,7 @@ void warmstart_save(const struct engine *engine, const struct source_table *sour
 
 /* Starts the thread. 0 or -errno: then nothing is kept. */
 int warmstart_open(const char *state_dir, struct warmstart_file **ret_file);
-/* Hands the newest figures over; never waits. They are written within half a minute. */
+/* Passes the newest figures to the thread; never waits. They are written within half a minute. */
 void warmstart_put(struct warmstart_file *file, const struct warmstart *warm);
 /* Writes the last ones. NULL is fine. */
 void warmstart_close(struct warmstart_file *file);
