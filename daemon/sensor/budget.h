@@ -1,5 +1,5 @@
-/* How often a sensor is polled, from what one poll costs: a sensor may take so much CPU a second,
- * and one that costs more is asked less often. Pure. */
+/* How often a sensor is polled, from what one poll costs: a sensor may use a certain share of a
+ * CPU, and one that costs more is polled less often. Pure. */
 #ifndef PENSTOCK_SENSOR_BUDGET_H
 #define PENSTOCK_SENSOR_BUDGET_H
 
@@ -20,15 +20,15 @@ struct budget {
 	uint64_t polled_us;
 };
 
-/* Whether its time has come. Half a tick early is on time: ticks are not exact. */
+/* Whether it is due. Half a tick early is in time, since ticks are not exact. */
 static inline bool budget_due(const struct budget *b, uint64_t interval_us, uint64_t now_us,
 			      uint64_t tick_us)
 {
 	return b->polled_us == 0 || now_us + tick_us / 2 >= b->polled_us + interval_us;
 }
 
-/* One poll was measured, which stands for so many (>= 1). polled_us is the caller's to set, at each
- * poll. */
+/* Takes the measured cost of one poll, which stands for so many polls (>= 1). The caller sets
+ * polled_us at each poll. */
 static inline void budget_spent(struct budget *b, double cost_us, unsigned stands_for,
 				double budget_us_per_s)
 {

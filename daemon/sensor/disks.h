@@ -1,6 +1,6 @@
-/* The disks of this machine, one by one, and which of them count: those that the queue directories
- * lie on where that is known, else all. sensor_disk fills it once a tick, sensor_spool says which
- * are the spool's, publishers read it. */
+/* The disks of this machine, one by one, and which of them count: those below the queue directories
+ * if these are known, else all. sensor_disk fills it once a tick, sensor_spool says which are the
+ * spool's, publishers read it. */
 #ifndef PENSTOCK_SENSOR_DISKS_H
 #define PENSTOCK_SENSOR_DISKS_H
 
@@ -16,7 +16,7 @@
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_OPS };
 
-/* Doubles: over about the last second; -1: not known. */
+/* The doubles are over about the last second; -1: not known. */
 struct disk {
 	char name[32];
 	unsigned major, minor;
@@ -35,7 +35,7 @@ struct disk {
 	} op[DISK_OPS];
 	double in_flight, busy_ratio;
 	/* has requests and has completed none for so long; 0: it completes; -1: for over a minute,
-	 * see there */
+	 * see sensor_disk.c */
 	double stuck_us;
 };
 
@@ -46,14 +46,14 @@ struct disk_table {
 	struct spool_device spool; /* when known */
 	unsigned file_systems; /* st_dev of the queue directories */
 	dev_t file_system[DISKS_FILE_SYSTEMS];
-	uint64_t generation; /* counts changes of what is said by disks_set_spool() */
+	uint64_t generation; /* counts changes made by disks_set_spool() */
 };
 
-/* Says which devices and file systems (st_dev) are the spool's; no device: not known, all disks
- * count. Cheap when nothing changed. */
+/* Sets the devices and file systems (st_dev) of the spool. No device: not known, and all disks
+ * count. Cheap if nothing changed. */
 void disks_set_spool(struct disk_table *table, const struct spool_device *spool,
 		     const dev_t *file_systems, unsigned file_systems_count);
-/* Whether it counts. */
+/* Whether the disk counts. */
 static inline bool disks_counts(const struct disk_table *table, const struct disk *disk)
 {
 	return !table->spool_known || disk->spool;

@@ -22,8 +22,8 @@
 #include "sensor/sensor.h"
 
 #define LISTENERS 128
-/* Looking takes no more than one part in so many of a CPU: a host with 50,000 connections is looked
- * at less often. */
+/* The look-ups take at most one part in so many of a CPU: they are rarer on a host with 50,000
+ * connections. */
 #define CPU_PART 500
 #define REST_MIN_US (5 * US_PER_S)
 #define REST_MAX_US (60 * US_PER_S)
@@ -37,7 +37,7 @@ struct filter_watch {
 	struct filters found; /* written under the lock */
 };
 
-/* Where a server looks something up: no mail goes there. */
+/* Ports on which a server looks something up; it passes no mail there. */
 static bool is_lookup(uint16_t port)
 {
 	static const uint16_t ports[] = { 53, 389, 636, 3306, 5432, 6379, 11211 };
@@ -57,7 +57,8 @@ static bool is_service(const struct config *config, uint16_t port)
 	return false;
 }
 
-/* The cgroup2 ids of the mail server: inodes of its directories. The root's is everybody's. */
+/* The cgroup2 ids of the mail server: inodes of its directories. The root group is not its own, so
+ * it is left out. */
 static unsigned mail_groups(const struct sensor_env *env, const struct mta *m,
 			    uint64_t ids[MTA_GROUPS])
 {
@@ -82,7 +83,7 @@ static void name_listener(const struct sockdiag_listener *l, char ret[FILTER_NAM
 	snprintf(ret, FILTER_NAME_MAX, strchr(text, ':') ? "[%s]:%u" : "%s:%u", text, l->port);
 }
 
-/* Whose listener it is. False: it is no filter. */
+/* Finds the owner of the listener. False: it is no filter. */
 static bool describe(const struct sensor_env *env, const struct sockdiag_listener *l,
 		     struct filter *ret)
 {

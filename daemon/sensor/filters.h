@@ -1,8 +1,8 @@
-/* The second stage: the filters on this host to which the mail server passes its mail, found
- * from its own connections. Postfix connects to its content_filter, to milters, to LMTP: amavis,
- * rspamd, clamav, Dovecot. Looked for every few seconds, off the tick (worker.h), where the
- * kernel tells the control group of a socket (5.7 and later) and the filter is in another one
- * than the mail server. UNIX sockets, and filters in another network namespace, are not seen. */
+/* The second stage: the filters on this host to which the mail server passes its mail, found from
+ * its own connections. Postfix connects to its content_filter, to milters, to LMTP: amavis, rspamd,
+ * clamav, Dovecot. A worker (worker.h) looks for them every few seconds. This needs a kernel that
+ * reports the control group of a socket (5.7 and later), and a filter in another group than the
+ * mail server. UNIX sockets, and filters in another network namespace, are not seen. */
 #ifndef PENSTOCK_SENSOR_FILTERS_H
 #define PENSTOCK_SENSOR_FILTERS_H
 
@@ -30,9 +30,9 @@ struct filter {
 };
 
 struct filters {
-	uint64_t generation; /* 0: not looked yet; counts changes of who they are */
+	uint64_t generation; /* 0: not looked yet; counts how often the list has changed */
 	unsigned count;
-	struct filter each[FILTERS_MAX]; /* who has most clients comes first */
+	struct filter each[FILTERS_MAX]; /* the one with most clients comes first */
 };
 
 struct sensor_env;

@@ -1,8 +1,8 @@
 /* Detects frozen values: they are over their target and do not change by a byte. The memory of a
  * running machine, or of a working group, changes all the time. A figure near its limit that has
  * not changed for a minute comes from something frozen, or belongs to a server that gets no mail
- * because of this very figure. To go on refusing would be an outage in both cases: the value is
- * ignored, a line is logged, and it counts again as soon as it changes. Pure. */
+ * because of this very figure. In both cases refusing mail for it would be an outage. So the value
+ * is ignored, a line is logged, and the value counts again as soon as it changes. Pure. */
 #ifndef PENSTOCK_SENSOR_FROZEN_H
 #define PENSTOCK_SENSOR_FROZEN_H
 
@@ -21,8 +21,8 @@ struct frozen {
 	} of[FROZEN_SIGNALS];
 };
 
-/* Takes out of `sample` what is frozen. True when there is news: `ret_signal` has not moved for a
- * minute (told at most every ten minutes). */
+/* Removes frozen values from `sample`. True, at most every ten minutes: `ret_signal` has not
+ * changed for a minute. */
 bool frozen_step(struct frozen *frozen, struct sample *sample, enum signal *ret_signal);
 
 #endif

@@ -11,7 +11,7 @@
 /* memory.stat is expensive (the kernel adds up all CPUs): it is read when the cheap total has
  * moved. */
 #define STAT_MOVED 262144u
-#define LEAK_MIN (8.0 * 1024 * 1024) /* growth over a look of the trend */
+#define LEAK_MIN (8.0 * 1024 * 1024) /* growth over one reading of the trend */
 
 /* A rate of a counter into `use`, smoothed over some seconds so that no group is named for one
  * moment. */
@@ -83,7 +83,7 @@ static uint64_t field(const char *content, const char *name)
 	return value;
 }
 
-/* Memory that cannot be dropped: no page cache. */
+/* Memory that cannot be dropped: all but the page cache. */
 void group_read_memory(struct group_node *n, bool v1, uint64_t now_us)
 {
 	char content[8192], number[32];
@@ -110,7 +110,7 @@ void group_read_memory(struct group_node *n, bool v1, uint64_t now_us)
 		n->primed = true;
 	}
 	n->use = n->stat_bytes;
-	/* A trend finds what falls. */
+	/* The trend detects falling values, so it gets the negative. */
 	if (n->trend)
 		trend_put(n->trend, now_us, -n->use, LEAK_MIN);
 }

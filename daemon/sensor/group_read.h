@@ -1,4 +1,4 @@
-/* What one control group uses, from its kept files into its node: cgroup2 and v1. */
+/* Reads what one control group uses, from its open files into its node: cgroup2 and v1. */
 #ifndef PENSTOCK_SENSOR_GROUP_READ_H
 #define PENSTOCK_SENSOR_GROUP_READ_H
 
@@ -11,7 +11,7 @@
 void group_read_cpu(struct group_node *node, bool v1, double dt_s); /* cores */
 void group_read_io(struct group_node *node, bool v1,
 		   double dt_s); /* bytes a second, 16 KiB more for each request */
-/* Bytes that are no page cache; feeds the node's trend. */
+/* Bytes without page cache; feeds the node's trend. */
 void group_read_memory(struct group_node *node, bool v1, uint64_t now_us);
 
 #endif

@@ -80,8 +80,8 @@ static void open_node(struct build *b, struct group_node *n)
 		n->trend = calloc(1, sizeof(*n->trend));
 }
 
-/* Level by level would name the largest first where there are too many; depth first keeps a
- * directory's descriptor no longer than its parents', and the order that attribution wants. */
+/* Depth first: it gives the order that attribution needs, and keeps only the descriptors of a
+ * directory and its parents open. (Level by level would be better if there are too many groups.) */
 static int add_below(struct build *b, const char *path, int parent, int depth)
 {
 	int fd = openat(b->tree->cgroup_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,6 +1,6 @@
-/* The directories of one cgroup hierarchy, parents before children, each with its files kept
- * open. It is rebuilt now and then. For a group that still exists (same path, same inode) the
- * known data is kept. */
+/* The directories of one cgroup hierarchy, parents before children, each with its files kept open.
+ * It is rebuilt from time to time. For a group that still exists (same path, same inode) the known
+ * data is kept. */
 #ifndef PENSTOCK_SENSOR_GROUP_TREE_H
 #define PENSTOCK_SENSOR_GROUP_TREE_H
 
@@ -20,7 +20,7 @@ struct group_node {
 	int parent; /* index, -1: at the top */
 	ino_t inode;
 	int fd[GROUP_FILES]; /* -1: no such file */
-	/* what neighbours.c knows of it */
+	/* used by neighbours.c */
 	uint64_t counter[GROUP_FILES];
 	bool primed;
 	double use, stat_bytes;
@@ -43,7 +43,7 @@ struct group_tree {
 int group_tree_init(struct group_tree *tree, int cgroup_fd, const char *root,
 		    const char *const files[GROUP_FILES], bool trends, unsigned most);
 void group_tree_done(struct group_tree *tree);
-/* Walks the hierarchy again. 0 or -errno (then what was there stays). */
+/* Walks the hierarchy again. 0, or -errno; then the old tree stays. */
 int group_tree_rebuild(struct group_tree *tree);
 /* The last part of a node's path. */
 const char *group_node_name(const struct group_node *node);

@@ -21,7 +21,7 @@ double link_speed_bps(int ioctl_fd, int sys_fd, const char *name)
 	double mbit;
 
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	/* Asked twice: the first answer is how long the masks are, as a negative number. */
+	/* Needs two calls: the first one returns the length of the masks, as a negative number. */
 	if (ioctl_fd >= 0 && ioctl(ioctl_fd, SIOCETHTOOL, &request) == 0) {
 		if (ask.head.link_mode_masks_nwords < 0) {
 			ask.head.cmd = ETHTOOL_GLINKSETTINGS;
@@ -37,5 +37,5 @@ double link_speed_bps(int ioctl_fd, int sys_fd, const char *name)
 	if (sys_fd < 0 || readfile_at(sys_fd, path, content, sizeof(content)) <= 0)
 		return 0;
 	mbit = strtod(content, NULL);
-	return mbit > 0 ? mbit * 1e6 : 0; /* virtio says -1 */
+	return mbit > 0 ? mbit * 1e6 : 0; /* virtio reports -1 */
 }

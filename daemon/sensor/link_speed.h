@@ -1,5 +1,5 @@
-/* The speed of one link as its driver says: ethtool's link settings of this network namespace, else
- * sysfs. */
+/* The speed of one link as its driver reports it: from ethtool's link settings in this network
+ * namespace, else from sysfs. */
 #ifndef PENSTOCK_SENSOR_LINK_SPEED_H
 #define PENSTOCK_SENSOR_LINK_SPEED_H
 

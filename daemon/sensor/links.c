@@ -178,13 +178,13 @@ static double bond_limit(const struct link *links, unsigned count, const struct 
 			continue;
 		bps = limit(links, count, links[i].ifindex, depth);
 		if (bps <= 0)
-			return 0; /* one of unknown speed: so is the whole */
+			return 0; /* one speed is unknown, so the sum is */
 		sum += bps;
 		least = least > 0 ? fmin(least, bps) : bps;
 		most = fmax(most, bps);
 	}
 	if (bond->kind == LINK_TEAM)
-		return most; /* its mode is user space's; at least so much it carries */
+		return most; /* user space decides its mode; it carries at least so much */
 	return bond->bond_mode == LINK_BOND_BROADCAST ? least : sum;
 }
 

@@ -1,4 +1,4 @@
-/* Network links as rtnetlink tells of them, and the speed that limits each: pure functions on
+/* Network links as rtnetlink reports them, and the speed that limits each. Pure functions on
  * messages and tables, fuzzed (tests/fuzz/fuzz_links.c). linux/if_link.h; bonding modes:
  * Documentation/networking/bonding.rst. */
 #ifndef PENSTOCK_SENSOR_LINKS_H
@@ -12,12 +12,12 @@
 #define LINK_NAME_MAX 16
 
 enum link_kind {
-	LINK_PLAIN, /* a device of its own, or a kind that is none of those below */
+	LINK_PLAIN, /* a physical device, or a kind that is not listed below */
 	LINK_BOND,
 	LINK_TEAM,
 	LINK_BRIDGE,
 	LINK_ON_PARENT, /* vlan, macvlan, macvtap, ipvlan: rides on the link `parent` */
-	LINK_VIRTUAL, /* veth, tun, dummy, ifb: whatever speed it says is made up */
+	LINK_VIRTUAL, /* veth, tun, dummy, ifb: the speed that it reports means nothing */
 };
 
 enum link_bond_mode {
@@ -33,25 +33,26 @@ struct link {
 	uint8_t bond_mode;
 	int active_slave; /* ifindex; 0: none */
 	bool up, running, loopback; /* switched on; has a carrier */
-	bool physical; /* has a bus device; only where the kernel says so by netlink (5.14) */
+	bool physical; /* has a bus device; netlink reports that from 5.14 on */
 	uint64_t rx_bytes, tx_bytes, drops;
-	double own_bps; /* as its driver says; the caller's to fill in; 0: not known */
+	double own_bps; /* as its driver reports; the caller fills it in; 0: not known */
 };
 
 /* One RTM_NEWLINK or RTM_DELLINK message with its header. 1 (new), 0 (gone: only ifindex and name
  * count), -EINVAL. */
 int links_parse(const void *message, size_t length, struct link *ret);
-/* Bits a second that limit the link `ifindex`; 0: not known. bond: the active slave's; where all
- * carry, the sum of those with a carrier; broadcast: the slowest. VLAN and its like: the parent's.
- * Bridge: the fastest port that is no virtual one, for that is its way out. */
+/* Bits a second that limit the link `ifindex`; 0: not known. Bond: the speed of the active slave;
+ * if all slaves carry traffic, the sum over those with a carrier; if it broadcasts, the slowest.
+ * VLAN, macvlan and ipvlan: the parent's. Bridge: the fastest port that is not virtual, since
+ * traffic leaves through that. */
 double links_limit_bps(const struct link *links, unsigned count, int ifindex);
 /* The order of links when there are too many: those that the configuration names, then those
  * that are not the virtual end of something, then the rest. */
 enum link_weight { LINK_MERELY_THERE, LINK_REAL, LINK_NAMED };
 enum link_weight links_weigh(const struct link *link, bool named);
-/* Puts a link into a table of `most`. When the table is full, it replaces a link of less weight.
- * `weights` are those of the table. Returns whether some link has no place: the new one, or the
- * one that it replaced. */
+/* Puts a link into a table of `most`. If the table is full, it replaces a link of less weight.
+ * `weights` are those of the table. Returns whether some link has no place: the new one, or the one
+ * that it replaced. */
 bool links_take(struct link *links, enum link_weight *weights, unsigned *count, unsigned most,
 		const struct link *link, enum link_weight weight);
 const struct link *links_find(const struct link *links, unsigned count, int ifindex);

@@ -1,4 +1,4 @@
-/* How often a counter moved in the last minute: for events that are rare and matter for a while. */
+/* How often a counter moved in the last minute: for rare events that stay important for a while. */
 #ifndef PENSTOCK_SENSOR_MINUTE_COUNT_H
 #define PENSTOCK_SENSOR_MINUTE_COUNT_H
 
@@ -12,8 +12,8 @@ struct minute_count {
 	uint32_t bucket[60];
 };
 
-/* Takes the counter's value now; returns how many events there were in the last 60 s, as far as it
- * has looked. A counter that went backwards was reset. */
+/* Takes the present value of the counter; returns how many events it has seen in the last 60 s. A
+ * counter that went backwards was reset. */
 static inline uint64_t minute_count_step(struct minute_count *m, uint64_t counter, uint64_t now_us)
 {
 	uint64_t second = now_us / 1000000, sum = 0;

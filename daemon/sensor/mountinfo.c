@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Copies the field up to a blank, "\040" and its like undone. Where it ends; NULL when it does not
- * fit. */
+/* Copies the field up to a blank, and decodes "\040" and the like. Returns its end; NULL: it does
+ * not fit. */
 static const char *take_field(const char *at, char *ret, unsigned size)
 {
 	unsigned n = 0;

@@ -9,22 +9,23 @@
 
 struct mountinfo {
 	unsigned major,
-		/* st_dev of what lies there; major 0: anonymous (btrfs, overlay, tmpfs, NFS) */
+		/* st_dev of files there; major 0: anonymous (btrfs, overlay, tmpfs, NFS) */
 		minor;
-	char point[MOUNTINFO_PATH_MAX]; /* where, as this process sees it; octal escapes undone */
+	/* mount point as this process sees it; octal escapes decoded */
+	char point[MOUNTINFO_PATH_MAX];
 	char type[64]; /* file system */
 	char source[MOUNTINFO_PATH_MAX]; /* device, or whatever the file system says */
-	char options[2048]; /* of the super block: overlay's upperdir stands here */
+	char options[2048]; /* options of the super block: overlay's upperdir is here */
 };
 
-/* The next line at *cursor, which moves on. 1, or 0 at the end; lines that are none, or hold more
- * than fits, are passed over. */
+/* The next line at *cursor, which moves on. 1, or 0 at the end; malformed lines, and lines with
+ * more than fits, are skipped. */
 int mountinfo_next(const char **cursor, struct mountinfo *ret);
-/* The mount that `path` (absolute, without links) lies in: the longest mount point, of those the
- * last. 0 or -ENOENT. */
+/* The mount that contains `path` (absolute, without links): the longest mount point, and the last
+ * one if there are several. 0 or -ENOENT. */
 int mountinfo_of_path(const char *content, const char *path, struct mountinfo *ret);
-/* The value of "key=" in a mount's options, octal and backslash escapes undone. Whether it is there
- * and fits. */
+/* The value of "key=" in a mount's options, with octal and backslash escapes decoded. False: it is
+ * missing or does not fit. */
 bool mountinfo_option(const struct mountinfo *mount, const char *key, char *ret, unsigned size);
 
 #endif

@@ -29,7 +29,7 @@ struct mta_watch {
 	struct mta mta; /* under the lock */
 };
 
-/* `path` in cgroup2, below `prefix`, or NULL: then the process is in groups of v1 alone. Whether
+/* `path` is in cgroup2, below `prefix`; NULL: the process is in v1 groups only. Returns whether
  * there is a group. */
 static bool add_group(const struct sensor_env *env, struct mta *m, unsigned service,
 		      const char *prefix, const char *path, int pid)
@@ -52,8 +52,8 @@ static bool add_group(const struct sensor_env *env, struct mta *m, unsigned serv
 	return true;
 }
 
-/* Inside a container the root that is seen is the container's own group, and has the files that
- * only others than the true root have. */
+/* Inside a container, the visible root is the container's own group. It has files that the true
+ * root does not have. */
 static bool root_is_own(const struct sensor_env *env, const char *prefix)
 {
 	char file[64];
@@ -168,7 +168,7 @@ void mta_find(const struct sensor_env *env, struct mta *m)
 		snprintf(m->comm, sizeof(m->comm), "%.*s", (int)strcspn(content, "\n"), content);
 }
 
-/* Byte by byte: what follows the end of a path is zero, too. */
+/* Compare all bytes: those after the end of a path are zero, too. */
 static bool same(const struct mta *a, const struct mta *b)
 {
 	return a->count == b->count && a->cores == b->cores && a->pid == b->pid &&

@@ -1,6 +1,6 @@
-/* Who the MTA is: from the listeners on the services' ports to their control groups, the limits
- * above them and the CPUs they may use. Looked up by a thread every few seconds, because an MTA
- * restarts and the look-up walks directories. */
+/* Finds the MTA: from the listeners on the services' ports to their control groups, the limits
+ * above them, and the CPUs that they may use. A thread looks it up every few seconds, because an
+ * MTA may restart, and because the look-up walks directories. */
 #ifndef PENSTOCK_SENSOR_MTA_H
 #define PENSTOCK_SENSOR_MTA_H
 
@@ -20,13 +20,13 @@ struct mta {
 	char why[SENSOR_WHY_MAX]; /* when none */
 	double cores; /* 0: not known */
 	int pid; /* a process of the first group; 0: not known */
-	char comm[16]; /* its name; empty: not to be seen */
+	char comm[16]; /* its name; empty: not visible */
 };
 
 struct mta_watch;
 
 int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, char *why);
-/* Copies what was last found when its generation is not `generation`. Never blocks; `watch` may be
+/* Copies the last result if its generation is not `generation`. Never blocks; `watch` may be
  * NULL. */
 bool mta_watch_read(struct mta_watch *watch, uint64_t generation, struct mta *ret_mta);
 void mta_watch_close(struct mta_watch *watch);

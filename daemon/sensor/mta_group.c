@@ -34,7 +34,7 @@ static bool has_file(const struct sensor_env *env, const char *directory, const 
 }
 
 /* The directory of a v1 controller that the process is in, `content` being its /proc/PID/cgroup.
- * False: it is in the root, which is everybody's, or the controller is not v1 here. */
+ * False: it is in the root, which is not its own group, or the controller is not v1 here. */
 static bool v1_directory(const struct sensor_env *env, const char *content, const char *controller,
 			 char *ret, size_t size)
 {
@@ -59,7 +59,7 @@ static bool has_limit(const struct sensor_env *env, const char *path, bool v1)
 	return readfile_u64_at(env->cgroup_fd, file, &limit) == 0 && limit < UINT64_C(1) << 60;
 }
 
-/* Its own memory directory, and those above that limit it. */
+/* Its own memory directory, and those above it that have a limit. */
 static void find_memory(const struct sensor_env *env, struct mta_group *g, const char *root,
 			const char *own, bool v1)
 {
@@ -90,7 +90,7 @@ static void find_cpu(const struct sensor_env *env, struct mta_group *g, const ch
 	g->cpu_v1 = v1_directory(env, content, "cpuacct", g->cpu, sizeof(g->cpu));
 }
 
-/* I/O is booked to the nearest group with the io controller, which may be one above. */
+/* I/O is counted in the nearest group with the io controller, which may be one above. */
 static void find_io(const struct sensor_env *env, struct mta_group *g, const char *content)
 {
 	if (g->unified[0] && has_file(env, g->unified, "io.stat")) {

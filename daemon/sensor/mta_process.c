@@ -73,7 +73,7 @@ int mta_first_process(int cgroup_fd, const char *path)
 }
 
 /* The process that holds a socket, where /proc/PID/fd may be read. Only for kernels that do not
- * tell the cgroup. */
+ * report the cgroup of a socket. */
 int mta_process_by_inode(int proc_fd, uint32_t inode)
 {
 	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), found = 0;

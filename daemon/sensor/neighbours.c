@@ -23,14 +23,14 @@
 #include "sensor/sensor.h"
 
 #define REBUILD_EVERY_US (5 * US_PER_S)
-/* Looking takes no more than one part in so many of a CPU: then it looks less often. */
+/* The readings take at most one part in so many of a CPU: if they cost more, they are rarer. */
 #define CPU_PART 500
-#define FIRST_US US_PER_S /* rates need two looks */
+#define FIRST_US US_PER_S /* rates need two readings */
 #define REST_MIN_US (2 * US_PER_S) /* trends want a reading each 2 s */
 #define REST_MAX_US (10 * US_PER_S)
 #define DESCRIPTORS_LEFT 512 /* to everybody else */
 #define DESCRIPTORS_A_GROUP 5
-/* Who uses less is not named. */
+/* A group that uses less is not named. */
 #define FLOOR_CORES 0.05
 #define FLOOR_SHARE 0.05 /* of the memory, or the I/O, of all groups */
 #define LEAK_CHILD 0.7 /* of its parent's growth: then the child is meant */
@@ -52,7 +52,7 @@ struct neighbour_watch {
 	double scratch[GROUPS_MAX];
 };
 
-/* All CPU time there is, of whatever group or none. */
+/* All CPU time that is used, in any group or in none. */
 static void read_root(struct neighbour_watch *w, double dt_s)
 {
 	char path[64], content[1024];
@@ -88,7 +88,7 @@ static void copy_clean(char *ret, size_t size, const char *name)
 	text_append_clean(&text, name, strlen(name));
 }
 
-/* What people call it: the last part of the path. */
+/* The name for people: the last part of the path. */
 static void name(const struct group_tree *t, const struct group_node *n, char *path, char *unit,
 		 size_t unit_size)
 {
@@ -177,7 +177,7 @@ static double growth_of(const struct group_node *n, double *ret_seen_s)
 	return n->trend && n->use >= 0 && trend_falling(n->trend, &growth, ret_seen_s) ? growth : 0;
 }
 
-/* The one of several that grow whose end is nearest, and of it the part that grows. */
+/* Of several groups that grow, the one that reaches its limit first; in it, the part that grows. */
 static void find_leak(const struct neighbour_watch *w, double available, struct leak *ret)
 {
 	const struct group_tree *t = &w->memory;
@@ -234,7 +234,7 @@ static double available_bytes(const struct neighbour_watch *w)
 	return (double)available;
 }
 
-/* Whether some directory of the hierarchy has the file: the root itself often has not. */
+/* Whether some directory of the hierarchy has the file. The root itself often lacks it. */
 static bool hierarchy_has(int cgroup_fd, const char *root, const char *file)
 {
 	static const char *const none[GROUP_FILES];
@@ -323,8 +323,8 @@ static uint64_t look_again(void *context, bool idle)
 	return rest_us < rest_min_us ? rest_min_us : rest_us > REST_MAX_US ? REST_MAX_US : rest_us;
 }
 
-/* As many as leave DESCRIPTORS_LEFT, or a quarter of what may be opened where that is little:
- * fronts and questions of operators come first. */
+/* Descriptors that the groups may use: all but DESCRIPTORS_LEFT, or a quarter of the limit if that
+ * is small. Fronts and operators come first. */
 static unsigned groups_max(void)
 {
 	struct rlimit files = { 1024, 1024 };

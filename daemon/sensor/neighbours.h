@@ -1,8 +1,7 @@
-/* The other users of this machine: the control groups beside the mail server's and what they
- * use. A worker (worker.h) reads them by kept descriptors every two seconds (idle: every five).
- * It names the group that uses most of each resource, and the group whose memory grows without
- * end. cgroup2, v1, and both side by side (hybrid): each resource is read in the hierarchy that
- * has it. */
+/* The other users of this machine: the control groups beside the mail server's and what they use. A
+ * worker (worker.h) reads their open files every two seconds (every five when idle). It names the
+ * group that uses most of each resource, and a group whose memory grows without end. cgroup2, v1,
+ * and both side by side (hybrid): each resource is read in the hierarchy that has it. */
 #ifndef PENSTOCK_SENSOR_NEIGHBOURS_H
 #define PENSTOCK_SENSOR_NEIGHBOURS_H
 
@@ -13,23 +12,23 @@
 
 #define NEIGHBOUR_PATH_MAX 256
 #define NEIGHBOUR_RESOURCES 3 /* RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_DISK */
-#define NEIGHBOURS_OLD_US 15000000u /* a picture older than this is none */
+#define NEIGHBOURS_OLD_US 15000000u /* a picture older than this is not used */
 
 struct neighbour {
-	bool known; /* at least one group uses some of it */
-	/* below the cgroup root: "/system.slice/backup.service"; "/": in no group */
+	bool known; /* at least one group uses some of the resource */
+	/* below the cgroup root: "/system.slice/backup.service"; "/": processes in no group */
 	char path[NEIGHBOUR_PATH_MAX];
 	char unit[96]; /* "backup.service" */
 	/* cores; bytes of memory; bytes a second of I/O, 16 KiB for each request beside its own */
 	double use;
-	double share; /* of what all but the mail server use, 0..1 */
+	double share; /* share of the use of all others than the mail server, 0..1 */
 };
 
 struct leak {
 	bool known;
 	bool mail; /* it is the mail server itself */
 	char path[NEIGHBOUR_PATH_MAX], unit[96];
-	double bytes, growth_per_s; /* memory that is no page cache */
+	double bytes, growth_per_s; /* memory without page cache */
 	double seen_s; /* for so long it has been growing */
 	double left_s; /* until its own limit or the machine's memory is reached */
 };
@@ -40,7 +39,7 @@ struct neighbours {
 	struct leak leak;
 	char mail_unit[96]; /* the mail server's own, as above; empty: not known */
 	unsigned groups; /* of the hierarchy with CPU times */
-	bool more; /* there are more groups than are looked at */
+	bool more; /* there are more groups than can be read */
 };
 
 struct sensor_env;

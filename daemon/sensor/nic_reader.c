@@ -19,7 +19,7 @@
 #include "sensor/links.h"
 
 #define SPEED_EVERY_US (5 * US_PER_S)
-/* Journal: a link that counts lost or regained its carrier, or changed its speed. */
+/* Journal entry: a link that counts has lost or regained its carrier, or changed its speed. */
 
 /* What is kept of a link from one reading to the next. */
 struct known {
@@ -33,16 +33,17 @@ struct known {
 struct nic_reader {
 	const volatile bool *stop;
 	struct nl_sock *sock; /* dumps */
-	struct nl_sock *news; /* changes; NULL: the dumps alone must do */
+	struct nl_sock *news; /* changes; NULL: only dumps are used */
 	int ioctl_fd, sys_fd;
 	const struct config *config;
 	struct link links[LINKS_MAX]; /* of the dump under way */
 	enum link_weight weights[LINKS_MAX];
-	unsigned links_count, left_out; /* left_out: of that dump, for want of room */
+	/* left_out: links of that dump for which there was no room */
+	unsigned links_count, left_out;
 	bool left_out_said;
 	struct known known[LINKS_MAX], before[LINKS_MAX];
 	unsigned known_count, before_count;
-	bool changed; /* the kernel told of a link, or told more than could be taken */
+	bool changed; /* the kernel reported a change, or more changes than the socket could hold */
 	uint64_t last_us;
 	struct nic_figures now; /* of the reading under way */
 };
@@ -139,13 +140,13 @@ static bool is_physical(const struct nic_reader *s, const struct link *l)
 
 	if (l->physical)
 		return true;
-	/* Before 5.14 only sysfs tells. */
+	/* Before 5.14 only sysfs has it. */
 	snprintf(path, sizeof(path), "class/net/%s/device", l->name);
 	return l->kind == LINK_PLAIN && s->sys_fd >= 0 && faccessat(s->sys_fd, path, F_OK, 0) == 0;
 }
 
-/* Named in the configuration; else physical and switched on; else, in a container that has none,
- * what leads out of it. */
+/* Links that the configuration names; else physical links that are switched on; else, in a
+ * container without any, the links that lead out of it. */
 static bool counts(const struct nic_reader *s, const struct link *l, bool some_physical)
 {
 	if (s->config->interfaces[0][0])
@@ -185,8 +186,8 @@ static void say_change(const struct known *before, const struct known *now)
 
 /* ---- reading -------------------------------------------------------------------------------- */
 
-/* Speeds of all links, so that those that ride on others find them; asked again after a change and
- * now and then. */
+/* Reads the speeds of all links, because some links depend on others. Repeated after a change and
+ * from time to time. */
 static void fill_speeds(struct nic_reader *s, uint64_t now_us, bool all)
 {
 	for (unsigned i = 0; i < s->links_count; i++) {
@@ -263,7 +264,7 @@ static void read_links(struct nic_reader *s, double dt_s)
 		say_change(before, now);
 		add_rates(s, before && before->counted ? before : NULL, now, dt_s);
 	}
-	/* One that is named and is not there is down, too. */
+	/* A link that is named but does not exist is down, too. */
 	for (unsigned i = 0; i < CONFIG_INTERFACES && s->config->interfaces[i][0]; i++)
 		s->now.down += i >= named;
 }
@@ -295,7 +296,7 @@ static void read_qdiscs(struct nic_reader *s, double dt_s)
 	if (rtnl_qdisc_alloc_cache(s->sock, &cache) != 0)
 		return;
 	for (struct nl_object *o = nl_cache_get_first(cache); o; o = nl_cache_get_next(o))
-		/* The root of a link tells of all below it. */
+		/* The root qdisc of a link includes all below it. */
 		if (rtnl_tc_get_parent((struct rtnl_tc *)o) == TC_H_ROOT)
 			read_qdisc(s, (struct rtnl_tc *)o, dt_s);
 	nl_cache_free(cache);
@@ -309,12 +310,12 @@ static int dump_links(struct nic_reader *s)
 	s->links_count = s->left_out = 0;
 	if (r >= 0)
 		r = nl_recvmsgs_default(s->sock);
-	/* Something changed meanwhile: what was had is good, and the news will come. */
+	/* Something changed during the dump: the data is still usable, and a message about the
+	 * change will follow. */
 	return r == -NLE_DUMP_INTR ? 0 : r;
 }
 
-/* It was ordered to end while it waited for the kernel: the descriptors of the sensor are
- * closed. */
+/* It was told to stop while it waited for the kernel: the sensor's descriptors are closed. */
 static bool is_left(const struct nic_reader *s)
 {
 	return *s->stop;
@@ -346,13 +347,13 @@ static void read_all(struct nic_reader *s, uint64_t now_us, bool changed)
 	s->last_us = now_us;
 }
 
-/* What the kernel had to tell since the last reading. When it was more than the socket holds,
+/* Reads the kernel's messages since the last reading. If there were more than the socket holds,
  * everything is read again. */
 static bool take_news(struct nic_reader *s)
 {
 	s->changed = false;
-	/* Each call takes what one read gives; -NLE_AGAIN ends it, an overrun (-NLE_NOMEM) is news
-	 * by itself. */
+	/* Each call handles one read. -NLE_AGAIN: there is no more. An overrun (-NLE_NOMEM) also
+	 * means that something changed. */
 	for (int i = 0; s->news && i < 64; i++) {
 		int r = nl_recvmsgs_default(s->news);
 

@@ -1,4 +1,4 @@
-/* What the sensors behind a BPF probe begin with. */
+/* The common beginning of sensors that read a BPF probe. */
 #ifndef PENSTOCK_SENSOR_PROBE_SENSOR_H
 #define PENSTOCK_SENSOR_PROBE_SENSOR_H
 

@@ -22,8 +22,8 @@ int procparse_psi_some(const char *content, uint64_t *ret_total_us)
 	return 0;
 }
 
-/* More hundredths of a second than the CPUs of any machine have counted: a counter that went below
- * zero, or lxcfs' idle of 8e18. */
+/* More hundredths of a second than the CPUs of any machine can have counted: a counter below zero,
+ * or the idle time of 8e18 that lxcfs may show. */
 #define CPU_MAX (1ull << 53)
 
 int procparse_cpu(const char *content, struct procparse_cpu *ret)

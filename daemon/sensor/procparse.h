@@ -29,10 +29,11 @@ struct procparse_disk {
 		uint64_t count, bytes, time_ms;
 	} op[3]; /* reads, writes, flushes (5.5 and later, whole disks) */
 };
-/* The next line of /proc/diskstats at *cursor, which moves on. 1, or 0 at the end; lines that are
- * none are passed over. */
+/* The next line of /proc/diskstats at *cursor, which moves on. 1, or 0 at the end; malformed lines
+ * are skipped. */
 int procparse_disk(const char **cursor, struct procparse_disk *ret);
-/* Real disks only: not partitions by name (sda1, nvme0n1p1, vda1), loop, ram, zram, fd, sr. */
+/* Whether the name is that of a real disk: not a partition (sda1, nvme0n1p1, vda1), loop, ram,
+ * zram, fd or sr. */
 bool procparse_is_disk(const char *name);
 
 /* The cgroup2 path ("0::/path") of /proc/PID/cgroup, or with `controller` that of a v1 hierarchy

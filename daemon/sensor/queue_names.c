@@ -16,7 +16,7 @@ static int base62(char c)
 	return -1;
 }
 
-/* How many base 62 digits stand at the beginning. */
+/* The number of base 62 digits at the beginning. */
 static size_t span62(const char *text)
 {
 	size_t n = 0;

@@ -11,10 +11,11 @@
 #include "base/clock.h"
 
 #define DEPTH_MAX 6
-/* A control file that is so much younger than the message was rewritten after an attempt. */
+/* A control file that is so much younger than its message was rewritten after a delivery
+ * attempt. */
 #define REWRITTEN_S 10
 #define CHECK_EVERY 256
-#define HEAD 2048 /* of a control file: enough for the line that tells */
+#define HEAD 2048 /* bytes read of a control file: enough for the line about attempts */
 
 struct walk {
 	const struct queue_bounds *bounds;
@@ -22,7 +23,7 @@ struct walk {
 	double now_s;
 	uint64_t began_us;
 	unsigned depth; /* each level holds a descriptor */
-	bool over; /* a bound was reached, or it is to stop */
+	bool over; /* a limit was reached, or it was told to stop */
 };
 
 /* One entry of a directory. */
@@ -78,7 +79,7 @@ static double time_of(struct walk *w, int dir_fd, const char *name)
 	return (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;
 }
 
-/* Whether the control file says that delivery was tried. One that cannot be read says nothing. */
+/* Whether the control file says that delivery was tried. False if it cannot be read. */
 static bool was_tried(int dir_fd, const char *name, bool (*says)(const char *head))
 {
 	int fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -145,8 +146,8 @@ static void postfix_deferred(struct walk *w, int dir_fd, const char *name, bool 
 
 static int walk_postfix(struct walk *w, int fd)
 {
-	/* The oldest stand in "active", and there are at most qmgr_message_active_limit of them:
-	 * they come first. */
+	/* The oldest messages are in "active", at most qmgr_message_active_limit of them: they are
+	 * walked first. */
 	int r = each(w, fd, "active", postfix_ready);
 
 	if (r < 0)
@@ -173,8 +174,8 @@ static void exim_message(struct walk *w, int dir_fd, const char *name, bool dire
 	if (received < 0 || strcmp(name + n - 2, "-H") != 0)
 		return;
 	written = time_of(w, dir_fd, name);
-	/* The header file is rewritten after an attempt that left something undone; that may be
-	 * at once. */
+	/* The header file is rewritten after an attempt that did not deliver everything, perhaps at
+	 * once. */
 	if (written >= 0 &&
 	    (written - (double)received > REWRITTEN_S || was_tried(dir_fd, name, queue_exim_tried)))
 		w->figures->count++;
@@ -286,7 +287,7 @@ static bool has_sendmail_queue(int fd)
 	return found;
 }
 
-/* Many an empty queue of Sendmail holds nothing to know it by but its name. */
+/* An empty queue of Sendmail often can be recognised by its name only. */
 static bool is_named_mqueue(const char *path)
 {
 	return strstr(path, "mqueue") != NULL || strstr(path, "clientmqueue") != NULL;

@@ -3,10 +3,10 @@
  * for a later attempt (their destination is down) are counted, but are not "ready": only
  * messages that wait for this machine itself show that it does not keep up.
  *
- * Blocks on the disk and may take seconds: for a helper thread. Bounded by entries, file look-ups
- * and time; what a bound cut off is told (`partial`). Follows no link and opens no body; of Exim's,
- * Sendmail's and OpenSMTPD's envelope the beginning is read, for the one line that says whether it
- * was tried.
+ * Blocks on the disk and may take seconds: for a helper thread. The number of entries, of file
+ * look-ups and the time are limited; `partial` says that a limit was reached. It follows no link
+ * and opens no message body. Of the envelopes of Exim, Sendmail and OpenSMTPD it reads only the
+ * beginning, for the line that says whether delivery was tried.
  *
  * Sources: Postfix QSHAPE_README and qmgr(8) (mtime is when a message is due); Exim specification,
  * "Format of spool files" and "Message identification" (base 62 seconds); Sendmail operations
@@ -40,15 +40,15 @@ struct queue_figures {
 	enum queue_layout layout;
 	double count, ready; /* messages */
 	double oldest_s; /* of the ready; 0: none */
-	bool partial; /* a bound was reached: there are more */
+	bool partial; /* a limit was reached: there are more */
 	unsigned entries, looks;
 };
 
 /* Which layout the directory has. Negative: it cannot be read (-errno); QUEUE_UNKNOWN: none of
  * those known. */
 int queue_detect(const char *path);
-/* Adds the queue in `path` to `figures` (zeroed by the caller, so that several directories make one
- * sum). `now_us` is CLOCK_REALTIME, as the files' times are. 0 or -errno: nothing could be read
+/* Adds the queue in `path` to `figures` (zeroed by the caller; several directories can be added
+ * up). `now_us` is CLOCK_REALTIME, as the files' times are. 0 or -errno: nothing could be read
  * (`figures` untouched), -EMEDIUMTYPE: no known layout. */
 int queue_walk(const char *path, uint64_t now_us, const struct queue_bounds *bounds,
 	       struct queue_figures *figures);
@@ -59,7 +59,7 @@ int queue_walk(const char *path, uint64_t now_us, const struct queue_bounds *bou
 int64_t queue_exim_time(const char *name);
 /* A Postfix queue file: short (hex) or long (base 52, 'z', base 51) queue id. */
 bool queue_is_postfix_id(const char *name);
-/* "qf" with a queue id behind it. */
+/* "qf" followed by a queue id. */
 bool queue_is_sendmail_control(const char *name);
 /* The beginning of a control file: whether delivery was tried. Exim's -H (no "-deliver_firsttime"),
  * Sendmail's qf ("N" attempts), OpenSMTPD's envelope ("last-try:"). */

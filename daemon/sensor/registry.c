@@ -17,7 +17,7 @@
 #include "sensor/worker.h"
 #include "sensor/frozen.h"
 
-/* The order of preference: a signal that is there is not put again. */
+/* The order of preference: a signal that is present is not overwritten. */
 static const struct sensor_ops *const drivers[] = {
 	&sensor_bpf_smtp,  &sensor_bpf_runq,	&sensor_cgroup,	    &sensor_psi,     &sensor_cpu,
 	&sensor_memory,	   &sensor_bpf_reclaim, &sensor_bpf_oom,    &sensor_vmstat,  &sensor_disk,
@@ -25,9 +25,9 @@ static const struct sensor_ops *const drivers[] = {
 	&sensor_listen,	   &sensor_netstat,	&sensor_neighbours, &sensor_filters,
 };
 
-#define LEAVE_US (US_PER_S / 5) /* what a look at the queue may still take at the end */
+#define LEAVE_US (US_PER_S / 5) /* longest wait for the queue's thread at the end */
 #define DRIVERS ARRAY_SIZE(drivers)
-#define FAILURES_MAX 5 /* in a row: then quarantine */
+#define FAILURES_MAX 5 /* failures in a row that lead to quarantine */
 #define BACKOFF_MIN_US 1000000u
 #define BACKOFF_MAX_US 60000000u
 
@@ -47,7 +47,7 @@ struct slot {
 	unsigned failures; /* in a row */
 	uint64_t backoff_us, retry_us;
 	struct budget budget;
-	/* What it put in its last poll: what is put again while it is not asked. */
+	/* The values of its last poll: they are put again while it is not polled. */
 	unsigned held;
 	struct {
 		uint8_t signal, via;
@@ -61,7 +61,7 @@ struct registry {
 	struct neighbours neighbours;
 	struct filters filters;
 	struct sensor_poll poll; /* of this poll */
-	uint64_t cpu_pressed_us; /* when the CPUs last were */
+	uint64_t cpu_pressed_us; /* when the CPUs last were under pressure */
 	struct slot slots[DRIVERS];
 	struct frozen frozen_values;
 };
@@ -78,7 +78,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	registry->env.neighbours = &registry->neighbours;
 	registry->env.filters = &registry->filters;
 	registry->env.poll = &registry->poll;
-	/* Without memory for one, those who need it say so. */
+	/* If memory for one of them is short, the sensors that need it report that. */
 	worker_open(&registry->env.worker);
 	worker_open(&registry->env.spool_worker);
 	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
@@ -108,9 +108,10 @@ void registry_close(struct registry *registry)
 	for (size_t i = 0; i < DRIVERS; i++)
 		if (registry->slots[i].state)
 			registry->slots[i].ops->close(registry->slots[i].state);
-	/* A long walk gives up. What a dead file system holds is left to it: nothing waits here. */
+	/* A long walk stops early. A thread that hangs in a dead file system is left behind:
+	 * nothing waits here. */
 	if (worker_end(registry->env.spool_worker, LEAVE_US)) {
-		spool_watch_close(registry->env.spool); /* it reads the MTA's */
+		spool_watch_close(registry->env.spool); /* it uses the MTA's data */
 		worker_close(registry->env.spool_worker);
 	} else {
 		log_warning(
@@ -150,7 +151,7 @@ static bool reopen(struct registry *registry, struct slot *slot, uint64_t now_us
 	return true;
 }
 
-/* Keeps what the sensor has put beyond what was there before it. */
+/* Keeps the values that this sensor added to the sample. */
 static void keep(struct slot *slot, const struct sample *sample, const uint8_t *via_before)
 {
 	slot->held = 0;
@@ -164,7 +165,7 @@ static void keep(struct slot *slot, const struct sample *sample, const uint8_t *
 	}
 }
 
-/* Between two polls the last values stay: without them the sensor would seem lost. */
+/* Between two polls the last values stay: without them the sensor would look lost. */
 static void put_held(const struct slot *slot, struct sample *sample)
 {
 	for (unsigned i = 0; i < slot->held; i++)
@@ -207,8 +208,8 @@ static void count_cost(struct slot *slot, bool measured, uint64_t cost_ns, uint6
 	slot->status.cost_us = slot->budget.cost_us;
 }
 
-/* To read the thread's clock is a system call and costs as much as a cheap sensor. So one poll
- * in four is measured, and counts for all four. */
+/* Reading the thread's clock is a system call and costs as much as a cheap sensor. So one poll in
+ * four is measured, and stands for all four. */
 static bool is_measured(const struct slot *slot)
 {
 	return slot->status.polls < FIRST_MEASURED || slot->status.polls % MEASURED_OF == 0;
@@ -239,7 +240,7 @@ static void poll_slot(struct registry *registry, struct slot *slot, uint64_t now
 	slot->status.polls++;
 	keep(slot, sample, via_before);
 	slot->status.signals = slot->held;
-	/* Where one reading ends the next begins. */
+	/* The end of one reading is the beginning of the next. */
 	*clock_ns = measured ? clock_read_ns(CLOCK_THREAD_CPUTIME_ID) : 0;
 	count_cost(slot, measured, measured ? *clock_ns - began : 0, now_us);
 	if (r < 0) {

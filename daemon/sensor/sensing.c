@@ -22,8 +22,8 @@ struct sensing {
 	uint32_t netns; /* inode of front.gate.netns when the sensors were opened, 0: none */
 };
 
-/* The inode of the namespace that front.gate.netns leads to now, 0: none is named, or there is
- * none. */
+/* The inode of the namespace of front.gate.netns now, 0: none is configured, or it does not
+ * exist. */
 static uint32_t configured_netns(const struct config *config)
 {
 	char why[256];
@@ -102,7 +102,7 @@ void sensing_close(struct sensing *s)
 	free(s);
 }
 
-/* What a sensor takes in when it is opened, and not again. */
+/* The settings that a sensor reads only when it is opened. */
 static bool differs(const struct config *a, const struct config *b)
 {
 	return a->bpf != b->bpf || strcmp(a->gate.netns, b->gate.netns) != 0 ||

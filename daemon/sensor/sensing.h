@@ -1,6 +1,6 @@
 /* Everything that measures this machine: the BPF probes, the sensors in their order, the
- * directories that they read. What cannot be opened is missing from the sample, and penstock
- * goes on without it. */
+ * directories that they read. Values of a sensor that cannot be opened are missing from the sample,
+ * and penstock goes on without them. */
 #ifndef PENSTOCK_SENSOR_SENSING_H
 #define PENSTOCK_SENSOR_SENSING_H
 
@@ -12,19 +12,19 @@
 struct kernel;
 struct sensing;
 
-/* Keeps a copy of `config`. 0 or -ENOMEM. That BPF or a sensor cannot be used is logged, and shown
- * by the functions below. */
+/* Keeps a copy of `config`. 0 or -ENOMEM. If BPF or a sensor cannot be used, that is logged, and
+ * shown by the functions below. */
 int sensing_open(const struct config *config, struct sensing **ret_sensing);
 /* NULL is fine. */
 void sensing_close(struct sensing *sensing);
-/* Another configuration: reopens everything where the services, the network cards, the gate's
+/* Takes a changed configuration: reopens everything if the services, the network cards, the gate's
  * namespace or daemon.bpf changed. */
 void sensing_configure(struct sensing *sensing, const struct config *config);
-/* Reopens everything when the sessions of the mail server live in another network namespace (its
- * inode; 0: ours) than the one that front.gate.netns led to when the sensors were opened: what they
- * see of sessions and listeners they see in that one. */
+/* Reopens everything if the sessions of the mail server are in another network namespace (its
+ * inode; 0: ours) than when the sensors were opened. The sensors see sessions and listeners of one
+ * namespace only. */
 void sensing_follow(struct sensing *sensing, uint32_t netns);
-/* Once a tick: see registry_poll(). Nothing is put where no sensor could be opened. */
+/* Once a tick: see registry_poll(). Puts nothing if no sensor could be opened. */
 void sensing_poll(struct sensing *sensing, uint64_t now_us, enum urgency urgency,
 		  struct sample *sample, struct load *load);
 

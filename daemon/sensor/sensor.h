@@ -1,7 +1,7 @@
-/* A sensor reads some part of the kernel and puts signals. Drivers are one struct each, listed
- * in registry.c in the order of preference: A signal that is present already is not overwritten
- * (sample_put). A sensor that cannot open is skipped, and status shows the reason. One that
- * keeps failing is quarantined and tried again with back-off. */
+/* A sensor reads some part of the kernel and puts signals. Each sensor is one struct, listed in
+ * registry.c in the order of preference: a signal that is present is not overwritten (sample_put).
+ * A sensor that cannot open is skipped, and status shows the reason. One that keeps failing is
+ * quarantined and tried again with back-off. */
 #ifndef PENSTOCK_SENSOR_SENSOR_H
 #define PENSTOCK_SENSOR_SENSOR_H
 
@@ -23,13 +23,13 @@ struct filters; /* sensor/filters.h */
 struct spool_watch; /* sensor/spool_watch.h */
 struct kernel; /* kernel/kernel.h; NULL: BPF is not available, see kernel->bpf_why */
 
-/* Calm: nothing presses, and sensors are asked half as often as their budget allows, and not at
- * every tick. Urgent: the kernel tells of stalls. */
+/* Calm: there is no pressure; sensors are polled half as often as their budget allows, and not at
+ * every tick. Urgent: the kernel reports stalls. */
 enum urgency { URGENCY_IDLE, URGENCY_NORMAL, URGENCY_URGENT };
 
 struct sensor_poll {
 	enum urgency urgency;
-	/* in the last seconds tasks waited for a CPU, half as long as is tolerable or longer */
+	/* in the last seconds tasks waited for a CPU for half of the target or longer */
 	bool cpu_pressed;
 };
 
@@ -40,12 +40,10 @@ struct sensor_env {
 		cgroup_fd;
 	const struct config *config;
 	struct kernel *kernel;
-	struct disk_table *disks; /* disks.h; the registry's own, whatever the caller says */
-	/* The threads for what must not be done in the tick, see worker.h: set by
-	 * registry_open(). */
+	struct disk_table *disks; /* disks.h; always the registry's own */
+	/* Threads for work that may block, see worker.h. Set by registry_open(). */
 	struct worker *worker, *spool_worker; /* the latter for what may hang */
-	/* What several sensors share: set by registry_open(), NULL where no thread could be
-	 * created. */
+	/* Shared by several sensors. Set by registry_open(); NULL: no thread could be created. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */
@@ -59,16 +57,16 @@ struct sensor_ops {
 	/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX): what is missing and what that
 	 * means. */
 	int (*open)(const struct sensor_env *env, void **ret_state, char *why);
-	/* Puts what it can. 0, or -errno when nothing could be read (counts towards quarantine).
-	 * Must not block. */
+	/* Puts all signals that it can read. 0, or -errno if nothing could be read (this counts
+	 * towards quarantine). Must not block. */
 	int (*poll)(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		    char *why);
 	void (*close)(void *state);
-	/* It puts load, which is not kept between polls, and is cheap. */
+	/* It puts load, which is not kept between polls, so it must be cheap. */
 	bool every_tick;
-	bool steers; /* the window follows it: never long between polls once something presses */
+	bool steers; /* the window follows it: it is polled often under pressure */
 	unsigned budget_us_per_s; /* CPU that its polls may take; 0: the default of budget.h */
-	/* between polls: what it reads changes no more often; 0: every tick */
+	/* shortest time between polls, as its values change no faster; 0: every tick */
 	unsigned interval_min_ms;
 };
 
@@ -77,11 +75,12 @@ enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINE
 struct sensor_status {
 	const char *name;
 	enum sensor_state state;
-	char why[SENSOR_WHY_MAX]; /* when not ok; when ok: what it leaves out, empty: nothing */
+	/* why it is not ok; if it is ok: what it leaves out, empty: nothing */
+	char why[SENSOR_WHY_MAX];
 	uint64_t errors, polls;
 	uint64_t cost_ns; /* of all polls: the daemon's own CPU */
-	double cost_us; /* of one poll, lately */
-	uint64_t interval_us; /* between polls, set by what they cost; below a tick: every tick */
+	double cost_us; /* of one recent poll */
+	uint64_t interval_us; /* time between polls, set by their cost; below a tick: every tick */
 	unsigned signals; /* put in the last poll */
 	const enum signal *provides;
 };
@@ -92,15 +91,15 @@ struct registry;
  * pointers stay the caller's). */
 int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
-/* Polls in order those whose time has come, or all when it is urgent, into `sample` (already
- * cleared) and `load`; of the others the last values stand. */
+/* Polls the sensors that are due, in order, or all if it is urgent, into `sample` (already cleared)
+ * and `load`. The others keep their last values. */
 void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urgency,
 		   struct sample *sample, struct load *load);
 /* The disks as of the last poll. */
 const struct disk_table *registry_disks(const struct registry *registry);
-/* Who else uses this machine, as of the last poll. */
+/* The other users of this machine, as of the last poll. */
 const struct neighbours *registry_neighbours(const struct registry *registry);
-/* What the mail server hands its mail to on this host, as of the last poll. */
+/* The filters to which the mail server passes its mail on this host, as of the last poll. */
 const struct filters *registry_filters(const struct registry *registry);
 unsigned registry_count(const struct registry *registry);
 const struct sensor_status *registry_status(const struct registry *registry, unsigned index);

@@ -1,6 +1,6 @@
 /* The MTA's own control groups (one, or one a service): CPU used, stalls (PSI), I/O, memory without
- * page cache against the limits above it, what the kernel did about them. Who the MTA is, mta.c
- * finds. Files are kept open and read with pread(). */
+ * page cache against the limits above it, and what the kernel did at these limits. mta.c finds the
+ * MTA. Files are kept open and read with pread(). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,7 +28,7 @@ struct memory_files {
 	int stat, current, limit, high;
 };
 
-/* A counter of one file: what it was, so that there is a difference. */
+/* The last value of a counter in a file, to get a difference. */
 struct counter {
 	uint64_t last;
 	bool primed;
@@ -45,11 +45,12 @@ struct cgroup {
 	int cgroup_fd, proc_fd;
 	struct mta mta;
 	struct group group[MTA_GROUPS];
-	struct mta_group opened_group[MTA_GROUPS]; /* what `group` has open, and their inodes */
+	struct mta_group opened_group[MTA_GROUPS]; /* open files of `group`, and their inodes */
 	ino_t opened[MTA_GROUPS];
 	unsigned opened_count;
 	struct mta_events events; /* of the first group */
-	struct kernel *kernel; /* counts the first group's run-queue latency apart; NULL: cannot */
+	/* measures the first group's run-queue latency; NULL: not possible */
+	struct kernel *kernel;
 	uint64_t last_us;
 };
 
@@ -136,9 +137,9 @@ static void watch_run_queue(struct cgroup *s)
 		kernel_runq_cgroup(s->kernel, 0);
 }
 
-/* In a server that forks, the first process changes every few seconds. Open files stay open
- * then: otherwise there would be no rates until two new readings. A group created again under
- * the same name has another inode. */
+/* In a server that forks, the first process changes every few seconds. Open files then stay open,
+ * since rates need two readings of the same file. A group created again under the same name has
+ * another inode. */
 static bool same_groups(const struct cgroup *s)
 {
 	struct stat st;
@@ -273,7 +274,7 @@ static int read_memory(const struct memory_files *f, bool v1, double *ret_used, 
 	if (f->limit >= 0 && readfile_once(f->limit, number, sizeof(number)) > 0 &&
 	    number[0] != 'm')
 		limit = strtoull(number, NULL, 10);
-	/* Above memory.high everything that allocates is made to wait: it is a limit as well. */
+	/* Above memory.high the kernel slows every allocation down, so it is a limit as well. */
 	if (f->high >= 0 && readfile_once(f->high, number, sizeof(number)) > 0 &&
 	    number[0] != 'm') {
 		high = strtoull(number, NULL, 10);
@@ -333,8 +334,8 @@ static void read_group(struct group *g, const struct mta_group *m, struct sums *
 	read_limits(g, m->memory_v1, sum);
 }
 
-/* The machine's own memory bounds too: sensor_memory puts it when this one does not, so take the
- * lesser here. */
+/* The memory of the machine is a limit, too. sensor_memory puts it only if this sensor does not, so
+ * take the smaller of the two here. */
 static void put_room(struct cgroup *s, double room, struct sample *sample)
 {
 	char content[4096];
@@ -387,7 +388,7 @@ static int cgroup_poll(void *state, uint64_t now_us, struct sample *sample, stru
 		sample_put(sample, SIGNAL_MTA_CORES, s->mta.cores, VIA_CGROUP);
 	if (s->mta.count == 0) {
 		snprintf(why, SENSOR_WHY_MAX, "%s", s->mta.why);
-		return 0; /* not a failure: others stand in */
+		return 0; /* not a failure: other sensors replace it */
 	}
 	for (unsigned i = 0; i < s->mta.count; i++)
 		read_group(&s->group[i], &s->mta.group[i], &sum);

@@ -1,5 +1,5 @@
 /* Disks: counts, bytes, depth and mean times from /proc/diskstats, one reading a tick for all of
- * them; percentiles from the BPF probe where there is one. Signals are of the disks that count
+ * them; percentiles from the BPF probe if it works. Signals are those of the disks that count
  * (disks.h). */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,19 +17,19 @@
 #include "sensor/sensors.h"
 #include "sensor/window_hist.h"
 
-/* Rates are over so long, and more often than that nothing is to be learned from them. */
+/* Rates are taken over this time; more frequent readings show nothing new. */
 #define SPAN_US 1000000u
 #define SPANS 10 /* readings kept */
 
-/* A disk that completes nothing for longer tells nothing any more: a counter of requests in flight
- * may have drifted, and mail must not wait for that. */
+/* After this time without a completion a disk is ignored: its counter of requests in flight may be
+ * wrong, and mail must not wait for that. */
 #define STUCK_MAX_US 60e6
 
-/* What is remembered of a disk between ticks. */
+/* State of a disk between ticks. */
 struct past {
 	unsigned major, minor;
 	bool seen; /* in this reading */
-	bool spool; /* a queue directory lies on it: never left out for one that merely exists */
+	bool spool; /* a queue directory lies on it, so another disk never takes its place */
 	struct procparse_disk at[SPANS]; /* a ring of readings */
 	uint64_t at_us[SPANS];
 	unsigned readings;
@@ -45,7 +45,7 @@ struct disk_sensor {
 	struct disk_table *table;
 	struct past *past[DISKS];
 	struct window_hist all; /* reads and writes of the disks that count */
-	uint64_t generation; /* of the table, that `all` was begun with */
+	uint64_t generation; /* generation of the table for which `all` was started */
 	unsigned left_out; /* disks for which there was no room, in this reading */
 	bool left_out_said;
 	char content[131072]; /* some 80 bytes a disk or partition */
@@ -83,8 +83,7 @@ static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* The place of a disk that is known or new; NULL: no room. A disk of the spool takes the place of
- * one that is not. */
+/* The entry of a disk, old or new; NULL: no room. A disk of the spool replaces one that is not. */
 static struct past **find(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
 {
 	struct past **room = NULL;
@@ -185,7 +184,7 @@ static void learn_stuck(struct disk *d, struct past *p, const struct procparse_d
 		d->stuck_us = -1;
 }
 
-/* What publishers count on with, beside what is of the last second. */
+/* The totals for publishers, beside the figures of the last second. */
 static void keep_totals(struct disk *d, const struct procparse_disk *now)
 {
 	for (int o = 0; o < DISK_OPS; o++) {
@@ -263,7 +262,7 @@ static void put_if_known(struct sample *sample, enum signal signal, double value
 		sample_put(sample, signal, value, via);
 }
 
-/* The worst of the disks that count, and the sums over them. */
+/* The worst values of the disks that count, and the sums over them. */
 static void put(const struct disk_table *t, struct sample *sample)
 {
 	double await = -1, flush_await = -1, busy = -1, in_flight = -1, stuck = -1,
@@ -340,8 +339,8 @@ static bool is_whole(const char *content, const char *name)
 	return !strstr(content, base);
 }
 
-/* One pass over the file for the disks of the spool, one for the others: what counts comes before
- * what merely exists. */
+/* Two passes over the file: first the disks of the spool, so that they get a place, then the
+ * others. */
 static void read_disks(struct disk_sensor *s, bool spool, uint64_t now_us, uint64_t *all)
 {
 	const char *cursor = s->content;

@@ -1,5 +1,5 @@
-/* Accept queues and CPU of the filters behind the mail server (filters.h), each tick, as signals
- * and as a picture for those who publish. */
+/* Accept queues and CPU of the filters behind the mail server (filters.h), each tick, as signals,
+ * and as a picture for the outputs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ struct state {
 	struct filter_watch *watch;
 	struct filters *picture; /* the registry's */
 	int diag_fd, cgroup_fd;
-	uint64_t generation; /* of what `cpu` has open */
+	uint64_t generation; /* path of the file that `cpu` has open */
 	struct cpu_reading cpu[FILTERS_MAX];
 };
 

@@ -1,5 +1,5 @@
-/* Latencies behind BPF: run queue, fsync, commits of the journal. The probes are kernel/'s; here
- * they become signals. */
+/* Latencies behind BPF: run queue, fsync, commits of the journal. kernel/ has the probes; here
+ * their figures become signals. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct latency {
 	enum kernel_probe probe;
 	struct window_hist window, mta;
 	struct span_rate rate;
-	uint64_t generation; /* of the disks' table, that the windows were begun with */
+	uint64_t generation; /* generation of the disks' table for which the windows were started */
 	unsigned which;
 };
 
@@ -38,7 +38,7 @@ static int latency_open(const struct sensor_env *env, enum kernel_probe probe, v
 	return 0;
 }
 
-/* One histogram: -1 in ret_p99 when nothing happened. p50 may be NULL. */
+/* Quantiles of one histogram; -1 in ret_p99: nothing happened. p50 may be NULL. */
 static int quantiles(struct latency *s, unsigned which, struct window_hist *window, uint64_t now_us,
 		     double *ret_p99, double *ret_p50, char *why)
 {
@@ -61,8 +61,8 @@ static int runq_open(const struct sensor_env *env, void **ret_state, char *why)
 	return latency_open(env, PROBE_RUNQ, ret_state, why);
 }
 
-/* A window without an event is none, unless the probe was not in place: then what was seen before
- * stands, but not for ever. */
+/* A window without an event gives no value. If the probe was not attached meanwhile, the last value
+ * stays, for a limited time. */
 #define RUNQ_OLD_US 5000000u
 
 static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
@@ -118,7 +118,7 @@ static int fsync_poll(void *state, uint64_t now_us, struct sample *sample, struc
 	int r;
 
 	if (s->generation != s->disks->generation) {
-		/* Other file systems are meant from now on. */
+		/* The queue is on other file systems now. */
 		s->generation = s->disks->generation;
 		s->which = s->disks->spool_known && s->disks->file_systems ? 1 : 0;
 		kernel_fsync_spool(s->kernel, s->disks->file_system, s->disks->file_systems);
@@ -130,7 +130,7 @@ static int fsync_poll(void *state, uint64_t now_us, struct sample *sample, struc
 		r = kernel_spans_read(s->kernel, PROBE_FSYNC, s->which, now_us, &spans);
 	if (r < 0)
 		return r;
-	/* One that does not come back counts while it hangs, not when it is over. */
+	/* A call that does not return counts while it hangs, and not only at its end. */
 	if (spans.open && (double)spans.oldest_us > p99 && spans.oldest_us)
 		p99 = (double)spans.oldest_us;
 	if (p99 >= 0)

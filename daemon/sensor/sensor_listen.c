@@ -82,7 +82,7 @@ static void listen_close(void *state)
 
 static const enum signal listen_signals[] = { SIGNAL_ACCEPT_QUEUE_RATIO, SIGNAL_ACCEPT_QUEUE_COUNT,
 					      SIGNAL__COUNT };
-/* A queue that fills is the first that is seen of a burst. */
+/* A queue that fills is the first sign of a burst. */
 const struct sensor_ops sensor_listen = { .name = "listen",
 					  .provides = listen_signals,
 					  .open = listen_open,

@@ -1,4 +1,4 @@
-/* What neighbours.c sees, as signals, and as a picture for those who publish. */
+/* The findings of neighbours.c, as signals, and as a picture for the outputs. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

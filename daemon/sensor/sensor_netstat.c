@@ -1,5 +1,5 @@
-/* What the kernel's receive path and its listeners lose: /proc/net/softnet_stat of the machine,
- * TcpExt of the MTA's network namespace (its own /proc/PID/net where it has one). */
+/* Packets that the kernel's receive path and the listeners lose: /proc/net/softnet_stat of the
+ * machine, TcpExt of the MTA's network namespace (from /proc/PID/net). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static void netstat_close(void *state)
 	free(s);
 }
 
-/* The namespace of the MTA's process; one's own where it cannot be seen. */
+/* The namespace of the MTA's process; ours if that is not visible. */
 static void open_tcp(struct netstat *s)
 {
 	char path[48];

@@ -14,7 +14,7 @@
 
 #define NIC_EVERY_US 200000u
 #define NIC_IDLE_US 500000u
-#define NIC_OLD_US (2 * US_PER_S) /* figures of a reading that did not come back in time are none */
+#define NIC_OLD_US (2 * US_PER_S) /* figures older than this are not used: the reading hangs */
 #define LEAVE_US (US_PER_S / 2) /* for the thread to end */
 
 struct nic {
@@ -94,7 +94,7 @@ static int nic_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* No failure: the sensor would be opened again, with another thread that waits. */
+/* This is no failure: a failure would open the sensor again, with one more thread that waits. */
 static void say_late(struct nic *s, uint64_t now_us, char *why)
 {
 	uint64_t asking_us = __atomic_load_n(&s->asking_us, __ATOMIC_RELAXED);

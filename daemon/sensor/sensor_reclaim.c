@@ -1,5 +1,5 @@
-/* Want of memory as the kernel works on it: tasks in reclaim and OOM kills, by BPF; where that is
- * refused, the counters of /proc/vmstat. */
+/* Shortage of memory as the kernel handles it: tasks in reclaim and OOM kills, by BPF; without BPF,
+ * the counters of /proc/vmstat. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -14,10 +14,10 @@ struct smtp {
 	struct kernel *kernel;
 	unsigned services;
 	struct window_hist window;
-	uint64_t greeted, greeted_us; /* how many, and when that was last another number */
+	uint64_t greeted, greeted_us; /* the number, and when it last changed */
 };
 
-/* For so long after the last greeting its window has something to say. */
+/* For so long after the last greeting, the quantile of greetings is valid. */
 #define GREETED_US (4 * WINDOW_HIST_HALF_US)
 
 static int smtp_open(const struct sensor_env *env, void **ret_state, char *why)
@@ -32,7 +32,7 @@ static int smtp_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* A front that relays the dialogue knows better: what it has put stays. */
+/* A front that relays the dialogue knows more: its values stay. */
 static void put_load(const struct kernel_smtp *k, struct load_service *l)
 {
 	uint32_t fresh = ~l->known;

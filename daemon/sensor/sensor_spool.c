@@ -1,5 +1,5 @@
-/* What spool_watch.c found, as signals: space and inodes of the queue directories, as an
- * unprivileged writer has them (f_bavail); and their messages. */
+/* The findings of spool_watch.c as signals: space and inodes of the queue directories, as available
+ * to an unprivileged writer (f_bavail); and their messages. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,8 +112,8 @@ static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struc
 		return 0;
 	if (q->error) {
 		snprintf(why, SENSOR_WHY_MAX, "%s", q->why);
-		/* Not allowed, or the queue of no known server: that is said, and no failure that
-		 * another try would mend. */
+		/* Not allowed, or not the queue of a known server: status shows that. It is no
+		 * failure, since another attempt would not help. */
 		return q->error == -EACCES || q->error == -EPERM || q->error == -EMEDIUMTYPE
 			       ? 0
 			       : q->error;

@@ -166,8 +166,8 @@ static int cpu_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 		return r;
 	all = now.all > s->last.all ? (double)(now.all - s->last.all) : 0;
 	if (s->primed && all == 0 && now.all == s->last.all) {
-		/* The kernel counts in hundredths of a second, and none has passed: what was known
-		 * stands. */
+		/* The kernel counts in hundredths of a second, and none has passed: keep the last
+		 * value. */
 	} else if (s->primed && all > 0) {
 		/* Idle and iowait may step back a little (proc(5)): nothing was idle then. */
 		double idle = now.idle > s->last.idle ? (double)(now.idle - s->last.idle) : 0,

@@ -1,4 +1,4 @@
-/* The drivers, one line each; registry.c gives their order. */
+/* The sensors, one line each; registry.c gives their order. */
 #ifndef PENSTOCK_SENSOR_SENSORS_H
 #define PENSTOCK_SENSOR_SENSORS_H
 
@@ -8,7 +8,7 @@ extern const struct sensor_ops sensor_bpf_smtp; /* sessions by socket states */
 extern const struct sensor_ops sensor_bpf_runq; /* run-queue latency */
 extern const struct sensor_ops sensor_bpf_fsync; /* fsync latency */
 extern const struct sensor_ops
-	sensor_bpf_jbd2; /* commits of the journal, where fsync is not seen */
+	sensor_bpf_jbd2; /* commits of the journal, if fsync is not visible */
 extern const struct sensor_ops sensor_bpf_reclaim; /* tasks in direct and cgroup reclaim */
 extern const struct sensor_ops sensor_bpf_oom; /* OOM kills */
 extern const struct sensor_ops sensor_vmstat; /* both, by /proc/vmstat */
@@ -21,7 +21,7 @@ extern const struct sensor_ops sensor_spool; /* space and inodes of the queue di
 extern const struct sensor_ops sensor_queue; /* messages in the queue directories */
 extern const struct sensor_ops sensor_nic; /* links and queueing disciplines, libnl */
 extern const struct sensor_ops sensor_neighbours; /* other control groups */
-extern const struct sensor_ops sensor_filters; /* what the server hands its mail to */
+extern const struct sensor_ops sensor_filters; /* filters to which the server passes its mail */
 extern const struct sensor_ops sensor_netstat; /* softnet, listeners' losses */
 extern const struct sensor_ops sensor_listen; /* accept queues, sock_diag */
 

@@ -77,7 +77,7 @@ static const char *last_part(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The whole disk of a partition: the directory above it in the device tree. */
+/* The disk of a partition: the directory above it in the device tree. */
 static bool disk_of_partition(const struct walk *w, const char *name, char *ret)
 {
 	char path[96], link[512], *slash;
@@ -149,7 +149,7 @@ static int resolve_multipath(struct walk *w, const char *name)
 	}
 	if (dir)
 		closedir(dir);
-	/* Newer kernels account at the head, too: the statistics that change are read. */
+	/* Newer kernels also count at the head: use whichever statistics change. */
 	if (found)
 		add_device(w->out, name, device_of(w, name));
 	return found;

@@ -1,8 +1,8 @@
-/* Which block devices a queue directory really lies on: through partitions, LVM and device mapper,
- * md, loop, overlay, btrfs (several devices, anonymous st_dev) and NVMe multipath, down to what has
- * no device below it. Read from mountinfo and sysfs only, so that a test passes captured trees; the
- * rules follow Documentation/ABI/testing/sysfs-block and -fs-btrfs, and overlayfs' upperdir= in
- * mountinfo. */
+/* Finds the block devices on which a queue directory lies: through partitions, LVM and device
+ * mapper, md, loop, overlay, btrfs (several devices, anonymous st_dev) and NVMe multipath, down to
+ * devices that have none below them. Read from mountinfo and sysfs only, so that a test passes
+ * captured trees; the rules follow Documentation/ABI/testing/sysfs-block and -fs-btrfs, and
+ * overlayfs' upperdir= in mountinfo. */
 #ifndef PENSTOCK_SENSOR_SPOOL_DEVICE_H
 #define PENSTOCK_SENSOR_SPOOL_DEVICE_H
 
@@ -31,7 +31,7 @@ int spool_device_resolve(const char *mountinfo, int sys_fd, const char *path,
 /* The same for the running system: follows links of `path`, reads proc_fd/self/mountinfo. May block
  * on a dead network file system: not for the tick. 0 or -errno with `why`. */
 int spool_device_find(int proc_fd, int sys_fd, const char *path, struct spool_device *ret);
-/* Adds what `other` has and `sum` has not. */
+/* Adds to `sum` the devices of `other` that it does not have yet. */
 void spool_device_add(struct spool_device *sum, const struct spool_device *other);
 bool spool_device_has(const struct spool_device *spool, const char *name);
 

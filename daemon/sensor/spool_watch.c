@@ -21,8 +21,8 @@
 #define IDLE_RATIO 0.8 /* fuller than this is asked as often as ever */
 #define DEVICE_EVERY_US (30 * US_PER_S)
 #define FIND_EVERY_US (10 * US_PER_S)
-/* A walk may read so much, and so long; then the next waits until walking takes one part in 200 of
- * a CPU and in 20 of the time. */
+/* Limits of one walk: entries and time. The next walk waits until walking takes at most one part in
+ * 200 of a CPU, and one in 20 of the time. */
 #define WALK_ENTRIES 1000000u
 #define WALK_LOOKS 50000u
 #define WALK_TIME_US (5 * US_PER_S)
@@ -43,7 +43,8 @@ struct spool_watch {
 };
 
 static const struct {
-	const char *mta, *comm, *unit; /* as it is called; its process; a part of its unit's name */
+	/* name of the server; of its process; a part of its unit's name */
+	const char *mta, *comm, *unit;
 	const char *dir[2];
 } places[] = {
 	{ "Postfix", "master", "postfix", { "/var/spool/postfix" } },
@@ -63,8 +64,8 @@ static unsigned add_existing(unsigned place, char dirs[][CONFIG_PATH_MAX], unsig
 	return n;
 }
 
-/* Where the queue of an MTA lies: by the name of its process or unit. `dirs` gets at most `most`
- * paths. How many. */
+/* The queue directories of an MTA, by the name of its process or unit. `dirs` gets at most `most`
+ * paths. Returns how many. */
 static unsigned default_dirs(const char *comm, const char *unit, char dirs[][CONFIG_PATH_MAX],
 			     unsigned most)
 {
@@ -76,14 +77,14 @@ static unsigned default_dirs(const char *comm, const char *unit, char dirs[][CON
 	for (unsigned i = 0; i < PLACES; i++)
 		if (comm[0] && strncmp(comm, places[i].comm, strlen(places[i].comm)) == 0)
 			return add_existing(i, dirs, 0, most);
-	/* A server that is not ours has a queue that is not ours. An unknown server may be
-	 * either. */
+	/* Another server has its own queue, which is not the one we look for. An unknown server may
+	 * be ours. */
 	for (unsigned i = 0; i < PLACES && !comm[0] && !unit[0]; i++)
 		n = add_existing(i, dirs, n, most);
 	return n;
 }
 
-/* Postfix' master stands in its queue directory, wherever that is. */
+/* The working directory of Postfix' master is the queue directory. */
 static bool postfix_stands_in(const struct mta *m, char *ret)
 {
 	char path[64];
@@ -253,9 +254,9 @@ static void look(struct spool_watch *w)
 	}
 	ask_space(&w->next);
 	if (*worker_stop(w->env.spool_worker))
-		return; /* left behind, perhaps: its descriptors are closed */
+		return; /* it may have been left behind, with its descriptors closed */
 	find_devices(w, now_us);
-	/* What is known already is told before the slow part begins. */
+	/* Publishes what is known before the slow part begins. */
 	pthread_mutex_lock(&w->lock);
 	w->found = w->next;
 	pthread_mutex_unlock(&w->lock);

@@ -1,7 +1,7 @@
 /* The MTA's queue directories, looked at by a thread of their own (worker.h), because any look may
  * hang on a dead network file system: space and inodes twice a second (idle: every other second),
- * messages at a rate that lowers itself, the devices underneath every half minute. What was learned
- * ages away; the tick does not wait for it. Directories that are not configured are found by who
+ * messages less often the more a walk costs, the devices below every half minute. Old figures
+ * expire; the tick does not wait for new ones. Directories that are not configured are found by who
  * owns the listener, else by common places. */
 #ifndef PENSTOCK_SENSOR_SPOOL_WATCH_H
 #define PENSTOCK_SENSOR_SPOOL_WATCH_H
@@ -18,7 +18,7 @@
 #define SPOOL_OLD_US 10000000u /* figures of space older than this are none */
 
 struct spool_space {
-	uint64_t asked_us; /* CLOCK_MONOTONIC when they were had; 0: never */
+	uint64_t asked_us; /* CLOCK_MONOTONIC of the reading; 0: never */
 	double used_ratio,
 		inodes_ratio; /* of the fullest; 0 inodes: the file system has no fixed number */
 	double free_bytes, free_inodes; /* of the fullest; inodes -1: no fixed number */
@@ -28,7 +28,7 @@ struct spool_space {
 
 struct spool_queue {
 	uint64_t walked_us; /* CLOCK_MONOTONIC at the end of the last walk; 0: never */
-	uint64_t interval_us; /* until the next: so that walking takes no more than its share */
+	uint64_t interval_us; /* until the next walk, so that walking keeps to its share */
 	struct queue_figures figures;
 	int error; /* -errno when the last walk gave nothing, with a sentence: */
 	char why[SENSOR_WHY_MAX];

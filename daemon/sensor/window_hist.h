@@ -1,5 +1,5 @@
 /* Quantiles of a cumulative histogram over the last second or so: two snapshots, half a window
- * apart, so that a quantile is always of at least half a window of events. */
+ * apart, so that a quantile always covers at least half a window. */
 #ifndef PENSTOCK_SENSOR_WINDOW_HIST_H
 #define PENSTOCK_SENSOR_WINDOW_HIST_H
 
@@ -32,7 +32,7 @@ static inline bool window_hist_is_still(const struct window_hist *h, const uint6
 	return memcmp(now, h->before[0], sizeof(h->before[0])) == 0;
 }
 
-/* After the quantiles were taken. */
+/* Call it after the quantiles were taken. */
 static inline void window_hist_step(struct window_hist *h, const uint64_t *now, uint64_t now_us)
 {
 	if (h->rotations && now_us - h->rotated_us < WINDOW_HIST_HALF_US)

@@ -19,9 +19,10 @@ struct job {
 struct worker {
 	pthread_t thread;
 	bool begun; /* the tick's own */
-	bool ended; /* under the lock: the thread does nothing more with this */
+	bool ended; /* under the lock: the thread has finished with this job */
 	pthread_mutex_t lock;
-	pthread_cond_t wake, looked; /* the thread; who waits for a job, or it, to end */
+	/* wakes the thread; wakes those that wait for the end of a job or of the thread */
+	pthread_cond_t wake, looked;
 	volatile bool stop; /* written under the lock, looked at by a job without */
 	/* under the lock */
 	bool idle;
@@ -39,7 +40,7 @@ static struct job *next(struct worker *l)
 	return first;
 }
 
-/* The lock is held, but not while it looks. */
+/* The lock is held, but not while the job runs. */
 static void work(struct worker *l, struct job *job)
 {
 	struct job now = *job;
@@ -51,7 +52,7 @@ static void work(struct worker *l, struct job *job)
 	again_us = now.look(now.context, idle);
 	pthread_mutex_lock(&l->lock);
 	l->at_work = NULL;
-	/* What began to press meanwhile has not been seen by it. */
+	/* Pressure that began meanwhile was not seen by this run. */
 	job->due_us = clock_monotonic_us() + (idle && !l->idle ? 0 : again_us);
 	pthread_cond_broadcast(&l->looked);
 }
@@ -60,7 +61,7 @@ static void *run(void *context)
 {
 	struct worker *l = context;
 
-	setpriority(PRIO_PROCESS, 0, 5); /* of this thread; it may fail, which does no harm */
+	setpriority(PRIO_PROCESS, 0, 5); /* priority of this thread; a failure does no harm */
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop) {
 		struct job *job = next(l);
