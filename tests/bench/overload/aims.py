@@ -1,13 +1,14 @@
-"""What is aimed at, by case: the figure, whether at least or at most, how much. Units of C, seconds, shares."""
+"""The aims of each case: the figure, whether at least or at most, and the value. Units of C, seconds, shares."""
 import statistics
 
 TOLD = [("told", ">=", .999), ("refused_p99_s", "<=", .05)]
-# Of an overload that lasts: those who wait in front of the server in its first seconds are served within the objective, and not within one.
+# For an overload that lasts: clients that wait in front of the server in its first seconds are served within the objective, and not within a
+# second.
 OVERLOAD = [("of_alone", ">=", 1.0), ("p99_lasting_s", "<=", 1.0), *TOLD]
 NEEDLESS = [("refused_ratio", "<=", .005)]
-# Where the server alone refuses nobody but is late: what it takes in time is what is asked for.
+# If the server alone refuses none but is late: the aim is what it takes in time.
 AS_ALONE = [("needless_ratio", "<=", .005)]
-# "As many as any window can": two runs of the same differ by so much.
+# "As many as any window can": two equal runs differ by so much.
 SAME = .95
 # "Neighbours that do not hurt mail": beside them, the server alone takes so much of what is offered in time.
 HARMLESS, UNHARMED = ("fsync-neighbour", "memory-neighbour"), .99

@@ -25,7 +25,7 @@ STALLED = 12
 TURNS = 5
 
 SPIN = "while :; do :; done"
-# These two want their resource, and of the CPU what leaves mail at half load unharmed.
+# These two use their resource, and only so much CPU that mail at half load is not harmed.
 FSYNC = """
 import os, sys
 fd, block = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), os.urandom(65536)
@@ -95,7 +95,7 @@ def memory_limit(plant):
 
 @contextlib.contextmanager
 def weighted_cpu_neighbour(plant):
-    """As penstock advises: the server weighs more."""
+    """As penstock advises: the server gets a larger weight."""
     plant.whole.cpu_weight(1000)
     try:
         with neighbour(plant, ["sh", "-c", SPIN]):
@@ -120,7 +120,7 @@ def stalled_sessions(plant):
 
 @contextlib.contextmanager
 def half_speed(plant):
-    """The machine does half of what it did when C was measured: all that shares it, server, penstock and what stands before it."""
+    """The machine does half of what it did when C was measured, for the server, penstock and the front."""
     plant.whole.limit_cpu(.5)
     try:
         yield
@@ -159,7 +159,7 @@ SOURCES = [Load([(0, .6)], "127.1.0.0/18+256", "good"), Load([(0, 0.001), (KNOWN
            Load([(0, 0.001), (KNOWN, .4)], "127.3.0.0/16", "new")]
 
 def cold(factor, seconds=20, sources="127.1.0.0/16"):
-    """Nothing came before, nothing is known, no process is made yet."""
+    """A cold start: no load before, nothing learned, no process forked yet."""
     return Case(loads=[Load([(0, .01), (WARM, factor)], sources)], seconds=seconds)
 
 

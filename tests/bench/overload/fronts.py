@@ -44,13 +44,13 @@ def title(name):
 
 
 def static_limit(name):
-    """staticN: a cap of N sessions that somebody has set by hand; None: it is something else."""
+    """staticN: a limit of N sessions set by hand; None: another front."""
     found = re.fullmatch(r"static(\d+)", name)
     return int(found[1]) if found else None
 
 
 class Front:
-    """One for a run: it has learned nothing. `port` is where the load goes; `record` the file in which penstockd notes its ticks, if any."""
+    """A new one for each run, which has learned nothing. `port` is where the load goes; `record` the file in which penstockd notes its ticks, if any."""
 
     def __init__(self, name, plant, record=None):
         self.name, self.plant, self.port = name, plant, plant.port(name)
@@ -110,14 +110,14 @@ class Front:
                        prefix=self.prefix(self.plant.proxy, -5), threads=1)
 
     def sample(self):
-        """What penstock thinks now: for the plots."""
+        """The present state of penstock, for the plots."""
         if not self.daemon:
             return {}
         status = self.daemon.status()
         return {key: status.get(key) for key in ("window", "pressure", "in_flight", "level")}
 
     def check(self):
-        """It lived through the run."""
+        """Whether it survived the run."""
         for program in (self.daemon, self.proxy, self.haproxy):
             if program and not program.alive():
                 raise AssertionError(f"{program.argv[0]} ended during the run:\n{program.output()}")

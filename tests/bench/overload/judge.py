@@ -1,7 +1,6 @@
-"""What a run was worth, from the generator's rows: one an attempt, latencies from the scheduled start, without what the client itself
-takes. A rate counts what ended in the judged seconds, a share or a latency what was due in them."""
+"""Judges a run by the generator's rows: one for each attempt, latencies from the scheduled start without the client's own time. A rate counts what ended in the judged seconds, a share or a latency what was due in them."""
 IN_TIME_S, AT_ONCE_S = 10, 1
-# The server needs so long to start the processes that it lacks.
+# Time that the server needs to start missing processes.
 ONSET_S = 2
 # Those who came before an overload is known to last waited up to the objective: what lasts is judged after it.
 LASTING_S = 5
@@ -47,7 +46,7 @@ def served(rows, case, since, until, within=None):
 
 
 def back_after(rows, case):
-    """Seconds after the step's end from which on everybody but strays is accepted at once."""
+    """From how many seconds after the step's end on nearly all are accepted at once."""
     later = sorted((r["scheduled_s"] - case.after, not accepted(r) or r["ended_s"] - r["scheduled_s"] > AT_ONCE_S)
                    for r in rows if r["scheduled_s"] >= case.after)
     bad, back = 0, 0.0
@@ -90,7 +89,7 @@ def judge(rows, case, capacity, queued_per_s=0.0):
               "told": len(refused) / len(away) if away else None, "refused_p99_s": quantile(refused, .99)}
     result["taken_ratio"] = sum(accepted(r) and r["ended_s"] - r["scheduled_s"] - case.client_s <= IN_TIME_S for r in mine) / len(mine) \
         if mine else None
-    # Chance offers less than C in some runs, and nobody serves what was not offered.
+    # In some runs chance offers less than C, and mail that was not offered cannot be served.
     result["goodput_of_possible"] = result["goodput"] / min(1, offered) if offered else None
     if len({r["class"] for r in mine}) > 1:
         result.update(accepted_ratio(mine))

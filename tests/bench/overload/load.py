@@ -19,7 +19,7 @@ class Stream:
 
     def __init__(self, prefix, port, name, schedule, seconds, seed, sources, more, net):
         self.name, self.seconds = name, seconds
-        # In memory: the disk may be slow, and the generator must not be.
+        # In memory: the disk may be slow, and must not slow the generator down.
         self.trace, self.json = (tempfile.NamedTemporaryFile(suffix=s, dir="/dev/shm") for s in (".csv", ".json"))
         argv = ["taskset", "-c", GENERATOR_CORE, os.path.join(BIN, "penstock-load"), "--target",
                 f"{wire.SERVER4 if net else '127.0.0.1'}:{port}", "--schedule", schedule, "--duration", f"{seconds}s", "--drain",
@@ -38,7 +38,7 @@ class Stream:
         return rows
 
     def wait(self):
-        """Its rows, and how late the generator itself was at most."""
+        """Its rows, and the largest delay of the generator itself."""
         _, said = self.process.communicate(timeout=self.seconds + 60)
         if self.process.returncode:
             raise AssertionError(f"penstock-load: {said}")

@@ -55,7 +55,7 @@ def disk_of(path):
 
 
 def alive_count(name):
-    """Processes of that name that have not ended: those of a server before this one are left for nobody to reap."""
+    """Processes of that name that still run; those of an earlier server may be zombies, which do not count."""
     count = 0
     for path in glob.glob("/proc/[0-9]*/stat"):
         with contextlib.suppress(OSError):

@@ -30,12 +30,12 @@ class Cgroup:
             f.write(text)
 
     def prefix(self, *argv):
-        """A command line that runs what follows inside."""
+        """A command line that runs the following command inside the group."""
         join = "".join(f"echo $$ > {path}/cgroup.procs; " for path in self.paths)
         return ["sh", "-c", join + 'exec "$@"', "sh", *argv]
 
     def as_root(self):
-        """A command line that runs what follows where this group is the root of the hierarchies: it sees no other group."""
+        """A command line that runs the following command with this group as the root of the hierarchies: it sees no other group."""
         binds = "".join(f"mount --bind {path} {os.path.dirname(path)}; " for path in self.paths)
         return ["unshare", "--mount", "sh", "-ec", binds + 'exec "$@"', "sh"]
 
@@ -46,14 +46,14 @@ class Cgroup:
             self.write_file(os.path.join(V2, self.name, "memory.max"), str(size))
 
     def cpu_weight(self, weight):
-        """As CPUWeight= does: 100 is everybody's, 10000 the most."""
+        """Like CPUWeight=: 100 is the default, 10000 the most."""
         if self.v1:
             self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.shares"), str(weight * 1024 // 100))
         else:
             self.write_file(os.path.join(V2, self.name, "cpu.weight"), str(weight))
 
     def limit_cpu(self, cores):
-        """Of one or more cores; 0: no limit. Spent in slices of 10 ms: a slower machine, not one that stops and goes."""
+        """A limit on CPU time, in cores; 0: none. The period is 10 ms: this gives a slower machine, and not one that stops and goes."""
         quota_us = int(cores * 10_000) if cores else 0
         if self.v1:
             self.write_file(os.path.join(ROOT, "cpu", self.name, "cpu.cfs_period_us"), "10000")
@@ -77,7 +77,7 @@ class Cgroup:
             self.write_file(os.path.join(V2, self.name, "io.max"), f"{device} wiops={max(iops, 2) if iops else 'max'}")
 
     def limit_write_bytes(self, device, rate):
-        """A second; 0: no limit."""
+        """Per second; 0: no limit."""
         if self.v1:
             self.write_file(os.path.join(ROOT, "blkio", self.name, "blkio.throttle.write_bps_device"), f"{device} {rate}")
         else:
@@ -96,10 +96,9 @@ class Cgroup:
 
 
 def ahead(*controllers):
-    """From here on this process and all that it starts come before whatever else this machine does, as on a machine of their own. For
-    tests of what a machine can carry: what other work takes from them would be missing from it in earnest. What is to press them starts
-    under them, too. Returns the group in which those of servers are to be made: `Cgroup(..., inside=)`, with these controllers at most;
-    None where no group can be made: they are one of many then."""
+    """From here on this process and all that it starts have priority over everything else on this machine. For tests of what a machine can carry,
+    to which other work would be a real loss. Programs that press the server start below this process, too. Returns the group in which the groups of
+    servers are made: `Cgroup(..., inside=)`, with these controllers at most. None: no group can be made, and there is no priority."""
     try:
         machine = Cgroup("cpu", *controllers)
     except OSError as why:

@@ -11,19 +11,19 @@ from lib.cgroup import Cgroup
 from lib.packages import making
 from lib.place import BUILD
 
-# What penstockd has besides what a container has as a rule.
+# What penstockd needs in addition to the rights that a container usually has.
 BPF = ["--capability=CAP_BPF,CAP_PERFMON,CAP_NET_ADMIN", "--system-call-filter=bpf perf_event_open"]
 SYSTEMD = {"systemd", "systemd-sysv", "dbus", "polkitd", "libpam-systemd", "procps", "iproute2", "socat"}
 
 
 def mirror():
-    """Where this machine takes Debian's packages from."""
+    """The source of Debian's packages on this machine."""
     sources = subprocess.run(["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"], capture_output=True, text=True)
     return [line for line in sources.stdout.splitlines() if "security" not in line][:1]
 
 
 def depends(packages):
-    """What .deb files depend on, by name; the first of alternatives."""
+    """Names of the packages that .deb files depend on; of alternatives, the first."""
     names = set()
     for package in packages:
         fields = subprocess.run(["dpkg-deb", "-f", package, "Depends"], capture_output=True, text=True, check=True).stdout
@@ -36,7 +36,7 @@ def image(name, release, packages, foreign=None):
     `foreign`: another architecture whose packages may be among them, as NAME:ARCHITECTURE."""
     wanted = sorted(packages)
     more = [f"--architectures=amd64,{foreign}"] if foreign else []
-    # What is not stable yet says until when its lists are valid, and a mirror may stand still. They are signed all the same.
+    # Package lists of a release that is not stable yet expire, and a mirror may be behind. So the date is ignored; the signature is checked.
     more += ["--aptopt=Acquire::Check-Valid-Until \"false\""]
     path = os.path.join(BUILD, "roots", f"{name}-{hashlib.sha256(' '.join([release] + wanted).encode()).hexdigest()[:12]}")
     try:
@@ -71,8 +71,8 @@ def overlay(base, name):
 
 
 def boot(root, seconds, rights=BPF):
-    """Boots it and waits until it powers off. Others may boot meanwhile: each has a /run and a control group of its own. Returns what it
-    said last."""
+    """Boots it and waits until it powers off. Others may boot at the same time: each has its own /run and control group. Returns the last lines of
+    its output."""
     try:
         group = Cgroup()
     except OSError as why:

@@ -31,13 +31,13 @@ class Crafted:
         self.socket = within(wire.path, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)))
         self.socket.bind(("wire1", ETH_P_ALL))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-        # So that the first answer does not wait for the neighbour to be found.
+        # So that the first answer does not wait for the look-up of the link address.
         for address in (SERVER4, SERVER6):
             wire.connect_quietly(self.port, address)
         self.clients = {}
 
     def close(self):
-        """Everybody hangs up: nothing stays open at the server."""
+        """All clients hang up: nothing stays open at the server."""
         for c in self.clients.values():
             if c.answered and not c.reset:
                 c.send(RST | ACK)
@@ -50,7 +50,7 @@ class Crafted:
         return c
 
     def receive(self, seconds, until=None):
-        """Gives what arrives to its clients, for so long or until the condition holds."""
+        """Passes arriving packets to their clients, for so long or until the condition holds."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not (until and until()):
             self.socket.settimeout(max(0.001, min(0.05, end - time.monotonic())))

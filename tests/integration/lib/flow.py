@@ -8,7 +8,7 @@ from lib.place import wait_for
 from lib.smtp import Client, deliver
 from lib.tap import check
 
-FOREIGN = "127.0.0.9"  # in no list of hosts that the server trusts
+FOREIGN = "127.0.0.9"  # an address that the server does not trust
 DRAINED = "451 4.3.2 mx1.example.org server shutdown in progress"
 OVERLOADED = "451 4.3.2 mx1.example.org overloaded at the moment, come back in a few minutes"
 

@@ -32,7 +32,7 @@ class World(world.World):
 
     def __init__(self, wire, options=None, mta=True, bare=False, **kwargs):
         self.wire, self.mta = wire, Mta() if mta is True else mta or None
-        # An emulated machine would reach the responder's bound with any client, and answer in the shorter form.
+        # On an emulated machine any client would reach the responder's CPU limit, and get the shorter answer.
         slow = {"front.gate.cpu": "100%"} if PATIENCE > 1 else {}
         gate = {"front.gate.enabled": "yes", **slow, **(options or {})} if not bare else dict(options or {})
         try:
@@ -62,8 +62,8 @@ class World(world.World):
 
 
 class Keeper:
-    """tests/programs/gate_harness: the gate under a plan that the test dictates. It renews the plan each 20 ms. Where the machine lets it do nothing
-    for two seconds, the plan is old; where it lets the responder's thread do nothing for one, the gate pauses: then clients pass, by design.
+    """tests/programs/gate_harness: the gate under a plan that the test dictates. It renews the plan each 20 ms. If the machine does not run it for
+    two seconds, the plan is old; if it does not run the responder's thread for one second, the gate pauses. Then clients pass, by design.
     `passed`: how many did, with the keepers that were closed in this test."""
     passed, last_view = 0, None
 
@@ -108,8 +108,8 @@ TRIES = 5
 
 
 def test(name, **options):
-    """tap's, for tests of a Keeper. One that fails after clients passed by design says nothing of the gate's count: it is tried again, a few times.
-    Whatever else makes it fail is its failure."""
+    """Like tap.test(), for tests of a Keeper. A failure after clients passed by design says nothing about the gate's count: the test is tried
+    again, a few times. Any other failure counts."""
     def add(function):
         def patient():
             for left in range(TRIES - 1, -1, -1):

@@ -16,14 +16,14 @@ PAGE = os.path.join(ROOT, "packaging", "snippets", "haproxy.md")
 
 
 def prepare():
-    """Outside, where there is a network."""
+    """Call it outside of the test's namespace, where there is a network."""
     unpack("haproxy", PACKAGES)
     for release in RELEASES[1:]:
         os.environ["PENSTOCK_TEST_HAPROXY_" + release] = container.image("haproxy", release, ["haproxy"]) or ""
 
 
 def command(release):
-    """How that release's program is run; None: it is not there."""
+    """The command line of that release's program; None: it is not available."""
     if release == "bookworm":
         root = unpack("haproxy", PACKAGES)
         return ["env", f"LD_LIBRARY_PATH={root}/usr/lib/x86_64-linux-gnu", root + "/usr/sbin/haproxy"]

@@ -7,7 +7,7 @@ from lib.world import PORT, World
 
 POLICY, PROXIED = 2527, 2528
 LISTENERS = ("proxy", "proxy-header", "policy", "http", "control")
-# What a proper client says.
+# The bytes of a correct client.
 PROPER = {"proxy": b"EHLO x\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nhello\r\n.\r\nQUIT\r\n",
           "proxy-header": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\nEHLO x\r\nQUIT\r\n",
           "policy": b"request=smtpd_access_policy\nprotocol_state=CONNECT\nclient_address=192.0.2.7\nclient_port=4711\ninstance=1.2.3\n\n",

@@ -1,4 +1,4 @@
-"""A service manager as far as penstock speaks to one: it hears sd_notify(), keeps descriptors and passes them on."""
+"""A service manager as penstock needs it: it receives sd_notify(), keeps descriptors and passes them on."""
 import array
 import os
 import socket
@@ -28,7 +28,7 @@ class Manager:
     before = None
 
     def __init__(self, reads=True):
-        # One at a time: what a test before left in the store would go on listening.
+        # One at a time: sockets that an earlier test left in the store would go on listening.
         if Manager.before:
             Manager.before.close()
         Manager.before = self
@@ -47,7 +47,7 @@ class Manager:
         self.thread.start()
 
     def fill(self):
-        """Its queue: from now on everybody who tells it something waits, or goes on without."""
+        """Stops reading its queue: from now on a sender has to wait, or to go on without an answer."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.setblocking(False)
             try:
@@ -109,5 +109,5 @@ class Manager:
         self.socket.close()
 
 
-# What it kept would go on listening.
+# Sockets that it kept would go on listening.
 tap.leftovers.append(lambda: Manager.before and Manager.before.close())

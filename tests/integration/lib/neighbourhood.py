@@ -11,7 +11,7 @@ SPIN = "import time\nend = time.monotonic() + 400\nwhile time.monotonic() < end:
 
 
 class Neighbourhood(World):
-    """Control groups beside the daemon. Whatever else runs on this machine is out of sight: the groups of this test are all there are."""
+    """Control groups beside the daemon. The daemon sees no others of this machine."""
 
     def __init__(self, proxy=False):
         self.groups, self.started = [Cgroup("cpu", "memory", "blkio")], []

@@ -12,7 +12,7 @@ MKFS = ["xfsprogs", "btrfs-progs", "libinih1", "liburcu8", "liblzo2-2", "libzstd
 
 @contextlib.contextmanager
 def making(directory):
-    """True when `directory` is to be filled, False when it is there already: by one suite, while others that want it wait."""
+    """True: the caller has to fill `directory`, while other suites that need it wait. False: it is filled already."""
     done = os.path.join(directory, ".done")
     if os.path.exists(done):
         yield False
@@ -30,7 +30,7 @@ def making(directory):
 
 
 def image_of(name, packages):
-    """Where unpack() puts them: two suites that want other packages under one name do not share a directory."""
+    """The directory of unpack(): suites that need different packages under one name do not share it."""
     return os.path.join(BUILD, "roots", f"{name}-{hashlib.sha256(' '.join(packages).encode()).hexdigest()[:12]}")
 
 

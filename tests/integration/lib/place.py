@@ -13,7 +13,7 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 BIN = os.path.join(BUILD, "bin")
 # How much longer than usual to wait: an emulated machine is slow.
 PATIENCE = float(os.environ.get("PENSTOCK_TEST_PATIENCE", "1"))
-# Seconds. A bound that only keeps a test from hanging: no test that passes waits for so long, on a machine however busy.
+# Seconds. This limit only keeps a test from hanging: a test that passes never waits so long, even on a busy machine.
 LONG = 120
 
 

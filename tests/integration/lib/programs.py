@@ -30,7 +30,7 @@ def all_stopped(pid):
 
 
 def answered(ask):
-    """Where the machine lets no tick happen for two seconds, penstockd's process for HTTP says 503 with good reason: then it is asked again."""
+    """If the machine runs no tick for two seconds, penstockd's process for HTTP rightly answers 503: then ask again."""
     until = time.monotonic() + LONG * PATIENCE
     while True:
         try:
@@ -80,7 +80,7 @@ class Program:
             raise AssertionError(f"{self.argv[0]} did not stop on signal {number}:\n{self.output()}")
 
     def logged(self, text, seconds=LONG):
-        """Waits for the line; a program that ends without it is not waited for."""
+        """Waits for the line, or until the program has ended."""
         def said():
             ended = not self.alive()
             if text in self.output():
@@ -92,7 +92,7 @@ class Program:
 
 
 def end_all():
-    """Ends them. The last that each of them wrote, for the report of the test that failed."""
+    """Ends them. Returns their last lines of output, for the report of the test that failed."""
     said = []
     for program in Program.started:
         if program.alive():
@@ -121,13 +121,13 @@ def no_file(argv):
 
 
 def no_targets():
-    """Options for a daemon that other suites at work on this machine do not press: without targets nothing presses."""
+    """Options for a daemon that feels no pressure from other suites on this machine: without targets there is no pressure."""
     printed = subprocess.run([os.path.join(BIN, "penstockd"), "-c", "/dev/null", "--print-config"], capture_output=True, text=True)
     names = re.findall(r"^(\w+) = ", printed.stdout.split("[target]\n")[1].split("\n[")[0], re.M)
     return {f"target.{name}": "0" for name in names}
 
 
-# The processes that talk with strangers for penstockd.
+# The processes that talk with clients for penstockd.
 HELPERS = "penstockd-asks", "penstockd-http", "penstockd-admin", "penstockd-users", "penstockd-fleet"
 
 
@@ -149,7 +149,7 @@ class Daemon(Program):
                 raise AssertionError("penstockd ended:\n" + self.output())
 
     def helper(self, name):
-        """The process of that name that talks with strangers for penstockd; None: there is none."""
+        """The helper process of that name; None: there is none."""
         found = subprocess.run(["pgrep", "-P", str(self.pid), "-x", name], capture_output=True, text=True).stdout.split()
         return int(found[0]) if found else None
 
@@ -157,7 +157,7 @@ class Daemon(Program):
         return self.helper("penstockd-http")
 
     def hang(self, number=signal.SIGSTOP):
-        """All of it: penstockd, and the processes that talk with strangers for it. SIGCONT lets it go on."""
+        """Stops penstockd and its helper processes. SIGCONT lets them go on."""
         for pid in [self.helper(name) for name in HELPERS] + [self.pid]:
             if pid:
                 os.kill(pid, number)
@@ -230,7 +230,7 @@ def confined(pid):
 
 
 def is_gone(pid):
-    """Ended, or waiting for nothing but its parent."""
+    """Whether it has ended, or is a zombie."""
     try:
         return status_of(pid)["State"].startswith("Z")
     except (FileNotFoundError, ProcessLookupError):

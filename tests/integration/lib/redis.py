@@ -11,7 +11,7 @@ PACKAGES = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1", "liblua5.1
 
 
 def prepare():
-    """Outside, where there is a network."""
+    """Call it outside of the test's namespace, where there is a network."""
     unpack("redis", PACKAGES)
     os.environ["PENSTOCK_TEST_VALKEY"] = container.image("valkey", "trixie", ["valkey-server"]) or ""
 
@@ -49,7 +49,7 @@ class Redis(Program):
         return self.answer(*words).split("\r\n")[0].strip()
 
     def answer(self, *words):
-        """Up to 64 KiB of it, as it comes in one piece."""
+        """Up to 64 KiB of the answer, as one read gives it."""
         try:
             with socket.create_connection((self.address, self.port), timeout=5) as s:
                 s.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w.encode()), w.encode()) for w in words))

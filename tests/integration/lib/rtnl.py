@@ -18,7 +18,7 @@ _libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_
 
 
 class Rtnl:
-    """Holds it until the end of the block, and for `most` seconds at the longest: it is one lock for the whole machine."""
+    """Holds it until the end of the block, at most for `most` seconds, because the lock is one for the whole machine."""
 
     def __init__(self, most):
         self.fd = _libc.syscall(USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""A daemon whose signals a test watches, with nothing in front of anything."""
+"""A daemon whose signals a test watches, without a front."""
 from lib import world
 from lib.tap import Skip
 

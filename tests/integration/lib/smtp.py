@@ -40,7 +40,7 @@ class Client:
 
 
 def deliver(port, body=b"Subject: test\r\n\r\nhello\r\n", source=None, timeout=LONG * PATIENCE, recipient=b"box@example.org"):
-    """One whole message; returns (code, text) of the last reply that mattered."""
+    """Sends a whole message; returns (code, text) of the reply that decided."""
     with Client(port, source, timeout) as c:
         for expected, line in ((b"2", None), (b"2", b"EHLO client.example"), (b"2", b"MAIL FROM:<a@example.net>"),
                                (b"2", b"RCPT TO:<" + recipient + b">"), (b"3", b"DATA")):
@@ -58,8 +58,8 @@ def deliver(port, body=b"Subject: test\r\n\r\nhello\r\n", source=None, timeout=L
 
 
 class Server:
-    """Accepts on a port and gives each connection to `handle(socket, address)` in a thread of its own. Thousands find room in its queue, for on
-    a busy machine it may be slow to accept."""
+    """Accepts on a port and gives each connection to `handle(socket, address)` in a thread of its own. Its queue has room for thousands, because it
+    may be slow to accept on a busy machine."""
 
     def __init__(self, handle, port=0, listener=None):
         self.socket = listener or socket.create_server(("127.0.0.1", port), backlog=4096)
@@ -90,7 +90,8 @@ class Server:
             connection.close()
 
     def close(self):
-        """The thread has ended then: one that waits in accept() would take connections of the next server whose socket has the same number."""
+        """Waits for the end of the thread: a thread that still waits in accept() would take connections of the next server, if its socket gets the
+        same number."""
         try:
             self.socket.shutdown(socket.SHUT_RDWR)
         except OSError:

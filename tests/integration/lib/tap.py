@@ -1,6 +1,6 @@
 """TAP on stdout: `test(name)` as a decorator collects, `run()` runs in order and prints how long each took. A test that raises Skip says why.
-ONLY=one|other in the environment runs the tests whose names have one of these; each must be in some name. A test that other suites
-at work would disturb is marked `quiet=True`: CASES=quiet runs those, CASES=others the rest."""
+ONLY=one|other in the environment runs the tests whose names have one of these; each must be in some name. A test that is disturbed by other suites
+is marked `quiet=True`: CASES=quiet runs those, CASES=others the rest."""
 import json
 import os
 import select
@@ -9,7 +9,7 @@ import time
 import traceback
 
 _tests = []
-# What a failed test left running, ended before the next one: `leftovers.append(function)`. A text that it returns is told with the failure.
+# Ends what a failed test left running, before the next test: `leftovers.append(function)`. A text that it returns is printed with the failure.
 leftovers = []
 
 
@@ -59,7 +59,7 @@ def fork(function, arguments):
 
 
 def attempts(functions, arguments, together):
-    """What attempt() gives for each, in their order; `together` at once."""
+    """The results of attempt() for each test, in their order; `together` of them run at once."""
     waiting, running, results = list(enumerate(functions)), {}, {}
     for number in range(len(functions)):
         while number not in results:
@@ -77,7 +77,7 @@ def attempts(functions, arguments, together):
 
 
 def chosen():
-    """The tests that the environment asks for."""
+    """The tests that the environment selects."""
     only = os.environ.get("ONLY", "").split("|")
     unknown = [o for o in only if not any(o in t[0] for t in _tests)]
     if unknown:

@@ -1,5 +1,5 @@
-"""A client host of its own: a network namespace at the other end of a veth pair, because a handshake over loopback ends inside
-connect() and shows nothing of what a gate does to one that takes time."""
+"""A client host: a network namespace at the other end of a veth pair. A handshake over loopback ends inside connect(), and would not show what a
+gate does during a handshake that takes time."""
 import ctypes
 import os
 import select
@@ -74,7 +74,7 @@ class Wire:
     def __init__(self, name="client", delay=0, server_pid=None):
         self.name, self.path = name, "/run/netns/" + name
         if not os.path.exists("/run/.wire"):
-            # Ours alone, so that no name of a namespace stays behind in the host's /run.
+            # A /run of our own, so that no name of a namespace stays behind on the host.
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
             open("/run/.wire", "w").close()
         ip("netns", "add", name)
@@ -102,7 +102,7 @@ class Wire:
         return WireClient(connected, greeting)
 
     def connect_quietly(self, port, address):
-        """Whatever becomes of it: afterwards both ends know each other's hardware address."""
+        """The result does not matter: afterwards both ends know each other's hardware address."""
         try:
             self.connect(port, "fd77::2" if ":" in address else "10.77.0.2", 5, address).close()
         except OSError:

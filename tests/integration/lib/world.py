@@ -1,5 +1,5 @@
-"""What a test of penstock stands on: a server, the daemon, the proxy in front of it, in one directory; all of it is ended with the
-block. Each part can be left out or replaced. `mail_flows()` is the question of most tests of faults."""
+"""The usual set-up of a test: a server, the daemon, and the proxy in front of it, in one directory; the end of the block ends them all. Each part
+can be left out or replaced. Most tests of faults check `mail_flows()`."""
 import ctypes
 import os
 import subprocess
@@ -17,9 +17,9 @@ class World:
     """`server`: what answers each connection, the port of a server that is there already, or None: the options name a service, if any. `options`: of the daemon and the proxy;
     `daemon_options`, `proxy_options`: of one of them. `kwargs`: of Daemon(). What `at_end` holds is called at the end, the last one first.
 
-    `calm`: every target is 0, so that no pressure is an overload. Suites that ask for a reply, a count or a file, and run beside others
-    that keep all cores busy, are calm: a refusal for that real load would be right, and would not be what they ask. They cannot
-    see a needless refusal for pressure. Those who ask for that are not calm: test_postfix (a neighbour that does no harm), test_neighbours,
+    `calm`: every target is 0, so that no pressure is an overload. Use it in suites that check a reply, a count or a file, and that run beside
+    others that keep all cores busy: a refusal for that load would be right, but it is not what they test. They cannot find a needless refusal for
+    pressure. Suites that test this are not calm: test_postfix (a neighbour that does no harm), test_neighbours,
     test_sensors, test_end_to_end, test_probes, the faults of processes and sensors, and the foreign-* scenarios of tests/sim."""
 
     def __init__(self, directory=None, daemon_options=None, *, options=None, server=smtp_server, daemon=True, proxy=True,
