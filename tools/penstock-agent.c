@@ -113,7 +113,7 @@ static void run(struct agent *a)
 			return; /* the second one: at once */
 		manager_tell("STOPPING=1", NULL, 0, 0);
 		log_notice(
-			"HAProxy is told for 3 s that this host is ready, then penstock-agent ends");
+			"telling HAProxy for 3 s that this host is ready, then penstock-agent ends");
 		a->parting_us = clock_monotonic_us() + PARTING_US;
 	}
 }
@@ -132,7 +132,7 @@ static int open_agent(struct agent *a, const struct config *config)
 	count = endpoints_listen(&c->listen, BACKLOG, 0666, fds, &which);
 	if (count < 0) {
 		log_error(
-			"Cannot listen on front.agent.listen = %s: %s. HAProxy keeps what it was told last. Free the address, or set another one",
+			"Cannot listen on front.agent.listen = %s: %s. HAProxy keeps what it was told last. Free the address, or set another one.",
 			which, strerror(-count));
 		return count;
 	}

@@ -5,8 +5,8 @@
 #include "base/log.h"
 #include "front/desk.h"
 
-#define RANKS 128u /* told to the kernel a tick, out of so many slots looked at */
-#define PLACES 2048u
+#define RANKS 128u /* that are sent to the kernel in a tick */
+#define PLACES 2048u /* that are looked at for them */
 
 void gate_heard_add(struct gate_heard *h, const struct in6_addr *client)
 {
@@ -28,6 +28,7 @@ void gate_heard_push(struct gate_heard *h, const struct front_env *env, struct g
 	uint64_t groups[GATE_FRESH + RANKS];
 	struct plan_source ranks[GATE_FRESH + RANKS], absent;
 	unsigned count = 0, most = h->fresh_count + RANKS;
+	int r;
 
 	if (!env->desk->rank(env->context, &nobody, now_us, &absent))
 		return;
@@ -45,9 +46,11 @@ void gate_heard_push(struct gate_heard *h, const struct front_env *env, struct g
 		groups[count] = plan_group(a->s6_addr);
 		env->desk->rank(env->context, a, now_us, &ranks[count++]);
 	}
-	if (gate_ranks(gate, groups, ranks, count, &absent) < 0 && !h->told_ranks) {
+	r = gate_ranks(gate, groups, ranks, count, &absent);
+	if (r < 0 && !h->told_ranks) {
 		h->told_ranks = true;
 		log_warning(
-			"Cannot give the gate the ranks of all sources. The oldest ranks stay in force there.");
+			"Cannot give the gate the ranks of all sources: %s. The oldest ranks stay in force there.",
+			strerror(-r));
 	}
 }

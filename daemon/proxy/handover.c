@@ -14,7 +14,7 @@
 #include "base/fdstore.h"
 #include "base/log.h"
 
-/* The name in the manager's store of the socket in place `i`. */
+/* The name of socket number `i` in the manager's store. */
 static const char *kept_name(int i, char *ret)
 {
 	if (i == 0)
@@ -38,7 +38,7 @@ static bool listens_at(int fd, const struct endpoint *endpoint)
 	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
 }
 
-/* What the manager kept, by place; -1: nothing. */
+/* The sockets that the manager kept, by number; -1: none. */
 static void take_kept(int *kept)
 {
 	char name[32];
@@ -58,7 +58,7 @@ static int kept_at(const int *kept, const struct endpoint *at)
 	return -1;
 }
 
-/* A new socket into a free place of the manager's store. */
+/* Gives a new socket to the manager's store, under a free number. */
 static bool keep(int fd, bool *used)
 {
 	char name[32];
@@ -98,8 +98,7 @@ int handover_listen(struct listeners *l, const struct endpoints *wanted, int bac
 		if (place[i] >= 0)
 			used[place[i]] = true;
 	}
-	/* First: an old socket on 0.0.0.0:25 would stand in the way of a new one on
-	 * 192.0.2.1:25. */
+	/* Do this first: an old socket on 0.0.0.0:25 would block a new one on 192.0.2.1:25. */
 	forget_unused(kept, used);
 	for (unsigned i = 0; i < wanted->count; i++) {
 		struct endpoints one = { .count = 1, .each = { wanted->each[i] } };
@@ -141,14 +140,14 @@ bool handover_sessions(const struct listeners *l, struct tally *t)
 		return false;
 	log_notice("stopping: %u sessions go on to their end in a process of their own",
 		   t->session_count);
-	log_close(); /* its thread does not come along */
+	log_close(); /* the fork does not copy its thread */
 	child = fork();
 	if (child > 0)
 		_exit(EXIT_SUCCESS);
 	log_open("penstock-proxy", t->config.log_level);
 	if (child < 0) {
 		log_warning(
-			"Cannot start a process for them: %s. This one finishes them before it stops.",
+			"Cannot start a process for these sessions: %s. This one finishes them before it stops.",
 			strerror(errno));
 		return false;
 	}
@@ -162,7 +161,7 @@ bool handover_sessions(const struct listeners *l, struct tally *t)
 	prctl(PR_SET_NAME, "penstock-leave");
 	if (event_reinit(t->base) < 0) {
 		log_error(
-			"Cannot go on with the event loop in the process that leaves. %u sessions are cut off.",
+			"Cannot go on in the process that finishes the sessions: its event loop fails. %u sessions are cut off.",
 			t->session_count);
 		event_base_loopbreak(t->base);
 	}

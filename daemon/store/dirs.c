@@ -13,8 +13,8 @@
 #include "base/log.h"
 #include "base/writelock.h"
 
-/* A penstockd that was killed while it started a helper has left a process that holds the lock
- * until it runs its own program: on a busy machine a good while. */
+/* If a penstockd was killed while it started a helper, that helper holds the lock until it runs its
+ * own program, which may take long on a busy machine. */
 #define LOCK_WAIT_US (5 * US_PER_S)
 #define LOCK_AGAIN_US (20 * US_PER_MS)
 
@@ -43,18 +43,18 @@ int dirs_take_run(const char *path, char *why)
 		return r;
 	}
 	snprintf(file, sizeof(file), "%s/penstockd.lock", path);
-	/* Not for others: who may open it may hold a lock on it, and so keep penstockd from
-	 * starting. */
+	/* Not readable for others: any process that can open it could lock it, and so keep
+	 * penstockd from starting. */
 	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		r = -errno;
 		snprintf(
 			why, 256,
-			"cannot write in the run directory %s: %s; free space there or mend its owner",
+			"cannot write in the run directory %s: %s; free space there, or correct its owner",
 			path, strerror(-r));
 		return r;
 	}
-	fchmod(fd, 0600); /* one that is there from before */
+	fchmod(fd, 0600); /* it existed before */
 	if (take_lock(fd) < 0) {
 		snprintf(
 			why, 256,

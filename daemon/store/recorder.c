@@ -43,11 +43,11 @@ static void give_up(struct recorder *r, int error)
 			r->path, strerror(error));
 	else
 		log_notice(
-			"daemon.record: %s is full: it has %llu MiB of daemon.record_max. What is in it stays.",
+			"The file of daemon.record, %s, is full: it has %llu MiB of daemon.record_max. What is in it stays.",
 			r->path, (unsigned long long)(r->max_bytes >> 20));
 }
 
-/* A file of that name is kept as FILE.1: an operator may be about to look at it. */
+/* An existing file is kept as FILE.1: an operator may still need it. */
 static int open_file(struct recorder *r)
 {
 	char before[PATH_MAX + 2];
@@ -75,7 +75,7 @@ static int write_frame(struct recorder *r, const void *payload, size_t length)
 		if (n <= 0) {
 			int error = n < 0 ? errno : ENOSPC;
 
-			/* The file ends with a frame that is whole. */
+			/* Makes the file end with a complete frame. */
 			if (ftruncate(r->fd, (off_t)at) < 0)
 				log_debug("daemon.record: %s: %s", r->path, strerror(errno));
 			return -error;
@@ -157,7 +157,8 @@ static void drain(struct recorder *r)
 		write_one(r, r->frame, length);
 }
 
-/* Said when the disk falls behind for the first time, and when it has become ten times as much. */
+/* Logged when the disk falls behind for the first time, and whenever the loss is ten times
+ * larger. */
 static void tell_lost(struct recorder *r, uint64_t *told)
 {
 	uint64_t lost = atomic_load(&r->ticks_lost);
@@ -166,7 +167,7 @@ static void tell_lost(struct recorder *r, uint64_t *told)
 		return;
 	if (*told == 0 || lost >= 10 * *told) {
 		log_warning(
-			"Cannot write daemon.record %s fast enough. %llu ticks are missing in it so far; mail is not affected.",
+			"Cannot write all of daemon.record %s: the disk is too slow. %llu ticks are missing in it so far; mail is not affected.",
 			r->path, (unsigned long long)lost);
 		*told = lost;
 	}
@@ -209,8 +210,8 @@ static bool is_zero(const uint8_t *page)
 	return page[0] == 0 && memcmp(page, page + 1, TRACE_PAGE - 1) == 0;
 }
 
-/* The pages that hold something: a new table is nearly empty. The last, which may be part of a
- * page, is filled up with zeros. */
+/* Writes the pages that are not empty: a new table is nearly empty. The last page may be partial;
+ * it is filled with zeros. */
 static int copy_table(struct recorder *r, const struct source_table *table, size_t size)
 {
 	const uint8_t *bytes = (const uint8_t *)table;
@@ -289,7 +290,7 @@ int recorder_open(const struct recorder_options *o, struct recorder **ret)
 	if (error == 0 && o->table)
 		error = copy_table(r, o->table, o->table_size);
 	if (error == 0) {
-		/* Touched now, so that the tick meets no page fault. */
+		/* Touched now, so that the tick has no page fault. */
 		memset(r->ring.bytes, 0, r->ring.size);
 		memset(r->scratch, 0, TRACE_PAYLOAD_MAX);
 		memset(r->pending, 0, TRACE_EVENTS_MAX * sizeof(*r->pending));

@@ -95,7 +95,8 @@ static int map_table(struct sourcefile *f, const char *run_dir, void **ret)
 
 /* ---- the ledger's file ---------------------------------------------------------------------- */
 
-/* The head of what is there. -ENOENT: nothing; -EEXIST: sound, of another size. */
+/* Reads the head of an existing file. -ENOENT: there is none; -EEXIST: it is intact, but of another
+ * size. */
 static int read_head(struct sourcefile *f, uint32_t blocks, struct ledger_head *ret)
 {
 	struct stat st;
@@ -173,7 +174,7 @@ static void load_blocks(struct sourcefile *f, uint64_t realtime_us)
 			damaged, blocks);
 }
 
-/* A file that is there is taken, or set aside and replaced by an empty one. */
+/* An existing file is used, or set aside and replaced by an empty one. */
 static void open_ledger(struct sourcefile *f, const char *state_dir, struct ledger_head *head,
 			bool sound, uint64_t realtime_us)
 {
@@ -200,7 +201,7 @@ static bool look_at_ledger(struct sourcefile *f, const char *state_dir, uint32_t
 	r = read_head(f, blocks, head);
 	if (r == -EEXIST)
 		log_notice(
-			"source.ledger_size changed. The ledger begins empty, and sources lose their seniority.");
+			"The size of the ledger changed (source.ledger_size). It begins empty, and sources lose their seniority.");
 	else if (r == -ENODATA || r == -EBADMSG || r == -EPROTONOSUPPORT)
 		frame_set_aside(f->state_fd, LEDGER, r);
 	else if (r < 0 && r != -ENOENT)
@@ -222,7 +223,7 @@ static int write_block(struct sourcefile *f, unsigned block)
 	return n == (ssize_t)sizeof(record) ? 0 : n < 0 ? -errno : -ENOSPC;
 }
 
-/* Writes at most `most` changed blocks, going on where it stopped. */
+/* Writes at most `most` changed blocks, beginning where it stopped. */
 static void write_changed(struct sourcefile *f, unsigned most)
 {
 	unsigned blocks = source_blocks(f->table);
