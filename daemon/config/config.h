@@ -25,8 +25,8 @@
 #define CONFIG_WINDOWS 16
 
 enum config_tls { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
-/* There is no default: a server that learns no address takes every client for this host, and relays
- * for all of them. */
+/* There is no default: a server that does not learn the client's address takes every client for
+ * this host, and relays for all of them. */
 enum config_proxy_protocol {
 	PROXY_PROTOCOL_UNSAID,
 	PROXY_PROTOCOL_NONE,
@@ -37,15 +37,16 @@ enum config_proxy_protocol {
 struct config_service {
 	char name[32];
 	uint16_t ports
-		[CONFIG_PORTS]; /* that the MTA listens on, 0 ends; where BPF and sock_diag look */
+		/* ports of the MTA, 0 ends the list; BPF and sock_diag watch these */
+		[CONFIG_PORTS];
 	enum config_tls tls;
 	enum plan_shed shed;
 	struct reply_style reply; /* hostname: this host's name, unless it is set */
 	uint16_t reply_code; /* 451 or 421 */
-	/* of the MTA, below /sys/fs/cgroup; empty: found from the listener's owner */
+	/* of the MTA, below /sys/fs/cgroup; empty: that of the process that listens */
 	char cgroup[CONFIG_PATH_MAX];
 	char queue_dirs[CONFIG_QUEUE_DIRS][CONFIG_PATH_MAX];
-	uint32_t slots; /* processes that the MTA can have at once, 0: not known */
+	uint32_t slots; /* sessions that the MTA can serve at once, 0: not known */
 };
 
 struct config_network {
@@ -66,7 +67,7 @@ struct config_front {
 	enum config_proxy_protocol proxy_protocol; /* towards the backend */
 	bool client_addresses_hidden; /* the operator knows what proxy_protocol = none means */
 	bool accept_proxy_protocol; /* on listen */
-	struct config_networks proxy_from; /* from whom such a header is believed */
+	struct config_networks proxy_from; /* only these networks may send such a header */
 	bool loopback; /* proxy, milter: decide on this host's own connections too */
 	uint32_t connections_max; /* the front's own limit, in force without a plan too */
 	uint32_t linger_max; /* refused clients kept in dialogue; past it 421 and close */
@@ -79,7 +80,7 @@ struct config_front {
 /* What the gate does with a client that has heard its refusal in this epoch. */
 enum config_repeat { REPEAT_DIALOGUE, REPEAT_RESET };
 
-/* The gate in the kernel, and the responder that talks to those whom it turns away. */
+/* The gate in the kernel, and the responder that talks to the clients that the gate defers. */
 struct config_gate {
 	bool enabled;
 	char service[32];
@@ -88,13 +89,13 @@ struct config_gate {
 	bool loopback; /* decide on this host's own connections too */
 	enum config_repeat repeat;
 	bool answer_down; /* while nothing listens on the port, the responder answers */
-	struct endpoints listen; /* of the responder besides: for a load balancer */
+	struct endpoints listen; /* one more address of the responder, for a load balancer */
 	uint32_t linger_max; /* refused clients in dialogue at once; past it 421 and close */
 	uint64_t linger_us; /* longest dialogue */
 	double cpu_ratio; /* of one CPU, that the responder may take */
 };
 
-/* HAProxy asks by SPOE, and sends whom it may not pass to the responder. */
+/* HAProxy asks by SPOE, and sends the clients that are deferred to the responder. */
 struct config_haproxy {
 	bool enabled;
 	char service[32];
@@ -118,23 +119,24 @@ struct config_nginx {
 struct config_agent {
 	char service[32];
 	struct endpoints listen;
-	uint32_t balancers; /* that share this host */
-	uint32_t connections_max; /* of all of them, in force without a plan too; 0: no limit */
+	uint32_t balancers; /* HAProxy processes that share this host */
+	/* connections of all of them together, in force without a plan too; 0: no limit */
+	uint32_t connections_max;
 };
 
 /* The store through which the hosts of a fleet know of each other. */
 struct config_fleet {
 	struct endpoints servers; /* none: this host is alone */
 	char name[64]; /* of this host among the others; empty: its host name */
-	char prefix[64]; /* of the names of the streams */
+	char prefix[64]; /* beginning of the names of the streams */
 	char user[64];
 	char password_file[CONFIG_PATH_MAX];
-	char key_file[CONFIG_PATH_MAX]; /* seals what is said; empty: no seal but a checksum */
+	char key_file[CONFIG_PATH_MAX]; /* seals the messages; empty: they have a checksum only */
 	bool hide_addresses; /* keyed hashes instead of networks */
-	bool next_mx; /* nobody waits long here while another host has room */
+	bool next_mx; /* clients wait here for a short time only while another host has room */
 	bool tls;
 	char tls_ca[CONFIG_PATH_MAX], tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX];
-	char tls_name[128]; /* that the certificate must have; empty: not looked at */
+	char tls_name[128]; /* name that the certificate must have; empty: any name */
 	uint32_t stream_length; /* messages that the store keeps, about */
 	uint64_t memory_bytes;
 };
@@ -150,7 +152,7 @@ struct config_pool {
 struct config_source_options {
 	struct config_networks trusted, refused;
 	uint64_t ledger_bytes, rate_bytes;
-	uint64_t proper_us; /* a retry so long after the last credited one is proper */
+	uint64_t proper_us; /* a retry counts if it comes so long after the last one that counted */
 	uint32_t rate_max; /* connections a minute from one address, 0: no such limit */
 	uint32_t sessions_max; /* at once from one address, 0: no such limit */
 };
@@ -177,7 +179,16 @@ struct config_maintenance {
 	bool trusted_pass; /* source.trusted is admitted meanwhile */
 };
 
+/* Where the values come from, so that penstockctl can read the same configuration. */
+struct config_origin {
+	bool known; /* false where it is not shown */
+	char file[CONFIG_PATH_MAX]; /* empty: the default files */
+	char overrides[4096]; /* the options -o, one a line, as far as they fit */
+	bool overrides_cut; /* not all of them fit */
+};
+
 struct config {
+	struct config_origin origin;
 	enum plan_mode mode;
 	uint64_t tick_us;
 	enum log_level log_level;
@@ -201,7 +212,8 @@ struct config {
 
 	char interfaces[CONFIG_INTERFACES]
 		       [16]; /* [nic] interfaces: empty = all that are physical and up */
-	uint64_t nic_speed_bits_per_s; /* [nic] speed, for links that lie; 0: ask the kernel */
+	/* [nic] speed, for drivers that report a wrong one; 0: ask the kernel */
+	uint64_t nic_speed_bits_per_s;
 
 	struct config_front policy, proxy, line, milter;
 	struct config_gate gate;
@@ -225,7 +237,7 @@ struct config_error {
 struct config_errors {
 	unsigned count; /* may be more than CONFIG_ERRORS: only so many are kept */
 	struct config_error error[CONFIG_ERRORS];
-	/* What is taken all the same, and should be changed; kept when there is no error, too. */
+	/* Accepted, but should be changed. Kept even when there is no error. */
 	unsigned warnings;
 	struct config_error warning[CONFIG_ERRORS];
 };
@@ -234,13 +246,15 @@ struct config_errors {
 struct config_source {
 	/* NULL: /usr/lib/penstock/penstock.conf (the package's defaults),
 	 * /etc/penstock/penstock.conf and /etc/penstock/penstock.conf.d, in this order and all
-	 * optional; the last word counts. */
+	 * optional; the last value counts. */
 	const char *file;
 	const char *const *overrides; /* "section.key=value" */
 	unsigned overrides_count;
 	const char *run_dir, *state_dir; /* command line, NULL: from file or default */
 	const char *
-		text; /* not NULL: instead of any file, so many bytes (a recorded trace has them) */
+		/* not NULL: read this text of `text_length` bytes instead of files (from a recorded
+		 * trace) */
+		text;
 	size_t text_length;
 };
 
@@ -255,12 +269,13 @@ void config_print(const struct config *config, struct text *out);
 int config_service_index(const struct config *config, const char *name);
 /* Whether an address lies in a trusted network. IPv4 as mapped. O(networks). */
 bool config_trusted(const struct config *config, const struct in6_addr *address);
-/* The same for the networks that the operator defers always; trust beats it. */
+/* The same for networks that the operator always defers. An address that is also trusted is not
+ * deferred. */
 bool config_refused(const struct config *config, const struct in6_addr *address);
-/* From whom the proxy believes a PROXY header. */
+/* Whether the proxy accepts a PROXY header from this address. */
 bool config_sends_headers(const struct config *config, const struct in6_addr *address);
 void config_error_print(const struct config_error *error, char *buf, unsigned size);
-/* Into the log: what was taken and should be changed (reload.c). */
+/* Logs the warnings: what was accepted but should be changed (reload.c). */
 void config_log_warnings(const struct config_errors *errors);
 
 #endif

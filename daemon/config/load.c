@@ -5,8 +5,24 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "config/cross_check.h"
 #include "config/read.h"
+
+static void note_origin(const struct config_source *source, struct config_origin *ret)
+{
+	struct text out = TEXT_OF(ret->overrides);
+
+	ret->known = true;
+	snprintf(ret->file, sizeof(ret->file), "%s", source->file ? source->file : "");
+	for (unsigned i = 0; i < source->overrides_count; i++) {
+		if (out.length + strlen(source->overrides[i]) + 2 > sizeof(ret->overrides)) {
+			ret->overrides_cut = true;
+			break;
+		}
+		text_append(&out, "%s\n", source->overrides[i]);
+	}
+}
 
 int config_load(const struct config_source *source, struct config *ret,
 		struct config_errors *ret_errors)
@@ -18,6 +34,7 @@ int config_load(const struct config_source *source, struct config *ret,
 	if (!config || !places)
 		return -ENOMEM;
 	config_defaults(config);
+	note_origin(source, &config->origin);
 	if (source->text)
 		config_read_text(config, source, ret_errors, places);
 	else

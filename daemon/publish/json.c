@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -409,6 +410,26 @@ static json_t *outlet_json(const struct status_outlet *o)
 			 : json_null();
 }
 
+/* What the configuration was read from; null: not for this reader. */
+static json_t *origin_json(const struct config *config)
+{
+	const struct config_origin *o = &config->origin;
+	const char *line = o->overrides;
+	json_t *overrides;
+
+	if (!o->known)
+		return json_null();
+	overrides = json_array();
+	while (*line) {
+		size_t length = strcspn(line, "\n");
+
+		json_array_append_new(overrides, json_stringn(line, length));
+		line += length + 1;
+	}
+	return json_pack("{s:s, s:o, s:b, s:s}", "file", o->file, "overrides", overrides,
+			 "overrides_cut", o->overrides_cut, "state_dir", config->state_dir);
+}
+
 json_t *json_status(const struct status *s)
 {
 	json_t *object = json_object(), *resources = json_object(), *services = json_object();
@@ -453,7 +474,8 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "control", outlet_json(&s->control));
 	json_object_set_new(object, "ticks", ticks_json(s));
 	json_object_set_new(object, "config",
-			    json_pack("{s:b, s:s}", "last_reload_successful", s->reload_ok,
-				      "loaded", words_time(s->reloaded_realtime_us, when)));
+			    json_pack("{s:b, s:s, s:o}", "last_reload_successful", s->reload_ok,
+				      "loaded", words_time(s->reloaded_realtime_us, when), "origin",
+				      origin_json(&s->config)));
 	return object;
 }

@@ -34,6 +34,7 @@ static void hide(char *unit, size_t unit_size, char *path, size_t path_size)
 void status_hide_neighbours(const struct status *status, struct status *ret)
 {
 	*ret = *status;
+	ret->config.origin = (struct config_origin){ 0 };
 	for (int i = 0; i < NEIGHBOUR_RESOURCES; i++) {
 		struct neighbour *who = &ret->neighbours.who[i];
 

@@ -97,8 +97,8 @@ struct status {
 	} fsync[STATUS_FSYNCS];
 };
 
-/* The same picture without the names of control groups, for users who may not see who else uses
- * this machine. */
+/* The same picture without the names of control groups, and without the place of the configuration,
+ * for users who may not see who else uses this machine. */
 void status_hide_neighbours(const struct status *status, struct status *ret);
 /* The fronts of one name as one (several proxies, and those that stopped: their counters stay).
  * Returns how many names there are; with `index` below that, `ret_front` gets the sum, `up` when

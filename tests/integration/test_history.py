@@ -71,6 +71,27 @@ def _():
         check(all(len(line) < 80 for line in text.splitlines()), text)
 
 
+@test("history, check and support judge by the configuration of the running penstockd, and without it by the default files: they say which")
+def _():
+    with World(calm=True) as w:
+        w.mail_flows()
+        wait_for(lambda: total(w, "admitted") >= 1, "the history of one message")
+        judged = "Judged by the configuration of the running penstockd: the default files"
+        origin = json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["config"]["origin"]
+        check(f"service.mx.ports={w.server.port}" in origin["overrides"] and origin["state_dir"] == f"{w.directory}/state", f"{origin}")
+        text = w.daemon.ctl("history", check=0).stdout
+        check(text.startswith(judged) and "1 " in text.partition("\n")[2], text)
+        check(w.daemon.ctl("support", check=0).stdout.startswith(judged), "support does not say by what it judges")
+        check(json.loads(w.daemon.ctl("check", "--json").stdout)["judged"].startswith(judged), "check does not say by what it judges")
+        check(json.loads(w.daemon.ctl("check", "--json", "-c", "/dev/null").stdout)["judged"] == "", "-c says it already")
+        check(json.loads(w.daemon.document("/status.json"))["config"]["origin"] is None, "HTTP tells where the configuration is")
+        nobody = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", os.path.join(BIN, "penstockctl"), "--run-dir",
+                                 w.daemon.run_dir, "check", "--json"], capture_output=True, text=True, timeout=120)
+        check("to root and control.group only" in json.loads(nobody.stdout)["judged"], f"{nobody}")
+        w.daemon.stop()
+        check("penstockd does not answer" in json.loads(w.daemon.ctl("check", "--json").stdout)["judged"], "no penstockd")
+
+
 @test("the history is the same by HTTP, by the control socket and in the file, and bad questions get an answer")
 def _():
     with World(calm=True) as w:

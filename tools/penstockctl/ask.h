@@ -8,6 +8,8 @@
 
 #include <jansson.h>
 
+#define RUN_DIR_DEFAULT "/run/penstock"
+
 enum { EXIT_FINE, EXIT_SAID_NO, EXIT_USAGE, EXIT_NOT_REACHABLE };
 
 struct options {

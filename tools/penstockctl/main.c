@@ -30,7 +30,7 @@ static int no_such_verb(const char *typed)
 	if (nearest)
 		fprintf(stderr, "; did you mean \"%s\"?\n", nearest);
 	else
-		fprintf(stderr, "; `penstockctl --help` tells them\n");
+		fprintf(stderr, "; `penstockctl --help` lists them\n");
 	return EXIT_USAGE;
 }
 
@@ -47,7 +47,7 @@ int verb_completion(const struct options *o)
 {
 	if (o->count == 2 && verbs_completion(o->words[1], stdout) == 0)
 		return EXIT_FINE;
-	fprintf(stderr, "penstockctl: completion wants one word: bash, zsh or fish\n");
+	fprintf(stderr, "penstockctl: completion needs one word: bash, zsh or fish\n");
 	return EXIT_USAGE;
 }
 
@@ -140,7 +140,7 @@ static int parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	static struct options o = { .run_dir = "/run/penstock" };
+	static struct options o = { .run_dir = RUN_DIR_DEFAULT };
 
 	wrap_terminals();
 	if (parse(argc, argv, &o) < 0)
@@ -150,8 +150,7 @@ int main(int argc, char **argv)
 	if (o.help)
 		return verbs_help(o.words[0], stdout) < 0 ? no_such_verb(o.words[0]) : EXIT_FINE;
 	if (o.count == 0) {
-		fprintf(stderr,
-			"penstockctl: what is it to do? `penstockctl --help` tells the verbs\n");
+		fprintf(stderr, "penstockctl: give a verb; `penstockctl --help` lists them\n");
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {

@@ -208,11 +208,11 @@ static void show_neighbours(const json_t *status, FILE *out)
 		     *leak = json_object_get(status, "leak");
 
 	if (json_is_object(foreign))
-		fprintf(out, "  it is %s with %.0f %% of what is not the mail server's; %s\n",
+		fprintf(out, "  caused by %s: %.0f %% of what is not the mail server's; %s\n",
 			string(foreign, "unit"), number(foreign, "share") * 100,
 			string(foreign, "advice"));
 	if (json_is_object(leak))
-		fprintf(out, "memory of %s grows without end: nothing is left in %.0f min\n",
+		fprintf(out, "memory of %s keeps growing: none is left in %.0f min\n",
 			string(leak, "unit"), number(leak, "left_s") / 60);
 }
 
@@ -353,8 +353,8 @@ void show_sources(const json_t *sources, FILE *out)
 		fprintf(out, "no source was seen lately\n");
 		return;
 	}
-	fprintf(out, "%-39s %-9s %8s %4s %8s %-7s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
-		"WAITS", "TRY", "IN AFTER", "BAND", "RANK", "RATE s/s", "USUALLY", "CONN/MIN",
+	fprintf(out, "%-39s %-9s %8s %5s %8s %-7s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
+		"WAITS", "TRIES", "NEXT IN", "BAND", "RANK", "RATE s/s", "USUALLY", "CONN/MIN",
 		"DEFERRED");
 	json_array_foreach(sources, i, source)
 	{
@@ -367,7 +367,7 @@ void show_sources(const json_t *sources, FILE *out)
 			: waits			 ? "waits"
 						 : "served");
 		show_duration(out, waits ? number(source, "age_s") : -1, true);
-		fprintf(out, " %4.0f", fmax(0, number(source, "attempts")));
+		fprintf(out, " %5.0f", fmax(0, number(source, "attempts")));
 		show_duration(out, number(source, "admitted_in_s"), true);
 		fprintf(out, " %-7s %4.0f %9.3g %9.3g %9.0f %9.0f\n", string(source, "band"),
 			number(source, "rank"), number(source, "rate"),

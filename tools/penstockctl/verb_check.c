@@ -8,7 +8,7 @@
 #include "check/check.h"
 #include "penstockctl/check_live.h"
 
-static void print_json(const struct check *c)
+static void print_json(const struct check *c, const char *judged)
 {
 	json_t *findings = json_array(), *skipped = json_array(), *whole;
 
@@ -19,7 +19,8 @@ static void print_json(const struct check *c)
 					    "what", c->finding[i].what, "do", c->finding[i].todo));
 	for (unsigned i = 0; i < c->skipped; i++)
 		json_array_append_new(skipped, json_string(c->skip[i]));
-	whole = json_pack("{s:o, s:o}", "findings", findings, "not_checked", skipped);
+	whole = json_pack("{s:o, s:o, s:s}", "findings", findings, "not_checked", skipped, "judged",
+			  judged);
 	json_dumpf(whole, stdout, JSON_INDENT(1));
 	putchar('\n');
 	json_decref(whole);
@@ -33,12 +34,14 @@ static int exit_code(const struct check *c)
 	return codes[check_worst(c)];
 }
 
-static int print(const struct check *c, bool json)
+static int print(const struct check *c, const char *judged, bool json)
 {
 	if (json) {
-		print_json(c);
+		print_json(c, judged);
 		return exit_code(c);
 	}
+	if (judged[0])
+		printf("%s\n", judged);
 	for (unsigned i = 0; i < c->findings && i < CHECK_FINDINGS; i++)
 		printf("%s: %s: %s\n    do: %s\n", check_severity_name(c->finding[i].severity),
 		       c->finding[i].id, c->finding[i].what, c->finding[i].todo);
@@ -51,7 +54,7 @@ static int print(const struct check *c, bool json)
 	return exit_code(c);
 }
 
-int show_check(const struct config *config, const char *root, const char *file,
+int show_check(const struct config *config, const char *root, const char *file, const char *judged,
 	       const json_t *status, bool json)
 {
 	_cleanup_free_ struct check *c = calloc(1, sizeof(*c));
@@ -65,7 +68,7 @@ int show_check(const struct config *config, const char *root, const char *file,
 		check_live(c, file, status);
 	else if (!root)
 		check_skip(c, "the running penstockd: it does not answer");
-	return print(c, json);
+	return print(c, judged, json);
 }
 
 int show_check_config(const struct config_errors *errors, bool json)
@@ -78,7 +81,7 @@ int show_check_config(const struct config_errors *errors, bool json)
 	for (unsigned i = 0; i < errors->count && i < CONFIG_ERRORS; i++) {
 		config_error_print(&errors->error[i], line, sizeof(line));
 		check_found(c, "configuration", line, "%s",
-			    "mend it, then penstockd --check-config, then penstockctl reload");
+			    "correct it, run penstockd --check-config, then penstockctl reload");
 	}
-	return print(c, json);
+	return print(c, "", json);
 }

@@ -21,29 +21,36 @@ static const struct option_info {
 	const char *name;
 	char letter; /* 0: none */
 	const char *value, *choices, *what;
+	const char *verb; /* NULL: the same for each verb that takes it */
 } options[] = {
-	{ "json", 0, NULL, NULL, "for machines" },
-	{ "exit-code", 0, NULL, NULL, "exit with 10 + level" },
-	{ "sort", 0, "KEY", "rate age attempts", "rate, age or attempts" },
-	{ "limit", 0, "N", NULL, "so many at most" },
-	{ "since", 0, "TIME", NULL, "from 03:00, \"2026-01-31 03:00\" or 2h ago (default 24h)" },
-	{ "until", 0, "TIME", NULL, "until then (history: default now)" },
-	{ "for", 0, "TIME", NULL, "so long, like 30m or 2h" },
-	{ "reason", 0, "TEXT", NULL, "for status, page and journal" },
-	{ "root", 0, "DIR", NULL, "look at the files below DIR" },
-	{ "config", 'c', "FILE", NULL, "by this configuration" },
-	{ "override", 'o', "S.K=VALUE", NULL, "by this option, over the file" },
-	{ "run-dir", 0, "DIR", NULL, "where the control socket is (default /run/penstock)" },
-	{ "help", 'h', NULL, NULL, "this text" },
+	{ "json", 0, NULL, NULL, "print JSON, for programs", NULL },
+	{ "exit-code", 0, NULL, NULL, "exit with 10 + level: 10 is normal, 12 shedding", NULL },
+	{ "sort", 0, "KEY", "rate age attempts", "by rate, age or attempts (default rate)", NULL },
+	{ "limit", 0, "N", NULL, "at most N sources (default 100)", NULL },
+	{ "since", 0, "TIME", NULL, "begin at 03:00, \"2026-01-31 03:00\" or 2h ago (default 24h)",
+	  NULL },
+	{ "until", 0, "TIME", NULL, "end at such a time (default now)", "history" },
+	{ "until", 0, "TIME", NULL, "end at the next 04:00, or \"2026-01-31 04:00\"", "drain" },
+	{ "for", 0, "TIME", NULL, "end after 30m or 2h (default: at resume)", NULL },
+	{ "reason", 0, "TEXT", NULL, "shown in status, on the page and in the journal", NULL },
+	{ "root", 0, "DIR", NULL, "check the files below DIR instead of this host's", NULL },
+	{ "config", 'c', "FILE", NULL, "the configuration to judge by (default: penstockd's)",
+	  NULL },
+	{ "override", 'o', "S.K=VALUE", NULL, "an option in place of the one in the file", NULL },
+	{ "run-dir", 0, "DIR", NULL, "directory of the control socket (default /run/penstock)",
+	  NULL },
+	{ "help", 'h', NULL, NULL, "this text", NULL },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static bool takes(const struct verb *v, const char *option)
+static bool takes(const struct verb *v, const struct option_info *info)
 {
-	const char *at = v->options;
+	const char *at = v->options, *option = info->name;
 	size_t length = strlen(option);
 
+	if (info->verb && strcmp(info->verb, v->name) != 0)
+		return false;
 	if (strcmp(option, "run-dir") == 0 || strcmp(option, "help") == 0)
 		return true;
 	while ((at = strstr(at, option))) {
@@ -79,9 +86,10 @@ void verbs_usage(FILE *out)
 
 		fprintf(out, "%*s%s\n", n < 30 ? 30 - n : 1, "", verbs[i].what);
 	}
-	fprintf(out, "\n`penstockctl VERB --help` tells the options of a verb.\n"
-		     "Exit codes: 0 fine, 1 the daemon said no, 2 usage, 3 the daemon is not\n"
-		     "reachable, 4 check found an error; status --exit-code: 10 + level.\n");
+	fprintf(out,
+		"\n`penstockctl VERB --help` lists the options of a verb.\n"
+		"Exit codes: 0 success, 1 penstockd refused, 2 wrong usage, 3 penstockd cannot be\n"
+		"reached, 4 check found an error; status --exit-code: 10 + level.\n");
 }
 
 int verbs_help(const char *name, FILE *out)
@@ -96,7 +104,7 @@ int verbs_help(const char *name, FILE *out)
 		const struct option_info *o = &options[i];
 		int n;
 
-		if (!takes(v, o->name))
+		if (!takes(v, o))
 			continue;
 		if (has_letter(o))
 			n = fprintf(out, "  -%c %s", o->letter, o->value);
@@ -171,7 +179,7 @@ static void put_choices(const struct verb *v, FILE *out)
 
 static void put_option(const struct verb *v, const struct option_info *o, FILE *out)
 {
-	if (!takes(v, o->name) || strcmp(o->name, "run-dir") == 0)
+	if (!takes(v, o) || strcmp(o->name, "run-dir") == 0)
 		return;
 	if (has_letter(o))
 		fprintf(out, " -%c", o->letter);
@@ -242,7 +250,7 @@ static void put_zsh(FILE *out)
 		for (size_t o = 0; o < COUNT(options); o++) {
 			const struct option_info *info = &options[o];
 
-			if (!takes(&verbs[i], info->name) || strcmp(info->name, "run-dir") == 0)
+			if (!takes(&verbs[i], info) || strcmp(info->name, "run-dir") == 0)
 				continue;
 			if (has_letter(info))
 				fprintf(out, " '-%c[", info->letter);
@@ -291,7 +299,7 @@ static void put_fish(FILE *out)
 		for (size_t o = 0; o < COUNT(options); o++) {
 			const struct option_info *info = &options[o];
 
-			if (!takes(v, info->name) || strcmp(info->name, "run-dir") == 0)
+			if (!takes(v, info) || strcmp(info->name, "run-dir") == 0)
 				continue;
 			fprintf(out, "complete -c penstockctl -n '__fish_seen_subcommand_from %s' ",
 				v->name);

@@ -44,7 +44,7 @@ int verb_drain(const struct options *o)
 	if (for_s && gmtime_r(&end, &tm))
 		strftime(
 			done, sizeof(done),
-			"draining until %FT%TZ: every new connection is deferred; `penstockctl resume` ends it before",
+			"draining until %FT%TZ: every new connection is deferred; `penstockctl resume` ends it earlier",
 			&tm);
 	if (for_s)
 		json_object_set_new(parameters, "for_s", json_integer((json_int_t)for_s));
@@ -64,7 +64,7 @@ int verb_mode(const struct options *o)
 
 	if (o->count != 2 ||
 	    (strcmp(o->words[1], "observe") != 0 && strcmp(o->words[1], "enforce") != 0)) {
-		fprintf(stderr, "penstockctl: mode wants one word: observe or enforce\n");
+		fprintf(stderr, "penstockctl: mode needs one word: observe or enforce\n");
 		return EXIT_USAGE;
 	}
 	snprintf(done, sizeof(done), "mode is %s until the next restart or reload", o->words[1]);
