@@ -5,14 +5,14 @@
 
 /* X(id, name, sentence) */
 #define REASON_TABLE(X) \
-	X(NONE, "none", "nothing stood against it") \
-	X(CPU, "cpu", "the CPU is over its objective") \
-	X(MEMORY, "memory", "memory is over its objective") \
-	X(DISK, "disk", "disk I/O or spool space is over its objective") \
-	X(NIC, "nic", "the network link is over its objective") \
+	X(NONE, "none", "no limit was met") \
+	X(CPU, "cpu", "the CPU limits what this machine can carry") \
+	X(MEMORY, "memory", "memory limits what this machine can carry") \
+	X(DISK, "disk", "disk I/O or spool space limits what this machine can carry") \
+	X(NIC, "nic", "the network link limits what this machine can carry") \
 	X(SMTP, "smtp", \
 	  "the mail server itself does not keep up: slots, accept queue or server time") \
-	X(QUEUE, "queue", "mail leaves the queue behind the server more slowly than it comes") \
+	X(QUEUE, "queue", "mail leaves the queue behind the server more slowly than it arrives") \
 	X(LATE, "late", "admitted, but the mail server did not greet in time") \
 	X(SOURCE, "source", "places are short, and other sources come first") \
 	X(RATE, "rate", "this source connects more often than the operator allows") \

@@ -10,7 +10,7 @@ struct offer {
 	int quality; /* in thousandths */
 };
 
-/* "0.375" -> 375; digits only, so that no locale has a say. What cannot be read is 1. */
+/* "0.375" -> 375. Digits only, so that the locale does not matter. A malformed value is 1. */
 static int read_quality(const char *at, const char *end)
 {
 	int quality, unit = 100;

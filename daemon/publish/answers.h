@@ -1,6 +1,6 @@
 /* penstockd's side of a channel (publish/channel.h): reads questions of a fixed size and writes
- * answers. The process that asks has no privilege and reads foreign bytes. So nothing that it says
- * is trusted, nothing waits for it, and the work that it may cause in a second is limited. */
+ * answers. The process that asks has no privilege and reads foreign bytes. So it is not trusted,
+ * nothing waits for it, and the work that it may cause in a second is limited. */
 #ifndef PENSTOCK_PUBLISH_ANSWERS_H
 #define PENSTOCK_PUBLISH_ANSWERS_H
 
@@ -17,15 +17,16 @@ struct answers_kind {
 	size_t question; /* octets of one, at most CHANNEL_QUESTION_MAX */
 	/* What answers may cost, in the kind's own unit: each second, and at once. */
 	double work_per_s, work_most;
-	/* Answers: 0 or -errno into `result`, and text behind it. Returns what it cost; below 0: it
-	 * never asks that. */
+	/* Answers a question: 0 or -errno into `result`, followed by text. Returns the cost; below
+	 * 0: the process never asks that. */
 	double (*answer)(void *context, const void *question, int *ret_result,
 			 struct evbuffer *text);
 };
 
 struct answers_events {
 	void (*begun)(void *context, uint32_t missing_errno);
-	/* The other is gone, or said what it never says. The caller closes the channel, later. */
+	/* The process is gone, or sent something that it never sends. The caller closes the
+	 * channel, later. */
 	void (*broken)(void *context, const char *why);
 	void *context;
 };
@@ -35,9 +36,10 @@ struct answers *answers_open(struct event_base *base, int fd, const struct answe
 			     void *context, const struct answers_events *events);
 /* NULL is fine. */
 void answers_close(struct answers *answers);
-/* Once a tick. False: it has not said a word for too long. */
+/* Once a tick. False: the process has been silent for too long. */
 bool answers_step(struct answers *answers, uint64_t now_us);
-/* Tells the process what it did not ask; `text` is drained. Not told to one that does not read. */
+/* Sends the process something that it did not ask for; `text` is drained. Nothing is sent to a
+ * process that does not read. */
 void answers_tell(struct answers *answers, uint32_t what, struct evbuffer *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* The process' side of a channel (publish/channel.h): it asks penstockd, and gets answers. */
+/* The side of the process on a channel (publish/channel.h): asks penstockd, and gets answers. */
 #ifndef PENSTOCK_PUBLISH_ASKER_H
 #define PENSTOCK_PUBLISH_ASKER_H
 
@@ -11,8 +11,8 @@ struct asker;
 struct evbuffer;
 struct event_base;
 
-/* An answer, or what penstockd tells without a question. `text` is the callee's, who frees it;
- * NULL: none, or there is no memory here. */
+/* Called for an answer, or for a message that penstockd sends without a question. The callee owns
+ * `text` and frees it; NULL: no text, or no memory. */
 typedef void (*asker_answered)(void *context, const struct channel_answer *head,
 			       struct evbuffer *text);
 

@@ -1,5 +1,5 @@
-/* The control socket: Varlink, interface io.penstock, on RUN_DIR/control.sock. State is for
- * everybody; sources and changes need root or the configured group (SO_PEERCRED). penstockd accepts
+/* The control socket: Varlink, interface io.penstock, on RUN_DIR/control.sock. Every user may read
+ * the state; sources and changes need root or the configured group (SO_PEERCRED). penstockd accepts
  * the connections; two processes without privilege parse what comes over them (control_wire.h). */
 #ifndef PENSTOCK_PUBLISH_CONTROL_H
 #define PENSTOCK_PUBLISH_CONTROL_H
@@ -12,10 +12,10 @@ struct control;
 int control_open(struct event_base *base, const struct config *config,
 		 const struct control_ops *ops, void *context, struct control **ret_control,
 		 char *why);
-/* Once a tick, with what the picture has of it: sends to watchers when the level, the state or the
- * mode changed, and starts what parses calls again when it has ended. */
+/* Once a tick: informs watchers of a changed level, state or mode, and starts a process that parses
+ * calls again if it has ended. */
 void control_step(struct control *control, const struct engine_view *view, uint64_t now_us);
-/* The processes that parse calls are there, and ready. */
+/* Whether the processes that parse calls are ready. */
 bool control_is_up(const struct control *control);
 /* How often one was started again. */
 uint64_t control_restarts(const struct control *control);

@@ -1,4 +1,5 @@
-/* What may be called over the control socket: parameters, who may, and what penstockd is asked. */
+/* The methods of the control socket: their parameters, who may call them, and the question to
+ * penstockd. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -191,7 +192,8 @@ static void sources(struct client *c, const struct varlink_call *call)
 	control_ask(c, call, &q);
 }
 
-/* As much as fits, and no half of a character (RFC 3629: those that go on are 10xxxxxx). */
+/* Copies as much as fits, and never a part of a character (RFC 3629: continuation bytes are
+ * 10xxxxxx). */
 static void copy_reason(char *to, const char *reason)
 {
 	size_t n = strlen(reason);

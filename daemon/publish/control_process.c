@@ -62,7 +62,7 @@ static size_t unread(const struct client *c)
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-/* Says that the bytes were no call, and closes when that is written: nothing after them can be
+/* Answers that the bytes were no call, and closes after that: nothing behind them can be
  * trusted. */
 static void garbage(struct client *c)
 {
@@ -85,7 +85,7 @@ static int64_t allowance(struct control_process *p)
 	return p->allowance_us;
 }
 
-/* Whether its next call is run now. */
+/* Whether its next call may run now. */
 static bool has_turn(struct client *c)
 {
 	return c->calls < TURN_CALLS && (c->privileged || allowance(c->process) > 0) &&

@@ -44,7 +44,7 @@ static double bound(unsigned slot)
 	return (double)(1ull << slot) / 1e6;
 }
 
-/* What one kind of request of a disk has of a metric; negative: it is not known. */
+/* The value of a metric for one kind of request of a disk; negative: not known. */
 static double of_op(const struct disk *d, int op, enum metric metric)
 {
 	bool counted = d->op[op].per_s >= 0 || d->op[op].ios;

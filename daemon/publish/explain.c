@@ -35,8 +35,8 @@ static void explain_signals(const struct status *s, struct text *out)
 				    p->resource_driver[r] == (enum signal)i ? '>' : ' ',
 				    signal_info[i].name);
 			words_value(out, signal_info[i].unit, s->sample.value[i]);
-			/* Pressure is of the smoothed value: said where the last one alone would
-			 * not explain it. */
+			/* Pressure is computed from the smoothed value. Show that value if it
+			 * differs from the last one. */
 			if (fabs(lately - s->sample.value[i]) > 0.1 * p->target[i]) {
 				text_append(out, ", lately ");
 				words_value(out, signal_info[i].unit, lately);
@@ -76,7 +76,7 @@ static void explain_neighbours(const struct status *s, struct text *out)
 	enum resource r = s->view.pressure.driver;
 
 	if (who) {
-		text_append(out, "   who it is: ");
+		text_append(out, "   caused by: ");
 		foreign_describe(r, who, out);
 		text_append(out, "\n   what helps: ");
 		foreign_advise(r, who, &s->neighbours, out);
@@ -94,7 +94,7 @@ static void explain_neighbours(const struct status *s, struct text *out)
 	}
 }
 
-/* What runs out, and when. */
+/* Which resources run out, and when. */
 static void explain_exhaustion(const struct status *s, struct text *out)
 {
 	static const struct {
@@ -139,8 +139,8 @@ static void explain_equation(const struct window_view *w, unsigned least, double
 		    server_names(w->server, doing));
 }
 
-/* Where the figure comes from. The CPU of a message predicts what all cores would do for mail:
- * where others use them, or something else is the limit, less is completed. */
+/* Where the figure comes from. The CPU of a message predicts what all cores could do for mail. Less
+ * is completed if other programs use them, or if something else is the limit. */
 static const char *capacity_from(const struct window_view *w)
 {
 	switch (w->regime) {
@@ -226,7 +226,7 @@ static void explain_queue(const struct status *s, unsigned i, struct text *out)
 	text_append(out, "\n");
 }
 
-/* Every term of what the filter lets in: core/second_stage.h. */
+/* Every term of the rate that the filter allows: core/second_stage.h. */
 static void explain_filter(const struct status *s, unsigned i, struct text *out)
 {
 	const struct second_stage_view *v = &s->view.second_stage;

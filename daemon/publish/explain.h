@@ -6,8 +6,8 @@
 #include "sources/sources.h"
 #include "publish/status.h"
 
-/* `address` NULL: the host; else the verdict that it would get now, too. `picture`: what is known
- * of that source, NULL: it is not told. */
+/* `address` NULL: the host only; else also the verdict that this address would get now. `picture`:
+ * what is known of that source; NULL: the reader may not see it. */
 void explain_status(const struct status *status, const struct in6_addr *address,
 		    const struct source_picture *picture, struct text *out);
 

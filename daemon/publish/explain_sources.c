@@ -64,7 +64,7 @@ static void explain_outlook(const struct status *s, const struct source_picture 
 	text_append(out, "\n");
 }
 
-/* Docker's proxy, a NAT, a balancer: who is behind it cannot be told apart. */
+/* Docker's proxy, a NAT, a load balancer: the clients behind it cannot be distinguished. */
 static void explain_shared(const struct status *s, const struct source_view *v, struct text *out)
 {
 	if (!s->shared.known || memcmp(s->shared.address, v->address, sizeof(v->address)) != 0)

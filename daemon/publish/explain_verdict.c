@@ -32,8 +32,8 @@ static const char *limit_sentence(enum limit limit)
 	}
 }
 
-/* Whether it would wait for a place, in front of the server. Who comes before it is known to the
- * front alone: all that are held at most. */
+/* Whether it would wait for a place in front of the server. Only the front knows which clients come
+ * before it, so this counts all that wait. */
 static bool explain_wait(const struct status *s, unsigned i, struct verdict v, struct text *out)
 {
 	const struct load_service *l = &s->load.service[i];
@@ -70,7 +70,7 @@ static bool is_deferring(const struct status *s, unsigned i)
 	return s->view.window[i].refusing && deferred_lately(s, i);
 }
 
-/* What share is deferred, and for what. */
+/* Which share is deferred, and for which reasons. */
 static void explain_lately(const struct lately_service *l, struct text *out)
 {
 	const char *between = ": ";
@@ -87,7 +87,7 @@ static void explain_lately(const struct lately_service *l, struct text *out)
 	text_append(out, "%s\n", between[0] == ',' ? " of them" : "");
 }
 
-/* Makes the request one of those that are told `reason`. */
+/* Changes the request into one that gets `reason`. */
 static void join_class(enum reason reason, struct plan_request *request)
 {
 	request->refused |= reason == REASON_REFUSED;

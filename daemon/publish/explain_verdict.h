@@ -11,8 +11,7 @@
 #include "publish/status.h"
 #include "sources/sources.h"
 
-/* Of service `i`, for a client that lies in those networks; `picture`: what is known of it, NULL:
- * nothing. */
+/* For service `i` and a client in those networks; `picture`: what is known of it; NULL: nothing. */
 void explain_verdict(const struct status *status, unsigned i, bool trusted, bool refused,
 		     const struct source_picture *picture, struct text *out);
 

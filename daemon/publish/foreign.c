@@ -61,9 +61,10 @@ void foreign_describe(enum resource resource, const struct neighbour *who, struc
 	if (resource >= NEIGHBOUR_RESOURCES)
 		return;
 	put_name(who->unit, who->path, out);
-	text_append(out, " has %.0f %% of the %s that is not the mail server's: ", who->share * 100,
+	text_append(out, ": %.0f %% of the %s that is not the mail server's (", who->share * 100,
 		    of[resource]);
 	words_value(out, units[resource], who->use);
+	text_append(out, ")");
 }
 
 static bool is_unit(const char *name)
@@ -95,7 +96,7 @@ void foreign_advise(enum resource resource, const struct neighbour *who, const s
 		if (is_unit(who->unit))
 			text_append(
 				out,
-				"; or bound the other: systemctl set-property %s MemoryHigh=SIZE",
+				"; or limit the other: systemctl set-property %s MemoryHigh=SIZE",
 				who->unit);
 		return;
 	}

@@ -11,8 +11,8 @@
  * none, or the cause is not known. */
 const struct neighbour *foreign_who(const struct engine_view *view,
 				    const struct neighbours *neighbours);
-/* "backup.service (/system.slice/backup.service) has 93.0 % of the CPU time that is not the mail
- * server's: 3.71 cores" */
+/* "backup.service (/system.slice/backup.service): 93 % of the CPU time that is not the mail
+ * server's (3.71 cores)" */
 void foreign_describe(enum resource resource, const struct neighbour *who, struct text *out);
 /* What can be done about it, with the units' names. */
 void foreign_advise(enum resource resource, const struct neighbour *who,

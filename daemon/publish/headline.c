@@ -9,7 +9,7 @@
 
 #define SAID_RATIO 0.001 /* a smaller share is no news: "0.0 %" */
 #define DEMAND "demand"
-#define PRESSES 0.5 /* of its target: what is further below presses nothing */
+#define NAMED_FROM 0.5 /* pressure: a lower one is not worth naming */
 
 enum headline_kind headline_kind(const struct engine_view *v)
 {
@@ -63,7 +63,7 @@ static enum reason reason_now(const struct engine_view *v, unsigned services)
 	return reason;
 }
 
-/* Demand drives when it is what presses most, a signal of the machine otherwise. */
+/* The driver is demand if that is higher than the pressure of the machine. */
 static void set_driver(const struct status *s, struct headline *h)
 {
 	const struct engine_view *v = &s->view;
@@ -87,15 +87,17 @@ static void add_driver(const struct status *s, const struct headline *h, struct 
 {
 	enum signal driver = s->view.pressure.driver_signal;
 
-	if (h->pressure < PRESSES)
+	if (h->pressure < NAMED_FROM)
 		return;
 	if (h->signal[0] && driver < SIGNAL__COUNT && sample_has(&s->sample, driver) &&
 	    h->pressure == s->view.pressure.combined) {
-		text_append(out, " %s presses most: %s ", h->driver, h->signal);
+		text_append(out, " The highest pressure is %.2f, of the resource %s: %s ",
+			    h->pressure, h->driver, h->signal);
 		words_value(out, signal_info[driver].unit, s->sample.value[driver]);
 		text_append(out, ".");
 	} else {
-		text_append(out, " %.1f times as much is offered as can be carried.", h->pressure);
+		text_append(out, " %.1f times as much mail is offered as can be carried.",
+			    h->pressure);
 	}
 }
 
@@ -121,8 +123,8 @@ static void add_deferring(const struct status *s, const struct headline *h, stru
 		add_share(h->deferred_ratio, out);
 		text_append(out, " of the new connections are deferred");
 	} else {
-		text_append(out, "No new connection is deferred at this moment, and some were "
-				 "shortly before");
+		text_append(out, "No new connection is deferred at this moment, but some were "
+				 "a few seconds ago");
 	}
 	if (h->deferred_ratio >= SAID_RATIO && h->reason != REASON_NONE)
 		text_append(out, ": %s", reason_sentence(h->reason));
@@ -169,8 +171,9 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 		add_deferring(s, h, out);
 		break;
 	case HEADLINE_NEIGHBOUR:
-		text_append(out,
-			    "Another control group presses: refusing mail would not help, so ");
+		text_append(
+			out,
+			"Another control group loads the machine. Refusing mail would not help, so ");
 		add_admitted(h, out);
 		add_driver(s, h, out);
 		break;
@@ -192,13 +195,15 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 	if (h->kind == HEADLINE_DRAINING)
 		text_append(out, "penstockctl resume ends the drain.");
 	else if (h->kind == HEADLINE_MAINTENANCE)
-		text_append(out, "penstockctl resume ends it before.");
+		text_append(out, "penstockctl resume ends it now.");
 	else if (h->kind == HEADLINE_BLIND)
 		text_append(
 			out,
 			"penstockctl support says what this kernel and these privileges allow.");
 	else if (h->kind == HEADLINE_OBSERVING && s->view.would_defer_ratio >= SAID_RATIO)
-		text_append(out, "penstockctl mode enforce makes it true until the next restart.");
+		text_append(
+			out,
+			"penstockctl mode enforce defers them, until the next restart or reload.");
 	else if (h->kind == HEADLINE_DEFERRING)
 		text_append(out, "penstockctl explain names the resource; "
 				 "penstockctl sources --sort rate says who sends.");

@@ -1,7 +1,8 @@
-/* What is going on, in one sentence, as every outlet says it first: status, explain, the page, the
- * history. It tells what clients are told now; the level only says for how long that has been so.
+/* The present situation in one sentence, which comes first in every output: status, page, history.
+ * It says what clients are told now; the level only says for how long that has been so.
  *
- * Example: "41 % of the new connections are deferred: the CPU is over its objective." */
+ * Example: "41 % of the new connections are deferred: memory limits what this machine can
+ * carry." */
 #ifndef PENSTOCK_PUBLISH_HEADLINE_H
 #define PENSTOCK_PUBLISH_HEADLINE_H
 
@@ -12,9 +13,9 @@
 	X(DRAINING, "draining") /* an operator defers all */ \
 	X(MAINTENANCE, "maintenance") /* a maintenance window does */ \
 	X(BLIND, "blind") /* no sensor works: mail flows */ \
-	X(OBSERVING, "observing") /* observe mode: mail flows, what would be is counted */ \
+	X(OBSERVING, "observing") /* observe mode: mail flows, would-be deferrals are counted */ \
 	X(DEFERRING, "deferring") /* part of the new connections is deferred */ \
-	X(NEIGHBOUR, "neighbour") /* somebody else presses: mail flows */ \
+	X(NEIGHBOUR, "neighbour") /* the load is not mail's: mail flows */ \
 	X(PRESSED, "pressed") /* near the objective: mail flows */ \
 	X(NORMAL, "normal")
 
@@ -28,12 +29,12 @@ enum headline_kind {
 struct headline {
 	enum headline_kind kind;
 	char sentence[320]; /* whole sentences, with a full stop */
-	/* What presses most: "cpu", "demand"; empty: nothing is known. And its signal. */
+	/* What has the highest pressure, "cpu" or "demand", and its signal; empty: nothing is
+	 * known. */
 	char driver[16], signal[32];
-	double pressure; /* the driver's, by which it is over its target; -1: not known */
+	double pressure; /* of the driver, 1: its target is just met; -1: not known */
 	double value; /* of its signal, in the signal's unit; -1: not known */
-	enum reason
-		reason; /* that most of the deferred are told for; REASON_NONE: none is deferred */
+	enum reason reason; /* of most deferrals; REASON_NONE: none is deferred */
 	double deferred_ratio; /* of what is offered now, as clients are told, 0..1 */
 	uint64_t since_us; /* CLOCK_REALTIME: of the kind; 0: not known */
 	char advice[320]; /* what to do; empty: nothing is needed */

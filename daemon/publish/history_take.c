@@ -99,7 +99,7 @@ static void take_pressure(const struct status *s, struct history_record *r)
 	printable(r->unit);
 }
 
-/* One that began and ended since the last record is told by what clients heard. */
+/* A drain that began and ended since the last record shows in what clients were told. */
 static void take_order(struct history_record *r)
 {
 	if (r->by_reason[REASON_DRAIN])

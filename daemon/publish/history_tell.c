@@ -11,10 +11,10 @@
 
 #define APART_S 60 /* a shorter pause does not end a stretch */
 #define WIDE 79
-#define FEW 30 /* sources: so many are told without an error */
-#define PRESSES 0.5f /* of its target: what is further below is no news */
+#define FEW 30 /* sources: fewer than this are counted exactly */
+#define PRESSES 0.5f /* of its target: a lower pressure is not worth naming */
 
-/* What a stretch tells of: what clients were told first. */
+/* What a stretch is about; what clients were told comes first. */
 static enum headline_kind kind_of(const struct history_record *r)
 {
 	if (r->headline <= HEADLINE_BLIND)
@@ -119,7 +119,7 @@ static void add_counts(const struct history_record *r, uint32_t part, struct tex
 			    grouped(sources, a, sizeof(a)), sources == 1 ? "" : "s");
 }
 
-/* Where there are several: ". mx: 45 % of 12,345; submission: 0 % of 340" */
+/* If there are several: ". mx: 45 % of 12,345; submission: 0 % of 340" */
 static void add_services(const struct history_record *r, struct text *out)
 {
 	unsigned asked = 0, said = 0;

@@ -63,7 +63,7 @@ static int start(struct http *h, struct event_base *base, uint64_t now_us)
 			   now_us, &h->teller);
 }
 
-/* What the process sees of us, and may not change. */
+/* The shared memory that the process can read and cannot change. */
 static int open_shared(struct http *h, const struct config *config, uint64_t now_us)
 {
 	h->shared_fd = memfd_create("penstockd-http", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -75,7 +75,8 @@ static int open_shared(struct http *h, const struct config *config, uint64_t now
 		h->shared = NULL;
 		return -errno;
 	}
-	/* That it cannot be cut short must hold: we write there. The other is of Linux 5.1. */
+	/* The seal against truncation must work, because we write there. The other seal needs Linux
+	 * 5.1. */
 	if (fcntl(h->shared_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
 		return -errno;
 	fcntl(h->shared_fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE);

@@ -1,6 +1,6 @@
 /* HTTP for machines and people: / /metrics /status.json /history.json /healthz /readyz; and the
- * page for customers, on addresses of its own. Strangers' bytes are read in a process without
- * privilege, http_process.c. */
+ * page for customers, on addresses of its own. A process without privilege, http_process.c, reads
+ * the bytes from outside. */
 #ifndef PENSTOCK_PUBLISH_HTTP_H
 #define PENSTOCK_PUBLISH_HTTP_H
 
@@ -13,7 +13,8 @@ struct http;
  * sentence in `why` (160). */
 int http_open(struct event_base *base, const struct config *config, enum http_kind kind,
 	      const struct control_ops *ops, void *context, struct http **ret_http, char *why);
-/* Another configuration with the same addresses: it may be asked by other names now. */
+/* Takes a changed configuration with the same addresses: the allowed host names may have
+ * changed. */
 void http_configure(struct http *http, const struct config *config);
 /* Once a tick: the process sees that this one is alive, and is started again when it has ended. */
 void http_step(struct http *http, const struct engine_view *view, uint64_t now_us);

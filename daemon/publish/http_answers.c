@@ -9,7 +9,7 @@
 #define WORK_MAX 200
 #define HISTORY_WORK 4
 
-/* The one that customers talk with may have their page, and nothing else. */
+/* The process that serves customers gets their page, and nothing else. */
 static bool may_ask(const struct http_desk *d, const struct http_question *q)
 {
 	if (q->head.what >= DOCUMENT__COUNT ||

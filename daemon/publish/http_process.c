@@ -43,7 +43,7 @@ struct http_process {
 
 /* ---- requests ------------------------------------------------------------------------------- */
 
-/* Asked by a name that is ours; else it is told so. */
+/* Whether the request used one of our names; if not, answers that. */
 static bool is_ours(struct evhttp_request *request, const struct http_process *p)
 {
 	const char *uri = evhttp_uri_get_host(evhttp_request_get_evhttp_uri(request));
@@ -90,7 +90,7 @@ static void on_page(struct evhttp_request *request, void *context)
 	want(context, request, page, 0);
 }
 
-/* Alive: the tick goes round. Says nothing about the load. */
+/* Alive: ticks happen. Says nothing about the load. */
 static void on_healthz(struct evhttp_request *request, void *context)
 {
 	const struct http_process *p = context;
@@ -180,8 +180,8 @@ static void on_request(struct evhttp_request *request, void *context)
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-/* Connections are as many as come, each for TIMEOUT_S at least: over the bound one in PAUSE_MS is
- * accepted. The lowest descriptor that is free tells how many are taken. */
+/* Any number of connections may come, and each stays for up to TIMEOUT_S. Above the limit, one in
+ * PAUSE_MS is accepted. The lowest free descriptor shows how many are in use. */
 static bool descriptors_are_short(const struct http_process *p)
 {
 	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -216,8 +216,8 @@ static struct bufferevent *on_accepted(struct event_base *base, void *context)
 	return NULL;
 }
 
-/* Not one is left. Without this libevent would try again at once, and say so each time. The context
- * is not ours but evhttp's, so that the listener is all there is: p->again enables it. */
+/* No descriptor is left. Without this libevent would try again at once, and log each failure. The
+ * context belongs to evhttp, so only the listener is known here: p->again enables it. */
 static void on_accept_error(struct evconnlistener *listener, void *of_evhttp)
 {
 	evconnlistener_disable(listener);

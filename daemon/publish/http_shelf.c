@@ -20,7 +20,7 @@
  * delay the tick. */
 #define MADE_US 50000
 
-/* One who waits for a document. */
+/* A request that waits for a document. */
 struct waiting {
 	struct evhttp_request *request;
 	struct waiting *next;
@@ -41,7 +41,7 @@ struct shelf {
 struct http_shelves {
 	const struct http_shared *shared;
 	struct asker *asker;
-	struct event *look; /* every LOOK_MS while somebody waits */
+	struct event *look; /* every LOOK_MS while a request waits */
 	struct shelf shelf[DOCUMENT__COUNT];
 };
 

@@ -15,7 +15,7 @@ struct http_shelves;
 /* `fd`: the channel to penstockd, taken in any case. When penstockd is gone, `base` ends. */
 int http_shelves_open(struct event_base *base, const struct http_shared *shared, int fd,
 		      struct http_shelves **ret_shelves);
-/* Answers those who wait (503), and frees. NULL: nothing. */
+/* Answers the waiting requests (503), and frees. NULL is fine. */
 void http_shelves_close(struct http_shelves *shelves);
 /* Tells penstockd that requests are answered now; `error`: errno of the sandbox, 0: it stands. */
 void http_shelves_begun(struct http_shelves *shelves, uint32_t error);

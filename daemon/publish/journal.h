@@ -19,7 +19,7 @@ struct journal {
 	enum public_state customers; /* what they see, and since when */
 	uint64_t public_since_us;
 	uint64_t foreign_us, leak_us; /* CLOCK_MONOTONIC of the last entry, 0: none */
-	char foreign_unit[96], leak_unit[96]; /* whom it named */
+	char foreign_unit[96], leak_unit[96]; /* the group that it named */
 	enum sensor_state sensor[STATUS_SENSORS];
 	struct source_stats sources;
 };

@@ -20,7 +20,7 @@ void lately_turn(struct lately *l, const struct counts_service *total, uint64_t 
 {
 	memcpy(l->older, l->newer, sizeof(l->older));
 	read_counters(total, l->newer);
-	/* What proxies counted before this process began is not of the last seconds. */
+	/* Leave out what proxies counted before this process began. */
 	if (!l->begun)
 		memcpy(l->older, l->newer, sizeof(l->older));
 	l->begun = true;
@@ -55,6 +55,6 @@ double lately_deferred_ratio(const struct lately_service *l)
 {
 	double ratio = l->offered ? (double)l->deferred / (double)l->offered : 0;
 
-	/* Those who waited in vain may have been offered before. */
+	/* Clients that waited in vain may have come before the older reading. */
 	return ratio > 1 ? 1 : ratio;
 }

@@ -11,7 +11,7 @@
 
 #include "core/engine.h"
 
-/* No sooner than this after the last change: a level that flaps starts nothing each second. */
+/* Shortest time between two changes, so that a flapping level does not start units each second. */
 #define LEVELFILE_PAUSE_US 5000000
 
 struct levelfile {
@@ -22,7 +22,7 @@ struct levelfile {
 	uint64_t written_us; /* CLOCK_MONOTONIC */
 };
 
-/* Once a tick. A file that cannot be written is said once. */
+/* Once a tick. If the file cannot be written, that is logged once. */
 void levelfile_step(struct levelfile *file, const struct engine_view *view, uint64_t now_us);
 /* The daemon stops: writes level normal and state stopped, so that no hook stays paused. */
 void levelfile_close(struct levelfile *file);

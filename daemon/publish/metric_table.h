@@ -4,8 +4,8 @@
  *
  * X(id, kind, name, unit, labels, replaced by, help). The unit is the end of the name, without
  * _total; empty: a number of things that the name tells. Labels: for people, in the order in which
- * they are written. "Replaced by" is what takes the place of a metric that goes away with the next
- * release; empty: it stays. A counter ends in _total, an info in _info. */
+ * they are written. "Replaced by" names the metric to use instead of one that the next release
+ * removes; empty: it stays. A counter ends in _total, an info in _info. */
 #ifndef PENSTOCK_PUBLISH_METRIC_TABLE_H
 #define PENSTOCK_PUBLISH_METRIC_TABLE_H
 

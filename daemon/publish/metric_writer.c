@@ -83,7 +83,7 @@ static void put_sample(struct metric_writer *w, const char *name, const char *su
 
 	evbuffer_add_printf(w->out, "%s%s%s%s%s ", name, suffix, braces ? "{" : "", labels,
 			    braces ? "}" : "");
-	/* What is counted is shown in full: a rounded counter would stand still and jump. */
+	/* Counters are written with all digits: a rounded counter would stand still and jump. */
 	evbuffer_add_printf(
 		w->out, value == floor(value) && fabs(value) < 1e15 ? "%.0f\n" : "%.9g\n", value);
 }

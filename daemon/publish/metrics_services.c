@@ -4,7 +4,7 @@
 
 #include "base/array.h"
 
-/* What one service has of a metric; NAN: it is not known. */
+/* The value of a metric for one service; NAN: not known. */
 static double of_service(const struct status *s, unsigned i, enum metric metric)
 {
 	const struct window_view *v = &s->view.window[i];

@@ -13,13 +13,12 @@ int outlets_open(struct event_base *base, const struct config *config,
 		 const struct control_ops *ops, void *context, struct outlets **ret_outlets);
 /* NULL is fine. */
 void outlets_close(struct outlets *outlets);
-/* The configuration is another one now: HTTP moves where http.listen or
- * http.public changed. */
+/* Takes a changed configuration: HTTP moves if http.listen or http.public changed. */
 void outlets_configure(struct outlets *outlets, uint64_t now_us);
-/* For the picture. */
+/* Fills in their part of the picture. */
 void outlets_http(const struct outlets *outlets, struct status_outlet *ret);
 void outlets_control(const struct outlets *outlets, struct status_outlet *ret);
-/* What went wrong with them. */
+/* Their faults. */
 void outlets_faults(const struct outlets *outlets, struct faults *sum);
 /* Once a tick: tells watchers what changed, and tries again to open what is closed. */
 void outlets_step(struct outlets *outlets, const struct engine_view *view, uint64_t now_us);

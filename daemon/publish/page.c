@@ -149,7 +149,7 @@ static void want(json_t *items, const char *format, ...)
 	json_array_append_new(items, json_string(buffer));
 }
 
-/* What is wrong beside the load, each with what to do. */
+/* Problems other than load, each with a remedy. */
 static void set_attention(json_t *page, const struct status *s)
 {
 	json_t *items = json_array(), *attention = json_object();

@@ -24,7 +24,7 @@
 #define PART_S 3600u /* of the day, that is looked through at once */
 #define PART_STEP_S 10u
 #define EVENTS 8 /* that are shown */
-#define NOW_S 60 /* what lasted until so long ago may go on */
+#define NOW_S 60 /* an event that ended less than this ago may still go on */
 
 struct chart {
 	const struct history_record *record;
@@ -274,7 +274,7 @@ void page_charts(json_t *page, const struct page_past *past, uint64_t now_s)
 	if (!records)
 		return;
 	set_events(page, past, now_s, records, most);
-	/* From here on as history_range() cuts: steps are whole periods. */
+	/* Cut as history_range() does: steps are whole periods. */
 	if (c.step_s > PART_STEP_S)
 		c.step_s = (c.step_s + PART_STEP_S - 1) / PART_STEP_S * PART_STEP_S;
 	c.since_s = now_s + 1 - past->span_s;

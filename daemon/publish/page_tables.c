@@ -67,7 +67,7 @@ static void set_services(json_t *page, const struct status *s)
 	json_object_set_new(page, "services", services);
 }
 
-/* The last row: no resource, but what is asked of all of them. */
+/* The last row is not a resource but the demand on all of them. */
 static json_t *demand_row(const struct engine_view *view)
 {
 	json_t *one = json_object();

@@ -1,4 +1,4 @@
-/* What this process takes of the machine, for the process_* metrics: proc_pid_stat(5),
+/* The resources that this process uses, for the process_* metrics: proc_pid_stat(5),
  * proc_pid_statm(5). */
 #ifndef PENSTOCK_PUBLISH_PROCESS_H
 #define PENSTOCK_PUBLISH_PROCESS_H

@@ -22,7 +22,7 @@ static bool provides(const struct sensor_status *sensor, enum signal signal)
 	return false;
 }
 
-/* Why a signal is absent: its sensors' reasons, or that they work and there is nothing to
+/* Why a signal is absent: the reasons of its sensors; or they work, and there is nothing to
  * measure. */
 static void print_absent(struct text *out, enum signal signal, const struct registry *registry)
 {
@@ -102,7 +102,7 @@ void support_print(const struct config *config, struct text *out)
 	struct sensing *sensing = NULL;
 	struct sample last;
 
-	/* What is found on the way stands in the table. */
+	/* The findings are in the table. */
 	log_set_level(LOG_LEVEL_ERROR);
 	if (sensing_open(config, &sensing) < 0) {
 		text_append(out, "out of memory\n");

@@ -1,6 +1,6 @@
 /* penstockd --support: what this kernel and this privilege allow, signal by signal, and what is
- * used instead. Not the running daemon: opens the sensors as it would, polls them for about a
- * second, closes them. */
+ * used instead. It does not ask the running daemon: it opens the sensors as the daemon would, polls
+ * them for about a second, and closes them. */
 #ifndef PENSTOCK_PUBLISH_SUPPORT_H
 #define PENSTOCK_PUBLISH_SUPPORT_H
 

@@ -36,12 +36,12 @@ static void on_begun(void *context, uint32_t missing_errno)
 	t->told = t->begun = true;
 }
 
-/* Not closed here: it is in the middle of something. teller_step() does it. */
+/* Not closed here, since the caller is using it: teller_step() closes it. */
 static void on_broken(void *context, const char *why)
 {
 	struct teller *t = context;
 
-	/* That it was killed for the first reason is none. */
+	/* Keep the first reason: that it was killed because of it is not another one. */
 	if (!t->broken)
 		snprintf(t->why, sizeof(t->why), "%s", why);
 	t->broken = true;
@@ -107,7 +107,7 @@ uint64_t teller_pause_us(const struct teller *t, uint64_t now_us)
 	return !t->answers && t->helper.next_us > now_us ? t->helper.next_us - now_us : 0;
 }
 
-/* It is not there: since it ended, or since we ended it. */
+/* The process is not there: it ended, or we ended it. */
 static void take_note(struct teller *t, const char *how, uint64_t now_us)
 {
 	answers_close(t->answers);

@@ -1,6 +1,7 @@
-/* A process without privilege that strangers talk with, as penstockd sees it: it is started with
- * its descriptors, asks over a channel (publish/answers.h), and is started again when it has ended
- * or no longer answers. It may crash, hang or be taken over: no tick and no mail waits for it. */
+/* A process without privilege that talks with clients, as penstockd sees it: it is started with its
+ * descriptors, asks over a channel (publish/answers.h), and is started again if it has ended or no
+ * longer answers. It may crash, hang or be taken over by an attacker: no tick and no mail waits for
+ * it. */
 #ifndef PENSTOCK_PUBLISH_TELLER_H
 #define PENSTOCK_PUBLISH_TELLER_H
 
@@ -22,12 +23,12 @@ int teller_open(struct event_base *base, const struct teller_kind *kind, void *c
 		const int *fds, unsigned count, uint64_t now_us, struct teller **ret_teller);
 /* NULL is fine. */
 void teller_close(struct teller *teller);
-/* Once a tick. True: the process ended since the last call, and that is logged. */
+/* Once a tick. True: the process ended since the last call (which is logged). */
 bool teller_step(struct teller *teller, uint64_t now_us);
 /* It is there and ready. */
 bool teller_is_up(const struct teller *teller);
-/* There is none, and it is started again so many microseconds later; 0: it is there, or is started
- * with the next step. */
+/* In how many microseconds a missing process is started; 0: it is there, or is started with the
+ * next step. */
 uint64_t teller_pause_us(const struct teller *teller, uint64_t now_us);
 /* How often it was started again. */
 uint64_t teller_restarts(const struct teller *teller);

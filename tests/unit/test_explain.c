@@ -81,7 +81,7 @@ static void an_exhausted_rate_is_what_stands_against_it(void **state)
 	assert_says(text, "one of them: deferred, the admission rate is used up for the moment");
 	assert_says(text, "reason cpu");
 	assert_says(text, "6. On the wire: 451");
-	assert_null(strstr(text, "nothing stood against it"));
+	assert_null(strstr(text, "no limit was met"));
 }
 
 static void the_class_is_that_of_most_who_are_deferred(void **state)

@@ -407,7 +407,7 @@ static void demand_is_measured_by_what_is_carried(void **state)
 	assert_true(v->demand_ratio > 2.5 && v->demand_ratio < 7);
 	headline_tell(&w.status, &h);
 	assert_string_equal(h.driver, "demand");
-	assert_non_null(strstr(h.sentence, "times as much is offered as can be carried"));
+	assert_non_null(strstr(h.sentence, "times as much mail is offered as can be carried"));
 	run(5, 60);
 	assert_true(v->demand_ratio < 1);
 }
