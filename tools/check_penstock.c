@@ -1,6 +1,6 @@
-/* check_penstock: one look at penstockd for a monitoring system, by the Monitoring Plugins
+/* check_penstock: asks penstockd once, for a monitoring system. It follows the Monitoring Plugins
  * Development Guidelines: one line with perfdata behind a bar (more lines with -v), exit code 0 OK,
- * 1 WARNING, 2 CRITICAL, 3 UNKNOWN, nothing on stderr. */
+ * 1 WARNING, 2 CRITICAL, 3 UNKNOWN, and nothing on stderr. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -42,7 +42,7 @@ static const char usage[] =
 	"\n"
 	"Example: check_penstock -w 1 -c 3 --warning-deferred 5 --critical-deferred 50 --critical-wait 14400\n";
 
-/* What is judged by ranges. */
+/* The figures that are compared with ranges. */
 enum measure { LEVEL, DEFERRED, WAIT, MEASURES };
 
 struct options {
@@ -235,7 +235,7 @@ static int look(const struct options *o)
 	return r;
 }
 
-/* connect() and what else has no limit of its own. */
+/* A limit for connect() and other calls that have none. */
 static void on_alarm(int number)
 {
 	static const char line[] =
@@ -298,7 +298,7 @@ int main(int argc, char **argv)
 	struct options o = { .run_dir = "/run/penstock", .timeout_s = TIMEOUT_S };
 	int option, r = 0;
 
-	/* What a library says on stderr is in the line, too. */
+	/* Messages of a library on stderr go into the line, too. */
 	if (!freopen("/dev/null", "w", stderr))
 		return UNKNOWN;
 	range_parse("1", &o.warning[LEVEL]);

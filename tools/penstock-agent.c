@@ -1,7 +1,7 @@
-/* penstock-agent: tells HAProxy's agent-check how much this host can take. HAProxy keeps the last
- * word of an agent that is gone, so this is a process of its own which only reads the plan:
- * penstockd killed, hung, stopped or being upgraded, it says "ready, 100 %" two seconds later. On
- * SIGTERM it says so for some seconds more before it ends. */
+/* penstock-agent: tells HAProxy's agent-check how much this host can take. When an agent is gone,
+ * HAProxy keeps its last line. So this is a separate process that only reads the plan: if penstockd
+ * is killed, hung, stopped or upgraded, it says "ready, 100 %" two seconds later. On SIGTERM it
+ * says so for some seconds before it ends. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -21,8 +21,8 @@
 
 #define BACKLOG 256
 #define AT_ONCE 64 /* connections that are answered before the signals are looked at again */
-#define TURN_MS 1000 /* the service manager hears of us */
-#define TELL_US (US_PER_S / 2) /* and no more often, however many connect */
+#define TURN_MS 1000 /* how often the service manager gets a message */
+#define TELL_US (US_PER_S / 2) /* and not more often, however many connect */
 #define PARTING_US (3 * US_PER_S) /* every HAProxy asks once in this time: agent-inter 1s */
 #define PAUSE_US 100000 /* descriptors ran out */
 
@@ -80,7 +80,7 @@ static void answer_all(struct agent *a, int listener)
 	}
 }
 
-/* One that does not read is told later. */
+/* If it does not read, it gets the line later. */
 static void tell_manager(struct agent *a)
 {
 	const char *state = a->told_us ? "WATCHDOG=1" : "READY=1\nWATCHDOG=1";

@@ -1,10 +1,10 @@
 /* penstock-opensmtpd: OpenSMTPD starts it as a filter, and it asks penstockd about each client by
- * the line protocol, over one connection that is kept. OpenSMTPD ends when a filter of its ends, so
- * this one ends with its standard input only, and everything that goes wrong admits: no penstockd,
- * no answer in time, an answer that is none.
+ * the line protocol, over one connection that is kept. OpenSMTPD ends if one of its filters ends,
+ * so this one ends only with its standard input. Any failure admits the client: no penstockd, no
+ * answer in time, a malformed answer.
  *
- *	smtpd -- filter|...|connect|... --> this -- connect 192.0.2.7 --> penstockd
- *	      <- filter-result|...|proceed --    <- 220, or 451 4.3.2 ... */
+ * 	smtpd -- filter|...|connect|... --> this -- connect 192.0.2.7 --> penstockd
+ * 	      <- filter-result|...|proceed --    <- 220, or 451 4.3.2 ... */
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -79,7 +79,7 @@ static void arm(struct filter *f)
 		event_del(f->timer);
 }
 
-/* The connection goes, and all who wait are admitted. The next question makes another one. */
+/* Closes the connection; all waiting clients are admitted. The next question opens a new one. */
 static void give_up(struct filter *f, const char *why)
 {
 	if (!f->told)
@@ -145,7 +145,7 @@ static void on_server(struct bufferevent *server, short what, void *context)
 	}
 }
 
-/* False: there is none, and the reason has been told. */
+/* False: there is none, and the reason is logged. */
 static bool have_server(struct filter *f)
 {
 	int fd;

@@ -1,9 +1,9 @@
-/* penstock-refusals: hands the lines about refused clients on to the journal. journald files a line
- * under the unit of the process that wrote it; these come from a unit of their own, so that
- * `journalctl -u penstockd` tells what the daemon did. It gets whole entries (journald's native
- * protocol, one a datagram, base/log.c) from a socket that systemd opens, starts with the first and
- * ends when none has come for a while. Without it penstockd and penstock-proxy write the lines
- * themselves. */
+/* penstock-refusals: passes the lines about refused clients on to the journal. journald files a
+ * line under the unit of the process that wrote it. These lines come from a separate unit, so that
+ * `journalctl -u penstockd` shows what the daemon did. It gets whole entries (journald's native
+ * protocol, one in each datagram, base/log.c) from a socket that systemd opens. It is started with
+ * the first entry, and ends if none has come for a while. Without it penstockd and penstock-proxy
+ * write the lines themselves. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>

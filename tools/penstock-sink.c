@@ -74,7 +74,7 @@ static void session_free(struct session *s)
 	free(s);
 }
 
-/* Uses so much CPU time: it lasts longer when something else runs on this core. */
+/* Uses so much CPU time; that takes longer if something else runs on this core. */
 static void burn(uint64_t cpu_us)
 {
 	uint64_t until = clock_read_us(CLOCK_THREAD_CPUTIME_ID) + cpu_us;

@@ -1,20 +1,20 @@
-/*
- * The queue behind the server: mail that was accepted and has not left yet. With an after-queue
+/* The queue behind the server: mail that was accepted and has not left yet. With an after-queue
  * filter sessions end fast while the queue grows, so neither T nor completions show the
  * overload. The machine can carry as much as the rate at which mail *leaves* the queue.
  *
- * D what leaves a second = jobs completed - growth of the messages that wait for this machine
- * drain how long these take at that rate; a few, or mail that waits for other servers, is no
- * backlog
- * allowed D + (D x half the target - backlog) / SETTLE: an integrator's set point, so that the
- * backlog settles at half the target's
- * seconds worth of mail and the filter never runs dry. It binds from a quarter of the target on.
- * Jobs are sessions; where a session brings several messages the
- *            figures scale alike and it settles at as many times more.
+ *   D         what leaves a second: jobs completed - growth of the messages that wait for this
+ *             machine
+ *   drain     how long these take at that rate. A few messages, or mail that waits for other
+ *             servers, are no backlog
+ *   allowed   D + (D x half the target - backlog) / SETTLE: the set point of an integrator. The
+ *             backlog settles at half of the target (in seconds of mail), so that the filter never
+ *             runs dry. It binds from a quarter of the target on
  *
- * A look at the queue comes once a second at best, hence the slow constants. One that fails now and
- * then is bridged by the last one.
- */
+ * Jobs are sessions. If a session brings several messages, the figures scale alike, and the backlog
+ * settles at as many times more.
+ *
+ * The queue can be read once a second at best, hence the slow constants. If a reading fails now and
+ * then, the last one is used. */
 #ifndef PENSTOCK_CORE_BACKLOG_H
 #define PENSTOCK_CORE_BACKLOG_H
 

@@ -49,7 +49,7 @@ struct engine_view {
 	double admit_ratio;
 	double would_defer_ratio; /* observe mode: of the offered, what enforcing would refuse */
 	double demand_ratio; /* offered / what can be carried, of the service where it is largest;
-			      * -1: not known. Over 1 it presses */
+			      * -1: not known. Over 1: overload */
 	double in_flight, window_sum,
 		window_max_sum; /* over the services that are shed; -1: not known */
 	struct backlog_view backlog; /* of the queue behind the server */
@@ -84,8 +84,7 @@ struct engine {
 	uint64_t sighted_us; /* when any sensor was last there */
 };
 
-/* Does not check the configuration, which was validated before. `seed` makes the salts. Keeps
- * what was learned when `engine` ran before with `keep` set (reload). */
+/* Does not check the configuration, which was validated before. `seed` makes the salts. */
 void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed);
 /* What should survive a restart, as plain data for the state directory. */
 struct engine_warm {

@@ -9,8 +9,8 @@
  *
  *   host 1 defers at 100   (0; 100..100; 1)  \
  *   host 2 defers at 101   (0; 101..101; 1)  -> (0; 100..101; 1): one wait, seen twice
- * host 3, at 400 (0; 100..400; 2) its second attempt, although this host sees it for the first time
- * host 1 admits at 700 (700; none) over: it wins against all of the above, whenever that arrives
+ *   host 3, at 400         (0; 100..400; 2)     its second attempt, the first at host 3
+ *   host 1 admits at 700   (700; none)          over: wins against all of the above, in any order
  *
  * Source: Shapiro et al. 2011, "Conflict-free replicated data types" (a lexicographic product of a
  * chain and a semilattice). */

@@ -1,6 +1,7 @@
-/* The bytes in which hosts tell each other of senders and of themselves (core/fleet.h).
+/* The messages in which hosts report senders and themselves (core/fleet.h), as bytes:
  *
- * 0 "PSF1" 4 kind 5 zero 6 count (u16) 8 host (u64) 16 seal (u64) 24 records or host */
+ *   0 "PSF1"   4 kind   5 zero   6 count (u16)   8 host (u64)   16 seal (u64)
+ *   24 records or host */
 #include <errno.h>
 #include <string.h>
 

@@ -18,7 +18,7 @@
 
 /* What this host says of itself. Name, id and time are the caller's. */
 void fleet_host_from(const struct engine_view *view, struct fleet_host *ret);
-/* Whether it serves, refuses nobody, and has half of its window left. */
+/* Whether it serves, refuses no client, and has half of its window left. */
 bool fleet_host_has_room(const struct fleet_host *host);
 /* Another host has room: limits the wait in the plan to the time that a sender needs to get
  * there. */

@@ -98,10 +98,10 @@
 	X(DISK_AHEAD, 2, "times", \
 	  "what the disk carries if stalls grow with the messages", "fsync-bound") \
 	X(DISK_MIN_PER_S, 20, "jobs/s", "so much is tried by any disk", "slow-commits-cold") \
-	X(LAG_MIN_S, 0.4, "s", "completions show an admission no sooner", "spike10x") \
-	X(LAG_MAX_S, 4, "s", "nor later", "slow-senders") \
+	X(LAG_MIN_S, 0.4, "s", "completions show an admission after this at the earliest", "spike10x") \
+	X(LAG_MAX_S, 4, "s", "and after this at the latest", "slow-senders") \
 	X(QUICK_MIN_S, 0.7, "s", \
-	  "Xcap moves no faster: what does chases its own echo", "spike10x") \
+	  "Xcap moves no faster: a faster controller oscillates", "spike10x") \
 	X(STANDS_S, 4, "s", \
 	  "what a machine completes while it makes processes is not its capacity", "onset-10x") \
 	X(CLOSING_S, 4, "s", "Xcap towards X in CLOSING", "steady2x") \

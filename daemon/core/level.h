@@ -42,7 +42,7 @@ struct level_input {
 	double admit_ratio; /* admitted / offered, lately, as clients were told */
 	/* a hard limit binds (memory, descriptors, disk space), and clients are refused */
 	int hard;
-	/* nobody can be refused for the load: shedding and what is above are left at once */
+	/* no client can be refused for load: shedding and higher levels are left at once */
 	int spares;
 };
 

@@ -1,5 +1,5 @@
 /* The second stage: a filter behind the queue, found from the server's own connections
- * (sensor/filters.h), where nothing else tells that it falls behind. A place is free when the
+ * (sensor/filters.h). Nothing else shows that it falls behind. A place is free when the
  * message has left the filter, not at its 250.
  *
  * F: what a message costs the filter in CPU. Leaving: the CPU of the filter over F, messages a

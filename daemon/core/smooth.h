@@ -1,5 +1,5 @@
-/* The small filters that everything in core uses: an exponential mean by measured time, what fades,
- * and a counter's difference that bears a reset. */
+/* The small filters that everything in core uses: an exponential mean by measured time, decay,
+ * and the difference of a counter that may be reset. */
 #ifndef PENSTOCK_CORE_SMOOTH_H
 #define PENSTOCK_CORE_SMOOTH_H
 

@@ -225,8 +225,8 @@ static void set_cutoffs(const struct source_arrivals *a, float c, uint32_t *cuto
 			cutoff[b] = all;
 }
 
-/* From how many sessions at once on a source gets what others leave. Where few sources are, one may
- * have more of the window: a load balancer in front is one address. */
+/* With so many sessions at once a source comes last. If there are few sources, one may have a
+ * larger part of the window, since a load balancer in front is one address. */
 static uint32_t source_share(const struct source_table *t, const struct source_load *load)
 {
 	if (load->window < 0)

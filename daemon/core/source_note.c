@@ -101,7 +101,7 @@ static void defer(struct source_table *t, struct source_entry *e, uint32_t now_s
 		e->last = now_s;
 		e->tries = (uint8_t)(e->tries < UINT8_MAX ? e->tries + 1 : UINT8_MAX);
 	}
-	/* Sooner than that: it neither gains nor loses. */
+	/* An earlier retry does not change its priority. */
 }
 
 static void name_waiter(struct source_table *t, const struct source_event *event, uint64_t group,

@@ -3,8 +3,8 @@
  * entering them into the ledger (core/source.h, source_join()) are pure. A verdict never waits for
  * the store: without it, or with one that lies, each host decides as if it were alone.
  *
- * event -> ledger -> fleet_note() -> change -> store -> other hosts -> fleet_take() ->
- * source_join() -> their ledgers */
+ *   event -> ledger -> fleet_note() -> change -> store -> other hosts
+ *                      -> fleet_take() -> source_join() -> their ledgers */
 #ifndef PENSTOCK_FLEET_FLEET_H
 #define PENSTOCK_FLEET_FLEET_H
 

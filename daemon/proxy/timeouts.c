@@ -10,8 +10,8 @@
 
 /* A late refusal needs an overload or a server that hangs. It happens only while places are
  * short, so that a client whose name takes the server long to look up is not refused; one that
- * others have overtaken would wait as long the next time. No source
- * is refused late twice, and none that was promised an admission. */
+ * others have overtaken would wait as long the next time. No source is refused late twice, and none
+ * that was promised an admission. */
 static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;

@@ -10,7 +10,7 @@ static void explain_wait(const struct status *s, const struct source_view *v, st
 	char when[32];
 
 	if (!v->known) {
-		text_append(out, "   it is not known: nothing of it was seen lately\n");
+		text_append(out, "   it is not known: no recent connection from it\n");
 		return;
 	}
 	if (!v->deferred) {

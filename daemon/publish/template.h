@@ -1,11 +1,11 @@
 /* Fills a text with placeholders from a JSON object: the part of Mustache (mustache(5)) that the
  * page needs.
  *
- * {{name}} the string or number, escaped for HTML text and attributes in double quotes; not there:
- * nothing
- * {{#name}}...{{/name}} once for each element of an array; once for an object, a string that is not
- * empty, or true
- *   {{^name}}...{{/name}} when there would be none of that
+ *   {{name}}                  the string or number, escaped for HTML text and for attributes in
+ *                             double quotes; nothing if it is not there
+ *   {{#name}}...{{/name}}     once for each element of an array; once for an object, a string that
+ *                             is not empty, or true
+ *   {{^name}}...{{/name}}     when {{#name}} would give nothing
  *
  * A name is looked up in the innermost object first, then in those around it. {{.}} is the element
  * itself. */

@@ -30,7 +30,7 @@ struct generator {
 	uint64_t open, waiting; /* sessions, and messages that wait for their retry */
 	double next_s, late_s;
 	bool over; /* the schedule is */
-	bool source_said; /* that an address cannot be sent from */
+	bool source_said; /* logged that an address cannot be used as the sender's */
 	struct evbuffer *body;
 	struct session *sessions;
 };

@@ -1,4 +1,4 @@
-/* What came of the messages: outcomes, latencies from the scheduled start, one row a second. */
+/* The results of the messages: outcomes, latencies from the scheduled start, one row a second. */
 #ifndef PENSTOCK_LOAD_REPORT_H
 #define PENSTOCK_LOAD_REPORT_H
 
@@ -36,7 +36,7 @@ void report_offered(struct report *report, double at_s);
 void report_attempt(struct report *report, const struct attempt *attempt);
 /* A message that will not be tried again. */
 void report_given_up(struct report *report);
-/* A new reference. `late_s`: by how much the generator itself was late at worst. */
+/* A new reference. `late_s`: the largest delay of the generator itself. */
 json_t *report_json(struct report *report, double late_s, double cpu_s);
 void report_text(struct report *report, double late_s, FILE *out);
 

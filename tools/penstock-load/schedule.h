@@ -25,7 +25,7 @@ struct schedule {
 int schedule_parse(const char *text, struct schedule *ret);
 /* The time of the next message in seconds from the start; negative: no more. */
 double schedule_next(struct schedule *schedule);
-/* How many are to be expected in all. */
+/* The expected number of all messages. */
 double schedule_expected(const struct schedule *schedule);
 
 #endif

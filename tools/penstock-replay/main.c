@@ -1,5 +1,5 @@
-/* penstock-replay: what the engine of this build gives for a recorded trace, tick by tick, and
- * where that is not what was recorded. */
+/* penstock-replay: shows what the engine of this build answers to a recorded trace, tick by tick,
+ * and where that differs from the recorded answers. */
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
@@ -148,8 +148,7 @@ static void say_totals(const struct options *o, const struct replay *r, const st
 			"The table of sources is not whole in this trace: cut-offs are not compared everywhere\n");
 }
 
-/* Reports damage where it is found, and goes on behind it. Returns whether there was another
- * frame. */
+/* Reports damage, and continues after it. Returns whether there was another frame. */
 static bool next_record(struct trace_reader *reader, const char *path,
 			const struct trace_head *head, struct trace_record *ret, bool *ret_gap)
 {

@@ -36,7 +36,7 @@ static bool is_what_if(const struct replay *r)
 	return r->options.file || r->options.overrides_count;
 }
 
-/* Whether the mode of this replay is told by its user, and not by what was recorded. */
+/* Whether the user of this replay sets the mode, and not the trace. */
 static bool sets_mode(const struct replay *r)
 {
 	static const char key[] = "daemon.mode=";
@@ -141,8 +141,8 @@ static void open_table(struct replay *r)
 		configure_table(r, r->engine_config.cores);
 }
 
-/* Only where the state is not known: otherwise it is the replayed engine that goes on, so that a
- * difference is seen to grow. */
+/* Only if the state is not known. Otherwise the replayed engine continues, so that a growing
+ * difference is visible. */
 static void take_engine(struct replay *r, const struct trace_engine *e)
 {
 	enum plan_mode mode;
@@ -232,7 +232,7 @@ static void take_event(struct replay *r, const struct source_event *e, uint64_t 
 		r->in_flight[e->service] += n;
 }
 
-/* A proxy's events are all read with the tick: they are spread over it. */
+/* All events of a proxy are read at the end of a tick, so they are spread over it. */
 static void take_events(struct replay *r, const struct trace_events *events)
 {
 	for (unsigned i = 0; i < events->count; i++) {

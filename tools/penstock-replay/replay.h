@@ -1,5 +1,5 @@
-/* Puts what was recorded into an engine of this build, record by record, and compares what it
- * answers with what was recorded. Knows nothing of files and of people. */
+/* Gives a recorded trace to an engine of this build, record by record, and compares its answers
+ * with the recorded ones. Knows nothing of files or output. */
 #ifndef PENSTOCK_REPLAY_REPLAY_H
 #define PENSTOCK_REPLAY_REPLAY_H
 
@@ -12,9 +12,9 @@ struct replay_options {
 	unsigned overrides_count;
 };
 
-/* Verdicts since the tick before: as they were given, and as the replayed plan would have given
- * them. The latter are an estimate, without feedback: the trace does not say when in the tick a
- * client came, nor how many waited for a greeting then. */
+/* Verdicts since the last tick: the recorded ones, and those that the replayed plan would give. The
+ * latter are an estimate, without feedback: the trace does not say when in the tick a client came,
+ * nor how many waited for a greeting then. */
 struct replay_verdicts {
 	uint64_t admitted, deferred, deferred_for[REASON__COUNT];
 };
@@ -26,7 +26,7 @@ struct replay {
 	struct engine_config engine_config; /* made from it */
 	struct engine engine;
 	bool configured; /* there is an engine */
-	bool synced; /* it has the state that the recorded one had, or what became of that here */
+	bool synced; /* its state comes from the recorded one */
 	bool foreign_image; /* of another build: it began from the configuration */
 	uint8_t *block; /* the table of sources */
 	uint64_t block_size;
@@ -40,7 +40,7 @@ struct replay {
 	struct replay_verdicts recorded, replayed;
 };
 
-/* What came of a tick. */
+/* The result of a tick. */
 struct replay_tick {
 	const struct trace_tick *recorded;
 	struct sample sample; /* with what the engine derived */
@@ -58,7 +58,7 @@ struct replay_tick {
 void replay_init(struct replay *replay, const struct replay_options *options,
 		 const struct trace_head *head);
 void replay_done(struct replay *replay);
-/* Something is missing in the file here. */
+/* Reports that a part of the file is missing here. */
 void replay_gap(struct replay *replay);
 /* Takes the next record. 1: it was a tick, `ret_tick` is filled; 0: it was something else; -EINVAL
  * with a sentence in `why` (512): a configuration cannot be used, or a tick comes before there is

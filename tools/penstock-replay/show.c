@@ -119,7 +119,7 @@ void show_differences(FILE *out, const struct replay *r, const struct replay_tic
 
 /* ---- for programs --------------------------------------------------------------------------- */
 
-/* A number that JSON has no word for is left out. */
+/* A number that JSON cannot express is left out. */
 static void put_number(json_t *object, const char *key, double value)
 {
 	if (isfinite(value))

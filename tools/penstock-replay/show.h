@@ -1,4 +1,4 @@
-/* Ticks of a replay for people and for programs. */
+/* Prints ticks of a replay, as text or as JSON. */
 #ifndef PENSTOCK_REPLAY_SHOW_H
 #define PENSTOCK_REPLAY_SHOW_H
 
@@ -12,8 +12,8 @@ void show_json(FILE *out, const struct replay *replay, const struct replay_tick 
 /* Every answer that differs: its name, recorded, replayed; at most so many. */
 void show_differences(FILE *out, const struct replay *replay, const struct replay_tick *tick,
 		      unsigned most);
-/* What else happens: orders, configurations, what is lost. Nothing for the rest. `json`: an object
- * a line. */
+/* Prints other events: orders, configurations, losses. Prints nothing for other records. `json`:
+ * one object a line. */
 void show_record(FILE *out, const struct replay *replay, const struct trace_record *record,
 		 bool json);
 

@@ -1,4 +1,4 @@
-/* Holds a simulated server against a real one that penstockd recorded. */
+/* Compares a simulated server with a real one that penstockd recorded. */
 #ifndef PENSTOCK_SIM_AGAINST_H
 #define PENSTOCK_SIM_AGAINST_H
 
@@ -6,9 +6,9 @@
 
 #include "penstock-sim/scenario.h"
 
-/* Twice: with as many sessions at a time as the real server had, which tells of the plant alone;
- * and with those that came, of which the law of this build refuses some. Until `end`, or as long
- * as the trace is. 0; or -errno, said on stderr. */
+/* Runs it twice: first with as many sessions at a time as the real server had, which shows the
+ * plant alone; then with the connections that came, of which the law of this build refuses some.
+ * Until `end`, or to the end of the trace. 0, or -errno with a message on stderr. */
 int against_print(const struct scenario *scenario, const char *trace, uint64_t seed, bool json,
 		  FILE *out);
 

@@ -18,7 +18,7 @@ struct waiter {
 struct attempts {
 	struct waiter *waiter;
 	uint32_t *due; /* by second: index + 1 */
-	uint32_t *now; /* who asks in this second */
+	uint32_t *now; /* messages that try in this second */
 	uint32_t *age;
 	uint32_t room, count, ages, age_room, seconds;
 	uint64_t random;

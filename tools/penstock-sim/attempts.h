@@ -1,7 +1,7 @@
-/* How old mail gets when the decider knows every sender's timetable, and that the overload will
- * end: second by second, of those that ask in it, who would come back the latest is served first.
- * Senders come when they come: unlike the fluid's bound this one can be reached, by a decider that
- * knows all of that. No pauses of a whole destination. Pure. */
+/* How old mail gets if the decider knows every sender's timetable and the end of the overload. In
+ * each second, of the senders that try in it, the one that would come back the latest is served
+ * first. Attempts come at their own times, so this bound, unlike the fluid's, can be reached by a
+ * decider that knows all of that. It has no pauses of a whole destination. Pure. */
 #ifndef PENSTOCK_SIM_ATTEMPTS_H
 #define PENSTOCK_SIM_ATTEMPTS_H
 

@@ -7,12 +7,12 @@
 
 #include "penstock-sim/grow.h"
 
-/* Who came in which tick: [room_from, now] wait in front, [server_from, room_from] at the
- * server. */
+/* Messages by the tick of their arrival: those of [room_from, now] wait in front, those of
+ * [server_from, room_from] at the server. */
 struct future {
 	const struct clairvoyant_tick *tick;
 	uint32_t ticks, now;
-	bool moves; /* who has waited long in front is let in to wait at the server */
+	bool moves; /* a message that has waited so long in front is let in to wait at the server */
 	uint32_t *front, *server; /* by tick of arrival */
 	uint32_t front_from, server_from;
 	double *leaving; /* sessions that end in a tick */
@@ -40,7 +40,7 @@ static double wait_max(const struct future *f)
 			      CLAIRVOYANT_GREETED_S);
 }
 
-/* Second by second: chance makes a tick what it is. */
+/* Judged by seconds, since single ticks are random. */
 static void judge_load(struct future *f)
 {
 	const uint32_t ticks = (uint32_t)(1 / CLAIRVOYANT_TICK_S + 0.5);
@@ -65,7 +65,7 @@ static bool has_place(const struct future *f)
 	return f->sessions + 1 <= f->tick[f->now].places;
 }
 
-/* What it costs beside the message itself to take one more in. */
+/* The cost of admitting one more, beside the message itself. */
 static double process_cost(const struct future *f)
 {
 	return f->tick[f->now].fork_jobs * fmin(1, fmax(0, f->sessions + 1 - f->processes));

@@ -3,15 +3,15 @@
  * within 2 s; a second in an overload that lasts). What a law refuses beyond that is its regret.
  * Pure.
  *
- * What it knows, tick by tick (100 ms): messages that come, and their mean size; what CPUs (after
- * the neighbours, after what the run's own refusals cost, below the knee), shared commits and the
+ * It knows for each tick (100 ms): messages that come, and their mean size; what CPUs (after the
+ * neighbours, after what the run's own refusals cost, below the knee), shared commits and the
  * filter behind the queue can do; how many sessions fit (slots, memory); how long an unloaded
- * session takes; what a process costs that must be made, and how long an idle one stays. What it
- * makes of it: first come, first served, for all are alike; idle capacity is lost; who has waited 2
- * s in front gets a place at the server, if there is one, and waits there, which may cost a
- * process: it takes the better of doing so and of refusing them. Who still waits at the end counts
- * as refused. What is left out, in its favour: a message may come and be done in the same tick, and
- * sessions do not vary in length. */
+ * session takes; what a process costs that must be made, and how long an idle one stays. How it
+ * decides: first come, first served, since all are alike; idle capacity is lost. A message that has
+ * waited 2 s in front gets a place at the server, if there is one, and waits there, which may cost
+ * a process; it does that or refuses them, whichever is better. Messages that still wait at the end
+ * count as refused. Two simplifications are in its favour: a message may come and be done in the
+ * same tick, and all sessions have the same length. */
 #ifndef PENSTOCK_SIM_CLAIRVOYANT_H
 #define PENSTOCK_SIM_CLAIRVOYANT_H
 

@@ -1,5 +1,5 @@
 /* Processor sharing, event by event: every job on the cores gets the same share, so one clock of
- * service tells when each is done, however often the share changes. Past a knee each more active
+ * service shows when each is done, however often the share changes. Past a knee each more active
  * job wastes a part; a neighbour takes cores. */
 #ifndef PENSTOCK_SIM_CPU_H
 #define PENSTOCK_SIM_CPU_H
@@ -23,7 +23,7 @@ struct cpu {
 	double neighbour; /* cores that others ask for */
 	double overhead; /* cores that go into refusals */
 	double stuck; /* 1: nothing is done at all */
-	double weight; /* of the jobs against the neighbour, 1: equal */
+	double weight; /* weight of the jobs against the neighbour, 1: equal */
 	/* What share_of() gave for the present state. */
 	double each, useful;
 	double clock; /* service that each job has had, s */
@@ -42,14 +42,14 @@ void cpu_done(struct cpu *cpu);
 void cpu_advance(struct cpu *cpu, uint64_t now_us);
 void cpu_changed(struct cpu *cpu);
 void cpu_put(struct cpu *cpu, uint64_t now_us, double work_s, uint32_t id, uint32_t generation);
-/* A job that is gone: its share goes to the others; it comes out of cpu_take() all the same, for
- * the caller to ignore. */
+/* Withdraws a job: its share goes to the others. cpu_take() still returns it, and the caller
+ * ignores it. */
 void cpu_withdraw(struct cpu *cpu, uint64_t now_us);
 /* The job that is done at `now_us`. `active` is the caller's to lower (cpu_finished) when the job
  * was no ghost. */
 bool cpu_take(struct cpu *cpu, uint64_t now_us, struct cpu_job *ret_job);
 void cpu_finished(struct cpu *cpu);
-/* Cores of use to the jobs now, if there are as many of them as suits it best. */
+/* The largest useful number of cores for the jobs now, over all numbers of jobs. */
 double cpu_best(const struct cpu *cpu);
 
 #endif

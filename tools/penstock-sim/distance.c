@@ -5,10 +5,10 @@
 
 #include "penstock-sim/grow.h"
 
-#define FLOOR 0.25 /* of the mean: an error is relative to no less */
+#define FLOOR 0.25 /* share of the mean: errors are relative to at least this */
 #define MISSING (-1.0)
 
-/* What a figure is in a second, or in the whole: `sum` over `by`. */
+/* The value of a figure in a second, or in the whole: `sum` over `by`. */
 struct part {
 	double sum, by;
 };

@@ -1,4 +1,4 @@
-/* How near a simulated server comes to a recorded one, second by second. */
+/* The difference between a simulated server and a recorded one, second by second. */
 #ifndef PENSTOCK_SIM_DISTANCE_H
 #define PENSTOCK_SIM_DISTANCE_H
 

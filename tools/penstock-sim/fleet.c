@@ -1,6 +1,6 @@
-/* What the hosts of a fleet tell each other: the daemon's own rules (core/fleet.h,
- * core/fleet_ledger.h), with a store that takes what each host says once a second and is heard a
- * second later; or that is not there. */
+/* The messages between the hosts of a fleet, by the daemon's own rules (core/fleet.h,
+ * core/fleet_ledger.h). The store takes the messages of each host once a second and delivers them a
+ * second later; or there is no store. */
 #include <stdlib.h>
 
 #include "base/array.h"
@@ -57,7 +57,7 @@ static void hear(struct host *to, const struct host *from)
 				  wall_s(to->run));
 }
 
-/* A host that says nothing has level CRITICAL: no room. */
+/* A silent host has level CRITICAL: no room. */
 static bool has_room_elsewhere(const struct run *r, const struct host *of)
 {
 	for (unsigned i = 0; i < r->hosts; i++)
@@ -66,8 +66,8 @@ static bool has_room_elsewhere(const struct run *r, const struct host *of)
 	return false;
 }
 
-/* What was said a second ago is heard, then comes what is to be said now. A host that is down, or
- * whose daemon hangs, neither hears nor says. */
+/* Delivers the messages of a second ago, then collects the new ones. A host that is down, or whose
+ * daemon hangs, neither gets nor sends any. */
 void fleet_exchange(struct run *r)
 {
 	for (unsigned i = 0; i < r->hosts; i++) {

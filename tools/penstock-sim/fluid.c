@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
-/* Chance makes small backlogs all the time: they begin to count at this many seconds of
- * capacity. */
+/* Small random backlogs occur all the time: a backlog counts from this many seconds of capacity
+ * on. */
 #define NOISE_S 1.0
 
 void fluid_bound(const uint32_t *arrived, const double *capacity, uint32_t seconds,

@@ -1,5 +1,5 @@
-/* What an overload must cost in waiting, as a fluid: what comes and the capacity, second by second,
- * make a backlog; however it is ordered, some sender waits as long as it stands. Pure. */
+/* The least wait that an overload costs, as a fluid: arrivals and capacity, second by second, give
+ * a backlog. In any order of service some sender waits as long as the backlog lasts. Pure. */
 #ifndef PENSTOCK_SIM_FLUID_H
 #define PENSTOCK_SIM_FLUID_H
 
@@ -7,8 +7,7 @@
 
 struct fluid {
 	double backlog_max; /* messages */
-	/* from the first second of backlog to the last, of the longest stretch: no sender need wait
-	 * longer */
+	/* from the first to the last second of the longest backlog: no sender has to wait longer */
 	double drain_s;
 	double ordered_s; /* the longest wait if all are served in the order in which they came */
 };

@@ -42,7 +42,7 @@ void law_params_default(struct law_params *ret)
 				    .longest_attempts = 3 };
 }
 
-/* As penstock-proxy's: the bound of the room, and objective.wait. */
+/* As in penstock-proxy: the limit of the room, and objective.wait. */
 #define HELD_MAX 10000u
 #define HOLD_OWED_US 5000000u
 
@@ -54,7 +54,8 @@ static void address_of(uint32_t ipv4, uint8_t *ret)
 		ret[12 + i] = (uint8_t)(ipv4 >> (24 - 8 * i));
 }
 
-/* What an operator knows of a large provider: its networks, and when its senders give up. */
+/* What an operator would configure for a large provider: its networks, and when its senders give
+ * up. */
 static void name_pool(struct source_config *config, const struct senders *senders, unsigned group)
 {
 	const struct sender_group *g = &senders->group[group];
@@ -144,7 +145,7 @@ void law_tell(struct law *l, uint32_t address, enum source_event_kind kind, uint
 	e->turns = SOURCE_JOB_TURNS;
 }
 
-/* Before the question: its rank. After it: what was answered. */
+/* Before the verdict: its rank. After it: the answer. */
 static void rank(struct law *l, const struct law_request *q, struct plan_request *request)
 {
 	struct plan_source source;

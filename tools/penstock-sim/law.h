@@ -1,6 +1,6 @@
-/* The law under test behind one face: asked for every connection, stepped every tick. Penstock and
- * the servo are the daemon's very core; the others (peers.c) see of the plant what they see in the
- * programs that they are taken from. */
+/* One interface for all laws under test: asked for every connection, stepped every tick. Penstock
+ * and the servo are the daemon's own core. The others (peers.c) see only those figures of the plant
+ * that they see in the programs that they are taken from. */
 #ifndef PENSTOCK_SIM_LAW_H
 #define PENSTOCK_SIM_LAW_H
 
@@ -25,7 +25,7 @@ enum law_kind {
 	SIM__COUNT
 };
 
-/* What an operator would have to know of the server; settable as law.NAME. */
+/* Settings that an operator would have to choose for the server; set them as law.NAME. */
 struct law_params {
 	double slots; /* slots: sessions at once */
 	double target_s; /* aimd, pie, seda: the server's time that is wanted */
@@ -35,7 +35,7 @@ struct law_params {
 	double sources; /* penstock, servo: 0: sources are not ranked */
 	double ledger_bytes, rate_bytes; /* of the table of sources */
 	double warm; /* 0: what was learned does not outlive a restart */
-	double staleness; /* 0: no front looks how old its plan is */
+	double staleness; /* 0: fronts ignore the age of the plan */
 	double longest_deferral_s, longest_attempts; /* the promise */
 };
 
@@ -57,13 +57,14 @@ struct peer {
 struct law {
 	enum law_kind kind;
 	struct law_params params;
-	struct engine engine; /* penstock and the servo; it watches in the others, for the level */
+	/* of penstock and the servo; with other laws it only gives the level */
+	struct engine engine;
 	struct plan plan;
 	struct plan_bucket bucket;
 	struct peer peer;
 	uint64_t random;
-	/* Sources: a table, and what the fronts will tell of at the next tick. NULL: nobody is
-	 * ranked. */
+	/* Sources: a table, and the events that the fronts report at the next tick. NULL: no source
+	 * is ranked. */
 	struct source_table *sources;
 	struct source_event *event;
 	uint32_t events, event_room;
@@ -82,34 +83,35 @@ struct law_request {
 	uint32_t address; /* IPv4, host order */
 	bool ranked; /* a sender is behind the address */
 	uint32_t under_way; /* admitted, not at the server yet: a front counts them at once */
-	/* it waits for a place already: its source's own limits did not keep it from that */
+	/* it waits for a place already, so its source's own limits do not forbid it */
 	bool held;
-	bool owed; /* it waited on the debt to its source, which has none by it any more */
+	bool owed; /* its source was owed a place, and this connection has taken that over */
 };
 
 /* `params` may be NULL: defaults. */
 void law_init(struct law *law, enum law_kind kind, const struct law_params *params,
 	      const struct engine_config *config, const struct senders *senders, uint64_t seed);
 void law_done(struct law *law);
-/* What became of a connection that was admitted: refused late, or over with so much of the server's
+/* The end of an admitted connection: refused late, or finished after so much of the server's
  * time. */
 void law_tell(struct law *law, uint32_t address, enum source_event_kind kind, uint32_t server_us);
 void law_params_default(struct law_params *ret);
 /* One connection. */
 struct verdict law_decide(struct law *law, const struct plant *plant,
 			  const struct law_request *request);
-/* Whether a client with this verdict may ask to wait in the room; then `ret_offer` is how. Else
- * that is the verdict, and law_settle() is told. */
+/* Whether a client with this verdict may wait in the room; then `ret_offer` is filled. Otherwise
+ * the verdict is final, and law_settle() gets it. */
 bool law_may_wait(const struct law *law, const struct law_request *request, struct verdict verdict,
 		  struct room_offer *ret_offer);
-/* One of that address waits more, or less (-1). */
+/* One more client of that address waits, or one less (-1). */
 void law_held(struct law *law, uint32_t address, int change);
-/* A source that waited in vain, was told late, or was told at once that it would be overtaken is
- * owed one place. A connection that waits on the debt has it for its own, as in proxy/held.c. */
+/* A source that waited in vain, was refused late, or was refused at once because it would be
+ * overtaken, is owed one place. The connection that waits for this place takes the debt over, as in
+ * proxy/held.c. */
 void law_unowe(struct law *law, uint32_t address, uint64_t now_us);
 void law_owe_told(struct law *law, uint32_t address, uint64_t now_us); /* room_owe_told() */
 void law_owe(struct law *law, uint32_t address, uint64_t now_us);
-/* What a client is told for whom no place came free in time. */
+/* The answer to a client for which no place became free in time. */
 struct verdict law_in_vain(const struct law *law);
 void law_settle(struct law *law, const struct law_request *request, struct verdict verdict);
 /* One tick of 100 ms. */

@@ -1,5 +1,5 @@
-/* penstock-sim: the daemon's very core/ against a simulated mail server and its senders, in virtual
- * time. */
+/* penstock-sim: runs the daemon's own core/ against a simulated mail server and its senders, in
+ * virtual time. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -85,7 +85,7 @@ static int read_scenario(const char *path, struct scenario *s)
 	return 0;
 }
 
-/* The expectations are penstock's promises: other laws are only measured. */
+/* The expectations are the promises of penstock; other laws are only measured. */
 static void drop_expectations(struct scenario *s)
 {
 	unsigned kept = 0;
@@ -129,8 +129,7 @@ static unsigned one_run(const struct options *o, uint64_t seed, FILE *out)
 	return failed;
 }
 
-/* A child a run, `jobs` at once; what they say goes to files of their own and comes out in
- * order. */
+/* One child for each run, `jobs` at once; their output goes to files and is printed in order. */
 static unsigned many_runs(const struct options *o)
 {
 	FILE **out = calloc(o->runs, sizeof(*out));

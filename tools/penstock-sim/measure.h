@@ -1,4 +1,4 @@
-/* What is kept of a run: a second's worth a row for the report and the plot, a ring of ticks for
+/* The measurements of a run: a row for each second for the report and the plot, a ring of ticks for
  * expectations, ages of deferral. */
 #ifndef PENSTOCK_SIM_MEASURE_H
 #define PENSTOCK_SIM_MEASURE_H
@@ -19,8 +19,7 @@ struct measure_tick {
 
 struct measure_second {
 	uint32_t fresh, offered, refused, completed, good;
-	float window, in_flight, pressure,
-		age_s; /* age: the longest that anybody admitted had waited */
+	float window, in_flight, pressure, age_s; /* age: the longest wait of an admitted message */
 	uint8_t level;
 };
 
@@ -47,7 +46,8 @@ struct measure {
 		banner_after[256]; /* connect-to-220 at the bounds of the overload */
 	uint64_t told_before[256], told_after[256]; /* connection to refusal, the same */
 	double from_s, to_s; /* the overload */
-	uint32_t lag_s; /* what is admitted now is done so much later, unloaded; at least 1 */
+	/* a message that is admitted now is done so many ticks later without load; at least 1 */
+	uint32_t lag_s;
 };
 
 void measure_init(struct measure *measure, uint32_t seconds);

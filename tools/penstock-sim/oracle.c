@@ -14,7 +14,7 @@ static double deadline(const struct oracle_class *c, uint32_t second)
 	return second + floor(c->patience_s);
 }
 
-/* Moves a head past seconds with nothing left, up to now; what is over its deadline is lost. */
+/* Moves a head past empty seconds, up to now; messages past their deadline are lost. */
 static double settle(const struct oracle_class *c, struct head *h, uint32_t now)
 {
 	double lost = 0;
@@ -42,7 +42,7 @@ uint64_t oracle_lost(const struct oracle_class *classes, unsigned count, const d
 		head[i].left = classes[i].arrived[0];
 	for (uint32_t now = 0; now < seconds; now++) {
 		credit = fmin(credit, 1) +
-			 capacity[now]; /* part of a message is kept, idle time is not */
+			 capacity[now]; /* a part of a message is carried over, idle time is not */
 		for (unsigned i = 0; i < count; i++)
 			lost += settle(&classes[i], &head[i], now);
 		while (credit > 0) {

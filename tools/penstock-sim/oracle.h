@@ -1,7 +1,7 @@
-/* How many messages must bounce, whatever decides: mail of several patiences, second by second,
- * against a capacity, served by who has the earliest deadline. For jobs of one size that loses the
- * fewest (each second is a slot; Jackson 1955). It may serve a message at any time between its
- * arrival and its last try, where a real sender shows up only now and then: a lower bound. Pure. */
+/* How many messages must bounce with any law: mail of several patiences, second by second, against
+ * a capacity; the earliest deadline is served first. For jobs of one size that loses the fewest
+ * (each second is a slot; Jackson 1955). It may serve a message at any time between its arrival and
+ * its last try, while a real sender tries only at times. So this is a lower bound. Pure. */
 #ifndef PENSTOCK_SIM_ORACLE_H
 #define PENSTOCK_SIM_ORACLE_H
 
@@ -11,7 +11,7 @@
 
 struct oracle_class {
 	const uint32_t *arrived; /* messages in each second */
-	double patience_s; /* a message is lost that is not served within it */
+	double patience_s; /* a message that is not served within this time is lost */
 };
 
 /* Messages of all classes that are lost before `seconds` is over; `capacity[s]` is what second s

@@ -70,7 +70,7 @@ struct verdict peer_decide(struct law *l, const struct plant *plant, uint64_t no
 	}
 }
 
-/* Quantile of a histogram since the last look, s; below 0: nothing came. */
+/* Quantile of a histogram since the last call, s; below 0: there were no values. */
 static double lately(const uint64_t *now, uint64_t *before, double q)
 {
 	double value = counts_quantile(now, before, q);
@@ -87,8 +87,8 @@ static bool every(struct peer *p, uint64_t now_us, uint64_t period_us)
 	return true;
 }
 
-/* How long the server has owed an answer to whom it owes one longest: what is seen where nothing is
- * completed any more. */
+/* The longest time for which the server has owed an answer: the only sign if nothing is completed
+ * any more. */
 static double oldest_owed(const struct plant *plant)
 {
 	double oldest = 0;

@@ -8,10 +8,10 @@
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
 
-#define GREET_SHARE 0.15 /* of the CPU of a message goes into its greeting */
+#define GREET_SHARE 0.15 /* share of a message's CPU that its greeting takes */
 #define LINGER_S 0.01
 #define FILTER_JOB UINT32_MAX
-/* of the queue in front of the filter: beyond it the mail is only counted */
+/* size of the queue in front of the filter: further mail is only counted */
 #define FILTER_DEPTH 1000000u
 
 void plant_init(struct plant *p, const struct plant_config *config, struct queue *queue,
@@ -57,7 +57,7 @@ double plant_session_s(const struct plant *p)
 	return k->cost_s + k->lookup_s * k->lookup_share + think + commit + LINGER_S;
 }
 
-/* The least of what CPU, commits, slots and memory allow; the time of a session is that of an
+/* The least of the rates that CPU, commits, slots and memory allow, with the session time of an
  * unloaded server. */
 double plant_capacity(const struct plant *p)
 {
@@ -194,7 +194,7 @@ static void start_work(struct plant *p, uint32_t id, enum plant_phase phase, dou
 	cpu_put(&p->cpu, p->now_us, work_s, id, p->session[id].generation);
 }
 
-/* A process that is not there must be made; those that idle go after a while. */
+/* A missing process must be forked; idle ones end after a while. */
 static double fork_cost(struct plant *p)
 {
 	if (p->config.fork_s <= 0)
@@ -274,7 +274,7 @@ static void close_session(struct plant *p, uint32_t id)
 	if (s->phase != PHASE_QUEUED)
 		p->in_slots--;
 	p->counts.finished++;
-	/* For the count of sessions it was over when the client left. */
+	/* The count of sessions dropped it when the client left. */
 	whole_us = (s->gone ? s->left_us : p->now_us) - s->opened_us;
 	p->counts.session_us += whole_us > s->stuck_us ? whole_us - s->stuck_us : 0;
 	p->counts.server_us += (uint64_t)(s->server_s * 1e6);
@@ -293,7 +293,8 @@ static void tell(struct plant *p, struct plant_session *s, enum plant_end end)
 		p->ended(p->who, message, end, s->server_s);
 }
 
-/* The CPU that the filter used up to now: before the number of those that run changes. */
+/* Adds the CPU that the filter has used up to now; call it before the number of its running jobs
+ * changes. */
 void plant_settle_filter(struct plant *p)
 {
 	cpu_advance(&p->cpu, p->now_us);
@@ -301,7 +302,7 @@ void plant_settle_filter(struct plant *p)
 	p->filter_clock = p->cpu.clock;
 }
 
-/* The mail that was taken goes through the filter, which runs on the same cores. */
+/* Accepted mail goes through the filter, which runs on the same cores. */
 static void feed_filter(struct plant *p)
 {
 	plant_settle_filter(p);
@@ -340,7 +341,7 @@ static void greeted(struct plant *p, uint32_t id)
 {
 	struct plant_session *s = &p->session[id];
 
-	if (s->gone) { /* it was all for nothing */
+	if (s->gone) { /* its work is lost */
 		close_session(p, id);
 		fill_slots(p);
 		return;
@@ -418,7 +419,7 @@ void plant_run_cpu(struct plant *p)
 	}
 	s = &p->session[job.id];
 	if (s->generation != job.generation || (s->phase != PHASE_GREET && s->phase != PHASE_WORK))
-		return; /* it was killed: its share went to the others then */
+		return; /* it was killed before; its share went to the others */
 	cpu_finished(&p->cpu);
 	if (s->phase == PHASE_GREET)
 		greeted(p, job.id);
@@ -460,7 +461,7 @@ void plant_event(struct plant *p, const struct queue_event *event)
 
 /* ---- every tick ----------------------------------------------------------------------------- */
 
-/* Who waits longest for a greeting comes first in the list. */
+/* The session that waits longest for a greeting is first in the list. */
 static void see_overtaken(struct plant *p)
 {
 	uint32_t id;
@@ -507,8 +508,8 @@ static void impatience(struct plant *p, uint64_t greeting_timeout_us)
 		leave(p, id, END_GAVE_UP);
 }
 
-/* A session holds its part from the beginning, and what its message takes until it ends. That is
- * exponential: some take many times the mean. */
+/* A session holds its own memory from the beginning, and its message's until it ends. The latter is
+ * exponential: some messages take many times the mean. */
 double plant_memory(const struct plant *p)
 {
 	const struct plant_config *k = &p->config;
@@ -529,7 +530,7 @@ double plant_memory(const struct plant *p)
 	return k->session_bytes * sum;
 }
 
-/* Out of memory: the kernel kills, the youngest first; what is killed is not completed. */
+/* Out of memory: the kernel kills the youngest sessions first; killed ones are not completed. */
 static void kill_for_memory(struct plant *p)
 {
 	if (p->config.memory_bytes <= 0)

@@ -1,7 +1,7 @@
 /* A mail server on a machine, in virtual time, event by event: sessions that wait for a slot, cost
  * CPU, wait for a group commit, hold memory, and think in between; a filter behind the queue;
- * processes that must be forked. Deterministic for a seed. What sensors and fronts see of it is
- * sense.h's. */
+ * processes that must be forked. Deterministic for a seed. sense.h decides what sensors and fronts
+ * see of it. */
 #ifndef PENSTOCK_SIM_PLANT_H
 #define PENSTOCK_SIM_PLANT_H
 
@@ -15,7 +15,7 @@
 #include "penstock-sim/cpu.h"
 #include "penstock-sim/queue.h"
 
-#define PLANT_NOBODY UINT32_MAX /* a session without a message behind it that anybody follows */
+#define PLANT_NOBODY UINT32_MAX /* a session without a message that traffic.c follows */
 
 struct plant_config {
 	double cores; /* that the server can use */
@@ -25,7 +25,7 @@ struct plant_config {
 		/* this share of the sessions waits so long for a remote service, without any
 		 * load */
 		lookup_share;
-	/* sessions of clients that look as if an answer was owed to them, and stay: busy until
+	/* sessions of clients that look as if the server owed them an answer, and stay: busy until
 	 * they are stuck (core/smtp_track.h) */
 	double stalled;
 	double think_s; /* the sender's part of a session */
@@ -77,7 +77,7 @@ struct plant_session {
 /* OVERTAKEN: a greeting, and others who came later were given theirs: core/overtaken.h */
 enum plant_owed { OWED_NOTHING, OWED_GREETING, OWED_ANSWER, OWED_OVERTAKEN, OWED__COUNT };
 
-/* Who is owed, the oldest first. */
+/* Sessions to which an answer is owed, the oldest first. */
 struct plant_list {
 	uint32_t first, last, count;
 };
@@ -94,7 +94,7 @@ struct plant {
 	struct cpu_config cpu_config;
 	struct cpu cpu;
 	struct queue *queue;
-	uint32_t tag; /* joins the kind of its events: whose they are */
+	uint32_t tag; /* added to the kind of its events, to show whose they are */
 	uint64_t now_us, random;
 	struct plant_session *session; /* [0] is no session */
 	uint32_t sessions, room, free, in_flight;
@@ -123,7 +123,7 @@ struct plant {
 	double latency_worst_s;
 	uint64_t server_time[COUNTS_SLOTS], session_time[COUNTS_SLOTS]; /* histograms, us */
 	uint64_t told[COUNTS_SLOTS]; /* the same: connection to refusal */
-	/* Told of every session that ends, by message. */
+	/* Called for every session that ends, with its message. */
 	void (*ended)(void *who, uint32_t message, enum plant_end end, double server_s);
 	void *who;
 };
@@ -135,17 +135,17 @@ enum plant_event { PLANT_TIMER = 1, PLANT_COMMIT, PLANT_EVENT__COUNT };
 void plant_init(struct plant *plant, const struct plant_config *config, struct queue *queue,
 		uint64_t seed);
 void plant_done(struct plant *plant);
-/* A change of config that is already made takes effect; now is `now_us`. */
+/* Makes a change of `config` take effect; the present time is `now_us`. */
 void plant_changed(struct plant *plant, uint64_t now_us);
 /* A connection that was admitted, after it was kept waiting in front of the server for
  * `held_us`. */
 void plant_open(struct plant *plant, uint32_t message, float size, uint64_t held_us);
-/* When the CPU is next done with something. */
+/* When the CPU finishes its next job. */
 static inline uint64_t plant_next_us(const struct plant *plant)
 {
 	return plant->cpu.next_us;
 }
-/* A client has heard that it is refused, so long after it connected. */
+/* A client was refused, so long after it connected. */
 static inline void plant_told(struct plant *plant, uint64_t after_us)
 {
 	plant->told[counts_slot(after_us)]++;
@@ -160,7 +160,7 @@ void plant_settle(struct plant *plant);
 void plant_settle_filter(struct plant *plant);
 /* Messages a second that the plant can complete at its best. */
 double plant_capacity(const struct plant *plant);
-/* What a decider that knew the plant would know of it now: fills all but the arrivals. */
+/* The knowledge of a decider that sees the whole plant; fills all but the arrivals. */
 void plant_reveal(const struct plant *plant, struct clairvoyant_tick *ret);
 /* How long a session takes when nothing queues, in the mean. */
 /* Bytes that the sessions hold. */

@@ -5,7 +5,7 @@
 
 #include "penstock-sim/run.h"
 
-/* 0 or negative errno, which is said on stderr. */
+/* 0, or -errno with a message on stderr. */
 int plot_write(const struct run *run, const char *path);
 
 #endif

@@ -1,4 +1,4 @@
-/* What happens next: events in order of time, those of one instant in the order in which they were
+/* The queue of events, in order of time; events of the same instant in the order in which they were
  * put. The near future is a heap, the far one (retries of millions of messages) a calendar of
  * seconds, so that putting and taking stay cheap. */
 #ifndef PENSTOCK_SIM_QUEUE_H

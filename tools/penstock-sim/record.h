@@ -1,5 +1,5 @@
-/* The run of a scenario as a trace (store/trace.h): what penstockd records of a machine, of a
- * simulated one. */
+/* Records the run of a scenario as a trace (store/trace.h), as penstockd does for a real
+ * machine. */
 #ifndef PENSTOCK_SIM_RECORD_H
 #define PENSTOCK_SIM_RECORD_H
 
@@ -7,7 +7,7 @@
 
 struct record;
 
-/* A file that is there is overwritten. 0 or -errno. */
+/* An existing file is overwritten. 0 or -errno. */
 int record_open(const char *path, const struct engine *engine, const struct source_table *table,
 		uint64_t now_us, struct record **ret_record);
 /* 0, or -errno when something could not be written. NULL is fine here and below. */
@@ -18,7 +18,7 @@ void record_order(struct record *record, const struct engine *engine, enum trace
 void record_restart(struct record *record);
 void record_events(struct record *record, const struct source_event *events, unsigned count,
 		   uint64_t now_us);
-/* Before engine_step(), and when the plan is whole. */
+/* Call the first before engine_step(), the second when the plan is complete. */
 void record_inputs(struct record *record, const struct engine *engine, const struct sample *sample,
 		   const struct load *load);
 void record_answer(struct record *record, const struct engine *engine, const struct plan *plan,

@@ -17,11 +17,11 @@
 #define AFTER_S 1800
 #define STEADY_S 10 /* recovery is judged over so long */
 #define RECOVERED 0.98
-#define AROUND_TICKS 100 /* so far from a client that the clairvoyant refuses: its objective */
+#define AROUND_TICKS 100 /* so far from a tick in which the clairvoyant refuses: the objective */
 #define JAIN_MIN 10 /* messages of a sender that is compared */
 
-/* Good messages in [from, to) against what could have been: capacity, or (when `or_offered`) what
- * came if that was less. */
+/* Good messages in [from, to), as a share of the capacity, or (with `or_offered`) of the arrivals
+ * if these were less. */
 static double goodput(const struct measure *m, double from_s, double to_s, bool or_offered)
 {
 	double good = 0, could = 0;
@@ -35,7 +35,7 @@ static double goodput(const struct measure *m, double from_s, double to_s, bool 
 	return could > 0 ? good / could : -1;
 }
 
-/* The mean over ten seconds against what came in them or could be done in them. */
+/* The mean over ten seconds, relative to the arrivals or to the capacity in them. */
 static bool is_steady(const struct measure *m, double at_s)
 {
 	double good = 0, offered = 0, capacity = 0;
@@ -103,8 +103,8 @@ static void bounds(struct run *r, struct report *ret)
 	free(all);
 }
 
-/* What was refused (or lost, or still waits in front) beyond what a clairvoyant must refuse, and
- * what was while it refuses none. */
+/* Refused messages (or lost ones, or those that still wait in front) beyond those that a
+ * clairvoyant must refuse, and those in times in which it refuses none. */
 static void regret(const struct run *r, struct report *ret)
 {
 	const struct measure *m = &r->measure;
@@ -218,8 +218,8 @@ int report_value(struct run *r, const char *name, double *ret)
 	return -ENOENT;
 }
 
-/* What a decider that knows all timetables could have reached. Slow: asked for by people only,
- * never by an expectation. */
+/* The best result of a decider that knows all timetables. Slow: for people only, and never used by
+ * an expectation. */
 static double deferral_oracle(const struct run *r)
 {
 	const struct measure *m = &r->measure;
@@ -234,7 +234,7 @@ static double deferral_oracle(const struct run *r)
 			    .999);
 }
 
-/* What is not known is null: -1 stands for it only inside. */
+/* Unknown values are null in JSON, and -1 inside the program. */
 static json_t *number(double value)
 {
 	if (value < 0)
@@ -243,7 +243,7 @@ static json_t *number(double value)
 						     : json_real(value);
 }
 
-/* Why, and who: only what there is. */
+/* The reason and the source, as far as they are known. */
 static void print_reasons(json_t *json, const struct run *r, const struct counts_service *c)
 {
 	json_t *reasons = json_object(), *givers = json_object();
@@ -260,7 +260,7 @@ static void print_reasons(json_t *json, const struct run *r, const struct counts
 	json_object_set_new(json, "bounces_by", givers);
 }
 
-/* What the hosts of a fleet told each other, and what it takes. */
+/* The messages between the hosts of a fleet, and their cost. */
 static void print_fleet(json_t *json, const struct run *r)
 {
 	uint64_t messages = 0, records = 0, tracked = 0, left_out = 0;

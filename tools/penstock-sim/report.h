@@ -1,4 +1,4 @@
-/* What a run came to: the figures that users compare laws by. */
+/* The results of a run: the figures by which users compare laws. */
 #ifndef PENSTOCK_SIM_REPORT_H
 #define PENSTOCK_SIM_REPORT_H
 
@@ -20,7 +20,8 @@ struct report {
 	double jain; /* -1: too few senders that are alike */
 	double level_changes;
 	double oldest_waiting_s; /* mail that still waits at the end; -1: none */
-	/* of the mail that had its third attempt or needed none, that got in by then; -1: none */
+	/* share of the mail that got in by its third attempt, of all that had it or did not need
+	 * it; -1: none */
 	double third_attempt_ratio;
 };
 

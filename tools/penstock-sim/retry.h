@@ -17,7 +17,7 @@ enum retry {
 	RETRY_AOL,
 	RETRY_QQ,
 	RETRY_ADVICE, /* 5 min, 30 min, 2 h, then every 4 h for 5 days */
-	RETRY_APP, /* a program without a queue: what is refused is lost */
+	RETRY_APP, /* a program without a queue: refused mail is lost */
 	RETRY_BOT, /* never comes back */
 	RETRY_HAMMER, /* a bot that comes back at once */
 	RETRY__COUNT
@@ -28,8 +28,8 @@ enum retry {
 double retry_next_s(enum retry retry, unsigned tries, double age_s);
 /* The age of the last try, s; 0: there is but one. */
 double retry_patience_s(enum retry retry);
-/* Whether it is mail that people miss (bots' is not), and whether giving up is told to its
- * author (a bounce) or not at all. */
+/* Whether people would miss this mail (not that of bots), and whether its author is told when the
+ * sender gives up (a bounce). */
 bool retry_is_mail(enum retry retry);
 bool retry_bounces(enum retry retry);
 /* After so many refusals in a row nothing at all is tried for so long, whatever waits: 0 refusals:

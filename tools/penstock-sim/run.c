@@ -43,8 +43,8 @@ static double capacity_of(const struct run *r)
 	return sum;
 }
 
-/* The overload as the scenario names it, or from the first change of what is offered to above the
- * capacity to the next one. */
+/* The overload as the scenario names it, or from the first change of the offered rate to above the
+ * capacity, until the next change. */
 static void find_overload(struct run *r)
 {
 	const struct scenario *s = &r->scenario;
@@ -69,7 +69,7 @@ static void find_overload(struct run *r)
 	}
 }
 
-/* Each of its own chance; the first is what a world of one host has. */
+/* Each host has its own random numbers; those of the first are the same as with one host. */
 static void host_init(struct run *r, unsigned index, enum law_kind law,
 		      const struct engine_config *config)
 {
@@ -167,7 +167,7 @@ static void show(const struct run *r, const struct measure_tick *row)
 	}
 }
 
-/* What a host did in this tick joins the row; -1: none of them has a window. */
+/* Adds the figures of a host in this tick to the row; -1: no host has a window. */
 static void note_host(struct host *h, struct measure_tick *row, struct measure_second *second)
 {
 	const struct engine_view *v = &h->law.engine.view;
@@ -196,7 +196,7 @@ static void note_host(struct host *h, struct measure_tick *row, struct measure_s
 		second->level = (uint8_t)v->level.number;
 }
 
-/* What a decider that knew all hosts would know of them. */
+/* The knowledge of a decider that sees all hosts. */
 static void reveal(const struct run *r, struct clairvoyant_tick *future)
 {
 	float jobs = 0, places = 0;
@@ -375,7 +375,7 @@ static void take_event(struct run *r)
 	}
 }
 
-/* Whose CPU is done with something first. */
+/* The host whose CPU finishes its next job first. */
 static struct host *next_cpu(struct run *r)
 {
 	struct host *next = &r->host[0];
@@ -386,7 +386,7 @@ static struct host *next_cpu(struct run *r)
 	return next;
 }
 
-/* What happened may have freed places. */
+/* The event may have freed places. */
 static void let_in(struct run *r)
 {
 	for (unsigned i = 0; i < r->hosts; i++) {

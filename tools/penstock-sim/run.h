@@ -1,4 +1,4 @@
-/* One run: everything of it, and the loop. */
+/* One run: its whole state, and the loop. */
 #ifndef PENSTOCK_SIM_RUN_H
 #define PENSTOCK_SIM_RUN_H
 
@@ -25,7 +25,7 @@ struct against {
 	 * server had are kept in flight, and nothing is refused. */
 	const uint64_t *arrival_us;
 	uint32_t arrivals;
-	struct ticks *simulated; /* what the first host does is noted there */
+	struct ticks *simulated; /* records what the first host does */
 };
 
 /* A mail server with its daemon. */
@@ -37,15 +37,16 @@ struct host {
 	struct law law;
 	double restart; /* 1: the daemon starts without memory, 2: with what it had learned */
 	double hung; /* above 0: the daemon is, and its plan grows old */
-	double down; /* above 0: nobody reaches it any more; who is in, finishes */
+	double down; /* above 0: new clients cannot reach it any more; open sessions finish */
 	double rejects_per_s;
 	struct room
-		room; /* who waits for a place in front of the server: struct held of traffic.c */
+		/* clients that wait for a place in front of the server: struct held of traffic.c */
+		room;
 	double held_worst_s;
 	uint32_t under_way; /* admitted, and not at the server yet */
 	uint32_t in_flight_before; /* this event */
 	uint64_t refused_before, completed_before, in_time_before, filtered_before, good_before;
-	/* Of a fleet: what it knows of the others' senders, and what it says, which they hear a
+	/* Of a fleet: what it knows of the others' senders, and its messages, which they get a
 	 * second later. */
 	struct fleet_memory memory;
 	struct fleet_record said[FLEET_FRAMES * FLEET_FRAME_RECORDS];
@@ -64,9 +65,9 @@ struct run {
 	struct senders senders;
 	struct measure measure;
 	double offered; /* new messages a second */
-	const struct against *against; /* what it is held against, if anything */
+	const struct against *against; /* the recorded server with which it is compared, if any */
 	uint32_t arrived; /* of its arrivals */
-	double store; /* above 0: what carries the hosts' words is there */
+	double store; /* above 0: the store of the fleet works */
 	double steering; /* above 0: fleet.next_mx */
 	uint64_t now_us, next_arrival_us, random, events;
 	unsigned failed;
@@ -83,15 +84,15 @@ void run_counts(const struct run *run, struct counts_service *ret);
 /* traffic.c: a message tries, is refused, is given up. */
 void traffic_arrive(struct run *run);
 void traffic_retry(struct run *run, uint32_t message);
-/* Those that wait for a place, as long as there is one; and those who have waited long enough are
- * refused. */
+/* Admits waiting clients as long as there are places, and refuses those that have waited long
+ * enough. */
 void traffic_let_in(struct host *host);
-/* At the end: those who wait still. */
+/* Call it at the end, for clients that still wait. */
 void traffic_forget_held(struct host *host);
 void traffic_open(struct host *host, uint32_t message, uint64_t held_us);
 void traffic_ended(void *host, uint32_t message, enum plant_end end, double server_s);
 
-/* fleet.c: what the hosts of a fleet tell each other. With one host nothing is told. */
+/* fleet.c: the messages between the hosts of a fleet. With one host there are none. */
 void fleet_begin(struct host *host);
 void fleet_end(struct host *host);
 /* Once a second. */

@@ -1,5 +1,5 @@
-/* A scenario as text: a plant, who sends, what sensors see, what changes when, and what must be
- * seen. penstock-sim --help tells the language. */
+/* A scenario as text: a plant, its senders, what sensors see, what changes when, and what is
+ * expected. penstock-sim --help describes the language. */
 #ifndef PENSTOCK_SIM_SCENARIO_H
 #define PENSTOCK_SIM_SCENARIO_H
 
@@ -33,7 +33,7 @@ struct scenario {
 	unsigned groups;
 	bool shared; /* with --against: of the CPUs the plant gets what the recorded server got */
 	double verdict_delay_s;
-	bool gate; /* the front is the gate: who was admitted is not turned away later */
+	bool gate; /* the front is the gate: an admitted client is not refused later */
 	double overload_from_s, overload_to_s; /* to 0: none named */
 	double hosts; /* of a fleet; 1: there is none */
 	double fleet_memory_bytes; /* of each */

@@ -1,4 +1,4 @@
-/* What the scenario changes, orders and expects, tick by tick. */
+/* Carries out the changes and orders of the scenario, and checks its expectations, tick by tick. */
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
@@ -137,7 +137,8 @@ static double level_changes(const struct host *h)
 	return changes;
 }
 
-/* Of one host, or the sum over several; what has no sum is the first one's. */
+/* The value of one host, or the sum over several; a value that cannot be summed is that of the
+ * first. */
 static int measure_hosts(const struct run *r, const char *name, unsigned from, unsigned to,
 			 double *ret)
 {

@@ -1,6 +1,6 @@
-/* Who sends: groups of senders with a way to retry each, and the messages that are not delivered
- * yet. A sender is a queue somewhere that knows this destination; it has one address or several.
- * State is compact: 10 million senders are 160 MB of untouched memory. */
+/* The senders: groups with a way to retry each, and the messages that are not delivered yet. A
+ * sender is a mail queue elsewhere that has mail for this destination; it has one address or
+ * several. State is compact: 10 million senders are 160 MB of untouched memory. */
 #ifndef PENSTOCK_SIM_SENDERS_H
 #define PENSTOCK_SIM_SENDERS_H
 
@@ -58,13 +58,13 @@ struct senders {
 	uint64_t random;
 };
 
-/* `groups` may be 0: connections without anybody behind them. */
+/* `groups` may be 0: connections without a sender. */
 void senders_init(struct senders *senders, const struct sender_group *group, unsigned groups,
 		  uint64_t seed);
 void senders_done(struct senders *senders);
 /* The shares have changed. */
 void senders_weigh(struct senders *senders);
-/* A new message, of whom chance says. */
+/* A new message, of a random sender. */
 uint32_t senders_message(struct senders *senders, uint64_t now_us);
 /* The first attempt of the mail that waits longest; 0: none was put off. */
 uint64_t senders_oldest_us(const struct senders *senders);
@@ -73,7 +73,7 @@ void senders_forget(struct senders *senders, uint32_t message);
 uint32_t senders_network(const struct senders *senders, unsigned group, uint32_t n);
 /* The address that an attempt comes from. */
 uint32_t senders_address(struct senders *senders, uint32_t message);
-/* Of the sender of a message; a newcomer has none: NULL. */
+/* The state of a message's sender; NULL: a newcomer has none. */
 struct sender *senders_of(struct senders *senders, uint32_t message);
 
 #endif

@@ -1,5 +1,5 @@
-/* What sensors and fronts say of the plant, as the daemon would get it: a sample and a load. Late,
- * noisy or with gaps where the scenario says so. */
+/* The plant as sensors and fronts would report it to the daemon: a sample and a load. Late, noisy
+ * or with gaps if the scenario says so. */
 #ifndef PENSTOCK_SIM_SENSE_H
 #define PENSTOCK_SIM_SENSE_H
 
@@ -21,7 +21,7 @@ struct sense_config {
 struct sense {
 	struct sense_config config;
 	uint64_t random;
-	double value[SIGNAL__COUNT]; /* what the scenario puts in place of the plant's */
+	double value[SIGNAL__COUNT]; /* values that the scenario sets instead of the plant's */
 	bool set[SIGNAL__COUNT]; /* value below 0: absent */
 	struct sample past[SENSE_LATE_MAX];
 	uint32_t ticks;

@@ -8,7 +8,7 @@
 #include "penstock-sim/grow.h"
 #include "store/trace.h"
 
-/* The use of CPU in one tick is told roughly: the mean of so much before and after it. */
+/* The use of CPU in one tick is known roughly: take the mean over so much before and after it. */
 #define AROUND_S 0.3
 #define BUSY_MIN 5 /* sessions: some of them waited for the CPU all the time */
 #define CORES_LEAST 0.02
@@ -49,7 +49,7 @@ void ticks_add(struct ticks *t, const struct sample *sample, const struct load *
 	t->last = *l;
 }
 
-/* A trace with a damaged frame is not compared: what is missing would be told as a distance. */
+/* A trace with a damaged frame is not compared: the missing part would look like a difference. */
 static int read_frames(struct ticks *t, struct trace_reader *reader)
 {
 	static struct trace_record record;

@@ -1,5 +1,5 @@
 /* What a server did, tick by tick: a real one from a trace that penstockd recorded (store/trace.h),
- * or a simulated one. Both are told in what sensors and fronts say, so that they can be
+ * or a simulated one. Both consist of what sensors and fronts report, so that they can be
  * compared. */
 #ifndef PENSTOCK_SIM_TICKS_H
 #define PENSTOCK_SIM_TICKS_H
@@ -32,10 +32,10 @@ void ticks_done(struct ticks *ticks);
 /* When each session was offered, in us since the first tick: spread evenly over its tick. The
  * caller frees it. */
 uint64_t *ticks_arrivals(const struct ticks *ticks, uint32_t *ret_count);
-/* The tick in which that is; the last one from its end on. */
+/* The tick that contains this time; after the end, the last one. */
 const struct tick *ticks_at(const struct ticks *ticks, double at_s);
-/* What the server used of the CPUs around then, if sessions waited for it and it is known: so much
- * others left it. `most` otherwise. */
+/* The CPU that the server used around that time, if it is known and sessions waited for the CPU: so
+ * much was left to it by others. `most` otherwise. */
 double ticks_cores(const struct ticks *ticks, double at_s, double most);
 
 #endif

@@ -1,4 +1,5 @@
-/* A message's way: its attempts, what its sender makes of a refusal, delivery or giving up. */
+/* The life of a message: its attempts, what its sender does after a refusal, delivery or giving
+ * up. */
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -31,7 +32,7 @@ static void give_up(struct run *r, uint32_t id)
 	senders_forget(&r->senders, id);
 }
 
-/* The sender will try again, or has had enough. */
+/* The sender will try again, or gives up. */
 static void put_off(struct run *r, uint32_t id)
 {
 	struct message *m = &r->senders.message[id];
@@ -138,7 +139,7 @@ static bool carry_out(struct host *h, uint32_t id, const struct law_request *req
 
 static void turned_away(struct run *r, uint32_t id);
 
-/* Its wait ends, by this verdict. */
+/* Its wait ends with this verdict. */
 static void release(struct host *h, struct room_node *node, struct verdict v)
 {
 	struct run *r = h->run;
@@ -214,7 +215,7 @@ static bool connect_once(struct host *h, uint32_t id)
 
 /* ---- a fleet's hosts, one after the other ---------------------------------------------------- */
 
-/* One that this attempt has not tried, by chance; NULL: it has tried as many as its sender does. */
+/* A random host that this attempt has not tried; NULL: it has tried as many as its sender does. */
 static struct host *next_host(struct run *r, struct message *m)
 {
 	unsigned most = (unsigned)r->senders.group[m->group].mx, left = r->hosts - m->walks, n, at;
@@ -245,7 +246,7 @@ static void walk(struct run *r, uint32_t id)
 	refused(r, id);
 }
 
-/* By a host that had kept it waiting, or was late: in a fleet it tries the next. */
+/* Refused by a host that had kept it waiting, or was late: in a fleet it tries the next host. */
 static void turned_away(struct run *r, uint32_t id)
 {
 	if (run_is_fleet(r))

@@ -40,7 +40,8 @@ int ask_failed(int r)
 	return EXIT_NOT_REACHABLE;
 }
 
-/* EXIT_FINE with *ret_message (owned) and its parameters, else what to exit with: said already. */
+/* EXIT_FINE with *ret_message (owned) and its parameters, else the exit code; the reason was
+ * printed. */
 int ask(const struct options *o, const char *method, json_t *parameters, json_t **ret_message,
 	json_t **ret_parameters)
 {

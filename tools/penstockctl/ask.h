@@ -1,5 +1,4 @@
-/* What penstockctl was told on its command line, and one call to penstockd with what is said when
- * it fails. */
+/* The command line of penstockctl, and a call to penstockd that prints why it failed. */
 #ifndef PENSTOCKCTL_ASK_H
 #define PENSTOCKCTL_ASK_H
 
@@ -23,7 +22,7 @@ struct options {
 };
 
 /* Calls a method; `parameters` (owned, NULL: none). Returns EXIT_FINE with *ret_message (to be
- * released) and its parameters in *ret_parameters; else what to exit with, and the reason has been
+ * released) and its parameters in *ret_parameters; else the exit code, and the reason was
  * printed. */
 int ask(const struct options *options, const char *method, json_t *parameters, json_t **ret_message,
 	json_t **ret_parameters);
@@ -31,8 +30,8 @@ int ask(const struct options *options, const char *method, json_t *parameters, j
  * order is in force (NULL: it is when it is answered). */
 int ask_order(const struct options *options, const char *method, json_t *parameters,
 	      const char *key, const char *wanted, const char *done);
-/* Prints why penstockd did not do it, or that it does not answer (`r`: negative errno). Both return
- * what to exit with. */
+/* Print why penstockd refused, or that it does not answer (`r`: negative errno). Both return the
+ * exit code. */
 int ask_refused(const char *error, const json_t *parameters);
 int ask_failed(int r);
 /* Prints a value as JSON for people. */

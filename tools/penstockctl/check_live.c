@@ -26,7 +26,8 @@ static time_t changed(const char *path)
 	return stat(path, &st) == 0 ? st.st_mtime : 0;
 }
 
-/* Of FILE and of what lies in FILE.d, with the directory itself: a file may have been removed. */
+/* The last change of FILE, of the files in FILE.d, and of that directory, since a file may have
+ * been removed. */
 static time_t last_change(const char *file)
 {
 	char directory[300], path[600];

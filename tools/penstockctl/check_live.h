@@ -1,5 +1,4 @@
-/* `penstockctl check`: what the running penstockd says against what the configuration on disk
- * says. */
+/* `penstockctl check`: compares the running penstockd with the configuration on disk. */
 #ifndef PENSTOCKCTL_CHECK_LIVE_H
 #define PENSTOCKCTL_CHECK_LIVE_H
 

@@ -12,7 +12,7 @@ static inline double number(const json_t *object, const char *key)
 	return json_is_number(value) ? json_number_value(value) : -1;
 }
 
-/* "?": there is none, or no string. The object's. */
+/* "?": there is none, or it is no string. Belongs to the object. */
 static inline const char *string(const json_t *object, const char *key)
 {
 	const char *value = json_string_value(json_object_get(object, key));

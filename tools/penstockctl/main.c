@@ -1,4 +1,4 @@
-/* penstockctl: asks penstockd and tells it what to do, over the control socket. */
+/* penstockctl: asks penstockd, and gives it orders, over the control socket. */
 #include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>

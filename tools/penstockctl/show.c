@@ -187,7 +187,7 @@ static void show_trouble(const json_t *status, FILE *out)
 			string(config, "loaded"));
 }
 
-/* What the mail server hands its mail to. */
+/* The filters to which the mail server passes its mail. */
 static void show_filters(const json_t *status, FILE *out)
 {
 	const json_t *filters = json_object_get(status, "filters");
@@ -201,7 +201,7 @@ static void show_filters(const json_t *status, FILE *out)
 			number(stage, "behind"), number(stage, "allowed_per_s"));
 }
 
-/* Who presses without being mail, and who leaks. */
+/* Other programs that cause pressure, or leak memory. */
 static void show_neighbours(const json_t *status, FILE *out)
 {
 	const json_t *foreign = json_object_get(status, "foreign"),
@@ -236,7 +236,7 @@ static void show_wrapped(FILE *out, const char *text)
 	fputc('\n', out);
 }
 
-/* What comes; what is in force stands in the first sentence. */
+/* Coming maintenance; the first sentence has the one in force. */
 static void show_maintenance(const json_t *maintenance, FILE *out)
 {
 	const json_t *next = json_object_get(maintenance, "next");
@@ -279,7 +279,7 @@ static void show_sessions(const json_t *status, FILE *out)
 	fputc('\n', out);
 }
 
-/* Demand is named where it presses more than any signal of the machine. */
+/* Names demand if it is higher than the pressure of the machine. */
 static void show_pressure(const json_t *status, FILE *out)
 {
 	const json_t *headline = json_object_get(status, "headline");

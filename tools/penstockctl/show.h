@@ -1,4 +1,4 @@
-/* The status for people: text from the very JSON that `status --json` prints. */
+/* The status as text, made from the JSON that `status --json` prints. */
 #ifndef PENSTOCKCTL_SHOW_H
 #define PENSTOCKCTL_SHOW_H
 

@@ -1,6 +1,6 @@
 /* `penstockctl top`: the status on a whole screen, once a second, with keys. 80x24 shows all of it,
- * 60x15 the most of it. Colours only where the terminal has them and NO_COLOR is not set; no state
- * is told by colour alone. */
+ * 60x15 most of it. Colours only where the terminal has them and NO_COLOR is not set; no state is
+ * told by colour alone. */
 #ifndef PENSTOCKCTL_TOP_H
 #define PENSTOCKCTL_TOP_H
 
@@ -9,7 +9,7 @@
 /* Where the status comes from: 0 with a new reference, or -errno. */
 typedef int (*top_status)(void *context, json_t **ret_status);
 
-/* Until q or Ctrl-C. 0, or -ENOTTY: this is no terminal that can be drawn on. */
+/* Runs until q or Ctrl-C. 0, or -ENOTTY: this terminal cannot be drawn on. */
 int top_run(top_status ask, void *context);
 
 #endif

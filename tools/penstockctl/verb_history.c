@@ -21,7 +21,7 @@
 
 enum { FINE, SAID_NO, USAGE };
 
-/* A clock time is the last one: 03:00 at 02:00 is that of yesterday. */
+/* A clock time means the last one: at 02:00, 03:00 is that of yesterday. */
 static int parse_clock(const char *text, uint64_t now_s, uint64_t *ret)
 {
 	time_t now = (time_t)now_s, at;
@@ -71,7 +71,7 @@ static int parse_date(const char *text, uint64_t *ret)
 }
 
 /* A time as people write it: "03:00", "03:00:30" (the last time that it was so), "2026-01-31
- * 03:00", "2026-01-31T03:00:00Z" (UTC), or so long ago: "2h". 0 or -EINVAL. `now_s`:
+ * 03:00", "2026-01-31T03:00:00Z" (UTC), or a time ago: "2h". 0 or -EINVAL. `now_s`:
  * CLOCK_REALTIME. */
 static int parse_time(const char *text, uint64_t now_s, uint64_t *ret)
 {
@@ -93,7 +93,8 @@ int history_parse_until(const char *text, uint64_t now_s, uint64_t *ret_for_s)
 
 	if (!strpbrk(text, ":-") || parse_time(text, now_s, &at_s) < 0)
 		return -EINVAL;
-	/* That of the last day is known: the next is one day on, and not always 24 hours. */
+	/* The last such time is known. The next one is a day later, which is not always 24
+	 * hours. */
 	if (!strchr(text, '-')) {
 		at = (time_t)at_s;
 		if (!localtime_r(&at, &day))

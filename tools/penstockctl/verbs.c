@@ -117,7 +117,7 @@ int verbs_help(const char *name, FILE *out)
 	return 0;
 }
 
-/* How many letters have to be changed, added, left out or swapped with their neighbour. */
+/* The edit distance: letters that are changed, added, left out, or swapped with their neighbour. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned rows[3][24];
@@ -155,7 +155,7 @@ const char *verbs_nearest(const char *typed)
 	for (size_t i = 0; i < COUNT(verbs); i++) {
 		unsigned d = distance(typed, verbs[i].name);
 
-		/* The beginning of a verb is meant to be that verb. */
+		/* The beginning of a verb means that verb. */
 		if (strlen(typed) >= 3 && strncmp(verbs[i].name, typed, strlen(typed)) == 0)
 			d = 1;
 		if (d < best && d < strlen(verbs[i].name)) {
@@ -166,7 +166,7 @@ const char *verbs_nearest(const char *typed)
 	return nearest;
 }
 
-/* The words that a verb takes, split at bars: "observe enforce"; none for what is free. */
+/* The words that a verb takes, split at bars: "observe enforce"; none if any word is possible. */
 static void put_choices(const struct verb *v, FILE *out)
 {
 	if (strcmp(v->name, "help") == 0)

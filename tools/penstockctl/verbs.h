@@ -1,5 +1,5 @@
-/* What penstockctl can be told, as a table: its --help, the help of each verb, the completions of
- * shells and "did you mean" are made from it. What a verb does: verbs_run.h.
+/* The table of verbs of penstockctl: its --help, the help of each verb, the completions for shells
+ * and "did you mean" are made from it. verbs_run.h has the functions.
  *
  * X(name, words, most, options, what, example). `words`: what comes after the verb, for people;
  * `most`: how many of them at most; `options`: the long options that it takes, split at blanks;
@@ -42,7 +42,7 @@
 
 /* The usage of all verbs. */
 void verbs_usage(FILE *out);
-/* The help of one: 0, or -ENOENT when there is none of that name. */
+/* The help of one verb: 0, or -ENOENT if there is none of that name. */
 int verbs_help(const char *name, FILE *out);
 /* The verb that is nearest to what was typed; NULL: none is near. */
 const char *verbs_nearest(const char *typed);

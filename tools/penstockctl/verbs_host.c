@@ -37,8 +37,7 @@ static void print_support(const struct judged *j, bool json)
 	}
 }
 
-/* With this process's privileges, not the daemon's: the same question that `penstockd --support`
- * answers. */
+/* As `penstockd --support`, but with the privileges of this process and not of the daemon. */
 int verb_support(const struct options *o)
 {
 	struct judged *j;
@@ -65,7 +64,7 @@ int verb_check(const struct options *o)
 	return code;
 }
 
-/* Reads the file itself: it tells what led to the end of a penstockd, too. */
+/* Reads the file itself, so it also shows what happened before penstockd ended. */
 int verb_history(const struct options *o)
 {
 	struct judged *j;

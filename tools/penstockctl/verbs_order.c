@@ -8,7 +8,7 @@
 #include "penstockctl/verb_history.h"
 #include "penstockctl/verbs_run.h"
 
-/* With --until: for how long. 0, or -1 when it is said what is wrong. */
+/* With --until: the time until then. 0, or -1 with a message. */
 static int drain_until(const struct options *o, uint64_t *for_s)
 {
 	int r;

@@ -69,7 +69,7 @@ int verb_top(const struct options *o)
 	if (isatty(STDOUT_FILENO) && isatty(STDIN_FILENO)) {
 		int err = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-		/* What goes wrong meanwhile stands on the screen, not across it. */
+		/* Errors are shown by top itself, and must not be printed across the screen. */
 		if (null >= 0)
 			dup2(null, STDERR_FILENO);
 		r = top_run(status_for_top, (void *)o);

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-/* Puts it in the place of stdout and stderr where these are terminals. */
+/* Replaces stdout and stderr if they are terminals. */
 void wrap_terminals(void);
 
 #endif
