@@ -135,6 +135,8 @@
 	X(TAU_OFFERED_S, 0.3, "s", "what is offered", "bursts") \
 	X(LASTS_S, 4, "s", \
 	  "a load above capacity for so long leaves a queue that stands", "steady2x") \
+	X(LASTS_EXCESS, 0.75, "rooms", \
+	  "if it has filled so much: one just above capacity takes long for that", "nearly-1x") \
 	X(LASTS_OVER, 1.1, "capacities", \
 	  "less may be chance, or an error of the prediction", "bursts") \
 	X(LASTS_FORGETS, 4, "times", \

@@ -21,15 +21,18 @@ static bool room_stands(struct patience *p, const struct observation *o, double 
 }
 
 /* How long a connection may wait in front of the server: up to the objective while the queue
- * there comes and goes; almost not at all when the load has been above capacity for long, or is
- * above it by so much that the room fills anyway. A refused sender comes back in five minutes,
- * and one that waits for a second does not notice it. So a queue that comes and goes is allowed,
- * in front of the server, where it costs no process. A queue that stands is not (the same
- * distinction as CoDel's). */
+ * there comes and goes; almost not at all when the load has been above capacity for long and has
+ * filled most of the room by now, or is above it by so much that the room fills anyway. A refused
+ * sender comes back in five minutes, and one that waits for a second does not notice it. So a
+ * queue that comes and goes is allowed, in front of the server, where it costs no process. A queue
+ * that stands is not (the same distinction as CoDel's).
+ *
+ * Example: twice the capacity leaves a queue of 4 s after 4 s, and waits are short from then on. A
+ * quarter above the capacity takes 15 s for that. If it ends before, all were served. */
 double patience_step(struct patience *p, const struct observation *o,
 		     const struct capacity *capacity)
 {
-	double objective_s = o->config->wait_objective_us / US_IN_S, excess, room_s;
+	double objective_s = o->config->wait_objective_us / US_IN_S, excess, seen;
 	double could = o->before->passing_per_s; /* by the figures of the tick before */
 	bool full, over;
 
@@ -39,14 +42,15 @@ double patience_step(struct patience *p, const struct observation *o,
 	 * the server can do now, even if the law expects more. */
 	full = o->before->window >= 0 && o->in->load->in_flight >= FULL * o->before->window;
 	p->full_s = full ? p->full_s + o->dt : 0;
-	over = excess > LASTS_OVER - 1 ||
-	       (p->full_s > capacity->lag_s && p->offered > LASTS_OVER * capacity->completed_lag);
+	seen = p->full_s > capacity->lag_s && capacity->completed_lag > 0
+		       ? fmax(excess, p->offered / capacity->completed_lag - 1)
+		       : excess;
+	over = seen > LASTS_OVER - 1;
 	p->lasts_s = clamp_double(p->lasts_s + (over ? 1 : -LASTS_FORGETS) * o->dt, 0, LASTS_S + 1);
-	room_s = EXCESS_MAX * objective_s;
-	p->excess_s = clamp_double(
-		p->excess_s + (excess > LASTS_OVER - 1 ? excess : -LASTS_FORGETS) * o->dt, 0,
-		room_s + 1);
-	over = room_stands(p, o, objective_s) || p->lasts_s >= LASTS_S || p->excess_s >= room_s ||
+	p->excess_s = clamp_double(p->excess_s + (over ? seen : -LASTS_FORGETS) * o->dt, 0,
+				   EXCESS_MAX * objective_s + 1);
+	over = room_stands(p, o, objective_s) || p->excess_s >= EXCESS_MAX * objective_s ||
+	       (p->lasts_s >= LASTS_S && p->excess_s >= LASTS_EXCESS * objective_s) ||
 	       (excess >= STEEP && p->excess_s >= STEEP_EXCESS * objective_s);
 	return over ? SHORT_WAIT_S : objective_s;
 }

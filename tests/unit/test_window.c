@@ -206,7 +206,7 @@ static void nobody_is_told_late_unless_places_are_short(void **state)
 	assert_near((int)plan.greeting_timeout_us, 30060000, 1000);
 	put(SIGNAL_CPU_STALL_RATIO, 1);
 	put(SIGNAL_MTA_CPU_CORES, 1);
-	run(10, 100, 20, 80, 20, 12,
+	run(10, 200, 20, 180, 20, 12,
 	    /* an overload that lasts: the objective, three greetings, and what is waited in
 	     * front */
 	    ALL);
@@ -388,7 +388,7 @@ static void where_memory_binds_places_come_free_by_the_window(void **state)
 	assert_true(window.view.hard_binds);
 	assert_near(window.view.capacity_per_s, 97, 15);
 	assert_near((int)plan.pass_milli, 20000, 5000);
-	run(5, 30, 20, 0, 10, 0.1, ALL);
+	run(8, 30, 20, 0, 10, 0.1, ALL);
 	assert_near((int)plan.hold_us, 200000, 1000);
 }
 
