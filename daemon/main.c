@@ -16,17 +16,17 @@
 
 static const char usage[] =
 	"Usage: penstockd [OPTION]...\n"
-	"Measures this machine and tells whatever fronts the mail server when to answer new SMTP connections with 451.\n"
+	"Measures this machine, and tells the fronts of the mail server when to answer new SMTP connections with 451.\n"
 	"\n"
 	"  -c FILE                configuration (default /etc/penstock/penstock.conf and penstock.conf.d/*.conf, all optional)\n"
 	"  -o SECTION.KEY=VALUE   one option, over the file; may be repeated\n"
-	"      --run-dir DIR      sockets and the plan (default /run/penstock)\n"
-	"      --state-dir DIR    what outlives a restart (default /var/lib/penstock)\n"
-	"      --observe          compute, publish and log, admit everything (daemon.mode=observe)\n"
+	"      --run-dir DIR      directory of sockets and plan (default /run/penstock)\n"
+	"      --state-dir DIR    directory of what is kept over a restart (default /var/lib/penstock)\n"
+	"      --observe          measure, publish and log, but admit every connection (daemon.mode=observe)\n"
 	"      --check-config     exit 0, or 78 with FILE:LINE: section.key: reason\n"
 	"      --print-config     every option with the value in force\n"
 	"      --print-metrics    every metric of /metrics: name, kind, unit, labels, what replaces it, what it means; tabs between\n"
-	"      --support          what this kernel and privilege allow, signal by signal\n"
+	"      --support          which signals this kernel and these privileges allow\n"
 	"      --version, --help\n"
 	"\n"
 	"SIGHUP reloads, SIGTERM stops: mail then flows as if penstock were not there. See penstockd(8), penstockctl(1).\n";

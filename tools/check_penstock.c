@@ -37,7 +37,7 @@ static const char usage[] =
 	"  -v, --verbose                  more lines: resources and fronts; -vv: sensors, too\n"
 	"      --run-dir DIR, -h, --help, -V, --version\n"
 	"\n"
-	"CRITICAL too: penstockd does not answer (mail flows unguarded), it is blind. WARNING too: a front that is configured is\n"
+	"Also CRITICAL: penstockd does not answer (mail flows unguarded), or is blind. Also WARNING: a configured front is\n"
 	"down, the machine is drained, the last reload was refused.\n"
 	"\n"
 	"Example: check_penstock -w 1 -c 3 --warning-deferred 5 --critical-deferred 50 --critical-wait 14400\n";

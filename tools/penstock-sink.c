@@ -34,13 +34,13 @@ static const char usage[] =
 	"  --listen ADDRESS:PORT   default 127.0.0.1:2526\n"
 	"  --slots N               sessions at once; more wait in the accept queue (default 1000)\n"
 	"  --backlog N             length of the accept queue (default 128)\n"
-	"  --greet DURATION        the greeting comes so late\n"
+	"  --greet DURATION        delay of the greeting\n"
 	"  --cpu DURATION          CPU that each message takes\n"
 	"  --wait DURATION         time that each message takes without CPU\n"
 	"  --store FILE            appends \"BYTES CHECKSUM\" of each message\n"
 	"  --help, --version\n"
 	"\n"
-	"SIGUSR1 prints what it has counted, SIGTERM too and ends.\n";
+	"SIGUSR1 prints the counts; SIGTERM prints them and ends it.\n";
 
 struct sink {
 	struct event_base *base;

@@ -51,7 +51,7 @@ struct history_record {
 	uint8_t unused[3];
 	float pressure[RESOURCE__COUNT]; /* the highest of each */
 	float demand; /* offered / what can be carried, the highest */
-	float driver_pressure; /* of the driver that pressed most */
+	float driver_pressure; /* of the driver: the highest */
 	float driver_value; /* of its signal, in the signal's unit */
 	float window, in_flight; /* of the services that are shed: the last, the highest */
 	float server_time_s, connect_220_s; /* the highest */

@@ -17,7 +17,7 @@ static void explain_signals(const struct status *s, struct text *out)
 {
 	const struct pressure *p = &s->view.pressure;
 
-	text_append(out, "1. What the machine says, and what is wanted of it\n");
+	text_append(out, "1. Each signal and its target (pressure = signal / target)\n");
 	for (int r = 0; r < RESOURCE__COUNT; r++) {
 		text_append(out, "   %-6s ", resource_name((enum resource)r));
 		if (!p->known[r]) {
@@ -38,7 +38,7 @@ static void explain_signals(const struct status *s, struct text *out)
 			/* Pressure is computed from the smoothed value. Show that value if it
 			 * differs from the last one. */
 			if (fabs(lately - s->sample.value[i]) > 0.1 * p->target[i]) {
-				text_append(out, ", lately ");
+				text_append(out, ", smoothed ");
 				words_value(out, signal_info[i].unit, lately);
 			}
 			text_append(out, "  (target ");
@@ -187,7 +187,7 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 	if (l->known & LOAD_UNGREETED)
 		text_append(out, ", waiting for a greeting %.0f", l->ungreeted);
 	if (l->known & LOAD_HELD && (l->held > 0 || s->plan.service[i].hold_us))
-		text_append(out, ", held in front of it %.0f (the first for %.1f s)", l->held,
+		text_append(out, ", waiting for a place %.0f (the first for %.1f s)", l->held,
 			    l->held_longest_s);
 	text_append(out, "\n");
 	text_append(out, "   offered %.1f/s, admitted %.1f/s", w->offered_per_s, w->admitted_per_s);
@@ -256,14 +256,16 @@ static void explain_filter(const struct status *s, unsigned i, struct text *out)
 static void explain_counts(const struct status *s, unsigned i, struct text *out)
 {
 	const struct counts_service *c = &s->total[i];
+	int said = 0;
 
-	text_append(out, "   so far: %llu admitted, %llu deferred", (unsigned long long)c->admitted,
-		    (unsigned long long)c->deferred);
+	text_append(out, "   since the start: %llu admitted, %llu deferred",
+		    (unsigned long long)c->admitted, (unsigned long long)c->deferred);
 	for (int r = 0; r < REASON__COUNT; r++)
 		if (c->deferred_by[r])
-			text_append(out, " (%s %llu)", reason_name((enum reason)r),
+			text_append(out, "%s%s %llu", said++ ? ", " : " (",
+				    reason_name((enum reason)r),
 				    (unsigned long long)c->deferred_by[r]);
-	text_append(out, "\n");
+	text_append(out, said ? ")\n" : "\n");
 }
 
 void explain_status(const struct status *s, const struct in6_addr *address,

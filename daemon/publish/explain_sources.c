@@ -47,12 +47,12 @@ static void explain_outlook(const struct status *s, const struct source_picture 
 		    s->plan.service[0].cutoff[v->source.band % PLAN_BANDS] >> 22);
 	if (p->admitted_in_s == 0) {
 		text_append(out, s->plan.service[0].reserve_256
-					 ? "its rank passes now"
-					 : "places are not short: every rank passes now");
+					 ? "its rank is high enough now"
+					 : "places are not short: every rank is high enough now");
 	} else if (p->admitted_in_s == UINT32_MAX) {
-		text_append(out, "at the current load it is not admitted within a week");
+		text_append(out, "at the current load it would not be admitted within a week");
 	} else {
-		text_append(out, "at the current load it is admitted with a retry in ");
+		text_append(out, "at the current load it would be admitted if it retries in ");
 		words_duration(out, p->admitted_in_s);
 	}
 	if (v->deferred)
@@ -85,7 +85,7 @@ void explain_source(const struct status *s, const struct source_picture *p, stru
 		    v->pool[0] ? "pool " : words_group(v->address, name), v->pool[0] ? v->pool : "",
 		    v->pool[0] ? ", one source with all its networks" : "");
 	explain_wait(s, v, out);
-	text_append(out, "   takes %.3g s of service a second", v->rate);
+	text_append(out, "   uses %.3g s of the server a second", v->rate);
 	if (v->usual > 0)
 		text_append(out, ", usually %.3g", v->usual);
 	if (s->sources.fair_rate >= 0)

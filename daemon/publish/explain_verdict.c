@@ -12,13 +12,13 @@ static const char *limit_sentence(enum limit limit)
 {
 	switch (limit) {
 	case LIMIT_WINDOW:
-		return "as many sessions are in flight as the window has";
+		return "as many sessions are in flight as the window allows";
 	case LIMIT_UNGREETED:
 		return "too many sessions wait for their greeting already";
 	case LIMIT_RATE:
-		return "the admission rate is used up for the moment";
+		return "the admission rate is used up at this moment";
 	case LIMIT_CUTOFF:
-		return "places are short, and by rank, rate or sessions this source comes last";
+		return "places are short, and its rank, rate or number of sessions puts it last";
 	case LIMIT_ORDER:
 		return "an operator ordered it";
 	case LIMIT_REFUSED:

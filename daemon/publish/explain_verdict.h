@@ -2,7 +2,7 @@
  * reasons, and what the deferred are told.
  *
  * Example: "5. A new connection now: 41 % were deferred in the last seconds: cpu 90 %, source 10 %
- * of them", "one of them: deferred, the admission rate is used up for the moment; reason cpu:
+ * of them", "one of them: deferred, the admission rate is used up at this moment; reason cpu:
  * ..." */
 #ifndef PENSTOCK_PUBLISH_EXPLAIN_VERDICT_H
 #define PENSTOCK_PUBLISH_EXPLAIN_VERDICT_H

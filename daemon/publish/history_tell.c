@@ -12,7 +12,7 @@
 #define APART_S 60 /* a shorter pause does not end a stretch */
 #define WIDE 79
 #define FEW 30 /* sources: fewer than this are counted exactly */
-#define PRESSES 0.5f /* of its target: a lower pressure is not worth naming */
+#define NAMED_FROM 0.5f /* of its target: a lower pressure is not worth naming */
 
 /* What a stretch is about; what clients were told comes first. */
 static enum headline_kind kind_of(const struct history_record *r)
@@ -95,8 +95,8 @@ static void add_reading(const struct history_record *r, struct text *out)
 
 static void add_driver(const struct history_record *r, struct text *out)
 {
-	if (r->driver[0] && r->driver_pressure > PRESSES) {
-		text_append(out, "; %s pressed most: ", r->driver);
+	if (r->driver[0] && r->driver_pressure > NAMED_FROM) {
+		text_append(out, "; highest pressure: %s, ", r->driver);
 		add_reading(r, out);
 	}
 	if (r->unit[0])
@@ -299,7 +299,7 @@ static void add_row(const struct history_record *r, struct text *out)
 	text_append(out, " %-9s", level_name((enum level_number)r->level));
 	add_figure(out, 6, r->driver_pressure, 2);
 	text_append(out, " %-7.7s", r->driver[0] ? r->driver : "-");
-	add_figure(out, 5, r->window < 0 ? -1 : floorf(r->window), 0);
+	add_figure(out, 6, r->window < 0 ? -1 : floorf(r->window), 0);
 	add_figure(out, 5, r->in_flight, 0);
 	text_append(out, "\n");
 }
@@ -311,8 +311,8 @@ void history_table(const struct history_record *records, size_t count, unsigned 
 
 	if (count == 0)
 		return;
-	text_append(out, "%-14s %8s %8s %8s %-9s %6s %-7s %5s %5s\n", "FROM", "OFFER/s", "ADMIT/s",
-		    "DEFER/s", "LEVEL", "TIMES", "DRIVER", "WIN", "IN");
+	text_append(out, "%-14s %8s %8s %8s %-9s %6s %-7s %6s %5s\n", "FROM", "OFFER/s", "ADMIT/s",
+		    "DEFER/s", "LEVEL", "PRESS", "DRIVER", "WINDOW", "OPEN");
 	for (size_t i = 0; i < count; i += each) {
 		struct history_record sum = { .at_s = records[i].at_s,
 					      .period_s = records[i].period_s };

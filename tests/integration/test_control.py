@@ -160,7 +160,7 @@ def _():
 def _():
     with world(options={"source.trusted": "192.0.2.0/24"}) as w:
         text = w.daemon.ctl("explain", check=0).stdout
-        for part in ("1. What the machine says", "2. Together", "3. Level", "4. Service mx", "5. A new connection now"):
+        for part in ("1. Each signal and its target", "2. Together", "3. Level", "4. Service mx", "5. A new connection now"):
             check(part in text, f"{part!r} is not in {text}")
         check("source.trusted" in w.daemon.ctl("explain", "192.0.2.7", check=0).stdout, "trusted")
         check("no numeric address" in w.daemon.ctl("explain", "mail.example.org", check=2).stderr, "a name is refused")

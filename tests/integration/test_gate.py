@@ -59,7 +59,7 @@ def _():
         check(w.daemon.metric('penstock_decisions_total{front="gate",verdict="defer",reason="drain"}') >= 2, w.daemon.document("/metrics"))
         wait_for(lambda: w.daemon.status()["in_flight"] == 0, "nobody in flight")
         known = w.daemon.ctl("explain", "10.77.0.61").stdout
-        check("deferred since" in known and "of service a second" in known, known)
+        check("deferred since" in known and "s of the server a second" in known, known)
 
 
 place.isolate()

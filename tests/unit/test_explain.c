@@ -78,7 +78,7 @@ static void an_exhausted_rate_is_what_stands_against_it(void **state)
 	defer(630, 560, 63);
 	text = explain(NULL);
 	assert_says(text, "99 % were deferred in the last seconds: cpu 90 %, source 10 % of them");
-	assert_says(text, "one of them: deferred, the admission rate is used up for the moment");
+	assert_says(text, "one of them: deferred, the admission rate is used up at this moment");
 	assert_says(text, "reason cpu");
 	assert_says(text, "6. On the wire: 451");
 	assert_null(strstr(text, "no limit was met"));

@@ -17,12 +17,12 @@ enum { EXIT_SAME = 0, EXIT_DIFFERS = 1, EXIT_USAGE = 2, EXIT_UNREADABLE = 3 };
 
 static const char usage[] =
 	"Usage: penstock-replay [-c FILE] [-o SECTION.KEY=VALUE]... [--diff] [--json] [--from TIME] [--to TIME] TRACE\n"
-	"Gives a trace that penstockd recorded (daemon.record) to the engine of this build, and prints tick by tick what it answers.\n"
+	"Gives a trace that penstockd recorded (daemon.record) to the engine of this build, and prints its answers tick by tick.\n"
 	"\n"
 	"  -c, --config FILE   this configuration instead of the recorded one\n"
-	"  -o KEY=VALUE        one option of it otherwise: -o target.cpu_stall_ratio=50%\n"
-	"      --diff          only where the answers are not the recorded ones, bit by bit: the first tick in full; exit 1 if any\n"
-	"      --json          an object a line\n"
+	"  -o KEY=VALUE        one option instead of the recorded one: -o target.cpu_stall_ratio=50%\n"
+	"      --diff          only ticks whose answers differ from the recorded ones by a bit, the first in full; exit 1 if any\n"
+	"      --json          one JSON object a line\n"
 	"      --from TIME     print from there on: 90, 20ms, 5min since the recording began\n"
 	"      --to TIME       up to there\n"
 	"      --version\n"

@@ -74,7 +74,7 @@ static void show_services(const json_t *status, FILE *out)
 			fprintf(out, " (%s)", string(service, "regime"));
 		show_number(out, ", in flight", number(service, "in_flight"), "");
 		if (number(service, "held") > 0) {
-			show_number(out, ", held", number(service, "held"), "");
+			show_number(out, ", waiting for a place", number(service, "held"), "");
 			show_number(out, " for up to", number(service, "held_longest_s"), " s");
 		}
 		show_number(out, ", busy", number(service, "busy"), "");
@@ -216,8 +216,7 @@ static void show_neighbours(const json_t *status, FILE *out)
 			string(leak, "unit"), number(leak, "left_s") / 60);
 }
 
-/* In lines of at most 79 columns. */
-static void show_wrapped(FILE *out, const char *text)
+void show_wrapped(FILE *out, const char *text)
 {
 	int column = 0;
 
@@ -303,8 +302,8 @@ static void show_head(const json_t *status, FILE *out)
 	show_wrapped(out, string(headline, "sentence"));
 	if (json_is_string(json_object_get(headline, "advice")))
 		show_wrapped(out, string(headline, "advice"));
-	fprintf(out, "%s since %s, %s, %s\n", string(status, "level_name"), string(status, "since"),
-		string(status, "state"), string(status, "mode"));
+	fprintf(out, "level %s since %s, state %s, mode %s\n", string(status, "level_name"),
+		string(status, "since"), string(status, "state"), string(status, "mode"));
 	if (json_object_get(status, "order_until"))
 		fprintf(out, "  until %s\n", string(status, "order_until"));
 	if (json_string_length(json_object_get(status, "order_reason")))

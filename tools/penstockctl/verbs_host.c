@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "publish/support.h"
 #include "penstockctl/judged.h"
+#include "penstockctl/show.h"
 #include "penstockctl/verb_check.h"
 #include "penstockctl/verb_history.h"
 #include "penstockctl/verbs_run.h"
@@ -72,7 +73,7 @@ int verb_history(const struct options *o)
 
 	if (r == 0) {
 		if (j->words[0] && !o->json)
-			printf("%s\n", j->words);
+			show_wrapped(stdout, j->words);
 		code = show_history(j->config.state_dir, o->since, o->until, o->json);
 	} else if (j) {
 		code = show_check_config(&j->errors, false);
