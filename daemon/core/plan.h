@@ -36,8 +36,8 @@ enum plan_shed { PLAN_SHED_YES, PLAN_SHED_LAST, PLAN_SHED_NO };
 /* Each band has credits of its own, and so a cut-off of its own: NEW for sources never seen before,
  * PROMISED for sources whose promised time (or whose patience) is about to run out. */
 enum plan_band { PLAN_BAND_GENERAL, PLAN_BAND_NEW, PLAN_BAND_PROMISED, PLAN_BANDS };
-/* A source's rate or volume: as usual; unusual against its own past and against the fair share,
- * which matters while places are short (plan_service.kept); over a limit that the operator set,
+/* A source's rate or volume: as usual; unusual against its own past and the fair share, which
+ * matters while places are short (plan_service.reserve_256); over a limit that the operator set,
  * which always matters. */
 enum plan_heavy { PLAN_HEAVY_NO, PLAN_HEAVY_SHARE, PLAN_HEAVY_LIMIT };
 

@@ -32,9 +32,9 @@ void history_teller_feed(struct history_teller *teller, const struct history_rec
 void history_teller_end(struct history_teller *teller);
 
 /* One sentence for each stretch of time in which something was so: "03:12 to 03:19 deferred 41 %
- * (8,112 of 19,785 connections, about 2,930 sources): disk 100 %; highest pressure: disk, fsync_p99_us
- * 1.9 s, driven by backup.service". Where several services were asked, each has its share. Times
- * are local. */
+ * (8,112 of 19,785 connections, about 2,930 sources): disk 100 %; highest pressure: disk,
+ * fsync_p99_us 1.9 s, driven by backup.service". Where several services were asked, each has its
+ * share. Times are local. */
 void history_sentences(const struct history_record *records, size_t count, struct text *out);
 /* About `lines` lines, each of as many records as it takes. */
 void history_table(const struct history_record *records, size_t count, unsigned lines,
