@@ -26,8 +26,8 @@ static void serve(struct load_service *l, unsigned jobs)
 	l->session_us += jobs * 200000;
 }
 
-/* The queue behind the server lets 20 a second leave, and one service brings them all. Whoever
- * brought nothing so far may begin. */
+/* The queue behind the server lets 20 a second leave, and one service brings them all. A service
+ * that brought nothing so far may begin. */
 static void a_small_service_has_its_part_of_a_queue_that_binds(void **state)
 {
 	static struct engine engine;

@@ -96,7 +96,7 @@ static void the_class_is_that_of_most_who_are_deferred(void **state)
 	assert_says(text, "reason source");
 }
 
-/* Others are deferred; this one comes before them. */
+/* Other sources are deferred; this one comes before them. */
 static void who_comes_first_is_told_so(void **state)
 {
 	struct source_picture first = { .view.source = { .rank = PLAN_RANK_MAX } }, last = { 0 };

@@ -288,7 +288,7 @@ static void neighbours_in_cgroup2(void **state)
 	worker_close(env.worker);
 }
 
-/* A host with cgroup v1, and docker's container on it: nobody but v1 knows the server's group. */
+/* A host with cgroup v1 and a container of docker: only v1 has the server's group. */
 static struct sensor_env v1_env(bool hybrid)
 {
 	struct sensor_env env = env_of("docker/mail");

@@ -1,4 +1,4 @@
-/* Where nobody reads the log, its end does not wait for it. */
+/* If no process reads the log, log_close() does not wait for one. */
 #include "cmocka_test.h"
 
 #include <fcntl.h>
@@ -25,7 +25,7 @@ static void its_end_does_not_wait_for_who_does_not_read(void **state)
 	alarm(120); /* which ends this test where the end waits */
 	log_close();
 	alarm(0);
-	/* The thread goes on when it can, and nobody is told. */
+	/* The thread goes on when it can; nothing reports that. */
 	signal(SIGPIPE, SIG_IGN);
 	assert_true(dup2(null, STDERR_FILENO) >= 0);
 	close(null);

@@ -119,7 +119,7 @@ static void fake_says(struct fake *f, int going)
 	sd_bus_message_unref(m);
 }
 
-/* Everybody who could hold the write end has let go. */
+/* All processes that could hold the write end have closed it. */
 static bool is_released(struct fake *f)
 {
 	struct pollfd p = { .fd = f->pipe_fd[0] };

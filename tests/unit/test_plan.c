@@ -30,8 +30,8 @@ static struct plan_request asks(void)
 				      .score = PLAN_UNLIMITED };
 }
 
-/* Ranks are predictions: a wrong one must not leave the machine idle. Who comes last gets what is
- * not kept for the others. */
+/* Ranks are predictions: a wrong one must not leave the machine idle. A source that comes last gets
+ * what is not reserved for the others. */
 static void who_comes_last_gets_what_others_leave(void **state)
 {
 	for (int why = 0; why < 3; why++) {

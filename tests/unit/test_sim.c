@@ -88,7 +88,7 @@ static void senders_retry_as_the_table_says(void **state)
 	assert_near(retry_next_s(RETRY_HOTMAIL, 9, 20 * MINUTE), 24 * MINUTE, 0.1);
 	assert_true(retry_next_s(RETRY_AOL, 5, 31 * MINUTE) < 0);
 	assert_true(retry_next_s(RETRY_APP, 1, 0) < 0);
-	/* Everybody gives up in the end, within the patience that is told. */
+	/* Every sender gives up in the end, within its stated patience. */
 	for (int i = 0; i < RETRY__COUNT; i++) {
 		double age = 0, next;
 		unsigned tries = 1;
@@ -254,8 +254,8 @@ static void a_clairvoyant_pays_for_processes(void **state)
 		tick[i].fork_jobs = 1;
 	come(tick, 0, 900, 1);
 	assert_int_equal(clairvoyant_refused(tick, 1000, refused), 0);
-	/* At twice the capacity it makes no process for whoever waits: it gets as many through as
-	 * without the cost, but for the onset. */
+	/* At twice the capacity it forks no process for waiting messages: except at the onset, it
+	 * gets as many through as without that cost. */
 	come(tick, 0, 900, 2);
 	assert_near((int)clairvoyant_refused(tick, 1000, refused), 1800 - 900 - 10 + 5, 8);
 	/* Sizes count: half as large, twice as many. */

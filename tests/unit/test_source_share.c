@@ -106,7 +106,7 @@ static void seniority_goes_first_and_newcomers_keep_a_tenth(void **state)
 			uint32_t who = 0x0a000000 + ((i * 20 + k) % 3600) * 256;
 			bool in = ask(&w, who).admit;
 
-			/* The first moments are for whoever comes: what arrives is not known
+			/* In the first moments every source is admitted: what arrives is not known
 			 * yet. */
 			if (i >= 20 && i < 180) {
 				old_asked++;
@@ -183,8 +183,8 @@ static void an_onset_is_not_blamed_on_those_who_were_there(void **state)
 	end(&w);
 }
 
-/* An unusual source has all that others leave: all of the window where there is nobody else, and
- * what makes room for them where there is. In observe mode the same. */
+/* An unusual source may use all that others leave: the whole window if there is no other source,
+ * and less if there are some. The same in observe mode. */
 static void what_is_kept_from_the_unusual_is_for_somebody(void **state)
 {
 	for (int observe = 0; observe < 2; observe++) {

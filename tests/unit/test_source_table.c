@@ -94,7 +94,8 @@ static void a_wall_clock_that_is_set_changes_no_wait(void **state)
 	}
 }
 
-/* A full ledger goes on: strangers who ask once do not wash out who came back, nor who is known. */
+/* A full ledger: unknown sources that ask once do not displace those that came back, or are
+ * known. */
 static void a_full_ledger_forgets_the_least(void **state)
 {
 	struct world w;

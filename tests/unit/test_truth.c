@@ -1,5 +1,5 @@
-/* What people read is held against what clients were told, every second: through an overload, a
- * drain, a neighbour that presses and observe mode, and the minute after each. In virtual time; the
+/* Compares what people read with what clients were told, every second: through an overload, a
+ * drain, load of a neighbour and observe mode, and the minute after each. In virtual time; the
  * server does 30 messages a second. */
 #include "cmocka_test.h"
 
@@ -293,7 +293,8 @@ static void an_overload_and_the_minute_after_it(void **state)
 	assert_int_equal(kind(), HEADLINE_NORMAL);
 }
 
-/* A neighbour has the CPUs. Whatever that does to mail, the headline says what clients are told. */
+/* A neighbour uses the CPUs. The headline says what clients are told, whatever that does to
+ * mail. */
 static void a_neighbour_with_and_without_an_overload(void **state)
 {
 	run(10, 30);
@@ -348,7 +349,7 @@ static void an_order_takes_the_level_away(void **state)
 	assert_in_range(w.engine.view.level.number, LEVEL_NORMAL, LEVEL_ELEVATED);
 }
 
-/* Nobody is refused, so nobody is alarmed; what enforcing would do is told beside it. */
+/* No client is refused, so there is no alarm; the headline also says what enforcing would do. */
 static void observe_mode_never_alarms(void **state)
 {
 	struct headline h;

@@ -116,7 +116,7 @@ static void a_server_over_its_knee_is_cut_to_what_it_completes(void **state)
 	assert_int_equal(window.view.reason, REASON_CPU);
 }
 
-/* They do no work and may stay for long. */
+/* They use no CPU and may stay for long. */
 static void who_is_stuck_takes_no_place_from_others(void **state)
 {
 	double before;
@@ -230,7 +230,7 @@ static void a_queue_that_comes_and_goes_may_wait_and_one_that_stands_may_not(voi
 	run(1.2, 30, 50, 0, 12, 10, ALL); /* and a second after its end */
 	assert_near((int)plan.hold_us, 5000000, 1000);
 	run(1, 3000, 50, 0, 12, 10,
-	    ALL); /* so much that nobody of it finds a place in time, however soon it ends */
+	    ALL); /* so much that none of it finds a place in time, even if it ends soon */
 	assert_near((int)plan.hold_us, 200000, 1000);
 }
 
