@@ -101,7 +101,7 @@ def greetings_of(number):
 
 
 def several_served(world, number=12):
-    """They are all greeted with 220. Whoever is refused as late comes again: the machine that runs this, and the server in this very
+    """They are all greeted with 220. A client that is refused late comes again: the machine that runs this, and the server in this very
     process, may really be slow."""
     for _ in range(5):
         late = world.daemon.status()["decisions"]["by_reason"].get("late", 0)

@@ -134,7 +134,7 @@ class Host:
 class Cluster:
     def __init__(self, release):
         if not haproxy.command(release):
-            raise Skip(f"HAProxy of {release} cannot be had here")
+            raise Skip(f"HAProxy of {release} is not available here")
         self.release, self.directory = release, tempfile.mkdtemp(prefix="penstock-test-")
         self.hosts, self.balancer = [], None
         try:
@@ -377,7 +377,7 @@ class Spoe:
 
     def __init__(self, release, options=None):
         if not haproxy.command(release):
-            raise Skip(f"HAProxy of {release} cannot be had here")
+            raise Skip(f"HAProxy of {release} is not available here")
         self.options = options or {}
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         self.mail = Mailbox("mail", "127.0.0.1", 2525)

@@ -84,7 +84,7 @@ def _():
         w.mail_flows()
 
 
-@test("SIGSTOP of it: mail flows, penstockctl is answered, whoever asks by HTTP waits; it is replaced, and their questions are answered")
+@test("SIGSTOP of it: mail flows, penstockctl is answered, HTTP clients wait; it is replaced, and their questions are answered")
 def _():
     with world() as w:
         pid = process(w)

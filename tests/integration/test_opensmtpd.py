@@ -31,7 +31,7 @@ class World:
     def __init__(self, release, options=None):
         self.options = options or {}
         if not opensmtpd.available(release):
-            raise Skip(f"OpenSMTPD of {release} cannot be had here")
+            raise Skip(f"OpenSMTPD of {release} is not available here")
         self.directory = tempfile.mkdtemp(prefix="t-", dir=BUILD)
         os.chmod(self.directory, 0o755)
         self.path = os.path.join(self.directory, "sock/line.sock")

@@ -99,7 +99,7 @@ def _():
         told(w, "backend_down", 1, w.proxy)
 
 
-@test("several listeners: 0.0.0.0 and [::] in one option, a restart keeps them, one that cannot be had is named")
+@test("several listeners: 0.0.0.0 and [::] in one option, a restart keeps them, one that cannot be opened is named")
 def _():
     manager = Manager()
     with World(proxy_options={"front.proxy.listen": f"127.0.0.1:{PORT}, [::1]:{PORT}"}, **manager.service()) as w:
