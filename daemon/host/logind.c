@@ -44,7 +44,7 @@ static void say(struct logind *l)
 	if (l->why[0])
 		log_info("%s", l->why);
 	else
-		log_info("logind will tell when the machine goes down");
+		log_info("logind announces when the machine shuts down");
 	memcpy(l->told, l->why, sizeof(l->told));
 }
 
@@ -241,13 +241,13 @@ void logind_tick(struct logind *l, uint64_t now_us, double in_flight)
 {
 	if (l->going_down && l->inhibitor_fd >= 0 && now_us >= l->going_down_us + HOLD_MIN_US &&
 	    (in_flight <= 0 || now_us >= l->going_down_us + HOLD_MAX_US)) {
-		log_notice("the machine may go down now: %.0f sessions are open",
+		log_notice("the machine may shut down now: %.0f sessions are open",
 			   in_flight > 0 ? in_flight : 0);
 		release(l);
 	}
 	if (l->going_down && now_us >= l->going_down_us + STAYS_UP_US) {
 		log_warning(
-			"The machine was to go down %d minutes ago and is still up. Mail is taken again.",
+			"The shutdown that was announced %d minutes ago did not happen. Mail is accepted again.",
 			(int)(STAYS_UP_US / (60 * US_PER_S)));
 		stay_up(l);
 	}

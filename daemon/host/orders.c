@@ -143,18 +143,18 @@ static void going_down(void *context)
 	enum engine_state state = o->engine->view.state;
 
 	log_notice(
-		"the machine goes down: new mail is answered with \"server shutdown in progress\"");
+		"the machine shuts down: new connections get \"451 4.3.2 ... server shutdown in progress\"");
 	if (state == STATE_DRAINING || state == STATE_MAINTENANCE)
 		return;
 	o->by_shutdown = true;
-	order(o, STATE_DRAINING, 0, "the machine goes down");
+	order(o, STATE_DRAINING, 0, "the machine shuts down");
 }
 
 static void stays_up(void *context)
 {
 	struct orders *o = context;
 
-	log_notice("the machine does not go down after all");
+	log_notice("the shutdown of the machine was cancelled");
 	if (o->by_shutdown && o->engine->view.state == STATE_DRAINING)
 		order(o, STATE_SERVING, 0, NULL);
 	o->by_shutdown = false;
