@@ -11,7 +11,7 @@
 	X(DISK, "disk", "disk I/O or spool space limits what this machine can carry") \
 	X(NIC, "nic", "the network link limits what this machine can carry") \
 	X(SMTP, "smtp", \
-	  "the mail server itself does not keep up: slots, accept queue or server time") \
+	  "the mail server itself does not keep up (slots, accept queue or server time)") \
 	X(QUEUE, "queue", "mail leaves the queue behind the server more slowly than it arrives") \
 	X(LATE, "late", "admitted, but the mail server did not greet in time") \
 	X(SOURCE, "source", "places are short, and other sources come first") \

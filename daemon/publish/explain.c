@@ -146,7 +146,7 @@ static const char *capacity_from(const struct window_view *w)
 	switch (w->regime) {
 	case REGIME_FREE:
 	case REGIME_CAPPED:
-		return w->cpu_per_job_s > 0 ? "predicted from the CPU of a message" : "supposed";
+		return w->cpu_per_job_s > 0 ? "predicted from the CPU of a message" : "assumed";
 	case REGIME_OVER:
 		return "as completed";
 	default:

@@ -43,7 +43,7 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 	if (!(l->known & LOAD_HELD) || !plan_may_wait(v) || expected_us >= p->hold_us)
 		return false;
 	text_append(out,
-		    "waits in front of the server for about %.1f s, as %s; %.0f wait already, "
+		    "waits in front of the server for about %.1f s, because %s; %.0f wait already, "
 		    "those of a lower rank come after it. After %.1f s it would be answered 4xx\n",
 		    (double)expected_us / 1e6, limit_sentence((enum limit)v.limit), l->held,
 		    (double)p->hold_us / 1e6);
