@@ -4,18 +4,20 @@
  * much of SMTP as it needs to count answers.
  *
  * The server owes
- * the greeting, from the connection on; with implicit TLS (RFC 8314) nothing until the client's
- * first record is complete;
- * one answer for each complete line of the client, as many as came in one group (RFC 2920); half a
- * line owes nothing;
- * one answer for a message, from the end of its CRLF.CRLF on, wherever that stands in the bytes
- * (RFC 5321 4.1.1.4). A message
- * begins when the server says 354, so what a client sends too early is a message only if the server
- * said so;
- *   one answer for a chunk, from its last octet on (BDAT, RFC 3030);
- *   one answer for each line of an AUTH dialogue (334, RFC 4954), whatever it says;
- * nothing more after it has said 221 or 421, since then it closes. An answer is given with its last
- * line; the greeting with its first octet, since some servers say half of it on purpose and wait.
+ *
+ *   - the greeting, from the connection on. With implicit TLS (RFC 8314) it owes nothing until the
+ *     client's first record is complete;
+ *   - one answer for each complete line of the client, also for lines that come in one group
+ *     (RFC 2920). An incomplete line owes nothing;
+ *   - one answer for a message, from the end of its CRLF.CRLF on, wherever that is in the bytes
+ *     (RFC 5321 4.1.1.4). A message begins when the server says 354, so bytes that a client sends
+ *     too early are a message only if the server then says 354;
+ *   - one answer for a chunk, from its last octet on (BDAT, RFC 3030);
+ *   - one answer for each line of an AUTH dialogue (334, RFC 4954), whatever the line is;
+ *   - nothing after it has said 221 or 421, since then it closes.
+ *
+ * An answer is given with its last line; the greeting with its first octet, since some servers send
+ * half of it on purpose and then wait.
  *
  * Behind the server's 220 to STARTTLS (RFC 3207) only records can be seen (RFC 8446 5.1): the
  * server owes something when the client's records are complete and it has been quiet for
@@ -26,9 +28,9 @@
  * (smtp_usual_stuck_us()) is stuck. It counts as stuck and not as busy until the server answers.
  * Nothing that its client sends meanwhile changes that.
  *
- * What cannot be known: a server that takes lines ended by a bare LF as the end of a message is
- * seen to have taken one when it answers; inside TLS a message that stops in the middle of its text
- * looks like one that was sent. */
+ * What it cannot know: if a server accepts a dot between bare LFs as the end of a message, that
+ * shows only when it answers; inside TLS, a message that stops in the middle of its text looks like
+ * one that was sent. */
 #ifndef PENSTOCK_CORE_SMTP_TRACK_H
 #define PENSTOCK_CORE_SMTP_TRACK_H
 
@@ -118,7 +120,7 @@ struct smtp_track_change smtp_track_client(struct smtp_track *track, uint64_t no
 					   const char *bytes, size_t length);
 struct smtp_track_change smtp_track_server(struct smtp_track *track, uint64_t now_us,
 					   const char *bytes, size_t length);
-/* Now and then (100 ms): finds the quiet client behind TLS, and the session that is stuck after
+/* Call it every 100 ms: finds clients behind TLS that are quiet, and sessions that are stuck after
  * `stuck_us`. */
 struct smtp_track_change smtp_track_tick(struct smtp_track *track, uint64_t now_us,
 					 uint64_t stuck_us);
