@@ -47,6 +47,7 @@ struct smtp {
 	struct mark marks[MARKS]; /* a ring: the oldest first */
 	unsigned marks_head, marks_count;
 	uint64_t audited_us;
+	uint64_t lost_said; /* sessions for which the map had no room, up to which it was said */
 	unsigned taken_over; /* sessions that were open before */
 	struct {
 		int64_t in_flight, ungreeted, busy, stuck;
@@ -437,6 +438,20 @@ static void learn_usual(struct smtp *s)
 			 __ATOMIC_RELAXED);
 }
 
+/* At the first one, and each time there are twice as many. */
+static void say_lost(struct smtp *s)
+{
+	uint64_t lost = s->bpf->bss->sessions_lost;
+
+	if (!lost || lost < 2 * s->lost_said)
+		return;
+	s->lost_said = lost;
+	log_warning(
+		"Cannot count all SMTP sessions: the kernel's table has room for %u, and %llu found none. They are missing in the count of sessions in flight. "
+		"Put penstock-proxy in front of the mail server: it counts them all.",
+		bpf_map__max_entries(s->bpf->maps.sessions), (unsigned long long)lost);
+}
+
 unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
 {
 	struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
@@ -450,6 +465,7 @@ unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
 	}
 	learn_usual(s);
 	look(s);
+	say_lost(s);
 	if (now_us - s->audited_us < AUDIT_US)
 		return 0;
 	s->audited_us = now_us;
