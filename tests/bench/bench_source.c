@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "core/engine.h"
+#include "busy_engine.h"
 #include "core/source.h"
 #include "core/splitmix.h"
 
@@ -189,28 +189,12 @@ static void verdicts(const struct source_table *table, const struct plan *plan, 
 static void ticks(struct source_table *table, struct plan *plan, double ns)
 {
 	static uint32_t whole[TICKS];
-	static struct engine engine;
-	static struct engine_config config = { .cores = 4, .services = 1, .epoch_us = 60000000 };
-	struct sample sample;
-	struct load load = { 0 };
 
-	config.window.cores = 4;
-	config.window.min = 4;
-	for (int i = 0; i < SIGNAL__COUNT; i++)
-		config.target[i] = signal_info[i].target;
-	engine_init(&engine, &config, 1);
-	load.service[0].known =
-		LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
+	engine_begin();
 	for (unsigned i = 0; i < TICKS; i++) {
 		uint64_t from = cycles(), engine_done;
 
-		sample_clear(&sample, now_us);
-		for (int s = 0; s < SIGNAL__COUNT; s++)
-			sample_put(&sample, (enum signal)s, signal_info[s].target / 2, VIA_PROCFS);
-		load.service[0].completed += 10;
-		load.service[0].offered += 11;
-		load.service[0].in_flight = load.service[0].busy = 5;
-		engine_step(&engine, &sample, &load, now_us, plan);
+		engine_tick(now_us, now_us, plan);
 		engine_done = cycles();
 		step(table, plan);
 		taken[i] = (uint32_t)(cycles() - engine_done);

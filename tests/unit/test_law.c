@@ -3,51 +3,10 @@
 #include <math.h>
 
 #include "core/engine.h"
+#include "window_world.h"
 
 /* Figures of the law that no scenario fixes, since they guard what no plant of the simulator does.
  * Each test stands on both sides of its figure (core/law.h). */
-static struct window window;
-static struct window_config config;
-static struct sample sample;
-static struct load_service load;
-static struct pressure pressure;
-static struct plan_service plan;
-static uint64_t now_us;
-static double unloaded_220_us;
-
-static int setup(void **state)
-{
-	config = (struct window_config){
-		.cores = 1, .min = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
-	};
-	memset(&load, 0, sizeof(load));
-	memset(&pressure, 0, sizeof(pressure));
-	now_us = 1000000;
-	unloaded_220_us = 0;
-	sample_clear(&sample, now_us);
-	window_init(&window, &config);
-	return 0;
-}
-
-static void put(enum signal signal, double value)
-{
-	sample.value[signal] = value;
-	sample.via[signal] = VIA_PROCFS;
-	pressure.signal[signal] =
-		signal_info[signal].target > 0 ? value / signal_info[signal].target : 0;
-}
-
-static void step(double dt_s)
-{
-	struct window_input in = { .now_us = now_us += (uint64_t)(dt_s * 1e6),
-				   .dt_s = dt_s,
-				   .sample = &sample,
-				   .pressure = &pressure,
-				   .load = &load,
-				   .connect_220_base_us = unloaded_220_us };
-
-	window_step(&window, &in, &plan);
-}
 
 /* One job each `every` ticks of a tenth of a second; 0: none. */
 static void run(unsigned ticks, unsigned every, double in_flight, double busy)

@@ -3,46 +3,13 @@
 #include <math.h>
 
 #include "base/array.h"
-#include "core/window.h"
-
-/* One service, fed by hand: what the sensors and fronts say each tenth of a second. */
-static struct window window;
-static struct window_config config;
-static struct sample sample;
-static struct load_service load;
-static struct pressure pressure;
-static struct plan_service plan;
-static uint64_t now_us;
-static bool blind;
-static double unloaded_220_us;
-
-static int setup(void **state)
-{
-	config = (struct window_config){
-		.cores = 1, .min = 4, .banner_objective_us = 500000, .wait_objective_us = 5000000
-	};
-	memset(&load, 0, sizeof(load));
-	memset(&pressure, 0, sizeof(pressure));
-	now_us = 1000000;
-	blind = false;
-	unloaded_220_us = 0;
-	window_init(&window, &config);
-	return 0;
-}
+#include "window_world.h"
 
 /* `completed`, `offered`, `deferred` a second; T follows from `busy`. */
 static void run(double seconds, double offered, double completed, double deferred, double in_flight,
 		double busy, uint32_t known)
 {
 	for (int i = 0; i < seconds * 10; i++) {
-		struct window_input in = { .now_us = now_us += 100000,
-					   .dt_s = 0.1,
-					   .sample = &sample,
-					   .pressure = &pressure,
-					   .load = &load,
-					   .connect_220_base_us = unloaded_220_us,
-					   .blind = blind };
-
 		load.known = known;
 		load.offered += (uint64_t)(offered / 10);
 		load.admitted += (uint64_t)((offered - deferred) / 10);
@@ -51,20 +18,12 @@ static void run(double seconds, double offered, double completed, double deferre
 		load.busy_us += (uint64_t)(busy * 100000);
 		load.in_flight = in_flight;
 		load.busy = busy;
-		window_step(&window, &in, &plan);
+		step(0.1);
 	}
 }
 
 #define ALL (LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED)
 #define FLIGHT (LOAD_IN_FLIGHT | LOAD_OFFERED)
-
-static void put(enum signal signal, double value)
-{
-	sample.value[signal] = value;
-	sample.via[signal] = VIA_PROCFS;
-	pressure.signal[signal] =
-		signal_info[signal].target > 0 ? value / signal_info[signal].target : 0;
-}
 
 static void idle_machine(void)
 {
