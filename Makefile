@@ -8,6 +8,8 @@ SANFLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 else
 BUILD ?= build
 endif
+# What is made by clang for BPF is the same in both trees.
+MADE := $(if $(filter 1,$(SANITIZE)),build,$(BUILD))
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
 DESTDIR ?=
@@ -28,12 +30,13 @@ HARDEN := -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIE
 ifeq ($(SANITIZE),1)
 HARDEN := -fPIE
 endif
-CPPFLAGS += -D_GNU_SOURCE -Idaemon -I/usr/include/libnl3 -Ibpf -Itools -I$(BUILD)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -Idaemon -I/usr/include/libnl3 -Ibpf -Itools -I$(MADE)/skel -DPENSTOCK_VERSION='"$(VERSION)"'
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(WERROR) $(HARDEN) $(SANFLAGS) -ffunction-sections -fdata-sections
 LDFLAGS += $(SANFLAGS) -pie -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now
-# Lazily, so that `make deps` works before pkg-config is there.
+# When it is first needed, so that `make deps` works before pkg-config is there.
 PKG_CONFIG ?= pkg-config
-LDLIBS = $(shell $(PKG_CONFIG) --libs $(PKGS)) -linih -lm -pthread
+PKG_LIBS = $(eval PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS)))$(PKG_LIBS)
+LDLIBS = $(PKG_LIBS) $(MORE_LIBS) -linih -lm -pthread
 
 # Everything in daemon/ but the two mains is one archive; each program takes what it uses.
 MAINS := daemon/main.c daemon/proxy/main.c
@@ -41,7 +44,7 @@ SOURCES := $(filter-out $(MAINS),$(shell find daemon -name '*.c' | sort))
 OBJECTS := $(SOURCES:%.c=$(BUILD)/obj/%.o)
 LIB := $(BUILD)/libpenstock.a
 BPF_SOURCES := $(sort $(wildcard bpf/*.bpf.c))
-SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(BUILD)/skel/%.skel.h)
+SKELETONS := $(BPF_SOURCES:bpf/%.bpf.c=$(MADE)/skel/%.skel.h)
 # What the status page is made of, as strings.
 WWW := $(sort $(wildcard daemon/publish/www/*))
 # A tool is tools/NAME.c or tools/NAME/*.c.
@@ -62,7 +65,7 @@ help:
 ## make                 build everything under build/ (SANITIZE=1: build/san)
 # Whatever says its version is compiled again when that changes.
 $(patsubst %.c,$(BUILD)/obj/%.o,$(shell grep -rl --include='*.c' PENSTOCK_VERSION daemon tools)): packaging/VERSION
-$(BUILD)/obj/%.o: %.c | $(SKELETONS) $(BUILD)/skel/publish/www.h
+$(BUILD)/obj/%.o: %.c | $(SKELETONS) $(MADE)/skel/publish/www.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
@@ -86,7 +89,7 @@ endef
 $(foreach tool,$(TOOLS),$(eval $(call tool_rule,$(tool))))
 $(BUILD)/bin/check_penstock: $(BUILD)/obj/tools/penstockctl/call.o
 # `top` draws on the terminal.
-$(BUILD)/bin/penstockctl: PKGS += ncursesw
+$(BUILD)/bin/penstockctl: MORE_LIBS = $(shell $(PKG_CONFIG) --libs ncursesw)
 
 $(BUILD)/tests/%: tests/%.c $(LIB)
 	@mkdir -p $(@D)
@@ -94,18 +97,18 @@ $(BUILD)/tests/%: tests/%.c $(LIB)
 
 # BPF: CO-RE objects, then skeletons. No kernel headers needed: bpf/kernel_types.h.
 # Fetching atomics: 5.12 and later; the others do without, or have a form for older kernels beside.
-$(BUILD)/bpf/gate.bpf.o: BPF_CPU := -mcpu=v3
-$(BUILD)/bpf/gate_old.bpf.o: bpf/gate.bpf.c
-$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) daemon/core/plan.h daemon/core/reason.h
+$(MADE)/bpf/gate.bpf.o: BPF_CPU := -mcpu=v3
+$(MADE)/bpf/gate_old.bpf.o: bpf/gate.bpf.c
+$(MADE)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) daemon/core/plan.h daemon/core/reason.h
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -g -O2 -target bpf $(BPF_CPU) -ffreestanding -Wall $(WERROR) -fdebug-compilation-dir=. -Ibpf -Idaemon -c -o $@.tmp $<
 	$(Q)$(LLVM_STRIP) -g $@.tmp && mv $@.tmp $@
 
-$(BUILD)/skel/%.skel.h: $(BUILD)/bpf/%.bpf.o
+$(MADE)/skel/%.skel.h: $(MADE)/bpf/%.bpf.o
 	@mkdir -p $(@D)
 	$(Q)$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp && mv $@.tmp $@
 
-$(BUILD)/skel/publish/www.h: $(WWW) packaging/make/embed
+$(MADE)/skel/publish/www.h: $(WWW) packaging/make/embed
 	@mkdir -p $(@D)
 	$(Q)packaging/make/embed $(WWW) >$@.tmp && mv $@.tmp $@
 

@@ -19,8 +19,6 @@ ALL = CORES
 # does not is marked: @test("...", quiet=True). Such tests run by themselves, as the suite "NAME, quiet".
 SUITES = {
     "sanitizer build": (90, "busy"),
-    "kernels in emulation": (660, "busy=2"),
-    "the kernels between in emulation": (310, "busy=2"),
     "fuzz, quick": (90, "busy"),
     "lint": (45, "busy=2"),
     "sim/test_scenarios": (35, "busy"),
@@ -53,20 +51,21 @@ SUITES = {
 
 
 class Times:
-    """Seconds that each suite took when it last passed: a file that is read before a run and written after it."""
+    """Seconds that each suite took when it last passed, and of CPU: a file that is read before a run and written after it."""
 
     def __init__(self, path):
         self.path = path
         try:
             with open(path) as f:
-                self.seconds = {name: float(s) for name, s in json.load(f).items()}
-        except (OSError, ValueError, AttributeError):
-            self.seconds = {}
+                self.kept = json.load(f)
+            self.seconds = {name: float(wall) for name, (wall, _) in self.kept.items()}
+        except (OSError, ValueError, AttributeError, TypeError):
+            self.kept, self.seconds = {}, {}
 
     def keep(self, suites):
-        self.seconds.update({s.name: round(s.wall, 1) for s in suites if s.status == 0})
+        self.kept.update({s.name: (round(s.wall, 1), round(s.cpu, 1)) for s in suites if s.status == 0})
         with open(self.path + ".new", "w") as f:
-            json.dump(self.seconds, f, indent=1, sort_keys=True)
+            f.write("{" + ",\n ".join(f"{json.dumps(name)}: {json.dumps(times)}" for name, times in sorted(self.kept.items())) + "}\n")
         os.rename(self.path + ".new", self.path)
 
 

@@ -12,7 +12,7 @@ FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=u
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60
 
-build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk | $(BUILD)/skel/publish/www.h
+build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk | $(MADE)/skel/publish/www.h
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) -std=gnu11 $(subst fuzzer,fuzzer-no-link,$(FUZZ_FLAGS)) -MMD -MP -c -o $@ $<
 -include $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.d)
@@ -20,7 +20,7 @@ build/fuzz/obj/%.o: %.c packaging/make/fuzz.mk | $(BUILD)/skel/publish/www.h
 build/fuzz/lib.a: $(FUZZ_SOURCES:%.c=build/fuzz/obj/%.o)
 	@rm -f $@ && $(AR) rcs $@ $^
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/lib.a $(wildcard tests/fuzz/*.h)
 	$(Q)$(CLANG) $(CPPFLAGS) -Itests -std=gnu11 $(FUZZ_FLAGS) -o $@ $< build/fuzz/lib.a $(shell pkg-config --libs libsystemd jansson libxxhash libevent hiredis) -linih -lm -pthread
 
 # The same fuzzer over a codec with one byte read too many, which it has to find: tests/integration/test_faults_wire.py.

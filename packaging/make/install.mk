@@ -56,7 +56,7 @@ DEB_RELEASE ?= $(shell . /etc/os-release 2>/dev/null; [ "$$ID" = debian ] && [ -
 DEB_BUILD_OPTIONS ?= nocheck
 DEB_PROFILES ?= nocheck
 DEB_ARGS ?= -b
-## make deb             Debian packages under build/deb/, made by dpkg-buildpackage (DEB_ARGS=-F: the source package, too)
+## make deb             Debian packages under build/deb/, made by dpkg-buildpackage (DEB_ARGS=-F: the source package, too; DEB_KEEP=1: its tree stays)
 # Several tests ask for the packages at once: the first makes them, and they stand until the source changes.
 .PHONY: deb deb-made
 deb: deps-deb
@@ -73,7 +73,7 @@ deb-build:
 	@sed -i '1s/(\([^)]*\))/(\1$(DEB_RELEASE))/' build/deb/$(DIST)/debian/changelog
 	@cd build/deb/$(DIST) && DEB_BUILD_OPTIONS="$(DEB_BUILD_OPTIONS) parallel=$$(nproc)" MAKEFLAGS= SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) \
 		dpkg-buildpackage -us -uc $(DEB_ARGS) $(addprefix -P,$(DEB_PROFILES)) >../build.log 2>&1 || { tail -30 ../build.log >&2; exit 1; }
-	@rm -rf build/deb/$(DIST)
+	@[ "$(DEB_KEEP)" ] || rm -rf build/deb/$(DIST)
 
 ## make rpm             RPM packages under build/rpm/, from the same tarball (rpmbuild; on Debian without its check of build requirements)
 .PHONY: rpm
