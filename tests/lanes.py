@@ -8,7 +8,7 @@ import time
 
 CORES = os.cpu_count()
 # Suites that mostly wait share the machine with those that are busy.
-LANES = 3 * CORES
+LANES = 4 * CORES
 ALL = CORES
 
 # What is not as usual: how long a suite takes, about, in seconds, until that has been measured here (build/test-logs/times.json); and
@@ -20,7 +20,11 @@ ALL = CORES
 SUITES = {
     "sanitizer build": (90, "busy"),
     "fuzz, quick": (90, "busy"),
-    "lint": (45, "busy=2"),
+    "kernel 5.10": (330, "busy=1"),
+    "kernel 6.1": (300, "busy=1"),
+    "kernel 6.12": (300, "busy=1"),
+    "kernel newest": (330, "busy=1"),
+    "lint": (14, "busy"),
     "sim/test_scenarios": (35, "busy"),
     "sim/test_properties": (100, "busy"),
     "sim/mutants": (5, "busy"),
@@ -46,6 +50,11 @@ SUITES = {
     "integration/test_control.py": (65, ""),
     "integration/test_control_process.py": (60, ""),
     "integration/test_replay.py": (60, ""),
+    "unit/test_logind": (5, ""),
+    "unit/test_responder": (4, ""),
+    "unit/test_groups": (1, ""),
+    "unit/test_log": (1, ""),
+    "unit/test_sensor_rubbish": (1, ""),
     "kernel/test_kernel_machine": (15, "alone"),
 }
 
