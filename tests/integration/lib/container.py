@@ -31,19 +31,39 @@ def depends(packages):
     return {name for name in names if not name.startswith("penstock")}
 
 
-def image(name, release, packages, foreign=None):
+# What a root with a service manager has, whatever else is in it.
+BOOTS = {"systemd", "systemd-sysv", "dbus", "procps", "iproute2", "socat"}
+# Packages are added to a copy of another root: $0, to $1. No service is started there, and nothing is recommended.
+ADD = r"""rm -rf "$1" && cp -a "$0" "$1" && cd "$1" && mount -t proc proc proc && cp -L /etc/resolv.conf etc/resolv.conf || exit 1
+printf '#!/bin/sh\nexit 101\n' >usr/sbin/policy-rc.d && chmod 755 usr/sbin/policy-rc.d
+apt-config dump | grep -E '^Acquire::(https?|Retries|ForceIPv4)' >etc/apt/apt.conf.d/99host
+export DEBIAN_FRONTEND=noninteractive LC_ALL=C; shift
+chroot . apt-get update -qq -o Acquire::Check-Valid-Until=false && chroot . apt-get install -qq -y --no-install-recommends "$@" || exit 1
+chroot . apt-get clean && rm -rf usr/sbin/policy-rc.d etc/apt/apt.conf.d/99host var/lib/apt/lists/* && umount proc"""
+
+
+def image(name, release, packages, foreign=None, whole=False):
     """The path of a root with `packages`, made where it is missing; None when it cannot be made, with the reason on stdout.
-    `foreign`: another architecture whose packages may be among them, as NAME:ARCHITECTURE."""
+    `foreign`: another architecture whose packages may be among them, as NAME:ARCHITECTURE. `whole`: made by itself; others are a copy of one
+    that many share, with what they need besides, and made by themselves where that fails."""
     wanted = sorted(packages)
     more = [f"--architectures=amd64,{foreign}"] if foreign else []
     # Package lists of a release that is not stable yet expire, and a mirror may be behind. So the date is ignored; the signature is checked.
-    more += ["--aptopt=Acquire::Check-Valid-Until \"false\""]
+    more += ['--aptopt=Acquire::Check-Valid-Until "false"', *(["--include=" + ",".join(wanted)] if wanted else [])]
     path = os.path.join(BUILD, "roots", f"{name}-{hashlib.sha256(' '.join([release] + wanted).encode()).hexdigest()[:12]}")
     try:
         with making(path) as missing:
             if missing:
-                done = subprocess.run(["nice", "mmdebstrap", "--quiet", "--variant=minbase", *more, "--include=" + ",".join(wanted), release, path + ".new", *mirror()],
-                                      capture_output=True, text=True)
+                done = None
+                shared = BOOTS if BOOTS <= set(packages) else set()
+                base = None if whole or foreign else image("base", release, shared, whole=True)
+                if base:
+                    done = subprocess.run(["nice", "unshare", "--mount", "sh", "-c", ADD, base, path + ".new", *sorted(set(packages) - shared)],
+                                          capture_output=True, text=True)
+                if not done or done.returncode:
+                    subprocess.run(["rm", "-rf", path + ".new"])
+                    done = subprocess.run(["nice", "mmdebstrap", "--quiet", "--variant=minbase", *more, release, path + ".new", *mirror()],
+                                          capture_output=True, text=True)
                 if done.returncode:
                     subprocess.run(["rm", "-rf", path, path + ".new"])
                     raise RuntimeError(done.stderr[-600:])

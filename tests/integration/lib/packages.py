@@ -11,15 +11,22 @@ MKFS = ["xfsprogs", "btrfs-progs", "libinih1", "liburcu8", "liblzo2-2", "libzstd
 
 
 @contextlib.contextmanager
+def alone(path):
+    """One suite at a time is in such a block with this path."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def making(directory):
     """True: the caller has to fill `directory`, while other suites that need it wait. False: it is filled already."""
     done = os.path.join(directory, ".done")
     if os.path.exists(done):
         yield False
         return
-    os.makedirs(BUILD, exist_ok=True)
-    with open(os.path.join(BUILD, "download.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(directory + ".lock"):
         if os.path.exists(done):
             yield False
             return
@@ -51,7 +58,8 @@ def download(packages, image):
                               capture_output=True, text=True)
         if done.returncode == 0:
             break
-        subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
+        with alone(os.path.join(BUILD, "apt.lock")):
+            subprocess.run(["apt-get", "update", "-qq"], capture_output=True)
     if done.returncode != 0:
         raise AssertionError(f"cannot download {packages}: {done.stderr}")
     for deb in os.listdir(debs):
