@@ -15,7 +15,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, confined, is_gone, listening, no_targets
+from lib.programs import Daemon, Program, confined, is_gone, listening
 from lib.tap import check, test
 from lib.world import World
 
@@ -251,7 +251,7 @@ def _():
             w.daemon.process.wait()
             wait_for(lambda: is_gone(pid), "its end")
             wait_for(lambda: not any(listening(port) for port in PORTS.values()), "the ports are free")
-            w.daemon = Daemon(w.directory, {**no_targets(), **w.options})
+            w.start_daemon()
             for front in PORTS:
                 wait_for(lambda: listening(PORTS[front]) and ask(front) == "admitted", front)
 

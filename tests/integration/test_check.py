@@ -11,7 +11,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, postfix, tap
 from lib.packages import unpack
-from lib.place import BIN, wait_for
+from lib.place import BIN
 from lib.programs import Daemon, Program
 from lib.tap import check, test
 

@@ -1,10 +1,8 @@
 #!/usr/bin/env python3
 """Seeing it: penstockctl, the control socket, HTTP, the log; and what a bad question gets."""
-import grp
 import calendar
 import json
 import os
-import pwd
 import random
 import re
 import signal
@@ -20,20 +18,14 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, port_open
+from lib.programs import Daemon, Program
 from lib.tap import Skip, check, test
 from lib.varlink import CONNECT, as_nobody, varlink
 from lib.world import World
 
 
 def world(options=None):
-    directory = tempfile.mkdtemp(prefix="penstock-test-")
-    config = os.path.join(directory, "penstock.conf")
-    with open(config, "w") as f:
-        f.write("[daemon]\nlog_level = info\n[service.mx]\nports = 2526\nhostname = mx.example.org\n")
-    w = World(directory, options, server=None, proxy=False, argv=["-c", config])
-    w.config = config
-    return w
+    return World(None, options, server=None, proxy=False, config="[daemon]\nlog_level = info\n[service.mx]\nports = 2526\nhostname = mx.example.org\n")
 
 
 @test("status is the promise of the manual, in text and JSON, and the same everywhere")

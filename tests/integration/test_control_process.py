@@ -11,7 +11,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, all_stopped, confined, is_gone
+from lib.programs import Program, all_stopped, confined, is_gone
 from lib.tap import check, test
 from lib.varlink import CONNECT, as_nobody, varlink
 from lib.world import World
@@ -203,7 +203,7 @@ def _():
         for pid in pids:
             wait_for(lambda: is_gone(pid), "its end")
         w.mail_flows()
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         w.daemon.ctl("status", check=0)
 
 

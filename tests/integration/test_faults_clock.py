@@ -11,7 +11,7 @@ from lib import place, tap
 from lib.packages import unpack
 from lib.place import wait_for
 from lib.programs import Daemon, Proxy, listening
-from lib.smtp import Client, Server, deliver, smtp_server
+from lib.smtp import Server, deliver, smtp_server
 from lib.tap import check, test
 from lib.world import PORT, World
 

@@ -78,7 +78,7 @@ def _():
             w.daemon.process.kill()
             w.daemon.process.wait()
         w.proxy.logged("Another process has cut")
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         w.mail_flows()
         check(w.proxy.alive() and w.daemon.alive(), "both live")
 

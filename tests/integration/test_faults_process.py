@@ -135,7 +135,7 @@ def _():
         check(w.daemon.stop() == 0, "exit status")
         w.mail_flows()
         check(not os.path.exists(os.path.join(w.daemon.run_dir, "control.sock")), "the socket is gone")
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         wait_for(lambda: deliver(PORT)[0] == "451", "the drain, which nobody has ended")
         w.daemon.ctl("resume", check=0)
         wait_for(lambda: deliver(PORT)[0] == "250", "mail after resume")
@@ -147,7 +147,7 @@ def _():
         with Client(PORT) as c:
             for n in range(30):
                 w.daemon.stop(signal.SIGKILL if n % 2 else signal.SIGTERM)
-                w.daemon = Daemon(w.directory, w.options)
+                w.start_daemon()
                 check(c.say(b"NOOP").startswith(b"250"), f"the session after {n} restarts")
         left = set(os.listdir(w.daemon.run_dir)) - {"control.sock", "counts", "level", "penstockd.lock", "plan", "sources"}
         check(not left, f"left behind: {left}")
@@ -203,7 +203,7 @@ def _():
         w.daemon.stop(signal.SIGKILL)
         w.mail_flows()
         load.all_accepted(w)
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["proxy"]["up"], "the proxy is seen again")
 
 
@@ -226,9 +226,9 @@ def _():
         for n in range(25):
             w.daemon.stop(signal.SIGKILL)
             # Dead at once, or in its first moments.
-            w.daemon = Daemon(w.directory, w.options, wait=n % 2 == 0)
+            w.start_daemon(wait=n % 2 == 0)
         w.daemon.stop(signal.SIGKILL)
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         load.all_accepted(w)
         files = os.listdir(w.daemon.run_dir)
         check(len(files) <= 6, f"left behind: {files}")
@@ -246,13 +246,13 @@ def _():
             check(group.oom_kills() >= 1, "by the kernel, for want of memory")
             w.mail_flows()
             group.limit_memory(256 << 20)
-            w.daemon = Daemon(w.directory, w.options, prefix=group.prefix())
+            w.start_daemon(prefix=group.prefix())
             w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("proxy", {}).get("up"), "the proxy is seen")
             w.mail_flows()
             w.daemon.stop()
         finally:
             group.remove()
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
 
 
 @test("reload with a bad file: refused with file, line and reason, everything goes on; the manager hears both")
@@ -438,7 +438,7 @@ def _():
         load = Load(20, 6)
         wait_for(lambda: w.daemon.status()["decisions"]["admitted"] > 10, "load")
         w.daemon.stop()
-        w.daemon = Daemon(w.directory, w.options, program=os.path.join(NEXT, "penstockd"))
+        w.start_daemon(program=os.path.join(NEXT, "penstockd"))
         check(w.daemon.status()["version"].endswith(".next"), "the next version")
         load.all_accepted(w)
         w.daemon.wait_status(lambda s: s["in_flight"] == 0, "nothing in flight at the end")

@@ -136,7 +136,7 @@ def _():
                 f.write(content)
             if os.path.exists(ledger + ".corrupt"):
                 os.unlink(ledger + ".corrupt")
-            w.daemon = Daemon(directory, w.options, argv=argv)
+            w.start_daemon()
             w.daemon.logged(f"Cannot use ledger in the state directory: it {what.strip()}. It was set aside as ledger.corrupt")
             with open(ledger + ".corrupt", "rb") as f:
                 check(f.read() == content, "kept for people who want to look")
@@ -145,7 +145,7 @@ def _():
             with open(ledger, "rb") as f:
                 check(f.read(8) == b"penstck1", "a new one is written")
         # Sound: nothing to say.
-        w.daemon = Daemon(directory, w.options, argv=argv)
+        w.start_daemon()
         check("set aside" not in w.daemon.output(), w.daemon.output())
         w.mail_flows()
 

@@ -13,7 +13,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.listeners import LISTENERS, PROPER, Listeners
-from lib.place import BUILD, ROOT, wait_for
+from lib.place import ROOT, wait_for
 from lib.programs import Proxy
 from lib.smtp import Client, Server, deliver, smtp_server
 from lib.tap import Skip, check, test

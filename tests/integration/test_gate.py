@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
-from lib.gate import PORT, World
+from lib.gate import PORT, Gated
 from lib.place import wait_for
 from lib.tap import check, run, test
 from lib.wire import SERVER4, SERVER6, Wire
@@ -13,7 +13,7 @@ from lib.wire import SERVER4, SERVER6, Wire
 
 @test("admitted connections reach the MTA itself, with the client's own address, over IPv4 and IPv6")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         check(w.greeting("10.77.0.7").startswith(b"220 mta.example"), "IPv4")
         check(w.greeting("fd77::7", SERVER6).startswith(b"220 mta.example"), "IPv6")
         check(w.mta.peers == ["10.77.0.7", "fd77::7"], f"{w.mta.peers}")
@@ -21,7 +21,7 @@ def _():
 
 @test("refused connections reach the responder and not the MTA, over IPv4 and IPv6, and the dialogue holds until QUIT")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         w.drain()
         before = len(w.mta.peers)
         for source, address in (("10.77.0.8", SERVER4), ("fd77::8", SERVER6)):
@@ -36,7 +36,7 @@ def _():
 
 @test("SIGKILL of the daemon: the next connection goes to the MTA")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         w.drain()
         w.daemon.process.kill()
         w.daemon.process.wait()
@@ -45,7 +45,7 @@ def _():
 
 @test("verdicts of the gate are seen like any other: status, metrics, and what is known of the source")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         for _ in range(3):
             with WIRE.client(PORT, "10.77.0.60") as c:
                 c.say(b"QUIT")

@@ -18,12 +18,12 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
 from lib.cgroup import Cgroup
-from lib.gate import PORT, Mta, World
+from lib.gate import PORT, Gated, Mta
 from lib.manager import Manager
 from lib.place import BUILD, PATIENCE, wait_for
 from lib.programs import Daemon
 from lib.tap import Skip, check, run, test
-from lib.wire import SERVER4, SERVER6, Wire, ip
+from lib.wire import SERVER4, SERVER6, Wire
 
 HANG_S = 2.0  # the heartbeat
 SLACK_S = 8.0 * PATIENCE  # of a busy machine
@@ -69,7 +69,7 @@ def served(w, source="10.77.0.20"):
 
 @test("the stand-in keeps no capability, and may not get one")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         def standin():
             done = subprocess.run(["pgrep", "-P", str(w.daemon.pid), "penstock-standi"], capture_output=True, text=True)
             return done.stdout.split()
@@ -83,7 +83,7 @@ def _():
 
 @test("SIGKILL: the next connection goes to the MTA, a served session goes on, nothing stays attached")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         session = served(w)
         check(attached() == 1, "one program")
         w.drain()
@@ -97,7 +97,7 @@ def _():
 
 @test("SIGSTOP: after the heartbeat everybody reaches the MTA, nobody hangs, and SIGCONT shuts the gate again")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         session = served(w)
         w.drain()
         w.daemon.kill(signal.SIGSTOP)
@@ -123,7 +123,7 @@ def _():
 
 @test("SIGSTOP in a flood: of those whom the responder had accepted one at most is not told; SIGCONT tells it")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         w.drain()
         for _ in range(3):
             clients = []
@@ -146,7 +146,7 @@ def _():
 
 @test("a drain, SIGTERM, a final stop: the MTA is reached, nothing stays attached")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         session = served(w)
         w.drain()
         check(w.daemon.stop() == 0, "exit status")
@@ -157,7 +157,7 @@ def _():
 
 @test("the MTA does not listen: refused clients get their 451 all the same, admitted ones what the kernel says; it comes back under the gate")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         w.mta.close()
         w.mta = None
         try:
@@ -175,7 +175,7 @@ def _():
 
 @test("the MTA is restarted while refused clients linger at the responder: it gets its port")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         w.drain()
         lingerers = [w.wire.client(PORT, f"10.77.0.{30 + n}") for n in range(20)]
         w.mta.close()
@@ -187,7 +187,7 @@ def _():
 
 @test("answer_down: while nothing listens clients are told 451, and no more when something does")
 def _():
-    with World(WIRE, {"front.gate.answer_down": "yes"}, mta=False) as w:
+    with Gated(WIRE, {"front.gate.answer_down": "yes"}, mta=False) as w:
         wait_for(lambda: told(w), "451 for the MTA that is down")
         w.mta = Mta()
         wait_for(lambda: w.greeting("10.77.0.41").startswith(b"220"), "the MTA")
@@ -209,7 +209,7 @@ def _():
         except ValueError:
             pass  # without CAP_SYS_RESOURCE
         ctypes.CDLL(None).prctl(24, 24, 0, 0, 0)  # PR_CAPBSET_DROP of CAP_SYS_RESOURCE: else root would raise it
-    with World(WIRE, {"front.gate.linger": "60s"}, preexec_fn=few) as w:
+    with Gated(WIRE, {"front.gate.linger": "60s"}, preexec_fn=few) as w:
         w.drain()
         sockets, greetings = w.wire.burst(PORT, 600)
         first = [g[:3] if g is not None else None for g in greetings]
@@ -224,7 +224,7 @@ def _():
 
 @test("the responder crashes under its clients: none of them hangs, mail flows at once, a served session goes on, the next daemon takes up again")
 def _():
-    with World(WIRE, {"front.gate.linger": "60s"}, program=PLANTED) as w:
+    with Gated(WIRE, {"front.gate.linger": "60s"}, program=PLANTED) as w:
         session = served(w)
         w.drain()
         lingerers = [w.wire.client(PORT, f"10.77.0.{60 + n}") for n in range(40)]
@@ -254,7 +254,7 @@ def _():
         check(set(outcomes) <= {b"451", b"421", b"220", b"", b"ConnectionResetError"}, f"{set(outcomes)}")
         check(session.say(b"NOOP").startswith(b"250"), "the served session")
         check(attached() == 0, "nothing attached")
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         w.daemon.logged("the gate guards service mx")
         w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the session is counted by the next one")
         w.drain()
@@ -269,7 +269,7 @@ def _():
         f.seek(0)
         f.write("16")
     try:
-        with World(WIRE, {"front.gate.linger": "60s", "front.gate.cpu": "100%"}, mta=mta, program=PLANTED) as w:
+        with Gated(WIRE, {"front.gate.linger": "60s", "front.gate.cpu": "100%"}, mta=mta, program=PLANTED) as w:
             session = served(w)
             w.drain()
             w.wire.client(PORT, "10.77.0.112").socket.sendall(b"XHANG\r\n")
@@ -335,7 +335,7 @@ def _():
 
 @test("thirty restarts in a row under traffic: every client gets a greeting, the served session goes on")
 def _():
-    with World(WIRE) as w:
+    with Gated(WIRE) as w:
         session = served(w)
         stop, outcomes = threading.Event(), []
 
@@ -353,7 +353,7 @@ def _():
         try:
             for n in range(30):
                 w.daemon.stop(signal.SIGKILL if n % 2 else signal.SIGTERM)
-                w.daemon = Daemon(w.directory, w.options)
+                w.start_daemon()
                 check(session.say(b"NOOP").startswith(b"250"), f"the session after {n} restarts")
             w.daemon.logged("the gate guards service mx")
         finally:
@@ -373,7 +373,7 @@ def _():
             f.write(f"[service.mx]\nports = {ports}\nhostname = mx.example.org\n[front.gate]\nenabled = {gate}\n")
             f.flush()
         write("yes")
-        with World(WIRE, {"daemon.log_level": "info"}, argv=["-c", f.name], bare=True) as w:
+        with Gated(WIRE, {"daemon.log_level": "info"}, argv=["-c", f.name], bare=True) as w:
             w.drain()
             write("no")
             w.daemon.ctl("reload", check=0)
@@ -387,7 +387,7 @@ def _():
 @test("restarts under a service manager that keeps descriptors: the program stays, verdicts and the count go on, sessions too")
 def _():
     manager = Manager()
-    w = World(WIRE, **manager.service())
+    w = Gated(WIRE, **manager.service())
     try:
         wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
         session = served(w)
@@ -397,7 +397,7 @@ def _():
             w.daemon.stop(signal.SIGKILL if n % 2 else signal.SIGTERM)
             check(attached() == 1, "the program stays while nobody is there")
             check(w.greeting("10.77.0.47").startswith(b"220"), "mail meanwhile")
-            w.daemon = Daemon(w.directory, w.options, **manager.service())
+            w.start_daemon(**manager.service())
             w.daemon.logged("taken over from the penstockd before")
             check(attached() == 1, "one program")
             w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the session is still counted, once")
@@ -422,7 +422,7 @@ def _():
 @test("a service manager that does not read while the gate is opened: the gate decides all the same, and is kept when it reads again")
 def _():
     manager = Manager(reads=False)
-    w = World(WIRE, **manager.service())
+    w = Gated(WIRE, **manager.service())
     try:
         session = served(w)
         w.daemon.ctl("reload", check=0)
@@ -430,7 +430,7 @@ def _():
         manager.read()
         wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
         w.daemon.stop(signal.SIGKILL)
-        w.daemon = Daemon(w.directory, w.options, **manager.service())
+        w.start_daemon(**manager.service())
         w.daemon.logged("taken over from the penstockd before")
         session.say(b"QUIT")
         session.close()
@@ -442,7 +442,7 @@ def _():
 @test("a program that an earlier daemon left and nobody feeds lets everybody pass after two seconds")
 def _():
     manager = Manager()
-    w = World(WIRE, **manager.service())
+    w = Gated(WIRE, **manager.service())
     try:
         wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
         w.drain()

@@ -9,12 +9,13 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, postfix
-from lib.gate import PORT, Keeper, Mta, World, test
+from lib.gate import PORT, Gated, Keeper, Mta, test
 from lib.place import wait_for
 from lib.postfix import POLICY, Postfix
-from lib.programs import Daemon, Proxy, no_targets
+from lib.programs import Daemon
 from lib.tap import check, run
 from lib.wire import SERVER4, SERVER6, Wire
+from lib.world import World
 
 SOURCES = (("10.77.0.20", SERVER4), ("fd77::8", SERVER6))
 
@@ -98,7 +99,7 @@ def _():
     file = os.path.join(directory, "penstock.conf")
     with open(file, "w") as f:
         f.write("[front.gate]\nrepeat = reset\n")
-    with World(WIRE, directory=directory, argv=["-c", file]) as w:
+    with Gated(WIRE, directory=directory, argv=["-c", file]) as w:
         w.drain()
         told("10.77.0.24")
         wait_for(lambda: is_reset("10.77.0.24"), "the reset")
@@ -158,35 +159,20 @@ def _():
 PROXIED = 2526
 
 
-class BesideProxy:
+class BesideProxy(World):
     """A server on loopback, penstock-proxy before it on all addresses, penstockd with the gate beside. Clients are told in a drain."""
 
-    def __init__(self, **options):
-        directory = tempfile.mkdtemp(prefix="penstock-test-")
-        os.chmod(directory, 0o755)
-        self.mta = Mta(PROXIED)
-        options = {**no_targets(), "service.mx.ports": PROXIED, "service.mx.hostname": "mx.example.org", "front.proxy.enabled": "yes",
-                   "front.proxy.listen": f"0.0.0.0:{PORT}, [::]:{PORT}", "front.proxy.backend": f"127.0.0.1:{PROXIED}",
-                   "front.proxy.proxy_protocol": "none", "front.proxy.client_addresses_hidden": "yes", "front.gate.enabled": "yes",
-                   "front.gate.repeat": "reset", **options}
-        self.daemon = self.proxy = None
+    def __init__(self):
+        super().__init__(server=Mta(PROXIED), calm=True, options={
+            "front.proxy.enabled": "yes", "front.proxy.listen": f"0.0.0.0:{PORT}, [::]:{PORT}", "front.proxy.backend": f"127.0.0.1:{PROXIED}",
+            "front.proxy.proxy_protocol": "none", "front.proxy.client_addresses_hidden": "yes", "front.gate.enabled": "yes",
+            "front.gate.repeat": "reset"})
         try:
-            self.daemon = Daemon(directory, options)
             self.daemon.logged("the gate resets clients that penstock-proxy has refused before")
-            self.proxy = Proxy(directory, PORT, PROXIED, options)
             wait_for(lambda: "following the plan" in self.proxy.output(), "the proxy follows the plan")
         except BaseException:
-            self.__exit__()
+            self.__exit__(True)
             raise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for program in (self.proxy, self.daemon):
-            if program and program.alive():
-                program.stop()
-        self.mta.close()
 
     def drain(self):
         self.daemon.ctl("drain", check=0)

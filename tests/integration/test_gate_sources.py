@@ -6,7 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
-from lib.gate import World
+from lib.gate import Gated
 from lib.place import wait_for
 from lib.tap import check, run, test
 from lib.wire import Wire
@@ -21,7 +21,7 @@ def waiting(world, address):
 
 @test("source.refused and source.rate_max are obeyed by the kernel, each with its reply; others reach the MTA")
 def _():
-    with World(WIRE, {"source.refused": "10.77.0.40/32", "source.rate_max": 5}) as w:
+    with Gated(WIRE, {"source.refused": "10.77.0.40/32", "source.rate_max": 5}) as w:
         check(w.greeting("10.77.0.40") == b"451 4.7.1 mx.example.org mail from your address is not taken now, try again later\r\n", "refused")
         text = wait_for(lambda: (lambda g: g if g.startswith(b"451") else None)(w.greeting("10.77.0.50")), "an address over its rate")
         check(text == b"451 4.7.1 mx.example.org too much mail from your address, try again later\r\n", f"{text}")
@@ -30,7 +30,7 @@ def _():
 
 @test("whom the kernel turns away waits in the ledger; an admission ends that")
 def _():
-    with World(WIRE, {"source.retry_min": "1s"}) as w:
+    with Gated(WIRE, {"source.retry_min": "1s"}) as w:
         w.drain()
         check(w.greeting("10.77.0.60").startswith(b"451"), "deferred")
         first = wait_for(lambda: waiting(w, "10.77.0.60"), "it waits")

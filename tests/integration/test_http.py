@@ -13,7 +13,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program, all_stopped, confined, is_gone, listening
+from lib.programs import Program, all_stopped, confined, is_gone, listening
 from lib.tap import check, test
 from lib.world import World
 
@@ -139,7 +139,7 @@ def _():
             wait_for(lambda: is_gone(pid), "its end")
             wait_for(lambda: not listening(w.daemon.http), "the port is free")
             w.mail_flows()
-            w.daemon = Daemon(w.directory, w.options)
+            w.start_daemon()
             wait_for(lambda: code(w.daemon, "/status.json") == 200, "HTTP")
 
 

@@ -3,13 +3,11 @@
 import ctypes
 import fcntl
 import os
-import re
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap

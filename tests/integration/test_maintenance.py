@@ -10,7 +10,6 @@ import urllib.request
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import wait_for
-from lib.programs import Daemon, no_targets
 from lib.smtp import Client
 from lib.tap import check, test
 from lib.world import PORT, World
@@ -45,7 +44,7 @@ class Site(World):
 
     def restart(self):
         self.daemon.stop()
-        self.daemon = Daemon(self.directory, {**no_targets(), **self.options}, argv=["-c", self.config])
+        self.start_daemon()
 
     def greeting(self, source=None):
         with Client(PORT, source) as c:

@@ -5,7 +5,6 @@ import contextlib
 import os
 import random
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -16,10 +15,10 @@ from lib import flow, place, postfix, sendmail, tap
 from lib.flow import DRAINED, FOREIGN, delays, mail, until_told
 from lib.place import BUILD, ROOT, wait_for
 from lib.postfix import SMTP, Postfix
-from lib.programs import Daemon, no_targets
 from lib.sendmail import Sendmail
 from lib.smtp import Client
 from lib.tap import check, test
+from lib.world import Asked
 
 PAGES = {"Postfix": "postfix/milter.md", "Sendmail": "sendmail/milter.md"}
 PORTS = {"Postfix": SMTP, "Sendmail": 25}
@@ -31,32 +30,22 @@ def page(server, kind):
         return re.search(rf"^```{kind}\n(.*?)^```$", f.read(), re.S | re.M)[1]
 
 
-class Daemons:
-    """penstockd as a page configures it; without systemd it makes the socket itself, as `path`."""
+class Daemons(Asked):
+    """penstockd as a page configures it; it makes the socket as `path`, or in its own directory."""
 
-    def __init__(self, directory, path, server="Postfix", options=None):
-        self.directory, self.path, self.options = directory, path, options or {}
-        self.file = os.path.join(directory, "penstock.conf")
-        with open(self.file, "w") as f:
-            f.write(page(server, r"file /etc/penstock/\S+").replace("systemd:milter", "unix:" + path))
-        self.start()
-
-    def start(self):
+    def __init__(self, directory=None, path=None, server="Postfix", options=None):
+        def settings(directory):
+            self.path = path or os.path.join(directory, "milter.sock")
+            return page(server, r"file /etc/penstock/\S+").replace("systemd:milter", "unix:" + self.path)
         # Every client of these tests is on this host.
-        options = {"front.milter.loopback": "yes", "front.milter.socket_mode": "0666" if "postfix" in self.path else "0600"}
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, **options, **self.options},
-                             argv=["-c", self.file])
-        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("milter", {}).get("up"), "the milter")
+        super().__init__("milter", settings, {"front.milter.loopback": "yes", "front.milter.socket_mode": "0666" if "postfix" in (path or "") else "0600",
+                                              **(options or {})}, directory=directory, name="t")
 
     def counts(self):
         return self.daemon.status()["decisions"]["by_front"]["milter"]
 
-    def stop(self):
-        if self.daemon.alive():
-            self.daemon.stop(signal.SIGKILL)
 
-
-class World:
+class MailHost:
     """A mail server and penstockd."""
 
     def __init__(self, server, options=None):
@@ -124,7 +113,7 @@ class World:
         if kind and self.name == "Postfix" and self.server:
             print("# Postfix said:\n# " + self.server.log()[-2000:].replace("\n", "\n# "))
         if self.penstock:
-            self.penstock.stop()
+            self.penstock.__exit__(kind)
         if self.server:
             self.server.stop()
         subprocess.run(["umount", "-l", os.path.join(self.directory, "postfix-private")], capture_output=True)
@@ -178,20 +167,9 @@ class Talk:
         self.socket.close()
 
 
-@contextlib.contextmanager
-def alone(**options):
-    directory = tempfile.mkdtemp(prefix="t-", dir=BUILD)
-    p = Daemons(directory, os.path.join(directory, "milter.sock"), options=options)
-    try:
-        yield p
-    finally:
-        p.stop()
-        subprocess.run(["rm", "-rf", directory])
-
-
 @test("the protocol: few steps, accept; while draining go on at connect and the 451 at MAIL, for each message and the next client; counted")
 def _():
-    with alone() as p:
+    with Daemons() as p:
         with Talk(p.path) as t:
             check(t.steps == 0x37a, f"connect and MAIL are wanted, nothing else: {t.steps:#x}")
             check(t.ask(frame(b"D", b"Cj\0mx1\0") + connect()) == (b"a", b""), "accepted")
@@ -216,7 +194,7 @@ def _():
 
 @test("the protocol: with reply_code = 421 it is said at connect; clients of this host pass unless loopback = yes")
 def _():
-    with alone(**{"service.mx.reply_code": "421", "front.milter.loopback": "no"}) as p:
+    with Daemons(options={"service.mx.reply_code": "421", "front.milter.loopback": "no"}) as p:
         p.daemon.ctl("drain", check=0)
 
         def told():
@@ -230,7 +208,7 @@ def _():
 
 @test("the protocol: garbage is answered by a close, counted, told once, and harms nobody")
 def _():
-    with alone() as p:
+    with Daemons() as p:
         noise = random.Random(17)
         with Talk(p.path) as other:
             for bad in [b"EHLO x\r\n", b"\0\0\0\0O", frame(b"X"), frame(b"O"), frame(b"O", b"\0\0\0\1" + bytes(8)), connect(), frame(b"M", b"<>\0"),
@@ -264,7 +242,7 @@ def for_each_server(name):
 
 @for_each_server("451 4.3.2 with the reason at MAIL, for every message of the session; a retry is delivered; 421 is said at connect")
 def _(server):
-    with World(server) as w:
+    with MailHost(server) as w:
         mail(port=w.port)
         w.drain()
 
@@ -280,9 +258,8 @@ def _(server):
         w.resume()
         mail(port=w.port)
         wait_for(lambda: w.kept() == 2, f"two messages; there are {w.kept()}")
-        w.penstock.stop()
-        w.penstock.options = {"service.mx.reply_code": "421"}
-        w.penstock.start()
+        w.penstock.daemon.stop()
+        w.penstock.start_daemon({"service.mx.reply_code": "421"})
         w.penstock.daemon.ctl("drain", check=0)
 
         def hung_up():
@@ -296,33 +273,17 @@ def _(server):
 
 @for_each_server("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
 def _(server):
-    with World(server, flow.PRESSED) as w:
+    with MailHost(server, flow.PRESSED) as w:
         flow.pressed(MAIL, w.port)
         wait_for(lambda: w.kept() == 1, f"one message; there are {w.kept()}")
 
 
 @for_each_server("penstockd stopped, killed or hung under load: mail flows, at once or a second later; a restart is picked up")
 def _(server):
-    with World(server) as w:
-        with flow.flowing(5, port=w.port):  # under load, too: Postfix starts its processes here
-            usual = delays(port=w.port)
-        with flow.flowing(5, port=w.port):
-            w.penstock.daemon.stop()
-            stopped = delays(port=w.port)
-        w.penstock.start()
-        with flow.flowing(15, port=w.port):
-            w.penstock.stop()
-            killed = delays(port=w.port)
-        w.penstock.start()
-        w.drain()
-        w.resume()
-        w.penstock.daemon.hang()
-        with flow.flowing(3, port=w.port):
-            hung = delays(5, port=w.port)
-        w.penstock.daemon.hang(signal.SIGCONT)
-        w.drain()
-        w.resume()
-        flow.show(usual=usual, stopped=stopped, killed=killed, hung=hung)
+    with MailHost(server) as w:
+        with flow.flowing(5, port=w.port):  # Postfix starts its processes here
+            delays(port=w.port)
+        hung = flow.outages(w.penstock, w.drain, w.resume, port=w.port)
         check(min(hung) > 0.5, f"the timeout of the page is what is waited for: {hung}")
         check(min(hung) < 10, f"and not much more: {hung}")
         wait_for(lambda: w.kept() == 84, f"84 messages; there are {w.kept()}")

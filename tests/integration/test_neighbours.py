@@ -5,10 +5,8 @@ import glob
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap

@@ -8,7 +8,6 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -16,33 +15,25 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import flow, nginx, place, tap
 from lib.gate import Mta
 from lib.place import wait_for
-from lib.programs import Daemon, listening, no_targets
 from lib.smtp import smtp_server
 from lib.tap import check, test
+from lib.world import Asked
 
 ADDRESS = "192.0.2.1"
 
 
-class World:
-    def __init__(self, options=None):
-        self.options = options or {}
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        self.taken = []
-        self.server = Mta(2525, handle=lambda c, a: smtp_server(c, a, store=self.taken.append))
-        self.daemon = self.nginx = None
-        self.file = os.path.join(self.directory, "penstock.conf")
-        with open(self.file, "w") as f:
-            f.write(nginx.page("ini"))
-        try:
-            self.start_daemon()
-            self.nginx = nginx.start(self.directory, nginx.page("nginx"))
-        except BaseException:
-            self.__exit__()
-            raise
+class Guarded(Asked):
+    """nginx, which asks penstockd, before a mail server; `taken`: that server's messages."""
 
-    def start_daemon(self):
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", **self.options}, argv=["-c", self.file])
-        wait_for(lambda: listening(9831), "the front")
+    def __init__(self, options=None):
+        self.taken = []
+        super().__init__("nginx", nginx.page("ini"), options)
+        try:
+            self.at_end.append(Mta(2525, handle=lambda c, a: smtp_server(c, a, store=self.taken.append)).close)
+            self.at_end.append(nginx.start(self.directory, nginx.page("nginx")).stop)
+        except BaseException:
+            self.__exit__(True)
+            raise
 
     def send(self, meanwhile=lambda: None):
         """(code of RCPT, text, seconds that RCPT took) of one client; the message is delivered when it is let in, after `meanwhile`."""
@@ -70,19 +61,10 @@ class World:
     def until(self, code):
         return wait_for(lambda: (lambda r: r if r[0] == code else None)(self.send()), f"a {code}")
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for program in (self.nginx, self.daemon):
-            if program and program.alive():
-                program.stop(signal.SIGKILL if program is self.daemon else signal.SIGTERM)
-        self.server.close()
-
 
 @test("451 4.3.2 with the reason at RCPT while penstock refuses; a retry is delivered after; counted")
 def _():
-    with World() as w:
+    with Guarded() as w:
         w.until(b"250")
         w.daemon.ctl("drain", check=0)
         code, reply, _ = w.until(b"451")
@@ -97,7 +79,7 @@ def _():
 
 @test("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
 def _():
-    with World({**flow.PRESSED, "source.sessions_max": 1000000}) as w:
+    with Guarded(flow.PRESSED) as w:
         told = []
         first = w.send(lambda: told.append(w.until(b"451")[1]))
         check(first[0] == b"250" and told[0].startswith(b"451 4.3.2 overloaded"), f"{first} {told}")
@@ -106,7 +88,7 @@ def _():
 
 @test("penstockd killed, stopped or hung under load: mail flows at once or after proxy_read_timeout; a restart is picked up")
 def _():
-    with World() as w:
+    with Guarded() as w:
         w.until(b"250")
         sent = []
         load = threading.Thread(target=lambda: sent.extend(w.send()[0] for _ in range(60)))
@@ -133,7 +115,7 @@ def _():
 
 @test("garbage on its port is answered 400 and closed, counted, and harms nobody")
 def _():
-    with World() as w:
+    with Guarded() as w:
         w.until(b"250")
         noise, began = random.Random(5), time.monotonic()
         for bad in [b"EHLO x\r\n", b"POST / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\nContent-Length: 9\r\n\r\n", b"GET " + b"x" * 20000, b"GET \0\r\n\r\n"] + \

@@ -14,34 +14,12 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.manager import Manager
 from lib.place import wait_for
-from lib.programs import Daemon, Proxy, listening, no_targets
+from lib.programs import Daemon, Proxy, no_targets
 from lib.smtp import Client, Server, deliver, smtp_server
 from lib.tap import check, test
-from lib.world import drop_resource_capability
+from lib.world import PORT, World, drop_resource_capability
 
-PORT, POLICY = 2525, 2527
-
-
-class World:
-    """A daemon and a proxy in front of a server that behaves as `handle` does."""
-
-    def __init__(self, handle=smtp_server, options=None, proxy_options=None, daemon_options=None, **kwargs):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        os.chmod(self.directory, 0o755)
-        self.server = Server(handle)
-        common = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org", **(options or {})}
-        os.makedirs(os.path.join(self.directory, "run"))
-        self.daemon = Daemon(self.directory, {**no_targets(), **common, **(daemon_options or {})})
-        self.proxy = Proxy(self.directory, PORT, self.server.port, {**common, **(proxy_options or {})}, **kwargs)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for program in (self.proxy, self.daemon):
-            if program.alive():
-                program.stop()
-        self.server.close()
+POLICY = 2527
 
 
 def told(world, name, least, log):
@@ -67,7 +45,7 @@ def says(text):
 
 @test("a mail server that accepts and closes without a word: 451, reason backend, counted and said")
 def _():
-    with World(says(b"")) as w:
+    with World(server=says(b""), calm=True) as w:
         for _ in range(5):
             with Client(PORT) as c:
                 check(c.greeting.startswith(b"451 4.3.2 mx.example.org "), f"{c.greeting}")
@@ -80,7 +58,7 @@ def _():
 def _():
     for text, name in ((b"421 4.3.2 mx.example Too much load\r\n", "backend_defers"),
                        (b"554 5.7.1 no SMTP service here\r\n", "backend_rejects")):
-        with World(says(text)) as w:
+        with World(server=says(text), calm=True) as w:
             for _ in range(20):
                 with Client(PORT) as c:
                     check(c.greeting == text, f"{c.greeting}")
@@ -92,7 +70,7 @@ def _():
 
 @test("a mail server that is not there: counted and said")
 def _():
-    with World() as w:
+    with World(calm=True) as w:
         w.server.socket.shutdown(socket.SHUT_RDWR)
         w.server.close()
         check(deliver(PORT)[0] == "451", "451")
@@ -102,7 +80,7 @@ def _():
 @test("several listeners: 0.0.0.0 and [::] in one option, a restart keeps them, one that cannot be opened is named")
 def _():
     manager = Manager()
-    with World(proxy_options={"front.proxy.listen": f"127.0.0.1:{PORT}, [::1]:{PORT}"}, **manager.service()) as w:
+    with World(proxy_options={"front.proxy.listen": f"127.0.0.1:{PORT}, [::1]:{PORT}"}, proxy_arguments=manager.service(), calm=True) as w:
         for _ in range(2):
             for host in ("127.0.0.1", "::1"):
                 with socket.create_connection((host, PORT), 120) as s:
@@ -176,7 +154,7 @@ def _():
         resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
         drop_resource_capability()
 
-    with World(preexec_fn=few) as w:
+    with World(proxy_arguments={"preexec_fn": few}, calm=True) as w:
         w.proxy.logged("Cannot have ")
         clients = [Client(PORT, source=f"127.8.{i // 200}.{i % 200 + 1}", timeout=120, greeting=False) for i in range(400)]
         greetings = [c.reply()[:3] for c in clients]
@@ -207,7 +185,7 @@ def _():
             if not body:
                 connection.sendall(b"250 taken\r\n")
 
-    with World(slow, proxy_options={"front.proxy.idle": "4s"}) as w:
+    with World(server=slow, proxy_options={"front.proxy.idle": "4s"}, calm=True) as w:
         check(deliver(PORT)[0] == "250", "the client hears it")
         check(stored == [1], "once")
         with Client(PORT) as c:
@@ -216,12 +194,12 @@ def _():
 
 @test("loopback passes the proxy in a drain as it passes the gate; front.proxy.loopback decides on it too")
 def _():
-    with World(proxy_options={"front.proxy.loopback": "no"}) as w:
+    with World(proxy_options={"front.proxy.loopback": "no"}, calm=True) as w:
         w.daemon.ctl("drain", check=0)
         w.daemon.wait_status(lambda s: s["state"] == "draining", "a drain")
         time.sleep(0.3)
         check(deliver(PORT)[0] == "250", "a health check on this host sees the server")
-    with World() as w:
+    with World(calm=True) as w:
         w.daemon.ctl("drain", check=0)
         wait_for(lambda: deliver(PORT)[0] == "451", "a refusal")
 
@@ -271,7 +249,7 @@ def _():
     options = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{PORT}", "front.proxy.backend": "127.0.0.1:1",
                "front.proxy.proxy_protocol": "none", "front.proxy.client_addresses_hidden": "yes"}
     for configured in (True, False):
-        with World(daemon_options=options if configured else {}) as w:
+        with World(daemon_options=options if configured else {}, calm=True) as w:
             check(deliver(PORT)[0] == "250", "mail")
             w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("proxy", {}).get("admitted"), "the proxy is seen")
             w.proxy.stop()

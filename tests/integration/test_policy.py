@@ -23,9 +23,7 @@ PORT = 9826
 def world(listen=f"127.0.0.1:{PORT}", options=None):
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     options = {"front.policy.enabled": "yes", "front.policy.listen": listen.replace("DIR", directory), **(options or {})}
-    w = World(directory, options=options, server=2526, proxy=False, calm=True)
-    w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("policy", {}).get("up"), "the policy service")
-    return w
+    return World(directory, options=options, server=2526, proxy=False, calm=True, front="policy")
 
 
 class Asker:
@@ -127,7 +125,7 @@ def _():
         check(os.stat(path).st_mode & 0o777 == 0o660, "for its owner and group only: who may ask may blame any address")
         w.daemon.stop(signal.SIGKILL)
         check(os.path.exists(path), "left by kill -9")
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         wait_for(lambda: Asker(path).ask() == "action=DUNNO", "asked again")
         w.daemon.stop()
         check(not os.path.exists(path), "removed")

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -14,48 +13,39 @@ from lib import place, postfix, tap
 from lib.cgroup import Cgroup, ahead
 from lib.place import BIN, BUILD, wait_for
 from lib.postfix import POLICY, SMTP, Postfix
-from lib.programs import Daemon, Proxy
-from lib.smtp import Client, deliver
+from lib.programs import Proxy
+from lib.smtp import deliver
 from lib.tap import check, test
+from lib.world import World
 
 PROXY = 2525
 ALL_CORES = str(os.cpu_count())
 
 
-class World:
+class Guarded(World):
     """Postfix in a control group of its own on one core, penstock in front of it."""
 
     def __init__(self, scanner=(20, 4), options=None, controllers=(), **kwargs):
-        self.directory = tempfile.mkdtemp(prefix="test-postfix-", dir=BUILD)
-        os.chmod(self.directory, 0o755)
-        self.cgroup = Cgroup(*controllers, inside=MACHINE)
-        self.postfix = Postfix(self.directory, options=["smtpd_upstream_proxy_protocol=haproxy"], scanner=scanner,
-                               prefix=self.cgroup.prefix("taskset", "-c", "0"), **kwargs)
-        # One enforcing front a service: the proxy guards mx, the policy service guards what comes to Postfix directly.
-        self.options = {"service.mx.ports": SMTP, "service.mx.hostname": "mx.example.org",
-                        "service.direct.ports": POLICY, "front.policy.service": "direct",
-                        "service.mx.slots": 100, "service.mx.queue_dirs": self.postfix.root.file("/var/spool/postfix"),
-                        **(options or {})}
-        self.daemon = Daemon(self.directory, {**self.options, "front.policy.enabled": "yes",
-                                              "front.policy.listen": "127.0.0.1:9826"})
-        self.proxy = Proxy(self.directory, PROXY, SMTP, {**self.options, "front.proxy.proxy_protocol": "v1"})
         self.accepted = 0
-        self.deliver()
-        self.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the first verdict")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind:
-            print("# penstockd said:\n# " + self.daemon.output()[-3000:].replace("\n", "\n# "))
-        for program in (self.proxy, self.daemon):
-            if program.alive():
-                program.kill(signal.SIGCONT)
-                program.stop(signal.SIGKILL)
-        self.postfix.stop()
-        self.cgroup.remove()
-        subprocess.run(["rm", "-rf", self.directory])
+        self.cgroup = Cgroup(*controllers, inside=MACHINE)
+        # One enforcing front a service: the proxy guards mx, the policy service guards what comes to Postfix directly.
+        super().__init__(name="test-postfix", server=SMTP, daemon=False, proxy=False, options={
+            "service.direct.ports": POLICY, "front.policy.service": "direct", "service.mx.slots": 100, **(options or {})}, daemon_options={
+            "front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"})
+        self.at_end.append(self.cgroup.remove)
+        try:
+            self.postfix = Postfix(self.directory, options=["smtpd_upstream_proxy_protocol=haproxy"], scanner=scanner,
+                                   prefix=self.cgroup.prefix("taskset", "-c", "0"), **kwargs)
+            self.at_end.append(self.postfix.stop)
+            self.options["service.mx.queue_dirs"] = self.postfix.root.file("/var/spool/postfix")
+            self.start_daemon()
+            self.tells["penstockd"] = lambda: self.daemon.output()
+            self.proxy = Proxy(self.directory, PROXY, SMTP, {**self.options, "front.proxy.proxy_protocol": "v1"})
+            self.deliver()
+            self.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the first verdict")
+        except BaseException:
+            self.__exit__(True)
+            raise
 
     def deliver(self, port=PROXY):
         reply = deliver(port)
@@ -116,7 +106,7 @@ def deferred_by(status):
 
 @test("mail beyond capacity behind the proxy: 451 with reason cpu, what is admitted is delivered, level and metrics agree, admitted again within seconds")
 def _():
-    with World() as w:
+    with Guarded() as w:
         w.learn()
         thread, result = in_background(w.load, 200, 12)
         s = w.daemon.wait_status(lambda s: s["level"] >= 2, "level shedding")
@@ -145,7 +135,7 @@ def _():
 
 @test("mail beyond capacity through the policy service: Postfix itself answers 451 4.3.2 at connect, nothing is lost")
 def _():
-    with World() as w:
+    with Guarded() as w:
         w.load(10, 5, POLICY)
         thread, result = in_background(w.load, 120, 10, POLICY)
         thread.join()
@@ -162,7 +152,7 @@ def _():
 
 @test("memory short in the server's control group: refused for memory before the kernel kills, nothing is lost")
 def _():
-    with World(scanner=(60, 8), controllers=("memory",), options={"objective.memory_reserve": "16MiB"}) as w:
+    with Guarded(scanner=(60, 8), controllers=("memory",), options={"objective.memory_reserve": "16MiB"}) as w:
         w.cgroup.limit_memory(220 << 20)
         w.learn()
         w.daemon.wait_status(lambda s: "mta_mem_used_ratio" in s["resources"]["memory"]["signals"], "the limit seen")
@@ -184,7 +174,7 @@ def _():
         raise tap.Skip("the build directory lies on no block device of its own: its I/O cannot be throttled")
     if os.path.exists(sys_path + "/partition"):
         disk = open(os.path.join(sys_path, "..", "dev")).read().strip()
-    with World(scanner=(1, 1), controllers=("blkio",)) as w:
+    with Guarded(scanner=(1, 1), controllers=("blkio",)) as w:
         w.learn()
         w.cgroup.limit_write_iops(disk, 40)
         report = w.load(80, 12)
@@ -203,7 +193,7 @@ def smtpds(w):
 
 @test("a listener that stops accepting: 451 with reason smtp or late, admitted again within seconds of its return")
 def _():
-    with World() as w:
+    with Guarded() as w:
         w.learn()
         master = int(open(w.postfix.root.file("/var/spool/postfix/pid/master.pid")).read())
         stopped = [master] + smtpds(w)
@@ -227,7 +217,7 @@ def _():
 @test("penstockd killed with -9, stopped with SIGSTOP, started again, all under load: mail flows and nothing is lost")
 def _():
     # So little mail that no slow moment of the machine makes an overload of it, which would be refused with good reason.
-    with World(scanner=(2, 1)) as w:
+    with Guarded(scanner=(2, 1)) as w:
         w.learn()
         thread, result = in_background(w.load, 8, 14)
         time.sleep(2)
@@ -239,7 +229,7 @@ def _():
         time.sleep(2)
         w.daemon.stop(signal.SIGKILL)
         check(w.deliver()[0] == "250" and w.deliver(POLICY)[0] == "250", "mail without it")
-        w.daemon = Daemon(w.directory, w.options)
+        w.start_daemon()
         thread.join()
         report = result[0]
         check(report["outcomes"]["accepted"] == report["offered"], f"{report['outcomes']} {report['replies']}")
@@ -249,7 +239,7 @@ def _():
 
 @test("BPF switched off and BPF refused: said, the proxy's sight leads, an overload is shed all the same")
 def _():
-    with World(options={"daemon.bpf": "no"}) as w:
+    with Guarded(options={"daemon.bpf": "no"}) as w:
         s = w.daemon.status()
         check(not s["bpf"]["used"] and "switched off" in s["bpf"]["reason"], f"{s['bpf']}")
         w.learn()
@@ -258,8 +248,7 @@ def _():
         refused_properly(report, deferred_by(s), {"cpu"})
         w.daemon.stop()
         # Without any capability: what systemd would leave of a unit that was robbed of them.
-        w.daemon = Daemon(w.directory, {**w.options, "daemon.bpf": "yes"},
-                          prefix=["setpriv", "--bounding-set=-all", "--inh-caps=-all"])
+        w.start_daemon({"daemon.bpf": "yes"}, prefix=["setpriv", "--bounding-set=-all", "--inh-caps=-all"])
         s = w.daemon.status()
         check(not s["bpf"]["used"] and s["bpf"]["reason"], f"{s['bpf']}")
         w.heals()
@@ -268,7 +257,7 @@ def _():
 
 @test("a CPU neighbour that does not harm mail: nothing is refused")
 def _():
-    with World(scanner=(5, 2)) as w:
+    with Guarded(scanner=(5, 2)) as w:
         w.learn()
         hogs = [subprocess.Popen(["taskset", "-c", str(os.cpu_count() - 1), "sh", "-c", "while :; do :; done"]) for _ in range(2)]
         try:

@@ -12,9 +12,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import flow, pages, place, postfix
 from lib.place import wait_for
 from lib.postfix import Postfix
-from lib.programs import Daemon, Proxy, listening, no_targets
+from lib.programs import Proxy, listening
 from lib.tap import check, run, test
 from lib.wire import Wire
+from lib.world import World
 
 # postscreen; postscreen that takes a PROXY header; the proxy before that one; postscreen that has its teaser and waits
 BARE, BEHIND, PROXIED, WAITING = 2528, 2529, 2530, 2531
@@ -65,24 +66,15 @@ def delays(port, count=4):
     return times
 
 
-class World:
+class Screened(World):
+    """penstockd, and maybe the proxy, before or beneath the one Postfix of this suite."""
+
     def __init__(self, options, proxy=False):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        os.chmod(self.directory, 0o755)
-        options = {"service.mx.hostname": "mx.example.org", "source.sessions_max": 1000000, **options}
-        self.proxy, self.options = None, options
-        self.daemon = Daemon(self.directory, {**no_targets(), **options})
+        super().__init__(options={"service.mx.hostname": "mx.example.org", "source.sessions_max": 1000000, **options}, server=None, proxy=False,
+                         calm=True)
         if proxy:
             self.proxy = Proxy(self.directory, PROXIED, BEHIND, {"service.mx.ports": BEHIND, "service.mx.hostname": "mx.example.org",
                                "front.proxy.listen": f"0.0.0.0:{PROXIED}", "front.proxy.proxy_protocol": "v1"})
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for program in (self.proxy, self.daemon):
-            if program and program.alive():
-                program.stop()
 
     def ready(self):
         if "front.gate.enabled" in self.options:
@@ -154,7 +146,7 @@ POLICY = {"service.mx.ports": BARE, "front.policy.enabled": "yes", "front.policy
 
 @test("the gate before postscreen: 451 4.3.2 as greeting, and postscreen never sees the client")
 def _():
-    with World(GATE) as w:
+    with Screened(GATE) as w:
         w.ready()
         w.daemon.ctl("drain", check=0)
         wait_for(lambda: deliver(BARE).startswith(b"451"), "the drain")
@@ -170,14 +162,14 @@ def _():
 
 @test("penstock-proxy before postscreen, which takes its PROXY header")
 def _():
-    with World({"service.mx.ports": BEHIND}, proxy=True) as w:
+    with Screened({"service.mx.ports": BEHIND}, proxy=True) as w:
         w.drained_and_back(PROXIED)
         wait_for(lambda: "CONNECT from [10.77.0.30]" in SERVER.log(), "the client's own address")
 
 
 @test("the policy service beneath postscreen: the smtpd behind it asks and says 451 4.3.2")
 def _():
-    with World(POLICY) as w:
+    with Screened(POLICY) as w:
         w.ready()
         told = w.drained_and_back(BARE)
         check(b"Client host rejected: server shutdown in progress" in told, f"{told}")
@@ -185,7 +177,7 @@ def _():
 
 @test("postscreen's own test goes on: it says its teaser and waits, and the smtpd beneath says 220, or 451 4.3.2 in place of it")
 def _():
-    with World({**POLICY, "service.mx.ports": WAITING}) as w:
+    with Screened({**POLICY, "service.mx.ports": WAITING}) as w:
         w.ready()
 
         def greeting():
@@ -211,7 +203,7 @@ def for_each_way(name):
 
 @for_each_way("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
 def _(options, port, proxy):
-    with World({**options, **flow.PRESSED, "objective.wait": "0s"}, proxy) as w:
+    with Screened({**options, **flow.PRESSED, "objective.wait": "0s"}, proxy) as w:
         w.ready()
         told = w.pressed(port)
         check((b"Client host rejected: overloaded" in told) == (options is POLICY), f"{told}")
@@ -219,7 +211,7 @@ def _(options, port, proxy):
 
 @for_each_way("penstockd hung under load: mail flows; it is asked again when it goes on")
 def _(options, port, proxy):
-    with World(options, proxy) as w:
+    with Screened(options, proxy) as w:
         w.ready()
         w.hung(port)
 

@@ -16,7 +16,7 @@ from lib import packages, place, tap
 from lib.cgroup import Cgroup
 from lib.place import BUILD, wait_for
 from lib.programs import no_targets
-from lib.sensing import World, bpf_or_skip
+from lib.sensing import bare_world, bpf_or_skip
 from lib.tap import Skip, check, test
 
 
@@ -89,7 +89,7 @@ def writers(point, count=2, sync=True):
 
 @test("fsync on ext4: latency, rate and tasks by BPF, with the queue's directory only that file system's")
 def _():
-    with loop_file_system() as (device, point), World({"service.mx.queue_dirs": point}) as w:
+    with loop_file_system() as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
         bpf_or_skip(w)
         with writers(point, 3):
             w.wait_signal("disk", "fsyncs_per_s", lambda v: v > 5, "bpf")
@@ -102,7 +102,7 @@ def _():
 
 @test("an fsync that does not return counts while it hangs")
 def _():
-    with loop_file_system() as (device, point), World({"service.mx.queue_dirs": point}) as w:
+    with loop_file_system() as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
         bpf_or_skip(w)
         with open(os.path.join(point, "x"), "wb") as f:
             f.write(os.urandom(4096))
@@ -139,7 +139,7 @@ def wait_disk(w, condition, what):
 
 @test("disks one by one: reads, writes and flushes apart, bytes, percentiles; those of the queue count, others do not")
 def _():
-    with loop_file_system() as (device, point), World({"service.mx.queue_dirs": point}) as w:
+    with loop_file_system() as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
         bpf_or_skip(w)
         with writers(point):
             name, d = wait_disk(w, lambda d: d["write"].get("per_s", 0) > 2 and d["flush"].get("per_s", 0) > 1, "writes and flushes")
@@ -166,7 +166,7 @@ def _():
 @test("xfs and btrfs tell no end of fsync: flushes and writes of their disk stand in")
 def _():
     for kind in ("xfs", "btrfs"):
-        with loop_file_system(kind) as (device, point), World({"service.mx.queue_dirs": point}) as w:
+        with loop_file_system(kind) as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
             bpf_or_skip(w)
             with writers(point):
                 w.wait_signal("disk", "flush_p99_us", lambda v: v > 0, "bpf")
@@ -197,7 +197,7 @@ def _():
     server = None
     try:
         group.limit_memory(48 << 20)
-        with World() as w:
+        with bare_world() as w:
             bpf_or_skip(w)
             # The listener makes this group the mail server's.
             server = subprocess.Popen(group.prefix(sys.executable, "-c", "import socket, time\n"
@@ -234,7 +234,7 @@ def _():
         server = None
         try:
             group.limit_memory(48 << 20)
-            with World(options) as w:
+            with bare_world(options) as w:
                 if via == "bpf":
                     bpf_or_skip(w)
                 w.wait_signal("memory", "oom_kills_count", lambda v: v >= 0, via)
@@ -257,7 +257,7 @@ def _():
     group = Cgroup("cpu")
     server = None
     try:
-        with World() as w:
+        with bare_world() as w:
             bpf_or_skip(w)
             check(w.signal("cpu", "mta_runq_p99_us") is None, "nobody's group yet")
             server = subprocess.Popen(group.prefix(sys.executable, "-c", """
@@ -309,7 +309,7 @@ def empty_hash_bytes(info):
 @test("the daemon and its maps take under 12 MiB of their own, the ledger aside; under 20 MiB are resident")
 def _():
     HASH, NO_PREALLOC = "1", 1
-    with World() as w:
+    with bare_world() as w:
         w.wait_signal("memory", "mem_used_ratio", lambda v: v > 0, "procfs")
         check(w.daemon.status()["in_flight"] in (0, None), "no session fills a map")
         own, resident = memory_without_ledger(w)
@@ -333,7 +333,7 @@ def _():
 
 @test("a stall wakes the daemon before its tick: PSI triggers; its own lateness is measured")
 def _():
-    with World({"daemon.tick": "1s", "target.mem_stall_ratio": "10%"}) as w:
+    with bare_world({"daemon.tick": "1s", "target.mem_stall_ratio": "10%"}) as w:
         ticks = w.daemon.status()["ticks"]
         if ticks["triggers"].startswith("none"):
             raise Skip("this kernel grants no PSI triggers: " + ticks["triggers"])
@@ -359,7 +359,7 @@ def _():
 
 @test("a machine that rests is asked less often; who opens a session ends that", quiet=True)
 def _():
-    with World(no_targets()) as w, socket.socket() as listener:
+    with bare_world(no_targets()) as w, socket.socket() as listener:
         bpf_or_skip(w)
         listener.bind(("127.0.0.1", 2526))
         listener.listen()
@@ -382,7 +382,7 @@ def _():
 
 @test("a sensor that costs more is asked less often, and its signals do not blink", quiet=True)
 def _():
-    with World() as w:
+    with bare_world() as w:
         # A hundred loop devices' worth of lines would cost; what there is here costs enough for more than one tick.
         s = w.daemon.wait_status(lambda s: any(v.get("interval_ms", 0) > 100 for v in s["sensors"].values()), "a sensor that is asked less often")
         slow = [k for k, v in s["sensors"].items() if v.get("interval_ms", 0) > 100]

@@ -11,7 +11,6 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.smtp import deliver
 from lib.tap import check, test
 from lib.world import PORT, World, fill, small_disk
 

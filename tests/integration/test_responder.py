@@ -17,8 +17,8 @@ CLIENT_SWARM = os.path.join(BUILD, "tests/programs/client_swarm")
 WIRE = None
 
 
-def World(*arguments, **options):
-    return gate.World(WIRE, *arguments, **options)
+def Gated(*arguments, **options):
+    return gate.Gated(WIRE, *arguments, **options)
 
 
 def client_swarm(*arguments, **options):
@@ -44,7 +44,7 @@ def memory_kib(pid):
 @test("19000 refused clients in dialogue at once: each is told and gets its 221, in bounded memory, and the tick goes on")
 def _():
     # So many clients fit in an eighth of it, too: that is what is kept while this machine's memory is short.
-    with World({"front.gate.linger": "300s", "front.gate.cpu": "100%", "front.gate.linger_max": 8 * 20000}) as w:
+    with Gated({"front.gate.linger": "300s", "front.gate.cpu": "100%", "front.gate.linger_max": 8 * 20000}) as w:
         w.drain()
         before = memory_kib(w.daemon.pid)
         held = client_swarm("--open", 19000, "--rate", 3000, "--hold")
@@ -64,7 +64,7 @@ def _():
 
 @test("past linger_max: 421 and closed, for the others the dialogue goes on")
 def _():
-    with World({"front.gate.linger_max": 100, "front.gate.cpu": "100%"}) as w:
+    with Gated({"front.gate.linger_max": 100, "front.gate.cpu": "100%"}) as w:
         w.drain()
 
         def hundred():
@@ -89,7 +89,7 @@ def _():
 
 @test("a flood: the responder keeps to its share of the CPU, says 421 and closes; nobody hangs; afterwards all is as before")
 def _():
-    with World({"front.gate.cpu": "5%"}) as w:
+    with Gated({"front.gate.cpu": "5%"}) as w:
         w.drain()
         r = report(client_swarm("--open", 200, "--seconds", 4))
         check(r["errors"] == 0 and r["refused"] > 200 and r["ended"] >= r["begun"] - 200, f"{r}")
@@ -103,7 +103,7 @@ def _():
 
 @test("a crowd that the share cannot answer passes to the mail server, is said, and the gate decides again afterwards")
 def _():
-    with World({"front.gate.cpu": "1%"}) as w:
+    with Gated({"front.gate.cpu": "1%"}) as w:
         w.drain()
         flood = client_swarm("--open", 8000, "--seconds", 240)
         w.daemon.wait_status(lambda s: "swamped" in s["decisions"]["by_front"]["gate"].get("reason", ""), "the gate to pass")
@@ -116,7 +116,7 @@ def _():
 
 @test("slow-loris, half-open and endless clients are ended by the bound of time, others are answered meanwhile")
 def _():
-    with World({"front.gate.linger": "1s"}) as w:
+    with Gated({"front.gate.linger": "1s"}) as w:
         w.drain()
         slow = [WIRE.connect(PORT, "10.77.0.3") for _ in range(30)]
         for s in slow:
@@ -141,7 +141,7 @@ def _():
 
 @test("a refused source is named in the mail log, with its count, at the end at the latest")
 def _():
-    with World() as w:
+    with Gated() as w:
         w.drain()
         for _ in range(3):
             w.greeting("10.77.0.77")
@@ -152,7 +152,7 @@ def _():
 
 @test("observe: everybody reaches the mail server, and it is counted who would not have")
 def _():
-    with World({"daemon.mode": "observe", "objective.window_min": 1, "objective.window_max": 1}) as w:
+    with Gated({"daemon.mode": "observe", "objective.window_min": 1, "objective.window_max": 1}) as w:
         held = [WIRE.client(PORT, f"10.77.0.{n}") for n in range(2, 12)]
         check(all(c.greeting.startswith(b"220") for c in held), "all were admitted")
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["would_defer"] >= 1, "the dry run's count")
@@ -164,7 +164,7 @@ def _():
 
 @test("answer_down: 451 while nothing listens on the port, and the mail server again as soon as it does")
 def _():
-    with World({"front.gate.answer_down": "yes"}, mta=False) as w:
+    with Gated({"front.gate.answer_down": "yes"}, mta=False) as w:
         def answered():
             try:
                 return w.greeting("10.77.0.9")
@@ -177,7 +177,7 @@ def _():
 
 @test("a network that the operator refuses hears so, while others are admitted")
 def _():
-    with World({"source.refused": "10.77.0.66/32"}) as w:
+    with Gated({"source.refused": "10.77.0.66/32"}) as w:
         with WIRE.client(PORT, "10.77.0.66") as c:
             check(c.greeting.startswith(b"451 4.7.1 mx.example.org "), f"{c.greeting}")
         check(w.greeting("10.77.0.67").startswith(b"220"), "another")
@@ -185,7 +185,7 @@ def _():
 
 @test("front.gate.listen: a load balancer's refused clients are answered there too")
 def _():
-    with World({"front.gate.listen": "127.0.0.1:2599"}) as w:
+    with Gated({"front.gate.listen": "127.0.0.1:2599"}) as w:
         with socket.create_connection(("127.0.0.1", 2599), 120) as s:
             line = s.makefile("rb").readline()
             check(line.startswith(b"451 4.3.2 mx.example.org "), f"{line}")

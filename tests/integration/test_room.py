@@ -7,7 +7,6 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -15,11 +14,11 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.manager import Manager
 from lib.place import BUILD, wait_for
-from lib.programs import Daemon, Proxy
-from lib.smtp import Client, Server, deliver, smtp_server
+from lib.programs import Proxy
+from lib.smtp import Client, deliver, smtp_server
 from lib.tap import check, test
+from lib.world import PORT, World
 
-PORT = 2525
 OPTIONS = {"service.mx.hostname": "mx.example.org"}
 
 
@@ -41,30 +40,29 @@ class Planner:
         self.process.wait()
 
 
-class World:
+class Room(World):
     """A daemon that sees the counts, and a proxy that follows the test's plan in a run directory of its own."""
 
     def __init__(self, window=1, handle=smtp_server, options=None, manager=None, **plan):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        os.chmod(self.directory, 0o755)
-        self.server = Server(handle)
-        self.daemon = Daemon(self.directory, {**OPTIONS, "service.mx.ports": self.server.port})
-        self.front = os.path.join(self.directory, "front")
-        os.makedirs(os.path.join(self.front, "run"))
+        self.clients = []
+        super().__init__(server=handle, proxy=False)
+        self.front_directory = os.path.join(self.directory, "front")
+        run = os.path.join(self.front_directory, "run")
+        os.makedirs(run)
         for name in ("counts", "sources"):
             path = os.path.join(self.daemon.run_dir, name)
             wait_for(lambda: os.path.exists(path), path)
-        os.symlink(os.path.join(self.daemon.run_dir, "counts"), os.path.join(self.front, "run", "counts"))
-        os.link(os.path.join(self.daemon.run_dir, "sources"), os.path.join(self.front, "run", "sources"))
-        self.planner = Planner(os.path.join(self.front, "run"))
+        os.symlink(os.path.join(self.daemon.run_dir, "counts"), os.path.join(run, "counts"))
+        os.link(os.path.join(self.daemon.run_dir, "sources"), os.path.join(run, "sources"))
+        self.planner = Planner(run)
+        self.at_end.append(self.planner.close)
         self.plan = self.planner.plan
         self.plan(window, **plan)
         self.options = options or {}
         self.proxy = self.start(**(manager.service() if manager else {}))
-        self.clients = []
 
     def start(self, **kwargs):
-        return Proxy(self.front, PORT, self.server.port, {**OPTIONS, "objective.wait": "60s", **self.options}, **kwargs)
+        return Proxy(self.front_directory, PORT, self.server.port, {**OPTIONS, "objective.wait": "60s", **self.options}, **kwargs)
 
     def client(self, source="127.1.0.1", greeting=True):
         c = Client(PORT, source, greeting=greeting)
@@ -90,17 +88,10 @@ class World:
     def wait(self, condition, what, seconds=120):
         return wait_for(lambda: (lambda s: s if condition(s) else None)(self.now()), what, seconds)
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def __exit__(self, *why):
         for c in self.clients:
             c.close()
-        for program in (self.proxy, self.daemon):
-            if program.alive():
-                program.stop()
-        self.planner.close()
-        self.server.close()
+        super().__exit__(*why)
 
 
 def silent(client, seconds=0.3):
@@ -117,7 +108,7 @@ def silent(client, seconds=0.3):
 
 @test("a client without a place waits, ungreeted, and is served when a place comes free")
 def _():
-    with World() as w:
+    with Room() as w:
         full, = w.fill()
         c = w.held()
         check(silent(c), "it is not greeted")
@@ -139,7 +130,7 @@ def _():
         options = {"front.proxy.accept_proxy_protocol": "yes" if header else "no", "front.proxy.proxy_from": "127.0.0.0/8"}
         if not header:
             del options["front.proxy.proxy_from"]
-        with World(window=0, handle=handle, options=options) as w:
+        with Room(window=0, handle=handle, options=options) as w:
             c = w.client(greeting=False)
             c.send(header + b"EHLO early.example\r\n")
             w.wait(lambda s: s["held"] == 1, "held")
@@ -154,7 +145,7 @@ def _():
 
 @test("the time of a PROXY header is no waiting, and its deadline does not cut who waits")
 def _():
-    with World(window=0, options={"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8",
+    with Room(window=0, options={"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8",
                                   "front.proxy.idle": "1s"}) as w:
         c = w.client(greeting=False)
         c.send(b"PROXY TCP4 192.0.2.7 127.0.0.1 4000 25\r\n")
@@ -166,7 +157,7 @@ def _():
 
 @test("places go to who is owed one, then by rank, then to the longest waiting; a source with more sessions comes later")
 def _():
-    with World(window=1) as w:
+    with Room(window=1) as w:
         check(deliver(PORT, source="127.77.0.1")[0] == "250", "a source that is known")
         w.daemon.wait_status(lambda s: s["sources"]["tracked"] >= 1, "known")
         full, = w.fill()
@@ -184,7 +175,7 @@ def _():
 
 @test("a client that leaves leaves the room at once, by FIN and by RST, and its place is not wasted")
 def _():
-    with World() as w:
+    with Room() as w:
         full, = w.fill()
         a, b, c = w.held("127.2.0.1", 1), w.held("127.3.0.1", 2), w.held("127.4.0.1", 3)
         a.close()
@@ -199,7 +190,7 @@ def _():
 
 @test("refused at once when the wait to expect is too long, and at the bound of the room")
 def _():
-    with World(window=0) as w:
+    with Room(window=0) as w:
         a, b = w.held("127.2.0.1", 1), w.held("127.3.0.1", 2)
         w.plan(0, hold_ms=2000, per_s=1)  # the two that wait keep the time that held when they came
         began = time.monotonic()
@@ -209,7 +200,7 @@ def _():
         check(a.reply().startswith(b"451") and b.reply().startswith(b"451"), "and those two in vain")
         s = w.wait(lambda s: s["held_in_vain"] == 2, "counted")
         check(s["deferred"] == 3, f"{s}")
-    with World(window=0, options={"front.proxy.connections_max": 3}) as w:
+    with Room(window=0, options={"front.proxy.connections_max": 3}) as w:
         for n in range(3):
             w.held(f"127.{n + 2}.0.1", n + 1)
         check(w.client("127.9.0.1").greeting.startswith(b"451"), "the room is full")
@@ -217,11 +208,11 @@ def _():
 
 @test("objective.wait bounds the wait, 0 means that nobody waits")
 def _():
-    with World(window=0, options={"objective.wait": "1s"}) as w:
+    with Room(window=0, options={"objective.wait": "1s"}) as w:
         began = time.monotonic()
         check(w.client().greeting.startswith(b"451"), "told")
         check(0.9 < time.monotonic() - began < 40, f"after 1 s: {time.monotonic() - began}")
-    with World(window=0, options={"objective.wait": "0"}) as w:
+    with Room(window=0, options={"objective.wait": "0"}) as w:
         began = time.monotonic()
         check(w.client().greeting.startswith(b"451") and time.monotonic() - began < 40, "at once, not after a minute")
         check(w.now()["held_in_vain"] == 0, "nobody was held")
@@ -229,7 +220,7 @@ def _():
 
 @test("who waited in vain is owed the next place: its next attempt may wait whatever the plan says, and comes first")
 def _():
-    with World(window=1, hold_ms=600) as w:
+    with Room(window=1, hold_ms=600) as w:
         full, = w.fill()
         check(w.client("127.5.0.1").greeting.startswith(b"451"), "in vain")
         w.plan(1, hold_ms=0)
@@ -237,7 +228,7 @@ def _():
         # A place beyond the window is kept for those to whom one was promised.
         check(w.client("127.5.0.1").greeting.startswith(b"220"), "the next attempt is served")
         full.close()
-    with World(window=0, hold_ms=600) as w:
+    with Room(window=0, hold_ms=600) as w:
         check(w.client("127.5.0.1").greeting.startswith(b"451"), "in vain")
         w.plan(0)
         first = w.held("127.6.0.1", 1)
@@ -249,7 +240,7 @@ def _():
 @test("while the queue stands who is not sure of a place is told at once, without waiting, and is owed the next one")
 def _():
     sources = [f"127.9{n}.0.1" for n in range(6)]
-    with World(window=len(sources), hold_ms=0, per_s=1) as w:
+    with Room(window=len(sources), hold_ms=0, per_s=1) as w:
         for source in sources:
             w.fill(1, source)
         deferred = 0
@@ -276,7 +267,7 @@ def _():
 
 @test("a heavy source that waited in vain is owed one place like anybody: it comes first once, and its other connections do not")
 def _():
-    with World(window=2) as w:
+    with Room(window=2) as w:
         for _ in range(30):
             check(deliver(PORT, source="127.5.0.1")[0] == "250", "it sends more than anybody")
         full, other = w.fill(2)
@@ -301,7 +292,7 @@ def _():
 
 @test("a drain tells everybody who waits, at once")
 def _():
-    with World(window=0) as w:
+    with Room(window=0) as w:
         clients = [w.held(f"127.{n + 2}.0.1", n + 1) for n in range(5)]
         began = time.monotonic()
         w.plan(0, order="drain")
@@ -314,7 +305,7 @@ def _():
 
 @test("penstockd is killed while clients wait: all are let in when the plan is old, not at the end of their wait")
 def _():
-    with World(window=0) as w:
+    with Room(window=0) as w:
         clients = [w.held(f"127.{n + 2}.0.1", n + 1) for n in range(20)]
         began = time.monotonic()
         w.planner.say("stop")
@@ -325,20 +316,20 @@ def _():
 
 @test("observe mode holds nobody and counts who would have waited; trusted sources and loopback do not wait")
 def _():
-    with World(window=0, mode="observe") as w:
+    with Room(window=0, mode="observe") as w:
         check(w.client().greeting.startswith(b"220"), "served")
         w.wait(lambda s: s["would_hold"] == 1 and s["would_defer"] == 1 and s["held"] == 0, "counted")
-    with World(window=0, options={"source.trusted": "127.8.0.0/16"}) as w:
+    with Room(window=0, options={"source.trusted": "127.8.0.0/16"}) as w:
         w.held("127.2.0.1", 1)
         check(w.client("127.8.0.1").greeting.startswith(b"220"), "trusted")
-    with World(window=0, options={"front.proxy.loopback": "no"}) as w:
+    with Room(window=0, options={"front.proxy.loopback": "no"}) as w:
         check(w.client("127.8.0.1").greeting.startswith(b"220"), "this host itself")
 
 
 @test("a reload and a replaced proxy keep those who wait: they are served")
 def _():
     manager = Manager()
-    with World(window=0, manager=manager) as w:
+    with Room(window=0, manager=manager) as w:
         a = w.held("127.2.0.1", 1)
         w.proxy.kill(signal.SIGHUP)
         w.proxy.logged("configuration reloaded")
@@ -363,7 +354,7 @@ def _():
         slow.wait(600)
         smtp_server(connection, address)
 
-    with World(window=100, late_ms=300, handle=handle) as w:
+    with Room(window=100, late_ms=300, handle=handle) as w:
         a = w.client("127.2.0.1", greeting=False)
         check(silent(a, 1.5), "places are free: the server's own slowness is waited for")
         w.plan(0, late_ms=300)
@@ -382,7 +373,7 @@ def _():
 
 @test("status and metrics say what the clients saw")
 def _():
-    with World(window=0) as w:
+    with Room(window=0) as w:
         clients = [w.client(f"127.2.{n // 200}.{n % 200 + 1}", greeting=False) for n in range(400)]
         w.wait(lambda s: s["held"] == 400, "all are held")
         check(w.daemon.metric('penstock_held_connections{service="mx"}') == 400, "the gauge")

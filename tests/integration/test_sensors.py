@@ -13,13 +13,13 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.cgroup import Cgroup
 from lib.place import BUILD, wait_for
-from lib.sensing import World, bpf_or_skip
+from lib.sensing import bare_world, bpf_or_skip
 from lib.tap import Skip, check, test
 
 
 @test("CPU: run-queue latency by BPF and stalls by PSI rise under more tasks than cores, and fall again", quiet=True)
 def _():
-    with World() as w:
+    with bare_world() as w:
         bpf_or_skip(w)
         before = w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")  # what others on this machine cause
         spinners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3 * os.cpu_count())]
@@ -37,7 +37,7 @@ def _():
 
 @test("disk: block I/O latency by BPF, rates and await from proc; stalls by PSI")
 def _():
-    with World() as w:
+    with bare_world() as w:
         bpf_or_skip(w)
         stop = threading.Event()
         path = os.path.join(BUILD, f"io-{os.getpid()}")
@@ -74,7 +74,7 @@ def _():
     mail, beside = (Cgroup("cpuacct", "memory", v2=False) for _ in range(2))
     started = [subprocess.Popen(mail.prefix(sys.executable, "-c", USING_CPU, "2526")), subprocess.Popen(beside.prefix(sys.executable, "-c", USING_CPU))]
     try:
-        with World() as w:
+        with bare_world() as w:
             w.wait_signal("cpu", "mta_cpu_cores", lambda v: 0.02 < v < 1.1, "cgroup")
             w.wait_signal("memory", "mta_mem_bytes", lambda v: 40 << 20 < v < 200 << 20, "cgroup")
             w.wait_signal("cpu", "neighbour_cores", lambda v: v > 0.02, "cgroup")
@@ -91,7 +91,7 @@ def _():
 
 @test("page cache is not memory pressure", quiet=True)
 def _():
-    with World() as w:
+    with bare_world() as w:
         before = w.wait_signal("memory", "mem_used_ratio", lambda v: v > 0, "procfs")
         total = int(open("/proc/meminfo").readline().split()[1]) * 1024
         size = min(1 << 30, total // 4)
@@ -126,7 +126,7 @@ def _():
         ip("link", "set", "ps0", "up")
         for words in (["addr", "add", "198.18.0.2/24", "dev", "ps1"], ["link", "set", "ps1", "up"]):
             subprocess.run(["nsenter", "--net", "-t", str(peer.pid), "ip", *words], check=True)
-        with World({"nic.interfaces": "ps0", "nic.speed": 8000000}) as w:
+        with bare_world({"nic.interfaces": "ps0", "nic.speed": 8000000}) as w:
             w.wait_signal("nic", "nic_tx_bytes_per_s", lambda v: v >= 0, "netlink")
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             stop = threading.Event()
@@ -167,7 +167,7 @@ def _():
 
 @test("SMTP: accept queue by sock_diag, in flight and the oldest waiting by BPF, for a server that no front guards")
 def _():
-    with World() as w:
+    with bare_world() as w:
         bpf_or_skip(w)
         server = socket.create_server(("127.0.0.1", 2526), backlog=9)
         clients = [socket.create_connection(("127.0.0.1", 2526), 120) for _ in range(6)]
@@ -204,7 +204,7 @@ FILTERS = ("import socket, sys, time\ns = socket.create_server(('127.0.0.1', 0),
 
 @test("status says how many messages wait for the filter while it bounds what is let in")
 def _():
-    with World() as w:
+    with bare_world() as w:
         status = json.loads(w.daemon.ctl("status", "--json", check=None).stdout)
 
     def said(stage):
@@ -236,7 +236,7 @@ def _():
         check(start(mail, HANDS_ON, port) == "there", "the server is there")
         # Others connect, too, and are not the mail server.
         others = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(2)]
-        with World() as w:
+        with bare_world() as w:
             status = wait_for(lambda: (lambda s: s if s["filters"] and s["filters"][0]["cores"] else None)(
                 json.loads(w.daemon.ctl("status", "--json", check=0).stdout)), "the filter to be found")
             [found] = status["filters"]
@@ -266,7 +266,7 @@ def _():
     spool = tempfile.mkdtemp(prefix="penstock-test-")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200m,nr_inodes=1000", "tmpfs", spool], check=True)
     server = socket.create_server(("127.0.0.1", 2526))
-    with World({"service.mx.queue_dirs": spool}) as w:
+    with bare_world({"service.mx.queue_dirs": spool}) as w:
         w.wait_signal("disk", "spool_free_bytes", lambda v: v > 190e6, "statvfs")
         client = socket.create_connection(("127.0.0.1", 2526))
         with open(os.path.join(spool, "ballast"), "wb") as f:
@@ -287,7 +287,7 @@ def _():
 @test("BPF off: PSI, proc and sock_diag stand in; what nothing can see is absent, not 0")
 def _():
     server = socket.create_server(("127.0.0.1", 2526))
-    with World({"daemon.bpf": "no"}) as w:
+    with bare_world({"daemon.bpf": "no"}) as w:
         s = w.daemon.status()
         check("runq_p99_us" not in s["resources"]["cpu"]["signals"], "no run-queue latency")
         w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")

@@ -27,9 +27,6 @@ class Sourced(World):
         super().__init__(directory, options={"source.retry_min": "1s", **(options or {})}, server=handle, calm=True)
         wait_for(lambda: "following the plan" in self.proxy.output(), "the proxy follows the plan")
 
-    def restart(self, options=None):
-        self.daemon = Daemon(self.directory, {**no_targets(), **self.options, **(options or {})})
-
     def sources(self, *arguments):
         return json.loads(self.daemon.ctl("sources", "--json", *arguments, check=0).stdout)
 
@@ -112,12 +109,12 @@ def _():
         w.daemon.kill(9)
         w.daemon.process.wait()
         wait_for(lambda: attempt("127.7.0.1").startswith("220"), "without a daemon mail flows")
-        w.restart()
+        w.start_daemon()
         w.daemon.logged("2 sources are remembered")
         words = w.daemon.ctl("explain", "127.5.0.1", check=0).stdout
         check(f"deferred since {before['waits_since']}" in words, f"{before['waits_since']} in {words}")
         w.daemon.stop()
-        w.restart()
+        w.start_daemon()
         check(before["waits_since"] in w.daemon.ctl("explain", "127.5.0.1", check=0).stdout, "after an orderly stop too")
 
 
@@ -136,7 +133,7 @@ def _():
         with open(w.ledger(), "r+b") as f:
             f.seek(used[0] + 3000)
             f.write(b"\xa5\x5a")
-        w.restart()
+        w.start_daemon()
         w.daemon.logged("1 of ")
         w.daemon.logged("are damaged")
         left = w.daemon.status()["sources"]["tracked"]
@@ -150,7 +147,7 @@ def _():
             aside = w.ledger() + ".corrupt"
             if os.path.exists(aside):
                 os.unlink(aside)
-            w.restart()
+            w.start_daemon()
             check(open(aside, "rb").read() == bad, f"{name}: set aside")
             w.daemon.logged("set aside as ledger.corrupt")
             check(w.daemon.status()["sources"]["tracked"] == 0, f"{name}: begins empty")
@@ -158,7 +155,7 @@ def _():
             w.daemon.stop()
         with open(w.ledger(), "wb") as f:
             f.write(whole)
-        w.restart({"source.ledger_size": "1MiB"})
+        w.start_daemon({"source.ledger_size": "1MiB"})
         w.daemon.logged("ledger_size changed")
         check(w.daemon.status()["sources"]["tracked"] == 0, "and begins empty")
 

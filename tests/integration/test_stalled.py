@@ -12,11 +12,10 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Proxy, no_targets
-from lib.smtp import Client, Server
+from lib.smtp import Client
 from lib.tap import Skip, check, run, test
+from lib.world import PORT, World
 
-PORT = 2525
 LINE = b"NOOP\r\n"
 # A kernel that takes no walk over the elements of a map: what the loader asks for meets EINVAL.
 NO_LOOK = r"""
@@ -87,17 +86,13 @@ class Lookups(Held):
         super().__call__(connection, address)
 
 
-class World:
+class Stalled(World):
+    """A server whose clients stall, behind the proxy or seen by the kernel's probe."""
+
     def __init__(self, bpf, prefix=(), held=None):
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        os.chmod(self.directory, 0o755)
-        os.makedirs(os.path.join(self.directory, "run"))
         self.held = held or Held()
-        self.server = Server(self.held)
-        common = {"service.mx.ports": self.server.port, "service.mx.hostname": "mx.example.org"}
+        super().__init__(server=self.held, daemon_options={"daemon.bpf": "yes"} if bpf else {}, proxy=not bpf, calm=True, prefix=prefix)
         self.port = self.server.port if bpf else PORT
-        self.daemon = Daemon(self.directory, {**no_targets(), **common, **({"daemon.bpf": "yes"} if bpf else {})}, prefix=prefix)
-        self.proxy = None if bpf else Proxy(self.directory, PORT, self.server.port, common)
 
     def mx(self):
         return self.daemon.status()["services"]["mx"]
@@ -111,15 +106,9 @@ class World:
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.mx()}") from None
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
+    def __exit__(self, *why):
         self.held.go.set()
-        for program in (self.proxy, self.daemon):
-            if program and program.alive():
-                program.stop()
-        self.server.close()
+        super().__exit__(*why)
 
 
 def greeted(world, sources):
@@ -137,7 +126,7 @@ def stall(world, octets, count=10):
 
 
 def all_kinds(bpf):
-    with World(bpf) as w:
+    with Stalled(bpf) as w:
         if bpf and w.mx()["busy"] is None:
             print("# not looked at: this kernel or this process's privilege gives no probe of sockets")
             return
@@ -177,7 +166,7 @@ def _():
 
 
 def stuck(bpf):
-    with World(bpf) as w:
+    with Stalled(bpf) as w:
         if bpf and w.mx()["busy"] is None:
             print("# not looked at: this kernel or this process's privilege gives no probe of sockets")
             return
@@ -200,7 +189,7 @@ def _():
     with tempfile.TemporaryDirectory() as directory:
         library = directory + "/no_look.so"
         subprocess.run(["cc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=NO_LOOK, text=True, check=True)
-        with World(bpf=True, prefix=["env", "LD_PRELOAD=" + library]) as w:
+        with Stalled(bpf=True, prefix=["env", "LD_PRELOAD=" + library]) as w:
             if not w.daemon.status()["bpf"]["used"]:
                 raise Skip("BPF is refused here")
             w.daemon.logged("this kernel does not take smtp_look")
@@ -221,7 +210,7 @@ def _():
 
 @test("one source's sessions that take long are load only up to a share, others' all the while")
 def _():
-    with World(False) as w:
+    with Stalled(False) as w:
         clients = greeted(w, [f"127.0.3.{n + 1}" for n in range(14)] + ["127.0.4.1"] * 12)
         for c in clients:  # at once: who is owed an answer for ten seconds is no load
             c.socket.sendall(b"XWAIT\r\n")
@@ -233,7 +222,7 @@ def _():
 
 
 def overtaken(bpf):
-    with World(bpf, held=Lookups(3)) as w:
+    with Stalled(bpf, held=Lookups(3)) as w:
         if bpf and w.mx()["busy"] is None:
             print("# not looked at: this kernel or this process's privilege gives no probe of sockets")
             return

@@ -1,5 +1,6 @@
 """Mail of clients from elsewhere while something happens to penstockd: whether it flows, and how long a client waits for its greeting."""
 import contextlib
+import signal
 import statistics
 import threading
 import time
@@ -55,6 +56,31 @@ def flowing(each, senders=3, recipient=b"box@example.org", port=25):
         for t in threads:
             t.join()
     check(not failed, f"all are delivered: {failed[:1]}")
+
+
+def outages(world, drain, resume, each=(5, 15, 3), recipient=b"box@example.org", port=25, while_hung=dict):
+    """penstockd is stopped, killed and hung while three senders deliver, `each` so many: mail flows, and it is obeyed whenever it is back.
+    `drain()`, `resume()`: wait until clients see it. `while_hung()` gives more times, by name. Gives the times of clients while it hung."""
+    usual = delays(port=port)
+    with flowing(each[0], recipient=recipient, port=port):
+        world.daemon.stop()
+        stopped = delays(port=port)
+    world.start_daemon()
+    with flowing(each[1], recipient=recipient, port=port):
+        world.daemon.stop(signal.SIGKILL)
+        killed = delays(port=port)
+    world.start_daemon()
+    drain()
+    resume()
+    world.daemon.hang()
+    with flowing(each[2], recipient=recipient, port=port):
+        hung = delays(5, port=port)
+    more = while_hung()
+    world.daemon.hang(signal.SIGCONT)
+    drain()
+    resume()
+    show(usual=usual, stopped=stopped, killed=killed, hung=hung, **more)
+    return hung
 
 
 def until_told(stage, port=25, reply=DRAINED):

@@ -5,13 +5,12 @@ import os
 import socket
 import subprocess
 
-from lib import tap, world
+from lib import tap
 from lib.place import BUILD, LONG, PATIENCE, wait_for
 from lib.smtp import Server, smtp_server
 from lib.tap import skip_all
 from lib.wire import SERVER4
-
-PORT = 2525
+from lib.world import PORT, World
 
 
 class Mta(Server):
@@ -27,19 +26,19 @@ class Mta(Server):
         self.peers.append(address[0].replace("::ffff:", ""))
 
 
-class World(world.World):
-    """An MTA (made here, or given), penstockd with its gate in front, and clients on `wire`."""
+class Gated(World):
+    """An MTA (made here, or given), penstockd with its gate in front, and clients on `wire`. `bare`: the options alone, which name services."""
 
     def __init__(self, wire, options=None, mta=True, bare=False, **kwargs):
         self.wire, self.mta = wire, Mta() if mta is True else mta or None
         # On an emulated machine any client would reach the responder's CPU limit, and get the shorter answer.
         slow = {"front.gate.cpu": "100%"} if PATIENCE > 1 else {}
-        gate = {"front.gate.enabled": "yes", **slow, **(options or {})} if not bare else dict(options or {})
+        gate = {"front.gate.enabled": "yes", **slow, **(options or {})} if not bare else options
+        super().__init__(options=gate, server=None if bare else PORT, proxy=False, **kwargs)
         try:
-            super().__init__(options=gate, server=None if bare else PORT, proxy=False, **kwargs)
             self.daemon.logged("the gate guards service mx")
         except BaseException:
-            self.__exit__()
+            self.__exit__(True)
             raise
 
     def drain(self):
@@ -53,9 +52,9 @@ class World(world.World):
     def gate(self):
         return next((f for f in self.daemon.status()["fronts"] if f["name"] == "gate"), None)
 
-    def __exit__(self, *_):
+    def __exit__(self, *why):
         try:
-            super().__exit__()
+            super().__exit__(*why)
         finally:
             if self.mta:
                 self.mta.close()
