@@ -16,32 +16,26 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import exim, flow, pages, place, tap
 from lib.flow import DRAINED, FOREIGN, delays, until_told
-from lib.place import BUILD, ROOT, wait_for
-from lib.programs import Daemon, no_targets
+from lib.place import BUILD, wait_for
 from lib.smtp import Client, Server, smtp_server
 from lib.tap import check, test
+from lib.world import Asked
 
 BOX = b"postmaster@example.org"
 UNIT = "/etc/systemd/system/penstockd-line.socket"
 CONF = "/etc/penstock/penstock.conf.d/mail.conf"
 
 
-class Daemons:
-    """penstockd as the page configures it; without systemd it makes the socket of the unit itself."""
+class Daemons(Asked):
+    """penstockd as the page configures it; it makes the socket of the unit itself."""
 
-    def __init__(self, directory, options=None):
-        self.directory, self.options = directory, options or {}
+    def __init__(self, directory=None, options=None):
         path = re.search(r"^ListenStream=/run/penstock/(\S+)$", exim.page("file")[UNIT], re.M)[1]
-        self.socket = os.path.join(directory, "run", path)
-        self.file = os.path.join(directory, "penstock.conf")
-        with open(self.file, "w") as f:
-            f.write(exim.page("file")[CONF].replace("systemd:line", "unix:" + self.socket))
-        self.start()
 
-    def start(self):
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, "front.line.socket_mode": "0666", **self.options},
-                             argv=["-c", self.file])
-        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("line", {}).get("up"), "the line protocol")
+        def settings(directory):
+            self.socket = os.path.join(directory, "run", path)
+            return exim.page("file")[CONF].replace("systemd:line", "unix:" + self.socket)
+        super().__init__("line", settings, {"front.line.socket_mode": "0666", **(options or {})}, directory=directory, name="test-exim")
 
     def ask(self, text="connect 192.0.2.1\n"):
         """All that is answered until penstockd closes."""
@@ -62,23 +56,12 @@ class Daemons:
         self.daemon.ctl("resume", check=0)
         wait_for(lambda: self.ask() == "220\n", "the end of the drain")
 
-    def stop(self):
-        if self.daemon.alive():
-            self.daemon.stop(signal.SIGKILL)
-
-
-def a_directory():
-    directory = tempfile.mkdtemp(prefix="test-exim-", dir=BUILD)
-    os.chmod(directory, 0o755)
-    os.makedirs(os.path.join(directory, "run"))
-    return directory
-
 
 class Exim:
     """Exim and penstockd. `place`: which of the page's ways to set it up."""
 
     def __init__(self, flavour, place="one-file", macros=None, options=None):
-        self.directory = a_directory()
+        self.directory = tempfile.mkdtemp(prefix="test-exim-", dir=BUILD)
         self.server = self.penstock = self.root = None
         files = {path: text for path, text in exim.page("file").items() if path.startswith("/etc/exim4/")}
         if macros:
@@ -105,7 +88,7 @@ class Exim:
         if self.server:
             self.server.stop(signal.SIGKILL)
         if self.penstock:
-            self.penstock.stop()
+            self.penstock.__exit__(kind)
         if self.root:
             exim.remove(self.root, self.directory)
 
@@ -161,21 +144,15 @@ class AnyServer(Server):
 
 @contextlib.contextmanager
 def any_server(options=None):
-    p, server = Daemons(a_directory(), options), None
-    try:
+    with Daemons(options=options) as p:
         server = AnyServer(p.socket)
+        p.at_end.append(server.close)
         yield p, server
-    finally:
-        if server:
-            server.close()
-        p.stop()
-        subprocess.run(["rm", "-rf", p.directory])
 
 
 @test("the protocol: 220, and while draining 451 4.3.2 with name and reason; several questions, in order; counted")
 def _():
-    p = Daemons(a_directory())
-    try:
+    with Daemons() as p:
         check(p.ask("connect 192.0.2.1 4711\r\nconnect 2001:db8::9\nconnect unknown\n") == "220\n" * 3, "all are admitted")
         p.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["admitted"] >= 3, "the count")
         # What the page of the protocol shows: the first question is admitted, the second put off.
@@ -186,15 +163,11 @@ def _():
         check(p.ask("connect 192.0.2.1 4711\nconnect 2001:db8::9\n") == (DRAINED + "\n") * 2, p.ask())
         p.resume()
         p.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["deferred"] >= 2, "the count")
-    finally:
-        p.stop()
-        subprocess.run(["rm", "-rf", p.directory])
 
 
 @test("the protocol: garbage is answered by nothing and a close, counted, told once, and harms nobody")
 def _():
-    p = Daemons(a_directory())
-    try:
+    with Daemons() as p:
         noise = random.Random(17)
         for bad in [b"EHLO x\r\n", b"\n", b"connect\n", b"connect " + b"1" * 500, b"\0\0", b"connect 1.2.3.4 99999\n"] + \
                 [noise.randbytes(noise.randrange(9, 3000)) for _ in range(100)]:
@@ -206,21 +179,17 @@ def _():
         check(p.ask() == "220\n", "the next one is answered")
         # A question that never ends, byte by byte, is closed at its bound.
         check(p.ask("connect 192.0.2.1") == "", "half a question")
-    finally:
-        p.stop()
-        subprocess.run(["rm", "-rf", p.directory])
 
 
 @test("the protocol: ten thousand idle connections cost little, and the next one is answered at once")
 def _():
-    directory, count = a_directory(), min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 500)
-    p = Daemons(directory)
-    idle = []
-    try:
+    count, idle = min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 500), []
+    with Daemons() as p:
+        p.at_end.append(lambda: [s.close() for s in idle])
         p.daemon.stop()
-        with open(p.file, "a") as f:
+        with open(p.config, "a") as f:
             f.write(f"connections_max = {count + 100}\n")
-        p.start()
+        p.start_daemon()
         p.ask()
         pids = [p.daemon.pid, p.daemon.helper("penstockd-asks")]
         before = sum(map(memory_kib, pids))
@@ -242,11 +211,6 @@ def _():
         print(f"# {count} idle connections: {each:.0f} octets of penstockd's memory each; the next answer takes {took * 1e3:.1f} ms; "
               f"penstockd takes {busy * 100:.1f} % of a CPU, ticks included")
         check(each < 4096, f"{each} octets for an idle connection")
-    finally:
-        for s in idle:
-            s.close()
-        p.stop()
-        subprocess.run(["rm", "-rf", directory])
 
 
 @test("any other server: 451 with the reason as greeting and until QUIT; a retry is delivered; what its questions must not be is admitted")
@@ -300,26 +264,17 @@ def cpu_seconds(pid):
 
 def outages(penstock):
     """penstockd stopped, killed and hung while mail comes to a server at port 25 that waits for an answer for a second."""
-    usual = delays()
-    with flow.flowing(5, recipient=BOX):
-        penstock.daemon.stop()
-        stopped = delays()
-    penstock.start()
-    with flow.flowing(15, recipient=BOX):
-        penstock.stop()
-        killed = delays()
-    penstock.start()
-    penstock.drain()
-    until_told("greeting")
-    penstock.resume()
-    penstock.daemon.hang()
-    with flow.flowing(3, recipient=BOX):
-        hung = delays(5)
-    with full_queue(penstock.socket):
-        full = delays(3)
-    penstock.daemon.hang(signal.SIGCONT)
-    wait_for(lambda: penstock.ask() == "220\n", "penstockd to go on")
-    flow.show(usual=usual, stopped=stopped, killed=killed, hung=hung, hung_queue_full=full)
+    full = []
+
+    def drain():
+        penstock.drain()
+        until_told("greeting")
+
+    def while_hung():
+        with full_queue(penstock.socket):
+            full.extend(delays(3))
+        return {"hung_queue_full": full}
+    hung = flow.outages(penstock, drain, penstock.resume, recipient=BOX, while_hung=while_hung)
     # The quickest of them, for the machine may be slow. Exim's own timeout is five seconds.
     check(min(hung) > 0.5, f"the timeout of the page is what is waited for: {hung}")
     check(min(hung) < 4 and min(full) < 4, f"and not much more: {hung} {full}")

@@ -12,11 +12,11 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import flow, haraka, pages, place, tap
-from lib.flow import DRAINED, FOREIGN, delays, mail
+from lib.flow import DRAINED, FOREIGN, mail
 from lib.place import BUILD, ROOT, wait_for
-from lib.programs import Daemon, no_targets
 from lib.smtp import Client
 from lib.tap import check, test
+from lib.world import Asked
 
 PAGES = os.path.join(ROOT, "packaging/snippets/haraka")
 # Takes every message, where Haraka would need a server behind it.
@@ -28,39 +28,30 @@ def settings():
         return re.search(r"^```file /etc/penstock/\S+\n(.*?)^```$", f.read(), re.S | re.M)[1]
 
 
-class World:
-    """`answer`: what stands in for penstockd, a function of each connection to the socket."""
+class Guarded(Asked):
+    """Haraka, its plugin and penstockd. `answer`: what stands in for penstockd, a function of each connection to the socket."""
 
     def __init__(self, answer=None, ini="", options=None):
-        self.options = options or {}
-        self.directory = tempfile.mkdtemp(prefix="test-haraka-", dir=BUILD)
-        self.home = os.path.join(self.directory, "haraka")
-        self.path = os.path.join(self.directory, "run/line.sock")
-        os.makedirs(os.path.dirname(self.path))
-        self.daemon = self.server = self.impostor = None
+        super().__init__("line", lambda directory: settings().replace("systemd:line", "unix:" + directory + "/run/line.sock"), options,
+                         name="test-haraka", daemon=not answer)
+        path = os.path.join(self.directory, "run/line.sock")
+        home = os.path.join(self.directory, "haraka")
         with open(os.path.join(PAGES, "haraka-plugin-penstock/config/penstock.ini")) as f:
-            shipped = f.read().replace("/run/penstock/line.sock", self.path)
+            shipped = f.read().replace("/run/penstock/line.sock", path)
         files = {"plugins": "penstock\nsink\n", "me": "mx1.example.org\n", "loglevel": "LOGINFO\n", "smtp.ini": "listen=127.0.0.1:25\n",
                  "penstock.ini": shipped + ini}
         try:
-            haraka.make(self.home, files, os.path.join(PAGES, "haraka-plugin-penstock"))
-            with open(os.path.join(self.home, "plugins/sink.js"), "w") as f:
+            haraka.make(home, files, os.path.join(PAGES, "haraka-plugin-penstock"))
+            with open(os.path.join(home, "plugins/sink.js"), "w") as f:
                 f.write(SINK)
             if answer:
-                self.impostor = Impostor(self.path, answer)
-            else:
-                self.start_daemon()
-            self.server = haraka.start(self.home, 25)
+                self.at_end.append(Impostor(path, answer).close)
+            haraka_server = haraka.start(home, 25)
+            self.at_end.append(lambda: haraka_server.stop(signal.SIGKILL))
+            self.tells["Haraka"] = haraka_server.output
         except BaseException:
-            self.__exit__()
+            self.__exit__(True)
             raise
-
-    def start_daemon(self):
-        path = os.path.join(self.directory, "penstock.conf")
-        with open(path, "w") as f:
-            f.write(settings().replace("systemd:line", "unix:" + self.path))
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, **self.options}, argv=["-c", path])
-        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("line", {}).get("up"), "the line protocol")
 
     def until(self, code, source=FOREIGN):
         def look():
@@ -71,19 +62,6 @@ class World:
     def order(self, what, code):
         self.daemon.ctl(what, check=0)
         self.until(code)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind=None, *_):
-        if kind and self.server:
-            print("# Haraka said:\n# " + self.server.output()[-3000:].replace("\n", "\n# "))
-        for program in (self.server, self.daemon):
-            if program and program.alive():
-                program.stop(signal.SIGKILL)
-        if self.impostor:
-            self.impostor.close()
-        subprocess.run(["rm", "-rf", self.directory])
 
 
 class Impostor:
@@ -131,7 +109,7 @@ def _():
 
 @test("Haraka: 451 with the reason until QUIT, 421 beyond linger_max; a retry is delivered; this host is not asked about")
 def _():
-    with World(ini="linger_max=2\n") as w:
+    with Guarded(ini="linger_max=2\n") as w:
         mail()
         w.order("drain", b"451 ")
         with Client(25) as c:
@@ -165,30 +143,14 @@ def _():
 
 @test("Haraka: enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
 def _():
-    with World(options=flow.PRESSED):
+    with Guarded(options=flow.PRESSED):
         flow.pressed("greeting")
 
 
 @test("Haraka: penstockd stopped, killed or hung under load: mail flows, at once or a second later; a restart is picked up")
 def _():
-    with World() as w:
-        usual = delays()
-        with flow.flowing(5):
-            w.daemon.stop()
-            stopped = delays()
-        w.start_daemon()
-        with flow.flowing(20):
-            w.daemon.stop(signal.SIGKILL)
-            killed = delays()
-        w.start_daemon()
-        w.order("drain", b"451 ")
-        w.order("resume", b"220")
-        w.daemon.hang()
-        with flow.flowing(3):
-            hung = delays(5)
-        w.daemon.hang(signal.SIGCONT)
-        w.order("drain", b"451 ")
-        flow.show(usual=usual, stopped=stopped, killed=killed, hung=hung)
+    with Guarded() as w:
+        hung = flow.outages(w, lambda: w.order("drain", b"451 "), lambda: w.order("resume", b"220"), (5, 20, 3))
         # The quickest of them, for the machine may be slow.
         check(0.5 < min(hung) < 5, f"the timeout is what is waited for: {hung}")
 
@@ -198,7 +160,7 @@ def _():
     answers = [b"\xff" * 100 + b"\n", b"554 5.7.1 no\n", b"451\n", b"451 5.3.2 no\n", b"451 4.3.2 a\0b\n", b"x" * 5000, b"", b"\n",
                b"451 4.3.2 no end"]
     turn = iter([a for a in answers for _ in range(2)])
-    with World(answer=lambda: next(turn, b"451 4.3.2 mx1.example.org end of the test\n")) as w:
+    with Guarded(answer=lambda: next(turn, b"451 4.3.2 mx1.example.org end of the test\n")) as w:
         for answer in answers:
             for _ in range(2):
                 with Client(25, FOREIGN) as c:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import signal
 import socket
 import subprocess
 import sys
@@ -12,12 +11,12 @@ import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import flow, opensmtpd, place, tap
-from lib.flow import DRAINED, FOREIGN, delays, mail, until_told
+from lib.flow import FOREIGN, mail, until_told
 from lib.opensmtpd import RELEASES, Opensmtpd
 from lib.place import BIN, BUILD, ROOT, wait_for
-from lib.programs import Daemon, no_targets
 from lib.smtp import Client
 from lib.tap import Skip, check, test
+from lib.world import Asked
 
 
 def page(kind):
@@ -25,32 +24,25 @@ def page(kind):
         return re.search(rf"^```{kind}\n(.*?)^```$", f.read(), re.S | re.M)[1]
 
 
-class World:
+class Guarded(Asked):
     """OpenSMTPD, its filter and penstockd, as the page configures them."""
 
     def __init__(self, release, options=None):
-        self.options = options or {}
         if not opensmtpd.available(release):
             raise Skip(f"OpenSMTPD of {release} is not available here")
-        self.directory = tempfile.mkdtemp(prefix="t-", dir=BUILD)
-        os.chmod(self.directory, 0o755)
-        self.path = os.path.join(self.directory, "sock/line.sock")
-        os.makedirs(os.path.dirname(self.path))
-        self.daemon = self.server = None
+        super().__init__("line", self.settings, {"front.line.socket_mode": "0666", **(options or {})}, name="t")
         try:
-            self.start_daemon()
-            self.server = Opensmtpd(release, self.directory, page("smtpd"), self.path)
+            self.server = Opensmtpd(release, self.directory, page("smtpd"), self.directory + "/sock/line.sock")
+            self.at_end += [lambda: subprocess.run(["umount", "-R", "-l", os.path.join(self.directory, "opensmtpd")], capture_output=True), self.server.stop]
+            self.tells["OpenSMTPD"] = self.server.server.output
         except BaseException:
             self.__exit__(True)
             raise
 
-    def start_daemon(self):
-        path = os.path.join(self.directory, "penstock.conf")
-        with open(path, "w") as f:
-            f.write(page(r"file /etc/penstock/\S+").replace("systemd:line", "unix:" + self.path))
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, "front.line.socket_mode": "0666", **self.options},
-                             argv=["-c", path])
-        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("line", {}).get("up"), "the line protocol")
+    @staticmethod
+    def settings(directory):
+        os.makedirs(directory + "/sock")
+        return page(r"file /etc/penstock/\S+").replace("systemd:line", "unix:" + directory + "/sock/line.sock")
 
     def drain(self):
         self.daemon.ctl("drain", check=0)
@@ -63,19 +55,6 @@ class World:
             with Client(25, FOREIGN) as c:
                 return c.greeting.startswith(b"220")
         wait_for(greeted, "the end of the drain")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind=None, *_):
-        if kind and self.server:
-            print("# OpenSMTPD said:\n# " + self.server.server.output()[-3000:].replace("\n", "\n# "))
-        if self.daemon and self.daemon.alive():
-            self.daemon.stop(signal.SIGKILL)
-        if self.server:
-            self.server.stop()
-        subprocess.run(["umount", "-R", "-l", os.path.join(self.directory, "opensmtpd")], capture_output=True)
-        subprocess.run(["rm", "-rf", self.directory])
 
 
 class Filter:
@@ -150,38 +129,21 @@ def for_each_release(name):
 
 @for_each_release("enforced pressure: a window that is full defers the next client as overloaded; a retry after it is delivered")
 def _(release):
-    with World(release, flow.PRESSED) as w:
+    with Guarded(release, flow.PRESSED) as w:
         flow.pressed("greeting")
         wait_for(lambda: w.server.queued() >= 1, "the message")
 
 
 @for_each_release("451 with the reason as greeting; a retry is delivered; penstockd stopped, killed or hung under load: mail flows; a restart is picked up")
 def _(release):
-    with World(release) as w:
+    with Guarded(release) as w:
         mail()
         w.drain()
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["deferred"] >= 1 and
                              s["decisions"]["by_front"]["line"]["admitted"] >= 1, "the counts")
         w.resume()
         mail()
-        usual = delays()
-        with flow.flowing(5):
-            w.daemon.stop()
-            stopped = delays()
-        w.start_daemon()
-        with flow.flowing(15):
-            w.daemon.stop(signal.SIGKILL)
-            killed = delays()
-        w.start_daemon()
-        w.drain()
-        w.resume()
-        w.daemon.kill(signal.SIGSTOP)
-        with flow.flowing(3):
-            hung = delays(5)
-        w.daemon.kill(signal.SIGCONT)
-        w.drain()
-        w.resume()
-        flow.show(usual=usual, stopped=stopped, killed=killed, hung=hung)
+        hung = flow.outages(w, w.drain, w.resume)
         check(min(hung) < 10, f"not much more than a second: {hung}")
         wait_for(lambda: w.server.queued() >= 71, f"71 messages; there are {w.server.queued()}")
 

@@ -13,9 +13,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import exim, haproxy, haraka, nginx, place, postfix, tap
 from lib.packages import Root, npm, unpack
 from lib.place import BIN, BUILD, ROOT, wait_for
-from lib.programs import Daemon, Program, listening
+from lib.programs import Program, listening
 from lib.tap import check, test
 from lib.wire import Wire
+from lib.world import Asked, World
 
 OPENSMTPD = ["opensmtpd", "libdb5.3", "libevent-2.1-7"]
 FOREIGN = "10.77.0.9"
@@ -35,27 +36,19 @@ def blocks(page):
                 re.findall(r"^`([^`\n]+)`[^\n]*(?:\n[^\n]+)*\n\n```\n(.*?)```", text, re.S | re.M))
 
 
-class World:
+class Relayed(World):
     """penstockd and penstock-proxy with the configuration of a page, before a mail server that listens on its backend."""
 
     def __init__(self, directory, settings, server):
-        self.server = server
-        path = os.path.join(directory, "penstock.conf")
-        with open(path, "w") as f:
-            f.write(settings)
-        self.daemon = Daemon(directory, {"daemon.bpf": "no"}, argv=["-c", path])
-        self.proxy = Program([os.path.join(BIN, "penstock-proxy"), "-c", path, "--run-dir", self.daemon.run_dir])
-        wait_for(lambda: listening(25) or not self.proxy.alive(), "the proxy on port 25")
-        check(self.proxy.alive(), self.proxy.output())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind:
-            print("# penstock-proxy and the mail server said:\n# " + (self.proxy.output() + self.server.output())[-3000:].replace("\n", "\n# "))
-        self.proxy.stop()
-        self.daemon.stop()
+        super().__init__(directory, options={"daemon.bpf": "no"}, config=settings, server=None, proxy=False)
+        self.proxy = Program([os.path.join(BIN, "penstock-proxy"), "-c", self.config, "--run-dir", self.daemon.run_dir])
+        self.tells.update({"penstock-proxy": self.proxy.output, "The mail server": server.output})
+        try:
+            wait_for(lambda: listening(25) or not self.proxy.alive(), "the proxy on port 25")
+            check(self.proxy.alive(), "penstock-proxy ended")
+        except BaseException:
+            self.__exit__(True)
+            raise
 
 
 def attempt(recipient, address="10.77.0.1"):
@@ -91,11 +84,11 @@ def _():
     server = postfix.Postfix(directory, options=[option], main={"inet_protocols": "all"})
     text = page[CONF].replace(":2525", f":{postfix.SMTP}").replace("ports = 2525", f"ports = {postfix.SMTP}")
     try:
-        with World(directory, text, server.master):
+        with Relayed(directory, text, server.master):
             is_no_relay(b"box@example.org")
         # That this test would see a relay: a Postfix that learns no address takes the same mail.
         text = text.replace(f":{postfix.SMTP}", f":{postfix.POLICY}").replace("proxy_protocol = v1", "\n".join(HIDDEN))
-        with World(directory, text, server.master) as w:
+        with Relayed(directory, text, server.master) as w:
             w.proxy.logged("takes every client for this host")
             reply = attempt(b"victim@foreign.example.com")
             check(reply.startswith(b"250"), f"Postfix with mynetworks = 127.0.0.0/8 was expected to relay: {reply}")
@@ -112,7 +105,7 @@ def _():
     server = None
     try:
         server = exim.start(root, 2525)
-        with World(directory, page[CONF], server):
+        with Relayed(directory, page[CONF], server):
             is_no_relay(b"postmaster@example.org")
     finally:
         if server:
@@ -139,7 +132,7 @@ def _():
     try:
         wait_for(lambda: listening(2525) or not server.alive(), "OpenSMTPD")
         check(server.alive(), server.output())
-        with World(directory, page[CONF], server):
+        with Relayed(directory, page[CONF], server):
             is_no_relay(b"postmaster@example.org")
     finally:
         server.stop()
@@ -167,7 +160,7 @@ def _():
     try:
         wait_for(lambda: listening(2525) or not server.alive(), "Haraka")
         check(server.alive(), server.output())
-        with World(directory, page[CONF], server):
+        with Relayed(directory, page[CONF], server):
             is_no_relay(b"postmaster@example.org")
     finally:
         server.stop(signal.SIGKILL)
@@ -179,23 +172,16 @@ def _():
     directory, option = a_directory("nginx"), re.search(r"`(smtpd_authorized_xclient_hosts) = (\S+)`", text_of("nginx.md"))
     server = postfix.Postfix(directory, main={"inet_protocols": "all", option[1]: option[2]})
     mail = nginx.page("nginx").replace("listen 192.0.2.1:25;", "listen 25; listen [::]:25;").replace("2525", str(postfix.SMTP))
-    settings = os.path.join(directory, "penstock.conf")
-    with open(settings, "w") as f:
-        f.write(nginx.page("ini").replace("2525", str(postfix.SMTP)))
-    daemon = Daemon(directory, {"daemon.bpf": "no"}, argv=["-c", settings])
-    front = None
     try:
-        wait_for(lambda: listening(9831), "the front for nginx")
-        front = nginx.start(directory, mail)
-        is_no_relay(b"box@example.org")
-        front.stop()
-        front = nginx.start(directory, mail.replace("xclient on", "xclient off"))
-        reply = attempt(b"victim@foreign.example.com")
-        check(reply.startswith(b"250"), f"Postfix with mynetworks = 127.0.0.0/8 was expected to relay: {reply}")
-    finally:
-        if front:
+        with Asked("nginx", nginx.page("ini").replace("2525", str(postfix.SMTP)), directory=directory) as w:
+            front = nginx.start(directory, mail)
+            w.at_end.append(front.stop)
+            is_no_relay(b"box@example.org")
             front.stop()
-        daemon.stop()
+            w.at_end.append(nginx.start(directory, mail.replace("xclient on", "xclient off")).stop)
+            reply = attempt(b"victim@foreign.example.com")
+            check(reply.startswith(b"250"), f"Postfix with mynetworks = 127.0.0.0/8 was expected to relay: {reply}")
+    finally:
         server.stop()
         subprocess.run(["rm", "-rf", directory])
 
