@@ -132,7 +132,7 @@ def _():
         w.daemon.ctl("mode", "observe", check=0)
         wait_for(lambda: "observe mode" in Page(w.daemon.document("/")).text(), "observe mode")
     with world(**{"front.policy.listen": "192.0.2.1:9826"}) as w:
-        text = wait_for(lambda: (lambda t: t if "Wants attention" in t else None)(Page(w.daemon.document("/")).text()), "attention")
+        text = wait_for(lambda: (lambda t: t if "Needs attention" in t else None)(Page(w.daemon.document("/")).text()), "attention")
         check("Front policy is down" in text, text[:400])
 
 

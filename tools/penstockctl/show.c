@@ -318,7 +318,7 @@ static void show_head(const json_t *status, FILE *out)
 void show_status(const json_t *status, FILE *out)
 {
 	show_head(status, out);
-	fprintf(out, "\nresources (1.00: objective just met)\n");
+	fprintf(out, "\nresources (pressure = signal / target; 1.00: the target is just met)\n");
 	show_resources(status, out);
 	fprintf(out, "\nservices\n");
 	show_services(status, out);

@@ -202,7 +202,7 @@ static int draw_services(struct top *t, int y)
 	if (n && LINES >= 20) {
 		const json_t *s = rows[t->chosen].service;
 
-		at(y++, 2, "%s: law %s, regime %s; capacity %.1f/s, held %.0f, hard limit %.0f",
+		at(y++, 2, "%s: law %s, regime %s; capacity %.1f/s, waiting %.0f, hard limit %.0f",
 		   rows[t->chosen].name, string(s, "law"), string(s, "regime"),
 		   fmax(0, number(s, "capacity_per_s")), fmax(0, number(s, "held")),
 		   fmax(0, number(s, "window_max")));
@@ -268,7 +268,7 @@ static void draw_help(void)
 		"",
 		"offered, admitted  connections a second; deferred  their share",
 		"in flight a/b      sessions, of a window of b",
-		"pressure           a measurement by its target; 1.00: objective just met",
+		"pressure           signal / target; 1.00: the target is just met",
 	};
 
 	for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
