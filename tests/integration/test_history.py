@@ -76,7 +76,7 @@ def _():
     with World(calm=True) as w:
         w.mail_flows()
         wait_for(lambda: total(w, "admitted") >= 1, "the history of one message")
-        judged = "Judged by the configuration of the running penstockd: the default files"
+        judged = "Judged by the configuration of the running penstockd: "
         origin = json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["config"]["origin"]
         check(f"service.mx.ports={w.server.port}" in origin["overrides"] and origin["state_dir"] == f"{w.directory}/state", f"{origin}")
         text = w.daemon.ctl("history", check=0).stdout
