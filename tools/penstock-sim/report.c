@@ -121,7 +121,7 @@ static void regret(const struct run *r, struct report *ret)
 	offered = fmax(1, (double)(run_is_fleet(r) ? m->walks : sum.offered));
 	carried = (double)sum.completed;
 	for (unsigned i = 0; i < r->hosts; i++)
-		carried += r->host[i].plant.in_flight;
+		carried += r->host[i].plant.in_flight + r->host[i].under_way;
 	for (uint32_t i = 0; i < ticks; i++) {
 		if (forced[i])
 			last = i + 1;
