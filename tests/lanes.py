@@ -8,7 +8,7 @@ import time
 
 CORES = os.cpu_count()
 # Suites that mostly wait share the machine with those that are busy.
-LANES = 4 * CORES
+LANES = 3 * CORES
 ALL = CORES
 
 # What is not as usual: how long a suite takes, about, in seconds, until that has been measured here (build/test-logs/times.json); and

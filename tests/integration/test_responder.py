@@ -106,10 +106,12 @@ def _():
     with Gated({"front.gate.cpu": "1%"}) as w:
         w.drain()
         flood = client_swarm("--open", 8000, "--seconds", 240)
-        w.daemon.wait_status(lambda s: "swamped" in s["decisions"]["by_front"]["gate"].get("reason", ""), "the gate to pass")
-        wait_for(lambda: w.mta.peers, "clients that reach the mail server")
-        w.daemon.logged("admits every connection for now")
-        flood.kill()
+        try:
+            w.daemon.wait_status(lambda s: "swamped" in s["decisions"]["by_front"]["gate"].get("reason", ""), "the gate to pass")
+            wait_for(lambda: w.mta.peers, "clients that reach the mail server")
+            w.daemon.logged("admits every connection for now")
+        finally:
+            flood.kill()
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["up"], "the gate again")
         wait_for(lambda: w.greeting("10.77.0.250")[:1] == b"4", "refusals again")
 
