@@ -14,7 +14,7 @@ enum {
 #define SEEN_BY_SERVO (SEEN_RUNQ | SEEN_ACCEPT_QUEUE)
 
 /* Which inputs are there; losing one that was stops growth for a while. */
-void growth_freeze_step(struct growth_freeze *f, const struct observation *o, enum window_law law)
+bool growth_freeze_step(struct growth_freeze *f, const struct observation *o, enum window_law law)
 {
 	const struct sample *s = o->in->sample;
 	uint32_t seen = SEEN_LOAD * o->in->load->known |
@@ -33,4 +33,5 @@ void growth_freeze_step(struct growth_freeze *f, const struct observation *o, en
 	else if (!f->lost)
 		f->until_us = 0;
 	f->seen = seen;
+	return o->in->now_us < f->until_us;
 }

@@ -3,13 +3,13 @@
 
 #include "core/window_parts.h"
 
-void machine_step(struct observation *o)
+enum machine machine_by(double saturation)
 {
-	o->machine = o->saturation < 0		   ? MACHINE_UNSEEN
-		     : o->saturation < IDLE_BELOW  ? MACHINE_IDLE
-		     : o->saturation < UNSATURATED ? MACHINE_LOADED
-		     : o->saturation < SATURATED   ? MACHINE_PRESSED
-						   : MACHINE_SATURATED;
+	return saturation < 0		  ? MACHINE_UNSEEN
+	       : saturation < IDLE_BELOW  ? MACHINE_IDLE
+	       : saturation < UNSATURATED ? MACHINE_LOADED
+	       : saturation < SATURATED	  ? MACHINE_PRESSED
+					  : MACHINE_SATURATED;
 }
 
 /* Whether sessions are slow because the server holds its greetings back (a greet wait, DNS
@@ -25,18 +25,20 @@ static bool greets_late(const struct observation *o, const struct rates *r)
 	double queued = sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
 	return (o->machine == MACHINE_IDLE || o->machine == MACHINE_LOADED) &&
-	       !(o->server & SERVER_SHORT_OF_SLOTS) && o->in->load->known & LOAD_UNGREETED &&
-	       ungreeted > 0 && ungreeted >= GREETING_SHARE * busy &&
+	       o->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
+	       ungreeted >= GREETING_SHARE * busy &&
 	       ungreeted - queued >= ACCEPTED_SHARE * ungreeted;
 }
 
-void greeting_step(struct greeting *greeting, struct observation *o, const struct rates *r)
+uint32_t greeting_step(struct greeting *greeting, const struct observation *o,
+		       const struct rates *r)
 {
-	o->server = 0;
+	uint32_t server = 0;
+
 	if (sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_RATIO, 0) > QUEUE_STANDS)
-		o->server |= SERVER_SHORT_OF_SLOTS;
-	if (greets_late(o, r))
-		o->server |= SERVER_GREETS_LATE;
+		server |= SERVER_SHORT_OF_SLOTS;
+	else if (greets_late(o, r))
+		server |= SERVER_GREETS_LATE;
 	/* No client has been greeted yet, and one has waited longer than any server delays its
 	 * greeting on purpose: the server hangs. Then the clients that wait are refused, and a
 	 * few are let in, to see when the server greets. */
@@ -45,16 +47,16 @@ void greeting_step(struct greeting *greeting, struct observation *o, const struc
 	else if (sample_get(o->in->sample, SIGNAL_OLDEST_WAITING_US, 0) > US_IN_S * UNGREETED_S)
 		greeting->never = true;
 	if (greeting->never)
-		o->server |= SERVER_NEVER_GREETED;
+		server |= SERVER_NEVER_GREETED;
+	return server;
 }
 
 /* When almost nothing is completed, busy CPUs of the machine do not tell why: a server that is
  * short of CPU still gets some. The stall of the server's own control group does tell. */
-void server_see_hang(struct observation *o, const struct rates *r)
+bool server_hangs(const struct observation *o, const struct rates *r)
 {
-	if (observed_slow(o, r, TIME_BAD_S) && r->completed < HUNG_PER_S &&
-	    !sample_has(o->in->sample, SIGNAL_MTA_CPU_STALL_RATIO))
-		o->server |= SERVER_HANGS;
+	return observed_slow(o, r, TIME_BAD_S) && r->completed < HUNG_PER_S &&
+	       !sample_has(o->in->sample, SIGNAL_MTA_CPU_STALL_RATIO);
 }
 
 const char *machine_name(enum machine machine)

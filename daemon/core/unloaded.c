@@ -35,8 +35,8 @@ static bool is_unloaded(const struct observation *o, const struct rates *r)
 }
 
 /* Follows what a session costs the server while nothing queues: down at once, up only while it is
- * idle. */
-static void learn(struct unloaded *u, struct observation *o, const struct rates *r)
+ * idle. Returns whether it was learned behind a window that is nearly shut. */
+static bool learn(struct unloaded *u, const struct observation *o, const struct rates *r)
 {
 	double completed = r->completed, admitted = r->admitted;
 	/* While the load rises, completions lag behind by T: then Little's law holds for what was
@@ -50,9 +50,10 @@ static void learn(struct unloaded *u, struct observation *o, const struct rates 
 	if (o->refusing && surely > u->rest_s && is_confined(o, r)) {
 		u->seen = true;
 		smooth_step(&u->rest_s, surely, o->dt, BASE_CONFINED_S);
-		o->confined = true;
-	} else if (unloaded > u->rest_s && o->server & SERVER_GREETS_LATE &&
-		   completed > THROUGH_SHARE * admitted) {
+		return true;
+	}
+	if (unloaded > u->rest_s && o->server & SERVER_GREETS_LATE &&
+	    completed > THROUGH_SHARE * admitted) {
 		/* Sessions are greeted late, and do get through: this server always takes so
 		 * long. */
 		if (u->seen)
@@ -69,6 +70,7 @@ static void learn(struct unloaded *u, struct observation *o, const struct rates 
 		smooth_step(&u->rest_s, unloaded, o->dt,
 			    r->jobs < JOBS_FOR_BASE ? BASE_UP_FIRST_S : BASE_UP_S);
 	}
+	return false;
 }
 
 /* A session takes at least as long as its greeting, even if the few sessions from which the
@@ -80,8 +82,8 @@ static void learn_greeting(struct unloaded *u, const struct observation *o, cons
 		u->rest_s = fmax(u->rest_s, o->in->connect_220_base_us / US_IN_S);
 }
 
-double unloaded_step(struct unloaded *u, struct observation *o, const struct rates *r,
-		     const struct knee *knee, double commit_s)
+double unloaded_step(struct unloaded *u, const struct observation *o, const struct rates *r,
+		     const struct knee *knee, double commit_s, bool *ret_confined)
 {
 	/* What is busy beyond the unloaded time, which itself varies. The sessions that are busy
 	 * now were admitted a while ago. */
@@ -95,8 +97,9 @@ double unloaded_step(struct unloaded *u, struct observation *o, const struct rat
 	bool witness = !observed_idle(o);
 	bool alone = !u->seen || r->jobs < JOBS_FOR_BASE || o->server & SERVER_GREETS_LATE;
 
+	*ret_confined = false;
 	if (r->completed >= TELLS_MIN_PER_S && window_has(o->config, WINDOW_PART_BASE)) {
-		learn(u, o, r);
+		*ret_confined = learn(u, o, r);
 		learn_greeting(u, o, knee);
 		u->time_s = fmax(u->rest_s, commit_s);
 	}

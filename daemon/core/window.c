@@ -179,13 +179,6 @@ static double passing(const struct window *w)
 	return fmax(w->capacity.per_s * part, w->capacity.completed_lag);
 }
 
-static void watch_inputs(struct window *w, struct observation *o)
-{
-	growth_freeze_step(&w->growth_freeze, o, w->view.law);
-	o->growth_frozen = window_has(&w->config, WINDOW_PART_GROWTH_FREEZE) &&
-			   o->in->now_us < w->growth_freeze.until_us;
-}
-
 /* How many of the window wait for their senders varies by the square root of their number: so much
  * more must be at the server, or it runs dry at times (square-root staffing). In server time. */
 static double spread_time(const struct window *w)
@@ -206,7 +199,8 @@ static double capacity_law(struct window *w, struct observation *o)
 	struct window_view *v = &w->view;
 
 	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_SHOWN_MAX_S);
-	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_step(&w->commit, o));
+	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_step(&w->commit, o),
+				&o->confined);
 	v->unloaded_s = w->unloaded.time_s;
 	lag_step(&w->capacity, o, v->unloaded_s);
 	most = job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);
@@ -259,12 +253,14 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	saturation_step(&w->saturation, &o);
 	rates_step(&w->rates, &o);
 	think_read(&w->think, &o);
-	machine_step(&o);
-	greeting_step(&w->greeting, &o, &w->rates);
+	o.machine = machine_by(o.saturation);
+	o.server = greeting_step(&w->greeting, &o, &w->rates);
 	w->view.law = choose_law(w, in);
-	watch_inputs(w, &o);
+	o.growth_frozen = growth_freeze_step(&w->growth_freeze, &o, w->view.law) &&
+			  window_has(&w->config, WINDOW_PART_GROWTH_FREEZE);
 	wanted = w->view.law == LAW_CAPACITY ? capacity_law(w, &o) : pressure_law(w, &o);
-	server_see_hang(&o, &w->rates);
+	if (server_hangs(&o, &w->rates))
+		o.server |= SERVER_HANGS;
 	limit_window(w, &o, wanted);
 	w->view.passing_per_s = passing(w);
 	w->view.saturation = o.saturation;
@@ -275,7 +271,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	w->view.offered_per_s = w->rates.offered;
 	w->view.admitted_per_s = w->rates.admitted;
 	judge_foreign(w, &o);
-	window_plan(w, &o, ret_service);
+	window_plan(&w->view, &o, ret_service);
 	queue_bound(&o, w->rates.offered, &w->view, ret_service);
 }
 

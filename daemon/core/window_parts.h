@@ -1,7 +1,7 @@
 /* What the parts of the law share. A noun is a file with a small state and a step, which reads the
- * tick and what it is given, and writes its own state alone. window_step() calls them in the order
- * in which they stand here, once a tick; window.c alone knows the whole window. The figures are in
- * law.h. */
+ * tick and what it is given, writes its own state alone, and returns what it found. window_step()
+ * calls them in the order in which they stand here, once a tick; window.c alone knows the whole
+ * window, and after rates_step() it alone writes the tick. The figures are in law.h. */
 #ifndef PENSTOCK_CORE_WINDOW_PARTS_H
 #define PENSTOCK_CORE_WINDOW_PARTS_H
 
@@ -61,23 +61,25 @@ void saturation_step(struct saturation *saturation, struct observation *observat
 /* rates.c: what comes and goes, this tick and smoothed. */
 void rates_step(struct rates *rates, struct observation *observation);
 
-/* server.c: what the machine and the server do; whether it hangs, once T is known. */
-void machine_step(struct observation *observation);
-void greeting_step(struct greeting *greeting, struct observation *observation,
-		   const struct rates *rates);
-void server_see_hang(struct observation *observation, const struct rates *rates);
+/* server.c: what the machine does; what stands for the server, as bits of enum server; and whether
+ * it hangs, once T is known. */
+enum machine machine_by(double saturation);
+uint32_t greeting_step(struct greeting *greeting, const struct observation *observation,
+		       const struct rates *rates);
+bool server_hangs(const struct observation *observation, const struct rates *rates);
 
-/* growth_freeze.c: notes an input that was lost: no growth for a while. After `law`, the one in
- * force, was chosen. */
-void growth_freeze_step(struct growth_freeze *growth_freeze, const struct observation *observation,
+/* growth_freeze.c: notes an input that was lost. Returns whether there must be no growth for a
+ * while. After `law`, the one in force, was chosen. */
+bool growth_freeze_step(struct growth_freeze *growth_freeze, const struct observation *observation,
 			enum window_law law);
 
 /* commit.c: what of a disk's time does not grow with the busy, s. */
 double commit_step(struct commit *commit, const struct observation *observation);
 /* unloaded.c: T less what a session costs an unloaded server, s; learns that part, which is at
- * least `commit_s`. */
-double unloaded_step(struct unloaded *unloaded, struct observation *observation,
-		     const struct rates *rates, const struct knee *knee, double commit_s);
+ * least `commit_s`. `*ret_confined`: learned behind a window that is nearly shut. */
+double unloaded_step(struct unloaded *unloaded, const struct observation *observation,
+		     const struct rates *rates, const struct knee *knee, double commit_s,
+		     bool *ret_confined);
 /* capacity.c: how long an admission takes to show, and what is completed over that time. */
 void lag_step(struct capacity *capacity, const struct observation *observation, double unloaded_s);
 /* capacity.c: the completions a second that a job's CPU and the disk promise; and its CPU seconds,
@@ -114,7 +116,7 @@ bool foreign_step(struct foreign *foreign, const struct observation *observation
 
 /* window_plan.c: the plan, of the view as it is now; and the one that bounds nothing, into the
  * view, too. */
-void window_plan(const struct window *window, const struct observation *observation,
+void window_plan(const struct window_view *view, const struct observation *observation,
 		 struct plan_service *ret);
 void window_open_plan(struct window_view *view, struct plan_service *ret);
 

@@ -20,11 +20,11 @@ void window_open_plan(struct window_view *view, struct plan_service *ret)
  * own name server, say), and would not fare better the next time; there only a server that hangs is
  * given up. In an overload it is what a greeting usually takes, what those in front may wait, and
  * the objective. */
-static uint32_t greeting_timeout_us(const struct window *w, const struct observation *o)
+static uint32_t greeting_timeout_us(const struct window_view *view, const struct observation *o)
 {
 	double base_us = GREETINGS_BORNE * o->in->connect_220_base_us, greeting_timeout_us;
 
-	if (!window_has(&w->config, WINDOW_PART_LATE))
+	if (!window_has(o->config, WINDOW_PART_LATE))
 		return 0;
 	if (base_us <= 0)
 		return o->server & SERVER_NEVER_GREETED ? (uint32_t)us_of(UNGREETED_S) : 0;
@@ -32,7 +32,7 @@ static uint32_t greeting_timeout_us(const struct window *w, const struct observa
 		greeting_timeout_us = US_IN_S * UNGREETED_S + base_us;
 	else
 		greeting_timeout_us =
-			w->config.banner_objective_us + US_IN_S * w->view.patience_s + base_us;
+			o->config->banner_objective_us + US_IN_S * view->patience_s + base_us;
 	return (uint32_t)fmin(greeting_timeout_us, PLAN_MAX);
 }
 
@@ -40,21 +40,21 @@ static uint32_t greeting_timeout_us(const struct window *w, const struct observa
  * within the time that the law aims at, so that it is long while there is no overload, and short in
  * one. The rest of a window is sessions that wait for their senders or for another party (the
  * unloaded part of T), and those fill at the rate: all at once they would come back all at once. */
-static double burst(const struct window *w)
+static double burst(const struct window_view *view)
 {
-	return w->capacity.per_s * w->view.target_time_s;
+	return view->capacity_per_s * view->target_time_s;
 }
 
-/* How many may wait for their greeting. */
-static uint32_t ungreeted_max(const struct window *w, const struct observation *o, double x)
+/* How many may wait for their greeting, while `x` complete a second. */
+static uint32_t ungreeted_max(const struct window_view *view, const struct observation *o, double x)
 {
 	/* A new greet wait shows in T before it is learned as the unloaded greeting. */
 	double base_s = fmax(o->in->connect_220_base_us / US_IN_S,
-			     o->server & SERVER_GREETS_LATE ? w->unloaded.time_s : 0);
+			     o->server & SERVER_GREETS_LATE ? view->unloaded_s : 0);
 	double ungreeted =
 		fmax(UNGREETED_MIN, x * (UNGREETED_CAPACITY_S + GREETINGS_BORNE * base_s));
 
-	if (!window_has(&w->config, WINDOW_PART_UNGREETED))
+	if (!window_has(o->config, WINDOW_PART_UNGREETED))
 		return PLAN_UNLIMITED;
 	/* Before a greeting was seen it is not known how many wait for one. */
 	if (o->in->connect_220_base_us <= 0)
@@ -62,25 +62,26 @@ static uint32_t ungreeted_max(const struct window *w, const struct observation *
 	return (uint32_t)fmin(ungreeted, WINDOW_MAX);
 }
 
-void window_plan(const struct window *w, const struct observation *o, struct plan_service *ret)
+void window_plan(const struct window_view *view, const struct observation *o,
+		 struct plan_service *ret)
 {
-	double x = fmax(w->capacity.per_s, w->rates.completed);
+	double x = fmax(view->capacity_per_s, view->completed_per_s);
 
-	ret->window = (uint32_t)(w->view.window + HALF);
-	ret->reason = (uint8_t)w->view.reason;
+	ret->window = (uint32_t)(view->window + HALF);
+	ret->reason = (uint8_t)view->reason;
 	ret->rate_milli = ret->ungreeted_max = PLAN_UNLIMITED;
 	ret->burst_milli = ret->greeting_timeout_us = ret->hold_us = ret->pass_milli = 0;
-	if (w->view.law != LAW_CAPACITY)
+	if (view->law != LAW_CAPACITY)
 		return;
-	if (window_has(&w->config, WINDOW_PART_PACING))
+	if (window_has(o->config, WINDOW_PART_PACING))
 		ret->rate_milli =
 			(uint32_t)fmin(MILLI * (BUCKET_SHARE * x + BUCKET_MORE_PER_S), PLAN_MAX);
-	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_MIN, burst(w)), PLAN_MAX);
-	ret->ungreeted_max = ungreeted_max(w, o, x);
-	ret->greeting_timeout_us = greeting_timeout_us(w, o);
+	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_MIN, burst(view)), PLAN_MAX);
+	ret->ungreeted_max = ungreeted_max(view, o, x);
+	ret->greeting_timeout_us = greeting_timeout_us(view, o);
 	/* Sessions that end give memory and slots back; but on a full disk no place comes free
 	 * for connections that wait. */
-	if (!w->view.hard_binds || w->view.reason != REASON_DISK)
-		ret->hold_us = (uint32_t)(US_IN_S * w->view.patience_s);
-	ret->pass_milli = (uint32_t)fmin(MILLI * w->view.passing_per_s, PLAN_MAX);
+	if (!view->hard_binds || view->reason != REASON_DISK)
+		ret->hold_us = (uint32_t)(US_IN_S * view->patience_s);
+	ret->pass_milli = (uint32_t)fmin(MILLI * view->passing_per_s, PLAN_MAX);
 }

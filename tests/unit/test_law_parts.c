@@ -1,0 +1,214 @@
+#include "cmocka_test.h"
+
+#include <math.h>
+
+#include "core/window_parts.h"
+
+/* Each noun of the law by itself (core/window_parts.h): a small state, and a tick as it sees it.
+ * What they do together is in test_window.c. */
+static struct window_config config;
+static struct window_view before;
+static struct sample sample;
+static struct load_service load;
+static struct window_input input;
+static struct observation tick;
+static struct rates rates;
+
+static int setup(void **state)
+{
+	config = (struct window_config){ .cores = 4, .min = 4 };
+	before = (struct window_view){ .window = 100 };
+	memset(&load, 0, sizeof(load));
+	memset(&rates, 0, sizeof(rates));
+	sample_clear(&sample, 1000000);
+	input = (struct window_input){ .now_us = 1000000, .sample = &sample, .load = &load };
+	tick = (struct observation){
+		.in = &input, .config = &config, .before = &before, .dt = .1, .cores = 4
+	};
+	return 0;
+}
+
+static void put(enum signal signal, double value)
+{
+	sample.value[signal] = value;
+	sample.via[signal] = VIA_PSI;
+}
+
+static void saturation_is_the_worst_stall_as_far_as_several_cores_are_used(void **state)
+{
+	struct saturation s = { .share = -1 };
+
+	saturation_step(&s, &tick);
+	assert_true(tick.saturation == -1); /* nothing is seen: that is not idle */
+	assert_int_equal(machine_by(tick.saturation), MACHINE_UNSEEN);
+	put(SIGNAL_CPU_STALL_RATIO, .9);
+	put(SIGNAL_CPU_BUSY_RATIO, .465);
+	put(SIGNAL_IO_STALL_RATIO, .3);
+	saturation_step(&s, &tick);
+	assert_near(tick.saturation, .5, 1e-9); /* half of what is full use of four cores */
+	put(SIGNAL_IO_STALL_RATIO, 1);
+	for (int i = 0; i < 100; i++)
+		saturation_step(&s, &tick);
+	assert_near(tick.saturation, 1, 1e-6);
+}
+
+static void the_machine_has_a_word_for_each_range_of_saturation(void **state)
+{
+	assert_int_equal(machine_by(0), MACHINE_IDLE);
+	assert_int_equal(machine_by(.5), MACHINE_LOADED);
+	assert_int_equal(machine_by(.9), MACHINE_PRESSED);
+	assert_int_equal(machine_by(.95), MACHINE_SATURATED);
+}
+
+static void a_server_without_a_free_slot_does_not_greet_late_on_purpose(void **state)
+{
+	struct greeting greeting = { 0 };
+
+	tick.machine = MACHINE_IDLE;
+	load.known = LOAD_UNGREETED;
+	load.ungreeted = load.busy = rates.busy = 10;
+	assert_int_equal(greeting_step(&greeting, &tick, &rates), SERVER_GREETS_LATE);
+	put(SIGNAL_ACCEPT_QUEUE_RATIO, .2);
+	assert_int_equal(greeting_step(&greeting, &tick, &rates), SERVER_SHORT_OF_SLOTS);
+}
+
+static void an_input_that_is_lost_stops_growth_until_it_is_back(void **state)
+{
+	struct growth_freeze freeze = { 0 };
+
+	tick.saturation = .2;
+	assert_false(growth_freeze_step(&freeze, &tick, LAW_CAPACITY));
+	tick.saturation = -1;
+	assert_true(growth_freeze_step(&freeze, &tick, LAW_CAPACITY));
+	input.now_us += 1000000;
+	assert_true(growth_freeze_step(&freeze, &tick, LAW_CAPACITY));
+	tick.saturation = .2;
+	assert_false(growth_freeze_step(&freeze, &tick, LAW_CAPACITY));
+}
+
+static void what_a_nearly_shut_window_shows_is_no_queue(void **state)
+{
+	struct unloaded unloaded = { .rest_s = .1, .time_s = .1, .seen = true };
+	struct knee knee = { .over_s = 1 };
+	bool confined;
+
+	tick.machine = MACHINE_IDLE;
+	tick.refusing = true;
+	rates = (struct rates){ .completed = 2, .admitted = 2, .busy = 2, .jobs = 1000 };
+	unloaded_step(&unloaded, &tick, &rates, &knee, 0, &confined);
+	assert_false(confined); /* with a hundred places it may be one */
+	assert_near(unloaded.rest_s, .1, 1e-9);
+	before.window = 4;
+	unloaded_step(&unloaded, &tick, &rates, &knee, 0, &confined);
+	assert_true(confined);
+	assert_true(unloaded.rest_s > .1);
+	unloaded_step(&unloaded, &tick, &rates, &knee, 3, &confined);
+	assert_near(unloaded.time_s, 3, 1e-9); /* a commit takes longer still */
+}
+
+static void the_regime_follows_from_five_inputs(void **state)
+{
+	struct knee knee = { 0 };
+
+	rates.busy = 10;
+	tick.time = .05;
+	tick.machine = MACHINE_LOADED;
+	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_FREE);
+	tick.growth_frozen = true;
+	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_CAPPED);
+	tick.machine = MACHINE_SATURATED;
+	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_STEADY);
+	tick.time = .2;
+	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_CLOSING);
+	tick.time = 1;
+	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_CLOSING);
+	for (int i = 0; i < 100; i++)
+		regime_step(&knee, &tick, &rates, .4, .1);
+	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_OVER);
+	rates.busy = 2; /* so few are no queue */
+	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_STEADY);
+}
+
+static double capacity_after(double per_s, enum regime regime, double promised)
+{
+	struct capacity c = { .per_s = per_s, .trust = 1, .lag_s = .4, .completed_lag = 50 };
+
+	for (int i = 0; i < 600; i++)
+		capacity_step(&c, &tick, &rates, regime, promised, .1);
+	return c.per_s;
+}
+
+static void capacity_goes_where_the_regime_says(void **state)
+{
+	rates.completed = rates.completed_slow = 50;
+	tick.machine = MACHINE_SATURATED;
+	assert_near(capacity_after(100, REGIME_FREE, 200), 200, .1);
+	assert_near(capacity_after(100, REGIME_CAPPED, 200), 100, 1e-9);
+	assert_near(capacity_after(300, REGIME_CAPPED, 200), 200, .1);
+	assert_near(capacity_after(100, REGIME_STEADY, 200), 100, 1e-9);
+	assert_near(capacity_after(100, REGIME_CLOSING, 200), 50, .1);
+	assert_near(capacity_after(100, REGIME_OVER, 200), 50, .1);
+	/* In every regime it is at least what is completed. */
+	assert_near(capacity_after(20, REGIME_STEADY, 200), 50, 1e-9);
+}
+
+static void think_time_is_a_guess_until_sessions_have_ended(void **state)
+{
+	struct think think = { .guess = .7 };
+	struct capacity capacity = { .per_s = 100, .completed_lag = 100 };
+
+	assert_near(think_step(&think, &tick, &rates, &capacity, .2), .7, 1e-9);
+	tick.thought = 30; /* seconds a second, */
+	tick.completed = 100; /* by so many */
+	rates.jobs = 1000;
+	for (int i = 0; i < 600; i++)
+		think_read(&think, &tick);
+	assert_near(think_step(&think, &tick, &rates, &capacity, .2), .3, 1e-6);
+}
+
+static void the_plan_follows_from_the_view_alone(void **state)
+{
+	struct window_view view = { .law = LAW_CAPACITY,
+				    .window = 25.6,
+				    .capacity_per_s = 100,
+				    .completed_per_s = 80,
+				    .target_time_s = .1,
+				    .patience_s = 5,
+				    .passing_per_s = 90,
+				    .reason = REASON_CPU };
+	struct plan_service plan = { 0 };
+
+	window_plan(&view, &tick, &plan);
+	assert_int_equal(plan.window, 26);
+	assert_int_equal(plan.reason, REASON_CPU);
+	assert_int_equal(plan.burst_milli, 10000); /* what is served within the aim */
+	assert_int_equal(plan.hold_us, 5000000);
+	assert_int_equal(plan.pass_milli, 90000);
+	view.hard_binds = true; /* a full disk: no place comes free by waiting */
+	view.reason = REASON_DISK;
+	window_plan(&view, &tick, &plan);
+	assert_int_equal(plan.hold_us, 0);
+	view.law = LAW_SERVO; /* knows no rate, and so bounds none */
+	window_plan(&view, &tick, &plan);
+	assert_int_equal(plan.rate_milli, PLAN_UNLIMITED);
+	assert_int_equal(plan.ungreeted_max, PLAN_UNLIMITED);
+}
+
+#define TEST(f) cmocka_unit_test_setup(f, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(saturation_is_the_worst_stall_as_far_as_several_cores_are_used),
+		TEST(the_machine_has_a_word_for_each_range_of_saturation),
+		TEST(a_server_without_a_free_slot_does_not_greet_late_on_purpose),
+		TEST(an_input_that_is_lost_stops_growth_until_it_is_back),
+		TEST(what_a_nearly_shut_window_shows_is_no_queue),
+		TEST(the_regime_follows_from_five_inputs),
+		TEST(capacity_goes_where_the_regime_says),
+		TEST(think_time_is_a_guess_until_sessions_have_ended),
+		TEST(the_plan_follows_from_the_view_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
