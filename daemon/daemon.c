@@ -7,17 +7,17 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/cpus.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "config/engine_config.h"
 #include "config/reload.h"
 #include "fleet/fleet.h"
-#include "front/asked_helper.h"
 #include "front/desk.h"
 #include "front/fronts.h"
 #include "front/proxy_counters.h"
@@ -27,12 +27,8 @@
 #include "host/orders.h"
 #include "host/signals.h"
 #include "host/timer.h"
-#include "publish/console.h"
-#include "publish/history_take.h"
-#include "publish/journal.h"
 #include "publish/levelfile.h"
-#include "publish/outlets.h"
-#include "publish/picture.h"
+#include "publish/publishing.h"
 #include "sensor/sensing.h"
 #include "sources/sources.h"
 #include "store/dirs.h"
@@ -71,29 +67,12 @@ struct daemon {
 	/* Who is told, and who may order. */
 	struct orders orders;
 	struct maintenance maintenance;
-	struct console console;
-	struct outlets *outlets;
 	struct history *history;
-	struct history_take taken; /* until the last record of the history */
-	struct journal journal;
+	struct publishing *publishing;
 	struct levelfile levelfile;
-	struct lately lately;
 	struct notify notify;
 	struct logind *logind;
-	struct picture_parts parts; /* of the picture */
-	struct status status; /* show() */
 };
-
-/* The picture of the last tick. It is large and seldom asked for, so it is taken when it is asked
- * for. */
-static const struct status *show(void *context)
-{
-	struct daemon *d = context;
-
-	if (d->status.tick != d->engine.ticks)
-		picture_take(&d->parts, &d->status);
-	return &d->status;
-}
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
@@ -121,25 +100,6 @@ static void follow_netns(struct daemon *d)
 	d->front_env.kernel = sensing_kernel(d->sensing);
 }
 
-/* Once a second. */
-static void keep_history(struct daemon *d, uint64_t realtime_us)
-{
-	struct history_record record;
-
-	if (!history_due(&d->taken, realtime_us))
-		return;
-	history_take(&d->taken, show(d), &record);
-	history_put(d->history, &record);
-	sources_deferred_taken(d->sources);
-}
-
-/* Every few seconds. */
-static void keep_lately(struct daemon *d, uint64_t now_us)
-{
-	if (lately_due(&d->lately, now_us))
-		lately_turn(&d->lately, show(d)->total, now_us);
-}
-
 /* The table of contents of the daemon; only here do the parts meet. */
 static void tick(void *context, bool urgent)
 {
@@ -147,7 +107,6 @@ static void tick(void *context, bool urgent)
 	const struct engine_view *view = &d->engine.view;
 	uint64_t now_us = clock_monotonic_us(), realtime_us = clock_realtime_us();
 
-	d->parts.realtime_us = realtime_us;
 	/* What is seen. */
 	sample_clear(&d->sample, now_us);
 	memset(&d->load, 0, sizeof(d->load));
@@ -170,19 +129,13 @@ static void tick(void *context, bool urgent)
 	/* What is told. */
 	planfile_write(d->planfile, &d->plan);
 	fronts_push(d->fronts, &d->plan, &d->load, now_us);
-	asked_helper_step(d->front_env.asked, now_us);
-	journal_step(&d->journal, view, sensing_registry(d->sensing), sources_stats(d->sources),
-		     now_us, realtime_us);
 	levelfile_step(&d->levelfile, view, now_us);
-	keep_history(d, realtime_us);
-	keep_lately(d, now_us);
-	outlets_step(d->outlets, view, now_us);
-	if (d->logind)
-		logind_tick(d->logind, now_us, view->in_flight);
+	publishing_step(d->publishing, sensing_registry(d->sensing), now_us, realtime_us);
+	logind_tick(d->logind, now_us, view->in_flight);
 	timer_adapt(d->timer, is_idle(view) && view->state == STATE_SERVING, &d->load,
 		    d->config.services, now_us);
-	notify_step(&d->notify, view,
-		    now_us); /* last: a tick that hangs must not feed the watchdog */
+	/* Last: a tick that hangs must not feed the watchdog. */
+	notify_step(&d->notify, view, now_us);
 }
 
 /* ---- another configuration ------------------------------------------------------------------ */
@@ -193,7 +146,7 @@ static void apply(struct daemon *d, const struct config *fresh, struct config *b
 	uint64_t now_us = clock_monotonic_us();
 	struct engine_config engine;
 
-	show(d); /* until the next tick the picture is of the last */
+	publishing_hold(d->publishing);
 	*before = d->config;
 	d->config = *fresh;
 	log_set_level(d->config.log_level);
@@ -207,7 +160,7 @@ static void apply(struct daemon *d, const struct config *fresh, struct config *b
 	sensing_configure(d->sensing, &d->config);
 	d->front_env.kernel = sensing_kernel(d->sensing);
 	fronts_configure(d->fronts, before, now_us);
-	outlets_configure(d->outlets, now_us);
+	publishing_configure(d->publishing, now_us);
 }
 
 static int reload(void *context, char *why)
@@ -221,8 +174,7 @@ static int reload(void *context, char *why)
 		return -ENOMEM;
 	notify_reloading(clock_monotonic_us());
 	r = config_reload(d->source, &d->config, fresh, why);
-	d->parts.reload_ok = r == 0;
-	d->parts.reloaded_us = clock_realtime_us();
+	publishing_reloaded(d->publishing, r == 0, clock_realtime_us());
 	if (r == 0) {
 		apply(d, fresh, before);
 		log_notice("configuration reloaded");
@@ -277,10 +229,7 @@ static int open_engine(struct daemon *d)
 	uint64_t seed[3];
 	int r;
 
-	if (getrandom(seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
-		seed[0] = clock_realtime_us() ^ ((uint64_t)getpid() << 40);
-		seed[1] = seed[2] = seed[0] * UINT64_C(0x9e3779b97f4a7c15);
-	}
+	random_fill(seed, ARRAY_SIZE(seed));
 	engine_config_from(&d->config, cpus_allowed(), &engine);
 	engine_init(&d->engine, &engine, seed[0]);
 	r = sources_open(&d->config, seed + 1, &d->sources);
@@ -298,11 +247,9 @@ static int open_engine(struct daemon *d)
 	return r < 0 ? r : recording_open(&d->config, &d->engine, table, &d->recording);
 }
 
-/* Who asks, and who is told. */
-static int open_outside(struct daemon *d)
+/* Who may order. */
+static int open_orders(struct daemon *d)
 {
-	int r;
-
 	d->orders = (struct orders){ .engine = &d->engine,
 				     .recording = d->recording,
 				     .run_dir = d->config.run_dir };
@@ -310,6 +257,14 @@ static int open_outside(struct daemon *d)
 	orders_restore(&d->orders);
 	d->maintenance.orders = &d->orders;
 	maintenance_configure(&d->maintenance, &d->config);
+	return logind_open(d->base, NULL, &orders_logind_ops, &d->orders, &d->logind);
+}
+
+/* Who asks. */
+static int open_fronts(struct daemon *d)
+{
+	int r;
+
 	d->desk = (struct desk){ .env = &d->front_env,
 				 .sources = d->sources,
 				 .recording = d->recording,
@@ -319,47 +274,38 @@ static int open_outside(struct daemon *d)
 					   .config = &d->config,
 					   .kernel = sensing_kernel(d->sensing),
 					   .desk = &desk_ops,
-					   .context = &d->desk,
-					   .asked = asked_helper_open(d->base) };
-	d->console = (struct console){ .orders = &d->orders,
-				       .sources = d->sources,
-				       .history = d->history,
-				       .plan = &d->plan,
-				       .show = show,
-				       .reload = reload,
-				       .context = d };
-	r = d->front_env.asked ? fronts_open(&d->front_env, &d->fronts) : -ENOMEM;
+					   .context = &d->desk };
+	r = fronts_open(&d->front_env, &d->fronts);
 	d->desk.fronts = d->fronts;
-	if (r == 0)
-		r = outlets_open(d->base, &d->config, &console_ops, &d->console, &d->outlets);
-	if (r == 0 && logind_open(d->base, NULL, &orders_logind_ops, &d->orders, &d->logind) < 0)
-		log_warning(
-			"Cannot watch for a shutdown of this machine: out of memory. Senders are not told of it in advance.");
 	return r;
 }
 
-/* All that the picture shows is open now. */
-static void show_parts(struct daemon *d)
+/* Who is told. All that the picture shows is open now. */
+static int open_publishing(struct daemon *d)
 {
-	d->parts = (struct picture_parts){ .config = &d->config,
-					   .engine = &d->engine,
-					   .sample = &d->sample,
-					   .load = &d->load,
-					   .plan = &d->plan,
-					   .maintenance = &d->maintenance.view,
-					   .sensing = d->sensing,
-					   .proxy_counters = d->proxy_counters,
-					   .fronts = d->fronts,
-					   .sources = d->sources,
-					   .fleet = d->fleet,
-					   .journal = &d->journal,
-					   .lately = &d->lately,
-					   .timer = d->timer,
-					   .logind = d->logind,
-					   .outlets = d->outlets,
-					   .started_us = clock_realtime_us(),
-					   .reloaded_us = clock_realtime_us(),
-					   .reload_ok = true };
+	const struct publishing_env env = {
+		.base = d->base,
+		.parts = { .config = &d->config,
+			   .engine = &d->engine,
+			   .sample = &d->sample,
+			   .load = &d->load,
+			   .plan = &d->plan,
+			   .maintenance = &d->maintenance.view,
+			   .sensing = d->sensing,
+			   .proxy_counters = d->proxy_counters,
+			   .fronts = d->fronts,
+			   .sources = d->sources,
+			   .fleet = d->fleet,
+			   .timer = d->timer,
+			   .logind = d->logind },
+		.sources = d->sources,
+		.history = d->history,
+		.orders = &d->orders,
+		.reload = reload,
+		.context = d,
+	};
+
+	return publishing_open(&env, &d->publishing);
 }
 
 int daemon_new(const struct config *config, const struct config_source *source,
@@ -382,11 +328,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 		r = open_engine(d);
 	if (r < 0)
 		return r;
-	r = proxy_counters_open(d->config.run_dir, &d->proxy_counters);
-	if (r < 0)
-		log_error(
-			"Cannot watch %s/counts: %s. Sessions of the proxies are not counted; they follow the plan all the same.",
-			d->config.run_dir, strerror(-r));
+	d->proxy_counters = proxy_counters_open(d->config.run_dir);
 	/* Before the sensors: where descriptors are few, it is they who have to do without. */
 	r = open_loop(d);
 	if (r < 0) {
@@ -395,10 +337,10 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	}
 	r = sensing_open(&d->config, &d->sensing);
 	if (r == 0)
-		r = open_outside(d);
+		r = open_fronts(d);
 	if (r == 0)
-		show_parts(d);
-	return r;
+		r = open_orders(d);
+	return r < 0 ? r : open_publishing(d);
 }
 
 int daemon_run(struct daemon *d)
@@ -422,8 +364,7 @@ void daemon_free(struct daemon *d)
 	levelfile_close(&d->levelfile);
 	planfile_close(d->planfile); /* first: no front obeys the plan of a daemon that is going */
 	fronts_close(d->fronts);
-	asked_helper_close(d->front_env.asked);
-	outlets_close(d->outlets);
+	publishing_close(d->publishing);
 	logind_close(d->logind);
 	sensing_close(d->sensing);
 	proxy_counters_close(d->proxy_counters);

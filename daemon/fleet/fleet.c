@@ -4,11 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "core/fleet_host.h"
 #include "core/fleet_ledger.h"
 #include "fleet/exchange.h"
@@ -284,8 +284,7 @@ int fleet_open(const struct config *config, struct source_table *table, struct f
 		free(f);
 		return -ENOMEM;
 	}
-	if (getrandom(&f->id, sizeof(f->id), GRND_NONBLOCK) != sizeof(f->id))
-		f->id = clock_realtime_us() ^ (uint64_t)getpid() << 40;
+	random_fill(&f->id, 1);
 	f->table = table;
 	take_config(f, config);
 	begin(f);

@@ -63,7 +63,8 @@ struct front_env {
 	struct kernel *kernel; /* NULL: no BPF */
 	const struct desk_ops *desk;
 	void *context; /* of desk_ops */
-	struct asked_helper *asked; /* the process for those that are asked over sockets */
+	/* the process for those that are asked over sockets; fronts_open() sets it */
+	struct asked_helper *asked;
 };
 
 struct front_state {

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/retry.h"
+#include "front/asked_helper.h"
 
 /* A new front: one file, and its line here. */
 static const struct front_ops *const table[] = { &front_policy, &front_gate, &front_haproxy,
@@ -57,12 +58,15 @@ static void close_row(struct row *row, enum front_close how)
 	retry_reset(&row->retry);
 }
 
-int fronts_open(const struct front_env *env, struct fronts **ret_fronts)
+int fronts_open(struct front_env *env, struct fronts **ret_fronts)
 {
 	struct fronts *f = calloc(1, sizeof(*f));
 
-	if (!f)
+	env->asked = f ? asked_helper_open(env->base) : NULL;
+	if (!env->asked) {
+		free(f);
 		return -ENOMEM;
+	}
 	f->env = env;
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
 		f->row[i].ops = table[i];
@@ -83,6 +87,7 @@ void fronts_close(struct fronts *f)
 			table[i]->drain(f->row[i].front);
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
 		close_row(&f->row[i], FRONT_RESTART);
+	asked_helper_close(f->env->asked);
 	free(f);
 }
 
@@ -121,6 +126,7 @@ void fronts_push(struct fronts *f, const struct plan *plan, const struct load *l
 		if (row->front && row->ops->push && !row->ops->push(row->front, plan, load, now_us))
 			close_row(row, FRONT_STOP);
 	}
+	asked_helper_step(f->env->asked, now_us);
 }
 
 void fronts_refused(struct fronts *f, const struct front_client *client)

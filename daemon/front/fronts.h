@@ -7,8 +7,9 @@
 
 struct fronts;
 
-/* Opens none yet: fronts_push() does. `env` stays the caller's. 0 or -ENOMEM. */
-int fronts_open(const struct front_env *env, struct fronts **ret_fronts);
+/* Opens none yet: fronts_push() does. `env` stays the caller's, and gets the process for those that
+ * are asked over sockets. 0 or -ENOMEM. */
+int fronts_open(struct front_env *env, struct fronts **ret_fronts);
 /* This process ends: see front_ops.drain and FRONT_RESTART. NULL is fine. */
 void fronts_close(struct fronts *fronts);
 /* env->config has changed; `before` is the old configuration. Fronts that cannot take the change
@@ -16,8 +17,8 @@ void fronts_close(struct fronts *fronts);
 void fronts_configure(struct fronts *fronts, const struct config *before, uint64_t now_us);
 /* Once a tick, before the engine: adds what the open fronts count to `load`. */
 void fronts_poll(struct fronts *fronts, uint64_t now_us, struct load *load);
-/* Once a tick, with the plan: passes it to the open fronts, and opens each wanted front that is
- * closed once it may be tried again. */
+/* Once a tick, with the plan: passes it to the open fronts, opens each wanted front that is closed
+ * once it may be tried again, and goes on with the process for those that are asked. */
 void fronts_push(struct fronts *fronts, const struct plan *plan, const struct load *load,
 		 uint64_t now_us);
 /* A front has refused a client: the other fronts are told. */

@@ -54,7 +54,7 @@ struct proxy_counters {
 	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220 of a half and a whole window ago */
 };
 
-int proxy_counters_open(const char *run_dir, struct proxy_counters **ret_proxies)
+static int try_open(const char *run_dir, struct proxy_counters **ret_proxies)
 {
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
@@ -75,6 +75,19 @@ int proxy_counters_open(const char *run_dir, struct proxy_counters **ret_proxies
 	counts_init(&proxies->retired, "proxy", 0); /* its counters continue under the same name */
 	*ret_proxies = proxies;
 	return 0;
+}
+
+struct proxy_counters *proxy_counters_open(const char *run_dir)
+{
+	struct proxy_counters *proxies;
+	int r = try_open(run_dir, &proxies);
+
+	if (r == 0)
+		return proxies;
+	log_error(
+		"Cannot watch %s/counts: %s. Sessions of the proxies are not counted; they follow the plan all the same.",
+		run_dir, strerror(-r));
+	return NULL;
 }
 
 void proxy_counters_close(struct proxy_counters *proxies)

@@ -22,10 +22,9 @@ struct proxy_counted {
 	bool fresh; /* its heartbeat is young */
 };
 
-/* Makes the directory if it is missing. 0 or -errno; after a failure no proxy is counted, and
- * everything else works. `mode` is the mode of the directory, so that the proxy's user may write
- * into it. */
-int proxy_counters_open(const char *run_dir, struct proxy_counters **ret_proxies);
+/* Makes the directory RUN_DIR/counts if it is missing. NULL: it cannot be watched, which is logged; no
+ * proxy is counted then, and everything else works. */
+struct proxy_counters *proxy_counters_open(const char *run_dir);
 void proxy_counters_close(struct proxy_counters *proxies);
 /* The following three are called once a tick, in this order; with NULL they do nothing.
  *

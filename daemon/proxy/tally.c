@@ -1,8 +1,7 @@
 #include "proxy/tally.h"
 
-#include <sys/random.h>
-
 #include "base/log.h"
+#include "base/random.h"
 
 #define HELD_PEERS 64 /* to begin with */
 
@@ -37,8 +36,7 @@ int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
 		.code = t->config.service[t->service].reply_code,
 	};
 	sourceview_init(&t->sources, config->run_dir);
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed))
-		seed = now_us;
+	random_fill(&seed, 1);
 	if (peers_open(&t->peers, config->proxy.connections_max, seed) < 0)
 		log_warning(
 			"Cannot count the sessions of each source: out of memory. source.sessions_max has no effect here.");

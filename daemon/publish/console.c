@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "host/orders.h"
 #include "publish/explain.h"
+#include "publish/picture.h"
 #include "store/history.h"
 #include "sources/sources.h"
 
@@ -12,7 +13,7 @@
  * follows from it. */
 static const struct status *show(const struct console *c)
 {
-	return c->show(c->context);
+	return picture_show(c->picture);
 }
 
 static const struct status *get_status(void *context)

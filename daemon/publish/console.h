@@ -7,6 +7,7 @@
 
 struct history;
 struct orders;
+struct picture;
 struct sources;
 
 /* All pointers stay the caller's. */
@@ -15,12 +16,11 @@ struct console {
 	const struct sources *sources;
 	const struct history *history; /* NULL: none is kept */
 	const struct plan *plan;
-	/* The picture of the last tick. */
-	const struct status *(*show)(void *context);
+	struct picture *picture;
 	/* Reads the configuration again. 0, or -errno with a sentence in `why` (256): then the one
 	 * in force stays. */
 	int (*reload)(void *context, char *why);
-	void *context; /* of the two */
+	void *context; /* of reload */
 };
 
 /* Their context is a struct console. */

@@ -125,9 +125,9 @@ static void take_timer(struct status *s, const struct timer *timer)
 	memcpy(s->scheduling, view->scheduling, sizeof(s->scheduling));
 }
 
-void picture_take(const struct picture_parts *parts, struct status *s)
+static void take(const struct picture_parts *parts, struct status *s)
 {
-	const char *shutdown_why = parts->logind ? logind_why(parts->logind) : "out of memory";
+	const char *shutdown_why = logind_why(parts->logind);
 
 	memset(s, 0, sizeof(*s));
 	s->version = PENSTOCK_VERSION;
@@ -160,4 +160,11 @@ void picture_take(const struct picture_parts *parts, struct status *s)
 	outlets_faults(parts->outlets, &s->faults);
 	if (shutdown_why)
 		snprintf(s->shutdown_why, sizeof(s->shutdown_why), "%s", shutdown_why);
+}
+
+const struct status *picture_show(struct picture *picture)
+{
+	if (picture->status.tick != picture->parts.engine->ticks)
+		take(&picture->parts, &picture->status);
+	return &picture->status;
 }

@@ -1,5 +1,4 @@
-/* Takes the picture that every output shows (publish/status.h). It only reads the parts of the
- * daemon. */
+/* The picture that every output shows (publish/status.h). It only reads the parts of the daemon. */
 #ifndef PENSTOCK_PUBLISH_PICTURE_H
 #define PENSTOCK_PUBLISH_PICTURE_H
 
@@ -31,7 +30,7 @@ struct picture_parts {
 	const struct journal *journal;
 	const struct lately *lately;
 	const struct timer *timer;
-	const struct logind *logind; /* NULL: out of memory */
+	const struct logind *logind;
 	const struct outlets *outlets;
 	uint64_t realtime_us; /* of the last tick */
 	uint64_t started_us; /* CLOCK_REALTIME, and so is reloaded_us */
@@ -39,7 +38,13 @@ struct picture_parts {
 	bool reload_ok;
 };
 
-/* Copies everything: `ret` holds no pointer to anything that changes. */
-void picture_take(const struct picture_parts *parts, struct status *ret);
+struct picture {
+	struct picture_parts parts;
+	struct status status; /* picture_show() */
+};
+
+/* The picture of the last tick. It is large and seldom asked for, so it is taken when it is asked
+ * for. Everything is copied: it holds no pointer to anything that changes. */
+const struct status *picture_show(struct picture *picture);
 
 #endif

@@ -1,0 +1,109 @@
+#include "publish/publishing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "publish/console.h"
+#include "publish/history_take.h"
+#include "publish/journal.h"
+#include "publish/outlets.h"
+#include "sources/sources.h"
+#include "store/history.h"
+
+struct publishing {
+	struct picture picture;
+	struct sources *sources;
+	struct history *history;
+	struct history_take taken; /* until the last record of the history */
+	struct journal journal;
+	struct lately lately;
+	struct console console;
+	struct outlets *outlets;
+};
+
+int publishing_open(const struct publishing_env *env, struct publishing **ret_publishing)
+{
+	struct publishing *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return -ENOMEM;
+	p->sources = env->sources;
+	p->history = env->history;
+	p->console = (struct console){ .orders = env->orders,
+				       .sources = env->sources,
+				       .history = env->history,
+				       .plan = env->parts.plan,
+				       .picture = &p->picture,
+				       .reload = env->reload,
+				       .context = env->context };
+	r = outlets_open(env->base, env->parts.config, &console_ops, &p->console, &p->outlets);
+	if (r < 0) {
+		free(p);
+		return r;
+	}
+	p->picture.parts = env->parts;
+	p->picture.parts.journal = &p->journal;
+	p->picture.parts.lately = &p->lately;
+	p->picture.parts.outlets = p->outlets;
+	p->picture.parts.started_us = clock_realtime_us();
+	publishing_reloaded(p, true, clock_realtime_us());
+	*ret_publishing = p;
+	return 0;
+}
+
+void publishing_close(struct publishing *p)
+{
+	if (!p)
+		return;
+	outlets_close(p->outlets);
+	free(p);
+}
+
+void publishing_hold(struct publishing *p)
+{
+	picture_show(&p->picture);
+}
+
+void publishing_configure(struct publishing *p, uint64_t now_us)
+{
+	outlets_configure(p->outlets, now_us);
+}
+
+void publishing_reloaded(struct publishing *p, bool ok, uint64_t realtime_us)
+{
+	p->picture.parts.reload_ok = ok;
+	p->picture.parts.reloaded_us = realtime_us;
+}
+
+/* Once a second. */
+static void keep_history(struct publishing *p, uint64_t realtime_us)
+{
+	struct history_record record;
+
+	if (!history_due(&p->taken, realtime_us))
+		return;
+	history_take(&p->taken, picture_show(&p->picture), &record);
+	history_put(p->history, &record);
+	sources_deferred_taken(p->sources);
+}
+
+/* Every few seconds. */
+static void keep_lately(struct publishing *p, uint64_t now_us)
+{
+	if (lately_due(&p->lately, now_us))
+		lately_turn(&p->lately, picture_show(&p->picture)->total, now_us);
+}
+
+void publishing_step(struct publishing *p, const struct registry *registry, uint64_t now_us,
+		     uint64_t realtime_us)
+{
+	const struct engine_view *view = &p->picture.parts.engine->view;
+
+	p->picture.parts.realtime_us = realtime_us;
+	journal_step(&p->journal, view, registry, sources_stats(p->sources), now_us, realtime_us);
+	keep_history(p, realtime_us);
+	keep_lately(p, now_us);
+	outlets_step(p->outlets, view, now_us);
+}
