@@ -55,7 +55,7 @@ const char *check_severity_name(enum check_severity severity);
 /* The worst of the findings; CHECK_NOTE when there is none. */
 enum check_severity check_worst(const struct check *check);
 
-/* ---- for the files of this room */
+/* ---- for the files of this room: finding.c */
 void check_found(struct check *check, const char *id, const char *what, const char *todo, ...)
 	__attribute__((format(printf, 4, 5)));
 void check_skip(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -65,6 +65,7 @@ int check_read_u64(const struct check *check, const char *path, uint64_t *ret);
 /* Whether the configuration has a front for it. */
 bool check_guarded(const struct check *check, const char *service);
 
+/* ---- what is looked at, a file each; check.c runs them in order */
 /* Sets `server` and `listener`. */
 void check_listener(struct check *check);
 /* Findings about servers other than Postfix. */
