@@ -97,6 +97,10 @@ struct source_event {
 	uint8_t spare[2];
 };
 
+/* A verdict as the table takes it. `address`: 16 bytes, IPv4 as mapped. */
+struct source_event source_attempt(const uint8_t *address, unsigned service,
+				   struct verdict verdict);
+
 /* Bytes that a block of this configuration wants. */
 size_t source_size(const struct source_config *config);
 /* Makes an empty table in `block` (aligned to 64, source_size() bytes, any content). `seed` keys

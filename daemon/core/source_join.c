@@ -6,70 +6,16 @@
 #include "core/fleet.h"
 #include "core/source_parts.h"
 
-#define POOL_MARK UINT64_C(0xffff000000000000) /* no source has a multicast address */
-#define POOL_GROUP UINT64_C(0x0000fffe00000000) /* as source_keys() makes them */
 /* All that other hosts say counts as one wide network: an engine that lies cannot wash out the
  * ledger. */
 #define FLEET_PREFIX (LEDGER_PREFIXES - 1)
 
-void source_hide(struct source_table *t, const struct siphash_key *key)
-{
-	t->hidden = key != NULL;
-	if (key)
-		t->hide_key = *key;
-}
-
-/* By its name: the order of the sections may differ from host to host. */
-static uint64_t pool_key(const struct source_pool *pool)
-{
-	size_t length = 0;
-
-	while (length < sizeof(pool->name) && pool->name[length])
-		length++;
-	return POOL_MARK | XXH3_64bits(pool->name, length) >> 16;
-}
-
-static uint64_t shared_key(const struct source_table *t, uint64_t group)
-{
-	uint32_t pool = (uint32_t)group;
-
-	if ((group & ~UINT64_C(0xffffffff)) == POOL_GROUP && pool >= 1 && pool <= SOURCE_POOLS)
-		return pool_key(&t->pool[pool - 1]);
-	return group;
-}
-
-static uint64_t hidden_key(const struct source_table *t, uint64_t group)
-{
-	uint64_t key = shared_key(t, group), hash = siphash(&t->hide_key, &key, sizeof(key));
-
-	return hash ? hash : 1;
-}
-
-uint64_t ledger_key(const struct source_table *t, uint64_t group)
-{
-	return t->hidden ? hidden_key(t, group) : group;
-}
-
-uint64_t source_fleet_key(const struct source_table *t, const uint8_t *address)
-{
-	struct source_keys keys;
-	uint64_t key;
-
-	source_keys(t, address, &keys);
-	key = t->hidden ? hidden_key(t, keys.group) : shared_key(t, keys.group);
-	return key ? key : 1;
-}
-
 /* Finds the place of an entry by its key. False: there is no pool of that name here. */
 static bool place_of(const struct source_table *t, uint64_t key, struct ledger_place *ret)
 {
-	uint64_t group = key;
-	bool is_pool = (key & POOL_MARK) == POOL_MARK;
+	uint64_t group;
 
-	for (unsigned i = 0; !t->hidden && is_pool && i < t->pools; i++)
-		if (pool_key(&t->pool[i]) == key)
-			group = POOL_GROUP | (i + 1);
-	if (!t->hidden && is_pool && group == key)
+	if (!ledger_group(t, key, &group))
 		return false;
 	*ret = ledger_place_key(t, group);
 	ret->prefix = FLEET_PREFIX;

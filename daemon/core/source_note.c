@@ -267,6 +267,18 @@ static void note_one(struct source_table *t, const struct source_event *event,
 		note_finished(t, event, n, now_s);
 }
 
+struct source_event source_attempt(const uint8_t *address, unsigned service, struct verdict v)
+{
+	struct source_event e = { .kind = SOURCE_ATTEMPT,
+				  .service = (uint8_t)service,
+				  .admitted = v.admit,
+				  .reason = v.reason,
+				  .limit = v.limit };
+
+	memcpy(e.address, address, sizeof(e.address));
+	return e;
+}
+
 void sources_note(struct source_table *t, const struct source_event *events, unsigned count,
 		  uint64_t now_us)
 {

@@ -1,8 +1,9 @@
 /* The inside of the table of sources, shared by the files that are it: source.c (life, lookup),
  * source_note.c (events), source_rate.c (sketch), source_ledger.c (who waits), source_score.c
  * (rank), source_top.c (by name, fair rate), source_cutoff.c (what passes), source_pool.c
- * (networks), source_join.c (what other hosts know), source_shared.c (an address that stands for
- * many), source_show.c (for people). For these files only. */
+ * (networks), source_key.c (names in the ledger and in a fleet), source_join.c (what other hosts
+ * know), source_shared.c (an address that stands for many), source_show.c (for people),
+ * source_step.c (a tick of it all). For these files only. */
 #ifndef PENSTOCK_CORE_SOURCE_PARTS_H
 #define PENSTOCK_CORE_SOURCE_PARTS_H
 
@@ -20,6 +21,8 @@
 #define TOP_INDEX 4096
 #define UNIT_US 15625u /* of charge, for one core: 16 bits of it are 17 seconds a second */
 #define NONE_LOG INT32_MAX /* no fair rate: nothing binds */
+/* The group of the pool n is POOL_GROUP | n: no network of the Internet begins with 0:fffe. */
+#define POOL_GROUP UINT64_C(0x0000fffe00000000)
 
 enum entry_flags {
 	ENTRY_DEFERRED = 1, /* deferred since its last admission */
@@ -216,9 +219,11 @@ void ledger_shift(struct source_table *table, int64_t by_s);
 unsigned source_age_class(uint64_t age_s);
 unsigned source_gap_class(const struct source_entry *entry);
 
-/* ---- source_join.c */
+/* ---- source_key.c */
 /* What the ledger is keyed by: the group, or its keyed hash. */
 uint64_t ledger_key(const struct source_table *table, uint64_t group);
+/* The group that other hosts call `key`. False: there is no pool of that name here. */
+bool ledger_group(const struct source_table *table, uint64_t key, uint64_t *ret_group);
 
 /* ---- source_score.c */
 struct source_facts {

@@ -130,7 +130,6 @@ void source_keys(const struct source_table *t, const uint8_t *address, struct so
 
 	ret->pool = t->ranges > 1 ? pool_of(t, address) : 0;
 	ret->address = is_v4 ? low : high;
-	/* No network of the Internet begins with 0:fffe. */
-	ret->group = ret->pool ? UINT64_C(0x0000fffe00000000) | ret->pool : plan_group(address);
+	ret->group = ret->pool ? POOL_GROUP | ret->pool : plan_group(address);
 	ret->network = ret->pool || is_v4 ? ret->group : high & ~UINT64_C(0xffff);
 }

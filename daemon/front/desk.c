@@ -27,18 +27,6 @@ static void rank(const struct desk *d, const struct front_client *client,
 		plan_rank(d->plan, &source, request);
 }
 
-struct source_event desk_event(const struct in6_addr *address, unsigned service, struct verdict v)
-{
-	struct source_event e = { .kind = SOURCE_ATTEMPT,
-				  .service = (uint8_t)service,
-				  .admitted = v.admit,
-				  .reason = v.reason,
-				  .limit = v.limit };
-
-	memcpy(e.address, address, sizeof(e.address));
-	return e;
-}
-
 /* Reports what happened to clients, to the table of sources and to the recorder. `context`: a
  * struct desk. */
 static void desk_seen(void *context, const struct source_event *events, unsigned count,
@@ -108,7 +96,7 @@ static struct verdict desk_decide(void *context, const struct front_client *clie
 	v = plan_decide(d->plan, &request);
 	counts_verdict(&counts->service[client->service], v);
 	if (client->address_known) {
-		event = desk_event(&client->address, client->service, v);
+		event = source_attempt(client->address.s6_addr, client->service, v);
 		desk_seen(d, &event, 1, now_us);
 		if (v.admit)
 			note_job(d, client, now_us);

@@ -32,8 +32,5 @@ void desk_tick(struct desk *desk);
  * a struct desk. */
 void desk_seen_elsewhere(void *context, const struct source_event *events, unsigned count,
 			 uint64_t now_us);
-/* A verdict as an event for the table of sources. */
-struct source_event desk_event(const struct in6_addr *address, unsigned service,
-			       struct verdict verdict);
 
 #endif

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "front/desk.h"
 #include "front/front.h"
 #include "front/gate_beside.h"
 #include "front/gate_heard.h"
@@ -265,7 +264,7 @@ static void take_event(struct gate_front *g, const struct gate_event *event, uin
 			tell(g, &e, now_us);
 		return;
 	}
-	e = desk_event(&event->client, g->service, event->verdict);
+	e = source_attempt(event->client.s6_addr, g->service, event->verdict);
 	tell(g, &e, now_us);
 	gate_heard_add(&g->heard, &event->client);
 }

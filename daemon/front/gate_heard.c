@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "front/desk.h"
 
 #define RANKS 128u /* that are sent to the kernel in a tick */
 #define PLACES 2048u /* that are looked at for them */

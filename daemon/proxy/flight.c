@@ -82,10 +82,7 @@ static void tell(struct session *s, struct source_event event)
 
 void flight_tell_verdict(struct session *s, struct verdict v)
 {
-	tell(s, (struct source_event){ .kind = SOURCE_ATTEMPT,
-				       .admitted = v.admit,
-				       .reason = v.reason,
-				       .limit = v.limit });
+	tell(s, source_attempt(s->addresses.source.s6_addr, s->tally->service, v));
 }
 
 void flight_tell_late(struct session *s)
