@@ -24,14 +24,6 @@ static const struct probe *const probes[PROBE__COUNT] = {
 	[PROBE_OOM] = &probe_oom,
 };
 
-struct kernel {
-	struct {
-		void *state; /* NULL: not available, `why` says why */
-		char why[224];
-		char form[PROBE_FORM_MAX];
-	} probe[PROBE__COUNT];
-};
-
 static int print(enum libbpf_print_level level, const char *format, va_list args)
 {
 	char text[4096], *rest = text, *line;
@@ -108,11 +100,6 @@ void kernel_close(struct kernel *k)
 		if (k->probe[i].state)
 			probes[i]->close(k->probe[i].state);
 	free(k);
-}
-
-void *kernel_probe_state(const struct kernel *k, enum kernel_probe probe)
-{
-	return k->probe[probe].state;
 }
 
 const char *kernel_probe_why(const struct kernel *k, enum kernel_probe probe)

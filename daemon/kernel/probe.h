@@ -15,7 +15,6 @@
 #include "kernel/probes.h"
 
 struct btf;
-struct kernel;
 
 /* What a probe gets in order to load itself. */
 struct probe_env {
@@ -43,8 +42,19 @@ struct probe {
 extern const struct probe probe_runq, probe_blkio, probe_smtp, probe_fsync, probe_jbd2,
 	probe_reclaim, probe_oom;
 
+struct kernel {
+	struct {
+		void *state; /* NULL: not available, `why` says why */
+		char why[224];
+		char form[PROBE_FORM_MAX];
+	} probe[PROBE__COUNT];
+};
+
 /* The state of a probe that is open, else NULL. */
-void *kernel_probe_state(const struct kernel *kernel, enum kernel_probe probe);
+static inline void *kernel_probe_state(const struct kernel *kernel, enum kernel_probe probe)
+{
+	return kernel->probe[probe].state;
+}
 
 /* Whether the kernel's BTF describes a tracepoint for tp_btf. */
 bool probe_has_tracepoint(const struct btf *btf, const char *name);
