@@ -7,13 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sysexits.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/fdpass.h"
-#include "base/helper.h"
 #include "front/asked_talk.h"
 
 /* Questions on their way, of all fronts together; a power of two. Further questions are answered
@@ -21,12 +19,6 @@
 #define QUESTIONS_MAX 65536u
 #define LOOK_US \
 	(US_PER_S / 4) /* whether penstockd still answers, while questions are on their way */
-
-static const struct asked_talk *const talks[ASKED__COUNT] = {
-	[ASKED_POLICY] = &asked_policy, [ASKED_LINE] = &asked_line,
-	[ASKED_NGINX] = &asked_nginx,	[ASKED_HAPROXY] = &asked_haproxy,
-	[ASKED_MILTER] = &asked_milter,
-};
 
 struct front {
 	struct asked_process *process;
@@ -227,7 +219,7 @@ static void on_opening(struct asked_process *p, const struct asked_opening *o, c
 		       unsigned count)
 {
 	struct front *f = &p->front[o->kind];
-	const struct asked_talk *talk = talks[o->kind];
+	const struct asked_talk *talk = f->talk;
 	struct streams_options options = { .connections_max = o->connections_max,
 					   .idle_us = talk->idle_us ? talk->idle_us : o->idle_us,
 					   .input_max = talk->input_max,
@@ -320,7 +312,8 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-int asked_process_open(struct event_base *base, int channel, struct asked_process **ret_process)
+int asked_process_open(struct event_base *base, int channel, const struct asked_talk *const *talks,
+		       struct asked_process **ret_process)
 {
 	struct asked_process *p = calloc(1, sizeof(*p));
 
@@ -363,19 +356,9 @@ void asked_process_close(struct asked_process *p)
 	free(p);
 }
 
-int asked_process_main(int argc, char **argv)
+void asked_process_run(struct asked_process *p, uint32_t confined)
 {
-	struct asked_process *process;
-	struct event_base *base;
-	int fds[HELPER_FDS];
-
-	if (helper_begin(argc, argv, ASKED_ARGUMENT, 1, fds) < 0)
-		return EX_USAGE;
-	base = event_base_new();
-	if (!base || asked_process_open(base, fds[0], &process) < 0)
-		_exit(EX_OSERR);
-	put_word(process, ASKED_BEGUN, helper_confine());
-	while (event_base_loop(base, EVLOOP_ONCE) == 0 && !event_base_got_break(base))
-		flush(process);
-	_exit(EXIT_SUCCESS); /* the kernel frees everything at the end of the process */
+	put_word(p, ASKED_BEGUN, confined);
+	while (event_base_loop(p->base, EVLOOP_ONCE) == 0 && !event_base_got_break(p->base))
+		flush(p);
 }

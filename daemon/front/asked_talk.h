@@ -29,6 +29,8 @@ struct asked_talk {
 };
 
 extern const struct asked_talk asked_policy, asked_line, asked_nginx, asked_haproxy, asked_milter;
+/* All of them, by kind. */
+extern const struct asked_talk *const asked_talks[ASKED__COUNT];
 
 /* Who asks. */
 struct asked_client {

@@ -105,10 +105,16 @@ struct asked_message {
 
 struct event_base;
 struct asked_process;
+struct asked_talk;
 
-/* The process. The channel is its own from now on. 0 or -errno. */
-int asked_process_open(struct event_base *base, int channel, struct asked_process **ret_process);
+/* The process, with its protocols (ASKED__COUNT of them, by kind). The channel is its own from now
+ * on. 0 or -errno. */
+int asked_process_open(struct event_base *base, int channel, const struct asked_talk *const *talks,
+		       struct asked_process **ret_process);
 void asked_process_close(struct asked_process *process);
+/* Tells penstockd that it has begun, with what helper_confine() returned, and serves until
+ * penstockd has ended. */
+void asked_process_run(struct asked_process *process, uint32_t confined);
 /* The whole of that process: argv of main(). Returns an exit status. */
 int asked_process_main(int argc, char **argv);
 

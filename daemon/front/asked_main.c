@@ -1,0 +1,30 @@
+/* The process that mail servers ask, from its beginning to its end; and the protocols that it
+ * speaks. A new protocol: one file, and its line here. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/helper.h"
+#include "front/asked_talk.h"
+
+const struct asked_talk *const asked_talks[ASKED__COUNT] = {
+	[ASKED_POLICY] = &asked_policy, [ASKED_LINE] = &asked_line,
+	[ASKED_NGINX] = &asked_nginx,	[ASKED_HAPROXY] = &asked_haproxy,
+	[ASKED_MILTER] = &asked_milter,
+};
+
+int asked_process_main(int argc, char **argv)
+{
+	struct asked_process *process;
+	struct event_base *base;
+	int fds[HELPER_FDS];
+
+	if (helper_begin(argc, argv, ASKED_ARGUMENT, 1, fds) < 0)
+		return EX_USAGE;
+	base = event_base_new();
+	if (!base || asked_process_open(base, fds[0], asked_talks, &process) < 0)
+		_exit(EX_OSERR);
+	asked_process_run(process, helper_confine());
+	_exit(EXIT_SUCCESS); /* the kernel frees everything at the end of the process */
+}
