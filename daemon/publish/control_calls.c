@@ -38,31 +38,6 @@ static const char description[] =
 	"# The daemon would not: why.\n"
 	"error Refused(reason: string)\n";
 
-static void send_reply(struct client *c, const char *error, json_t *parameters)
-{
-	char *text = varlink_reply(error, parameters, false);
-
-	if (text)
-		bufferevent_write(c->stream, text, strlen(text) + 1);
-	free(text);
-}
-
-void control_reply(struct client *c, const struct varlink_call *call, const char *error,
-		   json_t *parameters)
-{
-	if (call->oneway)
-		json_decref(parameters);
-	else
-		send_reply(c, error, parameters);
-}
-
-void control_refuse(struct client *c, bool oneway, int r, const char *reason)
-{
-	if (!oneway)
-		send_reply(c, "io.penstock.Refused",
-			   json_pack("{s:s}", "reason", reason[0] ? reason : strerror(-r)));
-}
-
 static void invalid(struct client *c, const struct varlink_call *call, const char *parameter)
 {
 	control_reply(c, call, "org.varlink.service.InvalidParameter",

@@ -18,7 +18,6 @@
 
 #define CLIENTS_MAX 64
 #define USER_MAX 8 /* of them for one user; root and the group have no such bound */
-#define USER_WATCHERS 4
 /* After so many calls of a client, or new connections, others have their turn. */
 #define TURN_CALLS 4
 #define TURN_TAKEN 32
@@ -29,20 +28,6 @@
 #define OUTPUT_MAX 262144 /* answers that a client does not read: it is asked for no more calls */
 #define IDLE_S 60
 #define WATCHER_BACKLOG 262144 /* a watcher that does not read is let go */
-
-struct control_process {
-	struct event_base *base;
-	struct asker *asker;
-	int door;
-	struct event *visitor; /* the door is readable */
-	struct client *clients;
-	unsigned count;
-	uint32_t ids; /* of questions so far */
-	/* CPU time that parsing for others may still take (us); and when it was last added to
-	 * (CLOCK_MONOTONIC) */
-	int64_t allowance_us;
-	uint64_t allowed_us;
-};
 
 static void client_free(struct client *c)
 {
@@ -168,19 +153,6 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 
 /* ---- penstockd's answers -------------------------------------------------------------------- */
 
-void control_ask(struct client *c, const struct varlink_call *call, struct control_question *q)
-{
-	struct control_process *p = c->process;
-
-	if (++p->ids == 0)
-		p->ids = 1;
-	c->asked = q->head.id = p->ids;
-	c->oneway = call->oneway;
-	c->more = call->more;
-	bufferevent_disable(c->stream, EV_READ);
-	asker_ask(p->asker, q);
-}
-
 static void put_parameters(struct client *c, struct evbuffer *parameters, bool continues)
 {
 	static const char begin[] = "{\"parameters\":", more[] = ",\"continues\":true}",
@@ -261,24 +233,10 @@ static void on_answer(void *context, const struct channel_answer *head, struct e
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-static unsigned of_user(const struct control_process *p, uid_t uid, bool watching)
-{
-	unsigned count = 0;
-
-	for (const struct client *c = p->clients; c; c = c->next)
-		count += c->uid == uid && (!watching || c->watching);
-	return count;
-}
-
-bool control_may_watch(const struct client *c)
-{
-	return c->privileged || of_user(c->process, c->uid, true) < USER_WATCHERS;
-}
-
 static bool has_place(const struct control_process *p, const struct control_caller *caller)
 {
 	return p->count < CLIENTS_MAX &&
-	       (caller->privileged || of_user(p, caller->uid, false) < USER_MAX);
+	       (caller->privileged || control_of_user(p, caller->uid, false) < USER_MAX);
 }
 
 static struct client *client_new(struct control_process *p, int fd,

@@ -1,5 +1,6 @@
-/* The inside of a process that parses the calls of control.sock, shared by the two files that are
- * it: control_process.c (who is connected) and control_calls.c (what may be called). */
+/* The inside of a process that parses the calls of control.sock, shared by the files that are it:
+ * control_process.c (who is connected), control_calls.c (what may be called) and control_client.c
+ * (what a call has to do with its client). */
 #ifndef PENSTOCK_PUBLISH_CONTROL_PROCESS_PARTS_H
 #define PENSTOCK_PUBLISH_CONTROL_PROCESS_PARTS_H
 
@@ -21,6 +22,21 @@ struct client {
 	bool oneway, more;
 };
 
+struct control_process {
+	struct event_base *base;
+	struct asker *asker;
+	int door;
+	struct event *visitor; /* the door is readable */
+	struct client *clients;
+	unsigned count;
+	uint32_t ids; /* of questions so far */
+	/* CPU time that parsing for others may still take (us); and when it was last added to
+	 * (CLOCK_MONOTONIC) */
+	int64_t allowance_us;
+	uint64_t allowed_us;
+};
+
+/* ---- control_client.c */
 /* Answers a call: with `parameters`, which it takes over, or with `error` and them. Nothing is said
  * to a call that wants no answer. */
 void control_reply(struct client *client, const struct varlink_call *call, const char *error,
@@ -33,6 +49,10 @@ void control_ask(struct client *client, const struct varlink_call *call,
 void control_refuse(struct client *client, bool oneway, int r, const char *reason);
 /* Whether one more client of this user may watch. */
 bool control_may_watch(const struct client *client);
+/* How many clients a user has; `watching`: how many of them watch. */
+unsigned control_of_user(const struct control_process *process, uid_t uid, bool watching);
+
+/* ---- control_calls.c */
 /* Runs the method that was called, or says why not. */
 void control_call(struct client *client, const struct varlink_call *call);
 
