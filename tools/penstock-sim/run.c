@@ -2,53 +2,19 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "config/engine_config.h"
 #include "core/smooth.h"
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
 #include "penstock-sim/record.h"
-
-/* As the daemon is without a configuration file. */
-static void configure(const struct scenario *s, struct engine_config *ret)
-{
-	struct config *config = grow_zeroed(1, sizeof(*config));
-
-	config_defaults(config);
-	engine_config_from(config, s->plant.machine_cores, ret);
-	if (s->slots_known > 0)
-		ret->window.max = (uint32_t)(0.95 * s->slots_known);
-	ret->window.without = s->without;
-	free(config);
-}
-
-void run_counts(const struct run *r, struct counts_service *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	for (unsigned i = 0; i < r->hosts; i++)
-		counts_add(ret, &r->host[i].plant.counts);
-}
-
-/* Of all hosts that can be reached. */
-static double capacity_of(const struct run *r)
-{
-	double sum = 0;
-
-	for (unsigned i = 0; i < r->hosts; i++)
-		if (r->host[i].down <= 0)
-			sum += plant_capacity(&r->host[i].plant);
-	return sum;
-}
 
 /* The overload as the scenario names it, or from the first change of the offered rate to above the
  * capacity, until the next change. */
 static void find_overload(struct run *r)
 {
 	const struct scenario *s = &r->scenario;
-	double capacity = capacity_of(r);
+	double capacity = run_capacity(r);
 
 	r->measure.lag_s = (uint32_t)fmax(1, plant_session_s(&r->host[0].plant) + 0.5);
 	r->measure.from_s = s->overload_from_s;
@@ -99,7 +65,7 @@ void run_init(struct run *r, const struct scenario *scenario, enum law_kind law,
 	r->seed = seed;
 	r->trace = trace;
 	r->random = seed ^ UINT64_C(0xa221fe);
-	configure(scenario, &config);
+	run_configure(scenario, &config);
 	r->store = 1;
 	queue_init(&r->queue, seconds);
 	senders_init(&r->senders, scenario->group, scenario->groups, seed);
@@ -140,129 +106,6 @@ static void plan_arrival(struct run *r)
 			(uint64_t)(-log(1 - splitmix_unit(&r->random)) / r->offered * 1e6) + 1;
 }
 
-static void show(const struct run *r, const struct measure_tick *row)
-{
-	const struct host *h = &r->host[0];
-	const struct window_view *v = &h->law.engine.view.window[0];
-	const struct plan_service *plan = &h->law.plan.service[0];
-
-	printf("%7.1f offered %6.0f completed %4.0f refused %5.0f a tick, window %5.0f in flight %5.0f T %.3f (%.3f) base %.3f Z %.3f Xcap "
-	       "%5.0f sat %.2f p %.2f level %d waiting %u held %llu of %.1f s at %.0f, %s\n",
-	       run_time_s(r), r->offered, row->completed, row->refused, row->window, row->in_flight,
-	       v->server_time_s, v->target_time_s, h->law.engine.window[0].unloaded.time_s,
-	       v->think_time_s, row->capacity, v->saturation, row->pressure,
-	       h->law.engine.view.level.number, r->senders.waiting,
-	       (unsigned long long)h->plant.counts.held, plan->hold_us / 1e6,
-	       plan->pass_milli / 1e3, regime_name(v->regime));
-	if (h->law.sources && r->senders.groups) {
-		struct source_stats s;
-
-		source_stats(h->law.sources, &s);
-		printf("        sources active %.0f waiting %llu fair %.4f cost %.4f credits %.0f offered %.0f due %.1f new %.1f, cut-offs "
-		       "%u %u %u of 65535, broken %llu of %llu\n",
-		       s.active, (unsigned long long)s.deferred, s.fair_rate, s.session_cost_s,
-		       s.credits_per_s, s.offered_per_s, s.due_per_s, s.new_per_s,
-		       s.cutoff[0] >> 16, s.cutoff[1] >> 16, s.cutoff[2] >> 16,
-		       (unsigned long long)s.broken, (unsigned long long)s.promised);
-	}
-}
-
-/* Adds the figures of a host in this tick to the row; -1: no host has a window. */
-static void note_host(struct host *h, struct measure_tick *row, struct measure_second *second)
-{
-	const struct engine_view *v = &h->law.engine.view;
-	struct plant *p = &h->plant;
-
-	row->completed += (double)(p->counts.completed - h->completed_before);
-	row->in_time += (double)(p->in_time - h->in_time_before);
-	row->filtered += (double)(p->filtered - h->filtered_before);
-	row->refused += (double)(p->counts.deferred - h->refused_before);
-	row->window = h->index && row->window >= 0 && v->window[0].window >= 0
-			      ? row->window + v->window[0].window
-			      : v->window[0].window;
-	row->in_flight += p->in_flight;
-	row->pressure = h->index ? fmax(row->pressure, v->pressure.combined) : v->pressure.combined;
-	row->capacity += v->window[0].capacity_per_s;
-	row->latency = fmax(row->latency, p->latency_worst_s);
-	row->waiting_s = fmax(row->waiting_s, plant_oldest_waiting_s(p));
-	p->latency_worst_s = 0;
-	h->completed_before = p->counts.completed;
-	h->in_time_before = p->in_time;
-	h->filtered_before = p->filtered;
-	h->refused_before = p->counts.deferred;
-	second->good += (uint32_t)(p->good - h->good_before);
-	h->good_before = p->good;
-	if (v->level.number > second->level || !h->index)
-		second->level = (uint8_t)v->level.number;
-}
-
-/* The knowledge of a decider that sees all hosts. */
-static void reveal(const struct run *r, struct clairvoyant_tick *future)
-{
-	float jobs = 0, places = 0;
-
-	for (unsigned i = 0; i < r->hosts; i++) {
-		if (r->host[i].down > 0)
-			continue;
-		plant_reveal(&r->host[i].plant, future);
-		jobs += future->jobs;
-		places += future->places;
-	}
-	future->jobs = jobs;
-	future->places = places;
-}
-
-/* Histograms at the bounds of the overload. */
-static void note_histograms(struct run *r)
-{
-	struct measure *m = &r->measure;
-	struct counts_service sum;
-	uint64_t told[COUNTS_SLOTS] = { 0 };
-
-	if (run_time_s(r) >= fmax(m->from_s, m->to_s) + 0.05)
-		return;
-	run_counts(r, &sum);
-	for (unsigned h = 0; h < r->hosts; h++)
-		for (unsigned i = 0; i < COUNTS_SLOTS; i++)
-			told[i] += r->host[h].plant.told[i];
-	if (run_time_s(r) < m->from_s + 0.05) {
-		memcpy(m->banner_before, sum.connect_220, sizeof(m->banner_before));
-		memcpy(m->told_before, told, sizeof(m->told_before));
-	}
-	if (run_time_s(r) < m->to_s + 0.05) {
-		memcpy(m->banner_after, sum.connect_220, sizeof(m->banner_after));
-		memcpy(m->told_after, told, sizeof(m->told_after));
-	}
-}
-
-static void note(struct run *r)
-{
-	struct measure *m = &r->measure;
-	struct measure_tick *row = &m->tick[m->ticks % MEASURE_TICKS];
-	struct measure_second *second = measure_at(m, r->now_us);
-	struct clairvoyant_tick *future = measure_future(m, r->now_us - RUN_BEGIN_US);
-	uint64_t at = r->now_us / 1000000;
-
-	*row = (struct measure_tick){ 0 };
-	for (unsigned i = 0; i < r->hosts; i++)
-		note_host(&r->host[i], row, second);
-	if (future) {
-		reveal(r, future);
-		if (!run_is_fleet(r))
-			m->refused[future - m->future] = (uint32_t)row->refused;
-	}
-	second->completed += (uint32_t)row->completed;
-	second->window = (float)row->window;
-	second->in_flight = (float)row->in_flight;
-	second->pressure = (float)row->pressure;
-	if (at < m->seconds)
-		m->capacity[at] = capacity_of(r);
-	note_histograms(r);
-	m->ticks++;
-	if (r->trace && m->ticks % 5 == 0)
-		show(r, row);
-}
-
 /* The daemon is restarted: what it had learned is lost, or is given back to it. */
 static void restart(struct host *h)
 {
@@ -271,7 +114,7 @@ static void restart(struct host *h)
 	bool warm = h->restart > 1 && h->law.params.warm > 0;
 	struct engine_warm kept;
 
-	configure(&r->scenario, &config);
+	run_configure(&r->scenario, &config);
 	engine_save(&h->law.engine, &kept);
 	if (h->law.kind == SIM_SERVO)
 		config.window.law = LAW_SERVO;
@@ -353,7 +196,7 @@ static void tick(struct run *r)
 		tick_host(&r->host[i]);
 	if (run_is_fleet(r) && r->measure.ticks % 10 == 0)
 		fleet_exchange(r);
-	note(r);
+	notes_take(r);
 }
 
 static void take_event(struct run *r)

@@ -78,8 +78,15 @@ void run_init(struct run *run, const struct scenario *scenario, enum law_kind la
 	      bool trace);
 void run_done(struct run *run);
 void run_all(struct run *run);
-/* What all hosts have counted. */
+
+/* world.c: the daemon's configuration, as it is without a file; what all hosts have counted; and
+ * what those can complete a second that can be reached. */
+void run_configure(const struct scenario *scenario, struct engine_config *ret);
 void run_counts(const struct run *run, struct counts_service *ret);
+double run_capacity(const struct run *run);
+
+/* notes.c: what came of this tick. */
+void notes_take(struct run *run);
 
 /* traffic.c: a message tries, is refused, is given up. */
 void traffic_arrive(struct run *run);
