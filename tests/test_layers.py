@@ -19,7 +19,20 @@ PLANTS = [
     ("daemon/gating.c", '#include "base/log.h"', "only daemon.c, daemon.h and main.c stand outside of the rooms"),
     ("daemon/front/desk.h", "struct daemon {", "struct daemon is defined in daemon.c"),
     ("daemon/publish/words.c", '#include "publish/json.h"', "in a circle: publish/foreign"),
+    ("daemon/core/smooth.h", '#include "core/window_parts.h"', "in a circle: core/pressure, core/smooth, core/window"),
+    ("daemon/core/window.h", '#include "core/window_parts.h"', "files include each other in a circle: core/window.h, core/window_parts.h"),
+    ("tools/penstock-sim/queue.h", '#include "penstock-sim/plant.h"', "in a circle: penstock-sim/plant, penstock-sim/queue"),
+    ("bpf/shared.h", '#include "gate_shared.h"', "in a circle: gate_shared, shared"),
+    ("tests/unit/fleet_memory.h", '#include "unit/source_world.h"', None),
     ("daemon/front/fronts.h", '#include "front/policy_codec.h"', None),  # downwards, and allowed
+]
+
+# Objects that are planted: what each defines and calls, and words of the complaint.
+CALLS = [
+    ([("daemon/base/one", "one", "two"), ("daemon/base/two", "two", "three"), ("daemon/base/three", "three", "puts")], None),
+    ([("daemon/base/one", "one", "two"), ("daemon/base/two", "two", "three"), ("daemon/base/three", "three", "one")],
+     "files call each other in a circle: daemon/base/one.c, daemon/base/three.c, daemon/base/two.c"),
+    ([("daemon/base/one", "one", "two"), ("tools/two", "two", "one")], "files call each other in a circle: daemon/base/one.c, tools/two.c"),
 ]
 
 
@@ -28,12 +41,25 @@ def complaints(tree):
     return r.returncode, r.stdout
 
 
+def plant_objects(tree, files):
+    """Compiles one function a file, which calls another one."""
+    for name, defines, calls in files:
+        source, target = os.path.join(tree, name + ".c"), os.path.join(tree, "build/obj", name + ".o")
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(source, "w") as f:
+            f.write(f"void {calls}();\nvoid {defines}() {{ {calls}(); }}\n")
+        subprocess.run(["cc", "-w", "-c", "-o", target, source], check=True)
+
+
 def main():
     failed = 0
-    print(f"1..{len(PLANTS) + 1}")
+    print(f"1..{len(PLANTS) + len(CALLS) + 1}")
     with tempfile.TemporaryDirectory(prefix="penstock-layers-") as tree:
-        for top in ("daemon", "tools"):
+        for top in ("daemon", "tools", "bpf"):
             shutil.copytree(os.path.join(ROOT, top), os.path.join(tree, top))
+        os.makedirs(os.path.join(tree, "tests/unit"))
+        for header in ("unit/source_world.h", "unit/fleet_memory.h"):
+            shutil.copy(os.path.join(ROOT, "tests", header), os.path.join(tree, "tests", header))
         status, output = complaints(tree)
         failed += status != 0
         print(f"{'not ' if status else ''}ok 1 - the sources as they are: in order")
@@ -52,6 +78,17 @@ def main():
                 os.unlink(path)
             else:
                 open(path, "w").write(before)
+        for number, (files, words) in enumerate(CALLS, len(PLANTS) + 2):
+            plant_objects(tree, files)
+            status, output = complaints(tree)
+            good = status == 0 if words is None else status == 1 and words in output
+            failed += not good
+            print(f"{'' if good else 'not '}ok {number} - {', '.join(f'{d} calls {c}' for _, d, c in files)}: {words or 'in order'}")
+            if not good:
+                print("# " + output.replace("\n", "\n# "))
+            for name, _, _ in files:
+                os.unlink(os.path.join(tree, name + ".c"))
+            shutil.rmtree(os.path.join(tree, "build"))
     return 1 if failed else 0
 
 
