@@ -72,7 +72,7 @@ int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_e
 	return r;
 }
 
-int probe_map_array(const struct bpf_map *map, const void **ret_values, size_t *ret_size)
+static int map_array(const struct bpf_map *map, struct probe_mapped *m)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t size = (size_t)bpf_map__max_entries(map) * bpf_map__value_size(map);
@@ -82,7 +82,28 @@ int probe_map_array(const struct bpf_map *map, const void **ret_values, size_t *
 	values = mmap(NULL, size, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
 	if (values == MAP_FAILED)
 		return -errno;
-	*ret_values = values;
-	*ret_size = size;
+	m->values = values;
+	m->size = size;
 	return 0;
+}
+
+int probe_open_mapped(const struct probe_skeleton *type, const struct probe_env *env,
+		      const char *array, struct probe_mapped *ret, char *form)
+{
+	int r;
+
+	*ret = (struct probe_mapped){ .type = type };
+	r = probe_open_two_forms(type, env, &ret->skeleton, form);
+	if (r < 0)
+		return r;
+	r = map_array(bpf_object__find_map_by_name(type->object(ret->skeleton), array), ret);
+	if (r < 0)
+		type->destroy(ret->skeleton);
+	return r;
+}
+
+void probe_close_mapped(struct probe_mapped *m)
+{
+	munmap((void *)m->values, m->size);
+	m->type->destroy(m->skeleton);
 }

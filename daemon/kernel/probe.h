@@ -102,8 +102,17 @@ struct probe_skeleton {
 int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_env *env,
 			 void **ret_skeleton, char *form);
 
-/* Maps the values of an array for reading (BPF_F_MMAPABLE). 0 with their address and the octets to
- * unmap, or -errno. */
-int probe_map_array(const struct bpf_map *map, const void **ret_values, size_t *ret_size);
+/* A probe that is open, and the values of one of its arrays (BPF_F_MMAPABLE), mapped for reading. */
+struct probe_mapped {
+	const struct probe_skeleton *type;
+	void *skeleton;
+	const void *values;
+	size_t size; /* mapped */
+};
+
+/* Opens the probe, and maps the array of that name. 0 or -errno, and nothing left. */
+int probe_open_mapped(const struct probe_skeleton *type, const struct probe_env *env,
+		      const char *array, struct probe_mapped *ret, char *form);
+void probe_close_mapped(struct probe_mapped *mapped);
 
 #endif

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "kernel/kernel.h"
 #include "kernel/probe.h"
@@ -21,10 +19,10 @@
 _Static_assert((int)KERNEL_DISK_OPS == (int)BLK_OPS, "one order of kinds");
 
 struct blkio {
-	struct blkio_bpf *bpf;
+	struct probe_mapped mapped;
+	struct blkio_bpf *bpf; /* of mapped */
 	int cpus;
-	const struct stride *strides; /* one a CPU */
-	size_t size;
+	const struct stride *strides; /* one a CPU, of mapped */
 	uint64_t tuned_us, events;
 	uint32_t device[BLK_DEVICES]; /* by slot; slot 0 holds all other devices */
 };
@@ -41,34 +39,25 @@ static void close_blkio(void *state)
 {
 	struct blkio *s = state;
 
-	if (s->strides)
-		munmap((void *)s->strides, s->size);
-	blkio_bpf__destroy(s->bpf);
+	probe_close_mapped(&s->mapped);
 	free(s);
 }
 
 static int open_blkio(const struct probe_env *env, void **ret_state, char *form)
 {
 	struct blkio *s = calloc(1, sizeof(*s));
-	const void *values;
-	void *skeleton;
 	int r;
 
 	if (!s)
 		return -ENOMEM;
 	s->cpus = env->cpus;
-	r = probe_open_two_forms(&blkio_skeleton, env, &skeleton, form);
+	r = probe_open_mapped(&blkio_skeleton, env, "strides", &s->mapped, form);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
-	s->bpf = skeleton;
-	r = probe_map_array(s->bpf->maps.strides, &values, &s->size);
-	if (r < 0) {
-		close_blkio(s);
-		return r;
-	}
-	s->strides = values;
+	s->bpf = s->mapped.skeleton;
+	s->strides = s->mapped.values;
 	*ret_state = s;
 	return 0;
 }

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "kernel/duty_cycle.h"
 #include "kernel/kernel.h"
@@ -20,10 +18,10 @@
 #define LOOKS_PER_S 1000
 
 struct runq {
-	struct runq_bpf *bpf;
+	struct probe_mapped mapped;
+	struct runq_bpf *bpf; /* of mapped */
 	int cpus;
-	const struct runq_row *rows;
-	size_t size;
+	const struct runq_row *rows; /* of mapped */
 	uint64_t tuned_us, events; /* the former in time during which the program was attached */
 	uint64_t per_s;
 	struct duty_cycle *duty; /* NULL: it has always been attached */
@@ -44,34 +42,25 @@ static void close_runq(void *state)
 	struct runq *s = state;
 
 	duty_cycle_close(s->duty);
-	if (s->rows)
-		munmap((void *)s->rows, s->size);
-	runq_bpf__destroy(s->bpf);
+	probe_close_mapped(&s->mapped);
 	free(s);
 }
 
 static int open_runq(const struct probe_env *env, void **ret_state, char *form)
 {
 	struct runq *s = calloc(1, sizeof(*s));
-	const void *values;
-	void *skeleton;
 	int r;
 
 	if (!s)
 		return -ENOMEM;
 	s->cpus = env->cpus;
-	r = probe_open_two_forms(&runq_skeleton, env, &skeleton, form);
+	r = probe_open_mapped(&runq_skeleton, env, "runq_rows", &s->mapped, form);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
-	s->bpf = skeleton;
-	r = probe_map_array(s->bpf->maps.runq_rows, &values, &s->size);
-	if (r < 0) {
-		close_runq(s);
-		return r;
-	}
-	s->rows = values;
+	s->bpf = s->mapped.skeleton;
+	s->rows = s->mapped.values;
 	*ret_state = s;
 	return 0;
 }
