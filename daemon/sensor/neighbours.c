@@ -17,6 +17,7 @@
 #include "core/attribution.h"
 #include "core/smooth.h"
 #include "sensor/group_read.h"
+#include "sensor/leak.h"
 #include "sensor/worker.h"
 #include "sensor/mta.h"
 #include "sensor/procparse.h"
@@ -33,8 +34,6 @@
 /* A group that uses less is not named. */
 #define FLOOR_CORES 0.05
 #define FLOOR_SHARE 0.05 /* of the memory, or the I/O, of all groups */
-#define LEAK_CHILD 0.7 /* of its parent's growth: then the child is meant */
-#define LEAK_AHEAD_S (7 * 86400.0)
 
 struct neighbour_watch {
 	struct sensor_env env;
@@ -145,80 +144,21 @@ static void find_who(struct neighbour_watch *w, const struct group_tree *t, doub
 	name(t, &t->node[b.who], ret->path, ret->unit, sizeof(ret->unit));
 }
 
-/* How far it may grow: to the nearest limit of its own or above it, or to the end of the machine's
- * memory. */
-static double room_of(const struct neighbour_watch *w, unsigned i, double available)
-{
-	double room = available;
-
-	for (int at = (int)i; at >= 0; at = w->memory.node[at].parent) {
-		const struct group_node *n = &w->memory.node[at];
-		char path[GROUP_PATH_MAX + 32];
-		uint64_t limit, high;
-
-		snprintf(path, sizeof(path), "%s/%s", n->path,
-			 w->memory_v1 ? "memory.limit_in_bytes" : "memory.max");
-		if (readfile_u64_at(w->env.cgroup_fd, path, &limit) < 0)
-			continue;
-		snprintf(path, sizeof(path), "%s/memory.high", n->path);
-		if (!w->memory_v1 && readfile_u64_at(w->env.cgroup_fd, path, &high) == 0 &&
-		    high < limit)
-			limit = high;
-		if (limit < UINT64_C(1) << 60)
-			room = fmin(room, fmax(0, (double)limit - n->use));
-	}
-	return room;
-}
-
-static double growth_of(const struct group_node *n, double *ret_seen_s)
-{
-	double growth;
-
-	return n->trend && n->use >= 0 && trend_falling(n->trend, &growth, ret_seen_s) ? growth : 0;
-}
-
-/* Of several groups that grow, the one that reaches its limit first; in it, the part that grows. */
 static void find_leak(const struct neighbour_watch *w, double available, struct leak *ret)
 {
 	const struct group_tree *t = &w->memory;
-	double seen_s = 0, left, least = LEAK_AHEAD_S, growth = 0;
-	int who = -1;
+	struct leak_found found;
 
 	memset(ret, 0, sizeof(*ret));
-	for (unsigned i = 0; i < t->count; i++) {
-		double g = growth_of(&t->node[i], &seen_s);
-
-		if (g <= 0)
-			continue;
-		left = room_of(w, i, available) / g;
-		if (left < least && left <= 12 * seen_s) {
-			least = left;
-			who = (int)i;
-			growth = g;
-		}
-	}
-	/* Children stand behind their parents. */
-	for (unsigned i = 0; i < t->count && who >= 0; i++) {
-		double g;
-
-		if (t->node[i].parent != who)
-			continue;
-		g = growth_of(&t->node[i], &seen_s);
-		if (g >= LEAK_CHILD * growth) {
-			who = (int)i;
-			growth = g;
-		}
-	}
-	if (who < 0)
+	if (!leak_find(t, w->memory_v1, w->env.cgroup_fd, available, &found))
 		return;
-	growth_of(&t->node[who], &seen_s);
-	name(t, &t->node[who], ret->path, ret->unit, sizeof(ret->unit));
+	name(t, &t->node[found.who], ret->path, ret->unit, sizeof(ret->unit));
 	ret->known = true;
-	ret->mail = is_mail(w, t->node[who].path);
-	ret->bytes = t->node[who].use;
-	ret->growth_per_s = growth;
-	ret->seen_s = seen_s;
-	ret->left_s = least;
+	ret->mail = is_mail(w, t->node[found.who].path);
+	ret->bytes = t->node[found.who].use;
+	ret->growth_per_s = found.growth_per_s;
+	ret->seen_s = found.seen_s;
+	ret->left_s = found.left_s;
 }
 
 /* ---- the thread ----------------------------------------------------------------------------- */
