@@ -16,10 +16,6 @@
 #define ALIVE_S 7200u
 #define FORGET_S 86400u /* who was never admitted and does not wait */
 #define FORGET_REGULAR_S (30 * 86400u)
-#define SAMPLES_MIN 16.0f /* of sources that gave up, before a patience is believed */
-#define GONE_KEPT 0.999f /* of what was seen before, with each that gives up */
-#define GONE_MAX (1 / (1 - GONE_KEPT)) /* that many of one age at the most, therefore */
-#define GAVE_UP_SHARE 0.1f /* the patience is what all but so many have */
 
 static struct source_entry *entries(const struct source_table *t)
 {
@@ -184,83 +180,6 @@ void ledger_put(struct source_table *t, const struct ledger_place *place,
 	store_entry(t, e, &value);
 }
 
-/* ---- patience, learned from who gave up ----------------------------------------------------- */
-
-unsigned source_age_class(uint64_t age_s)
-{
-	uint64_t x = age_s / 120;
-	int32_t c = log2_8(x > UINT32_MAX ? UINT32_MAX : (uint32_t)x) / 4;
-
-	return x == 0 ? 0 : c >= SOURCE_AGES - 1 ? SOURCE_AGES - 1 : (unsigned)c + 1;
-}
-
-uint64_t source_age_upper(unsigned age_class)
-{
-	/* 2^(c/2) by whole and half powers of two */
-	uint64_t upper = UINT64_C(120) << (age_class / 2);
-
-	return age_class >= SOURCE_AGES - 1 ? UINT64_MAX
-	       : age_class % 2		    ? upper + upper / 2
-					    : upper;
-}
-
-unsigned source_gap_class(const struct source_entry *e)
-{
-	int32_t c = log2_8((uint32_t)e->gap * 4 / 64) / 8;
-
-	return c >= SOURCE_GAPS ? SOURCE_GAPS - 1 : (unsigned)c;
-}
-
-static uint32_t patience_of(const struct source_patience *p)
-{
-	float total = 0, sum = 0;
-
-	for (unsigned i = 0; i < SOURCE_AGES; i++)
-		total += p->gone[i];
-	if (total < SAMPLES_MIN)
-		return 0;
-	for (unsigned i = 0; i < SOURCE_AGES; i++) {
-		sum += p->gone[i];
-		if (sum >= GAVE_UP_SHARE * total)
-			return i ? (uint32_t)source_age_upper(i - 1) : 120;
-	}
-	return 0;
-}
-
-/* A source that came back properly at least once, and then no more. */
-static void learn_patience(struct source_table *t, const struct source_entry *e)
-{
-	unsigned gap = source_gap_class(e);
-	struct source_patience *p = &t->patience[gap];
-
-	if (e->tries < 2 || !e->gap || e->last < e->first)
-		return;
-	for (unsigned i = 0; i < SOURCE_AGES; i++)
-		p->gone[i] *= GONE_KEPT;
-	p->gone[source_age_class(e->last - e->first)] += 1;
-	t->patience_s[gap] = patience_of(p);
-}
-
-void source_save(const struct source_table *t, struct source_learned *ret)
-{
-	for (unsigned gap = 0; gap < SOURCE_GAPS; gap++)
-		memcpy(ret->gone[gap], t->patience[gap].gone, sizeof(ret->gone[gap]));
-}
-
-void source_restore(struct source_table *t, const struct source_learned *learned)
-{
-	for (unsigned gap = 0; gap < SOURCE_GAPS; gap++) {
-		struct source_patience *p = &t->patience[gap];
-
-		for (unsigned i = 0; i < SOURCE_AGES; i++) {
-			float gone = learned->gone[gap][i];
-
-			p->gone[i] = gone >= 0 && gone <= GONE_MAX ? gone : 0;
-		}
-		t->patience_s[gap] = patience_of(p);
-	}
-}
-
 /* ---- upkeep --------------------------------------------------------------------------------- */
 
 bool entry_waits(const struct source_entry *e, uint32_t now_s)
@@ -285,7 +204,7 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 		return;
 	}
 	if (e->tag & ENTRY_DEFERRED) { /* gave up: its next attempt is a new message */
-		learn_patience(t, e);
+		patience_learn(t, e);
 		value.tag &= ~(uint32_t)(ENTRY_DEFERRED | ENTRY_LATE);
 		value.tries = 0;
 	}

@@ -1,9 +1,9 @@
 /* The inside of the table of sources, shared by the files that are it: source.c (life, lookup),
- * source_note.c (events), source_rate.c (sketch), source_ledger.c (who waits), source_score.c
- * (rank), source_top.c (by name, fair rate), source_cutoff.c (what passes), source_pool.c
- * (networks), source_key.c (names in the ledger and in a fleet), source_join.c (what other hosts
- * know), source_shared.c (an address that stands for many), source_show.c (for people),
- * source_step.c (a tick of it all). For these files only. */
+ * source_note.c (events), source_rate.c (sketch), source_ledger.c (who waits),
+ * source_patience.c (for how long), source_score.c (rank), source_top.c (by name, fair rate),
+ * source_cutoff.c (what passes), source_pool.c (networks), source_key.c (names in the ledger and in
+ * a fleet), source_join.c (what other hosts know), source_shared.c (an address that stands for
+ * many), source_show.c (for people), source_step.c (a tick of it all). For these files only. */
 #ifndef PENSTOCK_CORE_SOURCE_PARTS_H
 #define PENSTOCK_CORE_SOURCE_PARTS_H
 
@@ -216,8 +216,12 @@ bool entry_waits(const struct source_entry *entry, uint32_t now_s);
 void ledger_sweep(struct source_table *table, uint32_t now_s);
 /* All times, when the wall clock was set: who waits has waited for as long as before. */
 void ledger_shift(struct source_table *table, int64_t by_s);
+
+/* ---- source_patience.c */
 unsigned source_age_class(uint64_t age_s);
 unsigned source_gap_class(const struct source_entry *entry);
+/* It gave up: it came back properly at least once, and then no more. */
+void patience_learn(struct source_table *table, const struct source_entry *entry);
 
 /* ---- source_key.c */
 /* What the ledger is keyed by: the group, or its keyed hash. */
