@@ -85,7 +85,9 @@ static json_t *picture_json(const struct status *s, const struct source_picture 
 	json_object_set_new(object, "group", json_string(words_group(v->address, name)));
 	if (v->pool[0])
 		json_object_set_new(object, "pool", json_string(v->pool));
-	json_object_set_new(object, "waiting", json_boolean(v->deferred));
+	json_object_set_new(object, "deferred", json_boolean(v->deferred));
+	/* Its name in the release before: until the next one. */
+	json_object_set(object, "waiting", json_object_get(object, "deferred"));
 	if (v->known) {
 		set_time(object, v->deferred ? "waits_since" : "known_since", v->since_s);
 		json_object_set_new(object, "regular", json_boolean(v->regular));

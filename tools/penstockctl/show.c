@@ -358,7 +358,7 @@ void show_sources(const json_t *sources, FILE *out)
 	json_array_foreach(sources, i, source)
 	{
 		const char *pool = json_string_value(json_object_get(source, "pool"));
-		bool waits = json_is_true(json_object_get(source, "waiting"));
+		bool waits = json_is_true(json_object_get(source, "deferred"));
 		const char *heavy = string(source, "heavy");
 
 		fprintf(out, "%-39s %-9s", pool ? pool : string(source, "address"),
