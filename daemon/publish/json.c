@@ -1,39 +1,17 @@
 #include "publish/json.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "publish/faults.h"
-#include "publish/filters.h"
-#include "publish/foreign.h"
 #include "publish/disks.h"
 #include "publish/headline.h"
 #include "publish/json_fleet.h"
+#include "publish/json_neighbours.h"
+#include "publish/json_number.h"
 #include "publish/json_sources.h"
 #include "publish/words.h"
-
-/* Six significant digits are enough for readers, and keep the text short. */
-static json_t *number(double value)
-{
-	double scale;
-
-	if (!isfinite(value))
-		return json_null();
-	if (value == 0 || value == floor(value))
-		return fabs(value) < 1e15 ? json_integer((json_int_t)value) : json_real(value);
-	scale = pow(10, 5 - floor(log10(fabs(value))));
-	return json_real(round(value * scale) / scale);
-}
-
-/* An unknown value is null where the key must be present, never 0. */
-static json_t *number_or_null(double value)
-{
-	return value < 0 ? json_null() : number(value);
-}
 
 static json_t *resource_json(const struct status *s, enum resource r)
 {
@@ -47,10 +25,10 @@ static json_t *resource_json(const struct status *s, enum resource r)
 		if (signal_info[i].resource != r || !sample_has(&s->sample, (enum signal)i))
 			continue;
 		signal = json_object();
-		json_object_set_new(signal, "value", number(s->sample.value[i]));
+		json_object_set_new(signal, "value", json_number(s->sample.value[i]));
 		if (target > 0) {
-			json_object_set_new(signal, "target", number(target));
-			json_object_set_new(signal, "pressure", number(p->signal[i]));
+			json_object_set_new(signal, "target", json_number(target));
+			json_object_set_new(signal, "pressure", json_number(p->signal[i]));
 		}
 		json_object_set_new(signal, "via",
 				    json_string(via_name((enum via)s->sample.via[i])));
@@ -58,7 +36,7 @@ static json_t *resource_json(const struct status *s, enum resource r)
 	}
 	json_object_set_new(object, "known", json_boolean(p->known[r]));
 	if (p->known[r]) {
-		json_object_set_new(object, "pressure", number(p->resource[r]));
+		json_object_set_new(object, "pressure", json_number(p->resource[r]));
 		if (p->resource_driver[r] < SIGNAL__COUNT)
 			json_object_set_new(object, "driver",
 					    json_string(signal_info[p->resource_driver[r]].name));
@@ -79,7 +57,7 @@ static json_t *shares_json(const struct lately_service *l)
 		if (l->deferred_by[r] && l->deferred)
 			json_object_set_new(
 				object, reason_name((enum reason)r),
-				number((double)l->deferred_by[r] / (double)l->deferred));
+				json_number((double)l->deferred_by[r] / (double)l->deferred));
 	return object;
 }
 
@@ -96,39 +74,45 @@ static json_t *service_json(const struct status *s, unsigned i)
 	json_object_set_new(object, "regime", json_string(regime_name(w->regime)));
 	json_object_set_new(object, "machine", json_string(machine_name(w->machine)));
 	json_object_set_new(object, "server", json_string(server_names(w->server, doing)));
-	json_object_set_new(object, "window", open ? json_null() : number(floor(w->window)));
-	json_object_set_new(object, "window_max", number_or_null(floor(w->hard)));
+	json_object_set_new(object, "window", open ? json_null() : json_number(floor(w->window)));
+	json_object_set_new(object, "window_max", json_number_or_null(floor(w->hard)));
 	json_object_set_new(object, "in_flight",
-			    l->known & LOAD_IN_FLIGHT ? number(l->in_flight) : json_null());
-	json_object_set_new(object, "busy", l->known & LOAD_BUSY ? number(l->busy) : json_null());
-	json_object_set_new(object, "stuck", l->known & LOAD_BUSY ? number(l->stuck) : json_null());
+			    l->known & LOAD_IN_FLIGHT ? json_number(l->in_flight) : json_null());
+	json_object_set_new(object, "busy",
+			    l->known & LOAD_BUSY ? json_number(l->busy) : json_null());
+	json_object_set_new(object, "stuck",
+			    l->known & LOAD_BUSY ? json_number(l->stuck) : json_null());
 	json_object_set_new(object, "ungreeted",
-			    l->known & LOAD_UNGREETED ? number(l->ungreeted) : json_null());
+			    l->known & LOAD_UNGREETED ? json_number(l->ungreeted) : json_null());
 	/* Its name in the release before: until the next one. */
 	json_object_set(object, "waiting", json_object_get(object, "ungreeted"));
-	json_object_set_new(object, "held", l->known & LOAD_HELD ? number(l->held) : json_null());
+	json_object_set_new(object, "held",
+			    l->known & LOAD_HELD ? json_number(l->held) : json_null());
 	json_object_set_new(object, "held_longest_s",
-			    l->known & LOAD_HELD ? number(l->held_longest_s) : json_null());
-	json_object_set_new(object, "hold_s", number((double)s->plan.service[i].hold_us / 1e6));
-	json_object_set_new(object, "offered_per_s", number_or_null(w->offered_per_s));
-	json_object_set_new(object, "admitted_per_s", number_or_null(w->admitted_per_s));
-	json_object_set_new(object, "completed_per_s", number_or_null(w->completed_per_s));
-	json_object_set_new(object, "capacity_per_s", number_or_null(w->capacity_per_s));
-	json_object_set_new(object, "server_time_s", number_or_null(w->server_time_s));
-	json_object_set_new(object, "target_time_s", number_or_null(w->target_time_s));
-	json_object_set_new(object, "unloaded_s", number_or_null(w->unloaded_s));
-	json_object_set_new(object, "think_time_s", number_or_null(w->think_time_s));
-	json_object_set_new(object, "saturation", number_or_null(w->saturation));
+			    l->known & LOAD_HELD ? json_number(l->held_longest_s) : json_null());
+	json_object_set_new(object, "hold_s",
+			    json_number((double)s->plan.service[i].hold_us / 1e6));
+	json_object_set_new(object, "offered_per_s", json_number_or_null(w->offered_per_s));
+	json_object_set_new(object, "admitted_per_s", json_number_or_null(w->admitted_per_s));
+	json_object_set_new(object, "completed_per_s", json_number_or_null(w->completed_per_s));
+	json_object_set_new(object, "capacity_per_s", json_number_or_null(w->capacity_per_s));
+	json_object_set_new(object, "server_time_s", json_number_or_null(w->server_time_s));
+	json_object_set_new(object, "target_time_s", json_number_or_null(w->target_time_s));
+	json_object_set_new(object, "unloaded_s", json_number_or_null(w->unloaded_s));
+	json_object_set_new(object, "think_time_s", json_number_or_null(w->think_time_s));
+	json_object_set_new(object, "saturation", json_number_or_null(w->saturation));
 	json_object_set_new(object, "refusing", json_boolean(w->refusing));
 	json_object_set_new(object, "foreign", json_boolean(w->foreign));
 	json_object_set_new(object, "hard_limit_binds", json_boolean(w->hard_binds));
-	json_object_set_new(object, "queue_allowed_per_s", number_or_null(w->queue_allowed_per_s));
+	json_object_set_new(object, "queue_allowed_per_s",
+			    json_number_or_null(w->queue_allowed_per_s));
 	json_object_set_new(object, "queue_binds", json_boolean(w->queue_binds));
 	json_object_set_new(object, "spared", json_boolean(s->view.spared[i]));
 	json_object_set_new(object, "admitted", json_integer((json_int_t)c->admitted));
 	json_object_set_new(object, "deferred", json_integer((json_int_t)c->deferred));
 	json_object_set_new(object, "would_defer", json_integer((json_int_t)c->would_defer));
-	json_object_set_new(object, "deferred_ratio", number(lately_deferred_ratio(&s->lately[i])));
+	json_object_set_new(object, "deferred_ratio",
+			    json_number(lately_deferred_ratio(&s->lately[i])));
 	json_object_set_new(object, "deferred_shares", shares_json(&s->lately[i]));
 	json_object_set_new(object, "held_admitted", json_integer((json_int_t)c->held_admitted));
 	json_object_set_new(object, "held_in_vain", json_integer((json_int_t)c->held_in_vain));
@@ -205,9 +189,9 @@ static json_t *sensors_json(const struct status *s)
 			double interval_us =
 				fmax((double)sensor->interval_us, (double)s->config.tick_us);
 
-			json_object_set_new(one, "interval_ms", number(interval_us / 1e3));
+			json_object_set_new(one, "interval_ms", json_number(interval_us / 1e3));
 			json_object_set_new(one, "cost_us_per_s",
-					    number(sensor->cost_us * 1e6 / interval_us));
+					    json_number(sensor->cost_us * 1e6 / interval_us));
 		}
 		json_object_set_new(object, sensor->name, one);
 	}
@@ -221,7 +205,7 @@ static json_t *ticks_json(const struct status *s)
 	double p99 = counts_quantile(s->lateness, none, 0.99);
 	json_t *object = json_object();
 
-	json_object_set_new(object, "lateness_p99_us", p99 < 0 ? json_null() : number(p99));
+	json_object_set_new(object, "lateness_p99_us", p99 < 0 ? json_null() : json_number(p99));
 	json_object_set_new(object, "late", json_integer((json_int_t)s->ticks_late));
 	json_object_set_new(object, "early", json_integer((json_int_t)s->ticks_early));
 	json_object_set_new(object, "triggers", json_string(s->triggers));
@@ -242,7 +226,8 @@ static void set_level(json_t *object, const struct status *s)
 	json_object_set_new(object, "level_name", json_string(level_name(s->view.level.number)));
 	json_object_set_new(object, "since",
 			    json_string(words_time(s->level_since_realtime_us, when)));
-	json_object_set_new(object, "pressure", p->any_known ? number(p->combined) : json_null());
+	json_object_set_new(object, "pressure",
+			    p->any_known ? json_number(p->combined) : json_null());
 	if (p->driver < RESOURCE__COUNT && p->driver_signal < SIGNAL__COUNT)
 		driver = json_pack("{s:s, s:s}", "resource", resource_name(p->driver), "signal",
 				   signal_info[p->driver_signal].name);
@@ -300,89 +285,6 @@ static json_t *maintenance_json(const struct maintenance_view *m)
 	return object;
 }
 
-static json_t *neighbour_json(enum resource r, const struct neighbour *who)
-{
-	static const char *const keys[NEIGHBOUR_RESOURCES] = { [RESOURCE_CPU] = "cores",
-							       [RESOURCE_MEMORY] = "bytes",
-							       [RESOURCE_DISK] = "bytes_per_s" };
-	json_t *object = json_object();
-
-	json_object_set_new(object, "resource", json_string(resource_name(r)));
-	json_object_set_new(object, "cgroup", json_string(who->path));
-	json_object_set_new(object, "unit", json_string(who->unit));
-	json_object_set_new(object, "share", number(who->share));
-	json_object_set_new(object, keys[r], number(who->use));
-	return object;
-}
-
-static json_t *foreign_json(const struct status *s)
-{
-	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
-	char advice[400] = "";
-	struct text text = TEXT_OF(advice);
-	json_t *object;
-
-	if (!who)
-		return json_null();
-	object = neighbour_json(s->view.pressure.driver, who);
-	foreign_advise(s->view.pressure.driver, who, &s->neighbours, &text);
-	json_object_set_new(object, "advice", json_string(advice));
-	return object;
-}
-
-static json_t *leak_json(const struct leak *leak)
-{
-	json_t *object;
-
-	if (!leak->known)
-		return json_null();
-	object = json_object();
-	json_object_set_new(object, "cgroup", json_string(leak->path));
-	json_object_set_new(object, "unit", json_string(leak->unit));
-	json_object_set_new(object, "mail_server", json_boolean(leak->mail));
-	json_object_set_new(object, "bytes", number(leak->bytes));
-	json_object_set_new(object, "growth_bytes_per_s", number(leak->growth_per_s));
-	json_object_set_new(object, "seen_s", number(leak->seen_s));
-	json_object_set_new(object, "left_s", number(leak->left_s));
-	return object;
-}
-
-static json_t *second_stage_json(const struct second_stage_view *v)
-{
-	json_t *object = json_object();
-
-	if (!v->known) {
-		json_decref(object);
-		return json_null();
-	}
-	json_object_set_new(object, "keeps_up", json_boolean(v->keeps_up));
-	json_object_set_new(object, "cost_s", number(v->cost_s));
-	json_object_set_new(object, "server_cost_s",
-			    v->server_cost_s > 0 ? number(v->server_cost_s) : json_null());
-	json_object_set_new(object, "leaving_per_s", number(v->leaving_per_s));
-	json_object_set_new(object, "behind", number(v->behind));
-	json_object_set_new(object, "behind_max", number(v->behind_max));
-	json_object_set_new(object, "carries_per_s", number(v->carries_per_s));
-	json_object_set_new(object, "allowed_per_s", number_or_null(v->allowed_per_s));
-	return object;
-}
-
-static void set_neighbours(json_t *object, const struct status *s)
-{
-	json_t *neighbours = json_object();
-
-	for (int r = 0; r < NEIGHBOUR_RESOURCES; r++)
-		if (s->neighbours.who[r].known)
-			json_object_set_new(
-				neighbours, resource_name((enum resource)r),
-				neighbour_json((enum resource)r, &s->neighbours.who[r]));
-	json_object_set_new(object, "foreign", foreign_json(s));
-	json_object_set_new(object, "leak", leak_json(&s->neighbours.leak));
-	json_object_set_new(object, "neighbours", neighbours);
-	json_object_set_new(object, "filters", filters_json(s));
-	json_object_set_new(object, "second_stage", second_stage_json(&s->view.second_stage));
-}
-
 /* Never absent: an unknown value is null. */
 static json_t *headline_json(const struct status *s)
 {
@@ -395,9 +297,9 @@ static json_t *headline_json(const struct status *s)
 	json_object_set_new(object, "sentence", json_string(h.sentence));
 	json_object_set_new(object, "driver", h.driver[0] ? json_string(h.driver) : json_null());
 	json_object_set_new(object, "signal", h.signal[0] ? json_string(h.signal) : json_null());
-	json_object_set_new(object, "pressure", number_or_null(h.pressure));
+	json_object_set_new(object, "pressure", json_number_or_null(h.pressure));
 	json_object_set_new(object, "reason", json_string(reason_name(h.reason)));
-	json_object_set_new(object, "deferred_ratio", number(h.deferred_ratio));
+	json_object_set_new(object, "deferred_ratio", json_number(h.deferred_ratio));
 	json_object_set_new(object, "since",
 			    h.since_us ? json_string(words_time(h.since_us, when)) : json_null());
 	json_object_set_new(object, "advice", h.advice[0] ? json_string(h.advice) : json_null());
@@ -442,14 +344,15 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "maintenance", maintenance_json(&s->maintenance));
 	json_object_set_new(object, "at", json_string(words_time(s->realtime_us, when)));
 	json_object_set_new(object, "started", json_string(words_time(s->started_us, when)));
-	json_object_set_new(object, "window", number_or_null(floor(s->view.window_sum)));
-	json_object_set_new(object, "window_max", number_or_null(floor(s->view.window_max_sum)));
-	json_object_set_new(object, "in_flight", number_or_null(s->view.in_flight));
-	json_object_set_new(object, "admit_ratio", number(s->view.admit_ratio));
-	json_object_set_new(object, "would_defer_ratio", number(s->view.would_defer_ratio));
-	json_object_set_new(object, "demand_ratio", number_or_null(s->view.demand_ratio));
+	json_object_set_new(object, "window", json_number_or_null(floor(s->view.window_sum)));
+	json_object_set_new(object, "window_max",
+			    json_number_or_null(floor(s->view.window_max_sum)));
+	json_object_set_new(object, "in_flight", json_number_or_null(s->view.in_flight));
+	json_object_set_new(object, "admit_ratio", json_number(s->view.admit_ratio));
+	json_object_set_new(object, "would_defer_ratio", json_number(s->view.would_defer_ratio));
+	json_object_set_new(object, "demand_ratio", json_number_or_null(s->view.demand_ratio));
 	json_object_set_new(object, "foreign_pressure", json_boolean(s->view.foreign));
-	set_neighbours(object, s);
+	json_set_neighbours(object, s);
 	for (int r = 0; r < RESOURCE__COUNT; r++)
 		json_object_set_new(resources, resource_name((enum resource)r),
 				    resource_json(s, (enum resource)r));
