@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +15,7 @@
 #include "base/text.h"
 #include "core/attribution.h"
 #include "kernel/sockdiag.h"
-#include "sensor/worker.h"
+#include "sensor/shared_view.h"
 #include "sensor/mta.h"
 #include "sensor/mta_process.h"
 #include "sensor/sensor.h"
@@ -33,8 +32,8 @@ struct filter_watch {
 	struct sensor_env env;
 	int diag_fd;
 	struct mta mta;
-	pthread_mutex_t lock;
-	struct filters found; /* written under the lock */
+	struct shared_view view;
+	struct filters found; /* written under the lock of the view */
 };
 
 /* Ports on which a server looks something up; it passes no mail there. */
@@ -190,9 +189,7 @@ static uint64_t look(void *context, bool idle)
 	if (w->mta.generation == 0)
 		return US_PER_S; /* not looked yet */
 	look_at(&w->env, w->diag_fd, &w->mta, clock_monotonic_us(), &found);
-	pthread_mutex_lock(&w->lock);
-	w->found = found;
-	pthread_mutex_unlock(&w->lock);
+	shared_view_put(&w->view, &w->found, &found, sizeof(found));
 	rest_us = (clock_read_us(CLOCK_THREAD_CPUTIME_ID) - cpu_us) * CPU_PART;
 	return rest_us < REST_MIN_US ? REST_MIN_US : rest_us > REST_MAX_US ? REST_MAX_US : rest_us;
 }
@@ -212,12 +209,8 @@ int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_wa
 		free(w);
 		return r;
 	}
-	pthread_mutex_init(&w->lock, NULL);
-	r = worker_add(env->worker, look, w);
+	r = shared_view_open(&w->view, env->worker, look, w, "looks for filters", why);
 	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX, "Cannot create the thread that looks for filters: %s",
-			 strerror(-r));
-		pthread_mutex_destroy(&w->lock);
 		close(w->diag_fd);
 		free(w);
 		return r;
@@ -228,19 +221,14 @@ int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_wa
 
 bool filter_watch_read(struct filter_watch *w, struct filters *ret)
 {
-	if (pthread_mutex_trylock(&w->lock) != 0)
-		return false;
-	*ret = w->found;
-	pthread_mutex_unlock(&w->lock);
-	return true;
+	return shared_view_get(&w->view, &w->found, ret, sizeof(*ret));
 }
 
 void filter_watch_close(struct filter_watch *w)
 {
 	if (!w)
 		return;
-	worker_remove(w->env.worker, w);
-	pthread_mutex_destroy(&w->lock);
+	shared_view_close(&w->view, w);
 	close(w->diag_fd);
 	free(w);
 }

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,7 +16,7 @@
 #include "base/readfile.h"
 #include "base/clock.h"
 #include "kernel/sockdiag.h"
-#include "sensor/worker.h"
+#include "sensor/shared_view.h"
 #include "sensor/mta_process.h"
 #include "sensor/procparse.h"
 
@@ -25,8 +24,8 @@
 
 struct mta_watch {
 	struct sensor_env env;
-	pthread_mutex_t lock;
-	struct mta mta; /* under the lock */
+	struct shared_view view;
+	struct mta mta; /* under the lock of the view */
 };
 
 /* `path` is in cgroup2, below `prefix`; NULL: the process is in v1 groups only. Returns whether
@@ -181,12 +180,10 @@ static uint64_t look(void *context, bool idle)
 	struct mta m;
 
 	mta_find(&w->env, &m);
-	pthread_mutex_lock(&w->lock);
 	if (w->mta.generation == 0 || !same(&m, &w->mta)) {
 		m.generation = w->mta.generation + 1;
-		w->mta = m;
+		shared_view_put(&w->view, &w->mta, &m, sizeof(m));
 	}
-	pthread_mutex_unlock(&w->lock);
 	return LOOK_EVERY_S * US_PER_S;
 }
 
@@ -198,12 +195,8 @@ int mta_watch_open(const struct sensor_env *env, struct mta_watch **ret_watch, c
 	if (!w)
 		return -ENOMEM;
 	w->env = *env;
-	pthread_mutex_init(&w->lock, NULL);
-	r = worker_add(env->worker, look, w);
+	r = shared_view_open(&w->view, env->worker, look, w, "looks for the MTA", why);
 	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX, "Cannot create the thread that looks for the MTA: %s",
-			 strerror(-r));
-		pthread_mutex_destroy(&w->lock);
 		free(w);
 		return r;
 	}
@@ -215,12 +208,12 @@ bool mta_watch_read(struct mta_watch *w, uint64_t generation, struct mta *ret_mt
 {
 	bool fresh;
 
-	if (!w || pthread_mutex_trylock(&w->lock) != 0)
+	if (!w || pthread_mutex_trylock(&w->view.lock) != 0)
 		return false;
 	fresh = w->mta.generation != 0 && w->mta.generation != generation;
 	if (fresh)
-		*ret_mta = w->mta;
-	pthread_mutex_unlock(&w->lock);
+		*ret_mta = w->mta; /* large, and it seldom changes */
+	pthread_mutex_unlock(&w->view.lock);
 	return fresh;
 }
 
@@ -228,7 +221,6 @@ void mta_watch_close(struct mta_watch *w)
 {
 	if (!w)
 		return;
-	worker_remove(w->env.worker, w);
-	pthread_mutex_destroy(&w->lock);
+	shared_view_close(&w->view, w);
 	free(w);
 }

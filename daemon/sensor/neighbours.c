@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,7 @@
 #include "core/smooth.h"
 #include "sensor/group_read.h"
 #include "sensor/leak.h"
-#include "sensor/worker.h"
+#include "sensor/shared_view.h"
 #include "sensor/mta.h"
 #include "sensor/procparse.h"
 #include "sensor/sensor.h"
@@ -37,8 +36,8 @@
 
 struct neighbour_watch {
 	struct sensor_env env;
-	pthread_mutex_t lock;
-	struct neighbours seen; /* under the lock */
+	struct shared_view view;
+	struct neighbours seen; /* under the lock of the view */
 	/* the thread's own */
 	struct mta mta;
 	struct group_tree cpu, memory, io;
@@ -247,9 +246,7 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 			   strrchr(mta_group_home(&w->mta.group[0]), '/') + 1);
 	seen.groups = w->cpu.count;
 	seen.more = w->cpu.more || w->memory.more || w->io.more;
-	pthread_mutex_lock(&w->lock);
-	w->seen = seen;
-	pthread_mutex_unlock(&w->lock);
+	shared_view_put(&w->view, &w->seen, &seen, sizeof(seen));
 }
 
 static uint64_t look_again(void *context, bool idle)
@@ -332,13 +329,13 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	w->root_cores = -1;
 	w->most = groups_max();
 	r = open_trees(w);
-	pthread_mutex_init(&w->lock, NULL);
-	if (r == 0)
-		r = worker_add(env->worker, look_again, w);
-	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX,
-			 "Cannot create the thread that looks at the control groups: %s",
+	if (r < 0)
+		snprintf(why, SENSOR_WHY_MAX, "Cannot look at the control groups: %s",
 			 strerror(-r));
+	else
+		r = shared_view_open(&w->view, env->worker, look_again, w,
+				     "looks at the control groups", why);
+	if (r < 0) {
 		free_watch(w);
 		return r;
 	}
@@ -348,18 +345,13 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 
 bool neighbour_watch_read(struct neighbour_watch *w, struct neighbours *ret)
 {
-	if (!w || pthread_mutex_trylock(&w->lock) != 0)
-		return false;
-	*ret = w->seen;
-	pthread_mutex_unlock(&w->lock);
-	return true;
+	return w && shared_view_get(&w->view, &w->seen, ret, sizeof(*ret));
 }
 
 void neighbour_watch_close(struct neighbour_watch *w)
 {
 	if (!w)
 		return;
-	worker_remove(w->env.worker, w);
-	pthread_mutex_destroy(&w->lock);
+	shared_view_close(&w->view, w);
 	free_watch(w);
 }

@@ -1,7 +1,6 @@
 #include "sensor/spool_watch.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +12,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "sensor/worker.h"
+#include "sensor/shared_view.h"
 #include "sensor/mta.h"
 
 #define ASK_EVERY_US (US_PER_S / 2)
@@ -33,8 +32,8 @@
 
 struct spool_watch {
 	struct sensor_env env;
-	pthread_mutex_t lock;
-	struct spool found; /* under the lock */
+	struct shared_view view;
+	struct spool found; /* under the lock of the view */
 	/* the thread's own */
 	struct spool next;
 	struct mta mta;
@@ -257,9 +256,7 @@ static void look(struct spool_watch *w)
 		return; /* it may have been left behind, with its descriptors closed */
 	find_devices(w, now_us);
 	/* Publishes what is known before the slow part begins. */
-	pthread_mutex_lock(&w->lock);
-	w->found = w->next;
-	pthread_mutex_unlock(&w->lock);
+	shared_view_put(&w->view, &w->found, &w->next, sizeof(w->found));
 	walk_queue(w, now_us);
 }
 
@@ -269,9 +266,7 @@ static uint64_t look_again(void *context, bool idle)
 	const struct spool_space *space = &w->next.space;
 
 	look(w);
-	pthread_mutex_lock(&w->lock);
-	w->found = w->next;
-	pthread_mutex_unlock(&w->lock);
+	shared_view_put(&w->view, &w->found, &w->next, sizeof(w->found));
 	if (!w->next.dirs)
 		return ASK_IDLE_US;
 	return idle && space->used_ratio < IDLE_RATIO && space->inodes_ratio < IDLE_RATIO
@@ -293,13 +288,9 @@ int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watc
 			memcpy(w->next.dir[w->next.dirs++], env->config->service[i].queue_dirs[q],
 			       CONFIG_PATH_MAX);
 	w->configured = w->next.dirs > 0;
-	pthread_mutex_init(&w->lock, NULL);
-	r = worker_add(env->spool_worker, look_again, w);
+	r = shared_view_open(&w->view, env->spool_worker, look_again, w,
+			     "looks at the queue directories", why);
 	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX,
-			 "Cannot create the thread that looks at the queue directories: %s",
-			 strerror(-r));
-		pthread_mutex_destroy(&w->lock);
 		free(w);
 		return r;
 	}
@@ -309,18 +300,13 @@ int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watc
 
 bool spool_watch_read(struct spool_watch *w, struct spool *ret)
 {
-	if (!w || pthread_mutex_trylock(&w->lock) != 0)
-		return false;
-	*ret = w->found;
-	pthread_mutex_unlock(&w->lock);
-	return true;
+	return w && shared_view_get(&w->view, &w->found, ret, sizeof(*ret));
 }
 
 void spool_watch_close(struct spool_watch *w)
 {
 	if (!w)
 		return;
-	worker_remove(w->env.spool_worker, w);
-	pthread_mutex_destroy(&w->lock);
+	shared_view_close(&w->view, w);
 	free(w);
 }
