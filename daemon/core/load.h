@@ -13,7 +13,7 @@ enum load_known {
 	LOAD_OFFERED = 1 << 1, /* offered, admitted, deferred */
 	LOAD_COMPLETED = 1 << 2, /* completed, finished */
 	LOAD_BUSY = 1 << 3, /* busy, busy_us, server_us, session_us */
-	LOAD_UNGREETED = 1 << 4, /* waiting */
+	LOAD_UNGREETED = 1 << 4, /* ungreeted */
 	LOAD_HELD = 1 << 5, /* held, held_longest_s, held_admitted, held_in_vain, held_left */
 	LOAD_STUCK = 1 << 6, /* stuck; else it is 0 */
 };

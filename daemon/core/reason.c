@@ -17,12 +17,3 @@ const char *reason_sentence(enum reason reason)
 {
 	return reason < REASON__COUNT ? reasons[reason].sentence : "unknown";
 }
-
-const char *limit_name(enum limit limit)
-{
-	static const char *const names[LIMIT__COUNT] = { "none",    "window", "waiting",
-							 "rate",    "cutoff", "order",
-							 "refused", "heavy",  "sessions" };
-
-	return limit < LIMIT__COUNT ? names[limit] : "unknown";
-}

@@ -50,6 +50,5 @@ enum limit {
 
 const char *reason_name(enum reason reason);
 const char *reason_sentence(enum reason reason);
-const char *limit_name(enum limit limit);
 
 #endif

@@ -44,6 +44,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (n < 5 || n > REPLY_MAX || line[0] != '4' || memcmp(line + n - 2, "\r\n", 2) != 0)
 		abort();
 	reason_name((enum reason)v.reason);
-	limit_name((enum limit)v.limit);
 	return 0;
 }
