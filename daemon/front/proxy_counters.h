@@ -22,8 +22,8 @@ struct proxy_counted {
 	bool fresh; /* its heartbeat is young */
 };
 
-/* Makes the directory RUN_DIR/counts if it is missing. NULL: it cannot be watched, which is logged; no
- * proxy is counted then, and everything else works. */
+/* Makes the directory RUN_DIR/counts if it is missing. NULL: it cannot be watched, which is logged;
+ * no proxy is counted then, and everything else works. */
 struct proxy_counters *proxy_counters_open(const char *run_dir);
 void proxy_counters_close(struct proxy_counters *proxies);
 /* The following three are called once a tick, in this order; with NULL they do nothing.

@@ -102,7 +102,8 @@ struct probe_skeleton {
 int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_env *env,
 			 void **ret_skeleton, char *form);
 
-/* A probe that is open, and the values of one of its arrays (BPF_F_MMAPABLE), mapped for reading. */
+/* A probe that is open, and the values of one of its arrays (BPF_F_MMAPABLE), mapped for
+ * reading. */
 struct probe_mapped {
 	const struct probe_skeleton *type;
 	void *skeleton;
