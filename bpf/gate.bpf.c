@@ -13,7 +13,8 @@
  * A SYN is not yet a client: its address may be forged, and its handshake may never end. Tickets
  * count in full while nearly all of them become sessions, so that a burst keeps to the window. When
  * they do not, the daemon says how many of them count (kernel/syn_judge.h). An address that
- * completed a handshake before is proven. For the verdict on a proven address, tickets of unproven
+ * completed a handshake before is proven, as long as it holds less than a small share of the window
+ * (or one address could flood for all). For the verdict on a proven address, tickets of unproven
  * addresses never count for more than a small share of the window, so that even the beginning of a
  * flood keeps no known sender out. For the verdict on an unproven address, the gate cannot tell at
  * once whether the tickets before it are a burst of new clients or the beginning of a flood. So it

@@ -51,7 +51,8 @@ struct gate_state {
 	uint32_t loopback; /* decide on local clients too */
 	uint32_t resets; /* clients that were told in this epoch are reset */
 	uint32_t beside; /* another front decides: only clients that were told get a verdict */
-	/* sessions: the part of the window that unproven tickets may take from proven addresses */
+	/* sessions: the part of the window that unproven tickets may take from proven addresses,
+	 * and up to which an address' own tickets and sessions count as proven */
 	uint32_t share;
 	uint32_t trusted_count, refused_count; /* entries of these maps; 0 spares the lookup */
 	uint32_t ranked; /* sources have ranks; one that is not in the map has `absent` */
@@ -62,7 +63,7 @@ struct gate_state {
 
 	int64_t used; /* tickets and sessions that count against the window */
 	int64_t pending; /* of these, tickets */
-	int64_t unproven; /* of these, tickets of addresses that never completed a handshake */
+	int64_t unproven; /* of these, tickets with GATE_UNPROVEN */
 	/* The daemon's last judgement: tickets that were open then, how many of them may still
 	 * become sessions, and how many tickets count at most while SYNs fail (PLAN_UNLIMITED:
 	 * all). */
@@ -110,7 +111,8 @@ enum gate_flags {
 	GATE_UNCOUNTED = 1, /* not part of `used`: observe mode, beyond the window */
 	/* of a ticket: it counts once it is a session (trusted, or its tuple was just in use) */
 	GATE_LATE = 2,
-	GATE_UNPROVEN = 4, /* of a ticket: its address never completed a handshake */
+	/* of a ticket: its address never completed a handshake, or holds the share already */
+	GATE_UNPROVEN = 4,
 	GATE_HOLDS_NONE = GATE_UNCOUNTED | GATE_LATE,
 };
 

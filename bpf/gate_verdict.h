@@ -22,7 +22,7 @@ struct open_tickets {
 	int64_t all, counted;
 };
 
-static inline struct open_tickets open_tickets(int is_proven)
+static inline struct open_tickets open_tickets(int of_proven)
 {
 	int64_t all = read_now(&state.pending), fresh = all - state.pending_then, unproven;
 	struct open_tickets t = { .all = all, .counted = state.pending_likely };
@@ -32,7 +32,7 @@ static inline struct open_tickets open_tickets(int is_proven)
 	t.counted = least(t.counted, all);
 	if (state.pending_max != PLAN_UNLIMITED)
 		t.counted = least(t.counted, state.pending_max);
-	if (is_proven && state.share != PLAN_UNLIMITED) {
+	if (of_proven && state.share != PLAN_UNLIMITED) {
 		unproven = least(read_now(&state.unproven), all);
 		t.counted = least(t.counted, all - unproven + least(unproven, state.share));
 	}
@@ -76,14 +76,27 @@ static inline int is_local(const struct smtp_tuple *t)
 	       t->address[3] == bpf_htonl(1);
 }
 
+/* Tickets and sessions of an address. */
+static inline u32 held_by(u64 who)
+{
+	int64_t *n = bpf_map_lookup_elem(&held, &who);
+
+	return n && *n > 0 ? (u32)*n : 0;
+}
+
+/* An address that has completed a handshake before. Beyond a small share of the window its SYNs are
+ * like a stranger's: it may make many of them, and complete none. */
+static inline int is_proven(u64 who)
+{
+	return bpf_map_lookup_elem(&proven, &who) && held_by(who) < state.share;
+}
+
 /* What is known of the client's source. */
 static inline void describe_source(const struct smtp_tuple *t, const struct plan *plan,
 				   struct plan_request *r)
 {
 	u64 group = plan_group((const uint8_t *)t->address);
 	struct plan_source source = state.absent, *known;
-	u64 who = peer(t);
-	int64_t *n;
 
 	r->score = PLAN_UNLIMITED;
 	source.group = group;
@@ -93,8 +106,7 @@ static inline void describe_source(const struct smtp_tuple *t, const struct plan
 			source = *known;
 		plan_rank(plan, &source, r);
 	}
-	n = bpf_map_lookup_elem(&held, &who);
-	r->sessions = n && *n > 0 ? (u32)*n : 0;
+	r->sessions = held_by(peer(t));
 }
 
 /* Sessions that wait for their greeting, or will in a moment. The probe counts them all the time,
@@ -246,8 +258,7 @@ static inline struct verdict decide(const struct smtp_tuple *t, const struct pla
 				    int again, int *ret_unsure)
 {
 	struct plan_request request = {};
-	u64 who = peer(t);
-	u32 flags = bpf_map_lookup_elem(&proven, &who) ? 0 : GATE_UNPROVEN;
+	u32 flags = is_proven(peer(t)) ? 0 : GATE_UNPROVEN;
 	struct open_tickets tickets = open_tickets(!flags);
 	struct verdict v;
 	int64_t before;

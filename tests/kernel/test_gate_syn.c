@@ -11,26 +11,62 @@ static void prove(const struct in6_addr *a)
 	assert_int_equal(bpf_map_update_elem(map_of("proven"), &key, &now, BPF_ANY), 0);
 }
 
+static struct plan narrow_plan(void)
+{
+	struct plan p = quiet_plan();
+
+	p.service[1].window = 16;
+	p.service[1].rate_milli = 1; /* and they take nothing out of the bucket */
+	p.service[1].burst_milli = 16000;
+	return p;
+}
+
+/* Addresses that are proven; how many of 20 find a place. */
+static unsigned admitted_of_known(void)
+{
+	unsigned in = 0;
+
+	for (unsigned i = 0; i < 20; i++) {
+		struct in6_addr known = address("192.0.2.100");
+
+		known.s6_addr[15] = (uint8_t)(100 + i);
+		prove(&known);
+		in += !handed_over(&known, next_port());
+	}
+	return in;
+}
+
 static void tickets_of_strangers_count_for_a_share_against_proven_addresses(void **state)
 {
-	struct in6_addr known = address("192.0.2.200"), other = address("192.0.2.201");
-	struct plan p = quiet_plan();
+	struct in6_addr other = address("192.0.2.201");
+	struct plan p = narrow_plan();
+
+	need_run();
+	give_back_tickets();
+	fresh(&p);
+	assert_int_equal(crowd_at(&p, 100, 2001), 100 - 16); /* strangers fill the window */
+	assert_int_equal(handed_over(&other, next_port()), 1);
+	assert_int_equal(admitted_of_known(), 16 - 2); /* an eighth is the strangers' */
+	assert_int_equal(gate->state->unproven, 16);
+	assert_int_equal(gate->state->pending, 16 + 14);
+	give_back_tickets();
+}
+
+static void one_proven_address_takes_no_more_than_strangers_do(void **state)
+{
+	struct in6_addr one = address("192.0.2.200");
+	struct plan p = narrow_plan();
 	unsigned in = 0;
 
 	need_run();
 	give_back_tickets();
-	prove(&known);
-	p.service[1].window = 16;
-	p.service[1].rate_milli = 1; /* and they take nothing out of the bucket */
-	p.service[1].burst_milli = 16000;
+	prove(&one);
 	fresh(&p);
-	assert_int_equal(crowd_at(&p, 100, 2001), 100 - 16); /* strangers fill the window */
-	assert_int_equal(handed_over(&other, next_port()), 1);
-	for (int i = 0; i < 20; i++)
-		in += !handed_over(&known, next_port());
-	assert_int_equal(in, 16 - 2); /* an eighth is the strangers' */
-	assert_int_equal(gate->state->unproven, 16);
-	assert_int_equal(gate->state->pending, 16 + 14);
+	for (int i = 0; i < 100; i++)
+		in += !handed_over(&one, next_port());
+	assert_int_equal(in, 16); /* nobody else wants a place */
+	assert_int_equal(gate->state->unproven, 14);
+	assert_int_equal(admitted_of_known(), 16 - 2 - 2); /* its own share, and the strangers' */
 	give_back_tickets();
 }
 
@@ -156,6 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tickets_of_strangers_count_for_a_share_against_proven_addresses),
+		cmocka_unit_test(one_proven_address_takes_no_more_than_strangers_do),
 		cmocka_unit_test(a_handshake_proves_an_address),
 		cmocka_unit_test(tickets_that_failed_count_no_more_for_anybody),
 		cmocka_unit_test(trusted_tickets_count_against_nobody),
