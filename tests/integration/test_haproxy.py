@@ -18,9 +18,10 @@ from lib import flow, haproxy, place, tap
 from lib.haproxy import RELEASES, Haproxy, page
 from lib.place import BIN, wait_for
 from lib.programs import Daemon, Program, listening, no_targets, overrides
-from lib.smtp import Client, smtp_server
+from lib.smtp import Client, Server, smtp_server
 from lib.tap import Skip, check, test
 from lib.wire import within
+from lib.world import Asked
 
 BALANCER = "192.0.2.1"
 HOSTS = ("m1", "m2", "m3")
@@ -47,37 +48,14 @@ def network():
             ip("-n", name, *arguments)
 
 
-class Mailbox:
-    """A mail server: it keeps what it takes, and the sessions that are open."""
+class Mailbox(Server):
+    """A mail server: it keeps what it takes."""
 
     def __init__(self, name, address, port=25, namespace=None):
-        self.name, self.taken, self.lock = name, [], threading.Lock()
+        self.taken = []  # by threads: append() is one step
         make = lambda: socket.create_server((address, port), backlog=512)
-        self.socket = within(f"/run/netns/{namespace}", make) if namespace else make()
-        self.thread = threading.Thread(target=self.loop, daemon=True)
-        self.thread.start()
-
-    def loop(self):
-        while True:
-            try:
-                connection, _ = self.socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
-
-    def serve(self, connection):
-        with contextlib.suppress(OSError), connection:
-            smtp_server(connection, None, greeting=f"220 {self.name}\r\n".encode(), store=self.store)
-
-    def store(self, message):
-        with self.lock:
-            self.taken.append(message)
-
-    def close(self):
-        with contextlib.suppress(OSError):
-            self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.socket.close()
+        super().__init__(lambda c, a: smtp_server(c, a, greeting=f"220 {name}\r\n".encode(), store=self.taken.append),
+                         listener=within(f"/run/netns/{namespace}", make) if namespace else make())
 
 
 class Host:
@@ -372,29 +350,24 @@ def _():
         check(max(took) < 64 << 20, f"octets that one connection took: {max(took)}")
 
 
-class Spoe:
+class Spoe(Asked):
     """HAProxy, the mail server and penstockd on one host."""
 
     def __init__(self, release, options=None):
         if not haproxy.command(release):
             raise Skip(f"HAProxy of {release} is not available here")
-        self.options = options or {}
-        self.directory = tempfile.mkdtemp(prefix="penstock-test-")
-        self.mail = Mailbox("mail", "127.0.0.1", 2525)
-        self.daemon = self.balancer = None
-        self.file = os.path.join(self.directory, "penstock.conf")
-        with open(self.file, "w") as f:
-            f.write(page("ini")[1])
+        super().__init__("haproxy", page("ini")[1], options)
         try:
-            self.start_daemon()
+            self.mail = Mailbox("mail", "127.0.0.1", 2525)
+            self.at_end.append(self.mail.close)
             self.balancer = Haproxy(release, self.directory, page("haproxy")[1], page("spoe")[0])
+            self.at_end.append(lambda: self.balancer.stop(signal.SIGKILL))
         except BaseException:
-            self.__exit__()
+            self.__exit__(True)
             raise
 
-    def start_daemon(self):
-        self.daemon = Daemon(self.directory, {**no_targets(), "daemon.bpf": "no", "source.sessions_max": 1000000, **self.options}, argv=["-c", self.file])
-        self.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("haproxy", {}).get("up"), "the front")
+    def start_daemon(self, *arguments, **kwargs):
+        super().start_daemon(*arguments, **kwargs)
         wait_for(lambda: listening(9828) and listening(9829), "the ports")
 
     def until(self, code):
@@ -415,15 +388,6 @@ class Spoe:
                 check(c.greeting.startswith(b"220"), f"mail flows: {c.greeting!r}")
                 times.append(time.monotonic() - began)
         return times
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for program in (self.balancer, self.daemon):
-            if program and program.alive():
-                program.stop(signal.SIGKILL)
-        self.mail.close()
 
 
 @for_each_release("SPOE: 451 with the reason while penstock refuses, until QUIT; a retry is delivered after; counted")
