@@ -20,7 +20,7 @@ complete -c penstockctl -n '__fish_seen_subcommand_from fleet' -l json -d 'print
 complete -c penstockctl -n '__fish_seen_subcommand_from fleet' -l help -d 'this text'
 complete -c penstockctl -n __fish_use_subcommand -a history -d 'what happened before, in sentences and a table'
 complete -c penstockctl -n '__fish_seen_subcommand_from history' -l json -d 'print JSON, for programs'
-complete -c penstockctl -n '__fish_seen_subcommand_from history' -l since -x -d 'begin at 03 00, "2026-01-31 03 00" or 2h ago (default 24h)'
+complete -c penstockctl -n '__fish_seen_subcommand_from history' -l since -x -d 'from 03 00, "2026-01-31 03 00" or 2h ago (default 24h)'
 complete -c penstockctl -n '__fish_seen_subcommand_from history' -l until -x -d 'end at such a time (default now)'
 complete -c penstockctl -n '__fish_seen_subcommand_from history' -o c -r -d 'the configuration to judge by (default  penstockd s)'
 complete -c penstockctl -n '__fish_seen_subcommand_from history' -o o -x -d 'an option in place of the one in the file'
