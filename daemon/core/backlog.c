@@ -37,12 +37,12 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double tar
 	 * extrapolated by the slope. */
 	smooth_step(&b->growth_ew, (ready - b->ready_ew) / QUEUE_TAU_S, dt_s, QUEUE_TAU_SLOPE_S);
 	ret->growth_per_s = b->growth_ew;
-	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, LEAVING_MIN * b->rate_ew);
+	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, ALLOWED_MIN * b->rate_ew);
 	backlog = fmax(0, b->ready_ew + b->growth_ew * QUEUE_TAU_S - QUEUE_FEW);
 	if (backlog <= 0)
 		return;
-	ret->drain_s =
-		fmin(backlog / fmax(ret->leaving_per_s, LEAVING_MIN_PER_S), DRAIN_SHOWN_MAX_S);
+	ret->drain_s = ret->leaving_per_s > 0 ? fmin(backlog / ret->leaving_per_s, TIME_MAX_S)
+					      : TIME_MAX_S;
 	if (target_s <= 0 || ret->drain_s <= DRAIN_BINDS * target_s)
 		return;
 	wanted = ret->leaving_per_s * DRAIN_WANTED * target_s;

@@ -10,7 +10,7 @@ static double job_cost(struct job *job, const struct observation *o, const struc
 	smooth_step(&job->cpu, o->in->sample->value[SIGNAL_MTA_CPU_CORES], o->dt, TAU_COST_S);
 	if (!window_has(o->config, WINDOW_PART_PREDICTION))
 		return -1;
-	if (r->jobs >= JOBS_FOR_COST && r->completed_slow >= COST_MIN_PER_S)
+	if (r->jobs >= JOBS_FOR_COST && r->completed_slow >= TELLS_MIN_PER_S)
 		job->cost = job->cpu / r->completed_slow;
 	else if (r->jobs >= JOBS_FOR_COST)
 		return -1;
@@ -48,7 +48,7 @@ void lag_step(struct capacity *c, const struct observation *o, double unloaded_s
 {
 	double session_s = o->before->target_time_s + unloaded_s + o->before->think_time_s;
 
-	c->lag_s = clamp_double(session_s, LAG_MIN_S, LAG_MAX_S);
+	c->lag_s = fmin(session_s, LAG_MAX_S);
 	smooth_step(&c->completed_lag, o->completed, o->dt, fmax(c->lag_s, TAU_RATE_S));
 }
 
@@ -109,5 +109,5 @@ void capacity_step(struct capacity *c, const struct observation *o, const struct
 	default:
 		break;
 	}
-	c->per_s = fmax(fmax(c->per_s, x), CAPACITY_MIN_PER_S);
+	c->per_s = fmax(fmax(c->per_s, x), 1);
 }

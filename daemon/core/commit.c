@@ -49,7 +49,7 @@ double commit_step(struct commit *c, const struct observation *o)
 	regress(c, c->busy / c->jobs, o->dt);
 	spread = COMMIT_SPREAD * c->busy_mean;
 	if (c->variance >= spread * spread && c->variance > 0)
-		smooth_step(&c->time_s, constant_part(c), o->dt, BASE_CONFINED_S);
+		smooth_step(&c->time_s, constant_part(c), o->dt, BASE_FAST_S);
 	else if (o->refusing) /* perhaps it was chance: a smaller window will show it again */
 		smooth_step(&c->time_s, 0, o->dt, COMMIT_FADES_S);
 	return c->time_s;

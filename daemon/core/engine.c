@@ -266,8 +266,7 @@ static double carried_per_s(const struct window *w, const struct load_service *l
 			       l->in_flight + 1 >= FULL * w->view.window;
 
 	if (short_of_places)
-		return fmax(CAPACITY_MIN_PER_S,
-			    fmin(w->view.passing_per_s, w->capacity.completed_lag));
+		return fmax(1, fmin(w->view.passing_per_s, w->capacity.completed_lag));
 	return w->view.passing_per_s;
 }
 
@@ -287,7 +286,7 @@ static void step_told(struct engine *engine, const struct load *load, double dt_
 	if (told->state != view->state || told->mode != view->mode) {
 		told->state = view->state;
 		told->mode = view->mode;
-		told->settles = TOLD_SETTLES;
+		told->settles = 2; /* this one, and of fronts that had not read the plan */
 		told->offered_per_s = told->deferred_per_s = 0;
 	}
 	if (told->settles > 0) {
@@ -306,7 +305,7 @@ static void step_ratios(struct engine *engine, const struct load *load)
 {
 	struct engine_view *view = &engine->view;
 	const struct engine_told *told = &engine->told;
-	double ratio = told->offered_per_s > OFFERED_MIN_PER_S
+	double ratio = told->offered_per_s > TELLS_MIN_PER_S
 			       ? clamp_double(told->deferred_per_s / told->offered_per_s, 0, 1)
 			       : 0;
 
@@ -384,7 +383,7 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	struct plan plan = { .magic = PLAN_MAGIC, .version = PLAN_VERSION };
 	double dt_s = engine->last_us && sample->now_us > engine->last_us
 			      ? (double)(sample->now_us - engine->last_us) / US_IN_S
-			      : TICK_FIRST_S;
+			      : 1; /* the first tick: there is no time between two */
 	struct level_input level = { .now_us = sample->now_us };
 
 	put_derived(engine, load, sample);

@@ -26,7 +26,7 @@ static bool has_little_part(const struct observation *o, const struct rates *rat
 }
 
 /* Whether the pressure comes from other programs than mail: the machine is over its objective for
- * two seconds, and not through mail. */
+ * as long as a level takes, and not through mail. */
 bool foreign_step(struct foreign *foreign, const struct observation *o, const struct rates *rates,
 		  const struct capacity *capacity)
 {
@@ -39,5 +39,5 @@ bool foreign_step(struct foreign *foreign, const struct observation *o, const st
 	}
 	if (foreign->since_us == 0)
 		foreign->since_us = o->in->now_us;
-	return o->in->now_us - foreign->since_us >= us_of(FOREIGN_S);
+	return o->in->now_us - foreign->since_us >= us_of(LEVEL_UP_S);
 }

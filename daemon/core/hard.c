@@ -57,14 +57,13 @@ void memory_step(struct memory *m, const struct observation *o)
 
 /* Memory that sessions never take. The configured reserve is meant for the time before the need
  * of a session is known. Beside a neighbour that leaves 40 MB of 350 MB it would leave no place
- * at all, although six sessions of 6 MB fit. So once the need is known, the reserve is smaller.
+ * at all, although six sessions of 6 MB fit. So once the need is known, the reserve is one session.
  * Sessions differ in what they hold; the spread of the total is kept free too. */
 static double reserve(const struct memory *m, const struct window_config *config)
 {
 	if (!m->learned || config->memory_reserve_bytes > RESERVE_USUAL_BYTES)
 		return config->memory_reserve_bytes;
-	return fmin(config->memory_reserve_bytes,
-		    RESERVE_SESSIONS * m->per_session + RESERVE_PART * m->available_idle) +
+	return fmin(config->memory_reserve_bytes, m->per_session) +
 	       RESERVE_SIGMAS * sqrt(m->idle_variance);
 }
 
@@ -122,7 +121,7 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	if (!sample_has(o->in->sample, SIGNAL_MEM_AVAILABLE_BYTES)) {
 		/* The cliff stays when a reading is missing. */
 		m->missed_s += o->dt;
-		if (m->missed_s > MEMORY_MISSED_MAX_S)
+		if (m->missed_s > BLIND_S)
 			m->carried = 0;
 		return m->carried > 0 ? m->carried : -1;
 	}
@@ -133,7 +132,7 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	/* One session is always let through: without any, the law would not see that memory is free
 	 * again. */
 	hard = fmax(1, (m->available_idle - taken_by_then(m, o->config) - reserve(m, o->config)) /
-			       (m->per_session * (m->learned ? 1 : MEMORY_MARGIN)));
+			       m->per_session);
 	m->carried = hard;
 	return hard;
 }
@@ -146,7 +145,7 @@ static double space_ceiling(const struct observation *o)
 
 	if (!sample_has(o->in->sample, SIGNAL_SPOOL_FREE_BYTES))
 		return -1;
-	return left <= 0 ? 0 : o->in->load->in_flight + left / DISK_PER_SESSION_BYTES;
+	return left <= 0 ? 0 : o->in->load->in_flight + left / SESSION_MIN_BYTES;
 }
 
 /* W_hard: the lowest of the cliffs, and which one that is. -1 when none is known. */

@@ -23,21 +23,14 @@
 	  "from here on the machine does all it can", "foreign-cpu") \
 	X(WORKS, 0.80, "saturation, cores used", \
 	  "the CPUs do what they can: those who wait do get through", "onset-10x") \
-	X(SEVERAL_CORES, 1.5, "cores", \
-	  "from so many on, stalls count only as far as the cores are used", "test_law") \
-	X(CORES_FULL, 0.93, "of the cores", "used so far, stalls count wholly", "many-cores") \
-	X(CORES_MIN, 0.05, "cores", "a smaller quota is read as this", "test_law") \
+	X(CORES_FULL, 0.93, "of the cores", \
+	  "used so far, stalls of several cores count wholly", "many-cores") \
 	X(QUEUE_STANDS, 0.1, "of the backlog", \
 	  "an accept queue over it stands: slots are short", "slots-gate") \
-	X(HUNG_PER_S, 0.1, "jobs/s", \
-	  "a server that is merely short of CPU completes more", "test_law") \
 	X(UNGREETED_S, 30, "s", \
 	  "longer than greet waits and DNS lists take; senders wait 300 s (RFC 5321, " \
 	  "4.5.3.2.1)", "test_window") \
-	/* Filters and how a tick is read. */ \
-	X(DT_MIN_S, 0.001, "s", "a tick is never shorter", "test_law") \
-	X(DT_MAX_S, 5, "s", \
-	  "nor longer: after a pause the past does not count for all of it", "test_law") \
+	/* Filters. */ \
 	X(TAU_BUSY_S, 0.2, "s", "busy sessions", "spike10x") \
 	X(TAU_SATURATION_S, 0.3, "s", "saturation", "spike10x") \
 	X(TAU_RATE_S, 1, "s", "rates", "spike10x") \
@@ -46,25 +39,20 @@
 	/* T, the time that a session costs the server, and its unloaded part. */ \
 	X(JOBS_FOR_BASE, 50, "jobs", \
 	  "until then the unloaded time is followed fast", "warm-start") \
-	X(BASE_SLACK, 1.5, "times", "the unloaded time itself varies by so much", "tarpit") \
-	X(TIME_SHOWN_MAX_S, 600, "s", \
-	  "of a server that completes nothing, T is anything", "test_law") \
+	X(BASE_SLACK, 1.5, "times", \
+	  "an unloaded time varies by so much: of a session, of a greeting", "tarpit") \
 	X(GREETING_SHARE, 0.8, "of the busy", \
 	  "so many wait for their greeting: that is where the time goes", "greet-wait") \
 	X(ACCEPTED_SHARE, 0.5, "of those", \
 	  "the server has taken them and lets them wait", "test_law") \
 	X(TELLS_MIN_PER_S, 0.2, "jobs/s", \
-	  "fewer that end say nothing of the time of one", "hang") \
+	  "fewer say nothing of the time and CPU of one, nor of a share", "hang") \
 	X(CONFINED_BUSY, 6, "least windows", \
 	  "so few on an idle machine, or at a disk, queue for nothing", "slow-commits-cold") \
-	X(LATE_GREETINGS, 1.5, "times", \
-	  "those who wait as a usual greeting explains it", "greet-wait") \
 	X(UNGREETED_IDLE_SHARE, 0.1, "of those in flight", \
 	  "so many may wait for a greeting while nothing queues", "greet-wait") \
 	X(THROUGH_SHARE, 0.5, "of the admitted", \
 	  "so many complete: they get through, late as they are greeted", "greet-wait") \
-	X(BASE_CONFINED_S, 1, "s", \
-	  "unloaded time, learned while the window is nearly shut", "slow-commits-cold") \
 	X(COMMIT_MEANS_S, 20, "s", \
 	  "regression of the time at a disk on the busy", "commits-step") \
 	X(COMMIT_SPREAD, 0.1, "of the busy", \
@@ -76,9 +64,10 @@
 	X(TRUST_VOID_S, 2, "s", \
 	  "what was made of completions with the wrong figure fades", "slow-commits-cold") \
 	X(BASE_GREETING_S, 5, "s", "unloaded time, learned from late greetings", "greet-wait") \
-	X(BASE_DOWN_S, 1, "s", "unloaded time downwards", "slow-lookup") \
-	X(BASE_UP_FIRST_S, 1, "s", "upwards, before JOBS_FOR_BASE", "tarpit") \
-	X(BASE_UP_S, 20, "s", "upwards, while the machine is idle", "tarpit") \
+	X(BASE_FAST_S, 1, "s", \
+	  "unloaded time downwards, before JOBS_FOR_BASE, and behind a nearly shut window", \
+	  "slow-lookup") \
+	X(BASE_UP_S, 20, "s", "unloaded time upwards, while the machine is idle", "tarpit") \
 	/* Xcap: what the server can complete a second. */ \
 	X(TIME_GOOD_S, 0.10, "s above unloaded", \
 	  "the mail objective plainly holds", "foreign-cpu") \
@@ -91,15 +80,14 @@
 	X(JOB_GUESS_S, 0.010, "CPU s", "a job, before any was seen", "onset-cold") \
 	X(JOBS_FOR_COST, 30, "jobs", \
 	  "before so many, figures of one are no more than a guess", "cost-unknown") \
-	X(COST_MIN_PER_S, 0.5, "jobs/s", "fewer do not tell the CPU of a job", "test_law") \
 	X(AHEAD_BLIND, 2, "times", \
 	  "without a CPU figure: so far above what is seen", "late-sensors") \
 	X(AHEAD_BLIND_PER_S, 20, "jobs/s", "and so much more", "late-sensors") \
 	X(DISK_AHEAD, 2, "times", \
 	  "what the disk carries if stalls grow with the messages", "fsync-bound") \
 	X(DISK_MIN_PER_S, 20, "jobs/s", "so much is tried by any disk", "slow-commits-cold") \
-	X(LAG_MIN_S, 0.4, "s", "completions show an admission after this at the earliest", "spike10x") \
-	X(LAG_MAX_S, 4, "s", "and after this at the latest", "slow-senders") \
+	X(LAG_MAX_S, 4, "s", \
+	  "completions show an admission after this at the latest", "slow-senders") \
 	X(QUICK_MIN_S, 0.7, "s", \
 	  "Xcap moves no faster: a faster controller oscillates", "spike10x") \
 	X(STANDS_S, 4, "s", \
@@ -112,14 +100,11 @@
 	X(TRUST_FALLS_S, 0.7, "s", "a bound of the server's own is learned", "one-thread") \
 	X(TRUST_RISES_S, 20, "s", "and forgotten", "one-thread") \
 	X(TRUST_RISES_REFUSING_S, 60, "s", "the same while something is refused", "one-thread-16") \
-	X(CAPACITY_MIN_PER_S, 1, "jobs/s", "Xcap is never less", "hang") \
 	/* Z: the time in which sessions wait for their senders; and what is aimed at. */ \
 	X(THINK_GUESS_S, 0.2, "s", "before any was seen", "onset-cold") \
-	X(THINK_MIN_PER_S, 0.05, "jobs/s", "fewer tell no think time", "test_law") \
 	X(THINK_FROM, 0.7, "of the window", \
 	  "so full, open sessions are believed before they end", "slow-senders") \
 	X(THINK_OPEN_S, 0.5, "s", "how fast they are", "slow-senders") \
-	X(THINK_MAX_S, 3600, "s", "a session waits no longer", "test_law") \
 	X(SPREAD, 2, "standard deviations", \
 	  "more at the server for the chance of the senders (square-root staffing)", "away") \
 	X(TIME_SPREAD_MAX_S, 0.40, "s", "of that, at most", "away") \
@@ -146,8 +131,8 @@
 	X(FULL, 0.95, "of the window", \
 	  "what is completed is what the server can do now", "half-speed") \
 	X(ROOM_STANDS_S, 10, "s", \
-	  "of long waits and refusals on end: the waiting room stands", "room-stands") \
-	X(ROOM_RESTS_S, 10, "s", "without a refusal: it does not stand any more", "room-stands") \
+	  "of long waits and refusals on end: the waiting room stands, until so long nothing " \
+	  "is refused", "room-stands") \
 	X(ROOM_LONG_PART, 0.5, "of the objective", "such a wait is long", "room-stands") \
 	X(SHORT_WAIT_S, 0.2, "s", \
 	  "when the queue stands: keeps the server busy between ticks", "steady2x") \
@@ -157,8 +142,7 @@
 	X(BUCKET_SHARE, 1.25, "capacities", \
 	  "the bucket's rate: it bounds bursts between two ticks", "test_law") \
 	X(BUCKET_MORE_PER_S, 3, "sessions/s", "the same, of a small server", "test_law") \
-	X(BURST_MIN, 5, "sessions", "may come at once", "test_law") \
-	X(UNGREETED_MIN, 8, "sessions", "may wait for their greeting", "hang") \
+	X(BURST_MIN, 5, "sessions", "may come at once, and wait for their greeting", "test_law") \
 	X(UNGREETED_CAPACITY_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
 	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
 	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "test_law") \
@@ -167,20 +151,14 @@
 	/* W_hard: memory and space. */ \
 	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
 	  "a session with a scanner, before any was seen", "memory-cliff") \
-	X(MEMORY_MARGIN, 1.1, "times", "a session may need more than the guess", "memory-cliff") \
-	X(RESERVE_SESSIONS, 1, "sessions", \
-	  "kept back once the need of one is known", "memory-neighbour") \
 	X(RESERVE_USUAL_BYTES, 67108864, "bytes", \
 	  "the default; more is an operator's own word, and holds", "memory-neighbour") \
-	X(RESERVE_PART, 0.01, "of what there is", \
-	  "kept back: readings are wrong in proportion", "memory-noise") \
 	X(RESERVE_SIGMAS, 2, "standard deviations", \
-	  "of what sessions hold in all", "memory-spread") \
+	  "of what sessions hold in all, and of the readings: kept back", "memory-spread") \
 	X(CHANCE_SIGMAS, 3, "standard deviations", \
 	  "more is no chance: others took it, or gave it back", "memory-neighbour") \
-	X(MEMORY_MISSED_MAX_S, 1, "s", "longer, and the sensor is gone", "memory-noise") \
 	X(SESSION_MIN_BYTES, 1048576, "bytes", \
-	  "learned need of a session, at least", "memory-cliff") \
+	  "need of a session, at least: of memory, and of the spool", "test_law") \
 	X(SESSION_MAX_BYTES, 67108864, "bytes", "and at most", "memory-cliff") \
 	X(MEMORY_MEANS_S, 20, "s", "regression of memory on sessions", "memory-cliff") \
 	X(MEMORY_VARIANCE_MIN, 4, "sessions^2", \
@@ -195,10 +173,8 @@
 	  "upwards: sessions just admitted have not taken what they will", "memory-noise") \
 	X(EXHAUSTS_AHEAD_S, 5, "s", \
 	  "so long those in flight stay: what others take until then is theirs", "memory-gulp") \
-	X(DISK_PER_SESSION_BYTES, 1048576, "bytes", "spool space of a session", "test_law") \
 	/* When not to grow; whose pressure it is; the queue behind the server. */ \
 	X(GROWTH_FREEZE_S, 30, "s", "no growth after a sensor was lost", "sensor-loss") \
-	X(FOREIGN_S, 2, "s", "for so long the pressure comes from other programs", "foreign-step") \
 	X(LITTLE_PART, 0.5, "of the whole", \
 	  "less is a little part in what presses", "foreign-cpu") \
 	X(QUEUE_BURST_S, 0.25, "s", \
@@ -216,17 +192,11 @@
 	  "below it the queue is no concern", "after-queue-filter") \
 	X(QUEUE_SETTLE_S, 60, "s", \
 	  "in which the queue comes to what is wanted", "after-queue-filter") \
-	X(LEAVING_MIN, 0.02, "of the rate", \
-	  "something leaves, else it could not be seen to", "test_law") \
-	X(LEAVING_MIN_PER_S, 1e-3, "messages/s", "less is read as this", "test_backlog") \
 	X(ALLOWED_MIN, 0.05, "of the rate", \
-	  "something is always let through", "after-queue-filter") \
-	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "the same", "test_law") \
-	X(DRAIN_SHOWN_MAX_S, 86400, "s", "a day is shown for all that is longer", "test_backlog") \
+	  "something leaves, else it could not be seen to, and is let in", \
+	  "after-queue-filter") \
+	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "let in, at least", "test_law") \
 	X(QUEUE_ALIKE, 0.25, "of the allowed", "shared alike among services", "test_engine") \
-	X(FILTER_QUEUE_STANDS, 1, "connections", \
-	  "in the accept queue of the filter behind the server: it does all it can", \
-	  "filter-slots") \
 	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
 	  "a message: less is no load, and tells nothing of what leaves", "test_second_stage") \
 	X(FILTER_BEHIND_S, 4, "s", \
@@ -241,46 +211,35 @@
 	  "the window's own rate, for the ranks: sessions may be shorter than the law " \
 	  "reckons", "heavy-memory") \
 	/* The servo: where neither completions nor dialogue can be seen. */ \
-	X(SERVO_HARM, 0.5, "targets", \
-	  "mail's own delay below it: resources alone cut nothing", "test_law") \
 	X(SERVO_PER_CORE, 100, "sessions", "where it begins, a core", "servo") \
-	X(SERVO_GAIN, 0.10, "a tick", "proportional part", "servo") \
-	X(SERVO_UP, 0.02, "a tick", "integral part upwards", "test_law") \
-	X(SERVO_DOWN, 0.15, "a tick", "integral part downwards", "test_law") \
-	X(SERVO_TICK_S, 0.1, "s", "the tick those are of", "servo") \
-	X(SERVO_DEAD, 0.1, "error", "less grows nothing", "test_law") \
+	X(SERVO_GAIN, 1, "a second", "proportional part", "servo") \
+	X(SERVO_UP, 0.2, "a second", "integral part upwards", "test_law") \
+	X(SERVO_DOWN, 1.5, "a second", "integral part downwards", "test_law") \
 	X(SERVO_USED, 0.85, "of the window", "a window that is not used does not grow", "servo") \
-	X(SERVO_STEP_DOWN, 0.35, "e-folds", "a step downwards, at most", "test_law") \
-	X(SERVO_STEP_UP, 0.05, "e-folds", "a step upwards, at most", "test_law") \
-	X(SERVO_EVICT, 0.7, "of those in flight", "a window cannot evict: not below", "servo") \
+	X(SERVO_STEP_DOWN, 0.35, "e-folds", \
+	  "a step downwards, at most: a tick is long after the machine was suspended", "test_law") \
+	X(SERVO_EVICT, 0.7, "of those in flight", "a window cannot evict: not below", \
+	  "test_window") \
 	/* Pressure, and what people are told. */ \
 	X(SIGNAL_TAU_S, 0.5, "s", "a signal", "test_pressure") \
 	X(GREETING_DOWN_S, 2, "s", "unloaded time to the greeting, downwards", "test_pressure") \
 	X(GREETING_UP_S, 300, "s", "upwards: overload is what comes on top", "test_pressure") \
-	X(PRESSURE_NORM, 8, "norm", \
-	  "one resource far over counts, several near theirs add little", "test_pressure") \
-	X(PRESSURE_MAX, 1e6, "targets", "of one resource, at most", "test_pressure") \
-	X(LEVEL_UP_S, 1, "s", "a level is entered after", "test_level") \
+	X(LEVEL_UP_S, 1, "s", \
+	  "a level is entered after, and load said to be a neighbour's", "test_level") \
 	X(LEVEL_PLAIN_REFUSED, 0.05, "of the offered", "refused: shedding is entered at once", \
 	  "test_level") \
 	X(LEVEL_DOWN_S, 3, "s", \
 	  "and left after: with the smoothing of the rates that is under ten", "test_level") \
-	X(LEVEL_RELAPSE_S, 120, "s", \
-	  "one that comes back so soon after it was left is at its threshold", "test_level") \
-	X(LEVEL_REST_S, 120, "s", "and is left after so long", "test_level") \
+	X(LEVEL_REST_S, 120, "s", \
+	  "a level that comes back within it is at its threshold, and left after it", "test_level") \
 	X(LEVEL_EXIT, 0.8, "of the entry", "below it", "test_level") \
 	X(CRITICAL_REFUSED, 0.9, "of the offered", "refused: critical", "test_level") \
 	X(SEVERE_REFUSED, 0.5, "of the offered", "refused: severe", "test_level") \
 	X(SHEDDING_REFUSED, 0.01, "of the offered", "refused: shedding", "test_level") \
 	X(ELEVATED_PRESSURE, 0.8, "targets", "pressure: elevated", "test_level") \
-	X(BLIND_S, 2, "s", "without any sensor and any sight of a session: blind", "test_law") \
-	X(OFFERED_MIN_PER_S, 0.05, "sessions/s", \
-	  "fewer, and the admitted share says nothing", "test_engine") \
-	X(TOLD_SETTLES, 2, "ticks", \
-	  "after an order or a mode ends: what clients were told until then is counted", \
-	  "test_engine") \
-	X(TICK_FIRST_S, 0.1, "s", \
-	  "the first tick, before there is a time between two", "test_engine") \
+	X(BLIND_S, 2, "s", \
+	  "without a reading of memory: it bounds nothing; without any sensor and any " \
+	  "sight of a session: blind", "test_law") \
 	/* Trends, hours ahead. */ \
 	X(TREND_WINDOW_S, 2, "s", "of a point in the shortest look", "test_trend") \
 	X(TREND_LOOK_TIMES, 10, "times", "from one look to the next", "test_trend") \
@@ -314,6 +273,7 @@ LAW_TABLE(X)
 #define HALF 0.5 /* for rounding */
 #define PLAN_MAX 4e9 /* below UINT32_MAX: rates in thousandths and times in us */
 #define WINDOW_MAX 1e6 /* sessions */
+#define TIME_MAX_S 86400 /* of a session, or until a queue is empty: a day is enough */
 /* What is believed of a file with learned figures; others are not taken. */
 #define WARM_RATE_MIN 0.1 /* a second */
 #define WARM_RATE_MAX 1e6

@@ -67,7 +67,7 @@ static void note_rise(struct level_state *state, enum level_number to, uint64_t 
 {
 	for (int n = state->level.number + 1; n <= (int)to; n++)
 		state->rests[n] = state->left_us[n] != 0 &&
-				  now_us - state->left_us[n] < US_IN_S * LEVEL_RELAPSE_S;
+				  now_us - state->left_us[n] < US_IN_S * LEVEL_REST_S;
 }
 
 static int enter(struct level_state *state, enum level_number number, uint64_t now_us)

@@ -12,7 +12,7 @@ static bool room_stands(struct patience *p, const struct observation *o, double 
 	bool long_wait = l->known & LOAD_HELD && l->held_longest_s >= ROOM_LONG_PART * objective_s;
 
 	if (p->room_s >= ROOM_STANDS_S)
-		p->room_s = o->refusing ? ROOM_STANDS_S + ROOM_RESTS_S : p->room_s - o->dt;
+		p->room_s = o->refusing ? 2 * ROOM_STANDS_S : p->room_s - o->dt;
 	else if (long_wait)
 		p->room_s += o->refusing ? o->dt : 0;
 	else

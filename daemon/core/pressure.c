@@ -42,7 +42,7 @@ void pressure_step(struct pressure_state *state, const double *targets, const st
 		   double dt_s, struct pressure *ret_pressure)
 {
 	struct pressure p = { .driver = RESOURCE__COUNT, .driver_signal = SIGNAL__COUNT };
-	double sum = 0, most = 0;
+	double most = 0;
 
 	for (int r = 0; r < RESOURCE__COUNT; r++)
 		p.resource_driver[r] = SIGNAL__COUNT;
@@ -74,13 +74,12 @@ void pressure_step(struct pressure_state *state, const double *targets, const st
 	for (int r = 0; r < RESOURCE__COUNT; r++) {
 		if (p.resource_driver[r] == SIGNAL__COUNT)
 			continue;
-		sum += pow(fmin(p.resource[r], PRESSURE_MAX), PRESSURE_NORM);
 		if (p.driver == RESOURCE__COUNT || p.resource[r] > most) {
 			most = p.resource[r];
 			p.driver = (enum resource)r;
 			p.driver_signal = p.resource_driver[r];
 		}
 	}
-	p.combined = pow(sum, 1 / PRESSURE_NORM);
+	p.combined = most;
 	*ret_pressure = p;
 }

@@ -1,6 +1,5 @@
-/* signal / target per signal, the largest of a resource is the resource's pressure, the 8-norm over
- * the resources is the combined figure: one resource far over its objective counts, several near
- * theirs add a little. 1.0 = objective just met. */
+/* signal / target per signal; the largest of a resource is the resource's pressure, and the largest
+ * of all is the combined figure. 1.0 = objective just met. */
 #ifndef PENSTOCK_CORE_PRESSURE_H
 #define PENSTOCK_CORE_PRESSURE_H
 

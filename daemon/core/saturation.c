@@ -17,7 +17,7 @@ void saturation_step(struct saturation *s, struct observation *o)
 	o->used = used;
 	if (o->cpu < 0)
 		o->cpu = used; /* no PSI: a busy CPU is the next best */
-	else if (o->cores > SEVERAL_CORES && used >= 0 && window_has(o->config, WINDOW_PART_CORES))
+	else if (o->cores > 1 && used >= 0 && window_has(o->config, WINDOW_PART_CORES))
 		o->cpu = fmin(o->cpu, used / CORES_FULL);
 	now = fmin(1, fmax(o->cpu, fmax(o->io, o->memory)));
 	if (now < 0)

@@ -41,7 +41,7 @@ static void read_now(const struct second_stage *s, const struct second_stage_inp
 {
 	ret->dt_s = in->dt_s;
 	ret->cores = sample_get(in->sample, SIGNAL_MTA_CORES, in->cores);
-	ret->stands = s->queued >= FILTER_QUEUE_STANDS;
+	ret->stands = s->queued >= 1;
 	ret->full = in->saturation >= UNSATURATED ||
 		    s->server_now + s->filter_now >= FILTER_FULL * ret->cores;
 }
@@ -68,7 +68,7 @@ static void see(struct second_stage_seen *seen, double jobs, double cpu_s, doubl
 /* F. Nothing is behind now, so what was seen up to the last look counts. */
 static void learn(struct second_stage *s, double jobs_per_s, double dt_s)
 {
-	if (s->jobs_ew < COST_MIN_PER_S)
+	if (s->jobs_ew < TELLS_MIN_PER_S)
 		return;
 	s->jobs += jobs_per_s * dt_s;
 	see(&s->seen, jobs_per_s * dt_s, s->used * dt_s, dt_s);
@@ -105,7 +105,7 @@ static void read_view(const struct second_stage *s, const struct second_stage_in
 	if (!ret->known)
 		return;
 	ret->cost_s = s->cost_s;
-	ret->server_cost_s = s->jobs_ew >= COST_MIN_PER_S ? s->server_ew / s->jobs_ew : 0;
+	ret->server_cost_s = s->jobs_ew >= TELLS_MIN_PER_S ? s->server_ew / s->jobs_ew : 0;
 	ret->leaving_per_s = s->filter_now / s->cost_s;
 	ret->carries_per_s = carries(ret, t);
 	ret->behind_max = ret->carries_per_s *

@@ -55,7 +55,7 @@ uint32_t greeting_step(struct greeting *greeting, const struct observation *o,
  * short of CPU still gets some. The stall of the server's own control group does tell. */
 bool server_hangs(const struct observation *o, const struct rates *r)
 {
-	return observed_slow(o, r, TIME_BAD_S) && r->completed < HUNG_PER_S &&
+	return observed_slow(o, r, TIME_BAD_S) && r->completed < TELLS_MIN_PER_S &&
 	       !sample_has(o->in->sample, SIGNAL_MTA_CPU_STALL_RATIO);
 }
 

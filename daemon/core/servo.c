@@ -22,19 +22,18 @@ double servo_step(struct servo *servo, const struct observation *o)
 		most = o->saturation / SATURATED; /* nothing but the gate is known */
 	e = clamp_double(1 - most, -1, 1);
 	/* Shedding must help: while mail's own objective is met, the pressure of a resource
-	 * alone does not cut the window. */
-	if (e < 0 && harm >= 0 && harm < SERVO_HARM && window_has(o->config, WINDOW_PART_FOREIGN))
-		e = 0;
-	if (e < 0 && o->machine == MACHINE_IDLE && harm < 1)
+	 * alone does not cut the window; nor on an idle machine. */
+	if (e < 0 && harm < 1 &&
+	    (o->machine == MACHINE_IDLE ||
+	     (harm >= 0 && window_has(o->config, WINDOW_PART_FOREIGN))))
 		e = 0;
 	if (servo->window == 0)
 		servo->window = o->config->max ? o->config->max : SERVO_PER_CORE * o->cores;
-	du = (SERVO_GAIN * (e - servo->error) + (e > 0 ? SERVO_UP : SERVO_DOWN) * e) * o->dt /
-	     SERVO_TICK_S;
+	du = (SERVO_GAIN * (e - servo->error) + (e > 0 ? SERVO_UP : SERVO_DOWN) * e) * o->dt;
 	servo->error = e;
-	if (e > 0 && (e < SERVO_DEAD || o->growth_frozen || in_flight < SERVO_USED * servo->window))
+	if (e > 0 && (o->growth_frozen || in_flight < SERVO_USED * servo->window))
 		du = 0;
-	servo->window *= exp(clamp_double(du, -SERVO_STEP_DOWN, SERVO_STEP_UP));
+	servo->window *= exp(fmax(du, -SERVO_STEP_DOWN));
 	if (in_flight > servo->window && servo->window < SERVO_EVICT * in_flight)
 		servo->window = SERVO_EVICT * in_flight; /* W cannot evict */
 	servo->window = clamp_double(servo->window, o->config->min, WINDOW_MAX);

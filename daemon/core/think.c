@@ -23,11 +23,11 @@ double think_step(struct think *think, const struct observation *o, const struct
 	 * Right after a rise of the load none has completed, so the larger of the two is taken. */
 	double passing = fmax(capacity->completed_lag, r->admitted), open = 0;
 
-	if (r->jobs >= JOBS_FOR_COST && think->jobs > THINK_MIN_PER_S)
+	if (r->jobs >= JOBS_FOR_COST && think->jobs > TELLS_MIN_PER_S)
 		z = think->sum / think->jobs;
 	if (idle && window_has(o->config, WINDOW_PART_THINK) &&
 	    (o->refusing || n > THINK_FROM * capacity->per_s * (server_s + z)))
 		open = fmax(0, (n - r->busy) / fmax(passing, 1) - z);
 	smooth_step(&think->open, open, o->dt, THINK_OPEN_S);
-	return fmin(z + think->open, THINK_MAX_S);
+	return fmin(z + think->open, TIME_MAX_S);
 }

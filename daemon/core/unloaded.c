@@ -28,7 +28,7 @@ static bool is_unloaded(const struct observation *o, const struct rates *r)
 	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
 	/* A server that delays its greeting (greet wait, DNS lists) always has some clients that
 	 * wait for it. */
-	double late = LATE_GREETINGS * r->admitted * o->in->connect_220_base_us / US_IN_S;
+	double late = BASE_SLACK * r->admitted * o->in->connect_220_base_us / US_IN_S;
 
 	return observed_idle(o) && !o->refusing &&
 	       ungreeted <= fmax(fmax(2, late), UNGREETED_IDLE_SHARE * o->in->load->in_flight);
@@ -49,7 +49,7 @@ static bool learn(struct unloaded *u, const struct observation *o, const struct 
 
 	if (o->refusing && surely > u->rest_s && is_confined(o, r)) {
 		u->seen = true;
-		smooth_step(&u->rest_s, surely, o->dt, BASE_CONFINED_S);
+		smooth_step(&u->rest_s, surely, o->dt, BASE_FAST_S);
 		return true;
 	}
 	if (unloaded > u->rest_s && o->server & SERVER_GREETS_LATE &&
@@ -65,10 +65,10 @@ static bool learn(struct unloaded *u, const struct observation *o, const struct 
 		u->rest_s = unloaded;
 		u->seen = true;
 	} else if (surely < u->rest_s) {
-		smooth_step(&u->rest_s, surely, o->dt, BASE_DOWN_S);
+		smooth_step(&u->rest_s, surely, o->dt, BASE_FAST_S);
 	} else if (rests) {
 		smooth_step(&u->rest_s, unloaded, o->dt,
-			    r->jobs < JOBS_FOR_BASE ? BASE_UP_FIRST_S : BASE_UP_S);
+			    r->jobs < JOBS_FOR_BASE ? BASE_FAST_S : BASE_UP_S);
 	}
 	return false;
 }

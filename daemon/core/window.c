@@ -52,7 +52,9 @@
  *
  * Tried and left out, for without them no scenario and no random plant fared worse, and many
  * better: a factor on W for what the prediction missed (Xcap follows what is completed, and finds
- * it out as well), a veto of growth that brings nothing (Protego).
+ * it out as well), a veto of growth that brings nothing (Protego), memory kept back in proportion
+ * to what there is (the spread of the readings covers it), least and longest ticks, and bounds of
+ * the servo's growth in a step and for small errors.
  *
  * Figures: law.h, each with unit, reason and the scenario that fixes it. Sources: Little 1961;
  * Breakwater (OSDI'20) for the window as actuator, CoDel (RFC 8289) for the queue in front, RFC
@@ -109,7 +111,7 @@ void window_restore(struct window *w, const struct window_warm *warm)
 		w->unloaded.time_s = w->unloaded.rest_s = warm->time_base_s;
 		w->unloaded.seen = true;
 	}
-	if (makes_sense(warm->think_time_s, WARM_CPU_MIN_S, THINK_MAX_S))
+	if (makes_sense(warm->think_time_s, WARM_CPU_MIN_S, TIME_MAX_S))
 		w->think.guess = warm->think_time_s;
 	if (makes_sense(warm->session_bytes, 1, WARM_BYTES_MAX)) {
 		w->memory.per_session = warm->session_bytes;
@@ -198,7 +200,7 @@ static double capacity_law(struct window *w, struct observation *o)
 	double objective_s = disk ? TIME_OBJECTIVE_DISK_S : TIME_OBJECTIVE_S, most, calm;
 	struct window_view *v = &w->view;
 
-	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_SHOWN_MAX_S);
+	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_MAX_S);
 	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_step(&w->commit, o),
 				&o->confined);
 	v->unloaded_s = w->unloaded.time_s;
@@ -234,14 +236,12 @@ static void judge_foreign(struct window *w, const struct observation *o)
 void window_step(struct window *w, const struct window_input *in, struct plan_service *ret_service)
 {
 	const struct window_view before = w->view;
-	struct observation o = { .in = in,
-				 .config = &w->config,
-				 .before = &before,
-				 .dt = clamp_double(in->dt_s, DT_MIN_S, DT_MAX_S),
-				 .time = -1 };
+	struct observation o = {
+		.in = in, .config = &w->config, .before = &before, .dt = in->dt_s, .time = -1
+	};
 	double wanted;
 
-	o.cores = fmax(sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores), CORES_MIN);
+	o.cores = sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores);
 	w->view.regime = REGIME_NONE;
 	w->view.equation = -1;
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {

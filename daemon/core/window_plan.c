@@ -51,14 +51,13 @@ static uint32_t ungreeted_max(const struct window_view *view, const struct obser
 	/* A new greet wait shows in T before it is learned as the unloaded greeting. */
 	double base_s = fmax(o->in->connect_220_base_us / US_IN_S,
 			     o->server & SERVER_GREETS_LATE ? view->unloaded_s : 0);
-	double ungreeted =
-		fmax(UNGREETED_MIN, x * (UNGREETED_CAPACITY_S + GREETINGS_BORNE * base_s));
+	double ungreeted = fmax(BURST_MIN, x * (UNGREETED_CAPACITY_S + GREETINGS_BORNE * base_s));
 
 	if (!window_has(o->config, WINDOW_PART_UNGREETED))
 		return PLAN_UNLIMITED;
 	/* Before a greeting was seen it is not known how many wait for one. */
 	if (o->in->connect_220_base_us <= 0)
-		return o->server & SERVER_NEVER_GREETED ? (uint32_t)UNGREETED_MIN : PLAN_UNLIMITED;
+		return o->server & SERVER_NEVER_GREETED ? (uint32_t)BURST_MIN : PLAN_UNLIMITED;
 	return (uint32_t)fmin(ungreeted, WINDOW_MAX);
 }
 

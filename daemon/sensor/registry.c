@@ -289,7 +289,7 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urge
 		registry->cpu_pressed_us = now_us;
 	if (frozen_step(&registry->frozen_values, sample, &frozen))
 		log_warning(
-			"Cannot use %s: its value has not changed for a minute. It is left out until it changes. A second from now no mail is refused for it.",
+			"Cannot use %s: its value has not changed for a minute. It is left out until it changes. Two seconds from now no mail is refused for it.",
 			signal_info[frozen].name);
 }
 

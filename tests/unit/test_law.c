@@ -56,17 +56,17 @@ static void on_two_cores_stalls_count_as_far_as_the_cores_are_used(void **state)
 	assert_near(window.view.saturation, 1, 0.01);
 }
 
-static void a_server_hangs_that_completes_less_than_one_in_ten_seconds(void **state)
+static void a_server_hangs_that_completes_less_than_one_in_five_seconds(void **state)
 {
 	idle_machine();
 	run(50, 1, 2, 1);
 	put(SIGNAL_CPU_STALL_RATIO, 0.7);
 	run(30, 4, 20, 20); /* 2.5 a second */
 	assert_false(window.view.server & SERVER_HANGS);
-	run(30, 0, 20, 20);
-	assert_false(window.view.server & SERVER_HANGS); /* .12 a second, smoothed */
-	run(5, 0, 20, 20);
-	assert_true(window.view.server & SERVER_HANGS);
+	run(20, 0, 20, 20);
+	assert_false(window.view.server & SERVER_HANGS); /* .34 a second, smoothed */
+	run(10, 0, 20, 20);
+	assert_true(window.view.server & SERVER_HANGS); /* .12 */
 }
 
 static void half_of_those_who_wait_must_be_accepted_to_say_greetings_are_late(void **state)
@@ -81,25 +81,27 @@ static void half_of_those_who_wait_must_be_accepted_to_say_greetings_are_late(vo
 	assert_false(window.view.server & SERVER_GREETS_LATE);
 }
 
-static void fewer_than_one_in_two_seconds_do_not_tell_what_a_job_costs(void **state)
+static void fewer_than_one_in_five_seconds_do_not_tell_what_a_job_costs(void **state)
 {
 	idle_machine();
 	run(400, 10, 1, 1);
 	assert_true(window.view.cpu_per_job_s > 0);
 	run(400, 17, 1, 1); /* .6 a second */
 	assert_true(window.view.cpu_per_job_s > 0);
-	run(400, 40, 1, 1); /* .25 a second */
+	run(20, 0, 1, 1); /* .3 a second, smoothed */
+	assert_true(window.view.cpu_per_job_s > 0);
+	run(20, 0, 1, 1); /* .15 */
 	assert_true(window.view.cpu_per_job_s < 0);
 }
 
-static void fewer_than_one_in_twenty_seconds_tell_no_think_time(void **state)
+static void fewer_than_one_in_five_seconds_tell_no_think_time(void **state)
 {
 	idle_machine();
 	run(400, 10, 1, 0);
 	assert_true(window.view.think_time_s > 30);
-	run(75, 0, 1, 0); /* .08 a second, smoothed */
+	run(40, 0, 1, 0); /* .3 a second, smoothed */
 	assert_true(window.view.think_time_s > 30);
-	run(40, 0, 1, 0); /* .02 a second */
+	run(30, 0, 1, 0); /* .1 */
 	assert_true(window.view.think_time_s < 10);
 }
 
@@ -136,7 +138,7 @@ static void the_need_of_a_session_rises_in_seconds_and_falls_in_a_minute(void **
 	assert_true(window.memory.per_session > 20e6);
 }
 
-/* 10 sessions hold 60 MB of what the limit leaves; sessions are guessed to need 11.5 MB. */
+/* 10 sessions hold 60 MB of what the limit leaves; sessions are guessed to need 10.5 MB. */
 static void limit(double bytes)
 {
 	put(SIGNAL_MTA_MEM_LIMIT_BYTES, bytes);
@@ -159,7 +161,7 @@ static void a_memory_limit_is_not_memory_that_others_took(void **state)
 	run(100, 1, 10, 4);
 	assert_true(window.view.hard > 2000);
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-		double places = (limits[i] - 60e6) / 11.5e6 + 9;
+		double places = (limits[i] - 60e6) / 10.5e6 + 10;
 
 		limit(limits[i]);
 		for (unsigned tick = 0; tick < 100; tick++) {
@@ -171,17 +173,17 @@ static void a_memory_limit_is_not_memory_that_others_took(void **state)
 	run(20, 1, 10, 4);
 	limit(240e6);
 	run(1, 1, 10, 4);
-	assert_near(window.view.hard, 180e6 / 11.5e6 + 9, 1);
+	assert_near(window.view.hard, 180e6 / 10.5e6 + 10, 1);
 }
 
 /* As the log says when a value is frozen. */
-static void without_a_reading_memory_bounds_for_a_second(void **state)
+static void without_a_reading_memory_bounds_for_two_seconds(void **state)
 {
 	idle_machine();
 	limit(240e6);
 	run(10, 1, 10, 4);
 	sample.via[SIGNAL_MEM_AVAILABLE_BYTES] = VIA_NONE;
-	run(9, 1, 10, 4);
+	run(19, 1, 10, 4);
 	assert_true(window.view.hard > 0);
 	run(2, 1, 10, 4);
 	assert_true(window.view.hard < 0);
@@ -248,7 +250,7 @@ static void something_leaves_even_where_the_queue_grows_by_more_than_comes(void 
 {
 	struct backlog b = { 0 };
 
-	check_near(queue(&b, 60, 1000, 300, 100).leaving_per_s, 2, 0.01);
+	check_near(queue(&b, 60, 1000, 300, 100).leaving_per_s, 5, 0.01);
 }
 
 static void something_is_let_through_where_nothing_came(void **state)
@@ -301,12 +303,6 @@ static void the_servo_grows_by_two_hundredths_a_tick_and_falls_by_fifteen(void *
 	check_near(folds(3, 10, 0), -1.5, 0.01);
 }
 
-static void the_servo_steps_no_further_upwards_than_a_twentieth(void **state)
-{
-	begin_servo(3);
-	check_near(folds(0.01, 1, 0.9), 0.05, 0.001); /* .2 by the change, .02 by the error */
-}
-
 static void after_a_pause_the_servo_falls_no_further_than_a_third(void **state)
 {
 	begin_servo(3);
@@ -315,69 +311,39 @@ static void after_a_pause_the_servo_falls_no_further_than_a_third(void **state)
 	check_near(log(window.view.window / 1000), -0.35, 0.001);
 }
 
-static void the_servo_does_not_grow_for_an_error_below_a_tenth(void **state)
+static void below_its_objective_mail_is_not_harmed(void **state)
 {
-	begin_servo(0.92);
-	check_near(folds(0.92, 10, 0.9), 0, 0.001);
-	begin_servo(0.88);
-	assert_true(folds(0.88, 10, 0.9) > 0.01);
-}
-
-static void below_half_of_its_objective_mail_is_not_harmed(void **state)
-{
-	begin_servo(0.45);
+	begin_servo(0.9);
 	put(SIGNAL_RUNQ_P99_US, 3 * signal_info[SIGNAL_RUNQ_P99_US].target);
-	check_near(folds(0.45, 20, 0), 0, 0.5);
-	check_near(folds(0.45, 20, 0), 0, 0.001);
-	assert_true(folds(0.55, 20, 0) < -2);
+	check_near(folds(0.9, 20, 0), 0, 0.5);
+	check_near(folds(0.9, 20, 0), 0, 0.001);
+	assert_true(folds(1.1, 20, 0) < -2);
 }
 
-static void a_twentieth_of_a_core_is_the_least_that_is_believed(void **state)
-{
-	put(SIGNAL_MTA_CORES, 0);
-	run(1, 0, 1, 1);
-	assert_near(window.view.capacity_per_s, 0.97 * 0.05 / 0.010, 0.1);
-}
-
-/* The servo falls by fifteen hundredths in a tick of a tenth of a second. */
-static void two_ticks_at_once_are_a_millisecond_apart(void **state)
-{
-	double before;
-
-	put(SIGNAL_CPU_STALL_RATIO, 1);
-	put(SIGNAL_RUNQ_P99_US, 3 * signal_info[SIGNAL_RUNQ_P99_US].target);
-	load.known = LOAD_IN_FLIGHT | LOAD_OFFERED;
-	load.in_flight = 80;
-	step(0.1);
-	before = window.view.window;
-	step(0);
-	assert_near(window.view.window / before, exp(-0.15 * 0.01), 0.0003);
-}
-
-static void a_tick_is_never_longer_than_five_seconds(void **state)
+static void after_a_pause_what_came_in_it_came_in_all_of_it(void **state)
 {
 	idle_machine();
 	run(1, 0, 1, 1);
 	load.offered += 100;
 	step(100);
-	assert_near(window.view.offered_per_s, 100 / 5.0 * (1 - exp(-5)), 0.2);
+	assert_near(window.view.offered_per_s, 1, 0.01);
 }
 
-static void no_session_is_said_to_take_longer_than_ten_minutes(void **state)
+static void no_session_is_said_to_take_longer_than_a_day(void **state)
 {
 	idle_machine();
-	run(50, 0, 1000, 1000);
-	assert_near(window.view.server_time_s, 600, 1);
+	run(50, 0, 1e5, 1e5);
+	assert_near(window.view.server_time_s, 86400, 1);
 }
 
-static void no_session_waits_longer_than_an_hour_for_its_sender(void **state)
+static void no_session_waits_longer_than_a_day_for_its_sender(void **state)
 {
 	idle_machine();
 	for (int i = 0; i < 100; i++) {
 		load.session_us += UINT64_C(1000000000000);
 		run(1, 1, 1, 0);
 	}
-	assert_near(window.view.think_time_s, 3600, 1);
+	assert_near(window.view.think_time_s, 86400, 1);
 }
 
 /* A quarter above what is completed, and three; at least five at once. */
@@ -390,7 +356,7 @@ static void the_bucket_is_a_quarter_above_what_is_completed(void **state)
 	assert_near(plan.rate_milli / 1e3, 1.25 * window.view.capacity_per_s + 3, 0.1);
 	assert_true(window.view.capacity_per_s > 5000);
 	setup(NULL);
-	put(SIGNAL_MTA_CORES, 0);
+	put(SIGNAL_MTA_CORES, 0.02);
 	run(1, 0, 1, 1);
 	assert_near(plan.rate_milli / 1e3, 1.25 * window.view.capacity_per_s + 3, 0.1);
 	assert_int_equal(plan.burst_milli, 5000);
@@ -427,28 +393,24 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
 		TEST(on_two_cores_stalls_count_as_far_as_the_cores_are_used),
-		TEST(a_server_hangs_that_completes_less_than_one_in_ten_seconds),
+		TEST(a_server_hangs_that_completes_less_than_one_in_five_seconds),
 		TEST(half_of_those_who_wait_must_be_accepted_to_say_greetings_are_late),
-		TEST(fewer_than_one_in_two_seconds_do_not_tell_what_a_job_costs),
-		TEST(fewer_than_one_in_twenty_seconds_tell_no_think_time),
+		TEST(fewer_than_one_in_five_seconds_do_not_tell_what_a_job_costs),
+		TEST(fewer_than_one_in_five_seconds_tell_no_think_time),
 		TEST(memory_is_the_reason_from_a_fifth_of_stall_on),
 		TEST(a_memory_limit_is_not_memory_that_others_took),
-		TEST(without_a_reading_memory_bounds_for_a_second),
+		TEST(without_a_reading_memory_bounds_for_two_seconds),
 		TEST(the_need_of_a_session_rises_in_seconds_and_falls_in_a_minute),
 		TEST(without_any_sight_for_two_seconds_the_daemon_is_blind),
 		TEST(looks_may_fail_for_ten_seconds),
 		TEST(something_leaves_even_where_the_queue_grows_by_more_than_comes),
 		TEST(something_is_let_through_where_nothing_came),
 		TEST(the_servo_grows_by_two_hundredths_a_tick_and_falls_by_fifteen),
-		TEST(the_servo_steps_no_further_upwards_than_a_twentieth),
 		TEST(after_a_pause_the_servo_falls_no_further_than_a_third),
-		TEST(the_servo_does_not_grow_for_an_error_below_a_tenth),
-		TEST(below_half_of_its_objective_mail_is_not_harmed),
-		TEST(a_twentieth_of_a_core_is_the_least_that_is_believed),
-		TEST(two_ticks_at_once_are_a_millisecond_apart),
-		TEST(a_tick_is_never_longer_than_five_seconds),
-		TEST(no_session_is_said_to_take_longer_than_ten_minutes),
-		TEST(no_session_waits_longer_than_an_hour_for_its_sender),
+		TEST(below_its_objective_mail_is_not_harmed),
+		TEST(after_a_pause_what_came_in_it_came_in_all_of_it),
+		TEST(no_session_is_said_to_take_longer_than_a_day),
+		TEST(no_session_waits_longer_than_a_day_for_its_sender),
 		TEST(the_bucket_is_a_quarter_above_what_is_completed),
 		TEST(a_disk_is_the_reason_from_half_of_a_full_stall_on),
 		TEST(a_session_takes_a_mebibyte_of_the_spool),

@@ -304,10 +304,10 @@ static void who_is_never_greeted_is_told_after_half_a_minute(void **state)
 	put(SIGNAL_OLDEST_WAITING_US, 31e6);
 	run(1, 2, 0, 0, 10, 10, ALL);
 	assert_int_equal(plan.greeting_timeout_us, 30000000);
-	assert_int_equal(plan.ungreeted_max, 8);
+	assert_int_equal(plan.ungreeted_max, 5);
 	put(SIGNAL_OLDEST_WAITING_US, 1e6); /* they were told; it still greets nobody */
 	run(1, 2, 0, 0, 10, 10, ALL);
-	assert_int_equal(plan.ungreeted_max, 8);
+	assert_int_equal(plan.ungreeted_max, 5);
 }
 
 static void hard_limits_join_by_min(void **state)
