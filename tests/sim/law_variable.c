@@ -1,5 +1,5 @@
 /* The law's figures as variables, for `make sensitivity`: PENSTOCK_LAW=NAME=VALUE moves one of
- * them. */
+ * them, NAME=VALUE,NAME=VALUE several. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 LAW_TABLE(X)
 #undef X
 
-__attribute__((constructor)) static void move_figure(void)
+/* `order` begins with NAME=VALUE. Returns what stands behind it; NULL: there is no such figure. */
+static const char *move_one(const char *order)
 {
 	static const struct {
 		const char *name;
@@ -21,17 +22,27 @@ __attribute__((constructor)) static void move_figure(void)
 		LAW_TABLE(X)
 #undef X
 	};
-	const char *order = getenv("PENSTOCK_LAW"), *is = order ? strchr(order, '=') : NULL;
+	size_t n = strcspn(order, "=");
+	char *end;
 
-	if (!order)
-		return;
-	for (size_t i = 0; is && i < ARRAY_SIZE(rows); i++) {
-		if (strlen(rows[i].name) != (size_t)(is - order) ||
-		    strncmp(rows[i].name, order, (size_t)(is - order)) != 0)
+	for (size_t i = 0; order[n] && i < ARRAY_SIZE(rows); i++) {
+		if (strlen(rows[i].name) != n || strncmp(rows[i].name, order, n) != 0)
 			continue;
-		*rows[i].value = strtod(is + 1, NULL);
-		return;
+		*rows[i].value = strtod(order + n + 1, &end);
+		return *end == ',' ? end + 1 : *end ? NULL : end;
 	}
-	fprintf(stderr, "PENSTOCK_LAW=%s: no such figure of the law\n", order);
-	exit(3);
+	return NULL;
+}
+
+__attribute__((constructor)) static void move_figures(void)
+{
+	const char *order = getenv("PENSTOCK_LAW");
+
+	for (const char *at = order; at && *at;) {
+		at = move_one(at);
+		if (at)
+			continue;
+		fprintf(stderr, "PENSTOCK_LAW=%s: no such figure of the law\n", order);
+		exit(3);
+	}
 }
