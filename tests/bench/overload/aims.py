@@ -34,7 +34,7 @@ AIMS = {
     "cpu-neighbour-weighted": [("in_1s_of_offered", ">=", .95)],
     "fsync-neighbour": NEEDLESS,
     "memory-neighbour": NEEDLESS,
-    "memory-limit": [("oom_kills", "<=", 0), ("goodput", ">=", .85)],
+    "memory-limit": [("oom_kills", "<=", 0), ("goodput", ">=", .85), ("of_best_window", ">=", .90)],
     "slow-disk": [("of_best_window", ">=", SAME), ("p99_s", "<=", 2.0)],
     "slow-clients": TOLD,
     "moving": [("in_1s_before", ">=", .90), *TOLD],

@@ -9,7 +9,7 @@ ALL = ["10x", "10x-again", "2x", "1x", "0.5x", "step", "cold-0.8x", "cold-1x", "
        "memory-neighbour", "sources", "slow-clients", "moving", "retries"]
 STEADY = ["10x", "2x", "1x", "0.5x", "5x"]
 # How many a window may be, for the best that any window does under these faults: one seed each.
-SCANNED = ["cpu-neighbour", "slow-disk"]
+SCANNED = ["cpu-neighbour", "slow-disk", "memory-limit"]
 WINDOWS = [4, 8, 14, 24, 45]
 SCAN = [f"static{n}" for n in WINDOWS]
 
