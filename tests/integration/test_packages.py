@@ -73,11 +73,10 @@ def build_elsewhere(release, out, foreign=None):
     tarball = glob.glob(os.path.join(ROOT, "build", "dist", "penstock-*.tar.xz"))[0]
     inside = "cd /root/penstock-*/ && exec >/root/log 2>&1\n"
     if foreign:
-        # The packages' own build tree is gone when they are made: the programs are built once more, to be run.
-        inside += (f"nice make deb DEB_ARGS='-b -a{foreign} -d' DEB_PROFILES='nocheck cross' || exit 1\n"
-                   "nice make -j2 CC=aarch64-linux-gnu-gcc PKG_CONFIG=aarch64-linux-gnu-pkg-config WERROR= all || exit 1\n"
-                   "cp build/bpf/*.bpf.o build/deb/\n"
-                   f"set -- qemu-aarch64-static; ( {EMULATED} ) >build/deb/emulated.log 2>&1; echo $? >build/deb/emulated.status\n")
+        inside += (f"nice make deb DEB_ARGS='-b -a{foreign} -d' DEB_PROFILES='nocheck cross' DEB_KEEP=1 || exit 1\n"
+                   "made=$PWD/build/deb; cd build/deb/penstock-*/ && cp build/bpf/*.bpf.o $made/ || exit 1\n"
+                   f"set -- qemu-aarch64-static; ( {EMULATED} ) >$made/emulated.log 2>&1; echo $? >$made/emulated.status\n"
+                   "cd $made && rm -rf penstock-*/\n")
     else:
         inside += "nice make deb\n"
     script = f"""mount -t overlay overlay -o lowerdir={image},upperdir=$1/upper,workdir=$1/work $1/root &&
