@@ -33,9 +33,11 @@ int fdpass_send(int socket, const void *octets, size_t length, const int *fds, u
 
 static void take(struct msghdr *header, struct fdpass *ret)
 {
-	const struct cmsghdr *c = CMSG_FIRSTHDR(header); /* the kernel puts all into one */
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+	/* All descriptors are in one part. Another may come before it: with SO_PASSCRED, who sent
+	 * the message. */
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
 		ret->count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(ret->fds, CMSG_DATA(c), ret->count * sizeof(int));
 	}

@@ -14,7 +14,8 @@ struct fdpass {
 	int fds[FDPASS_MAX];
 	unsigned count;
 	/* Some could not be received: this process has as many descriptors as it may have, or more
-	 * than FDPASS_MAX were sent. Then those that could are closed, and `count` is 0. */
+	 * were sent than there is room for. That is FDPASS_MAX, and less on a socket with
+	 * SO_PASSCRED. Then those that could are closed, and `count` is 0. */
 	bool lost;
 };
 

@@ -136,6 +136,32 @@ static void too_few_descriptors_left_is_said_and_none_is_kept(void **state)
 	assert_int_equal(open_here(), open_before);
 }
 
+/* With SO_PASSCRED the sender's identity stands before the descriptors. */
+static void none_is_kept_unknown_beside_credentials(void **state)
+{
+	unsigned count[] = { 1, FDPASS_MAX };
+	int sent[FDPASS_MAX], on = 1;
+	unsigned open_before;
+	struct fdpass got;
+	char octets[8];
+
+	assert_int_equal(setsockopt(theirs, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		open_files(sent, count[i]);
+		assert_int_equal(fdpass_send(ours, "with", 4, sent, count[i]), 0);
+		open_before = open_here();
+		assert_int_equal(fdpass_receive(theirs, octets, sizeof(octets), MSG_DONTWAIT, &got),
+				 4);
+		assert_int_equal(got.count, got.lost ? 0 : count[i]);
+		assert_true(count[i] > 1 || !got.lost);
+		assert_int_equal(open_here(), open_before + got.count);
+		for (unsigned n = 0; n < got.count; n++)
+			assert_true(same_file(sent[n], got.fds[n]));
+		close_all(got.fds, got.count);
+		close_all(sent, count[i]);
+	}
+}
+
 static void the_other_end_is_closed(void **state)
 {
 	struct fdpass got;
@@ -160,6 +186,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_few_descriptors_left_is_said_and_none_is_kept,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(none_is_kept_unknown_beside_credentials, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(the_other_end_is_closed, set_up, tear_down),
 	};
 
