@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fuse.h"
 #include "base/readfile.h"
 
 #define ROOT "/sys/fs/cgroup"
@@ -33,7 +34,8 @@ uint64_t memlimit_of_self(void)
 	char groups[4096], *save = NULL;
 	uint64_t limit = UINT64_MAX, found;
 
-	if (readfile_at(AT_FDCWD, "/proc/meminfo", groups, sizeof(groups)) > 0 &&
+	if (!fuse_serves_proc("meminfo") &&
+	    readfile_at(AT_FDCWD, "/proc/meminfo", groups, sizeof(groups)) > 0 &&
 	    readfile_field_u64(groups, "MemAvailable:", &found) == 0)
 		limit = found * 1024;
 	if (readfile_at(AT_FDCWD, "/proc/self/cgroup", groups, sizeof(groups)) < 0)

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* Bytes: the least of the limits of its control group and those above, and of MemAvailable;
- * UINT64_MAX: none can be read. */
+/* Bytes: the least of the limits of its control group and those above, and of MemAvailable where
+ * the kernel tells it (base/fuse.h); UINT64_MAX: none can be read. */
 uint64_t memlimit_of_self(void);
 
 #endif

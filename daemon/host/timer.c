@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fuse.h"
 #include "base/log.h"
 #include "core/sample.h"
 
@@ -47,9 +48,9 @@ enum { TRIGGERS = 3 };
 static const struct {
 	const char *path, *name;
 	enum signal signal;
-} trigger_files[TRIGGERS] = { { "/proc/pressure/cpu", "cpu", SIGNAL_CPU_STALL_RATIO },
-			      { "/proc/pressure/memory", "memory", SIGNAL_MEM_STALL_RATIO },
-			      { "/proc/pressure/io", "io", SIGNAL_IO_STALL_RATIO } };
+} trigger_files[TRIGGERS] = { { "pressure/cpu", "cpu", SIGNAL_CPU_STALL_RATIO },
+			      { "pressure/memory", "memory", SIGNAL_MEM_STALL_RATIO },
+			      { "pressure/io", "io", SIGNAL_IO_STALL_RATIO } };
 
 struct timer {
 	struct event_base *base;
@@ -140,11 +141,14 @@ static void close_trigger(struct timer *t, int i)
 static int open_trigger(struct timer *t, int i, double ratio)
 {
 	struct epoll_event event = { .events = EPOLLPRI };
-	char text[64];
+	char text[64], path[64];
 	int n = snprintf(text, sizeof(text), "some %u %u", (unsigned)(ratio * TRIGGER_WINDOW_US),
 			 TRIGGER_WINDOW_US);
 
-	t->trigger_fd[i] = open(trigger_files[i].path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fuse_serves_proc(trigger_files[i].path))
+		return -EREMOTE;
+	snprintf(path, sizeof(path), "/proc/%s", trigger_files[i].path);
+	t->trigger_fd[i] = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (t->trigger_fd[i] < 0)
 		return -errno;
 	if (write(t->trigger_fd[i], text, (size_t)n + 1) < 0)
@@ -195,6 +199,7 @@ static void follow_triggers(struct timer *t, const struct config *config)
 	if (!used)
 		snprintf(text, size, "none: %s; ticks come at their interval",
 			 error == -EOPNOTSUPP ? "the kernel was booted without psi=1"
+			 : error == -EREMOTE  ? "a program (lxcfs) serves them, and it might hang"
 			 : error	      ? strerror(-error)
 					      : "no stall has a target");
 }

@@ -226,9 +226,8 @@ bool filter_watch_read(struct filter_watch *w, struct filters *ret)
 
 void filter_watch_close(struct filter_watch *w)
 {
-	if (!w)
+	if (!w || !shared_view_close(&w->view, w))
 		return;
-	shared_view_close(&w->view, w);
 	close(w->diag_fd);
 	free(w);
 }

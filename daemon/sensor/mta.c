@@ -219,8 +219,7 @@ bool mta_watch_read(struct mta_watch *w, uint64_t generation, struct mta *ret_mt
 
 void mta_watch_close(struct mta_watch *w)
 {
-	if (!w)
+	if (!w || !shared_view_close(&w->view, w))
 		return;
-	shared_view_close(&w->view, w);
 	free(w);
 }

@@ -19,6 +19,7 @@
 #include "sensor/leak.h"
 #include "sensor/shared_view.h"
 #include "sensor/mta.h"
+#include "sensor/proc_file.h"
 #include "sensor/procparse.h"
 #include "sensor/sensor.h"
 
@@ -40,6 +41,7 @@ struct neighbour_watch {
 	struct neighbours seen; /* under the lock of the view */
 	/* the thread's own */
 	struct mta mta;
+	struct proc_file *meminfo; /* NULL: cannot be read */
 	struct group_tree cpu, memory, io;
 	bool cpu_v1, memory_v1, io_v1;
 	unsigned most; /* groups */
@@ -162,12 +164,13 @@ static void find_leak(const struct neighbour_watch *w, double available, struct 
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
-static double available_bytes(const struct neighbour_watch *w)
+static double available_bytes(const struct neighbour_watch *w, uint64_t now_us)
 {
-	char content[4096];
-	uint64_t all, available;
+	char content[PROCPARSE_MEMINFO_SIZE], why[SENSOR_WHY_MAX];
+	uint64_t all, available, read_us;
 
-	if (readfile_at(w->env.proc_fd, "meminfo", content, sizeof(content)) <= 0 ||
+	if (!w->meminfo ||
+	    proc_file_read(w->meminfo, now_us, content, sizeof(content), &read_us, why) <= 0 ||
 	    procparse_meminfo(content, &all, &available) < 0)
 		return INFINITY;
 	return (double)available;
@@ -240,7 +243,7 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 	find_who(w, &w->memory, -1, FLOOR_SHARE * used_by_all(&w->memory),
 		 &seen.who[RESOURCE_MEMORY]);
 	find_who(w, &w->io, -1, FLOOR_SHARE * used_by_all(&w->io), &seen.who[RESOURCE_DISK]);
-	find_leak(w, available_bytes(w), &seen.leak);
+	find_leak(w, available_bytes(w, now_us), &seen.leak);
 	if (w->mta.count && strrchr(mta_group_home(&w->mta.group[0]), '/'))
 		copy_clean(seen.mail_unit, sizeof(seen.mail_unit),
 			   strrchr(mta_group_home(&w->mta.group[0]), '/') + 1);
@@ -308,6 +311,7 @@ static void free_watch(struct neighbour_watch *w)
 	group_tree_done(&w->cpu);
 	group_tree_done(&w->memory);
 	group_tree_done(&w->io);
+	proc_file_close(w->meminfo);
 	free(w);
 }
 
@@ -329,6 +333,9 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	w->root_cores = -1;
 	w->most = groups_max();
 	r = open_trees(w);
+	/* Without it a leak is named, and not when it fills the memory. */
+	proc_file_open(env, "meminfo", PROCPARSE_MEMINFO_SIZE, &w->meminfo, why);
+	why[0] = 0;
 	if (r < 0)
 		snprintf(why, SENSOR_WHY_MAX, "Cannot look at the control groups: %s",
 			 strerror(-r));
@@ -350,8 +357,7 @@ bool neighbour_watch_read(struct neighbour_watch *w, struct neighbours *ret)
 
 void neighbour_watch_close(struct neighbour_watch *w)
 {
-	if (!w)
+	if (!w || !shared_view_close(&w->view, w))
 		return;
-	shared_view_close(&w->view, w);
 	free_watch(w);
 }

@@ -15,6 +15,7 @@ struct procparse_cpu {
 /* The "cpu " line of /proc/stat. 0 or -EINVAL. */
 int procparse_cpu(const char *content, struct procparse_cpu *ret);
 
+#define PROCPARSE_MEMINFO_SIZE 4096 /* room for all of it */
 /* MemTotal and MemAvailable of /proc/meminfo, bytes; what is available is never more than all. 0;
  * -ENOENT when the kernel gives no MemAvailable (before 3.14); -EINVAL when it is no number, or
  * when all is less than any machine has (16 MiB). */

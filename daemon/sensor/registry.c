@@ -12,6 +12,7 @@
 #include "sensor/filters.h"
 #include "sensor/mta.h"
 #include "sensor/neighbours.h"
+#include "sensor/proc_file.h"
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
 #include "sensor/worker.h"
@@ -26,6 +27,7 @@ static const struct sensor_ops *const drivers[] = {
 };
 
 #define LEAVE_US (US_PER_S / 5) /* longest wait for the queue's thread at the end */
+#define WALK_LEAVE_US (2 * US_PER_S) /* the same for the thread that walks processes and groups */
 #define DRIVERS ARRAY_SIZE(drivers)
 #define FAILURES_MAX 5 /* failures in a row that lead to quarantine */
 #define BACKOFF_MIN_US 1000000u
@@ -81,6 +83,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	/* If memory for one of them is short, the sensors that need it report that. */
 	worker_open(&registry->env.worker);
 	worker_open(&registry->env.spool_worker);
+	proc_reader_open(env->proc_fd, &registry->env.proc_reader);
 	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
 		log_warning("%s", why);
 	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
@@ -103,22 +106,32 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 
 void registry_close(struct registry *registry)
 {
+	bool ended, spool_ended;
+
 	if (!registry)
 		return;
+	/* A long walk stops early. A thread that hangs in the kernel or in a dead file system is
+	 * left behind with what it uses: nothing waits here. */
+	ended = worker_end(registry->env.worker, WALK_LEAVE_US);
+	spool_ended = worker_end(registry->env.spool_worker, LEAVE_US);
 	for (size_t i = 0; i < DRIVERS; i++)
 		if (registry->slots[i].state)
 			registry->slots[i].ops->close(registry->slots[i].state);
-	/* A long walk stops early. A thread that hangs in a dead file system is left behind:
-	 * nothing waits here. */
-	if (worker_end(registry->env.spool_worker, LEAVE_US)) {
-		spool_watch_close(registry->env.spool); /* it uses the MTA's data */
-		worker_close(registry->env.spool_worker);
-	} else {
+	if (!ended)
+		log_warning(
+			"Cannot end the thread that looks at processes and control groups: the kernel does not answer it. It ends when the kernel does; mail is not affected.");
+	if (!spool_ended)
 		log_warning(
 			"Cannot end the thread that looks at the queue directories: the file system does not answer. It ends when that does; mail is not affected.");
+	if (spool_ended) {
+		spool_watch_close(registry->env.spool);
+		worker_close(registry->env.spool_worker);
 	}
-	mta_watch_close(registry->env.mta);
-	worker_close(registry->env.worker);
+	if (ended && spool_ended) /* both threads use the MTA's data */
+		mta_watch_close(registry->env.mta);
+	if (ended)
+		worker_close(registry->env.worker);
+	proc_reader_close(registry->env.proc_reader);
 	free(registry);
 }
 
@@ -281,6 +294,7 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urge
 	registry->poll.urgency = urgency;
 	worker_set_idle(registry->env.worker, urgency == URGENCY_IDLE);
 	worker_set_idle(registry->env.spool_worker, urgency == URGENCY_IDLE);
+	proc_reader_set_idle(registry->env.proc_reader, urgency == URGENCY_IDLE);
 	registry->poll.cpu_pressed =
 		registry->cpu_pressed_us && now_us - registry->cpu_pressed_us < CPU_PRESSED_US;
 	for (size_t i = 0; i < DRIVERS; i++)

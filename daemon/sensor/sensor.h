@@ -17,6 +17,7 @@
 
 struct disk_table;
 struct worker; /* sensor/worker.h */
+struct proc_reader; /* sensor/proc_file.h */
 struct mta_watch; /* sensor/mta.h */
 struct neighbours; /* sensor/neighbours.h */
 struct filters; /* sensor/filters.h */
@@ -43,6 +44,7 @@ struct sensor_env {
 	struct disk_table *disks; /* disks.h; always the registry's own */
 	/* Threads for work that may block, see worker.h. Set by registry_open(). */
 	struct worker *worker, *spool_worker; /* the latter for what may hang */
+	struct proc_reader *proc_reader; /* the thread for files of /proc that a program serves */
 	/* Shared by several sensors. Set by registry_open(); NULL: no thread could be created. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;

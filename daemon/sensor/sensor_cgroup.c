@@ -14,6 +14,7 @@
 #include "kernel/kernel.h"
 #include "sensor/mta.h"
 #include "sensor/mta_events.h"
+#include "sensor/proc_file.h"
 #include "sensor/procparse.h"
 #include "sensor/sensors.h"
 
@@ -42,7 +43,8 @@ struct group {
 
 struct cgroup {
 	struct mta_watch *watch;
-	int cgroup_fd, proc_fd;
+	int cgroup_fd;
+	struct proc_file *meminfo; /* NULL: cannot be read */
 	struct mta mta;
 	struct group group[MTA_GROUPS];
 	struct mta_group opened_group[MTA_GROUPS]; /* open files of `group`, and their inodes */
@@ -191,7 +193,9 @@ static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why
 	if (!s)
 		return -ENOMEM;
 	s->cgroup_fd = env->cgroup_fd;
-	s->proc_fd = env->proc_fd;
+	/* Without it the limits of the groups alone count. */
+	proc_file_open(env, "meminfo", PROCPARSE_MEMINFO_SIZE, &s->meminfo, why);
+	why[0] = 0;
 	s->watch = env->mta;
 	s->kernel = env->kernel;
 	mta_events_init(&s->events);
@@ -336,14 +340,15 @@ static void read_group(struct group *g, const struct mta_group *m, struct sums *
 
 /* The memory of the machine is a limit, too. sensor_memory puts it only if this sensor does not, so
  * take the smaller of the two here. */
-static void put_room(struct cgroup *s, double room, struct sample *sample)
+static void put_room(struct cgroup *s, double room, uint64_t now_us, struct sample *sample)
 {
-	char content[4096];
-	uint64_t all, available;
+	char content[PROCPARSE_MEMINFO_SIZE], why[SENSOR_WHY_MAX];
+	uint64_t all, available, read_us;
 
 	if (room < 0)
 		return;
-	if (readfile_at(s->proc_fd, "meminfo", content, sizeof(content)) > 0 &&
+	if (s->meminfo &&
+	    proc_file_read(s->meminfo, now_us, content, sizeof(content), &read_us, why) > 0 &&
 	    procparse_meminfo(content, &all, &available) == 0 && (double)available < room)
 		room = (double)available;
 	sample_put(sample, SIGNAL_MEM_AVAILABLE_BYTES, room, VIA_CGROUP);
@@ -393,7 +398,7 @@ static int cgroup_poll(void *state, uint64_t now_us, struct sample *sample, stru
 	for (unsigned i = 0; i < s->mta.count; i++)
 		read_group(&s->group[i], &s->mta.group[i], &sum);
 	put_sums(&sum, dt_us, sample);
-	put_room(s, sum.room, sample);
+	put_room(s, sum.room, now_us, sample);
 	mta_events_poll(&s->events, now_us, sample);
 	return 0;
 }
@@ -405,6 +410,7 @@ static void cgroup_close(void *state)
 	for (unsigned i = 0; i < MTA_GROUPS; i++)
 		close_group(&s->group[i]);
 	mta_events_close(&s->events);
+	proc_file_close(s->meminfo);
 	if (s->kernel)
 		kernel_runq_cgroup(s->kernel, 0);
 	free(s);

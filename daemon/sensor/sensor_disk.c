@@ -2,17 +2,15 @@
  * them; percentiles from the BPF probe if it works. Signals are those of the disks that count
  * (disks.h). */
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
-#include "base/readfile.h"
 #include "kernel/kernel.h"
 #include "sensor/disks.h"
+#include "sensor/proc_file.h"
 #include "sensor/procparse.h"
 #include "sensor/sensors.h"
 #include "sensor/window_hist.h"
@@ -40,7 +38,7 @@ struct past {
 };
 
 struct disk_sensor {
-	int fd;
+	struct proc_file *file;
 	struct kernel *kernel; /* with the probe, else NULL */
 	struct disk_table *table;
 	struct past *past[DISKS];
@@ -57,8 +55,7 @@ static void disk_close(void *state)
 
 	for (unsigned i = 0; i < DISKS; i++)
 		free(s->past[i]);
-	if (s->fd >= 0)
-		close(s->fd);
+	proc_file_close(s->file);
 	free(s);
 }
 
@@ -69,10 +66,8 @@ static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
 
 	if (!s)
 		return -ENOMEM;
-	s->fd = env->proc_fd < 0 ? -1 : openat(env->proc_fd, "diskstats", O_RDONLY | O_CLOEXEC);
-	if (s->fd < 0) {
-		r = env->proc_fd < 0 ? -ENOENT : -errno;
-		snprintf(why, SENSOR_WHY_MAX, "/proc/diskstats cannot be opened: %s", strerror(-r));
+	r = proc_file_open(env, "diskstats", sizeof(s->content), &s->file, why);
+	if (r < 0) {
 		free(s);
 		return r;
 	}
@@ -381,18 +376,19 @@ static int disk_poll(void *state, uint64_t now_us, struct sample *sample, struct
 		     char *why)
 {
 	struct disk_sensor *s = state;
-	uint64_t all[COUNTS_SLOTS] = { 0 };
+	uint64_t all[COUNTS_SLOTS] = { 0 }, read_us;
 	double q;
-	int r = readfile_fd(s->fd, s->content, sizeof(s->content));
+	int r = proc_file_read_whole(s->file, now_us, s->content, sizeof(s->content), &read_us,
+				     why);
 
 	if (r < 0 && r != -EFBIG)
-		return r;
+		return r == -EAGAIN ? 0 : r;
 	s->table->count = s->left_out = 0;
 	for (unsigned i = 0; i < DISKS; i++)
 		if (s->past[i])
 			s->past[i]->seen = false;
-	read_disks(s, true, now_us, all);
-	read_disks(s, false, now_us, all);
+	read_disks(s, true, read_us, all);
+	read_disks(s, false, read_us, all);
 	say_left_out(s, r == -EFBIG, why);
 	forget_removed(s);
 	put(s->table, sample);

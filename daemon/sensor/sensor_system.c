@@ -1,32 +1,13 @@
-/* The machine as a whole, from proc: PSI, CPU, memory. Files are kept open and read with pread(); a
- * counter that went backwards gives no value for that tick; a first reading of a rate gives none
- * either. */
+/* The machine as a whole, from proc: PSI, CPU, memory. Files are kept open; a counter that went
+ * backwards gives no value for that tick; a first reading of a rate gives none either. */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/array.h"
-#include "base/cleanup.h"
-#include "base/readfile.h"
+#include "sensor/proc_file.h"
 #include "sensor/procparse.h"
 #include "sensor/sensors.h"
-
-static int open_kept(int dir_fd, const char *path, int *ret_fd, char *why)
-{
-	int fd = dir_fd < 0 ? -1 : openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0) {
-		int r = dir_fd < 0 ? -ENOENT : -errno;
-
-		snprintf(why, SENSOR_WHY_MAX, "/proc/%s cannot be opened: %s", path, strerror(-r));
-		return r;
-	}
-	*ret_fd = fd;
-	return 0;
-}
 
 /* ---- PSI ------------------------------------------------------------------------------------ */
 
@@ -37,10 +18,14 @@ static const struct {
 		  { "pressure/memory", SIGNAL_MEM_STALL_RATIO },
 		  { "pressure/io", SIGNAL_IO_STALL_RATIO } };
 
+#define PSI_SIZE 512
+
 struct psi {
-	int fd[ARRAY_SIZE(psi_files)];
-	uint64_t total[ARRAY_SIZE(psi_files)];
-	uint64_t last_us;
+	struct {
+		struct proc_file *file; /* NULL: not there */
+		uint64_t read_us, total; /* of the last reading; 0: none yet */
+		double ratio; /* since the one before; -1: not known */
+	} of[ARRAY_SIZE(psi_files)];
 };
 
 static void psi_close(void *state)
@@ -48,24 +33,31 @@ static void psi_close(void *state)
 	struct psi *s = state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++)
-		if (s->fd[i] >= 0)
-			close(s->fd[i]);
+		proc_file_close(s->of[i].file);
 	free(s);
+}
+
+/* With psi=0 the files are there and reading gives EOPNOTSUPP. */
+static bool is_readable(struct proc_file *file, char *why)
+{
+	char content[PSI_SIZE];
+	uint64_t read_us;
+
+	return proc_file_is_served(file) ||
+	       proc_file_read(file, 0, content, sizeof(content), &read_us, why) > 0;
 }
 
 static int psi_open(const struct sensor_env *env, void **ret_state, char *why)
 {
 	struct psi *s = calloc(1, sizeof(*s));
-	char content[512];
 	int opened = 0;
 
 	if (!s)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++) {
-		s->fd[i] = -1;
-		/* With psi=0 the files are there and reading gives EOPNOTSUPP. */
-		if (open_kept(env->proc_fd, psi_files[i].file, &s->fd[i], why) == 0 &&
-		    readfile_once(s->fd[i], content, sizeof(content)) > 0)
+		s->of[i].ratio = -1;
+		if (proc_file_open(env, psi_files[i].file, PSI_SIZE, &s->of[i].file, why) == 0 &&
+		    is_readable(s->of[i].file, why))
 			opened++;
 	}
 	if (!opened) {
@@ -79,32 +71,41 @@ static int psi_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
+static int psi_read(struct psi *s, size_t i, uint64_t now_us, char *why)
+{
+	char content[PSI_SIZE];
+	uint64_t read_us, total, before_us = s->of[i].read_us;
+	int r = proc_file_read(s->of[i].file, now_us, content, sizeof(content), &read_us, why);
+
+	if (r >= 0)
+		r = r ? procparse_psi_some(content, &total) : -EIO;
+	if (r < 0 || read_us == before_us)
+		return r;
+	s->of[i].ratio = -1;
+	if (before_us && read_us > before_us && total >= s->of[i].total) {
+		double ratio = (double)(total - s->of[i].total) / (double)(read_us - before_us);
+
+		s->of[i].ratio = ratio > 1 ? 1 : ratio;
+	}
+	s->of[i].total = total;
+	s->of[i].read_us = read_us;
+	return 0;
+}
+
 static int psi_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		    char *why)
 {
 	struct psi *s = state;
-	double dt_us = s->last_us && now_us > s->last_us ? (double)(now_us - s->last_us) : 0;
-	char content[512];
-	uint64_t total;
 	int got = 0, r = -EIO;
 
 	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++) {
-		if (s->fd[i] < 0)
+		if (!s->of[i].file)
 			continue;
-		r = readfile_once(s->fd[i], content, sizeof(content));
-		if (r > 0)
-			r = procparse_psi_some(content, &total);
-		if (r < 0)
-			continue;
-		got++;
-		if (dt_us > 0 && total >= s->total[i]) {
-			double ratio = (double)(total - s->total[i]) / dt_us;
-
-			sample_put(sample, psi_files[i].signal, ratio > 1 ? 1 : ratio, VIA_PSI);
-		}
-		s->total[i] = total;
+		r = psi_read(s, i, now_us, why);
+		got += r == 0 || r == -EAGAIN;
+		if (r == 0 && s->of[i].ratio >= 0)
+			sample_put(sample, psi_files[i].signal, s->of[i].ratio, VIA_PSI);
 	}
-	s->last_us = now_us;
 	return got ? 0 : r;
 }
 
@@ -120,8 +121,10 @@ const struct sensor_ops sensor_psi = { .name = "psi",
 
 /* ---- CPU ------------------------------------------------------------------------------------ */
 
+#define CPU_SIZE 512 /* the first line is enough */
+
 struct cpu {
-	int fd;
+	struct proc_file *file;
 	struct procparse_cpu last;
 	double busy, steal; /* as last put; -1: not yet */
 	bool primed;
@@ -129,7 +132,7 @@ struct cpu {
 
 static void cpu_close(void *state)
 {
-	close(((struct cpu *)state)->fd);
+	proc_file_close(((struct cpu *)state)->file);
 	free(state);
 }
 
@@ -141,7 +144,7 @@ static int cpu_open(const struct sensor_env *env, void **ret_state, char *why)
 	if (!s)
 		return -ENOMEM;
 	s->busy = s->steal = -1;
-	r = open_kept(env->proc_fd, "stat", &s->fd, why);
+	r = proc_file_open(env, "stat", CPU_SIZE, &s->file, why);
 	if (r < 0) {
 		free(s);
 		return r;
@@ -155,12 +158,13 @@ static int cpu_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 {
 	struct cpu *s = state;
 	struct procparse_cpu now;
-	char content[512]; /* the first line is enough */
+	char content[CPU_SIZE];
+	uint64_t read_us;
 	double all;
-	int r = readfile_once(s->fd, content, sizeof(content));
+	int r = proc_file_read(s->file, now_us, content, sizeof(content), &read_us, why);
 
 	if (r < 0 && r != -EFBIG)
-		return r;
+		return r == -EAGAIN ? 0 : r;
 	r = procparse_cpu(content, &now);
 	if (r < 0)
 		return r;
@@ -199,30 +203,19 @@ const struct sensor_ops sensor_cpu = { .name = "cpu",
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-struct memory {
-	int fd;
-};
-
 static int memory_open(const struct sensor_env *env, void **ret_state, char *why)
 {
-	struct memory *s = calloc(1, sizeof(*s));
-	int r;
+	struct proc_file *file;
+	int r = proc_file_open(env, "meminfo", PROCPARSE_MEMINFO_SIZE, &file, why);
 
-	if (!s)
-		return -ENOMEM;
-	r = open_kept(env->proc_fd, "meminfo", &s->fd, why);
-	if (r < 0) {
-		free(s);
-		return r;
-	}
-	*ret_state = s;
-	return 0;
+	if (r == 0)
+		*ret_state = file;
+	return r;
 }
 
 static void memory_close(void *state)
 {
-	close(((struct memory *)state)->fd);
-	free(state);
+	proc_file_close(state);
 }
 
 /* MemAvailable is the kernel's own estimate of what programs can get without swapping: page cache
@@ -230,12 +223,12 @@ static void memory_close(void *state)
 static int memory_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,
 		       char *why)
 {
-	char content[4096];
-	uint64_t all, available;
-	int r = readfile_once(((struct memory *)state)->fd, content, sizeof(content));
+	char content[PROCPARSE_MEMINFO_SIZE];
+	uint64_t all, available, read_us;
+	int r = proc_file_read(state, now_us, content, sizeof(content), &read_us, why);
 
 	if (r < 0 && r != -EFBIG)
-		return r;
+		return r == -EAGAIN ? 0 : r;
 	r = procparse_meminfo(content, &all, &available);
 	if (r < 0) {
 		snprintf(why, SENSOR_WHY_MAX, "/proc/meminfo holds no %s",

@@ -21,10 +21,12 @@ int shared_view_open(struct shared_view *view, struct worker *worker, worker_job
 	return r;
 }
 
-void shared_view_close(struct shared_view *view, void *context)
+bool shared_view_close(struct shared_view *view, void *context)
 {
-	worker_remove(view->worker, context);
+	if (!worker_remove(view->worker, context))
+		return false;
 	pthread_mutex_destroy(&view->lock);
+	return true;
 }
 
 void shared_view_put(struct shared_view *view, void *value, const void *fresh, size_t size)

@@ -4,6 +4,7 @@
 #define PENSTOCK_SENSOR_SHARED_VIEW_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "sensor/worker.h"
@@ -17,8 +18,9 @@ struct shared_view {
  * that DOES: ...". */
 int shared_view_open(struct shared_view *view, struct worker *worker, worker_job *look,
 		     void *context, const char *does, char *why);
-/* Waits until the job does not look any more. */
-void shared_view_close(struct shared_view *view, void *context);
+/* The job does not run any more. False: see worker_remove(); the caller must never free the context
+ * then. */
+bool shared_view_close(struct shared_view *view, void *context);
 /* The job: `value`, of `size` bytes, is `fresh` now. */
 void shared_view_put(struct shared_view *view, void *value, const void *fresh, size_t size);
 /* The tick. False: the value is being written. */

@@ -305,8 +305,7 @@ bool spool_watch_read(struct spool_watch *w, struct spool *ret)
 
 void spool_watch_close(struct spool_watch *w)
 {
-	if (!w)
+	if (!w || !shared_view_close(&w->view, w))
 		return;
-	shared_view_close(&w->view, w);
 	free(w);
 }

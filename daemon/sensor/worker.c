@@ -14,11 +14,12 @@ struct job {
 	worker_job *look; /* NULL: free */
 	void *context;
 	uint64_t due_us;
+	bool left; /* removed while it ran */
 };
 
 struct worker {
 	pthread_t thread;
-	bool begun; /* the tick's own */
+	bool begun, left; /* the tick's own: there is a thread; it was left behind */
 	bool ended; /* under the lock: the thread has finished with this job */
 	pthread_mutex_t lock;
 	/* wakes the thread; wakes those that wait for the end of a job or of the thread */
@@ -54,6 +55,8 @@ static void work(struct worker *l, struct job *job)
 	l->at_work = NULL;
 	/* Pressure that began meanwhile was not seen by this run. */
 	job->due_us = clock_monotonic_us() + (idle && !l->idle ? 0 : again_us);
+	if (job->left)
+		*job = (struct job){ 0 };
 	pthread_cond_broadcast(&l->looked);
 }
 
@@ -117,21 +120,38 @@ int worker_add(struct worker *l, worker_job *look, void *context)
 	return r;
 }
 
-void worker_remove(struct worker *l, void *context)
+/* The lock is held. False: it still runs. */
+static bool await_job(struct worker *l, const struct job *job, uint64_t most_us)
 {
+	uint64_t until_us = clock_monotonic_us() + most_us, now_us;
+
+	while (l->at_work == job && (now_us = clock_monotonic_us()) < until_us)
+		wait_us(&l->looked, &l->lock, until_us - now_us);
+	return l->at_work != job;
+}
+
+bool worker_remove(struct worker *l, void *context)
+{
+	bool removed = true;
+
 	if (!l)
-		return;
+		return true;
+	if (l->left)
+		return false;
 	pthread_mutex_lock(&l->lock);
 	for (unsigned i = 0; i < WORKER_JOBS; i++) {
 		struct job *job = &l->jobs[i];
 
-		if (!job->look || job->context != context)
+		if (!job->look || job->context != context || job->left)
 			continue;
-		while (l->at_work == job)
-			pthread_cond_wait(&l->looked, &l->lock);
-		*job = (struct job){ 0 };
+		job->left = !await_job(l, job, WORKER_REMOVE_US);
+		if (job->left)
+			removed = false;
+		else
+			*job = (struct job){ 0 };
 	}
 	pthread_mutex_unlock(&l->lock);
+	return removed;
 }
 
 void worker_set_idle(struct worker *l, bool idle)
@@ -178,6 +198,7 @@ bool worker_end(struct worker *l, uint64_t most_us)
 	else
 		pthread_detach(l->thread);
 	l->begun = false;
+	l->left = !ended;
 	return ended;
 }
 
@@ -185,10 +206,6 @@ void worker_close(struct worker *l)
 {
 	if (!l)
 		return;
-	if (l->begun) {
-		order_end(l);
-		pthread_join(l->thread, NULL);
-	}
 	pthread_cond_destroy(&l->wake);
 	pthread_cond_destroy(&l->looked);
 	pthread_mutex_destroy(&l->lock);

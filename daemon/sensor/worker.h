@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #define WORKER_JOBS 4
+#define WORKER_REMOVE_US 500000
 
 struct worker;
 /* Runs once, and returns in how many us it wants to run again. `idle`: there is no pressure, so it
@@ -19,8 +20,10 @@ typedef uint64_t worker_job(void *context, bool idle);
 int worker_open(struct worker **ret_worker);
 /* 0, or -errno when no thread can be created (-ENOSPC: too many jobs). */
 int worker_add(struct worker *worker, worker_job *look, void *context);
-/* Waits until the job does not run any more. */
-void worker_remove(struct worker *worker, void *context);
+/* The job does not run any more. False: it has been running for longer than WORKER_REMOVE_US, or
+ * the thread was left behind. Then the thread still uses the context, so the caller must never free
+ * it. */
+bool worker_remove(struct worker *worker, void *context);
 /* From the tick. Never blocks. */
 void worker_set_idle(struct worker *worker, bool idle);
 /* Set when the thread has to end: a long job stops early. */
@@ -29,7 +32,7 @@ const volatile bool *worker_stop(const struct worker *worker);
  * `most_us`. Then the thread is left behind, and ends when the job returns. Until then it uses the
  * worker and that job's context, so the caller must never free them. */
 bool worker_end(struct worker *worker, uint64_t most_us);
-/* Waits for a running job, however long it takes. */
+/* For a worker whose thread has ended (worker_end()) or has never begun. NULL is fine. */
 void worker_close(struct worker *worker);
 
 #endif

@@ -12,6 +12,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.cgroup import ahead
+from lib.fuse import Served
 from lib.place import wait_for
 from lib.smtp import Client, deliver
 from lib.tap import Skip, check, test
@@ -284,6 +285,55 @@ def _():
             pass
         wait_for(lambda: os.path.exists(queue + "/asked"), "the thread that hangs again")
         w.daemon.stop()
+
+
+@test("a program serves files of /proc and hangs, as lxcfs may in LXC: no tick waits, and no reload, it is said, mail flows; what comes back is used again")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    conf = directory + "/penstock.conf"
+    hung = ("cpu", "memory", "psi", "disk")
+
+    def configure(code):
+        with open(conf, "w") as f:
+            f.write(f"[service.mx]\nreply_code = {code}\n")
+
+    def states():
+        return {name: w.daemon.status()["sensors"][name] for name in hung}
+
+    def told():
+        return all(s["state"] == "quarantined" and "does not answer" in s.get("reason", "") for s in states().values())
+
+    def well():
+        signals = w.daemon.status()["resources"]
+        return "cpu_busy_ratio" in signals["cpu"]["signals"] and "mem_used_ratio" in signals["memory"]["signals"] and \
+            "cpu_stall_ratio" in signals["cpu"]["signals"] and all(s["state"] == "ok" for s in states().values())
+    configure(451)
+    with Served(["pressure/cpu", "pressure/memory", "pressure/io", "stat", "meminfo", "diskstats"]) as lxcfs, \
+            World(directory, argv=["-c", conf], prefix=lxcfs.prefix()) as w:
+        try:
+            wait_for(well, lambda: f"what is served is used: {states()}")
+            ticks(w, 20)
+            lxcfs.hang()
+            ticks(w, 20)
+            wait_for(told, lambda: f"each is told: {states()}")
+            several_served(w)
+            for code in (421, 451):
+                configure(code)
+                w.daemon.ctl("reload", check=0)
+            w.daemon.logged("Cannot end the thread that reads files of /proc")
+            several_served(w)
+            lxcfs.go_on()
+            wait_for(well, lambda: f"all are used again: {states()}")
+            lxcfs.hang()
+            wait_for(told, lambda: f"each is told again: {states()}")
+            # The kernel ends a process when its files are closed, of which it tells the program that serves them.
+            w.daemon.kill(signal.SIGTERM)
+            w.daemon.logged("penstockd stops")
+            w.mail_flows()
+            lxcfs.go_on()
+            check(w.daemon.process.wait(120) == 0, w.daemon.output())
+        finally:
+            lxcfs.go_on()  # else nothing could end who waits for it
 
 
 @test("netlink overrun: thousands of link changes while the daemon cannot read: it finds the truth again, mail flows")

@@ -220,6 +220,12 @@ static void several_services_in_groups_of_their_own(void **state)
 	assert_string_equal(m.group[1].unified, "./system.slice/submission.service");
 }
 
+static void end_worker(struct worker *worker)
+{
+	assert_true(worker_end(worker, 60000000));
+	worker_close(worker);
+}
+
 /* The sensor over the tree: the nearest limit above counts, memory.high is one. */
 static void its_memory_and_io(void **state)
 {
@@ -252,7 +258,7 @@ static void its_memory_and_io(void **state)
 	assert_near(sample.value[SIGNAL_MTA_IOS_PER_S], 100, 1e-6);
 	sensor_cgroup.close(cgroup);
 	mta_watch_close(env.mta);
-	worker_close(env.worker);
+	end_worker(env.worker);
 }
 
 /* The whole thread over a cgroup2 tree: the mail server is not its own neighbour. */
@@ -285,7 +291,7 @@ static void neighbours_in_cgroup2(void **state)
 	assert_near(seen.who[RESOURCE_MEMORY].share, 1, 1e-6);
 	neighbour_watch_close(watch);
 	mta_watch_close(env.mta);
-	worker_close(env.worker);
+	end_worker(env.worker);
 }
 
 /* A host with cgroup v1 and a container of docker: only v1 has the server's group. */
@@ -389,7 +395,7 @@ static void its_cpu_and_memory_in_v1(void **state)
 	assert_false(sample_has(&sample, SIGNAL_MTA_CPU_CORES));
 	sensor_cgroup.close(cgroup);
 	mta_watch_close(env.mta);
-	worker_close(env.worker);
+	end_worker(env.worker);
 	close(env.proc_fd);
 }
 
@@ -424,7 +430,7 @@ static void neighbours_in_v1(void **state)
 	assert_true(seen.who[RESOURCE_CPU].use > 1);
 	neighbour_watch_close(watch);
 	mta_watch_close(env.mta);
-	worker_close(env.worker);
+	end_worker(env.worker);
 	close(env.proc_fd);
 }
 

@@ -45,6 +45,7 @@ static void each_job_at_its_own_rate(void **state)
 	wait_looks(&quick, 20);
 	wait_looks(&slow, 1);
 	assert_int_equal(atomic_load(&slow.looks), 1);
+	assert_true(worker_end(l, HOUR_US));
 	worker_close(l);
 }
 
@@ -68,6 +69,7 @@ static void what_presses_is_looked_at_at_once(void **state)
 			nanosleep(&pause, NULL);
 		}
 	}
+	assert_true(worker_end(l, HOUR_US));
 	worker_close(l);
 }
 
@@ -84,14 +86,14 @@ static void a_job_that_is_removed_looks_no_more(void **state)
 	}
 	assert_int_equal(worker_add(l, look, &more), -ENOSPC);
 	wait_looks(&jobs[0], 3);
-	worker_remove(l, &jobs[0]);
+	assert_true(worker_remove(l, &jobs[0]));
 	looks = atomic_load(&jobs[0].looks);
 	wait_looks(&jobs[1], atomic_load(&jobs[1].looks) + 10);
 	assert_int_equal(atomic_load(&jobs[0].looks), looks);
 	assert_int_equal(worker_add(l, look, &more), 0);
 	wait_looks(&more, 1);
 	assert_true(worker_end(l, HOUR_US));
-	worker_remove(l, &more);
+	assert_true(worker_remove(l, &more));
 	worker_close(l);
 	assert_int_equal(worker_add(NULL, look, &more), -ENOMEM);
 }
@@ -112,23 +114,54 @@ static uint64_t hang(void *context, bool idle)
 	return HOUR_US;
 }
 
+static void wait_true(atomic_bool *what)
+{
+	const struct timespec pause = { 0, 2000000 };
+
+	for (int tries = 0; !atomic_load(what); tries++) {
+		assert_true(tries < 15000);
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* A dead file system. Both stay as they are: the thread has them. */
 static void nobody_waits_for_a_job_that_hangs(void **state)
 {
 	static struct hanging h;
 	static struct worker *l;
-	const struct timespec pause = { 0, 2000000 };
 
 	assert_int_equal(worker_open(&l), 0);
 	assert_int_equal(worker_add(l, hang, &h), 0);
-	for (int tries = 0; !atomic_load(&h.begun) && tries < 15000; tries++)
-		nanosleep(&pause, NULL);
+	wait_true(&h.begun);
 	assert_false(worker_end(l, 10000));
 	assert_true(*worker_stop(l));
+	assert_false(worker_remove(l, &h));
 	atomic_store(&h.over, true);
-	for (int tries = 0; !atomic_load(&h.ended) && tries < 15000; tries++)
-		nanosleep(&pause, NULL);
-	assert_true(atomic_load(&h.ended));
+	wait_true(&h.ended);
+}
+
+/* A sensor is opened again while its job hangs: the new job waits for its turn, and the old one has
+ * none any more. */
+static void a_job_that_hangs_is_removed_without_waiting_for_it(void **state)
+{
+	struct looker next_one = { .rest_us = 1000 };
+	static struct hanging h;
+	struct worker *l;
+
+	assert_int_equal(worker_open(&l), 0);
+	assert_int_equal(worker_add(l, hang, &h), 0);
+	wait_true(&h.begun);
+	assert_false(worker_remove(l, &h));
+	assert_int_equal(worker_add(l, look, &next_one), 0);
+	assert_int_equal(atomic_load(&next_one.looks), 0);
+	atomic_store(&h.over, true);
+	wait_looks(&next_one, 5);
+	/* Its place is free. */
+	for (int i = 0; i < WORKER_JOBS - 1; i++)
+		assert_int_equal(worker_add(l, look, &next_one), 0);
+	assert_int_equal(worker_add(l, look, &next_one), -ENOSPC);
+	assert_true(worker_end(l, HOUR_US));
+	worker_close(l);
 }
 
 int main(void)
@@ -138,6 +171,7 @@ int main(void)
 		cmocka_unit_test(what_presses_is_looked_at_at_once),
 		cmocka_unit_test(a_job_that_is_removed_looks_no_more),
 		cmocka_unit_test(nobody_waits_for_a_job_that_hangs),
+		cmocka_unit_test(a_job_that_hangs_is_removed_without_waiting_for_it),
 	};
 
 	return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
