@@ -104,7 +104,7 @@ def serve(drop):
                 wait_for(lambda: get("/readyz").endswith("200"), "the daemon to be ready")
                 programs.append(run_in(root, "/usr/sbin/penstock-proxy", log, drop))
                 wait_for(lambda: greeting().startswith("220"), "a greeting through the proxy")
-                check(get("/healthz").startswith("ok"), get("/healthz"))
+                wait_for(lambda: get("/healthz").startswith("ok"), lambda: f"its health: {get('/healthz')}")
                 wait_for(lambda: '"front"' in get("/status.json") or "proxy" in get("/status.json"), "the daemon to see the proxy")
             return open(root + "/../log").read()
         except AssertionError as error:

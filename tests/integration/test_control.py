@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Program
+from lib.programs import Daemon, Program, answered
 from lib.tap import Skip, check, test
 from lib.varlink import CONNECT, as_nobody, varlink
 from lib.world import World
@@ -75,10 +76,9 @@ def _():
         lines = [l for l in text.splitlines() if not l.startswith("#")]
         keys = [l.rsplit(" ", 1)[0] for l in lines]
         check(len(keys) == len(set(keys)), "a series stands twice")
-        import urllib.request
         request = urllib.request.Request(f"http://127.0.0.1:{w.daemon.http}/metrics",
                                          headers={"Accept": "application/openmetrics-text; version=1.0.0"})
-        with urllib.request.urlopen(request) as answer:
+        with answered(lambda: urllib.request.urlopen(request)) as answer:
             body = answer.read().decode()
             check(answer.headers["Content-Type"].startswith("application/openmetrics-text"), "type")
             check(body.endswith("# EOF\n"), "EOF")
@@ -88,12 +88,12 @@ def _():
 @test("page, healthz, readyz; an error for the rest; a request without an end is let go")
 def _():
     with world() as w:
-        page = w.daemon.get("/")
+        page = w.daemon.document("/")
         check("<h1>mx.example.org</h1>" in page and "Pressure" in page, page[:200])
-        check(w.daemon.get("/healthz") == "ok\n" and w.daemon.get("/readyz") == "ok\n", "health")
+        check(w.daemon.document("/healthz") == "ok\n" and w.daemon.document("/readyz") == "ok\n", "health")
         for path in ("/nothing", "/../etc/passwd", "//"):
             try:
-                w.daemon.get(path)
+                w.daemon.document(path)
                 raise AssertionError(path)
             except urllib.error.HTTPError as error:
                 check(error.code == 404, f"{path}: {error.code}")
@@ -110,7 +110,7 @@ def _():
             s.sendall(b"GET / HT")
             s.settimeout(120)
             check(s.recv(1000) == b"", "a request without an end is closed")
-        check(w.daemon.get("/healthz") == "ok\n", "alive after that")
+        check(w.daemon.document("/healthz") == "ok\n", "alive after that")
 
 
 @test("drain, resume and mode do what they say, are seen by watch, and end by themselves with --for")
@@ -121,7 +121,7 @@ def _():
         w.daemon.ctl("drain", "--reason", "kernel <update>", check=0)
         s = w.daemon.wait_status(lambda s: s["state"] == "draining", "draining")
         check(s["order_reason"] == "kernel <update>", "the reason")
-        check("kernel &lt;update&gt;" in w.daemon.get("/"), "escaped on the page")
+        check("kernel &lt;update&gt;" in w.daemon.document("/"), "escaped on the page")
         watch.logged("draining")
         check("451 4.3.2 mx.example.org" in w.daemon.ctl("explain", check=0).stdout, "explain tells the reply")
         w.daemon.ctl("resume", check=0)

@@ -145,7 +145,7 @@ def _():
         seen = one.until(lambda x: [h["state"] for h in x["hosts"]] == ["draining", "draining", "serving"], "all are seen")
         check([h["own"] for h in seen["hosts"]] == [True, False, False] and seen["records_refused"] == 0, f"{seen}")
         check(one.daemon.metric("penstock_fleet_connected") == 1 and one.daemon.metric("penstock_fleet_hosts") == 3, "metrics")
-        check("mx3.example.org" in one.daemon.get("/"), "the page")
+        check("mx3.example.org" in one.daemon.document("/"), "the page")
         # A new host learns what was said before it came.
         two.attempt("127.6.0.1")
         three.knows("127.6.0.1", "1 attempt", "told")

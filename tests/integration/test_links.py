@@ -11,7 +11,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
-from lib.place import wait_for
+from lib.place import LONG, wait_for
 from lib.rtnl import Rtnl
 from lib.tap import Skip, check, test
 from lib.world import World
@@ -110,7 +110,7 @@ def _():
         return w.daemon.metric("penstock_tick_duration_seconds_count")
     with world({"nic.interfaces": "lo"}) as w:
         w.wait_signal("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
-        with Rtnl(30) as other:
+        with Rtnl(LONG) as other:
             before = ticks()
             wait_for(lambda: ticks() >= before + 10, "ten ticks")
             check(other.held.is_set(), "they go by meanwhile")
@@ -136,7 +136,7 @@ def _():
     with World(directory, server=None, proxy=False, argv=["-c", path]) as w:
         w.wait_signal("nic", "nic_rx_bytes_per_s", lambda v: v >= 0)
         before = entries("task"), entries("fd")
-        with Rtnl(30) as other:
+        with Rtnl(LONG) as other:
             for code in (421, 451, 421, 451):
                 configure(code)
                 w.daemon.ctl("reload", check=0)

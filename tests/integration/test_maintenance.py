@@ -9,7 +9,8 @@ import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
-from lib.place import wait_for
+from lib.place import LONG, wait_for
+from lib.programs import answered
 from lib.smtp import Client
 from lib.tap import check, test
 from lib.world import PORT, World
@@ -56,7 +57,7 @@ class Site(World):
 
 def customers_read(pattern):
     def reads():
-        with urllib.request.urlopen(f"http://127.0.0.1:{PUBLIC}/", timeout=30) as answer:
+        with answered(lambda: urllib.request.urlopen(f"http://127.0.0.1:{PUBLIC}/", timeout=LONG)) as answer:
             return re.search(pattern, re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", answer.read().decode())))
     return wait_for(reads, f"customers to read {pattern!r}")
 
@@ -71,7 +72,7 @@ def _():
         check(s["state"] != "maintenance" and s["maintenance"]["now"] is None and next_one["reason"] == "kernel updates", s["maintenance"])
         text = " ".join(w.daemon.ctl("status", check=0).stdout.split())
         check(f"maintenance from {next_one['begin']} to {next_one['end']}: kernel updates" in text, text)
-        page = w.daemon.get("/")
+        page = w.daemon.document("/")
         check(f"Planned maintenance from {next_one['begin']} to {next_one['end']}: kernel updates." in page, page)
         begin = w.daemon.metric("penstock_maintenance_begin_timestamp_seconds")
         check(abs(begin - time.time() - 1800) < 600, begin)

@@ -257,7 +257,7 @@ def _(server):
         w.penstock.daemon.wait_status(lambda s: s["decisions"]["by_front"]["milter"]["deferred"] >= 2, "the count")
         w.resume()
         mail(port=w.port)
-        wait_for(lambda: w.kept() == 2, f"two messages; there are {w.kept()}")
+        wait_for(lambda: w.kept() == 2, lambda: f"two messages; there are {w.kept()}")
         w.penstock.daemon.stop()
         w.penstock.start_daemon({"service.mx.reply_code": "421"})
         w.penstock.daemon.ctl("drain", check=0)
@@ -275,7 +275,7 @@ def _(server):
 def _(server):
     with MailHost(server, flow.PRESSED) as w:
         flow.pressed(MAIL, w.port)
-        wait_for(lambda: w.kept() == 1, f"one message; there are {w.kept()}")
+        wait_for(lambda: w.kept() == 1, lambda: f"one message; there are {w.kept()}")
 
 
 @for_each_server("penstockd stopped, killed or hung under load: mail flows, at once or a second later; a restart is picked up")
@@ -286,7 +286,7 @@ def _(server):
         hung = flow.outages(w.penstock, w.drain, w.resume, port=w.port)
         check(min(hung) > 0.5, f"the timeout of the page is what is waited for: {hung}")
         check(min(hung) < 10, f"and not much more: {hung}")
-        wait_for(lambda: w.kept() == 84, f"84 messages; there are {w.kept()}")
+        wait_for(lambda: w.kept() == 84, lambda: f"84 messages; there are {w.kept()}")
 
 
 place.isolate(postfix.prepare, sendmail.prepare)

@@ -145,7 +145,7 @@ def _(release):
         mail()
         hung = flow.outages(w, w.drain, w.resume)
         check(min(hung) < 10, f"not much more than a second: {hung}")
-        wait_for(lambda: w.server.queued() >= 71, f"71 messages; there are {w.server.queued()}")
+        wait_for(lambda: w.server.queued() >= 71, lambda: f"71 messages; there are {w.server.queued()}")
 
 
 place.isolate(opensmtpd.prepare)

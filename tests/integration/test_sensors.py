@@ -2,6 +2,7 @@
 """Every sensor against the real kernel: its signal is there, from the source it names, and moves when it is provoked."""
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,11 +18,20 @@ from lib.sensing import bare_world, bpf_or_skip
 from lib.tap import Skip, check, test
 
 
+def cpu_stalls():
+    """The part of half a second in which some task of this machine waited for a CPU: what else runs here counts, too."""
+    def read():
+        with open("/proc/pressure/cpu") as f:
+            return int(re.search(r"^some .*total=(\d+)", f.read(), re.M)[1]), time.monotonic()
+    (before, began), _, (after, ended) = read(), time.sleep(0.5), read()
+    return (after - before) / 1e6 / (ended - began)
+
+
 @test("CPU: run-queue latency by BPF and stalls by PSI rise under more tasks than cores, and fall again", quiet=True)
 def _():
     with bare_world() as w:
         bpf_or_skip(w)
-        before = w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")  # what others on this machine cause
+        w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")
         spinners = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(3 * os.cpu_count())]
         try:
             w.wait_signal("cpu", "runq_p99_us", lambda v: v > 1500, "bpf")
@@ -32,7 +42,7 @@ def _():
             for s in spinners:
                 s.kill()
                 s.wait()
-        w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v < max(0.5, before + 0.05), "psi")
+        w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v < max(0.5, cpu_stalls() + 0.15), "psi")
 
 
 @test("disk: block I/O latency by BPF, rates and await from proc; stalls by PSI")

@@ -35,13 +35,16 @@ def isolate(*prepare):
 
 
 def wait_for(condition, what, seconds=LONG, every=0.05):
-    """Returns the first true value of condition(); fails after a generous bound. `what`: a text, or a function that gives it then."""
+    """Returns the first true value of condition(); fails after a generous bound. `what`: a text, or a function that gives it then. A second at
+    most counts for each look: a machine that stood still meanwhile stood still for what is waited for, too."""
     seconds *= PATIENCE
-    until = time.monotonic() + seconds
+    waited, last = 0, time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > until:
+        now = time.monotonic()
+        waited, last = waited + min(now - last, 1), now
+        if waited > seconds:
             raise AssertionError(f"waited {seconds} s in vain for {what() if callable(what) else what}")
         time.sleep(every)
