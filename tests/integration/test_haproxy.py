@@ -398,6 +398,7 @@ def _(release):
         check(mode == ("spop" if release == "forky" else "tcp"), f"HAProxy asks in its mode {mode}")
         send(1)
         s.daemon.ctl("drain", check=0)
+        s.until(b"451 4.3.2 ").close()
         with s.until(b"451 4.3.2 ") as c:
             check(b"server shutdown in progress" in c.greeting, f"{c.greeting!r}")
             check(c.say(b"EHLO x") == c.greeting and c.say(b"QUIT").startswith(b"221"), "the same until QUIT")
