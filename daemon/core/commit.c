@@ -2,7 +2,8 @@
  * does not depend on how many are busy: a commit that all sessions share takes as long for two
  * as for two hundred, and a smaller window would only get less done. The part that grows with
  * the busy sessions is a queue. Found by regression of T on the busy sessions, over several
- * commits. */
+ * commits. T is that of the sessions that have ended: a commit completes none or a hundred, so
+ * that busy over completions is anything from half a commit to many. */
 #include "core/window_parts.h"
 
 /* It is another disk or another load: what was seen before does not apply to it. */
@@ -13,20 +14,22 @@ static bool jumps(const struct commit *c, double time_s)
 
 static void regress(struct commit *c, double time_s, double dt)
 {
-	double busy_off, time_off;
+	double busy_off, time_off, means_s;
 
 	if (jumps(c, time_s))
 		*c = (struct commit){ .time_s = c->time_s,
 				      .busy = c->busy,
-				      .jobs = c->jobs,
 				      .busy_mean = c->busy,
 				      .time_mean = time_s };
+	/* Plain means at first: what was seen first has no weight of its own. */
+	c->seen_s += dt;
+	means_s = fmin(c->seen_s, COMMIT_MEANS_S);
 	busy_off = c->busy - c->busy_mean;
 	time_off = time_s - c->time_mean;
-	smooth_step(&c->busy_mean, c->busy, dt, COMMIT_MEANS_S);
-	smooth_step(&c->time_mean, time_s, dt, COMMIT_MEANS_S);
-	smooth_step(&c->variance, busy_off * busy_off, dt, COMMIT_MEANS_S);
-	smooth_step(&c->covariance, busy_off * time_off, dt, COMMIT_MEANS_S);
+	smooth_step(&c->busy_mean, c->busy, dt, means_s);
+	smooth_step(&c->time_mean, time_s, dt, means_s);
+	smooth_step(&c->variance, busy_off * busy_off, dt, means_s);
+	smooth_step(&c->covariance, busy_off * time_off, dt, means_s);
 }
 
 /* The part of T that does not grow with the busy, s. */
@@ -37,16 +40,15 @@ static double constant_part(const struct commit *c)
 	return clamp_double(own_s, 0, COMMIT_MAX_S);
 }
 
-double commit_step(struct commit *c, const struct observation *o)
+double commit_step(struct commit *c, const struct observation *o, const struct rates *r)
 {
 	double spread;
 
 	smooth_step(&c->busy, o->busy, o->dt, TAU_COST_S);
-	smooth_step(&c->jobs, o->completed, o->dt, TAU_COST_S);
-	if (o->io <= o->cpu || o->server & SERVER_SHORT_OF_SLOTS || c->jobs < TELLS_MIN_PER_S ||
+	if (o->io <= o->cpu || o->server & SERVER_SHORT_OF_SLOTS || r->done < TELLS_MIN_PER_S ||
 	    !window_has(o->config, WINDOW_PART_BASE))
 		return c->time_s;
-	regress(c, c->busy / c->jobs, o->dt);
+	regress(c, r->done_time / r->done, o->dt);
 	spread = COMMIT_SPREAD * c->busy_mean;
 	if (c->variance >= spread * spread && c->variance > 0)
 		smooth_step(&c->time_s, constant_part(c), o->dt, BASE_FAST_S);

@@ -197,12 +197,13 @@ static double capacity_law(struct window *w, struct observation *o)
 {
 	bool disk = o->io > o->cpu;
 	double good_s = fmax(disk ? TIME_GOOD_DISK_S : TIME_GOOD_S, spread_time(w));
-	double objective_s = disk ? TIME_OBJECTIVE_DISK_S : TIME_OBJECTIVE_S, most, calm;
+	double objective_s = disk ? TIME_OBJECTIVE_DISK_S : TIME_OBJECTIVE_S;
+	double commit_s, most, calm;
 	struct window_view *v = &w->view;
 
 	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_MAX_S);
-	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_step(&w->commit, o),
-				&o->confined);
+	commit_s = commit_step(&w->commit, o, &w->rates);
+	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_s, &o->confined);
 	v->unloaded_s = w->unloaded.time_s;
 	lag_step(&w->capacity, o, v->unloaded_s);
 	most = job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);

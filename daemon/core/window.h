@@ -165,7 +165,8 @@ struct unloaded {
 /* commit.c: what of a disk's time does not grow with the busy. */
 struct commit {
 	double time_s;
-	double busy, jobs; /* smoothed over several commits; busy / jobs: T */
+	double busy; /* smoothed over several commits */
+	double seen_s; /* how long since the disk or the load was another */
 	double busy_mean, time_mean, variance, covariance; /* of T on the busy */
 };
 

@@ -74,7 +74,8 @@ bool growth_freeze_step(struct growth_freeze *growth_freeze, const struct observ
 			enum window_law law);
 
 /* commit.c: what of a disk's time does not grow with the busy, s. */
-double commit_step(struct commit *commit, const struct observation *observation);
+double commit_step(struct commit *commit, const struct observation *observation,
+		   const struct rates *rates);
 /* unloaded.c: T less what a session costs an unloaded server, s; learns that part, which is at
  * least `commit_s`. `*ret_confined`: learned behind a window that is nearly shut. */
 double unloaded_step(struct unloaded *unloaded, const struct observation *observation,
