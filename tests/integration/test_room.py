@@ -378,7 +378,7 @@ def _():
         w.wait(lambda s: s["held"] == 400, "all are held")
         check(w.daemon.metric('penstock_held_connections{service="mx"}') == 400, "the gauge")
         words = w.daemon.ctl("status", check=None).stdout
-        check("held" in words, words)
+        check("waiting for a place 400" in words, words)
         for c in clients[:100]:
             c.close()
         w.wait(lambda s: s["held"] == 300 and s["held_left"] == 100, "left")
