@@ -7,7 +7,11 @@
 
 #define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
 #define SMTP_TURNS_PER_JOB 8 /* as SMTP_TRACK_TURNS_PER_JOB of core/smtp_track.h */
-#define SMTP_OVERTAKEN_MIN 8 /* as OVERTAKEN_MIN of core/overtaken.h */
+/* As OVERTAKEN_MIN, BOUNDS_ONCE, BOUNDS_MORE_MAX and OWED_LONG_US of core/overtaken.h. */
+#define SMTP_OVERTAKEN_MIN 8
+#define SMTP_BOUNDS_ONCE 4096
+#define SMTP_BOUNDS_MORE_MAX (29 * SMTP_BOUNDS_ONCE)
+#define SMTP_OWED_LONG_NS 10000000000ull
 #define SMTP_PORTS 16 /* watched, a power of two */
 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
 #define SMTP_WHEEL 1024
@@ -90,8 +94,8 @@ struct smtp_port {
 	int64_t ungreeted;
 	int64_t seeded, seeded_ungreeted, seeded_busy; /* of the above, not yet tied to a socket */
 	int64_t busy; /* the client spoke last, or waits for its greeting */
-	int64_t stuck; /* owed an answer for very long, or overtaken: not in `busy` */
-	uint64_t turns, turns_log2_us; /* answers, and the sum of the logarithms of their times */
+	int64_t stuck; /* overtaken, or owed an answer for very long: not in `busy` */
+	uint64_t bounds_more; /* `more` of core/overtaken.h */
 	/* Time that sessions were busy, over all, is busy_ns + (busy - seeded_busy) * now -
 	 * busy_since_ns. */
 	uint64_t busy_ns, busy_since_ns;
@@ -107,12 +111,15 @@ struct smtp_session {
 	uint64_t server_ns; /* sum of what the server took, while it was not stuck */
 	uint64_t stuck_since_ns, was_stuck_ns; /* was: sum of the time in which it was stuck */
 	uint64_t overtaken_at; /* so many greetings given, and it has been overtaken */
+	uint64_t asked_at; /* with `asked`: jobs done when it asked for what it is owed */
+	uint32_t before; /* so many sessions were owed something then */
 	uint32_t slot; /* of the port */
 	uint32_t turns; /* answers that the server gave */
 	uint8_t busy, spoke; /* spoke: the client did, after the greeting */
 	uint8_t wheeled; /* waits for its greeting, and has not been overtaken */
-	uint8_t stuck; /* owed an answer for very long, or overtaken, and not counted as busy */
-	uint8_t pad[4];
+	uint8_t stuck; /* overtaken, or owed an answer for very long, and not counted as busy */
+	uint8_t asked; /* it is owed an answer, and not the greeting */
+	uint8_t pad[7];
 };
 
 /* A session that was open before the probe: user space enters it once, by its tuple. */

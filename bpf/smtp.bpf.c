@@ -17,8 +17,7 @@
  * the server's end: once a tick each busy session is checked, and if its server has read all
  * data and sleeps waiting for this very socket, it owes nothing. For servers that sleep in
  * epoll_wait() this shows nothing, since epoll always waits: for them only who spoke last
- * counts, until the session is stuck. A session that others have overtaken on the way to their
- * greeting is stuck, too.
+ * counts, until the session is stuck. It cannot tell a 421 from the answer that was owed.
  *
  * tests/smtp/dialogues.h is the table of what this program and the proxy's core/smtp_track.h
  * must both see, and where they cannot agree. */
@@ -75,7 +74,6 @@ const volatile uint32_t netns_inum = 0;
 const volatile uint16_t watched[SMTP_PORTS] = {};
 const volatile uint8_t client_first
 	[SMTP_PORTS] = {}; /* TLS from the first octet: the server owes nothing before */
-uint64_t stuck_ns = 0; /* after which a session is stuck; 0: never */
 struct smtp_port ports[SMTP_PORTS] = {};
 uint64_t sessions_lost = 0; /* the map was full */
 
@@ -102,6 +100,42 @@ static inline void wheel_add(struct smtp_port *port, u64 opened_ns, int by)
 	__sync_fetch_and_add(&port->wheel[slot], by);
 }
 
+/* As core/overtaken.h has it, from here to is_overtaken(). */
+static inline void note_ask(struct smtp_port *port, struct smtp_session *s)
+{
+	s->asked = s->greeted_ns != 0;
+	s->asked_at = port->completed;
+	s->before = port->busy > 0 ? (u32)port->busy : 0;
+}
+
+static inline void job_done(struct smtp_port *port)
+{
+	__sync_fetch_and_add(&port->completed, 1);
+	port->bounds_more -= port->bounds_more >> 8;
+}
+
+static inline void answered_late(struct smtp_port *port)
+{
+	u64 more = port->bounds_more;
+
+	more += (SMTP_BOUNDS_ONCE + more) / 2;
+	port->bounds_more = more < SMTP_BOUNDS_MORE_MAX ? more : SMTP_BOUNDS_MORE_MAX;
+}
+
+static inline int is_overtaken(const struct smtp_port *port, const struct smtp_session *s)
+{
+	u64 bound = (u64)s->before + SMTP_OVERTAKEN_MIN;
+
+	return s->asked && port->completed - s->asked_at >=
+				   s->before + bound + bound * port->bounds_more / SMTP_BOUNDS_ONCE;
+}
+
+static inline int is_owed_long(const struct smtp_port *port, const struct smtp_session *s, u64 now)
+{
+	return now > s->turned_ns + SMTP_OWED_LONG_NS +
+			     SMTP_OWED_LONG_NS / SMTP_BOUNDS_ONCE * port->bounds_more;
+}
+
 static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 now, u8 busy)
 {
 	if (s->stuck) {
@@ -118,6 +152,7 @@ static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 
 	s->busy = busy;
 	if (busy) {
 		s->turned_ns = now;
+		note_ask(port, s);
 		add(&port->busy, 1);
 		__sync_fetch_and_add(&port->busy_since_ns, now);
 	} else {
@@ -158,18 +193,15 @@ static inline void become_stuck(struct smtp_port *port, struct smtp_session *s, 
  * long. */
 static inline void answered(struct smtp_port *port, struct smtp_session *s, u64 now)
 {
-	u64 turned = s->turned_ns;
-
 	if (!s->busy && !s->stuck)
 		return;
+	if (s->stuck && s->asked)
+		answered_late(port);
+	s->asked = 0;
 	set_busy(port, s, now, 0);
 	s->turns++;
-	if (now > turned) {
-		__sync_fetch_and_add(&port->turns, 1);
-		__sync_fetch_and_add(&port->turns_log2_us, log2_u64((now - turned) / 1000));
-	}
 	if (s->turns % SMTP_TURNS_PER_JOB == 0)
-		__sync_fetch_and_add(&port->completed, 1);
+		job_done(port);
 }
 
 static inline void greeted(struct smtp_port *port, struct smtp_session *s, u64 now, u64 sent_ns)
@@ -266,7 +298,7 @@ static inline void close_seed(struct sock *sk)
 	if (seed.ungreeted)
 		wheel_add(port, seed.opened_ns, -1);
 	else
-		__sync_fetch_and_add(&port->completed, 1);
+		job_done(port);
 	__sync_fetch_and_add(&port->closed, 1);
 }
 
@@ -293,6 +325,8 @@ static inline struct smtp_session *adopt(struct sock *sk, int slot, u64 now)
 	}
 	port = &ports[s.slot & (SMTP_PORTS - 1)];
 	s.overtaken_at = when_overtaken(port);
+	if (s.busy)
+		note_ask(port, &s);
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&sessions_lost, 1);
 		if (known) {
@@ -341,7 +375,7 @@ static inline void close_session(struct sock *sk)
 	work = (s.server_ns & ((1ull << 56) - 1)) | (u64)(s.turns < 255 ? s.turns : 255) << 56;
 	bpf_map_update_elem(&ended, &t, &work, BPF_ANY);
 	if (s.spoke && s.turns > 1)
-		__sync_fetch_and_add(&port->completed, 1);
+		job_done(port);
 	__sync_fetch_and_add(&port->session_us, (now - s.opened_ns - s.was_stuck_ns) / 1000);
 	__sync_fetch_and_add(&port->server_us, s.server_ns / 1000);
 }
@@ -494,7 +528,7 @@ int smtp_look(struct bpf_iter__bpf_map_elem *ctx)
 		leave_wheel(port, s);
 	if (s->greeted_ns && server_waits(*key) && s->busy)
 		take_back(port, s);
-	else if ((overtaken || (stuck_ns && now > s->turned_ns + stuck_ns)) && s->busy)
+	else if ((overtaken || is_overtaken(port, s) || is_owed_long(port, s, now)) && s->busy)
 		become_stuck(port, s, now);
 	return 0;
 }

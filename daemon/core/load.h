@@ -28,8 +28,8 @@ struct load_service {
 	uint64_t held_admitted, held_in_vain, held_left;
 	double held; /* now */
 	double held_longest_s; /* how long the one of them who came first has waited */
-	/* in flight, and not in `busy`: owed an answer for many times the usual, or overtaken by
-	 * those who came later */
+	/* in flight, and not in `busy`: overtaken by those that came later, or owed an answer for
+	 * very long (core/overtaken.h) */
 	double stuck;
 };
 

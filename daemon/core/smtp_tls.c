@@ -71,7 +71,7 @@ void smtp_tls_client(struct smtp_track *t, uint64_t now_us, const char *bytes, s
 
 	/* Still talking: what it is owed counts from its last octet. */
 	if (t->busy)
-		smtp_turn_end(t, t->owed_since_us, false, change);
+		smtp_turn_end(t, t->owed_since_us, change);
 	t->client_us = now_us;
 	for (size_t n = 0; n < length;) {
 		n += read_record(&t->client, bytes + n, length - n, &type);
@@ -97,7 +97,6 @@ static void take_server_record(struct smtp_track *t, uint64_t now_us, uint8_t ty
 		uint64_t us = now_us > t->client_us ? now_us - t->client_us : 0;
 
 		change->unseen_busy_us += us;
-		change->turn_us += us;
 		t->server_us += us;
 		smtp_turn_count(t, change);
 	}

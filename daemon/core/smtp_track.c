@@ -218,7 +218,6 @@ static void take_unasked(struct smtp_track *t, uint64_t now_us, struct smtp_trac
 
 		t->mode = SMTP_TRACK_COMMAND;
 		change->unseen_busy_us += us;
-		change->turn_us += us;
 		t->server_us += us;
 		smtp_turn_count(t, change);
 	}
@@ -238,6 +237,7 @@ static void take_answer(struct smtp_track *t, uint64_t now_us, int code,
 	} else {
 		t->owed--;
 	}
+	change->shut |= code == 421;
 	if (code == 221 || code == 421)
 		t->closing = true;
 	if (t->closing || (asked && code == 354 && t->mode == SMTP_TRACK_COMMAND))
@@ -379,7 +379,7 @@ struct smtp_track_change smtp_track_end(struct smtp_track *t, uint64_t now_us, b
 {
 	struct smtp_track_change change = { 0 };
 
-	smtp_turn_end(t, now_us, false, &change);
+	smtp_turn_end(t, now_us, &change);
 	if (in_order && !t->turned_away && t->greeted && t->spoke && t->server_turns > 1) {
 		change.jobs = 1;
 		t->jobs++;

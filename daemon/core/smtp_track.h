@@ -24,9 +24,9 @@
  * SMTP_TRACK_QUIET_US, from its last octet on, until the server's next record. A closing alert owes
  * nothing, and neither does the end of a TLS 1.3 handshake.
  *
- * A session to which the server has owed an answer for many times the usual time
- * (smtp_usual_stuck_us()) is stuck. It counts as stuck and not as busy until the server answers.
- * Nothing that its client sends meanwhile changes that.
+ * A session to which the server has owed an answer for too long (core/overtaken.h) is stuck. It
+ * counts as stuck and not as busy until the server answers. Nothing that its client sends meanwhile
+ * changes that.
  *
  * What it cannot know: if a server accepts a dot between bare LFs as the end of a message, that
  * shows only when it answers; inside TLS, a message that stops in the middle of its text looks like
@@ -105,11 +105,11 @@ struct smtp_track {
 struct smtp_track_change {
 	int busy, stuck; /* -1, 0, 1 */
 	bool greeted; /* the first octet of the greeting came now */
+	bool shut; /* the server said 421: it ends the session, and answers nothing */
 	/* with `greeted`: '4' or '5', the first digit of a greeting that refuses; else 0 */
 	char turned_away;
 	unsigned jobs;
 	unsigned turns; /* that ended with an answer now */
-	uint64_t turn_us; /* what these took */
 	uint64_t unseen_busy_us; /* a busy time that had not shown in the gauge */
 };
 
@@ -126,16 +126,5 @@ struct smtp_track_change smtp_track_tick(struct smtp_track *track, uint64_t now_
 					 uint64_t stuck_us);
 /* The session ended; in order: by a FIN of either side, not by an error or a time-out. */
 struct smtp_track_change smtp_track_end(struct smtp_track *track, uint64_t now_us, bool in_order);
-
-/* What a turn of the server usually takes: a geometric mean of the last hundred or so, so that a
- * few that take for ever do not move it. Begins as zeros. */
-struct smtp_usual {
-	double log2_us;
-	uint64_t turns;
-};
-void smtp_usual_note(struct smtp_usual *usual, uint64_t turn_us);
-/* After how long a session that is owed an answer is stuck: 64 times the usual, at least 10 s, at
- * most 2 minutes (where the whole server is slow, the usual is long, and its sessions are load). */
-uint64_t smtp_usual_stuck_us(const struct smtp_usual *usual);
 
 #endif

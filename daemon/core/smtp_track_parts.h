@@ -11,10 +11,8 @@
 /* smtp_turn.c: whose turn it is. The server's turn begins with the first answer that it owes, and
  * ends when it has given all of them. */
 void smtp_turn_start(struct smtp_track *track, uint64_t since_us, struct smtp_track_change *change);
-/* `answered`: by the server; else the turn is over for another reason, and its time is no
- * sample. */
-void smtp_turn_end(struct smtp_track *track, uint64_t now_us, bool answered,
-		   struct smtp_track_change *change);
+/* The turn is over, by an answer or for another reason. */
+void smtp_turn_end(struct smtp_track *track, uint64_t now_us, struct smtp_track_change *change);
 /* One more turn is done; some of them make a job. */
 void smtp_turn_count(struct smtp_track *track, struct smtp_track_change *change);
 /* The server owes so many answers more. */

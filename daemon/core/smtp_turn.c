@@ -9,8 +9,7 @@ void smtp_turn_start(struct smtp_track *t, uint64_t since_us, struct smtp_track_
 	change->busy++;
 }
 
-void smtp_turn_end(struct smtp_track *t, uint64_t now_us, bool answered,
-		   struct smtp_track_change *change)
+void smtp_turn_end(struct smtp_track *t, uint64_t now_us, struct smtp_track_change *change)
 {
 	uint64_t us = now_us > t->owed_since_us ? now_us - t->owed_since_us : 0;
 
@@ -24,8 +23,6 @@ void smtp_turn_end(struct smtp_track *t, uint64_t now_us, bool answered,
 		return;
 	}
 	t->busy = t->stuck = false;
-	if (answered)
-		change->turn_us += us;
 }
 
 void smtp_turn_count(struct smtp_track *t, struct smtp_track_change *change)
@@ -50,6 +47,6 @@ void smtp_turn_owe(struct smtp_track *t, uint32_t answers, uint64_t now_us,
 
 void smtp_turn_settle(struct smtp_track *t, uint64_t now_us, struct smtp_track_change *change)
 {
-	smtp_turn_end(t, now_us, true, change);
+	smtp_turn_end(t, now_us, change);
 	smtp_turn_count(t, change);
 }

@@ -85,8 +85,7 @@ struct kernel_smtp {
 	double in_flight, ungreeted, busy, refused_open;
 	/* false: this kernel does not accept smtp_look, so a sender that stalls counts as busy */
 	bool sees_waits;
-	/* in flight, and waiting for an answer many times longer than usual: not in `busy` */
-	double stuck;
+	double stuck; /* in flight, and no load: core/overtaken.h. Not in `busy` */
 	uint64_t oldest_waiting_us; /* 0: none waits */
 	const uint64_t *connect_220[CONFIG_PORTS]; /* live histograms, NULL ends */
 };

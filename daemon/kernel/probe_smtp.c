@@ -3,7 +3,6 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +22,9 @@
 #include "smtp.skel.h"
 
 _Static_assert(SMTP_OVERTAKEN_MIN == OVERTAKEN_MIN &&
+		       SMTP_BOUNDS_ONCE == BOUNDS_ONCE &&
+		       SMTP_BOUNDS_MORE_MAX == BOUNDS_MORE_MAX &&
+		       SMTP_OWED_LONG_NS == OWED_LONG_US * UINT64_C(1000) &&
 		       SMTP_TURNS_PER_JOB == SMTP_TRACK_TURNS_PER_JOB,
 	       "the probe counts as the proxy does");
 
@@ -52,8 +54,6 @@ struct smtp {
 	struct {
 		int64_t in_flight, ungreeted, busy, stuck;
 	} drift[SMTP_PORTS];
-	struct smtp_usual usual; /* what an answer takes */
-	uint64_t turns, turns_log2_us; /* up to which it was learned */
 };
 
 /* The MTA's network namespace: that of the gate if one is configured. A descriptor, or negative:
@@ -418,26 +418,6 @@ static unsigned audit(struct smtp *s)
 	return corrected;
 }
 
-/* The mean time of answers since the last reading: the kernel sums logarithms, so it is a geometric
- * mean. */
-static void learn_usual(struct smtp *s)
-{
-	uint64_t turns = 0, sum = 0, n;
-
-	for (unsigned i = 0; i < SMTP_PORTS; i++) {
-		turns += s->bpf->bss->ports[i].turns;
-		sum += s->bpf->bss->ports[i].turns_log2_us;
-	}
-	n = turns - s->turns;
-	if (n)
-		smtp_usual_note(&s->usual,
-				(uint64_t)exp2((double)(sum - s->turns_log2_us) / (double)n + .5));
-	s->turns = turns;
-	s->turns_log2_us = sum;
-	__atomic_store_n(&s->bpf->bss->stuck_ns, smtp_usual_stuck_us(&s->usual) * 1000,
-			 __ATOMIC_RELAXED);
-}
-
 /* At the first one, and each time there are twice as many. */
 static void say_lost(struct smtp *s)
 {
@@ -463,7 +443,6 @@ unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
 		s->marks_head = (s->marks_head + 1) % MARKS;
 		s->marks_count--;
 	}
-	learn_usual(s);
 	look(s);
 	say_lost(s);
 	if (now_us - s->audited_us < AUDIT_US)

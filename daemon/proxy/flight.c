@@ -4,8 +4,8 @@
 
 #include "proxy/session_parts.h"
 
-/* A session is slow after this share of the time that makes it stuck; and so many slow sessions of
- * one source count as load. */
+/* A session is slow after this share of the time that makes it stuck by the clock; and so many slow
+ * sessions of one source count as load. */
 #define SLOW_PART 5
 #define SLOW_MIN 4
 #define SLOW_SHARE 8
@@ -41,14 +41,31 @@ static void leave_queue(struct session *s, bool greeted)
 	greetings_end(&s->tally->greetings, greeted);
 }
 
+/* Notes since when it is owed an answer. Octets of its client do not begin that again. */
+static void note_ask(struct session *s, struct smtp_track_change change)
+{
+	struct answers *a = &s->tally->answers;
+
+	for (unsigned i = 0; i < change.jobs; i++)
+		answers_job(a);
+	if (change.turns) {
+		if (change.stuck < 0 && s->doubted && !change.shut)
+			answers_late(a);
+		s->asked = false;
+	}
+	if (s->asked || !s->track.busy || !s->track.greeted)
+		return;
+	s->ask = answers_ask(a, tally_counts(s->tally)->busy - 1);
+	s->asked = true;
+}
+
 void flight_track(struct session *s, struct smtp_track_change change)
 {
 	struct counts_service *c = tally_counts(s->tally);
 
 	count_busy(s->tally, s->moved_us, change.busy);
 	c->stuck += (uint64_t)(int64_t)change.stuck;
-	if (change.turns)
-		smtp_usual_note(&s->tally->usual, change.turn_us / change.turns);
+	note_ask(s, change);
 	if (change.busy < 0)
 		is_slow(s, false);
 	c->busy_us += change.unseen_busy_us;
@@ -164,16 +181,22 @@ static bool is_over_its_share(struct session *s)
 
 void flight_tick(struct session *s, uint64_t now_us)
 {
-	uint64_t stuck_us = smtp_usual_stuck_us(&s->tally->usual), slow_us = stuck_us / SLOW_PART;
+	uint64_t stuck_us = answers_long_us(&s->tally->answers), slow_us = stuck_us / SLOW_PART;
+	struct smtp_track_change change;
+	bool limited;
 
 	is_slow(s, s->track.busy && now_us >= s->track.owed_since_us + slow_us);
-	if (s->slow && is_over_its_share(s))
+	limited = s->slow && is_over_its_share(s);
+	if (limited)
 		stuck_us = slow_us;
 	if (s->ungreeted && greetings_overtaken(&s->tally->greetings, s->overtaken_at)) {
 		leave_queue(s, false);
 		s->overtaken = true;
 	}
-	if (s->overtaken)
+	if (s->overtaken || (s->asked && answers_overtaken(&s->tally->answers, &s->ask)))
 		stuck_us = 0;
-	flight_track(s, smtp_track_tick(&s->track, now_us, stuck_us));
+	change = smtp_track_tick(&s->track, now_us, stuck_us);
+	if (change.stuck > 0)
+		s->doubted = !s->overtaken && !limited;
+	flight_track(s, change);
 }

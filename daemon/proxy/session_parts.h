@@ -61,7 +61,9 @@ struct session {
 	struct dialogue dialogue;
 	unsigned tries; /* of the backend, after the first */
 	uint64_t overtaken_at; /* so many greetings given, and it has been overtaken */
+	struct ask ask; /* with `asked`: since then it is owed an answer */
 	bool in_flight, shadow, ungreeted, relayed_early, lingers, decided, slow;
+	bool asked, doubted; /* doubted: it is stuck, unless its answer comes after all */
 	bool overtaken; /* while ungreeted: it does not wait in a queue, and is no load */
 	bool promised; /* an admission: it is not refused late */
 	bool owed; /* it waits on the debt to its source, which is its own meanwhile */

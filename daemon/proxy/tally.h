@@ -9,7 +9,6 @@
 #include "config/config.h"
 #include "core/overtaken.h"
 #include "core/room.h"
-#include "core/smtp_track.h"
 #include "proxy/countsfile.h"
 #include "proxy/eventsfile.h"
 #include "proxy/peers.h"
@@ -35,7 +34,7 @@ struct tally {
 	struct peers peers; /* sessions in flight by address */
 	struct plan_bucket bucket;
 	struct greetings greetings;
-	struct smtp_usual usual; /* how long the server takes for an answer */
+	struct answers answers;
 	struct refusals refusals;
 	struct faultlog faultlog;
 	struct session *sessions; /* doubly linked, all of them */

@@ -58,7 +58,7 @@
 	X(BUSY, GAUGE, "penstock_busy_sessions", "sessions", "service", "", \
 	  "Sessions in which the mail server owes an answer.") \
 	X(STUCK, GAUGE, "penstock_stuck_sessions", "sessions", "service", "", \
-	  "Sessions in flight that have waited for an answer many times longer than usual, or for a greeting while those that came later got theirs; they count as no load.") \
+	  "Sessions in flight that wait for a greeting or an answer while many that came later got theirs, or for an answer for longer than any lately; they count as no load.") \
 	X(ADMIT_RATIO, GAUGE, "penstock_admit_ratio", "ratio", "", "", \
 	  "Share of the offered connections that is admitted, lately.") \
 	X(DEMAND, GAUGE, "penstock_demand_ratio", "ratio", "", "", \

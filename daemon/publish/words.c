@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "core/plan.h"
 
-#define NO_RATE_PER_S 0.0005 /* a smoothed rate never quite gets to 0 */
-
 static void scaled(struct text *out, double value, double step, const char *const *units)
 {
 	while (value >= step && units[1]) {
@@ -45,7 +43,7 @@ void words_value(struct text *out, enum unit unit, double value)
 		scaled(out, value, 1000, bits);
 		break;
 	case UNIT_PER_S:
-		text_append(out, "%.4g/s", fabs(value) < NO_RATE_PER_S ? 0 : value);
+		text_append(out, "%.4g/s", value);
 		break;
 	case UNIT_S:
 		words_duration(out, value);

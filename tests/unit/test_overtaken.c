@@ -77,6 +77,141 @@ static void who_leaves_without_a_greeting_overtakes_nobody(void **state)
 	assert_false(greetings_overtaken(&g, first));
 }
 
+/* ---- answers -------------------------------------------------------------------------------- */
+
+#define ASKS 4096
+
+/* Sessions that wait for an answer, the oldest first, and how the server serves them. */
+struct asks {
+	struct answers answers;
+	struct ask ask[ASKS];
+	bool stuck[ASKS];
+	int count, stuck_count, stuck_most;
+};
+
+static void ask(struct asks *a)
+{
+	int i = a->count++;
+
+	assert_in_range(i, 0, ASKS - 1);
+	a->stuck[i] = false;
+	a->ask[i] = answers_ask(&a->answers, (uint64_t)(i - a->stuck_count));
+}
+
+/* A look at all of them. Returns how many are stuck. */
+static int look(struct asks *a)
+{
+	for (int i = 0; i < a->count; i++) {
+		bool now = !a->stuck[i] && answers_overtaken(&a->answers, &a->ask[i]);
+
+		a->stuck[i] |= now;
+		a->stuck_count += now;
+	}
+	if (a->stuck_count > a->stuck_most)
+		a->stuck_most = a->stuck_count;
+	return a->stuck_count;
+}
+
+/* This one is answered, and is a job. */
+static void answer(struct asks *a, int i)
+{
+	if (a->stuck[i])
+		answers_late(&a->answers);
+	a->stuck_count -= a->stuck[i];
+	a->count--;
+	for (; i < a->count; i++) {
+		a->ask[i] = a->ask[i + 1];
+		a->stuck[i] = a->stuck[i + 1];
+	}
+	answers_job(&a->answers);
+}
+
+static void who_is_served_in_order_is_never_stuck(void **state)
+{
+	static struct asks a;
+
+	(void)state;
+	a = (struct asks){ 0 };
+	for (int i = 0; i < 500; i++)
+		ask(&a);
+	for (int i = 0; i < 2000; i++) {
+		answer(&a, 0);
+		assert_int_equal(look(&a), 0);
+		ask(&a);
+	}
+}
+
+/* Seventy ask while a commit runs, and the next commit answers all of them at once. */
+static void who_waits_for_the_next_commit_is_not_stuck(void **state)
+{
+	static struct asks a;
+
+	(void)state;
+	a = (struct asks){ 0 };
+	for (int commit = 0; commit < 50; commit++) {
+		int before = a.count;
+
+		for (int i = 0; i < 70; i++)
+			ask(&a);
+		for (int i = 0; i < before; i++) {
+			answer(&a, 0);
+			assert_int_equal(look(&a), 0);
+		}
+	}
+}
+
+/* Of a hundred jobs ten go through a filter before the queue, in order, and wait there while two
+ * hundred others are done. At first they look stuck; by their answers it is learned that they are
+ * not. */
+static void few_are_stuck_in_a_slow_filter(void **state)
+{
+	static struct asks a;
+	int stuck = 0, looks = 0;
+
+	(void)state;
+	a = (struct asks){ 0 };
+	for (int job = 0; job < 20000; job++) {
+		if (job % 10 == 0) {
+			ask(&a);
+			if (a.count > 20)
+				answer(&a, 0);
+		} else {
+			answers_job(&a.answers);
+		}
+		look(&a);
+		if (job >= 2000) {
+			stuck += a.stuck_count;
+			looks++;
+		}
+	}
+	assert_in_range(a.stuck_most, 0, 20);
+	assert_in_range(stuck, 0, looks * 20 / 5); /* a fifth of those that wait there */
+}
+
+/* And those that wait for an answer that never comes are stuck in the end, beside that filter,
+ * too. */
+static void who_is_never_answered_is_stuck(void **state)
+{
+	static struct asks a;
+	int needed = 0;
+
+	(void)state;
+	a = (struct asks){ 0 };
+	for (int i = 0; i < 58; i++)
+		ask(&a);
+	for (; a.stuck_count < 58; needed++) {
+		answers_job(&a.answers);
+		look(&a);
+	}
+	assert_int_equal(needed, 57 + 57 + OVERTAKEN_MIN);
+	for (int i = 0; i < 100; i++)
+		answers_late(&a.answers);
+	assert_int_equal(answers_long_us(&a.answers), 30 * OWED_LONG_US);
+	for (int i = 0; i < 2000; i++)
+		answers_job(&a.answers);
+	assert_in_range(answers_long_us(&a.answers), OWED_LONG_US, OWED_LONG_US * 11 / 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -84,6 +219,10 @@ int main(void)
 		cmocka_unit_test(where_there_is_no_order_few_are),
 		cmocka_unit_test(who_is_passed_by_all_who_come_later_is_overtaken),
 		cmocka_unit_test(who_leaves_without_a_greeting_overtakes_nobody),
+		cmocka_unit_test(who_is_served_in_order_is_never_stuck),
+		cmocka_unit_test(who_waits_for_the_next_commit_is_not_stuck),
+		cmocka_unit_test(few_are_stuck_in_a_slow_filter),
+		cmocka_unit_test(who_is_never_answered_is_stuck),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

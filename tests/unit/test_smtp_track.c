@@ -252,22 +252,6 @@ static void records_that_trickle_in_are_stuck_in_the_end(void **state)
 	assert_int_equal(stuck, 0);
 }
 
-static void what_is_usual_is_learned_and_a_few_do_not_move_it(void **state)
-{
-	struct smtp_usual u = { 0 };
-
-	assert_int_equal(smtp_usual_stuck_us(&u), 10000000);
-	for (int i = 0; i < 1000; i++)
-		smtp_usual_note(&u, 400000);
-	assert_in_range(smtp_usual_stuck_us(&u), 25000000, 26000000);
-	for (int i = 0; i < 3; i++)
-		smtp_usual_note(&u, 600000000);
-	assert_in_range(smtp_usual_stuck_us(&u), 25000000, 33000000);
-	for (int i = 0; i < 1000; i++)
-		smtp_usual_note(&u, 60000000);
-	assert_int_equal(smtp_usual_stuck_us(&u), 120000000);
-}
-
 /* ---- the fuzzer's corpus -------------------------------------------------------------------- */
 
 static void write_piece(FILE *out, const struct step *s)
@@ -317,7 +301,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup(inside_tls_the_turn_ends_with_quiet, setup),
 		cmocka_unit_test_setup(who_is_owed_for_ever_is_no_load, setup),
 		cmocka_unit_test_setup(records_that_trickle_in_are_stuck_in_the_end, setup),
-		cmocka_unit_test_setup(what_is_usual_is_learned_and_a_few_do_not_move_it, setup),
 	};
 
 	if (argc > 1)

@@ -31,14 +31,18 @@ void plant_done(struct plant *p)
 	cpu_done(&p->cpu);
 	free(p->session);
 	free(p->accept.id);
+	free(p->to_check.id);
 	free(p->committing);
 	free(p->waiting_commit);
 }
 
 void plant_changed(struct plant *p, uint64_t now_us)
 {
-	if (p->config.stalled > p->stalled)
+	if (p->config.stalled > p->stalled) {
 		p->stalled_us = now_us;
+		p->stuck = false;
+		p->stalled_ask = answers_ask(&p->answers, plant_busy(p));
+	}
 	p->stalled = p->config.stalled;
 	cpu_advance(&p->cpu, now_us);
 	p->cpu_config = (struct cpu_config){ .cores = p->config.cores,
@@ -54,7 +58,8 @@ double plant_session_s(const struct plant *p)
 	double think = k->think_s * (1 - k->slow_share) + k->think_slow_s * k->slow_share;
 	double commit = k->commit_s > 0 ? 1.5 * k->commit_s : 0;
 
-	return k->cost_s + k->lookup_s * k->lookup_share + think + commit + LINGER_S;
+	return k->cost_s + k->lookup_s * k->lookup_share + k->check_s * k->check_share + think +
+	       commit + LINGER_S;
 }
 
 /* The least of the rates that CPU, commits, slots and memory allow, with the session time of an
@@ -69,6 +74,8 @@ double plant_capacity(const struct plant *p)
 
 	if (k->commit_each_s > 0)
 		most = fmin(most, 1 / k->commit_each_s);
+	if (k->check_s > 0)
+		most = fmin(most, k->check_slots / (k->check_s * k->check_share));
 	most = fmin(most, k->slots / session);
 	if (k->memory_bytes > 0 && k->session_bytes > 0)
 		most = fmin(most, k->memory_bytes / k->session_bytes / session);
@@ -83,6 +90,8 @@ void plant_reveal(const struct plant *p, struct clairvoyant_tick *ret)
 
 	if (k->commit_each_s > 0)
 		per_s = fmin(per_s, 1 / k->commit_each_s);
+	if (k->check_s > 0)
+		per_s = fmin(per_s, k->check_slots / (k->check_s * k->check_share));
 	if (k->filter_s > 0)
 		per_s = fmin(per_s, k->filter_slots / k->filter_s);
 	if (k->memory_bytes > 0 && k->session_bytes > 0)
@@ -145,11 +154,12 @@ static void answered(struct plant *p, uint32_t id, bool greeted)
 	else
 		list->last = s->previous;
 	list->count--;
-	smtp_usual_note(&p->usual, p->now_us - s->owed_us);
-	if (s->owed != OWED_OVERTAKEN)
+	if (s->owed == OWED_GREETING || s->owed == OWED_ANSWER)
 		s->server_s += (double)(p->now_us - s->owed_us) / 1e6;
 	else
 		s->stuck_us += p->now_us - s->owed_us;
+	if (s->owed == OWED_STUCK)
+		s->stuck_s += (double)(p->now_us - s->owed_us) / 1e6;
 	s->owed = OWED_NOTHING;
 }
 
@@ -177,6 +187,11 @@ static uint32_t ring_take(struct plant_ring *r)
 	r->first = (r->first + 1) % r->room;
 	r->count--;
 	return id;
+}
+
+static uint32_t ring_take_last(struct plant_ring *r)
+{
+	return r->id[(r->first + --r->count) % r->room];
 }
 
 static void wait_for(struct plant *p, uint32_t id, enum plant_phase phase, double mean_s)
@@ -318,9 +333,10 @@ static void feed_filter(struct plant *p)
 static void delivered(struct plant *p, uint32_t id)
 {
 	struct plant_session *s = &p->session[id];
-	double took_s = s->held_s + s->server_s;
+	double took_s = s->held_s + s->server_s + s->stuck_s;
 
 	p->counts.completed++;
+	answers_job(&p->answers);
 	p->server_time[counts_slot((uint64_t)(s->server_s * 1e6))]++;
 	p->session_time[counts_slot(p->now_us - s->opened_us)]++;
 	p->latency_worst_s = fmax(p->latency_worst_s, took_s);
@@ -370,7 +386,16 @@ static void start_commit(struct plant *p)
 	queue_put(p->queue, p->now_us + (uint64_t)(s * 1e6), PLANT_COMMIT | p->tag, 0);
 }
 
-static void worked(struct plant *p, uint32_t id)
+/* The message is taken. */
+static void accepted(struct plant *p, uint32_t id)
+{
+	if (p->session[id].owed == OWED_STUCK)
+		answers_late(&p->answers);
+	answered(p, id, false);
+	wait_for(p, id, PHASE_LINGER, LINGER_S);
+}
+
+static void store(struct plant *p, uint32_t id)
 {
 	if (p->config.commit_s > 0 || p->config.commit_each_s > 0) {
 		p->session[id].phase = PHASE_COMMIT;
@@ -380,8 +405,38 @@ static void worked(struct plant *p, uint32_t id)
 		start_commit(p);
 		return;
 	}
-	answered(p, id, false);
-	wait_for(p, id, PHASE_LINGER, LINGER_S);
+	accepted(p, id);
+}
+
+static void feed_checks(struct plant *p)
+{
+	while (p->checks < p->config.check_slots && p->to_check.count) {
+		uint32_t id = p->config.check_last > 0 ? ring_take_last(&p->to_check)
+						       : ring_take(&p->to_check);
+
+		if (p->session[id].phase != PHASE_TO_CHECK)
+			continue; /* killed meanwhile */
+		p->checks++;
+		wait_for(p, id, PHASE_CHECK, p->config.check_s);
+	}
+}
+
+static void worked(struct plant *p, uint32_t id)
+{
+	if (p->config.check_s <= 0 || splitmix_unit(&p->random) >= p->config.check_share) {
+		store(p, id);
+		return;
+	}
+	p->session[id].phase = PHASE_TO_CHECK;
+	ring_put(&p->to_check, id);
+	feed_checks(p);
+}
+
+static void checked(struct plant *p, uint32_t id)
+{
+	p->checks--;
+	store(p, id);
+	feed_checks(p);
 }
 
 static void committed(struct plant *p)
@@ -395,8 +450,7 @@ static void committed(struct plant *p)
 
 		if (p->session[id].phase != PHASE_COMMIT)
 			continue; /* killed meanwhile */
-		answered(p, id, false);
-		wait_for(p, id, PHASE_LINGER, LINGER_S);
+		accepted(p, id);
 	}
 	start_commit(p);
 }
@@ -441,10 +495,14 @@ static void timer(struct plant *p, uint32_t id)
 			fill_slots(p);
 			return;
 		}
+		s->ask = answers_ask(&p->answers, plant_busy(p));
+		s->asked_us = p->now_us;
 		owe(p, id, OWED_ANSWER);
 		start_work(p, id, PHASE_WORK,
 			   p->config.cost_s * (1 - GREET_SHARE) * s->size *
 				   (0.7 + 0.6 * splitmix_unit(&p->random)));
+	} else if (s->phase == PHASE_CHECK) {
+		checked(p, id);
 	} else if (s->phase == PHASE_LINGER) {
 		delivered(p, id);
 	}
@@ -461,11 +519,27 @@ void plant_event(struct plant *p, const struct queue_event *event)
 
 /* ---- every tick ----------------------------------------------------------------------------- */
 
+static bool is_stuck(const struct plant *p, uint64_t since_us, const struct ask *ask)
+{
+	return answers_overtaken(&p->answers, ask) ||
+	       p->now_us >= since_us + answers_long_us(&p->answers);
+}
+
 /* The session that waits longest for a greeting is first in the list. */
 static void see_overtaken(struct plant *p)
 {
-	uint32_t id;
+	uint32_t id, next;
 
+	p->stuck |= p->stalled > 0 && is_stuck(p, p->stalled_us, &p->stalled_ask);
+	for (id = p->owed[OWED_ANSWER].first; id; id = next) {
+		const struct plant_session *s = &p->session[id];
+
+		next = s->next;
+		if (!is_stuck(p, s->owed_us, &s->ask))
+			continue;
+		answered(p, id, false);
+		owe(p, id, OWED_STUCK);
+	}
 	while ((id = p->owed[OWED_GREETING].first) &&
 	       greetings_overtaken(&p->greetings, p->session[id].due)) {
 		answered(p, id, false);
@@ -504,7 +578,9 @@ static void impatience(struct plant *p, uint64_t greeting_timeout_us)
 	while ((id = p->owed[OWED_OVERTAKEN].first) &&
 	       p->now_us - p->session[id].opened_us > patience_us)
 		leave(p, id, END_GAVE_UP);
-	while ((id = p->owed[OWED_ANSWER].first) && p->now_us - p->session[id].owed_us > done_us)
+	while ((id = p->owed[OWED_ANSWER].first) && p->now_us - p->session[id].asked_us > done_us)
+		leave(p, id, END_GAVE_UP);
+	while ((id = p->owed[OWED_STUCK].first) && p->now_us - p->session[id].asked_us > done_us)
 		leave(p, id, END_GAVE_UP);
 }
 
@@ -551,6 +627,7 @@ static void kill_for_memory(struct plant *p)
 		if (p->session[victim].phase == PHASE_GREET ||
 		    p->session[victim].phase == PHASE_WORK)
 			cpu_withdraw(&p->cpu, p->now_us);
+		p->checks -= p->session[victim].phase == PHASE_CHECK;
 		tell(p, &p->session[victim], END_KILLED);
 		close_session(p, victim);
 	}
@@ -559,7 +636,6 @@ static void kill_for_memory(struct plant *p)
 void plant_tick(struct plant *p, uint64_t greeting_timeout_us, double rejects_per_s)
 {
 	plant_settle(p);
-	p->stuck = p->now_us >= p->stalled_us + smtp_usual_stuck_us(&p->usual);
 	see_overtaken(p);
 	impatience(p, greeting_timeout_us);
 	kill_for_memory(p);

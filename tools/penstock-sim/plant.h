@@ -10,7 +10,6 @@
 
 #include "core/counts.h"
 #include "core/overtaken.h"
-#include "core/smtp_track.h"
 #include "penstock-sim/clairvoyant.h"
 #include "penstock-sim/cpu.h"
 #include "penstock-sim/queue.h"
@@ -26,8 +25,12 @@ struct plant_config {
 		 * load */
 		lookup_share;
 	/* sessions of clients that look as if the server owed them an answer, and stay: busy until
-	 * they are stuck (core/smtp_track.h) */
+	 * they are stuck (core/overtaken.h) */
 	double stalled;
+	/* a filter before the queue: it works so long on this share of the messages, on another
+	 * machine, and on so many at once; only then they are answered */
+	double check_s, check_share, check_slots;
+	double check_last; /* 1: it takes the message that came last first */
 	double think_s; /* the sender's part of a session */
 	double think_slow_s, slow_share; /* this share of the senders thinks so long */
 	double commit_s,
@@ -56,6 +59,8 @@ enum plant_phase {
 	PHASE_GREET,
 	PHASE_THINK,
 	PHASE_WORK,
+	PHASE_TO_CHECK,
+	PHASE_CHECK,
 	PHASE_COMMIT,
 	PHASE_LINGER
 };
@@ -64,18 +69,29 @@ struct plant_session {
 	uint64_t opened_us, until_us, owed_us, left_us; /* owed: since when the server owes */
 	double server_s; /* the server's part so far */
 	uint64_t stuck_us; /* in which it was overtaken */
+	uint64_t asked_us; /* since when it waits for its answer */
+	double stuck_s; /* an answer was owed, and it was stuck */
 	double held_s; /* in front of it, before */
 	float size; /* of the message, 1: mean */
 	uint32_t message;
 	uint32_t generation;
 	uint64_t due; /* how many greetings are given when it is overtaken */
+	struct ask ask; /* since when it waits for its answer */
 	uint32_t previous, next; /* in the list of those that wait for an answer, or free */
 	uint8_t phase, owed; /* owed: 0 the client's turn, else enum plant_owed */
 	bool gone, slow; /* the client has left; the server finds out when it gets there */
 };
 
-/* OVERTAKEN: a greeting, and others who came later were given theirs: core/overtaken.h */
-enum plant_owed { OWED_NOTHING, OWED_GREETING, OWED_ANSWER, OWED_OVERTAKEN, OWED__COUNT };
+/* OVERTAKEN: a greeting, and others who came later were given theirs; STUCK: an answer.
+ * core/overtaken.h */
+enum plant_owed {
+	OWED_NOTHING,
+	OWED_GREETING,
+	OWED_ANSWER,
+	OWED_OVERTAKEN,
+	OWED_STUCK,
+	OWED__COUNT
+};
 
 /* Sessions to which an answer is owed, the oldest first. */
 struct plant_list {
@@ -100,11 +116,14 @@ struct plant {
 	uint32_t sessions, room, free, in_flight;
 	struct plant_list owed[OWED__COUNT];
 	struct greetings greetings;
-	struct smtp_usual usual; /* what an answer takes */
+	struct answers answers;
+	struct ask stalled_ask; /* of the last stalled one */
 	uint64_t stalled_us; /* when there were more stalled sessions than before */
 	double stalled; /* so many */
 	bool stuck; /* the stalled ones */
 	struct plant_ring accept; /* wait for a slot */
+	struct plant_ring to_check; /* wait for the filter before the queue */
+	unsigned checks; /* that it does now */
 	unsigned in_slots;
 	double processes; /* that exist */
 	uint64_t processes_us;
@@ -184,7 +203,7 @@ static inline uint32_t plant_busy(const struct plant *plant)
 }
 static inline uint32_t plant_stuck(const struct plant *plant)
 {
-	return plant->owed[OWED_OVERTAKEN].count +
+	return plant->owed[OWED_OVERTAKEN].count + plant->owed[OWED_STUCK].count +
 	       (plant->stuck ? (uint32_t)plant->config.stalled : 0);
 }
 static inline uint32_t plant_in_flight(const struct plant *plant)

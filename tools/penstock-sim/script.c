@@ -48,6 +48,7 @@ static double *host_variable(struct host *h, const char *name)
 		    { "lookup", &k->lookup_s },
 		    { "lookup_share", &k->lookup_share },
 		    { "stalled", &k->stalled },
+		    { "check", &k->check_s },
 		    { "slots", &k->slots },
 		    { "memory", &k->memory_bytes },
 		    { "session_memory", &k->session_bytes },
