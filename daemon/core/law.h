@@ -69,6 +69,12 @@
 	  "slow-lookup") \
 	X(BASE_UP_S, 20, "s", "unloaded time upwards, while the machine is idle", "tarpit") \
 	/* Xcap: what the server can complete a second. */ \
+	X(PROBE_PLACES, 8, "sessions", \
+	  "let in above a full window on an idle machine, a tick", "slow-names-sudden") \
+	X(PROBE_TIMES, 3, "times", \
+	  "as long as those that ended took, by T: others fill the window", "one-thread") \
+	X(PROBE_THROUGH, 0.25, "of the admitted", \
+	  "as long as so many complete", "hang") \
 	X(TIME_GOOD_S, 0.10, "s above unloaded", \
 	  "the mail objective plainly holds", "foreign-cpu") \
 	X(TIME_GOOD_DISK_S, 0.50, "s above unloaded", \

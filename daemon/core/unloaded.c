@@ -82,6 +82,18 @@ static void learn_greeting(struct unloaded *u, const struct observation *o, cons
 		u->rest_s = fmax(u->rest_s, o->in->connect_220_base_us / US_IN_S);
 }
 
+/* Where the window is full of sessions that take long, and those that end do not, those that fill
+ * it wait for something else (a name server, a client), unless connections wait in the accept
+ * queue. Nobody can overtake them (core/overtaken.h) before others are let in. */
+bool unloaded_lets_in(const struct observation *o, const struct rates *r)
+{
+	double ended = ended_time(r);
+
+	return observed_idle(o) && ended >= 0 && r->busy > PROBE_TIMES * ended * r->completed &&
+	       r->completed > PROBE_THROUGH * r->admitted &&
+	       sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0) < 1;
+}
+
 double unloaded_step(struct unloaded *u, const struct observation *o, const struct rates *r,
 		     const struct knee *knee, double commit_s, bool *ret_confined)
 {

@@ -163,6 +163,9 @@ static void limit_window(struct window *w, const struct observation *o, double w
 	w->view.hard = window_has(&w->config, WINDOW_PART_HARD)
 			       ? hard_limit(&w->memory, o, &hard_reason)
 			       : -1;
+	w->view.lets_in = w->view.law == LAW_CAPACITY && unloaded_lets_in(o, &w->rates);
+	if (w->view.lets_in)
+		wanted = fmax(wanted, o->in->load->in_flight - o->in->load->stuck + PROBE_PLACES);
 	wanted = clamp_double(wanted, w->config.min, WINDOW_MAX) + o->in->load->stuck;
 	w->view.hard_binds = w->view.hard >= 0 && w->view.hard < wanted;
 	w->view.window = w->view.hard_binds ? w->view.hard : wanted;

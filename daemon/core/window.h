@@ -130,7 +130,8 @@ struct window_view {
 	bool refusing; /* something was refused lately */
 	bool foreign; /* the pressure is not mail's */
 	bool hard_binds; /* W is W_hard */
-	bool queue_binds; /* the queue behind the server sets the rate: */
+	bool queue_binds; /* the queue behind the server sets the rate, queue_allowed_per_s */
+	bool lets_in; /* a few are let in although the window is full: unloaded.c */
 	double queue_allowed_per_s; /* -1: it does not */
 	enum reason reason; /* said when a limit binds */
 };

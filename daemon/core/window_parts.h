@@ -76,8 +76,10 @@ bool growth_freeze_step(struct growth_freeze *growth_freeze, const struct observ
 /* commit.c: what of a disk's time does not grow with the busy, s. */
 double commit_step(struct commit *commit, const struct observation *observation,
 		   const struct rates *rates);
-/* unloaded.c: T less what a session costs an unloaded server, s; learns that part, which is at
- * least `commit_s`. `*ret_confined`: learned behind a window that is nearly shut. */
+/* unloaded.c: whether a few are let in although the window is full; and T less what a session
+ * costs an unloaded server, s. That learns that part, which is at least `commit_s`;
+ * `*ret_confined`: behind a window that is nearly shut. */
+bool unloaded_lets_in(const struct observation *observation, const struct rates *rates);
 double unloaded_step(struct unloaded *unloaded, const struct observation *observation,
 		     const struct rates *rates, const struct knee *knee, double commit_s,
 		     bool *ret_confined);

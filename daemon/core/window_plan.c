@@ -58,6 +58,8 @@ static uint32_t ungreeted_max(const struct window_view *view, const struct obser
 	/* Before a greeting was seen it is not known how many wait for one. */
 	if (o->in->connect_220_base_us <= 0)
 		return o->server & SERVER_NEVER_GREETED ? (uint32_t)BURST_MIN : PLAN_UNLIMITED;
+	if (view->lets_in)
+		ungreeted = fmax(ungreeted, o->in->load->ungreeted + PROBE_PLACES);
 	return (uint32_t)fmin(ungreeted, WINDOW_MAX);
 }
 

@@ -186,7 +186,7 @@ def stuck(bpf):
 
 
 def overtaken_answer(bpf):
-    with World(bpf) as w:
+    with Stalled(bpf) as w:
         if bpf and w.mx()["busy"] is None:
             print("# not looked at: this kernel or this process's privilege gives no probe of sockets")
             return
