@@ -163,7 +163,7 @@ def _():
 
 @test("every parser of foreign bytes has a fuzzer and a corpus, and all of them build")
 def _():
-    sources = [f[5:-2] for f in os.listdir(os.path.join(ROOT, "tests/fuzz")) if f.startswith("fuzz_")]
+    sources = [f[5:-2] for f in os.listdir(os.path.join(ROOT, "tests/fuzz")) if f.startswith("fuzz_") and f.endswith(".c")]
     for name in sources:
         check(os.listdir(os.path.join(ROOT, "tests/fuzz/corpus", name)), f"a corpus for {name}")
     # What reads bytes from outside says so in its header, by "fuzzed"; and whatever is fuzzed is there.

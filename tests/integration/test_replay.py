@@ -136,7 +136,7 @@ def _():
     trace = os.path.join(directory, "trace")
     open(trace, "w").write("an older one")
     with World(directory, {"daemon.record": trace, "daemon.record_max": "1MiB", "daemon.tick": "10ms"}, calm=True) as world:
-        world.daemon.logged(f"{trace} is full", 120)
+        world.daemon.logged(f"{trace}, is full", 120)
         world.mail_flows()
         wait_for(lambda: open(trace + ".1", errors="replace").read(12) != "an older one", "the full one in its place")
         check(os.path.getsize(trace + ".1") <= 1 << 19, "larger than allowed")

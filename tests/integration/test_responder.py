@@ -152,7 +152,7 @@ def _():
             told.append(w.greeting("10.77.0.77"))
             return sum(text.startswith(b"4") for text in told) == 3
         wait_for(third, "three refusals")
-        wait_for(lambda: front(w)["deferred"] >= 3, "the verdicts")
+        wait_for(lambda: front(w)["deferred"] >= 4, "the verdicts, and that of the visit by which drain() knows")
         w.daemon.stop()
         w.daemon.logged("deferred 10.77.0.77: 3 connections, reason drain")
 

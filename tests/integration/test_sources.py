@@ -156,7 +156,7 @@ def _():
         with open(w.ledger(), "wb") as f:
             f.write(whole)
         w.start_daemon({"source.ledger_size": "1MiB"})
-        w.daemon.logged("ledger_size changed")
+        w.daemon.logged("The size of the ledger changed (source.ledger_size)")
         check(w.daemon.status()["sources"]["tracked"] == 0, "and begins empty")
 
 

@@ -27,7 +27,7 @@ static const struct option_info {
 	{ "exit-code", 0, NULL, NULL, "exit with 10 + level: 10 is normal, 12 shedding", NULL },
 	{ "sort", 0, "KEY", "rate age attempts", "by rate, age or attempts (default rate)", NULL },
 	{ "limit", 0, "N", NULL, "at most N sources (default 100)", NULL },
-	{ "since", 0, "TIME", NULL, "begin at 03:00, \"2026-01-31 03:00\" or 2h ago (default 24h)",
+	{ "since", 0, "TIME", NULL, "from 03:00, \"2026-01-31 03:00\" or 2h ago (default 24h)",
 	  NULL },
 	{ "until", 0, "TIME", NULL, "end at such a time (default now)", "history" },
 	{ "until", 0, "TIME", NULL, "end at the next 04:00, or \"2026-01-31 04:00\"", "drain" },

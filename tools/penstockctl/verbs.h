@@ -11,26 +11,26 @@
 
 /* clang-format off */
 #define VERB_TABLE(X) \
-	X(status, "", 0, "json exit-code", "what is decided now, and why: level, pressure, window", \
+	X(status, "", 0, "json exit-code", "what is decided now, and why: level, window", \
 	  "penstockctl status --json") \
 	X(top, "", 0, "", "the same on the whole screen, live", "penstockctl top") \
-	X(explain, "[ADDRESS]", 1, "json", "the steps from measurement to reply, for all or one client", \
+	X(explain, "[ADDRESS]", 1, "json", "the steps from measurement to reply", \
 	  "penstockctl explain 203.0.113.9") \
-	X(sources, "", 0, "sort limit json", "clients: their rates, and which are deferred since when", \
+	X(sources, "", 0, "sort limit json", "clients, their rates, and which are deferred", \
 	  "penstockctl sources --sort age --limit 20") \
 	X(fleet, "", 0, "json", "all hosts: level, window, in flight, demand", "penstockctl fleet") \
 	X(history, "", 0, "since until json config override", "what happened before, in sentences and a table", \
 	  "penstockctl history --since 03:00 --until 04:00") \
 	X(watch, "", 0, "json", "changes of level, state and mode as they happen", \
 	  "penstockctl watch --json") \
-	X(drain, "", 0, "for until reason", "defer all new connections until resume, or for a time", \
+	X(drain, "", 0, "for until reason", "defer all new connections until resume", \
 	  "penstockctl drain --for 30m --reason \"kernel update\"") \
 	X(resume, "", 0, "", "end a drain", "penstockctl resume") \
 	X(mode, "observe|enforce", 1, "", "change the mode until the next restart or reload", \
 	  "penstockctl mode observe") \
-	X(reload, "", 0, "", "read the configuration again, and say whether it worked", \
+	X(reload, "", 0, "", "read the configuration again", \
 	  "penstockctl reload") \
-	X(support, "", 0, "config override json", "which signals this kernel and these privileges allow", \
+	X(support, "", 0, "config override json", "which signals kernel and privileges allow", \
 	  "penstockctl support") \
 	X(check, "", 0, "json root config override", "what on this host would stop mail, and what to do", \
 	  "penstockctl check --root /var/lib/machines/mx1") \
