@@ -1,5 +1,6 @@
 #include "core/room.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -8,6 +9,9 @@
 
 #define BIN_SHIFT 6 /* core/source_score.c: eighths of a unit of rank */
 #define DOUBLING_BINS 32 /* four units */
+#define ORDER_TOP 3072u /* above all that room_order() returns */
+#define SLACK_PART 4 /* a wait may be longer than expected by this part of it, or by */
+#define CHANCE_SIGMAS 3 /* so many standard deviations */
 
 void room_init(struct room *room, uint64_t seed)
 {
@@ -39,21 +43,6 @@ uint32_t room_order(uint16_t rank, uint32_t sessions)
 	/* Above zero whatever is taken off, and below ROOM_OWED. */
 	return (PLAN_RANK_MAX >> BIN_SHIFT) + DOUBLING_BINS * 32 + (rank >> BIN_SHIFT) -
 	       log_bins(sessions);
-}
-
-uint32_t room_ahead(const struct room *room, uint32_t order)
-{
-	uint32_t ahead = 0;
-
-	for (const struct room_node *n = room->root; n;) {
-		if (n->order < order) {
-			n = n->left;
-			continue;
-		}
-		ahead += size_of(n->left) + 1;
-		n = n->right;
-	}
-	return ahead;
 }
 
 uint64_t room_expected_us(uint32_t ahead, uint32_t pass_milli)
@@ -115,14 +104,14 @@ static void rotate_up(struct room *room, struct room_node *n)
 	gather(n);
 }
 
-/* Behind all of the same order: they came before. */
+/* Behind all of the same key. */
 static void insert(struct room *room, struct room_node *node)
 {
 	struct room_node **at = &room->root, *parent = NULL;
 
 	while (*at) {
 		parent = *at;
-		at = parent->order < node->order ? &parent->left : &parent->right;
+		at = parent->key_us > node->key_us ? &parent->left : &parent->right;
 	}
 	*at = node;
 	node->parent = parent;
@@ -192,7 +181,7 @@ uint64_t room_deadline_us(const struct room *room)
 	return room->root ? room->root->earliest_us : ROOM_NEVER;
 }
 
-struct room_node *room_expired(const struct room *room, uint64_t now_us)
+static struct room_node *expired(const struct room *room, uint64_t now_us)
 {
 	struct room_node *n = room->root;
 	uint64_t earliest_us = room_deadline_us(room);
@@ -243,20 +232,70 @@ static double higher_milli(const struct room_arrivals *a, uint32_t order)
 	return (double)sum / ONE * 1e9 / (FADES_EVERY_US * FADES_PART);
 }
 
-/* So long it may wait: what is expected errs. The last of those who were let in because they would
- * just get through must not all wait in vain. */
-static uint64_t time_us(uint32_t hold_us)
+static bool stands(const struct room_terms *terms)
 {
-	return hold_us + hold_us / ROOM_SLACK_PART;
+	return terms->hold_us < terms->longest_us;
 }
 
-/* Whether it gets one of the places that come free in its time, less those that a higher order will
- * take. These vary by the square root of their number. */
+/* The longest wait that it may have to expect. */
+static uint32_t limit_us(const struct room_offer *offer)
+{
+	if (!stands(&offer->terms))
+		return offer->terms.longest_us;
+	if (offer->order != ROOM_OWED)
+		return offer->terms.hold_us;
+	return offer->terms.longest_us / ROOM_PART;
+}
+
+/* What is expected errs by a part, and by chance: how many places come free varies by the square
+ * root of their number. The last of those who were let in because they would just get through must
+ * not wait in vain. */
+static uint64_t deadline_us(const struct room_offer *offer)
+{
+	double limit_s = (double)limit_us(offer) / 1e6, per_s = offer->terms.pass_milli / 1e3;
+	double slack_s = limit_s / SLACK_PART;
+
+	if (per_s > 0)
+		slack_s = fmax(slack_s, CHANCE_SIGMAS * sqrt(limit_s / per_s));
+	return offer->now_us + (uint64_t)((limit_s + slack_s) * 1e6);
+}
+
+/* When it counts as come. */
+static uint64_t key_us(const struct room_offer *offer)
+{
+	uint32_t below = offer->order < ORDER_TOP ? ORDER_TOP - offer->order : 0;
+
+	return offer->now_us +
+	       (uint64_t)below * offer->terms.longest_us / (ROOM_PART * DOUBLING_BINS);
+}
+
+static uint32_t count_before(const struct room *room, uint64_t key_us)
+{
+	uint32_t before = 0;
+
+	for (const struct room_node *n = room->root; n;) {
+		if (n->key_us > key_us) {
+			n = n->left;
+			continue;
+		}
+		before += size_of(n->left) + 1;
+		n = n->right;
+	}
+	return before;
+}
+
+uint32_t room_ahead(const struct room *room, const struct room_offer *offer)
+{
+	return count_before(room, key_us(offer));
+}
+
+/* Whether it gets one of the places that come free in its time, less those that it must leave to a
+ * higher order. These vary by the square root of their number. */
 static bool is_sure(const struct room *room, const struct room_offer *offer, uint32_t ahead)
 {
-	double seconds = (double)time_us(offer->hold_us) / 1e6;
+	double seconds = (double)limit_us(offer) / 1e6 * (1 + 1.0 / SLACK_PART);
 	double taken = higher_milli(&room->arrivals, offer->order) / 1e3 * seconds;
-	double left = offer->pass_milli / 1e3 * seconds - taken - ahead;
+	double left = offer->terms.pass_milli / 1e3 * seconds - taken - ahead;
 
 	return left > 0 && left * left > SURE_SIGMAS * SURE_SIGMAS * taken;
 }
@@ -265,101 +304,51 @@ enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 			    struct room_node *node, struct room_node **ret_out)
 {
 	struct room_node *out = NULL;
-	uint32_t ahead = room_ahead(room, offer->order);
+	uint32_t ahead = room_ahead(room, offer);
 
 	count_arrival(&room->arrivals, offer->order, offer->now_us);
-	if (!offer->hold_us || room_expected_us(ahead, offer->pass_milli) >= offer->hold_us)
+	if (!limit_us(offer) || room_expected_us(ahead, offer->terms.pass_milli) >= limit_us(offer))
 		return ROOM_TOO_LONG;
-	if (offer->stands && !is_sure(room, offer, ahead))
+	if (stands(&offer->terms) && !is_sure(room, offer, ahead))
 		return ROOM_OVERTAKEN;
-	if (room_count(room) >= offer->most) {
+	node->key_us = key_us(offer);
+	if (room_count(room) >= offer->terms.most) {
 		out = last(room);
-		if (!out || out->order >= offer->order)
+		if (!out || out->key_us <= node->key_us)
 			return ROOM_FULL;
 		room_leave(room, out);
 		*ret_out = out;
 	}
-	node->order = offer->order;
 	node->since_us = offer->now_us;
-	node->deadline_us = offer->now_us + time_us(offer->hold_us);
+	node->deadline_us = deadline_us(offer);
 	insert(room, node);
 	return out ? ROOM_INSTEAD : ROOM_WAIT;
 }
 
-/* ---- debts */
-
-void room_debts_init(struct room_debts *debts, uint64_t seed)
+/* The last one, when its turn comes after its deadline. If it came before the queue stood, others
+ * come meanwhile and take all places until those that come count as come later. One that was let
+ * in since then has left places to them. */
+static struct room_node *hopeless(const struct room *room, const struct room_terms *terms,
+				  uint64_t now_us)
 {
-	memset(debts, 0, sizeof(*debts));
-	debts->seed = seed;
+	const struct room_offer usual = { .now_us = now_us,
+					  .order = room_order(PLAN_RANK_MAX / 2, 0),
+					  .terms = *terms };
+	struct room_node *n = last(room);
+	uint64_t wait_us;
+
+	if (!n || !terms->pass_milli)
+		return NULL;
+	wait_us = room_expected_us(room_count(room) - 1, terms->pass_milli);
+	if (n->deadline_us > deadline_us(&usual) && n->key_us > key_us(&usual))
+		wait_us += n->key_us - key_us(&usual);
+	return now_us + wait_us > n->deadline_us ? n : NULL;
 }
 
-static unsigned home(const struct room_debts *debts, uint64_t group)
+struct room_node *room_in_vain(const struct room *room, const struct room_terms *terms,
+			       uint64_t now_us)
 {
-	uint64_t state = group ^ debts->seed;
+	struct room_node *n = expired(room, now_us);
 
-	return (unsigned)(splitmix_next(&state) % (ROOM_DEBTS / ROOM_DEBT_WAYS)) * ROOM_DEBT_WAYS;
-}
-
-/* When something happened to it, the last time. */
-static uint64_t last_us(const struct room_debt *debt)
-{
-	return debt->since_us > debt->settled_us ? debt->since_us : debt->settled_us;
-}
-
-static struct room_debt *find(const struct room_debts *debts, uint64_t group)
-{
-	const struct room_debt *set = &debts->debt[home(debts, group)];
-
-	for (unsigned i = 0; i < ROOM_DEBT_WAYS; i++)
-		if (last_us(&set[i]) && set[i].group == group)
-			return (struct room_debt *)&set[i];
-	return NULL;
-}
-
-void room_owe(struct room_debts *debts, uint64_t group, uint64_t now_us)
-{
-	struct room_debt *set = &debts->debt[home(debts, group)], *at = find(debts, group);
-
-	if (at) {
-		at->since_us = now_us;
-		return;
-	}
-	at = set;
-	for (unsigned i = 1; i < ROOM_DEBT_WAYS; i++)
-		if (last_us(&set[i]) < last_us(at))
-			at = &set[i];
-	*at = (struct room_debt){ .group = group, .since_us = now_us };
-}
-
-void room_owe_told(struct room_debts *debts, uint64_t group, uint64_t now_us)
-{
-	const struct room_debt *debt = find(debts, group);
-
-	if (!debt || !debt->settled_us || now_us - debt->settled_us >= ROOM_DEBT_RESTS_US)
-		room_owe(debts, group, now_us);
-}
-
-bool room_owes(const struct room_debts *debts, uint64_t group, uint64_t now_us)
-{
-	return room_owed_since_us(debts, group, now_us) > 0;
-}
-
-uint64_t room_owed_since_us(const struct room_debts *debts, uint64_t group, uint64_t now_us)
-{
-	const struct room_debt *debt = find(debts, group);
-
-	return debt && debt->since_us && now_us - debt->since_us < ROOM_DEBT_LASTS_US
-		       ? debt->since_us
-		       : 0;
-}
-
-void room_settle(struct room_debts *debts, uint64_t group, uint64_t now_us)
-{
-	struct room_debt *debt = find(debts, group);
-
-	if (!debt || !debt->since_us)
-		return;
-	debt->since_us = 0;
-	debt->settled_us = now_us;
+	return n || !stands(terms) ? n : hopeless(room, terms, now_us);
 }

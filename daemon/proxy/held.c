@@ -112,26 +112,28 @@ static void shrink(struct flow *up)
 	memset(up, 0, sizeof(*up));
 }
 
+static struct room_terms terms_of(const struct tally *t)
+{
+	const struct plan_service *service = &t->plan.plan.service[t->service];
+
+	return (struct room_terms){ .hold_us = service->hold_us,
+				    .longest_us = (uint32_t)t->config.wait_us,
+				    .pass_milli = service->pass_milli,
+				    .most = t->held_max };
+}
+
 static struct room_offer offer_of(struct session *s, const struct plan_request *request)
 {
 	struct tally *t = s->tally;
-	const struct plan_service *service = &t->plan.plan.service[t->service];
 	uint32_t held = peers_count(&t->held_peers, s->addresses.source.s6_addr);
-	uint32_t wait_us = (uint32_t)t->config.wait_us;
-	struct room_offer offer = {
-		.now_us = s->moved_us,
-		.order = room_order((uint16_t)(request->score >> 16), request->sessions + held),
-		.hold_us = service->hold_us < wait_us ? service->hold_us : wait_us,
-		.pass_milli = service->pass_milli,
-		.stands = service->hold_us < wait_us,
-		.most = t->held_max,
-	};
+	uint32_t sessions = request->sessions + held;
+	bool owed = room_owes(&t->debts, session_group(s), s->moved_us);
 
-	if (room_owes(&t->debts, session_group(s), s->moved_us)) {
-		offer.order = ROOM_OWED;
-		offer.hold_us = wait_us; /* whatever the plan says of newcomers */
-	}
-	return offer;
+	return (struct room_offer){
+		.now_us = s->moved_us,
+		.order = owed ? ROOM_OWED : room_order((uint16_t)(request->score >> 16), sessions),
+		.terms = terms_of(t),
+	};
 }
 
 bool held_enter(struct session *s, const struct plan_request *request)
@@ -191,11 +193,12 @@ static bool let_in(struct session *s, uint64_t now_us)
 
 void held_admit(struct tally *t, uint64_t now_us)
 {
+	const struct room_terms terms = terms_of(t);
 	struct room_node *node;
 
 	while ((node = room_first(&t->room)) && let_in(session_of(node), now_us))
 		;
-	while ((node = room_expired(&t->room, now_us))) {
+	while ((node = room_in_vain(&t->room, &terms, now_us))) {
 		session_of(node)->moved_us = now_us;
 		release(session_of(node), plan_in_vain(&t->plan.plan.service[t->service]));
 	}

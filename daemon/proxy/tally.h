@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "core/overtaken.h"
 #include "core/room.h"
+#include "core/room_debts.h"
 #include "proxy/countsfile.h"
 #include "proxy/eventsfile.h"
 #include "proxy/peers.h"

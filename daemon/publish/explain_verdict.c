@@ -42,11 +42,12 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 
 	if (!(l->known & LOAD_HELD) || !plan_may_wait(v) || expected_us >= p->hold_us)
 		return false;
-	text_append(out,
-		    "waits in front of the server for about %.1f s, because %s; %.0f wait already, "
-		    "those of a lower rank come after it. After %.1f s it would be answered 4xx\n",
-		    (double)expected_us / 1e6, limit_sentence((enum limit)v.limit), l->held,
-		    (double)p->hold_us / 1e6);
+	text_append(
+		out,
+		"waits in front of the server for about %.1f s, because %s; %.0f wait already. If it "
+		"had to expect more than %.1f s, it would be answered 4xx at once\n",
+		(double)expected_us / 1e6, limit_sentence((enum limit)v.limit), l->held,
+		(double)p->hold_us / 1e6);
 	return true;
 }
 

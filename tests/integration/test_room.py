@@ -265,6 +265,21 @@ def _():
         check(w.client(source).greeting.startswith(b"220"), "the next attempt is served")
 
 
+@test("when the queue begins to stand, those whose turn would come too late are told at once, and the others keep their turn")
+def _():
+    with Room(window=0) as w:
+        clients = [w.client(f"127.2.0.{n + 1}", greeting=False) for n in range(100)]
+        w.wait(lambda s: s["held"] == 100, "all are held")
+        w.plan(0, hold_ms=200, per_s=1)  # 75 s are theirs, less what has passed
+        s = w.wait(lambda s: s["held_in_vain"] > 20, "told")
+        check(0 < s["held"] < 80, f"{s}")
+        for c in clients[80:]:
+            check(c.reply().startswith(b"451"), "the last ones hear it")
+        check(silent(clients[0]), "the first one waits")
+        w.plan(1000)
+        check(clients[0].reply().startswith(b"220"), "and is served")
+
+
 @test("a heavy source that waited in vain is owed one place like anybody: it comes first once, and its other connections do not")
 def _():
     with Room(window=2) as w:

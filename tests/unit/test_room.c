@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/room.h"
+#include "core/room_debts.h"
 #include "core/splitmix.h"
 
 #define S UINT64_C(1000000)
@@ -22,11 +23,18 @@ static enum room_answer enter(struct room_node *node, uint32_t order, uint64_t n
 	struct room_node *out;
 	const struct room_offer offer = { .now_us = now_us,
 					  .order = order,
-					  .hold_us = hold_us,
-					  .pass_milli = PASS,
-					  .most = 1000 };
+					  .terms = { .hold_us = hold_us,
+						     .longest_us = hold_us,
+						     .pass_milli = PASS,
+						     .most = 1000 } };
 
 	return room_enter(&room, &offer, node, &out);
+}
+
+/* Nothing is said of how the room does. */
+static struct room_node *expired(uint64_t now_us)
+{
+	return room_in_vain(&room, &(struct room_terms){ .pass_milli = 1 }, now_us);
 }
 
 static void by_rank_and_then_who_has_waited_longest(void **state)
@@ -34,10 +42,10 @@ static void by_rank_and_then_who_has_waited_longest(void **state)
 	struct room_node a, b, c, d;
 
 	assert_null(room_first(&room));
-	assert_int_equal(enter(&a, room_order(100 << 6, 0), 1 * S, 2 * S), ROOM_WAIT);
-	assert_int_equal(enter(&b, room_order(200 << 6, 0), 2 * S, 2 * S), ROOM_WAIT);
-	assert_int_equal(enter(&c, room_order(200 << 6, 0), 3 * S, 2 * S), ROOM_WAIT);
-	assert_int_equal(enter(&d, ROOM_OWED, 4 * S, 2 * S), ROOM_WAIT);
+	assert_int_equal(enter(&a, room_order(100 << 6, 0), 10 * S / 10, 2 * S), ROOM_WAIT);
+	assert_int_equal(enter(&b, room_order(200 << 6, 0), 11 * S / 10, 2 * S), ROOM_WAIT);
+	assert_int_equal(enter(&c, room_order(200 << 6, 0), 12 * S / 10, 2 * S), ROOM_WAIT);
+	assert_int_equal(enter(&d, ROOM_OWED, 13 * S / 10, 2 * S), ROOM_WAIT);
 	assert_int_equal(room_count(&room), 4);
 	assert_ptr_equal(room_first(&room), &d);
 	assert_ptr_equal(room_next(&d), &b);
@@ -48,6 +56,22 @@ static void by_rank_and_then_who_has_waited_longest(void **state)
 	room_leave(&room, &d);
 	assert_ptr_equal(room_first(&room), &c);
 	assert_int_equal(room_count(&room), 2);
+}
+
+/* Two seconds at most: a doubling is worth a quarter of a second. */
+static void nobody_is_overtaken_for_long(void **state)
+{
+	struct room_node low, soon, late, much;
+	uint32_t three = room_order(500 << 6, 3), one = room_order(500 << 6, 1);
+
+	assert_int_equal(enter(&low, three, S, 2 * S), ROOM_WAIT);
+	assert_int_equal(enter(&soon, one, S + 240000, 2 * S), ROOM_WAIT);
+	assert_int_equal(enter(&late, one, S + 260000, 2 * S), ROOM_WAIT);
+	assert_int_equal(enter(&much, room_order(500 << 6, 0), S + 490000, 2 * S), ROOM_WAIT);
+	assert_ptr_equal(room_first(&room), &soon);
+	assert_ptr_equal(room_next(&soon), &much);
+	assert_ptr_equal(room_next(&much), &low);
+	assert_ptr_equal(room_next(&low), &late);
 }
 
 /* A share is an order: the one with many sessions comes later, and is not refused. */
@@ -87,15 +111,14 @@ static void refused_only_when_the_wait_to_expect_is_too_long(void **state)
 }
 
 /* 100 places a second, .25 s: 25 come free in the time of a newcomer. */
+static const struct room_terms standing = {
+	.hold_us = S / 5, .longest_us = 5 * S, .pass_milli = 100000, .most = 1000
+};
+
 static enum room_answer enter_standing(struct room_node *node, uint32_t order, uint64_t now_us)
 {
 	struct room_node *out;
-	const struct room_offer offer = { .now_us = now_us,
-					  .order = order,
-					  .hold_us = S / 5,
-					  .pass_milli = 100000,
-					  .most = 1000,
-					  .stands = true };
+	const struct room_offer offer = { .now_us = now_us, .order = order, .terms = standing };
 
 	return room_enter(&room, &offer, node, &out);
 }
@@ -111,7 +134,11 @@ static void while_the_queue_stands_only_who_is_sure_of_a_place_waits(void **stat
 		in++;
 	assert_int_equal(in, 20);
 	assert_int_equal(enter_standing(&node[in], low, S), ROOM_TOO_LONG);
+	/* One of a higher order comes before them, and all get a place in their time. */
 	assert_int_equal(enter_standing(&node[in], high, S), ROOM_WAIT);
+	assert_ptr_equal(room_first(&room), &node[in]);
+	assert_ptr_equal(room_next(&node[in]), &node[0]);
+	assert_null(room_in_vain(&room, &standing, S));
 	while (room_first(&room))
 		room_leave(&room, room_first(&room));
 	/* 60 a second of a higher order come and go at once: they take 15 of 25 places, give or
@@ -135,11 +162,102 @@ static void while_the_queue_stands_only_who_is_sure_of_a_place_waits(void **stat
 	assert_int_equal(enter_standing(&node[1], low, 20 * S), ROOM_WAIT);
 }
 
+static void who_is_owed_a_place_waits_longer_while_the_queue_stands(void **state)
+{
+	static struct room_node node[200];
+	const struct room_offer shut = {
+		.now_us = S,
+		.order = ROOM_OWED,
+		.terms = { .longest_us = 5 * S, .pass_milli = PASS, .most = 10 }
+	};
+	struct room_offer stranger = shut;
+	struct room_node *out;
+	unsigned in = 0;
+
+	assert_int_equal(enter_standing(&node[in++], room_order(500 << 6, 0), S), ROOM_WAIT);
+	while (enter_standing(&node[in], ROOM_OWED, S) == ROOM_WAIT)
+		in++;
+	assert_int_equal(in, 1 + 63); /* an eighth of 5 s, at 100 places a second */
+	assert_ptr_equal(room_first(&room), &node[1]);
+	assert_int_equal(enter_standing(&node[in], room_order(500 << 6, 0), S), ROOM_TOO_LONG);
+	while (room_first(&room))
+		room_leave(&room, room_first(&room));
+	stranger.order = room_order(500 << 6, 0);
+	assert_int_equal(room_enter(&room, &stranger, &node[0], &out), ROOM_TOO_LONG);
+	assert_int_equal(room_enter(&room, &shut, &node[0], &out), ROOM_WAIT);
+}
+
+/* 300 wait for up to 5 s when 40 places a second are left of 100, and it lasts. */
+static void when_the_queue_begins_to_stand_who_gets_no_place_is_told(void **state)
+{
+	static struct room_node node[300];
+	uint32_t usual = room_order(512 << 6, 0);
+	struct room_terms terms = standing;
+	struct room_node *n;
+	unsigned told = 0;
+
+	for (unsigned i = 0; i < 300; i++) {
+		struct room_node *out;
+		struct room_offer offer = { .now_us = S, .order = usual, .terms = standing };
+
+		offer.terms.hold_us = offer.terms.longest_us;
+		assert_int_equal(room_enter(&room, &offer, &node[i], &out), ROOM_WAIT);
+	}
+	assert_null(room_in_vain(&room, &standing, 2 * S)); /* 3 s at 100 a second */
+	terms.pass_milli = 40000;
+	while ((n = room_in_vain(&room, &terms, 2 * S))) {
+		assert_ptr_equal(n, &node[299 - told]);
+		room_leave(&room, n);
+		told++;
+	}
+	/* 5.25 s are left: the one behind 210 others gets its place just in time. */
+	assert_int_equal(room_count(&room), 211);
+	terms.pass_milli = 10000;
+	terms.hold_us = terms.longest_us;
+	assert_null(room_in_vain(&room, &terms, 2 * S)); /* it may pass */
+	terms.pass_milli = 0;
+	terms.hold_us = 0;
+	assert_null(room_in_vain(&room, &terms, 2 * S)); /* nothing is known */
+	assert_non_null(room_in_vain(&room, &terms, S + 6250000));
+}
+
+/* Half of those who wait are of one source. Its last ones come 4.5 s later than others, who take
+ * all places meanwhile; and newcomers are not kept out by it. */
+static void when_the_queue_begins_to_stand_a_flood_that_waits_is_told(void **state)
+{
+	static struct room_node node[400];
+	struct room_node *n;
+	unsigned in = 0, told = 0;
+
+	for (uint32_t i = 0; i < 299; i++) {
+		struct room_node *out;
+		struct room_offer offer = { .now_us = S,
+					    .order = room_order(512 << 6, i % 2 ? i / 2 : 0),
+					    .terms = standing };
+
+		offer.terms.hold_us = offer.terms.longest_us;
+		assert_int_equal(room_enter(&room, &offer, &node[i], &out), ROOM_WAIT);
+	}
+	while ((n = room_in_vain(&room, &standing, S + S / 2))) {
+		assert_true((n - node) % 2);
+		room_leave(&room, n);
+		told++;
+	}
+	assert_in_range(told, 10, 149);
+	for (unsigned i = 0; i < 299; i += 2)
+		room_leave(&room, &node[i]);
+	while (enter_standing(&node[300 + in], room_order(512 << 6, 0), S + S / 2) == ROOM_WAIT)
+		in++;
+	assert_in_range(in, 10, 20);
+}
+
 static void at_the_bound_only_who_comes_before_the_last_gets_in(void **state)
 {
 	struct room_node a, b, c, *out = NULL;
 	struct room_offer offer = {
-		.now_us = S, .order = 10, .hold_us = 2 * S, .pass_milli = PASS, .most = 2
+		.now_us = S,
+		.order = 10,
+		.terms = { .hold_us = 2 * S, .longest_us = 2 * S, .pass_milli = PASS, .most = 2 }
 	};
 
 	assert_int_equal(room_enter(&room, &offer, &a, &out), ROOM_WAIT);
@@ -151,28 +269,31 @@ static void at_the_bound_only_who_comes_before_the_last_gets_in(void **state)
 	assert_int_equal(room_enter(&room, &offer, &c, &out), ROOM_INSTEAD);
 	assert_ptr_equal(out, &b);
 	assert_int_equal(room_count(&room), 2);
-	offer.most = 0;
+	offer.terms.most = 0;
 	offer.order = ROOM_OWED;
 	room_leave(&room, &a);
 	room_leave(&room, &c);
 	assert_int_equal(room_enter(&room, &offer, &c, &out), ROOM_FULL);
 }
 
+#define END_US (3 * S + 474341)
+
 static void who_has_waited_long_enough_is_found_in_any_order(void **state)
 {
 	struct room_node a, b, c;
 
-	assert_null(room_expired(&room, ROOM_NEVER));
+	assert_null(expired(ROOM_NEVER));
 	enter(&a, 1, 1 * S, 5 * S);
 	enter(&b, 2, 2 * S, 1 * S);
 	enter(&c, 3, 3 * S, 2 * S);
-	assert_true(room_deadline_us(&room) == 3 * S + S / 4); /* the expected, and a quarter */
-	assert_null(room_expired(&room, 3 * S + S / 4 - 1));
-	assert_ptr_equal(room_expired(&room, 3 * S + S / 4), &b);
+	/* What it may expect, and three standard deviations of 40 places. */
+	assert_true(room_deadline_us(&room) == END_US);
+	assert_null(expired(END_US - 1));
+	assert_ptr_equal(expired(END_US), &b);
 	room_leave(&room, &b);
-	assert_ptr_equal(room_expired(&room, 9 * S), &c);
+	assert_ptr_equal(expired(9 * S), &c);
 	room_leave(&room, &c);
-	assert_ptr_equal(room_expired(&room, 9 * S), &a);
+	assert_ptr_equal(expired(9 * S), &a);
 	room_leave(&room, &a);
 	assert_true(room_deadline_us(&room) == ROOM_NEVER);
 }
@@ -188,7 +309,7 @@ static void reference_enter(struct room_node *n)
 {
 	unsigned at = in_line;
 
-	while (at && line[at - 1]->order < n->order)
+	while (at && line[at - 1]->key_us > n->key_us)
 		at--;
 	memmove(&line[at + 1], &line[at], (in_line - at) * sizeof(*line));
 	line[at] = n;
@@ -224,9 +345,9 @@ static void expect_same(uint64_t now_us)
 	assert_int_equal(room_count(&room), in_line);
 	assert_true(room_deadline_us(&room) == earliest_us);
 	if (earliest_us <= now_us)
-		assert_true(room_expired(&room, now_us)->deadline_us == earliest_us);
+		assert_true(expired(now_us)->deadline_us == earliest_us);
 	else
-		assert_null(room_expired(&room, now_us));
+		assert_null(expired(now_us));
 }
 
 static void as_one_that_looks_at_all(void **state)
@@ -236,11 +357,15 @@ static void as_one_that_looks_at_all(void **state)
 
 	for (unsigned step = 0; step < 20000; step++) {
 		struct room_node *n = &node[splitmix_next(&random) % NODES], *out = NULL;
+		uint32_t order = (uint32_t)(splitmix_next(&random) % 20);
+		uint32_t hold_us = (uint32_t)(splitmix_next(&random) % 3000000);
 		struct room_offer offer = { .now_us = now_us += splitmix_next(&random) % 2000,
-					    .order = (uint32_t)(splitmix_next(&random) % 20),
-					    .hold_us = (uint32_t)(splitmix_next(&random) % 3000000),
-					    .pass_milli = 100000,
-					    .most = 150 };
+					    .order = order,
+					    .terms = { .hold_us = hold_us,
+						       .longest_us = hold_us,
+						       .pass_milli = 100000,
+						       .most = 150 } };
+		uint64_t key_us = now_us + (UINT64_C(3072) - order) * hold_us / 256;
 		unsigned ahead = 0;
 
 		if (n->size) {
@@ -249,19 +374,19 @@ static void as_one_that_looks_at_all(void **state)
 		} else {
 			enum room_answer answer;
 
-			while (ahead < in_line && line[ahead]->order >= offer.order)
+			while (ahead < in_line && line[ahead]->key_us <= key_us)
 				ahead++;
-			assert_int_equal(room_ahead(&room, offer.order), ahead);
+			assert_int_equal(room_ahead(&room, &offer), ahead);
 			answer = room_enter(&room, &offer, n, &out);
-			if (ahead * 10000u >= offer.hold_us) {
+			if (ahead * 10000u >= hold_us) {
 				assert_int_equal(answer, ROOM_TOO_LONG);
 				refused++;
-			} else if (in_line >= offer.most && ahead == in_line) {
+			} else if (in_line >= offer.terms.most && ahead == in_line) {
 				assert_int_equal(answer, ROOM_FULL);
 				full++;
 			} else {
-				assert_int_equal(answer,
-						 in_line >= offer.most ? ROOM_INSTEAD : ROOM_WAIT);
+				assert_int_equal(answer, in_line >= offer.terms.most ? ROOM_INSTEAD
+										     : ROOM_WAIT);
 				if (out) {
 					assert_ptr_equal(out, line[in_line - 1]);
 					reference_leave(out);
@@ -271,7 +396,7 @@ static void as_one_that_looks_at_all(void **state)
 			}
 		}
 		if (splitmix_next(&random) % 4 == 0) {
-			n = room_expired(&room, now_us);
+			n = expired(now_us);
 			if (n) {
 				room_leave(&room, n);
 				reference_leave(n);
@@ -295,11 +420,12 @@ static void the_tree_stays_flat(void **state)
 	struct room_node *many = calloc(count, sizeof(*many)), *out;
 
 	for (unsigned i = 0; i < count; i++) {
-		struct room_offer offer = { .now_us = S,
-					    .order = i,
-					    .hold_us = 1,
-					    .pass_milli = UINT32_MAX,
-					    .most = count };
+		struct room_offer offer = { .now_us = S + i,
+					    .order = 500,
+					    .terms = { .hold_us = S,
+						       .longest_us = S,
+						       .pass_milli = UINT32_MAX,
+						       .most = count } };
 
 		assert_int_equal(room_enter(&room, &offer, &many[i], &out), ROOM_WAIT);
 	}
@@ -342,19 +468,56 @@ static void a_debt_is_kept_until_it_is_settled(void **state)
 	}
 }
 
+static unsigned owed_of(const struct room_debts *debts, uint64_t first, uint64_t end,
+			uint64_t now_us)
+{
+	unsigned owed = 0;
+
+	for (uint64_t group = first; group < end; group++)
+		owed += room_owes(debts, group, now_us);
+	return owed;
+}
+
+static void what_is_settled_does_not_push_out_what_is_owed(void **state)
+{
+	static struct room_debts debts;
+	unsigned before;
+
+	room_debts_init(&debts, 3);
+	for (uint64_t group = 1; group < 1000; group++)
+		room_owe(&debts, group, S);
+	for (uint64_t group = 1000; group < 4000; group++) {
+		room_owe(&debts, group, 2 * S);
+		room_settle(&debts, group, 2 * S);
+	}
+	before = owed_of(&debts, 1, 1000, 2 * S);
+	for (uint64_t group = 4000; group < 5000; group++)
+		room_owe(&debts, group, 2 * S + ROOM_DEBT_RESTS_US);
+	assert_in_range(owed_of(&debts, 1, 1000, 15 * S), before * 9 / 10, before);
+	assert_true(before > 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(by_rank_and_then_who_has_waited_longest, setup),
+		cmocka_unit_test_setup(nobody_is_overtaken_for_long, setup),
 		cmocka_unit_test(many_sessions_of_a_source_come_later),
 		cmocka_unit_test_setup(refused_only_when_the_wait_to_expect_is_too_long, setup),
 		cmocka_unit_test_setup(while_the_queue_stands_only_who_is_sure_of_a_place_waits,
+				       setup),
+		cmocka_unit_test_setup(who_is_owed_a_place_waits_longer_while_the_queue_stands,
+				       setup),
+		cmocka_unit_test_setup(when_the_queue_begins_to_stand_who_gets_no_place_is_told,
+				       setup),
+		cmocka_unit_test_setup(when_the_queue_begins_to_stand_a_flood_that_waits_is_told,
 				       setup),
 		cmocka_unit_test_setup(at_the_bound_only_who_comes_before_the_last_gets_in, setup),
 		cmocka_unit_test_setup(who_has_waited_long_enough_is_found_in_any_order, setup),
 		cmocka_unit_test_setup(as_one_that_looks_at_all, setup),
 		cmocka_unit_test_setup(the_tree_stays_flat, setup),
 		cmocka_unit_test(a_debt_is_kept_until_it_is_settled),
+		cmocka_unit_test(what_is_settled_does_not_push_out_what_is_owed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

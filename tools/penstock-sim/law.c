@@ -44,7 +44,7 @@ void law_params_default(struct law_params *ret)
 
 /* As in penstock-proxy: the limit of the room, and objective.wait. */
 #define HELD_MAX 10000u
-#define HOLD_OWED_US 5000000u
+#define LONGEST_US 5000000u
 
 static void address_of(uint32_t ipv4, uint8_t *ret)
 {
@@ -210,10 +210,19 @@ void law_held(struct law *l, uint32_t address, int change)
 	*held_by(l, address) += (uint32_t)change;
 }
 
+struct room_terms law_terms(const struct law *l)
+{
+	const struct plan_service *service = &l->plan.service[0];
+
+	return (struct room_terms){ .hold_us = service->hold_us,
+				    .longest_us = LONGEST_US,
+				    .pass_milli = service->pass_milli,
+				    .most = HELD_MAX };
+}
+
 bool law_may_wait(const struct law *l, const struct law_request *q, struct verdict v,
 		  struct room_offer *ret)
 {
-	const struct plan_service *service = &l->plan.service[0];
 	struct plan_request request = { .score = PLAN_UNLIMITED };
 
 	if (l->kind != SIM_PENSTOCK || !plan_may_wait(v))
@@ -223,15 +232,10 @@ bool law_may_wait(const struct law *l, const struct law_request *q, struct verdi
 				    .order = room_order(
 					    (uint16_t)(request.score >> 16),
 					    q->ranked ? *held_by((struct law *)l, q->address) : 0),
-				    .hold_us = service->hold_us,
-				    .pass_milli = service->pass_milli,
-				    .stands = service->hold_us < HOLD_OWED_US,
-				    .most = HELD_MAX };
+				    .terms = law_terms(l) };
 	if (q->ranked && request.heavy == PLAN_HEAVY_NO &&
-	    room_owes(&l->debts, group_of(q->address), q->now_us)) {
+	    room_owes(&l->debts, group_of(q->address), q->now_us))
 		ret->order = ROOM_OWED;
-		ret->hold_us = HOLD_OWED_US;
-	}
 	return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/engine.h"
 #include "core/room.h"
+#include "core/room_debts.h"
 #include "core/source.h"
 #include "penstock-sim/plant.h"
 #include "penstock-sim/senders.h"
@@ -103,6 +104,8 @@ struct verdict law_decide(struct law *law, const struct plant *plant,
  * the verdict is final, and law_settle() gets it. */
 bool law_may_wait(const struct law *law, const struct law_request *request, struct verdict verdict,
 		  struct room_offer *ret_offer);
+/* What holds for the room now. */
+struct room_terms law_terms(const struct law *law);
 /* One more client of that address waits, or one less (-1). */
 void law_held(struct law *law, uint32_t address, int change);
 /* A source that waited in vain, was refused late, or was refused at once because it would be

@@ -201,9 +201,13 @@ static bool hold(struct host *h, uint32_t id, const struct law_request *request,
 /* False: it was refused. */
 static bool connect_once(struct host *h, uint32_t id)
 {
-	struct law_request request = request_of(h, id);
-	struct verdict v = law_decide(&h->law, &h->plant, &request);
+	struct law_request request;
+	struct verdict v;
 
+	if (room_first(&h->room))
+		traffic_let_in(h); /* a place that has just come free is theirs */
+	request = request_of(h, id);
+	v = law_decide(&h->law, &h->plant, &request);
 	measure_at(&h->run->measure, h->run->now_us)->offered++;
 	if (!run_is_fleet(h->run))
 		foretell(h->run, id);
@@ -281,6 +285,7 @@ static void attempt(struct run *r, uint32_t id)
 void traffic_let_in(struct host *h)
 {
 	struct room_node *node;
+	struct room_terms terms;
 
 	while ((node = room_first(&h->room))) {
 		struct law_request request = request_of(h, held_of(node)->id);
@@ -292,7 +297,8 @@ void traffic_let_in(struct host *h)
 			break;
 		release(h, node, v);
 	}
-	while ((node = room_expired(&h->room, h->run->now_us)))
+	terms = law_terms(&h->law);
+	while ((node = room_in_vain(&h->room, &terms, h->run->now_us)))
 		release(h, node, law_in_vain(&h->law));
 	h->plant.counts.oldest_held_since_us = room_oldest_us(&h->room);
 }
