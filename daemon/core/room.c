@@ -249,14 +249,16 @@ static uint32_t limit_us(const struct room_offer *offer)
 
 /* What is expected errs by a part, and by chance: how many places come free varies by the square
  * root of their number. The last of those who were let in because they would just get through must
- * not wait in vain. */
+ * not wait in vain. But no connection waits for longer than the longest wait and a part of it,
+ * however few places come free. */
 static uint64_t deadline_us(const struct room_offer *offer)
 {
 	double limit_s = (double)limit_us(offer) / 1e6, per_s = offer->terms.pass_milli / 1e3;
+	double most_s = offer->terms.longest_us / 1e6 / SLACK_PART;
 	double slack_s = limit_s / SLACK_PART;
 
 	if (per_s > 0)
-		slack_s = fmax(slack_s, CHANCE_SIGMAS * sqrt(limit_s / per_s));
+		slack_s = fmax(slack_s, fmin(most_s, CHANCE_SIGMAS * sqrt(limit_s / per_s)));
 	return offer->now_us + (uint64_t)((limit_s + slack_s) * 1e6);
 }
 

@@ -276,7 +276,25 @@ static void at_the_bound_only_who_comes_before_the_last_gets_in(void **state)
 	assert_int_equal(room_enter(&room, &offer, &c, &out), ROOM_FULL);
 }
 
-#define END_US (3 * S + 474341)
+#define END_US (3 * S + S / 4)
+
+/* Three standard deviations of the places that come free, and at most a quarter of the longest
+ * wait: where hardly any comes free nobody waits for minutes. */
+static void few_places_make_a_wait_longer_but_not_without_end(void **state)
+{
+	struct room_node node;
+	struct room_node *out;
+	struct room_offer offer = { .now_us = S, .order = 10, .terms = standing };
+
+	offer.terms.pass_milli = 20000;
+	assert_int_equal(room_enter(&room, &offer, &node, &out), ROOM_WAIT);
+	assert_int_equal(node.deadline_us, S + S / 5 + 3 * S / 10);
+	room_leave(&room, &node);
+	offer.terms.pass_milli = 1;
+	offer.terms.hold_us = offer.terms.longest_us;
+	assert_int_equal(room_enter(&room, &offer, &node, &out), ROOM_WAIT);
+	assert_int_equal(node.deadline_us, S + 5 * S + 5 * S / 4);
+}
 
 static void who_has_waited_long_enough_is_found_in_any_order(void **state)
 {
@@ -286,7 +304,7 @@ static void who_has_waited_long_enough_is_found_in_any_order(void **state)
 	enter(&a, 1, 1 * S, 5 * S);
 	enter(&b, 2, 2 * S, 1 * S);
 	enter(&c, 3, 3 * S, 2 * S);
-	/* What it may expect, and three standard deviations of 40 places. */
+	/* What it may expect, and a quarter. */
 	assert_true(room_deadline_us(&room) == END_US);
 	assert_null(expired(END_US - 1));
 	assert_ptr_equal(expired(END_US), &b);
@@ -513,6 +531,7 @@ int main(void)
 		cmocka_unit_test_setup(when_the_queue_begins_to_stand_a_flood_that_waits_is_told,
 				       setup),
 		cmocka_unit_test_setup(at_the_bound_only_who_comes_before_the_last_gets_in, setup),
+		cmocka_unit_test_setup(few_places_make_a_wait_longer_but_not_without_end, setup),
 		cmocka_unit_test_setup(who_has_waited_long_enough_is_found_in_any_order, setup),
 		cmocka_unit_test_setup(as_one_that_looks_at_all, setup),
 		cmocka_unit_test_setup(the_tree_stays_flat, setup),
