@@ -1,4 +1,4 @@
-/* Numbers that nobody can guess, for the keys of hashes. */
+/* Unpredictable numbers, for the keys of hashes. */
 #ifndef PENSTOCK_BASE_RANDOM_H
 #define PENSTOCK_BASE_RANDOM_H
 

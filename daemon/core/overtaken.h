@@ -34,8 +34,8 @@ static inline bool greetings_overtaken(const struct greetings *greetings, uint64
 	return greetings->given >= due;
 }
 
-/* A session that waits for an answer is stuck after this time, too: where all wait nobody is
- * overtaken. */
+/* A session that waits for an answer is stuck after this time, too: where all sessions
+ * wait, none is overtaken. */
 #define OWED_LONG_US 10000000u
 /* Both bounds are a multiple of this, by what was seen to be wrong. */
 #define BOUNDS_ONCE 4096u

@@ -2,10 +2,10 @@
  *
  * Order: by time of arrival, moved ahead by rank. A connection of a source that sends twice as much
  * as another is treated as if it had come later, by an eighth of the longest wait. So a share is an
- * order here and not a refusal, see room_order(). Nobody is overtaken for long: of those who come
- * later only connections of a higher order overtake, and only in the time that the difference of
- * the orders is worth. A source that is owed a place (it waited in vain before, or was refused
- * late) comes before all others.
+ * order here and not a refusal, see room_order(). No connection is overtaken for long: of the later
+ * ones only those of a higher order overtake it, and only if they come within the time that the
+ * difference of the orders is worth. A source that is owed a place (it waited in vain before, or
+ * was refused late) comes before all others.
  *
  * Example: objective.wait is 5 s, so that a doubling is worth .625 s. A source with three sessions
  * has two doublings less than one with none. It is overtaken by those that have none and come in
