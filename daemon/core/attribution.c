@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define MOST 0.5 /* of a unit's use: then its child is the better answer */
+#define MOST 0.5 /* of a unit's use: a child with more is the better answer */
 #define TRIFLE 1e-9
 
 static bool ends_with(const char *text, const char *end)
@@ -12,7 +12,7 @@ static bool ends_with(const char *text, const char *end)
 	return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-/* Only holds others together. */
+/* A slice only groups other units. */
 static bool is_slice(const char *name)
 {
 	return ends_with(name, ".slice");
@@ -51,7 +51,7 @@ struct attribution attribution_find(const struct attribution_group *g, unsigned 
 
 	for (unsigned i = 0; i < count; i++)
 		use[i] = g[i].use;
-	/* The mail server's use counts for it alone: subtracted from those above it. */
+	/* Subtract the mail server's use from the groups above it. */
 	for (unsigned i = 0; i < count; i++) {
 		bool inside = false;
 

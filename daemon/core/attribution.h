@@ -17,17 +17,19 @@ struct attribution_group {
 };
 
 struct attribution {
-	int who; /* index, ATTRIBUTION_NONE or ATTRIBUTION_OUTSIDE */
-	double use; /* its own, the mail server's part taken off */
-	double share; /* of what all others than the mail server use; 0..1 */
+	/* index of the group that causes the load, ATTRIBUTION_NONE or ATTRIBUTION_OUTSIDE */
+	int who;
+	double use; /* its own, without the mail server's part */
+	double share; /* of the use of all but the mail server; 0..1 */
 };
 
-/* `floor`: a group that uses less is not named, in the unit of `use`: a group that takes a
- * hundredth of a core does not disturb others. `total`: what the whole machine uses, so that
- * what is in no group is seen; negative: not known. `scratch` has room for `count` values. Ties
- * go to the first. Walks down from the top. A slice says little, so the walk goes on to its
- * largest child. A service, scope or container is the answer, unless one of its children has
- * most of its use. */
+/* Walks down the tree from the top, to the largest child each time. A slice says little, so the
+ * walk goes on below it. A service, scope or container is the answer, unless one of its children
+ * has most of its use. If two are equal, the first one wins.
+ *
+ * `floor`: a group that uses less is not named (unit of `use`), since a group that takes a
+ * hundredth of a core does not disturb others. `total`: the use of the whole machine, so that the
+ * use outside any group shows; negative: not known. `scratch` has room for `count` values. */
 struct attribution attribution_find(const struct attribution_group *groups, unsigned count,
 				    double total, double floor, double *scratch);
 

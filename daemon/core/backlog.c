@@ -13,7 +13,7 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double tar
 
 	memset(ret, 0, sizeof(*ret));
 	ret->allowed_per_s = -1;
-	/* When a look fails now and then, the slope that was learned is kept. */
+	/* If a reading fails now and then, the learned slope is kept. */
 	b->missed_s = ready < 0 ? b->missed_s + dt_s : 0;
 	if (b->missed_s > QUEUE_MISSED_MAX_S)
 		b->primed = false;
@@ -31,10 +31,10 @@ void backlog_step(struct backlog *b, double ready, double jobs_per_s, double tar
 	smooth_step(&b->ready_ew, ready, dt_s, QUEUE_TAU_S);
 	smooth_step(&b->rate_ew, jobs_per_s, dt_s, QUEUE_TAU_S);
 	ret->known = true;
-	/* The slope comes from a mean that lags behind by TAU, not from the difference of two
-	 * looks. When a long queue is counted wrong by a tenth, that is more than leaves it in
-	 * seconds. So the slope is smoothed too, and the length is the lagging mean,
-	 * extrapolated by the slope. */
+	/* The slope is taken from a mean that lags behind by TAU, and not from the difference of
+	 * two readings: an error of a tenth in the count of a long queue is more than what leaves
+	 * it in seconds. The slope is smoothed, too. The length is the lagging mean, extrapolated
+	 * by the slope. */
 	smooth_step(&b->growth_ew, (ready - b->ready_ew) / QUEUE_TAU_S, dt_s, QUEUE_TAU_SLOPE_S);
 	ret->growth_per_s = b->growth_ew;
 	ret->leaving_per_s = fmax(b->rate_ew - ret->growth_per_s, ALLOWED_MIN * b->rate_ew);

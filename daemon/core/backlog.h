@@ -21,8 +21,9 @@
 #include <stdbool.h>
 
 struct backlog {
-	double ready_ew, growth_ew, rate_ew; /* messages; messages, jobs a second */
-	double looked, missed_s; /* the last look at the queue; how long ago it was */
+	/* smoothed: messages; messages a second; jobs a second */
+	double ready_ew, growth_ew, rate_ew;
+	double looked, missed_s; /* the last reading of the queue; seconds since then */
 	bool primed;
 };
 
@@ -34,9 +35,10 @@ struct backlog_view {
 	double allowed_per_s; /* jobs that may be taken a second; -1: the queue does not bind */
 };
 
-/* `target_s`: of queue_drain_s; 0: the queue never binds (a next hop that is another machine may be
- * slow for reasons of its own). `ready` messages that wait for this machine, -1: not known;
- * `jobs_per_s` that the services completed, or admitted where completions cannot be seen. */
+/* `target_s`: the target of queue_drain_s. 0: the queue never binds, because the next hop is
+ * another machine that may be slow for reasons of its own. `ready`: messages that wait for this
+ * machine; -1: not known. `jobs_per_s`: the jobs that the services completed, or admitted where
+ * completions cannot be seen. */
 void backlog_step(struct backlog *backlog, double ready, double jobs_per_s, double target_s,
 		  double dt_s, struct backlog_view *ret);
 

@@ -10,8 +10,7 @@
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
-/* The next word at `*at` into `word`, without a terminator of its own length: false at the end, or
- * for a word that is too long. */
+/* Copies the next word at `*at` to `word`. False at the end, or if the word is too long. */
 static bool get_word(const char **at, char word[WORD_MAX])
 {
 	size_t n;
@@ -41,7 +40,7 @@ static char lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* "Sun" or "sunday": 0 is Sunday. */
+/* "Sun" or "Sunday". 0 is Sunday. */
 static bool get_weekday(const char **at, unsigned *ret)
 {
 	static const char *const names[] = { "sunday",	 "monday", "tuesday", "wednesday",
@@ -64,7 +63,7 @@ static bool get_weekday(const char **at, unsigned *ret)
 	return false;
 }
 
-/* Monday is the first day of the week. */
+/* The number of a day in a week that begins on Monday. */
 static unsigned of_week(unsigned weekday)
 {
 	return (weekday + 6) % 7;
@@ -96,8 +95,8 @@ static bool parse_weekdays(const char *word, uint8_t *ret)
 
 /* ---- the date ------------------------------------------------------------------------------- */
 
-/* One of a list: "5", "5..10", "5/2" (open: up to the last there is), "5..10/2". A step of 0: a
- * single one. */
+/* One element of a list: "5", "5..10", "5/2" (up to the largest value), "5..10/2". Step 0: a single
+ * value. */
 static bool get_range(const char **at, unsigned least, unsigned most, struct calendar_years *ret,
 		      bool *ret_open)
 {
@@ -144,7 +143,8 @@ static bool parse_years(const char **at, struct calendar *c)
 	return true;
 }
 
-/* A set of months or days; from the end a range is stepped through in the order of time. */
+/* A set of months or days. With `from_end`, days are counted from the end of the month, and a range
+ * is stepped through in the order of time. */
 static bool parse_set(const char **at, unsigned most, bool from_end, uint32_t *ret)
 {
 	struct calendar_years range;
@@ -224,12 +224,13 @@ static bool parse_times(const char *word, struct calendar *c)
 	       (word += 2, get_time(&word, &c->end_s)) && !*word;
 }
 
-/* It becomes part of a path. */
+/* The name becomes part of a path. */
 static bool parse_zone(const char *word, struct calendar *c)
 {
 	if (strlen(word) >= sizeof(c->zone) || word[0] == '/')
 		return false;
-	/* A dot is in no name: the path stays below the directory of zones. */
+	/* Without a dot the path stays below the directory of zones; no zone has one in its
+	 * name. */
 	for (const char *at = word; *at; at++)
 		if (!(lower(*at) >= 'a' && lower(*at) <= 'z') && !(*at >= '0' && *at <= '9') &&
 		    !strchr("/_+-", *at))
@@ -263,7 +264,7 @@ static int parse_text(const char *at, struct calendar *c, char *why)
 	return 0;
 }
 
-/* Whether any year has such a day: "*-02-30" has none. */
+/* Whether such a day exists in any year: "*-02-30" never comes. */
 static bool comes_ever(const struct calendar *c)
 {
 	for (unsigned m = 1; m <= 12; m++)
@@ -348,7 +349,7 @@ static bool day_matches(const struct calendar *c, int year, unsigned month, unsi
 	return c->days & (1u << index);
 }
 
-/* The end of a window that began at `begin_s` of the epoch on this day (1970-01-01 is 0). */
+/* The end of the window that began at `begin_s` of the epoch on this day (1970-01-01 is day 0). */
 static int64_t end_of(const struct calendar *c, const struct zone *zone, int64_t day,
 		      int64_t begin_s)
 {
@@ -359,8 +360,8 @@ static int64_t end_of(const struct calendar *c, const struct zone *zone, int64_t
 	for (unsigned i = 0; i < n; i++)
 		if (utc[i] > begin_s)
 			return utc[i];
-	/* Local clocks go over it. With the offset from before, it is the same time of their
-	 * hands after; the moment at which they go over lies between. */
+	/* Local clocks skip this time. The end is the moment at which they do, found by
+	 * bisection. */
 	for (int64_t low = begin_s, high = begin_s + 2 * DAY_S;;) {
 		int64_t middle = low + (high - low) / 2;
 
@@ -377,7 +378,7 @@ int calendar_next(const struct calendar *c, const struct zone *zone, int64_t now
 		  struct calendar_window *ret)
 {
 	int64_t local = now_s + zone_offset(zone, now_s), utc[2];
-	/* A window that began yesterday may be in force. */
+	/* Begin two days earlier: a window of yesterday may still be in force. */
 	int64_t day = (local >= 0 ? local : local - (DAY_S - 1)) / DAY_S - 2;
 	unsigned month, of_month;
 	int year;

@@ -1,7 +1,7 @@
-/* Windows of time that come again, in the words of systemd.time(7): "Sun *-*-* 02:00..04:00
+/* Windows of time that recur, in the notation of systemd.time(7): "Sun *-*-* 02:00..04:00
  * Europe/Berlin "kernel updates"". Without "..04:00" and the text in quotes it is a calendar event
- * of systemd, and begins when `systemd-analyze calendar` says: tests/unit/test_calendar.c holds
- * the two together. Pure.
+ * of systemd, and begins when `systemd-analyze calendar` says; tests/unit/test_calendar.c compares
+ * the two. Pure.
  *
  *   [WEEKDAYS] [DATE] BEGIN..END [ZONE] ["TEXT"]
  *   WEEKDAYS   Sun   Mon..Fri   Sat,Sun
@@ -10,9 +10,10 @@
  *   END        the next such time after BEGIN, at most 24 h later: 22:00..02:00 ends the next day
  *   ZONE       a name of tzdata, or UTC; none: local time
  *
- * Not taken, with a reason: names such as "weekly", several times of day, fractions of seconds.
- * A BEGIN that local clocks go over (summer time begins) is no window on that day; one that they
- * show twice is the first of the two. An END that they go over is the moment at which they do. */
+ * Refused, with a reason: names such as "weekly", several times of day, fractions of seconds. When
+ * summer time begins, local clocks skip an hour. A BEGIN in that hour gives no window on that day,
+ * and an END in it is the moment of the change. When summer time ends, local clocks show an hour
+ * twice; the first of the two counts. */
 #ifndef PENSTOCK_CORE_CALENDAR_H
 #define PENSTOCK_CORE_CALENDAR_H
 
@@ -22,7 +23,7 @@
 #include "core/zone.h"
 
 #define CALENDAR_YEARS 4
-#define CALENDAR_YEAR_MAX 2199 /* as systemd has it; the least is 1970 */
+#define CALENDAR_YEAR_MAX 2199 /* the last year of systemd; its first is 1970 */
 
 struct calendar_years {
 	uint16_t first, last, step;
@@ -44,10 +45,10 @@ struct calendar_window {
 	int64_t begin_s, end_s; /* of the epoch; end_s is not in it */
 };
 
-/* 0, or -EINVAL with `why` (160). */
+/* 0, or -EINVAL with the reason in `why` (160 bytes). */
 int calendar_parse(const char *text, struct calendar *ret, char *why);
-/* The first window that ends after `now_s`, which may have begun: 0, or -ENOENT: none will come
- * until 2200. */
+/* The first window that ends after `now_s`; it may have begun already. 0, or -ENOENT: there is none
+ * before 2200. */
 int calendar_next(const struct calendar *calendar, const struct zone *zone, int64_t now_s,
 		  struct calendar_window *ret);
 

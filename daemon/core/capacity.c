@@ -2,7 +2,7 @@
  * the head of window.c. */
 #include "core/window_parts.h"
 
-/* CPU seconds a job, -1: not known yet. */
+/* CPU seconds of a job; -1: not known yet. */
 static double job_cost(struct job *job, const struct observation *o, const struct rates *r)
 {
 	if (!sample_has(o->in->sample, SIGNAL_MTA_CPU_CORES))
@@ -17,11 +17,10 @@ static double job_cost(struct job *job, const struct observation *o, const struc
 	return job->cost > 0 ? job->cost : -1;
 }
 
-/* How far the prediction holds. A server that is over its knee while the machine is not loaded
- * has a bound of its own (one thread, a lock, a remote service): what it does complete is
- * remembered, so that the prediction does not lead there again and again. A server that
- * completes almost nothing hangs; from that nothing can be learned about what it can do
- * otherwise. */
+/* How far the prediction holds. A server that is over its knee while the machine is not loaded has
+ * a bound of its own (one thread, a lock, a remote service). The law remembers what such a server
+ * completes, so that the prediction does not lead there again and again. A server that completes
+ * almost nothing hangs, and says nothing about what it can complete otherwise. */
 static void step_trust(double *trust, const struct observation *o, const struct rates *r,
 		       double most, bool over)
 {
@@ -29,7 +28,7 @@ static void step_trust(double *trust, const struct observation *o, const struct 
 
 	if (!window_has(o->config, WINDOW_PART_TRUST))
 		return;
-	/* A factor that was learned from completions with a wrong unloaded time is forgotten. */
+	/* Forget a factor that was learned from completions with a wrong unloaded time. */
 	if (o->confined)
 		smooth_step(trust, 1, o->dt, TRUST_VOID_S);
 	if (over && o->machine < MACHINE_PRESSED && fast > TRUST_MIN * most)
@@ -41,9 +40,9 @@ static void step_trust(double *trust, const struct observation *o, const struct 
 	*trust = clamp_double(*trust, TRUST_MIN, 1);
 }
 
-/* A session that is admitted now is completed one session time later. A law that reacts faster
- * than that oscillates, and completions counted over a shorter time may be those of one burst.
- * Uses the figures of the tick before. */
+/* A session that is admitted now is completed one session time later. A law that reacts faster than
+ * that oscillates, and completions counted over a shorter time may be those of one burst. Uses the
+ * figures of the tick before. */
 void lag_step(struct capacity *c, const struct observation *o, double unloaded_s)
 {
 	double session_s = o->before->target_time_s + unloaded_s + o->before->think_time_s;
@@ -52,9 +51,9 @@ void lag_step(struct capacity *c, const struct observation *o, double unloaded_s
 	smooth_step(&c->completed_lag, o->completed, o->dt, fmax(c->lag_s, TAU_RATE_S));
 }
 
-/* An upper bound for a disk, however much CPU is left: twice what it would carry if stalls grew
- * in proportion to the messages. They do when each message has a commit of its own. When
- * messages share commits the disk carries more, and the bound follows step by step. */
+/* An upper bound for a disk, however much CPU is left: twice what it would carry if stalls grew in
+ * proportion to the messages. They do if each message has a commit of its own. If messages share
+ * commits, the disk carries more, and the bound follows in steps. */
 static double disk_bound(struct job *job, const struct observation *o, const struct rates *r)
 {
 	if (o->io < 0 || r->jobs < JOBS_FOR_COST)
@@ -65,7 +64,7 @@ static double disk_bound(struct job *job, const struct observation *o, const str
 	return DISK_AHEAD * r->completed_slow / job->io + DISK_MIN_PER_S;
 }
 
-/* What is predicted from the CPU time of a job, before the factor of trust is applied. */
+/* The prediction from the CPU time of a job, before the factor `trust` is applied. */
 double job_step(struct job *job, const struct observation *o, const struct rates *r,
 		double completed_lag, double *ret_cost_s)
 {

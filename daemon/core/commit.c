@@ -1,12 +1,14 @@
-/* The constant part of a disk's time. When sessions wait for a disk, T0 is the part of T that
- * does not depend on how many are busy: a commit that all sessions share takes as long for two
- * as for two hundred, and a smaller window would only get less done. The part that grows with
- * the busy sessions is a queue. Found by regression of T on the busy sessions, over several
- * commits. T is that of the sessions that have ended: a commit completes none or a hundred, so
- * that busy over completions is anything from half a commit to many. */
+/* The constant part of a disk's time. When sessions wait for a disk, T0 is the part of T that does
+ * not depend on the number of busy sessions. A commit that all sessions share takes as long for two
+ * as for two hundred, so a smaller window would only get less done. The part that grows with the
+ * busy sessions is a queue.
+ *
+ * The two parts are found by regression of T on the busy sessions, over several commits. T is that
+ * of the sessions that have ended. Busy sessions over completions would not do: a commit completes
+ * no session or a hundred, so that this is anything from half a commit to many. */
 #include "core/window_parts.h"
 
-/* It is another disk or another load: what was seen before does not apply to it. */
+/* Whether the disk or the load has changed, so that what was seen before no longer applies. */
 static bool jumps(const struct commit *c, double time_s)
 {
 	return time_s > COMMIT_JUMPS * c->time_mean || time_s * COMMIT_JUMPS < c->time_mean;
@@ -21,7 +23,7 @@ static void regress(struct commit *c, double time_s, double dt)
 				      .busy = c->busy,
 				      .busy_mean = c->busy,
 				      .time_mean = time_s };
-	/* Plain means at first: what was seen first has no weight of its own. */
+	/* Plain means at first, so that the first value has no more weight than the others. */
 	c->seen_s += dt;
 	means_s = fmin(c->seen_s, COMMIT_MEANS_S);
 	busy_off = c->busy - c->busy_mean;
@@ -32,7 +34,7 @@ static void regress(struct commit *c, double time_s, double dt)
 	smooth_step(&c->covariance, busy_off * time_off, dt, means_s);
 }
 
-/* The part of T that does not grow with the busy, s. */
+/* The part of T that does not grow with the busy sessions, s. */
 static double constant_part(const struct commit *c)
 {
 	double own_s = c->time_mean - fmax(0, c->covariance / c->variance) * c->busy_mean;
@@ -52,7 +54,8 @@ double commit_step(struct commit *c, const struct observation *o, const struct r
 	spread = COMMIT_SPREAD * c->busy_mean;
 	if (c->variance >= spread * spread && c->variance > 0)
 		smooth_step(&c->time_s, constant_part(c), o->dt, BASE_FAST_S);
-	else if (o->refusing) /* perhaps it was chance: a smaller window will show it again */
+	/* this may be chance: a smaller window will show whether it comes again */
+	else if (o->refusing)
 		smooth_step(&c->time_s, 0, o->dt, COMMIT_FADES_S);
 	return c->time_s;
 }

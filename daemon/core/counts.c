@@ -91,7 +91,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a == 0 || (b && b < a) ? b : a;
 }
 
-/* Everything but the time stamps is a number of 64 bits that adds up. */
+/* Every member but the time stamps is a 64-bit number that can be added. */
 void counts_add(struct counts_service *sum, const struct counts_service *block)
 {
 	uint64_t *to = (uint64_t *)sum;

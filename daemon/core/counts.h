@@ -27,17 +27,17 @@ struct counts_service {
 		deferred_limit[LIMIT__COUNT];
 	/* sessions that got their 220; a server that greets with 4yz or 5yz is in faults */
 	uint64_t greeted;
-	uint64_t finished; /* admitted sessions that ended, however */
-	/* jobs done: a session that was greeted and ended in order, one for every 8 server turns
-	 * before that, so that a reused connection counts its messages */
+	uint64_t finished; /* admitted sessions that ended, in any way */
+	/* jobs done: a session that was greeted and ended in order, plus one for every 8 server
+	 * turns before its end, so that the messages of a reused connection count */
 	uint64_t completed;
 	uint64_t busy_us; /* integral of busy over time */
 	/* sums over finished sessions: duration, and the part in which the server owed an answer;
 	 * both without the time in which the session was stuck */
 	uint64_t session_us, server_us;
 	uint64_t in_flight, shadow_in_flight, busy, ungreeted; /* gauges */
-	/* gauge: the server owes them an answer for so long that they are no load
-	 * (core/smtp_track.h), or they wait for another party than the server: core/overtaken.h */
+	/* gauge: sessions that wait for another party than the server (core/overtaken.h), or that
+	 * the server has owed an answer for so long that they are no load (core/smtp_track.h) */
 	uint64_t stuck;
 	uint64_t oldest_waiting_since_us; /* gauge: CLOCK_MONOTONIC, 0: none waits */
 	/* histogram: backend connect started -> first byte of the greeting */
@@ -45,18 +45,19 @@ struct counts_service {
 	uint64_t connect_220_sum_us;
 	uint64_t refused_lingering; /* gauge: refused clients still in dialogue */
 	uint64_t refused_told; /* refused clients to which the whole reply went out */
-	uint64_t refused_reset; /* that had heard theirs in this epoch, and were reset */
+	/* clients that had got their reply in this epoch already, and were reset */
+	uint64_t refused_reset;
 	uint64_t postponed; /* SYNs that the gate dropped once, for the client to send again */
 	/* The waiting room (core/room.h). A connection that was held is also counted in admitted
 	 * or deferred when its wait ends. */
-	uint64_t held; /* gauge: wait for a place */
+	uint64_t held; /* gauge: connections that wait for a place */
 	uint64_t oldest_held_since_us; /* gauge: CLOCK_MONOTONIC, 0: none is held */
-	uint64_t held_admitted, held_in_vain; /* got a place; were told that there was none */
+	uint64_t held_admitted, held_in_vain; /* got a place; were refused after their wait */
 	uint64_t held_left; /* the client went before either */
-	uint64_t
-		would_hold; /* observe mode: of would_defer, those who would have been held first */
-	uint64_t held_time
-		[COUNTS_SLOTS]; /* histogram: how long, of those who are not held any more */
+	/* observe mode: the part of would_defer that would have been held first */
+	uint64_t would_hold;
+	/* histogram: how long the wait was, once it has ended */
+	uint64_t held_time[COUNTS_SLOTS];
 	uint64_t held_sum_us;
 };
 
@@ -69,14 +70,14 @@ struct counts {
 	char front[16]; /* "proxy", "policy" */
 	uint64_t malformed; /* requests that could not be read */
 	uint64_t errors; /* failures of the front itself: descriptors, memory */
-	uint64_t decisions[COUNTS_SLOTS]; /* histogram in nanoseconds of what a verdict took */
+	uint64_t decisions[COUNTS_SLOTS]; /* histogram: the time of a verdict, in nanoseconds */
 	uint64_t decision_sum_ns;
 	struct faults faults;
 	struct counts_service service[PLAN_SERVICES];
 };
 
-/* The slot of a value (us or ns): exact below 8, then 8 to the power of two, the last takes all
- * above. */
+/* The slot of a value (us or ns): exact below 8, then 8 slots to each power of two. The last slot
+ * takes all larger values. */
 unsigned counts_slot(uint64_t value);
 /* The upper bound of a slot. */
 uint64_t counts_slot_upper(unsigned slot);
@@ -84,21 +85,21 @@ uint64_t counts_slot_upper(unsigned slot);
  * counters are not checked: an absurd rate harms only that front, and the law bounds it. */
 bool counts_are_sane(const struct counts *counts);
 void counts_init(struct counts *counts, const char *front, uint64_t pid);
-/* For one verdict of plan_decide(). */
+/* Counts one verdict of plan_decide(). */
 void counts_verdict(struct counts_service *service, struct verdict verdict);
-/* How the wait of one who was held ended. */
+/* How the wait of a held connection ended. */
 enum counts_held { HELD_ADMITTED, HELD_IN_VAIN, HELD_LEFT };
-/* It is held from now on, and is offered: its verdict comes later. */
+/* A connection begins to wait: counts it as offered and held. Its verdict comes later. */
 void counts_hold(struct counts_service *service);
-/* It has been held for `held_us`. The verdict is for those who did not leave, and offers
- * nothing. */
+/* The wait ended after `held_us`. Counts a verdict unless the client left; the connection was
+ * counted as offered when it began to wait. */
 void counts_release(struct counts_service *service, enum counts_held end, uint64_t held_us,
 		    struct verdict verdict);
 /* Clears the gauges of a front that has ended. */
 void counts_clear_gauges(struct counts_service *service);
 /* sum += block, counters, gauges and histograms alike (oldest_..._since_us: the earlier). */
 void counts_add(struct counts_service *sum, const struct counts_service *block);
-/* Quantile q of the events between two readings of a histogram; -1 when there were none. */
+/* Quantile q of the events between two readings of a histogram; -1: there were none. */
 double counts_quantile(const uint64_t *now, const uint64_t *before, double q);
 
 #endif

@@ -16,7 +16,7 @@ static void enter(struct cpu_limiter *e, enum reply_form form, uint64_t now_us)
 	e->since_us = now_us;
 }
 
-/* One crowded window may be a burst that the queue was there to take; two are not. */
+/* One crowded window may be a burst, which the accept queue is there for; two in a row are not. */
 static void begin_window(struct cpu_limiter *e, uint64_t now_us, double crowd)
 {
 	int dwelt = now_us >= e->since_us + LIMITER_DWELL_US;
@@ -44,13 +44,13 @@ uint64_t cpu_limiter_step(struct cpu_limiter *e, uint64_t now_us, uint64_t cpu_u
 		begin_window(e, now_us, crowd);
 		return 0;
 	}
-	if (e->share >= 1) /* all of a CPU is no bound */
+	if (e->share >= 1) /* a whole CPU: no limit */
 		return 0;
 	budget = (uint64_t)(e->share * (double)LIMITER_WINDOW_US);
 	if (e->form == REPLY_FULL && (double)spent >= LIMITER_CHEAP * (double)budget)
 		enter(e, REPLY_SHORT, now_us);
 	else if (e->form == REPLY_SHORT && (double)spent >= LIMITER_CHEAP * (double)budget)
-		e->since_us = now_us; /* still busy: stays short */
+		e->since_us = now_us; /* still busy: stay with the short reply */
 	end = e->window_us + LIMITER_WINDOW_US;
 	return spent >= budget ? end - now_us : 0;
 }

@@ -11,9 +11,9 @@
 
 #include "core/reply.h"
 
-#define DIALOGUE_COMMANDS 20 /* answered with the line; the next one gets 421 */
-#define DIALOGUE_BYTES 65536u /* read in all */
-/* Room that one call of dialogue_feed() may want. */
+#define DIALOGUE_COMMANDS 20 /* get the refusal as their answer; the next one gets 421 */
+#define DIALOGUE_BYTES 65536u /* read from the client in all; more gets 421 */
+/* The room that one call of dialogue_feed() may need. */
 #define DIALOGUE_OUT ((DIALOGUE_COMMANDS + 2) * REPLY_MAX)
 
 struct dialogue {

@@ -4,7 +4,7 @@
 
 #include "core/splitmix.h"
 
-#define RANK_MAX 15u /* of four bits: enough for a million */
+#define RANK_MAX 15u /* the largest value of four bits: enough for a million items */
 #define ALPHA (0.7213 / (1 + 1.079 / DISTINCT_COUNTERS))
 #define LINEAR_BELOW (2.5 * DISTINCT_COUNTERS)
 

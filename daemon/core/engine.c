@@ -6,7 +6,7 @@
 #include "core/smooth.h"
 #include "core/splitmix.h"
 
-/* Spreads the epoch's number over the salt. */
+/* Combines the salt with the number of the epoch. */
 static uint64_t mix(uint64_t x)
 {
 	return splitmix_next(&x);
@@ -95,7 +95,7 @@ static void step_state(struct engine *engine, const struct sample *sample, const
 		view->state = STATE_SERVING;
 }
 
-/* What leaves a service a second: jobs, or admissions where jobs cannot be seen. */
+/* What a service completes a second: jobs, or admissions if jobs cannot be seen. */
 static double jobs_of(const struct engine *engine, unsigned i)
 {
 	const struct window *w = &engine->window[i];
@@ -128,7 +128,7 @@ static void step_backlog(struct engine *engine, double dt_s, struct sample *samp
 	sample_put(sample, SIGNAL_QUEUE_DRAIN_S, b->drain_s, VIA_SPOOL);
 }
 
-/* Hours ahead: when what is left will be used up at its present trend. */
+/* Forecasts of hours: when memory, space or inodes will be used up at the present trend. */
 static void step_trends(struct engine *engine, struct sample *sample)
 {
 	const struct {
@@ -149,14 +149,14 @@ static void step_trends(struct engine *engine, struct sample *sample)
 			continue;
 		trend_put(rows[i].trend, sample->now_us, sample->value[rows[i].left],
 			  rows[i].least);
-		/* No end in sight is -1, which is not put. */
+		/* -1 (no end in sight) is not put: sample_put() refuses it. */
 		sample_put(sample, rows[i].exhaustion,
 			   trend_exhaustion_s(rows[i].trend, sample->value[rows[i].left]),
 			   (enum via)sample->via[rows[i].left]);
 	}
 }
 
-/* What the queue and the filter behind it let in; -1: all. */
+/* The rate that the queue and the filter behind it allow; -1: any. */
 static double behind_allows(const struct engine *engine)
 {
 	double queue = engine->view.backlog.allowed_per_s;
@@ -165,8 +165,8 @@ static double behind_allows(const struct engine *engine)
 	return queue < 0 ? filter : filter < 0 ? queue : fmin(queue, filter);
 }
 
-/* A service's part of what the queue allows: in proportion to the jobs that it brings. At least
- * a quarter of an equal part, so that a service without jobs can begin to bring some. -1: all. */
+/* A service's part of the rate that the queue allows, in proportion to its jobs. It is at least a
+ * quarter of an equal part, so that a service without jobs can begin to have some. -1: any rate. */
 static double queue_share(const struct engine *engine, unsigned i)
 {
 	double jobs = 0, own = jobs_of(engine, i), alike, allowed = behind_allows(engine);
@@ -197,7 +197,7 @@ static void put_derived(struct engine *engine, const struct load *load, struct s
 			busy += l->busy;
 			busy_known = true;
 		}
-		/* T of the tick before: with next to no traffic it says nothing. */
+		/* T as of the tick before. It means nothing if there is next to no traffic. */
 		if (w->view.law == LAW_CAPACITY && w->view.server_time_s > time &&
 		    (w->rates.completed >= TELLS_MIN_PER_S || w->rates.busy >= BUSY_MIN)) {
 			time = w->view.server_time_s;
@@ -212,14 +212,14 @@ static void put_derived(struct engine *engine, const struct load *load, struct s
 		sample_put(sample, SIGNAL_BUSY_COUNT, busy, VIA_FRONT);
 }
 
-/* Nothing is refused: what is counted as deferred would be. */
+/* Whether no client is refused: what is counted as deferred is only what enforcing would refuse. */
 static bool is_watching(const struct engine_view *view)
 {
 	return view->mode == PLAN_OBSERVE && view->state != STATE_DRAINING &&
 	       view->state != STATE_MAINTENANCE;
 }
 
-/* The services' windows, and what they add up to. */
+/* Steps the window of each service, and adds the windows up. */
 static void step_windows(struct engine *engine, struct sample *sample, const struct load *load,
 			 double dt_s, struct plan *plan)
 {
@@ -242,7 +242,7 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 
 		plan->service[i].reply_code = service->reply_code;
 		plan->service[i].shed = (uint8_t)service->shed;
-		/* source_plan() may say otherwise. */
+		/* No bounds; source_plan() may set some. */
 		plan->service[i].source_max = plan->service[i].source_share = PLAN_UNLIMITED;
 		window_step(w, &in, &plan->service[i]);
 		view->window[i] = w->view;
@@ -257,9 +257,8 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 	}
 }
 
-/* What can be carried, connections a second. When places are short that is what is completed,
- * even if the law expects more: a limit may hold the window, or something that the law does not
- * see. */
+/* What can be carried, connections a second. While places are short that is what is completed, even
+ * if the law expects more: a limit may hold the window, or something that the law does not see. */
 static double carried_per_s(const struct window *w, const struct load_service *l)
 {
 	bool short_of_places = w->view.refusing && l->known & LOAD_IN_FLIGHT &&
@@ -270,8 +269,8 @@ static double carried_per_s(const struct window *w, const struct load_service *l
 	return w->view.passing_per_s;
 }
 
-/* What clients are told now, over all services (one that is never shed can be drained, so it
- * counts too). What they were told under an earlier order or mode does not count. */
+/* What clients are told now, over all services. A service that is never shed counts too, since it
+ * can be drained. What clients were told under an earlier order or mode does not count. */
 static void step_told(struct engine *engine, const struct load *load, double dt_s)
 {
 	const struct engine_view *view = &engine->view;
@@ -286,7 +285,8 @@ static void step_told(struct engine *engine, const struct load *load, double dt_
 	if (told->state != view->state || told->mode != view->mode) {
 		told->state = view->state;
 		told->mode = view->mode;
-		told->settles = 2; /* this one, and of fronts that had not read the plan */
+		/* this tick, and the next one, for fronts that had not read the plan yet */
+		told->settles = 2;
 		told->offered_per_s = told->deferred_per_s = 0;
 	}
 	if (told->settles > 0) {
@@ -322,7 +322,7 @@ static void step_ratios(struct engine *engine, const struct load *load)
 	view->admit_ratio = is_watching(view) ? 1 : 1 - ratio;
 }
 
-/* Whether a service that is shed has nothing left to give: at its least window, and refusing. */
+/* Whether a service has nothing left to give: its window is at its minimum, and it refuses. */
 static bool is_exhausted(const struct engine *engine, unsigned i)
 {
 	const struct window_view *w = &engine->view.window[i];
@@ -330,7 +330,7 @@ static bool is_exhausted(const struct engine *engine, unsigned i)
 	return w->law != LAW_OPEN && w->refusing && w->window <= engine->config.window.min + HALF;
 }
 
-/* shed = last: such a service is limited only when every one with shed = yes has nothing left to
+/* A service with shed = last is limited only when every service with shed = yes has nothing left to
  * give. */
 static void spare_the_last(struct engine *engine, struct plan *plan)
 {
@@ -383,7 +383,7 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	struct plan plan = { .magic = PLAN_MAGIC, .version = PLAN_VERSION };
 	double dt_s = engine->last_us && sample->now_us > engine->last_us
 			      ? (double)(sample->now_us - engine->last_us) / US_IN_S
-			      : 1; /* the first tick: there is no time between two */
+			      : 1; /* the first tick: no time has passed */
 	struct level_input level = { .now_us = sample->now_us };
 
 	put_derived(engine, load, sample);
@@ -398,8 +398,8 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 	step_told(engine, load, dt_s);
 	step_ratios(engine, load);
 	level.pressure = view->pressure.combined;
-	/* What an operator ordered is told by the state, not by the level; in observe mode and with
-	 * no sensor no client is refused. */
+	/* The state, and not the level, shows what an operator ordered. In observe mode, and
+	 * without any sensor, no client is refused. */
 	level.spares = view->state != STATE_SERVING || view->mode == PLAN_OBSERVE;
 	level.admit_ratio = level.spares ? 1 : view->admit_ratio;
 	level.hard = !level.spares && hard_refusal(engine);

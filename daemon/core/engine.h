@@ -43,19 +43,22 @@ struct engine_view {
 	struct level level;
 	struct pressure pressure;
 	struct window_view window[PLAN_SERVICES];
-	bool spared[PLAN_SERVICES]; /* shed = last, and others have something left to give */
-	/* Of the offered, lately, as clients were told (observe mode: all but those of a drain); 1
-	 * when nothing was offered. */
+	/* shed = last, and services that are shed first still have something to give */
+	bool spared[PLAN_SERVICES];
+	/* Of what was offered lately, the share that was admitted, as clients were told (in observe
+	 * mode: all but the refusals of a drain); 1: nothing was offered. */
 	double admit_ratio;
-	double would_defer_ratio; /* observe mode: of the offered, what enforcing would refuse */
+	/* observe mode: of what was offered, the share that enforcing would refuse */
+	double would_defer_ratio;
 	double demand_ratio; /* offered / what can be carried, of the service where it is largest;
 			      * -1: not known. Over 1: overload */
-	double in_flight, window_sum,
-		window_max_sum; /* over the services that are shed; -1: not known */
+	/* over the services that are shed; -1: not known */
+	double in_flight, window_sum, window_max_sum;
 	struct backlog_view backlog; /* of the queue behind the server */
 	struct second_stage_view second_stage; /* of the filter behind that queue */
 	bool foreign; /* pressure that refusing mail would not help */
-	uint64_t order_until_us; /* CLOCK_REALTIME as of the last step, 0: open: for people */
+	/* CLOCK_REALTIME as of the last step, 0: open; to be shown to people */
+	uint64_t order_until_us;
 	char order_reason[96];
 };
 
@@ -65,7 +68,8 @@ struct engine_told {
 	double offered_per_s, deferred_per_s;
 	enum engine_state state;
 	enum plan_mode mode;
-	unsigned settles; /* ticks until what was told before is counted */
+	/* ticks until the counters no longer contain what clients were told before */
+	unsigned settles;
 };
 
 struct engine {
@@ -76,15 +80,15 @@ struct engine {
 	struct window window[PLAN_SERVICES];
 	struct backlog backlog;
 	struct second_stage second_stage;
-	struct trend memory, space, inodes; /* what is left of each */
+	struct trend memory, space, inodes; /* what is left of each resource */
 	struct engine_told told;
 	uint64_t ticks, last_us, epoch, salt, seed;
-	uint64_t
-		order_until_us; /* CLOCK_MONOTONIC: the wall clock ends no drain and extends none */
-	uint64_t sighted_us; /* when any sensor was last there */
+	/* CLOCK_MONOTONIC, so that setting the wall clock does not end or extend a drain */
+	uint64_t order_until_us;
+	uint64_t sighted_us; /* when a sensor last worked */
 };
 
-/* Does not check the configuration, which was validated before. `seed` makes the salts. */
+/* Expects a validated configuration. The salts are made from `seed`. */
 void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed);
 /* What should survive a restart, as plain data for the state directory. */
 struct engine_warm {
@@ -93,12 +97,12 @@ struct engine_warm {
 	struct window_warm service[PLAN_SERVICES];
 };
 void engine_save(const struct engine *engine, struct engine_warm *ret_warm);
-/* After engine_init(), before the first step. Figures that make no sense are ignored. */
+/* Call it after engine_init() and before the first step. Figures out of range are ignored. */
 void engine_restore(struct engine *engine, const struct engine_warm *warm);
 void engine_configure(struct engine *engine, const struct engine_config *config);
 void engine_set_mode(struct engine *engine, enum plan_mode mode);
-/* state: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE; `until_us` on the clock of
- * sample.now_us, 0: until told otherwise. */
+/* `state`: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE. `until_us`: on the clock of
+ * sample.now_us; 0: until the next order. */
 void engine_order(struct engine *engine, enum engine_state state, uint64_t until_us,
 		  const char *reason);
 /* One tick. `sample` gains the derived signals (server_time_us, in_flight_count, ...). `ret_plan`

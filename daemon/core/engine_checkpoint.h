@@ -8,9 +8,10 @@
 
 #include "core/engine.h"
 
-/* Of this build: sizes of what the law is made of, and places in the engine. */
+/* Identifies the layout of this build: the sizes of the law's structs and the offsets of members of
+ * the engine. */
 uint64_t engine_layout(void);
-/* Takes an image of `size` bytes (any alignment). 0; -1: of another layout; -2: the state is
+/* Takes an image of `size` bytes (any alignment). 0; -1: it has another layout; -2: the state is
  * impossible (a figure that is used in arithmetic is out of its bounds). `*ret` is written on
  * success only. */
 int engine_restore_checkpoint(const void *bytes, size_t size, uint64_t layout, struct engine *ret);

@@ -28,17 +28,18 @@ int events_span(const struct events_head *head, uint64_t tail, uint32_t most,
 	    head->capacity != EVENTS_RING || head->event_size != sizeof(struct source_event))
 		return -1;
 	*ret = (struct events_span){ 0 };
-	if (head->head <
-	    tail) { /* it was reset, or is wrong: nothing is taken, the reader goes on from there */
+	/* The writer was reset, or the head is wrong: take nothing, and go on from this head. */
+	if (head->head < tail) {
 		ret->lost = 0;
 		return 0;
 	}
-	/* One less than all: the next one may be on its way into the oldest place. */
+	/* One less than the ring holds: the writer may be putting the next event into the oldest
+	 * place. */
 	if (count > EVENTS_RING - 1) {
 		ret->lost = count - (EVENTS_RING - 1);
 		count = EVENTS_RING - 1;
 	}
-	if (count > most) { /* the newest tell more about now */
+	if (count > most) { /* take the newest, which say more about the present */
 		ret->lost += count - most;
 		count = most;
 	}

@@ -25,21 +25,22 @@ struct events {
 };
 
 void events_init(struct events *events);
-/* Writer only. */
+/* Adds an event. For the writer only. */
 void events_put(struct events *events, const struct source_event *event);
 
-/* What of the ring a reader may take next: `count` events from index `from` on (the ring wraps
- * behind its last), `lost` that were overwritten before they were read. */
+/* The part of the ring that a reader may take next: `count` events from index `from` on (past the
+ * last index it goes on at the first one). `lost`: events that were overwritten before they were
+ * read. */
 struct events_span {
 	uint32_t from, count;
 	uint64_t lost;
 };
-/* From a head as read. `tail` is how many were read or given up so far. 0, or -1: this is no ring
- * of this version. At most `most` events are given. */
+/* Works out the span from the head as it was read. `tail`: how many events were read or given up so
+ * far. At most `most` events are in the span. 0, or -1: this is no ring of this version. */
 int events_span(const struct events_head *head, uint64_t tail, uint32_t most,
 		struct events_span *ret);
-/* After the copy, with the head read again: how many of the first events of the span may have been
- * overwritten meanwhile. */
+/* Call it after the copy, with the head read again. Returns how many of the first events of the
+ * span may have been overwritten during the copy. */
 uint32_t events_torn(const struct events_head *head, uint64_t tail, const struct events_span *span);
 
 #endif

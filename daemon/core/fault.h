@@ -82,7 +82,7 @@ struct faults {
 };
 
 const char *fault_name(enum fault fault);
-/* A sentence without its full stop, as are the next two. */
+/* Each returns a sentence without its full stop. */
 const char *fault_what(enum fault fault);
 const char *fault_consequence(enum fault fault);
 const char *fault_remedy(enum fault fault);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define ALIVE_S 7200u /* as long as the ledger waits for a source to come back */
+#define ALIVE_S 7200u /* a source that does not retry for so long has given up, as in the ledger */
 
 void fleet_merge(struct fleet_record *into, const struct fleet_record *from)
 {
@@ -115,7 +115,7 @@ unsigned fleet_changes(struct fleet_memory *m, struct fleet_record *ret, unsigne
 	return count;
 }
 
-/* A wait as this host sees it, in the epoch that it belongs to. */
+/* The record of a wait as this host sees it, in the epoch that it belongs to. */
 static struct fleet_record waiting_record(const struct fleet_record *was,
 					  const struct fleet_seen *seen, uint32_t now_s)
 {
@@ -126,7 +126,7 @@ static struct fleet_record waiting_record(const struct fleet_record *was,
 				  .tries = seen->tries ? seen->tries : 1,
 				  .classes = seen->classes };
 
-	/* The one before was given up: this one begins after its last attempt. */
+	/* The wait before ended when the source gave up: this one begins after its last attempt. */
 	if (was->first && seen->first > was->last && now_s > was->last &&
 	    now_s - was->last > ALIVE_S)
 		r.epoch = was->last;
@@ -157,14 +157,15 @@ bool fleet_note(struct fleet_memory *m, uint64_t key, const struct fleet_seen *s
 	slot->own = seen->deferred;
 	fleet_merge(&slot->record, &r);
 	*ret = slot->record;
-	/* A record without time or class says nothing. */
+	/* A record without times and classes is not worth sending. */
 	if (memcmp(&before, &slot->record, sizeof(before)) == 0)
 		return false;
 	mark(m, slot);
 	return true;
 }
 
-/* The own wait, as it goes on in the epoch of another host. False: it ended before that. */
+/* The wait that this host saw, continued in the epoch of another host. False: it ended before that
+ * epoch. */
 static bool goes_on(const struct fleet_slot *slot, uint32_t epoch, struct fleet_record *ret)
 {
 	if (!slot->own || !slot->record.first || epoch <= slot->record.epoch ||
@@ -198,7 +199,7 @@ bool fleet_take(struct fleet_memory *m, const struct fleet_record *record, uint3
 	else if (record->epoch > before.epoch)
 		slot->own = 0;
 	*ret = slot->record;
-	/* All have just been told the same. */
+	/* The other hosts have just been told the same. */
 	if (memcmp(&slot->record, record, sizeof(*record)) == 0)
 		slot->changed = 0;
 	if (memcmp(&before, &slot->record, sizeof(before)) == 0)

@@ -23,10 +23,11 @@
 
 #include "core/siphash.h"
 
-#define FLEET_AHEAD_S 60u /* a clock of another host may be ahead by so much */
-#define FLEET_OLD_S (30 * 86400u) /* what is older than the ledger remembers is not taken */
+#define FLEET_AHEAD_S 60u /* the clock of another host may be ahead by so much */
+/* records of older events are not taken: the ledger forgets them, too */
+#define FLEET_OLD_S (30 * 86400u)
 #define FLEET_FRAME_RECORDS 512u
-#define FLEET_FRAMES 4u /* that a host writes in a second, at most, beside the one about itself */
+#define FLEET_FRAMES 4u /* a host writes at most so many in a second, and one about itself */
 #define FLEET_RECORD_BYTES 24u
 #define FLEET_HEAD_BYTES 24u
 #define FLEET_HOST_BYTES 112u
@@ -35,15 +36,16 @@
 
 enum fleet_class {
 	FLEET_REGULAR = 1, /* had a session that did a job */
-	FLEET_PROVEN = 2, /* came back properly */
-	FLEET_LATE = 4, /* of this wait: was admitted and then refused late */
+	FLEET_PROVEN = 2, /* retried properly after a refusal */
+	FLEET_LATE = 4, /* in this wait it was admitted and then refused late */
 	FLEET_CLASSES = 7
 };
 
 struct fleet_record {
 	uint64_t key; /* source_fleet_key(): the group, or its keyed hash */
-	uint32_t epoch; /* CLOCK_REALTIME s: before it nothing counts; 0: not known */
-	/* CLOCK_REALTIME s, credited attempts of this wait; both 0: it does not wait */
+	uint32_t epoch; /* CLOCK_REALTIME s: events before it do not count; 0: not known */
+	/* CLOCK_REALTIME s of the first and last credited attempt of this wait; both 0: it does not
+	 * wait */
 	uint32_t first, last;
 	uint8_t tries; /* credited; 0: it does not wait */
 	uint8_t classes; /* enum fleet_class */
@@ -52,28 +54,28 @@ struct fleet_record {
 
 /* Joins two records of one key. */
 void fleet_merge(struct fleet_record *into, const struct fleet_record *from);
-/* Whether another host can have said this at `now_s`. */
+/* Whether another host can have sent this record at `now_s`. */
 bool fleet_makes_sense(const struct fleet_record *record, uint32_t now_s);
 
-/* ---- the memory: records by key, in sets of four; where a set is full, what is oldest is
- * forgotten */
+/* ---- the memory: records by key, in sets of four. A full set forgets its oldest record */
 struct fleet_slot {
 	struct fleet_record record;
 	uint8_t own; /* this host saw an attempt of this wait */
-	uint8_t changed; /* by this host, and not taken by fleet_changes() yet */
+	uint8_t changed; /* by this host, and fleet_changes() has not taken it yet */
 	uint8_t spare[6];
 };
 
 #define FLEET_SET_SLOTS 4u
 struct fleet_memory {
 	struct fleet_slot *slots; /* 4 x sets, zero: free */
-	uint32_t sets; /* a power of two */
-	uint64_t *queue; /* keys of what changed */
+	uint32_t sets; /* number of sets, a power of two */
+	uint64_t *queue; /* keys of the changed records */
 	uint32_t queue_size, queue_from, queued;
-	uint64_t tracked, forgotten, left_out; /* left out: the queue was full */
+	/* left_out: changes not queued, because the queue was full */
+	uint64_t tracked, forgotten, left_out;
 };
 
-/* What the ledger of this host says of a source now, after an event. */
+/* What the ledger of this host knows of a source after an event. */
 struct fleet_seen {
 	bool deferred;
 	uint32_t first, last;
@@ -82,22 +84,22 @@ struct fleet_seen {
 
 /* Whether there is a record of that key. */
 bool fleet_knows(const struct fleet_memory *memory, uint64_t key);
-/* Takes in what this host sees. Returns true, with the record as it is now, if that is news. */
+/* Records what this host sees. Returns true, with the record as it is now, if that is news. */
 bool fleet_note(struct fleet_memory *memory, uint64_t key, const struct fleet_seen *seen,
 		uint32_t now_s, struct fleet_record *ret);
-/* Takes in what another host says. Returns true, with the record as it is now, if that is news.
- * If this host itself saw the source wait after the other's epoch, the wait begins again in that
- * epoch and is told. */
+/* Merges a record from another host. Returns true, with the record as it is now, if that is news.
+ * If this host saw the source wait after the other host's epoch, the wait begins again in that
+ * epoch, and the other hosts are told. */
 bool fleet_take(struct fleet_memory *memory, const struct fleet_record *record, uint32_t now_s,
 		struct fleet_record *ret);
-/* The next changes of this host to be told. Returns how many. */
+/* Takes the next changes of this host that are to be sent. Returns how many. */
 unsigned fleet_changes(struct fleet_memory *memory, struct fleet_record *ret, unsigned most);
 
-/* ---- one host, for people and balancers */
+/* ---- what one host says of itself, for people and load balancers */
 struct fleet_host {
 	char name[64];
 	uint64_t id; /* of the process */
-	uint64_t realtime_us; /* when it was true, by its own clock */
+	uint64_t realtime_us; /* when the report was made, by the host's own clock */
 	int32_t window; /* sessions; -1: open */
 	uint32_t in_flight;
 	float demand; /* offered / what can be carried; < 0: not known */
@@ -105,19 +107,19 @@ struct fleet_host {
 	uint8_t spare;
 };
 
-/* ---- bytes: little-endian; a head, then the records or the host. The seal is SipHash over all of
- * it but itself: with a secret key only hosts of the fleet can make one. */
+/* ---- frames: little-endian; a head, then the records or the host. The seal is a SipHash of all
+ * other bytes: only hosts of the fleet have the key and can make one. */
 enum fleet_kind { FLEET_LEDGER = 1, FLEET_HOST = 2 };
 
-/* Returns the length; `bytes` has FLEET_FRAME_BYTES. */
+/* Returns the length. `bytes` has room for FLEET_FRAME_BYTES. */
 size_t fleet_put_records(const struct siphash_key *key, uint64_t host,
 			 const struct fleet_record *records, unsigned count, uint8_t *bytes);
 size_t fleet_put_host(const struct siphash_key *key, const struct fleet_host *host, uint8_t *bytes);
-/* Number of records (0 or more) in `ret` (FLEET_FRAME_RECORDS); -EBADMSG: not one of ours, damaged,
- * or made with another key. */
+/* Returns the number of records (0 or more) in `ret` (room for FLEET_FRAME_RECORDS); -EBADMSG: not
+ * a frame, damaged, or made with another key. */
 int fleet_get_records(const struct siphash_key *key, const uint8_t *bytes, size_t length,
 		      uint64_t *ret_host, struct fleet_record *ret);
-/* 0 or -EBADMSG. The name is printable and ends. */
+/* 0 or -EBADMSG. The name is printable and terminated. */
 int fleet_get_host(const struct siphash_key *key, const uint8_t *bytes, size_t length,
 		   struct fleet_host *ret);
 

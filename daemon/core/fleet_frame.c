@@ -24,7 +24,7 @@ static uint64_t get(const uint8_t *from, int bytes)
 	return value;
 }
 
-/* Over everything but its own place, which counts as zero. */
+/* The seal over all bytes; its own place counts as zero. */
 static uint64_t seal_of(const struct siphash_key *key, const uint8_t *bytes, size_t length)
 {
 	uint64_t head = siphash(key, bytes, 16);
@@ -44,7 +44,7 @@ static size_t close_frame(const struct siphash_key *key, enum fleet_kind kind, u
 	return length;
 }
 
-/* Whether it is a whole frame of this kind; the count in it. */
+/* Whether this is a whole frame of this kind. Returns the count in it. */
 static int open_frame(const struct siphash_key *key, enum fleet_kind kind, const uint8_t *bytes,
 		      size_t length, size_t item_bytes)
 {

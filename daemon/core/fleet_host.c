@@ -1,8 +1,8 @@
 #include "core/fleet_host.h"
 
-#define DEMAND_MAX .8f /* of what it can carry */
+#define DEMAND_MAX .8f /* of what the host can carry: above this it has no room */
 
-/* Offered over what can be carried, of all services that are shed. */
+/* What is offered, divided by what can be carried, over all services that are shed. */
 static float demand_of(const struct engine_view *view)
 {
 	double offered = 0, capacity = 0;

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-/* What this host knows of a source goes into the memory, and what others know besides comes out. */
+/* Puts what this host knows of a source into the memory, and gets what other hosts add to it. */
 static bool note(struct source_table *table, struct fleet_memory *memory, uint64_t key,
 		 uint64_t now_us, uint32_t now_s)
 {
@@ -25,7 +25,7 @@ unsigned fleet_ledger_events(struct source_table *table, struct fleet_memory *me
 
 	for (unsigned i = 0; i < count; i++) {
 		if (events[i].kind == SOURCE_FINISHED && events[i].turns < SOURCE_JOB_TURNS)
-			continue; /* changes nothing that is told */
+			continue; /* changes nothing that other hosts are told */
 		joined += note(table, memory, source_fleet_key(table, events[i].address), now_us,
 			       now_s);
 	}

@@ -8,8 +8,8 @@ static bool has_little_part(const struct observation *o, const struct rates *rat
 {
 	const struct sample *s = o->in->sample;
 
-	/* For a disk or memory CPU time says nothing: there the bytes that each group moves or
-	 * holds count. */
+	/* For a disk or for memory CPU time says nothing: there the bytes count that each group
+	 * moves or holds. */
 	if (o->in->pressure->driver == RESOURCE_DISK && sample_has(s, SIGNAL_MTA_IO_BYTES_PER_S) &&
 	    sample_has(s, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S))
 		return s->value[SIGNAL_MTA_IO_BYTES_PER_S] <
@@ -25,8 +25,8 @@ static bool has_little_part(const struct observation *o, const struct rates *rat
 	       rates->completed < LITTLE_PART * capacity->per_s;
 }
 
-/* Whether the pressure comes from other programs than mail: the machine is over its objective for
- * as long as a level takes, and not through mail. */
+/* Returns true while the machine is over its objective (for at least as long as it takes to enter a
+ * level), and mail is not the cause. */
 bool foreign_step(struct foreign *foreign, const struct observation *o, const struct rates *rates,
 		  const struct capacity *capacity)
 {

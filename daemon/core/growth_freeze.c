@@ -1,19 +1,20 @@
 /* When the window may not grow: for a while after a sensor was lost, or until it is back. */
 #include "core/window_parts.h"
 
-/* Bits of growth_freeze.seen: what of the sample leads; enum load_known stands above these. */
+/* Bits of growth_freeze.seen: signals that the law depends on. The bits of enum load_known stand
+ * above these. */
 enum {
 	SEEN_SATURATION = 1 << 0,
 	SEEN_CPU_CORES = 1 << 1,
 	SEEN_MEMORY = 1 << 2,
-	/* These lead the servo alone. */
+	/* Only the servo depends on these. */
 	SEEN_RUNQ = SEEN_MEMORY << 1,
 	SEEN_ACCEPT_QUEUE = SEEN_RUNQ << 1,
 	SEEN_LOAD = SEEN_ACCEPT_QUEUE << 1, /* times the bits of enum load_known */
 };
 #define SEEN_BY_SERVO (SEEN_RUNQ | SEEN_ACCEPT_QUEUE)
 
-/* Which inputs are there; losing one that was stops growth for a while. */
+/* Notes which inputs there are. If one is lost, the window does not grow for a while. */
 bool growth_freeze_step(struct growth_freeze *f, const struct observation *o, enum window_law law)
 {
 	const struct sample *s = o->in->sample;

@@ -34,7 +34,7 @@ static void add(uint32_t *sum, uint32_t more)
 
 static void fold_service(struct history_service *into, const struct history_service *s)
 {
-	/* Another configuration: what comes later counts. */
+	/* The configuration changed: the later service counts. */
 	if (memcmp(into->name, s->name, sizeof(s->name)) != 0) {
 		*into = *s;
 		return;

@@ -21,47 +21,49 @@ enum history_tier { HISTORY_SECONDS, HISTORY_TENS, HISTORY_MINUTES, HISTORY__TIE
 #define HISTORY_HOUR 3600u /* slots of the first ring */
 #define HISTORY_DAY 8640u
 #define HISTORY_MONTH 43200u
-#define HISTORY_SLOTS (HISTORY_HOUR + HISTORY_DAY + HISTORY_MONTH) /* of the file */
+#define HISTORY_SLOTS (HISTORY_HOUR + HISTORY_DAY + HISTORY_MONTH) /* slots of the file */
 
 enum history_flag {
 	HISTORY_STARTED = 1 << 0, /* penstockd started */
-	HISTORY_RELOADED = 1 << 1, /* another configuration */
+	HISTORY_RELOADED = 1 << 1, /* with another configuration */
 	HISTORY_REFUSING = 1 << 2, /* clients were deferred */
 };
 
-#define HISTORY_SERVICES 4 /* the first of the configuration; the sums are of all */
+#define HISTORY_SERVICES 4 /* the first services of the configuration; the sums are over all */
 
 struct history_service {
-	char name[12]; /* cut short; empty: there is none */
+	char name[12]; /* cut short; empty: there is no service */
 	uint32_t offered, admitted, deferred; /* connections */
-	float window, in_flight, server_time_s; /* the last, the highest, the highest */
+	/* the last; the highest; the highest of this time */
+	float window, in_flight, server_time_s;
 };
 
 /* As it stands in the file, in the byte order of this machine. A figure that is not known is
  * -1. */
 struct history_record {
-	uint64_t sum; /* XXH3 of all behind it; 0: an empty slot */
+	uint64_t sum; /* XXH3 of all bytes that follow; 0: an empty slot */
 	uint64_t at_s; /* CLOCK_REALTIME, a multiple of period_s: when it begins */
 	uint32_t period_s; /* 1, 10 or 60 */
-	uint32_t seconds; /* of these, seen by a running penstockd */
-	uint8_t level; /* the highest */
+	uint32_t seconds; /* how many of these seconds penstockd was running */
+	uint8_t level; /* the highest of this time */
 	uint8_t state, mode; /* enum engine_state, enum plan_mode: the last */
-	uint8_t headline; /* enum headline_kind: the first in its order */
-	uint8_t flags; /* of all */
+	uint8_t headline; /* enum headline_kind: the most important */
+	uint8_t flags; /* enum history_flag; joined with OR */
 	uint8_t unused[3];
 	float pressure[RESOURCE__COUNT]; /* the highest of each */
 	float demand; /* offered / what can be carried, the highest */
-	float driver_pressure; /* of the driver: the highest */
+	/* of the driver, the resource with the highest pressure: the highest */
+	float driver_pressure;
 	float driver_value; /* of its signal, in the signal's unit */
-	float window, in_flight; /* of the services that are shed: the last, the highest */
+	float window, in_flight; /* over the services that are shed: the last, the highest */
 	float server_time_s, connect_220_s; /* the highest */
 	uint32_t offered, admitted, deferred, would_defer; /* connections */
 	uint32_t sources_deferred; /* sources that were deferred and will come back: the highest */
-	uint32_t by_reason[REASON__COUNT]; /* deferred */
+	uint32_t by_reason[REASON__COUNT]; /* deferred connections by enum reason */
 	char driver[16], signal[32]; /* "disk", "fsync_p99_us" */
-	char unit[32]; /* the neighbour that pressed; empty: none */
+	char unit[32]; /* the neighbour that caused pressure; empty: none */
 	struct history_service service[HISTORY_SERVICES];
-	/* Sources that were deferred. Empty where sources are not counted one by one. */
+	/* Sources that were deferred. Empty if sources are not counted one by one. */
 	struct distinct sources;
 	uint32_t unused_too;
 };
@@ -72,10 +74,10 @@ unsigned history_period(enum history_tier tier); /* s */
 unsigned history_slots(enum history_tier tier);
 /* The slot of a time in the ring of `tier`. */
 unsigned history_slot(enum history_tier tier, uint64_t at_s);
-/* Whether `r` is what stands for `at_s` (a multiple of the period) in this ring. */
+/* Whether `r` is the record of `at_s` (a multiple of the period) in this ring. */
 bool history_stands_for(const struct history_record *r, enum history_tier tier, uint64_t at_s);
-/* Adds a later record to one of a longer period. An `into` with seconds == 0 begins with it: the
- * caller has set at_s and period_s. */
+/* Adds a later record to one of a longer period. If `into` has seconds == 0, it begins with `r`;
+ * the caller has set its at_s and period_s. */
 void history_fold(struct history_record *into, const struct history_record *r);
 /* The finest ring that reaches back to `since_s`. */
 enum history_tier history_tier_for(uint64_t now_s, uint64_t since_s);

@@ -1,13 +1,14 @@
-/* Every figure of the law, with its unit, the reason for it, and the scenario
- * (tests/sim/NAME.sim) or unit test (tests/unit/NAME.c) that fixes it. The files of the law
- * (tests/law-files) have no other numbers than 0, 1 and 2: `make check-law` looks.
- * packaging/doc/sensitivity.md shows what half and twice of each does: `make sensitivity`.
+/* Every figure of the law, with its unit, the reason for it, and the scenario (tests/sim/NAME.sim)
+ * or unit test (tests/unit/NAME.c) that fails without it. The files of the law (tests/law-files)
+ * contain no other numbers than 0, 1 and 2; `make check-law` holds them to it.
+ * packaging/doc/sensitivity.md shows the effect of half and twice of each figure; `make
+ * sensitivity` writes it.
  *
- * Example: SATURATED, .95, is a share of time in which tasks stall. foreign-cpu.sim fails when it
- * is moved: there a neighbour presses the CPUs, and mail must not be cut for it.
+ * Example: SATURATED, .95, is a share of the time in which tasks stall. If it is changed,
+ * foreign-cpu.sim fails: there a neighbour takes CPU, and mail must not be refused for it.
  *
- * With LAW_VARIABLE the figures are variables, defined in tests/sim/law_variable.c: the simulator
- * that `make sensitivity` builds. All that is shipped has constants. */
+ * With LAW_VARIABLE the figures are variables, defined in tests/sim/law_variable.c. Only the
+ * simulator that `make sensitivity` builds uses that; everything that is shipped has constants. */
 #ifndef PENSTOCK_CORE_LAW_H
 #define PENSTOCK_CORE_LAW_H
 
@@ -273,14 +274,14 @@
 LAW_TABLE(X)
 #undef X
 
-/* Units, sizes and bounds of representation: no decision depends on these. */
+/* Units, sizes and bounds of what can be represented: no decision depends on these. */
 #define US_IN_S 1e6
 #define MILLI 1e3
 #define HALF 0.5 /* for rounding */
 #define PLAN_MAX 4e9 /* below UINT32_MAX: rates in thousandths and times in us */
 #define WINDOW_MAX 1e6 /* sessions */
 #define TIME_MAX_S 86400 /* of a session, or until a queue is empty: a day is enough */
-/* What is believed of a file with learned figures; others are not taken. */
+/* Bounds of learned figures in a file; figures outside are ignored. */
 #define WARM_RATE_MIN 0.1 /* a second */
 #define WARM_RATE_MAX 1e6
 #define WARM_CPU_MIN_S 1e-6

@@ -10,7 +10,8 @@ void level_init(struct level_state *state, uint64_t now_us)
 	state->level.since_us = now_us;
 }
 
-/* Whether the input stands at `number` or higher, with its entry thresholds times `share`. */
+/* Whether the input meets the entry condition of `number` or a higher level, with thresholds
+ * multiplied by `share`. */
 static int stands_at(const struct level_input *in, enum level_number number, double share)
 {
 	double refused = 1 - in->admit_ratio;
@@ -30,7 +31,7 @@ static int stands_at(const struct level_input *in, enum level_number number, dou
 	}
 }
 
-/* Since when the condition holds; 0: it does not. */
+/* Notes since when a condition has held; 0: it does not hold. */
 static void follow(uint64_t *since_us, int is_so, uint64_t now_us)
 {
 	if (!is_so)
@@ -62,7 +63,7 @@ static int stays(const struct level_state *state, enum level_number number,
 	return !has_lasted(state->below_since_us[number], s, in->now_us);
 }
 
-/* A level that came back soon after it was left stays longer this time. */
+/* Notes that a level came back soon after it was left: then it stays longer. */
 static void note_rise(struct level_state *state, enum level_number to, uint64_t now_us)
 {
 	for (int n = state->level.number + 1; n <= (int)to; n++)

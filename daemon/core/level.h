@@ -29,17 +29,17 @@ struct level {
 
 struct level_state {
 	struct level level;
-	/* Of each level: since when it stands, since when it stands no more (below 80 %; 0: not
-	 * so). */
+	/* For each level: since when its entry condition has held, and since when it has not (below
+	 * 80 % of it); 0: not so now. */
 	uint64_t above_since_us[LEVEL__COUNT], below_since_us[LEVEL__COUNT];
 	uint64_t left_us[LEVEL__COUNT]; /* when it was last left downwards, 0: never */
-	uint8_t rests[LEVEL__COUNT]; /* it came back soon: it stays longer */
+	uint8_t rests[LEVEL__COUNT]; /* it came back soon after it was left, so it stays longer */
 };
 
 struct level_input {
 	uint64_t now_us;
 	double pressure; /* combined */
-	double admit_ratio; /* admitted / offered, lately, as clients were told */
+	double admit_ratio; /* admitted / offered of late, as clients were told */
 	/* a hard limit binds (memory, descriptors, disk space), and clients are refused */
 	int hard;
 	/* no client can be refused for load: shedding and higher levels are left at once */

@@ -1,6 +1,6 @@
-/* What the guarded services do now, as far as it can be seen: the second input of the engine
- * beside the sample. Counters are monotonic (the engine takes differences and tolerates a
- * reset), gauges are the present values. What cannot be seen is not in `known`. */
+/* What the guarded services do now, as far as it can be seen: the second input of the engine beside
+ * the sample. Counters only grow (the engine takes differences and tolerates a reset); gauges are
+ * the present values. `known` says which members can be seen. */
 #ifndef PENSTOCK_CORE_LOAD_H
 #define PENSTOCK_CORE_LOAD_H
 
@@ -27,9 +27,9 @@ struct load_service {
 	/* The waiting room in front of the server: see counts.h. */
 	uint64_t held_admitted, held_in_vain, held_left;
 	double held; /* now */
-	double held_longest_s; /* how long the one of them who came first has waited */
-	/* in flight, and not in `busy`: overtaken by those that came later, or owed an answer for
-	 * very long (core/overtaken.h) */
+	double held_longest_s; /* how long the first of them has waited */
+	/* in flight, and not in `busy`: sessions that later ones have overtaken, or that the server
+	 * has owed an answer for very long (core/overtaken.h) */
 	double stuck;
 };
 

@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-#define JOINED_MAX 64 /* windows that follow on each other without a gap */
+#define JOINED_MAX 64 /* windows that follow each other without a gap */
 
-/* The first that ends after `from_s`, with all that touch it. False: there is none. */
+/* Finds the first window that ends after `from_s`, joined with all that touch it. False: there is
+ * none. */
 static bool find(const struct maintenance_window *windows, unsigned count, int64_t from_s,
 		 struct maintenance_span *ret)
 {

@@ -18,11 +18,11 @@ struct maintenance_span {
 	char text[64]; /* for people; may be empty */
 };
 
-/* As every outlet shows it. */
+/* What each outlet shows of it. */
 struct maintenance_view {
-	unsigned windows; /* that are configured */
+	unsigned windows; /* how many are configured */
 	struct maintenance_span now, next;
-	char why[200]; /* a window that cannot be obeyed, and why; empty: there is none */
+	char why[200]; /* a window that cannot take effect, with the reason; empty: there is none */
 };
 
 /* Sets `now` and `next` of the view. Returns the time until which both stay as they are. */

@@ -4,7 +4,7 @@ uint64_t greetings_begin(struct greetings *g)
 {
 	uint64_t before = g->waiting++;
 
-	/* Those before it are served first, and that is no overtaking. */
+	/* Those that waited before it are greeted first, which is no overtaking. */
 	return g->given + before + before + OVERTAKEN_MIN;
 }
 
@@ -31,6 +31,6 @@ bool answers_overtaken(const struct answers *a, const struct ask *ask)
 {
 	uint64_t done = a->jobs - ask->jobs, bound = (uint64_t)ask->before + OVERTAKEN_MIN;
 
-	/* Those before it are served first, and that is no overtaking. */
+	/* Those that waited before it are served first, which is no overtaking. */
 	return done >= ask->before + bound + bound * a->more / BOUNDS_ONCE;
 }

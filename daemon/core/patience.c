@@ -1,11 +1,11 @@
-/* How long senders may wait in front of the server. */
+/* How long clients may wait in front of the server. */
 #include "core/window_parts.h"
 
-/* Whether the queue in the waiting room stands, and does not drain: for ten seconds on end the
- * oldest connection in it has waited for half the objective, and others are refused because the
- * room is full. A short crest drains, and refuses none. A queue that stands counts as one until
- * no client is refused any more. Then waits are short; at a load that stays above capacity that
- * refuses no more clients than long waits would. */
+/* Whether the queue in the waiting room stands, and does not drain: for ten seconds without a break
+ * the oldest connection in it has waited for half the objective, and others are refused because the
+ * room is full. A short crest drains and refuses none. Once a queue stands, it counts as standing
+ * until no client is refused any more. Waits are short meanwhile; at a load that stays above
+ * capacity that refuses no more clients than long waits would. */
 static bool room_stands(struct patience *p, const struct observation *o, double objective_s)
 {
 	const struct load_service *l = o->in->load;
@@ -20,15 +20,15 @@ static bool room_stands(struct patience *p, const struct observation *o, double 
 	return p->room_s >= ROOM_STANDS_S;
 }
 
-/* How long a connection may wait in front of the server: up to the objective while the queue
- * there comes and goes; almost not at all when the load has been above capacity for long and has
- * filled most of the room by now, or is above it by so much that the room fills anyway. A refused
- * sender comes back in five minutes, and one that waits for a second does not notice it. So a
- * queue that comes and goes is allowed, in front of the server, where it costs no process. A queue
- * that stands is not (the same distinction as CoDel's).
+/* How long a connection may wait in front of the server. While the queue there comes and goes: up
+ * to the objective. Almost not at all if the load has been above capacity for long and has filled
+ * most of the room by now, or is so far above it that the room fills anyway. A refused sender comes
+ * back in five minutes, and a sender that waits for a second does not notice it. So a queue that
+ * comes and goes is allowed in front of the server, where it costs no process, and a queue that
+ * stands is not (CoDel makes the same distinction).
  *
  * Example: twice the capacity leaves a queue of 4 s after 4 s, and waits are short from then on. A
- * quarter above the capacity takes 15 s for that. If it ends before, all were served. */
+ * quarter above the capacity takes 15 s for that. If it ends earlier, all clients were served. */
 double patience_step(struct patience *p, const struct observation *o,
 		     const struct capacity *capacity)
 {
@@ -38,8 +38,8 @@ double patience_step(struct patience *p, const struct observation *o,
 
 	smooth_step(&p->offered, o->offered, o->dt, TAU_OFFERED_S);
 	excess = p->offered / (could > 0 ? could : capacity->per_s) - 1;
-	/* When the window has been full for as long as a session takes, the completions are what
-	 * the server can do now, even if the law expects more. */
+	/* If the window has been full for as long as a session takes, the completions are what the
+	 * server can do now, even if the law expects more. */
 	full = o->before->window >= 0 && o->in->load->in_flight >= FULL * o->before->window;
 	p->full_s = full ? p->full_s + o->dt : 0;
 	seen = p->full_s > capacity->lag_s && capacity->completed_lag > 0

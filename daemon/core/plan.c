@@ -5,7 +5,7 @@
 
 #define READ_TRIES 64
 
-/* A sequence lock: the writer makes the number odd, writes, makes it even. */
+/* A sequence lock: the writer makes the number odd, writes, and makes it even. */
 int plan_read(const struct plan *shared, struct plan *ret_plan)
 {
 	for (int i = 0; i < READ_TRIES; i++) {
@@ -40,7 +40,7 @@ uint32_t plan_bucket_refill(struct plan_bucket *bucket, const struct plan_servic
 	int64_t size = plan_bucket_size(service);
 
 	if (service->rate_milli == PLAN_UNLIMITED) {
-		bucket->refilled_us = 0; /* begins full when there is a rate again */
+		bucket->refilled_us = 0; /* full when there is a rate again */
 		return PLAN_UNLIMITED;
 	}
 	if (bucket->refilled_us == 0 || now_us < bucket->refilled_us)

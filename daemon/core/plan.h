@@ -36,9 +36,9 @@ enum plan_shed { PLAN_SHED_YES, PLAN_SHED_LAST, PLAN_SHED_NO };
 /* Each band has credits of its own, and so a cut-off of its own: NEW for sources never seen before,
  * PROMISED for sources whose promised time (or whose patience) is about to run out. */
 enum plan_band { PLAN_BAND_GENERAL, PLAN_BAND_NEW, PLAN_BAND_PROMISED, PLAN_BANDS };
-/* A source's rate or volume: as usual; unusual against its own past and the fair share, which
- * matters while places are short (plan_service.reserve_256); over a limit that the operator set,
- * which always matters. */
+/* A source's rate or volume: usual; unusual against its own past and the fair share, which matters
+ * while places are short (plan_service.reserve_256); or over a limit that the operator set, which
+ * always matters. */
 enum plan_heavy { PLAN_HEAVY_NO, PLAN_HEAVY_SHARE, PLAN_HEAVY_LIMIT };
 
 struct plan_service {
@@ -54,14 +54,14 @@ struct plan_service {
 	/* Places that come free, a second x 1000. A connection's expected wait is the number of
 	 * connections before it, divided by this. */
 	uint32_t pass_milli;
-	uint32_t cutoff[PLAN_BANDS]; /* least score that gets in, by band; 0: all */
+	uint32_t cutoff[PLAN_BANDS]; /* by band, the lowest score that is admitted; 0: all are */
 	/* sessions that one source may have in flight, a limit of the operator; PLAN_UNLIMITED:
 	 * any */
 	uint32_t source_max;
 	/* a source with so many sessions in flight comes last; PLAN_UNLIMITED: none does */
 	uint32_t source_share;
 	uint16_t reply_code; /* 451 or 421 */
-	uint8_t reason; /* enum reason said when a limit binds */
+	uint8_t reason; /* enum reason that is given when a limit is met */
 	uint8_t shed; /* enum plan_shed */
 	/* the part of each limit that stays for sources that do not come last, in 256ths; 0: places
 	 * are not short */
@@ -73,7 +73,7 @@ struct plan {
 	uint32_t magic, version;
 	uint64_t sequence; /* odd while being written: see plan_read() */
 	uint64_t heartbeat_us; /* CLOCK_MONOTONIC of the last completed tick */
-	uint64_t epoch; /* number of the epoch: verdicts are consistent per source in it */
+	uint64_t epoch; /* number of the epoch, during which a source gets the same verdict */
 	uint64_t salt; /* of the epoch */
 	uint64_t order_until_us; /* end of a drain or maintenance (CLOCK_REALTIME), 0: open */
 	uint8_t order; /* enum plan_order */
@@ -98,8 +98,8 @@ struct plan_request {
 	uint8_t refused; /* in a network of source.refused; `trusted` wins */
 };
 
-/* What is known of a source, as core/source.h works it out and as the gate's map of ranks holds it
- * (user space fills it). */
+/* What is known of a source: core/source.h works it out; user space writes it into the gate's map
+ * of ranks. */
 struct plan_source {
 	uint64_t group; /* plan_group() of its address, or the group of its pool */
 	uint16_t rank; /* 0 .. PLAN_RANK_MAX; a higher rank is admitted first */
@@ -159,7 +159,7 @@ static inline uint32_t plan_score(uint64_t salt, uint64_t group, uint16_t rank)
 	return (uint32_t)rank << 16 | (uint32_t)((x ^ (x >> 31)) >> 48);
 }
 
-/* Puts what is known of the source into the request. */
+/* Copies what is known of the source into the request. */
 static inline void plan_rank(const struct plan *plan, const struct plan_source *source,
 			     struct plan_request *request)
 {
@@ -198,14 +198,14 @@ static inline uint32_t plan_256ths(uint32_t of, uint8_t share)
 	return (uint32_t)((uint64_t)of * share >> 8);
 }
 
-/* Sources in the promised band may go a little beyond a limit: the promise needs a place that no
- * other source took just before. */
+/* The limit for this request. Sources in the promised band may go a little beyond it, because other
+ * sources may just have taken the places that were meant for them. */
 static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t limit)
 {
 	return request->band == PLAN_BAND_PROMISED ? limit + 1 + (limit >> 5) : limit;
 }
 
-/* Whether this source comes last. */
+/* Whether this source comes last (see above). */
 static inline int plan_comes_last(const struct plan_service *service,
 				  const struct plan_request *request)
 {
@@ -213,8 +213,8 @@ static inline int plan_comes_last(const struct plan_service *service,
 	       request->score < plan_cutoff(service, request->band);
 }
 
-/* Whether a source that comes last finds a place: the part `reserve_256` of the window, of the
- * sessions that wait for their greeting and of the bucket stays for the others. */
+/* Whether a source that comes last still finds a place. The part `reserve_256` of the window, of
+ * the sessions that wait for their greeting and of the bucket is kept for the other sources. */
 static inline int plan_is_left(const struct plan_service *service,
 			       const struct plan_request *request)
 {
@@ -303,7 +303,7 @@ static inline int64_t plan_bucket_size(const struct plan_service *service)
 	return (int64_t)service->burst_milli * 1000000;
 }
 
-/* The tokens that come in during `dt_us`. After 10 s every bucket is full. */
+/* The tokens that are added during `dt_us`. After 10 s every bucket is full. */
 static inline int64_t plan_bucket_gain(const struct plan_service *service, uint64_t dt_us)
 {
 	return (int64_t)(service->rate_milli * (dt_us < 10000000 ? dt_us : 10000000));
@@ -316,9 +316,9 @@ static inline uint32_t plan_bucket_milli(int64_t tokens_nano)
 	return milli < PLAN_UNLIMITED ? (uint32_t)milli : PLAN_UNLIMITED - 1;
 }
 
-/* Whether this verdict only means that there is no place now. Then the connection may wait for one,
- * if core/room.h agrees. A connection that waits already asks again without its rank, so that no
- * limit of its source refuses it: the order in the room takes the source into account. */
+/* Whether this verdict only means that there is no place now, so that the connection may wait for
+ * one if core/room.h agrees. A connection that waits already asks without its rank, so that no
+ * limit of its source refuses it: its order in the room took the source into account. */
 static inline int plan_may_wait(struct verdict verdict)
 {
 	return !verdict.admit &&
@@ -343,7 +343,7 @@ int plan_read(const struct plan *shared, struct plan *ret_plan);
  * before. */
 void plan_write(struct plan *shared, const struct plan *plan);
 
-/* Returns what plan_request.tokens_milli wants. */
+/* Refills the bucket. Returns the value for plan_request.tokens_milli. */
 uint32_t plan_bucket_refill(struct plan_bucket *bucket, const struct plan_service *service,
 			    uint64_t now_us);
 void plan_bucket_take(struct plan_bucket *bucket);

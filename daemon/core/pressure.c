@@ -6,8 +6,8 @@
 #include "core/law.h"
 #include "core/smooth.h"
 
-/* The unloaded connect-to-220 falls within seconds and rises over minutes: it is a property of
- * the server (greet wait, DNS lists). What comes on top of it is overload. */
+/* The time to the greeting without load is a property of the server (greet wait, DNS lists). The
+ * learned figure falls within seconds and rises over minutes; time beyond it is overload. */
 static void learn_base(struct pressure_state *state, const struct sample *sample, double dt_s)
 {
 	double now;

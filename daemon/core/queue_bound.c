@@ -1,6 +1,6 @@
-/* What the queue behind the server (backlog.h) and the filter behind that (second_stage.h) allow
- * joins the plan: the bucket above all, for behind an after-queue filter sessions are so short that
- * no window of them binds. */
+/* Adds the bounds of the queue behind the server (backlog.h) and of the filter behind that
+ * (second_stage.h) to the plan. They act on the bucket above all: with an after-queue filter
+ * sessions are so short that no window limits them. */
 #include "core/window_parts.h"
 
 void queue_bound(const struct observation *o, double offered_per_s, struct window_view *view,

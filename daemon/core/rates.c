@@ -1,4 +1,4 @@
-/* What comes and goes, a second: this tick, and smoothed. */
+/* What arrives and what ends, a second: in this tick, and smoothed. */
 #include "core/window_parts.h"
 
 void rates_step(struct rates *r, struct observation *o)

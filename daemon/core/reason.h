@@ -34,13 +34,13 @@ enum reason {
 		REASON__COUNT
 };
 
-/* What in the plan bound; REASON says which resource is behind it. */
+/* Which limit of the plan was met. REASON says which resource is behind it. */
 enum limit {
 	LIMIT_NONE,
 	LIMIT_WINDOW, /* in flight reached the window */
 	LIMIT_UNGREETED, /* too many sessions wait for their greeting */
 	LIMIT_RATE, /* no token in the bucket */
-	LIMIT_CUTOFF, /* others come before this source, and they leave it no place */
+	LIMIT_CUTOFF, /* other sources come first and take all places */
 	LIMIT_ORDER, /* drain, maintenance */
 	LIMIT_REFUSED, /* in a network of source.refused */
 	LIMIT_HEAVY, /* more connections a minute than the operator allows */

@@ -10,17 +10,17 @@
  */
 #include "core/window_parts.h"
 
-/* Whether the CPUs do all they can. Then the sessions that wait do get through; on an idle
+/* Whether the CPUs do all they can. If so, the sessions that wait do get through; on an idle
  * machine they may wait forever. */
 static bool does_all_it_can(const struct observation *o)
 {
 	return o->used >= WORKS && o->saturation >= WORKS;
 }
 
-/* Over the knee, and for longer than the effect of an admission takes to show. An accept queue
- * that stands is an overload too: sessions that were refused late wait in it, and T does not
- * contain them. A queue that was left by a step of the load does not count: a server that forks
- * takes a moment to work on it, and what it completes meanwhile began before the step. */
+/* Whether the server is over its knee, and for longer than an admission takes to show. An accept
+ * queue that stands is an overload too: sessions that were refused late wait in it, and T does not
+ * contain them. A queue left by a step of the load does not count: a server that forks takes a
+ * moment to work it off, and what it completes in that time began before the step. */
 static bool is_over(struct knee *knee, const struct observation *o, const struct rates *r,
 		    double lag_s)
 {
@@ -36,7 +36,7 @@ enum regime regime_step(struct knee *knee, const struct observation *o, const st
 {
 	if (is_over(knee, o, r, lag_s))
 		return REGIME_OVER;
-	/* The machine is saturated. While mail's own time is good, other programs cause that, and
+	/* The machine is saturated. If mail's own time is good, other programs cause that, and
 	 * refusing mail would not help. */
 	if (o->machine == MACHINE_SATURATED)
 		return observed_slow(o, r, good_s) || !window_has(o->config, WINDOW_PART_FOREIGN)

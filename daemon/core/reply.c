@@ -13,20 +13,20 @@ static const char *enhanced(enum reason reason)
 		       : "4.3.2";
 }
 
-/* A window lasts a day at most, so the time of day says it all. The next full minute: a client
- * that comes back then is not a second early. */
+/* A window lasts a day at most, so the time of day is enough. Rounded up to a full minute, so that
+ * a client that comes back then is not too early. */
 static void time_of_day(char *buf, size_t size, uint64_t until_us)
 {
-	/* The end is told on two clocks, which differ by some microseconds. */
+	/* Both clocks say when the window ends, and they differ by some microseconds: round
+	 * first. */
 	uint64_t minutes = ((until_us + 500000) / 1000000 + 59) / 60;
 
 	snprintf(buf, size, "%02u:%02u UTC", (unsigned)(minutes / 60 % 24),
 		 (unsigned)(minutes % 60));
 }
 
-/* Who did nothing wrong hears no words at which senders' tools throttle or suspend a whole
- * destination ("try again later" does it): tests/unit/test_reply.c has the list. Who sends too much
- * may. */
+/* Some words ("try again later") make senders' tools throttle or suspend a whole destination. Only
+ * a sender that sends too much may be told such words; tests/unit/test_reply.c has the list. */
 static void sentence(char *buf, size_t size, enum reason reason, uint64_t until_us)
 {
 	char until[32];
@@ -66,7 +66,7 @@ static unsigned safe_code(unsigned code)
 	return code == 421 ? 421 : 451;
 }
 
-/* After the sentence: "(id cpu) https://..." as the operator chose. */
+/* Appends what the operator chose: "(id cpu) https://...". */
 static void append_style(char *text, size_t size, const struct reply_style *style,
 			 enum reason reason)
 {

@@ -15,21 +15,21 @@
 
 /* What the operator chose of each reply, one for a service. Zeros: nothing but the name. */
 struct reply_style {
-	char hostname[256]; /* RFC 5321 4.2: first after the codes */
-	char help_url[REPLY_URL_MAX + 1]; /* where a person reads on; empty: none */
-	bool reason_id; /* name the reason, as "(id cpu)", for the postmasters of both sides */
+	char hostname[256]; /* RFC 5321 4.2: directly behind the codes */
+	char help_url[REPLY_URL_MAX + 1]; /* a page for people; empty: none */
+	bool reason_id; /* adds the reason, as "(id cpu)", for the postmasters of both sides */
 };
 
-/* The reply line with CRLF into buf (REPLY_MAX octets and a terminator). `code` is 451 or 421;
- * anything else gives 451. `until_us` (CLOCK_REALTIME, 0: unknown) is said for maintenance. Returns
- * the length. */
+/* Writes the reply line with CRLF into `buf` (REPLY_MAX octets and a terminator). `code`: 451 or
+ * 421; anything else gives 451. `until_us` (CLOCK_REALTIME, 0: unknown) is named during
+ * maintenance. Returns the length. */
 size_t reply_line(char *buf, size_t size, unsigned code, const struct reply_style *style,
 		  enum reason reason, uint64_t until_us);
 /* "451 4.3.2 text" without hostname and CRLF, for fronts whose server adds its own. */
 size_t reply_text(char *buf, size_t size, unsigned code, const struct reply_style *style,
 		  enum reason reason, uint64_t until_us);
-/* The same with the server's name after the codes, as reply_line() has it, and without CRLF: `text`
- * is what reply_text() gave. Returns the length; 0: it does not fit. */
+/* Puts the server's name behind the codes, as reply_line() has it. `text`: what reply_text() gave;
+ * the result has no CRLF, either. Returns the length; 0: it does not fit. */
 size_t reply_named(char *buf, size_t size, const char *text, const char *hostname);
 
 #endif

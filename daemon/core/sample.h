@@ -1,6 +1,6 @@
-/* Every signal that penstock knows, in one table, and one tick's reading of them.
+/* The table of all signals that penstock knows, and one tick's reading of them.
  *
- * A signal that no sensor could read is absent (`via` is VIA_NONE): absent is not zero, and nothing
+ * A signal that no sensor could read is absent (`via` is VIA_NONE). Absent is not zero, and nothing
  * in core reads an absent value. The first sensor that puts a signal wins, so the order of the
  * sensors is the order of preference. */
 #ifndef PENSTOCK_CORE_SAMPLE_H
@@ -250,14 +250,14 @@ struct sample {
 };
 
 void sample_clear(struct sample *sample, uint64_t now_us);
-/* Puts a value unless the signal is present already. A value that is no number, negative or
- * infinite is not put. Returns whether it was put. */
+/* Puts a value unless the signal is present already. NaN, infinite and negative values are refused.
+ * Returns whether it was put. */
 bool sample_put(struct sample *sample, enum signal signal, double value, enum via via);
 static inline bool sample_has(const struct sample *sample, enum signal signal)
 {
 	return sample->via[signal] != VIA_NONE;
 }
-/* The value, or `otherwise` when absent. */
+/* The value; `otherwise` if it is absent. */
 static inline double sample_get(const struct sample *sample, enum signal signal, double otherwise)
 {
 	return sample_has(sample, signal) ? sample->value[signal] : otherwise;
@@ -265,7 +265,7 @@ static inline double sample_get(const struct sample *sample, enum signal signal,
 
 const char *resource_name(enum resource resource);
 const char *via_name(enum via via);
-/* SIGNAL__COUNT when there is no signal of that name. */
+/* SIGNAL__COUNT: there is no signal of that name. */
 enum signal signal_by_name(const char *name);
 
 #endif

@@ -1,8 +1,8 @@
 /* How saturated the MTA's part of the machine is, smoothed. */
 #include "core/window_parts.h"
 
-/* How saturated the MTA's part of the machine is. "some" reaches 1 early where there are several
- * cores: there it counts only as far as the cores are used, too. */
+/* PSI "some" reaches 1 early on several cores, so it counts only as far as the cores are used,
+ * too. */
 void saturation_step(struct saturation *s, struct observation *o)
 {
 	const struct sample *sample = o->in->sample;
@@ -16,7 +16,7 @@ void saturation_step(struct saturation *s, struct observation *o)
 		used = fmax(used, own / o->cores);
 	o->used = used;
 	if (o->cpu < 0)
-		o->cpu = used; /* no PSI: a busy CPU is the next best */
+		o->cpu = used; /* no PSI: the use of the CPUs is the next best figure */
 	else if (o->cores > 1 && used >= 0 && window_has(o->config, WINDOW_PART_CORES))
 		o->cpu = fmin(o->cpu, used / CORES_FULL);
 	now = fmin(1, fmax(o->cpu, fmax(o->io, o->memory)));

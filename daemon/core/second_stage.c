@@ -6,14 +6,15 @@
 #include "core/law.h"
 #include "core/smooth.h"
 
-/* What is true of this tick. */
+/* The state as of this tick. */
 struct stage_now {
 	double cores, dt_s;
-	bool stands; /* connections in the filter's accept queue */
-	bool full; /* server and filter press the CPUs */
+	bool stands; /* connections wait in the filter's accept queue */
+	bool full; /* server and filter use nearly all CPU */
 };
 
-/* The last reading stays for a while. False: there is no filter. */
+/* Reads the filter's signals; a missing reading is replaced by the last one for a while. False:
+ * there is no filter. */
 static bool read_filter(struct second_stage *s, const struct second_stage_input *in)
 {
 	double used = sample_get(in->sample, SIGNAL_FILTER_CPU_CORES, -1);
@@ -46,7 +47,7 @@ static void read_now(const struct second_stage *s, const struct second_stage_inp
 		    s->server_now + s->filter_now >= FILTER_FULL * ret->cores;
 }
 
-/* CPU is left for long enough: the filter has all that it wants. */
+/* Whether CPU has been left for so long that the filter has all it wants. */
 static bool is_idle(struct second_stage *s, const struct second_stage_input *in,
 		    const struct stage_now *t)
 {
@@ -65,7 +66,7 @@ static void see(struct second_stage_seen *seen, double jobs, double cpu_s, doubl
 	seen->cpu_s = seen->cpu_s * kept + cpu_s;
 }
 
-/* F. Nothing is behind now, so what was seen up to the last look counts. */
+/* Learns F. Nothing is behind now, so what was seen up to the last look counts. */
 static void learn(struct second_stage *s, double jobs_per_s, double dt_s)
 {
 	if (s->jobs_ew < TELLS_MIN_PER_S)
@@ -82,14 +83,15 @@ static void learn(struct second_stage *s, double jobs_per_s, double dt_s)
 		s->cost_s = s->proven.cpu_s / s->proven.jobs;
 }
 
-/* Something is behind now: what was seen lately is not what messages cost. */
+/* Something is behind now: what was seen lately is not the cost of a message, and is thrown
+ * away. */
 static void unlearn(struct second_stage *s)
 {
 	s->seen = s->last = s->proven;
 	s->look_s = 0;
 }
 
-/* What server and filter can do together, a second. */
+/* What server and filter can do together, messages a second. */
 static double carries(const struct second_stage_view *v, const struct stage_now *t)
 {
 	double together = CORES_USABLE * t->cores / (v->server_cost_s + v->cost_s);
@@ -120,7 +122,8 @@ void second_stage_step(struct second_stage *s, const struct second_stage_input *
 
 	*ret = (struct second_stage_view){ .allowed_per_s = -1, .keeps_up = true };
 	if (!read_filter(s, in)) {
-		/* It is gone. Before one is found what an earlier run learned stays. */
+		/* The filter is gone. Before a filter was found, the figure of an earlier run is
+		 * kept. */
 		if (s->jobs_ew > 0)
 			memset(s, 0, sizeof(*s));
 		return;
@@ -134,7 +137,7 @@ void second_stage_step(struct second_stage *s, const struct second_stage_input *
 			    : 0;
 	ret->keeps_up = !t.stands && s->behind <= ret->behind_max;
 	if (ret->keeps_up && !t.full) {
-		/* A little that is wrong with F adds up to nothing. */
+		/* Fades, so that a small error of F does not add up. */
 		s->behind *= exp(-t.dt_s / FILTER_TAU_S);
 		learn(s, in->jobs_per_s, t.dt_s);
 	} else {

@@ -12,15 +12,15 @@ enum machine machine_by(double saturation)
 					  : MACHINE_SATURATED;
 }
 
-/* Whether sessions are slow because the server holds its greetings back (a greet wait, DNS
- * lists) while its machine could do more. One without a process for them leaves them in its
- * accept queue. A server that hangs looks the same; there the bound on those who wait for a
- * greeting and the late refusal hold, and no window would bring it back. The accept queues are
- * those of all listeners: one that stands is said of all. */
+/* Whether sessions are slow because the server delays its greetings (a greet wait, DNS lists) while
+ * its machine could do more. A server without a process for such sessions leaves them in its accept
+ * queue. A server that hangs looks the same; then the bound on ungreeted sessions and the late
+ * refusal take effect, and no window would help. The accept queues are those of all listeners, so
+ * one that stands counts for all services. */
 static bool greets_late(const struct observation *o, const struct rates *r)
 {
-	/* The count of this moment is looked at too: a late refusal removes sessions at once,
-	 * and the mean follows later. */
+	/* Also looks at the gauge: a late refusal removes sessions at once, and the mean follows
+	 * later. */
 	double busy = fmin(r->busy, o->in->load->busy), ungreeted = o->in->load->ungreeted;
 	double queued = sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
@@ -40,8 +40,8 @@ uint32_t greeting_step(struct greeting *greeting, const struct observation *o,
 	else if (greets_late(o, r))
 		server |= SERVER_GREETS_LATE;
 	/* No client has been greeted yet, and one has waited longer than any server delays its
-	 * greeting on purpose: the server hangs. Then the clients that wait are refused, and a
-	 * few are let in, to see when the server greets. */
+	 * greeting on purpose: the server hangs. Then the waiting clients are refused, and a few
+	 * are let in to see when the server greets. */
 	if (o->in->connect_220_base_us > 0)
 		greeting->never = false;
 	else if (sample_get(o->in->sample, SIGNAL_OLDEST_WAITING_US, 0) > US_IN_S * UNGREETED_S)

@@ -1,8 +1,8 @@
-/* The pressure servo: an integrating controller on the highest delay pressure, for where neither
- * completions nor dialogue can be seen. RFC 8033 for its shape. */
+/* The pressure servo: an integrating controller on the highest pressure of a delay. It is for
+ * fronts that see neither completions nor the dialogue. Shape: RFC 8033. */
 #include "core/window_parts.h"
 
-/* p of the signals that a queue shows itself in; PSI only opens the gate. */
+/* W from the pressures of the signals in which a queue shows; PSI is only a gate. */
 double servo_step(struct servo *servo, const struct observation *o)
 {
 	static const enum signal delays[] = { SIGNAL_RUNQ_P99_US,	SIGNAL_BLKIO_P99_US,
@@ -19,10 +19,10 @@ double servo_step(struct servo *servo, const struct observation *o)
 			harm = fmax(harm, p->signal[delays[i]]);
 	}
 	if (most == 0 && o->saturation >= 0)
-		most = o->saturation / SATURATED; /* nothing but the gate is known */
+		most = o->saturation / SATURATED; /* only the gate is known */
 	e = clamp_double(1 - most, -1, 1);
-	/* Shedding must help: while mail's own objective is met, the pressure of a resource
-	 * alone does not cut the window; nor on an idle machine. */
+	/* Refusing mail must help. So a resource's pressure alone does not reduce the window while
+	 * mail's own objective is met, nor on an idle machine. */
 	if (e < 0 && harm < 1 &&
 	    (o->machine == MACHINE_IDLE ||
 	     (harm >= 0 && window_has(o->config, WINDOW_PART_FOREIGN))))
@@ -35,7 +35,7 @@ double servo_step(struct servo *servo, const struct observation *o)
 		du = 0;
 	servo->window *= exp(fmax(du, -SERVO_STEP_DOWN));
 	if (in_flight > servo->window && servo->window < SERVO_EVICT * in_flight)
-		servo->window = SERVO_EVICT * in_flight; /* W cannot evict */
+		servo->window = SERVO_EVICT * in_flight; /* a window cannot end sessions */
 	servo->window = clamp_double(servo->window, o->config->min, WINDOW_MAX);
 	return servo->window;
 }

@@ -1,5 +1,5 @@
 /* SipHash-2-4: 64 bits of any bytes under a key of 128 bits. Without the key no value can be made
- * or foretold: it serves as a seal on what hosts tell each other, and hides addresses.
+ * or predicted, so it seals what hosts tell each other, and hides addresses.
  *
  * Source: Aumasson and Bernstein 2012, "SipHash: a fast short-input PRF"; the vectors of its
  * appendix A are in the unit test. */

@@ -1,12 +1,13 @@
-/* The small filters that everything in core uses: an exponential mean by measured time, decay,
- * and the difference of a counter that may be reset. */
+/* The small filters used in core: an exponential mean by measured time, decay, and the difference
+ * of a counter that may be reset. */
 #ifndef PENSTOCK_CORE_SMOOTH_H
 #define PENSTOCK_CORE_SMOOTH_H
 
 #include <math.h>
 #include <stdint.h>
 
-/* The share of the way to the new value that dt makes at time constant tau (same unit). */
+/* The share of the way to the new value that a step of dt makes at time constant tau (same
+ * unit). */
 static inline double smooth_share(double dt, double tau)
 {
 	return 1 - exp(-dt / tau);
@@ -17,7 +18,7 @@ static inline void smooth_step(double *mean, double value, double dt, double tau
 	*mean += (value - *mean) * smooth_share(dt, tau);
 }
 
-/* now - before, 0 when the counter was reset. */
+/* now - before; 0 if the counter was reset. */
 static inline double counter_delta(uint64_t now, uint64_t before)
 {
 	return now >= before ? (double)(now - before) : 0;
@@ -28,8 +29,8 @@ static inline double clamp_double(double value, double low, double high)
 	return value < low ? low : value > high ? high : value;
 }
 
-/* `value`, or 0 when it is tiny: arithmetic on denormal numbers takes a CPU a hundred cycles
- * each. */
+/* `value` times `keep`, or 0 if that is tiny: arithmetic on a denormal number takes a CPU a hundred
+ * cycles. */
 static inline float fade_float(float value, float keep)
 {
 	return value > 1e-6f ? value * keep : 0;

@@ -33,7 +33,7 @@ static bool is_lone_dot(uint8_t at)
 	return at == TEXT_DOT || at == TEXT_LOOSE_DOT || at == TEXT_LOOSE_DOT_CR;
 }
 
-/* Reads on until the message ends. Returns how much it took. */
+/* Reads on to the end of the message, or of the bytes. Returns how much it took. */
 size_t smtp_text_read(struct smtp_track_text *text, const char *bytes, size_t length,
 		      bool *ret_ended)
 {

@@ -5,8 +5,8 @@
 enum { TLS_CHANGE_CIPHER = 20, TLS_ALERT, TLS_HANDSHAKE, TLS_DATA };
 #define TLS_RECORD_MAX (16384 + 2048) /* RFC 5246 6.2.3, the largest of all versions */
 
-/* Up to the end of one record. Returns how much it took, and whether a record is complete: its
- * type, or 0. */
+/* Reads up to the end of one record. `*ret_type`: the type of a record that is complete now, or 0.
+ * Returns how much it took. */
 static size_t read_record(struct smtp_track_records *r, const char *bytes, size_t length,
 			  uint8_t *ret_type)
 {
@@ -69,7 +69,7 @@ void smtp_tls_client(struct smtp_track *t, uint64_t now_us, const char *bytes, s
 {
 	uint8_t type;
 
-	/* Still talking: what it is owed counts from its last octet. */
+	/* The client is still sending: the server's turn begins with the client's last octet. */
 	if (t->busy)
 		smtp_turn_end(t, t->owed_since_us, change);
 	t->client_us = now_us;
@@ -79,14 +79,14 @@ void smtp_tls_client(struct smtp_track *t, uint64_t now_us, const char *bytes, s
 			take_client_record(t, now_us, type);
 	}
 	if (t->client.broken)
-		expect_server(t, now_us); /* it is owed an alert, or a close */
+		expect_server(t, now_us); /* the server owes it an alert, or a close */
 }
 
-/* A record of the server, or octets that are none. */
+/* Takes a record of the server, or octets that are not a record. */
 static void take_server_record(struct smtp_track *t, uint64_t now_us, uint8_t type,
 			       struct smtp_track_change *change)
 {
-	/* Protected before the client's second flight: TLS 1.3. */
+	/* Encrypted before the client's second flight: this is TLS 1.3. */
 	if (type == TLS_DATA && !t->server.data && t->client.hello_count == 1 &&
 	    !t->client.change_cipher && !t->client.data)
 		t->tls13 = true;

@@ -4,10 +4,10 @@
 
 #include "core/smtp_track_parts.h"
 
-/* In the client's line. */
+/* Where the next octet stands in the client's line. */
 enum line_at { LINE_START, LINE_VERB, LINE_SPACE, LINE_DIGITS, LINE_REST };
 
-/* Whether the line begins with this word; at most 8 letters. */
+/* Whether the line begins with this word of at most 8 letters. */
 static bool verb_is(const struct smtp_track *t, const char *word)
 {
 	uint64_t verb = 0;
@@ -45,7 +45,7 @@ static void take_digit(struct smtp_track *t, char c)
 	t->argument = t->argument < UINT64_MAX / 16 ? t->argument * 10 + digit : UINT64_MAX;
 }
 
-/* An octet of the line that is not its LF. */
+/* Takes an octet of the line other than its LF. */
 static void take_octet(struct smtp_track *t, char c)
 {
 	bool blank = c == ' ' || c == '\t' || c == '\r', digit = c >= '0' && c <= '9';
@@ -63,7 +63,7 @@ static void take_octet(struct smtp_track *t, char c)
 		if (digit) {
 			take_digit(t, c);
 		} else if (!blank) {
-			t->verb = 0; /* no size: a line like any other */
+			t->verb = 0; /* no size: treat it like any other line */
 			t->line_at = LINE_REST;
 		} else if (t->line_at == LINE_DIGITS) {
 			t->line_at = LINE_REST;
@@ -94,7 +94,7 @@ static void await(struct smtp_track *t, enum smtp_track_pending pending)
 	smtp_text_begin(&t->text);
 }
 
-/* The line is complete. */
+/* Takes the end of a line. */
 static void take_line(struct smtp_track *t, uint64_t now_us, struct smtp_track_change *change)
 {
 	bool sized = t->line_at == LINE_DIGITS || t->line_at == LINE_REST;
@@ -123,7 +123,7 @@ static void take_line(struct smtp_track *t, uint64_t now_us, struct smtp_track_c
 		await(t, SMTP_TRACK_AUTH);
 }
 
-/* As if the answer to DATA were 354: a client that sends its message too early. */
+/* Reads as if the answer to DATA were 354, for a client that sends its message too early. */
 static void read_early(struct smtp_track *t, const char *bytes, size_t length)
 {
 	bool ended;
@@ -134,7 +134,7 @@ static void read_early(struct smtp_track *t, const char *bytes, size_t length)
 		t->early_ended = true;
 }
 
-/* Up to the end of one line. Returns how much it took. */
+/* Reads up to the end of one line. Returns how much it took. */
 static size_t read_command(struct smtp_track *t, uint64_t now_us, const char *bytes, size_t length,
 			   struct smtp_track_change *change)
 {
@@ -181,8 +181,8 @@ static size_t read_chunk(struct smtp_track *t, uint64_t now_us, size_t length,
 
 /* ---- the server's answers ------------------------------------------------------------------- */
 
-/* The answer that says what the client's next octets are, and its last ones if it did not wait for
- * it. */
+/* Takes an answer that says what the client's next octets are. If the client did not wait for it,
+ * its early octets are now read accordingly. */
 static void resolve(struct smtp_track *t, uint64_t now_us, int code,
 		    struct smtp_track_change *change)
 {
@@ -201,14 +201,14 @@ static void resolve(struct smtp_track *t, uint64_t now_us, int code,
 		if (t->mode == SMTP_TRACK_MESSAGE)
 			begin_line(t);
 	} else if (code == 220 && pending == SMTP_TRACK_STARTTLS) {
-		smtp_tls_begin(t); /* what came before is thrown away: RFC 3207 5 */
+		smtp_tls_begin(t); /* what the client sent before is thrown away: RFC 3207 5 */
 	} else {
 		t->auth = code == 334 && !early;
 		smtp_turn_owe(t, early, now_us, change);
 	}
 }
 
-/* Nothing is owed, and yet the server speaks. */
+/* Takes an answer of the server that no line asked for. */
 static void take_unasked(struct smtp_track *t, uint64_t now_us, struct smtp_track_change *change)
 {
 	if (t->mode == SMTP_TRACK_CHUNK) {
@@ -241,7 +241,7 @@ static void take_answer(struct smtp_track *t, uint64_t now_us, int code,
 	if (code == 221 || code == 421)
 		t->closing = true;
 	if (t->closing || (asked && code == 354 && t->mode == SMTP_TRACK_COMMAND))
-		t->owed = 0; /* it closes; or it has answered fewer lines than there were */
+		t->owed = 0; /* it closes; or it gave fewer answers than there were lines */
 	if (t->owed || !(asked || t->busy || t->stuck))
 		return;
 	smtp_turn_settle(t, now_us, change);
@@ -249,7 +249,7 @@ static void take_answer(struct smtp_track *t, uint64_t now_us, int code,
 		resolve(t, now_us, code, change);
 }
 
-/* A line whose fourth octet is a hyphen goes on (RFC 5321 4.2.1); any other is the end of an
+/* A line whose fourth octet is a hyphen is continued (RFC 5321 4.2.1); any other line ends an
  * answer. */
 static void read_answers(struct smtp_track *t, uint64_t now_us, const char *bytes, size_t length,
 			 struct smtp_track_change *change)
@@ -285,7 +285,7 @@ static void greet(struct smtp_track *t, uint64_t now_us, char first,
 	t->greeted = change->greeted = true;
 	if (t->mode == SMTP_TRACK_TLS)
 		return;
-	/* RFC 5321 4.3.2: a client goes by the first digit of the greeting. */
+	/* RFC 5321 4.3.2: the first digit of a greeting decides. */
 	if (first == '4' || first == '5') {
 		t->turned_away = true;
 		change->turned_away = first;
@@ -362,7 +362,7 @@ struct smtp_track_change smtp_track_tick(struct smtp_track *t, uint64_t now_us, 
 		smtp_turn_start(t, t->client_us, &change);
 		change.unseen_busy_us = now_us - t->client_us;
 	}
-	/* Behind TLS from the first record on that was not answered: each one begins the turn
+	/* Behind TLS count from the first unanswered record, since each record begins the turn
 	 * again. */
 	if (t->busy && now_us >= (t->quiet_due ? t->due_us : t->owed_since_us) + stuck_us) {
 		t->server_us += now_us - t->owed_since_us;

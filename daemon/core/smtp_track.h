@@ -48,7 +48,7 @@ enum smtp_track_mode {
 	SMTP_TRACK_TLS,
 };
 
-/* A command after which the client must wait, because the answer says what its next octets are. */
+/* A command whose answer says what the client's next octets are: the client must wait for it. */
 enum smtp_track_pending {
 	SMTP_TRACK_NOTHING,
 	SMTP_TRACK_DATA,
@@ -56,13 +56,13 @@ enum smtp_track_pending {
 	SMTP_TRACK_AUTH,
 };
 
-/* Where in a message: RFC 5321 4.5.2. */
+/* The place in a message: RFC 5321 4.5.2. */
 struct smtp_track_text {
 	uint8_t at; /* enum text_at of smtp_text.c */
-	bool loose; /* its last line is a lone dot, but not by CRLF */
+	bool loose; /* its last line is a lone dot, but not between CRLFs */
 };
 
-/* The records of one direction. */
+/* The TLS records of one direction. */
 struct smtp_track_records {
 	uint32_t left; /* octets of the record that have not come yet */
 	uint16_t hello_count; /* handshake records */
@@ -72,7 +72,7 @@ struct smtp_track_records {
 
 struct smtp_track {
 	uint64_t began_us, owed_since_us, client_us; /* client_us: its last octet */
-	uint64_t due_us; /* TLS: its first record that was not answered */
+	uint64_t due_us; /* TLS: when its first unanswered record came */
 	uint64_t server_us; /* sum of what the server took, while it was not stuck */
 	uint64_t stuck_us, stuck_since_us; /* sum of the time in which it was stuck */
 	uint64_t chunk_left; /* octets */
@@ -80,15 +80,15 @@ struct smtp_track {
 	uint64_t argument; /* of BDAT */
 	uint32_t server_turns; /* times that the server had answered all that it owed */
 	uint32_t jobs; /* counted so far in this session */
-	uint32_t owed; /* answers, the greeting not among them */
-	uint32_t early; /* lines that came after `pending` and before its answer */
-	/* of these, if the answer is 354: lines after the end of the message */
+	uint32_t owed; /* answers, not counting the greeting */
+	uint32_t early; /* lines that came after a `pending` command and before its answer */
+	/* of `early`, those after the end of the message, if the answer is 354 */
 	uint32_t early_after;
 	bool greeted, busy, stuck; /* busy: it owes, and is not stuck */
-	bool turned_away; /* the server greeted with 4yz or 5yz: this session is no job of its */
+	bool turned_away; /* the server greeted with 4yz or 5yz: the session is no job */
 	bool greeting_whole, closing, spoke;
 	bool auth; /* the next line is part of an AUTH dialogue */
-	bool early_ended; /* if the answer is 354: the message has ended already */
+	bool early_ended; /* the message has ended already, if the answer is 354 */
 	bool chunk_answered; /* before it was complete */
 	bool quiet_due; /* TLS: records of the client have not been answered */
 	bool tls13, client_finished;
@@ -110,21 +110,21 @@ struct smtp_track_change {
 	char turned_away;
 	unsigned jobs;
 	unsigned turns; /* that ended with an answer now */
-	uint64_t unseen_busy_us; /* a busy time that had not shown in the gauge */
+	uint64_t unseen_busy_us; /* length of a busy time so short that the gauge did not show it */
 };
 
-/* The connection to the server is being made. */
+/* Begins with the connection to the server. */
 struct smtp_track_change smtp_track_begin(struct smtp_track *track, uint64_t now_us,
 					  bool implicit_tls);
 struct smtp_track_change smtp_track_client(struct smtp_track *track, uint64_t now_us,
 					   const char *bytes, size_t length);
 struct smtp_track_change smtp_track_server(struct smtp_track *track, uint64_t now_us,
 					   const char *bytes, size_t length);
-/* Call it every 100 ms: finds clients behind TLS that are quiet, and sessions that are stuck after
- * `stuck_us`. */
+/* Call it every 100 ms. Finds clients behind TLS that have become quiet, and sessions that are
+ * stuck after `stuck_us`. */
 struct smtp_track_change smtp_track_tick(struct smtp_track *track, uint64_t now_us,
 					 uint64_t stuck_us);
-/* The session ended; in order: by a FIN of either side, not by an error or a time-out. */
+/* The session ended. `in_order`: by a FIN of either side, not by an error or a time-out. */
 struct smtp_track_change smtp_track_end(struct smtp_track *track, uint64_t now_us, bool in_order);
 
 #endif

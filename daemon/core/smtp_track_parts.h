@@ -11,19 +11,19 @@
 /* smtp_turn.c: whose turn it is. The server's turn begins with the first answer that it owes, and
  * ends when it has given all of them. */
 void smtp_turn_start(struct smtp_track *track, uint64_t since_us, struct smtp_track_change *change);
-/* The turn is over, by an answer or for another reason. */
+/* Ends the turn, by an answer or for another reason. */
 void smtp_turn_end(struct smtp_track *track, uint64_t now_us, struct smtp_track_change *change);
-/* One more turn is done; some of them make a job. */
+/* Counts one more turn; some of them make a job. */
 void smtp_turn_count(struct smtp_track *track, struct smtp_track_change *change);
-/* The server owes so many answers more. */
+/* Adds to the answers that the server owes. */
 void smtp_turn_owe(struct smtp_track *track, uint32_t answers, uint64_t now_us,
 		   struct smtp_track_change *change);
-/* The server has answered all that it owed: ends the turn and counts it. */
+/* Call it when the server has answered all that it owed: ends the turn and counts it. */
 void smtp_turn_settle(struct smtp_track *track, uint64_t now_us, struct smtp_track_change *change);
 
 /* smtp_text.c: finds the end of a message. */
 void smtp_text_begin(struct smtp_track_text *text);
-/* Reads on until the message ends. Returns how many octets it took. */
+/* Reads on to the end of the message, or of the bytes. Returns how many octets it took. */
 size_t smtp_text_read(struct smtp_track_text *text, const char *bytes, size_t length,
 		      bool *ret_ended);
 

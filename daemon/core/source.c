@@ -1,4 +1,4 @@
-/* The block and its life; what a verdict asks of it. */
+/* The block's layout and life, and the lookup for a verdict. */
 #include "core/source.h"
 
 #include <string.h>
@@ -19,7 +19,7 @@ static uint64_t power_of_two(uint64_t bytes)
 	return UINT64_C(1) << (63 - __builtin_clzll(bytes));
 }
 
-/* Header, sketch, ledger, marks. */
+/* Order in the block: header, sketch, ledger, marks. */
 static void lay_out(struct source_table *t, const struct source_config *config)
 {
 	uint64_t rate = power_of_two(config->rate_bytes);
@@ -62,7 +62,7 @@ void source_configure(struct source_table *t, const struct source_config *config
 	t->rate_max = config->rate_max;
 	t->sessions_max = config->sessions_max;
 	if (t->unit_us == 0)
-		t->unit_us = unit; /* what is in the sketch already was counted in it */
+		t->unit_us = unit; /* the unit stays: the sketch already holds counts in it */
 	t->pools = config->pools < SOURCE_POOLS ? config->pools : SOURCE_POOLS;
 	memcpy(t->pool, config->pool, sizeof(t->pool));
 	pool_ranges(t, config);
@@ -133,8 +133,7 @@ void source_lookup(const struct source_table *t, const uint8_t *address, uint64_
 	struct ledger_place ledger;
 	struct rate_place network, one;
 
-	/* Everything that is read lies elsewhere in memory: it is all asked for before any of it is
-	 * used. */
+	/* The lookup reads from several places in memory: prefetch them all before using any. */
 	source_keys(t, address, &keys);
 	ledger = ledger_place(t, keys.group);
 	ledger_prefetch(t, &ledger);

@@ -1,17 +1,17 @@
-/* What passes: cut-offs of rank such that what is predicted to be admitted is what there are
- * credits for.
+/* What passes: cut-offs of rank such that as many are predicted to be admitted as there are
+ * credits.
  *
- * Arrivals are kept by band and bin of rank, fading: their shape over half a minute, their rate
- * over two seconds. Nothing is remembered of the cut-off itself, so the same load gives the same
- * one from above and from below. Reserves: who was never seen gets a tenth of the credits before
- * anybody else, who is due three tenths; what they do not need goes to all by rank. Where a cut-off
- * falls within a bin, the tie of group and epoch cuts it.
+ * Arrivals are counted by band and bin of rank, and fade: their shape over half a minute, their
+ * rate over two seconds. The cut-off itself is not remembered, so the same load gives the same
+ * cut-off from above and from below. Two parts of the credits are reserved: a tenth for sources
+ * that were never seen, and three tenths for sources that are due. What they do not need goes to
+ * all by rank. If a cut-off falls within a bin, the tie-break of group and epoch decides.
  *
- * A cut-off is a prediction, and so is an unusual rate. Neither refuses anybody while places are
- * free: both only say who comes last, and those get what is not kept for the others. How much is
- * kept is not predicted: it grows while a source that comes first finds no place, and fades
+ * A cut-off is a prediction, and so is an unusual rate. Neither causes a refusal while places are
+ * free: both only say which sources come last, and these get what is not kept for the others. How
+ * much is kept is not predicted: it grows while a source that comes first finds no place, and fades
  * otherwise. Example: 16 relays at half the capacity never meet a full window, so nothing is kept,
- * and none of them is refused, whatever the level is and however unusual they are. */
+ * and none of them is refused, however high the level is and however unusual their rates are. */
 #include <math.h>
 #include <string.h>
 
@@ -21,23 +21,23 @@
 #define RESERVE_NEW 0.1f
 #define RESERVE_DUE 0.3f
 #define TAU_RATE_S 2.0
-#define SHAPE_EVENTS 300.0 /* the shape wants so many arrivals */
+#define SHAPE_EVENTS 300.0 /* arrivals that a shape needs */
 #define SHAPE_MIN_S 0.5
 #define SHAPE_MAX_S 30.0
-#define FULL 0.95 /* of the window: what the credits aim at */
-/* A window that is not full while a source is cut off is capacity lost: the prediction is corrected
- * until it is. */
+#define FULL 0.95 /* of the window: the fill that the credits aim at */
+/* A window that is not full while a source is cut off is lost capacity: the prediction is corrected
+ * until it is full. */
 #define GAIN_PER_S 2.0
 #define GAIN_MIN 0.7f
 #define GAIN_MAX 50.0f
 #define GAIN_RELAX_S 10.0
-/* What is kept for those who come first, as a share of each limit: a quarter at most (with a half
- * onset-250 does .95 of its capacity, with a quarter .98). One in a hundred of them without a place
- * holds it there. */
+/* The part of each limit that is kept for the sources that come first: a quarter at most (with a
+ * half onset-250 does .95 of its capacity, with a quarter .98). If one in a hundred of them finds
+ * no place, it stays there. */
 #define RESERVE_MAX 0.25
-#define RESERVE_PER_S 5.0 /* so fast it grows while all of them find none */
+#define RESERVE_PER_S 5.0 /* how fast it grows while none of them finds a place */
 #define RESERVE_TAU_S 5.0
-/* once those who come first are so much of the credits, all of it may be kept */
+/* if those that come first are so much of the credits, all of it may be kept */
 #define RESERVE_FIRST 0.25
 #define TAU_CROWDED_S 0.5
 #define RATE_MIN 0.2f /* arrivals a second: fewer are no overload */
@@ -53,7 +53,7 @@ void cutoff_note(struct source_table *t, unsigned service, const struct plan_sou
 	a->used = 1;
 }
 
-/* Uses the cut-offs of the last plan, by which the fronts decided. */
+/* Uses the cut-offs of the last plan, since the fronts decided by that. */
 static bool comes_first(const struct source_table *t, const struct source_arrivals *a,
 			const struct plan_source *source)
 {
@@ -144,7 +144,7 @@ static void correct(struct source_arrivals *a, const struct source_load *load, b
 	a->gain = fminf(fmaxf((float)gain, GAIN_MIN), GAIN_MAX);
 }
 
-/* Sessions a second that may be admitted by rank; < 0: no bound. */
+/* Sessions a second that may be admitted by rank; negative: no bound. */
 static double credits(const struct source_arrivals *a, const struct source_load *load)
 {
 	double x = load->capacity_per_s, fill;
@@ -155,7 +155,8 @@ static double credits(const struct source_arrivals *a, const struct source_load 
 		return x > 0 ? fmax(x - a->exempt, 0.05 * x) : -1;
 	fill = load->in_flight / fmax(load->window, 1);
 	if (x <= 0) {
-		/* Completions are not seen: what is admitted now, scaled to a full window. */
+		/* Completions cannot be seen: take what is admitted now, scaled to a full
+		 * window. */
 		if (load->admitted_per_s <= 0 || fill < 0.5)
 			return -1;
 		x = load->admitted_per_s / fill;
@@ -164,7 +165,8 @@ static double credits(const struct source_arrivals *a, const struct source_load 
 	return fmax(x - a->exempt, 0.05 * x);
 }
 
-/* The score down to which `wanted` a second of these bands arrive, and how many of each that is. */
+/* The score above which `wanted` a second of these bands arrive, and how many of each band that
+ * is. */
 static uint32_t cut(const struct source_arrivals *a, const bool *bands, const float *scale,
 		    float wanted, float *ret_admitted)
 {
@@ -225,7 +227,7 @@ static void set_cutoffs(const struct source_arrivals *a, float c, uint32_t *cuto
 			cutoff[b] = all;
 }
 
-/* With so many sessions at once a source comes last. If there are few sources, one may have a
+/* A source with so many sessions at once comes last. If there are few sources, one may have a
  * larger part of the window, since a load balancer in front is one address. */
 static uint32_t source_share(const struct source_table *t, const struct source_load *load)
 {
@@ -234,8 +236,8 @@ static uint32_t source_share(const struct source_table *t, const struct source_l
 	return (uint32_t)fmax(4, load->window * fmax(0.25, 2 / fmax(t->active, 1)));
 }
 
-/* What those who come first can make use of: nothing where no source comes first, or where there is
- * one source alone (a tie cuts whole groups: of one it can cut all or nothing). */
+/* The most that sources that come first can make use of. Nothing if no source comes first, or if
+ * there is only one source: a tie-break cuts whole groups, so of one source all or nothing. */
 static double reserve_max(const struct source_table *t, const struct source_arrivals *a)
 {
 	double most = RESERVE_MAX * (1 - 1 / fmax(t->active, 1));
@@ -243,7 +245,7 @@ static double reserve_max(const struct source_table *t, const struct source_arri
 	return a->credits > 0 ? most * fmin(1, a->first / (RESERVE_FIRST * a->credits)) : most;
 }
 
-/* So much of each limit is kept that the sources that come first find a place. */
+/* Adjusts the part of each limit that is kept, so that the sources that come first find a place. */
 static uint8_t step_reserve(const struct source_table *t, struct source_arrivals *a, double dt_s)
 {
 	double share, reserve = a->reserve;

@@ -1,13 +1,13 @@
-/* The ledger of one host in a fleet: what it says to others of a source, and what it takes from
- * them (core/fleet.h has the rules by which records are merged; here a merged record only becomes
- * an entry). */
+/* The ledger of one host in a fleet: what this host tells the others of a source, and what it takes
+ * from them. The rules by which records are merged are in core/fleet.h; here a merged record
+ * becomes an entry. */
 #include <string.h>
 
 #include "core/fleet.h"
 #include "core/source_parts.h"
 
-/* All that other hosts say counts as one wide network: an engine that lies cannot wash out the
- * ledger. */
+/* Records of all other hosts count as one wide network, so that a host that lies cannot displace
+ * the whole ledger. */
 #define FLEET_PREFIX (LEDGER_PREFIXES - 1)
 
 /* Finds the place of an entry by its key. False: there is no pool of that name here. */
@@ -54,7 +54,7 @@ static void begin_wait(struct source_entry *e, const struct fleet_record *r)
 		e->tag &= ~(uint32_t)ENTRY_LATE;
 }
 
-/* A time in the future, by the clock of this host, is taken as now. */
+/* A time in the future of this host's clock counts as now. */
 static struct fleet_record until_now(const struct fleet_record *record, uint32_t now_s)
 {
 	struct fleet_record r = *record;

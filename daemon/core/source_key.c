@@ -1,4 +1,4 @@
-/* What a source is called: in the ledger of this host, and between the hosts of a fleet. */
+/* The key of a source: in the ledger of this host, and between the hosts of a fleet. */
 #include "core/source_parts.h"
 
 #define POOL_MARK UINT64_C(0xffff000000000000) /* no source has a multicast address */
@@ -10,7 +10,7 @@ void source_hide(struct source_table *t, const struct siphash_key *key)
 		t->hide_key = *key;
 }
 
-/* By its name: the order of the sections may differ from host to host. */
+/* Made from the name: the order of the sections may differ from host to host. */
 static uint64_t pool_key(const struct source_pool *pool)
 {
 	size_t length = 0;

@@ -1,20 +1,20 @@
-/* Who waits, since when, and who came back properly: two-choice sets of four entries, each set one
- * cache line. */
+/* The ledger: which sources wait, since when, and which came back properly. A hash table with two
+ * choices of a set; a set has four entries and is one cache line. */
 #include <string.h>
 
 #include "core/source_parts.h"
 
 #define DOMAIN_LEDGER 3u
 #define DOMAIN_PREFIX 7u
-/* Of all entries, what one wide network may make in an hour or two with others' entries of worth
- * given up for it. */
+/* The part of all entries (1 / 64) that one wide network may make in an hour or two by displacing
+ * valuable entries of others. */
 #define PREFIX_SHARE 64
-#define WORTH_KEPT 2 /* entries that are not given up for a network with more than its share */
+#define WORTH_KEPT 2 /* entries of this worth are not displaced by a network beyond its share */
 #define HOUR_S 3600u
-#define SWEEP_SETS 512u /* a tick at most: a quarter of an hour for sixteen million */
-/* without an attempt for so long, and for three of its intervals: it gave up */
+#define SWEEP_SETS 512u /* at most, in one tick: sixteen million take a quarter of an hour */
+/* a source without an attempt for so long, and for three of its intervals, has given up */
 #define ALIVE_S 7200u
-#define FORGET_S 86400u /* who was never admitted and does not wait */
+#define FORGET_S 86400u /* for sources that were never admitted and do not wait */
 #define FORGET_REGULAR_S (30 * 86400u)
 
 static struct source_entry *entries(const struct source_table *t)
@@ -22,8 +22,8 @@ static struct source_entry *entries(const struct source_table *t)
 	return (struct source_entry *)((char *)(uintptr_t)t + t->ledger_at);
 }
 
-/* The /16 of IPv4, the /32 of IPv6 (what a provider has): hashed, so that an outsider does not know
- * who shares a place. A pool is its own. */
+/* The /16 of IPv4, the /32 of IPv6 (what a provider has), hashed so that an outsider does not know
+ * which networks share a counter. A pool has one of its own. */
 static uint32_t wide_network(const struct source_table *t, uint64_t group)
 {
 	bool is_v4 = group >> 48 == 0;
@@ -58,7 +58,7 @@ void ledger_prefetch(const struct source_table *t, const struct ledger_place *pl
 	__builtin_prefetch(&entries(t)[(size_t)place->set[1] * SET_ENTRIES]);
 }
 
-/* Halves of an entry are read and written whole: a reader beside the writer sees no torn number. */
+/* Reads and writes an entry in whole halves: a reader beside the writer sees no torn number. */
 static struct source_entry load_entry(const struct source_entry *e)
 {
 	uint64_t half[2];
@@ -116,8 +116,8 @@ static unsigned free_entries(const struct source_entry *set)
 	return count;
 }
 
-/* How much would be lost with an entry: a flood of new sources that ask once must not displace
- * sources that came back, or are known. */
+/* How much would be lost with an entry: a flood of new sources that connect once must not displace
+ * sources that came back or are known. */
 static unsigned worth(const struct source_entry *e)
 {
 	if (e->tag & ENTRY_DEFERRED)
@@ -125,9 +125,9 @@ static unsigned worth(const struct source_entry *e)
 	return e->tag & ENTRY_KNOWN ? 2 : 0;
 }
 
-/* Room for a new entry: a free one in the emptier set, otherwise the least valuable entry, and
- * of these the one not seen for longest. NULL: only a more valuable entry could make room, or
- * the network has its share already. */
+/* The place for a new entry: a free one in the emptier set, otherwise the least valuable entry, and
+ * of these the one not seen for longest. NULL: only a more valuable entry could make room, or the
+ * network has used up its share. */
 static struct source_entry *room(struct source_table *t, const struct ledger_place *place,
 				 unsigned own_worth)
 {
@@ -203,7 +203,7 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 			t->sweep_oldest = age;
 		return;
 	}
-	if (e->tag & ENTRY_DEFERRED) { /* gave up: its next attempt is a new message */
+	if (e->tag & ENTRY_DEFERRED) { /* it gave up: its next attempt is a new message */
 		patience_learn(t, e);
 		value.tag &= ~(uint32_t)(ENTRY_DEFERRED | ENTRY_LATE);
 		value.tries = 0;
@@ -302,8 +302,7 @@ void source_block_mark(struct source_table *t, unsigned block)
 	__atomic_store_n((uint8_t *)t + t->marks_at + block, 1, __ATOMIC_RELEASE);
 }
 
-/* Whether an entry can have been written by this program before `now_s`; an hour is forgiven to
- * clocks. */
+/* Whether this program can have written the entry before `now_s`; clocks may differ by an hour. */
 static bool makes_sense(const struct source_entry *e, uint32_t now_s)
 {
 	return e->tag > 0xff && !(e->tag & 0xf0) && e->first && e->first <= e->last &&

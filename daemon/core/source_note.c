@@ -1,15 +1,16 @@
-/* What fronts saw goes into the table: who asked, what was answered, what it cost. */
+/* Takes events of the fronts into the table: which source connected, what it was told, what it
+ * cost. */
 #include <string.h>
 
 #include "core/source_parts.h"
 #include "core/splitmix.h"
 
-#define BATCH 8u /* events whose memory is asked for together */
+#define BATCH 8u /* events whose memory is prefetched together */
 #define COUNT_MAX 1000000u
-#define COST_SHARE 0.01f /* of a new figure in the mean cost */
+#define COST_SHARE 0.01f /* weight of a new figure in the mean cost */
 #define COST_MAX_US 600e6f
 #define MINUTE_S 60u
-#define PAST_STEP 8 /* a source's own past doubles once a minute at most: newcomers ramp up */
+#define PAST_STEP 8 /* a source's own past at most doubles in a minute, so that newcomers ramp up */
 
 struct noted {
 	struct source_keys keys;
@@ -29,7 +30,7 @@ static void locate(const struct source_table *t, const struct source_event *even
 	rate_prefetch(t, &ret->address);
 }
 
-/* Whole units; a fraction is rounded up or down at random, so that the average is right. */
+/* Whole units. A fraction is rounded up or down at random, so that the average is right. */
 static uint32_t units_of(struct source_table *t, double us)
 {
 	double units = us / t->unit_us, whole = (double)(uint64_t)units;
@@ -101,7 +102,7 @@ static void defer(struct source_table *t, struct source_entry *e, uint32_t now_s
 		e->last = now_s;
 		e->tries = (uint8_t)(e->tries < UINT8_MAX ? e->tries + 1 : UINT8_MAX);
 	}
-	/* An earlier retry does not change its priority. */
+	/* A retry that comes earlier does not change its priority. */
 }
 
 static void name_waiter(struct source_table *t, const struct source_event *event, uint64_t group,
@@ -136,15 +137,16 @@ static void note_promise(struct source_table *t, const struct source_event *even
 {
 	t->promised += count;
 	t->due_offered += (float)count;
-	/* A source that sends unusually much, or too much at once, has no promise for that part. */
+	/* A source with an unusual rate, or with too many sessions at once, has no promise for that
+	 * part. */
 	if (event->admitted || !is_shed(event->limit) || source->heavy)
 		return;
 	t->broken += count;
 	t->due_broken += (float)count;
 }
 
-/* In observe mode as it would be. A source over the operator's limit is no load that could be
- * shared. */
+/* In observe mode the verdict is the one that enforcing would give. A source over the operator's
+ * limit is not a load that could be shared. */
 static void note_arrival(struct source_table *t, const struct source_event *event,
 			 const struct plan_source *source, uint32_t count)
 {
@@ -186,25 +188,25 @@ static void note_attempt(struct source_table *t, const struct source_event *even
 	top_add(t, event->address, n->keys.network, units, !event->admitted, count);
 	rate_add(t, &n->address, count);
 	t->connections[0] += count;
-	/* Counts what it asks for, not only what it gets. Otherwise a source that is refused
-	 * would look as light as the others, and a thousand attempts of one source would set the
-	 * cut-off for all. */
+	/* Count what it asks for, not only what it gets. Otherwise a source that is refused would
+	 * look as light as the others, and a thousand attempts of one source would set the cut-off
+	 * for all. */
 	rate_add(t, &n->network, units_of(t, (double)units * t->unit_us));
 	if (event->admitted)
 		admit(t, &e, facts.units, now_s);
 	else
 		defer(t, &e, now_s);
-	/* An admission alone does not put a source into the ledger. A new source enters it when
-	 * a session that did a job ends, or when it must wait. Otherwise a million empty
-	 * connections would displace all sources that are known. */
+	/* An admission alone does not put a source into the ledger. A new source enters it when a
+	 * session that did a job ends, or when it must wait. Otherwise a million empty connections
+	 * would displace all known sources. */
 	if (!facts.entry && event->admitted)
 		return;
 	ledger_put(t, &n->ledger, &e);
 	name_waiter(t, event, n->keys.group, &e, now_s);
 }
 
-/* The session failed: its sender waits from now on, and its next proper attempt is owed an
- * admission. */
+/* The session failed: its sender waits from now on, and is owed an admission at its next proper
+ * attempt. */
 static void note_late(struct source_table *t, const struct source_event *event,
 		      const struct noted *n, uint32_t now_s)
 {
@@ -212,7 +214,7 @@ static void note_late(struct source_table *t, const struct source_event *event,
 
 	if (!ledger_get(t, &n->ledger, &e))
 		return; /* trusted, or not noted */
-	/* One that waits already was held, and told in vain: its wait goes on. */
+	/* A source that waits already was held, and refused after its wait: that goes on. */
 	if (!entry_waits(&e, now_s)) {
 		e.first = e.last = now_s;
 		e.tries = 1;
@@ -236,7 +238,7 @@ static void note_finished(struct source_table *t, const struct source_event *eve
 			  const struct noted *n, uint32_t now_s)
 {
 	float us = (float)event->server_us < COST_MAX_US ? (float)event->server_us : COST_MAX_US;
-	float more = us - t->cost_us; /* so much was charged when it was admitted */
+	float more = us - t->cost_us; /* cost_us was charged when it was admitted */
 
 	if (event->turns >= SOURCE_JOB_TURNS)
 		earn(t, n, now_s);

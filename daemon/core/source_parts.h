@@ -1,9 +1,9 @@
-/* The inside of the table of sources, shared by the files that are it: source.c (life, lookup),
- * source_note.c (events), source_rate.c (sketch), source_ledger.c (who waits),
- * source_patience.c (for how long), source_score.c (rank), source_top.c (by name, fair rate),
- * source_cutoff.c (what passes), source_pool.c (networks), source_key.c (names in the ledger and in
- * a fleet), source_join.c (what other hosts know), source_shared.c (an address that stands for
- * many), source_show.c (for people), source_step.c (a tick of it all). For these files only. */
+/* The inside of the table of sources. Its files: source.c (life, lookup), source_note.c (events),
+ * source_rate.c (sketch), source_ledger.c (which sources wait), source_patience.c (for how long
+ * they try), source_score.c (rank), source_top.c (the heaviest, fair rate), source_cutoff.c (what
+ * passes), source_pool.c (networks), source_key.c (keys in the ledger and in a fleet),
+ * source_join.c (what other hosts know), source_shared.c (an address that stands for many),
+ * source_show.c (for people), source_step.c (one tick). For these files only. */
 #ifndef PENSTOCK_CORE_SOURCE_PARTS_H
 #define PENSTOCK_CORE_SOURCE_PARTS_H
 
@@ -19,9 +19,10 @@
 #define HLL_REGISTERS 1024
 #define LEDGER_PREFIXES 1024
 #define TOP_INDEX 4096
-#define UNIT_US 15625u /* of charge, for one core: 16 bits of it are 17 seconds a second */
-#define NONE_LOG INT32_MAX /* no fair rate: nothing binds */
-/* The group of the pool n is POOL_GROUP | n: no network of the Internet begins with 0:fffe. */
+/* of charge, for one core: 16 bits of it are 17 seconds of service a second */
+#define UNIT_US 15625u
+#define NONE_LOG INT32_MAX /* no fair rate: there is no bound */
+/* The group of pool n is POOL_GROUP | n: no network of the Internet begins with 0:fffe. */
 #define POOL_GROUP UINT64_C(0x0000fffe00000000)
 
 enum entry_flags {
@@ -34,10 +35,11 @@ enum entry_flags {
 /* 16 bytes, four to a cache line. All zero: free. */
 struct source_entry {
 	uint32_t tag; /* 24 bits of the hash, never 0; below them enum entry_flags */
-	uint32_t first; /* CLOCK_REALTIME s: WAITING: since when, else first seen */
-	uint32_t last; /* last credited attempt, or last minute of a source that is served */
+	/* CLOCK_REALTIME s: when its wait began; if it does not wait, when it was first seen */
+	uint32_t first;
+	uint32_t last; /* last credited attempt; if it is served, the last minute with a session */
 	uint8_t tries; /* credited attempts of this wait */
-	/* what it takes an epoch in its own past: 8 to the power of two of units, 0: nothing */
+	/* what it usually takes in an epoch: 8 log2 of the units, 0: nothing */
 	uint8_t usual;
 	uint16_t gap; /* smoothed time between credited attempts, in 4 s; 0: not known */
 };
@@ -48,55 +50,58 @@ struct source_keys {
 };
 
 struct ledger_place {
-	uint32_t prefix; /* the wide network that it is of, index into `inserted` */
+	uint32_t prefix; /* its wide network, an index into `inserted` */
 	uint32_t tag; /* shifted, without flags */
 	uint32_t set[2];
 };
 
-/* The heaviest by name: a heap (least on top) of SpaceSaving counters. */
+/* The heaviest sources by name: a heap of SpaceSaving counters, the smallest on top. */
 struct source_top {
 	uint64_t group;
 	uint8_t address[16];
 	uint64_t attempts, deferred;
-	float charge, error; /* demanded units, decayed; error: of its predecessor */
-	float recent; /* the same of the last seconds */
+	/* units asked for, fading; error: taken over from the counter's previous source */
+	float charge, error;
+	float recent; /* the same, of the last seconds */
 	uint32_t slot; /* in the index */
 };
 
-/* A waiting source by name. One slot a hash: the longer wait keeps it. */
+/* A waiting source by name. One slot for each hash: the longer wait keeps it. */
 struct source_waiter {
 	uint64_t group;
 	uint8_t address[16];
 	uint32_t since, last; /* s; last == 0: free */
 };
 
-/* Addresses from here to the next range belong to a pool; IPv6 order, IPv4 as mapped. */
+/* The addresses from here to the next range belong to a pool; IPv6 order, IPv4 as mapped. */
 struct source_range {
 	uint64_t high, low;
 	uint32_t pool; /* index + 1; 0: none */
 	uint32_t spare;
 };
 
-/* What arrived for one service, decayed: [band][bin] counts, and the rates. */
+/* What arrived for one service, fading: [band][bin] counts, and the rates. */
 struct source_arrivals {
 	float bin[PLAN_BANDS][SOURCE_BINS];
 	float total[PLAN_BANDS];
 	float tick[PLAN_BANDS]; /* since the last step */
 	float rate[PLAN_BANDS]; /* a second */
 	float exempt_tick, exempt; /* admitted without a cut-off: trusted */
-	float heavy_tick, heavy; /* turned away for what they send: no cut-off is made for them */
-	float first_tick, first; /* of those who come first: neither unusual nor below a cut-off */
-	float crowded_tick, crowded; /* of them, those who found no place */
-	float reserve; /* share of each limit that is left to them */
+	/* refused because of their rate or volume: no cut-off is made for them */
+	float heavy_tick, heavy;
+	/* of sources that come first: neither unusual nor below a cut-off */
+	float first_tick, first;
+	float crowded_tick, crowded; /* of these, connections that found no place */
+	float reserve; /* share of each limit that is kept for them */
 	uint32_t cutoff[PLAN_BANDS]; /* of the last plan */
 	float credits;
-	uint32_t used; /* something ever arrived */
-	/* of the credits over what is predicted, so that the window stays full; 0 is 1 */
+	uint32_t used; /* a connection ever arrived */
+	/* factor on the credits, so that the window stays full; 0 means 1 */
 	float gain;
 };
 
 struct source_patience {
-	float gone[SOURCE_AGES]; /* sources that gave up, by age of their last attempt; decayed */
+	float gone[SOURCE_AGES]; /* sources that gave up, by age of their last attempt; fading */
 };
 
 struct source_table {
@@ -116,16 +121,16 @@ struct source_table {
 	struct source_range range[2 * SOURCE_NETWORKS + 1];
 	/* Time. */
 	uint64_t stepped_us;
-	int64_t wall_offset_us; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
+	int64_t wall_offset_us; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
 	/* Sketch upkeep. */
-	uint64_t swept; /* lines, since the beginning */
+	uint64_t swept; /* lines swept since the start */
 	uint64_t swept_us;
 	/* Fair rate. */
-	int32_t fair_log; /* 8 to the power of two of units an epoch; NONE_LOG: no bound */
+	int32_t fair_log; /* 8 log2 of the units an epoch; NONE_LOG: no bound */
 	float fair_units; /* the same; < 0: no bound */
-	uint64_t connections[2]; /* of all: of the minute that runs, and of the one before */
-	uint64_t connections_us; /* since when it runs */
-	float demand_units, recent_units; /* of all, decayed like the tops' */
+	uint64_t connections[2]; /* of all sources: in the present minute, and in the one before */
+	uint64_t connections_us; /* when the present minute began */
+	float demand_units, recent_units; /* of all sources, fading like those of the tops */
 	float cost_us; /* of a session */
 	uint64_t random;
 	uint64_t decayed_us;
@@ -134,19 +139,20 @@ struct source_table {
 	uint64_t hll_us;
 	float active;
 	/* Promise. */
-	float due_offered, due_broken; /* lately */
+	float due_offered, due_broken; /* smoothed */
 	uint64_t promised, broken;
 	/* Learned patience, by retry interval. */
 	struct source_patience patience[SOURCE_GAPS];
 	uint32_t patience_s[SOURCE_GAPS];
 	/* Sweep of the ledger. */
 	uint32_t sweep_set;
-	uint64_t tracked, deferred; /* kept up entry by entry */
-	uint64_t sweep_oldest, swept_oldest; /* in this sweep so far; in the last whole one */
+	uint64_t tracked, deferred; /* counted with each change of an entry */
+	/* in the present sweep so far; in the last complete one */
+	uint64_t sweep_oldest, swept_oldest;
 	uint64_t named_oldest; /* among those known by name */
 	uint64_t evicted, noted, forgotten;
-	uint32_t
-		inserted[LEDGER_PREFIXES]; /* entries made by a wide network, halved once an hour */
+	/* entries made by a wide network, halved once an hour */
+	uint32_t inserted[LEDGER_PREFIXES];
 	uint64_t halved_s;
 	uint64_t ages[SOURCE_AGES];
 	double age_sum_s;
@@ -158,8 +164,8 @@ struct source_table {
 	uint16_t top_index[TOP_INDEX]; /* position in the heap + 1; 0: free */
 	struct source_top top[SOURCE_TOP];
 	struct source_waiter waiter[SOURCE_WAITERS];
-	/* Of a fleet. At the end: a proxy of the version before maps this block, too. */
-	uint32_t hidden, spare_fleet; /* the ledger is keyed by keyed hashes */
+	/* For a fleet. At the end, since a proxy of the version before maps this block, too. */
+	uint32_t hidden, spare_fleet; /* hidden: the ledger is keyed by keyed hashes */
 	struct siphash_key hide_key;
 };
 
@@ -191,42 +197,43 @@ void source_keys(const struct source_table *table, const uint8_t *address, struc
 struct rate_place {
 	uint32_t cell[RATE_ROWS]; /* index into all cells */
 };
-#define RATE_NETWORK 1u /* domains: units of service, and connections, do not meet */
+/* domains keep the counts of service units and those of connections apart */
+#define RATE_NETWORK 1u
 #define RATE_ADDRESS 2u
 struct rate_place rate_place(const struct source_table *table, uint64_t key, uint64_t domain);
 void rate_prefetch(const struct source_table *table, const struct rate_place *place);
-/* Units of the last epoch. */
+/* Units of the last epoch, weighted. */
 uint32_t rate_get(const struct source_table *table, const struct rate_place *place);
 void rate_add(struct source_table *table, const struct rate_place *place, uint32_t units);
 void rate_sweep(struct source_table *table, uint64_t now_us);
 
 /* ---- source_ledger.c */
 struct ledger_place ledger_place(const struct source_table *table, uint64_t group);
-/* By what the ledger is keyed by, of no network. */
+/* By the key of the ledger; it belongs to no wide network. */
 struct ledger_place ledger_place_key(const struct source_table *table, uint64_t key);
 void ledger_prefetch(const struct source_table *table, const struct ledger_place *place);
-/* The entry as it is; false: there is none. */
+/* Copies the entry. False: there is none. */
 bool ledger_get(const struct source_table *table, const struct ledger_place *place,
 		struct source_entry *ret);
-/* Writes the entry back, or a new one where it costs least. A new one is left out where that would
- * cost more than it is worth. */
+/* Writes the entry back, or puts a new one where that costs least. A new entry is left out if it
+ * would cost more than it is worth. */
 void ledger_put(struct source_table *table, const struct ledger_place *place,
 		const struct source_entry *entry);
 bool entry_waits(const struct source_entry *entry, uint32_t now_s);
 void ledger_sweep(struct source_table *table, uint32_t now_s);
-/* All times, when the wall clock was set: who waits has waited for as long as before. */
+/* Shifts all times, because the wall clock was set: waits stay as long as they were. */
 void ledger_shift(struct source_table *table, int64_t by_s);
 
 /* ---- source_patience.c */
 unsigned source_age_class(uint64_t age_s);
 unsigned source_gap_class(const struct source_entry *entry);
-/* It gave up: it came back properly at least once, and then no more. */
+/* A source gave up: it came back properly at least once, and then no more. */
 void patience_learn(struct source_table *table, const struct source_entry *entry);
 
 /* ---- source_key.c */
-/* What the ledger is keyed by: the group, or its keyed hash. */
+/* The key of the ledger: the group, or its keyed hash. */
 uint64_t ledger_key(const struct source_table *table, uint64_t group);
-/* The group that other hosts call `key`. False: there is no pool of that name here. */
+/* The group that other hosts call `key`. False: this host has no pool of that name. */
 bool ledger_group(const struct source_table *table, uint64_t key, uint64_t *ret_group);
 
 /* ---- source_score.c */
@@ -239,14 +246,14 @@ struct source_facts {
 uint32_t source_patience_s(const struct source_table *table, const struct source_facts *facts);
 bool source_promised(const struct source_table *table, const struct source_facts *facts,
 		     uint32_t now_s);
-/* Fills rank, band and heavy. */
+/* Fills in rank, band and heavy. */
 void source_score(const struct source_table *table, const struct source_facts *facts,
 		  uint32_t now_s, struct plan_source *ret);
 
 /* ---- source_top.c */
 void top_add(struct source_table *table, const uint8_t *address, uint64_t group, float units,
 	     bool deferred, uint32_t count);
-/* NULL: not among them. */
+/* NULL: it is not among them. */
 const struct source_top *top_find(const struct source_table *table, uint64_t group);
 void top_step(struct source_table *table, const struct source_input *input, double dt_s);
 void hll_add(struct source_table *table, uint64_t group);
@@ -261,12 +268,13 @@ bool waiter_waits(const struct source_waiter *waiter, uint32_t now_s);
 /* ---- source_cutoff.c */
 void cutoff_note(struct source_table *table, unsigned service, const struct plan_source *source,
 		 uint32_t count);
-/* Ranks have changed for all: their shape is noted from here on. Of what arrived, `unusual` is of
- * those that are turned away by now. */
+/* The ranks of all sources have changed: their shape is counted from here on. `unusual`: the part
+ * of what arrived that is refused by now. */
 void cutoff_forget(struct source_table *table, float unusual);
 void cutoff_exempt(struct source_table *table, unsigned service, uint32_t count);
 void cutoff_heavy(struct source_table *table, unsigned service, uint32_t count);
-/* A client asked; `found_none`: the window, those who wait or the bucket had no place. */
+/* A client connected. `found_none`: the window, the ungreeted sessions or the bucket had no
+ * place. */
 void cutoff_crowded(struct source_table *table, unsigned service, const struct plan_source *source,
 		    bool found_none, uint32_t count);
 void cutoff_step(struct source_table *table, const struct source_input *input, double dt_s,

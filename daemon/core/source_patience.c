@@ -1,13 +1,13 @@
-/* For how long senders try: learned, by the time between their attempts, from those that came back
+/* For how long senders try, by the time between their attempts. Learned from sources that came back
  * properly and then gave up. */
 #include <string.h>
 
 #include "core/source_parts.h"
 
-#define SAMPLES_MIN 16.0f /* of sources that gave up, before a patience is believed */
-#define GONE_KEPT 0.999f /* of what was seen before, with each that gives up */
-#define GONE_MAX (1 / (1 - GONE_KEPT)) /* that many of one age at the most, therefore */
-#define GAVE_UP_SHARE 0.1f /* the patience is what all but so many have */
+#define SAMPLES_MIN 16.0f /* sources that gave up, before a patience is used */
+#define GONE_KEPT 0.999f /* part of what was seen before that each further one leaves */
+#define GONE_MAX (1 / (1 - GONE_KEPT)) /* so at most that many of one age */
+#define GAVE_UP_SHARE 0.1f /* all but this part try for longer than the patience */
 
 unsigned source_age_class(uint64_t age_s)
 {
@@ -19,7 +19,7 @@ unsigned source_age_class(uint64_t age_s)
 
 uint64_t source_age_upper(unsigned age_class)
 {
-	/* 2^(c/2) by whole and half powers of two */
+	/* 2^(c/2), from whole and half powers of two */
 	uint64_t upper = UINT64_C(120) << (age_class / 2);
 
 	return age_class >= SOURCE_AGES - 1 ? UINT64_MAX

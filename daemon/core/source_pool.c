@@ -1,5 +1,5 @@
-/* Which pool an address belongs to, and the keys under which it is remembered. Networks are laid
- * flat into ranges once, so that a lookup is one binary search however they nest. */
+/* Which pool an address belongs to, and the keys of a pool in the table. Networks are flattened
+ * into ranges once, so that a lookup is one binary search even if networks are nested. */
 #include <string.h>
 
 #include "core/source_parts.h"
@@ -39,7 +39,7 @@ static bool before(uint64_t high, uint64_t low, uint64_t than_high, uint64_t tha
 	return high < than_high || (high == than_high && low < than_low);
 }
 
-/* By beginning, the wider first: whatever lies inside another comes after it. */
+/* By beginning, the wider network first: a network inside another comes after it. */
 static void sort_spans(struct span *span, unsigned count)
 {
 	for (unsigned i = 1; i < count; i++) {
@@ -67,7 +67,7 @@ static void emit(struct source_table *t, uint64_t high, uint64_t low, uint32_t p
 	t->range[t->ranges++] = (struct source_range){ .high = high, .low = low, .pool = pool };
 }
 
-/* What follows the end of a network belongs to the one around it. */
+/* The addresses after the end of a network belong to the network around it. */
 static void close_span(struct source_table *t, const struct span *inner, const struct span *outer)
 {
 	uint64_t low = inner->end_low + 1, high = inner->end_high + (low == 0);
@@ -79,7 +79,7 @@ static void close_span(struct source_table *t, const struct span *inner, const s
 void pool_ranges(struct source_table *t, const struct source_config *config)
 {
 	struct span span[SOURCE_NETWORKS];
-	const struct span *stack[129]; /* no chain of nested networks is longer */
+	const struct span *stack[129]; /* a chain of nested networks is not longer */
 	unsigned count = config->networks < SOURCE_NETWORKS ? config->networks : SOURCE_NETWORKS;
 	unsigned depth = 0;
 
@@ -95,7 +95,7 @@ void pool_ranges(struct source_table *t, const struct source_config *config)
 			close_span(t, stack[depth], depth ? stack[depth - 1] : NULL);
 		}
 		if (depth && stack[depth - 1]->bits == span[i].bits)
-			depth--; /* the same network again: the last one says whose it is */
+			depth--; /* the same network again: the last one determines the pool */
 		stack[depth++] = &span[i];
 		emit(t, span[i].high, span[i].low, span[i].pool);
 	}

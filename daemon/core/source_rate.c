@@ -1,10 +1,10 @@
 /* What each source takes: a count-min sketch with conservative update over a sliding window.
  *
- * Four rows; two and two share a cache line, so that a look at a key costs two misses: a line holds
- * eight cells of either row. A cell is two 16-bit counts, of the epoch that runs and of the one
- * before. Epochs do not end for all cells at once: a sweep goes round the lines once an epoch and
- * turns each over in passing, so that no tick has more to do than another. What a cell held before
- * counts in proportion to what is left of it in the window. */
+ * It has four rows, two to a cache line, so that a look at a key costs two misses: a line holds
+ * eight cells of each of its rows. A cell is two 16-bit counts, for the present epoch and the one
+ * before. Epochs do not end for all cells at once. A sweep goes round the lines once an epoch and
+ * turns over each line that it passes, so that all ticks have the same work. The earlier count of a
+ * cell is weighted with the part of that epoch which is still in the window. */
 #include "core/source_parts.h"
 
 #define SWEEP_MAX 4096u /* lines a tick */
@@ -16,8 +16,9 @@ static uint32_t *cells(const struct source_table *t)
 	return (uint32_t *)((char *)(uintptr_t)t + t->rate_at);
 }
 
-/* The two lines of a key lie in one stretch of their halves: the sweep turns them over at nearly
- * the same time, else the least cell would be the one that was turned over longest ago. */
+/* The two lines of a key lie in the same stretch of their halves, so that the sweep turns them over
+ * at nearly the same time. Otherwise the smallest cell would be the one that was turned over
+ * longest ago. */
 struct rate_place rate_place(const struct source_table *t, uint64_t key, uint64_t domain)
 {
 	const uint64_t input[2] = { key, domain };
@@ -41,9 +42,9 @@ void rate_prefetch(const struct source_table *t, const struct rate_place *place)
 
 static uint32_t units_of(const struct source_table *t, uint32_t cell, uint32_t index)
 {
-	uint32_t line = index / LINE_CELLS; /* of both halves the sweep is at the same one */
+	uint32_t line = index / LINE_CELLS; /* the sweep is at the same line of both halves */
 	uint32_t since =
-		((uint32_t)t->swept - 1 - line) & (t->lines - 1); /* turned over after it */
+		((uint32_t)t->swept - 1 - line) & (t->lines - 1); /* lines turned over after it */
 	uint64_t left = t->lines - since;
 
 	return (cell & 0xffff) + (uint32_t)((cell >> 16) * left >> (31 - __builtin_clz(t->lines)));
@@ -69,7 +70,7 @@ void rate_add(struct source_table *t, const struct rate_place *place, uint32_t u
 	uint32_t *cell = cells(t);
 	uint64_t wanted = (uint64_t)rate_get(t, place) + units;
 
-	/* Only what lies under the new estimate is raised: collisions cost less. */
+	/* Raise only the cells below the new estimate, so that collisions cost less. */
 	for (int row = 0; row < RATE_ROWS; row++) {
 		uint32_t *c = &cell[place->cell[row]], old = *c;
 		uint64_t had = units_of(t, old, place->cell[row]), now = old & 0xffff;
@@ -82,9 +83,9 @@ void rate_add(struct source_table *t, const struct rate_place *place, uint32_t u
 	}
 }
 
-/* Most lines are empty most of the time, and are left alone: writing to a page of a mapped file
- * makes it dirty, and that costs more than all the rest of a sweep where the file system then wants
- * to know of it. */
+/* Most lines are empty most of the time, and are not written: a write makes a page of a mapped file
+ * dirty. If the file system then wants to know of it, that costs more than the rest of the
+ * sweep. */
 static void turn_over(struct source_table *t, uint32_t line, uint32_t count)
 {
 	for (uint32_t half = 0; half < 2; half++) {
@@ -111,7 +112,7 @@ void rate_sweep(struct source_table *t, uint64_t now_us)
 		return;
 	}
 	due = (now_us - t->swept_us) * t->lines / RATE_EPOCH_US;
-	if (due > SWEEP_MAX) { /* the daemon stood still: what is behind stays behind */
+	if (due > SWEEP_MAX) { /* the daemon stood still: lines that are overdue by more stay so */
 		due = SWEEP_MAX;
 		t->swept_us = now_us;
 	} else {

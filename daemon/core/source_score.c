@@ -1,13 +1,13 @@
-/* The rank of a source: what adds up, in eighths of a unit, one bin of rank each.
+/* The rank of a source: a sum, in eighths of a unit, each of which is one bin of rank.
  *
  *   class      +3 had a session that did a job, +1 seen before, +1 came back properly before
- * seniority +4 for each proper retry of this wait (at most 3), + log2(1 + age / 2 min) (at most 9)
- *   urgency    up to +11 as the patience of its like runs out: halved for every 15 minutes of slack
- *   promise    +24 for who is about to be the one that the promise was broken to
- * rate -4 log2(rate / fair rate), at most -40; not for whom only its age brings in: one admission
- * in
- *              longest_deferral is everybody's
- */
+ *   seniority  +4 for each proper retry of this wait (at most 3), + log2(1 + age / 2 min) (at most
+ *              9)
+ *   urgency    up to +11 as the patience of such sources runs out: halved for each 15 minutes of
+ *              slack
+ *   promise    +24 if the promise would be broken for this source next
+ *   rate       -4 log2(rate / fair rate), at most -40; not for a source that is due by its age
+ *              alone: each source gets one admission in longest_deferral */
 #include "core/source_parts.h"
 
 #define UNIT 8 /* bins */
@@ -16,16 +16,17 @@
 #define AGE_MAX (9 * UNIT)
 #define URGENCY_MAX (11 * UNIT)
 #define URGENCY_HALF_S 900u
-#define SLACK_SHORT_S 1800u /* less slack than this: due */
+#define SLACK_SHORT_S 1800u /* with less slack than this a source is due */
 #define GAP_GUESS_S 300u
-/* A pool whose senders give up within this is due whenever it comes: it is so many messages that
- * the ledger, which knows of one wait a group, cannot tell which of them is on its last try. */
+/* A pool whose senders give up within this time is always due. It brings so many messages that the
+ * ledger, which knows one wait for each group, cannot tell which of them is on its last try. */
 #define HASTY_S 14400u
-/* Unusual: over twice the fair rate, four times its own past, and this much at all. */
+/* Unusual: more than UNUSUAL_SESSIONS cost, over twice the fair rate and over four times its own
+ * past; or over eight times the fair rate. */
 #define UNUSUAL_FAIR_LOG 8 /* 8 log2(2) */
 #define UNUSUAL_PAST_LOG 16 /* 8 log2(4) */
 #define UNUSUAL_ALWAYS_LOG 24 /* 8 log2(8) */
-/* eight times what the whole server has, and nearly more than a cell can count */
+/* eight times what the whole server has, and nearly the largest count of a cell */
 #define RATE_FULL 0x8000u
 #define UNUSUAL_SESSIONS 8u
 
@@ -48,7 +49,7 @@ static bool is_proper(const struct source_table *t, const struct source_entry *e
 	return now_s >= e->last && now_s - e->last >= t->proper_s;
 }
 
-/* Number of this attempt in the wait, the promise taken at its word. */
+/* Number of this attempt in the wait, counted as the promise defines it. */
 static unsigned attempt_of(const struct source_table *t, const struct source_entry *e,
 			   uint32_t now_s)
 {
@@ -57,7 +58,7 @@ static unsigned attempt_of(const struct source_table *t, const struct source_ent
 	return e->tries + (is_proper(t, e, now_s) || e->tries == 0 ? 1u : 0u);
 }
 
-/* Its next attempt would come too late. */
+/* Whether its next attempt would come too late. */
 static bool due_by_age(const struct source_table *t, const struct source_entry *e, uint32_t now_s)
 {
 	uint32_t age = now_s > e->first ? now_s - e->first : 0;
@@ -135,8 +136,8 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 		return PLAN_HEAVY_SHARE;
 	if (fair == NONE_LOG || facts->units < least || rate < fair + UNUSUAL_FAIR_LOG)
 		return PLAN_HEAVY_NO;
-	/* So far over the fair rate that its own past does not count: it would fill a bin of
-	 * rank alone, which passes as a whole or not at all. */
+	/* So far above the fair rate that its own past does not count: it would fill a bin of rank
+	 * alone, and a bin passes as a whole or not at all. */
 	if (rate >= fair + UNUSUAL_ALWAYS_LOG)
 		return PLAN_HEAVY_SHARE;
 	if (facts->entry && rate < facts->entry->usual + UNUSUAL_PAST_LOG)
@@ -144,8 +145,8 @@ static uint8_t heavy_of(const struct source_table *t, const struct source_facts 
 	return PLAN_HEAVY_SHARE;
 }
 
-/* Only for pools, where an operator says so. Otherwise a bot that gives up soon would be let in
- * for that. */
+/* Only for pools, because there an operator says so. Otherwise a bot that gives up soon would be
+ * let in because of that. */
 static bool is_hasty(const struct source_table *t, const struct source_facts *facts)
 {
 	uint32_t patience = facts->pool ? t->pool[facts->pool - 1].patience_s : 0;
@@ -188,8 +189,8 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 		over = RATE_MAX;
 	if (over > 0 && !by_age)
 		score -= over < RATE_MAX ? over : RATE_MAX;
-	/* Bins only: below them the tie decides alone, so that a cut-off within a bin cuts groups
-	 * and not ranks. */
+	/* Bins only. Below them the tie-break alone decides, so that a cut-off within a bin cuts
+	 * groups and not ranks. */
 	ret->rank = (uint16_t)((score < 0		  ? 0
 				: score > SOURCE_BINS - 2 ? SOURCE_BINS - 2
 							  : score)

@@ -1,6 +1,6 @@
-/* An address that stands for many: docker's userland proxy, a NAT, a load balancer that does not
- * tell the clients' addresses. All behind it count as one source, so that in an overload they share
- * one part of the window. */
+/* An address that stands for many clients: docker's userland proxy, a NAT, a load balancer that
+ * does not pass on the clients' addresses. All clients behind it count as one source, so in an
+ * overload they share one part of the window. */
 #include <string.h>
 
 #include "core/source_parts.h"
@@ -10,7 +10,7 @@
 #define SHARE_PRIVATE 0.5
 #define SHARE_PUBLIC 0.8 /* a relay or filter in front, or one sender that fills the machine */
 
-/* As struct source_shared has it. */
+/* Which addresses are private: see struct source_shared. */
 static bool source_is_private(const uint8_t *address)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -35,7 +35,8 @@ void shared_step(struct source_table *t, uint64_t now_us)
 	t->connections_us = now_us;
 }
 
-/* Of the last minute, as the sketch counts those of one address. */
+/* Connections of all sources in the last minute, counted as the sketch counts those of one
+ * address. */
 static double connections(const struct source_table *t)
 {
 	double ran = (double)(t->stepped_us - t->connections_us) / (double)RATE_EPOCH_US;

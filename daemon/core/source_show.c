@@ -1,9 +1,9 @@
-/* The table for people: figures of the whole, one source, lists. */
+/* What people see of the table: figures of the whole, one source, lists. */
 #include <string.h>
 
 #include "core/source_parts.h"
 
-#define FORESEEN 256 /* retries that are looked ahead */
+#define FORESEEN 256 /* how many retries are tried out */
 #define WEEK_S (7 * 86400u)
 
 void source_stats(const struct source_table *t, struct source_stats *ret)
@@ -148,7 +148,7 @@ uint32_t source_admitted_in_s(const struct source_table *t, const uint8_t *addre
 	if (service >= PLAN_SERVICES)
 		return UINT32_MAX;
 	if (!gather(t, address, &keys, &e, &facts)) {
-		/* As if its first attempt were deferred now. */
+		/* Assume that its first attempt is deferred now. */
 		if (passes(t, &facts, &keys, plan, service, now_s))
 			return 0;
 		e = (struct source_entry){

@@ -1,9 +1,10 @@
-/* A tick of the table: time passes, and the plan gets its cut-offs. */
+/* One tick of the table: its clocks go on, and the plan gets its cut-offs. */
 #include "core/source_parts.h"
 
-#define STEP_US INT64_C(5000000) /* of the wall clock from tick to tick: it was set */
+#define STEP_US INT64_C(5000000) /* the wall clock was set if it moves by more in a tick */
 
-/* The longest wait among those known by name: once a second, it is for people. */
+/* The longest wait among the sources known by name. Once a second is enough, since it is for
+ * people. */
 static void look_for_oldest(struct source_table *t, uint32_t now_s)
 {
 	uint64_t oldest = 0;
@@ -18,9 +19,9 @@ static void look_for_oldest(struct source_table *t, uint32_t now_s)
 	t->named_oldest = oldest;
 }
 
-/* The ledger's times are the wall clock's, because they outlive a boot. When that is set, nobody
- * has waited for longer or shorter: the times are set with it. A slewed clock is followed as it
- * goes. */
+/* The ledger's times are of the wall clock, because they outlive a boot. When that clock is set, no
+ * source has waited for longer or shorter, so the times are shifted with it. A slewed clock is
+ * followed as it goes. */
 static void follow_wall_clock(struct source_table *t, int64_t offset_us)
 {
 	int64_t step_us = offset_us - t->wall_offset_us;

@@ -1,9 +1,9 @@
 /* The heaviest sources by name, how many sources there are, and from both the fair rate.
  *
- * SpaceSaving: as many counters as fit, in a heap with the least on top; who has none takes over
- * the least one and its count as error. Counts are of what was *asked for* (a deferred attempt too)
- * and fade with the epoch: the fair rate is that rate at which the smaller of each source's demand
- * and it add up to the capacity. */
+ * SpaceSaving: as many counters as fit, in a heap with the smallest on top. A source without a
+ * counter takes over the smallest one, and its count as error. Counts are of what was *asked for*
+ * (including deferred attempts), and fade with the epoch. If each source got the smaller of its
+ * demand and the fair rate, the sum would be the capacity. */
 #include <math.h>
 #include <string.h>
 
@@ -12,9 +12,9 @@
 
 #define DECAY_US 1000000u
 #define EPOCH_S 60.0f
-#define RECENT_S 2.0 /* as the rates of arrival */
-#define FILL_STEPS 2 /* every second tick: it goes over all that are known by name */
-#define FILL_ROUNDS 8 /* at most, until it moves by less than FILL_NEAR */
+#define RECENT_S 2.0 /* the same as for the rates of arrival */
+#define FILL_STEPS 2 /* every second tick, because it goes over all sources known by name */
+#define FILL_ROUNDS 8 /* at most; it stops when the level moves by less than FILL_NEAR */
 #define FILL_NEAR 0.01f
 
 static uint32_t slot_of(const struct source_table *t, uint64_t group)
@@ -46,7 +46,7 @@ const struct source_top *top_find(const struct source_table *t, uint64_t group)
 	return at < 0 ? NULL : &t->top[at];
 }
 
-/* Linear probing leaves no gaps: what follows a freed slot moves up where it may. */
+/* Linear probing leaves no gaps: entries after a freed slot move up where they may. */
 static void index_remove(struct source_table *t, uint32_t slot)
 {
 	uint32_t hole = slot;
@@ -81,7 +81,7 @@ static void move(struct source_table *t, uint32_t to, const struct source_top *t
 	t->top_index[top->slot] = (uint16_t)(to + 1);
 }
 
-/* A count grew: it sinks. */
+/* A counter grew: sift it down. */
 static void sink(struct source_table *t, uint32_t at)
 {
 	struct source_top top = t->top[at];
@@ -101,7 +101,7 @@ static void sink(struct source_table *t, uint32_t at)
 	move(t, at, &top);
 }
 
-/* A new one rises to its place. */
+/* A new counter: sift it up. */
 static void rise(struct source_table *t, uint32_t at)
 {
 	struct source_top top = t->top[at];
@@ -186,11 +186,11 @@ static float hll_estimate(const struct source_table *t)
 
 /* ---- the fair rate -------------------------------------------------------------------------- */
 
-/* Water-filling: the level of a minute's charge at which, if each source may pass the smaller of
- * level and charge, `share` of what arrives passes. While the last seconds exceed that, they
+/* Water-filling. The level is the charge a minute at which `share` of what arrives passes, if each
+ * source may pass the smaller of its charge and the level. While the last seconds exceed that, they
  * stand for what arrives: at an onset the minute knows only the sources from before, and these
- * would have to give way. Newton's method on a concave function, from the level of the last
- * tick: the first step is too low, and each further one is nearer. */
+ * would have to give way. Newton's method on a concave function, from the level of the last tick:
+ * the first step is too low, and each further one is closer. */
 static float fill(const struct source_table *t, float share, bool recent)
 {
 	float level = fmaxf(t->fair_units, 0);
@@ -226,7 +226,7 @@ static float fill(const struct source_table *t, float share, bool recent)
 	return level;
 }
 
-/* How much of what arrives is of sources that are unusual by the fair rate in force. */
+/* The part of what arrives that comes from sources unusual by the present fair rate. */
 static float unusual_share(const struct source_table *t, uint64_t now_us)
 {
 	float unusual = 0;
@@ -250,14 +250,14 @@ static void set_fair(struct source_table *t, float units, uint64_t now_us)
 	bool begins = t->fair_log == NONE_LOG && units >= 0;
 
 	if (units >= 0) {
-		/* Every source may have one session, and below that the sketch cannot tell sources
-		 * apart. */
+		/* Each source may have one session; below that the sketch cannot distinguish
+		 * sources. */
 		units = fmaxf(units, 1 + 1.5f * t->cost_us / (float)t->unit_us);
 		eighths = (int32_t)floor(8 * 1.4426950408889634 * log((double)units));
 	}
 	t->fair_units = units;
 	__atomic_store_n(&t->fair_log, eighths, __ATOMIC_RELAXED);
-	/* Now rates count: ranks that were noted before do not hold any more. */
+	/* Rates count from now on, so the ranks noted before no longer hold. */
 	if (begins)
 		cutoff_forget(t, unusual_share(t, now_us));
 }

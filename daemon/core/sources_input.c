@@ -5,10 +5,9 @@
 
 #include "core/law.h"
 
-/* What the window and the queue let through: where a cliff or the queue binds, that is less than
- * the server could complete, and it is that which is to be shared: PASSING_AHEAD times it, for a
- * window that a cliff makes grows with what is in it, and ranks must not keep it from being
- * full. */
+/* What the window and the queue let through. If a cliff or the queue binds, that is less than the
+ * server could complete, and it is what sources share. It is taken PASSING_AHEAD times: a window
+ * made by a cliff grows with the sessions in it, and ranks must not keep it from being full. */
 static double passing(const struct window *w)
 {
 	const struct window_view *v = &w->view;

@@ -1,12 +1,11 @@
-/* What the engine knows for the table of sources. Pure. */
+/* Passes to the table of sources what the engine knows. Pure. */
 #ifndef PENSTOCK_CORE_SOURCES_INPUT_H
 #define PENSTOCK_CORE_SOURCES_INPUT_H
 
 #include "core/engine.h"
 #include "core/source.h"
 
-/* Takes what the table of sources needs from an engine after its step: once a tick, before
- * source_plan(). */
+/* Fills the input of source_plan() from an engine: once a tick, after the engine's step. */
 void source_input_from(const struct engine *engine, const struct load *load, uint64_t now_us,
 		       uint64_t realtime_us, struct source_input *ret);
 

@@ -1,16 +1,15 @@
 /* Z: the time in which sessions wait for their senders. */
 #include "core/window_parts.h"
 
-/* What finished sessions spent waiting for their senders, a job. */
+/* Sums up how long finished sessions waited for their senders, and the jobs. */
 void think_read(struct think *think, const struct observation *o)
 {
 	smooth_step(&think->sum, o->thought, o->dt, TAU_COST_S);
 	smooth_step(&think->jobs, o->completed, o->dt, TAU_COST_S);
 }
 
-/* Z. When the server is clearly idle, and its window is full of sessions that wait for their
- * senders, these must not keep others out: then Z also follows the sessions that are open,
- * before they have finished. */
+/* If the server is clearly idle, and its window is full of sessions that wait for their senders,
+ * these must not keep others out. Then Z also follows the open sessions, before they have ended. */
 double think_step(struct think *think, const struct observation *o, const struct rates *r,
 		  const struct capacity *capacity, double server_s)
 {

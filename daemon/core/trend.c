@@ -7,7 +7,7 @@
 
 #define PAIRS (TREND_POINTS * (TREND_POINTS - 1) / 2)
 
-/* Of a point in look `i`. */
+/* The length of a window in look `i`. */
 static double window_s(int i)
 {
 	double s = TREND_WINDOW_S;
@@ -51,8 +51,8 @@ static float point(const struct trend_look *l, unsigned i)
 	return l->value[(l->next + TREND_POINTS - l->count + i) % TREND_POINTS];
 }
 
-/* Slope a window of the points from..to (excluded) by the median of pairs; also the share of pairs
- * that fall. */
+/* Slope a window of the points from..to (excluded) by the median of pairs; also the share of
+ * falling pairs. */
 static double median_slope(const struct trend_look *l, unsigned from, unsigned to,
 			   double *ret_falling)
 {
@@ -85,8 +85,8 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 	if (first >= 0 || second >= 0 || first < TREND_HALVES * second ||
 	    second < TREND_HALVES * first)
 		return false;
-	/* The forecast uses the slower slope of the whole and its second half: it is rather late
-	 * than wrong. */
+	/* The forecast uses the flatter of the slopes of the whole and of its second half: it is
+	 * late rather than wrong. */
 	l->slope = fmax(whole, second) / window;
 	return true;
 }
@@ -112,8 +112,8 @@ void trend_put(struct trend *t, uint64_t now_us, double value, double least)
 		struct trend_look *l = &t->look[i];
 		uint64_t window_us = (uint64_t)(window_s(i) * US_IN_S);
 
-		/* After a gap (a suspended machine, a lost sensor) the readings before and after
-		 * it are not compared. */
+		/* Do not compare the readings before and after a gap (a suspended machine, a lost
+		 * sensor). */
 		if (l->began_us && now_us - l->began_us > TREND_GAP * (double)window_us) {
 			memset(l, 0, sizeof(*l));
 			l->began_us = 0;
@@ -133,7 +133,7 @@ void trend_put(struct trend *t, uint64_t now_us, double value, double least)
 	}
 }
 
-/* Whether look `i` sees a fall that the next shorter one does not contradict. */
+/* Whether look `i` sees a fall, and the next shorter look does not contradict it. */
 static bool holds(const struct trend *t, int i)
 {
 	const struct trend_look *l = &t->look[i];

@@ -1,9 +1,9 @@
-/* T, the time that a session costs the server, and T0, its unloaded part: the time that the
- * server always takes (tarpits, greet waits, lookups), also without an overload. */
+/* T, the time that a session costs the server, and T0, its unloaded part: the time that the server
+ * takes without an overload, too (tarpits, greet waits, lookups). */
 #include "core/window_parts.h"
 
-/* The window is nearly shut, and sessions still take long, although the machine is idle or only
- * a disk is waited for. Then the time is no queue: the server or the disk always takes so long
+/* Whether the window is nearly closed and sessions still take long, although the machine is idle or
+ * they wait only for a disk. Then the time is no queue: the server or the disk always takes so long
  * (a commit that all sessions share). */
 static bool is_confined(const struct observation *o, const struct rates *r)
 {
@@ -14,36 +14,36 @@ static bool is_confined(const struct observation *o, const struct rates *r)
 	       r->busy <= few;
 }
 
-/* T by the sessions that have ended; -1: not known. It lags behind, and does not see sessions that
- * only look busy and never end (half a TLS hello, a client that stalls in its message): those are
- * no load. */
+/* T of the sessions that have ended; -1: not known. It lags behind. It does not contain sessions
+ * that only look busy and never end (half a TLS hello, a client that stalls in its message), which
+ * are no load. */
 static double ended_time(const struct rates *r)
 {
 	return r->done >= TELLS_MIN_PER_S ? r->done_time / r->done : -1;
 }
 
-/* Nothing queues: neither for the machine nor for a greeting. */
+/* Whether nothing queues, neither for the machine nor for a greeting. */
 static bool is_unloaded(const struct observation *o, const struct rates *r)
 {
 	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
-	/* A server that delays its greeting (greet wait, DNS lists) always has some clients that
-	 * wait for it. */
+	/* If a server delays its greeting (greet wait, DNS lists), some clients always wait for
+	 * it. */
 	double late = BASE_SLACK * r->admitted * o->in->connect_220_base_us / US_IN_S;
 
 	return observed_idle(o) && !o->refusing &&
 	       ungreeted <= fmax(fmax(2, late), UNGREETED_IDLE_SHARE * o->in->load->in_flight);
 }
 
-/* Follows what a session costs the server while nothing queues: down at once, up only while it is
- * idle. Returns whether it was learned behind a window that is nearly shut. */
+/* Follows the time of a session while nothing queues: downwards at once, upwards only while the
+ * machine is idle. Returns whether it was learned behind a window that is nearly closed. */
 static bool learn(struct unloaded *u, const struct observation *o, const struct rates *r)
 {
 	double completed = r->completed, admitted = r->admitted;
-	/* While the load rises, completions lag behind by T: then Little's law holds for what was
-	 * admitted. */
+	/* While the load rises, completions lag behind by T. Then Little's law holds for the
+	 * admissions. */
 	double unloaded = r->busy / fmax(fmax(completed, admitted), 1);
 	/* After a step of the load one of the two rates does not belong to the sessions that are
-	 * busy now. So the time is believed to be shorter only if it is by both rates. */
+	 * busy now. So a shorter time is believed only if both rates give it. */
 	double surely = r->busy / fmax(fmin(completed, admitted), 1);
 	bool rests = is_unloaded(o, r);
 
@@ -74,17 +74,18 @@ static bool learn(struct unloaded *u, const struct observation *o, const struct 
 }
 
 /* A session takes at least as long as its greeting, even if the few sessions from which the
- * unloaded time was learned were faster. While greetings wait for a slot, their time says
- * nothing about that. */
+ * unloaded time was learned were faster. While greetings wait for a slot, their time says nothing
+ * about that. */
 static void learn_greeting(struct unloaded *u, const struct observation *o, const struct knee *knee)
 {
 	if (!(o->server & SERVER_SHORT_OF_SLOTS) && knee->over_s <= 0)
 		u->rest_s = fmax(u->rest_s, o->in->connect_220_base_us / US_IN_S);
 }
 
-/* Where the window is full of sessions that take long, and those that end do not, those that fill
- * it wait for something else (a name server, a client), unless connections wait in the accept
- * queue. Nobody can overtake them (core/overtaken.h) before others are let in. */
+/* Whether a few sessions are let in although the window is full. The sessions that end are quick,
+ * so those that fill the window wait for something else (a name server, a client), unless
+ * connections wait in the accept queue. No session can overtake them (core/overtaken.h) before
+ * others are let in. */
 bool unloaded_lets_in(const struct observation *o, const struct rates *r)
 {
 	double ended = ended_time(r);
@@ -97,15 +98,15 @@ bool unloaded_lets_in(const struct observation *o, const struct rates *r)
 double unloaded_step(struct unloaded *u, const struct observation *o, const struct rates *r,
 		     const struct knee *knee, double commit_s, bool *ret_confined)
 {
-	/* What is busy beyond the unloaded time, which itself varies. The sessions that are busy
-	 * now were admitted a while ago. */
+	/* The busy sessions beyond those of the unloaded time, which itself varies. The sessions
+	 * that are busy now were admitted a while ago. */
 	double passing = fmax(r->admitted, r->completed);
 	double busy = r->busy - BASE_SLACK * passing * u->time_s;
 	double excess = fmax(0, busy / fmax(r->completed, 1)), ended = ended_time(r);
-	/* On an idle machine a long T alone does not shut the window: before the unloaded time
-	 * is known, and where greetings are late, it may be the time that the server always
-	 * takes, and some sessions may only look busy. Then the sessions that have ended must
-	 * have taken as long as well. */
+	/* On an idle machine a long T alone does not close the window. Before the unloaded time is
+	 * known, and if greetings are late, it may be the time that the server always takes, and
+	 * some sessions may only look busy. So the sessions that have ended must have taken as
+	 * long, too. */
 	bool witness = !observed_idle(o);
 	bool alone = !u->seen || r->jobs < JOBS_FOR_BASE || o->server & SERVER_GREETS_LATE;
 

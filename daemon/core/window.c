@@ -126,8 +126,8 @@ void window_configure(struct window *window, const struct window_config *config)
 	window->config = *config;
 }
 
-/* What drives, in the words of a reason: the stall nearest to its target, the server itself where
- * none is near. */
+/* The resource that limits, as a reason: the stall that is nearest to its target, or the server
+ * itself if none is near. */
 static enum reason name_reason(const struct observation *o)
 {
 	double cpu = o->cpu / SATURATED, io = o->io / SATURATED, memory = o->memory / MEMORY_FULL;
@@ -153,8 +153,8 @@ static enum window_law choose_law(const struct window *w, const struct window_in
 	return (in->load->known & dialogue) == dialogue ? LAW_CAPACITY : LAW_SERVO;
 }
 
-/* W: what the law wants, and what is there for it. A stuck session does no work and may stay for
- * long, so it takes no place from the others. */
+/* W: what the law wants, within its limits. A stuck session does no work and may stay for long, so
+ * it takes no place from the others. */
 static void limit_window(struct window *w, const struct observation *o, double wanted)
 {
 	enum reason hard_reason = REASON_SMTP;
@@ -172,9 +172,9 @@ static void limit_window(struct window *w, const struct observation *o, double w
 	w->view.reason = w->view.hard_binds ? hard_reason : name_reason(o);
 }
 
-/* How many places come free a second. Where a cliff binds, most of Xcap finds none: the window by
- * the time that a session takes (Little's law). Example: Xcap 470, W 43 instead of the 1006 of the
- * equation: 470 x 43 / 1006 = 20 a second. */
+/* How many places come free a second. If a cliff binds, most of Xcap finds no place: it is the
+ * window divided by the time of a session (Little's law). Example: Xcap 470, W 43 instead of the
+ * 1006 of the equation: 470 x 43 / 1006 = 20 a second. */
 static double passing(const struct window *w)
 {
 	double part = w->view.equation > 0 ? fmin(1, w->view.window / w->view.equation) : 1;
@@ -184,8 +184,8 @@ static double passing(const struct window *w)
 	return fmax(w->capacity.per_s * part, w->capacity.completed_lag);
 }
 
-/* How many of the window wait for their senders varies by the square root of their number: so much
- * more must be at the server, or it runs dry at times (square-root staffing). In server time. */
+/* The number of sessions that wait for their senders varies by its square root. So many more must
+ * be at the server, or it runs dry at times (square-root staffing). In server time. */
 static double spread_time(const struct window *w)
 {
 	double away = w->view.think_time_s + w->unloaded.time_s;
@@ -195,7 +195,7 @@ static double spread_time(const struct window *w)
 	return fmin(SPREAD * sqrt(away / w->capacity.per_s), TIME_SPREAD_MAX_S);
 }
 
-/* W = Xcap x (Tt + T0 + Z), and what it is made of. */
+/* W = Xcap x (Tt + T0 + Z), and its terms. */
 static double capacity_law(struct window *w, struct observation *o)
 {
 	bool disk = o->io > o->cpu;
@@ -214,8 +214,8 @@ static double capacity_law(struct window *w, struct observation *o)
 	capacity_step(&w->capacity, o, &w->rates, v->regime, most, good_s);
 	v->capacity_per_s = w->capacity.per_s;
 	calm = exp(-fmax(0, w->rates.offered / w->capacity.per_s - CALM_UNTIL) / CALM_FADES);
-	/* Never less while nothing presses than in an overload: where commits are shared, or many
-	 * are away, `good_s` is the longer. */
+	/* While nothing presses it is never less than in an overload: if commits are shared, or
+	 * many senders are slow, `good_s` is the longer one. */
 	v->target_time_s = good_s + fmax(0, objective_s - good_s) * calm;
 	v->patience_s = patience_step(&w->patience, o, &w->capacity);
 	v->think_time_s =
@@ -251,7 +251,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {
 		w->rates.primed = false;
 		window_open_plan(&w->view, ret_service);
-		judge_foreign(w, &o); /* said all the same, where it can be known */
+		judge_foreign(w, &o); /* also without a window, where it can be known */
 		return;
 	}
 	saturation_step(&w->saturation, &o);

@@ -1,7 +1,7 @@
-/* The law: how many sessions of one service the machine can carry now. Two laws behind one face:
- * the capacity law where completions and dialogue can be seen (proxy; gate with BPF), the pressure
- * servo where they cannot (policy service alone). See the head of window.c for what each does and
- * why; every figure has a name, in window_config or in law.h. */
+/* The law: how many sessions of one service the machine can carry now. There are two laws behind
+ * one interface. The capacity law is for fronts that see completions and the dialogue (proxy; gate
+ * with BPF), the pressure servo for those that do not (policy service alone). The head of window.c
+ * says what each does and why. Every figure has a name, in window_config or in law.h. */
 #ifndef PENSTOCK_CORE_WINDOW_H
 #define PENSTOCK_CORE_WINDOW_H
 
@@ -15,8 +15,8 @@
 
 enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 
-/* Parts of the law that can be left out, so that the simulator can show what each is worth: never
- * in the daemon. X(id, name) */
+/* Parts of the law that the simulator can leave out to show what each is worth. The daemon never
+ * leaves one out. X(id, name) */
 #define WINDOW_PART_TABLE(X) \
 	X(PACING, "pacing") /* the bucket between two ticks */ \
 	X(UNGREETED, "waiting") /* the bound on sessions that wait for a greeting */ \
@@ -42,13 +42,15 @@ enum window_part {
 /* What the machine does, by its saturation: the share of time in which the server's tasks stall. */
 enum machine { MACHINE_UNSEEN, MACHINE_IDLE, MACHINE_LOADED, MACHINE_PRESSED, MACHINE_SATURATED };
 
-/* What stands for the server: bits, for it can be more than one. 0: it serves. */
+/* What keeps the server from serving, as bits, since it can be more than one thing. 0: it
+ * serves. */
 enum server {
-	SERVER_SHORT_OF_SLOTS = 1 << 0, /* its accept queue stands */
+	SERVER_SHORT_OF_SLOTS = 1 << 0, /* its accept queue does not empty */
 	SERVER_GREETS_LATE =
-		1 << 1, /* it holds greetings back, and for no load: a greet wait, DNS lists */
-	SERVER_NEVER_GREETED = 1 << 2, /* not once since the start, and one has waited very long */
-	SERVER_HANGS = 1 << 3, /* it completes next to nothing, for no lack of CPU */
+		1 << 1, /* it delays greetings, and not because of load: a greet wait, DNS lists */
+	/* no greeting since the start, and a session has waited very long for one */
+	SERVER_NEVER_GREETED = 1 << 2,
+	SERVER_HANGS = 1 << 3, /* it completes next to nothing, although there is CPU */
 };
 
 /* What the capacity law does with Xcap. X(id, name, sentence) */
@@ -68,21 +70,21 @@ enum regime {
 };
 
 struct window_config {
-	enum window_law law; /* AUTO: by what the load shows */
+	enum window_law law; /* AUTO: chosen by what the load shows */
 	double cores; /* that the MTA may use */
-	uint32_t min; /* W never goes below, default 4 */
-	uint32_t max; /* W never goes above: the server's slots x .95; 0: not known */
-	double banner_objective_us; /* above the learned unloaded time */
-	/* a sender may be kept waiting for its place so long rather than be refused */
+	uint32_t min; /* W is never below, default 4 */
+	uint32_t max; /* W is never above: .95 of the server's slots; 0: not known */
+	double banner_objective_us; /* for the greeting, on top of the learned unloaded time */
+	/* a sender may wait so long for its place before it is refused */
 	double wait_objective_us;
-	double memory_reserve_bytes; /* left alone by the hard limit */
+	double memory_reserve_bytes; /* memory that the hard limit leaves free */
 	double disk_reserve_bytes;
 	double session_memory_bytes; /* 0: learned */
-	uint32_t without; /* bits 1 << enum window_part: left out */
+	uint32_t without; /* parts left out: bits 1 << enum window_part */
 };
 
-/* What the law has learned and a restart should not lose. 0: not learned. Plain data, to be kept by
- * the caller. */
+/* What the law has learned and a restart should not lose. 0: not learned. Plain data, which the
+ * caller stores. */
 struct window_warm {
 	double capacity_per_s; /* Xcap */
 	double cpu_per_job_s; /* D */
@@ -98,8 +100,9 @@ struct window_input {
 	const struct sample *sample;
 	const struct pressure *pressure;
 	const struct load_service *load;
-	double connect_220_base_us; /* learned unloaded */
-	/* what the queue behind the server lets in (backlog.h, second_stage.h); 0 or less: all */
+	double connect_220_base_us; /* time to the greeting without load, learned */
+	/* rate at which the queue behind the server allows jobs (backlog.h, second_stage.h); 0 or
+	 * less: any */
 	double queue_allowed_per_s;
 	bool blind; /* no sensor works */
 };
@@ -118,12 +121,12 @@ struct window_view {
 	double completed_per_s, offered_per_s, admitted_per_s;
 	double server_time_s; /* T; -1: not known */
 	double target_time_s; /* Tt */
-	/* so long a sender waits rather than being refused: while no queue stands */
+	/* how long a sender may wait for its place: long while no queue stands */
 	double patience_s;
 	double think_time_s; /* Z */
 	double unloaded_s; /* T0: what a session costs the server without any load */
-	/* Xcap (Tt + T0 + Z), before the least window and the hard limit are applied; -1: not by
-	 * the capacity law. */
+	/* Xcap (Tt + T0 + Z), before the least window and the hard limit are applied; -1: the
+	 * capacity law is not in force. */
 	double equation;
 	double saturation; /* 0..1; -1: not known */
 	double cpu_per_job_s; /* D; -1: not known */
@@ -131,98 +134,103 @@ struct window_view {
 	bool foreign; /* the pressure is not mail's */
 	bool hard_binds; /* W is W_hard */
 	bool queue_binds; /* the queue behind the server sets the rate, queue_allowed_per_s */
-	bool lets_in; /* a few are let in although the window is full: unloaded.c */
-	double queue_allowed_per_s; /* -1: it does not */
-	enum reason reason; /* said when a limit binds */
+	bool lets_in; /* a few sessions are let in although the window is full: see unloaded.c */
+	double queue_allowed_per_s; /* -1: the queue sets no rate */
+	enum reason reason; /* given when a limit is met */
 };
 
-/* What is learned and smoothed, a struct a noun: each is written by the file that it names
- * alone. */
+/* What is learned and smoothed, one struct for each noun. Only the file named at a struct writes to
+ * it. */
 
 /* saturation.c: how saturated the MTA's part of the machine is. */
 struct saturation {
 	double share; /* smoothed, 0..1; -1: not known */
 };
 
-/* rates.c: what comes and goes, a second, smoothed. */
+/* rates.c: what arrives and what ends, a second, smoothed. */
 struct rates {
 	struct load_service last;
-	bool primed; /* `last` is of the tick before */
+	bool primed; /* `last` holds the counters of the tick before */
 	double offered, admitted;
 	double completed, completed_slow;
 	double busy;
-	double done, done_time; /* sessions that ended, and the server time of these */
+	double done, done_time; /* sessions that ended, and the sum of their server time */
 	double jobs; /* completed since the start */
 	uint64_t refused_us; /* when something was last refused; 0: never */
 };
 
 /* unloaded.c: what a session costs the server while nothing queues: T0. */
 struct unloaded {
-	double time_s; /* the longer of rest_s and what commit.c says */
+	double time_s; /* the larger of rest_s and the time of commit.c */
 	double rest_s; /* learned while nothing queues */
 	bool seen;
 };
 
-/* commit.c: what of a disk's time does not grow with the busy. */
+/* commit.c: the part of a disk's time that does not grow with the number of busy sessions. */
 struct commit {
 	double time_s;
-	double busy; /* smoothed over several commits */
-	double seen_s; /* how long since the disk or the load was another */
-	double busy_mean, time_mean, variance, covariance; /* of T on the busy */
+	double busy; /* busy sessions, smoothed over several commits */
+	double seen_s; /* time since the disk or the load changed */
+	/* regression of T on the busy sessions */
+	double busy_mean, time_mean, variance, covariance;
 };
 
 /* capacity.c: what a job costs. */
 struct job {
-	double cpu, io; /* use and stall of the MTA, smoothed */
-	double cost; /* D, CPU seconds: the last that was known */
+	double cpu, io; /* CPU use and I/O stall of the MTA, smoothed */
+	double cost; /* D, CPU seconds: the last known value */
 };
 
 /* capacity.c: Xcap. */
 struct capacity {
 	double per_s;
-	double trust; /* how far the prediction holds, 0..1 */
-	double lag_s; /* what the law does now shows in completions so much later */
-	double completed_lag; /* what is completed a second, smoothed over that time */
+	double trust; /* the share of the prediction that the server has proven to complete, 0..1 */
+	double lag_s; /* a decision of the law shows in the completions after this time */
+	double completed_lag; /* completions a second, smoothed over that time */
 };
 
-/* regime.c */
+/* regime.c: whether the server is over its knee, the load above which more sessions only take
+ * longer. */
 struct knee {
 	double over_s; /* how long the server has been over it without a break */
 };
 
 /* think.c: Z. */
 struct think {
-	double sum, jobs; /* a second: time with their senders, and completions */
-	double guess; /* of the run before */
-	double open; /* more, by sessions that have not ended */
+	/* sums, smoothed: time in which sessions waited for their senders, and completions, a
+	 * second */
+	double sum, jobs;
+	double guess; /* what the previous run had learned */
+	double open; /* what sessions that have not ended add */
 };
 
-/* patience.c: how long may be waited in front of the server. */
+/* patience.c: how long clients may wait in front of the server. */
 struct patience {
-	double offered; /* a second, quickly smoothed */
-	double lasts_s; /* how long that has been too much */
-	double excess_s; /* by how much in all, in seconds of capacity */
+	double offered; /* connections a second, quickly smoothed */
+	double lasts_s; /* how long more has been offered than the server can complete */
+	double excess_s; /* how much more in all, in seconds of capacity */
 	double full_s; /* how long the window has been full without a break */
-	double room_s; /* how long the waiting room has stood, and refused */
+	double room_s; /* how long clients have waited long, and been refused, without a break */
 };
 
-/* hard.c: memory a session, by regression of the MTA's memory on sessions in flight. */
+/* hard.c: the memory of a session, by regression of the MTA's memory on the sessions in flight. */
 struct memory {
 	double flight_mean, memory_mean, variance, covariance, per_session;
 	bool learned; /* per_session is no guess */
 	double available; /* bytes */
 	double available_idle; /* what would be free without any session */
-	double idle_mean, idle_lag; /* the same, smoothed once and twice: what others take shows */
-	double idle_variance; /* bytes^2: by chance */
+	/* the same, smoothed once and twice: the difference shows what other programs take */
+	double idle_mean, idle_lag;
+	double idle_variance; /* bytes^2: variance by chance */
 	double limit; /* of the server's control groups, at the last reading; 0: none */
 	bool idle_seen;
-	double carried; /* sessions, by the last reading; 0: not known */
+	double carried; /* sessions that the last reading allows; 0: not known */
 	double missed_s; /* how old that reading is */
 	bool primed;
 };
 
-/* growth_freeze.c: no growth before `until_us`, or until what is `lost` is back. Bits of inputs:
- * there in the last tick; not there since they were. */
+/* growth_freeze.c: the window must not grow before `until_us`; 0 once all lost inputs are back.
+ * Bits of inputs: `seen` in the last tick, `lost` those that were seen earlier and not since. */
 struct growth_freeze {
 	uint64_t until_us;
 	uint32_t seen, lost;
@@ -235,12 +243,13 @@ struct servo {
 
 /* server.c */
 struct greeting {
-	bool never; /* one has waited too long for it since the start, and none was seen */
+	bool never; /* a session has waited too long since the start, and no greeting was seen */
 };
 
 /* foreign.c */
 struct foreign {
-	uint64_t since_us; /* 0: the pressure is mail's, or there is none */
+	/* since when other programs cause the pressure; 0: mail causes it, or there is none */
+	uint64_t since_us;
 };
 
 struct window {
@@ -263,13 +272,13 @@ struct window {
 };
 
 void window_init(struct window *window, const struct window_config *config);
-/* Learned figures out of a window, and into one that has just been initialised. They bound the
- * first guess, and what is then seen replaces them; a figure that makes no sense is not taken. */
+/* Copies learned figures out of a window, and into one that has just been initialised. They are a
+ * first guess that later measurements replace. Figures that make no sense are ignored. */
 void window_save(const struct window *window, struct window_warm *ret_warm);
 void window_restore(struct window *window, const struct window_warm *warm);
 void window_configure(struct window *window, const struct window_config *config);
-/* One tick for one service: updates window->view and fills window, rate, burst, ungreeted_max, late
- * and reason of `ret_service` (the other fields are the caller's). */
+/* One tick for one service. Updates window->view, and fills window, rate, burst, ungreeted_max,
+ * late and reason of `ret_service` (the caller fills the other fields). */
 void window_step(struct window *window, const struct window_input *input,
 		 struct plan_service *ret_service);
 
@@ -277,11 +286,11 @@ const char *window_law_name(enum window_law law);
 const char *regime_name(enum regime regime);
 const char *regime_sentence(enum regime regime);
 const char *machine_name(enum machine machine);
-/* Names of the bits with "+" between them into `buf` (at least SERVER_NAMES_MAX); "serves" for
- * 0. */
+/* Writes the names of the bits with "+" between them into `buf` (at least SERVER_NAMES_MAX);
+ * "serves" for 0. */
 #define SERVER_NAMES_MAX 64
 const char *server_names(uint32_t server, char *buf);
-/* Names with "+" between them -> bits for window_config.without; 0: one of them is none. */
+/* Names with "+" between them -> bits for window_config.without; 0: a name is unknown. */
 uint32_t window_part_by_name(const char *names);
 static inline bool window_has(const struct window_config *config, enum window_part part)
 {

@@ -1,5 +1,5 @@
-/* The plan of a service, by what the law found: window, bucket, who may wait for a greeting or a
- * place, and for how long. See the head of window.c. */
+/* The plan of a service, from what the law found: window, bucket, how many may wait for a greeting
+ * or a place, and for how long. See the head of window.c. */
 #include "core/window_parts.h"
 
 void window_open_plan(struct window_view *view, struct plan_service *ret)
@@ -15,11 +15,12 @@ void window_open_plan(struct window_view *view, struct plan_service *ret)
 	ret->reason = REASON_NONE;
 }
 
-/* How long a greeting is waited for, once a session was let in. No client is told late unless the
- * plan refuses for load: a sender for whom an idle machine takes long waits for another party (its
- * own name server, say), and would not fare better the next time; there only a server that hangs is
- * given up. In an overload it is what a greeting usually takes, what those in front may wait, and
- * the objective. */
+/* How long an admitted session may wait for its greeting before it is refused late.
+ *
+ * Without an overload a session is refused late only if the server hangs. If an idle machine takes
+ * long for a sender, the sender waits for another party (its own name server, say), and would not
+ * fare better the next time. In an overload the limit is the sum of the usual time to the greeting,
+ * the wait allowed in front of the server, and the objective. */
 static uint32_t greeting_timeout_us(const struct window_view *view, const struct observation *o)
 {
 	double base_us = GREETINGS_BORNE * o->in->connect_220_base_us, greeting_timeout_us;
@@ -36,26 +37,27 @@ static uint32_t greeting_timeout_us(const struct window_view *view, const struct
 	return (uint32_t)fmin(greeting_timeout_us, PLAN_MAX);
 }
 
-/* How many may come at once: what of the window is the server's own part. They are all served
- * within the time that the law aims at, so that it is long while there is no overload, and short in
- * one. The rest of a window is sessions that wait for their senders or for another party (the
- * unloaded part of T), and those fill at the rate: all at once they would come back all at once. */
+/* How many sessions may come at once: the part of the window that is busy at the server. They are
+ * all served within the time that the law aims at; that is long without an overload, and short in
+ * one. The rest of the window are sessions that wait for their senders or for another party (the
+ * unloaded part of T). These come in at the rate: if they were let in at once, they would all come
+ * back at once. */
 static double burst(const struct window_view *view)
 {
 	return view->capacity_per_s * view->target_time_s;
 }
 
-/* How many may wait for their greeting, while `x` complete a second. */
+/* How many may wait for their greeting, while `x` a second complete. */
 static uint32_t ungreeted_max(const struct window_view *view, const struct observation *o, double x)
 {
-	/* A new greet wait shows in T before it is learned as the unloaded greeting. */
+	/* A new greet wait shows in T before it is learned as the unloaded time to the greeting. */
 	double base_s = fmax(o->in->connect_220_base_us / US_IN_S,
 			     o->server & SERVER_GREETS_LATE ? view->unloaded_s : 0);
 	double ungreeted = fmax(BURST_MIN, x * (UNGREETED_CAPACITY_S + GREETINGS_BORNE * base_s));
 
 	if (!window_has(o->config, WINDOW_PART_UNGREETED))
 		return PLAN_UNLIMITED;
-	/* Before a greeting was seen it is not known how many wait for one. */
+	/* Before the first greeting it is not known how many sessions wait for one. */
 	if (o->in->connect_220_base_us <= 0)
 		return o->server & SERVER_NEVER_GREETED ? (uint32_t)BURST_MIN : PLAN_UNLIMITED;
 	if (view->lets_in)
@@ -80,8 +82,8 @@ void window_plan(const struct window_view *view, const struct observation *o,
 	ret->burst_milli = (uint32_t)fmin(MILLI * fmax(BURST_MIN, burst(view)), PLAN_MAX);
 	ret->ungreeted_max = ungreeted_max(view, o, x);
 	ret->greeting_timeout_us = greeting_timeout_us(view, o);
-	/* Sessions that end give memory and slots back; but on a full disk no place comes free
-	 * for connections that wait. */
+	/* Sessions that end give back memory and slots; but on a full disk no place comes free for
+	 * connections that wait. */
 	if (!view->hard_binds || view->reason != REASON_DISK)
 		ret->hold_us = (uint32_t)(US_IN_S * view->patience_s);
 	ret->pass_milli = (uint32_t)fmin(MILLI * view->passing_per_s, PLAN_MAX);

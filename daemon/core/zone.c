@@ -5,7 +5,7 @@
 
 #define DAY_S 86400
 #define HEADER 44
-#define OFFSET_MAX (26 * 3600) /* no zone is further from UTC: RFC 8536, 3.2 */
+#define OFFSET_MAX (26 * 3600) /* no zone is farther from UTC: RFC 8536, 3.2 */
 
 int64_t zone_days(int year, unsigned month, unsigned day)
 {
@@ -227,7 +227,7 @@ static size_t block_size(const struct header *h, unsigned time)
 	       h->isutcs;
 }
 
-/* The last ZONE_CHANGES of them: no window lies before this century. */
+/* Takes the last ZONE_CHANGES changes: no window lies before this century. */
 static int get_block(const uint8_t *at, const struct header *h, unsigned time, struct zone *zone)
 {
 	const uint8_t *kinds = at + (size_t)h->times * time, *types = kinds + h->times;
@@ -250,7 +250,7 @@ static int get_block(const uint8_t *at, const struct header *h, unsigned time, s
 										       : 0;
 }
 
-/* "\nRULE\n" behind the second block. Empty: the last change counts for ever. */
+/* "\nRULE\n" behind the second block. Empty: the last change is valid for ever. */
 static int get_footer(const uint8_t *at, size_t size, struct zone *zone)
 {
 	char rule[80];
@@ -281,7 +281,7 @@ int zone_parse(const void *bytes, size_t size, struct zone *ret)
 	block = block_size(&h, time);
 	at += HEADER;
 	size -= HEADER;
-	if (h.version) { /* the first block is for readers of 1987 */
+	if (h.version) { /* skip the first block, which has 32-bit times */
 		if (size < block)
 			return -EINVAL;
 		at += block;
@@ -320,7 +320,7 @@ int32_t zone_offset(const struct zone *zone, int64_t utc_s)
 
 unsigned zone_utc(const struct zone *zone, int64_t local_s, int64_t ret_utc_s[2])
 {
-	/* Offsets of the day before and the day after: a day has one change at most. */
+	/* The offsets of the day before and the day after: a day has at most one change. */
 	int32_t offset[2] = { zone_offset(zone, local_s - 2 * DAY_S),
 			      zone_offset(zone, local_s + 2 * DAY_S) };
 	unsigned count = 0;
