@@ -84,8 +84,8 @@ enum config_repeat { REPEAT_DIALOGUE, REPEAT_RESET };
 struct config_gate {
 	bool enabled;
 	char service[32];
-	char netns
-		[CONFIG_PATH_MAX]; /* of the MTA: a path or a name under /run/netns; empty: ours */
+	/* of the MTA: a path or a name under /run/netns; empty: ours */
+	char netns[CONFIG_PATH_MAX];
 	bool loopback; /* decide on this host's own connections too */
 	enum config_repeat repeat;
 	bool answer_down; /* while nothing listens on the port, the responder answers */

@@ -24,8 +24,8 @@ struct exchange_state {
 	char why[EXCHANGE_WHY]; /* a clause: why it is not connected */
 	uint64_t restarts; /* of the process */
 	uint64_t failures;
-	uint64_t messages_sent, messages_read, bytes_read,
-		messages_bad; /* bad: not one of ours, damaged, or of another key */
+	/* bad: not one of ours, damaged, or of another key */
+	uint64_t messages_sent, messages_read, bytes_read, messages_bad;
 	uint64_t records_sent, records_read;
 	uint64_t round_us; /* duration of the last complete round */
 };

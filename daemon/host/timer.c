@@ -65,8 +65,8 @@ struct timer {
 	int trigger_fd[TRIGGERS], epoll_fd[TRIGGERS];
 	struct event *trigger[TRIGGERS];
 	double ratio[TRIGGERS]; /* at which it was opened */
-	uint64_t offered,
-		busy_us; /* connections up to the last tick; when the machine last did something */
+	/* connections up to the last tick; when the machine last did something */
+	uint64_t offered, busy_us;
 	struct timer_view view;
 };
 

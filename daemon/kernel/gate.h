@@ -141,8 +141,8 @@ enum reason gate_reason(struct gate *gate, const struct in6_addr *client, uint16
 /* The gate's state, for status and support. */
 struct gate_view {
 	const char *form; /* which variant of the program this kernel accepted */
-	uint64_t lookups_stale, passed_full,
-		passed_closed; /* let through: old plan; full map or accept queue; no responder */
+	/* let through: old plan; full map or accept queue; no responder */
+	uint64_t lookups_stale, passed_full, passed_closed;
 	uint64_t tickets_expired, events_lost, sessions_lost, repaired;
 	uint32_t tickets, sessions; /* now */
 	/* many SYNs never become sessions (forged, a scan), so only a small share of the tickets

@@ -25,8 +25,8 @@ struct sockdiag_session {
 	uint16_t client_port, port;
 	uint32_t mark; /* of the socket; 0: none, or not told */
 	uint64_t bytes_sent; /* by the server */
-	uint32_t sent_ago_ms,
-		received_ago_ms; /* last data; since the connection was made when there was none */
+	/* last data; since the connection was made when there was none */
+	uint32_t sent_ago_ms, received_ago_ms;
 };
 
 /* A netlink socket for the calls below, in another network namespace (kernel/netns.h; -1: ours), or

@@ -85,8 +85,8 @@ struct status {
 	uint64_t log_dropped;
 	struct status_outlet http, control;
 	char bpf_why[256]; /* empty: BPF works */
-	char shutdown_why
-		[256]; /* empty: penstock hears of a shutdown of the machine, and holds it up */
+	/* empty: penstock hears of a shutdown of the machine, and holds it up */
+	char shutdown_why[256];
 	/* run-queue histogram, slot i holds waits below 2^i us; count 0: not known */
 	uint64_t runq_slots[32], runq_sum_us, runq_count;
 	/* calls of fsync() since the probe was loaded: of all file systems, and of the queue

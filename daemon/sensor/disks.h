@@ -30,8 +30,8 @@ struct disk {
 		uint64_t ios, bytes, time_ms;
 		/* since the probe was loaded; BPF only */
 		bool timed;
-		uint64_t sum_us,
-			slots[DISK_SLOTS]; /* slot i: below 2^i us, the last has the rest */
+		/* slot i: below 2^i us, the last has the rest */
+		uint64_t sum_us, slots[DISK_SLOTS];
 	} op[DISK_OPS];
 	double in_flight, busy_ratio;
 	/* has requests and has completed none for so long; 0: it completes; -1: for over a minute,

@@ -19,8 +19,8 @@
 
 struct spool_space {
 	uint64_t asked_us; /* CLOCK_MONOTONIC of the reading; 0: never */
-	double used_ratio,
-		inodes_ratio; /* of the fullest; 0 inodes: the file system has no fixed number */
+	/* of the fullest; 0 inodes: the file system has no fixed number */
+	double used_ratio, inodes_ratio;
 	double free_bytes, free_inodes; /* of the fullest; inodes -1: no fixed number */
 	int error; /* of the last look, -errno */
 	char failed[CONFIG_PATH_MAX];

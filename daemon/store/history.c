@@ -28,8 +28,8 @@ struct item {
 struct history {
 	/* The tick's: */
 	struct history_record *ring[KEPT];
-	struct history_record
-		open[HISTORY__TIERS]; /* being put together; that of seconds is not used */
+	/* being put together; that of seconds is not used */
+	struct history_record open[HISTORY__TIERS];
 	struct history_record last_minute; /* of the file, as it was at the start */
 	struct item wait[WAITING];
 	unsigned waiting;

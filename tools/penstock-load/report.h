@@ -18,8 +18,8 @@ enum outcome {
 };
 
 struct attempt {
-	double scheduled_s, started_s, greeted_s,
-		ended_s; /* from the start of the run; < 0: never */
+	/* from the start of the run; < 0: never */
+	double scheduled_s, started_s, greeted_s, ended_s;
 	double first_s; /* when the message was first scheduled: differs for retries */
 	unsigned number; /* 0: the first try */
 	enum outcome outcome;

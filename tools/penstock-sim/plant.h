@@ -33,8 +33,8 @@ struct plant_config {
 	double check_last; /* 1: it takes the message that came last first */
 	double think_s; /* the sender's part of a session */
 	double think_slow_s, slow_share; /* this share of the senders thinks so long */
-	double commit_s,
-		commit_each_s; /* a group commit takes so long, and so much more a message in it */
+	/* a group commit takes so long, and so much more a message in it */
+	double commit_s, commit_each_s;
 	double filter_s,
 		filter_slots, /* CPU of the filter behind the queue; how many run at once */
 		filter_clients; /* connections of the server to it, at most */
@@ -42,12 +42,12 @@ struct plant_config {
 	/* 0..1: so much of a session's memory is chance, and comes with the message */
 	double memory_spread;
 	double slots, backlog; /* sessions at once; connections that wait for one of them */
-	double fork_s,
-		idle_s; /* CPU of a process that must be made; how long an idle one is kept */
+	/* CPU of a process that must be made; how long an idle one is kept */
+	double fork_s, idle_s;
 	double knee, thrash; /* see cpu.h */
 	double reject_s; /* CPU of a refusal */
-	double greet_patience_s,
-		done_patience_s; /* how long a client waits for its greeting, for an answer */
+	/* how long a client waits for its greeting, for an answer */
+	double greet_patience_s, done_patience_s;
 	/* the server's part of a session, and the wait in front, that still count as good */
 	double objective_s;
 };

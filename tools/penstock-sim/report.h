@@ -13,8 +13,8 @@ struct report {
 	double needless_ratio; /* of the offered: refused while it would have refused none */
 	double max_in_flight, rejects_per_arrival;
 	double bounces, bounces_oracle, lost;
-	double deferral_p50_s, deferral_p999_s, deferral_most_s,
-		deferral_bound_s; /* -1: none waited */
+	/* -1: none waited */
+	double deferral_p50_s, deferral_p999_s, deferral_most_s, deferral_bound_s;
 	double banner_p99_ms; /* -1: none was greeted */
 	double told_p50_ms, told_p99_ms; /* connection to refusal; -1: none was refused */
 	double jain; /* -1: too few senders that are alike */
