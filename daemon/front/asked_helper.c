@@ -17,7 +17,7 @@
 #define BEAT_US (2 * US_PER_S)
 #define BEATS_UNANSWERED 3 /* counted, not timed: all of us may have been frozen for a while */
 
-/* What the process still has to be told about a front. */
+/* What penstockd still has to send to the process about a front. */
 enum owed { OWED_NOTHING, OWED_CHANGE, OWED_OPEN, OWED_CLOSE };
 
 struct asked_helper {
@@ -26,14 +26,15 @@ struct asked_helper {
 	int channel; /* -1: there is no process */
 	struct event *readable, *writable;
 	bool broken; /* the channel: asked_helper_step() ends the process */
-	bool away; /* clients are turned away */
+	bool away; /* mail servers that ask are turned away */
 	bool told; /* that it runs without a filter of system calls */
-	char why[64]; /* of its end */
+	char why[64]; /* why the process ended */
 	uint64_t beat_us;
 	unsigned unanswered;
 	struct asked_served *front[ASKED__COUNT]; /* NULL: closed */
 	enum owed owed[ASKED__COUNT];
-	size_t unsent; /* octets of `out` that it has not taken; no question is read meanwhile */
+	/* octets of `out` that the process has not taken; no question is read meanwhile */
+	size_t unsent;
 	struct asked_message in, out;
 };
 
@@ -85,7 +86,7 @@ static int pay(const struct asked_helper *h, uint32_t kind)
 	}
 }
 
-/* What the process does not take now is sent later. */
+/* Sends what is due. What the process does not take now is sent later. */
 static void pay_all(struct asked_helper *h)
 {
 	for (uint32_t i = 0; h->channel >= 0 && !h->broken && i < ASKED__COUNT; i++) {
@@ -115,8 +116,8 @@ static void on_begun(struct asked_helper *h, uint32_t missing_errno)
 			h->front[i]->ops->turn_away(h->front[i], false);
 }
 
-/* Writes the verdict at `at`; returns its octets. If the front was closed meanwhile, the verdict is
- * to admit. */
+/* Writes the verdict at `at` and returns its octets. If the front was closed meanwhile, the verdict
+ * is "admit". */
 static size_t answer(struct asked_helper *h, const struct asked_question *q, char *at)
 {
 	struct asked_served *front = h->front[q->kind];
@@ -308,7 +309,7 @@ static void start_if_due(struct asked_helper *h, uint64_t now_us)
 		strerror(-r));
 }
 
-/* The process is not there: it ended, or we ended it. */
+/* Notes that the process is gone: it ended, or we ended it. */
 static void take_note(struct asked_helper *h, const char *how, uint64_t now_us)
 {
 	uint64_t wait_us = h->helper.next_us > now_us ? h->helper.next_us - now_us : 0;
@@ -327,7 +328,8 @@ static bool beats(struct asked_helper *h, uint64_t now_us)
 	h->beat_us = now_us;
 	if (h->unanswered++ >= BEATS_UNANSWERED)
 		return false;
-	put_word(h, ASKED_BEAT, 0); /* it cannot answer what it does not take */
+	/* the process cannot answer a heartbeat that it has not taken */
+	put_word(h, ASKED_BEAT, 0);
 	return true;
 }
 

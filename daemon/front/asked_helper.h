@@ -1,6 +1,6 @@
-/* The process without privilege that mail servers ask (asked_wire.h), as penstockd sees it: it is
- * started once a front is open, and gets the listening sockets of each; its questions go to the
- * fronts, and their verdicts back to it. It may crash, hang or be taken over by an attacker: then
+/* The process without privilege that mail servers ask (asked_wire.h), as penstockd sees it. It is
+ * started once a front is open, and gets the listening sockets of each front. Its questions go to
+ * the fronts, and their verdicts back to it. If it crashes, hangs or is taken over by an attacker,
  * it is started again, and no tick waits for it. Meanwhile the fronts close connections of mail
  * servers. */
 #ifndef PENSTOCK_FRONT_ASKED_HELPER_H
@@ -26,7 +26,7 @@ struct asked_served_ops {
 	bool (*admits)(struct asked_served *front, const struct asked_question *question,
 		       char *reply);
 	void (*trouble)(struct asked_served *front, const struct asked_trouble *trouble);
-	/* True: there is no process, and clients must not wait for it. False: there is one
+	/* True: there is no process, and mail servers must not wait for it. False: there is one
 	 * again. */
 	void (*turn_away)(struct asked_served *front, bool away);
 };

@@ -259,7 +259,7 @@ static void on_message(struct asked_process *p, const struct asked_message *m, s
 	}
 }
 
-/* False: there is nothing now. */
+/* Takes one message. False: there is none now. */
 static bool take_message(struct asked_process *p)
 {
 	struct asked_message m;
@@ -288,8 +288,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 		;
 }
 
-/* The oldest question is on its way for too long: all questions are given up, and so are the next
- * ones until penstockd sends something again. */
+/* The oldest question has been on its way for too long: gives up all questions, and the next ones,
+ * too, until penstockd sends something again. */
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	static const struct timeval look = { 0, LOOK_US };

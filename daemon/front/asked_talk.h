@@ -8,7 +8,7 @@
 #include "front/asked_wire.h"
 #include "front/streams.h"
 
-/* With this a protocol recognises its question when the verdict comes. */
+/* By its mark a protocol recognises its question when the verdict comes. */
 struct asked_mark {
 	uint64_t a, b;
 };
@@ -32,7 +32,7 @@ extern const struct asked_talk asked_policy, asked_line, asked_nginx, asked_hapr
 /* All of them, by kind. */
 extern const struct asked_talk *const asked_talks[ASKED__COUNT];
 
-/* Who asks. */
+/* The client that the mail server asks about. */
 struct asked_client {
 	struct in6_addr address; /* IPv4 mapped */
 	bool address_known;

@@ -1,13 +1,12 @@
-/* What penstockd and the process that is asked over sockets say to each other, over a pair of
- * sockets that keep the borders of messages (SOCK_SEQPACKET). Both are the same program.
+/* The messages between penstockd and the process that is asked over sockets, over a pair of sockets
+ * that keep the borders of messages (SOCK_SEQPACKET). Both are the same program.
  *
- *	mail server --policy, SPOE, ...--> penstockd-asks --questions--> penstockd
- *	                                   (no privilege) <--verdicts---
+ * mail server --policy, SPOE, ...--> penstockd-asks --questions--> penstockd
+ *                                    (no privilege) <--verdicts---
  *
- * A message is a struct asked_head and what stands behind it. What penstockd reads has a fixed
- * size: strangers' bytes end in the process, but for the 64 octets of a complaint, which are only
- * shown.
- */
+ * A message is a struct asked_head and what stands behind it. Messages to penstockd have a fixed
+ * size. Bytes of strangers stay in the process, except for the 64 octets of a complaint, which are
+ * only shown. */
 #ifndef PENSTOCK_FRONT_ASKED_WIRE_H
 #define PENSTOCK_FRONT_ASKED_WIRE_H
 
@@ -33,7 +32,7 @@ enum asked_kind {
 
 enum asked_word {
 	/* to the process */
-	/* struct asked_opening, and the listening sockets; without them: it is so now */
+	/* struct asked_opening and the listening sockets; without sockets: the settings changed */
 	ASKED_OPEN,
 	ASKED_CLOSE, /* `value`: enum asked_kind */
 	ASKED_VERDICTS, /* `value` of them: struct asked_verdict, each with its text */
@@ -41,7 +40,7 @@ enum asked_word {
 	ASKED_BEGUN, /* it is ready; `value`: errno of the missing filter */
 	ASKED_QUESTIONS, /* `value` of them: struct asked_question */
 	ASKED_TROUBLE, /* struct asked_trouble */
-	/* by penstockd, and said again by the process */
+	/* sent by penstockd, and sent back by the process */
 	ASKED_BEAT,
 };
 
@@ -78,7 +77,7 @@ struct asked_trouble {
 	uint32_t full; /* connections over the bound */
 	uint32_t errors; /* descriptors, memory */
 	uint32_t unasked; /* clients admitted because penstockd did not answer */
-	int32_t error; /* what was wrong with the last request that was malformed */
+	int32_t error; /* errno of the last malformed request */
 	uint32_t length; /* octets of it in `began` */
 	char began[ASKED_BEGAN_MAX];
 };
@@ -112,8 +111,8 @@ struct asked_talk;
 int asked_process_open(struct event_base *base, int channel, const struct asked_talk *const *talks,
 		       struct asked_process **ret_process);
 void asked_process_close(struct asked_process *process);
-/* Tells penstockd that it has begun, with what helper_confine() returned, and serves until
- * penstockd has ended. */
+/* Tells penstockd that the process has begun (`confined`: what helper_confine() returned), and
+ * serves until penstockd has ended. */
 void asked_process_run(struct asked_process *process, uint32_t confined);
 /* The whole of that process: argv of main(). Returns an exit status. */
 int asked_process_main(int argc, char **argv);

@@ -59,7 +59,7 @@ int auth_parse(const char *bytes, size_t length, struct auth_request *ret_reques
 	struct auth_request r = { 0 };
 	size_t at = 0;
 
-	/* Nothing else is worth waiting for. */
+	/* Bytes that cannot become a GET are refused without waiting for more. */
 	if (memcmp(bytes, "GET ", length < 4 ? length : 4) != 0)
 		return -EBADMSG;
 	for (bool first = true;; first = false) {
@@ -100,7 +100,7 @@ size_t auth_admit(char *buf, const char *address, uint16_t port)
 		address, port));
 }
 
-/* nginx joins code and status again. Without the code it would answer 535. */
+/* nginx joins code and text again. Without the code it would answer 535. */
 size_t auth_defer(char *buf, const char *reply)
 {
 	const char *text = strchr(reply, ' ');

@@ -63,7 +63,7 @@ static bool desk_rank(void *context, const struct in6_addr *address, uint64_t no
 }
 
 /* Postfix asks once a client has named a recipient (smtpd_delay_reject, its default), and never
- * reports how the session ended: so an admitted client counts as one that delivers mail. */
+ * reports how the session ended. So an admitted client counts as one that delivers mail. */
 static void note_job(struct desk *d, const struct front_client *client, uint64_t now_us)
 {
 	struct source_event e = { .kind = SOURCE_FINISHED,

@@ -27,7 +27,7 @@ struct asked_helper; /* front/asked_helper.h */
 struct event_base;
 struct kernel; /* kernel/kernel.h */
 
-/* Who asks. */
+/* The client that a verdict is about. */
 struct front_client {
 	struct in6_addr address; /* IPv4 mapped */
 	bool address_known; /* false: decided without a rank, and blamed on no source */
@@ -40,8 +40,8 @@ struct front_client {
 /* What a front may ask of the daemon. */
 struct desk_ops {
 	/* The verdict for a client now. It is counted in `counts` and reported to the table of
-	 * sources. `reply` (REPLY_MAX + 1) gets the text without hostname and CRLF when the client
-	 * is deferred. */
+	 * sources. If the client is deferred, `reply` (REPLY_MAX + 1) gets the text without
+	 * hostname and CRLF. */
 	struct verdict (*decide)(void *context, const struct front_client *client,
 				 struct counts *counts, char *reply);
 	/* What is known of a source. False: sources are not ranked. */
@@ -77,7 +77,7 @@ struct front_state {
 
 enum front_close {
 	FRONT_STOP, /* nothing of it is kept */
-	/* this process ends; the service manager keeps what the next one needs */
+	/* this process ends: the service manager keeps what the next one needs */
 	FRONT_RESTART,
 };
 
@@ -107,8 +107,8 @@ struct front_ops {
 	 * do. */
 	void (*drain)(void *front);
 	void (*close)(void *front, enum front_close how);
-	/* Called at the start if the front is not wanted: removes what an earlier penstockd left of
-	 * it. NULL: nothing can be left. */
+	/* Called at the start if the front is not wanted: removes what an earlier penstockd left.
+	 * NULL: nothing can be left. */
 	void (*forget)(void);
 };
 

@@ -1,5 +1,5 @@
-/* The fronts of this process: which are wanted, which are open, and when one that could not be
- * opened is tried again. Mail never waits for one. */
+/* The fronts of this process: which are wanted, which are open, and when to try again to open one.
+ * Mail never waits for a front. */
 #ifndef PENSTOCK_FRONT_FRONTS_H
 #define PENSTOCK_FRONT_FRONTS_H
 
@@ -33,7 +33,7 @@ struct fronts_view {
 	struct front_state state;
 };
 unsigned fronts_count(const struct fronts *fronts);
-/* False: that one is not wanted. */
+/* False: there is no front with this index that is wanted. */
 bool fronts_view(const struct fronts *fronts, unsigned index, struct fronts_view *ret);
 
 #endif

@@ -22,7 +22,8 @@
 #include "refuse/refusals.h"
 
 #define SAY_US (60 * US_PER_S)
-#define KEEP_US (10 * US_PER_S) /* the service manager did not read: it is asked again */
+/* after this the service manager is asked again to keep the descriptors */
+#define KEEP_US (10 * US_PER_S)
 
 struct gate_front {
 	const struct front_env *env;
@@ -35,9 +36,9 @@ struct gate_front {
 	struct gate_watch watch;
 	uint64_t said_us, keep_us;
 	uint64_t epoch, order_until_us; /* of the plan */
-	bool passing; /* the responder is not available: everything passes */
+	bool passing; /* no responder is available: all connections pass */
 	char passing_why[160];
-	uint64_t responder_errors; /* that are in counts */
+	uint64_t responder_errors; /* the responder's errors that are in counts already */
 	struct refusals refusals;
 	struct gate_heard heard;
 	enum gate_beside beside;
@@ -107,7 +108,7 @@ static void gate_front_close(void *front, enum front_close how)
 	struct gate *gate = g->gate;
 	bool stay = how == FRONT_RESTART;
 
-	/* The responder may be asking the gate, so it ends first. From then on no client is sent to
+	/* The responder may be asking the gate, so it ends first. After that no client is sent to
 	 * it. */
 	if (gate && stay)
 		gate_listeners(gate, -1, -1);
@@ -118,7 +119,7 @@ static void gate_front_close(void *front, enum front_close how)
 	refusals_flush(&g->refusals, UINT64_MAX);
 	__atomic_store_n(&g->gate, NULL, __ATOMIC_RELEASE);
 	gate_close(gate, stay && g->kept);
-	if (gate && !(stay && g->kept)) /* a part of it, where the manager did not read */
+	if (gate && !(stay && g->kept)) /* also if the manager keeps only some of them */
 		gate_kept_remove();
 	if (g->watch.netns_fd >= 0)
 		close(g->watch.netns_fd);
@@ -192,7 +193,7 @@ static int gate_front_open(const struct front_env *env, struct counts *counts, v
 	return 0;
 }
 
-/* What cannot change under an open gate. */
+/* Whether a setting changed that cannot change while the gate is open. */
 static bool differs(const struct config *a, const struct config *b)
 {
 	int s = config_service_index(a, a->gate.service),

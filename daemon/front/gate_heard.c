@@ -4,8 +4,8 @@
 
 #include "base/log.h"
 
-#define RANKS 128u /* that are sent to the kernel in a tick */
-#define PLACES 2048u /* that are looked at for them */
+#define RANKS 128u /* ranks sent to the kernel in a tick */
+#define PLACES 2048u /* slots looked at in a tick to find them */
 
 void gate_heard_add(struct gate_heard *h, const struct in6_addr *client)
 {

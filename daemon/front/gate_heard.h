@@ -14,10 +14,10 @@
 
 struct gate_heard {
 	struct in6_addr slot[GATE_HEARD]; /* one for all groups of one hash */
-	unsigned next; /* clients whose ranks the kernel gets */
-	struct in6_addr fresh[GATE_FRESH]; /* met since the last tick */
+	unsigned next; /* where to go on with sending ranks to the kernel */
+	struct in6_addr fresh[GATE_FRESH]; /* new clients since the last tick */
 	unsigned fresh_count;
-	bool told_ranks; /* logged that the kernel takes no more of them */
+	bool told_ranks; /* it was logged that the kernel takes no more ranks */
 };
 
 void gate_heard_add(struct gate_heard *h, const struct in6_addr *client);

@@ -7,13 +7,13 @@
 
 #include "kernel/gate.h"
 
-/* Passes the descriptors of the penstockd before to gate_open(). */
+/* Passes the descriptors of the previous penstockd to gate_open(). */
 void gate_kept_take(struct gate_options *o);
 /* Whether the service manager now keeps all descriptors of this gate. */
 bool gate_kept_store(const struct gate *gate);
 /* Tells the service manager to forget them. */
 void gate_kept_remove(void);
-/* The same if no gate is wanted any more: also closes them. */
+/* The same when no gate is wanted any more; also closes the descriptors. */
 void gate_kept_forget(void);
 
 #endif

@@ -7,7 +7,7 @@
 #include "front/standin.h"
 #include "kernel/gate.h"
 
-/* What can change while it runs. */
+/* Fills in what can change while the responder runs. */
 void gate_responder_manner(const struct config *config, unsigned service,
 			   struct responder_manner *ret);
 /* `netns_fd`: of the mail server. `gate`: where the gate will stand once it is open; the

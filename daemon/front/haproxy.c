@@ -1,6 +1,6 @@
-/* HAProxy: it asks for each connection by SPOE (spop_codec.h), passes it unless it is told to
- * defer, and sends those to the responder, which speaks SMTP for it. An agent that is gone, hangs
- * or talks nonsense sets no variable: HAProxy passes the connection.
+/* HAProxy asks about each connection by SPOE (spop_codec.h). It passes the connection to the mail
+ * server, or, if it is told to defer, to the responder, which speaks SMTP with the client. If the
+ * agent is gone, hangs or answers nonsense, no variable is set, and HAProxy passes the connection.
  *
  * client --> HAProxy -- src ----> penstockd (SPOE: a few bytes on a connection that is kept)
  *	              |    <- defer ---
@@ -12,7 +12,7 @@
 
 #define IDLE_US (330 * US_PER_S) /* HAProxy closes what it does not need sooner */
 
-/* Of one SPOE connection. */
+/* State of one SPOE connection. */
 struct peer {
 	bool greeted;
 };
@@ -62,7 +62,7 @@ static int on_bytes(struct stream *stream, const char *bytes, size_t length, siz
 		return 0;
 	if (r > 0 && (q.kind == SPOP_HELLO) == peer->greeted)
 		r = -SPOP_INVALID;
-	/* A frame that is no question is answered after the verdicts that are on their way. */
+	/* A frame that is not a question is answered after the verdicts that are on their way. */
 	if ((r < 0 || q.kind != SPOP_NOTIFY) && stream_is_held(stream))
 		return 0;
 	if (r > 0)

@@ -1,9 +1,9 @@
-/* The milter protocol: Postfix and Sendmail ask at connect (milter_codec.h). Who is admitted is
- * accepted at once, and the server says no more about that client. Who is deferred hears it at MAIL
- * where the reply is 451: both servers greet all the same when a milter says 451 at connect, and
- * Sendmail would say it in words of its own. 421 is said at connect, and both servers hang up.
- * The verdict of a client stands until it leaves. In trouble we close, and the server goes on
- * without us: snippets/postfix/milter.md has its default action.
+/* The milter protocol: Postfix and Sendmail ask at connect (milter_codec.h). An admitted client is
+ * accepted at once, and the server sends no more about it. A deferred client gets 451 at MAIL: if a
+ * milter answers 451 at connect, both servers greet all the same, and Sendmail replaces the text.
+ * 421 is sent at connect, and both servers hang up. A client keeps its verdict until it leaves. On
+ * an error the connection is closed, and the server takes its default action, which
+ * snippets/postfix/milter.md sets to accept.
  *
  *	server -- options ->  front      as few steps as the server can leave out
  *	       -- connect ->             verdict: accept | go on | 421
@@ -15,14 +15,14 @@
 #include "front/asked_talk.h"
 #include "front/milter_codec.h"
 
-/* Of one connection. */
+/* State of one connection. */
 struct session {
 	struct milter_reader reader;
 	bool greeted, connected, deferred;
 	char reply[REPLY_MAX + 1];
 };
 
-/* Whether the client is on this host itself, such as a program that hands in mail. */
+/* Whether the client is on this host itself, such as a program that submits mail. */
 static bool is_own(const struct milter_message *q)
 {
 	const struct in6_addr *a = &q->address;
@@ -32,7 +32,7 @@ static bool is_own(const struct milter_message *q)
 		(IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127)));
 }
 
-/* What the server is answered at this step. */
+/* Answers the server at this step. */
 static void answer(struct stream *stream, enum milter_kind kind)
 {
 	const struct session *s = stream_state(stream);
@@ -56,7 +56,8 @@ static void on_verdict(struct stream *stream, struct asked_mark mark, const char
 	answer(stream, MILTER_CONNECT);
 }
 
-/* Whether the server may say this now: options, then a client, then what that client does. */
+/* Whether the server may send this now. The order is: options, a client, then the commands of that
+ * client. */
 static bool in_order(const struct session *s, enum milter_kind kind)
 {
 	switch (kind) {

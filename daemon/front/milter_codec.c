@@ -12,8 +12,8 @@
 #define VERSION_MAX 6u
 #define OPTIONS_SIZE 12u
 
-/* Steps that a server can leave out: helo, rcpt, body, headers, end of headers, unknown commands,
- * data. Connect (1) and mail (4) are wanted. */
+/* Steps that the server may leave out: helo, rcpt, body, headers, end of headers, unknown commands,
+ * data. Connect (1) and mail (4) are needed. */
 #define STEPS_UNWANTED (0x02u | 0x08u | 0x10u | 0x20u | 0x40u | 0x100u | 0x200u)
 
 static uint32_t get32(const uint8_t *bytes)
@@ -121,7 +121,7 @@ int milter_parse(struct milter_reader *reader, const uint8_t *bytes, size_t leng
 		*ret_message = m;
 		return r;
 	}
-	if (bytes[0] != 0) /* text, most likely */
+	if (bytes[0] != 0) /* most likely text */
 		return -EBADMSG;
 	if (length < HEAD)
 		return 0;
@@ -157,7 +157,7 @@ size_t milter_put_options(uint8_t *buf, uint32_t version, uint32_t steps)
 	put32(buf, OPTIONS_SIZE + 1);
 	buf[4] = 'O';
 	put32(buf + HEAD, version < VERSION_MAX ? version : VERSION_MAX);
-	put32(buf + HEAD + 4, 0); /* no change of mail */
+	put32(buf + HEAD + 4, 0); /* the filter does not change mail */
 	put32(buf + HEAD + 8, steps & STEPS_UNWANTED);
 	return HEAD + OPTIONS_SIZE;
 }

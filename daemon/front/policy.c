@@ -8,7 +8,7 @@
 #include "front/asked_talk.h"
 #include "front/policy_codec.h"
 
-/* Of one connection: the SMTP session that was decided last. */
+/* State of one connection: the SMTP session that was decided last. */
 struct asker {
 	struct policy_request last;
 	bool decided;

@@ -34,7 +34,7 @@ struct slot {
 	struct event_reader events;
 };
 
-/* Events of one proxy in a tick, about half a millisecond of work; further ones are counted as
+/* Events of one proxy taken in a tick, about half a millisecond of work; more are counted as
  * lost. */
 #define BATCH 2048u
 
@@ -42,16 +42,16 @@ struct proxy_counters {
 	int dir_fd;
 	uint64_t scanned_us, rotated_us;
 	struct timespec changed; /* the directory, as last seen */
-	unsigned listings; /* to come */
+	unsigned listings; /* how many listings are still to come */
 	unsigned count;
 	bool told_full;
 	struct slot slots[PROXY_COUNTERS_MAX];
 	struct counts retired;
 	bool any_retired;
-	uint64_t events_lost; /* of those that are gone */
+	uint64_t events_lost; /* of proxies that have ended */
 	struct source_event batch[BATCH]; /* scratch */
 	struct counts_service total; /* of all services, for the quantiles; scratch */
-	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220 of a half and a whole window ago */
+	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220, half a window and a whole window ago */
 };
 
 static int try_open(const char *run_dir, struct proxy_counters **ret_proxies)
@@ -119,7 +119,7 @@ static bool is_known(const struct proxy_counters *proxies, const char *name)
 	return false;
 }
 
-/* `first`: fronts found now were there before this daemon. */
+/* `first`: the fronts found now were there before this daemon. */
 static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 {
 	int fd = openat(proxies->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -26,12 +26,12 @@ struct proxy_counted {
  * no proxy is counted then, and everything else works. */
 struct proxy_counters *proxy_counters_open(const char *run_dir);
 void proxy_counters_close(struct proxy_counters *proxies);
-/* The following three are called once a tick, in this order; with NULL they do nothing.
+/* These three are called once a tick, in this order; with NULL they do nothing.
  *
- * Looks for new files once a second, reads all. */
+ * Reads all files; looks for new ones once a second. */
 void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us);
-/* Adds everything to `load` (all known bits for services that a living front serves) and puts
- * connect-to-220, the oldest waiting and the number waiting into the sample. */
+/* Adds the counts to `load` (with all known bits for services that a living front serves). Puts
+ * connect-to-220, the oldest waiting session and the number of waiting sessions into the sample. */
 void proxy_counters_put(struct proxy_counters *proxies, uint64_t now_us, struct load *load,
 			struct sample *sample);
 /* Passes on the events that each front has written since the last call, at most some thousand a

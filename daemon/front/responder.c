@@ -16,9 +16,9 @@
 
 #define DESCRIPTORS_OF_OTHERS 256 /* descriptors left for the rest of the process */
 #define DRAINING_MAX 4096 /* clients that have got the last reply, beside those in dialogue */
-#define HANGS_US (1 * US_PER_S) /* a thread whose loop did not run for so long hangs */
+#define HANGS_US (1 * US_PER_S) /* a thread whose loop has not run for so long hangs */
 
-/* How many clients can be served at once: as configured, and no more than there are descriptors. */
+/* How many clients can be served at once: as configured, but no more than there are descriptors. */
 static uint32_t room(uint32_t linger_max)
 {
 	struct rlimit limit;
@@ -75,7 +75,7 @@ static void free_responder(struct responder *r)
 	free(r);
 }
 
-/* Signals are the main thread's. */
+/* Only the main thread gets signals. */
 static int start_thread(struct responder *r)
 {
 	sigset_t all, before;
@@ -129,7 +129,7 @@ static void wake(struct responder *r)
 	uint64_t one = 1;
 
 	if (write(r->wake_fd, &one, sizeof(one)) < 0)
-		return; /* it is awake: the counter is full */
+		return; /* the counter is full, so the thread is awake already */
 }
 
 void responder_close(struct responder *r)

@@ -34,8 +34,8 @@ struct responder_manner {
 	struct reply_style style;
 	unsigned service; /* whose plan is followed */
 	uint16_t reply_code; /* without a plan: 451 or 421 */
-	/* clients are told apart whatever the plan says: by networks or rates that the operator
-	 * refuses */
+	/* The reason may differ between clients whatever the plan says, because the operator
+	 * refuses networks or rates. */
 	bool sources;
 	bool mute; /* implicit TLS: nothing can be said, the connection is closed */
 	uint32_t linger_max;
@@ -45,13 +45,14 @@ struct responder_manner {
 
 struct responder_options {
 	struct responder_manner manner;
-	struct endpoints listen; /* one more address; none: there is none */
+	struct endpoints listen; /* one more address; empty: none */
 	const char *listen_option; /* of `listen`, for messages */
 	bool no_gate; /* only `listen`: there is no gate that hands connections over */
-	int netns_fd; /* namespace of the gate's two listeners; -1: ours. Stays the caller's */
+	/* namespace of the gate's two listeners; -1: that of this process. Stays the caller's */
+	int netns_fd;
 	uint32_t mark; /* SO_MARK of the gate's listeners and so of what they accept; 0: none */
-	/* Why a client was deferred; REASON_NONE: not known, then the plan says it. Called by the
-	 * responder's thread. NULL: never. */
+	/* Why a client was deferred; REASON_NONE: not known, and the plan gives the reason. Called
+	 * by the responder's thread. NULL: never called. */
 	enum reason (*reason)(void *context, const struct in6_addr *client, uint16_t client_port,
 			      uint16_t port);
 	void *context;
@@ -60,9 +61,9 @@ struct responder_options {
 /* Starts the thread. 0, or -errno with a sentence in `why` (256). */
 int responder_open(const struct responder_options *options, struct responder **ret_responder,
 		   char *why);
-/* Ends the thread and every dialogue. First stop sending connections to its listeners. Clients in
- * their queues get 421, and none is reset; this takes 0.2 s if clients came within the last second.
- * NULL is fine. */
+/* Ends the thread and every dialogue. First stop sending connections to its listeners. Clients that
+ * wait in their queues get 421, and none is reset. That takes 0.2 s if clients came within the last
+ * second. NULL is fine. */
 void responder_close(struct responder *responder);
 /* The gate's listening sockets, on loopback and a port of the kernel's choice; -1: that family is
  * not available. They stay the responder's. */
@@ -75,14 +76,15 @@ void responder_push(struct responder *responder, const struct plan *plan, bool d
 
 struct responder_view {
 	uint64_t accepted; /* connections taken */
-	uint64_t told; /* of them the greeting went out */
-	uint64_t shortened; /* of them answered 421 instead of 451 because a limit was reached */
+	uint64_t told; /* of them, those to which the greeting went out */
+	/* of them, those that got 421 instead of 451 because a limit was reached */
+	uint64_t shortened;
 	uint64_t finished; /* dialogues that the client ended by QUIT or by closing */
-	uint64_t expired; /* that the time ended */
+	uint64_t expired; /* dialogues that reached their time limit */
 	uint64_t errors; /* accept() failed: descriptors, memory */
 	uint64_t cpu_us; /* of the thread */
 	uint64_t beat_us; /* CLOCK_MONOTONIC of the last turn of the loop */
-	uint32_t lingering, draining; /* now: in dialogue, said the last word */
+	uint32_t lingering, draining; /* now: in dialogue; after the last reply */
 	uint32_t linger_max; /* bound in force */
 	double cpu_used_ratio; /* in the last 100 ms */
 	enum reply_form form;

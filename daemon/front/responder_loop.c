@@ -14,11 +14,11 @@
 
 #define ACCEPT_BATCH 128 /* accepted at once; then clients in dialogue have their turn */
 #define EVENTS 256
-#define TURN_MS 100 /* the loop runs at least so often: its heartbeat */
-#define NICE_STEPS 5 /* behind the tick */
-#define BLOCKED_US (1 * US_PER_S) /* after the kernel had no memory or descriptor */
+#define TURN_MS 100 /* the loop runs at least this often: its heartbeat */
+#define NICE_STEPS 5 /* lower priority than the tick */
+#define BLOCKED_US (1 * US_PER_S) /* pause after the kernel had no memory or descriptor */
 #define FAREWELL_US (200 * US_PER_MS) /* longer than most round trips */
-#define MEMORY_SHARE 8 /* of linger_max is kept while memory is short */
+#define MEMORY_SHARE 8 /* while memory is short, linger_max is divided by this */
 
 #define PUT(field, value) __atomic_store_n(&r->view.field, (value), __ATOMIC_RELAXED)
 #define ADD(field) PUT(field, r->view.field + 1)
@@ -69,7 +69,7 @@ static void dequeue(struct responder *r, uint32_t index)
 	q->count--;
 }
 
-/* The lowest that is free, so that with few clients few pages are used. */
+/* Takes the lowest free place, so that few clients use few pages. */
 static uint32_t reserve(struct responder *r)
 {
 	uint32_t index = r->free;
@@ -236,8 +236,8 @@ static void take(struct responder *r, int fd, struct sockaddr_storage *peer)
 	welcome(r, fd, reason_of(r, fd, (struct sockaddr_in6 *)peer));
 }
 
-/* No memory or descriptor for one more client. The reserved descriptor is used to answer one, so
- * that the queue moves; then a pause. */
+/* There is no memory or descriptor for one more client. Answers one client with the reserved
+ * descriptor, so that the queue moves, and then pauses. */
 static void cannot_accept(struct responder *r, int listener)
 {
 	int fd;
@@ -289,8 +289,8 @@ static void expire(struct responder *r)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
-/* How full the accept queues are; the fuller one counts. For a listening socket, TCP_INFO gives its
- * queue and the limit of it. */
+/* How full the accept queues are; the fuller one counts. On a listening socket, TCP_INFO gives the
+ * length of its queue and the limit. */
 static double crowd(const struct responder *r)
 {
 	double most = 0;
@@ -393,8 +393,8 @@ static void set_priority(void)
 		setpriority(PRIO_PROCESS, thread, nice + NICE_STEPS < 0 ? nice + NICE_STEPS : 0);
 }
 
-/* The kernel resets what is in the queue of a listener that is closed, and what is still in the
- * handshake. So clients are told for a moment more, where some came within the last second, and the
+/* When a listener is closed, the kernel resets the connections in its queue and those still in the
+ * handshake. So if clients came within the last second, the loop answers for a moment more, and the
  * queue is empty at the end. */
 static void say_farewell(struct responder *r)
 {
@@ -409,7 +409,7 @@ static void say_farewell(struct responder *r)
 
 		for (int i = 0; i < LISTENERS; i++)
 			p[i] = (struct pollfd){ .fd = r->listener[i], .events = POLLIN };
-		over = r->now_us >= until_us + FAREWELL_US; /* more come all the time */
+		over = r->now_us >= until_us + FAREWELL_US; /* clients keep coming */
 		ready = poll(p, LISTENERS,
 			     r->now_us < until_us ? (int)((until_us - r->now_us) / US_PER_MS + 1)
 						  : 0);

@@ -1,5 +1,5 @@
-/* What the files of the responder share: responder.c (life, what others ask of it),
- * responder_loop.c (its thread), responder_sockets.c. */
+/* What the files of the responder share: responder.c (life, calls from outside), responder_loop.c
+ * (its thread), responder_sockets.c. */
 #ifndef PENSTOCK_FRONT_RESPONDER_PARTS_H
 #define PENSTOCK_FRONT_RESPONDER_PARTS_H
 
@@ -49,11 +49,11 @@ struct responder {
 	struct responder_manner fresh;
 	bool manner_changed;
 
-	/* The thread's own. */
+	/* Only the thread uses these. */
 	struct responder_manner manner;
 	struct plan current;
 	struct cpu_limiter limiter;
-	/* `most` of them, mapped: memory is used only when touched */
+	/* `most` of them, mapped: a page takes memory only when it is first used */
 	struct responder_client *client;
 	/* free: the first that was given back; unused: the first that was never used */
 	uint32_t most, unused, free;
@@ -62,7 +62,7 @@ struct responder {
 	int reserve_fd;
 	char scratch[TALK_SCRATCH];
 
-	/* Written by the thread with atomic stores, read by anybody. */
+	/* Written by the thread with atomic stores; any thread may read it. */
 	struct responder_view view;
 };
 

@@ -1,5 +1,5 @@
-/* The responder's sockets, opened by its thread: the namespace that it enters is the thread's
- * own. */
+/* The responder's sockets. Its thread opens them, because only that thread enters the network
+ * namespace. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <sched.h>
@@ -82,7 +82,7 @@ int responder_open_sockets(struct responder *r)
 			 e == -EPERM ? " (marking its socket takes CAP_NET_ADMIN)" : "");
 		return e;
 	}
-	/* On a host without IPv6 that family is not guarded. */
+	/* A host without IPv6 has no IPv6 to guard. */
 	if (!r->options.no_gate)
 		r->listener[LISTENER_V6] = listen_fd(r, AF_INET6);
 	for (int i = 0; i < LISTENERS; i++)

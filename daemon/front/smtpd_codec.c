@@ -10,7 +10,7 @@
 /* filter, version, time, smtp-in, connect, session, token, name, address */
 #define FIELDS 9
 
-/* False: it is not an identifier of 1 to 16 hexadecimal digits. */
+/* False: the field is not an identifier of 1 to 16 hexadecimal digits. */
 static bool take_id(const char *field, char id[17])
 {
 	size_t n = strspn(field, "0123456789abcdefABCDEF");
@@ -21,7 +21,8 @@ static bool take_id(const char *field, char id[17])
 	return true;
 }
 
-/* "192.0.2.7", "[2001:db8::7]", "IPv6:2001:db8::7", with ":PORT" or without; "local" is none. */
+/* "192.0.2.7", "[2001:db8::7]", "IPv6:2001:db8::7", each with or without ":PORT". False: no
+ * address, such as "local". */
 static bool take_address(char *field, struct in6_addr *ret)
 {
 	char *end = NULL, *port;

@@ -35,8 +35,7 @@ enum data {
 
 /* ---- what comes ----------------------------------------------------------------------------- */
 
-/* The rest of a frame. `bad`: something did not fit into it; everything read after that is
- * empty. */
+/* The rest of a frame. `bad`: a read went beyond it; every later read returns nothing. */
 struct reader {
 	const uint8_t *at, *end;
 	bool bad;
@@ -68,7 +67,8 @@ static uint32_t take_u32(struct reader *r)
 	return p ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3] : 0;
 }
 
-/* Below 240 one octet; above, 4 bits and then 7 bits an octet, the lowest first. */
+/* A number below 240 takes one octet. A larger one has 4 bits in the first octet and 7 in each
+ * further one, the lowest bits first. */
 static uint64_t take_varint(struct reader *r)
 {
 	uint64_t value = take_u8(r);
@@ -144,7 +144,7 @@ static struct value take_value(struct reader *r)
 	return v;
 }
 
-/* Versions are a list, "1.0, 2.0": any of the second will do. */
+/* Versions are a list such as "1.0, 2.0"; any 2.x will do. */
 static bool speaks_2(struct span versions)
 {
 	bool begins = true;
@@ -211,7 +211,7 @@ static enum spop_status take_messages(struct reader *r, struct spop_request *q)
 	while (r->at < r->end && !r->bad) {
 		unsigned arguments;
 
-		take_string(r); /* the message's name is the administrator's */
+		take_string(r); /* the administrator chose the message's name */
 		arguments = take_u8(r);
 		for (unsigned i = 0; i < arguments && !r->bad; i++) {
 			struct span name = take_string(r);

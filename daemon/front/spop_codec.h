@@ -2,9 +2,9 @@
  * 2.0). Pure.
  *
  * Frame: u32 length in network order, u8 type, u32 flags, varint stream, varint frame, payload.
- * HAProxy 2.6 to 3.0 announce fragmentation, pipelining and async; 3.1 and later (`mode spop`) only
- * what is left of them. This agent takes pipelining, and frames that are whole; HAProxy then sends
- * no others. */
+ * HAProxy 2.6 to 3.0 announce fragmentation, pipelining and async; 3.1 and later (`mode spop`) have
+ * only a part of these. This agent agrees to pipelining and to whole frames; HAProxy then sends no
+ * others. */
 #ifndef PENSTOCK_FRONT_SPOP_CODEC_H
 #define PENSTOCK_FRONT_SPOP_CODEC_H
 
@@ -16,7 +16,7 @@
 /* octets of a frame, without its length: HAProxy's tune.bufsize less 4 */
 #define SPOP_FRAME_MAX 16380u
 #define SPOP_FRAME_MIN 256u /* HAProxy refuses less */
-#define SPOP_ANSWER_MAX 1024u /* octets that any answer takes at most */
+#define SPOP_ANSWER_MAX 1024u /* octets of the longest answer */
 
 enum spop_kind { SPOP_HELLO, SPOP_DISCONNECT, SPOP_NOTIFY };
 /* What an AGENT-DISCONNECT says, by the protocol's own numbers. */
@@ -42,12 +42,12 @@ struct spop_request {
 	bool address_known;
 };
 
-/* 1: a frame, *ret_size octets of it; 0: more is needed; negative: the number of a spop_status with
- * a minus, and the connection has to be closed after spop_put_disconnect(). */
+/* 1: a frame, *ret_size octets of it; 0: more is needed; negative: minus a spop_status, and the
+ * connection has to be closed after spop_put_disconnect(). */
 int spop_parse(const uint8_t *bytes, size_t length, struct spop_request *ret_request,
 	       size_t *ret_size);
 
-/* Answers into `buf` of SPOP_ANSWER_MAX octets; they return how many there are. */
+/* The answers, into `buf` of SPOP_ANSWER_MAX octets. Each returns its length. */
 size_t spop_put_hello(uint8_t *buf, uint32_t frame_max);
 /* `reply` NULL: no opinion, which sets no variable. Else sess.PREFIX.defer = true and
  * sess.PREFIX.reply = reply (at most 512). */

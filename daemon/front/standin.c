@@ -18,14 +18,15 @@
 #include "base/log.h"
 #include "base/privilege.h"
 
-/* Below the two seconds of the plan's heartbeat: a client waits for this time and one check. */
+/* Below the two seconds of the plan's heartbeat: a client waits for this time and until the next
+ * look. */
 #define HANG_US (US_PER_S * 12 / 10)
 #define LOOK_MS 200
 #define ORPHAN_US (3 * US_PER_S)
 #define DRAIN_US (3 * US_PER_S)
 #define CLIENTS 512
 #define CHECK_US US_PER_S
-#define LEAVE_US (US_PER_S / 2) /* for the process to end */
+#define LEAVE_US (US_PER_S / 2) /* time in which the process has to end */
 
 struct standin {
 	struct standin_options options;
@@ -35,7 +36,7 @@ struct standin {
 	uint64_t checked_us;
 };
 
-/* ---- in the process: no library call that could meet a lock held at the fork ---------------- */
+/* ---- in the process: it calls no library function that might need a lock held at the fork ---- */
 
 struct client {
 	int fd;
@@ -66,7 +67,8 @@ static void take(struct stage *s, int listener, uint64_t now_us)
 	}
 }
 
-/* A close with unread bytes would reset the connection before the client has read its line. */
+/* If a socket is closed with unread bytes, the kernel resets the connection before the client has
+ * read its line. */
 static void drain(struct stage *s, uint64_t now_us)
 {
 	char scrap[512];
@@ -129,8 +131,8 @@ static void perform(const struct standin_options *o, const uint64_t *beat_us, in
 	for (;;) {
 		uint64_t now_us, beat;
 
-		/* The pipe of an orphan is always readable: from then on it only waits by the
-		 * clock. */
+		/* Once orphaned, the pipe is always readable: from then on only the clock
+		 * counts. */
 		poll(&life, orphan_us ? 0 : 1, orphan_us || stage.count ? 20 : LOOK_MS);
 		now_us = clock_monotonic_us();
 		if (!orphan_us && life.revents)
@@ -195,8 +197,8 @@ int standin_open(const struct standin_options *options, struct standin **ret_sta
 	return 0;
 }
 
-/* Whether it is gone in time: the kernel may hold a process that it is to end (state D of ps(1), or
- * a control group that is frozen). */
+/* Whether the process has ended in time. The kernel may hold a process that was killed (state D of
+ * ps(1), or a frozen control group). */
 static bool is_gone(pid_t pid)
 {
 	uint64_t until_us = clock_monotonic_us() + LEAVE_US;

@@ -12,15 +12,16 @@
 #include "base/clock.h"
 #include "base/endpoint.h"
 
-#define UNSENT_MAX 65536 /* unread answers of a connection: above this it is not read from */
+/* unread answers of a connection: above this nothing more is read from it */
+#define UNSENT_MAX 65536
 
 struct stream {
 	struct streams *streams; /* may be freed already when `events` is NULL */
 	struct stream *next, **previous;
 	struct bufferevent *events; /* NULL: the connection is gone, but the stream is held */
 	unsigned held;
-	bool waits; /* for answers: nothing is read */
-	bool finished; /* closed when what was written has gone */
+	bool waits; /* for answers: nothing is read meanwhile */
+	bool finished; /* to be closed when all that was written has been sent */
 	/* the other side sends no more: finished once everything that came is handled */
 	bool ended;
 	_Alignas(16) char state[];
@@ -36,7 +37,7 @@ struct streams {
 	struct stream *all;
 };
 
-/* Ends its connection. The stream itself is freed when nothing holds it. */
+/* Ends the connection. The stream itself is freed when it is no longer held. */
 static void stream_free(struct stream *s)
 {
 	*s->previous = s->next;
@@ -138,7 +139,7 @@ static void on_read(struct bufferevent *events, void *context)
 	go_on(context);
 }
 
-/* Everything that was written has been sent: read what has waited meanwhile. */
+/* All that was written has been sent: reads what arrived meanwhile. */
 static void on_drained(struct bufferevent *events, void *context)
 {
 	struct stream *s = context;
@@ -236,7 +237,7 @@ static void on_accept_error(struct evconnlistener *listener, void *context)
 	static const struct timeval pause = { 0, 100000 };
 	struct streams *all = context;
 
-	/* The socket is not one that listens any more: it is closed in a moment. */
+	/* The socket no longer listens: it will be closed in a moment. */
 	if (EVUTIL_SOCKET_ERROR() != EINVAL)
 		all->options.failed(all->options.context);
 	evconnlistener_disable(listener);

@@ -35,12 +35,13 @@ struct streams_options {
 	size_t state_size; /* of stream_state() */
 	/* answers that may be outstanding before the stream is not read any more */
 	unsigned held_max;
-	/* What came and was not taken yet, at least one octet. 1: a message was dealt with,
-	 * `*ret_size` octets long; asked again at once when more has come. 0: more is needed, or
-	 * the stream is held, and it is asked again when it is released. Negative: no message of
-	 * this protocol; the connection is closed once what was written to it is on its way. */
+	/* Gets the bytes that came and were not taken yet, at least one octet. 1: a message was
+	 * handled, `*ret_size` octets long; called again at once if there are more. 0: more is
+	 * needed, or the stream is held, and it is called again when the stream is released.
+	 * Negative: no message of this protocol; the connection is closed once what was written to
+	 * it is sent. */
 	int (*bytes)(struct stream *stream, const char *bytes, size_t length, size_t *ret_size);
-	/* A connection was closed: there are connections_max. */
+	/* A connection was closed because there were connections_max. */
 	void (*full)(void *context);
 	/* A connection could not be served: descriptors, memory. */
 	void (*failed)(void *context);
@@ -56,11 +57,12 @@ void streams_close(struct streams *streams);
 /* state_size octets that belong to the connection, zeros at first. */
 void *stream_state(struct stream *stream);
 void *stream_context(const struct stream *stream);
-/* Inside `bytes`, or while it is held. Bytes that the other side does not read are kept, and
- * meanwhile it is not read from. The limit is one answer for each message of input_max. */
+/* Call it inside `bytes`, or while the stream is held. Bytes that the other side does not read are
+ * kept, and meanwhile nothing is read from it. The limit is one answer for each message of
+ * input_max. */
 void stream_write(struct stream *stream, const void *bytes, size_t length);
-/* Nothing more is read; closed when what was written is on its way. Inside `bytes`, or while it is
- * held. */
+/* Reads nothing more, and closes when all that was written is sent. Call it inside `bytes`, or
+ * while the stream is held. */
 void stream_finish(struct stream *stream);
 /* An answer comes later: hold the stream until then. Each stream_hold() needs one
  * stream_release(). */
