@@ -20,8 +20,8 @@ static int make(struct countsfile *file, const char *run_dir, unsigned generatio
 
 	if (r < 0)
 		return r;
-	/* Completed under a name that begins with a dot, which the daemon ignores, and then
-	 * renamed. */
+	/* Filled in under a temporary name, and then renamed: the daemon ignores names that begin
+	 * with a dot. */
 	snprintf(fresh, sizeof(fresh), "%s.new", file->path);
 	r = sharedfile_create(fresh, sizeof(struct counts), &file->fd, &map);
 	if (r < 0)

@@ -1,5 +1,5 @@
-/* The proxy's counts where the daemon reads them: RUN_DIR/counts/proxy-PID, locked while this
- * process lives. If the file cannot be made, the counts are kept in plain memory, that is logged
+/* The proxy's counts in a file that the daemon reads: RUN_DIR/counts/proxy-PID, locked while this
+ * process lives. If the file cannot be created, the counts are kept in plain memory, that is logged
  * once, and mail flows. */
 #ifndef PENSTOCK_PROXY_COUNTSFILE_H
 #define PENSTOCK_PROXY_COUNTSFILE_H

@@ -1,5 +1,5 @@
 /* What the proxy reports to the daemon about sources: a ring in RUN_DIR/counts/proxy-PID.events
- * (core/events.h), and how many sessions each source has open here. If the file cannot be made,
+ * (core/events.h), and how many sessions each source has open here. If the file cannot be created,
  * nothing is reported, that is logged once, and mail flows. */
 #ifndef PENSTOCK_PROXY_EVENTSFILE_H
 #define PENSTOCK_PROXY_EVENTSFILE_H

@@ -4,13 +4,13 @@
 
 #include "proxy/session_parts.h"
 
-/* A session is slow after this share of the time that makes it stuck by the clock; and so many slow
+/* A session is slow after this part of the time that makes it stuck by the clock. So many slow
  * sessions of one source count as load. */
 #define SLOW_PART 5
 #define SLOW_MIN 4
 #define SLOW_SHARE 8
 
-/* The integral of busy is kept up to each change of it. */
+/* Brings the integral of `busy` up to date, and then changes `busy`. */
 static void count_busy(struct tally *t, uint64_t now_us, int change)
 {
 	struct counts_service *c = tally_counts(t);
@@ -22,8 +22,8 @@ static void count_busy(struct tally *t, uint64_t now_us, int change)
 	c->busy += (uint64_t)(int64_t)change;
 }
 
-/* The server has owed an answer for long. Only a limited number of such sessions count as load for
- * one source. */
+/* Notes whether the server has owed the session an answer for long. Only a limited number of such
+ * sessions of one source count as load. */
 static void is_slow(struct session *s, bool slow)
 {
 	if (s->slow == slow)
@@ -41,7 +41,8 @@ static void leave_queue(struct session *s, bool greeted)
 	greetings_end(&s->tally->greetings, greeted);
 }
 
-/* Notes since when it is owed an answer. Octets of its client do not begin that again. */
+/* Notes when the session began to wait for an answer. Further octets of its client do not begin
+ * that again. */
 static void note_ask(struct session *s, struct smtp_track_change change)
 {
 	struct answers *a = &s->tally->answers;
@@ -79,7 +80,7 @@ void flight_track(struct session *s, struct smtp_track_change change)
 			    s->moved_us, s->tally->config.proxy.backend.text);
 	else
 		c->greeted++;
-	/* A server that refuses clients is quick, but that does not show that it keeps up. */
+	/* A server that refuses clients greets quickly, but that does not show that it keeps up. */
 	if (s->ungreeted && !change.turned_away) {
 		uint64_t us = s->moved_us - s->track.began_us;
 
@@ -167,8 +168,8 @@ void flight_enter(struct session *s, bool shadow)
 						 TLS_IMPLICIT));
 }
 
-/* Slow sessions of one source count as load only up to a share of all sessions, since it could
- * hold many of them on purpose. A source that has most of the sessions is the load. */
+/* Slow sessions of one source count as load only up to a share of all sessions, since a client
+ * could hold many of them on purpose. A source that has most of the sessions is the load. */
 static bool is_over_its_share(struct session *s)
 {
 	struct tally *t = s->tally;

@@ -14,7 +14,7 @@
 #include "base/fdstore.h"
 #include "base/log.h"
 
-/* The name of socket number `i` in the manager's store. */
+/* The name of socket number `i` in the service manager's descriptor store. */
 static const char *kept_name(int i, char *ret)
 {
 	if (i == 0)
@@ -24,7 +24,8 @@ static const char *kept_name(int i, char *ret)
 	return ret;
 }
 
-/* Whether `fd` listens where the configuration says. It may have changed since it was kept. */
+/* Whether `fd` listens at the configured address, which may have changed since the socket was
+ * stored. */
 static bool listens_at(int fd, const struct endpoint *endpoint)
 {
 	struct sockaddr_storage at = { 0 };
@@ -38,7 +39,7 @@ static bool listens_at(int fd, const struct endpoint *endpoint)
 	       getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens;
 }
 
-/* The sockets that the manager kept, by number; -1: none. */
+/* Takes the stored sockets, by number; -1: none. */
 static void take_kept(int *kept)
 {
 	char name[32];
@@ -58,7 +59,7 @@ static int kept_at(const int *kept, const struct endpoint *at)
 	return -1;
 }
 
-/* Gives a new socket to the manager's store, under a free number. */
+/* Stores a new socket, under a free number. */
 static bool keep(int fd, bool *used)
 {
 	char name[32];
@@ -98,7 +99,7 @@ int handover_listen(struct listeners *l, const struct endpoints *wanted, int bac
 		if (place[i] >= 0)
 			used[place[i]] = true;
 	}
-	/* Do this first: an old socket on 0.0.0.0:25 would block a new one on 192.0.2.1:25. */
+	/* First, because an old socket on 0.0.0.0:25 would block a new one on 192.0.2.1:25. */
 	forget_unused(kept, used);
 	for (unsigned i = 0; i < wanted->count; i++) {
 		struct endpoints one = { .count = 1, .each = { wanted->each[i] } };

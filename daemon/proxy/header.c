@@ -16,8 +16,8 @@ void header_fault(struct session *s, enum fault fault)
 		    address_print(&s->addresses.source, peer));
 }
 
-/* Reads on into `up`. 1: a whole header, as long as `ret_length`; 0: more is to come, which the
- * deadline bounds; -1: none. */
+/* Reads on into `up`. 1: a whole header, `ret_length` octets long; 0: more must come, before the
+ * deadline; -1: this is no header. */
 static int collect(struct session *s, struct proxy_addresses *ret_told, size_t *ret_length)
 {
 	struct flow *up = &s->up;
@@ -50,8 +50,8 @@ static int collect(struct session *s, struct proxy_addresses *ret_told, size_t *
 	return r > 0;
 }
 
-/* It is collected in `up`. Bytes that follow it come from the client, and go to the backend after
- * our own header. */
+/* The header is collected in `up`. Bytes that follow it come from the client, and go to the backend
+ * after our own header. */
 enum next header_read(struct session *s)
 {
 	struct proxy_addresses told = { 0 };

@@ -44,7 +44,7 @@ static uint32_t home(const struct peers *p, uint64_t key)
 	return (uint32_t)splitmix_next(&state) & p->mask;
 }
 
-/* Its slot, or the free slot for it. */
+/* The slot of the key, or the free slot for it. */
 static uint32_t find(const struct peers *p, uint64_t key)
 {
 	uint32_t at = home(p, key);
@@ -70,7 +70,7 @@ uint32_t peers_slow(struct peers *p, const uint8_t *address, int by)
 	return peer->slow;
 }
 
-/* Twice the places. Where there is no memory for them the table stays as it is. */
+/* Doubles the places. Without memory for that the table stays as it is. */
 static void grow(struct peers *p)
 {
 	struct peers larger = { .mask = 2 * p->mask + 1, .seed = p->seed, .used = p->used };
@@ -97,7 +97,7 @@ void peers_add(struct peers *p, const uint8_t *address)
 		grow(p);
 	peer = &p->peer[find(p, key_of(address))];
 	if (!peer->key && p->used >= p->mask)
-		return; /* one place stays free, or find() would have no end */
+		return; /* one slot stays free, or find() would not end */
 	p->used += !peer->key;
 	peer->key = key_of(address);
 	peer->count++;

@@ -1,5 +1,5 @@
-/* How many sessions each address has in flight through this proxy: an open hash table that
- * grows: a reload may raise front.proxy.connections_max. Pure but for its memory. */
+/* How many sessions each address has in flight through this proxy: an open hash table. It grows,
+ * because a reload may raise front.proxy.connections_max. Pure but for its memory. */
 #ifndef PENSTOCK_PROXY_PEERS_H
 #define PENSTOCK_PROXY_PEERS_H
 
@@ -13,14 +13,14 @@ struct peer {
 
 struct peers {
 	struct peer *peer; /* NULL: nothing is counted */
-	uint32_t mask, used; /* used: places taken, at most `mask`, so that a search ends */
+	uint32_t mask, used; /* used: slots taken, at most `mask`, so that a search ends */
 	uint64_t seed;
 };
 
-/* Room for `most` addresses at once, to begin with. 0 or -ENOMEM: then every count is 0. */
+/* Begins with room for `most` addresses. 0 or -ENOMEM: then every count is 0. */
 int peers_open(struct peers *peers, uint32_t most, uint64_t seed);
 void peers_close(struct peers *peers);
-/* Of an address (IPv6: its /64), 16 bytes, IPv4 as mapped. */
+/* The sessions of an address (IPv6: of its /64). 16 bytes, IPv4 as mapped. */
 uint32_t peers_count(const struct peers *peers, const uint8_t *address);
 /* Adds `by` (may be negative) to the number of its slow sessions, and returns the sum. */
 uint32_t peers_slow(struct peers *peers, const uint8_t *address, int by);

@@ -45,7 +45,7 @@ static void check(struct planview *view)
 	map = mmap(NULL, sizeof(struct plan), PROT_READ, MAP_SHARED, fd, 0);
 	if (map == MAP_FAILED)
 		return;
-	mapguard_add(map, sizeof(struct plan), NULL); /* zeros are no plan */
+	mapguard_add(map, sizeof(struct plan), NULL); /* zeros are not a valid plan */
 	view->shared = map;
 	view->device = st.st_dev;
 	view->inode = st.st_ino;

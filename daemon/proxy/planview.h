@@ -1,5 +1,6 @@
 /* The daemon's plan as the proxy sees it: a read-only mapping of RUN_DIR/plan, opened again when
- * the daemon made a new one. No file, a damaged one or an old heartbeat: plan_decide() admits. */
+ * the daemon replaced the file. If there is no file, a damaged one or an old heartbeat,
+ * plan_decide() admits. */
 #ifndef PENSTOCK_PROXY_PLANVIEW_H
 #define PENSTOCK_PROXY_PLANVIEW_H
 
@@ -15,8 +16,8 @@ struct planview {
 	dev_t device;
 	ino_t inode;
 	uint64_t checked_us;
-	struct plan plan; /* last whole copy */
-	bool fresh, told; /* logged that it is missing or stale */
+	struct plan plan; /* the last complete copy */
+	bool fresh, told; /* told: it was logged that the plan is missing or stale */
 };
 
 void planview_init(struct planview *view, const char *run_dir);

@@ -22,7 +22,7 @@ struct proxy_addresses {
  * -EPROTO when this is none. */
 int proxy_protocol_decode(const uint8_t *bytes, size_t length, struct proxy_addresses *ret);
 /* The length of the header that begins with `bytes`. It may be more than `length`: a version 2
- * header with TLVs may have up to 65,551 octets. PROXY_PROTOCOL_MAX while `bytes` are too few to
+ * header with TLVs may have up to 65,551 octets. PROXY_PROTOCOL_MAX: there are too few bytes to
  * know it. */
 size_t proxy_protocol_length(const uint8_t *bytes, size_t length);
 /* Writes a header of version 1 or 2 (PROXY_PROTOCOL_MAX is always enough). Returns its length. */

@@ -25,7 +25,7 @@ void sourceview_init(struct sourceview *view, const char *run_dir);
 void sourceview_done(struct sourceview *view);
 /* Maps the file again when it was replaced. System calls: not for every connection. */
 void sourceview_check(struct sourceview *view);
-/* As source_lookup(). False: there is no table, no source is ranked. */
+/* Like source_lookup(). False: there is no table, so no source is ranked. */
 bool sourceview_lookup(struct sourceview *view, const uint8_t *address, uint64_t now_us,
 		       struct plan_source *ret);
 

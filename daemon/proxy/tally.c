@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/random.h"
 
-#define HELD_PEERS 64 /* to begin with */
+#define HELD_PEERS 64 /* initial number of places */
 
 int tally_open_counts(struct tally *t)
 {

@@ -45,10 +45,10 @@ struct tally {
 	struct room_debts told_late; /* sources that the daemon was told about already */
 	struct peers held_peers; /* waiting clients by address */
 	uint64_t full_us; /* when one was last refused for lack of places */
-	/* In force: front.proxy.connections_max and linger_max, or what the descriptors allow if
-	 * that is less. And the bound of the room. */
+	/* Limits in force: front.proxy.connections_max and linger_max, or what the descriptors
+	 * allow if that is less; and how many may wait in the room. */
 	unsigned connections_max, linger_max, held_max;
-	uint64_t busy_since_us; /* the integral of busy is kept up to here */
+	uint64_t busy_since_us; /* the integral of busy is complete up to here */
 	bool draining; /* the proxy stops */
 	char scratch[TALLY_SCRATCH]; /* one read at a time */
 };

@@ -1,17 +1,18 @@
-/* How long a session may take in each phase, and what follows when it takes longer. */
+/* How long a session may take in each phase, and what happens when it takes longer. */
 #include "base/clock.h"
 #include "proxy/session.h"
 #include "proxy/session_parts.h"
 
 #define ANSWER_US \
-	(15 * 60 * US_PER_S) /* for any answer of the server, the one to a final dot above all */
+	(15 * 60 * US_PER_S) /* for any answer of the server, above all that to a final dot */
 #define HANGS_US (30 * US_PER_S) /* for a greeting: longer than greet waits and DNS lists take */
-#define REFUSES_US (2 * US_PER_S) /* after a refusal for lack of places the plan refuses for load */
+/* for so long after a refusal for lack of places, places count as short */
+#define REFUSES_US (2 * US_PER_S)
 
-/* A late refusal needs an overload or a server that hangs. It happens only while places are
- * short, so that a client whose name takes the server long to look up is not refused; one that
- * others have overtaken would wait as long the next time. No source is refused late twice, and none
- * that was promised an admission. */
+/* Whether a client may be refused late: only in an overload, or if the server hangs. In an overload
+ * places must be short, so that a client whose name takes the server long to look up is not
+ * refused; and a client that others have overtaken would wait as long the next time. No source is
+ * refused late twice, and none that was promised an admission. */
 static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
@@ -24,8 +25,8 @@ static bool may_refuse_late(struct session *s, uint64_t now_us)
 	       !verdict_is_own(s) && !config_trusted(&t->config, &s->addresses.source);
 }
 
-/* If the greeting does not come, the client is refused while it waits, unless some of its bytes
- * went to the server already. */
+/* Whether the greeting is overdue, so that the client may be refused. It may not once some of its
+ * bytes have gone to the server. */
 static bool is_late(struct session *s, uint64_t now_us)
 {
 	const struct plan *plan = &s->tally->plan.plan;
@@ -55,9 +56,9 @@ static enum next refuse_late(struct session *s, uint64_t now_us)
 	return NEXT_REFUSE;
 }
 
-/* RFC 5321 4.5.3.2.6: a client waits 10 minutes for the answer to its final dot, and one that
- * hears nothing sends the message again although the server has stored it. So while the server
- * owes an answer, only the client may give up, not the proxy. */
+/* RFC 5321 4.5.3.2.6: a client waits 10 minutes for the answer to its final dot. If it gets none,
+ * it sends the message again, although the server has stored it. So while the server owes an
+ * answer, only the client may give up, not the proxy. */
 static uint64_t idle_bound(const struct session *s)
 {
 	uint64_t idle_us = s->tally->config.proxy.idle_us;

@@ -13,7 +13,7 @@ static void rank(struct session *s, const struct plan *plan, struct plan_request
 	request->trusted = config_trusted(&t->config, address);
 	request->refused = config_refused(&t->config, address);
 	request->score = PLAN_UNLIMITED;
-	if (s->phase == PHASE_HELD) { /* its rank is in the order of the room */
+	if (s->phase == PHASE_HELD) { /* the order in the room already took its rank into account */
 		request->band = s->promised ? PLAN_BAND_PROMISED : PLAN_BAND_GENERAL;
 		return;
 	}
@@ -22,7 +22,7 @@ static void rank(struct session *s, const struct plan *plan, struct plan_request
 		plan_rank(plan, &source, request);
 	if (!room_owes(&t->debts, session_group(s), request->now_us))
 		return;
-	/* Its source waited in vain, or was refused late. It gets the next place, unless a limit
+	/* Its source waited in vain, or was refused late, so it gets the next place, unless a limit
 	 * of the operator forbids it. */
 	request->score = PLAN_UNLIMITED;
 	request->band = PLAN_BAND_PROMISED;

@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "publish/channel.h"
 
-#define UNSENT_MAX (1u << 20) /* octets that are not taken, before no more is made */
+/* octets that the process has not taken: above this no answer is made */
+#define UNSENT_MAX (1u << 20)
 #define QUESTIONS_READ 64 /* at once */
 #define PING_US (2 * US_PER_S)
 #define PINGS_UNANSWERED 3 /* counted, not timed: all of us may have been frozen for a while */
@@ -20,10 +21,10 @@ struct answers {
 	const struct answers_kind *kind;
 	void *context;
 	struct answers_events events;
-	double work; /* that is left */
+	double work; /* left for answers */
 	uint64_t refilled_us, ping_us;
 	unsigned unanswered;
-	bool broken; /* said to the owner, who closes this */
+	bool broken; /* reported to the owner, which closes this */
 };
 
 static size_t unsent(const struct answers *a)
@@ -47,7 +48,7 @@ static void give_up(struct answers *a, const char *why)
 	a->events.broken(a->events.context, why);
 }
 
-/* 0, or -EBADMSG: it never asks that. */
+/* 0, or -EBADMSG: the process never asks that. */
 static int answer(struct answers *a, const struct channel_question *q)
 {
 	struct channel_answer head = { .what = q->what, .id = q->id };
@@ -90,7 +91,7 @@ static void on_read(struct bufferevent *channel, void *context)
 	} q;
 
 	while (evbuffer_get_length(input) >= a->kind->question) {
-		/* answers_step() and on_taken() let it go on. */
+		/* answers_step() or on_taken() goes on with it. */
 		if (a->work <= 0 || unsent(a) > UNSENT_MAX) {
 			bufferevent_disable(channel, EV_READ);
 			return;

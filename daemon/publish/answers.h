@@ -12,10 +12,10 @@ struct answers;
 struct evbuffer;
 struct event_base;
 
-/* Of one kind of process; stays the caller's. */
+/* What distinguishes one kind of process; stays the caller's. */
 struct answers_kind {
-	size_t question; /* octets of one, at most CHANNEL_QUESTION_MAX */
-	/* What answers may cost, in the kind's own unit: each second, and at once. */
+	size_t question; /* octets of a question, at most CHANNEL_QUESTION_MAX */
+	/* What answers may cost, in the kind's own unit: in a second, and at once. */
 	double work_per_s, work_most;
 	/* Answers a question: 0 or -errno into `result`, followed by text. Returns the cost; below
 	 * 0: the process never asks that. */
@@ -38,8 +38,8 @@ struct answers *answers_open(struct event_base *base, int fd, const struct answe
 void answers_close(struct answers *answers);
 /* Once a tick. False: the process has been silent for too long. */
 bool answers_step(struct answers *answers, uint64_t now_us);
-/* Sends the process something that it did not ask for; `text` is drained. Nothing is sent to a
- * process that does not read. */
+/* Sends the process a message that it did not ask for; drains `text`. Sends nothing to a process
+ * that does not read. */
 void answers_tell(struct answers *answers, uint32_t what, struct evbuffer *text);
 
 #endif

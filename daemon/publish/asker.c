@@ -34,7 +34,7 @@ void asker_begun(struct asker *a, uint32_t error)
 	say(a, (struct channel_question){ .what = CHANNEL_BEGUN, .id = error });
 }
 
-/* What stands behind a head, whole, off the channel. */
+/* Takes what follows a head from the channel, once it is complete. */
 static struct evbuffer *receive(struct evbuffer *input, uint32_t length)
 {
 	struct evbuffer *text = length ? evbuffer_new() : NULL;

@@ -1,4 +1,4 @@
-/* The side of the process on a channel (publish/channel.h): asks penstockd, and gets answers. */
+/* The asking process's side of a channel (publish/channel.h): asks penstockd, and gets answers. */
 #ifndef PENSTOCK_PUBLISH_ASKER_H
 #define PENSTOCK_PUBLISH_ASKER_H
 

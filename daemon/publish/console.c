@@ -9,8 +9,8 @@
 #include "store/history.h"
 #include "sources/sources.h"
 
-/* Once taken it stays until the next tick: an order is seen in it together with the plan that
- * follows from it. */
+/* A picture stays until the next tick once it is taken, so that an order shows together with the
+ * plan that follows from it. */
 static const struct status *show(const struct console *c)
 {
 	return picture_show(c->picture);

@@ -1,5 +1,5 @@
 /* What people may ask of the running daemon over the control socket and HTTP
- * (publish/control_ops.h), handed on to the parts that can do it. */
+ * (publish/control_ops.h), passed on to the parts that carry it out. */
 #ifndef PENSTOCK_PUBLISH_CONSOLE_H
 #define PENSTOCK_PUBLISH_CONSOLE_H
 
@@ -17,8 +17,8 @@ struct console {
 	const struct history *history; /* NULL: none is kept */
 	const struct plan *plan;
 	struct picture *picture;
-	/* Reads the configuration again. 0, or -errno with a sentence in `why` (256): then the one
-	 * in force stays. */
+	/* Reads the configuration again. 0, or -errno with a sentence in `why` (256): then the
+	 * present one stays in force. */
 	int (*reload)(void *context, char *why);
 	void *context; /* of reload */
 };

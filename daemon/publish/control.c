@@ -19,19 +19,22 @@
 #include "publish/teller.h"
 #include "refuse/faultlog.h"
 
-/* The loop has more to do: after so many accepted connections others have their turn. */
+/* After so many accepted connections the loop has other work to do first. */
 #define TURN_ACCEPTS 32
 #define PAUSE_US 10000
-#define BACKLOG 1024 /* those who wait while others have their turn */
-#define DOOR_OCTETS 32768 /* some hundred connections wait behind the door */
-/* While a process is started again, connections wait for it so long. A longer wait is told. */
+#define BACKLOG 1024 /* connections that wait until the loop comes back */
+#define DOOR_OCTETS 32768 /* room for some hundred connections in the door */
+/* While a process is started again, connections wait for it so long. After that they are
+ * refused. */
 #define SOON_US (3 * US_PER_S)
 
-/* A process and the way to it. */
+/* A process that parses calls, and the way to it. */
 struct post {
 	struct control_desk desk;
 	struct teller *teller;
-	int door[2]; /* ours; the process', kept for the next one: what waits there is not lost */
+	/* our end; the process's end, kept for the next process so that what waits there is not
+	 * lost */
+	int door[2];
 };
 
 enum { ADMIN, USERS, POSTS };
@@ -51,15 +54,16 @@ struct control {
 	struct evconnlistener *listener;
 	const struct control_ops *ops;
 	void *context;
-	char path[CONFIG_PATH_MAX + 16]; /* empty: a socket unit's, not ours to remove */
+	/* empty: the socket is a socket unit's, which must not be removed */
+	char path[CONFIG_PATH_MAX + 16];
 	gid_t group;
 	bool group_known;
-	struct event *resume; /* accepting, after a pause */
-	unsigned accepted; /* since the last one */
+	struct event *resume; /* accepts again after a pause */
+	unsigned accepted; /* since the last pause */
 	struct post post[POSTS];
 	struct faults faults;
 	struct faultlog faultlog;
-	int level, state, mode; /* last told to watchers */
+	int level, state, mode; /* what watchers were told last */
 };
 
 /* ---- who connects --------------------------------------------------------------------------- */
@@ -226,7 +230,7 @@ static int listen_on(struct control *k, const struct config *config, char *why)
 	char text[CONFIG_PATH_MAX + 32];
 	int fd, r;
 
-	/* From a socket unit, where there is one. */
+	/* From a socket unit, if there is one. */
 	r = endpoint_parse("systemd:control", &endpoint);
 	fd = r < 0 ? r : endpoint_listen(&endpoint, BACKLOG, 0);
 	if (fd < 0) {
@@ -237,7 +241,7 @@ static int listen_on(struct control *k, const struct config *config, char *why)
 	}
 	if (fd < 0) {
 		snprintf(why, 160, "cannot listen on %.100s: %s", k->path, strerror(-fd));
-		k->path[0] = 0; /* another's */
+		k->path[0] = 0; /* not ours */
 	}
 	return fd;
 }

@@ -17,7 +17,7 @@ int control_open(struct event_base *base, const struct config *config,
 void control_step(struct control *control, const struct engine_view *view, uint64_t now_us);
 /* Whether the processes that parse calls are ready. */
 bool control_is_up(const struct control *control);
-/* How often one was started again. */
+/* How often a process was started again. */
 uint64_t control_restarts(const struct control *control);
 const struct faults *control_faults(const struct control *control);
 void control_close(struct control *control);

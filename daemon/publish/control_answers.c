@@ -12,7 +12,7 @@
 #include "publish/json.h"
 #include "publish/json_sources.h"
 
-/* Answers take this share of a CPU, and so much at once: after it the loop goes on. */
+/* Answers may take this share of a CPU, and so much at once; then the loop has other work. */
 #define ADMIN_SHARE 0.5
 #define ADMIN_BURST_US 50000
 #define USERS_SHARE 0.05
@@ -114,7 +114,7 @@ static int obey(struct control_desk *d, const struct control_question *q, struct
 
 /* ---- the channel ---------------------------------------------------------------------------- */
 
-/* Whether the process asks such a thing at all. */
+/* Whether the process may ask this question. */
 static bool may_ask(const struct control_desk *d, const struct control_question *q)
 {
 	switch (q->head.what) {
@@ -161,8 +161,8 @@ static int carry_out(struct control_desk *d, const struct control_question *q,
 	case CONTROL_SOURCES:
 		return put_sources(d, q, text);
 #ifdef PENSTOCK_PLANTED_SPIN
-	/* For the test of the watchdog only, in a build of its own: a callback that never comes
-	 * back, outside the tick. */
+	/* Only for the test of the watchdog, in a build of its own: a callback outside the tick
+	 * that never returns. */
 	case CONTROL_SPIN:
 		for (;;)
 			__asm__ volatile("");
@@ -183,7 +183,7 @@ static double answer(void *context, const void *question, int *ret_result, struc
 		return -1;
 	*ret_result = carry_out(d, q, text);
 	cost_us = (double)(clock_monotonic_us() - began_us);
-	/* A reload may take long, and the next call of an operator does not pay for it. */
+	/* A reload may take long, and the operator's next call should not have to wait for that. */
 	return d->privileged && cost_us > ADMIN_BURST_US ? ADMIN_BURST_US : cost_us;
 }
 

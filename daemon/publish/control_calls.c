@@ -44,7 +44,7 @@ static void invalid(struct client *c, const struct varlink_call *call, const cha
 		      json_pack("{s:s}", "parameter", parameter));
 }
 
-/* An optional string or integer parameter; false: of the wrong type (answered already). */
+/* Gets an optional string or integer parameter. False: it has the wrong type (answered already). */
 static bool get_string(struct client *c, const struct varlink_call *call, const char *key,
 		       const char **ret)
 {
@@ -91,7 +91,7 @@ static void get_description(struct client *c, const struct varlink_call *call)
 			      json_pack("{s:s}", "interface", name));
 }
 
-/* Asks penstockd for what needs no more words. */
+/* Asks penstockd a question without parameters. */
 static void ask(struct client *c, const struct varlink_call *call, enum control_what what)
 {
 	struct control_question q = { .head.what = what };
@@ -127,7 +127,7 @@ static void explain(struct client *c, const struct varlink_call *call)
 		control_ask(c, call, &q);
 }
 
-/* An optional integer from 1 to `most`; `value` stays where there is no such key. False: it is
+/* Gets an optional integer from 1 to `most`. Without such a key `value` stays. False: it is
  * something else (answered already). */
 static bool get_count(struct client *c, const struct varlink_call *call, const char *key,
 		      uint64_t most, uint64_t *value)

@@ -1,4 +1,4 @@
-/* A client of the control socket and the call that it has made: its answer, and what it costs. */
+/* A client of the control socket and its call: the answer, and the CPU time that it costs. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "publish/status.h"
 #include "sources/sources.h"
 
-/* Where it is an int: 0, or -errno with a sentence in `why` (256). */
+/* Each int is 0, or -errno with a sentence in `why` (256). */
 struct control_ops {
 	const struct status *(*status)(void *context);
 	int (*set_mode)(void *context, enum plan_mode mode, char *why);
@@ -17,12 +17,12 @@ struct control_ops {
 	int (*resume)(void *context, char *why);
 	/* On -EINVAL `why` names file, line, section.key and reason of the first error. */
 	int (*reload)(void *context, char *why);
-	/* The chain for one source into `text` (NULL address: the host only); what is known of it
-	 * only to the privileged. */
+	/* Writes the chain from signal to reply for one source into `text` (NULL address: the host
+	 * only). Only the privileged see what is known of the source. */
 	void (*explain)(void *context, const struct in6_addr *address, bool privileged,
 			struct text *text);
-	/* What happened in [since_s, until_s) (CLOCK_REALTIME), a record for each `step_s`; NULL:
-	 * no history is kept. Returns how many, at most `most`: core/history.h. */
+	/* Copies the history of [since_s, until_s) (CLOCK_REALTIME), a record for each `step_s`;
+	 * NULL: no history is kept. Returns how many records, at most `most`: core/history.h. */
 	size_t (*history)(void *context, uint64_t since_s, uint64_t until_s, uint32_t step_s,
 			  struct history_record *ret, size_t most);
 	/* The first `most` sources known by name into `list`. Returns how many. */

@@ -17,17 +17,17 @@
 #include "publish/control_process_parts.h"
 
 #define CLIENTS_MAX 64
-#define USER_MAX 8 /* of them for one user; root and the group have no such bound */
-/* After so many calls of a client, or new connections, others have their turn. */
+#define USER_MAX 8 /* of them for one user; no such limit for root and the group */
+/* After so many calls of a client, or new connections, other clients have their turn. */
 #define TURN_CALLS 4
 #define TURN_TAKEN 32
 #define PAUSE_US 10000
-/* Parsing the calls of other users takes this share of a CPU, and so much at once. */
+/* Parsing the calls of other users may take this share of a CPU, and so much at once. */
 #define OTHERS_SHARE 0.05
 #define OTHERS_BURST_US 20000
-#define OUTPUT_MAX 262144 /* answers that a client does not read: it is asked for no more calls */
+#define OUTPUT_MAX 262144 /* unread answers of a client: above this none of its calls runs */
 #define IDLE_S 60
-#define WATCHER_BACKLOG 262144 /* a watcher that does not read is let go */
+#define WATCHER_BACKLOG 262144 /* unread messages of a watcher: above this it is disconnected */
 
 static void client_free(struct client *c)
 {
@@ -47,8 +47,7 @@ static size_t unread(const struct client *c)
 
 /* ---- calls ---------------------------------------------------------------------------------- */
 
-/* Answers that the bytes were no call, and closes after that: nothing behind them can be
- * trusted. */
+/* Answers that the bytes were not a call, and closes: nothing behind them can be trusted. */
 static void garbage(struct client *c)
 {
 	const struct varlink_call nobody = { 0 };
@@ -156,7 +155,7 @@ static void on_event(struct bufferevent *stream, short what, void *context)
 static void put_parameters(struct client *c, struct evbuffer *parameters, bool continues)
 {
 	static const char begin[] = "{\"parameters\":", more[] = ",\"continues\":true}",
-			  end[] = "}"; /* with its NUL, which ends a message */
+			  end[] = "}"; /* with its NUL, the end of a message */
 
 	bufferevent_write(c->stream, begin, sizeof(begin) - 1);
 	if (parameters)
@@ -282,7 +281,7 @@ static void welcome(struct control_process *p, int fd, const struct control_call
 	bufferevent_enable(c->stream, EV_READ | EV_WRITE);
 }
 
-/* One connection through the door. False: there is none now. */
+/* Takes one connection from the door. False: there is none now. */
 static bool take(struct control_process *p)
 {
 	struct control_caller caller = { 0 };
@@ -293,7 +292,7 @@ static bool take(struct control_process *p)
 		return n == -EINTR;
 	if (n == sizeof(caller) && passed.count == 1)
 		welcome(p, passed.fds[0], &caller);
-	else /* none: this process had no descriptor left for it */
+	else /* no descriptor was left for it in this process */
 		for (unsigned i = 0; i < passed.count; i++)
 			close(passed.fds[i]);
 	return true;
@@ -358,5 +357,5 @@ int control_process_main(int argc, char **argv)
 		_exit(EX_OSERR);
 	asker_begun(process->asker, helper_confine());
 	event_base_dispatch(base);
-	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */
+	_exit(EXIT_SUCCESS); /* the kernel frees everything at the end of the process */
 }

@@ -25,17 +25,18 @@
 #define CONTROL_ARGUMENT "--control-process" /* of penstockd: not for people */
 
 #define CONTROL_REASON_MAX 96 /* octets of a drain's reason, with its NUL */
-#define CONTROL_DRAIN_MAX_S (31 * 86400) /* a longer drain ends with `resume` only */
+/* a longer drain is not possible, only one without an end */
+#define CONTROL_DRAIN_MAX_S (31 * 86400)
 #define CONTROL_STEP_MAX_S 86400
 #define CONTROL_SOURCES_MAX 1000 /* in one answer */
 
 enum control_what {
-	/* anybody may ask */
+	/* every user may ask */
 	CONTROL_STATUS,
 	CONTROL_CHANGE, /* level, state and driver; also told without a question when they change */
 	CONTROL_EXPLAIN,
 	CONTROL_HISTORY,
-	/* root and the group may */
+	/* only root and the group may ask */
 	CONTROL_SOURCES,
 	CONTROL_DRAIN,
 	CONTROL_RESUME,
@@ -46,7 +47,7 @@ enum control_what {
 };
 
 /* The answer is 0 with the JSON of the reply's parameters (empty: none), or -errno with a sentence
- * (empty: the errno says it). */
+ * (empty: the errno says enough). */
 struct control_question {
 	struct channel_question head; /* `what`: enum control_what */
 	union {
@@ -70,7 +71,7 @@ struct control_question {
 	};
 };
 
-/* With the descriptor of each connection, over a pair of sockets of its own: the door. */
+/* Sent with the descriptor of each connection, over a second pair of sockets: the door. */
 struct control_caller {
 	uint32_t uid;
 	uint32_t privileged; /* 0 or 1 */
@@ -81,15 +82,15 @@ bool control_pass_on(int door, int fd, struct control_caller caller);
 /* Why a connection is not served. */
 enum control_why {
 	CONTROL_FULL, /* every place is taken */
-	CONTROL_AWAY, /* the process is not there, and not soon */
+	CONTROL_AWAY, /* there is no process, and there will be none soon */
 };
-/* Says so in one write that does not wait, and closes. For both sides. */
+/* Writes the reason without waiting, and closes. For both sides. */
 void control_turn_away(int fd, enum control_why why);
 
 struct event_base;
 struct control_process;
 
-/* The process. Both descriptors are its own from now on. 0 or -errno. */
+/* Opens the process's side. It owns both descriptors from now on. 0 or -errno. */
 int control_process_open(struct event_base *base, int channel, int door,
 			 struct control_process **ret_process);
 /* NULL is fine. */
@@ -97,12 +98,12 @@ void control_process_close(struct control_process *process);
 /* The whole of that process: argv of main(). Returns an exit status. */
 int control_process_main(int argc, char **argv);
 
-/* penstockd's answers; the context is a struct control_desk. */
+/* penstockd's side; its context is a struct control_desk. */
 struct control_desk {
-	bool privileged; /* it may know all, and order */
+	bool privileged; /* the process may see everything, and give orders */
 	const struct control_ops *ops;
 	void *context;
-	struct status shown; /* the picture for others */
+	struct status shown; /* the picture for other users */
 };
 extern const struct answers_kind control_answers_admin, control_answers_users;
 /* The picture that the process may see. */

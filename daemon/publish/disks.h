@@ -9,7 +9,7 @@
 struct metric_writer;
 
 /* {"sda": {"spool": true, "in_flight": 1, "read": {"per_s": ..., "bytes_per_s": ..., "mean_us":
- * ..., "p99_us": ...}, ...}}; what is not known is not there. A new reference. */
+ * ..., "p99_us": ...}, ...}}. Unknown values are absent. A new reference. */
 json_t *disks_json(const struct disk_table *disks);
 void disks_metrics(const struct disk_table *disks, struct metric_writer *w);
 

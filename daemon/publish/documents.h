@@ -9,8 +9,8 @@
 
 struct evbuffer;
 
-/* Who is answered: / /metrics /status.json /history.json /healthz /readyz on http.listen, or the
- * page for customers and nothing else on http.public. */
+/* Which clients are served: operators get / /metrics /status.json /history.json /healthz /readyz on
+ * http.listen; customers get their page and nothing else on http.public. */
 enum http_kind { HTTP_OPERATORS, HTTP_CUSTOMERS };
 
 enum document {
@@ -27,7 +27,7 @@ enum document {
 
 #define DOCUMENT_SPAN_MAX_S 86400u
 
-/* Adds `document` as of now to `out`. `span_s`: how far back, of the history only, 1 to
+/* Appends `document` as of now to `out`. `span_s`: how far back a history goes, 1 to
  * DOCUMENT_SPAN_MAX_S. False: out of memory. */
 bool document_make(const struct control_ops *ops, void *context, enum document document,
 		   uint32_t span_s, struct evbuffer *out);

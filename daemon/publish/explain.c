@@ -113,7 +113,8 @@ static void explain_exhaustion(const struct status *s, struct text *out)
 	}
 }
 
-/* Every term of the window, so that anybody can recompute it: daemon/core/window.c has the law. */
+/* Prints every term of the window, so that readers can compute it themselves: daemon/core/window.c
+ * has the law. */
 static void explain_equation(const struct window_view *w, unsigned least, double stuck,
 			     struct text *out)
 {
@@ -139,8 +140,8 @@ static void explain_equation(const struct window_view *w, unsigned least, double
 		    server_names(w->server, doing));
 }
 
-/* Where the figure comes from. The CPU of a message predicts what all cores could do for mail. Less
- * is completed if other programs use them, or if something else is the limit. */
+/* Says where the figure comes from. The CPU of a message predicts what all cores could do for mail.
+ * Less is completed if other programs use them, or if something else is the limit. */
 static const char *capacity_from(const struct window_view *w)
 {
 	switch (w->regime) {

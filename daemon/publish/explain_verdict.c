@@ -6,7 +6,7 @@
 #include "core/reply.h"
 #include "core/room.h"
 
-#define SAID_RATIO 0.005 /* a smaller share is no news: "0 %" */
+#define SAID_RATIO 0.005 /* a smaller share would be shown as "0 %" */
 
 static const char *limit_sentence(enum limit limit)
 {
@@ -124,7 +124,7 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 	v = plan_decide(&s->plan, request);
 	if (!v.admit || ranked)
 		return v;
-	/* The front's own reason, of which the plan knows nothing. */
+	/* The front's own reason, which the plan does not know. */
 	return (struct verdict){ .reason = (uint8_t)most };
 }
 

@@ -26,7 +26,7 @@ static bool is_own(const struct neighbour *who)
 	return false;
 }
 
-/* penstock's own units, and one that uses next to nothing, are not to blame. */
+/* penstock's own units, and a unit that uses next to nothing, are not to blame. */
 static bool is_to_blame(enum resource r, const struct neighbour *who)
 {
 	return who->known && !is_small(r, who) && !is_own(who);

@@ -7,7 +7,7 @@
 #include "publish/foreign.h"
 #include "publish/words.h"
 
-#define SAID_RATIO 0.001 /* a smaller share is no news: "0.0 %" */
+#define SAID_RATIO 0.001 /* a smaller share would be shown as "0.0 %" */
 #define DEMAND "demand"
 #define NAMED_FROM 0.5 /* pressure: a lower one is not worth naming */
 
@@ -41,7 +41,7 @@ const char *headline_name(enum headline_kind kind)
 	return kind < HEADLINE__COUNT ? names[kind] : "unknown";
 }
 
-/* The reason of the service that refuses most. */
+/* The reason that the service which refuses most gives. */
 static enum reason reason_now(const struct engine_view *v, unsigned services)
 {
 	enum reason reason = REASON_NONE;
@@ -133,7 +133,7 @@ static void add_deferring(const struct status *s, const struct headline *h, stru
 		add_driver(s, h, out);
 }
 
-/* Too few are deferred for a level: one source that sends too much, perhaps. */
+/* Fewer are deferred than the lowest level needs: perhaps one source sends too much. */
 static void add_admitted(const struct headline *h, struct text *out)
 {
 	if (h->deferred_ratio < SAID_RATIO) {

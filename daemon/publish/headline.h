@@ -8,7 +8,7 @@
 
 #include "publish/status.h"
 
-/* In order: the first that is so is the headline. X(id, name) */
+/* In this order: the first that applies is the headline. X(id, name) */
 #define HEADLINE_TABLE(X) \
 	X(DRAINING, "draining") /* an operator defers all */ \
 	X(MAINTENANCE, "maintenance") /* a maintenance window does */ \
@@ -34,13 +34,13 @@ struct headline {
 	char driver[16], signal[32];
 	double pressure; /* of the driver, 1: its target is just met; -1: not known */
 	double value; /* of its signal, in the signal's unit; -1: not known */
-	enum reason reason; /* of most deferrals; REASON_NONE: none is deferred */
+	enum reason reason; /* of most deferrals; REASON_NONE: no client is deferred */
 	double deferred_ratio; /* of what is offered now, as clients are told, 0..1 */
 	uint64_t since_us; /* CLOCK_REALTIME: of the kind; 0: not known */
 	char advice[320]; /* what to do; empty: nothing is needed */
 };
 
-/* What the engine's view says: the one place where that is decided. */
+/* Finds the headline for the engine's view. It is decided only here. */
 enum headline_kind headline_kind(const struct engine_view *view);
 const char *headline_name(enum headline_kind kind);
 void headline_tell(const struct status *status, struct headline *ret);

@@ -13,7 +13,7 @@ bool history_due(const struct history_take *take, uint64_t realtime_us)
 	return take->at_s != realtime_us / US_PER_S;
 }
 
-/* A counter that went back (a front that is gone) has counted nothing. */
+/* A counter that went back, because a front is gone, counts as 0. */
 static uint32_t since(uint64_t *before, uint64_t now)
 {
 	uint64_t more = now > *before ? now - *before : 0;

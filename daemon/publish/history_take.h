@@ -6,7 +6,8 @@
 #include "core/history.h"
 #include "publish/status.h"
 
-/* What was counted until the last record. Zero: nothing yet, and the first one has no counts. */
+/* The counters as of the last record. Zero: there is none yet, and the first record has no
+ * counts. */
 struct history_take {
 	bool begun;
 	uint64_t at_s, reloaded_us;
@@ -16,7 +17,7 @@ struct history_take {
 	} service[HISTORY_SERVICES];
 };
 
-/* Whether a second has gone by: then take. */
+/* Whether a second has passed, so that a record is to be taken. */
 bool history_due(const struct history_take *take, uint64_t realtime_us);
 void history_take(struct history_take *take, const struct status *status,
 		  struct history_record *ret_record);

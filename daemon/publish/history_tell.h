@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "core/history.h"
 
-/* Something that happened: for a while, or at one moment (until_s == from_s). */
+/* Something that was so for a while, or happened at one moment (until_s == from_s). */
 struct history_event {
 	uint64_t from_s, until_s; /* CLOCK_REALTIME */
 	char text[512]; /* the predicate, with a full stop: "deferred 41 % (8,112 of ...)." */
@@ -31,10 +31,9 @@ void history_teller_feed(struct history_teller *teller, const struct history_rec
 			 size_t count);
 void history_teller_end(struct history_teller *teller);
 
-/* One sentence for each stretch of time in which something was so: "03:12 to 03:19 deferred 41 %
- * (8,112 of 19,785 connections, about 2,930 sources): disk 100 %; highest pressure: disk,
- * fsync_p99_us 1.9 s, driven by backup.service". Where several services were asked, each has its
- * share. Times are local. */
+/* One sentence for each stretch of time: "03:12 to 03:19 deferred 41 % (8,112 of 19,785
+ * connections, about 2,930 sources): disk 100 %; highest pressure: disk, fsync_p99_us 1.9 s, driven
+ * by backup.service". If several services had connections, each has its share. Times are local. */
 void history_sentences(const struct history_record *records, size_t count, struct text *out);
 /* About `lines` lines, each of as many records as it takes. */
 void history_table(const struct history_record *records, size_t count, unsigned lines,

@@ -19,7 +19,7 @@
 
 #define BACKLOG 64
 
-/* In the configuration. */
+/* The option of each kind. */
 static const char *const options[] = { [HTTP_OPERATORS] = "listen", [HTTP_CUSTOMERS] = "public" };
 
 static const struct teller_kind kinds[] = {
@@ -63,7 +63,7 @@ static int start(struct http *h, struct event_base *base, uint64_t now_us)
 			   now_us, &h->teller);
 }
 
-/* The shared memory that the process can read and cannot change. */
+/* Makes the shared memory, which the process can read and not change. */
 static int open_shared(struct http *h, const struct config *config, uint64_t now_us)
 {
 	h->shared_fd = memfd_create("penstockd-http", MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -16,10 +16,10 @@ int http_open(struct event_base *base, const struct config *config, enum http_ki
 /* Takes a changed configuration with the same addresses: the allowed host names may have
  * changed. */
 void http_configure(struct http *http, const struct config *config);
-/* Once a tick: the process sees that this one is alive, and is started again when it has ended. */
+/* Once a tick: shows the process that penstockd is alive, and starts it again if it has ended. */
 void http_step(struct http *http, const struct engine_view *view, uint64_t now_us);
 bool http_is_up(const struct http *http);
-/* How often its process was started again. */
+/* How often the process was started again. */
 uint64_t http_restarts(const struct http *http);
 /* NULL is fine. */
 void http_close(struct http *http);

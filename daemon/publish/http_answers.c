@@ -4,7 +4,7 @@
 
 #include "publish/http_wire.h"
 
-/* Documents; it asks for each kind once in 50 ms at most, and for histories. */
+/* Documents a second. The process asks for each kind at most once in 50 ms, and for histories. */
 #define WORK_PER_S 400
 #define WORK_MAX 200
 #define HISTORY_WORK 4

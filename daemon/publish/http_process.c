@@ -33,10 +33,10 @@
 
 struct http_process {
 	struct evhttp *server;
-	struct evconnlistener *listener[LISTENERS_MAX]; /* the server's */
-	unsigned connections_max; /* descriptors, so that one is left */
-	struct event *resume; /* after a pause that on_accepted() made */
-	struct event *again; /* every AGAIN_S, after one that on_accept_error() made */
+	struct evconnlistener *listener[LISTENERS_MAX]; /* evhttp owns them */
+	unsigned connections_max; /* a limit that leaves one descriptor free */
+	struct event *resume; /* ends a pause that on_accepted() began */
+	struct event *again; /* every AGAIN_S, to end one that on_accept_error() began */
 	const struct http_shared *shared;
 	struct http_shelves *shelves;
 };
@@ -90,7 +90,7 @@ static void on_page(struct evhttp_request *request, void *context)
 	want(context, request, page, 0);
 }
 
-/* Alive: ticks happen. Says nothing about the load. */
+/* Whether penstockd is alive, that is, whether ticks happen. Says nothing about the load. */
 static void on_healthz(struct evhttp_request *request, void *context)
 {
 	const struct http_process *p = context;
@@ -102,9 +102,9 @@ static void on_healthz(struct evhttp_request *request, void *context)
 				"the tick is late: mail flows");
 }
 
-/* Whether a pool should send mail here: not in a drain, not in maintenance, and not while the
- * tick is late. In an overload it should (the other hosts would get this load too, and 451 is
- * the better answer), and also while penstock is blind: mail flows. */
+/* Whether a load balancer should send mail here: not during a drain, not during maintenance, and
+ * not while the tick is late. In an overload it should, because the other hosts would get this load
+ * too, and 451 is the better answer. It also should while no sensor works: mail flows. */
 static void on_readyz(struct evhttp_request *request, void *context)
 {
 	const struct http_process *p = context;
@@ -142,7 +142,7 @@ static void on_other(struct evhttp_request *request, void *context)
 				"nothing here; try / /metrics /status.json /healthz /readyz");
 }
 
-/* The public page is answered under any host name. */
+/* The public page is served under any host name. */
 static void on_public(struct evhttp_request *request, void *context)
 {
 	const char *path = evhttp_uri_get_path(evhttp_request_get_evhttp_uri(request)), *type;
@@ -180,8 +180,9 @@ static void on_request(struct evhttp_request *request, void *context)
 
 /* ---- connections ---------------------------------------------------------------------------- */
 
-/* Any number of connections may come, and each stays for up to TIMEOUT_S. Above the limit, one in
- * PAUSE_MS is accepted. The lowest free descriptor shows how many are in use. */
+/* Whether few descriptors are left: any number of connections may come, and each stays for up to
+ * TIMEOUT_S. Then one connection in PAUSE_MS is accepted. The lowest free descriptor shows how many
+ * are in use. */
 static bool descriptors_are_short(const struct http_process *p)
 {
 	int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
@@ -201,7 +202,7 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 			evconnlistener_enable(p->listener[i]);
 }
 
-/* NULL: the usual one. Called for each that was accepted. */
+/* Called for each accepted connection. NULL: use the usual bufferevent. */
 static struct bufferevent *on_accepted(struct event_base *base, void *context)
 {
 	const struct timeval wait = { 0, PAUSE_MS * 1000 };
@@ -286,7 +287,7 @@ int http_process_open(struct event_base *base, const struct http_shared *shared,
 	return 0;
 }
 
-/* For the fuzzer and for what failed halfway: the process itself ends as a whole. */
+/* For the fuzzer, and after a failure halfway. The process itself just ends. */
 void http_process_close(struct http_process *p)
 {
 	struct event *const timers[] = { p->resume, p->again };
@@ -317,5 +318,5 @@ int http_process_main(int argc, char **argv)
 		_exit(EX_OSERR);
 	http_shelves_begun(process->shelves, helper_confine());
 	event_base_dispatch(base);
-	_exit(EXIT_SUCCESS); /* what would be freed is the kernel's to free */
+	_exit(EXIT_SUCCESS); /* the kernel frees everything at the end of the process */
 }

@@ -1,4 +1,4 @@
-/* A whole answer over HTTP, with the headers that each answer has. */
+/* Sends a whole answer over HTTP, with the headers that each answer has. */
 #ifndef PENSTOCK_PUBLISH_HTTP_REPLY_H
 #define PENSTOCK_PUBLISH_HTTP_REPLY_H
 
@@ -11,7 +11,7 @@ void http_reply(struct evhttp_request *request, int code, const char *reason, co
 /* One line of plain text. */
 void http_reply_text(struct evhttp_request *request, int code, const char *reason,
 		     const char *text);
-/* 200 with a file that is built in: `text` stays valid for good. */
+/* 200 with a file that is built in: `text` must stay valid. */
 void http_reply_file(struct evhttp_request *request, const char *text, const char *type);
 
 #endif

@@ -13,7 +13,8 @@
 #include "publish/metrics.h"
 
 #define STALE_US (2 * US_PER_S)
-#define GIVE_UP_US (8 * US_PER_S) /* penstockd lives, but is slow: scrapers give up after ten */
+/* penstockd lives, but is slow: scrapers give up after ten seconds */
+#define GIVE_UP_US (8 * US_PER_S)
 #define LOOK_MS 500 /* whether penstockd still answers */
 
 /* One document serves all requests within this time, so that thousands of connections do not
@@ -154,8 +155,8 @@ bool http_alive(const struct http_shared *shared)
 	       __atomic_load_n(&shared->beat_us, __ATOMIC_RELAXED) + STALE_US;
 }
 
-/* Answers requests that have waited too long with the error that penstockd does not answer; sooner
- * when it hangs. */
+/* Answers requests that have waited too long with the error that penstockd does not answer. If it
+ * hangs, that comes sooner. */
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	const struct timeval look = { 0, LOOK_MS * 1000 };

@@ -1,5 +1,5 @@
-/* What the process that answers HTTP asks penstockd over its channel (publish/channel.h): for
- * documents. And what both see in shared memory, which penstockd alone may write. */
+/* What the process that answers HTTP asks of penstockd over its channel (publish/channel.h):
+ * documents. And the memory that both see, and that only penstockd may write. */
 #ifndef PENSTOCK_PUBLISH_HTTP_WIRE_H
 #define PENSTOCK_PUBLISH_HTTP_WIRE_H
 
@@ -23,21 +23,21 @@ struct http_shared {
 	uint64_t tick; /* grows with each */
 	uint32_t state; /* enum engine_state */
 	uint32_t kind; /* enum http_kind */
-	char names[4 * CONFIG_PATH_MAX]; /* by which it may be asked, see hosts_allow() */
+	char names[4 * CONFIG_PATH_MAX]; /* host names to which it answers, see hosts_allow() */
 };
 
 struct event_base;
 struct http_process;
 
-/* The other side, in the process that has no privilege. `fds`: the channel, the shared memory, the
- * listening sockets; they are its own from now on. 0 or -errno. */
+/* The side of the process that has no privilege. `fds`: the channel, the shared memory, the
+ * listening sockets; it owns them from now on. 0 or -errno. */
 int http_process_open(struct event_base *base, const struct http_shared *shared, const int *fds,
 		      unsigned count, struct http_process **ret_process);
 void http_process_close(struct http_process *process);
 /* The whole of that process: argv of main(). Returns an exit status. */
 int http_process_main(int argc, char **argv);
 
-/* This side of the channel: `context` is a struct http_desk. */
+/* penstockd's side of the channel; `context` is a struct http_desk. */
 struct http_desk {
 	enum http_kind kind;
 	const struct control_ops *ops;

@@ -151,7 +151,7 @@ static void step_sensors(struct journal *j, const struct registry *registry)
 	}
 }
 
-/* The promise's alarms, when they begin and end. */
+/* The alarms of the promise, when they begin and when they end. */
 static void sources_changed(const struct source_stats *before, const struct source_stats *now)
 {
 	char fields[160];

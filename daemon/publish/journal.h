@@ -1,5 +1,5 @@
-/* Level and state changes as structured journal entries (or lines on stderr), each with its id of
- * core/message.h. */
+/* Writes changes of level and state as structured journal entries (or lines on stderr), each with
+ * its id of core/message.h. */
 #ifndef PENSTOCK_PUBLISH_JOURNAL_H
 #define PENSTOCK_PUBLISH_JOURNAL_H
 
@@ -9,17 +9,17 @@
 
 /* What was written last, so that each change is written once. Zero: nothing yet. */
 struct journal {
-	bool begun; /* a tick was seen: sensors and sources are compared with it */
+	bool begun; /* there was a tick, with which sensors and sources are compared */
 	enum level_number level;
 	enum engine_state state;
 	bool foreign; /* the pressure was not mail's */
 	uint64_t level_since_realtime_us; /* 0: no tick yet */
 	enum headline_kind headline;
 	uint64_t headline_since_us; /* CLOCK_REALTIME; 0: no tick yet */
-	enum public_state customers; /* what they see, and since when */
+	enum public_state customers; /* what they were told last */
 	uint64_t public_since_us;
 	uint64_t foreign_us, leak_us; /* CLOCK_MONOTONIC of the last entry, 0: none */
-	char foreign_unit[96], leak_unit[96]; /* the group that it named */
+	char foreign_unit[96], leak_unit[96]; /* the control group that the entry named */
 	enum sensor_state sensor[STATUS_SENSORS];
 	struct source_stats sources;
 };

@@ -84,7 +84,7 @@ static json_t *service_json(const struct status *s, unsigned i)
 			    l->known & LOAD_BUSY ? json_number(l->stuck) : json_null());
 	json_object_set_new(object, "ungreeted",
 			    l->known & LOAD_UNGREETED ? json_number(l->ungreeted) : json_null());
-	/* Its name in the release before: until the next one. */
+	/* Also under the name of the previous release, which the next one removes. */
 	json_object_set(object, "waiting", json_object_get(object, "ungreeted"));
 	json_object_set_new(object, "held",
 			    l->known & LOAD_HELD ? json_number(l->held) : json_null());
@@ -198,7 +198,7 @@ static json_t *sensors_json(const struct status *s)
 	return object;
 }
 
-/* Whether the daemon itself gets a CPU in time. */
+/* Whether the daemon itself gets CPU in time. */
 static json_t *ticks_json(const struct status *s)
 {
 	static const uint64_t none[COUNTS_SLOTS];
@@ -312,7 +312,7 @@ static json_t *outlet_json(const struct status_outlet *o)
 			 : json_null();
 }
 
-/* What the configuration was read from; null: not for this reader. */
+/* The files of the configuration; null: this reader may not see them. */
 static json_t *origin_json(const struct config *config)
 {
 	const struct config_origin *o = &config->origin;

@@ -1,5 +1,5 @@
-/* The status as JSON: what `penstockctl status --json`, /status.json and the control socket say.
- * Keys are a promise, see the man page penstockd(8). */
+/* The status as JSON, for `penstockctl status --json`, /status.json and the control socket. Keys
+ * are a promise, see the man page penstockd(8). */
 #ifndef PENSTOCK_PUBLISH_JSON_H
 #define PENSTOCK_PUBLISH_JSON_H
 

@@ -1,4 +1,4 @@
-/* The fleet as JSON: `fleet` of the status. No address of a sender is in it. */
+/* The fleet as JSON: `fleet` of the status. It contains no address of a sender. */
 #ifndef PENSTOCK_PUBLISH_JSON_FLEET_H
 #define PENSTOCK_PUBLISH_JSON_FLEET_H
 

@@ -48,7 +48,7 @@ static json_t *record_json(const struct history_record *r, bool privileged)
 	json_object_set_new(one, "deferred", json_integer(r->deferred));
 	json_object_set_new(one, "would_defer", json_integer(r->would_defer));
 	json_object_set_new(one, "sources_deferred", json_integer(r->sources_deferred));
-	/* Its name in the release before: until the next one. */
+	/* Also under the name of the previous release, which the next one removes. */
 	json_object_set(one, "waiting", json_object_get(one, "sources_deferred"));
 	json_object_set_new(one, "deferred_sources",
 			    json_integer(lround(distinct_count(&r->sources))));

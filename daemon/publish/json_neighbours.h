@@ -1,5 +1,5 @@
-/* What else runs on this machine as JSON: other programs that press or leak, and the filters behind
- * the mail server. */
+/* What else runs on this machine, as JSON: other programs that cause pressure or leak memory, and
+ * the filters behind the mail server. */
 #ifndef PENSTOCK_PUBLISH_JSON_NEIGHBOURS_H
 #define PENSTOCK_PUBLISH_JSON_NEIGHBOURS_H
 

@@ -24,7 +24,7 @@ static void set_count(json_t *object, const char *key, uint64_t value)
 	json_object_set_new(object, key, json_integer((json_int_t)value));
 }
 
-/* Null where it is not known or does not bind. */
+/* Null if it is not known or there is no bound. */
 static void set_real(json_t *object, const char *key, double value)
 {
 	json_object_set_new(object, key,
@@ -86,7 +86,7 @@ static json_t *picture_json(const struct status *s, const struct source_picture 
 	if (v->pool[0])
 		json_object_set_new(object, "pool", json_string(v->pool));
 	json_object_set_new(object, "deferred", json_boolean(v->deferred));
-	/* Its name in the release before: until the next one. */
+	/* Also under the name of the previous release, which the next one removes. */
 	json_object_set(object, "waiting", json_object_get(object, "deferred"));
 	if (v->known) {
 		set_time(object, v->deferred ? "waits_since" : "known_since", v->since_s);

@@ -8,12 +8,12 @@
 #include "publish/status.h"
 #include "sources/sources.h"
 
-/* `sources` of the status: no address. A new reference. */
+/* `sources` of the status; without addresses. A new reference. */
 json_t *json_sources(const struct status *status);
 /* A new reference. */
 json_t *json_source_list(const struct status *status, const struct source_picture *list,
 			 unsigned count);
-/* "rate", "age", "attempts" -> enum source_sort; -1: none of them. */
+/* "rate", "age", "attempts" -> enum source_sort; -1: another word. */
 int json_source_sort(const char *name);
 
 #endif

@@ -14,7 +14,7 @@
 
 #define LATELY_TURN_US UINT64_C(5000000)
 
-/* Connections. */
+/* Numbers of connections. */
 struct lately_service {
 	uint64_t offered, deferred, deferred_by[REASON__COUNT];
 };
@@ -30,11 +30,11 @@ struct lately {
 bool lately_due(const struct lately *lately, uint64_t now_us);
 /* Takes a reading: `total` are the counters of PLAN_SERVICES services, over all fronts. */
 void lately_turn(struct lately *lately, const struct counts_service *total, uint64_t now_us);
-/* Since the older reading. A counter that went back (a front is gone) has counted nothing. */
+/* What happened since the older reading. A counter that went back (a front is gone) counts as 0. */
 void lately_tell(const struct lately *lately, const struct counts_service *total,
 		 struct lately_service *ret);
-/* 0..1, of what was offered; who waits for a place is offered, and neither admitted nor
- * deferred. */
+/* The part of the offered connections that was deferred, 0..1. Connections that wait for a place
+ * are offered, and neither admitted nor deferred. */
 double lately_deferred_ratio(const struct lately_service *lately);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 
-/* A new file in place of the old one: a reader sees one or the other. */
+/* Replaces the file: a reader sees the old or the new one. */
 static int write_file(const char *run_dir, enum level_number level, const char *state)
 {
 	char path[300], fresh[310];

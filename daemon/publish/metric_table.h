@@ -1,11 +1,11 @@
-/* Every metric of /metrics in one table: the renderer takes name, type, unit and help from here,
- * penstock-metrics(7) is made from it (packaging/man/make-metrics-man), and tests hold alert rules
- * and dashboards against it.
+/* Every metric of /metrics in one table. The renderer takes name, type, unit and help from it,
+ * penstock-metrics(7) is made from it (packaging/man/make-metrics-man), and tests compare alert
+ * rules and dashboards with it.
  *
  * X(id, kind, name, unit, labels, replaced by, help). The unit is the end of the name, without
- * _total; empty: a number of things that the name tells. Labels: for people, in the order in which
- * they are written. "Replaced by" names the metric to use instead of one that the next release
- * removes; empty: it stays. A counter ends in _total, an info in _info. */
+ * _total; empty: a number of the things that the name says. Labels: for people, in the order in
+ * which they are written. "Replaced by" names the metric to use instead of one that the next
+ * release removes; empty: the metric stays. A counter ends in _total, an info in _info. */
 #ifndef PENSTOCK_PUBLISH_METRIC_TABLE_H
 #define PENSTOCK_PUBLISH_METRIC_TABLE_H
 

@@ -32,9 +32,8 @@ void metric_writer_init(struct metric_writer *w, struct evbuffer *out, bool open
 				     .last = METRIC__COUNT };
 }
 
-/* OpenMetrics names the family of a counter without its _total and that of an info without its
- * _info; the classic text with them, and it has neither infos nor state sets: they are gauges
- * there. */
+/* OpenMetrics names the family of a counter without _total and that of an info without _info. The
+ * classic text has these endings, and no infos or state sets: there they are gauges. */
 static void put_family(struct metric_writer *w, enum metric metric)
 {
 	const struct metric_info *m = &metric_info[metric];
@@ -119,8 +118,8 @@ void metric_put_known(struct metric_writer *w, enum metric metric, double value,
 	va_end(labels);
 }
 
-/* OpenMetrics wants a label of the metric's own name for the state. The other one stays beside it,
- * so that queries need not know which of the formats was scraped. */
+/* OpenMetrics requires the state in a label with the metric's own name. The other label stays
+ * beside it, so that queries work with both formats. */
 void metric_put_states(struct metric_writer *w, enum metric metric, const char *label,
 		       const char *value, const char *name, const char *const *names,
 		       unsigned count, unsigned which)
@@ -145,7 +144,7 @@ static void put_bucket(struct metric_writer *w, const char *name, const char *la
 	char buffer[LABELS_MAX] = "", le[32];
 	struct text text = TEXT_OF(buffer);
 
-	/* "120.0" in both formats: an le of one text must not be another series in the other. */
+	/* "120.0" in both formats: a different `le` would make another series. */
 	snprintf(le, sizeof(le), bound == floor(bound) ? "%.1f" : "%.9g", bound);
 	text_append(&text, "%s", labels);
 	add_label(&text, "le", isinf(bound) ? "+Inf" : le);

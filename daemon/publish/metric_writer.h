@@ -14,22 +14,24 @@ struct evbuffer;
 struct metric_writer {
 	struct evbuffer *out;
 	bool openmetrics;
-	enum metric last; /* whose HELP and TYPE went out last */
+	enum metric last; /* the metric whose HELP and TYPE were written last */
 };
 
-/* Ends the labels of metric_put() and its like: as NULL it would be undefined where that is 0. */
+/* Ends the labels of metric_put() and the like. Plain NULL would be undefined if it is defined as
+ * 0. */
 #define NO_MORE ((const char *)NULL)
 
 void metric_writer_init(struct metric_writer *w, struct evbuffer *out, bool openmetrics);
-/* One sample with its labels: name, value, ..., NO_MORE. The first sample of a metric writes its
- * HELP, TYPE and UNIT, so that the samples of one metric have to come one after the other. A value
- * that is no finite number is not written: what is not known is absent. */
+/* Writes one sample with its labels: name, value, ..., NO_MORE. The first sample of a metric writes
+ * its HELP, TYPE and UNIT, so the samples of one metric have to follow each other. A value that is
+ * not a finite number is not written: unknown values are absent. */
 void metric_put(struct metric_writer *w, enum metric metric, double value, ...)
 	__attribute__((sentinel));
-/* The same where a negative value says that it is not known. */
+/* The same; a negative value is unknown, too. */
 void metric_put_known(struct metric_writer *w, enum metric metric, double value, ...)
 	__attribute__((sentinel));
-/* A state set: names[which] is 1, the others 0. `label` and `value`: one more label, or NULL. */
+/* Writes a state set: names[which] is 1, the others 0. `label` and `value`: one more label, or
+ * NULL. */
 void metric_put_states(struct metric_writer *w, enum metric metric, const char *label,
 		       const char *value, const char *name, const char *const *names,
 		       unsigned count, unsigned which);
@@ -37,14 +39,14 @@ void metric_put_states(struct metric_writer *w, enum metric metric, const char *
 /* A cumulative histogram in slots; the upper bound of slot i is bound(i). */
 struct metric_histogram {
 	const uint64_t *slots;
-	unsigned count; /* slots; what is in the last one is above every bound */
-	double (*bound)(unsigned slot); /* of its slot, in seconds */
+	unsigned count; /* number of slots; values in the last one are above every bound */
+	double (*bound)(unsigned slot); /* upper bound of a slot, in seconds */
 	unsigned from, to,
 		/* buckets: each slot of from..to whose number is `every` - 1 modulo `every` */
 		every;
 	double sum; /* s */
 };
-/* Of slots of microseconds (counts.h), every power of two its bucket. */
+/* From slots of microseconds (counts.h), with one bucket for each power of two. */
 struct metric_histogram metric_histogram_us(const uint64_t *slots, uint64_t sum_us, unsigned from,
 					    unsigned to);
 void metric_put_histogram(struct metric_writer *w, enum metric metric,

@@ -52,7 +52,7 @@ static void levels(struct metric_writer *w, const struct status *s)
 			   level_name((enum level_number)i), NO_MORE);
 }
 
-/* The metric that has signals of a unit, and by what to divide for its base unit. */
+/* The metric for signals of a unit, and the divisor that gives its base unit. */
 static enum metric metric_of(enum unit unit, double *ret_divisor)
 {
 	*ret_divisor = unit == UNIT_US ? 1e6 : unit == UNIT_BITS_PER_S ? 8 : 1;
@@ -100,7 +100,7 @@ static void signals(struct metric_writer *w, const struct status *s)
 				continue;
 			value /= divisor;
 			if (each[m] == METRIC_SIGNAL && signal_info[i].unit == UNIT_BITS_PER_S)
-				value = s->sample.value[i]; /* as it always was */
+				value = s->sample.value[i]; /* not divided */
 			if (each[m] == METRIC_SIGNAL_PRESSURE)
 				value = s->view.pressure.target[i] > 0
 						? s->sample.value[i] / s->view.pressure.target[i]
@@ -131,7 +131,8 @@ static void pressures(struct metric_writer *w, const struct status *s)
 	metric_put(w, METRIC_FOREIGN, s->view.foreign, NO_MORE);
 }
 
-/* A reason that was never given has no series, but for those that alerts and dashboards add up. */
+/* A reason that was never given has no series, except the reasons that alerts and dashboards add
+ * up. */
 static void verdicts(struct metric_writer *w, enum metric metric, const char *label,
 		     const char *name, const struct counts_service *c)
 {

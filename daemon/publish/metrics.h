@@ -14,8 +14,8 @@ struct evbuffer;
 #define METRICS_TYPE_CLASSIC "text/plain; version=0.0.4; charset=utf-8"
 #define METRICS_TYPE_OPENMETRICS "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-/* `own`: what penstockd itself takes; `now_us`: CLOCK_MONOTONIC when asked, for the heartbeat's
- * age. */
+/* `own`: the resources of penstockd itself. `now_us`: CLOCK_MONOTONIC of the request, for the age
+ * of the heartbeat. */
 void metrics_render(const struct status *status, const struct process *own, uint64_t now_us,
 		    bool openmetrics, struct evbuffer *out);
 

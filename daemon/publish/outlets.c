@@ -20,9 +20,10 @@ struct outlets {
 	struct web {
 		struct http *http; /* NULL: closed */
 		struct retry retry;
-		char listen[sizeof(((struct endpoints *)0)->text)]; /* as it was opened */
+		/* the addresses with which it was opened */
+		char listen[sizeof(((struct endpoints *)0)->text)];
 	} web[WEBS];
-	uint64_t restarts; /* of those that were closed */
+	uint64_t restarts; /* restarts of processes whose outlet was closed */
 };
 
 static const struct endpoints *listen_of(const struct outlets *o, enum http_kind kind)
@@ -114,7 +115,7 @@ void outlets_http(const struct outlets *o, struct status_outlet *ret)
 		bool wanted = listen_of(o, (enum http_kind)i)->count > 0;
 		bool up = http && http_is_up(http);
 
-		/* Up is: each that is wanted. */
+		/* Up: all that are wanted are up. */
 		ret->up = wanted ? up && (ret->up || !ret->wanted) : ret->up;
 		ret->wanted |= wanted;
 		ret->restarts += http ? http_restarts(http) : 0;

@@ -18,9 +18,9 @@ void outlets_configure(struct outlets *outlets, uint64_t now_us);
 /* Fills in their part of the picture. */
 void outlets_http(const struct outlets *outlets, struct status_outlet *ret);
 void outlets_control(const struct outlets *outlets, struct status_outlet *ret);
-/* Their faults. */
+/* Adds the faults of the outlets. */
 void outlets_faults(const struct outlets *outlets, struct faults *sum);
-/* Once a tick: tells watchers what changed, and tries again to open what is closed. */
+/* Once a tick: tells watchers of changes, and tries to open what is closed. */
 void outlets_step(struct outlets *outlets, const struct engine_view *view, uint64_t now_us);
 
 #endif

@@ -9,7 +9,7 @@
 
 struct evbuffer;
 
-/* Where the page gets the history from: as `history` of publish/control_ops.h. */
+/* Where the page gets the history from, like `history` of publish/control_ops.h. */
 struct page_past {
 	size_t (*history)(void *context, uint64_t since_s, uint64_t until_s, uint32_t step_s,
 			  struct history_record *ret, size_t most);

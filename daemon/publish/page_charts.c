@@ -13,17 +13,17 @@
 #include "publish/page_parts.h"
 #include "publish/words.h"
 
-#define STEPS 150u /* of a chart */
-#define PATH_BYTES 8192 /* 24 a step are plenty */
-#define WIDE 600.0 /* of page.html: viewBox of a chart, */
+#define STEPS 150u /* steps of a chart */
+#define PATH_BYTES 8192 /* 24 bytes a step are more than enough */
+#define WIDE 600.0 /* viewBox of a chart in page.html; */
 #define HIGH 120.0
-#define ROW_WIDE 150.0 /* and of one in the row of a resource: */
+#define ROW_WIDE 150.0 /* viewBox of a chart in the row of a resource: */
 #define ROW_HIGH 30.0
-#define ROW_TOP 2.0 /* the pressure at its upper edge; 1 is in the middle */
+#define ROW_TOP 2.0 /* the pressure at the upper edge; 1 is in the middle */
 #define DAY_S 86400u
-#define PART_S 3600u /* of the day, that is looked through at once */
+#define PART_S 3600u /* the part of the day that is read at once */
 #define PART_STEP_S 10u
-#define EVENTS 8 /* that are shown */
+#define EVENTS 8 /* how many are shown */
 #define NOW_S 60 /* an event that ended less than this ago may still go on */
 
 struct chart {
@@ -33,7 +33,7 @@ struct chart {
 	uint32_t span_s, step_s;
 };
 
-/* What a chart shows of a record; below 0: nothing is known. */
+/* The value of a record that a chart shows; below 0: unknown. */
 typedef double (*value_fn)(const struct history_record *r, int index);
 
 static double x_of(const struct chart *c, uint64_t at_s, double wide)
@@ -168,7 +168,7 @@ static void set_sessions(json_t *page, const struct chart *c)
 	json_object_set_new(page, "sessions", chart);
 }
 
-/* Each row of the table of resources gets its own; the last one is demand. */
+/* Each row of the table of resources gets a chart; the last row is the demand. */
 static void set_pressures(json_t *page, const struct chart *c)
 {
 	json_t *rows = json_object_get(page, "resources"), *row;
@@ -186,7 +186,7 @@ static void set_pressures(json_t *page, const struct chart *c)
 	}
 }
 
-/* The last ones, in a ring. */
+/* The last events, in a ring. */
 struct events {
 	struct history_event last[EVENTS];
 	unsigned count;
@@ -213,7 +213,7 @@ static json_t *event_json(const struct history_event *event, uint64_t now_s)
 	return one;
 }
 
-/* An hour at a time: the whole day would take megabytes. */
+/* Reads an hour at a time: the whole day would take megabytes. */
 static void set_events(json_t *page, const struct page_past *past, uint64_t now_s,
 		       struct history_record *records, size_t most)
 {
@@ -274,7 +274,7 @@ void page_charts(json_t *page, const struct page_past *past, uint64_t now_s)
 	if (!records)
 		return;
 	set_events(page, past, now_s, records, most);
-	/* Cut as history_range() does: steps are whole periods. */
+	/* Rounded as history_range() does: steps are whole periods. */
 	if (c.step_s > PART_STEP_S)
 		c.step_s = (c.step_s + PART_STEP_S - 1) / PART_STEP_S * PART_STEP_S;
 	c.since_s = now_s + 1 - past->span_s;

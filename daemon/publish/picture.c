@@ -57,7 +57,8 @@ static void add_proxies(struct status *s, const struct proxy_counters *proxies)
 		add_front(s, &f->counts, f->fresh,
 			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
 	}
-	/* One that was taken out of the configuration is gone; one that should be there is down. */
+	/* A proxy that is not configured any more is left out; a configured one that does not run
+	 * is down. */
 	if (s->config.proxy.enabled && has_asked(proxy_counters_retired(proxies)))
 		add_front(s, proxy_counters_retired(proxies), false, "stopped", 0);
 }

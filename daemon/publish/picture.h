@@ -1,4 +1,5 @@
-/* The picture that every output shows (publish/status.h). It only reads the parts of the daemon. */
+/* Takes the picture that every output shows (publish/status.h) from the parts of the daemon, which
+ * it only reads. */
 #ifndef PENSTOCK_PUBLISH_PICTURE_H
 #define PENSTOCK_PUBLISH_PICTURE_H
 
@@ -43,7 +44,7 @@ struct picture {
 	struct status status; /* picture_show() */
 };
 
-/* The picture of the last tick. It is large and seldom asked for, so it is taken when it is asked
+/* The picture of the last tick. It is large and seldom needed, so it is taken only when it is asked
  * for. Everything is copied: it holds no pointer to anything that changes. */
 const struct status *picture_show(struct picture *picture);
 

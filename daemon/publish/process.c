@@ -8,7 +8,7 @@
 static double count_fds(void)
 {
 	DIR *directory = opendir("/proc/self/fd");
-	int count = -3; /* ".", "..", and the one that reads */
+	int count = -3; /* without ".", "..", and the descriptor of this directory */
 
 	if (!directory)
 		return -1;

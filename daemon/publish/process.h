@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* -1: not known. */
+/* The figures of this process; -1: unknown. */
 struct process {
 	double cpu_s; /* user and system */
 	double resident_bytes, virtual_bytes;

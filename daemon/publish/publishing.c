@@ -15,7 +15,7 @@ struct publishing {
 	struct picture picture;
 	struct sources *sources;
 	struct history *history;
-	struct history_take taken; /* until the last record of the history */
+	struct history_take taken; /* counters as of the last record of the history */
 	struct journal journal;
 	struct lately lately;
 	struct console console;

@@ -1,5 +1,6 @@
-/* All of showing as one part: the picture of the last tick, what is kept of it for later (the
- * history, the last seconds), and who is told (the journal, the control socket, HTTP). */
+/* Everything that shows penstock's state, as one part: the picture of the last tick, what is kept
+ * of it for later (the history, the last seconds), and the outputs (the journal, the control
+ * socket, HTTP). */
 #ifndef PENSTOCK_PUBLISH_PUBLISHING_H
 #define PENSTOCK_PUBLISH_PUBLISHING_H
 
@@ -16,11 +17,11 @@ struct publishing_env {
 	struct event_base *base;
 	/* What the picture is of; journal, lately and outlets are publishing's own. */
 	struct picture_parts parts;
-	struct sources *sources; /* of parts, to be told that a record was taken */
+	struct sources *sources; /* told when a record of the history was taken */
 	struct history *history;
 	struct orders *orders;
-	/* Reads the configuration again. 0, or -errno with a sentence in `why` (256): then the one
-	 * in force stays. */
+	/* Reads the configuration again. 0, or -errno with a sentence in `why` (256): then the
+	 * present one stays in force. */
 	int (*reload)(void *context, char *why);
 	void *context;
 };
@@ -29,14 +30,13 @@ struct publishing_env {
 int publishing_open(const struct publishing_env *env, struct publishing **ret_publishing);
 /* NULL is fine. */
 void publishing_close(struct publishing *publishing);
-/* Another configuration is about to be in force: until the next tick the picture stays that of the
- * last. */
+/* The configuration is about to change: keeps the picture of the last tick until the next one. */
 void publishing_hold(struct publishing *publishing);
-/* It is in force: HTTP moves where its addresses changed. */
+/* The new configuration is in force: HTTP moves if its addresses changed. */
 void publishing_configure(struct publishing *publishing, uint64_t now_us);
-/* The configuration was read again, and is in force if it was `ok`. */
+/* The configuration was read again; `ok`: it is in force. */
 void publishing_reloaded(struct publishing *publishing, bool ok, uint64_t realtime_us);
-/* Once a tick, when the plan has gone out. */
+/* Once a tick, after the plan was published. */
 void publishing_step(struct publishing *publishing, const struct registry *registry,
 		     uint64_t now_us, uint64_t realtime_us);
 

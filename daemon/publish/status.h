@@ -28,18 +28,18 @@
 struct status_front {
 	char name[16];
 	bool up;
-	char why[160]; /* when not up */
+	char why[160]; /* empty if up */
 	uint64_t pid; /* 0: in the daemon itself */
 	uint64_t malformed, errors;
 	struct counts_service sum; /* over services */
 };
 
-/* The processes that answer HTTP, for operators and for customers; and those that parse the calls
- * of the control socket. */
+/* The processes of an outlet: those that answer HTTP for operators and for customers, or those that
+ * parse the calls of the control socket. */
 struct status_outlet {
 	bool wanted; /* HTTP: [http] listen or public names an address */
-	bool up; /* each that is wanted is there, and has said that it is ready */
-	uint64_t restarts; /* after its end, since penstockd was started */
+	bool up; /* all wanted ones run, and have reported that they are ready */
+	uint64_t restarts; /* number of restarts since penstockd was started */
 };
 
 struct status {
@@ -55,8 +55,8 @@ struct status {
 	unsigned sensors;
 	struct sensor_status sensor[STATUS_SENSORS];
 	struct disk_table disks;
-	struct neighbours neighbours; /* who else is on this machine */
-	struct filters filters; /* what the mail server hands its mail to */
+	struct neighbours neighbours; /* other programs on this machine */
+	struct filters filters; /* the filters to which the mail server passes its mail */
 	unsigned fronts;
 	struct status_front front[STATUS_FRONTS];
 	struct counts_service total[PLAN_SERVICES]; /* over fronts */
@@ -67,27 +67,30 @@ struct status {
 	uint64_t tick_durations[COUNTS_SLOTS]; /* us */
 	uint64_t tick_sum_us;
 	uint64_t lateness[COUNTS_SLOTS], lateness_sum_us; /* of ticks, us */
-	uint64_t ticks_late, ticks_early; /* more than one interval late; called by a PSI trigger */
+	/* more than one interval late; early because of a PSI trigger */
+	uint64_t ticks_late, ticks_early;
 	char triggers[160], scheduling[160]; /* for people */
 	uint64_t level_since_realtime_us;
-	uint64_t headline_since_us; /* CLOCK_REALTIME: what the headline says, publish/headline.h */
-	uint64_t public_since_us; /* CLOCK_REALTIME: what customers see, publish/public_page.h */
+	/* CLOCK_REALTIME: since when the headline is of this kind, publish/headline.h */
+	uint64_t headline_since_us;
+	/* CLOCK_REALTIME: since when customers see this state, publish/public_page.h */
+	uint64_t public_since_us;
 	struct source_stats sources;
 	/* Sources that were deferred since the last record of the history. */
 	struct distinct deferred_sources;
 	struct source_shared shared; /* the address that may stand for many */
 	bool sources_known;
 	struct fleet_view fleet;
-	int ledger_error; /* errno, 0: it is written */
+	int ledger_error; /* errno of the last write, 0: none */
 	uint64_t source_events_lost;
 	bool reload_ok;
 	uint64_t reloaded_realtime_us;
 	uint64_t log_dropped;
 	struct status_outlet http, control;
 	char bpf_why[256]; /* empty: BPF works */
-	/* empty: penstock hears of a shutdown of the machine, and holds it up */
+	/* empty: penstock is told before the machine shuts down, and can delay it */
 	char shutdown_why[256];
-	/* run-queue histogram, slot i holds waits below 2^i us; count 0: not known */
+	/* run-queue histogram: slot i counts waits below 2^i us; count 0: unknown */
 	uint64_t runq_slots[32], runq_sum_us, runq_count;
 	/* calls of fsync() since the probe was loaded: of all file systems, and of the queue
 	 * directories' */
@@ -97,11 +100,11 @@ struct status {
 	} fsync[STATUS_FSYNCS];
 };
 
-/* The same picture without the names of control groups, and without the place of the configuration,
- * for users who may not see who else uses this machine. */
+/* A copy without the names of control groups and without the place of the configuration, for users
+ * who may not see what else runs on this machine. */
 void status_hide_neighbours(const struct status *status, struct status *ret);
-/* The fronts of one name as one (several proxies, and those that stopped: their counters stay).
- * Returns how many names there are; with `index` below that, `ret_front` gets the sum, `up` when
+/* The sum of all fronts with one name (several proxies, and those that ended: their counters stay).
+ * Returns the number of names. If `index` is below that, `ret_front` gets the sum; it is `up` if
  * any of them is. */
 unsigned status_front_named(const struct status *status, unsigned index,
 			    struct status_front *ret_front);

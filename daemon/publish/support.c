@@ -22,8 +22,8 @@ static bool provides(const struct sensor_status *sensor, enum signal signal)
 	return false;
 }
 
-/* Why a signal is absent: the reasons of its sensors; or they work, and there is nothing to
- * measure. */
+/* Says why a signal is absent: the reasons of its sensors, or that they work and there is nothing
+ * to measure. */
 static void print_absent(struct text *out, enum signal signal, const struct registry *registry)
 {
 	const struct sensor_status *refused = NULL, *works = NULL;
@@ -75,7 +75,8 @@ static void print_signals(struct text *out, const struct sample *last,
 	}
 }
 
-/* Rates and quantiles need more than one look; the latest of each signal is kept. */
+/* Polls several times, because rates and quantiles need more than one reading; keeps the latest
+ * value of each signal. */
 static void poll_some(struct sensing *sensing, struct sample *last)
 {
 	const struct timespec pause = { 0, INTERVAL_MS * 1000000L };
@@ -102,7 +103,7 @@ void support_print(const struct config *config, struct text *out)
 	struct sensing *sensing = NULL;
 	struct sample last;
 
-	/* The findings are in the table. */
+	/* The table contains the findings. */
 	log_set_level(LOG_LEVEL_ERROR);
 	if (sensing_open(config, &sensing) < 0) {
 		text_append(out, "out of memory\n");

@@ -15,14 +15,15 @@ struct teller {
 	struct event_base *base;
 	const struct teller_kind *kind;
 	void *context;
-	int fds[HELPER_FDS]; /* the first is its end of the channel, while it is started */
+	/* descriptors of the process while it is started; the first is its end of the channel */
+	int fds[HELPER_FDS];
 	unsigned count;
 	struct helper helper;
 	struct answers *answers; /* NULL: no process */
 	bool broken; /* the channel to it */
 	bool begun; /* it is ready */
-	bool told; /* that it runs without a filter of system calls */
-	char why[64]; /* of its end */
+	bool told; /* it was logged that the process runs without a system call filter */
+	char why[64]; /* why the process ended */
 };
 
 static void on_begun(void *context, uint32_t missing_errno)
@@ -41,7 +42,7 @@ static void on_broken(void *context, const char *why)
 {
 	struct teller *t = context;
 
-	/* Keep the first reason: that it was killed because of it is not another one. */
+	/* Keep the first reason: the process was killed because of it. */
 	if (!t->broken)
 		snprintf(t->why, sizeof(t->why), "%s", why);
 	t->broken = true;
@@ -107,7 +108,7 @@ uint64_t teller_pause_us(const struct teller *t, uint64_t now_us)
 	return !t->answers && t->helper.next_us > now_us ? t->helper.next_us - now_us : 0;
 }
 
-/* The process is not there: it ended, or we ended it. */
+/* Notes that the process is gone: it ended, or we ended it. */
 static void take_note(struct teller *t, const char *how, uint64_t now_us)
 {
 	answers_close(t->answers);

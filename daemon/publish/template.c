@@ -70,8 +70,8 @@ static bool is_there(const json_t *value)
 	return json_is_object(value) || json_is_true(value) || json_is_number(value);
 }
 
-/* The next {{tag}} from `at` on: its kind ('#', '^', '/' or 0), its name, and where the text behind
- * it begins. NULL: none. */
+/* Finds the next {{tag}} from `at` on: its kind ('#', '^', '/' or 0), its name, and where the text
+ * behind it begins. NULL: none. */
 static const char *next_tag(const char *at, char *ret_kind, char name[NAME_MAX_BYTES],
 			    const char **ret_after)
 {
@@ -93,7 +93,7 @@ static const char *next_tag(const char *at, char *ret_kind, char name[NAME_MAX_B
 }
 
 /* Renders up to the end of section `until` (NULL: of the text). Returns where the text behind it
- * begins, NULL: an error. With `silent` nothing is written. */
+ * begins; NULL: an error. With `silent` nothing is written. */
 static const char *render(struct scope *s, const char *at, const char *until, bool silent);
 
 static const char *render_section(struct scope *s, const char *at, char kind, const char *name,

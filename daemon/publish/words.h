@@ -16,9 +16,10 @@ void words_duration(struct text *out, double s);
 const char *words_time(uint64_t realtime_us, char *buf);
 /* An address (IPv4 mapped) as "203.0.113.9" or "2001:db8::1" into `buf` (46); returns it. */
 const char *words_address(const uint8_t *address, char *buf);
-/* The group that it counts as: "203.0.113.0/24", "2001:db8::/64" into `buf` (64); returns it. */
+/* The group as which an address counts: "203.0.113.0/24", "2001:db8::/64" into `buf` (64); returns
+ * it. */
 const char *words_group(const uint8_t *address, char *buf);
-/* A band of ranks. */
+/* The name of a band of ranks. */
 const char *words_band(unsigned band);
 
 #endif
