@@ -10,11 +10,11 @@
 #include "base/log.h"
 #include "base/wait.h"
 
-#define AGAIN_US (10 * US_PER_S) /* after it could not be put in place */
+#define AGAIN_US (10 * US_PER_S) /* after an attempt to attach that failed */
 
 struct duty_cycle {
 	struct bpf_program *program;
-	struct bpf_link **link; /* the thread's own */
+	struct bpf_link **link; /* only the thread changes it */
 	const struct duty_cycle_ops *ops;
 	void *context;
 	pthread_t thread;
@@ -22,7 +22,7 @@ struct duty_cycle {
 	pthread_cond_t wake;
 	/* under the lock */
 	bool stop, idle;
-	uint64_t since_us; /* in place since then; 0: it is not */
+	uint64_t since_us; /* attached since then; 0: it is not attached */
 	struct duty_cycle_view view;
 };
 
@@ -145,7 +145,7 @@ bool duty_cycle_look(struct duty_cycle *d, bool idle, uint64_t now_us,
 {
 	if (pthread_mutex_trylock(&d->lock) != 0)
 		return false;
-	/* Ends the wait for a long period. */
+	/* Ends the pause of a long period. */
 	if (d->idle && !idle)
 		pthread_cond_signal(&d->wake);
 	d->idle = idle;

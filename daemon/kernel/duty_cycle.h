@@ -19,13 +19,13 @@ struct duty_cycle;
  * to attach programs, so the limit is higher then. */
 #define DUTY_IDLE_PER_S 10000u
 #define DUTY_PRESSED_PER_S 100000u
-#define DUTY_IDLE_US 2000000u /* a period */
+#define DUTY_IDLE_US 2000000u /* length of a period */
 #define DUTY_PRESSED_US 500000u
-/* attached at least so long, so that it sees bursts and the time between them */
+/* it is attached at least so long, to see bursts and the time between them */
 #define DUTY_MIN_US 50000u
 
 struct duty_cycle_plan {
-	uint64_t on_us, off_us; /* off 0: in place all the time */
+	uint64_t on_us, off_us; /* off_us 0: attached all the time */
 };
 
 /* Computes it from the rate of events while the program is attached. Pure. */
@@ -43,17 +43,17 @@ static inline struct duty_cycle_plan duty_cycle_plan(uint64_t per_s, bool idle)
 }
 
 struct duty_cycle_ops {
-	uint64_t (*events)(void *context); /* seen so far */
-	/* From now on each event stands for so many (>= 1). Called while the program is not in
-	 * place. */
+	uint64_t (*events)(void *context); /* the number of events so far */
+	/* From now on each event counts as `times` (>= 1) events. Called while the program is not
+	 * attached. */
 	void (*weigh)(void *context, uint64_t times);
 };
 
-/* How it stands. */
+/* The state of the thread. */
 struct duty_cycle_view {
 	uint64_t on_us; /* total time attached since it was opened */
 	uint64_t per_s; /* events while attached, as last measured */
-	double share; /* share of the time that it is attached, 1: always */
+	double share; /* part of the time for which it is attached, 1: always */
 	int error; /* -errno: it cannot be attached */
 };
 

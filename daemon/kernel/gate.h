@@ -82,24 +82,24 @@ void gate_pause(struct gate *gate, bool paused);
  * or the plan is old. No system call. */
 void gate_resets(struct gate *gate, bool resets);
 
-/* The present state of the other front. */
+/* The present state of the front that decides beside the gate. */
 struct gate_other {
 	uint32_t in_flight;
 	uint32_t tokens_milli; /* tokens in its bucket */
 	uint32_t room; /* so many more clients may wait there for a place */
 };
-/* Once a tick, where another front decides for the service: the gate only resets whom that one
- * refused before, if gate_resets(), and counts no other client. It stays so until the gate is
- * opened again. No system call. */
+/* Once a tick, if another front decides for the service: then the gate only resets clients that the
+ * other front refused before (if gate_resets() allows it), and counts no other client. It stays so
+ * until the gate is opened again. No system call. */
 void gate_beside(struct gate *gate, const struct gate_other *other, uint64_t now_us);
 /* Reports that the other front refuses a client. The client counts as told once it has acknowledged
  * the mail server's answer. A front that marks its refused connections (core/told.h) need not call
  * this. */
 void gate_refused_elsewhere(struct gate *gate, const struct in6_addr *client, uint64_t epoch);
 
-/* Networks whose clients are never deferred, and such that always are; IPv4 as ::ffff:0:0/96.
- * Replaces what was there. 0 or
- * -errno: those that did not fit are as if not there. */
+/* Networks whose clients are never deferred, and networks whose clients always are; IPv4 as
+ * ::ffff:0:0/96. Replaces the earlier ones. 0, or -errno: networks for which there is no room have
+ * no effect. */
 struct gate_network {
 	struct in6_addr address;
 	uint8_t bits;
@@ -114,8 +114,8 @@ int gate_refused(struct gate *gate, const struct gate_network *networks, unsigne
 int gate_ranks(struct gate *gate, const uint64_t *groups, const struct plan_source *sources,
 	       unsigned count, const struct plan_source *absent);
 
-/* One client. It is counted when its handshake is complete, so that a flood of SYNs counts as no
- * client. */
+/* One client. It is reported when its handshake is complete, so that a flood of SYNs is not
+ * reported as clients. */
 struct gate_event {
 	struct in6_addr client;
 	uint16_t client_port, port;
@@ -126,29 +126,29 @@ struct gate_event {
 	uint8_t turns; /* answers of the server in it; the gate does not know them and leaves 0 */
 	uint64_t at_us; /* CLOCK_MONOTONIC */
 };
-/* Once a tick: adds what the kernel counted since to `counts` (front "gate": offered, admitted,
- * deferred and their reasons, in_flight, shadow_in_flight), and tells each client to `on_event`
- * (may be NULL). Also expires tickets and repairs the count. Events that were not read in time
- * still count, and are reported in `errors`. */
+/* Once a tick: adds what the kernel has counted since to `counts` (front "gate": offered, admitted,
+ * deferred and their reasons, in_flight, shadow_in_flight), and calls `on_event` (may be NULL) for
+ * each client. Also expires tickets and repairs the count. Events that were not read in time still
+ * count, and are reported in `errors`. */
 void gate_poll(struct gate *gate, uint64_t now_us, struct counts *counts,
 	       void (*on_event)(void *context, const struct gate_event *event), void *context);
 
-/* Why the client of one of the responder's sockets was deferred: the reason of the verdict, from
- * which the reply is chosen. One system call. REASON_NONE: not known any more. */
+/* Why the client of one of the responder's sockets was deferred: the reason of the verdict, which
+ * determines the reply. One system call. REASON_NONE: no longer known. */
 enum reason gate_reason(struct gate *gate, const struct in6_addr *client, uint16_t client_port,
 			uint16_t port);
 
 /* The gate's state, for status and support. */
 struct gate_view {
 	const char *form; /* which variant of the program this kernel accepted */
-	/* let through: old plan; full map or accept queue; no responder */
+	/* let through because of an old plan; a full map or accept queue; no responder */
 	uint64_t lookups_stale, passed_full, passed_closed;
 	uint64_t tickets_expired, events_lost, sessions_lost, repaired;
 	uint32_t tickets, sessions; /* now */
 	/* many SYNs never become sessions (forged, a scan), so only a small share of the tickets
 	 * counts */
 	bool syns_fail;
-	bool taken_over; /* the program of an earlier penstockd went on */
+	bool taken_over; /* the program of an earlier penstockd was taken over */
 };
 void gate_view(const struct gate *gate, struct gate_view *ret_view);
 /* Whether this kernel and the privileges of this process allow a gate in the configured namespace:

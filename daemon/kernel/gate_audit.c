@@ -1,6 +1,6 @@
-/* Compares the gate's count with the existing sockets: at opening, and every few seconds by a
- * thread, because a walk over a hundred thousand sockets is too long for the tick. In the MTA's
- * network namespace, by a BPF iterator. */
+/* Compares the gate's count with the existing sockets: at opening, and every few seconds. A walk
+ * over a hundred thousand sockets is too long for the tick, so a thread does it, by a BPF iterator
+ * in the MTA's network namespace. */
 #include <errno.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static int forget(struct gate *g, uint64_t key, const struct gate_session *sessi
 	return 1;
 }
 
-/* Sessions that the walk did not see and that were there before it began. */
+/* Removes sessions that were counted before the walk began, and that the walk did not see. */
 static int sweep(struct gate *g, uint64_t began_ns)
 {
 	_cleanup_free_ uint64_t *keys = calloc(BATCH, sizeof(*keys));
@@ -84,7 +84,7 @@ int gate_audit(struct gate *g)
 	__atomic_fetch_add(&g->state->audit, 1, __ATOMIC_RELEASE);
 	r = netns_run(g->netns_fd, walk, g);
 	if (r < 0)
-		return r; /* an incomplete walk proves nothing */
+		return r; /* after an incomplete walk nothing is removed */
 	gone = sweep(g, began_ns);
 	return gone < 0 ? gone : gone + (int)(g->state->walk_found - found);
 }

@@ -1,5 +1,5 @@
-/* A listener that drops every SYN: a filter on it keeps nothing of any packet. The gate's lookup
- * program cannot drop a SYN by itself (SK_DROP answers it with RST), but it can give it to this
+/* A listener that drops every SYN: a filter on its socket drops all packets. The gate's lookup
+ * program cannot drop a SYN itself (SK_DROP answers it with RST), but it can assign the SYN to this
  * socket. */
 #include <errno.h>
 #include <linux/filter.h>

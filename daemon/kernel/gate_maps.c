@@ -1,4 +1,4 @@
-/* What goes into the gate's maps each tick, and what comes back. */
+/* Writes the gate's maps each tick, and reads what the kernel has put there. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@
 /* A handshake that takes longer counts as failed. */
 #define PATIENCE_MIN_US (US_PER_S / 10)
 #define PATIENCE_MAX_US (1 * US_PER_S)
-#define PATIENCE_FIRST_US (US_PER_S / 2) /* until a handshake was seen */
+#define PATIENCE_FIRST_US (US_PER_S / 2) /* the same before the first handshake was seen */
 #define FLOOD_QUIET_US (60 * US_PER_S)
-#define SHARE 8 /* one in so many places may be held by tickets of failed handshakes */
+#define SHARE 8 /* tickets of failed handshakes may hold one place in so many */
 
 static uint32_t share_of(const struct plan_service *s)
 {
@@ -72,7 +72,7 @@ void gate_refused_elsewhere(struct gate *g, const struct in6_addr *client, uint6
 	memcpy(words, client, sizeof(words));
 	who = IN6_IS_ADDR_V4MAPPED(client) ? UINT64_C(0xffff00000000) | ntohl(words[3])
 					   : (uint64_t)ntohl(words[0]) << 32 | ntohl(words[1]);
-	/* If the kernel does not take the entry, the client only gets its dialogue again. */
+	/* If this fails, the client only gets its dialogue again. */
 	(void)bpf_map_update_elem(g->map[MAP_HEARING], &who, &epoch, BPF_ANY);
 }
 
@@ -254,7 +254,7 @@ static uint64_t bound(uint64_t value, uint64_t least, uint64_t most)
 	return value < least ? least : value > most ? most : value;
 }
 
-/* Logged when it begins, and again only after it has been over for a minute. */
+/* Logs a flood when it begins, and again only after it has been over for a minute. */
 static void say_flood(struct gate *g, uint64_t now_us)
 {
 	if (!g->judge.flood)
@@ -267,7 +267,7 @@ static void say_flood(struct gate *g, uint64_t now_us)
 	g->flood_us = now_us;
 }
 
-/* Every two seconds: decides how long tickets live. Each time: decides which of them count. */
+/* Decides how long tickets live (every two seconds) and which of them count (each time). */
 static void judge(struct gate *g, uint64_t now_us)
 {
 	struct gate_state *s = g->state;
@@ -297,7 +297,7 @@ static void judge(struct gate *g, uint64_t now_us)
 	say_flood(g, now_us);
 }
 
-/* As peer() of gate.bpf.c. */
+/* The same as peer() of gate.bpf.c. */
 static uint64_t peer(const struct smtp_tuple *t)
 {
 	if (t->address[0] == 0 && t->address[1] == 0 && t->address[2] == htonl(0xffff))

@@ -1,6 +1,6 @@
-/* The inside of the gate, shared by gate.c (life), gate_maps.c (what goes into the kernel and comes
- * back), gate_deaf.c (what drops SYNs) and gate_audit.c (the count against the sockets there are).
- * For these files only. */
+/* The inside of the gate. Its files: gate.c (life), gate_maps.c (what is written into the kernel
+ * and read from it), gate_deaf.c (drops SYNs) and gate_audit.c (compares the count with the
+ * sockets). For these files only. */
 #ifndef PENSTOCK_KERNEL_GATE_PARTS_H
 #define PENSTOCK_KERNEL_GATE_PARTS_H
 
@@ -39,7 +39,7 @@ struct gate {
 	const char *form;
 	int map[MAP__COUNT], link[LINK__COUNT], walk_fd;
 	int deaf_fd[2]; /* IPv4 and IPv6; below 0: there is none, and no SYN is dropped */
-	int expire_fd, forget_fd; /* programs that are run on demand */
+	int expire_fd, forget_fd; /* programs that user space runs */
 	struct gate_state *state; /* mapped */
 	size_t state_size;
 	struct ring_buffer *ring;
@@ -59,7 +59,7 @@ struct gate {
 	struct syn_judge judge;
 	uint64_t flood_us; /* when many SYNs failed for the last time */
 
-	/* of the audit's thread */
+	/* used by the audit's thread */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;

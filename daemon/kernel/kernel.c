@@ -39,7 +39,7 @@ static int print(enum libbpf_print_level level, const char *format, va_list args
 
 static void say_why(char *why, size_t size, int error, const char *instead)
 {
-	/* If we have the capability, EACCES comes from the verifier: see the log at debug level. */
+	/* With the capability, EACCES comes from the verifier: see its log at debug level. */
 	const char *cause =
 		error == -EPERM
 			? "refused: it needs CAP_BPF and CAP_PERFMON (before Linux 5.11 LimitMEMLOCK=infinity too)"
@@ -80,8 +80,8 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		loaded += r == 0;
 	}
 	btf__free(btf);
-	/* The kernel's types take 10 MiB and more while programs are adapted to them; they are not
-	 * needed afterwards. */
+	/* While programs are adapted to them, the kernel's types take 10 MiB and more. Give that
+	 * back. */
 	malloc_trim(0);
 	if (!loaded) {
 		snprintf(why, 256, "%s", k->probe[PROBE_RUNQ].why);

@@ -15,23 +15,23 @@
 struct kernel;
 struct text;
 
-/* Loads every probe that can be loaded. 0 when at least one works, else -errno with a sentence in
+/* Loads every probe that this kernel accepts. 0: at least one works; else -errno with a sentence in
  * `why` (256). */
 int kernel_open(const struct config *config, struct kernel **ret_kernel, char *why);
 void kernel_close(struct kernel *kernel);
-/* NULL when the probe works, else why not. */
+/* NULL: the probe works; else why not. */
 const char *kernel_probe_why(const struct kernel *kernel, enum kernel_probe probe);
 /* One line for each probe: its form, or why it does not work. */
 void kernel_support(const struct kernel *kernel, struct text *out);
 
-/* Cumulative histogram (slots of counts_slot(), us) and its sum. `which`: PROBE_RUNQ 0 all tasks, 1
- * those of the control group set below; PROBE_BLKIO 0 reads and writes of all devices; PROBE_FSYNC
- * 0 all file systems, 1 those of the spool; PROBE_JBD2 0; PROBE_RECLAIM 0 direct, 1 of control
- * groups. 0 or -errno. No system call. */
+/* Copies a cumulative histogram (slots of counts_slot(), us) and its sum. `which`: PROBE_RUNQ 0 all
+ * tasks, 1 those of the control group set below; PROBE_BLKIO 0 reads and writes of all devices;
+ * PROBE_FSYNC 0 all file systems, 1 those of the spool; PROBE_JBD2 0; PROBE_RECLAIM 0 direct, 1 of
+ * control groups. 0 or -errno. No system call. */
 int kernel_histogram(const struct kernel *kernel, enum kernel_probe probe, unsigned which,
 		     uint64_t slots[KERNEL_SLOTS], uint64_t *ret_sum_us);
-/* The run-queue histogram in 32 slots, one a power of two of us: slot i holds values below 2^i.
- * count 0: not known. */
+/* The run-queue histogram in 32 slots, one for each power of two of us: slot i holds values below
+ * 2^i. count 0: unknown. */
 void kernel_runq_histogram(const struct kernel *kernel, uint64_t slots[32], uint64_t *ret_sum_us,
 			   uint64_t *ret_count);
 
@@ -47,22 +47,23 @@ int kernel_runq_throttle(struct kernel *kernel, bool idle, uint64_t now_us, doub
  * 0: none. */
 void kernel_runq_cgroup(struct kernel *kernel, uint64_t id);
 
-/* How long tasks are in fsync(), in a commit, in reclaim; `which` as above. */
+/* Times that tasks spend in fsync(), in a commit, in reclaim; `which` as above. */
 struct kernel_spans {
-	uint64_t entered; /* since load */
-	uint64_t open; /* now */
+	uint64_t entered; /* how often, since the probe was loaded */
+	uint64_t open; /* tasks that are there now */
 	uint64_t spent_us; /* task time spent since load, open spans up to now included */
-	/* age of the oldest open one, PROBE_FSYNC only; 0: none is older than 67 ms */
+	/* age of the oldest task that is there, PROBE_FSYNC only; 0: none has been there for 67
+	 * ms */
 	uint64_t oldest_us;
 };
 int kernel_spans_read(const struct kernel *kernel, enum kernel_probe probe, unsigned which,
 		      uint64_t now_us, struct kernel_spans *ret);
-/* The file systems (st_dev) that are the spool's: at most 8 are used. */
+/* Sets the file systems (st_dev) of the spool: at most 8 are used. */
 void kernel_fsync_spool(struct kernel *kernel, const dev_t *file_systems, unsigned count);
-/* Since load. 0 or -ENODATA. */
+/* Kills since the probe was loaded. 0 or -ENODATA. */
 int kernel_oom_kills(const struct kernel *kernel, uint64_t *ret_count);
 
-/* Block requests of one device and kind, since load. */
+/* Block requests of one device and kind, since the probe was loaded. */
 enum kernel_disk_op { KERNEL_DISK_READ, KERNEL_DISK_WRITE, KERNEL_DISK_FLUSH, KERNEL_DISK_OPS };
 struct kernel_disk {
 	uint64_t sum_us;
@@ -70,8 +71,8 @@ struct kernel_disk {
 		/* changes while it is read; at a high rate, from a sample of the requests */
 		*slots;
 };
-/* From now on this device is counted separately. Returns its slot (at least 1), or -ENOSPC: there
- * are too many, and it is counted in slot 0. */
+/* Counts this device separately from now on. Returns its slot (at least 1), or -ENOSPC: there are
+ * too many devices, and it is counted in slot 0. */
 int kernel_disk_watch(struct kernel *kernel, unsigned major, unsigned minor);
 /* At each reading of the disks: sets the share of requests that is measured, from their rate. */
 void kernel_disk_tune(struct kernel *kernel, uint64_t now_us);
@@ -85,24 +86,24 @@ struct kernel_smtp {
 	double in_flight, ungreeted, busy, refused_open;
 	/* false: this kernel does not accept smtp_look, so a sender that stalls counts as busy */
 	bool sees_waits;
-	double stuck; /* in flight, and no load: core/overtaken.h. Not in `busy` */
-	uint64_t oldest_waiting_us; /* 0: none waits */
+	double stuck; /* in flight, and no load: core/overtaken.h. Not included in `busy` */
+	uint64_t oldest_waiting_us; /* 0: no session waits */
 	const uint64_t *connect_220[CONFIG_PORTS]; /* live histograms, NULL ends */
 };
 
-/* 0 or -ENODATA when the probe is not loaded. No system call. */
+/* 0, or -ENODATA: the probe is not loaded. No system call. */
 int kernel_smtp_read(const struct kernel *kernel, unsigned service, uint64_t now_us,
 		     struct kernel_smtp *ret);
 /* Where the kernel counts the sessions of one service that wait for their greeting, for another BPF
- * program that wants the count at every moment: a map of one value, in it struct smtp_port's
- * `ungreeted` (bpf/shared.h) of the first port at `at`. */
+ * program that needs this count at every moment: a map of one value, in which `at` is the place of
+ * struct smtp_port's `ungreeted` (bpf/shared.h) of the first port. */
 struct kernel_live {
 	int map_fd; /* stays the probe's */
 	size_t map_bytes;
-	uint32_t at; /* bytes */
-	uint32_t slots; /* the service's ports, by bits; 0: they are not counted */
+	uint32_t at; /* offset in bytes */
+	uint32_t slots; /* the service's ports, as bits; 0: they are not counted */
 };
-/* 0 or -ENODATA when the probe is not loaded; then ret->slots is 0. */
+/* 0, or -ENODATA: the probe is not loaded, and ret->slots is 0. */
 int kernel_smtp_live(const struct kernel *kernel, unsigned service, struct kernel_live *ret);
 /* For the recent session of this client: how long the server worked for it, in us, and how often it
  * answered, the greeting included (255: or more). 0, or -ENOENT: not known. */

@@ -15,8 +15,8 @@
 
 #define OWN "/proc/self/ns/net"
 
-/* Where container managers store a namespace, or the process id of the container, under its
- * name. */
+/* Opens a namespace by the name of a container, under which container managers store the namespace
+ * or a process id. */
 static int open_by_name(const char *name)
 {
 	static const char *const places[] = { "/run/netns", "/var/run/netns", "/run/docker/netns" };

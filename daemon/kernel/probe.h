@@ -1,8 +1,8 @@
-/* For kernel/ only: a probe as the loader sees it. One file a probe (probe_NAME.c), one line in
- * kernel.c, one object in bpf/.
+/* A probe as the loader sees it, for kernel/ only. Each has a file (probe_NAME.c), a line in
+ * kernel.c and an object in bpf/.
  *
  * An object holds each of its programs twice: "tp_btf/TRACEPOINT", which reads kernel structs
- * directly, and "raw_tp/TRACEPOINT", for kernels whose BTF does not describe the tracepoint (one of
+ * directly, and "raw_tp/TRACEPOINT" for kernels whose BTF does not describe the tracepoint (one of
  * a module, for instance). */
 #ifndef PENSTOCK_KERNEL_PROBE_H
 #define PENSTOCK_KERNEL_PROBE_H
@@ -16,11 +16,11 @@
 
 struct btf;
 
-/* What a probe gets in order to load itself. */
+/* What a probe needs to load itself. */
 struct probe_env {
 	const struct config *config;
 	const struct btf *btf; /* of the running kernel; NULL: it has none */
-	int cpus; /* possible ones */
+	int cpus; /* number of possible CPUs */
 };
 
 #define PROBE_FORM_MAX 192
@@ -30,8 +30,8 @@ struct probe {
 	const char *instead; /* what is used when the probe is not available */
 	bool is_spare; /* opened only when `spare_for` is not available */
 	enum kernel_probe spare_for;
-	/* Loads and attaches. 0 with the state and which form was taken (PROBE_FORM_MAX), else
-	 * -errno and nothing left. */
+	/* Loads and attaches. 0 with the state and the form that was taken (PROBE_FORM_MAX), or
+	 * -errno, with nothing left behind. */
 	int (*open)(const struct probe_env *env, void **ret_state, char *form);
 	void (*close)(void *state);
 	/* NULL: the probe has no histogram. Cumulative, see kernel_histogram(). */
@@ -44,13 +44,13 @@ extern const struct probe probe_runq, probe_blkio, probe_smtp, probe_fsync, prob
 
 struct kernel {
 	struct {
-		void *state; /* NULL: not available, `why` says why */
+		void *state; /* NULL: not available, for the reason in `why` */
 		char why[224];
 		char form[PROBE_FORM_MAX];
 	} probe[PROBE__COUNT];
 };
 
-/* The state of a probe that is open, else NULL. */
+/* The state of a probe, or NULL if it is not open. */
 static inline void *kernel_probe_state(const struct kernel *kernel, enum kernel_probe probe)
 {
 	return kernel->probe[probe].state;
@@ -59,8 +59,8 @@ static inline void *kernel_probe_state(const struct kernel *kernel, enum kernel_
 /* Whether the kernel's BTF describes a tracepoint for tp_btf. */
 bool probe_has_tracepoint(const struct btf *btf, const char *name);
 
-/* A skeleton without its type. `prepare` runs between open and load: sizes of maps, constants;
- * NULL: nothing to do. */
+/* A libbpf skeleton without its type. `prepare` runs between open and load, and sets sizes of maps
+ * and constants; NULL: nothing to set. */
 struct probe_skeleton {
 	void *(*open)(void);
 	struct bpf_object *(*object)(void *skeleton);
@@ -102,7 +102,7 @@ struct probe_skeleton {
 int probe_open_two_forms(const struct probe_skeleton *type, const struct probe_env *env,
 			 void **ret_skeleton, char *form);
 
-/* A probe that is open, and the values of one of its arrays (BPF_F_MMAPABLE), mapped for
+/* A probe that is open, with the values of one of its arrays (BPF_F_MMAPABLE) mapped for
  * reading. */
 struct probe_mapped {
 	const struct probe_skeleton *type;
@@ -111,7 +111,7 @@ struct probe_mapped {
 	size_t size; /* mapped */
 };
 
-/* Opens the probe, and maps the array of that name. 0 or -errno, and nothing left. */
+/* Opens the probe, and maps the array of that name. 0, or -errno with nothing left behind. */
 int probe_open_mapped(const struct probe_skeleton *type, const struct probe_env *env,
 		      const char *array, struct probe_mapped *ret, char *form);
 void probe_close_mapped(struct probe_mapped *mapped);

@@ -11,7 +11,7 @@
 
 #include "blkio.skel.h"
 
-/* At least so many requests a second are measured: enough for a 99th percentile over half a
+/* At least so many requests a second are measured, enough for a 99th percentile over half a
  * second. */
 #define LOOKS_PER_S 500
 #define TUNE_US 1000000u
@@ -22,7 +22,7 @@ struct blkio {
 	struct probe_mapped mapped;
 	struct blkio_bpf *bpf; /* of mapped */
 	int cpus;
-	const struct stride *strides; /* one a CPU, of mapped */
+	const struct stride *strides; /* one for each CPU, inside `mapped` */
 	uint64_t tuned_us, events;
 	uint32_t device[BLK_DEVICES]; /* by slot; slot 0 holds all other devices */
 };

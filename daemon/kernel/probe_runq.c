@@ -13,15 +13,15 @@
 
 #include "runq.skel.h"
 
-/* At least so many events a second are measured: enough for a 99th percentile over half a
+/* At least so many events a second are measured, enough for a 99th percentile over half a
  * second. */
 #define LOOKS_PER_S 1000
 
 struct runq {
 	struct probe_mapped mapped;
-	struct runq_bpf *bpf; /* of mapped */
+	struct runq_bpf *bpf; /* inside `mapped` */
 	int cpus;
-	const struct runq_row *rows; /* of mapped */
+	const struct runq_row *rows; /* inside `mapped` */
 	uint64_t tuned_us, events; /* the former in time during which the program was attached */
 	uint64_t per_s;
 	struct duty_cycle *duty; /* NULL: it has always been attached */

@@ -1,5 +1,5 @@
-/* SMTP sessions by socket states: bpf/smtp.bpf.c. Reads its counts, marks penstock's own refusals,
- * audits. */
+/* SMTP sessions by socket states: bpf/smtp.bpf.c. Reads the counts, marks penstock's own refusals,
+ * and audits the counts. */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
@@ -40,7 +40,8 @@ struct mark {
 
 struct smtp {
 	struct smtp_bpf *bpf;
-	struct bpf_link *look; /* the walk over the sessions, NULL: this kernel has none */
+	/* the walk over the sessions; NULL: this kernel does not accept it */
+	struct bpf_link *look;
 	struct {
 		unsigned service;
 		uint16_t port;
@@ -48,15 +49,15 @@ struct smtp {
 	struct mark marks[MARKS]; /* a ring: the oldest first */
 	unsigned marks_head, marks_count;
 	uint64_t audited_us;
-	uint64_t lost_said; /* sessions for which the map had no room, up to which it was said */
-	unsigned taken_over; /* sessions that were open before */
+	uint64_t lost_said; /* lost sessions (no room in the map) that were logged already */
+	unsigned taken_over; /* sessions that were open before this probe */
 	struct {
 		int64_t in_flight, ungreeted, busy, stuck;
 	} drift[SMTP_PORTS];
 };
 
-/* The MTA's network namespace: that of the gate if one is configured. A descriptor, or negative:
- * not available. */
+/* Opens the MTA's network namespace: that of the gate if one is configured. A descriptor, or
+ * negative: not available. */
 static int open_mta_netns(const struct config *config)
 {
 	char why[256];
@@ -111,7 +112,7 @@ static int load(struct smtp *s, const struct config *config, bool with_send, boo
 	return r;
 }
 
-/* It is attached to a map and not to an event, so the skeleton does not do it. */
+/* The skeleton does not attach this program, because it belongs to a map and not to an event. */
 static void attach_look(struct smtp *s)
 {
 	union bpf_iter_link_info info = { .map.map_fd =
@@ -146,7 +147,7 @@ static void close_smtp(void *state)
 	free(state);
 }
 
-/* Without the walk over the sessions a sender that stalls looks busy. The log says so. */
+/* Logs that without the walk over the sessions a sender that stalls looks busy. */
 static void say_form(const struct smtp *s, bool with_send, int look_error, char *form)
 {
 	char why[96] = "";
@@ -171,7 +172,7 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	/* Tries everything first, then less and less: an old kernel may refuse a part. */
+	/* Tries everything first, then with fewer parts: an old kernel may refuse one. */
 	r = load(s, env->config, with_send, with_look);
 	look_error = r;
 	if (r < 0)
@@ -212,7 +213,7 @@ static uint64_t oldest_on_wheel(const struct smtp_port *port, uint64_t now_ns)
 	return 0;
 }
 
-/* Three numbers that change while they are read: the sum may be off by some microseconds now, and
+/* The three numbers change while they are read. So the sum may be off by some microseconds now, and
  * is right at the next reading. */
 static uint64_t busy_us(const struct smtp_port *p, uint64_t now_us)
 {
@@ -313,7 +314,7 @@ void kernel_smtp_mark_refused(struct kernel *k, unsigned service, const struct i
 
 	if (!s)
 		return;
-	/* The client does not say which of the service's ports it came to: one port is the rule. */
+	/* Which of the service's ports the client came to is not known; mostly there is one. */
 	for (unsigned i = 0; i < SMTP_PORTS; i++) {
 		if (!s->slots[i].port || s->slots[i].service != service)
 			continue;
@@ -354,7 +355,7 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t ungreeted[], in
 	r = bpf_map_lookup_batch(fd, NULL, &batch, keys, values, &count, NULL);
 	if (r != 0 && errno != ENOENT)
 		return;
-	*ret_whole = r != 0; /* ENOENT: the end was reached */
+	*ret_whole = r != 0; /* ENOENT: the end of the map */
 	for (uint32_t i = 0; i < count; i++) {
 		const struct smtp_session *v = &values[i];
 
@@ -367,8 +368,8 @@ static void recount(struct smtp *s, int64_t in_flight[], int64_t ungreeted[], in
 	}
 }
 
-/* A difference that two audits find is drift. One that only one of them saw was traffic in
- * between. */
+/* A difference that two audits find is drift. A difference that only one of them saw was traffic
+ * during the walk. */
 static int64_t settle(int64_t *last, int64_t now)
 {
 	int64_t agreed = 0;
@@ -417,7 +418,7 @@ static unsigned audit(struct smtp *s)
 	return corrected;
 }
 
-/* At the first one, and each time there are twice as many. */
+/* Logs lost sessions: the first, and each time their number has doubled. */
 static void say_lost(struct smtp *s)
 {
 	uint64_t lost = s->bpf->bss->sessions_lost;

@@ -16,7 +16,7 @@
 #include "oom.skel.h"
 #include "reclaim.skel.h"
 
-/* The state of each is its skeleton. */
+/* The state of each of these probes is its skeleton. */
 #define PROBE_OF(name) \
 	PROBE_SKELETON(name, NULL); \
 	static int open_##name(const struct probe_env *env, void **ret_state, char *form) \

@@ -19,7 +19,7 @@ struct smtp_seeding {
 	uint16_t ports[SMTP_PORTS];
 	struct sockdiag_session *sessions;
 	struct smtp_tuple *put;
-	struct smtp_seed *seeds; /* as put */
+	struct smtp_seed *seeds; /* sessions that were entered */
 	unsigned room, count;
 };
 
@@ -162,7 +162,8 @@ unsigned smtp_seeding_settle(struct smtp_seeding *s)
 	for (unsigned i = 0; i < s->count; i++) {
 		if (now && bsearch(&s->put[i], now, (size_t)n, sizeof(*now), compare_tuples))
 			continue;
-		/* It is gone: the probe saw it end, and deleted it first. */
+		/* The session is gone, and the probe did not see it end, or it would have deleted
+		 * the entry. */
 		if (bpf_map_delete_elem(fd, &s->put[i]) == 0) {
 			count(s, &s->seeds[i], -1);
 			taken--;

@@ -26,8 +26,7 @@
 /* A netlink socket, or -errno. */
 static int open_socket(void)
 {
-	/* The kernel answers within the call. If it ever does not, nothing here waits without
-	 * end. */
+	/* The kernel answers within the call. This bounds the wait in case it ever does not. */
 	const struct timeval patience = { .tv_usec = 50000 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 
@@ -73,7 +72,7 @@ static int is_wanted(const uint16_t *ports, unsigned count, uint16_t port)
 /* Of include/net/tcp_states.h, which is the kernel's own. */
 enum { STATE_ESTABLISHED = 1, STATE_CLOSE_WAIT = 8, STATE_LISTEN = 10 };
 
-/* What is asked for, and where the answers go. */
+/* One request to sock_diag, and where its results go. */
 struct query {
 	const uint16_t *ports;
 	unsigned ports_count, most, count;
@@ -83,7 +82,7 @@ struct query {
 	void (*take)(struct query *query, const struct inet_diag_msg *m, int length);
 	struct sockdiag_listener *listeners;
 	struct sockdiag_session *sessions;
-	const uint64_t *groups; /* of take_client; listeners are `most` then */
+	const uint64_t *groups; /* for take_client; then `most` is the number of listeners */
 	unsigned groups_count;
 };
 
@@ -98,7 +97,7 @@ static uint64_t cgroup_id_of(const struct inet_diag_msg *m, int length)
 	return id;
 }
 
-/* In the form of the kernel's tuples: IPv4 mapped into IPv6. */
+/* Converts to the kernel's form for tuples: IPv4 mapped into IPv6. */
 static void mapped(struct in6_addr *ret, int family, const __be32 *address)
 {
 	if (family == AF_INET6)

@@ -13,8 +13,8 @@
 struct sockdiag_listener {
 	struct in6_addr address; /* IPv4 mapped; all zero, or mapped zero: any */
 	uint16_t port;
-	uint32_t queue, limit; /* connections that wait for accept(), and how many may */
-	uint64_t cgroup_id; /* cgroup2 id of the socket's owner, 0: the kernel does not say */
+	uint32_t queue, limit; /* connections that wait for accept(), and the limit of these */
+	uint64_t cgroup_id; /* cgroup2 id of the socket's owner; 0: the kernel does not report it */
 	uint32_t inode;
 	unsigned clients; /* see sockdiag_count_clients() */
 };
@@ -23,16 +23,17 @@ struct sockdiag_listener {
 struct sockdiag_session {
 	struct in6_addr client; /* IPv4 mapped */
 	uint16_t client_port, port;
-	uint32_t mark; /* of the socket; 0: none, or not told */
+	uint32_t mark; /* of the socket; 0: none, or not reported */
 	uint64_t bytes_sent; /* by the server */
-	/* last data; since the connection was made when there was none */
+	/* time since the last data; without any, since the connection was made */
 	uint32_t sent_ago_ms, received_ago_ms;
 };
 
 /* A netlink socket for the calls below, in another network namespace (kernel/netns.h; -1: ours), or
  * -errno. */
 int sockdiag_open_in(int netns_fd);
-/* Where the MTA listens: in the namespace that front.gate.netns names, when the gate is enabled. */
+/* The same for the namespace in which the MTA listens: that of front.gate.netns, if the gate is
+ * enabled. */
 int sockdiag_open_mta(const struct config *config);
 /* Fills at most `most` listeners of both families whose port is in `ports` (0 ends; NULL: all of
  * them). Returns how many, or -errno. */
@@ -42,16 +43,16 @@ int sockdiag_listeners(int fd, const uint16_t *ports, unsigned ports_count,
 int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,
 		      struct sockdiag_session *ret, unsigned most);
 
-/* Counts in `clients` of each of `listeners` the open connections to it on this host that belong to
- * one of the cgroup2 ids in `groups`. What the kernel tells no id of does not count. 0 or
- * -errno. */
+/* Counts, in `clients` of each of `listeners`, the open connections to it on this host that belong
+ * to one of the cgroup2 ids in `groups`. A connection without an id from the kernel does not count.
+ * 0 or -errno. */
 int sockdiag_count_clients(int fd, const uint64_t *groups, unsigned groups_count,
 			   struct sockdiag_listener *listeners, unsigned count);
 
-/* One message of the kernel's answer to the dump of number `sequence`: sockets on `ports` join
- * `ret`, `*count` says how many are in it. 1: that was the last message, 0: there is more, or
- * -errno as the kernel gives it. Answers to an older dump, which come when that one ran out of
- * time, are passed over. Pure, fuzzed. */
+/* Parses one message of the kernel's answer to the dump of number `sequence`: adds sockets on
+ * `ports` to `ret`, which holds `*count`. 1: that was the last message; 0: there are more; or
+ * -errno from the kernel. Skips answers to an older dump, which come if that one timed out. Pure,
+ * fuzzed. */
 int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
 			     const uint16_t *ports, unsigned ports_count,
 			     struct sockdiag_listener *ret, unsigned most, unsigned *count);

@@ -1,4 +1,4 @@
-/* Which share of many events is measured: the user-space side of bpf/stride.h. */
+/* Which share of many events is measured: the user-space part of bpf/stride.h. */
 #ifndef PENSTOCK_KERNEL_STRIDE_H
 #define PENSTOCK_KERNEL_STRIDE_H
 
@@ -6,8 +6,8 @@
 
 #define STRIDE_MAX 1024u
 
-/* A power of two: measure one in so many events. The largest that still gives the wanted number of
- * measurements a second at this rate of events. Pure. */
+/* N, a power of two: measure one event in N. It is the largest one that still gives the wanted
+ * number of measurements a second at this rate of events. Pure. */
 static inline uint64_t stride_for(uint64_t events_per_s, uint64_t looks_per_s)
 {
 	uint64_t stride = 1;

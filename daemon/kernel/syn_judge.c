@@ -4,8 +4,8 @@
 
 #define FAST_US 500000.0
 #define SLOW_US 10000000.0
-#define FAILED_MIN 4.0 /* a few that fail prove nothing */
-#define FAILED_SHARE 20 /* more than one in so many */
+#define FAILED_MIN 4.0 /* fewer failed ones prove nothing */
+#define FAILED_SHARE 20 /* more than one failed in so many is a flood */
 
 static void decay(double *sum, double dt_us, double over_us)
 {
@@ -62,7 +62,7 @@ struct syn_judgement syn_judge_step(struct syn_judge *j, const struct syn_readin
 	uint64_t young, old;
 
 	if (!j->stepped_us) {
-		/* Failures from before belong to another daemon. */
+		/* Earlier failures belong to another daemon. */
 		j->judged_turn = old_turn;
 		j->handshake_us = r->handshake_us;
 		dt_us = 0;

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define BUDGET_US_PER_S 40 /* by default: .004 % of one core */
+#define BUDGET_US_PER_S 40 /* default: .004 % of one core */
 /* It is polled at least this often, whatever it costs, because the law must not use old values.
  * Status shows what a sensor costs beyond its budget. */
 #define BUDGET_INTERVAL_MAX_US 1000000u
-/* weight of the newest poll: one expensive poll (a cold cache, an interrupt) is no trend */
+/* weight of the newest poll: one expensive poll (a cold cache, an interrupt) must not count much */
 #define BUDGET_SMOOTHING 0.05
 
 struct budget {
@@ -20,7 +20,7 @@ struct budget {
 	uint64_t polled_us;
 };
 
-/* Whether it is due. Half a tick early is in time, since ticks are not exact. */
+/* Whether a poll is due. Up to half a tick early counts as due, since ticks are not exact. */
 static inline bool budget_due(const struct budget *b, uint64_t interval_us, uint64_t now_us,
 			      uint64_t tick_us)
 {

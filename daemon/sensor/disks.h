@@ -11,31 +11,31 @@
 #include "sensor/spool_device.h"
 
 #define DISKS 32
-#define DISK_SLOTS 26 /* up to 17 s, and longer */
+#define DISK_SLOTS 26 /* up to 17 s, and one for longer times */
 #define DISKS_FILE_SYSTEMS 8
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_OPS };
 
-/* The doubles are over about the last second; -1: not known. */
+/* Doubles are figures of about the last second; -1: unknown. */
 struct disk {
 	char name[32];
 	unsigned major, minor;
 	bool spool; /* a queue directory lies on it */
 	struct {
 		double per_s;
-		double bytes_per_s; /* not of flushes */
-		double mean_us; /* from entry to completion; nothing completed: not known */
+		double bytes_per_s; /* without flushes */
+		double mean_us; /* from entry to completion; unknown if none completed */
 		double p99_us; /* BPF only */
 		/* since the machine started (/proc/diskstats) */
 		uint64_t ios, bytes, time_ms;
 		/* since the probe was loaded; BPF only */
 		bool timed;
-		/* slot i: below 2^i us, the last has the rest */
+		/* slot i: below 2^i us; the last one: all longer times */
 		uint64_t sum_us, slots[DISK_SLOTS];
 	} op[DISK_OPS];
 	double in_flight, busy_ratio;
-	/* has requests and has completed none for so long; 0: it completes; -1: for over a minute,
-	 * see sensor_disk.c */
+	/* how long it has had requests and completed none; 0: it completes requests; -1: for over a
+	 * minute, see sensor_disk.c */
 	double stuck_us;
 };
 
@@ -43,7 +43,7 @@ struct disk_table {
 	unsigned count;
 	struct disk disk[DISKS];
 	bool spool_known;
-	struct spool_device spool; /* when known */
+	struct spool_device spool; /* devices of the queue directories, if known */
 	unsigned file_systems; /* st_dev of the queue directories */
 	dev_t file_system[DISKS_FILE_SYSTEMS];
 	uint64_t generation; /* counts changes made by disks_set_spool() */

@@ -21,12 +21,12 @@
 #include "sensor/sensor.h"
 
 #define LISTENERS 128
-/* The look-ups take at most one part in so many of a CPU: they are rarer on a host with 50,000
+/* The look-ups take at most 1/CPU_PART of a CPU, so they are rarer on a host with 50,000
  * connections. */
 #define CPU_PART 500
 #define REST_MIN_US (5 * US_PER_S)
 #define REST_MAX_US (60 * US_PER_S)
-#define FORGET_US (600 * US_PER_S) /* without a connection */
+#define FORGET_US (600 * US_PER_S) /* a filter without a connection for so long is forgotten */
 
 struct filter_watch {
 	struct sensor_env env;
@@ -183,7 +183,7 @@ static uint64_t look(void *context, bool idle)
 {
 	struct filter_watch *w = context;
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
-	struct filters found = w->found; /* this thread alone writes it */
+	struct filters found = w->found; /* only this thread writes it */
 
 	mta_watch_read(w->env.mta, w->mta.generation, &w->mta);
 	if (w->mta.generation == 0)

@@ -30,9 +30,9 @@ struct filter {
 };
 
 struct filters {
-	uint64_t generation; /* 0: not looked yet; counts how often the list has changed */
+	uint64_t generation; /* 0: not looked yet; else how often the list has changed */
 	unsigned count;
-	struct filter each[FILTERS_MAX]; /* the one with most clients comes first */
+	struct filter each[FILTERS_MAX]; /* the filter with most clients comes first */
 };
 
 struct sensor_env;
@@ -40,7 +40,7 @@ struct filter_watch;
 
 /* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX). */
 int filter_watch_open(const struct sensor_env *env, struct filter_watch **ret_watch, char *why);
-/* Copies what was last found. Never blocks: false when it is being written just now. */
+/* Copies the last findings. Never blocks: false while they are being written. */
 bool filter_watch_read(struct filter_watch *watch, struct filters *ret);
 void filter_watch_close(struct filter_watch *watch);
 

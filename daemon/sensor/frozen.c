@@ -5,7 +5,7 @@
 #define PRESSES_RATIO 0.8
 #define TELL_US 600000000u
 
-/* What is watched, and the ratio that compares it with its limit. */
+/* The signals that are watched, and for each the ratio that compares it with its limit. */
 static const struct {
 	enum signal signal, ratio, other_ratio;
 } watched[FROZEN_SIGNALS] = {
@@ -44,7 +44,7 @@ bool frozen_step(struct frozen *frozen, struct sample *sample, enum signal *ret_
 			news = true;
 		}
 	}
-	/* Only after the ratios of all of them were checked. */
+	/* Removes them only after the ratios of all were checked. */
 	for (size_t i = 0; i < FROZEN_SIGNALS; i++)
 		if (out[i])
 			sample->via[watched[i].signal] = VIA_NONE;

@@ -8,13 +8,13 @@
 #include "sensor/procparse.h"
 
 #define IO_REQUEST_BYTES 16384.0
-/* memory.stat is expensive (the kernel adds up all CPUs): it is read when the cheap total has
- * moved. */
+/* The kernel adds up all CPUs for memory.stat, which is expensive: it is read only if the cheap
+ * total has changed by this much. */
 #define STAT_MOVED 262144u
-#define LEAK_MIN (8.0 * 1024 * 1024) /* growth over one reading of the trend */
+#define LEAK_MIN (8.0 * 1024 * 1024) /* growth over one look of the trend; less is ignored */
 
-/* A rate of a counter into `use`, smoothed over some seconds so that no group is named for one
- * moment. */
+/* Turns a counter into a rate in `use`, smoothed over some seconds so that no group is named
+ * because of one moment. */
 static void put_rate(struct group_node *n, double delta, double dt_s)
 {
 	double rate = delta / dt_s;

@@ -4,7 +4,8 @@
 
 #include "sensor/group_tree.h"
 
-#define GROUP_TAU_S 2.0 /* rates are smoothed over this, so that no group is named for one moment */
+/* rates are smoothed over this time, so that no group is named because of one moment */
+#define GROUP_TAU_S 2.0
 
 /* Each sets node->use; -1: not known (the group has gone, or this is its first reading). `dt_s`:
  * since the last reading; 0: the first. */

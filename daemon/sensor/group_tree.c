@@ -45,7 +45,7 @@ struct build {
 	struct group_tree *tree;
 	struct group_node *fresh;
 	unsigned count;
-	bool *kept; /* of the old ones */
+	bool *kept; /* which of the old nodes are kept */
 };
 
 static bool carry_over(struct build *b, struct group_node *n)
@@ -80,8 +80,9 @@ static void open_node(struct build *b, struct group_node *n)
 		n->trend = calloc(1, sizeof(*n->trend));
 }
 
-/* Depth first: it gives the order that attribution needs, and keeps only the descriptors of a
- * directory and its parents open. (Level by level would be better if there are too many groups.) */
+/* Walks depth first. That gives the order that attribution needs, and keeps only the descriptors of
+ * a directory and its parents open. (Level by level would be better if there are too many
+ * groups.) */
 static int add_below(struct build *b, const char *path, int parent, int depth)
 {
 	int fd = openat(b->tree->cgroup_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

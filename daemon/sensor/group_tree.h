@@ -35,11 +35,11 @@ struct group_tree {
 	const char *files[GROUP_FILES];
 	bool trends; /* nodes get a trend */
 	unsigned count, most;
-	bool more; /* there are more groups than fit */
+	bool more; /* there are more groups than there is room for */
 	struct group_node *node;
 };
 
-/* `most` groups at most. 0 or -ENOMEM. */
+/* For at most `most` groups. 0 or -ENOMEM. */
 int group_tree_init(struct group_tree *tree, int cgroup_fd, const char *root,
 		    const char *const files[GROUP_FILES], bool trends, unsigned most);
 void group_tree_done(struct group_tree *tree);

@@ -5,11 +5,11 @@
 
 #include "base/readfile.h"
 
-#define LEAK_CHILD 0.7 /* of its parent's growth: then the child is meant */
+#define LEAK_CHILD 0.7 /* of its parent's growth: a child with more is the one that leaks */
 #define LEAK_AHEAD_S (7 * 86400.0)
 
-/* How far it may grow: to the nearest limit of its own or above it, or to the end of the machine's
- * memory. */
+/* How much more the group can use: up to its own limit, the nearest limit above it, or all memory
+ * of the machine. */
 static double room_of(const struct group_tree *t, bool is_v1, int cgroup_fd, unsigned i,
 		      double available)
 {
@@ -58,7 +58,7 @@ bool leak_find(const struct group_tree *t, bool is_v1, int cgroup_fd, double ava
 			growth = g;
 		}
 	}
-	/* Children stand behind their parents. */
+	/* Children come after their parents in the tree. */
 	for (unsigned i = 0; i < t->count && who >= 0; i++) {
 		double g;
 

@@ -178,13 +178,13 @@ static double bond_limit(const struct link *links, unsigned count, const struct 
 			continue;
 		bps = limit(links, count, links[i].ifindex, depth);
 		if (bps <= 0)
-			return 0; /* one speed is unknown, so the sum is */
+			return 0; /* one speed is unknown, and so is the sum */
 		sum += bps;
 		least = least > 0 ? fmin(least, bps) : bps;
 		most = fmax(most, bps);
 	}
 	if (bond->kind == LINK_TEAM)
-		return most; /* user space decides its mode; it carries at least so much */
+		return most; /* user space sets this mode; the bond carries at least this */
 	return bond->bond_mode == LINK_BOND_BROADCAST ? least : sum;
 }
 

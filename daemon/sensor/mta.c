@@ -28,8 +28,8 @@ struct mta_watch {
 	struct mta mta; /* under the lock of the view */
 };
 
-/* `path` is in cgroup2, below `prefix`; NULL: the process is in v1 groups only. Returns whether
- * there is a group. */
+/* `path` is in cgroup2, below `prefix`. NULL: the process is in v1 groups only. Returns whether a
+ * group was found. */
 static bool add_group(const struct sensor_env *env, struct mta *m, unsigned service,
 		      const char *prefix, const char *path, int pid)
 {
@@ -212,7 +212,7 @@ bool mta_watch_read(struct mta_watch *w, uint64_t generation, struct mta *ret_mt
 		return false;
 	fresh = w->mta.generation != 0 && w->mta.generation != generation;
 	if (fresh)
-		*ret_mta = w->mta; /* large, and it seldom changes */
+		*ret_mta = w->mta; /* copied only if it changed: it is large */
 	pthread_mutex_unlock(&w->view.lock);
 	return fresh;
 }

@@ -14,10 +14,10 @@
 #define MTA_GROUPS PLAN_SERVICES
 
 struct mta {
-	uint64_t generation; /* 0: not looked yet; counts changes */
-	unsigned count; /* 0: none found, see why */
+	uint64_t generation; /* 0: not looked yet; else how often the result changed */
+	unsigned count; /* 0: none found, see `why` */
 	struct mta_group group[MTA_GROUPS];
-	char why[SENSOR_WHY_MAX]; /* when none */
+	char why[SENSOR_WHY_MAX]; /* why none was found */
 	double cores; /* 0: not known */
 	int pid; /* a process of the first group; 0: not known */
 	char comm[16]; /* its name; empty: not visible */

@@ -21,9 +21,9 @@ struct mta_events {
 };
 
 void mta_events_init(struct mta_events *events);
-/* `directory` below cgroup_fd. Closes the files that were open. If the directory is the same as
- * before, the count of kills continues and includes kills in between: often such a kill is the
- * reason why the group has another first process. */
+/* Opens the files of `directory` below cgroup_fd, and closes those that were open. If the directory
+ * is the same as before, the count of kills goes on and includes kills in between: often such a
+ * kill is the reason why the group has another first process. */
 void mta_events_open(struct mta_events *events, int cgroup_fd, const char *directory, bool v1);
 void mta_events_poll(struct mta_events *events, uint64_t now_us, struct sample *sample);
 /* Closes the files; the counts stay. */

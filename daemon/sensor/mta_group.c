@@ -90,7 +90,7 @@ static void find_cpu(const struct sensor_env *env, struct mta_group *g, const ch
 	g->cpu_v1 = v1_directory(env, content, "cpuacct", g->cpu, sizeof(g->cpu));
 }
 
-/* I/O is counted in the nearest group with the io controller, which may be one above. */
+/* I/O is counted in the nearest group with the io controller, which may be a parent. */
 static void find_io(const struct sensor_env *env, struct mta_group *g, const char *content)
 {
 	if (g->unified[0] && has_file(env, g->unified, "io.stat")) {

@@ -51,7 +51,7 @@ bool mta_group_by_id(int cgroup_fd, const char *root, uint64_t id, char *ret, si
 	return find_by_id(cgroup_fd, root, id, 0, ret, size);
 }
 
-/* The process of the cgroup with the lowest number, which is most likely the one that stays while
+/* The process of the cgroup with the lowest number. That is most likely the one that stays while
  * its children come and go. 0: none. */
 int mta_first_process(int cgroup_fd, const char *path)
 {
@@ -72,7 +72,7 @@ int mta_first_process(int cgroup_fd, const char *path)
 	return lowest;
 }
 
-/* The process that holds a socket, where /proc/PID/fd may be read. Only for kernels that do not
+/* The process that holds a socket, if /proc/PID/fd may be read. Only needed on kernels that do not
  * report the cgroup of a socket. */
 int mta_process_by_inode(int proc_fd, uint32_t inode)
 {

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The directory below `root` whose inode number is the cgroup's id. Whether there is one. */
+/* Finds the directory below `root` whose inode number is the cgroup's id. False: there is none. */
 bool mta_group_by_id(int cgroup_fd, const char *root, uint64_t id, char *ret, size_t size);
 /* The process of the group with the lowest number. 0: none. */
 int mta_first_process(int cgroup_fd, const char *path);

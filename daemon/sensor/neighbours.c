@@ -24,27 +24,27 @@
 #include "sensor/sensor.h"
 
 #define REBUILD_EVERY_US (5 * US_PER_S)
-/* The readings take at most one part in so many of a CPU: if they cost more, they are rarer. */
+/* The readings take at most 1/CPU_PART of a CPU: if they cost more, there are fewer of them. */
 #define CPU_PART 500
 #define FIRST_US US_PER_S /* rates need two readings */
-#define REST_MIN_US (2 * US_PER_S) /* trends want a reading each 2 s */
+#define REST_MIN_US (2 * US_PER_S) /* a trend needs a reading each 2 s */
 #define REST_MAX_US (10 * US_PER_S)
-#define DESCRIPTORS_LEFT 512 /* to everybody else */
+#define DESCRIPTORS_LEFT 512 /* left for all other parts of this process */
 #define DESCRIPTORS_A_GROUP 5
 /* A group that uses less is not named. */
 #define FLOOR_CORES 0.05
-#define FLOOR_SHARE 0.05 /* of the memory, or the I/O, of all groups */
+#define FLOOR_SHARE 0.05 /* the same for memory and I/O: of the use of all groups */
 
 struct neighbour_watch {
 	struct sensor_env env;
 	struct shared_view view;
 	struct neighbours seen; /* under the lock of the view */
-	/* the thread's own */
+	/* used only by the thread */
 	struct mta mta;
 	struct proc_file *meminfo; /* NULL: cannot be read */
 	struct group_tree cpu, memory, io;
 	bool cpu_v1, memory_v1, io_v1;
-	unsigned most; /* groups */
+	unsigned most; /* how many groups are read */
 	uint64_t rebuilt_us, last_us, root_cpu_us;
 	bool root_primed;
 	double root_cores;
@@ -52,7 +52,7 @@ struct neighbour_watch {
 	double scratch[GROUPS_MAX];
 };
 
-/* All CPU time that is used, in any group or in none. */
+/* Reads the CPU time used by all groups, and outside of any. */
 static void read_root(struct neighbour_watch *w, double dt_s)
 {
 	char path[64], content[1024];
@@ -77,9 +77,9 @@ static void read_root(struct neighbour_watch *w, double dt_s)
 	w->root_primed = true;
 }
 
-/* ---- who it is ------------------------------------------------------------------------------ */
+/* ---- names ---------------------------------------------------------------------------------- */
 
-/* The creator of the group chose its name: only printable text of it is passed on. */
+/* Copies the printable part of a name: the creator of the group chose it. */
 static void copy_clean(char *ret, size_t size, const char *name)
 {
 	struct text text = { .data = ret, .size = size };
@@ -107,7 +107,7 @@ static bool is_mail(const struct neighbour_watch *w, const char *path)
 	return false;
 }
 
-/* What all groups at the top use together, the mail server's included. */
+/* What all groups at the top use together, including the mail server's. */
 static double used_by_all(const struct group_tree *t)
 {
 	double sum = 0;
@@ -195,8 +195,8 @@ static bool hierarchy_has(int cgroup_fd, const char *root, const char *file)
 	return found;
 }
 
-/* CPU times are read in cgroup2 where it has groups (kernels count there without the controller),
- * else in v1: which of the two it is may change while the host boots. 0 or -ENOMEM. */
+/* Chooses the hierarchy for CPU times: cgroup2 if it has groups (the kernel counts there without
+ * the controller, too), else v1. That may change while the host boots. 0 or -ENOMEM. */
 static int choose_cpu(struct neighbour_watch *w)
 {
 	static const char *const v2_files[GROUP_FILES] = { "cpu.stat" };
@@ -333,7 +333,7 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	w->root_cores = -1;
 	w->most = groups_max();
 	r = open_trees(w);
-	/* Without it a leak is named, and not when it fills the memory. */
+	/* Without it a group that leaks is named, but not when its memory will be used up. */
 	proc_file_open(env, "meminfo", PROCPARSE_MEMINFO_SIZE, &w->meminfo, why);
 	why[0] = 0;
 	if (r < 0)

@@ -19,7 +19,7 @@ struct neighbour {
 	/* below the cgroup root: "/system.slice/backup.service"; "/": processes in no group */
 	char path[NEIGHBOUR_PATH_MAX];
 	char unit[96]; /* "backup.service" */
-	/* cores; bytes of memory; bytes a second of I/O, 16 KiB for each request beside its own */
+	/* cores; bytes of memory; bytes a second of I/O, plus 16 KiB for each request */
 	double use;
 	double share; /* share of the use of all others than the mail server, 0..1 */
 };
@@ -29,7 +29,7 @@ struct leak {
 	bool mail; /* it is the mail server itself */
 	char path[NEIGHBOUR_PATH_MAX], unit[96];
 	double bytes, growth_per_s; /* memory without page cache */
-	double seen_s; /* for so long it has been growing */
+	double seen_s; /* how long it has been growing */
 	double left_s; /* until its own limit or the machine's memory is reached */
 };
 
@@ -37,8 +37,8 @@ struct neighbours {
 	uint64_t at_us; /* CLOCK_MONOTONIC; 0: never looked */
 	struct neighbour who[NEIGHBOUR_RESOURCES];
 	struct leak leak;
-	char mail_unit[96]; /* the mail server's own, as above; empty: not known */
-	unsigned groups; /* of the hierarchy with CPU times */
+	char mail_unit[96]; /* the mail server's own unit; empty: unknown */
+	unsigned groups; /* number in the hierarchy with CPU times */
 	bool more; /* there are more groups than can be read */
 };
 
@@ -47,8 +47,7 @@ struct neighbour_watch;
 
 int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **ret_watch,
 			 char *why);
-/* Copies the last picture. Never blocks: false when it is being written just now, or `watch` is
- * NULL. */
+/* Copies the last picture. Never blocks: false while it is being written, or if `watch` is NULL. */
 bool neighbour_watch_read(struct neighbour_watch *watch, struct neighbours *ret);
 void neighbour_watch_close(struct neighbour_watch *watch);
 

@@ -32,20 +32,20 @@ struct known {
 
 struct nic_reader {
 	const volatile bool *stop;
-	struct nl_sock *sock; /* dumps */
-	struct nl_sock *news; /* changes; NULL: only dumps are used */
+	struct nl_sock *sock; /* requests dumps */
+	struct nl_sock *news; /* reports changes; NULL: only dumps are used */
 	int ioctl_fd, sys_fd;
 	const struct config *config;
-	struct link links[LINKS_MAX]; /* of the dump under way */
+	struct link links[LINKS_MAX]; /* links of the present dump */
 	enum link_weight weights[LINKS_MAX];
-	/* left_out: links of that dump for which there was no room */
+	/* left_out: links of that dump that found no room */
 	unsigned links_count, left_out;
 	bool left_out_said;
 	struct known known[LINKS_MAX], before[LINKS_MAX];
 	unsigned known_count, before_count;
 	bool changed; /* the kernel reported a change, or more changes than the socket could hold */
 	uint64_t last_us;
-	struct nic_figures now; /* of the reading under way */
+	struct nic_figures now; /* figures of the present reading */
 };
 
 static bool is_named(const struct nic_reader *s, const char *name)
@@ -140,7 +140,7 @@ static bool is_physical(const struct nic_reader *s, const struct link *l)
 
 	if (l->physical)
 		return true;
-	/* Before 5.14 only sysfs has it. */
+	/* Before 5.14 only sysfs shows it. */
 	snprintf(path, sizeof(path), "class/net/%s/device", l->name);
 	return l->kind == LINK_PLAIN && s->sys_fd >= 0 && faccessat(s->sys_fd, path, F_OK, 0) == 0;
 }
@@ -315,7 +315,8 @@ static int dump_links(struct nic_reader *s)
 	return r == -NLE_DUMP_INTR ? 0 : r;
 }
 
-/* It was told to stop while it waited for the kernel: the sensor's descriptors are closed. */
+/* Whether it was told to stop while it waited for the kernel. Then the sensor's descriptors are
+ * closed. */
 static bool is_left(const struct nic_reader *s)
 {
 	return *s->stop;

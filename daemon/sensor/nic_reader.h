@@ -19,7 +19,7 @@
 struct nic_figures {
 	uint64_t read_us; /* when it ended (CLOCK_MONOTONIC); 0: nothing was read yet */
 	int error; /* -errno: the links could not be read */
-	char why[SENSOR_WHY_MAX]; /* of the error; or which links are left out */
+	char why[SENSOR_WHY_MAX]; /* the text of the error; or which links are left out */
 	bool any, rates_known, use_known; /* which of the figures below are valid */
 	double rx, tx, drops; /* a second: bytes, bytes, packets */
 	double use; /* use of the busiest link, ratio */
@@ -33,7 +33,7 @@ struct nic_reader;
  * set. */
 int nic_reader_open(const struct config *config, int sys_fd, const volatile bool *stop,
 		    struct nic_reader **ret_reader, char *why);
-/* False: it was told to stop. */
+/* Takes a reading. False: it was told to stop. */
 bool nic_reader_look(struct nic_reader *reader, struct nic_figures *ret_figures);
 void nic_reader_close(struct nic_reader *reader);
 

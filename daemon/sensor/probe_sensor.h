@@ -1,4 +1,4 @@
-/* The common beginning of sensors that read a BPF probe. */
+/* The common part of opening a sensor that reads a BPF probe. */
 #ifndef PENSTOCK_SENSOR_PROBE_SENSOR_H
 #define PENSTOCK_SENSOR_PROBE_SENSOR_H
 

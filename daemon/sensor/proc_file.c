@@ -17,15 +17,15 @@
 
 #define READ_EVERY_US (US_PER_S / 5)
 #define READ_IDLE_US (US_PER_S / 2)
-#define OLD_US (2 * US_PER_S) /* what was read so long ago tells nothing any more */
-#define LEAVE_US (US_PER_S / 2) /* for the thread to end */
+#define OLD_US (2 * US_PER_S) /* older content is not used */
+#define LEAVE_US (US_PER_S / 2) /* time in which the thread has to end */
 
-/* What one reading gave. */
+/* The result of one reading. */
 struct reading {
 	char *content; /* terminated */
-	size_t room; /* of it */
+	size_t room; /* size of the buffer */
 	size_t length;
-	int result; /* the length, or -errno */
+	int result; /* length of the content, or -errno */
 	uint64_t at_us; /* when it ended; 0: there was none */
 };
 
@@ -33,10 +33,10 @@ struct reading {
 struct served {
 	/* under the lock */
 	const char *path; /* NULL: this place is free */
-	unsigned users; /* 0: the thread closes the file when it comes by */
+	unsigned users; /* 0: the thread closes the file at its next turn */
 	size_t size;
 	struct reading last;
-	/* the thread's own */
+	/* used only by the thread */
 	struct reading next;
 	int fd;
 };
@@ -51,11 +51,11 @@ struct proc_reader {
 };
 
 struct proc_file {
-	int fd; /* of a file that the kernel answers for; else -1 */
+	int fd; /* of a file that the kernel itself answers for; else -1 */
 	struct proc_reader *reader;
 	struct served *served;
 	uint64_t opened_us;
-	struct reading taken; /* from the thread */
+	struct reading taken; /* copy of the thread's last reading */
 };
 
 /* ---- the thread ----------------------------------------------------------------------------- */
@@ -75,7 +75,7 @@ static void free_all(struct proc_reader *r)
 		free_served(&r->files[i]);
 }
 
-/* Room for so many octets. False: no memory. */
+/* Makes the buffer large enough for `size` octets. False: out of memory. */
 static bool make_room(struct reading *r, size_t size)
 {
 	char *content = r->room >= size ? r->content : realloc(r->content, size);
@@ -97,7 +97,8 @@ static int read_file(const struct proc_reader *r, struct served *f, const char *
 		f->fd = openat(r->proc_fd, path, O_RDONLY | O_CLOEXEC);
 	result = f->fd < 0 ? -errno : readfile_fd(f->fd, f->next.content, size);
 	if (result < 0 && result != -EFBIG && f->fd >= 0) {
-		/* Another program may serve it by now: then it takes another descriptor. */
+		/* The file may be served by another program by now, so it is opened again next
+		 * time. */
 		close(f->fd);
 		f->fd = -1;
 	}
@@ -138,7 +139,8 @@ static uint64_t look(void *context, bool idle)
 
 	for (unsigned i = 0; i < PROC_FILES_MAX && !*worker_stop(r->worker); i++)
 		look_at(r, &r->files[i]);
-	/* The reader may have been left to this thread, so it frees what it can. */
+	/* The owner may have left the reader to this thread, which then frees it as far as it
+	 * can. */
 	if (*worker_stop(r->worker))
 		free_all(r);
 	return idle ? READ_IDLE_US : READ_EVERY_US;
@@ -181,7 +183,7 @@ void proc_reader_close(struct proc_reader *r)
 	free(r);
 }
 
-/* Takes the place of `path`, or a free one. NULL: there is none. */
+/* Finds the place of `path`, or takes a free one. NULL: there is none. */
 static struct served *enter(struct proc_reader *r, const char *path, size_t size)
 {
 	struct served *place = NULL;
@@ -241,7 +243,7 @@ static int open_served(struct proc_file *f, struct proc_reader *r, const char *p
 	if (!r || !make_room(&f->taken, size))
 		return -ENOMEM;
 	f->opened_us = clock_monotonic_us();
-	/* A sensor that is tried again is not well before the program answers. */
+	/* A sensor that is tried again does not count as working before the program answers. */
 	if (hangs(r, f->opened_us))
 		return say_late(r, path, f->opened_us, why);
 	f->reader = r;
@@ -299,7 +301,8 @@ bool proc_file_is_served(const struct proc_file *f)
 	return f->served;
 }
 
-/* What the thread has read since then. While it holds the lock, what was taken before stands. */
+/* Copies what the thread has read since then. While the thread holds the lock, the earlier copy is
+ * used. */
 static void take(struct proc_file *f)
 {
 	const struct reading *last = &f->served->last;

@@ -22,8 +22,8 @@ int procparse_psi_some(const char *content, uint64_t *ret_total_us)
 	return 0;
 }
 
-/* More hundredths of a second than the CPUs of any machine can have counted: a counter below zero,
- * or the idle time of 8e18 that lxcfs may show. */
+/* No machine's CPUs can have counted so many hundredths of a second: the counter is below zero, or
+ * it is the idle time of 8e18 that lxcfs may show. */
 #define CPU_MAX (1ull << 53)
 
 int procparse_cpu(const char *content, struct procparse_cpu *ret)
@@ -62,9 +62,9 @@ int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_avai
 	return 0;
 }
 
-/* Documentation/admin-guide/iostats.rst: after the name reads, merged, sectors of 512 bytes, ms;
- * the same of writes; in flight, ms with work, weighted ms; four of discards; flushes and their
- * ms. */
+/* Documentation/admin-guide/iostats.rst. After the name: reads, merged, sectors of 512 bytes, ms;
+ * the same for writes; in flight, ms with work, weighted ms; four fields of discards; flushes and
+ * their ms. */
 #define DISK_FIELDS 17
 #define DISK_FIELDS_MIN 10
 
@@ -261,7 +261,7 @@ int procparse_softnet(const char *content, uint64_t *ret_dropped, uint64_t *ret_
 	return 0;
 }
 
-/* The n-th word of a line; where the line ends. */
+/* The next word of a line; where the line ends: NULL. */
 static const char *next_word(const char *at, size_t *ret_length)
 {
 	at += strspn(at, " ");

@@ -16,9 +16,9 @@ struct procparse_cpu {
 int procparse_cpu(const char *content, struct procparse_cpu *ret);
 
 #define PROCPARSE_MEMINFO_SIZE 4096 /* room for all of it */
-/* MemTotal and MemAvailable of /proc/meminfo, bytes; what is available is never more than all. 0;
- * -ENOENT when the kernel gives no MemAvailable (before 3.14); -EINVAL when it is no number, or
- * when all is less than any machine has (16 MiB). */
+/* MemTotal and MemAvailable of /proc/meminfo, bytes; the latter is never the larger. 0. -ENOENT:
+ * the kernel gives no MemAvailable (before 3.14). -EINVAL: it is not a number, or MemTotal is less
+ * than any machine has (16 MiB). */
 int procparse_meminfo(const char *content, uint64_t *ret_all, uint64_t *ret_available);
 
 struct procparse_disk {
@@ -50,7 +50,7 @@ struct procparse_io {
 };
 /* io.stat of a cgroup2. 0; an empty file is no I/O yet. */
 int procparse_io_stat(const char *content, struct procparse_io *ret);
-/* blkio.throttle.io_service_bytes or io_serviced of v1: the sum of what was read and written. 0. */
+/* blkio.throttle.io_service_bytes or io_serviced of v1: the sum of reads and writes. 0. */
 int procparse_blkio(const char *content, uint64_t *ret_sum);
 
 /* Columns of /proc/net/softnet_stat, all CPUs. 0 or -EINVAL. */

@@ -1,4 +1,4 @@
-/* What the names in a queue directory mean, and the beginnings of its control files: pure
+/* Recognises names in a queue directory, and reads the beginnings of control files: pure
  * functions. */
 #include <ctype.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static int base62(char c)
 	return -1;
 }
 
-/* The number of base 62 digits at the beginning. */
+/* How many base 62 digits stand at the beginning. */
 static size_t span62(const char *text)
 {
 	size_t n = 0;
@@ -34,7 +34,7 @@ int64_t queue_exim_time(const char *name)
 	if (span62(name) != 6 || name[6] != '-')
 		return -1;
 	process = span62(name + 7);
-	/* 6-6-2, since 4.97 6-11-4 */
+	/* 6-6-2 digits; 6-11-4 from 4.97 on */
 	if ((process != 6 && process != 11) || name[7 + process] != '-')
 		return -1;
 	sub = span62(name + 8 + process);
@@ -52,7 +52,7 @@ bool queue_is_postfix_id(const char *name)
 
 	if (n >= 6 && n <= 20 && strspn(name, "0123456789ABCDEF") == n)
 		return true;
-	z = strrchr(name, 'z'); /* the inode has no z */
+	z = strrchr(name, 'z'); /* no z in the inode's digits */
 	/* no vowels: 6 digits of seconds at least, 4 of microseconds */
 	return z && z - name >= 10 && z[1] && n <= 40 &&
 	       strspn(name, "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz") == n;

@@ -11,8 +11,7 @@
 #include "base/clock.h"
 
 #define DEPTH_MAX 6
-/* A control file that is so much younger than its message was rewritten after a delivery
- * attempt. */
+/* A control file that is so much newer than its message was rewritten after a delivery attempt. */
 #define REWRITTEN_S 10
 #define CHECK_EVERY 256
 #define HEAD 2048 /* bytes read of a control file: enough for the line about attempts */
@@ -22,11 +21,11 @@ struct walk {
 	struct queue_figures *figures;
 	double now_s;
 	uint64_t began_us;
-	unsigned depth; /* each level holds a descriptor */
+	unsigned depth; /* each level holds a descriptor open */
 	bool over; /* a limit was reached, or it was told to stop */
 };
 
-/* One entry of a directory. */
+/* Called for each entry of a directory. */
 typedef void visit(struct walk *w, int dir_fd, const char *name, bool directory);
 
 static DIR *open_directory(int at, const char *path)
@@ -46,7 +45,7 @@ static bool is_directory(int at, const char *path)
 	return fstatat(at, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Counts an entry; whether the walk may go on. */
+/* Counts an entry. Returns whether the walk may go on. */
 static bool go_on(struct walk *w)
 {
 	struct queue_figures *f = w->figures;
@@ -64,7 +63,7 @@ static bool go_on(struct walk *w)
 	return !w->over;
 }
 
-/* When a file was last written, s since 1970; -1: not known. */
+/* When a file was last written, in seconds since 1970; -1: unknown. */
 static double time_of(struct walk *w, int dir_fd, const char *name)
 {
 	struct stat st;
@@ -146,8 +145,7 @@ static void postfix_deferred(struct walk *w, int dir_fd, const char *name, bool 
 
 static int walk_postfix(struct walk *w, int fd)
 {
-	/* The oldest messages are in "active", at most qmgr_message_active_limit of them: they are
-	 * walked first. */
+	/* "active" first: it has the oldest messages, at most qmgr_message_active_limit of them. */
 	int r = each(w, fd, "active", postfix_ready);
 
 	if (r < 0)
@@ -174,8 +172,8 @@ static void exim_message(struct walk *w, int dir_fd, const char *name, bool dire
 	if (received < 0 || strcmp(name + n - 2, "-H") != 0)
 		return;
 	written = time_of(w, dir_fd, name);
-	/* The header file is rewritten after an attempt that did not deliver everything, perhaps at
-	 * once. */
+	/* Exim rewrites the header file after an attempt that did not deliver everything, perhaps
+	 * at once. */
 	if (written >= 0 &&
 	    (written - (double)received > REWRITTEN_S || was_tried(dir_fd, name, queue_exim_tried)))
 		w->figures->count++;
@@ -195,7 +193,7 @@ static void sendmail_message(struct walk *w, int dir_fd, const char *name, bool 
 	written = time_of(w, dir_fd, name);
 	snprintf(body, sizeof(body), "df%.60s", name + 2);
 	received = time_of(w, dir_fd, body);
-	if (received < 0) { /* bodies in a directory of their own */
+	if (received < 0) { /* message bodies in a directory of their own */
 		snprintf(body, sizeof(body), "../df/df%.50s", name + 2);
 		received = time_of(w, dir_fd, body);
 	}
@@ -206,7 +204,7 @@ static void sendmail_message(struct walk *w, int dir_fd, const char *name, bool 
 		add_ready(w, received >= 0 ? received : written);
 }
 
-/* A queue directory may hold its files, qf/ and df/, or more queue directories. */
+/* A queue directory may hold its files, qf/ and df/, or further queue directories. */
 static void sendmail_entry(struct walk *w, int dir_fd, const char *name, bool directory)
 {
 	int fd;
@@ -257,8 +255,7 @@ static void opensmtpd_message(struct walk *w, int dir_fd, const char *name, bool
 			oldest_envelope = written;
 	}
 	closedir(dir);
-	/* Ready while some recipient has not been tried: an envelope is rewritten after an
-	 * attempt. */
+	/* Ready while a recipient has not been tried: an envelope is rewritten after an attempt. */
 	if (received >= 0 && (oldest_envelope - received > REWRITTEN_S || untried == 0))
 		w->figures->count++;
 	else
@@ -287,7 +284,7 @@ static bool has_sendmail_queue(int fd)
 	return found;
 }
 
-/* An empty queue of Sendmail often can be recognised by its name only. */
+/* Often only the name shows that this is an empty queue of Sendmail. */
 static bool is_named_mqueue(const char *path)
 {
 	return strstr(path, "mqueue") != NULL || strstr(path, "clientmqueue") != NULL;

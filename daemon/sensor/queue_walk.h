@@ -33,13 +33,13 @@ enum queue_layout {
 struct queue_bounds {
 	unsigned entries, looks; /* directory entries read; files whose times were asked for */
 	uint64_t time_us;
-	const volatile bool *stop; /* set by another thread: end at once; may be NULL */
+	const volatile bool *stop; /* set by another thread to end the walk at once; may be NULL */
 };
 
 struct queue_figures {
 	enum queue_layout layout;
 	double count, ready; /* messages */
-	double oldest_s; /* of the ready; 0: none */
+	double oldest_s; /* of those that are ready; 0: none */
 	bool partial; /* a limit was reached: there are more */
 	unsigned entries, looks;
 };
@@ -53,16 +53,18 @@ int queue_detect(const char *path);
 int queue_walk(const char *path, uint64_t now_us, const struct queue_bounds *bounds,
 	       struct queue_figures *figures);
 
-/* Pure, on names and the beginnings of control files; fuzzed (tests/fuzz/fuzz_queue_names.c). */
+/* Pure functions on names and on the beginnings of control files; fuzzed
+ * (tests/fuzz/fuzz_queue_names.c). */
 /* Seconds since 1970 in an Exim message id ("1rXyzA-0003cQ-2B-H", also the long form of 4.97); -1:
- * it is none. */
+ * it is not such an id. */
 int64_t queue_exim_time(const char *name);
-/* A Postfix queue file: short (hex) or long (base 52, 'z', base 51) queue id. */
+/* Whether this is the name of a Postfix queue file: a short (hex) or long (base 52, 'z', base 51)
+ * queue id. */
 bool queue_is_postfix_id(const char *name);
 /* "qf" followed by a queue id. */
 bool queue_is_sendmail_control(const char *name);
-/* The beginning of a control file: whether delivery was tried. Exim's -H (no "-deliver_firsttime"),
- * Sendmail's qf ("N" attempts), OpenSMTPD's envelope ("last-try:"). */
+/* Whether delivery was tried, by the beginning of a control file: Exim's -H (no
+ * "-deliver_firsttime"), Sendmail's qf ("N" attempts), OpenSMTPD's envelope ("last-try:"). */
 bool queue_exim_tried(const char *head);
 bool queue_sendmail_tried(const char *head);
 bool queue_opensmtpd_tried(const char *head);

@@ -34,11 +34,13 @@ static const struct sensor_ops *const drivers[] = {
 #define BACKOFF_MAX_US 60000000u
 
 #define FIRST_POLLS 10
-#define FIRST_MEASURED 64 /* polls */
+#define FIRST_MEASURED 64 /* polls of a sensor that are all measured */
 #define MEASURED_OF 4
-#define STEERS_MAX_US 200000u /* between polls of a sensor that steers, once something presses */
-#define CPU_PRESSED_US 5000000u /* the CPUs are taken to be pressed for so long after they were */
-#define HELD_MAX 32 /* signals of one sensor */
+/* longest time between polls of a sensor that steers, under pressure */
+#define STEERS_MAX_US 200000u
+/* after pressure on the CPUs, they count as under pressure for so long */
+#define CPU_PRESSED_US 5000000u
+#define HELD_MAX 32 /* most signals of one sensor */
 
 _Static_assert(SIGNAL__COUNT < 256, "a signal is kept in a byte");
 
@@ -80,7 +82,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	registry->env.neighbours = &registry->neighbours;
 	registry->env.filters = &registry->filters;
 	registry->env.poll = &registry->poll;
-	/* If memory for one of them is short, the sensors that need it report that. */
+	/* Without memory for one of them, the sensors that need it report that. */
 	worker_open(&registry->env.worker);
 	worker_open(&registry->env.spool_worker);
 	proc_reader_open(env->proc_fd, &registry->env.proc_reader);
@@ -148,7 +150,7 @@ static void quarantine(struct slot *slot, uint64_t now_us)
 	slot->retry_us = now_us + slot->backoff_us;
 }
 
-/* Opens a quarantined sensor again when its time has come. */
+/* Opens a quarantined sensor again when it is due. */
 static bool reopen(struct registry *registry, struct slot *slot, uint64_t now_us)
 {
 	if (now_us < slot->retry_us)
@@ -178,7 +180,7 @@ static void keep(struct slot *slot, const struct sample *sample, const uint8_t *
 	}
 }
 
-/* Between two polls the last values stay: without them the sensor would look lost. */
+/* Puts the last values between two polls: without them the sensor would seem to be lost. */
 static void put_held(const struct slot *slot, struct sample *sample)
 {
 	for (unsigned i = 0; i < slot->held; i++)
@@ -201,8 +203,8 @@ static bool is_due(const struct registry *registry, struct slot *slot, uint64_t 
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
 	if (urgency == URGENCY_URGENT)
 		return true;
-	/* A sensor that fails is polled every tick, so that it is soon clear whether to leave it
-	 * out. So is one that was just opened: rates need two readings, and the first are
+	/* A sensor that fails is polled every tick, so that it is soon quarantined or works again.
+	 * A sensor that was just opened is, too: rates need two readings, and the first are
 	 * expensive because no cache is warm. */
 	return slot->ops->every_tick || slot->status.polls < FIRST_POLLS ||
 	       slot->status.state != SENSOR_OK ||

@@ -14,7 +14,7 @@
 #include "kernel/netns.h"
 
 struct sensing {
-	struct config config; /* the sensors' threads read it too */
+	struct config config; /* a copy that the sensors' threads read, too */
 	struct kernel *kernel;
 	char bpf_why[256];
 	struct registry *registry;

@@ -24,7 +24,7 @@ struct filters; /* sensor/filters.h */
 struct spool_watch; /* sensor/spool_watch.h */
 struct kernel; /* kernel/kernel.h; NULL: BPF is not available, see kernel->bpf_why */
 
-/* Calm: there is no pressure; sensors are polled half as often as their budget allows, and not at
+/* Idle: there is no pressure; sensors are polled half as often as their budget allows, and not at
  * every tick. Urgent: the kernel reports stalls. */
 enum urgency { URGENCY_IDLE, URGENCY_NORMAL, URGENCY_URGENT };
 
@@ -36,28 +36,28 @@ struct sensor_poll {
 
 struct sensor_env {
 	int proc_fd, sys_fd,
-		/* directories: /proc, /sys, the cgroup2 root; a test passes captured trees; -1:
+		/* directories: /proc, /sys, the cgroup2 root; a test passes copies of them; -1:
 		 * absent */
 		cgroup_fd;
 	const struct config *config;
 	struct kernel *kernel;
 	struct disk_table *disks; /* disks.h; always the registry's own */
 	/* Threads for work that may block, see worker.h. Set by registry_open(). */
-	struct worker *worker, *spool_worker; /* the latter for what may hang */
+	struct worker *worker, *spool_worker; /* the latter for work that may hang */
 	struct proc_reader *proc_reader; /* the thread for files of /proc that a program serves */
 	/* Shared by several sensors. Set by registry_open(); NULL: no thread could be created. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;
 	struct neighbours *neighbours; /* the registry's own picture of them */
 	struct filters *filters; /* the same */
-	const struct sensor_poll *poll; /* of this poll; the registry's own */
+	const struct sensor_poll *poll; /* of the present poll; the registry's own */
 };
 
 struct sensor_ops {
 	const char *name;
 	const enum signal *provides; /* ends with SIGNAL__COUNT */
-	/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX): what is missing and what that
-	 * means. */
+	/* 0, or -errno with a sentence in `why` (SENSOR_WHY_MAX) that says what is missing and what
+	 * follows. */
 	int (*open)(const struct sensor_env *env, void **ret_state, char *why);
 	/* Puts all signals that it can read. 0, or -errno if nothing could be read (this counts
 	 * towards quarantine). Must not block. */
@@ -68,7 +68,7 @@ struct sensor_ops {
 	bool every_tick;
 	bool steers; /* the window follows it: it is polled often under pressure */
 	unsigned budget_us_per_s; /* CPU that its polls may take; 0: the default of budget.h */
-	/* shortest time between polls, as its values change no faster; 0: every tick */
+	/* shortest time between polls, for values that change slowly; 0: every tick */
 	unsigned interval_min_ms;
 };
 
@@ -77,7 +77,7 @@ enum sensor_state { SENSOR_OK, SENSOR_SKIPPED, SENSOR_FAILING, SENSOR_QUARANTINE
 struct sensor_status {
 	const char *name;
 	enum sensor_state state;
-	/* why it is not ok; if it is ok: what it leaves out, empty: nothing */
+	/* not ok: why; ok: what it leaves out, empty: nothing */
 	char why[SENSOR_WHY_MAX];
 	uint64_t errors, polls;
 	uint64_t cost_ns; /* of all polls: the daemon's own CPU */
@@ -89,11 +89,11 @@ struct sensor_status {
 
 struct registry;
 
-/* Opens every sensor in order. Never fails for a sensor; -ENOMEM only. `env` is copied (its
- * pointers stay the caller's). */
+/* Opens every sensor in order. Fails only with -ENOMEM, and never because of a sensor. `env` is
+ * copied; its pointers stay the caller's. */
 int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
-/* Polls the sensors that are due, in order, or all if it is urgent, into `sample` (already cleared)
+/* Polls the sensors that are due, in order (all of them if urgent), into `sample` (already cleared)
  * and `load`. The others keep their last values. */
 void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urgency,
 		   struct sample *sample, struct load *load);

@@ -1,6 +1,6 @@
-/* The MTA's own control groups (one, or one a service): CPU used, stalls (PSI), I/O, memory without
- * page cache against the limits above it, and what the kernel did at these limits. mta.c finds the
- * MTA. Files are kept open and read with pread(). */
+/* The MTA's own control groups (one, or one for each service): CPU used, stalls (PSI), I/O, memory
+ * without page cache against the limits above it, and what the kernel did at these limits. mta.c
+ * finds the MTA. Files are kept open and read with pread(). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -193,7 +193,7 @@ static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why
 	if (!s)
 		return -ENOMEM;
 	s->cgroup_fd = env->cgroup_fd;
-	/* Without it the limits of the groups alone count. */
+	/* Without it only the limits of the groups count. */
 	proc_file_open(env, "meminfo", PROCPARSE_MEMINFO_SIZE, &s->meminfo, why);
 	why[0] = 0;
 	s->watch = env->mta;
@@ -205,7 +205,7 @@ static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why
 	return 0;
 }
 
-/* Growth since the last reading; -1: there was none, or it went back. */
+/* Growth since the last reading; -1: this is the first one, or the counter went back. */
 static double step(struct counter *c, uint64_t now)
 {
 	double delta = c->primed && now >= c->last ? (double)(now - c->last) : -1;

@@ -1,5 +1,5 @@
-/* Disks: counts, bytes, depth and mean times from /proc/diskstats, one reading a tick for all of
- * them; percentiles from the BPF probe if it works. Signals are those of the disks that count
+/* Disks: counts, bytes, depth and mean times from /proc/diskstats, which is read once a tick for
+ * all of them; percentiles from the BPF probe if it works. The signals are of the disks that count
  * (disks.h). */
 #include <errno.h>
 #include <math.h>
@@ -27,7 +27,7 @@
 struct past {
 	unsigned major, minor;
 	bool seen; /* in this reading */
-	bool spool; /* a queue directory lies on it, so another disk never takes its place */
+	bool spool; /* a queue directory lies on it, so no other disk takes its place */
 	struct procparse_disk at[SPANS]; /* a ring of readings */
 	uint64_t at_us[SPANS];
 	unsigned readings;
@@ -78,7 +78,8 @@ static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* The entry of a disk, old or new; NULL: no room. A disk of the spool replaces one that is not. */
+/* The entry of a disk, known or new; NULL: no room. A disk of the spool replaces one that is
+ * not. */
 static struct past **find(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
 {
 	struct past **room = NULL;
@@ -129,8 +130,7 @@ static void learn_rates(struct disk *d, struct past *p, const struct procparse_d
 	double dt_s;
 
 	if (p->readings) {
-		/* The youngest reading that is at least a span old, else the oldest that there
-		 * is. */
+		/* The youngest reading that is at least a span old, else the oldest one. */
 		for (unsigned i = 1; i <= SPANS && i <= p->readings; i++) {
 			oldest = (p->readings - i) % SPANS;
 			if (now_us - p->at_us[oldest] >= SPAN_US)
@@ -313,7 +313,7 @@ static void forget_removed(struct disk_sensor *s)
 	}
 }
 
-/* Xen gives a guest xvda1 and xvda2 without any xvda: then they are disks of their own. `content`:
+/* Xen gives a guest xvda1 and xvda2 without any xvda: then they are disks themselves. `content`:
  * all of /proc/diskstats. */
 static bool is_whole(const char *content, const char *name)
 {
@@ -324,7 +324,7 @@ static bool is_whole(const char *content, const char *name)
 		return true;
 	while (n && name[n - 1] >= '0' && name[n - 1] <= '9')
 		n--;
-	if (!n || !name[n]) /* no digits: not a partition's name */
+	if (!n || !name[n]) /* no digits: not the name of a partition */
 		return false;
 	snprintf(base, sizeof(base), " %.*s ", (int)n, name);
 	base[n + 1] = 0;
@@ -340,7 +340,7 @@ static void read_disks(struct disk_sensor *s, bool spool, uint64_t now_us, uint6
 {
 	const char *cursor = s->content;
 	struct procparse_disk now;
-	char last[sizeof(now.name)] = ""; /* whole disk: its partitions mostly follow */
+	char last[sizeof(now.name)] = ""; /* last whole disk: its partitions mostly follow it */
 
 	while (procparse_disk(&cursor, &now)) {
 		bool is_spool =

@@ -1,5 +1,5 @@
-/* Accept queues and CPU of the filters behind the mail server (filters.h), each tick, as signals,
- * and as a picture for the outputs. */
+/* The filters behind the mail server (filters.h), each tick: accept queues and CPU as signals, and
+ * a picture for the outputs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* Latencies behind BPF: run queue, fsync, commits of the journal. kernel/ has the probes; here
- * their figures become signals. */
+/* Latencies from BPF probes: run queue, fsync, commits of the journal. kernel/ has the probes; this
+ * file turns their figures into signals. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static int latency_open(const struct sensor_env *env, enum kernel_probe probe, v
 	return 0;
 }
 
-/* Quantiles of one histogram; -1 in ret_p99: nothing happened. p50 may be NULL. */
+/* Quantiles of one histogram; -1 in ret_p99: no event. p50 may be NULL. */
 static int quantiles(struct latency *s, unsigned which, struct window_hist *window, uint64_t now_us,
 		     double *ret_p99, double *ret_p50, char *why)
 {
@@ -61,8 +61,8 @@ static int runq_open(const struct sensor_env *env, void **ret_state, char *why)
 	return latency_open(env, PROBE_RUNQ, ret_state, why);
 }
 
-/* A window without an event gives no value. If the probe was not attached meanwhile, the last value
- * stays, for a limited time. */
+/* A window without an event gives no value. If the probe was not attached during it, the last value
+ * stays for a limited time. */
 #define RUNQ_OLD_US 5000000u
 
 static int runq_poll(void *state, uint64_t now_us, struct sample *sample, struct load *load,

@@ -1,5 +1,5 @@
 /* The links (nic_reader.h). Reading them may wait for the kernel's lock of the network
- * configuration, so a thread of its own reads, and the tick takes what it found. */
+ * configuration, so a thread reads, and the tick takes what it found. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -15,12 +15,12 @@
 #define NIC_EVERY_US 200000u
 #define NIC_IDLE_US 500000u
 #define NIC_OLD_US (2 * US_PER_S) /* figures older than this are not used: the reading hangs */
-#define LEAVE_US (US_PER_S / 2) /* for the thread to end */
+#define LEAVE_US (US_PER_S / 2) /* time in which the thread has to end */
 
 struct nic {
 	const struct sensor_poll *poll;
 	struct worker *worker;
-	struct nic_reader *reader; /* the thread's */
+	struct nic_reader *reader; /* used only by the thread */
 	uint64_t asking_us; /* since when the thread waits for the kernel, 0: it does not */
 	bool late_said;
 	struct nic_figures taken;
@@ -94,7 +94,8 @@ static int nic_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* This is no failure: a failure would open the sensor again, with one more thread that waits. */
+/* Says that the reading is late. That is not a failure: after one the sensor would be opened again,
+ * with one more thread that waits. */
 static void say_late(struct nic *s, uint64_t now_us, char *why)
 {
 	uint64_t asking_us = __atomic_load_n(&s->asking_us, __ATOMIC_RELAXED);

@@ -131,7 +131,7 @@ static void vmstat_close(void *state)
 	free(state);
 }
 
-/* Entries into direct reclaim, by zone since 4.11. */
+/* Entries into direct reclaim; by zone from 4.11 on. */
 static uint64_t stalls(const char *content)
 {
 	static const char *const names[] = { "allocstall_dma", "allocstall_dma32",

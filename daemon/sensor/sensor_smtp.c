@@ -1,4 +1,4 @@
-/* SMTP sessions by socket states: the probe's counts become load and signals. */
+/* SMTP sessions by socket states: turns the probe's counts into load and signals. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static int smtp_open(const struct sensor_env *env, void **ret_state, char *why)
 	return 0;
 }
 
-/* A front that relays the dialogue knows more: its values stay. */
+/* A front that relays the dialogue knows more: its values are not overwritten. */
 static void put_load(const struct kernel_smtp *k, struct load_service *l)
 {
 	uint32_t fresh = ~l->known;

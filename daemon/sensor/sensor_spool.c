@@ -10,7 +10,7 @@
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
 
-/* A walk that is overdue by so much hangs. */
+/* a walk that is overdue by this factor hangs */
 #define OVERDUE 5
 
 static int open_watched(const struct sensor_env *env, size_t size, void **ret_state, char *why)
@@ -53,7 +53,7 @@ static int space_poll(void *state, uint64_t now_us, struct sample *sample, struc
 				s->spool.file_systems);
 	if (!s->spool.dirs) {
 		snprintf(why, SENSOR_WHY_MAX, "%s", s->spool.why);
-		return 0; /* no failure: there may be no queue here */
+		return 0; /* not a failure: this host may have no queue */
 	}
 	if (!space->asked_us && !space->error)
 		return 0;
@@ -112,8 +112,8 @@ static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struc
 		return 0;
 	if (q->error) {
 		snprintf(why, SENSOR_WHY_MAX, "%s", q->why);
-		/* Not allowed, or not the queue of a known server: status shows that. It is no
-		 * failure, since another attempt would not help. */
+		/* It is not allowed, or not the queue of a known server: status shows that. It is
+		 * not a failure, because another attempt would not help. */
 		return q->error == -EACCES || q->error == -EPERM || q->error == -EMEDIUMTYPE
 			       ? 0
 			       : q->error;

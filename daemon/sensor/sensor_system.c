@@ -1,5 +1,5 @@
-/* The machine as a whole, from proc: PSI, CPU, memory. Files are kept open; a counter that went
- * backwards gives no value for that tick; a first reading of a rate gives none either. */
+/* The whole machine, from /proc: PSI, CPU, memory. Files are kept open. A counter that went back
+ * gives no value for that tick, and neither does the first reading of a rate. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,9 +22,9 @@ static const struct {
 
 struct psi {
 	struct {
-		struct proc_file *file; /* NULL: not there */
+		struct proc_file *file; /* NULL: there is no such file */
 		uint64_t read_us, total; /* of the last reading; 0: none yet */
-		double ratio; /* since the one before; -1: not known */
+		double ratio; /* since the reading before; -1: unknown */
 	} of[ARRAY_SIZE(psi_files)];
 };
 
@@ -37,7 +37,7 @@ static void psi_close(void *state)
 	free(s);
 }
 
-/* With psi=0 the files are there and reading gives EOPNOTSUPP. */
+/* With psi=0 the files exist, and reading them gives EOPNOTSUPP. */
 static bool is_readable(struct proc_file *file, char *why)
 {
 	char content[PSI_SIZE];

@@ -1,5 +1,5 @@
-/* What a job of a worker has found, for the tick: the value is the job's own, with a lock around it
- * that the tick does not wait for. */
+/* What a worker's job has found, for the tick. The job owns the value; a lock protects it, and the
+ * tick does not wait for that lock. */
 #ifndef PENSTOCK_SENSOR_SHARED_VIEW_H
 #define PENSTOCK_SENSOR_SHARED_VIEW_H
 
@@ -18,12 +18,11 @@ struct shared_view {
  * that DOES: ...". */
 int shared_view_open(struct shared_view *view, struct worker *worker, worker_job *look,
 		     void *context, const char *does, char *why);
-/* The job does not run any more. False: see worker_remove(); the caller must never free the context
- * then. */
+/* Ends the job. False: see worker_remove(); then the caller must never free the context. */
 bool shared_view_close(struct shared_view *view, void *context);
-/* The job: `value`, of `size` bytes, is `fresh` now. */
+/* For the job: copies `fresh` to `value`, both of `size` bytes. */
 void shared_view_put(struct shared_view *view, void *value, const void *fresh, size_t size);
-/* The tick. False: the value is being written. */
+/* For the tick: copies `value` to `ret`. False: it is being written. */
 bool shared_view_get(struct shared_view *view, const void *value, void *ret, size_t size);
 
 #endif

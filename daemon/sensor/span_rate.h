@@ -1,6 +1,6 @@
-/* Tasks in one place of the kernel as two signals: how many are there on average, and how many
- * enter a second. Taken over about the last second: from the youngest reading that is at least so
- * old. */
+/* Turns the tasks in one place of the kernel into two signals: how many are there on average, and
+ * how many enter a second. They are taken over about the last second, from the youngest reading
+ * that is at least so old. */
 #ifndef PENSTOCK_SENSOR_SPAN_RATE_H
 #define PENSTOCK_SENSOR_SPAN_RATE_H
 

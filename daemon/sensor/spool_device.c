@@ -59,7 +59,7 @@ static bool is_there(const struct walk *w, const char *format, const char *name)
 	return faccessat(w->sys_fd, path, F_OK, 0) == 0;
 }
 
-/* Where a link in sysfs points, text only. */
+/* The text of a link in sysfs. */
 static bool link_of(const struct walk *w, const char *path, char *ret, size_t size)
 {
 	ssize_t n = readlinkat(w->sys_fd, path, ret, size - 1);
@@ -102,7 +102,7 @@ static DIR *open_directory(int at, const char *path)
 	return dir;
 }
 
-/* All devices named in a directory of sysfs. How many. */
+/* Resolves all devices named in a directory of sysfs. Returns how many. */
 static int resolve_all(struct walk *w, const char *directory, int depth)
 {
 	DIR *dir = open_directory(w->sys_fd, directory);
@@ -122,8 +122,8 @@ static int resolve_all(struct walk *w, const char *directory, int depth)
 	return n;
 }
 
-/* The head of NVMe multipath hands its requests to hidden disks, one a path: nvme0n1 -> nvme0c0n1,
- * nvme0c1n1. */
+/* The head of NVMe multipath passes its requests to hidden disks, one for each path: nvme0n1 ->
+ * nvme0c0n1, nvme0c1n1. */
 static int resolve_multipath(struct walk *w, const char *name)
 {
 	unsigned subsystem, namespace, s, controller, n;

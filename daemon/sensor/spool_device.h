@@ -1,8 +1,8 @@
 /* Finds the block devices on which a queue directory lies: through partitions, LVM and device
  * mapper, md, loop, overlay, btrfs (several devices, anonymous st_dev) and NVMe multipath, down to
- * devices that have none below them. Read from mountinfo and sysfs only, so that a test passes
- * captured trees; the rules follow Documentation/ABI/testing/sysfs-block and -fs-btrfs, and
- * overlayfs' upperdir= in mountinfo. */
+ * devices that have none below them. It reads only mountinfo and sysfs, so that a test can pass
+ * copies of them. Sources: Documentation/ABI/testing/sysfs-block and -fs-btrfs, and overlayfs'
+ * upperdir= in mountinfo. */
 #ifndef PENSTOCK_SENSOR_SPOOL_DEVICE_H
 #define PENSTOCK_SENSOR_SPOOL_DEVICE_H
 
@@ -21,17 +21,17 @@ struct spool_device {
 		dev_t device;
 	} device[SPOOL_DEVICES];
 	char chain[192]; /* for people: "ext4 on dm-1 on md0 on sda3, sdb3" */
-	char why[SPOOL_WHY_MAX]; /* when count is 0: tmpfs, NFS, ZFS, ... */
+	char why[SPOOL_WHY_MAX]; /* why count is 0: tmpfs, NFS, ZFS, ... */
 };
 
-/* `path` absolute and without links; `mountinfo` the whole text; sys_fd the /sys directory. 0; or
- * -ENODEV with `why` when the file system lies on no block device that can be seen. */
+/* `path`: absolute and without links. `mountinfo`: the whole text. `sys_fd`: the /sys directory. 0,
+ * or -ENODEV with `why`: the file system lies on no visible block device. */
 int spool_device_resolve(const char *mountinfo, int sys_fd, const char *path,
 			 struct spool_device *ret);
 /* The same for the running system: follows links of `path`, reads proc_fd/self/mountinfo. May block
  * on a dead network file system: not for the tick. 0 or -errno with `why`. */
 int spool_device_find(int proc_fd, int sys_fd, const char *path, struct spool_device *ret);
-/* Adds to `sum` the devices of `other` that it does not have yet. */
+/* Adds to `sum` those devices of `other` that it does not have yet. */
 void spool_device_add(struct spool_device *sum, const struct spool_device *other);
 bool spool_device_has(const struct spool_device *spool, const char *name);
 

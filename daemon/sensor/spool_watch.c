@@ -17,7 +17,7 @@
 
 #define ASK_EVERY_US (US_PER_S / 2)
 #define ASK_IDLE_US (2 * US_PER_S)
-#define IDLE_RATIO 0.8 /* fuller than this is asked as often as ever */
+#define IDLE_RATIO 0.8 /* a file system fuller than this is read as often as under pressure */
 #define DEVICE_EVERY_US (30 * US_PER_S)
 #define FIND_EVERY_US (10 * US_PER_S)
 /* Limits of one walk: entries and time. The next walk waits until walking takes at most one part in
@@ -34,7 +34,7 @@ struct spool_watch {
 	struct sensor_env env;
 	struct shared_view view;
 	struct spool found; /* under the lock of the view */
-	/* the thread's own */
+	/* used only by the thread */
 	struct spool next;
 	struct mta mta;
 	bool configured;
@@ -42,7 +42,7 @@ struct spool_watch {
 };
 
 static const struct {
-	/* name of the server; of its process; a part of its unit's name */
+	/* name of the server; name of its process; part of its unit's name */
 	const char *mta, *comm, *unit;
 	const char *dir[2];
 } places[] = {
@@ -63,8 +63,8 @@ static unsigned add_existing(unsigned place, char dirs[][CONFIG_PATH_MAX], unsig
 	return n;
 }
 
-/* The queue directories of an MTA, by the name of its process or unit. `dirs` gets at most `most`
- * paths. Returns how many. */
+/* The queue directories of an MTA, by the name of its process or unit. Puts at most `most` paths
+ * into `dirs` and returns how many. */
 static unsigned default_dirs(const char *comm, const char *unit, char dirs[][CONFIG_PATH_MAX],
 			     unsigned most)
 {
@@ -76,8 +76,8 @@ static unsigned default_dirs(const char *comm, const char *unit, char dirs[][CON
 	for (unsigned i = 0; i < PLACES; i++)
 		if (comm[0] && strncmp(comm, places[i].comm, strlen(places[i].comm)) == 0)
 			return add_existing(i, dirs, 0, most);
-	/* Another server has its own queue, which is not the one we look for. An unknown server may
-	 * be ours. */
+	/* A known server has its own queue, and another directory is not its. An unknown server may
+	 * use any of them. */
 	for (unsigned i = 0; i < PLACES && !comm[0] && !unit[0]; i++)
 		n = add_existing(i, dirs, n, most);
 	return n;
@@ -178,7 +178,7 @@ static void say_why(struct spool_queue *q, const char *dir, int r)
 		snprintf(q->why, sizeof(q->why), "%.80s: %s", dir, strerror(-r));
 }
 
-/* Messages of all directories, when it is time. */
+/* Walks all directories, if that is due. */
 static void walk_queue(struct spool_watch *w, uint64_t now_us)
 {
 	const struct queue_bounds bounds = { .entries = WALK_ENTRIES,
@@ -253,7 +253,7 @@ static void look(struct spool_watch *w)
 	}
 	ask_space(&w->next);
 	if (*worker_stop(w->env.spool_worker))
-		return; /* it may have been left behind, with its descriptors closed */
+		return; /* the thread may have been left behind, with its descriptors closed */
 	find_devices(w, now_us);
 	/* Publishes what is known before the slow part begins. */
 	shared_view_put(&w->view, &w->found, &w->next, sizeof(w->found));

@@ -1,8 +1,8 @@
-/* The MTA's queue directories, looked at by a thread of their own (worker.h), because any look may
- * hang on a dead network file system: space and inodes twice a second (idle: every other second),
- * messages less often the more a walk costs, the devices below every half minute. Old figures
- * expire; the tick does not wait for new ones. Directories that are not configured are found by who
- * owns the listener, else by common places. */
+/* The MTA's queue directories. A thread of their own (worker.h) looks at them, because any look may
+ * hang on a dead network file system: at space and inodes twice a second (idle: every other
+ * second), at messages less often the more a walk costs, at the devices below every half minute.
+ * Old figures expire; the tick does not wait for new ones. If no directories are configured, they
+ * are found by the owner of the listener, else by common places. */
 #ifndef PENSTOCK_SENSOR_SPOOL_WATCH_H
 #define PENSTOCK_SENSOR_SPOOL_WATCH_H
 
@@ -15,29 +15,30 @@
 #include "sensor/spool_device.h"
 
 #define SPOOL_DIRS (PLAN_SERVICES * CONFIG_QUEUE_DIRS)
-#define SPOOL_OLD_US 10000000u /* figures of space older than this are none */
+#define SPOOL_OLD_US 10000000u /* older figures of space are not used */
 
 struct spool_space {
 	uint64_t asked_us; /* CLOCK_MONOTONIC of the reading; 0: never */
-	/* of the fullest; 0 inodes: the file system has no fixed number */
+	/* of the fullest file system; 0 inodes: it has no fixed number */
 	double used_ratio, inodes_ratio;
-	double free_bytes, free_inodes; /* of the fullest; inodes -1: no fixed number */
+	/* of the fullest file system; inodes -1: it has no fixed number */
+	double free_bytes, free_inodes;
 	int error; /* of the last look, -errno */
 	char failed[CONFIG_PATH_MAX];
 };
 
 struct spool_queue {
 	uint64_t walked_us; /* CLOCK_MONOTONIC at the end of the last walk; 0: never */
-	uint64_t interval_us; /* until the next walk, so that walking keeps to its share */
+	uint64_t interval_us; /* until the next walk, so that walking keeps to its share of time */
 	struct queue_figures figures;
-	int error; /* -errno when the last walk gave nothing, with a sentence: */
+	int error; /* -errno of the last walk, with a sentence: */
 	char why[SENSOR_WHY_MAX];
 };
 
 struct spool {
 	unsigned dirs;
 	char dir[SPOOL_DIRS][CONFIG_PATH_MAX];
-	char why[SENSOR_WHY_MAX]; /* when there are none */
+	char why[SENSOR_WHY_MAX]; /* why there are none */
 	struct spool_space space;
 	struct spool_queue queue;
 	struct spool_device device;
@@ -48,7 +49,7 @@ struct spool {
 struct spool_watch;
 
 int spool_watch_open(const struct sensor_env *env, struct spool_watch **ret_watch, char *why);
-/* Copies what was last found. Never blocks: false when it is being written just now, or `watch` is
+/* Copies the last findings. Never blocks: false while they are being written, or if `watch` is
  * NULL. */
 bool spool_watch_read(struct spool_watch *watch, struct spool *ret);
 void spool_watch_close(struct spool_watch *watch);

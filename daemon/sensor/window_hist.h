@@ -17,7 +17,7 @@ struct window_hist {
 	unsigned rotations;
 };
 
-/* -1: nothing happened in the window, or there is no window yet. */
+/* The quantile; -1: no event in the window, or no window yet. */
 static inline double window_hist_quantile(const struct window_hist *h, const uint64_t *now,
 					  double q)
 {
@@ -26,7 +26,7 @@ static inline double window_hist_quantile(const struct window_hist *h, const uin
 	return counts_quantile(now, h->before[1], q);
 }
 
-/* Nothing has happened since it was last rotated. */
+/* Whether no event has come since it was last rotated. */
 static inline bool window_hist_is_still(const struct window_hist *h, const uint64_t *now)
 {
 	return memcmp(now, h->before[0], sizeof(h->before[0])) == 0;

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/wait.h"
 
-#define REST_US (60 * US_PER_S) /* without jobs */
+#define REST_US (60 * US_PER_S) /* the thread's pause without jobs */
 
 struct job {
 	worker_job *look; /* NULL: free */
@@ -19,12 +19,12 @@ struct job {
 
 struct worker {
 	pthread_t thread;
-	bool begun, left; /* the tick's own: there is a thread; it was left behind */
+	bool begun, left; /* used only by the tick: there is a thread; it was left behind */
 	bool ended; /* under the lock: the thread has finished with this job */
 	pthread_mutex_t lock;
-	/* wakes the thread; wakes those that wait for the end of a job or of the thread */
+	/* wakes the thread; wakes callers that wait for the end of a job or of the thread */
 	pthread_cond_t wake, looked;
-	volatile bool stop; /* written under the lock, looked at by a job without */
+	volatile bool stop; /* written under the lock; a job reads it without */
 	/* under the lock */
 	bool idle;
 	struct job jobs[WORKER_JOBS];
@@ -41,7 +41,7 @@ static struct job *next(struct worker *l)
 	return first;
 }
 
-/* The lock is held, but not while the job runs. */
+/* Runs a job. The caller holds the lock, which is released while the job runs. */
 static void work(struct worker *l, struct job *job)
 {
 	struct job now = *job;
@@ -53,7 +53,7 @@ static void work(struct worker *l, struct job *job)
 	again_us = now.look(now.context, idle);
 	pthread_mutex_lock(&l->lock);
 	l->at_work = NULL;
-	/* Pressure that began meanwhile was not seen by this run. */
+	/* If pressure began during this run, the job is due at once. */
 	job->due_us = clock_monotonic_us() + (idle && !l->idle ? 0 : again_us);
 	if (job->left)
 		*job = (struct job){ 0 };
@@ -120,7 +120,7 @@ int worker_add(struct worker *l, worker_job *look, void *context)
 	return r;
 }
 
-/* The lock is held. False: it still runs. */
+/* Waits for the end of a job. The caller holds the lock. False: it still runs. */
 static bool await_job(struct worker *l, const struct job *job, uint64_t most_us)
 {
 	uint64_t until_us = clock_monotonic_us() + most_us, now_us;
@@ -157,7 +157,7 @@ bool worker_remove(struct worker *l, void *context)
 void worker_set_idle(struct worker *l, bool idle)
 {
 	if (!l || pthread_mutex_trylock(&l->lock) != 0)
-		return; /* the next tick will */
+		return; /* the next tick does it */
 	if (l->idle && !idle) {
 		for (unsigned i = 0; i < WORKER_JOBS; i++)
 			l->jobs[i].due_us = 0;

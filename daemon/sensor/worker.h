@@ -1,5 +1,5 @@
-/* A thread for work that must not be done in the tick, because it walks directories or may hang:
- * jobs that read something from time to time. A job keeps its findings under its own lock, and the
+/* A thread for work that must not be done in the tick, because it walks directories or may hang.
+ * Its jobs read something from time to time. A job keeps its findings under its own lock, and the
  * tick does not wait for them. Jobs that may hang (a dead network file system, a lock of the
  * kernel) have a worker of their own. */
 #ifndef PENSTOCK_SENSOR_WORKER_H
@@ -16,13 +16,12 @@ struct worker;
  * may run rarely; when pressure begins, it is run at once. */
 typedef uint64_t worker_job(void *context, bool idle);
 
-/* 0 or -ENOMEM. The thread begins with the first job. */
+/* 0 or -ENOMEM. The thread starts with the first job. */
 int worker_open(struct worker **ret_worker);
 /* 0, or -errno when no thread can be created (-ENOSPC: too many jobs). */
 int worker_add(struct worker *worker, worker_job *look, void *context);
-/* The job does not run any more. False: it has been running for longer than WORKER_REMOVE_US, or
- * the thread was left behind. Then the thread still uses the context, so the caller must never free
- * it. */
+/* Ends the job. False: it has been running for longer than WORKER_REMOVE_US, or the thread was left
+ * behind. Then the thread still uses the context, so the caller must never free it. */
 bool worker_remove(struct worker *worker, void *context);
 /* From the tick. Never blocks. */
 void worker_set_idle(struct worker *worker, bool idle);

@@ -43,7 +43,7 @@ int dirs_take_run(const char *path, char *why)
 		return r;
 	}
 	snprintf(file, sizeof(file), "%s/penstockd.lock", path);
-	/* Not readable for others: any process that can open it could lock it, and so keep
+	/* Others may not open it: a process that can open the file could lock it, and so keep
 	 * penstockd from starting. */
 	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
@@ -54,7 +54,7 @@ int dirs_take_run(const char *path, char *why)
 			path, strerror(-r));
 		return r;
 	}
-	fchmod(fd, 0600); /* it existed before */
+	fchmod(fd, 0600); /* it may have existed before */
 	if (take_lock(fd) < 0) {
 		snprintf(
 			why, 256,

@@ -48,7 +48,7 @@ int frame_check(const void *bytes, size_t size, const struct frame_kind *kind,
 	    memcmp(head.kind, kind->letters, sizeof(head.kind)) != 0 ||
 	    head.head_sum != head_sum(&head))
 		return -EBADMSG;
-	/* An intact head of another version: its payload cannot be checked here. */
+	/* The head is intact, but of another version: the payload cannot be checked. */
 	if (head.version != kind->version || (head.flags & ~FRAME_SUMMED))
 		return -EPROTONOSUPPORT;
 	if (head.length > size - sizeof(head))

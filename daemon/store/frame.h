@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a file is: four letters and a version, which changes whenever the payload's layout does. */
+/* The kind of a file: four letters, and a version that changes with the layout of the payload. */
 struct frame_kind {
 	char letters[5];
 	uint32_t version;
@@ -35,26 +35,24 @@ struct frame_head {
 	uint64_t head_sum; /* XXH3 of everything before it */
 };
 
-/* Writes the head for this payload; `payload` may be NULL without FRAME_SUMMED. */
+/* Fills in the head for this payload. `payload` may be NULL without FRAME_SUMMED. */
 void frame_head(struct frame_head *head, const struct frame_kind *kind, uint32_t flags,
 		const void *payload, uint64_t length);
-/* Whether `bytes` (any alignment) are a whole frame of this kind. 0 with the payload inside
- * `bytes`; -ENODATA: shorter than it says; -EBADMSG: damaged, or something else; -EPROTONOSUPPORT:
- * sound, of another version. */
+/* Whether `bytes` (any alignment) are a whole frame of this kind. 0 with the payload, which lies
+ * inside `bytes`; -ENODATA: it is shorter than its head says; -EBADMSG: damaged, or something else;
+ * -EPROTONOSUPPORT: intact, but of another version. */
 int frame_check(const void *bytes, size_t size, const struct frame_kind *kind,
 		const void **ret_payload, size_t *ret_length);
 /* The second half of a sentence for these errors: "is cut short", ... */
 const char *frame_error(int error);
 
-/* Reads dir/name into `payload`. 0, -ENOENT: there is none, -EFBIG: the payload is larger than
- * `size`, the errors of frame_check() or of the system. A file that is not of this kind is set
- * aside, and that is logged. `ret_length` may be NULL: the payload has to have exactly `size` bytes
- * then. */
+/* Reads dir/name into `payload`. 0; -ENOENT: there is no such file; -EFBIG: the payload is larger
+ * than `size`; or the errors of frame_check() or of the system. A file that is not of this kind is
+ * set aside, which is logged. `ret_length` NULL: the payload must have exactly `size` bytes. */
 int frame_load(int dir_fd, const char *name, const struct frame_kind *kind, void *payload,
 	       size_t size, size_t *ret_length);
-/* Writes dir/name whole: under another name, synced, renamed, so that after a crash it is the old
- * one or the new one. 0 or
- * -errno: then the old one is untouched. */
+/* Writes the whole file dir/name under another name, syncs and renames it, so that after a crash
+ * the old or the new one is there. 0, or -errno: the old one is untouched. */
 int frame_save(int dir_fd, const char *name, const struct frame_kind *kind, const void *payload,
 	       size_t length);
 /* Renames dir/name to dir/name.corrupt and logs it once: "...: NAME is cut short". */

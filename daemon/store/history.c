@@ -16,8 +16,8 @@
 #include "store/history_format.h"
 
 #define ROUND_US (2 * US_PER_S)
-#define WAITING 64u /* records that the tick keeps while the thread copies */
-#define QUEUE 256u /* records: minutes, should the disk stall */
+#define WAITING 64u /* records that the tick keeps while the thread holds the lock */
+#define QUEUE 256u /* records: enough for minutes if the disk stalls */
 #define KEPT 2 /* rings in memory */
 
 struct item {
@@ -26,21 +26,21 @@ struct item {
 };
 
 struct history {
-	/* The tick's: */
+	/* Used only by the tick: */
 	struct history_record *ring[KEPT];
-	/* being put together; that of seconds is not used */
+	/* the present period of each ring; the one of seconds is not used */
 	struct history_record open[HISTORY__TIERS];
-	struct history_record last_minute; /* of the file, as it was at the start */
+	struct history_record last_minute; /* as of the start */
 	struct item wait[WAITING];
 	unsigned waiting;
-	/* Shared: */
+	/* Under the lock: */
 	pthread_mutex_t lock;
 	pthread_cond_t wake, done;
 	struct item queue[QUEUE];
 	unsigned queued;
 	uint64_t lost;
 	bool stop, flush;
-	/* The thread's: */
+	/* Used only by the thread: */
 	pthread_t thread;
 	bool runs;
 	int dir_fd, fd;
@@ -130,7 +130,8 @@ static int load(struct history *h)
 	return 0;
 }
 
-/* A sparse file of the full size, with a head: parts that are not written take no space. */
+/* Creates a sparse file of the full size, with a head: parts that were never written take no
+ * space. */
 static int open_file(struct history *h)
 {
 	struct frame_head head;
@@ -151,7 +152,8 @@ static int open_file(struct history *h)
 			r = -errno;
 		else if (pwrite(h->fd, &head, sizeof(head), 0) != sizeof(head))
 			r = errno ? -errno : -ENOSPC;
-		/* A truncated file would be set aside at the next start, with everything in it. */
+		/* Otherwise the next start would set aside the short file, with all that is in
+		 * it. */
 		if (r < 0 && ftruncate(h->fd, 0) < 0)
 			log_debug("history: %s", strerror(errno));
 	}
@@ -305,7 +307,7 @@ void history_flush(struct history *h)
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
-/* Call with the lock held. */
+/* Gives the waiting records to the thread. The caller holds the lock. */
 static void hand_over(struct history *h)
 {
 	for (unsigned i = 0; i < h->waiting; i++) {
@@ -340,7 +342,8 @@ static void keep(struct history *h, enum history_tier tier, const struct history
 	enqueue(h, tier, r);
 }
 
-/* A new period: the one before is complete. A period that a restart interrupted is continued. */
+/* Begins a new period: the one before is complete. A period that a restart interrupted is
+ * continued. */
 static void begin(struct history *h, enum history_tier tier, uint64_t at_s)
 {
 	struct history_record *open = &h->open[tier];

@@ -11,7 +11,7 @@
 struct history;
 
 /* Reads the file, and starts the thread. 0 or -ENOMEM. Without a directory or a thread the history
- * is kept in memory only, which is logged. */
+ * is kept only in memory, which is logged. */
 int history_open(const char *state_dir, struct history **ret_history);
 /* Writes the last records. NULL is fine. */
 void history_close(struct history *history);
@@ -23,13 +23,13 @@ void history_flush(struct history *history);
 /* The record of the ring in memory for `at_s` (seconds and tens only); NULL: there is none. */
 const struct history_record *history_get(const struct history *history, enum history_tier tier,
 					 uint64_t at_s);
-/* The records in memory of [since_s, until_s), from the finest ring that reaches back so far,
- * merged into records of `step_s` or of the ring's period, whichever is longer. Returns how
+/* The records in memory of [since_s, until_s), from the finest ring that reaches back so far. They
+ * are merged into records of `step_s` or of the ring's period, whichever is longer. Returns how
  * many. */
 size_t history_range(const struct history *history, uint64_t since_s, uint64_t until_s,
 		     uint32_t step_s, struct history_record *ret, size_t most);
-/* Reads STATE_DIR/history of another process. 0 with records (owned, free()), or -errno; see
- * history_pick(). */
+/* Reads the history that another process writes, from STATE_DIR/history. 0 with records (owned,
+ * free()), or -errno; see history_pick(). */
 int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64_t until_s,
 		 struct history_record **ret_records, size_t *ret_count);
 

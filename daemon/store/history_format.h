@@ -1,5 +1,5 @@
 /* The history's file as bytes: a head (store/frame.h), then the slots of the three rings
- * (core/history.h), each with a checksum of its own: a write that was cut short costs one slot.
+ * (core/history.h). Each slot has a checksum, so that an interrupted write costs only one slot.
  * Pure, and fuzzed. */
 #ifndef PENSTOCK_STORE_HISTORY_FORMAT_H
 #define PENSTOCK_STORE_HISTORY_FORMAT_H
@@ -19,7 +19,7 @@ void history_seal(struct history_record *record);
 /* Whether a slot holds a complete record that belongs there, with possible values. */
 bool history_is_sound(const struct history_record *record, enum history_tier tier, unsigned slot);
 /* Copies the records of [since_s, until_s) out of a whole file, in order of time, from the finest
- * ring that reaches back so far; at most `most`. 0 with how many, or the errors of
+ * ring that reaches back so far; at most `most`. 0 with their number, or the errors of
  * frame_check(). */
 int history_pick(const void *bytes, size_t size, uint64_t now_s, uint64_t since_s, uint64_t until_s,
 		 struct history_record *ret, size_t most, size_t *ret_count);

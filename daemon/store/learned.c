@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "store/warmstart.h"
 
-#define KEEP_US (10 * US_PER_S) /* between two looks at what was learned */
+#define KEEP_US (10 * US_PER_S) /* time between two looks at what was learned */
 
 struct learned {
 	struct engine *engine;
@@ -60,6 +60,6 @@ void learned_keep(struct learned *l, uint64_t now_us, uint64_t realtime_us)
 	warmstart_save(l->engine, l->table, realtime_us, cpus_allowed(), &warm);
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		any |= warm.service[i].capacity_per_s > 0;
-	if (any) /* what was kept before is better than nothing */
+	if (any) /* otherwise leave what is in the file */
 		warmstart_put(l->file, &warm);
 }

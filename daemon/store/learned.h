@@ -1,5 +1,5 @@
-/* Keeps what law and ledger have learned for the time after a restart: reads it at the start
- * (store/warmstart.h), and saves it from then on. */
+/* Keeps what law and ledger have learned over a restart: reads it at the start (store/warmstart.h),
+ * and saves it from then on. */
 #ifndef PENSTOCK_STORE_LEARNED_H
 #define PENSTOCK_STORE_LEARNED_H
 
@@ -10,9 +10,9 @@
 
 struct learned;
 
-/* Tells `engine` and `table` (NULL: there is none) what was learned before: it bounds their first
- * guess. Both stay the caller's and outlive this. 0 or -ENOMEM. If nothing can be kept, that is
- * logged and is no error. */
+/* Gives `engine` and `table` (NULL: there is none) what was learned before, as a first guess. Both
+ * stay the caller's and must outlive this. 0 or -ENOMEM. If nothing can be kept, that is logged and
+ * is no error. */
 int learned_open(const char *state_dir, struct engine *engine, struct source_table *table,
 		 struct learned **ret_learned);
 /* Writes the last figures. NULL is fine. */

@@ -36,8 +36,8 @@ int ledger_head_check(const void *bytes, size_t size, uint64_t file_size, struct
 	if (size < sizeof(head))
 		return -ENODATA;
 	memcpy(&head, bytes, sizeof(head));
-	/* Only the head was read, so a checksum over the payload could not be verified; we write
-	 * none. */
+	/* Only the head was read, so a checksum over the payload could not be verified. We never
+	 * write one. */
 	if (head.frame.flags & FRAME_SUMMED)
 		return -EBADMSG;
 	r = frame_check(&head, (size_t)file_size, &ledger_kind, &payload, &length);

@@ -15,7 +15,7 @@ extern const struct frame_kind ledger_kind;
 
 struct ledger_head {
 	struct frame_head frame;
-	uint64_t seed[2]; /* of the hashes: without them entries belong to no source */
+	uint64_t seed[2]; /* keys of the hashes: with other keys no source is found */
 	uint32_t blocks, block_size;
 	uint64_t sum; /* XXH3 of the three above */
 };
@@ -34,7 +34,7 @@ void ledger_head_make(struct ledger_head *head, const uint64_t seed[2], uint32_t
 int ledger_head_check(const void *bytes, size_t size, uint64_t file_size, struct ledger_head *ret);
 void ledger_record_make(struct ledger_record *record, uint32_t number, uint64_t serial,
 			const void *bytes);
-/* 1: whole; 0: never written; -1: damaged. */
+/* 1: complete; 0: never written; -1: damaged. */
 int ledger_record_check(const struct ledger_record *record, uint32_t number);
 static inline uint64_t ledger_record_at(uint32_t number)
 {

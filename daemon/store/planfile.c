@@ -15,8 +15,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* Without a limit two daemons that share a directory by mistake would only replace each other's
- * file. */
+/* A replaced file is created again at most this often: otherwise two daemons that share a directory
+ * by mistake would only replace each other's file. */
 #define MEND_EVERY_US (5 * US_PER_S)
 /* How often to check that the name still leads to the file. At each write, the open file itself is
  * checked (removed, replaced, truncated). */
@@ -88,7 +88,7 @@ int planfile_open(const char *run_dir, struct planfile **ret_planfile)
 	return 0;
 }
 
-/* Whether the open file is complete and still has a name, by one system call that looks up no
+/* Whether the open file is complete and still has a name. One system call, which looks up no
  * path. */
 static bool is_whole(const struct planfile *file)
 {
@@ -98,9 +98,9 @@ static bool is_whole(const struct planfile *file)
 	       st.st_size >= (off_t)sizeof(struct plan);
 }
 
-/* Whether the mapping may be written. Another process may have removed, replaced or truncated
- * the file. Then fronts would have no plan until penstockd is restarted, or penstockd would be
- * killed when it writes (SIGBUS). */
+/* Whether the mapping may be written. Another process may have removed, replaced or truncated the
+ * file. Then fronts would have no plan until penstockd is restarted, or a write would kill
+ * penstockd (SIGBUS). */
 static bool look_after(struct planfile *file, bool last)
 {
 	uint64_t now_us = clock_monotonic_us();

@@ -13,7 +13,7 @@
 #include "base/wait.h"
 
 #define ROUND_US (200 * US_PER_MS)
-#define END_ROOM 1024u /* for the last frame */
+#define END_ROOM 1024u /* room that is left for the last frame */
 #define PAGE_ITEM (sizeof(uint32_t) + TRACE_PAGE)
 
 /* ---- the thread ----------------------------------------------------------------------------- */
@@ -157,8 +157,7 @@ static void drain(struct recorder *r)
 		write_one(r, r->frame, length);
 }
 
-/* Logged when the disk falls behind for the first time, and whenever the loss is ten times
- * larger. */
+/* Logs when the disk falls behind for the first time, and whenever the loss has grown tenfold. */
 static void tell_lost(struct recorder *r, uint64_t *told)
 {
 	uint64_t lost = atomic_load(&r->ticks_lost);
@@ -290,7 +289,7 @@ int recorder_open(const struct recorder_options *o, struct recorder **ret)
 	if (error == 0 && o->table)
 		error = copy_table(r, o->table, o->table_size);
 	if (error == 0) {
-		/* Touched now, so that the tick has no page fault. */
+		/* Touch all pages now, so that the tick meets no page fault. */
 		memset(r->ring.bytes, 0, r->ring.size);
 		memset(r->scratch, 0, TRACE_PAYLOAD_MAX);
 		memset(r->pending, 0, TRACE_EVENTS_MAX * sizeof(*r->pending));

@@ -1,10 +1,10 @@
-/* Records what the engine is given and what it answers, tick by tick, into a file that
- * penstock-replay reads (store/trace.h).
+/* Records the inputs and answers of the engine, tick by tick, into a file that penstock-replay
+ * reads (store/trace.h).
  *
  * The tick only copies into a ring in memory: it never waits, allocates or touches a file. A thread
  * writes. Records for which the ring has no room are lost and counted. The engine's whole state
- * follows them, so that a replay can continue there. A file that cannot be opened or written, or
- * that is full, ends the recording; that is logged once, and nothing else changes.
+ * follows them, so that a replay can continue there. If the file cannot be opened or written, or is
+ * full, the recording ends; that is logged once, and nothing else changes.
  *
  * An existing file of that name is kept as FILE.1. */
 #ifndef PENSTOCK_STORE_RECORDER_H
@@ -12,7 +12,7 @@
 
 #include "store/trace.h"
 
-#define RECORDER_RING (4u << 20) /* bytes: some minutes of ticks, should the disk stall */
+#define RECORDER_RING (4u << 20) /* bytes: enough for some minutes of ticks if the disk stalls */
 
 struct recorder;
 
@@ -24,7 +24,7 @@ struct recorder_options {
 	double cores;
 	const char *config; /* as config_print() gives it */
 	size_t config_length;
-	const struct source_table *table; /* NULL: there is none. Copied here, at once */
+	const struct source_table *table; /* NULL: there is none. Copied in the call */
 	size_t table_size;
 	uint64_t seed;
 	size_t ring_bytes; /* a power of two; 0: RECORDER_RING */
@@ -32,8 +32,8 @@ struct recorder_options {
 
 /* Starts the thread. 0 or -ENOMEM. The thread opens the file, and logs a failure. */
 int recorder_open(const struct recorder_options *options, struct recorder **ret_recorder);
-/* Asks the thread to end and waits for it, at most so long. A thread that hangs on its disk is left
- * behind. NULL is fine. */
+/* Tells the thread to end, and waits at most `wait_us` for it. A thread that hangs on its disk is
+ * left behind. NULL is fine. */
 void recorder_close(struct recorder *recorder, uint64_t wait_us);
 
 /* The following are called by one thread, in the order in which things happen. NULL is fine in
@@ -51,7 +51,7 @@ void recorder_answer(struct recorder *recorder, const struct engine *engine,
 
 struct recorder_stats {
 	bool running; /* false: the file is full, or could not be written */
-	int error; /* errno of that, 0: full, or running */
+	int error; /* errno of the failed write; 0: the file is full, or it runs */
 	uint64_t bytes; /* in the file */
 	uint64_t ticks_lost, events_lost; /* lost because the ring was full */
 };

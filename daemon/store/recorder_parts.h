@@ -11,23 +11,23 @@
 #include "store/recorder_ring.h"
 
 struct recorder {
-	/* The tick's: */
+	/* Used only by the tick: */
 	struct recorder_ring ring;
 	uint8_t *scratch; /* TRACE_PAYLOAD_MAX */
-	struct trace_out out; /* the tick that is being assembled */
+	struct trace_out out; /* the present tick, while it is put together */
 	struct trace_event *pending; /* TRACE_EVENTS_MAX */
 	unsigned pending_count, events_of_tick;
 	uint64_t ticks;
-	bool behind; /* something was lost, and that is not recorded yet */
+	bool behind; /* a loss that is not recorded yet */
 	struct trace_lost lost;
 	char *config; /* in force */
 	size_t config_length;
 	double cores;
-	/* Shared by both: */
+	/* Used by both: */
 	_Atomic bool stopped; /* nothing more is written */
 	_Atomic int error;
 	_Atomic uint64_t written, ticks_lost, events_lost;
-	/* The thread's: */
+	/* Used only by the thread: */
 	char path[PATH_MAX];
 	uint64_t max_bytes;
 	int fd;
@@ -37,7 +37,7 @@ struct recorder {
 	uint8_t *pages; /* of the table of sources: u32 number, TRACE_PAGE bytes each */
 	size_t page_count;
 	uint64_t table_size;
-	/* The end: */
+	/* For the end: */
 	pthread_mutex_t lock;
 	pthread_cond_t wake, gone;
 	bool stop, ended, left;

@@ -50,7 +50,7 @@ uint32_t ring_take(struct recorder_ring *r, void *ret, size_t size)
 		return 0;
 	copy_out(r, tail, &length, sizeof(length));
 	if (length > size)
-		return 0; /* cannot be: it was put by us */
+		return 0; /* impossible: our own writer put it there */
 	copy_out(r, tail + sizeof(length), ret, length);
 	atomic_store_explicit(&r->tail, tail + sizeof(length) + length, memory_order_release);
 	return length;

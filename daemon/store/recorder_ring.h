@@ -10,15 +10,15 @@
 struct recorder_ring {
 	uint8_t *bytes;
 	size_t size; /* a power of two */
-	_Atomic uint64_t head, tail; /* bytes ever put, ever taken */
+	_Atomic uint64_t head, tail; /* bytes ever put; bytes ever taken */
 };
 
-/* Writer only. Whether there was room. */
+/* Puts a frame. For the writer only. False: there was no room. */
 bool ring_put(struct recorder_ring *ring, const void *bytes, uint32_t length);
-/* Writer only. */
+/* Free bytes. For the writer only. */
 size_t ring_room(const struct recorder_ring *ring);
-/* Reader only: the next frame, copied out. Its length; 0: none. `size` is at least that of the
- * longest that is put. */
+/* Copies the next frame. For the reader only. `size`: at least that of the longest frame. Returns
+ * its length; 0: there is none. */
 uint32_t ring_take(struct recorder_ring *ring, void *ret, size_t size);
 
 #endif

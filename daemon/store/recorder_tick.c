@@ -1,12 +1,12 @@
-/* What the tick does for the recorder: it copies into the ring, and never waits, allocates (but for
- * a reload) or touches a file. */
+/* The tick's part of the recorder. It copies into the ring, and never waits, allocates (except at a
+ * reload) or touches a file. */
 #include "store/recorder_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define STATE_EVERY 600u /* ticks between two images of the engine */
-#define EVENTS_A_TICK 8192u /* further ones are counted as lost */
+#define EVENTS_A_TICK 8192u /* events recorded in a tick; more are counted as lost */
 
 static bool is_off(const struct recorder *r)
 {
@@ -92,7 +92,7 @@ void recorder_order(struct recorder *r, const struct trace_order *order)
 	put(r, &out);
 }
 
-/* Once half of the ring is free again, records how much is missing, and all that a replay needs to
+/* Once half of the ring is free again, records how much was lost, and all that a replay needs to
  * continue. */
 static void catch_up(struct recorder *r)
 {

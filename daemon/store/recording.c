@@ -21,13 +21,13 @@ struct recording {
 	const struct source_table *table; /* NULL: there is none */
 	char path[CONFIG_PATH_MAX]; /* as configured; empty: nothing is recorded */
 	uint64_t max_bytes; /* as configured */
-	uint64_t begun_us; /* the file */
+	uint64_t begun_us; /* when the present file was begun */
 	const struct config *config; /* the caller's */
 	struct recorder *recorder; /* NULL: nothing is recorded */
 };
 
-/* The configuration in force as text; NULL: no memory, or more than a trace takes (then its size is
- * said). */
+/* The present configuration as text. NULL: out of memory, or longer than a trace can hold (then its
+ * size is logged). */
 static char *config_text(const struct config *config, size_t *ret_length)
 {
 	char *buffer = malloc(CONFIG_TEXT);
@@ -115,9 +115,9 @@ void recording_configure(struct recording *g, const struct config *config)
 	}
 }
 
-/* Each file begins with a copy of the table of sources. If that alone fills a file, the recording
- * ends, so that files do not follow each other too fast. A full file becomes FILE.1, the FILE.1
- * before it is removed, and a new one begins. Ticks in between are in no file. */
+/* Begins the next file: the full one becomes FILE.1, and the FILE.1 before it is removed. Ticks in
+ * between are in no file. Each file begins with a copy of the table of sources. If that alone fills
+ * it, the recording ends, so that files do not follow each other too fast. */
 static void go_round(struct recording *g)
 {
 	struct recorder_stats stats;

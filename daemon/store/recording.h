@@ -1,7 +1,6 @@
-/* daemon.record: what the engine is given and what it answers goes to the recorder
- * (store/recorder.h), which writes it down for penstock-replay. While nothing is recorded every
- * call is cheap and does nothing. Two files share daemon.record_max: a full one becomes FILE.1, and
- * another begins. */
+/* daemon.record: passes the inputs and answers of the engine to the recorder (store/recorder.h),
+ * which writes them for penstock-replay. While nothing is recorded, every call is cheap and does
+ * nothing. Two files share daemon.record_max: a full one becomes FILE.1, and another begins. */
 #ifndef PENSTOCK_STORE_RECORDING_H
 #define PENSTOCK_STORE_RECORDING_H
 
@@ -13,9 +12,9 @@
 
 struct recording;
 
-/* `engine` and `table` (NULL: there is none) are the ones that are recorded; they and `config` stay
- * the caller's and outlive the recording. 0 or -ENOMEM. If nothing can be recorded, that is logged
- * and is no error. */
+/* Records `engine` and `table` (NULL: there is none). They and `config` stay the caller's and must
+ * outlive the recording. 0 or -ENOMEM. If nothing can be recorded, that is logged and is no
+ * error. */
 int recording_open(const struct config *config, const struct engine *engine,
 		   const struct source_table *table, struct recording **ret_recording);
 /* Waits for the disk, two seconds at most. NULL is fine. */
@@ -28,10 +27,10 @@ void recording_configure(struct recording *recording, const struct config *confi
 void recording_inputs(struct recording *recording, const struct sample *sample,
 		      const struct load *load, uint64_t realtime_us);
 void recording_answer(struct recording *recording, const struct plan *plan);
-/* The events that the table of sources gets. */
+/* Takes the events that the table of sources gets. */
 void recording_events(struct recording *recording, const struct source_event *events,
 		      unsigned count, uint64_t now_us);
-/* After engine_order() and engine_set_mode(). */
+/* Call it after engine_order() and engine_set_mode(). */
 void recording_state(struct recording *recording, enum engine_state state, uint64_t until_us);
 void recording_mode(struct recording *recording, enum plan_mode mode);
 

@@ -29,7 +29,7 @@ struct sourcefile {
 	char path[PATH_MAX]; /* of the mapping; empty: plain memory */
 	int state_fd, ledger_fd; /* -1: nothing is kept */
 	uint64_t serial;
-	unsigned next; /* block to look at */
+	unsigned next; /* where to look next for changed blocks */
 	pthread_t thread;
 	bool threaded;
 	pthread_mutex_t lock;
@@ -51,7 +51,7 @@ static int map_shared(struct sourcefile *f, const char *run_dir, void **ret)
 	    (size_t)snprintf(fresh, sizeof(fresh), "%s/sources.new", run_dir) >= sizeof(fresh))
 		return -ENAMETOOLONG;
 	unlink(fresh);
-	/* It names sources: for the daemon and the proxy only. */
+	/* It contains addresses of sources: only the daemon and the proxy may read it. */
 	fd = open(fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
@@ -95,8 +95,8 @@ static int map_table(struct sourcefile *f, const char *run_dir, void **ret)
 
 /* ---- the ledger's file ---------------------------------------------------------------------- */
 
-/* Reads the head of an existing file. -ENOENT: there is none; -EEXIST: it is intact, but of another
- * size. */
+/* Reads the head of an existing file. -ENOENT: there is no file; -EEXIST: it is intact, but of
+ * another size. */
 static int read_head(struct sourcefile *f, uint32_t blocks, struct ledger_head *ret)
 {
 	struct stat st;
@@ -174,7 +174,7 @@ static void load_blocks(struct sourcefile *f, uint64_t realtime_us)
 			damaged, blocks);
 }
 
-/* An existing file is used, or set aside and replaced by an empty one. */
+/* Uses an existing file, or sets it aside and creates an empty one. */
 static void open_ledger(struct sourcefile *f, const char *state_dir, struct ledger_head *head,
 			bool sound, uint64_t realtime_us)
 {
@@ -223,7 +223,7 @@ static int write_block(struct sourcefile *f, unsigned block)
 	return n == (ssize_t)sizeof(record) ? 0 : n < 0 ? -errno : -ENOSPC;
 }
 
-/* Writes at most `most` changed blocks, beginning where it stopped. */
+/* Writes at most `most` changed blocks, from where it stopped last time. */
 static void write_changed(struct sourcefile *f, unsigned most)
 {
 	unsigned blocks = source_blocks(f->table);

@@ -9,7 +9,7 @@
 
 struct sourcefile;
 
-/* 0 or -ENOMEM. `seed` keys a new table; one that is read back keeps its own. */
+/* 0 or -ENOMEM. `seed`: the keys of a new table; a table that is read back keeps its own. */
 int sourcefile_open(const char *run_dir, const char *state_dir, const struct source_config *config,
 		    const uint64_t seed[2], uint64_t realtime_us, struct sourcefile **ret_file);
 struct source_table *sourcefile_table(const struct sourcefile *file);

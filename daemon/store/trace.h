@@ -1,11 +1,12 @@
-/* The format of a recorded trace (daemon.record): frames (store/frame.h) one behind the other, each
- * summed, so that a file that was cut off or damaged keeps every frame that is whole. First
- * TRACE_HEAD, TRACE_CONFIG, the table of sources in TRACE_TABLE; then what the engine was given and
- * what it answered, in the order in which it happened. TRACE_ENGINE is the engine's whole state
- * just before the tick that follows: at the start, every minute, and behind whatever was lost.
+/* The format of a recorded trace (daemon.record): a series of frames (store/frame.h), each with a
+ * checksum, so that every complete frame of a damaged or cut-off file can be read. First come
+ * TRACE_HEAD, TRACE_CONFIG and the table of sources in TRACE_TABLE; then the inputs and answers of
+ * the engine, in the order in which they happened. TRACE_ENGINE is the engine's whole state just
+ * before the tick that follows: at the start, every minute, and after a loss.
  *
- * Signals and answers stand by name in the head, so that a build with others still reads the trace:
- * what it does not know is left out. Numbers are in the byte order of the machine that recorded.
+ * The head lists the names of signals and answers, so that a build with other ones can still read
+ * the trace: it leaves out names that it does not know. Numbers are in the byte order of the
+ * machine that recorded.
  *
  * Pure: bytes in, bytes out. trace_next() and trace_get() are fuzzed. */
 #ifndef PENSTOCK_STORE_TRACE_H
@@ -20,7 +21,7 @@
 #include "store/frame.h"
 #include "store/trace_answer.h"
 
-#define TRACE_PAYLOAD_MAX (256u << 10) /* of one frame */
+#define TRACE_PAYLOAD_MAX (256u << 10) /* bytes of one frame */
 #define TRACE_EVENTS_MAX 1024u /* in one frame */
 #define TRACE_PAGE 4096u /* of the table of sources; pages of zeros are not written */
 #define TRACE_PAGES_MAX 48u /* in one frame */
@@ -30,14 +31,14 @@ extern const struct frame_kind trace_kind;
 
 enum trace_type {
 	TRACE_HEAD = 1,
-	TRACE_CONFIG, /* at the start, and with every reload */
+	TRACE_CONFIG, /* at the start, and at every reload */
 	TRACE_TABLE, /* pages of the table of sources, before the first tick */
 	TRACE_ENGINE,
-	TRACE_ORDER, /* an operator's */
-	TRACE_EVENTS, /* what fronts saw, before the tick that follows */
+	TRACE_ORDER, /* an operator's order */
+	TRACE_EVENTS, /* events from the fronts, before the tick that follows */
 	TRACE_TICK,
-	TRACE_LOST, /* the recorder could not keep up: so much is missing here */
-	TRACE_END, /* recording was stopped, and why */
+	TRACE_LOST, /* the recorder could not keep up: how much is missing here */
+	TRACE_END, /* the recording ended, and why */
 	TRACE__COUNT
 };
 
@@ -47,9 +48,10 @@ struct trace_head {
 	uint64_t now_us, realtime_us;
 	double cores;
 	uint64_t seed; /* of the salts */
-	struct trace_names answers; /* filled by trace_get(): what stands where */
-	uint16_t signals; /* in the file */
-	uint8_t signal[256]; /* index in the file -> enum signal; SIGNAL__COUNT: not known here */
+	struct trace_names answers; /* filled by trace_get(): the names, in the file's order */
+	uint16_t signals; /* how many are in the file */
+	/* index in the file -> enum signal; SIGNAL__COUNT: this build does not know it */
+	uint8_t signal[256];
 };
 
 struct trace_config {
@@ -76,7 +78,7 @@ struct trace_order {
 	uint64_t now_us;
 	enum trace_order_kind kind;
 	unsigned value; /* enum engine_state, or enum plan_mode */
-	uint64_t until_us; /* CLOCK_MONOTONIC; 0: until told otherwise */
+	uint64_t until_us; /* CLOCK_MONOTONIC; 0: until the next order */
 	char reason[96];
 };
 
@@ -92,10 +94,10 @@ struct trace_events {
 
 struct trace_tick {
 	uint64_t realtime_us;
-	struct sample sample; /* as the sensors gave it */
+	struct sample sample; /* from the sensors */
 	struct load load;
-	bool ranked; /* the table of sources took part in the plan */
-	struct plan plan; /* what came of it */
+	bool ranked; /* the table of sources had a part in the plan */
+	struct plan plan; /* the result */
 	bool plan_known; /* false: of another version, only the answers can be compared */
 	struct trace_answer answer;
 };
@@ -136,7 +138,7 @@ void trace_put_page(struct trace_out *out, uint32_t number, const void *bytes);
 void trace_put_engine(struct trace_out *out, const struct engine *engine);
 void trace_put_order(struct trace_out *out, const struct trace_order *order);
 void trace_put_events(struct trace_out *out, const struct trace_event *events, unsigned count);
-/* In two parts, since a step changes the sample: what goes in, and what comes out. */
+/* In two parts, because a step changes the sample: the inputs, and the results. */
 void trace_put_tick(struct trace_out *out, uint64_t realtime_us, const struct sample *sample,
 		    const struct load *load, unsigned services);
 void trace_put_answer(struct trace_out *out, const struct engine *engine, const struct plan *plan,
@@ -150,18 +152,18 @@ struct trace_reader {
 	size_t size, at;
 };
 
-/* Maps a trace for reading; the caller unmaps it. 0; -ENODATA: it is empty, or no
- * regular file; or -errno of the system. Does not wait for a FIFO. */
+/* Maps a trace for reading; the caller unmaps it. 0; -ENODATA: it is empty, or not a regular file;
+ * or -errno of the system. Does not wait for a FIFO. */
 int trace_map(const char *path, struct trace_reader *ret_reader);
 void trace_unmap(struct trace_reader *reader);
 
-/* The next whole frame. 1 with its payload; 0: the end; -ENODATA: the rest is cut short (and the
- * end); -EBADMSG: `ret_skipped` bytes were damaged, the next call goes on behind them;
- * -EPROTONOSUPPORT: of another version, as -EBADMSG. */
+/* The next complete frame. 1 with its payload; 0: the end; -ENODATA: the rest is cut short, which
+ * is the end, too; -EBADMSG: `ret_skipped` bytes were damaged, and the next call goes on after
+ * them; -EPROTONOSUPPORT: the same for a frame of another version. */
 int trace_next(struct trace_reader *reader, const void **ret_payload, size_t *ret_length,
 	       size_t *ret_skipped);
-/* One payload -> record. `head` is that of the file (NULL for the head itself). 0, or -EBADMSG: it
- * says nothing that makes sense. Pointers in `*ret` go into the payload. */
+/* Parses one payload. `head`: that of the file (NULL for the head itself). 0, or -EBADMSG: its
+ * content makes no sense. Pointers in `*ret` point into the payload. */
 int trace_get(const void *payload, size_t length, const struct trace_head *head,
 	      struct trace_record *ret);
 

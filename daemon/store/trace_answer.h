@@ -1,5 +1,5 @@
-/* What the engine answered in a tick as a list of named numbers: what a trace keeps beside the
- * plan, so that a replay shows by name where another engine differs first. */
+/* The engine's answers in a tick as a list of named numbers. A trace keeps them beside the plan, so
+ * that a replay can say by name where another engine differs first. */
 #ifndef PENSTOCK_STORE_TRACE_ANSWER_H
 #define PENSTOCK_STORE_TRACE_ANSWER_H
 
@@ -87,7 +87,7 @@ struct trace_answer {
 	double service[PLAN_SERVICES][TRACE_OF_SERVICE];
 };
 
-/* Index in a file -> index here; TRACE_UNKNOWN: not known here. */
+/* Index in a file -> index in this build; TRACE_UNKNOWN: this build does not know it. */
 #define TRACE_UNKNOWN 0xff
 #define TRACE_NAMES 128
 struct trace_names {
@@ -101,14 +101,14 @@ extern const char *const trace_service_name[TRACE_OF_SERVICE];
 
 void trace_answer_from(const struct engine_view *view, const struct plan *plan,
 		       struct trace_answer *ret);
-/* "window of mx" needs a name: writes it into `buf` and returns it. `number` counts over the common
- * ones, then over those of each service. */
+/* Writes a name such as "window of mx" into `buf` and returns it. `number` counts the common values
+ * first, then those of each service. */
 const char *trace_answer_name(const struct engine_config *config, unsigned number, char *buf,
 			      size_t size);
 /* The value of that number. */
 double trace_answer_value(const struct trace_answer *answer, unsigned number);
-/* The number of the first value, from `from` on, that differs by a bit, of those that the file
- * holds; -1: none. Values that the table of sources sets are compared only with `ranked`. */
+/* The number of the first value from `from` on that differs in any bit, among those that the file
+ * holds; -1: none. Values set by the table of sources are compared only with `ranked`. */
 int trace_answer_differs(const struct trace_answer *a, const struct trace_answer *b,
 			 const struct trace_names *names, bool ranked, unsigned from);
 

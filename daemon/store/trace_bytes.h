@@ -1,4 +1,4 @@
-/* The two ends of a trace's payload: what trace_put.c writes with and trace_get.c reads with.
+/* The two ends of a trace's payload: trace_put.c writes with one, trace_get.c reads with the other.
  * For these files only. */
 #ifndef PENSTOCK_STORE_TRACE_BYTES_H
 #define PENSTOCK_STORE_TRACE_BYTES_H
@@ -23,7 +23,7 @@ static inline void trace_put(struct trace_out *out, const void *bytes, size_t le
 		trace_put((out), &put_, sizeof(put_)); \
 	} while (0)
 
-/* Reading past the end gives zeros and is remembered. */
+/* A read past the end gives zeros and sets `bad`. */
 struct trace_in {
 	const uint8_t *bytes;
 	size_t left;

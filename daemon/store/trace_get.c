@@ -8,7 +8,7 @@
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-/* The next place from `at` on where a frame could begin. */
+/* The next place from `at` on at which a frame could begin. */
 static size_t find_magic(const struct trace_reader *r, size_t at)
 {
 	const void *found =
@@ -54,7 +54,7 @@ static void get_text(struct trace_in *in, char *ret, size_t size)
 	memset(ret, 0, size);
 	if (!text)
 		return;
-	for (size_t i = 0; i < kept; i++) /* people read it on a terminal */
+	for (size_t i = 0; i < kept; i++) /* it is printed on a terminal */
 		ret[i] = text[i] >= ' ' && text[i] < 127 ? text[i] : '?';
 }
 
@@ -171,7 +171,7 @@ static void get_gauges(struct trace_in *in, double *const *gauges, unsigned coun
 {
 	for (unsigned i = 0; i < count; i++) {
 		*gauges[i] = TRACE_READ(in, double);
-		/* No front counts sessions like that. */
+		/* No front can have counted so many sessions. */
 		if (!isfinite(*gauges[i]) || fabs(*gauges[i]) > 1e9)
 			in->bad = true;
 	}
@@ -201,7 +201,7 @@ static void get_load(struct trace_in *in, struct load_service *l)
 		get_gauges(in, &stuck, 1);
 }
 
-/* An image of another version is skipped: the answers hold the same figures by name. */
+/* An image of another version is skipped: the answers contain the same figures by name. */
 static void get_plan(struct trace_in *in, struct trace_tick *t, unsigned services)
 {
 	size_t want = offsetof(struct plan, service) + services * sizeof(t->plan.service[0]);

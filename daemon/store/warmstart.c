@@ -18,7 +18,7 @@
 
 #define NAME "learned"
 #define ROUND_S 30
-#define LENGTH_0_2 offsetof(struct warmstart, filter_cost_s) /* of the payload of 0.2.0 */
+#define LENGTH_0_2 offsetof(struct warmstart, filter_cost_s) /* length of the payload of 0.2.0 */
 #define OLDEST_US (UINT64_C(30) * 86400 * 1000000)
 #define FUTURE_US (UINT64_C(3600) * 1000000) /* tolerance for clocks that differ */
 
@@ -134,7 +134,7 @@ static void *run(void *context)
 		bool fresh;
 
 		pthread_mutex_lock(&f->lock);
-		if (!f->stop) /* after a spurious wake-up it only writes earlier */
+		if (!f->stop) /* a spurious wake-up only writes earlier */
 			wait_us(&f->wake, &f->lock, ROUND_S * US_PER_S);
 		fresh = take(f, &warm);
 		stop = f->stop;
@@ -173,7 +173,7 @@ int warmstart_open(const char *state_dir, struct warmstart_file **ret_file)
 void warmstart_put(struct warmstart_file *f, const struct warmstart *warm)
 {
 	if (pthread_mutex_trylock(&f->lock) != 0)
-		return; /* the next ones are as good */
+		return; /* the next figures will do */
 	f->latest = *warm;
 	f->fresh = true;
 	pthread_mutex_unlock(&f->lock);

@@ -1,7 +1,7 @@
 /* The file STATE_DIR/learned keeps what the law and the ledger have learned. It is a frame
- * (store/frame.h), written by a thread, because a sync may take long and the tick must not wait.
- * After a restart it limits the first guess, until new measurements replace it. A file that is old,
- * or of a machine with another number of CPUs, is not used. */
+ * (store/frame.h). A thread writes it, because a sync may take long and the tick must not wait.
+ * After a restart its figures are a first guess, until new measurements replace them. A file that
+ * is old, or of a machine with another number of CPUs, is not used. */
 #ifndef PENSTOCK_STORE_WARMSTART_H
 #define PENSTOCK_STORE_WARMSTART_H
 
@@ -18,10 +18,10 @@ struct warmstart {
 	uint64_t realtime_us; /* when it was written */
 	double cores;
 	char name[PLAN_SERVICES][32]; /* of the services; empty: none */
-	double connect_220_base_us; /* this and the services: as in struct engine_warm */
+	double connect_220_base_us; /* this and the services: see struct engine_warm */
 	struct window_warm service[PLAN_SERVICES];
 	struct source_learned senders;
-	double filter_cost_s; /* as in struct engine_warm; not in 0.2.0 */
+	double filter_cost_s; /* see struct engine_warm; not in 0.2.0 */
 };
 
 struct warmstart_file;
@@ -43,7 +43,7 @@ void warmstart_save(const struct engine *engine, const struct source_table *sour
 int warmstart_open(const char *state_dir, struct warmstart_file **ret_file);
 /* Passes the newest figures to the thread; never waits. They are written within half a minute. */
 void warmstart_put(struct warmstart_file *file, const struct warmstart *warm);
-/* Writes the last ones. NULL is fine. */
+/* Writes the last figures. NULL is fine. */
 void warmstart_close(struct warmstart_file *file);
 
 #endif
