@@ -37,7 +37,7 @@
 #include "store/planfile.h"
 #include "store/recording.h"
 
-#define IDLE_PRESSURE 0.5 /* half of what is tolerable: sensors need not hurry */
+#define IDLE_PRESSURE 0.5 /* half of what is tolerable: below it sensors may be read less often */
 
 struct daemon {
 	struct config config;
@@ -46,7 +46,7 @@ struct daemon {
 	struct signals *signals;
 	int lock_fd;
 
-	/* What is seen. */
+	/* What is measured. */
 	struct timer *timer;
 	struct sensing *sensing;
 	struct proxy_counters *proxy_counters; /* NULL: proxies are not seen */
@@ -59,12 +59,12 @@ struct daemon {
 	struct recording *recording;
 	struct learned *learned;
 	struct plan plan;
-	/* Who asks. */
+	/* The fronts. */
 	struct planfile *planfile;
 	struct desk desk;
 	struct front_env front_env;
 	struct fronts *fronts;
-	/* Who is told, and who may order. */
+	/* Outputs and orders. */
 	struct orders orders;
 	struct maintenance maintenance;
 	struct history *history;
@@ -89,8 +89,8 @@ static enum urgency urgency(const struct daemon *d, bool urgent)
 	return is_idle(&d->engine.view) ? URGENCY_IDLE : URGENCY_NORMAL;
 }
 
-/* The sensors look where the sessions are, which the fronts know; and the fronts use the probes
- * that are open now. */
+/* The sensors look at the namespace of the sessions, which the fronts know, and the fronts use the
+ * probes that the sensors have opened. */
 static void follow_netns(struct daemon *d)
 {
 	uint32_t netns;
@@ -100,14 +100,14 @@ static void follow_netns(struct daemon *d)
 	d->front_env.kernel = sensing_kernel(d->sensing);
 }
 
-/* The table of contents of the daemon; only here do the parts meet. */
+/* One tick. All parts of the daemon meet here, and only here. */
 static void tick(void *context, bool urgent)
 {
 	struct daemon *d = context;
 	const struct engine_view *view = &d->engine.view;
 	uint64_t now_us = clock_monotonic_us(), realtime_us = clock_realtime_us();
 
-	/* What is seen. */
+	/* Measure. */
 	sample_clear(&d->sample, now_us);
 	memset(&d->load, 0, sizeof(d->load));
 	proxy_counters_poll(d->proxy_counters, now_us);
@@ -117,16 +117,17 @@ static void tick(void *context, bool urgent)
 	follow_netns(d);
 	sensing_poll(d->sensing, now_us, urgency(d, urgent), &d->sample, &d->load);
 	proxy_counters_tell(d->proxy_counters, desk_seen_elsewhere, &d->desk, now_us);
-	/* What is decided. */
+	/* Decide. */
 	maintenance_tick(&d->maintenance, now_us, realtime_us);
 	recording_inputs(d->recording, &d->sample, &d->load, realtime_us);
 	engine_step(&d->engine, &d->sample, &d->load, realtime_us, &d->plan);
 	sources_plan(d->sources, &d->engine, &d->load, now_us, realtime_us, &d->plan);
-	fleet_tick(d->fleet, view, now_us, realtime_us); /* after: the table has to know the time */
+	/* after sources_plan(): the table has to know the time */
+	fleet_tick(d->fleet, view, now_us, realtime_us);
 	recording_answer(d->recording, &d->plan);
 	fleet_steer(d->fleet, realtime_us, &d->plan);
 	learned_keep(d->learned, now_us, realtime_us);
-	/* What is told. */
+	/* Publish. */
 	planfile_write(d->planfile, &d->plan);
 	fronts_push(d->fronts, &d->plan, &d->load, now_us);
 	levelfile_step(&d->levelfile, view, now_us);
@@ -221,7 +222,7 @@ static int open_dirs(struct daemon *d, char *why)
 	return r;
 }
 
-/* What decides: the engine, the table of sources, and what both have learned. */
+/* Opens the engine, the table of sources, and what both have learned. */
 static int open_engine(struct daemon *d)
 {
 	struct engine_config engine;
@@ -247,7 +248,7 @@ static int open_engine(struct daemon *d)
 	return r < 0 ? r : recording_open(&d->config, &d->engine, table, &d->recording);
 }
 
-/* Who may order. */
+/* Opens what gives orders. */
 static int open_orders(struct daemon *d)
 {
 	d->orders = (struct orders){ .engine = &d->engine,
@@ -260,7 +261,7 @@ static int open_orders(struct daemon *d)
 	return logind_open(d->base, NULL, &orders_logind_ops, &d->orders, &d->logind);
 }
 
-/* Who asks. */
+/* Opens the fronts. */
 static int open_fronts(struct daemon *d)
 {
 	int r;
@@ -280,7 +281,7 @@ static int open_fronts(struct daemon *d)
 	return r;
 }
 
-/* Who is told. All that the picture shows is open now. */
+/* Opens the outputs, last, because the picture shows all other parts. */
 static int open_publishing(struct daemon *d)
 {
 	const struct publishing_env env = {
@@ -318,7 +319,8 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	if (!d)
 		return -ENOMEM;
 	*ret_daemon = d;
-	/* The heap is two megabytes and locked: one huge page would double it for good. */
+	/* The heap is two megabytes and locked; with one huge page it would take twice as much for
+	 * good. */
 	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	d->lock_fd = -1;
 	d->config = *config;
@@ -329,7 +331,7 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	if (r < 0)
 		return r;
 	d->proxy_counters = proxy_counters_open(d->config.run_dir);
-	/* Before the sensors: where descriptors are few, it is they who have to do without. */
+	/* Before the sensors: if descriptors are short, the sensors have to do without. */
 	r = open_loop(d);
 	if (r < 0) {
 		snprintf(why, 256, "Cannot create the event loop or its timer: %s", strerror(-r));
@@ -362,7 +364,8 @@ void daemon_free(struct daemon *d)
 	if (!d)
 		return;
 	levelfile_close(&d->levelfile);
-	planfile_close(d->planfile); /* first: no front obeys the plan of a daemon that is going */
+	/* first, so that no front follows the plan of a daemon that ends */
+	planfile_close(d->planfile);
 	fronts_close(d->fronts);
 	publishing_close(d->publishing);
 	logind_close(d->logind);

@@ -9,11 +9,11 @@
 
 /* From the four bytes of an IPv4 address, in network order. */
 void address_map_v4(const void *v4, struct in6_addr *ret);
-/* "192.0.2.7" or "2001:db8::1". 0 or -EINVAL; then *ret is as it was. */
+/* "192.0.2.7" or "2001:db8::1". 0, or -EINVAL: then *ret is unchanged. */
 int address_parse(const char *text, struct in6_addr *ret);
-/* As people write it: a mapped address as IPv4. `buf` has INET6_ADDRSTRLEN bytes; returns it. */
+/* A mapped address is printed as IPv4. `buf` has INET6_ADDRSTRLEN bytes and is returned. */
 const char *address_print(const struct in6_addr *address, char *buf);
-/* Address and port of a socket address. Leaves both as they are if it has another family (UNIX). */
+/* Address and port of a socket address. Both stay unchanged if it has another family (UNIX). */
 void address_of_socket(const struct sockaddr_storage *end, struct in6_addr *ret_address,
 		       uint16_t *ret_port);
 

@@ -1,5 +1,5 @@
-/* The clocks. Read once a tick (daemon) or once an event (proxy); everything below takes `now` as
- * an argument. */
+/* The clocks. They are read once a tick (daemon) or once an event (proxy); all functions called
+ * from there take `now` as an argument. */
 #ifndef PENSTOCK_BASE_CLOCK_H
 #define PENSTOCK_BASE_CLOCK_H
 
@@ -25,14 +25,14 @@ static inline uint64_t clock_read_ns(clockid_t id)
 	return (uint64_t)ts.tv_sec * 1000 * US_PER_S + (uint64_t)ts.tv_nsec;
 }
 
-/* Microseconds since boot, never stepped: every `now_us` in penstock. Shared between processes of
+/* Microseconds since boot, never stepped: every `now_us` in penstock. The same in all processes of
  * one machine. */
 static inline uint64_t clock_monotonic_us(void)
 {
 	return clock_read_us(CLOCK_MONOTONIC);
 }
 
-/* Microseconds since 1970: for what people read only. */
+/* Microseconds since 1970: only for times that people read. */
 static inline uint64_t clock_realtime_us(void)
 {
 	return clock_read_us(CLOCK_REALTIME);

@@ -149,8 +149,7 @@ int endpoints_parse(const char *text, struct endpoints *ret, char *ret_bad)
 			snprintf(ret_bad, 128, "%s", word);
 			return -EINVAL;
 		}
-		/* It fits: every word and its separator come from `text`; only ", " replaces
-		 * ",". */
+		/* It always fits, because every word comes from `text`; only ", " replaces ",". */
 		used += (size_t)snprintf(list.text + used, sizeof(list.text) - used, "%s%s",
 					 list.count++ ? ", " : "", word);
 		if (used >= sizeof(list.text))

@@ -39,9 +39,9 @@ int endpoint_listen(const struct endpoint *endpoint, int backlog, unsigned mode)
 /* A list separated by commas or blanks, or "none" for an empty list. 0, -EINVAL (`ret_bad`, 128
  * bytes, gets the word that is wrong), or -E2BIG. */
 int endpoints_parse(const char *text, struct endpoints *ret, char *ret_bad);
-/* All of them, each as endpoint_listen() does it; systemd:NAME gives every socket that the manager
- * passed under that name. All or none. Returns the number of descriptors in `ret_fds`
- * (LISTENERS_MAX), or -errno; then `ret_which` is the endpoint that failed. */
+/* Opens all of them, as endpoint_listen() does. systemd:NAME gives every socket that the manager
+ * passed under that name. Returns the number of descriptors in `ret_fds` (LISTENERS_MAX), or
+ * -errno: then none is open, and `ret_which` is the endpoint that failed. */
 int endpoints_listen(const struct endpoints *endpoints, int backlog, unsigned mode, int *ret_fds,
 		     const char **ret_which);
 /* The port of an ENDPOINT_INET; 0 for other kinds. */

@@ -33,8 +33,8 @@ int fdpass_send(int socket, const void *octets, size_t length, const int *fds, u
 
 static void take(struct msghdr *header, struct fdpass *ret)
 {
-	/* All descriptors are in one part. Another may come before it: with SO_PASSCRED, who sent
-	 * the message. */
+	/* All descriptors are in one part. With SO_PASSCRED another part, about the sender, may
+	 * come before it. */
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;

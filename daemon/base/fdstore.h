@@ -7,8 +7,8 @@
 #ifndef PENSTOCK_BASE_FDSTORE_H
 #define PENSTOCK_BASE_FDSTORE_H
 
-/* Where there is no manager (base/manager.h) nothing is kept. When the unit does not allow it, the
- * manager keeps nothing and reports no error. */
+/* Without a manager (base/manager.h) nothing is kept. If the unit does not allow it, the manager
+ * keeps nothing and reports no error. */
 
 /* Hands a copy of `fd` to the manager under `name` (letters, digits, '-', '_', '.'; at most 64).
  * The caller keeps its own descriptor. A descriptor that is in the store already is not stored
@@ -22,7 +22,7 @@ int fdstore_take(const char *name);
  * returns a copy, as often as asked. A socket unit with several ListenStream= passes all of them
  * under one name: `index` counts them. */
 int fdstore_copy(const char *name, unsigned index);
-/* The manager forgets `name`. 0, -ENOTCONN without a manager, or another -errno. */
+/* Tells the manager to forget `name`. 0, -ENOTCONN without a manager, or another -errno. */
 int fdstore_remove(const char *name);
 
 #endif

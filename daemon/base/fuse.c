@@ -12,7 +12,7 @@
 
 #define MOUNTINFO_MAX (1 << 20)
 
-/* The device on which something lies. O_PATH, and a statx() that asks for no field, ask the file
+/* Finds the device on which a file lies. O_PATH, and a statx() that asks for no field, ask the file
  * system nothing. False: it cannot be found. */
 static bool device_of(int dir_fd, const char *path, struct statx *ret)
 {
@@ -26,7 +26,7 @@ static bool same_device(const struct statx *a, const struct statx *b)
 	return a->stx_dev_major == b->stx_dev_major && a->stx_dev_minor == b->stx_dev_minor;
 }
 
-/* Whether the line of mountinfo (proc(5)) tells of this device. */
+/* Whether a line of mountinfo (proc(5)) is about this device. */
 static bool is_of(const char *line, const struct statx *at)
 {
 	unsigned major, minor;
@@ -35,7 +35,7 @@ static bool is_of(const char *line, const struct statx *at)
 	       minor == at->stx_dev_minor;
 }
 
-/* Asked of mountinfo, because statfs() asks the program. */
+/* Looks in mountinfo, because statfs() would ask the program. */
 static bool is_fuse(const struct statx *at)
 {
 	static const char mark[] = " - fuse";
@@ -60,7 +60,7 @@ bool fuse_serves(int dir_fd, const char *path)
 
 	if (!device_of(dir_fd, ".", &dir))
 		return false;
-	/* A directory on the way first: to walk through it would ask the program already. */
+	/* Check the directories on the way first: a walk through one may already ask a program. */
 	for (const char *end = path; *end; end += *end != 0) {
 		end = strchrnul(end, '/');
 		snprintf(part, sizeof(part), "%.*s", (int)(end - path), path);

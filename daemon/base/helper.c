@@ -26,7 +26,7 @@
 
 /* ---- in the parent -------------------------------------------------------------------------- */
 
-/* The helper gets only the part of our environment that the loader and the sanitizers need. */
+/* Gives the helper only those environment variables that the loader and the sanitizers need. */
 static void few_variables(char **ret)
 {
 	static const char *const kept[] = { "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=" };
@@ -39,8 +39,8 @@ static void few_variables(char **ret)
 	ret[n] = NULL;
 }
 
-/* The file that runs now, even if a package has replaced it on disk; without /proc, the file of
- * that name. */
+/* The file of the running program, even if a package has replaced it on disk; without /proc, the
+ * file of that name. */
 static const char *own_program(void)
 {
 	static const char running[] = "/proc/self/exe";
@@ -144,7 +144,7 @@ bool helper_ended(struct helper *h, uint64_t now_us, char *ret_how)
 void helper_kill(struct helper *h)
 {
 	if (h->pid > 0)
-		kill(h->pid, SIGKILL); /* it may be stopped */
+		kill(h->pid, SIGKILL); /* SIGKILL, since it may be stopped */
 }
 
 void helper_close(struct helper *h)
@@ -187,7 +187,7 @@ static void keep_only(const int *fds, int count)
 	close_between(next, ~0u);
 }
 
-/* When memory runs out, the kernel kills it before its parent, which matters more. */
+/* Makes the kernel kill this process before its parent if memory runs out. */
 static void be_expendable(void)
 {
 	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
@@ -195,7 +195,7 @@ static void be_expendable(void)
 	if (fd < 0)
 		return;
 	if (write(fd, "0", 1) < 0)
-		(void)fd; /* it may be lower already: then it stays */
+		(void)fd; /* the value may be lower already: then it stays */
 	close(fd);
 }
 

@@ -21,30 +21,31 @@ struct helper {
 	uint64_t starts;
 };
 
-/* Starts it, called `name` (at most 15 characters) in the list of processes, as `name argument N N
- * ...` with the numbers of the descriptors that it gets; it gets these and 0 to 2, and no other
- * descriptor. The caller keeps them. Call it from the main thread: the process ends with the thread
- * that started it. 0 or -errno; then `next_us` is set, too. */
+/* Starts the process as `name argument N N ...`; the numbers are those of its descriptors. It
+ * appears as `name` (at most 15 characters) in the list of processes, and has only these
+ * descriptors and 0 to 2. The caller keeps them. Call it from the main thread: the process ends
+ * with the thread that started it. 0, or -errno: then `next_us` is set, too. */
 int helper_start(struct helper *helper, const char *name, const char *argument, const int *fds,
 		 unsigned count, uint64_t now_us);
 /* Whether the process is missing and may be started now. */
 bool helper_due(const struct helper *helper, uint64_t now_us);
-/* Notices that it has ended. True: it ended since the last call; `ret_how` (48 bytes) says how:
- * "signal 9", "exit status 1". */
+/* Checks whether it has ended. True: it ended since the last call, and `ret_how` (48 bytes) says
+ * how: "signal 9", "exit status 1". */
 bool helper_ended(struct helper *helper, uint64_t now_us, char *ret_how);
 /* Kills it. helper_ended() still reports its end. */
 void helper_kill(struct helper *helper);
 /* Kills it and waits, at most HELPER_LEAVE_US, until it has closed its descriptors. */
 void helper_close(struct helper *helper);
 
-/* The first call of the helper process: takes the descriptors from the arguments behind `argument`,
- * closes all others, ignores the signals that are meant for its parent, and asks for its own end
- * with it. Returns how many descriptors (HELPER_FDS at most). -EINVAL: it was started by hand, or
- * with fewer than `fds_min`; standard error says so, and the caller returns EX_USAGE. */
+/* The first call of the helper process. Takes the descriptors from the arguments after `argument`,
+ * closes all others, ignores the signals that are meant for its parent, and arranges that it ends
+ * when its parent does. Returns the number of descriptors (HELPER_FDS at most). -EINVAL: it was
+ * started by hand, or with fewer than `fds_min`; it has printed that to standard error, and the
+ * caller returns EX_USAGE. */
 int helper_begin(int argc, char **argv, const char *argument, unsigned fds_min, int *ret_fds);
-/* For the helper process, before it reads bytes from outside: sandbox_enter(). Ends the process if
- * it could not give up its capabilities. Returns the errno, positive, of the missing filter of
- * system calls, for its parent to log; 0: it has one. */
+/* Call it in the helper process before it reads bytes from outside: sandbox_enter(). Ends the
+ * process if it could not give up its capabilities. Returns the errno (positive) of the missing
+ * system call filter, for its parent to log; 0: it has one. */
 uint32_t helper_confine(void);
 
 #endif

@@ -21,7 +21,7 @@
 #include "base/wait.h"
 
 #define QUEUE 256
-#define CLOSE_US US_PER_S /* log_close() waits no longer for the journal or stderr */
+#define CLOSE_US US_PER_S /* log_close() waits at most so long for the journal or stderr */
 #define LINE_MAX_ 768
 #define FIELDS_MAX 512
 
@@ -35,7 +35,8 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t filled, drained; /* drained: of wait_init() */
 	pthread_t thread;
-	bool running, stopping, ended, journal; /* ended: the thread, and the queue is empty */
+	/* ended: the thread has ended, and the queue is empty */
+	bool running, stopping, ended, journal;
 	_Atomic int max;
 	char name[32];
 	unsigned head, count;
@@ -48,7 +49,7 @@ static struct {
 
 static const int priorities[] = { LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO, LOG_DEBUG };
 
-/* systemd says by JOURNAL_STREAM=device:inode that stderr is the journal. */
+/* Whether stderr is the journal: systemd sets JOURNAL_STREAM=device:inode then. */
 static bool is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -59,13 +60,13 @@ static bool is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
-/* Sends an entry by the carrier. 0, or the entry has to be written here. A carrier that took
- * nothing for so long is not tried again for a while. */
+/* Sends an entry to the carrier. 0, or the entry has to be written here. If the carrier takes
+ * nothing for this time, it is not tried again for the next CARRIER_REST entries. */
 #define CARRIER_WAIT_US 500000
 #define CARRIER_REST 100 /* entries */
 static int carry(const struct iovec *iov, int n)
 {
-	static int fd = -1; /* the thread's, as is what follows */
+	static int fd = -1; /* only the thread uses it, and what follows */
 	static unsigned rest;
 	struct timeval wait = { .tv_usec = CARRIER_WAIT_US };
 	struct sockaddr_un to = { .sun_family = AF_UNIX, .sun_path = LOG_CARRIER };
@@ -102,7 +103,7 @@ static void write_journal(const struct entry *e)
 	char message[LINE_MAX_ + 16], priority[16], id[64], name[64], fields[FIELDS_MAX];
 	struct iovec iov[16];
 	bool others = strstr(e->fields, "SYSLOG_IDENTIFIER=");
-	static bool told; /* the thread's */
+	static bool told; /* only the thread uses it */
 	int n = 0;
 	char *save = NULL;
 

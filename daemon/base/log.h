@@ -15,7 +15,8 @@ enum log_level {
 	LOG_LEVEL_DEBUG
 };
 
-/* tools/penstock-refusals.c: entries in journald's native protocol, one a datagram. */
+/* The socket of tools/penstock-refusals.c: entries in journald's native protocol, one in each
+ * datagram. */
 #define LOG_CARRIER "/run/penstock/refusals.sock"
 #define LOG_ENTRY_MAX 4096
 

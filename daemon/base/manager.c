@@ -32,7 +32,7 @@ static int connect_to(const char *path)
 		return -EINVAL;
 	memcpy(address.sun_path, path, length);
 	if (path[0] == '@')
-		address.sun_path[0] = 0; /* an abstract name */
+		address.sun_path[0] = 0; /* an abstract address */
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || connect(fd, (const struct sockaddr *)&address,
 			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)

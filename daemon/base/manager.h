@@ -10,9 +10,9 @@
 
 /* Whether a service manager listens (NOTIFY_SOCKET). */
 bool manager_is_there(void);
-/* Tells it `state` ("READY=1", lines), with `count` descriptors (at most FDPASS_MAX), which stay
- * the caller's. Waits at most `patience_ms` for a place in its queue. 0; -ENOTCONN: there is none;
- * -EAGAIN: it does not read; or another -errno. */
+/* Sends `state` ("READY=1", lines), with `count` descriptors (at most FDPASS_MAX), which stay the
+ * caller's. Waits at most `patience_ms` for a place in the manager's queue. 0; -ENOTCONN: there is
+ * no manager; -EAGAIN: it does not read; or another -errno. */
 int manager_tell(const char *state, const int *fds, unsigned count, int patience_ms);
 
 #endif

@@ -9,7 +9,7 @@
 
 #define ROOT "/sys/fs/cgroup"
 
-/* The least of `name` in the group `path` below `root` and in those above it. */
+/* The smallest `name` of the group `path` below `root` and of those above it. */
 static uint64_t least(const char *root, const char *path, const char *name)
 {
 	uint64_t limit, ret = UINT64_MAX;

@@ -28,8 +28,8 @@ int parse_u64(const char *text, uint64_t *ret)
 	return 0;
 }
 
-/* The plain decimal at the beginning; *ret_rest is what follows. No sign, no exponent, no hex, no
- * "inf". */
+/* Parses the plain decimal at the beginning; *ret_rest is what follows. No sign, no exponent, no
+ * hex, no "inf". */
 static int parse_decimal(const char *text, double *ret, const char **ret_rest)
 {
 	size_t digits = strspn(text, "0123456789"), fraction = 0;

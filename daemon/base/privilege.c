@@ -25,6 +25,6 @@ void privilege_share_with_proxy(int fd, mode_t mode)
 
 	if (getgrnam_r(PROXY_GROUP, &entry, buffer, sizeof(buffer), &found) == 0 && found &&
 	    fchown(fd, (uid_t)-1, found->gr_gid) < 0)
-		found = NULL; /* not a member: in another set-up both run as one user */
+		found = NULL; /* not a member: in other installations both run as one user */
 	fchmod(fd, mode);
 }

@@ -5,15 +5,15 @@
 
 #include <sys/types.h>
 
-/* Of the user that penstock-proxy runs as under its unit; penstockd is a member there, and not the
- * other way round. */
+/* The group of the user that penstock-proxy runs as under its unit. penstockd is a member of it;
+ * the proxy is in no group of penstockd. */
 #define PROXY_GROUP "penstock-proxy"
 
-/* The calling thread (in a fresh child: the process) gives up all of its capabilities, for good. It
- * makes no library call that could wait for a lock that was held at the fork. */
+/* Gives up all capabilities of the calling thread (in a fresh child: of the process), for good.
+ * Calls no library function that could wait for a lock held at the fork. */
 void privilege_drop(void);
 /* Gives one of our files or directories that group and `mode`. If there is no such group, or we are
- * not a member, it sets the mode only. It may look up names, so never call it in a tick. */
+ * not a member, it only sets the mode. It may look up names, so never call it in a tick. */
 void privilege_share_with_proxy(int fd, mode_t mode);
 
 #endif

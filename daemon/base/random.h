@@ -4,8 +4,8 @@
 
 #include <stdint.h>
 
-/* Fills `ret`. Never waits: where the kernel has no random bytes yet (early at boot), the numbers
- * are made of the clock and the process id. */
+/* Fills `ret`. Never waits: if the kernel has no random bytes yet (early at boot), the numbers are
+ * made from the clock and the process id. */
 void random_fill(uint64_t *ret, unsigned count);
 
 #endif

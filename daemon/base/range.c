@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A number that ends at `end`; empty: `otherwise`. */
+/* Parses a number that ends at `end`; empty: `otherwise`. */
 static int take(const char *text, size_t length, double otherwise, double *ret)
 {
 	char buffer[48], *rest;

@@ -16,7 +16,7 @@ struct range {
 	char text[48]; /* as it was given, for perfdata */
 };
 
-/* 0, or -EINVAL: it is no range, or it starts above its end. */
+/* 0, or -EINVAL: it is not a range, or it starts above its end. */
 int range_parse(const char *text, struct range *ret);
 /* Whether the value is a reason for an alert. A range that is not set never alerts. */
 bool range_alerts(const struct range *range, double value);

@@ -10,8 +10,8 @@
 #include "base/cleanup.h"
 
 /* A read that returned less than this, with room for as much again, has reached the end. A file of
- * proc gives as many whole records as fit in a page, and another read only to see the end would
- * make the kernel write everything again. */
+ * proc gives as many whole records as fit in a page. One more read, only to see the end, would make
+ * the kernel write everything again. */
 #define SHORT_READ 1024
 
 int readfile_once(int fd, char *buf, size_t size)

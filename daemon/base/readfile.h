@@ -1,5 +1,5 @@
-/* Small kernel files (proc, sys, cgroup), whole, by directory descriptor, so that a test can pass a
- * captured tree. */
+/* Reads small kernel files (proc, sys, cgroup) as a whole, by directory descriptor, so that a test
+ * can pass a copy of a tree. */
 #ifndef PENSTOCK_BASE_READFILE_H
 #define PENSTOCK_BASE_READFILE_H
 
@@ -8,15 +8,15 @@
 #include <sys/types.h>
 
 /* Reads at most size - 1 bytes of dir/path into buf and terminates it. Returns the length or -errno
- * (-EFBIG: did not fit, buf holds the beginning). */
+ * (-EFBIG: it did not fit, and buf holds the beginning). */
 int readfile_at(int dir_fd, const char *path, char *buf, size_t size);
-/* The same for a kept descriptor, from its beginning (pread). */
+/* The same for an open descriptor, from the beginning of the file (pread). */
 int readfile_fd(int fd, char *buf, size_t size);
 /* One read from the beginning: all of a file that the kernel writes in one piece (PSI, cpu.stat,
  * memory.stat, meminfo), or only the beginning of a longer file (/proc/stat). Returns the length or
  * -errno. */
 int readfile_once(int fd, char *buf, size_t size);
-/* Reads from the descriptor's offset until `size` bytes are there or the file ends. Returns how
+/* Reads from the descriptor's offset until there are `size` bytes or the file ends. Returns how
  * many, or -errno. */
 ssize_t readfile_up_to(int fd, void *buf, size_t size);
 /* A file that holds one number. 0 or -errno; "max" gives UINT64_MAX. */

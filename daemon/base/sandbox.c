@@ -162,7 +162,7 @@ static void load_call(struct rules *r)
 	load(r, offsetof(struct seccomp_data, nr));
 }
 
-/* `call` when its argument is one of `values`. */
+/* Allows `call` if its argument is one of `values`. */
 static void allow_values(struct rules *r, int call, unsigned argument, const uint32_t *values,
 			 uint8_t count)
 {
@@ -175,7 +175,7 @@ static void allow_values(struct rules *r, int call, unsigned argument, const uin
 	load_call(r);
 }
 
-/* `call` when its argument has none of these bits. */
+/* Allows `call` if its argument has none of these bits. */
 static void allow_without(struct rules *r, int call, unsigned argument, uint32_t bits)
 {
 	put(r, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call, 0, 4);
@@ -187,7 +187,7 @@ static void allow_without(struct rules *r, int call, unsigned argument, uint32_t
 
 static void allow_some(struct rules *r)
 {
-	/* Not F_SETOWN and F_SETSIG: they send signals. */
+	/* Without F_SETOWN and F_SETSIG, which send signals. */
 	static const uint32_t commands[] = { F_GETFD, F_SETFD, F_GETFL,
 					     F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC };
 	static const uint32_t requests[] = { FIONREAD, FIONBIO };

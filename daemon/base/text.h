@@ -1,5 +1,5 @@
-/* A bounded string builder over the caller's buffer: always terminated, never overruns, remembers
- * that it was cut. */
+/* A bounded string builder over the caller's buffer: always terminated, never overruns, and
+ * remembers whether the text was cut. */
 #ifndef PENSTOCK_BASE_TEXT_H
 #define PENSTOCK_BASE_TEXT_H
 
@@ -17,8 +17,8 @@ struct text {
 
 void text_append(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_append_bytes(struct text *t, const char *bytes, size_t length);
-/* Copies `in` with everything that is not printable ASCII replaced by '?': for log lines about
- * foreign bytes. */
+/* Appends `in` with everything that is not printable ASCII replaced by '?': for log lines about
+ * bytes from outside. */
 void text_append_clean(struct text *t, const char *in, size_t length);
 
 #endif

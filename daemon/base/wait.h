@@ -1,5 +1,5 @@
-/* For a thread that works from time to time, and is woken up to stop. It uses CLOCK_MONOTONIC: if
- * the wall clock is set back, the thread must not sleep until that clock has caught up. */
+/* For a thread that works from time to time, and is woken up to stop. It waits by CLOCK_MONOTONIC:
+ * if the wall clock is set back, the thread must not sleep until that clock has caught up. */
 #ifndef PENSTOCK_BASE_WAIT_H
 #define PENSTOCK_BASE_WAIT_H
 
@@ -17,8 +17,8 @@ static inline void wait_init(pthread_cond_t *wake)
 	pthread_condattr_destroy(&attributes);
 }
 
-/* Waits until `wake` is signalled, or until the time is over. The caller holds `lock`. Only for a
- * condition of wait_init(). */
+/* Waits until `wake` is signalled, or until the time is over. The caller holds `lock`. The
+ * condition must be from wait_init(). */
 static inline void wait_us(pthread_cond_t *wake, pthread_mutex_t *lock, uint64_t us)
 {
 	uint64_t until_us = clock_monotonic_us() + us;

@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* Holds the lock until the last descriptor of this open file is closed, in any process. `fd` is
- * open for writing. 0 or -errno: -EAGAIN when another open file has a lock, even a reader's. */
+/* Takes the lock, until the last descriptor of this open file is closed in any process. `fd` is
+ * open for writing. 0 or -errno; -EAGAIN: another open file has a lock, even a reader's. */
 int writelock_take(int fd);
 /* Whether another open file has a writer's lock. A reader's lock does not count. `fd` is open for
  * reading at least. */

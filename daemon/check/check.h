@@ -27,45 +27,46 @@ enum check_server {
 };
 
 struct check_finding {
-	const char *id; /* a name to search for */
+	const char *id; /* a name that can be searched for */
 	enum check_severity severity;
 	char what[400], todo[400];
 };
 
 struct check {
 	const struct config *config;
-	/* "" or the directory below which etc, proc and sys are looked at: a container's root, an
+	/* "", or the directory below which etc, proc and sys are read: a container's root, or an
 	 * image. */
 	const char *root;
-	unsigned findings; /* may be more than CHECK_FINDINGS: only so many are kept */
+	unsigned findings; /* may be more than CHECK_FINDINGS, which is the number that is kept */
 	struct check_finding finding[CHECK_FINDINGS];
-	unsigned skipped; /* what could not be looked at, and why */
+	unsigned skipped; /* what could not be read, and why */
 	char skip[8][200];
 	bool postfix; /* its configuration was read */
 	enum check_server server;
-	char listener[32]; /* its name */
-	bool no_kernel; /* an image has no /proc below the root, so this is not known */
+	char listener[32]; /* name of the program that listens */
+	bool no_kernel; /* unknown, because an image has no /proc */
 	struct postfix_conf conf;
 };
 
-/* Everything. `check` is the caller's (it is large), with config and root set and zeros else. */
+/* Runs all checks. `check` is the caller's (it is large): set config and root, and leave the rest
+ * zero. */
 void check_run(struct check *check);
 
 const char *check_severity_name(enum check_severity severity);
-/* The worst of the findings; CHECK_NOTE when there is none. */
+/* The worst severity of all findings; without any, CHECK_NOTE. */
 enum check_severity check_worst(const struct check *check);
 
-/* ---- for the files of this room: finding.c */
+/* ---- for the files of this directory: finding.c */
 void check_found(struct check *check, const char *id, const char *what, const char *todo, ...)
 	__attribute__((format(printf, 4, 5)));
 void check_skip(struct check *check, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A file below the root, terminated. Its length or -errno. */
+/* Reads a file below the root, and terminates it. Returns its length or -errno. */
 int check_read(const struct check *check, const char *path, char *buf, size_t size);
 int check_read_u64(const struct check *check, const char *path, uint64_t *ret);
-/* Whether the configuration has a front for it. */
+/* Whether the configuration has a front for that service. */
 bool check_guarded(const struct check *check, const char *service);
 
-/* ---- what is looked at, a file each; check.c runs them in order */
+/* ---- the checks, one file for each; check.c runs them in order */
 /* Sets `server` and `listener`. */
 void check_listener(struct check *check);
 /* Findings about servers other than Postfix. */

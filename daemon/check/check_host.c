@@ -9,7 +9,7 @@
 #include "check/check.h"
 #include "kernel/gate.h"
 
-#define BACKLOG 4096 /* that penstock's own listeners ask for */
+#define BACKLOG 4096 /* backlog that penstock's own listeners ask for */
 #define MIB 1048576.0
 
 static void pressure_stall(struct check *c)
@@ -83,7 +83,7 @@ static bool unit_says(const struct check *c, const char *unit, const char *setti
 	return false;
 }
 
-/* The unit's limit; 0: there is none, or it is not known. */
+/* The LimitNOFILE= of a unit; 0: none, or unknown. */
 static uint64_t descriptors_of(const struct check *c, const char *unit)
 {
 	char said[32];
@@ -93,7 +93,7 @@ static uint64_t descriptors_of(const struct check *c, const char *unit)
 	return strcmp(said, "infinity") == 0 ? UINT64_MAX : strtoull(said, NULL, 10);
 }
 
-/* "1G" as systemd writes it: K, M, G, T of 1024. UINT64_MAX: no limit. */
+/* Parses "1G" as systemd writes it: K, M, G, T of 1024. UINT64_MAX: no limit. */
 static uint64_t memory_of(const char *said)
 {
 	static const char units[] = "KMGT";
@@ -106,7 +106,7 @@ static uint64_t memory_of(const char *said)
 	return unit ? bytes << (10 * (unit - units + 1)) : bytes;
 }
 
-/* penstockd allocates its whole table of sources at the start. */
+/* Checks the memory of the table of sources, all of which penstockd allocates at the start. */
 static void table_of_sources(struct check *c)
 {
 	const struct config_source_options *o = &c->config->sources;

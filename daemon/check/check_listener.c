@@ -29,8 +29,8 @@ static bool has_port(const struct config_service *s, unsigned port)
 	return false;
 }
 
-/* " 0: 00000000:0019 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 12345 ...": the
- * 10th word is the inode. */
+/* Finds the sockets in lines such as " 0: 00000000:0019 00000000:0000 0A 00000000:00000000
+ * 00:00000000 00000000 0 0 12345 ...": the 10th word is the inode. */
 static void find_sockets(const struct check *c, const struct config_service *s, const char *table,
 			 struct sockets *sockets)
 {
@@ -56,7 +56,7 @@ static void find_sockets(const struct check *c, const struct config_service *s, 
 		fclose(f);
 }
 
-/* Whether a process holds one of them. */
+/* Whether a process holds one of the sockets. */
 static bool holds(const struct check *c, const char *pid, const struct sockets *sockets)
 {
 	char path[CONFIG_PATH_MAX + 64];
@@ -92,11 +92,11 @@ static enum check_server server_of(const struct check *c, const char *pid, const
 		return CHECK_EXIM;
 	if (strcmp(name, "docker-proxy") == 0 || strcmp(name, "rootlessport") == 0)
 		return CHECK_DOCKER_PROXY;
-	if (strcmp(name, "smtpd") == 0) /* Postfix' own are found with their master */
+	if (strcmp(name, "smtpd") == 0) /* found with its master */
 		return CHECK_OPENSMTPD;
 	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
 	n = check_read(c, path, line, sizeof(line));
-	for (int i = 0; i < n; i++) /* its words end in NUL */
+	for (int i = 0; i < n; i++) /* words end in NUL */
 		if (!line[i])
 			line[i] = ' ';
 	if (n > 0 && strcasestr(line, "haraka"))
@@ -116,15 +116,15 @@ static void look_at(struct check *c, const char *pid, const struct sockets *sock
 		return;
 	name[strcspn(name, "\n")] = 0;
 	server = server_of(c, pid, name);
-	/* Several hold it: Postfix' master and its smtpd, systemd and the service that it
-	 * started. */
+	/* Several processes hold it: Postfix' master and its smtpd, or systemd and the service that
+	 * it started. */
 	if (c->server == CHECK_POSTFIX || (c->server && (server == CHECK_OTHER)))
 		return;
 	c->server = server;
 	snprintf(c->listener, sizeof(c->listener), "%s", name);
 }
 
-/* ---- ports of mail that no service names ---------------------------------------------------- */
+/* ---- mail ports that no service of the configuration has ------------------------------------ */
 
 static bool is_loopback(const char *address)
 {
@@ -133,7 +133,7 @@ static bool is_loopback(const char *address)
 	       strcmp(address, "0000000000000000FFFF00000100007F") == 0;
 }
 
-/* Whether something listens there for others than this host. */
+/* Whether something listens on the port that other hosts can reach. */
 static bool is_open(const struct check *c, const char *table, unsigned port)
 {
 	char path[CONFIG_PATH_MAX + 64], line[512];
@@ -215,9 +215,9 @@ void check_listener(struct check *c)
 		closedir(proc);
 }
 
-/* ---- servers but Postfix, which has a file of its own --------------------------------------- */
+/* ---- other servers than Postfix, which has a file of its own -------------------------------- */
 
-/* The last "name = number" of a configuration of Exim; `otherwise` when it is set nowhere. */
+/* The last "name = number" of an Exim configuration; `otherwise`: it is not set. */
 static unsigned exim_number(const char *text, const char *name, unsigned otherwise)
 {
 	size_t n = strlen(name);
@@ -288,7 +288,8 @@ void check_server(struct check *c)
 
 	switch (c->server) {
 	case CHECK_DOCKER_PROXY:
-		/* It is in front of the published port, and passes on the client's address. */
+		/* The proxy is in front of the published port, and passes on the client's
+		 * address. */
 		if (c->config->proxy.enabled)
 			break;
 		snprintf(

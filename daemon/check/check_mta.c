@@ -12,7 +12,7 @@
 #include "base/readfile.h"
 #include "check/check.h"
 
-#define NAMESPACES 128 /* that are looked into */
+#define NAMESPACES 128 /* how many are looked into */
 #define LISTEN "0A"
 
 struct look {
@@ -21,8 +21,8 @@ struct look {
 	ino_t seen[NAMESPACES];
 };
 
-/* The address of a line of /proc/net/tcp or tcp6: 32-bit words in the byte order of this host, as
- * hexadecimal. */
+/* Whether the address in a line of /proc/net/tcp or tcp6 is a loopback one: 32-bit words in the
+ * byte order of this host, as hexadecimal. */
 static bool is_loopback_text(const char *address)
 {
 	size_t n = strcspn(address, ":");
@@ -161,8 +161,8 @@ static bool is_loopback(const struct endpoint *e)
 						   : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-/* Only the proxy should reach the server: it would believe a PROXY header from anybody else,
- * too. */
+/* Only the proxy should be able to reach the server, which would believe a PROXY header from any
+ * other client, too. */
 static void backend_open(struct check *c)
 {
 	const struct config_front *proxy = &c->config->proxy;

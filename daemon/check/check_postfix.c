@@ -23,7 +23,7 @@ static double number(const struct check *c, int service, const char *name, const
 	return strtod(get(c, service, name, otherwise), NULL);
 }
 
-/* The port of "25", "smtp", "192.0.2.1:smtp", "[::1]:2525". */
+/* Parses the port of "25", "smtp", "192.0.2.1:smtp", "[::1]:2525". */
 static unsigned port_of(const struct postfix_service *s)
 {
 	const char *colon = strrchr(s->name, ':'), *port = colon ? colon + 1 : s->name;
@@ -53,7 +53,7 @@ static double processes(const struct check *c, int service)
 				      : strtod(most, NULL);
 }
 
-/* The smtpd behind a postscreen is the service "smtpd" of type pass. */
+/* The smtpd behind a postscreen: the service "smtpd" of type pass. */
 static int behind_postscreen(const struct check *c)
 {
 	for (unsigned i = 0; i < c->conf.services; i++)
@@ -63,7 +63,7 @@ static int behind_postscreen(const struct check *c)
 	return -1;
 }
 
-/* ---- the size of it ------------------------------------------------------------------------- */
+/* ---- its size ------------------------------------------------------------------------------- */
 
 static void memory(struct check *c, int service)
 {

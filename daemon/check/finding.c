@@ -1,5 +1,4 @@
-/* What the checks of this room share: how a finding is noted, and how a file below the root is
- * read. */
+/* What the checks share: adding a finding, and reading a file below the root. */
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>

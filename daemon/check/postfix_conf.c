@@ -6,12 +6,12 @@
 
 #include "base/text.h"
 
-#define DEPTH 8 /* of $name in $name */
-/* look-ups for one value: names that refer to each other twice would double at each depth */
+#define DEPTH 8 /* levels of $name in $name */
+/* look-ups for one value: if names contain each other twice, their number doubles at each level */
 #define NAMES 256
 #define LINE 8192
 
-/* ---- logical lines: what begins with a blank goes on, comments and empty lines do not count - */
+/* ---- logical lines: a line that begins with a blank continues the one before ---------------- */
 
 struct lines {
 	const char *at, *end;
@@ -38,7 +38,7 @@ static bool counts(const char *line, size_t n)
 	return i < n && line[i] != '#';
 }
 
-/* The next logical line into `out` (LINE), cut where it is longer. False at the end. */
+/* Copies the next logical line into `out` (LINE), cut if it is longer. False at the end. */
 static bool next_line(struct lines *l, char *out)
 {
 	struct text text = { .data = out, .size = LINE };
@@ -169,7 +169,7 @@ void postfix_parse_master(struct postfix_conf *conf, const char *text, size_t le
 		parse_service(conf, line);
 }
 
-/* ---- asking --------------------------------------------------------------------------------- */
+/* ---- values --------------------------------------------------------------------------------- */
 
 static const struct postfix_parameter *find(const struct postfix_conf *conf, int service,
 					    const char *name)
@@ -206,7 +206,7 @@ static void expand(const struct postfix_conf *conf, int service, const char *val
 			   "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
 		copy(name, sizeof(name), value, n);
 		value += n;
-		if (braced) /* also past ${name?text} and the like, which is not understood */
+		if (braced) /* skips ${name?text} and the like, too, which are not supported */
 			value += strcspn(value, "})");
 		if (braced && *value)
 			value++;

@@ -12,7 +12,7 @@
 #define POSTFIX_VALUE 1024
 
 struct postfix_parameter {
-	int service; /* whose -o it is, -1: main.cf */
+	int service; /* index of the service whose -o it is; -1: of main.cf */
 	char name[80], value[POSTFIX_VALUE];
 };
 
@@ -33,10 +33,10 @@ struct postfix_conf {
 void postfix_parse_main(struct postfix_conf *conf, const char *text, size_t length);
 void postfix_parse_master(struct postfix_conf *conf, const char *text, size_t length);
 /* The value of a setting for a service (index, or -1: none), with `$name` in it replaced;
- * `otherwise` if it is not set. Into `ret` (POSTFIX_VALUE), which is returned. */
+ * `otherwise` if it is not set. Writes it into `ret` (POSTFIX_VALUE) and returns that. */
 const char *postfix_value(const struct postfix_conf *conf, int service, const char *name,
 			  const char *otherwise, char *ret);
-/* Whether the service itself sets it by -o. */
+/* Whether the service sets it by -o. */
 bool postfix_overrides(const struct postfix_conf *conf, int service, const char *name);
 
 #endif

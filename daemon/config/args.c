@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 
-/* -1 to go on, else the exit status. */
+/* Returns the exit status, or -1 to go on. */
 static int parse(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
 		 struct args *args)
 {

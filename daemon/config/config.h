@@ -1,5 +1,6 @@
-/* The configuration as plain data. Filled by config_load() from the table of options in
- * config/options.c, validated whole, then swapped; read everywhere, changed nowhere. */
+/* The configuration as plain data. config_load() fills it from the table of options in
+ * config/options.c and validates the whole; then it replaces the one before. All parts read it, and
+ * none changes it. */
 #ifndef PENSTOCK_CONFIG_CONFIG_H
 #define PENSTOCK_CONFIG_CONFIG_H
 
@@ -26,7 +27,7 @@
 
 enum config_tls { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
 /* There is no default: a server that does not learn the client's address takes every client for
- * this host, and relays for all of them. */
+ * this host, and relays mail for all of them. */
 enum config_proxy_protocol {
 	PROXY_PROTOCOL_UNSAID,
 	PROXY_PROTOCOL_NONE,
@@ -37,13 +38,13 @@ enum config_proxy_protocol {
 struct config_service {
 	char name[32];
 	uint16_t ports
-		/* ports of the MTA, 0 ends the list; BPF and sock_diag watch these */
+		/* ports of the MTA, which BPF and sock_diag watch; 0 ends the list */
 		[CONFIG_PORTS];
 	enum config_tls tls;
 	enum plan_shed shed;
-	struct reply_style reply; /* hostname: this host's name, unless it is set */
+	struct reply_style reply; /* its hostname: this host's name, unless the option is set */
 	uint16_t reply_code; /* 451 or 421 */
-	/* of the MTA, below /sys/fs/cgroup; empty: that of the process that listens */
+	/* of the MTA, below /sys/fs/cgroup; empty: the one of the process that listens */
 	char cgroup[CONFIG_PATH_MAX];
 	char queue_dirs[CONFIG_QUEUE_DIRS][CONFIG_PATH_MAX];
 	uint32_t slots; /* sessions that the MTA can serve at once, 0: not known */
@@ -65,11 +66,12 @@ struct config_front {
 	struct endpoints listen;
 	struct endpoint backend;
 	enum config_proxy_protocol proxy_protocol; /* towards the backend */
-	bool client_addresses_hidden; /* the operator knows what proxy_protocol = none means */
+	/* the operator has confirmed what proxy_protocol = none means */
+	bool client_addresses_hidden;
 	bool accept_proxy_protocol; /* on listen */
 	struct config_networks proxy_from; /* only these networks may send such a header */
 	bool loopback; /* proxy, milter: decide on this host's own connections too */
-	uint32_t connections_max; /* the front's own limit, in force without a plan too */
+	uint32_t connections_max; /* the front's own limit; also in force without a plan */
 	uint32_t linger_max; /* refused clients kept in dialogue; past it 421 and close */
 	uint64_t linger_us; /* longest refusal dialogue */
 	uint64_t idle_us; /* client idle */
@@ -77,7 +79,7 @@ struct config_front {
 	char socket_mode[8]; /* octal, of a UNIX listen socket */
 };
 
-/* What the gate does with a client that has heard its refusal in this epoch. */
+/* What the gate does with a client that has got its refusal in this epoch. */
 enum config_repeat { REPEAT_DIALOGUE, REPEAT_RESET };
 
 /* The gate in the kernel, and the responder that talks to the clients that the gate defers. */
@@ -92,15 +94,15 @@ struct config_gate {
 	struct endpoints listen; /* one more address of the responder, for a load balancer */
 	uint32_t linger_max; /* refused clients in dialogue at once; past it 421 and close */
 	uint64_t linger_us; /* longest dialogue */
-	double cpu_ratio; /* of one CPU, that the responder may take */
+	double cpu_ratio; /* share of one CPU that the responder may take */
 };
 
-/* HAProxy asks by SPOE, and sends the clients that are deferred to the responder. */
+/* HAProxy asks by SPOE, and sends deferred clients to the responder. */
 struct config_haproxy {
 	bool enabled;
 	char service[32];
 	struct endpoints listen; /* for SPOE */
-	struct endpoints responder; /* for SMTP clients; none: there is no responder */
+	struct endpoints responder; /* for SMTP clients; empty: there is no responder */
 	uint32_t connections_max; /* for SPOE */
 	char socket_mode[8]; /* octal, of a UNIX listen socket */
 };
@@ -110,23 +112,23 @@ struct config_nginx {
 	bool enabled;
 	char service[32];
 	struct endpoints listen;
-	struct endpoint backend; /* the mail server, as nginx is told */
+	struct endpoint backend; /* the mail server that nginx is told to connect to */
 	uint32_t connections_max;
 	char socket_mode[8]; /* octal, of a UNIX listen socket */
 };
 
-/* penstock-agent: what HAProxy's agent-check is told. */
+/* penstock-agent, which answers HAProxy's agent-check. */
 struct config_agent {
 	char service[32];
 	struct endpoints listen;
 	uint32_t balancers; /* HAProxy processes that share this host */
-	/* connections of all of them together, in force without a plan too; 0: no limit */
+	/* connections of all of them together; also in force without a plan; 0: no limit */
 	uint32_t connections_max;
 };
 
-/* The store through which the hosts of a fleet know of each other. */
+/* The store through which the hosts of a fleet exchange messages. */
 struct config_fleet {
-	struct endpoints servers; /* none: this host is alone */
+	struct endpoints servers; /* empty: this host is alone */
 	char name[64]; /* of this host among the others; empty: its host name */
 	char prefix[64]; /* beginning of the names of the streams */
 	char user[64];
@@ -137,7 +139,7 @@ struct config_fleet {
 	bool tls;
 	char tls_ca[CONFIG_PATH_MAX], tls_cert[CONFIG_PATH_MAX], tls_key[CONFIG_PATH_MAX];
 	char tls_name[128]; /* name that the certificate must have; empty: any name */
-	uint32_t stream_length; /* messages that the store keeps, about */
+	uint32_t stream_length; /* approximate number of messages that the store keeps */
 	uint64_t memory_bytes;
 };
 
@@ -145,8 +147,8 @@ struct config_fleet {
 struct config_pool {
 	char name[32];
 	struct config_networks networks;
-	uint32_t weight; /* shares of the fair rate that it may have */
-	uint64_t patience_us; /* after which its senders give up, 0: learned */
+	uint32_t weight; /* how many shares of the fair rate it may have */
+	uint64_t patience_us; /* time after which its senders give up; 0: learned */
 };
 
 struct config_source_options {
@@ -168,7 +170,7 @@ static inline uint64_t config_rate_bytes(const struct config_source_options *o)
 }
 
 struct config_window {
-	char words[200]; /* as they were written */
+	char words[200]; /* as written in the configuration */
 	struct calendar when;
 };
 
@@ -176,14 +178,14 @@ struct config_window {
 struct config_maintenance {
 	unsigned windows;
 	struct config_window window[CONFIG_WINDOWS];
-	bool trusted_pass; /* source.trusted is admitted meanwhile */
+	bool trusted_pass; /* sources of source.trusted are admitted during a window */
 };
 
 /* Where the values come from, so that penstockctl can read the same configuration. */
 struct config_origin {
-	bool known; /* false where it is not shown */
+	bool known; /* false: it is hidden */
 	char file[CONFIG_PATH_MAX]; /* empty: the default files */
-	char overrides[4096]; /* the options -o, one a line, as far as they fit */
+	char overrides[4096]; /* the options -o, one on each line, as far as they fit */
 	bool overrides_cut; /* not all of them fit */
 };
 
@@ -195,7 +197,7 @@ struct config {
 	char run_dir[CONFIG_PATH_MAX], state_dir[CONFIG_PATH_MAX];
 	char record[CONFIG_PATH_MAX]; /* daemon.record; empty: nothing is recorded */
 	uint64_t record_max_bytes;
-	bool bpf; /* daemon.bpf = no: do not even try */
+	bool bpf; /* daemon.bpf; no: do not try to use BPF */
 
 	unsigned services;
 	struct config_service service[PLAN_SERVICES];
@@ -222,7 +224,7 @@ struct config {
 	struct config_agent agent;
 	struct config_fleet fleet;
 	struct endpoints http_listen, http_public;
-	char http_hosts[CONFIG_PATH_MAX]; /* names, split at blanks and commas */
+	char http_hosts[CONFIG_PATH_MAX]; /* names, separated by blanks or commas */
 	char control_group[32];
 	struct config_maintenance maintenance;
 };
@@ -235,9 +237,9 @@ struct config_error {
 };
 
 struct config_errors {
-	unsigned count; /* may be more than CONFIG_ERRORS: only so many are kept */
+	unsigned count; /* may be more than CONFIG_ERRORS, which is the number that is kept */
 	struct config_error error[CONFIG_ERRORS];
-	/* Accepted, but should be changed. Kept even when there is no error. */
+	/* Accepted, but should be changed. Kept even if there is no error. */
 	unsigned warnings;
 	struct config_error warning[CONFIG_ERRORS];
 };
@@ -259,13 +261,14 @@ struct config_source {
 };
 
 void config_defaults(struct config *config);
-/* Reads and validates the whole. 0, or -EINVAL with at least one error and `*ret` untouched. */
+/* Reads and validates the whole configuration. 0, or -EINVAL with at least one error; then `*ret`
+ * is untouched. */
 int config_load(const struct config_source *source, struct config *ret,
 		struct config_errors *ret_errors);
-/* Every option with its value in force, as a file that config_load() reads back. */
+/* Prints every option with its present value, as a file that config_load() can read. */
 struct text;
 void config_print(const struct config *config, struct text *out);
-/* Index of a service by name, -1: there is none. */
+/* Index of a service by name; -1: there is none. */
 int config_service_index(const struct config *config, const char *name);
 /* Whether an address lies in a trusted network. IPv4 as mapped. O(networks). */
 bool config_trusted(const struct config *config, const struct in6_addr *address);
@@ -275,7 +278,7 @@ bool config_refused(const struct config *config, const struct in6_addr *address)
 /* Whether the proxy accepts a PROXY header from this address. */
 bool config_sends_headers(const struct config *config, const struct in6_addr *address);
 void config_error_print(const struct config_error *error, char *buf, unsigned size);
-/* Logs the warnings: what was accepted but should be changed (reload.c). */
+/* Logs the warnings about options that were accepted but should be changed (reload.c). */
 void config_log_warnings(const struct config_errors *errors);
 
 #endif

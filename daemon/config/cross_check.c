@@ -37,7 +37,7 @@ static void check_front(const struct config *config, const char *name,
 					  "is the proxy's own listen address");
 }
 
-/* The server relays for clients of certain addresses, so it matters which address it sees. */
+/* The server relays for clients with certain addresses, so it matters which address it sees. */
 static void check_addresses(const struct config_front *proxy, struct config_errors *errors)
 {
 	if (!proxy->enabled)
@@ -74,7 +74,7 @@ static void check_gate(const struct config *config, struct config_errors *errors
 				  "the gate is BPF, and daemon.bpf is no: use front.proxy instead");
 }
 
-/* The gate beside the proxy of the same service looks at the proxy's clients. */
+/* If the gate stands beside the proxy of the same service, it looks at the proxy's clients. */
 static void check_gate_beside_proxy(const struct config *config, struct config_errors *errors)
 {
 	const struct config_front *proxy = &config->proxy;
@@ -159,7 +159,7 @@ static void check_fleet(const struct config_fleet *fleet, struct config_errors *
 		config_errors_add(errors, CONFIG_WHOLE, 0, "fleet.prefix", "must not be empty");
 }
 
-/* Only one front may refuse for a service: two would each keep a count of their own. */
+/* Only one front may refuse for a service: with two, each would count only its own sessions. */
 static void check_enforcing(const struct config *config, struct config_errors *errors)
 {
 	const struct {
@@ -193,8 +193,8 @@ static void check_enforcing(const struct config *config, struct config_errors *e
 		}
 }
 
-/* On a host without any time zones this is no error: host/maintenance.c warns. A misspelt name is
- * an error. */
+/* On a host without any time zones an unknown one is no error: host/maintenance.c warns. On others
+ * it is: the name is misspelt. */
 static void check_maintenance(const struct config_maintenance *m, struct config_errors *errors)
 {
 	struct zone zone;

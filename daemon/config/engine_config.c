@@ -32,7 +32,7 @@ void engine_config_from(const struct config *config, double cores, struct engine
 	}
 }
 
-/* Every pool of a configuration has its place in the table of sources. */
+/* Each pool of a configuration has a place in the table of sources. */
 _Static_assert(CONFIG_POOLS <= SOURCE_POOLS, "pools of the configuration");
 
 void source_config_from(const struct config *config, double cores, struct source_config *ret)

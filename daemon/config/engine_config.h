@@ -7,7 +7,7 @@
 #include "core/engine.h"
 #include "core/source.h"
 
-/* `cores`: CPUs that the server may use, as far as is known without its control group. */
+/* `cores`: CPUs that the server may use, as far as known without its control group. */
 void engine_config_from(const struct config *config, double cores, struct engine_config *ret);
 /* The same for the table of sources. */
 void source_config_from(const struct config *config, double cores, struct source_config *ret);

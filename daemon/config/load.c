@@ -1,4 +1,4 @@
-/* Files and the command line -> struct config, whole and validated, or a list of what is wrong. */
+/* From files and the command line to a whole, validated struct config, or a list of errors. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

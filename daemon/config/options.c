@@ -166,7 +166,7 @@ const struct option_row *option_find(const char *section, const char *key)
 	return NULL;
 }
 
-/* Names of the release before, which are taken with a warning until the next one. */
+/* Names of the previous release. They are accepted with a warning, until the next release. */
 static const struct {
 	const char *section, *before, *now;
 } renamed[] = {
@@ -175,9 +175,9 @@ static const struct {
 	{ "source", "retry_least", "retry_min" },
 };
 
-/* Options of the release before that are gone: only their default was useful. In a file they have
- * no effect and give a warning, until the next release. The rows stay, without a help, for tests
- * (-o) and old traces. */
+/* Options of the previous release that were removed because only their default was useful. In a
+ * file they have no effect and give a warning, until the next release. Their rows stay, without a
+ * help, for tests (-o) and old traces. */
 static const struct {
 	const char *section, *key, *instead;
 } gone[] = {
@@ -215,7 +215,7 @@ const char *option_other_front(const char *section, const char *key)
 	return NULL;
 }
 
-/* Edit distance, bounded: keys are short. */
+/* Edit distance, which is bounded because keys are short. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[64], n = (unsigned)strlen(b);

@@ -1,4 +1,4 @@
-/* The one table of options: parsing, bounds, defaults, --print-config, the manual page and the fuzz
+/* The table of options. Parsing, bounds, defaults, --print-config, the manual page and the fuzz
  * dictionary come from it. */
 #ifndef PENSTOCK_CONFIG_OPTIONS_H
 #define PENSTOCK_CONFIG_OPTIONS_H
@@ -18,7 +18,7 @@ enum option_type {
 	OPTION_PATH, /* absolute */
 	OPTION_CHOICE,
 	OPTION_ENDPOINT,
-	OPTION_ENDPOINTS, /* a list, "none" for none */
+	OPTION_ENDPOINTS, /* a list; "none": an empty one */
 	OPTION_PORTS,
 	OPTION_PATHS,
 	OPTION_NETWORKS,
@@ -27,7 +27,7 @@ enum option_type {
 	OPTION_URL,
 	OPTION_CODE,
 	OPTION_MODE_BITS,
-	OPTION_WINDOWS, /* each word adds one, an empty value removes them all */
+	OPTION_WINDOWS, /* each value adds a window, an empty value removes all */
 };
 
 /* Which struct `offset` is in. */
@@ -43,18 +43,19 @@ struct option_row {
 	double least, most; /* of numbers, in the base unit */
 	const char
 		*choices; /* "none starttls implicit": the position is the value (stored as int) */
-	const char *value; /* default, as one would write it; NULL: unset */
-	const char *help; /* NULL: for tests and old traces only, shown nowhere */
+	const char *value; /* default, written as in a file; NULL: unset */
+	const char *help; /* NULL: only for tests and old traces, and shown nowhere */
 };
 
 extern const struct option_row option_rows[];
 extern const unsigned option_rows_count;
 
-/* The row for section.key ("service.mx" finds "service"), NULL: there is none. */
+/* The row for section.key ("service.mx" finds "service"); NULL: there is none. */
 const struct option_row *option_find(const char *section, const char *key);
-/* The present name of a key that had another one in the release before, NULL: it had not. */
+/* The present name of a key that had another name in the previous release; NULL: it had not. */
 const char *option_renamed(const char *section, const char *key);
-/* What holds in place of an option that this release has removed; NULL: it was not removed. */
+/* A sentence about what replaces an option that this release has removed; NULL: it was not
+ * removed. */
 const char *option_gone(const char *section, const char *key);
 /* The section of another front that has this key, if `section` is a front without it; else NULL.
  * Each front has rows of its own, so an option that a front would not use is an error. */
@@ -64,7 +65,7 @@ const char *option_nearest(const char *section, const char *key);
 /* Sets one option from text. `base` is the struct of the row's scope. 0 or -EINVAL with `why`
  * (256). */
 int option_set(const struct option_row *row, void *base, const char *value, char *why);
-/* The value in force as one would write it. */
+/* Prints the present value, written as in a file. */
 void option_print(const struct option_row *row, const void *base, struct text *out);
 
 #endif

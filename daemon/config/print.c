@@ -1,4 +1,4 @@
-/* The configuration in force, as a file. */
+/* Prints the present configuration, as a file. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +9,7 @@
 
 #define COMMENT_COLUMNS 96
 
-/* Folded: a line of a file has a bound (libinih: 198 characters). */
+/* Folded, because libinih limits a line to 198 characters. */
 static void print_comment(const char *help, struct text *out)
 {
 	while (*help) {

@@ -1,4 +1,4 @@
-/* Lines of files, drop-ins and the command line -> options that are set. */
+/* From lines of files, drop-ins and the command line to options that are set. */
 #include "config/read.h"
 
 #include <dirent.h>
@@ -14,15 +14,15 @@
 #include "config/sections.h"
 
 #define DEFAULT_FILE "/etc/penstock/penstock.conf"
-/* The defaults of the package. They are read first, so that the files under /etc override them. */
+/* The defaults of the package. They are read first, so that files under /etc override them. */
 #ifndef PENSTOCK_VENDOR_FILE
 #define PENSTOCK_VENDOR_FILE "/usr/lib/penstock/penstock.conf"
 #endif
 #define LINE_MAX_BYTES 1024
 #define FILE_LINES_MAX 10000
-#define TRACE_TEXT "text" /* in place of a file name: errors in the text of a trace */
+#define TRACE_TEXT "text" /* in place of a file name, for errors in the text of a trace */
 
-/* While one source is read. */
+/* State while one source is read. */
 struct reader {
 	struct config *config;
 	struct config_errors *errors;
@@ -30,7 +30,7 @@ struct reader {
 	const char *file;
 	FILE *stream;
 	unsigned line;
-	bool of_trace; /* the text that a recorded trace has of its configuration */
+	bool of_trace; /* the text is the configuration in a recorded trace */
 	bool stop;
 };
 
@@ -66,8 +66,7 @@ static char *read_line(char *buf, int size, void *context)
 	return line;
 }
 
-/* "yes # a comment": as people write it. libinih knows " ;" only. No value holds a blank followed
- * by '#'. */
+/* Cuts "yes # a comment": libinih only knows " ;". No value contains a blank followed by '#'. */
 static void cut_comment(char *value)
 {
 	for (char *at = value; (at = strchr(at, '#')); at++) {
@@ -128,7 +127,7 @@ static void read_stream(struct config *config, FILE *stream, const char *file,
 				  "is neither [section] nor key = value");
 }
 
-/* -ENOENT when the file is not there. */
+/* -ENOENT: there is no such file. */
 static int read_file(struct config *config, const char *file, struct config_errors *errors,
 		     struct places *places)
 {

@@ -4,13 +4,13 @@
 
 #include "config/errors.h"
 
-/* The files of `source`, each with its directory of drop-ins. */
+/* Reads the files of `source`, each with its directory of drop-ins. */
 void config_read_files(struct config *config, const struct config_source *source,
 		       struct config_errors *errors, struct places *places);
-/* source->text in their place: the configuration in a recorded trace. */
+/* Reads source->text instead of files: the configuration in a recorded trace. */
 void config_read_text(struct config *config, const struct config_source *source,
 		      struct config_errors *errors, struct places *places);
-/* One "section.key=value" of the command line. */
+/* Reads one "section.key=value" of the command line. */
 void config_read_override(struct config *config, const char *text, struct config_errors *errors,
 			  struct places *places);
 

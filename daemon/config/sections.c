@@ -28,7 +28,7 @@ static struct config_service *add_service(struct config *config, const char *nam
 	snprintf(service->name, sizeof(service->name), "%s", name);
 	set_defaults(SCOPE_SERVICE, service);
 	gethostname(service->reply.hostname, sizeof(service->reply.hostname) - 1);
-	/* Submission: applications do not queue, a deferred mail is lost. */
+	/* Submission: applications do not retry, so a deferred mail is lost. */
 	if (strncmp(name, "submission", 10) == 0) {
 		service->shed = PLAN_SHED_NO;
 		service->ports[0] = strcmp(name, "submissions") == 0 ? 465 : 587;
@@ -143,7 +143,7 @@ static struct config_pool *find_pool(struct config *config, const char *name, ch
 	return pool;
 }
 
-/* The struct that a section's options live in; NULL with `why` when there is no such section. */
+/* The struct that holds a section's options; NULL with `why`: there is no such section. */
 static void *section_base(struct config *config, const char *section, char *why)
 {
 	int i;

@@ -1,10 +1,10 @@
-/* One option of a section, set by its name. */
+/* Sets one option of a section by its name. */
 #ifndef PENSTOCK_CONFIG_SECTIONS_H
 #define PENSTOCK_CONFIG_SECTIONS_H
 
 #include "config/config.h"
 
-/* Makes [service.NAME] and [pool.NAME] when they are not there yet. 0 with an empty `why` (256), or
+/* Creates [service.NAME] and [pool.NAME] if they do not exist yet. 0 with an empty `why` (256), or
  * with what should be changed; -EINVAL with what is wrong. */
 int config_set(struct config *config, const char *section, const char *key, const char *value,
 	       char *why);

@@ -1,4 +1,4 @@
-/* The value of an option: as text, from which it can be read back. */
+/* Prints the value of an option as text that can be read back. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,8 +6,7 @@
 #include "base/text.h"
 #include "config/options.h"
 
-/* No longer than the administrator wrote it: lines of a file have a maximal length, and this must
- * be readable again. */
+/* Not longer than the administrator wrote it, since lines of a file have a maximal length. */
 static void print_network(const struct config_network *network, struct text *out)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -30,7 +29,8 @@ struct unit_name {
 	uint64_t size;
 };
 
-/* In the largest unit that gives a whole number, so that reading it back gives the same value. */
+/* Prints in the largest unit that gives a whole number, so that reading it back gives the same
+ * value. */
 static void print_unit(uint64_t value, const struct unit_name *units, struct text *out)
 {
 	while (units->size > 1 && (value == 0 || value % units->size))

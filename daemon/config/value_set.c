@@ -1,4 +1,4 @@
-/* The value of an option: from text. */
+/* Sets the value of an option from text. */
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -78,8 +78,8 @@ static int set_choice(const struct option_row *row, void *field, const char *val
 	return -EINVAL;
 }
 
-/* It is sent to clients unchanged, so it must be printable ASCII without blanks (RFC 3986, section
- * 2). */
+/* A URL is sent to clients unchanged, so it must be printable ASCII without blanks (RFC 3986,
+ * section 2). */
 static bool is_url(const char *value)
 {
 	const char *host = strncmp(value, "https://", 8) == 0  ? value + 8
@@ -151,10 +151,10 @@ static int parse_network(const char *word, struct config_network *ret)
 	return 0;
 }
 
-/* Lists, split at blanks and commas: the whole list replaces the one before. */
+/* Sets a list, separated by blanks or commas, in place of the list before. */
 static int set_list(const struct option_row *row, void *field, const char *value, char *why)
 {
-	struct config_networks *networks = field; /* NETWORKS only: the list behind its count */
+	struct config_networks *networks = field; /* only for NETWORKS: the list after its count */
 	size_t item = row->type == OPTION_PORTS	       ? sizeof(uint16_t)
 		      : row->type == OPTION_NETWORKS   ? sizeof(struct config_network)
 		      : row->type == OPTION_INTERFACES ? sizeof(((struct config *)0)->interfaces[0])
@@ -240,7 +240,7 @@ static int set_endpoint(void *field, const char *value, char *why)
 	return 0;
 }
 
-/* As systemd reads a setting that may be given several times. */
+/* Adds a value, like systemd for a setting that may be given several times. */
 static int add_window(struct config_maintenance *m, const char *value, char *why)
 {
 	struct config_window *window = &m->window[m->windows];

@@ -6,10 +6,10 @@
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo"
 
-/* `name`: as tzdata has it ("Europe/Berlin"); "UTC" needs no file; empty: this host's local time
- * (/etc/localtime; where that is not, UTC, as libc has it). 0, or -ENOENT: there is no such zone;
- * -EINVAL: the file is none; -ENODATA: this host has no time zones at all (package tzdata); another
- * -errno of reading. */
+/* `name`: a name of tzdata ("Europe/Berlin"); "UTC" needs no file; empty: this host's local time
+ * (/etc/localtime; UTC if there is no such file, as in libc). 0; -ENOENT: there is no such zone;
+ * -EINVAL: it is not a time zone file; -ENODATA: this host has no time zones at all (package
+ * tzdata); or another -errno of reading. */
 int zone_file_load(const char *name, struct zone *ret);
 
 #endif

@@ -17,11 +17,11 @@ struct answer_id {
 int answer_id_parse(const char *text, size_t length, struct answer_id *ret);
 int answer_id_compare(const struct answer_id *a, const struct answer_id *b);
 
-/* One message: its bytes, NULL when it has no field "r". */
+/* Called for each message with its bytes; NULL: it has no field "r". */
 typedef void answer_each(void *context, unsigned stream, const struct answer_id *id,
 			 const uint8_t *bytes, size_t length);
-/* Goes over the answer to an XREAD of these streams. Returns how many messages there were, or
- * -EBADMSG: it is no such answer; what came before the fault was told. */
+/* Calls `each` for the messages in the answer to an XREAD of these streams. Returns how many there
+ * were, or -EBADMSG: this is not such an answer; messages before the error were passed on. */
 int answer_walk(const redisReply *reply, const char *const *streams, unsigned count,
 		answer_each *each, void *context);
 

@@ -32,17 +32,17 @@ struct exchange {
 	struct helper helper;
 	int channel; /* -1: there is no process */
 	bool broken; /* the channel: exchange_step() ends the process */
-	bool filter_told; /* that it runs without a filter of system calls */
-	char end[64]; /* why it is broken */
+	bool filter_told; /* it was logged that the process runs without a system call filter */
+	char end[64]; /* why the process is to be ended */
 	uint64_t beat_us;
 	unsigned silent; /* ticks in which the process sent nothing */
-	bool wants; /* a socket to `server` */
+	bool wants; /* it wants a socket to `server` */
 	uint32_t server;
 	struct exchange_state state;
-	/* Of the ledger: kept until they are written to the store. */
+	/* Records of the ledger, kept until they are written to the store. */
 	struct frame out[FLEET_FRAMES];
-	unsigned outs; /* records in it */
-	unsigned told; /* of them sent to this process */
+	unsigned outs; /* frames in use */
+	unsigned told; /* how many of them were sent to this process */
 	struct fleet_record got[FLEET_FRAME_RECORDS];
 	struct fleet_host host;
 	struct exchange_message message;
@@ -82,7 +82,7 @@ static bool put_frame(struct exchange *e, enum exchange_stream stream, const uin
 	return put(e, m, length, NULL, 0);
 }
 
-/* What the process does not take now is sent later. */
+/* Sends frames. What the process does not take now is sent later. */
 static void put_frames(struct exchange *e)
 {
 	while (e->told < e->outs &&
@@ -113,13 +113,13 @@ void exchange_host(struct exchange *e, const struct fleet_host *host)
 {
 	uint8_t bytes[FLEET_HEAD_BYTES + FLEET_HOST_BYTES];
 
-	/* If it does not take one, the next follows in a second. */
+	/* If the process does not take it, the next one follows in a second. */
 	put_frame(e, EXCHANGE_HOSTS, bytes, fleet_put_host(&e->key, host, bytes));
 }
 
-/* ---- the socket that it wants --------------------------------------------------------------- */
+/* ---- the socket that the process wants ------------------------------------------------------ */
 
-/* Opens regular files only: opening a FIFO could block. */
+/* Opens a regular file only: opening a FIFO could block. */
 static int open_file(const char *path, const char *option, char *why)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -138,8 +138,8 @@ static int open_file(const char *path, const char *option, char *why)
 	return r;
 }
 
-/* Returns how many descriptors there are, or -errno. Those that were opened are in `fds`, the
- * others are -1. */
+/* Opens the files. Returns the number of descriptors, or -errno. Files that were opened are in
+ * `fds`; the others are -1. */
 static int open_files(const struct exchange *e, struct exchange_login *login, int *fds)
 {
 	const struct config_fleet *c = &e->config;
@@ -374,7 +374,7 @@ static void start_if_due(struct exchange *e, uint64_t now_us)
 		strerror(-r));
 }
 
-/* The process is not there: it ended, or we ended it. */
+/* Notes that the process is gone: it ended, or we ended it. */
 static void take_note(struct exchange *e, const char *how, uint64_t now_us)
 {
 	uint64_t wait_us = e->helper.next_us > now_us ? e->helper.next_us - now_us : 0;

@@ -1,9 +1,9 @@
-/* The process without privilege that talks to the store (exchange_wire.h), as penstockd sees it: it
- * gets the sealed messages of this host, and passes on those of the others, which are opened here.
- * For each connection it gets a socket from here, with the password and the TLS files of that
- * moment. It may crash, hang, lie or be taken over by an attacker: then it is started again, and no
- * tick waits for it. Everything has a limit: with a slow store, changes stay with the caller; a
- * store that sends too much is read more slowly. */
+/* The process without privilege that talks to the store (exchange_wire.h), as penstockd sees it.
+ * The process gets the sealed messages of this host, and passes on those of the others, which are
+ * opened here. For each connection it gets a socket from penstockd, with the password and the TLS
+ * files of that moment. If it crashes, hangs, lies or is taken over by an attacker, it is started
+ * again, and no tick waits for it. Everything has a limit: with a slow store, changes stay with the
+ * caller; a store that sends too much is read more slowly. */
 #ifndef PENSTOCK_FLEET_EXCHANGE_H
 #define PENSTOCK_FLEET_EXCHANGE_H
 
@@ -21,10 +21,10 @@ struct exchange_state {
 	bool connected; /* the last round succeeded */
 	bool caught_up; /* everything that was in the store has been read once */
 	char server[128]; /* the one in use, or tried last; empty: none yet */
-	char why[EXCHANGE_WHY]; /* a clause: why it is not connected */
+	char why[EXCHANGE_WHY]; /* why it is not connected, as a clause */
 	uint64_t restarts; /* of the process */
 	uint64_t failures;
-	/* bad: not one of ours, damaged, or of another key */
+	/* bad: not a message of a fleet, damaged, or made with another key */
 	uint64_t messages_sent, messages_read, bytes_read, messages_bad;
 	uint64_t records_sent, records_read;
 	uint64_t round_us; /* duration of the last complete round */

@@ -17,9 +17,9 @@
 #include "fleet/store.h"
 
 #define ROUND_MS 1000u
-#define ROUND_FULL_MS 50u /* there is more to read */
-#define WAIT_NEXT_MS 100u /* before the next of the servers is tried */
-#define WAIT_MAX_MS 8000u /* before all of them are tried again */
+#define ROUND_FULL_MS 50u /* pause if there is more to read */
+#define WAIT_NEXT_MS 100u /* pause before the next server is tried */
+#define WAIT_MAX_MS 8000u /* longest pause before all servers are tried again */
 
 struct frame {
 	size_t length; /* 0: none */
@@ -33,11 +33,11 @@ struct process {
 	unsigned wait_ms, pause_ms;
 	struct frame ledger[FLEET_FRAMES]; /* to be written */
 	unsigned frames;
-	struct frame host; /* the newest */
-	bool answered; /* penstockd, when asked for a socket */
-	uint32_t error; /* errno, when it had none */
+	struct frame host; /* the newest one */
+	bool answered; /* penstockd answered the request for a socket */
+	uint32_t error; /* errno of its answer if it has no socket */
 	struct exchange_login login;
-	struct fdpass passed; /* that came with it */
+	struct fdpass passed; /* descriptors that came with the answer */
 	struct exchange_report report;
 	struct exchange_message message;
 };
@@ -58,7 +58,7 @@ static bool put_word(struct process *p, uint32_t word, uint32_t value)
 	return put(p, &m, 0);
 }
 
-/* What penstockd does not take now is sent with the next report. */
+/* Sends a report. What penstockd does not take now is in the next report. */
 static void put_report(struct process *p)
 {
 	struct exchange_message m;
@@ -79,12 +79,12 @@ static void hand_on(void *context, unsigned stream, const uint8_t *bytes, size_t
 
 	m.head = (struct exchange_head){ EXCHANGE_HEARD, stream };
 	if (!bytes || length > sizeof(m.frame))
-		length = 0; /* none of ours */
+		length = 0; /* not a message of a fleet */
 	if (length)
 		memcpy(m.frame, bytes, length);
 	while (!put(p, &m, length)) {
 		if (errno != EAGAIN)
-			_exit(EXIT_SUCCESS); /* penstockd is gone, and so is this */
+			_exit(EXIT_SUCCESS); /* penstockd is gone, so this process ends */
 		poll(&room, 1, -1);
 	}
 }
@@ -122,14 +122,14 @@ static void on_socket(struct process *p, const struct fdpass *passed)
 	explicit_bzero(&p->message.login, sizeof(p->message.login));
 }
 
-/* One message, with the descriptors that came with it. Its octets; 0: there is none now. */
+/* Receives one message, with its descriptors. Returns its octets; 0: there is none now. */
 static size_t receive(struct process *p, int flags, struct fdpass *ret)
 {
 	ssize_t n = fdpass_receive(p->channel, &p->message, sizeof(p->message), flags, ret);
 
 	if (n == -EAGAIN || n == -EINTR)
 		return 0;
-	if (n < (ssize_t)sizeof(p->message.head)) /* penstockd is gone, and so is this */
+	if (n < (ssize_t)sizeof(p->message.head)) /* penstockd is gone, so this process ends */
 		_exit(EXIT_SUCCESS);
 	return (size_t)n;
 }
@@ -146,8 +146,7 @@ static bool take_message(struct process *p)
 	return length > 0;
 }
 
-/* Waits for so long, or until penstockd has given a socket. Meanwhile it sends a report each
- * second. */
+/* Waits for `ms`, or until penstockd has sent a socket. Meanwhile it sends a report each second. */
 static void rest(struct process *p, unsigned ms)
 {
 	uint64_t now_us = clock_monotonic_us(), until_us = now_us + ms * US_PER_MS;
@@ -187,7 +186,7 @@ static int open_store(struct process *p, char *why)
 	}
 	if (at != passed->count)
 		return -EBADMSG;
-	passed->fds[0] = passed->fds[--passed->count]; /* the socket is the connection's */
+	passed->fds[0] = passed->fds[--passed->count]; /* the connection owns the socket now */
 	return redis_open(fd, &login, &p->store.redis, why);
 }
 
@@ -253,7 +252,7 @@ static int talk(struct process *p, char *why)
 	return r;
 }
 
-/* The next of the servers: this one is gone, or is a replica that takes no writes. */
+/* Goes on to the next server: this one is gone, or is a replica that takes no writes. */
 static void give_up(struct process *p, const char *why)
 {
 	store_disconnect(&p->store);
@@ -265,7 +264,7 @@ static void give_up(struct process *p, const char *why)
 			*c = '?';
 	put_report(p); /* before the number of the server changes */
 	p->report.server = (p->report.server + 1) % p->begin.servers;
-	if (p->report.server == 0) { /* none of them would */
+	if (p->report.server == 0) { /* no server would */
 		p->pause_ms = p->pause_ms ? 2 * p->pause_ms : ROUND_MS;
 		if (p->pause_ms > WAIT_MAX_MS)
 			p->pause_ms = WAIT_MAX_MS;
@@ -277,7 +276,7 @@ static void round_done(struct process *p, uint64_t began_us)
 {
 	p->wait_ms = p->store.full || !p->store.said ? ROUND_FULL_MS : ROUND_MS;
 	if (!p->store.said)
-		return; /* a replica answers reads, too */
+		return; /* not enough: a replica answers reads, too */
 	p->pause_ms = 0;
 	p->report.connected = true;
 	p->report.why[0] = 0;

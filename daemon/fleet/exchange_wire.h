@@ -1,11 +1,11 @@
-/* What penstockd and the process that talks to the fleet's store say to each other, over a pair of
+/* The messages between penstockd and the process that talks to the fleet's store, over a pair of
  * sockets that keep the borders of messages (SOCK_SEQPACKET). Both are the same program.
  *
- *	penstockd --sealed frames, a socket that connects--> penstockd-fleet <--TLS, RESP--> store
- *	          <--sealed frames, how it goes-------------  (no privilege)
+ * penstockd --sealed frames, a connecting socket--> penstockd-fleet <--TLS, RESP--> store
+ *           <--sealed frames, reports--------------  (no privilege)
  *
- * The frames (core/fleet.h) are sealed and opened in penstockd, and the key stays there: a process
- * that was taken over can say what a store that lies can say, and no more. A message is a struct
+ * The frames (core/fleet.h) are sealed and opened in penstockd, and the key stays there. So a
+ * process that was taken over can do no more than a store that lies. A message is a struct
  * exchange_head and what stands behind it. */
 #ifndef PENSTOCK_FLEET_EXCHANGE_WIRE_H
 #define PENSTOCK_FLEET_EXCHANGE_WIRE_H
@@ -24,14 +24,15 @@ enum exchange_stream { EXCHANGE_LEDGER, EXCHANGE_HOSTS, EXCHANGE_STREAMS };
 enum exchange_word {
 	/* to the process */
 	EXCHANGE_BEGIN, /* struct exchange_begin; before all others */
-	/* A socket and the files of TLS, as BEGIN announced them, and struct exchange_login;
-	 * `value`: errno when there is none, and then its `why` says more */
+	/* A socket and the files of TLS that BEGIN announced, and struct exchange_login. `value`:
+	 * errno if there is no socket; then `why` says more */
 	EXCHANGE_SOCKET,
 	EXCHANGE_SAY, /* `value`: enum exchange_stream; a frame */
 	/* to penstockd */
-	EXCHANGE_BEGUN, /* it is ready; `value`: errno of the missing filter */
+	EXCHANGE_BEGUN, /* it is ready; `value`: errno of the missing sandbox */
 	EXCHANGE_WANT, /* a socket to server number `value` */
-	EXCHANGE_HEARD, /* `value`: enum exchange_stream; a frame, or nothing: there was none */
+	/* `value`: enum exchange_stream; a frame, or nothing: the message had none */
+	EXCHANGE_HEARD,
 	EXCHANGE_REPORT, /* struct exchange_report; every few seconds at least */
 };
 
@@ -57,12 +58,12 @@ struct exchange_report {
 	uint32_t connected; /* 0 or 1: whether the last round succeeded */
 	uint32_t caught_up; /* 0 or 1: everything that was in the store has been read once */
 	uint32_t server; /* the one in use, or tried last */
-	/* Since the last report. */
+	/* Numbers since the last report. */
 	uint32_t failures;
-	uint32_t messages; /* written */
-	uint32_t frames; /* of them, of the ledger; in the order in which they came */
-	uint64_t round_us; /* that the last whole round took */
-	char why[EXCHANGE_WHY]; /* why it is not connected; printable, and ends */
+	uint32_t messages; /* messages written */
+	uint32_t frames; /* how many of them were of the ledger, in the order in which they came */
+	uint64_t round_us; /* duration of the last complete round */
+	char why[EXCHANGE_WHY]; /* why it is not connected; printable and terminated */
 };
 
 struct exchange_message {
@@ -75,9 +76,9 @@ struct exchange_message {
 	};
 };
 
-#define EXCHANGE_FILES 4 /* that come with one message: a socket, CA, certificate, key */
+#define EXCHANGE_FILES 4 /* descriptors in one message: a socket, CA, certificate, key */
 
-/* Whether the process can have said this: its form, and each field that has bounds of its own. 0 or
+/* Whether the process can have sent this: checks its form, and each field that has bounds. 0 or
  * -EBADMSG. Pure. */
 int exchange_check(const struct exchange_message *message, size_t length, uint32_t servers);
 /* The whole of that process: argv of main(). Returns an exit status. */

@@ -17,7 +17,7 @@
 
 #define TAKE_MAX 2048u /* records a tick: about a millisecond */
 #define TAKE_MESSAGES 256u /* a tick; many hold one record */
-#define QUEUE 65536u /* changes that wait for a store that is away */
+#define QUEUE 65536u /* changes that wait while the store is not available */
 #define KEY_MIN 16u
 #define SAY_EVERY_US (60 * US_PER_S)
 
@@ -29,7 +29,7 @@ struct fleet {
 	uint64_t id;
 	char name[64];
 	struct exchange *exchange; /* NULL: this host is alone */
-	char why[EXCHANGE_WHY]; /* why there is none although fleet.servers is set */
+	char why[EXCHANGE_WHY]; /* why there is no exchange although fleet.servers is set */
 	struct fleet_memory memory;
 	struct hosts *hosts;
 	struct exchange_state state;
@@ -99,7 +99,7 @@ static void tell(struct fleet *f, const struct engine_view *view, uint64_t realt
 		exchange_give(f->exchange, f->batch, count);
 }
 
-/* ---- what is said --------------------------------------------------------------------------- */
+/* ---- what this host sends ------------------------------------------------------------------- */
 
 static void say(struct fleet *f, uint64_t now_us)
 {
@@ -197,8 +197,8 @@ static int open_memory(struct fleet *f)
 	return f->memory.slots && f->memory.queue ? 0 : -ENOMEM;
 }
 
-/* The key of the seal and of the hashes, from the secret. Without one it is zero, and the seal a
- * checksum. */
+/* Makes the keys of the seal and of the hashes from the secret. Without one they are zero, and the
+ * seal is only a checksum. */
 static int read_key(struct fleet *f)
 {
 	static const struct siphash_key first = { { 0, 0 } }, second = { { 1, 1 } };
@@ -264,7 +264,7 @@ static void hide(struct fleet *f)
 	f->hidden = f->config.hide_addresses && f->config.servers.count;
 	if (!f->hidden || !f->table)
 		return;
-	if (memcmp(&zero, &f->key, sizeof(zero)) == 0) { /* the key could not be read */
+	if (memcmp(&zero, &f->key, sizeof(zero)) == 0) { /* the secret could not be read */
 		f->hidden = false;
 		exchange_close(f->exchange);
 		f->exchange = NULL;

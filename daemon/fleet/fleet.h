@@ -1,7 +1,8 @@
-/* This host in a fleet. All hosts share which sources wait for how long, and the state of each
- * host. Redis or Valkey carries the messages (fleet/exchange.h). Merging records (core/fleet.h) and
- * entering them into the ledger (core/source.h, source_join()) are pure. A verdict never waits for
- * the store: without it, or with one that lies, each host decides as if it were alone.
+/* This host in a fleet. All hosts share which sources have waited for how long, and the state of
+ * each host. Redis or Valkey carries the messages (fleet/exchange.h). Merging records
+ * (core/fleet.h) and entering them into the ledger (core/source.h, source_join()) are pure. A
+ * verdict never waits for the store. Without a store, or with one that lies, each host decides as
+ * if it were alone.
  *
  *   event -> ledger -> fleet_note() -> change -> store -> other hosts
  *                      -> fleet_take() -> source_join() -> their ledgers */
@@ -23,13 +24,13 @@ struct fleet_view {
 	bool elsewhere; /* another host has room */
 	bool next_mx; /* so clients wait here for a short time only */
 	char server[128];
-	char why[256]; /* not connected: why, a clause */
-	uint64_t since_us; /* CLOCK_MONOTONIC: connected or not since then */
+	char why[256]; /* why it is not connected, as a clause */
+	uint64_t since_us; /* CLOCK_MONOTONIC: since when it is connected, or not */
 	uint64_t restarts; /* of the process that talks to the store */
 	uint64_t failures, messages_sent, messages_read, messages_bad, bytes_read;
 	uint64_t records_sent, records_read, joined; /* joined: changed something in the ledger */
 	uint64_t refused; /* records that make no sense, or whose clock is ahead */
-	/* of the memory; waiting: changes to be told */
+	/* of the memory; waiting: changes that are to be sent */
 	uint64_t tracked, forgotten, left_out, waiting;
 	uint64_t round_us;
 	unsigned hosts;

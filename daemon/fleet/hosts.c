@@ -61,8 +61,8 @@ void hosts_forget(struct hosts *h, uint64_t realtime_us)
 	h->count = kept;
 }
 
-/* Its clock may differ by as much as is allowed for records of the ledger. With a larger difference
- * its messages are ignored. */
+/* Whether a report is recent. The host's clock may differ by as much as is allowed for records of
+ * the ledger. With a larger difference its messages are ignored. */
 static bool is_current(const struct hosts *h, unsigned i, uint64_t realtime_us)
 {
 	return realtime_us - h->heard_us[i] < FLEET_HEARD_US &&

@@ -6,7 +6,7 @@
 
 #include "core/fleet.h"
 
-#define FLEET_SILENT_S 10 /* a host that was silent for so long does not count */
+#define FLEET_SILENT_S 10 /* a host that has been silent for so long does not count */
 
 struct hosts;
 
@@ -23,7 +23,7 @@ void hosts_hear(struct hosts *hosts, const struct fleet_host *host, uint64_t rea
 bool hosts_have_room(const struct hosts *hosts, uint64_t own_id, uint64_t realtime_us);
 /* Forgets hosts that were silent for an hour. */
 void hosts_forget(struct hosts *hosts, uint64_t realtime_us);
-/* By name; FLEET_HOSTS fit into `ret`. Returns how many. */
+/* Lists the hosts by name; `ret` has room for FLEET_HOSTS. Returns how many. */
 unsigned hosts_list(const struct hosts *hosts, uint64_t own_id, uint64_t realtime_us,
 		    struct fleet_line *ret);
 void hosts_free(struct hosts *hosts);

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 
-#define ANSWER_US (2 * US_PER_S) /* for a connection, a handshake, an answer */
+#define ANSWER_US (2 * US_PER_S) /* deadline of a connection, of a handshake, of an answer */
 #define READ_BYTES 16384
 
 struct redis {
@@ -22,7 +22,7 @@ struct redis {
 	SSL *tls;
 	redisReader *reader;
 #if HIREDIS_MAJOR < 1
-	redisReplyObjectFunctions functions; /* functions of the reader, with a limit on arrays */
+	redisReplyObjectFunctions functions; /* of the reader, with a limit on arrays */
 	void *(*make_array)(const redisReadTask *task, int elements);
 #endif
 	uint64_t deadline_us;
@@ -46,7 +46,7 @@ static int wait_for(const struct redis *r, short events)
 	return n == 0 ? -ETIMEDOUT : 0;
 }
 
-/* What to do after a call of OpenSSL that did not succeed: 0 again, or an error. */
+/* Handles a call of OpenSSL that did not succeed. 0: call it again; else an error. */
 static int wait_tls(const struct redis *r, int result, char *why)
 {
 	int error = SSL_get_error(r->tls, result);
@@ -120,8 +120,8 @@ static int read_some(struct redis *r, char *why)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
-/* An array of a billion elements is a few bytes on the wire, and hiredis makes room for all of them
- * at once. */
+/* An array of a billion elements takes a few bytes on the wire, and hiredis would allocate all of
+ * them at once. */
 #if HIREDIS_MAJOR >= 1
 static redisReader *new_reader(struct redis *r)
 {
@@ -132,7 +132,7 @@ static redisReader *new_reader(struct redis *r)
 	return reader;
 }
 #else
-/* hiredis before 1.0 has no limit, so its function is called through this one. */
+/* hiredis before 1.0 has no limit, so this function checks it first. */
 static void *make_bounded_array(const redisReadTask *task, int elements)
 {
 	const struct redis *r = task->privdata;

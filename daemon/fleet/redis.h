@@ -1,7 +1,7 @@
 /* One connection to a Redis or Valkey server, for a process that may wait: TLS, AUTH, one command
- * at a time, each with a deadline. hiredis makes and reads the protocol; OpenSSL does TLS, because
+ * at a time, each with a deadline. hiredis makes and parses the protocol; OpenSSL does TLS, because
  * hiredis of Debian 12 cannot. The server is not trusted: the size of an answer is limited, and
- * bytes that are no answer end the connection.
+ * bytes that are not an answer end the connection.
  *
  * Source: https://redis.io/docs/latest/develop/reference/protocol-spec/ (RESP2). */
 #ifndef PENSTOCK_FLEET_REDIS_H
@@ -31,8 +31,8 @@ struct redis_login {
  * with a clause in `why` (REDIS_WHY). */
 int redis_open(int fd, const struct redis_login *login, struct redis **ret_redis, char *why);
 /* Sends a command and waits for its answer, which the caller frees with freeReplyObject(). 0;
- * -EREMOTEIO: the server answered with an error, which is in `why`; or -errno: the connection is of
- * no more use. */
+ * -EREMOTEIO: the server answered with an error, which is in `why`; or -errno: the connection
+ * cannot be used any more. */
 int redis_call(struct redis *redis, int argc, const char **argv, const size_t *lengths,
 	       redisReply **ret_reply, char *why);
 /* NULL is fine. */

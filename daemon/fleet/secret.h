@@ -11,9 +11,9 @@ struct secret {
 	char bytes[SECRET_MAX + 1]; /* ends with 0 */
 };
 
-/* The first line of the file; an empty path is no secret and no error. The file must belong to root
- * or to this user, and others must not be able to read it. 0, or -errno with a clause in `why`
- * (256) that begins with `option`. */
+/* Reads the first line of the file. An empty path gives no secret, and is no error. The file must
+ * belong to root or to this user, and others must not be able to read it. 0, or -errno with a
+ * clause in `why` (256) that begins with `option`. */
 int secret_read(const char *path, const char *option, struct secret *ret, char *why);
 
 #endif

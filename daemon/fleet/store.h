@@ -16,7 +16,7 @@
 struct store {
 	struct redis *redis; /* NULL: not connected */
 	const struct exchange_begin *begin;
-	bool said; /* something was written on this connection: it takes writes */
+	bool said; /* a write succeeded on this connection, so the server takes writes */
 	bool full; /* the last answer was full: there may be more */
 	struct answer_id read[EXCHANGE_STREAMS];
 	void (*heard)(void *context, unsigned stream, const uint8_t *bytes, size_t length);

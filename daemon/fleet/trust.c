@@ -44,7 +44,7 @@ static void load_directory(const char *path)
 void trust_prepare(bool with_authorities)
 {
 	OPENSSL_init_ssl(OPENSSL_INIT_LOAD_CONFIG, NULL);
-	/* Parts that OpenSSL loads at their first use. */
+	/* Make OpenSSL load the parts that it loads at their first use. */
 	SSL_CTX_free(SSL_CTX_new(TLS_client_method()));
 	if (with_authorities)
 		authorities = X509_STORE_new();
@@ -57,7 +57,7 @@ void trust_prepare(bool with_authorities)
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-/* NULL: it cannot be read, or is too large. */
+/* Reads a file. NULL: it cannot be read, or is too large. */
 static BIO *read_file(int fd)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
@@ -76,7 +76,7 @@ static BIO *read_file(int fd)
 	return NULL;
 }
 
-/* How many certificates were added. */
+/* Returns how many certificates were added. */
 static int add_authorities(X509_STORE *store, BIO *bio)
 {
 	X509 *certificate;
@@ -105,7 +105,7 @@ static bool load_authorities(SSL_CTX *context, int fd)
 	return count > 0;
 }
 
-/* The certificate of this host, and those behind it. */
+/* Uses the certificate of this host, and those that follow it. */
 static bool use_chain(SSL_CTX *context, BIO *bio)
 {
 	X509 *certificate = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL);
@@ -120,7 +120,7 @@ static bool use_chain(SSL_CTX *context, BIO *bio)
 	return is_ok;
 }
 
-/* If the key has a passphrase, do not ask for it. */
+/* Called if the key has a passphrase: do not ask for it. */
 static int no_passphrase(char *buffer, int size, int writes, void *context)
 {
 	return -1;

@@ -18,7 +18,7 @@
 #define RETRY_US (30 * US_PER_S)
 /* The plan with the drain is published after one tick; fronts need a second one to read it. */
 #define HOLD_MIN_US (US_PER_S / 4)
-/* logind's own patience, InhibitDelayMaxSec=, is 5 s unless set otherwise. */
+/* logind's own limit, InhibitDelayMaxSec=, is 5 s unless it is set otherwise. */
 #define HOLD_MAX_US (4 * US_PER_S)
 /* A machine that still runs after this time is not shutting down: the message that cancelled the
  * shutdown was lost. Mail must not wait any longer. */
@@ -92,7 +92,8 @@ static int on_inhibited(sd_bus_message *m, void *context, sd_bus_error *unused)
 	release(l);
 	if (sd_bus_message_read(m, "h", &fd) < 0)
 		return 0;
-	l->inhibitor_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3); /* the message's goes with it */
+	/* the one in the message is closed with it */
+	l->inhibitor_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	l->why[0] = 0;
 	say(l);
 	return 0;
@@ -255,7 +256,7 @@ void logind_tick(struct logind *l, uint64_t now_us, double in_flight)
 		return;
 	l->looked_us = now_us;
 	if (l->bus)
-		process(l); /* for what timed out */
+		process(l); /* handles calls that timed out */
 	else if (now_us >= l->retry_us)
 		connect_bus(l);
 }

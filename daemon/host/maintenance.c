@@ -10,7 +10,7 @@
 #include "core/message.h"
 #include "host/orders.h"
 
-#define SLACK_S 2 /* by so much the two clocks may differ at the end of a window */
+#define SLACK_S 2 /* the two clocks may differ by so much at the end of a window */
 #define DAY_BEFORE_S 86400
 #define HOUR_BEFORE_S 3600
 
@@ -26,7 +26,7 @@ static const char *why_not(int r)
 void maintenance_configure(struct maintenance *m, const struct config *config)
 {
 	m->usable = 0;
-	m->until_s = 0; /* look again */
+	m->until_s = 0; /* makes the next tick look again */
 	memset(&m->view, 0, sizeof(m->view));
 	m->view.windows = config->maintenance.windows;
 	for (unsigned i = 0; i < config->maintenance.windows; i++) {
@@ -73,8 +73,8 @@ static void say(const struct maintenance_span *span, int64_t left_s)
 		span->text);
 }
 
-/* Announced a day before and an hour before; at once if the window is nearer when it is first
- * seen. */
+/* Announces a window a day and an hour before it begins; at once if less time is left when it is
+ * first seen. */
 static void announce(struct maintenance *m, int64_t now_s)
 {
 	const struct maintenance_span *next = &m->view.next;
@@ -92,8 +92,8 @@ static void announce(struct maintenance *m, int64_t now_s)
 		m->announced = due;
 }
 
-/* What was ordered may differ from what should hold now: when a window begins, after a drain, after
- * a jump of the clock. */
+/* Makes the order follow the window. They differ when a window begins, after a drain, and after a
+ * jump of the clock. */
 static void follow(struct maintenance *m, uint64_t now_us, int64_t now_s, uint64_t realtime_us)
 {
 	const struct maintenance_span *now = &m->view.now;
@@ -114,7 +114,7 @@ static void follow(struct maintenance *m, uint64_t now_us, int64_t now_s, uint64
 	    engine->order_until_us < until_us + SLACK_S * US_PER_S)
 		return;
 	if (state != STATE_MAINTENANCE && now->end_s - now_s <= SLACK_S)
-		return; /* it has ended by the other clock */
+		return; /* it has ended, by the other clock */
 	orders_maintenance(m->orders, until_us, now->text[0] ? now->text : NULL);
 }
 

@@ -22,10 +22,10 @@ struct maintenance {
 	unsigned announced; /* and how often: a day before, an hour before */
 };
 
-/* Call it at the start and after a change of the configuration. Logs each window that cannot be
- * obeyed. */
+/* Call it at the start and after a change of the configuration. Logs each window that cannot take
+ * effect. */
 void maintenance_configure(struct maintenance *maintenance, const struct config *config);
-/* Once a tick, before the engine's step: begins and ends, and announces what comes. */
+/* Once a tick, before the engine's step: begins and ends windows, and announces the next one. */
 void maintenance_tick(struct maintenance *maintenance, uint64_t now_us, uint64_t realtime_us);
 
 #endif

@@ -10,7 +10,7 @@
 #define STATUS_US (5 * US_PER_S)
 #define WATCHDOG_US (US_PER_S / 2) /* each message wakes the service manager */
 
-/* False: the manager does not read now. The message is sent again with a later tick. */
+/* Sends a message. False: the manager does not read now, so a later tick sends it again. */
 static bool tell(const char *state)
 {
 	return manager_tell(state, NULL, 0, 0) != -EAGAIN;

@@ -90,7 +90,7 @@ void orders_drain(struct orders *o, uint64_t for_us, const char *reason)
 {
 	uint64_t until_us = for_us ? clock_monotonic_us() + for_us : 0;
 
-	/* an operator's order stays in force when a shutdown is cancelled */
+	/* so that the operator's order stays if the shutdown is cancelled */
 	o->by_shutdown = false;
 	order(o, STATE_DRAINING, until_us, reason);
 	keep(o, "drain", until_us, reason);

@@ -15,11 +15,11 @@ struct recording;
 struct orders {
 	struct engine *engine;
 	struct recording *recording; /* NULL: orders are not recorded */
-	const char *run_dir; /* the caller's; NULL: nothing is kept */
+	const char *run_dir; /* the caller's; NULL: orders are not kept over a restart */
 	/* Planned maintenance (host/maintenance.h), seconds of CLOCK_REALTIME: the end of the
 	 * window in force (0: none), and of a window that an operator has ended early. */
 	int64_t window_end_s, skipped_s;
-	bool by_shutdown; /* the drain in force was ordered by a shutdown of the machine */
+	bool by_shutdown; /* the present drain was ordered by a shutdown of the machine */
 };
 
 /* The words of RUN_DIR/order: "drain BOOT_ID UNTIL_US REASON", where UNTIL_US is CLOCK_MONOTONIC,
@@ -32,22 +32,22 @@ struct kept_order {
 	char reason[128];
 };
 
-/* 0, or -EINVAL for a text that is no such order. Pure. */
+/* 0, or -EINVAL: the text is not such an order. Pure. */
 int kept_order_parse(const char *text, struct kept_order *ret);
-/* At the start: continues the drain of the process before, if its time is not over. */
+/* At the start: continues the drain of the previous process, if its time is not over. */
 void orders_restore(struct orders *orders);
 /* Changes the mode until the next restart or reload. */
 void orders_mode(struct orders *orders, enum plan_mode mode);
-/* Defers every new connection for so long, 0: until orders_resume(). `reason`: for people, NULL:
+/* Defers every new connection for `for_us`, 0: until orders_resume(). `reason`: for people, NULL:
  * none. */
 void orders_drain(struct orders *orders, uint64_t for_us, const char *reason);
-/* Ends a drain, and the window of maintenance that is in force. */
+/* Ends a drain, and the present maintenance window. */
 void orders_resume(struct orders *orders);
-/* Defers every new connection until then (CLOCK_MONOTONIC); 0: the window is over. */
+/* Defers every new connection until `until_us` (CLOCK_MONOTONIC); 0: the window is over. */
 void orders_maintenance(struct orders *orders, uint64_t until_us, const char *reason);
-/* Called when the machine shuts down: begins a drain, in observe mode too, since the mail server
- * is about to stop; and ends it when the shutdown is cancelled. Neither changes an operator's
- * order. The context is a struct orders. */
+/* Called when the machine shuts down: begins a drain (in observe mode, too, since the mail server
+ * is about to stop), and ends it if the shutdown is cancelled. Neither changes an operator's order.
+ * The context is a struct orders. */
 extern const struct logind_ops orders_logind_ops;
 
 #endif

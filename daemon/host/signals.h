@@ -1,4 +1,4 @@
-/* Signals through the event loop: SIGHUP reloads, SIGTERM and SIGINT end it. A closed connection
+/* Handles signals in the event loop: SIGHUP reloads, SIGTERM and SIGINT end it. A closed connection
  * (SIGPIPE) and a full quota (SIGXFSZ) are errors of the call, not signals. */
 #ifndef PENSTOCK_HOST_SIGNALS_H
 #define PENSTOCK_HOST_SIGNALS_H

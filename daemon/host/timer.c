@@ -27,7 +27,7 @@
 /* Between ticks while the machine is idle: short enough for five ticks in the first second of an
  * overload. */
 #define REST_INTERVAL_US 200000u
-#define REST_AFTER_US (5 * US_PER_S) /* interval on a machine on which nothing happens */
+#define REST_AFTER_US (5 * US_PER_S) /* without activity for so long, the machine counts as idle */
 /* The shortest slice that the kernel allows. It gives an earlier deadline, so that our short run
  * comes first (EEVDF, 6.12 and later). */
 #define SLICE_NS 100000u
@@ -58,8 +58,8 @@ struct timer {
 	void *context;
 	int timer_fd;
 	struct event *timer;
-	uint64_t tick_us; /* as configured */
-	uint64_t interval_us, due_us, ticked_us; /* interval: as it is now */
+	uint64_t tick_us; /* the configured interval */
+	uint64_t interval_us, due_us, ticked_us; /* interval: the present one */
 	/* libevent 2.1 does not wait for EPOLLPRI: each trigger is in an epoll of its own, which
 	 * becomes readable. */
 	int trigger_fd[TRIGGERS], epoll_fd[TRIGGERS];
@@ -204,8 +204,8 @@ static void follow_triggers(struct timer *t, const struct config *config)
 					      : "no stall has a target");
 }
 
-/* A short slice and a better nice value, as far as this process may. The unit gives the nice value;
- * the slice needs no privilege. */
+/* Asks for a short slice and a better nice value, as far as this process may. The unit allows the
+ * nice value; the slice needs no privilege. */
 static void schedule_quickly(struct timer *t)
 {
 	struct attributes attr = { .size = sizeof(attr) };

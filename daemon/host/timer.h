@@ -21,12 +21,12 @@ struct timer_view {
 	uint64_t lateness[COUNTS_SLOTS],
 		lateness_sum_us; /* from when a tick was due to when it ran */
 	uint64_t late; /* ticks more than one interval late */
-	uint64_t early; /* ticks that a PSI trigger called */
-	char triggers[160]; /* which triggers there are, or why none */
+	uint64_t early; /* ticks that a PSI trigger caused */
+	char triggers[160]; /* which triggers there are, or why there is none */
 	char scheduling[160]; /* how this process is scheduled */
 };
 
-/* Calls tick(context, urgent) from the loop; urgent: a trigger called it. 0, or -errno: there is no
+/* Calls tick(context, urgent) from the loop; urgent: a trigger caused it. 0, or -errno: there is no
  * timer. */
 int timer_open(struct event_base *base, const struct config *config,
 	       void (*tick)(void *context, bool urgent), void *context, struct timer **ret_timer);

@@ -11,7 +11,7 @@ struct faultlog {
 	uint64_t said_count[FAULT__COUNT]; /* faults->count at that line */
 };
 
-/* `detail` is what the fault was about ("127.0.0.1:2525", an address); NULL: nothing. */
+/* `detail`: what the fault was about ("127.0.0.1:2525", an address); NULL: nothing. */
 void faultlog_note(struct faultlog *log, struct faults *faults, enum fault fault, uint64_t now_us,
 		   const char *detail);
 

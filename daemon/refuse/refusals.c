@@ -13,7 +13,7 @@
  * server. */
 #define FIELDS "SYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=penstock-refusals\n"
 
-/* What the clients were told, without CRLF. Empty: nothing was. */
+/* The reply that clients got, without CRLF; empty: there was none. */
 static void reply_of(const struct refusals *r, enum reason reason, char *ret, size_t size)
 {
 	char line[REPLY_MAX + 1] = "";

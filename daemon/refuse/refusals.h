@@ -1,8 +1,8 @@
-/* One mail-facility line per refused source and epoch: "was 203.0.113.9 refused at 14:03?" Memory
- * and number of lines are limited; what is left out is counted.
+/* Writes one mail-facility line for each refused source and epoch: "was 203.0.113.9 refused at
+ * 14:03?" Memory and number of lines are limited; what is left out is counted.
  *
- * The lines have an identifier of their own, penstock-refusals, so that `journalctl -t penstockd`
- * tells what the daemon did, and fields: `journalctl PENSTOCK_SOURCE=203.0.113.9`. */
+ * The lines have their own identifier, penstock-refusals, so that `journalctl -t penstockd` shows
+ * only what the daemon did. They also have fields: `journalctl PENSTOCK_SOURCE=203.0.113.9`. */
 #ifndef PENSTOCK_REFUSE_REFUSALS_H
 #define PENSTOCK_REFUSE_REFUSALS_H
 
@@ -15,7 +15,7 @@
 #define REFUSALS_SOURCES 1024
 #define REFUSALS_LINES 200
 
-/* Who refused, and in which words; the pointers stay the caller's. */
+/* Which service refused, and its reply style; the pointers stay the caller's. */
 struct refusals_by {
 	const char *front, *service;
 	const struct reply_style *style; /* NULL: no reply is possible (TLS from the first byte) */
@@ -35,11 +35,11 @@ struct refusals {
 	} source[REFUSALS_SOURCES];
 };
 
-/* Counts a refusal; a new epoch first writes the lines of the one before. `until_us`: see
- * reply_line(). */
+/* Counts a refusal. The first one of a new epoch writes the lines of the epoch before. `until_us`:
+ * see reply_line(). */
 void refusals_add(struct refusals *refusals, uint64_t epoch, const struct in6_addr *address,
 		  enum reason reason, uint64_t until_us);
-/* Writes what there is when the epoch is over. */
+/* Writes the lines of an epoch that is over. */
 void refusals_flush(struct refusals *refusals, uint64_t epoch);
 
 #endif

@@ -9,8 +9,8 @@
 #include <unistd.h>
 #endif
 
-/* close() while bytes of the client are unread, or still arrive, resets the connection, and the
- * client loses the reply. */
+/* Ends our direction only: close() with unread or arriving bytes would reset the connection, and the
+ * client would lose the reply. */
 static enum talk_next last_word(int fd)
 {
 	return shutdown(fd, SHUT_WR) < 0 ? TALK_OVER : TALK_DRAIN;
@@ -40,7 +40,7 @@ enum talk_next talk_begin(struct dialogue *d, int fd, unsigned code,
 }
 
 #ifdef PENSTOCK_PLANTED_CRASH
-/* For tests only, in a build of its own: a client whose words kill the responder, or stop it, to
+/* For tests only, in a build of its own: certain words of a client kill or stop the responder, to
  * see what happens to the other clients. */
 static void fall_over(const char *bytes, ssize_t length)
 {

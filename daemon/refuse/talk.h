@@ -1,16 +1,16 @@
 /* The talk with a refused client over its socket, used by penstock-proxy and the gate's responder.
  * core/dialogue.h decides what is said and when the talk is over. This file sends it so that the
- * client can read it. It uses no event library and no memory except the dialogue: the caller waits
+ * client can read it. It uses no event library, and no memory except the dialogue. The caller waits
  * until the socket is readable or a deadline passes, and closes the socket.
  *
- * Nothing is buffered for a client that does not read: a reply that does not fit into the socket's
- * buffer (the client has some twenty unread replies there) is the last one. */
+ * Nothing is buffered for a client that does not read. A reply that does not fit into the socket's
+ * buffer (which then holds some twenty unread replies) is the last one. */
 #ifndef PENSTOCK_REFUSE_TALK_H
 #define PENSTOCK_REFUSE_TALK_H
 
 #include "core/dialogue.h"
 
-#define TALK_DRAIN_US UINT64_C(2000000) /* after the last word: how long to read what still comes */
+#define TALK_DRAIN_US UINT64_C(2000000) /* after the last reply: how long to go on reading */
 #define TALK_SCRATCH 4096
 
 enum talk_next {
@@ -26,7 +26,7 @@ enum talk_next talk_begin(struct dialogue *dialogue, int fd, unsigned code,
 			  const struct reply_style *style, enum reason reason, uint64_t until_us);
 /* The socket is readable. `scratch` (TALK_SCRATCH) is the caller's, for the call only. */
 enum talk_next talk_hear(struct dialogue *dialogue, int fd, char *scratch);
-/* The time is up. RFC 5321 4.5.3.2.7: a server that gives up on a client says so by 421. */
+/* The time is up. RFC 5321 4.5.3.2.7: a server that gives up on a client sends 421. */
 enum talk_next talk_give_up(struct dialogue *dialogue, int fd);
 
 #endif

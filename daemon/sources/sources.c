@@ -17,18 +17,19 @@
 #include "refuse/faultlog.h"
 #include "store/sourcefile.h"
 
-/* What penstockd needs beside the table of sources: probes, the gate's maps, buffers. */
+/* What penstockd needs in addition to the table of sources: probes, the gate's maps, buffers. */
 #define OTHERWISE_BYTES (UINT64_C(64) << 20)
 #define SHARED_EVERY_US (60 * US_PER_S)
 
 struct sources {
 	struct sourcefile *file;
-	struct source_table *table; /* NULL: no memory, all are ranked alike */
+	struct source_table *table; /* NULL: no memory, and all sources have the same rank */
 	uint64_t ledger_bytes, rate_bytes; /* as configured when it was opened */
 	struct source_stats stats; /* of the last tick */
 	bool stats_known;
 	struct source_shared shared;
-	uint64_t looked_us, found_us; /* fault counter for it; when it was last counted, 0: never */
+	/* when it last looked for a shared address; when it last counted one, 0: never */
+	uint64_t looked_us, found_us;
 	struct faults faults;
 	struct faultlog faultlog;
 	struct distinct deferred;
@@ -36,8 +37,8 @@ struct sources {
 	void *watch_context;
 };
 
-/* The whole table is allocated at the start. If the kernel would kill penstockd for that much
- * memory, the table is made smaller: a daemon that is killed at each start helps no sender. */
+/* Makes the table smaller if the kernel would kill penstockd for its memory, all of which is
+ * allocated at the start: a daemon that is killed at each start helps no sender. */
 static void fit(struct source_config *options)
 {
 	uint64_t limit = memlimit_of_self(), wanted = source_size(options);
@@ -148,7 +149,7 @@ void sources_watch(struct sources *s, sources_watcher *watch, void *context)
 	s->watch_context = context;
 }
 
-/* Looks once a second for an address that stands for many clients; it is counted and logged once a
+/* Looks once a second for an address that stands for many clients. Counts and logs it once a
  * minute. */
 static void look_for_shared(struct sources *s, uint64_t now_us)
 {

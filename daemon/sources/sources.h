@@ -1,6 +1,6 @@
-/* The table of sources (core/source.h) in the daemon, which is its one writer. Fronts report what
- * happened to each client (sources_take()), and get ranks from the table; proxies map it
- * (store/sourcefile.h). Where there is no memory for it all clients are ranked alike. */
+/* The table of sources (core/source.h) in the daemon, its only writer. Fronts report what happened
+ * to each client (sources_take()), and get ranks from the table; proxies map it
+ * (store/sourcefile.h). Without memory for it all clients have the same rank. */
 #ifndef PENSTOCK_SOURCES_SOURCES_H
 #define PENSTOCK_SOURCES_SOURCES_H
 
@@ -25,8 +25,8 @@ struct source_picture {
 	uint32_t admitted_in_s;
 };
 
-/* `seed` keys a new table. 0 or -ENOMEM. If there is no memory for the table itself, that is logged
- * and is no error. */
+/* `seed`: the keys of a new table. 0 or -ENOMEM. If there is no memory for the table itself, that
+ * is logged and is no error. */
 int sources_open(const struct config *config, const uint64_t seed[2], struct sources **ret_sources);
 /* Writes what has changed. NULL is fine. */
 void sources_close(struct sources *sources);
@@ -50,16 +50,16 @@ void sources_plan(struct sources *sources, const struct engine *engine, const st
 
 /* NULL: there is no table. */
 struct source_table *sources_table(const struct sources *sources);
-/* Of the last tick; NULL: none yet, or no table. */
+/* As of the last tick; NULL: none yet, or there is no table. */
 const struct source_stats *sources_stats(const struct sources *sources);
-/* The address that may stand for many, as of the last second. */
+/* The address that may stand for many clients, as of the last second. */
 const struct source_shared *sources_shared(const struct sources *sources);
 /* Faults that the table finds: FAULT_SHARED_ADDRESS, once a minute while it lasts. */
 const struct faults *sources_faults(const struct sources *sources);
 /* Counts the different sources that were deferred since the last sources_deferred_taken(). */
 const struct distinct *sources_deferred(const struct sources *sources);
 void sources_deferred_taken(struct sources *sources);
-/* The errno with which the ledger could last not be written, 0: it is written. */
+/* The errno of the last attempt to write the ledger; 0: it was written. */
 int sources_error(const struct sources *sources);
 
 /* One address. False: there is no table. */
