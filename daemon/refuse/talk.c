@@ -9,8 +9,8 @@
 #include <unistd.h>
 #endif
 
-/* Ends our direction only: close() with unread or arriving bytes would reset the connection, and the
- * client would lose the reply. */
+/* Ends our direction only: close() with unread or arriving bytes would reset the connection, and
+ * the client would lose the reply. */
 static enum talk_next last_word(int fd)
 {
 	return shutdown(fd, SHUT_WR) < 0 ? TALK_OVER : TALK_DRAIN;
