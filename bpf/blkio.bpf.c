@@ -1,12 +1,12 @@
-/* Block requests by device and by kind (read, write, flush): how long from entry to completion,
- * scheduler queue included (iostat's await), at completion alone: the request carries its own start
- * time, 0 where the queue has iostats=0. How many there are and how many bytes is in
- * /proc/diskstats.
+/* Block requests by device and by kind (read, write, flush): the time from entry to completion,
+ * including the scheduler's queue (iostat's await). One hook at completion is enough, because the
+ * request carries its start time (0 if the queue has iostats=0). Numbers and bytes of requests are
+ * in /proc/diskstats.
  *
- * At a high rate only a sample of the requests is measured (stride.h); flushes, which are few
- * and matter most, are all measured. A pure flush completes as FLUSH and again as a WRITE of no
- * bytes: a write without bytes is ignored. So are discards and the like, since no task waits for
- * them. User space assigns slots to devices; all other devices share slot 0. */
+ * At a high rate only a sample of the requests is measured (stride.h). Flushes, which are few and
+ * matter most, are all measured. A pure flush completes as FLUSH and again as a WRITE of no bytes,
+ * so a write without bytes is ignored. So are discards and the like, since no task waits for them.
+ * User space assigns slots to devices; all other devices share slot 0. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -23,7 +23,7 @@ struct blk_device devices[BLK_DEVICES] = {};
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* user space: one a CPU */
+	__uint(max_entries, 1); /* user space sets the number of CPUs */
 	__type(key, u32);
 	__type(value, struct stride);
 } strides SEC(".maps");
@@ -48,8 +48,8 @@ static inline u64 take(u32 kind, u64 random)
 	return weight;
 }
 
-/* Counts a request when it is complete, except the write of no bytes that follows a flush. `bytes`:
- * completed by this event. */
+/* Whether a request counts, which is when it is complete. The write of no bytes that follows a
+ * flush does not. `bytes`: completed by this event. */
 static inline int counts(u32 kind, u32 bytes, u32 length)
 {
 	return bytes >= length && (kind == OP_FLUSH || bytes);

@@ -1,6 +1,6 @@
-/* fsync() on ext4: from ext4_sync_file_enter to its exit in the same task, once for all file
- * systems and once for those of the spool. The file system's device is s_dev, which is what stat()
- * calls st_dev. xfs and btrfs have a tracepoint at the start only. */
+/* fsync() on ext4, from ext4_sync_file_enter to its exit in the same task: counted for all file
+ * systems, and for those of the spool. The file system's device is s_dev, which stat() calls
+ * st_dev. xfs and btrfs have a tracepoint only at the start. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -19,7 +19,7 @@ struct {
 	__type(value, struct begun);
 } fsync_open SEC(".maps");
 
-uint32_t spool_devices[FSYNC_SPOOLS] = {}; /* kernel form, major << 20 | minor; 0: none */
+uint32_t spool_devices[FSYNC_SPOOLS] = {}; /* in the kernel's form, major << 20 | minor; 0: none */
 struct spans fsync_all = {}, fsync_spool = {};
 int32_t fsync_wheel[OPEN_WHEEL] = {}, fsync_spool_wheel[OPEN_WHEEL] = {};
 

@@ -1,6 +1,6 @@
 /* The gate. sk_lookup runs for every new connection to the guarded ports before the kernel looks
- * for a listener. An admitted connection passes (SK_PASS, no socket chosen); any other one goes to
- * the responder's listener. In doubt a connection passes.
+ * for a listener. An admitted connection passes (SK_PASS, no socket chosen). Any other connection
+ * goes to the responder's listener. In doubt a connection passes.
  *
  * The programs count the sessions in flight themselves: `used` = tickets + sessions. A verdict that
  * admits makes a ticket for the connection's tuple. The ticket becomes a session when the handshake
@@ -10,25 +10,28 @@
  * the program that deletes an entry successfully subtracts 1 from `used`: this one rule is enough
  * for all CPUs, all programs and the daemon.
  *
- * A SYN is not yet a client: its address may be forged, and its handshake may never end. Tickets
- * count in full while nearly all of them become sessions, so that a burst keeps to the window. When
- * they do not, the daemon says how many of them count (kernel/syn_judge.h). An address that
- * completed a handshake before is proven, as long as it holds less than a small share of the window
- * (or one address could flood for all). For the verdict on a proven address, tickets of unproven
- * addresses never count for more than a small share of the window, so that even the beginning of a
- * flood keeps no known sender out. For the verdict on an unproven address, the gate cannot tell at
- * once whether the tickets before it are a burst of new clients or the beginning of a flood. So it
- * drops the SYN, once: the client's own TCP sends it again after a second, and then the gate can
- * tell. Tickets of trusted clients take no place until they are sessions.
+ * A SYN is not yet a client: its address may be forged, and its handshake may never be completed.
+ * While nearly all tickets become sessions, they count in full, so that a burst keeps to the
+ * window. Otherwise the daemon decides how many of them count (kernel/syn_judge.h).
+ *
+ * An address that completed a handshake before is proven, as long as it holds less than a small
+ * share of the window (or one address could flood for all). For a verdict on a proven address, the
+ * tickets of unproven addresses never count for more than a small share of the window, so that even
+ * the beginning of a flood keeps no known sender out. For a verdict on an unproven address, the
+ * gate cannot tell at once whether the tickets before it are a burst of new clients or the
+ * beginning of a flood. So it drops the SYN, once: the client's own TCP sends it again after a
+ * second, and then the gate can tell. Tickets of trusted clients take no place until they are
+ * sessions.
  *
  * A tuple that was in use a moment ago gets a verdict like any other, but takes no place until it
- * is a session: the kernel looks up stray segments of a closed connection as if they were new.
+ * is a session, because the kernel looks up stray segments of a closed connection as if they were
+ * new.
  *
- * A known limit: the ACK of a SYN cookie gets a new verdict when its ticket has expired, or when so
+ * A known limit: the ACK of a SYN cookie gets a new verdict if its ticket has expired, or if so
  * many refusals came after its own that this one was forgotten. This program sees no TCP flags, so
- * it cannot tell such an ACK from a SYN. (A verdict by the hash of the tuple would not keep to the
- * window.) If the new verdict leads to the other listener, and that one has sent no cookies lately,
- * the kernel resets the connection.
+ * it cannot distinguish such an ACK from a SYN. (A verdict by the hash of the tuple would not keep
+ * to the window.) If the new verdict leads to the other listener, and that one has sent no cookies
+ * lately, the kernel resets the connection.
  *
  * Without atomics that return the old value (kernels before 5.12, GATE_NO_FETCH) `used` is read and
  * then increased: it may exceed the window by one for each CPU. */
@@ -87,7 +90,8 @@ static inline int to_responder(struct bpf_sk_lookup *ctx, const struct smtp_tupl
 	return PASS;
 }
 
-/* Drops this SYN, unless that was done before: the client sends it again after a second. */
+/* Drops this SYN, unless an earlier SYN of this tuple was dropped: the client sends it again after
+ * a second. */
 static inline int postpone(struct bpf_sk_lookup *ctx, const struct smtp_tuple *t, u64 now)
 {
 	u64 *before = bpf_map_lookup_elem(&postponed, t);
@@ -180,8 +184,8 @@ static inline int is_ours(struct sock *sk)
 	       sk->__sk_common.skc_net.net->ns.inum == state.netns_inum;
 }
 
-/* A client of the responder: here the refusal is counted. A client that resets and comes again from
- * the same port is another attempt, though its verdict is the first one's. */
+/* A client of the responder: counts its refusal. A client that resets and connects again from the
+ * same port is another attempt, although it gets the first one's verdict. */
 static inline void refused_opened(const struct smtp_tuple *t, u64 now)
 {
 	struct gate_refusal *r = bpf_map_lookup_elem(&refused, t);
@@ -194,7 +198,7 @@ static inline void refused_opened(const struct smtp_tuple *t, u64 now)
 	tell(t, &r->verdict, now, 0, 0);
 }
 
-/* What a session held. */
+/* Gives back what a session held. */
 static inline void release(const struct smtp_tuple *t, u32 flags)
 {
 	hold(peer(t), -1);
@@ -213,7 +217,7 @@ static inline void release_ticket(const struct smtp_tuple *t, u32 flags)
 	ADD(bucket.tokens_nano, PLAN_TOKEN_NANO);
 }
 
-/* The ticket's place is the session's now. */
+/* Turns a ticket into a session, which takes over its place. */
 static inline void redeem(const struct gate_ticket *ticket, u64 now)
 {
 	u32 slot = log2_u64((now - ticket->made_ns) / 1000);
@@ -280,7 +284,7 @@ static inline void closed(struct sock *sk)
 	now = bpf_ktime_get_ns();
 	bpf_map_update_elem(&recently_closed, &s.tuple, &now, BPF_ANY);
 	if (bpf_map_delete_elem(&sessions, &key))
-		return; /* another was first */
+		return; /* another CPU was first */
 	release(&s.tuple, s.flags);
 	ADD(sessions, -1);
 	if (!state.beside)
@@ -318,8 +322,8 @@ int gate_destroy(u64 *ctx)
 	return 0;
 }
 
-/* One socket of the walk over all sockets. A session that is not counted yet is added, one that is
- * counted is marked. A session without a mark at the end has no socket, and the daemon removes
+/* One socket of the walk over all sockets. A session that is not counted yet is added, and one that
+ * is counted is marked. A session without a mark at the end has no socket, and the daemon removes
  * it. */
 SEC("iter/tcp")
 int gate_walk(struct bpf_iter__tcp *ctx)
@@ -359,11 +363,11 @@ int gate_walk(struct bpf_iter__tcp *ctx)
 	return 0;
 }
 
-/* ---- taking off by hand --------------------------------------------------------------------- */
+/* ---- programs that the daemon runs ----------------------------------------------------------- */
 
 /* These programs are attached nowhere: the daemon runs them by BPF_PROG_RUN. Each deletes an entry
  * and subtracts it from the count in one step, while other CPUs go on counting. So a daemon that is
- * killed leaves nothing half done, and no update of an address' count is lost. */
+ * killed leaves nothing half done, and no update of an address's count is lost. */
 
 /* Arguments: the tuple in three words, and when the ticket was made. A ticket with another time is
  * a later one, and stays. */
@@ -386,7 +390,7 @@ int gate_expire(u64 *ctx)
 	return 1;
 }
 
-/* The socket's key, and the walk that saw it last. */
+/* Arguments: the socket's key, and the walk that saw it last. */
 SEC("raw_tp/sys_enter")
 int gate_forget(u64 *ctx)
 {
@@ -403,10 +407,9 @@ int gate_forget(u64 *ctx)
 	return 1;
 }
 
-/* ---- the proof ------------------------------------------------------------------------------ */
+/* ---- for a test ------------------------------------------------------------------------------ */
 
-/* Attached nowhere: run by BPF_PROG_RUN, it decides on state.test_request from the plan in
- * force. */
+/* Attached nowhere; run by BPF_PROG_RUN. Decides on state.test_request from the present plan. */
 SEC("raw_tp/sys_enter")
 int gate_decide(void *ctx)
 {

@@ -4,7 +4,7 @@
 
 #include "gate_maps.h"
 
-/* `used` before one was added to it. */
+/* Takes a place. Returns `used` as it was before. */
 static inline int64_t take_place(void)
 {
 #ifdef GATE_NO_FETCH
@@ -28,8 +28,8 @@ static inline int is_guarded(u16 port)
 	return 0;
 }
 
-/* Whose sessions are counted together: an IPv4 address, an IPv6 /64; as the proxy does. No /64
- * begins with 0000:ffff in its middle 16 bits and 16 zero bits before, so the two never meet. */
+/* The key under which sessions are counted together: an IPv4 address or an IPv6 /64, as in the
+ * proxy. No /64 begins with 16 zero bits and 0000:ffff, so the two never collide. */
 static inline u64 peer(const struct smtp_tuple *t)
 {
 	if (t->address[0] == 0 && t->address[1] == 0 && t->address[2] == bpf_htonl(0xffff))
@@ -37,7 +37,7 @@ static inline u64 peer(const struct smtp_tuple *t)
 	return (u64)bpf_ntohl(t->address[0]) << 32 | bpf_ntohl(t->address[1]);
 }
 
-/* One more or less of an address's sessions. If the map is full, a further address is not counted,
+/* Adds `by` to the sessions of an address. If the map is full, a further address is not counted,
  * and so not limited. */
 static inline void hold(u64 who, int64_t by)
 {
@@ -80,7 +80,7 @@ static inline void count(const struct verdict *v)
 static inline void tell(const struct smtp_tuple *t, const struct verdict *v, u64 now,
 			u64 session_ns, u32 finished)
 {
-	/* The daemon reads once a tick: it is not woken. */
+	/* No wake-up: the daemon reads once a tick. */
 	struct gate_record *r = bpf_ringbuf_reserve(&events, sizeof(*r), 0);
 
 	if (!r) {

@@ -17,7 +17,7 @@ enum {
 	CLOSING = 11
 };
 
-/* Given by the kernel's <linux/bpf.h>. */
+/* Defined by the kernel's <linux/bpf.h>. */
 struct bpf_sock;
 struct bpf_sk_lookup {
 	u64 sk;
@@ -65,7 +65,7 @@ struct {
 	__type(value, u64); /* when, ns */
 } recently_closed SEC(".maps");
 
-/* By enum gate_listener. */
+/* Listeners by enum gate_listener. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKMAP);
 	__uint(max_entries, GATE_LISTENERS);
@@ -96,7 +96,7 @@ struct {
 	__type(value, u32);
 } refused_networks SEC(".maps");
 
-/* By plan_group() of the address: what the daemon knows of a source. */
+/* What the daemon knows of a source, by plan_group() of its address. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, GATE_RANKS);
@@ -104,7 +104,7 @@ struct {
 	__type(value, struct plan_source);
 } ranks SEC(".maps");
 
-/* By peer(): tickets and sessions of one address. */
+/* Tickets and sessions of an address, by peer(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, GATE_SOURCES);
@@ -112,7 +112,7 @@ struct {
 	__type(value, int64_t);
 } held SEC(".maps");
 
-/* By peer(): when the address last completed a handshake, ns. */
+/* When an address last completed a handshake (ns), by peer(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, GATE_PROVEN);
@@ -120,8 +120,8 @@ struct {
 	__type(value, u64);
 } proven SEC(".maps");
 
-/* By peer(): the epoch in which another front refused the address, which may not have heard it
- * yet. */
+/* The epoch in which another front refused an address that may not have received its reply yet, by
+ * peer(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, GATE_TOLD);
@@ -129,7 +129,7 @@ struct {
 	__type(value, u64);
 } hearing SEC(".maps");
 
-/* By peer(): the epoch in which the address heard a refusal to its end. */
+/* The epoch in which an address received a whole refusal, by peer(). */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, GATE_TOLD);
@@ -149,7 +149,7 @@ struct {
 	__uint(max_entries, GATE_RING_BYTES);
 } events SEC(".maps");
 
-/* The probe's count, when it is shared: its map is put in this one's place before loading. */
+/* If the probe's count is shared, user space replaces this map by the probe's before loading. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -8,25 +8,25 @@
 #include "core/told.h"
 #include "shared.h"
 
-#define GATE_LAYOUT 0x67740007u /* raise it with every change here, or of struct plan */
+#define GATE_LAYOUT 0x67740007u /* raise it with every change here or of struct plan */
 
 #define GATE_WATCHED 16
 #define GATE_TICKETS 16384
 #define GATE_SESSIONS 32768
-#define GATE_REFUSALS 65536 /* tuples refused: the kernel forgets the oldest */
-#define GATE_CLOSINGS 16384 /* tuples seen closing, the same */
+#define GATE_REFUSALS 65536 /* refused tuples; the kernel drops the oldest */
+#define GATE_CLOSINGS 16384 /* closing tuples, likewise */
 #define GATE_NETWORKS 4096
-/* sources that the daemon ranked; the kernel drops those that are not looked up */
+/* ranked sources; the kernel drops those that are not looked up */
 #define GATE_RANKS 65536
 #define GATE_SOURCES 16384 /* addresses with sessions in flight */
-/* addresses that completed a handshake; the kernel drops those not seen for longest */
+/* addresses that completed a handshake; the kernel drops the least recently seen */
 #define GATE_PROVEN 32768
-/* addresses that have heard their refusal; a dropped one gets the dialogue once more */
+/* addresses that received their refusal; one that is dropped gets the dialogue once more */
 #define GATE_TOLD 65536
-#define GATE_TOLD_MIN 16 /* octets acknowledged: a reply and not the end alone */
+#define GATE_TOLD_MIN 16 /* octets acknowledged: more than a FIN alone, so a reply */
 #define GATE_RING_BYTES (1u << 20)
 #define GATE_HANDSHAKE_SLOTS 32 /* powers of two of us */
-#define GATE_POSTPONED 32768 /* tuples whose first SYN was dropped: the kernel forgets the oldest */
+#define GATE_POSTPONED 32768 /* tuples whose first SYN was dropped; the kernel drops the oldest */
 /* the first SYN of a tuple is not dropped again for so long */
 #define GATE_POSTPONED_NS 10000000000ull
 /* a refused tuple stays refused: for retransmitted SYNs, and for the ACK of its cookie */
@@ -34,7 +34,8 @@
 /* stray segments of a closed connection are looked up as if they were new */
 #define GATE_SEEN_NS 2000000000ull
 
-/* Tickets by the time at which they were made: how many, and how many of them became sessions. */
+/* Tickets by the time at which they were made: how many there were, and how many became
+ * sessions. */
 #define GATE_SYNS 128 /* slots of 2^25 ns (34 ms): 4.3 s, longer than any ticket lives */
 #define GATE_SYNS_SHIFT 25
 struct gate_syns {
@@ -46,17 +47,18 @@ struct gate_syns {
  * reads them. */
 struct gate_state {
 	uint32_t layout, service, netns_inum, enabled;
-	uint32_t paused; /* the responder takes no client */
-	uint32_t answer_all; /* nothing listens: every client goes to the responder */
+	uint32_t paused; /* the responder takes no clients */
+	uint32_t answer_all; /* no server listens: every client goes to the responder */
 	uint32_t loopback; /* decide on local clients too */
-	uint32_t resets; /* clients that were told in this epoch are reset */
-	uint32_t beside; /* another front decides: only clients that were told get a verdict */
+	uint32_t resets; /* clients that received a refusal in this epoch are reset */
+	/* another front decides: only clients that were refused before get a verdict */
+	uint32_t beside;
 	/* sessions: the part of the window that unproven tickets may take from proven addresses,
 	 * and up to which an address' own tickets and sessions count as proven */
 	uint32_t share;
-	uint32_t trusted_count, refused_count; /* entries of these maps; 0 spares the lookup */
+	uint32_t trusted_count, refused_count; /* entries of these maps; 0: no lookup is needed */
 	uint32_t ranked; /* sources have ranks; one that is not in the map has `absent` */
-	uint32_t current; /* the plan in force: plan[current & 1] */
+	uint32_t current; /* the present plan: plan[current & 1] */
 	uint16_t ports[GATE_WATCHED];
 	struct plan plan[2];
 	struct plan_source absent;
@@ -64,19 +66,20 @@ struct gate_state {
 	int64_t used; /* tickets and sessions that count against the window */
 	int64_t pending; /* of these, tickets */
 	int64_t unproven; /* of these, tickets with GATE_UNPROVEN */
-	/* The daemon's last judgement: tickets that were open then, how many of them may still
-	 * become sessions, and how many tickets count at most while SYNs fail (PLAN_UNLIMITED:
+	/* The daemon's last judgement: tickets that were open then; how many of them may still
+	 * become sessions; and how many tickets count at most while SYNs fail (PLAN_UNLIMITED:
 	 * all). */
 	int64_t pending_then, pending_likely;
 	uint32_t pending_max;
 	uint32_t pending_usual; /* tickets that honest handshakes explain, and the share */
-	int64_t sessions; /* open at the MTA, whatever admitted them */
+	int64_t sessions; /* open at the MTA, by whatever verdict */
 	/* sessions that wait for their greeting, as of the last tick; used without a probe */
 	int64_t ungreeted;
 	int64_t waiting_then; /* tickets that were open when the plan was pushed */
 	struct plan_bucket bucket;
-	int64_t beside_in_flight; /* as of the last tick, plus those that passed since */
-	/* so many more may wait in the other front for a place; likewise */
+	/* sessions there as of the last tick, and those that passed since */
+	int64_t beside_in_flight;
+	/* how many more may wait for a place in the other front; likewise */
 	int64_t beside_room;
 	uint64_t handshake_us; /* sum over tickets that became sessions */
 	uint64_t handshakes[GATE_HANDSHAKE_SLOTS];
@@ -86,19 +89,19 @@ struct gate_state {
 	uint64_t audit; /* generation of the walk over all sockets */
 	uint64_t walk_found; /* sessions that the walk added */
 
-	/* For the test that the kernel decides as the daemon does. */
+	/* For the test that kernel and daemon decide alike. */
 	struct plan_request test_request;
 	struct verdict test_verdict;
 };
 
-/* Where another program counts the sessions that wait for their greeting: in the value of the map
- * `probe`, struct smtp_port's `ungreeted` of the first port. Set before loading. */
+/* Where another program counts the sessions that wait for their greeting: `ungreeted` of struct
+ * smtp_port of the first port, in the value of the map `probe`. Set before loading. */
 struct gate_probe_place {
-	uint32_t at; /* bytes */
-	uint32_t slots; /* ports that are the service's, by bits; 0: they are not counted */
+	uint32_t at; /* offset in bytes */
+	uint32_t slots; /* the service's ports, as bits; 0: they are not counted */
 };
 
-/* The map of listeners: the responder's, and those that drop every SYN. */
+/* Keys of the map of listeners: the responder's, and those that drop every SYN. */
 enum gate_listener {
 	GATE_LISTENER_V4,
 	GATE_LISTENER_V6,
@@ -140,12 +143,13 @@ struct gate_network_key {
 	uint8_t address[16];
 };
 
-/* Per CPU, only growing. Powers of two, so that a mask bounds the index for the verifier. */
+/* Counters of one CPU, which only grow. Sizes are powers of two, so that a mask bounds the index
+ * for the verifier. */
 #define GATE_REASONS 32
 #define GATE_LIMITS 16
 struct gate_counters {
 	uint64_t offered, admitted, deferred, would_defer;
-	uint64_t reset; /* of deferred, those that were told before and reset now */
+	uint64_t reset; /* of `deferred`, clients that were refused before and reset now */
 	uint64_t admitted_by[GATE_REASONS], deferred_by[GATE_REASONS], deferred_limit[GATE_LIMITS];
 };
 _Static_assert(REASON__COUNT <= GATE_REASONS && LIMIT__COUNT <= GATE_LIMITS, "room for all");

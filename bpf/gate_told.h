@@ -1,15 +1,15 @@
-/* front.gate.repeat = reset: which clients heard 451 in this epoch, from this or another front, and
- * are reset now. Part of gate.bpf.c. */
+/* front.gate.repeat = reset: which clients received a 451 in this epoch, from this or another
+ * front, and are reset now. Part of gate.bpf.c. */
 #ifndef PENSTOCK_BPF_GATE_TOLD_H
 #define PENSTOCK_BPF_GATE_TOLD_H
 
 #include "gate_verdict.h"
 
-/* An address that has heard its 451 in this epoch can be refused again without a dialogue: with
- * SK_DROP the kernel answers its SYN with a reset, and makes no socket. The verdict comes first.
- * Trusted clients, and clients whose promised turn has come, always get the dialogue. The address
- * of a SYN may be forged: all that an attacker gains is that attempts are counted for an address
- * that was told before. */
+/* Whether an address that is refused again gets a reset instead of the dialogue, because it
+ * received its 451 in this epoch. With SK_DROP the kernel answers its SYN with a reset, and makes
+ * no socket. The verdict comes first. Trusted clients, and clients whose promised turn has come,
+ * always get the dialogue. The address of a SYN may be forged; an attacker only achieves that
+ * attempts are counted for an address that was refused before. */
 static inline int is_told(const struct smtp_tuple *t, const struct plan *plan)
 {
 	u64 who = peer(t), group, *epoch = bpf_map_lookup_elem(&told, &who);
@@ -40,8 +40,8 @@ static inline void count_reset(const struct smtp_tuple *t, const struct verdict 
 	tell(t, v, now, 0, 0);
 }
 
-/* Whether the socket that closes is the connection of a refused client. It is one of the
- * responder's; or, where another front refuses, one that the proxy has marked (core/told.h), or one
+/* Whether the closing socket is the connection of a refused client. It is one of the responder's
+ * sockets. Or, if another front refuses, it is one that the proxy has marked (core/told.h), or one
  * of the mail server's with a client that the daemon has named. */
 static inline int is_refused(struct sock *sk, u64 who, u64 epoch)
 {
@@ -60,7 +60,7 @@ static inline int is_refused(struct sock *sk, u64 who, u64 epoch)
 	return named && *named == epoch;
 }
 
-/* The client has acknowledged our FIN, and so the reply before it: it has heard its refusal. */
+/* Notes that the client has acknowledged our FIN, and so has received the reply before it. */
 static inline void note_told(struct sock *sk, int before)
 {
 	struct tcp_sock *tp;
@@ -80,7 +80,8 @@ static inline void note_told(struct sock *sk, int before)
 		bpf_map_update_elem(&told, &who, &epoch, BPF_ANY);
 }
 
-/* The connection may wait for a place in the other front, and there is room: it passes. */
+/* Whether the connection may wait for a place in the other front, which has room: then it
+ * passes. */
 static inline int may_wait_beside(struct verdict v)
 {
 	if (!plan_may_wait(v) || read_now(&state.beside_room) == 0)
@@ -89,9 +90,9 @@ static inline int may_wait_beside(struct verdict v)
 	return 1;
 }
 
-/* Another front decides, and tells its refusals itself or through the mail server. A client that it
- * has told, and that the plan would refuse again, is reset. All others pass, and the verdict on
- * their SYN is kept for the ACK of a cookie. */
+/* The verdict while another front decides, which replies to clients itself or through the mail
+ * server. A client that it has refused, and that the plan would refuse again, is reset. All others
+ * pass, and the verdict on their SYN is kept for the ACK of a cookie. */
 static inline int beside(const struct smtp_tuple *t, const struct plan *plan, u64 now)
 {
 	u64 *passed = bpf_map_lookup_elem(&recently_closed, t);

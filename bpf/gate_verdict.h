@@ -17,7 +17,7 @@ static inline int64_t read_now(const int64_t *field)
 	return n > 0 ? n : 0;
 }
 
-/* Tickets that are open, and how many of them count for the verdict on one client. */
+/* The open tickets, and how many of them count for the verdict on one client. */
 struct open_tickets {
 	int64_t all, counted;
 };
@@ -76,7 +76,7 @@ static inline int is_local(const struct smtp_tuple *t)
 	       t->address[3] == bpf_htonl(1);
 }
 
-/* Tickets and sessions of an address. */
+/* The tickets and sessions of an address. */
 static inline u32 held_by(u64 who)
 {
 	int64_t *n = bpf_map_lookup_elem(&held, &who);
@@ -84,14 +84,14 @@ static inline u32 held_by(u64 who)
 	return n && *n > 0 ? (u32)*n : 0;
 }
 
-/* An address that has completed a handshake before. Beyond a small share of the window its SYNs are
- * like a stranger's: it may make many of them, and complete none. */
+/* Whether an address is proven: it has completed a handshake before. Beyond a small share of the
+ * window its SYNs are treated like a stranger's, since it may send many and complete none. */
 static inline int is_proven(u64 who)
 {
 	return bpf_map_lookup_elem(&proven, &who) && held_by(who) < state.share;
 }
 
-/* What is known of the client's source. */
+/* Fills in what is known of the client's source. */
 static inline void describe_source(const struct smtp_tuple *t, const struct plan *plan,
 				   struct plan_request *r)
 {
@@ -109,9 +109,9 @@ static inline void describe_source(const struct smtp_tuple *t, const struct plan
 	r->sessions = held_by(peer(t));
 }
 
-/* Sessions that wait for their greeting, or will in a moment. The probe counts them all the time,
- * but not connections whose handshake is not complete. Of these, only the ones since the last plan
- * are added: with distant clients some handshakes are always open. */
+/* Sessions that wait for their greeting, or will in a moment. The probe counts the former at every
+ * moment. Of the connections whose handshake is not complete, only those since the last plan are
+ * added, because with distant clients some handshakes are always open. */
 static inline u32 ungreeted(const struct open_tickets *tickets)
 {
 	int64_t n = state.ungreeted, fresh;
@@ -135,8 +135,8 @@ static inline u32 ungreeted(const struct open_tickets *tickets)
 	return n > 0 ? (u32)n : 0;
 }
 
-/* Fills in the tokens of the bucket and the sessions that wait for a greeting, if so many tickets
- * count. */
+/* Fills in the tokens of the bucket and the sessions that wait for a greeting, with so many tickets
+ * counted. */
 static inline void describe_places(const struct plan *plan, u64 now_us,
 				   const struct open_tickets *tickets, struct plan_request *r)
 {
@@ -180,7 +180,8 @@ static inline struct gate_syns *syns_of(u64 made_ns)
 	return &state.syns[slot & (GATE_SYNS - 1)];
 }
 
-/* Two CPUs that begin a slot at the same time may lose one count, which does no harm. */
+/* Counts a ticket. Two CPUs that begin a slot at the same time may lose one count, which does no
+ * harm. */
 static inline void made(u64 now)
 {
 	struct gate_syns *s = syns_of(now);
@@ -202,7 +203,7 @@ static inline void used(u64 made_ns, u64 now)
 	ADD(handshake_us, (now - made_ns) / 1000);
 }
 
-/* An admitted connection gets its ticket. If the map is full, it passes without one. */
+/* Gives an admitted connection its ticket. If the map is full, it passes without one. */
 static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u64 now, u32 flags)
 {
 	struct gate_ticket ticket = { .made_ns = now, .verdict = *v, .flags = flags };
@@ -213,8 +214,8 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 			ADD(used, -1);
 		ticket.flags = flags = GATE_UNCOUNTED;
 	}
-	/* Count before the ticket can be deleted: if it were deleted first, the count would stay
-	 * too high for ever. */
+	/* Count first: if the ticket were deleted before, the count would stay too high for
+	 * ever. */
 	hold(peer(t), 1);
 	if (!(flags & GATE_HOLDS_NONE)) {
 		pend(flags, 1);
@@ -236,9 +237,9 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 		ADD(passed_full, 1);
 }
 
-/* Whether an unproven address that finds no place would find one if the unproven tickets failed,
- * while there are more of them than honest handshakes explain. While a flood is known, tickets do
- * not count in full, and nothing is unsure. */
+/* Whether the gate cannot tell yet: an unproven address finds no place, and would find one if the
+ * unproven tickets failed, of which there are more than honest handshakes explain. During a known
+ * flood tickets do not count in full, and the gate can tell. */
 static inline int is_unsure(const struct plan *plan, u64 now, const struct open_tickets *tickets,
 			    struct plan_request *request, int64_t before)
 {
@@ -253,7 +254,7 @@ static inline int is_unsure(const struct plan *plan, u64 now, const struct open_
 	return plan_decide(plan, request).admit;
 }
 
-/* `again`: the tuple was in use a moment ago. */
+/* The verdict. `again`: the tuple was in use a moment ago. */
 static inline struct verdict decide(const struct smtp_tuple *t, const struct plan *plan, u64 now,
 				    int again, int *ret_unsure)
 {

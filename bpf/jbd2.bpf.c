@@ -1,5 +1,5 @@
-/* Commits of the journal of ext4 (and ocfs2): what an fsync() waits for, for kernels where the
- * fsync itself cannot be seen. A journal commits one transaction at a time, in its own thread. */
+/* Commits of the journal of ext4 (and ocfs2), which an fsync() waits for; for kernels on which
+ * fsync() itself cannot be seen. A journal commits one transaction at a time, in its own thread. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>

@@ -1,6 +1,6 @@
 /* The few fields of kernel structs that the probes read, by CO-RE: offsets come from the running
- * kernel's BTF. There is no generated vmlinux.h, so the build does not depend on the kernel of
- * the building machine. */
+ * kernel's BTF. There is no generated vmlinux.h, so the build does not depend on the kernel of the
+ * building machine. */
 #ifndef PENSTOCK_BPF_KERNEL_TYPES_H
 #define PENSTOCK_BPF_KERNEL_TYPES_H
 
@@ -20,7 +20,7 @@ typedef u16 __be16;
 typedef u32 __be32;
 typedef u32 __wsum;
 
-/* What <linux/bpf.h> would say, as far as it is used. */
+/* The part of <linux/bpf.h> that is used. */
 enum bpf_map_type_used {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
@@ -86,7 +86,7 @@ struct request {
 	struct request_queue *q;
 } CORE;
 
-/* The same struct of before 5.17: CO-RE leaves what follows the three underscores away. */
+/* The same struct before 5.17: CO-RE ignores the three underscores and what follows. */
 struct request___old {
 	struct gendisk *rq_disk;
 } CORE;
@@ -162,7 +162,7 @@ struct inet_connection_sock {
 } CORE;
 
 struct inet_sock {
-	u16 inet_sport; /* network order; stays when the port is given back at the end */
+	u16 inet_sport; /* network order; stays after the port was given back */
 } CORE;
 
 struct sk_buff {

@@ -9,8 +9,8 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 4096); /* tasks in reclaim at one time; nothing is allocated there */
-	__type(key, u64); /* task, and which of the two */
+	__uint(max_entries, 4096); /* tasks in reclaim at one time; allocated in advance */
+	__type(key, u64); /* the task, and which of the two reclaims */
 	__type(value, u64);
 } reclaim_open SEC(".maps");
 

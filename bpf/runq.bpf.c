@@ -1,11 +1,11 @@
-/* Run-queue latency with one hook and no state for each task: at sched_switch the kernel still has,
- * for the task that is about to run, when it was queued (sched_info.last_queued) on the clock of
- * its run queue. The tracepoint fires before the field is zeroed: it is what the kernel adds to
- * run_delay (kernel/sched/stats.h, sched_info_arrive).
+/* Run-queue latency with one hook and no state for each task. At sched_switch the kernel still
+ * knows when the task that is about to run was queued (sched_info.last_queued), on the clock of its
+ * run queue. The tracepoint fires before the field is zeroed, so this is the time that the kernel
+ * adds to run_delay (kernel/sched/stats.h, sched_info_arrive).
  *
  * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher
- * rate the program is detached for part of the time, because calling it costs several times as
- * much as its work (daemon/kernel/duty_cycle.h). */
+ * rate the program is detached for part of the time, because calling it costs several times as much
+ * as its work (daemon/kernel/duty_cycle.h). */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -16,7 +16,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1); /* user space: one a CPU */
+	__uint(max_entries, 1); /* user space sets the number of CPUs */
 	__type(key, u32);
 	__type(value, struct runq_row);
 } runq_rows SEC(".maps");
@@ -44,8 +44,8 @@ static inline void put(struct hist *hist, u64 us, u64 weight)
 
 static inline int record(struct runq_row *row, u64 weight, u64 queued, u64 clock, u64 cgroup)
 {
-	/* A coarse clock (when the kernel found the time stamp counter unstable) may not have
-	 * moved meanwhile. That is a short wait, and it counts as a wait. */
+	/* A coarse clock (used if the kernel found the time stamp counter unstable) may not have
+	 * moved. That was a short wait, and it counts as a wait. */
 	u64 us = clock > queued ? (clock - queued) / 1000 : 0;
 
 	weight *= times;

@@ -1,5 +1,5 @@
-/* What the probes and the daemon both read: plain numbers in mmapped .bss, so that a reading costs
- * no system call. */
+/* The memory that probes write and the daemon reads: plain numbers in mmapped .bss, so that a
+ * reading costs no system call. */
 #ifndef PENSTOCK_BPF_SHARED_H
 #define PENSTOCK_BPF_SHARED_H
 
@@ -12,39 +12,39 @@
 #define SMTP_BOUNDS_ONCE 4096
 #define SMTP_BOUNDS_MORE_MAX (29 * SMTP_BOUNDS_ONCE)
 #define SMTP_OWED_LONG_NS 10000000000ull
-#define SMTP_PORTS 16 /* watched, a power of two */
+#define SMTP_PORTS 16 /* watched ports; a power of two */
 /* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
 #define SMTP_WHEEL 1024
 #define SMTP_WHEEL_SHIFT 26
-/* 8 slots to the power of two, of microseconds: as core/counts.h. */
+/* 8 slots for each power of two, of microseconds: as in core/counts.h. */
 #define TIME_SLOTS 256
 
 /* A cumulative histogram of microseconds. */
 struct hist {
 	uint64_t slots[TIME_SLOTS];
 	uint64_t sum_us;
-	uint64_t pad[7]; /* whole cache lines: a row a CPU shares none */
+	uint64_t pad[7]; /* whole cache lines, so that CPUs share none */
 };
 
-/* State of one CPU: at a high rate only one event in so many is measured, and it counts for all of
- * them (bpf/stride.h). */
+/* State of one CPU: at a high rate only one event in many is measured, and counts for all of them
+ * (bpf/stride.h). */
 struct stride {
 	uint64_t left; /* events until the next one that is measured */
-	uint64_t weight; /* how many others that one stands for */
-	uint64_t events; /* looked at or not, as of the last one looked at */
+	uint64_t weight; /* how many events that one stands for */
+	uint64_t events; /* all events, as of the last one that was measured */
 	uint64_t pad[5];
 };
 
-/* Run-queue latency, a row a CPU. */
+/* Run-queue latency, a row for each CPU. */
 struct runq_row {
 	struct hist all, mta; /* mta: of one control group only */
 	struct stride stride;
 };
 
-#define BLK_DEVICES 32 /* with a slot of their own, a power of two; slot 0: all others */
+#define BLK_DEVICES 32 /* devices with a slot of their own, a power of two; slot 0: all others */
 enum blk_op_kind { BLK_READ, BLK_WRITE, BLK_FLUSH, BLK_OPS };
 
-/* Which slot a device has: a table of open addressing with few probes, filled by user space. */
+/* The slot of a device: a table with open addressing and few probes, which user space fills. */
 #define BLK_PLACES 128 /* a power of two */
 #define BLK_PROBES 4
 struct blk_place {
@@ -67,13 +67,13 @@ struct blk_device {
 
 #define FSYNC_SPOOLS 8 /* file systems that queue directories lie on */
 
-/* Open spans by the time at which they began: finds the oldest without a walk over tasks. */
+/* Open spans by the time at which they began, to find the oldest without a walk over tasks. */
 #define OPEN_WHEEL 1024 /* slots of 2^OPEN_WHEEL_SHIFT ns */
 #define OPEN_WHEEL_SHIFT 26
 
-/* Spans of tasks in one kind of place. Finished ones are summed; of open ones there are the number
- * and the sum of their beginnings. So the time spent up to now is finished_ns + open * now -
- * open_since_ns, without a walk. */
+/* Spans of tasks in one kind of place. For finished spans there is the sum of their times; for open
+ * ones there are their number and the sum of their beginnings. So the time spent up to now is
+ * finished_ns + open * now - open_since_ns, without a walk. */
 struct spans {
 	uint64_t entered;
 	uint64_t finished_ns;
@@ -85,47 +85,49 @@ struct spans {
 enum reclaim_kind { RECLAIM_DIRECT, RECLAIM_CGROUP, RECLAIM_KINDS };
 
 struct smtp_port {
-	uint64_t opened, closed; /* connections since load */
+	uint64_t opened, closed; /* connections since the probe was loaded */
 	uint64_t greeted;
 	uint64_t given; /* of these, to sessions that had not been overtaken */
 	uint64_t completed; /* jobs, as core/smtp_track.h counts them */
-	int64_t in_flight; /* established or CLOSE_WAIT, of those the server has not closed */
-	int64_t refused_open; /* of these, refused by penstock itself */
+	int64_t in_flight; /* established or CLOSE_WAIT, and not closed by the server */
+	int64_t refused_open; /* of these, connections that penstock itself refused */
 	int64_t ungreeted;
-	int64_t seeded, seeded_ungreeted, seeded_busy; /* of the above, not yet tied to a socket */
+	/* of the above, sessions that are not yet tied to a socket */
+	int64_t seeded, seeded_ungreeted, seeded_busy;
 	int64_t busy; /* the client spoke last, or waits for its greeting */
 	int64_t stuck; /* overtaken, or owed an answer for very long: not in `busy` */
 	uint64_t bounds_more; /* `more` of core/overtaken.h */
-	/* Time that sessions were busy, over all, is busy_ns + (busy - seeded_busy) * now -
-	 * busy_since_ns. */
+	/* The time for which sessions were busy, summed over all, is busy_ns + (busy - seeded_busy)
+	 * * now - busy_since_ns. */
 	uint64_t busy_ns, busy_since_ns;
 	uint64_t session_us, server_us; /* sums over closed sessions */
 	uint64_t connect_220[TIME_SLOTS];
 	int32_t wheel[SMTP_WHEEL]; /* waiting sessions by the time of their connection */
 };
 
-/* A session, as smtp.bpf.c keeps it and the audit reads it. */
+/* A session, kept by smtp.bpf.c and read by the audit. */
 struct smtp_session {
-	uint64_t opened_ns, greeted_ns, turned_ns; /* turned: since when the server owes */
-	uint64_t sent; /* bytes at the last look */
-	uint64_t server_ns; /* sum of what the server took, while it was not stuck */
-	uint64_t stuck_since_ns, was_stuck_ns; /* was: sum of the time in which it was stuck */
-	uint64_t overtaken_at; /* so many greetings given, and it has been overtaken */
-	uint64_t asked_at; /* with `asked`: jobs done when it asked for what it is owed */
-	uint32_t before; /* so many sessions were owed something then */
+	/* turned: since when the server owes an answer */
+	uint64_t opened_ns, greeted_ns, turned_ns;
+	uint64_t sent; /* bytes, when last looked at */
+	uint64_t server_ns; /* sum of the server's time, while it was not stuck */
+	uint64_t stuck_since_ns, was_stuck_ns; /* was_stuck: total time in which it was stuck */
+	uint64_t overtaken_at; /* number of greetings given at which it is overtaken */
+	uint64_t asked_at; /* with `asked`: jobs done when it began to wait for its answer */
+	uint32_t before; /* sessions that the server owed something then */
 	uint32_t slot; /* of the port */
 	uint32_t turns; /* answers that the server gave */
-	uint8_t busy, spoke; /* spoke: the client did, after the greeting */
+	uint8_t busy, spoke; /* spoke: the client has spoken since the greeting */
 	uint8_t wheeled; /* waits for its greeting, and has not been overtaken */
 	uint8_t stuck; /* overtaken, or owed an answer for very long, and not counted as busy */
-	uint8_t asked; /* it is owed an answer, and not the greeting */
+	uint8_t asked; /* it waits for an answer, and not for the greeting */
 	uint8_t pad[7];
 };
 
 /* A session that was open before the probe: user space enters it once, by its tuple. */
 struct smtp_seed {
-	uint64_t opened_ns; /* as far as is known */
-	uint64_t sent; /* bytes by the server */
+	uint64_t opened_ns; /* as far as known */
+	uint64_t sent; /* bytes sent by the server */
 	uint32_t slot;
 	uint8_t busy, ungreeted, pad[2];
 };

@@ -1,6 +1,7 @@
-/* At high rates most events only count down to the next one that is measured. User space sets
- * `stride` from the rate of events. The distance to the next measured event is random in (0, 2 *
- * stride): with a fixed distance, of two kinds of events that alternate only one would be seen. */
+/* Sampling at high rates: most events only count down to the next one that is measured. User space
+ * sets `stride` from the rate of events. The distance to the next measured event is random in (0, 2
+ * * stride): with a fixed distance, of two kinds of events that alternate only one would be
+ * measured. */
 #ifndef PENSTOCK_BPF_STRIDE_H
 #define PENSTOCK_BPF_STRIDE_H
 
@@ -20,8 +21,8 @@ static inline u64 stride_take(struct stride *s)
 	return weight;
 }
 
-/* After one was taken. `stride`: a power of two, 1: every event. `random`: any number that
- * moves. */
+/* Call it after an event was measured. `stride`: a power of two, 1: every event. `random`: any
+ * number that changes. */
 static inline void stride_next(struct stride *s, u64 stride, u64 random)
 {
 	u64 distance = 0;

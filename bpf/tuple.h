@@ -1,4 +1,4 @@
-/* The other end of a TCP socket as the maps of gate and probe have it. */
+/* The client's end of a TCP socket, as the key of maps of gate and probe. */
 #ifndef PENSTOCK_BPF_TUPLE_H
 #define PENSTOCK_BPF_TUPLE_H
 
@@ -9,7 +9,7 @@
 #define AF_INET_ 2
 #define AF_INET6_ 10
 
-/* IPv4 as ::ffff:a.b.c.d; `t` is zero before. */
+/* Fills in `t`, which is zero before. IPv4 as ::ffff:a.b.c.d. */
 static inline void tuple_of(struct sock *sk, u16 local, struct smtp_tuple *t)
 {
 	if (sk->__sk_common.skc_family == AF_INET_) {
