@@ -1,5 +1,5 @@
 /* check_penstock: asks penstockd once, for a monitoring system. It follows the Monitoring Plugins
- * Development Guidelines: one line with perfdata behind a bar (more lines with -v), exit code 0 OK,
+ * Development Guidelines: one line with perfdata after a bar (more lines with -v), exit code 0 OK,
  * 1 WARNING, 2 CRITICAL, 3 UNKNOWN, and nothing on stderr. */
 #include <errno.h>
 #include <getopt.h>
@@ -78,7 +78,7 @@ static void judge(struct judgement *j, int status, const char *format, ...)
 	text_append_clean(&j->text, line, strlen(line));
 }
 
-/* -1: not known. */
+/* -1: unknown. */
 static double measure(const json_t *status, enum measure what)
 {
 	double admitted = number(status, "admit_ratio");
@@ -235,7 +235,7 @@ static int look(const struct options *o)
 	return r;
 }
 
-/* A limit for connect() and other calls that have none. */
+/* Ends calls that have no time limit of their own, such as connect(). */
 static void on_alarm(int number)
 {
 	static const char line[] =
@@ -298,7 +298,7 @@ int main(int argc, char **argv)
 	struct options o = { .run_dir = "/run/penstock", .timeout_s = TIMEOUT_S };
 	int option, r = 0;
 
-	/* Messages of a library on stderr go into the line, too. */
+	/* Put messages of a library on stderr into the line, too. */
 	if (!freopen("/dev/null", "w", stderr))
 		return UNKNOWN;
 	range_parse("1", &o.warning[LEVEL]);

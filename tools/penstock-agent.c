@@ -1,7 +1,7 @@
 /* penstock-agent: tells HAProxy's agent-check how much this host can take. When an agent is gone,
- * HAProxy keeps its last line. So this is a separate process that only reads the plan: if penstockd
- * is killed, hung, stopped or upgraded, it says "ready, 100 %" two seconds later. On SIGTERM it
- * says so for some seconds before it ends. */
+ * HAProxy keeps its last line. So this is a separate process that only reads the plan: two seconds
+ * after penstockd is killed, hangs, or is stopped for an upgrade, it answers "ready, 100 %". On
+ * SIGTERM it answers that for some seconds before it ends. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,11 +20,11 @@
 #include "proxy/planview.h"
 
 #define BACKLOG 256
-#define AT_ONCE 64 /* connections that are answered before the signals are looked at again */
-#define TURN_MS 1000 /* how often the service manager gets a message */
-#define TELL_US (US_PER_S / 2) /* and not more often, however many connect */
+#define AT_ONCE 64 /* connections that are answered before signals are checked again */
+#define TURN_MS 1000 /* longest time between two messages to the service manager */
+#define TELL_US (US_PER_S / 2) /* and the shortest, however many connect */
 #define PARTING_US (3 * US_PER_S) /* every HAProxy asks once in this time: agent-inter 1s */
-#define PAUSE_US 100000 /* descriptors ran out */
+#define PAUSE_US 100000 /* after the descriptors ran out */
 
 static const char usage[] =
 	"Usage: penstock-agent [OPTION]...\n"
@@ -44,14 +44,15 @@ struct agent {
 	struct pollfd fds[LISTENERS_MAX + 1]; /* listeners, then the signals */
 	unsigned listeners;
 	struct agent_options options;
-	uint64_t told_us; /* the service manager, last */
+	uint64_t told_us; /* when the service manager last got a message */
 	struct planview plan;
 	struct agent_memory memory;
-	uint64_t parting_us; /* when it ends; 0: not asked to */
+	uint64_t parting_us; /* when it ends; 0: no signal yet */
 };
 
-/* What a check sends (agent-send) is read first: closing a socket with unread data resets it,
- * and our line would be lost. Only so much is read, since it may have no end. */
+/* Answers a check. What the check sends (agent-send) is read first, because closing a socket with
+ * unread data resets it, and our line would be lost. The amount is limited, since it may have no
+ * end. */
 static void answer(struct agent *a, int fd)
 {
 	uint64_t now_us = clock_monotonic_us();
@@ -80,7 +81,7 @@ static void answer_all(struct agent *a, int listener)
 	}
 }
 
-/* If it does not read, it gets the line later. */
+/* A manager that does not read gets the message later. */
 static void tell_manager(struct agent *a)
 {
 	const char *state = a->told_us ? "WATCHDOG=1" : "READY=1\nWATCHDOG=1";

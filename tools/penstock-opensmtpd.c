@@ -21,7 +21,7 @@
 #include "base/endpoint.h"
 #include "front/smtpd_codec.h"
 
-#define ASKED_MAX 4096 /* clients at once whose answer is waited for; the next one is admitted */
+#define ASKED_MAX 4096 /* clients that wait for an answer at once; a further one is admitted */
 #define PATIENCE_US (1 * US_PER_S)
 #define REPLY_LINE_MAX 1024 /* octets of an answer of penstockd */
 
@@ -79,7 +79,8 @@ static void arm(struct filter *f)
 		event_del(f->timer);
 }
 
-/* Closes the connection; all waiting clients are admitted. The next question opens a new one. */
+/* Closes the connection to penstockd, and admits all waiting clients. The next question opens a new
+ * one. */
 static void give_up(struct filter *f, const char *why)
 {
 	if (!f->told)
@@ -137,7 +138,7 @@ static void on_server(struct bufferevent *server, short what, void *context)
 
 	if (what & BEV_EVENT_CONNECTED)
 		return;
-	if (idle) { /* it closes a connection on which nothing was asked for a while */
+	if (idle) { /* penstockd closes a connection without questions for a while */
 		bufferevent_free(f->server);
 		f->server = NULL;
 	} else {
@@ -145,7 +146,7 @@ static void on_server(struct bufferevent *server, short what, void *context)
 	}
 }
 
-/* False: there is none, and the reason is logged. */
+/* Connects if necessary. False: there is no connection, and the reason is logged. */
 static bool have_server(struct filter *f)
 {
 	int fd;

@@ -18,7 +18,7 @@
 
 #define JOURNAL "/run/systemd/journal/socket"
 #define IDLE_MS 60000
-#define TRIES 50 /* journald is restarted, or has much to do */
+#define TRIES 50 /* while journald is restarted, or busy */
 #define PAUSE_MS 100
 
 static const char usage[] =

@@ -74,7 +74,7 @@ static void session_free(struct session *s)
 	free(s);
 }
 
-/* Uses so much CPU time; that takes longer if something else runs on this core. */
+/* Uses so much CPU time, which takes longer if something else runs on this core. */
 static void burn(uint64_t cpu_us)
 {
 	uint64_t until = clock_read_us(CLOCK_THREAD_CPUTIME_ID) + cpu_us;
@@ -117,7 +117,7 @@ static void message_ended(struct session *s)
 	event_add(s->timer, &wait);
 }
 
-/* FNV-1a, 64 bits: tells whether what arrived is what was sent. */
+/* FNV-1a, 64 bits, to compare what arrived with what was sent. */
 static void take_data(struct session *s, const char *line, size_t length)
 {
 	if (length == 1 && line[0] == '.') {
@@ -271,7 +271,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 
 enum { OPT_LISTEN = 256, OPT_SLOTS, OPT_BACKLOG, OPT_GREET, OPT_CPU, OPT_WAIT, OPT_STORE };
 
-/* -1: go on, else the exit status. */
+/* Returns the exit status, or -1 to go on. */
 static int parse(int argc, char **argv, struct sink *k, const char **listen, uint64_t *backlog)
 {
 	static const struct option longs[] = { { "listen", required_argument, NULL, OPT_LISTEN },

@@ -1,5 +1,5 @@
-/* The sender: open loop, so that a slow server does not slow it down, one SMTP session a
- * message. */
+/* The sender: one SMTP session for each message, open loop, so that a slow server does not slow it
+ * down. */
 #ifndef PENSTOCK_LOAD_GENERATOR_H
 #define PENSTOCK_LOAD_GENERATOR_H
 
@@ -12,13 +12,13 @@
 struct generator_config {
 	struct endpoint target;
 	struct schedule schedule;
-	double drain_s; /* time for what is open when the schedule ends */
+	double drain_s; /* time after the end of the schedule for sessions that are open */
 	double greeting_timeout_s, command_timeout_s;
-	double rtt_s; /* the client thinks so long before each command */
+	double rtt_s; /* the client waits so long before each command */
 	uint64_t size, recipients, open_max, seed;
 	char recipient[128];
 	unsigned source_base, source_count; /* IPv4, host order; 0: the kernel's choice */
-	unsigned source_step; /* from one to the next */
+	unsigned source_step; /* distance from one address to the next */
 	unsigned retries;
 	double retry_s[RETRIES_MAX];
 };

@@ -1,4 +1,5 @@
-/* The results of the messages: outcomes, latencies from the scheduled start, one row a second. */
+/* The results of the messages: outcomes, latencies from the scheduled start, one row for each
+ * second. */
 #ifndef PENSTOCK_LOAD_REPORT_H
 #define PENSTOCK_LOAD_REPORT_H
 
@@ -13,14 +14,14 @@ enum outcome {
 	OUTCOME_TIMEOUT,
 	OUTCOME_RESET, /* closed or reset in the middle */
 	OUTCOME_UNREACHABLE, /* no connection */
-	OUTCOME_UNFINISHED, /* when the run was over */
+	OUTCOME_UNFINISHED, /* the run ended first */
 	OUTCOME__COUNT
 };
 
 struct attempt {
 	/* from the start of the run; < 0: never */
 	double scheduled_s, started_s, greeted_s, ended_s;
-	double first_s; /* when the message was first scheduled: differs for retries */
+	double first_s; /* when the message was first scheduled; retries are scheduled later */
 	unsigned number; /* 0: the first try */
 	enum outcome outcome;
 	int code; /* of the last reply, 0: none */

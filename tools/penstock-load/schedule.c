@@ -40,7 +40,8 @@ static double end_of(const struct schedule *s, unsigned step)
 
 double schedule_next(struct schedule *s)
 {
-	/* One unit of the integral of the rate on average; a step may end within it. */
+	/* The integral of the rate up to the next message is 1 on average; a step may end before
+	 * that. */
 	double left = s->poisson ? -log(1 - splitmix_unit(&s->random)) : 1;
 
 	for (unsigned i = 0; i < s->steps; i++) {

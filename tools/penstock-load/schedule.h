@@ -9,7 +9,7 @@
 #define SCHEDULE_STEPS 64
 
 struct schedule_step {
-	double at_s, rate; /* messages a second from then on */
+	double at_s, rate; /* messages a second, from at_s on */
 };
 
 struct schedule {
@@ -21,11 +21,11 @@ struct schedule {
 	double next_s;
 };
 
-/* "0:50,10:500,20:50": from second 0 on 50 a second, from 10 on 500, ... 0 or -EINVAL. */
+/* "0:50,10:500,20:50": 50 a second from second 0 on, 500 from second 10 on, ... 0 or -EINVAL. */
 int schedule_parse(const char *text, struct schedule *ret);
-/* The time of the next message in seconds from the start; negative: no more. */
+/* The time of the next message, in seconds from the start; negative: there is none. */
 double schedule_next(struct schedule *schedule);
-/* The expected number of all messages. */
+/* The expected number of messages in all. */
 double schedule_expected(const struct schedule *schedule);
 
 #endif

@@ -36,7 +36,7 @@ static bool is_what_if(const struct replay *r)
 	return r->options.file || r->options.overrides_count;
 }
 
-/* Whether the user of this replay sets the mode, and not the trace. */
+/* Whether the user of this replay sets the mode; otherwise the trace does. */
 static bool sets_mode(const struct replay *r)
 {
 	static const char key[] = "daemon.mode=";
@@ -129,7 +129,7 @@ static void take_table(struct replay *r, const struct trace_table *t)
 	}
 }
 
-/* Once, when all of its pages are there. */
+/* Opens the table of sources, once, when all of its pages were read. */
 static void open_table(struct replay *r)
 {
 	if (!r->block || r->table || r->last_us)
@@ -141,8 +141,8 @@ static void open_table(struct replay *r)
 		configure_table(r, r->engine_config.cores);
 }
 
-/* Only if the state is not known. Otherwise the replayed engine continues, so that a growing
- * difference is visible. */
+/* Takes the recorded state only if ours is unknown. Otherwise the replayed engine goes on, so that
+ * a growing difference shows. */
 static void take_engine(struct replay *r, const struct trace_engine *e)
 {
 	enum plan_mode mode;
@@ -152,7 +152,7 @@ static void take_engine(struct replay *r, const struct trace_engine *e)
 	if (engine_restore_checkpoint(e->bytes, e->size, e->layout, &r->engine) < 0) {
 		r->foreign_image = true;
 		r->synced = r->last_us ==
-			    0; /* it begins as the recorded one began, less what that had learned */
+			    0; /* it begins like the recorded one, without what that had learned */
 		return;
 	}
 	r->synced = true;
@@ -232,7 +232,8 @@ static void take_event(struct replay *r, const struct source_event *e, uint64_t 
 		r->in_flight[e->service] += n;
 }
 
-/* All events of a proxy are read at the end of a tick, so they are spread over it. */
+/* The recorder reads the events of a proxy at the end of a tick, so they are spread over it
+ * here. */
 static void take_events(struct replay *r, const struct trace_events *events)
 {
 	for (unsigned i = 0; i < events->count; i++) {

@@ -1,4 +1,4 @@
-/* Gives a recorded trace to an engine of this build, record by record, and compares its answers
+/* Feeds a recorded trace to an engine of this build, record by record, and compares its answers
  * with the recorded ones. Knows nothing of files or output. */
 #ifndef PENSTOCK_REPLAY_REPLAY_H
 #define PENSTOCK_REPLAY_REPLAY_H
@@ -8,12 +8,12 @@
 
 struct replay_options {
 	const char *file; /* a configuration instead of the recorded one; NULL: none */
-	const char *const *overrides; /* "section.key=value" on top of either */
+	const char *const *overrides; /* "section.key=value", on top of either */
 	unsigned overrides_count;
 };
 
 /* Verdicts since the last tick: the recorded ones, and those that the replayed plan would give. The
- * latter are an estimate, without feedback: the trace does not say when in the tick a client came,
+ * latter are an estimate without feedback: the trace does not say when in the tick a client came,
  * nor how many waited for a greeting then. */
 struct replay_verdicts {
 	uint64_t admitted, deferred, deferred_for[REASON__COUNT];
@@ -26,8 +26,9 @@ struct replay {
 	struct engine_config engine_config; /* made from it */
 	struct engine engine;
 	bool configured; /* there is an engine */
-	bool synced; /* its state comes from the recorded one */
-	bool foreign_image; /* of another build: it began from the configuration */
+	bool synced; /* its state was taken from the recorded one */
+	/* the recorded state is of another build, so it began from the configuration */
+	bool foreign_image;
 	uint8_t *block; /* the table of sources */
 	uint64_t block_size;
 	struct source_table *table;
@@ -35,7 +36,7 @@ struct replay {
 	struct plan plan; /* replayed, of the last tick */
 	struct load load; /* of the last tick */
 	struct plan_bucket bucket[PLAN_SERVICES];
-	double in_flight[PLAN_SERVICES]; /* since then, with those that were admitted */
+	double in_flight[PLAN_SERVICES]; /* at the last tick, plus those admitted since */
 	uint64_t last_us; /* of the last tick, 0: none yet */
 	struct replay_verdicts recorded, replayed;
 };
@@ -43,12 +44,12 @@ struct replay {
 /* The result of a tick. */
 struct replay_tick {
 	const struct trace_tick *recorded;
-	struct sample sample; /* with what the engine derived */
+	struct sample sample; /* with the signals that the engine derived */
 	struct plan plan;
 	struct trace_answer answer;
 	struct replay_verdicts verdicts_recorded, verdicts_replayed;
-	bool compared; /* false: something is missing before it, the engine's state is not known */
-	bool ranked; /* what the table of sources set is compared too */
+	bool compared; /* false: records before it are missing, and the engine's state is unknown */
+	bool ranked; /* the values that the table of sources sets are compared, too */
 	bool differs;
 	/* number of the first answer that differs; -1: only in the plan (salt, order, epoch) */
 	int first;
@@ -58,7 +59,7 @@ struct replay_tick {
 void replay_init(struct replay *replay, const struct replay_options *options,
 		 const struct trace_head *head);
 void replay_done(struct replay *replay);
-/* Reports that a part of the file is missing here. */
+/* Notes that a part of the file is missing here. */
 void replay_gap(struct replay *replay);
 /* Takes the next record. 1: it was a tick, `ret_tick` is filled; 0: it was something else; -EINVAL
  * with a sentence in `why` (512): a configuration cannot be used, or a tick comes before there is

@@ -9,7 +9,7 @@
 void show_columns(FILE *out);
 void show_tick(FILE *out, const struct replay *replay, const struct replay_tick *tick);
 void show_json(FILE *out, const struct replay *replay, const struct replay_tick *tick);
-/* Every answer that differs: its name, recorded, replayed; at most so many. */
+/* Prints the answers that differ, at most so many: name, recorded, replayed. */
 void show_differences(FILE *out, const struct replay *replay, const struct replay_tick *tick,
 		      unsigned most);
 /* Prints other events: orders, configurations, losses. Prints nothing for other records. `json`:

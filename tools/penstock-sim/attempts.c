@@ -6,12 +6,12 @@
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
 
-#define JITTER 0.05 /* as in traffic.c */
+#define JITTER 0.05 /* the same as in traffic.c */
 #define NEVER 4e9f
 
 struct waiter {
 	uint32_t first, next_waiter; /* second of its arrival; index + 1 in the list of a second */
-	float again; /* age at its next attempt */
+	float again; /* its age at its next attempt */
 	uint8_t retry, tries;
 };
 
@@ -24,8 +24,8 @@ struct attempts {
 	uint64_t random;
 };
 
-/* The sender that would come back the latest first; one that would not come back at all before all
- * others. */
+/* Orders senders: first those that would not come back at all, then the one that would come back
+ * the latest. */
 static int by_return(const void *a, const void *b, void *who)
 {
 	const struct waiter *w = who, *x = &w[*(const uint32_t *)a], *y = &w[*(const uint32_t *)b];

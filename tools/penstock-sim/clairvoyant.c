@@ -7,18 +7,19 @@
 
 #include "penstock-sim/grow.h"
 
-/* Messages by the tick of their arrival: those of [room_from, now] wait in front, those of
+/* Messages by the tick of their arrival. Those of [room_from, now] wait in front, those of
  * [server_from, room_from] at the server. */
 struct future {
 	const struct clairvoyant_tick *tick;
 	uint32_t ticks, now;
-	bool moves; /* a message that has waited so long in front is let in to wait at the server */
+	/* messages that have waited so long in front are let in to wait at the server */
+	bool moves;
 	uint32_t *front, *server; /* by tick of arrival */
 	uint32_t front_from, server_from;
-	double *leaving; /* sessions that end in a tick */
+	double *leaving; /* number of sessions that end in a tick */
 	double *wait_max; /* s, by tick of arrival */
-	double lasting_s; /* more has come than could be done for so long, without a break */
-	double sessions, queued; /* at the server; of those, not worked on yet */
+	double lasting_s; /* how long more has come than could be done, without a break */
+	double sessions, queued; /* at the server; of those, sessions that are not worked on yet */
 	double processes, credit;
 	uint32_t *refused;
 	uint64_t refused_sum;
@@ -29,9 +30,9 @@ static double size_of(const struct clairvoyant_tick *t)
 	return t->arrived ? t->size / t->arrived : 1;
 }
 
-/* The longest wait that leaves time for the session. A session that alone takes longer than the
- * objective is judged by its greeting. In an overload that lasts, a wait does not help: it only
- * makes all clients wait. */
+/* The longest wait that leaves time for the session. If a session alone takes longer than the
+ * objective, its greeting is judged instead. In an overload that lasts, a wait does not help: it
+ * only makes all clients wait. */
 static double wait_max(const struct future *f)
 {
 	return f->lasting_s >= CLAIRVOYANT_LASTS_S
@@ -40,7 +41,7 @@ static double wait_max(const struct future *f)
 			      CLAIRVOYANT_GREETED_S);
 }
 
-/* Judged by seconds, since single ticks are random. */
+/* Judges the load by seconds, since single ticks are random. */
 static void judge_load(struct future *f)
 {
 	const uint32_t ticks = (uint32_t)(1 / CLAIRVOYANT_TICK_S + 0.5);
@@ -65,7 +66,7 @@ static bool has_place(const struct future *f)
 	return f->sessions + 1 <= f->tick[f->now].places;
 }
 
-/* The cost of admitting one more, beside the message itself. */
+/* The cost of admitting one more message, in addition to its work. */
 static double process_cost(const struct future *f)
 {
 	return f->tick[f->now].fork_jobs * fmin(1, fmax(0, f->sessions + 1 - f->processes));
@@ -112,7 +113,7 @@ static bool is_too_late(const struct future *f, uint32_t came)
 	return waited(f, came) >= f->wait_max[came];
 }
 
-/* Those at the server first: they came before. */
+/* Serves those at the server first, since they came first. */
 static void serve(struct future *f)
 {
 	while (f->credit >= 1 && f->queued > 0) {
@@ -136,8 +137,8 @@ static void serve(struct future *f)
 	}
 }
 
-/* Whether one that has waited in front for as long as it may gets through in time if it is let in
- * now. */
+/* Whether a message that has waited in front for as long as it may gets through in time if it is
+ * let in now. */
 static bool is_in_time(const struct future *f, uint32_t came)
 {
 	const struct clairvoyant_tick *t = &f->tick[f->now];

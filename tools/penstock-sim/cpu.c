@@ -19,7 +19,7 @@ void cpu_done(struct cpu *c)
 	free(c->job);
 }
 
-/* What each of `n` jobs gets of a core; ret_useful: how much of that is of use. */
+/* The share of a core that each of `n` jobs gets; ret_useful: the useful part of that. */
 static double share_of(const struct cpu *c, double n, double *ret_useful)
 {
 	const struct cpu_config *k = c->config;

@@ -8,7 +8,7 @@
 #define FLOOR 0.25 /* share of the mean: errors are relative to at least this */
 #define MISSING (-1.0)
 
-/* The value of a figure in a second, or in the whole: `sum` over `by`. */
+/* The value of a figure, in a second or in the whole run: `sum` / `by`. */
 struct part {
 	double sum, by;
 };
@@ -63,7 +63,7 @@ static double quantile(double *errors, uint32_t count, double q)
 	return errors[(uint32_t)(q * (count - 1) + .5)];
 }
 
-/* Relative to `least` at least. */
+/* The error, relative to the recorded value or to `least`, whichever is larger. */
 static double apart(double recorded, double simulated, double least)
 {
 	double by = fmax(recorded, least);

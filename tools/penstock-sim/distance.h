@@ -8,18 +8,18 @@
 
 enum distance_figure {
 	DISTANCE_COMPLETED, /* messages */
-	DISTANCE_BUSY, /* sessions to which the server owes an answer, in the mean */
-	DISTANCE_TIME, /* s of the server a session that finished: T */
-	DISTANCE_CPU, /* cores that the server uses, in the mean */
+	DISTANCE_BUSY, /* busy sessions, mean */
+	DISTANCE_TIME, /* T: seconds of the server for each finished session */
+	DISTANCE_CPU, /* cores that the server uses, mean */
 	DISTANCE_REFUSED, /* connections */
 	DISTANCE__COUNT
 };
 
-/* Errors are relative to what was recorded in that second, or to a quarter of its mean where that
- * is more; of the refused, to what was offered. Below 0: there is nothing to compare. */
+/* Errors are relative to the recorded value of that second, or to a quarter of its mean if that is
+ * larger; those of refusals to what was offered. Below 0: there is nothing to compare. */
 struct distance {
 	struct {
-		double recorded, simulated; /* of the whole: a sum, a mean */
+		double recorded, simulated; /* of the whole run: a sum, or a mean */
 		double whole; /* the relative error of it */
 		double median, p90; /* of the relative errors of the seconds */
 	} figure[DISTANCE__COUNT];

@@ -17,7 +17,7 @@ static uint32_t wall_s(const struct run *r)
 	return EPOCH_S + (uint32_t)(r->now_us / 1000000);
 }
 
-/* The law has taken these events. */
+/* Called with the events that the law has taken. */
 static void on_events(void *context, const struct source_event *events, unsigned count,
 		      uint64_t now_us)
 {
@@ -57,7 +57,7 @@ static void hear(struct host *to, const struct host *from)
 				  wall_s(to->run));
 }
 
-/* A silent host has level CRITICAL: no room. */
+/* Whether another host has room. A silent host has level CRITICAL, and no room. */
 static bool has_room_elsewhere(const struct run *r, const struct host *of)
 {
 	for (unsigned i = 0; i < r->hosts; i++)
@@ -66,7 +66,7 @@ static bool has_room_elsewhere(const struct run *r, const struct host *of)
 	return false;
 }
 
-/* Delivers the messages of a second ago, then collects the new ones. A host that is down, or whose
+/* Delivers the messages of a second ago, and collects the new ones. A host that is down, or whose
  * daemon hangs, neither gets nor sends any. */
 void fleet_exchange(struct run *r)
 {

@@ -1,5 +1,5 @@
-/* The least wait that an overload costs, as a fluid: arrivals and capacity, second by second, give
- * a backlog. In any order of service some sender waits as long as the backlog lasts. Pure. */
+/* The least wait that an overload costs, as a fluid: arrivals and capacity of each second give a
+ * backlog. In any order of service some sender waits as long as the backlog lasts. Pure. */
 #ifndef PENSTOCK_SIM_FLUID_H
 #define PENSTOCK_SIM_FLUID_H
 

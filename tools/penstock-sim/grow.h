@@ -1,4 +1,4 @@
-/* Memory of a simulation: it grows as it must, and ends the program when there is none. */
+/* Memory of a simulation: it grows when needed, and the program ends if there is none. */
 #ifndef PENSTOCK_SIM_GROW_H
 #define PENSTOCK_SIM_GROW_H
 
@@ -14,7 +14,7 @@ static inline void *grow_zeroed(size_t count, size_t size)
 	return memory;
 }
 
-/* Room for `count` at least; what is new in it is not set. */
+/* Makes room for at least `count` elements; new ones are not initialised. */
 static inline void *grow(void *memory, uint32_t *room, uint32_t count, size_t size)
 {
 	if (count <= *room)

@@ -54,8 +54,8 @@ static void address_of(uint32_t ipv4, uint8_t *ret)
 		ret[12 + i] = (uint8_t)(ipv4 >> (24 - 8 * i));
 }
 
-/* What an operator would configure for a large provider: its networks, and when its senders give
- * up. */
+/* The pool that an operator would configure for a large provider: its networks, and when its
+ * senders give up. */
 static void name_pool(struct source_config *config, const struct senders *senders, unsigned group)
 {
 	const struct sender_group *g = &senders->group[group];
@@ -145,7 +145,7 @@ void law_tell(struct law *l, uint32_t address, enum source_event_kind kind, uint
 	e->turns = SOURCE_JOB_TURNS;
 }
 
-/* Before the verdict: its rank. After it: the answer. */
+/* Adds the rank to the request, before the verdict. */
 static void rank(struct law *l, const struct law_request *q, struct plan_request *request)
 {
 	struct plan_source source;
@@ -197,7 +197,8 @@ static uint64_t group_of(uint32_t address)
 	return plan_group(bytes);
 }
 
-/* How many of that address wait; addresses that share a number are rare and do no harm. */
+/* The number of waiting connections of that address. Addresses that share a counter are rare and do
+ * no harm. */
 static uint32_t *held_by(struct law *l, uint32_t address)
 {
 	uint64_t x = address;

@@ -1,6 +1,6 @@
 /* One interface for all laws under test: asked for every connection, stepped every tick. Penstock
  * and the servo are the daemon's own core. The others (peers.c) see only those figures of the plant
- * that they see in the programs that they are taken from. */
+ * that the programs see from which they are taken. */
 #ifndef PENSTOCK_SIM_LAW_H
 #define PENSTOCK_SIM_LAW_H
 
@@ -29,13 +29,13 @@ enum law_kind {
 /* Settings that an operator would have to choose for the server; set them as law.NAME. */
 struct law_params {
 	double slots; /* slots: sessions at once */
-	double target_s; /* aimd, pie, seda: the server's time that is wanted */
-	double loadavg; /* loadavg: a core */
+	double target_s; /* aimd, pie, seda: the wanted time of the server */
+	double loadavg; /* loadavg: the threshold for each core */
 	double lag_s; /* eventloop */
-	double memory; /* memory: share of all */
+	double memory; /* memory: the threshold, as a share of all memory */
 	double sources; /* penstock, servo: 0: sources are not ranked */
 	double ledger_bytes, rate_bytes; /* of the table of sources */
-	double warm; /* 0: what was learned does not outlive a restart */
+	double warm; /* 0: a restart loses what was learned */
 	double staleness; /* 0: fronts ignore the age of the plan */
 	double longest_deferral_s, longest_attempts; /* the promise */
 };
@@ -69,10 +69,10 @@ struct law {
 	struct source_table *sources;
 	struct source_event *event;
 	uint32_t events, event_room;
-	uint32_t held_by[LAW_HELD_BY]; /* how many wait, by a hash of their address */
+	uint32_t held_by[LAW_HELD_BY]; /* how many wait, by a hash of the address */
 	struct room_debts debts;
 	struct record *record; /* NULL: none */
-	/* Of a fleet: who hears of the events, and CLOCK_REALTIME when virtual time began. */
+	/* For a fleet: called with the events; and CLOCK_REALTIME at which virtual time began. */
 	void (*on_events)(void *context, const struct source_event *events, unsigned count,
 			  uint64_t now_us);
 	void *context;
@@ -82,8 +82,8 @@ struct law {
 struct law_request {
 	uint64_t now_us;
 	uint32_t address; /* IPv4, host order */
-	bool ranked; /* a sender is behind the address */
-	uint32_t under_way; /* admitted, not at the server yet: a front counts them at once */
+	bool ranked; /* the address belongs to a sender */
+	uint32_t under_way; /* admitted, and not at the server yet; a front counts these at once */
 	/* it waits for a place already, so its source's own limits do not forbid it */
 	bool held;
 	bool owed; /* its source was owed a place, and this connection has taken that over */
@@ -93,20 +93,20 @@ struct law_request {
 void law_init(struct law *law, enum law_kind kind, const struct law_params *params,
 	      const struct engine_config *config, const struct senders *senders, uint64_t seed);
 void law_done(struct law *law);
-/* The end of an admitted connection: refused late, or finished after so much of the server's
- * time. */
+/* Reports the end of an admitted connection: refused late, or finished after so much of the
+ * server's time. */
 void law_tell(struct law *law, uint32_t address, enum source_event_kind kind, uint32_t server_us);
 void law_params_default(struct law_params *ret);
-/* One connection. */
+/* The verdict on one connection. */
 struct verdict law_decide(struct law *law, const struct plant *plant,
 			  const struct law_request *request);
 /* Whether a client with this verdict may wait in the room; then `ret_offer` is filled. Otherwise
  * the verdict is final, and law_settle() gets it. */
 bool law_may_wait(const struct law *law, const struct law_request *request, struct verdict verdict,
 		  struct room_offer *ret_offer);
-/* What holds for the room now. */
+/* The present terms of the room. */
 struct room_terms law_terms(const struct law *law);
-/* One more client of that address waits, or one less (-1). */
+/* Counts one more waiting client of that address, or one less (-1). */
 void law_held(struct law *law, uint32_t address, int change);
 /* A source that waited in vain, was refused late, or was refused at once because it would be
  * overtaken, is owed one place. The connection that waits for this place takes the debt over, as in

@@ -86,7 +86,7 @@ static int read_scenario(const char *path, struct scenario *s)
 	return 0;
 }
 
-/* The expectations are the promises of penstock; other laws are only measured. */
+/* Removes the expectations: they are promises of penstock, and other laws are only measured. */
 static void drop_expectations(struct scenario *s)
 {
 	unsigned kept = 0;
@@ -130,7 +130,8 @@ static unsigned one_run(const struct options *o, uint64_t seed, FILE *out)
 	return failed;
 }
 
-/* One child for each run, `jobs` at once; their output goes to files and is printed in order. */
+/* Runs one child for each run, `jobs` at once; their output goes to files and is printed in
+ * order. */
 static unsigned many_runs(const struct options *o)
 {
 	FILE **out = calloc(o->runs, sizeof(*out));

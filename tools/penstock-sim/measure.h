@@ -37,16 +37,16 @@ struct measure {
 	uint32_t ages, age_room;
 	uint64_t bounces, lost, bounces_by[RETRY__COUNT];
 	uint64_t mail, mail_delivered;
-	/* mail that got in with its third attempt at the latest, and that did not */
+	/* mail that got in by its third attempt, and mail that did not */
 	uint64_t by_third, past_third;
-	/* of a fleet: attempts, in each of which hosts are tried one after the other */
+	/* for a fleet: attempts, in each of which hosts are tried one after the other */
 	uint64_t walks;
 	double in_flight_max;
 	uint64_t banner_before[256],
 		banner_after[256]; /* connect-to-220 at the bounds of the overload */
-	uint64_t told_before[256], told_after[256]; /* connection to refusal, the same */
-	double from_s, to_s; /* the overload */
-	/* a message that is admitted now is done so many ticks later without load; at least 1 */
+	uint64_t told_before[256], told_after[256]; /* the same for connection to refusal */
+	double from_s, to_s; /* when the overload begins and ends */
+	/* seconds (at least 1) after which a message that is admitted now is done, without load */
 	uint32_t lag_s;
 };
 
@@ -58,7 +58,7 @@ static inline struct measure_second *measure_at(struct measure *m, uint64_t now_
 
 	return &m->second[s < m->seconds ? s : m->seconds - 1];
 }
-/* The tick of now; NULL: the run is over. */
+/* The present tick; NULL: the run is over. */
 static inline struct clairvoyant_tick *measure_future(struct measure *m, uint64_t since_begin_us)
 {
 	uint64_t at = since_begin_us / 100000;
@@ -66,7 +66,7 @@ static inline struct clairvoyant_tick *measure_future(struct measure *m, uint64_
 	return at < m->futures ? &m->future[at] : NULL;
 }
 void measure_age(struct measure *measure, double age_s);
-/* q of the ages of deferral; -1: none waited. Sorts them. */
+/* Quantile q of the ages of deferral; -1: no message waited. Sorts them. */
 double measure_age_quantile(struct measure *measure, double q);
 
 #endif

@@ -1,4 +1,4 @@
-/* What is noted of a run, tick by tick: the measures, and with --trace a line. */
+/* Notes the run, tick by tick: the measures, and with --trace a line. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +61,7 @@ static void note_host(struct host *h, struct measure_tick *row, struct measure_s
 		second->level = (uint8_t)v->level.number;
 }
 
-/* The knowledge of a decider that sees all hosts. */
+/* Fills in what a decider that sees all hosts knows. */
 static void reveal(const struct run *r, struct clairvoyant_tick *future)
 {
 	float jobs = 0, places = 0;

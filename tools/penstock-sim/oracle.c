@@ -2,8 +2,8 @@
 
 #include <math.h>
 
-/* Each class is a queue in order of arrival, which is its order of deadlines; the head's second and
- * what is left of it. */
+/* Each class is a queue in order of arrival, which is its order of deadlines. The head is the
+ * second of its first message, and what is left of that second. */
 struct head {
 	uint32_t second;
 	double left;

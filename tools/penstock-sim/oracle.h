@@ -1,7 +1,8 @@
 /* How many messages must bounce with any law: mail of several patiences, second by second, against
  * a capacity; the earliest deadline is served first. For jobs of one size that loses the fewest
- * (each second is a slot; Jackson 1955). It may serve a message at any time between its arrival and
- * its last try, while a real sender tries only at times. So this is a lower bound. Pure. */
+ * messages (each second is a slot; Jackson 1955). It may serve a message at any time between its
+ * arrival and its last try, while a real sender only tries at certain times. So this is a lower
+ * bound. Pure. */
 #ifndef PENSTOCK_SIM_ORACLE_H
 #define PENSTOCK_SIM_ORACLE_H
 

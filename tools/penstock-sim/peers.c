@@ -70,7 +70,7 @@ struct verdict peer_decide(struct law *l, const struct plant *plant, uint64_t no
 	}
 }
 
-/* Quantile of a histogram since the last call, s; below 0: there were no values. */
+/* Quantile of a histogram since the last call, s; below 0: no values. */
 static double lately(const uint64_t *now, uint64_t *before, double q)
 {
 	double value = counts_quantile(now, before, q);

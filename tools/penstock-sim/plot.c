@@ -13,7 +13,7 @@
 #define PANEL 96.0
 #define GAP 26.0
 #define TOP 34.0
-#define POINTS 430 /* a line has so many at most */
+#define POINTS 430 /* most points of a line */
 
 struct line {
 	const char *name, *colour;
@@ -23,7 +23,7 @@ struct line {
 struct panel {
 	const char *title, *unit;
 	struct line line[2];
-	double scale_min; /* the scale reaches up to here at least */
+	double scale_min; /* the scale reaches at least up to here */
 };
 
 static double offered(const struct measure *m, uint32_t s)
@@ -81,7 +81,7 @@ static const struct panel panels[] = {
 	{ "longest deferral of those admitted", "minutes", { { "age", "#a0522d", age } }, 1 },
 };
 
-/* Mean of a column of seconds: what a pixel stands for. */
+/* Mean of a column over the seconds of one pixel. */
 static double mean_of(const struct measure *m, const struct line *l, uint32_t from, uint32_t to)
 {
 	double sum = 0;

@@ -24,7 +24,7 @@ static struct trace_out begin(struct record *r)
 	return (struct trace_out){ .bytes = r->bytes, .size = TRACE_PAYLOAD_MAX };
 }
 
-/* Errors stay in the file until it is closed. */
+/* Errors are remembered in the file until it is closed. */
 static void write_frame(struct record *r, const struct trace_out *out)
 {
 	struct frame_head head;
@@ -34,8 +34,8 @@ static void write_frame(struct record *r, const struct trace_out *out)
 	fwrite(out->bytes, out->length, 1, r->file);
 }
 
-/* As the daemon is without a configuration file, which is what a scenario is run with; the rest is
- * in the engine's state. */
+/* The configuration of a daemon without a configuration file, with which a scenario is run; the
+ * rest is in the engine's state. */
 static void write_config(struct record *r, const struct engine *engine)
 {
 	struct config *config = grow_zeroed(1, sizeof(*config));

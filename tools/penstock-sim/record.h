@@ -10,11 +10,11 @@ struct record;
 /* An existing file is overwritten. 0 or -errno. */
 int record_open(const char *path, const struct engine *engine, const struct source_table *table,
 		uint64_t now_us, struct record **ret_record);
-/* 0, or -errno when something could not be written. NULL is fine here and below. */
+/* 0, or -errno: something could not be written. NULL is fine here and below. */
 int record_close(struct record *record);
 void record_order(struct record *record, const struct engine *engine, enum trace_order_kind kind,
 		  uint64_t now_us);
-/* The engine was reset. */
+/* Notes that the engine was reset. */
 void record_restart(struct record *record);
 void record_events(struct record *record, const struct source_event *events, unsigned count,
 		   uint64_t now_us);

@@ -15,10 +15,10 @@
 #include "penstock-sim/oracle.h"
 
 #define AFTER_S 1800
-#define STEADY_S 10 /* recovery is judged over so long */
+#define STEADY_S 10 /* recovery is judged over this time */
 #define RECOVERED 0.98
-#define AROUND_TICKS 100 /* so far from a tick in which the clairvoyant refuses: the objective */
-#define JAIN_MIN 10 /* messages of a sender that is compared */
+#define AROUND_TICKS 100 /* distance from a tick in which the clairvoyant refuses: the objective */
+#define JAIN_MIN 10 /* messages of a sender, at least, to be compared */
 
 /* Good messages in [from, to), as a share of the capacity, or (with `or_offered`) of the arrivals
  * if these were less. */
@@ -35,7 +35,8 @@ static double goodput(const struct measure *m, double from_s, double to_s, bool 
 	return could > 0 ? good / could : -1;
 }
 
-/* The mean over ten seconds, relative to the arrivals or to the capacity in them. */
+/* Whether the mean over ten seconds, relative to the arrivals or to the capacity, is high
+ * enough. */
 static bool is_steady(const struct measure *m, double at_s)
 {
 	double good = 0, offered = 0, capacity = 0;
@@ -103,8 +104,8 @@ static void bounds(struct run *r, struct report *ret)
 	free(all);
 }
 
-/* Refused messages (or lost ones, or those that still wait in front) beyond those that a
- * clairvoyant must refuse, and those in times in which it refuses none. */
+/* Messages that were refused (or lost, or still wait in front) beyond those that a clairvoyant must
+ * refuse; and those refused at times at which it refuses none. */
 static void regret(const struct run *r, struct report *ret)
 {
 	const struct measure *m = &r->measure;
@@ -136,7 +137,7 @@ static void regret(const struct run *r, struct report *ret)
 	free(forced);
 }
 
-/* Of what happened in the overload. */
+/* The quantile of what happened during the overload. */
 static double quantile_ms(const uint64_t *after, const uint64_t *before, double q)
 {
 	double us = counts_quantile(after, before, q);
@@ -218,8 +219,8 @@ int report_value(struct run *r, const char *name, double *ret)
 	return -ENOENT;
 }
 
-/* The best result of a decider that knows all timetables. Slow: for people only, and never used by
- * an expectation. */
+/* The best result of a decider that knows all timetables. It is slow, so it is only for people, and
+ * never used by an expectation. */
 static double deferral_oracle(const struct run *r)
 {
 	const struct measure *m = &r->measure;

@@ -8,14 +8,14 @@
 #define HOUR 3600.0
 #define DAY 86400.0
 
-/* Ages of the tries after the first, minutes; 0 ends the list. After it: every `then` minutes; 0:
- * given up. */
+/* Ages of the tries after the first, in minutes; 0 ends the list. After that a try every `then`
+ * minutes; 0: it gives up. */
 static const struct timetable {
 	const char *name;
 	double at[16];
 	double then, patience_s;
 	bool is_mail, bounces;
-	unsigned refusals; /* then a pause */
+	unsigned refusals; /* after so many, a pause */
 	double pause_s;
 } table[RETRY__COUNT] = {
 	/* delay = age, between 300 s and 4000 s; the destination rests after four refusals */
@@ -23,7 +23,7 @@ static const struct timetable {
 	/* F,2h,15m; G,16h,1h,1.5; F,4d,6h; a retry record for each host */
 	[RETRY_EXIM] = { "exim", { 0 }, 0, 4 * DAY, true, true, 1, 900 },
 	[RETRY_QMAIL] = { "qmail", { 0 }, 0, 7 * DAY, true, true, 0, 0 }, /* 400 n^2 s */
-	/* Seen in 2016 for 7 h at least; a day is taken. */
+	/* Seen in 2016 for at least 7 h; a day is assumed. */
 	[RETRY_GMAIL] = { "gmail",
 			  { 6, 29, 57, 99, 162, 230, 309, 435 },
 			  126,

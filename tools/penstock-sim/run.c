@@ -9,8 +9,8 @@
 #include "penstock-sim/grow.h"
 #include "penstock-sim/record.h"
 
-/* The overload as the scenario names it, or from the first change of the offered rate to above the
- * capacity, until the next change. */
+/* Finds the overload: as named by the scenario, or from the first change of the offered rate to
+ * above the capacity until the next change. */
 static void find_overload(struct run *r)
 {
 	const struct scenario *s = &r->scenario;
@@ -93,8 +93,8 @@ void run_done(struct run *r)
 	measure_done(&r->measure);
 }
 
-/* The next new message: gaps of a Poisson process have no memory, so a change of rate begins a new
- * one. */
+/* Plans the next new message. The gaps of a Poisson process have no memory, so a change of the rate
+ * begins a new gap. */
 static void plan_arrival(struct run *r)
 {
 	r->next_arrival_us = UINT64_MAX;
@@ -106,7 +106,7 @@ static void plan_arrival(struct run *r)
 			(uint64_t)(-log(1 - splitmix_unit(&r->random)) / r->offered * 1e6) + 1;
 }
 
-/* The daemon is restarted: what it had learned is lost, or is given back to it. */
+/* Restarts the daemon: it loses what it had learned, or gets it back. */
 static void restart(struct host *h)
 {
 	struct run *r = h->run;
@@ -151,7 +151,8 @@ static void tick_host(struct host *h)
 	traffic_let_in(h);
 }
 
-/* As many sessions as the recorded server had, or as the plant's backlog can hold. */
+/* Keeps as many sessions in flight as the recorded server had, or as the plant's backlog can
+ * hold. */
 static void keep_in_flight(struct run *r)
 {
 	struct host *h = &r->host[0];
@@ -229,7 +230,7 @@ static struct host *next_cpu(struct run *r)
 	return next;
 }
 
-/* The event may have freed places. */
+/* Lets waiting clients in, because the event may have freed places. */
 static void let_in(struct run *r)
 {
 	for (unsigned i = 0; i < r->hosts; i++) {

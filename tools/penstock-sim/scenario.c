@@ -136,7 +136,7 @@ static int number(const char *text, char kind, double *ret)
 	return r;
 }
 
-/* One word, KEY=VALUE or a flag, into `base`. */
+/* Assigns one word, KEY=VALUE or a flag, to the struct `base`. */
 static int assign(const struct key *keys, size_t count, void *base, char *word)
 {
 	char *value = strchr(word, '=');

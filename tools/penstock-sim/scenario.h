@@ -31,13 +31,14 @@ struct scenario {
 	struct law_params params;
 	struct sender_group group[SENDERS_GROUPS];
 	unsigned groups;
-	bool shared; /* with --against: of the CPUs the plant gets what the recorded server got */
+	/* with --against: the plant gets the share of the CPUs that the recorded server got */
+	bool shared;
 	double verdict_delay_s;
 	bool gate; /* the front is the gate: an admitted client is not refused later */
-	double overload_from_s, overload_to_s; /* to 0: none named */
-	double hosts; /* of a fleet; 1: there is none */
+	double overload_from_s, overload_to_s; /* to_s 0: the scenario names none */
+	double hosts; /* in a fleet; 1: no fleet */
 	double fleet_memory_bytes; /* of each */
-	double slots_known; /* the engine is told of the server's slots; 0: not */
+	double slots_known; /* the server's slots as the engine knows them; 0: unknown */
 	uint32_t without; /* parts of the law that are switched off: enum window_part */
 	double end_s;
 	unsigned events;
@@ -47,7 +48,7 @@ struct scenario {
 void scenario_init(struct scenario *scenario);
 /* Reads one line. 0, or -EINVAL with a sentence in `why` (128). */
 int scenario_line(struct scenario *scenario, unsigned number, char *line, char *why);
-/* KEY=VALUE of the command line: any key of plant, sense or law (law.NAME), `offered`, `end`,
+/* Sets KEY=VALUE of the command line: any key of plant, sense or law (law.NAME), `offered`, `end`,
  * `without`. */
 int scenario_set(struct scenario *scenario, char *assignment, char *why);
 

@@ -11,8 +11,8 @@
 #include "penstock-sim/record.h"
 #include "penstock-sim/run.h"
 
-/* "host2.NAME" is of that host alone, else of all: which, and the name without that. NULL: the
- * first of all; an index past the last: there is no such host. */
+/* Finds the hosts of a name: "host2.NAME" is for that host alone, a plain name for all. Returns the
+ * name without the host; NULL: the name of all; an index after the last: there is no such host. */
 static const char *host_of(const char *name, unsigned *ret_from, unsigned *ret_to,
 			   const struct run *r)
 {
@@ -138,7 +138,7 @@ static double level_changes(const struct host *h)
 	return changes;
 }
 
-/* The value of one host, or the sum over several; a value that cannot be summed is that of the
+/* The value of one host, or the sum over several. A value that cannot be summed is that of the
  * first. */
 static int measure_hosts(const struct run *r, const char *name, unsigned from, unsigned to,
 			 double *ret)
@@ -292,7 +292,7 @@ static void change(struct run *r, struct script_event *e, double now_s)
 	r->next_arrival_us = 0;
 }
 
-/* A signal, or an order: of one host or of all. */
+/* Sets a signal or gives an order, for one host or for all. */
 static void tell(struct run *r, struct script_event *e)
 {
 	unsigned from, to;

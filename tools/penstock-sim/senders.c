@@ -7,7 +7,7 @@
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
 
-#define FRESH UINT32_C(0x80000000) /* a sender that was never seen before: only a number */
+#define FRESH UINT32_C(0x80000000) /* a sender never seen before: only a number */
 
 void senders_init(struct senders *s, const struct sender_group *group, unsigned groups,
 		  uint64_t seed)
@@ -131,7 +131,7 @@ uint32_t senders_network(const struct senders *s, unsigned group, uint32_t n)
 	return UINT32_C(0x0b000000) + ((s->base[group] + n) << 8);
 }
 
-/* The first address of a sender stands in a /24 of its own; its others are anywhere. */
+/* The first address of a sender is in a /24 of its own; its others are anywhere. */
 uint32_t senders_address(struct senders *s, uint32_t message)
 {
 	const struct message *m = &s->message[message];

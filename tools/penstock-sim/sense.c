@@ -6,7 +6,7 @@
 #include "core/splitmix.h"
 
 #define QUEUE_EVERY_US 1000000u
-#define QUANTUM_US 4000.0 /* a runnable task more on a core costs each so long a wait */
+#define QUANTUM_US 4000.0 /* wait that each further runnable task of a core adds */
 
 void sense_init(struct sense *s, const struct sense_config *config, uint64_t seed)
 {
@@ -94,7 +94,7 @@ static void put_listener(struct sense *s, const struct plant *p, struct sample *
 	memcpy(s->before, p->counts.connect_220, sizeof(s->before));
 }
 
-/* The queue in front of the filter is looked at once a second, as the daemon does. */
+/* The queue in front of the filter, which is read once a second, as in the daemon. */
 static void put_queue(struct sense *s, const struct plant *p, struct sample *sample)
 {
 	if (p->config.filter_s <= 0)
@@ -106,7 +106,8 @@ static void put_queue(struct sense *s, const struct plant *p, struct sample *sam
 	sample_put(sample, SIGNAL_QUEUE_READY_COUNT, s->queue_ready, VIA_SPOOL);
 }
 
-/* Found from the server's connections: its accept queue, and what its control group uses. */
+/* The filter, as found from the server's connections: its accept queue, and the CPU of its control
+ * group. */
 static void put_filter(const struct sense *s, const struct plant *p, double dt,
 		       struct sample *sample)
 {
@@ -128,7 +129,7 @@ static double gauss(uint64_t *random)
 	return sqrt(-2 * log(u)) * cos(2 * M_PI * v);
 }
 
-/* Gaps and noise; the names of the scenario's own signals are not touched by them. */
+/* Adds gaps and noise, except to signals that the scenario sets. */
 static void spoil(struct sense *s, struct sample *sample)
 {
 	for (int i = 0; i < SIGNAL__COUNT; i++) {

@@ -10,7 +10,7 @@
 #define SENSE_LATE_MAX 64 /* ticks */
 
 struct sense_config {
-	double delay_s; /* a sample is this old */
+	double delay_s; /* age of a sample */
 	double loss; /* chance that a signal is missing in a tick */
 	double noise; /* sigma of the factor on every value: exp(noise * gauss) */
 	bool hide_cost; /* the server's own CPU time is not known */
@@ -27,7 +27,7 @@ struct sense {
 	uint32_t ticks;
 	uint64_t before[COUNTS_SLOTS]; /* connect-to-220 at the tick before */
 	uint64_t busy_us;
-	uint64_t queue_us; /* of the last look at the filter's queue */
+	uint64_t queue_us; /* when the filter's queue was last read */
 	double queue_ready;
 };
 

@@ -8,12 +8,12 @@
 #include "penstock-sim/grow.h"
 #include "store/trace.h"
 
-/* The use of CPU in one tick is known roughly: take the mean over so much before and after it. */
+/* The CPU use of one tick is known roughly: take the mean over so much time before and after it. */
 #define AROUND_S 0.3
-#define BUSY_MIN 5 /* sessions: some of them waited for the CPU all the time */
+#define BUSY_MIN 5 /* sessions: with these some waited for CPU all the time */
 #define CORES_LEAST 0.02
 
-/* A front that was started again counts from zero. */
+/* The growth of a counter; a restarted front counts from zero. */
 static uint64_t since(uint64_t now, uint64_t before)
 {
 	return now < before ? now : now - before;
@@ -49,7 +49,7 @@ void ticks_add(struct ticks *t, const struct sample *sample, const struct load *
 	t->last = *l;
 }
 
-/* A trace with a damaged frame is not compared: the missing part would look like a difference. */
+/* A trace with a damaged frame is refused: the missing part would look like a difference. */
 static int read_frames(struct ticks *t, struct trace_reader *reader)
 {
 	static struct trace_record record;

@@ -1,5 +1,5 @@
-/* The life of a message: its attempts, what its sender does after a refusal, delivery or giving
- * up. */
+/* The life of a message: its attempts, what its sender does after a refusal, and its delivery or
+ * bounce. */
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static void give_up(struct run *r, uint32_t id)
 	senders_forget(&r->senders, id);
 }
 
-/* The sender will try again, or gives up. */
+/* Plans the sender's next try, or gives up. */
 static void put_off(struct run *r, uint32_t id)
 {
 	struct message *m = &r->senders.message[id];
@@ -82,9 +82,10 @@ void traffic_open(struct host *h, uint32_t id, uint64_t held_us)
 
 struct held {
 	struct room_node node;
-	uint32_t address; /* 0: no sender is behind it */
+	uint32_t address; /* 0: it belongs to no sender */
 	uint32_t id;
-	bool owed; /* a place, which no other connection of its source is owed meanwhile */
+	/* it waits for a place owed to its source; no other connection of the source is owed one */
+	bool owed;
 };
 
 static struct held *held_of(struct room_node *node)
@@ -115,7 +116,7 @@ static struct law_request request_of(struct host *h, uint32_t id)
 	return request;
 }
 
-/* False: it was refused. */
+/* Carries out a verdict. False: it was a refusal. */
 static bool carry_out(struct host *h, uint32_t id, const struct law_request *request,
 		      struct verdict v, uint64_t held_us)
 {
@@ -139,7 +140,7 @@ static bool carry_out(struct host *h, uint32_t id, const struct law_request *req
 
 static void turned_away(struct run *r, uint32_t id);
 
-/* Its wait ends with this verdict. */
+/* Ends a wait with this verdict. */
 static void release(struct host *h, struct room_node *node, struct verdict v)
 {
 	struct run *r = h->run;
@@ -165,7 +166,7 @@ static void release(struct host *h, struct room_node *node, struct verdict v)
 		turned_away(r, id);
 }
 
-/* Whether it may wait for a place. */
+/* Lets a connection wait for a place, if it may. Returns whether it waits. */
 static bool hold(struct host *h, uint32_t id, const struct law_request *request, struct verdict v)
 {
 	struct run *r = h->run;
@@ -198,14 +199,14 @@ static bool hold(struct host *h, uint32_t id, const struct law_request *request,
 	return true;
 }
 
-/* False: it was refused. */
+/* One connection. False: it was refused. */
 static bool connect_once(struct host *h, uint32_t id)
 {
 	struct law_request request;
 	struct verdict v;
 
 	if (room_first(&h->room))
-		traffic_let_in(h); /* a place that has just come free is theirs */
+		traffic_let_in(h); /* a place that has just come free belongs to those that wait */
 	request = request_of(h, id);
 	v = law_decide(&h->law, &h->plant, &request);
 	measure_at(&h->run->measure, h->run->now_us)->offered++;
@@ -219,7 +220,7 @@ static bool connect_once(struct host *h, uint32_t id)
 
 /* ---- a fleet's hosts, one after the other ---------------------------------------------------- */
 
-/* A random host that this attempt has not tried; NULL: it has tried as many as its sender does. */
+/* A random host that this attempt has not tried; NULL: it has tried as many as its sender tries. */
 static struct host *next_host(struct run *r, struct message *m)
 {
 	unsigned most = (unsigned)r->senders.group[m->group].mx, left = r->hosts - m->walks, n, at;
@@ -235,7 +236,7 @@ static struct host *next_host(struct run *r, struct message *m)
 	return &r->host[n];
 }
 
-/* Goes on with an attempt. */
+/* Goes on with an attempt: tries the next hosts. */
 static void walk(struct run *r, uint32_t id)
 {
 	struct host *h;
@@ -250,7 +251,7 @@ static void walk(struct run *r, uint32_t id)
 	refused(r, id);
 }
 
-/* Refused by a host that had kept it waiting, or was late: in a fleet it tries the next host. */
+/* Handles a message that a host refused late or after a wait: in a fleet it tries the next host. */
 static void turned_away(struct run *r, uint32_t id)
 {
 	if (run_is_fleet(r))

@@ -66,8 +66,8 @@ int ask(const struct options *o, const char *method, json_t *parameters, json_t 
 	return r;
 }
 
-/* The daemon obeys with its next tick. Waits for that, so that what is printed is true; prints
- * it after two seconds in any case. */
+/* Waits for the daemon's next tick, which carries out the order, so that what is printed is true;
+ * at most for two seconds. */
 static void wait_for(const struct options *o, const char *key, const char *wanted)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
@@ -89,7 +89,8 @@ static void wait_for(const struct options *o, const char *key, const char *wante
 	}
 }
 
-/* `key` of the status is `wanted` once the order is in force (NULL: it is when it is answered). */
+/* Waits until `key` of the status is `wanted`, which shows that the order is in force (NULL: the
+ * answer shows it). */
 int ask_order(const struct options *o, const char *method, json_t *parameters, const char *key,
 	      const char *wanted, const char *done)
 {

@@ -21,17 +21,17 @@ struct options {
 	char **words; /* the verb and its arguments */
 };
 
-/* Calls a method; `parameters` (owned, NULL: none). Returns EXIT_FINE with *ret_message (to be
- * released) and its parameters in *ret_parameters; else the exit code, and the reason was
- * printed. */
+/* Calls a method with `parameters` (owned, NULL: none). Returns EXIT_FINE with *ret_message (to be
+ * released) and its parameters in *ret_parameters; else the exit code, after printing the
+ * reason. */
 int ask(const struct options *options, const char *method, json_t *parameters, json_t **ret_message,
 	json_t **ret_parameters);
-/* The same for an order: prints `done` when it is obeyed. `key` of the status is `wanted` once the
- * order is in force (NULL: it is when it is answered). */
+/* The same for an order: prints `done` once the order is in force. That is when `key` of the status
+ * is `wanted` (NULL: when it is answered). */
 int ask_order(const struct options *options, const char *method, json_t *parameters,
 	      const char *key, const char *wanted, const char *done);
-/* Print why penstockd refused, or that it does not answer (`r`: negative errno). Both return the
- * exit code. */
+/* Print that penstockd refused, and why, or that it does not answer (`r`: negative errno). Both
+ * return the exit code. */
 int ask_refused(const char *error, const json_t *parameters);
 int ask_failed(int r);
 /* Prints a value as JSON for people. */

@@ -6,8 +6,8 @@
 
 #include "check/check.h"
 
-/* `status` is the daemon's (io.penstock.Status); `file` the configuration file, NULL: the default
- * one. Adds findings. */
+/* Compares and adds findings. `status`: the daemon's (io.penstock.Status). `file`: the
+ * configuration file, NULL: the default one. */
 void check_live(struct check *check, const char *file, const json_t *status);
 
 #endif

@@ -17,7 +17,8 @@ static void ask_status(const struct options *o, struct judged *j)
 		j->status = json_object_get(answer, "status");
 }
 
-/* As penstockd was started. False: it does not answer, or does not tell this user. */
+/* Takes the configuration with which penstockd was started. False: it does not answer, or does not
+ * tell this user. */
 static bool take_running(struct judged *j, struct config_source *source)
 {
 	const json_t *origin = json_object_get(json_object_get(j->status, "config"), "origin");

@@ -53,7 +53,7 @@ int verb_completion(const struct options *o)
 
 static const struct {
 	const char *name;
-	int most; /* words after the verb */
+	int most; /* most words after the verb */
 	int (*run)(const struct options *options);
 } verbs[] = {
 #define X(name, words, most, ...) { #name, most, verb_##name },

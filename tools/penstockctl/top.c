@@ -38,11 +38,11 @@ struct row {
 struct top {
 	top_status ask;
 	void *context;
-	json_t *status; /* the last that came; NULL: none */
-	int error; /* of the last question */
+	json_t *status; /* the last one; NULL: none yet */
+	int error; /* of the last call */
 	uint64_t came_us;
 	enum sort sort;
-	unsigned chosen; /* of the services as they are sorted */
+	unsigned chosen; /* index of the chosen service in the sorted list */
 	bool paused, help, colours, blocks;
 	double past[RESOURCES][PAST];
 	unsigned count; /* readings so far */
@@ -55,7 +55,7 @@ static void paint(const struct top *t, enum paint colour)
 		attron(COLOR_PAIR(colour));
 }
 
-/* Writes what fits into the line. */
+/* Writes as much as fits into the line. */
 static void at(int y, int x, const char *format, ...) __attribute__((format(printf, 3, 4)));
 static void at(int y, int x, const char *format, ...)
 {
@@ -94,7 +94,7 @@ static void draw_bar(const struct top *t, int y, int x, double pressure)
 	paint(t, PLAIN);
 }
 
-/* The last readings, the youngest at the right; full height is twice the target. */
+/* Draws the last readings, the newest at the right; full height is twice the target. */
 static void draw_past(const struct top *t, int y, int x, unsigned resource)
 {
 	static const char *const blocks[] = { " ",	"\u2581", "\u2582", "\u2583", "\u2584",
@@ -310,7 +310,7 @@ static void take(struct top *t)
 	t->count++;
 }
 
-/* False: it is over. */
+/* Handles a key. False: the program ends. */
 static bool on_key(struct top *t, int key)
 {
 	if (key == 'q' || key == 3)

@@ -1,6 +1,6 @@
 /* `penstockctl top`: the status on a whole screen, once a second, with keys. 80x24 shows all of it,
- * 60x15 most of it. Colours only where the terminal has them and NO_COLOR is not set; no state is
- * told by colour alone. */
+ * 60x15 most of it. It uses colours only if the terminal has them and NO_COLOR is not set, and
+ * shows no state by colour alone. */
 #ifndef PENSTOCKCTL_TOP_H
 #define PENSTOCKCTL_TOP_H
 

@@ -26,7 +26,7 @@ static void print_json(const struct check *c, const char *judged)
 	json_decref(whole);
 }
 
-/* 2 and 3 are a wrong usage and a daemon that is not reachable, for every verb. */
+/* 2 and 3 are taken: for every verb they mean wrong usage, and a daemon that cannot be reached. */
 static int exit_code(const struct check *c)
 {
 	static const int codes[] = { [CHECK_NOTE] = 0, [CHECK_WARNING] = 1, [CHECK_ERROR] = 4 };

@@ -15,13 +15,13 @@
 #include "store/frame.h"
 #include "store/history.h"
 
-#define LINES 24u /* of the table */
+#define LINES 24u /* lines of the table */
 #define DAY_S 86400u
 #define TEXT_MAX (1u << 20)
 
 enum { FINE, SAID_NO, USAGE };
 
-/* A clock time means the last one: at 02:00, 03:00 is that of yesterday. */
+/* Parses a clock time and takes the last such time: at 02:00, 03:00 means yesterday's. */
 static int parse_clock(const char *text, uint64_t now_s, uint64_t *ret)
 {
 	time_t now = (time_t)now_s, at;
@@ -70,9 +70,8 @@ static int parse_date(const char *text, uint64_t *ret)
 	return -EINVAL;
 }
 
-/* A time as people write it: "03:00", "03:00:30" (the last time that it was so), "2026-01-31
- * 03:00", "2026-01-31T03:00:00Z" (UTC), or a time ago: "2h". 0 or -EINVAL. `now_s`:
- * CLOCK_REALTIME. */
+/* Parses a time as people write it: "03:00", "03:00:30" (the last such time), "2026-01-31 03:00",
+ * "2026-01-31T03:00:00Z" (UTC), or a time ago: "2h". 0 or -EINVAL. `now_s`: CLOCK_REALTIME. */
 static int parse_time(const char *text, uint64_t now_s, uint64_t *ret)
 {
 	uint64_t ago_us;

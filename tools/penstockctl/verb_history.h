@@ -1,4 +1,4 @@
-/* penstockctl history: what happened, from the file in the state directory, so that it works when
+/* penstockctl history: what happened, from the file in the state directory. So it also works when
  * penstockd does not run. */
 #ifndef PENSTOCK_TOOLS_VERB_HISTORY_H
 #define PENSTOCK_TOOLS_VERB_HISTORY_H
@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How long it is until such a time: of a clock time until the next, of a date until then. 0,
- * -EINVAL, or -ERANGE: it is over. "2h" is none. */
+/* The time from now until a clock time (its next occurrence) or a date. 0; -EINVAL, also for "2h";
+ * or -ERANGE: it is over. */
 int history_parse_until(const char *text, uint64_t now_s, uint64_t *ret_for_s);
 /* `since` NULL: the last day; `until` NULL: until now. Returns the exit code. */
 int show_history(const char *state_dir, const char *since, const char *until, bool json);

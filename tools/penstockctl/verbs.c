@@ -16,12 +16,13 @@ static const struct verb {
 #undef X
 };
 
-/* Every option of any verb. `value`: what it takes; NULL: nothing. `choices`: for completion. */
+/* Every option of any verb. `value`: the name of its argument; NULL: it takes none. `choices`: for
+ * completion. */
 static const struct option_info {
 	const char *name;
 	char letter; /* 0: none */
 	const char *value, *choices, *what;
-	const char *verb; /* NULL: the same for each verb that takes it */
+	const char *verb; /* NULL: it means the same for all verbs that take it */
 } options[] = {
 	{ "json", 0, NULL, NULL, "print JSON, for programs", NULL },
 	{ "exit-code", 0, NULL, NULL, "exit with 10 + level: 10 is normal, 12 shedding", NULL },
@@ -71,7 +72,7 @@ static const struct verb *find(const char *name)
 	return NULL;
 }
 
-/* As people type it: -c and -o have no long name. */
+/* Whether people type it with one letter: -c and -o have no long name. */
 static bool has_letter(const struct option_info *o)
 {
 	return o->letter && o->letter != 'h';
@@ -117,7 +118,7 @@ int verbs_help(const char *name, FILE *out)
 	return 0;
 }
 
-/* The edit distance: letters that are changed, added, left out, or swapped with their neighbour. */
+/* The edit distance: letters that are changed, added, missing, or swapped with their neighbour. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned rows[3][24];
@@ -155,7 +156,7 @@ const char *verbs_nearest(const char *typed)
 	for (size_t i = 0; i < COUNT(verbs); i++) {
 		unsigned d = distance(typed, verbs[i].name);
 
-		/* The beginning of a verb means that verb. */
+		/* The first letters of a verb stand for it. */
 		if (strlen(typed) >= 3 && strncmp(verbs[i].name, typed, strlen(typed)) == 0)
 			d = 1;
 		if (d < best && d < strlen(verbs[i].name)) {
@@ -166,7 +167,8 @@ const char *verbs_nearest(const char *typed)
 	return nearest;
 }
 
-/* The words that a verb takes, split at bars: "observe enforce"; none if any word is possible. */
+/* Prints the words that a verb takes, separated by blanks: "observe enforce"; nothing if any word
+ * is possible. */
 static void put_choices(const struct verb *v, FILE *out)
 {
 	if (strcmp(v->name, "help") == 0)
@@ -220,7 +222,7 @@ static void put_bash(FILE *out)
 	fprintf(out, "\tesac\n}\ncomplete -F _penstockctl penstockctl\n");
 }
 
-/* Text within single quotes of a shell, where brackets and colons mean something to zsh. */
+/* Prints text for single quotes of a shell; brackets and colons have a meaning in zsh. */
 static void put_plain(const char *text, FILE *out)
 {
 	for (; *text; text++)

@@ -2,8 +2,8 @@
  * and "did you mean" are made from it. verbs_run.h has the functions.
  *
  * X(name, words, most, options, what, example). `words`: what comes after the verb, for people;
- * `most`: how many of them at most; `options`: the long options that it takes, split at blanks;
- * `what`: one line. */
+ * `most`: the largest number of these; `options`: the long options that it takes, separated by
+ * blanks; `what`: one line. */
 #ifndef PENSTOCKCTL_VERBS_H
 #define PENSTOCKCTL_VERBS_H
 
@@ -42,11 +42,11 @@
 
 /* The usage of all verbs. */
 void verbs_usage(FILE *out);
-/* The help of one verb: 0, or -ENOENT if there is none of that name. */
+/* Prints the help of one verb. 0, or -ENOENT: there is no such verb. */
 int verbs_help(const char *name, FILE *out);
 /* The verb that is nearest to what was typed; NULL: none is near. */
 const char *verbs_nearest(const char *typed);
-/* The completions for "bash", "zsh" or "fish": 0, or -ENOENT. */
+/* Prints the completions for "bash", "zsh" or "fish". 0 or -ENOENT. */
 int verbs_completion(const char *shell, FILE *out);
 
 #endif

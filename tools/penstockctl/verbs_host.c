@@ -1,4 +1,4 @@
-/* The verbs that look at this host themselves, whether penstockd runs or not. */
+/* The verbs that look at this host directly, whether penstockd runs or not. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -38,7 +38,7 @@ static void print_support(const struct judged *j, bool json)
 	}
 }
 
-/* As `penstockd --support`, but with the privileges of this process and not of the daemon. */
+/* Like `penstockd --support`, but with the privileges of this process and not of the daemon. */
 int verb_support(const struct options *o)
 {
 	struct judged *j;
@@ -65,7 +65,7 @@ int verb_check(const struct options *o)
 	return code;
 }
 
-/* Reads the file itself, so it also shows what happened before penstockd ended. */
+/* Reads the file directly, so it also shows what happened before penstockd ended. */
 int verb_history(const struct options *o)
 {
 	struct judged *j;

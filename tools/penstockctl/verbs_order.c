@@ -1,4 +1,4 @@
-/* The verbs that tell penstockd what to do. */
+/* The verbs that give orders to penstockd. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "penstockctl/verb_history.h"
 #include "penstockctl/verbs_run.h"
 
-/* With --until: the time until then. 0, or -1 with a message. */
+/* With --until: the time from now until then. 0, or -1 with a message. */
 static int drain_until(const struct options *o, uint64_t *for_s)
 {
 	int r;

@@ -1,5 +1,5 @@
-/* The functions behind VERB_TABLE: each does what its verb says and returns the exit code.
- * verbs_show.c, verbs_order.c and verbs_host.c have them; main.c those about penstockctl itself. */
+/* The functions behind VERB_TABLE. Each carries out its verb and returns the exit code. They are in
+ * verbs_show.c, verbs_order.c and verbs_host.c; main.c has those about penstockctl itself. */
 #ifndef PENSTOCKCTL_VERBS_RUN_H
 #define PENSTOCKCTL_VERBS_RUN_H
 

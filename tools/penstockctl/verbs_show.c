@@ -1,4 +1,4 @@
-/* The verbs that show what penstockd says. */
+/* The verbs that show what penstockd reports. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +56,7 @@ static int status_for_top(void *context, json_t **ret_status)
 	return r;
 }
 
-/* Into a pipe: the status, once a second. */
+/* Into a pipe it prints the status once a second. */
 int verb_top(const struct options *o)
 {
 	const struct timespec second = { 1, 0 };
@@ -69,7 +69,7 @@ int verb_top(const struct options *o)
 	if (isatty(STDOUT_FILENO) && isatty(STDIN_FILENO)) {
 		int err = dup(STDERR_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-		/* Errors are shown by top itself, and must not be printed across the screen. */
+		/* top shows errors itself; they must not be printed across the screen. */
 		if (null >= 0)
 			dup2(null, STDERR_FILENO);
 		r = top_run(status_for_top, (void *)o);

@@ -12,7 +12,7 @@
 struct wrap {
 	int fd;
 	unsigned width;
-	size_t length; /* of the line that has not ended */
+	size_t length; /* of the line that has not ended yet */
 	char line[LINE_MAX_BYTES];
 };
 
@@ -28,7 +28,7 @@ static void put(const struct wrap *w, const char *bytes, size_t length)
 	}
 }
 
-/* Where to break: behind the last blank that fits; a word longer than a line is cut. */
+/* Where to break: after the last blank that fits. A word longer than a line is cut. */
 static size_t fitting(const char *text, size_t length, size_t room)
 {
 	if (length <= room)
@@ -93,8 +93,8 @@ static int on_close(void *cookie)
 	return 0;
 }
 
-/* A stream that breaks lines at `width` columns (20 at least) and writes them to descriptor `fd`
- * when they end or when it is flushed; NULL: out of memory. */
+/* Opens a stream that breaks lines at `width` columns (20 at least). It writes them to descriptor
+ * `fd` when they end or when it is flushed. NULL: out of memory. */
 static FILE *wrap_open(int fd, unsigned width)
 {
 	struct wrap *w = calloc(1, sizeof(*w));

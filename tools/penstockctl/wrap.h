@@ -1,5 +1,5 @@
-/* Keeps what goes to a terminal within its width: long lines are broken between words, and what
- * follows is indented a little further than the line itself. */
+/* Keeps output to a terminal within its width: breaks long lines between words, and indents what
+ * follows a little further than the line itself. */
 #ifndef PENSTOCKCTL_WRAP_H
 #define PENSTOCKCTL_WRAP_H
 
