@@ -13,6 +13,7 @@
 #include "penstock-sim/clairvoyant.h"
 #include "penstock-sim/cpu.h"
 #include "penstock-sim/queue.h"
+#include "penstock-sim/ring.h"
 
 #define PLANT_NOBODY UINT32_MAX /* a session without a message that traffic.c follows */
 
@@ -98,11 +99,6 @@ struct plant_list {
 	uint32_t first, last, count;
 };
 
-struct plant_ring {
-	uint32_t *id;
-	uint32_t first, count, room;
-};
-
 enum plant_end { END_DELIVERED, END_KILLED, END_GAVE_UP, END_LATE, END_DROPPED };
 
 struct plant {
@@ -121,8 +117,8 @@ struct plant {
 	uint64_t stalled_us; /* when there were more stalled sessions than before */
 	double stalled; /* so many */
 	bool stuck; /* the stalled ones */
-	struct plant_ring accept; /* wait for a slot */
-	struct plant_ring to_check; /* wait for the filter before the queue */
+	struct ring accept; /* wait for a slot */
+	struct ring to_check; /* wait for the filter before the queue */
 	unsigned checks; /* that it does now */
 	unsigned in_slots;
 	double processes; /* that exist */
@@ -181,9 +177,9 @@ void plant_settle_filter(struct plant *plant);
 double plant_capacity(const struct plant *plant);
 /* The knowledge of a decider that sees the whole plant; fills all but the arrivals. */
 void plant_reveal(const struct plant *plant, struct clairvoyant_tick *ret);
-/* How long a session takes when nothing queues, in the mean. */
 /* Bytes that the sessions hold. */
 double plant_memory(const struct plant *plant);
+/* How long a session takes when nothing queues, in the mean. */
 double plant_session_s(const struct plant *plant);
 static inline uint32_t plant_ungreeted(const struct plant *plant)
 {

@@ -1,0 +1,17 @@
+/* A queue of session ids that grows. Free `id` after use. */
+#ifndef PENSTOCK_SIM_RING_H
+#define PENSTOCK_SIM_RING_H
+
+#include <stdint.h>
+
+struct ring {
+	uint32_t *id;
+	uint32_t first, count, room;
+};
+
+void ring_put(struct ring *ring, uint32_t id);
+/* The one that has been in it longest, or that came last. It must not be empty. */
+uint32_t ring_take(struct ring *ring);
+uint32_t ring_take_last(struct ring *ring);
+
+#endif
