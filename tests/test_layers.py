@@ -13,7 +13,7 @@ PLANTS = [
     ("daemon/base/text.h", '#include "core/plan.h"', "base knows nothing above it"),
     ("daemon/core/level.c", '#include "base/log.h"', "core uses nothing of base"),
     ("daemon/store/dirs.c", '#include "front/front.h"', "store and front are siblings"),
-    ("daemon/sensor/mta.c", '#include "daemon.h"', "nobody includes upwards"),
+    ("daemon/sensor/mta.c", '#include "daemon.h"', "no file includes upwards"),
     ("daemon/main.c", '#include "kernel/kernel.h"', "main.c knows the arguments and daemon.h"),
     ("daemon/daemon.h", '#include "core/engine.h"', "daemon.h shows nothing of the parts"),
     ("daemon/gating.c", '#include "base/log.h"', "only daemon.c, daemon.h and main.c stand outside of the rooms"),

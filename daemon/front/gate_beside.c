@@ -20,7 +20,7 @@ enum gate_beside gate_beside_of(const struct config *config)
 		return GATE_BESIDE_POLICY;
 	if (config->proxy.enabled && strcmp(config->proxy.service, service) == 0)
 		return GATE_BESIDE_PROXY;
-	return GATE_BESIDE_NOBODY;
+	return GATE_BESIDE_NONE;
 }
 
 /* How many more clients the proxy would let wait, by the time that they would have to wait. */

@@ -8,7 +8,7 @@
 #include "core/plan.h"
 #include "kernel/gate.h"
 
-enum gate_beside { GATE_BESIDE_NOBODY, GATE_BESIDE_POLICY, GATE_BESIDE_PROXY };
+enum gate_beside { GATE_BESIDE_NONE, GATE_BESIDE_POLICY, GATE_BESIDE_PROXY };
 
 /* A copy of the proxy's token bucket. Begins as zeros. */
 struct gate_beside_proxy {

@@ -166,7 +166,7 @@ static int gate_front_open(const struct front_env *env, struct counts *counts, v
 			   char *why)
 {
 	static const char *const does[] = {
-		[GATE_BESIDE_NOBODY] = "guards",
+		[GATE_BESIDE_NONE] = "guards",
 		[GATE_BESIDE_POLICY] =
 			"resets clients that the policy service has refused before, for",
 		[GATE_BESIDE_PROXY] = "resets clients that penstock-proxy has refused before, for",
@@ -310,7 +310,7 @@ static void gate_front_poll(void *front, uint64_t now_us, struct load *load)
 	l->admitted += c->admitted;
 	l->deferred += c->deferred;
 	l->would_defer += c->would_defer;
-	if (g->beside != GATE_BESIDE_NOBODY) {
+	if (g->beside != GATE_BESIDE_NONE) {
 		/* The probe counts them, without the clients that the mail server itself
 		 * refuses. */
 		counts->in_flight = counts->shadow_in_flight = 0;
@@ -360,7 +360,7 @@ static bool gate_front_push(void *front, const struct plan *plan, const struct l
 		standin_beat(g->standin, now_us);
 	responder_push(g->responder, plan, g->watch.down);
 	gate_heard_push(&g->heard, g->env, g->gate, now_us);
-	if (g->beside != GATE_BESIDE_NOBODY)
+	if (g->beside != GATE_BESIDE_NONE)
 		push_other(g, &plan->service[plan_slot(g->service)], l, now_us);
 	gate_push(g->gate, plan, l->known & LOAD_UNGREETED ? (uint32_t)fmax(0, l->ungreeted) : 0,
 		  g->watch.down);
@@ -371,7 +371,7 @@ static void gate_front_refused(void *front, const struct front_client *client)
 {
 	struct gate_front *g = front;
 
-	if (g->beside == GATE_BESIDE_NOBODY || client->service != g->service ||
+	if (g->beside == GATE_BESIDE_NONE || client->service != g->service ||
 	    g->env->config->gate.repeat != REPEAT_RESET)
 		return;
 	gate_heard_add(&g->heard, &client->address);

@@ -23,13 +23,13 @@ void gate_heard_add(struct gate_heard *h, const struct in6_addr *client)
 void gate_heard_push(struct gate_heard *h, const struct front_env *env, struct gate *gate,
 		     uint64_t now_us)
 {
-	static const struct in6_addr nobody = IN6ADDR_ANY_INIT;
+	static const struct in6_addr unknown = IN6ADDR_ANY_INIT;
 	uint64_t groups[GATE_FRESH + RANKS];
 	struct plan_source ranks[GATE_FRESH + RANKS], absent;
 	unsigned count = 0, most = h->fresh_count + RANKS;
 	int r;
 
-	if (!env->desk->rank(env->context, &nobody, now_us, &absent))
+	if (!env->desk->rank(env->context, &unknown, now_us, &absent))
 		return;
 	while (h->fresh_count) {
 		const struct in6_addr *a = &h->fresh[--h->fresh_count];

@@ -50,7 +50,7 @@ static int open_pool(struct responder *r)
 	r->client = memory;
 	r->most = most;
 	for (int i = 0; i < QUEUES; i++)
-		r->queue[i].first = r->queue[i].last = RESPONDER_NOBODY;
+		r->queue[i].first = r->queue[i].last = RESPONDER_NONE;
 	r->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	r->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -104,7 +104,7 @@ int responder_open(const struct responder_options *options, struct responder **r
 		snprintf(why, 256, "out of memory");
 		return -ENOMEM;
 	}
-	r->free = RESPONDER_NOBODY;
+	r->free = RESPONDER_NONE;
 	r->options = *options;
 	r->manner = options->manner;
 	for (int i = 0; i < LISTENERS; i++)

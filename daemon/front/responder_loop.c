@@ -43,9 +43,9 @@ static void enqueue(struct responder *r, uint32_t index, unsigned queue, uint64_
 
 	c->queue = (uint8_t)queue;
 	c->deadline_us = deadline_us;
-	c->next = RESPONDER_NOBODY;
+	c->next = RESPONDER_NONE;
 	c->previous = q->last;
-	if (q->last == RESPONDER_NOBODY)
+	if (q->last == RESPONDER_NONE)
 		q->first = index;
 	else
 		r->client[q->last].next = index;
@@ -58,11 +58,11 @@ static void dequeue(struct responder *r, uint32_t index)
 	struct responder_client *c = &r->client[index];
 	struct responder_queue *q = &r->queue[c->queue];
 
-	if (c->previous == RESPONDER_NOBODY)
+	if (c->previous == RESPONDER_NONE)
 		q->first = c->next;
 	else
 		r->client[c->previous].next = c->next;
-	if (c->next == RESPONDER_NOBODY)
+	if (c->next == RESPONDER_NONE)
 		q->last = c->previous;
 	else
 		r->client[c->next].previous = c->previous;
@@ -74,7 +74,7 @@ static uint32_t reserve(struct responder *r)
 {
 	uint32_t index = r->free;
 
-	if (index != RESPONDER_NOBODY)
+	if (index != RESPONDER_NONE)
 		r->free = r->client[index].next;
 	else if (r->unused < r->most)
 		index = r->unused++;
@@ -183,11 +183,11 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	unsigned code = reply_code(r);
 	bool full = in_dialogue(r) >= linger_max(r);
 	bool stopping = __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
-	uint32_t index = r->limiter.form == REPLY_FULL && !stopping ? reserve(r) : RESPONDER_NOBODY;
+	uint32_t index = r->limiter.form == REPLY_FULL && !stopping ? reserve(r) : RESPONDER_NONE;
 	struct responder_client *c;
 	enum talk_next next;
 
-	if (index == RESPONDER_NOBODY) {
+	if (index == RESPONDER_NONE) {
 		dismiss(r, fd, reason);
 		return;
 	}
@@ -277,13 +277,12 @@ static void expire(struct responder *r)
 	struct responder_queue *q = &r->queue[QUEUE_LINGER];
 	uint32_t index;
 
-	while ((index = q->first) != RESPONDER_NOBODY &&
-	       r->now_us >= r->client[index].deadline_us) {
+	while ((index = q->first) != RESPONDER_NONE && r->now_us >= r->client[index].deadline_us) {
 		ADD(expired);
 		go_on(r, index, talk_give_up(&r->client[index].dialogue, r->client[index].fd));
 	}
 	q = &r->queue[QUEUE_DRAIN];
-	while ((index = q->first) != RESPONDER_NOBODY && r->now_us >= r->client[index].deadline_us)
+	while ((index = q->first) != RESPONDER_NONE && r->now_us >= r->client[index].deadline_us)
 		release(r, index);
 }
 
@@ -349,7 +348,7 @@ static int patience_ms(const struct responder *r)
 	for (int i = 0; i < QUEUES; i++) {
 		uint32_t first = r->queue[i].first;
 
-		if (first != RESPONDER_NOBODY && r->client[first].deadline_us < until)
+		if (first != RESPONDER_NONE && r->client[first].deadline_us < until)
 			until = r->client[first].deadline_us;
 	}
 	return until > r->now_us ? (int)((until - r->now_us + US_PER_MS - 1) / US_PER_MS) : 0;
@@ -419,13 +418,13 @@ static void say_farewell(struct responder *r)
 		r->now_us = clock_monotonic_us();
 		over = over || (ready <= 0 && r->now_us >= until_us);
 	} while (!over);
-	while (r->queue[QUEUE_LINGER].first != RESPONDER_NOBODY) {
+	while (r->queue[QUEUE_LINGER].first != RESPONDER_NONE) {
 		uint32_t index = r->queue[QUEUE_LINGER].first;
 
 		talk_give_up(&r->client[index].dialogue, r->client[index].fd);
 		release(r, index);
 	}
-	while (r->queue[QUEUE_DRAIN].first != RESPONDER_NOBODY)
+	while (r->queue[QUEUE_DRAIN].first != RESPONDER_NONE)
 		release(r, r->queue[QUEUE_DRAIN].first);
 }
 

@@ -10,7 +10,7 @@
 #include "refuse/talk.h"
 
 #define RESPONDER_BACKLOG 4096
-#define RESPONDER_NOBODY UINT32_MAX
+#define RESPONDER_NONE UINT32_MAX
 /* Tags of epoll events for descriptors that belong to no client. */
 #define RESPONDER_WAKE UINT32_MAX
 #define RESPONDER_LISTENER_0 (UINT32_MAX - 1 - LISTENERS)

@@ -50,9 +50,9 @@ static size_t unread(const struct client *c)
 /* Answers that the bytes were not a call, and closes: nothing behind them can be trusted. */
 static void garbage(struct client *c)
 {
-	const struct varlink_call nobody = { 0 };
+	const struct varlink_call unread = { 0 };
 
-	control_reply(c, &nobody, "org.varlink.service.InvalidParameter",
+	control_reply(c, &unread, "org.varlink.service.InvalidParameter",
 		      json_pack("{s:s}", "parameter", "not a Varlink call"));
 	c->closing = true;
 	bufferevent_disable(c->stream, EV_READ);

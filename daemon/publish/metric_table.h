@@ -122,7 +122,7 @@
 	X(SOURCES_WAITING, GAUGE, "penstock_sources_waiting", "", "", "", \
 	  "Sources that were deferred and still retry.") \
 	X(OLDEST_DEFERRAL, GAUGE, "penstock_oldest_deferral_seconds", "seconds", "", "", \
-	  "The longest of their waits, 0: nobody waits.") \
+	  "The longest of their waits; 0: no source waits.") \
 	X(DEFERRAL_AGE, HISTOGRAM, "penstock_deferral_age_seconds", "seconds", "", "", \
 	  "How long sources had waited when they were admitted.") \
 	X(INFEASIBLE, GAUGE, "penstock_bound_infeasible", "", "", "", \

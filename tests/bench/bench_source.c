@@ -235,7 +235,7 @@ int main(void)
 	getrusage(RUSAGE_SELF, &before);
 	verdicts(table, &plan, "a verdict, any of ten million sources", SOURCES, ns);
 	verdicts(table, &plan, "a verdict, of a thousand busy ones", 1000, ns);
-	verdicts(table, &plan, "a verdict, of nobody known", UINT64_C(1) << 40, ns);
+	verdicts(table, &plan, "a verdict, of an unknown source", UINT64_C(1) << 40, ns);
 	getrusage(RUSAGE_SELF, &after);
 	printf("%-42s %ld\n", "page faults meanwhile (no allocation)",
 	       after.ru_minflt - before.ru_minflt);

@@ -172,7 +172,7 @@ def _():
                     raise AssertionError(f"{front}: answered by a dead process")
                 except ConnectionError:
                     pass
-            wait_for(lambda: process(w) != pid and all(ask(front) in ("closed", "admitted") for front in PORTS), "nobody waits")
+            wait_for(lambda: process(w) != pid and all(ask(front) in ("closed", "admitted") for front in PORTS), "no server waits")
             pid = replaced(w, pid)
         w.daemon.logged("The process that mail servers ask ended: signal 9.")
         check("admits its clients" in w.daemon.output(), w.daemon.output())
@@ -187,7 +187,7 @@ def _():
         replaced(w, pid)
 
 
-@test("SIGSTOP of it under load: it is replaced, nobody waits for good, penstockd's tick goes on")
+@test("SIGSTOP of it under load: it is replaced, no server waits for good, penstockd's tick goes on")
 def _():
     with world(daemon_options=OBSERVE) as w:
         pid = running(w)

@@ -122,7 +122,7 @@ def _():
     only(Tree().check({"objective.disk_reserve": "100000GiB"}), "spool-space")
 
 
-@test("the policy service: default_action, delay_reject, scope, nobody asks, postscreen")
+@test("the policy service: default_action, delay_reject, scope, no service asks, postscreen")
 def _():
     only(Tree(options=GOOD_POLICY.replace(", default_action=DUNNO", "")).check(POLICY), "policy-default-action")
     only(Tree(options=GOOD_POLICY.replace("DUNNO", "451 4.3.5 away")).check(POLICY), "policy-default-action")
@@ -288,7 +288,7 @@ def _():
 @test("the mail server in another network namespace is found, and where; nothing listening is said")
 def _():
     settings = {"service.mx.slots": 100, "service.mx.queue_dirs": "/var/spool", "service.mx.ports": 2599}
-    check("no-listener" in run("", settings), "nobody listens")
+    check("no-listener" in run("", settings), "no server listens")
     with socket.create_server(("127.0.0.1", 2599)):
         found = run("", settings)
         check("no-listener" not in found and "netns" not in found, f"{found}")

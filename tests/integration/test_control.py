@@ -243,7 +243,7 @@ while True:
             ages.append(plan_age(w.daemon))
             w.daemon.ctl("resume", check=0)
         check(flood.poll() is None, "the flood goes on")
-        # Not the oldest of all: that a busy machine runs nobody for a second is no fault of the flood's.
+        # Not the oldest of all: a busy machine may run no process for a second, and that is no fault of the flood's.
         check(statistics.median(ages) < 1, f"the heartbeat was {ages} s old")
         with open(f"/proc/{w.daemon.pid}/status") as f:
             memory = int(re.search(r"VmRSS:\s+(\d+)", f.read())[1])

@@ -144,7 +144,7 @@ def _():
     with world() as w:
         pid = process(w, ADMIN)
         stop_process(pid)
-        # It is read from by nobody: it waits behind the door, and the next process answers.
+        # No process reads from it: it waits behind the door, and the next process answers.
         waiting = connect(w)
         waiting.sendall(b'{"method":"io.penstock.Status"}\0')
         os.kill(pid, signal.SIGKILL)

@@ -165,7 +165,7 @@ def _():
         p.daemon.wait_status(lambda s: s["decisions"]["by_front"]["line"]["deferred"] >= 2, "the count")
 
 
-@test("the protocol: garbage is answered by nothing and a close, counted, told once, and harms nobody")
+@test("the protocol: garbage is answered by nothing and a close, counted, logged once, and harms no client")
 def _():
     with Daemons() as p:
         noise = random.Random(17)
@@ -226,7 +226,7 @@ def _():
             return c if c.greeting.startswith(b"451") else c.close()
         with wait_for(put_off, "another 451") as c:
             check(c.say(b"EHLO x") == c.greeting and c.say(b"QUIT").startswith(b"221"), "the same until QUIT")
-        # Nobody is harmed by garbage, the client of such a question least of all.
+        # Garbage harms no client, least of all the client of such a question.
         wrong = ["EHLO {}\n", "connect {} 99999\n", "connect {}", "\0" * 70000, "connect " + "1" * 500 + "\n", ""]
         for server.question in wrong:
             mail()

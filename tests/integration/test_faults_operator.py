@@ -64,7 +64,7 @@ def _():
             wait_for(refused, "the proxy follows the new plan")
 
 
-@test("the table of sources is cut short: the proxy lives and ranks nobody, until a daemon makes a new one")
+@test("the table of sources is cut short: the proxy lives and ranks no source, until a daemon makes a new one")
 def _():
     with World(calm=True) as w:
         w.daemon.kill(19)  # SIGSTOP: the daemon that writes into the table would die of it, and its unit start it again

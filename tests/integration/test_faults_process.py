@@ -136,7 +136,7 @@ def _():
         w.mail_flows()
         check(not os.path.exists(os.path.join(w.daemon.run_dir, "control.sock")), "the socket is gone")
         w.start_daemon()
-        wait_for(lambda: deliver(PORT)[0] == "451", "the drain, which nobody has ended")
+        wait_for(lambda: deliver(PORT)[0] == "451", "the drain, which no order has ended")
         w.daemon.ctl("resume", check=0)
         wait_for(lambda: deliver(PORT)[0] == "250", "mail after resume")
 
@@ -331,7 +331,7 @@ def _():
         s.close()
 
 
-@test("the proxy is restarted and replaced by the next version under load: nobody is refused, no session is cut")
+@test("the proxy is restarted and replaced by the next version under load: no client is refused, no session is cut")
 def _():
     manager, directory = Manager(), tempfile.mkdtemp(prefix="penstock-test-")
     os.makedirs(os.path.join(directory, "run"))

@@ -107,7 +107,7 @@ def mutations(proper, noise, count):
         yield bytes(data)
 
 
-@test("malformed input on each socket: a thousand mutations of proper requests harm nobody else and crash nothing")
+@test("malformed input on each socket: a thousand mutations of proper requests harm no other client and crash nothing")
 def _():
     noise = random.Random(11)
     with Wire() as w:

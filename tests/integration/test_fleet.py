@@ -260,7 +260,7 @@ def secret(directory, name, text, mode=0o600):
     return path
 
 
-@test("TLS, a user of its own, sealed and hidden: shared all the same; a wrong name, password, key or mode is said and harms nobody")
+@test("TLS, a user of its own, sealed and hidden: shared all the same; a wrong name, password, key or mode is reported and stops no mail")
 def _():
     d = tempfile.mkdtemp(prefix="penstock-test-")
     certificate(d)
@@ -476,7 +476,7 @@ def _():
         check(store_process(two) == pid, "the same process")
 
 
-@test("next_mx: nobody waits for longer than a second while another host has room; where none has, or the store is gone, as a host alone")
+@test("next_mx: no client waits for longer than a second while another host has room; where none has, or the store is gone, as a host alone")
 def _():
     with Fleet(2, {"fleet.next_mx": "yes"}) as f:
         one, two = f.hosts

@@ -57,7 +57,7 @@ def _():
         check(front["decisions"]["by_reason"].get("drain", 0) >= 2, f"{front['decisions']}")
         check(w.daemon.metric('penstock_front_up{front="gate"}') == 1, "its metric")
         check(w.daemon.metric('penstock_decisions_total{front="gate",verdict="defer",reason="drain"}') >= 2, w.daemon.document("/metrics"))
-        wait_for(lambda: w.daemon.status()["in_flight"] == 0, "nobody in flight")
+        wait_for(lambda: w.daemon.status()["in_flight"] == 0, "no session in flight")
         known = w.daemon.ctl("explain", "10.77.0.61").stdout
         check("deferred since" in known and "s of the server a second" in known, known)
 

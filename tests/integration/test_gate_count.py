@@ -37,7 +37,7 @@ class Scene:
             self.mta.close()
             raise
         try:
-            self.keeper.until(lambda v: v["used"] == 0, "nobody in flight")
+            self.keeper.until(lambda v: v["used"] == 0, "no session in flight")
         except BaseException:
             self.__exit__()
             raise
@@ -136,7 +136,7 @@ def _():
     burst(1, True)
 
 
-@test("the same with SYN cookies for all, IPv4: the cookie's ACK meets the SYN's verdict, nobody is reset")
+@test("the same with SYN cookies for all, IPv4: the cookie's ACK meets the SYN's verdict, no client is reset")
 def _():
     burst(2, False)
 
@@ -170,7 +170,7 @@ def _():
         check(s.grew("offered") == 60, f"{s.keeper.view()}")
 
 
-@test("clients that vanish after their SYN hold a place for as long as a ticket lives, and no longer; they are nobody in the counts")
+@test("clients that vanish after their SYN hold a place for as long as a ticket lives, and no longer; they do not count as clients")
 def _():
     with Scene() as s:
         prove(s, [*range(WINDOW), 300, 301])

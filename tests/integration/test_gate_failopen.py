@@ -128,7 +128,7 @@ def _():
         check(attached() == 0, "nothing attached")
 
 
-@test("SIGSTOP: after the heartbeat everybody reaches the MTA, nobody hangs, and SIGCONT shuts the gate again")
+@test("SIGSTOP: after the heartbeat every client reaches the MTA, none hangs, and SIGCONT shuts the gate again")
 def _():
     with Gated(WIRE) as w:
         session = served(w)
@@ -233,7 +233,7 @@ def told(w):
         return False
 
 
-@test("the responder's descriptors run out: connections pass to the MTA or are told, nobody is left waiting, and it recovers")
+@test("the responder's descriptors run out: connections pass to the MTA or are refused, no client is left waiting, and it recovers")
 def _():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
@@ -428,7 +428,7 @@ def _():
         program = attached_program()
         for n in range(6):
             w.daemon.stop(signal.SIGKILL if n % 2 else signal.SIGTERM)
-            check(attached() == 1, "the program stays while nobody is there")
+            check(attached() == 1, "the program stays while no penstockd runs")
             check(w.greeting("10.77.0.47").startswith(b"220"), "mail meanwhile")
             w.start_daemon(**manager.service())
             w.daemon.logged("taken over from the penstockd before")
@@ -472,7 +472,7 @@ def _():
         w.__exit__()
 
 
-@test("a program that an earlier daemon left and nobody feeds lets everybody pass after two seconds")
+@test("a program that an earlier daemon left, and that gets no plans, lets every client pass after two seconds")
 def _():
     manager = Manager()
     w = Gated(WIRE, **manager.service())

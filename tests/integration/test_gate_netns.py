@@ -103,7 +103,7 @@ def _():
         ip("netns", "del", "box")
         b.daemon.logged("the network namespace 'box' is gone")
         wait_for(lambda: ip("-n", WIRE.name, "link", "show", "box1", check=False).returncode != 0,
-                 "the old namespace and its wire vanish: nobody holds it")
+                 "the old namespace and its wire vanish: no process holds it")
         container()
         b.mta = within("/run/netns/box", Mta)
         wait_for(lambda: b.daemon.output().count("the gate guards service mx") >= 2, "the gate guards the new one")

@@ -93,7 +93,7 @@ def _():
         check(k.keeper.view()["reset"] == 0, "never reset")
 
 
-@test("penstockd hangs, is killed, or repeat = dialogue by a reload: nobody is reset")
+@test("penstockd hangs, is killed, or repeat = dialogue by a reload: no client is reset")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     file = os.path.join(directory, "penstock.conf")
@@ -136,7 +136,7 @@ def _():
         daemon.logged("the gate resets clients that the policy service has refused before")
         with WIRE.client(POLICY, "10.77.0.40") as c:
             check(c.greeting.startswith(b"220"), f"{c.greeting}")
-        wait_for(lambda: daemon.status()["in_flight"] == 0, "nobody in flight")
+        wait_for(lambda: daemon.status()["in_flight"] == 0, "no session in flight")
         daemon.ctl("drain", check=0)
         daemon.wait_status(lambda s: s["state"] == "draining", "the drain")
         told("10.77.0.40", port=POLICY)
@@ -208,7 +208,7 @@ def _():
         wait_for(lambda: b.greeting("10.77.0.60").startswith(b"220"), "verdict first")
 
 
-@test("beside penstock-proxy: who did not hear the end is spoken to; penstockd killed, mail flows and nobody is reset")
+@test("beside penstock-proxy: who did not hear the end is spoken to; penstockd killed, mail flows and no client is reset")
 def _():
     with BesideProxy() as b:
         b.drain()
@@ -245,7 +245,7 @@ def _():
         for _ in range(3):
             check(not is_reset("10.77.0.65"), "it may wait for a place")
         keeper.order("drain")
-        wait_for(lambda: is_reset("10.77.0.65"), "nobody waits in a drain")
+        wait_for(lambda: is_reset("10.77.0.65"), "no client waits in a drain")
         keeper.order("serve")
         keeper.order("beside 0")
         wait_for(lambda: is_reset("10.77.0.65"), "the room is full")

@@ -78,7 +78,7 @@ class Host:
             f.write(text + f"[http]\nlisten = none\n[source]\nsessions_max = 1000000\n[objective]\nwindow_min = {window or 4}\nwindow_max = {window or 0}\n")
 
     def start_daemon(self):
-        # With BPF: while nobody tells how many sessions are in flight, the window is open.
+        # With BPF: while no front knows how many sessions are in flight, the window is open.
         self.daemon = Daemon(self.directory, {**no_targets(), "http.listen": "none"}, wait=False, prefix=self.prefix,
                              argv=["-c", self.file])
         self.daemon.logged("runs in enforce mode")
@@ -346,7 +346,7 @@ def _():
             for s in idle:
                 s.close()
         check(m1.agent.alive() and "up ready" in m1.says(), m1.agent.output())
-        # What the kernel holds for a connection and no more: nobody waits for the end of such a one.
+        # What the kernel holds for a connection and no more: no process waits for the end of such a one.
         check(max(took) < 64 << 20, f"octets that one connection took: {max(took)}")
 
 
@@ -449,10 +449,10 @@ def _(release):
         for name, times in (("usual", usual), ("stopped", ended[signal.SIGTERM]), ("killed", ended[signal.SIGKILL]), ("hung", hung), ("once HAProxy knows", later)):
             print(f"# {release}: connect to greeting, {name}: median {statistics.median(times) * 1e3:.1f} ms, longest {max(times) * 1e3:.1f} ms")
         # The quickest of them: on a busy machine many are slow, and none of those who wait for a timeout is quick.
-        check(min(later) < 0.1, f"nobody waits once HAProxy knows: {later}")
+        check(min(later) < 0.1, f"no client waits once HAProxy knows: {later}")
 
 
-@for_each_release("SPOE: garbage on its port is answered by DISCONNECT or a close, counted, and harms nobody")
+@for_each_release("SPOE: garbage on its port is answered by DISCONNECT or a close, counted, and harms no client")
 def _(release):
     with Spoe(release) as s:
         send(1)

@@ -227,7 +227,7 @@ def _():
         clients = []
 
         def knock():
-            # Nobody accepts: the queue is full, every further handshake is lost and tried again.
+            # No process accepts: the queue is full, every further handshake is lost and tried again.
             for _ in range(5):
                 c = socket.socket()
                 c.setblocking(False)

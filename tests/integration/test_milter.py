@@ -206,7 +206,7 @@ def _():
                 check(t.ask(own) == (b"a", b""), f"{own}")
 
 
-@test("the protocol: garbage is answered by a close, counted, told once, and harms nobody")
+@test("the protocol: garbage is answered by a close, counted, logged once, and harms no client")
 def _():
     with Daemons() as p:
         noise = random.Random(17)
@@ -224,7 +224,7 @@ def _():
         line = "Cannot read what came on front.milter.listen"
         p.daemon.logged(line)
         check(p.daemon.output().count(line) < 10, "one line a minute")
-        # A client that is nobody known, and one whose address is none.
+        # An unknown client, and one whose address is not an address.
         for odd in (connect("unknown"), connect("1.2.3.4.5", b"6")):
             with Talk(p.path) as t:
                 check(t.ask(odd) == (b"a", b""), f"{odd}")

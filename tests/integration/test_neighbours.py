@@ -133,7 +133,7 @@ def _():
         check(1e6 < leak["growth_bytes_per_s"] < 4e6, leak)
         check(60 < leak["left_s"] < 1200, leak)
         check(leak["bytes"] < 900 << 20, "before it bites")
-        check(leaky.oom_kills() == 0, "nobody was killed yet")
+        check(leaky.oom_kills() == 0, "no process was killed yet")
         check(leaky.own in w.daemon.ctl("explain").stdout, "explain")
         w.daemon.logged("memory grows without end")
         w.daemon.logged(leaky.own)

@@ -113,7 +113,7 @@ def _():
             print(f"# RCPT while penstockd is {name}: median {statistics.median(r[2] for r in results) * 1e3:.1f} ms")
 
 
-@test("garbage on its port is answered 400 and closed, counted, and harms nobody")
+@test("garbage on its port is answered 400 and closed, counted, and harms no client")
 def _():
     with Guarded() as w:
         w.until(b"250")

@@ -260,7 +260,7 @@ def _():
                 check('front="proxy"' not in w.daemon.document("/metrics"), "from metrics, too")
 
 
-@test("policy requests: CR LF is taken, an unknown address is blamed on nobody, who closes one side still hears the answer")
+@test("policy requests: CR LF is taken, an unknown address is blamed on no source, a client that closes one side still gets the answer")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     daemon = Daemon(directory, {**no_targets(), "front.policy.enabled": "yes", "front.policy.listen": f"127.0.0.1:{POLICY}", "source.rate_max": 5})

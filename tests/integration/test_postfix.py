@@ -90,7 +90,7 @@ def in_background(function, *arguments):
 
 
 def refused_properly(report, reasons, wanted):
-    check(report["outcomes"]["refused"] > 0, f"nobody was refused: {report['outcomes']}")
+    check(report["outcomes"]["refused"] > 0, f"no client was refused: {report['outcomes']}")
     check(report["outcomes"]["rejected"] == 0, f"5yz: {report['replies']}")
     # The MTA's own words ("Service unavailable") must not be among them. By chance a source takes more than its share (4.7.1).
     odd = [r for r in report["replies"] if not r.startswith(("451 4.3.2 mx.example.org", "451 4.7.1 mx.example.org"))]

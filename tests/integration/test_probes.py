@@ -259,7 +259,7 @@ def _():
     try:
         with bare_world() as w:
             bpf_or_skip(w)
-            check(w.signal("cpu", "mta_runq_p99_us") is None, "nobody's group yet")
+            check(w.signal("cpu", "mta_runq_p99_us") is None, "no group yet")
             server = subprocess.Popen(group.prefix(sys.executable, "-c", """
 import os, socket, time
 s = socket.create_server(('127.0.0.1', 2526))

@@ -243,7 +243,7 @@ def _():
                 refused.append(reply)
                 clients.remove(old)
             time.sleep(0.05)
-        check(refused, "nobody was refused in 120 s")
+        check(refused, "no client was refused in 120 s")
         check(refused[0].startswith(b"451 4.3.2 mx.example.org"), f"{refused[0]!r}")
         s = w.daemon.wait_status(lambda s: s["level"] >= 1 or s["pressure"] > 1, "the daemon sees it")
         reasons = w.daemon.wait_status(lambda s: s["decisions"]["by_reason"], "a reason")["decisions"]["by_reason"]

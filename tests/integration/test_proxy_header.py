@@ -164,7 +164,7 @@ class NetworkLoadBalancer(Server):
                 pass
 
 
-@test("AWS' NLB: with on_first_ack mail flows under the client's address; as it is by default nobody speaks first, and the log says what to set")
+@test("AWS' NLB: with on_first_ack mail flows under the client's address; with its default neither side speaks first, and the log says what to set")
 def _():
     heads = []
 

@@ -290,7 +290,7 @@ def _():
         with world({"service.mx.queue_dirs": root.file("/var/spool/exim4")}) as w:
             w.wait_signal("smtp", "queue_count", lambda v: v == 6, "spool")
             check(w.value("smtp", "queue_ready_count") == 6, "none was tried yet")
-            # Tried in vain, at once: nobody listens on the port.
+            # Tried in vain, at once: no server listens on the port.
             exim("-qf")
             w.wait_signal("smtp", "queue_ready_count", lambda v: v == 0, "spool")
             check(w.value("smtp", "queue_count") == 6, "they are still there")

@@ -59,7 +59,7 @@ def _():
     all_ticks = ticks(trace)
     check(len(all_ticks) > 40 and all(t["compared"] and "differs" not in t for t in all_ticks), "not all were compared")
     recorded, given = verdicts(all_ticks, "recorded"), verdicts(all_ticks, "replayed")
-    check(recorded["deferred"] > 20, f"nobody was deferred: {recorded}")
+    check(recorded["deferred"] > 20, f"no client was deferred: {recorded}")
     check(abs(given["deferred"] - recorded["deferred"]) < recorded["deferred"] / 2, f"{recorded} was replayed as {given}")
     given = verdicts(ticks(trace, "-o", "service.mx.shed=no"), "replayed")
     check(given["deferred"] < recorded["deferred"] / 2, f"nothing to shed, and yet {given}")

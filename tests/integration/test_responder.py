@@ -59,7 +59,7 @@ def _():
             check(c.greeting.startswith(b"451 4.3.2 ") and c.say(b"NOOP").startswith(b"451"), f"{c.greeting}")
         r = report(held)
         check(r["refused"] == 19000 and r["errors"] == 0 and r["ended"] == 19000 and r["bye"] >= 18000, f"{r}")
-        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["lingering"] == 0, "nobody lingers")
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["lingering"] == 0, "no client lingers")
 
 
 @test("past linger_max: 421 and closed, for the others the dialogue goes on")
@@ -87,7 +87,7 @@ def _():
         check(r["bye"] >= 95, f"{r}")
 
 
-@test("a flood: the responder keeps to its share of the CPU, says 421 and closes; nobody hangs; afterwards all is as before")
+@test("a flood: the responder keeps to its share of the CPU, says 421 and closes; no client hangs; afterwards all is as before")
 def _():
     with Gated({"front.gate.cpu": "5%"}) as w:
         w.drain()
@@ -138,7 +138,7 @@ def _():
             while chunk := s.recv(4096):
                 text += chunk
             check(text.startswith(b"4") and b"421 4.3.2" in text, f"{text}")
-        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["lingering"] == 0, "nobody lingers")
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["lingering"] == 0, "no client lingers")
 
 
 @test("a refused source is named in the mail log, with its count, at the end at the latest")

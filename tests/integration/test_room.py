@@ -206,7 +206,7 @@ def _():
         check(w.client("127.9.0.1").greeting.startswith(b"451"), "the room is full")
 
 
-@test("objective.wait bounds the wait, 0 means that nobody waits")
+@test("objective.wait bounds the wait, 0 means that no client waits")
 def _():
     with Room(window=0, options={"objective.wait": "1s"}) as w:
         began = time.monotonic()
@@ -215,7 +215,7 @@ def _():
     with Room(window=0, options={"objective.wait": "0"}) as w:
         began = time.monotonic()
         check(w.client().greeting.startswith(b"451") and time.monotonic() - began < 40, "at once, not after a minute")
-        check(w.now()["held_in_vain"] == 0, "nobody was held")
+        check(w.now()["held_in_vain"] == 0, "no client was held")
 
 
 @test("who waited in vain is owed the next place: its next attempt may wait whatever the plan says, and comes first")
@@ -329,7 +329,7 @@ def _():
         check(time.monotonic() - began < 40, f"{time.monotonic() - began} s")
 
 
-@test("observe mode holds nobody and counts who would have waited; trusted sources and loopback do not wait")
+@test("observe mode holds no client and counts those that would have waited; trusted sources and loopback do not wait")
 def _():
     with Room(window=0, mode="observe") as w:
         check(w.client().greeting.startswith(b"220"), "served")

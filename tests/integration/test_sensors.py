@@ -301,7 +301,7 @@ def _():
         s = w.daemon.status()
         check("runq_p99_us" not in s["resources"]["cpu"]["signals"], "no run-queue latency")
         w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v >= 0, "psi")
-        check(s["services"]["mx"]["busy"] is None, "nobody sees the dialogue")
+        check(s["services"]["mx"]["busy"] is None, "no front sees the dialogue")
         check(any(v["state"] == "skipped" and v["reason"] for k, v in s["sensors"].items() if k.startswith("bpf")), "reasons")
         clients = [socket.create_connection(("127.0.0.1", 2526), 120) for _ in range(3)]
         w.wait_signal("smtp", "accept_queue_count", lambda v: v == 3, "sock_diag")

@@ -236,7 +236,7 @@ def _():
                 c.close()
 
 
-@test("while places are free nobody is refused for its share, whatever the level is")
+@test("while places are free no source is refused for its share, whatever the level is")
 def _():
     with Sourced({"target.cpu_busy_ratio": "0.01%"}) as w:
         w.daemon.wait_status(lambda s: s["level"] >= 1, "elevated")
@@ -296,7 +296,7 @@ def _():
 
     def flood(number):
         n = number
-        while not stop.is_set():  # 61 thousand networks: nobody comes back within the test
+        while not stop.is_set():  # 61 thousand networks: no source comes back within the test
             n += 16
             try:
                 text = deliver(PORT, source=f"127.{16 + n // 256 % 240}.{n % 256}.1", timeout=20)[1]

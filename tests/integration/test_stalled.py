@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Senders that stall look busy to nobody, and those whom the server keeps waiting do: what the proxy counts, and what the kernel's probe
+"""Senders that stall do not look busy, and those that the server keeps waiting do: what the proxy counts, and what the kernel's probe
 of socket states counts of a server that waits for its client as Postfix does."""
 import contextlib
 import os

@@ -153,10 +153,10 @@ class Look:
 
     def claims_nothing(self, deferred_before):
         for sentence in self.sentences():
-            check(not SHARE.search(sentence), f"nobody was deferred lately: {self}")
-        check("were deferred in the last seconds" not in self.explain, f"nobody was deferred lately: {self.explain}")
-        check(self.status["admit_ratio"] > 0.99, f"nobody was deferred lately: {self}")
-        check(float(self.metrics["penstock_admit_ratio"]) > 0.99, f"nobody was deferred lately: {self}")
+            check(not SHARE.search(sentence), f"no client was deferred lately: {self}")
+        check("were deferred in the last seconds" not in self.explain, f"no client was deferred lately: {self.explain}")
+        check(self.status["admit_ratio"] > 0.99, f"no client was deferred lately: {self}")
+        check(float(self.metrics["penstock_admit_ratio"]) > 0.99, f"no client was deferred lately: {self}")
         if self.status["level"] >= SHEDDING:  # it came back within two minutes, and stays
             check(deferred_before and "No new connection is deferred at this moment" in self.headline["sentence"], f"a level: {self}")
 

@@ -328,7 +328,7 @@ static void an_addresss_count_comes_down_whoever_takes_off(void **state)
 	assert_int_equal(held_addresses(), 0);
 }
 
-static void observe_mode_hands_nobody_over(void **state)
+static void observe_mode_hands_no_client_over(void **state)
 {
 	struct in6_addr a = address("192.0.2.99");
 	struct plan p = quiet_plan();
@@ -400,7 +400,7 @@ int main(void)
 		cmocka_unit_test(the_cutoff_takes_the_sources_that_the_daemon_would),
 		cmocka_unit_test(one_source_has_no_more_sessions_than_it_may),
 		cmocka_unit_test(an_addresss_count_comes_down_whoever_takes_off),
-		cmocka_unit_test(observe_mode_hands_nobody_over),
+		cmocka_unit_test(observe_mode_hands_no_client_over),
 		cmocka_unit_test(the_bucket_is_the_daemons_bucket),
 		cmocka_unit_test(no_plan_or_a_paused_responder_lets_everybody_pass),
 	};

@@ -64,7 +64,7 @@ static void one_proven_address_takes_no_more_than_strangers_do(void **state)
 	fresh(&p);
 	for (int i = 0; i < 100; i++)
 		in += !handed_over(&one, next_port());
-	assert_int_equal(in, 16); /* nobody else wants a place */
+	assert_int_equal(in, 16); /* no other client wants a place */
 	assert_int_equal(gate->state->unproven, 14);
 	assert_int_equal(admitted_of_known(), 16 - 2 - 2); /* its own share, and the strangers' */
 	give_back_tickets();
@@ -103,7 +103,7 @@ static void tickets_that_failed_count_no_more_for_anybody(void **state)
 	assert_int_equal(crowd_at(&p, 16, 2002), 0);
 	assert_int_equal(crowd_at(&p, 100, 2002),
 			 84); /* 16 have their tickets, the others find the window full */
-	/* Nobody's handshake takes so long; the tickets themselves are still there. */
+	/* No handshake takes so long; the tickets themselves are still there. */
 	now_us = clock_monotonic_us() + 1200000;
 	gate->ticket_life_us = 3000000;
 	gate->judged_us = now_us;
@@ -120,7 +120,7 @@ static void tickets_that_failed_count_no_more_for_anybody(void **state)
 	assert_int_equal(gate->state->bucket.tokens_nano / PLAN_TOKEN_NANO, 40);
 }
 
-static void trusted_tickets_count_against_nobody(void **state)
+static void trusted_tickets_count_against_no_other(void **state)
 {
 	struct gate_network network = { address("198.51.100.0"), 96 + 24 };
 	struct plan p = quiet_plan();
@@ -195,7 +195,7 @@ int main(void)
 		cmocka_unit_test(one_proven_address_takes_no_more_than_strangers_do),
 		cmocka_unit_test(a_handshake_proves_an_address),
 		cmocka_unit_test(tickets_that_failed_count_no_more_for_anybody),
-		cmocka_unit_test(trusted_tickets_count_against_nobody),
+		cmocka_unit_test(trusted_tickets_count_against_no_other),
 		cmocka_unit_test(who_was_here_a_moment_ago_is_decided_like_anybody),
 	};
 

@@ -23,7 +23,7 @@ static uint64_t resets(void)
 
 /* Verdict first: only who is refused now, was told in this epoch, is not trusted and not at its
  * promised turn is reset. */
-static void who_was_told_is_reset_and_nobody_else(void **state)
+static void only_who_was_told_is_reset(void **state)
 {
 	struct in6_addr a = address("192.0.2.70"), other = address("192.0.2.71");
 	struct gate_network trusted = { .address = a, .bits = 128 };
@@ -117,7 +117,7 @@ static void who_was_told_is_bounded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_was_told_is_reset_and_nobody_else),
+		cmocka_unit_test(only_who_was_told_is_reset),
 		cmocka_unit_test(who_was_told_is_bounded),
 	};
 

@@ -116,7 +116,7 @@ static void a_stalled_body_is_not_busy(void **state)
 	assert_int_equal(write(client, " msg", 4), 4);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
-	read_busy(&s, 1); /* read, and nobody waits: its turn again */
+	read_busy(&s, 1); /* read, and no process waits: its turn again */
 	assert_int_equal(write(server, "250 x\r\n", 7), 7);
 	read_busy(&s, 0);
 	close(server);

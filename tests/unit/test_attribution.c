@@ -92,7 +92,7 @@ static void who_is_in_no_group(void **state)
 	assert_near(b.share, 0.8, 1e-9);
 }
 
-static void nobody(void **state)
+static void where_no_group_uses_enough_none_is_named(void **state)
 {
 	const struct attribution_group g[] = { { "a.service", -1, 0 }, { "b.service", -1, 0 } };
 
@@ -111,7 +111,7 @@ int main(void)
 		cmocka_unit_test(who_uses_next_to_nothing_is_not_named),
 		cmocka_unit_test(penstock_and_what_writes_its_lines_are_not_blamed),
 		cmocka_unit_test(who_is_in_no_group),
-		cmocka_unit_test(nobody),
+		cmocka_unit_test(where_no_group_uses_enough_none_is_named),
 	};
 
 	return cmocka_run_group_tests_name("attribution", tests, NULL, NULL);

@@ -111,7 +111,7 @@ static void sessions_are_counted_by_address(void **state)
 		assert_int_equal(peers_count(&peers, v4), i % 2 ? i % 3 + 1 : 0);
 	}
 	v4[12] = 10;
-	peers_remove(&peers, v4); /* nobody's: nothing happens */
+	peers_remove(&peers, v4); /* no session of it: nothing happens */
 	assert_int_equal(peers_count(&peers, v4), 0);
 	peers_close(&peers);
 	assert_int_equal(peers_count(&peers, v4), 0);

@@ -56,7 +56,7 @@ static void what_a_host_said_is_true_for_seconds(void **state)
 	hosts_free(hosts);
 }
 
-static void nobody_waits_for_longer_than_the_walk_to_the_next(void **state)
+static void no_client_waits_for_longer_than_the_walk_to_the_next(void **state)
 {
 	struct plan plan = { .services = 3 };
 
@@ -65,7 +65,7 @@ static void nobody_waits_for_longer_than_the_walk_to_the_next(void **state)
 	fleet_shorten_wait(&plan);
 	assert_int_equal(plan.service[0].hold_us, FLEET_WALK_US);
 	assert_int_equal(plan.service[1].hold_us, 200000);
-	assert_int_equal(plan.service[2].hold_us, 0); /* nobody waits at all */
+	assert_int_equal(plan.service[2].hold_us, 0); /* no client waits at all */
 }
 
 /* ---- what the process that talks to the store says ------------------------------------------- */
@@ -198,7 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_host_has_room_that_serves_and_has_half_of_its_window_left),
 		cmocka_unit_test(what_a_host_said_is_true_for_seconds),
-		cmocka_unit_test(nobody_waits_for_longer_than_the_walk_to_the_next),
+		cmocka_unit_test(no_client_waits_for_longer_than_the_walk_to_the_next),
 		cmocka_unit_test(a_report_is_taken_whose_every_field_can_be),
 		cmocka_unit_test(what_it_hands_on_counts_with_the_seal_of_the_fleet_only),
 		cmocka_unit_test(it_says_nothing_else),

@@ -112,7 +112,7 @@ static void a_full_queue_takes_nothing_and_does_not_wait(void **state)
 	close(file);
 }
 
-/* Those that could be received are closed again: nobody would know of them. */
+/* Those that could be received are closed again: the caller does not know of them. */
 static void too_few_descriptors_left_is_said_and_none_is_kept(void **state)
 {
 	struct rlimit before, few;

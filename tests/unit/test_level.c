@@ -76,7 +76,7 @@ static void what_is_plainly_refused_is_shedding_at_once(void **unused)
 	assert_int_equal(state.level.number, LEVEL_SHEDDING);
 }
 
-static void where_nobody_can_be_refused_no_level_says_so(void **unused)
+static void where_no_client_can_be_refused_no_level_says_so(void **unused)
 {
 	struct level_input in = { now_us, 2, 1, 0, 1 };
 
@@ -179,7 +179,7 @@ int main(void)
 		cmocka_unit_test_setup(each_threshold, setup),
 		cmocka_unit_test_setup(down_within_ten_seconds_over_all_steps, setup),
 		cmocka_unit_test_setup(what_is_plainly_refused_is_shedding_at_once, setup),
-		cmocka_unit_test_setup(where_nobody_can_be_refused_no_level_says_so, setup),
+		cmocka_unit_test_setup(where_no_client_can_be_refused_no_level_says_so, setup),
 		cmocka_unit_test_setup(less_is_refused_and_the_level_says_so, setup),
 		cmocka_unit_test_setup(a_steady_load_changes_no_level_more_than_once_a_minute,
 				       setup),

@@ -287,7 +287,7 @@ static void refused_hung_and_gone(void **state)
 	close_world(&w);
 }
 
-/* The bus restarts, or logind does, and nobody hears that the shutdown was called off. */
+/* The bus restarts, or logind does, and no signal says that the shutdown was cancelled. */
 static void one_that_never_comes_ends_by_itself(void **state)
 {
 	struct world w;

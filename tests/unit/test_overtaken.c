@@ -64,7 +64,7 @@ static void who_is_passed_by_all_who_come_later_is_overtaken(void **state)
 	assert_false(greetings_overtaken(&g, other));
 }
 
-static void who_leaves_without_a_greeting_overtakes_nobody(void **state)
+static void who_leaves_without_a_greeting_overtakes_no_session(void **state)
 {
 	struct greetings g = { 0 };
 	uint64_t first = greetings_begin(&g);
@@ -218,7 +218,7 @@ int main(void)
 		cmocka_unit_test(who_waits_in_a_queue_is_never_overtaken),
 		cmocka_unit_test(where_there_is_no_order_few_are),
 		cmocka_unit_test(who_is_passed_by_all_who_come_later_is_overtaken),
-		cmocka_unit_test(who_leaves_without_a_greeting_overtakes_nobody),
+		cmocka_unit_test(who_leaves_without_a_greeting_overtakes_no_session),
 		cmocka_unit_test(who_is_served_in_order_is_never_stuck),
 		cmocka_unit_test(who_waits_for_the_next_commit_is_not_stuck),
 		cmocka_unit_test(few_are_stuck_in_a_slow_filter),

@@ -122,7 +122,7 @@ static void the_oracle_serves_whom_time_is_short_for(void **state)
 	assert_int_equal(oracle_lost(both, 2, capacity, 20), 7);
 }
 
-static void nobody_is_served_before_they_ask(void **state)
+static void no_client_is_served_before_it_asks(void **state)
 {
 	static uint32_t postfix[4000], exim[4000];
 	static double capacity[4000];
@@ -204,7 +204,7 @@ static void a_clairvoyant_keeps_a_queue_short_that_would_stand(void **state)
 	static struct clairvoyant_tick tick[1000];
 	static uint32_t refused[1000];
 
-	/* Twice what it can do, for 50 s. From the sixth second on nobody waits for more than a
+	/* Twice what it can do, for 50 s. From the sixth second on no client waits for more than a
 	 * second: of 1000 it serves 10 a second, and those of one second more. */
 	lay_out(tick, 1000, 10, 1000, 0);
 	come(tick, 0, 500, 2);
@@ -272,7 +272,7 @@ int main(void)
 		cmocka_unit_test(a_knee_wastes_and_a_neighbour_takes),
 		cmocka_unit_test(senders_retry_as_the_table_says),
 		cmocka_unit_test(the_oracle_serves_whom_time_is_short_for),
-		cmocka_unit_test(nobody_is_served_before_they_ask),
+		cmocka_unit_test(no_client_is_served_before_it_asks),
 		cmocka_unit_test(the_fluid_drains),
 		cmocka_unit_test(a_clairvoyant_queues_up_to_the_objective),
 		cmocka_unit_test(a_clairvoyant_keeps_a_queue_short_that_would_stand),

@@ -50,7 +50,7 @@ static void the_third_attempt_is_promised(void **state)
 	end(&w);
 }
 
-/* Before two hours, counting that its next attempt would come too late; and nobody has to retry
+/* Before two hours, counting that its next attempt would come too late; and no source has to retry
  * quickly for it. */
 static void two_hours_are_promised(void **state)
 {

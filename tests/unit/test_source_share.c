@@ -214,8 +214,8 @@ static void what_is_kept_from_the_unusual_is_for_somebody(void **state)
 }
 
 /* The level is up (a neighbour presses the machine), and each of sixteen sources sends much against
- * its own past: while there are free places nobody is refused. */
-static void nobody_is_refused_while_places_are_free(void **state)
+ * its own past: while there are free places no source is refused. */
+static void no_source_is_refused_while_places_are_free(void **state)
 {
 	struct world w;
 
@@ -422,7 +422,7 @@ int main(void)
 		cmocka_unit_test(what_is_kept_from_the_unusual_is_for_somebody),
 		cmocka_unit_test(the_operators_rate_holds_for_one_address),
 		cmocka_unit_test(an_onset_is_not_blamed_on_those_who_were_there),
-		cmocka_unit_test(nobody_is_refused_while_places_are_free),
+		cmocka_unit_test(no_source_is_refused_while_places_are_free),
 		cmocka_unit_test(the_sketch_forgets_evenly),
 		cmocka_unit_test(few_sources_use_the_whole_capacity),
 		cmocka_unit_test(a_pool_is_one_source_and_the_longest_prefix_wins),

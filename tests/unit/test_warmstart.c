@@ -186,7 +186,7 @@ static void the_last_is_shed_when_all_else_is(void **state)
 	plan = overloaded(PLAN_SHED_YES, PLAN_SHED_LAST, 1, 60);
 	assert_int_equal(plan.service[0].window, 4);
 	assert_int_equal(plan.service[1].window, 4);
-	/* with nobody before it, it is one like any other */
+	/* with none before it, it is one like any other */
 	plan = overloaded(PLAN_SHED_NO, PLAN_SHED_LAST, 1, 60);
 	assert_int_equal(plan.service[1].window, 4);
 }

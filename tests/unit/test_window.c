@@ -152,13 +152,13 @@ static void an_accept_queue_counts_once_it_stands(void **state)
 	assert_near(window.view.capacity_per_s, 20, 10);
 }
 
-static void nobody_is_told_late_unless_places_are_short(void **state)
+static void no_client_is_refused_late_unless_places_are_short(void **state)
 {
 	idle_machine();
 	unloaded_220_us = 20000;
 	run(20, 20, 20, 0, 2, 1, ALL);
 	assert_near((int)plan.greeting_timeout_us, 30060000, 1000);
-	load.ungreeted = 10; /* for a slow name server, say: still nobody is refused */
+	load.ungreeted = 10; /* for a slow name server, say: still no client is refused */
 	run(5, 30, 20, 0, 20, 12, ALL);
 	assert_near((int)plan.greeting_timeout_us, 30060000, 1000);
 	run(1, 30, 20, 10, 20, 12, ALL); /* refused, by whatever limit, on an idle machine */
@@ -226,7 +226,7 @@ static void the_servo_cuts_only_where_mail_is_harmed(void **state)
 static void the_servo_cuts_nothing_on_an_idle_machine_without_harm(void **state)
 {
 	idle_machine();
-	put(SIGNAL_DISK_AWAIT_US, 900000); /* long, and nobody stalls */
+	put(SIGNAL_DISK_AWAIT_US, 900000); /* long, and no task stalls */
 	put(SIGNAL_CONNECT_220_P99_US, 400000);
 	run(20, 50, 0, 0, 40, 0, FLIGHT);
 	assert_near(window.view.window, 100, 0.01); /* where it starts */
@@ -298,14 +298,13 @@ static void who_is_never_greeted_is_told_after_half_a_minute(void **state)
 	idle_machine();
 	put(SIGNAL_OLDEST_WAITING_US, 20e6);
 	run(5, 2, 0, 0, 10, 10, ALL);
-	assert_int_equal(plan.greeting_timeout_us,
-			 0); /* a greet wait, DNS lists: nobody knows yet */
+	assert_int_equal(plan.greeting_timeout_us, 0); /* a greet wait, DNS lists: not known yet */
 	assert_int_equal(plan.ungreeted_max, PLAN_UNLIMITED);
 	put(SIGNAL_OLDEST_WAITING_US, 31e6);
 	run(1, 2, 0, 0, 10, 10, ALL);
 	assert_int_equal(plan.greeting_timeout_us, 30000000);
 	assert_int_equal(plan.ungreeted_max, 5);
-	put(SIGNAL_OLDEST_WAITING_US, 1e6); /* they were told; it still greets nobody */
+	put(SIGNAL_OLDEST_WAITING_US, 1e6); /* they were told; it still greets none */
 	run(1, 2, 0, 0, 10, 10, ALL);
 	assert_int_equal(plan.ungreeted_max, 5);
 }
@@ -426,7 +425,7 @@ int main(void)
 		cmocka_unit_test_setup(a_session_takes_as_long_as_its_greeting, setup),
 		cmocka_unit_test_setup(a_burst_is_what_is_served_within_the_aim, setup),
 		cmocka_unit_test_setup(an_accept_queue_counts_once_it_stands, setup),
-		cmocka_unit_test_setup(nobody_is_told_late_unless_places_are_short, setup),
+		cmocka_unit_test_setup(no_client_is_refused_late_unless_places_are_short, setup),
 		cmocka_unit_test_setup(
 			a_queue_that_comes_and_goes_may_wait_and_one_that_stands_may_not, setup),
 		cmocka_unit_test_setup(who_only_looks_busy_shuts_nothing_on_an_idle_machine, setup),

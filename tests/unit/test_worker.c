@@ -125,7 +125,7 @@ static void wait_true(atomic_bool *what)
 }
 
 /* A dead file system. Both stay as they are: the thread has them. */
-static void nobody_waits_for_a_job_that_hangs(void **state)
+static void no_caller_waits_for_a_job_that_hangs(void **state)
 {
 	static struct hanging h;
 	static struct worker *l;
@@ -170,7 +170,7 @@ int main(void)
 		cmocka_unit_test(each_job_at_its_own_rate),
 		cmocka_unit_test(what_presses_is_looked_at_at_once),
 		cmocka_unit_test(a_job_that_is_removed_looks_no_more),
-		cmocka_unit_test(nobody_waits_for_a_job_that_hangs),
+		cmocka_unit_test(no_caller_waits_for_a_job_that_hangs),
 		cmocka_unit_test(a_job_that_hangs_is_removed_without_waiting_for_it),
 	};
 

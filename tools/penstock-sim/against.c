@@ -18,7 +18,7 @@ static void run_against(const struct scenario *scenario, const struct ticks *rec
 	run.against = &against;
 	run_all(&run);
 	distance_between(recorded, &simulated, ret);
-	if (!arrivals) /* nobody could be refused */
+	if (!arrivals) /* there was no client to refuse */
 		ret->figure[DISTANCE_REFUSED].simulated = -1;
 	run_done(&run);
 	ticks_done(&simulated);
