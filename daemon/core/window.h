@@ -19,7 +19,7 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
  * leaves one out. X(id, name) */
 #define WINDOW_PART_TABLE(X) \
 	X(PACING, "pacing") /* the bucket between two ticks */ \
-	X(UNGREETED, "waiting") /* the bound on sessions that wait for a greeting */ \
+	X(UNGREETED, "ungreeted") /* the bound on sessions that wait for a greeting */ \
 	X(LATE, "late") /* refusal of who was admitted and not greeted */ \
 	X(PREDICTION, "prediction") /* capacity from the CPU of a job */ \
 	X(TRUST, "trust") /* how far the prediction holds */ \
@@ -29,7 +29,7 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 	X(HARD, "hard") /* the cliffs */ \
 	X(EXHAUSTION, "exhaustion") /* time to exhaustion */ \
 	X(FOREIGN, "foreign") /* load of other programs than mail */ \
-	X(GROWTH_FREEZE, "hold") /* no growth after a sensor was lost */ \
+	X(GROWTH_FREEZE, "freeze") /* no growth after a sensor was lost */ \
 	X(CORES, "cores") /* stalls count as far as the cores are used */
 
 enum window_part {

@@ -177,7 +177,7 @@ void fleet_view(const struct fleet *f, uint64_t realtime_us, struct fleet_view *
 	ret->tracked = f->memory.tracked;
 	ret->forgotten = f->memory.forgotten;
 	ret->left_out = f->memory.left_out;
-	ret->waiting = f->memory.queued;
+	ret->unsent = f->memory.queued;
 	ret->hosts = hosts_list(f->hosts, f->id, realtime_us, ret->host);
 }
 

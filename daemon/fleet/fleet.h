@@ -30,8 +30,8 @@ struct fleet_view {
 	uint64_t failures, messages_sent, messages_read, messages_bad, bytes_read;
 	uint64_t records_sent, records_read, joined; /* joined: changed something in the ledger */
 	uint64_t refused; /* records that make no sense, or whose clock is ahead */
-	/* of the memory; waiting: changes that are to be sent */
-	uint64_t tracked, forgotten, left_out, waiting;
+	/* of the memory; unsent: changes that are to be sent */
+	uint64_t tracked, forgotten, left_out, unsent;
 	uint64_t round_us;
 	unsigned hosts;
 	struct fleet_line host[FLEET_HOSTS]; /* by name */

@@ -22,9 +22,9 @@
 #define MADE_US 50000
 
 /* A request that waits for a document. */
-struct waiting {
+struct queued_request {
 	struct evhttp_request *request;
-	struct waiting *next;
+	struct queued_request *next;
 	uint32_t span_s; /* of the history */
 	uint64_t since_us;
 };
@@ -34,7 +34,7 @@ struct waiting {
 struct shelf {
 	struct evbuffer *made; /* NULL: there is none yet */
 	uint64_t made_us, made_tick, asked_us, asked_tick;
-	struct waiting *first, **last;
+	struct queued_request *first, **last;
 	unsigned asked;
 	bool on_its_way;
 };
@@ -86,7 +86,7 @@ static void ask(struct http_shelves *s, uint32_t document)
 		return;
 	q.span_s = shelf->first->span_s;
 	shelf->asked = 0;
-	for (struct waiting *w = shelf->first; w && w->span_s == q.span_s; w = w->next)
+	for (struct queued_request *w = shelf->first; w && w->span_s == q.span_s; w = w->next)
 		shelf->asked++;
 	shelf->on_its_way = true;
 	shelf->asked_us = clock_monotonic_us();
@@ -94,9 +94,9 @@ static void ask(struct http_shelves *s, uint32_t document)
 	asker_ask(s->asker, &q);
 }
 
-static struct waiting *shelf_take(struct shelf *shelf)
+static struct queued_request *shelf_take(struct shelf *shelf)
 {
-	struct waiting *w = shelf->first;
+	struct queued_request *w = shelf->first;
 
 	shelf->first = w->next;
 	if (!shelf->first)
@@ -115,7 +115,7 @@ static void on_document(struct http_shelves *s, uint32_t document, struct evbuff
 	shelf->made_us = shelf->asked_us;
 	shelf->made_tick = shelf->asked_tick;
 	for (; shelf->asked && shelf->first; shelf->asked--) {
-		struct waiting *w = shelf_take(shelf);
+		struct queued_request *w = shelf_take(shelf);
 
 		answer_made(w->request, document, made);
 		free(w);
@@ -129,7 +129,7 @@ void http_shelves_want(struct http_shelves *s, struct evhttp_request *request, u
 	const struct timeval look = { 0, LOOK_MS * 1000 };
 	struct shelf *shelf = &s->shelf[document];
 	uint64_t now_us = clock_monotonic_us();
-	struct waiting *w;
+	struct queued_request *w;
 
 	if (document != DOCUMENT_HISTORY && shelf->made && now_us - shelf->made_us <= MADE_US &&
 	    shelf->made_tick == __atomic_load_n(&s->shared->tick, __ATOMIC_RELAXED)) {
@@ -141,7 +141,7 @@ void http_shelves_want(struct http_shelves *s, struct evhttp_request *request, u
 		http_reply_text(request, 503, "Service Unavailable", "out of memory");
 		return;
 	}
-	*w = (struct waiting){ .request = request, .span_s = span_s, .since_us = now_us };
+	*w = (struct queued_request){ .request = request, .span_s = span_s, .since_us = now_us };
 	*shelf->last = w;
 	shelf->last = &w->next;
 	if (!event_pending(s->look, EV_TIMEOUT, NULL))
@@ -169,7 +169,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 		struct shelf *shelf = &s->shelf[i];
 
 		while (shelf->first && now_us - shelf->first->since_us > patience_us) {
-			struct waiting *w = shelf_take(shelf);
+			struct queued_request *w = shelf_take(shelf);
 
 			http_reply_text(w->request, 503, "Service Unavailable",
 					"penstockd does not answer: mail flows");
@@ -226,7 +226,7 @@ void http_shelves_close(struct http_shelves *s)
 		return;
 	for (int i = 0; i < DOCUMENT__COUNT; i++) {
 		while (s->shelf[i].first) {
-			struct waiting *w = shelf_take(&s->shelf[i]);
+			struct queued_request *w = shelf_take(&s->shelf[i]);
 
 			http_reply_text(w->request, 503, "Service Unavailable", "stopped");
 			free(w);

@@ -58,7 +58,7 @@ json_t *json_fleet(const struct status *s)
 	set_count(object, "records_sent", x->records_sent);
 	set_count(object, "records_read", x->records_read);
 	set_count(object, "records_refused", x->refused);
-	set_count(object, "records_waiting", x->waiting);
+	set_count(object, "records_waiting", x->unsent);
 	set_count(object, "records_left_out", x->left_out);
 	set_count(object, "joined", x->joined);
 	set_count(object, "tracked", x->tracked);
