@@ -58,7 +58,7 @@ static void by_rank_and_then_who_has_waited_longest(void **state)
 }
 
 /* Two seconds at most: a doubling is worth a quarter of a second. */
-static void nobody_is_overtaken_for_long(void **state)
+static void no_client_is_overtaken_for_long(void **state)
 {
 	struct room_node low, soon, late, much;
 	uint32_t three = room_order(500 << 6, 3), one = room_order(500 << 6, 1);
@@ -278,7 +278,7 @@ static void at_the_bound_only_who_comes_before_the_last_gets_in(void **state)
 #define END_US (3 * S + S / 4)
 
 /* Three standard deviations of the places that come free, and at most a quarter of the longest
- * wait: where hardly any comes free nobody waits for minutes. */
+ * wait: where hardly any comes free no client waits for minutes. */
 static void few_places_make_a_wait_longer_but_not_without_end(void **state)
 {
 	struct room_node node;
@@ -457,7 +457,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(by_rank_and_then_who_has_waited_longest, setup),
-		cmocka_unit_test_setup(nobody_is_overtaken_for_long, setup),
+		cmocka_unit_test_setup(no_client_is_overtaken_for_long, setup),
 		cmocka_unit_test(many_sessions_of_a_source_come_later),
 		cmocka_unit_test_setup(refused_only_when_the_wait_to_expect_is_too_long, setup),
 		cmocka_unit_test_setup(while_the_queue_stands_only_who_is_sure_of_a_place_waits,

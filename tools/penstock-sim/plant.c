@@ -51,7 +51,7 @@ void plant_changed(struct plant *p, uint64_t now_us)
 
 /* ---- sessions ------------------------------------------------------------------------------- */
 
-/* A missing process must be forked; idle ones end after a while. */
+/* The CPU of a process, if one must be forked for the session. Idle processes end after a while. */
 static double fork_cost(struct plant *p)
 {
 	if (p->config.fork_s <= 0)
@@ -94,7 +94,7 @@ void plant_open(struct plant *p, uint32_t message, float size, uint64_t held_us)
 
 	if (p->accept.count >= p->config.backlog) {
 		p->dropped++;
-		if (message != PLANT_NOBODY)
+		if (message != PLANT_NO_MESSAGE)
 			p->ended(p->who, message, END_DROPPED, 0);
 		return;
 	}
@@ -131,7 +131,7 @@ static void close_session(struct plant *p, uint32_t id)
 	if (s->phase != PHASE_QUEUED)
 		p->in_slots--;
 	p->counts.finished++;
-	/* The count of sessions dropped it when the client left. */
+	/* If the client left, the session ended for it then. */
 	whole_us = (s->gone ? s->left_us : p->now_us) - s->opened_us;
 	p->counts.session_us += whole_us > s->stuck_us ? whole_us - s->stuck_us : 0;
 	p->counts.server_us += (uint64_t)(s->server_s * 1e6);
@@ -237,7 +237,8 @@ void plant_event(struct plant *p, const struct queue_event *event)
 
 /* ---- every tick ----------------------------------------------------------------------------- */
 
-/* Out of memory: the kernel kills the youngest sessions first; killed ones are not completed. */
+/* Out of memory: the kernel kills the youngest sessions first. Killed sessions are not
+ * completed. */
 static void kill_for_memory(struct plant *p)
 {
 	if (p->config.memory_bytes <= 0)

@@ -1,4 +1,4 @@
-/* What can be said of a plant from its figures, without a change of it. */
+/* Figures of a plant, computed without changing it. */
 #include <math.h>
 
 #include "core/splitmix.h"
@@ -14,7 +14,7 @@ double plant_session_s(const struct plant *p)
 	       commit + LINGER_S;
 }
 
-/* The least of the rates that CPU, commits, slots and memory allow, with the session time of an
+/* The lowest of the rates that CPU, commits, slots and memory allow, with the session time of an
  * unloaded server. */
 double plant_capacity(const struct plant *p)
 {
@@ -55,8 +55,8 @@ void plant_reveal(const struct plant *p, struct clairvoyant_tick *ret)
 	ret->idle_s = (float)k->idle_s;
 }
 
-/* A session holds its own memory from the beginning, and its message's until it ends. The latter is
- * exponential: some messages take many times the mean. */
+/* A session holds its own memory from the beginning, and that of its message until it ends. The
+ * latter is exponential: some messages take many times the mean. */
 double plant_memory(const struct plant *p)
 {
 	const struct plant_config *k = &p->config;

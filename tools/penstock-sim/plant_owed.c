@@ -1,4 +1,5 @@
-/* To whom the server owes its greeting or an answer, since when, and who leaves for want of it. */
+/* Which sessions the server owes a greeting or an answer, since when, and which clients leave
+ * because of it. */
 #include "penstock-sim/plant_parts.h"
 
 void plant_settle(struct plant *p)
@@ -63,8 +64,8 @@ void plant_tell(struct plant *p, struct plant_session *s, enum plant_end end)
 {
 	uint32_t message = s->message;
 
-	s->message = PLANT_NOBODY;
-	if (message != PLANT_NOBODY)
+	s->message = PLANT_NO_MESSAGE;
+	if (message != PLANT_NO_MESSAGE)
 		p->ended(p->who, message, end, s->server_s);
 }
 

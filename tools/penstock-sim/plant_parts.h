@@ -1,5 +1,5 @@
-/* What the files of the plant share: plant.c is the life of a session, plant_owed.c knows who waits
- * for the server's word, plant_stages.c what a message waits for. */
+/* What the files of the plant share. plant.c is the life of a session, plant_owed.c has the
+ * sessions that wait for the server, plant_stages.c what a message goes through. */
 #ifndef PENSTOCK_SIM_PLANT_PARTS_H
 #define PENSTOCK_SIM_PLANT_PARTS_H
 
@@ -7,27 +7,27 @@
 #include "penstock-sim/plant.h"
 
 #define LINGER_S 0.01 /* from the answer to the end of the session */
-#define FILTER_JOB UINT32_MAX /* of the CPU, where others have the session's id */
+#define FILTER_JOB UINT32_MAX /* kind of a CPU job; other jobs have a session's id there */
 
-/* The server owes the session a word from now on. */
+/* From now on the server owes the session a greeting or an answer. */
 void plant_owe(struct plant *plant, uint32_t id, enum plant_owed owed);
-/* It owes nothing more. `greeted`: what it owed was the greeting, and it gave it. */
+/* It owes nothing more. `greeted`: it owed the greeting, and gave it. */
 void plant_answered(struct plant *plant, uint32_t id, bool greeted);
-/* Tells whose message it was how the session ended: once. */
+/* Reports the end of a session once, to the owner of its message. */
 void plant_tell(struct plant *plant, struct plant_session *session, enum plant_end end);
-/* Every tick: who was overtaken counts as stuck from now on; whose patience ends leaves. */
+/* Once a tick: sessions that were overtaken become stuck, and clients without patience leave. */
 void plant_see_overtaken(struct plant *plant);
 void plant_lose_patience(struct plant *plant, uint64_t greeting_timeout_us);
 
-/* The session's CPU is done; the filter before the queue is; the commit is. */
+/* Called when the session's CPU is done; the filter before the queue; the commit. */
 void plant_worked(struct plant *plant, uint32_t id);
 void plant_checked(struct plant *plant, uint32_t id);
 void plant_committed(struct plant *plant);
-/* A message goes to the filter behind the queue, if there is one; one has left it. */
+/* A message goes to the filter behind the queue, if there is one; a message has left it. */
 void plant_filter(struct plant *plant);
 void plant_filtered(struct plant *plant);
 
-/* The session is in `phase` for half to one and a half times `mean_s`, then it goes on. */
+/* Keeps the session in `phase` for half to one and a half times `mean_s`. */
 static inline void plant_wait(struct plant *p, uint32_t id, enum plant_phase phase, double mean_s)
 {
 	struct plant_session *s = &p->session[id];
@@ -37,7 +37,7 @@ static inline void plant_wait(struct plant *p, uint32_t id, enum plant_phase pha
 	queue_put(p->queue, s->until_us, PLANT_TIMER | p->tag, id);
 }
 
-/* The session is in `phase` until it has had `work_s` of CPU. */
+/* Keeps the session in `phase` until it has had `work_s` of CPU. */
 static inline void plant_work(struct plant *p, uint32_t id, enum plant_phase phase, double work_s)
 {
 	p->session[id].phase = (uint8_t)phase;

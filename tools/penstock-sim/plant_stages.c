@@ -6,7 +6,7 @@
 /* size of the queue in front of the filter: further mail is only counted */
 #define FILTER_DEPTH 1000000u
 
-/* Adds the CPU that the filter has used up to now; call it before the number of its running jobs
+/* Adds the CPU that the filter has used up to now. Call it before the number of its running jobs
  * changes. */
 void plant_settle_filter(struct plant *p)
 {
@@ -15,7 +15,7 @@ void plant_settle_filter(struct plant *p)
 	p->filter_clock = p->cpu.clock;
 }
 
-/* Accepted mail goes through the filter, which runs on the same cores. */
+/* Passes accepted mail to the filter, which runs on the same cores. */
 static void feed_filter(struct plant *p)
 {
 	plant_settle_filter(p);
@@ -62,7 +62,7 @@ static void start_commit(struct plant *p)
 	queue_put(p->queue, p->now_us + (uint64_t)(s * 1e6), PLANT_COMMIT | p->tag, 0);
 }
 
-/* The message is taken. */
+/* The server accepts the message. */
 static void accepted(struct plant *p, uint32_t id)
 {
 	if (p->session[id].owed == OWED_STUCK)

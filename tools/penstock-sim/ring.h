@@ -10,7 +10,7 @@ struct ring {
 };
 
 void ring_put(struct ring *ring, uint32_t id);
-/* The one that has been in it longest, or that came last. It must not be empty. */
+/* Takes the oldest id, or the newest one. The ring must not be empty. */
 uint32_t ring_take(struct ring *ring);
 uint32_t ring_take_last(struct ring *ring);
 

@@ -164,7 +164,7 @@ static void keep_in_flight(struct run *r)
 		uint32_t before = h->plant.in_flight;
 
 		counts_verdict(&h->plant.counts, (struct verdict){ .admit = true });
-		traffic_open(h, PLANT_NOBODY, 0);
+		traffic_open(h, PLANT_NO_MESSAGE, 0);
 		if (h->plant.in_flight <= before)
 			break;
 	}

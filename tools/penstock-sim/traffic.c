@@ -75,7 +75,8 @@ void traffic_open(struct host *h, uint32_t id, uint64_t held_us)
 	struct run *r = h->run;
 
 	h->plant.now_us = r->now_us;
-	plant_open(&h->plant, id, id == PLANT_NOBODY ? 1 : r->senders.message[id].size, held_us);
+	plant_open(&h->plant, id, id == PLANT_NO_MESSAGE ? 1 : r->senders.message[id].size,
+		   held_us);
 	if (h->plant.in_flight > r->measure.in_flight_max)
 		r->measure.in_flight_max = h->plant.in_flight;
 }
@@ -100,7 +101,7 @@ static void foretell(struct run *r, uint32_t id)
 	if (!future)
 		return;
 	future->arrived++;
-	future->size += id == PLANT_NOBODY ? 1 : r->senders.message[id].size;
+	future->size += id == PLANT_NO_MESSAGE ? 1 : r->senders.message[id].size;
 }
 
 static struct law_request request_of(struct host *h, uint32_t id)
@@ -108,7 +109,7 @@ static struct law_request request_of(struct host *h, uint32_t id)
 	struct run *r = h->run;
 	struct law_request request = { .now_us = r->now_us, .under_way = h->under_way };
 
-	if (id != PLANT_NOBODY) {
+	if (id != PLANT_NO_MESSAGE) {
 		request.address = senders_address(&r->senders, id);
 		r->senders.message[id].address = request.address;
 		request.ranked = true;
@@ -162,7 +163,7 @@ static void release(struct host *h, struct room_node *node, struct verdict v)
 	if (held->address)
 		law_held(&h->law, held->address, -1);
 	free(held);
-	if (!carry_out(h, id, &request, v, held_us) && id != PLANT_NOBODY)
+	if (!carry_out(h, id, &request, v, held_us) && id != PLANT_NO_MESSAGE)
 		turned_away(r, id);
 }
 
@@ -324,7 +325,7 @@ void traffic_arrive(struct run *r)
 
 	second->fresh++;
 	if (!r->senders.groups) {
-		connect_once(&r->host[0], PLANT_NOBODY);
+		connect_once(&r->host[0], PLANT_NO_MESSAGE);
 		return;
 	}
 	id = senders_message(&r->senders, r->now_us);
