@@ -7,10 +7,10 @@ void memory_init(struct memory *m)
 	m->per_session = MEMORY_GUESS_BYTES;
 }
 
-/* A session takes its memory late (at the end of DATA), so the figure falls slowly, except when
- * memory is what limits the window: then it is about the sessions that are open now. The figures
- * of a machine without sessions contain this one, and are corrected with it: a new estimate does
- * not mean that other programs took or freed memory. */
+/* A session takes its memory late (at the end of DATA), so the figure falls slowly. If memory
+ * limits the window, it falls faster, because then the figure is that of the sessions that are open
+ * now. The memory that would be free without sessions is computed from this figure and corrected
+ * with it: a new estimate does not mean that other programs took or freed memory. */
 static void believe(struct memory *m, double n, double bytes_each, double dt, bool binds)
 {
 	double was = m->per_session, more;
@@ -23,7 +23,8 @@ static void believe(struct memory *m, double n, double bytes_each, double dt, bo
 	m->idle_lag += more;
 }
 
-/* Bytes a session, by regression, with the last good figure kept while in flight hardly varies. */
+/* Learns the bytes of a session by regression. While the number in flight hardly varies, the last
+ * good figure is kept. */
 void memory_step(struct memory *m, const struct observation *o)
 {
 	double n = o->in->load->in_flight,
@@ -55,10 +56,10 @@ void memory_step(struct memory *m, const struct observation *o)
 	}
 }
 
-/* Memory that sessions never take. The configured reserve is meant for the time before the need
- * of a session is known. Beside a neighbour that leaves 40 MB of 350 MB it would leave no place
- * at all, although six sessions of 6 MB fit. So once the need is known, the reserve is one session.
- * Sessions differ in what they hold; the spread of the total is kept free too. */
+/* Memory that sessions must leave free. The configured reserve is meant for the time before the
+ * need of a session is known. Beside a neighbour that leaves 40 MB of 350 MB it would leave no
+ * place at all, although six sessions of 6 MB fit. So once the need is known, the reserve is one
+ * session. Sessions differ in what they hold, so the spread of the total is kept free, too. */
 static double reserve(const struct memory *m, const struct window_config *config)
 {
 	if (!m->learned || config->memory_reserve_bytes > RESERVE_USUAL_BYTES)
@@ -67,10 +68,10 @@ static double reserve(const struct memory *m, const struct window_config *config
 	       RESERVE_SIGMAS * sqrt(m->idle_variance);
 }
 
-/* A limit of the server's control groups was set, changed or found: what is free is measured
- * against another limit now. No program took the difference, so the statistics begin again.
- * Example: of 24 GB free, a limit of 240 MB leaves 180; taken for a fall, the forecast from it
- * would leave one place for half a minute. A limit that is no longer seen gives room slowly. */
+/* Handles a limit of the server's control groups that was set, changed or found: free memory is now
+ * relative to another limit. No program took the difference, so the statistics begin again.
+ * Example: of 24 GB free, a limit of 240 MB leaves 180 MB; if that counted as a fall, its forecast
+ * would leave one place for half a minute. When a limit disappears, room comes back slowly. */
 static void learn_limit(struct memory *m, double limit)
 {
 	if (limit > 0 && limit != m->limit) {
@@ -80,11 +81,11 @@ static void learn_limit(struct memory *m, double limit)
 	m->limit = limit;
 }
 
-/* What would be free without any session: what is free now, and what the sessions in flight
+/* Learns what would be free without any session: what is free now, plus what the sessions in flight
  * hold. A lower value is believed at once, a higher one slowly. So sessions that were just
- * admitted, and have not taken their memory yet, do not make room for more, and as much memory
- * stays free as the readings err. Example: 768 MB, 8 MB a session, 50 in flight: 368 MB are
- * free, 368 + 50 x 8 = 768. If readings err by a tenth of 368 MB, about 40 MB less are believed. */
+ * admitted, and have not taken their memory yet, do not make room for more, and the error of the
+ * readings stays free. Example: 768 MB, 8 MB a session, 50 in flight: 368 MB are free, 368 + 50 x 8
+ * = 768. If readings err by a tenth of 368 MB, about 40 MB less are believed. */
 static void learn_idle(struct memory *m, double n, double dt)
 {
 	double idle = m->available + n * m->per_session, off;
@@ -94,7 +95,7 @@ static void learn_idle(struct memory *m, double n, double dt)
 	m->idle_seen = true;
 	smooth_step(&m->available_idle, idle, dt,
 		    idle + sqrt(m->idle_variance) < m->available_idle ? IDLE_DOWN_S : IDLE_UP_S);
-	/* When another program takes or frees memory, that is a step and no spread: more than
+	/* If another program takes or frees memory, that is a step and not spread: what is beyond
 	 * CHANCE_SIGMAS is cut off. */
 	off = fabs(idle - m->idle_lag);
 	off = fmin(off, CHANCE_SIGMAS * sqrt(m->idle_variance) + m->per_session);
@@ -103,9 +104,9 @@ static void learn_idle(struct memory *m, double n, double dt)
 	smooth_step(&m->idle_lag, m->idle_mean, dt, IDLE_RATE_S);
 }
 
-/* What other programs will have taken by the time that the sessions in flight have ended, if
- * they go on like this. The slope comes from a mean that lags behind by IDLE_RATE_S, not from
- * the difference of two readings. */
+/* What other programs will have taken when the sessions in flight have ended, if they go on like
+ * this. The slope comes from a mean that lags behind by IDLE_RATE_S, not from the difference of two
+ * readings. */
 static double taken_by_then(const struct memory *m, const struct window_config *config)
 {
 	if (!window_has(config, WINDOW_PART_EXHAUSTION))
@@ -119,7 +120,7 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	double hard;
 
 	if (!sample_has(o->in->sample, SIGNAL_MEM_AVAILABLE_BYTES)) {
-		/* The cliff stays when a reading is missing. */
+		/* Without a reading the cliff stays for a while. */
 		m->missed_s += o->dt;
 		if (m->missed_s > BLIND_S)
 			m->carried = 0;
@@ -129,7 +130,7 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	learn_limit(m, sample_get(o->in->sample, SIGNAL_MTA_MEM_LIMIT_BYTES, 0));
 	learn_idle(m, o->in->load->in_flight, o->dt);
 	m->missed_s = 0;
-	/* One session is always let through: without any, the law would not see that memory is free
+	/* One session always passes: without any, the law would not see that memory is free
 	 * again. */
 	hard = fmax(1, (m->available_idle - taken_by_then(m, o->config) - reserve(m, o->config)) /
 			       m->per_session);
@@ -148,7 +149,7 @@ static double space_ceiling(const struct observation *o)
 	return left <= 0 ? 0 : o->in->load->in_flight + left / SESSION_MIN_BYTES;
 }
 
-/* W_hard: the lowest of the cliffs, and which one that is. -1 when none is known. */
+/* W_hard: the lowest of the cliffs, and which one it is; -1: none is known. */
 double hard_limit(struct memory *memory, const struct observation *o, enum reason *ret_reason)
 {
 	const struct {

@@ -7,11 +7,11 @@
 #include "core/plan.h"
 #include "core/splitmix.h"
 
-#define BIN_SHIFT 6 /* core/source_score.c: eighths of a unit of rank */
-#define DOUBLING_BINS 32 /* four units */
-#define ORDER_TOP 3072u /* above all that room_order() returns */
-#define SLACK_PART 4 /* a wait may be longer than expected by this part of it, or by */
-#define CHANCE_SIGMAS 3 /* so many standard deviations */
+#define BIN_SHIFT 6 /* core/source_score.c: a bin is an eighth of a unit of rank */
+#define DOUBLING_BINS 32 /* four units of rank */
+#define ORDER_TOP 3072u /* above every value that room_order() returns */
+#define SLACK_PART 4 /* a wait may take longer than expected by this part of it, or by */
+#define CHANCE_SIGMAS 3 /* so many standard deviations, whichever is more */
 
 void room_init(struct room *room, uint64_t seed)
 {
@@ -28,7 +28,7 @@ uint32_t room_count(const struct room *room)
 	return size_of(room->root);
 }
 
-/* 32 log2(1 + n), the part below a doubling by a straight line. */
+/* 32 log2(1 + n), linear between powers of two. */
 static uint32_t log_bins(uint32_t n)
 {
 	uint64_t x = (uint64_t)n + 1;
@@ -40,7 +40,7 @@ static uint32_t log_bins(uint32_t n)
 
 uint32_t room_order(uint16_t rank, uint32_t sessions)
 {
-	/* Above zero whatever is taken off, and below ROOM_OWED. */
+	/* Above zero whatever is subtracted, and below ROOM_OWED. */
 	return (PLAN_RANK_MAX >> BIN_SHIFT) + DOUBLING_BINS * 32 + (rank >> BIN_SHIFT) -
 	       log_bins(sessions);
 }
@@ -84,7 +84,7 @@ static void put_child(struct room *room, struct room_node *parent, struct room_n
 		child->parent = parent;
 }
 
-/* `n` takes the place of its parent. */
+/* Moves `n` to the place of its parent. */
 static void rotate_up(struct room *room, struct room_node *n)
 {
 	struct room_node *parent = n->parent, *inner = parent->left == n ? n->right : n->left;
@@ -104,7 +104,7 @@ static void rotate_up(struct room *room, struct room_node *n)
 	gather(n);
 }
 
-/* Behind all of the same key. */
+/* Inserts a node after all with the same key. */
 static void insert(struct room *room, struct room_node *node)
 {
 	struct room_node **at = &room->root, *parent = NULL;
@@ -193,13 +193,13 @@ static struct room_node *expired(const struct room *room, uint64_t now_us)
 	return n;
 }
 
-/* ---- who comes, and who gets a place */
+/* ---- arrivals and places */
 
 #define FADES_EVERY_US 100000u
-#define FADES_PART 8 /* of a count goes each time: a mean over .8 s */
-#define FORGOTTEN 64 /* times, and next to nothing is left */
+#define FADES_PART 8 /* one part in so many of a count fades each time: a mean over .8 s */
+#define FORGOTTEN 64 /* after so many times next to nothing is left */
 #define ONE 256u
-#define BIN_BITS 4 /* of an order: half of a doubling is one bin */
+#define BIN_BITS 4 /* of an order: a bin is half a doubling */
 #define SURE_SIGMAS 1.5
 
 static unsigned bin_of(uint32_t order)
@@ -222,7 +222,7 @@ static void count_arrival(struct room_arrivals *a, uint32_t order, uint64_t now_
 	a->bin[bin_of(order)] += ONE;
 }
 
-/* Connections of a higher order, a second x 1000. */
+/* Arrivals of a higher order, a second x 1000. */
 static double higher_milli(const struct room_arrivals *a, uint32_t order)
 {
 	uint64_t sum = 0;
@@ -237,7 +237,7 @@ static bool stands(const struct room_terms *terms)
 	return terms->hold_us < terms->longest_us;
 }
 
-/* The longest wait that it may have to expect. */
+/* The longest expected wait with which the connection may wait. */
 static uint32_t limit_us(const struct room_offer *offer)
 {
 	if (!stands(&offer->terms))
@@ -247,10 +247,11 @@ static uint32_t limit_us(const struct room_offer *offer)
 	return offer->terms.longest_us / ROOM_PART;
 }
 
-/* What is expected errs by a part, and by chance: how many places come free varies by the square
- * root of their number. The last of those who were let in because they would just get through must
- * not wait in vain. But no connection waits for longer than the longest wait and a part of it,
- * however few places come free. */
+/* The deadline has some slack, because the expected wait is not exact: it may be off by a part of
+ * it, and by chance, since the number of places that come free varies by its square root. Without
+ * slack, the last connections that were let in because they would just get through would wait in
+ * vain. But no connection waits for longer than the longest wait and a part of it, however few
+ * places come free. */
 static uint64_t deadline_us(const struct room_offer *offer)
 {
 	double limit_s = (double)limit_us(offer) / 1e6, per_s = offer->terms.pass_milli / 1e3;
@@ -262,7 +263,7 @@ static uint64_t deadline_us(const struct room_offer *offer)
 	return offer->now_us + (uint64_t)((limit_s + slack_s) * 1e6);
 }
 
-/* When it counts as come. */
+/* The time at which the connection counts as arrived. */
 static uint64_t key_us(const struct room_offer *offer)
 {
 	uint32_t below = offer->order < ORDER_TOP ? ORDER_TOP - offer->order : 0;
@@ -291,8 +292,8 @@ uint32_t room_ahead(const struct room *room, const struct room_offer *offer)
 	return count_before(room, key_us(offer));
 }
 
-/* Whether it gets one of the places that come free in its time, less those that it must leave to a
- * higher order. These vary by the square root of their number. */
+/* Whether the connection gets one of the places that come free in its time, after those that it
+ * must leave to a higher order. Their number varies by its square root. */
 static bool is_sure(const struct room *room, const struct room_offer *offer, uint32_t ahead)
 {
 	double seconds = (double)limit_us(offer) / 1e6 * (1 + 1.0 / SLACK_PART);
@@ -327,9 +328,9 @@ enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 	return out ? ROOM_INSTEAD : ROOM_WAIT;
 }
 
-/* The last one, when its turn comes after its deadline. If it came before the queue stood, others
- * come meanwhile and take all places until those that come count as come later. One that was let
- * in since then has left places to them. */
+/* Returns the last connection if its turn comes after its deadline. If it came before the queue
+ * stood, later connections overtake it, until those that arrive count as later than it. A
+ * connection that was let in since then has left places to those. */
 static struct room_node *hopeless(const struct room *room, const struct room_terms *terms,
 				  uint64_t now_us)
 {

@@ -8,33 +8,34 @@
  * was refused late) comes before all others.
  *
  * Example: objective.wait is 5 s, so that a doubling is worth .625 s. A source with three sessions
- * has two doublings less than one with none. It is overtaken by those that have none and come in
- * the next 1.25 s.
+ * has two doublings less than one with none. It is overtaken by connections of sources with none
+ * that come in the next 1.25 s.
  *
- * A connection is refused only when its expected wait is too long: the number of connections
- * before it, divided by the places that come free in a second. When the room is full it is
- * refused too, unless it comes before the last one there: then that one is refused instead.
+ * A connection is refused only if its expected wait is too long: the number of connections before
+ * it, divided by the places that come free in a second. When the room is full it is refused, too,
+ * unless it comes before the last one there: then that one is refused instead.
  *
- * Example: 40 places a second come free, plan.hold_us is 2 s, and 60 wait. A newcomer of the
- * usual rank has an expected wait of 60 / 40 = 1.5 s and may wait. With 90 waiting it would be
- * 2.25 s, and the newcomer is refused at once. One that comes before 70 of the 90 may wait: 20 /
- * 40 = .5 s.
+ * Example: 40 places a second come free, plan.hold_us is 2 s, and 60 wait. A newcomer of the usual
+ * rank has an expected wait of 60 / 40 = 1.5 s and may wait. With 90 waiting it would be 2.25 s,
+ * and the newcomer is refused at once. One that comes before 70 of the 90 may wait: 20 / 40 = .5 s.
  *
- * While the queue stands the hold is short, so that a higher order comes before nearly all that
- * wait. A newcomer is let in only if it gets its place all the same, and nobody hears of a refusal
- * after a wait: it must leave places to connections of a higher order that will come in its time.
- * How many these are follows from the rate at which each order comes, and varies by chance. A
- * source that is refused for that alone is owed the next place.
+ * While the queue stands the hold is short, so a newcomer of a higher order comes before nearly all
+ * that wait. It would take the place of a connection that was let in earlier, which would then be
+ * refused after a wait. To avoid that, a newcomer may wait only if it gets its place even when it
+ * leaves places to the connections of a higher order that will come in its time. Their number
+ * follows from the rate at which each order comes, and varies by chance. A source that is refused
+ * only because of that is owed the next place.
+ *
  * Example: 100 places a second, a hold of .2 s and .05 s of slack: 25 places come free in its time.
- * 60 a second of a higher order come: they take 15, give or take 3.9. With 4 before it 6 places are
- * left, more than 1.5 x 3.9 = 5.8: it may wait. With 5 before it is refused.
+ * 60 a second of a higher order come: they take 15, with a standard deviation of 3.9. With 4 before
+ * it, 6 places are left, more than 1.5 x 3.9 = 5.8: it may wait. With 5 before it, it is refused.
  *
- * When the queue begins to stand, some have waited already, and may wait for longer. Those whose
- * turn comes too late now are refused, from the last one on.
+ * When the queue begins to stand, some connections have waited already, and may wait for longer.
+ * Those whose turn now comes too late are refused, beginning with the last one.
  *
- * A node belongs to the caller and is in at most one room. There is no clock and no allocation.
- * The nodes are a treap (Seidel and Aragon: Randomized search trees, 1996) in which each knows
- * the size and the earliest deadline of what is below it: all is O(log n). */
+ * A node belongs to the caller and is in at most one room. There is no clock and no allocation. The
+ * nodes are a treap (Seidel and Aragon: Randomized search trees, 1996) in which each knows the size
+ * and the earliest deadline of its subtree: every operation is O(log n). */
 #ifndef PENSTOCK_CORE_ROOM_H
 #define PENSTOCK_CORE_ROOM_H
 
@@ -43,24 +44,24 @@
 
 #define ROOM_OWED UINT32_MAX /* order of a source that is owed the next place */
 #define ROOM_NEVER UINT64_MAX
-/* Of the longest wait: a source that sends half as much comes so far ahead, and a source that is
- * owed a place may wait so long while the queue stands. */
+/* Part of the longest wait: a source that sends half as much comes ahead by this, and a source that
+ * is owed a place may wait so long while the queue stands. */
 #define ROOM_PART 8
 
 struct room_node {
 	struct room_node *parent, *left, *right; /* left comes first */
 	uint64_t since_us, deadline_us;
-	uint64_t earliest_us, oldest_us; /* deadline, and since_us, of it and all below it */
-	uint64_t key_us; /* the time at which it counts as come; less comes first */
-	uint32_t size; /* of it and all below it */
+	uint64_t earliest_us, oldest_us; /* the earliest deadline and since_us of its subtree */
+	uint64_t key_us; /* the time at which it counts as arrived; a lower one comes first */
+	uint32_t size; /* of its subtree */
 	uint32_t priority;
 };
 
-/* How often connections of which order ask for a place: counts that fade. */
+/* How often connections of each order ask for a place: counts that fade. */
 #define ROOM_ORDER_BINS 256u
 struct room_arrivals {
 	uint64_t faded_us;
-	uint32_t bin[ROOM_ORDER_BINS]; /* connections x 256, the last .8 s for the most part */
+	uint32_t bin[ROOM_ORDER_BINS]; /* connections x 256, mostly of the last .8 s */
 };
 
 struct room {
@@ -69,17 +70,17 @@ struct room {
 	struct room_arrivals arrivals;
 };
 
-/* What holds for the room now. */
+/* The present terms of the room. */
 struct room_terms {
-	/* plan.hold_us: a connection may wait if it has to expect no more than this; 0: not at all.
-	 * Who is owed a place may wait all the same. */
+	/* plan.hold_us: a connection may wait if its expected wait is no longer than this; 0: none
+	 * may. A connection that is owed a place may wait all the same. */
 	uint32_t hold_us;
-	uint32_t longest_us; /* objective.wait; a shorter hold: the queue stands */
-	uint32_t pass_milli; /* places that come free: a second x 1000 */
-	uint32_t most; /* bound of the room */
+	uint32_t longest_us; /* objective.wait. If hold_us is shorter, the queue stands */
+	uint32_t pass_milli; /* places that come free, a second x 1000 */
+	uint32_t most; /* most connections that may wait */
 };
 
-/* A connection asks to wait. */
+/* A connection that asks to wait. */
 struct room_offer {
 	uint64_t now_us;
 	uint32_t order; /* room_order(), or ROOM_OWED */
@@ -87,41 +88,40 @@ struct room_offer {
 };
 
 enum room_answer {
-	ROOM_WAIT, /* it is in */
-	ROOM_TOO_LONG, /* the wait to expect is too long */
-	/* the queue stands, and others will take the places of its time: it is owed the next */
+	ROOM_WAIT, /* it waits */
+	ROOM_TOO_LONG, /* its expected wait is too long */
+	/* the queue stands, and others will take the places of its time: it is owed the next one */
 	ROOM_OVERTAKEN,
-	ROOM_FULL, /* and it would come last */
-	ROOM_INSTEAD, /* it is in, and *ret_out had to go */
+	ROOM_FULL, /* the room is full, and it would come last */
+	ROOM_INSTEAD, /* it waits, and *ret_out had to leave for it */
 };
 
-/* `seed`: any. It keeps the tree flat against a stranger who knows the ranks. */
+/* `seed`: any. It keeps the tree balanced even if a stranger knows the ranks. */
 void room_init(struct room *room, uint64_t seed);
 uint32_t room_count(const struct room *room);
-/* The order of a source by its rank (plan_source.rank), lowered by the sessions it has already, in
- * flight or waiting: four units of rank for each doubling, as core/source_score.c does with its
- * rate. */
+/* The order of a source: its rank (plan_source.rank), lowered by the sessions that it has in flight
+ * or waiting: four units of rank for each doubling, as core/source_score.c does for its rate. */
 uint32_t room_order(uint16_t rank, uint32_t sessions);
-/* How many come before this newcomer. */
+/* How many connections come before this newcomer. */
 uint32_t room_ahead(const struct room *room, const struct room_offer *offer);
 /* The expected wait behind `ahead` connections, in us; ROOM_NEVER: no place comes free. */
 uint64_t room_expected_us(uint32_t ahead, uint32_t pass_milli);
-/* Puts `node` in when the answer is ROOM_WAIT or ROOM_INSTEAD. `ret_out` is written with
- * ROOM_INSTEAD only. */
+/* Asks for a place in the room. If the answer is ROOM_WAIT or ROOM_INSTEAD, `node` is in it.
+ * `ret_out` is written with ROOM_INSTEAD only. */
 enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 			    struct room_node *node, struct room_node **ret_out);
-/* It got its place, or has gone. */
+/* Removes a connection: it got its place, or the client left. */
 void room_leave(struct room *room, struct room_node *node);
-/* Who gets the next place; NULL: none waits. */
+/* The connection that gets the next place; NULL: none waits. */
 struct room_node *room_first(const struct room *room);
 struct room_node *room_next(const struct room_node *node);
-/* One that has waited up to its deadline, or that will have before its turn, while the queue
- * stands; NULL: there is none. */
+/* A connection that has waited up to its deadline or, while the queue stands, will reach it before
+ * its turn; NULL: there is none. */
 struct room_node *room_in_vain(const struct room *room, const struct room_terms *terms,
 			       uint64_t now_us);
-/* When the one that has waited longest came; 0: none waits. */
+/* When the connection that has waited longest came; 0: none waits. */
 uint64_t room_oldest_us(const struct room *room);
-/* The deadline that comes first; ROOM_NEVER: none waits. */
+/* The earliest deadline; ROOM_NEVER: none waits. */
 uint64_t room_deadline_us(const struct room *room);
 
 #endif

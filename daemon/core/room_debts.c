@@ -22,7 +22,7 @@ static bool is_used(const struct room_debt *debt)
 	return debt->since_us || debt->settled_us;
 }
 
-/* When it was of use, the last time; 0: it means nothing any more. */
+/* When the entry last mattered; 0: it has no effect any more. */
 static uint64_t last_us(const struct room_debt *debt, uint64_t now_us)
 {
 	if (debt->since_us)
