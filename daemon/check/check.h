@@ -12,7 +12,8 @@
 enum check_severity {
 	CHECK_NOTE, /* could be better; usual on a freshly installed system */
 	CHECK_WARNING, /* a problem under load, or penstock does less than it is configured to */
-	CHECK_ERROR /* mail is or will be stopped, or relayed for anybody, or nothing is guarded */
+	/* mail is or will be stopped, or relayed for any client, or nothing is guarded */
+	CHECK_ERROR
 };
 
 /* The program that listens on the ports of the first service. */

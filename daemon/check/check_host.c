@@ -36,7 +36,7 @@ static void accept_queues(struct check *c)
 	if (check_read_u64(c, "/proc/sys/net/core/somaxconn", &most) == 0 && most < BACKLOG) {
 		snprintf(
 			what, sizeof(what),
-			"net.core.somaxconn = %llu cuts every accept queue to that: bursts of connections are lost in the kernel before anybody can answer them",
+			"net.core.somaxconn = %llu cuts every accept queue to that: bursts of connections are lost in the kernel before any server can answer them",
 			(unsigned long long)most);
 		check_found(
 			c, "somaxconn", what,
@@ -51,7 +51,7 @@ static void accept_queues(struct check *c)
 	if (check_read_u64(c, "/proc/sys/net/ipv4/tcp_syncookies", &flag) == 0 && !flag)
 		check_found(
 			c, "syncookies",
-			"net.ipv4.tcp_syncookies = 0: a flood of half-open connections keeps everybody out",
+			"net.ipv4.tcp_syncookies = 0: a flood of half-open connections keeps all clients out",
 			"sysctl -w net.ipv4.tcp_syncookies=1");
 }
 

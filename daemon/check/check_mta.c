@@ -178,7 +178,7 @@ static void backend_open(struct check *c)
 		"the mail server behind penstock-proxy listens on port %u for other hosts too: they pass penstock by%s",
 		port,
 		proxy->proxy_protocol >= PROXY_PROTOCOL_V1
-			? ", and a PROXY header of theirs may claim to be a client for whom the server relays"
+			? ", and a PROXY header of theirs may name an address for which the server relays"
 			: "");
 	check_found(
 		c, "backend-open", what,

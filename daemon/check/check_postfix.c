@@ -188,7 +188,7 @@ static void default_action(struct check *c, int service, const char *call)
 	}
 	check_found(
 		c, "policy-default-action",
-		"Postfix answers 451 to everybody while penstock's policy service is away (its default_action)",
+		"Postfix answers 451 to every client while penstock's policy service is away (its default_action)",
 		"%s",
 		"write check_policy_service { unix:private/penstock, timeout=2s, try_limit=1, default_action=DUNNO }");
 }
@@ -237,7 +237,7 @@ static void policy(struct check *c)
 	if (strcmp(get(c, -1, "smtpd_delay_reject", "yes"), "no") == 0)
 		check_found(
 			c, "delay-reject-scope",
-			"main.cf: smtpd_delay_reject = no holds for submission too, where it turns away before anybody can log in",
+			"main.cf: smtpd_delay_reject = no holds for submission too, where it refuses clients before they can log in",
 			"%s",
 			"postconf -X smtpd_delay_reject, and set -o smtpd_delay_reject=no on the port 25 service in master.cf");
 	if (c->config->policy.enabled && !asked)

@@ -305,7 +305,7 @@ static void start_if_due(struct asked_helper *h, uint64_t now_us)
 		return;
 	turn_away(h);
 	log_warning(
-		"Cannot start the process that mail servers ask: %s. Who asks is closed, and admits its clients. It is tried again.",
+		"Cannot start the process that mail servers ask: %s. Connections of mail servers are closed, and they admit their clients. It is tried again.",
 		strerror(-r));
 }
 

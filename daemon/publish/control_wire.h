@@ -5,11 +5,11 @@
  * 	clients --Varlink--> penstockd-admin, penstockd-users --question--> penstockd
  * 	                              (no privilege) <--document---
  *
- * penstockd accepts each connection, learns from the kernel who is there (SO_PEERCRED), and
- * passes it on: connections of root and the group of control.group to penstockd-admin, all
- * others to penstockd-users. The channel of penstockd-users takes no order. So what another user
- * sends is never parsed where an order can come from, and an intruder in penstockd-users can
- * look and nothing else. What anybody could do through penstockd-admin they may do anyway.
+ * penstockd accepts each connection, learns from the kernel who is there (SO_PEERCRED), and passes
+ * it on: connections of root and the group of control.group to penstockd-admin, all others to
+ * penstockd-users. The channel of penstockd-users takes no order. So what another user sends is
+ * never parsed where an order can come from, and an intruder in penstockd-users can look and
+ * nothing else. A client of penstockd-admin may do anyway what it could do by taking it over.
  */
 #ifndef PENSTOCK_PUBLISH_CONTROL_WIRE_H
 #define PENSTOCK_PUBLISH_CONTROL_WIRE_H

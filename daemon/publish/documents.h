@@ -1,5 +1,5 @@
-/* The documents of HTTP, made from the picture of the last tick. Everybody may read them, so they
- * have no names of other users' control groups. */
+/* The documents of HTTP, made from the picture of the last tick. Every client may read them, so
+ * they have no names of other users' control groups. */
 #ifndef PENSTOCK_PUBLISH_DOCUMENTS_H
 #define PENSTOCK_PUBLISH_DOCUMENTS_H
 

@@ -98,7 +98,7 @@
 	X(WOULD_DEFER, COUNTER, "penstock_would_defer_total", "", "front", "", \
 	  "Connections that were admitted in observe mode and that enforcing would have deferred.") \
 	X(REFUSED_TOLD, COUNTER, "penstock_refused_told_total", "", "front", "", \
-	  "Refused clients to whom the reply went out; the policy service's are told by the mail server.") \
+	  "Refused clients that got the whole reply; those of the policy service get theirs from the mail server.") \
 	X(REFUSED_RESET, COUNTER, "penstock_refused_reset_total", "", "front", "", \
 	  "Refused clients that had heard their reply in this epoch and were reset (front.gate.repeat = reset).") \
 	X(POSTPONED, COUNTER, "penstock_postponed_total", "", "front", "", \

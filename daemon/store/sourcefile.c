@@ -186,7 +186,7 @@ static void open_ledger(struct sourcefile *f, const char *state_dir, struct ledg
 		r = make_ledger(f);
 	if (f->state_fd < 0 || r < 0)
 		log_warning(
-			"Cannot keep the ledger of sources in %s: %s. Who waits is forgotten at a restart; mail is not affected.",
+			"Cannot keep the ledger of sources in %s: %s. A restart forgets which sources wait; mail is not affected.",
 			state_dir, strerror(r < 0 ? -r : ENOENT));
 }
 
