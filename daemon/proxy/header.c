@@ -5,7 +5,6 @@
 
 #include "base/address.h"
 #include "base/clock.h"
-#include "proxy/session.h"
 #include "proxy/session_parts.h"
 
 void header_fault(struct session *s, enum fault fault)
@@ -66,6 +65,5 @@ enum next header_read(struct session *s)
 		s->addresses = told;
 	event_del(s->client_read);
 	s->moved_us = clock_monotonic_us();
-	session_mend_counts(s->tally);
 	return NEXT_DECIDE;
 }

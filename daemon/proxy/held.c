@@ -18,7 +18,7 @@
 
 static struct session *session_of(struct room_node *node)
 {
-	return (struct session *)((char *)node - offsetof(struct session, held));
+	return node ? (struct session *)((char *)node - offsetof(struct session, held)) : NULL;
 }
 
 unsigned held_max(unsigned connections_max)
@@ -37,7 +37,8 @@ static void watch_edge(struct session *s, bool edge)
 	short what = (short)(EV_READ | EV_PERSIST | (edge ? EV_ET : 0));
 
 	event_del(s->client_read);
-	event_assign(s->client_read, s->tally->base, s->client_fd, what, session_on_client, s);
+	event_assign(s->client_read, s->tally->base, s->client_fd, what,
+		     event_get_callback(s->client_read), s);
 	if (edge)
 		event_add(s->client_read, NULL);
 }
@@ -69,29 +70,19 @@ void held_leave(struct session *s, enum counts_held end, struct verdict verdict)
 {
 	struct tally *t = s->tally;
 	uint64_t held_us = s->moved_us > s->held.since_us ? s->moved_us - s->held.since_us : 0;
+	bool in_vain = end == HELD_IN_VAIN && verdict.limit != LIMIT_ORDER &&
+		       verdict.limit != LIMIT_REFUSED;
 
 	if (s->held.size) /* else the room has let it go already */
 		room_leave(&t->room, &s->held);
-	if (s->owed && end != HELD_ADMITTED)
+	if (in_vain || (s->owed && end != HELD_ADMITTED)) /* here, and by the ledger */
 		room_owe(&t->debts, session_group(s), s->moved_us);
+	if (in_vain)
+		flight_tell_late(s);
 	peers_remove(&t->held_peers, s->addresses.source.s6_addr);
 	counts_release(tally_counts(t), end, held_us, verdict);
 	s->opened_us = s->moved_us; /* what came before is not the server's time */
 	watch_edge(s, false);
-}
-
-static void release(struct session *s, struct verdict v)
-{
-	struct tally *t = s->tally;
-	bool in_vain = !v.admit && v.limit != LIMIT_ORDER && v.limit != LIMIT_REFUSED;
-
-	held_leave(s, v.admit ? HELD_ADMITTED : HELD_IN_VAIN, v);
-	if (in_vain) {
-		/* Owed the next place, here and by the ledger. */
-		room_owe(&t->debts, session_group(s), s->moved_us);
-		flight_tell_late(s);
-	}
-	session_go_on(s, verdict_carry_out(s, v));
 }
 
 /* What came behind a PROXY header is kept, and no more than that. */
@@ -136,7 +127,7 @@ static struct room_offer offer_of(struct session *s, const struct plan_request *
 	};
 }
 
-bool held_enter(struct session *s, const struct plan_request *request)
+bool held_enter(struct session *s, const struct plan_request *request, struct session **ret_instead)
 {
 	struct tally *t = s->tally;
 	struct room_offer offer = offer_of(s, request);
@@ -159,10 +150,7 @@ bool held_enter(struct session *s, const struct plan_request *request)
 	peers_add(&t->held_peers, s->addresses.source.s6_addr);
 	counts_hold(tally_counts(t));
 	watch_edge(s, true);
-	if (answer == ROOM_INSTEAD) {
-		session_of(out)->moved_us = s->moved_us;
-		release(session_of(out), plan_in_vain(&t->plan.plan.service[t->service]));
-	}
+	*ret_instead = session_of(out);
 	return true;
 }
 
@@ -177,29 +165,14 @@ bool held_would_enter(const struct tally *t, struct verdict verdict)
 	       t->config.wait_us > 0;
 }
 
-/* The wait goes on as long as there is only no place. */
-static bool let_in(struct session *s, uint64_t now_us)
+struct session *held_first(const struct tally *t)
 {
-	struct plan_request request;
-	struct verdict v;
-
-	s->moved_us = now_us;
-	v = verdict_ask(s, &request);
-	if (plan_may_wait(v))
-		return false;
-	release(s, v);
-	return true;
+	return session_of(room_first(&t->room));
 }
 
-void held_admit(struct tally *t, uint64_t now_us)
+struct session *held_too_long(const struct tally *t, uint64_t now_us)
 {
 	const struct room_terms terms = terms_of(t);
-	struct room_node *node;
 
-	while ((node = room_first(&t->room)) && let_in(session_of(node), now_us))
-		;
-	while ((node = room_in_vain(&t->room, &terms, now_us))) {
-		session_of(node)->moved_us = now_us;
-		release(session_of(node), plan_in_vain(&t->plan.plan.service[t->service]));
-	}
+	return session_of(room_in_vain(&t->room, &terms, now_us));
 }

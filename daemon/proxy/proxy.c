@@ -155,7 +155,7 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 /* A session has ended. */
 static void on_place(evutil_socket_t fd, short what, void *context)
 {
-	held_admit(context, clock_monotonic_us());
+	session_admit_held(context, clock_monotonic_us());
 }
 
 static void finish_if_drained(struct proxy *p)
@@ -191,7 +191,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 		p->sources_us = now_us;
 		sourceview_check(&p->tally.sources);
 	}
-	held_admit(&p->tally, now_us);
+	session_admit_held(&p->tally, now_us);
 	c->oldest_held_since_us = room_oldest_us(&p->tally.room);
 	for (struct session *s = p->tally.sessions; s; s = next) {
 		next = session_next(s);

@@ -38,9 +38,9 @@ enum next refuse_begin(struct session *s)
 	unsigned code = plan->services > t->service ? plan->service[t->service].reply_code
 						    : service->reply_code;
 
+	s->phase = PHASE_REFUSE;
 	if (service->tls == TLS_IMPLICIT) /* TLS from the first byte: no reply is possible */
 		return NEXT_BREAK;
-	s->phase = PHASE_REFUSE;
 	s->deadline_us = s->moved_us + t->config.proxy.linger_us;
 	if (t->lingering >= t->linger_max || t->draining) {
 		code = 421;

@@ -112,10 +112,6 @@ static enum next lost_before_greeting(struct session *s)
 {
 	if (s->tries++ == BACKEND_TRIES)
 		return NEXT_SILENT;
-	session_free_event(&s->backend_read);
-	session_free_event(&s->backend_write);
-	close(s->backend_fd);
-	s->backend_fd = -1;
 	event_del(s->client_read);
 	free(s->up.pending);
 	memset(&s->up, 0, sizeof(s->up));
@@ -243,13 +239,6 @@ enum next relay_connect(struct session *s)
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	s->backend_read =
-		event_new(t->base, s->backend_fd, EV_READ | EV_PERSIST, session_on_backend, s);
-	s->backend_write =
-		event_new(t->base, s->backend_fd, EV_WRITE, session_on_backend_writable, s);
-	if (!s->backend_read || !s->backend_write)
-		return NEXT_UNREACHABLE;
-	event_add(s->backend_write, NULL);
 	return NEXT_STAY;
 }
 

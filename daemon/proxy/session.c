@@ -16,18 +16,21 @@
 
 #define HEADER_US (5 * US_PER_S) /* for a PROXY header to arrive */
 
-void session_free_event(struct event **event)
+/* Carries out what a part returned, until the session stays as it is. It may free the session:
+ * do not touch it afterwards. */
+static void go_on(struct session *session, enum next next);
+
+static void free_event(struct event **event)
 {
 	if (*event)
 		event_free(*event);
 	*event = NULL;
 }
 
-static void close_backend(struct session *s, bool in_order)
+static void close_backend(struct session *s)
 {
-	flight_leave(s, in_order);
-	session_free_event(&s->backend_read);
-	session_free_event(&s->backend_write);
+	free_event(&s->backend_read);
+	free_event(&s->backend_write);
 	if (s->backend_fd >= 0)
 		close(s->backend_fd);
 	s->backend_fd = -1;
@@ -46,10 +49,11 @@ static void end(struct session *s, bool in_order)
 {
 	if (s->phase == PHASE_HELD)
 		held_leave(s, HELD_LEFT, (struct verdict){ 0 });
-	close_backend(s, in_order);
+	flight_leave(s, in_order);
+	close_backend(s);
 	stop_lingering(s);
-	session_free_event(&s->client_read);
-	session_free_event(&s->client_write);
+	free_event(&s->client_read);
+	free_event(&s->client_write);
 	if (s->client_fd >= 0)
 		close(s->client_fd);
 	free(s->up.pending);
@@ -88,16 +92,59 @@ static enum next refuse_admitted(struct session *s, enum fault fault)
 	return NEXT_REFUSE;
 }
 
+static void on_backend(evutil_socket_t fd, short what, void *context)
+{
+	go_on(context, relay_down(context));
+}
+
+static void on_backend_writable(evutil_socket_t fd, short what, void *context)
+{
+	go_on(context, relay_backend_writable(context));
+}
+
+static enum next connect_backend(struct session *s)
+{
+	enum next next;
+
+	close_backend(s);
+	next = relay_connect(s);
+	if (next != NEXT_STAY)
+		return next;
+	s->backend_read =
+		event_new(s->tally->base, s->backend_fd, EV_READ | EV_PERSIST, on_backend, s);
+	s->backend_write =
+		event_new(s->tally->base, s->backend_fd, EV_WRITE, on_backend_writable, s);
+	if (!s->backend_read || !s->backend_write)
+		return NEXT_UNREACHABLE;
+	event_add(s->backend_write, NULL);
+	return NEXT_STAY;
+}
+
+static enum next decide(struct session *s)
+{
+	struct session *instead = NULL;
+	enum next next;
+
+	session_mend_counts(s->tally);
+	/* A place that has just become free belongs to those that wait. */
+	session_admit_held(s->tally, s->moved_us);
+	next = verdict_decide(s, &instead);
+	if (instead)
+		go_on(instead, verdict_in_vain(instead, s->moved_us));
+	return next;
+}
+
 /* After NEXT_END, NEXT_BREAK and NEXT_RESET there is no session any more, and nothing is next. */
 static enum next carry_out(struct session *s, enum next next)
 {
 	switch (next) {
 	case NEXT_DECIDE:
-		return verdict_decide(s);
+		return decide(s);
 	case NEXT_CONNECT:
-		return relay_connect(s);
+		return connect_backend(s);
 	case NEXT_REFUSE:
-		close_backend(s, false);
+		flight_leave(s, false);
+		close_backend(s);
 		return refuse_begin(s);
 	case NEXT_UNREACHABLE:
 		return refuse_admitted(s, FAULT_BACKEND_DOWN);
@@ -120,7 +167,7 @@ static enum next carry_out(struct session *s, enum next next)
 	return NEXT_STAY;
 }
 
-void session_go_on(struct session *s, enum next next)
+static void go_on(struct session *s, enum next next)
 {
 	while (next != NEXT_STAY)
 		next = carry_out(s, next);
@@ -128,10 +175,24 @@ void session_go_on(struct session *s, enum next next)
 
 void session_abort(struct session *session)
 {
-	session_go_on(session, NEXT_BREAK);
+	go_on(session, NEXT_BREAK);
 }
 
-static enum next on_client(struct session *s)
+void session_tick(struct session *s, uint64_t now_us)
+{
+	go_on(s, timeouts_check(s, now_us));
+}
+
+void session_admit_held(struct tally *t, uint64_t now_us)
+{
+	struct session *s;
+	enum next next;
+
+	while ((s = verdict_on_held(t, now_us, &next)))
+		go_on(s, next);
+}
+
+static enum next hear_client(struct session *s)
 {
 	switch (s->phase) {
 	case PHASE_HEADER:
@@ -150,24 +211,14 @@ static enum next on_client(struct session *s)
 	return NEXT_STAY;
 }
 
-void session_on_client(evutil_socket_t fd, short what, void *context)
+static void on_client(evutil_socket_t fd, short what, void *context)
 {
-	session_go_on(context, on_client(context));
+	go_on(context, hear_client(context));
 }
 
 static void on_client_writable(evutil_socket_t fd, short what, void *context)
 {
-	session_go_on(context, relay_client_writable(context));
-}
-
-void session_on_backend(evutil_socket_t fd, short what, void *context)
-{
-	session_go_on(context, relay_down(context));
-}
-
-void session_on_backend_writable(evutil_socket_t fd, short what, void *context)
-{
-	session_go_on(context, relay_backend_writable(context));
+	go_on(context, relay_client_writable(context));
 }
 
 void session_new(struct tally *t, int fd, uint64_t now_us)
@@ -177,7 +228,6 @@ void session_new(struct tally *t, int fd, uint64_t now_us)
 	socklen_t length = sizeof(peer);
 	int one = 1;
 
-	session_mend_counts(t);
 	if (!s) {
 		t->counts.counts->errors++;
 		close(fd);
@@ -199,17 +249,17 @@ void session_new(struct tally *t, int fd, uint64_t now_us)
 		address_of_socket(&own, &s->addresses.destination, &s->addresses.destination_port);
 	s->addresses.known = peer.ss_family == AF_INET || peer.ss_family == AF_INET6;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	s->client_read = event_new(t->base, fd, EV_READ | EV_PERSIST, session_on_client, s);
+	s->client_read = event_new(t->base, fd, EV_READ | EV_PERSIST, on_client, s);
 	s->client_write = event_new(t->base, fd, EV_WRITE, on_client_writable, s);
 	if (!s->client_read || !s->client_write) {
 		t->counts.counts->errors++;
-		session_go_on(s, NEXT_BREAK);
+		go_on(s, NEXT_BREAK);
 		return;
 	}
 	if (t->config.proxy.accept_proxy_protocol) {
 		if (!config_sends_headers(&t->config, &s->addresses.source)) {
 			header_fault(s, FAULT_HEADER_FOREIGN);
-			session_go_on(s, NEXT_BREAK);
+			go_on(s, NEXT_BREAK);
 			return;
 		}
 		s->phase = PHASE_HEADER;
@@ -217,7 +267,7 @@ void session_new(struct tally *t, int fd, uint64_t now_us)
 		event_add(s->client_read, NULL);
 		return;
 	}
-	session_go_on(s, NEXT_DECIDE);
+	go_on(s, NEXT_DECIDE);
 }
 
 /* Adds this session to the gauges of `counts`, which begin at zero. */

@@ -12,11 +12,11 @@
 void session_new(struct tally *tally, int fd, uint64_t now_us);
 /* Admits waiting clients as long as there are places, and refuses those that have waited for too
  * long. */
-void held_admit(struct tally *tally, uint64_t now_us);
+void session_admit_held(struct tally *tally, uint64_t now_us);
 /* How many may wait at once: limited by `connections_max` of the front and by the machine's
  * memory. */
 unsigned held_max(unsigned connections_max);
-/* Every 100 ms, for all: time-outs, late refusals, quiet clients. */
+/* Every 100 ms, for each. */
 void session_tick(struct session *session, uint64_t now_us);
 /* When the files of counts and events were cut short: new ones, and what is in flight is
  * counted again. */

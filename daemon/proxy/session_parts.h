@@ -2,8 +2,8 @@
  * held.c (the wait for a place), relay.c (bytes both ways), refuse.c (the dialogue with a refused
  * client), flight.c (what is counted and told), timeouts.c.
  *
- * Each part returns what comes next, and session.c carries it out. So no part frees a session
- * that its caller still uses. */
+ * Each part returns what comes next, and session.c carries it out: only session.c frees a session
+ * and has its events, and no part calls session.c. */
 #ifndef PENSTOCK_PROXY_SESSION_PARTS_H
 #define PENSTOCK_PROXY_SESSION_PARTS_H
 
@@ -28,7 +28,7 @@ enum phase {
 enum next {
 	NEXT_STAY, /* in its phase */
 	NEXT_DECIDE, /* its address is known: ask for a verdict */
-	NEXT_CONNECT, /* to the server */
+	NEXT_CONNECT, /* to the server, for the first time or once more */
 	NEXT_REFUSE, /* refuse it with the reason `refusal`, which is counted already */
 	NEXT_UNREACHABLE, /* admitted, but the server cannot be connected to: refuse */
 	NEXT_SILENT, /* admitted, but the server has closed before it greeted: refuse */
@@ -74,16 +74,6 @@ static inline uint64_t session_group(const struct session *session)
 	return plan_group(session->addresses.source.s6_addr);
 }
 
-/* ---- session.c */
-/* Carries out what a part returned, until the session stays as it is. It may free the session:
- * do not touch it afterwards. */
-void session_go_on(struct session *session, enum next next);
-void session_free_event(struct event **event);
-/* Callbacks of its events. */
-void session_on_client(evutil_socket_t fd, short what, void *session);
-void session_on_backend(evutil_socket_t fd, short what, void *session);
-void session_on_backend_writable(evutil_socket_t fd, short what, void *session);
-
 /* ---- header.c */
 /* Reads on. NEXT_DECIDE: it is whole. */
 enum next header_read(struct session *session);
@@ -91,12 +81,15 @@ enum next header_read(struct session *session);
 void header_fault(struct session *session, enum fault fault);
 
 /* ---- verdict.c */
-/* A new connection: it is let in, refused, or waits for a place (NEXT_STAY). */
-enum next verdict_decide(struct session *session);
-/* The verdict on it now. */
-struct verdict verdict_ask(struct session *session, struct plan_request *ret_request);
-/* Admits or refuses, as counted already. */
-enum next verdict_carry_out(struct session *session, struct verdict verdict);
+/* A new connection: it is let in, refused, or waits for a place (NEXT_STAY). `ret_instead`: the
+ * one that waits no longer, as the room is full and this one comes before it, or NULL; the caller
+ * goes on with it as verdict_in_vain() says. */
+enum next verdict_decide(struct session *session, struct session **ret_instead);
+/* The next session whose wait ends now: it gets a place, is refused, or has waited in vain. NULL:
+ * there is none. */
+struct session *verdict_on_held(struct tally *tally, uint64_t now_us, enum next *ret_next);
+/* It has waited in vain. */
+enum next verdict_in_vain(struct session *session, uint64_t now_us);
 /* Whether it comes from this host, and this host is not limited. */
 bool verdict_is_own(const struct session *session);
 
@@ -116,11 +109,18 @@ void flight_tell_verdict(struct session *session, struct verdict verdict);
 void flight_tell_late(struct session *session);
 
 /* ---- held.c */
-/* Lets it wait for a place if it may. Returns whether it waits. */
-bool held_enter(struct session *session, const struct plan_request *request);
+/* Lets it wait for a place if it may. Returns whether it waits. `ret_instead`: the one that has to
+ * go for it, or NULL. */
+bool held_enter(struct session *session, const struct plan_request *request,
+		struct session **ret_instead);
 /* Observe mode: whether enforcing would have let it wait. */
 bool held_would_enter(const struct tally *tally, struct verdict verdict);
-/* Ends its wait, with this verdict, or because the client is gone. */
+/* The session that gets the next place; NULL: none waits. */
+struct session *held_first(const struct tally *tally);
+/* One that has waited for too long; NULL: there is none. */
+struct session *held_too_long(const struct tally *tally, uint64_t now_us);
+/* Ends its wait, with this verdict, or because the client is gone. A source that has waited in vain
+ * is owed the next place. */
 void held_leave(struct session *session, enum counts_held end, struct verdict verdict);
 /* Its client has sent something, or has closed. */
 enum next held_watch(struct session *session);
@@ -139,5 +139,9 @@ enum next refuse_begin(struct session *session);
 enum next refuse_hear(struct session *session);
 /* Its time is up. */
 void refuse_give_up(struct session *session);
+
+/* ---- timeouts.c */
+/* Every 100 ms: time-outs, late refusals, quiet clients. */
+enum next timeouts_check(struct session *session, uint64_t now_us);
 
 #endif

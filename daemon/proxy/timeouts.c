@@ -1,6 +1,5 @@
 /* How long a session may take in each phase, and what happens when it takes longer. */
 #include "base/clock.h"
-#include "proxy/session.h"
 #include "proxy/session_parts.h"
 
 #define ANSWER_US \
@@ -76,7 +75,7 @@ static enum next cut_idle(struct session *s, uint64_t now_us)
 	return NEXT_BREAK;
 }
 
-static enum next tick(struct session *s, uint64_t now_us)
+enum next timeouts_check(struct session *s, uint64_t now_us)
 {
 	bool over = s->deadline_us && now_us >= s->deadline_us;
 
@@ -100,9 +99,4 @@ static enum next tick(struct session *s, uint64_t now_us)
 	if (s->phase != PHASE_HELD && now_us - s->moved_us >= idle_bound(s))
 		return cut_idle(s, now_us);
 	return NEXT_STAY;
-}
-
-void session_tick(struct session *s, uint64_t now_us)
-{
-	session_go_on(s, tick(s, now_us));
 }

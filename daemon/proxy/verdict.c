@@ -1,6 +1,5 @@
 /* The verdict on a connection, and what follows from it. */
 #include "base/clock.h"
-#include "proxy/session.h"
 #include "proxy/session_parts.h"
 
 /* Adds to the request what is known of the source. */
@@ -40,7 +39,7 @@ bool verdict_is_own(const struct session *s)
 	       (IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127));
 }
 
-struct verdict verdict_ask(struct session *s, struct plan_request *ret_request)
+static struct verdict ask(struct session *s, struct plan_request *ret_request)
 {
 	struct tally *t = s->tally;
 	struct counts_service *c = tally_counts(t);
@@ -59,35 +58,8 @@ struct verdict verdict_ask(struct session *s, struct plan_request *ret_request)
 	return verdict_is_own(s) ? plan_admit(REASON_TRUSTED) : plan_decide(plan, ret_request);
 }
 
-enum next verdict_decide(struct session *s)
-{
-	struct tally *t = s->tally;
-	struct counts_service *c = tally_counts(t);
-	uint64_t began_ns = clock_read_ns(CLOCK_MONOTONIC);
-	struct plan_request request;
-	struct verdict v;
-
-	if (room_first(&t->room))
-		/* a place that has just become free belongs to those that wait */
-		held_admit(t, s->moved_us);
-	v = verdict_ask(s, &request);
-	s->promised = request.band == PLAN_BAND_PROMISED;
-	if (!(plan_may_wait(v) && held_enter(s, &request))) {
-		if (v.admit && t->session_count - room_count(&t->room) > t->connections_max) {
-			v.admit = 0;
-			v.reason = REASON_LIMIT;
-			tally_fault(t, FAULT_CONNECTIONS, s->moved_us, NULL);
-		}
-		c->would_hold += held_would_enter(t, v);
-		counts_verdict(c, v);
-	}
-	began_ns = clock_read_ns(CLOCK_MONOTONIC) - began_ns;
-	t->counts.counts->decisions[counts_slot(began_ns)]++;
-	t->counts.counts->decision_sum_ns += began_ns;
-	return s->phase == PHASE_HELD ? NEXT_STAY : verdict_carry_out(s, v);
-}
-
-enum next verdict_carry_out(struct session *s, struct verdict v)
+/* Admits or refuses, as counted already. */
+static enum next carry_out(struct session *s, struct verdict v)
 {
 	struct tally *t = s->tally;
 	uint64_t group = session_group(s);
@@ -109,4 +81,63 @@ enum next verdict_carry_out(struct session *s, struct verdict v)
 		     t->plan.plan.order_until_us);
 	s->refusal = (enum reason)v.reason;
 	return NEXT_REFUSE;
+}
+
+enum next verdict_decide(struct session *s, struct session **ret_instead)
+{
+	struct tally *t = s->tally;
+	struct counts_service *c = tally_counts(t);
+	uint64_t began_ns = clock_read_ns(CLOCK_MONOTONIC);
+	struct plan_request request;
+	struct verdict v;
+
+	v = ask(s, &request);
+	s->promised = request.band == PLAN_BAND_PROMISED;
+	if (!(plan_may_wait(v) && held_enter(s, &request, ret_instead))) {
+		if (v.admit && t->session_count - room_count(&t->room) > t->connections_max) {
+			v.admit = 0;
+			v.reason = REASON_LIMIT;
+			tally_fault(t, FAULT_CONNECTIONS, s->moved_us, NULL);
+		}
+		c->would_hold += held_would_enter(t, v);
+		counts_verdict(c, v);
+	}
+	began_ns = clock_read_ns(CLOCK_MONOTONIC) - began_ns;
+	t->counts.counts->decisions[counts_slot(began_ns)]++;
+	t->counts.counts->decision_sum_ns += began_ns;
+	return s->phase == PHASE_HELD ? NEXT_STAY : carry_out(s, v);
+}
+
+static enum next release(struct session *s, struct verdict v)
+{
+	held_leave(s, v.admit ? HELD_ADMITTED : HELD_IN_VAIN, v);
+	return carry_out(s, v);
+}
+
+enum next verdict_in_vain(struct session *s, uint64_t now_us)
+{
+	struct tally *t = s->tally;
+
+	s->moved_us = now_us;
+	return release(s, plan_in_vain(&t->plan.plan.service[t->service]));
+}
+
+struct session *verdict_on_held(struct tally *t, uint64_t now_us, enum next *ret_next)
+{
+	struct session *s = held_first(t);
+	struct plan_request request;
+	struct verdict v;
+
+	if (!s)
+		return NULL;
+	s->moved_us = now_us;
+	v = ask(s, &request);
+	if (!plan_may_wait(v)) {
+		*ret_next = release(s, v);
+		return s;
+	}
+	s = held_too_long(t, now_us);
+	if (s)
+		*ret_next = verdict_in_vain(s, now_us);
+	return s;
 }

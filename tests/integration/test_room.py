@@ -206,6 +206,16 @@ def _():
         check(w.client("127.9.0.1").greeting.startswith(b"451"), "the room is full")
 
 
+@test("with TLS from the first octet a client that waited in vain is closed without a word, and counts once")
+def _():
+    with Room(window=0, options={"service.mx.tls": "implicit"}) as w:
+        a, b = w.held("127.2.0.1", 1), w.held("127.3.0.1", 2)
+        w.plan(0, order="drain")
+        check(a.reply() == b"" and b.reply() == b"", "no reply is possible")
+        s = w.wait(lambda s: s["held_in_vain"] == 2, "counted")
+        check(s["held"] == 0 and s["held_left"] == 0, f"{s}")
+
+
 @test("objective.wait bounds the wait, 0 means that no client waits")
 def _():
     with Room(window=0, options={"objective.wait": "1s"}) as w:
