@@ -1,6 +1,7 @@
-/* The inside of the gate. Its files: gate.c (life), gate_maps.c (what is written into the kernel
- * and read from it), gate_deaf.c (drops SYNs) and gate_audit.c (compares the count with the
- * sockets). For these files only. */
+/* The inside of the gate, for its files only: gate.c (life), gate_load.c (the object in the
+ * kernel), gate_handover.c (what the next penstockd takes over), gate_maps.c (what goes into the
+ * maps and comes back), gate_tickets.c (connections that are no session yet), gate_deaf.c (what
+ * drops SYNs) and gate_audit.c (the count against the sockets there are). */
 #ifndef PENSTOCK_KERNEL_GATE_PARTS_H
 #define PENSTOCK_KERNEL_GATE_PARTS_H
 
@@ -11,6 +12,9 @@
 #include "gate_shared.h"
 #include "kernel/gate.h"
 #include "kernel/syn_judge.h"
+
+/* Tickets of failed handshakes may hold one place in so many. */
+#define GATE_TICKET_SHARE 8
 
 enum gate_map {
 	MAP_STATE,
@@ -67,15 +71,37 @@ struct gate {
 	int netns_fd; /* a copy, -1: ours */
 };
 
+/* gate_load.c */
+/* Loads the object, with the maps that were handed over if they fit, and opens its maps. 0, or
+ * -errno with a sentence in `why` (256); gate_close() frees what is there. */
+int gate_load(struct gate *gate, char *why);
+/* Of the loaded object. */
+int gate_program_fd(struct gate *gate, const char *name);
+/* A sentence in `why` (256) for what the kernel answered. */
+void gate_say_why(int error, char *why);
+
+/* gate_handover.c */
+/* Whether the next penstockd takes this map over. */
+bool gate_keeps_map(enum gate_map map);
+/* A descriptor of gate_options.kept, which is the caller's from now on; -1: it is not there. */
+int gate_take_map(struct gate_options *options, enum gate_map map);
+int gate_take_link(struct gate_options *options, enum gate_link link);
+/* Closes those that were not taken. */
+void gate_close_kept(struct gate_options *options);
+
 /* gate_maps.c */
+int gate_event_read(void *context, void *data, size_t size);
+
+/* gate_tickets.c */
+/* Once a tick: decides which tickets count (each time) and how long they live (every two seconds). */
+void gate_judge_tickets(struct gate *gate, uint64_t now_us);
+/* Once a tick: looks at a limited number of tickets, from where the last tick ended. */
+void gate_expire_tickets(struct gate *gate, uint64_t now_us);
 /* Runs gate_expire or gate_forget. 1: done; 0: there was nothing to do; -1: this kernel cannot run
  * it. */
 int gate_by_hand(int program_fd, const uint64_t *words, uint32_t count);
 /* Gives back the place of a ticket or session whose entry was deleted. */
 void gate_release(struct gate *gate, const struct smtp_tuple *tuple, uint32_t flags);
-int gate_event_read(void *context, void *data, size_t size);
-int gate_map_networks(struct gate *gate, enum gate_map map, uint32_t *count,
-		      const struct gate_network *networks, unsigned n);
 
 /* gate_deaf.c */
 /* Opens the listeners of GATE_DEAF_V4 and GATE_DEAF_V6 in this namespace. Each is a descriptor that

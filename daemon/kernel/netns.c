@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/readfile.h"
 
 #define OWN "/proc/self/ns/net"
@@ -24,7 +25,7 @@ static int open_by_name(const char *name)
 	const char *leader;
 	int fd;
 
-	for (unsigned i = 0; i < sizeof(places) / sizeof(*places); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
 		snprintf(path, sizeof(path), "%s/%.200s", places[i], name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0 || errno != ENOENT)

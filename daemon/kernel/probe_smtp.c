@@ -1,5 +1,4 @@
-/* SMTP sessions by socket states: bpf/smtp.bpf.c. Reads the counts, marks penstock's own refusals,
- * and audits the counts. */
+/* SMTP sessions by socket states: loads bpf/smtp.bpf.c and reads its counts. */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
@@ -16,6 +15,8 @@
 #include "kernel/netns.h"
 #include "kernel/kernel.h"
 #include "kernel/probe.h"
+#include "kernel/smtp_audit.h"
+#include "kernel/smtp_refusals.h"
 #include "kernel/smtp_seed.h"
 #include "shared.h"
 
@@ -27,17 +28,6 @@ _Static_assert(SMTP_OVERTAKEN_MIN == OVERTAKEN_MIN && SMTP_BOUNDS_ONCE == BOUNDS
 		       SMTP_TURNS_PER_JOB == SMTP_TRACK_TURNS_PER_JOB,
 	       "the probe counts as the proxy does");
 
-#define MARKS 4096
-#define MARK_US (120 * US_PER_S)
-#define AUDIT_US (10 * US_PER_S)
-#define AUDIT_MAX 8192 /* more sessions than this are not audited: the walk would take too long */
-
-struct mark {
-	struct smtp_tuple tuple;
-	uint64_t made_us;
-	unsigned slot;
-};
-
 struct smtp {
 	struct smtp_bpf *bpf;
 	/* the walk over the sessions; NULL: this kernel does not accept it */
@@ -46,14 +36,10 @@ struct smtp {
 		unsigned service;
 		uint16_t port;
 	} slots[SMTP_PORTS];
-	struct mark marks[MARKS]; /* a ring: the oldest first */
-	unsigned marks_head, marks_count;
-	uint64_t audited_us;
+	struct smtp_refusals refusals;
+	struct smtp_audit audit;
 	uint64_t lost_said; /* lost sessions (no room in the map) that were logged already */
 	unsigned taken_over; /* sessions that were open before this probe */
-	struct {
-		int64_t in_flight, ungreeted, busy, stuck;
-	} drift[SMTP_PORTS];
 };
 
 /* Opens the MTA's network namespace: that of the gate if one is configured. A descriptor, or
@@ -298,124 +284,18 @@ int kernel_smtp_work(const struct kernel *k, const struct in6_addr *client, uint
 	return 0;
 }
 
-static void unmark(struct smtp *s, const struct mark *mark)
-{
-	if (bpf_map_delete_elem(bpf_map__fd(s->bpf->maps.refused), &mark->tuple) == 0)
-		__atomic_fetch_sub(&s->bpf->bss->ports[mark->slot].refused_open, 1,
-				   __ATOMIC_RELAXED);
-}
-
 void kernel_smtp_mark_refused(struct kernel *k, unsigned service, const struct in6_addr *address,
 			      uint16_t port, uint64_t now_us)
 {
 	struct smtp *s = kernel_probe_state(k, PROBE_SMTP);
-	struct mark *mark;
-	uint64_t one = 1;
 
-	if (!s)
-		return;
 	/* Which of the service's ports the client came to is not known; mostly there is one. */
-	for (unsigned i = 0; i < SMTP_PORTS; i++) {
+	for (unsigned i = 0; s && i < SMTP_PORTS; i++) {
 		if (!s->slots[i].port || s->slots[i].service != service)
 			continue;
-		if (s->marks_count == MARKS) {
-			unmark(s, &s->marks[s->marks_head]);
-			s->marks_head = (s->marks_head + 1) % MARKS;
-			s->marks_count--;
-		}
-		mark = &s->marks[(s->marks_head + s->marks_count) % MARKS];
-		memset(mark, 0, sizeof(*mark));
-		memcpy(mark->tuple.address, address, sizeof(mark->tuple.address));
-		mark->tuple.port = port;
-		mark->tuple.local = s->slots[i].port;
-		mark->made_us = now_us;
-		mark->slot = i;
-		if (bpf_map_update_elem(bpf_map__fd(s->bpf->maps.refused), &mark->tuple, &one,
-					BPF_NOEXIST) == 0) {
-			__atomic_fetch_add(&s->bpf->bss->ports[i].refused_open, 1,
-					   __ATOMIC_RELAXED);
-			s->marks_count++;
-		}
+		smtp_refusals_add(&s->refusals, s->bpf, i, address, port, now_us);
 		return;
 	}
-}
-
-static void recount(struct smtp *s, int64_t in_flight[], int64_t ungreeted[], int64_t busy[],
-		    int64_t stuck[], bool *ret_whole)
-{
-	int fd = bpf_map__fd(s->bpf->maps.sessions);
-	_cleanup_free_ uint64_t *keys = calloc(AUDIT_MAX, sizeof(*keys));
-	_cleanup_free_ struct smtp_session *values = calloc(AUDIT_MAX, sizeof(*values));
-	uint32_t count = AUDIT_MAX, batch = 0;
-	int r;
-
-	*ret_whole = false;
-	if (!keys || !values)
-		return;
-	r = bpf_map_lookup_batch(fd, NULL, &batch, keys, values, &count, NULL);
-	if (r != 0 && errno != ENOENT)
-		return;
-	*ret_whole = r != 0; /* ENOENT: the end of the map */
-	for (uint32_t i = 0; i < count; i++) {
-		const struct smtp_session *v = &values[i];
-
-		if (v->slot >= SMTP_PORTS)
-			continue;
-		in_flight[v->slot]++;
-		ungreeted[v->slot] += v->wheeled;
-		busy[v->slot] += v->busy;
-		stuck[v->slot] += v->stuck;
-	}
-}
-
-/* A difference that two audits find is drift. A difference that only one of them saw was traffic
- * during the walk. */
-static int64_t settle(int64_t *last, int64_t now)
-{
-	int64_t agreed = 0;
-
-	if ((*last > 0 && now > 0) || (*last < 0 && now < 0))
-		agreed = llabs(*last) < llabs(now) ? *last : now;
-	*last = now - agreed;
-	return agreed;
-}
-
-static unsigned audit(struct smtp *s)
-{
-	int64_t in_flight[SMTP_PORTS] = { 0 }, ungreeted[SMTP_PORTS] = { 0 },
-		busy[SMTP_PORTS] = { 0 }, stuck[SMTP_PORTS] = { 0 }, d;
-	unsigned corrected = 0;
-	bool whole;
-
-	recount(s, in_flight, ungreeted, busy, stuck, &whole);
-	if (!whole)
-		return 0;
-	for (unsigned i = 0; i < SMTP_PORTS; i++) {
-		struct smtp_port *p = &s->bpf->bss->ports[i];
-
-		if (!s->slots[i].port)
-			continue;
-		in_flight[i] += p->seeded;
-		ungreeted[i] += p->seeded_ungreeted;
-		busy[i] += p->seeded_busy;
-		d = settle(&s->drift[i].in_flight, in_flight[i] - p->in_flight);
-		__atomic_fetch_add(&p->in_flight, d, __ATOMIC_RELAXED);
-		corrected += (unsigned)llabs(d);
-		d = settle(&s->drift[i].ungreeted, ungreeted[i] - p->ungreeted);
-		__atomic_fetch_add(&p->ungreeted, d, __ATOMIC_RELAXED);
-		corrected += (unsigned)llabs(d);
-		d = settle(&s->drift[i].stuck, stuck[i] - p->stuck);
-		__atomic_fetch_add(&p->stuck, d, __ATOMIC_RELAXED);
-		corrected += (unsigned)llabs(d);
-		d = settle(&s->drift[i].busy, busy[i] - p->busy);
-		__atomic_fetch_add(&p->busy, d, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&p->busy_since_ns, (uint64_t)d * clock_monotonic_us() * 1000,
-				   __ATOMIC_RELAXED);
-		corrected += (unsigned)llabs(d);
-		if (p->in_flight == 0 && in_flight[i] == 0)
-			memset(p->wheel, 0, sizeof(p->wheel));
-	}
-	return corrected;
 }
 
 /* Logs lost sessions: the first, and each time their number has doubled. */
@@ -438,15 +318,8 @@ unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
 
 	if (!s)
 		return 0;
-	while (s->marks_count && now_us - s->marks[s->marks_head].made_us > MARK_US) {
-		unmark(s, &s->marks[s->marks_head]);
-		s->marks_head = (s->marks_head + 1) % MARKS;
-		s->marks_count--;
-	}
+	smtp_refusals_expire(&s->refusals, s->bpf, now_us);
 	look(s);
 	say_lost(s);
-	if (now_us - s->audited_us < AUDIT_US)
-		return 0;
-	s->audited_us = now_us;
-	return audit(s);
+	return smtp_audit_step(&s->audit, s->bpf, now_us);
 }

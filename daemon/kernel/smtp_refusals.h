@@ -1,0 +1,30 @@
+/* Connections that penstock itself refused: the SMTP probe must not count them as sessions of the
+ * server. They are entered in its map, and stay there until they end or for two minutes. */
+#ifndef PENSTOCK_KERNEL_SMTP_REFUSALS_H
+#define PENSTOCK_KERNEL_SMTP_REFUSALS_H
+
+#include <netinet/in.h>
+
+#include "shared.h"
+
+#define SMTP_REFUSALS 4096
+
+struct smtp_bpf;
+
+/* All 0: none. */
+struct smtp_refusals {
+	struct smtp_refusal {
+		struct smtp_tuple tuple;
+		uint64_t made_us;
+		unsigned slot; /* of the port */
+	} ring[SMTP_REFUSALS]; /* the oldest first */
+	unsigned head, count;
+};
+
+/* The client of `address` and `port` at this slot's port is refused now. */
+void smtp_refusals_add(struct smtp_refusals *refusals, struct smtp_bpf *bpf, unsigned slot,
+		       const struct in6_addr *address, uint16_t port, uint64_t now_us);
+/* Once a tick: forgets those of more than two minutes ago. */
+void smtp_refusals_expire(struct smtp_refusals *refusals, struct smtp_bpf *bpf, uint64_t now_us);
+
+#endif
