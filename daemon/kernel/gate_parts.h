@@ -93,7 +93,8 @@ void gate_close_kept(struct gate_options *options);
 int gate_event_read(void *context, void *data, size_t size);
 
 /* gate_tickets.c */
-/* Once a tick: decides which tickets count (each time) and how long they live (every two seconds). */
+/* Once a tick: decides which tickets count (each time), and how long they live (every
+ * two seconds). */
 void gate_judge_tickets(struct gate *gate, uint64_t now_us);
 /* Once a tick: looks at a limited number of tickets, from where the last tick ended. */
 void gate_expire_tickets(struct gate *gate, uint64_t now_us);

@@ -1,13 +1,14 @@
 /* The messages between the hosts of a fleet, by the daemon's own rules (core/fleet.h,
  * core/fleet_ledger.h). The store takes the messages of each host once a second and delivers them a
  * second later; or there is no store. */
+#include "penstock-sim/fleet.h"
+
 #include <stdlib.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "core/fleet_ledger.h"
 #include "penstock-sim/grow.h"
-#include "penstock-sim/run.h"
 
 #define QUEUE 65536u /* as the daemon's */
 #define EPOCH_S 1800000000u /* CLOCK_REALTIME when virtual time began */

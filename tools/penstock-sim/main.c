@@ -14,6 +14,7 @@
 #include "penstock-sim/plot.h"
 #include "penstock-sim/record.h"
 #include "penstock-sim/report.h"
+#include "penstock-sim/run.h"
 
 #define RUNS_MAX 100000
 #define SETS_MAX 64

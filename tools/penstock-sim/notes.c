@@ -1,9 +1,9 @@
 /* Notes the run, tick by tick: the measures, and with --trace a line. */
+#include "penstock-sim/notes.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-#include "penstock-sim/run.h"
 
 static void show(const struct run *r, const struct measure_tick *row)
 {

@@ -3,7 +3,7 @@
 #ifndef PENSTOCK_SIM_PLOT_H
 #define PENSTOCK_SIM_PLOT_H
 
-#include "penstock-sim/run.h"
+#include "penstock-sim/world.h"
 
 /* 0, or -errno with a message on stderr. */
 int plot_write(const struct run *run, const char *path);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "penstock-sim/run.h"
+#include "penstock-sim/world.h"
 
 struct report {
 	double goodput_ratio, goodput_after_ratio; /* -1: there was no overload */

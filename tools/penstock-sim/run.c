@@ -6,8 +6,12 @@
 
 #include "core/smooth.h"
 #include "core/splitmix.h"
+#include "penstock-sim/fleet.h"
 #include "penstock-sim/grow.h"
+#include "penstock-sim/notes.h"
 #include "penstock-sim/record.h"
+#include "penstock-sim/script.h"
+#include "penstock-sim/traffic.h"
 
 /* Finds the overload: as named by the scenario, or from the first change of the offered rate to
  * above the capacity until the next change. */

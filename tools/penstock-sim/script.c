@@ -1,4 +1,6 @@
 /* Carries out the changes and orders of the scenario, and checks its expectations, tick by tick. */
+#include "penstock-sim/script.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stddef.h>
@@ -9,7 +11,6 @@
 #include "base/cleanup.h"
 #include "penstock-sim/report.h"
 #include "penstock-sim/record.h"
-#include "penstock-sim/run.h"
 
 /* Finds the hosts of a name: "host2.NAME" is for that host alone, a plain name for all. Returns the
  * name without the host; NULL: the name of all; an index after the last: there is no such host. */

@@ -1,5 +1,7 @@
 /* The life of a message: its attempts, what its sender does after a refusal, and its delivery or
  * bounce. */
+#include "penstock-sim/traffic.h"
+
 #include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -7,7 +9,6 @@
 
 #include "core/splitmix.h"
 #include "penstock-sim/grow.h"
-#include "penstock-sim/run.h"
 
 #define JITTER 0.05
 

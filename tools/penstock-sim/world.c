@@ -1,10 +1,11 @@
 /* The hosts of a run, taken together. */
+#include "penstock-sim/world.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/engine_config.h"
 #include "penstock-sim/grow.h"
-#include "penstock-sim/run.h"
 
 void run_configure(const struct scenario *s, struct engine_config *ret)
 {

@@ -1,23 +1,14 @@
 #include "penstockctl/show.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "core/sample.h"
 #include "penstockctl/field.h"
+#include "penstockctl/show_parts.h"
 #include "publish/words.h"
 
 #define FAULT_RECENT_S 900
-
-static void show_number(FILE *out, const char *name, double value, const char *unit)
-{
-	if (value < 0)
-		fprintf(out, "%s unknown", name);
-	else
-		fprintf(out, "%s %.*f%s", name, value == floor(value) || value >= 100 ? 0 : 2,
-			value, unit);
-}
 
 static void show_value(FILE *out, const char *name, const json_t *signal)
 {
@@ -126,42 +117,6 @@ static void show_faults(const json_t *status, FILE *out)
 	}
 }
 
-/* Right-aligned in a column eight wide, or in a sentence. */
-static void show_duration(FILE *out, double s, bool column)
-{
-	char buffer[32] = "-";
-	struct text text = TEXT_OF(buffer);
-
-	if (s >= 0)
-		words_duration(&text, s);
-	fprintf(out, " %*s", column ? 8 : 0, buffer);
-}
-
-static void show_who_waits(const json_t *status, FILE *out)
-{
-	const json_t *sources = json_object_get(status, "sources");
-
-	if (!json_is_true(json_object_get(sources, "known"))) {
-		fprintf(out, "  not ranked: %s\n", string(sources, "reason"));
-		return;
-	}
-	fprintf(out, "  %.0f known, %.0f wait", number(sources, "tracked"),
-		number(sources, "deferred_waiting"));
-	if (number(sources, "deferred_waiting") > 0) {
-		fprintf(out, ", the longest for");
-		show_duration(out, number(sources, "oldest_deferral_s"), false);
-	}
-	show_number(out, ", offered", number(sources, "offered_per_s"), "/s");
-	if (number(sources, "credits_per_s") >= 0)
-		show_number(out, ", room for", number(sources, "credits_per_s"), "/s");
-	fputc('\n', out);
-	if (json_is_true(json_object_get(sources, "bound_infeasible")))
-		fprintf(out, "  BOUND INFEASIBLE: more is due by objective.longest_deferral and "
-			     "longest_attempts than there is capacity for\n");
-	if (json_is_true(json_object_get(sources, "waited_a_day")))
-		fprintf(out, "  A SOURCE HAS WAITED FOR 24 H: senders begin to give mail up\n");
-}
-
 static void show_trouble(const json_t *status, FILE *out)
 {
 	const json_t *sensor, *config = json_object_get(status, "config");
@@ -214,25 +169,6 @@ static void show_neighbours(const json_t *status, FILE *out)
 	if (json_is_object(leak))
 		fprintf(out, "memory of %s keeps growing: none is left in %.0f min\n",
 			string(leak, "unit"), number(leak, "left_s") / 60);
-}
-
-void show_wrapped(FILE *out, const char *text)
-{
-	int column = 0;
-
-	while (*text) {
-		int word = (int)strcspn(text, " ");
-
-		if (column && column + 1 + word > 79) {
-			fputc('\n', out);
-			column = 0;
-		}
-		fprintf(out, "%s%.*s", column ? " " : "", word, text);
-		column += word + (column ? 1 : 0);
-		text += word;
-		text += strspn(text, " ");
-	}
-	fputc('\n', out);
 }
 
 /* Coming maintenance; the first sentence has the one in force. */
@@ -326,7 +262,7 @@ void show_status(const json_t *status, FILE *out)
 	show_decisions(status, out);
 	show_faults(status, out);
 	fprintf(out, "\nsources\n");
-	show_who_waits(status, out);
+	show_who_waits(json_object_get(status, "sources"), out);
 	fprintf(out, "\n");
 	show_trouble(status, out);
 }
@@ -341,77 +277,4 @@ void show_change(const json_t *change, FILE *out)
 	if (json_is_object(driver))
 		fprintf(out, " (%s, %s)", string(driver, "resource"), string(driver, "signal"));
 	fputc('\n', out);
-}
-
-void show_sources(const json_t *sources, FILE *out)
-{
-	const json_t *source;
-	size_t i;
-
-	if (json_array_size(sources) == 0) {
-		fprintf(out, "no source was seen lately\n");
-		return;
-	}
-	fprintf(out, "%-39s %-9s %8s %5s %8s %-7s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
-		"WAITS", "TRIES", "NEXT IN", "BAND", "RANK", "RATE s/s", "USUALLY", "CONN/MIN",
-		"DEFERRED");
-	json_array_foreach(sources, i, source)
-	{
-		const char *pool = json_string_value(json_object_get(source, "pool"));
-		bool waits = json_is_true(json_object_get(source, "deferred"));
-		const char *heavy = string(source, "heavy");
-
-		fprintf(out, "%-39s %-9s", pool ? pool : string(source, "address"),
-			strcmp(heavy, "no") != 0 ? heavy
-			: waits			 ? "waits"
-						 : "served");
-		show_duration(out, waits ? number(source, "age_s") : -1, true);
-		fprintf(out, " %5.0f", fmax(0, number(source, "attempts")));
-		show_duration(out, number(source, "admitted_in_s"), true);
-		fprintf(out, " %-7s %4.0f %9.3g %9.3g %9.0f %9.0f\n", string(source, "band"),
-			number(source, "rank"), number(source, "rate"),
-			fmax(0, number(source, "usual_rate")),
-			number(source, "connections_per_min"), number(source, "deferred_total"));
-	}
-}
-
-void show_fleet(const json_t *fleet, FILE *out)
-{
-	const json_t *host;
-	size_t i;
-
-	if (!json_is_true(json_object_get(fleet, "enabled"))) {
-		fprintf(out, "This host is alone: fleet.servers is not set.\n");
-		return;
-	}
-	if (json_is_true(json_object_get(fleet, "connected")))
-		fprintf(out, "store %s: connected%s, %.0f senders known together\n\n",
-			string(fleet, "server"),
-			json_is_true(json_object_get(fleet, "caught_up")) ? "" : ", still reading",
-			number(fleet, "tracked"));
-	else
-		fprintf(out, "store %s: NOT CONNECTED: %s; this host decides alone\n\n",
-			string(fleet, "server"), string(fleet, "reason"));
-	fprintf(out, "%-32s %-9s %-11s %-8s %7s %9s %7s\n", "host", "level", "state", "mode",
-		"window", "in flight", "demand");
-	json_array_foreach(json_object_get(fleet, "hosts"), i, host)
-	{
-		char window[24] = "open", demand[24] = "-";
-
-		if (number(host, "window") >= 0)
-			snprintf(window, sizeof(window), "%.0f", number(host, "window"));
-		if (number(host, "demand_ratio") >= 0)
-			snprintf(demand, sizeof(demand), "%.0f %%",
-				 100 * number(host, "demand_ratio"));
-		fprintf(out, "%-32s ", string(host, "name"));
-		if (json_is_true(json_object_get(host, "silent")))
-			fprintf(out, "silent for %.0f s\n", number(host, "age_s"));
-		else
-			fprintf(out, "%-9s %-11s %-8s %7s %9.0f %7s\n", string(host, "level_name"),
-				string(host, "state"), string(host, "mode"), window,
-				number(host, "in_flight"), demand);
-	}
-	if (json_is_true(json_object_get(fleet, "sends_on")))
-		fprintf(out, "\nAnother host has room: no client waits here for longer than a "
-			     "second, for senders that are told 451 try the next MX at once.\n");
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/array.h"
+
 static const struct verb {
 	const char *name, *words;
 	int most;
@@ -43,8 +45,6 @@ static const struct option_info {
 	{ "help", 'h', NULL, NULL, "this text", NULL },
 };
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 static bool takes(const struct verb *v, const struct option_info *info)
 {
 	const char *at = v->options, *option = info->name;
@@ -66,7 +66,7 @@ static bool takes(const struct verb *v, const struct option_info *info)
 
 static const struct verb *find(const char *name)
 {
-	for (size_t i = 0; i < COUNT(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
 	return NULL;
@@ -81,7 +81,7 @@ static bool has_letter(const struct option_info *o)
 void verbs_usage(FILE *out)
 {
 	fprintf(out, "Usage: penstockctl [--run-dir DIR] VERB [OPTION]...\n\n");
-	for (size_t i = 0; i < COUNT(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		int n = fprintf(out, "  %s%s%s", verbs[i].name, verbs[i].words[0] ? " " : "",
 				verbs[i].words);
 
@@ -101,7 +101,7 @@ int verbs_help(const char *name, FILE *out)
 		return -ENOENT;
 	fprintf(out, "Usage: penstockctl %s%s%s [OPTION]...\n%c%s.\n\n", v->name,
 		v->words[0] ? " " : "", v->words, toupper(v->what[0]), v->what + 1);
-	for (size_t i = 0; i < COUNT(options); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		const struct option_info *o = &options[i];
 		int n;
 
@@ -153,7 +153,7 @@ const char *verbs_nearest(const char *typed)
 	const char *nearest = NULL;
 	unsigned best = 3;
 
-	for (size_t i = 0; i < COUNT(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		unsigned d = distance(typed, verbs[i].name);
 
 		/* The first letters of a verb stand for it. */
@@ -172,7 +172,7 @@ const char *verbs_nearest(const char *typed)
 static void put_choices(const struct verb *v, FILE *out)
 {
 	if (strcmp(v->name, "help") == 0)
-		for (size_t i = 0; i < COUNT(verbs); i++)
+		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 			fprintf(out, "%s ", verbs[i].name);
 	else if (strchr(v->words, '|'))
 		for (const char *c = v->words; *c; c++)
@@ -209,13 +209,13 @@ static void put_bash(FILE *out)
 		"\t--for|--reason|--limit|-o) return ;;\n"
 		"\tesac\n"
 		"\tcase $verb in\n\t'') COMPREPLY=($(compgen -W '--run-dir --help");
-	for (size_t i = 0; i < COUNT(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		fprintf(out, " %s", verbs[i].name);
 	fprintf(out, "' -- \"$cur\")) ;;\n");
-	for (size_t i = 0; i < COUNT(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		fprintf(out, "\t%s) COMPREPLY=($(compgen -W '", verbs[i].name);
 		put_choices(&verbs[i], out);
-		for (size_t o = 0; o < COUNT(options); o++)
+		for (size_t o = 0; o < ARRAY_SIZE(options); o++)
 			put_option(&verbs[i], &options[o], out);
 		fprintf(out, "' -- \"$cur\")) ;;\n");
 	}
@@ -237,7 +237,7 @@ static void put_zsh(FILE *out)
 	fprintf(out, "#compdef penstockctl\n"
 		     "# Made by `penstockctl completion zsh` from its table of verbs.\n"
 		     "local -a verbs\nverbs=(\n");
-	for (size_t i = 0; i < COUNT(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		fprintf(out, "\t'%s:", verbs[i].name);
 		put_plain(verbs[i].what, out);
 		fprintf(out, "'\n");
@@ -247,9 +247,9 @@ static void put_zsh(FILE *out)
 		"_arguments -C '--run-dir[where the control socket is]:directory:_directories' "
 		"'1:verb:->verb' '*::argument:->rest'\n"
 		"case $state in\nverb) _describe verb verbs ;;\nrest)\n\tcase $line[1] in\n");
-	for (size_t i = 0; i < COUNT(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		fprintf(out, "\t%s) _arguments", verbs[i].name);
-		for (size_t o = 0; o < COUNT(options); o++) {
+		for (size_t o = 0; o < ARRAY_SIZE(options); o++) {
 			const struct option_info *info = &options[o];
 
 			if (!takes(&verbs[i], info) || strcmp(info->name, "run-dir") == 0)
@@ -284,7 +284,7 @@ static void put_fish(FILE *out)
 	fprintf(out, "# Made by `penstockctl completion fish` from its table of verbs.\n"
 		     "complete -c penstockctl -f\n"
 		     "complete -c penstockctl -l run-dir -r -d 'where the control socket is'\n");
-	for (size_t i = 0; i < COUNT(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct verb *v = &verbs[i];
 
 		fprintf(out, "complete -c penstockctl -n __fish_use_subcommand -a %s -d '",
@@ -298,7 +298,7 @@ static void put_fish(FILE *out)
 			put_choices(v, out);
 			fprintf(out, "'\n");
 		}
-		for (size_t o = 0; o < COUNT(options); o++) {
+		for (size_t o = 0; o < ARRAY_SIZE(options); o++) {
 			const struct option_info *info = &options[o];
 
 			if (!takes(v, info) || strcmp(info->name, "run-dir") == 0)
@@ -327,7 +327,7 @@ int verbs_completion(const char *shell, FILE *out)
 		void (*put)(FILE *out);
 	} all[] = { { "bash", put_bash }, { "zsh", put_zsh }, { "fish", put_fish } };
 
-	for (size_t i = 0; i < COUNT(all); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
 		if (strcmp(all[i].shell, shell) == 0) {
 			all[i].put(out);
 			return 0;

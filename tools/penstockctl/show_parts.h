@@ -1,0 +1,17 @@
+/* Pieces that more than one part of show.h prints: show.c has the status, show_sources.c the sources,
+ * show_fleet.c the fleet, show_words.c the words. */
+#ifndef PENSTOCKCTL_SHOW_PARTS_H
+#define PENSTOCKCTL_SHOW_PARTS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* "NAME 3.25 s"; below 0: "NAME unknown". */
+void show_number(FILE *out, const char *name, double value, const char *unit);
+/* Right-aligned in a column eight wide, or in a sentence; below 0: "-". */
+void show_duration(FILE *out, double s, bool column);
+/* `sources` of the status: how many wait. */
+void show_who_waits(const json_t *sources, FILE *out);
+
+#endif

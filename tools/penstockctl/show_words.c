@@ -1,0 +1,45 @@
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "penstockctl/show.h"
+#include "penstockctl/show_parts.h"
+#include "publish/words.h"
+
+void show_number(FILE *out, const char *name, double value, const char *unit)
+{
+	if (value < 0)
+		fprintf(out, "%s unknown", name);
+	else
+		fprintf(out, "%s %.*f%s", name, value == floor(value) || value >= 100 ? 0 : 2,
+			value, unit);
+}
+
+void show_duration(FILE *out, double s, bool column)
+{
+	char buffer[32] = "-";
+	struct text text = TEXT_OF(buffer);
+
+	if (s >= 0)
+		words_duration(&text, s);
+	fprintf(out, " %*s", column ? 8 : 0, buffer);
+}
+
+void show_wrapped(FILE *out, const char *text)
+{
+	int column = 0;
+
+	while (*text) {
+		int word = (int)strcspn(text, " ");
+
+		if (column && column + 1 + word > 79) {
+			fputc('\n', out);
+			column = 0;
+		}
+		fprintf(out, "%s%.*s", column ? " " : "", word, text);
+		column += word + (column ? 1 : 0);
+		text += word;
+		text += strspn(text, " ");
+	}
+	fputc('\n', out);
+}
