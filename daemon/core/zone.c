@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define DAY_S 86400
 #define HEADER 44
 #define OFFSET_MAX (26 * 3600) /* no zone is farther from UTC: RFC 8536, 3.2 */
 
@@ -162,12 +161,12 @@ static int64_t change_at(const struct zone_day *day, int year)
 		days = (day->weekday + 7 - zone_weekday(first)) % 7 + 7 * (day->week - 1);
 		if (days >= length)
 			days -= 7;
-		return (first + days) * DAY_S + day->time_s;
+		return (first + days) * ZONE_DAY_S + day->time_s;
 	}
 	days = day->day;
 	if (day->kind == ZONE_DAY_JULIAN)
 		days -= !(is_leap(year) && day->day >= 60);
-	return (zone_days(year, 1, 1) + days) * DAY_S + day->time_s;
+	return (zone_days(year, 1, 1) + days) * ZONE_DAY_S + day->time_s;
 }
 
 static int32_t rule_offset(const struct zone *zone, int64_t utc_s)
@@ -179,7 +178,8 @@ static int32_t rule_offset(const struct zone *zone, int64_t utc_s)
 	if (!zone->summer)
 		return zone->standard_s;
 	utc_s += zone->standard_s;
-	zone_date((utc_s >= 0 ? utc_s : utc_s - (DAY_S - 1)) / DAY_S, &year, &month, &day);
+	zone_date((utc_s >= 0 ? utc_s : utc_s - (ZONE_DAY_S - 1)) / ZONE_DAY_S, &year, &month,
+		  &day);
 	begin = change_at(&zone->begin, year);
 	end = change_at(&zone->end, year) - (zone->summer_s - zone->standard_s);
 	if (begin < end)
@@ -321,8 +321,8 @@ int32_t zone_offset(const struct zone *zone, int64_t utc_s)
 unsigned zone_utc(const struct zone *zone, int64_t local_s, int64_t ret_utc_s[2])
 {
 	/* The offsets of the day before and the day after: a day has at most one change. */
-	int32_t offset[2] = { zone_offset(zone, local_s - 2 * DAY_S),
-			      zone_offset(zone, local_s + 2 * DAY_S) };
+	int32_t offset[2] = { zone_offset(zone, local_s - 2 * ZONE_DAY_S),
+			      zone_offset(zone, local_s + 2 * ZONE_DAY_S) };
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < 2; i++) {

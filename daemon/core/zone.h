@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define ZONE_DAY_S 86400 /* without leap seconds, as in POSIX */
 #define ZONE_CHANGES 256
 #define ZONE_FILE_MAX 65536 /* bytes; the largest of tzdata has 4,000 */
 

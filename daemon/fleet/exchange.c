@@ -1,12 +1,10 @@
 #include "fleet/exchange.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -15,6 +13,7 @@
 #include "base/fdpass.h"
 #include "base/helper.h"
 #include "base/log.h"
+#include "fleet/exchange_login.h"
 
 #define BEAT_US (2 * US_PER_S)
 #define BEATS_SILENT 5 /* counted, not timed: all of us may have been frozen for a while */
@@ -119,54 +118,6 @@ void exchange_host(struct exchange *e, const struct fleet_host *host)
 
 /* ---- the socket that the process wants ------------------------------------------------------ */
 
-/* Opens a regular file only: opening a FIFO could block. */
-static int open_file(const char *path, const char *option, char *why)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	int r = 0;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		r = -errno;
-	else if (!S_ISREG(st.st_mode))
-		r = -EINVAL;
-	if (r == 0)
-		return fd;
-	snprintf(why, EXCHANGE_WHY, "%s: cannot read %s: %s", option, path, strerror(-r));
-	if (fd >= 0)
-		close(fd);
-	return r;
-}
-
-/* Opens the files. Returns the number of descriptors, or -errno. Files that were opened are in
- * `fds`; the others are -1. */
-static int open_files(const struct exchange *e, struct exchange_login *login, int *fds)
-{
-	const struct config_fleet *c = &e->config;
-	const char *const paths[] = { c->tls_ca, c->tls_cert, c->tls_key };
-	static const char *const options[] = { "fleet.tls_ca", "fleet.tls_cert", "fleet.tls_key" };
-	int count = 0;
-	int r = secret_read(c->password_file, "fleet.password_file", &login->password, login->why);
-
-	if (r < 0)
-		return r;
-	fds[count] = endpoint_connect(&c->servers.each[e->server]);
-	if (fds[count] < 0) {
-		snprintf(login->why, sizeof(login->why), "%s", strerror(-fds[count]));
-		return fds[count];
-	}
-	count++;
-	for (unsigned i = 0; c->tls && i < ARRAY_SIZE(paths); i++) {
-		if (!paths[i][0])
-			continue;
-		fds[count] = open_file(paths[i], options[i], login->why);
-		if (fds[count] < 0)
-			return fds[count];
-		count++;
-	}
-	return count;
-}
-
 static void give_socket(struct exchange *e)
 {
 	int fds[EXCHANGE_FILES] = { -1, -1, -1, -1 };
@@ -174,7 +125,7 @@ static void give_socket(struct exchange *e)
 	int count;
 
 	memset(&m->login, 0, sizeof(m->login));
-	count = open_files(e, &m->login, fds);
+	count = exchange_open_login(&e->config, e->server, &m->login, fds);
 	m->head = (struct exchange_head){ EXCHANGE_SOCKET, count < 0 ? (uint32_t)-count : 0 };
 	if (put(e, m, sizeof(m->login), fds, count < 0 ? 0 : (unsigned)count))
 		e->wants = false;

@@ -23,8 +23,6 @@
 #define PUT(field, value) __atomic_store_n(&r->view.field, (value), __ATOMIC_RELAXED)
 #define ADD(field) PUT(field, r->view.field + 1)
 
-/* ---- the pool and its queues ---------------------------------------------------------------- */
-
 static uint32_t in_dialogue(const struct responder *r)
 {
 	return r->queue[QUEUE_LINGER].count;
@@ -34,64 +32,6 @@ static void show_queues(struct responder *r)
 {
 	PUT(lingering, r->queue[QUEUE_LINGER].count);
 	PUT(draining, r->queue[QUEUE_DRAIN].count);
-}
-
-static void enqueue(struct responder *r, uint32_t index, unsigned queue, uint64_t deadline_us)
-{
-	struct responder_queue *q = &r->queue[queue];
-	struct responder_client *c = &r->client[index];
-
-	c->queue = (uint8_t)queue;
-	c->deadline_us = deadline_us;
-	c->next = RESPONDER_NONE;
-	c->previous = q->last;
-	if (q->last == RESPONDER_NONE)
-		q->first = index;
-	else
-		r->client[q->last].next = index;
-	q->last = index;
-	q->count++;
-}
-
-static void dequeue(struct responder *r, uint32_t index)
-{
-	struct responder_client *c = &r->client[index];
-	struct responder_queue *q = &r->queue[c->queue];
-
-	if (c->previous == RESPONDER_NONE)
-		q->first = c->next;
-	else
-		r->client[c->previous].next = c->next;
-	if (c->next == RESPONDER_NONE)
-		q->last = c->previous;
-	else
-		r->client[c->next].previous = c->previous;
-	q->count--;
-}
-
-/* Takes the lowest free place, so that few clients use few pages. */
-static uint32_t reserve(struct responder *r)
-{
-	uint32_t index = r->free;
-
-	if (index != RESPONDER_NONE)
-		r->free = r->client[index].next;
-	else if (r->unused < r->most)
-		index = r->unused++;
-	return index;
-}
-
-static void put_back(struct responder *r, uint32_t index)
-{
-	r->client[index].next = r->free;
-	r->free = index;
-}
-
-static void release(struct responder *r, uint32_t index)
-{
-	dequeue(r, index);
-	close(r->client[index].fd);
-	put_back(r, index);
 }
 
 /* ---- what is said --------------------------------------------------------------------------- */
@@ -157,10 +97,10 @@ static void go_on(struct responder *r, uint32_t index, enum talk_next next)
 
 	if (next == TALK_OVER) {
 		ADD(finished);
-		release(r, index);
+		responder_release(r, index);
 	} else if (next == TALK_DRAIN && c->queue == QUEUE_LINGER) {
-		dequeue(r, index);
-		enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
+		responder_dequeue(r, index);
+		responder_enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
 	}
 }
 
@@ -183,7 +123,8 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	unsigned code = reply_code(r);
 	bool full = in_dialogue(r) >= linger_max(r);
 	bool stopping = __atomic_load_n(&r->stop, __ATOMIC_RELAXED);
-	uint32_t index = r->limiter.form == REPLY_FULL && !stopping ? reserve(r) : RESPONDER_NONE;
+	uint32_t index =
+		r->limiter.form == REPLY_FULL && !stopping ? responder_reserve(r) : RESPONDER_NONE;
 	struct responder_client *c;
 	enum talk_next next;
 
@@ -201,13 +142,13 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	event.data.u32 = index;
 	if (next == TALK_OVER || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
 		close(fd);
-		put_back(r, index);
+		responder_put_back(r, index);
 		return;
 	}
 	if (next == TALK_DRAIN)
-		enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
+		responder_enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
 	else
-		enqueue(r, index, QUEUE_LINGER, r->now_us + r->manner.linger_us);
+		responder_enqueue(r, index, QUEUE_LINGER, r->now_us + r->manner.linger_us);
 }
 
 static void as_v6(struct sockaddr_storage *address)
@@ -283,7 +224,7 @@ static void expire(struct responder *r)
 	}
 	q = &r->queue[QUEUE_DRAIN];
 	while ((index = q->first) != RESPONDER_NONE && r->now_us >= r->client[index].deadline_us)
-		release(r, index);
+		responder_release(r, index);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------- */
@@ -422,10 +363,10 @@ static void say_farewell(struct responder *r)
 		uint32_t index = r->queue[QUEUE_LINGER].first;
 
 		talk_give_up(&r->client[index].dialogue, r->client[index].fd);
-		release(r, index);
+		responder_release(r, index);
 	}
 	while (r->queue[QUEUE_DRAIN].first != RESPONDER_NONE)
-		release(r, r->queue[QUEUE_DRAIN].first);
+		responder_release(r, r->queue[QUEUE_DRAIN].first);
 }
 
 void *responder_loop(void *context)

@@ -1,5 +1,5 @@
 /* What the files of the responder share: responder.c (life, calls from outside), responder_loop.c
- * (its thread), responder_sockets.c. */
+ * (its thread), responder_pool.c (places and queues), responder_sockets.c. */
 #ifndef PENSTOCK_FRONT_RESPONDER_PARTS_H
 #define PENSTOCK_FRONT_RESPONDER_PARTS_H
 
@@ -68,6 +68,16 @@ struct responder {
 
 /* The thread. */
 void *responder_loop(void *responder);
+
+/* In the thread: a place for one more client, which is in no queue yet; RESPONDER_NONE: all are
+ * used. It is the lowest free place, so that few clients use few pages. */
+uint32_t responder_reserve(struct responder *responder);
+void responder_put_back(struct responder *responder, uint32_t index);
+void responder_enqueue(struct responder *responder, uint32_t index, unsigned queue,
+		       uint64_t deadline_us);
+void responder_dequeue(struct responder *responder, uint32_t index);
+/* Closes a client that is in a queue, and puts its place back. */
+void responder_release(struct responder *responder, uint32_t index);
 
 /* In the thread. 0, or -errno with a sentence in `why`. */
 int responder_open_sockets(struct responder *responder);

@@ -9,39 +9,15 @@
 
 #include "base/log.h"
 #include "kernel/kernel.h"
-#include "sensor/disks.h"
+#include "sensor/disk_past.h"
 #include "sensor/proc_file.h"
-#include "sensor/procparse.h"
 #include "sensor/sensors.h"
-#include "sensor/window_hist.h"
-
-/* Rates are taken over this time; more frequent readings show nothing new. */
-#define SPAN_US 1000000u
-#define SPANS 10 /* readings kept */
-
-/* After this time without a completion a disk is ignored: its counter of requests in flight may be
- * wrong, and mail must not wait for that. */
-#define STUCK_MAX_US 60e6
-
-/* State of a disk between ticks. */
-struct past {
-	unsigned major, minor;
-	bool seen; /* in this reading */
-	bool spool; /* a queue directory lies on it, so no other disk takes its place */
-	struct procparse_disk at[SPANS]; /* a ring of readings */
-	uint64_t at_us[SPANS];
-	unsigned readings;
-	uint64_t ios;
-	uint64_t completed_us; /* when it last completed something or had nothing to do */
-	int slot; /* of the BPF probe; negative: none */
-	struct window_hist window[DISK_OPS];
-};
 
 struct disk_sensor {
 	struct proc_file *file;
 	struct kernel *kernel; /* with the probe, else NULL */
 	struct disk_table *table;
-	struct past *past[DISKS];
+	struct disk_past *past[DISKS];
 	struct window_hist all; /* reads and writes of the disks that count */
 	uint64_t generation; /* generation of the table for which `all` was started */
 	unsigned left_out; /* disks for which there was no room, in this reading */
@@ -80,9 +56,9 @@ static int disk_open(const struct sensor_env *env, void **ret_state, char *why)
 
 /* The entry of a disk, known or new; NULL: no room. A disk of the spool replaces one that is
  * not. */
-static struct past **find(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
+static struct disk_past **find(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
 {
-	struct past **room = NULL;
+	struct disk_past **room = NULL;
 
 	for (unsigned i = 0; i < DISKS; i++) {
 		if (!s->past[i]) {
@@ -102,9 +78,9 @@ static struct past **find(struct disk_sensor *s, const struct procparse_disk *no
 	return room;
 }
 
-static struct past *take(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
+static struct disk_past *take(struct disk_sensor *s, const struct procparse_disk *now, bool spool)
 {
-	struct past **place = find(s, now, spool);
+	struct disk_past **place = find(s, now, spool);
 
 	if (!place)
 		return NULL;
@@ -120,63 +96,6 @@ static struct past *take(struct disk_sensor *s, const struct procparse_disk *now
 	(*place)->seen = true;
 	(*place)->spool = spool;
 	return *place;
-}
-
-static void learn_rates(struct disk *d, struct past *p, const struct procparse_disk *now,
-			uint64_t now_us)
-{
-	const struct procparse_disk *before;
-	unsigned oldest = p->readings < SPANS ? 0 : p->readings % SPANS;
-	double dt_s;
-
-	if (p->readings) {
-		/* The youngest reading that is at least a span old, else the oldest one. */
-		for (unsigned i = 1; i <= SPANS && i <= p->readings; i++) {
-			oldest = (p->readings - i) % SPANS;
-			if (now_us - p->at_us[oldest] >= SPAN_US)
-				break;
-		}
-		before = &p->at[oldest];
-		dt_s = (double)(now_us - p->at_us[oldest]) / 1e6;
-		for (int o = 0; o < DISK_OPS && dt_s > 0; o++) {
-			double count;
-
-			if (now->op[o].count < before->op[o].count ||
-			    now->op[o].time_ms < before->op[o].time_ms ||
-			    now->op[o].bytes < before->op[o].bytes)
-				continue;
-			count = (double)(now->op[o].count - before->op[o].count);
-			d->op[o].per_s = count / dt_s;
-			d->op[o].bytes_per_s =
-				(double)(now->op[o].bytes - before->op[o].bytes) / dt_s;
-			if (count > 0)
-				d->op[o].mean_us =
-					1000.0 *
-					(double)(now->op[o].time_ms - before->op[o].time_ms) /
-					count;
-		}
-		if (dt_s > 0 && now->busy_ms >= before->busy_ms)
-			d->busy_ratio =
-				fmin(1, (double)(now->busy_ms - before->busy_ms) / 1000 / dt_s);
-	}
-	if (p->readings && now_us - p->at_us[(p->readings - 1) % SPANS] < SPAN_US / SPANS)
-		return;
-	p->at[p->readings % SPANS] = *now;
-	p->at_us[p->readings % SPANS] = now_us;
-	p->readings++;
-}
-
-static void learn_stuck(struct disk *d, struct past *p, const struct procparse_disk *now,
-			uint64_t now_us)
-{
-	uint64_t ios = now->ios + now->op[DISK_FLUSH].count;
-
-	if (ios != p->ios || now->in_flight == 0 || p->completed_us == 0)
-		p->completed_us = now_us;
-	p->ios = ios;
-	d->stuck_us = (double)(now_us - p->completed_us);
-	if (d->stuck_us > STUCK_MAX_US)
-		d->stuck_us = -1;
 }
 
 /* The totals for publishers, beside the figures of the last second. */
@@ -201,8 +120,8 @@ static void keep_histogram(struct disk *d, int op, const struct kernel_disk *k)
 	}
 }
 
-static void learn_latency(struct disk_sensor *s, struct disk *d, struct past *p, uint64_t now_us,
-			  uint64_t *all)
+static void learn_latency(struct disk_sensor *s, struct disk *d, struct disk_past *p,
+			  uint64_t now_us, uint64_t *all)
 {
 	struct kernel_disk k;
 
@@ -223,7 +142,7 @@ static void learn(struct disk_sensor *s, const struct procparse_disk *now, uint6
 		  uint64_t *all)
 {
 	bool spool = s->table->spool_known && spool_device_has(&s->table->spool, now->name);
-	struct past *p = s->table->count < DISKS ? take(s, now, spool) : NULL;
+	struct disk_past *p = s->table->count < DISKS ? take(s, now, spool) : NULL;
 	struct disk *d;
 
 	if (!p) {
@@ -241,8 +160,8 @@ static void learn(struct disk_sensor *s, const struct procparse_disk *now, uint6
 		d->op[o].per_s = d->op[o].bytes_per_s = d->op[o].mean_us = d->op[o].p99_us = -1;
 	d->in_flight = (double)now->in_flight;
 	keep_totals(d, now);
-	learn_rates(d, p, now, now_us);
-	learn_stuck(d, p, now, now_us);
+	disk_past_rates(p, d, now, now_us);
+	disk_past_stuck(p, d, now, now_us);
 	learn_latency(s, d, p, now_us, all);
 }
 

@@ -6,14 +6,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/readfile.h"
 #include "base/wait.h"
-#include "store/history_format.h"
+#include "store/history_file.h"
 
 #define ROUND_US (2 * US_PER_S)
 #define WAITING 64u /* records that the tick keeps while the thread holds the lock */
@@ -43,35 +41,10 @@ struct history {
 	/* Used only by the thread: */
 	pthread_t thread;
 	bool runs;
-	int dir_fd, fd;
+	struct history_file file;
 	bool told;
 	struct item batch[QUEUE];
 };
-
-/* ---- the file ------------------------------------------------------------------------------- */
-
-static int read_file(int dir_fd, uint8_t **ret_bytes, size_t *ret_size)
-{
-	_cleanup_close_ int fd =
-		openat(dir_fd, HISTORY_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	_cleanup_free_ uint8_t *bytes = NULL;
-	struct stat st;
-	ssize_t n;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EBADMSG;
-	bytes = malloc(HISTORY_BYTES);
-	if (!bytes)
-		return -ENOMEM;
-	n = readfile_up_to(fd, bytes, HISTORY_BYTES);
-	if (n < 0)
-		return (int)n;
-	*ret_bytes = TAKE_PTR(bytes);
-	*ret_size = (size_t)n;
-	return 0;
-}
 
 int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64_t until_s,
 		 struct history_record **ret_records, size_t *ret_count)
@@ -84,7 +57,7 @@ int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64
 
 	if (dir < 0)
 		return -errno;
-	r = read_file(dir, &bytes, &size);
+	r = history_file_read(dir, &bytes, &size);
 	if (r < 0)
 		return r;
 	records = calloc(HISTORY_MONTH, sizeof(*records));
@@ -102,14 +75,14 @@ static int load(struct history *h)
 	_cleanup_free_ uint8_t *bytes = NULL;
 	const void *payload;
 	size_t size, length;
-	int r = read_file(h->dir_fd, &bytes, &size);
+	int r = history_file_read(h->file.dir_fd, &bytes, &size);
 
 	if (r == 0)
 		r = frame_check(bytes, size, &history_kind, &payload, &length);
 	if (r == 0 && length != HISTORY_SLOTS * sizeof(struct history_record))
 		r = -EBADMSG;
 	if (r == -ENODATA || r == -EBADMSG || r == -EPROTONOSUPPORT)
-		frame_set_aside(h->dir_fd, HISTORY_NAME, r);
+		frame_set_aside(h->file.dir_fd, HISTORY_NAME, r);
 	if (r < 0)
 		return r;
 	for (int t = 0; t < KEPT; t++)
@@ -130,54 +103,6 @@ static int load(struct history *h)
 	return 0;
 }
 
-/* Creates a sparse file of the full size, with a head: parts that were never written take no
- * space. */
-static int open_file(struct history *h)
-{
-	struct frame_head head;
-	struct stat st;
-	int r = 0;
-
-	if (h->fd >= 0)
-		return 0;
-	h->fd = openat(h->dir_fd, HISTORY_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (h->fd < 0)
-		return -errno;
-	if (fstat(h->fd, &st) < 0)
-		r = -errno;
-	if (r == 0 && (size_t)st.st_size != HISTORY_BYTES) {
-		frame_head(&head, &history_kind, 0, NULL,
-			   HISTORY_SLOTS * sizeof(struct history_record));
-		if (ftruncate(h->fd, HISTORY_BYTES) < 0)
-			r = -errno;
-		else if (pwrite(h->fd, &head, sizeof(head), 0) != sizeof(head))
-			r = errno ? -errno : -ENOSPC;
-		/* Otherwise the next start would set aside the short file, with all that is in
-		 * it. */
-		if (r < 0 && ftruncate(h->fd, 0) < 0)
-			log_debug("history: %s", strerror(errno));
-	}
-	if (r < 0) {
-		close(h->fd);
-		h->fd = -1;
-	}
-	return r;
-}
-
-static int write_item(struct history *h, struct item *item)
-{
-	unsigned slot = history_slot(item->tier, item->record.at_s);
-	int r = open_file(h);
-	ssize_t n;
-
-	if (r < 0)
-		return r;
-	history_seal(&item->record);
-	n = pwrite(h->fd, &item->record, sizeof(item->record),
-		   (off_t)history_offset(item->tier, slot));
-	return n == (ssize_t)sizeof(item->record) ? 0 : n < 0 ? -errno : -ENOSPC;
-}
-
 /* ---- the thread ----------------------------------------------------------------------------- */
 
 static void write_batch(struct history *h, unsigned count)
@@ -185,7 +110,7 @@ static void write_batch(struct history *h, unsigned count)
 	int r = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		int one = write_item(h, &h->batch[i]);
+		int one = history_file_write(&h->file, h->batch[i].tier, &h->batch[i].record);
 
 		r = one < 0 ? one : r;
 	}
@@ -231,10 +156,10 @@ static void history_free(struct history *h)
 {
 	for (int t = 0; t < KEPT; t++)
 		free(h->ring[t]);
-	if (h->fd >= 0)
-		close(h->fd);
-	if (h->dir_fd >= 0)
-		close(h->dir_fd);
+	if (h->file.fd >= 0)
+		close(h->file.fd);
+	if (h->file.dir_fd >= 0)
+		close(h->file.dir_fd);
 	pthread_cond_destroy(&h->wake);
 	pthread_cond_destroy(&h->done);
 	pthread_mutex_destroy(&h->lock);
@@ -248,8 +173,8 @@ int history_open(const char *state_dir, struct history **ret)
 
 	if (!h)
 		return -ENOMEM;
-	h->fd = -1;
-	h->dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	h->file.fd = -1;
+	h->file.dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	pthread_mutex_init(&h->lock, NULL);
 	wait_init(&h->wake);
 	wait_init(&h->done);
@@ -260,11 +185,11 @@ int history_open(const char *state_dir, struct history **ret)
 			return -ENOMEM;
 		}
 	}
-	if (h->dir_fd >= 0) {
+	if (h->file.dir_fd >= 0) {
 		load(h);
 		r = -pthread_create(&h->thread, NULL, run, h);
 	}
-	h->runs = h->dir_fd >= 0 && r == 0;
+	h->runs = h->file.dir_fd >= 0 && r == 0;
 	if (!h->runs)
 		log_debug("the history is kept in memory only");
 	*ret = h;

@@ -1,5 +1,5 @@
-/* Pieces that more than one part of show.h prints: show.c has the status, show_sources.c the sources,
- * show_fleet.c the fleet, show_words.c the words. */
+/* Pieces that more than one part of show.h prints. Its files: show.c (status), show_sources.c
+ * (sources), show_fleet.c (fleet), show_words.c (numbers, durations, wrapped text). */
 #ifndef PENSTOCKCTL_SHOW_PARTS_H
 #define PENSTOCKCTL_SHOW_PARTS_H
 
