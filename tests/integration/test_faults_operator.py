@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import wait_for
 from lib.programs import Daemon
-from lib.smtp import Client
+from lib.smtp import Client, crowd
 from lib.tap import check, test
 from lib.world import PORT, World, drop_resource_capability
 
@@ -128,11 +128,7 @@ class Crowd:
         if time.monotonic() > self.said_s + 1:
             self.said_s = time.monotonic()
             self.sockets = [s for s in self.sockets if self.says(s)]
-        for _ in range(min(40, count - len(self.sockets))):
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex(("127.0.0.1", self.port))
-            self.sockets.append(s)
+        self.sockets += crowd(self.port, min(40, count - len(self.sockets)))
 
     @staticmethod
     def says(s):

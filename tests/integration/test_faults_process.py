@@ -18,7 +18,7 @@ from lib.cgroup import Cgroup, ahead
 from lib.manager import Manager
 from lib.place import BIN, BUILD, wait_for
 from lib.programs import Daemon, Program, Proxy, listening
-from lib.smtp import Client, Server, deliver, smtp_server
+from lib.smtp import Client, Server, crowd, deliver, smtp_server
 from lib.tap import check, test
 from lib.world import PORT, World, drop_resource_capability
 
@@ -87,17 +87,12 @@ def healthy(daemon):
 def _():
     with World(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (160, 160)) or drop_resource_capability()) as w:
         w.mail_flows()
-        crowd = []
-        for _ in range(300):
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex(("127.0.0.1", w.daemon.http))
-            crowd.append(s)
+        many = crowd(w.daemon.http, 300)
         time.sleep(1)
         for _ in range(5):
             w.mail_flows()
         check(w.daemon.alive(), "alive")
-        for s in crowd:
+        for s in many:
             s.close()
         wait_for(lambda: healthy(w.daemon), "HTTP again", 120)
         # Sensors keep a descriptor for each control group: they may hold so many that not even the first look is let in at once.
@@ -105,10 +100,10 @@ def _():
             held = len(os.listdir(f"/proc/{w.daemon.process.pid}/fd"))
             limit = held + resource_left
             resource.prlimit(w.daemon.process.pid, resource.RLIMIT_NOFILE, (limit, max(limit, 160)))
-            crowd = [socket.create_connection(("127.0.0.1", w.daemon.http)) for _ in range(20)]
+            many = [socket.create_connection(("127.0.0.1", w.daemon.http)) for _ in range(20)]
             w.mail_flows()
             check(w.daemon.alive(), "alive")
-            for s in crowd:
+            for s in many:
                 s.close()
             if resource_left:
                 wait_for(lambda: healthy(w.daemon), "HTTP with few descriptors")

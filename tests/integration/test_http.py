@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
 from lib.programs import Program, all_stopped, confined, is_gone, listening
+from lib.smtp import crowd
 from lib.tap import check, test
 from lib.world import World
 
@@ -190,12 +191,7 @@ def _():
 def _():
     with world() as w:
         pid = process(w)
-        held = []
-        for _ in range(1500):
-            s = socket.socket()
-            s.setblocking(False)
-            s.connect_ex(("127.0.0.1", w.daemon.http))
-            held.append(s)
+        held = crowd(w.daemon.http, 1500)
         wait_for(lambda: len(os.listdir(f"/proc/{pid}/fd")) > 500, "many are accepted")
         check(len(os.listdir(f"/proc/{pid}/fd")) < 1300, "not all")
         check(len(os.listdir(f"/proc/{w.daemon.pid}/fd")) < 300, "penstockd has none of them")

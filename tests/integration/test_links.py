@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Links that change, links that ride on others, and what listeners lose: against the real kernel, in a network namespace of its own."""
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -57,51 +58,51 @@ class Tap:
         os.close(self.fd)
 
 
+@contextlib.contextmanager
+def pair():
+    """ps0, whose carrier is that ps1 is up. Both are."""
+    ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1")
+    try:
+        ip("link", "set", "ps0", "up")
+        ip("link", "set", "ps1", "up")
+        yield
+    finally:
+        ip("link", "del", "ps0", may_fail=True)
+
+
 def world(options=None):
     return World(None, {"daemon.bpf": "no", **(options or {})}, server=2526, proxy=False)
 
 
 @test("a link that loses its carrier is seen by notification, and said; so is its return")
 def _():
-    ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1")
-    try:
-        ip("link", "set", "ps0", "up")
+    with pair(), world({"nic.interfaces": "ps0"}) as w:
+        w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
+        ip("link", "set", "ps1", "down")
+        w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
+        wait_for(lambda: "link ps0 has lost its carrier" in w.daemon.output(), "the line")
         ip("link", "set", "ps1", "up")
-        with world({"nic.interfaces": "ps0"}) as w:
-            w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
-            ip("link", "set", "ps1", "down")
-            w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
-            wait_for(lambda: "link ps0 has lost its carrier" in w.daemon.output(), "the line")
-            ip("link", "set", "ps1", "up")
-            w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
-            wait_for(lambda: "link ps0 has its carrier again" in w.daemon.output(), "the line")
-            # Gone altogether, while it is watched: named, so it is missed.
-            ip("link", "del", "ps0")
-            w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
-            check(w.daemon.alive(), w.daemon.output())
-    finally:
-        ip("link", "del", "ps0", may_fail=True)
+        w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
+        wait_for(lambda: "link ps0 has its carrier again" in w.daemon.output(), "the line")
+        # Gone altogether, while it is watched: named, so it is missed.
+        ip("link", "del", "ps0")
+        w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
+        check(w.daemon.alive(), w.daemon.output())
 
 
 @test("more changes at once than the socket holds: nothing is lost but the count of them")
 def _():
-    ip("link", "add", "ps0", "type", "veth", "peer", "name", "ps1")
-    try:
-        ip("link", "set", "ps0", "up")
-        ip("link", "set", "ps1", "up")
-        with world({"nic.interfaces": "ps0"}) as w:
-            w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
-            w.daemon.kill(19)  # SIGSTOP: it cannot read
-            with tempfile.NamedTemporaryFile("w") as f:
-                for i in range(1500):
-                    f.write(f"link set ps1 mtu {1400 + i % 90}\nlink set ps0 mtu {1400 + i % 90}\n")
-                f.write("link set ps1 down\n")
-                f.flush()
-                subprocess.run(["ip", "-batch", f.name], check=True)
-            w.daemon.kill(18)
-            w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
-    finally:
-        ip("link", "del", "ps0", may_fail=True)
+    with pair(), world({"nic.interfaces": "ps0"}) as w:
+        w.wait_signal("nic", "nic_down_count", lambda v: v == 0)
+        w.daemon.kill(19)  # SIGSTOP: it cannot read
+        with tempfile.NamedTemporaryFile("w") as f:
+            for i in range(1500):
+                f.write(f"link set ps1 mtu {1400 + i % 90}\nlink set ps0 mtu {1400 + i % 90}\n")
+            f.write("link set ps1 down\n")
+            f.flush()
+            subprocess.run(["ip", "-batch", f.name], check=True)
+        w.daemon.kill(18)
+        w.wait_signal("nic", "nic_down_count", lambda v: v == 1)
 
 
 @test("another program holds the kernel's lock of the network configuration: no tick waits, and it is said why there are no figures")

@@ -18,16 +18,21 @@ def world(handle, daemon=True, proxy_options=None):
     return World(server=handle, daemon=daemon, proxy_options=proxy_options, calm=True)
 
 
+def noting():
+    """A list, and a server that greets and puts the first bytes of each connection there."""
+    heads = []
+
+    def handle(connection, _address):
+        connection.sendall(b"220 sink\r\n")
+        heads.append(connection.recv(1000))
+        connection.sendall(b"221 bye\r\n")
+    return heads, handle
+
+
 @test("PROXY v1 and v2 tell the backend who the client is; none sends nothing")
 def _():
     for kind in ("none", "v1", "v2"):
-        heads = []
-
-        def handle(connection, _address):
-            connection.sendall(b"220 sink\r\n")
-            heads.append(connection.recv(1000))
-            connection.sendall(b"221 bye\r\n")
-
+        heads, handle = noting()
         with world(handle, daemon=False, proxy_options={"front.proxy.proxy_protocol": kind}):
             with Client(PORT, source="127.9.8.7") as c:
                 port = c.socket.getsockname()[1]
@@ -43,12 +48,7 @@ def _():
 @test("an expected PROXY header is read, a missing one closes, and the address is the header's")
 def _():
     options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8", "front.proxy.proxy_protocol": "v1"}
-    heads = []
-
-    def handle(connection, _address):
-        connection.sendall(b"220 sink\r\n")
-        heads.append(connection.recv(1000))
-
+    heads, handle = noting()
     with world(handle, daemon=False, proxy_options=options) as w:
         c = Client(PORT, greeting=False)
         c.send(b"PROXY TCP4 192.0.2.44 192.0.2.1 4444 25\r\nEHLO x\r\n")
@@ -68,12 +68,7 @@ def _():
 
 @test("a PROXY header is believed from the networks of proxy_from only: others are closed, counted and logged with the peer")
 def _():
-    heads = []
-
-    def handle(connection, _address):
-        connection.sendall(b"220 sink\r\n")
-        heads.append(connection.recv(1000))
-
+    heads, handle = noting()
     options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.5.0.0/16", "front.proxy.proxy_protocol": "v1"}
     with world(handle, proxy_options=options) as w:
         for claim in (b"127.0.0.1", b"10.1.1.1", b"127.66.0.1"):
@@ -98,12 +93,7 @@ def _():
 
 @test("a PROXY header that never comes is counted and logged with the peer and what to do; a large one passes")
 def _():
-    heads = []
-
-    def handle(connection, _address):
-        connection.sendall(b"220 sink\r\n")
-        heads.append(connection.recv(1000))
-
+    heads, handle = noting()
     options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8", "front.proxy.proxy_protocol": "v1"}
     with world(handle, proxy_options=options) as w:
         silent = [Client(PORT, source="127.7.0.1", greeting=False) for _ in range(3)]

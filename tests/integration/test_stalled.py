@@ -112,6 +112,14 @@ class Stalled(World):
         super().__exit__(*why)
 
 
+def for_each_way(name):
+    """Adds the test twice: for what the proxy counts, and for what the kernel's probe counts."""
+    def add(body):
+        test(f"through the proxy: {name}")(lambda: body(False))
+        test(f"by the kernel's probe: {name}")(lambda: body(True))
+    return add
+
+
 def greeted(world, sources):
     """A client of each, which has heard its 220 and says nothing yet."""
     clients = [Client(world.port, source=source) for source in sources]
@@ -131,7 +139,8 @@ def need_probe(w, bpf):
         raise Skip("this kernel or this process's privilege gives no probe of sockets")
 
 
-def all_kinds(bpf):
+@for_each_way("half commands, half records, half chunks and half messages are no load; an answer that is owed is")
+def _(bpf):
     with Stalled(bpf) as w:
         need_probe(w, bpf)
         for what, octets in STALLS.items():
@@ -159,26 +168,14 @@ def all_kinds(bpf):
             c.close()
 
 
-@test("through the proxy: half commands, half records, half chunks and half messages are no load; an answer that is owed is")
-def _():
-    all_kinds(False)
-
-
-@test("by the kernel's probe, the same")
-def _():
-    all_kinds(True)
-
-
-def stuck(bpf):
+@contextlib.contextmanager
+def three_wait(bpf):
+    """Three clients to whom the server owes an answer. In the end it gives the answers, and the clients leave."""
     with Stalled(bpf) as w:
         need_probe(w, bpf)
         clients = stall(w, b"XWAIT\r\n", 3)
         w.counted(3, 3)
-        w.counted(3, 0, 3)
-        clients[0].socket.sendall(LINE)
-        time.sleep(0.3)
-        check(w.mx()["busy"] == 0, f"what its client says does not make it load again: {w.mx()}")
-        check(w.daemon.metric('penstock_stuck_sessions{service="mx"}') == 3, "in the metrics")
+        yield w, clients
         w.held.go.set()
         w.counted(3, 0, 0)
         for c in clients:
@@ -186,11 +183,19 @@ def stuck(bpf):
         w.counted(0, 0, 0)
 
 
-def overtaken_answer(bpf):
-    with Stalled(bpf) as w:
-        need_probe(w, bpf)
-        clients = stall(w, b"XWAIT\r\n", 3)
-        w.counted(3, 3)
+@for_each_way("an answer that is owed for ten seconds and more is stuck: in flight and no load, until it comes")
+def _(bpf):
+    with three_wait(bpf) as (w, clients):
+        w.counted(3, 0, 3)
+        clients[0].socket.sendall(LINE)
+        time.sleep(0.3)
+        check(w.mx()["busy"] == 0, f"what its client says does not make it load again: {w.mx()}")
+        check(w.daemon.metric('penstock_stuck_sessions{service="mx"}') == 3, "in the metrics")
+
+
+@for_each_way("an answer that is owed while many jobs are done is stuck at once")
+def _(bpf):
+    with three_wait(bpf) as (w, _):
         began = time.monotonic()
         for _ in range(40):  # each a job
             with contextlib.closing(Client(w.port)) as c:
@@ -199,20 +204,6 @@ def overtaken_answer(bpf):
         w.counted(3, 0, 3)
         if time.monotonic() - began > 9:
             raise Skip("the machine is too busy to tell this from the bound of ten seconds")
-        w.held.go.set()
-        w.counted(3, 0, 0)
-        for c in clients:
-            c.close()
-
-
-@test("through the proxy: an answer that is owed while many jobs are done is stuck at once")
-def _():
-    overtaken_answer(False)
-
-
-@test("by the kernel's probe, an overtaken answer is the same")
-def _():
-    overtaken_answer(True)
 
 
 @test("a kernel that does not take smtp_look: the log, the status and penstockctl support say that a sender who stalls counts as busy")
@@ -229,16 +220,6 @@ def _():
             check(any("smtp_look" in line and "stalls counts as busy" in line for line in support.splitlines()), support)
 
 
-@test("an answer that is owed for ten seconds and more is stuck: in flight and no load, until it comes")
-def _():
-    stuck(False)
-
-
-@test("by the kernel's probe, stuck is the same")
-def _():
-    stuck(True)
-
-
 @test("one source's sessions that take long are load only up to a share, others' all the while")
 def _():
     with Stalled(False) as w:
@@ -252,7 +233,8 @@ def _():
             c.close()
 
 
-def overtaken(bpf):
+@for_each_way("a client that waits for its greeting while all others get theirs is no load, and in no queue")
+def _(bpf):
     with Stalled(bpf, held=Lookups(3)) as w:
         need_probe(w, bpf)
         late = [socket.create_connection(("127.0.0.1", w.port), 120) for _ in range(3)]
@@ -268,16 +250,6 @@ def overtaken(bpf):
         w.counted(3, 0)
         for c in late:
             c.close()
-
-
-@test("through the proxy: a client that waits for its greeting while all others get theirs is no load, and in no queue")
-def _():
-    overtaken(False)
-
-
-@test("by the kernel's probe, overtaken is the same")
-def _():
-    overtaken(True)
 
 
 place.isolate()

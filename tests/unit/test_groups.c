@@ -226,26 +226,37 @@ static void end_worker(struct worker *worker)
 	worker_close(worker);
 }
 
-/* The sensor over the tree: the nearest limit above counts, memory.high is one. */
-static void its_memory_and_io(void **state)
+/* The sensor of control groups, once it has found the mail server's. Its first sample is of 1 s. */
+static void *open_cgroup(struct sensor_env *env, struct sample *ret_sample)
 {
-	struct sensor_env env = env_of("system.slice/postfix.service");
 	const struct timespec pause = { 0, 10000000 };
-	struct sample sample;
 	struct load load;
 	char why[SENSOR_WHY_MAX] = "";
 	void *cgroup = NULL;
 	int tries = 0;
 
-	make_mail();
-	assert_int_equal(worker_open(&env.worker), 0);
-	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
-	assert_int_equal(sensor_cgroup.open(&env, &cgroup, why), 0);
+	assert_int_equal(worker_open(&env->worker), 0);
+	assert_int_equal(mta_watch_open(env, &env->mta, why), 0);
+	assert_int_equal(sensor_cgroup.open(env, &cgroup, why), 0);
 	do {
 		nanosleep(&pause, NULL);
-		sample_clear(&sample, 1000000);
-		assert_int_equal(sensor_cgroup.poll(cgroup, 1000000, &sample, &load, why), 0);
-	} while (!sample_has(&sample, SIGNAL_MTA_MEM_BYTES) && tries++ < 3000);
+		sample_clear(ret_sample, 1000000);
+		assert_int_equal(sensor_cgroup.poll(cgroup, 1000000, ret_sample, &load, why), 0);
+	} while (!sample_has(ret_sample, SIGNAL_MTA_MEM_BYTES) && tries++ < 3000);
+	return cgroup;
+}
+
+/* The sensor over the tree: the nearest limit above counts, memory.high is one. */
+static void its_memory_and_io(void **state)
+{
+	struct sensor_env env = env_of("system.slice/postfix.service");
+	struct sample sample;
+	struct load load;
+	char why[SENSOR_WHY_MAX] = "";
+	void *cgroup;
+
+	make_mail();
+	cgroup = open_cgroup(&env, &sample);
 	assert_near(sample.value[SIGNAL_MTA_MEM_BYTES], 200e6, 1);
 	assert_near(sample.value[SIGNAL_MTA_MEM_USED_RATIO], 0.8, 1e-6);
 	assert_near(sample.value[SIGNAL_MTA_MEM_LIMIT_BYTES], 250e6, 1);
@@ -367,21 +378,12 @@ static void the_group_that_only_v1_knows(void **state)
 static void its_cpu_and_memory_in_v1(void **state)
 {
 	struct sensor_env env = v1_env(true);
-	const struct timespec pause = { 0, 10000000 };
 	struct sample sample;
 	struct load load;
 	char why[SENSOR_WHY_MAX] = "";
-	void *cgroup = NULL;
-	int tries = 0;
+	void *cgroup;
 
-	assert_int_equal(worker_open(&env.worker), 0);
-	assert_int_equal(mta_watch_open(&env, &env.mta, why), 0);
-	assert_int_equal(sensor_cgroup.open(&env, &cgroup, why), 0);
-	do {
-		nanosleep(&pause, NULL);
-		sample_clear(&sample, 1000000);
-		assert_int_equal(sensor_cgroup.poll(cgroup, 1000000, &sample, &load, why), 0);
-	} while (!sample_has(&sample, SIGNAL_MTA_MEM_BYTES) && tries++ < 3000);
+	cgroup = open_cgroup(&env, &sample);
 	assert_near(sample.value[SIGNAL_MTA_MEM_BYTES], 200e6, 1);
 	assert_false(sample_has(&sample, SIGNAL_MTA_CPU_CORES));
 	put("cpuacct/docker/mail/cpuacct.usage", "1750000000\n");

@@ -1,4 +1,5 @@
 """A small blocking SMTP client that shows everything, and servers for the proxy's tests."""
+import contextlib
 import socket
 import threading
 
@@ -55,6 +56,27 @@ def deliver(port, body=b"Subject: test\r\n\r\nhello\r\n", source=None, timeout=L
         reply = c.reply()
         c.say(b"QUIT")
         return reply[:3].decode(), reply.decode(errors="replace").strip()
+
+
+def crowd(port, count):
+    """So many sockets that begin to connect, and do not wait until they have."""
+    sockets = []
+    for _ in range(count):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex(("127.0.0.1", port))
+        sockets.append(s)
+    return sockets
+
+
+def harass(port, octets):
+    """Sends each of these texts on a connection of its own, and reads until it is closed."""
+    for bad in octets:
+        with socket.create_connection(("127.0.0.1", port), LONG * PATIENCE) as c, contextlib.suppress(OSError):
+            c.sendall(bad)
+            c.shutdown(socket.SHUT_WR)
+            while c.recv(4096):
+                pass
 
 
 class Server:
