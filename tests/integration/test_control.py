@@ -11,7 +11,6 @@ import statistics
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -410,107 +409,6 @@ def _():
         for s in many:
             s.close()
         wait_for(lambda: w.daemon.ctl("status").returncode == 0, "room after a crowd")
-
-
-@test("penstockctl without a daemon exits 3 and says that mail flows; usage errors exit 2")
-def _():
-    def ctl(*argv):
-        return subprocess.run([os.path.join(BIN, "penstockctl"), *argv], capture_output=True, text=True)
-    done = ctl("--run-dir", "/nonexistent", "status")
-    check(done.returncode == 3 and "mail flows" in done.stderr, f"{done}")
-    for argv in ((), ("dance",), ("mode",), ("mode", "maybe"), ("drain", "--for", "soon"), ("status", "extra")):
-        done = ctl(*argv)
-        check(done.returncode == 2 and done.stderr, f"{argv}: {done}")
-    check("Usage" in ctl("--help").stdout, "help")
-    with world() as w:
-        w.daemon.kill(signal.SIGSTOP)
-        done = w.daemon.ctl("status")
-        check(done.returncode == 3 and "does not answer" in done.stderr, f"{done}")
-        w.daemon.kill(signal.SIGCONT)
-
-
-@test("a bad configuration ends the start with 78; --check-config, --print-config and --support work")
-def _():
-    def run(*argv):
-        return subprocess.run([os.path.join(BIN, "penstockd"), *argv], capture_output=True, text=True, timeout=120)
-    with tempfile.TemporaryDirectory() as d:
-        path = os.path.join(d, "bad.conf")
-        with open(path, "w") as f:
-            f.write("[daemon]\ntick = 100ms\nmodus = observe\n")
-        for argv in (("-c", path), ("-c", path, "--check-config")):
-            done = run(*argv)
-            check(done.returncode == 78 and f"{path}:3: daemon.modus" in done.stderr, f"{argv}: {done}")
-        check(run("-c", os.path.join(d, "missing.conf"), "--check-config").returncode == 78, "a file that is not there")
-        check(run("--check-config", "-o", "service.mx.ports=2525").returncode == 0, "good")
-        check("ports = 2525" in run("--print-config", "-o", "service.mx.ports=2525").stdout, "printed")
-        proxy = subprocess.run([os.path.join(BIN, "penstock-proxy"), "-c", path], capture_output=True, text=True, timeout=120)
-        check(proxy.returncode == 78, f"{proxy}")
-    text = run("--support").stdout
-    check("run-queue latency" in text and "cpu_stall_ratio" in text and "sensor" in text, text)
-
-
-@test("a second daemon on the same run directory is refused and told why; the port of HTTP may be taken")
-def _():
-    with world() as w:
-        second = Daemon(w.directory, {}, http=9827, wait=False)
-        check(second.process.wait(120) == 1, "its exit status")
-        second.logged("another penstockd runs on")
-        other = tempfile.mkdtemp(prefix="penstock-test-")
-        third = Daemon(other, {}, http=w.daemon.http, wait=False)
-        third.logged("another program has this address")
-        wait_for(lambda: third.ctl("status").stdout, "it runs without HTTP")
-        w.daemon.stop()
-        third.logged("HTTP is served now")
-        third.stop()
-
-
-def plugin(run_dir, *arguments):
-    done = subprocess.run([os.path.join(BIN, "check_penstock"), "--run-dir", run_dir, *arguments], capture_output=True, text=True,
-                          timeout=120)
-    check(done.stdout.startswith("PENSTOCK ") and not done.stderr, f"{done}")
-    check("-v" in "".join(arguments) or done.stdout.count("\n") == 1, f"{done.stdout}")
-    return done.returncode, done.stdout
-
-
-@test("check_penstock: OK with perfdata; WARNING when drained or a front is down; CRITICAL without penstockd; UNKNOWN")
-def _():
-    directory = tempfile.mkdtemp(prefix="penstock-test-")
-    status, line = plugin(directory)
-    check(status == 2 and "does not answer" in line and "CRITICAL" in line, f"{status} {line}")
-    daemon = Daemon(directory, {})
-    run_dir = daemon.run_dir
-    daemon.wait_status(lambda s: s["state"] == "serving", "serving")
-    status, line = plugin(run_dir, "-w", "5", "-c", "5")
-    check(status == 0 and line.startswith("PENSTOCK OK - ") and " | level=" in line and " admitted=0c deferred=0c" in line, f"{status} {line}")
-    status, line = plugin(run_dir, "-w", "@0:4", "-c", "5")
-    check(status == 1 and "WARNING" in line and " level=" in line and ";@0:4;5;0;4 " in line, f"{status} {line}")
-    status, line = plugin(run_dir, "--warning", "@0:4", "--critical", "@0:4")
-    check(status == 2, f"{status} {line}")
-    status, line = plugin(run_dir, "-w", "5", "-c", "5", "--warning-deferred", "@0:100", "--critical-wait", "100")
-    check(status == 1 and "of the connections are deferred" in line and "%;@0:100;;0;100" in line and "oldest_wait=0s;;100;0" in line, f"{status} {line}")
-    status, line = plugin(run_dir, "-w", "5", "-c", "5", "--critical-wait", "@0:5")
-    check(status == 2 and "a sender has waited for 0 s" in line, f"{status} {line}")
-    status, text = plugin(run_dir, "-vv", "-w", "5", "-c", "5")
-    lines = text.splitlines()
-    check(status == 0 and any(l.startswith("cpu: ") for l in lines) and any(l.startswith("sensor ") for l in lines), text)
-    check(text.count("|") == 1, "perfdata in the first line only")
-    daemon.ctl("drain", check=0)
-    daemon.wait_status(lambda s: s["state"] == "draining", "the drain")
-    status, line = plugin(run_dir, "-w", "5", "-c", "5")
-    check(status == 1 and "draining" in line, f"{status} {line}")
-    for wrong in (["-w", "x"], ["-c", "9:1"], ["-t", "0"], ["word"], ["--nonsense"], ["-w"]):
-        check(plugin(run_dir, *wrong)[0] == 3, f"{wrong}")
-    daemon.stop()
-    blocker = socket.create_server(("127.0.0.1", 9826))
-    daemon = Daemon(directory, {"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"})
-    daemon.logged("another program has it")
-    status, line = plugin(run_dir, "-w", "5", "-c", "5")
-    check(status == 1 and "front policy is down" in line, f"{status} {line}")
-    daemon.kill(signal.SIGSTOP)
-    status, line = plugin(run_dir, "-t", "1")
-    check(status == 2, f"a hung daemon: {status} {line}")
-    daemon.stop(signal.SIGKILL)
-    blocker.close()
 
 
 place.isolate()
