@@ -38,20 +38,83 @@ static void print_unit(uint64_t value, const struct unit_name *units, struct tex
 	text_append(out, "%llu%s", (unsigned long long)(value / units->size), units->name);
 }
 
-void option_print(const struct option_row *row, const void *base, struct text *out)
+static void print_duration(uint64_t us, struct text *out)
 {
-	static const struct unit_name durations[] = { { "h", UINT64_C(3600000000) },
-						      { "min", 60000000 },
-						      { "s", 1000000 },
-						      { "ms", 1000 },
-						      { "us", 1 } };
-	static const struct unit_name sizes[] = {
+	static const struct unit_name units[] = { { "h", UINT64_C(3600000000) },
+						  { "min", 60000000 },
+						  { "s", 1000000 },
+						  { "ms", 1000 },
+						  { "us", 1 } };
+
+	print_unit(us, units, out);
+}
+
+static void print_bytes(uint64_t bytes, struct text *out)
+{
+	static const struct unit_name units[] = {
 		{ "GiB", 1u << 30 }, { "MiB", 1u << 20 }, { "KiB", 1u << 10 }, { "", 1 }
 	};
+
+	print_unit(bytes, units, out);
+}
+
+/* `field`: an enum, the index of a word of `choices`. */
+static void print_choice(const char *choices, const void *field, struct text *out)
+{
+	char copy[128], *save = NULL, *word;
+	unsigned index;
+
+	memcpy(&index, field, sizeof(index));
+	snprintf(copy, sizeof(copy), "%s", choices);
+	for (word = strtok_r(copy, " ", &save); word && index--;)
+		word = strtok_r(NULL, " ", &save);
+	text_append(out, "%s", word ? word : "?");
+}
+
+static void print_ports(const uint16_t *port, struct text *out)
+{
+	for (unsigned i = 0; i < CONFIG_PORTS && port[i]; i++)
+		text_append(out, "%s%u", i ? " " : "", port[i]);
+}
+
+/* Words in places of `size` bytes; an empty one ends the list. */
+static void print_words(const char *words, size_t size, unsigned most, struct text *out)
+{
+	for (unsigned i = 0; i < most && words[i * size]; i++)
+		text_append(out, "%s%s", i ? " " : "", words + i * size);
+}
+
+static void print_windows(const struct config *config, const char *key, struct text *out)
+{
+	for (unsigned i = 0; i < config->maintenance.windows; i++) {
+		if (i)
+			text_append(out, "\n%s = ", key);
+		text_append(out, "%s", config->maintenance.window[i].words);
+	}
+}
+
+static void print_networks(const struct config_networks *networks, struct text *out)
+{
+	for (unsigned i = 0; i < networks->count; i++) {
+		text_append(out, "%s", i ? " " : "");
+		print_network(&networks->network[i], out);
+	}
+}
+
+static void print_endpoint(const struct endpoint *endpoint, struct text *out)
+{
+	text_append(out, "%s", endpoint->kind == ENDPOINT_NONE ? "none" : endpoint->text);
+}
+
+static void print_endpoints(const struct endpoints *endpoints, struct text *out)
+{
+	text_append(out, "%s", endpoints->count ? endpoints->text : "none");
+}
+
+void option_print(const struct option_row *row, const void *base, struct text *out)
+{
 	const void *field = (const char *)base + row->offset;
 	const struct config *config = base;
-	char copy[128], *save = NULL, *word;
-	unsigned choice;
 
 	switch (row->type) {
 	case OPTION_BOOL:
@@ -61,10 +124,10 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 		text_append(out, "%u", *(const uint32_t *)field);
 		break;
 	case OPTION_DURATION:
-		print_unit(*(const uint64_t *)field, durations, out);
+		print_duration(*(const uint64_t *)field, out);
 		break;
 	case OPTION_BYTES:
-		print_unit(*(const uint64_t *)field, sizes, out);
+		print_bytes(*(const uint64_t *)field, out);
 		break;
 	case OPTION_BITS:
 		text_append(out, "%llu", (unsigned long long)*(const uint64_t *)field);
@@ -76,50 +139,29 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 		text_append(out, "%u", *(const uint16_t *)field);
 		break;
 	case OPTION_CHOICE:
-		memcpy(&choice, field, sizeof(choice));
-		snprintf(copy, sizeof(copy), "%s", row->choices);
-		for (word = strtok_r(copy, " ", &save); word && choice--;)
-			word = strtok_r(NULL, " ", &save);
-		text_append(out, "%s", word ? word : "?");
+		print_choice(row->choices, field, out);
 		break;
 	case OPTION_ENDPOINT:
-		text_append(out, "%s",
-			    ((const struct endpoint *)field)->kind == ENDPOINT_NONE
-				    ? "none"
-				    : ((const struct endpoint *)field)->text);
+		print_endpoint(field, out);
 		break;
 	case OPTION_ENDPOINTS:
-		text_append(out, "%s",
-			    ((const struct endpoints *)field)->count
-				    ? ((const struct endpoints *)field)->text
-				    : "none");
+		print_endpoints(field, out);
 		break;
 	case OPTION_PORTS:
-		for (unsigned i = 0; i < CONFIG_PORTS && ((const uint16_t *)field)[i]; i++)
-			text_append(out, "%s%u", i ? " " : "", ((const uint16_t *)field)[i]);
+		print_ports(field, out);
 		break;
 	case OPTION_PATHS:
-		for (unsigned i = 0;
-		     i < CONFIG_QUEUE_DIRS && ((const char *)field)[i * CONFIG_PATH_MAX]; i++)
-			text_append(out, "%s%s", i ? " " : "",
-				    (const char *)field + i * CONFIG_PATH_MAX);
+		print_words(field, CONFIG_PATH_MAX, CONFIG_QUEUE_DIRS, out);
 		break;
 	case OPTION_INTERFACES:
-		for (unsigned i = 0; i < CONFIG_INTERFACES && config->interfaces[i][0]; i++)
-			text_append(out, "%s%s", i ? " " : "", config->interfaces[i]);
+		print_words(config->interfaces[0], sizeof(config->interfaces[0]), CONFIG_INTERFACES,
+			    out);
 		break;
 	case OPTION_WINDOWS:
-		for (unsigned i = 0; i < config->maintenance.windows; i++) {
-			if (i)
-				text_append(out, "\n%s = ", row->key);
-			text_append(out, "%s", config->maintenance.window[i].words);
-		}
+		print_windows(config, row->key, out);
 		break;
 	case OPTION_NETWORKS:
-		for (unsigned i = 0; i < ((const struct config_networks *)field)->count; i++) {
-			text_append(out, "%s", i ? " " : "");
-			print_network(&((const struct config_networks *)field)->network[i], out);
-		}
+		print_networks(field, out);
 		break;
 	default:
 		text_append(out, "%s", (const char *)field);
