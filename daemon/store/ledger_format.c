@@ -6,7 +6,7 @@
 
 #define BLOCKS_MAX (1u << 24)
 
-const struct frame_kind ledger_kind = { "LEDG", 1 };
+static const struct frame_kind ledger_kind = { "LEDG", 1 };
 
 static uint64_t head_sum(const struct ledger_head *head)
 {

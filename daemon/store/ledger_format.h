@@ -11,8 +11,6 @@
 #include "core/source.h"
 #include "store/frame.h"
 
-extern const struct frame_kind ledger_kind;
-
 struct ledger_head {
 	struct frame_head frame;
 	uint64_t seed[2]; /* keys of the hashes: with other keys no source is found */
