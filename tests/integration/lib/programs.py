@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 
@@ -31,14 +30,14 @@ def all_stopped(pid):
 
 def answered(ask):
     """If the machine runs no tick for two seconds, penstockd's process for HTTP rightly answers 503: then ask again."""
-    until = time.monotonic() + LONG * PATIENCE
-    while True:
+    def attempt():
         try:
-            return ask()
+            return (ask(),)
         except urllib.error.HTTPError as error:
-            if error.code != 503 or time.monotonic() > until:
+            if error.code != 503:
                 raise
-        time.sleep(0.2)
+            return None
+    return wait_for(attempt, "an answer of HTTP other than 503", every=0.2)[0]
 
 
 class Program:
