@@ -10,8 +10,7 @@
 #define BIN_SHIFT 6 /* core/source_score.c: a bin is an eighth of a unit of rank */
 #define DOUBLING_BINS 32 /* four units of rank */
 #define ORDER_TOP 3072u /* above every value that room_order() returns */
-#define SLACK_PART 4 /* a wait may take longer than expected by this part of it, or by */
-#define CHANCE_SIGMAS 3 /* so many standard deviations, whichever is more */
+#define SLACK_PART 4 /* a wait may take longer than expected by this part of the longest wait */
 
 void room_init(struct room *room, uint64_t seed)
 {
@@ -247,20 +246,13 @@ static uint32_t limit_us(const struct room_offer *offer)
 	return offer->terms.longest_us / ROOM_PART;
 }
 
-/* The deadline has some slack, because the expected wait is not exact: it may be off by a part of
- * it, and by chance, since the number of places that come free varies by its square root. Without
- * slack, the last connections that were let in because they would just get through would wait in
- * vain. But no connection waits for longer than the longest wait and a part of it, however few
- * places come free. */
+/* The deadline has some slack, because the expected wait is not exact: the number of places that
+ * come free varies, and so does the number of connections of a higher order. Without slack, the
+ * last connections that were let in because they would just get through would wait in vain. But no
+ * connection waits for longer than the longest wait and a part of it. */
 static uint64_t deadline_us(const struct room_offer *offer)
 {
-	double limit_s = (double)limit_us(offer) / 1e6, per_s = offer->terms.pass_milli / 1e3;
-	double most_s = offer->terms.longest_us / 1e6 / SLACK_PART;
-	double slack_s = limit_s / SLACK_PART;
-
-	if (per_s > 0)
-		slack_s = fmax(slack_s, fmin(most_s, CHANCE_SIGMAS * sqrt(limit_s / per_s)));
-	return offer->now_us + (uint64_t)((limit_s + slack_s) * 1e6);
+	return offer->now_us + limit_us(offer) + offer->terms.longest_us / SLACK_PART;
 }
 
 /* The time at which the connection counts as arrived. */
@@ -292,8 +284,8 @@ uint32_t room_ahead(const struct room *room, const struct room_offer *offer)
 	return count_before(room, key_us(offer));
 }
 
-/* Whether the connection gets one of the places that come free in its time, after those that it
- * must leave to a higher order. Their number varies by its square root. */
+/* Whether the connection gets one of the places that come free in its time and a quarter of it,
+ * after those that it must leave to a higher order. Their number varies by its square root. */
 static bool is_sure(const struct room *room, const struct room_offer *offer, uint32_t ahead)
 {
 	double seconds = (double)limit_us(offer) / 1e6 * (1 + 1.0 / SLACK_PART);

@@ -26,7 +26,7 @@
  * follows from the rate at which each order comes, and varies by chance. A source that is refused
  * only because of that is owed the next place.
  *
- * Example: 100 places a second, a hold of .2 s and .05 s of slack: 25 places come free in its time.
+ * Example: 100 places a second, a hold of .2 s: 25 come free in that time and a quarter of it.
  * 60 a second of a higher order come: they take 15, with a standard deviation of 3.9. With 4 before
  * it, 6 places are left, more than 1.5 x 3.9 = 5.8: it may wait. With 5 before it, it is refused.
  *
