@@ -1,26 +1,26 @@
 /* Sessions on the services' ports, from socket states: in flight, waiting for the greeting,
- * connect-to-220, who spoke last.
+ * connect-to-220, which side spoke last.
  *
  * A session opens at SYN_RECV -> ESTABLISHED and counts until the server closes: at FIN_WAIT1,
- * LAST_ACK or CLOSE. It still counts in CLOSE_WAIT, when the client has gone but the server
- * works on. At TCP_CLOSE an accepted socket has no local port any more, so the session's entry
- * keeps the port.
+ * LAST_ACK or CLOSE. It still counts in CLOSE_WAIT, when the client has gone but the server works
+ * on. At TCP_CLOSE an accepted socket has no local port any more, so the session's entry keeps the
+ * port.
  *
- * tcp_probe, which fires for each received segment, shows who spoke last. After data from the
- * client the server owes an answer; the next segment shows whether the server has sent since,
- * and so has answered. Connect-to-220 comes from first_tx_mstamp, the true send time, known one
- * round trip late; sock_send_length (6.3) tells at once. Both may run for one socket: the
- * daemon's audit corrects what drifts.
+ * tcp_probe, which fires for each received segment, shows which side spoke last. After data from
+ * the client the server owes an answer. The next segment shows whether the server has sent since,
+ * and so has answered. Connect-to-220 comes from first_tx_mstamp, the true send time, which is
+ * known one round trip late; sock_send_length (6.3) shows it at once. Both may run for one socket
+ * at the same time: the daemon's audit corrects drift.
  *
- * A segment of a message body asks for no answer, and a sender that stalls in the middle of one
- * is no load. But the program cannot read the segment's data (it lies in pages). So it looks at
- * the server's end: once a tick each busy session is checked, and if its server has read all
- * data and sleeps waiting for this very socket, it owes nothing. For servers that sleep in
- * epoll_wait() this shows nothing, since epoll always waits: for them only who spoke last
- * counts, until the session is stuck. It cannot tell a 421 from the answer that was owed.
+ * A segment of a message body asks for no answer, and a sender that stalls in the middle of one is
+ * no load. But the program cannot read the segment's data (it lies in pages). So it looks at the
+ * server's end: once a tick each busy session is checked, and if its server has read all data and
+ * sleeps waiting for this very socket, it owes nothing. For servers that sleep in epoll_wait() this
+ * shows nothing, since epoll always waits: for them only the side that spoke last counts, until the
+ * session is stuck. The program cannot distinguish a 421 from the answer that was owed.
  *
- * tests/smtp/dialogues.h is the table of what this program and the proxy's core/smtp_track.h
- * must both see, and where they cannot agree. */
+ * tests/smtp/dialogues.h is the table of what this program and the proxy's core/smtp_track.h must
+ * both see, and where they cannot agree. */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -36,7 +36,8 @@ enum { ESTABLISHED = 1, SYN_RECV = 3, FIN_WAIT1 = 4, CLOSE = 7, LAST_ACK = 9 };
 
 static inline int is_ours(struct sock *sk)
 {
-	/* A connection that the gate gave to penstock's responder is no session of the server. */
+	/* A connection that the gate passed to penstock's responder is not a session of the
+	 * server. */
 	return sk->sk_mark != RESPONDER_MARK &&
 	       (!netns_inum || sk->__sk_common.skc_net.net->ns.inum == netns_inum);
 }
@@ -90,7 +91,7 @@ static inline void close_session(struct sock *sk)
 	tuple_of(sk, watched[s.slot & (SMTP_PORTS - 1)], &t);
 	if (!bpf_map_delete_elem(&refused, &t)) {
 		add(&port->refused_open, -1);
-		return; /* penstock's own refusal is no session of the server */
+		return; /* penstock's own refusal is not a session of the server */
 	}
 	work = (s.server_ns & ((1ull << 56) - 1)) | (u64)(s.turns < 255 ? s.turns : 255) << 56;
 	bpf_map_update_elem(&ended, &t, &work, BPF_ANY);
@@ -116,8 +117,8 @@ int smtp_state(u64 *ctx)
 	return 0;
 }
 
-/* Bytes of mail in a received segment: its length less the TCP header, whose length is in its 13th
- * octet (RFC 9293 3.1). */
+/* Bytes of mail in a received segment: its length without the TCP header, whose length is in its
+ * 13th octet (RFC 9293 3.1). */
 static inline u32 payload(struct sk_buff *skb)
 {
 	u8 offset = 0;
@@ -129,7 +130,7 @@ static inline u32 payload(struct sk_buff *skb)
 	return skb->len > header ? skb->len - header : 0;
 }
 
-/* The server has sent something since the last check: it has answered. */
+/* Checks whether the server has sent something since the last check, and so has answered. */
 static inline void look_at_sent(struct smtp_port *port, struct smtp_session *s, struct sock *sk,
 				u64 now)
 {
@@ -147,7 +148,7 @@ static inline void look_at_sent(struct smtp_port *port, struct smtp_session *s, 
 	answered(port, s, now);
 }
 
-/* For each segment received on an established connection, before it is processed. */
+/* Runs for each segment received on an established connection, before the kernel processes it. */
 SEC("tp_btf/tcp_probe")
 int smtp_segment(u64 *ctx)
 {
@@ -175,7 +176,7 @@ int smtp_segment(u64 *ctx)
 	return 0;
 }
 
-/* 6.3 and later: seen at once, and not only when the client acknowledges. */
+/* From 6.3 on: sees an answer at once, and not only when the client acknowledges it. */
 SEC("tp_btf/sock_send_length")
 int smtp_send(u64 *ctx)
 {
@@ -191,8 +192,7 @@ int smtp_send(u64 *ctx)
 	return 0;
 }
 
-/* Whether a process sleeps until something comes on this socket, and all that came has been
- * read. */
+/* Whether a process sleeps until something comes on this socket, and has read all that came. */
 static inline int server_waits(u64 key)
 {
 	struct sock *sk = (void *)key;
@@ -229,7 +229,7 @@ struct bpf_iter__bpf_map_elem {
 	void *value;
 };
 
-/* Over `sessions`, once a tick. */
+/* Walks over `sessions`, once a tick. */
 SEC("iter/bpf_map_elem")
 int smtp_look(struct bpf_iter__bpf_map_elem *ctx)
 {

@@ -1,5 +1,5 @@
-/* Sessions that were open before the probe was: user space entered what it found of them, and the
- * first event of each ties it to its socket. Part of smtp.bpf.c. */
+/* Sessions that were open before the probe: user space entered what it found of them, and the first
+ * event of each ties it to its socket. Part of smtp.bpf.c. */
 #ifndef PENSTOCK_BPF_SMTP_ADOPT_H
 #define PENSTOCK_BPF_SMTP_ADOPT_H
 
@@ -47,8 +47,8 @@ static inline void close_seed(struct sock *sk)
 	__sync_fetch_and_add(&port->closed, 1);
 }
 
-/* A socket that the probe sees for the first time in the middle of its life: it was open before
- * the probe was. */
+/* Takes in a socket that the probe sees for the first time in the middle of its life, because it
+ * was open before the probe. */
 static inline struct smtp_session *adopt(struct sock *sk, int slot, u64 now)
 {
 	u64 key = (u64)sk;

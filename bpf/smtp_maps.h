@@ -29,15 +29,15 @@ struct {
  * entry has handled it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1); /* user space: as many as there are */
+	__uint(max_entries, 1); /* user space sets the number of sessions */
 	__type(key, struct smtp_tuple);
 	__type(value, struct smtp_seed);
 } seeds SEC(".maps");
 
-int64_t seeds_left = 0; /* 0: no look is needed */
+int64_t seeds_left = 0; /* 0: no look-up is needed */
 
-/* How long the server worked for a session that ended, ns, and in the upper byte how often it
- * answered (255: that often or more). The table of sources charges that to the source. */
+/* For a session that ended: how long the server worked for it (ns), and in the upper byte how often
+ * it answered (255: that often or more). The table of sources charges that to the source. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
@@ -48,9 +48,9 @@ struct {
 const volatile uint32_t netns_inum = 0;
 const volatile uint16_t watched[SMTP_PORTS] = {};
 const volatile uint8_t client_first
-	[SMTP_PORTS] = {}; /* TLS from the first octet: the server owes nothing before */
+	[SMTP_PORTS] = {}; /* TLS from the first octet: before it the server owes nothing */
 struct smtp_port ports[SMTP_PORTS] = {};
-uint64_t sessions_lost = 0; /* the map was full */
+uint64_t sessions_lost = 0; /* because the map was full */
 
 static inline int find_port(u16 port)
 {

@@ -4,7 +4,7 @@
 
 #include "smtp_maps.h"
 
-/* As core/overtaken.h has it, from here to is_overtaken(). */
+/* The same rules as in core/overtaken.h, from here to is_overtaken(). */
 static inline void note_ask(struct smtp_port *port, struct smtp_session *s)
 {
 	s->asked = s->greeted_ns != 0;
@@ -69,7 +69,7 @@ static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 
 	}
 }
 
-/* Takes it back: it was not the server's turn. */
+/* Takes a turn back: it was not the server's. */
 static inline void take_back(struct smtp_port *port, struct smtp_session *s)
 {
 	s->busy = 0;
@@ -86,8 +86,8 @@ static inline void become_stuck(struct smtp_port *port, struct smtp_session *s, 
 	add(&port->stuck, 1);
 }
 
-/* The server answered: one turn. So many turns count as one job, even in a session that lasts
- * long. */
+/* The server answered, which ends a turn. So many turns count as one job, even in a session that
+ * lasts long. */
 static inline void answered(struct smtp_port *port, struct smtp_session *s, u64 now)
 {
 	if (!s->busy && !s->stuck)

@@ -1,4 +1,4 @@
-/* The words of a calendar (core/calendar.h), read. */
+/* Parses the notation of a calendar (core/calendar.h). */
 #include "core/calendar.h"
 
 #include <errno.h>

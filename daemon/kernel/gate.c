@@ -37,7 +37,8 @@ static void fill_state(struct gate *g)
 	__atomic_store_n(&s->enabled, 1, __ATOMIC_RELEASE);
 }
 
-/* Attach the counting first and the verdicts after it: otherwise a session would not be counted. */
+/* Attaches the counting programs first and the verdicts after them: otherwise a session would not
+ * be counted. */
 static int attach(struct gate *g, char *why)
 {
 	int old[LINK__COUNT], r = 0, fd;
@@ -50,7 +51,7 @@ static int attach(struct gate *g, char *why)
 		r = fd < 0 ? -errno : 0;
 	}
 	if (r == 0)
-		gate_audit(g); /* the sessions that are there already */
+		gate_audit(g); /* counts the sessions that are there already */
 	fd = gate_program_fd(g, programs[LINK_LOOKUP]);
 	if (r == 0 && old[LINK_LOOKUP] >= 0 && bpf_link_update(old[LINK_LOOKUP], fd, NULL) == 0) {
 		g->link[LINK_LOOKUP] = old[LINK_LOOKUP];
@@ -60,7 +61,7 @@ static int attach(struct gate *g, char *why)
 		g->link[LINK_LOOKUP] = bpf_link_create(fd, g->netns_fd, BPF_SK_LOOKUP, NULL);
 		r = g->link[LINK_LOOKUP] < 0 ? -errno : 0;
 	}
-	/* Two programs at once count nothing twice. This also removes an old lookup program in
+	/* Two programs at once do not count twice. This also removes an old lookup program in
 	 * another namespace. */
 	for (int i = 0; i < LINK__COUNT; i++)
 		if (old[i] >= 0)
@@ -70,7 +71,8 @@ static int attach(struct gate *g, char *why)
 	return r;
 }
 
-/* The gate works without them, but the first half second of a flood keeps new senders out. */
+/* Opens the listeners that drop SYNs. The gate works without them, but then the first half second
+ * of a flood keeps new senders out. */
 static void open_deaf(struct gate *g)
 {
 	gate_deaf_open(g->netns_fd, g->deaf_fd);

@@ -73,7 +73,7 @@ static struct gate_state *map_state(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-/* All or none: the count is useless without the sessions that it counts. */
+/* Takes over all maps or none: the count is useless without the sessions that it counts. */
 static bool reuse_maps(struct gate *g, const int kept[MAP__COUNT])
 {
 	struct gate_state *state;

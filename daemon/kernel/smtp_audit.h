@@ -7,15 +7,16 @@
 
 struct smtp_bpf;
 
-/* All 0: none was made yet. */
+/* All zeros: there was no audit yet. */
 struct smtp_audit {
 	uint64_t made_us;
 	struct {
 		int64_t in_flight, ungreeted, busy, stuck;
-	} drift[SMTP_PORTS]; /* differences that one audit has found, by port */
+	} drift[SMTP_PORTS]; /* differences that one audit found, by port */
 };
 
-/* Once a tick: makes one every ten seconds. Returns by how many sessions counts were corrected. */
+/* Once a tick: audits every ten seconds. Returns the number of sessions by which counts were
+ * corrected. */
 unsigned smtp_audit_step(struct smtp_audit *audit, struct smtp_bpf *bpf, uint64_t now_us);
 
 #endif

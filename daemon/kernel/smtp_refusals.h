@@ -11,7 +11,7 @@
 
 struct smtp_bpf;
 
-/* All 0: none. */
+/* All zeros: none. */
 struct smtp_refusals {
 	struct smtp_refusal {
 		struct smtp_tuple tuple;
@@ -21,10 +21,10 @@ struct smtp_refusals {
 	unsigned head, count;
 };
 
-/* The client of `address` and `port` at this slot's port is refused now. */
+/* Notes that the client of `address` and `port` is refused now, at this slot's port. */
 void smtp_refusals_add(struct smtp_refusals *refusals, struct smtp_bpf *bpf, unsigned slot,
 		       const struct in6_addr *address, uint16_t port, uint64_t now_us);
-/* Once a tick: forgets those of more than two minutes ago. */
+/* Once a tick: forgets refusals that are older than two minutes. */
 void smtp_refusals_expire(struct smtp_refusals *refusals, struct smtp_bpf *bpf, uint64_t now_us);
 
 #endif

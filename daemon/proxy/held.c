@@ -1,7 +1,7 @@
-/* Connections that wait for a place in front of the mail server: core/room.h holds their order.
- * Each costs a descriptor and about a kilobyte. Nothing is sent to the client, and what it sends
- * stays in its socket. The wait ends when a place is free, when its time is up, when an operator
- * drains, when the client leaves, and when there is no current plan: then all are admitted. */
+/* Connections that wait for a place in front of the mail server; core/room.h holds their order.
+ * Each costs a descriptor and about a kilobyte. Nothing is sent to the client, and what the client
+ * sends stays in its socket. The wait ends when a place is free, when its time is up, when an
+ * operator drains, or when the client leaves. If there is no current plan, all are admitted. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +13,8 @@
 #include "proxy/session_parts.h"
 
 #define HELD_MAX 10000u
-#define MEMORY_SHARE 64 /* of the machine's */
-#define BYTES_EACH 5120u /* a kilobyte here, the rest is the kernel's socket */
+#define MEMORY_SHARE 64 /* of the machine's memory: one part in so many */
+#define BYTES_EACH 5120u /* of which one KiB is here, and the rest is the kernel's socket */
 
 static struct session *session_of(struct room_node *node)
 {
@@ -30,8 +30,8 @@ unsigned held_max(unsigned connections_max)
 	return most < connections_max ? (unsigned)most : connections_max;
 }
 
-/* Notices the client's end without reading. Edge-triggered, since bytes that wait in the socket
- * would wake us again and again. */
+/* Notices that the client has closed, without reading. Edge-triggered, since bytes that wait in the
+ * socket would wake us again and again. */
 static void watch_edge(struct session *s, bool edge)
 {
 	short what = (short)(EV_READ | EV_PERSIST | (edge ? EV_ET : 0));
@@ -43,8 +43,8 @@ static void watch_edge(struct session *s, bool edge)
 		event_add(s->client_read, NULL);
 }
 
-/* A client that sent something before it closed looks like one that closed only its own
- * direction: it stays. */
+/* Whether the client is gone. A client that sent something before it closed looks like one that
+ * closed only its own direction: it stays. */
 static bool is_gone(int fd)
 {
 	char byte;
@@ -54,7 +54,7 @@ static bool is_gone(int fd)
 
 	if (n <= 0)
 		return n == 0 || (errno != EAGAIN && errno != EINTR);
-	/* A reset leaves what came before it to be read. */
+	/* After a reset, what came before it can still be read. */
 	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0 || error;
 }
 
@@ -73,7 +73,7 @@ void held_leave(struct session *s, enum counts_held end, struct verdict verdict)
 	bool in_vain = end == HELD_IN_VAIN && verdict.limit != LIMIT_ORDER &&
 		       verdict.limit != LIMIT_REFUSED;
 
-	if (s->held.size) /* else the room has let it go already */
+	if (s->held.size) /* else it has left the room already */
 		room_leave(&t->room, &s->held);
 	if (in_vain || (s->owed && end != HELD_ADMITTED)) /* here, and by the ledger */
 		room_owe(&t->debts, session_group(s), s->moved_us);
@@ -81,11 +81,11 @@ void held_leave(struct session *s, enum counts_held end, struct verdict verdict)
 		flight_tell_late(s);
 	peers_remove(&t->held_peers, s->addresses.source.s6_addr);
 	counts_release(tally_counts(t), end, held_us, verdict);
-	s->opened_us = s->moved_us; /* what came before is not the server's time */
+	s->opened_us = s->moved_us; /* the time before is not the server's */
 	watch_edge(s, false);
 }
 
-/* What came behind a PROXY header is kept, and no more than that. */
+/* Keeps only what came after a PROXY header. */
 static void shrink(struct flow *up)
 {
 	if (up->length && up->offset) {
@@ -141,11 +141,11 @@ bool held_enter(struct session *s, const struct plan_request *request, struct se
 	if (answer != ROOM_WAIT && answer != ROOM_INSTEAD)
 		return false;
 	s->phase = PHASE_HELD;
-	/* A source is owed one place, not one for each of its connections that wait. */
+	/* A source is owed one place, and not one for each of its waiting connections. */
 	s->owed = offer.order == ROOM_OWED;
 	if (s->owed)
 		room_settle(&t->debts, session_group(s), s->moved_us);
-	s->deadline_us = 0; /* of the header */
+	s->deadline_us = 0; /* that was the header's */
 	shrink(&s->up);
 	peers_add(&t->held_peers, s->addresses.source.s6_addr);
 	counts_hold(tally_counts(t));

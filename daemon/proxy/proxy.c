@@ -32,11 +32,11 @@ struct proxy {
 	struct event *accept_events[LISTENERS_MAX], *resume_event, *tick_event, *signals[3];
 	int reserve_fd;
 	uint64_t ticked_us, sources_us;
-	bool ready; /* the service manager was told */
+	bool ready; /* READY was sent to the service manager */
 };
 
-/* Needed: two descriptors for each session, one for each client that is being refused, and a few of
- * our own. Returns how many are allowed. */
+/* Raises the limit of descriptors: two for each session, one for each client that is being refused,
+ * and a few of our own. Returns how many are allowed. */
 static rlim_t raise_descriptors(rlim_t wanted)
 {
 	struct rlimit limit, more = { wanted, wanted };
@@ -52,9 +52,9 @@ static rlim_t raise_descriptors(rlim_t wanted)
 	return limit.rlim_cur;
 }
 
-/* Adapts the bounds to the descriptors that there are. When they are too few, four fifths are
- * for sessions, a tenth for clients in dialogue, a twentieth for connections that wait for a
- * place, and the rest for clients that are told 421 and closed. */
+/* Adapts the bounds to the number of descriptors. If there are too few, four fifths are for
+ * sessions, a tenth for clients in dialogue, a twentieth for connections that wait for a place, and
+ * the rest for clients that get 421 and are closed. */
 static void follow_descriptors(struct proxy *p)
 {
 	const struct config_front *config = &p->tally.config.proxy;
@@ -90,8 +90,8 @@ static void pause_accepting(struct proxy *p)
 	event_add(p->resume_event, &wait);
 }
 
-/* No descriptor is left: uses the reserved one to tell the client so, in the shortest form.
- * False: there was no client, or the reserve is used up. */
+/* No descriptor is left: uses the reserved one to refuse a client in the shortest form. False:
+ * there was no client, or the reserve is used up. */
 static bool refuse_without_descriptor(struct proxy *p, int listen_fd, uint64_t now_us)
 {
 	char line[REPLY_MAX + 1];
@@ -130,7 +130,8 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *context)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE) {
-			/* Tells every client in the queue at once: any other would wait in vain. */
+			/* Refuses every client in the queue at once, since any other would wait in
+			 * vain. */
 			if (refuse_without_descriptor(p, listen_fd, now_us))
 				continue;
 			if (p->reserve_fd < 0)
@@ -152,7 +153,7 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 		event_add(p->accept_events[i], NULL);
 }
 
-/* A session has ended. */
+/* Called when a session has ended. */
 static void on_place(evutil_socket_t fd, short what, void *context)
 {
 	session_admit_held(context, clock_monotonic_us());
@@ -164,8 +165,8 @@ static void finish_if_drained(struct proxy *p)
 		event_base_loopexit(p->tally.base, NULL);
 }
 
-/* Never waits for the manager: sessions matter more. A message that it did not take is sent a
- * second later. */
+/* Sends a message to the service manager. Never waits for it: sessions matter more. A message that
+ * it did not take is sent a second later. */
 static void tell_manager(struct proxy *p, uint64_t in_flight)
 {
 	char text[160];

@@ -1,5 +1,4 @@
-/* The dialogue with a refused client, as a phase of its session. What is said and how is
- * refuse/talk.c. */
+/* The dialogue with a refused client, as a phase of its session. refuse/talk.c has what is said. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -7,9 +6,9 @@
 #include "core/told.h"
 #include "proxy/session_parts.h"
 
-#define LINGER_SHORT_US (500 * US_PER_MS) /* too many clients are in dialogue */
+#define LINGER_SHORT_US (500 * US_PER_MS) /* if too many clients are in dialogue */
 
-/* Over: the next tick ends it. */
+/* Goes on as the talk says. If it is over, the next tick ends the session. */
 static void take(struct session *s, enum talk_next next)
 {
 	if (next == TALK_LISTEN)
@@ -18,9 +17,8 @@ static void take(struct session *s, enum talk_next next)
 	s->deadline_us = s->moved_us + (next == TALK_DRAIN ? TALK_DRAIN_US : 0);
 }
 
-/* Marks the connection for a gate beside the proxy: the gate resets the client when it comes
- * again in this epoch after it has heard its reply. A client that is owed the next place gets no
- * mark. */
+/* Marks the connection for a gate beside the proxy, which resets the client if it comes again in
+ * this epoch after it has received its reply. A client that is owed the next place gets no mark. */
 static void mark(const struct session *s)
 {
 	unsigned timeout_ms = TOLD_USER_TIMEOUT_MS;

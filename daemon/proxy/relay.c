@@ -1,6 +1,6 @@
-/* Passes bytes both ways between a client and the server, half-closes included. Buffers are
- * bounded: while one side does not take bytes, none are read from the other. Each function
- * returns what comes next, and session.c carries it out. */
+/* Passes bytes both ways between a client and the server, including half-closes. Buffers are
+ * bounded: while one side does not take bytes, none are read from the other. Each function returns
+ * what comes next, and session.c carries it out. */
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "proxy/session_parts.h"
 
-#define FLUSH_US (10 * US_PER_S) /* for the last bytes to leave after one side closed */
+#define FLUSH_US (10 * US_PER_S) /* for the last bytes to be sent after one side has closed */
 #define KEEPALIVE_S 2
 #define KEEPALIVE_COUNT 15
 #define BACKEND_TRIES 3
@@ -61,8 +61,8 @@ static int flush(struct flow *flow, int to_fd)
 	return 1;
 }
 
-/* The session ends when both directions have ended and the client has closed. Closing before the
- * client could reset the connection, and the client would lose what it has not read. */
+/* Whether the session is over: both directions have ended and the client has closed. Closing before
+ * the client could reset the connection, and the client would lose what it has not read. */
 static bool is_over(const struct session *s)
 {
 	return s->up.source_eof && s->up.sink_eof && s->down.sink_eof;
@@ -105,9 +105,10 @@ enum next relay_up(struct session *s)
 	return NEXT_STAY;
 }
 
-/* When a server's accept queue overflows, it drops a connection that its client takes for
- * established. The server would speak first, so both would wait for ever. Keepalive finds it,
- * and as nothing was said yet, a new connection can replace it unnoticed. */
+/* The connection was lost before a greeting. When a server's accept queue overflows, it drops a
+ * connection that its client believes established. The server would speak first, so both would wait
+ * for ever. Keepalive finds it, and as no byte was sent yet, a new connection can replace it
+ * unnoticed. */
 static enum next lost_before_greeting(struct session *s)
 {
 	if (s->tries++ == BACKEND_TRIES)
@@ -162,7 +163,7 @@ enum next relay_down(struct session *s)
 	return NEXT_STAY;
 }
 
-/* The connection to the backend is made, or could not be. */
+/* The connection to the backend was made, or has failed. */
 static enum next connected(struct session *s)
 {
 	struct tally *t = s->tally;
@@ -183,7 +184,7 @@ static enum next connected(struct session *s)
 		n = proxy_protocol_encode(t->config.proxy.proxy_protocol == PROXY_PROTOCOL_V1 ? 1
 											      : 2,
 					  &s->addresses, first);
-	if (s->up.length) { /* what came behind the client's own PROXY header */
+	if (s->up.length) { /* what came after the client's own PROXY header */
 		memcpy(first + n, s->up.pending + s->up.offset, s->up.length);
 		flight_track(s, smtp_track_client(&s->track, s->moved_us, (char *)first + n,
 						  s->up.length));

@@ -68,7 +68,7 @@ static void end(struct session *s, bool in_order)
 	free(s);
 }
 
-/* A broken connection is passed on to the other side as a reset. */
+/* Passes a broken connection on to the other side as a reset. */
 static void reset(struct session *s)
 {
 	struct linger hard = { .l_onoff = 1, .l_linger = 0 };
@@ -78,7 +78,7 @@ static void reset(struct session *s)
 	end(s, false);
 }
 
-/* Admitted, but there is no server for it. */
+/* Refuses an admitted client, because there is no server for it. */
 static enum next refuse_admitted(struct session *s, enum fault fault)
 {
 	struct tally *t = s->tally;
@@ -134,7 +134,8 @@ static enum next decide(struct session *s)
 	return next;
 }
 
-/* After NEXT_END, NEXT_BREAK and NEXT_RESET there is no session any more, and nothing is next. */
+/* Carries out one step and returns the next one. After NEXT_END, NEXT_BREAK and NEXT_RESET the
+ * session no longer exists, and the next step is NEXT_STAY. */
 static enum next carry_out(struct session *s, enum next next)
 {
 	switch (next) {
@@ -291,8 +292,8 @@ void session_mend_counts(struct tally *t)
 		t->counts.path);
 	countsfile_close(&t->counts);
 	eventsfile_close(&t->events);
-	/* Uses a new name: the daemon counts the figures of the old file until it finds that
-	 * file unlocked. */
+	/* A new name: the daemon counts the figures of the old file until it finds that file
+	 * unlocked. */
 	t->generation++;
 	if (tally_open_counts(t) < 0) {
 		log_error(

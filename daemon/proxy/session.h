@@ -7,7 +7,7 @@
 
 #include "proxy/tally.h"
 
-/* Takes over an accepted, non-blocking descriptor. On any failure the client is closed and that is
+/* Takes over an accepted, non-blocking descriptor. On any failure the client is closed, which is
  * counted. */
 void session_new(struct tally *tally, int fd, uint64_t now_us);
 /* Admits waiting clients as long as there are places, and refuses those that have waited for too
@@ -16,15 +16,15 @@ void session_admit_held(struct tally *tally, uint64_t now_us);
 /* How many may wait at once: limited by `connections_max` of the front and by the machine's
  * memory. */
 unsigned held_max(unsigned connections_max);
-/* Every 100 ms, for each. */
+/* Call it for each session every 100 ms. */
 void session_tick(struct session *session, uint64_t now_us);
-/* When the files of counts and events were cut short: new ones, and what is in flight is
- * counted again. */
+/* Call it when the files of counts and events were truncated: makes new ones, and counts again what
+ * is in flight. */
 void session_mend_counts(struct tally *tally);
 struct session *session_next(const struct session *session);
-/* When it began to wait; 0: it does not wait. */
+/* When the session began to wait; 0: it does not wait. */
 uint64_t session_waiting_since(const struct session *session);
-/* Ends it now, without a reply. */
+/* Ends the session now, without a reply. */
 void session_abort(struct session *session);
 
 #endif

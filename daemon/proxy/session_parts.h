@@ -1,6 +1,6 @@
 /* What the files of a session share: session.c (its life), header.c (PROXY header), verdict.c,
  * held.c (the wait for a place), relay.c (bytes both ways), refuse.c (the dialogue with a refused
- * client), flight.c (what is counted and told), timeouts.c.
+ * client), flight.c (counts and reports), timeouts.c.
  *
  * Each part returns what comes next, and session.c carries it out: only session.c frees a session
  * and has its events, and no part calls session.c. */
@@ -17,25 +17,25 @@
 #include "refuse/talk.h"
 
 enum phase {
-	PHASE_HEADER, /* a PROXY header is awaited */
-	PHASE_HELD, /* waits for a place: what it says already stays in its socket */
-	PHASE_CONNECT, /* to the backend */
+	PHASE_HEADER, /* waits for the PROXY header */
+	PHASE_HELD, /* waits for a place; what the client sends meanwhile stays in its socket */
+	PHASE_CONNECT, /* connects to the backend */
 	PHASE_RELAY,
 	PHASE_REFUSE, /* in dialogue with a refused client */
 	PHASE_CLOSING, /* the last reply is sent; reading until the client closes */
 };
 
 enum next {
-	NEXT_STAY, /* in its phase */
+	NEXT_STAY, /* stay in this phase */
 	NEXT_DECIDE, /* its address is known: ask for a verdict */
-	NEXT_CONNECT, /* to the server, for the first time or once more */
+	NEXT_CONNECT, /* connect to the server, for the first time or again */
 	NEXT_REFUSE, /* refuse it with the reason `refusal`, which is counted already */
 	NEXT_UNREACHABLE, /* admitted, but the server cannot be connected to: refuse */
 	NEXT_SILENT, /* admitted, but the server has closed before it greeted: refuse */
 	NEXT_NO_DESCRIPTOR, /* admitted, but no descriptor is left for the server: refuse */
-	NEXT_END, /* both sides have closed */
+	NEXT_END, /* end it: both sides have closed */
 	NEXT_BREAK, /* close it at once */
-	NEXT_RESET, /* the same, and the client gets a reset */
+	NEXT_RESET, /* close it at once, and reset the client */
 };
 
 /* One direction of the relay. Bytes that could not be written at once wait here, and nothing
@@ -54,19 +54,19 @@ struct session {
 	struct event *client_read, *client_write, *backend_read, *backend_write;
 	struct flow up, down; /* client to backend, backend to client */
 	enum phase phase;
-	enum reason refusal; /* NEXT_REFUSE: why */
-	uint64_t opened_us, moved_us, deadline_us; /* deadline: of the phase, 0: none */
+	enum reason refusal; /* the reason of NEXT_REFUSE */
+	uint64_t opened_us, moved_us, deadline_us; /* deadline of the phase, 0: none */
 	struct proxy_addresses addresses;
 	struct smtp_track track;
 	struct dialogue dialogue;
-	unsigned tries; /* of the backend, after the first */
-	uint64_t overtaken_at; /* so many greetings given, and it has been overtaken */
-	struct ask ask; /* with `asked`: since then it is owed an answer */
+	unsigned tries; /* further attempts to connect to the backend */
+	uint64_t overtaken_at; /* number of greetings given at which it is overtaken */
+	struct ask ask; /* with `asked`: the state when it began to wait for its answer */
 	bool in_flight, shadow, ungreeted, relayed_early, lingers, decided, slow;
-	bool asked, doubted; /* doubted: it is stuck, unless its answer comes after all */
-	bool overtaken; /* while ungreeted: it does not wait in a queue, and is no load */
-	bool promised; /* an admission: it is not refused late */
-	bool owed; /* it waits on the debt to its source, which is its own meanwhile */
+	bool asked, doubted; /* doubted: it is taken for stuck, until its answer comes after all */
+	bool overtaken; /* while ungreeted: later sessions were greeted first, so it is no load */
+	bool promised; /* its source was promised an admission: it is not refused late */
+	bool owed; /* it waits for the place owed to its source, and has taken that debt over */
 };
 
 static inline uint64_t session_group(const struct session *session)
@@ -75,27 +75,27 @@ static inline uint64_t session_group(const struct session *session)
 }
 
 /* ---- header.c */
-/* Reads on. NEXT_DECIDE: it is whole. */
+/* Reads on. NEXT_DECIDE: the header is complete. */
 enum next header_read(struct session *session);
-/* The header is wrong, or its sender may not send one: counts and logs that. */
+/* Counts and logs that the header is wrong, or that its sender may not send one. */
 void header_fault(struct session *session, enum fault fault);
 
 /* ---- verdict.c */
-/* A new connection: it is let in, refused, or waits for a place (NEXT_STAY). `ret_instead`: the
- * one that waits no longer, as the room is full and this one comes before it, or NULL; the caller
- * goes on with it as verdict_in_vain() says. */
+/* Decides on a new connection: it is admitted, refused, or waits for a place (NEXT_STAY).
+ * `ret_instead`: the session that has to leave the full room because this one comes before it, or
+ * NULL; the caller goes on with it as verdict_in_vain() says. */
 enum next verdict_decide(struct session *session, struct session **ret_instead);
 /* The next session whose wait ends now: it gets a place, is refused, or has waited in vain. NULL:
  * there is none. */
 struct session *verdict_on_held(struct tally *tally, uint64_t now_us, enum next *ret_next);
-/* It has waited in vain. */
+/* Decides on a session that has waited in vain. */
 enum next verdict_in_vain(struct session *session, uint64_t now_us);
-/* Whether it comes from this host, and this host is not limited. */
+/* Whether the client is on this host, and this host is not limited. */
 bool verdict_is_own(const struct session *session);
 
 /* ---- flight.c */
-/* The session is at the server from now on and counts as in flight; `shadow`: observe mode, it only
- * would. */
+/* From now on the session is at the server and counts as in flight; `shadow`: in observe mode, only
+ * what enforcing would count. */
 void flight_enter(struct session *session, bool shadow);
 /* The server has closed it, or never had it: the session no longer counts. */
 void flight_leave(struct session *session, bool in_order);
@@ -104,30 +104,30 @@ void flight_track(struct session *session, struct smtp_track_change change);
 /* Every 100 ms: checks whether the server has owed an answer for long. */
 void flight_tick(struct session *session, uint64_t now_us);
 void flight_tell_verdict(struct session *session, struct verdict verdict);
-/* Admitted and then refused late: tells the daemon that the source is owed an admission at its
- * next attempt. */
+/* Tells the daemon that the client was admitted and then refused late, so that its source is owed
+ * an admission at its next attempt. */
 void flight_tell_late(struct session *session);
 
 /* ---- held.c */
-/* Lets it wait for a place if it may. Returns whether it waits. `ret_instead`: the one that has to
- * go for it, or NULL. */
+/* Lets the session wait for a place if it may. Returns whether it waits. `ret_instead`: the session
+ * that has to leave the room for it, or NULL. */
 bool held_enter(struct session *session, const struct plan_request *request,
 		struct session **ret_instead);
 /* Observe mode: whether enforcing would have let it wait. */
 bool held_would_enter(const struct tally *tally, struct verdict verdict);
 /* The session that gets the next place; NULL: none waits. */
 struct session *held_first(const struct tally *tally);
-/* One that has waited for too long; NULL: there is none. */
+/* A session that has waited for too long; NULL: there is none. */
 struct session *held_too_long(const struct tally *tally, uint64_t now_us);
-/* Ends its wait, with this verdict, or because the client is gone. A source that has waited in vain
+/* Ends the wait with this verdict, or because the client is gone. A source that has waited in vain
  * is owed the next place. */
 void held_leave(struct session *session, enum counts_held end, struct verdict verdict);
-/* Its client has sent something, or has closed. */
+/* The client has sent something, or has closed. */
 enum next held_watch(struct session *session);
 
 /* ---- relay.c */
 enum next relay_connect(struct session *session);
-/* The client has bytes, or room for some; the server has. */
+/* The client has bytes, or room for some; the same of the server. */
 enum next relay_up(struct session *session);
 enum next relay_client_writable(struct session *session);
 enum next relay_down(struct session *session);
@@ -135,9 +135,9 @@ enum next relay_backend_writable(struct session *session);
 
 /* ---- refuse.c */
 enum next refuse_begin(struct session *session);
-/* A refused client has said something. */
+/* A refused client has sent something. */
 enum next refuse_hear(struct session *session);
-/* Its time is up. */
+/* The dialogue's time is up. */
 void refuse_give_up(struct session *session);
 
 /* ---- timeouts.c */

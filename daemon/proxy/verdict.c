@@ -58,7 +58,7 @@ static struct verdict ask(struct session *s, struct plan_request *ret_request)
 	return verdict_is_own(s) ? plan_admit(REASON_TRUSTED) : plan_decide(plan, ret_request);
 }
 
-/* Admits or refuses, as counted already. */
+/* Admits or refuses the session, which is counted already. */
 static enum next carry_out(struct session *s, struct verdict v)
 {
 	struct tally *t = s->tally;
@@ -68,7 +68,7 @@ static enum next carry_out(struct session *s, struct verdict v)
 	flight_tell_verdict(s, v);
 	if (v.admit) {
 		s->promised |= room_owes(&t->debts, group, s->moved_us);
-		if (!s->owed) /* else it has settled its own */
+		if (!s->owed) /* else this session has settled the debt */
 			room_settle(&t->debts, group, s->moved_us);
 		if (!v.would_defer)
 			plan_bucket_take(&t->bucket);

@@ -24,7 +24,7 @@ struct disk_past {
 /* Rates, mean times and the busy share, over the last second. Keeps the reading. */
 void disk_past_rates(struct disk_past *past, struct disk *disk, const struct procparse_disk *now,
 		     uint64_t now_us);
-/* Since when it has completed nothing: disk.stuck_us. */
+/* Sets disk.stuck_us: how long it has completed nothing. */
 void disk_past_stuck(struct disk_past *past, struct disk *disk, const struct procparse_disk *now,
 		     uint64_t now_us);
 

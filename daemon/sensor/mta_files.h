@@ -31,9 +31,9 @@ struct mta_sums {
 	double memory, limit, room, worst;
 };
 
-/* No file is open. */
+/* Marks all files as closed. */
 void mta_files_clear(struct mta_files *files);
-/* Into cleared files: opens those that are there, below the cgroup root. */
+/* Opens those files that exist, below the cgroup root, into a cleared struct. */
 void mta_files_open(int cgroup_fd, const struct mta_group *group, struct mta_files *files);
 void mta_files_close(struct mta_files *files);
 /* Adds what has changed since the last reading. */

@@ -1,4 +1,4 @@
-/* What penstock-load is told to send, and how. */
+/* What penstock-load sends, and how. */
 #ifndef PENSTOCK_LOAD_CONFIG_H
 #define PENSTOCK_LOAD_CONFIG_H
 

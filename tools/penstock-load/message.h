@@ -17,13 +17,13 @@ struct load {
 	struct event_base *base;
 	struct evbuffer *body;
 	uint64_t start_us;
-	uint64_t open, waiting; /* sessions, and messages that wait for their retry */
-	bool over; /* the schedule is */
-	bool source_said; /* logged that an address cannot be used as the sender's */
+	uint64_t open, waiting; /* open sessions, and messages that wait for their retry */
+	bool over; /* the schedule has ended */
+	bool source_said; /* it was logged that an address cannot be used as the sender's */
 	struct session *sessions;
 };
 
-/* Since the start of the run. */
+/* Seconds since the start of the run. */
 double load_now_s(const struct load *load);
 /* Below 0: at once. */
 struct timeval load_interval(double seconds);
@@ -32,7 +32,7 @@ void load_finish_if_done(struct load *load);
 /* Counts a message that is due at `at_s`, and begins with its first attempt. `source`: 0.0.0.0: the
  * kernel's choice. */
 void message_new(struct load *load, double at_s, struct in_addr source);
-/* The run is over: those that are left count as unfinished, and are freed. */
+/* Call it at the end of the run: messages that are left count as unfinished, and are freed. */
 void message_end_all(struct load *load);
 
 #endif

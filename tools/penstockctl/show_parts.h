@@ -11,7 +11,7 @@
 void show_number(FILE *out, const char *name, double value, const char *unit);
 /* Right-aligned in a column eight wide, or in a sentence; below 0: "-". */
 void show_duration(FILE *out, double s, bool column);
-/* `sources` of the status: how many wait. */
+/* Prints how many sources wait, from `sources` of the status. */
 void show_who_waits(const json_t *sources, FILE *out);
 
 #endif
