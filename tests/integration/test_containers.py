@@ -50,7 +50,7 @@ def prepare():
     release = re.search(r"debian:(\w+)", final_stage()[0][1]).group(1)
     extra = [word for word in re.search(r"apt-get install (.*?)&&", dict(final_stage())["RUN"]).group(1).split() if word[0] not in "-/"]
     wanted = [p for p in container.depends(debs) if p != "systemd"] + extra
-    os.environ["PENSTOCK_TEST_ROOT"] = container.image("container", release, wanted) or ""
+    os.environ["PENSTOCK_TEST_ROOT"] = container.image("container", release, wanted, whole=True) or ""
     os.environ["PENSTOCK_TEST_PODMAN"] = container.image("podman", "trixie", ["podman"]) or ""
     if shutil.which("npm") and not os.path.isdir(NODE + "/node_modules/kubernetes-models"):
         os.makedirs(NODE, exist_ok=True)

@@ -17,10 +17,10 @@ results, why_not = {}, []
 
 
 def prepare():
-    """Outside, where there is a network: the packages, and a root with what they depend on."""
+    """Outside, where there is a network: the packages, and a root with what they depend on, which test_packages boots, too."""
     subprocess.run(["make", "--no-print-directory", "deb", f"BUILD={os.path.relpath(BUILD, ROOT)}"], cwd=ROOT, check=True,
                    stdout=subprocess.DEVNULL)
-    os.environ["PENSTOCK_TEST_ROOT"] = container.image("systemd", "bookworm", container.SYSTEMD | container.depends(packages())) or ""
+    os.environ["PENSTOCK_TEST_ROOT"] = container.image("packages", "bookworm", container.SYSTEMD | container.depends(packages())) or ""
 
 
 def packages():

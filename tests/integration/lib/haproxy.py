@@ -19,7 +19,7 @@ def prepare():
     """Call it outside of the test's namespace, where there is a network."""
     unpack("haproxy", PACKAGES)
     for release in RELEASES[1:]:
-        os.environ["PENSTOCK_TEST_HAPROXY_" + release] = container.image("haproxy", release, ["haproxy"]) or ""
+        os.environ["PENSTOCK_TEST_HAPROXY_" + release] = container.image("haproxy", release, ["haproxy"], whole=release == "forky") or ""
 
 
 def command(release):
