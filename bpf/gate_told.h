@@ -105,7 +105,7 @@ static inline int beside(const struct smtp_tuple *t, const struct plan *plan, u6
 	if (is_told(t, plan)) {
 		describe(t, plan, now / 1000, &none, &request);
 		request.in_flight = (u32)read_now(&state.beside_in_flight);
-		v = plan_decide(plan, &request);
+		v = verdict_on(&request);
 		if (!v.admit && !may_wait_beside(v)) {
 			count_reset(t, &v, now);
 			return DROP;
