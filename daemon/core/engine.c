@@ -134,21 +134,16 @@ static void step_trends(struct engine *engine, struct sample *sample)
 	const struct {
 		struct trend *trend;
 		enum signal left, exhaustion;
-		double least;
 	} rows[] = {
-		{ &engine->memory, SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL_MEM_EXHAUSTION_S,
-		  TREND_MEMORY_BYTES },
-		{ &engine->space, SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_EXHAUSTION_S,
-		  TREND_MEMORY_BYTES },
-		{ &engine->inodes, SIGNAL_SPOOL_FREE_INODES, SIGNAL_SPOOL_INODES_EXHAUSTION_S,
-		  TREND_INODES },
+		{ &engine->memory, SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL_MEM_EXHAUSTION_S },
+		{ &engine->space, SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_EXHAUSTION_S },
+		{ &engine->inodes, SIGNAL_SPOOL_FREE_INODES, SIGNAL_SPOOL_INODES_EXHAUSTION_S },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		if (!sample_has(sample, rows[i].left))
 			continue;
-		trend_put(rows[i].trend, sample->now_us, sample->value[rows[i].left],
-			  rows[i].least);
+		trend_put(rows[i].trend, sample->now_us, sample->value[rows[i].left], 0);
 		/* -1 (no end in sight) is not put: sample_put() refuses it. */
 		sample_put(sample, rows[i].exhaustion,
 			   trend_exhaustion_s(rows[i].trend, sample->value[rows[i].left]),

@@ -249,21 +249,15 @@
 	  "sight of a session: blind", "test_law") \
 	/* Trends, hours ahead. */ \
 	X(TREND_WINDOW_S, 2, "s", "of a point in the shortest look", "test_trend") \
-	X(TREND_LOOK_TIMES, 10, "times", "from one look to the next", "test_trend") \
-	X(TREND_POINTS_MIN, 16, "points", "before a look says anything", "test_trend") \
+	X(TREND_LOOK_TIMES, 10, "times", \
+	  "from one look to the next; as far ahead as it was seen a fall is believed", \
+	  "test_trend") \
 	X(TREND_FALLING, 0.9, "of the pairs", "fall (Kendall's tau = 2 x this - 1)", "test_trend") \
-	X(TREND_HALVES, 3, "times", \
-	  "neither half falls faster than the other by more", "test_trend") \
-	X(TREND_HELD_MIN, 6, "evaluations", "it has held for so many", "test_trend") \
-	X(TREND_HELD_MAX, 12, "evaluations", "more are not counted", "test_trend") \
-	X(TREND_BELIEVED, 12, "times", "as far ahead as it was seen", "test_trend") \
-	X(TREND_OVER, 0.25, "of the slope", \
-	  "of the longer look: below it the shorter one says that it is over", "test_trend") \
-	X(TREND_GAP, 3, "windows", \
-	  "without a reading: the past is no neighbour of what comes", "test_trend") \
-	X(TREND_MEMORY_BYTES, 4194304, "bytes", \
-	  "a fall of less over a look is none: memory and space", "test_engine") \
-	X(TREND_INODES, 64, "inodes", "the same", "test_engine")
+	X(TREND_ALIKE, 3, "times", \
+	  "neither half of a look falls faster than the other by more, nor a look than the " \
+	  "next shorter one", "test_trend") \
+	X(TREND_HELD, 6, "evaluations", "it has held for so many; twice as many are counted", \
+	  "test_trend")
 /* clang-format on */
 
 #ifdef LAW_VARIABLE

@@ -68,13 +68,19 @@ static double median_slope(const struct trend_look *l, unsigned from, unsigned t
 	return (double)select_nth(slope, n, n / 2);
 }
 
+/* Fewer points tell nothing. */
+static bool has_half(const struct trend_look *l)
+{
+	return l->count >= TREND_POINTS / 2;
+}
+
 static bool sees_fall(struct trend_look *l, double window, double least)
 {
 	double falling, first, second, whole, ignored;
 	unsigned n = l->count;
 
 	l->slope = 0;
-	if (n < TREND_POINTS_MIN || point(l, 0) - point(l, n - 1) < least)
+	if (!has_half(l) || point(l, 0) - point(l, n - 1) < least)
 		return false;
 	whole = median_slope(l, 0, n, &falling);
 	l->slope = whole / window;
@@ -82,8 +88,8 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 		return false;
 	first = median_slope(l, 0, n / 2, &ignored);
 	second = median_slope(l, n / 2, n, &ignored);
-	if (first >= 0 || second >= 0 || first < TREND_HALVES * second ||
-	    second < TREND_HALVES * first)
+	if (first >= 0 || second >= 0 || first < TREND_ALIKE * second ||
+	    second < TREND_ALIKE * first)
 		return false;
 	/* The forecast uses the flatter of the slopes of the whole and of its second half: it is
 	 * late rather than wrong. */
@@ -94,11 +100,11 @@ static bool sees_fall(struct trend_look *l, double window, double least)
 static void evaluate(struct trend_look *l, double window, double least)
 {
 	if (sees_fall(l, window, least)) {
-		l->held += l->held < TREND_HELD_MAX;
+		l->held += l->held < 2 * TREND_HELD;
 	} else {
 		l->held = l->held > 2 ? (uint8_t)(l->held - 2) : 0;
 	}
-	l->judged = l->count >= TREND_POINTS_MIN;
+	l->judged = has_half(l);
 }
 
 void trend_put(struct trend *t, uint64_t now_us, double value, double least)
@@ -114,7 +120,7 @@ void trend_put(struct trend *t, uint64_t now_us, double value, double least)
 
 		/* Do not compare the readings before and after a gap (a suspended machine, a lost
 		 * sensor). */
-		if (l->began_us && now_us - l->began_us > TREND_GAP * (double)window_us) {
+		if (l->began_us && now_us - l->began_us > 2 * window_us) {
 			memset(l, 0, sizeof(*l));
 			l->began_us = 0;
 		}
@@ -138,9 +144,9 @@ static bool holds(const struct trend *t, int i)
 {
 	const struct trend_look *l = &t->look[i];
 
-	if (l->held < TREND_HELD_MIN || l->slope >= 0)
+	if (l->held < TREND_HELD || l->slope >= 0)
 		return false;
-	return i == 0 || !t->look[i - 1].judged || t->look[i - 1].slope < TREND_OVER * l->slope;
+	return i == 0 || !t->look[i - 1].judged || TREND_ALIKE * t->look[i - 1].slope < l->slope;
 }
 
 bool trend_falling(const struct trend *t, double *ret_per_s, double *ret_seen_s)
@@ -163,7 +169,7 @@ double trend_exhaustion_s(const struct trend *t, double remaining)
 		if (!holds(t, i))
 			continue;
 		left_s = fmax(0, remaining) / -t->look[i].slope;
-		if (left_s <= TREND_BELIEVED * t->look[i].count * window_s(i))
+		if (left_s <= TREND_LOOK_TIMES * t->look[i].count * window_s(i))
 			return left_s;
 	}
 	return -1;

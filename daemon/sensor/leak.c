@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/readfile.h"
+#include "core/law.h"
 
 #define LEAK_CHILD 0.7 /* of its parent's growth: a child with more is the one that leaks */
 #define LEAK_AHEAD_S (7 * 86400.0)
@@ -52,7 +53,7 @@ bool leak_find(const struct group_tree *t, bool is_v1, int cgroup_fd, double ava
 		if (g <= 0)
 			continue;
 		left = room_of(t, is_v1, cgroup_fd, i, available) / g;
-		if (left < least && left <= 12 * seen_s) {
+		if (left < least && left <= TREND_LOOK_TIMES * seen_s) {
 			least = left;
 			who = (int)i;
 			growth = g;

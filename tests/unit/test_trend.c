@@ -46,7 +46,7 @@ static void a_leak_is_seen_within_minutes_when_the_end_is_near(void **state)
 
 	run(120, 5 * MIB, 20 * MIB);
 	left = trend_exhaustion_s(&trend, value);
-	/* 7.4 GiB at 5 MiB a second: 25 minutes; seen for 96 s, believed for 19 */
+	/* 7.4 GiB at 5 MiB a second: 25 minutes; seen for 96 s, believed for 16 */
 	assert_true(left < 0 || left > 1000);
 	run(700, 5 * MIB, 20 * MIB);
 	left = trend_exhaustion_s(&trend, value);
@@ -110,7 +110,7 @@ static void it_ends_when_the_leak_ends(void **state)
 	assert_true(trend_exhaustion_s(&trend, value) < 0);
 }
 
-static void a_gap_starts_anew(void **state)
+static void after_a_gap_the_past_is_forgotten(void **state)
 {
 	run(1500, 4 * MIB, 10 * MIB);
 	now_us += 8000000000;
@@ -126,22 +126,32 @@ static void what_grows_is_no_fall(void **state)
 	assert_false(trend_falling(&trend, &per_s, &seen));
 }
 
-static void sixteen_points_say_something(void **state)
+/* A look has half of its points after 48 s, and five more after 58. */
+static void a_fall_has_to_hold_for_six_windows(void **state)
 {
-	run(31, 5 * MIB, 0);
+	value = GIB;
+	run(55, 5 * MIB, 0);
+	assert_true(trend_exhaustion_s(&trend, value) < 0);
+	run(8, 5 * MIB, 0);
+	assert_true(trend_exhaustion_s(&trend, value) > 0);
+}
+
+static void half_of_the_points_say_something(void **state)
+{
+	run(47, 5 * MIB, 0);
 	assert_false(trend.look[0].judged);
 	run(3, 5 * MIB, 0);
 	assert_true(trend.look[0].judged);
 }
 
-static void a_gap_of_three_windows_ends_the_past(void **state)
+static void a_gap_of_two_windows_ends_the_past(void **state)
 {
 	run(40, 5 * MIB, 0);
-	now_us += 3800000;
+	now_us += 1800000;
 	run(1, 5 * MIB, 0);
 	assert_true(trend.look[0].count > 10);
 	run(10, 5 * MIB, 0);
-	now_us += 8000000;
+	now_us += 4500000;
 	run(1, 5 * MIB, 0);
 	assert_int_equal(trend.look[0].count, 0);
 }
@@ -156,10 +166,10 @@ static bool falls_with(float shorter)
 	return trend_falling(&trend, &per_s, &seen_s);
 }
 
-static void the_shorter_look_may_contradict_by_three_quarters(void **state)
+static void it_is_over_when_the_shorter_look_falls_less_than_a_third_as_fast(void **state)
 {
-	assert_true(falls_with(-0.3f));
-	assert_false(falls_with(-0.2f));
+	assert_true(falls_with(-0.4f));
+	assert_false(falls_with(-0.3f));
 }
 
 int main(void)
@@ -171,11 +181,13 @@ int main(void)
 		cmocka_unit_test_setup(steps_tell_nothing, setup),
 		cmocka_unit_test_setup(random_walks_tell_little, setup),
 		cmocka_unit_test_setup(it_ends_when_the_leak_ends, setup),
-		cmocka_unit_test_setup(a_gap_starts_anew, setup),
+		cmocka_unit_test_setup(after_a_gap_the_past_is_forgotten, setup),
 		cmocka_unit_test_setup(what_grows_is_no_fall, setup),
-		cmocka_unit_test_setup(sixteen_points_say_something, setup),
-		cmocka_unit_test_setup(a_gap_of_three_windows_ends_the_past, setup),
-		cmocka_unit_test_setup(the_shorter_look_may_contradict_by_three_quarters, setup),
+		cmocka_unit_test_setup(half_of_the_points_say_something, setup),
+		cmocka_unit_test_setup(a_fall_has_to_hold_for_six_windows, setup),
+		cmocka_unit_test_setup(a_gap_of_two_windows_ends_the_past, setup),
+		cmocka_unit_test_setup(
+			it_is_over_when_the_shorter_look_falls_less_than_a_third_as_fast, setup),
 	};
 
 	return cmocka_run_group_tests_name("trend", tests, NULL, NULL);
