@@ -37,9 +37,7 @@ static void regress(struct commit *c, double time_s, double dt)
 /* The part of T that does not grow with the busy sessions, s. */
 static double constant_part(const struct commit *c)
 {
-	double own_s = c->time_mean - fmax(0, c->covariance / c->variance) * c->busy_mean;
-
-	return clamp_double(own_s, 0, COMMIT_MAX_S);
+	return fmax(0, c->time_mean - fmax(0, c->covariance / c->variance) * c->busy_mean);
 }
 
 double commit_step(struct commit *c, const struct observation *o, const struct rates *r)

@@ -160,8 +160,8 @@ static double behind_allows(const struct engine *engine)
 	return queue < 0 ? filter : filter < 0 ? queue : fmin(queue, filter);
 }
 
-/* A service's part of the rate that the queue allows, in proportion to its jobs. It is at least a
- * quarter of an equal part, so that a service without jobs can begin to have some. -1: any rate. */
+/* A service's part of the rate that the queue allows, in proportion to its jobs. It is at least
+ * half of an equal part, so that a service without jobs can begin to have some. -1: any rate. */
 static double queue_share(const struct engine *engine, unsigned i)
 {
 	double jobs = 0, own = jobs_of(engine, i), alike, allowed = behind_allows(engine);
@@ -171,7 +171,7 @@ static double queue_share(const struct engine *engine, unsigned i)
 	for (unsigned j = 0; j < engine->config.services; j++)
 		jobs += jobs_of(engine, j);
 	alike = 1 / (double)engine->config.services;
-	return allowed * (jobs > 0 ? fmax(own / jobs, QUEUE_ALIKE * alike) : alike);
+	return allowed * (jobs > 0 ? fmax(own / jobs, alike / 2) : alike);
 }
 
 /* Signals that the engine computes, and no sensor reads, are added to the sample. */

@@ -17,7 +17,8 @@
 #define LAW_TABLE(X) \
 	/* What the machine does (enum machine) and what stands for the server (enum server). */ \
 	X(IDLE_BELOW, 0.5, "saturation", \
-	  "below it the machine is idle: what is slow then is no queue", "tarpit") \
+	  "below it the machine is idle: what is slow then is no queue, and neither CPU nor " \
+	  "disk is the reason", "tarpit") \
 	X(UNSATURATED, 0.90, "saturation", \
 	  "below it growth is eager, and a slow server has a bound of its own", "one-thread") \
 	X(SATURATED, 0.95, "saturation", \
@@ -61,7 +62,6 @@
 	X(COMMIT_JUMPS, 2, "times", "what was seen of the disk before is void", "commits-jump") \
 	X(COMMIT_FADES_S, 60, "s", \
 	  "what was learned of it while it cannot be seen any more", "fsync-step") \
-	X(COMMIT_MAX_S, 2, "s", "a commit that is believed, at most", "commits-step") \
 	X(TRUST_VOID_S, 2, "s", \
 	  "what was made of completions with the wrong figure fades", "slow-commits-cold") \
 	X(BASE_GREETING_S, 5, "s", "unloaded time, learned from late greetings", "greet-wait") \
@@ -152,9 +152,6 @@
 	X(BURST_MIN, 5, "sessions", "may come at once, and wait for their greeting", "test_law") \
 	X(UNGREETED_CAPACITY_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
 	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
-	X(MEMORY_FULL, 0.2, "stall", "memory is the reason from here on", "test_law") \
-	X(NAMED_FROM, 0.5, "of SATURATED", \
-	  "CPU or disk is the reason from here on", "test_law") \
 	/* W_hard: memory and space. */ \
 	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
 	  "a session with a scanner, before any was seen", "memory-cliff") \
@@ -203,7 +200,6 @@
 	  "something leaves, else it could not be seen to, and is let in", \
 	  "after-queue-filter") \
 	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "let in, at least", "test_law") \
-	X(QUEUE_ALIKE, 0.25, "of the allowed", "shared alike among services", "test_engine") \
 	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
 	  "a message: less is no load, and tells nothing of what leaves", "test_second_stage") \
 	X(FILTER_BEHIND_S, 4, "s", \
@@ -232,8 +228,7 @@
 	X(GREETING_DOWN_S, 2, "s", "unloaded time to the greeting, downwards", "test_pressure") \
 	X(GREETING_UP_S, 300, "s", "upwards: overload is what comes on top", "test_pressure") \
 	X(LEVEL_UP_S, 1, "s", \
-	  "a level is entered after, and load said to be a neighbour's", "test_level") \
-	X(LEVEL_PLAIN_REFUSED, 0.05, "of the offered", "refused: shedding is entered at once", \
+	  "a level is entered after (shedding at once), and load said to be a neighbour's", \
 	  "test_level") \
 	X(LEVEL_DOWN_S, 3, "s", \
 	  "and left after: with the smoothing of the rates that is under ten", "test_level") \

@@ -48,9 +48,9 @@ static int has_lasted(uint64_t since_us, double s, uint64_t now_us)
 static int rises(const struct level_state *state, enum level_number number,
 		 const struct level_input *in)
 {
-	int plain = number == LEVEL_SHEDDING && 1 - in->admit_ratio > LEVEL_PLAIN_REFUSED;
+	double s = number == LEVEL_SHEDDING ? 0 : LEVEL_UP_S;
 
-	return has_lasted(state->above_since_us[number], plain ? 0 : LEVEL_UP_S, in->now_us);
+	return has_lasted(state->above_since_us[number], s, in->now_us);
 }
 
 static int stays(const struct level_state *state, enum level_number number,

@@ -1,5 +1,5 @@
 /* What people and alerts read: five levels with paired thresholds. A level follows what clients
- * are told: it is entered after 1 s (shedding at once when more than 5 % are refused), and left
+ * are told: it is entered after 1 s (shedding at once: clients are refused), and left
  * after 3 s below 80 % of its entry, over as many steps as it takes. A level that comes back
  * within two minutes after it was left stays for two minutes, so that a load at a threshold does
  * not flap. While no client can be refused for load (an order, observe mode), the level is never

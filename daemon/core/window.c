@@ -130,15 +130,19 @@ void window_configure(struct window *window, const struct window_config *config)
  * itself if none is near. */
 static enum reason name_reason(const struct observation *o)
 {
-	double cpu = o->cpu / SATURATED, io = o->io / SATURATED, memory = o->memory / MEMORY_FULL;
+	double cpu = o->cpu / SATURATED, io = o->io / SATURATED;
+	double memory =
+		o->in->pressure->signal[sample_has(o->in->sample, SIGNAL_MTA_MEM_STALL_RATIO)
+						? SIGNAL_MTA_MEM_STALL_RATIO
+						: SIGNAL_MEM_STALL_RATIO];
 	double nic =
 		o->in->pressure->known[RESOURCE_NIC] ? o->in->pressure->resource[RESOURCE_NIC] : 0;
 
 	if (memory >= 1 && memory >= cpu && memory >= io)
 		return REASON_MEMORY;
-	if (io >= NAMED_FROM && io >= cpu)
+	if (io >= IDLE_BELOW && io >= cpu)
 		return REASON_DISK;
-	if (cpu >= NAMED_FROM && !(o->server & SERVER_HANGS))
+	if (cpu >= IDLE_BELOW && !(o->server & SERVER_HANGS))
 		return REASON_CPU;
 	return nic >= 1 ? REASON_NIC : REASON_SMTP;
 }

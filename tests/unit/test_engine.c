@@ -150,7 +150,7 @@ static void so_few_that_the_share_says_nothing(void **state)
 	assert_near(engine.view.admit_ratio, 1, 0.001); /* .12 */
 }
 
-static void an_eighth_of_the_queue_is_for_each_of_two_services(void **state)
+static void a_quarter_of_the_queue_is_for_each_of_two_services(void **state)
 {
 	begin(2);
 	for (int i = 0; i < 600; i++) {
@@ -160,7 +160,7 @@ static void an_eighth_of_the_queue_is_for_each_of_two_services(void **state)
 		step(0.1);
 	}
 	assert_true(engine.view.backlog.allowed_per_s > 0);
-	assert_near(plan.service[1].rate_milli / 1e3, engine.view.backlog.allowed_per_s / 8, 0.01);
+	assert_near(plan.service[1].rate_milli / 1e3, engine.view.backlog.allowed_per_s / 4, 0.01);
 }
 
 static void what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted(void **state)
@@ -208,7 +208,7 @@ int main(void)
 		cmocka_unit_test(a_small_service_has_its_part_of_a_queue_that_binds),
 		cmocka_unit_test(the_first_tick_is_a_second),
 		cmocka_unit_test(so_few_that_the_share_says_nothing),
-		cmocka_unit_test(an_eighth_of_the_queue_is_for_each_of_two_services),
+		cmocka_unit_test(a_quarter_of_the_queue_is_for_each_of_two_services),
 		cmocka_unit_test(what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted),
 		cmocka_unit_test(a_fall_that_is_small_beside_what_is_left_tells_no_end),
 	};

@@ -68,12 +68,16 @@ static void down_within_ten_seconds_over_all_steps(void **unused)
 	assert_int_equal(state.level.changes[LEVEL_SHEDDING], 1); /* on the way up */
 }
 
-static void what_is_plainly_refused_is_shedding_at_once(void **unused)
+static void shedding_begins_at_once_and_severe_after_a_second(void **unused)
 {
-	hold(0, 0.97, 0, 0.1);
+	hold(0, 0.992, 0, 0.1);
 	assert_int_equal(state.level.number, LEVEL_NORMAL);
-	hold(0, 0.9, 0, 0.1);
+	hold(0, 0.985, 0, 0.1);
 	assert_int_equal(state.level.number, LEVEL_SHEDDING);
+	hold(0, 0.4, 0, 0.8);
+	assert_int_equal(state.level.number, LEVEL_SHEDDING);
+	hold(0, 0.4, 0, 0.4);
+	assert_int_equal(state.level.number, LEVEL_SEVERE);
 }
 
 static void where_no_client_can_be_refused_no_level_says_so(void **unused)
@@ -178,7 +182,7 @@ int main(void)
 		cmocka_unit_test_setup(up_after_a_second_and_not_for_a_blip, setup),
 		cmocka_unit_test_setup(each_threshold, setup),
 		cmocka_unit_test_setup(down_within_ten_seconds_over_all_steps, setup),
-		cmocka_unit_test_setup(what_is_plainly_refused_is_shedding_at_once, setup),
+		cmocka_unit_test_setup(shedding_begins_at_once_and_severe_after_a_second, setup),
 		cmocka_unit_test_setup(where_no_client_can_be_refused_no_level_says_so, setup),
 		cmocka_unit_test_setup(less_is_refused_and_the_level_says_so, setup),
 		cmocka_unit_test_setup(a_steady_load_changes_no_level_more_than_once_a_minute,
