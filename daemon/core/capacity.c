@@ -32,9 +32,9 @@ static void step_trust(double *trust, const struct observation *o, const struct 
 	if (o->confined)
 		smooth_step(trust, 1, o->dt, TRUST_VOID_S);
 	if (over && o->machine < MACHINE_PRESSED && fast > TRUST_MIN * most)
-		smooth_step(trust, fast / most, o->dt, TRUST_FALLS_S);
+		smooth_step(trust, fast / most, o->dt, QUICK_MIN_S);
 	else if (over && o->io > o->cpu && slow > TRUST_MIN * most)
-		smooth_step(trust, slow / most, o->dt, TRUST_FALLS_S);
+		smooth_step(trust, slow / most, o->dt, QUICK_MIN_S);
 	else if (!over)
 		smooth_step(trust, 1, o->dt, o->refusing ? TRUST_RISES_REFUSING_S : TRUST_RISES_S);
 	*trust = clamp_double(*trust, TRUST_MIN, 1);
@@ -61,7 +61,7 @@ static double disk_bound(struct job *job, const struct observation *o, const str
 	smooth_step(&job->io, o->io, o->dt, TAU_COST_S);
 	if (job->io <= 0)
 		return INFINITY;
-	return DISK_AHEAD * r->completed_slow / job->io + DISK_MIN_PER_S;
+	return AHEAD * r->completed_slow / job->io + AHEAD_PER_S;
 }
 
 /* The prediction from the CPU time of a job, before the factor `trust` is applied. */
@@ -73,7 +73,7 @@ double job_step(struct job *job, const struct observation *o, const struct rates
 	*ret_cost_s = cost;
 	most = CORES_USABLE * o->cores / (cost > 0 ? cost : JOB_GUESS_S);
 	if (cost < 0 && r->jobs >= JOBS_FOR_COST) /* no CPU figure: go up in steps */
-		most = AHEAD_BLIND * completed_lag + AHEAD_BLIND_PER_S;
+		most = AHEAD * completed_lag + AHEAD_PER_S;
 	return fmin(most, disk_bound(job, o, r));
 }
 

@@ -35,9 +35,9 @@
 	/* Filters. */ \
 	X(TAU_BUSY_S, 0.2, "s", "busy sessions", "spike10x") \
 	X(TAU_SATURATION_S, 0.3, "s", "saturation", "spike10x") \
-	X(TAU_RATE_S, 1, "s", "rates", "spike10x") \
+	X(TAU_RATE_S, 1, "s", \
+	  "rates; a refusal within it is one of now", "spike10x") \
 	X(TAU_COST_S, 3, "s", "CPU and think time a job", "cost-unknown") \
-	X(REFUSING_S, 1, "s", "refusing: something was refused within it", "steady2x") \
 	/* T, the time that a session costs the server, and its unloaded part. */ \
 	X(JOBS_FOR_BASE, 50, "jobs", \
 	  "until then the unloaded time is followed fast", "warm-start") \
@@ -45,10 +45,9 @@
 	  "an unloaded time varies by so much: of a session, of a greeting", "tarpit") \
 	X(GREETING_SHARE, 0.8, "of the busy", \
 	  "so many wait for their greeting: that is where the time goes", "greet-wait") \
-	X(ACCEPTED_SHARE, 0.5, "of those", \
-	  "the server has taken them and lets them wait", "test_law") \
 	X(TELLS_MIN_PER_S, 0.2, "jobs/s", \
-	  "fewer say nothing of the time and CPU of one, nor of a share", "hang") \
+	  "fewer say nothing of the time and CPU of one, nor of a share; so many the queue " \
+	  "always lets in", "hang") \
 	X(CONFINED_BUSY, 6, "least windows", \
 	  "so few on an idle machine, or at a disk, queue for nothing", "slow-commits-cold") \
 	X(UNGREETED_IDLE_SHARE, 0.1, "of those in flight", \
@@ -77,9 +76,12 @@
 	X(PROBE_THROUGH, 0.25, "of the admitted", \
 	  "as long as so many complete", "hang") \
 	X(TIME_GOOD_S, 0.10, "s above unloaded", \
-	  "the mail objective plainly holds", "foreign-cpu") \
+	  "the mail objective plainly holds; while nothing presses twice as long is aimed at: " \
+	  "with .5 a real Postfix took .7 s in a step, with .15 crests are refused", \
+	  "foreign-cpu") \
 	X(TIME_GOOD_DISK_S, 0.50, "s above unloaded", \
-	  "the same on a disk: a group commit wants more in flight", "fsync-bound") \
+	  "the same on a disk: who waits there for a shared commit makes it carry more", \
+	  "fsync-bound") \
 	X(TIME_BAD_S, 0.60, "s above unloaded", "plainly over the knee", "thrash") \
 	X(BUSY_MIN, 3, "sessions", \
 	  "fewer busy ones are no overload, however long they take", "below") \
@@ -87,25 +89,22 @@
 	X(JOB_GUESS_S, 0.010, "CPU s", "a job, before any was seen", "onset-cold") \
 	X(JOBS_FOR_COST, 30, "jobs", \
 	  "before so many, figures of one are no more than a guess", "cost-unknown") \
-	X(AHEAD_BLIND, 2, "times", \
-	  "without a CPU figure: so far above what is seen", "late-sensors") \
-	X(AHEAD_BLIND_PER_S, 20, "jobs/s", "and so much more", "late-sensors") \
-	X(DISK_AHEAD, 2, "times", \
-	  "what the disk carries if stalls grow with the messages", "fsync-bound") \
-	X(DISK_MIN_PER_S, 20, "jobs/s", "so much is tried by any disk", "slow-commits-cold") \
+	X(AHEAD, 2, "times", \
+	  "what is seen is tried where CPU predicts nothing: without a CPU figure, and of what " \
+	  "the disk carries if stalls grow with the messages", "fsync-bound") \
+	X(AHEAD_PER_S, 20, "jobs/s", "and so much more", "late-sensors") \
 	X(LAG_MAX_S, 4, "s", \
-	  "completions show an admission after this at the latest", "slow-senders") \
+	  "completions show an admission after this at the latest: what a machine completes " \
+	  "while it makes processes is not its capacity", "slow-senders") \
 	X(QUICK_MIN_S, 0.7, "s", \
-	  "Xcap moves no faster: a faster controller oscillates", "spike10x") \
-	X(STANDS_S, 4, "s", \
-	  "what a machine completes while it makes processes is not its capacity", "onset-10x") \
+	  "Xcap moves no faster, nor is a bound of the server's own learned faster: a faster " \
+	  "controller oscillates", "one-thread") \
 	X(CLOSING_S, 4, "s", "Xcap towards X in CLOSING", "steady2x") \
 	X(OPENING_S, 1, "s", "Xcap upwards in FREE", "step-back") \
 	X(OPENING_REFUSING_S, 5, "s", "the same while something is refused", "steady2x") \
 	X(TRUST_MIN, 0.02, "of the prediction", \
 	  "below it the server hangs, and says nothing of what it can do", "hang") \
-	X(TRUST_FALLS_S, 0.7, "s", "a bound of the server's own is learned", "one-thread") \
-	X(TRUST_RISES_S, 20, "s", "and forgotten", "one-thread") \
+	X(TRUST_RISES_S, 20, "s", "a bound of the server's own is forgotten", "one-thread") \
 	X(TRUST_RISES_REFUSING_S, 60, "s", "the same while something is refused", "one-thread-16") \
 	/* Z: the time in which sessions wait for their senders; and what is aimed at. */ \
 	X(THINK_GUESS_S, 0.2, "s", "before any was seen", "onset-cold") \
@@ -115,13 +114,6 @@
 	X(SPREAD, 2, "standard deviations", \
 	  "more at the server for the chance of the senders (square-root staffing)", "away") \
 	X(TIME_SPREAD_MAX_S, 0.40, "s", "of that, at most", "away") \
-	X(TIME_OBJECTIVE_S, 0.20, "s", \
-	  "aimed at while nothing presses; with .5 a real Postfix took .7 s in a step, " \
-	  "with .15 crests are refused", "crests") \
-	X(TIME_OBJECTIVE_DISK_S, 1, "s", \
-	  "the same at a disk: who waits there for a shared commit makes it carry more", \
-	  "fsync-full") \
-	X(CALM_UNTIL, 1.1, "capacities", "offered: up to it nothing presses", "crests") \
 	X(CALM_FADES, 0.15, "capacities", "beyond it calm fades by e", "crests") \
 	/* How long may be waited in front of the server. */ \
 	X(TAU_OFFERED_S, 0.3, "s", "what is offered", "bursts") \
@@ -130,13 +122,15 @@
 	X(LASTS_EXCESS, 0.75, "rooms", \
 	  "if it has filled so much: one just above capacity takes long for that", "nearly-1x") \
 	X(LASTS_OVER, 1.1, "capacities", \
-	  "less may be chance, or an error of the prediction", "bursts") \
+	  "offered: less may be chance, or an error of the prediction, and does not press", \
+	  "bursts") \
 	X(LASTS_FORGETS, 4, "times", \
 	  "as fast as found: the end of an overload is seen within a second", "bursts") \
 	X(EXCESS_MAX, 1.2, "rooms", \
 	  "beyond it no place is found in time however soon the load ends", "bursts") \
 	X(FULL, 0.95, "of the window", \
-	  "what is completed is what the server can do now", "half-speed") \
+	  "what is completed is what the server can do now; of what the queue allows: the " \
+	  "queue is the reason", "half-speed") \
 	X(ROOM_STANDS_S, 10, "s", \
 	  "of long waits and refusals on end: the waiting room stands, until so long nothing " \
 	  "is refused", "room-stands") \
@@ -150,7 +144,9 @@
 	  "the bucket's rate: it bounds bursts between two ticks", "test_law") \
 	X(BUCKET_MORE_PER_S, 3, "sessions/s", "the same, of a small server", "test_law") \
 	X(BURST_MIN, 5, "sessions", "may come at once, and wait for their greeting", "test_law") \
-	X(UNGREETED_CAPACITY_S, 0.25, "s", "of capacity may wait for their greeting", "slots") \
+	X(AT_ONCE_S, 0.25, "s", \
+	  "of capacity may wait for their greeting; of what the queue allows may come at once", \
+	  "slots") \
 	X(GREETINGS_BORNE, 3, "times", "a usual greeting: so long is waited", "greet-wait") \
 	/* W_hard: memory and space. */ \
 	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
@@ -181,25 +177,15 @@
 	X(GROWTH_FREEZE_S, 30, "s", "no growth after a sensor was lost", "sensor-loss") \
 	X(LITTLE_PART, 0.5, "of the whole", \
 	  "less is a little part in what presses", "foreign-cpu") \
-	X(QUEUE_BURST_S, 0.25, "s", \
-	  "of what the queue allows may come at once", "after-queue-filter") \
-	X(QUEUE_BINDS_FROM, 0.9, "of the allowed", \
-	  "offered: from here on the queue is the reason", "after-queue-filter") \
-	X(QUEUE_TAU_S, 5, "s", "length of the queue", "after-queue-filter") \
-	X(QUEUE_TAU_SLOPE_S, 1, "s", \
-	  "more, and a step of the load is seen too late", "after-queue-filter") \
-	X(QUEUE_MISSED_MAX_S, 10, "s", \
-	  "looks come once a second: so many may fail", "test_law") \
+	X(QUEUE_TAU_S, 5, "s", \
+	  "length of the queue; no look for twice as long: nothing is known of it", \
+	  "after-queue-filter") \
 	X(QUEUE_FEW, 50, "messages", "under way are no backlog", "after-queue-filter") \
-	X(DRAIN_WANTED, 0.5, "of the target", "time to drain", "after-queue-filter") \
-	X(DRAIN_BINDS, 0.25, "of the target", \
-	  "below it the queue is no concern", "after-queue-filter") \
-	X(QUEUE_SETTLE_S, 60, "s", \
-	  "in which the queue comes to what is wanted", "after-queue-filter") \
+	X(DRAIN_WANTED, 0.5, "of the target", \
+	  "time to drain; below half of it the queue is no concern", "after-queue-filter") \
 	X(ALLOWED_MIN, 0.05, "of the rate", \
 	  "something leaves, else it could not be seen to, and is let in", \
 	  "after-queue-filter") \
-	X(ALLOWED_FLOOR_PER_S, 0.2, "messages/s", "let in, at least", "test_law") \
 	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
 	  "a message: less is no load, and tells nothing of what leaves", "test_second_stage") \
 	X(FILTER_BEHIND_S, 4, "s", \

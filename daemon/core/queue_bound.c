@@ -25,13 +25,13 @@ void queue_bound(const struct observation *o, double offered_per_s, struct windo
 	}
 	if (MILLI * allowed < ret->rate_milli) {
 		ret->rate_milli = (uint32_t)(MILLI * allowed);
-		ret->burst_milli = (uint32_t)(MILLI * fmax(1, QUEUE_BURST_S * allowed));
+		ret->burst_milli = (uint32_t)(MILLI * fmax(1, AT_ONCE_S * allowed));
 	}
 	if (MILLI * allowed < ret->pass_milli)
 		ret->pass_milli = (uint32_t)(MILLI * allowed);
 	/* The next tick computes patience and demand with this rate. */
 	view->passing_per_s = fmin(view->passing_per_s, allowed);
-	view->queue_binds = offered_per_s > QUEUE_BINDS_FROM * allowed;
+	view->queue_binds = offered_per_s > FULL * allowed;
 	if (view->queue_binds && !view->hard_binds) {
 		view->reason = REASON_QUEUE;
 		ret->reason = REASON_QUEUE;

@@ -27,7 +27,7 @@ void rates_step(struct rates *r, struct observation *o)
 	r->jobs += jobs;
 	if (o->deferred > 0)
 		r->refused_us = o->in->now_us;
-	o->refusing = r->refused_us != 0 && o->in->now_us - r->refused_us < us_of(REFUSING_S);
+	o->refusing = r->refused_us != 0 && o->in->now_us - r->refused_us < us_of(TAU_RATE_S);
 	o->thought = fmax(0, counter_delta(now->session_us, was->session_us) -
 				     counter_delta(now->server_us, was->server_us)) /
 		     US_IN_S / o->dt;

@@ -28,7 +28,7 @@ static bool is_over(struct knee *knee, const struct observation *o, const struct
 		    (o->server & SERVER_SHORT_OF_SLOTS && r->busy >= BUSY_MIN);
 
 	knee->over_s = over ? knee->over_s + o->dt : 0;
-	return knee->over_s > fmax(lag_s, does_all_it_can(o) ? STANDS_S : TAU_RATE_S);
+	return knee->over_s > fmax(lag_s, does_all_it_can(o) ? LAG_MAX_S : TAU_RATE_S);
 }
 
 enum regime regime_step(struct knee *knee, const struct observation *o, const struct rates *r,

@@ -22,7 +22,7 @@ static bool read_filter(struct second_stage *s, const struct second_stage_input 
 	s->missed_s = used < 0 ? s->missed_s + in->dt_s : 0;
 	if (used >= 0)
 		s->used = used;
-	return used >= 0 || (s->jobs_ew > 0 && s->missed_s <= QUEUE_MISSED_MAX_S);
+	return used >= 0 || (s->jobs_ew > 0 && s->missed_s <= 2 * QUEUE_TAU_S);
 }
 
 static void smooth_rates(struct second_stage *s, const struct second_stage_input *in)
@@ -110,8 +110,9 @@ static void read_view(const struct second_stage *s, const struct second_stage_in
 	ret->server_cost_s = s->jobs_ew >= TELLS_MIN_PER_S ? s->server_ew / s->jobs_ew : 0;
 	ret->leaving_per_s = s->filter_now / s->cost_s;
 	ret->carries_per_s = carries(ret, t);
-	ret->behind_max = ret->carries_per_s *
-			  (t->stands && !t->full ? DRAIN_BINDS * in->target_s : FILTER_BEHIND_S);
+	ret->behind_max =
+		ret->carries_per_s *
+		(t->stands && !t->full ? DRAIN_WANTED / 2 * in->target_s : FILTER_BEHIND_S);
 }
 
 void second_stage_step(struct second_stage *s, const struct second_stage_input *in,
@@ -145,8 +146,8 @@ void second_stage_step(struct second_stage *s, const struct second_stage_input *
 	}
 	ret->behind = s->behind;
 	if (ret->known && in->target_s > 0 && s->behind > ret->behind_max) {
-		double left = ret->carries_per_s - (s->behind - ret->behind_max) / QUEUE_SETTLE_S;
+		double left = ret->carries_per_s - (s->behind - ret->behind_max) / in->target_s;
 
-		ret->allowed_per_s = fmax(fmax(left, ret->carries_per_s / 2), ALLOWED_FLOOR_PER_S);
+		ret->allowed_per_s = fmax(fmax(left, ret->carries_per_s / 2), TELLS_MIN_PER_S);
 	}
 }

@@ -26,8 +26,7 @@ static bool greets_late(const struct observation *o, const struct rates *r)
 
 	return (o->machine == MACHINE_IDLE || o->machine == MACHINE_LOADED) &&
 	       o->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
-	       ungreeted >= GREETING_SHARE * busy &&
-	       ungreeted - queued >= ACCEPTED_SHARE * ungreeted;
+	       ungreeted >= GREETING_SHARE * busy && 2 * (ungreeted - queued) >= ungreeted;
 }
 
 uint32_t greeting_step(struct greeting *greeting, const struct observation *o,

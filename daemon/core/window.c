@@ -203,8 +203,8 @@ static double spread_time(const struct window *w)
 static double capacity_law(struct window *w, struct observation *o)
 {
 	bool disk = o->io > o->cpu;
-	double good_s = fmax(disk ? TIME_GOOD_DISK_S : TIME_GOOD_S, spread_time(w));
-	double objective_s = disk ? TIME_OBJECTIVE_DISK_S : TIME_OBJECTIVE_S;
+	double least_s = disk ? TIME_GOOD_DISK_S : TIME_GOOD_S;
+	double good_s = fmax(least_s, spread_time(w));
 	double commit_s, most, calm;
 	struct window_view *v = &w->view;
 
@@ -217,10 +217,10 @@ static double capacity_law(struct window *w, struct observation *o)
 	v->regime = regime_step(&w->knee, o, &w->rates, w->capacity.lag_s, good_s);
 	capacity_step(&w->capacity, o, &w->rates, v->regime, most, good_s);
 	v->capacity_per_s = w->capacity.per_s;
-	calm = exp(-fmax(0, w->rates.offered / w->capacity.per_s - CALM_UNTIL) / CALM_FADES);
-	/* While nothing presses it is never less than in an overload: if commits are shared, or
-	 * many senders are slow, `good_s` is the longer one. */
-	v->target_time_s = good_s + fmax(0, objective_s - good_s) * calm;
+	calm = exp(-fmax(0, w->rates.offered / w->capacity.per_s - LASTS_OVER) / CALM_FADES);
+	/* While nothing presses it is twice what is plainly good, and never less than in an
+	 * overload: if many senders are slow, `good_s` is the longer one. */
+	v->target_time_s = good_s + fmax(0, 2 * least_s - good_s) * calm;
 	v->patience_s = patience_step(&w->patience, o, &w->capacity);
 	v->think_time_s =
 		think_step(&w->think, o, &w->rates, &w->capacity, v->target_time_s + v->unloaded_s);

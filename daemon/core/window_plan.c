@@ -53,7 +53,7 @@ static uint32_t ungreeted_max(const struct window_view *view, const struct obser
 	/* A new greet wait shows in T before it is learned as the unloaded time to the greeting. */
 	double base_s = fmax(o->in->connect_220_base_us / US_IN_S,
 			     o->server & SERVER_GREETS_LATE ? view->unloaded_s : 0);
-	double ungreeted = fmax(BURST_MIN, x * (UNGREETED_CAPACITY_S + GREETINGS_BORNE * base_s));
+	double ungreeted = fmax(BURST_MIN, x * (AT_ONCE_S + GREETINGS_BORNE * base_s));
 
 	if (!window_has(o->config, WINDOW_PART_UNGREETED))
 		return PLAN_UNLIMITED;
