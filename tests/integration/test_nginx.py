@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """nginx' mail proxy of Debian 12, configured by the page packaging/snippets/nginx.md, asks penstockd by auth_http."""
-import contextlib
 import os
 import random
 import signal
