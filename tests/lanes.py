@@ -7,32 +7,32 @@ import subprocess
 import time
 
 CORES = os.cpu_count()
-# Suites that mostly wait share the machine with those that are busy.
-LANES = 3 * CORES
-ALL = CORES
+# So many suites that mostly wait share the machine with those that are busy.
+WAITING = 2 * CORES + 1
 
 # What is not as usual: how long a suite takes, about, in seconds, until that has been measured here (build/test-logs/times.json); and
-#   busy=N   keeps N cores busy; "busy": all of them
+#   busy     keeps one core busy: as many at a time as there are cores
+#   wide     keeps as many cores busy as it gets: one at a time, and it takes what the others leave
 #   alone    what it watches is the whole machine's
 # A suite without a row is short and keeps one core busy; or it is an integration test, takes half a minute, mostly waits, and bears busy
 # cores. Those that ask what a machine can carry go before others by themselves (lib/cgroup.ahead). A test that needs quiet in a suite that
 # does not is marked: @test("...", quiet=True). Such tests run by themselves, as the suite "NAME, quiet".
 SUITES = {
-    "sanitizer build": (90, "busy"),
-    "fuzz, quick": (90, "busy"),
-    "kernel 5.10": (330, "busy=1"),
-    "kernel 6.1": (300, "busy=1"),
-    "kernel 6.12": (300, "busy=1"),
-    "kernel newest": (330, "busy=1"),
-    "lint": (14, "busy"),
-    "sim/test_scenarios": (35, "busy"),
-    "sim/test_properties": (100, "busy"),
-    "sim/mutants": (5, "busy"),
-    "sim/test_traces": (2, "busy"),
-    "figures": (30, "busy"),
-    "sim/test_fleet": (17, "busy"),
-    "sim/test_regret": (5, "busy"),
-    "sim/test_sources": (3, "busy"),
+    "sanitizer build": (90, "wide"),
+    "fuzz, quick": (90, "wide"),
+    "kernel 5.10": (330, "busy"),
+    "kernel 6.1": (300, "busy"),
+    "kernel 6.12": (300, "busy"),
+    "kernel newest": (330, "busy"),
+    "lint": (14, "wide"),
+    "sim/test_scenarios": (35, "wide"),
+    "sim/test_properties": (100, "wide"),
+    "sim/mutants": (5, "wide"),
+    "sim/test_traces": (2, "wide"),
+    "figures": (30, "wide"),
+    "sim/test_fleet": (17, "wide"),
+    "sim/test_regret": (5, "wide"),
+    "sim/test_sources": (3, "wide"),
     "packages of the other systems": (550, ""),
     "integration/test_packages.py": (250, ""),
     "integration/test_pages.py": (430, ""),
@@ -86,21 +86,20 @@ class Suite:
         self.name, self.argv, self.take, self.log = name, argv, take, log
         self.env, self.limit_s, self.after = {**os.environ, **(env or {})}, limit_s, after
         plain = name.removesuffix(" (address, undefined)")
-        self.seconds, known = SUITES.get(plain, (30, "") if name.startswith("integration/") else (5, "busy=1"))
-        words = (known if kind is None else kind).split()
-        self.alone = "alone" in words
-        busy = next((w for w in words if w.startswith("busy")), None)
-        self.cores = 0 if not busy else min(ALL, int(busy[5:] or ALL))
+        self.seconds, known = SUITES.get(plain, (30, "") if name.startswith("integration/") else (5, "busy"))
+        self.kind = known if kind is None else kind
         self.process = self.status = None
 
     def bears(self, others):
-        """Whether it may run beside these: no more busy cores than there are."""
-        together = [self, *others]
-        return not others or not any(s.alone for s in together) and sum(s.cores for s in together) <= CORES
+        """Whether it may run beside these. No core is idle while a wide one has work, and none that keeps one core busy waits for it."""
+        if self.kind == "alone" or any(s.kind == "alone" for s in others):
+            return not others
+        return sum(s.kind == self.kind for s in others) < {"busy": CORES, "wide": 1, "": WAITING}[self.kind]
 
-    def start(self, root):
-        # What is only busy lets what runs beside it go first.
-        nice = "5" if self.cores else "0"
+    def start(self, root, awaited):
+        """`awaited`: others begin when it is over."""
+        # What mostly waits goes first, else it would wait for the busy ones, too; a wide one is last, as it can use each moment that is left.
+        nice = "0" if awaited else {"busy": "5", "wide": "10"}.get(self.kind, "0")
         self.began = time.monotonic()
         with open(os.path.join(root, self.log), "w") as output:
             self.process = subprocess.Popen(["nice", "-n", nice, *self.argv], cwd=root, stdout=output, stderr=subprocess.STDOUT,
@@ -144,18 +143,17 @@ class Suite:
         return True
 
 
-def order(suites):
-    """What others wait for and the busy ones first, the long ones at the head; then the rest; and last, one by one, those that run
-    alone."""
-    awaited = {s.after for s in suites}
-    return sorted(suites, key=lambda s: (s.alone, s.name not in awaited, not s.cores, -s.seconds))
+def order(suites, awaited):
+    """What others wait for first, then the others, the long ones at the head; and last, one by one, those that run alone."""
+    return sorted(suites, key=lambda s: (s.kind == "alone", s.name not in awaited, -s.seconds))
 
 
 def run(suites, root, times):
     """Until all of them have ended; `times`: how long they took the last time, and from now on."""
     for suite in suites:
         suite.seconds = times.seconds.get(suite.name, suite.seconds)
-    waiting, running = order(suites), []
+    awaited = {s.after for s in suites}
+    waiting, running = order(suites, awaited), []
     try:
         while waiting or running:
             for suite in [s for s in running if s.over()]:
@@ -163,8 +161,8 @@ def run(suites, root, times):
                 suite.take(suite)
             open_yet = {s.name for s in waiting + running}
             for suite in waiting[:]:
-                if len(running) < LANES and suite.after not in open_yet and suite.bears(running):
-                    suite.start(root)
+                if suite.after not in open_yet and suite.bears(running):
+                    suite.start(root, suite.name in awaited)
                     waiting.remove(suite)
                     running.append(suite)
             time.sleep(0.02)
