@@ -142,6 +142,8 @@ def payload(directory):
         shutil.copytree(os.path.join(BUILD, part), os.path.join(tree, "build", part), ignore=shutil.ignore_patterns("*.d"))
     shutil.copytree(os.path.join(ROOT, "tests"), os.path.join(tree, "tests"),
                     ignore=shutil.ignore_patterns("fuzz", "sim", "unit", "codec", "__pycache__"))
+    os.makedirs(os.path.join(tree, "daemon", "kernel"))
+    shutil.copy(os.path.join(ROOT, "daemon", "kernel", "SUPPORT.md"), os.path.join(tree, "daemon", "kernel"))
     try:  # what test_probes.py would download; the machine has no network
         unpacked = packages.unpack("mkfs", MKFS)
         shutil.copytree(unpacked, os.path.join(tree, "build", os.path.relpath(unpacked, BUILD)), symlinks=True)
@@ -168,11 +170,12 @@ class Machine:
         self.monitor = os.path.join(self.directory, "monitor")
         words = " ".join(f"{k}={v}" for k, v in environment.items())
         disks = [root_image(), os.path.join(load, "payload.img"), modules_image(modules, self.release), os.path.join(load, "slow.img")]
-        self.argv = ["nice", QEMU, "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB),
+        # tsc=reliable: both CPUs have one counter, which kernels before 6.12 do not know; each look at the clock would leave the emulated CPU.
+        self.argv = [QEMU, "-M", "q35", "-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB),
                      "-display", "none", "-monitor", f"unix:{self.monitor},server=on,wait=off", "-no-reboot", "-nic", "none", "-kernel", self.vmlinuz,
                      "-serial", "file:" + self.console, "-serial", "file:" + self.results,
                      "-append", f"root=PARTUUID={DISK_SIGNATURE:08x}-01 rootwait rw init=/init console=ttyS0 panic=-1 mitigations=off net.ifnames=0 "
-                     "apparmor=0 selinux=0 psi=1 no_timer_check " + words, "-device", "nvme,id=disks,serial=penstock"]
+                     "apparmor=0 selinux=0 psi=1 no_timer_check tsc=reliable " + words, "-device", "nvme,id=disks,serial=penstock"]
         for number, disk in enumerate(disks, 1):
             slow = ",throttling.iops-total=25" if disk.endswith("slow.img") else ""
             self.argv += ["-drive", f"if=none,id=d{number},file={disk},format=raw,snapshot=on{slow}",

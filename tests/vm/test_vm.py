@@ -131,7 +131,7 @@ def main():
     results = Results()
     chosen, ours = choice(os.environ.get("KERNEL") or "all")
     environment = {"PENSTOCK_TEST_PATIENCE": PATIENCE}
-    environment.update({name: os.environ[name] for name in ("SUITE", "ONLY") if os.environ.get(name)})
+    environment.update({name: os.environ[name] for name in ("SUITE", "ONLY", "TABLE") if os.environ.get(name)})
     os.makedirs(archive.CACHE, exist_ok=True)
     directory = tempfile.mkdtemp(prefix="run-", dir=archive.CACHE)
     machines, turn = [], threading.Semaphore(AT_ONCE)
