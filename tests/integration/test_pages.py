@@ -4,10 +4,11 @@ word in a booted Debian with that mail server, from the installation of the pack
 
 In a page, ```sh is a block of commands, run by root as they stand; each must succeed. ```file PATH is the whole of a file. ```output is
 what the block before it prints: each line is found in it, up to "..." . While it is not, the block is run again for up to two minutes, as a
-person would and a busy machine may need. A last word postfix, exim or docker is the server that the block is for. Every block of ```ini is
+person would and a busy machine may need. A last word postfix, exim or docker is the server that the block is for. On the machine with podman a
+user without privilege runs the blocks, in its home directory. Every block of ```ini is
 a configuration that penstockd takes. The machine has the addresses of the documentation: 192.0.2.10 and 2001:db8::10, mx1.example.org; that
-with Postfix has a Redis, too, at 192.0.2.7. Images for Docker cannot be fetched in a test: lib/dockerhost.py tells what stands in their
-place. That no block of any page is forgotten is what tests/check-docs sees."""
+with Postfix has a Redis, too, at 192.0.2.7. Images for Docker and podman cannot be fetched in a test: lib/dockerhost.py and lib/podmanhost.py
+say what stands in their place. That no block of any page is forgotten is what tests/check-docs sees."""
 import os
 import re
 import shutil
@@ -16,13 +17,14 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import container, dockerhost, pages, place, tap
+from lib import container, dockerhost, pages, place, podmanhost, tap
 from lib.place import BIN, BUILD, ROOT
 from lib.tap import Skip, check, test
 
 COMMON = {"systemd", "systemd-sysv", "dbus", "procps", "iproute2", "netbase", "socat", "swaks", "libio-socket-inet6-perl", "apt"}
 SERVERS = {"postfix": {"postfix", "redis-server"}, "exim": {"exim4-daemon-heavy"}, "opensmtpd": {"opensmtpd"},
-           "sendmail": {"sendmail", "sendmail-bin", "make"}, "docker": dockerhost.PACKAGES}
+           "sendmail": {"sendmail", "sendmail-bin", "make"}, "docker": dockerhost.PACKAGES, "podman": podmanhost.PACKAGES}
+ENGINES = {"docker": dockerhost, "podman": podmanhost}
 # What debconf would ask of an administrator: an Internet site named mx1.example.org.
 ANSWERS = {
     "postfix": "postconf -e myhostname=mx1.example.org mydestination=mx1.example.org,localhost inet_interfaces=all inet_protocols=all mynetworks_style=host"
@@ -44,7 +46,7 @@ define(`confCONNECTION_RATE_THROTTLE', `0')dnl
 END
 echo mx1.example.org >>/etc/mail/local-host-names
 make -C /etc/mail""",
-    "docker": dockerhost.ANSWERS}
+    "docker": dockerhost.ANSWERS, "podman": podmanhost.ANSWERS}
 # Runs the blocks one after the other; NAME.rc and NAME.out tell how each went.
 RUNNER = r"""
 cd /root/penstock
@@ -59,12 +61,17 @@ if [ -e /root/setup ]; then
 else
 	wait_for_mail
 fi
+as=
+if [ -e /root/user ]; then
+	user=$(cat /root/user)
+	as="runuser -u $user -- env -C /home/$user HOME=/home/$user XDG_RUNTIME_DIR=/run/user/$(id -u $user)"
+fi
 state >/root/before
 for block in /root/blocks/*.sh; do
 	name=${block%.sh}; until=$((SECONDS + 120))
 	while :; do
 		rm -f $name.out.missing
-		timeout 300 bash -e $block >$name.out 2>&1 </dev/null; echo $? >$name.rc
+		timeout 300 $as bash -ec "$(cat $block)" >$name.out 2>&1 </dev/null; echo $? >$name.rc
 		[ -e $name.expected ] || break
 		expected $name.expected $name.out && break
 		[ $SECONDS -lt $until ] || break
@@ -143,15 +150,18 @@ def follow(page, server):
         os.symlink("/etc/systemd/system/page.service", root + "/etc/systemd/system/multi-user.target.wants/page.service")
         plan = put_blocks(root, page, server)
         rights = container.BPF
-        if server == "docker":
-            write(root + "/root/setup", dockerhost.SETUP)
-            os.mkdir(root + "/../docker")
-            rights = [*dockerhost.NSPAWN, f"--bind={os.path.dirname(root)}/docker:{dockerhost.STATE}"]
+        engine = ENGINES.get(server)
+        if engine:
+            write(root + "/root/setup", engine.SETUP)
+            os.mkdir(root + "/../engine")
+            rights = [*engine.NSPAWN, f"--bind={os.path.dirname(root)}/engine:{engine.STATE}"]
+        if server == "podman":
+            write(root + "/root/user", podmanhost.USER)
         said = container.boot(root, 3600, rights)
         if os.path.exists(root + "/root/setup.rc"):
             said = read(root + "/root/setup.out")[-400:].replace("\n", " ")
             check(read(root + "/root/setup.rc").strip() == str(dockerhost.CANNOT), f"the machine cannot be set up: {said}")
-            raise Skip(f"Docker does not run here: {said}")
+            raise Skip(f"{server} does not run here: {said}")
         if not os.path.exists(root + "/root/before"):
             raise Skip(f"no container can be booted here: {said}")
         judge(root, page, server, plan)
