@@ -86,12 +86,15 @@ static void learn_limit(struct memory *m, double limit)
  * admitted, and have not taken their memory yet, do not make room for more, and the error of the
  * readings stays free. Example: 768 MB, 8 MB a session, 50 in flight: 368 MB are free, 368 + 50 x 8
  * = 768. If readings err by a tenth of 368 MB, about 40 MB less are believed. */
-static void learn_idle(struct memory *m, double n, double dt)
+static void learn_idle(struct memory *m, double n, double used, double dt)
 {
 	double idle = m->available + n * m->per_session, off;
 
-	if (!m->idle_seen)
+	if (!m->idle_seen) {
 		m->available_idle = m->idle_mean = m->idle_lag = idle;
+		m->free_mean = m->free_lag = m->available;
+		m->left_mean = m->left_lag = m->available + used;
+	}
 	m->idle_seen = true;
 	smooth_step(&m->available_idle, idle, dt,
 		    idle + sqrt(m->idle_variance) < m->available_idle ? IDLE_DOWN_S : IDLE_UP_S);
@@ -102,16 +105,26 @@ static void learn_idle(struct memory *m, double n, double dt)
 	smooth_step(&m->idle_variance, off * off, dt, IDLE_UP_S);
 	smooth_step(&m->idle_mean, idle, dt, IDLE_MEAN_S);
 	smooth_step(&m->idle_lag, m->idle_mean, dt, IDLE_RATE_S);
+	smooth_step(&m->free_mean, m->available, dt, IDLE_MEAN_S);
+	smooth_step(&m->free_lag, m->free_mean, dt, IDLE_RATE_S);
+	smooth_step(&m->left_mean, m->available + used, dt, IDLE_MEAN_S);
+	smooth_step(&m->left_lag, m->left_mean, dt, IDLE_RATE_S);
 }
 
-/* What other programs will have taken when the sessions in flight have ended, if they go on like
- * this. The slope comes from a mean that lags behind by IDLE_RATE_S, not from the difference of two
- * readings. */
+/* What will have been taken by the time that the sessions in flight have ended, if this goes on: by
+ * other programs, so that less is left for the server, or by sessions that take more than was
+ * believed, so that less is free. When sessions end and their processes keep the memory, neither
+ * falls, and only what would be free without them seems to. Example: 26 sessions that were believed
+ * to hold 5 MB each end: 130 MB less would be free without any, and none is taken. The slope comes
+ * from a mean that lags behind by IDLE_RATE_S, not from the difference of two readings. */
 static double taken_by_then(const struct memory *m, const struct window_config *config)
 {
+	double falls = fmax(m->free_lag - m->free_mean, m->left_lag - m->left_mean);
+
+	falls = fmin(falls, m->idle_lag - m->idle_mean);
 	if (!window_has(config, WINDOW_PART_EXHAUSTION))
 		return 0;
-	return fmax(0, (m->idle_lag - m->idle_mean) / IDLE_RATE_S) * EXHAUSTS_AHEAD_S;
+	return fmax(0, falls / IDLE_RATE_S) * EXHAUSTS_AHEAD_S;
 }
 
 /* Sessions that memory carries; -1: not known. */
@@ -128,7 +141,8 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	}
 	m->available = o->in->sample->value[SIGNAL_MEM_AVAILABLE_BYTES];
 	learn_limit(m, sample_get(o->in->sample, SIGNAL_MTA_MEM_LIMIT_BYTES, 0));
-	learn_idle(m, o->in->load->in_flight, o->dt);
+	learn_idle(m, o->in->load->in_flight,
+		   sample_get(o->in->sample, SIGNAL_MTA_MEM_BYTES, m->memory_mean), o->dt);
 	m->missed_s = 0;
 	/* One session always passes: without any, the law would not see that memory is free
 	 * again. */

@@ -221,6 +221,8 @@ struct memory {
 	double available_idle; /* what would be free without any session */
 	/* the same, smoothed once and twice: the difference shows what other programs take */
 	double idle_mean, idle_lag;
+	/* smoothed in the same way: what is free; and that with what the server uses */
+	double free_mean, free_lag, left_mean, left_lag;
 	double idle_variance; /* bytes^2: variance by chance */
 	double limit; /* of the server's control groups, at the last reading; 0: none */
 	bool idle_seen;

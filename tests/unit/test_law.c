@@ -176,6 +176,23 @@ static void a_memory_limit_is_not_memory_that_others_took(void **state)
 	assert_near(window.view.hard, 180e6 / 10.5e6 + 10, 1);
 }
 
+/* The processes of the sessions that end stay for the next ones. */
+static void memory_that_ended_sessions_keep_is_not_taken_by_others(void **state)
+{
+	idle_machine();
+	limit(240e6);
+	put(SIGNAL_MTA_MEM_BYTES, 60e6);
+	run(50, 1, 26, 4);
+	for (unsigned in_flight = 26; in_flight > 2; in_flight -= 2) {
+		run(1, 1, in_flight, 2);
+		assert_true(window.view.hard >= 180e6 / 10.5e6);
+	}
+	for (unsigned tick = 0; tick < 50; tick++) {
+		run(1, 1, 2, 2);
+		assert_true(window.view.hard >= 180e6 / 10.5e6);
+	}
+}
+
 /* As the log says when a value is frozen. */
 static void without_a_reading_memory_bounds_for_two_seconds(void **state)
 {
@@ -399,6 +416,7 @@ int main(void)
 		TEST(fewer_than_one_in_five_seconds_tell_no_think_time),
 		TEST(memory_is_the_reason_from_a_fifth_of_stall_on),
 		TEST(a_memory_limit_is_not_memory_that_others_took),
+		TEST(memory_that_ended_sessions_keep_is_not_taken_by_others),
 		TEST(without_a_reading_memory_bounds_for_two_seconds),
 		TEST(the_need_of_a_session_rises_in_seconds_and_falls_in_a_minute),
 		TEST(without_any_sight_for_two_seconds_the_daemon_is_blind),
