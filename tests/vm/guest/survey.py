@@ -17,7 +17,7 @@ sys.path[:0] = [os.path.join(os.path.dirname(os.path.dirname(HERE)), "integratio
 import table
 from lib import place
 from lib.cgroup import Cgroup
-from lib.place import BIN, PATIENCE, wait_for
+from lib.place import BIN, LONG, PATIENCE, wait_for
 from lib.programs import Daemon, listening
 from lib.smtp import deliver
 
@@ -121,7 +121,7 @@ def collect(daemon):
 def support(options):
     """(probe -> its form or why not, signal -> why absent, or None) as penstockd --support says it."""
     argv = [os.path.join(BIN, "penstockd"), "--support"] + [w for k, v in options.items() for w in ("-o", f"{k}={v}")]
-    text = subprocess.run(argv, capture_output=True, text=True, timeout=120).stdout
+    text = subprocess.run(argv, capture_output=True, text=True, timeout=LONG * PATIENCE).stdout
     head, _, rest = text.partition("\nsignal ")
     probes = dict(re.split(r"  +", line, maxsplit=1) for line in head.splitlines()[1:] if re.search(r"\S  +\S", line))
     signals = {}
