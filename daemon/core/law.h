@@ -52,8 +52,8 @@
 	  "so few on an idle machine, or at a disk, queue for nothing", "slow-commits-cold") \
 	X(UNGREETED_IDLE_SHARE, 0.1, "of those in flight", \
 	  "so many may wait for a greeting while nothing queues", "greet-wait") \
-	X(THROUGH_SHARE, 0.5, "of the admitted", \
-	  "so many complete: they get through, late as they are greeted", "greet-wait") \
+	X(THROUGH_SHARE, 0.25, "of the admitted", \
+	  "so many complete: they get through, late as they are greeted", "hang") \
 	X(COMMIT_MEANS_S, 20, "s", \
 	  "regression of the time at a disk on the busy", "commits-step") \
 	X(COMMIT_SPREAD, 0.1, "of the busy", \
@@ -73,8 +73,6 @@
 	  "let in above a full window on an idle machine, a tick", "slow-names-sudden") \
 	X(PROBE_TIMES, 3, "times", \
 	  "as long as those that ended took, by T: others fill the window", "one-thread") \
-	X(PROBE_THROUGH, 0.25, "of the admitted", \
-	  "as long as so many complete", "hang") \
 	X(TIME_GOOD_S, 0.10, "s above unloaded", \
 	  "the mail objective plainly holds; while nothing presses twice as long is aimed at: " \
 	  "with .5 a real Postfix took .7 s in a step, with .15 crests are refused", \
@@ -129,8 +127,8 @@
 	X(EXCESS_MAX, 1.2, "rooms", \
 	  "beyond it no place is found in time however soon the load ends", "bursts") \
 	X(FULL, 0.95, "of the window", \
-	  "what is completed is what the server can do now; of what the queue allows: the " \
-	  "queue is the reason", "half-speed") \
+	  "what is completed is what the server can do now, and the servo may grow; of what " \
+	  "the queue allows: the queue is the reason", "half-speed") \
 	X(ROOM_STANDS_S, 10, "s", \
 	  "of long waits and refusals on end: the waiting room stands, until so long nothing " \
 	  "is refused", "room-stands") \
@@ -201,14 +199,11 @@
 	  "reckons", "heavy-memory") \
 	/* The servo: where neither completions nor dialogue can be seen. */ \
 	X(SERVO_PER_CORE, 100, "sessions", "where it begins, a core", "servo") \
-	X(SERVO_GAIN, 1, "a second", "proportional part", "servo") \
-	X(SERVO_UP, 0.2, "a second", "integral part upwards", "test_law") \
-	X(SERVO_DOWN, 1.5, "a second", "integral part downwards", "test_law") \
-	X(SERVO_USED, 0.85, "of the window", "a window that is not used does not grow", "servo") \
-	X(SERVO_STEP_DOWN, 0.35, "e-folds", \
-	  "a step downwards, at most: a tick is long after the machine was suspended", "test_law") \
-	X(SERVO_EVICT, 0.7, "of those in flight", "a window cannot evict: not below", \
-	  "test_window") \
+	X(SERVO_UP, 0.2, "a second", "upwards, with no pressure", "test_law") \
+	X(SERVO_DOWN, 1.5, "a second", "downwards, at twice the target", "test_law") \
+	X(SERVO_MIN, 0.7, "of the window, of those in flight", \
+	  "no step goes below it: a tick is long after the machine was suspended, and a window " \
+	  "cannot evict", "test_law") \
 	/* Pressure, and what people are told. */ \
 	X(SIGNAL_TAU_S, 0.5, "s", "a signal", "test_pressure") \
 	X(GREETING_DOWN_S, 2, "s", "unloaded time to the greeting, downwards", "test_pressure") \

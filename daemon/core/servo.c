@@ -1,5 +1,5 @@
 /* The pressure servo: an integrating controller on the highest pressure of a delay. It is for
- * fronts that see neither completions nor the dialogue. Shape: RFC 8033. */
+ * fronts that see neither completions nor the dialogue. Shape: the integral part of RFC 8033. */
 #include "core/window_parts.h"
 
 /* W from the pressures of the signals in which a queue shows; PSI is only a gate. */
@@ -29,13 +29,12 @@ double servo_step(struct servo *servo, const struct observation *o)
 		e = 0;
 	if (servo->window == 0)
 		servo->window = o->config->max ? o->config->max : SERVO_PER_CORE * o->cores;
-	du = (SERVO_GAIN * (e - servo->error) + (e > 0 ? SERVO_UP : SERVO_DOWN) * e) * o->dt;
-	servo->error = e;
-	if (e > 0 && (o->growth_frozen || in_flight < SERVO_USED * servo->window))
+	du = (e > 0 ? SERVO_UP : SERVO_DOWN) * e * o->dt;
+	if (e > 0 && (o->growth_frozen || in_flight < FULL * servo->window))
 		du = 0;
-	servo->window *= exp(fmax(du, -SERVO_STEP_DOWN));
-	if (in_flight > servo->window && servo->window < SERVO_EVICT * in_flight)
-		servo->window = SERVO_EVICT * in_flight; /* a window cannot end sessions */
+	servo->window *= fmax(exp(du), SERVO_MIN);
+	if (in_flight > servo->window && servo->window < SERVO_MIN * in_flight)
+		servo->window = SERVO_MIN * in_flight; /* a window cannot end sessions */
 	servo->window = clamp_double(servo->window, o->config->min, WINDOW_MAX);
 	return servo->window;
 }

@@ -91,7 +91,7 @@ bool unloaded_lets_in(const struct observation *o, const struct rates *r)
 	double ended = ended_time(r);
 
 	return observed_idle(o) && ended >= 0 && r->busy > PROBE_TIMES * ended * r->completed &&
-	       r->completed > PROBE_THROUGH * r->admitted &&
+	       r->completed > THROUGH_SHARE * r->admitted &&
 	       sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0) < 1;
 }
 

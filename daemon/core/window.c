@@ -53,8 +53,8 @@
  * Tried and left out, for without them no scenario and no random plant fared worse, and many
  * better: a factor on W for what the prediction missed (Xcap follows what is completed, and finds
  * it out as well), a veto of growth that brings nothing (Protego), memory kept back in proportion
- * to what there is (the spread of the readings covers it), least and longest ticks, and bounds of
- * the servo's growth in a step and for small errors.
+ * to what there is (the spread of the readings covers it), least and longest ticks, the servo's
+ * proportional part, and bounds of its growth in a step and for small errors.
  *
  * Figures: law.h, each with unit, reason and the scenario that fixes it. Sources: Little 1961;
  * Breakwater (OSDI'20) for the window as actuator, CoDel (RFC 8289) for the queue in front, RFC

@@ -240,7 +240,7 @@ struct growth_freeze {
 
 /* servo.c */
 struct servo {
-	double window, error;
+	double window;
 };
 
 /* server.c */

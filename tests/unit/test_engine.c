@@ -110,14 +110,14 @@ static void step(double dt_s)
 	engine_step(&engine, &sample, &load, now_us, &plan);
 }
 
-/* The servo cuts by 35 hundredths in a step at most. */
+/* The servo cuts by three tenths in a step at most. */
 static void the_first_tick_is_a_second(void **state)
 {
 	begin(1);
 	load.service[0].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
 	put(&sample, SIGNAL_RUNQ_P99_US, 3 * signal_info[SIGNAL_RUNQ_P99_US].target);
 	step(0);
-	assert_near(engine.view.window[0].window, 100 * exp(-0.35), 0.5);
+	assert_near(engine.view.window[0].window, 70, 0.1);
 }
 
 /* The share that is admitted, where one of two is deferred and so many are offered a second. */
