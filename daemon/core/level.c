@@ -45,12 +45,13 @@ static int has_lasted(uint64_t since_us, double s, uint64_t now_us)
 	return since_us != 0 && now_us - since_us >= (uint64_t)(US_IN_S * s);
 }
 
+/* Where clients are refused, the level says so at once. A cliff must have lasted. */
 static int rises(const struct level_state *state, enum level_number number,
 		 const struct level_input *in)
 {
-	double s = number == LEVEL_SHEDDING ? 0 : LEVEL_UP_S;
+	int plain = number == LEVEL_SHEDDING && 1 - in->admit_ratio > SHEDDING_REFUSED;
 
-	return has_lasted(state->above_since_us[number], s, in->now_us);
+	return has_lasted(state->above_since_us[number], plain ? 0 : LEVEL_UP_S, in->now_us);
 }
 
 static int stays(const struct level_state *state, enum level_number number,

@@ -178,7 +178,7 @@ def _():
     for address in ("00000000", "0A00000A", "0" * 32, "B80D0120000000000000000001000000"):
         found = tree(address).check(told)
         only(found, "backend-open")
-        check("may claim to be a client" in found["backend-open"]["what"], f"{found}")
+        check("may name an address for which the server relays" in found["backend-open"]["what"], f"{found}")
 
 
 def listening_tree(name, cmdline="", files=None, port=25):

@@ -80,6 +80,15 @@ static void shedding_begins_at_once_and_severe_after_a_second(void **unused)
 	assert_int_equal(state.level.number, LEVEL_SEVERE);
 }
 
+/* As in the tick after a drain, in which the window still counts as refusing. */
+static void a_cliff_of_one_tick_is_no_shedding(void **unused)
+{
+	hold(0, 1, 1, 0.1);
+	hold(0, 1, 0, 3);
+	assert_int_equal(state.level.number, LEVEL_NORMAL);
+	assert_int_equal(state.level.changes[LEVEL_SHEDDING], 0);
+}
+
 static void where_no_client_can_be_refused_no_level_says_so(void **unused)
 {
 	struct level_input in = { now_us, 2, 1, 0, 1 };
@@ -183,6 +192,7 @@ int main(void)
 		cmocka_unit_test_setup(each_threshold, setup),
 		cmocka_unit_test_setup(down_within_ten_seconds_over_all_steps, setup),
 		cmocka_unit_test_setup(shedding_begins_at_once_and_severe_after_a_second, setup),
+		cmocka_unit_test_setup(a_cliff_of_one_tick_is_no_shedding, setup),
 		cmocka_unit_test_setup(where_no_client_can_be_refused_no_level_says_so, setup),
 		cmocka_unit_test_setup(less_is_refused_and_the_level_says_so, setup),
 		cmocka_unit_test_setup(a_steady_load_changes_no_level_more_than_once_a_minute,
