@@ -43,7 +43,7 @@ def _():
     with World(upgraded(), {"source.ledger_size": "1MiB", "source.rate_size": "1MiB"}, calm=True) as w:
         w.mail_flows()
         status = w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the admission is counted")
-        check("115 sources are remembered from before" in w.daemon.output(), w.daemon.output())
+        w.daemon.logged("115 sources are remembered from before")
         check(status["sources"]["deferred_waiting"] >= 30, f"{status['sources']}")
         check(status["in_flight"] == 0, "the sessions of a proxy that is gone are counted")
 
@@ -51,7 +51,7 @@ def _():
 @test("what 0.2.0 had learned is taken over")
 def _():
     with World(upgraded(), calm=True) as w:
-        check("going on from what was learned before" in w.daemon.output(), w.daemon.output())
+        w.daemon.logged("going on from what was learned before")
         w.mail_flows()
 
 

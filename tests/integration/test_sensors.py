@@ -88,7 +88,7 @@ def _():
             w.wait_signal("cpu", "mta_cpu_cores", lambda v: 0.02 < v < 1.1, "cgroup")
             w.wait_signal("memory", "mta_mem_bytes", lambda v: 40 << 20 < v < 200 << 20, "cgroup")
             w.wait_signal("cpu", "neighbour_cores", lambda v: v > 0.02, "cgroup")
-            check(f"the mail server's control group is cpuacct/{mail.name}" in w.daemon.output(), "the log names it")
+            w.daemon.logged(f"the mail server's control group is cpuacct/{mail.name}")
             who = json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["neighbours"]["cpu"]
             check(who["cgroup"] in ("/" + beside.name, "/"), f"not the server, but what else uses the CPUs here: {who}")
     finally:
