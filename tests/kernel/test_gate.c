@@ -3,6 +3,9 @@
  * namespace of its own. Skipped, with the reason, where BPF is refused. */
 #include "gate_bench.h"
 
+#include <stdio.h>
+#include <sys/utsname.h>
+
 #include "core/splitmix.h"
 
 #define ROUNDS 20000
@@ -391,13 +394,18 @@ static void no_plan_or_a_paused_responder_lets_everybody_pass(void **state)
 }
 
 /* So many instructions the verifier followed before each program was loaded; it gives up at a
- * million. While plan_decide() was inlined into the lookup there were 116,000. */
+ * million. Older kernels follow more paths: 12,600 on 6.18, 301,000 on 6.1. While plan_decide() was
+ * inlined into the lookup there were 116,000 on 6.18. */
 static void the_kernel_takes_each_program_quickly(void **state)
 {
-	enum { MOST = 60000 };
+	enum { MOST = 60000, MOST_OLDER = 500000 };
 	struct bpf_program *program;
+	struct utsname host;
+	int major = 0, minor = 0;
 
 	need_gate();
+	uname(&host);
+	assert_int_equal(sscanf(host.release, "%d.%d", &major, &minor), 2);
 	bpf_object__for_each_program(program, gate->object)
 	{
 		struct bpf_prog_info info = { 0 };
@@ -407,7 +415,8 @@ static void the_kernel_takes_each_program_quickly(void **state)
 			continue;
 		assert_int_equal(bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size), 0);
 		/* Kernels before 5.16 do not tell: 0. */
-		assert_in_range(info.verified_insns, 0, MOST);
+		assert_in_range(info.verified_insns, 0,
+				major > 6 || (major == 6 && minor >= 12) ? MOST : MOST_OLDER);
 	}
 }
 
