@@ -41,9 +41,30 @@ const char *headline_name(enum headline_kind kind)
 	return kind < HEADLINE__COUNT ? names[kind] : "unknown";
 }
 
-/* The reason that the service which refuses most gives. */
-static enum reason reason_now(const struct engine_view *v, unsigned services)
+/* The reason that most of those heard who were deferred in the last seconds. */
+static enum reason reason_lately(const struct status *s)
 {
+	enum reason reason = REASON_NONE;
+	uint64_t most = 0;
+
+	for (int r = REASON_NONE + 1; r < REASON__COUNT; r++) {
+		uint64_t heard = 0;
+
+		for (unsigned i = 0; i < s->config.services; i++)
+			heard += s->lately[i].deferred_by[r];
+		if (heard <= most)
+			continue;
+		reason = (enum reason)r;
+		most = heard;
+	}
+	return reason;
+}
+
+/* The reason that the service which refuses most gives. If the law refuses none, a front did: the
+ * mail server behind it cannot be reached, say. */
+static enum reason reason_now(const struct status *s)
+{
+	const struct engine_view *v = &s->view;
 	enum reason reason = REASON_NONE;
 	double most = 0;
 
@@ -51,7 +72,7 @@ static enum reason reason_now(const struct engine_view *v, unsigned services)
 		return REASON_DRAIN;
 	if (v->state == STATE_MAINTENANCE)
 		return REASON_MAINTENANCE;
-	for (unsigned i = 0; i < services; i++) {
+	for (unsigned i = 0; i < s->config.services; i++) {
 		const struct window_view *w = &v->window[i];
 		double deferred = w->offered_per_s - w->admitted_per_s;
 
@@ -60,7 +81,7 @@ static enum reason reason_now(const struct engine_view *v, unsigned services)
 		reason = w->reason;
 		most = deferred;
 	}
-	return reason;
+	return reason != REASON_NONE ? reason : reason_lately(s);
 }
 
 /* The driver is demand if that is higher than the pressure of the machine. */
@@ -224,7 +245,7 @@ void headline_tell(const struct status *s, struct headline *ret)
 
 	set_driver(s, &h);
 	if (h.deferred_ratio >= SAID_RATIO || h.kind <= HEADLINE_MAINTENANCE)
-		h.reason = reason_now(&s->view, s->config.services);
+		h.reason = reason_now(s);
 	add_sentence(s, &h, &sentence);
 	add_advice(s, &h, &advice);
 	*ret = h;

@@ -308,6 +308,24 @@ static void a_neighbour_with_and_without_an_overload(void **state)
 	assert_int_equal(kind(), HEADLINE_NORMAL);
 }
 
+/* The law refuses no client; the proxy does, as it cannot connect. */
+static void a_server_that_cannot_be_reached_is_the_reason(void **state)
+{
+	struct headline h;
+
+	run(10, 30);
+	w.status.view.admit_ratio = 0.5;
+	w.status.view.level.number = LEVEL_SEVERE;
+	w.status.lately[0] = (struct lately_service){
+		.offered = 100,
+		.deferred = 50,
+		.deferred_by = { [REASON_BACKEND] = 45, [REASON_SOURCE] = 5 },
+	};
+	headline_tell(&w.status, &h);
+	assert_int_equal(h.reason, REASON_BACKEND);
+	assert_non_null(strstr(h.sentence, "cannot be reached"));
+}
+
 static void a_drain_is_no_quiet_day(void **state)
 {
 	struct headline h;
@@ -418,6 +436,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(an_overload_and_the_minute_after_it, setup),
 		cmocka_unit_test_setup(a_neighbour_with_and_without_an_overload, setup),
+		cmocka_unit_test_setup(a_server_that_cannot_be_reached_is_the_reason, setup),
 		cmocka_unit_test_setup(a_drain_is_no_quiet_day, setup),
 		cmocka_unit_test_setup(an_order_takes_the_level_away, setup),
 		cmocka_unit_test_setup(observe_mode_never_alarms, setup),
