@@ -209,7 +209,7 @@
 	X(GREETING_DOWN_S, 2, "s", "unloaded time to the greeting, downwards", "test_pressure") \
 	X(GREETING_UP_S, 300, "s", "upwards: overload is what comes on top", "test_pressure") \
 	X(LEVEL_UP_S, 1, "s", \
-	  "a level is entered after (refusals: at once), and load said to be a neighbour's", \
+	  "a level is entered after (shedding by refusals: at once), and load said to be a neighbour's", \
 	  "test_level") \
 	X(LEVEL_DOWN_S, 3, "s", \
 	  "and left after: with the smoothing of the rates that is under ten", "test_level") \

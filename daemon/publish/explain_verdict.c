@@ -51,16 +51,6 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 	return true;
 }
 
-static enum reason most_told(const struct lately_service *l)
-{
-	enum reason most = REASON_NONE;
-
-	for (int r = 0; r < REASON__COUNT; r++)
-		if (l->deferred_by[r] > l->deferred_by[most])
-			most = (enum reason)r;
-	return most;
-}
-
 static bool deferred_lately(const struct status *s, unsigned i)
 {
 	return s->view.mode == PLAN_ENFORCE && lately_deferred_ratio(&s->lately[i]) >= SAID_RATIO;
@@ -108,7 +98,7 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 {
 	const struct plan_service *p = &s->plan.service[i];
 	struct verdict now = plan_decide(&s->plan, request), v;
-	enum reason most = most_told(&s->lately[i]);
+	enum reason most = lately_reason(&s->lately[i]);
 
 	if (!now.admit || now.reason != REASON_NONE || !is_deferring(s, i))
 		return now;

@@ -41,23 +41,15 @@ const char *headline_name(enum headline_kind kind)
 	return kind < HEADLINE__COUNT ? names[kind] : "unknown";
 }
 
-/* The reason that most of those heard who were deferred in the last seconds. */
+/* What most clients of the service heard that deferred most in the last seconds. */
 static enum reason reason_lately(const struct status *s)
 {
-	enum reason reason = REASON_NONE;
-	uint64_t most = 0;
+	const struct lately_service *most = &s->lately[0];
 
-	for (int r = REASON_NONE + 1; r < REASON__COUNT; r++) {
-		uint64_t heard = 0;
-
-		for (unsigned i = 0; i < s->config.services; i++)
-			heard += s->lately[i].deferred_by[r];
-		if (heard <= most)
-			continue;
-		reason = (enum reason)r;
-		most = heard;
-	}
-	return reason;
+	for (unsigned i = 1; i < s->config.services; i++)
+		if (s->lately[i].deferred > most->deferred)
+			most = &s->lately[i];
+	return lately_reason(most);
 }
 
 /* The reason that the service which refuses most gives. If the law refuses none, a front did: the

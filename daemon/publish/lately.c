@@ -58,3 +58,13 @@ double lately_deferred_ratio(const struct lately_service *l)
 	/* Clients that waited in vain may have come before the older reading. */
 	return ratio > 1 ? 1 : ratio;
 }
+
+enum reason lately_reason(const struct lately_service *l)
+{
+	enum reason most = REASON_NONE;
+
+	for (int r = 0; r < REASON__COUNT; r++)
+		if (l->deferred_by[r] > l->deferred_by[most])
+			most = (enum reason)r;
+	return most;
+}

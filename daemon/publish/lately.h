@@ -36,5 +36,7 @@ void lately_tell(const struct lately *lately, const struct counts_service *total
 /* The part of the offered connections that was deferred, 0..1. Connections that wait for a place
  * are offered, and neither admitted nor deferred. */
 double lately_deferred_ratio(const struct lately_service *lately);
+/* The reason of most deferrals; REASON_NONE: no connection was deferred. */
+enum reason lately_reason(const struct lately_service *lately);
 
 #endif
