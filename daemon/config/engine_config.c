@@ -6,6 +6,15 @@
 #define EPOCH_US UINT64_C(60000000)
 #define SLOTS_SHARE 0.95 /* share of the server's slots, so that one is left for health checks */
 
+/* The lower of the operator's limit and what the slots of the first service carry; 0: no limit. */
+static uint32_t window_max(const struct config *config)
+{
+	uint32_t slots = (uint32_t)(SLOTS_SHARE * config->service[0].slots),
+		 max = config->window_max;
+
+	return slots && (!max || slots < max) ? slots : max;
+}
+
 void engine_config_from(const struct config *config, double cores, struct engine_config *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -15,7 +24,7 @@ void engine_config_from(const struct config *config, double cores, struct engine
 	ret->mode = config->mode;
 	ret->epoch_us = EPOCH_US;
 	ret->window.min = config->window_min;
-	ret->window.max = config->window_max;
+	ret->window.max = window_max(config);
 	ret->window.banner_objective_us = (double)config->banner_p99_us;
 	ret->window.wait_objective_us = (double)config->wait_us;
 	ret->window.memory_reserve_bytes = (double)config->memory_reserve_bytes;
@@ -27,8 +36,6 @@ void engine_config_from(const struct config *config, double cores, struct engine
 			 config->service[i].name);
 		ret->service[i].shed = config->service[i].shed;
 		ret->service[i].reply_code = config->service[i].reply_code;
-		if (config->service[i].slots && i == 0 && !ret->window.max)
-			ret->window.max = (uint32_t)(SLOTS_SHARE * config->service[i].slots);
 	}
 }
 

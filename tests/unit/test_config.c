@@ -6,6 +6,7 @@
 
 #include "base/array.h"
 #include "base/text.h"
+#include "config/engine_config.h"
 #include "config/options.h"
 
 static struct config config;
@@ -277,7 +278,7 @@ static void an_old_name_is_taken_with_a_warning(void **state)
 	assert_int_equal(errors.warnings, 1);
 	config_error_print(&errors.warning[0], line, sizeof(line));
 	assert_non_null(strstr(line, ":2: objective.window_most: is called objective.window_max"));
-	assert_int_equal(load_text("", "source.retry_least=3min"), 0);
+	assert_int_equal(load_text("", "objective.window_least=3"), 0);
 	assert_int_equal(errors.warnings, 1);
 	assert_int_equal(load_text("[objective]\nwindow_max = 9\n", NULL), 0);
 	assert_int_equal(errors.warnings, 0);
@@ -318,18 +319,45 @@ static void an_option_that_is_gone_is_named(void **state)
 	struct text out = TEXT_OF(printed);
 
 	assert_int_equal(
-		load_text("[front.proxy]\nlinger = 7s\n[source]\nrate_size = 1MiB\n", NULL), 0);
-	assert_int_equal(errors.warnings, 2);
+		load_text(
+			"[front.proxy]\nlinger = 7s\n[source]\nrate_size = 1MiB\nretry_least = 9min\n",
+			NULL),
+		0);
+	assert_int_equal(errors.warnings, 3);
 	assert_string_equal(errors.warning[0].key, "front.proxy.linger");
 	assert_non_null(
 		strstr(errors.warning[0].reason, "is gone and has no effect: a deferred client"));
 	assert_non_null(strstr(errors.warning[1].reason, "take half of source.ledger_size"));
+	assert_non_null(strstr(errors.warning[2].reason, "a retry counts if it comes 2 min"));
+	assert_int_equal(config.sources.proper_us, 120000000);
 	assert_int_equal(config.proxy.linger_us, 20000000);
 	assert_int_equal(config.sources.rate_bytes, 0);
 	config_print(&config, &out);
 	assert_null(strstr(printed, "\nlinger = "));
 	assert_null(strstr(printed, "rate_size"));
 	assert_non_null(strstr(printed, "\nledger_size = 8MiB\n"));
+}
+
+/* Each of both limits holds: a high window_max does not cancel the slots. */
+static void the_lower_of_slots_and_window_max_holds(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned max;
+	} rows[] = {
+		{ "[service.mx]\nslots = 100\n", 95 },
+		{ "[service.mx]\nslots = 100\n[objective]\nwindow_max = 500\n", 95 },
+		{ "[service.mx]\nslots = 100\n[objective]\nwindow_max = 40\n", 40 },
+		{ "[objective]\nwindow_max = 40\n", 40 },
+		{ "", 0 },
+	};
+	static struct engine_config engine;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(load_text(rows[i].text, NULL), 0);
+		engine_config_from(&config, 1, &engine);
+		assert_int_equal(engine.window.max, rows[i].max);
+	}
 }
 
 static void what_is_printed_reads_back_the_same(void **state)
@@ -366,6 +394,7 @@ int main(void)
 		cmocka_unit_test(an_old_name_is_taken_with_a_warning),
 		cmocka_unit_test(a_trace_of_an_older_penstock_still_loads),
 		cmocka_unit_test(every_option_is_explained),
+		cmocka_unit_test(the_lower_of_slots_and_window_max_holds),
 		cmocka_unit_test(an_option_that_is_gone_is_named),
 		cmocka_unit_test(what_is_printed_reads_back_the_same),
 	};
