@@ -6,6 +6,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
 #include "spans.h"
+#include "wheel.h"
 
 struct begun {
 	u64 ns;
@@ -21,7 +22,7 @@ struct {
 
 uint32_t spool_devices[FSYNC_SPOOLS] = {}; /* in the kernel's form, major << 20 | minor; 0: none */
 struct spans fsync_all = {}, fsync_spool = {};
-int32_t fsync_wheel[OPEN_WHEEL] = {}, fsync_spool_wheel[OPEN_WHEEL] = {};
+int32_t fsync_wheel[WHEEL_SLOTS] = {}, fsync_spool_wheel[WHEEL_SLOTS] = {};
 
 static inline u32 is_spool(u32 device)
 {
@@ -30,11 +31,6 @@ static inline u32 is_spool(u32 device)
 		if (spool_devices[i] && spool_devices[i] == device)
 			return 1;
 	return 0;
-}
-
-static inline void wheel_add(int32_t *wheel, u64 ns, int by)
-{
-	__sync_fetch_and_add(&wheel[(ns >> OPEN_WHEEL_SHIFT) & (OPEN_WHEEL - 1)], by);
 }
 
 static inline int enter(u32 device)

@@ -13,9 +13,10 @@
 #define SMTP_BOUNDS_MORE_MAX (29 * SMTP_BOUNDS_ONCE)
 #define SMTP_OWED_LONG_NS 10000000000ull
 #define SMTP_PORTS 16 /* watched ports; a power of two */
-/* slots of 2^26 ns (67 ms) of the wheel of sessions that wait for their greeting */
-#define SMTP_WHEEL 1024
-#define SMTP_WHEEL_SHIFT 26
+/* What began and has not ended, counted by the time at which it began: daemon/kernel/wheel.h finds
+ * the oldest without a walk. 1024 slots of 2^26 ns (67 ms) go around once in 69 s. */
+#define WHEEL_SLOTS 1024
+#define WHEEL_SHIFT 26
 /* 8 slots for each power of two, of microseconds: as in core/counts.h. */
 #define TIME_SLOTS 256
 
@@ -67,10 +68,6 @@ struct blk_device {
 
 #define FSYNC_SPOOLS 8 /* file systems that queue directories lie on */
 
-/* Open spans by the time at which they began, to find the oldest without a walk over tasks. */
-#define OPEN_WHEEL 1024 /* slots of 2^OPEN_WHEEL_SHIFT ns */
-#define OPEN_WHEEL_SHIFT 26
-
 /* Spans of tasks in one kind of place. For finished spans there is the sum of their times; for open
  * ones there are their number and the sum of their beginnings. So the time spent up to now is
  * finished_ns + open * now - open_since_ns, without a walk. */
@@ -102,7 +99,7 @@ struct smtp_port {
 	uint64_t busy_ns, busy_since_ns;
 	uint64_t session_us, server_us; /* sums over closed sessions */
 	uint64_t connect_220[TIME_SLOTS];
-	int32_t wheel[SMTP_WHEEL]; /* waiting sessions by the time of their connection */
+	int32_t wheel[WHEEL_SLOTS]; /* waiting sessions by the time of their connection */
 };
 
 /* A session, kept by smtp.bpf.c and read by the audit. */

@@ -59,7 +59,7 @@ static inline void open_session(struct sock *sk, int slot)
 	__sync_fetch_and_add(&port->opened, 1);
 	add(&port->in_flight, 1);
 	add(&port->ungreeted, 1);
-	wheel_add(port, now, 1);
+	wheel_add(port->wheel, now, 1);
 	if (!s.busy)
 		return;
 	add(&port->busy, 1);

@@ -41,7 +41,7 @@ static inline void close_seed(struct sock *sk)
 	add(&port->ungreeted, -(int64_t)seed.ungreeted);
 	add(&port->busy, -(int64_t)seed.busy);
 	if (seed.ungreeted)
-		wheel_add(port, seed.opened_ns, -1);
+		wheel_add(port->wheel, seed.opened_ns, -1);
 	else
 		job_done(port);
 	__sync_fetch_and_add(&port->closed, 1);
@@ -79,7 +79,7 @@ static inline struct smtp_session *adopt(struct sock *sk, int slot, u64 now)
 			add(&port->ungreeted, -(int64_t)seed.ungreeted);
 			add(&port->busy, -(int64_t)seed.busy);
 			if (seed.ungreeted)
-				wheel_add(port, seed.opened_ns, -1);
+				wheel_add(port->wheel, seed.opened_ns, -1);
 		}
 		return 0;
 	}

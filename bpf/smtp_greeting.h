@@ -4,18 +4,12 @@
 
 #include "smtp_maps.h"
 #include "time_slot.h"
-
-static inline void wheel_add(struct smtp_port *port, u64 opened_ns, int by)
-{
-	u32 slot = (opened_ns >> SMTP_WHEEL_SHIFT) & (SMTP_WHEEL - 1);
-
-	__sync_fetch_and_add(&port->wheel[slot], by);
-}
+#include "wheel.h"
 
 static inline void leave_wheel(struct smtp_port *port, struct smtp_session *s)
 {
 	s->wheeled = 0;
-	wheel_add(port, s->opened_ns, -1);
+	wheel_add(port->wheel, s->opened_ns, -1);
 	add(&port->ungreeted, -1);
 }
 

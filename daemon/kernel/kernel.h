@@ -52,8 +52,8 @@ struct kernel_spans {
 	uint64_t entered; /* how often, since the probe was loaded */
 	uint64_t open; /* tasks that are there now */
 	uint64_t spent_us; /* task time spent since load, open spans up to now included */
-	/* age of the oldest task that is there, PROBE_FSYNC only; 0: none has been there for 67
-	 * ms */
+	/* how long the oldest task is there, at least; 0: none is. With PROBE_FSYNC to 67 ms, of
+	 * other probes the mean of all that are there. */
 	uint64_t oldest_us;
 };
 int kernel_spans_read(const struct kernel *kernel, enum kernel_probe probe, unsigned which,

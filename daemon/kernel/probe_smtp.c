@@ -18,6 +18,7 @@
 #include "kernel/smtp_audit.h"
 #include "kernel/smtp_refusals.h"
 #include "kernel/smtp_seed.h"
+#include "kernel/wheel.h"
 #include "shared.h"
 
 #include "smtp.skel.h"
@@ -188,17 +189,6 @@ const struct probe probe_smtp = { .name = "SMTP sessions",
 				  .open = open_smtp,
 				  .close = close_smtp };
 
-static uint64_t oldest_on_wheel(const struct smtp_port *port, uint64_t now_ns)
-{
-	uint64_t now = now_ns >> SMTP_WHEEL_SHIFT;
-
-	for (uint64_t age = SMTP_WHEEL - 1; age > 0; age--)
-		if (now >= age && __atomic_load_n(&port->wheel[(now - age) & (SMTP_WHEEL - 1)],
-						  __ATOMIC_RELAXED) > 0)
-			return (age << SMTP_WHEEL_SHIFT) / 1000;
-	return 0;
-}
-
 /* The three numbers change while they are read. So the sum may be off by some microseconds now, and
  * is right at the next reading. */
 static uint64_t busy_us(const struct smtp_port *p, uint64_t now_us)
@@ -237,7 +227,7 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 		ret->ungreeted += (double)p->ungreeted;
 		ret->busy += (double)p->busy;
 		ret->stuck += p->stuck > 0 ? (double)p->stuck : 0;
-		oldest = p->ungreeted > 0 ? oldest_on_wheel(p, now_us * 1000) : 0;
+		oldest = p->ungreeted > 0 ? wheel_oldest_us(p->wheel, now_us) : 0;
 		if (oldest > ret->oldest_waiting_us)
 			ret->oldest_waiting_us = oldest;
 		if (n < CONFIG_PORTS)

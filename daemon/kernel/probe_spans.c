@@ -9,6 +9,7 @@
 
 #include "kernel/kernel.h"
 #include "kernel/probe.h"
+#include "kernel/wheel.h"
 #include "shared.h"
 
 #include "fsync.skel.h"
@@ -66,17 +67,6 @@ static int reclaim_histogram(const void *state, unsigned which, uint64_t slots[K
 	return copy(find(PROBE_RECLAIM, state, which), slots, ret_sum_us);
 }
 
-static uint64_t oldest_on_wheel(const int32_t *wheel, uint64_t now_ns)
-{
-	uint64_t now = now_ns >> OPEN_WHEEL_SHIFT;
-
-	for (uint64_t age = OPEN_WHEEL - 1; age > 0; age--)
-		if (now >= age &&
-		    __atomic_load_n(&wheel[(now - age) & (OPEN_WHEEL - 1)], __ATOMIC_RELAXED) > 0)
-			return (age << OPEN_WHEEL_SHIFT) / 1000;
-	return 0;
-}
-
 int kernel_spans_read(const struct kernel *k, enum kernel_probe probe, unsigned which,
 		      uint64_t now_us, struct kernel_spans *ret)
 {
@@ -95,13 +85,20 @@ int kernel_spans_read(const struct kernel *k, enum kernel_probe probe, unsigned 
 	ret->spent_us = s->finished_ns / 1000;
 	/* Read while tasks come and go: entries that contradict each other are left out until the
 	 * next reading. */
-	if (open > 0 && since / (uint64_t)open < now_ns)
-		ret->spent_us += ((uint64_t)open * now_ns - since) / 1000;
+	if (open > 0 && since / (uint64_t)open < now_ns) {
+		uint64_t open_us = ((uint64_t)open * now_ns - since) / 1000;
+
+		ret->spent_us += open_us;
+		/* The oldest is no younger than their mean, beyond the wheel's sight too. */
+		ret->oldest_us = open_us / (uint64_t)open;
+	}
 	if (probe == PROBE_FSYNC && open > 0) {
 		const struct fsync_bpf *f = state;
+		uint64_t oldest_us = wheel_oldest_us(
+			which ? f->bss->fsync_spool_wheel : f->bss->fsync_wheel, now_us);
 
-		ret->oldest_us = oldest_on_wheel(
-			which ? f->bss->fsync_spool_wheel : f->bss->fsync_wheel, now_ns);
+		if (oldest_us > ret->oldest_us)
+			ret->oldest_us = oldest_us;
 	}
 	return 0;
 }

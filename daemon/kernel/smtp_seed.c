@@ -111,7 +111,7 @@ static void count(struct smtp_seeding *s, const struct smtp_seed *seed, int64_t 
 	__atomic_fetch_add(&port->seeded_busy, by * seed->busy, __ATOMIC_RELAXED);
 	if (seed->ungreeted)
 		__atomic_fetch_add(
-			&port->wheel[(seed->opened_ns >> SMTP_WHEEL_SHIFT) & (SMTP_WHEEL - 1)],
+			&port->wheel[(seed->opened_ns >> WHEEL_SHIFT) & (WHEEL_SLOTS - 1)],
 			(int32_t)by, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&s->bpf->bss->seeds_left, by, __ATOMIC_RELAXED);
 }
