@@ -281,7 +281,7 @@ static int open_fronts(struct daemon *d)
 	return r;
 }
 
-/* Opens the outputs, last, because the picture shows all other parts. */
+/* Opens the outputs, last, because the snapshot shows all other parts. */
 static int open_publishing(struct daemon *d)
 {
 	const struct publishing_env env = {

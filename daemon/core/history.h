@@ -4,7 +4,7 @@
  * clock, a gap or a restart needs no repair: a record in a slot of another time is ignored.
  *
  * Pure. store/history.h keeps the rings and writes them, publish/history_take.h makes records of
- * the picture, publish/history_tell.h tells them. */
+ * the snapshot, publish/history_tell.h tells them. */
 #ifndef PENSTOCK_CORE_HISTORY_H
 #define PENSTOCK_CORE_HISTORY_H
 

@@ -5,15 +5,15 @@
 #include "base/cleanup.h"
 #include "host/orders.h"
 #include "publish/explain.h"
-#include "publish/picture.h"
+#include "publish/snapshot.h"
 #include "store/history.h"
 #include "sources/sources.h"
 
-/* A picture stays until the next tick once it is taken, so that an order shows together with the
+/* A snapshot stays until the next tick once it is taken, so that an order shows together with the
  * plan that follows from it. */
 static const struct status *show(const struct console *c)
 {
-	return picture_show(c->picture);
+	return snapshot_show(c->snapshot);
 }
 
 static const struct status *get_status(void *context)
@@ -59,7 +59,7 @@ static void explain(void *context, const struct in6_addr *address, bool privileg
 		    struct text *text)
 {
 	struct console *c = context;
-	struct source_picture picture;
+	struct source_snapshot snapshot;
 	const struct status *status = show(c);
 	_cleanup_free_ struct status *hidden = NULL;
 
@@ -70,13 +70,13 @@ static void explain(void *context, const struct in6_addr *address, bool privileg
 		status_hide_neighbours(status, hidden);
 		status = hidden;
 	}
-	if (address && privileged && sources_picture(c->sources, address, c->plan, &picture))
-		explain_status(status, address, &picture, text);
+	if (address && privileged && sources_snapshot(c->sources, address, c->plan, &snapshot))
+		explain_status(status, address, &snapshot, text);
 	else
 		explain_status(status, address, NULL, text);
 }
 
-static unsigned list_sources(void *context, enum source_sort sort, struct source_picture *list,
+static unsigned list_sources(void *context, enum source_sort sort, struct source_snapshot *list,
 			     unsigned most)
 {
 	struct console *c = context;

@@ -7,7 +7,7 @@
 
 struct history;
 struct orders;
-struct picture;
+struct snapshot;
 struct sources;
 
 /* All pointers stay the caller's. */
@@ -16,7 +16,7 @@ struct console {
 	const struct sources *sources;
 	const struct history *history; /* NULL: none is kept */
 	const struct plan *plan;
-	struct picture *picture;
+	struct snapshot *snapshot;
 	/* Reads the configuration again. 0, or -errno with a sentence in `why` (256): then the
 	 * present one stays in force. */
 	int (*reload)(void *context, char *why);

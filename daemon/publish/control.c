@@ -156,7 +156,7 @@ static void on_resume(evutil_socket_t fd, short what, void *context)
 
 static void tell_change(struct post *post)
 {
-	json_t *change = json_pack("{s:o}", "change", json_change(control_picture(&post->desk)));
+	json_t *change = json_pack("{s:o}", "change", json_change(control_snapshot(&post->desk)));
 	char *dumped = json_dumps(change, JSON_COMPACT | JSON_REAL_PRECISION(6));
 	struct evbuffer *text = evbuffer_new();
 

@@ -20,7 +20,7 @@
 #define EXPLAIN_MAX 32768
 #define HISTORY_MAX 720 /* records in one answer */
 
-const struct status *control_picture(struct control_desk *d)
+const struct status *control_snapshot(struct control_desk *d)
 {
 	const struct status *s = d->ops->status(d->context);
 
@@ -74,15 +74,16 @@ static int put_history(struct control_desk *d, const struct control_question *q,
 static int put_sources(struct control_desk *d, const struct control_question *q,
 		       struct evbuffer *text)
 {
-	_cleanup_free_ struct source_picture *list = calloc(q->sources.most, sizeof(*list));
+	_cleanup_free_ struct source_snapshot *list = calloc(q->sources.most, sizeof(*list));
 	unsigned count;
 
 	if (!list)
 		return -ENOMEM;
 	count = d->ops->sources(d->context, (enum source_sort)q->sources.sort, list,
 				q->sources.most);
-	return put(json_pack("{s:o}", "sources", json_source_list(control_picture(d), list, count)),
-		   text);
+	return put(
+		json_pack("{s:o}", "sources", json_source_list(control_snapshot(d), list, count)),
+		text);
 }
 
 /* ---- orders --------------------------------------------------------------------------------- */
@@ -151,9 +152,9 @@ static int carry_out(struct control_desk *d, const struct control_question *q,
 {
 	switch (q->head.what) {
 	case CONTROL_STATUS:
-		return put(json_pack("{s:o}", "status", json_status(control_picture(d))), text);
+		return put(json_pack("{s:o}", "status", json_status(control_snapshot(d))), text);
 	case CONTROL_CHANGE:
-		return put(json_pack("{s:o}", "change", json_change(control_picture(d))), text);
+		return put(json_pack("{s:o}", "change", json_change(control_snapshot(d))), text);
 	case CONTROL_EXPLAIN:
 		return put_explanation(d, q, text);
 	case CONTROL_HISTORY:

@@ -26,7 +26,7 @@ struct control_ops {
 	size_t (*history)(void *context, uint64_t since_s, uint64_t until_s, uint32_t step_s,
 			  struct history_record *ret, size_t most);
 	/* The first `most` sources known by name into `list`. Returns how many. */
-	unsigned (*sources)(void *context, enum source_sort sort, struct source_picture *list,
+	unsigned (*sources)(void *context, enum source_sort sort, struct source_snapshot *list,
 			    unsigned most);
 };
 

@@ -103,10 +103,10 @@ struct control_desk {
 	bool privileged; /* the process may see everything, and give orders */
 	const struct control_ops *ops;
 	void *context;
-	struct status shown; /* the picture for other users */
+	struct status shown; /* the snapshot for other users */
 };
 extern const struct answers_kind control_answers_admin, control_answers_users;
-/* The picture that the process may see. */
-const struct status *control_picture(struct control_desk *desk);
+/* The snapshot that the process may see. */
+const struct status *control_snapshot(struct control_desk *desk);
 
 #endif

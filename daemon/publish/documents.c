@@ -35,8 +35,8 @@ static bool put_history(const struct control_ops *ops, void *context, uint32_t s
 	return put_json(history_json(records, count, false), JSON_COMPACT, out);
 }
 
-static bool put_picture(const struct control_ops *ops, void *context, enum document document,
-			struct evbuffer *out)
+static bool put_snapshot(const struct control_ops *ops, void *context, enum document document,
+			 struct evbuffer *out)
 {
 	const struct page_past past = { .history = ops->history,
 					.context = context,
@@ -68,5 +68,5 @@ bool document_make(const struct control_ops *ops, void *context, enum document d
 		   uint32_t span_s, struct evbuffer *out)
 {
 	return document == DOCUMENT_HISTORY ? put_history(ops, context, span_s, out)
-					    : put_picture(ops, context, document, out);
+					    : put_snapshot(ops, context, document, out);
 }

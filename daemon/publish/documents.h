@@ -1,4 +1,4 @@
-/* The documents of HTTP, made from the picture of the last tick. Every client may read them, so
+/* The documents of HTTP, made from the snapshot of the last tick. Every client may read them, so
  * they have no names of other users' control groups. */
 #ifndef PENSTOCK_PUBLISH_DOCUMENTS_H
 #define PENSTOCK_PUBLISH_DOCUMENTS_H

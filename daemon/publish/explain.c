@@ -10,7 +10,7 @@
 #include "publish/explain_sources.h"
 #include "publish/explain_verdict.h"
 #include "publish/filters.h"
-#include "publish/foreign.h"
+#include "publish/neighbour_words.h"
 #include "publish/words.h"
 
 static void explain_signals(const struct status *s, struct text *out)
@@ -72,19 +72,19 @@ static void explain_pressure(const struct status *s, struct text *out)
 
 static void explain_neighbours(const struct status *s, struct text *out)
 {
-	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
 	enum resource r = s->view.pressure.driver;
 
 	if (who) {
 		text_append(out, "   caused by: ");
-		foreign_describe(r, who, out);
+		neighbour_describe(r, who, out);
 		text_append(out, "\n   what helps: ");
-		foreign_advise(r, who, &s->neighbours, out);
+		neighbour_advise(r, who, &s->neighbours, out);
 		text_append(out, "\n");
 	}
 	if (s->neighbours.leak.known) {
 		text_append(out, "   memory grows without end: ");
-		foreign_describe_leak(&s->neighbours.leak, out);
+		neighbour_describe_leak(&s->neighbours.leak, out);
 		text_append(out, "\n");
 	}
 	for (unsigned i = 0; i < s->filters.count; i++) {
@@ -270,7 +270,7 @@ static void explain_counts(const struct status *s, unsigned i, struct text *out)
 }
 
 void explain_status(const struct status *s, const struct in6_addr *address,
-		    const struct source_picture *picture, struct text *out)
+		    const struct source_snapshot *snapshot, struct text *out)
 {
 	char name[INET6_ADDRSTRLEN];
 	bool trusted = false, refused = false;
@@ -283,8 +283,8 @@ void explain_status(const struct status *s, const struct in6_addr *address,
 			trusted	  ? "lies in source.trusted: only a drain or maintenance defers it"
 			: refused ? "lies in source.refused: always deferred"
 				  : "is not in source.trusted: decided like every other source");
-		if (picture)
-			explain_source(s, picture, out);
+		if (snapshot)
+			explain_source(s, snapshot, out);
 		else
 			text_append(
 				out,
@@ -299,7 +299,7 @@ void explain_status(const struct status *s, const struct in6_addr *address,
 		explain_window(s, i, out);
 		explain_queue(s, i, out);
 		explain_filter(s, i, out);
-		explain_verdict(s, i, trusted, refused, picture, out);
+		explain_verdict(s, i, trusted, refused, snapshot, out);
 		explain_counts(s, i, out);
 	}
 }

@@ -6,9 +6,9 @@
 #include "sources/sources.h"
 #include "publish/status.h"
 
-/* `address` NULL: the host only; else also the verdict that this address would get now. `picture`:
+/* `address` NULL: the host only; else also the verdict that this address would get now. `snapshot`:
  * what is known of that source; NULL: the reader may not see it. */
 void explain_status(const struct status *status, const struct in6_addr *address,
-		    const struct source_picture *picture, struct text *out);
+		    const struct source_snapshot *snapshot, struct text *out);
 
 #endif

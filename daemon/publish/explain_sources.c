@@ -36,7 +36,7 @@ static void explain_wait(const struct status *s, const struct source_view *v, st
 	text_append(out, "\n");
 }
 
-static void explain_outlook(const struct status *s, const struct source_picture *p,
+static void explain_outlook(const struct status *s, const struct source_snapshot *p,
 			    struct text *out)
 {
 	const struct source_view *v = &p->view;
@@ -76,7 +76,7 @@ static void explain_shared(const struct status *s, const struct source_view *v, 
 		fault_remedy(FAULT_SHARED_ADDRESS));
 }
 
-void explain_source(const struct status *s, const struct source_picture *p, struct text *out)
+void explain_source(const struct status *s, const struct source_snapshot *p, struct text *out)
 {
 	const struct source_view *v = &p->view;
 	char name[64];

@@ -6,7 +6,7 @@
 #include "publish/status.h"
 #include "sources/sources.h"
 
-void explain_source(const struct status *status, const struct source_picture *picture,
+void explain_source(const struct status *status, const struct source_snapshot *snapshot,
 		    struct text *out);
 
 #endif

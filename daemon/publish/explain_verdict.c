@@ -119,7 +119,7 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 }
 
 void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refused,
-		     const struct source_picture *picture, struct text *out)
+		     const struct source_snapshot *snapshot, struct text *out)
 {
 	const struct load_service *l = &s->load.service[i];
 	struct plan_request request = { .now_us = s->now_us,
@@ -133,16 +133,16 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 	struct verdict v;
 	char reply[REPLY_MAX + 1];
 
-	if (picture)
-		plan_rank(&s->plan, &picture->view.source, &request);
-	v = decide(s, i, picture != NULL, &request);
+	if (snapshot)
+		plan_rank(&s->plan, &snapshot->view.source, &request);
+	v = decide(s, i, snapshot != NULL, &request);
 	text_append(out, "5. A new connection now: ");
 	if (deferred_lately(s, i)) {
 		explain_lately(&s->lately[i], out);
 		text_append(out, "   %s: ",
-			    picture || trusted || refused ? "this one"
-			    : is_deferring(s, i)	  ? "one of them"
-							  : "one more, now");
+			    snapshot || trusted || refused ? "this one"
+			    : is_deferring(s, i)	   ? "one of them"
+							   : "one more, now");
 	}
 	if (v.admit && !v.would_defer) {
 		text_append(out, "admitted (%s: %s)\n", reason_name((enum reason)v.reason),

@@ -11,8 +11,9 @@
 #include "publish/status.h"
 #include "sources/sources.h"
 
-/* For service `i` and a client in those networks; `picture`: what is known of it; NULL: nothing. */
+/* For service `i` and a client in those networks; `snapshot`: what is known of it; NULL:
+ * nothing. */
 void explain_verdict(const struct status *status, unsigned i, bool trusted, bool refused,
-		     const struct source_picture *picture, struct text *out);
+		     const struct source_snapshot *snapshot, struct text *out);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "publish/foreign.h"
+#include "publish/neighbour_words.h"
 #include "publish/words.h"
 
 #define SAID_RATIO 0.001 /* a smaller share would be shown as "0.0 %" */
@@ -203,7 +203,7 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 
 static void add_advice(const struct status *s, const struct headline *h, struct text *out)
 {
-	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
 
 	if (h->kind == HEADLINE_DRAINING)
 		text_append(out, "penstockctl resume ends the drain.");
@@ -221,7 +221,7 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 		text_append(out, "penstockctl explain names the resource; "
 				 "penstockctl sources --sort rate says who sends.");
 	else if (h->kind == HEADLINE_NEIGHBOUR && who)
-		foreign_advise(s->view.pressure.driver, who, &s->neighbours, out);
+		neighbour_advise(s->view.pressure.driver, who, &s->neighbours, out);
 	else if (h->kind == HEADLINE_NEIGHBOUR)
 		text_append(
 			out,

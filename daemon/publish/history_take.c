@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "publish/foreign.h"
+#include "publish/neighbour_words.h"
 #include "publish/headline.h"
 
 bool history_due(const struct history_take *take, uint64_t realtime_us)
@@ -80,7 +80,7 @@ static void take_services(const struct status *s, struct history_record *r)
 static void take_pressure(const struct status *s, struct history_record *r)
 {
 	const struct pressure *p = &s->view.pressure;
-	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
 	struct headline h;
 
 	headline_tell(s, &h);

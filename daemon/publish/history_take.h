@@ -1,5 +1,5 @@
-/* Makes a record of the history from the picture: the counts since the last record, and the present
- * state. */
+/* Makes a record of the history from the snapshot: the counts since the last record, and the
+ * present state. */
 #ifndef PENSTOCK_PUBLISH_HISTORY_TAKE_H
 #define PENSTOCK_PUBLISH_HISTORY_TAKE_H
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/message.h"
-#include "publish/foreign.h"
+#include "publish/neighbour_words.h"
 
 static enum log_level urgency(enum level_number level)
 {
@@ -76,8 +76,8 @@ static void say_foreign(const struct engine_view *now, const struct neighbours *
 			r < RESOURCE__COUNT ? resource_name(r) : "nothing known");
 		return;
 	}
-	foreign_describe(r, who, &w);
-	foreign_advise(r, who, n, &a);
+	neighbour_describe(r, who, &w);
+	neighbour_advise(r, who, n, &a);
 	snprintf(fields, sizeof(fields),
 		 "PENSTOCK_RESOURCE=%s\nPENSTOCK_CGROUP=%s\nPENSTOCK_UNIT=%s\nPENSTOCK_SHARE=%.3f",
 		 resource_name(r), who->path, who->unit, who->share);
@@ -92,7 +92,7 @@ static void say_leak(const struct leak *leak)
 	char what[480] = "", fields[600];
 	struct text w = TEXT_OF(what);
 
-	foreign_describe_leak(leak, &w);
+	neighbour_describe_leak(leak, &w);
 	snprintf(fields, sizeof(fields),
 		 "PENSTOCK_CGROUP=%s\nPENSTOCK_UNIT=%s\nPENSTOCK_GROWTH_BYTES_PER_S=%.0f\n"
 		 "PENSTOCK_LEFT_S=%.0f",
@@ -103,16 +103,16 @@ static void say_leak(const struct leak *leak)
 static void step_neighbours(struct journal *j, const struct engine_view *now,
 			    const struct neighbours *n, uint64_t now_us)
 {
-	const struct neighbour *who = foreign_who(now, n);
+	const struct neighbour *who = neighbour_who(now, n);
 	const char *unit = who ? who->unit : "";
 	bool began = now->foreign && !j->foreign;
 
 	if (now->foreign &&
-	    (began || (unit[0] && strcmp(unit, j->foreign_unit) != 0 &&
-		       (!j->foreign_unit[0] || now_us - j->foreign_us >= SAY_OTHER_US)))) {
+	    (began || (unit[0] && strcmp(unit, j->neighbour_unit) != 0 &&
+		       (!j->neighbour_unit[0] || now_us - j->neighbour_us >= SAY_OTHER_US)))) {
 		say_foreign(now, n, who);
-		j->foreign_us = now_us;
-		snprintf(j->foreign_unit, sizeof(j->foreign_unit), "%s", unit);
+		j->neighbour_us = now_us;
+		snprintf(j->neighbour_unit, sizeof(j->neighbour_unit), "%s", unit);
 	}
 	if (n->leak.known && n->leak.left_s < LEAK_WORTH_S &&
 	    (j->leak_us == 0 || strcmp(n->leak.unit, j->leak_unit) != 0 ||

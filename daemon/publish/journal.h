@@ -18,8 +18,8 @@ struct journal {
 	uint64_t headline_since_us; /* CLOCK_REALTIME; 0: no tick yet */
 	enum public_state customers; /* what they were told last */
 	uint64_t public_since_us;
-	uint64_t foreign_us, leak_us; /* CLOCK_MONOTONIC of the last entry, 0: none */
-	char foreign_unit[96], leak_unit[96]; /* the control group that the entry named */
+	uint64_t neighbour_us, leak_us; /* CLOCK_MONOTONIC of the last entry, 0: none */
+	char neighbour_unit[96], leak_unit[96]; /* the control group that the entry named */
 	enum sensor_state sensor[STATUS_SENSORS];
 	struct source_stats sources;
 };

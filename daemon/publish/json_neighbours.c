@@ -2,7 +2,7 @@
 
 #include "base/text.h"
 #include "publish/filters.h"
-#include "publish/foreign.h"
+#include "publish/neighbour_words.h"
 #include "publish/json_number.h"
 
 static json_t *neighbour_json(enum resource r, const struct neighbour *who)
@@ -20,9 +20,9 @@ static json_t *neighbour_json(enum resource r, const struct neighbour *who)
 	return object;
 }
 
-static json_t *foreign_json(const struct status *s)
+static json_t *cause_json(const struct status *s)
 {
-	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
 	char advice[400] = "";
 	struct text text = TEXT_OF(advice);
 	json_t *object;
@@ -30,7 +30,7 @@ static json_t *foreign_json(const struct status *s)
 	if (!who)
 		return json_null();
 	object = neighbour_json(s->view.pressure.driver, who);
-	foreign_advise(s->view.pressure.driver, who, &s->neighbours, &text);
+	neighbour_advise(s->view.pressure.driver, who, &s->neighbours, &text);
 	json_object_set_new(object, "advice", json_string(advice));
 	return object;
 }
@@ -81,7 +81,7 @@ void json_set_neighbours(json_t *object, const struct status *s)
 			json_object_set_new(
 				neighbours, resource_name((enum resource)r),
 				neighbour_json((enum resource)r, &s->neighbours.who[r]));
-	json_object_set_new(object, "foreign", foreign_json(s));
+	json_object_set_new(object, "foreign", cause_json(s));
 	json_object_set_new(object, "leak", leak_json(&s->neighbours.leak));
 	json_object_set_new(object, "neighbours", neighbours);
 	json_object_set_new(object, "filters", filters_json(s));

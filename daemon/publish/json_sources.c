@@ -75,7 +75,7 @@ static void set_time(json_t *object, const char *key, uint64_t seconds)
 	json_object_set_new(object, key, json_string(words_time(seconds * 1000000, when)));
 }
 
-static json_t *picture_json(const struct status *s, const struct source_picture *p)
+static json_t *snapshot_json(const struct status *s, const struct source_snapshot *p)
 {
 	const struct source_view *v = &p->view;
 	char name[64];
@@ -120,11 +120,11 @@ static json_t *picture_json(const struct status *s, const struct source_picture 
 	return object;
 }
 
-json_t *json_source_list(const struct status *s, const struct source_picture *list, unsigned count)
+json_t *json_source_list(const struct status *s, const struct source_snapshot *list, unsigned count)
 {
 	json_t *array = json_array();
 
 	for (unsigned i = 0; i < count; i++)
-		json_array_append_new(array, picture_json(s, &list[i]));
+		json_array_append_new(array, snapshot_json(s, &list[i]));
 	return array;
 }

@@ -11,7 +11,7 @@
 /* `sources` of the status; without addresses. A new reference. */
 json_t *json_sources(const struct status *status);
 /* A new reference. */
-json_t *json_source_list(const struct status *status, const struct source_picture *list,
+json_t *json_source_list(const struct status *status, const struct source_snapshot *list,
 			 unsigned count);
 /* "rate", "age", "attempts" -> enum source_sort; -1: another word. */
 int json_source_sort(const char *name);

@@ -15,7 +15,7 @@ int outlets_open(struct event_base *base, const struct config *config,
 void outlets_close(struct outlets *outlets);
 /* Takes a changed configuration: HTTP moves if http.listen or http.public changed. */
 void outlets_configure(struct outlets *outlets, uint64_t now_us);
-/* Fills in their part of the picture. */
+/* Fills in their part of the snapshot. */
 void outlets_http(const struct outlets *outlets, struct status_outlet *ret);
 void outlets_control(const struct outlets *outlets, struct status_outlet *ret);
 /* Adds the faults of the outlets. */

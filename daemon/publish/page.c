@@ -10,7 +10,7 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "publish/foreign.h"
+#include "publish/neighbour_words.h"
 #include "publish/headline.h"
 #include "publish/page_parts.h"
 #include "publish/template.h"
@@ -118,19 +118,19 @@ static void set_waiting(json_t *page, const struct status *s)
 
 static void set_neighbours(json_t *page, const struct status *s)
 {
-	const struct neighbour *who = foreign_who(&s->view, &s->neighbours);
+	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
 	char buffer[1024] = "";
 	struct text line = TEXT_OF(buffer);
 
 	if (who) {
-		foreign_describe(s->view.pressure.driver, who, &line);
+		neighbour_describe(s->view.pressure.driver, who, &line);
 		text_append(&line, ". What helps: ");
-		foreign_advise(s->view.pressure.driver, who, &s->neighbours, &line);
+		neighbour_advise(s->view.pressure.driver, who, &s->neighbours, &line);
 		text_append(&line, ". ");
 	}
 	if (s->neighbours.leak.known) {
 		text_append(&line, "Memory grows without end: ");
-		foreign_describe_leak(&s->neighbours.leak, &line);
+		neighbour_describe_leak(&s->neighbours.leak, &line);
 		text_append(&line, ".");
 	}
 	if (buffer[0])

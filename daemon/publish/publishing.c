@@ -12,7 +12,7 @@
 #include "store/history.h"
 
 struct publishing {
-	struct picture picture;
+	struct snapshot snapshot;
 	struct sources *sources;
 	struct history *history;
 	struct history_take taken; /* counters as of the last record of the history */
@@ -35,7 +35,7 @@ int publishing_open(const struct publishing_env *env, struct publishing **ret_pu
 				       .sources = env->sources,
 				       .history = env->history,
 				       .plan = env->parts.plan,
-				       .picture = &p->picture,
+				       .snapshot = &p->snapshot,
 				       .reload = env->reload,
 				       .context = env->context };
 	r = outlets_open(env->base, env->parts.config, &console_ops, &p->console, &p->outlets);
@@ -43,11 +43,11 @@ int publishing_open(const struct publishing_env *env, struct publishing **ret_pu
 		free(p);
 		return r;
 	}
-	p->picture.parts = env->parts;
-	p->picture.parts.journal = &p->journal;
-	p->picture.parts.lately = &p->lately;
-	p->picture.parts.outlets = p->outlets;
-	p->picture.parts.started_us = clock_realtime_us();
+	p->snapshot.parts = env->parts;
+	p->snapshot.parts.journal = &p->journal;
+	p->snapshot.parts.lately = &p->lately;
+	p->snapshot.parts.outlets = p->outlets;
+	p->snapshot.parts.started_us = clock_realtime_us();
 	publishing_reloaded(p, true, clock_realtime_us());
 	*ret_publishing = p;
 	return 0;
@@ -63,7 +63,7 @@ void publishing_close(struct publishing *p)
 
 void publishing_hold(struct publishing *p)
 {
-	picture_show(&p->picture);
+	snapshot_show(&p->snapshot);
 }
 
 void publishing_configure(struct publishing *p, uint64_t now_us)
@@ -73,8 +73,8 @@ void publishing_configure(struct publishing *p, uint64_t now_us)
 
 void publishing_reloaded(struct publishing *p, bool ok, uint64_t realtime_us)
 {
-	p->picture.parts.reload_ok = ok;
-	p->picture.parts.reloaded_us = realtime_us;
+	p->snapshot.parts.reload_ok = ok;
+	p->snapshot.parts.reloaded_us = realtime_us;
 }
 
 /* Once a second. */
@@ -84,7 +84,7 @@ static void keep_history(struct publishing *p, uint64_t realtime_us)
 
 	if (!history_due(&p->taken, realtime_us))
 		return;
-	history_take(&p->taken, picture_show(&p->picture), &record);
+	history_take(&p->taken, snapshot_show(&p->snapshot), &record);
 	history_put(p->history, &record);
 	sources_deferred_taken(p->sources);
 }
@@ -93,15 +93,15 @@ static void keep_history(struct publishing *p, uint64_t realtime_us)
 static void keep_lately(struct publishing *p, uint64_t now_us)
 {
 	if (lately_due(&p->lately, now_us))
-		lately_turn(&p->lately, picture_show(&p->picture)->total, now_us);
+		lately_turn(&p->lately, snapshot_show(&p->snapshot)->total, now_us);
 }
 
 void publishing_step(struct publishing *p, const struct registry *registry, uint64_t now_us,
 		     uint64_t realtime_us)
 {
-	const struct engine_view *view = &p->picture.parts.engine->view;
+	const struct engine_view *view = &p->snapshot.parts.engine->view;
 
-	p->picture.parts.realtime_us = realtime_us;
+	p->snapshot.parts.realtime_us = realtime_us;
 	journal_step(&p->journal, view, registry, sources_stats(p->sources), now_us, realtime_us);
 	keep_history(p, realtime_us);
 	keep_lately(p, now_us);

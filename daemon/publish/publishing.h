@@ -1,10 +1,10 @@
-/* Everything that shows penstock's state, as one part: the picture of the last tick, what is kept
+/* Everything that shows penstock's state, as one part: the snapshot of the last tick, what is kept
  * of it for later (the history, the last seconds), and the outputs (the journal, the control
  * socket, HTTP). */
 #ifndef PENSTOCK_PUBLISH_PUBLISHING_H
 #define PENSTOCK_PUBLISH_PUBLISHING_H
 
-#include "publish/picture.h"
+#include "publish/snapshot.h"
 
 struct event_base;
 struct history;
@@ -15,8 +15,8 @@ struct registry;
 /* All pointers stay the caller's and outlive it. */
 struct publishing_env {
 	struct event_base *base;
-	/* What the picture is of; journal, lately and outlets are publishing's own. */
-	struct picture_parts parts;
+	/* What the snapshot is of; journal, lately and outlets are publishing's own. */
+	struct snapshot_parts parts;
 	struct sources *sources; /* told when a record of the history was taken */
 	struct history *history;
 	struct orders *orders;
@@ -30,7 +30,7 @@ struct publishing_env {
 int publishing_open(const struct publishing_env *env, struct publishing **ret_publishing);
 /* NULL is fine. */
 void publishing_close(struct publishing *publishing);
-/* The configuration is about to change: keeps the picture of the last tick until the next one. */
+/* The configuration is about to change: keeps the snapshot of the last tick until the next one. */
 void publishing_hold(struct publishing *publishing);
 /* The new configuration is in force: HTTP moves if its addresses changed. */
 void publishing_configure(struct publishing *publishing, uint64_t now_us);

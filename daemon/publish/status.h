@@ -1,5 +1,5 @@
-/* One picture of penstock as of a tick: every output (status JSON, metrics, page, explain) is a
- * pure function of it. publish/picture.h takes all of it at once. After that nothing changes it,
+/* One snapshot of penstock as of a tick: every output (status JSON, metrics, page, explain) is a
+ * pure function of it. publish/snapshot.h takes all of it at once. After that nothing changes it,
  * and it points to nothing that changes. */
 #ifndef PENSTOCK_PUBLISH_STATUS_H
 #define PENSTOCK_PUBLISH_STATUS_H

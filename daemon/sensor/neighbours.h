@@ -12,7 +12,7 @@
 
 #define NEIGHBOUR_PATH_MAX 256
 #define NEIGHBOUR_RESOURCES 3 /* RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_DISK */
-#define NEIGHBOURS_OLD_US 15000000u /* a picture older than this is not used */
+#define NEIGHBOURS_OLD_US 15000000u /* a snapshot older than this is not used */
 
 struct neighbour {
 	bool known; /* at least one group uses some of the resource */
@@ -47,7 +47,8 @@ struct neighbour_watch;
 
 int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **ret_watch,
 			 char *why);
-/* Copies the last picture. Never blocks: false while it is being written, or if `watch` is NULL. */
+/* Copies the last snapshot. Never blocks: false while it is being written, or if `watch` is
+ * NULL. */
 bool neighbour_watch_read(struct neighbour_watch *watch, struct neighbours *ret);
 void neighbour_watch_close(struct neighbour_watch *watch);
 

@@ -48,7 +48,7 @@ struct sensor_env {
 	/* Shared by several sensors. Set by registry_open(); NULL: no thread could be created. */
 	struct mta_watch *mta;
 	struct spool_watch *spool;
-	struct neighbours *neighbours; /* the registry's own picture of them */
+	struct neighbours *neighbours; /* the registry's own snapshot of them */
 	struct filters *filters; /* the same */
 	const struct sensor_poll *poll; /* of the present poll; the registry's own */
 };

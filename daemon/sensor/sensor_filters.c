@@ -1,5 +1,5 @@
 /* The filters behind the mail server (filters.h), each tick: accept queues and CPU as signals, and
- * a picture for the outputs. */
+ * a snapshot for the outputs. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ struct cpu_reading {
 
 struct state {
 	struct filter_watch *watch;
-	struct filters *picture; /* the registry's */
+	struct filters *snapshot; /* the registry's */
 	int diag_fd, cgroup_fd;
 	uint64_t generation; /* path of the file that `cpu` has open */
 	struct cpu_reading cpu[FILTERS_MAX];
@@ -47,7 +47,7 @@ static int filters_open(const struct sensor_env *env, void **ret_state, char *wh
 		return -ENOMEM;
 	for (int i = 0; i < FILTERS_MAX; i++)
 		s->cpu[i].fd = -1;
-	s->picture = env->filters;
+	s->snapshot = env->filters;
 	s->cgroup_fd = env->cgroup_fd;
 	s->diag_fd = sockdiag_open_mta(env->config);
 	if (s->diag_fd < 0) {
@@ -134,10 +134,10 @@ static int filters_poll(void *state, uint64_t now_us, struct sample *sample, str
 	int r;
 
 	if (!filter_watch_read(s->watch, &now))
-		now = *s->picture;
+		now = *s->snapshot;
 	if (!now.count) {
 		follow(s, &now);
-		*s->picture = now;
+		*s->snapshot = now;
 		return 0;
 	}
 	follow(s, &now);
@@ -168,7 +168,7 @@ static int filters_poll(void *state, uint64_t now_us, struct sample *sample, str
 		sample_put(sample, SIGNAL_FILTER_CONNECTIONS, clients, VIA_SOCK_DIAG);
 	}
 	sample_put(sample, SIGNAL_FILTER_CPU_CORES, cores, VIA_CGROUP);
-	*s->picture = now;
+	*s->snapshot = now;
 	return 0;
 }
 
@@ -179,7 +179,7 @@ static void filters_close(void *state)
 	filter_watch_close(s->watch);
 	close_cpu(s);
 	close(s->diag_fd);
-	memset(s->picture, 0, sizeof(*s->picture));
+	memset(s->snapshot, 0, sizeof(*s->snapshot));
 	free(s);
 }
 

@@ -1,4 +1,4 @@
-/* The findings of neighbours.c, as signals, and as a picture for the outputs. */
+/* The findings of neighbours.c, as signals, and as a snapshot for the outputs. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 struct state {
 	struct neighbour_watch *watch;
-	struct neighbours *picture; /* the registry's */
+	struct neighbours *snapshot; /* the registry's */
 };
 
 static int neighbours_open(const struct sensor_env *env, void **ret_state, char *why)
@@ -19,7 +19,7 @@ static int neighbours_open(const struct sensor_env *env, void **ret_state, char 
 
 	if (!s)
 		return -ENOMEM;
-	s->picture = env->neighbours;
+	s->snapshot = env->neighbours;
 	r = neighbour_watch_open(env, &s->watch, why);
 	if (r < 0) {
 		free(s);
@@ -38,7 +38,7 @@ static int neighbours_poll(void *state, uint64_t now_us, struct sample *sample, 
 		[RESOURCE_DISK] = SIGNAL_NEIGHBOUR_IO_BYTES_PER_S,
 	};
 	struct state *s = state;
-	struct neighbours *n = s->picture;
+	struct neighbours *n = s->snapshot;
 
 	neighbour_watch_read(s->watch, n);
 	if (!n->at_us)
@@ -66,7 +66,7 @@ static void neighbours_close(void *state)
 	struct state *s = state;
 
 	neighbour_watch_close(s->watch);
-	memset(s->picture, 0, sizeof(*s->picture));
+	memset(s->snapshot, 0, sizeof(*s->snapshot));
 	free(s);
 }
 

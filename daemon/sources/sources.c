@@ -221,8 +221,8 @@ int sources_error(const struct sources *s)
 
 /* ---- for people ----------------------------------------------------------------------------- */
 
-bool sources_picture(const struct sources *s, const struct in6_addr *address,
-		     const struct plan *plan, struct source_picture *ret)
+bool sources_snapshot(const struct sources *s, const struct in6_addr *address,
+		      const struct plan *plan, struct source_snapshot *ret)
 {
 	uint64_t now_us = clock_monotonic_us();
 
@@ -234,7 +234,7 @@ bool sources_picture(const struct sources *s, const struct in6_addr *address,
 }
 
 unsigned sources_list(const struct sources *s, enum source_sort sort, const struct plan *plan,
-		      struct source_picture *ret_list, unsigned most)
+		      struct source_snapshot *ret_list, unsigned most)
 {
 	uint64_t now_us = clock_monotonic_us();
 	_cleanup_free_ struct source_view *views = s->table ? calloc(most, sizeof(*views)) : NULL;

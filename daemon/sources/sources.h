@@ -19,7 +19,7 @@
 struct sources;
 
 /* A source as operators see it: what is known of it, and when it would be admitted. */
-struct source_picture {
+struct source_snapshot {
 	struct source_view view;
 	/* with a retry after so long at the current load; UINT32_MAX: not within a week */
 	uint32_t admitted_in_s;
@@ -63,10 +63,10 @@ void sources_deferred_taken(struct sources *sources);
 int sources_error(const struct sources *sources);
 
 /* One address. False: there is no table. */
-bool sources_picture(const struct sources *sources, const struct in6_addr *address,
-		     const struct plan *plan, struct source_picture *ret);
+bool sources_snapshot(const struct sources *sources, const struct in6_addr *address,
+		      const struct plan *plan, struct source_snapshot *ret);
 /* The first `most` sources known by name. Returns how many. */
 unsigned sources_list(const struct sources *sources, enum source_sort sort, const struct plan *plan,
-		      struct source_picture *ret_list, unsigned most);
+		      struct source_snapshot *ret_list, unsigned most);
 
 #endif

@@ -57,7 +57,7 @@ def _():
         check(action.startswith("action=451 4.3.2 "), action)
         w.daemon.ctl("resume", check=0)
         wait_for(lambda: a.ask(port=random.randrange(2, 60000)) == "action=DUNNO", "serving again")
-        # The status is the picture of the last tick.
+        # The status is the snapshot of the last tick.
         w.daemon.wait_status(lambda s: s["decisions"]["by_reason"].get("drain", 0) >= 1 and
                              s["decisions"]["by_front"]["policy"]["admitted"] >= 2, "the counts")
 

@@ -58,7 +58,7 @@ static size_t history(void *context, uint64_t since_s, uint64_t until_s, uint32_
 	return 0;
 }
 
-static unsigned sources(void *context, enum source_sort sort, struct source_picture *list,
+static unsigned sources(void *context, enum source_sort sort, struct source_snapshot *list,
 			unsigned most)
 {
 	snprintf(done, sizeof(done), "sources %d %u", sort, most);

@@ -53,13 +53,13 @@ static void defer(unsigned offered, unsigned cpu, unsigned source)
 	lately_tell(&lately, status.total, status.lately);
 }
 
-static const char *explain(const struct source_picture *picture)
+static const char *explain(const struct source_snapshot *snapshot)
 {
 	struct text out = TEXT_OF(buf);
 	struct in6_addr address;
 
 	address_parse("203.0.113.9", &address);
-	explain_status(&status, picture ? &address : NULL, picture, &out);
+	explain_status(&status, snapshot ? &address : NULL, snapshot, &out);
 	return strstr(buf, "5. A new connection now");
 }
 
@@ -99,7 +99,7 @@ static void the_class_is_that_of_most_who_are_deferred(void **state)
 /* Other sources are deferred; this one comes before them. */
 static void who_comes_first_is_told_so(void **state)
 {
-	struct source_picture first = { .view.source = { .rank = PLAN_RANK_MAX } }, last = { 0 };
+	struct source_snapshot first = { .view.source = { .rank = PLAN_RANK_MAX } }, last = { 0 };
 	struct plan_service *p = &status.plan.service[0];
 
 	p->reserve_256 = 64;

@@ -1,7 +1,7 @@
-/* Takes the picture that every output shows (publish/status.h) from the parts of the daemon, which
+/* Takes the snapshot that every output shows (publish/status.h) from the parts of the daemon, which
  * it only reads. */
-#ifndef PENSTOCK_PUBLISH_PICTURE_H
-#define PENSTOCK_PUBLISH_PICTURE_H
+#ifndef PENSTOCK_PUBLISH_SNAPSHOT_H
+#define PENSTOCK_PUBLISH_SNAPSHOT_H
 
 #include "publish/status.h"
 
@@ -16,7 +16,7 @@ struct sensing;
 struct sources;
 struct timer;
 
-struct picture_parts {
+struct snapshot_parts {
 	const struct config *config;
 	const struct engine *engine;
 	const struct sample *sample; /* of the last tick, and so are load and plan */
@@ -39,13 +39,13 @@ struct picture_parts {
 	bool reload_ok;
 };
 
-struct picture {
-	struct picture_parts parts;
-	struct status status; /* picture_show() */
+struct snapshot {
+	struct snapshot_parts parts;
+	struct status status; /* snapshot_show() */
 };
 
-/* The picture of the last tick. It is large and seldom needed, so it is taken only when it is asked
- * for. Everything is copied: it holds no pointer to anything that changes. */
-const struct status *picture_show(struct picture *picture);
+/* The snapshot of the last tick. It is large and seldom needed, so it is taken only when it is
+ * asked for. Everything is copied: it holds no pointer to anything that changes. */
+const struct status *snapshot_show(struct snapshot *snapshot);
 
 #endif

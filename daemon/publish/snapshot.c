@@ -1,4 +1,4 @@
-#include "publish/picture.h"
+#include "publish/snapshot.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -126,7 +126,7 @@ static void take_timer(struct status *s, const struct timer *timer)
 	memcpy(s->scheduling, view->scheduling, sizeof(s->scheduling));
 }
 
-static void take(const struct picture_parts *parts, struct status *s)
+static void take(const struct snapshot_parts *parts, struct status *s)
 {
 	const char *shutdown_why = logind_why(parts->logind);
 
@@ -163,9 +163,9 @@ static void take(const struct picture_parts *parts, struct status *s)
 		snprintf(s->shutdown_why, sizeof(s->shutdown_why), "%s", shutdown_why);
 }
 
-const struct status *picture_show(struct picture *picture)
+const struct status *snapshot_show(struct snapshot *snapshot)
 {
-	if (picture->status.tick != picture->parts.engine->ticks)
-		take(&picture->parts, &picture->status);
-	return &picture->status;
+	if (snapshot->status.tick != snapshot->parts.engine->ticks)
+		take(&snapshot->parts, &snapshot->status);
+	return &snapshot->status;
 }

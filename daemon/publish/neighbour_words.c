@@ -1,4 +1,4 @@
-#include "publish/foreign.h"
+#include "publish/neighbour_words.h"
 
 #include <string.h>
 
@@ -32,7 +32,7 @@ static bool is_to_blame(enum resource r, const struct neighbour *who)
 	return who->known && !is_small(r, who) && !is_own(who);
 }
 
-const struct neighbour *foreign_who(const struct engine_view *view, const struct neighbours *n)
+const struct neighbour *neighbour_who(const struct engine_view *view, const struct neighbours *n)
 {
 	enum resource r = view->pressure.driver;
 
@@ -49,7 +49,7 @@ static void put_name(const char *unit, const char *path, struct text *out)
 		text_append(out, "%s (%s)", unit, path);
 }
 
-void foreign_describe(enum resource resource, const struct neighbour *who, struct text *out)
+void neighbour_describe(enum resource resource, const struct neighbour *who, struct text *out)
 {
 	static const char *const of[NEIGHBOUR_RESOURCES] = {
 		[RESOURCE_CPU] = "CPU time", [RESOURCE_MEMORY] = "memory", [RESOURCE_DISK] = "I/O"
@@ -78,8 +78,8 @@ static bool is_unit(const char *name)
 	return false;
 }
 
-void foreign_advise(enum resource resource, const struct neighbour *who, const struct neighbours *n,
-		    struct text *out)
+void neighbour_advise(enum resource resource, const struct neighbour *who,
+		      const struct neighbours *n, struct text *out)
 {
 	static const char *const weight[NEIGHBOUR_RESOURCES] = {
 		[RESOURCE_CPU] = "CPUWeight", [RESOURCE_DISK] = "IOWeight"
@@ -107,7 +107,7 @@ void foreign_advise(enum resource resource, const struct neighbour *who, const s
 			    who->unit, weight[resource]);
 }
 
-void foreign_describe_leak(const struct leak *leak, struct text *out)
+void neighbour_describe_leak(const struct leak *leak, struct text *out)
 {
 	put_name(leak->unit, leak->path, out);
 	text_append(out, "%s has ", leak->mail ? ", the mail server itself," : "");
