@@ -1,6 +1,6 @@
 /* A front that a mail server asks over stream sockets, as penstockd sees it: it has the listening
  * sockets, gives verdicts and counts. A process without privilege parses the bytes from outside,
- * with a struct asked_talk.
+ * with a struct asked_protocol.
  *
  * The front's struct begins with a struct asked, so that the functions below that take `void
  * *front` can be used in its front_ops directly. */

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "base/helper.h"
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 
-const struct asked_talk *const asked_talks[ASKED__COUNT] = {
+const struct asked_protocol *const asked_protocols[ASKED__COUNT] = {
 	[ASKED_POLICY] = &asked_policy, [ASKED_LINE] = &asked_line,
 	[ASKED_NGINX] = &asked_nginx,	[ASKED_HAPROXY] = &asked_haproxy,
 	[ASKED_MILTER] = &asked_milter,
@@ -23,7 +23,7 @@ int asked_process_main(int argc, char **argv)
 	if (helper_begin(argc, argv, ASKED_ARGUMENT, 1, fds) < 0)
 		return EX_USAGE;
 	base = event_base_new();
-	if (!base || asked_process_open(base, fds[0], asked_talks, &process) < 0)
+	if (!base || asked_process_open(base, fds[0], asked_protocols, &process) < 0)
 		_exit(EX_OSERR);
 	asked_process_run(process, helper_confine());
 	_exit(EXIT_SUCCESS); /* the kernel frees everything at the end of the process */

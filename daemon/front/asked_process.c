@@ -12,7 +12,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/fdpass.h"
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 
 /* Questions on their way, of all fronts together; a power of two. Further questions are answered
  * "admit". */
@@ -22,7 +22,7 @@
 
 struct front {
 	struct asked_process *process;
-	const struct asked_talk *talk;
+	const struct asked_protocol *protocol;
 	struct asked_opening opening;
 	struct streams *streams; /* NULL: closed */
 	struct asked_trouble trouble; /* not reported to penstockd yet */
@@ -68,7 +68,7 @@ void asked_ask(struct stream *stream, const struct asked_client *client, struct 
 
 	if (p->silent || p->tail - p->head == QUESTIONS_MAX) {
 		f->trouble.unasked++;
-		f->talk->verdict(stream, mark, NULL);
+		f->protocol->verdict(stream, mark, NULL);
 		return;
 	}
 	stream_hold(stream);
@@ -186,7 +186,7 @@ static void settle(struct asked_process *p, const char *reply)
 
 	p->head++;
 	if (stream_is_open(place.stream))
-		f->talk->verdict(place.stream, place.mark, reply);
+		f->protocol->verdict(place.stream, place.mark, reply);
 	stream_release(place.stream);
 }
 
@@ -219,13 +219,14 @@ static void on_opening(struct asked_process *p, const struct asked_opening *o, c
 		       unsigned count)
 {
 	struct front *f = &p->front[o->kind];
-	const struct asked_talk *talk = f->talk;
+	const struct asked_protocol *protocol = f->protocol;
 	struct streams_options options = { .connections_max = o->connections_max,
-					   .idle_us = talk->idle_us ? talk->idle_us : o->idle_us,
-					   .input_max = talk->input_max,
-					   .state_size = talk->state_size,
-					   .held_max = talk->ahead,
-					   .bytes = talk->bytes,
+					   .idle_us = protocol->idle_us ? protocol->idle_us
+									: o->idle_us,
+					   .input_max = protocol->input_max,
+					   .state_size = protocol->state_size,
+					   .held_max = protocol->ahead,
+					   .bytes = protocol->bytes,
 					   .full = on_full,
 					   .failed = on_failed,
 					   .context = f };
@@ -312,7 +313,8 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-int asked_process_open(struct event_base *base, int channel, const struct asked_talk *const *talks,
+int asked_process_open(struct event_base *base, int channel,
+		       const struct asked_protocol *const *protocols,
 		       struct asked_process **ret_process)
 {
 	struct asked_process *p = calloc(1, sizeof(*p));
@@ -323,7 +325,7 @@ int asked_process_open(struct event_base *base, int channel, const struct asked_
 	p->channel = channel;
 	for (unsigned i = 0; i < ASKED__COUNT; i++)
 		p->front[i] = (struct front){
-			.process = p, .talk = talks[i], .opening.kind = i, .trouble.kind = i
+			.process = p, .protocol = protocols[i], .opening.kind = i, .trouble.kind = i
 		};
 	p->place = calloc(QUESTIONS_MAX, sizeof(*p->place));
 	p->readable = event_new(base, channel, EV_READ | EV_PERSIST, on_readable, p);

@@ -104,11 +104,12 @@ struct asked_message {
 
 struct event_base;
 struct asked_process;
-struct asked_talk;
+struct asked_protocol;
 
 /* The process, with its protocols (ASKED__COUNT of them, by kind). The channel is its own from now
  * on. 0 or -errno. */
-int asked_process_open(struct event_base *base, int channel, const struct asked_talk *const *talks,
+int asked_process_open(struct event_base *base, int channel,
+		       const struct asked_protocol *const *protocols,
 		       struct asked_process **ret_process);
 void asked_process_close(struct asked_process *process);
 /* Tells penstockd that the process has begun (`confined`: what helper_confine() returned), and

@@ -7,7 +7,7 @@
  *	              +--> mail server, or our responder: 451 until QUIT */
 #include <errno.h>
 
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 #include "front/spop_codec.h"
 
 #define IDLE_US (330 * US_PER_S) /* HAProxy closes what it does not need sooner */
@@ -72,9 +72,9 @@ static int on_bytes(struct stream *stream, const char *bytes, size_t length, siz
 	return -EBADMSG;
 }
 
-const struct asked_talk asked_haproxy = { .input_max = SPOP_FRAME_MAX + 4,
-					  .state_size = sizeof(struct peer),
-					  .idle_us = IDLE_US,
-					  .ahead = 64,
-					  .bytes = on_bytes,
-					  .verdict = on_verdict };
+const struct asked_protocol asked_haproxy = { .input_max = SPOP_FRAME_MAX + 4,
+					      .state_size = sizeof(struct peer),
+					      .idle_us = IDLE_US,
+					      .ahead = 64,
+					      .bytes = on_bytes,
+					      .verdict = on_verdict };

@@ -2,7 +2,7 @@
  * write a line and read one. A connection may carry any number of questions, and each gets a
  * verdict of its own. On bytes that are no question the connection is closed without an answer: the
  * server then admits its client. */
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 #include "front/line_codec.h"
 
 static void on_verdict(struct stream *stream, struct asked_mark mark, const char *reply)
@@ -28,6 +28,6 @@ static int on_bytes(struct stream *stream, const char *bytes, size_t length, siz
 	return 1;
 }
 
-const struct asked_talk asked_line = {
+const struct asked_protocol asked_line = {
 	.input_max = LINE_REQUEST_MAX, .ahead = 64, .bytes = on_bytes, .verdict = on_verdict
 };

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 #include "front/milter_codec.h"
 
 /* State of one connection. */
@@ -127,8 +127,8 @@ static int on_bytes(struct stream *stream, const char *bytes, size_t length, siz
 	return 1;
 }
 
-const struct asked_talk asked_milter = { .input_max = MILTER_INPUT_MAX,
-					 .state_size = sizeof(struct session),
-					 .ahead = 1,
-					 .bytes = on_bytes,
-					 .verdict = on_verdict };
+const struct asked_protocol asked_milter = { .input_max = MILTER_INPUT_MAX,
+					     .state_size = sizeof(struct session),
+					     .ahead = 1,
+					     .bytes = on_bytes,
+					     .verdict = on_verdict };

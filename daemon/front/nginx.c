@@ -2,7 +2,7 @@
  * the client on to the server that the answer names, or says 451 and closes. If penstockd does not
  * answer, nginx answers its client 451. So it has to ask through a location that says yes in that
  * case: snippets/nginx.md. */
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 #include "front/auth_codec.h"
 
 #define IDLE_US (10 * US_PER_S) /* a question is asked at once */
@@ -39,8 +39,8 @@ static int on_bytes(struct stream *stream, const char *bytes, size_t length, siz
 	return 1;
 }
 
-const struct asked_talk asked_nginx = { .input_max = AUTH_REQUEST_MAX,
-					.idle_us = IDLE_US,
-					.ahead = 1,
-					.bytes = on_bytes,
-					.verdict = on_verdict };
+const struct asked_protocol asked_nginx = { .input_max = AUTH_REQUEST_MAX,
+					    .idle_us = IDLE_US,
+					    .ahead = 1,
+					    .bytes = on_bytes,
+					    .verdict = on_verdict };

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 #include "front/policy_codec.h"
 
 /* State of one connection: the SMTP session that was decided last. */
@@ -63,8 +63,8 @@ static int on_bytes(struct stream *stream, const char *bytes, size_t length, siz
 	return 1;
 }
 
-const struct asked_talk asked_policy = { .input_max = POLICY_REQUEST_MAX,
-					 .state_size = sizeof(struct asker),
-					 .ahead = 64,
-					 .bytes = on_bytes,
-					 .verdict = on_verdict };
+const struct asked_protocol asked_policy = { .input_max = POLICY_REQUEST_MAX,
+					     .state_size = sizeof(struct asker),
+					     .ahead = 64,
+					     .bytes = on_bytes,
+					     .verdict = on_verdict };

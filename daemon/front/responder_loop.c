@@ -91,16 +91,16 @@ static uint32_t linger_max(const struct responder *r)
 
 /* ---- clients -------------------------------------------------------------------------------- */
 
-static void go_on(struct responder *r, uint32_t index, enum talk_next next)
+static void go_on(struct responder *r, uint32_t index, enum dialogue_next next)
 {
 	struct responder_client *c = &r->client[index];
 
-	if (next == TALK_OVER) {
+	if (next == DIALOGUE_OVER) {
 		ADD(finished);
 		responder_release(r, index);
-	} else if (next == TALK_DRAIN && c->queue == QUEUE_LINGER) {
+	} else if (next == DIALOGUE_DRAIN && c->queue == QUEUE_LINGER) {
 		responder_dequeue(r, index);
-		responder_enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
+		responder_enqueue(r, index, QUEUE_DRAIN, r->now_us + DIALOGUE_DRAIN_US);
 	}
 }
 
@@ -126,7 +126,7 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	uint32_t index =
 		r->limiter.form == REPLY_FULL && !stopping ? responder_reserve(r) : RESPONDER_NONE;
 	struct responder_client *c;
-	enum talk_next next;
+	enum dialogue_next next;
 
 	if (index == RESPONDER_NONE) {
 		dismiss(r, fd, reason);
@@ -134,19 +134,19 @@ static void welcome(struct responder *r, int fd, enum reason reason)
 	}
 	c = &r->client[index];
 	c->fd = fd;
-	next = talk_begin(&c->dialogue, fd, full ? 421 : code, &r->manner.style, reason,
-			  r->current.order_until_us);
+	next = dialogue_io_begin(&c->dialogue, fd, full ? 421 : code, &r->manner.style, reason,
+				 r->current.order_until_us);
 	ADD(told);
 	if (full && code != 421)
 		ADD(shortened);
 	event.data.u32 = index;
-	if (next == TALK_OVER || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+	if (next == DIALOGUE_OVER || epoll_ctl(r->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
 		close(fd);
 		responder_put_back(r, index);
 		return;
 	}
-	if (next == TALK_DRAIN)
-		responder_enqueue(r, index, QUEUE_DRAIN, r->now_us + TALK_DRAIN_US);
+	if (next == DIALOGUE_DRAIN)
+		responder_enqueue(r, index, QUEUE_DRAIN, r->now_us + DIALOGUE_DRAIN_US);
 	else
 		responder_enqueue(r, index, QUEUE_LINGER, r->now_us + r->manner.linger_us);
 }
@@ -220,7 +220,8 @@ static void expire(struct responder *r)
 
 	while ((index = q->first) != RESPONDER_NONE && r->now_us >= r->client[index].deadline_us) {
 		ADD(expired);
-		go_on(r, index, talk_give_up(&r->client[index].dialogue, r->client[index].fd));
+		go_on(r, index,
+		      dialogue_io_give_up(&r->client[index].dialogue, r->client[index].fd));
 	}
 	q = &r->queue[QUEUE_DRAIN];
 	while ((index = q->first) != RESPONDER_NONE && r->now_us >= r->client[index].deadline_us)
@@ -315,7 +316,8 @@ static void turn(struct responder *r)
 			accept_batch(r, r->listener[who - RESPONDER_LISTENER_0]);
 		else
 			go_on(r, who,
-			      talk_hear(&r->client[who].dialogue, r->client[who].fd, r->scratch));
+			      dialogue_io_hear(&r->client[who].dialogue, r->client[who].fd,
+					       r->scratch));
 	}
 	expire(r);
 	show_queues(r);
@@ -362,7 +364,7 @@ static void say_farewell(struct responder *r)
 	while (r->queue[QUEUE_LINGER].first != RESPONDER_NONE) {
 		uint32_t index = r->queue[QUEUE_LINGER].first;
 
-		talk_give_up(&r->client[index].dialogue, r->client[index].fd);
+		dialogue_io_give_up(&r->client[index].dialogue, r->client[index].fd);
 		responder_release(r, index);
 	}
 	while (r->queue[QUEUE_DRAIN].first != RESPONDER_NONE)

@@ -7,7 +7,7 @@
 #include <semaphore.h>
 
 #include "front/responder.h"
-#include "refuse/talk.h"
+#include "refuse/dialogue_io.h"
 
 #define RESPONDER_BACKLOG 4096
 #define RESPONDER_NONE UINT32_MAX
@@ -60,7 +60,7 @@ struct responder {
 	struct responder_queue queue[QUEUES];
 	uint64_t now_us, plan_us, blocked_until_us, accepted_us;
 	int reserve_fd;
-	char scratch[TALK_SCRATCH];
+	char scratch[DIALOGUE_SCRATCH];
 
 	/* Written by the thread with atomic stores; any thread may read it. */
 	struct responder_view view;

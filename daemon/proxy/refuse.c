@@ -1,4 +1,5 @@
-/* The dialogue with a refused client, as a phase of its session. refuse/talk.c has what is said. */
+/* The dialogue with a refused client, as a phase of its session. refuse/dialogue_io.c has what is
+ * said. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -8,13 +9,13 @@
 
 #define LINGER_SHORT_US (500 * US_PER_MS) /* if too many clients are in dialogue */
 
-/* Goes on as the talk says. If it is over, the next tick ends the session. */
-static void take(struct session *s, enum talk_next next)
+/* Goes on as the dialogue says. If it is over, the next tick ends the session. */
+static void take(struct session *s, enum dialogue_next next)
 {
-	if (next == TALK_LISTEN)
+	if (next == DIALOGUE_LISTEN)
 		return;
 	s->phase = PHASE_CLOSING;
-	s->deadline_us = s->moved_us + (next == TALK_DRAIN ? TALK_DRAIN_US : 0);
+	s->deadline_us = s->moved_us + (next == DIALOGUE_DRAIN ? DIALOGUE_DRAIN_US : 0);
 }
 
 /* Marks the connection for a gate beside the proxy, which resets the client if it comes again in
@@ -52,16 +53,16 @@ enum next refuse_begin(struct session *s)
 	event_add(s->client_read, NULL);
 	mark(s);
 	tally_counts(t)->refused_told++;
-	take(s, talk_begin(&s->dialogue, s->client_fd, code, &service->reply, s->refusal,
-			   plan->order_until_us));
+	take(s, dialogue_io_begin(&s->dialogue, s->client_fd, code, &service->reply, s->refusal,
+				  plan->order_until_us));
 	return NEXT_STAY;
 }
 
 enum next refuse_hear(struct session *s)
 {
-	enum talk_next next = talk_hear(&s->dialogue, s->client_fd, s->tally->scratch);
+	enum dialogue_next next = dialogue_io_hear(&s->dialogue, s->client_fd, s->tally->scratch);
 
-	if (next == TALK_OVER)
+	if (next == DIALOGUE_OVER)
 		return NEXT_END;
 	if (s->phase != PHASE_CLOSING)
 		take(s, next);
@@ -70,5 +71,5 @@ enum next refuse_hear(struct session *s)
 
 void refuse_give_up(struct session *s)
 {
-	take(s, talk_give_up(&s->dialogue, s->client_fd));
+	take(s, dialogue_io_give_up(&s->dialogue, s->client_fd));
 }

@@ -14,7 +14,7 @@
 #include "core/smtp_track.h"
 #include "proxy/tally.h"
 #include "proxy/proxy_protocol.h"
-#include "refuse/talk.h"
+#include "refuse/dialogue_io.h"
 
 enum phase {
 	PHASE_HEADER, /* waits for the PROXY header */

@@ -4,7 +4,7 @@ FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') 
 	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/front/spop_codec.c daemon/front/line_codec.c daemon/front/auth_codec.c daemon/front/milter_codec.c daemon/front/smtpd_codec.c daemon/front/asked_helper.c daemon/publish/varlink.c daemon/store/frame.c
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
 FUZZ_SOURCES += daemon/fleet/answer.c daemon/fleet/exchange.c daemon/fleet/exchange_login.c daemon/fleet/exchange_wire.c daemon/fleet/secret.c
-FUZZ_SOURCES += daemon/check/postfix_conf.c daemon/refuse/talk.c daemon/refuse/faultlog.c
+FUZZ_SOURCES += daemon/check/postfix_conf.c daemon/refuse/dialogue_io.c daemon/refuse/faultlog.c
 FUZZ_SOURCES += daemon/store/history_format.c daemon/store/ledger_format.c daemon/store/trace_get.c daemon/store/trace_put.c daemon/store/trace_answer.c
 FUZZ_SOURCES += $(filter-out %/varlink.c,$(wildcard daemon/publish/*.c))
 FUZZ_SOURCES += daemon/kernel/sockdiag.c daemon/kernel/netns.c

@@ -20,7 +20,7 @@ $(BUILD)/tests/planted/obj/%.o: %.c $(LIB)
 $(BUILD)/tests/next/penstockd: $(BUILD)/obj/daemon/main.o $(NEXT:%.c=$(BUILD)/tests/next/obj/%.o)
 $(BUILD)/tests/next/penstock-proxy: $(BUILD)/obj/daemon/proxy/main.o $(BUILD)/tests/next/obj/daemon/config/args.o
 $(BUILD)/tests/planted/penstockd: $(BUILD)/obj/daemon/main.o \
-	$(addprefix $(BUILD)/tests/planted/obj/daemon/,publish/control_calls.o publish/control_answers.o refuse/talk.o)
+	$(addprefix $(BUILD)/tests/planted/obj/daemon/,publish/control_calls.o publish/control_answers.o refuse/dialogue_io.o)
 $(VARIANTS): $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 

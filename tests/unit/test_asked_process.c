@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/fdpass.h"
-#include "front/asked_talk.h"
+#include "front/asked_protocol.h"
 
 static struct event_base *base;
 static struct asked_process *process;
@@ -20,7 +20,7 @@ static int setup(void **state)
 
 	base = event_base_new();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
-	assert_int_equal(asked_process_open(base, pair[0], asked_talks, &process), 0);
+	assert_int_equal(asked_process_open(base, pair[0], asked_protocols, &process), 0);
 	ours = pair[1];
 	return 0;
 }

@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "refuse/talk.h"
+#include "refuse/dialogue_io.h"
 
 /* The bytes as what a refused client sends, in pieces: it hears whole lines that begin with 451,
  * 421 or 221, and after the last word the end. */
@@ -27,27 +27,27 @@ static void hear(int fd)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct reply_style style = { .hostname = "mx.example.org" };
-	char scratch[TALK_SCRATCH];
+	char scratch[DIALOGUE_SCRATCH];
 	struct dialogue d;
-	enum talk_next next;
+	enum dialogue_next next;
 	int fd[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, fd) < 0)
 		return 0;
-	next = talk_begin(&d, fd[0], 451, &style, REASON_CPU, 0);
-	for (size_t at = 0; at < size && next != TALK_OVER;) {
+	next = dialogue_io_begin(&d, fd[0], 451, &style, REASON_CPU, 0);
+	for (size_t at = 0; at < size && next != DIALOGUE_OVER;) {
 		size_t step = 1 + data[at] % 200;
 
 		step = size - at < step ? size - at : step;
 		if (send(fd[1], data + at, step, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 			break;
 		at += step;
-		next = talk_hear(&d, fd[0], scratch);
+		next = dialogue_io_hear(&d, fd[0], scratch);
 		hear(fd[1]);
-		if ((next == TALK_DRAIN) != (d.done && next != TALK_OVER))
+		if ((next == DIALOGUE_DRAIN) != (d.done && next != DIALOGUE_OVER))
 			abort();
 	}
-	if (next == TALK_LISTEN && talk_give_up(&d, fd[0]) == TALK_LISTEN)
+	if (next == DIALOGUE_LISTEN && dialogue_io_give_up(&d, fd[0]) == DIALOGUE_LISTEN)
 		abort();
 	close(fd[0]);
 	hear(fd[1]);

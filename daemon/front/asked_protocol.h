@@ -2,8 +2,8 @@
  * functions over a pure codec. It asks penstockd, and writes the verdict when that arrives.
  *
  * 	bytes --> on_bytes() --asked_ask()--> penstockd --> on_verdict() --> bytes */
-#ifndef PENSTOCK_FRONT_ASKED_TALK_H
-#define PENSTOCK_FRONT_ASKED_TALK_H
+#ifndef PENSTOCK_FRONT_ASKED_PROTOCOL_H
+#define PENSTOCK_FRONT_ASKED_PROTOCOL_H
 
 #include "front/asked_wire.h"
 #include "front/streams.h"
@@ -13,7 +13,7 @@ struct asked_mark {
 	uint64_t a, b;
 };
 
-struct asked_talk {
+struct asked_protocol {
 	/* octets that a connection may have sent without a whole message among them */
 	size_t input_max;
 	size_t state_size; /* of stream_state() */
@@ -28,9 +28,10 @@ struct asked_talk {
 	void (*verdict)(struct stream *stream, struct asked_mark mark, const char *reply);
 };
 
-extern const struct asked_talk asked_policy, asked_line, asked_nginx, asked_haproxy, asked_milter;
+extern const struct asked_protocol asked_policy, asked_line, asked_nginx, asked_haproxy,
+	asked_milter;
 /* All of them, by kind. */
-extern const struct asked_talk *const asked_talks[ASKED__COUNT];
+extern const struct asked_protocol *const asked_protocols[ASKED__COUNT];
 
 /* The client that the mail server asks about. */
 struct asked_client {
