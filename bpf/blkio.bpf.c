@@ -3,7 +3,7 @@
  * request carries its start time (0 if the queue has iostats=0). Numbers and bytes of requests are
  * in /proc/diskstats.
  *
- * At a high rate only a sample of the requests is measured (stride.h). Flushes, which are few and
+ * At a high rate only a sample of the requests is measured (sampling.h). Flushes, which are few and
  * matter most, are all measured. A pure flush completes as FLUSH and again as a WRITE of no bytes,
  * so a write without bytes is ignored. So are discards and the like, since no task waits for them.
  * User space assigns slots to devices; all other devices share slot 0. */
@@ -11,7 +11,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
-#include "stride.h"
+#include "sampling.h"
 #include "time_slot.h"
 
 #define OP_MASK 255 /* REQ_OP_MASK, include/linux/blk_types.h */
@@ -25,26 +25,26 @@ struct {
 	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1); /* user space sets the number of CPUs */
 	__type(key, u32);
-	__type(value, struct stride);
-} strides SEC(".maps");
+	__type(value, struct sampling);
+} samplings SEC(".maps");
 
-uint64_t stride = 1; /* a power of two; 1: every request */
+uint64_t sample_interval = 1; /* a power of two; 1: every request */
 
 /* How many requests this one stands for. 0: it is not measured. */
 static inline u64 take(u32 kind, u64 random)
 {
 	u32 cpu = bpf_get_smp_processor_id();
-	struct stride *own;
+	struct sampling *own;
 	u64 weight;
 
 	if (kind >= OP_FLUSH)
 		return kind == OP_FLUSH;
-	own = bpf_map_lookup_elem(&strides, &cpu);
+	own = bpf_map_lookup_elem(&samplings, &cpu);
 	if (!own)
 		return 0;
-	weight = stride_take(own);
+	weight = sampling_take(own);
 	if (weight)
-		stride_next(own, stride, random);
+		sampling_next(own, sample_interval, random);
 	return weight;
 }
 

@@ -3,14 +3,14 @@
  * run queue. The tracepoint fires before the field is zeroed, so this is the time that the kernel
  * adds to run_delay (kernel/sched/stats.h, sched_info_arrive).
  *
- * This is the busiest hook of all, so most events are only counted (stride.h). At a still higher
+ * This is the busiest hook of all, so most events are only counted (sampling.h). At a still higher
  * rate the program is detached for part of the time, because calling it costs several times as much
  * as its work (daemon/kernel/duty_cycle.h). */
 #include "kernel_types.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_tracing.h>
-#include "stride.h"
+#include "sampling.h"
 #include "time_slot.h"
 
 struct {
@@ -21,7 +21,7 @@ struct {
 	__type(value, struct runq_row);
 } runq_rows SEC(".maps");
 
-uint64_t stride = 1; /* a power of two; 1: every event */
+uint64_t sample_interval = 1; /* a power of two; 1: every event */
 uint64_t times =
 	1; /* each event stands for so many, because this program is attached part of the time */
 uint64_t mta_cgroup = 0; /* cgroup2 id whose tasks are counted separately; 0: none */
@@ -60,12 +60,12 @@ int runq_tp_btf(u64 *ctx)
 {
 	struct task_struct *next = (void *)ctx[2];
 	struct runq_row *row = own_row();
-	u64 weight = row ? stride_take(&row->stride) : 0, queued, clock;
+	u64 weight = row ? sampling_take(&row->sampling) : 0, queued, clock;
 
 	if (!row || !weight)
 		return 0;
 	clock = next->se.cfs_rq->rq->clock;
-	stride_next(&row->stride, stride, clock);
+	sampling_next(&row->sampling, sample_interval, clock);
 	queued = next->sched_info.last_queued;
 	if (!queued || next->pid == 0)
 		return 0;
@@ -77,12 +77,12 @@ int runq_raw_tp(u64 *ctx)
 {
 	struct task_struct *next = (void *)ctx[2];
 	struct runq_row *row = own_row();
-	u64 weight = row ? stride_take(&row->stride) : 0, queued, clock;
+	u64 weight = row ? sampling_take(&row->sampling) : 0, queued, clock;
 
 	if (!row || !weight)
 		return 0;
 	clock = BPF_CORE_READ(next, se.cfs_rq, rq, clock);
-	stride_next(&row->stride, stride, clock);
+	sampling_next(&row->sampling, sample_interval, clock);
 	queued = BPF_CORE_READ(next, sched_info.last_queued);
 	if (!queued || BPF_CORE_READ(next, pid) == 0)
 		return 0;

@@ -28,8 +28,8 @@ struct hist {
 };
 
 /* State of one CPU: at a high rate only one event in many is measured, and counts for all of them
- * (bpf/stride.h). */
-struct stride {
+ * (bpf/sampling.h). */
+struct sampling {
 	uint64_t left; /* events until the next one that is measured */
 	uint64_t weight; /* how many events that one stands for */
 	uint64_t events; /* all events, as of the last one that was measured */
@@ -39,7 +39,7 @@ struct stride {
 /* Run-queue latency, a row for each CPU. */
 struct runq_row {
 	struct hist all, mta; /* mta: of one control group only */
-	struct stride stride;
+	struct sampling sampling;
 };
 
 #define BLK_DEVICES 32 /* devices with a slot of their own, a power of two; slot 0: all others */

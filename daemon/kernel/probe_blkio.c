@@ -6,14 +6,14 @@
 
 #include "kernel/kernel.h"
 #include "kernel/probe.h"
-#include "kernel/stride.h"
+#include "kernel/sampling.h"
 #include "shared.h"
 
 #include "blkio.skel.h"
 
 /* At least so many requests a second are measured, enough for a 99th percentile over half a
  * second. */
-#define LOOKS_PER_S 500
+#define SAMPLES_PER_S 500
 #define TUNE_US 1000000u
 
 _Static_assert((int)KERNEL_DISK_OPS == (int)BLK_OPS, "one order of kinds");
@@ -22,14 +22,14 @@ struct blkio {
 	struct probe_mapped mapped;
 	struct blkio_bpf *bpf; /* of mapped */
 	int cpus;
-	const struct stride *strides; /* one for each CPU, inside `mapped` */
+	const struct sampling *samplings; /* one for each CPU, inside `mapped` */
 	uint64_t tuned_us, events;
 	uint32_t device[BLK_DEVICES]; /* by slot; slot 0 holds all other devices */
 };
 
 static int prepare(void *skeleton, const struct probe_env *env)
 {
-	return bpf_map__set_max_entries(((struct blkio_bpf *)skeleton)->maps.strides,
+	return bpf_map__set_max_entries(((struct blkio_bpf *)skeleton)->maps.samplings,
 					(unsigned)env->cpus);
 }
 
@@ -51,13 +51,13 @@ static int open_blkio(const struct probe_env *env, void **ret_state, char *form)
 	if (!s)
 		return -ENOMEM;
 	s->cpus = env->cpus;
-	r = probe_open_mapped(&blkio_skeleton, env, "strides", &s->mapped, form);
+	r = probe_open_mapped(&blkio_skeleton, env, "samplings", &s->mapped, form);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
 	s->bpf = s->mapped.skeleton;
-	s->strides = s->mapped.values;
+	s->samplings = s->mapped.values;
 	*ret_state = s;
 	return 0;
 }
@@ -137,11 +137,11 @@ void kernel_disk_tune(struct kernel *k, uint64_t now_us)
 	if (!s || (s->tuned_us && now_us - s->tuned_us < TUNE_US))
 		return;
 	for (int c = 0; c < s->cpus; c++)
-		events += __atomic_load_n(&s->strides[c].events, __ATOMIC_RELAXED);
+		events += __atomic_load_n(&s->samplings[c].events, __ATOMIC_RELAXED);
 	if (s->tuned_us) {
 		per_s = (events - s->events) * 1000000 / (now_us - s->tuned_us);
-		__atomic_store_n(&s->bpf->data->stride, stride_for(per_s, LOOKS_PER_S),
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&s->bpf->data->sample_interval,
+				 sample_interval_for(per_s, SAMPLES_PER_S), __ATOMIC_RELAXED);
 	}
 	s->events = events;
 	s->tuned_us = now_us;

@@ -8,14 +8,14 @@
 #include "kernel/duty_cycle.h"
 #include "kernel/kernel.h"
 #include "kernel/probe.h"
-#include "kernel/stride.h"
+#include "kernel/sampling.h"
 #include "shared.h"
 
 #include "runq.skel.h"
 
 /* At least so many events a second are measured, enough for a 99th percentile over half a
  * second. */
-#define LOOKS_PER_S 1000
+#define SAMPLES_PER_S 1000
 
 struct runq {
 	struct probe_mapped mapped;
@@ -75,7 +75,7 @@ static int histogram(const void *state, unsigned which, uint64_t slots[KERNEL_SL
 	for (int c = 0; c < s->cpus; c++) {
 		const struct hist *h = which ? &s->rows[c].mta : &s->rows[c].all;
 
-		if (!h->sum_us && !h->slots[0] && !s->rows[c].stride.events)
+		if (!h->sum_us && !h->slots[0] && !s->rows[c].sampling.events)
 			continue; /* this CPU does not exist */
 		for (unsigned i = 0; i < KERNEL_SLOTS; i++)
 			slots[i] += h->slots[i];
@@ -90,7 +90,7 @@ static uint64_t events_of(void *state)
 	uint64_t events = 0;
 
 	for (int c = 0; c < s->cpus; c++)
-		events += __atomic_load_n(&s->rows[c].stride.events, __ATOMIC_RELAXED);
+		events += __atomic_load_n(&s->rows[c].sampling.events, __ATOMIC_RELAXED);
 	return events;
 }
 
@@ -104,26 +104,26 @@ static void weigh(void *state, uint64_t times)
 uint64_t kernel_runq_tune(struct kernel *k, uint64_t now_us)
 {
 	struct runq *s = kernel_probe_state(k, PROBE_RUNQ);
-	uint64_t events, span_us = 1000000, looks = LOOKS_PER_S;
+	uint64_t events, span_us = 1000000, samples = SAMPLES_PER_S;
 
 	if (!s)
 		return 0;
 	if (s->duty) {
 		now_us = s->view.on_us;
 		span_us = DUTY_MIN_US;
-		looks = (uint64_t)(LOOKS_PER_S / s->view.share);
+		samples = (uint64_t)(SAMPLES_PER_S / s->view.share);
 	}
 	if (s->tuned_us && now_us - s->tuned_us < span_us)
-		return s->bpf->data->stride;
+		return s->bpf->data->sample_interval;
 	events = events_of(s);
 	if (s->tuned_us) {
 		s->per_s = (events - s->events) * 1000000 / (now_us - s->tuned_us);
-		__atomic_store_n(&s->bpf->data->stride, stride_for(s->per_s, looks),
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&s->bpf->data->sample_interval,
+				 sample_interval_for(s->per_s, samples), __ATOMIC_RELAXED);
 	}
 	s->events = events;
 	s->tuned_us = now_us;
-	return s->bpf->data->stride;
+	return s->bpf->data->sample_interval;
 }
 
 int kernel_runq_throttle(struct kernel *k, bool idle, uint64_t now_us, double *ret_share,

@@ -159,7 +159,8 @@ static void reads_writes_and_flushes_of_a_device_are_told_apart(void **state)
 /* At a high rate few switches are looked at, and the counts are of all of them. */
 static void few_switches_stand_for_all(void **state)
 {
-	uint64_t slots[32], sum = 0, count = 0, before = 0, stride = 1, now = clock_monotonic_us();
+	uint64_t slots[32], sum = 0, count = 0, before = 0, sample_interval = 1,
+			    now = clock_monotonic_us();
 	int there[2], back[2];
 	pid_t child;
 	cpu_set_t all, one;
@@ -185,14 +186,14 @@ static void few_switches_stand_for_all(void **state)
 	}
 	close(there[0]);
 	close(back[1]);
-	for (int round = 0; round < 100 && stride == 1; round++) {
+	for (int round = 0; round < 100 && sample_interval == 1; round++) {
 		kernel_runq_tune(kernel, now);
 		for (int i = 0; i < 20000; i++)
 			assert_true(write(there[1], &c, 1) == 1 && read(back[0], &c, 1) == 1);
 		now += 1000000; /* as if 40,000 switches were of one second */
-		stride = kernel_runq_tune(kernel, now);
+		sample_interval = kernel_runq_tune(kernel, now);
 	}
-	assert_true(stride > 1);
+	assert_true(sample_interval > 1);
 	kernel_runq_histogram(kernel, slots, &sum, &before);
 	for (int i = 0; i < 20000; i++)
 		assert_true(write(there[1], &c, 1) == 1 && read(back[0], &c, 1) == 1);
