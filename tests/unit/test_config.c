@@ -296,7 +296,31 @@ static void a_trace_of_an_older_penstock_still_loads(void **state)
 	assert_int_equal(config.policy.listen.count, 1);
 }
 
-/* What it does, and an example. */
+/* The part of a help behind "Example: ", up to one of its commas, is a value that the option takes
+ * and that is not its default: "2s, when senders may wait". */
+static bool has_an_example(const struct option_row *row)
+{
+	static union {
+		struct config config;
+		struct config_service service;
+		struct config_pool pool;
+	} base;
+	char example[512], why[256];
+
+	snprintf(example, sizeof(example), "%s", strstr(row->help, ". Example: ") + 11);
+	while (true) {
+		char *comma = strrchr(example, ',');
+
+		memset(&base, 0, sizeof(base));
+		if (option_set(row, &base, example, why) == 0)
+			return !row->value || strcmp(example, row->value) != 0;
+		if (!comma)
+			return false;
+		*comma = 0;
+	}
+}
+
+/* What it does, what holds if it is not set, and an example. */
 static void every_option_is_explained(void **state)
 {
 	for (unsigned i = 0; i < option_rows_count; i++) {
@@ -309,6 +333,13 @@ static void every_option_is_explained(void **state)
 		}
 		if (n < 40 || row->help[n - 1] == '.' || !strstr(row->help, ". Example: "))
 			fail_msg("%s.%s: %s", row->section, row->key, row->help);
+		if (!row->value && !strstr(row->help, "Unset: ") && !strstr(row->help, "Needed "))
+			fail_msg(
+				"%s.%s has no default, and its help does not say what then holds: %s",
+				row->section, row->key, row->help);
+		if (!has_an_example(row))
+			fail_msg("%s.%s: the example is no value of it, or the default: %s",
+				 row->section, row->key, row->help);
 	}
 }
 
