@@ -20,6 +20,15 @@ struct {
 	__type(value, struct begun);
 } fsync_open SEC(".maps");
 
+/* Calls by the cgroup2 id of who calls, on the file systems of the spool where these are known. The
+ * journal's thread writes the commit, so the I/O of the group does not show it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FSYNC_GROUPS);
+	__type(key, u64);
+	__type(value, u64);
+} fsync_groups SEC(".maps");
+
 uint32_t spool_devices[FSYNC_SPOOLS] = {}; /* in the kernel's form, major << 20 | minor; 0: none */
 struct spans fsync_all = {}, fsync_spool = {};
 int32_t fsync_wheel[WHEEL_SLOTS] = {}, fsync_spool_wheel[WHEEL_SLOTS] = {};
@@ -33,6 +42,17 @@ static inline u32 is_spool(u32 device)
 	return 0;
 }
 
+static inline void count_group(void)
+{
+	u64 id = bpf_get_current_cgroup_id(), one = 1;
+	u64 *calls = bpf_map_lookup_elem(&fsync_groups, &id);
+
+	if (calls)
+		__sync_fetch_and_add(calls, 1);
+	else
+		bpf_map_update_elem(&fsync_groups, &id, &one, BPF_NOEXIST);
+}
+
 static inline int enter(u32 device)
 {
 	struct begun begun = { .ns = bpf_ktime_get_ns(), .spool = is_spool(device) };
@@ -40,6 +60,8 @@ static inline int enter(u32 device)
 
 	if (bpf_map_update_elem(&fsync_open, &task, &begun, BPF_NOEXIST))
 		return 0;
+	if (begun.spool || !spool_devices[0])
+		count_group();
 	span_begin(&fsync_all, begun.ns);
 	wheel_add(fsync_wheel, begun.ns, 1);
 	if (begun.spool) {

@@ -67,6 +67,7 @@ struct blk_device {
 };
 
 #define FSYNC_SPOOLS 8 /* file systems that queue directories lie on */
+#define FSYNC_GROUPS 1024 /* control groups whose calls are counted */
 
 /* Spans of tasks in one kind of place. For finished spans there is the sum of their times; for open
  * ones there are their number and the sum of their beginnings. So the time spent up to now is

@@ -10,10 +10,14 @@ static bool has_little_part(const struct observation *o, const struct rates *rat
 
 	/* For a disk or for memory CPU time says nothing: there the bytes count that each group
 	 * moves or holds. */
-	if (o->in->pressure->driver == RESOURCE_DISK && sample_has(s, SIGNAL_MTA_IO_BYTES_PER_S) &&
-	    sample_has(s, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S))
-		return s->value[SIGNAL_MTA_IO_BYTES_PER_S] <
-		       LITTLE_PART * s->value[SIGNAL_NEIGHBOUR_IO_BYTES_PER_S];
+	if (o->in->pressure->driver == RESOURCE_DISK) {
+		double mail = sample_get(s, SIGNAL_MTA_IO_COST_BYTES_PER_S, -1);
+		double neighbour = sample_get(s, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S, -1);
+
+		/* Some kernels count no I/O of a group without a limit: then all are 0. */
+		if (mail > 0 || (mail == 0 && neighbour > 0))
+			return mail < LITTLE_PART * neighbour;
+	}
 	if (o->in->pressure->driver == RESOURCE_MEMORY && sample_has(s, SIGNAL_MTA_MEM_BYTES) &&
 	    sample_has(s, SIGNAL_NEIGHBOUR_MEM_BYTES))
 		return s->value[SIGNAL_MTA_MEM_BYTES] <

@@ -164,7 +164,9 @@ enum unit {
 	  "read and written by the MTA's control group") \
 	X(MTA_IOS_PER_S, "mta_ios_per_s", DISK, PER_S, 0, "requests of the MTA's control group") \
 	X(NEIGHBOUR_IO_BYTES_PER_S, "neighbour_io_bytes_per_s", DISK, BYTES_PER_S, 0, \
-	  "I/O of the control group, other than the MTA's, that does most; 16 KiB are added for each request") \
+	  "I/O of the control group, other than the MTA's, that does most; 16 KiB are added for each request, and 64 KiB for each fsync(), whose commit the journal's thread writes") \
+	X(MTA_IO_COST_BYTES_PER_S, "mta_io_cost_bytes_per_s", DISK, BYTES_PER_S, 0, \
+	  "I/O of the MTA's control group, with the same additions as neighbour_io_bytes_per_s") \
 	X(NIC_RX_BYTES_PER_S, "nic_rx_bytes_per_s", NIC, BYTES_PER_S, 0, \
 	  "received, all interfaces that count") \
 	X(NIC_TX_BYTES_PER_S, "nic_tx_bytes_per_s", NIC, BYTES_PER_S, 0, \

@@ -60,6 +60,10 @@ int kernel_spans_read(const struct kernel *kernel, enum kernel_probe probe, unsi
 		      uint64_t now_us, struct kernel_spans *ret);
 /* Sets the file systems (st_dev) of the spool: at most 8 are used. */
 void kernel_fsync_spool(struct kernel *kernel, const dev_t *file_systems, unsigned count);
+/* Calls of fsync() on these file systems (on all, where none is set) by control group: a descriptor
+ * of the probe's map, the caller's, from cgroup2 ids to counts (both uint64_t) with room for
+ * FSYNC_GROUPS (shared.h); or -errno. */
+int kernel_fsync_groups(const struct kernel *kernel);
 /* Kills since the probe was loaded. 0 or -ENODATA. */
 int kernel_oom_kills(const struct kernel *kernel, uint64_t *ret_count);
 

@@ -3,6 +3,7 @@
  * (bpf/oom.bpf.c). */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -112,6 +113,17 @@ void kernel_fsync_spool(struct kernel *k, const dev_t *file_systems, unsigned co
 				 i < count ? major(file_systems[i]) << 20 | minor(file_systems[i])
 					   : 0,
 				 __ATOMIC_RELAXED);
+}
+
+int kernel_fsync_groups(const struct kernel *k)
+{
+	const struct fsync_bpf *f = kernel_probe_state(k, PROBE_FSYNC);
+	int fd;
+
+	if (!f)
+		return -ENODATA;
+	fd = fcntl(bpf_map__fd(f->maps.fsync_groups), F_DUPFD_CLOEXEC, 3);
+	return fd < 0 ? -errno : fd;
 }
 
 int kernel_oom_kills(const struct kernel *k, uint64_t *ret_count)

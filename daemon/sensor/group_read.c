@@ -8,6 +8,8 @@
 #include "sensor/procparse.h"
 
 #define IO_REQUEST_BYTES 16384.0
+/* A commit is two writes of the journal and two flushes (jbd2: blocks, then the commit block). */
+#define FSYNC_BYTES (4 * IO_REQUEST_BYTES)
 /* The kernel adds up all CPUs for memory.stat, which is expensive: it is read only if the cheap
  * total has changed by this much. */
 #define STAT_MOVED 262144u
@@ -59,6 +61,8 @@ static bool read_io_counters(const struct group_node *n, bool v1, struct procpar
 void group_read_io(struct group_node *n, bool v1, double dt_s)
 {
 	struct procparse_io io = { 0 };
+	/* Fewer than before: the probe has forgotten a group. */
+	uint64_t fsyncs = n->fsyncs > n->fsyncs_before ? n->fsyncs - n->fsyncs_before : 0;
 
 	if (!read_io_counters(n, v1, &io)) {
 		n->primed = false;
@@ -68,10 +72,12 @@ void group_read_io(struct group_node *n, bool v1, double dt_s)
 	if (n->primed && dt_s > 0 && io.bytes >= n->counter[0] && io.ios >= n->counter[1])
 		put_rate(n,
 			 (double)(io.bytes - n->counter[0]) +
-				 IO_REQUEST_BYTES * (double)(io.ios - n->counter[1]),
+				 IO_REQUEST_BYTES * (double)(io.ios - n->counter[1]) +
+				 FSYNC_BYTES * (double)fsyncs,
 			 dt_s);
 	n->counter[0] = io.bytes;
 	n->counter[1] = io.ios;
+	n->fsyncs_before = n->fsyncs;
 	n->primed = true;
 }
 

@@ -21,7 +21,9 @@ struct group_node {
 	ino_t inode;
 	int fd[GROUP_FILES]; /* -1: no such file */
 	/* used by neighbours.c */
-	uint64_t counter[GROUP_FILES];
+	uint64_t id; /* of the same group in cgroup2; 0: not known */
+	uint64_t fsyncs; /* calls up to now: group_fsyncs.h */
+	uint64_t counter[GROUP_FILES], fsyncs_before;
 	bool primed;
 	double use, stat_bytes;
 	uint64_t stat_current;

@@ -15,6 +15,8 @@
 #include "base/text.h"
 #include "core/attribution.h"
 #include "core/smooth.h"
+#include "kernel/fsync_groups.h"
+#include "sensor/group_fsyncs.h"
 #include "sensor/group_read.h"
 #include "sensor/leak.h"
 #include "sensor/shared_view.h"
@@ -43,6 +45,7 @@ struct neighbour_watch {
 	struct mta mta;
 	struct proc_file *meminfo; /* NULL: cannot be read */
 	struct group_tree cpu, memory, io;
+	struct fsync_groups *fsyncs; /* NULL: not known */
 	bool cpu_v1, memory_v1, io_v1;
 	unsigned most; /* how many groups are read */
 	uint64_t rebuilt_us, last_us, root_cpu_us;
@@ -115,6 +118,22 @@ static double used_by_all(const struct group_tree *t)
 	for (unsigned i = 0; i < t->count; i++)
 		if (t->node[i].parent < 0)
 			sum += fmax(0, t->node[i].use);
+	return sum;
+}
+
+/* What the mail server uses; -1: not known. */
+static double used_by_mail(const struct neighbour_watch *w, const struct group_tree *t)
+{
+	double sum = -1;
+
+	for (unsigned i = 0; i < t->count; i++) {
+		bool counts = is_mail(w, t->node[i].path) && t->node[i].use >= 0;
+
+		for (int up = t->node[i].parent; counts && up >= 0; up = t->node[up].parent)
+			counts = !is_mail(w, t->node[up].path);
+		if (counts)
+			sum = fmax(sum, 0) + t->node[i].use;
+	}
 	return sum;
 }
 
@@ -236,6 +255,7 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 		group_read_cpu(&w->cpu.node[i], w->cpu_v1, dt_s);
 	for (unsigned i = 0; i < w->memory.count; i++)
 		group_read_memory(&w->memory.node[i], w->memory_v1, now_us);
+	group_fsyncs_put(&w->io, w->fsyncs);
 	for (unsigned i = 0; i < w->io.count; i++)
 		group_read_io(&w->io.node[i], w->io_v1, dt_s);
 	w->last_us = now_us;
@@ -243,6 +263,7 @@ static void look(struct neighbour_watch *w, uint64_t now_us)
 	find_who(w, &w->memory, -1, FLOOR_SHARE * used_by_all(&w->memory),
 		 &seen.who[RESOURCE_MEMORY]);
 	find_who(w, &w->io, -1, FLOOR_SHARE * used_by_all(&w->io), &seen.who[RESOURCE_DISK]);
+	seen.mail_io = used_by_mail(w, &w->io);
 	find_leak(w, available_bytes(w, now_us), &seen.leak);
 	if (w->mta.count && strrchr(mta_group_home(&w->mta.group[0]), '/'))
 		copy_clean(seen.mail_unit, sizeof(seen.mail_unit),
@@ -311,6 +332,7 @@ static void free_watch(struct neighbour_watch *w)
 	group_tree_done(&w->cpu);
 	group_tree_done(&w->memory);
 	group_tree_done(&w->io);
+	fsync_groups_close(w->fsyncs);
 	proc_file_close(w->meminfo);
 	free(w);
 }
@@ -333,6 +355,7 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	w->root_cores = -1;
 	w->most = groups_max();
 	r = open_trees(w);
+	w->fsyncs = fsync_groups_open(env->kernel);
 	/* Without it a group that leaks is named, but not when its memory will be used up. */
 	proc_file_open(env, "meminfo", PROCPARSE_MEMINFO_SIZE, &w->meminfo, why);
 	why[0] = 0;

@@ -19,7 +19,8 @@ struct neighbour {
 	/* below the cgroup root: "/system.slice/backup.service"; "/": processes in no group */
 	char path[NEIGHBOUR_PATH_MAX];
 	char unit[96]; /* "backup.service" */
-	/* cores; bytes of memory; bytes a second of I/O, plus 16 KiB for each request */
+	/* cores; bytes of memory; bytes a second of I/O, plus 16 KiB for each request and 64 KiB
+	 * for each call of fsync() */
 	double use;
 	double share; /* share of the use of all others than the mail server, 0..1 */
 };
@@ -37,6 +38,7 @@ struct neighbours {
 	uint64_t at_us; /* CLOCK_MONOTONIC; 0: never looked */
 	struct neighbour who[NEIGHBOUR_RESOURCES];
 	struct leak leak;
+	double mail_io; /* of the mail server, as `use` of I/O; -1: not known */
 	char mail_unit[96]; /* the mail server's own unit; empty: unknown */
 	unsigned groups; /* number in the hierarchy with CPU times */
 	bool more; /* there are more groups than can be read */

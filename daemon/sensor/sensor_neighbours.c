@@ -45,6 +45,7 @@ static int neighbours_poll(void *state, uint64_t now_us, struct sample *sample, 
 		return 0;
 	if (now_us > n->at_us + NEIGHBOURS_OLD_US) {
 		memset(n->who, 0, sizeof(n->who));
+		n->mail_io = -1;
 		memset(&n->leak, 0, sizeof(n->leak));
 		snprintf(why, SENSOR_WHY_MAX, "the control groups have not been read for %llu s",
 			 (unsigned long long)((now_us - n->at_us) / 1000000));
@@ -56,6 +57,8 @@ static int neighbours_poll(void *state, uint64_t now_us, struct sample *sample, 
 	for (int r = 0; r < NEIGHBOUR_RESOURCES; r++)
 		if (n->who[r].known)
 			sample_put(sample, uses[r], n->who[r].use, VIA_CGROUP);
+	if (n->mail_io >= 0)
+		sample_put(sample, SIGNAL_MTA_IO_COST_BYTES_PER_S, n->mail_io, VIA_CGROUP);
 	if (n->leak.known)
 		sample_put(sample, SIGNAL_LEAK_BYTES_PER_S, n->leak.growth_per_s, VIA_CGROUP);
 	return 0;
@@ -70,9 +73,10 @@ static void neighbours_close(void *state)
 	free(s);
 }
 
-static const enum signal neighbour_signals[] = { SIGNAL_NEIGHBOUR_CORES, SIGNAL_NEIGHBOUR_MEM_BYTES,
-						 SIGNAL_NEIGHBOUR_IO_BYTES_PER_S,
-						 SIGNAL_LEAK_BYTES_PER_S, SIGNAL__COUNT };
+static const enum signal neighbour_signals[] = {
+	SIGNAL_NEIGHBOUR_CORES,		SIGNAL_NEIGHBOUR_MEM_BYTES, SIGNAL_NEIGHBOUR_IO_BYTES_PER_S,
+	SIGNAL_MTA_IO_COST_BYTES_PER_S, SIGNAL_LEAK_BYTES_PER_S,    SIGNAL__COUNT
+};
 const struct sensor_ops sensor_neighbours = { .name = "neighbours",
 					      .provides = neighbour_signals,
 					      .open = neighbours_open,

@@ -10,8 +10,10 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
+from lib.disks import loop_file_system
 from lib.neighbourhood import CPUS, SPIN, Neighbourhood
 from lib.place import BIN, BUILD, wait_for
+from lib.sensing import COMMITTING, bpf_or_skip
 from lib.tap import Skip, check, test
 
 PAUSING = "import time\nend = time.monotonic() + 400\nwhile time.monotonic() < end:\n t = time.monotonic() + .005\n while time.monotonic() < t: pass\n time.sleep(.1)"
@@ -95,6 +97,19 @@ def _():
             for f in files:
                 if os.path.exists(f):
                     os.unlink(f)
+
+
+@test("fsync: the one that makes the journal work is named, though the kernel counts no I/O of its own")
+def _():
+    with loop_file_system() as (_, point), Neighbourhood(options={"service.mx.queue_dirs": point}) as w:
+        bpf_or_skip(w)
+        writes, commits = w.group("blkio"), w.group("blkio")
+        w.run(commits, COMMITTING, os.path.join(point, "commits"))
+        w.run(writes, "import os, sys, time\nend = time.monotonic() + 400\nf = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_SYNC)\n"
+              "data = os.urandom(262144)\nwhile time.monotonic() < end:\n os.pwrite(f, data, 0)\n time.sleep(1)", os.path.join(point, "writes"))
+        status = seen_by_root(w, lambda s: s["neighbours"].get("disk", {}).get("cgroup") == "/" + commits.own,
+                              "the one that makes the journal work")
+        check(status["neighbours"]["disk"]["share"] > 0.5, status["neighbours"])
 
 
 @test("memory: of two that hold memory, the one that holds more is named; page cache does not count")

@@ -16,7 +16,7 @@ from lib.cgroup import Cgroup
 from lib.disks import loop_file_system
 from lib.place import BUILD, wait_for
 from lib.programs import no_targets
-from lib.sensing import bare_world, bpf_or_skip
+from lib.sensing import COMMITTING, bare_world, bpf_or_skip
 from lib.tap import Skip, check, test
 
 
@@ -83,6 +83,26 @@ with open({os.path.join(point, "slow")!r}, "wb", buffering=0) as f:
                 child.kill()
                 child.wait()
                 group.remove()
+
+
+@test("what the journal writes for the mail server counts as its own I/O")
+def _():
+    group = Cgroup("blkio")
+    server = None
+    try:
+        with loop_file_system() as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
+            bpf_or_skip(w)
+            server = subprocess.Popen(group.prefix(sys.executable, "-c", "import socket\nserver = socket.create_server(('127.0.0.1', 2526))\n" +
+                                                   COMMITTING, os.path.join(point, "queue")))
+            rate = w.wait_signal("disk", "fsyncs_per_s", lambda v: v > 5, "bpf")
+            w.wait_signal("disk", "mta_io_cost_bytes_per_s", lambda v: v > 65536 * rate / 10, "cgroup")
+            server.kill()
+            server.wait()
+    finally:
+        if server:
+            server.kill()
+            server.wait()
+        group.remove()
 
 
 def spool_disk(w):

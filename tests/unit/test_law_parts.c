@@ -196,6 +196,40 @@ static void the_plan_follows_from_the_view_alone(void **state)
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
+/* By the I/O of the groups, with what the journal writes for them; by CPU time only where that is
+ * not known. */
+static void a_disk_pressed_by_others(void **state)
+{
+	static const struct {
+		double mail, neighbour; /* MB a second; -1: not known */
+		bool theirs;
+	} cases[] = {
+		{ 1, 10, true },  { 10, 1, false },
+		{ 9, 10, false }, { 1, -1, false }, /* others do none that counts */
+		{ 0, 10, true },  { 0, -1, true }, /* no I/O is counted; mail uses no CPU */
+		{ -1, 10, true },
+	};
+	struct pressure pressure = { .any_known = true, .driver = RESOURCE_DISK, .combined = 2 };
+
+	input.pressure = &pressure;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct foreign foreign = { 0 };
+		struct capacity capacity = { 0 };
+		bool theirs = false;
+
+		sample_clear(&sample, 1000000);
+		put(SIGNAL_MTA_CPU_CORES, .1);
+		put(SIGNAL_CPU_BUSY_RATIO, 1);
+		if (cases[i].mail >= 0)
+			put(SIGNAL_MTA_IO_COST_BYTES_PER_S, cases[i].mail * 1e6);
+		if (cases[i].neighbour >= 0)
+			put(SIGNAL_NEIGHBOUR_IO_BYTES_PER_S, cases[i].neighbour * 1e6);
+		for (int t = 0; t < 100; t++, input.now_us += 100000)
+			theirs = foreign_step(&foreign, &tick, &rates, &capacity);
+		assert_int_equal(theirs, cases[i].theirs);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -208,6 +242,7 @@ int main(void)
 		TEST(capacity_goes_where_the_regime_says),
 		TEST(think_time_is_a_guess_until_sessions_have_ended),
 		TEST(the_plan_follows_from_the_view_alone),
+		cmocka_unit_test_setup(a_disk_pressed_by_others, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,9 +13,9 @@ SPIN = "import time\nend = time.monotonic() + 400\nwhile time.monotonic() < end:
 class Neighbourhood(World):
     """Control groups beside the daemon. The daemon sees no others of this machine."""
 
-    def __init__(self, proxy=False):
+    def __init__(self, proxy=False, options=None):
         self.groups, self.started = [Cgroup("cpu", "memory", "blkio")], []
-        super().__init__(None, {"daemon.bpf": "no"}, server=2526, proxy=proxy, prefix=self.groups[0].as_root())
+        super().__init__(None, options or {"daemon.bpf": "no"}, server=2526, proxy=proxy, prefix=self.groups[0].as_root())
         self.at_end.append(self.groups[0].remove)
 
     def group(self, *controllers):
