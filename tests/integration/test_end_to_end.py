@@ -19,6 +19,7 @@ PORT, SINK = 2525, 2526
 # What a message costs the sink, and the load: four times what all cores can do, whatever their speed.
 CPU_MS = 200
 OVERLOAD = 4
+ROUNDS = 5
 
 
 class Chain:
@@ -27,8 +28,9 @@ class Chain:
     def __init__(self, options=None):
         self.directory = tempfile.mkdtemp(prefix="penstock-test-")
         self.store = os.path.join(self.directory, "store")
+        # Its accept queue is as long as the kernel allows: a connection that finds it full would be told that the server is not there.
         self.sink = Program([os.path.join(BIN, "penstock-sink"), "--listen", f"127.0.0.1:{SINK}", "--cpu", f"{CPU_MS}ms",
-                             "--store", self.store])
+                             "--backlog", "4096", "--store", self.store])
         wait_for(lambda: listening(SINK), "the sink")
         # The sink's own port is the one that the kernel counts.
         # No limit to one sender's own share: two sessions from one address would be told of that instead of the overload.
@@ -47,10 +49,11 @@ class Chain:
     def stored(self):
         return sum(1 for _ in open(self.store)) if os.path.exists(self.store) else 0
 
-    def load(self, rate, seconds, *more):
+    def load(self, rate, seconds):
+        """From many addresses: one that sends much of it is told that it is too much (4.7.1)."""
         argv = [os.path.join(BIN, "penstock-load"), "--target", f"127.0.0.1:{PORT}", "--rate", str(rate), "--duration", f"{seconds}s",
                 "--drain", "240s", "--greeting-timeout", "240s", "--command-timeout", "240s", "--json", "-",
-                "--sources", "127.1.0.0/16", *more]
+                "--sources", "127.1.0.0/16"]
         return subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
 
 
@@ -63,6 +66,7 @@ def outlets_that_tell(daemon):
     plugin = subprocess.run([os.path.join(BIN, "check_penstock"), "--run-dir", daemon.run_dir], capture_output=True, text=True)
     mx = s["services"]["mx"]
     tells = {"status": s["headline"]["state"] == "deferring" and s["headline"]["reason"] != "none" and s["level"] >= 2
+             and s["driver"]["resource"] in ("cpu", "smtp", "memory")
              and mx["deferred_ratio"] > 0 and abs(sum(mx["deferred_shares"].values()) - 1) < 0.01,
              "explain": "were deferred in the last seconds: " in explain and "one of them: deferred" in explain and "reason none" not in explain,
              "metrics": daemon.metric("penstock_admit_ratio") < 1 and daemon.metric("penstock_level") >= 2,
@@ -73,30 +77,32 @@ def outlets_that_tell(daemon):
 @test("more mail than the cores can carry: 451 4.3.2, never a 5xx, what is taken is delivered, and all is admitted again after")
 def _():
     with Chain() as c:
-        # From many addresses: one that sends much of it is told that it is too much (4.7.1).
-        load = c.load(OVERLOAD * os.cpu_count() * 1000 / CPU_MS, 25, "--sources", "127.1.0.0/16")
-        s = c.daemon.wait_status(lambda s: s["decisions"]["deferred"] > 3, "refusals", 120)
-        check(s["driver"]["resource"] in ("cpu", "smtp", "memory"), f"driven by {s['driver']}")
-        # What operators read meanwhile is what clients are told: each outlet says it at least once while the load lasts. An emulated
-        # machine may be too slow to be asked ten times.
-        said, asked = set(), 0
-        while load.poll() is None and said != OUTLETS:
-            said |= outlets_that_tell(c.daemon)
-            asked += 1
-            time.sleep(0.2)
-        report = json.loads(load.communicate(timeout=900)[0])
-        check(said == OUTLETS or asked < 10, f"{OUTLETS - said} told of no refusal; {c.daemon.ctl('explain').stdout}")
-        outcomes = report["outcomes"]
-        check(outcomes["refused"] > 0 and outcomes["accepted"] > 0, f"{outcomes}")
-        check(outcomes["rejected"] == 0, f"a 5yz: {report['replies']}")
-        odd = [r for r in report["replies"] if not r.startswith(("451 4.3.2 mx.example.org", "451 4.7.1 mx.example.org"))]
-        check(not odd, f"odd replies: {report['replies']}")
-        told = max(report["replies"], key=report["replies"].get)
-        check(told.startswith("451 4.3.2 mx.example.org overloaded"), f"most were told something else: {report['replies']}")
-        # The answer to a message may be lost on a machine that is too slow for the sender's patience, the message may not.
-        unsure = sum(outcomes[name] for name in ("reset", "timeout", "unfinished"))
-        wait_for(lambda: outcomes["accepted"] <= c.stored() <= outcomes["accepted"] + unsure,
-                 lambda: f"as many messages as were accepted: {c.stored()} are stored, {outcomes}")
+        accepted = unsure = 0
+        said = set()
+        # A machine that is so slow that the load is over before each outlet was asked gets another one.
+        for _ in range(ROUNDS):
+            load = c.load(OVERLOAD * os.cpu_count() * 1000 / CPU_MS, 25)
+            c.daemon.wait_status(lambda s: s["decisions"]["deferred"] > 3, "refusals", 120)
+            # What operators read meanwhile is what clients are told: each outlet says it at least once while the load lasts.
+            while load.poll() is None and said != OUTLETS:
+                said |= outlets_that_tell(c.daemon)
+                time.sleep(0.2)
+            report = json.loads(load.communicate(timeout=900)[0])
+            outcomes = report["outcomes"]
+            check(outcomes["refused"] > 0 and outcomes["accepted"] > 0, f"{outcomes}")
+            check(outcomes["rejected"] == 0, f"a 5yz: {report['replies']}")
+            odd = [r for r in report["replies"] if not r.startswith(("451 4.3.2 mx.example.org", "451 4.7.1 mx.example.org"))]
+            check(not odd, f"odd replies: {report['replies']}")
+            told = max(report["replies"], key=report["replies"].get)
+            check(told.startswith("451 4.3.2 mx.example.org overloaded"), f"most were told something else: {report['replies']}")
+            accepted += outcomes["accepted"]
+            # The answer to a message may be lost on a machine that is too slow for the sender's patience, the message may not.
+            unsure += sum(outcomes[name] for name in ("reset", "timeout", "unfinished"))
+            wait_for(lambda: accepted <= c.stored() <= accepted + unsure,
+                     lambda: f"as many messages as were accepted: {c.stored()} are stored, {accepted} were accepted, then {outcomes}")
+            if said == OUTLETS:
+                break
+        check(said == OUTLETS, f"{OUTLETS - said} told of no refusal; {c.daemon.ctl('explain').stdout}")
         wait_for(lambda: deliver(PORT)[0] == "250", "an admission after the overload", 120)
 
 

@@ -269,8 +269,8 @@ def _():
             f.write("[daemon]\nmode = observe\n")
         w.daemon.ctl("reload", check=0)
         w.daemon.wait_status(lambda s: s["mode"] == "observe", "the good one in force")
-        reloads = manager.heard("RELOADING", "1")
-        check(len(reloads) == 2 and all(int(m["MONOTONIC_USEC"]) > 0 for m in reloads), f"{reloads}")
+        wait_for(lambda: len(manager.heard("RELOADING", "1")) == 2, lambda: f"RELOADING=1 of both: {manager.messages}")
+        check(all(int(m["MONOTONIC_USEC"]) > 0 for m in manager.heard("RELOADING", "1")), f"{manager.messages}")
         wait_for(lambda: len(manager.heard("READY", "1")) == 3, "READY=1 after each")
         load.all_accepted(w)
 

@@ -56,7 +56,7 @@ def guarded(netns):
         check(b.mta.peers == [CLIENT4, CLIENT6], f"with their own addresses: {b.mta.peers}")
         with WIRE.client(PORT, CLIENT4, address=MTA4) as c:
             b.daemon.wait_status(lambda s: s["in_flight"] == 1, "the session over there is counted")
-            check("accept_queue_ratio" in b.daemon.status()["resources"]["smtp"]["signals"], "its accept queue is seen")
+            b.daemon.wait_status(lambda s: "accept_queue_ratio" in s["resources"]["smtp"]["signals"], "its accept queue is seen")
             c.say(b"QUIT")
         b.daemon.ctl("drain", check=0)
         for six in (False, True):

@@ -456,15 +456,14 @@ def _(release):
 def _(release):
     with Spoe(release) as s:
         send(1)
-        noise, began = random.Random(17), time.monotonic()
+        noise = random.Random(17)
         hello = bytes.fromhex("0000004201000000010000") + b"\x12supported-versions\x08\x032.0\x0emax-frame-size\x03\xfc\xf0\x06\x0ccapabilities\x08\x00"
         hello = (len(hello) - 4).to_bytes(4, "big") + hello[4:]
         harass(9828, [b"EHLO x\r\n", b"\xff" * 64, b"\0\0\0\0", b"\0\0\0\7\3\0\0\0\1\0\0", hello + hello, hello[:-1] + b"\7"] + \
                 [noise.randbytes(noise.randrange(5, 3000)) for _ in range(100)])
         send(2)
         wait_for(lambda: s.daemon.metric("penstock_malformed_requests_total") >= 6, "the counter")
-        said = s.daemon.output().count("Cannot read what came on front.haproxy.listen")
-        check(1 <= said <= 1 + (time.monotonic() - began) / 60, f"one line a minute: {said}")
+        s.daemon.logged_rarely("Cannot read what came on front.haproxy.listen")
         s.daemon.ctl("drain", check=0)
         s.until(b"451 4.3.2 ").close()
 

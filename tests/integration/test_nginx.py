@@ -116,13 +116,12 @@ def _():
 def _():
     with Guarded() as w:
         w.until(b"250")
-        noise, began = random.Random(5), time.monotonic()
+        noise = random.Random(5)
         harass(9831, [b"EHLO x\r\n", b"POST / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\nContent-Length: 9\r\n\r\n", b"GET " + b"x" * 20000, b"GET \0\r\n\r\n"] + \
                 [noise.randbytes(noise.randrange(1, 3000)) for _ in range(100)])
         w.until(b"250")
         wait_for(lambda: w.daemon.metric("penstock_malformed_requests_total") >= 5, "the counter")
-        said = w.daemon.output().count("Cannot read what came on front.nginx.listen")
-        check(1 <= said <= 1 + (time.monotonic() - began) / 60, f"one line a minute: {said}")
+        w.daemon.logged_rarely("Cannot read what came on front.nginx.listen")
 
 
 place.isolate(nginx.prepare)

@@ -32,7 +32,7 @@ def told(world, name, least, log):
     check(f"!! {name}: " in explained and fault["remedy"] in explained, explained)
     check(f"FAULT {name}: " in world.daemon.ctl("status").stdout, "status in words")
     log.logged(fault["remedy"])
-    check(log.output().count(fault["what"]) == 1, f"one line a minute: {log.output()}")
+    log.logged_rarely(fault["what"])
     return status
 
 
@@ -85,7 +85,7 @@ def _():
             for host in ("127.0.0.1", "::1"):
                 with socket.create_connection((host, PORT), 120) as s:
                     check(s.recv(100).startswith(b"220 "), f"{host} is served")
-            check(len(manager.store) == 2, f"both are kept: {manager.store}")
+            wait_for(lambda: len(manager.store) == 2, lambda: f"both to be kept: {manager.store}")
             w.proxy.stop()
             w.proxy = Proxy(w.directory, PORT, w.server.port, {"front.proxy.listen": f"[::1]:{PORT}, 127.0.0.1:{PORT}"},
                             **manager.service())
@@ -279,8 +279,7 @@ def _():
               "more than source.rate_max of them, all unlimited")
     status = daemon.wait_status(lambda s: s["faults"].get("address_unknown", {}).get("count") == 20, "counted")
     check(status["sources"]["tracked"] <= 1, f"{status['sources']}")
-    daemon.logged("clients without an address")
-    check(daemon.output().count("clients without an address") == 1, "and said")
+    daemon.logged_rarely("clients without an address")
     daemon.stop()
 
 

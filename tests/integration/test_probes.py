@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """The probes and what stands in for them, each provoked for real: fsync and flushes on loop devices, reclaim and OOM kills in a
 control group, disks one by one, run-queue latency of the mail server's own group."""
-import contextlib
 import os
 import re
 import socket
@@ -20,28 +19,37 @@ from lib.sensing import COMMITTING, bare_world, bpf_or_skip
 from lib.tap import Skip, check, test
 
 
-@contextlib.contextmanager
-def writers(point, count=2, sync=True):
-    """Threads that write and fsync in `point` until the end of the block, ten minutes at most."""
-    stop = threading.Event()
+class Writers:
+    """Threads that write and fsync in `point` until the end of the block, ten minutes at most. What they see is what the probe is held against:
+    how fast a disk is that others use, too, is not known beforehand."""
 
-    def write(number):
+    def __init__(self, point, count=2):
+        self.stop, self.began, self.longest_s = threading.Event(), {}, 0
+        self.threads = [threading.Thread(target=self.write, args=(os.path.join(point, f"w{n}"), n)) for n in range(count)]
+
+    def write(self, path, number):
         until = time.monotonic() + 600
-        with open(os.path.join(point, f"w{number}"), "wb", buffering=0) as f:
-            while not stop.is_set() and time.monotonic() < until:
+        with open(path, "wb", buffering=0) as f:
+            while not self.stop.is_set() and time.monotonic() < until:
                 f.write(os.urandom(16384))
-                if sync:
-                    os.fsync(f.fileno())
+                self.began[number] = time.monotonic()
+                os.fsync(f.fileno())
+                self.longest_s = max(self.longest_s, time.monotonic() - self.began.pop(number))
                 if f.tell() > 20_000_000:
                     f.seek(0)
-    threads = [threading.Thread(target=write, args=(n,)) for n in range(count)]
-    for t in threads:
-        t.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for t in threads:
+
+    def longest_us(self):
+        """Of all until now, those that have not returned included."""
+        return 1e6 * max([time.monotonic() - began for began in list(self.began.values())] + [self.longest_s])
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+        for t in self.threads:
             t.join()
 
 
@@ -49,12 +57,18 @@ def writers(point, count=2, sync=True):
 def _():
     with loop_file_system() as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
         bpf_or_skip(w)
-        with writers(point, 3):
-            w.wait_signal("disk", "fsyncs_per_s", lambda v: v > 5, "bpf")
+
+        def count():
+            return w.daemon.metric('penstock_fsync_seconds_count{scope="spool"}') or 0
+        before = count()
+        with Writers(point, 3) as writers:
+            w.wait_signal("disk", "fsyncs_per_s", lambda v: v > 0, "bpf")
             p99 = w.wait_signal("disk", "fsync_p99_us", lambda v: v > 50, "bpf")
+            # The histogram's steps are an eighth apart.
+            check(p99 < 1.5 * writers.longest_us(), f"p99 of {p99} us, and the longest took {writers.longest_us()}")
             w.wait_signal("disk", "fsync_p50_us", lambda v: v > 0, "bpf")
-            check(p99 < 60e6, f"p99 of {p99} us")
             w.wait_signal("disk", "fsync_tasks", lambda v: v > 0.05, "bpf")
+            wait_for(lambda: count() > before + 5, "more of them to be counted")
         w.wait_signal("disk", "fsyncs_per_s", lambda v: v == 0, "bpf")
 
 
@@ -72,7 +86,7 @@ def _():
             child = subprocess.Popen(group.prefix(sys.executable, "-c", f"""
 import os
 with open({os.path.join(point, "slow")!r}, "wb", buffering=0) as f:
-    for _ in range(20):
+    for _ in range(300):
         f.write(os.urandom(65536))
         os.fsync(f.fileno())
 """))
@@ -94,7 +108,7 @@ def _():
             bpf_or_skip(w)
             server = subprocess.Popen(group.prefix(sys.executable, "-c", "import socket\nserver = socket.create_server(('127.0.0.1', 2526))\n" +
                                                    COMMITTING, os.path.join(point, "queue")))
-            rate = w.wait_signal("disk", "fsyncs_per_s", lambda v: v > 5, "bpf")
+            rate = w.wait_signal("disk", "fsyncs_per_s", lambda v: v > 0, "bpf")
             w.wait_signal("disk", "mta_io_cost_bytes_per_s", lambda v: v > 65536 * rate / 10, "cgroup")
             server.kill()
             server.wait()
@@ -103,6 +117,9 @@ def _():
             server.kill()
             server.wait()
         group.remove()
+
+
+SECTOR = 512  # octets: no request of a disk is smaller
 
 
 def spool_disk(w):
@@ -119,23 +136,23 @@ def wait_disk(w, condition, what):
 def _():
     with loop_file_system() as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
         bpf_or_skip(w)
-        with writers(point):
-            name, d = wait_disk(w, lambda d: d["write"].get("per_s", 0) > 2 and d["flush"].get("per_s", 0) > 1, "writes and flushes")
+        with Writers(point):
+            name, d = wait_disk(w, lambda d: d["write"].get("per_s", 0) > 0 and d["flush"].get("per_s", 0) > 0, "writes and flushes")
             check(d["counts"], f"the spool's own counts: {d}")
             wait_disk(w, lambda d: d["write"].get("p99_us", 0) > 0 and d["flush"].get("p99_us", 0) > 0, "percentiles")
-            wait_disk(w, lambda d: d["write"].get("bytes_per_s", 0) > 16384, "bytes")
+            wait_disk(w, lambda d: d["write"].get("bytes_per_s", 0) > SECTOR * d["write"]["per_s"] > 0, "bytes")
             w.wait_signal("disk", "flush_p99_us", lambda v: v > 0, "bpf")
             w.wait_signal("disk", "write_p99_us", lambda v: v > 0, "bpf")
-            w.wait_signal("disk", "disk_flushes_per_s", lambda v: v > 1, "procfs")
+            w.wait_signal("disk", "disk_flushes_per_s", lambda v: v > 0, "procfs")
             check(w.daemon.metric(f'penstock_disk_ios_total{{device="{name}",op="write"}}') > 0, "the metric")
             for other, figures in w.daemon.status()["disks"].items():
                 check(figures["counts"] == figures["spool"], f"{other}: {figures}")
         # Reads past the cache, that of the loop device's image too.
         image = os.path.join(os.path.dirname(point), "image")
-        reader = subprocess.Popen(["sh", "-c", f"for i in 1 2 3 4 5 6 7 8; do dd if={image} iflag=nocache count=0 2>/dev/null; "
+        reader = subprocess.Popen(["sh", "-c", f"for i in $(seq 1000); do dd if={image} iflag=nocache count=0 2>/dev/null; "
                                    f"dd if={point}/w0 of=/dev/null bs=64k iflag=direct 2>/dev/null; sleep 0.2; done"])
         try:
-            wait_disk(w, lambda d: d["read"].get("bytes_per_s", 0) > 1e4 and d["read"].get("p99_us", 0) > 0, "reads")
+            wait_disk(w, lambda d: d["read"].get("bytes_per_s", 0) > SECTOR * d["read"]["per_s"] > 0 and d["read"].get("p99_us", 0) > 0, "reads")
         finally:
             reader.kill()
             reader.wait()
@@ -146,9 +163,9 @@ def _():
     for kind in ("xfs", "btrfs"):
         with loop_file_system(kind) as (device, point), bare_world({"service.mx.queue_dirs": point}) as w:
             bpf_or_skip(w)
-            with writers(point):
+            with Writers(point):
                 w.wait_signal("disk", "flush_p99_us", lambda v: v > 0, "bpf")
-                w.wait_signal("disk", "disk_write_bytes_per_s", lambda v: v > 16384, "procfs")
+                w.wait_signal("disk", "disk_write_bytes_per_s", lambda v: v >= SECTOR, "procfs")
                 wait_disk(w, lambda d: d["counts"] and d["flush"].get("per_s", 0) > 0, kind)
 
 
@@ -182,7 +199,7 @@ def _():
                                       "s = socket.create_server(('127.0.0.1', 2526))\ntime.sleep(600)"))
             path, child = squeeze(group, 128)
             try:
-                w.wait_signal("memory", "cgroup_reclaims_per_s", lambda v: v > 1, "bpf")
+                w.wait_signal("memory", "cgroup_reclaims_per_s", lambda v: v > 0, "bpf")
                 w.wait_signal("memory", "cgroup_reclaim_tasks", lambda v: v > 0, "bpf")
                 w.wait_signal("memory", "cgroup_reclaim_p99_us", lambda v: v > 0, "bpf")
                 w.wait_signal("memory", "mta_limit_hits_per_s", lambda v: v > 0, "cgroup")

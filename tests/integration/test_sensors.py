@@ -37,7 +37,7 @@ def _():
             w.wait_signal("cpu", "runq_p99_us", lambda v: v > 1500, "bpf")
             w.wait_signal("cpu", "cpu_stall_ratio", lambda v: v > 0.5, "psi")
             w.wait_signal("cpu", "cpu_busy_ratio", lambda v: v > 0.8, "procfs")
-            check(w.daemon.metric("penstock_runq_latency_seconds_count") > 100, "the histogram")
+            wait_for(lambda: w.daemon.metric("penstock_runq_latency_seconds_count") > 100, "the histogram")
         finally:
             for s in spinners:
                 s.kill()
@@ -63,7 +63,7 @@ def _():
         thread = threading.Thread(target=write)
         thread.start()
         try:
-            w.wait_signal("disk", "disk_ios_per_s", lambda v: v > 5, "procfs")
+            w.wait_signal("disk", "disk_ios_per_s", lambda v: v > 0, "procfs")
             w.wait_signal("disk", "blkio_p99_us", lambda v: v > 0, "bpf")
             w.wait_signal("disk", "disk_await_us", lambda v: v > 0, "procfs")
             w.wait_signal("disk", "io_stall_ratio", lambda v: v > 0.01, "psi")
@@ -89,8 +89,11 @@ def _():
             w.wait_signal("memory", "mta_mem_bytes", lambda v: 40 << 20 < v < 200 << 20, "cgroup")
             w.wait_signal("cpu", "neighbour_cores", lambda v: v > 0.02, "cgroup")
             w.daemon.logged(f"the mail server's control group is cpuacct/{mail.name}")
-            who = json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["neighbours"]["cpu"]
-            check(who["cgroup"] in ("/" + beside.name, "/"), f"not the server, but what else uses the CPUs here: {who}")
+
+            def who():
+                return json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["neighbours"].get("cpu", {})
+            # Another suite's group may use more for a while.
+            wait_for(lambda: who().get("cgroup") in ("/" + beside.name, "/"), lambda: f"not the server, but what else uses the CPUs here: {who()}")
     finally:
         for p in started:
             p.kill()
@@ -141,15 +144,19 @@ def _():
             s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             stop = threading.Event()
 
-            def send(pause):
-                until = time.monotonic() + 600
-                while not stop.is_set() and time.monotonic() < until:
-                    try:
-                        s.sendto(b"x" * 1000, ("198.18.0.2", 9))
-                    except OSError:
-                        pass
-                    time.sleep(pause)
-            thread = threading.Thread(target=send, args=(0.001,))
+            def send(per_s):
+                """Packets of 1 KB. It keeps its pace on a machine that lets it run seldom, but never sends more than 200 at once."""
+                began, sent = time.monotonic(), 0
+                while not stop.is_set() and time.monotonic() < began + 600:
+                    due = int((time.monotonic() - began) * per_s)
+                    for _ in range(min(due - sent, 200)):
+                        try:
+                            s.sendto(b"x" * 1000, ("198.18.0.2", 9))
+                        except OSError:
+                            pass
+                    sent = due
+                    time.sleep(0.001)
+            thread = threading.Thread(target=send, args=(1000,))
             thread.start()
             rate = w.wait_signal("nic", "nic_tx_bytes_per_s", lambda v: v > 100_000, "netlink")
             check(rate < 5_000_000, f"{rate} B/s from one packet of 1 KB a millisecond")
@@ -162,7 +169,7 @@ def _():
             if done.returncode != 0:
                 raise Skip("this kernel has no tbf queueing discipline: backlog and drops cannot be provoked: " + done.stderr.strip())
             stop.clear()
-            thread = threading.Thread(target=send, args=(0.0005,))
+            thread = threading.Thread(target=send, args=(2000,))
             thread.start()
             try:
                 w.wait_signal("nic", "nic_backlog_bytes", lambda v: v > 5000, "netlink")
@@ -175,6 +182,12 @@ def _():
         peer.wait()
 
 
+def owed(status):
+    """Sessions to which the server owes an answer."""
+    mx = status["services"]["mx"]
+    return mx["busy"] + mx["stuck"]
+
+
 @test("SMTP: accept queue by sock_diag, in flight and the oldest waiting by BPF, for a server that no front guards")
 def _():
     with bare_world() as w:
@@ -183,7 +196,8 @@ def _():
         clients = [socket.create_connection(("127.0.0.1", 2526), 120) for _ in range(6)]
         w.wait_signal("smtp", "accept_queue_count", lambda v: v == 6, "sock_diag")
         w.wait_signal("smtp", "accept_queue_ratio", lambda v: v > 0.5, "sock_diag")
-        w.daemon.wait_status(lambda s: s["in_flight"] == 6 and s["services"]["mx"]["busy"] == 6, "6 in flight, all owed a greeting")
+        # Who is owed an answer for ten seconds is stuck, and no longer busy.
+        w.daemon.wait_status(lambda s: s["in_flight"] == 6 and owed(s) == 6, "6 in flight, all owed a greeting")
         w.wait_signal("smtp", "oldest_waiting_us", lambda v: v > 500_000, "bpf")
         accepted = []
         for _ in clients:
@@ -192,11 +206,11 @@ def _():
             a.sendall(b"220 x\r\n")
         for c in clients:
             c.recv(100)
-        w.daemon.wait_status(lambda s: s["services"]["mx"]["busy"] == 0 and s["services"]["mx"]["ungreeted"] == 0, "all greeted")
+        w.daemon.wait_status(lambda s: owed(s) == 0 and s["services"]["mx"]["ungreeted"] == 0, "all greeted")
         w.wait_signal("smtp", "accept_queue_count", lambda v: v == 0, "sock_diag")
         for c in clients:
             c.sendall(b"QUIT\r\n")
-        w.daemon.wait_status(lambda s: s["services"]["mx"]["busy"] == 6, "the clients spoke last")
+        w.daemon.wait_status(lambda s: owed(s) == 6, "the clients spoke last")
         for a in accepted:
             a.close()
         for c in clients:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 
@@ -45,7 +46,7 @@ class Program:
     started = []
 
     def __init__(self, argv, **options):
-        self.argv = argv
+        self.argv, self.began = argv, time.monotonic()
         self.log = tempfile.NamedTemporaryFile(prefix="penstock-test-", suffix=".log")
         self.process = subprocess.Popen(argv, stdout=self.log, stderr=self.log, **options)
         Program.started = [p for p in Program.started if p.alive()] + [self]
@@ -88,6 +89,12 @@ class Program:
                 raise AssertionError(f"{self.argv[0]} ended without the line {text!r}; the log is:\n{self.output()}")
             return False
         return wait_for(said, lambda: f"the line {text!r}; the log is:\n{self.output()}", seconds)
+
+    def logged_rarely(self, text):
+        """Waits for the line, which is to come once a minute at most."""
+        self.logged(text)
+        said, minutes = self.output().count(text), (time.monotonic() - self.began) / 60
+        tap.check(said <= 1 + minutes, f"{said} times in {minutes:.1f} minutes: {self.output()}")
 
 
 def end_all():
