@@ -127,7 +127,7 @@ def _():
             wait_for(lambda: w.answers(listener), f"{listener} after malformed input")
         w.all_answer()
         check(w.daemon.status()["state"] == "serving", "no mutation of a call drained it")
-        check(w.daemon.metric('penstock_front_up{front="policy"}') == 1, "the policy service")
+        wait_for(lambda: w.daemon.metric('penstock_front_up{front="policy"}') == 1, "the policy service")
         for program in (w.daemon, w.proxy, w.proxied):
             check(not re.search(r"AddressSanitizer|runtime error", program.output()), program.output()[-3000:])
 

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.disks import loop_file_system
 from lib.neighbourhood import CPUS, SPIN, Neighbourhood
-from lib.place import BIN, BUILD, wait_for
+from lib.place import BIN, wait_for
 from lib.sensing import COMMITTING, bpf_or_skip
 from lib.tap import Skip, check, test
 
@@ -84,7 +84,7 @@ def _():
         code = ("import os, sys, time\nend = time.monotonic() + 400\nf = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT | os.O_SYNC)\n"
                 "data = os.urandom(int(sys.argv[2]))\n"
                 "while time.monotonic() < end:\n os.pwrite(f, data, 0)\n time.sleep(.02)")
-        files = [os.path.join(BUILD, f"io-{os.getpid()}-{n}") for n in "ab"]
+        files = [place.scratch("io") for _ in range(2)]
         try:
             w.run(small, code, files[0], "4096")
             w.run(big, code, files[1], "1048576")
@@ -123,7 +123,7 @@ def _():
         hold = "import sys, time\nb = bytearray(int(sys.argv[1]))\nb[::4096] = b'x' * len(b[::4096])\ntime.sleep(600)"
         w.run(small, hold, str(32 << 20))
         w.run(big, hold, str(160 << 20))
-        path = os.path.join(BUILD, f"cache-{os.getpid()}")
+        path = place.scratch("cache")
         try:
             w.run(cache, "import sys, time\nf = open(sys.argv[1], 'wb')\nfor i in range(300): f.write(b'x' * (1 << 20))\nf.close()\ntime.sleep(600)", path)
             def seen(s):

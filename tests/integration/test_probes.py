@@ -171,7 +171,7 @@ def _():
 
 def squeeze(group, megabytes, seconds=600):
     """A process that touches more memory than its group may have, again and again: page cache is reclaimed for it."""
-    path = os.path.join(BUILD, f"squeeze-{os.getpid()}")
+    path = place.scratch("squeeze")
     open(path, "w").close()  # so that whatever ends it at once finds what to remove
     program = f"""
 import os, time

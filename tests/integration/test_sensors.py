@@ -50,7 +50,7 @@ def _():
     with bare_world() as w:
         bpf_or_skip(w)
         stop = threading.Event()
-        path = os.path.join(BUILD, f"io-{os.getpid()}")
+        path = place.scratch("io")
 
         def write():
             with open(path, "wb", buffering=0) as f:
@@ -108,7 +108,7 @@ def _():
         before = w.wait_signal("memory", "mem_used_ratio", lambda v: v > 0, "procfs")
         total = int(open("/proc/meminfo").readline().split()[1]) * 1024
         size = min(1 << 30, total // 4)
-        path = os.path.join(BUILD, f"cache-{os.getpid()}")
+        path = place.scratch("cache")
         try:
             with open(path, "wb") as f:
                 for _ in range(size >> 20):

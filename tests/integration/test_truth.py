@@ -181,14 +181,14 @@ def look_at(w):
 
 
 def watch(w, clients, seconds, until=None, held=0):
-    """Looks each second, for so long; `until`: a state that has to be seen meanwhile, or within two minutes; `held`: so many looks at least have to
-    be held against what clients were told, within the same time."""
+    """Looks each second, for so long; `until`: a state that has to be seen meanwhile, or within some minutes: where an overload has gaps, the level
+    comes back, and then it stays for two. `held`: so many looks at least have to be held against what clients were told, within the same time."""
     seen, true = set(), 0
     begin = time.monotonic()
 
     def enough():
         return until in (None, *seen) and true >= held
-    while time.monotonic() < begin + seconds or (not enough() and time.monotonic() < begin + LONG * PATIENCE):
+    while time.monotonic() < begin + seconds or (not enough() and time.monotonic() < begin + RESTS + LONG * PATIENCE):
         look = look_at(w)
         if not look:
             time.sleep(0.2)

@@ -2,6 +2,7 @@
 is left behind. `isolate()` starts the script again inside."""
 import os
 import resource
+import secrets
 import subprocess
 import sys
 import time
@@ -15,6 +16,11 @@ BIN = os.path.join(BUILD, "bin")
 PATIENCE = float(os.environ.get("PENSTOCK_TEST_PATIENCE", "1"))
 # Seconds. This limit only keeps a test from hanging: a test that passes never waits so long, even on a busy machine.
 LONG = 120
+
+
+def scratch(name):
+    """A path on the disk of the build directory that no other suite has: each of them is process 1 of its own namespace."""
+    return os.path.join(BUILD, f"{name}-{secrets.token_hex(4)}")
 
 
 def isolate(*prepare):
