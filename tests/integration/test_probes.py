@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import packages, place, tap
 from lib.cgroup import Cgroup
 from lib.disks import loop_file_system
-from lib.place import BUILD, wait_for
+from lib.place import wait_for
 from lib.programs import no_targets
 from lib.sensing import COMMITTING, bare_world, bpf_or_skip
 from lib.tap import Skip, check, test
