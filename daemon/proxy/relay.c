@@ -230,7 +230,7 @@ enum next relay_connect(struct session *s)
 	int one = 1, idle_s = KEEPALIVE_S, count = KEEPALIVE_COUNT;
 
 	s->phase = PHASE_CONNECT;
-	s->deadline_us = s->moved_us + t->config.proxy.connect_us;
+	s->deadline_us = clock_monotonic_us() + t->config.proxy.connect_us;
 	s->backend_fd = endpoint_connect(&t->config.proxy.backend);
 	if (s->backend_fd < 0)
 		return s->backend_fd == -EMFILE || s->backend_fd == -ENFILE ? NEXT_NO_DESCRIPTOR

@@ -11,7 +11,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lib import place, tap
+from lib import late, place, tap
 from lib.manager import Manager
 from lib.place import wait_for
 from lib.programs import Daemon, Proxy, no_targets
@@ -75,6 +75,14 @@ def _():
         w.server.close()
         check(deliver(PORT)[0] == "451", "451")
         told(w, "backend_down", 1, w.proxy)
+
+
+@test("a proxy that the machine lets run seldom: a connection that it has made and not yet heard of is no server that is down")
+def _():
+    with World(proxy_options={"front.proxy.connect": "1s"}, proxy_arguments={"prefix": late.prefix()}, calm=True) as w:
+        for _ in range(3):
+            w.mail_flows()
+        check("backend_down" not in w.daemon.status()["faults"], "the server was there")
 
 
 @test("several listeners: 0.0.0.0 and [::] in one option, a restart keeps them, one that cannot be opened is named")
