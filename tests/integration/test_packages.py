@@ -200,7 +200,7 @@ def results_of(release):
             raise Skip(f"no root of {release} could be made here (see above)")
         with container.overlay(image, "packages") as root:
             fill(root, release)
-            said = container.boot(root, 800)
+            said = container.boot(root, 1500)
             booted[release] = container.results(root)
             container.keep_logs(root, f"packages-{release}", ("log", "left", "remove", "upgrade"))
             if booted[release] is None:

@@ -61,7 +61,7 @@ def boot():
         return
     with container.overlay(image, "systemd") as root:
         fill(root)
-        said = container.boot(root, 800)
+        said = container.boot(root, 1500)
         found = container.results(root)
         if found is None:
             why_not.append(f"no container can be booted here: {said}")

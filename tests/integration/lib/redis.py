@@ -51,7 +51,7 @@ class Redis(Program):
     def answer(self, *words):
         """Up to 64 KiB of the answer, as one read gives it."""
         try:
-            with socket.create_connection((self.address, self.port), timeout=5) as s:
+            with socket.create_connection((self.address, self.port), timeout=30) as s:
                 s.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w.encode()), w.encode()) for w in words))
                 return s.recv(65536).decode()
         except OSError:
