@@ -44,12 +44,16 @@ SOURCE_DATE_EPOCH := $(shell date -d "$$(sed -n 's/^ -- .*>  //p' packaging/debi
 endif
 dist deb rpm sbom: export SOURCE_DATE_EPOCH := $(SOURCE_DATE_EPOCH)
 ## make dist            the source as build/dist/penstock-VERSION.tar.xz
+# It is compressed again when its bytes have changed.
 .PHONY: dist
 dist:
 	@mkdir -p build/dist
 	@{ if [ -e .git ]; then git ls-files; else find . -name build -prune -o \( -type f -o -type l \) -print | sed 's|^\./||'; fi; } | while read -r file; do [ ! -e "$$file" ] && [ ! -L "$$file" ] || echo "$$file"; done | LC_ALL=C sort | \
 		tar --no-recursion --mtime=@$(SOURCE_DATE_EPOCH) --owner=0 --group=0 --numeric-owner --format=gnu \
-		--mode=u=rwX,go=rX --transform='s|^|$(DIST)/|S' -c -T - | xz -6 -T1 >build/dist/$$$$.tmp && rm -f build/dist/penstock-*.tar.xz && mv build/dist/$$$$.tmp build/dist/$(DIST).tar.xz
+		--mode=u=rwX,go=rX --transform='s|^|$(DIST)/|S' -c -T - >build/dist/$$$$.tmp && sum="$$(sha256sum <build/dist/$$$$.tmp)" && \
+		if { [ "$$sum $$(sha256sum <build/dist/$(DIST).tar.xz)" = "$$(cat build/dist/.made)" ]; } 2>/dev/null; then rm build/dist/$$$$.tmp; \
+		else xz -6 -T1 build/dist/$$$$.tmp && rm -f build/dist/penstock-*.tar.xz && mv build/dist/$$$$.tmp.xz build/dist/$(DIST).tar.xz && \
+			echo "$$sum $$(sha256sum <build/dist/$(DIST).tar.xz)" >build/dist/.made; fi
 
 # The release for which a package is made is part of its version: an upgrade of Debian upgrades the package, too.
 DEB_RELEASE ?= $(shell . /etc/os-release 2>/dev/null; [ "$$ID" = debian ] && [ -n "$$VERSION_ID" ] && echo "+deb$$VERSION_ID"u1)
