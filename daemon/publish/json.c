@@ -10,6 +10,7 @@
 #include "publish/json_fleet.h"
 #include "publish/json_neighbours.h"
 #include "publish/json_number.h"
+#include "publish/json_service.h"
 #include "publish/json_sources.h"
 #include "publish/words.h"
 
@@ -45,79 +46,6 @@ static json_t *resource_json(const struct status *s, enum resource r)
 				    json_string("no sensor gives a signal of it, see \"sensors\""));
 	}
 	json_object_set_new(object, "signals", signals);
-	return object;
-}
-
-/* The share of each reason in what was deferred in the last seconds: 0..1. */
-static json_t *shares_json(const struct lately_service *l)
-{
-	json_t *object = json_object();
-
-	for (int r = 0; r < REASON__COUNT; r++)
-		if (l->deferred_by[r] && l->deferred)
-			json_object_set_new(
-				object, reason_name((enum reason)r),
-				json_number((double)l->deferred_by[r] / (double)l->deferred));
-	return object;
-}
-
-static json_t *service_json(const struct status *s, unsigned i)
-{
-	const struct window_view *w = &s->view.window[i];
-	const struct load_service *l = &s->load.service[i];
-	const struct counts_service *c = &s->total[i];
-	bool open = w->law == LAW_OPEN;
-	json_t *object = json_object();
-	char doing[SERVER_NAMES_MAX];
-
-	json_object_set_new(object, "law", json_string(window_law_name(w->law)));
-	json_object_set_new(object, "regime", json_string(regime_name(w->regime)));
-	json_object_set_new(object, "machine", json_string(machine_name(w->machine)));
-	json_object_set_new(object, "server", json_string(server_names(w->server, doing)));
-	json_object_set_new(object, "window", open ? json_null() : json_number(floor(w->window)));
-	json_object_set_new(object, "window_max", json_number_or_null(floor(w->hard)));
-	json_object_set_new(object, "in_flight",
-			    l->known & LOAD_IN_FLIGHT ? json_number(l->in_flight) : json_null());
-	json_object_set_new(object, "busy",
-			    l->known & LOAD_BUSY ? json_number(l->busy) : json_null());
-	json_object_set_new(object, "stuck",
-			    l->known & LOAD_BUSY ? json_number(l->stuck) : json_null());
-	json_object_set_new(object, "ungreeted",
-			    l->known & LOAD_UNGREETED ? json_number(l->ungreeted) : json_null());
-	/* Also under the name of the previous release, which the next one removes. */
-	json_object_set(object, "waiting", json_object_get(object, "ungreeted"));
-	json_object_set_new(object, "held",
-			    l->known & LOAD_HELD ? json_number(l->held) : json_null());
-	json_object_set_new(object, "held_longest_s",
-			    l->known & LOAD_HELD ? json_number(l->held_longest_s) : json_null());
-	json_object_set_new(object, "hold_s",
-			    json_number((double)s->plan.service[i].hold_us / 1e6));
-	json_object_set_new(object, "offered_per_s", json_number_or_null(w->offered_per_s));
-	json_object_set_new(object, "admitted_per_s", json_number_or_null(w->admitted_per_s));
-	json_object_set_new(object, "completed_per_s", json_number_or_null(w->completed_per_s));
-	json_object_set_new(object, "capacity_per_s", json_number_or_null(w->capacity_per_s));
-	json_object_set_new(object, "server_time_s", json_number_or_null(w->server_time_s));
-	json_object_set_new(object, "target_time_s", json_number_or_null(w->target_time_s));
-	json_object_set_new(object, "unloaded_s", json_number_or_null(w->unloaded_s));
-	json_object_set_new(object, "think_time_s", json_number_or_null(w->think_time_s));
-	json_object_set_new(object, "saturation", json_number_or_null(w->saturation));
-	json_object_set_new(object, "refusing", json_boolean(w->refusing));
-	json_object_set_new(object, "foreign", json_boolean(w->foreign));
-	json_object_set_new(object, "hard_limit_binds", json_boolean(w->hard_binds));
-	json_object_set_new(object, "queue_allowed_per_s",
-			    json_number_or_null(w->queue_allowed_per_s));
-	json_object_set_new(object, "queue_binds", json_boolean(w->queue_binds));
-	json_object_set_new(object, "spared", json_boolean(s->view.spared[i]));
-	json_object_set_new(object, "admitted", json_integer((json_int_t)c->admitted));
-	json_object_set_new(object, "deferred", json_integer((json_int_t)c->deferred));
-	json_object_set_new(object, "would_defer", json_integer((json_int_t)c->would_defer));
-	json_object_set_new(object, "deferred_ratio",
-			    json_number(lately_deferred_ratio(&s->lately[i])));
-	json_object_set_new(object, "deferred_shares", shares_json(&s->lately[i]));
-	json_object_set_new(object, "held_admitted", json_integer((json_int_t)c->held_admitted));
-	json_object_set_new(object, "held_in_vain", json_integer((json_int_t)c->held_in_vain));
-	json_object_set_new(object, "held_left", json_integer((json_int_t)c->held_left));
-	json_object_set_new(object, "would_hold", json_integer((json_int_t)c->would_hold));
 	return object;
 }
 
@@ -358,7 +286,7 @@ json_t *json_status(const struct status *s)
 				    resource_json(s, (enum resource)r));
 	json_object_set_new(object, "resources", resources);
 	for (unsigned i = 0; i < s->config.services; i++)
-		json_object_set_new(services, s->config.service[i].name, service_json(s, i));
+		json_object_set_new(services, s->config.service[i].name, json_service(s, i));
 	json_object_set_new(object, "services", services);
 	json_object_set_new(object, "decisions", decisions_json(s));
 	json_object_set_new(object, "faults", faults_json(s));

@@ -97,29 +97,11 @@ static void parse_stats(const struct rtattr *a, struct link *ret)
 	ret->drops = stats.rx_dropped + stats.tx_dropped + stats.rx_missed_errors;
 }
 
-int links_parse(const void *message, size_t length, struct link *ret)
+/* Returns whether the parent is in another network namespace. */
+static bool parse_attributes(const struct rtattr *a, int left, struct link *ret)
 {
-	struct nlmsghdr header;
-	struct ifinfomsg info;
-	const struct rtattr *a;
 	bool elsewhere = false;
-	int left;
 
-	memset(ret, 0, sizeof(*ret));
-	if (length < NLMSG_LENGTH(sizeof(info)))
-		return -EINVAL;
-	memcpy(&header, message, sizeof(header));
-	if (header.nlmsg_len < NLMSG_LENGTH(sizeof(info)) || header.nlmsg_len > length ||
-	    (header.nlmsg_type != RTM_NEWLINK && header.nlmsg_type != RTM_DELLINK))
-		return -EINVAL;
-	memcpy(&info, (const char *)message + NLMSG_HDRLEN, sizeof(info));
-	ret->ifindex = info.ifi_index;
-	ret->up = info.ifi_flags & IFF_UP;
-	ret->running = (info.ifi_flags & IFF_UP) && (info.ifi_flags & IFF_RUNNING) &&
-		       (info.ifi_flags & IFF_LOWER_UP);
-	ret->loopback = info.ifi_flags & IFF_LOOPBACK;
-	left = (int)header.nlmsg_len - (int)NLMSG_LENGTH(sizeof(info));
-	a = (const struct rtattr *)((const char *)message + NLMSG_SPACE(sizeof(info)));
 	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
 		switch (a->rta_type & NLA_TYPE_MASK) {
 		case IFLA_IFNAME:
@@ -147,6 +129,32 @@ int links_parse(const void *message, size_t length, struct link *ret)
 			break;
 		}
 	}
+	return elsewhere;
+}
+
+int links_parse(const void *message, size_t length, struct link *ret)
+{
+	const struct rtattr *first;
+	struct nlmsghdr header;
+	struct ifinfomsg info;
+	bool elsewhere;
+
+	memset(ret, 0, sizeof(*ret));
+	if (length < NLMSG_LENGTH(sizeof(info)))
+		return -EINVAL;
+	memcpy(&header, message, sizeof(header));
+	if (header.nlmsg_len < NLMSG_LENGTH(sizeof(info)) || header.nlmsg_len > length ||
+	    (header.nlmsg_type != RTM_NEWLINK && header.nlmsg_type != RTM_DELLINK))
+		return -EINVAL;
+	memcpy(&info, (const char *)message + NLMSG_HDRLEN, sizeof(info));
+	ret->ifindex = info.ifi_index;
+	ret->up = info.ifi_flags & IFF_UP;
+	ret->running = (info.ifi_flags & IFF_UP) && (info.ifi_flags & IFF_RUNNING) &&
+		       (info.ifi_flags & IFF_LOWER_UP);
+	ret->loopback = info.ifi_flags & IFF_LOOPBACK;
+	first = (const struct rtattr *)((const char *)message + NLMSG_SPACE(sizeof(info)));
+	elsewhere = parse_attributes(first, (int)header.nlmsg_len - (int)NLMSG_LENGTH(sizeof(info)),
+				     ret);
 	if (elsewhere || ret->parent == ret->ifindex)
 		ret->parent = 0;
 	if (!ret->name[0] || ret->ifindex <= 0)

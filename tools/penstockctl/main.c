@@ -73,6 +73,78 @@ static int take_for(const char *text, struct options *o)
 	return -1;
 }
 
+static int take_limit(const char *text, struct options *o)
+{
+	if (parse_u64(text, &o->limit) == 0)
+		return 0;
+	fprintf(stderr, "penstockctl: --limit %s: give a number\n", text);
+	return -1;
+}
+
+static int take_override(const char *text, struct options *o)
+{
+	if (o->overrides_count == ARRAY_SIZE(o->overrides)) {
+		fprintf(stderr, "penstockctl: at most %zu options -o\n", ARRAY_SIZE(o->overrides));
+		return -1;
+	}
+	o->overrides[o->overrides_count++] = text;
+	return 0;
+}
+
+/* Where the text of an option goes; NULL: it takes none, or not as it is. */
+static const char **text_of(int option, struct options *o)
+{
+	switch (option) {
+	case 'd':
+		return &o->run_dir;
+	case 'r':
+		return &o->reason;
+	case 'R':
+		return &o->root;
+	case 's':
+		return &o->sort;
+	case 'S':
+		return &o->since;
+	case 'U':
+		return &o->until;
+	case 'c':
+		return &o->file;
+	default:
+		return NULL;
+	}
+}
+
+static int take(int option, const char *text, struct options *o)
+{
+	const char **to = text_of(option, o);
+
+	if (to)
+		*to = text;
+	switch (option) {
+	case 'j':
+		o->json = true;
+		break;
+	case 'e':
+		o->exit_code = true;
+		break;
+	case 'h':
+		o->help = true;
+		break;
+	case 'l':
+		return take_limit(text, o);
+	case 'o':
+		return take_override(text, o);
+	case 'f':
+		return take_for(text, o);
+	default:
+		if (to)
+			break;
+		fprintf(stderr, "Try 'penstockctl --help'.\n");
+		return -1;
+	}
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct options *o)
 {
 	static const struct option longs[] = { { "run-dir", required_argument, NULL, 'd' },
@@ -92,45 +164,12 @@ static int parse(int argc, char **argv, struct options *o)
 	int option;
 
 	while ((option = getopt_long(argc, argv, "c:o:h", longs, NULL)) >= 0) {
-		if (option == 'd')
-			o->run_dir = optarg;
-		else if (option == 'j')
-			o->json = true;
-		else if (option == 'e')
-			o->exit_code = true;
-		else if (option == 'r')
-			o->reason = optarg;
-		else if (option == 'R')
-			o->root = optarg;
-		else if (option == 's')
-			o->sort = optarg;
-		else if (option == 'S')
-			o->since = optarg;
-		else if (option == 'U')
-			o->until = optarg;
-		else if (option == 'l' && parse_u64(optarg, &o->limit) == 0)
-			continue;
-		else if (option == 'c')
-			o->file = optarg;
-		else if (option == 'o' && o->overrides_count < ARRAY_SIZE(o->overrides))
-			o->overrides[o->overrides_count++] = optarg;
-		else if (option == 'h')
-			o->help = true;
-		else if (option == 'V') {
+		if (option == 'V') {
 			o->words = version;
 			o->count = 1;
 			return 0;
-		} else if (option == 'l') {
-			fprintf(stderr, "penstockctl: --limit %s: give a number\n", optarg);
-			return -1;
-		} else if (option == 'o') {
-			fprintf(stderr, "penstockctl: at most %zu options -o\n",
-				ARRAY_SIZE(o->overrides));
-			return -1;
-		} else if (option != 'f') {
-			fprintf(stderr, "Try 'penstockctl --help'.\n");
-			return -1;
-		} else if (take_for(optarg, o) < 0)
+		}
+		if (take(option, optarg, o) < 0)
 			return -1;
 	}
 	o->count = argc - optind;
