@@ -13,6 +13,7 @@ WAITING = 2 * CORES + 1
 # What is not as usual: how long a suite takes, about, in seconds, until that has been measured here (build/test-logs/times.json); and
 #   busy     keeps one core busy: as many at a time as there are cores
 #   wide     keeps as many cores busy as it gets: one at a time, and it takes what the others leave
+#   emulated an emulated machine, which keeps one core busy and is slow: one for two cores, and one for each where nothing that waits is left
 #   alone    what it watches is the whole machine's
 # A suite without a row is short and keeps one core busy; or it is an integration test, takes half a minute, mostly waits, and bears busy
 # cores. Those that ask what a machine can carry go before others by themselves (lib/cgroup.ahead). A test that needs quiet in a suite that
@@ -20,10 +21,10 @@ WAITING = 2 * CORES + 1
 SUITES = {
     "sanitizer build": (90, "wide"),
     "fuzz, quick": (90, "wide"),
-    "kernel 5.10": (330, "busy"),
-    "kernel 6.1": (300, "busy"),
-    "kernel 6.12": (300, "busy"),
-    "kernel newest": (330, "busy"),
+    "kernel 5.10": (330, "emulated"),
+    "kernel 6.1": (300, "emulated"),
+    "kernel 6.12": (300, "emulated"),
+    "kernel newest": (330, "emulated"),
     "lint": (14, "wide"),
     "sim/test_scenarios": (35, "wide"),
     "sim/test_properties": (100, "wide"),
@@ -57,6 +58,8 @@ SUITES = {
     "unit/test_sensor_rubbish": (1, ""),
     "kernel/test_kernel_machine": (15, "alone"),
 }
+# What mostly waits goes first, else it would wait for the busy ones, too; a wide one is last, as it can use each moment that is left.
+NICE = {"emulated": 2, "busy": 5, "wide": 10}
 
 
 class Times:
@@ -90,16 +93,19 @@ class Suite:
         self.kind = known if kind is None else kind
         self.process = self.status = None
 
-    def bears(self, others):
-        """Whether it may run beside these. No core is idle while a wide one has work, and none that keeps one core busy waits for it."""
+    def bears(self, others, waiting=()):
+        """Whether it may run beside these, while others are `waiting`. No core is idle while a wide one has work, and none that keeps one core busy waits for it."""
         if self.kind == "alone" or any(s.kind == "alone" for s in others):
             return not others
-        return sum(s.kind == self.kind for s in others) < {"busy": CORES, "wide": 1, "": WAITING}[self.kind]
+        machines = max(1, CORES // 2) if any(s.kind == "" for s in (*others, *waiting)) else CORES
+        return sum(s.kind == self.kind for s in others) < {"busy": CORES, "wide": 1, "emulated": machines, "": WAITING}[self.kind]
+
+    def niceness(self, awaited):
+        """`awaited`: others begin when it is over."""
+        return 0 if awaited else NICE.get(self.kind, 0)
 
     def start(self, root, awaited):
-        """`awaited`: others begin when it is over."""
-        # What mostly waits goes first, else it would wait for the busy ones, too; a wide one is last, as it can use each moment that is left.
-        nice = "0" if awaited else {"busy": "5", "wide": "10"}.get(self.kind, "0")
+        nice = str(self.niceness(awaited))
         self.began = time.monotonic()
         with open(os.path.join(root, self.log), "w") as output:
             self.process = subprocess.Popen(["nice", "-n", nice, *self.argv], cwd=root, stdout=output, stderr=subprocess.STDOUT,
@@ -148,6 +154,16 @@ def order(suites, awaited):
     return sorted(suites, key=lambda s: (s.kind == "alone", s.name not in awaited, -s.seconds))
 
 
+def begin(waiting, running, start):
+    """start() for each that may run now, which moves from `waiting` to `running`."""
+    open_yet = {s.name for s in waiting + running}
+    for suite in waiting[:]:
+        if suite.after not in open_yet and suite.bears(running, waiting):
+            start(suite)
+            waiting.remove(suite)
+            running.append(suite)
+
+
 def run(suites, root, times):
     """Until all of them have ended; `times`: how long they took the last time, and from now on."""
     for suite in suites:
@@ -159,12 +175,7 @@ def run(suites, root, times):
             for suite in [s for s in running if s.over()]:
                 running.remove(suite)
                 suite.take(suite)
-            open_yet = {s.name for s in waiting + running}
-            for suite in waiting[:]:
-                if suite.after not in open_yet and suite.bears(running):
-                    suite.start(root, suite.name in awaited)
-                    waiting.remove(suite)
-                    running.append(suite)
+            begin(waiting, running, lambda suite: suite.start(root, suite.name in awaited))
             time.sleep(0.02)
     finally:
         for suite in running:
