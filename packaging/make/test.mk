@@ -24,9 +24,11 @@ $(BUILD)/tests/planted/penstockd: $(BUILD)/obj/daemon/main.o \
 $(VARIANTS): $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
-.PHONY: tests unit-tests
+.PHONY: tests unit-tests sanitized
 UNIT_TESTS := $(filter-out $(BUILD)/tests/kernel/%,$(TESTS))
 unit-tests: $(UNIT_TESTS)
+# What tests/run runs with SANITIZE=1.
+sanitized: unit-tests $(addprefix $(BUILD)/bin/,penstockd penstock-proxy penstockctl penstock-sink check_penstock)
 tests: $(TESTS) $(TEST_PROGRAMS) $(VARIANTS)
 
 ## make check-unit      unit and codec tests only: what the build of a package runs
