@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_EVERY 600u /* ticks between two images of the engine */
+#define STATE_EVERY 600u /* ticks between two checkpoints of the engine */
 #define EVENTS_A_TICK 8192u /* events recorded in a tick; more are counted as lost */
 
 static bool is_off(const struct recorder *r)

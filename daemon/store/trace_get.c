@@ -201,7 +201,7 @@ static void get_load(struct trace_in *in, struct load_service *l)
 		get_gauges(in, &stuck, 1);
 }
 
-/* An image of another version is skipped: the answers contain the same figures by name. */
+/* A plan of another version is skipped: the answers contain the same figures by name. */
 static void get_plan(struct trace_in *in, struct trace_tick *t, unsigned services)
 {
 	size_t want = offsetof(struct plan, service) + services * sizeof(t->plan.service[0]);
