@@ -105,8 +105,11 @@ enum next timeouts_check(struct session *s, uint64_t now_us)
 		refuse_give_up(s);
 		return NEXT_STAY;
 	}
-	if (over && s->phase == PHASE_HEADER)
+	if (over && s->phase == PHASE_HEADER) {
+		if (has_come(s->client_fd, POLLIN))
+			return NEXT_STAY;
 		header_fault(s, FAULT_HEADER_MISSING);
+	}
 	if (over)
 		return NEXT_BREAK;
 	if (s->phase != PHASE_HELD && now_us - s->moved_us >= idle_bound(s))

@@ -16,7 +16,7 @@ from lib.manager import Manager
 from lib.place import wait_for
 from lib.programs import Daemon, Proxy, no_targets
 from lib.smtp import Client, Server, deliver, smtp_server
-from lib.tap import check, test
+from lib.tap import Skip, check, test
 from lib.world import PORT, World, drop_resource_capability
 
 POLICY = 2527
@@ -83,6 +83,28 @@ def _():
         for _ in range(3):
             w.mail_flows()
         check("backend_down" not in w.daemon.status()["faults"], "the server was there")
+
+
+@test("a proxy that the machine lets run seldom: a PROXY header that it has not read yet is not missing")
+def _():
+    options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8"}
+    with World(proxy_options=options, proxy_arguments={"prefix": late.prefix()}, calm=True) as w:
+        for _ in range(5):
+            began, before = time.monotonic(), w.server.connections
+            clients = [Client(PORT, greeting=False) for _ in range(5)]
+            time.sleep(0.5)  # they are let in, and have five seconds for their headers
+            for c in clients[:4]:
+                c.send(b"PROXY TCP4 192.0.2.7 127.0.0.1 4000 25\r\n")
+            wait_for(lambda: w.server.connections > before, "the first connection to the server, of four that take six seconds")
+            clients[4].send(b"PROXY TCP4 192.0.2.8 127.0.0.1 4000 25\r\n")
+            in_time = time.monotonic() < began + 4
+            heard = [c.reply() if in_time else b"" for c in clients]
+            for c in clients:
+                c.close()
+            if in_time:
+                check(all(greeting.startswith(b"220 ") for greeting in heard), f"{heard}")
+                return
+        raise Skip("the machine is too busy: the headers really come too late")
 
 
 @test("several listeners: 0.0.0.0 and [::] in one option, a restart keeps them, one that cannot be opened is named")
