@@ -15,6 +15,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -85,6 +86,22 @@ static void burn(uint64_t cpu_us)
 			x = x * 1103515245 + 12345;
 }
 
+/* At once where that is possible: until the loop turns again, hundreds of other messages may take
+ * their CPU. */
+static void say_now(struct session *s, const char *line)
+{
+	struct evbuffer *output = bufferevent_get_output(s->stream);
+	size_t length = strlen(line);
+	ssize_t n = 0;
+
+	if (evbuffer_get_length(output) == 0)
+		n = send(bufferevent_getfd(s->stream), line, length, MSG_NOSIGNAL);
+	if (n < 0)
+		n = 0;
+	if ((size_t)n < length)
+		evbuffer_add(output, line + n, length - (size_t)n);
+}
+
 static void message_taken(struct session *s)
 {
 	struct sink *k = s->sink;
@@ -96,7 +113,7 @@ static void message_taken(struct session *s)
 			(unsigned long long)s->sum);
 		fflush(k->store);
 	}
-	say(s, "250 2.0.0 taken");
+	say_now(s, "250 2.0.0 taken\r\n");
 }
 
 static void message_ended(struct session *s)
