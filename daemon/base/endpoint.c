@@ -215,6 +215,13 @@ unsigned short endpoint_port(const struct endpoint *endpoint)
 		       : ntohs(((const struct sockaddr_in *)(const void *)any)->sin_port);
 }
 
+int endpoint_connected(const struct endpoint *endpoint, int fd)
+{
+	if (connect(fd, &endpoint->address.any, endpoint->length) == 0 || errno == EISCONN)
+		return 0;
+	return errno == EALREADY ? -EINPROGRESS : -errno;
+}
+
 int endpoint_connect(const struct endpoint *endpoint)
 {
 	_cleanup_close_ int fd = -1;

@@ -48,5 +48,8 @@ int endpoints_listen(const struct endpoints *endpoints, int backlog, unsigned mo
 unsigned short endpoint_port(const struct endpoint *endpoint);
 /* Starts a non-blocking connect. Returns the descriptor (in progress or done) or -errno. */
 int endpoint_connect(const struct endpoint *endpoint);
+/* How that connect went: 0: connected, -EINPROGRESS: not yet, or the -errno with which it failed.
+ * After a failure close `fd`. */
+int endpoint_connected(const struct endpoint *endpoint, int fd);
 
 #endif

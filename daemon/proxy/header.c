@@ -63,6 +63,7 @@ enum next header_read(struct session *s)
 	s->up.length -= length;
 	if (told.known)
 		s->addresses = told;
+	s->destination_told = told.known;
 	event_del(s->client_read);
 	s->moved_us = clock_monotonic_us();
 	return NEXT_DECIDE;

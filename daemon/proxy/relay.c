@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
 #include "proxy/session_parts.h"
 
@@ -15,6 +16,13 @@
 #define KEEPALIVE_S 2
 #define KEEPALIVE_COUNT 15
 #define BACKEND_TRIES 3
+
+/* Whether both sides have closed, and each has what the other sent. Closing before the client could
+ * reset the connection, and the client would lose what it has not read. */
+static bool is_over(const struct session *s)
+{
+	return s->up.source_eof && s->down.source_eof && !s->up.length && !s->down.length;
+}
 
 static void finish_flow(struct flow *flow, int to_fd)
 {
@@ -61,19 +69,14 @@ static int flush(struct flow *flow, int to_fd)
 	return 1;
 }
 
-/* Whether the session is over: both directions have ended and the client has closed. Closing before
- * the client could reset the connection, and the client would lose what it has not read. */
-static bool is_over(const struct session *s)
-{
-	return s->up.source_eof && s->up.sink_eof && s->down.sink_eof;
-}
-
 static enum next client_closed(struct session *s)
 {
 	s->up.source_eof = true;
+	if (is_over(s)) /* close() tells the server as well as shutdown() would */
+		return NEXT_END;
 	event_del(s->client_read);
 	finish_flow(&s->up, s->backend_fd);
-	return is_over(s) ? NEXT_END : NEXT_STAY;
+	return NEXT_STAY;
 }
 
 enum next relay_up(struct session *s)
@@ -136,11 +139,13 @@ static enum next server_closed(struct session *s)
 	if (s->ungreeted && !s->up.source_eof)
 		return NEXT_SILENT;
 	s->down.source_eof = true;
-	event_del(s->backend_read);
 	flight_leave(s, true);
+	if (is_over(s))
+		return NEXT_END;
+	event_del(s->backend_read);
 	s->deadline_us = s->moved_us + FLUSH_US;
 	finish_flow(&s->down, s->client_fd);
-	return is_over(s) ? NEXT_END : NEXT_STAY;
+	return NEXT_STAY;
 }
 
 enum next relay_down(struct session *s)
@@ -163,27 +168,34 @@ enum next relay_down(struct session *s)
 	return NEXT_STAY;
 }
 
-/* The connection to the backend was made, or has failed. */
-static enum next connected(struct session *s)
+/* To which address of this host the client has connected: only a PROXY header tells it. */
+static void note_destination(struct session *s)
+{
+	struct sockaddr_storage own = { 0 };
+	socklen_t length = sizeof(own);
+
+	if (!s->destination_told &&
+	    getsockname(s->client_fd, (struct sockaddr *)&own, &length) == 0)
+		address_of_socket(&own, &s->addresses.destination, &s->addresses.destination_port);
+}
+
+/* The connection to the server is made. */
+static enum next begin(struct session *s)
 {
 	struct tally *t = s->tally;
 	uint8_t first[2 * PROXY_PROTOCOL_MAX];
-	int error = 0;
-	socklen_t length = sizeof(error);
 	size_t n = 0;
 
-	getsockopt(s->backend_fd, SOL_SOCKET, SO_ERROR, &error, &length);
-	s->moved_us = clock_monotonic_us();
-	if (error)
-		return NEXT_UNREACHABLE;
 	s->phase = PHASE_RELAY;
 	s->deadline_us = 0;
 	event_add(s->client_read, NULL);
 	event_add(s->backend_read, NULL);
-	if (t->config.proxy.proxy_protocol >= PROXY_PROTOCOL_V1)
+	if (t->config.proxy.proxy_protocol >= PROXY_PROTOCOL_V1) {
+		note_destination(s);
 		n = proxy_protocol_encode(t->config.proxy.proxy_protocol == PROXY_PROTOCOL_V1 ? 1
 											      : 2,
 					  &s->addresses, first);
+	}
 	if (s->up.length) { /* what came after the client's own PROXY header */
 		memcpy(first + n, s->up.pending + s->up.offset, s->up.length);
 		flight_track(s, smtp_track_client(&s->track, s->moved_us, (char *)first + n,
@@ -202,12 +214,27 @@ static enum next connected(struct session *s)
 	return NEXT_STAY;
 }
 
+/* On the same host the connection is often made at once, and then there is no need to wait for an
+ * event that says so. */
+enum next relay_connected(struct session *s)
+{
+	int r = endpoint_connected(&s->tally->config.proxy.backend, s->backend_fd);
+
+	if (r == -EINPROGRESS) {
+		event_add(s->backend_write, NULL);
+		return NEXT_STAY;
+	}
+	return r < 0 ? NEXT_UNREACHABLE : begin(s);
+}
+
 enum next relay_backend_writable(struct session *s)
 {
 	int r;
 
-	if (s->phase == PHASE_CONNECT)
-		return connected(s);
+	if (s->phase == PHASE_CONNECT) {
+		s->moved_us = clock_monotonic_us();
+		return relay_connected(s);
+	}
 	r = s->up.length ? flush(&s->up, s->backend_fd) : 1;
 	if (r < 0)
 		return NEXT_BREAK;
@@ -216,9 +243,9 @@ enum next relay_backend_writable(struct session *s)
 		return NEXT_STAY;
 	}
 	s->moved_us = clock_monotonic_us();
-	finish_flow(&s->up, s->backend_fd);
 	if (is_over(s))
 		return NEXT_END;
+	finish_flow(&s->up, s->backend_fd);
 	if (!s->up.source_eof)
 		event_add(s->client_read, NULL);
 	return NEXT_STAY;
@@ -227,8 +254,9 @@ enum next relay_backend_writable(struct session *s)
 enum next relay_connect(struct session *s)
 {
 	struct tally *t = s->tally;
-	int one = 1, idle_s = KEEPALIVE_S, count = KEEPALIVE_COUNT;
+	int one = 1;
 
+	s->probes = false;
 	s->phase = PHASE_CONNECT;
 	s->deadline_us = clock_monotonic_us() + t->config.proxy.connect_us;
 	s->backend_fd = endpoint_connect(&t->config.proxy.backend);
@@ -236,11 +264,20 @@ enum next relay_connect(struct session *s)
 		return s->backend_fd == -EMFILE || s->backend_fd == -ENFILE ? NEXT_NO_DESCRIPTOR
 									    : NEXT_UNREACHABLE;
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return NEXT_STAY;
+}
+
+/* Not for each connection, since most sessions never pause for so long, and it takes four system
+ * calls. The kernel counts KEEPALIVE_S from the last octet in any case. */
+void relay_probe(struct session *s)
+{
+	int one = 1, idle_s = KEEPALIVE_S, count = KEEPALIVE_COUNT;
+
+	s->probes = true;
 	setsockopt(s->backend_fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle_s, sizeof(idle_s));
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-	return NEXT_STAY;
 }
 
 enum next relay_client_writable(struct session *s)
@@ -256,9 +293,9 @@ enum next relay_client_writable(struct session *s)
 	s->moved_us = clock_monotonic_us();
 	if (s->phase == PHASE_REFUSE || s->phase == PHASE_CLOSING)
 		return NEXT_STAY;
-	finish_flow(&s->down, s->client_fd);
 	if (is_over(s))
 		return NEXT_END;
+	finish_flow(&s->down, s->client_fd);
 	if (s->backend_fd >= 0 && !s->down.source_eof)
 		event_add(s->backend_read, NULL);
 	return NEXT_STAY;

@@ -3,7 +3,6 @@
 #include "proxy/session.h"
 
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -116,8 +115,7 @@ static enum next connect_backend(struct session *s)
 		event_new(s->tally->base, s->backend_fd, EV_WRITE, on_backend_writable, s);
 	if (!s->backend_read || !s->backend_write)
 		return NEXT_UNREACHABLE;
-	event_add(s->backend_write, NULL);
-	return NEXT_STAY;
+	return relay_connected(s);
 }
 
 static enum next decide(struct session *s)
@@ -222,12 +220,9 @@ static void on_client_writable(evutil_socket_t fd, short what, void *context)
 	go_on(context, relay_client_writable(context));
 }
 
-void session_new(struct tally *t, int fd, uint64_t now_us)
+void session_new(struct tally *t, int fd, const struct sockaddr_storage *peer, uint64_t now_us)
 {
 	struct session *s = calloc(1, sizeof(*s));
-	struct sockaddr_storage peer = { 0 }, own = { 0 };
-	socklen_t length = sizeof(peer);
-	int one = 1;
 
 	if (!s) {
 		t->counts.counts->errors++;
@@ -243,13 +238,8 @@ void session_new(struct tally *t, int fd, uint64_t now_us)
 		s->next->previous = s;
 	t->sessions = s;
 	t->session_count++;
-	if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0)
-		address_of_socket(&peer, &s->addresses.source, &s->addresses.source_port);
-	length = sizeof(own);
-	if (getsockname(fd, (struct sockaddr *)&own, &length) == 0)
-		address_of_socket(&own, &s->addresses.destination, &s->addresses.destination_port);
-	s->addresses.known = peer.ss_family == AF_INET || peer.ss_family == AF_INET6;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	address_of_socket(peer, &s->addresses.source, &s->addresses.source_port);
+	s->addresses.known = peer->ss_family == AF_INET || peer->ss_family == AF_INET6;
 	s->client_read = event_new(t->base, fd, EV_READ | EV_PERSIST, on_client, s);
 	s->client_write = event_new(t->base, fd, EV_WRITE, on_client_writable, s);
 	if (!s->client_read || !s->client_write) {

@@ -7,9 +7,9 @@
 
 #include "proxy/tally.h"
 
-/* Takes over an accepted, non-blocking descriptor. On any failure the client is closed, which is
- * counted. */
-void session_new(struct tally *tally, int fd, uint64_t now_us);
+/* Takes over an accepted, non-blocking descriptor, whose listening socket had TCP_NODELAY; `peer`
+ * as accept4() gave it. On any failure the client is closed, which is counted. */
+void session_new(struct tally *tally, int fd, const struct sockaddr_storage *peer, uint64_t now_us);
 /* Admits waiting clients as long as there are places, and refuses those that have waited for too
  * long. */
 void session_admit_held(struct tally *tally, uint64_t now_us);

@@ -63,6 +63,8 @@ struct session {
 	uint64_t overtaken_at; /* number of greetings given at which it is overtaken */
 	struct ask ask; /* with `asked`: the state when it began to wait for its answer */
 	bool in_flight, shadow, ungreeted, relayed_early, lingers, decided, slow;
+	bool destination_told; /* by a PROXY header; else it is the socket's own address */
+	bool probes; /* keepalive checks the connection to the server */
 	bool asked, doubted; /* doubted: it is taken for stuck, until its answer comes after all */
 	bool overtaken; /* while ungreeted: later sessions were greeted first, so it is no load */
 	bool promised; /* its source was promised an admission: it is not refused late */
@@ -127,6 +129,10 @@ enum next held_watch(struct session *session);
 
 /* ---- relay.c */
 enum next relay_connect(struct session *session);
+/* Goes on if the connection to the server is made by now, else waits for that. */
+enum next relay_connected(struct session *session);
+/* No octet has passed for a while: from now on keepalive checks that the server is there. */
+void relay_probe(struct session *session);
 /* The client has bytes, or room for some; the same of the server. */
 enum next relay_up(struct session *session);
 enum next relay_client_writable(struct session *session);

@@ -7,6 +7,8 @@
 #define ANSWER_US \
 	(15 * 60 * US_PER_S) /* for any answer of the server, above all that to a final dot */
 #define HANGS_US (30 * US_PER_S) /* for a greeting: longer than greet waits and DNS lists take */
+/* keepalive is switched on after so long without an octet; its first probe is due later */
+#define QUIET_US US_PER_S
 /* for so long after a refusal for lack of places, places count as short */
 #define REFUSES_US (2 * US_PER_S)
 
@@ -94,6 +96,8 @@ enum next timeouts_check(struct session *s, uint64_t now_us)
 		flight_tick(s, now_us);
 	if (s->phase == PHASE_RELAY && is_late(s, now_us) && !has_come(s->backend_fd, POLLIN))
 		return refuse_late(s, now_us);
+	if (s->phase == PHASE_RELAY && !s->probes && now_us - s->moved_us >= QUIET_US)
+		relay_probe(s);
 	if (over && s->phase == PHASE_CONNECT) {
 		if (has_come(s->backend_fd, POLLOUT))
 			return NEXT_STAY;

@@ -6,6 +6,7 @@ bench: all $(TEST_PROGRAMS) $(BENCHES)
 	@for b in $(BENCHES); do $$b || exit 1; done
 	@tests/bench/wakeup.py
 	@ROUNDS=$(or $(ROUNDS),3) tests/bench/refusals
+	@tests/bench/proxied
 	@ROUNDS=$(or $(ROUNDS),3) tests/bench/fronts
 	@FRESH=1 MINUTES=8 SECONDS_EACH=6 SCAN=0 SERVERS=postfix FRONTS=alone,proxy CASES=0.5x,1x,2x,10x,step OUT=$(BUILD)/bench tests/bench/overload/run
 

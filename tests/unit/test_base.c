@@ -82,6 +82,35 @@ static void an_address_of_one_that_hangs(void **state)
 	rmdir(directory);
 }
 
+static void a_connect_that_ends(void **state)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET,
+				   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(own);
+	int server = socket(AF_INET, SOCK_STREAM, 0), fd, r;
+	struct endpoint e;
+	char text[32];
+
+	assert_int_equal(bind(server, (struct sockaddr *)&own, sizeof(own)), 0);
+	assert_int_equal(getsockname(server, (struct sockaddr *)&own, &length), 0);
+	snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(own.sin_port));
+	assert_int_equal(endpoint_parse(text, &e), 0);
+	for (int listens = 0; listens <= 1; listens++) {
+		if (listens)
+			assert_int_equal(listen(server, 1), 0);
+		fd = endpoint_connect(&e);
+		assert_true(fd >= 0);
+		do
+			r = endpoint_connected(&e, fd);
+		while (r == -EINPROGRESS);
+		assert_int_equal(r, listens ? 0 : -ECONNREFUSED);
+		if (listens) /* it stays connected, however often it is asked */
+			assert_int_equal(endpoint_connected(&e, fd), 0);
+		close(fd);
+	}
+	close(server);
+}
+
 static void endpoints(void **state)
 {
 	struct endpoint e;
@@ -154,6 +183,7 @@ int main(void)
 		cmocka_unit_test(durations),
 		cmocka_unit_test(bytes_ratios_and_numbers),
 		cmocka_unit_test(endpoints),
+		cmocka_unit_test(a_connect_that_ends),
 		cmocka_unit_test(an_address_of_one_that_hangs),
 		cmocka_unit_test(text_is_bounded),
 		cmocka_unit_test(fields),
