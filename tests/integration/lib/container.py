@@ -31,6 +31,12 @@ def depends(packages):
     return {name for name in names if not name.startswith("penstock")}
 
 
+# What no program of an engine's image reads, where that is made of a machine's own files: as words for tar.
+NO_IMAGE_NEEDS = " ".join(f"--exclude=./{path}" for path in (
+    "root", "var/lib/apt", "usr/share/doc", "usr/share/info", "usr/share/locale", "usr/share/man", "usr/share/perl", "usr/lib/x86_64-linux-gnu/perl",
+    "usr/lib/python3", "usr/lib/python3.*"))
+
+
 # What a root with a service manager has, whatever else is in it.
 BOOTS = {"systemd", "systemd-sysv", "dbus", "procps", "iproute2", "socat"}
 # Packages are added to a copy of another root: $0, to $1. No service is started there, and nothing is recommended.

@@ -2,6 +2,8 @@
 Postfix, under the same name and tag: it listens on port 25 as that project's image does, and takes its settings from the same file. All else
 of docker-mailserver and mailcow (filters, IMAP, their databases) is not there; mailcow's compose file has its Postfix alone."""
 
+from lib import container
+
 PACKAGES = {"docker.io", "docker-compose", "iptables", "ca-certificates", "postfix"}
 # Postfix is for the images; the machine itself runs none.
 ANSWERS = "systemctl disable postfix docker.socket && postconf -e myhostname=mx1.example.org mydestination=mx1.example.org,localhost inet_interfaces=all mynetworks_style=host"
@@ -12,8 +14,8 @@ CANNOT = 77  # SETUP ends with it where dockerd does not start
 # The machine's own files, without Docker, are the image that derive() changes and gives a command.
 SETUP = r"""
 systemctl start docker || { journalctl -u docker -n 20 --no-pager; exit 77; }
-tar -C / --one-file-system --exclude=./var/lib/docker --exclude=./root --exclude='./usr/bin/*docker*' --exclude='./usr/sbin/*docker*' \
-	--exclude='./usr/bin/containerd*' --exclude=./usr/share/doc --exclude=./var/lib/apt -c . | docker import - base
+tar -C / --one-file-system NO_IMAGE_NEEDS --exclude=./var/lib/docker --exclude='./usr/*bin/*docker*' --exclude='./usr/bin/containerd*' \
+	--exclude=./usr/bin/ctr --exclude=./usr/bin/dnet --exclude=./usr/sbin/ovrouter --exclude=./usr/sbin/runc -c . | docker import - base
 derive() { # NAME: a script for its making on stdin, /start in it is its command
 	docker run --name making -i base sh -e
 	docker commit -c 'CMD ["sh", "-e", "/start"]' making "$1"
@@ -58,4 +60,4 @@ services:
     ports:
       - "${SMTP_PORT:-25}:25"
 END
-"""
+""".replace("NO_IMAGE_NEEDS", container.NO_IMAGE_NEEDS)

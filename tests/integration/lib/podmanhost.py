@@ -2,6 +2,8 @@
 commands name. `penstock` is made as packaging/container/Containerfile says, but on a copy of this machine's files instead of an image of Debian:
 the package is installed in it. `your/mail-server` is Debian's Postfix, which listens on loopback and expects the PROXY header."""
 
+from lib import container
+
 PACKAGES = {"podman", "crun", "uidmap", "slirp4netns", "fuse-overlayfs", "ca-certificates", "postfix"}
 # Postfix is for the image; the machine itself runs none.
 ANSWERS = "systemctl disable postfix && postconf -e myhostname=mx1.example.org mydestination=mx1.example.org,localhost inet_protocols=ipv4 mynetworks=192.0.2.7" \
@@ -17,7 +19,7 @@ mkdir -p /dev/net && rm -f /dev/net/tun && mknod -m 666 /dev/net/tun c 10 200
 mkdir -p /run/whole-proc && mount -t proc proc /run/whole-proc
 install -d -o mailops -g mailops -m 700 /run/user/$(id -u mailops)
 chown -R mailops: /home/mailops
-tar -C / --one-file-system --exclude=./home --exclude=./root --exclude='./usr/bin/*podman*' --exclude=./usr/share/doc --exclude=./var/lib/apt -cf /var/tmp/base.tar .
+tar -C / --one-file-system NO_IMAGE_NEEDS --exclude=./home --exclude='./usr/bin/*podman*' --exclude=./usr/lib/podman --exclude=./usr/lib/cni -cf /var/tmp/base.tar .
 cp /root/penstock/build/deb/penstock_*.deb /var/tmp/
 cat >/var/tmp/make <<'END'
 export XDG_RUNTIME_DIR=/run/user/$(id -u)
@@ -47,4 +49,4 @@ echo 'exec postfix start-fg' >/start
 MAKE
 END
 runuser -u mailops -- bash -ex /var/tmp/make
-"""
+""".replace("NO_IMAGE_NEEDS", container.NO_IMAGE_NEEDS)
