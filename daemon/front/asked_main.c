@@ -1,5 +1,5 @@
 /* The process that mail servers ask, from its beginning to its end; and the protocols that it
- * speaks. A new protocol: one file, and its line here. */
+ * speaks (how to add one: daemon/README.md, "Questions"). */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sysexits.h>

@@ -1,8 +1,8 @@
 /* A front stands before the mail server and asks for verdicts. The fronts of this process are one
- * `struct front_ops` each, listed in fronts.c; a new front is one file and one line there. A front
- * sees its environment (`struct front_env`) and nothing else of the daemon. If it has a codec, that
- * is a pure function on bytes (1: one message, 0: need more, negative: an error) in a file of its
- * own.
+ * `struct front_ops` each, listed in fronts.c (how to add one: daemon/README.md, "Questions"). A
+ * front sees its environment (`struct front_env`) and nothing else of the daemon. If it has a
+ * codec, that is a pure function on bytes (1: one message, 0: need more, negative: an error) in a
+ * file of its own.
  *
  *              wanted() ?                          drain()
  *   closed ---- open() ----> open ---- push() ... --------> draining
