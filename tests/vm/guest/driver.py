@@ -43,12 +43,6 @@ def suite(path, only):
     say(f"\n@@ end {process.wait()} after {time.monotonic() - began:.0f} s")
 
 
-def support():
-    say("@@ support")
-    done = subprocess.run(["build/bin/penstockd", "--support"], cwd=ROOT, capture_output=True, text=True)
-    say(done.stdout + done.stderr)
-
-
 def survey():
     """Its own line goes where table.py's readers find it."""
     say("@@ survey")
@@ -58,7 +52,6 @@ def survey():
 
 def main():
     say(f"@@ kernel {os.uname().release} up {open('/proc/uptime').read().split()[0]} s")
-    support()
     wanted, only = os.environ.get("SUITE", ""), os.environ.get("ONLY", "")
     if wanted == "short":
         for path, names in CHOSEN.items():

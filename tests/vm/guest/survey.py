@@ -23,7 +23,7 @@ from lib.smtp import deliver
 
 PORT = 2526
 # Nothing new for so long, and the survey is over. It is over sooner when all that the table names of this kernel was there.
-QUIET_S = 15
+QUIET_S = 30
 SERVER = f"""
 import sys, time
 sys.path.insert(0, {sys.path[0]!r})
@@ -132,28 +132,35 @@ def support(options):
     return probes, signals
 
 
+def end(children, stop):
+    """Ends the load."""
+    stop.set()
+    for child in children:
+        child.kill()
+        child.wait()
+
+
 def main():
     directory = tempfile.mkdtemp(prefix="penstock-survey-")
     path, group, small, stop = spool(directory), Cgroup("memory", "cpu", "blkio"), Cgroup("memory"), threading.Event()
     small.limit_memory(48 << 20)
     children = [subprocess.Popen(group.prefix(sys.executable, "-c", SERVER)),
                 subprocess.Popen(small.prefix(sys.executable, "-c", RECLAIM, os.path.join(directory, "cache")))]
-    children += [subprocess.Popen(group.prefix("sh", "-c", SPIN)) for _ in range(os.cpu_count())]
     options = {"service.mx.ports": PORT, "service.mx.queue_dirs": path, "nic.interfaces": "ps0", "nic.speed": 8000000}
     try:
         with link():
             wait_for(lambda: listening(PORT), "the server")
-            for function in (send_datagram, lambda: write_and_sync(path), lambda: deliver(PORT)):
-                repeat(stop, function)
+            # Each program is loaded and checked by the kernel before the load comes: beside it an emulated CPU needs minutes.
             probes, absent = support(options)
             daemon = Daemon(directory, options)
+            children += [subprocess.Popen(group.prefix("sh", "-c", SPIN)) for _ in range(os.cpu_count())]
+            for function in (send_datagram, lambda: write_and_sync(path), lambda: deliver(PORT)):
+                repeat(stop, function)
             seen = collect(daemon)
+            end(children, stop)
             daemon.stop()
     finally:
-        stop.set()
-        for child in children:
-            child.kill()
-            child.wait()
+        end(children, stop)
         time.sleep(0.2)
         for g in (group, small):
             g.remove()
