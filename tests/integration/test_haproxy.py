@@ -448,8 +448,8 @@ def _(release):
         s.until(b"451 4.3.2 ").close()
         for name, times in (("usual", usual), ("stopped", ended[signal.SIGTERM]), ("killed", ended[signal.SIGKILL]), ("hung", hung), ("once HAProxy knows", later)):
             print(f"# {release}: connect to greeting, {name}: median {statistics.median(times) * 1e3:.1f} ms, longest {max(times) * 1e3:.1f} ms")
-        # The quickest of them: on a busy machine many are slow, and those who wait for `timeout processing` (.1 s) wait for it besides.
-        check(min(later) + 0.05 < min(hung), f"no client waits once HAProxy knows: {later}, while it hung {hung}")
+        # The quickest of them: on a busy machine many are slow, and none of those who wait for a timeout is quick.
+        check(min(later) < 0.1, f"no client waits once HAProxy knows: {later}")
 
 
 @for_each_release("SPOE: garbage on its port is answered by DISCONNECT or a close, counted, and harms no client")
