@@ -19,7 +19,9 @@ mkdir -p /dev/net && rm -f /dev/net/tun && mknod -m 666 /dev/net/tun c 10 200
 mkdir -p /run/whole-proc && mount -t proc proc /run/whole-proc
 install -d -o mailops -g mailops -m 700 /run/user/$(id -u mailops)
 chown -R mailops: /home/mailops
-tar -C / --one-file-system NO_IMAGE_NEEDS --exclude=./home --exclude='./usr/bin/*podman*' --exclude=./usr/lib/podman --exclude=./usr/lib/cni -cf /var/tmp/base.tar .
+# The machine runs: that a file or directory changes meanwhile (tar ends with 1 then) is no fault.
+tar -C / --one-file-system NO_IMAGE_NEEDS --exclude=./home --exclude='./usr/bin/*podman*' --exclude=./usr/lib/podman --exclude=./usr/lib/cni \
+	--exclude=./var/tmp/base.tar -cf /var/tmp/base.tar . || [ $? = 1 ]
 cp /root/penstock/build/deb/penstock_*.deb /var/tmp/
 cat >/var/tmp/make <<'END'
 export XDG_RUNTIME_DIR=/run/user/$(id -u)
