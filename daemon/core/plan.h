@@ -205,29 +205,34 @@ static inline uint32_t plan_beyond(const struct plan_request *request, uint32_t 
 	return request->band == PLAN_BAND_PROMISED ? limit + 1 + (limit >> 5) : limit;
 }
 
+/* Whether this source takes more than its share. */
+static inline int plan_takes_more(const struct plan_service *service,
+				  const struct plan_request *request)
+{
+	return request->heavy == PLAN_HEAVY_SHARE || request->sessions >= service->source_share;
+}
+
 /* Whether this source comes last (see above). */
 static inline int plan_comes_last(const struct plan_service *service,
 				  const struct plan_request *request)
 {
-	return request->heavy == PLAN_HEAVY_SHARE || request->sessions >= service->source_share ||
+	return plan_takes_more(service, request) ||
 	       request->score < plan_cutoff(service, request->band);
 }
 
-/* Whether a source that comes last still finds a place. The part `reserve_256` of the window, of
- * the sessions that wait for their greeting and of the bucket is kept for the other sources. */
+/* Whether a place is left if the part `reserve_256` of the window, of the sessions that wait for
+ * their greeting and of the bucket is kept for the sources that come first. */
 static inline int plan_is_left(const struct plan_service *service,
-			       const struct plan_request *request)
+			       const struct plan_request *request, uint8_t reserve_256)
 {
-	if (request->in_flight >=
-	    service->window - plan_256ths(service->window, service->reserve_256))
+	if (request->in_flight >= service->window - plan_256ths(service->window, reserve_256))
 		return 0;
 	if (request->ungreeted >=
-	    service->ungreeted_max - plan_256ths(service->ungreeted_max, service->reserve_256))
+	    service->ungreeted_max - plan_256ths(service->ungreeted_max, reserve_256))
 		return 0;
 	/* A bucket has room for one session at least: a full one has a token for any source. */
 	return service->rate_milli == PLAN_UNLIMITED ||
-	       request->tokens_milli >=
-		       750 + plan_256ths(service->burst_milli, service->reserve_256);
+	       request->tokens_milli >= 750 + plan_256ths(service->burst_milli, reserve_256);
 }
 
 static inline struct verdict plan_decide(const struct plan *plan,
@@ -268,9 +273,12 @@ static inline struct verdict plan_decide(const struct plan *plan,
 		v.limit = LIMIT_SESSIONS;
 		v.reason = REASON_SESSIONS;
 	} else if (service->reserve_256 && plan_comes_last(service, request) &&
-		   !plan_is_left(service, request)) {
+		   !plan_is_left(service, request, service->reserve_256)) {
 		v.limit = LIMIT_CUTOFF;
-		v.reason = REASON_SOURCE;
+		/* If no place is left for any source, the resource is the reason, except for a
+		 * source that takes more than its share. */
+		if (plan_takes_more(service, request) || plan_is_left(service, request, 0))
+			v.reason = REASON_SOURCE;
 	} else if (service->window != PLAN_UNLIMITED &&
 		   request->in_flight >= plan_beyond(request, service->window)) {
 		v.limit = LIMIT_WINDOW;

@@ -48,6 +48,9 @@ static void who_comes_last_gets_what_others_leave(void **state)
 		p.service[0].reserve_256 = 128;
 		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
 		assert_int_equal(plan_decide(&p, &r).reason, REASON_SOURCE);
+		r.in_flight = 10; /* no place is left for any source */
+		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
+		assert_int_equal(plan_decide(&p, &r).reason, why == 0 ? REASON_CPU : REASON_SOURCE);
 		r.in_flight = 5;
 		assert_int_equal(plan_decide(&p, &r).limit, LIMIT_CUTOFF);
 		r.in_flight = 4;
