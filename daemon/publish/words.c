@@ -10,6 +10,9 @@
 #include "base/clock.h"
 #include "core/plan.h"
 
+/* A mean fades for hours after a load, to 1e-37 and less: below this it is shown as 0. */
+#define SHOWN_FROM 0.005
+
 static void scaled(struct text *out, double value, double step, const char *const *units)
 {
 	while (value >= step && units[1]) {
@@ -43,7 +46,7 @@ void words_value(struct text *out, enum unit unit, double value)
 		scaled(out, value, 1000, bits);
 		break;
 	case UNIT_PER_S:
-		text_append(out, "%.4g/s", value);
+		text_append(out, "%.4g/s", fabs(value) < SHOWN_FROM ? 0 : value);
 		break;
 	case UNIT_S:
 		words_duration(out, value);
@@ -52,7 +55,7 @@ void words_value(struct text *out, enum unit unit, double value)
 		text_append(out, "%.2f cores", value);
 		break;
 	default:
-		text_append(out, "%.4g", value);
+		text_append(out, "%.4g", fabs(value) < SHOWN_FROM ? 0 : value);
 	}
 }
 

@@ -26,8 +26,22 @@ static void values_have_their_unit(void **state)
 	is_shown(UNIT_BYTES_PER_S, 1.5 * (1 << 20), "1.5 MiB/s");
 	is_shown(UNIT_BITS_PER_S, 1e9, "1.0 Gbit/s");
 	is_shown(UNIT_PER_S, 12.5, "12.5/s");
+	is_shown(UNIT_PER_S, 0.005, "0.005/s");
 	is_shown(UNIT_CORES, 3.714, "3.71 cores");
 	is_shown(UNIT_COUNT, 17, "17");
+}
+
+/* Smoothed values never become 0 by themselves. */
+static void what_has_faded_is_zero(void **state)
+{
+	is_shown(UNIT_PER_S, 1.823e-13, "0/s");
+	is_shown(UNIT_PER_S, 1.9e-37, "0/s");
+	is_shown(UNIT_PER_S, 0.0049, "0/s");
+	is_shown(UNIT_COUNT, 1e-20, "0");
+	is_shown(UNIT_RATIO, 1e-20, "0.0 %");
+	is_shown(UNIT_US, 1e-20, "0.0 us");
+	is_shown(UNIT_CORES, 1e-20, "0.00 cores");
+	is_shown(UNIT_S, 1e-20, "0.0 s");
 }
 
 static void durations_grow_into_days(void **state)
@@ -65,6 +79,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_have_their_unit),
+		cmocka_unit_test(what_has_faded_is_zero),
 		cmocka_unit_test(durations_grow_into_days),
 		cmocka_unit_test(times_are_utc),
 		cmocka_unit_test(addresses_and_their_groups),
