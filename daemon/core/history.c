@@ -94,6 +94,19 @@ void history_fold(struct history_record *into, const struct history_record *r)
 	distinct_join(&into->sources, &r->sources);
 }
 
+uint64_t history_connections(uint32_t offered, uint32_t admitted, uint32_t deferred, uint32_t late)
+{
+	uint64_t again = late < admitted ? late : admitted;
+	uint64_t answered = (uint64_t)admitted + deferred - (again < deferred ? again : deferred);
+
+	return answered > offered ? answered : offered;
+}
+
+uint64_t history_all(const struct history_record *r)
+{
+	return history_connections(r->offered, r->admitted, r->deferred, r->by_reason[REASON_LATE]);
+}
+
 enum history_tier history_tier_for(uint64_t now_s, uint64_t since_s)
 {
 	for (int t = 0; t < HISTORY__TIERS; t++)

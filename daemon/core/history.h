@@ -79,6 +79,12 @@ bool history_stands_for(const struct history_record *r, enum history_tier tier, 
 /* Adds a later record to one of a longer period. If `into` has seconds == 0, it begins with `r`;
  * the caller has set its at_s and period_s. */
 void history_fold(struct history_record *into, const struct history_record *r);
+/* The connections that `offered`, `admitted` and `deferred` of one time are about: those that came,
+ * or those that got their verdict, whichever are more. A client that waited for a place came
+ * earlier than it got its verdict. `late`: of the deferred, those that were admitted first. */
+uint64_t history_connections(uint32_t offered, uint32_t admitted, uint32_t deferred, uint32_t late);
+/* The same of a record. */
+uint64_t history_all(const struct history_record *r);
 /* The finest ring that reaches back to `since_s`. */
 enum history_tier history_tier_for(uint64_t now_s, uint64_t since_s);
 

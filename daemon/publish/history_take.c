@@ -77,6 +77,14 @@ static void take_services(const struct status *s, struct history_record *r)
 	}
 }
 
+/* A name that is longer than what is kept of it ends with dots. */
+static void cut(char *to, size_t size, const char *name)
+{
+	bool fits = strlen(name) < size;
+
+	snprintf(to, size, "%.*s%s", (int)size - (fits ? 1 : 4), name, fits ? "" : "...");
+}
+
 static void take_pressure(const struct status *s, struct history_record *r)
 {
 	const struct pressure *p = &s->view.pressure;
@@ -92,10 +100,8 @@ static void take_pressure(const struct status *s, struct history_record *r)
 	r->driver_value = (float)h.value;
 	snprintf(r->driver, sizeof(r->driver), "%s", h.driver);
 	snprintf(r->signal, sizeof(r->signal), "%s", h.signal);
-	/* A name may be longer than what is kept of it. */
 	if (who)
-		snprintf(r->unit, sizeof(r->unit), "%.*s%s", (int)sizeof(r->unit) - 4, who->unit,
-			 strlen(who->unit) > sizeof(r->unit) - 4 ? "..." : "");
+		cut(r->unit, sizeof(r->unit), who->unit);
 	printable(r->unit);
 }
 

@@ -10,7 +10,6 @@
 #include "publish/words.h"
 
 #define APART_S 60 /* a shorter pause does not end a stretch */
-#define WIDE 79
 #define FEW 30 /* sources: fewer than this are counted exactly */
 #define NAMED_FROM 0.5f /* of its target: a lower pressure is not worth naming */
 
@@ -44,8 +43,10 @@ static bool same_day(uint64_t a_s, uint64_t b_s)
 	return strncmp(when(a_s, true, a, sizeof(a)), when(b_s, true, b, sizeof(b)), 10) == 0;
 }
 
-static const char *grouped(uint32_t value, char *buf, size_t size)
+static const char *grouped(uint64_t count, char *buf, size_t size)
 {
+	uint32_t value = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+
 	if (value >= 1000000)
 		snprintf(buf, size, "%u,%03u,%03u", value / 1000000, value / 1000 % 1000,
 			 value % 1000);
@@ -110,7 +111,7 @@ static void add_counts(const struct history_record *r, uint32_t part, struct tex
 	uint32_t sources = (uint32_t)lround(distinct_count(&r->sources));
 
 	text_append(out, "%s of %s connections", grouped(part, a, sizeof(a)),
-		    grouped(r->offered, b, sizeof(b)));
+		    grouped(history_all(r), b, sizeof(b)));
 	/* More sources than connections would be an error of the estimate. */
 	if (sources > part)
 		sources = part;
@@ -119,21 +120,35 @@ static void add_counts(const struct history_record *r, uint32_t part, struct tex
 			    grouped(sources, a, sizeof(a)), sources == 1 ? "" : "s");
 }
 
+/* A name that was cut ends with dots of its own. */
+static void add_full_stop(struct text *out)
+{
+	if (out->length == 0 || out->data[out->length - 1] != '.')
+		text_append(out, ".");
+}
+
 /* If there are several: ". mx: 45 % of 12,345; submission: 0 % of 340" */
 static void add_services(const struct history_record *r, struct text *out)
 {
+	uint64_t all[HISTORY_SERVICES];
 	unsigned asked = 0, said = 0;
 	char a[16];
 
-	for (int i = 0; i < HISTORY_SERVICES; i++)
-		asked += r->service[i].offered > 0;
-	for (int i = 0; asked > 1 && i < HISTORY_SERVICES; i++) {
+	for (int i = 0; i < HISTORY_SERVICES; i++) {
 		const struct history_service *s = &r->service[i];
 
-		if (s->offered)
-			text_append(out, "%s%s: %.0f %% of %s", said++ ? "; " : ". ", s->name,
-				    100.0 * s->deferred / s->offered,
-				    grouped(s->offered, a, sizeof(a)));
+		all[i] = history_connections(s->offered, s->admitted, s->deferred,
+					     r->by_reason[REASON_LATE]);
+		asked += all[i] > 0;
+	}
+	for (int i = 0; asked > 1 && i < HISTORY_SERVICES; i++) {
+		if (!all[i])
+			continue;
+		if (!said)
+			add_full_stop(out);
+		text_append(out, "%s%s: %.0f %% of %s", said++ ? "; " : " ", r->service[i].name,
+			    100.0 * r->service[i].deferred / (double)all[i],
+			    grouped(all[i], a, sizeof(a)));
 	}
 }
 
@@ -153,12 +168,13 @@ static void add_stretch(enum headline_kind kind, const struct history_record *r,
 		return;
 	case HEADLINE_OBSERVING:
 		text_append(out, "enforcing would have deferred %.0f %% (",
-			    100.0 * r->would_defer / fmax(1, r->offered));
+			    100.0 * r->would_defer / fmax(1, (double)history_all(r)));
 		add_counts(r, r->would_defer, out);
 		text_append(out, ")");
 		break;
 	case HEADLINE_DEFERRING:
-		text_append(out, "deferred %.0f %% (", 100.0 * r->deferred / fmax(1, r->offered));
+		text_append(out, "deferred %.0f %% (",
+			    100.0 * r->deferred / fmax(1, (double)history_all(r)));
 		add_counts(r, r->deferred, out);
 		text_append(out, ")");
 		add_reasons(r, out);
@@ -168,26 +184,6 @@ static void add_stretch(enum headline_kind kind, const struct history_record *r,
 	}
 	add_driver(r, out);
 	add_services(r, out);
-}
-
-/* Breaks a line at spaces; what follows is indented. */
-static void add_wrapped(const char *text, struct text *out)
-{
-	size_t column = 0;
-
-	while (*text) {
-		size_t word = strcspn(text, " ");
-
-		if (column > 0 && column + 1 + word > WIDE) {
-			text_append(out, "\n ");
-			column = 1;
-		}
-		text_append(out, "%s%.*s", column ? " " : "", (int)word, text);
-		column += word + (column ? 1 : 0);
-		text += word;
-		text += strspn(text, " ");
-	}
-	text_append(out, "\n");
 }
 
 static void emit(struct history_teller *t, uint64_t from_s, uint64_t until_s, const char *text)
@@ -207,7 +203,7 @@ static void end_stretch(struct history_teller *t)
 	if (t->kind == HEADLINE_NORMAL)
 		return;
 	add_stretch((enum headline_kind)t->kind, &t->sum, &text);
-	text_append(&text, ".");
+	add_full_stop(&text);
 	emit(t, t->sum.at_s, t->end_s, line);
 	t->kind = HEADLINE_NORMAL;
 }
@@ -250,16 +246,15 @@ void history_teller_end(struct history_teller *t)
 
 static void add_event(void *context, const struct history_event *event)
 {
-	char line[640] = "", from[32], to[32];
-	struct text text = TEXT_OF(line);
+	struct text *out = context;
+	char from[32], to[32];
 
-	text_append(&text, "%s", when(event->from_s, true, from, sizeof(from)));
+	text_append(out, "%s", when(event->from_s, true, from, sizeof(from)));
 	if (event->until_s > event->from_s)
-		text_append(&text, " to %s",
+		text_append(out, " to %s",
 			    when(event->until_s, !same_day(event->from_s, event->until_s), to,
 				 sizeof(to)));
-	text_append(&text, " %s", event->text);
-	add_wrapped(line, context);
+	text_append(out, " %s\n", event->text);
 }
 
 void history_sentences(const struct history_record *records, size_t count, struct text *out)

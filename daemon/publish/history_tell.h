@@ -1,5 +1,5 @@
 /* Tells the history: sentences and a table for people, JSON for machines. Pure functions of records
- * in order of time (core/history.h). No line is wider than 79 columns. */
+ * in order of time (core/history.h). */
 #ifndef PENSTOCK_PUBLISH_HISTORY_TELL_H
 #define PENSTOCK_PUBLISH_HISTORY_TELL_H
 
@@ -31,11 +31,12 @@ void history_teller_feed(struct history_teller *teller, const struct history_rec
 			 size_t count);
 void history_teller_end(struct history_teller *teller);
 
-/* One sentence for each stretch of time: "03:12 to 03:19 deferred 41 % (8,112 of 19,785
- * connections, about 2,930 sources): disk 100 %; highest pressure: disk, fsync_p99_us 1.9 s, driven
- * by backup.service". If several services had connections, each has its share. Times are local. */
+/* One sentence for each stretch of time, in a line of its own: "03:12 to 03:19 deferred 41 % (8,112
+ * of 19,785 connections, about 2,930 sources): disk 100 %; highest pressure: disk, fsync_p99_us 1.9
+ * s, driven by backup.service". If several services had connections, each has its share. Times are
+ * local. */
 void history_sentences(const struct history_record *records, size_t count, struct text *out);
-/* About `lines` lines, each of as many records as it takes. */
+/* About `lines` lines of at most 79 columns, each of as many records as it takes. */
 void history_table(const struct history_record *records, size_t count, unsigned lines,
 		   struct text *out);
 /* {"period_s": 10, "records": [{"at": ..., "offered": ...}]}, without the names of neighbours

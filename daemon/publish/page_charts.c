@@ -131,19 +131,21 @@ static void set_rates(json_t *page, const struct chart *c)
 	double top = round_up(fmax(highest(c, offered, 0), highest(c, told, 0)));
 	struct history_record sum = { 0 };
 	json_t *chart = json_object();
+	double all;
 
 	for (size_t i = 0; i < c->count; i++)
 		history_fold(&sum, &c->record[i]);
+	all = (double)history_all(&sum);
 	draw(c, chart, "told", told, 0, WIDE, HIGH, 0, top, false);
 	draw(c, chart, "admitted", admitted, 0, WIDE, HIGH, 0, top, false);
 	draw(c, chart, "offered", offered, 0, WIDE, HIGH, 0, top, true);
 	page_set(chart, "top", "%.0f/s", top);
 	if (sum.deferred)
-		page_set(chart, "say", "%u of %u connections were deferred (%.0f %%).",
-			 sum.deferred, sum.offered, 100.0 * sum.deferred / fmax(1, sum.offered));
+		page_set(chart, "say", "%u of %.0f connections were deferred (%.0f %%).",
+			 sum.deferred, all, 100.0 * sum.deferred / fmax(1, all));
 	else if (sum.would_defer)
-		page_set(chart, "say", "Enforcing would have deferred %u of %u connections.",
-			 sum.would_defer, sum.offered);
+		page_set(chart, "say", "Enforcing would have deferred %u of %.0f connections.",
+			 sum.would_defer, all);
 	else
 		page_set(chart, "say", "All of %u connections were admitted.", sum.admitted);
 	json_object_set_new(page, "rates", chart);

@@ -68,7 +68,9 @@ def _():
         found = records(w)
         check(max(r["deferred_sources"] for r in found) == 1, "all of them came from one address")
         check(sum(r["services"]["mx"]["deferred"] for r in found) == deferred, f"{deferred} by service")
-        check(all(len(line) < 80 for line in text.splitlines()), text)
+        table = text[text.index("FROM "):]
+        check(all(len(line) < 80 for line in table.splitlines()), table)
+        check(sum("connections, 1 source)" in line and "drained the machine" in line for line in text.splitlines()) == 1, "a pipe gets whole lines: " + text)
 
 
 @test("history, check and support judge by the configuration of the running penstockd, and without it by the default files: they say which")

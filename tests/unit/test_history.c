@@ -60,8 +60,10 @@ static struct history_record second(uint64_t at_s, uint32_t offered, uint32_t de
 	snprintf(r.service[1].name, sizeof(r.service[1].name), "submission");
 	r.service[1].offered = offered / 4;
 	r.service[1].deferred = offered / 4 * deferred / 40;
+	r.service[1].admitted = r.service[1].offered - r.service[1].deferred;
 	r.service[0].offered = offered - r.service[1].offered;
 	r.service[0].deferred = deferred - r.service[1].deferred;
+	r.service[0].admitted = r.service[0].offered - r.service[0].deferred;
 	if (deferred) {
 		r.by_reason[REASON_DISK] = deferred;
 		r.driver_pressure = 3.8f;
@@ -288,27 +290,11 @@ static void widths_are(const char *text, size_t most)
 	}
 }
 
-/* Lines that were broken are whole again. */
-static const char *unbroken(const char *text)
-{
-	static char whole[65536];
-	size_t n = 0;
-
-	for (; *text && n < sizeof(whole) - 1; text++)
-		if (strncmp(text, "\n  ", 3) == 0)
-			text++; /* the indent's second space stays */
-		else
-			whole[n++] = *text;
-	whole[n] = 0;
-	return whole;
-}
-
 static void it_tells_what_happened(void **state)
 {
 	static struct history_record r[1200];
 	static char buffer[65536];
 	struct text out = TEXT_OF(buffer);
-	const char *said;
 	size_t n = 0;
 
 	setenv("TZ", "UTC", 1);
@@ -320,15 +306,15 @@ static void it_tells_what_happened(void **state)
 	history_sentences(r, n, &out);
 	if (getenv("VERBOSE"))
 		print_message("%s", buffer);
-	said = unbroken(buffer);
-	assert_non_null(strstr(said, "penstockd started."));
+	assert_non_null(strstr(buffer, "penstockd started."));
 	assert_non_null(strstr(
-		said, "08:05:00 to 08:12:00 deferred 40 % (3,360 of 8,400 connections, about "));
-	assert_non_null(strstr(said, "disk 100 %"));
-	assert_non_null(strstr(said, "fsync_p99_us 1.9 s, driven by backup.service"));
-	assert_non_null(strstr(said, "mx: 47 % of"));
-	assert_non_null(strstr(said, "submission: 20 % of"));
-	assert_non_null(strstr(said, "an operator drained the machine, deferred (20"));
+		buffer, "08:05:00 to 08:12:00 deferred 40 % (3,360 of 8,400 connections, about "));
+	assert_non_null(strstr(buffer, "disk 100 %"));
+	assert_non_null(strstr(buffer, "fsync_p99_us 1.9 s, driven by backup.service"));
+	assert_non_null(strstr(buffer, "mx: 47 % of"));
+	assert_non_null(strstr(buffer, "submission: 20 % of"));
+	assert_non_null(strstr(buffer, "an operator drained the machine, deferred (20"));
+	out.length = 0;
 	history_table(r, n, 24, &out);
 	assert_non_null(strstr(buffer, "severe"));
 	widths_are(buffer, 79);
@@ -360,6 +346,56 @@ static void distinct_ones_are_counted(void **state)
 	}
 }
 
+/* Clients that waited came before the stretch in which they were refused. */
+static void no_share_is_above_all(void **state)
+{
+	char buffer[1024] = "";
+	struct text out = TEXT_OF(buffer);
+	struct history_record r = second(NOON, 1100, 0);
+
+	r.deferred = r.by_reason[REASON_CPU] = 1200;
+	r.admitted = 50;
+	r.headline = HEADLINE_DEFERRING;
+	r.service[0].offered = 1065;
+	r.service[0].admitted = 10;
+	r.service[0].deferred = 1190;
+	r.service[1].offered = 35;
+	r.service[1].admitted = 40;
+	r.service[1].deferred = 10;
+	history_sentences(&r, 1, &out);
+	assert_non_null(strstr(buffer, "deferred 96 % (1,200 of 1,250 connections): cpu 100 %"));
+	assert_non_null(strstr(buffer, ". mx: 99 % of 1,200; submission: 20 % of 50.\n"));
+}
+
+/* A late refusal counts as admitted and as deferred, and is one connection. */
+static void a_late_refusal_is_one_connection(void **state)
+{
+	assert_int_equal(history_connections(100, 100, 100, 100), 100);
+	assert_int_equal(history_connections(100, 100, 40, 40), 100);
+	assert_int_equal(history_connections(100, 60, 40, 0), 100);
+	assert_int_equal(history_connections(0, 60, 70, 50), 80);
+	/* `late` is of all services, and may be more than this one has. */
+	assert_int_equal(history_connections(0, 5, 70, 50), 70);
+	assert_int_equal(history_connections(0, 70, 5, 50), 70);
+	assert_int_equal(history_connections(0, UINT32_MAX, UINT32_MAX, 0), 2ULL * UINT32_MAX);
+}
+
+/* Its own dots are enough. */
+static void a_name_that_was_cut_ends_the_sentence(void **state)
+{
+	char buffer[1024] = "";
+	struct text out = TEXT_OF(buffer);
+	struct history_record r = second(NOON, 20, 5);
+
+	snprintf(r.unit, sizeof(r.unit), "a-name-that-is-too-long...");
+	history_sentences(&r, 1, &out);
+	assert_non_null(strstr(buffer, "driven by a-name-that-is-too-long... mx: "));
+	memset(&r.service[1], 0, sizeof(r.service[1]));
+	out.length = 0;
+	history_sentences(&r, 1, &out);
+	assert_non_null(strstr(buffer, "driven by a-name-that-is-too-long...\n"));
+}
+
 /* Figures as large as they get break no line. */
 static void no_line_is_wider_than_a_terminal(void **state)
 {
@@ -371,7 +407,6 @@ static void no_line_is_wider_than_a_terminal(void **state)
 	memset(r[0].signal, 's', sizeof(r[0].signal) - 1);
 	memset(r[0].driver, 'd', sizeof(r[0].driver) - 1);
 	r[0].window = r[0].in_flight = 99999;
-	history_sentences(r, 2, &out);
 	history_table(r, 2, 24, &out);
 	widths_are(buffer, 79);
 }
@@ -407,6 +442,9 @@ int main(void)
 		CASE(a_full_disk_costs_the_file_alone),
 		cmocka_unit_test(it_tells_what_happened),
 		cmocka_unit_test(distinct_ones_are_counted),
+		cmocka_unit_test(no_share_is_above_all),
+		cmocka_unit_test(a_late_refusal_is_one_connection),
+		cmocka_unit_test(a_name_that_was_cut_ends_the_sentence),
 		cmocka_unit_test(no_line_is_wider_than_a_terminal),
 		cmocka_unit_test(names_of_neighbours_are_for_root),
 	};

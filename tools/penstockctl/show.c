@@ -175,19 +175,14 @@ static void show_neighbours(const json_t *status, FILE *out)
 static void show_maintenance(const json_t *maintenance, FILE *out)
 {
 	const json_t *next = json_object_get(maintenance, "next");
-	char line[320];
 
-	if (json_is_object(next)) {
-		snprintf(line, sizeof(line), "maintenance from %s to %s%s%s", string(next, "begin"),
-			 string(next, "end"), string(next, "reason")[0] ? ": " : "",
-			 string(next, "reason"));
-		show_wrapped(out, line);
-	}
-	if (json_is_string(json_object_get(maintenance, "problem"))) {
-		snprintf(line, sizeof(line), "a maintenance window cannot be obeyed: %s",
-			 string(maintenance, "problem"));
-		show_wrapped(out, line);
-	}
+	if (json_is_object(next))
+		fprintf(out, "maintenance from %s to %s%s%s\n", string(next, "begin"),
+			string(next, "end"), string(next, "reason")[0] ? ": " : "",
+			string(next, "reason"));
+	if (json_is_string(json_object_get(maintenance, "problem")))
+		fprintf(out, "a maintenance window cannot be obeyed: %s\n",
+			string(maintenance, "problem"));
 }
 
 /* "in flight 11 of 166: mx 11 of 11, submission 0 of 155": the sum alone would hide that one is
@@ -235,9 +230,9 @@ static void show_head(const json_t *status, FILE *out)
 {
 	const json_t *headline = json_object_get(status, "headline");
 
-	show_wrapped(out, string(headline, "sentence"));
+	fprintf(out, "%s\n", string(headline, "sentence"));
 	if (json_is_string(json_object_get(headline, "advice")))
-		show_wrapped(out, string(headline, "advice"));
+		fprintf(out, "%s\n", string(headline, "advice"));
 	fprintf(out, "level %s since %s, state %s, mode %s\n", string(status, "level_name"),
 		string(status, "since"), string(status, "state"), string(status, "mode"));
 	if (json_object_get(status, "order_until"))

@@ -10,8 +10,6 @@ void show_status(const json_t *status, FILE *out);
 void show_sources(const json_t *sources, FILE *out);
 /* The hosts of the fleet, from `fleet` of the status. */
 void show_fleet(const json_t *fleet, FILE *out);
-/* A text in lines of at most 79 columns. */
-void show_wrapped(FILE *out, const char *text);
 /* One line. */
 void show_change(const json_t *change, FILE *out);
 

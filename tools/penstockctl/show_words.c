@@ -24,22 +24,3 @@ void show_duration(FILE *out, double s, bool column)
 		words_duration(&text, s);
 	fprintf(out, " %*s", column ? 8 : 0, buffer);
 }
-
-void show_wrapped(FILE *out, const char *text)
-{
-	int column = 0;
-
-	while (*text) {
-		int word = (int)strcspn(text, " ");
-
-		if (column && column + 1 + word > 79) {
-			fputc('\n', out);
-			column = 0;
-		}
-		fprintf(out, "%s%.*s", column ? " " : "", word, text);
-		column += word + (column ? 1 : 0);
-		text += word;
-		text += strspn(text, " ");
-	}
-	fputc('\n', out);
-}

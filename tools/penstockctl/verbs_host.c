@@ -73,7 +73,7 @@ int verb_history(const struct options *o)
 
 	if (r == 0) {
 		if (j->words[0] && !o->json)
-			show_wrapped(stdout, j->words);
+			printf("%s\n", j->words);
 		code = show_history(j->config.state_dir, o->since, o->until, o->json);
 	} else if (j) {
 		code = show_check_config(&j->errors, false);
