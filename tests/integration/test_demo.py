@@ -27,6 +27,10 @@ def demo(prefix=(), environment=None):
 def ended(p, directory):
     os.killpg(p.pid, signal.SIGINT)
     p.process.wait(120)
+    gone(p, directory)
+
+
+def gone(p, directory):
     p.logged("nothing is left behind")
     check(os.listdir(directory) == [], f"left: {os.listdir(directory)}")
     for port in (2525, 2526, 2527, 9825):
@@ -48,6 +52,17 @@ def _():
     for port in (2525, 2527):
         wait_for(lambda: refused(port), f"451 on {port}")
     ended(p, directory)
+
+
+@test("more signals while it stops do not keep it from ending what it started")
+def _():
+    p, directory = demo()
+
+    def over():
+        p.process.send_signal(signal.SIGTERM)
+        return p.process.poll() is not None
+    wait_for(over, "the end", 120, every=0.02)
+    gone(p, directory)
 
 
 @test("without privilege it runs too, and says what it does without")
