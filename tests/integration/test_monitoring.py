@@ -299,7 +299,7 @@ def query(expression):
 PROBES = ("penstock_runq_", "penstock_fsync_", "penstock_disk_latency_")
 
 
-@test("a real Prometheus scrapes a real daemon, and each panel of both dashboards has data; the rules are evaluated")
+@test("a real Prometheus scrapes a real daemon, and each panel of both dashboards has data; the rules are evaluated: PenstockDown for one that hangs")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     config = os.path.join(directory, "prometheus.yml")
@@ -334,6 +334,10 @@ def _():
         wait_for(lambda: query('penstock_state{state="draining"} == 1'), "the drain in Prometheus")
         wait_for(lambda: query('ALERTS{alertname="PenstockDrainForgotten",alertstate="pending"}'), "the pending alert")
         check(not query('ALERTS{alertstate="firing",severity="critical"}'), f"{query('ALERTS')}")
+        w.daemon.kill(signal.SIGSTOP)
+        wait_for(lambda: query('ALERTS{alertname="PenstockDown",alertstate="pending"}'), "PenstockDown, while penstockd hangs")
+        w.daemon.kill(signal.SIGCONT)
+        wait_for(lambda: query("up == 1") and not query('ALERTS{alertname="PenstockDown"}'), "its end")
         prometheus.stop()
 
 
