@@ -56,6 +56,8 @@
 	  "lets in so many.", "hang") \
 	X(CONFINED_BUSY, 6, "least windows", \
 	  "So few sessions do not queue, on an idle machine or at a disk.", "slow-commits-cold") \
+	X(UNGREETED_IDLE_SHARE, 0.1, "of those in flight", \
+	  "So many may wait for a greeting although nothing queues.", "greet-wait") \
 	X(THROUGH_SHARE, 0.25, "of the admitted", \
 	  "If so many complete, sessions get through, even if they are greeted late.", "hang") \
 	X(COMMIT_MEANS_S, 20, "s", \

@@ -24,8 +24,6 @@ void rates_step(struct rates *r, struct observation *o)
 	smooth_step(&r->done_time, counter_delta(now->server_us, was->server_us) / US_IN_S / o->dt,
 		    o->dt, TAU_RATE_S);
 	smooth_step(&r->busy, o->busy, o->dt, TAU_BUSY_S);
-	smooth_step(&r->ungreeted, now->known & LOAD_UNGREETED ? now->ungreeted : 0, o->dt,
-		    TAU_RATE_S);
 	r->jobs += jobs;
 	if (o->deferred > 0)
 		r->refused_us = o->in->now_us;

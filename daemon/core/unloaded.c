@@ -22,44 +22,20 @@ static double ended_time(const struct rates *r)
 	return r->done >= TELLS_MIN_PER_S ? r->done_time / r->done : -1;
 }
 
-/* Whether more sessions wait for their greeting than usual. If a server delays its greeting (greet
- * wait, DNS lists), some clients always wait for it. */
-static bool greeting_waits(const struct observation *o, const struct rates *r)
-{
-	double late = BASE_SLACK * r->admitted * o->in->connect_220_base_us / US_IN_S;
-
-	return r->ungreeted > fmax(2, late);
-}
-
 /* Whether nothing queues, neither for the machine nor for a greeting. */
 static bool is_unloaded(const struct observation *o, const struct rates *r)
 {
-	return observed_idle(o) && !o->refusing && !greeting_waits(o, r);
-}
+	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
+	/* If a server delays its greeting (greet wait, DNS lists), some clients always wait for
+	 * it. */
+	double late = BASE_SLACK * r->admitted * o->in->connect_220_base_us / US_IN_S;
 
-/* Whether the window was closed in vain. Behind a smaller window a server with a queue completes as
- * much as before, and its sessions take less time. Here less than half is completed, and sessions
- * take as long as before: each waits for something that does not depend on how many there are (a
- * filter on another machine, a name server). A disk that is busy has a rule of its own (commit.c).
- * Example: a filter takes 2 s for each message. 60 a second were completed with 120 sessions in
- * flight, and 25 are with 50: T0 is 2 s. */
-static bool closed_in_vain(struct unloaded *u, const struct observation *o, const struct rates *r)
-{
-	double ended = ended_time(r), expected = ended * r->completed;
-	bool full = o->before->window >= 0 && o->in->load->in_flight >= FULL * o->before->window;
-	bool steady = r->busy < BASE_SLACK * expected && expected < BASE_SLACK * r->busy;
-
-	if (ended <= BASE_SLACK * u->time_s + TIME_BAD_S || greeting_waits(o, r) ||
-	    o->server & SERVER_SHORT_OF_SLOTS || (o->io > o->cpu && o->machine != MACHINE_IDLE)) {
-		u->carried = 0;
-		return false;
-	}
-	u->carried = fmax(u->carried, r->completed);
-	return full && steady && 2 * r->completed < u->carried;
+	return observed_idle(o) && !o->refusing &&
+	       ungreeted <= fmax(fmax(2, late), UNGREETED_IDLE_SHARE * o->in->load->in_flight);
 }
 
 /* Follows the time of a session while nothing queues: downwards at once, upwards only while the
- * machine is idle. Returns whether it was learned behind a window that is closed. */
+ * machine is idle. Returns whether it was learned behind a window that is nearly closed. */
 static bool learn(struct unloaded *u, const struct observation *o, const struct rates *r)
 {
 	double completed = r->completed, admitted = r->admitted;
@@ -71,11 +47,6 @@ static bool learn(struct unloaded *u, const struct observation *o, const struct 
 	double surely = r->busy / fmax(fmin(completed, admitted), 1);
 	bool rests = is_unloaded(o, r);
 
-	if (closed_in_vain(u, o, r)) {
-		u->seen = true;
-		u->rest_s = ended_time(r);
-		return true;
-	}
 	if (o->refusing && surely > u->rest_s && is_confined(o, r)) {
 		u->seen = true;
 		smooth_step(&u->rest_s, surely, o->dt, BASE_FAST_S);

@@ -153,7 +153,7 @@ struct rates {
 	bool primed; /* `last` holds the counters of the tick before */
 	double offered, admitted;
 	double completed, completed_slow;
-	double busy, ungreeted; /* sessions */
+	double busy;
 	double done, done_time; /* sessions that ended, and the sum of their server time */
 	double jobs; /* completed since the start */
 	uint64_t refused_us; /* when something was last refused; 0: never */
@@ -163,7 +163,6 @@ struct rates {
 struct unloaded {
 	double time_s; /* the larger of rest_s and the time of commit.c */
 	double rest_s; /* learned while nothing queues */
-	double carried; /* the most completions a second since T is long; 0: it is not */
 	bool seen;
 };
 

@@ -30,7 +30,7 @@ struct observation {
 	uint32_t server; /* bits of enum server */
 	bool refusing;
 	bool growth_frozen; /* the window must not grow: growth_freeze.c */
-	bool confined; /* T0 was learned behind a window that is closed: see unloaded.c */
+	bool confined; /* T0 was learned behind a window that is nearly closed: see unloaded.c */
 };
 
 static inline double observed_first(const struct sample *s, enum signal own, enum signal whole,
@@ -80,7 +80,7 @@ double commit_step(struct commit *commit, const struct observation *observation,
 		   const struct rates *rates);
 /* unloaded.c: whether a few sessions are let in although the window is full; and T without its
  * unloaded part, s. unloaded_step() learns that part, which is at least `commit_s`.
- * `*ret_confined`: it was learned behind a window that is closed. */
+ * `*ret_confined`: it was learned behind a window that is nearly closed. */
 bool unloaded_lets_in(const struct observation *observation, const struct rates *rates);
 double unloaded_step(struct unloaded *unloaded, const struct observation *observation,
 		     const struct rates *rates, const struct knee *knee, double commit_s,

@@ -106,54 +106,6 @@ static void what_a_nearly_shut_window_shows_is_no_queue(void **state)
 	assert_near(unloaded.time_s, 3, 1e-9); /* a commit takes longer still */
 }
 
-/* A filter takes 2 s for each session, however few there are: with a smaller window less than half
- * is completed. A queue would be shorter, or as much be completed. */
-static void a_window_that_closed_in_vain_opens(void **state)
-{
-	const struct rates half = { .completed = 20, .busy = 40, .done = 1, .done_time = 2 };
-	const struct {
-		struct rates rates;
-		double window, queued;
-		bool in_vain;
-	} rows[] = {
-		{ half, 40, 0, true },
-		{ .rates = half, .window = 100 }, /* not full */
-		{ .rates = half, .window = 40, .queued = 1 }, /* slots are short */
-		{ { .completed = 35, .busy = 70, .done = 1, .done_time = 2 }, 40, 0, false },
-		/* sessions take less time than those that have ended, or more */
-		{ { .completed = 20, .busy = 20, .done = 1, .done_time = 2 }, 40, 0, false },
-		{ { .completed = 20, .busy = 80, .done = 1, .done_time = 2 }, 40, 0, false },
-		{ { .completed = 20, .busy = 10, .done = 1, .done_time = .5 }, 40, 0, false },
-		{ { .completed = 20, .busy = 40, .done = 1, .done_time = 2, .ungreeted = 5 },
-		  40,
-		  0,
-		  false },
-	};
-
-	tick.machine = MACHINE_IDLE;
-	tick.refusing = true;
-	load.in_flight = 40;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct unloaded unloaded = { .rest_s = .1, .time_s = .1, .seen = true };
-		struct knee knee = { .over_s = 1 };
-		bool confined;
-
-		rates = (struct rates){
-			.completed = 60, .busy = 120, .done = 1, .done_time = 2, .jobs = 1000
-		};
-		before.window = 120;
-		tick.server = 0;
-		unloaded_step(&unloaded, &tick, &rates, &knee, 0, &confined);
-		assert_false(confined);
-		rates = rows[i].rates;
-		before.window = rows[i].window;
-		tick.server = rows[i].queued > 0 ? SERVER_SHORT_OF_SLOTS : 0;
-		unloaded_step(&unloaded, &tick, &rates, &knee, 0, &confined);
-		assert_int_equal(confined, rows[i].in_vain);
-		assert_near(unloaded.rest_s, rows[i].in_vain ? 2 : .1, 1e-9);
-	}
-}
-
 static void the_regime_follows_from_five_inputs(void **state)
 {
 	struct knee knee = { 0 };
@@ -286,7 +238,6 @@ int main(void)
 		TEST(a_server_without_a_free_slot_does_not_greet_late_on_purpose),
 		TEST(an_input_that_is_lost_stops_growth_until_it_is_back),
 		TEST(what_a_nearly_shut_window_shows_is_no_queue),
-		TEST(a_window_that_closed_in_vain_opens),
 		TEST(the_regime_follows_from_five_inputs),
 		TEST(capacity_goes_where_the_regime_says),
 		TEST(think_time_is_a_guess_until_sessions_have_ended),
