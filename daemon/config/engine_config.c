@@ -9,9 +9,10 @@
 /* The lower of the operator's limit and what the slots of the first service carry; 0: no limit. */
 static uint32_t window_max(const struct config *config)
 {
-	uint32_t slots = (uint32_t)(SLOTS_SHARE * config->service[0].slots),
-		 max = config->window_max;
+	uint32_t slots = config->service[0].slots, max = config->window_max;
 
+	if (slots > 1)
+		slots = (uint32_t)(SLOTS_SHARE * slots);
 	return slots && (!max || slots < max) ? slots : max;
 }
 

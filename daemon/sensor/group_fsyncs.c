@@ -26,10 +26,14 @@ void group_fsyncs_put(struct group_tree *t, struct fsync_groups *calls)
 	fsync_groups_read(calls);
 	for (unsigned i = 0; i < t->count; i++) {
 		struct group_node *n = &t->node[i];
+		bool known = n->id != 0;
+		uint64_t before = n->calls;
 
-		if (!n->id)
+		if (!known)
 			find_id(t, unified, n);
-		n->fsyncs = fsync_groups_calls(calls, n->id);
+		n->calls = fsync_groups_calls(calls, n->id);
+		/* Fewer than before: the probe has forgotten the group. */
+		n->fsyncs = known && n->calls > before ? n->calls - before : 0;
 	}
 	/* Parents come before their children. */
 	for (unsigned i = t->count; i-- > 0;)

@@ -61,8 +61,6 @@ static bool read_io_counters(const struct group_node *n, bool v1, struct procpar
 void group_read_io(struct group_node *n, bool v1, double dt_s)
 {
 	struct procparse_io io = { 0 };
-	/* Fewer than before: the probe has forgotten a group. */
-	uint64_t fsyncs = n->fsyncs > n->fsyncs_before ? n->fsyncs - n->fsyncs_before : 0;
 
 	if (!read_io_counters(n, v1, &io)) {
 		n->primed = false;
@@ -73,11 +71,10 @@ void group_read_io(struct group_node *n, bool v1, double dt_s)
 		put_rate(n,
 			 (double)(io.bytes - n->counter[0]) +
 				 IO_REQUEST_BYTES * (double)(io.ios - n->counter[1]) +
-				 FSYNC_BYTES * (double)fsyncs,
+				 FSYNC_BYTES * (double)n->fsyncs,
 			 dt_s);
 	n->counter[0] = io.bytes;
 	n->counter[1] = io.ios;
-	n->fsyncs_before = n->fsyncs;
 	n->primed = true;
 }
 

@@ -22,8 +22,8 @@ struct group_node {
 	int fd[GROUP_FILES]; /* -1: no such file */
 	/* used by neighbours.c */
 	uint64_t id; /* of the same group in cgroup2; 0: not known */
-	uint64_t fsyncs; /* calls up to now: group_fsyncs.h */
-	uint64_t counter[GROUP_FILES], fsyncs_before;
+	uint64_t calls, fsyncs; /* of fsync(), its own up to now, and all in this reading */
+	uint64_t counter[GROUP_FILES];
 	bool primed;
 	double use, stat_bytes;
 	uint64_t stat_current;

@@ -377,6 +377,7 @@ static void the_lower_of_slots_and_window_max_holds(void **state)
 		unsigned max;
 	} rows[] = {
 		{ "[service.mx]\nslots = 100\n", 95 },
+		{ "[service.mx]\nslots = 1\n", 1 },
 		{ "[service.mx]\nslots = 100\n[objective]\nwindow_max = 500\n", 95 },
 		{ "[service.mx]\nslots = 100\n[objective]\nwindow_max = 40\n", 40 },
 		{ "[objective]\nwindow_max = 40\n", 40 },
