@@ -58,12 +58,12 @@ static void explain_pressure(const struct status *s, struct text *out)
 	if (p->driver < RESOURCE__COUNT && p->driver_signal < SIGNAL__COUNT)
 		text_append(out, ", driven by %s (%s)", resource_name(p->driver),
 			    signal_info[p->driver_signal].name);
+	if (s->view.foreign)
+		text_append(out, ", a neighbour's: refusing mail would not lower it");
 	if (s->view.demand_ratio >= 0)
 		text_append(out, "; demand %.2f (offered / what can be carried)",
 			    s->view.demand_ratio);
-	text_append(out, "%s\n",
-		    s->view.foreign ? "; it is a neighbour's: refusing mail would not lower it"
-				    : "");
+	text_append(out, "\n");
 	text_append(out, "3. Level %s since %s, state %s, mode %s\n",
 		    level_name(s->view.level.number), words_time(s->level_since_realtime_us, when),
 		    engine_state_name(s->view.state),

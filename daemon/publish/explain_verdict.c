@@ -100,6 +100,14 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 	struct verdict now = plan_decide(&s->plan, request), v;
 	enum reason most = lately_reason(&s->lately[i]);
 
+	if (!ranked && is_deferring(s, i)) {
+		struct plan_request joined = *request;
+
+		join_class(most, &joined);
+		v = plan_decide(&s->plan, &joined);
+		if (!v.admit && v.reason == most)
+			return v;
+	}
 	if (!now.admit || now.reason != REASON_NONE || !is_deferring(s, i))
 		return now;
 	if (ranked && p->reserve_256 && !plan_comes_last(p, request))
@@ -145,8 +153,7 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 							   : "one more, now");
 	}
 	if (v.admit && !v.would_defer) {
-		text_append(out, "admitted (%s: %s)\n", reason_name((enum reason)v.reason),
-			    reason_sentence((enum reason)v.reason));
+		text_append(out, "admitted: %s\n", reason_sentence((enum reason)v.reason));
 		return;
 	}
 	if (explain_wait(s, i, v, out))

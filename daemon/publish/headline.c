@@ -1,7 +1,9 @@
 #include "publish/headline.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "publish/neighbour_words.h"
@@ -10,6 +12,11 @@
 #define SAID_RATIO 0.001 /* a smaller share would be shown as "0.0 %" */
 #define DEMAND "demand"
 #define NAMED_FROM 0.5 /* pressure: a lower one is not worth naming */
+
+bool headline_defers(const struct engine_view *v)
+{
+	return 1 - v->admit_ratio >= SAID_RATIO;
+}
 
 enum headline_kind headline_kind(const struct engine_view *v)
 {
@@ -130,19 +137,38 @@ static void add_share(double ratio, struct text *out)
 	text_append(out, "%.*f %%", ratio < 0.095 ? 1 : 0, ratio * 100);
 }
 
+/* Nothing is deferred, and the level is held: core/level.h. */
+static void add_held_level(const struct status *s, struct text *out)
+{
+	char when[32];
+
+	text_append(out, "No new connection is deferred now");
+	if (s->deferred_us)
+		text_append(out, ", and none has been since %s", words_time(s->deferred_us, when));
+	text_append(out, ". The level stays %s for up to two minutes after that.",
+		    level_name(s->view.level.number));
+}
+
+/* The highest pressure may be of another resource than the one that limits the window. In one
+ * sentence that would read as a contradiction. */
+static bool names_another(const struct headline *h)
+{
+	return h->reason >= REASON_CPU && h->reason <= REASON_SMTP &&
+	       strcmp(h->driver, DEMAND) != 0 && strcmp(h->driver, reason_name(h->reason)) != 0;
+}
+
 static void add_deferring(const struct status *s, const struct headline *h, struct text *out)
 {
-	if (h->deferred_ratio >= SAID_RATIO) {
-		add_share(h->deferred_ratio, out);
-		text_append(out, " of the new connections are deferred");
-	} else {
-		text_append(out, "No new connection is deferred at this moment, but some were "
-				 "a few seconds ago");
+	if (!headline_defers(&s->view)) {
+		add_held_level(s, out);
+		return;
 	}
-	if (h->deferred_ratio >= SAID_RATIO && h->reason != REASON_NONE)
+	add_share(h->deferred_ratio, out);
+	text_append(out, " of the new connections are deferred");
+	if (h->reason != REASON_NONE)
 		text_append(out, ": %s", reason_sentence(h->reason));
 	text_append(out, ".");
-	if (h->deferred_ratio >= SAID_RATIO)
+	if (!names_another(h))
 		add_driver(s, h, out);
 }
 
@@ -201,6 +227,14 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 	}
 }
 
+static void add_neighbour_advice(const struct status *s, const struct neighbour *who,
+				 struct text *out)
+{
+	neighbour_advise(s->view.pressure.driver, who, &s->neighbours, out);
+	text_append(out, ".");
+	out->data[0] = (char)toupper((unsigned char)out->data[0]);
+}
+
 static void add_advice(const struct status *s, const struct headline *h, struct text *out)
 {
 	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
@@ -214,14 +248,15 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 			out,
 			"penstockctl support says what this kernel and these privileges allow.");
 	else if (h->kind == HEADLINE_OBSERVING && s->view.would_defer_ratio >= SAID_RATIO)
-		text_append(
-			out,
-			"penstockctl mode enforce defers them, until the next restart or reload.");
+		text_append(out, "penstockctl mode enforce defers them%s",
+			    s->config.mode == PLAN_OBSERVE
+				    ? ", until the next restart or reload."
+				    : ". So does the next restart or reload.");
 	else if (h->kind == HEADLINE_DEFERRING)
 		text_append(out, "penstockctl explain names the resource; "
 				 "penstockctl sources --sort rate says who sends.");
 	else if (h->kind == HEADLINE_NEIGHBOUR && who)
-		neighbour_advise(s->view.pressure.driver, who, &s->neighbours, out);
+		add_neighbour_advice(s, who, out);
 	else if (h->kind == HEADLINE_NEIGHBOUR)
 		text_append(
 			out,

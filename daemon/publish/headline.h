@@ -40,6 +40,8 @@ struct headline {
 	char advice[320]; /* what to do; empty: nothing is needed */
 };
 
+/* Whether clients are deferred now; a share that would be shown as "0.0 %" is none. */
+bool headline_defers(const struct engine_view *view);
 /* Finds the headline for the engine's view. It is decided only here. */
 enum headline_kind headline_kind(const struct engine_view *view);
 const char *headline_name(enum headline_kind kind);

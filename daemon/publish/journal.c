@@ -189,6 +189,8 @@ void journal_step(struct journal *j, const struct engine_view *now, const struct
 	if (j->headline != headline_kind(now) || j->headline_since_us == 0)
 		j->headline_since_us = realtime_us;
 	j->headline = headline_kind(now);
+	if (headline_defers(now))
+		j->deferred_us = realtime_us;
 	if (j->customers != public_state(now) || j->public_since_us == 0)
 		j->public_since_us = realtime_us;
 	j->customers = public_state(now);

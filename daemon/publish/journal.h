@@ -16,6 +16,7 @@ struct journal {
 	uint64_t level_since_realtime_us; /* 0: no tick yet */
 	enum headline_kind headline;
 	uint64_t headline_since_us; /* CLOCK_REALTIME; 0: no tick yet */
+	uint64_t deferred_us; /* CLOCK_REALTIME: when clients were deferred last; 0: never */
 	enum public_state customers; /* what they were told last */
 	uint64_t public_since_us;
 	uint64_t neighbour_us, leak_us; /* CLOCK_MONOTONIC of the last entry, 0: none */

@@ -1,5 +1,6 @@
 #include "publish/neighbour_words.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/array.h"
@@ -78,6 +79,16 @@ static bool is_unit(const char *name)
 	return false;
 }
 
+static void advise_other(const struct neighbour *who, const char *what, const char *property,
+			 struct text *out)
+{
+	if (is_unit(who->unit))
+		text_append(out, "; or %s: systemctl set-property %s %s", what, who->unit,
+			    property);
+	else if (strcmp(who->unit, NEIGHBOUR_OUTSIDE) == 0)
+		text_append(out, "; `top` shows which processes they are");
+}
+
 void neighbour_advise(enum resource resource, const struct neighbour *who,
 		      const struct neighbours *n, struct text *out)
 {
@@ -85,6 +96,7 @@ void neighbour_advise(enum resource resource, const struct neighbour *who,
 		[RESOURCE_CPU] = "CPUWeight", [RESOURCE_DISK] = "IOWeight"
 	};
 	const char *mail = is_unit(n->mail_unit) ? n->mail_unit : "MAIL-SERVER.service";
+	char smaller[32];
 
 	if (resource >= NEIGHBOUR_RESOURCES)
 		return;
@@ -93,18 +105,13 @@ void neighbour_advise(enum resource resource, const struct neighbour *who,
 			out,
 			"give the mail server memory of its own: systemctl set-property %s MemoryLow=SIZE",
 			mail);
-		if (is_unit(who->unit))
-			text_append(
-				out,
-				"; or limit the other: systemctl set-property %s MemoryHigh=SIZE",
-				who->unit);
+		advise_other(who, "limit the other", "MemoryHigh=SIZE", out);
 		return;
 	}
 	text_append(out, "give the mail server a larger weight: systemctl set-property %s %s=1000",
 		    mail, weight[resource]);
-	if (is_unit(who->unit))
-		text_append(out, "; or the other a smaller one: systemctl set-property %s %s=20",
-			    who->unit, weight[resource]);
+	snprintf(smaller, sizeof(smaller), "%s=20", weight[resource]);
+	advise_other(who, "the other a smaller one", smaller, out);
 }
 
 void neighbour_describe_leak(const struct leak *leak, struct text *out)

@@ -152,6 +152,7 @@ static void take(const struct snapshot_parts *parts, struct status *s)
 	take_timer(s, parts->timer);
 	s->level_since_realtime_us = parts->journal->level_since_realtime_us;
 	s->headline_since_us = parts->journal->headline_since_us;
+	s->deferred_us = parts->journal->deferred_us;
 	s->public_since_us = parts->journal->public_since_us;
 	s->reload_ok = parts->reload_ok;
 	s->reloaded_realtime_us = parts->reloaded_us;

@@ -73,6 +73,7 @@ struct status {
 	uint64_t level_since_realtime_us;
 	/* CLOCK_REALTIME: since when the headline is of this kind, publish/headline.h */
 	uint64_t headline_since_us;
+	uint64_t deferred_us; /* CLOCK_REALTIME: when clients were deferred last; 0: never */
 	/* CLOCK_REALTIME: since when customers see this state, publish/public_page.h */
 	uint64_t public_since_us;
 	struct source_stats sources;

@@ -158,7 +158,7 @@ static void find_who(struct neighbour_watch *w, const struct group_tree *t, doub
 	ret->share = b.share;
 	if (b.who == ATTRIBUTION_OUTSIDE) {
 		snprintf(ret->path, sizeof(ret->path), "/");
-		snprintf(ret->unit, sizeof(ret->unit), "processes in no control group");
+		snprintf(ret->unit, sizeof(ret->unit), "%s", NEIGHBOUR_OUTSIDE);
 		return;
 	}
 	name(t, &t->node[b.who], ret->path, ret->unit, sizeof(ret->unit));

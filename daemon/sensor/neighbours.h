@@ -14,6 +14,9 @@
 #define NEIGHBOUR_RESOURCES 3 /* RESOURCE_CPU, RESOURCE_MEMORY, RESOURCE_DISK */
 #define NEIGHBOURS_OLD_US 15000000u /* a snapshot older than this is not used */
 
+/* In place of a unit: what no control group but the root has. */
+#define NEIGHBOUR_OUTSIDE "processes in no control group"
+
 struct neighbour {
 	bool known; /* at least one group uses some of the resource */
 	/* below the cgroup root: "/system.slice/backup.service"; "/": processes in no group */

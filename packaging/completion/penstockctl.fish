@@ -29,7 +29,7 @@ complete -c penstockctl -n __fish_use_subcommand -a watch -d 'changes of level, 
 complete -c penstockctl -n '__fish_seen_subcommand_from watch' -l json -d 'print JSON, for programs'
 complete -c penstockctl -n '__fish_seen_subcommand_from watch' -l help -d 'this text'
 complete -c penstockctl -n __fish_use_subcommand -a drain -d 'defer all new connections until resume'
-complete -c penstockctl -n '__fish_seen_subcommand_from drain' -l until -x -d 'end at the next 04 00, or "2026-01-31 04 00"'
+complete -c penstockctl -n '__fish_seen_subcommand_from drain' -l until -x -d 'end then  04 00 (the next) or "2026-01-31 04 00"'
 complete -c penstockctl -n '__fish_seen_subcommand_from drain' -l for -x -d 'end after 30m or 2h (default  at resume)'
 complete -c penstockctl -n '__fish_seen_subcommand_from drain' -l reason -x -d 'shown in status, on the page and in the journal'
 complete -c penstockctl -n '__fish_seen_subcommand_from drain' -l help -d 'this text'

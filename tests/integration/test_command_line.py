@@ -21,6 +21,9 @@ def _():
         return subprocess.run([os.path.join(BIN, "penstockctl"), *argv], capture_output=True, text=True)
     done = ctl("--run-dir", "/nonexistent", "status")
     check(done.returncode == 3 and "mail flows" in done.stderr, f"{done}")
+    for argv, verb in ((("drain", "--for"), " drain"), (("--run-dir", "x", "sources", "--sorted"), " sources"), (("--nothing",), "")):
+        done = ctl(*argv)
+        check(done.returncode == 2 and f"Try 'penstockctl{verb} --help'." in done.stderr, f"{done}")
     for argv in ((), ("dance",), ("mode",), ("mode", "maybe"), ("drain", "--for", "soon"), ("status", "extra")):
         done = ctl(*argv)
         check(done.returncode == 2 and done.stderr, f"{argv}: {done}")

@@ -277,7 +277,8 @@ def _():
         said = subprocess.run([*ctl, "explain", "127.5.0.1"], capture_output=True, text=True, user=65534, timeout=120)
         check(said.returncode == 0 and "deferred since" not in said.stdout, said.stdout)
         check(os.stat(w.daemon.run_dir + "/sources").st_mode & 0o007 == 0, "the table is not for everybody")
-        check(w.daemon.ctl("sources", "--sort", "size").returncode == 1, "no such order")
+        no_such = w.daemon.ctl("sources", "--sort", "size")
+        check(no_such.returncode == 2 and "--sort size: give rate, age or attempts" in no_such.stderr, f"{no_such}")
         table = w.daemon.ctl("sources", "--sort", "age", check=0).stdout
         check("127.5.0.1" in table and "waits" in table, table)
 

@@ -96,6 +96,19 @@ static void the_class_is_that_of_most_who_are_deferred(void **state)
 	assert_says(text, "reason source");
 }
 
+/* The window is full at this instant, so the CPU would defer any source; nearly all that were
+ * deferred sent too much. */
+static void a_full_window_hides_no_reason(void **state)
+{
+	status.plan.service[0].reserve_256 = 64;
+	status.load.service[0].known = LOAD_IN_FLIGHT;
+	status.load.service[0].in_flight = 20;
+	defer(100, 1, 60);
+	assert_says(explain(NULL), "reason source");
+	defer(100, 70, 0);
+	assert_says(explain(NULL), "reason cpu");
+}
+
 /* Other sources are deferred; this one comes before them. */
 static void who_comes_first_is_told_so(void **state)
 {
@@ -171,6 +184,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(an_exhausted_rate_is_what_stands_against_it, setup),
 		cmocka_unit_test_setup(the_class_is_that_of_most_who_are_deferred, setup),
+		cmocka_unit_test_setup(a_full_window_hides_no_reason, setup),
 		cmocka_unit_test_setup(who_comes_first_is_told_so, setup),
 		cmocka_unit_test_setup(a_reason_of_the_front_is_told, setup),
 		cmocka_unit_test_setup(nothing_is_said_of_shares_when_all_are_admitted, setup),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/history.h"
 #include "publish/explain.h"
 #include "publish/headline.h"
 #include "publish/json.h"
@@ -396,6 +397,85 @@ static void a_steady_overload_changes_nothing_that_is_said(void **state)
 	assert_in_range(w.changes, 0, 10);
 }
 
+/* The level is held for two minutes. What is said of the present and of the past is true. */
+static void the_last_refusal_has_its_time(void **state)
+{
+	struct headline h;
+
+	w.status.view.level.number = LEVEL_CRITICAL;
+	w.status.view.admit_ratio = 1;
+	w.status.deferred_us = UINT64_C(1769860800000000);
+	headline_tell(&w.status, &h);
+	assert_int_equal(h.kind, HEADLINE_DEFERRING);
+	assert_string_equal(h.sentence,
+			    "No new connection is deferred now, and none has been since "
+			    "2026-01-31T12:00:00Z. The level stays critical for up to two minutes "
+			    "after that.");
+}
+
+/* A sentence names one resource: the one that limits. */
+static void the_resource_that_limits_is_the_one_named(void **state)
+{
+	struct headline h;
+
+	w.status.view.level.number = LEVEL_SEVERE;
+	w.status.view.admit_ratio = 0.5;
+	w.status.view.window[0].refusing = true;
+	w.status.view.window[0].reason = REASON_CPU;
+	w.status.view.pressure.any_known = true;
+	w.status.view.pressure.combined = 47;
+	w.status.view.pressure.driver = RESOURCE_SMTP;
+	w.status.view.pressure.driver_signal = SIGNAL_SERVER_TIME_US;
+	put(&w.status.sample, SIGNAL_SERVER_TIME_US, 5e6);
+	headline_tell(&w.status, &h);
+	assert_non_null(strstr(h.sentence, "the CPU limits"));
+	assert_null(strstr(h.sentence, "smtp"));
+	w.status.view.window[0].reason = REASON_SMTP;
+	headline_tell(&w.status, &h);
+	assert_non_null(strstr(h.sentence, "47.00, of the resource smtp"));
+}
+
+static void the_advice_to_enforce_says_what_a_restart_does(void **state)
+{
+	struct headline h;
+
+	w.status.view.mode = PLAN_OBSERVE;
+	w.status.view.would_defer_ratio = 0.5;
+	w.status.config.mode = PLAN_OBSERVE;
+	headline_tell(&w.status, &h);
+	assert_string_equal(h.advice, "penstockctl mode enforce defers them, until the next "
+				      "restart or reload.");
+	w.status.config.mode = PLAN_ENFORCE;
+	headline_tell(&w.status, &h);
+	assert_string_equal(h.advice, "penstockctl mode enforce defers them. So does the next "
+				      "restart or reload.");
+}
+
+/* What has no unit has no property to set. */
+static void processes_in_no_group_are_to_be_found(void **state)
+{
+	struct neighbour *who = &w.status.neighbours.who[RESOURCE_CPU];
+	struct headline h;
+
+	w.status.view.foreign = true;
+	w.status.view.admit_ratio = 1;
+	w.status.view.pressure.any_known = true;
+	w.status.view.pressure.driver = RESOURCE_CPU;
+	who->known = true;
+	who->use = 2;
+	snprintf(who->path, sizeof(who->path), "/");
+	snprintf(who->unit, sizeof(who->unit), "%s", NEIGHBOUR_OUTSIDE);
+	snprintf(w.status.neighbours.mail_unit, sizeof(w.status.neighbours.mail_unit),
+		 "postfix@-.service");
+	headline_tell(&w.status, &h);
+	assert_string_equal(h.advice,
+			    "Give the mail server a larger weight: systemctl set-property "
+			    "postfix@-.service CPUWeight=1000; `top` shows which "
+			    "processes they are.");
+	/* The name is kept whole in the history. */
+	assert_true(sizeof(NEIGHBOUR_OUTSIDE) <= sizeof(((struct history_record *)0)->unit));
+}
+
 /* The pressure of the machine alone may look small beside what is refused. */
 static void demand_drives_when_it_is_what_presses(void **state)
 {
@@ -441,6 +521,10 @@ int main(void)
 		cmocka_unit_test_setup(an_order_takes_the_level_away, setup),
 		cmocka_unit_test_setup(observe_mode_never_alarms, setup),
 		cmocka_unit_test_setup(a_steady_overload_changes_nothing_that_is_said, setup),
+		cmocka_unit_test_setup(the_last_refusal_has_its_time, setup),
+		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
+		cmocka_unit_test_setup(the_advice_to_enforce_says_what_a_restart_does, setup),
+		cmocka_unit_test_setup(processes_in_no_group_are_to_be_found, setup),
 		cmocka_unit_test_setup(demand_drives_when_it_is_what_presses, setup),
 		cmocka_unit_test_setup(demand_is_measured_by_what_is_carried, setup),
 	};

@@ -40,8 +40,9 @@ static bool take_running(struct judged *j, struct config_source *source)
 	if (file[0] || count)
 		snprintf(
 			j->words, sizeof(j->words),
-			"Judged by the configuration of the running penstockd: %.200s, %s%u options -o.",
-			file[0] ? file : "the default files", cut ? "the first " : "", count);
+			"Judged by the configuration of the running penstockd: %.200s, %s%u option%s -o.",
+			file[0] ? file : "the default files", cut ? "the first " : "", count,
+			count == 1 ? "" : "s");
 	return true;
 }
 

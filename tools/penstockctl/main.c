@@ -137,12 +137,21 @@ static int take(int option, const char *text, struct options *o)
 	case 'f':
 		return take_for(text, o);
 	default:
-		if (to)
-			break;
-		fprintf(stderr, "Try 'penstockctl --help'.\n");
-		return -1;
+		return to ? 0 : -1;
 	}
 	return 0;
+}
+
+/* After a wrong option: the help of the verb on the command line, if there is one. */
+static void say_help(char **argv)
+{
+	for (char **word = argv + 1; *word; word++)
+		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+			if (strcmp(verbs[i].name, *word) == 0) {
+				fprintf(stderr, "Try 'penstockctl %s --help'.\n", *word);
+				return;
+			}
+	fprintf(stderr, "Try 'penstockctl --help'.\n");
 }
 
 static int parse(int argc, char **argv, struct options *o)
@@ -168,6 +177,10 @@ static int parse(int argc, char **argv, struct options *o)
 			o->words = version;
 			o->count = 1;
 			return 0;
+		}
+		if (option == '?') {
+			say_help(argv);
+			return -1;
 		}
 		if (take(option, optarg, o) < 0)
 			return -1;

@@ -209,20 +209,21 @@ static void show_sessions(const json_t *status, FILE *out)
 	fputc('\n', out);
 }
 
-/* Names demand if it is higher than the pressure of the machine. */
+/* In the words of explain: the pressure of the machine, and beside it the demand. Only the first
+ * can be a neighbour's. */
 static void show_pressure(const json_t *status, FILE *out)
 {
-	const json_t *headline = json_object_get(status, "headline");
+	const json_t *driver = json_object_get(status, "driver");
 
-	if (json_is_string(json_object_get(headline, "driver"))) {
-		show_number(out, "pressure", number(headline, "pressure"), "");
-		fprintf(out, ", driven by %s (%s)", string(headline, "driver"),
-			string(headline, "signal"));
-	} else {
-		show_number(out, "pressure", number(status, "pressure"), "");
-	}
+	show_number(out, "pressure", number(status, "pressure"), "");
+	if (json_is_object(driver))
+		fprintf(out, ", driven by %s (%s)", string(driver, "resource"),
+			string(driver, "signal"));
 	if (json_is_true(json_object_get(status, "foreign_pressure")))
 		fprintf(out, ", a neighbour's: refusing mail would not lower it");
+	if (number(status, "demand_ratio") >= 0)
+		fprintf(out, "; demand %.2f (offered / what can be carried)",
+			number(status, "demand_ratio"));
 	fputc('\n', out);
 }
 

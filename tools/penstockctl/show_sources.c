@@ -17,9 +17,6 @@ void show_who_waits(const json_t *sources, FILE *out)
 		fprintf(out, ", the longest for");
 		show_duration(out, number(sources, "oldest_deferral_s"), false);
 	}
-	show_number(out, ", offered", number(sources, "offered_per_s"), "/s");
-	if (number(sources, "credits_per_s") >= 0)
-		show_number(out, ", room for", number(sources, "credits_per_s"), "/s");
 	fputc('\n', out);
 	if (json_is_true(json_object_get(sources, "bound_infeasible")))
 		fprintf(out, "  BOUND INFEASIBLE: more is due by objective.longest_deferral and "

@@ -33,7 +33,7 @@ static const struct option_info {
 	{ "since", 0, "TIME", NULL, "from 03:00, \"2026-01-31 03:00\" or 2h ago (default 24h)",
 	  NULL },
 	{ "until", 0, "TIME", NULL, "end at such a time (default now)", "history" },
-	{ "until", 0, "TIME", NULL, "end at the next 04:00, or \"2026-01-31 04:00\"", "drain" },
+	{ "until", 0, "TIME", NULL, "end then: 04:00 (the next) or \"2026-01-31 04:00\"", "drain" },
 	{ "for", 0, "TIME", NULL, "end after 30m or 2h (default: at resume)", NULL },
 	{ "reason", 0, "TEXT", NULL, "shown in status, on the page and in the journal", NULL },
 	{ "root", 0, "DIR", NULL, "check the files below DIR instead of this host's", NULL },

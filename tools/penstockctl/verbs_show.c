@@ -126,6 +126,12 @@ int verb_sources(const struct options *o)
 	const json_t *list;
 	int r;
 
+	if (o->sort && strcmp(o->sort, "rate") != 0 && strcmp(o->sort, "age") != 0 &&
+	    strcmp(o->sort, "attempts") != 0) {
+		fprintf(stderr, "penstockctl: --sort %s: give rate, age or attempts\n", o->sort);
+		json_decref(parameters);
+		return EXIT_USAGE;
+	}
 	if (o->sort)
 		json_object_set_new(parameters, "sort", json_string(o->sort));
 	if (o->limit)
