@@ -75,7 +75,9 @@ struct config_front {
 	uint32_t linger_max; /* refused clients kept in dialogue; past it 421 and close */
 	uint64_t linger_us; /* longest refusal dialogue */
 	uint64_t idle_us; /* client idle */
-	uint64_t connect_us; /* to the backend */
+	/* Until a connect to the backend counts as not answered. A full accept queue drops the SYN;
+	 * the kernel sends it again after 1, 3 and 7 s, so that the server has four chances. */
+	uint64_t connect_us;
 	char socket_mode[8]; /* octal, of a UNIX listen socket */
 };
 

@@ -83,7 +83,7 @@ const struct option_row option_rows[] = {
 	CONFIG("front.proxy", "linger_max", U32, proxy.linger_max, 0, 1000000, NULL, "2000", "deferred clients that the proxy talks to at once; the other ones get 421 and are closed. Example: 5000"),
 	CONFIG("front.proxy", "linger", DURATION, proxy.linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL, "20s", NULL),
 	CONFIG("front.proxy", "idle", DURATION, proxy.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a session in which the client says nothing for so long is closed; RFC 5321 (4.5.3.2.7) asks for 5 minutes at least. Answers of the mail server are waited for 15 minutes at least (4.5.3.2.6). Example: 10min"),
-	CONFIG("front.proxy", "connect", DURATION, proxy.connect_us, 0.05 * SECONDS, 120 * SECONDS, NULL, "5s", NULL),
+	CONFIG("front.proxy", "connect", DURATION, proxy.connect_us, 0.05 * SECONDS, 120 * SECONDS, NULL, "10s", NULL),
 	CONFIG("front.gate", "enabled", BOOL, gate.enabled, 0, 0, NULL, "no", "whether the kernel defers connections before the mail server sees them, with a BPF program. The mail server needs no change; penstockctl check says whether this kernel can do it. Example: yes"),
 	CONFIG("front.gate", "service", TEXT, gate.service, 0, 0, NULL, "mx", "service that the gate guards, on the ports of that service. Example: inbound, with the ports in [service.inbound]"),
 	CONFIG("front.gate", "netns", TEXT, gate.netns, 0, 0, NULL, NULL, "network namespace of the mail server: a path such as /proc/PID/ns/net, or a name under /run/netns. Unset: that of penstockd. Set it for a mail server in a container. Example: mail"),

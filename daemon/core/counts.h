@@ -13,7 +13,7 @@
 #include "core/reason.h"
 
 #define COUNTS_MAGIC 0x746e6f63u /* "cont" */
-#define COUNTS_VERSION 8u
+#define COUNTS_VERSION 9u
 /* Log-linear histograms of times: 8 slots per power of two of microseconds, see counts_slot(). */
 #define COUNTS_SLOTS 256
 

@@ -13,9 +13,14 @@
 
 /* X(id, name, what, consequence, remedy) */
 #define FAULT_TABLE(X) \
-	X(BACKEND_DOWN, "backend_down", "Cannot connect to the mail server behind the proxy", \
+	X(BACKEND_DOWN, "backend_down", \
+	  "Cannot connect to the mail server behind the proxy: it refuses connections, or its host cannot be reached", \
 	  "These clients were answered 451", \
-	  "Start the mail server, or correct front.proxy.backend") \
+	  "Start the mail server, or correct front.proxy.backend; the log has the kernel's reason") \
+	X(BACKEND_UNANSWERED, "backend_unanswered", \
+	  "Cannot connect to the mail server behind the proxy: no answer comes, as its accept queue is full or its host does not answer", \
+	  "These clients were answered 451", \
+	  "If 'ss -ltn' shows a Recv-Q above Send-Q for its port, let the mail server accept faster or give it a longer queue; else look at its host, the network and the firewall") \
 	X(BACKEND_SILENT, "backend_silent", \
 	  "Cannot get a greeting from the mail server: it accepts the connection and closes without a word", \
 	  "These clients were answered 451", \

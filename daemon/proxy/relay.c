@@ -224,6 +224,9 @@ enum next relay_connected(struct session *s)
 		event_add(s->backend_write, NULL);
 		return NEXT_STAY;
 	}
+	s->connect_error = -r;
+	if (r == -ETIMEDOUT) /* the kernel has sent its last SYN */
+		return NEXT_UNANSWERED;
 	return r < 0 ? NEXT_UNREACHABLE : begin(s);
 }
 
@@ -260,9 +263,12 @@ enum next relay_connect(struct session *s)
 	s->phase = PHASE_CONNECT;
 	s->deadline_us = clock_monotonic_us() + t->config.proxy.connect_us;
 	s->backend_fd = endpoint_connect(&t->config.proxy.backend);
-	if (s->backend_fd < 0)
-		return s->backend_fd == -EMFILE || s->backend_fd == -ENFILE ? NEXT_NO_DESCRIPTOR
-									    : NEXT_UNREACHABLE;
+	if (s->backend_fd == -EMFILE || s->backend_fd == -ENFILE)
+		return NEXT_NO_DESCRIPTOR;
+	if (s->backend_fd < 0) {
+		s->connect_error = -s->backend_fd;
+		return NEXT_UNREACHABLE;
+	}
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return NEXT_STAY;
 }

@@ -3,6 +3,7 @@
 #include "proxy/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -78,7 +79,7 @@ static void reset(struct session *s)
 }
 
 /* Refuses an admitted client, because there is no server for it. */
-static enum next refuse_admitted(struct session *s, enum fault fault)
+static enum next refuse_for(struct session *s, enum fault fault, const char *detail)
 {
 	struct tally *t = s->tally;
 
@@ -86,9 +87,33 @@ static enum next refuse_admitted(struct session *s, enum fault fault)
 	tally_counts(t)->deferred_by[REASON_BACKEND]++;
 	flight_tell_late(s);
 	t->counts.counts->errors++;
-	tally_fault(t, fault, s->moved_us, t->config.proxy.backend.text);
+	tally_fault(t, fault, s->moved_us, detail);
 	s->refusal = REASON_BACKEND;
 	return NEXT_REFUSE;
+}
+
+static enum next refuse_admitted(struct session *s, enum fault fault)
+{
+	return refuse_for(s, fault, s->tally->config.proxy.backend.text);
+}
+
+static enum next refuse_unreachable(struct session *s)
+{
+	char detail[512];
+
+	snprintf(detail, sizeof(detail), "%s: %s", s->tally->config.proxy.backend.text,
+		 strerror(s->connect_error));
+	return refuse_for(s, FAULT_BACKEND_DOWN, detail);
+}
+
+static enum next refuse_unanswered(struct session *s)
+{
+	char detail[512];
+
+	snprintf(detail, sizeof(detail), "%s: no answer for %.0f s",
+		 s->tally->config.proxy.backend.text,
+		 (double)(s->moved_us - s->track.began_us) / US_PER_S);
+	return refuse_for(s, FAULT_BACKEND_UNANSWERED, detail);
 }
 
 static void on_backend(evutil_socket_t fd, short what, void *context)
@@ -113,8 +138,10 @@ static enum next connect_backend(struct session *s)
 		event_new(s->tally->base, s->backend_fd, EV_READ | EV_PERSIST, on_backend, s);
 	s->backend_write =
 		event_new(s->tally->base, s->backend_fd, EV_WRITE, on_backend_writable, s);
-	if (!s->backend_read || !s->backend_write)
+	if (!s->backend_read || !s->backend_write) {
+		s->connect_error = ENOMEM;
 		return NEXT_UNREACHABLE;
+	}
 	return relay_connected(s);
 }
 
@@ -146,7 +173,9 @@ static enum next carry_out(struct session *s, enum next next)
 		close_backend(s);
 		return refuse_begin(s);
 	case NEXT_UNREACHABLE:
-		return refuse_admitted(s, FAULT_BACKEND_DOWN);
+		return refuse_unreachable(s);
+	case NEXT_UNANSWERED:
+		return refuse_unanswered(s);
 	case NEXT_SILENT:
 		return refuse_admitted(s, FAULT_BACKEND_SILENT);
 	case NEXT_NO_DESCRIPTOR:

@@ -30,7 +30,8 @@ enum next {
 	NEXT_DECIDE, /* its address is known: ask for a verdict */
 	NEXT_CONNECT, /* connect to the server, for the first time or again */
 	NEXT_REFUSE, /* refuse it with the reason `refusal`, which is counted already */
-	NEXT_UNREACHABLE, /* admitted, but the server cannot be connected to: refuse */
+	NEXT_UNREACHABLE, /* admitted, but the kernel says that it cannot connect: refuse */
+	NEXT_UNANSWERED, /* admitted, but the server has not answered the connect: refuse */
 	NEXT_SILENT, /* admitted, but the server has closed before it greeted: refuse */
 	NEXT_NO_DESCRIPTOR, /* admitted, but no descriptor is left for the server: refuse */
 	NEXT_END, /* end it: both sides have closed */
@@ -60,6 +61,7 @@ struct session {
 	struct smtp_track track;
 	struct dialogue dialogue;
 	unsigned tries; /* further attempts to connect to the backend */
+	int connect_error; /* an errno: why the last attempt failed; 0: it has not */
 	uint64_t overtaken_at; /* number of greetings given at which it is overtaken */
 	struct ask ask; /* with `asked`: the state when it began to wait for its answer */
 	bool in_flight, shadow, ungreeted, relayed_early, lingers, decided, slow;
@@ -124,7 +126,7 @@ struct session *held_too_long(const struct tally *tally, uint64_t now_us);
 /* Ends the wait with this verdict, or because the client is gone. A source that has waited in vain
  * is owed the next place. */
 void held_leave(struct session *session, enum counts_held end, struct verdict verdict);
-/* The client has sent something, or has closed. */
+/* The client has sent something, or has closed: NEXT_BREAK if it is gone, else NEXT_STAY. */
 enum next held_watch(struct session *session);
 
 /* ---- relay.c */

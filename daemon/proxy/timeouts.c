@@ -7,10 +7,20 @@
 #define ANSWER_US \
 	(15 * 60 * US_PER_S) /* for any answer of the server, above all that to a final dot */
 #define HANGS_US (30 * US_PER_S) /* for a greeting: longer than greet waits and DNS lists take */
+/* for which a client waits for a greeting (RFC 5321 4.5.3.2.1) */
+#define GREETING_US (5 * 60 * US_PER_S)
+#define LOOK_US US_PER_S /* between two looks at a client whose connect takes long */
 /* keepalive is switched on after so long without an octet; its first probe is due later */
 #define QUIET_US US_PER_S
 /* for so long after a refusal for lack of places, places count as short */
 #define REFUSES_US (2 * US_PER_S)
+
+/* Whether it must get in, whatever the load. */
+static bool is_spared(const struct session *s)
+{
+	return s->promised || verdict_is_own(s) ||
+	       config_trusted(&s->tally->config, &s->addresses.source);
+}
 
 /* Whether a client may be refused late: only in an overload, or if the server hangs. In an overload
  * places must be short, so that a client whose name takes the server long to look up is not
@@ -24,8 +34,7 @@ static bool may_refuse_late(struct session *s, uint64_t now_us)
 		       (room_first(&t->room) || (t->full_us && now_us - t->full_us < REFUSES_US));
 	bool hangs = now_us - s->track.began_us >= HANGS_US;
 
-	return (refuses || hangs) && !s->promised && (!told_us || s->track.began_us < told_us) &&
-	       !verdict_is_own(s) && !config_trusted(&t->config, &s->addresses.source);
+	return (refuses || hangs) && (!told_us || s->track.began_us < told_us) && !is_spared(s);
 }
 
 /* Whether the greeting is overdue, so that the client may be refused. It may not once some of its
@@ -88,6 +97,25 @@ static bool has_come(int fd, short what)
 	return poll(&p, 1, 0) == 1;
 }
 
+/* The server has not answered the connect in front.proxy.connect, so its accept queue is full or
+ * its host is away. The client is refused only where it might be refused for load. Else it waits
+ * for as long as it would wait for the server alone, unless the kernel says before that it cannot
+ * connect: in observe mode and without a current plan the proxy must not cost any mail. */
+static enum next connect_late(struct session *s, uint64_t now_us)
+{
+	const struct plan *plan = &s->tally->plan.plan;
+	bool waits = plan->mode == PLAN_OBSERVE || !plan_is_fresh(plan, now_us) || is_spared(s);
+
+	if (has_come(s->backend_fd, POLLOUT))
+		return NEXT_STAY;
+	if (waits && now_us - s->track.began_us < GREETING_US) {
+		s->deadline_us = now_us + LOOK_US;
+		return held_watch(s);
+	}
+	s->moved_us = now_us;
+	return NEXT_UNANSWERED;
+}
+
 enum next timeouts_check(struct session *s, uint64_t now_us)
 {
 	bool over = s->deadline_us && now_us >= s->deadline_us;
@@ -98,12 +126,8 @@ enum next timeouts_check(struct session *s, uint64_t now_us)
 		return refuse_late(s, now_us);
 	if (s->phase == PHASE_RELAY && !s->probes && now_us - s->moved_us >= QUIET_US)
 		relay_probe(s);
-	if (over && s->phase == PHASE_CONNECT) {
-		if (has_come(s->backend_fd, POLLOUT))
-			return NEXT_STAY;
-		s->moved_us = now_us;
-		return NEXT_UNREACHABLE;
-	}
+	if (s->phase == PHASE_CONNECT)
+		return over ? connect_late(s, now_us) : NEXT_STAY;
 	if (over && s->phase == PHASE_REFUSE) {
 		s->moved_us = now_us;
 		refuse_give_up(s);

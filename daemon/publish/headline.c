@@ -184,6 +184,43 @@ static void add_admitted(const struct headline *h, struct text *out)
 	text_append(out, " are admitted.");
 }
 
+/* What the fronts refused by themselves in the last seconds, as they do in observe mode, too: the
+ * server cannot be reached, or the front is full. Returns its part of what was offered, 0..1. */
+static double refused_by_fronts(const struct status *s, enum reason *ret_reason)
+{
+	uint64_t offered = 0, backend = 0, limit = 0;
+
+	for (unsigned i = 0; i < s->config.services; i++) {
+		offered += s->lately[i].offered;
+		backend += s->lately[i].deferred_by[REASON_BACKEND];
+		limit += s->lately[i].deferred_by[REASON_LIMIT];
+	}
+	if (!backend && !limit)
+		return 0;
+	*ret_reason = limit > backend ? REASON_LIMIT : REASON_BACKEND;
+	/* Those that waited for an answer to the connect may have come before. */
+	return backend + limit < offered ? (double)(backend + limit) / (double)offered : 1;
+}
+
+static void add_observing(const struct status *s, const struct headline *h, struct text *out)
+{
+	text_append(out, "Observe mode: ");
+	if (h->deferred_ratio >= SAID_RATIO) {
+		text_append(out, "nothing is deferred for load, but ");
+		add_share(h->deferred_ratio, out);
+		text_append(out, " of the new connections were refused in the last seconds: %s",
+			    reason_sentence(h->reason));
+	} else {
+		text_append(out, "everything is admitted");
+	}
+	if (s->view.would_defer_ratio >= SAID_RATIO) {
+		text_append(out, "; enforcing would defer ");
+		add_share(s->view.would_defer_ratio, out);
+		text_append(out, " now");
+	}
+	text_append(out, ".");
+}
+
 static void add_sentence(const struct status *s, const struct headline *h, struct text *out)
 {
 	switch (h->kind) {
@@ -198,13 +235,7 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 			    "No sensor gives a value: penstock is blind and admits everything.");
 		break;
 	case HEADLINE_OBSERVING:
-		text_append(out, "Observe mode: everything is admitted");
-		if (s->view.would_defer_ratio >= SAID_RATIO) {
-			text_append(out, "; enforcing would defer ");
-			add_share(s->view.would_defer_ratio, out);
-			text_append(out, " now");
-		}
-		text_append(out, ".");
+		add_observing(s, h, out);
 		break;
 	case HEADLINE_DEFERRING:
 		add_deferring(s, h, out);
@@ -247,6 +278,8 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 		text_append(
 			out,
 			"penstockctl support says what this kernel and these privileges allow.");
+	else if (h->kind == HEADLINE_OBSERVING && h->deferred_ratio >= SAID_RATIO)
+		text_append(out, "penstockctl check names the fault and its remedy.");
 	else if (h->kind == HEADLINE_OBSERVING && s->view.would_defer_ratio >= SAID_RATIO)
 		text_append(out, "penstockctl mode enforce defers them%s",
 			    s->config.mode == PLAN_OBSERVE
@@ -271,7 +304,9 @@ void headline_tell(const struct status *s, struct headline *ret)
 	struct text sentence = TEXT_OF(h.sentence), advice = TEXT_OF(h.advice);
 
 	set_driver(s, &h);
-	if (h.deferred_ratio >= SAID_RATIO || h.kind <= HEADLINE_MAINTENANCE)
+	if (h.kind == HEADLINE_OBSERVING)
+		h.deferred_ratio = refused_by_fronts(s, &h.reason);
+	else if (h.deferred_ratio >= SAID_RATIO || h.kind <= HEADLINE_MAINTENANCE)
 		h.reason = reason_now(s);
 	add_sentence(s, &h, &sentence);
 	add_advice(s, &h, &advice);

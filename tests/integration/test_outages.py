@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What stops or distorts mail without an overload: it is answered, counted, logged with its remedy, and seen in status, explain and
 metrics. A test a fault; core/fault.h is the table."""
+import contextlib
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -15,7 +17,7 @@ from lib import late, place, tap
 from lib.manager import Manager
 from lib.place import wait_for
 from lib.programs import Daemon, Proxy, no_targets
-from lib.smtp import Client, Server, deliver, smtp_server
+from lib.smtp import Client, Server, crowd, deliver, smtp_server
 from lib.tap import Skip, check, test
 from lib.world import PORT, World, drop_resource_capability
 
@@ -75,6 +77,71 @@ def _():
         w.server.close()
         check(deliver(PORT)[0] == "451", "451")
         told(w, "backend_down", 1, w.proxy)
+
+
+@contextlib.contextmanager
+def full_queue():
+    """A listening socket whose accept queue is full: the kernel drops further SYNs, and their senders repeat them after 1, 3 and 7 s."""
+    with socket.create_server(("127.0.0.1", 0), backlog=1) as listener:
+        connects = crowd(listener.getsockname()[1], 8)
+        _, connected, _ = select.select([], connects, [], 0)
+        check(0 < len(connected) < 8, f"{len(connected)} of 8 connects succeeded")
+        for s in connects:
+            if s not in connected:
+                s.close()
+        yield listener
+        for s in connected:
+            s.close()
+
+
+def is_silent(client, seconds):
+    """Whether the client hears nothing for so long."""
+    return not select.select([client.socket], [], [], seconds)[0]
+
+
+@test("a full accept queue, in observe mode and without penstockd: the client is served once there is room, and one that leaves is let go")
+def _():
+    for daemon in (True, False):
+        options = {"front.proxy.connect": "500ms"}
+        with full_queue() as listener, World(server=listener.getsockname()[1], options={"daemon.mode": "observe"}, proxy_options=options,
+                                             daemon=daemon, calm=True) as w:
+            if daemon:
+                w.proxy.logged("following the plan")
+            with Client(PORT, greeting=False) as stays, Client(PORT, greeting=False) as leaves:
+                check(is_silent(stays, 4), "no refusal while it connects")
+                if daemon:
+                    w.daemon.wait_status(lambda s: s["in_flight"] == 2, "both at the server")
+                leaves.close()
+                if daemon:
+                    w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the end of the client that left")
+                server = Server(smtp_server, listener=listener)
+                w.at_end.append(server.close)
+                greeting = stays.reply()
+                check(greeting.startswith(b"220 "), f"{greeting}")
+            if daemon:
+                check(not w.daemon.status()["faults"], f"{w.daemon.status()['faults']}")
+
+
+@test("a full accept queue, in enforce mode: the client hears 451 when the time for a connect is over, and the fault says so")
+def _():
+    with full_queue() as listener, World(server=listener.getsockname()[1], proxy_options={"front.proxy.connect": "500ms"}, calm=True) as w:
+        w.proxy.logged("following the plan")
+        with Client(PORT) as c:
+            check(c.greeting.startswith(b"451 4.3.2 mx.example.org "), f"{c.greeting}")
+        status = told(w, "backend_unanswered", 1, w.proxy)
+        check("backend_down" not in status["faults"], f"{status['faults']}")
+        w.proxy.logged(f"(127.0.0.1:{listener.getsockname()[1]}: no answer for ")
+
+
+@test("observe mode, and nothing listens behind the proxy: the first line of status does not say that everything is admitted")
+def _():
+    with World(options={"daemon.mode": "observe"}, calm=True) as w:
+        w.server.close()
+        check(deliver(PORT)[0] == "451", "451")
+        headline = w.daemon.wait_status(lambda s: s["headline"]["reason"] == "backend", "the reason")["headline"]
+        check("everything is admitted" not in headline["sentence"] and "cannot be reached" in headline["sentence"], headline["sentence"])
+        told(w, "backend_down", 1, w.proxy)
+        w.proxy.logged(f"(127.0.0.1:{w.server.port}: Connection refused)")
 
 
 @test("a proxy that the machine lets run seldom: a connection that it has made and not yet heard of is no server that is down")

@@ -327,6 +327,33 @@ static void a_server_that_cannot_be_reached_is_the_reason(void **state)
 	assert_non_null(strstr(h.sentence, "cannot be reached"));
 }
 
+/* Observe mode refuses no client for load, but a front refuses where it has no server. */
+static void observe_mode_tells_what_a_front_refuses(void **state)
+{
+	struct headline h;
+
+	run(10, 30);
+	w.status.view.mode = PLAN_OBSERVE;
+	w.status.lately[0] = (struct lately_service){ .offered = 100 };
+	headline_tell(&w.status, &h);
+	assert_int_equal(h.reason, REASON_NONE);
+	assert_non_null(strstr(h.sentence, "everything is admitted"));
+	/* What was refused in enforce mode, some seconds ago, is over. */
+	w.status.lately[0].deferred = 30;
+	w.status.lately[0].deferred_by[REASON_CPU] = 30;
+	headline_tell(&w.status, &h);
+	assert_non_null(strstr(h.sentence, "everything is admitted"));
+	w.status.lately[0].deferred = 93;
+	w.status.lately[0].deferred_by[REASON_BACKEND] = 63;
+	headline_tell(&w.status, &h);
+	assert_int_equal(h.kind, HEADLINE_OBSERVING);
+	assert_int_equal(h.reason, REASON_BACKEND);
+	assert_float_equal(h.deferred_ratio, 0.63, 1e-9);
+	assert_null(strstr(h.sentence, "everything is admitted"));
+	assert_non_null(strstr(h.sentence, "63 %"));
+	assert_non_null(strstr(h.sentence, "cannot be reached"));
+}
+
 static void a_drain_is_no_quiet_day(void **state)
 {
 	struct headline h;
@@ -517,6 +544,7 @@ int main(void)
 		cmocka_unit_test_setup(an_overload_and_the_minute_after_it, setup),
 		cmocka_unit_test_setup(a_neighbour_with_and_without_an_overload, setup),
 		cmocka_unit_test_setup(a_server_that_cannot_be_reached_is_the_reason, setup),
+		cmocka_unit_test_setup(observe_mode_tells_what_a_front_refuses, setup),
 		cmocka_unit_test_setup(a_drain_is_no_quiet_day, setup),
 		cmocka_unit_test_setup(an_order_takes_the_level_away, setup),
 		cmocka_unit_test_setup(observe_mode_never_alarms, setup),

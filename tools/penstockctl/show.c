@@ -205,7 +205,9 @@ static void show_sessions(const json_t *status, FILE *out)
 				show_number(out, " of", number(service, "window"), "");
 			before = ", ";
 		}
-	show_number(out, "; admitted lately", number(status, "admit_ratio") * 100, " %");
+	show_number(out, "; admitted lately",
+		    (1 - number(json_object_get(status, "headline"), "deferred_ratio")) * 100,
+		    " %");
 	fputc('\n', out);
 }
 
