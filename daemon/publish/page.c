@@ -94,7 +94,7 @@ static void set_figures(json_t *page, const struct status *s, const struct headl
 	add_figure(figures, "Deferred", h->deferred_ratio * 100, "%");
 	add_figure(figures, "Pressure", h->pressure, "");
 	add_figure(figures, "In flight", s->view.in_flight, "");
-	add_figure(figures, "Window", s->view.window_sum < 0 ? -1 : floor(s->view.window_sum), "");
+	add_figure(figures, "Window", status_window(s), "");
 	json_object_set_new(page, "figures", figures);
 }
 

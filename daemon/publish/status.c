@@ -1,5 +1,6 @@
 #include "publish/status.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +51,19 @@ void status_hide_neighbours(const struct status *status, struct status *ret)
 		snprintf(f->listener, sizeof(f->listener), "a filter on this host");
 		f->unit[0] = 0;
 	}
+}
+
+double status_window(const struct status *status)
+{
+	double sum = -1;
+
+	for (unsigned i = 0; i < status->config.services; i++) {
+		const struct window_view *w = &status->view.window[i];
+
+		if (w->law != LAW_OPEN && status->config.service[i].shed != PLAN_SHED_NO)
+			sum = fmax(0, sum) + floor(w->window);
+	}
+	return sum;
 }
 
 unsigned status_front_named(const struct status *status, unsigned index,

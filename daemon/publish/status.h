@@ -104,6 +104,9 @@ struct status {
 /* A copy without the names of control groups and without the place of the configuration, for users
  * who may not see what else runs on this machine. */
 void status_hide_neighbours(const struct status *status, struct status *ret);
+/* The windows of all services that have one, each in whole sessions as it is shown; -1: none
+ * has. */
+double status_window(const struct status *status);
 /* The sum of all fronts with one name (several proxies, and those that ended: their counters stay).
  * Returns the number of names. If `index` is below that, `ret_front` gets the sum; it is `up` if
  * any of them is. */

@@ -503,6 +503,20 @@ static void processes_in_no_group_are_to_be_found(void **state)
 	assert_true(sizeof(NEIGHBOUR_OUTSIDE) <= sizeof(((struct history_record *)0)->unit));
 }
 
+/* Two services of 77.5: each shows 77, and there is no 155th place. */
+static void the_sum_of_windows_is_of_what_is_shown(void **state)
+{
+	w.status.config.services = 3;
+	for (int i = 0; i < 3; i++) {
+		w.status.view.window[i].law = LAW_CAPACITY;
+		w.status.view.window[i].window = 77.5;
+	}
+	w.status.config.service[2].shed = PLAN_SHED_NO;
+	assert_true(status_window(&w.status) == 154);
+	w.status.view.window[0].law = w.status.view.window[1].law = LAW_OPEN;
+	assert_true(status_window(&w.status) == -1);
+}
+
 /* The pressure of the machine alone may look small beside what is refused. */
 static void demand_drives_when_it_is_what_presses(void **state)
 {
@@ -549,6 +563,7 @@ int main(void)
 		cmocka_unit_test_setup(an_order_takes_the_level_away, setup),
 		cmocka_unit_test_setup(observe_mode_never_alarms, setup),
 		cmocka_unit_test_setup(a_steady_overload_changes_nothing_that_is_said, setup),
+		cmocka_unit_test_setup(the_sum_of_windows_is_of_what_is_shown, setup),
 		cmocka_unit_test_setup(the_last_refusal_has_its_time, setup),
 		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
 		cmocka_unit_test_setup(the_advice_to_enforce_says_what_a_restart_does, setup),
