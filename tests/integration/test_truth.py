@@ -158,7 +158,7 @@ class Look:
         check(self.status["admit_ratio"] > 0.99, f"no client was deferred lately: {self}")
         check(float(self.metrics["penstock_admit_ratio"]) > 0.99, f"no client was deferred lately: {self}")
         if self.status["level"] >= SHEDDING:  # it came back within two minutes, and stays
-            check(deferred_before and "No new connection is deferred at this moment" in self.headline["sentence"], f"a level: {self}")
+            check(deferred_before and "No new connection is deferred now" in self.headline["sentence"], f"a level: {self}")
 
     def claims_deferrals(self):
         check(self.headline["state"] in (*ORDERS, "deferring"), f"clients are deferred: {self}")
