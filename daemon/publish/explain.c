@@ -124,7 +124,7 @@ static void explain_equation(const struct window_view *w, unsigned least, double
 		return;
 	text_append(
 		out,
-		"   %.1f = capacity %.2f/s x (%.1f ms aimed at + %.1f ms unloaded + %.1f ms of senders)",
+		"   %.2f = capacity %.2f/s x (%.1f ms aimed at + %.1f ms unloaded + %.1f ms of senders)",
 		w->equation, w->capacity_per_s, w->target_time_s * 1000, w->unloaded_s * 1000,
 		w->think_time_s * 1000);
 	if (w->equation < least)
