@@ -12,7 +12,7 @@
  *
  * Example, as `penstockctl explain` prints it:
  *
- *     26.1 = capacity 101.00/s x (100.0 ms aimed at + 12.0 ms unloaded + 146.0 ms of senders)
+ *     26.06 = capacity 101.00/s x (100.0 ms aimed at + 12.0 ms unloaded + 146.0 ms of senders)
  *     over: the server is over its knee: capacity follows what is completed
  *
  * 101 messages a second, each in the server for .112 s and with its sender for .146 s: by Little's
