@@ -15,6 +15,13 @@
 /* for so long after a refusal for lack of places, places count as short */
 #define REFUSES_US (2 * US_PER_S)
 
+/* How long ago that was. 0: it was after the tick took its clock, as a session that the tick itself
+ * lets in has moved since. */
+static uint64_t since(uint64_t then_us, uint64_t now_us)
+{
+	return now_us > then_us ? now_us - then_us : 0;
+}
+
 /* Whether it must get in, whatever the load. */
 static bool is_spared(const struct session *s)
 {
@@ -30,9 +37,9 @@ static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
 	uint64_t told_us = room_owed_since_us(&t->told_late, session_group(s), now_us);
-	bool refuses = !s->overtaken &&
-		       (room_first(&t->room) || (t->full_us && now_us - t->full_us < REFUSES_US));
-	bool hangs = now_us - s->track.began_us >= HANGS_US;
+	bool refuses = !s->overtaken && (room_first(&t->room) ||
+					 (t->full_us && since(t->full_us, now_us) < REFUSES_US));
+	bool hangs = since(s->track.began_us, now_us) >= HANGS_US;
 
 	return (refuses || hangs) && (!told_us || s->track.began_us < told_us) && !is_spared(s);
 }
@@ -46,7 +53,7 @@ static bool is_late(struct session *s, uint64_t now_us)
 
 	return s->ungreeted && !s->relayed_early && service->greeting_timeout_us &&
 	       plan->mode != PLAN_OBSERVE && plan_is_fresh(plan, now_us) &&
-	       now_us - s->track.began_us >= service->greeting_timeout_us &&
+	       since(s->track.began_us, now_us) >= service->greeting_timeout_us &&
 	       may_refuse_late(s, now_us);
 }
 
@@ -108,7 +115,7 @@ static enum next connect_late(struct session *s, uint64_t now_us)
 
 	if (has_come(s->backend_fd, POLLOUT))
 		return NEXT_STAY;
-	if (waits && now_us - s->track.began_us < GREETING_US) {
+	if (waits && since(s->track.began_us, now_us) < GREETING_US) {
 		s->deadline_us = now_us + LOOK_US;
 		return held_watch(s);
 	}
@@ -124,7 +131,7 @@ enum next timeouts_check(struct session *s, uint64_t now_us)
 		flight_tick(s, now_us);
 	if (s->phase == PHASE_RELAY && is_late(s, now_us) && !has_come(s->backend_fd, POLLIN))
 		return refuse_late(s, now_us);
-	if (s->phase == PHASE_RELAY && !s->probes && now_us - s->moved_us >= QUIET_US)
+	if (s->phase == PHASE_RELAY && !s->probes && since(s->moved_us, now_us) >= QUIET_US)
 		relay_probe(s);
 	if (s->phase == PHASE_CONNECT)
 		return over ? connect_late(s, now_us) : NEXT_STAY;
@@ -140,7 +147,7 @@ enum next timeouts_check(struct session *s, uint64_t now_us)
 	}
 	if (over)
 		return NEXT_BREAK;
-	if (s->phase != PHASE_HELD && now_us - s->moved_us >= idle_bound(s))
+	if (s->phase != PHASE_HELD && since(s->moved_us, now_us) >= idle_bound(s))
 		return cut_idle(s, now_us);
 	return NEXT_STAY;
 }
