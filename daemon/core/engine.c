@@ -128,29 +128,6 @@ static void step_backlog(struct engine *engine, double dt_s, struct sample *samp
 	sample_put(sample, SIGNAL_QUEUE_DRAIN_S, b->drain_s, VIA_SPOOL);
 }
 
-/* Forecasts of hours: when memory, space or inodes will be used up at the present trend. */
-static void step_trends(struct engine *engine, struct sample *sample)
-{
-	const struct {
-		struct trend *trend;
-		enum signal left, exhaustion;
-	} rows[] = {
-		{ &engine->memory, SIGNAL_MEM_AVAILABLE_BYTES, SIGNAL_MEM_EXHAUSTION_S },
-		{ &engine->space, SIGNAL_SPOOL_FREE_BYTES, SIGNAL_SPOOL_EXHAUSTION_S },
-		{ &engine->inodes, SIGNAL_SPOOL_FREE_INODES, SIGNAL_SPOOL_INODES_EXHAUSTION_S },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!sample_has(sample, rows[i].left))
-			continue;
-		trend_put(rows[i].trend, sample->now_us, sample->value[rows[i].left], 0);
-		/* -1 (no end in sight) is not put: sample_put() refuses it. */
-		sample_put(sample, rows[i].exhaustion,
-			   trend_exhaustion_s(rows[i].trend, sample->value[rows[i].left]),
-			   (enum via)sample->via[rows[i].left]);
-	}
-}
-
 /* The rate that the queue and the filter behind it allow; -1: any. */
 static double behind_allows(const struct engine *engine)
 {
@@ -264,45 +241,11 @@ static double carried_per_s(const struct window *w, const struct load_service *l
 	return w->view.passing_per_s;
 }
 
-/* What clients are told now, over all services. A service that is never shed counts too, since it
- * can be drained. What clients were told under an earlier order or mode does not count. */
-static void step_told(struct engine *engine, const struct load *load, double dt_s)
-{
-	const struct engine_view *view = &engine->view;
-	struct engine_told *told = &engine->told;
-	uint64_t offered = 0, deferred = 0;
-	double more;
-
-	for (unsigned i = 0; i < engine->config.services; i++) {
-		offered += load->service[i].offered;
-		deferred += load->service[i].deferred + load->service[i].would_defer;
-	}
-	if (told->state != view->state || told->mode != view->mode) {
-		told->state = view->state;
-		told->mode = view->mode;
-		/* this tick, and the next one, for fronts that had not read the plan yet */
-		told->settles = 2;
-		told->offered_per_s = told->deferred_per_s = 0;
-	}
-	if (told->settles > 0) {
-		told->settles--;
-	} else {
-		more = counter_delta(offered, told->offered) / dt_s;
-		smooth_step(&told->offered_per_s, more, dt_s, TAU_RATE_S);
-		more = counter_delta(deferred, told->deferred) / dt_s;
-		smooth_step(&told->deferred_per_s, more, dt_s, TAU_RATE_S);
-	}
-	told->offered = offered;
-	told->deferred = deferred;
-}
-
+/* What clients are told now, and how much is offered for what can be carried. */
 static void step_ratios(struct engine *engine, const struct load *load)
 {
 	struct engine_view *view = &engine->view;
-	const struct engine_told *told = &engine->told;
-	double ratio = told->offered_per_s > TELLS_MIN_PER_S
-			       ? clamp_double(told->deferred_per_s / told->offered_per_s, 0, 1)
-			       : 0;
+	double ratio = told_rates_deferred(&engine->told);
 
 	view->demand_ratio = -1;
 	for (unsigned i = 0; i < engine->config.services; i++) {
@@ -383,14 +326,15 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 
 	put_derived(engine, load, sample);
 	step_backlog(engine, dt_s, sample);
-	step_trends(engine, sample);
+	forecast_step(&engine->forecast, sample);
 	pressure_step(&engine->pressure, engine->config.target, sample, dt_s, &view->pressure);
 	step_state(engine, sample, load, realtime_us);
 	step_windows(engine, sample, load, dt_s, &plan);
 	spare_the_last(engine, &plan);
 	for (unsigned i = 0; i < engine->config.services; i++)
 		plan.service[i].trusted_pass = engine->config.maintenance_trusted;
-	step_told(engine, load, dt_s);
+	told_rates_step(&engine->told, order_of(view->state), view->mode, load,
+			engine->config.services, dt_s);
 	step_ratios(engine, load);
 	level.pressure = view->pressure.combined;
 	/* The state, and not the level, shows what an operator ordered. In observe mode, and

@@ -8,13 +8,14 @@
 #include <stdint.h>
 
 #include "core/backlog.h"
-#include "core/second_stage.h"
+#include "core/forecast.h"
 #include "core/level.h"
 #include "core/load.h"
 #include "core/plan.h"
 #include "core/pressure.h"
 #include "core/sample.h"
-#include "core/trend.h"
+#include "core/second_stage.h"
+#include "core/told_rates.h"
 #include "core/window.h"
 
 enum engine_state { STATE_SERVING, STATE_DRAINING, STATE_MAINTENANCE, STATE_BLIND, STATE__COUNT };
@@ -62,16 +63,6 @@ struct engine_view {
 	char order_reason[96];
 };
 
-/* What clients were told under the present order and mode, smoothed. */
-struct engine_told {
-	uint64_t offered, deferred; /* counters of the tick before */
-	double offered_per_s, deferred_per_s;
-	enum engine_state state;
-	enum plan_mode mode;
-	/* ticks until the counters no longer contain what clients were told before */
-	unsigned settles;
-};
-
 struct engine {
 	struct engine_config config;
 	struct engine_view view;
@@ -80,8 +71,8 @@ struct engine {
 	struct window window[PLAN_SERVICES];
 	struct backlog backlog;
 	struct second_stage second_stage;
-	struct trend memory, space, inodes; /* what is left of each resource */
-	struct engine_told told;
+	struct forecast forecast;
+	struct told_rates told;
 	uint64_t ticks, last_us, epoch, salt, seed;
 	/* CLOCK_MONOTONIC, so that setting the wall clock does not end or extend a drain */
 	uint64_t order_until_us;

@@ -25,7 +25,7 @@ uint64_t engine_layout(void)
 		offsetof(struct engine, level),
 		offsetof(struct engine, window),
 		offsetof(struct engine, backlog),
-		offsetof(struct engine, memory),
+		offsetof(struct engine, forecast),
 		offsetof(struct engine, told),
 		offsetof(struct engine, ticks),
 		offsetof(struct engine, sighted_us),
@@ -52,7 +52,7 @@ static bool is_sound(const struct engine *e)
 	if (e->config.services > PLAN_SERVICES || e->config.epoch_us == 0 ||
 	    (unsigned)e->view.state >= STATE__COUNT || (unsigned)e->view.mode > PLAN_OBSERVE ||
 	    (unsigned)e->level.level.number >= LEVEL__COUNT ||
-	    (unsigned)e->told.state >= STATE__COUNT || (unsigned)e->told.mode > PLAN_OBSERVE ||
+	    (unsigned)e->told.order > PLAN_BLIND || (unsigned)e->told.mode > PLAN_OBSERVE ||
 	    e->view.order_reason[sizeof(e->view.order_reason) - 1])
 		return false;
 	for (unsigned i = 0; i < PLAN_SERVICES; i++)
@@ -61,8 +61,8 @@ static bool is_sound(const struct engine *e)
 		    (unsigned)e->window[i].view.regime >= REGIME__COUNT ||
 		    (unsigned)e->window[i].view.machine > MACHINE_SATURATED)
 			return false;
-	return trend_is_sound(&e->memory) && trend_is_sound(&e->space) &&
-	       trend_is_sound(&e->inodes);
+	return trend_is_sound(&e->forecast.memory) && trend_is_sound(&e->forecast.space) &&
+	       trend_is_sound(&e->forecast.inodes);
 }
 
 int engine_restore_checkpoint(const void *bytes, size_t size, uint64_t layout, struct engine *ret)

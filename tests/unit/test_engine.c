@@ -139,7 +139,7 @@ static double admitted_of(double per_s)
 
 static void so_few_that_the_share_says_nothing(void **state)
 {
-	struct engine_told *told = &engine.told;
+	struct told_rates *told = &engine.told;
 
 	assert_near(admitted_of(10), 0.5, 0.05);
 	told->offered_per_s = 0.4;
@@ -165,12 +165,12 @@ static void a_quarter_of_the_queue_is_for_each_of_two_services(void **state)
 
 static void what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted(void **state)
 {
-	const struct engine_told *told = &engine.told;
+	const struct told_rates *told = &engine.told;
 
 	begin(1);
 	load.service[0].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
 	step(0.1);
-	engine.told.state = STATE_DRAINING;
+	engine.told.order = PLAN_DRAIN;
 	for (int i = 0; i < 2; i++) {
 		load.service[0].offered++;
 		step(0.1);
@@ -191,7 +191,7 @@ static bool tells_an_end(double by)
 		sample.via[SIGNAL_MEM_EXHAUSTION_S] = VIA_NONE;
 		step(0.1);
 	}
-	assert_true(engine.memory.look[0].held > 0);
+	assert_true(engine.forecast.memory.look[0].held > 0);
 	return sample_has(&sample, SIGNAL_MEM_EXHAUSTION_S);
 }
 

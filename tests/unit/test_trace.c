@@ -120,7 +120,7 @@ static void an_image_that_no_engine_has_is_not_taken(void **state)
 	e->config.services = PLAN_SERVICES + 1;
 	assert_int_equal(engine_restore_checkpoint(e, sizeof(*e), engine_layout(), &taken), -2);
 	e->config.services = 1;
-	e->memory.look[1].next = TREND_POINTS;
+	e->forecast.memory.look[1].next = TREND_POINTS;
 	assert_int_equal(engine_restore_checkpoint(e, sizeof(*e), engine_layout(), &taken), -2);
 }
 
