@@ -14,6 +14,7 @@
 #include "front/gate_beside.h"
 #include "front/gate_heard.h"
 #include "front/gate_kept.h"
+#include "front/gate_networks.h"
 #include "front/gate_responder.h"
 #include "front/gate_watch.h"
 #include "kernel/gate.h"
@@ -47,33 +48,6 @@ struct gate_front {
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static int push_list(struct gate *gate, const struct config_networks *networks,
-		     int (*push)(struct gate *gate, const struct gate_network *networks,
-				 unsigned count))
-{
-	struct gate_network list[CONFIG_NETWORKS];
-
-	for (unsigned i = 0; i < networks->count; i++)
-		list[i] = (struct gate_network){ .address = networks->network[i].address,
-						 .bits = networks->network[i].bits };
-	return push(gate, list, networks->count);
-}
-
-static void push_networks(struct gate_front *g)
-{
-	int r = push_list(g->gate, &g->env->config->sources.trusted, gate_trusted);
-
-	if (r < 0)
-		log_error(
-			"Cannot tell the gate every network of source.trusted: %s. Clients of the others are decided by load.",
-			strerror(-r));
-	r = push_list(g->gate, &g->env->config->sources.refused, gate_refused);
-	if (r < 0)
-		log_error(
-			"Cannot tell the gate every network of source.refused: %s. Clients of the others are decided by load.",
-			strerror(-r));
-}
-
 static int open_kernel(struct gate_front *g, char *why)
 {
 	const struct config_service *service = &g->env->config->service[g->service];
@@ -97,7 +71,7 @@ static int open_kernel(struct gate_front *g, char *why)
 	if (r < 0)
 		return r;
 	__atomic_store_n(&g->gate, gate, __ATOMIC_RELEASE);
-	push_networks(g);
+	gate_networks_push(g->gate, g->env->config);
 	gate_resets(gate, g->env->config->gate.repeat == REPEAT_RESET);
 	return 0;
 }
@@ -218,7 +192,7 @@ static bool gate_front_reconfigure(void *front, const struct config *before)
 		return false;
 	gate_responder_manner(g->env->config, g->service, &manner);
 	responder_set_manner(g->responder, &manner);
-	push_networks(g);
+	gate_networks_push(g->gate, g->env->config);
 	gate_resets(g->gate, g->env->config->gate.repeat == REPEAT_RESET);
 	return true;
 }
