@@ -9,111 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/history.h"
 #include "publish/explain.h"
 #include "publish/headline.h"
 #include "publish/json.h"
 #include "publish/metrics.h"
 #include "publish/page.h"
 #include "publish/public_page.h"
-
-#define SECOND UINT64_C(1000000)
-#define TICKS 10 /* a second */
-#define LATELY 10 /* seconds within which everything follows */
-#define SERVED_PER_S 30.0
-
-struct told {
-	unsigned offered, deferred;
-};
-
-static struct world {
-	struct engine engine;
-	struct engine_config config;
-	struct load load;
-	struct plan plan;
-	struct plan_bucket bucket;
-	struct status status;
-	uint64_t now_us;
-	double owed, done, stall; /* stall: of the CPU, by another program */
-	double slow_s; /* each session takes so long without any load; 0: none does */
-	unsigned busy;
-	struct told told[LATELY]; /* of the last seconds */
-	struct counts_service total;
-	struct lately lately;
-	unsigned seconds, changes;
-} w;
-
-static void put(struct sample *s, enum signal signal, double value)
-{
-	s->value[signal] = value;
-	s->via[signal] = VIA_PSI;
-}
-
-static int setup(void **state)
-{
-	memset(&w, 0, sizeof(w));
-	w.now_us = SECOND;
-	w.config.services = 1;
-	w.config.cores = 1;
-	w.config.epoch_us = 60 * SECOND;
-	w.config.window =
-		(struct window_config){ .cores = 1, .min = 4, .banner_objective_us = 500000 };
-	for (int i = 0; i < SIGNAL__COUNT; i++)
-		w.config.target[i] = signal_info[i].target;
-	w.config.service[0].reply_code = 451;
-	engine_init(&w.engine, &w.config, 1);
-	w.status.version = "test";
-	w.status.config.services = 1;
-	snprintf(w.status.config.service[0].name, sizeof(w.status.config.service[0].name), "mx");
-	w.status.config.service[0].reply_code = 451;
-	return 0;
-}
-
-static void ask(void)
-{
-	struct load_service *l = &w.load.service[0];
-	struct plan_request request = { .now_us = w.now_us,
-					.in_flight = w.busy,
-					.tokens_milli = PLAN_UNLIMITED,
-					.score = PLAN_UNLIMITED };
-	struct verdict v;
-
-	request.tokens_milli = plan_bucket_refill(&w.bucket, &w.plan.service[0], w.now_us);
-	v = plan_decide(&w.plan, &request);
-	l->offered++;
-	w.total.offered++;
-	w.told[0].offered++;
-	if (!v.admit) {
-		w.total.deferred++;
-		w.total.deferred_by[v.reason]++;
-		l->deferred++;
-		w.told[0].deferred++;
-		return;
-	}
-	plan_bucket_take(&w.bucket);
-	l->admitted++;
-	w.total.admitted++;
-	l->would_defer += v.would_defer;
-	w.busy++;
-}
-
-static void serve(void)
-{
-	struct load_service *l = &w.load.service[0];
-	unsigned jobs;
-
-	w.done += (w.slow_s > 0 ? fmin(SERVED_PER_S, w.busy / w.slow_s) : SERVED_PER_S) / TICKS;
-	jobs = (unsigned)fmin(w.busy, floor(w.done));
-	w.done = w.busy == jobs ? 0 : w.done - jobs;
-	w.busy -= jobs;
-	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
-	l->completed += jobs;
-	l->finished += jobs;
-	l->in_flight = l->busy = w.busy;
-	l->busy_us += w.busy * SECOND / TICKS;
-	l->server_us += jobs * (uint64_t)(fmax(1, w.busy) / SERVED_PER_S * 1e6);
-	l->session_us += jobs * (uint64_t)(fmax(1, w.busy) / SERVED_PER_S * 1e6);
-}
+#include "unit/truth_world.h"
 
 /* At no moment do headline, level and shares say what cannot be true together. */
 static void nothing_contradicts(void)
@@ -160,17 +62,6 @@ static void tick(double offered_per_s)
 		lately_turn(&w.lately, w.status.total, w.now_us);
 	lately_tell(&w.lately, w.status.total, w.status.lately);
 	nothing_contradicts();
-}
-
-static double told_lately(unsigned seconds)
-{
-	struct told sum = { 0, 0 };
-
-	for (unsigned i = 0; i < seconds; i++) {
-		sum.offered += w.told[i].offered;
-		sum.deferred += w.told[i].deferred;
-	}
-	return sum.offered ? (double)sum.deferred / sum.offered : 0;
 }
 
 static char *text_of(struct evbuffer *buffer)
@@ -309,51 +200,6 @@ static void a_neighbour_with_and_without_an_overload(void **state)
 	assert_int_equal(kind(), HEADLINE_NORMAL);
 }
 
-/* The law refuses no client; the proxy does, as it cannot connect. */
-static void a_server_that_cannot_be_reached_is_the_reason(void **state)
-{
-	struct headline h;
-
-	run(10, 30);
-	w.status.view.admit_ratio = 0.5;
-	w.status.view.level.number = LEVEL_SEVERE;
-	w.status.lately[0] = (struct lately_service){
-		.offered = 100,
-		.deferred = 50,
-		.deferred_by = { [REASON_BACKEND] = 45, [REASON_SOURCE] = 5 },
-	};
-	headline_tell(&w.status, &h);
-	assert_int_equal(h.reason, REASON_BACKEND);
-	assert_non_null(strstr(h.sentence, "cannot be reached"));
-}
-
-/* Observe mode refuses no client for load, but a front refuses where it has no server. */
-static void observe_mode_tells_what_a_front_refuses(void **state)
-{
-	struct headline h;
-
-	run(10, 30);
-	w.status.view.mode = PLAN_OBSERVE;
-	w.status.lately[0] = (struct lately_service){ .offered = 100 };
-	headline_tell(&w.status, &h);
-	assert_int_equal(h.reason, REASON_NONE);
-	assert_non_null(strstr(h.sentence, "everything is admitted"));
-	/* What was refused in enforce mode, some seconds ago, is over. */
-	w.status.lately[0].deferred = 30;
-	w.status.lately[0].deferred_by[REASON_CPU] = 30;
-	headline_tell(&w.status, &h);
-	assert_non_null(strstr(h.sentence, "everything is admitted"));
-	w.status.lately[0].deferred = 93;
-	w.status.lately[0].deferred_by[REASON_BACKEND] = 63;
-	headline_tell(&w.status, &h);
-	assert_int_equal(h.kind, HEADLINE_OBSERVING);
-	assert_int_equal(h.reason, REASON_BACKEND);
-	assert_float_equal(h.deferred_ratio, 0.63, 1e-9);
-	assert_null(strstr(h.sentence, "everything is admitted"));
-	assert_non_null(strstr(h.sentence, "63 %"));
-	assert_non_null(strstr(h.sentence, "cannot be reached"));
-}
-
 static void a_drain_is_no_quiet_day(void **state)
 {
 	struct headline h;
@@ -424,115 +270,6 @@ static void a_steady_overload_changes_nothing_that_is_said(void **state)
 	assert_in_range(w.changes, 0, 10);
 }
 
-/* The level is held for two minutes. What is said of the present and of the past is true. */
-static void the_last_refusal_has_its_time(void **state)
-{
-	struct headline h;
-
-	w.status.view.level.number = LEVEL_CRITICAL;
-	w.status.view.admit_ratio = 1;
-	w.status.deferred_us = UINT64_C(1769860800000000);
-	headline_tell(&w.status, &h);
-	assert_int_equal(h.kind, HEADLINE_DEFERRING);
-	assert_string_equal(h.sentence,
-			    "No new connection is deferred now, and none has been since "
-			    "2026-01-31T12:00:00Z. The level stays critical for up to two minutes "
-			    "after that.");
-}
-
-/* A sentence names one resource: the one that limits. */
-static void the_resource_that_limits_is_the_one_named(void **state)
-{
-	struct headline h;
-
-	w.status.view.level.number = LEVEL_SEVERE;
-	w.status.view.admit_ratio = 0.5;
-	w.status.view.window[0].refusing = true;
-	w.status.view.window[0].reason = REASON_CPU;
-	w.status.view.pressure.any_known = true;
-	w.status.view.pressure.combined = 47;
-	w.status.view.pressure.driver = RESOURCE_SMTP;
-	w.status.view.pressure.driver_signal = SIGNAL_SERVER_TIME_US;
-	put(&w.status.sample, SIGNAL_SERVER_TIME_US, 5e6);
-	headline_tell(&w.status, &h);
-	assert_non_null(strstr(h.sentence, "the CPU limits"));
-	assert_null(strstr(h.sentence, "smtp"));
-	w.status.view.window[0].reason = REASON_SMTP;
-	headline_tell(&w.status, &h);
-	assert_non_null(strstr(h.sentence, "47.00, of the resource smtp"));
-}
-
-static void the_advice_to_enforce_says_what_a_restart_does(void **state)
-{
-	struct headline h;
-
-	w.status.view.mode = PLAN_OBSERVE;
-	w.status.view.would_defer_ratio = 0.5;
-	w.status.config.mode = PLAN_OBSERVE;
-	headline_tell(&w.status, &h);
-	assert_string_equal(h.advice, "penstockctl mode enforce defers them, until the next "
-				      "restart or reload.");
-	w.status.config.mode = PLAN_ENFORCE;
-	headline_tell(&w.status, &h);
-	assert_string_equal(h.advice, "penstockctl mode enforce defers them. So does the next "
-				      "restart or reload.");
-}
-
-/* What has no unit has no property to set. */
-static void processes_in_no_group_are_to_be_found(void **state)
-{
-	struct neighbour *who = &w.status.neighbours.who[RESOURCE_CPU];
-	struct headline h;
-
-	w.status.view.foreign = true;
-	w.status.view.admit_ratio = 1;
-	w.status.view.pressure.any_known = true;
-	w.status.view.pressure.driver = RESOURCE_CPU;
-	who->known = true;
-	who->use = 2;
-	snprintf(who->path, sizeof(who->path), "/");
-	snprintf(who->unit, sizeof(who->unit), "%s", NEIGHBOUR_OUTSIDE);
-	snprintf(w.status.neighbours.mail_unit, sizeof(w.status.neighbours.mail_unit),
-		 "postfix@-.service");
-	headline_tell(&w.status, &h);
-	assert_string_equal(h.advice,
-			    "Give the mail server a larger weight: systemctl set-property "
-			    "postfix@-.service CPUWeight=1000; `top` shows which "
-			    "processes they are.");
-	/* The name is kept whole in the history. */
-	assert_true(sizeof(NEIGHBOUR_OUTSIDE) <= sizeof(((struct history_record *)0)->unit));
-}
-
-/* Two services of 77.5: each shows 77, and there is no 155th place. */
-static void the_sum_of_windows_is_of_what_is_shown(void **state)
-{
-	w.status.config.services = 3;
-	for (int i = 0; i < 3; i++) {
-		w.status.view.window[i].law = LAW_CAPACITY;
-		w.status.view.window[i].window = 77.5;
-	}
-	w.status.config.service[2].shed = PLAN_SHED_NO;
-	assert_true(status_window(&w.status) == 154);
-	w.status.view.window[0].law = w.status.view.window[1].law = LAW_OPEN;
-	assert_true(status_window(&w.status) == -1);
-}
-
-/* The pressure of the machine alone may look small beside what is refused. */
-static void demand_drives_when_it_is_what_presses(void **state)
-{
-	struct headline h;
-
-	w.status.view.level.number = LEVEL_SEVERE;
-	w.status.view.pressure.any_known = true;
-	w.status.view.pressure.combined = 0.3;
-	w.status.view.demand_ratio = 1.8;
-	w.status.view.admit_ratio = 0.45;
-	headline_tell(&w.status, &h);
-	assert_string_equal(h.driver, "demand");
-	assert_true(h.pressure > 1.79);
-	assert_non_null(strstr(h.sentence, "55 % of the new connections are deferred"));
-}
-
 /* A limit of the operator holds the window far below what the CPU of a message predicts. */
 static void demand_is_measured_by_what_is_carried(void **state)
 {
@@ -557,18 +294,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(an_overload_and_the_minute_after_it, setup),
 		cmocka_unit_test_setup(a_neighbour_with_and_without_an_overload, setup),
-		cmocka_unit_test_setup(a_server_that_cannot_be_reached_is_the_reason, setup),
-		cmocka_unit_test_setup(observe_mode_tells_what_a_front_refuses, setup),
 		cmocka_unit_test_setup(a_drain_is_no_quiet_day, setup),
 		cmocka_unit_test_setup(an_order_takes_the_level_away, setup),
 		cmocka_unit_test_setup(observe_mode_never_alarms, setup),
 		cmocka_unit_test_setup(a_steady_overload_changes_nothing_that_is_said, setup),
-		cmocka_unit_test_setup(the_sum_of_windows_is_of_what_is_shown, setup),
-		cmocka_unit_test_setup(the_last_refusal_has_its_time, setup),
-		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
-		cmocka_unit_test_setup(the_advice_to_enforce_says_what_a_restart_does, setup),
-		cmocka_unit_test_setup(processes_in_no_group_are_to_be_found, setup),
-		cmocka_unit_test_setup(demand_drives_when_it_is_what_presses, setup),
 		cmocka_unit_test_setup(demand_is_measured_by_what_is_carried, setup),
 	};
 

@@ -1,0 +1,193 @@
+/* What the first line of the status says of one state: its sentence, its reason and its advice. */
+#include "cmocka_test.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/history.h"
+#include "publish/headline.h"
+
+static struct status status;
+
+/* One service; nothing is refused. */
+static int setup(void **state)
+{
+	memset(&status, 0, sizeof(status));
+	status.config.services = 1;
+	status.config.service[0].reply_code = 451;
+	status.view.admit_ratio = 1;
+	status.view.demand_ratio = -1;
+	status.view.pressure.any_known = true;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		status.view.window[i].reason = REASON_NONE;
+	return 0;
+}
+
+/* The law refuses no client; the proxy does, as it cannot connect. */
+static void a_server_that_cannot_be_reached_is_the_reason(void **state)
+{
+	struct headline h;
+
+	status.view.admit_ratio = 0.5;
+	status.view.level.number = LEVEL_SEVERE;
+	status.lately[0] = (struct lately_service){
+		.offered = 100,
+		.deferred = 50,
+		.deferred_by = { [REASON_BACKEND] = 45, [REASON_SOURCE] = 5 },
+	};
+	headline_tell(&status, &h);
+	assert_int_equal(h.reason, REASON_BACKEND);
+	assert_non_null(strstr(h.sentence, "cannot be reached"));
+}
+
+/* Observe mode refuses no client for load, but a front refuses where it has no server. */
+static void observe_mode_tells_what_a_front_refuses(void **state)
+{
+	struct headline h;
+
+	status.view.mode = PLAN_OBSERVE;
+	status.lately[0] = (struct lately_service){ .offered = 100 };
+	headline_tell(&status, &h);
+	assert_int_equal(h.reason, REASON_NONE);
+	assert_non_null(strstr(h.sentence, "everything is admitted"));
+	/* What was refused in enforce mode, some seconds ago, is over. */
+	status.lately[0].deferred = 30;
+	status.lately[0].deferred_by[REASON_CPU] = 30;
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "everything is admitted"));
+	status.lately[0].deferred = 93;
+	status.lately[0].deferred_by[REASON_BACKEND] = 63;
+	headline_tell(&status, &h);
+	assert_int_equal(h.kind, HEADLINE_OBSERVING);
+	assert_int_equal(h.reason, REASON_BACKEND);
+	assert_float_equal(h.deferred_ratio, 0.63, 1e-9);
+	assert_null(strstr(h.sentence, "everything is admitted"));
+	assert_non_null(strstr(h.sentence, "63 %"));
+	assert_non_null(strstr(h.sentence, "cannot be reached"));
+}
+
+/* The level is held for two minutes. What is said of the present and of the past is true. */
+static void the_last_refusal_has_its_time(void **state)
+{
+	struct headline h;
+
+	status.view.level.number = LEVEL_CRITICAL;
+	status.view.admit_ratio = 1;
+	status.deferred_us = UINT64_C(1769860800000000);
+	headline_tell(&status, &h);
+	assert_int_equal(h.kind, HEADLINE_DEFERRING);
+	assert_string_equal(h.sentence,
+			    "No new connection is deferred now, and none has been since "
+			    "2026-01-31T12:00:00Z. The level stays critical for up to two minutes "
+			    "after that.");
+}
+
+/* A sentence names one resource: the one that limits. */
+static void the_resource_that_limits_is_the_one_named(void **state)
+{
+	struct headline h;
+
+	status.view.level.number = LEVEL_SEVERE;
+	status.view.admit_ratio = 0.5;
+	status.view.window[0].refusing = true;
+	status.view.window[0].reason = REASON_CPU;
+	status.view.pressure.any_known = true;
+	status.view.pressure.combined = 47;
+	status.view.pressure.driver = RESOURCE_SMTP;
+	status.view.pressure.driver_signal = SIGNAL_SERVER_TIME_US;
+	status.sample.value[SIGNAL_SERVER_TIME_US] = 5e6;
+	status.sample.via[SIGNAL_SERVER_TIME_US] = VIA_FRONT;
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "the CPU limits"));
+	assert_null(strstr(h.sentence, "smtp"));
+	status.view.window[0].reason = REASON_SMTP;
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "47.00, of the resource smtp"));
+}
+
+static void the_advice_to_enforce_says_what_a_restart_does(void **state)
+{
+	struct headline h;
+
+	status.view.mode = PLAN_OBSERVE;
+	status.view.would_defer_ratio = 0.5;
+	status.config.mode = PLAN_OBSERVE;
+	headline_tell(&status, &h);
+	assert_string_equal(h.advice, "penstockctl mode enforce defers them, until the next "
+				      "restart or reload.");
+	status.config.mode = PLAN_ENFORCE;
+	headline_tell(&status, &h);
+	assert_string_equal(h.advice, "penstockctl mode enforce defers them. So does the next "
+				      "restart or reload.");
+}
+
+/* What has no unit has no property to set. */
+static void processes_in_no_group_are_to_be_found(void **state)
+{
+	struct neighbour *who = &status.neighbours.who[RESOURCE_CPU];
+	struct headline h;
+
+	status.view.foreign = true;
+	status.view.admit_ratio = 1;
+	status.view.pressure.any_known = true;
+	status.view.pressure.driver = RESOURCE_CPU;
+	who->known = true;
+	who->use = 2;
+	snprintf(who->path, sizeof(who->path), "/");
+	snprintf(who->unit, sizeof(who->unit), "%s", NEIGHBOUR_OUTSIDE);
+	snprintf(status.neighbours.mail_unit, sizeof(status.neighbours.mail_unit),
+		 "postfix@-.service");
+	headline_tell(&status, &h);
+	assert_string_equal(h.advice,
+			    "Give the mail server a larger weight: systemctl set-property "
+			    "postfix@-.service CPUWeight=1000; `top` shows which "
+			    "processes they are.");
+	/* The name is kept whole in the history. */
+	assert_true(sizeof(NEIGHBOUR_OUTSIDE) <= sizeof(((struct history_record *)0)->unit));
+}
+
+/* Two services of 77.5: each shows 77, and there is no 155th place. */
+static void the_sum_of_windows_is_of_what_is_shown(void **state)
+{
+	status.config.services = 3;
+	for (int i = 0; i < 3; i++) {
+		status.view.window[i].law = LAW_CAPACITY;
+		status.view.window[i].window = 77.5;
+	}
+	status.config.service[2].shed = PLAN_SHED_NO;
+	assert_true(status_window(&status) == 154);
+	status.view.window[0].law = status.view.window[1].law = LAW_OPEN;
+	assert_true(status_window(&status) == -1);
+}
+
+/* The pressure of the machine alone may look small beside what is refused. */
+static void demand_drives_when_it_is_what_presses(void **state)
+{
+	struct headline h;
+
+	status.view.level.number = LEVEL_SEVERE;
+	status.view.pressure.any_known = true;
+	status.view.pressure.combined = 0.3;
+	status.view.demand_ratio = 1.8;
+	status.view.admit_ratio = 0.45;
+	headline_tell(&status, &h);
+	assert_string_equal(h.driver, "demand");
+	assert_true(h.pressure > 1.79);
+	assert_non_null(strstr(h.sentence, "55 % of the new connections are deferred"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(a_server_that_cannot_be_reached_is_the_reason, setup),
+		cmocka_unit_test_setup(observe_mode_tells_what_a_front_refuses, setup),
+		cmocka_unit_test_setup(the_last_refusal_has_its_time, setup),
+		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
+		cmocka_unit_test_setup(the_advice_to_enforce_says_what_a_restart_does, setup),
+		cmocka_unit_test_setup(processes_in_no_group_are_to_be_found, setup),
+		cmocka_unit_test_setup(the_sum_of_windows_is_of_what_is_shown, setup),
+		cmocka_unit_test_setup(demand_drives_when_it_is_what_presses, setup),
+	};
+
+	return cmocka_run_group_tests_name("headline", tests, NULL, NULL);
+}
