@@ -156,34 +156,15 @@ static struct room_node *last(const struct room *room)
 	return n;
 }
 
-struct room_node *room_next(const struct room_node *node)
-{
-	struct room_node *n = node->right;
-
-	if (n) {
-		while (n->left)
-			n = n->left;
-		return n;
-	}
-	for (n = node->parent; n && n->right == node; n = n->parent)
-		node = n;
-	return n;
-}
-
 uint64_t room_oldest_us(const struct room *room)
 {
 	return room->root ? room->root->oldest_us : 0;
 }
 
-uint64_t room_deadline_us(const struct room *room)
-{
-	return room->root ? room->root->earliest_us : ROOM_NEVER;
-}
-
 static struct room_node *expired(const struct room *room, uint64_t now_us)
 {
 	struct room_node *n = room->root;
-	uint64_t earliest_us = room_deadline_us(room);
+	uint64_t earliest_us = n ? n->earliest_us : ROOM_NEVER;
 
 	if (!n || earliest_us > now_us)
 		return NULL;

@@ -114,14 +114,11 @@ enum room_answer room_enter(struct room *room, const struct room_offer *offer,
 void room_leave(struct room *room, struct room_node *node);
 /* The connection that gets the next place; NULL: none waits. */
 struct room_node *room_first(const struct room *room);
-struct room_node *room_next(const struct room_node *node);
 /* A connection that has waited up to its deadline or, while the queue stands, will reach it before
  * its turn; NULL: there is none. */
 struct room_node *room_in_vain(const struct room *room, const struct room_terms *terms,
 			       uint64_t now_us);
 /* When the connection that has waited longest came; 0: none waits. */
 uint64_t room_oldest_us(const struct room *room);
-/* The earliest deadline; ROOM_NEVER: none waits. */
-uint64_t room_deadline_us(const struct room *room);
 
 #endif

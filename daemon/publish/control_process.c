@@ -306,6 +306,17 @@ static void on_visitor(evutil_socket_t fd, short what, void *context)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static void control_process_close(struct control_process *p)
+{
+	while (p->clients)
+		client_free(p->clients);
+	if (p->visitor)
+		event_free(p->visitor);
+	asker_close(p->asker);
+	close(p->door);
+	free(p);
+}
+
 int control_process_open(struct event_base *base, int channel, int door,
 			 struct control_process **ret_process)
 {
@@ -329,19 +340,6 @@ int control_process_open(struct event_base *base, int channel, int door,
 	}
 	*ret_process = p;
 	return 0;
-}
-
-void control_process_close(struct control_process *p)
-{
-	if (!p)
-		return;
-	while (p->clients)
-		client_free(p->clients);
-	if (p->visitor)
-		event_free(p->visitor);
-	asker_close(p->asker);
-	close(p->door);
-	free(p);
 }
 
 int control_process_main(int argc, char **argv)

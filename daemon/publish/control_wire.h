@@ -93,8 +93,6 @@ struct control_process;
 /* Opens the process's side. It owns both descriptors from now on. 0 or -errno. */
 int control_process_open(struct event_base *base, int channel, int door,
 			 struct control_process **ret_process);
-/* NULL is fine. */
-void control_process_close(struct control_process *process);
 /* The whole of that process: argv of main(). Returns an exit status. */
 int control_process_main(int argc, char **argv);
 

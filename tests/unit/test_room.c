@@ -36,6 +36,16 @@ static struct room_node *expired(uint64_t now_us)
 	return room_in_vain(&room, &(struct room_terms){ .pass_milli = 1 }, now_us);
 }
 
+/* The one that gets the next place leaves. */
+static struct room_node *next(void)
+{
+	struct room_node *n = room_first(&room);
+
+	if (n)
+		room_leave(&room, n);
+	return n;
+}
+
 static void by_rank_and_then_who_has_waited_longest(void **state)
 {
 	struct room_node a, b, c, d;
@@ -46,15 +56,15 @@ static void by_rank_and_then_who_has_waited_longest(void **state)
 	assert_int_equal(enter(&c, room_order(200 << 6, 0), 12 * S / 10, 2 * S), ROOM_WAIT);
 	assert_int_equal(enter(&d, ROOM_OWED, 13 * S / 10, 2 * S), ROOM_WAIT);
 	assert_int_equal(room_count(&room), 4);
-	assert_ptr_equal(room_first(&room), &d);
-	assert_ptr_equal(room_next(&d), &b);
-	assert_ptr_equal(room_next(&b), &c);
-	assert_ptr_equal(room_next(&c), &a);
-	assert_null(room_next(&a));
-	room_leave(&room, &b);
-	room_leave(&room, &d);
-	assert_ptr_equal(room_first(&room), &c);
+	assert_ptr_equal(next(), &d);
+	assert_ptr_equal(room_first(&room), &b);
+	room_leave(&room, &c);
 	assert_int_equal(room_count(&room), 2);
+	assert_int_equal(enter(&c, room_order(200 << 6, 0), 12 * S / 10, 2 * S), ROOM_WAIT);
+	assert_ptr_equal(next(), &b);
+	assert_ptr_equal(next(), &c);
+	assert_ptr_equal(next(), &a);
+	assert_null(room_first(&room));
 }
 
 /* Two seconds at most: a doubling is worth a quarter of a second. */
@@ -67,10 +77,10 @@ static void no_client_is_overtaken_for_long(void **state)
 	assert_int_equal(enter(&soon, one, S + 240000, 2 * S), ROOM_WAIT);
 	assert_int_equal(enter(&late, one, S + 260000, 2 * S), ROOM_WAIT);
 	assert_int_equal(enter(&much, room_order(500 << 6, 0), S + 490000, 2 * S), ROOM_WAIT);
-	assert_ptr_equal(room_first(&room), &soon);
-	assert_ptr_equal(room_next(&soon), &much);
-	assert_ptr_equal(room_next(&much), &low);
-	assert_ptr_equal(room_next(&low), &late);
+	assert_ptr_equal(next(), &soon);
+	assert_ptr_equal(next(), &much);
+	assert_ptr_equal(next(), &low);
+	assert_ptr_equal(next(), &late);
 }
 
 /* A share is an order: the one with many sessions comes later, and is not refused. */
@@ -135,11 +145,11 @@ static void while_the_queue_stands_only_who_is_sure_of_a_place_waits(void **stat
 	assert_int_equal(enter_standing(&node[in], low, S), ROOM_TOO_LONG);
 	/* One of a higher order comes before them, and all get a place in their time. */
 	assert_int_equal(enter_standing(&node[in], high, S), ROOM_WAIT);
-	assert_ptr_equal(room_first(&room), &node[in]);
-	assert_ptr_equal(room_next(&node[in]), &node[0]);
 	assert_null(room_in_vain(&room, &standing, S));
-	while (room_first(&room))
-		room_leave(&room, room_first(&room));
+	assert_ptr_equal(next(), &node[in]);
+	assert_ptr_equal(next(), &node[0]);
+	while (next())
+		;
 	/* 60 a second of a higher order come and go at once: they take 15 of 25 places, give or
 	 * take 4. The room is empty, and with five before it a low one is not sure of a place. */
 	for (uint64_t at = 2 * S; at < 7 * S; at += S / 60) {
@@ -304,7 +314,6 @@ static void who_has_waited_long_enough_is_found_in_any_order(void **state)
 	enter(&b, 2, 2 * S, 1 * S);
 	enter(&c, 3, 3 * S, 2 * S);
 	/* What it may expect, and a quarter. */
-	assert_true(room_deadline_us(&room) == END_US);
 	assert_null(expired(END_US - 1));
 	assert_ptr_equal(expired(END_US), &b);
 	room_leave(&room, &b);
@@ -312,7 +321,7 @@ static void who_has_waited_long_enough_is_found_in_any_order(void **state)
 	room_leave(&room, &c);
 	assert_ptr_equal(expired(9 * S), &a);
 	room_leave(&room, &a);
-	assert_true(room_deadline_us(&room) == ROOM_NEVER);
+	assert_null(expired(ROOM_NEVER));
 }
 
 /* ---- against one that looks at all of them, each time */
@@ -344,15 +353,23 @@ static void reference_leave(const struct room_node *n)
 	fail();
 }
 
+/* In order, from `at` on. Returns where it ends. */
+static unsigned expect_in_line(const struct room_node *n, unsigned at)
+{
+	if (!n)
+		return at;
+	at = expect_in_line(n->left, at);
+	assert_ptr_equal(n, line[at]);
+	return expect_in_line(n->right, at + 1);
+}
+
 static void expect_same(uint64_t now_us)
 {
 	uint64_t earliest_us = ROOM_NEVER, oldest_us = 0;
-	unsigned i = 0;
 
-	for (const struct room_node *n = room_first(&room); n; n = room_next(n))
-		assert_ptr_equal(n, line[i++]);
-	assert_int_equal(i, in_line);
-	for (i = 0; i < in_line; i++) {
+	assert_int_equal(expect_in_line(room.root, 0), in_line);
+	assert_ptr_equal(room_first(&room), in_line ? line[0] : NULL);
+	for (unsigned i = 0; i < in_line; i++) {
 		if (!oldest_us || line[i]->since_us < oldest_us)
 			oldest_us = line[i]->since_us;
 		if (line[i]->deadline_us < earliest_us)
@@ -360,11 +377,11 @@ static void expect_same(uint64_t now_us)
 	}
 	assert_true(room_oldest_us(&room) == oldest_us);
 	assert_int_equal(room_count(&room), in_line);
-	assert_true(room_deadline_us(&room) == earliest_us);
+	assert_null(expired(earliest_us - 1));
+	if (in_line)
+		assert_true(expired(earliest_us)->deadline_us == earliest_us);
 	if (earliest_us <= now_us)
 		assert_true(expired(now_us)->deadline_us == earliest_us);
-	else
-		assert_null(expired(now_us));
 }
 
 static void as_one_that_looks_at_all(void **state)

@@ -11,7 +11,6 @@ static void steps_and_rates(void **state)
 	double at;
 
 	assert_int_equal(schedule_parse("0:50,10:500,20:0", &s), 0);
-	assert_near(schedule_expected(&s), 5500, 0.01);
 	while ((at = schedule_next(&s)) >= 0)
 		count[(int)(at / 10)]++;
 	assert_near((int)count[0], 500, 1);

@@ -61,12 +61,3 @@ double schedule_next(struct schedule *s)
 	}
 	return -1;
 }
-
-double schedule_expected(const struct schedule *s)
-{
-	double sum = 0;
-
-	for (unsigned i = 0; i < s->steps; i++)
-		sum += fmax(0, end_of(s, i) - s->step[i].at_s) * s->step[i].rate;
-	return sum;
-}

@@ -25,7 +25,5 @@ struct schedule {
 int schedule_parse(const char *text, struct schedule *ret);
 /* The time of the next message, in seconds from the start; negative: there is none. */
 double schedule_next(struct schedule *schedule);
-/* The expected number of messages in all. */
-double schedule_expected(const struct schedule *schedule);
 
 #endif
