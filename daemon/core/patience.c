@@ -20,12 +20,12 @@ static bool room_stands(struct patience *p, const struct observation *o, double 
 	return p->room_s >= ROOM_STANDS_S;
 }
 
-/* How long a connection may wait in front of the server. While the queue there comes and goes: up
- * to the objective. Almost not at all if the load has been above capacity for long and has filled
- * most of the room by now, or is so far above it that the room fills anyway. A refused sender comes
- * back in five minutes, and a sender that waits for a second does not notice it. So a queue that
- * comes and goes is allowed in front of the server, where it costs no process, and a queue that
- * stands is not (CoDel makes the same distinction).
+/* How long a connection may wait in front of the server: up to the objective while the queue there
+ * comes and goes. It may hardly wait once the load has been above the capacity for long and has
+ * filled most of the room, or is so far above it that the room will fill in any case. A refused
+ * sender comes back in five minutes; a sender that waits for a second does not notice it. So a
+ * queue that comes and goes is allowed in front of the server, where it costs no process. A queue
+ * that stands is not. (CoDel makes the same distinction.)
  *
  * Example: twice the capacity leaves a queue of 4 s after 4 s, and waits are short from then on. A
  * quarter above the capacity takes 15 s for that. If it ends earlier, all clients were served. */

@@ -104,10 +104,10 @@ static bool has_come(int fd, short what)
 	return poll(&p, 1, 0) == 1;
 }
 
-/* The server has not answered the connect in front.proxy.connect, so its accept queue is full or
- * its host is away. The client is refused only where it might be refused for load. Else it waits
- * for as long as it would wait for the server alone, unless the kernel says before that it cannot
- * connect: in observe mode and without a current plan the proxy must not cost any mail. */
+/* The server has not answered the connect in time: its accept queue is full, or its host is away.
+ * Where load may refuse the client, it is refused. Else (observe mode, no current plan, a spared
+ * client) the proxy must not cost any mail: the client waits for as long as it would wait for the
+ * server alone, unless the kernel says before that it cannot connect. */
 static enum next connect_late(struct session *s, uint64_t now_us)
 {
 	const struct plan *plan = &s->tally->plan.plan;
