@@ -264,7 +264,7 @@
 	  "ten seconds.", "test_level") \
 	X(LEVEL_REST_S, 120, "s", \
 	  "A level that comes back within this time is at its threshold, and is left only " \
-	  "after it.", "test_level") \
+	  "after it.", "level-rest") \
 	X(LEVEL_EXIT, 0.8, "of the entry", \
 	  "A level is left below this part of what entered it.", "test_level") \
 	X(CRITICAL_REFUSED, 0.9, "of the offered", "More refused: critical.", "test_level") \
@@ -273,20 +273,20 @@
 	X(ELEVATED_PRESSURE, 0.8, "targets", "More pressure: elevated.", "test_level") \
 	X(BLIND_S, 2, "s", \
 	  "Without a reading for so long memory limits nothing. Without any sensor or session " \
-	  "seen, penstock is blind.", "test_law") \
+	  "seen, penstock is blind.", "memory-blind") \
 	/* Trends, hours ahead. */ \
-	X(TREND_WINDOW_S, 2, "s", "Time of one point in the shortest look.", "test_trend") \
+	X(TREND_WINDOW_S, 2, "s", "Time of one point in the shortest look.", "memory-leak") \
 	X(TREND_LOOK_TIMES, 10, "times", \
 	  "Each look is so many times longer than the one before. A fall is believed for so " \
-	  "many times as long as it was seen.", "test_trend") \
+	  "many times as long as it was seen.", "memory-leak") \
 	X(TREND_FALLING, 0.9, "of the pairs", \
-	  "So many pairs must fall (Kendall's tau = 2 x this - 1).", "test_trend") \
+	  "So many pairs must fall (Kendall's tau = 2 x this - 1).", "memory-leak") \
 	X(TREND_ALIKE, 3, "times", \
 	  "Neither half of a look may fall faster than the other by more, nor a look than the " \
-	  "next shorter one.", "test_trend") \
+	  "next shorter one.", "memory-leak") \
 	X(TREND_HELD, 6, "evaluations", \
 	  "A trend must hold for so many evaluations. At most twice as many are counted.", \
-	  "test_trend")
+	  "memory-leak")
 /* clang-format on */
 
 #ifdef LAW_VARIABLE

@@ -301,6 +301,7 @@ void law_tick(struct law *l, const struct plant *p, struct sample *sample, const
 		note_sources(l, sample->now_us);
 	record_inputs(l->record, &l->engine, sample, load);
 	engine_step(&l->engine, sample, load, sample->now_us, &l->plan);
+	l->memory_ends_s = sample_get(sample, SIGNAL_MEM_EXHAUSTION_S, -1);
 	if (l->sources)
 		step_sources(l, load, sample->now_us);
 	record_answer(l->record, &l->engine, &l->plan, l->sources != NULL);

@@ -60,6 +60,7 @@ struct law {
 	struct law_params params;
 	/* of penstock and the servo; with other laws it only gives the level */
 	struct engine engine;
+	double memory_ends_s; /* the forecast of the last tick; -1: no end is in sight */
 	struct plan plan;
 	struct plan_bucket bucket;
 	struct peer peer;

@@ -56,8 +56,8 @@ static const char usage[] =
 	"  at S expect NAME OP VALUE [over S]   mean over the last S (1): goodput, in_time (completed a second), filtered, refused\n"
 	"                         (a second), window, in_flight, pressure, capacity, latency_worst (s),\n"
 	"                         waiting_worst (s; for a greeting); level, state, foreign,\n"
-	"                         oom_kills, dropped, filter_queue, level_changes, refused_total, admitted_total, would_defer, waiting_mail,\n"
-	"                         reason.NAME (refused so), or a figure of --json: regret (%), needless_ratio, ...\n"
+	"                         oom_kills, dropped, filter_queue, level_changes, memory_ends (s), refused_total, admitted_total, would_defer,\n"
+	"                         waiting_mail, reason.NAME (refused so), or a figure of --json: regret (%), needless_ratio, ...\n"
 	"  end S\n";
 
 struct options {

@@ -172,6 +172,8 @@ static int measure_hosts(const struct run *r, const char *name, unsigned from, u
 			sum = first->law.engine.view.state;
 		else if (strcmp(name, "foreign") == 0)
 			sum = first->law.engine.view.foreign;
+		else if (strcmp(name, "memory_ends") == 0)
+			sum = first->law.memory_ends_s;
 		else
 			return -ENOENT;
 	}
