@@ -91,7 +91,7 @@ class Stalled(World):
     """A server whose clients stall, behind the proxy or seen by the kernel's probe."""
 
     def __init__(self, bpf, prefix=(), held=None):
-        self.held = held or Held()
+        self.held, self.clients = held or Held(), []
         super().__init__(server=self.held, daemon_options={"daemon.bpf": "yes"} if bpf else {}, proxy=not bpf, calm=True, prefix=prefix)
         self.port = self.server.port if bpf else PORT
 
@@ -115,7 +115,10 @@ class Stalled(World):
         return wait_for(seen, lambda: f"{count} that are owed an answer: {self.mx()}")
 
     def __exit__(self, *why):
+        """A proxy that stops waits for its sessions: they end first, in a test that is given up, too."""
         self.held.go.set()
+        for c in self.clients:
+            c.close()
         super().__exit__(*why)
 
 
@@ -130,6 +133,7 @@ def for_each_way(name):
 def greeted(world, sources):
     """A client of each, which has heard its 220 and says nothing yet."""
     clients = [Client(world.port, source=source) for source in sources]
+    world.clients += clients
     check(all(c.greeting.startswith(b"220") for c in clients), f"{[c.greeting for c in clients]}")
     return clients
 
