@@ -175,13 +175,13 @@ static const struct {
 	{ "source", "retry_least", "retry_min" },
 };
 
-/* Options of the previous release that were removed because only their default was useful. In a
- * file they have no effect and give a warning, until the next release. Their rows stay, without a
- * help, for tests (-o) and old traces. */
+/* Options of the previous release that were removed because only their default was useful. They
+ * have no effect and give a warning, until the next release. Their rows stay, without a help, for
+ * old traces and for tests, which set them by -o test.SECTION.KEY=VALUE. */
 static const struct {
 	const char *section, *key, *instead;
 } gone[] = {
-	{ "front.proxy", "connect", "penstock-proxy waits 5 s for a connection to the server" },
+	{ "front.proxy", "connect", "penstock-proxy waits 10 s for a connection to the server" },
 	{ "front.proxy", "linger", "a deferred client is listened to for 20 s" },
 	{ "front.gate", "linger", "a deferred client is listened to for 20 s" },
 	{ "source", "rate_size",

@@ -31,7 +31,7 @@ def _():
             host.drain()
         check(one.attempt("127.5.0.1").startswith("451"), "deferred by the first")
         two.knows("127.5.0.1", "1 attempt", "the second host knows of it")
-        # Retries that count come a second apart at least (source.retry_min), wherever they come.
+        # Retries that count come a second apart at least (test.source.retry_min), wherever they come.
         wait_for(lambda: two.attempt("127.5.0.1").startswith("451") and "attempts counted" in two.explain("127.5.0.1"), "the second attempt, on another host")
         three.knows("127.5.0.1", "attempts counted", "the third host knows of both")
         time.sleep(1.1)  # the next attempt counts

@@ -242,7 +242,7 @@ def _():
         except ValueError:
             pass  # without CAP_SYS_RESOURCE
         ctypes.CDLL(None).prctl(24, 24, 0, 0, 0)  # PR_CAPBSET_DROP of CAP_SYS_RESOURCE: else root would raise it
-    with Gated(WIRE, {"front.gate.linger": "60s"}, preexec_fn=few) as w:
+    with Gated(WIRE, {"test.front.gate.linger": "60s"}, preexec_fn=few) as w:
         w.drain()
         sockets, greetings = w.wire.burst(PORT, 600)
         first = [g[:3] if g is not None else None for g in greetings]
@@ -257,7 +257,7 @@ def _():
 
 @test("the responder crashes under its clients: none of them hangs, mail flows at once, a served session goes on, the next daemon takes up again")
 def _():
-    with Gated(WIRE, {"front.gate.linger": "60s"}, program=PLANTED) as w:
+    with Gated(WIRE, {"test.front.gate.linger": "60s"}, program=PLANTED) as w:
         session = served(w)
         w.drain()
         lingerers = [w.wire.client(PORT, f"10.77.0.{60 + n}") for n in range(40)]
@@ -302,7 +302,7 @@ def _():
         f.seek(0)
         f.write("16")
     try:
-        with Gated(WIRE, {"front.gate.linger": "60s", "front.gate.cpu": "100%"}, mta=mta, program=PLANTED) as w:
+        with Gated(WIRE, {"test.front.gate.linger": "60s", "front.gate.cpu": "100%"}, mta=mta, program=PLANTED) as w:
             session = served(w)
             w.drain()
             w.wire.client(PORT, "10.77.0.112").socket.sendall(b"XHANG\r\n")

@@ -30,7 +30,7 @@ def _():
 
 @test("whom the kernel turns away waits in the ledger; an admission ends that")
 def _():
-    with Gated(WIRE, {"source.retry_min": "1s"}) as w:
+    with Gated(WIRE, {"test.source.retry_min": "1s"}) as w:
         w.drain()
         check(w.greeting("10.77.0.60").startswith(b"451"), "deferred")
         first = wait_for(lambda: waiting(w, "10.77.0.60"), "it waits")

@@ -40,7 +40,7 @@ def upgraded():
 
 @test("mail flows over the files of 0.2.0, and the senders that it deferred are still known")
 def _():
-    with World(upgraded(), {"source.ledger_size": "1MiB", "source.rate_size": "1MiB"}, calm=True) as w:
+    with World(upgraded(), {"source.ledger_size": "1MiB", "test.source.rate_size": "1MiB"}, calm=True) as w:
         w.mail_flows()
         status = w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the admission is counted")
         w.daemon.logged("115 sources are remembered from before")

@@ -156,7 +156,7 @@ def _():
 
 @test("a refused client that says nothing is let go within the linger time")
 def _():
-    with world(proxy_options={"front.proxy.linger": "1s"}) as w:
+    with world(proxy_options={"test.front.proxy.linger": "1s"}) as w:
         drained(w)
         with Client(PORT) as c:
             rest = c.file.read()

@@ -44,7 +44,7 @@ def memory_kib(pid):
 @test("19000 refused clients in dialogue at once: each is told and gets its 221, in bounded memory, and the tick goes on")
 def _():
     # So many clients fit in an eighth of it, too: that is what is kept while this machine's memory is short.
-    with Gated({"front.gate.linger": "300s", "front.gate.cpu": "100%", "front.gate.linger_max": 8 * 20000}) as w:
+    with Gated({"test.front.gate.linger": "300s", "front.gate.cpu": "100%", "front.gate.linger_max": 8 * 20000}) as w:
         w.drain()
         before = memory_kib(w.daemon.pid)
         held = client_swarm("--open", 19000, "--rate", 3000, "--hold")
@@ -118,7 +118,7 @@ def _():
 
 @test("slow-loris, half-open and endless clients are ended by the bound of time, others are answered meanwhile")
 def _():
-    with Gated({"front.gate.linger": "1s"}) as w:
+    with Gated({"test.front.gate.linger": "1s"}) as w:
         w.drain()
         slow = [WIRE.connect(PORT, "10.77.0.3") for _ in range(30)]
         for s in slow:

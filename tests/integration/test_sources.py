@@ -24,7 +24,7 @@ RECORD = 4096 + 16
 
 class Sourced(World):
     def __init__(self, options=None, handle=smtp_server, directory=None):
-        super().__init__(directory, options={"source.retry_min": "1s", **(options or {})}, server=handle, calm=True)
+        super().__init__(directory, options={"test.source.retry_min": "1s", **(options or {})}, server=handle, calm=True)
         wait_for(lambda: "following the plan" in self.proxy.output(), "the proxy follows the plan")
 
     def sources(self, *arguments):
@@ -308,7 +308,7 @@ def _():
             stop.wait(0.1)
 
     # Where connections may wait, 16 that come one after the other all wait two seconds and are served: that is no overload.
-    with Sourced({"source.retry_min": "2s", "objective.window_max": 6, "objective.wait": "0"},
+    with Sourced({"test.source.retry_min": "2s", "objective.window_max": 6, "objective.wait": "0"},
                lambda c, a: smtp_server(c, a, before=before)) as w:
         threads = [threading.Thread(target=flood, args=(n,), daemon=True) for n in range(16)]
         for t in threads:

@@ -369,6 +369,43 @@ static void an_option_that_is_gone_is_named(void **state)
 	assert_non_null(strstr(printed, "\nledger_size = 8MiB\n"));
 }
 
+/* On the command line as in a file; a test sets it under another name. */
+static void an_option_that_is_gone_is_named_on_the_command_line(void **state)
+{
+	unsigned gone = 0;
+
+	for (unsigned i = 0; i < option_rows_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		const char *value = row->value ? row->value : "1MiB";
+		char override[160];
+
+		if (!option_gone(row->section, row->key))
+			continue;
+		gone++;
+		snprintf(override, sizeof(override), "%s.%s=%s", row->section, row->key, value);
+		assert_int_equal(load_text("", override), 0);
+		assert_int_equal(errors.warnings, 1);
+		assert_string_equal(errors.warning[0].file, "-o");
+		assert_memory_equal(errors.warning[0].key, override, strlen(errors.warning[0].key));
+		assert_non_null(strstr(errors.warning[0].reason, "is gone and has no effect"));
+		snprintf(override, sizeof(override), "test.%s.%s=%s", row->section, row->key,
+			 value);
+		assert_int_equal(load_text("", override), 0);
+		assert_int_equal(errors.warnings, 0);
+	}
+	assert_int_equal(gone, 5);
+	assert_int_equal(load_text("", "source.retry_min=9min"), 0);
+	assert_int_equal(config.sources.proper_us, 120000000);
+	assert_int_equal(load_text("", "source.retry_least=9min"), 0);
+	assert_int_equal(config.sources.proper_us, 120000000);
+	assert_int_equal(errors.warnings, 1);
+	assert_int_equal(load_text("", "test.source.retry_min=9min"), 0);
+	assert_int_equal(config.sources.proper_us, 540000000);
+	/* Only such an option has this second name, and only on the command line. */
+	assert_int_equal(load_text("", "test.source.rate_max=9"), -EINVAL);
+	assert_int_equal(load_text("[test.source]\nretry_min = 9min\n", NULL), -EINVAL);
+}
+
 /* Each of both limits holds: a high window_max does not cancel the slots. */
 static void the_lower_of_slots_and_window_max_holds(void **state)
 {
@@ -433,3 +470,4 @@ int main(void)
 
 	return cmocka_run_group_tests_name("config", tests, setup, teardown);
 }
+		cmocka_unit_test(an_option_that_is_gone_is_named_on_the_command_line),

@@ -20,7 +20,7 @@ class Host:
         self.number, self.port = number, fleet.ports + number
         directory = os.path.join(fleet.directory, f"mx{number}")
         os.makedirs(os.path.join(directory, "run"), exist_ok=True)
-        options = {**no_targets(), "service.mx.ports": fleet.server.port, "service.mx.hostname": "mx.example.org", "source.retry_min": "1s",
+        options = {**no_targets(), "service.mx.ports": fleet.server.port, "service.mx.hostname": "mx.example.org", "test.source.retry_min": "1s",
                    "fleet.servers": f"127.0.0.1:{fleet.ports}", "fleet.name": f"mx{number}.example.org", **fleet.options, **(options or {})}
         self.daemon = Daemon(directory, options, http=fleet.ports + 20 + number)
         self.proxy = Proxy(directory, self.port, fleet.server.port, options) if fleet.proxies else None
