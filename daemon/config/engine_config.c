@@ -6,14 +6,10 @@
 #define EPOCH_US UINT64_C(60000000)
 #define SLOTS_SHARE 0.95 /* share of the server's slots, so that one is left for health checks */
 
-/* The lower of the operator's limit and what the slots of the first service carry; 0: no limit. */
-static uint32_t window_max(const struct config *config)
+/* How many sessions the window may hold for so many slots; 0: not known. */
+static uint32_t of_slots(uint32_t slots)
 {
-	uint32_t slots = config->service[0].slots, max = config->window_max;
-
-	if (slots > 1)
-		slots = (uint32_t)(SLOTS_SHARE * slots);
-	return slots && (!max || slots < max) ? slots : max;
+	return slots > 1 ? (uint32_t)(SLOTS_SHARE * slots) : slots;
 }
 
 void engine_config_from(const struct config *config, double cores, struct engine_config *ret)
@@ -25,7 +21,7 @@ void engine_config_from(const struct config *config, double cores, struct engine
 	ret->mode = config->mode;
 	ret->epoch_us = EPOCH_US;
 	ret->window.min = config->window_min;
-	ret->window.max = window_max(config);
+	ret->window.max = config->window_max;
 	ret->window.banner_objective_us = (double)config->banner_p99_us;
 	ret->window.wait_objective_us = (double)config->wait_us;
 	ret->window.memory_reserve_bytes = (double)config->memory_reserve_bytes;
@@ -37,6 +33,7 @@ void engine_config_from(const struct config *config, double cores, struct engine
 			 config->service[i].name);
 		ret->service[i].shed = config->service[i].shed;
 		ret->service[i].reply_code = config->service[i].reply_code;
+		ret->service[i].window_max = of_slots(config->service[i].slots);
 	}
 }
 

@@ -12,6 +12,17 @@ static uint64_t mix(uint64_t x)
 	return splitmix_next(&x);
 }
 
+/* The configuration of one service's window. */
+static struct window_config window_config_of(const struct engine_config *config, int service)
+{
+	struct window_config ret = config->window;
+	uint32_t max = config->service[service].window_max;
+
+	if (max && (!ret.max || max < ret.max))
+		ret.max = max;
+	return ret;
+}
+
 void engine_init(struct engine *engine, const struct engine_config *config, uint64_t seed)
 {
 	memset(engine, 0, sizeof(*engine));
@@ -19,8 +30,11 @@ void engine_init(struct engine *engine, const struct engine_config *config, uint
 	level_init(&engine->level, 0);
 	engine->view.admit_ratio = 1;
 	engine->view.in_flight = engine->view.window_sum = engine->view.demand_ratio = -1;
-	for (int i = 0; i < PLAN_SERVICES; i++)
-		window_init(&engine->window[i], &config->window);
+	for (int i = 0; i < PLAN_SERVICES; i++) {
+		struct window_config window = window_config_of(config, i);
+
+		window_init(&engine->window[i], &window);
+	}
 	engine_configure(engine, config);
 }
 
@@ -28,8 +42,11 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 {
 	engine->config = *config;
 	engine->view.mode = config->mode;
-	for (int i = 0; i < PLAN_SERVICES; i++)
-		window_configure(&engine->window[i], &config->window);
+	for (int i = 0; i < PLAN_SERVICES; i++) {
+		struct window_config window = window_config_of(config, i);
+
+		window_configure(&engine->window[i], &window);
+	}
 }
 
 void engine_save(const struct engine *engine, struct engine_warm *ret)

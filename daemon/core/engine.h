@@ -24,6 +24,8 @@ struct engine_service {
 	char name[32];
 	enum plan_shed shed;
 	uint16_t reply_code;
+	/* its window is never above, nor above window.max; 0: only that holds */
+	uint32_t window_max;
 };
 
 struct engine_config {

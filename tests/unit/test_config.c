@@ -420,13 +420,39 @@ static void the_lower_of_slots_and_window_max_holds(void **state)
 		{ "[objective]\nwindow_max = 40\n", 40 },
 		{ "", 0 },
 	};
-	static struct engine_config engine;
+	static struct engine engine;
+	static struct engine_config wanted;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
 		assert_int_equal(load_text(rows[i].text, NULL), 0);
-		engine_config_from(&config, 1, &engine);
-		assert_int_equal(engine.window.max, rows[i].max);
+		engine_config_from(&config, 1, &wanted);
+		engine_init(&engine, &wanted, 1);
+		assert_int_equal(engine.window[0].config.max, rows[i].max);
 	}
+}
+
+/* Two services have slots of their own, as Postfix' smtpd and submission have. */
+static void the_slots_of_a_service_hold_for_it_alone(void **state)
+{
+	static struct engine engine;
+	static struct engine_config wanted;
+
+	assert_int_equal(load_text("[service.mx]\nslots = 100\n[service.submission]\nslots = 20\n"
+				   "[service.submissions]\nports = 465\n",
+				   NULL),
+			 0);
+	engine_config_from(&config, 1, &wanted);
+	engine_init(&engine, &wanted, 1);
+	assert_int_equal(engine.window[0].config.max, 95);
+	assert_int_equal(engine.window[1].config.max, 19);
+	assert_int_equal(engine.window[2].config.max, 0);
+	assert_int_equal(
+		load_text("[service.submission]\nslots = 40\n[objective]\nwindow_max = 30\n", NULL),
+		0);
+	engine_config_from(&config, 1, &wanted);
+	engine_configure(&engine, &wanted);
+	assert_int_equal(engine.window[0].config.max, 30);
+	assert_int_equal(engine.window[1].config.max, 30);
 }
 
 static void what_is_printed_reads_back_the_same(void **state)
@@ -464,10 +490,11 @@ int main(void)
 		cmocka_unit_test(a_trace_of_an_older_penstock_still_loads),
 		cmocka_unit_test(every_option_is_explained),
 		cmocka_unit_test(the_lower_of_slots_and_window_max_holds),
+		cmocka_unit_test(the_slots_of_a_service_hold_for_it_alone),
 		cmocka_unit_test(an_option_that_is_gone_is_named),
+		cmocka_unit_test(an_option_that_is_gone_is_named_on_the_command_line),
 		cmocka_unit_test(what_is_printed_reads_back_the_same),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, setup, teardown);
 }
-		cmocka_unit_test(an_option_that_is_gone_is_named_on_the_command_line),

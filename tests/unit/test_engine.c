@@ -150,6 +150,24 @@ static void so_few_that_the_share_says_nothing(void **state)
 	assert_near(engine.view.admit_ratio, 1, 0.001); /* .12 */
 }
 
+static void each_service_has_a_limit_of_its_own(void **state)
+{
+	begin(2);
+	config.service[0].window_max = 10;
+	config.service[1].window_max = 30;
+	config.window.max = 20;
+	engine_init(&engine, &config, 1);
+	for (int i = 0; i < 600; i++) {
+		serve(&load.service[0], 10);
+		serve(&load.service[1], 10);
+		step(0.1);
+	}
+	assert_near(engine.view.window[0].hard, 10, 0.001);
+	assert_near(engine.view.window[1].hard, 20, 0.001);
+	assert_in_range(plan.service[0].window, 1, 10);
+	assert_in_range(plan.service[1].window, 1, 20);
+}
+
 static void a_quarter_of_the_queue_is_for_each_of_two_services(void **state)
 {
 	begin(2);
@@ -208,6 +226,7 @@ int main(void)
 		cmocka_unit_test(a_small_service_has_its_part_of_a_queue_that_binds),
 		cmocka_unit_test(the_first_tick_is_a_second),
 		cmocka_unit_test(so_few_that_the_share_says_nothing),
+		cmocka_unit_test(each_service_has_a_limit_of_its_own),
 		cmocka_unit_test(a_quarter_of_the_queue_is_for_each_of_two_services),
 		cmocka_unit_test(what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted),
 		cmocka_unit_test(a_fall_that_is_small_beside_what_is_left_tells_no_end),
