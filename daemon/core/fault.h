@@ -1,8 +1,8 @@
 /* Faults that stop or distort mail without an overload: a table with a name for metrics, and a
  * sentence, the consequence and the remedy for people. The code that meets a fault counts it
  * (struct faults, part of the counts of its front) and logs it once a minute. Status, explain,
- * metrics and `penstockctl check` show the counters. A new fault needs one row here, and one in
- * penstock-faults(7).
+ * metrics and `penstockctl check` show the counters. A new fault needs a row here, one in
+ * penstock-faults(7), and one in the runbook (tests/check-docs holds them together).
  *
  * Example: docker-proxy accepts on port 2525 while the container of the mail server still starts,
  * and closes without a word. The proxy answers 451 and counts BACKEND_SILENT. */
@@ -20,7 +20,7 @@
 	X(BACKEND_UNANSWERED, "backend_unanswered", \
 	  "Cannot connect to the mail server behind the proxy: no answer comes, as its accept queue is full or its host does not answer", \
 	  "These clients were answered 451", \
-	  "If 'ss -ltn' shows a Recv-Q above Send-Q for its port, let the mail server accept faster or give it a longer queue; else look at its host, the network and the firewall") \
+	  "If 'ss -ltn' (for a UNIX socket 'ss -lx') shows a Recv-Q above Send-Q for it, let the mail server accept faster or give it a longer queue; else look at its host, the network and the firewall") \
 	X(BACKEND_SILENT, "backend_silent", \
 	  "Cannot get a greeting from the mail server: it accepts the connection and closes without a word", \
 	  "These clients were answered 451", \
@@ -34,7 +34,7 @@
 	  "The reply was passed on, and senders return these messages to their authors", \
 	  "Correct the mail server: its log names the reason") \
 	X(CONNECTIONS, "connections", "As many clients are connected as the front may have", \
-	  "The others were answered 451", \
+	  "The proxy answered the others 451; a front that is asked closed their connections, and their mail server went on without a verdict", \
 	  "Raise front.proxy.connections_max (or that of the policy service)") \
 	X(DESCRIPTORS, "descriptors", "Too few file descriptors for front.proxy.connections_max", \
 	  "Fewer sessions are served at once; the other clients were answered 421", \

@@ -210,6 +210,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 		p->sources_us = now_us;
 		sourceview_check(&p->tally.sources);
 	}
+	session_connect_again(&p->tally, now_us);
 	session_admit_held(&p->tally, now_us);
 	c->oldest_held_since_us = room_oldest_us(&p->tally.room);
 	for (struct session *s = p->tally.sessions; s; s = next) {

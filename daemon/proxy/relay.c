@@ -257,18 +257,27 @@ enum next relay_backend_writable(struct session *s)
 enum next relay_connect(struct session *s)
 {
 	struct tally *t = s->tally;
-	int one = 1;
+	const struct endpoint *backend = &t->config.proxy.backend;
+	int one = 1, fd = -EAGAIN;
 
 	s->probes = false;
+	if (s->phase != PHASE_CONNECT) /* else it has waited already */
+		s->deadline_us = clock_monotonic_us() + t->config.proxy.connect_us;
 	s->phase = PHASE_CONNECT;
-	s->deadline_us = clock_monotonic_us() + t->config.proxy.connect_us;
-	s->backend_fd = endpoint_connect(&t->config.proxy.backend);
-	if (s->backend_fd == -EMFILE || s->backend_fd == -ENFILE)
+	if (!t->backend_full)
+		fd = endpoint_connect(backend);
+	/* The kernel lets a connect() to a full TCP queue wait, and fails one to the full queue of a
+	 * UNIX socket. Later sessions do not overtake one that waits. */
+	t->backend_full |= fd == -EAGAIN && backend->kind == ENDPOINT_UNIX;
+	if (t->backend_full)
+		return NEXT_STAY;
+	if (fd == -EMFILE || fd == -ENFILE)
 		return NEXT_NO_DESCRIPTOR;
-	if (s->backend_fd < 0) {
-		s->connect_error = -s->backend_fd;
+	if (fd < 0) {
+		s->connect_error = -fd;
 		return NEXT_UNREACHABLE;
 	}
+	s->backend_fd = fd;
 	setsockopt(s->backend_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	return NEXT_STAY;
 }

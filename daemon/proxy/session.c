@@ -132,7 +132,7 @@ static enum next connect_backend(struct session *s)
 
 	close_backend(s);
 	next = relay_connect(s);
-	if (next != NEXT_STAY)
+	if (next != NEXT_STAY || s->backend_fd < 0) /* it waits until the backend has room */
 		return next;
 	s->backend_read =
 		event_new(s->tally->base, s->backend_fd, EV_READ | EV_PERSIST, on_backend, s);
@@ -218,6 +218,26 @@ void session_admit_held(struct tally *t, uint64_t now_us)
 
 	while ((s = verdict_on_held(t, now_us, &next)))
 		go_on(s, next);
+}
+
+void session_connect_again(struct tally *t, uint64_t now_us)
+{
+	struct session *first = NULL, *next;
+
+	if (!t->backend_full)
+		return;
+	t->backend_full = false;
+	/* The list begins with the latest, so this one begins with the earliest. */
+	for (struct session *s = t->sessions; s; s = s->next)
+		if (s->phase == PHASE_CONNECT && s->backend_fd < 0) {
+			s->again = first;
+			first = s;
+		}
+	for (; first && !t->backend_full; first = next) {
+		next = first->again;
+		first->moved_us = now_us;
+		go_on(first, NEXT_CONNECT);
+	}
 }
 
 static enum next hear_client(struct session *s)

@@ -18,6 +18,9 @@ void session_admit_held(struct tally *tally, uint64_t now_us);
 unsigned held_max(unsigned connections_max);
 /* Call it for each session every 100 ms. */
 void session_tick(struct session *session, uint64_t now_us);
+/* Call it every 100 ms. Connects sessions that found the backend's accept queue full, the earliest
+ * first, until it is full again. */
+void session_connect_again(struct tally *tally, uint64_t now_us);
 /* Call it when the files of counts and events were truncated: makes new ones, and counts again what
  * is in flight. */
 void session_mend_counts(struct tally *tally);

@@ -19,7 +19,7 @@
 enum phase {
 	PHASE_HEADER, /* waits for the PROXY header */
 	PHASE_HELD, /* waits for a place; what the client sends meanwhile stays in its socket */
-	PHASE_CONNECT, /* connects to the backend */
+	PHASE_CONNECT, /* connects to the backend; without a backend_fd it waits to try again */
 	PHASE_RELAY,
 	PHASE_REFUSE, /* in dialogue with a refused client */
 	PHASE_CLOSING, /* the last reply is sent; reading until the client closes */
@@ -50,6 +50,7 @@ struct flow {
 struct session {
 	struct tally *tally;
 	struct session *next, *previous;
+	struct session *again; /* only in session_connect_again() */
 	struct room_node held; /* PHASE_HELD: in the waiting room */
 	int client_fd, backend_fd;
 	struct event *client_read, *client_write, *backend_read, *backend_write;
@@ -130,6 +131,8 @@ void held_leave(struct session *session, enum counts_held end, struct verdict ve
 enum next held_watch(struct session *session);
 
 /* ---- relay.c */
+/* NEXT_STAY without a `backend_fd`: the accept queue of the backend, a UNIX socket, is full, and
+ * session_connect_again() tries again. */
 enum next relay_connect(struct session *session);
 /* Goes on if the connection to the server is made by now, else waits for that. */
 enum next relay_connected(struct session *session);

@@ -50,6 +50,7 @@ struct tally {
 	unsigned connections_max, linger_max, held_max;
 	uint64_t busy_since_us; /* the integral of busy is complete up to here */
 	bool draining; /* the proxy stops */
+	bool backend_full; /* a UNIX socket with a full accept queue; until the next tick */
 	char scratch[TALLY_SCRATCH]; /* one read at a time */
 };
 

@@ -2,11 +2,14 @@
 """What stops or distorts mail without an overload: it is answered, counted, logged with its remedy, and seen in status, explain and
 metrics. A test a fault; core/fault.h is the table."""
 import contextlib
+import errno
 import os
+import re
 import resource
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -94,6 +97,43 @@ def full_queue():
             s.close()
 
 
+@contextlib.contextmanager
+def full_unix_queue():
+    """The same of a UNIX socket, where a connect() without waiting fails with EAGAIN."""
+    with tempfile.TemporaryDirectory(prefix="penstock-test-") as directory, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(directory, "smtp"))
+        listener.listen(1)
+        connected, failed = [], 0
+        while not failed:
+            s = socket.socket(socket.AF_UNIX)
+            s.setblocking(False)
+            failed = s.connect_ex(listener.getsockname())
+            (s.close if failed else lambda: connected.append(s))()
+        check(failed == errno.EAGAIN and connected, f"{len(connected)} connects succeeded, then {failed}")
+        yield listener
+        for s in connected:
+            s.close()
+
+
+QUEUES = full_queue, full_unix_queue
+
+
+def where(listener):
+    """The listening socket as front.proxy.backend has it."""
+    name = listener.getsockname()
+    return f"unix:{name}" if listener.family == socket.AF_UNIX else f"127.0.0.1:{name[1]}"
+
+
+def behind(listener, options=None, proxy_options=None, **kwargs):
+    """A World whose server is this listening socket; clients that may be refused for load wait 500 ms for a connect."""
+    return World(server=None, options={"service.mx.ports": "2526", "service.mx.hostname": "mx.example.org", **(options or {})}, calm=True,
+                 proxy_options={"front.proxy.backend": where(listener), "test.front.proxy.connect": "500ms", **(proxy_options or {})}, **kwargs)
+
+
+def serve(world, listener):
+    world.at_end.append(Server(smtp_server, listener=listener).close)
+
+
 def is_silent(client, seconds):
     """Whether the client hears nothing for so long."""
     return not select.select([client.socket], [], [], seconds)[0]
@@ -101,10 +141,8 @@ def is_silent(client, seconds):
 
 @test("a full accept queue, in observe mode and without penstockd: the client is served once there is room, and one that leaves is let go")
 def _():
-    for daemon in (True, False):
-        options = {"front.proxy.connect": "500ms"}
-        with full_queue() as listener, World(server=listener.getsockname()[1], options={"daemon.mode": "observe"}, proxy_options=options,
-                                             daemon=daemon, calm=True) as w:
+    for daemon, queue in ((True, full_queue), (False, full_queue), (True, full_unix_queue), (False, full_unix_queue)):
+        with queue() as listener, behind(listener, {"daemon.mode": "observe"}, daemon=daemon) as w:
             if daemon:
                 w.proxy.logged("following the plan")
             with Client(PORT, greeting=False) as stays, Client(PORT, greeting=False) as leaves:
@@ -114,8 +152,7 @@ def _():
                 leaves.close()
                 if daemon:
                     w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the end of the client that left")
-                server = Server(smtp_server, listener=listener)
-                w.at_end.append(server.close)
+                serve(w, listener)
                 greeting = stays.reply()
                 check(greeting.startswith(b"220 "), f"{greeting}")
             if daemon:
@@ -124,13 +161,53 @@ def _():
 
 @test("a full accept queue, in enforce mode: the client hears 451 when the time for a connect is over, and the fault says so")
 def _():
-    with full_queue() as listener, World(server=listener.getsockname()[1], proxy_options={"front.proxy.connect": "500ms"}, calm=True) as w:
+    for queue in QUEUES:
+        with queue() as listener, behind(listener) as w:
+            w.proxy.logged("following the plan")
+            with Client(PORT) as c:
+                check(c.greeting.startswith(b"451 4.3.2 mx.example.org "), f"{c.greeting}")
+            status = told(w, "backend_unanswered", 1, w.proxy)
+            check("backend_down" not in status["faults"], f"{status['faults']}")
+            w.proxy.logged(f"({where(listener)}: no answer for ")
+
+
+@test("a trusted client waits for a full accept queue in enforce mode, too, while another is refused; so does one of this host")
+def _():
+    for queue in QUEUES:
+        with queue() as listener, behind(listener, {"source.trusted": "127.7.0.0/16"}) as w:
+            w.proxy.logged("following the plan")
+            with Client(PORT, source="127.7.0.1", greeting=False) as trusted:
+                w.daemon.wait_status(lambda s: s["in_flight"] == 1, "the trusted client at the server")
+                with Client(PORT, source="127.8.0.1") as other:
+                    check(other.greeting.startswith(b"451 4.3.2 mx.example.org "), f"{other.greeting}")
+                check(is_silent(trusted, 2), "the trusted client is not refused")
+                serve(w, listener)
+                check(trusted.reply().startswith(b"220 "), "and is served once there is room")
+        with queue() as listener, behind(listener, proxy_options={"front.proxy.loopback": "no"}) as w:
+            w.proxy.logged("following the plan")
+            with Client(PORT, greeting=False) as own:
+                check(is_silent(own, 2), "a client of this host is not refused")
+                serve(w, listener)
+                check(own.reply().startswith(b"220 "), "and is served once there is room")
+
+
+@test("a full accept queue of a UNIX socket: clients get to the server in the order in which they came")
+def _():
+    options = {"front.proxy.proxy_protocol": "v1"}
+    with full_unix_queue() as listener, behind(listener, {"daemon.mode": "observe"}, options) as w, contextlib.ExitStack() as clients:
         w.proxy.logged("following the plan")
-        with Client(PORT) as c:
-            check(c.greeting.startswith(b"451 4.3.2 mx.example.org "), f"{c.greeting}")
-        status = told(w, "backend_unanswered", 1, w.proxy)
-        check("backend_down" not in status["faults"], f"{status['faults']}")
-        w.proxy.logged(f"(127.0.0.1:{listener.getsockname()[1]}: no answer for ")
+        sources = [f"127.0.0.{i}" for i in range(2, 12)]
+        for count, source in enumerate(sources, 1):
+            clients.enter_context(Client(PORT, source=source, greeting=False))
+            w.daemon.wait_status(lambda s: s["in_flight"] == count, f"{count} at the server")
+        served = []
+        while len(served) < len(sources):
+            connection = listener.accept()[0]
+            with connection, connection.makefile("rb") as file:
+                pid, _, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+                if pid == w.proxy.pid:  # and not one of those that filled the queue
+                    served.append(file.readline().split()[2].decode())
+        check(served == sources, f"{served}")
 
 
 @test("observe mode, and nothing listens behind the proxy: the first line of status does not say that everything is admitted")
@@ -143,10 +220,21 @@ def _():
         told(w, "backend_down", 1, w.proxy)
         w.proxy.logged(f"(127.0.0.1:{w.server.port}: Connection refused)")
 
+        def alarmed():
+            deliver(PORT)
+            done = subprocess.run([os.path.join(place.BIN, "check_penstock"), "--run-dir", w.daemon.run_dir], capture_output=True, text=True)
+            return done if "refused by the front itself: the mail server behind it cannot be reached" in done.stdout else None
+        done = wait_for(alarmed, "check_penstock to tell")
+        check(done.returncode == 1 and not re.search(r"deferred_share=0\.0%", done.stdout), f"{done}")
+        explained = w.daemon.ctl("explain", check=0).stdout
+        check("(nothing is refused for load)" in explained, explained)
+        history = w.daemon.ctl("history", check=0).stdout
+        check("all mail was admitted" not in history and "backend 100 %" in history, history)
+
 
 @test("a proxy that the machine lets run seldom: a connection that it has made and not yet heard of is no server that is down")
 def _():
-    with World(proxy_options={"front.proxy.connect": "1s"}, proxy_arguments={"prefix": late.prefix()}, calm=True) as w:
+    with World(proxy_options={"test.front.proxy.connect": "1s"}, proxy_arguments={"prefix": late.prefix()}, calm=True) as w:
         for _ in range(3):
             w.mail_flows()
         check("backend_down" not in w.daemon.status()["faults"], "the server was there")

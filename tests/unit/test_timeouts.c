@@ -1,0 +1,179 @@
+/* How long a client waits while the mail server does not answer a connect, in virtual time. */
+#include "cmocka_test.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "proxy/session_parts.h"
+
+#define CONNECT_US (10 * US_PER_S)
+#define LONGEST_S 300 /* RFC 5321 4.5.3.2.1 */
+#define BEGAN_US (1000 * US_PER_S)
+
+static struct tally tally;
+static struct session s;
+static int client; /* its end of the connection */
+
+static void begin(const char *source)
+{
+	int pair[2];
+	struct plan *plan = &tally.plan.plan;
+
+	memset(&tally, 0, sizeof(tally));
+	*plan = (struct plan){ .magic = PLAN_MAGIC, .version = PLAN_VERSION, .services = 1 };
+	plan->mode = PLAN_ENFORCE;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	client = pair[1];
+	s = (struct session){ .tally = &tally,
+			      .phase = PHASE_CONNECT,
+			      .client_fd = pair[0],
+			      .backend_fd = -1,
+			      .moved_us = BEGAN_US,
+			      .deadline_us = BEGAN_US + CONNECT_US };
+	s.track.began_us = BEGAN_US;
+	assert_int_equal(inet_pton(AF_INET6, source, &s.addresses.source), 1);
+}
+
+static void end(void)
+{
+	close(s.client_fd);
+	if (client >= 0)
+		close(client);
+}
+
+/* The plan stays current, as penstockd writes it ten times a second. */
+static enum next at(unsigned second, bool current)
+{
+	uint64_t now_us = BEGAN_US + second * US_PER_S;
+
+	tally.plan.plan.heartbeat_us = current ? now_us : BEGAN_US;
+	return timeouts_check(&s, now_us);
+}
+
+/* After how many seconds the client is refused. */
+static unsigned refused_after(bool current)
+{
+	for (unsigned second = 0; second <= 2 * LONGEST_S; second++) {
+		enum next next = at(second, current);
+
+		if (next == NEXT_UNANSWERED)
+			return second;
+		assert_int_equal(next, NEXT_STAY);
+	}
+	return 0;
+}
+
+static const char *const stranger = "::ffff:203.0.113.9";
+
+static void others_wait_for_ten_seconds(void **state)
+{
+	begin(stranger);
+	assert_int_equal(refused_after(true), 10);
+	end();
+}
+
+static void trusted_clients_wait_for_five_minutes(void **state)
+{
+	struct config_networks *trusted = &tally.config.sources.trusted;
+
+	begin(stranger);
+	trusted->count = 1;
+	trusted->network[0].address = s.addresses.source;
+	trusted->network[0].bits = 120;
+	assert_int_equal(refused_after(true), LONGEST_S);
+	end();
+	begin("::ffff:203.0.114.9"); /* of another network */
+	trusted->count = 1;
+	assert_int_equal(inet_pton(AF_INET6, stranger, &trusted->network[0].address), 1);
+	trusted->network[0].bits = 120;
+	assert_int_equal(refused_after(true), 10);
+	end();
+}
+
+static void clients_of_this_host_wait_for_five_minutes(void **state)
+{
+	begin("::ffff:127.0.0.1");
+	assert_int_equal(refused_after(true), LONGEST_S);
+	end();
+	begin("::1");
+	assert_int_equal(refused_after(true), LONGEST_S);
+	end();
+	begin("::1");
+	tally.config.proxy.loopback = true; /* this host is limited, too */
+	assert_int_equal(refused_after(true), 10);
+	end();
+}
+
+static void promised_clients_wait_for_five_minutes(void **state)
+{
+	begin(stranger);
+	s.promised = true;
+	assert_int_equal(refused_after(true), LONGEST_S);
+	end();
+}
+
+static void where_no_load_refuses_all_wait_for_five_minutes(void **state)
+{
+	begin(stranger);
+	tally.plan.plan.mode = PLAN_OBSERVE;
+	assert_int_equal(refused_after(true), LONGEST_S);
+	end();
+	begin(stranger);
+	assert_int_equal(refused_after(false), LONGEST_S);
+	end();
+}
+
+/* The plan may become old, or be in force again, while the client waits. */
+static void the_plan_of_the_moment_counts(void **state)
+{
+	begin(stranger);
+	assert_int_equal(at(11, false), NEXT_STAY);
+	assert_int_equal(at(60, false), NEXT_STAY);
+	assert_int_equal(at(62, true), NEXT_UNANSWERED);
+	end();
+}
+
+static void a_client_that_leaves_is_let_go(void **state)
+{
+	begin(stranger);
+	s.promised = true;
+	assert_int_equal(at(11, true), NEXT_STAY);
+	close(client);
+	client = -1;
+	assert_int_equal(at(12, true), NEXT_BREAK);
+	end();
+}
+
+/* On a busy machine the loop may be late, and the connection is there already. */
+static void an_answer_that_has_come_is_not_late(void **state)
+{
+	int pair[2];
+
+	begin(stranger);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	s.backend_fd = pair[0];
+	assert_int_equal(at(11, true), NEXT_STAY);
+	assert_int_equal(at(2 * LONGEST_S, true), NEXT_STAY);
+	close(pair[0]);
+	close(pair[1]);
+	end();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(others_wait_for_ten_seconds),
+		cmocka_unit_test(trusted_clients_wait_for_five_minutes),
+		cmocka_unit_test(clients_of_this_host_wait_for_five_minutes),
+		cmocka_unit_test(promised_clients_wait_for_five_minutes),
+		cmocka_unit_test(where_no_load_refuses_all_wait_for_five_minutes),
+		cmocka_unit_test(the_plan_of_the_moment_counts),
+		cmocka_unit_test(a_client_that_leaves_is_let_go),
+		cmocka_unit_test(an_answer_that_has_come_is_not_late),
+	};
+
+	return cmocka_run_group_tests_name("timeouts", tests, NULL, NULL);
+}
