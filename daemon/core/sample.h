@@ -223,7 +223,7 @@ enum unit {
 	X(FILTER_CPU_CORES, "filter_cpu_cores", CPU, CORES, 0, \
 	  "cores that the control groups of those filters use") \
 	X(SERVER_TIME_US, "server_time_us", SMTP, US, 500000, \
-	  "T: what a session costs the server in time, busy sessions / completions a second") \
+	  "T: what a session costs the server in time, busy sessions / completions a second; more than 60 s is shown as 60 s") \
 	X(IN_FLIGHT_COUNT, "in_flight_count", SMTP, COUNT, 0, \
 	  "admitted sessions that the server has not closed yet") \
 	X(BUSY_COUNT, "busy_count", SMTP, COUNT, 0, "sessions in which the server owes an answer")

@@ -26,7 +26,8 @@ static void explain_signals(const struct status *s, struct text *out)
 		}
 		text_append(out, "pressure %.2f\n", p->resource[r]);
 		for (int i = 0; i < SIGNAL__COUNT; i++) {
-			double lately = p->signal[i] * p->target[i];
+			double lately = words_shown((enum signal)i, p->signal[i] * p->target[i]);
+			double value = words_shown((enum signal)i, s->sample.value[i]);
 
 			if (signal_info[i].resource != (enum resource)r || p->signal[i] <= 0 ||
 			    !sample_has(&s->sample, (enum signal)i))
@@ -34,12 +35,12 @@ static void explain_signals(const struct status *s, struct text *out)
 			text_append(out, "     %c %-22s ",
 				    p->resource_driver[r] == (enum signal)i ? '>' : ' ',
 				    signal_info[i].name);
-			words_value(out, signal_info[i].unit, s->sample.value[i]);
+			words_signal(out, (enum signal)i, value);
 			/* Pressure is computed from the smoothed value. Show that value if it
 			 * differs from the last one. */
-			if (fabs(lately - s->sample.value[i]) > 0.1 * p->target[i]) {
+			if (fabs(lately - value) > 0.1 * p->target[i]) {
 				text_append(out, ", smoothed ");
-				words_value(out, signal_info[i].unit, lately);
+				words_signal(out, (enum signal)i, lately);
 			}
 			text_append(out, "  (target ");
 			words_value(out, signal_info[i].unit, p->target[i]);
@@ -197,7 +198,10 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 		if (w->capacity_per_s >= 0)
 			text_append(out, ", capacity %.1f/s %s", w->capacity_per_s,
 				    capacity_from(w));
-		if (w->server_time_s >= 0)
+		if (w->server_time_s >= SERVER_TIME_SHOWN_S)
+			text_append(out, ", server time over %d s (wanted %.0f ms)",
+				    SERVER_TIME_SHOWN_S, w->target_time_s * 1000);
+		else if (w->server_time_s >= 0)
 			text_append(out, ", server time %.0f ms (wanted %.0f ms)",
 				    w->server_time_s * 1000, w->target_time_s * 1000);
 		if (w->saturation >= 0)

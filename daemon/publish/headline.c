@@ -94,7 +94,8 @@ static void set_driver(const struct status *s, struct headline *h)
 		snprintf(h->driver, sizeof(h->driver), "%s", resource_name(p->driver));
 		snprintf(h->signal, sizeof(h->signal), "%s", signal_info[p->driver_signal].name);
 		h->pressure = p->combined;
-		h->value = sample_get(&s->sample, p->driver_signal, -1);
+		h->value =
+			words_shown(p->driver_signal, sample_get(&s->sample, p->driver_signal, -1));
 	}
 	if (v->demand_ratio > 1 && v->demand_ratio > h->pressure) {
 		snprintf(h->driver, sizeof(h->driver), DEMAND);
@@ -113,7 +114,7 @@ static void add_driver(const struct status *s, const struct headline *h, struct 
 	    h->pressure == s->view.pressure.combined) {
 		text_append(out, " The highest pressure is %.2f, of the resource %s: %s ",
 			    h->pressure, h->driver, h->signal);
-		words_value(out, signal_info[driver].unit, s->sample.value[driver]);
+		words_signal(out, driver, s->sample.value[driver]);
 		text_append(out, ".");
 	} else {
 		text_append(out, " %.1f times as much mail is offered as can be carried.",

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "publish/neighbour_words.h"
+#include "publish/words.h"
 #include "publish/headline.h"
 
 bool history_due(const struct history_take *take, uint64_t realtime_us)
@@ -73,7 +74,7 @@ static void take_services(const struct status *s, struct history_record *r)
 		to->in_flight = s->load.service[i].known & LOAD_IN_FLIGHT
 					? (float)s->load.service[i].in_flight
 					: -1;
-		to->server_time_s = (float)w->server_time_s;
+		to->server_time_s = (float)words_server_time_s(w->server_time_s);
 	}
 }
 
@@ -130,7 +131,8 @@ void history_take(struct history_take *t, const struct status *s, struct history
 	r.window = (float)s->view.window_sum;
 	r.in_flight = (float)s->view.in_flight;
 	for (unsigned i = 0; i < s->config.services; i++)
-		server_time_s = fmax(server_time_s, s->view.window[i].server_time_s);
+		server_time_s =
+			fmax(server_time_s, words_server_time_s(s->view.window[i].server_time_s));
 	r.server_time_s = (float)server_time_s;
 	r.connect_220_s = sample_has(&s->sample, SIGNAL_CONNECT_220_P99_US)
 				  ? (float)(s->sample.value[SIGNAL_CONNECT_220_P99_US] / 1e6)

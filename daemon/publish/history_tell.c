@@ -91,7 +91,7 @@ static void add_reading(const struct history_record *r, struct text *out)
 		return;
 	}
 	text_append(out, "%s ", r->signal);
-	words_value(out, signal_info[signal].unit, (double)r->driver_value);
+	words_signal(out, (enum signal)signal, (double)r->driver_value);
 }
 
 static void add_driver(const struct history_record *r, struct text *out)

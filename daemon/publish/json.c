@@ -26,7 +26,8 @@ static json_t *resource_json(const struct status *s, enum resource r)
 		if (signal_info[i].resource != r || !sample_has(&s->sample, (enum signal)i))
 			continue;
 		signal = json_object();
-		json_object_set_new(signal, "value", json_number(s->sample.value[i]));
+		json_object_set_new(signal, "value",
+				    json_number(words_shown((enum signal)i, s->sample.value[i])));
 		if (target > 0) {
 			json_object_set_new(signal, "target", json_number(target));
 			json_object_set_new(signal, "pressure", json_number(p->signal[i]));

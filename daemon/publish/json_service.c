@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "publish/json_number.h"
+#include "publish/words.h"
 
 /* The share of each reason in what was deferred in the last seconds: 0..1. */
 static json_t *shares_json(const struct lately_service *l)
@@ -54,7 +55,8 @@ static void put_terms(const struct window_view *w, json_t *object)
 	json_object_set_new(object, "admitted_per_s", json_number_or_null(w->admitted_per_s));
 	json_object_set_new(object, "completed_per_s", json_number_or_null(w->completed_per_s));
 	json_object_set_new(object, "capacity_per_s", json_number_or_null(w->capacity_per_s));
-	json_object_set_new(object, "server_time_s", json_number_or_null(w->server_time_s));
+	json_object_set_new(object, "server_time_s",
+			    json_number_or_null(words_server_time_s(w->server_time_s)));
 	json_object_set_new(object, "target_time_s", json_number_or_null(w->target_time_s));
 	json_object_set_new(object, "unloaded_s", json_number_or_null(w->unloaded_s));
 	json_object_set_new(object, "think_time_s", json_number_or_null(w->think_time_s));

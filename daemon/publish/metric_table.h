@@ -68,7 +68,7 @@
 	X(FILTER_CARRIES, GAUGE, "penstock_filter_carries_messages_per_second", "messages_per_second", "", "", \
 	  "Messages a second that the filter behind the mail server carries, together with the server where both press the CPUs. Absent: no filter is found.") \
 	X(SERVER_TIME, GAUGE, "penstock_server_time_seconds", "seconds", "service", "", \
-	  "T: busy sessions by completions a second.") \
+	  "T: busy sessions by completions a second; 60 stands for 60 and more: then next to nothing is completed.") \
 	X(CAPACITY, GAUGE, "penstock_capacity_sessions_per_second", "sessions_per_second", "service", "", \
 	  "Completions a second that the law counts on: predicted from the CPU of a message, or as completed where the server is over its knee.") \
 	X(REGIME, STATESET, "penstock_regime", "", "service, regime", "", \

@@ -8,6 +8,7 @@
 #include "publish/disks.h"
 #include "publish/metric_writer.h"
 #include "publish/metrics_services.h"
+#include "publish/words.h"
 
 static double bound_ns(unsigned slot)
 {
@@ -93,7 +94,7 @@ static void signals(struct metric_writer *w, const struct status *s)
 
 	for (unsigned m = 0; m < ARRAY_SIZE(each); m++)
 		for (int i = 0; i < SIGNAL__COUNT; i++) {
-			double divisor, value = s->sample.value[i];
+			double divisor, value = words_shown((enum signal)i, s->sample.value[i]);
 			enum metric metric = metric_of(signal_info[i].unit, &divisor);
 
 			if (!sample_has(&s->sample, (enum signal)i))

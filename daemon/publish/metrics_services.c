@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/array.h"
+#include "publish/words.h"
 
 /* The value of a metric for one service; NAN: not known. */
 static double of_service(const struct status *s, unsigned i, enum metric metric)
@@ -24,7 +25,7 @@ static double of_service(const struct status *s, unsigned i, enum metric metric)
 	case METRIC_STUCK:
 		return busy ? l->stuck : NAN;
 	case METRIC_SERVER_TIME:
-		return v->server_time_s >= 0 ? v->server_time_s : NAN;
+		return v->server_time_s >= 0 ? words_server_time_s(v->server_time_s) : NAN;
 	case METRIC_CAPACITY:
 		return v->capacity_per_s >= 0 ? v->capacity_per_s : NAN;
 	case METRIC_OFFERED:

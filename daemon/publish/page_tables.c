@@ -27,6 +27,15 @@ static void set_value(json_t *object, const char *key, enum unit unit, double va
 	page_set(object, key, "%s", buffer);
 }
 
+static void set_signal(json_t *object, const char *key, enum signal signal, double value)
+{
+	char buffer[64] = "";
+	struct text text = TEXT_OF(buffer);
+
+	words_signal(&text, signal, value);
+	page_set(object, key, "%s", buffer);
+}
+
 const char *page_duration(double s, char *buffer, size_t size)
 {
 	struct text text = { .data = buffer, .size = size };
@@ -61,7 +70,8 @@ static void set_services(json_t *page, const struct status *s)
 		if (l->known & LOAD_HELD)
 			page_set(one, "held", "%.0f", l->held);
 		if (w->server_time_s > 0)
-			set_value(one, "server_time", UNIT_US, w->server_time_s * 1e6);
+			set_signal(one, "server_time", SIGNAL_SERVER_TIME_US,
+				   w->server_time_s * 1e6);
 		json_array_append_new(services, one);
 	}
 	json_object_set_new(page, "services", services);
@@ -98,8 +108,7 @@ static void set_resources(json_t *page, const struct status *s)
 		}
 		if (p->known[r] && driver < SIGNAL__COUNT) {
 			page_set(one, "signal", "%s", signal_info[driver].name);
-			set_value(one, "reading", signal_info[driver].unit,
-				  s->sample.value[driver]);
+			set_signal(one, "reading", driver, s->sample.value[driver]);
 			page_set(one, "help", "%s (via %s)", signal_info[driver].help,
 				 via_name((enum via)s->sample.via[driver]));
 		}

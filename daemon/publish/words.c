@@ -59,6 +59,25 @@ void words_value(struct text *out, enum unit unit, double value)
 	}
 }
 
+double words_server_time_s(double s)
+{
+	return fmin(s, SERVER_TIME_SHOWN_S);
+}
+
+double words_shown(enum signal signal, double value)
+{
+	return signal == SIGNAL_SERVER_TIME_US ? words_server_time_s(value / US_PER_S) * US_PER_S
+					       : value;
+}
+
+void words_signal(struct text *out, enum signal signal, double value)
+{
+	if (signal == SIGNAL_SERVER_TIME_US && value >= SERVER_TIME_SHOWN_S * US_PER_S)
+		text_append(out, "over %d s", SERVER_TIME_SHOWN_S);
+	else
+		words_value(out, signal_info[signal].unit, value);
+}
+
 void words_duration(struct text *out, double s)
 {
 	if (s >= 2 * 86400)

@@ -10,6 +10,15 @@
 
 /* A value in the unit that people read: "12 ms", "64 MiB", "83.0 %", "2.50 cores". */
 void words_value(struct text *out, enum unit unit, double value);
+/* A server time, busy sessions by completions a second, is shown up to here. Beyond it next to
+ * nothing is completed, and the figure is about as high as the number of busy sessions. */
+#define SERVER_TIME_SHOWN_S 60
+/* Seconds that a server time is shown with; -1 (not known) stays. */
+double words_server_time_s(double s);
+/* The same for a value of any signal, in its unit. */
+double words_shown(enum signal signal, double value);
+/* That value in words; a server time of SERVER_TIME_SHOWN_S and more: "over 60 s". */
+void words_signal(struct text *out, enum signal signal, double value);
 /* Seconds: "1.5 s", "90 s", "4 min", "3.5 h", "2.0 days". */
 void words_duration(struct text *out, double s);
 /* CLOCK_REALTIME as "2026-01-31T12:00:00Z" into `buf` (32); returns it. */

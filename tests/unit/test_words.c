@@ -31,6 +31,33 @@ static void values_have_their_unit(void **state)
 	is_shown(UNIT_COUNT, 17, "17");
 }
 
+/* Busy sessions by completions: hundreds of seconds are no time that anything took. */
+static void a_server_time_ends_at_a_minute(void **state)
+{
+	static const struct {
+		double us;
+		const char *words;
+		double shown_us;
+	} rows[] = {
+		{ 250000, "250 ms", 250000 },
+		{ 59e6, "59 s", 59e6 },
+		{ 60e6, "over 60 s", 60e6 },
+		{ 544e6, "over 60 s", 60e6 },
+	};
+
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char buffer[64] = "";
+		struct text text = TEXT_OF(buffer);
+
+		words_signal(&text, SIGNAL_SERVER_TIME_US, rows[i].us);
+		assert_string_equal(buffer, rows[i].words);
+		assert_true(words_shown(SIGNAL_SERVER_TIME_US, rows[i].us) == rows[i].shown_us);
+		assert_true(words_server_time_s(rows[i].us / 1e6) == rows[i].shown_us / 1e6);
+		assert_true(words_shown(SIGNAL_OLDEST_WAITING_US, rows[i].us) == rows[i].us);
+	}
+	assert_true(words_server_time_s(-1) == -1); /* not known */
+}
+
 /* Smoothed values never become 0 by themselves. */
 static void what_has_faded_is_zero(void **state)
 {
@@ -79,6 +106,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_have_their_unit),
+		cmocka_unit_test(a_server_time_ends_at_a_minute),
 		cmocka_unit_test(what_has_faded_is_zero),
 		cmocka_unit_test(durations_grow_into_days),
 		cmocka_unit_test(times_are_utc),

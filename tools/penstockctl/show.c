@@ -17,7 +17,7 @@ static void show_value(FILE *out, const char *name, const json_t *signal)
 	struct text text = TEXT_OF(buffer);
 
 	if (s < SIGNAL__COUNT)
-		words_value(&text, signal_info[s].unit, number(signal, "value"));
+		words_signal(&text, s, number(signal, "value"));
 	fprintf(out, "%s %s via %s", name, buffer, string(signal, "via"));
 }
 
@@ -71,7 +71,9 @@ static void show_services(const json_t *status, FILE *out)
 		show_number(out, ", busy", number(service, "busy"), "");
 		show_number(out, ", offered", number(service, "offered_per_s"), "/s");
 		show_number(out, ", completed", number(service, "completed_per_s"), "/s");
-		if (number(service, "server_time_s") >= 0)
+		if (number(service, "server_time_s") >= SERVER_TIME_SHOWN_S)
+			fprintf(out, ", server time over %d s", SERVER_TIME_SHOWN_S);
+		else if (number(service, "server_time_s") >= 0)
 			show_number(out, ", server time", number(service, "server_time_s") * 1000,
 				    " ms");
 		fputc('\n', out);

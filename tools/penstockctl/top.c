@@ -82,6 +82,16 @@ static const char *in_words(enum unit unit, double value, char *buffer, size_t s
 	return buffer;
 }
 
+static const char *server_time(const json_t *service, char *buffer, size_t size)
+{
+	double s = number(service, "server_time_s");
+
+	if (s < SERVER_TIME_SHOWN_S)
+		return in_words(UNIT_S, s, buffer, size);
+	snprintf(buffer, size, "over %d s", SERVER_TIME_SHOWN_S);
+	return buffer;
+}
+
 static void draw_bar(const struct top *t, int y, int x, double pressure)
 {
 	int filled = (int)fmin(BAR, fmax(0, pressure * BAR / 2));
@@ -197,7 +207,7 @@ static int draw_services(struct top *t, int y)
 		at(y++, 0, "%c %-12.12s %7.1f/s %7.1f/s %6.0f %% %11s %9s",
 		   i == t->chosen ? '>' : ' ', rows[i].name, number(s, "offered_per_s"),
 		   number(s, "admitted_per_s"), share_deferred(s) * 100, places,
-		   in_words(UNIT_S, number(s, "server_time_s"), time, sizeof(time)));
+		   server_time(s, time, sizeof(time)));
 	}
 	if (n && LINES >= 20) {
 		const json_t *s = rows[t->chosen].service;
