@@ -266,8 +266,8 @@ enum next relay_connect(struct session *s)
 	s->phase = PHASE_CONNECT;
 	if (!t->backend_full)
 		fd = endpoint_connect(backend);
-	/* The kernel lets a connect() to a full TCP queue wait, and fails one to the full queue of a
-	 * UNIX socket. Later sessions do not overtake one that waits. */
+	/* The kernel lets a connect() to a full TCP queue wait, and fails one to the full queue of
+	 * a UNIX socket. Later sessions do not overtake one that waits. */
 	t->backend_full |= fd == -EAGAIN && backend->kind == ENDPOINT_UNIX;
 	if (t->backend_full)
 		return NEXT_STAY;
