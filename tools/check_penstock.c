@@ -19,6 +19,7 @@
 
 #define TIMEOUT_S 10
 #define LEVELS 4
+#define SAID_RATIO 0.001 /* a smaller share would be shown as "0.0 %" */
 
 enum { OK, WARNING, CRITICAL, UNKNOWN };
 static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
@@ -38,7 +39,8 @@ static const char usage[] =
 	"      --run-dir DIR, -h, --help, -V, --version\n"
 	"\n"
 	"Also CRITICAL: penstockd does not answer (mail flows unguarded), or is blind. Also WARNING: a configured front is\n"
-	"down, the machine is drained, the last reload was refused.\n"
+	"down; a front refused clients by itself in the last seconds (the mail server cannot be reached, or the front is\n"
+	"full), in observe mode, too; the machine is drained; the last reload was refused.\n"
 	"\n"
 	"Example: check_penstock -w 1 -c 3 --warning-deferred 5 --critical-deferred 50 --critical-wait 14400\n";
 
@@ -81,12 +83,15 @@ static void judge(struct judgement *j, int status, const char *format, ...)
 /* -1: unknown. */
 static double measure(const json_t *status, enum measure what)
 {
-	double admitted = number(status, "admit_ratio");
+	double deferred;
 
 	if (what == LEVEL)
 		return number(status, "level");
-	if (what == DEFERRED)
-		return admitted < 0 ? -1 : (1 - admitted) * 100;
+	if (what == DEFERRED) {
+		/* Not 1 - admit_ratio: in observe mode that is 0, though fronts may refuse. */
+		deferred = number(json_object_get(status, "headline"), "deferred_ratio");
+		return deferred < 0 ? -1 : deferred * 100;
+	}
 	return number(json_object_get(status, "sources"), "oldest_deferral_s");
 }
 
@@ -110,6 +115,22 @@ static void judge_measures(struct judgement *j, const struct options *o, const j
 	}
 }
 
+/* What a front refuses by itself can be the mail of all clients, while the level is normal. */
+static void judge_refusals(struct judgement *j, const json_t *status)
+{
+	const json_t *headline = json_object_get(status, "headline");
+	const char *reason = string(headline, "reason");
+	double ratio = number(headline, "deferred_ratio");
+	bool backend = strcmp(reason, "backend") == 0;
+
+	if (ratio < SAID_RATIO || (!backend && strcmp(reason, "limit") != 0))
+		return;
+	judge(j, WARNING, "%.1f %% of the connections are refused by the front itself: %s",
+	      ratio * 100,
+	      backend ? "the mail server behind it cannot be reached"
+		      : "its limit of connections is reached");
+}
+
 static void judge_status(struct judgement *j, const struct options *o, const json_t *status)
 {
 	const json_t *front, *driver = json_object_get(status, "driver");
@@ -119,8 +140,9 @@ static void judge_status(struct judgement *j, const struct options *o, const jso
 	if (json_is_object(driver) && number(status, "level") >= 1)
 		judge(j, OK, "driven by %s (%s)", string(driver, "resource"),
 		      string(driver, "signal"));
+	judge_refusals(j, status);
 	if (strcmp(state, "blind") == 0)
-		judge(j, CRITICAL, "blind: no sensor works and everything is admitted");
+		judge(j, CRITICAL, "blind: no sensor works and nothing is deferred for load");
 	else if (strcmp(state, "serving") != 0)
 		judge(j, WARNING, "%s", state);
 	json_object_foreach(json_object_get(json_object_get(status, "decisions"), "by_front"), name,

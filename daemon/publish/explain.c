@@ -65,10 +65,10 @@ static void explain_pressure(const struct status *s, struct text *out)
 		text_append(out, "; demand %.2f (offered / what can be carried)",
 			    s->view.demand_ratio);
 	text_append(out, "\n");
-	text_append(out, "3. Level %s since %s, state %s, mode %s\n",
-		    level_name(s->view.level.number), words_time(s->level_since_realtime_us, when),
-		    engine_state_name(s->view.state),
-		    s->view.mode == PLAN_OBSERVE ? "observe (nothing is refused)" : "enforce");
+	text_append(
+		out, "3. Level %s since %s, state %s, mode %s\n", level_name(s->view.level.number),
+		words_time(s->level_since_realtime_us, when), engine_state_name(s->view.state),
+		s->view.mode == PLAN_OBSERVE ? "observe (nothing is refused for load)" : "enforce");
 }
 
 static void explain_neighbours(const struct status *s, struct text *out)

@@ -61,6 +61,22 @@ static bool is_deferring(const struct status *s, unsigned i)
 	return s->view.window[i].refusing && deferred_lately(s, i);
 }
 
+/* The plan admits a connection. A front may refuse it nevertheless, in observe mode, too. */
+static void explain_admitted(const struct lately_service *l, struct verdict v, struct text *out)
+{
+	enum reason own = REASON_NONE;
+	uint64_t refused = lately_by_front(l, &own);
+
+	if (!refused) {
+		text_append(out, "admitted: %s\n", reason_sentence((enum reason)v.reason));
+		return;
+	}
+	text_append(out,
+		    "admitted, unless the front itself refuses it, as it refused %llu in the last "
+		    "seconds: %s\n",
+		    (unsigned long long)refused, reason_sentence(own));
+}
+
 /* Which share is deferred, and for which reasons. */
 static void explain_lately(const struct lately_service *l, struct text *out)
 {
@@ -153,7 +169,7 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 							   : "one more, now");
 	}
 	if (v.admit && !v.would_defer) {
-		text_append(out, "admitted: %s\n", reason_sentence((enum reason)v.reason));
+		explain_admitted(&s->lately[i], v, out);
 		return;
 	}
 	if (explain_wait(s, i, v, out))

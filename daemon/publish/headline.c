@@ -185,35 +185,40 @@ static void add_admitted(const struct headline *h, struct text *out)
 	text_append(out, " are admitted.");
 }
 
-/* What the fronts refused by themselves in the last seconds, as they do in observe mode, too: the
- * server cannot be reached, or the front is full. Returns its part of what was offered, 0..1. */
+/* What the fronts refused by themselves in the last seconds. Returns its part of what was offered,
+ * 0..1. */
 static double refused_by_fronts(const struct status *s, enum reason *ret_reason)
 {
-	uint64_t offered = 0, backend = 0, limit = 0;
+	struct lately_service all = { 0 };
+	uint64_t refused;
 
 	for (unsigned i = 0; i < s->config.services; i++) {
-		offered += s->lately[i].offered;
-		backend += s->lately[i].deferred_by[REASON_BACKEND];
-		limit += s->lately[i].deferred_by[REASON_LIMIT];
+		all.offered += s->lately[i].offered;
+		for (int r = 0; r < REASON__COUNT; r++)
+			all.deferred_by[r] += s->lately[i].deferred_by[r];
 	}
-	if (!backend && !limit)
-		return 0;
-	*ret_reason = limit > backend ? REASON_LIMIT : REASON_BACKEND;
+	refused = lately_by_front(&all, ret_reason);
 	/* Those that waited for an answer to the connect may have come before. */
-	return backend + limit < offered ? (double)(backend + limit) / (double)offered : 1;
+	return refused < all.offered ? (double)refused / (double)all.offered : refused > 0;
+}
+
+/* "everything is admitted", or what the fronts refuse though no load does. */
+static void add_unshed(const struct headline *h, const char *all, struct text *out)
+{
+	if (h->deferred_ratio < SAID_RATIO) {
+		text_append(out, "%s", all);
+		return;
+	}
+	text_append(out, "nothing is deferred for load, but ");
+	add_share(h->deferred_ratio, out);
+	text_append(out, " of the new connections were refused in the last seconds: %s",
+		    reason_sentence(h->reason));
 }
 
 static void add_observing(const struct status *s, const struct headline *h, struct text *out)
 {
 	text_append(out, "Observe mode: ");
-	if (h->deferred_ratio >= SAID_RATIO) {
-		text_append(out, "nothing is deferred for load, but ");
-		add_share(h->deferred_ratio, out);
-		text_append(out, " of the new connections were refused in the last seconds: %s",
-			    reason_sentence(h->reason));
-	} else {
-		text_append(out, "everything is admitted");
-	}
+	add_unshed(h, "everything is admitted", out);
 	if (s->view.would_defer_ratio >= SAID_RATIO) {
 		text_append(out, "; enforcing would defer ");
 		add_share(s->view.would_defer_ratio, out);
@@ -232,8 +237,9 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 		add_order(s, "Maintenance", out);
 		break;
 	case HEADLINE_BLIND:
-		text_append(out,
-			    "No sensor gives a value: penstock is blind and admits everything.");
+		text_append(out, "No sensor gives a value: penstock is blind and ");
+		add_unshed(h, "admits everything", out);
+		text_append(out, ".");
 		break;
 	case HEADLINE_OBSERVING:
 		add_observing(s, h, out);
@@ -305,7 +311,7 @@ void headline_tell(const struct status *s, struct headline *ret)
 	struct text sentence = TEXT_OF(h.sentence), advice = TEXT_OF(h.advice);
 
 	set_driver(s, &h);
-	if (h.kind == HEADLINE_OBSERVING)
+	if (h.kind == HEADLINE_OBSERVING || h.kind == HEADLINE_BLIND)
 		h.deferred_ratio = refused_by_fronts(s, &h.reason);
 	else if (h.deferred_ratio >= SAID_RATIO || h.kind <= HEADLINE_MAINTENANCE)
 		h.reason = reason_now(s);

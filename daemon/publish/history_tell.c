@@ -164,7 +164,12 @@ static void add_stretch(enum headline_kind kind, const struct history_record *r,
 		text_append(out, ")");
 		return;
 	case HEADLINE_BLIND:
-		text_append(out, "blind: no sensor worked, everything was admitted");
+		text_append(out, "blind: no sensor worked, nothing was deferred for load");
+		if (!r->deferred)
+			return;
+		text_append(out, "; refused by the front itself: ");
+		add_counts(r, r->deferred, out);
+		add_reasons(r, out);
 		return;
 	case HEADLINE_OBSERVING:
 		text_append(out, "enforcing would have deferred %.0f %% (",

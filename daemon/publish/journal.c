@@ -36,7 +36,7 @@ static void level_changed(enum level_number before, const struct engine_view *no
 		"level %s (was %s): pressure %.2f driven by %s (%s), %.0f %% of connections admitted%s",
 		level_name(now->level.number), level_name(before), p->combined, resource, signal,
 		now->admit_ratio * 100,
-		now->mode == PLAN_OBSERVE ? "; observe mode: nothing is refused" : "");
+		now->mode == PLAN_OBSERVE ? "; observe mode: nothing is refused for load" : "");
 }
 
 static void state_changed(enum engine_state before, const struct engine_view *now)
@@ -50,7 +50,7 @@ static void state_changed(enum engine_state before, const struct engine_view *no
 		fields, "%s (was %s)%s%s%s", engine_state_name(now->state),
 		engine_state_name(before), now->order_reason[0] ? ": " : "", now->order_reason,
 		now->state == STATE_BLIND
-			? ": no sensor gives anything, everything is admitted; see penstockctl support"
+			? ": no sensor gives anything, nothing is deferred for load; see penstockctl support"
 			: "");
 }
 

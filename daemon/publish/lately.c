@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/array.h"
+
 bool lately_due(const struct lately *l, uint64_t now_us)
 {
 	return !l->begun || now_us - l->turned_us >= LATELY_TURN_US;
@@ -57,6 +59,23 @@ double lately_deferred_ratio(const struct lately_service *l)
 
 	/* Clients that waited in vain may have come before the older reading. */
 	return ratio > 1 ? 1 : ratio;
+}
+
+uint64_t lately_by_front(const struct lately_service *l, enum reason *ret_reason)
+{
+	static const enum reason own[] = { REASON_BACKEND, REASON_LIMIT };
+	uint64_t sum = 0, most = 0;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(own); i++) {
+		uint64_t count = l->deferred_by[own[i]];
+
+		sum += count;
+		if (count <= most)
+			continue;
+		most = count;
+		*ret_reason = own[i];
+	}
+	return sum;
 }
 
 enum reason lately_reason(const struct lately_service *l)

@@ -36,6 +36,10 @@ void lately_tell(const struct lately *lately, const struct counts_service *total
 /* The part of the offered connections that was deferred, 0..1. Connections that wait for a place
  * are offered, and neither admitted nor deferred. */
 double lately_deferred_ratio(const struct lately_service *lately);
+/* How many connections the front refused by itself, as it does in observe mode, too: the server
+ * cannot be reached, or the front is full. `ret_reason`: of most of them; it stays as it is if
+ * there is none. */
+uint64_t lately_by_front(const struct lately_service *lately, enum reason *ret_reason);
 /* The reason of most deferrals; REASON_NONE: no connection was deferred. */
 enum reason lately_reason(const struct lately_service *lately);
 

@@ -60,7 +60,7 @@
 	X(STUCK, GAUGE, "penstock_stuck_sessions", "sessions", "service", "", \
 	  "Sessions in flight that wait for a greeting or an answer while many that came later got theirs, or for an answer for longer than any lately; they count as no load.") \
 	X(ADMIT_RATIO, GAUGE, "penstock_admit_ratio", "ratio", "", "", \
-	  "Share of the offered connections that is admitted, lately.") \
+	  "Share of the offered connections that is admitted, lately. In observe mode 1, as no load and no source is refused: there it leaves out what a front refuses by itself, which penstock_decisions_total counts with verdict defer and reason backend or limit.") \
 	X(DEMAND, GAUGE, "penstock_demand_ratio", "ratio", "", "", \
 	  "Offered connections divided by the capacity, of the service where that is largest; above 1: more is offered than can be carried.") \
 	X(FILTER_BEHIND, GAUGE, "penstock_filter_behind_messages", "messages", "", "", \

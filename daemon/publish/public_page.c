@@ -3,6 +3,7 @@
 #include <jansson.h>
 
 #include "base/clock.h"
+#include "core/law.h"
 #include "publish/headline.h"
 #include "publish/page_parts.h"
 #include "publish/template.h"
@@ -33,6 +34,24 @@ static void set_time(json_t *page, const char *key, uint64_t realtime_us)
 	json_object_set_new(page, key, time);
 }
 
+/* What customers see now. A front refuses by itself in observe mode and blind, too. `ret_since_us`:
+ * CLOCK_REALTIME, 0: not known. */
+static enum public_state state_now(const struct status *s, uint64_t *ret_since_us)
+{
+	enum public_state state = public_state(&s->view);
+	struct headline h;
+
+	*ret_since_us = s->public_since_us;
+	if (state != PUBLIC_WORKS)
+		return state;
+	headline_tell(s, &h);
+	if ((h.kind != HEADLINE_OBSERVING && h.kind != HEADLINE_BLIND) ||
+	    h.deferred_ratio <= SHEDDING_REFUSED)
+		return state;
+	*ret_since_us = 0;
+	return PUBLIC_DELAYED;
+}
+
 void public_page_render(const struct status *s, struct evbuffer *out)
 {
 	static const struct {
@@ -47,15 +66,16 @@ void public_page_render(const struct status *s, struct evbuffer *out)
 					 "Mail that is sent now arrives afterwards: sending servers "
 					 "try again by themselves." },
 	};
-	enum public_state state = public_state(&s->view);
+	uint64_t since_us;
+	enum public_state state = state_now(s, &since_us);
 	const struct maintenance_span *next = page_planned(s);
 	json_t *page = json_object();
 
 	page_set(page, "state", "%s", states[state].name);
 	page_set(page, "class", "%s", states[state].class);
 	page_set(page, "sentence", "%s", states[state].sentence);
-	if (s->public_since_us)
-		set_time(page, "since", s->public_since_us);
+	if (since_us)
+		set_time(page, "since", since_us);
 	if (state == PUBLIC_MAINTENANCE && s->view.order_until_us)
 		set_time(page, "until", s->view.order_until_us);
 	else if (state != PUBLIC_WORKS)

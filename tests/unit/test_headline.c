@@ -1,11 +1,14 @@
 /* What the first line of the status says of one state: its sentence, its reason and its advice. */
 #include "cmocka_test.h"
 
+#include <event2/buffer.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/history.h"
+#include "publish/explain.h"
 #include "publish/headline.h"
+#include "publish/public_page.h"
 
 static struct status status;
 
@@ -21,6 +24,21 @@ static int setup(void **state)
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		status.view.window[i].reason = REASON_NONE;
 	return 0;
+}
+
+/* The page for customers; valid until the next call. */
+static const char *customers(void)
+{
+	static char page[16384];
+	struct evbuffer *buffer = evbuffer_new();
+	ssize_t n;
+
+	public_page_render(&status, buffer);
+	n = evbuffer_remove(buffer, page, sizeof(page) - 1);
+	assert_in_range(n, 1, sizeof(page) - 2);
+	page[n] = 0;
+	evbuffer_free(buffer);
+	return page;
 }
 
 /* The law refuses no client; the proxy does, as it cannot connect. */
@@ -64,6 +82,44 @@ static void observe_mode_tells_what_a_front_refuses(void **state)
 	assert_null(strstr(h.sentence, "everything is admitted"));
 	assert_non_null(strstr(h.sentence, "63 %"));
 	assert_non_null(strstr(h.sentence, "cannot be reached"));
+	assert_non_null(strstr(customers(), "Delays"));
+}
+
+/* So does a penstockd that sees nothing. */
+static void a_blind_penstockd_tells_what_a_front_refuses(void **state)
+{
+	struct headline h;
+
+	status.view.state = STATE_BLIND;
+	status.lately[0] = (struct lately_service){ .offered = 100 };
+	headline_tell(&status, &h);
+	assert_int_equal(h.kind, HEADLINE_BLIND);
+	assert_non_null(strstr(h.sentence, "blind and admits everything."));
+	assert_non_null(strstr(customers(), "Operational"));
+	status.lately[0].deferred = status.lately[0].deferred_by[REASON_LIMIT] = 63;
+	headline_tell(&status, &h);
+	assert_int_equal(h.reason, REASON_LIMIT);
+	assert_null(strstr(h.sentence, "admits everything"));
+	assert_non_null(strstr(h.sentence, "blind and nothing is deferred for load, but 63 %"));
+	assert_non_null(strstr(customers(), "Delays"));
+}
+
+/* The plan admits all, and a front cannot. */
+static void explain_tells_what_a_front_refuses(void **state)
+{
+	static char explained[32768];
+	struct text out = TEXT_OF(explained);
+
+	status.view.mode = PLAN_OBSERVE;
+	status.lately[0] = (struct lately_service){
+		.offered = 100,
+		.deferred = 63,
+		.deferred_by = { [REASON_BACKEND] = 63 },
+	};
+	explain_status(&status, NULL, NULL, &out);
+	assert_non_null(strstr(explained, "mode observe (nothing is refused for load)"));
+	assert_non_null(strstr(explained, "refuses it, as it refused 63 in the last seconds: the "
+					  "mail server behind the front cannot be reached"));
 }
 
 /* The level is held for two minutes. What is said of the present and of the past is true. */
@@ -181,6 +237,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(a_server_that_cannot_be_reached_is_the_reason, setup),
 		cmocka_unit_test_setup(observe_mode_tells_what_a_front_refuses, setup),
+		cmocka_unit_test_setup(a_blind_penstockd_tells_what_a_front_refuses, setup),
+		cmocka_unit_test_setup(explain_tells_what_a_front_refuses, setup),
 		cmocka_unit_test_setup(the_last_refusal_has_its_time, setup),
 		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
 		cmocka_unit_test_setup(the_advice_to_enforce_says_what_a_restart_does, setup),
