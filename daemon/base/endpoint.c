@@ -217,6 +217,10 @@ unsigned short endpoint_port(const struct endpoint *endpoint)
 
 int endpoint_connected(const struct endpoint *endpoint, int fd)
 {
+	/* A connect() to a UNIX socket is done at once. A second one would fail with EAGAIN, and
+	 * not with EISCONN, if the first one has filled the accept queue. */
+	if (endpoint->kind == ENDPOINT_UNIX)
+		return 0;
 	if (connect(fd, &endpoint->address.any, endpoint->length) == 0 || errno == EISCONN)
 		return 0;
 	return errno == EALREADY ? -EINPROGRESS : -errno;
