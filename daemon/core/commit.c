@@ -25,7 +25,7 @@ static void regress(struct commit *c, double time_s, double dt)
 				      .time_mean = time_s };
 	/* Plain means at first, so that the first value has no more weight than the others. */
 	c->seen_s += dt;
-	means_s = fmin(c->seen_s, COMMIT_MEANS_S);
+	means_s = fmin(c->seen_s, REGRESSION_S);
 	busy_off = c->busy - c->busy_mean;
 	time_off = time_s - c->time_mean;
 	smooth_step(&c->busy_mean, c->busy, dt, means_s);

@@ -7,6 +7,23 @@ void memory_init(struct memory *m)
 	m->per_session = MEMORY_GUESS_BYTES;
 }
 
+static struct fall fall_from(double value)
+{
+	return (struct fall){ value, value };
+}
+
+static void fall_step(struct fall *f, double value, double dt)
+{
+	smooth_step(&f->mean, value, dt, IDLE_MEAN_S);
+	smooth_step(&f->lag, f->mean, dt, IDLE_RATE_S);
+}
+
+/* By how much it has fallen in IDLE_RATE_S; negative: it has risen. */
+static double fallen(const struct fall *f)
+{
+	return f->lag - f->mean;
+}
+
 /* A session takes its memory late (at the end of DATA), so the figure falls slowly. If memory
  * limits the window, it falls faster, because then the figure is that of the sessions that are open
  * now. The memory that would be free without sessions is computed from this figure and corrected
@@ -19,8 +36,8 @@ static void believe(struct memory *m, double n, double bytes_each, double dt, bo
 		    bytes_each > was || binds ? SESSION_UP_S : SESSION_DOWN_S);
 	more = n * (m->per_session - was);
 	m->available_idle += more;
-	m->idle_mean += more;
-	m->idle_lag += more;
+	m->idle.mean += more;
+	m->idle.lag += more;
 }
 
 /* Learns the bytes of a session by regression. While the number in flight hardly varies, the last
@@ -43,10 +60,10 @@ void memory_step(struct memory *m, const struct observation *o)
 	}
 	dn = n - m->flight_mean;
 	db = bytes - m->memory_mean;
-	smooth_step(&m->flight_mean, n, o->dt, MEMORY_MEANS_S);
-	smooth_step(&m->memory_mean, bytes, o->dt, MEMORY_MEANS_S);
-	smooth_step(&m->variance, dn * dn, o->dt, MEMORY_MEANS_S);
-	smooth_step(&m->covariance, dn * db, o->dt, MEMORY_MEANS_S);
+	smooth_step(&m->flight_mean, n, o->dt, REGRESSION_S);
+	smooth_step(&m->memory_mean, bytes, o->dt, REGRESSION_S);
+	smooth_step(&m->variance, dn * dn, o->dt, REGRESSION_S);
+	smooth_step(&m->covariance, dn * db, o->dt, REGRESSION_S);
 	if (m->variance > MEMORY_VARIANCE_MIN && m->covariance > 0) {
 		double bytes_each = clamp_double(m->covariance / m->variance, SESSION_MIN_BYTES,
 						 SESSION_MAX_BYTES);
@@ -91,24 +108,22 @@ static void learn_idle(struct memory *m, double n, double used, double dt)
 	double idle = m->available + n * m->per_session, off;
 
 	if (!m->idle_seen) {
-		m->available_idle = m->idle_mean = m->idle_lag = idle;
-		m->free_mean = m->free_lag = m->available;
-		m->left_mean = m->left_lag = m->available + used;
+		m->available_idle = idle;
+		m->idle = fall_from(idle);
+		m->free = fall_from(m->available);
+		m->left = fall_from(m->available + used);
 	}
 	m->idle_seen = true;
 	smooth_step(&m->available_idle, idle, dt,
 		    idle + sqrt(m->idle_variance) < m->available_idle ? IDLE_DOWN_S : IDLE_UP_S);
 	/* If another program takes or frees memory, that is a step and not spread: what is beyond
 	 * CHANCE_SIGMAS is cut off. */
-	off = fabs(idle - m->idle_lag);
+	off = fabs(idle - m->idle.lag);
 	off = fmin(off, CHANCE_SIGMAS * sqrt(m->idle_variance) + m->per_session);
 	smooth_step(&m->idle_variance, off * off, dt, IDLE_UP_S);
-	smooth_step(&m->idle_mean, idle, dt, IDLE_MEAN_S);
-	smooth_step(&m->idle_lag, m->idle_mean, dt, IDLE_RATE_S);
-	smooth_step(&m->free_mean, m->available, dt, IDLE_MEAN_S);
-	smooth_step(&m->free_lag, m->free_mean, dt, IDLE_RATE_S);
-	smooth_step(&m->left_mean, m->available + used, dt, IDLE_MEAN_S);
-	smooth_step(&m->left_lag, m->left_mean, dt, IDLE_RATE_S);
+	fall_step(&m->idle, idle, dt);
+	fall_step(&m->free, m->available, dt);
+	fall_step(&m->left, m->available + used, dt);
 }
 
 /* What will have been taken by the time that the sessions in flight have ended, if this goes on: by
@@ -119,9 +134,8 @@ static void learn_idle(struct memory *m, double n, double used, double dt)
  * from a mean that lags behind by IDLE_RATE_S, not from the difference of two readings. */
 static double taken_by_then(const struct memory *m, const struct window_config *config)
 {
-	double falls = fmax(m->free_lag - m->free_mean, m->left_lag - m->left_mean);
+	double falls = fmin(fmax(fallen(&m->free), fallen(&m->left)), fallen(&m->idle));
 
-	falls = fmin(falls, m->idle_lag - m->idle_mean);
 	if (!window_has(config, WINDOW_PART_EXHAUSTION))
 		return 0;
 	return fmax(0, falls / IDLE_RATE_S) * EXHAUSTS_AHEAD_S;

@@ -39,7 +39,7 @@
 	  "less; senders wait for 300 s (RFC 5321, 4.5.3.2.1).", "test_window") \
 	/* Filters. */ \
 	X(TAU_BUSY_S, 0.2, "s", "Smooths the number of busy sessions.", "spike10x") \
-	X(TAU_SATURATION_S, 0.3, "s", "Smooths the saturation.", "spike10x") \
+	X(TAU_QUICK_S, 0.3, "s", "Smooths the saturation and the offered load.", "spike10x") \
 	X(TAU_RATE_S, 1, "s", \
 	  "Smooths rates. A refusal that is no older counts as one of now.", "spike10x") \
 	X(TAU_COST_S, 3, "s", \
@@ -60,8 +60,9 @@
 	  "So many may wait for a greeting although nothing queues.", "greet-wait") \
 	X(THROUGH_SHARE, 0.25, "of the admitted", \
 	  "If so many complete, sessions get through, even if they are greeted late.", "hang") \
-	X(COMMIT_MEANS_S, 20, "s", \
-	  "Means for the regression of the time at a disk on the busy sessions.", "commits-step") \
+	X(REGRESSION_S, 20, "s", \
+	  "Means for the regressions: of the time at a disk on the busy sessions, and of memory " \
+	  "on sessions.", "commits-step") \
 	X(COMMIT_SPREAD, 0.1, "of the busy", \
 	  "If the busy sessions vary less, nothing is learned of the disk.", "commits-step") \
 	X(COMMIT_JUMPS, 2, "times", \
@@ -138,7 +139,6 @@
 	  "Beyond LASTS_OVER, so much more offered load divides the calm by e. Calm lengthens " \
 	  "the aimed-at time.", "crests") \
 	/* How long may be waited in front of the server. */ \
-	X(TAU_OFFERED_S, 0.3, "s", "Smooths the offered load.", "bursts") \
 	X(LASTS_S, 4, "s", \
 	  "A load above the capacity for so long leaves a standing queue.", "steady2x") \
 	X(LASTS_EXCESS, 0.75, "rooms", \
@@ -191,8 +191,6 @@
 	X(SESSION_MIN_BYTES, 1048576, "bytes", \
 	  "Smallest need of a session, of memory and of the spool.", "test_law") \
 	X(SESSION_MAX_BYTES, 67108864, "bytes", "Largest need of a session.", "memory-cliff") \
-	X(MEMORY_MEANS_S, 20, "s", \
-	  "Means for the regression of memory on sessions.", "memory-cliff") \
 	X(MEMORY_VARIANCE_MIN, 4, "sessions^2", \
 	  "If the sessions in flight vary less, nothing is learned.", "memory-cliff") \
 	X(SESSION_UP_S, 5, "s", "How fast the need of a session rises.", "test_law") \

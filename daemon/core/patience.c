@@ -36,7 +36,7 @@ double patience_step(struct patience *p, const struct observation *o,
 	double could = o->before->passing_per_s; /* by the figures of the tick before */
 	bool full, over;
 
-	smooth_step(&p->offered, o->offered, o->dt, TAU_OFFERED_S);
+	smooth_step(&p->offered, o->offered, o->dt, TAU_QUICK_S);
 	excess = p->offered / (could > 0 ? could : capacity->per_s) - 1;
 	/* If the window has been full for as long as a session takes, the completions are what the
 	 * server can do now, even if the law expects more. */

@@ -23,7 +23,7 @@ void saturation_step(struct saturation *s, struct observation *o)
 	if (now < 0)
 		s->share = -1;
 	else if (s->share >= 0)
-		smooth_step(&s->share, now, o->dt, TAU_SATURATION_S);
+		smooth_step(&s->share, now, o->dt, TAU_QUICK_S);
 	else
 		s->share = now;
 	o->saturation = s->share;

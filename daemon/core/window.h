@@ -214,15 +214,18 @@ struct patience {
 };
 
 /* hard.c: the memory of a session, by regression of the MTA's memory on the sessions in flight. */
+/* A quantity, smoothed once and twice: the difference shows how fast it falls. */
+struct fall {
+	double mean, lag;
+};
+
 struct memory {
 	double flight_mean, memory_mean, variance, covariance, per_session;
 	bool learned; /* per_session is no guess */
 	double available; /* bytes */
 	double available_idle; /* what would be free without any session */
-	/* the same, smoothed once and twice: the difference shows what other programs take */
-	double idle_mean, idle_lag;
-	/* smoothed in the same way: what is free; and that with what the server uses */
-	double free_mean, free_lag, left_mean, left_lag;
+	/* the same; what is free now; and that with what the server uses */
+	struct fall idle, free, left;
 	double idle_variance; /* bytes^2: variance by chance */
 	double limit; /* of the server's control groups, at the last reading; 0: none */
 	bool idle_seen;
