@@ -36,7 +36,7 @@
 	  "A longer accept queue is a standing one: the server is short of slots.", "slots-gate") \
 	X(UNGREETED_S, 30, "s", \
 	  "A greeting that takes longer counts as missing. Greet delays and DNS lists take " \
-	  "less; senders wait for 300 s (RFC 5321, 4.5.3.2.1).", "test_window") \
+	  "less; senders wait for 300 s (RFC 5321, 4.5.3.2.1).", "hang-cold") \
 	/* Filters. */ \
 	X(TAU_BUSY_S, 0.2, "s", "Smooths the number of busy sessions.", "spike10x") \
 	X(TAU_QUICK_S, 0.3, "s", "Smooths the saturation and the offered load.", "spike10x") \
@@ -243,8 +243,8 @@
 	  "shorter than the law assumes.", "heavy-memory") \
 	/* The servo: where neither completions nor dialogue can be seen. */ \
 	X(SERVO_PER_CORE, 100, "sessions", "First window of the servo, for each core.", "servo") \
-	X(SERVO_UP, 0.2, "a second", "How fast the window grows, with no pressure.", "test_law") \
-	X(SERVO_DOWN, 1.5, "a second", "How fast it shrinks, at twice the target.", "test_law") \
+	X(SERVO_UP, 0.2, "a second", "How fast the window grows, with no pressure.", "servo-slots") \
+	X(SERVO_DOWN, 1.5, "a second", "How fast it shrinks, at twice the target.", "servo-slots") \
 	X(SERVO_MIN, 0.7, "of the window, of those in flight", \
 	  "No step goes below this. A tick is long after the machine was suspended, and a " \
 	  "window cannot end sessions.", "test_law") \

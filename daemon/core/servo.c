@@ -30,7 +30,8 @@ double servo_step(struct servo *servo, const struct observation *o)
 	if (servo->window == 0)
 		servo->window = o->config->max ? o->config->max : SERVO_PER_CORE * o->cores;
 	du = (e > 0 ? SERVO_UP : SERVO_DOWN) * e * o->dt;
-	if (e > 0 && (o->growth_frozen || in_flight < FULL * servo->window))
+	/* The plan has a whole number of places: a window of 8.4 is full with 8. */
+	if (e > 0 && (o->growth_frozen || in_flight < FULL * round(servo->window)))
 		du = 0;
 	servo->window *= fmax(exp(du), SERVO_MIN);
 	if (in_flight > servo->window && servo->window < SERVO_MIN * in_flight)

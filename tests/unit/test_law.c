@@ -320,6 +320,20 @@ static void the_servo_grows_by_two_hundredths_a_tick_and_falls_by_fifteen(void *
 	check_near(folds(3, 10, 0), -1.5, 0.01);
 }
 
+/* 8 is all that the plan gives then. */
+static void the_servo_grows_from_8_4_places_with_8_in_use(void **state)
+{
+	begin_servo(0);
+	put(SIGNAL_RUNQ_P99_US, 0.01 * signal_info[SIGNAL_RUNQ_P99_US].target);
+	window.servo.window = 8.45;
+	load.in_flight = 8;
+	servo(0, 0.1);
+	assert_true(window.view.window > 8.5);
+	load.in_flight = 7;
+	servo(0, 1);
+	assert_true(window.view.window < 9);
+}
+
 static void after_a_pause_the_servo_falls_no_further_than_a_third(void **state)
 {
 	begin_servo(3);
@@ -424,6 +438,7 @@ int main(void)
 		TEST(something_leaves_even_where_the_queue_grows_by_more_than_comes),
 		TEST(something_is_let_through_where_nothing_came),
 		TEST(the_servo_grows_by_two_hundredths_a_tick_and_falls_by_fifteen),
+		TEST(the_servo_grows_from_8_4_places_with_8_in_use),
 		TEST(after_a_pause_the_servo_falls_no_further_than_a_third),
 		TEST(below_its_objective_mail_is_not_harmed),
 		TEST(after_a_pause_what_came_in_it_came_in_all_of_it),
