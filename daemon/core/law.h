@@ -117,9 +117,10 @@
 	X(CLOSING_S, 4, "s", "How fast Xcap follows X in CLOSING.", "steady2x") \
 	X(OPENING_S, 1, "s", "How fast Xcap rises in FREE.", "step-back") \
 	X(OPENING_REFUSING_S, 5, "s", "The same while connections are refused.", "steady2x") \
-	X(TRUST_MIN, 0.02, "of the prediction", \
+	X(TRUST_MIN, 0.002, "of the prediction", \
 	  "If the server does less of what the CPU predicts, it hangs, and its rate says " \
-	  "nothing of its capacity.", "hang") \
+	  "nothing of its capacity. A server with few slots on many cores does more.", \
+	  "slots-32") \
 	X(TRUST_RISES_S, 20, "s", \
 	  "How fast a bound of the server's own is forgotten.", "one-thread") \
 	X(TRUST_RISES_REFUSING_S, 60, "s", \
