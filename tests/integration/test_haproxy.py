@@ -174,17 +174,27 @@ def connect(greeting=True, timeout=120):
 
 
 def send(number):
-    """One message as a sender's queue would: it comes again until it is taken. Returns how often it was told to."""
+    """One message as a sender's queue would: it comes again until it is taken. Returns how often it was told to. One that hears nothing for two
+    minutes comes again, too; but if that happens again and again, it is told where HAProxy has its connections."""
+    hung, heard = 0, b""
     for attempt in range(200):
-        with contextlib.suppress(OSError), connect() as c:
-            if c.greeting.startswith(b"220"):
-                for line in (b"EHLO x", b"MAIL FROM:<a@example.net>", b"RCPT TO:<b@example.org>", b"DATA"):
-                    c.say(line)
-                if c.say(f"Message-Id: {number}\r\n.".encode()).startswith(b"250"):
-                    c.say(b"QUIT")
-                    return attempt
-            else:
-                check(c.greeting[:4] in (b"451 ", b"421 ", b""), f"{c.greeting!r}")
+        try:
+            with connect() as c:
+                heard = c.greeting
+                if c.greeting.startswith(b"220"):
+                    for line in (b"EHLO x", b"MAIL FROM:<a@example.net>", b"RCPT TO:<b@example.org>", b"DATA"):
+                        heard = c.say(line)
+                    if c.say(f"Message-Id: {number}\r\n.".encode()).startswith(b"250"):
+                        c.say(b"QUIT")
+                        return attempt
+                else:
+                    check(c.greeting[:4] in (b"451 ", b"421 ", b""), f"{c.greeting!r}")
+        except TimeoutError:
+            hung += 1
+            check(hung < 3, f"message {number} hears nothing for the third time, after {heard!r}\n" + "\n".join(
+                p.order("show sess all") for p in Program.started if isinstance(p, Haproxy) and p.alive()))
+        except OSError:
+            pass
         time.sleep(0.05)
     raise AssertionError(f"message {number} is never taken")
 
@@ -212,7 +222,7 @@ def send_all(numbers, at_once=8):
         t.start()
     for t in threads:
         t.join()
-    check(not failed, f"{failed[:1]}")
+    check(not failed, f"{failed[:1]}".replace("\\n", "\n"))
 
 
 def for_each_release(name, quiet=False):
