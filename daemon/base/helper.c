@@ -18,6 +18,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/sandbox.h"
 
@@ -117,6 +118,20 @@ int helper_start(struct helper *h, const char *name, const char *argument, const
 bool helper_due(const struct helper *h, uint64_t now_us)
 {
 	return h->pid == 0 && now_us >= h->next_us;
+}
+
+double helper_pause_s(const struct helper *h, uint64_t now_us)
+{
+	return h->next_us > now_us ? (double)(h->next_us - now_us) / US_PER_S : 0;
+}
+
+void helper_begun(struct helper *h, const char *does, uint32_t missing_errno)
+{
+	if (missing_errno && !h->told)
+		log_notice(
+			"The process that %s has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
+			does, strerror((int)missing_errno));
+	h->told = true;
 }
 
 bool helper_ended(struct helper *h, uint64_t now_us, char *ret_how)

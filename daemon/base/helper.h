@@ -19,6 +19,7 @@ struct helper {
 	pid_t pid; /* 0: there is none */
 	uint64_t started_us, pause_us, next_us; /* CLOCK_MONOTONIC; next: the earliest start */
 	uint64_t starts;
+	bool told; /* it was logged that the process runs without a filter of system calls */
 };
 
 /* Starts the process as `name argument N N ...`; the numbers are those of its descriptors. It
@@ -29,6 +30,11 @@ int helper_start(struct helper *helper, const char *name, const char *argument, 
 		 unsigned count, uint64_t now_us);
 /* Whether the process is missing and may be started now. */
 bool helper_due(const struct helper *helper, uint64_t now_us);
+/* Seconds until it may be started again, for a log line. */
+double helper_pause_s(const struct helper *helper, uint64_t now_us);
+/* The process has begun. `missing_errno`: what its helper_confine() returned. Says in the log,
+ * once, that "the process that DOES" has no filter of system calls. */
+void helper_begun(struct helper *helper, const char *does, uint32_t missing_errno);
 /* Checks whether it has ended. True: it ended since the last call, and `ret_how` (48 bytes) says
  * how: "signal 9", "exit status 1". */
 bool helper_ended(struct helper *helper, uint64_t now_us, char *ret_how);

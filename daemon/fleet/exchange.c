@@ -11,12 +11,12 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fdpass.h"
+#include "base/heartbeat.h"
 #include "base/helper.h"
 #include "base/log.h"
 #include "fleet/exchange_login.h"
 
-#define BEAT_US (2 * US_PER_S)
-#define BEATS_SILENT 5 /* counted, not timed: all of us may have been frozen for a while */
+#define BEATS_SILENT 5
 
 struct frame {
 	size_t length;
@@ -31,10 +31,8 @@ struct exchange {
 	struct helper helper;
 	int channel; /* -1: there is no process */
 	bool broken; /* the channel: exchange_step() ends the process */
-	bool filter_told; /* it was logged that the process runs without a system call filter */
 	char end[64]; /* why the process is to be ended */
-	uint64_t beat_us;
-	unsigned silent; /* ticks in which the process sent nothing */
+	struct heartbeat beat; /* the process reports by itself: it is never asked */
 	bool wants; /* it wants a socket to `server` */
 	uint32_t server;
 	struct exchange_state state;
@@ -137,15 +135,6 @@ static void give_socket(struct exchange *e)
 
 /* ---- from the process ----------------------------------------------------------------------- */
 
-static void on_begun(struct exchange *e, uint32_t missing_errno)
-{
-	if (missing_errno && !e->filter_told)
-		log_notice(
-			"The process that talks to the fleet's store has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
-			strerror((int)missing_errno));
-	e->filter_told = true;
-}
-
 static void hear_host(struct exchange *e, const struct exchange_message *m, size_t length,
 		      struct exchange_heard *ret)
 {
@@ -217,10 +206,10 @@ int exchange_take(struct exchange *e, const void *bytes, size_t length, struct e
 	r = exchange_check(m, length, e->config.servers.count);
 	if (r < 0)
 		return r;
-	e->silent = 0;
+	heartbeat_heard(&e->beat);
 	switch (m->head.word) {
 	case EXCHANGE_BEGUN:
-		on_begun(e, m->head.value);
+		helper_begun(&e->helper, "talks to the fleet's store", m->head.value);
 		return 0;
 	case EXCHANGE_WANT:
 		e->wants = true;
@@ -293,8 +282,8 @@ static int start(struct exchange *e, uint64_t now_us)
 	}
 	e->channel = pair[0];
 	e->broken = e->wants = false;
-	e->silent = e->told = 0;
-	e->beat_us = now_us;
+	e->told = 0;
+	heartbeat_begin(&e->beat, now_us);
 	e->state.up = true;
 	e->state.restarts = e->helper.starts - 1;
 	snprintf(e->state.why, sizeof(e->state.why), "it has not answered yet");
@@ -328,30 +317,22 @@ static void start_if_due(struct exchange *e, uint64_t now_us)
 /* Notes that the process is gone: it ended, or we ended it. */
 static void take_note(struct exchange *e, const char *how, uint64_t now_us)
 {
-	uint64_t wait_us = e->helper.next_us > now_us ? e->helper.next_us - now_us : 0;
 	const char *why = e->end[0] ? e->end : how;
 
 	close_channel(e);
 	set_down(e, why);
 	log_warning(
 		"The process that talks to the fleet's store ended: %s. This host decides alone; mail is not affected. It is started again in %.0f s.",
-		why, (double)(wait_us + US_PER_S / 2) / 1e6);
+		why, helper_pause_s(&e->helper, now_us));
 	e->end[0] = 0;
-}
-
-static bool is_silent(struct exchange *e, uint64_t now_us)
-{
-	if (now_us - e->beat_us < BEAT_US)
-		return false;
-	e->beat_us = now_us;
-	return e->silent++ >= BEATS_SILENT;
 }
 
 void exchange_step(struct exchange *e, uint64_t now_us)
 {
 	char how[48];
 
-	if (e->channel >= 0 && !e->broken && is_silent(e, now_us))
+	if (e->channel >= 0 && !e->broken &&
+	    heartbeat_step(&e->beat, now_us, BEATS_SILENT) == HEARTBEAT_DEAD)
 		give_up(e, "it said nothing for 10 s");
 	if (e->broken)
 		helper_kill(&e->helper);

@@ -10,12 +10,12 @@
 
 #include "base/cleanup.h"
 #include "base/fdpass.h"
+#include "base/heartbeat.h"
 #include "base/helper.h"
 #include "base/log.h"
 
 #define MESSAGES_A_TURN 16 /* of 64 questions each: two milliseconds, then others have their turn */
-#define BEAT_US (2 * US_PER_S)
-#define BEATS_UNANSWERED 3 /* counted, not timed: all of us may have been frozen for a while */
+#define BEATS_UNANSWERED 3
 
 /* What penstockd still has to send to the process about a front. */
 enum owed { OWED_NOTHING, OWED_CHANGE, OWED_OPEN, OWED_CLOSE };
@@ -27,10 +27,8 @@ struct asked_helper {
 	struct event *readable, *writable;
 	bool broken; /* the channel: asked_helper_step() ends the process */
 	bool away; /* mail servers that ask are turned away */
-	bool told; /* that it runs without a filter of system calls */
 	char why[64]; /* why the process ended */
-	uint64_t beat_us;
-	unsigned unanswered;
+	struct heartbeat beat;
 	struct asked_served *front[ASKED__COUNT]; /* NULL: closed */
 	enum owed owed[ASKED__COUNT];
 	/* octets of `out` that the process has not taken; no question is read meanwhile */
@@ -103,17 +101,19 @@ static void pay_all(struct asked_helper *h)
 
 /* ---- from the process ----------------------------------------------------------------------- */
 
-static void on_begun(struct asked_helper *h, uint32_t missing_errno)
+/* Turns mail servers that ask away, or answers them again. */
+static void turn_away(struct asked_helper *h, bool away)
 {
-	if (missing_errno && !h->told)
-		log_notice(
-			"The process that mail servers ask has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
-			strerror((int)missing_errno));
-	h->told = true;
-	h->away = false;
+	h->away = away;
 	for (unsigned i = 0; i < ASKED__COUNT; i++)
 		if (h->front[i])
-			h->front[i]->ops->turn_away(h->front[i], false);
+			h->front[i]->ops->turn_away(h->front[i], away);
+}
+
+static void on_begun(struct asked_helper *h, uint32_t missing_errno)
+{
+	helper_begun(&h->helper, "mail servers ask", missing_errno);
+	turn_away(h, false);
 }
 
 /* Writes the verdict at `at` and returns its octets. If the front was closed meanwhile, the verdict
@@ -174,7 +174,7 @@ int asked_helper_take(struct asked_helper *h, const void *bytes, size_t length)
 		return -EBADMSG;
 	if (bytes != m)
 		memcpy(&h->in, bytes, length);
-	h->unanswered = 0;
+	heartbeat_heard(&h->beat);
 	switch (m->head.word) {
 	case ASKED_BEGUN:
 		on_begun(h, m->head.value);
@@ -235,14 +235,6 @@ static bool is_wanted(const struct asked_helper *h)
 	return false;
 }
 
-static void turn_away(struct asked_helper *h)
-{
-	h->away = true;
-	for (unsigned i = 0; i < ASKED__COUNT; i++)
-		if (h->front[i])
-			h->front[i]->ops->turn_away(h->front[i], true);
-}
-
 static void close_channel(struct asked_helper *h)
 {
 	if (h->readable)
@@ -285,8 +277,7 @@ static int start(struct asked_helper *h, uint64_t now_us)
 		return r;
 	}
 	h->broken = false;
-	h->unanswered = 0;
-	h->beat_us = now_us;
+	heartbeat_begin(&h->beat, now_us);
 	h->why[0] = 0;
 	for (unsigned i = 0; i < ASKED__COUNT; i++)
 		h->owed[i] = h->front[i] ? OWED_OPEN : OWED_NOTHING;
@@ -303,7 +294,7 @@ static void start_if_due(struct asked_helper *h, uint64_t now_us)
 	r = start(h, now_us);
 	if (r == 0)
 		return;
-	turn_away(h);
+	turn_away(h, true);
 	log_warning(
 		"Cannot start the process that mail servers ask: %s. Connections of mail servers are closed, and they admit their clients. It is tried again.",
 		strerror(-r));
@@ -312,25 +303,21 @@ static void start_if_due(struct asked_helper *h, uint64_t now_us)
 /* Notes that the process is gone: it ended, or we ended it. */
 static void take_note(struct asked_helper *h, const char *how, uint64_t now_us)
 {
-	uint64_t wait_us = h->helper.next_us > now_us ? h->helper.next_us - now_us : 0;
-
 	close_channel(h);
-	turn_away(h);
+	turn_away(h, true);
 	log_warning(
 		"The process that mail servers ask ended: %s. It is started again in %.0f s; who asks meanwhile is closed, and admits its clients.",
-		h->why[0] ? h->why : how, (double)(wait_us + US_PER_S / 2) / 1e6);
+		h->why[0] ? h->why : how, helper_pause_s(&h->helper, now_us));
 }
 
 static bool beats(struct asked_helper *h, uint64_t now_us)
 {
-	if (now_us - h->beat_us < BEAT_US)
-		return true;
-	h->beat_us = now_us;
-	if (h->unanswered++ >= BEATS_UNANSWERED)
-		return false;
+	enum heartbeat_due due = heartbeat_step(&h->beat, now_us, BEATS_UNANSWERED);
+
 	/* the process cannot answer a heartbeat that it has not taken */
-	put_word(h, ASKED_BEAT, 0);
-	return true;
+	if (due == HEARTBEAT_ASK)
+		put_word(h, ASKED_BEAT, 0);
+	return due != HEARTBEAT_DEAD;
 }
 
 /* No front is left. */
@@ -338,7 +325,7 @@ static void stop(struct asked_helper *h)
 {
 	close_channel(h);
 	helper_close(&h->helper);
-	h->helper = (struct helper){ 0 };
+	h->helper = (struct helper){ .told = h->helper.told };
 	h->away = false;
 }
 

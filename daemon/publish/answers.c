@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/heartbeat.h"
 #include "publish/channel.h"
 
 /* octets that the process has not taken: above this no answer is made */
 #define UNSENT_MAX (1u << 20)
 #define QUESTIONS_READ 64 /* at once */
-#define PING_US (2 * US_PER_S)
-#define PINGS_UNANSWERED 3 /* counted, not timed: all of us may have been frozen for a while */
+#define PINGS_UNANSWERED 3
 
 struct answers {
 	struct bufferevent *channel;
@@ -22,8 +22,8 @@ struct answers {
 	void *context;
 	struct answers_events events;
 	double work; /* left for answers */
-	uint64_t refilled_us, ping_us;
-	unsigned unanswered;
+	uint64_t refilled_us;
+	struct heartbeat beat;
 	bool broken; /* reported to the owner, which closes this */
 };
 
@@ -71,7 +71,7 @@ static int take(struct answers *a, const struct channel_question *q)
 {
 	switch (q->what) {
 	case CHANNEL_PING:
-		a->unanswered = 0;
+		heartbeat_heard(&a->beat);
 		return 0;
 	case CHANNEL_BEGUN:
 		a->events.begun(a->events.context, q->id);
@@ -151,19 +151,20 @@ void answers_close(struct answers *a)
 
 bool answers_step(struct answers *a, uint64_t now_us)
 {
+	enum heartbeat_due due;
+
 	if (a->refilled_us)
 		a->work += (double)(now_us - a->refilled_us) / 1e6 * a->kind->work_per_s;
 	if (a->work > a->kind->work_most)
 		a->work = a->kind->work_most;
 	a->refilled_us = now_us;
 	on_taken(a->channel, a);
-	if (a->broken || now_us - a->ping_us < PING_US)
+	if (a->broken)
 		return true;
-	a->ping_us = now_us;
-	if (a->unanswered++ >= PINGS_UNANSWERED)
-		return false;
-	put(a, (struct channel_answer){ .what = CHANNEL_PING }, NULL);
-	return true;
+	due = heartbeat_step(&a->beat, now_us, PINGS_UNANSWERED);
+	if (due == HEARTBEAT_ASK)
+		put(a, (struct channel_answer){ .what = CHANNEL_PING }, NULL);
+	return due != HEARTBEAT_DEAD;
 }
 
 void answers_tell(struct answers *a, uint32_t what, struct evbuffer *text)

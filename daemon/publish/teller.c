@@ -22,7 +22,6 @@ struct teller {
 	struct answers *answers; /* NULL: no process */
 	bool broken; /* the channel to it */
 	bool begun; /* it is ready */
-	bool told; /* it was logged that the process runs without a system call filter */
 	char why[64]; /* why the process ended */
 };
 
@@ -30,11 +29,11 @@ static void on_begun(void *context, uint32_t missing_errno)
 {
 	struct teller *t = context;
 
-	if (missing_errno && !t->told)
-		log_notice(
-			"The process that answers %s has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
-			t->kind->what, strerror((int)missing_errno));
-	t->told = t->begun = true;
+	char does[64];
+
+	snprintf(does, sizeof(does), "answers %s", t->kind->what);
+	helper_begun(&t->helper, does, missing_errno);
+	t->begun = true;
 }
 
 /* Not closed here, since the caller is using it: teller_step() closes it. */
@@ -115,8 +114,7 @@ static void take_note(struct teller *t, const char *how, uint64_t now_us)
 	t->answers = NULL;
 	log_warning(
 		"The process that answers %s ended: %s. It is started again in %.0f s; mail is not affected.",
-		t->kind->what, t->why[0] ? t->why : how,
-		(double)(teller_pause_us(t, now_us) + US_PER_S / 2) / 1e6);
+		t->kind->what, t->why[0] ? t->why : how, helper_pause_s(&t->helper, now_us));
 }
 
 bool teller_step(struct teller *t, uint64_t now_us)
