@@ -1,7 +1,6 @@
 #include "proxy/proxy.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,12 +16,10 @@
 #include "base/log.h"
 #include "base/manager.h"
 #include "core/reply.h"
-#include "proxy/handover.h"
+#include "proxy/acceptor.h"
 #include "proxy/session.h"
 
 #define TICK_MS 100
-#define ACCEPT_BATCH 64
-#define ACCEPT_PAUSE_MS 100 /* after the descriptors ran out */
 #define BACKLOG 4096
 #define DESCRIPTORS_OWN 64
 
@@ -30,8 +27,8 @@ struct proxy {
 	struct tally tally;
 	const struct config_source *source;
 	struct listeners listeners;
-	struct event *accept_events[LISTENERS_MAX], *resume_event, *tick_event, *signals[3];
-	int reserve_fd;
+	struct acceptor *acceptor;
+	struct event *tick_event, *signals[3];
 	uint64_t ticked_us, sources_us;
 	bool ready; /* READY was sent to the service manager */
 };
@@ -80,95 +77,6 @@ static void follow_descriptors(struct proxy *p)
 		"Cannot have %llu file descriptors: the limit is %llu. At most %u sessions are served at once instead of front.proxy.connections_max = %u; the other clients are answered 4xx. Raise LimitNOFILE= (systemctl edit penstock-proxy).",
 		(unsigned long long)wanted, (unsigned long long)have, p->tally.connections_max,
 		config->connections_max);
-}
-
-static void pause_accepting(struct proxy *p)
-{
-	const struct timeval wait = { 0, ACCEPT_PAUSE_MS * 1000 };
-
-	for (int i = 0; i < p->listeners.count; i++)
-		event_del(p->accept_events[i]);
-	event_add(p->resume_event, &wait);
-}
-
-/* No descriptor is left: uses the reserved one to refuse a client in the shortest form. False:
- * there was no client, or the reserve is used up. */
-static bool refuse_without_descriptor(struct proxy *p, int listen_fd, uint64_t now_us)
-{
-	char line[REPLY_MAX + 1];
-	size_t n = reply_line(line, sizeof(line), 421,
-			      &p->tally.config.service[p->tally.service].reply, REASON_LIMIT, 0);
-	int fd;
-
-	if (p->reserve_fd >= 0)
-		close(p->reserve_fd);
-	fd = accept4(listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0) {
-		p->tally.counts.counts->errors++;
-		tally_fault(&p->tally, FAULT_DESCRIPTORS, now_us, NULL);
-		tally_counts(&p->tally)->offered++;
-		tally_counts(&p->tally)->deferred++;
-		tally_counts(&p->tally)->deferred_by[REASON_LIMIT]++;
-		if (p->tally.config.service[p->tally.service].tls != TLS_IMPLICIT)
-			send(fd, line, n, MSG_NOSIGNAL);
-		shutdown(fd, SHUT_WR);
-		close(fd);
-	}
-	p->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	return fd >= 0;
-}
-
-/* How many connections to accept now. To ask costs an eighth of an accept4() that finds none, which
- * makes and drops a socket first. */
-static unsigned waiting(int listen_fd)
-{
-	struct tcp_info info = { 0 };
-	socklen_t length = sizeof(info);
-
-	/* Another kind of socket, or the client has gone: accept4() finds out. */
-	if (getsockopt(listen_fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0 || !info.tcpi_unacked)
-		return 1;
-	return info.tcpi_unacked < ACCEPT_BATCH ? info.tcpi_unacked : ACCEPT_BATCH;
-}
-
-static void on_accept(evutil_socket_t listen_fd, short what, void *context)
-{
-	struct proxy *p = context;
-	uint64_t now_us = clock_monotonic_us();
-	unsigned count = waiting(listen_fd);
-
-	for (unsigned i = 0; i < count; i++) {
-		struct sockaddr_storage peer = { 0 };
-		socklen_t length = sizeof(peer);
-		int fd = accept4(listen_fd, (struct sockaddr *)&peer, &length,
-				 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			session_new(&p->tally, fd, &peer, now_us);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE) {
-			/* Refuses every client in the queue at once, since any other would wait in
-			 * vain. */
-			if (refuse_without_descriptor(p, listen_fd, now_us))
-				continue;
-			if (p->reserve_fd < 0)
-				pause_accepting(p);
-			return;
-		}
-		if (errno == ENOBUFS || errno == ENOMEM)
-			pause_accepting(p);
-		if (errno != ECONNABORTED && errno != EINTR)
-			return;
-	}
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *context)
-{
-	struct proxy *p = context;
-
-	for (int i = 0; !p->tally.draining && i < p->listeners.count; i++)
-		event_add(p->accept_events[i], NULL);
 }
 
 /* Called when a session has ended. */
@@ -287,11 +195,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 		return;
 	}
 	p->tally.draining = true;
-	for (int i = 0; i < p->listeners.count; i++) {
-		event_del(p->accept_events[i]);
-		close(p->listeners.fds[i]);
-		p->listeners.fds[i] = -1;
-	}
+	acceptor_stop(p->acceptor);
 	manager_tell("STOPPING=1", NULL, 0, 0);
 	if (handover_sessions(&p->listeners, &p->tally))
 		return;
@@ -310,25 +214,18 @@ static int open_events(struct proxy *p)
 	p->tally.base = event_base_new();
 	if (!p->tally.base)
 		return -ENOMEM;
-	p->resume_event = evtimer_new(p->tally.base, on_resume, p);
 	p->tick_event = event_new(p->tally.base, -1, EV_PERSIST, on_tick, p);
 	p->tally.held_event = event_new(p->tally.base, -1, 0, on_place, &p->tally);
-	if (!p->resume_event || !p->tick_event || !p->tally.held_event)
+	if (!p->tick_event || !p->tally.held_event)
 		return -ENOMEM;
 	for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++) {
 		p->signals[i] = evsignal_new(p->tally.base, numbers[i], on_signal, p);
 		if (!p->signals[i] || event_add(p->signals[i], NULL) < 0)
 			return -ENOMEM;
 	}
-	for (int i = 0; i < p->listeners.count; i++) {
-		p->accept_events[i] = event_new(p->tally.base, p->listeners.fds[i],
-						EV_READ | EV_PERSIST, on_accept, p);
-		if (!p->accept_events[i] || event_add(p->accept_events[i], NULL) < 0)
-			return -ENOMEM;
-	}
 	if (event_add(p->tick_event, &interval) < 0)
 		return -ENOMEM;
-	return 0;
+	return acceptor_open(&p->tally, &p->listeners, &p->acceptor);
 }
 
 int proxy_open(const struct config *config, const struct config_source *source,
@@ -345,7 +242,6 @@ int proxy_open(const struct config *config, const struct config_source *source,
 	}
 	p->source = source;
 	memset(p->listeners.fds, -1, sizeof(p->listeners.fds));
-	p->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	r = tally_open(&p->tally, config, clock_monotonic_us());
 	if (r < 0) {
 		snprintf(why, 256, "out of memory");
@@ -385,11 +281,7 @@ void proxy_close(struct proxy *p)
 		return;
 	while (p->tally.sessions)
 		session_abort(p->tally.sessions);
-	for (int i = 0; i < LISTENERS_MAX; i++)
-		if (p->accept_events[i])
-			event_free(p->accept_events[i]);
-	if (p->resume_event)
-		event_free(p->resume_event);
+	acceptor_close(p->acceptor);
 	if (p->tick_event)
 		event_free(p->tick_event);
 	for (unsigned i = 0; i < ARRAY_SIZE(p->signals); i++)
@@ -398,8 +290,6 @@ void proxy_close(struct proxy *p)
 	for (int i = 0; i < LISTENERS_MAX; i++)
 		if (p->listeners.fds[i] >= 0)
 			close(p->listeners.fds[i]);
-	if (p->reserve_fd >= 0)
-		close(p->reserve_fd);
 	tally_close(&p->tally);
 	free(p);
 }

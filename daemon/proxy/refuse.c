@@ -29,6 +29,43 @@ static void mark(const struct session *s)
 			   sizeof(timeout_ms));
 }
 
+/* From now on the client is heard. In turns, that begins with the next turn: most near clients have
+ * said QUIT by then, and need not be watched at all. */
+static void listen_to(struct session *s)
+{
+	struct tally *t = s->tally;
+
+	if (!t->takes_turns) {
+		event_add(s->client_read, NULL);
+		return;
+	}
+	s->unheard = true;
+	s->next_unheard = t->unheard;
+	t->unheard = s;
+}
+
+struct session *refuse_next(struct tally *t)
+{
+	struct session *s = t->unheard;
+
+	if (!s)
+		return NULL;
+	t->unheard = s->next_unheard;
+	s->unheard = false;
+	return s;
+}
+
+void refuse_forget(struct session *s)
+{
+	struct session **at = &s->tally->unheard;
+
+	if (!s->unheard)
+		return;
+	while (*at != s)
+		at = &(*at)->next_unheard;
+	*at = s->next_unheard;
+}
+
 enum next refuse_begin(struct session *s)
 {
 	struct tally *t = s->tally;
@@ -50,7 +87,7 @@ enum next refuse_begin(struct session *s)
 		tally_counts(t)->refused_lingering++;
 	}
 	s->down.offset = s->down.length = 0;
-	event_add(s->client_read, NULL);
+	listen_to(s);
 	mark(s);
 	tally_counts(t)->refused_told++;
 	take(s, dialogue_io_begin(&s->dialogue, s->client_fd, code, &service->reply, s->refusal,

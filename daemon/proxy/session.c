@@ -52,6 +52,7 @@ static void end(struct session *s, bool in_order)
 	flight_leave(s, in_order);
 	close_backend(s);
 	stop_lingering(s);
+	refuse_forget(s);
 	free_event(&s->client_read);
 	free_event(&s->client_write);
 	if (s->client_fd >= 0)
@@ -262,6 +263,20 @@ static enum next hear_client(struct session *s)
 static void on_client(evutil_socket_t fd, short what, void *context)
 {
 	go_on(context, hear_client(context));
+}
+
+void session_hear_refused(struct tally *t, uint64_t now_us)
+{
+	struct session *s;
+	enum next next;
+
+	while ((s = refuse_next(t))) {
+		s->moved_us = now_us;
+		next = refuse_hear(s);
+		if (next == NEXT_STAY)
+			event_add(s->client_read, NULL);
+		go_on(s, next);
+	}
 }
 
 static void on_client_writable(evutil_socket_t fd, short what, void *context)

@@ -13,6 +13,8 @@ void session_new(struct tally *tally, int fd, const struct sockaddr_storage *pee
 /* Admits waiting clients as long as there are places, and refuses those that have waited for too
  * long. */
 void session_admit_held(struct tally *tally, uint64_t now_us);
+/* A turn begins (`takes_turns`): hears the clients that were refused in the turn before. */
+void session_hear_refused(struct tally *tally, uint64_t now_us);
 /* How many may wait at once: limited by `connections_max` of the front and by the machine's
  * memory. */
 unsigned held_max(unsigned connections_max);

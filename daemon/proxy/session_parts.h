@@ -51,6 +51,7 @@ struct session {
 	struct tally *tally;
 	struct session *next, *previous;
 	struct session *again; /* only in session_connect_again() */
+	struct session *next_unheard; /* in the list of the tally */
 	struct room_node held; /* PHASE_HELD: in the waiting room */
 	int client_fd, backend_fd;
 	struct event *client_read, *client_write, *backend_read, *backend_write;
@@ -66,6 +67,7 @@ struct session {
 	uint64_t overtaken_at; /* number of greetings given at which it is overtaken */
 	struct ask ask; /* with `asked`: the state when it began to wait for its answer */
 	bool in_flight, shadow, ungreeted, relayed_early, lingers, decided, slow;
+	bool unheard; /* it is in that list, and its socket is not watched yet */
 	bool destination_told; /* by a PROXY header; else it is the socket's own address */
 	bool probes; /* keepalive checks the connection to the server */
 	bool asked, doubted; /* doubted: it is taken for stuck, until its answer comes after all */
@@ -148,6 +150,10 @@ enum next relay_backend_writable(struct session *session);
 enum next refuse_begin(struct session *session);
 /* A refused client has sent something. */
 enum next refuse_hear(struct session *session);
+/* Takes the first client off the list of those that are heard in this turn; NULL: there is none. */
+struct session *refuse_next(struct tally *tally);
+/* The session ends: takes it off that list. */
+void refuse_forget(struct session *session);
 /* The dialogue's time is up. */
 void refuse_give_up(struct session *session);
 

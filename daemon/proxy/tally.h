@@ -39,6 +39,8 @@ struct tally {
 	struct refusals refusals;
 	struct faultlog faultlog;
 	struct session *sessions; /* doubly linked, all of them */
+	struct session *unheard; /* refused clients that are heard in the next turn */
+	bool takes_turns; /* connections are accepted in turns (acceptor.c) */
 	unsigned session_count, lingering;
 	struct room room; /* sessions that wait for a place */
 	struct room_debts debts; /* sources that are owed a place */

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """penstock-proxy on the wire: what passes, what is refused and how, and what never happens."""
+import contextlib
 import hashlib
 import os
 import random
@@ -161,6 +162,31 @@ def _():
         with Client(PORT) as c:
             rest = c.file.read()
             check(rest == b"" or rest.startswith(b"421"), f"{rest!r}")
+
+
+@test("many are refused at once, in turns: each hears its reply and the answer to QUIT, also in pieces; then all are admitted again")
+def _():
+    with world(proxy_options={"test.front.proxy.linger": "60s"}) as w:
+        drained(w)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(PORT, greeting=False)) for _ in range(300)]
+            for c in clients:
+                check(c.file.readline().startswith(b"451 4.3.2 "), "each is told")
+            for c in clients[::2]:
+                c.socket.sendall(b"QU")
+            for c in clients[1::2]:
+                c.socket.sendall(b"QUIT\r\n")
+            for c in clients[::2]:
+                c.socket.sendall(b"IT\r\n")
+            for c in clients:
+                rest = c.file.read()
+                check(rest.startswith(b"221 "), f"{rest!r} to QUIT")
+            w.proxy.kill(signal.SIGHUP)
+            check(greeting(PORT).startswith(b"451"), "refused after a reload, too")
+        w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("proxy", {}).get("lingering") == 0, "no client is left")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: greeting(PORT).startswith(b"220"), "an admission after the turns")
+        check(deliver(PORT)[0] == "250", "mail after the turns")
 
 
 @test("no plan, a stale plan, a killed and a stopped daemon: mail flows")
