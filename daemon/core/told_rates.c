@@ -7,8 +7,10 @@ void told_rates_step(struct told_rates *told, enum plan_order order, enum plan_m
 		     const struct load *load, unsigned services, double dt_s)
 {
 	uint64_t offered = 0, deferred = 0;
+	uint32_t known = 0;
 
 	for (unsigned i = 0; i < services; i++) {
+		known |= load->service[i].known & LOAD_OFFERED ? 1u << i : 0;
 		offered += load->service[i].offered;
 		deferred += load->service[i].deferred + load->service[i].would_defer;
 	}
@@ -19,6 +21,11 @@ void told_rates_step(struct told_rates *told, enum plan_order order, enum plan_m
 		told->settles = 2;
 		told->offered_per_s = told->deferred_per_s = 0;
 	}
+	/* A front was there before this daemon, or is back: its counters hold what it has told
+	 * clients since it began. */
+	if (told->known != known && !told->settles)
+		told->settles = 1;
+	told->known = known;
 	if (told->settles > 0) {
 		told->settles--;
 	} else {

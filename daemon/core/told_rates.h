@@ -12,6 +12,7 @@ struct told_rates {
 	double offered_per_s, deferred_per_s; /* smoothed */
 	enum plan_order order;
 	enum plan_mode mode;
+	uint32_t known; /* bit i: the counts of service i were seen in the tick before */
 	/* ticks until the counters no longer contain what clients were told before */
 	unsigned settles;
 };

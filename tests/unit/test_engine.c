@@ -199,6 +199,25 @@ static void what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted(vo
 	assert_true(told->offered_per_s > 0.5 && told->offered_per_s < 1.5);
 }
 
+/* A proxy that outlives the daemon has counts of its whole life, and so has one that is seen again. */
+static void what_a_front_told_before_it_was_seen_is_not_counted(void **state)
+{
+	begin(1);
+	for (int seen = 0; seen < 2; seen++) {
+		load.service[0].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+		load.service[0].offered += 3;
+		load.service[0].admitted += 2;
+		load.service[0].deferred += 1;
+		for (int i = 0; i < 20; i++) {
+			step(0.1);
+			assert_near(told_rates_deferred(&engine.told), 0, 0);
+			assert_true(engine.view.level.number < LEVEL_SHEDDING);
+		}
+		load.service[0].known = 0;
+		step(0.1);
+	}
+}
+
 /* Whether an end is told after memory fell for 150 s, by so much in the 94 s of the shortest look
  * (48 points of two seconds). */
 static bool tells_an_end(double by)
@@ -229,6 +248,7 @@ int main(void)
 		cmocka_unit_test(each_service_has_a_limit_of_its_own),
 		cmocka_unit_test(a_quarter_of_the_queue_is_for_each_of_two_services),
 		cmocka_unit_test(what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted),
+		cmocka_unit_test(what_a_front_told_before_it_was_seen_is_not_counted),
 		cmocka_unit_test(a_fall_that_is_small_beside_what_is_left_tells_no_end),
 	};
 
