@@ -215,6 +215,39 @@ unsigned short endpoint_port(const struct endpoint *endpoint)
 		       : ntohs(((const struct sockaddr_in *)(const void *)any)->sin_port);
 }
 
+static bool is_any(const struct endpoint *e)
+{
+	const struct sockaddr *any = &e->address.any;
+
+	return any->sa_family == AF_INET6
+		       ? IN6_IS_ADDR_UNSPECIFIED(
+				 &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr)
+		       : ((const struct sockaddr_in *)(const void *)any)->sin_addr.s_addr ==
+				 htonl(INADDR_ANY);
+}
+
+static bool is_loopback(const struct endpoint *e)
+{
+	const struct sockaddr *any = &e->address.any;
+
+	return any->sa_family == AF_INET6
+		       ? IN6_IS_ADDR_LOOPBACK(
+				 &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr)
+		       : ntohl(((const struct sockaddr_in *)(const void *)any)->sin_addr.s_addr) >>
+					 24 ==
+				 IN_LOOPBACKNET;
+}
+
+bool endpoint_leads_to(const struct endpoint *to, const struct endpoint *listener)
+{
+	if (strcmp(to->text, listener->text) == 0)
+		return true;
+	return to->kind == ENDPOINT_INET && listener->kind == ENDPOINT_INET &&
+	       to->address.any.sa_family == listener->address.any.sa_family &&
+	       endpoint_port(to) == endpoint_port(listener) && is_any(listener) &&
+	       (is_loopback(to) || is_any(to));
+}
+
 int endpoint_connected(const struct endpoint *endpoint, int fd)
 {
 	/* A connect() to a UNIX socket is done at once. A second one would fail with EAGAIN, and

@@ -3,6 +3,7 @@
 #ifndef PENSTOCK_BASE_ENDPOINT_H
 #define PENSTOCK_BASE_ENDPOINT_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -46,6 +47,9 @@ int endpoints_listen(const struct endpoints *endpoints, int backlog, unsigned mo
 		     const char **ret_which);
 /* The port of an ENDPOINT_INET; 0 for other kinds. */
 unsigned short endpoint_port(const struct endpoint *endpoint);
+/* Whether a connection to `to` surely arrives at `listener`: the same address, or the same port of
+ * loopback or of any address where `listener` takes all addresses of its family. */
+bool endpoint_leads_to(const struct endpoint *to, const struct endpoint *listener);
 /* Starts a non-blocking connect. Returns the descriptor (in progress or done) or -errno. */
 int endpoint_connect(const struct endpoint *endpoint);
 /* How that connect went: 0: connected, -EINPROGRESS: not yet, or the -errno with which it failed.

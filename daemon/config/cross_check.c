@@ -32,7 +32,7 @@ static void check_front(const struct config *config, const char *name,
 		config_errors_add(errors, CONFIG_WHOLE, 0, key,
 				  "is missing: say where the MTA listens");
 	for (unsigned i = 0; i < front->listen.count; i++)
-		if (strcmp(front->backend.text, front->listen.each[i].text) == 0)
+		if (endpoint_leads_to(&front->backend, &front->listen.each[i]))
 			config_errors_add(errors, CONFIG_WHOLE, 0, key,
 					  "is the proxy's own listen address");
 }

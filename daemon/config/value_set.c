@@ -74,7 +74,9 @@ static int set_choice(const struct option_row *row, void *field, const char *val
 			return 0;
 		}
 	}
-	snprintf(why, 256, "'%.60s' is not one of: %s", value, row->choices);
+	/* "unsaid" is the value of an option that must be written; nobody writes that. */
+	snprintf(why, 256, "'%.60s' is not one of: %s", value,
+		 strncmp(row->choices, "unsaid ", 7) == 0 ? row->choices + 7 : row->choices);
 	return -EINVAL;
 }
 

@@ -267,9 +267,10 @@ static void explain_counts(const struct status *s, unsigned i, struct text *out)
 		    (unsigned long long)c->admitted, (unsigned long long)c->deferred);
 	for (int r = 0; r < REASON__COUNT; r++)
 		if (c->deferred_by[r])
-			text_append(out, "%s%s %llu", said++ ? ", " : " (",
+			text_append(out, "%s%s %llu%s", said++ ? ", " : " (",
 				    reason_name((enum reason)r),
-				    (unsigned long long)c->deferred_by[r]);
+				    (unsigned long long)c->deferred_by[r],
+				    r == REASON_LATE ? " of the admitted" : "");
 	text_append(out, said ? ")\n" : "\n");
 }
 

@@ -117,8 +117,9 @@ static void add_driver(const struct status *s, const struct headline *h, struct 
 		words_signal(out, driver, s->sample.value[driver]);
 		text_append(out, ".");
 	} else {
-		text_append(out, " %.1f times as much mail is offered as can be carried.",
-			    h->pressure);
+		text_append(out, " ");
+		words_times(out, h->pressure);
+		text_append(out, " as much mail is offered as can be carried.");
 	}
 }
 

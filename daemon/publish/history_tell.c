@@ -86,8 +86,8 @@ static void add_reading(const struct history_record *r, struct text *out)
 	       strncmp(signal_info[signal].name, r->signal, sizeof(r->signal) - 1) != 0)
 		signal++;
 	if (signal == SIGNAL__COUNT || r->driver_value < 0) {
-		text_append(out, "%.1f times as much was offered as could be carried",
-			    (double)r->driver_pressure);
+		words_times(out, (double)r->driver_pressure);
+		text_append(out, " as much was offered as could be carried");
 		return;
 	}
 	text_append(out, "%s ", r->signal);
@@ -157,9 +157,12 @@ static void add_stretch(enum headline_kind kind, const struct history_record *r,
 	switch (kind) {
 	case HEADLINE_DRAINING:
 	case HEADLINE_MAINTENANCE:
-		text_append(out, "%s, deferred (",
+		text_append(out, "%s",
 			    kind == HEADLINE_DRAINING ? "an operator drained the machine"
 						      : "maintenance");
+		if (!history_all(r))
+			return; /* no client came, or penstockd was killed before it counted */
+		text_append(out, ", deferred (");
 		add_counts(r, r->deferred, out);
 		text_append(out, ")");
 		return;

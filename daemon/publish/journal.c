@@ -106,10 +106,12 @@ static void step_neighbours(struct journal *j, const struct engine_view *now,
 	const struct neighbour *who = neighbour_who(now, n);
 	const char *unit = who ? who->unit : "";
 	bool began = now->foreign && !j->foreign;
+	/* A pressure that comes and goes is told again after a while only. */
+	bool again = began && (!j->neighbour_us || now_us - j->neighbour_us >= SAY_AGAIN_US);
+	bool other = unit[0] && strcmp(unit, j->neighbour_unit) != 0 &&
+		     (!j->neighbour_unit[0] || now_us - j->neighbour_us >= SAY_OTHER_US);
 
-	if (now->foreign &&
-	    (began || (unit[0] && strcmp(unit, j->neighbour_unit) != 0 &&
-		       (!j->neighbour_unit[0] || now_us - j->neighbour_us >= SAY_OTHER_US)))) {
+	if (now->foreign && (again || other)) {
 		say_foreign(now, n, who);
 		j->neighbour_us = now_us;
 		snprintf(j->neighbour_unit, sizeof(j->neighbour_unit), "%s", unit);

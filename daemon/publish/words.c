@@ -78,6 +78,14 @@ void words_signal(struct text *out, enum signal signal, double value)
 		words_value(out, signal_info[signal].unit, value);
 }
 
+void words_times(struct text *out, double times)
+{
+	if (times > TIMES_SHOWN)
+		text_append(out, "over %d times", TIMES_SHOWN);
+	else
+		text_append(out, "%.1f times", times);
+}
+
 void words_duration(struct text *out, double s)
 {
 	if (s >= 2 * 86400)

@@ -19,6 +19,9 @@ double words_server_time_s(double s);
 double words_shown(enum signal signal, double value);
 /* That value in words; a server time of SERVER_TIME_SHOWN_S and more: "over 60 s". */
 void words_signal(struct text *out, enum signal signal, double value);
+/* "2.3 times"; beyond TIMES_SHOWN, where next to nothing is completed: "over 100 times". */
+#define TIMES_SHOWN 100
+void words_times(struct text *out, double times);
 /* Seconds: "1.5 s", "90 s", "4 min", "3.5 h", "2.0 days". */
 void words_duration(struct text *out, double s);
 /* CLOCK_REALTIME as "2026-01-31T12:00:00Z" into `buf` (32); returns it. */

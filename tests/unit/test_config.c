@@ -103,6 +103,37 @@ static void values_carry_units(void **state)
 	assert_int_equal(config.memory_reserve_bytes, 1u << 30);
 }
 
+static void a_proxy_does_not_connect_to_itself(void **state)
+{
+	static const struct {
+		const char *listen, *backend;
+		bool itself;
+	} rows[] = {
+		{ "0.0.0.0:25", "127.0.0.1:25", true },
+		{ "0.0.0.0:25", "127.8.8.8:25", true },
+		{ "0.0.0.0:25", "0.0.0.0:25", true },
+		{ "[::]:25", "[::1]:25", true },
+		{ "192.0.2.1:25", "192.0.2.1:25", true },
+		{ "0.0.0.0:25", "127.0.0.1:2525", false },
+		{ "192.0.2.1:25", "127.0.0.1:25", false },
+		{ "0.0.0.0:25", "192.0.2.7:25", false },
+		{ "0.0.0.0:25", "[::1]:25", false },
+	};
+	char text[400];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(text, sizeof(text),
+			 "[front.proxy]\nenabled = yes\nlisten = %s\nbackend = %s\n"
+			 "proxy_protocol = v1\n",
+			 rows[i].listen, rows[i].backend);
+		assert_int_equal(load_text(text, NULL), rows[i].itself ? -EINVAL : 0);
+		if (rows[i].itself)
+			assert_non_null(strstr(first_error(), "is the proxy's own listen address"));
+	}
+	assert_int_equal(load_text("[front.proxy]\nproxy_protocol = v3\n", NULL), -EINVAL);
+	assert_non_null(strstr(first_error(), "'v3' is not one of: none v1 v2"));
+}
+
 static void a_proxy_that_hides_addresses_is_asked_for(void **state)
 {
 	const char *front = "[front.proxy]\nenabled = yes\nlisten = 0.0.0.0:25\n"
@@ -480,6 +511,7 @@ int main(void)
 		cmocka_unit_test(values_carry_units),
 		cmocka_unit_test(the_gate_may_stand_beside_another_front_to_reset),
 		cmocka_unit_test(trusted_networks),
+		cmocka_unit_test(a_proxy_does_not_connect_to_itself),
 		cmocka_unit_test(a_proxy_that_hides_addresses_is_asked_for),
 		cmocka_unit_test(errors_name_file_line_key_and_reason),
 		cmocka_unit_test(a_bad_file_changes_nothing),

@@ -17,6 +17,17 @@ static void is_shown(enum unit unit, double value, const char *words)
 	assert_string_equal(buffer, words);
 }
 
+static void times_have_an_end(void **state)
+{
+	char buffer[64] = "";
+	struct text text = TEXT_OF(buffer);
+
+	words_times(&text, 2.345);
+	text_append(&text, ", ");
+	words_times(&text, 1232.1);
+	assert_string_equal(buffer, "2.3 times, over 100 times");
+}
+
 static void values_have_their_unit(void **state)
 {
 	is_shown(UNIT_RATIO, 0.125, "12.5 %");
@@ -106,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_have_their_unit),
+		cmocka_unit_test(times_have_an_end),
 		cmocka_unit_test(a_server_time_ends_at_a_minute),
 		cmocka_unit_test(what_has_faded_is_zero),
 		cmocka_unit_test(durations_grow_into_days),

@@ -92,7 +92,8 @@ static void show_decisions(const json_t *status, FILE *out)
 		fprintf(out, ", %.0f would be deferred if enforcing",
 			number(decisions, "would_defer"));
 	json_object_foreach(json_object_get(decisions, "by_reason"), name, count)
-		fprintf(out, "%s%s %.0f", said++ ? ", " : " (", name, json_number_value(count));
+		fprintf(out, "%s%s %.0f%s", said++ ? ", " : " (", name, json_number_value(count),
+			strcmp(name, "late") == 0 ? " of the admitted" : "");
 	fputs(said ? ")\n" : "\n", out);
 	json_object_foreach(json_object_get(decisions, "by_front"), name, front)
 	{
