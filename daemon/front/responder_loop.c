@@ -195,7 +195,8 @@ static void cannot_accept(struct responder *r, int listener)
 	r->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void accept_batch(struct responder *r, int listener)
+/* Returns whether more may wait. */
+static bool accept_batch(struct responder *r, int listener)
 {
 	for (int i = 0; i < ACCEPT_BATCH; i++) {
 		struct sockaddr_storage peer = { 0 };
@@ -210,8 +211,9 @@ static void accept_batch(struct responder *r, int listener)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			cannot_accept(r, listener);
 		if (errno != ECONNABORTED && errno != EINTR)
-			return;
+			return false;
 	}
+	return true;
 }
 
 static void expire(struct responder *r)
@@ -270,12 +272,13 @@ static void keep_to_share(struct responder *r)
 }
 
 /* Clients that come within a few milliseconds are answered in one turn: a thread that wakes for
- * each of them takes the CPU from the mail server twice for each. The first one is not delayed. */
-static void rest(struct responder *r, int events)
+ * each of them takes the CPU from the mail server twice for each. The first one is not delayed. In
+ * a flood one turn follows the other. */
+static void rest(struct responder *r, int events, bool more)
 {
 	struct pollfd wake = { .fd = r->wake_fd, .events = POLLIN };
 
-	if (events > 0 && events < EVENTS)
+	if (events > 0 && events < EVENTS && !more)
 		poll(&wake, 1, REST_MS);
 }
 
@@ -311,6 +314,7 @@ static void turn(struct responder *r)
 {
 	struct epoll_event events[EVENTS];
 	int n = epoll_wait(r->epoll_fd, events, EVENTS, patience_ms(r));
+	bool more = false;
 
 	r->now_us = clock_monotonic_us();
 	PUT(beat_us, r->now_us);
@@ -324,7 +328,7 @@ static void turn(struct responder *r)
 		if (who == RESPONDER_WAKE)
 			take_news(r);
 		else if (who >= RESPONDER_LISTENER_0)
-			accept_batch(r, r->listener[who - RESPONDER_LISTENER_0]);
+			more |= accept_batch(r, r->listener[who - RESPONDER_LISTENER_0]);
 		else
 			go_on(r, who,
 			      dialogue_io_hear(&r->client[who].dialogue, r->client[who].fd,
@@ -333,7 +337,7 @@ static void turn(struct responder *r)
 	expire(r);
 	show_queues(r);
 	keep_to_share(r);
-	rest(r, n);
+	rest(r, n, more);
 }
 
 /* If the unit gives the tick a high priority (Nice=), this thread comes after the tick and before

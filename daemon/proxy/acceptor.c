@@ -81,23 +81,23 @@ static bool refuse_without_descriptor(struct acceptor *a, int listen_fd, uint64_
 }
 
 /* How many connections to accept now. To ask costs an eighth of an accept4() that finds none, which
- * makes and drops a socket first. `none`: what to say if the kernel tells of none. */
-static unsigned waiting(int listen_fd, unsigned none)
+ * makes and drops a socket first. A UNIX socket does not tell: then accept4() finds out. */
+static unsigned waiting(int listen_fd)
 {
 	struct tcp_info info = { 0 };
 	socklen_t length = sizeof(info);
 
-	/* Another kind of socket: accept4() finds out. */
 	if (getsockopt(listen_fd, IPPROTO_TCP, TCP_INFO, &info, &length) < 0)
-		return 1;
-	if (!info.tcpi_unacked)
-		return none;
+		return ACCEPT_BATCH;
 	return info.tcpi_unacked < ACCEPT_BATCH ? info.tcpi_unacked : ACCEPT_BATCH;
 }
 
-static void accept_batch(struct acceptor *a, int listen_fd, unsigned count)
+/* Accepts those that wait, and tries it for `least`, as the kernel may not tell of them. Returns
+ * whether more may wait. */
+static bool accept_batch(struct acceptor *a, int listen_fd, unsigned least)
 {
 	uint64_t now_us = clock_monotonic_us();
+	unsigned told = waiting(listen_fd), count = told > least ? told : least;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct sockaddr_storage peer = { 0 };
@@ -116,20 +116,22 @@ static void accept_batch(struct acceptor *a, int listen_fd, unsigned count)
 				continue;
 			if (a->reserve_fd < 0)
 				pause_accepting(a);
-			return;
+			return false;
 		}
 		if (errno == ENOBUFS || errno == ENOMEM)
 			pause_accepting(a);
 		if (errno != ECONNABORTED && errno != EINTR)
-			return;
+			return false;
 	}
+	return count == ACCEPT_BATCH;
 }
 
 /* While clients are refused, connections are accepted once in REST_MS. A proxy that wakes for each
- * of them takes the CPU from the mail server each time. The first refused client is not delayed. */
-static void rest(struct acceptor *a)
+ * of them takes the CPU from the mail server each time. The first refused client is not delayed,
+ * and in a flood (`more` wait) one turn follows the other. */
+static void rest(struct acceptor *a, bool more)
 {
-	const struct timeval wait = { 0, REST_MS * 1000 };
+	const struct timeval wait = { 0, more ? 0 : REST_MS * 1000 };
 
 	a->tally->takes_turns = true;
 	watch(a, false);
@@ -141,10 +143,10 @@ static void on_accept(evutil_socket_t listen_fd, short what, void *context)
 	struct acceptor *a = context;
 	uint64_t refused = tally_counts(a->tally)->refused_told;
 
-	/* The client may have gone: accept4() finds out. */
-	accept_batch(a, listen_fd, waiting(listen_fd, 1));
+	bool more = accept_batch(a, listen_fd, 1);
+
 	if (tally_counts(a->tally)->refused_told != refused)
-		rest(a);
+		rest(a, more);
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *context)
@@ -152,11 +154,13 @@ static void on_turn(evutil_socket_t fd, short what, void *context)
 	struct acceptor *a = context;
 	uint64_t refused = tally_counts(a->tally)->refused_told;
 
+	bool more = false;
+
 	session_hear_refused(a->tally, clock_monotonic_us());
 	for (int i = 0; i < a->listeners->count && !is_paused(a); i++)
-		accept_batch(a, a->listeners->fds[i], waiting(a->listeners->fds[i], 0));
+		more |= accept_batch(a, a->listeners->fds[i], 0);
 	if (tally_counts(a->tally)->refused_told != refused) {
-		rest(a);
+		rest(a, more);
 		return;
 	}
 	a->tally->takes_turns = false;

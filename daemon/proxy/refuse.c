@@ -73,7 +73,10 @@ enum next refuse_begin(struct session *s)
 	const struct plan *plan = &t->plan.plan;
 	unsigned code = plan->services > t->service ? plan->service[t->service].reply_code
 						    : service->reply_code;
+	enum dialogue_next next;
+	size_t early;
 
+	early = s->phase == PHASE_RELAY ? 0 : s->up.length;
 	s->phase = PHASE_REFUSE;
 	if (service->tls == TLS_IMPLICIT) /* TLS from the first byte: no reply is possible */
 		return NEXT_BREAK;
@@ -90,8 +93,13 @@ enum next refuse_begin(struct session *s)
 	listen_to(s);
 	mark(s);
 	tally_counts(t)->refused_told++;
-	take(s, dialogue_io_begin(&s->dialogue, s->client_fd, code, &service->reply, s->refusal,
-				  plan->order_until_us));
+	next = dialogue_io_begin(&s->dialogue, s->client_fd, code, &service->reply, s->refusal,
+				 plan->order_until_us);
+	/* What came in one segment with the PROXY header. */
+	if (next == DIALOGUE_LISTEN && early)
+		next = dialogue_io_heard(&s->dialogue, s->client_fd, s->up.pending + s->up.offset,
+					 early);
+	take(s, next);
 	return NEXT_STAY;
 }
 

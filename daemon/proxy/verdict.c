@@ -94,7 +94,10 @@ enum next verdict_decide(struct session *s, struct session **ret_instead)
 	v = ask(s, &request);
 	s->promised = request.band == PLAN_BAND_PROMISED;
 	if (!(plan_may_wait(v) && held_enter(s, &request, ret_instead))) {
-		if (v.admit && t->session_count - room_count(&t->room) > t->connections_max) {
+		/* Those that wait and those that are refused have bounds of their own. */
+		unsigned served = t->session_count - room_count(&t->room) - t->lingering;
+
+		if (v.admit && served > t->connections_max) {
 			v.admit = 0;
 			v.reason = REASON_LIMIT;
 			tally_fault(t, FAULT_CONNECTIONS, s->moved_us, NULL);

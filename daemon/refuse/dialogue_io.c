@@ -80,6 +80,13 @@ enum dialogue_next dialogue_io_hear(struct dialogue *d, int fd, char *scratch)
 	return n < DIALOGUE_SCRATCH ? DIALOGUE_OVER : last_word(fd);
 }
 
+enum dialogue_next dialogue_io_heard(struct dialogue *d, int fd, const char *bytes, size_t length)
+{
+	char out[DIALOGUE_OUT];
+
+	return say(d, fd, out, dialogue_feed(d, bytes, length, out, sizeof(out)));
+}
+
 enum dialogue_next dialogue_io_give_up(struct dialogue *d, int fd)
 {
 	char line[REPLY_MAX + 1];

@@ -28,6 +28,9 @@ enum dialogue_next dialogue_io_begin(struct dialogue *dialogue, int fd, unsigned
 				     uint64_t until_us);
 /* The socket is readable. `scratch` (DIALOGUE_SCRATCH) is the caller's, for the call only. */
 enum dialogue_next dialogue_io_hear(struct dialogue *dialogue, int fd, char *scratch);
+/* The client has sent these bytes already, before the greeting. */
+enum dialogue_next dialogue_io_heard(struct dialogue *dialogue, int fd, const char *bytes,
+				     size_t length);
 /* The time is up. RFC 5321 4.5.3.2.7: a server that gives up on a client sends 421. */
 enum dialogue_next dialogue_io_give_up(struct dialogue *dialogue, int fd);
 

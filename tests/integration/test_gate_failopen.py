@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The gate never is the outage: whatever dies, hangs or runs out, mail reaches the MTA, and no session that the MTA serves is
 touched."""
+import contextlib
 import ctypes
 import json
 import os
@@ -294,6 +295,16 @@ def _():
         check(session.say(b"NOOP").startswith(b"250"), "and goes on")
 
 
+def hangs(pid):
+    """Whether the responder's thread is in pause(), as a client has told the planted one."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/task/{task}/comm") as comm, open(f"/proc/{pid}/task/{task}/wchan") as wchan:
+                if comm.read().strip() == "responder" and "pause" in wchan.read():
+                    return True
+    return False
+
+
 @test("the responder hangs and its accept queue is full: later connections pass to the MTA, none sends its SYN twice, all get a greeting")
 def _():
     mta = Mta()  # its own queue is as long as always
@@ -306,6 +317,7 @@ def _():
             session = served(w)
             w.drain()
             w.wire.client(PORT, "10.77.0.112").socket.sendall(b"XHANG\r\n")
+            wait_for(lambda: hangs(w.daemon.process.pid), "the responder hangs")
             clients = [w.wire.client(PORT, f"10.77.0.{113 + n % 100}", greeting=False) for n in range(100)]
             twice = [n for n, c in enumerate(clients) if resent(c.socket)]
             check(not twice, f"had to send again: {twice}")

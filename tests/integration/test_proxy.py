@@ -189,6 +189,17 @@ def _():
         check(deliver(PORT)[0] == "250", "mail after the turns")
 
 
+@test("refused clients that stay connected take no place of those that are served")
+def _():
+    with world(proxy_options={"front.proxy.connections_max": "10", "test.front.proxy.linger": "120s"}) as w:
+        drained(w)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(PORT)) for _ in range(30)]
+            check(all(c.greeting.startswith(b"451") for c in clients), "they are refused, and stay")
+            w.daemon.ctl("resume", check=0)
+            wait_for(lambda: greeting(PORT).startswith(b"220"), "an admission beside them")
+
+
 @test("no plan, a stale plan, a killed and a stopped daemon: mail flows")
 def _():
     with world(daemon=False):

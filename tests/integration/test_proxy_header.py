@@ -47,6 +47,21 @@ def _():
         check(head.startswith(wanted), f"{kind}: {head!r}")
 
 
+@test("commands in one segment with the PROXY header are answered, also if the client is refused")
+def _():
+    options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8", "front.proxy.proxy_protocol": "v1"}
+    header = b"PROXY TCP4 192.0.2.44 192.0.2.1 4444 25\r\n"
+
+    def heard():
+        with Client(PORT, greeting=False) as c:
+            c.send(header + b"EHLO x\r\nMAIL FROM:<a@b>\r\nQUIT\r\n")
+            return [line[:3] for line in c.file.read().splitlines()]
+    with world(noting()[1], proxy_options=options) as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: heard()[:1] == [b"451"], "the drain")
+        check(heard() == [b"451", b"451", b"451", b"221"], f"{heard()}")
+
+
 @test("an expected PROXY header is read, a missing one closes, and the address is the header's")
 def _():
     options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8", "front.proxy.proxy_protocol": "v1"}
