@@ -199,7 +199,8 @@ static void what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted(vo
 	assert_true(told->offered_per_s > 0.5 && told->offered_per_s < 1.5);
 }
 
-/* A proxy that outlives the daemon has counts of its whole life, and so has one that is seen again. */
+/* A proxy that outlives the daemon has counts of its whole life, and so has one that is seen
+ * again. */
 static void what_a_front_told_before_it_was_seen_is_not_counted(void **state)
 {
 	begin(1);
