@@ -74,7 +74,7 @@ static int set_choice(const struct option_row *row, void *field, const char *val
 			return 0;
 		}
 	}
-	/* "unsaid" is the value of an option that must be written; nobody writes that. */
+	/* "unsaid" stands for an option that has to be written, and is no value to write. */
 	snprintf(why, 256, "'%.60s' is not one of: %s", value,
 		 strncmp(row->choices, "unsaid ", 7) == 0 ? row->choices + 7 : row->choices);
 	return -EINVAL;
