@@ -126,45 +126,36 @@ static bool accept_batch(struct acceptor *a, int listen_fd, unsigned least)
 	return count == ACCEPT_BATCH;
 }
 
-/* While clients are refused, connections are accepted once in REST_MS. A proxy that wakes for each
- * of them takes the CPU from the mail server each time. The first refused client is not delayed,
- * and in a flood (`more` wait) one turn follows the other. */
-static void rest(struct acceptor *a, bool more)
+/* Ends a turn. If a client was refused in it, the next one begins after REST_MS, and in a flood
+ * (`more` wait) at once. A proxy that wakes for each refused client takes the CPU from the mail
+ * server each time. The first client is not delayed. */
+static void end_turn(struct acceptor *a, bool more)
 {
 	const struct timeval wait = { 0, more ? 0 : REST_MS * 1000 };
 
-	a->tally->takes_turns = true;
-	watch(a, false);
-	event_add(a->turn, &wait);
+	a->tally->takes_turns = a->tally->unheard;
+	watch(a, !a->tally->takes_turns && !is_paused(a));
+	if (a->tally->takes_turns)
+		event_add(a->turn, &wait);
 }
 
 static void on_accept(evutil_socket_t listen_fd, short what, void *context)
 {
 	struct acceptor *a = context;
-	uint64_t refused = tally_counts(a->tally)->refused_told;
 
-	bool more = accept_batch(a, listen_fd, 1);
-
-	if (tally_counts(a->tally)->refused_told != refused)
-		rest(a, more);
+	a->tally->takes_turns = true;
+	end_turn(a, accept_batch(a, listen_fd, 1));
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *context)
 {
 	struct acceptor *a = context;
-	uint64_t refused = tally_counts(a->tally)->refused_told;
-
 	bool more = false;
 
 	session_hear_refused(a->tally, clock_monotonic_us());
 	for (int i = 0; i < a->listeners->count && !is_paused(a); i++)
 		more |= accept_batch(a, a->listeners->fds[i], 0);
-	if (tally_counts(a->tally)->refused_told != refused) {
-		rest(a, more);
-		return;
-	}
-	a->tally->takes_turns = false;
-	watch(a, !is_paused(a));
+	end_turn(a, more);
 }
 
 int acceptor_open(struct tally *t, struct listeners *listeners, struct acceptor **ret_acceptor)
