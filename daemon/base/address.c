@@ -48,3 +48,9 @@ void address_of_socket(const struct sockaddr_storage *end, struct in6_addr *ret_
 		*ret_port = ntohs(v6->sin6_port);
 	}
 }
+
+bool address_is_loopback(const struct in6_addr *a)
+{
+	return IN6_IS_ADDR_LOOPBACK(a) ||
+	       (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == IN_LOOPBACKNET);
+}

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/cleanup.h"
 #include "base/fdstore.h"
 #include "base/parse.h"
@@ -204,48 +205,50 @@ int endpoints_listen(const struct endpoints *endpoints, int backlog, unsigned mo
 	return count ? count : -EINVAL;
 }
 
+/* False: it has none. */
+static bool address_of(const struct endpoint *e, struct in6_addr *ret_address, uint16_t *ret_port)
+{
+	if (e->kind != ENDPOINT_INET)
+		return false;
+	address_of_socket(&e->address.storage, ret_address, ret_port);
+	return true;
+}
+
 unsigned short endpoint_port(const struct endpoint *endpoint)
 {
-	const struct sockaddr *any = &endpoint->address.any;
+	struct in6_addr address;
+	uint16_t port = 0;
 
-	if (endpoint->kind != ENDPOINT_INET)
-		return 0;
-	return any->sa_family == AF_INET6
-		       ? ntohs(((const struct sockaddr_in6 *)(const void *)any)->sin6_port)
-		       : ntohs(((const struct sockaddr_in *)(const void *)any)->sin_port);
+	address_of(endpoint, &address, &port);
+	return port;
 }
 
-static bool is_any(const struct endpoint *e)
+bool endpoint_is_loopback(const struct endpoint *endpoint)
 {
-	const struct sockaddr *any = &e->address.any;
+	struct in6_addr address;
+	uint16_t port;
 
-	return any->sa_family == AF_INET6
-		       ? IN6_IS_ADDR_UNSPECIFIED(
-				 &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr)
-		       : ((const struct sockaddr_in *)(const void *)any)->sin_addr.s_addr ==
-				 htonl(INADDR_ANY);
+	return address_of(endpoint, &address, &port) && address_is_loopback(&address);
 }
 
-static bool is_loopback(const struct endpoint *e)
+static bool takes_all(const struct endpoint *e)
 {
-	const struct sockaddr *any = &e->address.any;
+	static const struct in6_addr v6 = IN6ADDR_ANY_INIT;
+	struct in6_addr address, v4;
+	uint16_t port;
 
-	return any->sa_family == AF_INET6
-		       ? IN6_IS_ADDR_LOOPBACK(
-				 &((const struct sockaddr_in6 *)(const void *)any)->sin6_addr)
-		       : ntohl(((const struct sockaddr_in *)(const void *)any)->sin_addr.s_addr) >>
-					 24 ==
-				 IN_LOOPBACKNET;
+	address_map_v4(&v6, &v4); /* four zeros */
+	return address_of(e, &address, &port) &&
+	       (IN6_ARE_ADDR_EQUAL(&address, &v6) || IN6_ARE_ADDR_EQUAL(&address, &v4));
 }
 
 bool endpoint_leads_to(const struct endpoint *to, const struct endpoint *listener)
 {
 	if (strcmp(to->text, listener->text) == 0)
 		return true;
-	return to->kind == ENDPOINT_INET && listener->kind == ENDPOINT_INET &&
+	return takes_all(listener) && (endpoint_is_loopback(to) || takes_all(to)) &&
 	       to->address.any.sa_family == listener->address.any.sa_family &&
-	       endpoint_port(to) == endpoint_port(listener) && is_any(listener) &&
-	       (is_loopback(to) || is_any(to));
+	       endpoint_port(to) == endpoint_port(listener);
 }
 
 int endpoint_connected(const struct endpoint *endpoint, int fd)

@@ -47,6 +47,8 @@ int endpoints_listen(const struct endpoints *endpoints, int backlog, unsigned mo
 		     const char **ret_which);
 /* The port of an ENDPOINT_INET; 0 for other kinds. */
 unsigned short endpoint_port(const struct endpoint *endpoint);
+/* Whether it is an ENDPOINT_INET on loopback. */
+bool endpoint_is_loopback(const struct endpoint *endpoint);
 /* Whether a connection to `to` surely arrives at `listener`: the same address, or the same port of
  * loopback or of any address where `listener` takes all addresses of its family. */
 bool endpoint_leads_to(const struct endpoint *to, const struct endpoint *listener);

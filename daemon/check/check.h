@@ -64,6 +64,9 @@ void check_skip(struct check *check, const char *format, ...) __attribute__((for
 /* Reads a file below the root, and terminates it. Returns its length or -errno. */
 int check_read(const struct check *check, const char *path, char *buf, size_t size);
 int check_read_u64(const struct check *check, const char *path, uint64_t *ret);
+/* Whether there is a listener on the port in the network namespace of /proc/PID ("self").
+ * `beyond`: one that other hosts can reach. */
+bool check_listens(const struct check *check, const char *pid, unsigned port, bool beyond);
 /* Whether the configuration has a front for that service. */
 bool check_guarded(const struct check *check, const char *service);
 

@@ -126,40 +126,51 @@ static void look_at(struct check *c, const char *pid, const struct sockets *sock
 
 /* ---- mail ports that no service of the configuration has ------------------------------------ */
 
+/* Whether the address in a line of /proc/net/tcp or tcp6 is a loopback one: 32-bit words in the
+ * byte order of this host, as hexadecimal. */
 static bool is_loopback(const char *address)
 {
-	return strcmp(address, "0100007F") == 0 ||
-	       strcmp(address, "00000000000000000000000001000000") == 0 ||
-	       strcmp(address, "0000000000000000FFFF00000100007F") == 0;
+	size_t n = strcspn(address, ":");
+
+	if (n == 8 || (n == 32 && strncmp(address, "0000000000000000FFFF0000", 24) == 0))
+		return strncmp(address + n - 2, "7F", 2) == 0;
+	return strncmp(address, "00000000000000000000000001000000", 32) == 0;
 }
 
-/* Whether something listens on the port that other hosts can reach. */
-static bool is_open(const struct check *c, const char *table, unsigned port)
+/* A line of such a table: " 0: 00000000:0019 00000000:0000 0A ...". */
+static bool table_has(const struct check *c, const char *pid, const char *table, unsigned port,
+		      bool beyond)
 {
 	char path[CONFIG_PATH_MAX + 64], line[512];
 	bool found = false;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/proc/self/net/%s", c->root, table);
+	snprintf(path, sizeof(path), "%s/proc/%s/net/%s", c->root, pid, table);
 	f = fopen(path, "re");
 	while (f && !found && fgets(line, sizeof(line), f)) {
-		char address[33], state[8];
-		unsigned at;
+		char local[64], state[8];
+		const char *colon;
 
-		found = sscanf(line, " %*[^:]: %32[0-9A-F]:%x %*s %7s", address, &at, state) == 3 &&
-			at == port && strcmp(state, LISTEN) == 0 && !is_loopback(address);
+		if (sscanf(line, " %*[^:]: %63s %*s %7s", local, state) != 2)
+			continue;
+		colon = strrchr(local, ':');
+		found = colon && strtoul(colon + 1, NULL, 16) == port &&
+			strcmp(state, LISTEN) == 0 && (!beyond || !is_loopback(local));
 	}
 	if (f)
 		fclose(f);
 	return found;
 }
 
-/* An IPv6 address has its port where an IPv4 one has it. */
+bool check_listens(const struct check *c, const char *pid, unsigned port, bool beyond)
+{
+	return table_has(c, pid, "tcp", port, beyond) || table_has(c, pid, "tcp6", port, beyond);
+}
+
 static bool is_ours(const struct endpoints *listen, unsigned port)
 {
 	for (unsigned i = 0; i < listen->count; i++)
-		if (listen->each[i].kind == ENDPOINT_INET &&
-		    ntohs(((const struct sockaddr_in *)&listen->each[i].address)->sin_port) == port)
+		if (endpoint_port(&listen->each[i]) == port)
 			return true;
 	return false;
 }
@@ -178,8 +189,7 @@ static void unwatched(struct check *c)
 	char what[300];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
-		if (is_named(c->config, ports[i]) ||
-		    !(is_open(c, "tcp", ports[i]) || is_open(c, "tcp6", ports[i])))
+		if (is_named(c->config, ports[i]) || !check_listens(c, "self", ports[i], true))
 			continue;
 		snprintf(
 			what, sizeof(what),

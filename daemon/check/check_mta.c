@@ -13,7 +13,6 @@
 #include "check/check.h"
 
 #define NAMESPACES 128 /* how many are looked into */
-#define LISTEN "0A"
 
 struct look {
 	struct check *check;
@@ -21,48 +20,10 @@ struct look {
 	ino_t seen[NAMESPACES];
 };
 
-/* Whether the address in a line of /proc/net/tcp or tcp6 is a loopback one: 32-bit words in the
- * byte order of this host, as hexadecimal. */
-static bool is_loopback_text(const char *address)
-{
-	size_t n = strcspn(address, ":");
-
-	if (n == 8 || (n == 32 && strncmp(address, "0000000000000000FFFF0000", 24) == 0))
-		return strncmp(address + n - 2, "7F", 2) == 0;
-	return strncmp(address, "00000000000000000000000001000000", 32) == 0;
-}
-
-/* Whether /proc/PID/net/tcp (or tcp6) has a listener on a port: " 0: 00000000:0019 00000000:0000 0A
- * ...". `beyond`: a listener that other hosts can reach. */
-static bool listens(const struct check *c, const char *pid, const char *table, unsigned port,
-		    bool beyond)
-{
-	char path[CONFIG_PATH_MAX + 64], line[512];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/proc/%s/net/%s", c->root, pid, table);
-	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		char local[64], state[8];
-		const char *colon;
-
-		if (sscanf(line, " %*[^:]: %63s %*s %7s", local, state) != 2)
-			continue;
-		colon = strrchr(local, ':');
-		found = colon && strtoul(colon + 1, NULL, 16) == port &&
-			strcmp(state, LISTEN) == 0 && (!beyond || !is_loopback_text(local));
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
 static bool listens_in(const struct check *c, const char *pid, const struct config_service *s)
 {
 	for (unsigned i = 0; i < CONFIG_PORTS && s->ports[i]; i++)
-		if (listens(c, pid, "tcp", s->ports[i], false) ||
-		    listens(c, pid, "tcp6", s->ports[i], false))
+		if (check_listens(c, pid, s->ports[i], false))
 			return true;
 	return false;
 }
@@ -150,17 +111,6 @@ static void one(struct check *c, const struct config_service *s)
 
 /* ---- behind the proxy ----------------------------------------------------------------------- */
 
-static bool is_loopback(const struct endpoint *e)
-{
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&e->address.storage;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&e->address.storage;
-
-	if (e->kind != ENDPOINT_INET)
-		return false;
-	return e->address.any.sa_family == AF_INET ? ntohl(v4->sin_addr.s_addr) >> 24 == 127
-						   : IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
-}
-
 /* Only the proxy should be able to reach the server, which would believe a PROXY header from any
  * other client, too. */
 static void backend_open(struct check *c)
@@ -170,8 +120,8 @@ static void backend_open(struct check *c)
 	unsigned port = colon ? (unsigned)strtoul(colon + 1, NULL, 10) : 0;
 	char what[400];
 
-	if (c->no_kernel || !is_loopback(&proxy->backend) ||
-	    (!listens(c, "self", "tcp", port, true) && !listens(c, "self", "tcp6", port, true)))
+	if (c->no_kernel || !endpoint_is_loopback(&proxy->backend) ||
+	    !check_listens(c, "self", port, true))
 		return;
 	snprintf(
 		what, sizeof(what),

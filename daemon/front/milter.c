@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "front/asked_protocol.h"
 #include "front/milter_codec.h"
 
@@ -25,11 +26,7 @@ struct session {
 /* Whether the client is on this host itself, such as a program that submits mail. */
 static bool is_own(const struct milter_message *q)
 {
-	const struct in6_addr *a = &q->address;
-
-	return q->local ||
-	       (q->address_known &&
-		(IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127)));
+	return q->local || (q->address_known && address_is_loopback(&q->address));
 }
 
 /* Answers the server at this step. */

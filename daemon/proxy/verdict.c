@@ -1,4 +1,5 @@
 /* The verdict on a connection, and what follows from it. */
+#include "base/address.h"
 #include "base/clock.h"
 #include "proxy/session_parts.h"
 
@@ -33,10 +34,7 @@ static void rank(struct session *s, const struct plan *plan, struct plan_request
  * in an overload or a drain. The gate does the same. */
 bool verdict_is_own(const struct session *s)
 {
-	const struct in6_addr *a = &s->addresses.source;
-
-	return !s->tally->config.proxy.loopback &&
-	       (IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127));
+	return !s->tally->config.proxy.loopback && address_is_loopback(&s->addresses.source);
 }
 
 static struct verdict ask(struct session *s, struct plan_request *ret_request)
