@@ -213,12 +213,12 @@ struct patience {
 	double room_s; /* how long clients have waited long, and been refused, without a break */
 };
 
-/* hard.c: the memory of a session, by regression of the MTA's memory on the sessions in flight. */
 /* A quantity, smoothed once and twice: the difference shows how fast it falls. */
 struct fall {
 	double mean, lag;
 };
 
+/* hard.c: the memory of a session, by regression of the MTA's memory on the sessions in flight. */
 struct memory {
 	double flight_mean, memory_mean, variance, covariance, per_session;
 	bool learned; /* per_session is no guess */

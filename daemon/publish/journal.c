@@ -100,18 +100,25 @@ static void say_leak(const struct leak *leak)
 	log_event(LOG_LEVEL_WARNING, MESSAGE_LEAK, fields, "memory grows without end: %s", what);
 }
 
+bool journal_tells_neighbour(const struct journal *j, bool foreign, const char *unit,
+			     uint64_t now_us)
+{
+	uint64_t since_us = now_us - j->neighbour_us;
+
+	if (!foreign || !j->neighbour_us)
+		return foreign;
+	if (unit[0] && strcmp(unit, j->neighbour_unit) != 0)
+		return !j->neighbour_unit[0] || since_us >= SAY_OTHER_US;
+	return !j->foreign && since_us >= SAY_AGAIN_US;
+}
+
 static void step_neighbours(struct journal *j, const struct engine_view *now,
 			    const struct neighbours *n, uint64_t now_us)
 {
 	const struct neighbour *who = neighbour_who(now, n);
 	const char *unit = who ? who->unit : "";
-	bool began = now->foreign && !j->foreign;
-	/* A pressure that comes and goes is told again after a while only. */
-	bool again = began && (!j->neighbour_us || now_us - j->neighbour_us >= SAY_AGAIN_US);
-	bool other = unit[0] && strcmp(unit, j->neighbour_unit) != 0 &&
-		     (!j->neighbour_unit[0] || now_us - j->neighbour_us >= SAY_OTHER_US);
 
-	if (now->foreign && (again || other)) {
+	if (journal_tells_neighbour(j, now->foreign, unit, now_us)) {
 		say_foreign(now, n, who);
 		j->neighbour_us = now_us;
 		snprintf(j->neighbour_unit, sizeof(j->neighbour_unit), "%s", unit);

@@ -25,6 +25,11 @@ struct journal {
 	struct source_stats sources;
 };
 
+/* Whether a pressure that is not mail's is written now. `unit`: the control group that causes it;
+ * "": not known. One that comes and goes is written again after ten minutes, and another cause
+ * after ten seconds. */
+bool journal_tells_neighbour(const struct journal *journal, bool foreign, const char *unit,
+			     uint64_t now_us);
 /* Once a tick: writes what has changed: level, state, a neighbour that causes pressure, a leak,
  * sensors, the promises to sources. `registry`, `sources`: NULL if there are none. */
 void journal_step(struct journal *journal, const struct engine_view *now,

@@ -28,7 +28,6 @@ struct teller {
 static void on_begun(void *context, uint32_t missing_errno)
 {
 	struct teller *t = context;
-
 	char does[64];
 
 	snprintf(does, sizeof(does), "answers %s", t->kind->what);

@@ -135,6 +135,14 @@ static void a_reason_of_the_front_is_told(void **state)
 	assert_says(explain(NULL), "one of them: deferred; reason limit");
 }
 
+/* They are in both counts. */
+static void who_was_refused_late_was_admitted_first(void **state)
+{
+	status.total[0].deferred_by[REASON_LATE] += 3;
+	defer(10, 2, 0);
+	assert_says(explain(NULL), "2 deferred (cpu 2, late 3 of the admitted)");
+}
+
 static void nothing_is_said_of_shares_when_all_are_admitted(void **state)
 {
 	defer(100, 0, 0);
@@ -187,6 +195,7 @@ int main(void)
 		cmocka_unit_test_setup(a_full_window_hides_no_reason, setup),
 		cmocka_unit_test_setup(who_comes_first_is_told_so, setup),
 		cmocka_unit_test_setup(a_reason_of_the_front_is_told, setup),
+		cmocka_unit_test_setup(who_was_refused_late_was_admitted_first, setup),
 		cmocka_unit_test_setup(nothing_is_said_of_shares_when_all_are_admitted, setup),
 		cmocka_unit_test_setup(lately_is_five_to_ten_seconds, setup),
 		cmocka_unit_test_setup(old_counters_and_lost_ones_are_nothing, setup),

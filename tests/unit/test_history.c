@@ -315,6 +315,11 @@ static void it_tells_what_happened(void **state)
 	assert_non_null(strstr(buffer, "submission: 20 % of"));
 	assert_non_null(strstr(buffer, "an operator drained the machine, deferred (20"));
 	out.length = 0;
+	r[900].offered = r[900].admitted = r[900].deferred = 0;
+	history_sentences(r + 890, 20, &out);
+	assert_non_null(strstr(buffer, "an operator drained the machine"));
+	assert_null(strstr(buffer, "deferred ("));
+	out.length = 0;
 	history_table(r, n, 24, &out);
 	assert_non_null(strstr(buffer, "severe"));
 	widths_are(buffer, 79);

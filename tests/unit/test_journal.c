@@ -1,0 +1,56 @@
+/* Which changes are written into the journal. */
+#include "cmocka_test.h"
+
+#include "publish/journal.h"
+
+#define SECOND UINT64_C(1000000)
+
+/* What was written of a neighbour, at `now_us`. */
+static void wrote(struct journal *j, const char *unit, uint64_t now_us)
+{
+	j->neighbour_us = now_us;
+	snprintf(j->neighbour_unit, sizeof(j->neighbour_unit), "%s", unit);
+}
+
+static void a_pressure_that_comes_and_goes_is_written_once_in_ten_minutes(void **state)
+{
+	struct journal j = { 0 };
+
+	assert_false(journal_tells_neighbour(&j, false, "", SECOND));
+	assert_true(journal_tells_neighbour(&j, true, "", SECOND));
+	wrote(&j, "", SECOND);
+	/* It goes on, and then it begins again and again. */
+	j.foreign = true;
+	assert_false(journal_tells_neighbour(&j, true, "", 2 * SECOND));
+	j.foreign = false;
+	assert_false(journal_tells_neighbour(&j, true, "", 40 * SECOND));
+	assert_false(journal_tells_neighbour(&j, true, "", 600 * SECOND));
+	assert_true(journal_tells_neighbour(&j, true, "", 601 * SECOND));
+	j.foreign = true;
+	assert_false(journal_tells_neighbour(&j, true, "", 2000 * SECOND));
+}
+
+static void a_cause_is_written_when_it_is_found_or_another_one(void **state)
+{
+	struct journal j = { .foreign = true };
+
+	wrote(&j, "", SECOND);
+	assert_true(journal_tells_neighbour(&j, true, "backup.service", 2 * SECOND));
+	wrote(&j, "backup.service", 2 * SECOND);
+	assert_false(journal_tells_neighbour(&j, true, "backup.service", 700 * SECOND));
+	assert_false(journal_tells_neighbour(&j, true, "", 700 * SECOND));
+	/* Two that take turns do not fill the journal. */
+	assert_false(journal_tells_neighbour(&j, true, "index.service", 11 * SECOND));
+	assert_true(journal_tells_neighbour(&j, true, "index.service", 12 * SECOND));
+	assert_false(journal_tells_neighbour(&j, false, "index.service", 700 * SECOND));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_pressure_that_comes_and_goes_is_written_once_in_ten_minutes),
+		cmocka_unit_test(a_cause_is_written_when_it_is_found_or_another_one),
+	};
+
+	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);
+}
