@@ -11,19 +11,29 @@
 
 #include "base/log.h"
 #include "store/frame.h"
+#include "scratch.h"
 
 static const struct frame_kind kind = { "test", 3 };
 static const char text[] = "what was remembered";
 
-static int directory(void)
-{
-	char path[] = "/tmp/penstock-frame-XXXXXX";
+static char root[64];
+static int dir = -1;
 
-	assert_non_null(mkdtemp(path));
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static int setup(void **state)
+{
+	if (scratch_make(root) < 0)
+		return -1;
+	dir = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 ? -1 : 0;
 }
 
-static void put(int dir, const void *bytes, size_t size)
+static int teardown(void **state)
+{
+	close(dir);
+	return scratch_remove(root);
+}
+
+static void put(const void *bytes, size_t size)
 {
 	int fd = openat(dir, "file", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
@@ -31,7 +41,7 @@ static void put(int dir, const void *bytes, size_t size)
 	close(fd);
 }
 
-static size_t get(int dir, char *bytes, size_t size)
+static size_t get(char *bytes, size_t size)
 {
 	int fd = openat(dir, "file", O_RDONLY | O_CLOEXEC);
 	ssize_t n = read(fd, bytes, size);
@@ -41,21 +51,20 @@ static size_t get(int dir, char *bytes, size_t size)
 	return (size_t)n;
 }
 
-static bool is_there(int dir, const char *name)
+static bool is_there(const char *name)
 {
 	return faccessat(dir, name, F_OK, 0) == 0;
 }
 
 static void comes_back(void **state)
 {
-	int dir = directory();
 	char payload[64];
 	size_t length = 0;
 
 	assert_int_equal(frame_load(dir, "file", &kind, payload, sizeof(payload), &length),
 			 -ENOENT);
 	assert_int_equal(frame_save(dir, "file", &kind, text, sizeof(text)), 0);
-	assert_false(is_there(dir, "file.new"));
+	assert_false(is_there("file.new"));
 	assert_int_equal(frame_load(dir, "file", &kind, payload, sizeof(payload), &length), 0);
 	assert_int_equal(length, sizeof(text));
 	assert_string_equal(payload, text);
@@ -68,39 +77,36 @@ static void comes_back(void **state)
 /* Every single byte of it: changed, or missing from there on. */
 static void any_damage_is_seen(void **state)
 {
-	int dir = directory();
 	char sound[256], bytes[256], payload[64] = "untouched";
 	size_t size, length;
 
 	assert_int_equal(frame_save(dir, "file", &kind, text, sizeof(text)), 0);
-	size = get(dir, sound, sizeof(sound));
+	size = get(sound, sizeof(sound));
 	assert_int_equal(size, sizeof(struct frame_head) + sizeof(text));
 	for (size_t i = 0; i < size; i++) {
 		memcpy(bytes, sound, size);
 		bytes[i] ^= 0x10;
-		put(dir, bytes, size);
+		put(bytes, size);
 		assert_true(frame_load(dir, "file", &kind, payload, sizeof(payload), &length) < 0);
-		assert_false(is_there(dir, "file"));
-		assert_true(is_there(dir, "file.corrupt"));
-		put(dir, sound, i);
+		assert_false(is_there("file"));
+		assert_true(is_there("file.corrupt"));
+		put(sound, i);
 		assert_true(frame_load(dir, "file", &kind, payload, sizeof(payload), &length) < 0);
-		assert_false(is_there(dir, "file"));
+		assert_false(is_there("file"));
 	}
 	assert_string_equal(payload, "untouched");
-	close(dir);
 }
 
 static void other_versions_and_kinds(void **state)
 {
 	static const struct frame_kind newer = { "test", 4 }, other = { "plan", 3 };
-	int dir = directory();
 	char payload[64];
 	size_t length;
 
 	assert_int_equal(frame_save(dir, "file", &newer, text, sizeof(text)), 0);
 	assert_int_equal(frame_load(dir, "file", &kind, payload, sizeof(payload), &length),
 			 -EPROTONOSUPPORT);
-	assert_true(is_there(dir, "file.corrupt"));
+	assert_true(is_there("file.corrupt"));
 	assert_int_equal(frame_save(dir, "file", &other, text, sizeof(text)), 0);
 	assert_int_equal(frame_load(dir, "file", &kind, payload, sizeof(payload), &length),
 			 -EBADMSG);
@@ -112,7 +118,6 @@ static void other_versions_and_kinds(void **state)
 	unlinkat(dir, "file", AT_REMOVEDIR);
 	assert_int_equal(frame_save(dir, "file", &kind, text, sizeof(text)), 0);
 	assert_int_equal(frame_load(dir, "file", &kind, payload, 4, &length), -EFBIG);
-	close(dir);
 }
 
 static void without_a_sum_only_the_head_counts(void **state)
@@ -135,7 +140,7 @@ static void without_a_sum_only_the_head_counts(void **state)
 
 static void what_cannot_be_written_leaves_the_old_one(void **state)
 {
-	int dir = directory(), ro;
+	int ro;
 	char payload[64];
 	size_t length;
 
@@ -148,16 +153,18 @@ static void what_cannot_be_written_leaves_the_old_one(void **state)
 	ro = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(frame_save(ro, "file", &kind, text, sizeof(text)) < 0);
 	close(ro);
-	close(dir);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(comes_back), cmocka_unit_test(any_damage_is_seen),
-		cmocka_unit_test(other_versions_and_kinds),
-		cmocka_unit_test(without_a_sum_only_the_head_counts),
-		cmocka_unit_test(what_cannot_be_written_leaves_the_old_one)
+		cmocka_unit_test_setup_teardown(comes_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(any_damage_is_seen, setup, teardown),
+		cmocka_unit_test_setup_teardown(other_versions_and_kinds, setup, teardown),
+		cmocka_unit_test_setup_teardown(without_a_sum_only_the_head_counts, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(what_cannot_be_written_leaves_the_old_one, setup,
+						teardown),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);

@@ -1,7 +1,6 @@
 #include "cmocka_test.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,6 +11,7 @@
 #include "sensor/mta.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
+#include "scratch.h"
 
 /* Trees of plain files that look like cgroup2, for hosts of another kind. */
 static char root[64];
@@ -38,8 +38,7 @@ static void put(const char *path, const char *content)
 
 static int setup(void **state)
 {
-	strcpy(root, "/tmp/penstock-groups-XXXXXX");
-	if (!mkdtemp(root))
+	if (scratch_make(root) < 0)
 		return -1;
 	root_fd = open(root, O_RDONLY | O_DIRECTORY);
 	proc_fd = open("/proc", O_RDONLY | O_DIRECTORY);
@@ -47,16 +46,11 @@ static int setup(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int teardown(void **state)
 {
 	close(root_fd);
 	close(proc_fd);
-	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(root);
 }
 
 static const char *const cpu_files[GROUP_FILES] = { "cpu.stat" };

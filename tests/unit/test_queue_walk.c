@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "sensor/queue_walk.h"
+#include "scratch.h"
 
 #define NOW 1800000000
 
@@ -16,18 +16,12 @@ static const struct queue_bounds wide = { .entries = 100000, .looks = 100000, .t
 
 static int make_root(void **state)
 {
-	strcpy(root, "/tmp/penstock-queue-XXXXXX");
-	return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
+	return scratch_make(root);
 }
 
 static int remove_root(void **state)
 {
-	return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(root);
 }
 
 static void make_directory(const char *path)

@@ -5,7 +5,6 @@
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "sensor/sensor.h"
+#include "scratch.h"
 
 #define CONTENT_MAX 4096
 #define LINE_BYTES 100000
@@ -92,8 +92,7 @@ static int setup(void **state)
 	static const char *const directories[] = { "pressure", "self", "self/net" };
 	char at[256];
 
-	strcpy(root, "/tmp/penstock-proc-XXXXXX");
-	if (!mkdtemp(root))
+	if (scratch_make(root) < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(directories); i++) {
 		snprintf(at, sizeof(at), "%s/%s", root, directories[i]);
@@ -105,15 +104,10 @@ static int setup(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int teardown(void **state)
 {
 	close(root_fd);
-	return nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(root);
 }
 
 /* Each number of `content` replaced; those that are part of a name or of a fraction stay. */

@@ -1,10 +1,12 @@
 """A place of our own for a test: mount, PID and network namespaces that vanish with it, so that ports never clash and nothing
-is left behind. `isolate()` starts the script again inside."""
+is left behind. `isolate()` starts the script again inside. Its files go away, too, when all tests have passed."""
 import os
 import resource
 import secrets
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 from lib import tap
@@ -25,7 +27,8 @@ def scratch(name):
 
 def isolate(*prepare):
     """`prepare`: functions that run outside first, where there is a network: downloads."""
-    if os.environ.get("PENSTOCK_TEST_INSIDE") == "1":
+    if "PENSTOCK_TEST_INSIDE" in os.environ:
+        tempfile.tempdir = os.environ["PENSTOCK_TEST_INSIDE"]
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -34,10 +37,16 @@ def isolate(*prepare):
         tap.skip_all("needs root for namespaces: sudo make test")
     for function in prepare:
         function()
-    os.environ["PENSTOCK_TEST_INSIDE"] = "1"
-    os.environ["PYTHONPATH"] = os.path.join(ROOT, "tests", "integration")
-    os.execvp("unshare", ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
-                          sys.executable] + sys.argv)
+    directory = tempfile.mkdtemp(prefix="penstock-")
+    os.chmod(directory, 0o1777)
+    done = subprocess.run(["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+                           sys.executable] + sys.argv,
+                          env={**os.environ, "PENSTOCK_TEST_INSIDE": directory, "PYTHONPATH": os.path.join(ROOT, "tests", "integration")})
+    if done.returncode == 0:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        print(f"# Its files are in {directory}", flush=True)
+    sys.exit(done.returncode)
 
 
 def wait_for(condition, what, seconds=LONG, every=0.05):
