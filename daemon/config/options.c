@@ -69,7 +69,7 @@ const struct option_row option_rows[] = {
 	CONFIG("front.policy", "listen", ENDPOINTS, policy.listen, 0, 0, NULL, NULL, "addresses on which Postfix asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Needed with enabled. Example: unix:/var/spool/postfix/penstock/policy"),
 	CONFIG("front.policy", "connections_max", U32, policy.connections_max, 1, 1000000, NULL, "20000", "connections of smtpd processes that are served at once; if one is not served, Postfix admits the mail. Example: 5000"),
 	CONFIG("front.policy", "idle", DURATION, policy.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a connection without a question for so long is closed; Postfix opens a new one when it needs it. Example: 10min"),
-	CONFIG("front.policy", "socket_mode", TEXT, policy.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when Postfix is in no common group"),
+	CONFIG("front.policy", "socket_mode", MODE_BITS, policy.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when Postfix is in no common group"),
 	CONFIG("front.proxy", "enabled", BOOL, proxy.enabled, 0, 0, NULL, "no", "whether penstock-proxy serves. It is a process of its own that passes SMTP on to the mail server; it alone can let clients wait for a place, and so carries short peaks of which the gate refuses a part. Example: yes, together with listen, backend and proxy_protocol"),
 	CONFIG("front.proxy", "service", TEXT, proxy.service, 0, 0, NULL, "mx", "service whose load decides. Example: submission"),
 	CONFIG("front.proxy", "listen", ENDPOINTS, proxy.listen, 0, 0, NULL, NULL, "addresses on which clients connect: ADDRESS:PORT, unix:PATH or systemd:NAME, or several. [::]:25 alone serves IPv6 only. Needed with enabled. Example: 0.0.0.0:25, [::]:25"),
@@ -99,26 +99,26 @@ const struct option_row option_rows[] = {
 	CONFIG("front.haproxy", "listen", ENDPOINTS, haproxy.listen, 0, 0, NULL, NULL, "addresses on which HAProxy asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Any program that can connect can ask about any address. Needed with enabled. Example: 127.0.0.1:9828"),
 	CONFIG("front.haproxy", "responder", ENDPOINTS, haproxy.responder, 0, 0, NULL, NULL, "addresses on which every SMTP client is answered 451 with the present reason. HAProxy sends the clients there that it may not pass. Unset: none. Example: 127.0.0.1:9829"),
 	CONFIG("front.haproxy", "connections_max", U32, haproxy.connections_max, 1, 100000, NULL, "1000", "SPOE connections that are served at once; the clients of a connection that is not served pass. Example: 4000"),
-	CONFIG("front.haproxy", "socket_mode", TEXT, haproxy.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when HAProxy is in no common group"),
+	CONFIG("front.haproxy", "socket_mode", MODE_BITS, haproxy.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when HAProxy is in no common group"),
 	CONFIG("front.nginx", "enabled", BOOL, nginx.enabled, 0, 0, NULL, "no", "whether penstockd answers nginx' mail proxy, which asks by auth_http once a client has named its recipient. See snippets/nginx.md. Example: yes, together with listen and backend"),
 	CONFIG("front.nginx", "service", TEXT, nginx.service, 0, 0, NULL, "mx", "service whose load decides for the clients of this nginx. Example: inbound, with the ports in [service.inbound]"),
 	CONFIG("front.nginx", "listen", ENDPOINTS, nginx.listen, 0, 0, NULL, NULL, "addresses on which nginx asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Any program that can connect can ask about any address. Needed with enabled. Example: 127.0.0.1:9831"),
 	CONFIG("front.nginx", "backend", ENDPOINT, nginx.backend, 0, 0, NULL, NULL, "address of the mail server to which nginx is to pass admitted clients. Needed with enabled. Example: 127.0.0.1:2525"),
 	CONFIG("front.nginx", "connections_max", U32, nginx.connections_max, 1, 1000000, NULL, "5000", "questions that are served at once; the clients of a question that is not served pass. Example: 20000"),
-	CONFIG("front.nginx", "socket_mode", TEXT, nginx.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when nginx is in no common group"),
+	CONFIG("front.nginx", "socket_mode", MODE_BITS, nginx.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when nginx is in no common group"),
 	CONFIG("front.line", "enabled", BOOL, line.enabled, 0, 0, NULL, "no", "whether penstockd answers the plain line protocol: connect ADDRESS, then 220 or 451 4.3.2 and a sentence. Exim uses it, and any server that can run a few lines of script at connect. See snippets/exim/line.md and snippets/line.md. Example: yes, together with listen"),
 	CONFIG("front.line", "service", TEXT, line.service, 0, 0, NULL, "mx", "service whose load decides. Example: submission"),
 	CONFIG("front.line", "listen", ENDPOINTS, line.listen, 0, 0, NULL, NULL, "addresses on which the server asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Any program that can connect can ask about any address. Needed with enabled. Example: systemd:line"),
 	CONFIG("front.line", "connections_max", U32, line.connections_max, 1, 100000, NULL, "1000", "connections of the server that are served at once; it admits the clients of a connection that is not served. Example: 4000"),
 	CONFIG("front.line", "idle", DURATION, line.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "330s", "a connection on which nothing was asked for so long is closed. Example: 10min"),
-	CONFIG("front.line", "socket_mode", TEXT, line.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when the server is in no common group"),
+	CONFIG("front.line", "socket_mode", MODE_BITS, line.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when the server is in no common group"),
 	CONFIG("front.milter", "enabled", BOOL, milter.enabled, 0, 0, NULL, "no", "whether penstockd is a milter: Postfix (smtpd_milters) or Sendmail (INPUT_MAIL_FILTER) asks it at connect, and a deferred client reads its 451 at MAIL. See snippets/postfix/milter.md and snippets/sendmail/milter.md. Example: yes, together with listen"),
 	CONFIG("front.milter", "service", TEXT, milter.service, 0, 0, NULL, "mx", "service whose load decides. With its reply_code = 421 the mail server sends its own 421 text at connect, and hangs up. Example: inbound, with the ports in [service.inbound]"),
 	CONFIG("front.milter", "listen", ENDPOINTS, milter.listen, 0, 0, NULL, NULL, "addresses on which the mail server asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Any program that can connect can ask about any address. Needed with enabled. Example: systemd:milter"),
 	CONFIG("front.milter", "loopback", BOOL, milter.loopback, 0, 0, NULL, "no", "whether clients of this host itself (loopback, and programs that submit mail without a network) are decided on, too. no: they pass. Example: yes, when clients come through a tunnel that ends on this host"),
 	CONFIG("front.milter", "connections_max", U32, milter.connections_max, 1, 1000000, NULL, "20000", "SMTP sessions about which the mail server asks at once; it admits the client of a session that is not served. Postfix keeps a connection only for a client that is deferred, Sendmail for each session. Example: 5000"),
 	CONFIG("front.milter", "idle", DURATION, milter.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL, "10min", "a connection that has been silent for so long is closed, and its client is admitted. While a client is deferred, its connection is silent until the client sends MAIL. Example: 30min"),
-	CONFIG("front.milter", "socket_mode", TEXT, milter.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when the mail server is in no common group"),
+	CONFIG("front.milter", "socket_mode", MODE_BITS, milter.socket_mode, 0, 0, NULL, "0660", "permissions of a UNIX listen socket, in octal. Every user who may connect can ask about any address. Example: 0666, when the mail server is in no common group"),
 	CONFIG("front.agent", "service", TEXT, agent.service, 0, 0, NULL, "mx", "service whose window penstock-agent tells HAProxy. Example: inbound, with the ports in [service.inbound]"),
 	CONFIG("front.agent", "listen", ENDPOINTS, agent.listen, 0, 0, NULL, "127.0.0.1:9827", "addresses on which HAProxy's agent-check asks penstock-agent. Any program that can connect learns the load of this host, and nothing else. Example: 192.0.2.11:9827"),
 	CONFIG("front.agent", "balancers", U32, agent.balancers, 1, 1000, NULL, "1", "HAProxy processes that share this host: each is told its part of the window. Example: 2, for a pair that is active on both sides"),
@@ -148,20 +148,19 @@ const struct option_row option_rows[] = {
 /* clang-format on */
 const unsigned option_rows_count = ARRAY_SIZE(option_rows);
 
-static bool section_matches(const char *row, const char *section)
+bool option_is_of(const struct option_row *row, const char *section)
 {
-	size_t n = strlen(row);
+	size_t n = strlen(row->section);
 
-	if (strcmp(row, "service") == 0 || strcmp(row, "pool") == 0)
-		return strncmp(section, row, n) == 0 && section[n] == '.';
-	return strcmp(row, section) == 0;
+	if (row->scope != SCOPE_CONFIG)
+		return strncmp(section, row->section, n) == 0 && section[n] == '.';
+	return strcmp(row->section, section) == 0;
 }
 
 const struct option_row *option_find(const char *section, const char *key)
 {
 	for (unsigned i = 0; i < option_rows_count; i++)
-		if (section_matches(option_rows[i].section, section) &&
-		    strcmp(option_rows[i].key, key) == 0)
+		if (option_is_of(&option_rows[i], section) && strcmp(option_rows[i].key, key) == 0)
 			return &option_rows[i];
 	return NULL;
 }
@@ -217,50 +216,4 @@ const char *option_other_front(const char *section, const char *key)
 		    strcmp(option_rows[i].key, key) == 0)
 			return option_rows[i].section;
 	return NULL;
-}
-
-/* Edit distance, which is bounded because keys are short. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned row[64], n = (unsigned)strlen(b);
-
-	if (n >= ARRAY_SIZE(row))
-		return 99;
-	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; *a; i++, a++) {
-		unsigned diagonal = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= n; j++) {
-			unsigned best = diagonal + (*a != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[n];
-}
-
-const char *option_nearest(const char *section, const char *key)
-{
-	const char *best = NULL;
-	unsigned least = 4;
-
-	for (unsigned i = 0; i < option_rows_count; i++) {
-		unsigned d;
-
-		if (!option_rows[i].help || !section_matches(option_rows[i].section, section))
-			continue;
-		d = distance(key, option_rows[i].key);
-		if (d < least) {
-			least = d;
-			best = option_rows[i].key;
-		}
-	}
-	return best;
 }

@@ -50,6 +50,8 @@ struct option_row {
 extern const struct option_row option_rows[];
 extern const unsigned option_rows_count;
 
+/* Whether it is an option of this section, as written: "service.mx". */
+bool option_is_of(const struct option_row *row, const char *section);
 /* The row for section.key ("service.mx" finds "service"); NULL: there is none. */
 const struct option_row *option_find(const char *section, const char *key);
 /* The present name of a key that had another name in the previous release; NULL: it had not. */
@@ -60,10 +62,12 @@ const char *option_gone(const char *section, const char *key);
 /* The section of another front that has this key, if `section` is a front without it; else NULL.
  * Each front has rows of its own, so an option that a front would not use is an error. */
 const char *option_other_front(const char *section, const char *key);
-/* The known key nearest to a mistyped one in that section, NULL: nothing is near. */
-const char *option_nearest(const char *section, const char *key);
-/* Sets one option from text. `base` is the struct of the row's scope. 0 or -EINVAL with `why`
- * (256). */
+/* Whether it is a number without a unit. */
+bool option_is_bare(const char *value);
+/* About a time without a unit, which is accepted. */
+#define OPTION_BARE_SECONDS "'%.40s' has no unit, which means seconds: write the unit behind it"
+/* Sets one option from text. `base` is the struct of the row's scope. 0, perhaps with what should
+ * be changed in `why` (256), or -EINVAL with `why`: what was read, what is allowed, an example. */
 int option_set(const struct option_row *row, void *base, const char *value, char *why);
 /* Prints the present value, written as in a file. */
 void option_print(const struct option_row *row, const void *base, struct text *out);

@@ -30,9 +30,27 @@ struct reader {
 	const char *file;
 	FILE *stream;
 	unsigned line;
+	/* The section that was begun last, and its line; then the last one that there is not. */
+	char begun[96], unknown[96];
+	unsigned begun_line;
+	bool before_any; /* a key before the first section was found */
 	bool of_trace; /* the text is the configuration in a recorded trace */
 	bool stop;
 };
+
+/* inih tells no handler about the line of a section. */
+static void note_section(struct reader *r, const char *line)
+{
+	size_t n;
+
+	line += strspn(line, " \t");
+	if (*line != '[')
+		return;
+	n = strcspn(++line, "]");
+	snprintf(r->begun, sizeof(r->begun), "%.*s", (int)n, line);
+	r->begun_line = r->line;
+	r->unknown[0] = 0;
+}
 
 /* Counts lines for ini_parse_stream(), because its Debian build does not report them, and refuses
  * bytes that no configuration contains. */
@@ -63,7 +81,19 @@ static char *read_line(char *buf, int size, void *context)
 		r->stop = true;
 		return NULL;
 	}
+	note_section(r, line);
 	return line;
+}
+
+/* A section is wrong, and with it each of its keys: says so once. */
+static void complain_of_section(struct reader *r, const char *section, const char *why)
+{
+	unsigned line = strcmp(section, r->begun) == 0 ? r->begun_line : r->line;
+
+	if (strcmp(section, r->unknown) == 0)
+		return;
+	snprintf(r->unknown, sizeof(r->unknown), "%s", section);
+	config_errors_add(r->errors, r->file, line, section, "%s", why);
 }
 
 /* Cuts "yes # a comment": libinih only knows " ;". No value contains a blank followed by '#'. */
@@ -100,7 +130,7 @@ static int on_option(void *context, const char *section, const char *key, const 
 {
 	struct reader *r = context;
 	char why[256] = "", name[96], value[LINE_MAX_BYTES + 1];
-	unsigned errors = r->errors->count;
+	int set;
 
 	snprintf(value, sizeof(value), "%s", whole);
 	cut_comment(value);
@@ -111,14 +141,24 @@ static int on_option(void *context, const char *section, const char *key, const 
 		return 1;
 	if (!r->of_trace && warn_of_gone(r->errors, r->file, r->line, section, key))
 		return 1;
-	if (!section[0])
-		config_errors_add(r->errors, r->file, r->line, name,
-				  "stands before the first [section]");
-	else if (config_set(r->config, section, key, value, why) < 0)
+	if (!section[0]) {
+		if (!r->before_any)
+			config_errors_add(r->errors, r->file, r->line, name,
+					  "stands before the first [section]");
+		r->before_any = true;
+		return 1;
+	}
+	set = config_set(r->config, section, key, value, why);
+	if (set == -ENXIO) {
+		complain_of_section(r, section, why);
+		return 1;
+	}
+	if (set < 0) {
 		config_errors_add(r->errors, r->file, r->line, name, "%s", why);
-	else
-		places_remember(r->places, name, r->file, r->line);
-	if (r->errors->count == errors && why[0] && !r->of_trace)
+		return 1;
+	}
+	places_remember(r->places, name, r->file, r->line);
+	if (why[0] && !r->of_trace)
 		config_errors_warn(r->errors, r->file, r->line, name, why);
 	return 1;
 }

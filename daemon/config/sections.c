@@ -8,6 +8,7 @@
 
 #include "base/parse.h"
 #include "config/options.h"
+#include "config/unknown.h"
 
 static void set_defaults(enum option_scope scope, void *base)
 {
@@ -87,38 +88,49 @@ bool config_sends_headers(const struct config *config, const struct in6_addr *ad
 static int set_target(struct config *config, const char *name, const char *value, char *why)
 {
 	enum signal signal = signal_by_name(name);
-	uint64_t number;
+	uint64_t number = 0;
+	const char *form;
+	double target;
 	int r;
 
 	if (signal == SIGNAL__COUNT) {
-		snprintf(why, 256, "there is no signal '%.60s'; penstockd --support lists them",
-			 name);
+		unknown_signal(name, why);
 		return -EINVAL;
 	}
 	switch (signal_info[signal].unit) {
 	case UNIT_RATIO:
-		r = parse_ratio(value, &config->target[signal]);
+		r = parse_ratio(value, &target);
+		form = "a share such as 90% or 0.9";
 		break;
 	case UNIT_US:
 		r = parse_duration_us(value, &number);
+		target = (double)number;
+		form = "a time such as 20ms or 1.5s";
+		break;
+	case UNIT_S:
+		r = parse_duration_us(value, &number);
+		target = (double)number / 1e6;
+		form = "a time such as 90s or 10min";
 		break;
 	case UNIT_BYTES:
 	case UNIT_BYTES_PER_S:
 		r = parse_bytes(value, &number);
+		target = (double)number;
+		form = "a size such as 512KiB or 64MiB";
 		break;
 	default:
-		r = parse_double(value, &config->target[signal]);
+		r = parse_double(value, &target);
+		form = "a number such as 1.5 or 20, without a unit";
 	}
 	if (r < 0) {
-		snprintf(
-			why, 256,
-			"'%.60s' is not a value for %s; write 90%%, 20ms, 64MiB or a number, as its unit asks",
-			value, name);
+		snprintf(why, 256, "'%.60s' is not a target for %s: write %s; 0 takes it out",
+			 value, name, form);
 		return -EINVAL;
 	}
-	if (signal_info[signal].unit == UNIT_US || signal_info[signal].unit == UNIT_BYTES ||
-	    signal_info[signal].unit == UNIT_BYTES_PER_S)
-		config->target[signal] = (double)number;
+	/* A signal whose name ends with _us invites to write microseconds. */
+	if (signal_info[signal].unit == UNIT_US && number && option_is_bare(value))
+		snprintf(why, 256, OPTION_BARE_SECONDS, value);
+	config->target[signal] = target;
 	return 0;
 }
 
@@ -165,46 +177,31 @@ static void *section_base(struct config *config, const char *section, char *why)
 	if (strncmp(section, "pool.", 5) == 0)
 		return find_pool(config, section + 5, why);
 	for (unsigned n = 0; n < option_rows_count; n++)
-		if (strcmp(option_rows[n].section, section) == 0)
+		if (option_is_of(&option_rows[n], section))
 			return config;
-	snprintf(
-		why, 256,
-		"there is no section [%.60s]; there are daemon, service.NAME, objective, target, source, pool.NAME, nic, front.policy, front.proxy, front.gate, front.haproxy, front.nginx, front.line, front.milter, front.agent, fleet, http, maintenance, control",
-		section);
+	unknown_section(section, why);
 	return NULL;
 }
 
 int config_set(struct config *config, const char *section, const char *key, const char *value,
 	       char *why)
 {
-	const char *now = option_renamed(section, key), *near;
+	const char *now = option_renamed(section, key);
+	bool of_target = strncmp(section, "target.", 7) == 0;
 	const struct option_row *row;
 	void *base;
 	int r;
 
 	if (strcmp(section, "target") == 0)
 		return set_target(config, key, value, why);
-	if (strncmp(section, "target.", 7) == 0 && strcmp(key, "target") == 0)
+	if (of_target && strcmp(key, "target") == 0)
 		return set_target(config, section + 7, value, why);
-	base = section_base(config, section, why);
+	base = of_target ? config : section_base(config, section, why);
 	if (!base)
-		return -EINVAL;
+		return -ENXIO;
 	row = option_find(section, now ? now : key);
 	if (!row) {
-		const char *other = option_other_front(section, key);
-
-		near = option_nearest(section, key);
-		if (other)
-			snprintf(
-				why, 256,
-				"this front does not use the option, and it never had an effect here. Take it out%s%s%s",
-				option_gone(other, key) ? "" : ", or write it in [",
-				option_gone(other, key) ? "" : other,
-				option_gone(other, key) ? "" : "]");
-		else if (near)
-			snprintf(why, 256, "unknown key; did you mean '%s'?", near);
-		else
-			snprintf(why, 256, "unknown key");
+		unknown_key(section, key, why);
 		return -EINVAL;
 	}
 	r = option_set(row, base, value, why);

@@ -8,7 +8,62 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "config/options.h"
+
+/* A bound as people write it: "10ms", "64KiB", "1%". */
+static void put_bound(const struct option_row *row, double value, struct text *out)
+{
+	static const struct unit {
+		const char *name;
+		double size;
+	} times[] = { { "d", 86400e6 }, { "h", 3600e6 }, { "min", 60e6 },
+		      { "s", 1e6 },	{ "ms", 1e3 },	 { "us", 1 } },
+	  sizes[] = { { "TiB", 1099511627776.0 },
+		      { "GiB", 1073741824.0 },
+		      { "MiB", 1048576.0 },
+		      { "KiB", 1024 },
+		      { "", 1 } };
+	const struct unit *unit = row->type == OPTION_DURATION ? times : sizes;
+
+	if (row->type == OPTION_RATIO) {
+		text_append(out, "%.10g%%", value * 100);
+		return;
+	}
+	if (value == 0 || (row->type != OPTION_DURATION && row->type != OPTION_BYTES)) {
+		text_append(out, "%.0f", value);
+		return;
+	}
+	while (unit->size > 1 && value < unit->size)
+		unit++;
+	text_append(out, "%.4g%s", value / unit->size, unit->name);
+}
+
+bool option_is_bare(const char *value)
+{
+	return !value[strspn(value, "0123456789.")];
+}
+
+/* A number without a unit may have been meant in another one: 500 for 500ms. */
+static int out_of_range(const struct option_row *row, const char *value, char *why)
+{
+	struct text out = { .data = why, .size = 256 };
+	bool bare = option_is_bare(value);
+
+	if (bare && row->type == OPTION_DURATION)
+		text_append(&out, "'%.40s' has no unit, which means seconds, and that", value);
+	else if (bare && row->type == OPTION_BYTES)
+		text_append(&out, "'%.40s' has no unit, which means bytes, and that", value);
+	else if (bare && row->type == OPTION_RATIO)
+		text_append(&out, "'%.40s' has no %%, so that 1 means 100%%, and it", value);
+	else
+		text_append(&out, "'%.40s'", value);
+	text_append(&out, " is out of range: ");
+	put_bound(row, row->least, &out);
+	text_append(&out, " to ");
+	put_bound(row, row->most, &out);
+	return -EINVAL;
+}
 
 static int set_number(const struct option_row *row, void *field, const char *value, char *why)
 {
@@ -21,22 +76,20 @@ static int set_number(const struct option_row *row, void *field, const char *val
 		r = parse_u64(value, &number);
 	else
 		r = parse_bytes(value, &number);
+	if (r == -ERANGE)
+		return out_of_range(row, value, why);
 	if (r < 0) {
 		snprintf(why, 256, "'%.60s' is not %s", value,
-			 row->type == OPTION_DURATION ? "a time such as 20ms, 1.5s, 2h"
+			 row->type == OPTION_DURATION ? "a time such as 20ms, 1.5s, 10min, 2h, 1d"
 			 : row->type == OPTION_U32    ? "a whole number"
 			 : row->type == OPTION_BITS   ? "a number of bits a second"
-						      : "a size such as 512, 64MiB, 2GiB");
+						      : "a size such as 512, 64KiB, 8MiB, 2GiB");
 		return -EINVAL;
 	}
-	if ((double)number < row->least || (double)number > row->most) {
-		const char *unit = row->type == OPTION_DURATION ? " s" : "";
-		double scale = row->type == OPTION_DURATION ? 1e6 : 1;
-
-		snprintf(why, 256, "'%.60s' is out of range: %.10g%s to %.10g%s", value,
-			 row->least / scale, unit, row->most / scale, unit);
-		return -EINVAL;
-	}
+	if ((double)number < row->least || (double)number > row->most)
+		return out_of_range(row, value, why);
+	if (row->type == OPTION_DURATION && number && option_is_bare(value))
+		snprintf(why, 256, OPTION_BARE_SECONDS, value);
 	if (row->size == sizeof(uint32_t))
 		*(uint32_t *)field = (uint32_t)number;
 	else
@@ -47,16 +100,14 @@ static int set_number(const struct option_row *row, void *field, const char *val
 static int set_ratio(const struct option_row *row, void *field, const char *value, char *why)
 {
 	double ratio;
+	int r = parse_ratio(value, &ratio);
 
-	if (parse_ratio(value, &ratio) < 0) {
+	if (r < 0 && r != -ERANGE) {
 		snprintf(why, 256, "'%.60s' is not a share such as 30%% or 0.3", value);
 		return -EINVAL;
 	}
-	if (ratio < row->least || ratio > row->most) {
-		snprintf(why, 256, "'%.60s' is out of range: %g%% to %g%%", value, row->least * 100,
-			 row->most * 100);
-		return -EINVAL;
-	}
+	if (r == -ERANGE || ratio < row->least || ratio > row->most)
+		return out_of_range(row, value, why);
 	memcpy(field, &ratio, sizeof(ratio));
 	return 0;
 }
@@ -99,23 +150,30 @@ static bool is_url(const char *value)
 static int set_text(const struct option_row *row, void *field, const char *value, char *why)
 {
 	if (strlen(value) >= row->size) {
-		snprintf(why, 256, "too long: at most %zu characters", row->size - 1);
+		snprintf(why, 256, "'%.40s...' is too long: at most %zu characters", value,
+			 row->size - 1);
 		return -EINVAL;
 	}
 	if (row->type == OPTION_PATH && value[0] != '/' && (value[0] || row->value)) {
 		snprintf(why, 256, "'%.60s' is not an absolute path", value);
 		return -EINVAL;
 	}
+	if (row->type == OPTION_MODE_BITS &&
+	    (strlen(value) > 4 || value[strspn(value, "01234567")])) {
+		snprintf(why, 256, "'%.60s' is not octal: digits from 0 to 7, at most four", value);
+		return -EINVAL;
+	}
 	if (row->type == OPTION_HOSTNAME &&
 	    value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				"0123456789.-")]) {
-		snprintf(why, 256, "'%.60s' is not a host name", value);
+		snprintf(why, 256, "'%.60s' is not a host name: letters, digits, '-' and '.'",
+			 value);
 		return -EINVAL;
 	}
 	if (row->type == OPTION_URL && value[0] && !is_url(value)) {
 		snprintf(why, 256,
-			 "'%.60s' is not an address of the web such as "
-			 "https://mx.example.org/busy (no blanks, ASCII)",
+			 "'%.60s' is not an address of the web: http:// or https://, in ASCII "
+			 "and with no blanks",
 			 value);
 		return -EINVAL;
 	}
@@ -174,12 +232,12 @@ static int set_list(const struct option_row *row, void *field, const char *value
 		char *to = list + count * item;
 
 		if (count++ == most) {
-			snprintf(why, 256, "at most %zu entries", most);
+			snprintf(why, 256, "at most %zu entries; '%.60s' is one more", most, word);
 			return -EINVAL;
 		}
 		if (row->type == OPTION_PORTS) {
 			if (parse_u64(word, &port) < 0 || port < 1 || port > 65535) {
-				snprintf(why, 256, "'%.60s' is not a port from 1 to 65535", word);
+				snprintf(why, 256, "'%.60s' is not a port: 1 to 65535", word);
 				return -EINVAL;
 			}
 			*(uint16_t *)to = (uint16_t)port;
@@ -187,7 +245,7 @@ static int set_list(const struct option_row *row, void *field, const char *value
 			if (parse_network(word, (struct config_network *)to) < 0) {
 				snprintf(
 					why, 256,
-					"'%.60s' is not a network such as 192.0.2.0/24 or 2001:db8::/32",
+					"'%.60s' is not a network: ADDRESS or ADDRESS/BITS, as 2001:db8::/32",
 					word);
 				return -EINVAL;
 			}
@@ -264,7 +322,7 @@ static int add_window(struct config_maintenance *m, const char *value, char *why
 	return 0;
 }
 
-int option_set(const struct option_row *row, void *base, const char *value, char *why)
+static int set_typed(const struct option_row *row, void *base, const char *value, char *why)
 {
 	void *field = (char *)base + row->offset;
 	uint64_t code;
@@ -306,4 +364,24 @@ int option_set(const struct option_row *row, void *base, const char *value, char
 	default:
 		return set_text(row, field, value, why);
 	}
+}
+
+/* What the help ends with: "Example: 2s, when senders may wait". Leaves it out if it does not
+ * fit. */
+static void add_example(const struct option_row *row, char *why)
+{
+	const char *example = row->help ? strstr(row->help, "Example: ") : NULL;
+	size_t n = strlen(why);
+
+	if (example && n + 2 + strlen(example) < 256)
+		snprintf(why + n, 256 - n, ". %s", example);
+}
+
+int option_set(const struct option_row *row, void *base, const char *value, char *why)
+{
+	int r = set_typed(row, base, value, why);
+
+	if (r == -EINVAL)
+		add_example(row, why);
+	return r;
 }

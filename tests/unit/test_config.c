@@ -164,11 +164,12 @@ static void errors_name_file_line_key_and_reason(void **state)
 		unsigned line;
 	} rows[] = {
 		{ "[daemon]\n\ntick = fast\n", "daemon.tick", 3 },
-		{ "[daemon]\nmoed = observe\n", "mode", 2 }, /* did you mean */
-		{ "[deamon]\nmode = observe\n", "deamon", 2 },
+		{ "[daemon]\nmoed = observe\n", "did you mean 'mode'?", 2 },
+		{ "[deamon]\nmode = observe\n", "there is no section [deamon]", 1 },
 		{ "[service.mx]\nreply_code = 550\n", "reply_code", 2 },
 		{ "[service.mx]\nhelp_url = our page\n", "help_url", 2 },
-		{ "[service.mx]\nhelp_url = ftp://mx.example.org/busy\n", "not an address", 2 },
+		{ "[service.mx]\nhelp_url = ftp://mx.example.org/busy\n",
+		  "not an address of the web", 2 },
 		{ "[service.mx]\nhelp_url = https://mx.example.org/a b\n", "no blanks", 2 },
 		{ "[service.mx]\nhelp_url = https://mx.example.org/"
 		  "0123456789012345678901234567890123456789012345678901234567890123456789"

@@ -132,6 +132,144 @@ static void every_option_is_explained(void **state)
 	}
 }
 
+/* What was read, what is allowed, and an example that can be copied. */
+static void every_wrong_value_is_answered_with_an_example(void **state)
+{
+	static const char *const bad[OPTION_WINDOWS + 1] = {
+		[OPTION_BOOL] = "maybe",	 [OPTION_U32] = "ten",
+		[OPTION_DURATION] = "5 bars",	 [OPTION_BYTES] = "much",
+		[OPTION_BITS] = "fast",		 [OPTION_RATIO] = "half",
+		[OPTION_PATH] = "relative",	 [OPTION_CHOICE] = "perhaps",
+		[OPTION_ENDPOINT] = "somewhere", [OPTION_ENDPOINTS] = "somewhere",
+		[OPTION_PORTS] = "smtp",	 [OPTION_PATHS] = "relative",
+		[OPTION_NETWORKS] = "10/40",	 [OPTION_HOSTNAME] = "a_name",
+		[OPTION_URL] = "our page",	 [OPTION_CODE] = "550",
+		[OPTION_MODE_BITS] = "rw",	 [OPTION_WINDOWS] = "soon",
+	};
+	char text[640], longest[480], quoted[64];
+
+	memset(longest, 'a', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	for (unsigned i = 0; i < option_rows_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		const char *value = bad[row->type] ? bad[row->type] : longest;
+		const char *example = row->help ? strstr(row->help, "Example: ") : NULL;
+		bool named = row->scope != SCOPE_CONFIG;
+
+		if (!example || row->size > sizeof(longest))
+			continue;
+		snprintf(text, sizeof(text), "%s%s.%s=%s", row->section, named ? ".mx" : "",
+			 row->key, value);
+		assert_int_equal(load_text("", text), -EINVAL);
+		snprintf(quoted, sizeof(quoted), "'%.20s", value);
+		if (!strstr(first_error(), quoted) || !strstr(first_error(), example))
+			fail_msg("%s gives %s", text, first_error());
+	}
+}
+
+static void a_number_that_lacks_its_unit_is_told_so(void **state)
+{
+	static const struct {
+		const char *override, *says;
+	} wrong[] = {
+		{ "objective.banner_p99=500",
+		  "'500' has no unit, which means seconds, and that is out of range: 10ms to 1min. "
+		  "Example: 2s" },
+		{ "objective.banner_p99=5min", "'5min' is out of range: 10ms to 1min" },
+		{ "objective.longest_deferral=9", "no unit, which means seconds" },
+		{ "daemon.record_max=256",
+		  "'256' has no unit, which means bytes, and that is out of range: 1MiB to" },
+		{ "source.ledger_size=99999999999999999999999GiB", "out of range: 64KiB to 16GiB" },
+		{ "front.gate.cpu=30", "'30' has no %, so that 1 means 100%, and it is out of" },
+		{ "objective.window_min=0", "'0' is out of range: 1 to 100000. Example: 20" },
+		{ "nic.speed=1Gbit/s", "is not a number of bits a second. Example: 1000000000" },
+		{ "target.runq_p99_us=fast", "is not a target for runq_p99_us: write a time such" },
+		{ "target.cpu_stall_ratio=fast", "write a share such as 90%" },
+		{ "target.runq_p99=20ms", "did you mean 'runq_p99_us'?" },
+	};
+	static const char *const taken[] = { "objective.banner_p99=5", "target.runq_p99_us=20000",
+					     "front.proxy.idle=600" };
+	static const char *const fine[] = { "objective.banner_p99=5s", "objective.wait=0",
+					    "target.runq_p99_us=0", "daemon.record_max=1048576" };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_int_equal(load_text("", wrong[i].override), -EINVAL);
+		if (!strstr(first_error(), wrong[i].says))
+			fail_msg("%s gives %s", wrong[i].override, first_error());
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(taken); i++) {
+		assert_int_equal(load_text("", taken[i]), 0);
+		assert_int_equal(errors.warnings, 1);
+		assert_non_null(strstr(errors.warning[0].reason, "has no unit"));
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(fine); i++) {
+		assert_int_equal(load_text("", fine[i]), 0);
+		assert_int_equal(errors.warnings, 0);
+	}
+}
+
+/* Once for all of its keys, at its own line, with the section that was meant. */
+static void an_unknown_section_is_reported_once(void **state)
+{
+	static const struct {
+		const char *section, *says;
+	} wrong[] = {
+		{ "objectiv", "did you mean [objective]?" },
+		{ "front.proyx", "did you mean [front.proxy]?" },
+		{ "gate", "did you mean [front.gate]?" },
+		{ "servcie.mx", "did you mean [service.mx]?" },
+		{ "service", "[service] needs a name, such as [service.mx]" },
+		{ "pool", "[pool] needs a name" },
+		{ "targets", "did you mean [target]?" },
+		{ "xyz", "there are target, daemon, service.NAME, objective, source, pool.NAME" },
+	};
+	char text[256];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+		snprintf(text, sizeof(text),
+			 "# a comment\n[%s]\n\na = 1\nb = 2\nc = 3\n[daemon]\nd = 4\n",
+			 wrong[i].section);
+		assert_int_equal(load_text(text, NULL), -EINVAL);
+		assert_int_equal(errors.count, 2);
+		assert_int_equal(errors.error[0].line, 2);
+		assert_string_equal(errors.error[0].key, wrong[i].section);
+		if (!strstr(first_error(), wrong[i].says))
+			fail_msg("%s gives %s", text, first_error());
+		assert_string_equal(errors.error[1].key, "daemon.d");
+	}
+	/* Each place of it is reported, as each must be corrected. */
+	assert_int_equal(load_text("[xyz]\na = 1\n[daemon]\n[xyz]\na = 1\nb = 2\n", NULL), -EINVAL);
+	assert_int_equal(errors.count, 2);
+	assert_int_equal(errors.error[1].line, 4);
+	assert_int_equal(load_text("a = 1\nb = 2\n[daemon]\ntick = 1s\n", NULL), -EINVAL);
+	assert_int_equal(errors.count, 1);
+	assert_int_equal(load_text("", "deamon.mode=observe"), -EINVAL);
+	assert_non_null(
+		strstr(first_error(), "-o: deamon.mode: there is no section [deamon]; did "));
+}
+
+static void an_unknown_key_names_the_one_that_was_meant(void **state)
+{
+	static const struct {
+		const char *override, *says;
+	} wrong[] = {
+		{ "daemon.mdoe=observe", "unknown key; did you mean 'mode'?" },
+		{ "service.mx.prots=25", "did you mean 'ports'?" },
+		{ "daemon.banner_p99=1s", "is a key of [objective], not of this section" },
+		{ "http.ports=25", "is a key of [service.NAME], not of this section" },
+		{ "target.runq_p99_us.traget=1s", "did you mean 'target'?" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+		assert_int_equal(load_text("", wrong[i].override), -EINVAL);
+		if (!strstr(first_error(), wrong[i].says))
+			fail_msg("%s gives %s", wrong[i].override, first_error());
+	}
+	/* Nothing is near to such a word: no guess. */
+	assert_int_equal(load_text("", "service.mx.cpu=1"), -EINVAL);
+	assert_null(strstr(first_error(), "did you mean"));
+}
+
 /* An option that was taken out has no effect, and the warning says what holds instead. */
 static void an_option_that_is_gone_is_named(void **state)
 {
@@ -203,6 +341,10 @@ int main(void)
 		cmocka_unit_test(an_old_name_is_taken_with_a_warning),
 		cmocka_unit_test(a_trace_of_an_older_penstock_still_loads),
 		cmocka_unit_test(every_option_is_explained),
+		cmocka_unit_test(every_wrong_value_is_answered_with_an_example),
+		cmocka_unit_test(a_number_that_lacks_its_unit_is_told_so),
+		cmocka_unit_test(an_unknown_section_is_reported_once),
+		cmocka_unit_test(an_unknown_key_names_the_one_that_was_meant),
 		cmocka_unit_test(an_option_that_is_gone_is_named),
 		cmocka_unit_test(an_option_that_is_gone_is_named_on_the_command_line),
 	};

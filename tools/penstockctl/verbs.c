@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/typo.h"
 
 static const struct verb {
 	const char *name, *words;
@@ -118,43 +119,13 @@ int verbs_help(const char *name, FILE *out)
 	return 0;
 }
 
-/* The edit distance: letters that are changed, added, missing, or swapped with their neighbour. */
-static unsigned distance(const char *a, const char *b)
-{
-	unsigned rows[3][24];
-	size_t n = strlen(a), m = strlen(b);
-
-	if (n > 20 || m > 20)
-		return 99;
-	for (unsigned j = 0; j <= m; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= n; i++) {
-		unsigned *now = rows[i % 3], *before = rows[(i + 2) % 3], *two = rows[(i + 1) % 3];
-
-		now[0] = (unsigned)i;
-		for (size_t j = 1; j <= m; j++) {
-			unsigned best = before[j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (before[j] + 1 < best)
-				best = before[j] + 1;
-			if (now[j - 1] + 1 < best)
-				best = now[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    two[j - 2] + 1 < best)
-				best = two[j - 2] + 1;
-			now[j] = best;
-		}
-	}
-	return rows[n % 3][m];
-}
-
 const char *verbs_nearest(const char *typed)
 {
 	const char *nearest = NULL;
 	unsigned best = 3;
 
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-		unsigned d = distance(typed, verbs[i].name);
+		unsigned d = typo_distance(typed, verbs[i].name);
 
 		/* The first letters of a verb stand for it. */
 		if (strlen(typed) >= 3 && strncmp(verbs[i].name, typed, strlen(typed)) == 0)
