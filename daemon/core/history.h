@@ -27,6 +27,7 @@ enum history_flag {
 	HISTORY_STARTED = 1 << 0, /* penstockd started */
 	HISTORY_RELOADED = 1 << 1, /* with another configuration */
 	HISTORY_REFUSING = 1 << 2, /* clients were deferred */
+	HISTORY_MODE_CHANGED = 1 << 3, /* perhaps there and back */
 };
 
 #define HISTORY_SERVICES 4 /* the first services of the configuration; the sums are over all */

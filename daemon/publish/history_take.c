@@ -144,6 +144,9 @@ void history_take(struct history_take *t, const struct status *s, struct history
 	if (t->begun && t->reloaded_us != s->reloaded_realtime_us)
 		r.flags |= HISTORY_RELOADED;
 	t->reloaded_us = s->reloaded_realtime_us;
+	if (t->begun && t->mode != r.mode)
+		r.flags |= HISTORY_MODE_CHANGED;
+	t->mode = r.mode;
 	t->begun = true;
 	*ret = r;
 }

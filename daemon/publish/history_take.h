@@ -11,6 +11,7 @@
 struct history_take {
 	bool begun;
 	uint64_t at_s, reloaded_us;
+	unsigned mode; /* enum plan_mode */
 	uint64_t offered, admitted, deferred, would_defer, by_reason[REASON__COUNT];
 	struct {
 		uint64_t offered, admitted, deferred;

@@ -10,6 +10,7 @@
 #include "publish/words.h"
 
 #define APART_S 60 /* a shorter pause does not end a stretch */
+#define MISSING_S 5 /* before a start: kill -9 loses the last seconds */
 #define FEW 30 /* sources: fewer than this are counted exactly */
 #define NAMED_FROM 0.5f /* of its target: a lower pressure is not worth naming */
 
@@ -216,6 +217,39 @@ static void end_stretch(struct history_teller *t)
 	t->kind = HEADLINE_NORMAL;
 }
 
+/* What happened at the beginning of a record: starts, reloads, changes of the mode, and what is
+ * missing before it. */
+static void tell_moments(struct history_teller *t, const struct history_record *r)
+{
+	uint64_t missing_s = t->last_s && r->at_s > t->last_s ? r->at_s - t->last_s : 0;
+	bool started = r->flags & HISTORY_STARTED, observes = r->mode == PLAN_OBSERVE;
+	char line[160] = "", at[32];
+	struct text text = TEXT_OF(line);
+
+	if (started) {
+		text_append(&text, "penstockd started%s",
+			    observes ? " in observe mode, which refuses nothing for load" : "");
+		if (missing_s > MISSING_S)
+			text_append(&text, "; there is no record since %s",
+				    when(t->last_s, !same_day(t->last_s, r->at_s), at, sizeof(at)));
+		text_append(&text, ".");
+		emit(t, r->at_s, r->at_s, line);
+	} else if (missing_s > APART_S) {
+		emit(t, t->last_s, r->at_s,
+		     "there is no record: penstockd hung, the machine slept, or its clock was set.");
+	}
+	if (r->flags & HISTORY_RELOADED)
+		emit(t, r->at_s, r->at_s, "another configuration was loaded.");
+	if (t->last_s && r->mode != t->mode && !(started && observes))
+		emit(t, r->at_s, r->at_s,
+		     observes ? "the mode is observe now: nothing is refused for load."
+			      : "the mode is enforce now: what is too much is refused.");
+	else if ((r->flags & HISTORY_MODE_CHANGED) && t->last_s && r->mode == t->mode)
+		emit(t, r->at_s, r->at_s + r->period_s,
+		     observes ? "the mode was enforce for a moment."
+			      : "the mode was observe for a moment.");
+}
+
 void history_teller_begin(struct history_teller *t,
 			  void (*event)(void *context, const struct history_event *event),
 			  void *context)
@@ -230,12 +264,12 @@ void history_teller_feed(struct history_teller *t, const struct history_record *
 		const struct history_record *r = &records[i];
 		enum headline_kind now = kind_of(r);
 
-		if (r->at_s > t->end_s + APART_S || (now != t->kind && now != HEADLINE_NORMAL))
+		if (r->at_s > t->end_s + APART_S || (now != t->kind && now != HEADLINE_NORMAL) ||
+		    (t->last_s && r->mode != t->mode))
 			end_stretch(t);
-		if (r->flags & HISTORY_STARTED)
-			emit(t, r->at_s, r->at_s, "penstockd started.");
-		if (r->flags & HISTORY_RELOADED)
-			emit(t, r->at_s, r->at_s, "another configuration was loaded.");
+		tell_moments(t, r);
+		t->last_s = r->at_s + r->period_s;
+		t->mode = r->mode;
 		if (now == HEADLINE_NORMAL)
 			continue;
 		if (t->kind == HEADLINE_NORMAL)

@@ -21,6 +21,8 @@ struct history_teller {
 	struct history_record sum; /* of the stretch that has not ended yet */
 	unsigned kind; /* enum headline_kind: of it; HEADLINE_NORMAL: none */
 	uint64_t end_s;
+	uint64_t last_s; /* the end of the last record; 0: there was none */
+	unsigned mode; /* enum plan_mode of the last record */
 	bool any;
 };
 

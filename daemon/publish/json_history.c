@@ -42,6 +42,8 @@ static json_t *record_json(const struct history_record *r, bool privileged)
 	json_object_set_new(one, "seconds", json_integer(r->seconds));
 	json_object_set_new(one, "headline",
 			    json_string(headline_name((enum headline_kind)r->headline)));
+	json_object_set_new(one, "mode",
+			    json_string(r->mode == PLAN_OBSERVE ? "observe" : "enforce"));
 	json_object_set_new(one, "level", json_integer(r->level));
 	json_object_set_new(one, "offered", json_integer(r->offered));
 	json_object_set_new(one, "admitted", json_integer(r->admitted));

@@ -73,6 +73,22 @@ def _():
         check(sum("connections, 1 source)" in line and "drained the machine" in line for line in text.splitlines()) == 1, "a pipe gets whole lines: " + text)
 
 
+@test("an operator's change of the mode stands in the history, with its time")
+def _():
+    with World(calm=True) as w:
+        w.mail_flows()
+        wait_for(lambda: total(w, "admitted") >= 1, "the history of one message")
+        w.daemon.ctl("mode", "observe", check=0)
+        wait_for(lambda: records(w)[-1]["mode"] == "observe", "observe mode in the history")
+        w.daemon.ctl("mode", "enforce", check=0)
+        wait_for(lambda: records(w)[-1]["mode"] == "enforce", "enforce mode in the history")
+        text = history(w, "--since", "10m")
+        for words in "the mode is observe now: nothing is refused for load.", "the mode is enforce now":
+            check(sum(words in line for line in text.splitlines()) == 1, f"{words!r} is not told once: {text}")
+        # The day is kept by ten seconds, so that both changes may be in one record.
+        check("the mode " in history(w), history(w))
+
+
 @test("history, check and support judge by the configuration of the running penstockd, and without it by the default files: they say which")
 def _():
     with World(calm=True) as w:

@@ -328,6 +328,71 @@ static void it_tells_what_happened(void **state)
 	assert_string_equal(buffer, "Nothing was deferred: all mail was admitted.\n");
 }
 
+static const char *told(const struct history_record *r, size_t n)
+{
+	static char buffer[8192];
+	struct text out = TEXT_OF(buffer);
+
+	setenv("TZ", "UTC", 1);
+	history_sentences(r, n, &out);
+	return buffer;
+}
+
+/* Whoever reads at night why clients were refused until three sees that somebody changed the mode
+ * then, and whether penstockd was there at all. */
+static void it_tells_what_operators_did(void **state)
+{
+	static struct history_record r[600];
+	const char *text;
+	size_t n = 0;
+
+	for (uint64_t at_s = NOON; at_s < NOON + 600; at_s++)
+		r[n++] = second(at_s, 20, at_s >= NOON + 60 && at_s < NOON + 120 ? 8 : 0);
+	for (size_t i = 120; i < 300; i++)
+		r[i].mode = PLAN_OBSERVE;
+	text = told(r, n);
+	assert_non_null(strstr(text, "08:01:00 to 08:02:00 deferred 40 %"));
+	assert_non_null(
+		strstr(text, " 08:02:00 the mode is observe now: nothing is refused for load.\n"));
+	assert_non_null(strstr(text, " 08:05:00 the mode is enforce now"));
+	assert_true(strstr(text, "deferred 40") < strstr(text, "observe now"));
+	/* There and back within one record. */
+	r[400].flags = HISTORY_MODE_CHANGED;
+	assert_non_null(
+		strstr(told(r, n), " 08:06:40 to 08:06:41 the mode was observe for a moment"));
+	/* What came before the records is not known. */
+	assert_string_equal(told(r + 120, 100), "Nothing was deferred: all mail was admitted.\n");
+	r[300].flags = HISTORY_STARTED;
+	text = told(r + 200, 200);
+	assert_non_null(strstr(text, "penstockd started.\n"));
+	assert_non_null(strstr(text, "the mode is enforce now"));
+	r[120].flags = HISTORY_STARTED;
+	text = told(r + 100, 100);
+	assert_non_null(strstr(text, "penstockd started in observe mode, which refuses nothing"));
+	assert_null(strstr(text, "observe now"));
+}
+
+static void it_tells_what_is_missing(void **state)
+{
+	static struct history_record r[100];
+	const char *text;
+
+	for (size_t i = 0; i < 100; i++)
+		r[i] = second(NOON + i + (i >= 50 ? 600 : 0), 20, 0);
+	text = told(r, 100);
+	assert_non_null(strstr(text, "08:00:50 to 08:10:50 there is no record: penstockd hung"));
+	r[50].flags = HISTORY_STARTED;
+	text = told(r, 100);
+	assert_non_null(
+		strstr(text, "08:10:50 penstockd started; there is no record since 08:00:50.\n"));
+	/* A restart takes a few seconds. */
+	r[50].at_s = NOON + 53;
+	assert_non_null(strstr(told(r, 60), "08:00:53 penstockd started.\n"));
+	for (size_t i = 0; i < 100; i++)
+		r[i] = second(NOON + 10 * i, 200, 0), r[i].period_s = 10;
+	assert_string_equal(told(r, 100), "Nothing was deferred: all mail was admitted.\n");
+}
+
 /* Few are told exactly, many within a tenth or so, joined or not; a million is no end. */
 static void distinct_ones_are_counted(void **state)
 {
@@ -446,6 +511,8 @@ int main(void)
 		CASE(a_newer_version_is_set_aside),
 		CASE(a_full_disk_costs_the_file_alone),
 		cmocka_unit_test(it_tells_what_happened),
+		cmocka_unit_test(it_tells_what_operators_did),
+		cmocka_unit_test(it_tells_what_is_missing),
 		cmocka_unit_test(distinct_ones_are_counted),
 		cmocka_unit_test(no_share_is_above_all),
 		cmocka_unit_test(a_late_refusal_is_one_connection),
