@@ -57,6 +57,8 @@ class Front:
         self.daemon = self.proxy = self.haproxy = None
         self.forget()
         settings = {"service.mx.ports": self.port, "service.mx.hostname": "mx.example.org", "daemon.log_level": "warning"}
+        if plant.queue_dirs:
+            settings["service.mx.queue_dirs"] = plant.queue_dirs
         if name in ("policy", "policy-reset"):
             settings.update({"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"})
         if name in ("gate", "policy-reset", "proxy-reset"):

@@ -22,6 +22,7 @@ PARTS = [
     (["fsync"], ["alone", "proxy"], STEADY),
     (["haraka"], ["alone", "proxy"], STEADY),
     (["afterqueue"], ["alone", "proxy", "other"], ["2x", "10x"]),
+    (["afterqueue"], SCAN, ["10x"]),
     (["postfix"], ["gate", "policy", "postscreen", "static20"], ALL),
     (["fsync", "haraka", "afterqueue"], ["alone", "proxy", "gate", "policy", "postscreen", "static20"], ALL),
 ]

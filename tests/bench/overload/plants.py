@@ -76,6 +76,7 @@ class Plant:
 
     fronts = ("alone", "proxy", "other", "gate", "static20", "haproxy")
     upstream = "none"     # PROXY header that it wants from the proxy
+    queue_dirs = None  # where penstock finds the queue, in an ordinary installation by itself
     filters_late = False  # after it has accepted a message: the queue before the filter counts against it
 
     def __init__(self, directory):
@@ -150,6 +151,7 @@ class PostfixPlant(Plant):
         self.server = Postfix(directory, scanner=self.scanner, prefix=self.prefix, main={**MAIN, **SLOW_NAMES, **self.main, **ON_THE_WIRE},
                               master_extra=MASTER_EXTRA)
         wait_for(lambda: listening(PROXIED) and listening(POSTSCREEN), "Postfix' other ports", 60)
+        self.queue_dirs = self.server.root.file("/var/spool/postfix")
 
     def port(self, front):
         if front in ("proxy", "proxy-reset", "other", "haproxy") or front.startswith("static"):
