@@ -32,7 +32,8 @@ static void finish_flow(struct flow *flow, int to_fd)
 	}
 }
 
-/* Writes the received bytes; keeps what does not fit. -1: the receiving side is broken. */
+/* Writes the received bytes; keeps what does not fit. -1: the receiving side is broken, or errno is
+ * ENOMEM. */
 static int push(struct flow *flow, int to_fd, const char *bytes, size_t length)
 {
 	ssize_t n = send(to_fd, bytes, length, MSG_NOSIGNAL);
@@ -69,6 +70,22 @@ static int flush(struct flow *flow, int to_fd)
 	return 1;
 }
 
+/* Call it when bytes for the server could not be written. The server has reset the connection, as
+ * one does that closes without having read everything. What it said before that may still have to
+ * be read: relay_down() finds its end. Until then, what the client sends is discarded. */
+static enum next server_takes_no_more(struct session *s)
+{
+	if (errno == ENOMEM)
+		return NEXT_BREAK;
+	free(s->up.pending);
+	s->up.pending = NULL;
+	s->up.offset = s->up.length = 0;
+	s->up.sink_eof = true;
+	if (!s->up.source_eof)
+		event_add(s->client_read, NULL);
+	return NEXT_STAY;
+}
+
 static enum next client_closed(struct session *s)
 {
 	s->up.source_eof = true;
@@ -95,12 +112,8 @@ enum next relay_up(struct session *s)
 		flight_track(s, smtp_track_client(&s->track, s->moved_us, t->scratch, (size_t)n));
 	if (s->up.sink_eof)
 		return NEXT_STAY; /* the other side does not read any more */
-	if (push(&s->up, s->backend_fd, t->scratch, (size_t)n) < 0) {
-		/* The server reset the connection: what it sent before may not have reached the
-		 * client yet. */
-		s->up.sink_eof = true;
-		return NEXT_STAY;
-	}
+	if (push(&s->up, s->backend_fd, t->scratch, (size_t)n) < 0)
+		return server_takes_no_more(s);
 	if (s->up.length) {
 		event_del(s->client_read);
 		event_add(s->backend_write, NULL);
@@ -206,7 +219,7 @@ static enum next begin(struct session *s)
 	free(s->up.pending);
 	memset(&s->up, 0, sizeof(s->up));
 	if (n && push(&s->up, s->backend_fd, (const char *)first, n) < 0)
-		return NEXT_BREAK;
+		return server_takes_no_more(s);
 	if (s->up.length) {
 		event_del(s->client_read);
 		event_add(s->backend_write, NULL);
@@ -240,7 +253,7 @@ enum next relay_backend_writable(struct session *s)
 	}
 	r = s->up.length ? flush(&s->up, s->backend_fd) : 1;
 	if (r < 0)
-		return NEXT_BREAK;
+		return server_takes_no_more(s);
 	if (r == 0) {
 		event_add(s->backend_write, NULL);
 		return NEXT_STAY;

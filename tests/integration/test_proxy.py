@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import random
+import resource
 import signal
 import socket
 import ssl
@@ -20,7 +21,7 @@ from lib.place import wait_for
 from lib.programs import Daemon
 from lib.smtp import Client, Server, deliver, smtp_server
 from lib.tap import check, test
-from lib.world import World
+from lib.world import World, drop_resource_capability
 
 PORT = 2525
 
@@ -198,6 +199,59 @@ def _():
             check(all(c.greeting.startswith(b"451") for c in clients), "they are refused, and stay")
             w.daemon.ctl("resume", check=0)
             wait_for(lambda: greeting(PORT).startswith(b"220"), "an admission beside them")
+
+
+@test("refused clients that got 421 and stay take no place of those that are served")
+def _():
+    with world(proxy_options={"front.proxy.connections_max": "10", "front.proxy.linger_max": "0"}) as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: greeting(PORT).startswith(b"421"), "a refusal after drain")
+        with contextlib.ExitStack() as stack:
+            def comes_and_stays():
+                return stack.enter_context(Client(PORT)).greeting
+            check(all(comes_and_stays().startswith(b"421") for _ in range(30)), "they are refused, and stay")
+            w.daemon.ctl("resume", check=0)
+            wait_for(lambda: comes_and_stays().startswith(b"220"), "an admission beside them")
+
+
+@test("clients that got 421 and stay take few descriptors")
+def _():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (400, 400))
+        drop_resource_capability()
+
+    with World(proxy_options={"front.proxy.linger_max": "0"}, proxy_arguments={"preexec_fn": few}, calm=True) as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: greeting(PORT).startswith(b"421"), "a refusal after drain")
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                check(stack.enter_context(Client(PORT)).greeting.startswith(b"421"), "each is told")
+                # A twentieth of the descriptors is for them, and 64 are the proxy's own.
+                taken = len(os.listdir(f"/proc/{w.proxy.pid}/fd"))
+                check(taken <= 64 + 400 // 20, f"{taken} descriptors are open")
+
+
+@test("a server that ends the session in the middle of a message: the client hears the server's reply")
+def _():
+    def handle(connection, _address):
+        connection.sendall(b"220 sink\r\n")
+        connection.recv(100)
+        connection.sendall(b"354 go on\r\n")
+        full.wait(600)
+        connection.sendall(b"552 5.3.4 too big\r\n")  # and closes with unread octets, which resets the connection
+
+    with world(handle, daemon=False):
+        for _ in range(3):
+            full = threading.Event()
+            with Client(PORT) as c:
+                check(c.say(b"DATA") == b"354 go on\r\n", "the answer to DATA")
+                c.socket.settimeout(1)
+                with contextlib.suppress(OSError):
+                    while True:
+                        c.socket.sendall(b"x" * 100_000)  # until nobody takes more
+                full.set()
+                c.socket.settimeout(120)
+                check(c.reply() == b"552 5.3.4 too big\r\n", "the server's reply")
 
 
 @test("no plan, a stale plan, a killed and a stopped daemon: mail flows")
