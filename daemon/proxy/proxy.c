@@ -22,6 +22,7 @@
 #define TICK_MS 100
 #define BACKLOG 4096
 #define DESCRIPTORS_OWN 64
+#define CLOSING_MAX 4096 /* clients that get 421, beside those in dialogue */
 
 struct proxy {
 	struct tally tally;
@@ -33,8 +34,7 @@ struct proxy {
 	bool ready; /* READY was sent to the service manager */
 };
 
-/* Raises the limit of descriptors: two for each session, one for each client that is being refused,
- * and a few of our own. Returns how many are allowed. */
+/* Raises the limit of descriptors to `wanted`. Returns how many are allowed. */
 static rlim_t raise_descriptors(rlim_t wanted)
 {
 	struct rlimit limit, more = { wanted, wanted };
@@ -50,20 +50,22 @@ static rlim_t raise_descriptors(rlim_t wanted)
 	return limit.rlim_cur;
 }
 
-/* Adapts the bounds to the number of descriptors. If there are too few, four fifths are for
- * sessions, a tenth for clients in dialogue, a twentieth for connections that wait for a place, and
- * the rest for clients that get 421 and are closed. */
+/* Adapts the bounds to the number of descriptors: two for each session, one for each client that is
+ * being refused or waits, and a few of our own. If there are too few, four fifths are for sessions,
+ * a tenth for clients in dialogue, a twentieth for connections that wait for a place, and the rest
+ * for clients that get 421 and are closed. */
 static void follow_descriptors(struct proxy *p)
 {
 	const struct config_front *config = &p->tally.config.proxy;
 	unsigned held = held_max(config->connections_max);
-	rlim_t wanted =
-		2 * (rlim_t)config->connections_max + config->linger_max + held + DESCRIPTORS_OWN;
+	rlim_t wanted = 2 * (rlim_t)config->connections_max + config->linger_max + held +
+			CLOSING_MAX + DESCRIPTORS_OWN;
 	rlim_t have = raise_descriptors(wanted), usable;
 
 	p->tally.connections_max = config->connections_max;
 	p->tally.linger_max = config->linger_max;
 	p->tally.held_max = held;
+	p->tally.closing_max = CLOSING_MAX;
 	if (have >= wanted)
 		return;
 	usable = have > 2 * DESCRIPTORS_OWN ? have - DESCRIPTORS_OWN : have / 2;
@@ -73,6 +75,8 @@ static void follow_descriptors(struct proxy *p)
 		p->tally.linger_max = (unsigned)(usable / 10);
 	if (p->tally.held_max > usable / 20)
 		p->tally.held_max = (unsigned)(usable / 20);
+	if (p->tally.closing_max > usable / 20)
+		p->tally.closing_max = (unsigned)(usable / 20);
 	log_warning(
 		"Cannot have %llu file descriptors: the limit is %llu. At most %u sessions are served at once instead of front.proxy.connections_max = %u; the other clients are answered 4xx. Raise LimitNOFILE= (systemctl edit penstock-proxy).",
 		(unsigned long long)wanted, (unsigned long long)have, p->tally.connections_max,

@@ -78,6 +78,7 @@ enum next refuse_begin(struct session *s)
 
 	early = s->phase == PHASE_RELAY ? 0 : s->up.length;
 	s->phase = PHASE_REFUSE;
+	t->refused++;
 	if (service->tls == TLS_IMPLICIT) /* TLS from the first byte: no reply is possible */
 		return NEXT_BREAK;
 	s->deadline_us = s->moved_us + t->config.proxy.linger_us;
@@ -100,7 +101,7 @@ enum next refuse_begin(struct session *s)
 		next = dialogue_io_heard(&s->dialogue, s->client_fd, s->up.pending + s->up.offset,
 					 early);
 	take(s, next);
-	return NEXT_STAY;
+	return !s->lingers && t->refused - t->lingering > t->closing_max ? NEXT_BREAK : NEXT_STAY;
 }
 
 enum next refuse_hear(struct session *s)

@@ -53,6 +53,8 @@ static void end(struct session *s, bool in_order)
 	close_backend(s);
 	stop_lingering(s);
 	refuse_forget(s);
+	if (s->phase == PHASE_REFUSE || s->phase == PHASE_CLOSING)
+		s->tally->refused--;
 	free_event(&s->client_read);
 	free_event(&s->client_write);
 	if (s->client_fd >= 0)

@@ -41,15 +41,19 @@ struct tally {
 	struct session *sessions; /* doubly linked, all of them */
 	struct session *unheard; /* refused clients that are heard in the next turn */
 	bool takes_turns; /* connections are accepted in turns (acceptor.c) */
-	unsigned session_count, lingering;
+	unsigned session_count;
+	/* of these, the refused ones; of those, the ones in dialogue: the others got 421 and are
+	 * closed soon */
+	unsigned refused, lingering;
 	struct room room; /* sessions that wait for a place */
 	struct room_debts debts; /* sources that are owed a place */
 	struct room_debts told_late; /* sources that the daemon was told about already */
 	struct peers held_peers; /* waiting clients by address */
 	uint64_t full_us; /* when one was last refused for lack of places */
 	/* Limits in force: front.proxy.connections_max and linger_max, or what the descriptors
-	 * allow if that is less; and how many may wait in the room. */
-	unsigned connections_max, linger_max, held_max;
+	 * allow if that is less; how many may wait in the room; and how many that got 421 may stay
+	 * until they have read it. */
+	unsigned connections_max, linger_max, held_max, closing_max;
 	uint64_t busy_since_us; /* the integral of busy is complete up to here */
 	bool draining; /* the proxy stops */
 	bool backend_full; /* a UNIX socket with a full accept queue; until the next tick */

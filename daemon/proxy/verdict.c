@@ -93,7 +93,7 @@ enum next verdict_decide(struct session *s, struct session **ret_instead)
 	s->promised = request.band == PLAN_BAND_PROMISED;
 	if (!(plan_may_wait(v) && held_enter(s, &request, ret_instead))) {
 		/* Those that wait and those that are refused have bounds of their own. */
-		unsigned served = t->session_count - room_count(&t->room) - t->lingering;
+		unsigned served = t->session_count - room_count(&t->room) - t->refused;
 
 		if (v.admit && served > t->connections_max) {
 			v.admit = 0;
