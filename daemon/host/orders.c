@@ -77,13 +77,15 @@ static void order(struct orders *o, enum engine_state state, uint64_t until_us, 
 		recording_state(o->recording, state, until_us);
 }
 
-void orders_mode(struct orders *o, enum plan_mode mode)
+void orders_mode(struct orders *o, enum plan_mode mode, enum plan_mode configured)
 {
 	engine_set_mode(o->engine, mode);
 	recording_mode(o->recording, mode);
-	log_notice(
-		"mode is now %s, by order of an operator; a restart or reload goes back to what is configured",
-		mode == PLAN_OBSERVE ? "observe" : "enforce");
+	log_notice("mode is now %s, by order of an operator, %s",
+		   mode == PLAN_OBSERVE ? "observe" : "enforce",
+		   mode == configured
+			   ? "and as configured"
+			   : "until the next restart or reload: configured is the other mode");
 }
 
 void orders_drain(struct orders *o, uint64_t for_us, const char *reason)

@@ -36,8 +36,8 @@ struct kept_order {
 int kept_order_parse(const char *text, struct kept_order *ret);
 /* At the start: continues the drain of the previous process, if its time is not over. */
 void orders_restore(struct orders *orders);
-/* Changes the mode until the next restart or reload. */
-void orders_mode(struct orders *orders, enum plan_mode mode);
+/* Changes the mode until the next restart or reload, which brings back the `configured` one. */
+void orders_mode(struct orders *orders, enum plan_mode mode, enum plan_mode configured);
 /* Defers every new connection for `for_us`, 0: until orders_resume(). `reason`: for people, NULL:
  * none. */
 void orders_drain(struct orders *orders, uint64_t for_us, const char *reason);

@@ -25,8 +25,7 @@ static int set_mode(void *context, enum plan_mode mode, char *why)
 {
 	struct console *c = context;
 
-	show(c);
-	orders_mode(c->orders, mode);
+	orders_mode(c->orders, mode, show(c)->config.mode);
 	return 0;
 }
 

@@ -75,12 +75,27 @@ static void explain_neighbours(const struct status *s, struct text *out)
 {
 	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
 	enum resource r = s->view.pressure.driver;
+	bool more;
 
 	if (who) {
 		text_append(out, "   caused by: ");
 		neighbour_describe(r, who, out);
 		text_append(out, "\n   what helps: ");
 		neighbour_advise(r, who, &s->neighbours, out);
+		text_append(out, "\n");
+	}
+	if (!who && (who = neighbour_starves(s, &more))) {
+		text_append(out, "   of the CPU time, ");
+		neighbour_compare(s, who, out);
+		text_append(out, "\n");
+		if (more) {
+			text_append(out, "   what helps: ");
+			neighbour_advise(RESOURCE_CPU, who, &s->neighbours, out);
+			text_append(out, "\n");
+		}
+	} else if (!who && s->view.foreign) {
+		text_append(out, "   ");
+		neighbour_search(r, out);
 		text_append(out, "\n");
 	}
 	if (s->neighbours.leak.known) {

@@ -159,18 +159,52 @@ static bool names_another(const struct headline *h)
 	       strcmp(h->driver, DEMAND) != 0 && strcmp(h->driver, reason_name(h->reason)) != 0;
 }
 
+/* The control group that takes the CPU time that the mail server lacks. NULL: none, or it is not
+ * known. */
+static const struct neighbour *starves(const struct status *s, const struct headline *h,
+				       bool *ret_more)
+{
+	bool by_cpu =
+		h->reason == REASON_CPU || h->reason == REASON_SMTP || h->reason == REASON_LATE;
+
+	*ret_more = false;
+	if (h->kind == HEADLINE_PRESSED)
+		by_cpu = s->view.pressure.driver == RESOURCE_CPU ||
+			 s->view.pressure.driver == RESOURCE_SMTP;
+	else if (h->kind != HEADLINE_DEFERRING)
+		by_cpu = false;
+	return by_cpu ? neighbour_starves(s, ret_more) : NULL;
+}
+
+/* A server that gets no CPU time is not to blame for being slow. */
+static void add_reason(const struct status *s, const struct headline *h,
+		       const struct neighbour *who, bool more, struct text *out)
+{
+	if (who && more && h->reason != REASON_CPU)
+		text_append(out, ": the mail server lacks CPU time");
+	else if (h->reason != REASON_NONE)
+		text_append(out, ": %s", reason_sentence(h->reason));
+	if (who) {
+		text_append(out, "; ");
+		neighbour_compare(s, who, out);
+	}
+	text_append(out, ".");
+}
+
 static void add_deferring(const struct status *s, const struct headline *h, struct text *out)
 {
+	const struct neighbour *who;
+	bool more;
+
 	if (!headline_defers(&s->view)) {
 		add_held_level(s, out);
 		return;
 	}
 	add_share(h->deferred_ratio, out);
 	text_append(out, " of the new connections are deferred");
-	if (h->reason != REASON_NONE)
-		text_append(out, ": %s", reason_sentence(h->reason));
-	text_append(out, ".");
-	if (!names_another(h))
+	who = starves(s, h, &more);
+	add_reason(s, h, who, more, out);
+	if (!who && !names_another(h))
 		add_driver(s, h, out);
 }
 
@@ -184,6 +218,37 @@ static void add_admitted(const struct headline *h, struct text *out)
 	text_append(out, "all new connections but ");
 	add_share(h->deferred_ratio, out);
 	text_append(out, " are admitted.");
+}
+
+static void add_pressed(const struct status *s, const struct headline *h, struct text *out)
+{
+	const struct neighbour *who;
+	bool more;
+
+	text_append(out, "The machine is close to its objective: ");
+	add_admitted(h, out);
+	add_driver(s, h, out);
+	who = starves(s, h, &more);
+	if (!who)
+		return;
+	text_append(out, " Of the CPU time, ");
+	neighbour_compare(s, who, out);
+	text_append(out, ".");
+}
+
+static void add_neighbour(const struct status *s, const struct headline *h, struct text *out)
+{
+	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
+
+	text_append(out, "The machine is loaded by ");
+	if (who)
+		neighbour_describe(s->view.pressure.driver, who, out);
+	else
+		text_append(out, "other programs than mail");
+	text_append(out, ". Refusing mail would not help, so ");
+	add_admitted(h, out);
+	if (!who)
+		add_driver(s, h, out);
 }
 
 /* What the fronts refused by themselves in the last seconds. Returns its part of what was offered,
@@ -249,16 +314,10 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 		add_deferring(s, h, out);
 		break;
 	case HEADLINE_NEIGHBOUR:
-		text_append(
-			out,
-			"Another control group loads the machine. Refusing mail would not help, so ");
-		add_admitted(h, out);
-		add_driver(s, h, out);
+		add_neighbour(s, h, out);
 		break;
 	case HEADLINE_PRESSED:
-		text_append(out, "The machine is close to its objective: ");
-		add_admitted(h, out);
-		add_driver(s, h, out);
+		add_pressed(s, h, out);
 		break;
 	default:
 		text_append(out, "The machine carries its load: ");
@@ -266,17 +325,22 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 	}
 }
 
-static void add_neighbour_advice(const struct status *s, const struct neighbour *who,
-				 struct text *out)
+/* `who` NULL: the one that takes it is not known. */
+static void add_neighbour_advice(const struct status *s, enum resource resource,
+				 const struct neighbour *who, struct text *out)
 {
-	neighbour_advise(s->view.pressure.driver, who, &s->neighbours, out);
+	if (who)
+		neighbour_advise(resource, who, &s->neighbours, out);
+	else
+		neighbour_search(resource, out);
 	text_append(out, ".");
 	out->data[0] = (char)toupper((unsigned char)out->data[0]);
 }
 
 static void add_advice(const struct status *s, const struct headline *h, struct text *out)
 {
-	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
+	bool more;
+	const struct neighbour *starving = starves(s, h, &more);
 
 	if (h->kind == HEADLINE_DRAINING)
 		text_append(out, "penstockctl resume ends the drain.");
@@ -293,15 +357,14 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 			    s->config.mode == PLAN_OBSERVE
 				    ? ", until the next restart or reload."
 				    : ". So does the next restart or reload.");
+	else if (starving && more)
+		add_neighbour_advice(s, RESOURCE_CPU, starving, out);
 	else if (h->kind == HEADLINE_DEFERRING)
 		text_append(out, "penstockctl explain names the resource; "
 				 "penstockctl sources --sort rate says who sends.");
-	else if (h->kind == HEADLINE_NEIGHBOUR && who)
-		add_neighbour_advice(s, who, out);
 	else if (h->kind == HEADLINE_NEIGHBOUR)
-		text_append(
-			out,
-			"penstockctl explain, as root, names the control group that causes the load.");
+		add_neighbour_advice(s, s->view.pressure.driver,
+				     neighbour_who(&s->view, &s->neighbours), out);
 }
 
 void headline_tell(const struct status *s, struct headline *ret)

@@ -28,7 +28,7 @@ enum headline_kind {
 
 struct headline {
 	enum headline_kind kind;
-	char sentence[320]; /* whole sentences, with a full stop */
+	char sentence[480]; /* whole sentences, with a full stop */
 	/* What has the highest pressure, "cpu" or "demand", and its signal; empty: nothing is
 	 * known. */
 	char driver[16], signal[32];
@@ -37,7 +37,7 @@ struct headline {
 	enum reason reason; /* of most deferrals; REASON_NONE: no client is deferred */
 	double deferred_ratio; /* of what is offered now, as clients are told, 0..1 */
 	uint64_t since_us; /* CLOCK_REALTIME: of the kind; 0: not known */
-	char advice[320]; /* what to do; empty: nothing is needed */
+	char advice[400]; /* what to do; empty: nothing is needed */
 };
 
 /* Whether clients are deferred now; a share that would be shown as "0.0 %" is none. */

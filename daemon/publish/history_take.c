@@ -91,7 +91,10 @@ static void take_pressure(const struct status *s, struct history_record *r)
 	const struct pressure *p = &s->view.pressure;
 	const struct neighbour *who = neighbour_who(&s->view, &s->neighbours);
 	struct headline h;
+	bool more;
 
+	if (!who && (who = neighbour_starves(s, &more)) && !more)
+		who = NULL;
 	headline_tell(s, &h);
 	r->headline = (uint8_t)h.kind;
 	for (int i = 0; i < RESOURCE__COUNT; i++)

@@ -66,14 +66,15 @@ static void say_foreign(const struct engine_view *now, const struct neighbours *
 	struct text w = TEXT_OF(what), a = TEXT_OF(advice);
 
 	if (!who) {
+		neighbour_search(r, &a);
 		snprintf(fields, sizeof(fields), "PENSTOCK_RESOURCE=%s",
 			 r < RESOURCE__COUNT ? resource_name(r) : "none");
 		log_event(
 			LOG_LEVEL_WARNING, MESSAGE_NEIGHBOUR, fields,
 			"pressure %.2f on %s is not mail's: refusing mail would not lower it, so mail flows; "
-			"look for the neighbour, or give the mail server a larger CPUWeight= or IOWeight=",
+			"%s",
 			now->pressure.combined,
-			r < RESOURCE__COUNT ? resource_name(r) : "nothing known");
+			r < RESOURCE__COUNT ? resource_name(r) : "nothing known", advice);
 		return;
 	}
 	neighbour_describe(r, who, &w);

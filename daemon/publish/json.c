@@ -306,7 +306,9 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "control", outlet_json(&s->control));
 	json_object_set_new(object, "ticks", ticks_json(s));
 	json_object_set_new(object, "config",
-			    json_pack("{s:b, s:s, s:o}", "last_reload_successful", s->reload_ok,
+			    json_pack("{s:b, s:s, s:s, s:o}", "last_reload_successful",
+				      s->reload_ok, "mode",
+				      s->config.mode == PLAN_OBSERVE ? "observe" : "enforce",
 				      "loaded", words_time(s->reloaded_realtime_us, when), "origin",
 				      origin_json(&s->config)));
 	return object;

@@ -6,6 +6,9 @@
 #include "base/array.h"
 #include "publish/words.h"
 
+#define CPUS_FULL 0.9 /* cpu_busy_ratio */
+#define TWENTIETH 0.05 /* of what the mail server takes */
+
 /* Too small to cause pressure: naming it would mislead the reader. */
 static bool is_small(enum resource r, const struct neighbour *who)
 {
@@ -40,6 +43,36 @@ const struct neighbour *neighbour_who(const struct engine_view *view, const stru
 	if (!view->foreign || r >= NEIGHBOUR_RESOURCES || !is_to_blame(r, &n->who[r]))
 		return NULL;
 	return &n->who[r];
+}
+
+static bool cpu_is_short(const struct status *s)
+{
+	return s->view.pressure.resource[RESOURCE_CPU] >= 1 ||
+	       sample_get(&s->sample, SIGNAL_CPU_BUSY_RATIO, 0) >= CPUS_FULL;
+}
+
+const struct neighbour *neighbour_starves(const struct status *s, bool *ret_more)
+{
+	const struct neighbour *who = &s->neighbours.who[RESOURCE_CPU];
+	double mail = sample_get(&s->sample, SIGNAL_MTA_CPU_CORES, -1);
+
+	*ret_more = mail >= 0 && who->use > mail;
+	if (!cpu_is_short(s) || !is_to_blame(RESOURCE_CPU, who) || who->use < TWENTIETH * mail)
+		return NULL;
+	return who;
+}
+
+void neighbour_compare(const struct status *s, const struct neighbour *who, struct text *out)
+{
+	double mail = sample_get(&s->sample, SIGNAL_MTA_CPU_CORES, -1);
+
+	text_append(out, "%s %s ", who->unit,
+		    strcmp(who->unit, NEIGHBOUR_OUTSIDE) == 0 ? "take" : "takes");
+	words_value(out, UNIT_CORES, who->use);
+	if (mail < 0)
+		return;
+	text_append(out, ", the mail server ");
+	words_value(out, UNIT_CORES, mail);
 }
 
 static void put_name(const char *unit, const char *path, struct text *out)
@@ -79,14 +112,31 @@ static bool is_unit(const char *name)
 	return false;
 }
 
-static void advise_other(const struct neighbour *who, const char *what, const char *property,
-			 struct text *out)
+static void advise_other(enum resource r, const struct neighbour *who, const char *what,
+			 const char *property, struct text *out)
 {
+	static const char *const lists[NEIGHBOUR_RESOURCES] = { [RESOURCE_CPU] = "top -o %CPU",
+								[RESOURCE_MEMORY] = "top -o %MEM",
+								[RESOURCE_DISK] = "iotop -o" };
+
 	if (is_unit(who->unit))
 		text_append(out, "; or %s: systemctl set-property %s %s", what, who->unit,
 			    property);
 	else if (strcmp(who->unit, NEIGHBOUR_OUTSIDE) == 0)
-		text_append(out, "; `top` shows which processes they are");
+		text_append(out, "; to see which processes they are, type: %s", lists[r]);
+}
+
+void neighbour_search(enum resource r, struct text *out)
+{
+	static const char *const sorted[NEIGHBOUR_RESOURCES] = {
+		[RESOURCE_CPU] = "-c", [RESOURCE_MEMORY] = "-m", [RESOURCE_DISK] = "-i"
+	};
+
+	if (r < NEIGHBOUR_RESOURCES)
+		text_append(out, "to see which control group it is, type: systemd-cgtop %s",
+			    sorted[r]);
+	else
+		text_append(out, "to see which program sends or receives most, type: ss -tunpi");
 }
 
 void neighbour_advise(enum resource resource, const struct neighbour *who,
@@ -105,13 +155,13 @@ void neighbour_advise(enum resource resource, const struct neighbour *who,
 			out,
 			"give the mail server memory of its own: systemctl set-property %s MemoryLow=SIZE",
 			mail);
-		advise_other(who, "limit the other", "MemoryHigh=SIZE", out);
+		advise_other(resource, who, "limit the other", "MemoryHigh=SIZE", out);
 		return;
 	}
 	text_append(out, "give the mail server a larger weight: systemctl set-property %s %s=1000",
 		    mail, weight[resource]);
 	snprintf(smaller, sizeof(smaller), "%s=20", weight[resource]);
-	advise_other(who, "the other a smaller one", smaller, out);
+	advise_other(resource, who, "the other a smaller one", smaller, out);
 }
 
 void neighbour_describe_leak(const struct leak *leak, struct text *out)

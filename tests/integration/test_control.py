@@ -142,10 +142,15 @@ def _():
         for bad, words in ("2020-01-31 04:00", "is over"), ("2h", "give a time"), ("25:00", "give a time"):
             check(words in w.daemon.ctl("drain", "--until", bad, check=2).stderr, f"--until {bad}")
         w.daemon.ctl("drain", "--for", "1s", "--until", "04:00", check=2)
-        w.daemon.ctl("mode", "observe", check=0)
-        w.daemon.wait_status(lambda s: s["mode"] == "observe", "observe")
+        said = w.daemon.ctl("mode", "observe", check=0).stdout
+        check(said == "mode is observe until the next restart or reload, which bring back enforce\n", said)
+        w.daemon.wait_status(lambda s: s["mode"] == "observe" and s["config"]["mode"] == "enforce", "observe")
         check(w.daemon.metric('penstock_mode{mode="observe"}') == 1, "metric")
         watch.logged("observe")
+        w.daemon.logged("by order of an operator, until the next restart or reload")
+        said = w.daemon.ctl("mode", "enforce", check=0).stdout
+        check(said == "mode is enforce, as configured\n", said)
+        w.daemon.logged("by order of an operator, and as configured")
         watch.stop()
         w.daemon.logged("draining (was serving)")
 

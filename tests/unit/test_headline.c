@@ -196,10 +196,89 @@ static void processes_in_no_group_are_to_be_found(void **state)
 	headline_tell(&status, &h);
 	assert_string_equal(h.advice,
 			    "Give the mail server a larger weight: systemctl set-property "
-			    "postfix@-.service CPUWeight=1000; `top` shows which "
-			    "processes they are.");
+			    "postfix@-.service CPUWeight=1000; to see which processes they are, "
+			    "type: top -o %CPU.");
+	assert_non_null(strstr(h.sentence, "The machine is loaded by processes in no control"));
 	/* The name is kept whole in the history. */
 	assert_true(sizeof(NEIGHBOUR_OUTSIDE) <= sizeof(((struct history_record *)0)->unit));
+}
+
+/* A neighbour takes the CPU time for which the mail server waits. */
+static void a_starved_server_is_not_to_blame(void **state)
+{
+	struct neighbour *who = &status.neighbours.who[RESOURCE_CPU];
+	static struct status hidden;
+	static char explained[32768];
+	struct text out = TEXT_OF(explained);
+	struct headline h;
+
+	status.view.admit_ratio = 0.6;
+	status.view.level.number = LEVEL_SEVERE;
+	status.view.window[0].refusing = true;
+	status.view.window[0].reason = REASON_SMTP;
+	status.view.pressure.driver = RESOURCE_SMTP;
+	status.sample.value[SIGNAL_CPU_BUSY_RATIO] = 0.99;
+	status.sample.via[SIGNAL_CPU_BUSY_RATIO] = VIA_PROCFS;
+	status.sample.value[SIGNAL_MTA_CPU_CORES] = 0.14;
+	status.sample.via[SIGNAL_MTA_CPU_CORES] = VIA_CGROUP;
+	*who = (struct neighbour){ .known = true, .use = 1.86, .path = "/x/backup.service" };
+	snprintf(who->unit, sizeof(who->unit), "backup.service");
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence,
+			       "40 % of the new connections are deferred: the mail server lacks "
+			       "CPU time; backup.service takes 1.86 cores, the mail server 0.14"));
+	assert_null(strstr(h.sentence, "itself"));
+	assert_non_null(strstr(h.advice, "set-property backup.service CPUWeight=20"));
+	explain_status(&status, NULL, NULL, &out);
+	assert_non_null(strstr(explained, "of the CPU time, backup.service takes 1.86 cores"));
+	/* Other users learn no name. */
+	status_hide_neighbours(&status, &hidden);
+	headline_tell(&hidden, &h);
+	assert_non_null(strstr(h.sentence, "another control group takes 1.86 cores"));
+	assert_null(strstr(h.advice, "backup"));
+
+	status.view.window[0].reason = REASON_CPU;
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "the CPU limits what this machine can carry; "
+					   "backup.service takes 1.86 cores, the mail server"));
+	/* Less than mail, but some: it is named, and the advice is about senders. */
+	who->use = 0.3;
+	status.sample.value[SIGNAL_MTA_CPU_CORES] = 1.6;
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "backup.service takes 0.30 cores, the mail server 1.6"));
+	assert_non_null(strstr(h.advice, "sources --sort rate"));
+	/* Not worth a word: a twentieth of what mail takes, and of a core. */
+	who->use = 0.07;
+	headline_tell(&status, &h);
+	assert_null(strstr(h.sentence, "backup"));
+	/* The CPUs are idle: the server is slow for another reason. */
+	who->use = 1.86;
+	status.view.window[0].reason = REASON_SMTP;
+	status.sample.value[SIGNAL_CPU_BUSY_RATIO] = 0.5;
+	headline_tell(&status, &h);
+	assert_null(strstr(h.sentence, "backup"));
+	assert_non_null(strstr(h.sentence, "the mail server itself"));
+	/* No client is refused yet. */
+	status.sample.value[SIGNAL_CPU_BUSY_RATIO] = 0.99;
+	status.sample.value[SIGNAL_MTA_CPU_CORES] = 0.14;
+	status.view.level.number = LEVEL_ELEVATED;
+	status.view.admit_ratio = 1;
+	headline_tell(&status, &h);
+	assert_int_equal(h.kind, HEADLINE_PRESSED);
+	assert_non_null(strstr(h.sentence, "Of the CPU time, backup.service takes 1.86 cores"));
+}
+
+/* A load that is not mail's, by a group that is not known: what to type. */
+static void an_unknown_neighbour_is_to_be_found(void **state)
+{
+	struct headline h;
+
+	status.view.foreign = true;
+	status.view.pressure.driver = RESOURCE_DISK;
+	headline_tell(&status, &h);
+	assert_int_equal(h.kind, HEADLINE_NEIGHBOUR);
+	assert_non_null(strstr(h.sentence, "The machine is loaded by other programs than mail."));
+	assert_string_equal(h.advice, "To see which control group it is, type: systemd-cgtop -i.");
 }
 
 /* Two services of 77.5: each shows 77, and there is no 155th place. */
@@ -243,6 +322,8 @@ int main(void)
 		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
 		cmocka_unit_test_setup(the_advice_to_enforce_says_what_a_restart_does, setup),
 		cmocka_unit_test_setup(processes_in_no_group_are_to_be_found, setup),
+		cmocka_unit_test_setup(a_starved_server_is_not_to_blame, setup),
+		cmocka_unit_test_setup(an_unknown_neighbour_is_to_be_found, setup),
 		cmocka_unit_test_setup(the_sum_of_windows_is_of_what_is_shown, setup),
 		cmocka_unit_test_setup(demand_drives_when_it_is_what_presses, setup),
 	};

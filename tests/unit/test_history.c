@@ -338,7 +338,7 @@ static const char *told(const struct history_record *r, size_t n)
 	return buffer;
 }
 
-/* Whoever reads at night why clients were refused until three sees that somebody changed the mode
+/* An admin who reads at night why clients were refused until three sees that the mode was changed
  * then, and whether penstockd was there at all. */
 static void it_tells_what_operators_did(void **state)
 {

@@ -102,7 +102,8 @@ int ask_order(const struct options *o, const char *method, json_t *parameters, c
 	json_decref(message);
 	if (key)
 		wait_for(o, key, wanted);
-	puts(done);
+	if (done)
+		puts(done);
 	return EXIT_FINE;
 }
 

@@ -26,8 +26,8 @@ struct options {
  * reason. */
 int ask(const struct options *options, const char *method, json_t *parameters, json_t **ret_message,
 	json_t **ret_parameters);
-/* The same for an order: prints `done` once the order is in force. That is when `key` of the status
- * is `wanted` (NULL: when it is answered). */
+/* The same for an order: prints `done` (NULL: nothing) once the order is in force. That is when
+ * `key` of the status is `wanted` (NULL: when it is answered). */
 int ask_order(const struct options *options, const char *method, json_t *parameters,
 	      const char *key, const char *wanted, const char *done);
 /* Print that penstockd refused, and why, or that it does not answer (`r`: negative errno). Both

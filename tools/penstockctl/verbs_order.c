@@ -60,16 +60,30 @@ int verb_resume(const struct options *o)
 
 int verb_mode(const struct options *o)
 {
-	char done[96];
+	const char *wanted = o->words[1], *configured = "";
+	json_t *message, *answer;
+	int r;
 
 	if (o->count != 2 ||
 	    (strcmp(o->words[1], "observe") != 0 && strcmp(o->words[1], "enforce") != 0)) {
 		fprintf(stderr, "penstockctl: mode needs one word: observe or enforce\n");
 		return EXIT_USAGE;
 	}
-	snprintf(done, sizeof(done), "mode is %s until the next restart or reload", o->words[1]);
-	return ask_order(o, "io.penstock.SetMode", json_pack("{s:s}", "mode", o->words[1]), "mode",
-			 o->words[1], done);
+	r = ask_order(o, "io.penstock.SetMode", json_pack("{s:s}", "mode", wanted), "mode", wanted,
+		      NULL);
+	if (r != EXIT_FINE)
+		return r;
+	r = ask(o, "io.penstock.Status", NULL, &message, &answer);
+	if (r != EXIT_FINE)
+		return r;
+	json_unpack(answer, "{s:{s:{s:s}}}", "status", "config", "mode", &configured);
+	if (strcmp(configured, wanted) == 0)
+		printf("mode is %s, as configured\n", wanted);
+	else
+		printf("mode is %s until the next restart or reload, which bring back %s\n", wanted,
+		       configured[0] ? configured : "what is configured");
+	json_decref(message);
+	return EXIT_FINE;
 }
 
 int verb_reload(const struct options *o)
