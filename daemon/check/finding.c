@@ -40,8 +40,9 @@ static enum check_severity severity_of(const char *id)
 					      "fault-backend_down",
 					      "fault-backend_rejects",
 					      NULL };
-	static const char *const notes[] = { "psi",   "queue-minfree",	  "queue-dirs",
-					     "slots", "processes-memory", NULL };
+	static const char *const notes[] = { "psi",	   "bpf",   "queue-minfree",
+					     "queue-dirs", "slots", "processes-memory",
+					     NULL };
 
 	return is_one_of(id, errors)  ? CHECK_ERROR
 	       : is_one_of(id, notes) ? CHECK_NOTE

@@ -37,12 +37,14 @@ static int print(enum libbpf_print_level level, const char *format, va_list args
 	return 0;
 }
 
-static void say_why(char *why, size_t size, int error, const char *instead)
+/* `has_btf`: the kernel's types are known. Without them libbpf gives one error or another. */
+static void say_why(char *why, size_t size, int error, bool has_btf, const char *instead)
 {
 	/* With the capability, EACCES comes from the verifier: see its log at debug level. */
 	const char *cause =
 		error == -EPERM
 			? "refused: it needs CAP_BPF and CAP_PERFMON (before Linux 5.11 LimitMEMLOCK=infinity too)"
+		: !has_btf ? "there is no /sys/kernel/btf/vmlinux to read (CONFIG_DEBUG_INFO_BTF)"
 		: error == -EACCES     ? "this kernel's verifier rejects the program"
 		: error == -EOPNOTSUPP ? "this kernel has no such tracepoint"
 				       : strerror(-error);
@@ -53,16 +55,24 @@ static void say_why(char *why, size_t size, int error, const char *instead)
 int kernel_open(const struct config *config, struct kernel **ret_kernel, char *why)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
-	struct probe_env env = { .config = config, .cpus = libbpf_num_possible_cpus() };
+	struct probe_env env = { .config = config };
 	struct btf *btf;
 	int loaded = 0;
 
-	if (!k || env.cpus <= 0) {
-		free(k);
+	if (!k) {
 		snprintf(why, 256, "out of memory");
 		return -ENOMEM;
 	}
 	libbpf_set_print(print);
+	env.cpus = libbpf_num_possible_cpus();
+	if (env.cpus <= 0) {
+		int r = env.cpus < 0 ? env.cpus : -ENODATA;
+
+		free(k);
+		snprintf(why, 256, "/sys/devices/system/cpu/possible cannot be read: %s",
+			 strerror(-r));
+		return r;
+	}
 	env.btf = btf = btf__load_vmlinux_btf();
 	for (int i = 0; i < PROBE__COUNT; i++) {
 		int r;
@@ -75,7 +85,8 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		r = probes[i]->open(&env, &k->probe[i].state, k->probe[i].form);
 		if (r < 0) {
 			k->probe[i].state = NULL;
-			say_why(k->probe[i].why, sizeof(k->probe[i].why), r, probes[i]->instead);
+			say_why(k->probe[i].why, sizeof(k->probe[i].why), r, btf != NULL,
+				probes[i]->instead);
 		}
 		loaded += r == 0;
 	}

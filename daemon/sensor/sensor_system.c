@@ -1,8 +1,10 @@
 /* The whole machine, from /proc: PSI, CPU, memory. Files are kept open. A counter that went back
  * gives no value for that tick, and neither does the first reading of a rate. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/array.h"
 #include "sensor/proc_file.h"
@@ -50,21 +52,26 @@ static bool is_readable(struct proc_file *file, char *why)
 static int psi_open(const struct sensor_env *env, void **ret_state, char *why)
 {
 	struct psi *s = calloc(1, sizeof(*s));
-	int opened = 0;
+	int opened = 0, r = 0;
 
 	if (!s)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(psi_files); i++) {
 		s->of[i].ratio = -1;
-		if (proc_file_open(env, psi_files[i].file, PSI_SIZE, &s->of[i].file, why) == 0 &&
-		    is_readable(s->of[i].file, why))
+		r = proc_file_open(env, psi_files[i].file, PSI_SIZE, &s->of[i].file, why);
+		if (r == 0 && is_readable(s->of[i].file, why))
 			opened++;
 	}
 	if (!opened) {
 		psi_close(s);
+		/* Where not even /proc/stat is seen, the kernel may give it, and this process may
+		 * not look. */
 		snprintf(
-			why, SENSOR_WHY_MAX,
-			"the kernel gives no pressure stall information: boot with psi=1; instead: CPU use, run queue, disk times");
+			why, SENSOR_WHY_MAX, "%s; instead: CPU use, run queue, disk times",
+			r == -EACCES || r == -EPERM ? "this process may not read /proc/pressure"
+			: r == -ENOENT && faccessat(env->proc_fd, "stat", F_OK, 0) < 0
+				? "this process sees no /proc/pressure (ProcSubset=pid? no /proc?)"
+				: "the kernel gives no pressure stall information: boot with psi=1");
 		return -EOPNOTSUPP;
 	}
 	*ret_state = s;

@@ -231,6 +231,28 @@ def _():
         w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 30, "counted by the proxy")
 
 
+def hidden(path):
+    """Words before the daemon's: an empty directory stands in the place of `path`."""
+    return ["unshare", "-m", "sh", "-c", f'mount -t tmpfs tmpfs {path}; exec "$@"', "sh"]
+
+
+@test("what the kernel would give is hidden from penstockd: the reason is not blamed on the kernel, and check tells it")
+def _():
+    with World(prefix=hidden("/sys/kernel/btf"), proxy=False) as w:
+        reasons = {name: s["reason"] for name, s in w.daemon.status()["sensors"].items() if name.startswith("bpf_") and s["state"] == "skipped"}
+        check("bpf_runq" in reasons and "bpf_smtp" in reasons, f"{reasons}")
+        for name, reason in reasons.items():
+            check("/sys/kernel/btf/vmlinux" in reason or reason.startswith("not needed"), f"{name}: {reason}")
+    with World(prefix=hidden("/sys/devices/system/cpu"), proxy=False) as w:
+        reason = w.daemon.status()["bpf"]["reason"]
+        check("/sys/devices/system/cpu/possible cannot be read" in reason, reason)
+        found = w.daemon.ctl("check").stdout
+        check(f"note: bpf: penstockd does without BPF: {reason}" in found, found)
+    with World(prefix=hidden("/proc"), proxy=False, server=None, options={"service.mx.ports": 2599}) as w:
+        reason = w.daemon.status()["sensors"]["psi"]["reason"]
+        check("sees no /proc/pressure" in reason and "boot" not in reason, reason)
+
+
 def ip(*arguments):
     return subprocess.run(["ip", *arguments], capture_output=True, text=True)
 

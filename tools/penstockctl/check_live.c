@@ -87,7 +87,9 @@ static void mode(struct check *c, const json_t *status)
 	char what[300];
 
 	if (strcmp(string(status, "mode"), "observe") != 0 ||
-	    !(config->gate.enabled || config->proxy.enabled || config->policy.enabled))
+	    !(config->gate.enabled || config->proxy.enabled || config->policy.enabled ||
+	      config->line.enabled || config->haproxy.enabled || config->nginx.enabled ||
+	      config->milter.enabled))
 		return;
 	snprintf(what, sizeof(what),
 		 "a front is enabled, and penstockd observes: no connection is refused%s",
@@ -111,6 +113,37 @@ static void front(struct check *c, const json_t *status, const char *name, bool 
 	snprintf(what, sizeof(what), "front.%s is enabled, and it is %s%s%.160s", name,
 		 f ? "down" : "not running", f ? ": " : "", f ? string(f, "reason") : "");
 	check_found(c, "front-down", what, "%s", todo);
+}
+
+static void fronts(struct check *c, const json_t *status)
+{
+	static const char asked[] =
+		"penstockctl reload; the log of penstockd says why it does not listen";
+	const struct config *config = c->config;
+
+	front(c, status, "gate", config->gate.enabled,
+	      "penstockctl reload; penstockctl support says whether the gate can stand here");
+	front(c, status, "policy", config->policy.enabled, asked);
+	front(c, status, "line", config->line.enabled, asked);
+	front(c, status, "haproxy", config->haproxy.enabled, asked);
+	front(c, status, "nginx", config->nginx.enabled, asked);
+	front(c, status, "milter", config->milter.enabled, asked);
+	front(c, status, "proxy", config->proxy.enabled,
+	      "systemctl enable --now penstock-proxy; its log says why it does not run");
+}
+
+/* A host may do without, but it should know: after an update of the kernel or of the unit, say. */
+static void bpf(struct check *c, const json_t *status)
+{
+	const json_t *found = json_object_get(status, "bpf");
+	char what[400];
+
+	if (!c->config->bpf || !json_is_false(json_object_get(found, "used")))
+		return;
+	snprintf(what, sizeof(what), "penstockd does without BPF: %.300s", string(found, "reason"));
+	check_found(
+		c, "bpf", what, "%s",
+		"remove the cause (penstockctl support as root says what the kernel allows), then systemctl restart penstockd; or [daemon] bpf = no, if that is meant");
 }
 
 static void faults(struct check *c, const json_t *status)
@@ -138,16 +171,10 @@ static void faults(struct check *c, const json_t *status)
 
 void check_live(struct check *c, const char *file, const json_t *status)
 {
-	const struct config *config = c->config;
-
 	files(c, file ? file : DEFAULT_FILE, status);
 	fleet(c, status);
 	mode(c, status);
-	front(c, status, "gate", config->gate.enabled,
-	      "penstockctl reload; penstockctl support says whether the gate can stand here");
-	front(c, status, "policy", config->policy.enabled,
-	      "penstockctl reload; the log of penstockd says why it does not listen");
-	front(c, status, "proxy", config->proxy.enabled,
-	      "systemctl enable --now penstock-proxy; its log says why it does not run");
+	fronts(c, status);
+	bpf(c, status);
 	faults(c, status);
 }
