@@ -12,6 +12,12 @@ static double age_s(const struct status *s, int fault)
 	return s->now_us > last_us ? (double)(s->now_us - last_us) / US_PER_S : 0;
 }
 
+bool faults_lately(const struct status *s, enum fault fault, double *ret_age_s)
+{
+	*ret_age_s = age_s(s, fault);
+	return s->faults.count[fault] && *ret_age_s <= RECENT_S;
+}
+
 json_t *faults_json(const struct status *s)
 {
 	json_t *object = json_object();
@@ -35,11 +41,12 @@ void faults_explain(const struct status *s, struct text *out)
 {
 	for (int i = 0; i < FAULT__COUNT; i++) {
 		enum fault fault = (enum fault)i;
+		double age;
 
-		if (!s->faults.count[i] || age_s(s, i) > RECENT_S)
+		if (!faults_lately(s, fault, &age))
 			continue;
 		text_append(out, "!! %s: %llu times, the last %.0f s ago. %s. %s. %s.\n",
-			    fault_name(fault), (unsigned long long)s->faults.count[i], age_s(s, i),
+			    fault_name(fault), (unsigned long long)s->faults.count[i], age,
 			    fault_what(fault), fault_consequence(fault), fault_remedy(fault));
 	}
 }

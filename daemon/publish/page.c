@@ -10,8 +10,9 @@
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "publish/neighbour_words.h"
+#include "publish/faults.h"
 #include "publish/headline.h"
+#include "publish/neighbour_words.h"
 #include "publish/page_parts.h"
 #include "publish/template.h"
 #include "publish/words.h"
@@ -154,6 +155,7 @@ static void set_attention(json_t *page, const struct status *s)
 {
 	json_t *items = json_array(), *attention = json_object();
 	struct status_front f;
+	double age;
 
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
 		if (!f.up)
@@ -162,9 +164,9 @@ static void set_attention(json_t *page, const struct status *s)
 		if (page_sensor_fails(&s->sensor[i]))
 			want(items, "Sensor %s fails: %s.", s->sensor[i].name, s->sensor[i].why);
 	for (int i = 0; i < FAULT__COUNT; i++)
-		if (s->faults.count[i])
-			want(items, "%s (%llu times). %s. %s.", fault_what((enum fault)i),
-			     (unsigned long long)s->faults.count[i],
+		if (faults_lately(s, (enum fault)i, &age))
+			want(items, "%s (%llu times, the last %.0f s ago). %s. %s.",
+			     fault_what((enum fault)i), (unsigned long long)s->faults.count[i], age,
 			     fault_consequence((enum fault)i), fault_remedy((enum fault)i));
 	if (s->maintenance.why[0])
 		want(items, "A maintenance window cannot be obeyed: %s.", s->maintenance.why);
