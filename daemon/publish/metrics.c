@@ -132,8 +132,14 @@ static void pressures(struct metric_writer *w, const struct status *s)
 	metric_put(w, METRIC_FOREIGN, s->view.foreign, NO_MORE);
 }
 
-/* A reason that was never given has no series, except the reasons that alerts and dashboards add
- * up. */
+/* The reasons that alerts and dashboards add up. Each has a series from the start: of a series
+ * that appears later, rate() does not see the first increase. */
+static bool is_added_up(int reason)
+{
+	return reason <= REASON_SOURCE || reason == REASON_LIMIT || reason == REASON_BACKEND;
+}
+
+/* Another reason that was never given has no series. */
 static void verdicts(struct metric_writer *w, enum metric metric, const char *label,
 		     const char *name, const struct counts_service *c)
 {
@@ -141,7 +147,7 @@ static void verdicts(struct metric_writer *w, enum metric metric, const char *la
 		if (c->admitted_by[r] || r == REASON_NONE)
 			metric_put(w, metric, (double)c->admitted_by[r], label, name, "verdict",
 				   "admit", "reason", reason_name((enum reason)r), NO_MORE);
-		if (c->deferred_by[r] || r <= REASON_SMTP)
+		if (c->deferred_by[r] || is_added_up(r))
 			metric_put(w, metric, (double)c->deferred_by[r], label, name, "verdict",
 				   "defer", "reason", reason_name((enum reason)r), NO_MORE);
 	}
