@@ -17,6 +17,7 @@
 #include "base/privilege.h"
 #include "base/writelock.h"
 #include "front/event_reader.h"
+#include "front/retired.h"
 
 #define SCAN_US (US_PER_S / 2)
 /* The directory is listed when its modification time has changed, and so many times after that: the
@@ -39,6 +40,7 @@ struct slot {
 #define BATCH 2048u
 
 struct proxy_counters {
+	char run_dir[PATH_MAX];
 	int dir_fd;
 	uint64_t scanned_us, rotated_us;
 	struct timespec changed; /* the directory, as last seen */
@@ -72,7 +74,10 @@ static int try_open(const char *run_dir, struct proxy_counters **ret_proxies)
 	if (!proxies)
 		return -ENOMEM;
 	proxies->dir_fd = TAKE_FD(fd);
-	counts_init(&proxies->retired, "proxy", 0); /* its counters continue under the same name */
+	memcpy(proxies->run_dir, run_dir, strlen(run_dir) + 1); /* fits: path is longer */
+	retired_load(run_dir, clock_monotonic_us(), &proxies->retired);
+	/* Counters of this front go on, also those of a penstockd before this one. */
+	proxies->any_retired = proxies->retired.heartbeat_us > 0;
 	*ret_proxies = proxies;
 	return 0;
 }
@@ -188,7 +193,7 @@ static bool has_news(struct proxy_counters *proxies)
 }
 
 /* Adds the last counters of a front that is gone to the totals, without its gauges. */
-static void retire(struct proxy_counters *proxies, unsigned index)
+static void retire(struct proxy_counters *proxies, unsigned index, uint64_t now_us)
 {
 	struct slot *slot = &proxies->slots[index];
 	struct counts *c = &slot->front.counts;
@@ -206,6 +211,7 @@ static void retire(struct proxy_counters *proxies, unsigned index)
 	proxies->retired.malformed += c->malformed;
 	proxies->retired.errors += c->errors;
 	faults_add(&proxies->retired.faults, &c->faults);
+	retired_save(proxies->run_dir, now_us, &proxies->retired);
 	unlinkat(proxies->dir_fd, slot->name, 0);
 	close(slot->fd);
 	proxies->events_lost += slot->events.lost;
@@ -218,7 +224,8 @@ void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us)
 {
 	if (!proxies)
 		return;
-	if (now_us - proxies->scanned_us >= SCAN_US) {
+	/* A front that is down is found in the tick in which it comes back. */
+	if (proxies->count == 0 || now_us - proxies->scanned_us >= SCAN_US) {
 		bool first = proxies->scanned_us == 0;
 
 		proxies->scanned_us = now_us;
@@ -232,7 +239,7 @@ void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us)
 		if (now_us - slot->checked_us >= SCAN_US) {
 			slot->checked_us = now_us;
 			if (!writelock_is_held(slot->fd)) {
-				retire(proxies, i);
+				retire(proxies, i, now_us);
 				continue;
 			}
 		}

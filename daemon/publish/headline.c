@@ -37,6 +37,14 @@ enum headline_kind headline_kind(const struct engine_view *v)
 	return v->level.number == LEVEL_NORMAL ? HEADLINE_NORMAL : HEADLINE_PRESSED;
 }
 
+bool headline_proxy_is_down(const struct status *s, struct status_front *ret_proxy)
+{
+	for (unsigned i = 0; i < status_front_named(s, i, ret_proxy); i++)
+		if (strcmp(ret_proxy->name, "proxy") == 0)
+			return !ret_proxy->up;
+	return false;
+}
+
 const char *headline_name(enum headline_kind kind)
 {
 	static const char *const names[HEADLINE__COUNT] = {
@@ -295,6 +303,13 @@ static void add_observing(const struct status *s, const struct headline *h, stru
 
 static void add_sentence(const struct status *s, const struct headline *h, struct text *out)
 {
+	struct status_front proxy;
+
+	if (h->kind > HEADLINE_MAINTENANCE && headline_proxy_is_down(s, &proxy)) {
+		text_append(out, "The front proxy is down: %s. Clients may be unable to connect.",
+			    proxy.why);
+		return;
+	}
 	switch (h->kind) {
 	case HEADLINE_DRAINING:
 		add_order(s, "An operator drains this machine", out);
@@ -341,8 +356,12 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 {
 	bool more;
 	const struct neighbour *starving = starves(s, h, &more);
+	struct status_front proxy;
 
-	if (h->kind == HEADLINE_DRAINING)
+	if (h->kind > HEADLINE_MAINTENANCE && headline_proxy_is_down(s, &proxy))
+		text_append(out, "See systemctl status penstock-proxy and its log, "
+				 "then systemctl restart penstock-proxy.");
+	else if (h->kind == HEADLINE_DRAINING)
 		text_append(out, "penstockctl resume ends the drain.");
 	else if (h->kind == HEADLINE_MAINTENANCE)
 		text_append(out, "penstockctl resume ends it now.");

@@ -34,19 +34,22 @@ static void set_time(json_t *page, const char *key, uint64_t realtime_us)
 	json_object_set_new(page, key, time);
 }
 
-/* What customers see now. A front refuses by itself in observe mode and blind, too. `ret_since_us`:
- * CLOCK_REALTIME, 0: not known. */
+/* What customers see now. A front refuses by itself in observe mode and blind, too, and through a
+ * proxy that does not run no client gets in. `ret_since_us`: CLOCK_REALTIME, 0: not known. */
 static enum public_state state_now(const struct status *s, uint64_t *ret_since_us)
 {
 	enum public_state state = public_state(&s->view);
+	struct status_front proxy;
 	struct headline h;
+	bool refused;
 
 	*ret_since_us = s->public_since_us;
 	if (state != PUBLIC_WORKS)
 		return state;
 	headline_tell(s, &h);
-	if ((h.kind != HEADLINE_OBSERVING && h.kind != HEADLINE_BLIND) ||
-	    h.deferred_ratio <= SHEDDING_REFUSED)
+	refused = (h.kind == HEADLINE_OBSERVING || h.kind == HEADLINE_BLIND) &&
+		  h.deferred_ratio > SHEDDING_REFUSED;
+	if (!refused && !headline_proxy_is_down(s, &proxy))
 		return state;
 	*ret_since_us = 0;
 	return PUBLIC_DELAYED;

@@ -57,10 +57,12 @@ static void add_proxies(struct status *s, const struct proxy_counters *proxies)
 		add_front(s, &f->counts, f->fresh,
 			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
 	}
-	/* A proxy that is not configured any more is left out; a configured one that does not run
-	 * is down. */
-	if (s->config.proxy.enabled && has_asked(proxy_counters_retired(proxies)))
-		add_front(s, proxy_counters_retired(proxies), false, "stopped", 0);
+	/* A proxy that is not configured any more is left out. One that is configured and does not
+	 * run is down, also when this penstockd has never seen it run. */
+	if (s->config.proxy.enabled &&
+	    (!proxy_counters_count(proxies) || has_asked(proxy_counters_retired(proxies))))
+		add_front(s, proxy_counters_retired(proxies), false,
+			  "penstock-proxy does not run; its log says why", 0);
 }
 
 /* The fronts in this process. */

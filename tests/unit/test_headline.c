@@ -104,6 +104,33 @@ static void a_blind_penstockd_tells_what_a_front_refuses(void **state)
 	assert_non_null(strstr(customers(), "Delays"));
 }
 
+/* The engine admits all, and no client gets through. */
+static void a_proxy_that_does_not_run_is_told_first(void **state)
+{
+	struct headline h;
+
+	status.fronts = 1;
+	status.front[0] = (struct status_front){ .name = "proxy", .up = true };
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "all mail is admitted"));
+	assert_non_null(strstr(customers(), "Operational"));
+	status.front[0].up = false;
+	snprintf(status.front[0].why, sizeof(status.front[0].why), "it hangs");
+	headline_tell(&status, &h);
+	assert_string_equal(h.sentence, "The front proxy is down: it hangs. Clients may be unable "
+					"to connect.");
+	assert_non_null(strstr(h.advice, "systemctl status penstock-proxy"));
+	assert_non_null(strstr(customers(), "Delays"));
+	status.view.state = STATE_DRAINING;
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "An operator drains this machine"));
+	/* Mail flows past another front that is down. */
+	status.view.state = STATE_SERVING;
+	snprintf(status.front[0].name, sizeof(status.front[0].name), "gate");
+	headline_tell(&status, &h);
+	assert_non_null(strstr(h.sentence, "all mail is admitted"));
+}
+
 /* The plan admits all, and a front cannot. */
 static void explain_tells_what_a_front_refuses(void **state)
 {
@@ -317,6 +344,7 @@ int main(void)
 		cmocka_unit_test_setup(a_server_that_cannot_be_reached_is_the_reason, setup),
 		cmocka_unit_test_setup(observe_mode_tells_what_a_front_refuses, setup),
 		cmocka_unit_test_setup(a_blind_penstockd_tells_what_a_front_refuses, setup),
+		cmocka_unit_test_setup(a_proxy_that_does_not_run_is_told_first, setup),
 		cmocka_unit_test_setup(explain_tells_what_a_front_refuses, setup),
 		cmocka_unit_test_setup(the_last_refusal_has_its_time, setup),
 		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
