@@ -92,6 +92,10 @@ def _():
         for service in ("mx", "submission"):
             check(f'penstock_service_info{{service="{service}",shed="' in text, f"no {service}")
             check(f'penstock_connect_to_220_seconds_bucket{{service="{service}",le="+Inf"}}' in text, f"no histogram of {service}")
+        added_up = {reason for found in re.findall(r'reason=~"([a-z|]+)"', open(RULES).read()) for reason in found.split("|")}
+        for reason in added_up:
+            check(f'penstock_decisions_total{{front="proxy",verdict="defer",reason="{reason}"}} 0' in text, f"no series from the start: {reason}")
+        check({"cpu", "backend"} <= added_up, f"{added_up}")
         for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_start_time_seconds"):
             check(w.daemon.metric(name) > 0, name)
         check(w.daemon.metric("process_resident_memory_bytes") < w.daemon.metric("process_virtual_memory_bytes"), "memory")
