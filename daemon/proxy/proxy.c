@@ -118,6 +118,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 	session_mend_counts(&p->tally);
 	c = tally_counts(&p->tally);
 	planview_get(&p->tally.plan, now_us);
+	siblings_look(&p->tally.siblings, p->tally.counts.path, now_us);
 	if (now_us - p->sources_us >= US_PER_S / 2) {
 		p->sources_us = now_us;
 		sourceview_check(&p->tally.sources);

@@ -36,6 +36,7 @@ int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
 		.code = t->config.service[t->service].reply_code,
 	};
 	sourceview_init(&t->sources, config->run_dir);
+	siblings_init(&t->siblings, config->run_dir);
 	random_fill(&seed, 1);
 	if (peers_open(&t->peers, config->proxy.connections_max, seed) < 0)
 		log_warning(
@@ -61,6 +62,7 @@ void tally_close(struct tally *t)
 	peers_close(&t->peers);
 	peers_close(&t->held_peers);
 	sourceview_done(&t->sources);
+	siblings_done(&t->siblings);
 	planview_done(&t->plan);
 }
 

@@ -14,6 +14,7 @@
 #include "proxy/eventsfile.h"
 #include "proxy/peers.h"
 #include "proxy/planview.h"
+#include "proxy/siblings.h"
 #include "proxy/sourceview.h"
 #include "refuse/faultlog.h"
 #include "refuse/refusals.h"
@@ -31,6 +32,7 @@ struct tally {
 	struct countsfile counts;
 	struct eventsfile events;
 	unsigned generation; /* of the files of counts and events */
+	struct siblings siblings;
 	struct sourceview sources;
 	struct peers peers; /* sessions in flight by address */
 	struct plan_bucket bucket;

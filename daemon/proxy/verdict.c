@@ -42,13 +42,15 @@ static struct verdict ask(struct session *s, struct plan_request *ret_request)
 	struct tally *t = s->tally;
 	struct counts_service *c = tally_counts(t);
 	const struct plan *plan = planview_get(&t->plan, s->moved_us);
+	struct siblings_load others = siblings_load(&t->siblings, t->service);
 	bool observe = plan->mode == PLAN_OBSERVE;
 
 	*ret_request = (struct plan_request){
 		.now_us = s->moved_us,
 		.service = t->service,
-		.in_flight = (uint32_t)(observe ? c->shadow_in_flight : c->in_flight),
-		.ungreeted = (uint32_t)c->ungreeted,
+		.in_flight = (uint32_t)(observe ? c->shadow_in_flight + others.shadow_in_flight
+						: c->in_flight + others.in_flight),
+		.ungreeted = (uint32_t)(c->ungreeted + others.ungreeted),
 		.tokens_milli =
 			plan_bucket_refill(&t->bucket, &plan->service[t->service], s->moved_us),
 	};

@@ -371,6 +371,25 @@ def _():
     manager.close()
 
 
+@test("sessions in proxies that were replaced take places, too: restarts while places are short let nobody in")
+def _():
+    manager = Manager()
+    with Room(window=2, manager=manager) as w:
+        places, waiting = w.fill(2), []
+        for n in (1, 2):
+            w.proxy.kill(signal.SIGTERM)
+            check(w.proxy.process.wait(timeout=120) == 0, "it leaves its sessions to a process of their own")
+            w.proxy = w.start(**manager.service())
+            waiting.append(w.held(f"127.2.{n}.1", n))
+        check(w.server.connections == 2, f"{w.server.connections} connections to a server with two places")
+        check(all(silent(c) for c in waiting), "they wait")
+        for c in places:
+            c.close()
+        for c in waiting:
+            check(c.reply().startswith(b"220"), "served when the places come free")
+    manager.close()
+
+
 @test("a late refusal happens only while places are short, never twice to one source, never to who was owed a place")
 def _():
     slow = threading.Event()

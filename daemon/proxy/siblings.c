@@ -1,0 +1,98 @@
+#include "proxy/siblings.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/writelock.h"
+
+#define LOOK_US (US_PER_S / 2)
+/* If a process has not run for so long, the mail server has ended its sessions: it waits for a
+ * client's next command for five minutes (RFC 5321 4.5.3.2.7). */
+#define HANGS_US (10 * 60 * US_PER_S)
+
+void siblings_init(struct siblings *s, const char *run_dir)
+{
+	s->count = 0;
+	s->looked_us = 0;
+	snprintf(s->directory, sizeof(s->directory), "%s/counts", run_dir);
+}
+
+void siblings_done(struct siblings *s)
+{
+	while (s->count)
+		close(s->fds[--s->count]);
+}
+
+/* Whether the file is one of counts, and its process lives. */
+static bool lives(int fd, uint64_t now_us)
+{
+	struct counts c;
+
+	return pread(fd, &c, sizeof(c), 0) == (ssize_t)sizeof(c) && counts_are_sane(&c) &&
+	       now_us < c.heartbeat_us + HANGS_US && writelock_is_held(fd);
+}
+
+static void add(struct siblings *s, int directory_fd, const char *name, uint64_t now_us)
+{
+	int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (lives(fd, now_us))
+		s->fds[s->count++] = fd;
+	else
+		close(fd);
+}
+
+/* Names with a dot are files of events, or not ready yet. */
+static bool may_be_one(const char *name, const char *own_path)
+{
+	const char *own = strrchr(own_path, '/');
+
+	return !strchr(name, '.') && !(own && strcmp(name, own + 1) == 0);
+}
+
+void siblings_look(struct siblings *s, const char *own_path, uint64_t now_us)
+{
+	struct dirent *entry;
+	DIR *dir;
+
+	if (s->looked_us && now_us < s->looked_us + LOOK_US)
+		return;
+	s->looked_us = now_us;
+	siblings_done(s);
+	dir = opendir(s->directory);
+	if (!dir)
+		return;
+	while (s->count < SIBLINGS_MAX && (entry = readdir(dir)))
+		if (may_be_one(entry->d_name, own_path))
+			add(s, dirfd(dir), entry->d_name, now_us);
+	closedir(dir);
+}
+
+static uint64_t gauge(uint64_t value)
+{
+	return value < UINT32_MAX / SIBLINGS_MAX ? value : 0; /* it is being written */
+}
+
+struct siblings_load siblings_load(const struct siblings *s, unsigned service)
+{
+	const off_t at =
+		(off_t)(offsetof(struct counts, service) + service * sizeof(struct counts_service));
+	struct siblings_load sum = { 0 };
+	struct counts_service c;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		if (pread(s->fds[i], &c, sizeof(c), at) != (ssize_t)sizeof(c))
+			continue;
+		sum.in_flight += gauge(c.in_flight);
+		sum.shadow_in_flight += gauge(c.shadow_in_flight);
+		sum.ungreeted += gauge(c.ungreeted);
+	}
+	return sum;
+}
