@@ -1,5 +1,6 @@
 /* What the files of the responder share: responder.c (life, calls from outside), responder_loop.c
- * (its thread), responder_pool.c (places and queues), responder_sockets.c. */
+ * (its thread), responder_clients.c (what it does with clients), responder_pool.c (places and
+ * queues), responder_sockets.c. */
 #ifndef PENSTOCK_FRONT_RESPONDER_PARTS_H
 #define PENSTOCK_FRONT_RESPONDER_PARTS_H
 
@@ -66,8 +67,22 @@ struct responder {
 	struct responder_view view;
 };
 
+/* In the thread: sets one field of what others see. */
+#define RESPONDER_PUT(responder, field, value) \
+	__atomic_store_n(&(responder)->view.field, (value), __ATOMIC_RELAXED)
+
 /* The thread. */
 void *responder_loop(void *responder);
+
+/* In the thread: accepts a batch of clients and begins to talk with them. Returns whether more may
+ * wait. */
+bool responder_accept(struct responder *responder, int listener);
+/* Reads what a client has said, and answers it; the client may be gone afterwards. */
+void responder_hear(struct responder *responder, uint32_t index);
+/* Ends the dialogues whose time is over. */
+void responder_expire(struct responder *responder);
+/* How many clients may be in dialogue now. */
+uint32_t responder_linger_max(const struct responder *responder);
 
 /* In the thread: a place for one more client, which is in no queue yet; RESPONDER_NONE: all are
  * used. It is the lowest free place, so that few clients use few pages. */
