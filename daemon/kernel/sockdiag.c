@@ -191,14 +191,14 @@ static void take(struct query *q, const struct nlmsghdr *h)
 		q->take(q, m, length);
 }
 
-static int parse(struct query *q, const void *bytes, size_t size, uint32_t sequence)
+static int parse(struct query *q, const struct sockdiag_message *m)
 {
-	int left = size > INT_MAX ? INT_MAX : (int)size;
+	int left = m->size > INT_MAX ? INT_MAX : (int)m->size;
 
-	for (const struct nlmsghdr *h = bytes; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
+	for (const struct nlmsghdr *h = m->bytes; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 		const struct nlmsgerr *error = NLMSG_DATA(h);
 
-		if (h->nlmsg_seq != sequence)
+		if (h->nlmsg_seq != m->sequence)
 			continue;
 		if (h->nlmsg_type == NLMSG_DONE)
 			return 1;
@@ -213,20 +213,19 @@ static int parse(struct query *q, const void *bytes, size_t size, uint32_t seque
 	return 0;
 }
 
-static int parse_into(struct query q, const void *bytes, size_t size, uint32_t sequence,
-		      unsigned *count)
+static int parse_into(struct query q, const struct sockdiag_message *message, unsigned *count)
 {
 	int r;
 
 	q.count = *count;
-	r = parse(&q, bytes, size, sequence);
+	r = parse(&q, message);
 	*count = q.count;
 	return r;
 }
 
-int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
-			     const uint16_t *ports, unsigned ports_count,
-			     struct sockdiag_listener *ret, unsigned most, unsigned *count)
+int sockdiag_parse_listeners(const struct sockdiag_message *message, const uint16_t *ports,
+			     unsigned ports_count, struct sockdiag_listener *ret, unsigned most,
+			     unsigned *count)
 {
 	const struct query q = { .ports = ports,
 				 .ports_count = ports_count,
@@ -234,12 +233,12 @@ int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
 				 .take = take_listener,
 				 .listeners = ret };
 
-	return parse_into(q, bytes, size, sequence, count);
+	return parse_into(q, message, count);
 }
 
-int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
-			    const uint16_t *ports, unsigned ports_count,
-			    struct sockdiag_session *ret, unsigned most, unsigned *count)
+int sockdiag_parse_sessions(const struct sockdiag_message *message, const uint16_t *ports,
+			    unsigned ports_count, struct sockdiag_session *ret, unsigned most,
+			    unsigned *count)
 {
 	const struct query q = { .ports = ports,
 				 .ports_count = ports_count,
@@ -247,7 +246,7 @@ int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
 				 .take = take_session,
 				 .sessions = ret };
 
-	return parse_into(q, bytes, size, sequence, count);
+	return parse_into(q, message, count);
 }
 
 static struct query of_clients(const uint64_t *groups, unsigned groups_count,
@@ -261,13 +260,13 @@ static struct query of_clients(const uint64_t *groups, unsigned groups_count,
 			       .groups_count = groups_count };
 }
 
-int sockdiag_parse_clients(const void *bytes, size_t size, uint32_t sequence,
-			   const uint64_t *groups, unsigned groups_count,
-			   struct sockdiag_listener *listeners, unsigned count)
+int sockdiag_parse_clients(const struct sockdiag_message *message, const uint64_t *groups,
+			   unsigned groups_count, struct sockdiag_listener *listeners,
+			   unsigned count)
 {
 	struct query q = of_clients(groups, groups_count, listeners, count);
 
-	return parse(&q, bytes, size, sequence);
+	return parse(&q, message);
 }
 
 static int dump(int fd, int family, uint32_t sequence, struct query *q)
@@ -295,7 +294,7 @@ static int dump(int fd, int family, uint32_t sequence, struct query *q)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
-		r = parse(q, buffer, (size_t)n, sequence);
+		r = parse(q, &(struct sockdiag_message){ buffer, (size_t)n, sequence });
 		if (r != 0)
 			return r < 0 ? r : 0;
 	}

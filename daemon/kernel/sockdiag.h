@@ -49,18 +49,24 @@ int sockdiag_sessions(int fd, const uint16_t *ports, unsigned ports_count,
 int sockdiag_count_clients(int fd, const uint64_t *groups, unsigned groups_count,
 			   struct sockdiag_listener *listeners, unsigned count);
 
-/* Parses one message of the kernel's answer to the dump of number `sequence`: adds sockets on
- * `ports` to `ret`, which holds `*count`. 1: that was the last message; 0: there are more; or
- * -errno from the kernel. Skips answers to an older dump, which come if that one timed out. Pure,
- * fuzzed. */
-int sockdiag_parse_listeners(const void *bytes, size_t size, uint32_t sequence,
-			     const uint16_t *ports, unsigned ports_count,
-			     struct sockdiag_listener *ret, unsigned most, unsigned *count);
-int sockdiag_parse_clients(const void *bytes, size_t size, uint32_t sequence,
-			   const uint64_t *groups, unsigned groups_count,
-			   struct sockdiag_listener *listeners, unsigned count);
-int sockdiag_parse_sessions(const void *bytes, size_t size, uint32_t sequence,
-			    const uint16_t *ports, unsigned ports_count,
-			    struct sockdiag_session *ret, unsigned most, unsigned *count);
+/* One message of the kernel's answer, and the number of the dump that it must belong to. */
+struct sockdiag_message {
+	const void *bytes;
+	size_t size;
+	uint32_t sequence;
+};
+
+/* Parses one message: adds sockets on `ports` to `ret`, which holds `*count`, at most `most`. 1:
+ * that was the last message; 0: there are more; or -errno from the kernel. Skips answers to an
+ * older dump, which come if that one timed out. Pure, fuzzed. */
+int sockdiag_parse_listeners(const struct sockdiag_message *message, const uint16_t *ports,
+			     unsigned ports_count, struct sockdiag_listener *ret, unsigned most,
+			     unsigned *count);
+int sockdiag_parse_clients(const struct sockdiag_message *message, const uint64_t *groups,
+			   unsigned groups_count, struct sockdiag_listener *listeners,
+			   unsigned count);
+int sockdiag_parse_sessions(const struct sockdiag_message *message, const uint16_t *ports,
+			    unsigned ports_count, struct sockdiag_session *ret, unsigned most,
+			    unsigned *count);
 
 #endif

@@ -121,20 +121,19 @@ void metric_put_known(struct metric_writer *w, enum metric metric, double value,
 /* OpenMetrics requires the state in a label with the metric's own name. The other label stays
  * beside it, so that queries work with both formats. */
 void metric_put_states(struct metric_writer *w, enum metric metric, const char *label,
-		       const char *value, const char *name, const char *const *names,
-		       unsigned count, unsigned which)
+		       const char *value, const struct metric_states *states)
 {
-	for (unsigned i = 0; i < count; i++) {
+	for (unsigned i = 0; i < states->count; i++) {
 		char buffer[LABELS_MAX] = "";
 		struct text labels = TEXT_OF(buffer);
 
 		if (label)
 			add_label(&labels, label, value);
-		add_label(&labels, name, names[i]);
+		add_label(&labels, states->label, states->names[i]);
 		if (w->openmetrics)
-			add_label(&labels, metric_info[metric].name, names[i]);
+			add_label(&labels, metric_info[metric].name, states->names[i]);
 		put_family(w, metric);
-		put_sample(w, metric_info[metric].name, "", buffer, i == which);
+		put_sample(w, metric_info[metric].name, "", buffer, i == states->which);
 	}
 }
 

@@ -30,11 +30,15 @@ void metric_put(struct metric_writer *w, enum metric metric, double value, ...)
 /* The same; a negative value is unknown, too. */
 void metric_put_known(struct metric_writer *w, enum metric metric, double value, ...)
 	__attribute__((sentinel));
-/* Writes a state set: names[which] is 1, the others 0. `label` and `value`: one more label, or
- * NULL. */
+/* A state set: names[which] is 1, the others 0. */
+struct metric_states {
+	const char *label; /* that has the name of the state */
+	const char *const *names;
+	unsigned count, which;
+};
+/* Writes a state set. `label` and `value`: one more label, or NULL. */
 void metric_put_states(struct metric_writer *w, enum metric metric, const char *label,
-		       const char *value, const char *name, const char *const *names,
-		       unsigned count, unsigned which);
+		       const char *value, const struct metric_states *states);
 
 /* A cumulative histogram in slots; the upper bound of slot i is bound(i). */
 struct metric_histogram {

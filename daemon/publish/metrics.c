@@ -43,10 +43,11 @@ static void levels(struct metric_writer *w, const struct status *s)
 	for (int i = 0; i < STATE__COUNT; i++)
 		states[i] = engine_state_name((enum engine_state)i);
 	metric_put(w, METRIC_LEVEL, s->view.level.number, NO_MORE);
-	metric_put_states(w, METRIC_STATE, NULL, NULL, "state", states, STATE__COUNT,
-			  s->view.state);
-	metric_put_states(w, METRIC_MODE, NULL, NULL, "mode", modes, 2,
-			  s->view.mode == PLAN_OBSERVE);
+	metric_put_states(w, METRIC_STATE, NULL, NULL,
+			  &(struct metric_states){ "state", states, STATE__COUNT, s->view.state });
+	metric_put_states(w, METRIC_MODE, NULL, NULL,
+			  &(struct metric_states){ "mode", modes, ARRAY_SIZE(modes),
+						   s->view.mode == PLAN_OBSERVE });
 	maintenance(w, &s->maintenance);
 	for (int i = 0; i < LEVEL__COUNT; i++)
 		metric_put(w, METRIC_LEVEL_CHANGES, (double)s->view.level.changes[i], "level",
@@ -308,8 +309,9 @@ static void sensors(struct metric_writer *w, const struct status *s)
 	for (int i = 0; i < SENSOR_STATES; i++)
 		states[i] = sensor_state_name((enum sensor_state)i);
 	for (unsigned i = 0; i < s->sensors; i++)
-		metric_put_states(w, METRIC_SENSOR_STATE, "sensor", s->sensor[i].name, "state",
-				  states, SENSOR_STATES, s->sensor[i].state);
+		metric_put_states(w, METRIC_SENSOR_STATE, "sensor", s->sensor[i].name,
+				  &(struct metric_states){ "state", states, SENSOR_STATES,
+							   s->sensor[i].state });
 }
 
 static void health(struct metric_writer *w, const struct status *s, uint64_t now_us)

@@ -94,8 +94,9 @@ static void regimes(struct metric_writer *w, const struct status *s)
 	for (int i = 0; i < REGIME__COUNT; i++)
 		names[i] = regime_name((enum regime)i);
 	for (unsigned i = 0; i < s->config.services; i++)
-		metric_put_states(w, METRIC_REGIME, "service", s->config.service[i].name, "regime",
-				  names, REGIME__COUNT, s->view.window[i].regime);
+		metric_put_states(w, METRIC_REGIME, "service", s->config.service[i].name,
+				  &(struct metric_states){ "regime", names, REGIME__COUNT,
+							   s->view.window[i].regime });
 }
 
 void metrics_services(struct metric_writer *w, const struct status *s)

@@ -43,36 +43,52 @@ static double x_of(const struct chart *c, uint64_t at_s, double wide)
 	return fmin(x, wide);
 }
 
+/* Where a chart is drawn: its size in units of the SVG, and the value at its upper edge. */
+struct pane {
+	double wide, high, top;
+};
+
 /* A staircase between `base` and the values; `line`: its upper edge only. Values outside of
  * base..top are cut off there. */
-static void draw(const struct chart *c, json_t *to, const char *key, value_fn value, int index,
-		 double wide, double high, double base, double top, bool line)
+struct curve {
+	const char *key; /* of the path in the chart */
+	value_fn value;
+	int index; /* which row of the table of resources; 0 elsewhere */
+	double base;
+	bool line;
+};
+
+static void draw(const struct chart *c, json_t *to, const struct pane *pane,
+		 const struct curve *curve)
 {
 	char buffer[PATH_BYTES] = "";
 	struct text path = TEXT_OF(buffer);
+	double base = curve->base, top = pane->top, high = pane->high;
 	double foot = high * (1 - base / top);
 	uint64_t end_s = 0;
 	bool open = false;
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct history_record *r = &c->record[i];
-		double v = value(r, index), y = high * (1 - fmin(fmax(v, base), top) / top);
+		double v = curve->value(r, curve->index),
+		       y = high * (1 - fmin(fmax(v, base), top) / top);
 
 		if (open && (v < 0 || r->at_s > end_s)) {
-			text_append(&path, line ? "" : "V%.1fZ", foot);
+			text_append(&path, curve->line ? "" : "V%.1fZ", foot);
 			open = false;
 		}
 		if (v < 0)
 			continue;
 		if (!open)
-			text_append(&path, "M%.1f %.1f", x_of(c, r->at_s, wide), line ? y : foot);
+			text_append(&path, "M%.1f %.1f", x_of(c, r->at_s, pane->wide),
+				    curve->line ? y : foot);
 		end_s = r->at_s + c->step_s;
-		text_append(&path, "V%.1fH%.1f", y, x_of(c, end_s, wide));
+		text_append(&path, "V%.1fH%.1f", y, x_of(c, end_s, pane->wide));
 		open = true;
 	}
-	if (open && !line)
+	if (open && !curve->line)
 		text_append(&path, "V%.1fZ", foot);
-	json_object_set_new(to, key, json_string(buffer));
+	json_object_set_new(to, curve->key, json_string(buffer));
 }
 
 /* The next of 1, 2, 5, 10, 20, ... */
@@ -128,7 +144,8 @@ static double pressure(const struct history_record *r, int index)
 
 static void set_rates(json_t *page, const struct chart *c)
 {
-	double top = round_up(fmax(highest(c, offered, 0), highest(c, told, 0)));
+	struct pane pane = { WIDE, HIGH,
+			     round_up(fmax(highest(c, offered, 0), highest(c, told, 0))) };
 	struct history_record sum = { 0 };
 	json_t *chart = json_object();
 	double all;
@@ -136,10 +153,10 @@ static void set_rates(json_t *page, const struct chart *c)
 	for (size_t i = 0; i < c->count; i++)
 		history_fold(&sum, &c->record[i]);
 	all = (double)history_all(&sum);
-	draw(c, chart, "told", told, 0, WIDE, HIGH, 0, top, false);
-	draw(c, chart, "admitted", admitted, 0, WIDE, HIGH, 0, top, false);
-	draw(c, chart, "offered", offered, 0, WIDE, HIGH, 0, top, true);
-	page_set(chart, "top", "%.0f/s", top);
+	draw(c, chart, &pane, &(struct curve){ .key = "told", .value = told });
+	draw(c, chart, &pane, &(struct curve){ .key = "admitted", .value = admitted });
+	draw(c, chart, &pane, &(struct curve){ .key = "offered", .value = offered, .line = true });
+	page_set(chart, "top", "%.0f/s", pane.top);
 	if (sum.deferred)
 		page_set(chart, "say", "%u of %.0f connections were deferred (%.0f %%).",
 			 sum.deferred, all, 100.0 * sum.deferred / fmax(1, all));
@@ -154,12 +171,12 @@ static void set_rates(json_t *page, const struct chart *c)
 static void set_sessions(json_t *page, const struct chart *c)
 {
 	double most = highest(c, in_flight, 0), widest = highest(c, window, 0);
-	double top = round_up(fmax(most, widest));
+	struct pane pane = { WIDE, HIGH, round_up(fmax(most, widest)) };
 	json_t *chart = json_object();
 
-	draw(c, chart, "in_flight", in_flight, 0, WIDE, HIGH, 0, top, false);
-	draw(c, chart, "window", window, 0, WIDE, HIGH, 0, top, true);
-	page_set(chart, "top", "%.0f", top);
+	draw(c, chart, &pane, &(struct curve){ .key = "in_flight", .value = in_flight });
+	draw(c, chart, &pane, &(struct curve){ .key = "window", .value = window, .line = true });
+	page_set(chart, "top", "%.0f", pane.top);
 	if (most < 0)
 		page_set(chart, "say", "Sessions in flight are not known.");
 	else if (widest < 0)
@@ -173,6 +190,7 @@ static void set_sessions(json_t *page, const struct chart *c)
 /* Each row of the table of resources gets a chart; the last row is the demand. */
 static void set_pressures(json_t *page, const struct chart *c)
 {
+	const struct pane pane = { ROW_WIDE, ROW_HIGH, ROW_TOP };
 	json_t *rows = json_object_get(page, "resources"), *row;
 	size_t i;
 
@@ -182,8 +200,11 @@ static void set_pressures(json_t *page, const struct chart *c)
 
 		if (most < 0)
 			continue;
-		draw(c, row, "area", pressure, (int)i, ROW_WIDE, ROW_HIGH, 0, ROW_TOP, false);
-		draw(c, row, "over", pressure, (int)i, ROW_WIDE, ROW_HIGH, 1, ROW_TOP, false);
+		draw(c, row, &pane,
+		     &(struct curve){ .key = "area", .value = pressure, .index = (int)i });
+		draw(c, row, &pane,
+		     &(struct curve){
+			     .key = "over", .value = pressure, .index = (int)i, .base = 1 });
 		page_set(row, "most", "%.2f", most);
 	}
 }

@@ -52,6 +52,7 @@ int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64
 	_cleanup_close_ int dir = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_free_ uint8_t *bytes = NULL;
 	_cleanup_free_ struct history_record *records = NULL;
+	const struct history_span span = { now_s, since_s, until_s };
 	size_t size;
 	int r;
 
@@ -63,7 +64,7 @@ int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64
 	records = calloc(HISTORY_MONTH, sizeof(*records));
 	if (!records)
 		return -ENOMEM;
-	r = history_pick(bytes, size, now_s, since_s, until_s, records, HISTORY_MONTH, ret_count);
+	r = history_pick(bytes, size, &span, records, HISTORY_MONTH, ret_count);
 	if (r == 0)
 		*ret_records = TAKE_PTR(records);
 	return r;

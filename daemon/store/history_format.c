@@ -71,23 +71,23 @@ bool history_is_sound(const struct history_record *r, enum history_tier tier, un
 	       is_text(r->unit, sizeof(r->unit));
 }
 
-int history_pick(const void *bytes, size_t size, uint64_t now_s, uint64_t since_s, uint64_t until_s,
+int history_pick(const void *bytes, size_t size, const struct history_span *span,
 		 struct history_record *ret, size_t most, size_t *ret_count)
 {
-	enum history_tier tier = history_tier_for(now_s, since_s);
+	enum history_tier tier = history_tier_for(span->now_s, span->since_s);
 	unsigned period = history_period(tier), slots = history_slots(tier);
 	const void *payload;
 	size_t length, count = 0;
-	uint64_t reach = (uint64_t)period * slots, first = since_s / period * period;
+	uint64_t reach = (uint64_t)period * slots, first = span->since_s / period * period;
 	int r = frame_check(bytes, size, &history_kind, &payload, &length);
 
 	if (r < 0)
 		return r;
 	if (length != HISTORY_SLOTS * sizeof(*ret))
 		return -EBADMSG;
-	if (until_s > first && until_s - first > reach)
-		first = (until_s - reach + period - 1) / period * period;
-	for (uint64_t at_s = first; at_s < until_s && count < most; at_s += period) {
+	if (span->until_s > first && span->until_s - first > reach)
+		first = (span->until_s - reach + period - 1) / period * period;
+	for (uint64_t at_s = first; at_s < span->until_s && count < most; at_s += period) {
 		unsigned slot = history_slot(tier, at_s);
 		struct history_record one;
 

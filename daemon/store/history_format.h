@@ -18,10 +18,14 @@ uint64_t history_offset(enum history_tier tier, unsigned slot);
 void history_seal(struct history_record *record);
 /* Whether a slot holds a complete record that belongs there, with possible values. */
 bool history_is_sound(const struct history_record *record, enum history_tier tier, unsigned slot);
-/* Copies the records of [since_s, until_s) out of a whole file, in order of time, from the finest
- * ring that reaches back so far; at most `most`. 0 with their number, or the errors of
- * frame_check(). */
-int history_pick(const void *bytes, size_t size, uint64_t now_s, uint64_t since_s, uint64_t until_s,
+/* What is asked for, in seconds since 1970: [since_s, until_s), as seen at now_s. */
+struct history_span {
+	uint64_t now_s, since_s, until_s;
+};
+
+/* Copies the records of `span` out of a whole file, in order of time, from the finest ring that
+ * reaches back so far; at most `most`. 0 with their number, or the errors of frame_check(). */
+int history_pick(const void *bytes, size_t size, const struct history_span *span,
 		 struct history_record *ret, size_t most, size_t *ret_count);
 
 #endif

@@ -19,7 +19,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct frame_head head;
 
 	/* As a whole file it is refused, or too short. */
-	history_pick(data, size, NOON, NOON - 100, NOON, records, RECORDS_MAX, &count);
+	history_pick(data, size, &(struct history_span){ NOON, NOON - 100, NOON }, records,
+		     RECORDS_MAX, &count);
 	if (!file)
 		file = calloc(1, HISTORY_BYTES);
 	if (!file)
@@ -37,8 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		       &one, sizeof(one));
 	}
 	count = 0;
-	if (history_pick(file, HISTORY_BYTES, NOON, NOON - RECORDS_MAX, NOON, records, RECORDS_MAX,
-			 &count) != 0 ||
+	if (history_pick(file, HISTORY_BYTES,
+			 &(struct history_span){ NOON, NOON - RECORDS_MAX, NOON }, records,
+			 RECORDS_MAX, &count) != 0 ||
 	    count > RECORDS_MAX)
 		abort();
 	for (size_t i = 1; i < count; i++)
