@@ -21,15 +21,76 @@ static uint64_t resets(void)
 	return counts.service[1].refused_reset;
 }
 
+static void one_with_a_ticket_passes(struct plan *p, const struct in6_addr *a)
+{
+	uint16_t port = next_port();
+
+	p->service[1].window = PLAN_UNLIMITED;
+	fresh(p);
+	assert_int_equal(fate_of(a, port), PASSES);
+	p->service[1].window = 0;
+	fresh(p);
+	assert_int_equal(fate_of(a, port), PASSES);
+	give_back_tickets();
+}
+
+/* Refused, though trusted: a drain. */
+static void one_that_is_trusted_is_handed_over(struct plan *p, const struct in6_addr *a)
+{
+	struct gate_network trusted = { .address = *a, .bits = 128 };
+
+	assert_int_equal(gate_trusted(gate, &trusted, 1), 0);
+	p->order = PLAN_DRAIN;
+	fresh(p);
+	assert_int_equal(fate_of(a, next_port()), HANDED_OVER);
+	assert_int_equal(gate_trusted(gate, NULL, 0), 0);
+	assert_int_equal(fate_of(a, next_port()), IS_RESET);
+	p->order = PLAN_SERVE;
+}
+
+static void one_at_its_promised_turn_is_handed_over(struct plan *p, const struct in6_addr *a)
+{
+	struct plan_source due = { .band = PLAN_BAND_PROMISED }, absent = { .band = PLAN_BAND_NEW };
+	uint64_t group = plan_group(a->s6_addr);
+
+	due.group = group;
+	p->service[1].window = 0;
+	p->service[1].ungreeted_max = 0;
+	fresh(p);
+	is_told(a, 5);
+	assert_int_equal(gate_ranks(gate, &group, &due, 1, &absent), 0);
+	p->mode = PLAN_ENFORCE;
+	p->service[1].rate_milli = 0;
+	fresh(p);
+	gate->state->used = 1000;
+	assert_int_equal(fate_of(a, next_port()), HANDED_OVER);
+	gate->state->used = 0;
+	gate->state->ranked = 0;
+}
+
+/* Counting only, paused, an old plan: everybody passes. */
+static void all_pass_where_nothing_is_decided(struct plan *p, const struct in6_addr *a)
+{
+	p->mode = PLAN_OBSERVE;
+	fresh(p);
+	assert_int_equal(fate_of(a, next_port()), PASSES);
+	p->mode = PLAN_ENFORCE;
+	fresh(p);
+	gate_pause(gate, true);
+	assert_int_equal(fate_of(a, next_port()), PASSES);
+	gate_pause(gate, false);
+	p->heartbeat_us = clock_monotonic_us() - PLAN_STALE_US - 1000000;
+	gate_push(gate, p, 0, false);
+	assert_int_equal(fate_of(a, next_port()), PASSES);
+}
+
 /* Verdict first: only who is refused now, was told in this epoch, is not trusted and not at its
  * promised turn is reset. */
 static void only_who_was_told_is_reset(void **state)
 {
 	struct in6_addr a = address("192.0.2.70"), other = address("192.0.2.71");
-	struct gate_network trusted = { .address = a, .bits = 128 };
-	struct plan_source due = { .band = PLAN_BAND_PROMISED }, absent = { .band = PLAN_BAND_NEW };
 	struct plan p = quiet_plan();
-	uint64_t group = plan_group(a.s6_addr), before;
+	uint64_t before;
 	uint16_t port;
 
 	need_run();
@@ -52,49 +113,10 @@ static void only_who_was_told_is_reset(void **state)
 	assert_int_equal(fate_of(&a, port), HANDED_OVER); /* another epoch */
 	is_told(&a, 5);
 	assert_int_equal(fate_of(&a, port), HANDED_OVER);
-	/* Who has a ticket passes. */
-	p.service[1].window = PLAN_UNLIMITED;
-	fresh(&p);
-	port = next_port();
-	assert_int_equal(fate_of(&a, port), PASSES);
-	p.service[1].window = 0;
-	fresh(&p);
-	assert_int_equal(fate_of(&a, port), PASSES);
-	give_back_tickets();
-	/* Trusted, though refused: a drain. */
-	assert_int_equal(gate_trusted(gate, &trusted, 1), 0);
-	p.order = PLAN_DRAIN;
-	fresh(&p);
-	assert_int_equal(fate_of(&a, next_port()), HANDED_OVER);
-	assert_int_equal(gate_trusted(gate, NULL, 0), 0);
-	assert_int_equal(fate_of(&a, next_port()), IS_RESET);
-	p.order = PLAN_SERVE;
-	/* At its promised turn. */
-	due.group = group;
-	p.service[1].window = 0;
-	p.service[1].ungreeted_max = 0;
-	fresh(&p);
-	is_told(&a, 5);
-	assert_int_equal(gate_ranks(gate, &group, &due, 1, &absent), 0);
-	p.mode = PLAN_ENFORCE;
-	p.service[1].rate_milli = 0;
-	fresh(&p);
-	gate->state->used = 1000;
-	assert_int_equal(fate_of(&a, next_port()), HANDED_OVER);
-	gate->state->used = 0;
-	gate->state->ranked = 0;
-	/* Counting only, paused, an old plan: everybody passes. */
-	p.mode = PLAN_OBSERVE;
-	fresh(&p);
-	assert_int_equal(fate_of(&a, next_port()), PASSES);
-	p.mode = PLAN_ENFORCE;
-	fresh(&p);
-	gate_pause(gate, true);
-	assert_int_equal(fate_of(&a, next_port()), PASSES);
-	gate_pause(gate, false);
-	p.heartbeat_us = clock_monotonic_us() - PLAN_STALE_US - 1000000;
-	gate_push(gate, &p, 0, false);
-	assert_int_equal(fate_of(&a, next_port()), PASSES);
+	one_with_a_ticket_passes(&p, &a);
+	one_that_is_trusted_is_handed_over(&p, &a);
+	one_at_its_promised_turn_is_handed_over(&p, &a);
+	all_pass_where_nothing_is_decided(&p, &a);
 	gate_resets(gate, false);
 	give_back_tickets();
 }

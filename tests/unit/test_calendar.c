@@ -123,38 +123,62 @@ static int ask_systemd(const char *event, int64_t base_s, int64_t *ret, int most
 
 #define TIMES 9
 
+/* What systemd is asked, too. */
+static const struct {
+	const char *date, *zone;
+} events[] = {
+	{ "Sun *-*-* 02:00", "Europe/Berlin" },
+	{ "Sun *-*-* 02:30", "Europe/Berlin" }, /* over which the clocks go, once a year */
+	{ "*-*-* 02:30", "America/New_York" },
+	{ "*-*-* 01:30", "America/New_York" }, /* that they show twice, once a year */
+	{ "*-*-* 02:15", "Australia/Lord_Howe" }, /* half an hour */
+	{ "Mon..Fri 3:30", "UTC" },
+	{ "Sat,Sun *-*-* 23:59:59", "Asia/Kathmandu" },
+	{ "monday,Thursday..Sat 04:05", "UTC" },
+	{ "*-*-1 00:00", "Europe/Berlin" },
+	{ "*-*-1..7 05:00", "UTC" },
+	{ "Tue *-*-8..14 05:00", "Europe/Berlin" }, /* the second Tuesday */
+	{ "*-*-1/7 06:00", "UTC" },
+	{ "*-*-2..20/5 06:00", "UTC" },
+	{ "*-*-1,15,31 06:00", "UTC" },
+	{ "*-*~1 22:00", "Europe/Berlin" }, /* the last of a month */
+	{ "Sun *-*~07/1 02:00", "Europe/Berlin" }, /* the last Sunday */
+	{ "*-*~1..7/2 02:00", "UTC" },
+	{ "*-02~1 02:00", "UTC" },
+	{ "*-02-29 02:00", "UTC" },
+	{ "*-1,4,7,10-01 02:00", "Europe/Berlin" },
+	{ "*-3..5-30 02:00", "UTC" },
+	{ "12-24 18:00", "Europe/Berlin" },
+	{ "2026,2028..2030-06-01 02:00", "UTC" },
+	{ "2026/3-06-01 02:00", "UTC" },
+	{ "2027-03-28 02:30", "Europe/Berlin" }, /* never: the clocks go over it */
+	{ "Fri *-*-13 13:13:13", "America/New_York" },
+};
+
+/* The windows of `calendar` after `base_s` begin when systemd says that `event` elapses. */
+static void agrees_with_systemd(const struct calendar *calendar, const struct zone *zone,
+				const char *event, int64_t base_s)
+{
+	int64_t theirs[TIMES], now = base_s;
+	struct calendar_window w;
+	int count = ask_systemd(event, base_s, theirs, TIMES);
+
+	assert_true(count >= 0);
+	for (int k = 0; k < count; k++) {
+		do { /* systemd looks for what comes after the base */
+			assert_int_equal(calendar_next(calendar, zone, now, &w), 0);
+			now = w.end_s;
+		} while (w.begin_s <= base_s);
+		if (w.begin_s != theirs[k])
+			fail_msg("%s, time %d: %lld, systemd has %lld", event, k,
+				 (long long)w.begin_s, (long long)theirs[k]);
+	}
+	if (count < TIMES)
+		assert_true(calendar_next(calendar, zone, now, &w) < 0);
+}
+
 static void begins_when_systemd_says(void **state)
 {
-	static const struct {
-		const char *date, *zone;
-	} events[] = {
-		{ "Sun *-*-* 02:00", "Europe/Berlin" },
-		{ "Sun *-*-* 02:30", "Europe/Berlin" }, /* over which the clocks go, once a year */
-		{ "*-*-* 02:30", "America/New_York" },
-		{ "*-*-* 01:30", "America/New_York" }, /* that they show twice, once a year */
-		{ "*-*-* 02:15", "Australia/Lord_Howe" }, /* half an hour */
-		{ "Mon..Fri 3:30", "UTC" },
-		{ "Sat,Sun *-*-* 23:59:59", "Asia/Kathmandu" },
-		{ "monday,Thursday..Sat 04:05", "UTC" },
-		{ "*-*-1 00:00", "Europe/Berlin" },
-		{ "*-*-1..7 05:00", "UTC" },
-		{ "Tue *-*-8..14 05:00", "Europe/Berlin" }, /* the second Tuesday */
-		{ "*-*-1/7 06:00", "UTC" },
-		{ "*-*-2..20/5 06:00", "UTC" },
-		{ "*-*-1,15,31 06:00", "UTC" },
-		{ "*-*~1 22:00", "Europe/Berlin" }, /* the last of a month */
-		{ "Sun *-*~07/1 02:00", "Europe/Berlin" }, /* the last Sunday */
-		{ "*-*~1..7/2 02:00", "UTC" },
-		{ "*-02~1 02:00", "UTC" },
-		{ "*-02-29 02:00", "UTC" },
-		{ "*-1,4,7,10-01 02:00", "Europe/Berlin" },
-		{ "*-3..5-30 02:00", "UTC" },
-		{ "12-24 18:00", "Europe/Berlin" },
-		{ "2026,2028..2030-06-01 02:00", "UTC" },
-		{ "2026/3-06-01 02:00", "UTC" },
-		{ "2027-03-28 02:30", "Europe/Berlin" }, /* never: the clocks go over it */
-		{ "Fri *-*-13 13:13:13", "America/New_York" },
-	};
 	const int64_t bases[] = { utc(2026, 3, 1, 0, 0), utc(2026, 10, 20, 12, 34) };
 
 	if (system("systemd-analyze --version >/dev/null 2>&1") != 0) {
@@ -172,25 +196,8 @@ static void begins_when_systemd_says(void **state)
 		snprintf(words, sizeof(words), "%s..12:34:56 %s", events[i].date, events[i].zone);
 		if (calendar_parse(words, &calendar, why) < 0)
 			fail_msg("%s: %s", words, why);
-		for (int b = 0; b < 2; b++) {
-			int64_t theirs[TIMES], now = bases[b];
-			struct calendar_window w;
-			int count = ask_systemd(event, bases[b], theirs, TIMES);
-
-			assert_true(count >= 0);
-			for (int k = 0; k < count; k++) {
-				do { /* systemd looks for what comes after the base */
-					assert_int_equal(calendar_next(&calendar, &zone, now, &w),
-							 0);
-					now = w.end_s;
-				} while (w.begin_s <= bases[b]);
-				if (w.begin_s != theirs[k])
-					fail_msg("%s, time %d: %lld, systemd has %lld", event, k,
-						 (long long)w.begin_s, (long long)theirs[k]);
-			}
-			if (count < TIMES)
-				assert_true(calendar_next(&calendar, &zone, now, &w) < 0);
-		}
+		for (size_t b = 0; b < ARRAY_SIZE(bases); b++)
+			agrees_with_systemd(&calendar, &zone, event, bases[b]);
 	}
 }
 

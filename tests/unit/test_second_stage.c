@@ -211,27 +211,10 @@ static double before(const char *text, const char *words)
 }
 
 /* A server of 10 ms and a filter of 40 on one core; 200 a second come once it has rested. */
-static void explain_prints_every_term_of_what_it_lets_in(void **state)
+static void overload(struct engine *engine, struct load *load, struct plan *ret_plan)
 {
-	static struct status status;
-	static char buf[16384];
-	struct text out = TEXT_OF(buf);
-	struct engine_config config = { .cores = 1,
-					.window = { .cores = 1,
-						    .min = 4,
-						    .banner_objective_us = 500000,
-						    .wait_objective_us = 5e6 },
-					.epoch_us = 60000000,
-					.services = 1,
-					.service = { { .name = "mx", .reply_code = 451 } } };
-	struct load load = { 0 };
-	struct load_service *l = &load.service[0];
-	static struct engine engine;
-	double carries, allowed, window;
+	struct load_service *l = &load->service[0];
 
-	for (int i = 0; i < SIGNAL__COUNT; i++)
-		config.target[i] = signal_info[i].target;
-	engine_init(&engine, &config, 1);
 	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
 	for (int i = 0; i < 400; i++) {
 		bool over = i >= 300;
@@ -249,8 +232,31 @@ static void explain_prints_every_term_of_what_it_lets_in(void **state)
 		l->busy = over ? 10 : 1;
 		l->session_us += over ? 8 * 500000 : 500000;
 		l->server_us += over ? 8 * 20000 : 20000;
-		engine_step(&engine, &sample, &load, sample.now_us, &status.plan);
+		engine_step(engine, &sample, load, sample.now_us, ret_plan);
 	}
+}
+
+static void explain_prints_every_term_of_what_it_lets_in(void **state)
+{
+	static struct status status;
+	static char buf[16384];
+	struct text out = TEXT_OF(buf);
+	struct engine_config config = { .cores = 1,
+					.window = { .cores = 1,
+						    .min = 4,
+						    .banner_objective_us = 500000,
+						    .wait_objective_us = 5e6 },
+					.epoch_us = 60000000,
+					.services = 1,
+					.service = { { .name = "mx", .reply_code = 451 } } };
+	struct load load = { 0 };
+	static struct engine engine;
+	double carries, allowed, window;
+
+	for (int i = 0; i < SIGNAL__COUNT; i++)
+		config.target[i] = signal_info[i].target;
+	engine_init(&engine, &config, 1);
+	overload(&engine, &load, &status.plan);
 	status.config.services = 1;
 	status.config.window_min = 4;
 	status.view = engine.view;
