@@ -92,7 +92,6 @@ static int oom_poll(void *state, uint64_t now_us, struct sample *sample, struct 
 
 struct vmstat {
 	int fd;
-	bool has_probes;
 	struct minute_count kills;
 	uint64_t stalls, last_us;
 	char content[16384];

@@ -130,10 +130,6 @@ class Postfix:
                 count += len(files)
         return count
 
-    def smtpd_count(self):
-        done = subprocess.run(["pgrep", "-c", "-x", "smtpd"], capture_output=True, text=True)
-        return int(done.stdout or 0)
-
     def stop(self):
         self.root.run("/usr/sbin/postfix", "stop", check=False)
         self.master.stop()
