@@ -13,6 +13,16 @@
 #include "publish/neighbour_words.h"
 #include "publish/words.h"
 
+/* Whatever the law decides: what stands before the mail server does not run. */
+static void explain_fronts(const struct status *s, struct text *out)
+{
+	struct status_front f;
+
+	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
+		if (!f.up)
+			text_append(out, "!! front %s is down: %s.\n", f.name, f.why);
+}
+
 static void explain_signals(const struct status *s, struct text *out)
 {
 	const struct pressure *p = &s->view.pressure;
@@ -310,6 +320,7 @@ void explain_status(const struct status *s, const struct in6_addr *address,
 				out,
 				"   what is known of it is told to root and the group of control.group\n");
 	}
+	explain_fronts(s, out);
 	faults_explain(s, out);
 	explain_signals(s, out);
 	explain_pressure(s, out);

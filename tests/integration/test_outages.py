@@ -461,6 +461,7 @@ def _():
         check(w.daemon.metric('penstock_front_up{front="proxy"}') == 0, "the metric")
         check(w.daemon.ctl("status").stdout.startswith("The front proxy is down: "), "the first line")
         check("Front proxy is down: " in w.daemon.document("/"), "the page")
+        check("!! front proxy is down: " in w.daemon.ctl("explain").stdout, "explain")
         told = subprocess.run([os.path.join(BIN, "check_penstock"), "--run-dir", w.daemon.run_dir], capture_output=True, text=True)
         check(told.returncode == 1 and "proxy" in told.stdout.split("|")[0], f"{told}")
 
