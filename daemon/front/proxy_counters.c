@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -47,6 +48,7 @@ struct proxy_counters {
 	unsigned listings; /* how many listings are still to come */
 	unsigned count;
 	bool told_full;
+	bool outdated; /* at the last listing */
 	struct slot slots[PROXY_COUNTERS_MAX];
 	struct counts retired;
 	bool any_retired;
@@ -124,6 +126,17 @@ static bool is_known(const struct proxy_counters *proxies, const char *name)
 	return false;
 }
 
+/* Whether a living proxy of another version writes this file. Up to 0.2.0 they held flock(2). */
+static bool is_of_another_version(int fd)
+{
+	uint32_t head[2]; /* magic and version, in each version */
+
+	if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head) || head[0] != COUNTS_MAGIC ||
+	    head[1] == COUNTS_VERSION)
+		return false;
+	return writelock_is_held(fd) || (flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK);
+}
+
 /* `first`: the fronts found now were there before this daemon. */
 static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 {
@@ -138,6 +151,7 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 		proxies->listings = 1; /* perhaps no descriptor is free: try again */
 		return;
 	}
+	proxies->outdated = false;
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(slot->name) ||
 		    strchr(entry->d_name, '.') || is_known(proxies, entry->d_name))
@@ -162,7 +176,9 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 		}
 		read_slot(slot, now_us);
 		if (slot->front.counts.magic != COUNTS_MAGIC) {
-			close(slot->fd); /* not a counts file, or not ready yet */
+			/* not a counts file, not ready yet, or of another version */
+			proxies->outdated |= is_of_another_version(slot->fd);
+			close(slot->fd);
 			proxies->listings = 1;
 			continue;
 		}
@@ -276,6 +292,11 @@ uint64_t proxy_counters_events_lost(const struct proxy_counters *proxies)
 	for (unsigned i = 0; i < proxies->count; i++)
 		lost += proxies->slots[i].events.lost;
 	return lost;
+}
+
+bool proxy_counters_outdated(const struct proxy_counters *proxies)
+{
+	return proxies->outdated;
 }
 
 const struct counts *proxy_counters_retired(const struct proxy_counters *proxies)

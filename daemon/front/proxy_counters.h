@@ -43,6 +43,9 @@ void proxy_counters_tell(struct proxy_counters *proxies,
 unsigned proxy_counters_count(const struct proxy_counters *proxies);
 const struct proxy_counted *proxy_counters_of(const struct proxy_counters *proxies, unsigned index);
 uint64_t proxy_counters_events_lost(const struct proxy_counters *proxies);
+/* Whether a proxy of another version runs, whose counts cannot be read: one from before an upgrade,
+ * which leaves a running proxy alone. */
+bool proxy_counters_outdated(const struct proxy_counters *proxies);
 /* The counts of retired fronts. */
 const struct counts *proxy_counters_retired(const struct proxy_counters *proxies);
 

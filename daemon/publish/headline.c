@@ -306,8 +306,7 @@ static void add_sentence(const struct status *s, const struct headline *h, struc
 	struct status_front proxy;
 
 	if (h->kind > HEADLINE_MAINTENANCE && headline_proxy_is_down(s, &proxy)) {
-		text_append(out, "The front proxy is down: %s. Clients may be unable to connect.",
-			    proxy.why);
+		text_append(out, "The front proxy is down: %s.", proxy.why);
 		return;
 	}
 	switch (h->kind) {
@@ -359,8 +358,8 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 	struct status_front proxy;
 
 	if (h->kind > HEADLINE_MAINTENANCE && headline_proxy_is_down(s, &proxy))
-		text_append(out, "See systemctl status penstock-proxy and its log, "
-				 "then systemctl restart penstock-proxy.");
+		text_append(out, "systemctl status penstock-proxy; "
+				 "systemctl restart penstock-proxy.");
 	else if (h->kind == HEADLINE_DRAINING)
 		text_append(out, "penstockctl resume ends the drain.");
 	else if (h->kind == HEADLINE_MAINTENANCE)

@@ -45,8 +45,8 @@ bool headline_defers(const struct engine_view *view);
 /* Finds the headline for the engine's view. It is decided only here. */
 enum headline_kind headline_kind(const struct engine_view *view);
 const char *headline_name(enum headline_kind kind);
-/* Whether penstock-proxy is configured and does not run, or hangs: then clients may be unable to
- * connect, whatever the engine admits. `ret_proxy`: the front, with the reason. */
+/* Whether penstock-proxy is configured and does not run, hangs or is of another version, whatever
+ * the engine admits. `ret_proxy`: the front, with the reason. */
 bool headline_proxy_is_down(const struct status *status, struct status_front *ret_proxy);
 void headline_tell(const struct status *status, struct headline *ret);
 

@@ -49,7 +49,7 @@ static enum public_state state_now(const struct status *s, uint64_t *ret_since_u
 	headline_tell(s, &h);
 	refused = (h.kind == HEADLINE_OBSERVING || h.kind == HEADLINE_BLIND) &&
 		  h.deferred_ratio > SHEDDING_REFUSED;
-	if (!refused && !headline_proxy_is_down(s, &proxy))
+	if (!refused && (!headline_proxy_is_down(s, &proxy) || proxy.passes))
 		return state;
 	*ret_since_us = 0;
 	return PUBLIC_DELAYED;

@@ -49,6 +49,23 @@ static bool has_asked(const struct counts *c)
 	return false;
 }
 
+/* A proxy that is not configured any more is left out. One that is configured and does not run is
+ * down, also when this penstockd has never seen it run. */
+static void add_down(struct status *s, const struct proxy_counters *proxies)
+{
+	bool outdated = proxy_counters_outdated(proxies);
+	unsigned before = s->fronts;
+
+	add_front(s, proxy_counters_retired(proxies), false,
+		  outdated ? "penstock-proxy is of another version and its counts cannot be read; "
+			     "restart it"
+			   : "penstock-proxy does not run, and clients may be unable to connect; "
+			     "its log says why",
+		  0);
+	if (s->fronts > before)
+		s->front[before].passes = outdated;
+}
+
 static void add_proxies(struct status *s, const struct proxy_counters *proxies)
 {
 	for (unsigned i = 0; i < proxy_counters_count(proxies); i++) {
@@ -57,12 +74,9 @@ static void add_proxies(struct status *s, const struct proxy_counters *proxies)
 		add_front(s, &f->counts, f->fresh,
 			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
 	}
-	/* A proxy that is not configured any more is left out. One that is configured and does not
-	 * run is down, also when this penstockd has never seen it run. */
 	if (s->config.proxy.enabled &&
 	    (!proxy_counters_count(proxies) || has_asked(proxy_counters_retired(proxies))))
-		add_front(s, proxy_counters_retired(proxies), false,
-			  "penstock-proxy does not run; its log says why", 0);
+		add_down(s, proxies);
 }
 
 /* The fronts in this process. */

@@ -28,6 +28,7 @@
 struct status_front {
 	char name[16];
 	bool up;
+	bool passes; /* down, but clients get through to the mail server */
 	char why[160]; /* empty if up */
 	uint64_t pid; /* 0: in the daemon itself */
 	uint64_t malformed, errors;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """An upgrade finds the files of the release before (kept in tests/fixtures/release-0.2.0, made by that release): each is read, or set
 aside and that is said; mail flows in either case."""
+import fcntl
 import glob
 import lzma
 import os
@@ -13,7 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, ROOT, wait_for
 from lib.tap import check, test
-from lib.world import World
+from lib.world import PORT, World
 
 KEPT = os.path.join(ROOT, "tests", "fixtures", "release-0.2.0")
 
@@ -60,6 +61,22 @@ def _():
     with World(upgraded(), daemon=False) as w:
         w.mail_flows()
         w.proxy.logged("There is no current plan in")
+
+
+@test("a proxy of another version that runs on after an upgrade is named, and a dead one's file is none")
+def _():
+    options = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{PORT}", "front.proxy.backend": "127.0.0.1:1",
+               "front.proxy.proxy_protocol": "v1"}
+    with World(upgraded(), options, proxy=False, calm=True) as w:
+        def why():
+            return w.daemon.status()["decisions"]["by_front"]["proxy"]["reason"]
+        check("does not run" in why(), why())
+        [path] = [p for p in glob.glob(w.directory + "/run/counts/proxy-*") if not p.endswith(".events")]
+        with open(path, "r+b") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            wait_for(lambda: "of another version" in why(), why)
+            check("restart it" in w.daemon.status()["headline"]["sentence"], "the first line says what to do")
+        wait_for(lambda: "does not run" in why(), why)
 
 
 def upgrade(text):
