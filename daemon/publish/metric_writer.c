@@ -83,8 +83,11 @@ static void put_sample(struct metric_writer *w, const char *name, const char *su
 	evbuffer_add_printf(w->out, "%s%s%s%s%s ", name, suffix, braces ? "{" : "", labels,
 			    braces ? "}" : "");
 	/* Counters are written with all digits: a rounded counter would stand still and jump. */
-	evbuffer_add_printf(
-		w->out, value == floor(value) && fabs(value) < 1e15 ? "%.0f\n" : "%.9g\n", value);
+	evbuffer_add_printf(w->out,
+			    value == floor(value) && fabs(value) < 1e15 ? "%.0f\n"
+			    : fabs(value) < 1e6				? "%.9g\n"
+						: "%.15g\n", /* times since 1970 */
+			    value);
 }
 
 static void put(struct metric_writer *w, enum metric metric, double value, va_list list)

@@ -98,6 +98,8 @@ def _():
         check({"cpu", "backend"} <= added_up, f"{added_up}")
         for name in ("process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_start_time_seconds"):
             check(w.daemon.metric(name) > 0, name)
+        # Not rounded to ten seconds: each restart changes it.
+        check(re.search(r"^process_start_time_seconds \d{10}\.\d", text, re.M), re.search(r"^process_start_time.*", text, re.M)[0])
         check(w.daemon.metric("process_resident_memory_bytes") < w.daemon.metric("process_virtual_memory_bytes"), "memory")
 
 
