@@ -289,6 +289,7 @@ static void on_client_writable(evutil_socket_t fd, short what, void *context)
 void session_new(struct tally *t, int fd, const struct sockaddr_storage *peer, uint64_t now_us)
 {
 	struct session *s = calloc(1, sizeof(*s));
+	enum next next = NEXT_DECIDE;
 
 	if (!s) {
 		t->counts.counts->errors++;
@@ -321,10 +322,13 @@ void session_new(struct tally *t, int fd, const struct sockaddr_storage *peer, u
 		}
 		s->phase = PHASE_HEADER;
 		s->deadline_us = now_us + HEADER_US;
-		event_add(s->client_read, NULL);
-		return;
+		/* A balancer sends it at once, so it is here already if clients are accepted in
+		 * turns. */
+		next = header_read(s);
+		if (next == NEXT_STAY)
+			event_add(s->client_read, NULL);
 	}
-	go_on(s, NEXT_DECIDE);
+	go_on(s, next);
 }
 
 /* Adds this session to the gauges of `counts`, which begin at zero. */

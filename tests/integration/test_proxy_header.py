@@ -62,6 +62,37 @@ def _():
         check(heard() == [b"451", b"451", b"451", b"221"], f"{heard()}")
 
 
+@test("many are refused at once behind a balancer, with headers whole and in pieces: each hears its reply and the answer to QUIT")
+def _():
+    options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8", "front.proxy.proxy_protocol": "v1"}
+    header = b"PROXY TCP4 192.0.2.44 192.0.2.1 4444 25\r\n"
+
+    def begun(*pieces):
+        c = Client(PORT, greeting=False)
+        for octets in pieces:
+            c.send(octets)
+        return c
+
+    def heard():
+        with begun(header) as c:
+            return c.reply()
+    with world(noting()[1], proxy_options=options) as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: heard().startswith(b"451"), "the drain")
+        for pieces in ((header,), (header[:9], header[9:])):
+            clients = [begun(*pieces) for _ in range(100)]
+            for c in clients:
+                check(c.reply().startswith(b"451 4.3.2 "), "each is told")
+                c.send(b"QU")
+            for c in clients:
+                c.send(b"IT\r\n")
+            for c in clients:
+                check(c.file.read().startswith(b"221 "), "each is answered")
+                c.close()
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: heard().startswith(b"220"), "an admission after it")
+
+
 @test("an expected PROXY header is read, a missing one closes, and the address is the header's")
 def _():
     options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": "127.0.0.0/8", "front.proxy.proxy_protocol": "v1"}
