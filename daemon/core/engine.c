@@ -275,6 +275,9 @@ static void step_ratios(struct engine *engine, const struct load *load)
 	}
 	view->would_defer_ratio = is_watching(view) ? ratio : 0;
 	view->admit_ratio = is_watching(view) ? 1 : 1 - ratio;
+	for (unsigned i = 0; i < engine->config.services; i++)
+		view->deferred_ratio[i] =
+			is_watching(view) ? 0 : told_rates_deferred_by(&engine->told, i);
 }
 
 /* Whether a service has nothing left to give: its window is at its minimum, and it refuses. */

@@ -51,6 +51,8 @@ struct engine_view {
 	/* Of what was offered lately, the share that was admitted, as clients were told (in observe
 	 * mode: all but the refusals of a drain); 1: nothing was offered. */
 	double admit_ratio;
+	/* 1 - admit_ratio of each service alone */
+	double deferred_ratio[PLAN_SERVICES];
 	/* observe mode: of what was offered, the share that enforcing would refuse */
 	double would_defer_ratio;
 	double demand_ratio; /* offered / what can be carried, of the service where it is largest;

@@ -36,6 +36,15 @@ static void explain_wait(const struct status *s, const struct source_view *v, st
 	text_append(out, "\n");
 }
 
+/* Whether a front lets clients wait for a place now. */
+static bool lets_wait(const struct status *s)
+{
+	for (unsigned i = 0; i < s->config.services; i++)
+		if (s->load.service[i].known & LOAD_HELD && s->plan.service[i].hold_us)
+			return true;
+	return false;
+}
+
 static void explain_outlook(const struct status *s, const struct source_snapshot *p,
 			    struct text *out)
 {
@@ -52,7 +61,10 @@ static void explain_outlook(const struct status *s, const struct source_snapshot
 	} else if (p->admitted_in_s == UINT32_MAX) {
 		text_append(out, "at the current load it would not be admitted within a week");
 	} else {
-		text_append(out, "at the current load it would be admitted if it retries in ");
+		/* The room takes clients whose rank alone is too low. */
+		text_append(out, "at the current load %s admitted if it retries in ",
+			    lets_wait(s) ? "and without waiting for a place (see 5) it would be"
+					 : "it would be");
 		words_duration(out, p->admitted_in_s);
 	}
 	if (v->deferred)

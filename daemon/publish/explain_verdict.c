@@ -5,8 +5,10 @@
 
 #include "core/reply.h"
 #include "core/room.h"
+#include "publish/words.h"
 
-#define SAID_RATIO 0.005 /* a smaller share would be shown as "0 %" */
+#define SAID_WAIT_US 50000 /* less would be shown as "0.0 s" */
+#define SAID_RATIO 0.005 /* fewer are not worth a line */
 
 static const char *limit_sentence(enum limit limit)
 {
@@ -42,18 +44,25 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 
 	if (!(l->known & LOAD_HELD) || !plan_may_wait(v) || expected_us >= p->hold_us)
 		return false;
+	text_append(out, "waits in front of the server for ");
+	if (expected_us < SAID_WAIT_US)
+		text_append(out, "the next place that comes free");
+	else
+		text_append(out, "about %.1f s", (double)expected_us / 1e6);
 	text_append(
 		out,
-		"waits in front of the server for about %.1f s, because %s; %.0f wait already. If it "
-		"had to expect more than %.1f s, it would be answered 4xx at once\n",
-		(double)expected_us / 1e6, limit_sentence((enum limit)v.limit), l->held,
-		(double)p->hold_us / 1e6);
+		", because %s; %.0f wait already. If it had to expect more than %.1f s, it would be "
+		"answered 4xx at once\n",
+		limit_sentence((enum limit)v.limit), l->held, (double)p->hold_us / 1e6);
 	return true;
 }
 
 static bool deferred_lately(const struct status *s, unsigned i)
 {
-	return s->view.mode == PLAN_ENFORCE && lately_deferred_ratio(&s->lately[i]) >= SAID_RATIO;
+	const struct lately_service *l = &s->lately[i];
+
+	return s->view.mode == PLAN_ENFORCE && l->deferred &&
+	       (double)l->deferred >= SAID_RATIO * (double)l->offered;
 }
 
 static bool is_deferring(const struct status *s, unsigned i)
@@ -77,13 +86,17 @@ static void explain_admitted(const struct lately_service *l, struct verdict v, s
 		    (unsigned long long)refused, reason_sentence(own));
 }
 
-/* Which share is deferred, and for which reasons. */
-static void explain_lately(const struct lately_service *l, struct text *out)
+/* Which share is deferred, and for which reasons. The share is the one that status shows, which is
+ * over all services. */
+static void explain_lately(const struct status *s, unsigned i, struct text *out)
 {
-	const char *between = ": ";
+	const struct lately_service *l = &s->lately[i];
+	const char *between = "; in the last ten seconds: ";
 
-	text_append(out, "%.0f %% were deferred in the last seconds",
-		    lately_deferred_ratio(l) * 100);
+	words_share(out, s->view.deferred_ratio[i]);
+	text_append(out, "%s are deferred (a mean over two seconds%s)",
+		    s->config.services > 1 ? " of this service" : "",
+		    s->config.services > 1 ? "" : ", as in status");
 	for (int r = 0; r < REASON__COUNT; r++) {
 		if (!l->deferred_by[r] || !l->deferred)
 			continue;
@@ -91,7 +104,7 @@ static void explain_lately(const struct lately_service *l, struct text *out)
 			    (double)l->deferred_by[r] * 100 / (double)l->deferred);
 		between = ", ";
 	}
-	text_append(out, "%s\n", between[0] == ',' ? " of them" : "");
+	text_append(out, "\n");
 }
 
 /* Changes the request into one that gets `reason`. */
@@ -162,7 +175,7 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 	v = decide(s, i, snapshot != NULL, &request);
 	text_append(out, "5. A new connection now: ");
 	if (deferred_lately(s, i)) {
-		explain_lately(&s->lately[i], out);
+		explain_lately(s, i, out);
 		text_append(out, "   %s: ",
 			    snapshot || trusted || refused ? "this one"
 			    : is_deferring(s, i)	   ? "one of them"

@@ -1,9 +1,9 @@
 /* What a new connection is told now, in words. While a part is deferred: which share, for which
  * reasons, and what the deferred are told.
  *
- * Example: "5. A new connection now: 41 % were deferred in the last seconds: cpu 90 %, source 10 %
- * of them", "one of them: deferred, the admission rate is used up at this moment; reason cpu:
- * ..." */
+ * Example: "5. A new connection now: 41 % are deferred (a mean over two seconds, as in status); in
+ * the last ten seconds: cpu 90 %, source 10 %", "one of them: deferred, the admission rate is used
+ * up at this moment; reason cpu: ..." */
 #ifndef PENSTOCK_PUBLISH_EXPLAIN_VERDICT_H
 #define PENSTOCK_PUBLISH_EXPLAIN_VERDICT_H
 

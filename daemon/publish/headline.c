@@ -141,12 +141,6 @@ static void add_order(const struct status *s, const char *what, struct text *out
 	text_append(out, ".");
 }
 
-/* "41 %", "0.6 %" */
-static void add_share(double ratio, struct text *out)
-{
-	text_append(out, "%.*f %%", ratio < 0.095 ? 1 : 0, ratio * 100);
-}
-
 /* Nothing is deferred, and the level is held: core/level.h. */
 static void add_held_level(const struct status *s, struct text *out)
 {
@@ -208,7 +202,7 @@ static void add_deferring(const struct status *s, const struct headline *h, stru
 		add_held_level(s, out);
 		return;
 	}
-	add_share(h->deferred_ratio, out);
+	words_share(out, h->deferred_ratio);
 	text_append(out, " of the new connections are deferred");
 	who = starves(s, h, &more);
 	add_reason(s, h, who, more, out);
@@ -224,7 +218,7 @@ static void add_admitted(const struct headline *h, struct text *out)
 		return;
 	}
 	text_append(out, "all new connections but ");
-	add_share(h->deferred_ratio, out);
+	words_share(out, h->deferred_ratio);
 	text_append(out, " are admitted.");
 }
 
@@ -284,7 +278,7 @@ static void add_unshed(const struct headline *h, const char *all, struct text *o
 		return;
 	}
 	text_append(out, "nothing is deferred for load, but ");
-	add_share(h->deferred_ratio, out);
+	words_share(out, h->deferred_ratio);
 	text_append(out, " of the new connections were refused in the last seconds: %s",
 		    reason_sentence(h->reason));
 }
@@ -295,7 +289,7 @@ static void add_observing(const struct status *s, const struct headline *h, stru
 	add_unshed(h, "everything is admitted", out);
 	if (s->view.would_defer_ratio >= SAID_RATIO) {
 		text_append(out, "; enforcing would defer ");
-		add_share(s->view.would_defer_ratio, out);
+		words_share(out, s->view.would_defer_ratio);
 		text_append(out, " now");
 	}
 	text_append(out, ".");

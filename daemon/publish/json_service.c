@@ -74,14 +74,15 @@ static void put_limits(const struct window_view *w, bool spared, json_t *object)
 	json_object_set_new(object, "spared", json_boolean(spared));
 }
 
-static void put_verdicts(const struct counts_service *c, const struct lately_service *lately,
-			 json_t *object)
+static void put_verdicts(const struct status *s, unsigned i, json_t *object)
 {
+	const struct counts_service *c = &s->total[i];
+
 	json_object_set_new(object, "admitted", json_integer((json_int_t)c->admitted));
 	json_object_set_new(object, "deferred", json_integer((json_int_t)c->deferred));
 	json_object_set_new(object, "would_defer", json_integer((json_int_t)c->would_defer));
-	json_object_set_new(object, "deferred_ratio", json_number(lately_deferred_ratio(lately)));
-	json_object_set_new(object, "deferred_shares", shares_json(lately));
+	json_object_set_new(object, "deferred_ratio", json_number(s->view.deferred_ratio[i]));
+	json_object_set_new(object, "deferred_shares", shares_json(&s->lately[i]));
 	json_object_set_new(object, "held_admitted", json_integer((json_int_t)c->held_admitted));
 	json_object_set_new(object, "held_in_vain", json_integer((json_int_t)c->held_in_vain));
 	json_object_set_new(object, "held_left", json_integer((json_int_t)c->held_left));
@@ -97,6 +98,6 @@ json_t *json_service(const struct status *s, unsigned i)
 	put_sessions(&s->load.service[i], s->plan.service[i].hold_us, object);
 	put_terms(w, object);
 	put_limits(w, s->view.spared[i], object);
-	put_verdicts(&s->total[i], &s->lately[i], object);
+	put_verdicts(s, i, object);
 	return object;
 }

@@ -53,14 +53,6 @@ void lately_tell(const struct lately *l, const struct counts_service *total,
 	}
 }
 
-double lately_deferred_ratio(const struct lately_service *l)
-{
-	double ratio = l->offered ? (double)l->deferred / (double)l->offered : 0;
-
-	/* Clients that waited in vain may have come before the older reading. */
-	return ratio > 1 ? 1 : ratio;
-}
-
 uint64_t lately_by_front(const struct lately_service *l, enum reason *ret_reason)
 {
 	static const enum reason own[] = { REASON_BACKEND, REASON_LIMIT };

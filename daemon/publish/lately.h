@@ -1,6 +1,6 @@
-/* What happened to the connections of the last seconds, by service and reason; counters since
- * the start do not show that. It keeps only two readings of the counters, the older 5 to 10 s
- * old.
+/* Why connections were deferred in the last seconds, by service and reason; counters since the
+ * start do not show that. (Which share is deferred: deferred_ratio of core/engine.h.) It keeps only
+ * two readings of the counters, the older 5 to 10 s old.
  *
  * Example: 60 connections a second, 24 of them deferred, most because of the CPU: offered 500,
  * deferred 200, deferred_by[REASON_CPU] 180, deferred_by[REASON_SOURCE] 20. */
@@ -33,9 +33,6 @@ void lately_turn(struct lately *lately, const struct counts_service *total, uint
 /* What happened since the older reading. A counter that went back (a front is gone) counts as 0. */
 void lately_tell(const struct lately *lately, const struct counts_service *total,
 		 struct lately_service *ret);
-/* The part of the offered connections that was deferred, 0..1. Connections that wait for a place
- * are offered, and neither admitted nor deferred. */
-double lately_deferred_ratio(const struct lately_service *lately);
 /* How many connections the front refused by itself, as it does in observe mode, too: the server
  * cannot be reached, or the front is full. `ret_reason`: of most of them; it stays as it is if
  * there is none. */

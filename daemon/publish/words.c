@@ -78,6 +78,11 @@ void words_signal(struct text *out, enum signal signal, double value)
 		words_value(out, signal_info[signal].unit, value);
 }
 
+void words_share(struct text *out, double ratio)
+{
+	text_append(out, "%.*f %%", ratio < 0.095 ? 1 : 0, ratio * 100);
+}
+
 void words_times(struct text *out, double times)
 {
 	if (times > TIMES_SHOWN)

@@ -22,6 +22,8 @@ void words_signal(struct text *out, enum signal signal, double value);
 /* "2.3 times"; beyond TIMES_SHOWN, where next to nothing is completed: "over 100 times". */
 #define TIMES_SHOWN 100
 void words_times(struct text *out, double times);
+/* "41 %", "0.6 %" */
+void words_share(struct text *out, double ratio);
 /* Seconds: "1.5 s", "90 s", "4 min", "3.5 h", "2.0 days". */
 void words_duration(struct text *out, double s);
 /* CLOCK_REALTIME as "2026-01-31T12:00:00Z" into `buf` (32); returns it. */

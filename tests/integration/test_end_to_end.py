@@ -68,7 +68,7 @@ def outlets_that_tell(daemon):
     tells = {"status": s["headline"]["state"] == "deferring" and s["headline"]["reason"] != "none" and s["level"] >= 2
              and s["driver"]["resource"] in ("cpu", "smtp", "memory")
              and mx["deferred_ratio"] > 0 and abs(sum(mx["deferred_shares"].values()) - 1) < 0.01,
-             "explain": "were deferred in the last seconds: " in explain and "one of them: deferred" in explain and "reason none" not in explain,
+             "explain": " are deferred (a mean over two seconds, as in status); in the last ten seconds: " in explain and "one of them: deferred" in explain and "reason none" not in explain,
              "metrics": daemon.metric("penstock_admit_ratio") < 1 and daemon.metric("penstock_level") >= 2,
              "plugin": plugin.returncode in (1, 2)}
     return {name for name, told in tells.items() if told}

@@ -142,8 +142,8 @@ static void so_few_that_the_share_says_nothing(void **state)
 	struct told_rates *told = &engine.told;
 
 	assert_near(admitted_of(10), 0.5, 0.05);
-	told->offered_per_s = 0.4;
-	told->deferred_per_s = 0.2;
+	told->service[0].offered_per_s = 0.4;
+	told->service[0].deferred_per_s = 0.2;
 	step(0.4);
 	assert_near(engine.view.admit_ratio, 0.5, 0.05); /* .27 a second are left */
 	step(0.8);
@@ -193,10 +193,30 @@ static void what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted(vo
 		load.service[0].offered++;
 		step(0.1);
 	}
-	assert_near(told->offered_per_s, 0, 0);
+	assert_near(told->service[0].offered_per_s, 0, 0);
 	load.service[0].offered++;
 	step(0.1);
-	assert_true(told->offered_per_s > 0.5 && told->offered_per_s < 1.5);
+	assert_true(told->service[0].offered_per_s > 0.5 && told->service[0].offered_per_s < 1.5);
+}
+
+/* Half of one service's clients are refused, none of the other's: a quarter of all. */
+static void each_service_has_its_share_of_what_was_told(void **state)
+{
+	begin(2);
+	for (int i = 0; i < 100; i++) {
+		for (int k = 0; k < 2; k++) {
+			load.service[k].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+			load.service[k].offered += 2;
+		}
+		load.service[0].deferred += 1;
+		step(0.1);
+	}
+	assert_near(engine.view.deferred_ratio[0], 0.5, 0.01);
+	assert_near(engine.view.deferred_ratio[1], 0, 0.01);
+	assert_near(engine.view.admit_ratio, 0.75, 0.01);
+	engine_set_mode(&engine, PLAN_OBSERVE);
+	step(0.1);
+	assert_near(engine.view.deferred_ratio[0], 0, 0);
 }
 
 /* A proxy that outlives the daemon has counts of its whole life, and so has one that is seen
@@ -249,6 +269,7 @@ int main(void)
 		cmocka_unit_test(each_service_has_a_limit_of_its_own),
 		cmocka_unit_test(a_quarter_of_the_queue_is_for_each_of_two_services),
 		cmocka_unit_test(what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted),
+		cmocka_unit_test(each_service_has_its_share_of_what_was_told),
 		cmocka_unit_test(what_a_front_told_before_it_was_seen_is_not_counted),
 		cmocka_unit_test(a_fall_that_is_small_beside_what_is_left_tells_no_end),
 	};

@@ -50,6 +50,7 @@ static void defer(unsigned offered, unsigned cpu, unsigned source)
 	c->deferred_by[REASON_CPU] += cpu;
 	c->deferred_by[REASON_SOURCE] += source;
 	status.view.window[0].refusing = cpu + source > 0;
+	status.view.deferred_ratio[0] = offered ? (double)(cpu + source) / offered : 0;
 	lately_tell(&lately, status.total, status.lately);
 }
 
@@ -77,7 +78,10 @@ static void an_exhausted_rate_is_what_stands_against_it(void **state)
 
 	defer(630, 560, 63);
 	text = explain(NULL);
-	assert_says(text, "99 % were deferred in the last seconds: cpu 90 %, source 10 % of them");
+	assert_says(
+		text,
+		"99 % are deferred (a mean over two seconds, as in status); in the last ten seconds: "
+		"cpu 90 %, source 10 %");
 	assert_says(text, "one of them: deferred, the admission rate is used up at this moment");
 	assert_says(text, "reason cpu");
 	assert_says(text, "6. On the wire: 451");
@@ -91,7 +95,10 @@ static void the_class_is_that_of_most_who_are_deferred(void **state)
 	status.plan.service[0].reserve_256 = 64;
 	defer(100, 10, 30);
 	text = explain(NULL);
-	assert_says(text, "40 % were deferred in the last seconds: cpu 25 %, source 75 % of them");
+	assert_says(
+		text,
+		"40 % are deferred (a mean over two seconds, as in status); in the last ten seconds: "
+		"cpu 25 %, source 75 %");
 	assert_says(text, "one of them: deferred, places are short");
 	assert_says(text, "reason source");
 }
@@ -123,6 +130,30 @@ static void who_comes_first_is_told_so(void **state)
 	assert_says(explain(&last), "this one: deferred, places are short");
 }
 
+/* Its rank alone admits it in two hours, and the waiting room at once: both are said together. */
+static void a_rank_that_is_too_low_may_still_wait_for_a_place(void **state)
+{
+	struct source_snapshot last = { .admitted_in_s = 116 * 60 };
+	struct plan_service *p = &status.plan.service[0];
+	const char *text;
+
+	p->reserve_256 = 64;
+	for (int i = 0; i < PLAN_BANDS; i++)
+		p->cutoff[i] = 1u << 31;
+	p->pass_milli = 40000;
+	explain(&last);
+	assert_says(buf, "at the current load it would be admitted if it retries in 116 min");
+	p->hold_us = 5 * SECOND;
+	status.load.service[0].known = LOAD_HELD | LOAD_IN_FLIGHT;
+	status.load.service[0].in_flight = 20;
+	text = explain(&last);
+	assert_says(buf, "and without waiting for a place (see 5) it would be admitted if it "
+			 "retries in 116 min");
+	assert_says(text, "waits in front of the server for the next place that comes free, ");
+	status.load.service[0].held = 80;
+	assert_says(explain(&last), "waits in front of the server for about 2.0 s, because");
+}
+
 /* What the front itself refuses for is not in the plan. */
 static void a_reason_of_the_front_is_told(void **state)
 {
@@ -151,7 +182,7 @@ static void nothing_is_said_of_shares_when_all_are_admitted(void **state)
 	status.view.mode = PLAN_OBSERVE;
 	status.plan.mode = PLAN_OBSERVE;
 	defer(100, 50, 0);
-	assert_null(strstr(explain(NULL), "were deferred"));
+	assert_null(strstr(explain(NULL), "are deferred"));
 }
 
 static void lately_is_five_to_ten_seconds(void **state)
@@ -161,7 +192,8 @@ static void lately_is_five_to_ten_seconds(void **state)
 	assert_true(lately_due(&lately, SECOND + LATELY_TURN_US));
 	lately_turn(&lately, status.total, SECOND + LATELY_TURN_US);
 	defer(100, 0, 0);
-	assert_true(lately_deferred_ratio(&status.lately[0]) == 0.25);
+	assert_int_equal(status.lately[0].offered, 200);
+	assert_int_equal(status.lately[0].deferred, 50);
 	lately_turn(&lately, status.total, SECOND + 2 * LATELY_TURN_US);
 	defer(0, 0, 0);
 	assert_int_equal(status.lately[0].offered, 100);
@@ -184,7 +216,7 @@ static void old_counters_and_lost_ones_are_nothing(void **state)
 	memset(status.total, 0, sizeof(status.total));
 	lately_tell(&fresh, status.total, told);
 	assert_int_equal(told[0].offered, 0);
-	assert_true(lately_deferred_ratio(&told[0]) == 0);
+	assert_int_equal(told[0].deferred, 0);
 }
 
 int main(void)
@@ -194,6 +226,7 @@ int main(void)
 		cmocka_unit_test_setup(the_class_is_that_of_most_who_are_deferred, setup),
 		cmocka_unit_test_setup(a_full_window_hides_no_reason, setup),
 		cmocka_unit_test_setup(who_comes_first_is_told_so, setup),
+		cmocka_unit_test_setup(a_rank_that_is_too_low_may_still_wait_for_a_place, setup),
 		cmocka_unit_test_setup(a_reason_of_the_front_is_told, setup),
 		cmocka_unit_test_setup(who_was_refused_late_was_admitted_first, setup),
 		cmocka_unit_test_setup(nothing_is_said_of_shares_when_all_are_admitted, setup),

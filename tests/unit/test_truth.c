@@ -15,6 +15,7 @@
 #include "publish/metrics.h"
 #include "publish/page.h"
 #include "publish/public_page.h"
+#include "publish/words.h"
 #include "unit/truth_world.h"
 
 /* At no moment do headline, level and shares say what cannot be true together. */
@@ -95,7 +96,8 @@ static void outlets_agree(const struct headline *h, double told)
 	struct process own = { .resident_bytes = 1 };
 	json_t *json = json_status(&w.status), *headline = json_object_get(json, "headline");
 	const struct engine_view *v = &w.engine.view;
-	char *text;
+	char *text, shown[64] = "5. A new connection now: ";
+	struct text share = { .data = shown, .size = sizeof(shown), .length = strlen(shown) };
 
 	page_render(&w.status, NULL, buffer);
 	text = text_of(buffer);
@@ -119,7 +121,15 @@ static void outlets_agree(const struct headline *h, double told)
 	if (told > 0.1)
 		assert_non_null(strstr(explained, "451"));
 	if (told == 0)
-		assert_null(strstr(explained, "were deferred in the last seconds"));
+		assert_null(strstr(explained, "are deferred (a mean over"));
+	/* One share of one span, wherever it stands. */
+	words_share(&share, 1 - v->admit_ratio);
+	if (strstr(explained, "are deferred (a mean over"))
+		assert_non_null(strstr(explained, shown));
+	assert_true(fabs(json_number_value(json_object_get(
+				 json_object_get(json_object_get(json, "services"), "mx"),
+				 "deferred_ratio")) -
+			 (1 - v->admit_ratio)) < 1e-6);
 	json_decref(json);
 	evbuffer_free(buffer);
 }
