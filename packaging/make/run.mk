@@ -1,7 +1,8 @@
 # The demonstration.
 
-## sudo make run        build and start the whole thing on loopback; Ctrl-C stops it
-.PHONY: run
+## sudo make run        (or make demo) build and start the whole thing on loopback; Ctrl-C stops it
+.PHONY: run demo
+demo: run
 run:
 	@if [ $$(id -u) -eq 0 ]; then $(MAKE) --no-print-directory deps; fi
 	@mkdir -p build && echo "building, about a minute the first time (build/make.log)"
