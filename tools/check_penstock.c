@@ -34,6 +34,8 @@ static const char usage[] =
 	"      --critical-deferred RANGE\n"
 	"      --warning-wait RANGE       of the longest wait of a deferred sender, in seconds (default: none)\n"
 	"      --critical-wait RANGE\n"
+	"      --warning-exhaustion RANGE of the time until memory, the queue's space or its inodes run out, in seconds (default: none)\n"
+	"      --critical-exhaustion RANGE\n"
 	"  -t, --timeout SECONDS          longest wait for penstockd (default 10)\n"
 	"  -v, --verbose                  more lines: resources and fronts; -vv: sensors, too\n"
 	"      --run-dir DIR, -h, --help, -V, --version\n"
@@ -42,10 +44,11 @@ static const char usage[] =
 	"down; a front refused clients by itself in the last seconds (the mail server cannot be reached, or the front is\n"
 	"full), in observe mode, too; the machine is drained; the last reload was refused.\n"
 	"\n"
-	"Example: check_penstock -w 1 -c 3 --warning-deferred 5 --critical-deferred 50 --critical-wait 14400\n";
+	"Example: check_penstock -w 1 -c 3 --warning-deferred 5 --critical-deferred 50 --critical-wait 14400\n"
+	"         --critical-exhaustion 7200:\n";
 
 /* The figures that are compared with ranges. */
-enum measure { LEVEL, DEFERRED, WAIT, MEASURES };
+enum measure { LEVEL, DEFERRED, WAIT, EXHAUSTION, MEASURES };
 
 struct options {
 	const char *run_dir;
@@ -80,6 +83,26 @@ static void judge(struct judgement *j, int status, const char *format, ...)
 	text_append_clean(&j->text, line, strlen(line));
 }
 
+/* The shortest time until something runs out at its present trend, s; -1: nothing does. */
+static double exhaustion(const json_t *status)
+{
+	static const char *const signals[][2] = { { "memory", "mem_exhaustion_s" },
+						  { "disk", "spool_exhaustion_s" },
+						  { "disk", "spool_inodes_exhaustion_s" } };
+	const json_t *resources = json_object_get(status, "resources");
+	double least = -1;
+
+	for (int i = 0; i < 3; i++) {
+		const json_t *all =
+			json_object_get(json_object_get(resources, signals[i][0]), "signals");
+		double left_s = number(json_object_get(all, signals[i][1]), "value");
+
+		if (left_s >= 0 && (least < 0 || left_s < least))
+			least = left_s;
+	}
+	return least;
+}
+
 /* -1: unknown. */
 static double measure(const json_t *status, enum measure what)
 {
@@ -92,13 +115,17 @@ static double measure(const json_t *status, enum measure what)
 		deferred = number(json_object_get(status, "headline"), "deferred_ratio");
 		return deferred < 0 ? -1 : deferred * 100;
 	}
+	if (what == EXHAUSTION)
+		return exhaustion(status);
 	return number(json_object_get(status, "sources"), "oldest_deferral_s");
 }
 
 static void judge_measures(struct judgement *j, const struct options *o, const json_t *status)
 {
-	static const char *const say[] = { NULL, "%.1f %% of the connections are deferred",
-					   "a sender has waited for %.0f s" };
+	static const char *const say[] = {
+		NULL, "%.1f %% of the connections are deferred", "a sender has waited for %.0f s",
+		"memory, the queue's space or its inodes run out in %.0f s"
+	};
 
 	for (int i = 0; i < MEASURES; i++) {
 		double value = measure(status, (enum measure)i);
@@ -158,6 +185,7 @@ static void print_perfdata(const struct options *o, const json_t *status)
 	const json_t *decisions = json_object_get(status, "decisions");
 	double pressure = number(status, "pressure"), window = number(status, "window");
 	double in_flight = number(status, "in_flight"), wait = measure(status, WAIT);
+	double left = measure(status, EXHAUSTION);
 
 	printf(" | level=%.0f;%s;%s;0;%d", measure(status, LEVEL), o->warning[LEVEL].text,
 	       o->critical[LEVEL].text, LEVELS);
@@ -166,6 +194,9 @@ static void print_perfdata(const struct options *o, const json_t *status)
 	if (wait >= 0)
 		printf(" oldest_wait=%.0fs;%s;%s;0", wait, o->warning[WAIT].text,
 		       o->critical[WAIT].text);
+	if (left >= 0)
+		printf(" exhaustion=%.0fs;%s;%s;0", left, o->warning[EXHAUSTION].text,
+		       o->critical[EXHAUSTION].text);
 	if (pressure >= 0)
 		printf(" pressure=%.3f;;;0", pressure);
 	if (window >= 0)
@@ -268,7 +299,15 @@ static void on_alarm(int number)
 	_exit(CRITICAL);
 }
 
-enum { RUN_DIR = 256, WARNING_DEFERRED, CRITICAL_DEFERRED, WARNING_WAIT, CRITICAL_WAIT };
+enum {
+	RUN_DIR = 256,
+	WARNING_DEFERRED,
+	CRITICAL_DEFERRED,
+	WARNING_WAIT,
+	CRITICAL_WAIT,
+	WARNING_EXHAUSTION,
+	CRITICAL_EXHAUSTION
+};
 
 static int take(int option, const char *text, struct options *o)
 {
@@ -288,6 +327,10 @@ static int take(int option, const char *text, struct options *o)
 		return range_parse(text, &o->warning[WAIT]);
 	case CRITICAL_WAIT:
 		return range_parse(text, &o->critical[WAIT]);
+	case WARNING_EXHAUSTION:
+		return range_parse(text, &o->warning[EXHAUSTION]);
+	case CRITICAL_EXHAUSTION:
+		return range_parse(text, &o->critical[EXHAUSTION]);
 	case 't':
 		return parse_u64(text, &o->timeout_s) == 0 && o->timeout_s >= 1 &&
 				       o->timeout_s <= 3600
@@ -311,6 +354,8 @@ int main(int argc, char **argv)
 		{ "critical-deferred", required_argument, NULL, CRITICAL_DEFERRED },
 		{ "warning-wait", required_argument, NULL, WARNING_WAIT },
 		{ "critical-wait", required_argument, NULL, CRITICAL_WAIT },
+		{ "warning-exhaustion", required_argument, NULL, WARNING_EXHAUSTION },
+		{ "critical-exhaustion", required_argument, NULL, CRITICAL_EXHAUSTION },
 		{ "timeout", required_argument, NULL, 't' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },

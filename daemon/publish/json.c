@@ -305,6 +305,7 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "http", outlet_json(&s->http));
 	json_object_set_new(object, "control", outlet_json(&s->control));
 	json_object_set_new(object, "ticks", ticks_json(s));
+	json_object_set_new(object, "log_dropped", json_integer((json_int_t)s->log_dropped));
 	json_object_set_new(object, "config",
 			    json_pack("{s:b, s:s, s:s, s:o}", "last_reload_successful",
 				      s->reload_ok, "mode",
