@@ -65,11 +65,9 @@ void memory_step(struct memory *m, const struct observation *o)
 	smooth_step(&m->variance, dn * dn, o->dt, REGRESSION_S);
 	smooth_step(&m->covariance, dn * db, o->dt, REGRESSION_S);
 	if (m->variance > MEMORY_VARIANCE_MIN && m->covariance > 0) {
-		double bytes_each = clamp_double(m->covariance / m->variance, SESSION_MIN_BYTES,
-						 SESSION_MAX_BYTES);
-
 		m->learned = true;
-		believe(m, n, bytes_each, o->dt, o->before->hard_binds);
+		believe(m, n, fmax(m->covariance / m->variance, SESSION_MIN_BYTES), o->dt,
+			o->before->hard_binds);
 	}
 }
 

@@ -73,7 +73,7 @@
 	  "fsync-step") \
 	X(TRUST_VOID_S, 2, "s", \
 	  "How fast trust is forgotten that was learned with a wrong unloaded time.", \
-	  "slow-commits-cold") \
+	  "slow-filter-ramp") \
 	X(BASE_GREETING_S, 5, "s", \
 	  "How fast the unloaded time is learned from late greetings.", "greet-wait") \
 	X(BASE_FAST_S, 1, "s", \
@@ -191,7 +191,6 @@
 	  "memory-neighbour") \
 	X(SESSION_MIN_BYTES, 1048576, "bytes", \
 	  "Smallest need of a session, of memory and of the spool.", "test_law") \
-	X(SESSION_MAX_BYTES, 67108864, "bytes", "Largest need of a session.", "memory-cliff") \
 	X(MEMORY_VARIANCE_MIN, 4, "sessions^2", \
 	  "If the sessions in flight vary less, nothing is learned.", "memory-cliff") \
 	X(SESSION_UP_S, 5, "s", "How fast the need of a session rises.", "test_law") \
@@ -226,14 +225,12 @@
 	  "after-queue-filter") \
 	X(ALLOWED_MIN, 0.05, "of the rate", \
 	  "So much is always let in: something must leave, or leaving could not be seen.", \
-	  "after-queue-filter") \
+	  "test_law") \
 	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
 	  "A message that costs less is no load, and tells nothing of what leaves.", \
 	  "test_second_stage") \
 	X(FILTER_BEHIND_S, 4, "s", \
 	  "So much work of server and filter together may wait for the filter.", "filter-cpu") \
-	X(FILTER_FULL, 0.75, "of the cores", \
-	  "If server and filter use less, CPU is left.", "test_second_stage") \
 	X(FILTER_PROVEN_S, 2, "s", \
 	  "What a message costs is believed if nothing waits for the filter for so long after " \
 	  "it was seen.", "test_second_stage") \
@@ -250,7 +247,7 @@
 	  "No step goes below this. A tick is long after the machine was suspended, and a " \
 	  "window cannot end sessions.", "test_law") \
 	/* Pressure, and what people are told. */ \
-	X(SIGNAL_TAU_S, 0.5, "s", "Smooths a signal.", "test_pressure") \
+	X(SIGNAL_TAU_S, 0.5, "s", "Smooths a signal.", "level-rest") \
 	X(GREETING_DOWN_S, 2, "s", \
 	  "How fast the unloaded time to the greeting falls.", "test_pressure") \
 	X(GREETING_UP_S, 300, "s", \

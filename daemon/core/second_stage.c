@@ -44,7 +44,7 @@ static void read_now(const struct second_stage *s, const struct second_stage_inp
 	ret->cores = sample_get(in->sample, SIGNAL_MTA_CORES, in->cores);
 	ret->stands = s->queued >= 1;
 	ret->full = in->saturation >= UNSATURATED ||
-		    s->server_now + s->filter_now >= FILTER_FULL * ret->cores;
+		    s->server_now + s->filter_now >= WORKS * ret->cores;
 }
 
 /* Whether CPU has been left for so long that the filter has all it wants. */

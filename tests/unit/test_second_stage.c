@@ -131,14 +131,14 @@ static void fall_behind(void)
 static void cpu_that_is_left_shows_that_nothing_is_behind(void **state)
 {
 	fall_behind();
-	seconds(10, 20, .16, .64, 0);
+	seconds(10, 20, .17, .68, 0);
 	assert_true(view.behind > 400);
 	/* The rates follow within a second. Then it takes two more. */
-	seconds(1, 20, .10, .58, 0);
+	seconds(1, 20, .10, .66, 0);
 	for (int i = 0; i < 10; i++)
 		second_stage_step(&stage, &in, &view);
 	assert_true(view.behind > 400);
-	seconds(2, 20, .10, .58, 0);
+	seconds(2, 20, .10, .66, 0);
 	assert_true(view.behind == 0 && view.keeps_up);
 }
 
