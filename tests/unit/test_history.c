@@ -1,4 +1,4 @@
-/* The history: rings, the file that survives, and what is told of it. */
+/* The history: rings, and the file that survives. What is told of it: test_history_tell.c. */
 #include "cmocka_test.h"
 
 #include <errno.h>
@@ -14,12 +14,9 @@
 
 #include "base/array.h"
 #include "base/log.h"
-#include "publish/headline.h"
-#include "publish/history_tell.h"
 #include "store/history.h"
 #include "store/history_format.h"
-
-#define NOON UINT64_C(1800000000) /* a multiple of 60 */
+#include "unit/history_world.h"
 
 static char dir[64];
 
@@ -40,42 +37,6 @@ static int teardown(void **state)
 		unlink(path);
 	}
 	return rmdir(dir);
-}
-
-static struct history_record second(uint64_t at_s, uint32_t offered, uint32_t deferred)
-{
-	struct history_record r = { .at_s = at_s,
-				    .period_s = 1,
-				    .seconds = 1,
-				    .offered = offered,
-				    .admitted = offered - deferred,
-				    .deferred = deferred,
-				    .headline = deferred ? HEADLINE_DEFERRING : HEADLINE_NORMAL,
-				    .level = deferred ? 3 : 0,
-				    .window = 20,
-				    .in_flight = 11,
-				    .demand = -1 };
-
-	snprintf(r.service[0].name, sizeof(r.service[0].name), "mx");
-	snprintf(r.service[1].name, sizeof(r.service[1].name), "submission");
-	r.service[1].offered = offered / 4;
-	r.service[1].deferred = offered / 4 * deferred / 40;
-	r.service[1].admitted = r.service[1].offered - r.service[1].deferred;
-	r.service[0].offered = offered - r.service[1].offered;
-	r.service[0].deferred = deferred - r.service[1].deferred;
-	r.service[0].admitted = r.service[0].offered - r.service[0].deferred;
-	if (deferred) {
-		r.by_reason[REASON_DISK] = deferred;
-		r.driver_pressure = 3.8f;
-		r.driver_value = 1.9e6f;
-		/* 4 of 500 sources in each second, every one of them again and again */
-		for (uint64_t i = 0; i < 4; i++)
-			distinct_add(&r.sources, (at_s * 4 + i) % 500);
-		snprintf(r.driver, sizeof(r.driver), "disk");
-		snprintf(r.signal, sizeof(r.signal), "fsync_p99_us");
-		snprintf(r.unit, sizeof(r.unit), "backup.service");
-	}
-	return r;
 }
 
 static void put(struct history *h, uint64_t from_s, uint64_t to_s, uint32_t offered,
@@ -280,119 +241,6 @@ static void a_full_disk_costs_the_file_alone(void **state)
 	free(r);
 }
 
-static void widths_are(const char *text, size_t most)
-{
-	while (*text) {
-		size_t line = strcspn(text, "\n");
-
-		assert_in_range(line, 0, most);
-		text += line + (text[line] == '\n');
-	}
-}
-
-static void it_tells_what_happened(void **state)
-{
-	static struct history_record r[1200];
-	static char buffer[65536];
-	struct text out = TEXT_OF(buffer);
-	size_t n = 0;
-
-	setenv("TZ", "UTC", 1);
-	for (uint64_t at_s = NOON; at_s < NOON + 1200; at_s++)
-		r[n++] = second(at_s, 20, at_s >= NOON + 300 && at_s < NOON + 720 ? 8 : 0);
-	r[900].headline = HEADLINE_DRAINING;
-	r[900].deferred = 20;
-	r[0].flags = HISTORY_STARTED;
-	history_sentences(r, n, &out);
-	if (getenv("VERBOSE"))
-		print_message("%s", buffer);
-	assert_non_null(strstr(buffer, "penstockd started."));
-	assert_non_null(strstr(
-		buffer, "08:05:00 to 08:12:00 deferred 40 % (3,360 of 8,400 connections, about "));
-	assert_non_null(strstr(buffer, "disk 100 %"));
-	assert_non_null(strstr(buffer, "fsync_p99_us 1.9 s, driven by backup.service"));
-	assert_non_null(strstr(buffer, "mx: 47 % of"));
-	assert_non_null(strstr(buffer, "submission: 20 % of"));
-	assert_non_null(strstr(buffer, "an operator drained the machine, deferred (20"));
-	out.length = 0;
-	r[900].offered = r[900].admitted = r[900].deferred = 0;
-	history_sentences(r + 890, 20, &out);
-	assert_non_null(strstr(buffer, "an operator drained the machine"));
-	assert_null(strstr(buffer, "deferred ("));
-	out.length = 0;
-	history_table(r, n, 24, &out);
-	assert_non_null(strstr(buffer, "severe"));
-	widths_are(buffer, 79);
-	out.length = 0;
-	history_sentences(r + 1, 200, &out);
-	assert_string_equal(buffer, "Nothing was deferred: all mail was admitted.\n");
-}
-
-static const char *told(const struct history_record *r, size_t n)
-{
-	static char buffer[8192];
-	struct text out = TEXT_OF(buffer);
-
-	setenv("TZ", "UTC", 1);
-	history_sentences(r, n, &out);
-	return buffer;
-}
-
-/* An admin who reads at night why clients were refused until three sees that the mode was changed
- * then, and whether penstockd was there at all. */
-static void it_tells_what_operators_did(void **state)
-{
-	static struct history_record r[600];
-	const char *text;
-	size_t n = 0;
-
-	for (uint64_t at_s = NOON; at_s < NOON + 600; at_s++)
-		r[n++] = second(at_s, 20, at_s >= NOON + 60 && at_s < NOON + 120 ? 8 : 0);
-	for (size_t i = 120; i < 300; i++)
-		r[i].mode = PLAN_OBSERVE;
-	text = told(r, n);
-	assert_non_null(strstr(text, "08:01:00 to 08:02:00 deferred 40 %"));
-	assert_non_null(
-		strstr(text, " 08:02:00 the mode is observe now: nothing is refused for load.\n"));
-	assert_non_null(strstr(text, " 08:05:00 the mode is enforce now"));
-	assert_true(strstr(text, "deferred 40") < strstr(text, "observe now"));
-	/* There and back within one record. */
-	r[400].flags = HISTORY_MODE_CHANGED;
-	assert_non_null(
-		strstr(told(r, n), " 08:06:40 to 08:06:41 the mode was observe for a moment"));
-	/* What came before the records is not known. */
-	assert_string_equal(told(r + 120, 100), "Nothing was deferred: all mail was admitted.\n");
-	r[300].flags = HISTORY_STARTED;
-	text = told(r + 200, 200);
-	assert_non_null(strstr(text, "penstockd started.\n"));
-	assert_non_null(strstr(text, "the mode is enforce now"));
-	r[120].flags = HISTORY_STARTED;
-	text = told(r + 100, 100);
-	assert_non_null(strstr(text, "penstockd started in observe mode, which refuses nothing"));
-	assert_null(strstr(text, "observe now"));
-}
-
-static void it_tells_what_is_missing(void **state)
-{
-	static struct history_record r[100];
-	const char *text;
-
-	for (size_t i = 0; i < 100; i++)
-		r[i] = second(NOON + i + (i >= 50 ? 600 : 0), 20, 0);
-	text = told(r, 100);
-	assert_non_null(strstr(text, "08:00:50 to 08:10:50 there is no record: penstockd hung"));
-	r[50].flags = HISTORY_STARTED;
-	text = told(r, 100);
-	assert_non_null(
-		strstr(text, "08:10:50 penstockd started; there is no record since 08:00:50.\n"));
-	/* A restart takes a few seconds. */
-	r[50].at_s = NOON + 53;
-	assert_non_null(strstr(told(r, 60), "08:00:53 penstockd started.\n"));
-	for (size_t i = 0; i < 100; i++)
-		r[i] = second(NOON + 10 * i, 200, 0), r[i].period_s = 10;
-	assert_string_equal(told(r, 100), "Nothing was deferred: all mail was admitted.\n");
-}
-
 /* Few are told exactly, many within a tenth or so, joined or not; a million is no end. */
 static void distinct_ones_are_counted(void **state)
 {
@@ -416,27 +264,6 @@ static void distinct_ones_are_counted(void **state)
 	}
 }
 
-/* Clients that waited came before the stretch in which they were refused. */
-static void no_share_is_above_all(void **state)
-{
-	char buffer[1024] = "";
-	struct text out = TEXT_OF(buffer);
-	struct history_record r = second(NOON, 1100, 0);
-
-	r.deferred = r.by_reason[REASON_CPU] = 1200;
-	r.admitted = 50;
-	r.headline = HEADLINE_DEFERRING;
-	r.service[0].offered = 1065;
-	r.service[0].admitted = 10;
-	r.service[0].deferred = 1190;
-	r.service[1].offered = 35;
-	r.service[1].admitted = 40;
-	r.service[1].deferred = 10;
-	history_sentences(&r, 1, &out);
-	assert_non_null(strstr(buffer, "deferred 96 % (1,200 of 1,250 connections): cpu 100 %"));
-	assert_non_null(strstr(buffer, ". mx: 99 % of 1,200; submission: 20 % of 50.\n"));
-}
-
 /* A late refusal counts as admitted and as deferred, and is one connection. */
 static void a_late_refusal_is_one_connection(void **state)
 {
@@ -448,53 +275,6 @@ static void a_late_refusal_is_one_connection(void **state)
 	assert_int_equal(history_connections(0, 5, 70, 50), 70);
 	assert_int_equal(history_connections(0, 70, 5, 50), 70);
 	assert_int_equal(history_connections(0, UINT32_MAX, UINT32_MAX, 0), 2ULL * UINT32_MAX);
-}
-
-/* Its own dots are enough. */
-static void a_name_that_was_cut_ends_the_sentence(void **state)
-{
-	char buffer[1024] = "";
-	struct text out = TEXT_OF(buffer);
-	struct history_record r = second(NOON, 20, 5);
-
-	snprintf(r.unit, sizeof(r.unit), "a-name-that-is-too-long...");
-	history_sentences(&r, 1, &out);
-	assert_non_null(strstr(buffer, "driven by a-name-that-is-too-long... mx: "));
-	memset(&r.service[1], 0, sizeof(r.service[1]));
-	out.length = 0;
-	history_sentences(&r, 1, &out);
-	assert_non_null(strstr(buffer, "driven by a-name-that-is-too-long...\n"));
-}
-
-/* Figures as large as they get break no line. */
-static void no_line_is_wider_than_a_terminal(void **state)
-{
-	static char buffer[8192];
-	struct text out = TEXT_OF(buffer);
-	struct history_record r[2] = { second(NOON, 4000000, 3999999), second(NOON + 1, 9, 9) };
-
-	memset(r[0].unit, 'u', sizeof(r[0].unit) - 1);
-	memset(r[0].signal, 's', sizeof(r[0].signal) - 1);
-	memset(r[0].driver, 'd', sizeof(r[0].driver) - 1);
-	r[0].window = r[0].in_flight = 99999;
-	history_table(r, 2, 24, &out);
-	widths_are(buffer, 79);
-}
-
-static void names_of_neighbours_are_for_root(void **state)
-{
-	struct history_record r = second(NOON, 20, 5);
-	json_t *json = history_json(&r, 1, false);
-	char *text = json_dumps(json, 0);
-
-	assert_null(strstr(text, "backup"));
-	free(text);
-	json_decref(json);
-	json = history_json(&r, 1, true);
-	text = json_dumps(json, 0);
-	assert_non_null(strstr(text, "backup"));
-	free(text);
-	json_decref(json);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -510,15 +290,8 @@ int main(void)
 		CASE(a_damaged_slot_costs_itself),
 		CASE(a_newer_version_is_set_aside),
 		CASE(a_full_disk_costs_the_file_alone),
-		cmocka_unit_test(it_tells_what_happened),
-		cmocka_unit_test(it_tells_what_operators_did),
-		cmocka_unit_test(it_tells_what_is_missing),
 		cmocka_unit_test(distinct_ones_are_counted),
-		cmocka_unit_test(no_share_is_above_all),
 		cmocka_unit_test(a_late_refusal_is_one_connection),
-		cmocka_unit_test(a_name_that_was_cut_ends_the_sentence),
-		cmocka_unit_test(no_line_is_wider_than_a_terminal),
-		cmocka_unit_test(names_of_neighbours_are_for_root),
 	};
 
 	log_set_level(LOG_LEVEL_ERROR);
