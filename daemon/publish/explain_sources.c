@@ -55,8 +55,9 @@ static void explain_outlook(const struct status *s, const struct source_snapshot
 		    SOURCE_BINS - 1, words_band(v->source.band),
 		    s->plan.service[0].cutoff[v->source.band % PLAN_BANDS] >> 22);
 	if (p->admitted_in_s == 0) {
-		text_append(out, s->plan.service[0].reserve_256
-					 ? "its rank is high enough now"
+		text_append(out, s->plan.service[0].reserve_256 ? "its rank is high enough now"
+				 : s->view.window[0].refusing
+					 ? "no rank comes first now: refused are all alike"
 					 : "places are not short: every rank is high enough now");
 	} else if (p->admitted_in_s == UINT32_MAX) {
 		text_append(out, "at the current load it would not be admitted within a week");

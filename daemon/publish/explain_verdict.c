@@ -44,16 +44,14 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 
 	if (!(l->known & LOAD_HELD) || !plan_may_wait(v) || expected_us >= p->hold_us)
 		return false;
-	text_append(out, "waits in front of the server for ");
+	text_append(out, "waits in front of the server, because %s; %.0f wait already, so ",
+		    limit_sentence((enum limit)v.limit), l->held);
 	if (expected_us < SAID_WAIT_US)
-		text_append(out, "the next place that comes free");
+		text_append(out, "for the next place that comes free");
 	else
-		text_append(out, "about %.1f s", (double)expected_us / 1e6);
-	text_append(
-		out,
-		", because %s; %.0f wait already. If it had to expect more than %.1f s, it would be "
-		"answered 4xx at once\n",
-		limit_sentence((enum limit)v.limit), l->held, (double)p->hold_us / 1e6);
+		text_append(out, "for about %.1f s", (double)expected_us / 1e6);
+	text_append(out, ". After %.1f s without a place it is answered 4xx\n",
+		    (double)p->hold_us / 1e6);
 	return true;
 }
 
@@ -61,8 +59,9 @@ static bool deferred_lately(const struct status *s, unsigned i)
 {
 	const struct lately_service *l = &s->lately[i];
 
-	return s->view.mode == PLAN_ENFORCE && l->deferred &&
-	       (double)l->deferred >= SAID_RATIO * (double)l->offered;
+	return s->view.mode == PLAN_ENFORCE &&
+	       (s->view.deferred_ratio[i] >= SAID_RATIO ||
+		(l->deferred && (double)l->deferred >= SAID_RATIO * (double)l->offered));
 }
 
 static bool is_deferring(const struct status *s, unsigned i)

@@ -189,6 +189,8 @@ static void add_reason(const struct status *s, const struct headline *h,
 	if (who) {
 		text_append(out, "; ");
 		neighbour_compare(s, who, out);
+	} else if (h->reason == REASON_SMTP && neighbour_cpus_full(s)) {
+		text_append(out, "; the CPUs are full");
 	}
 	text_append(out, ".");
 }

@@ -45,7 +45,7 @@ const struct neighbour *neighbour_who(const struct engine_view *view, const stru
 	return &n->who[r];
 }
 
-static bool cpu_is_short(const struct status *s)
+bool neighbour_cpus_full(const struct status *s)
 {
 	return s->view.pressure.resource[RESOURCE_CPU] >= 1 ||
 	       sample_get(&s->sample, SIGNAL_CPU_BUSY_RATIO, 0) >= CPUS_FULL;
@@ -57,7 +57,10 @@ const struct neighbour *neighbour_starves(const struct status *s, bool *ret_more
 	double mail = sample_get(&s->sample, SIGNAL_MTA_CPU_CORES, -1);
 
 	*ret_more = mail >= 0 && who->use > mail;
-	if (!cpu_is_short(s) || !is_to_blame(RESOURCE_CPU, who) || who->use < TWENTIETH * mail)
+	if (mail < 0 && strcmp(who->path, "/") == 0)
+		return NULL;
+	if (!neighbour_cpus_full(s) || !is_to_blame(RESOURCE_CPU, who) ||
+	    who->use < TWENTIETH * mail)
 		return NULL;
 	return who;
 }

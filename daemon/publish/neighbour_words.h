@@ -12,9 +12,12 @@
  * none, or the cause is not known. */
 const struct neighbour *neighbour_who(const struct engine_view *view,
 				      const struct neighbours *neighbours);
+/* Whether there is too little CPU time for all. */
+bool neighbour_cpus_full(const struct status *status);
 /* The control group that takes CPU time while there is too little of it, though mail causes
  * pressure, too. NULL: there is enough, none takes a twentieth of a core and of what mail takes, or
- * it is not known. `ret_more`: whether it takes more than the mail server. */
+ * it is not known, as with processes outside any group, of which the mail server may be one.
+ * `ret_more`: whether it takes more than the mail server. */
 const struct neighbour *neighbour_starves(const struct status *status, bool *ret_more);
 /* "backup.service takes 1.86 cores, the mail server 0.14" */
 void neighbour_compare(const struct status *status, const struct neighbour *who, struct text *out);

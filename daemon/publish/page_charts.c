@@ -222,13 +222,14 @@ static void keep_event(void *context, const struct history_event *event)
 	e->last[e->count++ % EVENTS] = *event;
 }
 
-static json_t *event_json(const struct history_event *event, uint64_t now_s)
+/* Only the `last` one can still go on. */
+static json_t *event_json(const struct history_event *event, bool last, uint64_t now_s)
 {
 	json_t *one = json_object();
 	char when[32];
 
 	page_set(one, "from", "%s", words_time(event->from_s * 1000000, when));
-	if (event->until_s > event->from_s && event->until_s + NOW_S >= now_s)
+	if (last && event->until_s > event->from_s && event->until_s + NOW_S >= now_s)
 		json_object_set_new(one, "goes_on", json_true());
 	else if (event->until_s > event->from_s)
 		page_set(one, "until", "%s", words_time(event->until_s * 1000000, when));
@@ -257,7 +258,8 @@ static void set_events(json_t *page, const struct page_past *past, uint64_t now_
 	}
 	history_teller_end(&teller);
 	for (unsigned i = e.count; i > 0 && i + EVENTS > e.count; i--)
-		json_array_append_new(list, event_json(&e.last[(i - 1) % EVENTS], now_s));
+		json_array_append_new(list,
+				      event_json(&e.last[(i - 1) % EVENTS], i == e.count, now_s));
 	json_object_set_new(page, "events", list);
 }
 

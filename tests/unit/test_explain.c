@@ -149,9 +149,31 @@ static void a_rank_that_is_too_low_may_still_wait_for_a_place(void **state)
 	text = explain(&last);
 	assert_says(buf, "and without waiting for a place (see 5) it would be admitted if it "
 			 "retries in 116 min");
-	assert_says(text, "waits in front of the server for the next place that comes free, ");
+	assert_says(text, "0 wait already, so for the next place that comes free. ");
 	status.load.service[0].held = 80;
-	assert_says(explain(&last), "waits in front of the server for about 2.0 s, because");
+	assert_says(explain(&last), "80 wait already, so for about 2.0 s. After 5.0 s without a "
+				    "place it is answered 4xx");
+}
+
+/* No place is kept for other ranks, and yet all are refused. */
+static void a_rank_is_not_high_enough_where_all_are_refused(void **state)
+{
+	struct source_snapshot one = { 0 };
+
+	explain(&one);
+	assert_says(buf, "places are not short: every rank is high enough now");
+	defer(100, 100, 0);
+	explain(&one);
+	assert_says(buf, "no rank comes first now: refused are all alike");
+	assert_null(strstr(buf, "places are not short"));
+}
+
+/* Status shows the mean until it has faded; explain must not say less. */
+static void a_share_that_fades_is_in_both(void **state)
+{
+	status.view.deferred_ratio[0] = 0.99;
+	assert_says(explain(NULL), "99 % are deferred (a mean over two seconds, as in status)");
+	assert_says(buf, "one more, now: admitted");
 }
 
 /* What the front itself refuses for is not in the plan. */
@@ -227,6 +249,8 @@ int main(void)
 		cmocka_unit_test_setup(a_full_window_hides_no_reason, setup),
 		cmocka_unit_test_setup(who_comes_first_is_told_so, setup),
 		cmocka_unit_test_setup(a_rank_that_is_too_low_may_still_wait_for_a_place, setup),
+		cmocka_unit_test_setup(a_rank_is_not_high_enough_where_all_are_refused, setup),
+		cmocka_unit_test_setup(a_share_that_fades_is_in_both, setup),
 		cmocka_unit_test_setup(a_reason_of_the_front_is_told, setup),
 		cmocka_unit_test_setup(who_was_refused_late_was_admitted_first, setup),
 		cmocka_unit_test_setup(nothing_is_said_of_shares_when_all_are_admitted, setup),

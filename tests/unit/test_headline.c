@@ -287,6 +287,15 @@ static void a_starved_server_is_not_to_blame(void **state)
 	headline_tell(&status, &h);
 	assert_null(strstr(h.sentence, "backup"));
 	assert_non_null(strstr(h.sentence, "the mail server itself"));
+	assert_null(strstr(h.sentence, "CPUs"));
+	/* Processes outside any group, and the mail server may be one of them. */
+	status.sample.value[SIGNAL_CPU_BUSY_RATIO] = 0.99;
+	status.sample.via[SIGNAL_MTA_CPU_CORES] = VIA_NONE;
+	snprintf(who->path, sizeof(who->path), "/");
+	headline_tell(&status, &h);
+	assert_null(strstr(h.sentence, "takes"));
+	assert_non_null(strstr(h.sentence, "; the CPUs are full."));
+	status.sample.via[SIGNAL_MTA_CPU_CORES] = VIA_CGROUP;
 	/* No client is refused yet. */
 	status.sample.value[SIGNAL_CPU_BUSY_RATIO] = 0.99;
 	status.sample.value[SIGNAL_MTA_CPU_CORES] = 0.14;
