@@ -83,6 +83,18 @@ static enum next carry_out(struct session *s, struct verdict v)
 	return NEXT_REFUSE;
 }
 
+/* Whether `more` sessions beside those that are served are too many. Those that wait and those that
+ * are refused have bounds of their own. */
+static bool are_too_many(struct tally *t, unsigned more, uint64_t now_us)
+{
+	unsigned served = t->session_count - room_count(&t->room) - t->refused;
+
+	if (served + more <= t->connections_max)
+		return false;
+	tally_fault(t, FAULT_CONNECTIONS, now_us, NULL);
+	return true;
+}
+
 enum next verdict_decide(struct session *s, struct session **ret_instead)
 {
 	struct tally *t = s->tally;
@@ -94,13 +106,9 @@ enum next verdict_decide(struct session *s, struct session **ret_instead)
 	v = ask(s, &request);
 	s->promised = request.band == PLAN_BAND_PROMISED;
 	if (!(plan_may_wait(v) && held_enter(s, &request, ret_instead))) {
-		/* Those that wait and those that are refused have bounds of their own. */
-		unsigned served = t->session_count - room_count(&t->room) - t->refused;
-
-		if (v.admit && served > t->connections_max) {
+		if (v.admit && are_too_many(t, 0, s->moved_us)) {
 			v.admit = 0;
 			v.reason = REASON_LIMIT;
-			tally_fault(t, FAULT_CONNECTIONS, s->moved_us, NULL);
 		}
 		c->would_hold += held_would_enter(t, v);
 		counts_verdict(c, v);
@@ -135,7 +143,7 @@ struct session *verdict_on_held(struct tally *t, uint64_t now_us, enum next *ret
 		return NULL;
 	s->moved_us = now_us;
 	v = ask(s, &request);
-	if (!plan_may_wait(v)) {
+	if (!plan_may_wait(v) && !(v.admit && are_too_many(t, 1, now_us))) {
 		*ret_next = release(s, v);
 		return s;
 	}

@@ -342,9 +342,11 @@ def _():
 
     with World(proxy_arguments={"preexec_fn": few}, calm=True) as w:
         w.proxy.logged("Cannot have ")
+        most = int(re.search(r"At most (\d+) sessions", w.proxy.output())[1])
         clients = [Client(PORT, source=f"127.8.{i // 200}.{i % 200 + 1}", timeout=120, greeting=False) for i in range(400)]
         greetings = [c.reply()[:3] for c in clients]
         check(b"220" in greetings and set(greetings) <= {b"220", b"421", b"451"}, f"{ {g: greetings.count(g) for g in set(greetings)} }")
+        check(greetings.count(b"220") <= most, f"{greetings.count(b'220')} are served, of {most} at most: who waits comes in above the bound")
         w.daemon.wait_status(lambda s: {"descriptors", "connections"} & set(s["faults"]), "it is counted")
         for c in clients:
             c.close()
