@@ -228,7 +228,7 @@
 	  "test_law") \
 	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
 	  "A message that costs less is no load, and tells nothing of what leaves.", \
-	  "test_second_stage") \
+	  "filter-tiny") \
 	X(FILTER_BEHIND_S, 4, "s", \
 	  "So much work of server and filter together may wait for the filter.", "filter-cpu") \
 	X(FILTER_PROVEN_S, 2, "s", \

@@ -128,7 +128,6 @@ struct plant {
 	uint64_t processes_us;
 	uint32_t *committing, *waiting_commit; /* session ids */
 	uint32_t committing_count, waiting_commit_count, committing_room, waiting_commit_room;
-	uint64_t committing_since_us;
 	uint32_t filters, filter_queue;
 	double filter_clock; /* CPU clock at which `filter_ran_s` was last brought up to date */
 	/* since the observer cleared them */
