@@ -296,7 +296,11 @@ static void explain_counts(const struct status *s, unsigned i, struct text *out)
 				    reason_name((enum reason)r),
 				    (unsigned long long)c->deferred_by[r],
 				    r == REASON_LATE ? " of the admitted" : "");
-	text_append(out, said ? ")\n" : "\n");
+	text_append(out, said ? ")" : "");
+	if (c->would_defer)
+		text_append(out, ", %llu would have been deferred if enforcing",
+			    (unsigned long long)c->would_defer);
+	text_append(out, "\n");
 }
 
 void explain_status(const struct status *s, const struct in6_addr *address,

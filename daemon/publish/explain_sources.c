@@ -57,7 +57,7 @@ static void explain_outlook(const struct status *s, const struct source_snapshot
 	if (p->admitted_in_s == 0) {
 		text_append(out, s->plan.service[0].reserve_256 ? "its rank is high enough now"
 				 : s->view.window[0].refusing
-					 ? "no rank comes first now: refused are all alike"
+					 ? "no rank comes first now: all are treated alike"
 					 : "places are not short: every rank is high enough now");
 	} else if (p->admitted_in_s == UINT32_MAX) {
 		text_append(out, "at the current load it would not be admitted within a week");

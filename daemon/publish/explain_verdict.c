@@ -195,5 +195,6 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 	reply_line(reply, sizeof(reply), s->config.service[i].reply_code,
 		   &s->config.service[i].reply, (enum reason)v.reason, s->plan.order_until_us);
 	reply[strcspn(reply, "\r\n")] = 0;
-	text_append(out, "6. On the wire: %s\n", reply);
+	text_append(out, "6. On the wire%s: %s\n",
+		    v.would_defer ? ", if the mode were enforce" : "", reply);
 }

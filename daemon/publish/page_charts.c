@@ -232,7 +232,7 @@ static json_t *event_json(const struct history_event *event, bool last, uint64_t
 	if (last && event->until_s > event->from_s && event->until_s + NOW_S >= now_s)
 		json_object_set_new(one, "goes_on", json_true());
 	else if (event->until_s > event->from_s)
-		page_set(one, "until", "%s", words_time(event->until_s * 1000000, when));
+		page_set(one, "ended", "%s", words_time(event->until_s * 1000000, when));
 	page_set(one, "text", "%s", event->text);
 	return one;
 }

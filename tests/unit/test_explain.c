@@ -164,7 +164,7 @@ static void a_rank_is_not_high_enough_where_all_are_refused(void **state)
 	assert_says(buf, "places are not short: every rank is high enough now");
 	defer(100, 100, 0);
 	explain(&one);
-	assert_says(buf, "no rank comes first now: refused are all alike");
+	assert_says(buf, "no rank comes first now: all are treated alike");
 	assert_null(strstr(buf, "places are not short"));
 }
 
@@ -204,7 +204,13 @@ static void nothing_is_said_of_shares_when_all_are_admitted(void **state)
 	status.view.mode = PLAN_OBSERVE;
 	status.plan.mode = PLAN_OBSERVE;
 	defer(100, 50, 0);
+	status.view.deferred_ratio[0] = 0;
+	status.plan.service[0].window = 0;
+	status.total[0].would_defer = 35;
 	assert_null(strstr(explain(NULL), "are deferred"));
+	assert_says(buf, "admitted, but enforcing would defer it");
+	assert_says(buf, "6. On the wire, if the mode were enforce: 451");
+	assert_says(buf, ", 35 would have been deferred if enforcing");
 }
 
 static void lately_is_five_to_ten_seconds(void **state)

@@ -8,6 +8,7 @@
 #include "core/history.h"
 #include "publish/explain.h"
 #include "publish/headline.h"
+#include "publish/page.h"
 #include "publish/public_page.h"
 
 static struct status status;
@@ -319,6 +320,50 @@ static void an_unknown_neighbour_is_to_be_found(void **state)
 	assert_string_equal(h.advice, "To see which control group it is, type: systemd-cgtop -i.");
 }
 
+static size_t one_start(void *context, uint64_t since_s, uint64_t until_s, uint32_t step_s,
+			struct history_record *ret, size_t most)
+{
+	uint64_t at_s = *(const uint64_t *)context;
+
+	if (at_s < since_s || at_s >= until_s)
+		return 0;
+	ret[0] = (struct history_record){ .at_s = at_s,
+					  .period_s = step_s,
+					  .seconds = 1,
+					  .headline = HEADLINE_NORMAL,
+					  .flags = HISTORY_STARTED };
+	return 1;
+}
+
+/* The page shows the end of a drain. It is not the end of each event below it. */
+static void an_event_does_not_end_with_the_drain(void **state)
+{
+	static char page[262144];
+	struct evbuffer *buffer = evbuffer_new();
+	uint64_t start_s = 1800000000;
+	struct page_past past = { .history = one_start, .context = &start_s, .span_s = 300 };
+	char *event;
+	ssize_t n;
+
+	status.version = "test";
+	status.realtime_us = (start_s + 600) * 1000000;
+	status.view.state = STATE_DRAINING;
+	status.view.order_until_us = (start_s + 3600) * 1000000;
+	page_render(&status, &past, buffer);
+	n = evbuffer_remove(buffer, page, sizeof(page) - 1);
+	assert_in_range(n, 1, sizeof(page) - 2);
+	page[n] = 0;
+	evbuffer_free(buffer);
+	event = strstr(page, "penstockd started.");
+	assert_non_null(event);
+	assert_memory_equal(event - 9, "</time>: ", 9);
+	*event = 0;
+	while (strncmp(event, "<li>", 4) != 0)
+		event--;
+	assert_non_null(strstr(event, "08:00:00Z"));
+	assert_null(strstr(event, "09:00:00Z"));
+}
+
 /* Two services of 77.5: each shows 77, and there is no 155th place. */
 static void the_sum_of_windows_is_of_what_is_shown(void **state)
 {
@@ -363,6 +408,7 @@ int main(void)
 		cmocka_unit_test_setup(processes_in_no_group_are_to_be_found, setup),
 		cmocka_unit_test_setup(a_starved_server_is_not_to_blame, setup),
 		cmocka_unit_test_setup(an_unknown_neighbour_is_to_be_found, setup),
+		cmocka_unit_test_setup(an_event_does_not_end_with_the_drain, setup),
 		cmocka_unit_test_setup(the_sum_of_windows_is_of_what_is_shown, setup),
 		cmocka_unit_test_setup(demand_drives_when_it_is_what_presses, setup),
 	};
