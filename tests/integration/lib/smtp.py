@@ -98,7 +98,10 @@ class Server:
             except OSError:
                 return
             self.accepted(address)
-            threading.Thread(target=self.serve, args=(connection, address), daemon=True).start()
+            try:
+                threading.Thread(target=self.serve, args=(connection, address), daemon=True).start()
+            except RuntimeError:  # no thread can start now; without this all later clients would hear nothing
+                connection.close()
 
     def accepted(self, _address):
         self.connections += 1
