@@ -94,9 +94,9 @@ static void explain_neighbours(const struct status *s, struct text *out)
 		neighbour_advise(r, who, &s->neighbours, out);
 		text_append(out, "\n");
 	}
-	if (!who && (who = neighbour_starves(s, &more))) {
+	if (!who && (who = neighbour_starves(&s->view, &s->sample, &s->neighbours, &more))) {
 		text_append(out, "   of the CPU time, ");
-		neighbour_compare(s, who, out);
+		neighbour_compare(&s->sample, who, out);
 		text_append(out, "\n");
 		if (more) {
 			text_append(out, "   what helps: ");

@@ -175,7 +175,7 @@ static const struct neighbour *starves(const struct status *s, const struct head
 			 s->view.pressure.driver == RESOURCE_SMTP;
 	else if (h->kind != HEADLINE_DEFERRING)
 		by_cpu = false;
-	return by_cpu ? neighbour_starves(s, ret_more) : NULL;
+	return by_cpu ? neighbour_starves(&s->view, &s->sample, &s->neighbours, ret_more) : NULL;
 }
 
 /* A server that gets no CPU time is not to blame for being slow. */
@@ -188,8 +188,8 @@ static void add_reason(const struct status *s, const struct headline *h,
 		text_append(out, ": %s", reason_sentence(h->reason));
 	if (who) {
 		text_append(out, "; ");
-		neighbour_compare(s, who, out);
-	} else if (h->reason == REASON_SMTP && neighbour_cpus_full(s)) {
+		neighbour_compare(&s->sample, who, out);
+	} else if (h->reason == REASON_SMTP && neighbour_cpus_full(&s->view, &s->sample)) {
 		text_append(out, "; the CPUs are full");
 	}
 	text_append(out, ".");
@@ -236,7 +236,7 @@ static void add_pressed(const struct status *s, const struct headline *h, struct
 	if (!who)
 		return;
 	text_append(out, " Of the CPU time, ");
-	neighbour_compare(s, who, out);
+	neighbour_compare(&s->sample, who, out);
 	text_append(out, ".");
 }
 

@@ -93,7 +93,7 @@ static void take_pressure(const struct status *s, struct history_record *r)
 	struct headline h;
 	bool more;
 
-	if (!who && (who = neighbour_starves(s, &more)) && !more)
+	if (!who && (who = neighbour_starves(&s->view, &s->sample, &s->neighbours, &more)) && !more)
 		who = NULL;
 	headline_tell(s, &h);
 	r->headline = (uint8_t)h.kind;

@@ -17,26 +17,53 @@ static enum log_level urgency(enum level_number level)
 	return level >= LEVEL_SHEDDING ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE;
 }
 
-static void level_changed(enum level_number before, const struct engine_view *now)
+static const char *driver_name(const struct pressure *p)
 {
-	const struct pressure *p = &now->pressure;
-	const char *signal = p->driver_signal < SIGNAL__COUNT ? signal_info[p->driver_signal].name
-							      : "nothing known";
-	const char *resource = p->driver < RESOURCE__COUNT ? resource_name(p->driver) : "none";
-	char fields[320];
+	return p->driver < RESOURCE__COUNT ? resource_name(p->driver) : "none";
+}
 
+static const char *signal_name(const struct pressure *p)
+{
+	return p->driver_signal < SIGNAL__COUNT ? signal_info[p->driver_signal].name
+						: "nothing known";
+}
+
+void journal_tell_level(enum level_number before, const struct engine_view *now,
+			const struct sample *sample, const struct neighbours *n, struct text *out)
+{
+	const struct neighbour *who;
+	bool more;
+
+	text_append(out,
+		    "level %s (was %s): pressure %.2f driven by %s (%s), %.0f %% of connections "
+		    "admitted",
+		    level_name(now->level.number), level_name(before), now->pressure.combined,
+		    driver_name(&now->pressure), signal_name(&now->pressure),
+		    now->admit_ratio * 100);
+	/* A server that gets no CPU time is slow, and not to blame. */
+	who = n && now->level.number > before ? neighbour_starves(now, sample, n, &more) : NULL;
+	if (who) {
+		text_append(out, "; ");
+		neighbour_compare(sample, who, out);
+	}
+	if (now->mode == PLAN_OBSERVE)
+		text_append(out, "; observe mode: nothing is refused for load");
+}
+
+static void level_changed(enum level_number before, const struct engine_view *now,
+			  const struct sample *sample, const struct neighbours *n)
+{
+	char fields[320], line[480] = "";
+	struct text text = TEXT_OF(line);
+
+	journal_tell_level(before, now, sample, n, &text);
 	snprintf(
 		fields, sizeof(fields),
 		"PENSTOCK_LEVEL=%d\nPENSTOCK_LEVEL_NAME=%s\nPENSTOCK_LEVEL_BEFORE=%d\nPENSTOCK_PRESSURE=%.3f\n"
 		"PENSTOCK_RESOURCE=%s\nPENSTOCK_SIGNAL=%s\nPENSTOCK_ADMIT_RATIO=%.3f",
-		now->level.number, level_name(now->level.number), before, p->combined, resource,
-		signal, now->admit_ratio);
-	log_event(
-		urgency(now->level.number), MESSAGE_LEVEL, fields,
-		"level %s (was %s): pressure %.2f driven by %s (%s), %.0f %% of connections admitted%s",
-		level_name(now->level.number), level_name(before), p->combined, resource, signal,
-		now->admit_ratio * 100,
-		now->mode == PLAN_OBSERVE ? "; observe mode: nothing is refused for load" : "");
+		now->level.number, level_name(now->level.number), before, now->pressure.combined,
+		driver_name(&now->pressure), signal_name(&now->pressure), now->admit_ratio);
+	log_event(urgency(now->level.number), MESSAGE_LEVEL, fields, "%s", line);
 }
 
 static void state_changed(enum engine_state before, const struct engine_view *now)
@@ -187,11 +214,13 @@ static void sources_changed(const struct source_stats *before, const struct sour
 			"a source has waited for 24 h: senders begin to give mail up; see penstockctl sources --sort age");
 }
 
-void journal_step(struct journal *j, const struct engine_view *now, const struct registry *registry,
-		  const struct source_stats *sources, uint64_t now_us, uint64_t realtime_us)
+void journal_step(struct journal *j, const struct engine_view *now, const struct sample *sample,
+		  const struct registry *registry, const struct source_stats *sources,
+		  uint64_t now_us, uint64_t realtime_us)
 {
 	if (j->level != now->level.number)
-		level_changed(j->level, now);
+		level_changed(j->level, now, sample,
+			      registry ? registry_neighbours(registry) : NULL);
 	if (j->state != now->state)
 		state_changed(j->state, now);
 	if (j->level != now->level.number || j->level_since_realtime_us == 0)

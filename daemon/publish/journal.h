@@ -3,6 +3,7 @@
 #ifndef PENSTOCK_PUBLISH_JOURNAL_H
 #define PENSTOCK_PUBLISH_JOURNAL_H
 
+#include "base/text.h"
 #include "publish/public_page.h"
 #include "publish/headline.h"
 #include "publish/status.h"
@@ -30,10 +31,16 @@ struct journal {
  * after ten seconds. */
 bool journal_tells_neighbour(const struct journal *journal, bool foreign, const char *unit,
 			     uint64_t now_us);
+/* The line about a change of the level. While it rises for want of CPU time, the control group that
+ * takes it is named. `neighbours`: NULL if they are not known. */
+void journal_tell_level(enum level_number before, const struct engine_view *now,
+			const struct sample *sample, const struct neighbours *neighbours,
+			struct text *out);
 /* Once a tick: writes what has changed: level, state, a neighbour that causes pressure, a leak,
- * sensors, the promises to sources. `registry`, `sources`: NULL if there are none. */
+ * sensors, the promises to sources. `sample`: of this tick; `registry`, `sources`: NULL if there
+ * are none. */
 void journal_step(struct journal *journal, const struct engine_view *now,
-		  const struct registry *registry, const struct source_stats *sources,
-		  uint64_t now_us, uint64_t realtime_us);
+		  const struct sample *sample, const struct registry *registry,
+		  const struct source_stats *sources, uint64_t now_us, uint64_t realtime_us);
 
 #endif

@@ -45,29 +45,30 @@ const struct neighbour *neighbour_who(const struct engine_view *view, const stru
 	return &n->who[r];
 }
 
-bool neighbour_cpus_full(const struct status *s)
+bool neighbour_cpus_full(const struct engine_view *view, const struct sample *s)
 {
-	return s->view.pressure.resource[RESOURCE_CPU] >= 1 ||
-	       sample_get(&s->sample, SIGNAL_CPU_BUSY_RATIO, 0) >= CPUS_FULL;
+	return view->pressure.resource[RESOURCE_CPU] >= 1 ||
+	       sample_get(s, SIGNAL_CPU_BUSY_RATIO, 0) >= CPUS_FULL;
 }
 
-const struct neighbour *neighbour_starves(const struct status *s, bool *ret_more)
+const struct neighbour *neighbour_starves(const struct engine_view *view, const struct sample *s,
+					  const struct neighbours *n, bool *ret_more)
 {
-	const struct neighbour *who = &s->neighbours.who[RESOURCE_CPU];
-	double mail = sample_get(&s->sample, SIGNAL_MTA_CPU_CORES, -1);
+	const struct neighbour *who = &n->who[RESOURCE_CPU];
+	double mail = sample_get(s, SIGNAL_MTA_CPU_CORES, -1);
 
 	*ret_more = mail >= 0 && who->use > mail;
 	if (mail < 0 && strcmp(who->path, "/") == 0)
 		return NULL;
-	if (!neighbour_cpus_full(s) || !is_to_blame(RESOURCE_CPU, who) ||
+	if (!neighbour_cpus_full(view, s) || !is_to_blame(RESOURCE_CPU, who) ||
 	    who->use < TWENTIETH * mail)
 		return NULL;
 	return who;
 }
 
-void neighbour_compare(const struct status *s, const struct neighbour *who, struct text *out)
+void neighbour_compare(const struct sample *s, const struct neighbour *who, struct text *out)
 {
-	double mail = sample_get(&s->sample, SIGNAL_MTA_CPU_CORES, -1);
+	double mail = sample_get(s, SIGNAL_MTA_CPU_CORES, -1);
 
 	text_append(out, "%s %s ", who->unit,
 		    strcmp(who->unit, NEIGHBOUR_OUTSIDE) == 0 ? "take" : "takes");

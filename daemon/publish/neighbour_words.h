@@ -5,7 +5,6 @@
 
 #include "base/text.h"
 #include "core/engine.h"
-#include "publish/status.h"
 #include "sensor/neighbours.h"
 
 /* The control group that causes pressure which is not mail's. NULL: mail causes it, there is
@@ -13,14 +12,16 @@
 const struct neighbour *neighbour_who(const struct engine_view *view,
 				      const struct neighbours *neighbours);
 /* Whether there is too little CPU time for all. */
-bool neighbour_cpus_full(const struct status *status);
+bool neighbour_cpus_full(const struct engine_view *view, const struct sample *sample);
 /* The control group that takes CPU time while there is too little of it, though mail causes
  * pressure, too. NULL: there is enough, none takes a twentieth of a core and of what mail takes, or
  * it is not known, as with processes outside any group, of which the mail server may be one.
  * `ret_more`: whether it takes more than the mail server. */
-const struct neighbour *neighbour_starves(const struct status *status, bool *ret_more);
+const struct neighbour *neighbour_starves(const struct engine_view *view,
+					  const struct sample *sample,
+					  const struct neighbours *neighbours, bool *ret_more);
 /* "backup.service takes 1.86 cores, the mail server 0.14" */
-void neighbour_compare(const struct status *status, const struct neighbour *who, struct text *out);
+void neighbour_compare(const struct sample *sample, const struct neighbour *who, struct text *out);
 /* "backup.service (/system.slice/backup.service): 93 % of the CPU time that is not the mail
  * server's (3.71 cores)" */
 void neighbour_describe(enum resource resource, const struct neighbour *who, struct text *out);

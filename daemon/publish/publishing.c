@@ -102,7 +102,8 @@ void publishing_step(struct publishing *p, const struct registry *registry, uint
 	const struct engine_view *view = &p->snapshot.parts.engine->view;
 
 	p->snapshot.parts.realtime_us = realtime_us;
-	journal_step(&p->journal, view, registry, sources_stats(p->sources), now_us, realtime_us);
+	journal_step(&p->journal, view, p->snapshot.parts.sample, registry,
+		     sources_stats(p->sources), now_us, realtime_us);
 	keep_history(p, realtime_us);
 	keep_lately(p, now_us);
 	outlets_step(p->outlets, view, now_us);

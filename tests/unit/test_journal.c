@@ -45,10 +45,41 @@ static void a_cause_is_written_when_it_is_found_or_another_one(void **state)
 	assert_false(journal_tells_neighbour(&j, false, "index.service", 700 * SECOND));
 }
 
+static void a_level_that_rises_names_who_takes_the_cpu_time(void **state)
+{
+	struct neighbours n = { .who[RESOURCE_CPU] = { .known = true,
+						       .use = 1.86,
+						       .path = "/x/backup.service",
+						       .unit = "backup.service" } };
+	static struct engine_view now;
+	static struct sample sample;
+	char line[480] = "";
+	struct text out = TEXT_OF(line);
+
+	now.level.number = LEVEL_SEVERE;
+	now.pressure.driver = RESOURCE_SMTP;
+	now.pressure.driver_signal = SIGNAL_SERVER_TIME_US;
+	sample.value[SIGNAL_CPU_BUSY_RATIO] = 1;
+	sample.via[SIGNAL_CPU_BUSY_RATIO] = VIA_PROCFS;
+	sample.value[SIGNAL_MTA_CPU_CORES] = 0.14;
+	sample.via[SIGNAL_MTA_CPU_CORES] = VIA_CGROUP;
+	journal_tell_level(LEVEL_NORMAL, &now, &sample, &n, &out);
+	assert_string_equal(line, "level severe (was normal): pressure 0.00 driven by smtp "
+				  "(server_time_us), 0 % of connections admitted; backup.service "
+				  "takes 1.86 cores, the mail server 0.14 cores");
+	out.length = 0;
+	journal_tell_level(LEVEL_CRITICAL, &now, &sample, &n, &out);
+	assert_null(strstr(line, "backup"));
+	out.length = 0;
+	journal_tell_level(LEVEL_NORMAL, &now, &sample, NULL, &out);
+	assert_null(strstr(line, "backup"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pressure_that_comes_and_goes_is_written_once_in_ten_minutes),
+		cmocka_unit_test(a_level_that_rises_names_who_takes_the_cpu_time),
 		cmocka_unit_test(a_cause_is_written_when_it_is_found_or_another_one),
 	};
 
