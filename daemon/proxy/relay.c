@@ -81,6 +81,7 @@ static enum next server_takes_no_more(struct session *s)
 	s->up.pending = NULL;
 	s->up.offset = s->up.length = 0;
 	s->up.sink_eof = true;
+	s->deadline_us = clock_monotonic_us() + FLUSH_US; /* the client may never read it */
 	if (!s->up.source_eof)
 		event_add(s->client_read, NULL);
 	return NEXT_STAY;

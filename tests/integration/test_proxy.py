@@ -35,6 +35,10 @@ def world(handle=smtp_server, options=None, daemon=True, proxy_options=None, bac
     return World(options=options, server=backend or handle, daemon=daemon, proxy_options=proxy_options, daemon_options=daemon_options, calm=True)
 
 
+def reset_on_close(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 def drained(world):
     world.daemon.ctl("drain", "--reason", "test", check=0)
     return wait_for(lambda: greeting(PORT).startswith(b"451"), "a refusal after drain")
@@ -252,6 +256,41 @@ def _():
                 full.set()
                 c.socket.settimeout(120)
                 check(c.reply() == b"552 5.3.4 too big\r\n", "the server's reply")
+
+
+@test("a client that sends on and reads nothing after the server has gone: the session ends all the same")
+def _():
+    gone = threading.Event()
+
+    def handle(connection, _address):
+        connection.sendall(b"220 sink\r\n")
+        connection.settimeout(1)
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"250-x\r\n" * 10_000)  # until nobody takes more
+        full.wait(600)
+        reset_on_close(connection)
+        gone.set()
+
+    with world(handle, daemon=False):
+        full = threading.Event()
+        with Client(PORT) as c:
+            c.socket.settimeout(1)
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    c.socket.sendall(b"x" * 100_000)
+            full.set()
+            gone.wait(120)
+
+            def is_closed():
+                try:
+                    c.socket.send(b"x" * 1000)
+                except TimeoutError:
+                    pass
+                except OSError:
+                    return True
+                return False
+            wait_for(is_closed, "the end of the session")
 
 
 @test("no plan, a stale plan, a killed and a stopped daemon: mail flows")
