@@ -3,7 +3,11 @@
 
 void rates_step(struct rates *r, struct observation *o)
 {
-	const struct load_service *now = o->in->load, *was = r->primed ? &r->last : now;
+	const struct load_service *now = o->in->load;
+	/* Where others count than in the tick before (a proxy is gone, or back), the counters are
+	 * of different things. Their difference says nothing: a proxy's is of its whole life. */
+	bool same = r->primed && r->last.known == now->known;
+	const struct load_service *was = same ? &r->last : now;
 	double jobs = counter_delta(now->completed, was->completed);
 
 	o->completed = jobs / o->dt;

@@ -1,6 +1,7 @@
 #include "cmocka_test.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/array.h"
 #include "window_world.h"
@@ -49,6 +50,31 @@ static void blind_or_without_sight_of_sessions_everything_is_admitted(void **sta
 	run(0.1, 100, 20, 50, 30, 30, 0);
 	assert_int_equal(plan.window, PLAN_UNLIMITED);
 	assert_int_equal(window.view.law, LAW_OPEN);
+}
+
+/* The proxy is gone for a moment, and the kernel counts meanwhile, from another beginning. What the
+ * proxy has counted in its life is not of one tick. */
+static void a_change_of_who_counts_is_no_traffic(void **state)
+{
+	struct load_service proxy;
+
+	idle_machine();
+	run(10, 20, 20, 0, 2, 1, ALL | LOAD_HELD);
+	load.offered += 1000000;
+	load.completed += 900000;
+	load.deferred += 100000;
+	load.busy_us += 1000 * UINT64_C(1000000);
+	proxy = load;
+	memset(&load, 0, sizeof(load));
+	run(0.5, 20, 20, 0, 2, 1, ALL);
+	assert_true(window.view.offered_per_s < 25);
+	load = proxy;
+	run(0.1, 20, 20, 0, 2, 1, ALL | LOAD_HELD);
+	assert_true(window.view.offered_per_s < 25);
+	assert_true(window.view.completed_per_s < 25);
+	assert_false(window.view.refusing);
+	run(1, 20, 20, 0, 2, 1, ALL | LOAD_HELD);
+	assert_true(window.view.offered_per_s > 15 && window.view.offered_per_s < 25);
 }
 
 static void the_law_follows_what_can_be_seen(void **state)
@@ -418,6 +444,7 @@ int main(void)
 		cmocka_unit_test_setup(what_stands_for_the_server_is_told_in_words, setup),
 		cmocka_unit_test_setup(blind_or_without_sight_of_sessions_everything_is_admitted,
 				       setup),
+		cmocka_unit_test_setup(a_change_of_who_counts_is_no_traffic, setup),
 		cmocka_unit_test_setup(the_law_follows_what_can_be_seen, setup),
 		cmocka_unit_test_setup(a_server_over_its_knee_is_cut_to_what_it_completes, setup),
 		cmocka_unit_test_setup(a_server_that_hangs_on_a_busy_machine_is_not_short_of_cpu,
