@@ -114,9 +114,9 @@ static void learn_idle(struct memory *m, double n, double used, double dt)
 	m->idle_seen = true;
 	smooth_step(&m->available_idle, idle, dt,
 		    idle + sqrt(m->idle_variance) < m->available_idle ? IDLE_DOWN_S : IDLE_UP_S);
-	/* If another program takes or frees memory, that is a step and not spread: what is beyond
+	/* What other programs take or free is no spread: it is left out, and what is still beyond
 	 * CHANCE_SIGMAS is cut off. */
-	off = fabs(idle - m->idle.lag);
+	off = fabs(idle - m->idle.lag + fallen(&m->left));
 	off = fmin(off, CHANCE_SIGMAS * sqrt(m->idle_variance) + m->per_session);
 	smooth_step(&m->idle_variance, off * off, dt, IDLE_UP_S);
 	fall_step(&m->idle, idle, dt);
@@ -129,14 +129,26 @@ static void learn_idle(struct memory *m, double n, double used, double dt)
  * believed, so that less is free. When sessions end and their processes keep the memory, neither
  * falls, and only what would be free without them seems to. Example: 26 sessions that were believed
  * to hold 5 MB each end: 130 MB less would be free without any, and none is taken. The slope comes
- * from a mean that lags behind by IDLE_RATE_S, not from the difference of two readings. */
-static double taken_by_then(const struct memory *m, const struct window_config *config)
+ * from a mean that lags behind by IDLE_RATE_S, not from the difference of two readings.
+ *
+ * What others take is foreseen for the time of a session: a later one is not admitted if it no
+ * longer fits. Example: a scanner that loads its database takes 1.5 GB at once and leaves 650 MB.
+ * For five seconds ahead another 2.4 GB would be foreseen, and no session would fit; for a session
+ * of .8 s it is .4 GB. */
+static double taken_by_then(const struct memory *m, const struct observation *o)
 {
+	const struct window_view *v = o->before;
+	double session_s = v->target_time_s + v->unloaded_s + v->think_time_s;
 	double falls = fmin(fmax(fallen(&m->free), fallen(&m->left)), fallen(&m->idle));
+	double others = clamp_double(fallen(&m->left), 0, fmax(0, falls));
 
-	if (!window_has(config, WINDOW_PART_EXHAUSTION))
+	if (!window_has(o->config, WINDOW_PART_EXHAUSTION))
 		return 0;
-	return fmax(0, falls / IDLE_RATE_S) * EXHAUSTS_AHEAD_S;
+	if (v->equation <= 0 || !sample_has(o->in->sample, SIGNAL_MTA_MEM_BYTES))
+		others = 0; /* the time of a session, or whose memory it is, is not known */
+	return (fmax(0, falls - others) * EXHAUSTS_AHEAD_S +
+		others * fmin(session_s, EXHAUSTS_AHEAD_S)) /
+	       IDLE_RATE_S;
 }
 
 /* Sessions that memory carries; -1: not known. */
@@ -158,7 +170,7 @@ static double memory_ceiling(struct memory *m, const struct observation *o)
 	m->missed_s = 0;
 	/* One session always passes: without any, the law would not see that memory is free
 	 * again. */
-	hard = fmax(1, (m->available_idle - taken_by_then(m, o->config) - reserve(m, o->config)) /
+	hard = fmax(1, (m->available_idle - taken_by_then(m, o) - reserve(m, o->config)) /
 			       m->per_session);
 	m->carried = hard;
 	return hard;

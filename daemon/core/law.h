@@ -208,8 +208,8 @@
 	  "How fast it rises. Sessions that were just admitted have not taken all their memory.", \
 	  "memory-noise") \
 	X(EXHAUSTS_AHEAD_S, 5, "s", \
-	  "Sessions in flight stay for so long. What other programs take until then is kept " \
-	  "free.", "memory-gulp") \
+	  "What sessions take beyond what was believed is foreseen for so long. What other " \
+	  "programs take, for the time of a session, at most for so long.", "memory-gulp") \
 	/* When not to grow; whose pressure it is; the queue behind the server. */ \
 	X(GROWTH_FREEZE_S, 30, "s", \
 	  "The window does not grow for so long after a sensor was lost.", "sensor-loss") \
