@@ -472,7 +472,7 @@ def _():
         check(w.daemon.ctl("status").stdout.startswith("The front proxy is down: "), "the first line")
         check("Front proxy is down: " in w.daemon.document("/"), "the page")
         check("!! front proxy is down: " in w.daemon.ctl("explain").stdout, "explain")
-        told = subprocess.run([os.path.join(BIN, "check_penstock"), "--run-dir", w.daemon.run_dir], capture_output=True, text=True)
+        told = subprocess.run([os.path.join(BIN, "check_penstock"), "-t", "120", "--run-dir", w.daemon.run_dir], capture_output=True, text=True)
         check(told.returncode == 1 and "proxy" in told.stdout.split("|")[0], f"{told}")
 
 
