@@ -37,6 +37,7 @@ static void step_trust(double *trust, const struct observation *o, const struct 
 		smooth_step(trust, slow / most, o->dt, QUICK_MIN_S);
 	else if (!over)
 		smooth_step(trust, 1, o->dt, o->refusing ? TRUST_RISES_REFUSING_S : TRUST_RISES_S);
+	*trust = fmax(*trust, o->proven_per_s / most);
 	*trust = clamp_double(*trust, TRUST_MIN, 1);
 }
 
@@ -108,5 +109,5 @@ void capacity_step(struct capacity *c, const struct observation *o, const struct
 	default:
 		break;
 	}
-	c->per_s = fmax(fmax(c->per_s, x), 1);
+	c->per_s = fmax(fmax(c->per_s, fmax(x, o->proven_per_s)), 1);
 }

@@ -81,6 +81,12 @@
 	  "shut window.", "slow-lookup") \
 	X(BASE_UP_S, 20, "s", \
 	  "How fast the unloaded time rises, while the machine is idle.", "tarpit") \
+	X(DELAY_STAYS, 0.8, "times", \
+	  "T has stayed if it is still so long. In two thirds of a queue it is two thirds.", "test_delay") \
+	X(DELAY_TRIED_TIMES, 3, "times T", \
+	  "So long after T was taken for a delay it may turn out to be a queue.", "test_delay") \
+	X(DELAY_PAUSE_S, 60, "s", \
+	  "After that no T is taken for a delay for so long.", "test_delay") \
 	/* Xcap: what the server can complete a second. */ \
 	X(PROBE_PLACES, 8, "sessions", \
 	  "So many are let in each tick above a full window on an idle machine.", \

@@ -14,24 +14,10 @@ static bool is_confined(const struct observation *o, const struct rates *r)
 	       r->busy <= few;
 }
 
-/* T of the sessions that have ended; -1: not known. It lags behind. It does not contain sessions
- * that only look busy and never end (half a TLS hello, a client that stalls in its message), which
- * are no load. */
-static double ended_time(const struct rates *r)
-{
-	return r->done >= TELLS_MIN_PER_S ? r->done_time / r->done : -1;
-}
-
 /* Whether nothing queues, neither for the machine nor for a greeting. */
 static bool is_unloaded(const struct observation *o, const struct rates *r)
 {
-	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
-	/* If a server delays its greeting (greet wait, DNS lists), some clients always wait for
-	 * it. */
-	double late = BASE_SLACK * r->admitted * o->in->connect_220_base_us / US_IN_S;
-
-	return observed_idle(o) && !o->refusing &&
-	       ungreeted <= fmax(fmax(2, late), UNGREETED_IDLE_SHARE * o->in->load->in_flight);
+	return observed_idle(o) && !o->refusing && !observed_greetings_wait(o, r);
 }
 
 /* Follows the time of a session while nothing queues: downwards at once, upwards only while the
@@ -85,12 +71,15 @@ static void learn_greeting(struct unloaded *u, const struct observation *o, cons
 /* Whether a few sessions are let in although the window is full. The sessions that end are quick,
  * so those that fill the window wait for something else (a name server, a client), unless
  * connections wait in the accept queue. No session can overtake them (core/overtaken.h) before
- * others are let in. */
+ * others are let in. In a queue that grows, too, those that end are the early ones, and quick. So
+ * none is let in past the window while a larger one shows whether sessions queue, and for a while
+ * after they did (delay.c). */
 bool unloaded_lets_in(const struct observation *o, const struct rates *r)
 {
-	double ended = ended_time(r);
+	double ended = rates_ended_s(r);
 
-	return observed_idle(o) && ended >= 0 && r->busy > PROBE_TIMES * ended * r->completed &&
+	return observed_idle(o) && !o->may_queue && ended >= 0 &&
+	       r->busy > PROBE_TIMES * ended * r->completed &&
 	       r->completed > THROUGH_SHARE * r->admitted &&
 	       sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0) < 1;
 }
@@ -102,7 +91,7 @@ double unloaded_step(struct unloaded *u, const struct observation *o, const stru
 	 * that are busy now were admitted a while ago. */
 	double passing = fmax(r->admitted, r->completed);
 	double busy = r->busy - BASE_SLACK * passing * u->time_s;
-	double excess = fmax(0, busy / fmax(r->completed, 1)), ended = ended_time(r);
+	double excess = fmax(0, busy / fmax(r->completed, 1)), ended = rates_ended_s(r);
 	/* On an idle machine a long T alone does not close the window. Before the unloaded time is
 	 * known, and if greetings are late, it may be the time that the server always takes, and
 	 * some sessions may only look busy. So the sessions that have ended must have taken as
@@ -111,6 +100,8 @@ double unloaded_step(struct unloaded *u, const struct observation *o, const stru
 	bool alone = !u->seen || r->jobs < JOBS_FOR_BASE || o->server & SERVER_GREETS_LATE;
 
 	*ret_confined = false;
+	if (o->delay_s > 0)
+		u->rest_s = o->delay_s;
 	if (r->completed >= TELLS_MIN_PER_S && window_has(o->config, WINDOW_PART_BASE)) {
 		*ret_confined = learn(u, o, r);
 		learn_greeting(u, o, knee);

@@ -22,6 +22,7 @@
  *    sample, load                                  T  = busy / X      (what it takes now)
  *         |                                        T0 = T while idle  (unloaded.c)
  *         |                                             at a disk  (commit.c)
+ *         |                                             if it does not follow busy  (delay.c)
  *         v                                              |
  *    rates.c, saturation.c  ---------------------------->+
  *         |                                              v
@@ -210,6 +211,8 @@ static double capacity_law(struct window *w, struct observation *o)
 
 	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_MAX_S);
 	commit_s = commit_step(&w->commit, o, &w->rates);
+	o->delay_s = delay_step(&w->delay, o, &w->rates, w->unloaded.time_s, &o->proven_per_s);
+	o->may_queue = w->delay.before_s > 0 || w->delay.since_s < 0;
 	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_s, &o->confined);
 	v->unloaded_s = w->unloaded.time_s;
 	lag_step(&w->capacity, o, v->unloaded_s);

@@ -30,7 +30,8 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 	X(EXHAUSTION, "exhaustion") /* time to exhaustion */ \
 	X(FOREIGN, "foreign") /* load of other programs than mail */ \
 	X(GROWTH_FREEZE, "freeze") /* no growth after a sensor was lost */ \
-	X(CORES, "cores") /* stalls count as far as the cores are used */
+	X(CORES, "cores") /* stalls count as far as the cores are used */ \
+	X(DELAY, "delay") /* a T that does not follow the window is no queue */
 
 enum window_part {
 #define X(id, ...) WINDOW_PART_##id,
@@ -166,6 +167,16 @@ struct unloaded {
 	bool seen;
 };
 
+/* delay.c: whether T is a delay, and no queue. */
+struct delay {
+	/* since T became long: the most busy sessions, the longest T of ended sessions, and for how
+	 * long clearly fewer sessions have been busy; 0: T is not long */
+	double busy_most, time_most, fewer_s;
+	/* T that is on probation, T0 and the completions a second before */
+	double time_s, before_s, completed; /* before_s 0: there is none */
+	double since_s; /* since the last probation began; below 0: a pause after one that failed */
+};
+
 /* commit.c: the part of a disk's time that does not grow with the number of busy sessions. */
 struct commit {
 	double time_s;
@@ -264,6 +275,7 @@ struct window {
 	struct rates rates;
 	struct greeting greeting;
 	struct unloaded unloaded;
+	struct delay delay;
 	struct commit commit;
 	struct job job;
 	struct knee knee;

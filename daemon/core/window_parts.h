@@ -30,6 +30,9 @@ struct observation {
 	uint32_t server; /* bits of enum server */
 	bool refusing;
 	bool growth_frozen; /* the window must not grow: growth_freeze.c */
+	/* delay.c: T0 and completions a second that it has found; 0: nothing was found */
+	double delay_s, proven_per_s;
+	bool may_queue; /* T may be a queue, or was one a while ago: delay.c */
 	bool confined; /* T0 was learned behind a window that is nearly closed: see unloaded.c */
 };
 
@@ -44,6 +47,25 @@ static inline double observed_first(const struct sample *s, enum signal own, enu
 static inline bool observed_idle(const struct observation *o)
 {
 	return o->machine == MACHINE_IDLE && !(o->server & SERVER_SHORT_OF_SLOTS);
+}
+
+/* Whether more sessions wait for their greeting than usual. */
+static inline bool observed_greetings_wait(const struct observation *o, const struct rates *rates)
+{
+	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
+	/* If a server delays its greeting (greet wait, DNS lists), some clients always wait for
+	 * it. */
+	double late = BASE_SLACK * rates->admitted * o->in->connect_220_base_us / US_IN_S;
+
+	return ungreeted > fmax(fmax(2, late), UNGREETED_IDLE_SHARE * o->in->load->in_flight);
+}
+
+/* T of the sessions that have ended; -1: not known. It lags behind. It does not contain sessions
+ * that only look busy and never end (half a TLS hello, a client that stalls in its message), which
+ * are no load. */
+static inline double rates_ended_s(const struct rates *rates)
+{
+	return rates->done >= TELLS_MIN_PER_S ? rates->done_time / rates->done : -1;
 }
 
 /* Whether enough sessions are busy, and T is above `time_s`. */
@@ -78,6 +100,11 @@ bool growth_freeze_step(struct growth_freeze *growth_freeze, const struct observ
 /* commit.c: the part of a disk's time that does not grow with the busy sessions, s. */
 double commit_step(struct commit *commit, const struct observation *observation,
 		   const struct rates *rates);
+/* delay.c: T0, s, if sessions that take so long do not queue, or if they turn out to; 0: nothing is
+ * known. `unloaded_s`: T0 as it is believed now. `*ret_proven_per_s`: completions a second that are
+ * possible; 0: not known. */
+double delay_step(struct delay *delay, const struct observation *observation,
+		  const struct rates *rates, double unloaded_s, double *ret_proven_per_s);
 /* unloaded.c: whether a few sessions are let in although the window is full; and T without its
  * unloaded part, s. unloaded_step() learns that part, which is at least `commit_s`.
  * `*ret_confined`: it was learned behind a window that is nearly closed. */

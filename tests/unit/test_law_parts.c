@@ -106,6 +106,17 @@ static void what_a_nearly_shut_window_shows_is_no_queue(void **state)
 	assert_near(unloaded.time_s, 3, 1e-9); /* a commit takes longer still */
 }
 
+static void nobody_is_let_in_past_a_full_window_while_sessions_may_queue(void **state)
+{
+	tick.machine = MACHINE_IDLE;
+	rates = (struct rates){
+		.completed = 10, .admitted = 10, .busy = 100, .done = 10, .done_time = 1
+	};
+	assert_true(unloaded_lets_in(&tick, &rates));
+	tick.may_queue = true;
+	assert_false(unloaded_lets_in(&tick, &rates));
+}
+
 static void the_regime_follows_from_five_inputs(void **state)
 {
 	struct knee knee = { 0 };
@@ -238,6 +249,7 @@ int main(void)
 		TEST(a_server_without_a_free_slot_does_not_greet_late_on_purpose),
 		TEST(an_input_that_is_lost_stops_growth_until_it_is_back),
 		TEST(what_a_nearly_shut_window_shows_is_no_queue),
+		TEST(nobody_is_let_in_past_a_full_window_while_sessions_may_queue),
 		TEST(the_regime_follows_from_five_inputs),
 		TEST(capacity_goes_where_the_regime_says),
 		TEST(think_time_is_a_guess_until_sessions_have_ended),

@@ -1,0 +1,170 @@
+#include "cmocka_test.h"
+
+#include <math.h>
+
+#include "core/window_parts.h"
+
+/* core/delay.c by itself: what sessions take while the window closes and opens. T0 is believed to
+ * be .05 s. */
+#define TICK_S .1
+#define UNLOADED_S .05
+
+static struct window_config config;
+static struct sample sample;
+static struct load_service load;
+static struct window_input input;
+static struct observation tick;
+static struct rates rates;
+static struct delay delay;
+static double proven;
+
+static int setup(void **state)
+{
+	config = (struct window_config){ .cores = 4, .min = 4 };
+	load = (struct load_service){ .known = LOAD_UNGREETED, .in_flight = 100 };
+	memset(&delay, 0, sizeof(delay));
+	sample_clear(&sample, 1000000);
+	input = (struct window_input){ .sample = &sample, .load = &load };
+	tick = (struct observation){
+		.in = &input, .config = &config, .dt = TICK_S, .machine = MACHINE_IDLE
+	};
+	return 0;
+}
+
+/* Ticks with so many busy sessions and such a T, until something is found. Returns the new T0, or
+ * 0. */
+static double look(int ticks, double busy, double time_s)
+{
+	double found = 0;
+
+	while (ticks-- > 0 && found <= 0) {
+		rates = (struct rates){
+			.busy = busy, .completed = busy / time_s, .done = 1, .done_time = time_s
+		};
+		found = delay_step(&delay, &tick, &rates, UNLOADED_S, &proven);
+		if (proven > 0)
+			break;
+	}
+	return found;
+}
+
+/* assert_near() reads its arguments more than once. */
+static void assert_found(double found, double wanted)
+{
+	assert_near(found, wanted, 1e-9);
+}
+
+static void a_t_that_stays_while_busy_falls_is_a_delay(void **state)
+{
+	assert_found(look(100, 120, 2), 0);
+	assert_found(look(29, 50, 2), 0); /* those that end were admitted before */
+	assert_found(look(2, 50, 2), 2);
+	assert_near(proven, 60, 1e-9); /* 120 busy sessions of 2 s */
+	assert_found(look(1, 50, 2), 0); /* it is told once */
+	assert_near(proven, 0, 1e-9);
+}
+
+static void a_t_that_follows_busy_is_a_queue(void **state)
+{
+	const double least = DELAY_STAYS * 2;
+
+	look(100, 120, 2);
+	assert_found(look(100, 50, least - .01), 0);
+	/* What counts is what was busy since T stays. */
+	assert_found(look(100, 50 / BASE_SLACK + 1, least - .01), 0);
+	assert_true(look(100, 50 / BASE_SLACK - 1, least - .01) > 0);
+	setup(NULL);
+	look(100, 120, 2);
+	assert_true(look(100, 50, least + .01) > 0);
+}
+
+static void the_window_must_have_closed_for_as_long_as_a_session_takes(void **state)
+{
+	const double few = 120 / BASE_SLACK;
+
+	look(100, 120, 2);
+	assert_found(look(100, few + 1, 2), 0);
+	look(20, few - 1, 2);
+	look(1, few + 1, 2); /* it begins again */
+	assert_found(look(20, few - 1, 2), 0);
+	assert_true(look(15, few - 1, 2) > 0);
+}
+
+static void only_a_long_t_without_a_witness_is_looked_at(void **state)
+{
+	for (int i = 0; i < 6; i++) {
+		double time_s = 2;
+
+		setup(NULL);
+		look(100, 120, 2);
+		switch (i) {
+		case 1:
+			tick.machine = MACHINE_LOADED;
+			break;
+		case 2:
+			tick.server = SERVER_SHORT_OF_SLOTS;
+			break;
+		case 3:
+			load.ungreeted = 20;
+			break;
+		case 4:
+			time_s = BASE_SLACK * UNLOADED_S + TIME_GOOD_S;
+			break;
+		case 5:
+			config.without = 1u << WINDOW_PART_DELAY;
+			break;
+		}
+		assert_int_equal(look(100, 50, time_s) > 0, i == 0);
+	}
+}
+
+static void a_delay_that_grows_with_the_busy_was_a_queue(void **state)
+{
+	look(100, 120, 2);
+	assert_found(look(100, 50, 2), 2);
+	assert_found(look(20, 100, BASE_SLACK * 2), 0);
+	assert_found(look(1, 120, BASE_SLACK * 2 + .1), UNLOADED_S);
+	/* For a minute T proves nothing, then again. */
+	look((int)(DELAY_PAUSE_S / TICK_S) - 100, 120, 2);
+	assert_found(look(80, 50, 2), 0);
+	look(100, 120, 2);
+	assert_true(look(100, 50, 2) > 0);
+}
+
+static void after_its_probation_a_delay_may_become_slower(void **state)
+{
+	look(100, 120, 2);
+	assert_found(look(100, 50, 2), 2);
+	look((int)(DELAY_TRIED_TIMES * 2 / TICK_S) + 2, 60, 2);
+	assert_found(look(20, 120, 4), 0);
+	assert_true(delay.since_s > 0); /* there is no pause */
+}
+
+static void a_delay_that_completes_more_may_complete_still_more(void **state)
+{
+	look(100, 120, 2);
+	assert_found(look(100, 50, 2), 2);
+	look(10, BASE_SLACK * 50 - 1, 2);
+	assert_near(proven, 0, 1e-9);
+	look(1, BASE_SLACK * 50 + 1, 2);
+	assert_near(proven, AHEAD * 38, 1e-9);
+	look(1, 120, 4); /* the probation is over */
+	assert_true(delay.since_s > 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, setup)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_t_that_stays_while_busy_falls_is_a_delay),
+		TEST(a_t_that_follows_busy_is_a_queue),
+		TEST(the_window_must_have_closed_for_as_long_as_a_session_takes),
+		TEST(only_a_long_t_without_a_witness_is_looked_at),
+		TEST(a_delay_that_grows_with_the_busy_was_a_queue),
+		TEST(after_its_probation_a_delay_may_become_slower),
+		TEST(a_delay_that_completes_more_may_complete_still_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
