@@ -36,6 +36,14 @@ tests: $(TESTS) $(TEST_PROGRAMS) $(VARIANTS)
 check-unit: $(UNIT_TESTS)
 	@for t in $^; do echo "$$t"; $$t >$$t.log 2>&1 || { cat $$t.log; exit 1; }; done
 
+## make cov             how much of daemon/ the unit and codec tests run, by directory (IN=daemon/core: by file); a third tree under build/cov
+.PHONY: cov
+cov:
+	$(call need_packages,$(BUILD_DEPS) $(CHECK_DEPS))
+	@find build/cov -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/cov MADE=build OPT='-O0 -g' HARDEN=-fPIE SANFLAGS=--coverage check-unit
+	@tests/coverage build/cov/obj $(IN)
+
 ## make check           the quick part, under a minute: unit, codec, simulation, layers, documentation, format, lint
 .PHONY: check
 check:
