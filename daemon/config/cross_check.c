@@ -38,8 +38,10 @@ static void check_front(const struct config *config, const char *name,
 }
 
 /* The server relays for clients with certain addresses, so it matters which address it sees. */
-static void check_addresses(const struct config_front *proxy, struct config_errors *errors)
+static void check_addresses(const struct config *config, struct config_errors *errors)
 {
+	const struct config_front *proxy = &config->proxy;
+
 	if (!proxy->enabled)
 		return;
 	if (proxy->proxy_protocol == PROXY_PROTOCOL_UNSAID)
@@ -50,6 +52,13 @@ static void check_addresses(const struct config_front *proxy, struct config_erro
 		config_errors_add(
 			errors, CONFIG_WHOLE, 0, "front.proxy.proxy_from",
 			"is missing: accept_proxy_protocol = yes would believe any client that claims to be another one. Name the networks of the load balancers");
+	/* A UNIX socket's peer has no address, and counts as ::. */
+	for (unsigned i = 0; proxy->accept_proxy_protocol && i < proxy->listen.count; i++)
+		if (proxy->listen.each[i].kind == ENDPOINT_UNIX &&
+		    !config_sends_headers(config, &in6addr_any))
+			config_errors_warn(
+				errors, CONFIG_WHOLE, 0, "front.proxy.proxy_from",
+				"names no peer of the UNIX socket in listen, so every connection there is closed: such a peer has no address. Add ::/128 if each user of this host may name any client");
 	if (proxy->proxy_protocol == PROXY_PROTOCOL_NONE && !proxy->client_addresses_hidden)
 		config_errors_add(
 			errors, CONFIG_WHOLE, 0, "front.proxy.proxy_protocol",
@@ -258,7 +267,7 @@ void config_check(const struct config *config, bool of_trace, struct config_erro
 	check_front(config, "line", &config->line, errors);
 	check_front(config, "milter", &config->milter, errors);
 	check_fleet(&config->fleet, errors);
-	check_addresses(&config->proxy, errors);
+	check_addresses(config, errors);
 	check_gate(config, errors);
 	check_gate_beside_proxy(config, errors);
 	check_haproxy(config, errors);

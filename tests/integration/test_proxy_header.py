@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import sys
+import tempfile
 import threading
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -112,6 +113,26 @@ def _():
             reply = b""
         check(not reply.startswith(b"2"), f"{reply!r}")
         check(w.server.connections == 1, "what brings no header never reaches the backend")
+
+
+@test("a PROXY header on a UNIX socket, whose peers count as ::, is believed if proxy_from has ::/128, and only then")
+def _():
+    heads, handle = noting()
+    for networks, answer in (("127.0.0.0/8, ::/128", b"220 "), ("127.0.0.0/8", b"")):
+        path = os.path.join(tempfile.mkdtemp(prefix="penstock-test-"), "smtp")
+        options = {"front.proxy.accept_proxy_protocol": "yes", "front.proxy.proxy_from": networks, "front.proxy.proxy_protocol": "v1",
+                   "front.proxy.listen": f"127.0.0.1:{PORT}, unix:{path}"}
+        with world(handle, proxy_options=options), socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            wait_for(lambda: os.path.exists(path), "the socket")
+            s.connect(path)
+            try:
+                s.sendall(b"PROXY TCP4 192.0.2.77 192.0.2.1 4444 25\r\n")
+                said = s.recv(600)
+            except (ConnectionResetError, BrokenPipeError):
+                said = b""
+            check(said[:4] == answer, f"{networks}: {said!r}")
+    check([h for h in heads if b"192.0.2.77" in h], f"the server hears the client's address: {heads}")
 
 
 @test("a PROXY header is believed from the networks of proxy_from only: others are closed, counted and logged with the peer")

@@ -121,6 +121,15 @@ static void a_proxy_that_hides_addresses_is_asked_for(void **state)
 	snprintf(text, sizeof(text),
 		 "%sproxy_protocol = v2\nproxy_from = 10.0.0.0/24 2001:db8::/64\n", front);
 	assert_int_equal(load_text(text, "front.proxy.accept_proxy_protocol=yes"), 0);
+	/* The peers of a UNIX socket count as ::. */
+	assert_int_equal(errors.warnings, 0);
+	front = "[front.proxy]\nenabled = yes\nlisten = 0.0.0.0:25, unix:/x\nproxy_protocol = v2\n"
+		"backend = 127.0.0.1:2525\naccept_proxy_protocol = yes\n";
+	assert_int_equal(load_text(front, "front.proxy.proxy_from=10.0.0.0/24"), 0);
+	assert_int_equal(errors.warnings, 1);
+	assert_non_null(strstr(errors.warning[0].reason, "UNIX socket"));
+	assert_int_equal(load_text(front, "front.proxy.proxy_from=10.0.0.0/24 ::/128"), 0);
+	assert_int_equal(errors.warnings, 0);
 	/* A front that is not enabled needs nothing. */
 	assert_int_equal(load_text(front, "front.proxy.enabled=no"), 0);
 }
