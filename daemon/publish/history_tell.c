@@ -223,6 +223,9 @@ static void tell_moments(struct history_teller *t, const struct history_record *
 {
 	uint64_t missing_s = t->last_s && r->at_s > t->last_s ? r->at_s - t->last_s : 0;
 	bool started = r->flags & HISTORY_STARTED, observes = r->mode == PLAN_OBSERVE;
+	bool changed = r->flags & HISTORY_MODE_CHANGED;
+	/* What was before the first record is not known. */
+	bool is_new = t->last_s ? r->mode != t->mode : changed;
 	char line[160] = "", at[32];
 	struct text text = TEXT_OF(line);
 
@@ -240,11 +243,11 @@ static void tell_moments(struct history_teller *t, const struct history_record *
 	}
 	if (r->flags & HISTORY_RELOADED)
 		emit(t, r->at_s, r->at_s, "another configuration was loaded.");
-	if (t->last_s && r->mode != t->mode && !(started && observes))
+	if (is_new && !(started && observes))
 		emit(t, r->at_s, r->at_s,
 		     observes ? "the mode is observe now: nothing is refused for load."
 			      : "the mode is enforce now: what is too much is refused.");
-	else if ((r->flags & HISTORY_MODE_CHANGED) && t->last_s && r->mode == t->mode)
+	else if (changed && !is_new)
 		emit(t, r->at_s, r->at_s + r->period_s,
 		     observes ? "the mode was enforce for a moment."
 			      : "the mode was observe for a moment.");

@@ -85,8 +85,8 @@ def _():
         text = history(w, "--since", "10m")
         for words in "the mode is observe now: nothing is refused for load.", "the mode is enforce now":
             check(sum(words in line for line in text.splitlines()) == 1, f"{words!r} is not told once: {text}")
-        # The day is kept by ten seconds, so that both changes may be in one record.
-        check("the mode " in history(w), history(w))
+        # The day is kept by ten seconds, so that both changes may be in one record, which is written at its end.
+        wait_for(lambda: "the mode " in history(w), lambda: "the mode in the history of the day: " + history(w))
 
 
 @test("history, check and support judge by the configuration of the running penstockd, and without it by the default files: they say which")

@@ -89,6 +89,8 @@ static void it_tells_what_operators_did(void **state)
 	r[400].flags = HISTORY_MODE_CHANGED;
 	assert_non_null(
 		strstr(told(r, n), " 08:06:40 to 08:06:41 the mode was observe for a moment"));
+	/* In the first record, too, which may be ten seconds long. */
+	assert_non_null(strstr(told(r + 400, 100), " 08:06:40 the mode is enforce now"));
 	/* What came before the records is not known. */
 	assert_string_equal(told(r + 120, 100), "Nothing was deferred: all mail was admitted.\n");
 	r[300].flags = HISTORY_STARTED;
