@@ -314,7 +314,7 @@ def _():
         for t in threads:
             t.start()
         try:
-            w.daemon.wait_status(lambda s: s["decisions"]["by_reason"].get("source", 0) >= 20, "ranks decide", 120)
+            w.daemon.wait_status(lambda s: any(s["sources"]["cutoff"].values()), "ranks decide", 120)
             w.daemon.wait_status(lambda s: s["sources"]["active"] > 16 and s["sources"]["credits_per_s"], "the strangers are seen")
             tried = {f"127.{n}.0.1": [] for n in range(5, 15)}
             while any("220" not in t and len(t) < 6 for t in tried.values()):
