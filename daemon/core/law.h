@@ -82,7 +82,8 @@
 	X(BASE_UP_S, 20, "s", \
 	  "How fast the unloaded time rises, while the machine is idle.", "tarpit") \
 	X(DELAY_STAYS, 0.8, "times", \
-	  "T has stayed if it is still so long. In two thirds of a queue it is two thirds.", "test_delay") \
+	  "T has stayed if it is still so long. In two thirds of a queue it is two thirds.", \
+	  "test_delay") \
 	X(DELAY_TRIED_TIMES, 3, "times T", \
 	  "So long after T was taken for a delay it may turn out to be a queue.", "test_delay") \
 	X(DELAY_PAUSE_S, 60, "s", \

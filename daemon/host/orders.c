@@ -81,11 +81,11 @@ void orders_mode(struct orders *o, enum plan_mode mode, enum plan_mode configure
 {
 	engine_set_mode(o->engine, mode);
 	recording_mode(o->recording, mode);
-	log_notice("mode is now %s, by order of an operator, %s",
+	log_notice("mode is now %s, by order of an operator%s",
 		   mode == PLAN_OBSERVE ? "observe" : "enforce",
 		   mode == configured
-			   ? "and as configured"
-			   : "until the next restart or reload: configured is the other mode");
+			   ? ", as it is configured"
+			   : ". The next restart or reload brings back the configured one");
 }
 
 void orders_drain(struct orders *o, uint64_t for_us, const char *reason)

@@ -143,14 +143,14 @@ def _():
             check(words in w.daemon.ctl("drain", "--until", bad, check=2).stderr, f"--until {bad}")
         w.daemon.ctl("drain", "--for", "1s", "--until", "04:00", check=2)
         said = w.daemon.ctl("mode", "observe", check=0).stdout
-        check(said == "mode is observe until the next restart or reload, which bring back enforce\n", said)
+        check(said == "mode is observe until the next restart or reload, which brings back enforce\n", said)
         w.daemon.wait_status(lambda s: s["mode"] == "observe" and s["config"]["mode"] == "enforce", "observe")
         check(w.daemon.metric('penstock_mode{mode="observe"}') == 1, "metric")
         watch.logged("observe")
-        w.daemon.logged("by order of an operator, until the next restart or reload")
+        w.daemon.logged("by order of an operator. The next restart or reload brings back the configured one")
         said = w.daemon.ctl("mode", "enforce", check=0).stdout
         check(said == "mode is enforce, as configured\n", said)
-        w.daemon.logged("by order of an operator, and as configured")
+        w.daemon.logged("by order of an operator, as it is configured")
         watch.stop()
         w.daemon.logged("draining (was serving)")
 

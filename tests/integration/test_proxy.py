@@ -252,7 +252,7 @@ def _():
                 c.socket.settimeout(1)
                 with contextlib.suppress(OSError):
                     while True:
-                        c.socket.sendall(b"x" * 100_000)  # until nobody takes more
+                        c.socket.sendall(b"x" * 100_000)  # until the proxy reads no more
                 full.set()
                 c.socket.settimeout(120)
                 check(c.reply() == b"552 5.3.4 too big\r\n", "the server's reply")
@@ -267,7 +267,7 @@ def _():
         connection.settimeout(1)
         with contextlib.suppress(OSError):
             while True:
-                connection.sendall(b"250-x\r\n" * 10_000)  # until nobody takes more
+                connection.sendall(b"250-x\r\n" * 10_000)  # until the proxy reads no more
         full.wait(600)
         reset_on_close(connection)
         gone.set()

@@ -371,7 +371,7 @@ def _():
     manager.close()
 
 
-@test("sessions in proxies that were replaced take places, too: restarts while places are short let nobody in")
+@test("the sessions of replaced proxies take places in the new one: a restart in an overload admits no client beyond the window")
 def _():
     manager = Manager()
     with Room(window=2, manager=manager) as w:

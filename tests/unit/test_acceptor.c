@@ -16,7 +16,7 @@
 #include "proxy/session.h"
 
 #define CROWD 120 /* fewer than the 128 that old kernels let wait */
-#define TURNS_MAX 4 /* two of 64 clients each, and room for one that finds nobody */
+#define TURNS_MAX 4 /* two accept 64 clients each; one or two more may find no client */
 
 /* In place of proxy/session.c: each client is refused and hung up at once. */
 static unsigned taken, turns;

@@ -80,8 +80,8 @@ int verb_mode(const struct options *o)
 	if (strcmp(configured, wanted) == 0)
 		printf("mode is %s, as configured\n", wanted);
 	else
-		printf("mode is %s until the next restart or reload, which bring back %s\n", wanted,
-		       configured[0] ? configured : "what is configured");
+		printf("mode is %s until the next restart or reload, which brings back %s\n",
+		       wanted, configured[0] ? configured : "what is configured");
 	json_decref(message);
 	return EXIT_FINE;
 }
