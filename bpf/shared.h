@@ -71,7 +71,7 @@ struct blk_device {
 
 /* Spans of tasks in one kind of place. For finished spans there is the sum of their times; for open
  * ones there are their number and the sum of their beginnings. So the time spent up to now is
- * finished_ns + open * now - open_since_ns, without a walk. */
+ * finished_ns + open * now - open_since_ns, without a walk (daemon/kernel/open_sum.h). */
 struct spans {
 	uint64_t entered;
 	uint64_t finished_ns;
@@ -96,7 +96,7 @@ struct smtp_port {
 	int64_t stuck; /* overtaken, or owed an answer for very long: not in `busy` */
 	uint64_t bounds_more; /* `more` of core/overtaken.h */
 	/* The time for which sessions were busy, summed over all, is busy_ns + (busy - seeded_busy)
-	 * * now - busy_since_ns. */
+	 * * now - busy_since_ns (daemon/kernel/open_sum.h). */
 	uint64_t busy_ns, busy_since_ns;
 	uint64_t session_us, server_us; /* sums over closed sessions */
 	uint64_t connect_220[TIME_SLOTS];

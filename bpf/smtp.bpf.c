@@ -60,10 +60,8 @@ static inline void open_session(struct sock *sk, int slot)
 	add(&port->in_flight, 1);
 	add(&port->ungreeted, 1);
 	wheel_add(port->wheel, now, 1);
-	if (!s.busy)
-		return;
-	add(&port->busy, 1);
-	__sync_fetch_and_add(&port->busy_since_ns, now);
+	if (s.busy)
+		count_busy(port, now);
 }
 
 static inline void close_session(struct sock *sk)

@@ -7,7 +7,8 @@
 #include "smtp_turn.h"
 #include "tuple.h"
 
-/* If this socket is a session from before the probe, takes that session over. */
+/* If this socket is a session from before the probe, takes that session over; who calls counts its
+ * turn from now on, and says so with seed_counted(). */
 static inline int take_seed(struct sock *sk, struct smtp_tuple *t, struct smtp_seed *seed)
 {
 	struct smtp_seed *found;
@@ -24,8 +25,22 @@ static inline int take_seed(struct sock *sk, struct smtp_tuple *t, struct smtp_s
 	__sync_fetch_and_add(&seeds_left, -1);
 	add(&port->seeded, -1);
 	add(&port->seeded_ungreeted, -(int64_t)seed->ungreeted);
-	add(&port->seeded_busy, -(int64_t)seed->busy);
 	return 1;
+}
+
+static inline void seed_counted(struct smtp_port *port, const struct smtp_seed *seed)
+{
+	add(&port->seeded_busy, -(int64_t)seed->busy);
+}
+
+static inline void uncount_seed(struct smtp_port *port, const struct smtp_seed *seed)
+{
+	add(&port->in_flight, -1);
+	add(&port->ungreeted, -(int64_t)seed->ungreeted);
+	add(&port->busy, -(int64_t)seed->busy);
+	seed_counted(port, seed);
+	if (seed->ungreeted)
+		wheel_add(port->wheel, seed->opened_ns, -1);
 }
 
 static inline void close_seed(struct sock *sk)
@@ -37,12 +52,8 @@ static inline void close_seed(struct sock *sk)
 	if (!take_seed(sk, &t, &seed))
 		return;
 	port = &ports[seed.slot & (SMTP_PORTS - 1)];
-	add(&port->in_flight, -1);
-	add(&port->ungreeted, -(int64_t)seed.ungreeted);
-	add(&port->busy, -(int64_t)seed.busy);
-	if (seed.ungreeted)
-		wheel_add(port->wheel, seed.opened_ns, -1);
-	else
+	uncount_seed(port, &seed);
+	if (!seed.ungreeted)
 		job_done(port);
 	__sync_fetch_and_add(&port->closed, 1);
 }
@@ -74,19 +85,16 @@ static inline struct smtp_session *adopt(struct sock *sk, int slot, u64 now)
 		note_ask(port, &s);
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
 		__sync_fetch_and_add(&sessions_lost, 1);
-		if (known) {
-			add(&port->in_flight, -1);
-			add(&port->ungreeted, -(int64_t)seed.ungreeted);
-			add(&port->busy, -(int64_t)seed.busy);
-			if (seed.ungreeted)
-				wheel_add(port->wheel, seed.opened_ns, -1);
-		}
+		if (known)
+			uncount_seed(port, &seed);
 		return 0;
 	}
-	if (!known)
-		add(&port->in_flight, 1);
 	if (s.busy)
 		__sync_fetch_and_add(&port->busy_since_ns, now);
+	if (known)
+		seed_counted(port, &seed);
+	else
+		add(&port->in_flight, 1);
 	return bpf_map_lookup_elem(&sessions, &key);
 }
 

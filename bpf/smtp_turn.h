@@ -40,6 +40,21 @@ static inline int is_owed_long(const struct smtp_port *port, const struct smtp_s
 			     SMTP_OWED_LONG_NS / SMTP_BOUNDS_ONCE * port->bounds_more;
 }
 
+/* The order of the steps is a promise to who reads meanwhile (daemon/kernel/open_sum.h). */
+static inline void count_busy(struct smtp_port *port, u64 now)
+{
+	__sync_fetch_and_add(&port->busy_since_ns, now);
+	add(&port->busy, 1);
+}
+
+/* `worked_ns`: of the turn, what was the server's. */
+static inline void count_not_busy(struct smtp_port *port, u64 turned_ns, u64 worked_ns)
+{
+	add(&port->busy, -1);
+	__sync_fetch_and_add(&port->busy_ns, worked_ns);
+	__sync_fetch_and_add(&port->busy_since_ns, -turned_ns);
+}
+
 static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 now, u8 busy)
 {
 	if (s->stuck) {
@@ -57,15 +72,12 @@ static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 
 	if (busy) {
 		s->turned_ns = now;
 		note_ask(port, s);
-		add(&port->busy, 1);
-		__sync_fetch_and_add(&port->busy_since_ns, now);
+		count_busy(port, now);
 	} else {
-		if (now > s->turned_ns) {
-			s->server_ns += now - s->turned_ns;
-			__sync_fetch_and_add(&port->busy_ns, now - s->turned_ns);
-		}
-		add(&port->busy, -1);
-		__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
+		u64 worked_ns = now > s->turned_ns ? now - s->turned_ns : 0;
+
+		s->server_ns += worked_ns;
+		count_not_busy(port, s->turned_ns, worked_ns);
 	}
 }
 
@@ -73,8 +85,7 @@ static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 
 static inline void take_back(struct smtp_port *port, struct smtp_session *s)
 {
 	s->busy = 0;
-	add(&port->busy, -1);
-	__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
+	count_not_busy(port, s->turned_ns, 0);
 }
 
 /* The same rule as in core/smtp_track.h. */

@@ -14,21 +14,22 @@ static inline void hist_add(struct hist *hist, u64 us)
 	__sync_fetch_and_add(&hist->sum_us, us);
 }
 
+/* The order of the steps is a promise to who reads meanwhile (daemon/kernel/open_sum.h). */
 static inline void span_begin(struct spans *spans, u64 now)
 {
 	__sync_fetch_and_add(&spans->entered, 1);
-	__sync_fetch_and_add(&spans->open, 1);
 	__sync_fetch_and_add(&spans->open_since_ns, now);
+	__sync_fetch_and_add(&spans->open, 1);
 }
 
 static inline void span_end(struct spans *spans, u64 began, u64 now)
 {
 	__sync_fetch_and_add(&spans->open, -1);
+	if (now > began)
+		__sync_fetch_and_add(&spans->finished_ns, now - began);
 	__sync_fetch_and_add(&spans->open_since_ns, -began);
-	if (now <= began)
-		return;
-	__sync_fetch_and_add(&spans->finished_ns, now - began);
-	hist_add(&spans->hist, (now - began) / 1000);
+	if (now > began)
+		hist_add(&spans->hist, (now - began) / 1000);
 }
 
 #endif

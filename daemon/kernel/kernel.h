@@ -52,8 +52,8 @@ struct kernel_spans {
 	uint64_t entered; /* how often, since the probe was loaded */
 	uint64_t open; /* tasks that are there now */
 	uint64_t spent_us; /* task time spent since load, open spans up to now included */
-	/* how long the oldest task is there, at least; 0: none is. With PROBE_FSYNC to 67 ms, of
-	 * other probes the mean of all that are there. */
+	/* how long the oldest task is there, at least; 0: none is. With PROBE_FSYNC at most 67 ms
+	 * less than it is, of other probes the mean of all that are there. */
 	uint64_t oldest_us;
 };
 int kernel_spans_read(const struct kernel *kernel, enum kernel_probe probe, unsigned which,

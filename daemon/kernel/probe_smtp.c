@@ -18,6 +18,7 @@
 #include "kernel/smtp_audit.h"
 #include "kernel/smtp_refusals.h"
 #include "kernel/smtp_seed.h"
+#include "kernel/open_sum.h"
 #include "kernel/wheel.h"
 #include "shared.h"
 
@@ -189,14 +190,12 @@ const struct probe probe_smtp = { .name = "SMTP sessions",
 				  .open = open_smtp,
 				  .close = close_smtp };
 
-/* The three numbers change while they are read. So the sum may be off by some microseconds now, and
- * is right at the next reading. */
 static uint64_t busy_us(const struct smtp_port *p, uint64_t now_us)
 {
-	int64_t open_ns =
-		(p->busy - p->seeded_busy) * (int64_t)(now_us * 1000) - (int64_t)p->busy_since_ns;
+	struct open_sum sum =
+		open_sum_read(&p->busy, &p->seeded_busy, &p->busy_ns, &p->busy_since_ns);
 
-	return (p->busy_ns + (open_ns > 0 ? (uint64_t)open_ns : 0)) / 1000;
+	return (sum.finished_ns + open_sum_ns(&sum, now_us * 1000)) / 1000;
 }
 
 int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,

@@ -9,6 +9,7 @@
 #include <sys/sysmacros.h>
 
 #include "kernel/kernel.h"
+#include "kernel/open_sum.h"
 #include "kernel/probe.h"
 #include "kernel/wheel.h"
 #include "shared.h"
@@ -73,27 +74,22 @@ int kernel_spans_read(const struct kernel *k, enum kernel_probe probe, unsigned 
 {
 	const void *state = kernel_probe_state(k, probe);
 	const struct spans *s = state ? find(probe, state, which) : NULL;
-	int64_t open;
-	uint64_t now_ns = now_us * 1000, since;
+	struct open_sum sum;
+	uint64_t open_ns;
 
 	if (!s)
 		return -ENODATA;
-	open = __atomic_load_n(&s->open, __ATOMIC_RELAXED);
-	since = __atomic_load_n(&s->open_since_ns, __ATOMIC_RELAXED);
+	sum = open_sum_read(&s->open, NULL, &s->finished_ns, &s->open_since_ns);
+	open_ns = open_sum_ns(&sum, now_us * 1000);
 	memset(ret, 0, sizeof(*ret));
 	ret->entered = s->entered;
-	ret->open = open > 0 ? (uint64_t)open : 0;
-	ret->spent_us = s->finished_ns / 1000;
-	/* Read while tasks come and go: entries that contradict each other are left out until the
-	 * next reading. */
-	if (open > 0 && since / (uint64_t)open < now_ns) {
-		uint64_t open_us = ((uint64_t)open * now_ns - since) / 1000;
-
-		ret->spent_us += open_us;
-		/* The oldest is no younger than their mean, beyond the wheel's sight too. */
-		ret->oldest_us = open_us / (uint64_t)open;
-	}
-	if (probe == PROBE_FSYNC && open > 0) {
+	ret->spent_us = (sum.finished_ns + open_ns) / 1000;
+	if (sum.count <= 0)
+		return 0;
+	ret->open = (uint64_t)sum.count;
+	/* The oldest is no younger than their mean, beyond the wheel's sight too. */
+	ret->oldest_us = open_ns / 1000 / ret->open;
+	if (probe == PROBE_FSYNC) {
 		const struct fsync_bpf *f = state;
 		uint64_t oldest_us = wheel_oldest_us(
 			which ? f->bss->fsync_spool_wheel : f->bss->fsync_wheel, now_us);
