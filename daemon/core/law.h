@@ -248,7 +248,8 @@
 	  "shorter than the law assumes.", "heavy-memory") \
 	/* The servo: where neither completions nor dialogue can be seen. */ \
 	X(SERVO_PER_CORE, 100, "sessions", "First window of the servo, for each core.", "servo") \
-	X(SERVO_UP, 0.2, "a second", "How fast the window grows, with no pressure.", "servo-slots") \
+	X(SERVO_UP, 0.2, "a second", "How fast the window grows, with no pressure.", \
+	  "servo-slots") \
 	X(SERVO_DOWN, 1.5, "a second", "How fast it shrinks, at twice the target.", "servo-slots") \
 	X(SERVO_MIN, 0.7, "of the window, of those in flight", \
 	  "No step goes below this. A tick is long after the machine was suspended, and a " \

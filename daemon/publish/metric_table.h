@@ -17,34 +17,44 @@
 	  "What penstock is doing: the state that is in force is 1.") \
 	X(MODE, STATESET, "penstock_mode", "", "mode", "", \
 	  "Whether verdicts are enforced: the mode that is in force is 1.") \
-	X(MAINTENANCE_BEGIN, GAUGE, "penstock_maintenance_begin_timestamp_seconds", "seconds", "", "", \
-	  "When the planned maintenance that is in force began, else when the next one begins. Absent: none is planned.") \
+	X(MAINTENANCE_BEGIN, GAUGE, "penstock_maintenance_begin_timestamp_seconds", "seconds", "", \
+	  "", \
+	  "When the planned maintenance that is in force began, else when the next one begins. " \
+	  "Absent: none is planned.") \
 	X(MAINTENANCE_END, GAUGE, "penstock_maintenance_end_timestamp_seconds", "seconds", "", "", \
 	  "When that maintenance ends.") \
 	X(LEVEL_CHANGES, COUNTER, "penstock_level_changes_total", "", "level", "", \
 	  "Entries into each level.") \
 	X(PRESSURE, GAUGE, "penstock_pressure_ratio", "ratio", "resource", "", \
-	  "Largest signal of a resource, divided by its target; 1: the objective is just met. resource=all is the largest of them.") \
+	  "Largest signal of a resource, divided by its target; 1: the objective is just met. " \
+	  "resource=all is the largest of them.") \
 	X(SIGNAL_SECONDS, GAUGE, "penstock_signal_seconds", "seconds", "resource, signal", "", \
 	  "Signals that are times. Absent: not known.") \
 	X(SIGNAL_RATIO, GAUGE, "penstock_signal_ratio", "ratio", "resource, signal", "", \
 	  "Signals that are shares of a whole, 0 to 1. Absent: not known.") \
 	X(SIGNAL_BYTES, GAUGE, "penstock_signal_bytes", "bytes", "resource, signal", "", \
 	  "Signals that are amounts of memory or space. Absent: not known.") \
-	X(SIGNAL_BYTES_PER_SECOND, GAUGE, "penstock_signal_bytes_per_second", "bytes_per_second", "resource, signal", "", \
+	X(SIGNAL_BYTES_PER_SECOND, GAUGE, "penstock_signal_bytes_per_second", "bytes_per_second", \
+	  "resource, signal", "", \
 	  "Signals that are flows of bytes. Absent: not known.") \
-	X(SIGNAL_PER_SECOND, GAUGE, "penstock_signal_events_per_second", "events_per_second", "resource, signal", "", \
+	X(SIGNAL_PER_SECOND, GAUGE, "penstock_signal_events_per_second", "events_per_second", \
+	  "resource, signal", "", \
 	  "Signals that are events a second. Absent: not known.") \
 	X(SIGNAL_CORES, GAUGE, "penstock_signal_cores", "cores", "resource, signal", "", \
 	  "Signals that are numbers of CPU cores. Absent: not known.") \
 	X(SIGNAL_ITEMS, GAUGE, "penstock_signal_items", "items", "resource, signal", "", \
 	  "Signals that are numbers of things: messages, tasks, connections. Absent: not known.") \
-	X(SIGNAL_PRESSURE, GAUGE, "penstock_signal_pressure_ratio", "ratio", "resource, signal", "", \
-	  "A signal divided by its target. The largest one of a resource is its pressure. Signals without a target are left out.") \
-	X(SIGNAL, GAUGE, "penstock_signal", "", "resource, signal", "penstock_signal_seconds, _ratio, _bytes and so on", \
-	  "Every signal that is known now: seconds, bytes, bits, ratios and numbers in one metric.") \
+	X(SIGNAL_PRESSURE, GAUGE, "penstock_signal_pressure_ratio", "ratio", "resource, signal", \
+	  "", \
+	  "A signal divided by its target. The largest one of a resource is its pressure. " \
+	  "Signals without a target are left out.") \
+	X(SIGNAL, GAUGE, "penstock_signal", "", "resource, signal", \
+	  "penstock_signal_seconds, _ratio, _bytes and so on", \
+	  "Every signal that is known now: seconds, bytes, bits, ratios and numbers in one " \
+	  "metric.") \
 	X(NEIGHBOUR_SHARE, GAUGE, "penstock_neighbour_share_ratio", "ratio", "resource", "", \
-	  "Share that the largest other control group has of a resource, of what the mail server does not use.") \
+	  "Share that the largest other control group has of a resource, of what the mail server " \
+	  "does not use.") \
 	X(FOREIGN, GAUGE, "penstock_foreign_pressure", "", "", "", \
 	  "1 while pressure is a neighbour's and refusing mail would not lower it.") \
 	X(SERVICE_INFO, INFO, "penstock_service_info", "", "service, shed", "", \
@@ -58,31 +68,44 @@
 	X(BUSY, GAUGE, "penstock_busy_sessions", "sessions", "service", "", \
 	  "Sessions in which the mail server owes an answer.") \
 	X(STUCK, GAUGE, "penstock_stuck_sessions", "sessions", "service", "", \
-	  "Sessions in flight that wait for a greeting or an answer while many that came later got theirs, or for an answer for longer than any lately; they count as no load.") \
+	  "Sessions in flight that wait for a greeting or an answer while many that came later " \
+	  "got theirs, or for an answer for longer than any lately; they count as no load.") \
 	X(ADMIT_RATIO, GAUGE, "penstock_admit_ratio", "ratio", "", "", \
-	  "Share of the offered connections that is admitted, lately. In observe mode 1, as no load and no source is refused: there it leaves out what a front refuses by itself, which penstock_decisions_total counts with verdict defer and reason backend or limit.") \
+	  "Share of the offered connections that is admitted, lately. In observe mode 1, as no " \
+	  "load and no source is refused: there it leaves out what a front refuses by itself, " \
+	  "which penstock_decisions_total counts with verdict defer and reason backend or limit.") \
 	X(DEMAND, GAUGE, "penstock_demand_ratio", "ratio", "", "", \
-	  "Offered connections divided by the capacity, of the service where that is largest; above 1: more is offered than can be carried.") \
+	  "Offered connections divided by the capacity, of the service where that is largest; " \
+	  "above 1: more is offered than can be carried.") \
 	X(FILTER_BEHIND, GAUGE, "penstock_filter_behind_messages", "messages", "", "", \
-	  "Messages that the mail server took and the filter behind it has not passed, as its CPU time tells; few or none while it keeps up. Absent: no filter is found.") \
-	X(FILTER_CARRIES, GAUGE, "penstock_filter_carries_messages_per_second", "messages_per_second", "", "", \
-	  "Messages a second that the filter behind the mail server carries, together with the server where both press the CPUs. Absent: no filter is found.") \
+	  "Messages that the mail server took and the filter behind it has not passed, as its " \
+	  "CPU time tells; few or none while it keeps up. Absent: no filter is found.") \
+	X(FILTER_CARRIES, GAUGE, "penstock_filter_carries_messages_per_second", \
+	  "messages_per_second", "", "", \
+	  "Messages a second that the filter behind the mail server carries, together with the " \
+	  "server where both press the CPUs. Absent: no filter is found.") \
 	X(SERVER_TIME, GAUGE, "penstock_server_time_seconds", "seconds", "service", "", \
-	  "T: busy sessions by completions a second; 60 stands for 60 and more: then next to nothing is completed.") \
-	X(CAPACITY, GAUGE, "penstock_capacity_sessions_per_second", "sessions_per_second", "service", "", \
-	  "Completions a second that the law counts on: predicted from the CPU of a message, or as completed where the server is over its knee.") \
+	  "T: busy sessions by completions a second; 60 stands for 60 and more: then next to " \
+	  "nothing is completed.") \
+	X(CAPACITY, GAUGE, "penstock_capacity_sessions_per_second", "sessions_per_second", \
+	  "service", "", \
+	  "Completions a second that the law counts on: predicted from the CPU of a message, or " \
+	  "as completed where the server is over its knee.") \
 	X(REGIME, STATESET, "penstock_regime", "", "service, regime", "", \
 	  "What the law does with that capacity: the regime that is in force is 1.") \
 	X(OFFERED, COUNTER, "penstock_offered_connections_total", "connections", "service", "", \
 	  "Connections that asked, each once, whatever the answer.") \
-	X(SERVICE_DECISIONS, COUNTER, "penstock_service_decisions_total", "", "service, verdict, reason", "", \
+	X(SERVICE_DECISIONS, COUNTER, "penstock_service_decisions_total", "", \
+	  "service, verdict, reason", "", \
 	  "Verdicts by service and reason.") \
 	X(FINISHED, COUNTER, "penstock_finished_sessions_total", "sessions", "service", "", \
 	  "Admitted sessions that have ended, in any way.") \
 	X(COMPLETED, COUNTER, "penstock_completed_jobs_total", "jobs", "service", "", \
-	  "Sessions that were greeted and ended in order, and one for every 8 server turns before that.") \
+	  "Sessions that were greeted and ended in order, and one for every 8 server turns " \
+	  "before that.") \
 	X(BUSY_SECONDS, COUNTER, "penstock_busy_seconds_total", "seconds", "service", "", \
-	  "Time in which the mail server owed an answer, summed over sessions; by penstock_completed_jobs_total it is T.") \
+	  "Time in which the mail server owed an answer, summed over sessions; by " \
+	  "penstock_completed_jobs_total it is T.") \
 	X(CONNECT_220, HISTOGRAM, "penstock_connect_to_220_seconds", "seconds", "service", "", \
 	  "From connection to the mail server's greeting, as the fronts see it.") \
 	X(HELD, GAUGE, "penstock_held_connections", "connections", "service", "", \
@@ -90,19 +113,24 @@
 	X(HELD_LONGEST, GAUGE, "penstock_held_longest_seconds", "seconds", "service", "", \
 	  "How long the connection that waits longest for a place has waited.") \
 	X(HELD_TOTAL, COUNTER, "penstock_held_total", "", "service, outcome", "", \
-	  "How the wait of a held connection ended: it got a place (admitted), was told 451 (in_vain), or its client left (left).") \
+	  "How the wait of a held connection ended: it got a place (admitted), was told 451 " \
+	  "(in_vain), or its client left (left).") \
 	X(HELD_SECONDS, HISTOGRAM, "penstock_held_seconds", "seconds", "service", "", \
 	  "How long a connection was held.") \
 	X(DECISIONS, COUNTER, "penstock_decisions_total", "", "front, verdict, reason", "", \
 	  "Verdicts by front and reason.") \
 	X(WOULD_DEFER, COUNTER, "penstock_would_defer_total", "", "front", "", \
-	  "Connections that were admitted in observe mode and that enforcing would have deferred.") \
+	  "Connections that were admitted in observe mode and that enforcing would have " \
+	  "deferred.") \
 	X(REFUSED_TOLD, COUNTER, "penstock_refused_told_total", "", "front", "", \
-	  "Refused clients that got the whole reply; those of the policy service get theirs from the mail server.") \
+	  "Refused clients that got the whole reply; those of the policy service get theirs from " \
+	  "the mail server.") \
 	X(REFUSED_RESET, COUNTER, "penstock_refused_reset_total", "", "front", "", \
-	  "Refused clients that had heard their reply in this epoch and were reset (front.gate.repeat = reset).") \
+	  "Refused clients that had heard their reply in this epoch and were reset " \
+	  "(front.gate.repeat = reset).") \
 	X(POSTPONED, COUNTER, "penstock_postponed_total", "", "front", "", \
-	  "First connection attempts of unknown senders that the gate dropped once, for the client's TCP to send again a second later: a SYN flood may have begun.") \
+	  "First connection attempts of unknown senders that the gate dropped once, for the " \
+	  "client's TCP to send again a second later: a SYN flood may have begun.") \
 	X(REFUSED_LINGERING, GAUGE, "penstock_refused_lingering_clients", "clients", "front", "", \
 	  "Refused clients that have not said QUIT yet.") \
 	X(FAULTS, COUNTER, "penstock_faults_total", "", "fault", "", \
@@ -142,45 +170,58 @@
 	X(LEDGER_WRITTEN, GAUGE, "penstock_ledger_written", "", "", "", \
 	  "1: the ledger is kept in the state directory.") \
 	X(FLEET_CONNECTED, GAUGE, "penstock_fleet_connected", "", "", "", \
-	  "1: the store of the fleet answers; 0: this host decides alone. Absent: fleet.servers is not set.") \
+	  "1: the store of the fleet answers; 0: this host decides alone. Absent: fleet.servers " \
+	  "is not set.") \
 	X(FLEET_HOSTS, GAUGE, "penstock_fleet_hosts", "", "", "", \
 	  "Hosts of the fleet that were heard of in the last 10 seconds, this one included.") \
 	X(FLEET_MESSAGES, COUNTER, "penstock_fleet_messages_total", "", "direction", "", \
-	  "Messages written to the store of the fleet (sent), read from it (read), and of them those that were damaged, foreign or sealed with another key (bad).") \
+	  "Messages written to the store of the fleet (sent), read from it (read), and of them " \
+	  "those that were damaged, foreign or sealed with another key (bad).") \
 	X(FLEET_RECORDS, COUNTER, "penstock_fleet_records_total", "", "direction", "", \
-	  "Records of senders: sent, read, joined (they changed the ledger), refused (without sense, or of a clock that is ahead), left_out (changes lost to a full queue).") \
+	  "Records of senders: sent, read, joined (they changed the ledger), refused (without " \
+	  "sense, or of a clock that is ahead), left_out (changes lost to a full queue).") \
 	X(FLEET_FAILURES, COUNTER, "penstock_fleet_failures_total", "", "", "", \
 	  "Connections to the store of the fleet that failed or broke.") \
 	X(FLEET_RESTARTS, COUNTER, "penstock_fleet_restarts_total", "", "", "", \
-	  "Restarts of the process that talks to the store of the fleet, after it ended or no longer said anything. A reload that changes [fleet] begins at 0 again.") \
+	  "Restarts of the process that talks to the store of the fleet, after it ended or no " \
+	  "longer said anything. A reload that changes [fleet] begins at 0 again.") \
 	X(RUNQ, HISTOGRAM, "penstock_runq_latency_seconds", "seconds", "", "", \
 	  "Time that tasks which became runnable waited for a CPU.") \
 	X(FSYNC, HISTOGRAM, "penstock_fsync_seconds", "seconds", "scope", "", \
-	  "Calls of fsync(), of all file systems (all) and of those of the queue directories (spool). Absent without the probe.") \
+	  "Calls of fsync(), of all file systems (all) and of those of the queue directories " \
+	  "(spool). Absent without the probe.") \
 	X(DISK_IOS, COUNTER, "penstock_disk_ios_total", "", "device, op", "", \
 	  "Completed requests of a disk by kind: read, write, flush.") \
 	X(DISK_BYTES, COUNTER, "penstock_disk_bytes_total", "bytes", "device, op", "", \
 	  "Bytes read from and written to a disk.") \
 	X(DISK_TIME, COUNTER, "penstock_disk_time_seconds_total", "seconds", "device, op", "", \
-	  "Time of requests from entry to completion, summed; by penstock_disk_ios_total it is the mean.") \
+	  "Time of requests from entry to completion, summed; by penstock_disk_ios_total it is " \
+	  "the mean.") \
 	X(DISK_LATENCY, HISTOGRAM, "penstock_disk_latency_seconds", "seconds", "device, op", "", \
-	  "Time of a request from entry to completion, scheduler queue included. Absent without the probe.") \
+	  "Time of a request from entry to completion, scheduler queue included. Absent without " \
+	  "the probe.") \
 	X(DISK_IN_FLIGHT, GAUGE, "penstock_disk_in_flight_requests", "requests", "device", "", \
 	  "Requests that a disk has.") \
 	X(DISK_COUNTS, GAUGE, "penstock_disk_counts", "", "device", "", \
-	  "Whether a disk makes pressure: those of the queue directories where they are known, else all.") \
-	X(DISK_IOS_RATE, GAUGE, "penstock_disk_ios_per_second", "ios_per_second", "device, op", "penstock_disk_ios_total", \
+	  "Whether a disk makes pressure: those of the queue directories where they are known, " \
+	  "else all.") \
+	X(DISK_IOS_RATE, GAUGE, "penstock_disk_ios_per_second", "ios_per_second", "device, op", \
+	  "penstock_disk_ios_total", \
 	  "Completed requests of a disk by kind.") \
-	X(DISK_BYTES_RATE, GAUGE, "penstock_disk_bytes_per_second", "bytes_per_second", "device, op", "penstock_disk_bytes_total", \
+	X(DISK_BYTES_RATE, GAUGE, "penstock_disk_bytes_per_second", "bytes_per_second", \
+	  "device, op", "penstock_disk_bytes_total", \
 	  "Bytes read from and written to a disk.") \
-	X(DISK_MEAN, GAUGE, "penstock_disk_mean_seconds", "seconds", "device, op", "penstock_disk_time_seconds_total", \
+	X(DISK_MEAN, GAUGE, "penstock_disk_mean_seconds", "seconds", "device, op", \
+	  "penstock_disk_time_seconds_total", \
 	  "Mean time of a request from entry to completion.") \
-	X(DISK_P99, GAUGE, "penstock_disk_p99_seconds", "seconds", "device, op", "penstock_disk_latency_seconds", \
+	X(DISK_P99, GAUGE, "penstock_disk_p99_seconds", "seconds", "device, op", \
+	  "penstock_disk_latency_seconds", \
 	  "99th percentile of a request from entry to completion.") \
 	X(SENSOR_UP, GAUGE, "penstock_sensor_up", "", "sensor", "", \
 	  "Whether a sensor is in use.") \
 	X(SENSOR_STATE, STATESET, "penstock_sensor_state", "", "sensor, state", "", \
-	  "State of a sensor: skipped is one that this machine does not have, quarantined one that failed and is tried again later.") \
+	  "State of a sensor: skipped is one that this machine does not have, quarantined one " \
+	  "that failed and is tried again later.") \
 	X(SENSOR_ERRORS, COUNTER, "penstock_sensor_errors_total", "", "sensor", "", \
 	  "Failed readings of a sensor.") \
 	X(SENSOR_CPU, COUNTER, "penstock_sensor_cpu_seconds_total", "seconds", "sensor", "", \
@@ -190,7 +231,8 @@
 	X(RELOAD_OK, GAUGE, "penstock_config_last_reload_successful", "", "", "", \
 	  "Whether the last reading of the configuration was taken over.") \
 	X(HEARTBEAT_AGE, GAUGE, "penstock_heartbeat_age_seconds", "seconds", "", "", \
-	  "Age of the last completed tick. Fronts ignore a plan that is older than 2 s, and admit.") \
+	  "Age of the last completed tick. Fronts ignore a plan that is older than 2 s, and " \
+	  "admit.") \
 	X(TICK_DURATION, HISTOGRAM, "penstock_tick_duration_seconds", "seconds", "", "", \
 	  "What a tick took.") \
 	X(TICK_LATENESS, HISTOGRAM, "penstock_tick_lateness_seconds", "seconds", "", "", \
@@ -202,9 +244,11 @@
 	X(LOG_DROPPED, COUNTER, "penstock_log_dropped_total", "", "", "", \
 	  "Log lines lost because the queue was full.") \
 	X(HTTP_RESTARTS, COUNTER, "penstock_http_restarts_total", "", "", "", \
-	  "How often the process that answers HTTP was started again, because it had ended or did not answer.") \
+	  "How often the process that answers HTTP was started again, because it had ended or " \
+	  "did not answer.") \
 	X(CONTROL_RESTARTS, COUNTER, "penstock_control_restarts_total", "", "", "", \
-	  "How often a process that parses the calls of the control socket was started again, because it had ended or did not answer.") \
+	  "How often a process that parses the calls of the control socket was started again, " \
+	  "because it had ended or did not answer.") \
 	X(BUILD_INFO, INFO, "penstock_build_info", "", "version", "", \
 	  "The version that runs.") \
 	X(PROCESS_CPU, COUNTER, "process_cpu_seconds_total", "seconds", "", "", \

@@ -18,8 +18,10 @@
 	  "penstockctl explain 203.0.113.9") \
 	X(sources, "", 0, "sort limit json", "clients, their rates, and which are deferred", \
 	  "penstockctl sources --sort age --limit 20") \
-	X(fleet, "", 0, "json", "all hosts: level, window, in flight, demand", "penstockctl fleet") \
-	X(history, "", 0, "since until json config override", "what happened before, in sentences and a table", \
+	X(fleet, "", 0, "json", "all hosts: level, window, in flight, demand", \
+	  "penstockctl fleet") \
+	X(history, "", 0, "since until json config override", \
+	  "what happened before, in sentences and a table", \
 	  "penstockctl history --since 03:00 --until 04:00") \
 	X(watch, "", 0, "json", "changes of level, state and mode as they happen", \
 	  "penstockctl watch --json") \
@@ -32,7 +34,8 @@
 	  "penstockctl reload") \
 	X(support, "", 0, "config override json", "which signals kernel and privileges allow", \
 	  "penstockctl support") \
-	X(check, "", 0, "json root config override", "what on this host would stop mail, and what to do", \
+	X(check, "", 0, "json root config override", \
+	  "what on this host would stop mail, and what to do", \
 	  "penstockctl check --root /var/lib/machines/mx1") \
 	X(completion, "bash|zsh|fish", 1, "", "print the completions for a shell", \
 	  "penstockctl completion bash") \
