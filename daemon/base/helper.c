@@ -132,6 +132,8 @@ void helper_begun(struct helper *h, const char *does, uint32_t missing_errno)
 			"The process that %s has no capability, and no filter of system calls: %s. This kernel or architecture has none.",
 			does, strerror((int)missing_errno));
 	h->told = true;
+	if (h->starts > 1)
+		log_notice("The process that %s runs again.", does);
 }
 
 bool helper_ended(struct helper *h, uint64_t now_us, char *ret_how)

@@ -33,7 +33,8 @@ bool helper_due(const struct helper *helper, uint64_t now_us);
 /* Seconds until it may be started again, for a log line. */
 double helper_pause_s(const struct helper *helper, uint64_t now_us);
 /* The process has begun. `missing_errno`: what its helper_confine() returned. Says in the log,
- * once, that "the process that DOES" has no filter of system calls. */
+ * once, that "the process that DOES" has no filter of system calls, and each time that it was
+ * started again. */
 void helper_begun(struct helper *helper, const char *does, uint32_t missing_errno);
 /* Checks whether it has ended. True: it ended since the last call, and `ret_how` (48 bytes) says
  * how: "signal 9", "exit status 1". */

@@ -21,6 +21,8 @@
 /* a maintenance window is about to begin, begins or ends */
 #define MESSAGE_MAINTENANCE "ddae4d8bb3b64ddf98a59c1d672dfca5"
 #define MESSAGE_REFUSED "08120857aad54377858a1b24632f3eda" /* a source was deferred */
+/* the proxy or the gate no longer decides, or decides again */
+#define MESSAGE_FRONT "9a95184e78c945a5b10efada82b4c013"
 #define MESSAGE_FAULT "3afa63c203d44a05b8b7cfdac2628862" /* a row of FAULT_TABLE happened */
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/message.h"
 #include "front/front.h"
 #include "front/gate_beside.h"
 #include "front/gate_heard.h"
@@ -36,6 +37,7 @@ struct gate_front {
 	bool kept; /* the service manager holds the gate's descriptors */
 	struct gate_watch watch;
 	uint64_t said_us, keep_us;
+	bool passing_said;
 	uint64_t epoch, order_until_us; /* of the plan */
 	bool passing; /* no responder is available: all connections pass */
 	char passing_why[160];
@@ -327,7 +329,14 @@ static bool gate_front_push(void *front, const struct plan *plan, const struct l
 	g->passing = !fit;
 	if (!fit && now_us - g->said_us > SAY_US) {
 		g->said_us = now_us;
-		log_warning("The gate admits every connection for now: %s.", g->passing_why);
+		g->passing_said = true;
+		log_event(LOG_LEVEL_WARNING, MESSAGE_FRONT, "PENSTOCK_FRONT=gate",
+			  "The gate admits every connection for now: %s.", g->passing_why);
+	}
+	if (fit && g->passing_said) {
+		g->passing_said = false;
+		log_event(LOG_LEVEL_NOTICE, MESSAGE_FRONT, "PENSTOCK_FRONT=gate",
+			  "The gate decides again.");
 	}
 	gate_pause(g->gate, !fit);
 	if (fit && g->standin)

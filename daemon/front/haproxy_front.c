@@ -1,10 +1,12 @@
 /* HAProxy's front in penstockd: it answers questions (haproxy.c has the protocol), and has a
  * responder for the clients that HAProxy sends there. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "core/message.h"
 #include "front/asked.h"
 #include "front/responder.h"
 
@@ -16,6 +18,8 @@ struct haproxy {
 	struct asked asked;
 	struct responder *responder; /* NULL: not configured */
 	uint64_t responder_errors;
+	bool hangs; /* the responder's thread */
+	char hangs_why[160];
 };
 
 static void complain(int error, const char *began)
@@ -124,10 +128,33 @@ static bool haproxy_push(void *front, const struct plan *plan, const struct load
 			 uint64_t now_us)
 {
 	struct haproxy *h = front;
+	bool before = h->hangs;
 
-	if (h->responder)
-		responder_push(h->responder, plan, false);
+	if (!h->responder)
+		return true;
+	responder_push(h->responder, plan, false);
+	h->hangs = responder_hangs(h->responder, now_us, h->hangs_why);
+	if (h->hangs && !before)
+		log_event(
+			LOG_LEVEL_WARNING, MESSAGE_FRONT, "PENSTOCK_FRONT=haproxy",
+			"Cannot answer clients that HAProxy sends to front.haproxy.responder: %s. They wait for their greeting. If it lasts, restart penstockd.",
+			h->hangs_why);
+	else if (!h->hangs && before)
+		log_event(
+			LOG_LEVEL_NOTICE, MESSAGE_FRONT, "PENSTOCK_FRONT=haproxy",
+			"Clients that HAProxy sends to front.haproxy.responder are answered again.");
 	return true;
+}
+
+static void haproxy_state(const void *front, struct front_state *ret)
+{
+	const struct haproxy *h = front;
+
+	asked_state(front, ret);
+	if (!ret->up || !h->hangs)
+		return;
+	ret->up = false;
+	snprintf(ret->why, sizeof(ret->why), "%s", h->hangs_why);
 }
 
 const struct front_ops front_haproxy = {
@@ -138,6 +165,6 @@ const struct front_ops front_haproxy = {
 	.reconfigure = haproxy_reconfigure,
 	.poll = haproxy_poll,
 	.push = haproxy_push,
-	.state = asked_state,
+	.state = haproxy_state,
 	.close = haproxy_close,
 };

@@ -294,6 +294,19 @@ uint64_t proxy_counters_events_lost(const struct proxy_counters *proxies)
 	return lost;
 }
 
+bool proxy_counters_up(const struct proxy_counters *proxies, const char **ret_why)
+{
+	*ret_why = "";
+	for (unsigned i = 0; i < proxies->count; i++)
+		if (proxies->slots[i].front.fresh)
+			return true;
+	if (proxies->count)
+		*ret_why = PROXY_HANGS;
+	else
+		*ret_why = proxies->outdated ? PROXY_OUTDATED : PROXY_GONE;
+	return false;
+}
+
 bool proxy_counters_outdated(const struct proxy_counters *proxies)
 {
 	return proxies->outdated;

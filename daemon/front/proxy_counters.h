@@ -15,6 +15,13 @@
 
 #define PROXY_COUNTERS_MAX 8
 
+/* Why a proxy is down. */
+#define PROXY_HANGS "no heartbeat: it hangs or is stopped"
+#define PROXY_OUTDATED \
+	"penstock-proxy is of another version and its counts cannot be read; restart it"
+#define PROXY_GONE \
+	"penstock-proxy does not run, and clients may be unable to connect; its log says why"
+
 struct proxy_counters;
 
 struct proxy_counted {
@@ -43,6 +50,8 @@ void proxy_counters_tell(struct proxy_counters *proxies,
 unsigned proxy_counters_count(const struct proxy_counters *proxies);
 const struct proxy_counted *proxy_counters_of(const struct proxy_counters *proxies, unsigned index);
 uint64_t proxy_counters_events_lost(const struct proxy_counters *proxies);
+/* Whether a proxy decides now. If none does, `ret_why` is the reason, a text that stays. */
+bool proxy_counters_up(const struct proxy_counters *proxies, const char **ret_why);
 /* Whether a proxy of another version runs, whose counts cannot be read: one from before an upgrade,
  * which leaves a running proxy alone. */
 bool proxy_counters_outdated(const struct proxy_counters *proxies);

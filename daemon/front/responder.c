@@ -181,16 +181,25 @@ void responder_view(const struct responder *r, struct responder_view *ret_view)
 	__atomic_load(&r->view.cpu_used_ratio, &ret_view->cpu_used_ratio, __ATOMIC_RELAXED);
 }
 
-bool responder_fit(const struct responder *r, uint64_t now_us, char *why)
+bool responder_hangs(const struct responder *r, uint64_t now_us, char *why)
 {
 	struct responder_view v;
 
 	responder_view(r, &v);
-	if (now_us > v.beat_us + HANGS_US) {
-		snprintf(why, 160, "the responder's thread has not turned for %.1f s",
-			 (double)(now_us - v.beat_us) / 1e6);
+	if (now_us <= v.beat_us + HANGS_US)
 		return false;
-	}
+	snprintf(why, 160, "the responder's thread has not turned for %.1f s",
+		 (double)(now_us - v.beat_us) / 1e6);
+	return true;
+}
+
+bool responder_fit(const struct responder *r, uint64_t now_us, char *why)
+{
+	struct responder_view v;
+
+	if (responder_hangs(r, now_us, why))
+		return false;
+	responder_view(r, &v);
 	if (v.form == REPLY_BYPASS) {
 		snprintf(why, 160,
 			 "the responder is swamped: more clients than %.0f %% of a CPU can answer",

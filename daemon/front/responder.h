@@ -90,6 +90,8 @@ struct responder_view {
 	enum reply_form form;
 };
 void responder_view(const struct responder *responder, struct responder_view *ret_view);
+/* Whether its thread hangs: with a sentence in `why` (160). */
+bool responder_hangs(const struct responder *responder, uint64_t now_us, char *why);
 /* Whether clients may be sent here now: its thread runs and keeps up. False with a sentence in
  * `why` (160). */
 bool responder_fit(const struct responder *responder, uint64_t now_us, char *why);

@@ -34,6 +34,7 @@ struct standin {
 	int life_fd; /* its other end says EOF when the daemon is gone */
 	pid_t pid;
 	uint64_t checked_us;
+	bool start_failed; /* at the last attempt; it was logged */
 };
 
 /* ---- in the process: it calls no library function that might need a lock held at the fork ---- */
@@ -231,6 +232,8 @@ void standin_close(struct standin *s)
 
 void standin_beat(struct standin *s, uint64_t now_us)
 {
+	int r;
+
 	__atomic_store_n(s->beat_us, now_us, __ATOMIC_RELAXED);
 	if (now_us - s->checked_us < CHECK_US)
 		return;
@@ -244,5 +247,12 @@ void standin_beat(struct standin *s, uint64_t now_us)
 		close(s->life_fd);
 	s->life_fd = -1;
 	s->pid = 0;
-	start(s);
+	r = start(s);
+	if (r < 0 && !s->start_failed)
+		log_warning(
+			"Cannot start the stand-in of the gate's responder again: %s. Clients that come while penstockd hangs wait longer. It is tried again each second.",
+			strerror(-r));
+	else if (r == 0 && s->start_failed)
+		log_notice("The stand-in of the gate's responder runs again.");
+	s->start_failed = r < 0;
 }

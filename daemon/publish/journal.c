@@ -83,6 +83,7 @@ static void state_changed(enum engine_state before, const struct engine_view *no
 
 #define SAY_AGAIN_US (10 * US_PER_S * 60)
 #define SAY_OTHER_US (10 * US_PER_S)
+#define PROXY_DOWN_US (5 * US_PER_S)
 #define LEAK_WORTH_S (24 * 3600.0)
 
 static void say_foreign(const struct engine_view *now, const struct neighbours *n,
@@ -212,6 +213,33 @@ static void sources_changed(const struct source_stats *before, const struct sour
 		log_event(
 			LOG_LEVEL_ERROR, MESSAGE_DAY, fields,
 			"a source has waited for 24 h: senders begin to give mail up; see penstockctl sources --sort age");
+}
+
+bool journal_tells_proxy(struct journal *j, bool up, uint64_t now_us)
+{
+	bool told = j->proxy_down_told;
+
+	if (up) {
+		j->proxy_down_us = 0;
+		j->proxy_down_told = false;
+		return told;
+	}
+	if (j->proxy_down_us == 0)
+		j->proxy_down_us = now_us;
+	j->proxy_down_told |= now_us - j->proxy_down_us >= PROXY_DOWN_US;
+	return j->proxy_down_told && !told;
+}
+
+void journal_proxy(struct journal *j, bool up, const char *why, uint64_t now_us)
+{
+	if (!journal_tells_proxy(j, up, now_us))
+		return;
+	if (up)
+		log_event(LOG_LEVEL_NOTICE, MESSAGE_FRONT, "PENSTOCK_FRONT=proxy",
+			  "The front proxy is up again.");
+	else
+		log_event(LOG_LEVEL_ERROR, MESSAGE_FRONT, "PENSTOCK_FRONT=proxy",
+			  "The front proxy is down: %s.", why);
 }
 
 void journal_step(struct journal *j, const struct engine_view *now, const struct sample *sample,

@@ -24,6 +24,8 @@ struct journal {
 	char neighbour_unit[96], leak_unit[96]; /* the control group that the entry named */
 	enum sensor_state sensor[STATUS_SENSORS];
 	struct source_stats sources;
+	uint64_t proxy_down_us; /* CLOCK_MONOTONIC: since when the proxy is down; 0: it is up */
+	bool proxy_down_told;
 };
 
 /* Whether a pressure that is not mail's is written now. `unit`: the control group that causes it;
@@ -31,6 +33,11 @@ struct journal {
  * after ten seconds. */
 bool journal_tells_neighbour(const struct journal *journal, bool foreign, const char *unit,
 			     uint64_t now_us);
+/* Whether a change of the proxy is written now: that it is down, once it has been for five seconds
+ * (a restart takes less), and afterwards that it is up again. */
+bool journal_tells_proxy(struct journal *journal, bool up, uint64_t now_us);
+/* Once a tick, if a proxy is configured (otherwise `up` is true): writes such a change. */
+void journal_proxy(struct journal *journal, bool up, const char *why, uint64_t now_us);
 /* The line about a change of the level. While it rises for want of CPU time, the control group that
  * takes it is named. `neighbours`: NULL if they are not known. */
 void journal_tell_level(enum level_number before, const struct engine_view *now,

@@ -96,6 +96,14 @@ static void keep_lately(struct publishing *p, uint64_t now_us)
 		lately_turn(&p->lately, snapshot_show(&p->snapshot)->total, now_us);
 }
 
+static void look_at_proxy(struct publishing *p, uint64_t now_us)
+{
+	const char *why;
+	bool up = snapshot_proxy_up(&p->snapshot.parts, &why);
+
+	journal_proxy(&p->journal, up, why, now_us);
+}
+
 void publishing_step(struct publishing *p, const struct registry *registry, uint64_t now_us,
 		     uint64_t realtime_us)
 {
@@ -104,6 +112,7 @@ void publishing_step(struct publishing *p, const struct registry *registry, uint
 	p->snapshot.parts.realtime_us = realtime_us;
 	journal_step(&p->journal, view, p->snapshot.parts.sample, registry,
 		     sources_stats(p->sources), now_us, realtime_us);
+	look_at_proxy(p, now_us);
 	keep_history(p, realtime_us);
 	keep_lately(p, now_us);
 	outlets_step(p->outlets, view, now_us);

@@ -56,11 +56,7 @@ static void add_down(struct status *s, const struct proxy_counters *proxies)
 	bool outdated = proxy_counters_outdated(proxies);
 	unsigned before = s->fronts;
 
-	add_front(s, proxy_counters_retired(proxies), false,
-		  outdated ? "penstock-proxy is of another version and its counts cannot be read; "
-			     "restart it"
-			   : "penstock-proxy does not run, and clients may be unable to connect; "
-			     "its log says why",
+	add_front(s, proxy_counters_retired(proxies), false, outdated ? PROXY_OUTDATED : PROXY_GONE,
 		  0);
 	if (s->fronts > before)
 		s->front[before].passes = outdated;
@@ -71,12 +67,18 @@ static void add_proxies(struct status *s, const struct proxy_counters *proxies)
 	for (unsigned i = 0; i < proxy_counters_count(proxies); i++) {
 		const struct proxy_counted *f = proxy_counters_of(proxies, i);
 
-		add_front(s, &f->counts, f->fresh,
-			  f->fresh ? "" : "no heartbeat: it hangs or is stopped", f->counts.pid);
+		add_front(s, &f->counts, f->fresh, f->fresh ? "" : PROXY_HANGS, f->counts.pid);
 	}
 	if (s->config.proxy.enabled &&
 	    (!proxy_counters_count(proxies) || has_asked(proxy_counters_retired(proxies))))
 		add_down(s, proxies);
+}
+
+bool snapshot_proxy_up(const struct snapshot_parts *parts, const char **ret_why)
+{
+	*ret_why = "";
+	return !parts->config->proxy.enabled || !parts->proxy_counters ||
+	       proxy_counters_up(parts->proxy_counters, ret_why);
 }
 
 /* The fronts in this process. */

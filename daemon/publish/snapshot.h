@@ -44,6 +44,9 @@ struct snapshot {
 	struct status status; /* snapshot_show() */
 };
 
+/* Whether a proxy decides now, or none is configured. Otherwise `ret_why` is the reason, a text
+ * that stays. Needs no snapshot. */
+bool snapshot_proxy_up(const struct snapshot_parts *parts, const char **ret_why);
 /* The snapshot of the last tick. It is large and seldom needed, so it is taken only when it is
  * asked for. Everything is copied: it holds no pointer to anything that changes. */
 const struct status *snapshot_show(struct snapshot *snapshot);

@@ -176,6 +176,7 @@ def _():
             pid = replaced(w, pid)
         w.daemon.logged("The process that mail servers ask ended: signal 9.")
         w.daemon.logged("admits its clients")
+        w.daemon.logged("The process that mail servers ask runs again.")
         # The third start comes after a pause in which penstockd itself turns everybody away.
         os.kill(pid, signal.SIGKILL)
 

@@ -458,6 +458,9 @@ def _():
                 w.start_daemon()
                 down = w.daemon.wait_status(lambda s: not s["decisions"]["by_front"].get("proxy", {"up": True})["up"], "down after a restart")
                 check(down["decisions"]["by_front"]["proxy"]["admitted"] == 1, f"its counts go on: {down['decisions']}")
+                w.daemon.logged("The front proxy is down: penstock-proxy does not run")
+                w.proxy = Proxy(w.directory, PORT, w.server.port)
+                w.daemon.logged("The front proxy is up again.")
             else:
                 w.daemon.wait_status(lambda s: "proxy" not in s["decisions"]["by_front"], "gone")
                 check('front="proxy"' not in w.daemon.document("/metrics"), "from metrics, too")

@@ -114,6 +114,7 @@ def _():
             flood.kill()
         w.daemon.wait_status(lambda s: s["decisions"]["by_front"]["gate"]["up"], "the gate again")
         wait_for(lambda: w.greeting("10.77.0.250")[:1] == b"4", "refusals again")
+        w.daemon.logged("The gate decides again.")
 
 
 @test("slow-loris, half-open and endless clients are ended by the bound of time, others are answered meanwhile")

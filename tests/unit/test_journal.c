@@ -75,12 +75,29 @@ static void a_level_that_rises_names_who_takes_the_cpu_time(void **state)
 	assert_null(strstr(line, "backup"));
 }
 
+/* A restart of the proxy takes less than five seconds. */
+static void a_proxy_is_told_when_it_stays_down_and_when_it_is_up_again(void **state)
+{
+	struct journal j = { 0 };
+
+	assert_false(journal_tells_proxy(&j, true, SECOND));
+	assert_false(journal_tells_proxy(&j, false, 2 * SECOND));
+	assert_false(journal_tells_proxy(&j, false, 6 * SECOND));
+	assert_false(journal_tells_proxy(&j, true, 7 * SECOND)); /* restarted */
+	assert_false(journal_tells_proxy(&j, false, 8 * SECOND));
+	assert_true(journal_tells_proxy(&j, false, 13 * SECOND));
+	assert_false(journal_tells_proxy(&j, false, 14 * SECOND)); /* once */
+	assert_true(journal_tells_proxy(&j, true, 900 * SECOND));
+	assert_false(journal_tells_proxy(&j, true, 901 * SECOND));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pressure_that_comes_and_goes_is_written_once_in_ten_minutes),
 		cmocka_unit_test(a_level_that_rises_names_who_takes_the_cpu_time),
 		cmocka_unit_test(a_cause_is_written_when_it_is_found_or_another_one),
+		cmocka_unit_test(a_proxy_is_told_when_it_stays_down_and_when_it_is_up_again),
 	};
 
 	return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -278,6 +278,8 @@ static void it_beats_and_says_so_when_it_does_not(void **state)
 	assert_true(responder_fit(r, now_us, why));
 	assert_false(responder_fit(r, now_us + 10 * US_PER_S, why));
 	assert_non_null(strstr(why, "has not turned"));
+	assert_false(responder_hangs(r, now_us, why));
+	assert_true(responder_hangs(r, now_us + 10 * US_PER_S, why));
 }
 
 /* A responder that has used its share of the CPU leaves clients in its queue. */
