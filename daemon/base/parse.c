@@ -114,6 +114,19 @@ int parse_bytes(const char *text, uint64_t *ret)
 	return parse_scaled(text, units, ret);
 }
 
+/* The speed of a link is counted in powers of ten, as its maker does. */
+int parse_bits_per_s(const char *text, uint64_t *ret)
+{
+	static const struct unit units[] = {
+		{ "", 1 },	   { "bit/s", 1 },    { "k", 1e3 },  { "K", 1e3 },
+		{ "kbit/s", 1e3 }, { "Kbit/s", 1e3 }, { "M", 1e6 },  { "Mbit/s", 1e6 },
+		{ "G", 1e9 },	   { "Gbit/s", 1e9 }, { "T", 1e12 }, { "Tbit/s", 1e12 },
+		{ NULL, 0 }
+	};
+
+	return parse_scaled(text, units, ret);
+}
+
 int parse_ratio(const char *text, double *ret)
 {
 	const char *rest;

@@ -175,8 +175,8 @@ const struct option_row option_rows[] = {
 		"Example: eth0, eth1"),
 	CONFIG("nic", "speed", BITS, nic_speed_bits_per_s, 0, 1e13, NULL, "0",
 		"speed of the interfaces in bits a second, instead of what their drivers report; "
-		"0: ask the driver. Set it on virtual machines with a limited link. Example: "
-		"1000000000, for 1 Gbit/s"),
+		"0: ask the driver. Set it on virtual machines with a limited link. Example: 1G, "
+		"for 1 Gbit/s"),
 	CONFIG("front.policy", "enabled", BOOL, policy.enabled, 0, 0, NULL, "no",
 		"whether penstockd answers Postfix's policy questions (smtpd_client_restrictions). "
 		"See snippets/postfix/policy.md. Example: yes, together with listen"),

@@ -8,6 +8,7 @@
 #include "config/options.h"
 
 #define COMMENT_COLUMNS 96
+#define VALUE_COLUMNS 150
 
 /* Folded, because libinih limits a line to 198 characters. */
 static void print_comment(const char *help, struct text *out)
@@ -25,6 +26,25 @@ static void print_comment(const char *help, struct text *out)
 		while (*help == ' ')
 			help++;
 	}
+}
+
+/* A value that is longer goes on in the next lines, which begin with a blank. */
+static void print_value(const struct option_row *row, const void *base, struct text *out)
+{
+	char buffer[4096] = "";
+	struct text whole = TEXT_OF(buffer);
+	const char *value = buffer, *blank;
+
+	option_print(row, base, &whole);
+	while (row->type != OPTION_WINDOWS && strlen(value) > VALUE_COLUMNS) {
+		for (blank = value + VALUE_COLUMNS; blank > value && *blank != ' ';)
+			blank--;
+		if (blank == value)
+			break;
+		text_append(out, "%.*s\n  ", (int)(blank - value), value);
+		value = blank + 1;
+	}
+	text_append(out, "%s\n", value);
 }
 
 /* For rows without a help: they are printed only if a test or a trace has changed them. */
@@ -52,8 +72,7 @@ static void print_scope(const char *match, const char *section, const void *base
 		else if (is_default(&option_rows[i], base))
 			continue;
 		text_append(out, "%s = ", option_rows[i].key);
-		option_print(&option_rows[i], base, out);
-		text_append(out, "\n");
+		print_value(&option_rows[i], base, out);
 	}
 	text_append(out, "\n");
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "config/options.h"
 #include "config/sections.h"
 
@@ -18,7 +19,7 @@
 #ifndef PENSTOCK_VENDOR_FILE
 #define PENSTOCK_VENDOR_FILE "/usr/lib/penstock/penstock.conf"
 #endif
-#define LINE_MAX_BYTES 1024
+#define VALUE_MAX 4096 /* with the lines that continue it */
 #define FILE_LINES_MAX 10000
 #define TRACE_TEXT "text" /* in place of a file name, for errors in the text of a trace */
 
@@ -33,6 +34,9 @@ struct reader {
 	/* The section that was begun last, and its line; then the last one that there is not. */
 	char begun[96], unknown[96];
 	unsigned begun_line;
+	/* The option that was read last, for a line that continues it. */
+	char name[96], value[VALUE_MAX];
+	bool continued; /* the line begins with a blank, and so may be such a line */
 	bool before_any; /* a key before the first section was found */
 	bool of_trace; /* the text is the configuration in a recorded trace */
 	bool stop;
@@ -50,6 +54,23 @@ static void note_section(struct reader *r, const char *line)
 	snprintf(r->begun, sizeof(r->begun), "%.*s", (int)n, line);
 	r->begun_line = r->line;
 	r->unknown[0] = 0;
+	r->name[0] = 0;
+}
+
+static bool is_comment(const char *line)
+{
+	line += strspn(line, " \t");
+	return *line == '#' || *line == ';';
+}
+
+/* Reads a line to its end. */
+static void skip_line(FILE *stream)
+{
+	int c;
+
+	do {
+		c = fgetc(stream);
+	} while (c != '\n' && c != EOF);
 }
 
 /* Counts lines for ini_parse_stream(), because its Debian build does not report them, and refuses
@@ -67,11 +88,16 @@ static char *read_line(char *buf, int size, void *context)
 		return NULL;
 	r->line++;
 	n = strlen(buf);
+	if (n > 0 && buf[n - 1] != '\n' && !feof(r->stream) && is_comment(buf)) {
+		skip_line(r->stream);
+		n = (size_t)snprintf(buf, (size_t)size, "#\n");
+	}
 	if (n == 0 || (buf[n - 1] != '\n' && !feof(r->stream))) {
-		config_errors_add(r->errors, r->file, r->line, "line",
-				  n == 0 ? "holds a NUL: this is not a configuration file"
-					 : "is longer than %d characters",
-				  size - 2);
+		config_errors_add(
+			r->errors, r->file, r->line, "line",
+			n == 0 ? "holds a NUL: this is not a configuration file"
+			       : "is longer than %d characters. Begin a new line with a blank within the value: it goes on there",
+			size - 2);
 		r->stop = true;
 		return NULL;
 	}
@@ -82,6 +108,7 @@ static char *read_line(char *buf, int size, void *context)
 		return NULL;
 	}
 	note_section(r, line);
+	r->continued = *line == ' ' || *line == '\t';
 	return line;
 }
 
@@ -96,10 +123,11 @@ static void complain_of_section(struct reader *r, const char *section, const cha
 	config_errors_add(r->errors, r->file, line, section, "%s", why);
 }
 
-/* Cuts "yes # a comment": libinih only knows " ;". No value contains a blank followed by '#'. */
+/* Cuts "yes # a comment": libinih only knows " ;", and not in a line that continues a value. No
+ * value contains a blank followed by '#' or ';'. */
 static void cut_comment(char *value)
 {
-	for (char *at = value; (at = strchr(at, '#')); at++) {
+	for (char *at = value; (at = strpbrk(at, "#;")); at++) {
 		if (at != value && at[-1] != ' ' && at[-1] != '\t')
 			continue;
 		while (at > value && (at[-1] == ' ' || at[-1] == '\t'))
@@ -126,16 +154,36 @@ static bool warn_of_gone(struct config_errors *errors, const char *file, unsigne
 	return true;
 }
 
+/* Puts the value into r->value. A line that begins with a blank continues the value of the line
+ * before; of maintenance.window each line is a window of its own. False: it is too long. */
+static bool take_value(struct reader *r, const char *name, const char *whole)
+{
+	bool continues = r->continued && strcmp(name, r->name) == 0 &&
+			 strcmp(name, "maintenance.window") != 0;
+	struct text text = TEXT_OF(r->value);
+	char line[VALUE_MAX];
+
+	snprintf(line, sizeof(line), "%s", whole);
+	cut_comment(line);
+	if (continues)
+		text.length = strlen(r->value);
+	text_append(&text, "%s%s", continues ? " " : "", line);
+	snprintf(r->name, sizeof(r->name), "%s", name);
+	return !text.cut;
+}
+
 static int on_option(void *context, const char *section, const char *key, const char *whole)
 {
 	struct reader *r = context;
-	char why[256] = "", name[96], value[LINE_MAX_BYTES + 1];
+	char why[256] = "", name[96];
 	int set;
 
-	snprintf(value, sizeof(value), "%s", whole);
-	cut_comment(value);
-
 	snprintf(name, sizeof(name), "%s%s%s", section, section[0] ? "." : "", key);
+	if (!take_value(r, name, whole)) {
+		config_errors_add(r->errors, r->file, r->line, name, "is longer than %d characters",
+				  VALUE_MAX - 1);
+		return 1;
+	}
 	/* A trace of an older penstock lists all options for all fronts. */
 	if (r->of_trace && option_other_front(section, key))
 		return 1;
@@ -148,7 +196,7 @@ static int on_option(void *context, const char *section, const char *key, const 
 		r->before_any = true;
 		return 1;
 	}
-	set = config_set(r->config, section, key, value, why);
+	set = config_set(r->config, section, key, r->value, why);
 	if (set == -ENXIO) {
 		complain_of_section(r, section, why);
 		return 1;

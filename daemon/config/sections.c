@@ -169,7 +169,10 @@ static void *section_base(struct config *config, const char *section, char *why)
 			return NULL;
 		}
 		if (config->services == PLAN_SERVICES) {
-			snprintf(why, 256, "at most %d services", PLAN_SERVICES);
+			snprintf(
+				why, 256,
+				"at most %d services. A service may have several ports, which share its limits: write ports = 25, 2525",
+				PLAN_SERVICES);
 			return NULL;
 		}
 		return add_service(config, section + 8);

@@ -23,14 +23,18 @@ static void put_bound(const struct option_row *row, double value, struct text *o
 		      { "GiB", 1073741824.0 },
 		      { "MiB", 1048576.0 },
 		      { "KiB", 1024 },
-		      { "", 1 } };
-	const struct unit *unit = row->type == OPTION_DURATION ? times : sizes;
+		      { "", 1 } },
+	  speeds[] = { { "T", 1e12 }, { "G", 1e9 }, { "M", 1e6 }, { "k", 1e3 }, { "", 1 } };
+	const struct unit *unit = row->type == OPTION_DURATION ? times
+				  : row->type == OPTION_BITS   ? speeds
+							       : sizes;
 
 	if (row->type == OPTION_RATIO) {
 		text_append(out, "%.10g%%", value * 100);
 		return;
 	}
-	if (value == 0 || (row->type != OPTION_DURATION && row->type != OPTION_BYTES)) {
+	if (value == 0 || (row->type != OPTION_DURATION && row->type != OPTION_BYTES &&
+			   row->type != OPTION_BITS)) {
 		text_append(out, "%.0f", value);
 		return;
 	}
@@ -74,16 +78,20 @@ static int set_number(const struct option_row *row, void *field, const char *val
 		r = parse_duration_us(value, &number);
 	else if (row->type == OPTION_U32)
 		r = parse_u64(value, &number);
+	else if (row->type == OPTION_BITS)
+		r = parse_bits_per_s(value, &number);
 	else
 		r = parse_bytes(value, &number);
 	if (r == -ERANGE)
 		return out_of_range(row, value, why);
 	if (r < 0) {
-		snprintf(why, 256, "'%.60s' is not %s", value,
-			 row->type == OPTION_DURATION ? "a time such as 20ms, 1.5s, 10min, 2h, 1d"
-			 : row->type == OPTION_U32    ? "a whole number"
-			 : row->type == OPTION_BITS   ? "a number of bits a second"
-						      : "a size such as 512, 64KiB, 8MiB, 2GiB");
+		snprintf(
+			why, 256, "'%.60s' is not %s", value,
+			row->type == OPTION_DURATION ? "a time such as 20ms, 1.5s, 10min, 2h, 1d"
+			: row->type == OPTION_U32    ? "a whole number"
+			: row->type == OPTION_BITS
+				? "a speed in bits a second such as 1000000000, 100M, 2.5G (powers of ten)"
+				: "a size such as 512, 64KiB, 8MiB, 2GiB");
 		return -EINVAL;
 	}
 	if ((double)number < row->least || (double)number > row->most)

@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	parse_duration_us(text, &n);
 	parse_bytes(text, &n);
+	parse_bits_per_s(text, &n);
 	if (parse_ratio(text, &x) == 0 && (!isfinite(x) || x < 0))
 		abort();
 	parse_bool(text, &b);

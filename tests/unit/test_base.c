@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/array.h"
 #include "base/endpoint.h"
 #include "base/parse.h"
 #include "base/readfile.h"
@@ -33,6 +34,53 @@ static void durations(void **state)
 	assert_int_equal(us, 7); /* written only on success */
 }
 
+static void each_unit_means_what_it_says(void)
+{
+	static const struct {
+		int (*parse)(const char *text, uint64_t *ret);
+		const char *text;
+		uint64_t value;
+	} right[] = {
+		{ parse_bytes, "1", 1 },
+		{ parse_bytes, "1B", 1 },
+		{ parse_bytes, "1K", UINT64_C(1) << 10 },
+		{ parse_bytes, "1KiB", UINT64_C(1) << 10 },
+		{ parse_bytes, "1M", UINT64_C(1) << 20 },
+		{ parse_bytes, "1MiB", UINT64_C(1) << 20 },
+		{ parse_bytes, "1G", UINT64_C(1) << 30 },
+		{ parse_bytes, "1GiB", UINT64_C(1) << 30 },
+		{ parse_bytes, "1T", UINT64_C(1) << 40 },
+		{ parse_bytes, "1TiB", UINT64_C(1) << 40 },
+		{ parse_bits_per_s, "1", 1 },
+		{ parse_bits_per_s, "64k", 64000 },
+		{ parse_bits_per_s, "64K", 64000 },
+		{ parse_bits_per_s, "100M", 100000000 },
+		{ parse_bits_per_s, "1G", 1000000000 },
+		{ parse_bits_per_s, "2.5 Gbit/s", UINT64_C(2500000000) },
+		{ parse_bits_per_s, "1T", UINT64_C(1000000000000) },
+		{ parse_duration_us, "1us", 1 },
+		{ parse_duration_us, "1ms", 1000 },
+		{ parse_duration_us, "1s", 1000000 },
+		{ parse_duration_us, "1", 1000000 },
+		{ parse_duration_us, "1m", 60000000 },
+		{ parse_duration_us, "1min", 60000000 },
+		{ parse_duration_us, "1h", UINT64_C(3600000000) },
+		{ parse_duration_us, "1d", UINT64_C(86400000000) },
+	};
+	uint64_t n;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(right); i++) {
+		assert_int_equal(right[i].parse(right[i].text, &n), 0);
+		assert_int_equal(n, right[i].value);
+	}
+	assert_true(parse_bits_per_s("1GiB", &n) < 0);
+	assert_true(parse_bits_per_s("1GB", &n) < 0);
+	assert_true(parse_bits_per_s("1m", &n) < 0);
+	assert_true(parse_bytes("1GB", &n) < 0);
+	assert_true(parse_bytes("1g", &n) < 0);
+	assert_true(parse_duration_us("1M", &n) < 0);
+}
+
 static void bytes_ratios_and_numbers(void **state)
 {
 	uint64_t n;
@@ -44,6 +92,7 @@ static void bytes_ratios_and_numbers(void **state)
 	assert_int_equal(n, 1536);
 	assert_true(parse_bytes("64Mib/s", &n) < 0);
 	assert_true(parse_bytes("99999999999TiB", &n) < 0);
+	each_unit_means_what_it_says();
 	assert_int_equal(parse_ratio("90%", &x), 0);
 	assert_near(x, 0.9, 1e-9);
 	assert_true(parse_ratio("-3%", &x) < 0);

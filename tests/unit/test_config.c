@@ -266,6 +266,66 @@ static void the_slots_of_a_service_hold_for_it_alone(void **state)
 	assert_int_equal(engine.window[1].config.max, 30);
 }
 
+/* Without that the first line of a list would be lost without a word. */
+static void a_value_goes_on_in_lines_that_begin_with_a_blank(void **state)
+{
+	char why[64];
+
+	assert_int_equal(load_text("[source]\ntrusted = 192.0.2.1, 192.0.2.2, # ours\n"
+				   "\t# a comment\n  192.0.2.3\n 192.0.2.4 ; the last\n"
+				   "ledger_size = 1MiB\n[service.mx]\n  ports = 25\n",
+				   NULL),
+			 0);
+	assert_int_equal(config.sources.trusted.count, 4);
+	assert_int_equal(config.sources.ledger_bytes, 1u << 20);
+	/* In another section of the same name it is a key again. */
+	assert_int_equal(
+		load_text("[source]\ntrusted = 192.0.2.1\n[source]\n  trusted = 192.0.2.2\n", NULL),
+		0);
+	assert_int_equal(config.sources.trusted.count, 1);
+	assert_int_equal(load_text("[source]\ntrusted = 192.0.2.1\n  nonsense\n", NULL), -EINVAL);
+	snprintf(why, sizeof(why), "%s:3: source.trusted: 'nonsense'", path);
+	assert_memory_equal(first_error(), why, strlen(why));
+	/* Each line is a window. */
+	assert_int_equal(load_text("[maintenance]\nwindow = Sun 02:00..03:00 UTC\n"
+				   "  Mon 02:00..03:00 UTC\n",
+				   NULL),
+			 0);
+	assert_int_equal(config.maintenance.windows, 2);
+}
+
+static void a_line_that_is_too_long_is_an_error_with_its_remedy(void **state)
+{
+	char text[600] = "[source]\ntrusted =", why[128];
+
+	for (int i = 0; i < 20; i++)
+		strcat(text, " 192.0.2.1");
+	strcat(text, "\n");
+	assert_int_equal(load_text(text, NULL), -EINVAL);
+	snprintf(why, sizeof(why), "%s:2: line: is longer than 198 characters. Begin a new line",
+		 path);
+	assert_memory_equal(first_error(), why, strlen(why));
+	/* A comment may have any length, and is one line. */
+	memset(text, 'x', 500);
+	memcpy(text, "  # ", 4);
+	strcpy(text + 500, "\n[source]\ntrusted = nonsense\n");
+	assert_int_equal(load_text(text, NULL), -EINVAL);
+	snprintf(why, sizeof(why), "%s:3: source.trusted: 'nonsense'", path);
+	assert_memory_equal(first_error(), why, strlen(why));
+	assert_int_equal(errors.count, 1);
+}
+
+static void a_ninth_service_is_refused_with_what_to_do(void **state)
+{
+	char text[600] = "";
+
+	for (int i = 0; i < 8; i++)
+		sprintf(text + strlen(text), "[service.s%d]\nports = %d, %d\n", i, 1000 + i,
+			2000 + i);
+	assert_int_equal(load_text(text, NULL), -EINVAL); /* mx stands by default */
+	assert_non_null(strstr(first_error(), "at most 8 services. A service may have several"));
+}
+
 static void what_is_printed_reads_back_the_same(void **state)
 {
 	static char first[65536], second[65536];
@@ -279,6 +339,19 @@ static void what_is_printed_reads_back_the_same(void **state)
 		0);
 	config_print(&config, &a);
 	assert_int_equal(load_text(first, NULL), 0);
+	config_print(&config, &b);
+	assert_string_equal(first, second);
+	/* The longest list, in lines that may be read. */
+	a = TEXT_OF(first);
+	text_append(&a, "source.trusted=");
+	for (int i = 0; i < CONFIG_NETWORKS; i++)
+		text_append(&a, "2001:db8:aaaa:bbbb:cccc:dddd:eeee:%d/128 ", 1000 + i);
+	assert_int_equal(load_text("", first), 0);
+	a = TEXT_OF(first);
+	b = TEXT_OF(second);
+	config_print(&config, &a);
+	assert_int_equal(load_text(first, NULL), 0);
+	assert_int_equal(config.sources.trusted.count, CONFIG_NETWORKS);
 	config_print(&config, &b);
 	assert_string_equal(first, second);
 }
@@ -298,6 +371,9 @@ int main(void)
 		cmocka_unit_test(overrides_win_and_split_at_the_last_dot),
 		cmocka_unit_test(the_lower_of_slots_and_window_max_holds),
 		cmocka_unit_test(the_slots_of_a_service_hold_for_it_alone),
+		cmocka_unit_test(a_value_goes_on_in_lines_that_begin_with_a_blank),
+		cmocka_unit_test(a_line_that_is_too_long_is_an_error_with_its_remedy),
+		cmocka_unit_test(a_ninth_service_is_refused_with_what_to_do),
 		cmocka_unit_test(what_is_printed_reads_back_the_same),
 	};
 

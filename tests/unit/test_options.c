@@ -182,7 +182,10 @@ static void a_number_that_lacks_its_unit_is_told_so(void **state)
 		{ "source.ledger_size=99999999999999999999999GiB", "out of range: 64KiB to 16GiB" },
 		{ "front.gate.cpu=30", "'30' has no %, so that 1 means 100%, and it is out of" },
 		{ "objective.window_min=0", "'0' is out of range: 1 to 100000. Example: 20" },
-		{ "nic.speed=1Gbit/s", "is not a number of bits a second. Example: 1000000000" },
+		{ "nic.speed=1GiB",
+		  "'1GiB' is not a speed in bits a second such as 1000000000, 100M, 2.5G (powers "
+		  "of ten). Example: 1G" },
+		{ "nic.speed=100T", "'100T' is out of range: 0 to 10T. Example: 1G" },
 		{ "target.runq_p99_us=fast", "is not a target for runq_p99_us: write a time such" },
 		{ "target.cpu_stall_ratio=fast", "write a share such as 90%" },
 		{ "target.runq_p99=20ms", "did you mean 'runq_p99_us'?" },
