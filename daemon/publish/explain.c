@@ -160,7 +160,8 @@ static void explain_equation(const struct window_view *w, unsigned least, double
 	if (w->queue_allowed_per_s > 0 && w->window < w->equation)
 		text_append(out, "; %.1f by what is let in behind it", w->window);
 	if (w->hard_binds)
-		text_append(out, "; at most %.0f: %s", floor(w->hard), reason_sentence(w->reason));
+		text_append(out, "; at most %.0f: %s", words_window(w->hard),
+			    reason_sentence(w->reason));
 	text_append(out, "\n   %s: %s", regime_name(w->regime), regime_sentence(w->regime));
 	text_append(out, "; machine %s, server %s\n", machine_name(w->machine),
 		    server_names(w->server, doing));
@@ -197,10 +198,10 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 			"no signal is known that could decide, and every connection is admitted\n");
 		return;
 	}
-	text_append(out, "window %.0f sessions by the %s law", floor(w->window),
+	text_append(out, "window %.0f sessions by the %s law", words_window(w->window),
 		    window_law_name(w->law));
 	if (w->hard >= 0)
-		text_append(out, ", never above %.0f%s", floor(w->hard),
+		text_append(out, ", never above %.0f%s", words_window(w->hard),
 			    w->hard_binds ? " (binds)" : "");
 	if (l->known & LOAD_IN_FLIGHT)
 		text_append(out, "; in flight %.0f", l->in_flight);

@@ -8,11 +8,15 @@
 #include "publish/words.h"
 
 #define SAID_WAIT_US 50000 /* less would be shown as "0.0 s" */
+/* A token for a source that comes first, and for no other one: see plan_is_left() */
+#define OTHERS_TOKEN_MILLI 750
 #define SAID_RATIO 0.005 /* fewer are not worth a line */
 
-static const char *limit_sentence(enum limit limit)
+/* plan_decide() says "source" when the source takes more than its share, or when there is a place
+ * for other sources. With another reason the rank alone puts it last. */
+static const char *limit_sentence(struct verdict v)
 {
-	switch (limit) {
+	switch ((enum limit)v.limit) {
 	case LIMIT_WINDOW:
 		return "as many sessions are in flight as the window allows";
 	case LIMIT_UNGREETED:
@@ -20,7 +24,9 @@ static const char *limit_sentence(enum limit limit)
 	case LIMIT_RATE:
 		return "the admission rate is used up at this moment";
 	case LIMIT_CUTOFF:
-		return "places are short, and its rank, rate or number of sessions puts it last";
+		return v.reason == REASON_SOURCE
+			       ? "places are short, and its rank, rate or number of sessions puts it last"
+			       : "its rank puts it last, and no place is left for any source";
 	case LIMIT_ORDER:
 		return "an operator ordered it";
 	case LIMIT_REFUSED:
@@ -34,25 +40,57 @@ static const char *limit_sentence(enum limit limit)
 	}
 }
 
-/* Whether it would wait for a place in front of the server. Only the front knows which clients come
- * before it, so this counts all that wait. */
+/* How long it would wait for a place in front of the server. Only the front knows which clients
+ * come before it, so this counts all that wait. */
+static uint64_t expected_us(const struct status *s, unsigned i)
+{
+	return room_expected_us((uint32_t)fmax(0, s->load.service[i].held),
+				s->plan.service[i].pass_milli);
+}
+
+/* Whether a front lets clients wait, and may let this one wait if its turn comes in time. */
+static bool has_room(const struct status *s, unsigned i, struct verdict v)
+{
+	return s->load.service[i].known & LOAD_HELD && plan_may_wait(v);
+}
+
+/* Whether it would wait for a place in front of the server. */
 static bool explain_wait(const struct status *s, unsigned i, struct verdict v, struct text *out)
 {
 	const struct load_service *l = &s->load.service[i];
 	const struct plan_service *p = &s->plan.service[i];
-	uint64_t expected_us = room_expected_us((uint32_t)fmax(0, l->held), p->pass_milli);
+	uint64_t wait_us = expected_us(s, i);
 
-	if (!(l->known & LOAD_HELD) || !plan_may_wait(v) || expected_us >= p->hold_us)
+	if (!has_room(s, i, v) || wait_us >= p->hold_us)
 		return false;
 	text_append(out, "waits in front of the server, because %s; %.0f wait already, so ",
-		    limit_sentence((enum limit)v.limit), l->held);
-	if (expected_us < SAID_WAIT_US)
+		    limit_sentence(v), l->held);
+	if (wait_us < SAID_WAIT_US)
 		text_append(out, "for the next place that comes free");
 	else
-		text_append(out, "for about %.1f s", (double)expected_us / 1e6);
+		text_append(out, "for about %.1f s", (double)wait_us / 1e6);
 	text_append(out, ". After %.1f s without a place it is answered 4xx\n",
 		    (double)p->hold_us / 1e6);
 	return true;
+}
+
+/* Why it does not wait, although the front lets clients wait. */
+static void explain_no_wait(const struct status *s, unsigned i, struct verdict v, struct text *out)
+{
+	uint32_t allowed_us = s->plan.service[i].hold_us;
+	uint64_t wait_us = expected_us(s, i);
+
+	if (!has_room(s, i, v))
+		return;
+	if (!allowed_us)
+		text_append(out, "; not let wait: no connection may begin to wait now");
+	else if (wait_us == ROOM_NEVER)
+		text_append(out, "; not let wait: no place comes free");
+	else
+		text_append(
+			out,
+			"; not let wait: it would take %.2f s, and less than %.2f s is allowed now",
+			(double)wait_us / 1e6, (double)allowed_us / 1e6);
 }
 
 static bool deferred_lately(const struct status *s, unsigned i)
@@ -142,7 +180,7 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 		return now;
 	if (!ranked)
 		join_class(most, request);
-	request->tokens_milli = 0;
+	request->tokens_milli = ranked && most == REASON_SOURCE ? OTHERS_TOKEN_MILLI : 0;
 	v = plan_decide(&s->plan, request);
 	if (!v.admit)
 		return v;
@@ -189,7 +227,8 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 	text_append(out, "%s",
 		    v.would_defer ? "admitted, but enforcing would defer it" : "deferred");
 	if (v.limit != LIMIT_NONE)
-		text_append(out, ", %s", limit_sentence((enum limit)v.limit));
+		text_append(out, ", %s", limit_sentence(v));
+	explain_no_wait(s, i, v, out);
 	text_append(out, "; reason %s: %s\n", reason_name((enum reason)v.reason),
 		    reason_sentence((enum reason)v.reason));
 	reply_line(reply, sizeof(reply), s->config.service[i].reply_code,

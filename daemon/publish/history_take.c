@@ -70,7 +70,7 @@ static void take_services(const struct status *s, struct history_record *r)
 		snprintf(to->name, sizeof(to->name), "%.*s", (int)sizeof(to->name) - 1,
 			 s->config.service[i].name);
 		printable(to->name);
-		to->window = (float)w->window;
+		to->window = (float)words_window(w->window);
 		to->in_flight = s->load.service[i].known & LOAD_IN_FLIGHT
 					? (float)s->load.service[i].in_flight
 					: -1;
@@ -131,7 +131,7 @@ void history_take(struct history_take *t, const struct status *s, struct history
 	take_services(s, &r);
 	take_pressure(s, &r);
 	take_order(&r);
-	r.window = (float)s->view.window_sum;
+	r.window = (float)status_window(s);
 	r.in_flight = (float)s->view.in_flight;
 	for (unsigned i = 0; i < s->config.services; i++)
 		server_time_s =

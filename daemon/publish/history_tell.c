@@ -339,7 +339,7 @@ static void add_row(const struct history_record *r, struct text *out)
 	text_append(out, " %-9s", level_name((enum level_number)r->level));
 	add_figure(out, 6, r->driver_pressure, 2);
 	text_append(out, " %-7.7s", r->driver[0] ? r->driver : "-");
-	add_figure(out, 6, r->window < 0 ? -1 : floorf(r->window), 0);
+	add_figure(out, 6, words_window(r->window), 0);
 	add_figure(out, 5, r->in_flight, 0);
 	text_append(out, "\n");
 }

@@ -275,7 +275,7 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "started", json_string(words_time(s->started_us, when)));
 	json_object_set_new(object, "window", json_number_or_null(status_window(s)));
 	json_object_set_new(object, "window_max",
-			    json_number_or_null(floor(s->view.window_max_sum)));
+			    json_number_or_null(words_window(s->view.window_max_sum)));
 	json_object_set_new(object, "in_flight", json_number_or_null(s->view.in_flight));
 	json_object_set_new(object, "admit_ratio", json_number(s->view.admit_ratio));
 	json_object_set_new(object, "would_defer_ratio", json_number(s->view.would_defer_ratio));

@@ -1,7 +1,5 @@
 #include "publish/json_service.h"
 
-#include <math.h>
-
 #include "publish/json_number.h"
 #include "publish/words.h"
 
@@ -27,8 +25,9 @@ static void put_law(const struct window_view *w, json_t *object)
 	json_object_set_new(object, "machine", json_string(machine_name(w->machine)));
 	json_object_set_new(object, "server", json_string(server_names(w->server, doing)));
 	json_object_set_new(object, "window",
-			    w->law == LAW_OPEN ? json_null() : json_number(floor(w->window)));
-	json_object_set_new(object, "window_max", json_number_or_null(floor(w->hard)));
+			    w->law == LAW_OPEN ? json_null()
+					       : json_number(words_window(w->window)));
+	json_object_set_new(object, "window_max", json_number_or_null(words_window(w->hard)));
 }
 
 static json_t *known(const struct load_service *l, unsigned what, double number)

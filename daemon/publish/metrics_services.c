@@ -15,9 +15,9 @@ static double of_service(const struct status *s, unsigned i, enum metric metric)
 
 	switch (metric) {
 	case METRIC_WINDOW:
-		return v->law == LAW_OPEN ? NAN : floor(v->window);
+		return v->law == LAW_OPEN ? NAN : words_window(v->window);
 	case METRIC_WINDOW_MAX:
-		return v->hard >= 0 ? floor(v->hard) : NAN;
+		return v->hard >= 0 ? words_window(v->hard) : NAN;
 	case METRIC_IN_FLIGHT:
 		return l->known & LOAD_IN_FLIGHT ? l->in_flight : NAN;
 	case METRIC_BUSY:

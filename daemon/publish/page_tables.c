@@ -66,7 +66,7 @@ static void set_services(json_t *page, const struct status *s)
 		if (w->law == LAW_OPEN)
 			page_set(one, "window", "open");
 		else
-			page_set(one, "window", "%.0f", floor(w->window));
+			page_set(one, "window", "%.0f", words_window(w->window));
 		if (l->known & LOAD_HELD)
 			page_set(one, "held", "%.0f", l->held);
 		if (w->server_time_s > 0)

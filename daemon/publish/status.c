@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "publish/words.h"
+
 static bool named_before(const struct status *status, unsigned front)
 {
 	for (unsigned i = 0; i < front; i++)
@@ -61,7 +63,7 @@ double status_window(const struct status *status)
 		const struct window_view *w = &status->view.window[i];
 
 		if (w->law != LAW_OPEN && status->config.service[i].shed != PLAN_SHED_NO)
-			sum = fmax(0, sum) + floor(w->window);
+			sum = fmax(0, sum) + words_window(w->window);
 	}
 	return sum;
 }

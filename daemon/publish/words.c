@@ -83,6 +83,11 @@ void words_share(struct text *out, double ratio)
 	text_append(out, "%.*f %%", ratio < 0.095 ? 1 : 0, ratio * 100);
 }
 
+double words_window(double sessions)
+{
+	return sessions < 0 ? -1 : floor(sessions + 0.5);
+}
+
 void words_times(struct text *out, double times)
 {
 	if (times > TIMES_SHOWN)
@@ -136,7 +141,7 @@ const char *words_group(const uint8_t *address, char *buf)
 
 const char *words_band(unsigned band)
 {
-	static const char *const names[PLAN_BANDS] = { "general", "new", "due" };
+	static const char *const names[PLAN_BANDS] = { "general", "new", "promised" };
 
 	return names[band % PLAN_BANDS];
 }

@@ -19,6 +19,9 @@ double words_server_time_s(double s);
 double words_shown(enum signal signal, double value);
 /* That value in words; a server time of SERVER_TIME_SHOWN_S and more: "over 60 s". */
 void words_signal(struct text *out, enum signal signal, double value);
+/* A window or a hard limit, as whole sessions: as window_plan() rounds it for the fronts; -1 (none)
+ * stays. */
+double words_window(double sessions);
 /* "2.3 times"; beyond TIMES_SHOWN, where next to nothing is completed: "over 100 times". */
 #define TIMES_SHOWN 100
 void words_times(struct text *out, double times);

@@ -35,7 +35,7 @@ def _():
         wait_for(lambda: two.attempt("127.5.0.1").startswith("451") and "attempts counted" in two.explain("127.5.0.1"), "the second attempt, on another host")
         three.knows("127.5.0.1", "attempts counted", "the third host knows of both")
         time.sleep(1.1)  # the next attempt counts
-        three.knows("127.5.0.1", "band due", "and owes it the next")
+        three.knows("127.5.0.1", "band promised", "and owes it the next")
         three.resume()
         check(three.attempt("127.5.0.1").startswith("220"), "admitted by the third")
         for host in (one, two):

@@ -123,11 +123,16 @@ static void who_comes_first_is_told_so(void **state)
 	struct plan_service *p = &status.plan.service[0];
 
 	p->reserve_256 = 64;
+	p->burst_milli = 10000;
 	for (int i = 0; i < PLAN_BANDS; i++)
 		p->cutoff[i] = 1u << 31;
 	defer(100, 0, 40);
 	assert_says(explain(&first), "this one: admitted");
 	assert_says(explain(&last), "this one: deferred, places are short");
+	assert_says(buf, "reason source");
+	defer(100, 90, 0);
+	assert_says(explain(&last), "this one: deferred, its rank puts it last, and no place is "
+				    "left for any source; reason cpu");
 }
 
 /* Its rank alone admits it in two hours, and the waiting room at once: both are said together. */
@@ -153,6 +158,40 @@ static void a_rank_that_is_too_low_may_still_wait_for_a_place(void **state)
 	status.load.service[0].held = 80;
 	assert_says(explain(&last), "80 wait already, so for about 2.0 s. After 5.0 s without a "
 				    "place it is answered 4xx");
+}
+
+/* .21 s are over the .2 s that are allowed while an overload lasts. */
+static void what_is_not_let_wait_is_told_why(void **state)
+{
+	struct source_snapshot last = { 0 };
+	struct plan_service *p = &status.plan.service[0];
+
+	p->reserve_256 = 64;
+	for (int i = 0; i < PLAN_BANDS; i++)
+		p->cutoff[i] = 1u << 31;
+	p->pass_milli = 120000;
+	p->hold_us = SECOND / 5;
+	status.load.service[0].known = LOAD_HELD | LOAD_IN_FLIGHT;
+	status.load.service[0].in_flight = 20;
+	status.load.service[0].held = 25;
+	assert_says(
+		explain(&last),
+		"deferred, its rank puts it last, and no place is left for any source; not let "
+		"wait: it would take 0.21 s, and less than 0.20 s is allowed now; reason cpu: ");
+	status.load.service[0].held = 23;
+	assert_says(explain(&last), "waits in front of the server, because its rank puts it last, "
+				    "and no place is left for any source; 23 wait already");
+	p->pass_milli = 0;
+	assert_says(explain(&last), "; not let wait: no place comes free; reason cpu: ");
+	p->hold_us = 0;
+	assert_says(explain(&last), "; not let wait: no connection may begin to wait now; reason");
+	/* A front that lets none wait. */
+	status.load.service[0].known = LOAD_IN_FLIGHT;
+	assert_null(strstr(explain(&last), "not let wait"));
+	/* A place is left, but not for it. */
+	status.load.service[0].in_flight = 16;
+	assert_says(explain(&last), "deferred, places are short, and its rank, rate or number of "
+				    "sessions puts it last; reason source");
 }
 
 /* No place is kept for other ranks, and yet all are refused. */
@@ -255,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup(a_full_window_hides_no_reason, setup),
 		cmocka_unit_test_setup(who_comes_first_is_told_so, setup),
 		cmocka_unit_test_setup(a_rank_that_is_too_low_may_still_wait_for_a_place, setup),
+		cmocka_unit_test_setup(what_is_not_let_wait_is_told_why, setup),
 		cmocka_unit_test_setup(a_rank_is_not_high_enough_where_all_are_refused, setup),
 		cmocka_unit_test_setup(a_share_that_fades_is_in_both, setup),
 		cmocka_unit_test_setup(a_reason_of_the_front_is_told, setup),

@@ -364,13 +364,13 @@ static void an_event_does_not_end_with_the_drain(void **state)
 	assert_null(strstr(event, "09:00:00Z"));
 }
 
-/* Two services of 77.5: each shows 77, and there is no 155th place. */
+/* Two services of 77.4: each shows 77, and there is no 155th place. */
 static void the_sum_of_windows_is_of_what_is_shown(void **state)
 {
 	status.config.services = 3;
 	for (int i = 0; i < 3; i++) {
 		status.view.window[i].law = LAW_CAPACITY;
-		status.view.window[i].window = 77.5;
+		status.view.window[i].window = 77.4;
 	}
 	status.config.service[2].shed = PLAN_SHED_NO;
 	assert_true(status_window(&status) == 154);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/window_parts.h"
+#include "publish/words.h"
 
 /* Each noun of the law by itself (core/window_parts.h): a small state, and a tick as it sees it.
  * What they do together is in test_window.c. */
@@ -205,6 +206,21 @@ static void the_plan_follows_from_the_view_alone(void **state)
 	assert_int_equal(plan.ungreeted_max, PLAN_UNLIMITED);
 }
 
+/* 29.98 was shown as 29 beside 30 sessions in flight. */
+static void a_window_is_shown_as_fronts_have_it(void **state)
+{
+	static const double windows[] = { 0, 0.4, 4, 29.4, 29.5, 29.98, 30.49, 1e6 + 0.7 };
+	struct window_view view = { .law = LAW_SERVO };
+	struct plan_service plan = { 0 };
+
+	for (unsigned i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+		view.window = windows[i];
+		window_plan(&view, &tick, &plan);
+		assert_true(words_window(windows[i]) == plan.window);
+	}
+	assert_true(words_window(-1) == -1);
+}
+
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
 /* By the I/O of the groups, with what the journal writes for them; by CPU time only where that is
@@ -255,6 +271,7 @@ int main(void)
 		TEST(think_time_is_a_guess_until_sessions_have_ended),
 		TEST(the_plan_follows_from_the_view_alone),
 		cmocka_unit_test_setup(a_disk_pressed_by_others, setup),
+		TEST(a_window_is_shown_as_fronts_have_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
