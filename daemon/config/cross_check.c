@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/cleanup.h"
+#include "config/guards.h"
 #include "config/zone_file.h"
 
 static void check_front(const struct config *config, const char *name,
@@ -168,37 +168,38 @@ static void check_fleet(const struct config_fleet *fleet, struct config_errors *
 		config_errors_add(errors, CONFIG_WHOLE, 0, "fleet.prefix", "must not be empty");
 }
 
+static bool is_either(const char *name, const struct config_guard *one,
+		      const struct config_guard *other)
+{
+	return strcmp(one->name, name) == 0 || strcmp(other->name, name) == 0;
+}
+
+/* Beside the policy service and the proxy a gate with repeat = reset decides nothing: it only
+ * resets. */
+static bool may_stand_beside(const struct config *config, const struct config_guard *one,
+			     const struct config_guard *other)
+{
+	return config->gate.repeat == REPEAT_RESET && is_either("gate", one, other) &&
+	       (is_either("policy", one, other) || is_either("proxy", one, other));
+}
+
 /* Only one front may refuse for a service: with two, each would count only its own sessions. */
 static void check_enforcing(const struct config *config, struct config_errors *errors)
 {
-	const struct {
-		const char *name, *service;
-		bool enabled;
-	} front[] = { { "gate", config->gate.service, config->gate.enabled },
-		      { "proxy", config->proxy.service, config->proxy.enabled },
-		      { "policy", config->policy.service, config->policy.enabled },
-		      { "haproxy", config->haproxy.service, config->haproxy.enabled },
-		      { "nginx", config->nginx.service, config->nginx.enabled },
-		      { "line", config->line.service, config->line.enabled },
-		      { "milter", config->milter.service, config->milter.enabled } };
+	struct config_guard one, other;
 	char key[96];
 
-	for (unsigned i = 1; i < ARRAY_SIZE(front); i++)
-		for (unsigned j = 0; j < i; j++) {
-			if (!front[i].enabled || !front[j].enabled ||
-			    strcmp(front[i].service, front[j].service) != 0)
+	for (unsigned i = 1; config_guard(config, i, &one); i++)
+		for (unsigned j = 0; j < i && config_guard(config, j, &other); j++) {
+			if (!one.enabled || !other.enabled ||
+			    strcmp(one.service, other.service) != 0 ||
+			    may_stand_beside(config, &one, &other))
 				continue;
-			/* Beside these fronts the gate decides nothing: it only resets. */
-			if ((strcmp(front[i].name, "policy") == 0 ||
-			     strcmp(front[i].name, "proxy") == 0) &&
-			    strcmp(front[j].name, "gate") == 0 &&
-			    config->gate.repeat == REPEAT_RESET)
-				continue;
-			snprintf(key, sizeof(key), "front.%s.service", front[i].name);
+			snprintf(key, sizeof(key), "front.%s.service", one.name);
 			config_errors_add(
 				errors, CONFIG_WHOLE, 0, key,
 				"'%s' is guarded by front.%s already: one enforcing front per service",
-				front[i].service, front[j].name);
+				one.service, other.name);
 		}
 }
 

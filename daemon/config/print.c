@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "config/options.h"
@@ -77,18 +76,21 @@ static void print_scope(const char *match, const char *section, const void *base
 	text_append(out, "\n");
 }
 
+static bool is_first_of_section(unsigned row)
+{
+	for (unsigned i = 0; i < row; i++)
+		if (strcmp(option_rows[i].section, option_rows[row].section) == 0)
+			return false;
+	return true;
+}
+
 void config_print(const struct config *config, struct text *out)
 {
-	static const char *const sections[] = { "daemon",	"objective",   "source",
-						"nic",		"fleet",       "http",
-						"maintenance",	"control",     "front.gate",
-						"front.policy", "front.proxy", "front.haproxy",
-						"front.nginx",	"front.line",  "front.milter",
-						"front.agent" };
 	char name[64];
 
-	for (unsigned i = 0; i < ARRAY_SIZE(sections); i++)
-		print_scope(sections[i], sections[i], config, out);
+	for (unsigned i = 0; i < option_rows_count; i++)
+		if (option_rows[i].scope == SCOPE_CONFIG && is_first_of_section(i))
+			print_scope(option_rows[i].section, option_rows[i].section, config, out);
 	for (unsigned i = 0; i < config->services; i++) {
 		snprintf(name, sizeof(name), "service.%s", config->service[i].name);
 		print_scope("service", name, &config->service[i], out);

@@ -1,7 +1,7 @@
 # A fuzzer for each parser of foreign bytes: libFuzzer, address and undefined sanitizers, a corpus in the tree.
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_SOURCES := $(shell find daemon/base daemon/core daemon/config -name '*.c') daemon/sensor/procparse.c \
-	daemon/proxy/proxy_protocol.c daemon/front/policy_codec.c daemon/front/spop_codec.c daemon/front/line_codec.c daemon/front/auth_codec.c daemon/front/milter_codec.c daemon/front/smtpd_codec.c daemon/front/asked_helper.c daemon/publish/varlink.c daemon/store/frame.c
+	daemon/proxy/proxy_protocol.c $(wildcard daemon/front/*_codec.c) daemon/front/asked_helper.c daemon/publish/varlink.c daemon/store/frame.c
 FUZZ_SOURCES += daemon/sensor/mountinfo.c daemon/sensor/links.c daemon/sensor/queue_names.c
 FUZZ_SOURCES += daemon/fleet/answer.c daemon/fleet/exchange.c daemon/fleet/exchange_login.c daemon/fleet/exchange_wire.c daemon/fleet/secret.c
 FUZZ_SOURCES += daemon/check/postfix_conf.c daemon/refuse/dialogue_io.c daemon/refuse/faultlog.c

@@ -4,6 +4,7 @@
 
 #include "base/array.h"
 #include "base/text.h"
+#include "config/guards.h"
 #include "config/options.h"
 
 /* Each front against each option that fronts have: its own are known, all others are refused. */
@@ -32,6 +33,91 @@ static void every_front_refuses_what_it_does_not_use(void **state)
 		}
 	}
 	assert_true(refused > 100);
+}
+
+static bool is_reported(const char *key, const char *words)
+{
+	for (unsigned i = 0; i < errors.count && i < CONFIG_ERRORS; i++)
+		if (strcmp(errors.error[i].key, key) == 0 && strstr(errors.error[i].reason, words))
+			return true;
+	return false;
+}
+
+/* Each front that can be enabled beside each other one. */
+static void two_fronts_never_guard_one_service(void **state)
+{
+	static struct config defaults;
+	struct config_guard one, other;
+	unsigned fronts = 0;
+	char text[256], key[64];
+
+	config_defaults(&defaults);
+	for (; config_guard(&defaults, fronts, &one); fronts++) {
+		assert_false(one.enabled);
+		assert_string_equal(one.service, "mx");
+		snprintf(text, sizeof(text), "[front.%s]\nenabled = yes\nservice = mix\n",
+			 one.name);
+		snprintf(key, sizeof(key), "front.%s.service", one.name);
+		assert_int_equal(load_text(text, NULL), -22);
+		assert_true(is_reported(key, "there is no service 'mix'"));
+		for (unsigned i = 0; i < fronts && config_guard(&defaults, i, &other); i++) {
+			snprintf(text, sizeof(text),
+				 "[front.%s]\nenabled = yes\n[front.%s]\nenabled = yes\n", one.name,
+				 other.name);
+			assert_int_equal(load_text(text, NULL), -22);
+			if (!is_reported(key, "one enforcing front per service"))
+				fail_msg("%s beside %s: %s", one.name, other.name, first_error());
+		}
+	}
+	assert_true(fronts >= 7);
+	/* A gate that only resets may stand beside two of them, and no other front may. */
+	for (unsigned i = 0; config_guard(&defaults, i, &other); i++) {
+		bool may = strcmp(other.name, "policy") == 0 || strcmp(other.name, "proxy") == 0;
+
+		if (strcmp(other.name, "gate") == 0)
+			continue;
+		snprintf(text, sizeof(text),
+			 "[front.gate]\nenabled = yes\nrepeat = reset\n[front.%s]\nenabled = yes\n",
+			 other.name);
+		load_text(text, NULL);
+		snprintf(key, sizeof(key), "front.%s.service", other.name);
+		assert_int_equal(!is_reported("front.gate.service", "one enforcing") &&
+					 !is_reported(key, "one enforcing"),
+				 may);
+	}
+}
+
+/* --print-config and penstock.conf(5) have each of them. */
+static void every_option_is_printed_once(void **state)
+{
+	static char printed[131072], section[64], line[128];
+	struct text text = TEXT_OF(printed);
+	unsigned found = 0;
+
+	assert_int_equal(load_text("[pool.p]\nnetworks = 192.0.2.0/24\n", NULL), 0);
+	config_print(&config, &text);
+	for (unsigned i = 0; i < option_rows_count; i++) {
+		const struct option_row *row = &option_rows[i];
+		const char *from, *end, *at;
+
+		if (!row->help)
+			continue;
+		snprintf(section, sizeof(section), "[%s%s]\n", row->section,
+			 row->scope == SCOPE_SERVICE ? ".mx"
+			 : row->scope == SCOPE_POOL  ? ".p"
+						     : "");
+		from = strstr(printed, section);
+		if (!from)
+			fail_msg("%s is not printed", section);
+		assert_null(strstr(from + 1, section));
+		end = strstr(from, "\n[");
+		snprintf(line, sizeof(line), "\n%s = ", row->key);
+		at = strstr(from, line);
+		if (!at || (end && at > end))
+			fail_msg("%s%s is not printed", section, row->key);
+		found++;
+	}
+	assert_true(found > 60);
 }
 
 static void an_option_of_another_front_is_refused_with_its_place(void **state)
@@ -340,6 +426,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_front_refuses_what_it_does_not_use),
+		cmocka_unit_test(two_fronts_never_guard_one_service),
+		cmocka_unit_test(every_option_is_printed_once),
 		cmocka_unit_test(an_option_of_another_front_is_refused_with_its_place),
 		cmocka_unit_test(an_old_name_is_taken_with_a_warning),
 		cmocka_unit_test(a_trace_of_an_older_penstock_still_loads),

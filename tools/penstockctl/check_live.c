@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/array.h"
+#include "config/guards.h"
 #include "core/fault.h"
 
 #define DEFAULT_FILE "/etc/penstock/penstock.conf"
@@ -84,12 +85,13 @@ static void files(struct check *c, const char *file, const json_t *status)
 static void mode(struct check *c, const json_t *status)
 {
 	const struct config *config = c->config;
+	bool enabled = false;
+	struct config_guard f;
 	char what[300];
 
-	if (strcmp(string(status, "mode"), "observe") != 0 ||
-	    !(config->gate.enabled || config->proxy.enabled || config->policy.enabled ||
-	      config->line.enabled || config->haproxy.enabled || config->nginx.enabled ||
-	      config->milter.enabled))
+	for (unsigned i = 0; config_guard(config, i, &f); i++)
+		enabled |= f.enabled;
+	if (!enabled || strcmp(string(status, "mode"), "observe") != 0)
 		return;
 	snprintf(what, sizeof(what),
 		 "a front is enabled, and penstockd observes: no connection is refused%s",
@@ -101,35 +103,31 @@ static void mode(struct check *c, const json_t *status)
 			: "penstockctl reload, or penstockctl mode enforce");
 }
 
-static void front(struct check *c, const json_t *status, const char *name, bool enabled,
-		  const char *todo)
+static const char *what_starts(const char *front)
 {
-	const json_t *f = json_object_get(
-		json_object_get(json_object_get(status, "decisions"), "by_front"), name);
-	char what[300];
-
-	if (!enabled || json_is_true(json_object_get(f, "up")))
-		return;
-	snprintf(what, sizeof(what), "front.%s is enabled, and it is %s%s%.160s", name,
-		 f ? "down" : "not running", f ? ": " : "", f ? string(f, "reason") : "");
-	check_found(c, "front-down", what, "%s", todo);
+	if (strcmp(front, "gate") == 0)
+		return "penstockctl reload; penstockctl support says whether the gate can stand here";
+	if (strcmp(front, "proxy") == 0)
+		return "systemctl enable --now penstock-proxy; its log says why it does not run";
+	return "penstockctl reload; the log of penstockd says why it does not listen";
 }
 
 static void fronts(struct check *c, const json_t *status)
 {
-	static const char asked[] =
-		"penstockctl reload; the log of penstockd says why it does not listen";
-	const struct config *config = c->config;
+	const json_t *by_front = json_object_get(json_object_get(status, "decisions"), "by_front");
+	struct config_guard front;
+	char what[300];
 
-	front(c, status, "gate", config->gate.enabled,
-	      "penstockctl reload; penstockctl support says whether the gate can stand here");
-	front(c, status, "policy", config->policy.enabled, asked);
-	front(c, status, "line", config->line.enabled, asked);
-	front(c, status, "haproxy", config->haproxy.enabled, asked);
-	front(c, status, "nginx", config->nginx.enabled, asked);
-	front(c, status, "milter", config->milter.enabled, asked);
-	front(c, status, "proxy", config->proxy.enabled,
-	      "systemctl enable --now penstock-proxy; its log says why it does not run");
+	for (unsigned i = 0; config_guard(c->config, i, &front); i++) {
+		const json_t *f = json_object_get(by_front, front.name);
+
+		if (!front.enabled || json_is_true(json_object_get(f, "up")))
+			continue;
+		snprintf(what, sizeof(what), "front.%s is enabled, and it is %s%s%.160s",
+			 front.name, f ? "down" : "not running", f ? ": " : "",
+			 f ? string(f, "reason") : "");
+		check_found(c, "front-down", what, "%s", what_starts(front.name));
+	}
 }
 
 /* A host may do without, but it should know: after an update of the kernel or of the unit, say. */
