@@ -220,5 +220,5 @@ void asked_state(const void *front, struct front_state *ret)
 	if (!ret->up)
 		snprintf(
 			ret->why, sizeof(ret->why),
-			"its process (penstockd-asks) ended and is started again soon: who asks meanwhile is closed, and admits");
+			"its process (penstockd-asks) ended and is started again soon; mail servers that ask meanwhile admit their clients");
 }

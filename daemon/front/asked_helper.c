@@ -306,7 +306,7 @@ static void take_note(struct asked_helper *h, const char *how, uint64_t now_us)
 	close_channel(h);
 	turn_away(h, true);
 	log_warning(
-		"The process that mail servers ask ended: %s. It is started again in %.0f s; who asks meanwhile is closed, and admits its clients.",
+		"The process that mail servers ask ended: %s. It is started again in %.0f s. A mail server that asks meanwhile finds its connection closed, and admits its clients.",
 		h->why[0] ? h->why : how, helper_pause_s(&h->helper, now_us));
 }
 

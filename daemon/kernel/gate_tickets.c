@@ -50,7 +50,7 @@ static void say_flood(struct gate *g, uint64_t now_us)
 	if (!g->flood_us || now_us > g->flood_us + FLOOD_QUIET_US)
 		log_warning(
 			"Many connection attempts (SYNs) at the gate come to nothing: forged addresses or a scan. Known senders are not affected; "
-			"those attempts hold at most one place in %d of the window. Nothing needs to be done.",
+			"those attempts hold at most 1/%d of the window. Nothing needs to be done.",
 			GATE_TICKET_SHARE);
 	g->flood_us = now_us;
 }

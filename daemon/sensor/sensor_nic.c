@@ -110,7 +110,7 @@ static void say_late(struct nic *s, uint64_t now_us, char *why)
 		"the kernel does not answer: another program holds its lock of the network configuration");
 	if (!s->late_said)
 		log_warning(
-			"Cannot read the links: %s. The network's figures are absent until it does; mail is not affected.",
+			"Cannot read the links: %s. The network's figures are absent until they can be read; mail is not affected.",
 			why);
 	s->late_said = true;
 }

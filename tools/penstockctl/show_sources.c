@@ -34,7 +34,7 @@ void show_sources(const json_t *sources, FILE *out)
 		fprintf(out, "no source was seen lately\n");
 		return;
 	}
-	fprintf(out, "%-39s %-9s %8s %5s %8s %-7s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
+	fprintf(out, "%-39s %-9s %8s %5s %8s %-8s %4s %9s %9s %9s %9s\n", "SOURCE", "STATE",
 		"WAITS", "TRIES", "NEXT IN", "BAND", "RANK", "RATE s/s", "USUALLY", "CONN/MIN",
 		"DEFERRED");
 	json_array_foreach(sources, i, source)
@@ -50,7 +50,7 @@ void show_sources(const json_t *sources, FILE *out)
 		show_duration(out, waits ? number(source, "age_s") : -1, true);
 		fprintf(out, " %5.0f", fmax(0, number(source, "attempts")));
 		show_duration(out, number(source, "admitted_in_s"), true);
-		fprintf(out, " %-7s %4.0f %9.3g %9.3g %9.0f %9.0f\n", string(source, "band"),
+		fprintf(out, " %-8s %4.0f %9.3g %9.3g %9.0f %9.0f\n", string(source, "band"),
 			number(source, "rank"), number(source, "rate"),
 			fmax(0, number(source, "usual_rate")),
 			number(source, "connections_per_min"), number(source, "deferred_total"));
