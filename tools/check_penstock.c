@@ -20,6 +20,7 @@
 #define TIMEOUT_S 10
 #define LEVELS 4
 #define SAID_RATIO 0.001 /* a smaller share would be shown as "0.0 %" */
+#define REFUSED_CRITICAL 0.05 /* of the connections, as in the alert PenstockFrontRefuses */
 
 enum { OK, WARNING, CRITICAL, UNKNOWN };
 static const char *const names[] = { "OK", "WARNING", "CRITICAL", "UNKNOWN" };
@@ -40,9 +41,10 @@ static const char usage[] =
 	"  -v, --verbose                  more lines: resources and fronts; -vv: sensors, too\n"
 	"      --run-dir DIR, -h, --help, -V, --version\n"
 	"\n"
-	"Also CRITICAL: penstockd does not answer (mail flows unguarded), or is blind. Also WARNING: a configured front is\n"
-	"down; a front refused clients by itself in the last seconds (the mail server cannot be reached, or the front is\n"
-	"full), in observe mode, too; the machine is drained; the last reload was refused.\n"
+	"Also CRITICAL: penstockd does not answer (mail flows unguarded), or is blind; a configured front is down; a front\n"
+	"refused more than 5 % of the clients by itself in the last seconds (the mail server cannot be reached, or the front\n"
+	"is full), in observe mode, too. Also WARNING: a front refused fewer; the machine is drained or in maintenance; the\n"
+	"last reload was refused.\n"
 	"\n"
 	"Example: check_penstock -w 1 -c 3 --warning-deferred 5 --critical-deferred 50 --critical-wait 14400\n"
 	"         --critical-exhaustion 7200:\n";
@@ -152,8 +154,8 @@ static void judge_refusals(struct judgement *j, const json_t *status)
 
 	if (ratio < SAID_RATIO || (!backend && strcmp(reason, "limit") != 0))
 		return;
-	judge(j, WARNING, "%.1f %% of the connections are refused by the front itself: %s",
-	      ratio * 100,
+	judge(j, ratio > REFUSED_CRITICAL ? CRITICAL : WARNING,
+	      "%.1f %% of the connections are refused by the front itself: %s", ratio * 100,
 	      backend ? "the mail server behind it cannot be reached"
 		      : "its limit of connections is reached");
 }
@@ -174,7 +176,7 @@ static void judge_status(struct judgement *j, const struct options *o, const jso
 		judge(j, WARNING, "%s", state);
 	json_object_foreach(json_object_get(json_object_get(status, "decisions"), "by_front"), name,
 			    front) if (json_is_false(json_object_get(front, "up")))
-		judge(j, WARNING, "front %s is down (%s)", name, string(front, "reason"));
+		judge(j, CRITICAL, "front %s is down (%s)", name, string(front, "reason"));
 	if (json_is_false(
 		    json_object_get(json_object_get(status, "config"), "last_reload_successful")))
 		judge(j, WARNING, "the last reload was refused");

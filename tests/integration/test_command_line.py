@@ -78,7 +78,7 @@ def plugin(run_dir, *arguments):
     return done.returncode, done.stdout
 
 
-@test("check_penstock: OK with perfdata; WARNING when drained or a front is down; CRITICAL without penstockd; UNKNOWN")
+@test("check_penstock: OK with perfdata; WARNING when drained; CRITICAL when a front is down, and without penstockd; UNKNOWN")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     status, line = plugin(directory)
@@ -111,7 +111,7 @@ def _():
     daemon = Daemon(directory, {"front.policy.enabled": "yes", "front.policy.listen": "127.0.0.1:9826"})
     daemon.logged("another program has it")
     status, line = plugin(run_dir, "-w", "5", "-c", "5")
-    check(status == 1 and "front policy is down" in line, f"{status} {line}")
+    check(status == 2 and "front policy is down" in line, f"{status} {line}")
     daemon.kill(signal.SIGSTOP)
     status, line = plugin(run_dir, "-t", "1")
     check(status == 2, f"a hung daemon: {status} {line}")

@@ -2,16 +2,19 @@
 """Metrics, alert rules, runbook and dashboards, held against each other, and all of them against a real Prometheus that scrapes a real
 daemon."""
 import base64
+import contextlib
 import glob
 import json
 import os
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -252,6 +255,67 @@ def _():
         said = re.search(r"it tells of these: (.+?)It does not tell of these: (.+?);", f.read(), re.S)
     names = [re.findall(r"Penstock\w+", part) for part in said.groups()]
     check(sorted(names[0] + names[1]) == sorted(name for name, _ in rules()), f"{set(names[0] + names[1]) ^ {n for n, _ in rules()} }")
+
+
+@contextlib.contextmanager
+def told_status(status):
+    """A run directory where a control socket answers one question with this status."""
+    with tempfile.TemporaryDirectory(prefix="penstock-test-") as directory, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.join(directory, "control.sock"))
+        listener.listen()
+        listener.settimeout(120)
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                while b"\0" not in connection.recv(65536):
+                    pass
+                connection.sendall(json.dumps({"parameters": {"status": status}}).encode() + b"\0")
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield directory
+        thread.join()
+
+
+@test("check_penstock is as urgent as the alert of Prometheus for the same state")
+def _():
+    severities = {name: re.search(r"severity: (\w+)", text)[1] for name, text in rules()}
+    share = {name: re.search(r"expr: .* > ([0-9.]+)$", text, re.M) for name, text in rules()}
+    refuses = float(share["PenstockFrontRefuses"][1])
+    fine = {"level": 0, "level_name": "normal", "mode": "enforce", "state": "serving", "admit_ratio": 1, "headline": {"deferred_ratio": 0, "reason": "none"},
+            "decisions": {"admitted": 9, "deferred": 0, "by_front": {"proxy": {"up": True}}}, "config": {"last_reload_successful": True},
+            "sources": {"oldest_deferral_s": 0}, "resources": {}}
+    runs_out = {resource: {"known": True, "pressure": 0, "signals": {signal: {"value": 60}}}
+                for resource, signal in (("memory", "mem_exhaustion_s"), ("disk", "spool_exhaustion_s"))}
+    table = [  # the alert, how the status differs, and options
+        (None, {}, ()),
+        ("PenstockBlind", {"state": "blind"}, ()),
+        ("PenstockDeferring", {"level": 2, "level_name": "shedding"}, ()),
+        ("PenstockDeferring", {"level": 3, "level_name": "severe"}, ()),
+        ("PenstockCritical", {"level": 4, "level_name": "critical"}, ()),
+        ("PenstockFrontDown", {"decisions": {"admitted": 9, "deferred": 0, "by_front": {"proxy": {"up": False, "reason": "it does not run"}}}}, ()),
+        ("PenstockFrontRefuses", {"headline": {"deferred_ratio": refuses + .001, "reason": "backend"}}, ()),
+        ("PenstockFrontRefuses", {"mode": "observe", "headline": {"deferred_ratio": 1, "reason": "limit"}}, ()),
+        ("PenstockReloadFailed", {"config": {"last_reload_successful": False}}, ()),
+        ("PenstockDrainForgotten", {"state": "draining"}, ()),
+        ("PenstockWaitedADay", {"sources": {"oldest_deferral_s": 86400}}, ("--critical-wait", "14400")),
+        ("PenstockBoundInfeasible", {"sources": {"oldest_deferral_s": 86400}}, ("--critical-wait", "14400")),
+        ("PenstockMemoryRunsOut", {"resources": {"memory": runs_out["memory"]}}, ("--critical-exhaustion", "7200:")),
+        ("PenstockSpoolRunsOut", {"resources": {"disk": runs_out["disk"]}}, ("--critical-exhaustion", "7200:")),
+        ("PenstockInodesRunOut", {"resources": {"disk": {"known": True, "pressure": 0, "signals": {"spool_inodes_exhaustion_s": {"value": 60}}}}},
+         ("--critical-exhaustion", "7200:")),
+    ]
+    codes = {None: 0, "info": 1, "warning": 1, "critical": 2}  # a plugin has no status below WARNING
+    for alert, differs, options in table:
+        with told_status({**fine, **differs}) as directory:
+            done = subprocess.run([os.path.join(BIN, "check_penstock"), "--run-dir", directory, "-t", "120", *options], capture_output=True, text=True)
+        check(done.returncode == codes[severities[alert] if alert else None], f"{alert}: {done}")
+    with told_status({**fine, "headline": {"deferred_ratio": refuses, "reason": "backend"}}) as directory:
+        done = subprocess.run([os.path.join(BIN, "check_penstock"), "--run-dir", directory, "-t", "120"], capture_output=True, text=True)
+    check(done.returncode == 1, f"below the alert: {done}")
+    with open(os.path.join(ROOT, "packaging/doc/monitoring.md")) as f:
+        said = set(re.findall(r"Penstock\w+", re.search(r"it tells of these: (.+?)It does not tell of these", f.read(), re.S)[1]))
+    check(said == {alert for alert, *_ in table if alert} | {"PenstockDown"}, f"{said ^ {alert for alert, *_ in table}}")
 
 
 @test("the template for Zabbix: ids, keys, triggers and paths hold together, and each path leads to something in a live status")

@@ -225,7 +225,7 @@ def _():
             done = subprocess.run([os.path.join(place.BIN, "check_penstock"), "--run-dir", w.daemon.run_dir], capture_output=True, text=True)
             return done if "refused by the front itself: the mail server behind it cannot be reached" in done.stdout else None
         done = wait_for(alarmed, "check_penstock to tell")
-        check(done.returncode == 1 and not re.search(r"deferred_share=0\.0%", done.stdout), f"{done}")
+        check(done.returncode == 2 and not re.search(r"deferred_share=0\.0%", done.stdout), f"{done}")
         explained = w.daemon.ctl("explain", check=0).stdout
         check("(nothing is refused for load)" in explained, explained)
         # It is written each two seconds.
@@ -476,7 +476,7 @@ def _():
         check("Front proxy is down: " in w.daemon.document("/"), "the page")
         check("!! front proxy is down: " in w.daemon.ctl("explain").stdout, "explain")
         told = subprocess.run([os.path.join(BIN, "check_penstock"), "-t", "120", "--run-dir", w.daemon.run_dir], capture_output=True, text=True)
-        check(told.returncode == 1 and "proxy" in told.stdout.split("|")[0], f"{told}")
+        check(told.returncode == 2 and "proxy" in told.stdout.split("|")[0], f"{told}")
 
 
 @test("no counter falls when penstockd is restarted after a proxy has ended: Prometheus would count all of the living one once more")
