@@ -30,16 +30,26 @@ static int largest_child(const struct attribution_group *g, const double *use, u
 	return best;
 }
 
+static bool begins_with(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
 bool attribution_is_own(const char *unit)
 {
 	static const char *const log[] = { "systemd-journald.service", "rsyslog.service",
 					   "syslog-ng.service", "syslog.service" };
+	/* packaging/systemd; instances of these, too */
+	static const char *const own[] = { "penstockd", "penstock-proxy", "penstock-agent",
+					   "penstock-refusals" };
 
 	for (size_t i = 0; i < sizeof(log) / sizeof(log[0]); i++)
 		if (strcmp(unit, log[i]) == 0)
 			return true;
-	return (strncmp(unit, "penstockd", 9) == 0 || strncmp(unit, "penstock-proxy", 14) == 0) &&
-	       ends_with(unit, ".service");
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (begins_with(unit, own[i]) && ends_with(unit, ".service"))
+			return true;
+	return false;
 }
 
 struct attribution attribution_find(const struct attribution_group *g, unsigned count, double total,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "core/attribution.h"
 #include "publish/words.h"
 
 #define CPUS_FULL 0.9 /* cpu_busy_ratio */
@@ -19,21 +20,10 @@ static bool is_small(enum resource r, const struct neighbour *who)
 	return who->use < least[r];
 }
 
-static bool is_own(const struct neighbour *who)
-{
-	static const char *const units[] = { "penstockd.service", "penstock-proxy.service",
-					     "penstock-agent.service" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-		if (strcmp(who->unit, units[i]) == 0)
-			return true;
-	return false;
-}
-
 /* penstock's own units, and a unit that uses next to nothing, are not to blame. */
 static bool is_to_blame(enum resource r, const struct neighbour *who)
 {
-	return who->known && !is_small(r, who) && !is_own(who);
+	return who->known && !is_small(r, who) && !attribution_is_own(who->unit);
 }
 
 const struct neighbour *neighbour_who(const struct engine_view *view, const struct neighbours *n)

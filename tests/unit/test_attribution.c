@@ -76,6 +76,8 @@ static void penstock_and_what_writes_its_lines_are_not_blamed(void **state)
 	assert_true(attribution_is_own("penstockd-policy.service"));
 	assert_true(attribution_is_own("penstock-proxy.service"));
 	assert_true(attribution_is_own("penstock-proxy@mx.service"));
+	assert_true(attribution_is_own("penstock-agent.service"));
+	assert_true(attribution_is_own("penstock-refusals.service")); /* in a flood: its lines */
 	assert_true(attribution_is_own("systemd-journald.service"));
 	assert_true(attribution_is_own("rsyslog.service"));
 	assert_false(attribution_is_own("penstock-backup.service"));
