@@ -1,4 +1,5 @@
-/* How long a client waits while the mail server does not answer a connect, in virtual time. */
+/* How long a client waits while the mail server does not answer a connect or does not greet, in
+ * virtual time. */
 #include "cmocka_test.h"
 
 #include <arpa/inet.h>
@@ -162,6 +163,91 @@ static void an_answer_that_has_come_is_not_late(void **state)
 	end();
 }
 
+/* ---- late refusal ---- */
+
+#define LATE_S 5 /* what the plan allows for a greeting */
+
+/* A client that was admitted, and waits for the server's greeting. */
+static void begin_ungreeted(const char *source)
+{
+	static struct counts counts;
+
+	begin(source);
+	tally.counts.counts = &counts;
+	tally.config.proxy.idle_us = 4 * LONGEST_S * US_PER_S;
+	tally.plan.plan.service[0].greeting_timeout_us = LATE_S * US_PER_S;
+	s.phase = PHASE_RELAY;
+	s.deadline_us = 0;
+	s.ungreeted = true;
+}
+
+/* After how many seconds it is refused late; 0: never. `short_of_places`: others are refused all
+ * the while. */
+static unsigned told_late_after(bool short_of_places)
+{
+	for (unsigned second = 0; second <= 2 * LONGEST_S; second++) {
+		enum next next;
+
+		tally.full_us = short_of_places ? BEGAN_US + second * US_PER_S : 0;
+		next = at(second, true);
+		if (next == NEXT_REFUSE) {
+			assert_int_equal(s.refusal, REASON_LATE);
+			return second;
+		}
+		assert_int_equal(next, NEXT_STAY);
+	}
+	return 0;
+}
+
+static void a_client_is_told_late_while_places_are_short(void **state)
+{
+	begin_ungreeted(stranger);
+	assert_int_equal(told_late_after(true), LATE_S);
+	end();
+	begin_ungreeted(stranger);
+	tally.plan.plan.mode = PLAN_OBSERVE;
+	assert_int_equal(told_late_after(true), 0);
+	end();
+}
+
+/* The third attempt gets in: late refusal must not break the promise. */
+static void a_promised_client_is_never_told_late(void **state)
+{
+	begin_ungreeted(stranger);
+	s.promised = true;
+	assert_int_equal(told_late_after(true), 0);
+	end();
+}
+
+static void trusted_clients_and_those_of_this_host_are_never_told_late(void **state)
+{
+	struct config_networks *trusted = &tally.config.sources.trusted;
+
+	begin_ungreeted(stranger);
+	trusted->count = 1;
+	trusted->network[0].address = s.addresses.source;
+	trusted->network[0].bits = 120;
+	assert_int_equal(told_late_after(true), 0);
+	end();
+	begin_ungreeted("::1");
+	assert_int_equal(told_late_after(true), 0);
+	end();
+	begin_ungreeted("::1");
+	tally.config.proxy.loopback = true;
+	assert_int_equal(told_late_after(true), LATE_S);
+	end();
+}
+
+static void no_source_is_told_late_twice(void **state)
+{
+	begin_ungreeted(stranger);
+	assert_int_equal(told_late_after(true), LATE_S);
+	s.refusal = REASON_NONE; /* it comes back */
+	s.track.began_us += (LATE_S + 1) * US_PER_S;
+	assert_int_equal(told_late_after(true), 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +259,10 @@ int main(void)
 		cmocka_unit_test(the_plan_of_the_moment_counts),
 		cmocka_unit_test(a_client_that_leaves_is_let_go),
 		cmocka_unit_test(an_answer_that_has_come_is_not_late),
+		cmocka_unit_test(a_client_is_told_late_while_places_are_short),
+		cmocka_unit_test(a_promised_client_is_never_told_late),
+		cmocka_unit_test(trusted_clients_and_those_of_this_host_are_never_told_late),
+		cmocka_unit_test(no_source_is_told_late_twice),
 	};
 
 	return cmocka_run_group_tests_name("timeouts", tests, NULL, NULL);
