@@ -1,8 +1,9 @@
-/* Detects frozen values: they are over their target and do not change by a byte. The memory of a
- * running machine, or of a working group, changes all the time. A figure near its limit that has
- * not changed for a minute comes from something frozen, or belongs to a server that gets no mail
- * because of this very figure. In both cases refusing mail for it would be an outage. So the value
- * is ignored, a line is logged, and the value counts again as soon as it changes. Pure. */
+/* Detects frozen values: figures of memory that do not change by a byte while at least .8 of it is
+ * used. The memory of a running machine, or of a working group, changes all the time. A figure near
+ * its limit that has not changed for a minute comes from something frozen, or belongs to a server
+ * that gets no mail because of this very figure. In both cases refusing mail for it would be an
+ * outage. So the value is ignored, a line is logged, and the value counts again as soon as it
+ * changes. Pure. */
 #ifndef PENSTOCK_SENSOR_FROZEN_H
 #define PENSTOCK_SENSOR_FROZEN_H
 
