@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "publish/faults.h"
 #include "publish/explain_sources.h"
+#include "publish/explain_terms.h"
 #include "publish/explain_verdict.h"
 #include "publish/filters.h"
 #include "publish/neighbour_words.h"
@@ -139,34 +140,6 @@ static void explain_exhaustion(const struct status *s, struct text *out)
 	}
 }
 
-/* Prints every term of the window, so that readers can compute it themselves: daemon/core/window.c
- * has the law. */
-static void explain_equation(const struct window_view *w, unsigned least, double stuck,
-			     struct text *out)
-{
-	char doing[SERVER_NAMES_MAX];
-
-	if (w->law != LAW_CAPACITY || w->equation < 0)
-		return;
-	text_append(
-		out,
-		"   %.2f = capacity %.2f/s x (%.1f ms aimed at + %.1f ms unloaded + %.1f ms of senders)",
-		w->equation, w->capacity_per_s, w->target_time_s * 1000, w->unloaded_s * 1000,
-		w->think_time_s * 1000);
-	if (w->equation < least)
-		text_append(out, "; at least %u", least);
-	if (stuck > 0)
-		text_append(out, "; %.0f more for those that are stuck", stuck);
-	if (w->queue_allowed_per_s > 0 && w->window < w->equation)
-		text_append(out, "; %.1f by what is let in behind it", w->window);
-	if (w->hard_binds)
-		text_append(out, "; at most %.0f: %s", words_window(w->hard),
-			    reason_sentence(w->reason));
-	text_append(out, "\n   %s: %s", regime_name(w->regime), regime_sentence(w->regime));
-	text_append(out, "; machine %s, server %s\n", machine_name(w->machine),
-		    server_names(w->server, doing));
-}
-
 /* Says where the figure comes from. The CPU of a message predicts what all cores could do for mail.
  * Less is completed if other programs use them, or if something else is the limit. */
 static const char *capacity_from(const struct window_view *w)
@@ -182,22 +155,11 @@ static const char *capacity_from(const struct window_view *w)
 	}
 }
 
-static void explain_window(const struct status *s, unsigned i, struct text *out)
+static void explain_sessions(const struct status *s, unsigned i, struct text *out)
 {
 	const struct window_view *w = &s->view.window[i];
 	const struct load_service *l = &s->load.service[i];
 
-	text_append(out, "4. Service %s: ", s->config.service[i].name);
-	if (s->config.service[i].shed == PLAN_SHED_NO) {
-		text_append(out, "never shed\n");
-		return;
-	}
-	if (w->law == LAW_OPEN) {
-		text_append(
-			out,
-			"no signal is known that could decide, and every connection is admitted\n");
-		return;
-	}
 	text_append(out, "window %.0f sessions by the %s law", words_window(w->window),
 		    window_law_name(w->law));
 	if (w->hard >= 0)
@@ -218,6 +180,10 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 		text_append(out, ", waiting for a place %.0f (the first for %.1f s)", l->held,
 			    l->held_longest_s);
 	text_append(out, "\n");
+}
+
+static void explain_rates(const struct window_view *w, struct text *out)
+{
 	text_append(out, "   offered %.1f/s, admitted %.1f/s", w->offered_per_s, w->admitted_per_s);
 	if (w->law == LAW_CAPACITY) {
 		text_append(out, ", completed %.1f/s", w->completed_per_s);
@@ -234,7 +200,26 @@ static void explain_window(const struct status *s, unsigned i, struct text *out)
 			text_append(out, ", saturation %.2f", w->saturation);
 	}
 	text_append(out, "\n");
-	explain_equation(w, s->config.window_min, l->stuck, out);
+}
+
+static void explain_window(const struct status *s, unsigned i, struct text *out)
+{
+	const struct window_view *w = &s->view.window[i];
+
+	text_append(out, "4. Service %s: ", s->config.service[i].name);
+	if (s->config.service[i].shed == PLAN_SHED_NO) {
+		text_append(out, "never shed\n");
+		return;
+	}
+	if (w->law == LAW_OPEN) {
+		text_append(
+			out,
+			"no signal is known that could decide, and every connection is admitted\n");
+		return;
+	}
+	explain_sessions(s, i, out);
+	explain_rates(w, out);
+	explain_terms(s, i, out);
 }
 
 static void explain_queue(const struct status *s, unsigned i, struct text *out)

@@ -277,7 +277,7 @@ static void explain_prints_every_term_of_what_it_lets_in(void **state)
 		 (before(buf, " ms aimed at") + before(buf, " ms unloaded") +
 		  before(buf, " ms of senders")) /
 		 1000;
-	assert_near(before(buf, " by what is let in behind it"), window, .3);
+	assert_near(before(buf, " by what waits behind it"), window, .3);
 	assert_int_equal(status.plan.service[0].window, lround(window));
 	assert_int_equal(status.plan.service[0].reason, REASON_QUEUE);
 }

@@ -13,7 +13,7 @@ static struct pressure pressure;
 static struct plan_service plan;
 static uint64_t now_us;
 static bool blind;
-static double unloaded_220_us;
+static double unloaded_220_us, queue_allowed_per_s;
 
 static int setup(void **state)
 {
@@ -24,7 +24,7 @@ static int setup(void **state)
 	memset(&pressure, 0, sizeof(pressure));
 	now_us = 1000000;
 	blind = false;
-	unloaded_220_us = 0;
+	unloaded_220_us = queue_allowed_per_s = 0;
 	sample_clear(&sample, now_us);
 	window_init(&window, &config);
 	return 0;
@@ -47,6 +47,7 @@ static void step(double dt_s)
 				   .pressure = &pressure,
 				   .load = &load,
 				   .connect_220_base_us = unloaded_220_us,
+				   .queue_allowed_per_s = queue_allowed_per_s,
 				   .blind = blind };
 
 	window_step(&window, &in, &plan);
