@@ -37,7 +37,7 @@
 #include "store/planfile.h"
 #include "store/recording.h"
 
-#define IDLE_PRESSURE 0.5 /* half of what is tolerable: below it sensors may be read less often */
+#define LITTLE_PRESSURE 0.5 /* half of what is tolerable: below it sensors may be read less often */
 
 struct daemon {
 	struct config config;
@@ -76,9 +76,9 @@ struct daemon {
 
 /* ---- the tick ------------------------------------------------------------------------------- */
 
-static bool is_idle(const struct engine_view *v)
+static bool has_little_pressure(const struct engine_view *v)
 {
-	return v->pressure.any_known && v->pressure.combined < IDLE_PRESSURE &&
+	return v->pressure.any_known && v->pressure.combined < LITTLE_PRESSURE &&
 	       v->level.number == 0;
 }
 
@@ -86,7 +86,7 @@ static enum urgency urgency(const struct daemon *d, bool urgent)
 {
 	if (urgent)
 		return URGENCY_URGENT;
-	return is_idle(&d->engine.view) ? URGENCY_IDLE : URGENCY_NORMAL;
+	return has_little_pressure(&d->engine.view) ? URGENCY_IDLE : URGENCY_NORMAL;
 }
 
 /* The sensors look at the namespace of the sessions, which the fronts know, and the fronts use the
@@ -133,7 +133,7 @@ static void tick(void *context, bool urgent)
 	levelfile_step(&d->levelfile, view, now_us);
 	publishing_step(d->publishing, sensing_registry(d->sensing), now_us, realtime_us);
 	logind_tick(d->logind, now_us, view->in_flight);
-	timer_adapt(d->timer, is_idle(view) && view->state == STATE_SERVING, &d->load,
+	timer_adapt(d->timer, has_little_pressure(view) && view->state == STATE_SERVING, &d->load,
 		    d->config.services, now_us);
 	/* Last: a tick that hangs must not feed the watchdog. */
 	notify_step(&d->notify, view, now_us);

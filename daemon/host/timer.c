@@ -283,11 +283,11 @@ void timer_tick(struct timer *t)
 }
 
 /* Without a view of sessions penstock cannot know that the machine is idle. */
-static bool is_resting(struct timer *t, bool idle, const struct load *load, unsigned services,
+static bool is_resting(struct timer *t, bool may_rest, const struct load *load, unsigned services,
 		       uint64_t now_us)
 {
 	uint64_t offered = 0;
-	bool busy = !idle;
+	bool busy = !may_rest;
 
 	for (unsigned i = 0; i < services; i++) {
 		const struct load_service *l = &load->service[i];
@@ -301,10 +301,10 @@ static bool is_resting(struct timer *t, bool idle, const struct load *load, unsi
 	return now_us - t->busy_us >= REST_AFTER_US;
 }
 
-void timer_adapt(struct timer *t, bool idle, const struct load *load, unsigned services,
+void timer_adapt(struct timer *t, bool may_rest, const struct load *load, unsigned services,
 		 uint64_t now_us)
 {
-	bool rest = is_resting(t, idle, load, services, now_us);
+	bool rest = is_resting(t, may_rest, load, services, now_us);
 	uint64_t interval_us =
 		rest && t->tick_us < REST_INTERVAL_US ? REST_INTERVAL_US : t->tick_us;
 

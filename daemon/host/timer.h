@@ -35,9 +35,10 @@ void timer_close(struct timer *timer);
 void timer_configure(struct timer *timer, const struct config *config);
 /* Runs one urgent tick now: the first one. */
 void timer_tick(struct timer *timer);
-/* Once a tick: after five seconds without pressure (`idle`), open session or new connection, ticks
- * come every fifth of a second, unless the configured interval is longer. */
-void timer_adapt(struct timer *timer, bool idle, const struct load *load, unsigned services,
+/* Once a tick: after five seconds with little pressure (`may_rest`), without an open session and
+ * without a new connection, ticks come every fifth of a second, unless the configured interval is
+ * longer. */
+void timer_adapt(struct timer *timer, bool may_rest, const struct load *load, unsigned services,
 		 uint64_t now_us);
 const struct timer_view *timer_view(const struct timer *timer);
 
