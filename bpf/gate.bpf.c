@@ -2,13 +2,13 @@
  * for a listener. An admitted connection passes (SK_PASS, no socket chosen). Any other connection
  * goes to the responder's listener. In doubt a connection passes.
  *
- * The programs count the sessions in flight themselves: `used` = tickets + sessions. A verdict that
- * admits makes a ticket for the connection's tuple. The ticket becomes a session when the handshake
- * is complete. The session ends when the server closes, or when its socket is destroyed. A segment
- * that is looked up again (a retransmitted SYN, the ACK of a SYN cookie) finds the ticket or the
- * refusal, and gets the same verdict. The daemon removes tickets whose client has vanished. Only
- * the program that deletes an entry successfully subtracts 1 from `used`: this one rule is enough
- * for all CPUs, all programs and the daemon.
+ * The programs count the sessions in flight themselves: `places_taken` = tickets + sessions. A
+ * verdict that admits makes a ticket for the connection's tuple. The ticket becomes a session when
+ * the handshake is complete. The session ends when the server closes, or when its socket is
+ * destroyed. A segment that is looked up again (a retransmitted SYN, the ACK of a SYN cookie) finds
+ * the ticket or the refusal, and gets the same verdict. The daemon removes tickets whose client has
+ * vanished. Only the program that deletes an entry successfully subtracts 1 from `places_taken`:
+ * this one rule is enough for all CPUs, all programs and the daemon.
  *
  * A SYN is not yet a client: its address may be forged, and its handshake may never be completed.
  * While nearly all tickets become sessions, they count in full, so that a burst keeps to the
@@ -33,8 +33,8 @@
  * to the window.) If the new verdict leads to the other listener, and that one has sent no cookies
  * lately, the kernel resets the connection.
  *
- * Without atomics that return the old value (kernels before 5.12, GATE_NO_FETCH) `used` is read and
- * then increased: it may exceed the window by one for each CPU. */
+ * Without atomics that return the old value (kernels before 5.12, GATE_NO_FETCH) `places_taken` is
+ * read and then increased: it may exceed the window by one for each CPU. */
 #define inline \
 	inline __attribute__((always_inline)) /* structs by value: BPF has no calls for them */
 #include "kernel_types.h"
@@ -244,7 +244,7 @@ int gate_walk(struct bpf_iter__tcp *ctx)
 	s.audit = state.audit;
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST))
 		return 0;
-	ADD(used, 1);
+	ADD(places_taken, 1);
 	hold(peer(&s.tuple), 1);
 	ADD(sessions, 1);
 	ADD(walk_found, 1);

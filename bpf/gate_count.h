@@ -4,16 +4,16 @@
 
 #include "gate_maps.h"
 
-/* Takes a place. Returns `used` as it was before. */
+/* Takes a place. Returns `places_taken` as it was before. */
 static inline int64_t take_place(void)
 {
 #ifdef GATE_NO_FETCH
-	int64_t before = *(volatile int64_t *)&state.used;
+	int64_t before = *(volatile int64_t *)&state.places_taken;
 
-	ADD(used, 1);
+	ADD(places_taken, 1);
 	return before;
 #else
-	return __sync_fetch_and_add(&state.used, 1);
+	return __sync_fetch_and_add(&state.places_taken, 1);
 #endif
 }
 

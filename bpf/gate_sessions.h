@@ -30,7 +30,7 @@ static inline void release(const struct smtp_tuple *t, u32 flags)
 {
 	hold(peer(t), -1);
 	if (!(flags & GATE_UNCOUNTED))
-		ADD(used, -1);
+		ADD(places_taken, -1);
 }
 
 /* Gives back the place of a ticket whose handshake failed. */
@@ -40,7 +40,7 @@ static inline void release_ticket(const struct smtp_tuple *t, u32 flags)
 	if (flags & GATE_HOLDS_NONE)
 		return;
 	pend(flags, -1);
-	ADD(used, -1);
+	ADD(places_taken, -1);
 	ADD(bucket.tokens_nano, PLAN_TOKEN_NANO);
 }
 
@@ -50,7 +50,7 @@ static inline void redeem(const struct gate_ticket *ticket, u64 now)
 	u32 slot = log2_u64((now - ticket->made_ns) / 1000);
 
 	if (ticket->flags & GATE_LATE) {
-		ADD(used, 1);
+		ADD(places_taken, 1);
 		ADD(bucket.tokens_nano, -PLAN_TOKEN_NANO);
 	} else if (!(ticket->flags & GATE_UNCOUNTED)) {
 		pend(ticket->flags, -1);
@@ -86,7 +86,7 @@ static inline void opened(struct sock *sk, const struct smtp_tuple *t, u64 now)
 	} else if (r == 0) {
 		/* Late: its ticket had expired, or there was none. */
 		if (!(s.flags & GATE_UNCOUNTED))
-			ADD(used, 1);
+			ADD(places_taken, 1);
 		hold(peer(t), 1);
 	}
 	if (r == 0)

@@ -43,8 +43,8 @@ struct gate_syns {
 	uint32_t made, used, spare;
 };
 
-/* Only the daemon maps it. `used`, `sessions` and the kernel's counters may change while the daemon
- * reads them. */
+/* Only the daemon maps it. `places_taken`, `sessions` and the kernel's counters may change while
+ * the daemon reads them. */
 struct gate_state {
 	uint32_t layout, service, netns_inum, enabled;
 	uint32_t paused; /* the responder takes no clients */
@@ -63,7 +63,7 @@ struct gate_state {
 	struct plan plan[2];
 	struct plan_source absent;
 
-	int64_t used; /* tickets and sessions that count against the window */
+	int64_t places_taken; /* tickets and sessions that count against the window */
 	int64_t pending; /* of these, tickets */
 	int64_t unproven; /* of these, tickets with GATE_UNPROVEN */
 	/* The daemon's last judgement: tickets that were open then; how many of them may still
@@ -111,7 +111,7 @@ enum gate_listener {
 };
 
 enum gate_flags {
-	GATE_UNCOUNTED = 1, /* not part of `used`: observe mode, beyond the window */
+	GATE_UNCOUNTED = 1, /* not part of `places_taken`: observe mode, beyond the window */
 	/* of a ticket: it counts once it is a session (trusted, or its tuple was just in use) */
 	GATE_LATE = 2,
 	/* of a ticket: its address never completed a handshake, or holds the share already */

@@ -249,7 +249,7 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 
 	if (v->would_defer) {
 		if (!(flags & GATE_LATE))
-			ADD(used, -1);
+			ADD(places_taken, -1);
 		ticket.flags = flags = GATE_UNCOUNTED;
 	}
 	/* Count first: if the ticket were deleted before, the count would stay too high for
@@ -269,7 +269,7 @@ static inline void admit(const struct smtp_tuple *t, const struct verdict *v, u6
 	if (!(flags & GATE_HOLDS_NONE)) {
 		pend(flags, -1);
 		ADD(bucket.tokens_nano, PLAN_TOKEN_NANO);
-		ADD(used, -1);
+		ADD(places_taken, -1);
 	}
 	if (r != -E_EXIST)
 		ADD(passed_full, 1);
@@ -305,7 +305,7 @@ static inline struct verdict decide(const struct smtp_tuple *t, const struct pla
 	describe(t, plan, now / 1000, &tickets, &request);
 	if (again || request.trusted)
 		flags = GATE_LATE;
-	before = flags & GATE_LATE ? *(volatile int64_t *)&state.used : take_place();
+	before = flags & GATE_LATE ? *(volatile int64_t *)&state.places_taken : take_place();
 	before -= tickets.all - tickets.counted;
 	request.in_flight = before > 0 ? (u32)before : 0;
 	v = verdict_on(&request);
@@ -314,7 +314,7 @@ static inline struct verdict decide(const struct smtp_tuple *t, const struct pla
 		return v;
 	}
 	if (!(flags & GATE_LATE))
-		ADD(used, -1);
+		ADD(places_taken, -1);
 	if (flags == GATE_UNPROVEN)
 		*ret_unsure = is_unsure(plan, now, &tickets, &request, before);
 	return v;

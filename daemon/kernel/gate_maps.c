@@ -220,7 +220,7 @@ void gate_poll(struct gate *g, uint64_t now_us, struct counts *counts,
 	struct counts_service *c = &counts->service[g->options.service];
 	struct gate_state *s = g->state;
 	uint64_t errors;
-	int64_t used;
+	int64_t taken;
 
 	g->counts = counts;
 	g->on_event = on_event;
@@ -230,10 +230,10 @@ void gate_poll(struct gate *g, uint64_t now_us, struct counts *counts,
 	gate_judge_tickets(g, now_us);
 	gate_expire_tickets(g, now_us);
 	/* A ticket that does not count is not a session. */
-	used = __atomic_load_n(&s->used, __ATOMIC_RELAXED) - s->pending_then +
-	       (s->pending_likely < s->pending_max ? s->pending_likely : s->pending_max);
+	taken = __atomic_load_n(&s->places_taken, __ATOMIC_RELAXED) - s->pending_then +
+		(s->pending_likely < s->pending_max ? s->pending_likely : s->pending_max);
 	c->in_flight = s->sessions > 0 ? (uint64_t)s->sessions : 0;
-	c->shadow_in_flight = used > 0 ? (uint64_t)used : 0;
+	c->shadow_in_flight = taken > 0 ? (uint64_t)taken : 0;
 	errors = s->events_lost + s->sessions_lost;
 	if (errors > g->last_errors)
 		counts->errors += errors - g->last_errors;

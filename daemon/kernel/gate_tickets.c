@@ -98,7 +98,7 @@ void gate_release(struct gate *g, const struct smtp_tuple *tuple, uint32_t flags
 	int64_t n;
 
 	if (!(flags & GATE_HOLDS_NONE))
-		__atomic_fetch_sub(&g->state->used, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_sub(&g->state->places_taken, 1, __ATOMIC_RELAXED);
 	/* For kernels that do not run gate_expire and gate_forget on demand. An entry that is not
 	 * mapped cannot be changed atomically from here: the count of an address may be off by
 	 * one. */

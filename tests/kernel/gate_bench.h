@@ -188,7 +188,7 @@ static inline void give_back_tickets(void)
 	/* Two looks: the first may end before the last ticket. */
 	for (int i = 0; i < 40; i++)
 		gate_poll(gate, clock_monotonic_us() + 100 * US_PER_S, &counts, NULL, NULL);
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	assert_int_equal(gate->state->pending, 0);
 	assert_int_equal(gate->state->unproven, 0);
 	/* Those that failed are forgotten. */

@@ -123,7 +123,7 @@ static void the_window_binds_by_tickets(void **state)
 		handed += (unsigned)handed_over(&a, next_port());
 	}
 	assert_int_equal(handed, 180);
-	assert_int_equal(gate->state->used, 20);
+	assert_int_equal(gate->state->places_taken, 20);
 	give_back_tickets();
 }
 
@@ -146,7 +146,7 @@ static void a_tuple_keeps_its_fate_when_it_is_looked_up_again(void **state)
 	gate_push(gate, &p, 0, false);
 	assert_int_equal(handed_over(&a, out), 1); /* its refusal */
 	assert_int_equal(gate_reason(gate, &a, out, PORT), REASON_CPU);
-	assert_int_equal(gate->state->used, 1);
+	assert_int_equal(gate->state->places_taken, 1);
 	give_back_tickets();
 }
 
@@ -231,7 +231,7 @@ static void the_cutoff_takes_the_sources_that_the_daemon_would(void **state)
 				s = source[k];
 		r.now_us = clock_monotonic_us();
 		plan_rank(&p, &s, &r);
-		r.in_flight = (uint32_t)gate->state->used;
+		r.in_flight = (uint32_t)gate->state->places_taken;
 		its = handed_over(&a, next_port());
 		assert_int_equal(its, !plan_decide(&p, &r).admit);
 		handed += (unsigned)its;
@@ -343,7 +343,7 @@ static void observe_mode_hands_no_client_over(void **state)
 	gate_push(gate, &p, 0, false);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(handed_over(&a, next_port()), 0);
-	assert_int_equal(gate->state->used, 2); /* the shadow count stops at the window */
+	assert_int_equal(gate->state->places_taken, 2); /* the shadow count stops at the window */
 	give_back_tickets();
 }
 

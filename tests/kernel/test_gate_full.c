@@ -10,7 +10,7 @@ static void tickets_full_let_everybody_pass_and_none_stays(void **state)
 	give_back_tickets();
 	full = gate->state->passed_full;
 	assert_int_equal(crowd(&p, GATE_TICKETS + 500), 0);
-	assert_int_equal(gate->state->used, GATE_TICKETS);
+	assert_int_equal(gate->state->places_taken, GATE_TICKETS);
 	assert_int_equal(gate->state->passed_full - full, 500);
 	assert_int_equal(entries(MAP_TICKETS, sizeof(struct smtp_tuple)), GATE_TICKETS);
 	give_back_tickets();
@@ -35,7 +35,7 @@ static void sources_full_are_not_limited_and_leave_nothing(void **state)
 	gate_push(gate, &p, 0, false);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(handed_over(&a, next_port()), 0);
-	assert_int_equal(gate->state->used, 10);
+	assert_int_equal(gate->state->places_taken, 10);
 	give_back_tickets();
 	assert_int_equal(entries(MAP_HELD, sizeof(uint64_t)), GATE_SOURCES);
 	for (uint64_t i = 0; i < GATE_SOURCES; i++) {
@@ -66,7 +66,7 @@ static void ranks_and_refusals_beyond_their_bound_displace_the_oldest(void **sta
 	gate->state->ranked = 0;
 	p.service[1].window = 0;
 	assert_int_equal(crowd(&p, GATE_REFUSALS + 2000), GATE_REFUSALS + 2000);
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	assert_int_equal(entries(MAP_TICKETS, sizeof(struct smtp_tuple)), 0);
 }
 

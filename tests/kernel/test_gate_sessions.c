@@ -21,7 +21,7 @@ static void sessions_full_are_served_and_hold_no_place(void **state)
 		pair[i] = connection();
 	}
 	assert_int_equal(gate->state->sessions_lost - lost, 20);
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	assert_int_equal(gate->state->sessions, 0);
 	assert_int_equal(entries(MAP_TICKETS, sizeof(struct smtp_tuple)), 0);
 	for (int i = 0; i < 20; i++)
@@ -30,10 +30,10 @@ static void sessions_full_are_served_and_hold_no_place(void **state)
 		assert_int_equal(bpf_map_delete_elem(gate->map[MAP_SESSIONS], &key), 0);
 	fresh(&p);
 	pair[0] = connection();
-	assert_int_equal(gate->state->used, 1);
+	assert_int_equal(gate->state->places_taken, 1);
 	assert_int_equal(gate->state->sessions, 1);
 	end(&pair[0]);
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	assert_int_equal(gate->state->sessions, 0);
 	assert_int_equal(entries(MAP_HELD, sizeof(uint64_t)), 0);
 	mta_close();
@@ -64,17 +64,17 @@ static void a_lost_close_is_made_good_when_the_socket_goes(void **state)
 		fresh(&p);
 		pair[i] = connection();
 	}
-	assert_int_equal(gate->state->used, 10);
+	assert_int_equal(gate->state->places_taken, 10);
 	detach(LINK_STATE);
 	/* The client first, so that the server's socket is destroyed with the last ACK. */
 	for (int i = 0; i < 10; i++) {
 		close(pair[i].client);
 		close(pair[i].server);
 	}
-	for (int i = 0; i < 6000 && gate->state->used; i++)
+	for (int i = 0; i < 6000 && gate->state->places_taken; i++)
 		usleep(10000);
 	attach_again(LINK_STATE, "gate_state");
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	assert_int_equal(gate->state->sessions, 0);
 	assert_int_equal(entries(MAP_HELD, sizeof(uint64_t)), 0);
 	mta_close();
@@ -91,7 +91,7 @@ static void the_walk_makes_good_what_no_event_told(void **state)
 		fresh(&p);
 		before[i] = connection();
 	}
-	assert_int_equal(gate->state->used, 10);
+	assert_int_equal(gate->state->places_taken, 10);
 	detach(LINK_STATE);
 	detach(LINK_DESTROY);
 	for (int i = 0; i < 6; i++)
@@ -100,18 +100,18 @@ static void the_walk_makes_good_what_no_event_told(void **state)
 	for (int i = 0; i < 7; i++)
 		meanwhile[i] = connection();
 	gate->state->enabled = 1;
-	assert_int_equal(gate->state->used, 10); /* wrong in both directions */
+	assert_int_equal(gate->state->places_taken, 10); /* wrong in both directions */
 	attach_again(LINK_STATE, "gate_state");
 	attach_again(LINK_DESTROY, "gate_destroy");
 	/* The audit's own thread may have been first with some. */
 	assert_true(gate_audit(gate) >= 0);
-	assert_int_equal(gate->state->used, 4 + 7);
+	assert_int_equal(gate->state->places_taken, 4 + 7);
 	assert_int_equal(gate->state->sessions, 4 + 7);
 	for (int i = 6; i < 10; i++)
 		end(&before[i]);
 	for (int i = 0; i < 7; i++)
 		end(&meanwhile[i]);
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	assert_int_equal(gate->state->sessions, 0);
 	assert_int_equal(entries(MAP_SESSIONS, sizeof(uint64_t)), 0);
 	assert_int_equal(entries(MAP_HELD, sizeof(uint64_t)), 0);

@@ -139,7 +139,7 @@ static void trusted_tickets_count_against_no_other(void **state)
 		a.s6_addr[15] = (uint8_t)i;
 		assert_int_equal(handed_over(&a, 3000), 0);
 	}
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	for (unsigned i = 0; i < 20; i++) {
 		struct in6_addr a = stranger(i);
 
@@ -170,7 +170,7 @@ static void who_was_here_a_moment_ago_is_decided_like_anybody(void **state)
 			 0);
 	/* A stray segment takes no place. */
 	assert_int_equal(handed_over(&a, 40001), 0);
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	assert_int_equal(entries(MAP_TICKETS, sizeof(struct smtp_tuple)), 1);
 	give_back_tickets();
 	for (int why_not = 0; why_not < 3; why_not++) {

@@ -62,9 +62,9 @@ static void one_at_its_promised_turn_is_handed_over(struct plan *p, const struct
 	p->mode = PLAN_ENFORCE;
 	p->service[1].rate_milli = 0;
 	fresh(p);
-	gate->state->used = 1000;
+	gate->state->places_taken = 1000;
 	assert_int_equal(fate_of(a, next_port()), HANDED_OVER);
-	gate->state->used = 0;
+	gate->state->places_taken = 0;
 	gate->state->ranked = 0;
 }
 
@@ -106,7 +106,7 @@ static void only_who_was_told_is_reset(void **state)
 	assert_int_equal(fate_of(&a, port), IS_RESET);
 	assert_int_equal(fate_of(&other, next_port()), HANDED_OVER);
 	assert_int_equal(resets() - before, 1);
-	assert_int_equal(gate->state->used, 0);
+	assert_int_equal(gate->state->places_taken, 0);
 	/* A handshake that the responder has begun goes on: its cookie's ACK is looked up again. */
 	port = next_port();
 	is_told(&a, 4);
