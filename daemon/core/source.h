@@ -159,7 +159,7 @@ struct source_stats {
 	/* service seconds a second that each source may have; < 0: no bound now */
 	double fair_rate;
 	double session_cost_s; /* service seconds of a session */
-	double offered_per_s, due_per_s, new_per_s; /* arrivals, by band */
+	double offered_per_s, promised_per_s, new_per_s; /* arrivals, by band */
 	double credits_per_s; /* what all services together can take; < 0: no bound now */
 	uint32_t cutoff[PLAN_BANDS]; /* of the first service */
 	/* attempts that the promise covered, and those deferred all the same */
@@ -192,7 +192,7 @@ struct source_view {
 	double connections_per_min; /* of the address */
 	struct plan_source source; /* rank, band, heavy, now */
 	/* CLOCK_REALTIME: the latest time at which the promise takes effect; 0: it does not wait */
-	uint64_t due_s;
+	uint64_t promised_before_s;
 	/* of the heaviest only, since they are among them */
 	uint64_t attempts_total, deferred_total;
 };

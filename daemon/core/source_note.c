@@ -136,13 +136,13 @@ static void note_promise(struct source_table *t, const struct source_event *even
 			 const struct plan_source *source, uint32_t count)
 {
 	t->promised += count;
-	t->due_offered += (float)count;
+	t->promised_lately += (float)count;
 	/* A source with an unusual rate, or with too many sessions at once, has no promise for that
 	 * part. */
 	if (event->admitted || !is_shed(event->limit) || source->heavy)
 		return;
 	t->broken += count;
-	t->due_broken += (float)count;
+	t->broken_lately += (float)count;
 }
 
 /* In observe mode the verdict is the one that enforcing would give. A source over the operator's

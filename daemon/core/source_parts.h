@@ -139,7 +139,7 @@ struct source_table {
 	uint64_t hll_us;
 	float active;
 	/* Promise. */
-	float due_offered, due_broken; /* smoothed */
+	float promised_lately, broken_lately; /* smoothed */
 	uint64_t promised, broken;
 	/* Learned patience, by retry interval. */
 	struct source_patience patience[SOURCE_GAPS];

@@ -16,7 +16,7 @@
 #define AGE_MAX (9 * UNIT)
 #define URGENCY_MAX (11 * UNIT)
 #define URGENCY_HALF_S 900u
-#define SLACK_SHORT_S 1800u /* with less slack than this a source is due */
+#define SLACK_SHORT_S 1800u /* with less slack than this a source must get in soon */
 #define GAP_GUESS_S 300u
 /* A pool whose senders give up within this time is always due. It brings so many messages that the
  * ledger, which knows one wait for each group, cannot tell which of them is on its last try. */
@@ -59,7 +59,8 @@ static unsigned attempt_of(const struct source_table *t, const struct source_ent
 }
 
 /* Whether its next attempt would come too late. */
-static bool due_by_age(const struct source_table *t, const struct source_entry *e, uint32_t now_s)
+static bool promise_runs_out(const struct source_table *t, const struct source_entry *e,
+			     uint32_t now_s)
 {
 	uint32_t age = now_s > e->first ? now_s - e->first : 0;
 	uint32_t gap = e->gap ? 4u * e->gap : GAP_GUESS_S;
@@ -77,7 +78,7 @@ bool source_promised(const struct source_table *t, const struct source_facts *fa
 	if (!waits(e, now_s))
 		return false;
 	attempt = attempt_of(t, e, now_s);
-	return attempt >= t->longest_attempts || due_by_age(t, e, now_s) ||
+	return attempt >= t->longest_attempts || promise_runs_out(t, e, now_s) ||
 	       ((e->tag & ENTRY_LATE) && attempt >= 2);
 }
 
@@ -170,7 +171,7 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 			 (e->tag & ENTRY_RETRIED ? UNIT : 0) + UNIT;
 	if (deferred) {
 		score += seniority(t, facts, now_s, ret);
-		by_age = due_by_age(t, e, now_s);
+		by_age = promise_runs_out(t, e, now_s);
 		if (source_promised(t, facts, now_s)) {
 			score += 24 * UNIT;
 			ret->band = PLAN_BAND_PROMISED;

@@ -32,7 +32,7 @@ void source_stats(const struct source_table *t, struct source_stats *ret)
 
 		for (int b = 0; b < PLAN_BANDS; b++)
 			ret->offered_per_s += a->rate[b];
-		ret->due_per_s += a->rate[PLAN_BAND_PROMISED];
+		ret->promised_per_s += a->rate[PLAN_BAND_PROMISED];
 		ret->new_per_s += a->rate[PLAN_BAND_NEW];
 		if (a->credits > 0)
 			ret->credits_per_s =
@@ -40,7 +40,7 @@ void source_stats(const struct source_table *t, struct source_stats *ret)
 	}
 	memcpy(ret->cutoff, t->cutoff, sizeof(ret->cutoff));
 	memcpy(ret->ages, t->ages, sizeof(ret->ages));
-	ret->infeasible = t->due_broken > 2.5f && t->due_broken > 0.05f * t->due_offered;
+	ret->infeasible = t->broken_lately > 2.5f && t->broken_lately > 0.05f * t->promised_lately;
 	ret->day = ret->oldest_s >= 86400;
 }
 
@@ -118,7 +118,7 @@ void source_explain(const struct source_table *t, const uint8_t *address, uint64
 						      (1 + e.usual % 8 / 8.0))
 			     : 0;
 	if (ret->deferred)
-		ret->due_s = (uint64_t)e.first + t->longest_deferral_s;
+		ret->promised_before_s = (uint64_t)e.first + t->longest_deferral_s;
 }
 
 static bool passes(const struct source_table *t, const struct source_facts *facts,

@@ -269,8 +269,8 @@ static void decay(struct source_table *t, float keep)
 		t->top[i].error = fade_float(t->top[i].error, keep);
 	}
 	t->demand_units *= keep;
-	t->due_offered *= keep;
-	t->due_broken *= keep;
+	t->promised_lately *= keep;
+	t->broken_lately *= keep;
 }
 
 static void decay_recent(struct source_table *t, float keep)

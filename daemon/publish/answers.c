@@ -134,7 +134,7 @@ struct answers *answers_open(struct event_base *base, int fd, const struct answe
 	a->kind = kind;
 	a->context = context;
 	a->events = *events;
-	a->work = kind->work_most;
+	a->work = kind->work_max;
 	bufferevent_setwatermark(a->channel, EV_READ, 0, QUESTIONS_READ * kind->question);
 	bufferevent_setcb(a->channel, on_read, on_taken, on_event, a);
 	bufferevent_enable(a->channel, EV_READ | EV_WRITE);
@@ -155,8 +155,8 @@ bool answers_step(struct answers *a, uint64_t now_us)
 
 	if (a->refilled_us)
 		a->work += (double)(now_us - a->refilled_us) / 1e6 * a->kind->work_per_s;
-	if (a->work > a->kind->work_most)
-		a->work = a->kind->work_most;
+	if (a->work > a->kind->work_max)
+		a->work = a->kind->work_max;
 	a->refilled_us = now_us;
 	on_taken(a->channel, a);
 	if (a->broken)

@@ -16,7 +16,7 @@ struct event_base;
 struct answers_kind {
 	size_t question; /* octets of a question, at most CHANNEL_QUESTION_MAX */
 	/* What answers may cost, in the kind's own unit: in a second, and at once. */
-	double work_per_s, work_most;
+	double work_per_s, work_max;
 	/* Answers a question: 0 or -errno into `result`, followed by text. Returns the cost; below
 	 * 0: the process never asks that. */
 	double (*answer)(void *context, const void *question, int *ret_result,

@@ -190,9 +190,9 @@ static double answer(void *context, const void *question, int *ret_result, struc
 
 const struct answers_kind control_answers_admin = { .question = sizeof(struct control_question),
 						    .work_per_s = ADMIN_SHARE * US_PER_S,
-						    .work_most = ADMIN_BURST_US,
+						    .work_max = ADMIN_BURST_US,
 						    .answer = answer };
 const struct answers_kind control_answers_users = { .question = sizeof(struct control_question),
 						    .work_per_s = USERS_SHARE * US_PER_S,
-						    .work_most = USERS_BURST_US,
+						    .work_max = USERS_BURST_US,
 						    .answer = answer };

@@ -70,7 +70,8 @@ static void explain_outlook(const struct status *s, const struct source_snapshot
 	}
 	if (v->deferred)
 		text_append(out, "; promised before %s and by its attempt %u%s",
-			    words_time(v->due_s * 1000000, when), s->config.longest_attempts,
+			    words_time(v->promised_before_s * 1000000, when),
+			    s->config.longest_attempts,
 			    s->sources.infeasible ? ", WHICH CANNOT BE KEPT NOW: more is due than "
 						    "there is capacity for"
 						  : "");

@@ -36,5 +36,5 @@ static double answer(void *context, const void *question, int *ret_result, struc
 
 const struct answers_kind http_answers = { .question = sizeof(struct http_question),
 					   .work_per_s = WORK_PER_S,
-					   .work_most = WORK_MAX,
+					   .work_max = WORK_MAX,
 					   .answer = answer };

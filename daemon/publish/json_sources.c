@@ -52,7 +52,7 @@ json_t *json_sources(const struct status *s)
 	set_real(object, "session_cost_s", x->session_cost_s);
 	set_real(object, "offered_per_s", x->offered_per_s);
 	set_real(object, "new_per_s", x->new_per_s);
-	set_real(object, "due_per_s", x->due_per_s);
+	set_real(object, "due_per_s", x->promised_per_s);
 	set_real(object, "credits_per_s", x->credits_per_s);
 	for (int b = 0; b < PLAN_BANDS; b++)
 		set_count(cutoff, words_band(b), x->cutoff[b] >> 22);
@@ -101,7 +101,7 @@ static json_t *snapshot_json(const struct status *s, const struct source_snapsho
 			  s->realtime_us / 1000000 > v->since_s
 				  ? s->realtime_us / 1000000 - v->since_s
 				  : 0);
-		set_time(object, "promised_before", v->due_s);
+		set_time(object, "promised_before", v->promised_before_s);
 	}
 	json_object_set_new(object, "admitted_in_s",
 			    p->admitted_in_s == UINT32_MAX ? json_null()

@@ -68,11 +68,11 @@ static double time_of(struct walk *w, int dir_fd, const char *name)
 {
 	struct stat st;
 
-	if (w->figures->looks >= w->bounds->looks) {
+	if (w->figures->stat_calls >= w->bounds->stat_calls) {
 		w->figures->partial = true;
 		return -1;
 	}
-	w->figures->looks++;
+	w->figures->stat_calls++;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
 	return (double)st.st_mtim.tv_sec + (double)st.st_mtim.tv_nsec / 1e9;

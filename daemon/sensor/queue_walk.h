@@ -31,7 +31,7 @@ enum queue_layout {
 };
 
 struct queue_bounds {
-	unsigned entries, looks; /* directory entries read; files whose times were asked for */
+	unsigned entries, stat_calls; /* directory entries read; files whose times were asked for */
 	uint64_t time_us;
 	const volatile bool *stop; /* set by another thread to end the walk at once; may be NULL */
 };
@@ -41,7 +41,7 @@ struct queue_figures {
 	double count, ready; /* messages */
 	double oldest_s; /* of those that are ready; 0: none */
 	bool partial; /* a limit was reached: there are more */
-	unsigned entries, looks;
+	unsigned entries, stat_calls;
 };
 
 /* Which layout the directory has. Negative: it cannot be read (-errno); QUEUE_UNKNOWN: none of

@@ -23,7 +23,7 @@
 /* Limits of one walk: entries and time. The next walk waits until walking takes at most one part in
  * 200 of a CPU, and one in 20 of the time. */
 #define WALK_ENTRIES 1000000u
-#define WALK_LOOKS 50000u
+#define WALK_STAT_CALLS 50000u
 #define WALK_TIME_US (5 * US_PER_S)
 #define WALK_CPU_PART 200
 #define WALK_TIME_PART 20
@@ -182,7 +182,7 @@ static void say_why(struct spool_queue *q, const char *dir, int r)
 static void walk_queue(struct spool_watch *w, uint64_t now_us)
 {
 	const struct queue_bounds bounds = { .entries = WALK_ENTRIES,
-					     .looks = WALK_LOOKS,
+					     .stat_calls = WALK_STAT_CALLS,
 					     .time_us = WALK_TIME_US,
 					     .stop = worker_stop(w->env.spool_worker) };
 	struct spool *s = &w->next;

@@ -12,7 +12,9 @@
 #define NOW 1800000000
 
 static char root[64];
-static const struct queue_bounds wide = { .entries = 100000, .looks = 100000, .time_us = 60000000 };
+static const struct queue_bounds wide = { .entries = 100000,
+					  .stat_calls = 100000,
+					  .time_us = 60000000 };
 
 static int make_root(void **state)
 {
@@ -208,11 +210,11 @@ static void opensmtpd(void **state)
 
 static void bounds(void **state)
 {
-	struct queue_bounds narrow = { .entries = 100, .looks = 1000, .time_us = 60000000 };
-	struct queue_bounds blind = { .entries = 10000, .looks = 10, .time_us = 60000000 };
+	struct queue_bounds narrow = { .entries = 100, .stat_calls = 1000, .time_us = 60000000 };
+	struct queue_bounds blind = { .entries = 10000, .stat_calls = 10, .time_us = 60000000 };
 	volatile bool stop = true;
 	struct queue_bounds stopped = {
-		.entries = 10000, .looks = 10000, .time_us = 60000000, .stop = &stop
+		.entries = 10000, .stat_calls = 10000, .time_us = 60000000, .stop = &stop
 	};
 	struct queue_figures f;
 	char path[64];
@@ -227,7 +229,7 @@ static void bounds(void **state)
 	f = walk(&narrow);
 	assert_true(f.partial && f.count <= 100 && f.entries == 100);
 	f = walk(&blind);
-	assert_true(f.partial && f.looks == 10);
+	assert_true(f.partial && f.stat_calls == 10);
 	assert_int_equal(f.count, 1000);
 	f = walk(&stopped);
 	assert_true(f.partial && f.entries <= 256);

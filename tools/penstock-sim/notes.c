@@ -26,7 +26,7 @@ static void show(const struct run *r, const struct measure_tick *row)
 		printf("        sources active %.0f waiting %llu fair %.4f cost %.4f credits %.0f offered %.0f due %.1f new %.1f, cut-offs "
 		       "%u %u %u of 65535, broken %llu of %llu\n",
 		       s.active, (unsigned long long)s.deferred, s.fair_rate, s.session_cost_s,
-		       s.credits_per_s, s.offered_per_s, s.due_per_s, s.new_per_s,
+		       s.credits_per_s, s.offered_per_s, s.promised_per_s, s.new_per_s,
 		       s.cutoff[0] >> 16, s.cutoff[1] >> 16, s.cutoff[2] >> 16,
 		       (unsigned long long)s.broken, (unsigned long long)s.promised);
 	}
