@@ -140,6 +140,13 @@ def drain(w, on):
         wait_for(lambda: ask(front) == ("deferred" if on else "admitted"), f"{front}: {'drained' if on else 'resumed'}")
 
 
+@test("each protocol that it speaks is asked by these tests")
+def _():
+    with open(os.path.join(place.ROOT, "daemon/front/asked_wire.h")) as f:
+        kinds = re.findall(r"\bASKED_([A-Z]+),", re.search(r"enum asked_kind \{(.*?)\}", f.read(), re.S)[1])
+    check(sorted(kind.lower() for kind in kinds) == sorted(TALKS) == sorted(PORTS), f"{kinds}")
+
+
 @test("it has no capability, may get none, and its system calls are filtered; it has sockets and no other descriptor of penstockd's")
 def _():
     with world() as w:
