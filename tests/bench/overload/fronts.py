@@ -14,7 +14,8 @@ PROXY = 2525
 NAMES = {"alone": "alone", "proxy": "behind penstock-proxy", "gate": "behind the gate", "policy": "asking penstock's policy service",
          "policy-reset": "asking the policy service; the gate resets whom Postfix has told",
          "proxy-reset": "behind penstock-proxy; the gate resets whom it has told",
-         "postscreen": "postscreen's limits", "static20": "told 20 at a time", "haproxy": "HAProxy's queue, maxconn 20"}
+         "postscreen": "postscreen's limits", "static14": "told 14 at a time", "watched14": "told 14 at a time, penstockd beside",
+         "static20": "told 20 at a time", "haproxy": "HAProxy's queue, maxconn 20"}
 PENSTOCK = ("proxy", "gate", "policy", "policy-reset", "proxy-reset", "other")
 # The build directory of another penstock: its proxy and daemon, in turns with this one's.
 OTHER = os.environ.get("OTHER")
@@ -22,7 +23,7 @@ if OTHER:
     NAMES["other"] = "behind the other build's proxy"
 
 
-# The nearest relative of the waiting room: 20 at a time at the server, the others wait for up to 5 s, and are closed without a word.
+# The nearest relative of the waiting room: so many at a time at the server, the others wait for up to 5 s, and are closed without a word.
 HAPROXY_CONFIG = """
 	maxconn 9000
 defaults
@@ -35,18 +36,34 @@ frontend mail
 	bind {listen}:{port}
 	default_backend mx
 backend mx
-	server mx 127.0.0.1:{backend} maxconn 20 {header}
+	server mx 127.0.0.1:{backend} maxconn {maxconn} {header}
 """
 
 
 def title(name):
-    return NAMES.get(name) or f"told {static_limit(name)} at a time"
+    if name in NAMES:
+        return NAMES[name]
+    return f"HAProxy's queue, maxconn {queue_limit(name)}" if queue_limit(name) else f"told {static_limit(name)} at a time"
+
+
+def limit_of(name, kind):
+    found = re.fullmatch(kind + r"(\d+)", name)
+    return int(found[1]) if found else None
 
 
 def static_limit(name):
     """staticN: a limit of N sessions set by hand; None: another front."""
-    found = re.fullmatch(r"static(\d+)", name)
-    return int(found[1]) if found else None
+    return limit_of(name, "static") or watched_limit(name)
+
+
+def watched_limit(name):
+    """watchedN: the same, and a penstockd that observes beside it: what measuring costs."""
+    return limit_of(name, "watched")
+
+
+def queue_limit(name):
+    """haproxyN: HAProxy's queue with N sessions at the server; haproxy: 20; None: another front."""
+    return 20 if name == "haproxy" else limit_of(name, "haproxy")
 
 
 class Front:
@@ -70,14 +87,16 @@ class Front:
                              "front.proxy.backend": f"127.0.0.1:{self.port}", "front.proxy.proxy_protocol": plant.upstream})
         if record and name in PENSTOCK:
             settings["daemon.record"] = record
-        if name in PENSTOCK:
+        if watched_limit(name):
+            settings["daemon.mode"] = "observe"
+        if name in PENSTOCK or watched_limit(name):
             self.daemon = Daemon(plant.directory, settings, prefix=self.prefix(plant.penstockd, -10), program=self.program("penstockd"))
         if name in ("proxy", "proxy-reset", "other"):
             self.proxy = self.start_proxy(settings)
-        if name == "haproxy":
-            self.haproxy = self.start_haproxy()
+        if queue_limit(name):
+            self.haproxy = self.start_haproxy(queue_limit(name))
         if static_limit(name):
-            # The proxy with no plan admits up to its own limit.
+            # The proxy with no plan, or one that only observes, admits up to its own limit.
             self.proxy = self.start_proxy({**settings, "front.proxy.connections_max": static_limit(name)})
 
     def forget(self):
@@ -104,11 +123,11 @@ class Front:
         return Proxy(self.plant.directory, PROXY, backend, settings, prefix=self.prefix(self.plant.proxy, -5),
                      program=self.program("penstock-proxy"))
 
-    def start_haproxy(self):
+    def start_haproxy(self, maxconn):
         header = {"v1": "send-proxy", "v2": "send-proxy-v2"}.get(self.plant.upstream, "")
         listen = "0.0.0.0" if os.environ.get("WIRE") else "127.0.0.1"
         backend, self.port = self.port, PROXY
-        return Haproxy("bookworm", self.plant.directory, HAPROXY_CONFIG.format(listen=listen, port=PROXY, backend=backend, header=header),
+        return Haproxy("bookworm", self.plant.directory, HAPROXY_CONFIG.format(listen=listen, port=PROXY, backend=backend, maxconn=maxconn, header=header),
                        prefix=self.prefix(self.plant.proxy, -5), threads=1)
 
     def sample(self):

@@ -8,15 +8,18 @@ ALL = ["10x", "10x-again", "2x", "1x", "0.5x", "step", "cold-0.8x", "cold-1x", "
        "memory-limit", "cpu-neighbour-weighted", "fsync-neighbour",
        "memory-neighbour", "sources", "slow-clients", "moving", "retries"]
 STEADY = ["10x", "2x", "1x", "0.5x", "5x"]
-# How many a window may be, for the best that any window does under these faults: one seed each.
-SCANNED = ["cpu-neighbour", "slow-disk", "memory-limit"]
+# How many a window may be, for the best that any window does in these cases: one seed each. In a lasting overload HAProxy's queue is tried, too.
+FAULTS, LASTING = ["cpu-neighbour", "slow-disk", "memory-limit"], ["10x", "2x"]
 WINDOWS = [4, 8, 14, 24, 45]
 SCAN = [f"static{n}" for n in WINDOWS]
+QUEUES = [f"haproxy{n}" for n in (10, 14, 20, 30, 45)]
 
 PARTS = [
     (["postfix"], ["alone", "policy", "policy-reset", "proxy", "proxy-reset"], ["10x-again"]),
+    (["postfix"], ["alone", "proxy", "other", "haproxy", "static14", "watched14"], LASTING),
     (["postfix"], ["alone", "proxy", "other", "haproxy"], ALL),
-    (["postfix"], SCAN, SCANNED),
+    (["postfix"], SCAN, FAULTS + LASTING),
+    (["postfix"], QUEUES, LASTING),
     (["postfix"], ["gate", "policy"], STEADY + ["step"]),
     (["postfix"], ["postscreen", "static20"], ["10x", "2x", "1x", "5x"]),
     (["fsync"], ["alone", "proxy"], STEADY),
@@ -32,7 +35,7 @@ def runs(plants, fronts, cases, seeds, scan):
     """[(plant, case, front, seed)] in order, each once; `plants`: by name, what fronts each has."""
     seen, out = set(), []
     for part_plants, part_fronts, part_cases in PARTS:
-        scanned = part_fronts is SCAN
+        scanned = part_fronts in (SCAN, QUEUES)
         for plant in (p for p in part_plants if p in plants):
             for case in (c for c in part_cases if c in cases and c in CASES):
                 for seed in seeds[:1] if scanned else seeds:

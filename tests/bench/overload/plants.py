@@ -142,7 +142,7 @@ class PostfixPlant(Plant):
     """Postfix, 100 processes a port, a milter of some CPU and memory a message."""
 
     scanner = (SCANNER_MS, SCANNER_MB)
-    fronts = ("alone", "proxy", "other", "policy", "policy-reset", "proxy-reset", "gate", "postscreen", "static20", "haproxy")
+    fronts = ("alone", "proxy", "other", "policy", "policy-reset", "proxy-reset", "gate", "postscreen", "static14", "watched14", "static20", "haproxy")
     upstream = "v1"
     main = {}
 
@@ -154,7 +154,7 @@ class PostfixPlant(Plant):
         self.queue_dirs = self.server.root.file("/var/spool/postfix")
 
     def port(self, front):
-        if front in ("proxy", "proxy-reset", "other", "haproxy") or front.startswith("static"):
+        if front in ("proxy", "proxy-reset", "other") or front.startswith(("haproxy", "static", "watched")):
             return PROXIED
         return {"policy": POLICY, "policy-reset": POLICY, "postscreen": POSTSCREEN}.get(front, SMTP)
 

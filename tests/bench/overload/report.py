@@ -6,7 +6,7 @@ import statistics
 import aims
 import plot
 from fronts import NAMES, PENSTOCK, title
-from plan import ALL, SCAN
+from plan import ALL, QUEUES, SCAN
 
 COLUMNS = [("goodput", "goodput, C", 2), ("of_alone", "goodput, of the bare server's", 2), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
            ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("p99_lasting_s", "p99 after 5 s, s", 2), ("refused_ratio", "refused", 4), ("needless_ratio", "refused needlessly", 4),
@@ -81,7 +81,7 @@ def add_best_windows(cells):
     """Of every run under a fault that was scanned: what it served, of the most that a fixed window did. Returns these, for the text."""
     best = {}
     for (plant, case, front), runs in cells.items():
-        if front in SCAN:
+        if front in SCAN + QUEUES:
             value = statistics.median(values_of(runs, "served"))
             best[plant, case] = max(best.get((plant, case), (0, None)), (value, front))
     for (plant, case, front), runs in cells.items():
@@ -92,7 +92,7 @@ def add_best_windows(cells):
 
 
 def table(plant, cells, seeds):
-    mine = sorted((key for key in cells if key[0] == plant and key[2] not in SCAN), key=lambda k: (ALL.index(k[1]), ORDER.index(k[2])))
+    mine = sorted((key for key in cells if key[0] == plant and key[2] not in SCAN + QUEUES), key=lambda k: (ALL.index(k[1]), ORDER.index(k[2])))
     columns = [c for c in COLUMNS if any(values_of(cells[k], c[0]) for k in mine if c[0] not in SHOWN_IF or k[1] in SHOWN_IF[c[0]])
                or (c[0] == "queued_per_s" and plant == "afterqueue")]
     runs = [r for key in cells if key[0] == plant for r in cells[key]]
@@ -127,10 +127,11 @@ def verdicts(cells):
 def scan_lines(cells, best):
     lines = []
     for plant, case in best:
-        windows = sorted((int(re.sub(r"\D", "", f)), runs) for (p, c, f), runs in cells.items() if (p, c) == (plant, case) and f in SCAN)
-        lines.append(f"{plant}, {case}, fixed windows: " + "; ".join(
-            f"{n} at a time serves {statistics.median(values_of(runs, 'served')):.2f} C, p99 "
-            + (f"{statistics.median(values_of(runs, 'p99_s')):.1f} s" if values_of(runs, "p99_s") else "-") for n, runs in windows) + ".")
+        for what, fronts in (("fixed windows", SCAN), ("HAProxy's queue", QUEUES)):
+            limits = sorted((int(re.sub(r"\D", "", f)), runs) for (p, c, f), runs in cells.items() if (p, c) == (plant, case) and f in fronts)
+            told = [f"{n} at a time serves {statistics.median(values_of(runs, 'served')):.2f} C, p99 "
+                    + (f"{statistics.median(values_of(runs, 'p99_s')):.1f} s" if values_of(runs, "p99_s") else "-") for n, runs in limits]
+            lines += [f"{plant}, {case}, {what}: {'; '.join(told)}."] if told else []
     return [""] + lines if lines else []
 
 
