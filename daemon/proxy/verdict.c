@@ -138,17 +138,24 @@ struct session *verdict_on_held(struct tally *t, uint64_t now_us, enum next *ret
 	struct session *s = held_first(t);
 	struct plan_request request;
 	struct verdict v;
+	bool full;
 
 	if (!s)
 		return NULL;
 	s->moved_us = now_us;
 	v = ask(s, &request);
-	if (!plan_may_wait(v) && !(v.admit && are_too_many(t, 1, now_us))) {
+	full = v.admit && are_too_many(t, 1, now_us);
+	if (!plan_may_wait(v) && !full) {
 		*ret_next = release(s, v);
 		return s;
 	}
 	s = held_too_long(t, now_us);
-	if (s)
-		*ret_next = verdict_in_vain(s, now_us);
+	if (!s)
+		return NULL;
+	s->moved_us = now_us;
+	v = plan_in_vain(&t->plan.plan.service[t->service]);
+	if (full) /* the plan has a place for it, and gives no reason */
+		v.reason = REASON_LIMIT;
+	*ret_next = release(s, v);
 	return s;
 }

@@ -206,6 +206,18 @@ def _():
         check(w.client("127.9.0.1").greeting.startswith(b"451"), "the room is full")
 
 
+@test("a client that waits because connections_max is reached, and not for the plan, hears limit when its time is up")
+def _():
+    with Room(window=1, options={"front.proxy.connections_max": 1, "objective.wait": "15s", "service.mx.reason_id": "yes"}) as w:
+        w.fill()
+        a = w.held()
+        w.plan(10)
+        reply = a.reply()
+        check(reply.startswith(b"451") and b"(id limit)" in reply, f"{reply!r}")
+        w.wait(lambda s: s["held_in_vain"] == 1, "counted")
+        check(w.daemon.status()["decisions"]["by_reason"].get("limit") == 1, f"{w.daemon.status()['decisions']}")
+
+
 @test("with TLS from the first octet a client that waited in vain is closed without a word, and counts once")
 def _():
     with Room(window=0, options={"service.mx.tls": "implicit"}) as w:
