@@ -2,6 +2,7 @@
 """What stops or distorts mail without an overload: it is answered, counted, logged with its remedy, and seen in status, explain and
 metrics. A test a fault; core/fault.h is the table."""
 import contextlib
+import ctypes
 import errno
 import os
 import re
@@ -477,6 +478,45 @@ def _():
         check("!! front proxy is down: " in w.daemon.ctl("explain").stdout, "explain")
         told = subprocess.run([os.path.join(BIN, "check_penstock"), "-t", "120", "--run-dir", w.daemon.run_dir], capture_output=True, text=True)
         check(told.returncode == 2 and "proxy" in told.stdout.split("|")[0], f"{told}")
+
+
+@contextlib.contextmanager
+def names_of_its_own():
+    """What is started within has host names apart from this machine's, and so may change them."""
+    newuts, libc = 0x04000000, ctypes.CDLL(None, use_errno=True)
+    own = os.open("/proc/self/ns/uts", os.O_RDONLY)
+    try:
+        check(libc.unshare(newuts) == 0, f"unshare: {os.strerror(ctypes.get_errno())}")
+        yield
+    finally:
+        libc.setns(own, newuts)
+        os.close(own)
+
+
+@test("a new name of this host counts after a reload, in the replies of the proxy and of fronts that are asked; the units let it through")
+def _():
+    with names_of_its_own():
+        socket.sethostname("one.example.org")
+        with World(server=None, options={"service.mx.ports": 2599}, daemon_options={"front.line.enabled": "yes", "front.line.listen": "127.0.0.1:2530"},
+                   proxy=False, calm=True) as w:
+            w.proxy = Proxy(w.directory, PORT, 1)
+            w.daemon.ctl("drain", check=0)
+
+            def told():
+                with Client(PORT) as c, socket.create_connection(("127.0.0.1", 2530), 120) as s:
+                    s.sendall(b"connect 192.0.2.1\n")
+                    return c.greeting, s.recv(1000)
+
+            def say(name):
+                return all(reply.startswith(b"451 ") and name in reply for reply in told())
+            wait_for(lambda: say(b"one.example.org"), lambda: f"the name of the start: {told()}")
+            socket.sethostname("two.example.org")
+            w.daemon.ctl("reload", check=0)
+            w.proxy.kill(signal.SIGHUP)
+            wait_for(lambda: say(b"two.example.org"), lambda: f"the name of now: {told()}")
+    for unit in ("penstockd", "penstock-proxy"):
+        with open(os.path.join(place.ROOT, f"packaging/systemd/{unit}.service")) as f:
+            check("\nProtectHostname=" not in f.read(), f"{unit} would keep the name of its start")
 
 
 @test("no counter falls when penstockd is restarted after a proxy has ended: Prometheus would count all of the living one once more")
