@@ -35,7 +35,9 @@ struct headline {
 	double pressure; /* of the driver, 1: its target is just met; -1: not known */
 	double value; /* of its signal, in the signal's unit; -1: not known */
 	enum reason reason; /* of most deferrals; REASON_NONE: no client is deferred */
-	double deferred_ratio; /* of what is offered now, as clients are told, 0..1 */
+	/* of what is offered now, as clients are told, 0..1; a mean over two seconds, unless a
+	 * front refuses by itself: then of the last ten */
+	double deferred_ratio;
 	uint64_t since_us; /* CLOCK_REALTIME: of the kind; 0: not known */
 	char advice[400]; /* what to do; empty: nothing is needed */
 };
