@@ -82,16 +82,18 @@ static struct verdict desk_decide(void *context, const struct front_client *clie
 	uint64_t now_us = clock_monotonic_us();
 	const struct load_service *load = &d->load->service[client->service];
 	/* The kernel counts the asking connection itself as open already, if the server has it. */
-	double in_flight = fmax(0, load->in_flight - !client->ahead) + (double)d->admitted;
+	double in_flight =
+		fmax(0, load->in_flight - !client->ahead) + (double)d->admitted[client->service];
 	struct plan_request request = { .now_us = now_us,
 					.service = client->service,
 					.in_flight = (uint32_t)fmin(in_flight, 4e9),
 					.ungreeted = 0 /* the caller waits: it asked */ };
+	struct plan_bucket *bucket = &d->bucket[client->service];
 	struct source_event event;
 	struct verdict v;
 
 	request.tokens_milli =
-		plan_bucket_refill(&d->bucket, &d->plan->service[client->service], now_us);
+		plan_bucket_refill(bucket, &d->plan->service[client->service], now_us);
 	rank(d, client, &request);
 	v = plan_decide(d->plan, &request);
 	counts_verdict(&counts->service[client->service], v);
@@ -102,9 +104,9 @@ static struct verdict desk_decide(void *context, const struct front_client *clie
 			note_job(d, client, now_us);
 	}
 	if (v.admit) {
-		d->admitted++;
+		d->admitted[client->service]++;
 		if (!v.would_defer)
-			plan_bucket_take(&d->bucket);
+			plan_bucket_take(bucket);
 	} else {
 		reply_text(reply, REPLY_MAX + 1, env->config->service[client->service].reply_code,
 			   &env->config->service[client->service].reply, (enum reason)v.reason,
@@ -120,14 +122,14 @@ static struct verdict desk_decide(void *context, const struct front_client *clie
 
 void desk_tick(struct desk *d)
 {
-	d->admitted = 0;
+	memset(d->admitted, 0, sizeof(d->admitted));
 }
 
 static uint32_t desk_tokens(void *context, unsigned service, uint64_t now_us)
 {
 	struct desk *d = context;
 
-	return plan_bucket_refill(&d->bucket, &d->plan->service[service], now_us);
+	return plan_bucket_refill(&d->bucket[service], &d->plan->service[service], now_us);
 }
 
 const struct desk_ops desk_ops = {

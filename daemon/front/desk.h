@@ -18,8 +18,9 @@ struct desk {
 	struct fronts *fronts; /* NULL before they are opened */
 	const struct plan *plan;
 	const struct load *load; /* of the last tick */
-	struct plan_bucket bucket;
-	uint64_t admitted; /* admitted since the last tick: not yet in the kernel's count */
+	struct plan_bucket bucket[PLAN_SERVICES];
+	/* clients of each service admitted since the last tick: not yet in the kernel's count */
+	uint64_t admitted[PLAN_SERVICES];
 };
 
 /* Their context is a struct desk. */

@@ -351,6 +351,48 @@ def _():
 
 @test("a reload adds, moves, changes and removes a front: the others keep their connections and the process; without any there is no process")
 def _():
+@test("it takes as many descriptors as it may have; when none is left, who connects is closed at once, counted and said, and it recovers")
+def _():
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096))
+
+    with world(("milter", "line"), daemon_options=OBSERVE, preexec_fn=few) as w:
+        pid, held = running(w), []
+        check(resource.prlimit(pid, resource.RLIMIT_NOFILE) == (4096, 4096), f"{resource.prlimit(pid, resource.RLIMIT_NOFILE)}")
+        used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+        most = next(n for n in range(4096) if n - sum(fd < n for fd in used) == 20)  # twenty more
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, 4096))
+        with contextlib.suppress(ConnectionError):
+            while len(held) < 30:
+                held.append(Asker("milter"))
+        check(0 < len(held) < 30, f"{len(held)} connections")
+        for front in ("milter", "line"):
+            for _ in range(100):
+                check(ask(front) == "closed", f"{front}: closed, and left to wait by no means")
+        check(held[0].ask() == "admitted", "who was connected before is answered")
+        wait_for(lambda: fault(w, "descriptors") >= 200, lambda: f"the fault: {fault(w, 'descriptors')}")
+        w.daemon.logged_rarely("Too few file descriptors for connections_max of a front (front.milter)")
+        for asker in held:
+            asker.close()
+        for front in ("milter", "line"):
+            wait_for(lambda: ask(front) == "admitted", f"{front} again")
+        check(process(w) == pid, w.daemon.output())
+
+
+@test("what one service admits takes no place of another one")
+def _():
+    with world(("line", "policy"), daemon_options={"service.line.shed": "no", "service.policy.slots": 200}) as w:
+        asker, crowd = Asker("policy"), b"".join(TALKS["line"][1](n) for n in range(500))
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", PORTS["line"]), 60) as s:
+                s.sendall(crowd)
+                with s.makefile("rb") as file:
+                    admitted = sum(file.readline() == b"220\n" for _ in range(500))
+                check(admitted > 200, f"{admitted} clients of the other service were admitted")
+                check(asker.ask() == "admitted", "and one of this service")
+        asker.close()
+
+
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     path = os.path.join(directory, "penstock.conf")
 
