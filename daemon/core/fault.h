@@ -45,9 +45,11 @@
 	  "The proxy answered the others 451; a front that is asked closed their connections, " \
 	  "and their mail server went on without a verdict", \
 	  "Raise front.proxy.connections_max (or that of the policy service)") \
-	X(DESCRIPTORS, "descriptors", "Too few file descriptors for front.proxy.connections_max", \
-	  "Fewer sessions are served at once; the other clients were answered 421", \
-	  "Raise LimitNOFILE= of the unit (systemctl edit penstock-proxy)") \
+	X(DESCRIPTORS, "descriptors", "Too few file descriptors for connections_max of a front", \
+	  "Fewer are served at once: the proxy answered the other clients 421; a front that is " \
+	  "asked closed their connections, and their mail server went on without a verdict", \
+	  "Raise LimitNOFILE= of the unit (systemctl edit penstock-proxy, or penstockd for a " \
+	  "front that is asked)") \
 	X(IDLE, "idle", "The mail server owed an answer for longer than front.proxy waits", \
 	  "The session was cut; if the message was complete, the sender will deliver it twice", \
 	  "Find out why the mail server takes more than 15 minutes for an answer") \

@@ -66,10 +66,11 @@ static void on_trouble(struct asked_served *front, const struct asked_trouble *t
 	uint64_t now_us = clock_monotonic_us();
 
 	a->counts->malformed += t->malformed;
-	a->counts->errors += (uint64_t)t->errors + t->full;
+	a->counts->errors += (uint64_t)t->errors + t->full + t->descriptors;
 	if (t->malformed)
 		complain(a, t, now_us);
 	note(a, FAULT_CONNECTIONS, t->full, now_us);
+	note(a, FAULT_DESCRIPTORS, t->descriptors, now_us);
 	note(a, FAULT_UNASKED, t->unasked, now_us);
 }
 

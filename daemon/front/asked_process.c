@@ -3,9 +3,11 @@
  * penstockd, and admits if penstockd does not answer. See asked_wire.h. */
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,6 +41,7 @@ struct asked_process {
 	struct event_base *base;
 	int channel;
 	struct event *readable, *writable, *look;
+	unsigned descriptors; /* that this process may have; 0: not known */
 	bool silent; /* penstockd has not answered for too long, and has sent nothing since */
 	struct front front[ASKED__COUNT];
 	/* Ids of questions: those before `head` are answered, those before `sent` are sent. */
@@ -105,6 +108,13 @@ static void on_full(void *context)
 	f->trouble.full++;
 }
 
+static void on_starved(void *context)
+{
+	struct front *f = context;
+
+	f->trouble.descriptors++;
+}
+
 static void on_failed(void *context)
 {
 	struct front *f = context;
@@ -149,7 +159,7 @@ static bool put_trouble(struct asked_process *p, struct front *f)
 	struct asked_message m;
 	const struct asked_trouble *t = &f->trouble;
 
-	if (!t->malformed && !t->full && !t->errors && !t->unasked)
+	if (!t->malformed && !t->full && !t->descriptors && !t->errors && !t->unasked)
 		return true;
 	m.head = (struct asked_head){ ASKED_TROUBLE, 0 };
 	m.trouble = *t;
@@ -221,6 +231,7 @@ static void on_opening(struct asked_process *p, const struct asked_opening *o, c
 	struct front *f = &p->front[o->kind];
 	const struct asked_protocol *protocol = f->protocol;
 	struct streams_options options = { .connections_max = o->connections_max,
+					   .descriptors = p->descriptors,
 					   .idle_us = protocol->idle_us ? protocol->idle_us
 									: o->idle_us,
 					   .input_max = protocol->input_max,
@@ -228,6 +239,7 @@ static void on_opening(struct asked_process *p, const struct asked_opening *o, c
 					   .held_max = protocol->ahead,
 					   .bytes = protocol->bytes,
 					   .full = on_full,
+					   .starved = on_starved,
 					   .failed = on_failed,
 					   .context = f };
 
@@ -313,6 +325,21 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+/* Takes as many as the hard limit allows, since each connection is one. Returns how many that is;
+ * 0: not known. */
+static unsigned descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > UINT_MAX)
+		return 0;
+	return (unsigned)limit.rlim_cur;
+}
+
 int asked_process_open(struct event_base *base, int channel,
 		       const struct asked_protocol *const *protocols,
 		       struct asked_process **ret_process)
@@ -323,6 +350,7 @@ int asked_process_open(struct event_base *base, int channel,
 		return -ENOMEM;
 	p->base = base;
 	p->channel = channel;
+	p->descriptors = descriptors();
 	for (unsigned i = 0; i < ASKED__COUNT; i++)
 		p->front[i] = (struct front){
 			.process = p, .protocol = protocols[i], .opening.kind = i, .trouble.kind = i

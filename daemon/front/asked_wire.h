@@ -75,7 +75,8 @@ struct asked_trouble {
 	uint32_t kind; /* enum asked_kind */
 	uint32_t malformed; /* requests */
 	uint32_t full; /* connections over the bound */
-	uint32_t errors; /* descriptors, memory */
+	uint32_t descriptors; /* connections closed because no descriptor was left */
+	uint32_t errors; /* memory and the like */
 	uint32_t unasked; /* clients admitted because penstockd did not answer */
 	int32_t error; /* errno of the last malformed request */
 	uint32_t length; /* octets of it in `began` */

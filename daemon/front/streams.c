@@ -195,16 +195,20 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		      int length, void *context)
 {
 	struct streams *all = context;
-	bool room = all->count < all->options.connections_max;
+	const struct streams_options *o = &all->options;
+	bool full = all->count >= o->connections_max;
+	/* The kernel gives the lowest number that is free. Without the last one no connection could
+	 * be closed: all would wait in the queue. */
+	bool last = o->descriptors && (unsigned)fd + 1 >= o->descriptors;
 	int one = 1;
-	struct stream *s = room ? calloc(1, sizeof(*s) + all->options.state_size) : NULL;
+	struct stream *s = full || last ? NULL : calloc(1, sizeof(*s) + o->state_size);
 
 	/* Answers are short, and must not wait for the acknowledgement of the one before. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	if (s)
 		s->events = bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!s || !s->events) {
-		(room ? all->options.failed : all->options.full)(all->options.context);
+		(last ? o->starved : full ? o->full : o->failed)(o->context);
 		free(s);
 		close(fd);
 		return;

@@ -28,6 +28,7 @@ struct streams;
 
 struct streams_options {
 	uint32_t connections_max;
+	unsigned descriptors; /* so many the process may have; 0: not known */
 	/* time without a byte from the other side, or in which it reads nothing */
 	uint64_t idle_us;
 	/* octets that a connection may have sent without a whole message among them */
@@ -43,7 +44,9 @@ struct streams_options {
 	int (*bytes)(struct stream *stream, const char *bytes, size_t length, size_t *ret_size);
 	/* A connection was closed because there were connections_max. */
 	void (*full)(void *context);
-	/* A connection could not be served: descriptors, memory. */
+	/* A connection was closed because it had the last descriptor. */
+	void (*starved)(void *context);
+	/* A connection could not be served: memory, or something else. */
 	void (*failed)(void *context);
 	void *context; /* stream_context() */
 };
