@@ -159,6 +159,12 @@ static void warn_of_hidden_addresses(const struct config *config)
 		"The mail server takes every client for this host: front.proxy.proxy_protocol = none. It is an open relay if it relays for an address of this host. Use v1 (Postfix, Exim, Haraka) or v2 (OpenSMTPD).");
 }
 
+static bool is_another_backend(const struct config_front *a, const struct config_front *b)
+{
+	return strcmp(a->backend.text, b->backend.text) != 0 ||
+	       a->proxy_protocol != b->proxy_protocol;
+}
+
 static void reload(struct proxy *p)
 {
 	_cleanup_free_ struct config *fresh = calloc(1, sizeof(*fresh));
@@ -180,7 +186,9 @@ static void reload(struct proxy *p)
 		return;
 	}
 	config_log_warnings(errors);
+	p->tally.backend_changed |= is_another_backend(&p->tally.config.proxy, &fresh->proxy);
 	p->tally.config = *fresh;
+	tally_configured(&p->tally);
 	follow_descriptors(p);
 	log_set_level(p->tally.config.log_level);
 	warn_of_hidden_addresses(&p->tally.config);

@@ -227,15 +227,20 @@ void session_connect_again(struct tally *t, uint64_t now_us)
 {
 	struct session *first = NULL, *next;
 
-	if (!t->backend_full)
+	if (!t->backend_full && !t->backend_changed)
 		return;
-	t->backend_full = false;
 	/* The list begins with the latest, so this one begins with the earliest. */
-	for (struct session *s = t->sessions; s; s = s->next)
-		if (s->phase == PHASE_CONNECT && s->backend_fd < 0) {
+	for (struct session *s = t->sessions; s; s = s->next) {
+		if (s->phase != PHASE_CONNECT)
+			continue;
+		if (t->backend_changed)
+			close_backend(s);
+		if (s->backend_fd < 0) {
 			s->again = first;
 			first = s;
 		}
+	}
+	t->backend_full = t->backend_changed = false;
 	for (; first && !t->backend_full; first = next) {
 		next = first->again;
 		first->moved_us = now_us;

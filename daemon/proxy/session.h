@@ -21,7 +21,8 @@ unsigned held_max(unsigned connections_max);
 /* Call it for each session every 100 ms. */
 void session_tick(struct session *session, uint64_t now_us);
 /* Call it every 100 ms. Connects sessions that found the backend's accept queue full, the earliest
- * first, until it is full again. */
+ * first, until it is full again. If the backend has changed, also those that were still connecting
+ * to the one before. */
 void session_connect_again(struct tally *tally, uint64_t now_us);
 /* Call it when the files of counts and events were truncated: makes new ones, and counts again what
  * is in flight. */

@@ -20,6 +20,18 @@ int tally_open_counts(struct tally *t)
 
 int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
 {
+void tally_configured(struct tally *t)
+{
+	const struct config_service *service = &t->config.service[t->service];
+
+	t->refusals.by = (struct refusals_by){
+		.front = "proxy",
+		.service = service->name,
+		.style = service->tls == TLS_IMPLICIT ? NULL : &service->reply,
+		.code = service->reply_code,
+	};
+}
+
 	uint64_t seed = 0;
 
 	t->config = *config;
@@ -27,14 +39,7 @@ int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
 	t->service = (unsigned)config_service_index(config, config->proxy.service);
 	t->busy_since_us = now_us;
 	planview_init(&t->plan, config->run_dir);
-	t->refusals.by = (struct refusals_by){
-		.front = "proxy",
-		.service = t->config.service[t->service].name,
-		.style = t->config.service[t->service].tls == TLS_IMPLICIT
-				 ? NULL
-				 : &t->config.service[t->service].reply,
-		.code = t->config.service[t->service].reply_code,
-	};
+	tally_configured(t);
 	sourceview_init(&t->sources, config->run_dir);
 	siblings_init(&t->siblings, config->run_dir);
 	random_fill(&seed, 1);

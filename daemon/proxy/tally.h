@@ -59,13 +59,18 @@ struct tally {
 	uint64_t busy_since_us; /* the integral of busy is complete up to here */
 	bool draining; /* the proxy stops */
 	bool backend_full; /* a UNIX socket with a full accept queue; until the next tick */
+	/* by a reload: its address, or its PROXY header; until the next tick */
+	bool backend_changed;
 	char scratch[TALLY_SCRATCH]; /* one read at a time */
 };
 
 /* For `config`, whose service is in it. 0 or -ENOMEM. */
 int tally_open(struct tally *tally, const struct config *config, uint64_t now_us);
 void tally_close(struct tally *tally);
-/* Makes new files of counts and events with the present generation. 0 or -ENOMEM. */
+/* Call it after `config` has changed. */
+void tally_configured(struct tally *tally);
+/* Makes new files of counts and events, of the present generation or the next free one. 0 or
+ * -ENOMEM. */
 int tally_open_counts(struct tally *tally);
 /* Counts a fault and logs it once a minute. `detail` may be NULL. */
 void tally_fault(struct tally *tally, enum fault fault, uint64_t now_us, const char *detail);

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import late, place, tap
 from lib.manager import Manager
 from lib.place import BIN, wait_for
-from lib.programs import Daemon, Proxy, no_targets
+from lib.programs import Daemon, Program, Proxy, listening, no_targets
 from lib.smtp import Client, Server, crowd, deliver, smtp_server
 from lib.tap import Skip, check, test
 from lib.world import PORT, World, drop_resource_capability
@@ -333,6 +333,36 @@ def _():
         c.close()
     proxy.stop()
     server.close()
+
+
+def connecting(port):
+    """Whether a connect() to this port of this host has been sent and not answered."""
+    with open("/proc/net/tcp") as f:
+        return any(fields[2].endswith(f":{port:04X}") and fields[3] == "02" for fields in (line.split() for line in f.readlines()[1:]))
+
+
+@test("a reload that names another backend: a client whose connect to the one before hangs is served by the new one, and without the old one's header")
+def _():
+    with full_queue() as old, tempfile.TemporaryDirectory(prefix="penstock-test-") as directory:
+        path, server = os.path.join(directory, "penstock.conf"), Server(smtp_server)
+
+        def configure(port, header):
+            with open(path, "w") as f:
+                f.write(f"[front.proxy]\nenabled = yes\nlisten = 127.0.0.1:{PORT}\nbackend = 127.0.0.1:{port}\nproxy_protocol = {header}\n"
+                        "client_addresses_hidden = yes\n")
+
+        configure(old.getsockname()[1], "v1")
+        proxy = Program([os.path.join(BIN, "penstock-proxy"), "-c", path, "--run-dir", directory])
+        wait_for(lambda: listening(PORT), "penstock-proxy's port")
+        with Client(PORT, greeting=False) as c:
+            wait_for(lambda: connecting(old.getsockname()[1]), "a connect to the old backend")
+            configure(server.port, "none")
+            proxy.kill(signal.SIGHUP)
+            proxy.logged("configuration reloaded")
+            check(c.reply().startswith(b"220 sink.example "), "the new backend's greeting")
+            check(c.say(b"NOOP").startswith(b"250 "), "and nothing else")
+        proxy.stop()
+        server.close()
 
 
 @test("too few descriptors: the bound in force follows the limit, each client is told, and it is said")
