@@ -32,6 +32,7 @@ struct slot {
 	int fd;
 	char name[64];
 	uint64_t checked_us;
+	bool ended; /* retired in the next tick: until then its last counts and events are read */
 	struct proxy_counted front;
 	struct event_reader events;
 };
@@ -252,12 +253,13 @@ void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us)
 		struct slot *slot = &proxies->slots[i];
 
 		read_slot(slot, now_us);
+		if (slot->ended) {
+			retire(proxies, i, now_us);
+			continue;
+		}
 		if (now_us - slot->checked_us >= SCAN_US) {
 			slot->checked_us = now_us;
-			if (!writelock_is_held(slot->fd)) {
-				retire(proxies, i, now_us);
-				continue;
-			}
+			slot->ended = !writelock_is_held(slot->fd);
 		}
 		i++;
 	}

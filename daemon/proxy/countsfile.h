@@ -14,8 +14,8 @@ struct countsfile {
 	char path[320];
 };
 
-/* `generation`: 0 for the first file, and one more for each that replaces a truncated one. 0, or
- * -ENOMEM. */
+/* `generation`: one that has no file yet (sharedfile_free()), 0 at first, and one more for each
+ * file that replaces a truncated one. 0, or -ENOMEM. */
 int countsfile_open(struct countsfile *file, const char *run_dir, unsigned generation);
 void countsfile_close(struct countsfile *file);
 /* Whether another process truncated it while it was mapped: it is all zeros now, and private. */

@@ -9,6 +9,8 @@
 
 #include "base/cleanup.h"
 
+#define GENERATIONS_TRIED 1000u
+
 int sharedfile_name(const char *run_dir, unsigned generation, const char *ending, char *ret_path)
 {
 	char directory[280], number[16] = "";
@@ -20,6 +22,17 @@ int sharedfile_name(const char *run_dir, unsigned generation, const char *ending
 		snprintf(number, sizeof(number), "-%u", generation);
 	snprintf(ret_path, 320, "%s/proxy-%d%s%s", directory, (int)getpid(), number, ending);
 	return 0;
+}
+
+unsigned sharedfile_free(const char *run_dir, unsigned generation)
+{
+	const unsigned most = generation + GENERATIONS_TRIED;
+	char path[320];
+
+	while (generation < most && sharedfile_name(run_dir, generation, "", path) == 0 &&
+	       faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		generation++;
+	return generation;
 }
 
 int sharedfile_create(const char *path, size_t size, int *ret_fd, void **ret_map)

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "proxy/sharedfile.h"
 
 #define HELD_PEERS 64 /* initial number of places */
 
@@ -9,6 +10,7 @@ int tally_open_counts(struct tally *t)
 {
 	int r;
 
+	t->generation = sharedfile_free(t->config.run_dir, t->generation);
 	eventsfile_open(&t->events, t->config.run_dir, t->generation);
 	r = countsfile_open(&t->counts, t->config.run_dir, t->generation);
 	if (r < 0)
@@ -18,8 +20,6 @@ int tally_open_counts(struct tally *t)
 	return 0;
 }
 
-int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
-{
 void tally_configured(struct tally *t)
 {
 	const struct config_service *service = &t->config.service[t->service];
@@ -32,6 +32,8 @@ void tally_configured(struct tally *t)
 	};
 }
 
+int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
+{
 	uint64_t seed = 0;
 
 	t->config = *config;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Faults of penstock's own processes: killed, hung, starved, restarted, replaced. Mail flows and nothing is lost."""
 import fcntl
+import hashlib
 import json
 import os
 import resource
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -367,6 +369,113 @@ def _():
     wait_for(lambda: subprocess.run(["pgrep", "-r", "RSD", "-c", "penstock-leave"], stdout=subprocess.DEVNULL).returncode != 0, "nothing is left behind")
     proxy.stop()
     server.close()
+
+
+@test("50 MB of DATA while the proxy is reloaded and replaced twice: each octet arrives once, in its place")
+def _():
+    manager, directory = Manager(), tempfile.mkdtemp(prefix="penstock-test-")
+    os.makedirs(os.path.join(directory, "run"))
+    # Lines of 64 octets, each with its number.
+    body = b"".join(b"%062d\r\n" % n for n in range(50_000_000 // 64))
+    pauses, taken = [threading.Event() for _ in range(3)], []
+
+    def handle(connection, address):
+        digest, size, waits = hashlib.sha256(), 0, list(pauses)
+
+        class Counting:
+            """The connection, which stops reading at each pause."""
+            def makefile(self, mode):
+                return self
+
+            def sendall(self, octets):
+                connection.sendall(octets)
+
+            def __iter__(self):
+                nonlocal size
+                with connection.makefile("rb") as file:
+                    for line in file:
+                        size += len(line)
+                        if waits and size > 10_000_000 * (len(pauses) + 1 - len(waits)):
+                            reached.append(size)
+                            waits.pop(0).wait(120)
+                        yield line
+
+        smtp_server(Counting(), address, store=lambda message: (digest.update(message), taken.append(digest.hexdigest())))
+
+    server, reached = Server(handle), []
+
+    def start():
+        ready = manager.count("READY")
+        proxy = Proxy(directory, PORT, server.port, **manager.service())
+        wait_for(lambda: manager.count("READY") > ready, "READY=1")
+        return proxy
+
+    proxy, said = start(), []
+    wait_for(lambda: manager.store, "the listener in the store")
+    sender = threading.Thread(target=lambda: said.append(deliver(PORT, body)), daemon=True)
+    sender.start()
+    for n in range(3):
+        wait_for(lambda n=n: len(reached) > n, f"{n + 1}0 MB at the server")
+        if n == 0:
+            proxy.kill(signal.SIGHUP)
+            proxy.logged("configuration reloaded")
+        else:
+            check(proxy.stop() == 0, "it ends at once")
+            proxy = start()
+        pauses[n].set()
+    sender.join(place.LONG * place.PATIENCE)
+    check(said and said[0][0] == "250", f"{said}")
+    check(taken == [hashlib.sha256(body).hexdigest()], "the message, once, as it was sent")
+    proxy.stop()
+    manager.close()  # what it keeps would go on listening
+    server.close()
+
+
+@test("what a proxy has reported is heard, though penstockd finds out only later that the proxy has ended")
+def _():
+    with World(calm=True) as w:
+        w.mail_flows()
+        w.daemon.kill(signal.SIGSTOP)
+        check(deliver(PORT, source="127.0.0.98")[0] == "250", "mail")
+        w.proxy.stop()
+        time.sleep(1)  # longer than from one look for ended proxies to the next
+        w.daemon.kill(signal.SIGCONT)
+        wait_for(lambda: not os.listdir(os.path.join(w.daemon.run_dir, "counts")), "the end of its files")
+        told = w.daemon.ctl("explain", "127.0.0.98", check=0).stdout
+        check("it is not known" not in told, told)
+
+
+@test("a proxy with the process ID of another, as in containers: both are counted, and so is one that takes a dead one's ID between two looks")
+def _():
+    as_process_1 = {"prefix": ["unshare", "--pid", "--fork", "--kill-child"]}
+    # Where it is configured, penstockd adds what ended proxies have counted.
+    configured = {"front.proxy.enabled": "yes", "front.proxy.listen": f"127.0.0.1:{PORT}", "front.proxy.backend": "127.0.0.1:1",
+                  "front.proxy.proxy_protocol": "none", "front.proxy.client_addresses_hidden": "yes"}
+
+    with World(proxy=False, calm=True, daemon_options=configured) as w:
+        def admitted(count):
+            return w.daemon.wait_status(lambda s: s["decisions"]["by_front"].get("proxy", {}).get("admitted") == count, f"{count} admitted")
+
+        proxies = []
+        for n, port in enumerate((PORT, PORT + 1)):
+            proxies.append(Proxy(w.directory, port, w.server.port, **as_process_1))
+            check(deliver(port)[0] == "250", "mail")
+            admitted(n + 1)
+        check(deliver(PORT)[0] == "250", "mail through the first one")
+        admitted(3)
+        w.daemon.kill(signal.SIGSTOP)
+        for proxy in proxies:
+            proxy.stop(signal.SIGKILL)
+        wait_for(lambda: not listening(PORT), "the end of the first one")
+        third = Proxy(w.directory, PORT, w.server.port, **as_process_1)
+        check(deliver(PORT)[0] == "250", "mail")
+        w.daemon.kill(signal.SIGCONT)
+        admitted(4)
+        # By now penstockd has found out that the others are dead.
+        wait_for(lambda: len(os.listdir(os.path.join(w.daemon.run_dir, "counts"))) == 2, "what the dead ones left to be gone")
+        check(deliver(PORT)[0] == "250", "mail")
+        admitted(5)
+        third.stop(signal.SIGKILL)
 
 
 @test("a proxy whose configuration is bad at a restart: clients are refused at once and not left waiting in its queue")
