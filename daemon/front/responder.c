@@ -174,9 +174,9 @@ void responder_push(struct responder *r, const struct plan *plan, bool down)
 void responder_view(const struct responder *r, struct responder_view *ret_view)
 {
 	*ret_view = (struct responder_view){
-		READ(accepted),	 READ(told),	 READ(shortened),  READ(finished),
-		READ(expired),	 READ(errors),	 READ(cpu_us),	   READ(beat_us),
-		READ(lingering), READ(draining), READ(linger_max), READ(form),
+		READ(accepted),	  READ(told),	 READ(shortened), READ(finished),  READ(expired),
+		READ(errors),	  READ(cpu_us),	 READ(beat_us),	  READ(lingering), READ(draining),
+		READ(linger_max), READ(blocked), READ(form),
 	};
 	__atomic_load(&r->view.cpu_used_ratio, &ret_view->cpu_used_ratio, __ATOMIC_RELAXED);
 }
@@ -200,6 +200,12 @@ bool responder_fit(const struct responder *r, uint64_t now_us, char *why)
 	if (responder_hangs(r, now_us, why))
 		return false;
 	responder_view(r, &v);
+	if (v.blocked) {
+		snprintf(
+			why, 160,
+			"the responder has no descriptor or memory for one more client; raise LimitNOFILE= of penstockd");
+		return false;
+	}
 	if (v.form == REPLY_BYPASS) {
 		snprintf(why, 160,
 			 "the responder is swamped: more clients than %.0f %% of a CPU can answer",

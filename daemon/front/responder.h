@@ -87,6 +87,8 @@ struct responder_view {
 	uint32_t lingering, draining; /* now: in dialogue; after the last reply */
 	uint32_t linger_max; /* bound in force */
 	double cpu_used_ratio; /* in the last 100 ms */
+	/* no descriptor or memory was left for a client: then `form` is REPLY_BYPASS */
+	bool blocked;
 	enum reply_form form;
 };
 void responder_view(const struct responder *responder, struct responder_view *ret_view);

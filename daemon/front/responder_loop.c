@@ -50,12 +50,14 @@ static void keep_to_share(struct responder *r)
 {
 	uint64_t cpu_us = clock_read_us(CLOCK_THREAD_CPUTIME_ID), rest_us;
 	bool turns = r->now_us >= r->limiter.window_us + LIMITER_WINDOW_US;
+	bool blocked = r->now_us < r->blocked_until_us;
 	struct pollfd wake = { .fd = r->wake_fd, .events = POLLIN };
 
 	rest_us = cpu_limiter_step(&r->limiter, r->now_us, cpu_us, turns ? crowd(r) : 0);
 	PUT(cpu_us, cpu_us);
 	__atomic_store(&r->view.cpu_used_ratio, &r->limiter.used, __ATOMIC_RELAXED);
-	PUT(form, r->now_us < r->blocked_until_us ? REPLY_BYPASS : r->limiter.form);
+	PUT(blocked, blocked);
+	PUT(form, blocked ? REPLY_BYPASS : r->limiter.form);
 	PUT(linger_max, responder_linger_max(r));
 	if (rest_us)
 		poll(&wake, 1, (int)((rest_us + US_PER_MS - 1) / US_PER_MS));

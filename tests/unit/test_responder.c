@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -204,6 +205,42 @@ static void past_the_bound_of_dialogues_it_is_421_and_closed(void **state)
 			close(fd[i]);
 }
 
+/* Connects while this process may have no further descriptor, and returns the first line. */
+static const char *hear_without_descriptors(void)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	struct rlimit limit, less;
+	int fd;
+
+	assert_int_equal(
+		getsockname(responder_listener_v4(r), (struct sockaddr *)&address, &length), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	fd = socket(address.ss_family, SOCK_STREAM, 0); /* the lowest that was free */
+	assert_true(fd >= 0);
+	less = (struct rlimit){ .rlim_cur = (rlim_t)fd + 1, .rlim_max = limit.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &less), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, length), 0);
+	hear(fd);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	close(fd);
+	return text;
+}
+
+static void without_descriptors_it_is_421_and_the_gate_hears_why(void **state)
+{
+	char why[160] = "";
+
+	start();
+	/* Again, since it takes clients once more after a second. */
+	for (int i = 0; i < 1000 && responder_fit(r, clock_monotonic_us(), why); i++) {
+		assert_memory_equal(hear_without_descriptors(), "421 ", 4);
+		usleep(1000);
+	}
+	assert_non_null(strstr(why, "no descriptor or memory"));
+	assert_null(strstr(why, "CPU"));
+}
+
 static void time_is_up_by_421(void **state)
 {
 	int fd;
@@ -309,6 +346,7 @@ int main(void)
 		TEST(who_talks_first_still_hears_the_reply),
 		TEST(the_reason_chooses_the_words),
 		TEST(past_the_bound_of_dialogues_it_is_421_and_closed),
+		TEST(without_descriptors_it_is_421_and_the_gate_hears_why),
 		TEST(time_is_up_by_421),
 		TEST(who_never_reads_and_never_stops_is_bounded),
 		TEST(nothing_is_said_where_tls_is_expected),
