@@ -57,6 +57,7 @@ static int open_kernel(struct gate_front *g, char *why)
 				  .netns_fd = g->watch.netns_fd,
 				  .listener_v4 = responder_listener_v4(g->responder),
 				  .listener_v6 = responder_listener_v6(g->responder),
+				  .beside = g->beside != GATE_BESIDE_NONE,
 				  .loopback = g->env->config->gate.loopback };
 	struct gate *gate = NULL;
 	int r;

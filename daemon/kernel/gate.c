@@ -26,7 +26,7 @@ static void fill_state(struct gate *g)
 
 	s->layout = GATE_LAYOUT;
 	s->service = g->options.service;
-	s->beside = 0; /* until the front says so */
+	s->beside = g->options.beside;
 	s->netns_inum = g->netns_fd >= 0 ? netns_inum(g->netns_fd) : 0;
 	s->loopback = g->options.loopback;
 	s->paused = s->answer_all = 0;

@@ -39,6 +39,7 @@ struct gate_options {
 		/* listening sockets of the responder, -1: that family is not guarded; stay the
 		 * caller's */
 		listener_v6;
+	bool beside; /* another front decides: gate_beside() gives its state once a tick */
 	/* decide on clients of 127.0.0.0/8 and ::1 too; by default they pass */
 	bool loopback;
 	/* kernel_smtp_live() of the service, so that sessions that wait for their greeting are
@@ -90,7 +91,8 @@ struct gate_other {
 };
 /* Once a tick, if another front decides for the service: then the gate only resets clients that the
  * other front refused before (if gate_resets() allows it), and counts no other client. It stays so
- * until the gate is opened again. No system call. */
+ * until the gate is opened again; gate_options.beside says so from the beginning. No system
+ * call. */
 void gate_beside(struct gate *gate, const struct gate_other *other, uint64_t now_us);
 /* Reports that the other front refuses a client. The client counts as told once it has acknowledged
  * the mail server's answer. A front that marks its refused connections (core/told.h) need not call

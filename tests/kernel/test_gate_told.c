@@ -136,11 +136,34 @@ static void who_was_told_is_bounded(void **state)
 	fresh(&p);
 }
 
+/* From the beginning, and not from the first tick on: a gate that is taken over may have a plan. */
+static void beside_another_front_it_decides_nothing(void **state)
+{
+	struct gate_options o = { .service = 1, .ports = { PORT }, .netns_fd = -1, .beside = true };
+	struct in6_addr a = stranger(1);
+	struct plan p = quiet_plan();
+
+	need_run();
+	gate_close(gate, false);
+	gate = NULL;
+	o.listener_v4 = listener(AF_INET);
+	o.listener_v6 = listener(AF_INET6);
+	assert_int_equal(gate_open(&o, &gate, why), 0);
+	gate_resets(gate, true);
+	p.epoch = 5;
+	p.service[1].window = 0;
+	fresh(&p);
+	assert_int_equal(fate_of(&a, next_port()), PASSES);
+	is_told(&a, 5);
+	assert_int_equal(fate_of(&a, next_port()), IS_RESET);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_who_was_told_is_reset),
 		cmocka_unit_test(who_was_told_is_bounded),
+		cmocka_unit_test(beside_another_front_it_decides_nothing),
 	};
 
 	return cmocka_run_group_tests_name("gate_told", tests, setup, teardown);
