@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 
@@ -26,16 +27,29 @@ static int write_file(const char *run_dir, enum level_number level, const char *
 	return written && rename(fresh, path) == 0 ? 0 : -errno;
 }
 
+/* Another process may have removed it. */
+static bool is_there(struct levelfile *f, uint64_t now_us)
+{
+	char path[300];
+
+	if (now_us - f->looked_us < LEVELFILE_PAUSE_US)
+		return true;
+	f->looked_us = now_us;
+	snprintf(path, sizeof(path), "%s/level", f->run_dir);
+	return access(path, F_OK) == 0;
+}
+
 void levelfile_step(struct levelfile *f, const struct engine_view *view, uint64_t now_us)
 {
 	int r;
 
-	if (f->written && f->level == view->level.number && f->state == view->state)
+	if (f->written && f->level == view->level.number && f->state == view->state &&
+	    is_there(f, now_us))
 		return;
 	if (f->written_us && now_us - f->written_us < LEVELFILE_PAUSE_US)
 		return;
 	r = write_file(f->run_dir, view->level.number, engine_state_name(view->state));
-	f->written_us = now_us;
+	f->written_us = f->looked_us = now_us;
 	f->written = r == 0;
 	f->level = view->level.number;
 	f->state = view->state;

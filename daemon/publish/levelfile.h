@@ -19,7 +19,7 @@ struct levelfile {
 	bool written, failed;
 	enum level_number level;
 	enum engine_state state;
-	uint64_t written_us; /* CLOCK_MONOTONIC */
+	uint64_t written_us, looked_us; /* CLOCK_MONOTONIC; looked: whether it is still there */
 };
 
 /* Once a tick. If the file cannot be written, that is logged once. */

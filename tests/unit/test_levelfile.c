@@ -44,6 +44,10 @@ static void it_follows_level_and_state(void **state)
 	view.state = STATE_MAINTENANCE;
 	levelfile_step(&file, &view, 1000000 + 2 * LEVELFILE_PAUSE_US);
 	assert_true(strstr(content(), "STATE=maintenance"));
+	/* Another process removed it. */
+	unlink(path);
+	levelfile_step(&file, &view, 1000000 + 3 * LEVELFILE_PAUSE_US);
+	assert_true(strstr(content(), "STATE=maintenance"));
 	/* Nothing stays paused for a daemon that is gone. */
 	levelfile_close(&file);
 	assert_string_equal(content(), "LEVEL=normal\nLEVEL_NUMBER=0\nSTATE=stopped\n");
