@@ -29,6 +29,15 @@ static bool is_spared(const struct session *s)
 	       config_trusted(&s->tally->config, &s->addresses.source);
 }
 
+/* Whether the server seems to hang, as seen by a client that no later one has overtaken: it has
+ * waited for long, and many others wait, too. A few clients may all wait for a name server of their
+ * own, on a machine that is idle. */
+static bool seems_to_hang(const struct session *s, uint64_t now_us)
+{
+	return since(s->track.began_us, now_us) >= HANGS_US &&
+	       s->tally->greetings.waiting >= OVERTAKEN_MIN;
+}
+
 /* Whether a client may be refused late: only in an overload, or if the server hangs. In an overload
  * places must be short, so that a client whose name takes the server long to look up is not
  * refused; and a client that others have overtaken would wait as long the next time. No source is
@@ -37,11 +46,11 @@ static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
 	uint64_t told_us = room_owed_since_us(&t->told_late, session_group(s), now_us);
-	bool refuses = !s->overtaken && (room_first(&t->room) ||
-					 (t->full_us && since(t->full_us, now_us) < REFUSES_US));
-	bool hangs = since(s->track.began_us, now_us) >= HANGS_US;
+	bool refuses =
+		room_first(&t->room) || (t->full_us && since(t->full_us, now_us) < REFUSES_US);
 
-	return (refuses || hangs) && (!told_us || s->track.began_us < told_us) && !is_spared(s);
+	return !s->overtaken && (refuses || seems_to_hang(s, now_us)) &&
+	       (!told_us || s->track.began_us < told_us) && !is_spared(s);
 }
 
 /* Whether the greeting is overdue, so that the client may be refused. It may not once some of its

@@ -166,6 +166,7 @@ static void an_answer_that_has_come_is_not_late(void **state)
 /* ---- late refusal ---- */
 
 #define LATE_S 5 /* what the plan allows for a greeting */
+#define HANGS_S 30
 
 /* A client that was admitted, and waits for the server's greeting. */
 static void begin_ungreeted(const char *source)
@@ -199,10 +200,13 @@ static unsigned told_late_after(bool short_of_places)
 	return 0;
 }
 
-static void a_client_is_told_late_while_places_are_short(void **state)
+static void a_client_is_told_late_only_while_places_are_short(void **state)
 {
 	begin_ungreeted(stranger);
 	assert_int_equal(told_late_after(true), LATE_S);
+	end();
+	begin_ungreeted(stranger);
+	assert_int_equal(told_late_after(false), 0);
 	end();
 	begin_ungreeted(stranger);
 	tally.plan.plan.mode = PLAN_OBSERVE;
@@ -248,6 +252,35 @@ static void no_source_is_told_late_twice(void **state)
 	end();
 }
 
+/* Others get their greetings, so this client waits for its own name server: in an overload, too,
+ * and however long it waits. */
+static void a_client_that_others_have_overtaken_is_never_told_late(void **state)
+{
+	begin_ungreeted(stranger);
+	s.overtaken = true;
+	tally.greetings.waiting = 100;
+	assert_int_equal(told_late_after(true), 0);
+	end();
+	begin_ungreeted(stranger);
+	s.overtaken = true;
+	tally.greetings.waiting = 100;
+	assert_int_equal(told_late_after(false), 0);
+	end();
+}
+
+static void a_server_that_hangs_has_many_waiting(void **state)
+{
+	begin_ungreeted(stranger);
+	tally.greetings.waiting = OVERTAKEN_MIN;
+	assert_int_equal(told_late_after(false), HANGS_S);
+	end();
+	/* Few may all wait for their own name servers, and the machine is idle. */
+	begin_ungreeted(stranger);
+	tally.greetings.waiting = OVERTAKEN_MIN - 1;
+	assert_int_equal(told_late_after(false), 0);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -259,10 +292,12 @@ int main(void)
 		cmocka_unit_test(the_plan_of_the_moment_counts),
 		cmocka_unit_test(a_client_that_leaves_is_let_go),
 		cmocka_unit_test(an_answer_that_has_come_is_not_late),
-		cmocka_unit_test(a_client_is_told_late_while_places_are_short),
+		cmocka_unit_test(a_client_is_told_late_only_while_places_are_short),
 		cmocka_unit_test(a_promised_client_is_never_told_late),
 		cmocka_unit_test(trusted_clients_and_those_of_this_host_are_never_told_late),
 		cmocka_unit_test(no_source_is_told_late_twice),
+		cmocka_unit_test(a_client_that_others_have_overtaken_is_never_told_late),
+		cmocka_unit_test(a_server_that_hangs_has_many_waiting),
 	};
 
 	return cmocka_run_group_tests_name("timeouts", tests, NULL, NULL);
