@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "proxy/session.h"
@@ -21,9 +20,8 @@ static struct session *session_of(struct room_node *node)
 	return node ? (struct session *)((char *)node - offsetof(struct session, held)) : NULL;
 }
 
-unsigned held_max(unsigned connections_max)
+unsigned held_max(uint64_t memory, unsigned connections_max)
 {
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	uint64_t most = memory / MEMORY_SHARE / BYTES_EACH;
 
 	most = most < HELD_MAX ? most : HELD_MAX;

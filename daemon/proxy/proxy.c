@@ -57,7 +57,8 @@ static rlim_t raise_descriptors(rlim_t wanted)
 static void follow_descriptors(struct proxy *p)
 {
 	const struct config_front *config = &p->tally.config.proxy;
-	unsigned held = held_max(config->connections_max);
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	unsigned held = held_max(memory, config->connections_max);
 	rlim_t wanted = 2 * (rlim_t)config->connections_max + config->linger_max + held +
 			CLOSING_MAX + DESCRIPTORS_OWN;
 	rlim_t have = raise_descriptors(wanted), usable;

@@ -16,8 +16,8 @@ void session_admit_held(struct tally *tally, uint64_t now_us);
 /* A turn begins (`takes_turns`): hears the clients that were refused in the turn before. */
 void session_hear_refused(struct tally *tally, uint64_t now_us);
 /* How many may wait at once: limited by `connections_max` of the front and by the machine's
- * memory. */
-unsigned held_max(unsigned connections_max);
+ * memory, in bytes; at most 10,000. Pure. */
+unsigned held_max(uint64_t memory, unsigned connections_max);
 /* Call it for each session every 100 ms. */
 void session_tick(struct session *session, uint64_t now_us);
 /* Call it every 100 ms. Connects sessions that found the backend's accept queue full, the earliest
