@@ -9,7 +9,7 @@
 struct text;
 
 /* {"backend_silent": {"count": 3, "last_s": 12.5, "what": ..., "consequence": ..., "remedy": ...}}:
- * those that happened. */
+ * those that happened; shared_address with its "address", if the status has it. */
 json_t *faults_json(const struct status *status);
 /* Whether it happened in the last 15 minutes. `ret_age_s`: seconds since it did last. */
 bool faults_lately(const struct status *status, enum fault fault, double *ret_age_s);

@@ -125,6 +125,7 @@ static void take_sources(struct status *s, const struct sources *sources,
 	s->sources = *stats;
 	s->deferred_sources = *sources_deferred(sources);
 	s->shared = *sources_shared(sources);
+	s->shared_last = *sources_shared_last(sources);
 	faults_add(&s->faults, sources_faults(sources));
 	s->ledger_error = sources_error(sources);
 	s->source_events_lost = proxies ? proxy_counters_events_lost(proxies) : 0;

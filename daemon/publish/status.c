@@ -53,6 +53,7 @@ void status_hide_neighbours(const struct status *status, struct status *ret)
 		snprintf(f->listener, sizeof(f->listener), "a filter on this host");
 		f->unit[0] = 0;
 	}
+	ret->shared = ret->shared_last = (struct source_shared){ 0 };
 }
 
 double status_window(const struct status *status)

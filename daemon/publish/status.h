@@ -81,6 +81,7 @@ struct status {
 	/* Sources that were deferred since the last record of the history. */
 	struct distinct deferred_sources;
 	struct source_shared shared; /* the address that may stand for many */
+	struct source_shared shared_last; /* the one that the fault shared_address is about */
 	bool sources_known;
 	struct fleet_view fleet;
 	int ledger_error; /* errno of the last write, 0: none */
@@ -102,8 +103,8 @@ struct status {
 	} fsync[STATUS_FSYNCS];
 };
 
-/* A copy without the names of control groups and without the place of the configuration, for users
- * who may not see what else runs on this machine. */
+/* A copy without the names of control groups, the place of the configuration and the address that
+ * may stand for many, for users who may not see what else runs on this machine, or who sends. */
 void status_hide_neighbours(const struct status *status, struct status *ret);
 /* The windows of all services that have one, each in whole sessions as it is shown; -1: none
  * has. */

@@ -27,7 +27,7 @@ struct sources {
 	uint64_t ledger_bytes, rate_bytes; /* as configured when it was opened */
 	struct source_stats stats; /* of the last tick */
 	bool stats_known;
-	struct source_shared shared;
+	struct source_shared shared, shared_last; /* as of the last look; of the last fault */
 	/* when it last looked for a shared address; when it last counted one, 0: never */
 	uint64_t looked_us, found_us;
 	struct faults faults;
@@ -163,6 +163,7 @@ static void look_for_shared(struct sources *s, uint64_t now_us)
 	if (!s->shared.known || (s->found_us && now_us < s->found_us + SHARED_EVERY_US))
 		return;
 	s->found_us = now_us;
+	s->shared_last = s->shared;
 	memcpy(&address, s->shared.address, sizeof(address));
 	snprintf(detail, sizeof(detail), "%s%s, %.0f %% of the connections",
 		 address_print(&address, text), s->shared.is_private ? " (private)" : "",
@@ -187,6 +188,11 @@ void sources_plan(struct sources *s, const struct engine *engine, const struct l
 const struct source_shared *sources_shared(const struct sources *s)
 {
 	return &s->shared;
+}
+
+const struct source_shared *sources_shared_last(const struct sources *s)
+{
+	return &s->shared_last;
 }
 
 const struct faults *sources_faults(const struct sources *s)

@@ -54,6 +54,8 @@ struct source_table *sources_table(const struct sources *sources);
 const struct source_stats *sources_stats(const struct sources *sources);
 /* The address that may stand for many clients, as of the last second. */
 const struct source_shared *sources_shared(const struct sources *sources);
+/* The one that FAULT_SHARED_ADDRESS was last about. */
+const struct source_shared *sources_shared_last(const struct sources *sources);
 /* Faults that the table finds: FAULT_SHARED_ADDRESS, once a minute while it lasts. */
 const struct faults *sources_faults(const struct sources *sources);
 /* Counts the different sources that were deferred since the last sources_deferred_taken(). */

@@ -247,7 +247,7 @@ def _():
         check(all(g.startswith(b"220") for g in greetings), greetings)
 
 
-@test("an address that stands for many is named in status, metrics, log and explain, with what to do; one of many that are alike is not")
+@test("an address that stands for many is named in status, check, metrics, log and explain, with what to do; one of many that are alike is not")
 def _():
     with World() as w:
         for n in range(90):
@@ -257,6 +257,9 @@ def _():
             attempt("127.9.9.9")
         fault = w.daemon.wait_status(lambda s: "shared_address" in s["faults"], "the fault")["faults"]["shared_address"]
         check("proxy_from" in fault["remedy"] and "source.trusted" in fault["remedy"], f"{fault}")
+        check("address" not in fault, "HTTP tells nobody who sends")
+        found = json.loads(w.daemon.ctl("--json", "check", check=None).stdout)["findings"]
+        check(["127.9.9.9" in f["what"] for f in found if f["id"] == "fault-shared_address"] == [True], f"{found}")
         check(w.daemon.metric('penstock_faults_total{fault="shared_address"}') >= 1, "the metric")
         explained = w.daemon.ctl("explain", "127.9.9.9", check=0).stdout
         check("% of all connections, is a private address" in explained, explained)

@@ -155,14 +155,15 @@ static void faults(struct check *c, const json_t *status)
 	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++) {
 		const json_t *f = json_object_get(json_object_get(status, "faults"),
 						  fault_name((enum fault)i));
+		const char *address = string(f, "address");
 		char what[400];
 
 		if (!f || json_number_value(json_object_get(f, "last_s")) > RECENT_S)
 			continue;
-		snprintf(what, sizeof(what), "%.0f times, the last %.0f s ago: %s. %s",
+		snprintf(what, sizeof(what), "%.0f times, the last %.0f s ago: %s%s%s. %s",
 			 json_number_value(json_object_get(f, "count")),
 			 json_number_value(json_object_get(f, "last_s")), string(f, "what"),
-			 string(f, "consequence"));
+			 *address ? ": " : "", address, string(f, "consequence"));
 		check_found(c, ids[i], what, "%s", string(f, "remedy"));
 	}
 }
