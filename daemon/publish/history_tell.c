@@ -128,7 +128,8 @@ static void add_full_stop(struct text *out)
 		text_append(out, ".");
 }
 
-/* If there are several: ". mx: 45 % of 12,345; submission: 0 % of 340" */
+/* What each deferred, if there are several: ". mx: 45 % of 12,345; submission: 0 % of 340". Where
+ * nothing is deferred it would be "0 %" of each, beside what enforcing would have deferred. */
 static void add_services(const struct history_record *r, struct text *out)
 {
 	uint64_t all[HISTORY_SERVICES];
@@ -187,12 +188,13 @@ static void add_stretch(enum headline_kind kind, const struct history_record *r,
 		add_counts(r, r->deferred, out);
 		text_append(out, ")");
 		add_reasons(r, out);
-		break;
+		add_driver(r, out);
+		add_services(r, out);
+		return;
 	default:
 		text_append(out, "another control group pressed, mail flowed");
 	}
 	add_driver(r, out);
-	add_services(r, out);
 }
 
 static void emit(struct history_teller *t, uint64_t from_s, uint64_t until_s, const char *text)

@@ -145,6 +145,26 @@ static void no_share_is_above_all(void **state)
 	assert_non_null(strstr(buffer, ". mx: 99 % of 1,200; submission: 20 % of 50.\n"));
 }
 
+/* In observe mode each would have 0 %, beside the share that enforcing would have deferred. */
+static void services_are_told_where_clients_were_deferred(void **state)
+{
+	struct history_record r = second(NOON, 20, 0);
+	const char *text;
+
+	r.would_defer = 8;
+	r.headline = HEADLINE_OBSERVING;
+	text = told(&r, 1);
+	assert_non_null(strstr(text, "enforcing would have deferred 40 % (8 of 20 connections"));
+	assert_null(strstr(text, "mx:"));
+	r.would_defer = 0;
+	r.headline = HEADLINE_NEIGHBOUR;
+	text = told(&r, 1);
+	assert_non_null(strstr(text, "another control group pressed, mail flowed"));
+	assert_null(strstr(text, "mx:"));
+	r = second(NOON, 20, 8);
+	assert_non_null(strstr(told(&r, 1), " mx: "));
+}
+
 /* Its own dots are enough. */
 static void a_name_that_was_cut_ends_the_sentence(void **state)
 {
@@ -199,6 +219,7 @@ int main(void)
 		cmocka_unit_test(it_tells_what_operators_did),
 		cmocka_unit_test(it_tells_what_is_missing),
 		cmocka_unit_test(no_share_is_above_all),
+		cmocka_unit_test(services_are_told_where_clients_were_deferred),
 		cmocka_unit_test(a_name_that_was_cut_ends_the_sentence),
 		cmocka_unit_test(no_line_is_wider_than_a_terminal),
 		cmocka_unit_test(names_of_neighbours_are_for_root),
