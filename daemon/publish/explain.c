@@ -285,7 +285,10 @@ static void explain_counts(const struct status *s, unsigned i, struct text *out)
 	text_append(out, said ? ")" : "");
 	if (c->would_defer)
 		text_append(out, ", %llu would have been deferred if enforcing",
-			    (unsigned long long)c->would_defer);
+			    (unsigned long long)(c->would_defer - c->would_hold));
+	if (c->would_hold)
+		text_append(out, ", and %llu would have waited for a place first",
+			    (unsigned long long)c->would_hold);
 	text_append(out, "\n");
 }
 

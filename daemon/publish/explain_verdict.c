@@ -60,10 +60,13 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 	const struct load_service *l = &s->load.service[i];
 	const struct plan_service *p = &s->plan.service[i];
 	uint64_t wait_us = expected_us(s, i);
+	bool observing = v.would_defer;
 
+	v.admit = v.admit && !observing;
 	if (!has_room(s, i, v) || wait_us >= p->hold_us)
 		return false;
-	text_append(out, "waits in front of the server, because %s; %.0f wait already, so ",
+	text_append(out, "%s in front of the server, because %s; %.0f wait already, so ",
+		    observing ? "admitted, but enforcing would let it wait" : "waits",
 		    limit_sentence(v), l->held);
 	if (wait_us < SAID_WAIT_US)
 		text_append(out, "for the next place that comes free");

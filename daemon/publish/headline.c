@@ -290,9 +290,11 @@ static void add_observing(const struct status *s, const struct headline *h, stru
 	text_append(out, "Observe mode: ");
 	add_unshed(h, "everything is admitted", out);
 	if (s->view.would_defer_ratio >= SAID_RATIO) {
-		text_append(out, "; enforcing would defer ");
+		bool waits = status_would_hold(s) > 0;
+
+		text_append(out, "; enforcing would defer %s", waits ? "up to " : "");
 		words_share(out, s->view.would_defer_ratio);
-		text_append(out, " now");
+		text_append(out, " now%s", waits ? ", and let them wait for a place first" : "");
 	}
 	text_append(out, ".");
 }
@@ -367,7 +369,7 @@ static void add_advice(const struct status *s, const struct headline *h, struct 
 	else if (h->kind == HEADLINE_OBSERVING && h->deferred_ratio >= SAID_RATIO)
 		text_append(out, "penstockctl check names the fault and its remedy.");
 	else if (h->kind == HEADLINE_OBSERVING && s->view.would_defer_ratio >= SAID_RATIO)
-		text_append(out, "penstockctl mode enforce defers them%s",
+		text_append(out, "penstockctl mode enforce does that%s",
 			    s->config.mode == PLAN_OBSERVE
 				    ? ", until the next restart or reload."
 				    : ". So does the next restart or reload.");

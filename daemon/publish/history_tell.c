@@ -177,7 +177,7 @@ static void add_stretch(enum headline_kind kind, const struct history_record *r,
 		add_reasons(r, out);
 		return;
 	case HEADLINE_OBSERVING:
-		text_append(out, "enforcing would have deferred %.0f %% (",
+		text_append(out, "enforcing would have deferred up to %.0f %% (",
 			    100.0 * r->would_defer / fmax(1, (double)history_all(r)));
 		add_counts(r, r->would_defer, out);
 		text_append(out, ")");

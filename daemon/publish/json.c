@@ -94,6 +94,7 @@ static json_t *decisions_json(const struct status *s)
 	json_object_set_new(object, "admitted", json_integer((json_int_t)total.admitted));
 	json_object_set_new(object, "deferred", json_integer((json_int_t)total.deferred));
 	json_object_set_new(object, "would_defer", json_integer((json_int_t)total.would_defer));
+	json_object_set_new(object, "would_hold", json_integer((json_int_t)total.would_hold));
 	set_by_reason(object, "by_reason", total.deferred_by);
 	set_by_reason(object, "admitted_by_reason", total.admitted_by);
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)

@@ -121,7 +121,7 @@
 	  "Verdicts by front and reason.") \
 	X(WOULD_DEFER, COUNTER, "penstock_would_defer_total", "", "front", "", \
 	  "Connections that were admitted in observe mode and that enforcing would have " \
-	  "deferred.") \
+	  "deferred, or behind the proxy let wait for a place first.") \
 	X(REFUSED_TOLD, COUNTER, "penstock_refused_told_total", "", "front", "", \
 	  "Refused clients that got the whole reply; those of the policy service get theirs from " \
 	  "the mail server.") \

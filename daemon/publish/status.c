@@ -56,6 +56,15 @@ void status_hide_neighbours(const struct status *status, struct status *ret)
 	ret->shared = ret->shared_last = (struct source_shared){ 0 };
 }
 
+uint64_t status_would_hold(const struct status *status)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < status->config.services; i++)
+		sum += status->total[i].would_hold;
+	return sum;
+}
+
 double status_window(const struct status *status)
 {
 	double sum = -1;

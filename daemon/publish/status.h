@@ -109,6 +109,9 @@ void status_hide_neighbours(const struct status *status, struct status *ret);
 /* The windows of all services that have one, each in whole sessions as it is shown; -1: none
  * has. */
 double status_window(const struct status *status);
+/* Connections that were admitted in observe mode, and that enforcing would have let wait for a
+ * place before they were admitted or deferred; a part of those that it "would defer". */
+uint64_t status_would_hold(const struct status *status);
 /* The sum of all fronts with one name (several proxies, and those that ended: their counters stay).
  * Returns the number of names. If `index` is below that, `ret_front` gets the sum; it is `up` if
  * any of them is. */

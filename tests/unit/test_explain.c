@@ -250,6 +250,14 @@ static void nothing_is_said_of_shares_when_all_are_admitted(void **state)
 	assert_says(buf, "admitted, but enforcing would defer it");
 	assert_says(buf, "6. On the wire, if the mode were enforce: 451");
 	assert_says(buf, ", 35 would have been deferred if enforcing");
+	/* Before a front with a waiting room: they get in, perhaps. */
+	status.total[0].would_hold = 30;
+	status.load.service[0].known |= LOAD_HELD;
+	status.plan.service[0].hold_us = 5 * SECOND;
+	status.plan.service[0].pass_milli = 10000;
+	assert_says(explain(NULL), "admitted, but enforcing would let it wait in front of the");
+	assert_says(buf, ", 5 would have been deferred if enforcing, and 30 would have waited");
+	assert_null(strstr(buf, "enforcing would defer it"));
 }
 
 static void lately_is_five_to_ten_seconds(void **state)

@@ -191,6 +191,23 @@ static void the_resource_that_limits_is_the_one_named(void **state)
 	assert_non_null(strstr(h.sentence, "47.00, of the resource smtp"));
 }
 
+/* All of them would have got a place after a wait: "enforcing would defer 50 %" was not true. */
+static void observe_mode_tells_of_the_waiting_room(void **state)
+{
+	struct headline h;
+
+	status.view.mode = PLAN_OBSERVE;
+	status.view.would_defer_ratio = 0.5;
+	headline_tell(&status, &h);
+	assert_string_equal(h.sentence, "Observe mode: everything is admitted; enforcing would "
+					"defer 50 % now.");
+	status.config.services = 1;
+	status.total[0].would_hold = 210;
+	headline_tell(&status, &h);
+	assert_string_equal(h.sentence, "Observe mode: everything is admitted; enforcing would "
+					"defer up to 50 % now, and let them wait for a place first.");
+}
+
 static void the_advice_to_enforce_says_what_a_restart_does(void **state)
 {
 	struct headline h;
@@ -199,11 +216,11 @@ static void the_advice_to_enforce_says_what_a_restart_does(void **state)
 	status.view.would_defer_ratio = 0.5;
 	status.config.mode = PLAN_OBSERVE;
 	headline_tell(&status, &h);
-	assert_string_equal(h.advice, "penstockctl mode enforce defers them, until the next "
+	assert_string_equal(h.advice, "penstockctl mode enforce does that, until the next "
 				      "restart or reload.");
 	status.config.mode = PLAN_ENFORCE;
 	headline_tell(&status, &h);
-	assert_string_equal(h.advice, "penstockctl mode enforce defers them. So does the next "
+	assert_string_equal(h.advice, "penstockctl mode enforce does that. So does the next "
 				      "restart or reload.");
 }
 
@@ -404,6 +421,7 @@ int main(void)
 		cmocka_unit_test_setup(explain_tells_what_a_front_refuses, setup),
 		cmocka_unit_test_setup(the_last_refusal_has_its_time, setup),
 		cmocka_unit_test_setup(the_resource_that_limits_is_the_one_named, setup),
+		cmocka_unit_test_setup(observe_mode_tells_of_the_waiting_room, setup),
 		cmocka_unit_test_setup(the_advice_to_enforce_says_what_a_restart_does, setup),
 		cmocka_unit_test_setup(processes_in_no_group_are_to_be_found, setup),
 		cmocka_unit_test_setup(a_starved_server_is_not_to_blame, setup),

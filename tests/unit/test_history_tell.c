@@ -154,7 +154,7 @@ static void services_are_told_where_clients_were_deferred(void **state)
 	r.would_defer = 8;
 	r.headline = HEADLINE_OBSERVING;
 	text = told(&r, 1);
-	assert_non_null(strstr(text, "enforcing would have deferred 40 % (8 of 20 connections"));
+	assert_non_null(strstr(text, "enforcing would have deferred up to 40 % (8 of 20 "));
 	assert_null(strstr(text, "mx:"));
 	r.would_defer = 0;
 	r.headline = HEADLINE_NEIGHBOUR;

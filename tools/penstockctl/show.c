@@ -83,14 +83,17 @@ static void show_services(const json_t *status, FILE *out)
 static void show_decisions(const json_t *status, FILE *out)
 {
 	const json_t *decisions = json_object_get(status, "decisions"), *front, *count;
+	double would_defer = number(decisions, "would_defer"),
+	       would_hold = number(decisions, "would_hold");
 	const char *name;
 	int said = 0;
 
 	fprintf(out, "  total    %.0f admitted, %.0f deferred", number(decisions, "admitted"),
 		number(decisions, "deferred"));
-	if (number(decisions, "would_defer") > 0)
-		fprintf(out, ", %.0f would be deferred if enforcing",
-			number(decisions, "would_defer"));
+	if (would_defer > 0)
+		fprintf(out, ", %.0f would be deferred if enforcing", would_defer - would_hold);
+	if (would_hold > 0)
+		fprintf(out, ", and %.0f would wait for a place first", would_hold);
 	json_object_foreach(json_object_get(decisions, "by_reason"), name, count)
 		fprintf(out, "%s%s %.0f%s", said++ ? ", " : " (", name, json_number_value(count),
 			strcmp(name, "late") == 0 ? " of the admitted" : "");
