@@ -27,6 +27,7 @@ struct sourcefile {
 	struct source_table *table;
 	size_t size;
 	char path[PATH_MAX]; /* of the mapping; empty: plain memory */
+	char state_dir[PATH_MAX];
 	int state_fd, ledger_fd; /* -1: nothing is kept */
 	uint64_t serial;
 	unsigned next; /* where to look next for changed blocks */
@@ -184,10 +185,14 @@ static void open_ledger(struct sourcefile *f, const char *state_dir, struct ledg
 		load_blocks(f, realtime_us);
 	else if (f->state_fd >= 0)
 		r = make_ledger(f);
-	if (f->state_fd < 0 || r < 0)
-		log_warning(
-			"Cannot keep the ledger of sources in %s: %s. A restart forgets which sources wait; mail is not affected.",
-			state_dir, strerror(r < 0 ? -r : ENOENT));
+	else
+		r = -f->error;
+	if (r == 0)
+		return;
+	f->error = -r;
+	log_warning(
+		"Cannot keep the ledger of sources in %s: %s. A restart forgets which sources wait; mail is not affected.",
+		state_dir, strerror(-r));
 }
 
 static bool look_at_ledger(struct sourcefile *f, const char *state_dir, uint32_t blocks,
@@ -196,8 +201,10 @@ static bool look_at_ledger(struct sourcefile *f, const char *state_dir, uint32_t
 	int r;
 
 	f->state_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->state_fd < 0)
+	if (f->state_fd < 0) {
+		f->error = errno;
 		return false;
+	}
 	r = read_head(f, blocks, head);
 	if (r == -EEXIST)
 		log_notice(
@@ -251,6 +258,17 @@ static void write_changed(struct sourcefile *f, unsigned most)
 	__atomic_store_n(&f->error, -error, __ATOMIC_RELAXED);
 }
 
+/* Where there was no ledger, and none could be made: no room, or a read-only file system. One that
+ * could not be opened stays as it is, for the next start. */
+static void make_later(struct sourcefile *f)
+{
+	if (f->state_fd < 0)
+		f->state_fd = open(f->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (f->state_fd >= 0 && faccessat(f->state_fd, LEDGER, F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+	    errno == ENOENT)
+		make_ledger(f);
+}
+
 static void *run(void *context)
 {
 	struct sourcefile *f = context;
@@ -259,7 +277,10 @@ static void *run(void *context)
 	while (!f->stop) {
 		wait_us(&f->wake, &f->lock, ROUND_S * US_PER_S);
 		pthread_mutex_unlock(&f->lock);
-		write_changed(f, ROUND_BLOCKS);
+		if (f->ledger_fd < 0)
+			make_later(f);
+		if (f->ledger_fd >= 0)
+			write_changed(f, ROUND_BLOCKS);
 		pthread_mutex_lock(&f->lock);
 	}
 	pthread_mutex_unlock(&f->lock);
@@ -272,8 +293,6 @@ static void start_thread(struct sourcefile *f)
 
 	pthread_mutex_init(&f->lock, NULL);
 	wait_init(&f->wake);
-	if (f->ledger_fd < 0)
-		return;
 	r = pthread_create(&f->thread, NULL, run, f);
 	f->threaded = r == 0;
 	if (r)
@@ -297,6 +316,7 @@ int sourcefile_open(const char *run_dir, const char *state_dir, const struct sou
 		return -ENOMEM;
 	f->state_fd = f->ledger_fd = -1;
 	f->size = source_size(config);
+	snprintf(f->state_dir, sizeof(f->state_dir), "%s", state_dir);
 	r = map_table(f, run_dir, &block);
 	if (r < 0) {
 		free(f);

@@ -15,19 +15,27 @@ from lib.tap import check, test
 from lib.world import PORT, World, fill, small_disk
 
 
-@test("a full state directory: said once, nothing else suffers")
+def ledger_written(w, value):
+    wait_for(lambda: w.daemon.metric("penstock_ledger_written") == value, f"penstock_ledger_written to be {value}")
+
+
+@test("a full state directory: said once, nothing else suffers; the alert fires, and with room again the ledger is made")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
-    full = small_disk("64k")
+    full = small_disk("1m")
     fill(os.path.join(full, "ballast"))
     with World(directory, argv=["--state-dir", full], calm=True) as w:
         w.daemon.logged("the state directory")
         w.daemon.logged("No space left")
         w.mail_flows()
         w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the verdict counted")
+        ledger_written(w, 0)
+        os.unlink(os.path.join(full, "ballast"))
+        ledger_written(w, 1)
+        check(os.path.getsize(os.path.join(full, "ledger")) > 0, "a ledger")
 
 
-@test("a read-only state directory: said once, nothing else suffers")
+@test("a read-only state directory: said once, nothing else suffers; the alert fires")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     ro = small_disk("64k")
@@ -35,6 +43,7 @@ def _():
     with World(directory, argv=["--state-dir", ro], calm=True) as w:
         w.daemon.logged("Read-only file system")
         w.mail_flows()
+        ledger_written(w, 0)
 
 
 @test("the run directory fills up under a running daemon: plan and counts have their space, mail is shed and flows as ordered")
