@@ -90,14 +90,16 @@ static void show_decisions(const json_t *status, FILE *out)
 
 	fprintf(out, "  total    %.0f admitted, %.0f deferred", number(decisions, "admitted"),
 		number(decisions, "deferred"));
-	if (would_defer > 0)
-		fprintf(out, ", %.0f would be deferred if enforcing", would_defer - would_hold);
-	if (would_hold > 0)
-		fprintf(out, ", and %.0f would wait for a place first", would_hold);
 	json_object_foreach(json_object_get(decisions, "by_reason"), name, count)
 		fprintf(out, "%s%s %.0f%s", said++ ? ", " : " (", name, json_number_value(count),
 			strcmp(name, "late") == 0 ? " of the admitted" : "");
-	fputs(said ? ")\n" : "\n", out);
+	fputs(said ? ")" : "", out);
+	if (would_defer > 0)
+		fprintf(out, ", %.0f would have been deferred if enforcing",
+			would_defer - would_hold);
+	if (would_hold > 0)
+		fprintf(out, ", and %.0f would have waited for a place first", would_hold);
+	fputs("\n", out);
 	json_object_foreach(json_object_get(decisions, "by_front"), name, front)
 	{
 		bool up = json_is_true(json_object_get(front, "up"));
