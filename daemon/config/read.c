@@ -236,7 +236,17 @@ static int read_file(struct config *config, const char *file, struct config_erro
 	if (!stream)
 		return -errno;
 	read_stream(config, stream, file, errors, places);
+	if (ferror(stream))
+		return errno == EISDIR ? -EISDIR : -EIO;
 	return 0;
+}
+
+static void cannot_read(const char *file, int r, struct config_errors *errors)
+{
+	config_errors_add(errors, file, 0, "file", "cannot be read: %s%s", strerror(-r),
+			  r == -EACCES ? ". penstockd and penstock-proxy run as users of their "
+					 "own: chmod a+r"
+				       : "");
 }
 
 void config_read_text(struct config *config, const struct config_source *source,
@@ -266,9 +276,15 @@ static void read_directory(struct config *config, const char *file, struct confi
 
 	snprintf(directory, sizeof(directory), "%s.d", file);
 	n = scandir(directory, &entries, is_conf, alphasort);
+	if (n < 0 && errno != ENOENT)
+		cannot_read(directory, -errno, errors);
 	for (int i = 0; i < n; i++) {
+		int r;
+
 		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
-		read_file(config, path, errors, places);
+		r = read_file(config, path, errors, places);
+		if (r < 0)
+			cannot_read(path, r, errors);
 		free(entries[i]);
 	}
 	free(entries);
@@ -282,11 +298,10 @@ void config_read_files(struct config *config, const struct config_source *source
 
 	if (!source->file && (r = read_file(config, PENSTOCK_VENDOR_FILE, errors, places)) < 0 &&
 	    r != -ENOENT)
-		config_errors_add(errors, PENSTOCK_VENDOR_FILE, 0, "file", "cannot be read: %s",
-				  strerror(-r));
+		cannot_read(PENSTOCK_VENDOR_FILE, r, errors);
 	r = read_file(config, file, errors, places);
 	if (r < 0 && (source->file || r != -ENOENT))
-		config_errors_add(errors, file, 0, "file", "cannot be read: %s", strerror(-r));
+		cannot_read(file, r, errors);
 	read_directory(config, file, errors, places);
 }
 

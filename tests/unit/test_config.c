@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -208,6 +210,32 @@ static void a_bad_file_changes_nothing(void **state)
 	assert_int_equal(config.tick_us, 50000);
 }
 
+/* A fragment that is left out without a word is a server without its limits. */
+static void a_fragment_that_cannot_be_read_is_an_error(void **state)
+{
+	char directory[64], fragment[80];
+
+	snprintf(directory, sizeof(directory), "%s.d", path);
+	snprintf(fragment, sizeof(fragment), "%s/mail.conf", directory);
+	assert_int_equal(load_text("", NULL), 0);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	assert_int_equal(load_text("", NULL), 0);
+	assert_int_equal(symlink("nowhere", fragment), 0);
+	assert_true(load_text("", NULL) < 0);
+	assert_non_null(strstr(first_error(), "mail.conf: file: cannot be read: No such file"));
+	unlink(fragment);
+	assert_int_equal(mkdir(fragment, 0700), 0);
+	assert_true(load_text("", NULL) < 0);
+	assert_non_null(strstr(first_error(), "mail.conf: file: cannot be read: Is a directory"));
+	rmdir(fragment);
+	rmdir(directory);
+	assert_int_equal(symlink("/dev/null", directory), 0);
+	assert_true(load_text("", NULL) < 0);
+	assert_non_null(strstr(first_error(), ".d: file: cannot be read: Not a directory"));
+	unlink(directory);
+	assert_int_equal(load_text("", NULL), 0);
+}
+
 static void overrides_win_and_split_at_the_last_dot(void **state)
 {
 	assert_int_equal(load_text("[service.mx]\nports = 25\n", "service.mx.ports=2525"), 0);
@@ -368,6 +396,7 @@ int main(void)
 		cmocka_unit_test(a_proxy_that_hides_addresses_is_asked_for),
 		cmocka_unit_test(errors_name_file_line_key_and_reason),
 		cmocka_unit_test(a_bad_file_changes_nothing),
+		cmocka_unit_test(a_fragment_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(overrides_win_and_split_at_the_last_dot),
 		cmocka_unit_test(the_lower_of_slots_and_window_max_holds),
 		cmocka_unit_test(the_slots_of_a_service_hold_for_it_alone),
