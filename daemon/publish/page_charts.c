@@ -161,7 +161,8 @@ static void set_rates(json_t *page, const struct chart *c)
 		page_set(chart, "say", "%u of %.0f connections were deferred (%.0f %%).",
 			 sum.deferred, all, 100.0 * sum.deferred / fmax(1, all));
 	else if (sum.would_defer)
-		page_set(chart, "say", "Enforcing would have deferred up to %u of %.0f connections.",
+		page_set(chart, "say",
+			 "Enforcing would have deferred up to %u of %.0f connections.",
 			 sum.would_defer, all);
 	else
 		page_set(chart, "say", "All of %u connections were admitted.", sum.admitted);

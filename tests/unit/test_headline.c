@@ -204,8 +204,9 @@ static void observe_mode_tells_of_the_waiting_room(void **state)
 	status.config.services = 1;
 	status.total[0].would_hold = 210;
 	headline_tell(&status, &h);
-	assert_string_equal(h.sentence, "Observe mode: everything is admitted; enforcing would "
-					"defer up to 50 % now, and let them wait for a place first.");
+	assert_string_equal(h.sentence,
+			    "Observe mode: everything is admitted; enforcing would "
+			    "defer up to 50 % now, and let them wait for a place first.");
 }
 
 static void the_advice_to_enforce_says_what_a_restart_does(void **state)
