@@ -215,7 +215,7 @@ static int open_dirs(struct daemon *d, char *why)
 	if (r < 0)
 		snprintf(
 			why, 256,
-			"cannot write the plan in %s: %s; free space there, then start again (mail flows meanwhile)",
+			"Cannot write the plan in %.80s: %s. Mail flows unprotected. Free space there, then start penstockd again.",
 			d->config.run_dir, strerror(-r));
 	else
 		dirs_check_state(d->config.state_dir);
@@ -309,15 +309,43 @@ static int open_publishing(struct daemon *d)
 	return publishing_open(&env, &d->publishing);
 }
 
+/* Opens all parts but the directories. */
+static int open_parts(struct daemon *d)
+{
+	int r = open_engine(d);
+
+	if (r < 0)
+		return r;
+	d->proxy_counters = proxy_counters_open(d->config.run_dir);
+	/* Before the sensors: if descriptors are short, the sensors have to do without. */
+	r = open_loop(d);
+	if (r == 0)
+		r = sensing_open(&d->config, &d->sensing);
+	if (r == 0)
+		r = open_fronts(d);
+	if (r == 0)
+		r = open_orders(d);
+	return r < 0 ? r : open_publishing(d);
+}
+
+static void tell_start(int error, char *why)
+{
+	snprintf(
+		why, 256,
+		"Cannot start penstockd: %s. Mail flows unprotected. Give it more memory or descriptors (MemoryMax=, LimitNOFILE=), then start it again.",
+		strerror(error));
+}
+
 int daemon_new(const struct config *config, const struct config_source *source,
 	       struct daemon **ret_daemon, char *why)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
 	int r;
 
-	snprintf(why, 256, "out of memory");
-	if (!d)
+	if (!d) {
+		tell_start(ENOMEM, why);
 		return -ENOMEM;
+	}
 	*ret_daemon = d;
 	/* The heap is two megabytes and locked; with one huge page it would take twice as much for
 	 * good. */
@@ -326,23 +354,12 @@ int daemon_new(const struct config *config, const struct config_source *source,
 	d->config = *config;
 	d->source = source;
 	r = open_dirs(d, why);
-	if (r == 0)
-		r = open_engine(d);
 	if (r < 0)
 		return r;
-	d->proxy_counters = proxy_counters_open(d->config.run_dir);
-	/* Before the sensors: if descriptors are short, the sensors have to do without. */
-	r = open_loop(d);
-	if (r < 0) {
-		snprintf(why, 256, "Cannot create the event loop or its timer: %s", strerror(-r));
-		return r;
-	}
-	r = sensing_open(&d->config, &d->sensing);
-	if (r == 0)
-		r = open_fronts(d);
-	if (r == 0)
-		r = open_orders(d);
-	return r < 0 ? r : open_publishing(d);
+	r = open_parts(d);
+	if (r < 0)
+		tell_start(-r, why);
+	return r;
 }
 
 int daemon_run(struct daemon *d)

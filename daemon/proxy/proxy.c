@@ -242,6 +242,14 @@ static int open_events(struct proxy *p)
 	return acceptor_open(&p->tally, &p->listeners, &p->acceptor);
 }
 
+static void tell_start(int error, char *why)
+{
+	snprintf(
+		why, 256,
+		"Cannot start penstock-proxy: %s. No client is served. Give it more memory or descriptors (MemoryMax=, LimitNOFILE=), then start it again.",
+		strerror(error));
+}
+
 int proxy_open(const struct config *config, const struct config_source *source,
 	       struct proxy **ret_proxy, char *why)
 {
@@ -251,32 +259,34 @@ int proxy_open(const struct config *config, const struct config_source *source,
 
 	*ret_proxy = p;
 	if (!p) {
-		snprintf(why, 256, "out of memory");
+		tell_start(ENOMEM, why);
 		return -ENOMEM;
 	}
 	p->source = source;
 	memset(p->listeners.fds, -1, sizeof(p->listeners.fds));
 	r = tally_open(&p->tally, config, clock_monotonic_us());
 	if (r < 0) {
-		snprintf(why, 256, "out of memory");
+		tell_start(-r, why);
 		return r;
 	}
 	follow_descriptors(p);
 	r = handover_listen(&p->listeners, &config->proxy.listen, BACKLOG, &which);
 	if (r < 0) {
-		snprintf(why, 256, "cannot listen on %.100s: %s; %s", which, strerror(-r),
-			 r == -EADDRINUSE
-				 ? "something listens there already: find it with 'ss -ltnp'"
-			 : r == -EACCES
-				 ? "ports below 1024 need CAP_NET_BIND_SERVICE or a socket unit"
-				 : "see front.proxy.listen");
+		snprintf(
+			why, 256, "Cannot listen on %.80s: %s. No client is served. %s.", which,
+			strerror(-r),
+			r == -EADDRINUSE
+				? "Find the program that listens there ('ss -ltnp'), and stop or move it"
+			: r == -EACCES
+				? "Give penstock-proxy CAP_NET_BIND_SERVICE or a socket unit: the port is below 1024"
+				: "Correct front.proxy.listen");
 		return r;
 	}
 	for (int i = 0; i < p->listeners.count; i++) /* accepted sockets take it over */
 		setsockopt(p->listeners.fds[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	r = open_events(p);
 	if (r < 0)
-		snprintf(why, 256, "Cannot create the event loop");
+		tell_start(-r, why);
 	return r;
 }
 

@@ -35,8 +35,8 @@ void journal_tell_level(enum level_number before, const struct engine_view *now,
 	bool more;
 
 	text_append(out,
-		    "level %s (was %s): pressure %.2f driven by %s (%s), %.0f %% of connections "
-		    "admitted",
+		    "The level is %s (was %s): pressure %.2f, driven by %s (%s). %.0f %% of the "
+		    "connections are admitted",
 		    level_name(now->level.number), level_name(before), now->pressure.combined,
 		    driver_name(&now->pressure), signal_name(&now->pressure),
 		    now->admit_ratio * 100);
@@ -47,7 +47,8 @@ void journal_tell_level(enum level_number before, const struct engine_view *now,
 		neighbour_compare(sample, who, out);
 	}
 	if (now->mode == PLAN_OBSERVE)
-		text_append(out, "; observe mode: nothing is refused for load");
+		text_append(out, "; in observe mode nothing is refused for load");
+	text_append(out, ".");
 }
 
 static void level_changed(enum level_number before, const struct engine_view *now,
@@ -72,13 +73,15 @@ static void state_changed(enum engine_state before, const struct engine_view *no
 
 	snprintf(fields, sizeof(fields), "PENSTOCK_STATE=%s\nPENSTOCK_STATE_BEFORE=%s",
 		 engine_state_name(now->state), engine_state_name(before));
-	log_event(
-		now->state == STATE_BLIND ? LOG_LEVEL_ERROR : LOG_LEVEL_NOTICE, MESSAGE_STATE,
-		fields, "%s (was %s)%s%s%s", engine_state_name(now->state),
-		engine_state_name(before), now->order_reason[0] ? ": " : "", now->order_reason,
-		now->state == STATE_BLIND
-			? ": no sensor gives anything, nothing is deferred for load; see penstockctl support"
-			: "");
+	if (now->state == STATE_BLIND)
+		log_event(
+			LOG_LEVEL_ERROR, MESSAGE_STATE, fields,
+			"The state is blind (was %s): no sensor gives a value. Nothing is deferred for load. See penstockctl support.",
+			engine_state_name(before));
+	else
+		log_event(LOG_LEVEL_NOTICE, MESSAGE_STATE, fields, "The state is %s (was %s)%s%s.",
+			  engine_state_name(now->state), engine_state_name(before),
+			  now->order_reason[0] ? ": " : "", now->order_reason);
 }
 
 #define SAY_AGAIN_US (10 * US_PER_S * 60)
@@ -99,8 +102,7 @@ static void say_foreign(const struct engine_view *now, const struct neighbours *
 			 r < RESOURCE__COUNT ? resource_name(r) : "none");
 		log_event(
 			LOG_LEVEL_WARNING, MESSAGE_NEIGHBOUR, fields,
-			"pressure %.2f on %s is not mail's: refusing mail would not lower it, so mail flows; "
-			"%s",
+			"The pressure %.2f on %s is not mail's: refusing mail would not lower it. Mail flows. What to do: %s.",
 			now->pressure.combined,
 			r < RESOURCE__COUNT ? resource_name(r) : "nothing known", advice);
 		return;
@@ -112,7 +114,7 @@ static void say_foreign(const struct engine_view *now, const struct neighbours *
 		 resource_name(r), who->path, who->unit, who->share);
 	log_event(
 		LOG_LEVEL_WARNING, MESSAGE_NEIGHBOUR, fields,
-		"pressure %.2f on %s is not mail's: refusing mail would not lower it, so mail flows; %s; %s",
+		"The pressure %.2f on %s is not mail's: refusing mail would not lower it. Mail flows. Whose it is: %s. What to do: %s.",
 		now->pressure.combined, resource_name(r), what, advice);
 }
 
@@ -126,7 +128,10 @@ static void say_leak(const struct leak *leak)
 		 "PENSTOCK_CGROUP=%s\nPENSTOCK_UNIT=%s\nPENSTOCK_GROWTH_BYTES_PER_S=%.0f\n"
 		 "PENSTOCK_LEFT_S=%.0f",
 		 leak->path, leak->unit, leak->growth_per_s, leak->left_s);
-	log_event(LOG_LEVEL_WARNING, MESSAGE_LEAK, fields, "memory grows without end: %s", what);
+	log_event(
+		LOG_LEVEL_WARNING, MESSAGE_LEAK, fields,
+		"There is memory that grows without end: %s. Restart that service at a quiet hour, and set MemoryHigh= for it.",
+		what);
 }
 
 bool journal_tells_neighbour(const struct journal *j, bool foreign, const char *unit,
@@ -168,12 +173,13 @@ static void sensor_changed(const struct sensor_status *now)
 	snprintf(fields, sizeof(fields), "PENSTOCK_SENSOR=%s\nPENSTOCK_SENSOR_STATE=%s", now->name,
 		 sensor_state_name(now->state));
 	if (now->state == SENSOR_OK)
-		log_event(LOG_LEVEL_NOTICE, MESSAGE_SENSOR, fields, "sensor %s works again",
+		log_event(LOG_LEVEL_NOTICE, MESSAGE_SENSOR, fields, "The sensor %s works again.",
 			  now->name);
 	else
-		log_event(LOG_LEVEL_WARNING, MESSAGE_SENSOR, fields,
-			  "sensor %s is %s: %s; the next best source is used, mail is not affected",
-			  now->name, sensor_state_name(now->state), now->why);
+		log_event(
+			LOG_LEVEL_WARNING, MESSAGE_SENSOR, fields,
+			"The sensor %s is %s: %s. The next best source is used, and mail is not affected.",
+			now->name, sensor_state_name(now->state), now->why);
 }
 
 static void step_sensors(struct journal *j, const struct registry *registry)
@@ -203,16 +209,17 @@ static void sources_changed(const struct source_stats *before, const struct sour
 	if (!before->infeasible && now->infeasible)
 		log_event(
 			LOG_LEVEL_ERROR, MESSAGE_INFEASIBLE, fields,
-			"bound infeasible: more sources are due by objective.longest_deferral and longest_attempts than there is capacity for; "
-			"%llu wait, the longest for %llu min; take load off, add capacity, or raise the objective",
+			"Cannot keep objective.longest_deferral and longest_attempts: more sources are promised a place than there is capacity for. "
+			"%llu wait, the longest for %llu min. Take load off, add capacity, or raise the objective.",
 			(unsigned long long)now->deferred, (unsigned long long)now->oldest_s / 60);
 	else if (before->infeasible && !now->infeasible)
-		log_event(LOG_LEVEL_NOTICE, MESSAGE_INFEASIBLE, fields,
-			  "bound feasible again: sources that are due are admitted");
+		log_event(
+			LOG_LEVEL_NOTICE, MESSAGE_INFEASIBLE, fields,
+			"objective.longest_deferral can be kept again: those that are promised a place get in");
 	if (!before->day && now->day)
 		log_event(
 			LOG_LEVEL_ERROR, MESSAGE_DAY, fields,
-			"a source has waited for 24 h: senders begin to give mail up; see penstockctl sources --sort age");
+			"A source has waited for 24 h: senders begin to give mail up. See penstockctl sources --sort age.");
 }
 
 bool journal_tells_proxy(struct journal *j, bool up, uint64_t now_us)

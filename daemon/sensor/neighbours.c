@@ -360,7 +360,7 @@ int neighbour_watch_open(const struct sensor_env *env, struct neighbour_watch **
 	proc_file_open(env, "meminfo", PROCPARSE_MEMINFO_SIZE, &w->meminfo, why);
 	why[0] = 0;
 	if (r < 0)
-		snprintf(why, SENSOR_WHY_MAX, "Cannot look at the control groups: %s",
+		snprintf(why, SENSOR_WHY_MAX, "the control groups cannot be read: %s",
 			 strerror(-r));
 	else
 		r = shared_view_open(&w->view, env->worker, look_again, w,

@@ -176,12 +176,13 @@ static void say_change(const struct known *before, const struct known *now)
 		 now->running, now->limit_bps);
 	if (before->running != now->running)
 		log_event(now->running ? LOG_LEVEL_NOTICE : LOG_LEVEL_WARNING, MESSAGE_LINK, fields,
-			  "link %s %s", now->name,
+			  "The link %s %s.", now->name,
 			  now->running ? "has its carrier again" : "has lost its carrier");
 	else
 		log_event(now->limit_bps < before->limit_bps ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
-			  MESSAGE_LINK, fields, "link %s carries %.0f Mbit/s now (before: %.0f)",
-			  now->name, now->limit_bps / 1e6, before->limit_bps / 1e6);
+			  MESSAGE_LINK, fields,
+			  "The link %s carries %.0f Mbit/s now (before: %.0f).", now->name,
+			  now->limit_bps / 1e6, before->limit_bps / 1e6);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

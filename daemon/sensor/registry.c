@@ -74,6 +74,7 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
 	char why[SENSOR_WHY_MAX] = "";
+	int r;
 
 	if (!registry)
 		return -ENOMEM;
@@ -86,10 +87,17 @@ int registry_open(const struct sensor_env *env, struct registry **ret_registry)
 	worker_open(&registry->env.worker);
 	worker_open(&registry->env.spool_worker);
 	proc_reader_open(env->proc_fd, &registry->env.proc_reader);
-	if (mta_watch_open(&registry->env, &registry->env.mta, why) < 0)
-		log_warning("%s", why);
-	if (spool_watch_open(&registry->env, &registry->env.spool, why) < 0)
-		log_warning("%s", why);
+	r = mta_watch_open(&registry->env, &registry->env.mta, why);
+	if (r < 0)
+		log_warning(
+			"Cannot watch the mail server: %s. Its own CPU, memory and I/O are not measured. Restart penstockd with more memory.",
+			why[0] ? why : strerror(-r));
+	why[0] = 0;
+	r = spool_watch_open(&registry->env, &registry->env.spool, why);
+	if (r < 0)
+		log_warning(
+			"Cannot watch the mail server's queue: %s. Its length and its disk are not measured. Restart penstockd with more memory.",
+			why[0] ? why : strerror(-r));
 	for (size_t i = 0; i < DRIVERS; i++) {
 		struct slot *slot = &registry->slots[i];
 

@@ -97,7 +97,7 @@ static int cgroup_open(const struct sensor_env *env, void **ret_state, char *why
 	}
 	if (!env->mta) {
 		snprintf(why, SENSOR_WHY_MAX,
-			 "Cannot create the thread that looks for the mail server");
+			 "the thread that looks for the mail server does not start");
 		return -EAGAIN;
 	}
 	s = calloc(1, sizeof(*s));

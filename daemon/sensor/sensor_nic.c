@@ -86,7 +86,8 @@ static int nic_open(const struct sensor_env *env, void **ret_state, char *why)
 	if (r < 0) {
 		if (!why[0])
 			snprintf(why, SENSOR_WHY_MAX,
-				 "Cannot create the thread that reads the links: %s", strerror(-r));
+				 "the thread that reads the links does not start: %s",
+				 strerror(-r));
 		free_nic(s);
 		return r;
 	}

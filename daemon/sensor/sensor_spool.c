@@ -17,7 +17,7 @@ static int open_watched(const struct sensor_env *env, size_t size, void **ret_st
 {
 	if (!env->spool) {
 		snprintf(why, SENSOR_WHY_MAX,
-			 "Cannot create the thread that looks at the queue directories");
+			 "the thread that looks at the queue directories does not start");
 		return -EAGAIN;
 	}
 	*ret_state = calloc(1, size);

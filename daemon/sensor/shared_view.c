@@ -14,7 +14,7 @@ int shared_view_open(struct shared_view *view, struct worker *worker, worker_job
 	pthread_mutex_init(&view->lock, NULL);
 	r = worker_add(worker, look, context);
 	if (r < 0) {
-		snprintf(why, SENSOR_WHY_MAX, "Cannot create the thread that %s: %s", does,
+		snprintf(why, SENSOR_WHY_MAX, "the thread that %s does not start: %s", does,
 			 strerror(-r));
 		pthread_mutex_destroy(&view->lock);
 	}

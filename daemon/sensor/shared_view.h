@@ -14,8 +14,8 @@ struct shared_view {
 	pthread_mutex_t lock;
 };
 
-/* Adds the job. 0, or -errno and a sentence in `why` (SENSOR_WHY_MAX): "Cannot create the thread
- * that DOES: ...". */
+/* Adds the job. 0, or -errno and a clause in `why` (SENSOR_WHY_MAX): "the thread that DOES does
+ * not start: ...". */
 int shared_view_open(struct shared_view *view, struct worker *worker, worker_job *look,
 		     void *context, const char *does, char *why);
 /* Ends the job. False: see worker_remove(); then the caller must never free the context. */

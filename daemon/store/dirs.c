@@ -38,7 +38,7 @@ int dirs_take_run(const char *path, char *why)
 		r = -errno;
 		snprintf(
 			why, 256,
-			"cannot make the run directory %s: %s; start as root, through systemd, or with --run-dir",
+			"Cannot make the run directory %.80s: %s. Mail flows unprotected. Start penstockd as root, through systemd, or with --run-dir.",
 			path, strerror(-r));
 		return r;
 	}
@@ -50,7 +50,7 @@ int dirs_take_run(const char *path, char *why)
 		r = -errno;
 		snprintf(
 			why, 256,
-			"cannot write in the run directory %s: %s; free space there, or correct its owner",
+			"Cannot write in the run directory %.80s: %s. Mail flows unprotected. Correct its owner, or free space there.",
 			path, strerror(-r));
 		return r;
 	}
@@ -58,7 +58,7 @@ int dirs_take_run(const char *path, char *why)
 	if (take_lock(fd) < 0) {
 		snprintf(
 			why, 256,
-			"another penstockd runs on %s; stop it, or give this one a --run-dir of its own",
+			"Cannot use the run directory %.80s: another penstockd runs on it. This one ends. Stop the other, or give this one a --run-dir of its own.",
 			path);
 		return -EBUSY;
 	}

@@ -76,7 +76,7 @@ def _():
     proxy = Proxy(directory, PORT, server.port)
     check(daemon.process.wait(120) != 0, "it cannot run")
     daemon.logged("No space left")
-    daemon.logged("free space")
+    daemon.logged("Free space there")
     check(deliver(PORT)[0] == "250", "mail flows")
     proxy.stop()
     server.close()

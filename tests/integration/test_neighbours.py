@@ -154,7 +154,7 @@ def _():
         check(leak["bytes"] < 900 << 20, "before it bites")
         check(leaky.oom_kills() == 0, "no process was killed yet")
         check(leaky.own in w.daemon.ctl("explain").stdout, "explain")
-        w.daemon.logged("memory grows without end")
+        w.daemon.logged("There is memory that grows without end")
         w.daemon.logged(leaky.own)
         check(w.daemon.metric('penstock_signal_bytes_per_second{resource="memory",signal="leak_bytes_per_s"}') > 1e6, "the metric")
         check(steady.own not in json.dumps(leak), "the steady one")

@@ -279,7 +279,7 @@ def _():
         w.proxy.stop()
         taken = socket.create_server(("::1", 2600), family=socket.AF_INET6)
         bad = Proxy(w.directory, PORT, w.server.port, {"front.proxy.listen": f"127.0.0.1:2601, [::1]:2600"}, wait=False)
-        bad.logged("cannot listen on [::1]:2600")
+        bad.logged("Cannot listen on [::1]:2600: Address already in use. No client is served. Find the program that listens there ('ss -ltnp'), and stop or move it.")
         taken.close()
 
 

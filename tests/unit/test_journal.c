@@ -64,9 +64,9 @@ static void a_level_that_rises_names_who_takes_the_cpu_time(void **state)
 	sample.value[SIGNAL_MTA_CPU_CORES] = 0.14;
 	sample.via[SIGNAL_MTA_CPU_CORES] = VIA_CGROUP;
 	journal_tell_level(LEVEL_NORMAL, &now, &sample, &n, &out);
-	assert_string_equal(line, "level severe (was normal): pressure 0.00 driven by smtp "
-				  "(server_time_us), 0 % of connections admitted; backup.service "
-				  "takes 1.86 cores, the mail server 0.14 cores");
+	assert_string_equal(line, "The level is severe (was normal): pressure 0.00, driven by smtp "
+				  "(server_time_us). 0 % of the connections are admitted; "
+				  "backup.service takes 1.86 cores, the mail server 0.14 cores.");
 	out.length = 0;
 	journal_tell_level(LEVEL_CRITICAL, &now, &sample, &n, &out);
 	assert_null(strstr(line, "backup"));
