@@ -92,6 +92,11 @@ void history_fold(struct history_record *into, const struct history_record *r)
 	for (int i = 0; i < HISTORY_SERVICES; i++)
 		fold_service(&into->service[i], &r->service[i]);
 	distinct_join(&into->sources, &r->sources);
+	into->held = fmaxf(into->held, r->held);
+	add(&into->held_admitted, r->held_admitted);
+	add(&into->held_in_vain, r->held_in_vain);
+	add(&into->held_left, r->held_left);
+	into->held_s += r->held_s;
 }
 
 uint64_t history_connections(uint32_t offered, uint32_t admitted, uint32_t deferred, uint32_t late)
@@ -105,6 +110,11 @@ uint64_t history_connections(uint32_t offered, uint32_t admitted, uint32_t defer
 uint64_t history_all(const struct history_record *r)
 {
 	return history_connections(r->offered, r->admitted, r->deferred, r->by_reason[REASON_LATE]);
+}
+
+uint64_t history_waits(const struct history_record *r)
+{
+	return (uint64_t)r->held_admitted + r->held_in_vain + r->held_left;
 }
 
 enum history_tier history_tier_for(uint64_t now_s, uint64_t since_s)

@@ -66,10 +66,14 @@ struct history_record {
 	struct history_service service[HISTORY_SERVICES];
 	/* Sources that were deferred. Empty if sources are not counted one by one. */
 	struct distinct sources;
-	uint32_t unused_too;
+	/* The waiting room: most connections in it at once, -1: no front has one; how the waits
+	 * ended; how long they lasted, in sum. */
+	float held;
+	uint32_t held_admitted, held_in_vain, held_left;
+	float held_s;
 };
 
-_Static_assert(sizeof(struct history_record) == 472, "its size on disk: raise HISTORY_VERSION");
+_Static_assert(sizeof(struct history_record) == 488, "its size on disk: raise HISTORY_VERSION");
 
 unsigned history_period(enum history_tier tier); /* s */
 unsigned history_slots(enum history_tier tier);
@@ -86,6 +90,8 @@ void history_fold(struct history_record *into, const struct history_record *r);
 uint64_t history_connections(uint32_t offered, uint32_t admitted, uint32_t deferred, uint32_t late);
 /* The same of a record. */
 uint64_t history_all(const struct history_record *r);
+/* The waits for a place that ended in this time. */
+uint64_t history_waits(const struct history_record *r);
 /* The finest ring that reaches back to `since_s`. */
 enum history_tier history_tier_for(uint64_t now_s, uint64_t since_s);
 

@@ -15,12 +15,28 @@ bool history_due(const struct history_take *take, uint64_t realtime_us)
 }
 
 /* A counter that went back, because a front is gone, counts as 0. */
-static uint32_t since(uint64_t *before, uint64_t now)
+static uint64_t more_since(uint64_t *before, uint64_t now)
 {
 	uint64_t more = now > *before ? now - *before : 0;
 
 	*before = now;
+	return more;
+}
+
+static uint32_t since(uint64_t *before, uint64_t now)
+{
+	uint64_t more = more_since(before, now);
+
 	return more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
+}
+
+static void take_waits(struct history_take *t, const struct counts_service *total,
+		       struct history_record *r)
+{
+	r->held_admitted = since(&t->held_admitted, total->held_admitted);
+	r->held_in_vain = since(&t->held_in_vain, total->held_in_vain);
+	r->held_left = since(&t->held_left, total->held_left);
+	r->held_s = (float)more_since(&t->held_us, total->held_sum_us) / (float)US_PER_S;
 }
 
 static void take_counts(struct history_take *t, const struct status *s, struct history_record *r)
@@ -42,6 +58,7 @@ static void take_counts(struct history_take *t, const struct status *s, struct h
 		to->admitted = since(&t->service[i].admitted, s->total[i].admitted);
 		to->deferred = since(&t->service[i].deferred, s->total[i].deferred);
 	}
+	take_waits(t, &total, r);
 	r->sources = s->deferred_sources;
 	if (t->begun)
 		return;
@@ -51,6 +68,8 @@ static void take_counts(struct history_take *t, const struct status *s, struct h
 	memset(r->by_reason, 0, sizeof(r->by_reason));
 	memset(r->service, 0, sizeof(r->service));
 	memset(&r->sources, 0, sizeof(r->sources));
+	r->held_admitted = r->held_in_vain = r->held_left = 0;
+	r->held_s = 0;
 	r->flags |= HISTORY_STARTED;
 }
 
@@ -76,6 +95,17 @@ static void take_services(const struct status *s, struct history_record *r)
 					: -1;
 		to->server_time_s = (float)words_server_time_s(w->server_time_s);
 	}
+}
+
+/* How many wait now; -1: no front has a waiting room. */
+static double held(const struct status *s)
+{
+	double sum = -1;
+
+	for (unsigned i = 0; i < s->config.services; i++)
+		if (s->load.service[i].known & LOAD_HELD)
+			sum = fmax(0, sum) + s->load.service[i].held;
+	return sum;
 }
 
 /* A name that is longer than what is kept of it ends with dots. */
@@ -133,6 +163,7 @@ void history_take(struct history_take *t, const struct status *s, struct history
 	take_order(&r);
 	r.window = (float)status_window(s);
 	r.in_flight = (float)s->view.in_flight;
+	r.held = (float)held(s);
 	for (unsigned i = 0; i < s->config.services; i++)
 		server_time_s =
 			fmax(server_time_s, words_server_time_s(s->view.window[i].server_time_s));

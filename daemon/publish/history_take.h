@@ -13,6 +13,7 @@ struct history_take {
 	uint64_t at_s, reloaded_us;
 	unsigned mode; /* enum plan_mode */
 	uint64_t offered, admitted, deferred, would_defer, by_reason[REASON__COUNT];
+	uint64_t held_admitted, held_in_vain, held_left, held_us;
 	struct {
 		uint64_t offered, admitted, deferred;
 	} service[HISTORY_SERVICES];

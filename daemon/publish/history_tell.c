@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/array.h"
 #include "core/engine.h"
 #include "publish/headline.h"
 #include "publish/words.h"
@@ -219,6 +220,67 @@ static void end_stretch(struct history_teller *t)
 	t->kind = HEADLINE_NORMAL;
 }
 
+static bool has_waits(const struct history_record *r)
+{
+	return r->held > 0 || history_waits(r) > 0;
+}
+
+/* "400 clients waited for a place, 2.3 s on average, up to 210 at once: 300 admitted, 100 left" */
+static void add_waits(const struct history_record *r, struct text *out)
+{
+	const struct {
+		uint32_t count;
+		const char *what;
+	} end[] = { { r->held_admitted, "admitted" },
+		    { r->held_in_vain, "refused after their wait" },
+		    { r->held_left, "left" } };
+	uint64_t waits = history_waits(r);
+	uint64_t most = r->held > 0 ? (uint64_t)fminf(r->held, 1e9f) : 0;
+	unsigned said = 0;
+	char a[16];
+
+	if (!waits) {
+		text_append(out, "up to %s client%s waited for a place at once",
+			    grouped(most, a, sizeof(a)), most == 1 ? "" : "s");
+		return;
+	}
+	text_append(out, "%s client%s waited for a place, ", grouped(waits, a, sizeof(a)),
+		    waits == 1 ? "" : "s");
+	words_duration(out, (double)r->held_s / (double)waits);
+	text_append(out, " on average");
+	if (most)
+		text_append(out, ", up to %s at once", grouped(most, a, sizeof(a)));
+	for (size_t i = 0; i < ARRAY_SIZE(end); i++)
+		if (end[i].count)
+			text_append(out, "%s%s %s", said++ ? ", " : ": ",
+				    grouped(end[i].count, a, sizeof(a)), end[i].what);
+}
+
+static void end_waits(struct history_teller *t)
+{
+	char line[sizeof(((struct history_event *)0)->text)] = "";
+	struct text text = TEXT_OF(line);
+
+	if (t->waits.seconds == 0)
+		return;
+	add_waits(&t->waits, &text);
+	add_full_stop(&text);
+	emit(t, t->waits.at_s, t->waits_end_s, line);
+	t->waits.seconds = 0;
+}
+
+static void feed_waits(struct history_teller *t, const struct history_record *r)
+{
+	if (r->at_s > t->waits_end_s + APART_S)
+		end_waits(t);
+	if (!has_waits(r))
+		return;
+	if (t->waits.seconds == 0)
+		t->waits = (struct history_record){ .at_s = r->at_s, .period_s = r->period_s };
+	history_fold(&t->waits, r);
+	t->waits_end_s = r->at_s + r->period_s;
+}
+
 /* What happened at the beginning of a record: starts, reloads, changes of the mode, and what is
  * missing before it. */
 static void tell_moments(struct history_teller *t, const struct history_record *r)
@@ -272,6 +334,7 @@ void history_teller_feed(struct history_teller *t, const struct history_record *
 		if (r->at_s > t->end_s + APART_S || (now != t->kind && now != HEADLINE_NORMAL) ||
 		    (t->last_s && r->mode != t->mode))
 			end_stretch(t);
+		feed_waits(t, r);
 		tell_moments(t, r);
 		t->last_s = r->at_s + r->period_s;
 		t->mode = r->mode;
@@ -288,6 +351,7 @@ void history_teller_feed(struct history_teller *t, const struct history_record *
 
 void history_teller_end(struct history_teller *t)
 {
+	end_waits(t);
 	end_stretch(t);
 }
 

@@ -49,6 +49,11 @@ static json_t *record_json(const struct history_record *r, bool privileged)
 	json_object_set_new(one, "admitted", json_integer(r->admitted));
 	json_object_set_new(one, "deferred", json_integer(r->deferred));
 	json_object_set_new(one, "would_defer", json_integer(r->would_defer));
+	set(one, "held", r->held);
+	json_object_set_new(one, "held_admitted", json_integer(r->held_admitted));
+	json_object_set_new(one, "held_in_vain", json_integer(r->held_in_vain));
+	json_object_set_new(one, "held_left", json_integer(r->held_left));
+	set(one, "held_s", r->held_s);
 	json_object_set_new(one, "sources_deferred", json_integer(r->sources_deferred));
 	/* Also under the name of the previous release, which the next one removes. */
 	json_object_set(one, "waiting", json_object_get(one, "sources_deferred"));

@@ -58,7 +58,7 @@ int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64
 
 	if (dir < 0)
 		return -errno;
-	r = history_file_read(dir, &bytes, &size);
+	r = history_file_read(dir, &bytes, &size, NULL);
 	if (r < 0)
 		return r;
 	records = calloc(HISTORY_MONTH, sizeof(*records));
@@ -70,13 +70,25 @@ int history_read(const char *state_dir, uint64_t now_s, uint64_t since_s, uint64
 	return r;
 }
 
+/* The file was of the version before. If it cannot be replaced, writing begins a new one. */
+static void replace(const struct history *h, const uint8_t *bytes)
+{
+	int r = history_file_replace(h->file.dir_fd, bytes);
+
+	if (r < 0)
+		log_warning(
+			"Cannot write the history of the version before into the state directory: %s. penstockctl history lacks most of it; mail is not affected. Free space there, or correct its permissions.",
+			strerror(-r));
+}
+
 /* Copies the records of the file into the rings in memory. */
 static int load(struct history *h)
 {
 	_cleanup_free_ uint8_t *bytes = NULL;
 	const void *payload;
 	size_t size, length;
-	int r = history_file_read(h->file.dir_fd, &bytes, &size);
+	bool upgraded;
+	int r = history_file_read(h->file.dir_fd, &bytes, &size, &upgraded);
 
 	if (r == 0)
 		r = frame_check(bytes, size, &history_kind, &payload, &length);
@@ -86,6 +98,8 @@ static int load(struct history *h)
 		frame_set_aside(h->file.dir_fd, HISTORY_NAME, r);
 	if (r < 0)
 		return r;
+	if (upgraded)
+		replace(h, bytes);
 	for (int t = 0; t < KEPT; t++)
 		for (unsigned i = 0; i < history_slots((enum history_tier)t); i++) {
 			struct history_record *to = &h->ring[t][i];

@@ -29,6 +29,50 @@ void history_seal(struct history_record *r)
 	r->sum = sum_of(r);
 }
 
+/* A record of version 2 ended with four unused bytes in place of the figures of the waiting
+ * room. */
+#define V2_RECORD 472u
+#define V2_USED offsetof(struct history_record, held)
+
+_Static_assert(V2_USED + 4 == V2_RECORD, "a longer record: remove what reads version 2");
+
+static struct history_record upgraded(const uint8_t *old)
+{
+	struct history_record r = { .sum = 0 };
+	uint64_t sum;
+
+	memcpy(&sum, old, sizeof(sum));
+	if (sum == 0 || XXH3_64bits(old + sizeof(sum), V2_RECORD - sizeof(sum)) != sum)
+		return r;
+	memcpy(&r, old, V2_USED);
+	r.held = -1;
+	history_seal(&r);
+	return r;
+}
+
+bool history_upgrade(uint8_t *bytes, size_t *size)
+{
+	const struct frame_kind second = { "HIST", 2 };
+	uint8_t *slots = bytes + sizeof(struct frame_head);
+	struct frame_head head;
+	const void *payload;
+	size_t length;
+
+	if (frame_check(bytes, *size, &second, &payload, &length) < 0 ||
+	    length != (size_t)HISTORY_SLOTS * V2_RECORD)
+		return false;
+	/* From the end, as records have become longer. */
+	for (size_t i = HISTORY_SLOTS; i-- > 0;) {
+		struct history_record r = upgraded(slots + i * V2_RECORD);
+
+		memcpy(slots + i * sizeof(r), &r, sizeof(r));
+	}
+	frame_head(&head, &history_kind, 0, NULL, HISTORY_SLOTS * sizeof(struct history_record));
+	memcpy(bytes, &head, sizeof(head));
+	*size = HISTORY_BYTES;
+	return true;
+}
+
 static bool is_text(const char *text, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
@@ -64,11 +108,11 @@ bool history_is_sound(const struct history_record *r, enum history_tier tier, un
 	for (int i = 0; i < HISTORY_SERVICES; i++)
 		if (!is_service(&r->service[i]))
 			return false;
-	return is_figure(r->demand) && is_figure(r->driver_pressure) &&
-	       is_figure(r->driver_value) && is_figure(r->window) && is_figure(r->in_flight) &&
-	       is_figure(r->server_time_s) && is_figure(r->connect_220_s) &&
-	       is_text(r->driver, sizeof(r->driver)) && is_text(r->signal, sizeof(r->signal)) &&
-	       is_text(r->unit, sizeof(r->unit));
+	return is_figure(r->held) && is_figure(r->held_s) && is_figure(r->demand) &&
+	       is_figure(r->driver_pressure) && is_figure(r->driver_value) &&
+	       is_figure(r->window) && is_figure(r->in_flight) && is_figure(r->server_time_s) &&
+	       is_figure(r->connect_220_s) && is_text(r->driver, sizeof(r->driver)) &&
+	       is_text(r->signal, sizeof(r->signal)) && is_text(r->unit, sizeof(r->unit));
 }
 
 int history_pick(const void *bytes, size_t size, const struct history_span *span,

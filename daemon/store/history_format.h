@@ -4,15 +4,20 @@
 #ifndef PENSTOCK_STORE_HISTORY_FORMAT_H
 #define PENSTOCK_STORE_HISTORY_FORMAT_H
 
+#include <stddef.h>
+
 #include "core/history.h"
 #include "store/frame.h"
 
-#define HISTORY_VERSION 2u
+#define HISTORY_VERSION 3u
 #define HISTORY_NAME "history"
 #define HISTORY_BYTES (sizeof(struct frame_head) + HISTORY_SLOTS * sizeof(struct history_record))
 
 extern const struct frame_kind history_kind;
 
+/* Whether `bytes` were a file of version 2, which had no figures of the waiting room. It is one of
+ * this version now: they have room for HISTORY_BYTES, and `size` is that then. */
+bool history_upgrade(uint8_t *bytes, size_t *size);
 /* The offset of a slot in the file. */
 uint64_t history_offset(enum history_tier tier, unsigned slot);
 void history_seal(struct history_record *record);

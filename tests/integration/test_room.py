@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The waiting room of penstock-proxy: who waits for a place in front of the server, who gets it, and how the wait ends. The plan is the
 test's own (tests/programs/planner), so that it says how many places there are."""
+import json
 import os
 import signal
 import socket
@@ -435,7 +436,7 @@ def _():
         check(silent(b), "places are short")
 
 
-@test("status and metrics say what the clients saw")
+@test("status, metrics and history say what the clients saw")
 def _():
     with Room(window=0) as w:
         clients = [w.client(f"127.2.{n // 200}.{n % 200 + 1}", greeting=False) for n in range(400)]
@@ -454,6 +455,12 @@ def _():
         check(w.daemon.metric('penstock_held_total{service="mx",outcome="left"}') == 100, "left")
         check(w.daemon.metric('penstock_held_total{service="mx",outcome="in_vain"}') == 0, "in vain")
         check(w.daemon.metric('penstock_held_seconds_count{service="mx"}') == 400, "the histogram")
+
+        def told():
+            return w.daemon.ctl("history").stdout  # the file comes within seconds
+        wait_for(lambda: "400 clients waited for a place" in told() and ": 300 admitted, 100 left." in told(), told)
+        seconds = json.loads(w.daemon.ctl("history", "--since", "10m", "--json", check=0).stdout)["records"]
+        check([sum(s[key] for s in seconds) for key in ("held_admitted", "held_in_vain", "held_left")] == [300, 0, 100], f"{seconds}")
 
 
 place.isolate()

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/array.h"
 #include "base/log.h"
@@ -218,6 +219,98 @@ static void a_newer_version_is_set_aside(void **state)
 	free(r);
 }
 
+/* Writes the file as version 2 had it: a record ended with four unused bytes in place of the
+ * figures of the waiting room. */
+static void make_second_version(const struct history_record *records, size_t count)
+{
+	const struct frame_kind second_kind = { "HIST", 2 };
+	const size_t size = 472, used = 468, length = HISTORY_SLOTS * size;
+	struct frame_head head;
+	uint8_t slot[472];
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/history", dir);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)(sizeof(head) + length)), 0);
+	close(fd);
+	frame_head(&head, &second_kind, 0, NULL, length);
+	scribble(0, &head, sizeof(head));
+	for (size_t i = 0; i < count; i++) {
+		uint64_t sum;
+
+		memset(slot, 0, size);
+		memcpy(slot, &records[i], used);
+		sum = XXH3_64bits(slot + sizeof(sum), size - sizeof(sum));
+		memcpy(slot, &sum, sizeof(sum));
+		scribble((off_t)(sizeof(head) +
+				 history_slot(HISTORY_SECONDS, records[i].at_s) * size),
+			 slot, size);
+	}
+}
+
+static void the_version_before_is_taken_over(void **state)
+{
+	/* 3,599 and 0: the last slot of a ring, and the first */
+	const struct history_record before[] = { second(NOON - 1, 20, 5), second(NOON, 30, 0) };
+	struct history_record *r;
+	struct history *h;
+	struct stat st;
+	char path[128];
+
+	make_second_version(before, 2);
+	/* penstockctl may read it before the new penstockd has run. */
+	assert_int_equal(get(NOON + 1, NOON - 10, NOON + 1, &r), 2);
+	assert_int_equal(r[0].by_reason[REASON_DISK], 5);
+	assert_int_equal(r[1].offered, 30);
+	free(r);
+	assert_int_equal(history_open(dir, &h), 0);
+	assert_non_null(history_get(h, HISTORY_SECONDS, NOON - 1));
+	put(h, NOON + 1, NOON + 11, 20, 0);
+	history_close(h);
+	snprintf(path, sizeof(path), "%s/history", dir);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, HISTORY_BYTES);
+	snprintf(path, sizeof(path), "%s/history.corrupt", dir);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(get(NOON + 11, NOON - 10, NOON + 11, &r), 12);
+	assert_int_equal(r[0].deferred, 5);
+	assert_string_equal(r[0].unit, "backup.service");
+	assert_near(distinct_count(&r[0].sources), 4, 0.5);
+	assert_near(r[0].held, -1, 0); /* it was not known */
+	assert_int_equal(history_waits(&r[0]), 0);
+	assert_int_equal(r[11].offered, 20);
+	free(r);
+}
+
+static void waits_are_added_up(void **state)
+{
+	struct history_record sum = { .seconds = 0 }, a = second(NOON, 20, 0), b = a, c = a;
+
+	a.held = -1;
+	b.held = 12;
+	b.held_admitted = 3;
+	b.held_left = 1;
+	b.held_s = 8;
+	c.held = 7;
+	c.held_admitted = UINT32_MAX;
+	c.held_in_vain = 2;
+	c.held_s = 0.5f;
+	history_fold(&sum, &a);
+	assert_near(sum.held, -1, 0);
+	history_fold(&sum, &b);
+	assert_near(sum.held, 12, 0);
+	assert_int_equal(history_waits(&sum), 4);
+	history_fold(&sum, &c);
+	assert_near(sum.held, 12, 0); /* the most at once */
+	assert_near(sum.held_s, 8.5, 0);
+	assert_int_equal(sum.held_admitted, UINT32_MAX);
+	assert_int_equal(sum.held_in_vain, 2);
+	assert_int_equal(sum.held_left, 1);
+	assert_true(history_waits(&sum) == UINT64_C(3) + UINT32_MAX);
+}
+
 /* No byte can be written: the rings in memory go on, and so does the file when it can. */
 static void a_full_disk_costs_the_file_alone(void **state)
 {
@@ -289,6 +382,8 @@ int main(void)
 		CASE(it_outlives_kill_9),
 		CASE(a_damaged_slot_costs_itself),
 		CASE(a_newer_version_is_set_aside),
+		CASE(the_version_before_is_taken_over),
+		cmocka_unit_test(waits_are_added_up),
 		CASE(a_full_disk_costs_the_file_alone),
 		cmocka_unit_test(distinct_ones_are_counted),
 		cmocka_unit_test(a_late_refusal_is_one_connection),

@@ -103,6 +103,48 @@ static void it_tells_what_operators_did(void **state)
 	assert_null(strstr(text, "observe now"));
 }
 
+/* A line of its own, also where nobody was refused; and none where nobody waited. */
+static void it_tells_who_waited(void **state)
+{
+	static struct history_record r[600];
+	const char *text;
+
+	for (size_t i = 0; i < 600; i++) {
+		r[i] = second(NOON + i, 20, 0);
+		r[i].held = -1;
+	}
+	assert_string_equal(told(r, 600), "Nothing was deferred: all mail was admitted.\n");
+	for (size_t i = 100; i < 200; i++) {
+		r[i].held = i == 150 ? 210 : 3;
+		r[i].held_admitted = 13;
+		r[i].held_s = 26;
+	}
+	assert_non_null(strstr(told(r, 600),
+			       " 08:01:40 to 08:03:20 1,300 clients waited for a place, 2 s on "
+			       "average, up to 210 at once: 1,300 admitted.\n"));
+	r[199].held_in_vain = 4;
+	r[199].held_left = 1;
+	assert_non_null(
+		strstr(told(r, 600), ": 1,300 admitted, 4 refused after their wait, 1 left."));
+	/* A pause of a minute ends it, and a stretch of refusals does not. */
+	r[240].held = 1;
+	r[400].held_left = 1;
+	r[400].held_s = 0.25f;
+	for (size_t i = 120; i < 130; i++) {
+		r[i].headline = HEADLINE_DEFERRING;
+		r[i].deferred = 8;
+	}
+	text = told(r, 600);
+	assert_non_null(strstr(text, " 08:01:40 to 08:04:01 1,305 clients waited"));
+	assert_non_null(strstr(text, " 08:02:00 to 08:02:10 deferred "));
+	assert_non_null(strstr(text, " 08:06:40 to 08:06:41 1 client waited for a place, 0.2 s on "
+				     "average: 1 left.\n"));
+	/* They wait still. */
+	r[590].held = 2;
+	assert_non_null(
+		strstr(told(r + 500, 100), "up to 2 clients waited for a place at once.\n"));
+}
+
 static void it_tells_what_is_missing(void **state)
 {
 	static struct history_record r[100];
@@ -217,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_tells_what_happened),
 		cmocka_unit_test(it_tells_what_operators_did),
+		cmocka_unit_test(it_tells_who_waited),
 		cmocka_unit_test(it_tells_what_is_missing),
 		cmocka_unit_test(no_share_is_above_all),
 		cmocka_unit_test(services_are_told_where_clients_were_deferred),
