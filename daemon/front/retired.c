@@ -1,6 +1,5 @@
 #include "front/retired.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/wholefile.h"
 
 void retired_load(const char *run_dir, uint64_t now_us, struct counts *ret)
 {
@@ -22,32 +22,17 @@ void retired_load(const char *run_dir, uint64_t now_us, struct counts *ret)
 		counts_init(ret, "proxy", 0);
 }
 
-static int save(const char *path, const char *fresh, const struct counts *counts)
-{
-	_cleanup_close_ int fd =
-		open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = pwrite(fd, counts, sizeof(*counts), 0);
-	if (n != (ssize_t)sizeof(*counts))
-		return n < 0 ? -errno : -ENOSPC;
-	return rename(fresh, path) < 0 ? -errno : 0;
-}
-
 void retired_save(const char *run_dir, uint64_t now_us, struct counts *counts)
 {
-	char path[PATH_MAX], fresh[PATH_MAX + 8];
+	const struct iovec whole = { counts, sizeof(*counts) };
+	char path[PATH_MAX];
 	int r;
 
 	counts->heartbeat_us = now_us;
 	snprintf(path, sizeof(path), "%s/retired", run_dir);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	r = save(path, fresh, counts);
+	r = wholefile_write(AT_FDCWD, path, 0, &whole, 1, false);
 	if (r == 0)
 		return;
-	unlink(fresh);
 	log_warning(
 		"Cannot write %s: %s. After a restart of penstockd its counters lack what ended proxies have counted; mail is not affected. Free space in %s.",
 		path, strerror(-r), run_dir);

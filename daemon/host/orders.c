@@ -10,6 +10,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/readfile.h"
+#include "base/text.h"
+#include "base/wholefile.h"
 #include "store/recording.h"
 
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
@@ -49,25 +51,23 @@ static void forget(const struct orders *o)
 
 static void keep(const struct orders *o, const char *what, uint64_t until_us, const char *reason)
 {
-	char path[300], fresh[310], boot_id[40];
-	FILE *file;
-	bool written;
+	char path[300], boot_id[40], content[512] = "";
+	struct text text = TEXT_OF(content);
+	struct iovec whole = { content, 0 };
+	int r;
 
 	if (!o->run_dir)
 		return;
 	read_boot_id(boot_id);
 	snprintf(path, sizeof(path), "%s/order", o->run_dir);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	file = fopen(fresh, "we");
-	written =
-		file && fprintf(file, "%s %s %" PRIu64 " %.*s\n", what, boot_id, until_us,
-				reason ? (int)strcspn(reason, "\n") : 0, reason ? reason : "") > 0;
-	if (file)
-		written = fclose(file) == 0 && written;
-	if (!written || rename(fresh, path) < 0)
+	text_append(&text, "%s %s %" PRIu64 " %.*s\n", what, boot_id, until_us,
+		    reason ? (int)strcspn(reason, "\n") : 0, reason ? reason : "");
+	whole.iov_len = text.length;
+	r = wholefile_write(AT_FDCWD, path, 0, &whole, 1, false);
+	if (r < 0)
 		log_warning(
 			"Cannot write %s: %s. The order is in force, but a restart of penstockd forgets it. Free space in %s and give the order again.",
-			path, strerror(errno), o->run_dir);
+			path, strerror(-r), o->run_dir);
 }
 
 static void order(struct orders *o, enum engine_state state, uint64_t until_us, const char *reason)

@@ -1,30 +1,26 @@
 #include "publish/levelfile.h"
 
-#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "base/wholefile.h"
 
 /* Replaces the file: a reader sees the old or the new one. */
 static int write_file(const char *run_dir, enum level_number level, const char *state)
 {
-	char path[300], fresh[310];
-	FILE *file;
-	bool written;
+	char path[300], content[128] = "";
+	struct text text = TEXT_OF(content);
+	struct iovec whole = { content, 0 };
 
 	snprintf(path, sizeof(path), "%s/level", run_dir);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	file = fopen(fresh, "we");
-	if (!file)
-		return -errno;
-	fchmod(fileno(file), 0644);
-	written = fprintf(file, "LEVEL=%s\nLEVEL_NUMBER=%d\nSTATE=%s\n", level_name(level),
-			  (int)level, state) > 0;
-	written = fclose(file) == 0 && written;
-	return written && rename(fresh, path) == 0 ? 0 : -errno;
+	text_append(&text, "LEVEL=%s\nLEVEL_NUMBER=%d\nSTATE=%s\n", level_name(level), (int)level,
+		    state);
+	whole.iov_len = text.length;
+	return wholefile_write(AT_FDCWD, path, 0644, &whole, 1, false);
 }
 
 /* Another process may have removed it. */

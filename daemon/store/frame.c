@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/readfile.h"
+#include "base/wholefile.h"
 
 _Static_assert(sizeof(struct frame_head) == 64, "the head is 64 bytes on disk");
 
@@ -142,44 +143,12 @@ int frame_load(int dir_fd, const char *name, const struct frame_kind *kind, void
 	return 0;
 }
 
-static int write_whole(int fd, const void *bytes, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t n = write(fd, (const char *)bytes + done, size - done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -ENOSPC;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
 int frame_save(int dir_fd, const char *name, const struct frame_kind *kind, const void *payload,
 	       size_t length)
 {
-	char fresh[NAME_MAX + 1];
-	_cleanup_close_ int fd = -1;
 	struct frame_head head;
-	int r;
+	const struct iovec parts[] = { { &head, sizeof(head) }, { (void *)payload, length } };
 
-	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", name) >= sizeof(fresh))
-		return -ENAMETOOLONG;
-	fd = openat(dir_fd, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd < 0)
-		return -errno;
 	frame_head(&head, kind, FRAME_SUMMED, payload, length);
-	r = write_whole(fd, &head, sizeof(head));
-	if (r == 0)
-		r = write_whole(fd, payload, length);
-	/* Sync before the rename: otherwise a power cut may leave the new name with an empty
-	 * file. */
-	if (r == 0 && fdatasync(fd) < 0)
-		r = -errno;
-	if (r == 0 && renameat(dir_fd, fresh, dir_fd, name) < 0)
-		r = -errno;
-	if (r < 0)
-		unlinkat(dir_fd, fresh, 0);
-	return r;
+	return wholefile_write(dir_fd, name, 0, parts, 2, true);
 }

@@ -1,9 +1,11 @@
 #include "cmocka_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -12,6 +14,8 @@
 #include "base/parse.h"
 #include "base/readfile.h"
 #include "base/text.h"
+#include "base/wholefile.h"
+#include "unit/scratch.h"
 
 static void durations(void **state)
 {
@@ -131,6 +135,32 @@ static void an_address_of_one_that_hangs(void **state)
 	rmdir(directory);
 }
 
+/* The old file stays until the new one is whole. */
+static void a_file_is_written_as_a_whole(void **state)
+{
+	const struct iovec parts[] = { { "one", 3 }, { "two", 3 } };
+	char directory[64], content[16] = "";
+	struct stat st;
+	int fd;
+
+	assert_int_equal(scratch_make(directory), 0);
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(wholefile_write(fd, "file", 0644, parts, 2, true), 0);
+	assert_int_equal(readfile_at(fd, "file", content, sizeof(content)), 6);
+	assert_string_equal(content, "onetwo");
+	assert_int_equal(fstatat(fd, "file", &st, 0), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(wholefile_write(fd, "file", 0, parts, 1, false), 0);
+	assert_int_equal(readfile_at(fd, "file", content, sizeof(content)), 3);
+	/* A directory cannot be replaced; nothing is left behind. */
+	assert_int_equal(mkdirat(fd, "taken", 0755), 0);
+	assert_true(wholefile_write(fd, "taken", 0, parts, 2, false) < 0);
+	assert_int_equal(faccessat(fd, "taken.new", F_OK, 0), -1);
+	close(fd);
+	assert_int_equal(scratch_remove(directory), 0);
+}
+
 static void a_connect_that_ends(void **state)
 {
 	struct sockaddr_in own = { .sin_family = AF_INET,
@@ -232,6 +262,7 @@ int main(void)
 		cmocka_unit_test(durations),
 		cmocka_unit_test(bytes_ratios_and_numbers),
 		cmocka_unit_test(endpoints),
+		cmocka_unit_test(a_file_is_written_as_a_whole),
 		cmocka_unit_test(a_connect_that_ends),
 		cmocka_unit_test(an_address_of_one_that_hangs),
 		cmocka_unit_test(text_is_bounded),
