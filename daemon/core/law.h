@@ -1,11 +1,12 @@
 /* Every figure of the law, with its unit, the reason for it, and the scenario (tests/sim/NAME.sim)
- * or unit test (tests/unit/NAME.c) that fails without it. The files of the law (tests/law-files)
- * contain no other numbers than 0, 1 and 2; `make check-law` holds them to it.
- * packaging/doc/sensitivity.md shows the effect of half and twice of each figure; `make
+ * or unit test (tests/unit/NAME.c) that fixes it: the test fails with half or with twice of the
+ * figure, the scenario with half, twice, a tenth or ten times of it (`make law-fixed`). The files
+ * of the law (tests/law-files) contain no other numbers than 0, 1 and 2; `make check-law` holds
+ * them to it. packaging/doc/sensitivity.md shows the effect of half and twice of each figure; `make
  * sensitivity` writes it.
  *
- * Example: SATURATED, .95, is a share of the time in which tasks stall. If it is changed,
- * foreign-cpu.sim fails: there a neighbour takes CPU, and mail must not be refused for it.
+ * Example: GREETING_SHARE, .8, is a share of the busy sessions. With twice of it no greeting is
+ * ever late, and greet-wait.sim fails.
  *
  * With LAW_VARIABLE the figures are variables, defined in tests/sim/law_variable.c. Only the
  * simulator that `make sensitivity` builds uses that; everything that is shipped has constants. */
@@ -20,49 +21,51 @@
 	/* What the machine does (enum machine) and what stands for the server (enum server). */ \
 	X(IDLE_BELOW, 0.5, "saturation", \
 	  "Below this the machine is idle. What is slow then does not queue for the CPU or the " \
-	  "disk.", "tarpit") \
+	  "disk.", "slow-names-sudden") \
 	X(UNSATURATED, 0.90, "saturation", \
 	  "Below this the capacity grows fast, and a slow server has a bound of its own.", \
-	  "one-thread") \
+	  "filter-cpu") \
 	X(SATURATED, 0.95, "saturation", \
-	  "From here on the machine does all that it can.", "foreign-cpu") \
+	  "From here on the machine does all that it can.", "spike10x") \
 	X(WORKS, 0.80, "saturation, cores used", \
 	  "From here on the CPUs do what they can, and sessions that wait for them still get " \
-	  "through.", "onset-10x") \
+	  "through.", "filter-cpu") \
 	X(CORES_FULL, 0.93, "of the cores", \
 	  "From this use on, stalls of a machine with several cores count in full.", \
-	  "many-cores") \
+	  "hang-told") \
 	X(QUEUE_STANDS, 0.1, "of the backlog", \
-	  "A longer accept queue is a standing one: the server is short of slots.", "slots-gate") \
+	  "A longer accept queue is a standing one: the server is short of slots.", "slots") \
 	X(UNGREETED_S, 30, "s", \
 	  "A greeting that takes longer counts as missing. Greet delays and DNS lists take " \
 	  "less; senders wait for 300 s (RFC 5321, 4.5.3.2.1).", "hang-cold") \
 	/* Filters. */ \
-	X(TAU_BUSY_S, 0.2, "s", "Smooths the number of busy sessions.", "spike10x") \
+	X(TAU_BUSY_S, 0.2, "s", "Smooths the number of busy sessions.", "onset-250") \
 	X(TAU_QUICK_S, 0.3, "s", "Smooths the saturation and the offered load.", "spike10x") \
 	X(TAU_RATE_S, 1, "s", \
-	  "Smooths rates. A refusal that is no older counts as one of now.", "spike10x") \
+	  "Smooths rates. A refusal that is no older counts as one of now.", "steady2x") \
 	X(TAU_COST_S, 3, "s", \
-	  "Smooths the CPU time and the think time of a job.", "cost-unknown") \
+	  "Smooths the CPU time and the think time of a job.", "fsync-step") \
 	/* T, the time that a session costs the server, and its unloaded part. */ \
 	X(JOBS_FOR_BASE, 50, "jobs", \
-	  "Before so many jobs the unloaded time is followed fast.", "warm-start") \
+	  "Before so many jobs the unloaded time is followed fast.", "few-filters") \
 	X(BASE_SLACK, 1.5, "times", \
-	  "The unloaded time of a session, and of a greeting, varies by this factor.", "tarpit") \
+	  "The unloaded time of a session, and of a greeting, varies by this factor.", \
+	  "slow-filter-step") \
 	X(GREETING_SHARE, 0.8, "of the busy", \
 	  "If so many wait for their greeting, greetings are where the time goes.", "greet-wait") \
 	X(TELLS_MIN_PER_S, 0.2, "jobs/s", \
 	  "Fewer jobs say nothing of the time or CPU of one, nor of a share. The queue always " \
-	  "lets in so many.", "hang") \
+	  "lets in so many.", "onset-cold") \
 	X(CONFINED_BUSY, 6, "least windows", \
-	  "So few sessions do not queue, on an idle machine or at a disk.", "slow-commits-cold") \
+	  "So few sessions do not queue, on an idle machine or at a disk.", "slow-filter-ramp") \
 	X(UNGREETED_IDLE_SHARE, 0.1, "of those in flight", \
-	  "So many may wait for a greeting although nothing queues.", "greet-wait") \
+	  "So many may wait for a greeting although nothing queues.", "test_delay") \
 	X(THROUGH_SHARE, 0.25, "of the admitted", \
-	  "If so many complete, sessions get through, even if they are greeted late.", "hang") \
+	  "If so many complete, sessions get through, even if they are greeted late.", \
+	  "greet-wait") \
 	X(REGRESSION_S, 20, "s", \
 	  "Means for the regressions: of the time at a disk on the busy sessions, and of memory " \
-	  "on sessions.", "commits-step") \
+	  "on sessions.", "memory-spread") \
 	X(COMMIT_SPREAD, 0.1, "of the busy", \
 	  "If the busy sessions vary less, nothing is learned of the disk.", "commits-step") \
 	X(COMMIT_JUMPS, 2, "times", \
@@ -78,9 +81,9 @@
 	  "How fast the unloaded time is learned from late greetings.", "greet-wait") \
 	X(BASE_FAST_S, 1, "s", \
 	  "How fast the unloaded time falls. Also before JOBS_FOR_BASE, and behind a nearly " \
-	  "shut window.", "slow-lookup") \
+	  "shut window.", "onset-10x") \
 	X(BASE_UP_S, 20, "s", \
-	  "How fast the unloaded time rises, while the machine is idle.", "tarpit") \
+	  "How fast the unloaded time rises, while the machine is idle.", "one-thread") \
 	X(DELAY_STAYS, 0.8, "times", \
 	  "T has stayed if it is still so long. In two thirds of a queue it is two thirds.", \
 	  "test_delay") \
@@ -98,54 +101,54 @@
 	X(TIME_GOOD_S, 0.10, "s above unloaded", \
 	  "The mail objective holds well. Twice as long is aimed at while nothing is under " \
 	  "pressure. With .5 a real Postfix took .7 s in a step; with .15 crests are refused.", \
-	  "foreign-cpu") \
+	  "room-stands") \
 	X(TIME_GOOD_DISK_S, 0.50, "s above unloaded", \
 	  "The same at a disk. Sessions that wait there share commits, so that the disk " \
-	  "carries more.", "fsync-bound") \
-	X(TIME_BAD_S, 0.60, "s above unloaded", "Clearly beyond the knee.", "thrash") \
+	  "carries more.", "fsync-full") \
+	X(TIME_BAD_S, 0.60, "s above unloaded", "Clearly beyond the knee.", "one-thread") \
 	X(BUSY_MIN, 3, "sessions", \
-	  "Fewer busy sessions are no overload, however long they take.", "below") \
+	  "Fewer busy sessions are no overload, however long they take.", "onset-10x") \
 	X(CORES_USABLE, 0.97, "of the cores", \
 	  "Share of the CPU that sessions can use at the knee.", "steady2x") \
 	X(JOB_GUESS_S, 0.010, "CPU s", "A job, before any was seen.", "onset-cold") \
 	X(JOBS_FOR_COST, 30, "jobs", \
-	  "Before so many jobs, the figures of one are only a guess.", "cost-unknown") \
+	  "Before so many jobs, the figures of one are only a guess.", "filter-restart") \
 	X(AHEAD, 2, "times", \
 	  "So many times what was seen is tried where the CPU predicts nothing: without a CPU " \
-	  "figure, and at a disk whose stalls grow with the messages.", "fsync-bound") \
+	  "figure, and at a disk whose stalls grow with the messages.", "commits-jump") \
 	X(AHEAD_PER_S, 20, "jobs/s", \
-	  "Added to that, for servers that complete few jobs.", "late-sensors") \
+	  "Added to that, for servers that complete few jobs.", "commits-jump") \
 	X(LAG_MAX_S, 4, "s", \
 	  "Completions show an admission after this at the latest. What a machine completes " \
-	  "while it starts processes is not its capacity.", "slow-senders") \
+	  "while it starts processes is not its capacity.", "tarpit-long") \
 	X(QUICK_MIN_S, 0.7, "s", \
 	  "Xcap and the trust move no faster: completions lag, and a faster controller " \
 	  "oscillates.", "one-thread") \
-	X(CLOSING_S, 4, "s", "How fast Xcap follows X in CLOSING.", "steady2x") \
-	X(OPENING_S, 1, "s", "How fast Xcap rises in FREE.", "step-back") \
-	X(OPENING_REFUSING_S, 5, "s", "The same while connections are refused.", "steady2x") \
+	X(CLOSING_S, 4, "s", "How fast Xcap follows X in CLOSING.", "onset-10x") \
+	X(OPENING_S, 1, "s", "How fast Xcap rises in FREE.", "tarpit-long") \
+	X(OPENING_REFUSING_S, 5, "s", "The same while connections are refused.", "onset-250") \
 	X(TRUST_MIN, 0.002, "of the prediction", \
 	  "If the server does less of what the CPU predicts, it hangs, and its rate says " \
 	  "nothing of its capacity. A server with few slots on many cores does more.", \
 	  "slots-32") \
 	X(TRUST_RISES_S, 20, "s", \
-	  "How fast a bound of the server's own is forgotten.", "one-thread") \
+	  "How fast a bound of the server's own is forgotten.", "test_law_parts") \
 	X(TRUST_RISES_REFUSING_S, 60, "s", \
 	  "The same while connections are refused.", "one-thread-16") \
 	/* Z: the time in which sessions wait for their senders; and what is aimed at. */ \
-	X(THINK_GUESS_S, 0.2, "s", "Think time before any was seen.", "onset-cold") \
+	X(THINK_GUESS_S, 0.2, "s", "Think time before any was seen.", "onset-10x") \
 	X(THINK_FROM, 0.7, "of the window", \
 	  "If the window is so full, open sessions count for the think time before they end.", \
 	  "slow-senders") \
 	X(THINK_OPEN_S, 0.5, "s", \
-	  "How fast the think time follows the open sessions.", "slow-senders") \
+	  "How fast the think time follows the open sessions.", "test_law_parts") \
 	X(SPREAD, 2, "standard deviations", \
 	  "Margin for the varying number of sessions that wait for their senders (square-root " \
 	  "staffing).", "away") \
 	X(TIME_SPREAD_MAX_S, 0.40, "s", "Largest margin for that.", "away") \
 	X(CALM_FADES, 0.15, "capacities", \
 	  "Beyond LASTS_OVER, so much more offered load divides the calm by e. Calm lengthens " \
-	  "the aimed-at time.", "crests") \
+	  "the aimed-at time.", "steady2x") \
 	/* How long may be waited in front of the server. */ \
 	X(LASTS_S, 4, "s", \
 	  "A load above the capacity for so long leaves a standing queue.", "steady2x") \
@@ -157,12 +160,12 @@
 	  "bursts") \
 	X(LASTS_FORGETS, 4, "times", \
 	  "An overload is forgotten so much faster than found, so that its end is seen within " \
-	  "a second.", "bursts") \
+	  "a second.", "burst-of-quick") \
 	X(EXCESS_MAX, 1.2, "rooms", \
-	  "If more waits, no place comes free in time, however soon the load ends.", "bursts") \
+	  "If more waits, no place comes free in time, however soon the load ends.", "nearly-1x") \
 	X(FULL, 0.95, "of the window", \
 	  "So full, completions show what the server can do now, and the servo may grow. At so " \
-	  "much of what the queue allows, the queue is the reason.", "half-speed") \
+	  "much of what the queue allows, the queue is the reason.", "memory-spread") \
 	X(ROOM_STANDS_S, 10, "s", \
 	  "After so long with long waits and refusals the room stands, until for so long none " \
 	  "is refused.", "room-stands") \
@@ -171,8 +174,9 @@
 	X(SHORT_WAIT_S, 0.2, "s", \
 	  "Longest wait while the queue stands. It keeps the server busy between ticks.", \
 	  "steady2x") \
-	X(STEEP, 4, "capacities", "A load so far beyond the capacity is no crest.", "spike10x") \
-	X(STEEP_EXCESS, 0.4, "rooms", "A steep load may fill so much of the room.", "spike10x") \
+	X(STEEP, 4, "capacities", "A load so far beyond the capacity is no crest.", "nearly-1x") \
+	X(STEEP_EXCESS, 0.4, "rooms", "A steep load may fill so much of the room.", \
+	  "test_law_parts") \
 	/* The plan: bursts, those who wait for a greeting, late refusal. */ \
 	X(BUCKET_SHARE, 1.25, "capacities", \
 	  "Rate of the bucket, which bounds bursts between two ticks.", "test_law") \
@@ -183,50 +187,50 @@
 	  "Capacity for so long may wait for a greeting. What the queue allows in that time " \
 	  "may come at once.", "slots") \
 	X(GREETINGS_BORNE, 3, "times", \
-	  "So many times the usual time to the greeting is waited for one.", "greet-wait") \
+	  "So many times the usual time to the greeting is waited for one.", "tarpit-long") \
 	/* W_hard: memory and space. */ \
 	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
-	  "A session with a scanner, before any was seen.", "memory-cliff") \
+	  "A session with a scanner, before any was seen.", "memory-full") \
 	X(RESERVE_USUAL_BYTES, 67108864, "bytes", \
 	  "The default reserve. A larger one is an operator's decision, and holds in full.", \
-	  "memory-neighbour") \
+	  "memory-spread") \
 	X(RESERVE_SIGMAS, 2, "standard deviations", \
 	  "Memory kept free, for the variation of what all sessions hold and of the readings.", \
 	  "memory-spread") \
 	X(CHANCE_SIGMAS, 3, "standard deviations", \
 	  "A larger change is no chance: others took memory, or gave it back.", \
-	  "memory-neighbour") \
+	  "memory-spread") \
 	X(SESSION_MIN_BYTES, 1048576, "bytes", \
 	  "Smallest need of a session, of memory and of the spool.", "test_law") \
 	X(MEMORY_VARIANCE_MIN, 4, "sessions^2", \
-	  "If the sessions in flight vary less, nothing is learned.", "memory-cliff") \
+	  "If the sessions in flight vary less, nothing is learned.", "memory-large") \
 	X(SESSION_UP_S, 5, "s", "How fast the need of a session rises.", "test_law") \
 	X(SESSION_DOWN_S, 60, "s", \
 	  "How fast it falls. A session takes its memory late, at the end of DATA.", \
-	  "memory-cliff") \
+	  "test_law") \
 	X(IDLE_MEAN_S, 0.5, "s", \
 	  "Smooths what would be free without sessions, against the chance of a reading.", \
 	  "memory-gulp") \
 	X(IDLE_RATE_S, 2, "s", \
 	  "Time over which the memory is measured that others take.", "memory-gulp") \
 	X(IDLE_DOWN_S, 0.5, "s", \
-	  "How fast the figure for memory without sessions falls.", "memory-neighbour") \
+	  "How fast the figure for memory without sessions falls.", "memory-spread") \
 	X(IDLE_UP_S, 5, "s", \
 	  "How fast it rises. Sessions that were just admitted have not taken all their memory.", \
-	  "memory-noise") \
+	  "memory-spread") \
 	X(EXHAUSTS_AHEAD_S, 5, "s", \
 	  "What sessions take beyond what was believed is foreseen for so long. What other " \
 	  "programs take, for the time of a session, at most for so long.", "memory-gulp") \
 	/* When not to grow; whose pressure it is; the queue behind the server. */ \
 	X(GROWTH_FREEZE_S, 30, "s", \
-	  "The window does not grow for so long after a sensor was lost.", "sensor-loss") \
+	  "The window does not grow for so long after a sensor was lost.", "servo-sensor-loss") \
 	X(LITTLE_PART, 0.5, "of the whole", \
 	  "Less is a small part of what causes the pressure.", "foreign-cpu") \
 	X(QUEUE_TAU_S, 5, "s", \
 	  "Smooths the length of the queue. Without a reading for twice as long nothing is " \
-	  "known of it.", "after-queue-filter") \
+	  "known of it.", "test_backlog") \
 	X(QUEUE_FEW, 50, "messages", \
-	  "So many messages under way are no backlog.", "after-queue-filter") \
+	  "So many messages under way are no backlog.", "test_backlog") \
 	X(DRAIN_WANTED, 0.5, "of the target", \
 	  "Time to drain the queue that is aimed at. Below half of it the queue limits nothing.", \
 	  "after-queue-filter") \
@@ -245,7 +249,7 @@
 	  "Smooths the CPU that a message costs the filter.", "test_second_stage") \
 	X(PASSING_AHEAD, 2.5, "times", \
 	  "For the ranks the rate of the window is taken so many times, as sessions may be " \
-	  "shorter than the law assumes.", "heavy-memory") \
+	  "shorter than the law assumes.", "onset-250") \
 	/* The servo: where neither completions nor dialogue can be seen. */ \
 	X(SERVO_PER_CORE, 100, "sessions", "First window of the servo, for each core.", "servo") \
 	X(SERVO_UP, 0.2, "a second", "How fast the window grows, with no pressure.", \

@@ -108,12 +108,12 @@ $(BUILD)/tests/law/penstock-sim: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildca
 	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 -include $(LAW_OBJECTS:.o=.d)
 
-## make law-fixed       each figure of the law that a unit test fixes: with half or twice of it that test fails
+## make law-fixed       each figure of the law: the unit test or the scenario that law.h names for it fails without it
 LAW_TESTS := $(addprefix $(BUILD)/tests/law/,$(sort $(shell grep -o '"test_[a-z_]*"' daemon/core/law.h | tr -d '"')))
 $(BUILD)/tests/law/test_%: tests/unit/test_%.c $(LAW_OBJECTS) $(LIB)
 	$(Q)$(CC) $(CPPFLAGS) -Itests -DLAW_VARIABLE $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o,$^) $(LIB) $(LDLIBS) -lcmocka
 .PHONY: law-fixed
-law-fixed: $(LAW_TESTS)
+law-fixed: $(LAW_TESTS) $(BUILD)/tests/law/penstock-sim
 	@BUILD=$(BUILD) tests/law-fixed
 
 ## make sensitivity     half and twice of each figure of the law, over the scenarios and N=30 random plants, into packaging/doc/sensitivity.md; goes on where it was interrupted (MINUTES=)

@@ -178,6 +178,54 @@ static void think_time_is_a_guess_until_sessions_have_ended(void **state)
 	assert_near(think_step(&think, &tick, &rates, &capacity, .2), .3, 1e-6);
 }
 
+/* 40 sessions are open of which none is busy, and 10 a second pass: 4 s less the .2 s that are
+ * known. Of that a half-second sees 63 %. */
+static void the_think_time_of_open_sessions_is_followed_in_half_a_second(void **state)
+{
+	struct think think = { .guess = .2 };
+	struct capacity capacity = { .per_s = 10, .completed_lag = 10 };
+	double z = 0;
+
+	tick.refusing = true;
+	tick.dt = .01;
+	load.in_flight = 40;
+	for (int i = 0; i < 50; i++)
+		z = think_step(&think, &tick, &rates, &capacity, .2);
+	assert_in_range((z - .2) * 1000, 3800 * .60, 3800 * .66);
+}
+
+/* A bound that was learned while the server was over its knee is forgotten to 63 % in 20 s, and in
+ * a minute while connections are refused. */
+static void a_bound_of_the_servers_own_is_forgotten_in_twenty_seconds(void **state)
+{
+	for (int refusing = 0; refusing <= 1; refusing++) {
+		struct capacity c = { .per_s = 100, .trust = .5, .lag_s = .4 };
+
+		tick.refusing = refusing;
+		for (int i = 0; i < (refusing ? 600 : 200); i++)
+			capacity_step(&c, &tick, &rates, REGIME_FREE, 200, .1);
+		assert_in_range(c.trust * 1000, 810, 822);
+	}
+}
+
+/* At ten times the capacity two fifths of the room (2 s of capacity) are filled in .22 s. From then
+ * on clients may hardly wait. */
+static void a_steep_load_may_fill_two_fifths_of_the_room(void **state)
+{
+	struct patience patience = { .offered = 1000 };
+	struct capacity capacity = { .per_s = 100, .completed_lag = 100, .lag_s = .4 };
+	double wait_s[30];
+
+	config.wait_objective_us = 5000000;
+	before.passing_per_s = 100;
+	tick.offered = 1000;
+	tick.dt = .01;
+	for (int i = 0; i < 30; i++)
+		wait_s[i] = patience_step(&patience, &tick, &capacity);
+	assert_near(wait_s[19], 5, 1e-9);
+	assert_true(wait_s[25] < 1);
+}
+
 static void the_plan_follows_from_the_view_alone(void **state)
 {
 	struct window_view view = { .law = LAW_CAPACITY,
@@ -269,6 +317,9 @@ int main(void)
 		TEST(the_regime_follows_from_five_inputs),
 		TEST(capacity_goes_where_the_regime_says),
 		TEST(think_time_is_a_guess_until_sessions_have_ended),
+		TEST(the_think_time_of_open_sessions_is_followed_in_half_a_second),
+		TEST(a_bound_of_the_servers_own_is_forgotten_in_twenty_seconds),
+		TEST(a_steep_load_may_fill_two_fifths_of_the_room),
 		TEST(the_plan_follows_from_the_view_alone),
 		cmocka_unit_test_setup(a_disk_pressed_by_others, setup),
 		TEST(a_window_is_shown_as_fronts_have_it),
