@@ -128,5 +128,10 @@ int args_read(int argc, char **argv, const char *program, const char *usage, boo
 {
 	int r = parse(argc, argv, program, usage, daemon_options, ret);
 
-	return r < 0 ? load(ret, ret_config) : r;
+	if (r >= 0)
+		return r;
+	ret->source.may_lack_fragments = !daemon_options && !ret->check;
+	r = load(ret, ret_config);
+	ret->source.may_lack_fragments = false; /* a reload has a configuration to keep */
+	return r;
 }

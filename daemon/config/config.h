@@ -252,6 +252,9 @@ struct config_source {
 	 * /etc/penstock/penstock.conf and /etc/penstock/penstock.conf.d, in this order and all
 	 * optional; the last value counts. */
 	const char *file;
+	/* A file of penstock.conf.d that cannot be read is a warning, and not an error: for the
+	 * start of a program without which no mail comes in. */
+	bool may_lack_fragments;
 	const char *const *overrides; /* "section.key=value" */
 	unsigned overrides_count;
 	const char *run_dir, *state_dir; /* command line, NULL: from file or default */

@@ -241,12 +241,19 @@ static int read_file(struct config *config, const char *file, struct config_erro
 	return 0;
 }
 
-static void cannot_read(const char *file, int r, struct config_errors *errors)
+static void cannot_read(const char *file, int r, bool goes_on, struct config_errors *errors)
 {
-	config_errors_add(errors, file, 0, "file", "cannot be read: %s%s", strerror(-r),
-			  r == -EACCES ? ". penstockd and penstock-proxy run as users of their "
-					 "own: chmod a+r"
-				       : "");
+	char why[160];
+
+	snprintf(why, sizeof(why), "cannot be read: %s%s%s", strerror(-r),
+		 goes_on ? ". Its options are left out" : "",
+		 r == -EACCES
+			 ? ". penstockd and penstock-proxy run as users of their own: chmod a+r"
+			 : "");
+	if (goes_on)
+		config_errors_warn(errors, file, 0, "file", why);
+	else
+		config_errors_add(errors, file, 0, "file", "%s", why);
 }
 
 void config_read_text(struct config *config, const struct config_source *source,
@@ -267,8 +274,8 @@ static int is_conf(const struct dirent *entry)
 	return n > 5 && entry->d_name[0] != '.' && strcmp(entry->d_name + n - 5, ".conf") == 0;
 }
 
-static void read_directory(struct config *config, const char *file, struct config_errors *errors,
-			   struct places *places)
+static void read_directory(struct config *config, const char *file, bool may_lack,
+			   struct config_errors *errors, struct places *places)
 {
 	char directory[PATH_MAX], path[PATH_MAX + 300];
 	struct dirent **entries = NULL;
@@ -277,14 +284,14 @@ static void read_directory(struct config *config, const char *file, struct confi
 	snprintf(directory, sizeof(directory), "%s.d", file);
 	n = scandir(directory, &entries, is_conf, alphasort);
 	if (n < 0 && errno != ENOENT)
-		cannot_read(directory, -errno, errors);
+		cannot_read(directory, -errno, may_lack, errors);
 	for (int i = 0; i < n; i++) {
 		int r;
 
 		snprintf(path, sizeof(path), "%s/%s", directory, entries[i]->d_name);
 		r = read_file(config, path, errors, places);
 		if (r < 0)
-			cannot_read(path, r, errors);
+			cannot_read(path, r, may_lack, errors);
 		free(entries[i]);
 	}
 	free(entries);
@@ -298,11 +305,11 @@ void config_read_files(struct config *config, const struct config_source *source
 
 	if (!source->file && (r = read_file(config, PENSTOCK_VENDOR_FILE, errors, places)) < 0 &&
 	    r != -ENOENT)
-		cannot_read(PENSTOCK_VENDOR_FILE, r, errors);
+		cannot_read(PENSTOCK_VENDOR_FILE, r, false, errors);
 	r = read_file(config, file, errors, places);
 	if (r < 0 && (source->file || r != -ENOENT))
-		cannot_read(file, r, errors);
-	read_directory(config, file, errors, places);
+		cannot_read(file, r, false, errors);
+	read_directory(config, file, source->may_lack_fragments, errors, places);
 }
 
 void config_read_override(struct config *config, const char *text, struct config_errors *errors,
