@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, postfix, tap
@@ -20,6 +19,8 @@ from lib.tap import check, test
 from lib.world import World
 
 PROXY = 2525
+# What the proxy says when it follows no plan any more, and when it does so again.
+NO_PLAN, PLAN = "There is no current plan in ", "following the plan in "
 ALL_CORES = str(os.cpu_count())
 
 
@@ -216,14 +217,18 @@ def _():
     # So little mail that no slow moment of the machine makes an overload of it, which would be refused with good reason.
     with Guarded(scanner=(2, 1)) as w:
         w.learn()
+        admitted = w.daemon.status()["decisions"]["admitted"]
         thread, result = in_background(w.load, 8, 14)
-        time.sleep(2)
+        w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= admitted + 10, "the load")
+
+        def said(line):
+            return w.proxy.output().count(line)
+        lost, followed = said(NO_PLAN), said(PLAN)
         w.daemon.kill(signal.SIGSTOP)
-        # Longer than a plan is believed.
-        time.sleep(3)
+        wait_for(lambda: said(NO_PLAN) > lost, "a plan that is too old")
         check(w.deliver()[0] == "250" and w.deliver(POLICY)[0] == "250", "mail while it is stopped")
         w.daemon.kill(signal.SIGCONT)
-        time.sleep(2)
+        wait_for(lambda: said(PLAN) > followed, "a plan that is followed")
         w.daemon.stop(signal.SIGKILL)
         check(w.deliver()[0] == "250" and w.deliver(POLICY)[0] == "250", "mail without it")
         w.start_daemon()
