@@ -53,7 +53,7 @@ SUITES = {
     "integration/test_replay.py": (60, ""),
     "unit/test_logind": (5, ""),
     "unit/test_responder": (4, ""),
-    "unit/test_groups": (1, ""),
+    "unit/test_mta_group": (1, ""),
     "unit/test_log": (1, ""),
     "unit/test_sensor_rubbish": (1, ""),
     "kernel/test_kernel_machine": (15, "alone"),
