@@ -14,15 +14,24 @@
  * the kernel write everything again. */
 #define SHORT_READ 1024
 
-int readfile_once(int fd, char *buf, size_t size)
+/* One read that is not interrupted, from `offset`; below 0: from where the descriptor stands.
+ * Returns the number of octets or -errno. */
+static ssize_t read_at(int fd, void *buf, size_t size, off_t offset)
 {
 	ssize_t n;
 
 	do {
-		n = pread(fd, buf, size - 1, 0);
+		n = offset < 0 ? read(fd, buf, size) : pread(fd, buf, size, offset);
 	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+int readfile_once(int fd, char *buf, size_t size)
+{
+	ssize_t n = read_at(fd, buf, size - 1, 0);
+
 	if (n < 0)
-		return -errno;
+		return (int)n;
 	buf[n] = 0;
 	return (int)n;
 }
@@ -37,14 +46,12 @@ int readfile_fd(int fd, char *buf, size_t size)
 			char one;
 
 			buf[got] = 0;
-			n = pread(fd, &one, 1, (off_t)got);
-			return n > 0 ? -EFBIG : n < 0 ? -errno : (int)got;
+			n = read_at(fd, &one, 1, (off_t)got);
+			return n > 0 ? -EFBIG : n < 0 ? (int)n : (int)got;
 		}
-		n = pread(fd, buf + got, size - 1 - got, (off_t)got);
-		if (n < 0 && errno == EINTR)
-			continue;
+		n = read_at(fd, buf + got, size - 1 - got, (off_t)got);
 		if (n < 0)
-			return -errno;
+			return (int)n;
 		if (n == 0)
 			break;
 		got += (size_t)n;
@@ -67,19 +74,11 @@ int readfile_at(int dir_fd, const char *path, char *buf, size_t size)
 ssize_t readfile_up_to(int fd, void *buf, size_t size)
 {
 	size_t got = 0;
+	ssize_t n = 0;
 
-	while (got < size) {
-		ssize_t n = read(fd, (char *)buf + got, size - got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
+	while (got < size && (n = read_at(fd, (char *)buf + got, size - got, -1)) > 0)
 		got += (size_t)n;
-	}
-	return (ssize_t)got;
+	return n < 0 ? n : (ssize_t)got;
 }
 
 int readfile_u64_at(int dir_fd, const char *path, uint64_t *ret_value)

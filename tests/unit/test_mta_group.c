@@ -1,5 +1,5 @@
-/* The mail server's control group and its neighbours, in cgroup2 and in v1: which one it is, and what
- * the sensors read of it. */
+/* The mail server's control group and its neighbours, in cgroup2 and in v1: which one it is, and
+ * what the sensors read of it. */
 #include "cmocka_test.h"
 
 #include <time.h>

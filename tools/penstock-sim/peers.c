@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "core/smooth.h"
 #include "core/splitmix.h"
 #include "penstock-sim/law.h"
@@ -200,32 +201,21 @@ static void step_eventloop(struct law *l, const struct plant *plant)
 		p->lag_s = (2 * p->lag_s + lag) / 3;
 }
 
+static void step_memory(struct law *l, const struct plant *plant)
+{
+	l->peer.shut = plant->config.memory_bytes > 0 &&
+		       plant_memory(plant) > l->params.memory * plant->config.memory_bytes;
+}
+
 void peer_tick(struct law *l, const struct plant *plant)
 {
-	switch (l->kind) {
-	case SIM_AIMD:
-		step_aimd(l, plant);
-		break;
-	case SIM_PIE:
-		step_pie(l, plant);
-		break;
-	case SIM_GRADIENT2:
-		step_gradient2(l, plant);
-		break;
-	case SIM_SEDA:
-		step_seda(l, plant);
-		break;
-	case SIM_LOADAVG:
-		step_loadavg(l, plant);
-		break;
-	case SIM_EVENTLOOP:
-		step_eventloop(l, plant);
-		break;
-	case SIM_MEMORY:
-		l->peer.shut = plant->config.memory_bytes > 0 &&
-			       plant_memory(plant) > l->params.memory * plant->config.memory_bytes;
-		break;
-	default:
-		break;
-	}
+	static void (*const steps[])(struct law * l, const struct plant *plant) = {
+		[SIM_AIMD] = step_aimd,		  [SIM_PIE] = step_pie,
+		[SIM_GRADIENT2] = step_gradient2, [SIM_SEDA] = step_seda,
+		[SIM_LOADAVG] = step_loadavg,	  [SIM_EVENTLOOP] = step_eventloop,
+		[SIM_MEMORY] = step_memory,
+	};
+
+	if ((size_t)l->kind < ARRAY_SIZE(steps) && steps[l->kind])
+		steps[l->kind](l, plant);
 }
