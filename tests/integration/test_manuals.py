@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The manuals: no warning of mandoc, they render in mandoc and groff, name each other rightly, and each has examples; what the examples
+"""The manuals: no warning of mandoc, they render in mandoc and groff without a warning, name each other rightly, and each has examples; what the examples
 say can be done."""
 import glob
 import os
@@ -28,9 +28,9 @@ def rendered(page, program):
     if program == "mandoc":
         argv = [os.path.join(unpack("mandoc", ["mandoc"]), "usr/bin/mandoc"), "-T", "utf8", page]
     else:
-        argv = ["groff", "-t", "-man", "-Tutf8", "-P-c", page]
+        argv = ["groff", "-t", "-man", "-Tutf8", "-P-c", "-rLL=78n", page]  # lintian's width, and its complaint
     done = subprocess.run(argv, capture_output=True, text=True)
-    check(done.returncode == 0, f"{page}: {done.stderr}")
+    check(done.returncode == 0 and "can't break line" not in done.stderr, f"{page}: {done.stderr}")
     return re.sub(r"\x1b\[[0-9;]*m", "", re.sub(r".\x08", "", done.stdout))
 
 
