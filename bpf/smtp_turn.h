@@ -40,19 +40,12 @@ static inline int is_owed_long(const struct smtp_port *port, const struct smtp_s
 			     SMTP_OWED_LONG_NS / SMTP_BOUNDS_ONCE * port->bounds_more;
 }
 
-/* The order of the steps is a promise to who reads meanwhile (daemon/kernel/open_sum.h). */
+/* The order of the steps, here and where a turn ends, is a promise to who reads meanwhile
+ * (daemon/kernel/open_sum.h). */
 static inline void count_busy(struct smtp_port *port, u64 now)
 {
 	__sync_fetch_and_add(&port->busy_since_ns, now);
 	add(&port->busy, 1);
-}
-
-/* `worked_ns`: of the turn, what was the server's. */
-static inline void count_not_busy(struct smtp_port *port, u64 turned_ns, u64 worked_ns)
-{
-	add(&port->busy, -1);
-	__sync_fetch_and_add(&port->busy_ns, worked_ns);
-	__sync_fetch_and_add(&port->busy_since_ns, -turned_ns);
 }
 
 static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 now, u8 busy)
@@ -77,7 +70,9 @@ static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 
 		u64 worked_ns = now > s->turned_ns ? now - s->turned_ns : 0;
 
 		s->server_ns += worked_ns;
-		count_not_busy(port, s->turned_ns, worked_ns);
+		add(&port->busy, -1);
+		__sync_fetch_and_add(&port->busy_ns, worked_ns);
+		__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
 	}
 }
 
@@ -85,7 +80,8 @@ static inline void set_busy(struct smtp_port *port, struct smtp_session *s, u64 
 static inline void take_back(struct smtp_port *port, struct smtp_session *s)
 {
 	s->busy = 0;
-	count_not_busy(port, s->turned_ns, 0);
+	add(&port->busy, -1);
+	__sync_fetch_and_add(&port->busy_since_ns, -s->turned_ns);
 }
 
 /* The same rule as in core/smtp_track.h. */

@@ -57,7 +57,12 @@ test-vm: deps-test
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests
 	@KERNEL=$(KERNEL) tests/vm/test_vm.py
 
-.PHONY: check-layers check-format check-law lint
+.PHONY: check-layers check-format check-law check-bpf lint
+## make check-bpf       the BPF objects have no instruction that Linux 5.10 lacks
+check-bpf: $(SKELETONS)
+	@tests/check-bpf --test
+	@tests/check-bpf
+
 ## make check-law       no number without a name in the law's files (tests/law-files)
 check-law:
 	@tests/check-law --test
