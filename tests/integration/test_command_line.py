@@ -119,5 +119,16 @@ def _():
     blocker.close()
 
 
+@test("comments behind values: taken for comments, in every kind of value")
+def _():
+    path = os.path.join(tempfile.mkdtemp(prefix="penstock-test-"), "penstock.conf")
+    with open(path, "w") as f:
+        f.write("[daemon]\nmode = observe # for now\ntick = 50ms\t# fast\n[service.mx]\nhostname = mx.example.org   # a name\nports = 25 587 # two\n"
+                "[front.gate]\nnetns = /proc/1/ns/net       # or a name under /run/netns\n[http]\nlisten = none ; libinih's own\n")
+    printed = subprocess.run([os.path.join(BIN, "penstockd"), "-c", path, "--print-config"], capture_output=True, text=True, check=True).stdout
+    for line in ("mode = observe", "tick = 50ms", "hostname = mx.example.org", "ports = 25 587", "netns = /proc/1/ns/net", "listen = none"):
+        check(f"\n{line}\n" in printed, f"{line}: {printed}")
+
+
 place.isolate()
 tap.run()

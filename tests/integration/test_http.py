@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The process that answers HTTP: what it may not do, and what becomes of mail, the tick and HTTP when it, or penstockd, is killed or hangs."""
+"""The process that answers HTTP: what load balancers ask it, what it may not do, and what becomes of mail, the tick and HTTP when it, or
+penstockd, is killed or hangs."""
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import urllib.error
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import BIN, wait_for
-from lib.programs import Program, all_stopped, confined, is_gone, listening
+from lib.programs import Daemon, Program, all_stopped, confined, is_gone, listening
 from lib.smtp import crowd
 from lib.tap import check, test
 from lib.world import World
@@ -240,6 +241,34 @@ def _():
         check("The process that answers HTTP ended" not in daemon.output(), daemon.output())
     finally:
         check(daemon.stop() == 0, "exit status")
+
+
+@test("HTTP for load balancers: OPTIONS and HEAD on healthz and readyz, Accept with quality values")
+def _():
+    daemon = Daemon(tempfile.mkdtemp(prefix="penstock-test-"), {})
+
+    def ask(head):
+        with socket.create_connection(("127.0.0.1", 9825), 120) as s:
+            s.sendall(head.encode() + b"\r\n\r\n")
+            data = b""
+            while chunk := s.recv(65536):
+                data += chunk
+            return "" if data.split()[1:2] == [b"503"] else data.decode()
+
+    daemon.wait_status(lambda s: s["state"] == "serving", "serving")
+    for path in ("/", "/healthz", "/readyz"):
+        for method, code in (("OPTIONS", "204"), ("HEAD", "200"), ("GET", "200")):
+            answer = wait_for(lambda: ask(f"{method} {path} HTTP/1.0"), "an answer that is no 503")
+            head, _, body = answer.partition("\r\n\r\n")
+            check(head.split()[1] == code and bool(body) == (method == "GET"), f"{method} {path}: {answer[:200]}")
+    om, text = "application/openmetrics-text", "text/plain"
+    for accept, wanted in ((f"{om};version=1.0.0;q=0.5,{om};version=0.0.1;q=0.4,{text};version=0.0.4;q=0.3,*/*;q=0.1", om),
+                           (f"{text};version=0.0.4;q=0.6,{om};version=1.0.0;q=0.5,*/*;q=0.1", text), (f"{text},{om};q=0", text),
+                           ("*/*", text), ("text/*;q=0.2, application/*;q=0.1", text), (f"{om.upper()};Q=1", om), ("", text),
+                           (f"{text};q=0.3,*/*;q=0.2", text), (f"*/*;q=0.1,{om};q=0.2", om)):
+        head = wait_for(lambda: ask(f"GET /metrics HTTP/1.0\r\nAccept: {accept}"), "an answer that is no 503").partition("\r\n\r\n")[0]
+        check(f"Content-Type: {wanted}" in head, f"{accept}: {head}")
+    daemon.stop()
 
 
 place.isolate()

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Planned maintenance: announced, obeyed, ended, through restarts and reloads; what an operator says in between."""
+"""Planned maintenance and drains: announced, obeyed, ended, through restarts and reloads; what an operator says in between."""
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -10,8 +11,8 @@ import urllib.request
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.place import LONG, wait_for
-from lib.programs import answered
-from lib.smtp import Client
+from lib.programs import Daemon, answered
+from lib.smtp import Client, deliver
 from lib.tap import check, test
 from lib.world import PORT, World
 
@@ -159,6 +160,58 @@ def _():
             check(done.returncode == 1 and say in done.stderr + done.stdout and "penstock.conf:2: maintenance.window" in done.stderr + done.stdout,
                   f"{bad}: {done}")
         check(w.daemon.status()["maintenance"] == m, "the configuration before stays in force")
+
+
+@test("loopback passes the proxy in a drain as it passes the gate; front.proxy.loopback decides on it too")
+def _():
+    with World(proxy_options={"front.proxy.loopback": "no"}, calm=True) as w:
+        w.daemon.ctl("drain", check=0)
+        w.daemon.wait_status(lambda s: s["state"] == "draining", "a drain")
+        time.sleep(0.3)
+        check(deliver(PORT)[0] == "250", "a health check on this host sees the server")
+    with World(calm=True) as w:
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: deliver(PORT)[0] == "451", "a refusal")
+
+
+@test("a drain survives kill -9, restart and reload of the daemon, and ends when it was to end; resume ends it for good")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    daemon = Daemon(directory, {})
+    daemon.ctl("drain", "--for", "30m", "--reason", "kernel update", check=0)
+    state = lambda d: d.status()["state"]
+    told = daemon.wait_status(lambda s: s["state"] == "draining", "the drain")["order_until"]
+    for number in (signal.SIGKILL, signal.SIGTERM):
+        daemon.stop(number)
+        daemon = Daemon(directory, {})
+        status = daemon.status()
+        check(status["state"] == "draining" and status["order_reason"] == "kernel update", f"after signal {number}: {status['state']}")
+        check(status["order_until"] == told, f"the end that was told: {told}; after signal {number}: {status['order_until']}")
+    daemon.ctl("reload", check=0)
+    check(state(daemon) == "draining", "over a reload")
+    # One that ends soon, over a restart. On a busy machine its end may come before the new daemon is asked.
+    ordered = time.monotonic()
+    daemon.ctl("drain", "--for", "15s", check=0)
+    until = ordered + 15
+    daemon.stop(signal.SIGKILL)
+    daemon = Daemon(directory, {})
+    check(state(daemon) == "draining" or time.monotonic() > until, "after a restart")
+    daemon.wait_status(lambda s: s["state"] == "serving", "its end")
+    check(until - 1 < time.monotonic(), "not before it was to end")
+    daemon.stop()
+    daemon = Daemon(directory, {})
+    check(state(daemon) != "draining", "over is over")
+    daemon.ctl("drain", check=0)
+    daemon.ctl("resume", check=0)
+    daemon.stop()
+    daemon = Daemon(directory, {})
+    check(state(daemon) != "draining", "resume")
+    with open(os.path.join(daemon.run_dir, "order"), "w") as f:
+        f.write("drain another-boot 0 x\n")
+    daemon.stop()
+    daemon = Daemon(directory, {})
+    check(state(daemon) != "draining" and not os.path.exists(os.path.join(daemon.run_dir, "order")), "of a boot before")
+    daemon.stop()
 
 
 place.isolate()

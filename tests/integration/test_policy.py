@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib import world as worlds
 from lib.place import wait_for
-from lib.programs import Daemon
+from lib.programs import Daemon, no_targets
 from lib.smtp import deliver
 from lib.tap import check, test
 from lib.world import World
@@ -142,6 +142,29 @@ def _():
     blocker.close()
     wait_for(lambda: daemon.metric('penstock_front_up{front="policy"}') == 1, "served")
     check(Asker().ask() == "action=DUNNO", "asked")
+    daemon.stop()
+
+
+@test("policy requests: CR LF is taken, an unknown address is blamed on no source, a client that closes one side still gets the answer")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    daemon = Daemon(directory, {**no_targets(), "front.policy.enabled": "yes", "front.policy.listen": f"127.0.0.1:{PORT}", "source.rate_max": 5})
+
+    def ask(text, half=False):
+        with socket.create_connection(("127.0.0.1", PORT), 120) as s:
+            s.sendall(text)
+            if half:
+                s.shutdown(socket.SHUT_WR)
+            return s.recv(300)
+
+    request = "request=smtpd_access_policy\nclient_address=192.0.2.1\nclient_port=0\n\n"
+    check(ask(request.replace("\n", "\r\n").encode()).startswith(b"action=DUNNO"), "CR LF")
+    for _ in range(20):
+        check(ask(b"request=smtpd_access_policy\nclient_address=unknown\ninstance=1\n\n", True).startswith(b"action=DUNNO"),
+              "more than source.rate_max of them, all unlimited")
+    status = daemon.wait_status(lambda s: s["faults"].get("address_unknown", {}).get("count") == 20, "counted")
+    check(status["sources"]["tracked"] <= 1, f"{status['sources']}")
+    daemon.logged_rarely("clients without an address")
     daemon.stop()
 
 

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
 from lib.cgroup import Cgroup
 from lib.place import BUILD, wait_for
+from lib.programs import Daemon
 from lib.sensing import bare_world, bpf_or_skip
 from lib.tap import Skip, check, test
 
@@ -322,6 +323,38 @@ def _():
         for c in clients:
             c.close()
     server.close()
+
+
+def over(path, text):
+    """A prefix that lays a file with this text over `path`, in a mount namespace of the program's own."""
+    with tempfile.NamedTemporaryFile("w", prefix="penstock-test-", delete=False) as f:
+        f.write(text)
+    os.chmod(f.name, 0o644)
+    return ["unshare", "-m", "--propagation", "private", "sh", "-c", f'mount --bind {f.name} {path} && exec "$@"', "sh"]
+
+
+def line(major, minor, name):
+    return f"{major:4d} {minor:7d} {name} 100 0 800 30 200 0 1600 90 0 100 120 0 0 0 0 10 20\n"
+
+
+@test("more disks than are looked at: the spool's comes first, and what is left out is said; Xen's xvda1 without an xvda is a disk")
+def _():
+    device = os.stat("/var").st_dev
+    spool = os.path.basename(os.readlink(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")) if os.major(device) else None
+    forty = "".join(line(8 + i // 16, i % 16 * 16, "sd" + chr(97 + i // 26) + chr(97 + i % 26)) for i in range(40))
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    last = line(os.major(device), os.minor(device), spool) if spool else ""
+    daemon = Daemon(directory, {"service.mx.queue_dirs": "/var"}, prefix=over("/proc/diskstats", forty + last))
+    if spool:
+        daemon.wait_status(lambda s: s["disks"].get(spool, {}).get("counts"), "the disk of the spool")
+    status = daemon.wait_status(lambda s: "are not" in s["sensors"]["disk"].get("reason", ""), "what is left out")
+    check(len(status["disks"]) == 32, f"{len(status['disks'])}")
+    daemon.logged("Cannot look at every disk: 32 disks are looked at")
+    daemon.stop()
+    daemon = Daemon(directory, {}, prefix=over("/proc/diskstats", line(202, 1, "xvda1") + line(202, 2, "xvda2") + line(8, 0, "sda") + line(8, 1, "sda1")))
+    status = daemon.wait_status(lambda s: s["disks"], "disks")
+    check(set(status["disks"]) == {"xvda1", "xvda2", "sda"}, f"{set(status['disks'])}")
+    daemon.stop()
 
 
 place.isolate()
