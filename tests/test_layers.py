@@ -26,7 +26,7 @@ PLANTS = [
     ("daemon/daemon.h", '#include "core/engine.h"', "daemon.h shows nothing of the parts"),
     ("daemon/gating.c", '#include "base/log.h"', "only daemon.c, daemon.h and main.c stand outside of the rooms"),
     ("daemon/front/desk.h", "struct daemon {", "struct daemon is defined in daemon.c"),
-    ("daemon/publish/words.c", '#include "publish/json.h"', "publish/headline, publish/json, "),
+    ("daemon/publish/words.c", '#include "publish/json.h"', "publish/headline, publish/headline_advice, publish/headline_kind, publish/json, "),
     ("daemon/core/smooth.h", '#include "core/window_parts.h"', "in a circle: core/pressure, core/smooth, core/window"),
     ("daemon/core/window.h", '#include "core/window_parts.h"', "files include each other in a circle: core/window.h, core/window_parts.h"),
     ("tools/penstock-sim/queue.h", '#include "penstock-sim/plant.h"', "in a circle: penstock-sim/plant, penstock-sim/queue"),
