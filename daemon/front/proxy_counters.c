@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -14,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/counts_dir.h"
 #include "base/log.h"
 #include "base/privilege.h"
 #include "base/writelock.h"
@@ -64,11 +64,10 @@ static int try_open(const char *run_dir, struct proxy_counters **ret_proxies)
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	struct proxy_counters *proxies;
+	int r = counts_dir_make(run_dir, path, sizeof(path));
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/counts", run_dir) >= sizeof(path))
-		return -ENAMETOOLONG;
-	if (mkdir(path, 0775) < 0 && errno != EEXIST)
-		return -errno;
+	if (r < 0)
+		return r;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
@@ -143,7 +142,7 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 {
 	int fd = openat(proxies->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
+	const char *name;
 	struct slot *slot;
 
 	if (!dir) {
@@ -153,24 +152,22 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 		return;
 	}
 	proxies->outdated = false;
-	while ((entry = readdir(dir))) {
-		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= sizeof(slot->name) ||
-		    strchr(entry->d_name, '.') || is_known(proxies, entry->d_name))
+	while ((name = counts_dir_next(dir))) {
+		if (strlen(name) >= sizeof(slot->name) || is_known(proxies, name))
 			continue;
 		if (proxies->count == PROXY_COUNTERS_MAX) {
 			if (!proxies->told_full)
 				log_warning(
 					"There are more than %d front processes in the run directory. %s and later ones are not counted. "
 					"Stop proxies that are not needed.",
-					PROXY_COUNTERS_MAX, entry->d_name);
+					PROXY_COUNTERS_MAX, name);
 			proxies->told_full = true;
 			proxies->listings = 1; /* a place may become free later */
 			break;
 		}
 		slot = &proxies->slots[proxies->count];
 		memset(slot, 0, sizeof(*slot));
-		slot->fd = openat(proxies->dir_fd, entry->d_name,
-				  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+		slot->fd = counts_dir_open(proxies->dir_fd, name);
 		if (slot->fd < 0) {
 			proxies->listings = 1;
 			continue;
@@ -183,7 +180,7 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 			proxies->listings = 1;
 			continue;
 		}
-		memcpy(slot->name, entry->d_name, strlen(entry->d_name) + 1);
+		memcpy(slot->name, name, strlen(name) + 1);
 		event_reader_open(&slot->events, proxies->dir_fd, slot->name, first);
 		proxies->count++;
 	}

@@ -4,20 +4,20 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/counts_dir.h"
 
 #define GENERATIONS_TRIED 1000u
 
 int sharedfile_name(const char *run_dir, unsigned generation, const char *ending, char *ret_path)
 {
 	char directory[280], number[16] = "";
+	int r = counts_dir_make(run_dir, directory, sizeof(directory));
 
-	snprintf(directory, sizeof(directory), "%s/counts", run_dir);
-	if (mkdir(directory, 0775) < 0 && errno != EEXIST)
-		return -errno;
+	if (r < 0)
+		return r;
 	if (generation)
 		snprintf(number, sizeof(number), "-%u", generation);
 	snprintf(ret_path, 320, "%s/proxy-%d%s%s", directory, (int)getpid(), number, ending);

@@ -1,13 +1,12 @@
 #include "proxy/siblings.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/counts_dir.h"
 #include "base/writelock.h"
 
 #define LOOK_US (US_PER_S / 2)
@@ -19,7 +18,7 @@ void siblings_init(struct siblings *s, const char *run_dir)
 {
 	s->count = 0;
 	s->looked_us = 0;
-	snprintf(s->directory, sizeof(s->directory), "%s/counts", run_dir);
+	counts_dir_path(run_dir, s->directory, sizeof(s->directory));
 }
 
 void siblings_done(struct siblings *s)
@@ -39,7 +38,7 @@ static bool lives(int fd, uint64_t now_us)
 
 static void add(struct siblings *s, int directory_fd, const char *name, uint64_t now_us)
 {
-	int fd = openat(directory_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = counts_dir_open(directory_fd, name);
 
 	if (fd < 0)
 		return;
@@ -49,17 +48,16 @@ static void add(struct siblings *s, int directory_fd, const char *name, uint64_t
 		close(fd);
 }
 
-/* Names with a dot are files of events, or not ready yet. */
-static bool may_be_one(const char *name, const char *own_path)
+static bool is_own(const char *name, const char *own_path)
 {
 	const char *own = strrchr(own_path, '/');
 
-	return !strchr(name, '.') && !(own && strcmp(name, own + 1) == 0);
+	return own && strcmp(name, own + 1) == 0;
 }
 
 void siblings_look(struct siblings *s, const char *own_path, uint64_t now_us)
 {
-	struct dirent *entry;
+	const char *name;
 	DIR *dir;
 
 	if (s->looked_us && now_us < s->looked_us + LOOK_US)
@@ -69,9 +67,9 @@ void siblings_look(struct siblings *s, const char *own_path, uint64_t now_us)
 	dir = opendir(s->directory);
 	if (!dir)
 		return;
-	while (s->count < SIBLINGS_MAX && (entry = readdir(dir)))
-		if (may_be_one(entry->d_name, own_path))
-			add(s, dirfd(dir), entry->d_name, now_us);
+	while (s->count < SIBLINGS_MAX && (name = counts_dir_next(dir)))
+		if (!is_own(name, own_path))
+			add(s, dirfd(dir), name, now_us);
 	closedir(dir);
 }
 

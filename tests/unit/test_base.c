@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/array.h"
+#include "base/counts_dir.h"
 #include "base/endpoint.h"
 #include "base/parse.h"
 #include "base/readfile.h"
@@ -256,6 +257,50 @@ static void addresses_have_one_form(void **state)
 	assert_memory_equal(&a, &before, sizeof(a));
 }
 
+static void put_file(const char *directory, const char *name)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static void files_of_counts_have_no_dot_in_their_names(void **state)
+{
+	char run_dir[64], path[80], link[96];
+	const char *name;
+	DIR *dir;
+	int fd;
+
+	assert_int_equal(scratch_make(run_dir), 0);
+	assert_int_equal(counts_dir_make(run_dir, path, sizeof(path)), 0);
+	assert_int_equal(counts_dir_make(run_dir, path, sizeof(path)), 0); /* it is there */
+	put_file(path, "proxy-1");
+	put_file(path, "proxy-1.events");
+	put_file(path, "proxy-2.new");
+	put_file(path, ".proxy-3");
+	dir = opendir(path);
+	assert_non_null(dir);
+	name = counts_dir_next(dir);
+	assert_non_null(name);
+	assert_string_equal(name, "proxy-1");
+	fd = counts_dir_open(dirfd(dir), name);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_null(counts_dir_next(dir));
+	snprintf(link, sizeof(link), "%s/proxy-4", path);
+	assert_int_equal(symlink("proxy-1", link), 0);
+	assert_int_equal(counts_dir_open(dirfd(dir), "proxy-4"), -ELOOP);
+	assert_int_equal(counts_dir_open(dirfd(dir), "proxy-5"), -ENOENT);
+	closedir(dir);
+	assert_int_equal(counts_dir_path(run_dir, path, strlen(run_dir)), -ENAMETOOLONG);
+	assert_string_equal(path, "");
+	assert_int_equal(scratch_remove(run_dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +313,7 @@ int main(void)
 		cmocka_unit_test(text_is_bounded),
 		cmocka_unit_test(fields),
 		cmocka_unit_test(addresses_have_one_form),
+		cmocka_unit_test(files_of_counts_have_no_dot_in_their_names),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
