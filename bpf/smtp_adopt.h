@@ -7,8 +7,8 @@
 #include "smtp_turn.h"
 #include "tuple.h"
 
-/* If this socket is a session from before the probe, takes that session over; who calls counts its
- * turn from now on, and says so with seed_counted(). */
+/* If this socket is a session from before the probe, takes that session over. The caller counts its
+ * turn from now on, and then calls seed_counted(). */
 static inline int take_seed(struct sock *sk, struct smtp_tuple *t, struct smtp_seed *seed)
 {
 	struct smtp_seed *found;

@@ -40,8 +40,8 @@ static inline int is_owed_long(const struct smtp_port *port, const struct smtp_s
 			     SMTP_OWED_LONG_NS / SMTP_BOUNDS_ONCE * port->bounds_more;
 }
 
-/* The order of the steps, here and where a turn ends, is a promise to who reads meanwhile
- * (daemon/kernel/open_sum.h). */
+/* penstockd reads these numbers while they change. It relies on the order of the steps, here and
+ * where a turn ends (daemon/kernel/open_sum.h). */
 static inline void count_busy(struct smtp_port *port, u64 now)
 {
 	__sync_fetch_and_add(&port->busy_since_ns, now);

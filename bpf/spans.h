@@ -14,7 +14,8 @@ static inline void hist_add(struct hist *hist, u64 us)
 	__sync_fetch_and_add(&hist->sum_us, us);
 }
 
-/* The order of the steps is a promise to who reads meanwhile (daemon/kernel/open_sum.h). */
+/* penstockd reads these numbers while they change. It relies on the order of the steps
+ * (daemon/kernel/open_sum.h). */
 static inline void span_begin(struct spans *spans, u64 now)
 {
 	__sync_fetch_and_add(&spans->entered, 1);

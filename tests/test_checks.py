@@ -54,7 +54,7 @@ def finds(part, *plants):
         check(words in said, f"{words!r} is not said of {path}: {said}")
 
 
-# Above all others, so that a plant needs no text that somebody may rewrite.
+# A line that every C file has: planted faults go before it, and need no text that may be rewritten.
 TOP = "#include"
 
 

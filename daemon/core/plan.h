@@ -220,6 +220,10 @@ static inline int plan_comes_last(const struct plan_service *service,
 	       request->score < plan_cutoff(service, request->band);
 }
 
+/* From so much of a token on, a bucket has a place for a source that comes first. A bucket has room
+ * for one session at least: with a reserve of a quarter a full one has a token for any source. */
+#define PLAN_TOKEN_LEFT_MILLI 750
+
 /* Whether a place is left if the part `reserve_256` of the window, of the sessions that wait for
  * their greeting and of the bucket is kept for the sources that come first. */
 static inline int plan_is_left(const struct plan_service *service,
@@ -230,9 +234,9 @@ static inline int plan_is_left(const struct plan_service *service,
 	if (request->ungreeted >=
 	    service->ungreeted_max - plan_256ths(service->ungreeted_max, reserve_256))
 		return 0;
-	/* A bucket has room for one session at least: a full one has a token for any source. */
 	return service->rate_milli == PLAN_UNLIMITED ||
-	       request->tokens_milli >= 750 + plan_256ths(service->burst_milli, reserve_256);
+	       request->tokens_milli >=
+		       PLAN_TOKEN_LEFT_MILLI + plan_256ths(service->burst_milli, reserve_256);
 }
 
 static inline struct verdict plan_decide(const struct plan *plan,

@@ -8,9 +8,7 @@
 #include "publish/words.h"
 
 #define SAID_WAIT_US 50000 /* less would be shown as "0.0 s" */
-/* A token for a source that comes first, and for no other one: see plan_is_left() */
-#define OTHERS_TOKEN_MILLI 750
-#define SAID_RATIO 0.005 /* fewer are not worth a line */
+#define SAID_RATIO 0.005 /* fewer are not worth a line, and would be shown as "0 %" */
 
 /* plan_decide() says "source" when the source takes more than its share, or when there is a place
  * for other sources. With another reason the rank alone puts it last. */
@@ -138,7 +136,8 @@ static void explain_lately(const struct status *s, unsigned i, struct text *out)
 		    s->config.services > 1 ? " of this service" : "",
 		    s->config.services > 1 ? "" : ", as in status");
 	for (int r = 0; r < REASON__COUNT; r++) {
-		if (!l->deferred_by[r] || !l->deferred)
+		if (!l->deferred_by[r] ||
+		    (double)l->deferred_by[r] < SAID_RATIO * (double)l->deferred)
 			continue;
 		text_append(out, "%s%s %.0f %%", between, reason_name((enum reason)r),
 			    (double)l->deferred_by[r] * 100 / (double)l->deferred);
@@ -183,7 +182,8 @@ static struct verdict decide(const struct status *s, unsigned i, bool ranked,
 		return now;
 	if (!ranked)
 		join_class(most, request);
-	request->tokens_milli = ranked && most == REASON_SOURCE ? OTHERS_TOKEN_MILLI : 0;
+	/* "source" is said while a place is left for sources that come first. */
+	request->tokens_milli = ranked && most == REASON_SOURCE ? PLAN_TOKEN_LEFT_MILLI : 0;
 	v = plan_decide(&s->plan, request);
 	if (!v.admit)
 		return v;

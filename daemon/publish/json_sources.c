@@ -56,6 +56,8 @@ json_t *json_sources(const struct status *s)
 	set_real(object, "credits_per_s", x->credits_per_s);
 	for (int b = 0; b < PLAN_BANDS; b++)
 		set_count(cutoff, words_band(b), x->cutoff[b] >> 22);
+	/* Also under the name of the previous release, which the next one removes. */
+	json_object_set(cutoff, "due", json_object_get(cutoff, words_band(PLAN_BAND_PROMISED)));
 	json_object_set_new(object, "cutoff", cutoff);
 	set_count(object, "promised", x->promised);
 	set_count(object, "broken", x->broken);

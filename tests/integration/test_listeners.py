@@ -103,7 +103,7 @@ def _():
         clients = [Client(PORT, source=f"127.8.{i // 200}.{i % 200 + 1}", timeout=120, greeting=False) for i in range(400)]
         greetings = [c.reply()[:3] for c in clients]
         check(b"220" in greetings and set(greetings) <= {b"220", b"421", b"451"}, f"{ {g: greetings.count(g) for g in set(greetings)} }")
-        check(greetings.count(b"220") <= most, f"{greetings.count(b'220')} are served, of {most} at most: who waits comes in above the bound")
+        check(greetings.count(b"220") <= most, f"{greetings.count(b'220')} are served, of {most} at most: clients that wait come in above the bound")
         # On a busy machine penstockd may have refused most of them for its load; now only the limit refuses.
         w.daemon.ctl("mode", "observe", check=0)
         w.daemon.wait_status(lambda s: s["mode"] == "observe", "observe mode")

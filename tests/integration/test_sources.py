@@ -257,7 +257,7 @@ def _():
             attempt("127.9.9.9")
         fault = w.daemon.wait_status(lambda s: "shared_address" in s["faults"], "the fault")["faults"]["shared_address"]
         check("proxy_from" in fault["remedy"] and "source.trusted" in fault["remedy"], f"{fault}")
-        check("address" not in fault, "HTTP tells nobody who sends")
+        check("address" not in fault, "HTTP does not show the addresses of senders")
         found = json.loads(w.daemon.ctl("--json", "check", check=None).stdout)["findings"]
         check(["127.9.9.9" in f["what"] for f in found if f["id"] == "fault-shared_address"] == [True], f"{found}")
         check(w.daemon.metric('penstock_faults_total{fault="shared_address"}') >= 1, "the metric")

@@ -103,7 +103,8 @@ static void it_tells_what_operators_did(void **state)
 	assert_null(strstr(text, "observe now"));
 }
 
-/* A line of its own, also where nobody was refused; and none where nobody waited. */
+/* Clients that waited have a line of their own, also if none was refused. Without them there is no
+ * line. */
 static void it_tells_who_waited(void **state)
 {
 	static struct history_record r[600];
