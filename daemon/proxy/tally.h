@@ -37,6 +37,8 @@ struct tally {
 	struct peers peers; /* sessions in flight by address */
 	struct plan_bucket bucket;
 	struct greetings greetings;
+	/* greetings.given + 1 when a client was last told late of the many who waited; 0: never */
+	uint64_t hangs_at;
 	struct answers answers;
 	struct refusals refusals;
 	struct faultlog faultlog;

@@ -31,11 +31,14 @@ static bool is_spared(const struct session *s)
 
 /* Whether the server seems to hang, as seen by a client that no later one has overtaken: it has
  * waited for long, and many others wait, too. A few clients may all wait for a name server of their
- * own, on a machine that is idle. */
+ * own, on a machine that is idle. But the last few of many who waited are told as the others were:
+ * nobody has been greeted since. */
 static bool seems_to_hang(const struct session *s, uint64_t now_us)
 {
+	const struct tally *t = s->tally;
+
 	return since(s->track.began_us, now_us) >= HANGS_US &&
-	       s->tally->greetings.waiting >= OVERTAKEN_MIN;
+	       (t->greetings.waiting >= OVERTAKEN_MIN || t->hangs_at == t->greetings.given + 1);
 }
 
 /* Whether a client may be refused late: only in an overload, or if the server hangs. In an overload
@@ -74,6 +77,8 @@ static enum next refuse_late(struct session *s, uint64_t now_us)
 
 	c->deferred++;
 	c->deferred_by[REASON_LATE]++;
+	if (t->greetings.waiting >= OVERTAKEN_MIN)
+		t->hangs_at = t->greetings.given + 1;
 	flight_tell_late(s);
 	room_owe(&t->debts, group, now_us);
 	if (!room_owes(&t->told_late, group, now_us))

@@ -182,6 +182,15 @@ static void begin_ungreeted(const char *source)
 	s.ungreeted = true;
 }
 
+/* Another one that came at the same time; the one before was told. */
+static void begin_another(const char *source)
+{
+	s.refusal = REASON_NONE;
+	s.ungreeted = true;
+	s.moved_us = s.track.began_us = BEGAN_US;
+	assert_int_equal(inet_pton(AF_INET6, source, &s.addresses.source), 1);
+}
+
 /* After how many seconds it is refused late; 0: never. `short_of_places`: others are refused all
  * the while. */
 static unsigned told_late_after(bool short_of_places)
@@ -281,6 +290,23 @@ static void a_server_that_hangs_has_many_waiting(void **state)
 	end();
 }
 
+/* Of many, the first was told: so are the last, unless the server has greeted somebody since. */
+static void the_last_of_many_are_told_like_the_first(void **state)
+{
+	for (int overload = 0; overload < 2; overload++) {
+		begin_ungreeted(stranger);
+		tally.greetings.waiting = OVERTAKEN_MIN;
+		assert_int_equal(told_late_after(overload), overload ? LATE_S : HANGS_S);
+		tally.greetings.waiting = OVERTAKEN_MIN - 1;
+		begin_another("::ffff:198.51.100.7");
+		assert_int_equal(told_late_after(false), HANGS_S);
+		tally.greetings.given++;
+		begin_another("::ffff:198.51.100.8");
+		assert_int_equal(told_late_after(false), 0);
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +324,7 @@ int main(void)
 		cmocka_unit_test(no_source_is_told_late_twice),
 		cmocka_unit_test(a_client_that_others_have_overtaken_is_never_told_late),
 		cmocka_unit_test(a_server_that_hangs_has_many_waiting),
+		cmocka_unit_test(the_last_of_many_are_told_like_the_first),
 	};
 
 	return cmocka_run_group_tests_name("timeouts", tests, NULL, NULL);
