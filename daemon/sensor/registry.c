@@ -15,6 +15,7 @@
 #include "sensor/proc_file.h"
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
+#include "sensor/surge.h"
 #include "sensor/worker.h"
 #include "sensor/frozen.h"
 
@@ -66,6 +67,8 @@ struct registry {
 	struct filters filters;
 	struct sensor_poll poll; /* of this poll */
 	uint64_t cpu_pressed_us; /* when the CPUs last were under pressure */
+	struct surge surge;
+	bool surges; /* the load has just jumped */
 	struct slot slots[DRIVERS];
 	struct frozen frozen_values;
 };
@@ -209,7 +212,7 @@ static bool is_due(const struct registry *registry, struct slot *slot, uint64_t 
 	else if (slot->ops->steers && interval_us > STEERS_MAX_US)
 		interval_us = STEERS_MAX_US;
 	slot->status.interval_us = slot->ops->every_tick ? 0 : interval_us;
-	if (urgency == URGENCY_URGENT)
+	if (urgency == URGENCY_URGENT || (urgency == URGENCY_SURGE && slot->ops->steers))
 		return true;
 	/* A sensor that fails is polled every tick, so that it is soon quarantined or works again.
 	 * A sensor that was just opened is, too: rates need two readings, and the first are
@@ -301,6 +304,8 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urge
 	uint64_t clock_ns = 0;
 	enum signal frozen;
 
+	if (urgency < URGENCY_SURGE && registry->surges)
+		urgency = URGENCY_SURGE;
 	registry->poll.urgency = urgency;
 	worker_set_idle(registry->env.worker, urgency == URGENCY_IDLE);
 	worker_set_idle(registry->env.spool_worker, urgency == URGENCY_IDLE);
@@ -311,6 +316,8 @@ void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urge
 		poll_slot(registry, &registry->slots[i], now_us, urgency, sample, load, &clock_ns);
 	if (cpus_press(registry->env.config, sample))
 		registry->cpu_pressed_us = now_us;
+	registry->surges =
+		surge_step(&registry->surge, load, registry->env.config->services, now_us);
 	if (frozen_step(&registry->frozen_values, sample, &frozen))
 		log_warning(
 			"Cannot use %s: its value has not changed for a minute. It is left out until it changes. Two seconds from now no mail is refused for it.",

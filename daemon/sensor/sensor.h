@@ -25,8 +25,9 @@ struct spool_watch; /* sensor/spool_watch.h */
 struct kernel; /* kernel/kernel.h; NULL: BPF is not available, see kernel->bpf_why */
 
 /* Idle: there is no pressure; sensors are polled half as often as their budget allows, and not at
- * every tick. Urgent: the kernel reports stalls. */
-enum urgency { URGENCY_IDLE, URGENCY_NORMAL, URGENCY_URGENT };
+ * every tick. Surge: the load has just jumped (surge.h); the sensors that steer are polled at every
+ * tick. Urgent: the kernel reports stalls; all are. */
+enum urgency { URGENCY_IDLE, URGENCY_NORMAL, URGENCY_SURGE, URGENCY_URGENT };
 
 struct sensor_poll {
 	enum urgency urgency;
@@ -94,7 +95,7 @@ struct registry;
 int registry_open(const struct sensor_env *env, struct registry **ret_registry);
 void registry_close(struct registry *registry);
 /* Polls the sensors that are due, in order (all of them if urgent), into `sample` (already cleared)
- * and `load`. The others keep their last values. */
+ * and `load`, which has what the fronts have counted. The others keep their last values. */
 void registry_poll(struct registry *registry, uint64_t now_us, enum urgency urgency,
 		   struct sample *sample, struct load *load);
 /* The disks as of the last poll. */
