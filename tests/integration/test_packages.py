@@ -226,7 +226,7 @@ def _():
     check(done.returncode == 0 and not said, "\n".join(said) or done.stderr)
 
 
-@test_here("two builds give the same bytes: another path, another umask")
+@test_others("two builds give the same bytes: another path, another umask")
 def _():
     first = os.path.join(OUT, HERE, "now")
     with tempfile.TemporaryDirectory(prefix="another-and-longer-path-", dir=BUILD) as directory:

@@ -15,9 +15,9 @@ HARMLESS, UNHARMED = ("fsync-neighbour", "memory-neighbour"), .99
 
 AIMS = {
     "0.5x": NEEDLESS,
-    "1x": [("of_alone", ">=", 1.0), ("goodput_of_possible", ">=", .95), ("needless_ratio", "<=", .02)],
+    "1x": [("taken_of_alone", ">=", 1.0), ("goodput_of_possible", ">=", .95), ("needless_ratio", "<=", .02)],
     "cold-0.8x": AS_ALONE,
-    "cold-1x": [("of_alone", ">=", 1.0), ("needless_ratio", "<=", .02)],
+    "cold-1x": [("taken_of_alone", ">=", 1.0), ("needless_ratio", "<=", .02)],
     "bursts": AS_ALONE,
     "few-sources": AS_ALONE,
     "slow-names": AS_ALONE,

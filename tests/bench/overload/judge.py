@@ -22,6 +22,15 @@ def admitted(row):
     return accepted(row) or row["outcome"] in ("unfinished", "timeout") and row["greeted_s"] >= 0
 
 
+def in_time(row, case):
+    return accepted(row) and row["ended_s"] - row["scheduled_s"] - case.client_s <= IN_TIME_S
+
+
+def told_by_now(row, case):
+    """Whether it is known if it is accepted in time: the run may end before."""
+    return row["outcome"] != "unfinished" or row["ended_s"] - row["scheduled_s"] - case.client_s > IN_TIME_S
+
+
 def per_second(rows, case):
     """For the plots."""
     series = [{"offered": 0, "accepted_in_time": 0, "refused": 0, "connect_to_220_s": []} for _ in range(int(case.seconds))]
@@ -87,8 +96,8 @@ def judge(rows, case, capacity, queued_per_s=0.0):
               "refused_ratio": len(refused) / len(mine) if mine else None,
               "rejected": sum(r["outcome"] == "rejected" for r in mine),
               "told": len(refused) / len(away) if away else None, "refused_p99_s": quantile(refused, .99)}
-    result["taken_ratio"] = sum(accepted(r) and r["ended_s"] - r["scheduled_s"] - case.client_s <= IN_TIME_S for r in mine) / len(mine) \
-        if mine else None
+    known = [r for r in mine if told_by_now(r, case)]
+    result["taken_ratio"] = sum(in_time(r, case) for r in known) / len(known) if known else None
     # In some runs chance offers less than C, and mail that was not offered cannot be served.
     result["goodput_of_possible"] = result["goodput"] / min(1, offered) if offered else None
     if len({r["class"] for r in mine}) > 1:

@@ -8,7 +8,7 @@ import plot
 from fronts import NAMES, PENSTOCK, title
 from plan import ALL, QUEUES, SCAN
 
-COLUMNS = [("goodput", "goodput, C", 2), ("of_alone", "goodput, of the bare server's", 2), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
+COLUMNS = [("goodput", "goodput, C", 2), ("of_alone", "goodput, of the bare server's", 2), ("taken_of_alone", "of the clients, accepted within 10 s, of the bare server's", 3), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
            ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("p99_lasting_s", "p99 after 5 s, s", 2), ("refused_ratio", "refused", 4), ("needless_ratio", "refused needlessly", 4),
            ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3),
            ("proxy_cpu", "proxy, of the core", 3), ("penstockd_cpu", "penstockd, of the core", 3), ("first_451_s", "first 451 after, s", 3),
@@ -18,7 +18,7 @@ COLUMNS = [("goodput", "goodput, C", 2), ("of_alone", "goodput, of the bare serv
            ("accepted_new", "new accepted", 2)]
 ORDER = list(NAMES)
 # What was not told at all, or is the same as beside it, only widens the table.
-SHOWN_IF = {"goodput_of_possible": ["1x"], "first_451_s": ["step"], "queued_per_s": []}
+SHOWN_IF = {"goodput_of_possible": ["1x"], "taken_of_alone": ["1x", "cold-1x"], "first_451_s": ["step"], "queued_per_s": []}
 
 
 def values_of(runs, key):
@@ -67,14 +67,14 @@ def add_needless(cells):
                 run["needless_ratio"] = max(0.0, min(away, taken - run["taken_ratio"]))
 
 
-def add_of_alone(cells):
-    """What was accepted within ten seconds, of what the bare server takes of the same case and seed in its turn."""
-    alone = {(plant, case, run["seed"]): run.get("goodput") for (plant, case, front), runs in cells.items() if front == "alone" for run in runs}
+def add_of_alone(cells, key, name):
+    """`key`, of the bare server's in the same case and with the same seed in its turn."""
+    alone = {(plant, case, run["seed"]): run.get(key) for (plant, case, front), runs in cells.items() if front == "alone" for run in runs}
     for (plant, case, front), runs in cells.items():
         for run in runs if front != "alone" else []:
             bare = alone.get((plant, case, run["seed"]))
-            if bare and run.get("goodput") is not None:
-                run["of_alone"] = run["goodput"] / bare
+            if bare and run.get(key) is not None:
+                run[name] = run[key] / bare
 
 
 def add_best_windows(cells):
@@ -161,7 +161,8 @@ def not_run(missing, results):
 def write(directory, results, missing):
     cells = results.cells()
     add_needless(cells)
-    add_of_alone(cells)
+    add_of_alone(cells, "goodput", "of_alone")
+    add_of_alone(cells, "taken_ratio", "taken_of_alone")
     best = add_best_windows(cells)
     seeds = max((len(runs) for runs in cells.values()), default=0)
     lines = ["Median (least to most) of the runs of a cell.", ""] + verdicts(cells)
