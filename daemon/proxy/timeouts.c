@@ -31,8 +31,8 @@ static bool is_spared(const struct session *s)
 
 /* Whether the server seems to hang, as seen by a client that no later one has overtaken: it has
  * waited for long, and many others wait, too. A few clients may all wait for a name server of their
- * own, on a machine that is idle. But the last few of many who waited are told as the others were:
- * nobody has been greeted since. */
+ * own, on a machine that is idle. But the last few of many who waited are told as the others were,
+ * if none was greeted since. */
 static bool seems_to_hang(const struct session *s, uint64_t now_us)
 {
 	const struct tally *t = s->tally;

@@ -22,7 +22,7 @@ struct surge {
 	unsigned ticks; /* seen: 0, 1, or 2 and more */
 	uint64_t offered; /* up to the last tick */
 	double usual; /* new connections a tick */
-	bool held; /* somebody waited for a place at the last tick */
+	bool held; /* a client waited for a place at the last tick */
 	uint64_t stepped_us, until_us;
 };
 

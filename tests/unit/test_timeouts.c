@@ -290,7 +290,7 @@ static void a_server_that_hangs_has_many_waiting(void **state)
 	end();
 }
 
-/* Of many, the first was told: so are the last, unless the server has greeted somebody since. */
+/* Of many, the first was told: so are the last, unless the server has greeted one since. */
 static void the_last_of_many_are_told_like_the_first(void **state)
 {
 	for (int overload = 0; overload < 2; overload++) {
