@@ -2,6 +2,25 @@
  * the head of window.c. */
 #include "core/window_parts.h"
 
+void job_restore(struct job *job, const struct window_warm *warm)
+{
+	if (warm_makes_sense(warm->cpu_per_job_s, WARM_CPU_MIN_S, WARM_CPU_MAX_S))
+		job->cost = warm->cpu_per_job_s;
+}
+
+void capacity_init(struct capacity *c)
+{
+	c->trust = 1;
+}
+
+void capacity_restore(struct capacity *c, const struct window_warm *warm)
+{
+	if (warm_makes_sense(warm->capacity_per_s, WARM_RATE_MIN, WARM_RATE_MAX))
+		c->per_s = warm->capacity_per_s;
+	if (warm_makes_sense(warm->trust, TRUST_MIN, 1))
+		c->trust = warm->trust;
+}
+
 /* CPU seconds of a job; -1: not known yet. */
 static double job_cost(struct job *job, const struct observation *o, const struct rates *r)
 {

@@ -61,12 +61,8 @@ void engine_save(const struct engine *engine, struct engine_warm *ret)
 
 void engine_restore(struct engine *engine, const struct engine_warm *warm)
 {
-	if (warm->connect_220_base_us > 0 && warm->connect_220_base_us < WARM_GREETING_MAX_US) {
-		engine->pressure.connect_220_base_us = warm->connect_220_base_us;
-		engine->pressure.base_seen = true;
-	}
-	if (warm->filter_cost_s >= FILTER_COST_MIN_S && warm->filter_cost_s <= WARM_CPU_MAX_S)
-		engine->second_stage.cost_s = warm->filter_cost_s;
+	pressure_restore(&engine->pressure, warm->connect_220_base_us);
+	second_stage_restore(&engine->second_stage, warm->filter_cost_s);
 	for (int i = 0; i < PLAN_SERVICES; i++)
 		window_restore(&engine->window[i], &warm->service[i]);
 }

@@ -7,6 +7,14 @@ void memory_init(struct memory *m)
 	m->per_session = MEMORY_GUESS_BYTES;
 }
 
+void memory_restore(struct memory *m, const struct window_warm *warm)
+{
+	if (!warm_makes_sense(warm->session_bytes, 1, WARM_BYTES_MAX))
+		return;
+	m->per_session = warm->session_bytes;
+	m->learned = true;
+}
+
 static struct fall fall_from(double value)
 {
 	return (struct fall){ value, value };

@@ -38,6 +38,14 @@ static double signal_target(const struct pressure_state *state, const double *ta
 	return targets[s];
 }
 
+void pressure_restore(struct pressure_state *state, double connect_220_base_us)
+{
+	if (!(connect_220_base_us > 0 && connect_220_base_us < WARM_GREETING_MAX_US))
+		return;
+	state->connect_220_base_us = connect_220_base_us;
+	state->base_seen = true;
+}
+
 void pressure_step(struct pressure_state *state, const double *targets, const struct sample *sample,
 		   double dt_s, struct pressure *ret_pressure)
 {

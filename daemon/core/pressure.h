@@ -30,6 +30,8 @@ struct pressure_state {
 	double server_time_base_us; /* unloaded part of T, from the engine */
 };
 
+/* What a restart keeps: the time to the greeting without load, us. Ignored if it makes no sense. */
+void pressure_restore(struct pressure_state *state, double connect_220_base_us);
 void pressure_step(struct pressure_state *state, const double *targets, const struct sample *sample,
 		   double dt_s, struct pressure *ret_pressure);
 

@@ -38,3 +38,8 @@ void rates_step(struct rates *r, struct observation *o)
 	r->last = *now;
 	r->primed = true;
 }
+
+void rates_pause(struct rates *r)
+{
+	r->primed = false;
+}

@@ -1,6 +1,11 @@
 /* How saturated the MTA's part of the machine is, smoothed. */
 #include "core/window_parts.h"
 
+void saturation_init(struct saturation *s)
+{
+	s->share = -1;
+}
+
 /* PSI "some" reaches 1 early on several cores, so it counts only as far as the cores are used,
  * too. */
 void saturation_step(struct saturation *s, struct observation *o)

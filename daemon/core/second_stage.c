@@ -115,6 +115,12 @@ static void read_view(const struct second_stage *s, const struct second_stage_in
 		(t->stands && !t->full ? DRAIN_WANTED / 2 * in->target_s : FILTER_BEHIND_S);
 }
 
+void second_stage_restore(struct second_stage *s, double cost_s)
+{
+	if (cost_s >= FILTER_COST_MIN_S && cost_s <= WARM_CPU_MAX_S)
+		s->cost_s = cost_s;
+}
+
 void second_stage_step(struct second_stage *s, const struct second_stage_input *in,
 		       struct second_stage_view *ret)
 {

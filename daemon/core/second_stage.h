@@ -69,6 +69,8 @@ struct second_stage_view {
 	double allowed_per_s; /* messages that may be taken a second; -1: it does not bind */
 };
 
+/* What a restart keeps: F, CPU seconds of a message. Ignored if it makes no sense. */
+void second_stage_restore(struct second_stage *stage, double cost_s);
 void second_stage_step(struct second_stage *stage, const struct second_stage_input *in,
 		       struct second_stage_view *ret);
 

@@ -1,6 +1,12 @@
 /* Z: the time in which sessions wait for their senders. */
 #include "core/window_parts.h"
 
+void think_restore(struct think *think, const struct window_warm *warm)
+{
+	if (warm_makes_sense(warm->think_time_s, WARM_CPU_MIN_S, TIME_MAX_S))
+		think->guess = warm->think_time_s;
+}
+
 /* Sums up how long finished sessions waited for their senders, and the jobs. */
 void think_read(struct think *think, const struct observation *o)
 {

@@ -2,6 +2,14 @@
  * takes without an overload, too (tarpits, greet waits, lookups). */
 #include "core/window_parts.h"
 
+void unloaded_restore(struct unloaded *u, const struct window_warm *warm)
+{
+	if (!warm_makes_sense(warm->time_base_s, WARM_BASE_MIN_S, WARM_BASE_MAX_S))
+		return;
+	u->time_s = u->rest_s = warm->time_base_s;
+	u->seen = true;
+}
+
 /* Whether the window is nearly closed and sessions still take long, although the machine is idle or
  * they wait only for a disk. Then the time is no queue: the server or the disk always takes so long
  * (a commit that all sessions share). */

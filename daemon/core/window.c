@@ -32,7 +32,7 @@
  *    X = completed a second  ---------------+--> capacity.c: Xcap --> W --+
  *                                                                         |
  *    hard.c         memory, space, slots  ------------------> W_hard -----+-- min --> plan
- *    queue_bound.c  what leaves the queue behind the server,              |
+ *    backlog.c      what leaves the queue behind the server,              |
  *                   and the filter behind that (second_stage.h)  --------+
  *
  * T is the best signal of a mail server: busy sessions (those in which the server owes an answer)
@@ -61,7 +61,7 @@
  * Breakwater (OSDI'20) for the window as actuator, CoDel (RFC 8289) for the queue in front, RFC
  * 8033 for the shape of the servo.
  *
- * Here: the order of a tick, and what is kept over a restart. window_plan.c makes the plan of it.
+ * Here: the order of a tick, and the view. window_plan.c makes the plan of the view.
  * window_parts.h says where the rest is.
  */
 #include "core/window.h"
@@ -74,8 +74,8 @@ void window_init(struct window *window, const struct window_config *config)
 {
 	memset(window, 0, sizeof(*window));
 	window->config = *config;
-	window->capacity.trust = 1;
-	window->saturation.share = -1;
+	saturation_init(&window->saturation);
+	capacity_init(&window->capacity);
 	memory_init(&window->memory);
 	window->view.law = LAW_OPEN;
 	window->view.capacity_per_s = window->view.server_time_s = window->view.hard = -1;
@@ -97,29 +97,13 @@ void window_save(const struct window *w, struct window_warm *ret)
 	ret->trust = w->capacity.trust;
 }
 
-static bool makes_sense(double value, double least, double most)
-{
-	return isfinite(value) && value >= least && value <= most;
-}
-
 void window_restore(struct window *w, const struct window_warm *warm)
 {
-	if (makes_sense(warm->capacity_per_s, WARM_RATE_MIN, WARM_RATE_MAX))
-		w->capacity.per_s = warm->capacity_per_s;
-	if (makes_sense(warm->cpu_per_job_s, WARM_CPU_MIN_S, WARM_CPU_MAX_S))
-		w->job.cost = warm->cpu_per_job_s;
-	if (makes_sense(warm->time_base_s, WARM_BASE_MIN_S, WARM_BASE_MAX_S)) {
-		w->unloaded.time_s = w->unloaded.rest_s = warm->time_base_s;
-		w->unloaded.seen = true;
-	}
-	if (makes_sense(warm->think_time_s, WARM_CPU_MIN_S, TIME_MAX_S))
-		w->think.guess = warm->think_time_s;
-	if (makes_sense(warm->session_bytes, 1, WARM_BYTES_MAX)) {
-		w->memory.per_session = warm->session_bytes;
-		w->memory.learned = true;
-	}
-	if (makes_sense(warm->trust, TRUST_MIN, 1))
-		w->capacity.trust = warm->trust;
+	capacity_restore(&w->capacity, warm);
+	job_restore(&w->job, warm);
+	unloaded_restore(&w->unloaded, warm);
+	think_restore(&w->think, warm);
+	memory_restore(&w->memory, warm);
 }
 
 void window_configure(struct window *window, const struct window_config *config)
@@ -238,6 +222,29 @@ static double pressure_law(struct window *w, const struct observation *o)
 	return servo_step(&w->servo, o);
 }
 
+/* What the queue behind the server allows (backlog.h), and the filter behind that (second_stage.h).
+ * It acts on the bucket above all: with an after-queue filter sessions are so short that no window
+ * limits them. */
+static void limit_by_queue(struct window *w, const struct observation *o)
+{
+	struct window_view *v = &w->view;
+	double allowed = o->in->queue_allowed_per_s;
+
+	v->queue_allowed_per_s = allowed;
+	v->queue_binds = allowed > 0 && w->rates.offered > FULL * allowed;
+	if (allowed <= 0)
+		return;
+	if (v->law == LAW_CAPACITY)
+		v->window =
+			fmin(v->window,
+			     fmax(allowed * (v->target_time_s + v->unloaded_s + v->think_time_s),
+				  w->config.min));
+	/* The next tick computes patience and demand with this rate. */
+	v->passing_per_s = fmin(v->passing_per_s, allowed);
+	if (v->queue_binds && !v->hard_binds)
+		v->reason = REASON_QUEUE;
+}
+
 static void judge_foreign(struct window *w, const struct observation *o)
 {
 	w->view.foreign = window_has(&w->config, WINDOW_PART_FOREIGN) &&
@@ -256,7 +263,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	w->view.regime = REGIME_NONE;
 	w->view.equation = -1;
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {
-		w->rates.primed = false;
+		rates_pause(&w->rates);
 		window_open_plan(&w->view, ret_service);
 		judge_foreign(w, &o); /* also without a window, where it can be known */
 		return;
@@ -274,6 +281,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 		o.server |= SERVER_HANGS;
 	limit_window(w, &o, wanted);
 	w->view.passing_per_s = passing(w);
+	limit_by_queue(w, &o);
 	w->view.saturation = o.saturation;
 	w->view.machine = o.machine;
 	w->view.server = o.server;
@@ -283,7 +291,6 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	w->view.admitted_per_s = w->rates.admitted;
 	judge_foreign(w, &o);
 	window_plan(&w->view, &o, ret_service);
-	queue_bound(&o, w->rates.offered, &w->view, ret_service);
 }
 
 uint32_t window_part_by_name(const char *names)

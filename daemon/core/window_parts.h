@@ -2,7 +2,11 @@
  * step reads the tick and its arguments, writes only its own state, and returns what it found.
  * window_step() calls the steps once a tick, in the order in which they stand here. Only window.c
  * knows the whole window, and after rates_step() only window.c writes the tick. The figures are in
- * law.h. */
+ * law.h.
+ *
+ * NAME_init() is there for a state that does not begin as all zeros, NAME_restore() for one of
+ * which a restart keeps something: it takes its own figures, and ignores those that make no
+ * sense. */
 #ifndef PENSTOCK_CORE_WINDOW_PARTS_H
 #define PENSTOCK_CORE_WINDOW_PARTS_H
 
@@ -80,10 +84,19 @@ static inline uint64_t us_of(double seconds)
 	return (uint64_t)(US_IN_S * seconds);
 }
 
+/* Whether a figure that a restart has kept can be true. */
+static inline bool warm_makes_sense(double value, double least, double most)
+{
+	return isfinite(value) && value >= least && value <= most;
+}
+
 /* saturation.c: writes how saturated the MTA's part of the machine is into the tick. */
+void saturation_init(struct saturation *saturation);
 void saturation_step(struct saturation *saturation, struct observation *observation);
 /* rates.c: what arrives and what ends, in this tick and smoothed. */
 void rates_step(struct rates *rates, struct observation *observation);
+/* For a tick without any sight of sessions: the next one has no tick before it. */
+void rates_pause(struct rates *rates);
 
 /* server.c: what the machine does; what keeps the server from serving, as bits of enum server; and,
  * once T is known, whether the server hangs. */
@@ -109,6 +122,7 @@ double delay_step(struct delay *delay, const struct observation *observation,
  * unloaded part, s. unloaded_step() learns that part, which is at least `commit_s`.
  * `*ret_confined`: it was learned behind a window that is nearly closed. */
 bool unloaded_lets_in(const struct observation *observation, const struct rates *rates);
+void unloaded_restore(struct unloaded *unloaded, const struct window_warm *warm);
 double unloaded_step(struct unloaded *unloaded, const struct observation *observation,
 		     const struct rates *rates, const struct knee *knee, double commit_s,
 		     bool *ret_confined);
@@ -117,6 +131,7 @@ double unloaded_step(struct unloaded *unloaded, const struct observation *observ
 void lag_step(struct capacity *capacity, const struct observation *observation, double unloaded_s);
 /* capacity.c: the completions a second that the CPU of a job and the disk allow; and the CPU
  * seconds of a job, -1: not known. */
+void job_restore(struct job *job, const struct window_warm *warm);
 double job_step(struct job *job, const struct observation *observation, const struct rates *rates,
 		double completed_lag, double *ret_cost_s);
 /* regime.c: whether Xcap grows, stays or falls. `good_s`: up to this T the mail objective plainly
@@ -124,12 +139,15 @@ double job_step(struct job *job, const struct observation *observation, const st
 enum regime regime_step(struct knee *knee, const struct observation *observation,
 			const struct rates *rates, double lag_s, double good_s);
 /* capacity.c: Xcap. `promised`: the result of job_step(). */
+void capacity_init(struct capacity *capacity);
+void capacity_restore(struct capacity *capacity, const struct window_warm *warm);
 void capacity_step(struct capacity *capacity, const struct observation *observation,
 		   const struct rates *rates, enum regime regime, double promised, double good_s);
 /* patience.c: how long a sender may wait in front of the server, s. */
 double patience_step(struct patience *patience, const struct observation *observation,
 		     const struct capacity *capacity);
 /* think.c: sums of the tick; and Z, s, for sessions that take `server_s` at the server. */
+void think_restore(struct think *think, const struct window_warm *warm);
 void think_read(struct think *think, const struct observation *observation);
 double think_step(struct think *think, const struct observation *observation,
 		  const struct rates *rates, const struct capacity *capacity, double server_s);
@@ -140,6 +158,7 @@ double servo_step(struct servo *servo, const struct observation *observation);
 /* hard.c: learns the bytes of a session, faster while the cliff binds; and W_hard, with the cliff
  * that is nearest. -1: no cliff is known. */
 void memory_init(struct memory *memory);
+void memory_restore(struct memory *memory, const struct window_warm *warm);
 void memory_step(struct memory *memory, const struct observation *observation);
 double hard_limit(struct memory *memory, const struct observation *observation,
 		  enum reason *ret_reason);
@@ -148,15 +167,10 @@ double hard_limit(struct memory *memory, const struct observation *observation,
 bool foreign_step(struct foreign *foreign, const struct observation *observation,
 		  const struct rates *rates, const struct capacity *capacity);
 
-/* window_plan.c: writes the plan from the view as it is now; and a plan without bounds, also into
- * the view. */
+/* window_plan.c: the plan of a view that is complete; and a plan without bounds, also into the
+ * view. */
 void window_plan(const struct window_view *view, const struct observation *observation,
 		 struct plan_service *ret);
 void window_open_plan(struct window_view *view, struct plan_service *ret);
-
-/* queue_bound.c: bounds the rate at which mail is taken by the rate at which it leaves the queue.
- * Call it after the rest of the plan. */
-void queue_bound(const struct observation *observation, double offered_per_s,
-		 struct window_view *view, struct plan_service *ret);
 
 #endif

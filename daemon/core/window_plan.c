@@ -65,17 +65,13 @@ static uint32_t ungreeted_max(const struct window_view *view, const struct obser
 	return (uint32_t)fmin(ungreeted, WINDOW_MAX);
 }
 
-void window_plan(const struct window_view *view, const struct observation *o,
-		 struct plan_service *ret)
+/* What the capacity law knows beside the window: how fast places come free, and for how long may be
+ * waited. */
+static void plan_pace(const struct window_view *view, const struct observation *o,
+		      struct plan_service *ret)
 {
 	double x = fmax(view->capacity_per_s, view->completed_per_s);
 
-	ret->window = (uint32_t)(view->window + HALF);
-	ret->reason = (uint8_t)view->reason;
-	ret->rate_milli = ret->ungreeted_max = PLAN_UNLIMITED;
-	ret->burst_milli = ret->greeting_timeout_us = ret->hold_us = ret->pass_milli = 0;
-	if (view->law != LAW_CAPACITY)
-		return;
 	if (window_has(o->config, WINDOW_PART_PACING))
 		ret->rate_milli =
 			(uint32_t)fmin(MILLI * (BUCKET_SHARE * x + BUCKET_MORE_PER_S), PLAN_MAX);
@@ -87,4 +83,22 @@ void window_plan(const struct window_view *view, const struct observation *o,
 	if (!view->hard_binds || view->reason != REASON_DISK)
 		ret->hold_us = (uint32_t)(US_IN_S * view->patience_s);
 	ret->pass_milli = (uint32_t)fmin(MILLI * view->passing_per_s, PLAN_MAX);
+}
+
+void window_plan(const struct window_view *view, const struct observation *o,
+		 struct plan_service *ret)
+{
+	double queue_milli = MILLI * view->queue_allowed_per_s;
+
+	ret->window = (uint32_t)(view->window + HALF);
+	ret->reason = (uint8_t)view->reason;
+	ret->rate_milli = ret->ungreeted_max = PLAN_UNLIMITED;
+	ret->burst_milli = ret->greeting_timeout_us = ret->hold_us = ret->pass_milli = 0;
+	if (view->law == LAW_CAPACITY)
+		plan_pace(view, o, ret);
+	if (queue_milli > 0 && queue_milli < ret->rate_milli) {
+		ret->rate_milli = (uint32_t)queue_milli;
+		ret->burst_milli =
+			(uint32_t)(MILLI * fmax(1, AT_ONCE_S * view->queue_allowed_per_s));
+	}
 }
