@@ -43,13 +43,14 @@ static void two_jobs_share_a_core_and_one_has_it_alone_then(void **state)
 	struct cpu_job job;
 
 	cpu_init(&cpu, &config);
-	cpu_put(&cpu, 0, 0.010, 1, 0);
+	cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = 1 });
 	assert_int_equal(cpu.next_us, 10000);
-	cpu_put(&cpu, 5000, 0.020, 2, 0); /* 1 has 5 ms left: at half speed 10 ms */
+	/* 1 has 5 ms left: at half speed 10 ms */
+	cpu_put(&cpu, 5000, 0.020, (struct cpu_job){ .id = 2 });
 	assert_near((int)cpu.next_us, 15000, 1);
 	assert_true(cpu_take(&cpu, cpu.next_us, &job));
 	assert_int_equal(job.id, 1);
-	cpu_finished(&cpu);
+	cpu_finished(&cpu, &job);
 	assert_near((int)cpu.next_us, 30000, 2); /* 15 ms of its own left */
 	cpu_done(&cpu);
 }
@@ -61,17 +62,44 @@ static void a_knee_wastes_and_a_neighbour_takes(void **state)
 
 	cpu_init(&cpu, &config);
 	for (uint32_t i = 0; i < 4; i++)
-		cpu_put(&cpu, 0, 0.010, i, 0);
+		cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = i });
 	/* Half a core each, and two over the knee: half of that is of use. */
 	assert_near((int)cpu.next_us, 40000, 2);
 	cpu_done(&cpu);
 	config.knee = 0;
 	cpu_init(&cpu, &config);
 	cpu.neighbour = 1;
-	cpu_put(&cpu, 0, 0.010, 0, 0);
+	cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = 0 });
 	assert_near((int)cpu.next_us, 10000, 2);
-	cpu_put(&cpu, 0, 0.010, 1, 0);
+	cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = 1 });
 	assert_true(cpu.next_us > 19000);
+	cpu_done(&cpu);
+}
+
+/* The filter's control group gets as much as the server's, however many jobs that has. */
+static void each_control_group_gets_its_half(void **state)
+{
+	struct cpu_config config = { .cores = 1, .machine_cores = 1, .by_group = true };
+	struct cpu cpu;
+	struct cpu_job job;
+
+	cpu_init(&cpu, &config);
+	for (uint32_t i = 0; i < 4; i++)
+		cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = i });
+	assert_near((int)cpu.next_us, 40000, 2);
+	cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = 9, .apart = true });
+	assert_near((int)cpu.next_us, 20000, 2);
+	assert_true(cpu_take(&cpu, cpu.next_us, &job));
+	assert_int_equal(job.id, 9);
+	cpu_finished(&cpu, &job);
+	assert_near((int)cpu.next_us, 50000, 2); /* an eighth each at first, then a quarter */
+	cpu_done(&cpu);
+	config.by_group = false;
+	cpu_init(&cpu, &config);
+	for (uint32_t i = 0; i < 4; i++)
+		cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = i });
+	cpu_put(&cpu, 0, 0.010, (struct cpu_job){ .id = 9, .apart = true });
+	assert_near((int)cpu.next_us, 50000, 2);
 	cpu_done(&cpu);
 }
 
@@ -270,6 +298,7 @@ int main(void)
 		cmocka_unit_test(events_come_in_order_of_time_and_then_of_putting),
 		cmocka_unit_test(two_jobs_share_a_core_and_one_has_it_alone_then),
 		cmocka_unit_test(a_knee_wastes_and_a_neighbour_takes),
+		cmocka_unit_test(each_control_group_gets_its_half),
 		cmocka_unit_test(senders_retry_as_the_table_says),
 		cmocka_unit_test(the_oracle_serves_whom_time_is_short_for),
 		cmocka_unit_test(no_client_is_served_before_it_asks),

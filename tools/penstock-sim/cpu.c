@@ -16,7 +16,8 @@ void cpu_init(struct cpu *c, const struct cpu_config *config)
 
 void cpu_done(struct cpu *c)
 {
-	free(c->job);
+	free(c->line[0].job);
+	free(c->line[1].job);
 }
 
 /* The share of a core that each of `n` jobs gets; ret_useful: the useful part of that. */
@@ -47,9 +48,28 @@ double cpu_best(const struct cpu *c)
 	return best;
 }
 
+/* Each of the two control groups gets its half, and what the other one cannot use. */
 static void share(struct cpu *c)
 {
-	c->each = share_of(c, c->active, &c->useful);
+	double useful, each = share_of(c, c->active, &useful), server = c->active - c->apart;
+	double apart_cores, half;
+
+	c->used = each * c->active;
+	c->line[0].useful = c->line[1].useful = useful;
+	if (!c->config->by_group || !c->apart || server <= 0 || each <= 0)
+		return;
+	half = fmin(server, c->used / 2);
+	apart_cores = fmin(c->apart, c->used - half);
+	c->line[0].useful = useful / each * fmin(1, (c->used - apart_cores) / server);
+	c->line[1].useful = useful / each * apart_cores / c->apart;
+}
+
+/* How long the first job of a line still takes; INFINITY: it has none, or none gets on. */
+static double left_s(const struct cpu_line *l)
+{
+	if (l->jobs == 0 || l->useful <= 0)
+		return INFINITY;
+	return fmax(0, (l->job[0].end - l->clock) / l->useful);
 }
 
 void cpu_changed(struct cpu *c)
@@ -57,12 +77,8 @@ void cpu_changed(struct cpu *c)
 	double left;
 
 	share(c);
-	if (c->jobs == 0 || c->useful <= 0) {
-		c->next_us = UINT64_MAX;
-		return;
-	}
-	left = fmax(0, (c->job[0].end - c->clock) / c->useful);
-	c->next_us = c->at_us + (uint64_t)ceil(left * 1e6);
+	left = fmin(left_s(&c->line[0]), left_s(&c->line[1]));
+	c->next_us = isinf(left) ? UINT64_MAX : c->at_us + (uint64_t)ceil(left * 1e6);
 }
 
 void cpu_advance(struct cpu *c, uint64_t now_us)
@@ -70,8 +86,9 @@ void cpu_advance(struct cpu *c, uint64_t now_us)
 	double dt = (double)(now_us - c->at_us) / 1e6;
 
 	c->at_us = now_us;
-	c->clock += c->useful * dt;
-	c->ran_s += c->each * c->active * dt;
+	c->line[0].clock += c->line[0].useful * dt;
+	c->line[1].clock += c->line[1].useful * dt;
+	c->ran_s += c->used * dt;
 	if (c->active > fmin(c->config->cores, c->config->machine_cores - c->neighbour)) {
 		c->stalled_s += dt;
 		if (c->active > c->apart)
@@ -79,20 +96,21 @@ void cpu_advance(struct cpu *c, uint64_t now_us)
 	}
 }
 
-void cpu_put(struct cpu *c, uint64_t now_us, double work_s, uint32_t id, uint32_t generation)
+void cpu_put(struct cpu *c, uint64_t now_us, double work_s, struct cpu_job job)
 {
-	struct cpu_job job = { .id = id, .generation = generation };
-	uint32_t at = c->jobs++;
+	struct cpu_line *l = &c->line[job.apart];
+	uint32_t at = l->jobs++;
 
 	cpu_advance(c, now_us);
-	job.end = c->clock + work_s;
-	c->job = grow(c->job, &c->room, c->jobs, sizeof(*c->job));
-	while (at > 0 && job.end < c->job[(at - 1) / 2].end) {
-		c->job[at] = c->job[(at - 1) / 2];
+	job.end = l->clock + work_s;
+	l->job = grow(l->job, &l->room, l->jobs, sizeof(*l->job));
+	while (at > 0 && job.end < l->job[(at - 1) / 2].end) {
+		l->job[at] = l->job[(at - 1) / 2];
 		at = (at - 1) / 2;
 	}
-	c->job[at] = job;
+	l->job[at] = job;
 	c->active++;
+	c->apart += job.apart;
 	cpu_changed(c);
 }
 
@@ -103,38 +121,50 @@ void cpu_withdraw(struct cpu *c, uint64_t now_us)
 	cpu_changed(c);
 }
 
-bool cpu_take(struct cpu *c, uint64_t now_us, struct cpu_job *ret_job)
+static struct cpu_job take_first(struct cpu_line *l)
 {
-	struct cpu_job last;
+	struct cpu_job first = l->job[0], last = l->job[--l->jobs];
 	uint32_t at = 0;
 
-	cpu_advance(c, now_us);
-	if (c->jobs == 0)
-		return false;
-	*ret_job = c->job[0];
-	last = c->job[--c->jobs];
 	for (;;) {
 		uint32_t child = 2 * at + 1;
 
-		if (child >= c->jobs)
+		if (child >= l->jobs)
 			break;
-		if (child + 1 < c->jobs && c->job[child + 1].end < c->job[child].end)
+		if (child + 1 < l->jobs && l->job[child + 1].end < l->job[child].end)
 			child++;
-		if (c->job[child].end >= last.end)
+		if (l->job[child].end >= last.end)
 			break;
-		c->job[at] = c->job[child];
+		l->job[at] = l->job[child];
 		at = child;
 	}
-	if (c->jobs)
-		c->job[at] = last;
-	if (ret_job->end > c->clock) /* the event came at the next whole microsecond */
-		c->clock = ret_job->end;
+	if (l->jobs)
+		l->job[at] = last;
+	return first;
+}
+
+bool cpu_take(struct cpu *c, uint64_t now_us, struct cpu_job *ret_job)
+{
+	struct cpu_line *server = &c->line[0], *apart = &c->line[1], *l;
+	double late;
+
+	cpu_advance(c, now_us);
+	if (isinf(left_s(server)) && isinf(left_s(apart)))
+		return false;
+	l = left_s(apart) < left_s(server) ? apart : server;
+	*ret_job = take_first(l);
+	/* The event came at the next whole microsecond. */
+	late = fmax(0, ret_job->end - l->clock);
+	l->clock += late;
+	if (!c->config->by_group)
+		server->clock = apart->clock = l->clock;
 	cpu_changed(c);
 	return true;
 }
 
-void cpu_finished(struct cpu *c)
+void cpu_finished(struct cpu *c, const struct cpu_job *job)
 {
 	c->active--;
+	c->apart -= job->apart;
 	cpu_changed(c);
 }

@@ -21,6 +21,7 @@ static const struct {
 	[DISTANCE_BUSY] = { "busy", "busy sessions", false },
 	[DISTANCE_TIME] = { "time", "server time T, s", false },
 	[DISTANCE_CPU] = { "cpu", "CPU, cores", false },
+	[DISTANCE_FILTER] = { "filter", "filter's CPU, cores", false },
 	[DISTANCE_REFUSED] = { "refused", "refused", true },
 };
 
@@ -32,6 +33,8 @@ static void add(struct part *parts, const struct tick *t)
 		[DISTANCE_TIME] = { t->server_s, (double)t->finished },
 		[DISTANCE_CPU] = { fmax(0, t->cpu_cores) * t->length_s,
 				   t->cpu_cores >= 0 ? t->length_s : 0 },
+		[DISTANCE_FILTER] = { fmax(0, t->filter_cores) * t->length_s,
+				      t->filter_cores >= 0 ? t->length_s : 0 },
 		[DISTANCE_REFUSED] = { (double)t->deferred, (double)t->offered },
 	};
 

@@ -11,6 +11,7 @@ enum distance_figure {
 	DISTANCE_BUSY, /* busy sessions, mean */
 	DISTANCE_TIME, /* T: seconds of the server for each finished session */
 	DISTANCE_CPU, /* cores that the server uses, mean */
+	DISTANCE_FILTER, /* cores that the filter behind the queue uses, mean */
 	DISTANCE_REFUSED, /* connections */
 	DISTANCE__COUNT
 };

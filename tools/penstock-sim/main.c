@@ -41,7 +41,7 @@ static const char usage[] =
 	"  plant KEY=VALUE...     cores machine cost lookup lookup_share stalled check check_share check_slots check_last think think_slow\n"
 	"                         slow_share commit commit_each filter\n"
 	"                         filter_slots filter_clients session_memory memory_spread memory slots slots_known backlog fork idle knee thrash reject\n"
-	"                         greet_patience done_patience objective; shared\n"
+	"                         greet_patience done_patience objective; grouped, shared\n"
 	"  sense KEY=VALUE...     delay loss noise verdict_delay; hidden-cost, hidden-dialogue, filter-apart, gate\n"
 	"  law KEY=VALUE...       slots target loadavg lag memory: settings of the other laws\n"
 	"  fleet KEY=VALUE...     hosts (300 at most), memory (of each, for what the others know). A name below may begin with hostN.: of that host\n"

@@ -45,7 +45,8 @@ void plant_changed(struct plant *p, uint64_t now_us)
 	p->cpu_config = (struct cpu_config){ .cores = p->config.cores,
 					     .machine_cores = p->config.machine_cores,
 					     .knee = p->config.knee,
-					     .thrash = p->config.thrash };
+					     .thrash = p->config.thrash,
+					     .by_group = p->config.by_group };
 	cpu_changed(&p->cpu);
 }
 
@@ -186,13 +187,13 @@ void plant_run_cpu(struct plant *p)
 	if (!cpu_take(&p->cpu, p->now_us, &job))
 		return;
 	if (job.id == FILTER_JOB) {
-		plant_filtered(p);
+		plant_filtered(p, &job);
 		return;
 	}
 	s = &p->session[job.id];
 	if (s->generation != job.generation || (s->phase != PHASE_GREET && s->phase != PHASE_WORK))
 		return; /* it was killed before; its share went to the others */
-	cpu_finished(&p->cpu);
+	cpu_finished(&p->cpu, &job);
 	if (s->phase == PHASE_GREET)
 		greeted(p, job.id);
 	else

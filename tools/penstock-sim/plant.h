@@ -40,6 +40,7 @@ struct plant_config {
 	double filter_s,
 		filter_slots, /* CPU of the filter behind the queue; how many run at once */
 		filter_clients; /* connections of the server to it, at most */
+	bool by_group; /* filter and server have the same weight, each as a whole */
 	double session_bytes, memory_bytes; /* 0: memory is not short */
 	/* 0..1: the random part of a session's memory, which comes with the message */
 	double memory_spread;

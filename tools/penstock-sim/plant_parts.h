@@ -25,7 +25,7 @@ void plant_checked(struct plant *plant, uint32_t id);
 void plant_committed(struct plant *plant);
 /* A message goes to the filter behind the queue, if there is one; a message has left it. */
 void plant_filter(struct plant *plant);
-void plant_filtered(struct plant *plant);
+void plant_filtered(struct plant *plant, const struct cpu_job *job);
 
 /* Keeps the session in `phase` for half to one and a half times `mean_s`. */
 static inline void plant_wait(struct plant *p, uint32_t id, enum plant_phase phase, double mean_s)
@@ -41,7 +41,8 @@ static inline void plant_wait(struct plant *p, uint32_t id, enum plant_phase pha
 static inline void plant_work(struct plant *p, uint32_t id, enum plant_phase phase, double work_s)
 {
 	p->session[id].phase = (uint8_t)phase;
-	cpu_put(&p->cpu, p->now_us, work_s, id, p->session[id].generation);
+	cpu_put(&p->cpu, p->now_us, work_s,
+		(struct cpu_job){ .id = id, .generation = p->session[id].generation });
 }
 
 #endif

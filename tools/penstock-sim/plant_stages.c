@@ -11,8 +11,8 @@
 void plant_settle_filter(struct plant *p)
 {
 	cpu_advance(&p->cpu, p->now_us);
-	p->filter_ran_s += p->filters * (p->cpu.clock - p->filter_clock);
-	p->filter_clock = p->cpu.clock;
+	p->filter_ran_s += p->filters * (p->cpu.line[1].clock - p->filter_clock);
+	p->filter_clock = p->cpu.line[1].clock;
 }
 
 /* Passes accepted mail to the filter, which runs on the same cores. */
@@ -21,10 +21,10 @@ static void feed_filter(struct plant *p)
 	plant_settle_filter(p);
 	while (p->filter_queue && p->filters < p->config.filter_slots) {
 		p->filter_queue--;
-		p->cpu.apart = ++p->filters;
+		p->filters++;
 		cpu_put(&p->cpu, p->now_us,
-			p->config.filter_s * (0.7 + 0.6 * splitmix_unit(&p->random)), FILTER_JOB,
-			0);
+			p->config.filter_s * (0.7 + 0.6 * splitmix_unit(&p->random)),
+			(struct cpu_job){ .id = FILTER_JOB, .apart = true });
 	}
 }
 
@@ -36,11 +36,11 @@ void plant_filter(struct plant *p)
 	feed_filter(p);
 }
 
-void plant_filtered(struct plant *p)
+void plant_filtered(struct plant *p, const struct cpu_job *job)
 {
 	plant_settle_filter(p);
-	cpu_finished(&p->cpu);
-	p->cpu.apart = --p->filters;
+	cpu_finished(&p->cpu, job);
+	p->filters--;
 	p->filtered++;
 	feed_filter(p);
 }

@@ -40,6 +40,7 @@ static const struct key plant_keys[] = {
 	KEY("filter", plant.filter_s, 'd'),
 	KEY("filter_slots", plant.filter_slots, 'n'),
 	KEY("filter_clients", plant.filter_clients, 'n'),
+	KEY("grouped", plant.by_group, 'f'),
 	KEY("session_memory", plant.session_bytes, 'b'),
 	KEY("memory_spread", plant.memory_spread, 'n'),
 	KEY("memory", plant.memory_bytes, 'b'),

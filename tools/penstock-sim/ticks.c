@@ -41,9 +41,8 @@ void ticks_add(struct ticks *t, const struct sample *sample, const struct load *
 		.busy_s = (double)since(l->busy_us, last->busy_us) / 1e6,
 		.server_s = (double)since(l->server_us, last->server_us) / 1e6,
 		.in_flight = l->in_flight,
-		.cpu_cores = sample_has(sample, SIGNAL_MTA_CPU_CORES)
-				     ? sample->value[SIGNAL_MTA_CPU_CORES]
-				     : -1,
+		.cpu_cores = sample_get(sample, SIGNAL_MTA_CPU_CORES, -1),
+		.filter_cores = sample_get(sample, SIGNAL_FILTER_CPU_CORES, -1),
 	};
 	t->last_us = sample->now_us;
 	t->last = *l;
@@ -143,7 +142,7 @@ double ticks_cores(const struct ticks *t, double at_s, double most)
 	     tick < t->tick + t->count && tick->at_s <= at_s + AROUND_S; tick++) {
 		if (tick->cpu_cores < 0)
 			return most;
-		used_s += tick->cpu_cores * tick->length_s;
+		used_s += (tick->cpu_cores + fmax(0, tick->filter_cores)) * tick->length_s;
 		busy_s += tick->busy_s;
 		length_s += tick->length_s;
 	}

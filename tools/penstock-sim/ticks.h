@@ -13,7 +13,7 @@ struct tick {
 	uint64_t offered, admitted, deferred, completed, finished;
 	double busy_s, server_s; /* see counts.h: of all sessions, and of those that finished */
 	double in_flight; /* at its end */
-	double cpu_cores; /* below 0: not known */
+	double cpu_cores, filter_cores; /* below 0: not known */
 };
 
 /* Of the first service. */
