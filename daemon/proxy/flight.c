@@ -86,6 +86,7 @@ void flight_track(struct session *s, struct smtp_track_change change)
 
 		c->connect_220[counts_slot(us)]++;
 		c->connect_220_sum_us += us;
+		greeting_times_add(&s->tally->greeting_times, us);
 	}
 	leave_queue(s, !change.turned_away);
 	s->ungreeted = s->overtaken = false;

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 
 #include "config/config.h"
+#include "core/greeting_times.h"
 #include "core/overtaken.h"
 #include "core/room.h"
 #include "core/room_debts.h"
@@ -39,6 +40,7 @@ struct tally {
 	struct greetings greetings;
 	/* greetings.given + 1 when a client was last told late of the many who waited; 0: never */
 	uint64_t hangs_at;
+	struct greeting_times greeting_times;
 	struct answers answers;
 	struct refusals refusals;
 	struct faultlog faultlog;

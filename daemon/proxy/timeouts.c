@@ -56,16 +56,21 @@ static bool may_refuse_late(struct session *s, uint64_t now_us)
 	       (!told_us || s->track.began_us < told_us) && !is_spared(s);
 }
 
-/* Whether the greeting is overdue, so that the client may be refused. It may not once some of its
- * bytes have gone to the server. */
+/* Whether the greeting is overdue, so that the client may be refused: it has waited for as long as
+ * the plan says, and so much longer as some clients of this server usually wait. It may not be
+ * refused once some of its bytes have gone to the server. */
 static bool is_late(struct session *s, uint64_t now_us)
 {
-	const struct plan *plan = &s->tally->plan.plan;
-	const struct plan_service *service = &plan->service[s->tally->service];
+	struct tally *t = s->tally;
+	const struct plan *plan = &t->plan.plan;
+	uint64_t planned_us = plan->service[t->service].greeting_timeout_us;
+	uint64_t waited_us = since(s->track.began_us, now_us);
 
-	return s->ungreeted && !s->relayed_early && service->greeting_timeout_us &&
-	       plan->mode != PLAN_OBSERVE && plan_is_fresh(plan, now_us) &&
-	       since(s->track.began_us, now_us) >= service->greeting_timeout_us &&
+	if (!s->ungreeted || s->relayed_early || !planned_us || waited_us < planned_us)
+		return false;
+	if (plan->mode == PLAN_OBSERVE || !plan_is_fresh(plan, now_us))
+		return false;
+	return waited_us >= planned_us + greeting_times_longer_us(&t->greeting_times) &&
 	       may_refuse_late(s, now_us);
 }
 

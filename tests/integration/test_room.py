@@ -428,6 +428,28 @@ def _():
         check(again.reply().startswith(b"220"), "but served")
 
 
+@test("a client is not refused late for what some clients usually wait longer than others")
+def _():
+    pause = [0]
+
+    def handle(connection, address):
+        time.sleep(pause[0])
+        smtp_server(connection, address)
+
+    with Room(window=100, late_ms=300, handle=handle) as w:
+        w.fill(10)
+        pause[0] = 2
+        check(w.client("127.2.0.1").greeting.startswith(b"220"), "one is greeted two seconds later than the others")
+        pause[0] = 600
+        began = time.monotonic()
+        c = w.client("127.2.0.2", greeting=False)
+        w.wait(lambda s: s["in_flight"] == 12, "admitted")
+        w.plan(0, late_ms=300)
+        w.held("127.3.0.1", 1)
+        check(c.reply().startswith(b"451"), "told late")
+        check(time.monotonic() - began >= 1.5, "not before the one was greeted")
+
+
 @test("a greeting that the proxy has not read yet, as the machine lets it run seldom, is not late")
 def _():
     with Room(window=1, late_ms=300, prefix=late.prefix()) as w:

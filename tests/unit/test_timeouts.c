@@ -277,6 +277,22 @@ static void a_client_that_others_have_overtaken_is_never_told_late(void **state)
 	end();
 }
 
+/* One client in ten usually waits 3 s longer than the others. So each may wait 3 s longer than the
+ * plan says. */
+static void a_client_may_wait_as_long_as_some_usually_do(void **state)
+{
+	begin_ungreeted(stranger);
+	for (int i = 0; i < 100; i++)
+		greeting_times_add(&tally.greeting_times, i % 10 ? 10000 : 3 * US_PER_S);
+	assert_in_range(told_late_after(true), LATE_S + 3, LATE_S + 4);
+	end();
+	begin_ungreeted(stranger);
+	for (int i = 0; i < 100; i++)
+		greeting_times_add(&tally.greeting_times, 3 * US_PER_S);
+	assert_int_equal(told_late_after(true), LATE_S);
+	end();
+}
+
 static void a_server_that_hangs_has_many_waiting(void **state)
 {
 	begin_ungreeted(stranger);
@@ -323,6 +339,7 @@ int main(void)
 		cmocka_unit_test(trusted_clients_and_those_of_this_host_are_never_told_late),
 		cmocka_unit_test(no_source_is_told_late_twice),
 		cmocka_unit_test(a_client_that_others_have_overtaken_is_never_told_late),
+		cmocka_unit_test(a_client_may_wait_as_long_as_some_usually_do),
 		cmocka_unit_test(a_server_that_hangs_has_many_waiting),
 		cmocka_unit_test(the_last_of_many_are_told_like_the_first),
 	};

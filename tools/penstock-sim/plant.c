@@ -175,6 +175,7 @@ static void greeted(struct plant *p, uint32_t id)
 	p->counts.greeted++;
 	p->counts.connect_220[counts_slot(p->now_us - s->opened_us)]++;
 	p->counts.connect_220_sum_us += p->now_us - s->opened_us;
+	greeting_times_add(&p->greeting_times, p->now_us - s->opened_us);
 	plant_wait(p, id, PHASE_THINK, s->slow ? p->config.think_slow_s : p->config.think_s);
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/counts.h"
+#include "core/greeting_times.h"
 #include "core/overtaken.h"
 #include "penstock-sim/clairvoyant.h"
 #include "penstock-sim/cpu.h"
@@ -116,6 +117,7 @@ struct plant {
 	uint32_t sessions, room, free, in_flight;
 	struct plant_list owed[OWED__COUNT];
 	struct greetings greetings;
+	struct greeting_times greeting_times;
 	struct answers answers;
 	struct ask stalled_ask; /* of the last stalled one */
 	uint64_t stalled_us; /* when there were more stalled sessions than before */

@@ -109,12 +109,13 @@ void plant_lose_patience(struct plant *p, uint64_t greeting_timeout_us)
 {
 	uint64_t patience_us = (uint64_t)(p->config.greet_patience_s * 1e6);
 	uint64_t greet_us = patience_us;
+	uint64_t late_us = greeting_timeout_us + greeting_times_longer_us(&p->greeting_times);
 	uint64_t done_us = (uint64_t)(p->config.done_patience_s * 1e6);
-	bool late = greeting_timeout_us > 0 && greeting_timeout_us < greet_us;
+	bool late = greeting_timeout_us > 0 && late_us < greet_us;
 	uint32_t id;
 
 	if (late)
-		greet_us = greeting_timeout_us;
+		greet_us = late_us;
 	while ((id = p->owed[OWED_GREETING].first) &&
 	       p->now_us - p->session[id].owed_us > greet_us) {
 		if (late) {
