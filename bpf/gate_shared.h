@@ -8,7 +8,7 @@
 #include "core/told.h"
 #include "shared.h"
 
-#define GATE_LAYOUT 0x67740007u /* raise it with every change here or of struct plan */
+#define GATE_LAYOUT 0x67740008u /* raise it with every change here or of struct plan */
 
 #define GATE_WATCHED 16
 #define GATE_TICKETS 16384

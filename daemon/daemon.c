@@ -160,6 +160,7 @@ static void apply(struct daemon *d, const struct config *fresh, struct config *b
 	recording_configure(d->recording, &d->config);
 	sensing_configure(d->sensing, &d->config);
 	d->front_env.kernel = sensing_kernel(d->sensing);
+	proxy_counters_configure(d->proxy_counters, &d->config);
 	fronts_configure(d->fronts, before, now_us);
 	publishing_configure(d->publishing, now_us);
 }
@@ -316,7 +317,7 @@ static int open_parts(struct daemon *d)
 
 	if (r < 0)
 		return r;
-	d->proxy_counters = proxy_counters_open(d->config.run_dir);
+	d->proxy_counters = proxy_counters_open(&d->config);
 	/* Before the sensors: if descriptors are short, the sensors have to do without. */
 	r = open_loop(d);
 	if (r == 0)

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/manager.h"
 #include "config/args.h"
+#include "config/reload.h"
 #include "front/agent_line.h"
 #include "proxy/planview.h"
 
@@ -38,11 +39,14 @@ static const char usage[] =
 	"      --version, --help\n"
 	"\n"
 	"Example: server m1 192.0.2.11:25 check agent-check agent-addr 192.0.2.11 agent-port 9827 agent-inter 1s weight 100\n"
-	"SIGTERM says ready for 3 s and ends. See penstock-agent(8).\n";
+	"SIGHUP reloads. SIGTERM says ready for 3 s and ends. See penstock-agent(8).\n";
 
 struct agent {
 	struct pollfd fds[LISTENERS_MAX + 1]; /* listeners, then the signals */
 	unsigned listeners;
+	const struct config_source *source; /* where the configuration comes from */
+	char listen[sizeof(((struct config_agent *)0)->listen.text)]; /* as it was opened */
+	char run_dir[sizeof(((struct config *)0)->run_dir)];
 	struct agent_options options;
 	uint64_t told_us; /* when the service manager last got a message */
 	struct planview plan;
@@ -81,6 +85,41 @@ static void answer_all(struct agent *a, int listener)
 	}
 }
 
+/* Takes what can change while it runs. `config`: a valid one. */
+static void configure(struct agent *a, const struct config *config)
+{
+	const struct config_agent *c = &config->agent;
+
+	a->options = (struct agent_options){ .service = PLANVIEW_OWN,
+					     .balancers = c->balancers,
+					     .connections_max = c->connections_max };
+	planview_done(&a->plan);
+	planview_init(&a->plan, config->run_dir, c->service);
+	log_set_level(config->log_level);
+}
+
+static void reload(struct agent *a)
+{
+	static struct config fresh;
+	static struct config_errors errors;
+	char why[640];
+
+	if (config_load(a->source, &fresh, &errors) < 0) {
+		config_error_print(&errors.error[0], why, sizeof(why));
+		log_error("Cannot reload the configuration: %s. The one in force stays.", why);
+		return;
+	}
+	config_log_warnings(&errors);
+	if (strcmp(fresh.agent.listen.text, a->listen) != 0 ||
+	    strcmp(fresh.run_dir, a->run_dir) != 0) {
+		log_error(
+			"Cannot reload the configuration: front.agent.listen and daemon.run_dir need a restart. The one in force stays. Run systemctl restart penstock-agent.");
+		return;
+	}
+	configure(a, &fresh);
+	log_notice("configuration reloaded");
+}
+
 /* A manager that does not read gets the message later. */
 static void tell_manager(struct agent *a)
 {
@@ -110,6 +149,10 @@ static void run(struct agent *a)
 		if (!signals->revents ||
 		    read(signals->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 			continue;
+		if (info.ssi_signo == SIGHUP) {
+			reload(a);
+			continue;
+		}
 		if (a->parting_us)
 			return; /* the second one: at once */
 		manager_tell("STOPPING=1", NULL, 0, 0);
@@ -122,14 +165,13 @@ static void run(struct agent *a)
 static int open_agent(struct agent *a, const struct config *config)
 {
 	const struct config_agent *c = &config->agent;
-	int fds[LISTENERS_MAX], count, service = config_service_index(config, c->service);
+	int fds[LISTENERS_MAX], count;
 	const char *which = "";
-	sigset_t ends;
+	sigset_t taken;
 
-	a->options = (struct agent_options){ .service = service < 0 ? 0 : (unsigned)service,
-					     .balancers = c->balancers,
-					     .connections_max = c->connections_max };
-	planview_init(&a->plan, config->run_dir);
+	snprintf(a->listen, sizeof(a->listen), "%s", c->listen.text);
+	snprintf(a->run_dir, sizeof(a->run_dir), "%s", config->run_dir);
+	configure(a, config);
 	count = endpoints_listen(&c->listen, BACKLOG, 0666, fds, &which);
 	if (count < 0) {
 		log_error(
@@ -140,11 +182,12 @@ static int open_agent(struct agent *a, const struct config *config)
 	a->listeners = (unsigned)count;
 	for (int i = 0; i < count; i++)
 		a->fds[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGINT);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
-	a->fds[count] = (struct pollfd){ .fd = signalfd(-1, &ends, SFD_NONBLOCK | SFD_CLOEXEC),
+	sigemptyset(&taken);
+	sigaddset(&taken, SIGTERM);
+	sigaddset(&taken, SIGINT);
+	sigaddset(&taken, SIGHUP);
+	sigprocmask(SIG_BLOCK, &taken, NULL);
+	a->fds[count] = (struct pollfd){ .fd = signalfd(-1, &taken, SFD_NONBLOCK | SFD_CLOEXEC),
 					 .events = POLLIN };
 	return a->fds[count].fd < 0 ? -errno : 0;
 }
@@ -153,7 +196,7 @@ int main(int argc, char **argv)
 {
 	static struct config config;
 	static struct args args;
-	static struct agent agent;
+	static struct agent agent = { .source = &args.source };
 	int r = args_read(argc, argv, "penstock-agent", usage, false, &args, &config);
 
 	if (r >= 0)

@@ -275,6 +275,8 @@ struct text;
 void config_print(const struct config *config, struct text *out);
 /* Index of a service by name; -1: there is none. */
 int config_service_index(const struct config *config, const char *name);
+/* plan_service_id() of each service, 0 behind the last one. */
+void config_service_ids(const struct config *config, uint64_t ret_ids[PLAN_SERVICES]);
 /* Whether an address lies in a trusted network. IPv4 as mapped. O(networks). */
 bool config_trusted(const struct config *config, const struct in6_addr *address);
 /* The same for networks that the operator always defers. An address that is also trusted is not

@@ -17,6 +17,26 @@ void config_log_warnings(const struct config_errors *errors)
 	}
 }
 
+static void swap_services(struct config_service *a, struct config_service *b)
+{
+	struct config_service kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+/* Counters, windows and plans are kept by the number of a service. So a service that was there
+ * before keeps its number, as far as there are so many, wherever its section stands now. */
+static void keep_numbers(const struct config *now, struct config *fresh)
+{
+	for (unsigned i = 0; i < now->services && i < fresh->services; i++) {
+		int k = config_service_index(fresh, now->service[i].name);
+
+		if (k >= 0)
+			swap_services(&fresh->service[i], &fresh->service[k]);
+	}
+}
+
 int config_reload(const struct config_source *source, const struct config *now, struct config *ret,
 		  char *why)
 {
@@ -39,7 +59,9 @@ int config_reload(const struct config_source *source, const struct config *now, 
 			log_error("%s", line);
 		}
 	}
-	if (r < 0)
+	if (r == 0)
+		keep_numbers(now, ret);
+	else
 		log_error("Cannot reload the configuration: %s. The one in force stays.", why);
 	return r;
 }

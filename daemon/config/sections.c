@@ -55,6 +55,12 @@ int config_service_index(const struct config *config, const char *name)
 	return -1;
 }
 
+void config_service_ids(const struct config *config, uint64_t ret_ids[PLAN_SERVICES])
+{
+	for (unsigned i = 0; i < PLAN_SERVICES; i++)
+		ret_ids[i] = i < config->services ? plan_service_id(config->service[i].name) : 0;
+}
+
 static bool in_networks(const struct config_networks *networks, const struct in6_addr *address)
 {
 	for (unsigned i = 0; i < networks->count; i++) {

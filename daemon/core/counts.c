@@ -40,6 +40,41 @@ void counts_init(struct counts *counts, const char *front, uint64_t pid)
 	memcpy(counts->front, front, n < sizeof(counts->front) ? n : sizeof(counts->front) - 1);
 }
 
+static void swap_u64(uint64_t *a, uint64_t *b)
+{
+	uint64_t kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+static void swap_services(struct counts *c, unsigned a, unsigned b)
+{
+	uint64_t *x = (uint64_t *)&c->service[a], *y = (uint64_t *)&c->service[b];
+	uint64_t differ = (c->serves >> a ^ c->serves >> b) & 1;
+
+	for (size_t i = 0; i < sizeof(struct counts_service) / sizeof(uint64_t); i++)
+		swap_u64(&x[i], &y[i]);
+	swap_u64(&c->service_id[a], &c->service_id[b]);
+	c->serves ^= differ << a | differ << b;
+}
+
+void counts_arrange(struct counts *c, const uint64_t service_id[PLAN_SERVICES])
+{
+	for (unsigned i = 0; i < PLAN_SERVICES; i++)
+		for (unsigned k = 0; service_id[i] && k < PLAN_SERVICES; k++)
+			if (k != i && c->service_id[k] == service_id[i] &&
+			    c->service_id[i] != service_id[i])
+				swap_services(c, i, k);
+	for (unsigned i = 0; i < PLAN_SERVICES; i++) {
+		if (service_id[i] && c->service_id[i] == service_id[i])
+			continue;
+		memset(&c->service[i], 0, sizeof(c->service[i]));
+		c->service_id[i] = service_id[i];
+		c->serves &= ~(UINT64_C(1) << i);
+	}
+}
+
 static void settle(struct counts_service *service, struct verdict verdict)
 {
 	if (verdict.admit) {

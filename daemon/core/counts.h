@@ -13,7 +13,7 @@
 #include "core/reason.h"
 
 #define COUNTS_MAGIC 0x746e6f63u /* "cont" */
-#define COUNTS_VERSION 9u
+#define COUNTS_VERSION 10u
 /* Log-linear histograms of times: 8 slots per power of two of microseconds, see counts_slot(). */
 #define COUNTS_SLOTS 256
 
@@ -73,6 +73,9 @@ struct counts {
 	uint64_t decisions[COUNTS_SLOTS]; /* histogram: the time of a verdict, in nanoseconds */
 	uint64_t decision_sum_ns;
 	struct faults faults;
+	/* plan_service_id() of each block, since another process may number services otherwise; 0:
+	 * not used */
+	uint64_t service_id[PLAN_SERVICES];
 	struct counts_service service[PLAN_SERVICES];
 };
 
@@ -85,6 +88,9 @@ uint64_t counts_slot_upper(unsigned slot);
  * counters are not checked: an absurd rate harms only that front, and the law bounds it. */
 bool counts_are_sane(const struct counts *counts);
 void counts_init(struct counts *counts, const char *front, uint64_t pid);
+/* Puts the blocks, and the bits of `serves`, into the order of `service_id`. A block of a service
+ * that is not in it is dropped; one that is missing is zero. */
+void counts_arrange(struct counts *counts, const uint64_t service_id[PLAN_SERVICES]);
 /* Counts one verdict of plan_decide(). */
 void counts_verdict(struct counts_service *service, struct verdict verdict);
 /* How the wait of a held connection ended. */

@@ -35,18 +35,23 @@ void engine_init(struct engine *engine, const struct engine_config *config, uint
 
 		window_init(&engine->window[i], &window);
 	}
-	engine_configure(engine, config);
+	engine->config = *config;
+	engine->view.mode = config->mode;
 }
 
 void engine_configure(struct engine *engine, const struct engine_config *config)
 {
-	engine->config = *config;
-	engine->view.mode = config->mode;
 	for (int i = 0; i < PLAN_SERVICES; i++) {
 		struct window_config window = window_config_of(config, i);
 
-		window_configure(&engine->window[i], &window);
+		/* What was learned of another service does not hold for this one. */
+		if (strcmp(engine->config.service[i].name, config->service[i].name) != 0)
+			window_init(&engine->window[i], &window);
+		else
+			window_configure(&engine->window[i], &window);
 	}
+	engine->config = *config;
+	engine->view.mode = config->mode;
 }
 
 void engine_save(const struct engine *engine, struct engine_warm *ret)
@@ -225,6 +230,7 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 					   .queue_allowed_per_s = queue_share(engine, i),
 					   .blind = view->state == STATE_BLIND };
 
+		plan->service_id[i] = plan_service_id(service->name);
 		plan->service[i].reply_code = service->reply_code;
 		plan->service[i].shed = (uint8_t)service->shed;
 		/* No bounds; source_plan() may set some. */

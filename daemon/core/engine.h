@@ -94,6 +94,8 @@ struct engine_warm {
 void engine_save(const struct engine *engine, struct engine_warm *ret_warm);
 /* Call it after engine_init() and before the first step. Figures out of range are ignored. */
 void engine_restore(struct engine *engine, const struct engine_warm *warm);
+/* Another configuration. A service of another name in the same place begins with an empty
+ * window. */
 void engine_configure(struct engine *engine, const struct engine_config *config);
 void engine_set_mode(struct engine *engine, enum plan_mode mode);
 /* `state`: STATE_SERVING, STATE_DRAINING or STATE_MAINTENANCE. `until_us`: on the clock of

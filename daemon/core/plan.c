@@ -4,6 +4,18 @@
 #include <string.h>
 
 #define READ_TRIES 64
+/* FNV-1a, http://www.isthe.com/chongo/tech/comp/fnv/ */
+#define FNV_BASIS UINT64_C(0xcbf29ce484222325)
+#define FNV_PRIME UINT64_C(0x100000001b3)
+
+uint64_t plan_service_id(const char *name)
+{
+	uint64_t id = FNV_BASIS;
+
+	for (const char *c = name; *c; c++)
+		id = (id ^ (unsigned char)*c) * FNV_PRIME;
+	return id ? id : 1;
+}
 
 /* A sequence lock: the writer makes the number odd, writes, and makes it even. */
 int plan_read(const struct plan *shared, struct plan *ret_plan)

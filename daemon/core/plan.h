@@ -82,6 +82,9 @@ struct plan {
 	uint8_t services; /* used entries of service[] */
 	uint32_t tick; /* ticks since start */
 	struct plan_service service[PLAN_SERVICES];
+	/* plan_service_id() of each. Another process may have read another configuration, in which
+	 * the services are in another order: it finds its service by this. */
+	uint64_t service_id[PLAN_SERVICES];
 };
 
 struct plan_request {
@@ -348,8 +351,10 @@ static inline struct verdict plan_in_vain(const struct plan_service *service)
 	return v;
 }
 
+/* Identifies a service by its name, in each process. Never 0. */
+uint64_t plan_service_id(const char *name);
 /* Copies the plan out of a mapping while its writer may change it. 0, or -1 when no consistent copy
- * was possible: keep the last one, which becomes stale by itself. */
+ * was possible: keep the one from before, which becomes stale by itself. */
 int plan_read(const struct plan *shared, struct plan *ret_plan);
 /* Publishes `plan` in the mapping. Readers on other cores see either all of it or the plan
  * before. */

@@ -71,6 +71,7 @@ int fronts_open(struct front_env *env, struct fronts **ret_fronts)
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
 		f->row[i].ops = table[i];
 		counts_init(&f->row[i].counts, table[i]->name, 0);
+		config_service_ids(env->config, f->row[i].counts.service_id);
 		if (table[i]->forget && !table[i]->wanted(env->config))
 			table[i]->forget();
 	}
@@ -93,6 +94,9 @@ void fronts_close(struct fronts *f)
 
 void fronts_configure(struct fronts *f, const struct config *before, uint64_t now_us)
 {
+	uint64_t service_id[PLAN_SERVICES];
+
+	config_service_ids(f->env->config, service_id);
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
 		struct row *row = &f->row[i];
 
@@ -101,6 +105,7 @@ void fronts_configure(struct fronts *f, const struct config *before, uint64_t no
 			close_row(row, FRONT_STOP);
 			row->netns_known = false;
 		}
+		counts_arrange(&row->counts, service_id);
 		if (!row->front)
 			retry_reset(&row->retry);
 	}

@@ -33,7 +33,9 @@ struct slot {
 	char name[64];
 	uint64_t checked_us;
 	bool ended; /* retired in the next tick: until then its last counts and events are read */
+	bool told_unknown; /* it was logged that it serves no service of this configuration */
 	struct proxy_counted front;
+	uint64_t service_id[PLAN_SERVICES]; /* in the order of the proxy */
 	struct event_reader events;
 };
 
@@ -43,6 +45,7 @@ struct slot {
 
 struct proxy_counters {
 	char run_dir[PATH_MAX];
+	uint64_t service_id[PLAN_SERVICES]; /* of the configuration, in its order */
 	int dir_fd;
 	uint64_t scanned_us, rotated_us;
 	struct timespec changed; /* the directory, as last seen */
@@ -59,8 +62,9 @@ struct proxy_counters {
 	uint64_t before[2][COUNTS_SLOTS]; /* connect-to-220, half a window and a whole window ago */
 };
 
-static int try_open(const char *run_dir, struct proxy_counters **ret_proxies)
+static int try_open(const struct config *config, struct proxy_counters **ret_proxies)
 {
+	const char *run_dir = config->run_dir;
 	char path[PATH_MAX];
 	_cleanup_close_ int fd = -1;
 	struct proxy_counters *proxies;
@@ -78,23 +82,36 @@ static int try_open(const char *run_dir, struct proxy_counters **ret_proxies)
 	proxies->dir_fd = TAKE_FD(fd);
 	memcpy(proxies->run_dir, run_dir, strlen(run_dir) + 1); /* fits: path is longer */
 	retired_load(run_dir, clock_monotonic_us(), &proxies->retired);
+	proxy_counters_configure(proxies, config);
 	/* Counters of this front go on, also those of a penstockd before this one. */
 	proxies->any_retired = proxies->retired.heartbeat_us > 0;
 	*ret_proxies = proxies;
 	return 0;
 }
 
-struct proxy_counters *proxy_counters_open(const char *run_dir)
+struct proxy_counters *proxy_counters_open(const struct config *config)
 {
 	struct proxy_counters *proxies;
-	int r = try_open(run_dir, &proxies);
+	int r = try_open(config, &proxies);
 
 	if (r == 0)
 		return proxies;
 	log_error(
 		"Cannot watch %s/counts: %s. Sessions of the proxies are not counted; they follow the plan all the same.",
-		run_dir, strerror(-r));
+		config->run_dir, strerror(-r));
 	return NULL;
+}
+
+void proxy_counters_configure(struct proxy_counters *proxies, const struct config *config)
+{
+	if (!proxies)
+		return;
+	config_service_ids(config, proxies->service_id);
+	counts_arrange(&proxies->retired, proxies->service_id);
+	for (unsigned i = 0; i < proxies->count; i++) {
+		counts_arrange(&proxies->slots[i].front.counts, proxies->service_id);
+		proxies->slots[i].told_unknown = false;
+	}
 }
 
 void proxy_counters_close(struct proxy_counters *proxies)
@@ -109,12 +126,15 @@ void proxy_counters_close(struct proxy_counters *proxies)
 	free(proxies);
 }
 
-static void read_slot(struct slot *slot, uint64_t now_us)
+static void read_slot(const struct proxy_counters *proxies, struct slot *slot, uint64_t now_us)
 {
 	struct counts c;
 
-	if (pread(slot->fd, &c, sizeof(c), 0) == (ssize_t)sizeof(c) && counts_are_sane(&c))
+	if (pread(slot->fd, &c, sizeof(c), 0) == (ssize_t)sizeof(c) && counts_are_sane(&c)) {
+		memcpy(slot->service_id, c.service_id, sizeof(slot->service_id));
+		counts_arrange(&c, proxies->service_id);
 		slot->front.counts = c;
+	}
 	slot->front.fresh = now_us < slot->front.counts.heartbeat_us + FRESH_US;
 }
 
@@ -172,7 +192,7 @@ static void scan(struct proxy_counters *proxies, uint64_t now_us, bool first)
 			proxies->listings = 1;
 			continue;
 		}
-		read_slot(slot, now_us);
+		read_slot(proxies, slot, now_us);
 		if (slot->front.counts.magic != COUNTS_MAGIC) {
 			/* not a counts file, not ready yet, or of another version */
 			proxies->outdated |= is_of_another_version(slot->fd);
@@ -234,6 +254,17 @@ static void retire(struct proxy_counters *proxies, unsigned index, uint64_t now_
 	proxies->count--;
 }
 
+/* A proxy that serves a service that is not configured here. It finds no plan, and says so, too. */
+static void tell_unknown(struct slot *slot)
+{
+	if (!slot->front.fresh || slot->told_unknown || slot->front.counts.serves)
+		return;
+	slot->told_unknown = true;
+	log_warning(
+		"Cannot count the sessions of penstock-proxy %llu: its service is not in the configuration. It admits every connection, and they take no place in a window. Restart it if [front.proxy] names another service now.",
+		(unsigned long long)slot->front.counts.pid);
+}
+
 void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us)
 {
 	if (!proxies)
@@ -249,7 +280,7 @@ void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us)
 	for (unsigned i = 0; i < proxies->count;) {
 		struct slot *slot = &proxies->slots[i];
 
-		read_slot(slot, now_us);
+		read_slot(proxies, slot, now_us);
 		if (slot->ended) {
 			retire(proxies, i, now_us);
 			continue;
@@ -257,6 +288,7 @@ void proxy_counters_poll(struct proxy_counters *proxies, uint64_t now_us)
 		if (now_us - slot->checked_us >= SCAN_US) {
 			slot->checked_us = now_us;
 			slot->ended = !writelock_is_held(slot->fd);
+			tell_unknown(slot);
 		}
 		i++;
 	}
@@ -272,14 +304,46 @@ const struct proxy_counted *proxy_counters_of(const struct proxy_counters *proxi
 	return &proxies->slots[index].front;
 }
 
+/* The number here of the service that the proxy numbers `service`; PLAN_SERVICES: there is none. */
+static unsigned number_of(const struct proxy_counters *proxies, const struct slot *slot,
+			  unsigned service)
+{
+	unsigned i = 0;
+
+	if (service >= PLAN_SERVICES || !slot->service_id[service])
+		return PLAN_SERVICES;
+	while (i < PLAN_SERVICES && proxies->service_id[i] != slot->service_id[service])
+		i++;
+	return i;
+}
+
+/* Gives the `count` events of the batch the numbers that services have here. Leaves out those of
+ * other services, and returns how many are left. */
+static unsigned renumber(struct proxy_counters *proxies, const struct slot *slot, unsigned count)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned number = number_of(proxies, slot, proxies->batch[i].service);
+
+		if (number == PLAN_SERVICES)
+			continue;
+		proxies->batch[left] = proxies->batch[i];
+		proxies->batch[left++].service = (uint8_t)number;
+	}
+	return left;
+}
+
 void proxy_counters_tell(struct proxy_counters *proxies,
 			 void (*seen)(void *context, const struct source_event *events,
 				      unsigned count, uint64_t now_us),
 			 void *context, uint64_t now_us)
 {
 	for (unsigned i = 0; proxies && i < proxies->count; i++) {
-		unsigned n = event_reader_take(&proxies->slots[i].events, proxies->batch, BATCH);
+		struct slot *slot = &proxies->slots[i];
+		unsigned n = event_reader_take(&slot->events, proxies->batch, BATCH);
 
+		n = renumber(proxies, slot, n);
 		seen(context, proxies->batch, n, now_us);
 	}
 }

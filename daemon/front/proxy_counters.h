@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/config.h"
 #include "core/counts.h"
 #include "core/load.h"
 #include "core/sample.h"
@@ -25,13 +26,17 @@
 struct proxy_counters;
 
 struct proxy_counted {
-	struct counts counts; /* as last read */
+	struct counts counts; /* as last read, in the order of the daemon's services */
 	bool fresh; /* its heartbeat is young */
 };
 
-/* Makes the directory RUN_DIR/counts if it is missing. NULL: it cannot be watched, which is logged;
+/* Makes the directory RUN_DIR/counts if it is missing. Proxies number services otherwise; the names
+ * of those of `config` are what counts, so proxies of a service that is not in it count for none.
+ * NULL: it cannot be watched, which is logged;
  * no proxy is counted then, and everything else works. */
-struct proxy_counters *proxy_counters_open(const char *run_dir);
+struct proxy_counters *proxy_counters_open(const struct config *config);
+/* Call it when the configuration has changed. */
+void proxy_counters_configure(struct proxy_counters *proxies, const struct config *config);
 void proxy_counters_close(struct proxy_counters *proxies);
 /* These three are called once a tick, in this order; with NULL they do nothing.
  *

@@ -12,26 +12,33 @@
 #include "base/writelock.h"
 #include "proxy/sharedfile.h"
 
-static int make(struct countsfile *file, const char *run_dir, unsigned generation)
+static void begin(struct counts *counts, uint64_t service_id)
 {
-	char fresh[330];
+	counts_init(counts, "proxy", (uint64_t)getpid());
+	counts->service_id[COUNTSFILE_BLOCK] = service_id;
+	counts->serves = UINT64_C(1) << COUNTSFILE_BLOCK;
+}
+
+static int make(struct countsfile *file, const char *run_dir, unsigned generation,
+		uint64_t service_id)
+{
+	char fresh[SHAREDFILE_FRESH];
 	void *map;
 	int r = sharedfile_name(run_dir, generation, "", file->path);
 
 	if (r < 0)
 		return r;
-	/* Filled in under a temporary name, and then renamed: the daemon ignores names that begin
-	 * with a dot. */
-	snprintf(fresh, sizeof(fresh), "%s.new", file->path);
-	r = sharedfile_create(fresh, sizeof(struct counts), &file->fd, &map);
+	/* Filled in under another name, which the daemon ignores, and then renamed. */
+	r = sharedfile_create(file->path, sizeof(struct counts), fresh, &file->fd, &map);
 	if (r < 0)
 		return r;
-	counts_init(map, "proxy", (uint64_t)getpid());
+	begin(map, service_id);
 	r = writelock_take(file->fd);
-	if (r == 0 && rename(fresh, file->path) < 0)
-		r = -errno;
-	if (r < 0) {
+	if (r == 0)
+		r = sharedfile_publish(fresh, file->path);
+	else
 		unlink(fresh);
+	if (r < 0) {
 		munmap(map, sizeof(struct counts));
 		close(file->fd);
 		file->fd = -1;
@@ -42,22 +49,28 @@ static int make(struct countsfile *file, const char *run_dir, unsigned generatio
 	return 0;
 }
 
-int countsfile_open(struct countsfile *file, const char *run_dir, unsigned generation)
+int countsfile_open(struct countsfile *file, const char *run_dir, unsigned generation,
+		    uint64_t service_id)
 {
 	int r;
 
 	memset(file, 0, sizeof(*file));
 	file->fd = -1;
-	r = make(file, run_dir, generation);
-	if (r == 0)
-		return 0;
+	r = make(file, run_dir, generation, service_id);
+	if (r == 0 || r == -EEXIST)
+		return r;
 	log_warning(
 		"Cannot share counts in %s/counts: %s. penstockd does not see this proxy's sessions and may fall back to the kernel's count; mail is not affected.",
 		run_dir, strerror(-r));
+	return countsfile_keep(file, service_id);
+}
+
+int countsfile_keep(struct countsfile *file, uint64_t service_id)
+{
 	file->counts = calloc(1, sizeof(*file->counts));
 	if (!file->counts)
 		return -ENOMEM;
-	counts_init(file->counts, "proxy", (uint64_t)getpid());
+	begin(file->counts, service_id);
 	return 0;
 }
 

@@ -13,9 +13,12 @@ struct eventsfile {
 	char path[320];
 };
 
-/* Call it before the counts file appears: when the daemon sees that file, it opens both. */
-void eventsfile_open(struct eventsfile *file, const char *run_dir, unsigned generation);
+/* Call it before the counts file appears: when the daemon sees that file, it opens both. 0, or
+ * -EEXIST: there is a file of this generation, perhaps of a process that has just begun. */
+int eventsfile_open(struct eventsfile *file, const char *run_dir, unsigned generation);
 void eventsfile_close(struct eventsfile *file);
+/* The same, and removes the file. */
+void eventsfile_remove(struct eventsfile *file);
 /* Whether another process truncated it while it was mapped: it is all zeros now, and private. */
 bool eventsfile_is_torn(const struct eventsfile *file);
 static inline void eventsfile_put(struct eventsfile *file, const struct source_event *event)

@@ -95,13 +95,13 @@ void flight_track(struct session *s, struct smtp_track_change change)
 static void tell(struct session *s, struct source_event event)
 {
 	memcpy(event.address, &s->addresses.source, sizeof(event.address));
-	event.service = (uint8_t)s->tally->service;
+	event.service = COUNTSFILE_BLOCK;
 	eventsfile_put(&s->tally->events, &event);
 }
 
 void flight_tell_verdict(struct session *s, struct verdict v)
 {
-	tell(s, source_attempt(s->addresses.source.s6_addr, s->tally->service, v));
+	tell(s, source_attempt(s->addresses.source.s6_addr, COUNTSFILE_BLOCK, v));
 }
 
 void flight_tell_late(struct session *s)

@@ -103,7 +103,7 @@ static void shrink(struct flow *up)
 
 static struct room_terms terms_of(const struct tally *t)
 {
-	const struct plan_service *service = &t->plan.plan.service[t->service];
+	const struct plan_service *service = &t->plan.plan.service[PLANVIEW_OWN];
 
 	return (struct room_terms){ .hold_us = service->hold_us,
 				    .longest_us = (uint32_t)t->config.wait_us,
@@ -159,7 +159,7 @@ bool held_would_enter(const struct tally *t, struct verdict verdict)
 	if (!verdict.would_defer)
 		return false;
 	enforced.admit = 0;
-	return plan_may_wait(enforced) && t->plan.plan.service[t->service].hold_us > 0 &&
+	return plan_may_wait(enforced) && t->plan.plan.service[PLANVIEW_OWN].hold_us > 0 &&
 	       t->config.wait_us > 0;
 }
 

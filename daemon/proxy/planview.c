@@ -13,9 +13,11 @@
 
 #define CHECK_US 500000u
 
-void planview_init(struct planview *view, const char *run_dir)
+void planview_init(struct planview *view, const char *run_dir, const char *service)
 {
 	memset(view, 0, sizeof(*view));
+	snprintf(view->service, sizeof(view->service), "%s", service);
+	view->service_id = plan_service_id(service);
 	snprintf(view->path, sizeof(view->path), "%s/plan", run_dir);
 }
 
@@ -51,20 +53,54 @@ static void check(struct planview *view)
 	view->inode = st.st_ino;
 }
 
+/* Finds the service by its name: the daemon may number services otherwise, since it may have read
+ * another version of the configuration. */
+static void take_own(struct planview *view, const struct plan *whole)
+{
+	struct plan *plan = &view->plan;
+	unsigned i = 0;
+
+	*plan = *whole;
+	while (i < plan->services && i < PLAN_SERVICES && plan->service_id[i] != view->service_id)
+		i++;
+	if (i < plan->services && i < PLAN_SERVICES) {
+		plan->service[PLANVIEW_OWN] = plan->service[i];
+		plan->services = 1;
+	} else {
+		memset(plan->service, 0, sizeof(plan->service));
+		plan->services = 0;
+	}
+}
+
+/* Says when penstockd begins or ceases to know the service. */
+static void tell_unknown(struct planview *view)
+{
+	bool unknown = view->fresh && view->plan.services == 0;
+
+	if (unknown && !view->unknown)
+		log_warning(
+			"Cannot use the plan for service %s: the configuration of penstockd lacks it. Every connection is admitted. Add [service.%s], then run penstockctl reload.",
+			view->service, view->service);
+	else if (!unknown && view->unknown && view->fresh)
+		log_notice("following the plan of service %s again", view->service);
+	if (view->fresh)
+		view->unknown = unknown;
+}
+
 const struct plan *planview_get(struct planview *view, uint64_t now_us)
 {
+	struct plan whole;
 	bool fresh;
 
 	if (!view->checked_us || now_us - view->checked_us >= CHECK_US) {
 		view->checked_us = now_us;
 		check(view);
 	}
-	if (view->shared)
-		plan_read(
-			view->shared,
-			&view->plan); /* no whole copy: the last one, which goes stale by itself */
-	else
+	if (!view->shared)
 		memset(&view->plan, 0, sizeof(view->plan));
+	else if (plan_read(view->shared, &whole) == 0)
+		take_own(view, &whole);
+	/* else no whole copy was possible: the last one is kept, which goes stale by itself */
 	fresh = plan_is_fresh(&view->plan, now_us);
 	if (!fresh && (view->fresh || !view->told))
 		log_warning(
@@ -74,5 +110,6 @@ const struct plan *planview_get(struct planview *view, uint64_t now_us)
 		log_notice("following the plan in %s", view->path);
 	view->told = true;
 	view->fresh = fresh;
+	tell_unknown(view);
 	return &view->plan;
 }

@@ -180,7 +180,7 @@ static void reload(struct proxy *p)
 		return;
 	}
 	if (!fresh->proxy.enabled ||
-	    config_service_index(fresh, fresh->proxy.service) != (int)p->tally.service ||
+	    strcmp(fresh->proxy.service, p->tally.config.proxy.service) != 0 ||
 	    strcmp(fresh->proxy.listen.text, p->tally.config.proxy.listen.text) != 0) {
 		log_error(
 			"Cannot reload the configuration: listen, service and enabled of [front.proxy] need a restart. The one in force stays. Run systemctl restart penstock-proxy.");

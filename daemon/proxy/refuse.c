@@ -71,8 +71,8 @@ enum next refuse_begin(struct session *s)
 	struct tally *t = s->tally;
 	const struct config_service *service = &t->config.service[t->service];
 	const struct plan *plan = &t->plan.plan;
-	unsigned code = plan->services > t->service ? plan->service[t->service].reply_code
-						    : service->reply_code;
+	unsigned code =
+		plan->services ? plan->service[PLANVIEW_OWN].reply_code : service->reply_code;
 	enum dialogue_next next;
 	size_t early;
 

@@ -357,9 +357,8 @@ void session_mend_counts(struct tally *t)
 		t->counts.path);
 	countsfile_close(&t->counts);
 	eventsfile_close(&t->events);
-	/* A new name: the daemon counts the figures of the old file until it finds that file
-	 * unlocked. */
-	t->generation++;
+	/* They have a new name: the daemon counts the figures of the old file until it finds that
+	 * file unlocked. */
 	if (tally_open_counts(t) < 0) {
 		log_error(
 			"Cannot make new files of counts: out of memory. penstock-proxy ends, and its unit starts it again.");

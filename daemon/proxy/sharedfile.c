@@ -2,12 +2,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/counts_dir.h"
+#include "base/random.h"
 
 #define GENERATIONS_TRIED 1000u
 
@@ -35,15 +37,19 @@ unsigned sharedfile_free(const char *run_dir, unsigned generation)
 	return generation;
 }
 
-int sharedfile_create(const char *path, size_t size, int *ret_fd, void **ret_map)
+int sharedfile_create(const char *path, size_t size, char *ret_fresh, int *ret_fd, void **ret_map)
 {
 	_cleanup_close_ int fd = -1;
 	void *map = MAP_FAILED;
+	uint64_t number = 0;
 	int r;
 
-	unlink(path);
+	/* The process ID is no name of its own: processes in several PID namespaces may share the
+	 * directory. */
+	random_fill(&number, 1);
+	snprintf(ret_fresh, SHAREDFILE_FRESH, "%s.%016" PRIx64 ".new", path, number);
 	/* It may hold addresses of clients, so other users must not read it. */
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	fd = open(ret_fresh, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (fd < 0)
 		return -errno;
 	/* Allocate all pages now: a file system that fills up later must not kill the writer. */
@@ -53,10 +59,21 @@ int sharedfile_create(const char *path, size_t size, int *ret_fd, void **ret_map
 	if (r == 0 && map == MAP_FAILED)
 		r = -errno;
 	if (r < 0) {
-		unlink(path);
+		unlink(ret_fresh);
 		return r;
 	}
 	*ret_fd = TAKE_FD(fd);
 	*ret_map = map;
 	return 0;
+}
+
+int sharedfile_publish(const char *fresh, const char *path)
+{
+	int r = renameat2(AT_FDCWD, fresh, AT_FDCWD, path, RENAME_NOREPLACE) < 0 ? -errno : 0;
+
+	if (r == -EINVAL || r == -ENOSYS) /* a file system that cannot do this in one step */
+		r = rename(fresh, path) < 0 ? -errno : 0;
+	if (r < 0)
+		unlink(fresh);
+	return r;
 }

@@ -9,10 +9,16 @@
 int sharedfile_name(const char *run_dir, unsigned generation, const char *ending, char *ret_path);
 /* The first generation from `generation` on of which there is no file of counts. There may be one
  * of a process of the same PID: it lives in another PID namespace, or it has ended, and penstockd
- * has not yet removed its file. */
+ * has not yet removed its file. Such a process may take the generation meanwhile:
+ * sharedfile_publish() tells. */
 unsigned sharedfile_free(const char *run_dir, unsigned generation);
-/* Creates a file, in place of one of that name, with all its pages, and maps it for writing. 0 with
- * a descriptor and the mapping, which are the caller's, or -errno and no file. */
-int sharedfile_create(const char *path, size_t size, int *ret_fd, void **ret_map);
+/* Creates a file for `path` with all its pages, under a name of its own with a dot, and maps it for
+ * writing. 0 with the name in `ret_fresh` (SHAREDFILE_FRESH), a descriptor and the mapping, which
+ * are the caller's, or -errno and no file. */
+#define SHAREDFILE_FRESH 352
+int sharedfile_create(const char *path, size_t size, char *ret_fresh, int *ret_fd, void **ret_map);
+/* Renames it to `path`. 0, or -errno: then it is removed. -EEXIST: another process has a file of
+ * that name. */
+int sharedfile_publish(const char *fresh, const char *path);
 
 #endif

@@ -14,8 +14,9 @@
  * client's next command for five minutes (RFC 5321 4.5.3.2.7). */
 #define HANGS_US (10 * 60 * US_PER_S)
 
-void siblings_init(struct siblings *s, const char *run_dir)
+void siblings_init(struct siblings *s, const char *run_dir, uint64_t service_id)
 {
+	s->service_id = service_id;
 	s->count = 0;
 	s->looked_us = 0;
 	counts_dir_path(run_dir, s->directory, sizeof(s->directory));
@@ -27,25 +28,34 @@ void siblings_done(struct siblings *s)
 		close(s->fds[--s->count]);
 }
 
-/* Whether the file is one of counts, and its process lives. */
-static bool lives(int fd, uint64_t now_us)
+/* The block of the service, if the file is one of counts and its process lives; -1: there is
+ * none. */
+static int find_block(int fd, uint64_t service_id, uint64_t now_us)
 {
 	struct counts c;
 
-	return pread(fd, &c, sizeof(c), 0) == (ssize_t)sizeof(c) && counts_are_sane(&c) &&
-	       now_us < c.heartbeat_us + HANGS_US && writelock_is_held(fd);
+	if (pread(fd, &c, sizeof(c), 0) != (ssize_t)sizeof(c) || !counts_are_sane(&c) ||
+	    now_us >= c.heartbeat_us + HANGS_US || !writelock_is_held(fd))
+		return -1;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		if (c.service_id[i] == service_id)
+			return i;
+	return -1;
 }
 
 static void add(struct siblings *s, int directory_fd, const char *name, uint64_t now_us)
 {
-	int fd = counts_dir_open(directory_fd, name);
+	int fd = counts_dir_open(directory_fd, name), block;
 
 	if (fd < 0)
 		return;
-	if (lives(fd, now_us))
-		s->fds[s->count++] = fd;
-	else
+	block = find_block(fd, s->service_id, now_us);
+	if (block < 0) {
 		close(fd);
+		return;
+	}
+	s->block[s->count] = (unsigned)block;
+	s->fds[s->count++] = fd;
 }
 
 static bool is_own(const char *name, const char *own_path)
@@ -78,14 +88,15 @@ static uint64_t gauge(uint64_t value)
 	return value < UINT32_MAX / SIBLINGS_MAX ? value : 0; /* it is being written */
 }
 
-struct siblings_load siblings_load(const struct siblings *s, unsigned service)
+struct siblings_load siblings_load(const struct siblings *s)
 {
-	const off_t at =
-		(off_t)(offsetof(struct counts, service) + service * sizeof(struct counts_service));
 	struct siblings_load sum = { 0 };
 	struct counts_service c;
 
 	for (unsigned i = 0; i < s->count; i++) {
+		const off_t at =
+			(off_t)(offsetof(struct counts, service) + s->block[i] * sizeof(c));
+
 		if (pread(s->fds[i], &c, sizeof(c), at) != (ssize_t)sizeof(c))
 			continue;
 		sum.in_flight += gauge(c.in_flight);

@@ -15,7 +15,9 @@
 
 struct siblings {
 	char directory[300];
+	uint64_t service_id;
 	int fds[SIBLINGS_MAX];
+	unsigned block[SIBLINGS_MAX]; /* of the service, in the file's counts */
 	unsigned count;
 	uint64_t looked_us;
 };
@@ -24,12 +26,13 @@ struct siblings_load {
 	uint64_t in_flight, shadow_in_flight, ungreeted; /* sessions, as in counts.h */
 };
 
-void siblings_init(struct siblings *siblings, const char *run_dir);
+/* `service_id`: of the service that this process serves; those of other services do not count. */
+void siblings_init(struct siblings *siblings, const char *run_dir, uint64_t service_id);
 void siblings_done(struct siblings *siblings);
 /* Finds out which others there are; at most every half second. `own_path`: of this process's own
  * file. */
 void siblings_look(struct siblings *siblings, const char *own_path, uint64_t now_us);
 /* What all of them have in flight now. A system call for each. */
-struct siblings_load siblings_load(const struct siblings *siblings, unsigned service);
+struct siblings_load siblings_load(const struct siblings *siblings);
 
 #endif

@@ -1,29 +1,47 @@
 #include "proxy/tally.h"
 
+#include <errno.h>
+
 #include "base/log.h"
 #include "base/random.h"
 #include "proxy/sharedfile.h"
 
 #define HELD_PEERS 64 /* initial number of places */
+/* So many names are tried, if processes with the same PID (of containers) are as quick. */
+#define GENERATIONS_MAX 64
 
 int tally_open_counts(struct tally *t)
 {
-	int r;
+	const char *run_dir = t->config.run_dir;
+	int r = -EEXIST;
 
-	t->generation = sharedfile_free(t->config.run_dir, t->generation);
-	eventsfile_open(&t->events, t->config.run_dir, t->generation);
-	r = countsfile_open(&t->counts, t->config.run_dir, t->generation);
+	for (unsigned i = 0; i < GENERATIONS_MAX && r == -EEXIST; i++, t->generation++) {
+		t->generation = sharedfile_free(run_dir, t->generation);
+		r = eventsfile_open(&t->events, run_dir, t->generation);
+		if (r < 0)
+			continue;
+		r = countsfile_open(&t->counts, run_dir, t->generation, t->plan.service_id);
+		if (r < 0)
+			eventsfile_remove(&t->events);
+	}
+	if (r == -EEXIST) {
+		log_warning(
+			"Cannot share counts in %s/counts: too many files have the name of this process. penstockd does not see this proxy's sessions; mail is not affected. Remove old files there.",
+			run_dir);
+		r = countsfile_keep(&t->counts, t->plan.service_id);
+	}
 	if (r < 0)
 		return r;
-	t->counts.counts->serves = UINT64_C(1) << t->service;
 	t->counts.counts->heartbeat_us = t->busy_since_us;
 	return 0;
 }
 
 void tally_configured(struct tally *t)
 {
-	const struct config_service *service = &t->config.service[t->service];
+	const struct config_service *service;
 
+	t->service = (unsigned)config_service_index(&t->config, t->config.proxy.service);
+	service = &t->config.service[t->service];
 	t->refusals.by = (struct refusals_by){
 		.front = "proxy",
 		.service = service->name,
@@ -38,12 +56,11 @@ int tally_open(struct tally *t, const struct config *config, uint64_t now_us)
 
 	t->config = *config;
 	t->counts.fd = -1;
-	t->service = (unsigned)config_service_index(config, config->proxy.service);
 	t->busy_since_us = now_us;
-	planview_init(&t->plan, config->run_dir);
 	tally_configured(t);
+	planview_init(&t->plan, config->run_dir, config->proxy.service);
 	sourceview_init(&t->sources, config->run_dir);
-	siblings_init(&t->siblings, config->run_dir);
+	siblings_init(&t->siblings, config->run_dir, plan_service_id(config->proxy.service));
 	random_fill(&seed, 1);
 	if (peers_open(&t->peers, config->proxy.connections_max, seed) < 0)
 		log_warning(

@@ -26,7 +26,7 @@ struct session;
 
 struct tally {
 	struct config config;
-	unsigned service; /* index */
+	unsigned service; /* index in `config` */
 	struct event_base *base;
 	struct event *held_event; /* made active when a place comes free */
 	struct planview plan;
@@ -73,15 +73,14 @@ int tally_open(struct tally *tally, const struct config *config, uint64_t now_us
 void tally_close(struct tally *tally);
 /* Call it after `config` has changed. */
 void tally_configured(struct tally *tally);
-/* Makes new files of counts and events, of the present generation or the next free one. 0 or
- * -ENOMEM. */
+/* Makes new files of counts and events, of the next free generation. 0 or -ENOMEM. */
 int tally_open_counts(struct tally *tally);
 /* Counts a fault and logs it once a minute. `detail` may be NULL. */
 void tally_fault(struct tally *tally, enum fault fault, uint64_t now_us, const char *detail);
 
 static inline struct counts_service *tally_counts(struct tally *tally)
 {
-	return &tally->counts.counts->service[tally->service];
+	return &tally->counts.counts->service[COUNTSFILE_BLOCK];
 }
 
 #endif

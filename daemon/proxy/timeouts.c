@@ -63,7 +63,7 @@ static bool is_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
 	const struct plan *plan = &t->plan.plan;
-	uint64_t planned_us = plan->service[t->service].greeting_timeout_us;
+	uint64_t planned_us = plan->service[PLANVIEW_OWN].greeting_timeout_us;
 	uint64_t waited_us = since(s->track.began_us, now_us);
 
 	if (!s->ungreeted || s->relayed_early || !planned_us || waited_us < planned_us)

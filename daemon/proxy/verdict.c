@@ -42,17 +42,17 @@ static struct verdict ask(struct session *s, struct plan_request *ret_request)
 	struct tally *t = s->tally;
 	struct counts_service *c = tally_counts(t);
 	const struct plan *plan = planview_get(&t->plan, s->moved_us);
-	struct siblings_load others = siblings_load(&t->siblings, t->service);
+	struct siblings_load others = siblings_load(&t->siblings);
 	bool observe = plan->mode == PLAN_OBSERVE;
 
 	*ret_request = (struct plan_request){
 		.now_us = s->moved_us,
-		.service = t->service,
+		.service = PLANVIEW_OWN,
 		.in_flight = (uint32_t)(observe ? c->shadow_in_flight + others.shadow_in_flight
 						: c->in_flight + others.in_flight),
 		.ungreeted = (uint32_t)(c->ungreeted + others.ungreeted),
 		.tokens_milli =
-			plan_bucket_refill(&t->bucket, &plan->service[t->service], s->moved_us),
+			plan_bucket_refill(&t->bucket, &plan->service[PLANVIEW_OWN], s->moved_us),
 	};
 	rank(s, plan, ret_request);
 	return verdict_is_own(s) ? plan_admit(REASON_TRUSTED) : plan_decide(plan, ret_request);
@@ -130,7 +130,7 @@ enum next verdict_in_vain(struct session *s, uint64_t now_us)
 	struct tally *t = s->tally;
 
 	s->moved_us = now_us;
-	return release(s, plan_in_vain(&t->plan.plan.service[t->service]));
+	return release(s, plan_in_vain(&t->plan.plan.service[PLANVIEW_OWN]));
 }
 
 struct session *verdict_on_held(struct tally *t, uint64_t now_us, enum next *ret_next)
@@ -153,7 +153,7 @@ struct session *verdict_on_held(struct tally *t, uint64_t now_us, enum next *ret
 	if (!s)
 		return NULL;
 	s->moved_us = now_us;
-	v = plan_in_vain(&t->plan.plan.service[t->service]);
+	v = plan_in_vain(&t->plan.plan.service[PLANVIEW_OWN]);
 	if (full) /* the plan has a place for it, and gives no reason */
 		v.reason = REASON_LIMIT;
 	*ret_next = release(s, v);

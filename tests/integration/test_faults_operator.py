@@ -2,6 +2,7 @@
 """Hands that reach into the run directory, and reload after reload: mail flows, what was broken is made again, nothing grows."""
 import os
 import resource
+import signal
 import socket
 import sys
 import tempfile
@@ -9,8 +10,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
-from lib.place import wait_for
-from lib.programs import Daemon
+from lib.place import BIN, wait_for
+from lib.programs import Daemon, Program, Proxy, listening
 from lib.smtp import Client, crowd
 from lib.tap import check, test
 from lib.world import PORT, World, drop_resource_capability
@@ -94,6 +95,67 @@ def _():
             wait_for(refused, "a drain")
 
 
+def services(*names):
+    """A configuration with these services in this order; of two of them the replies differ."""
+    ports = {"mx": 25, "second": 2625, "third": 2626}
+    return "".join(f"[service.{name}]\nports = {ports[name]}\nhostname = mx.example.org\nreply_code = {421 if name == 'second' else 451}\n"
+                   for name in names)
+
+
+@test("services in another order, and one that is gone: a proxy follows the plan of its own service by its name, and is counted there")
+def _():
+    def drained():
+        with Client(PORT) as c:
+            return c.greeting[:3]
+
+    def is_followed():
+        w.daemon.ctl("drain", check=0)
+        wait_for(lambda: drained() == b"421", "the reply of its own service")
+        w.daemon.ctl("resume", check=0)
+        wait_for(lambda: drained() == b"220", "the end of the drain")
+        before = w.daemon.status()["services"]["second"]["admitted"]
+        with Client(PORT) as c:
+            check(c.greeting.startswith(b"220"), c.greeting)
+            s = w.daemon.wait_status(lambda s: s["services"]["second"]["in_flight"] == 1, "it is counted for its service")
+            check(s["services"]["second"]["admitted"] > before, f"{s['services']}")
+            check(s["services"]["third"]["admitted"] == 0, f"{s['services']}")
+        w.daemon.wait_status(lambda s: s["services"]["second"]["in_flight"] == 0, "its end")
+
+    def configure(*names):
+        with open(w.config, "w") as f:
+            f.write(services(*names))
+    options = {"front.proxy.service": "second"}
+    with World(config=services("mx", "second", "third"), proxy=False, calm=True) as w:
+        w.proxy = Proxy(w.directory, PORT, w.server.port, options, argv=("-c", w.config))
+        is_followed()
+        # The proxy runs on, and another penstockd reads another order.
+        configure("mx", "third", "second")
+        w.daemon.stop()
+        w.start_daemon()
+        is_followed()
+        admitted = w.daemon.status()["services"]["second"]["admitted"]
+        # Each reads the order of the beginning again, at a reload.
+        configure("mx", "second", "third")
+        w.daemon.ctl("reload", check=0)
+        w.proxy.kill(signal.SIGHUP)
+        w.proxy.logged("configuration reloaded")
+        is_followed()
+        check(w.daemon.status()["services"]["second"]["admitted"] > admitted, "its counters go on")
+        # Without its service there is no plan for it.
+        configure("mx", "third")
+        w.daemon.ctl("reload", check=0)
+        w.proxy.logged("Cannot use the plan for service second")
+        w.daemon.logged("its service is not in the configuration")
+        w.daemon.ctl("drain", check=0)
+        w.daemon.wait_status(lambda s: s["state"] == "draining", "the drain")
+        check(drained() == b"220", "every connection is admitted")
+        check(all(s["in_flight"] in (0, None) for s in w.daemon.status()["services"].values()), "it counts for no service")
+        configure("mx", "third", "second")
+        w.daemon.ctl("reload", check=0)
+        w.proxy.logged("following the plan of service second again")
+        wait_for(lambda: drained() == b"421", "the reply of its own service")
+
+
 @test("reload after reload with other sensors and another gate: no descriptor more")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
@@ -114,6 +176,39 @@ def _():
     settled = lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= counts[0] + 4
     wait_for(settled, f"as many descriptors as in the beginning: {counts}")
     daemon.stop()
+
+
+@test("penstock-agent reads its configuration again at SIGHUP; with an error in it, or another address, the one in force stays")
+def _():
+    path = os.path.join(tempfile.mkdtemp(prefix="penstock-test-"), "penstock.conf")
+
+    def configure(text, port=9827):
+        with open(path, "w") as f:
+            f.write(f"[front.agent]\nlisten = 127.0.0.1:{port}\n{text}\n")
+
+    def says():
+        with socket.create_connection(("127.0.0.1", 9827), 120) as s, s.makefile("rb") as f:
+            return f.read()
+
+    def reload(text, port=9827):
+        configure(text, port)
+        agent.kill(signal.SIGHUP)
+    configure("connections_max = 10")
+    agent = Program([os.path.join(BIN, "penstock-agent"), "-c", path, "--run-dir", os.path.dirname(path)])
+    wait_for(lambda: not agent.alive() or listening(9827), "the agent's port")
+    check(says() == b"up ready 100% maxconn:10\n", agent.output())
+    reload("connections_max = 20")
+    wait_for(lambda: says() == b"up ready 100% maxconn:20\n", lambda: f"another limit: {says()}; {agent.output()}")
+    reload("connections_max = many")
+    agent.logged("connections_max")
+    agent.logged("The one in force stays")
+    reload("connections_max = 30", port=9828)
+    agent.logged("front.agent.listen and daemon.run_dir need a restart")
+    check(says() == b"up ready 100% maxconn:20\n", says())
+    reload("connections_max = 40")
+    wait_for(lambda: says() == b"up ready 100% maxconn:40\n", lambda: f"another limit: {says()}; {agent.output()}")
+    check(agent.alive(), "it lives on")
+    agent.stop(signal.SIGKILL)
 
 
 class Crowd:

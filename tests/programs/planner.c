@@ -34,6 +34,7 @@ static void take(const char *line, struct plan *plan)
 				    .source_share = PLAN_UNLIMITED,
 				    .reply_code = 451,
 				    .reason = REASON_CPU };
+	plan->service_id[0] = plan_service_id("mx");
 	plan->order = strcmp(order, "drain") == 0 ? PLAN_DRAIN : PLAN_SERVE;
 	plan->mode = strcmp(mode, "observe") == 0 ? PLAN_OBSERVE : PLAN_ENFORCE;
 }

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "config/engine_config.h"
 #include "config/options.h"
+#include "config/reload.h"
 #include "unit/config_text.h"
 
 static void windows_add_up_and_are_read_back(void **state)
@@ -210,6 +211,46 @@ static void a_bad_file_changes_nothing(void **state)
 	assert_int_equal(config.tick_us, 50000);
 }
 
+static int index_of(const char *name)
+{
+	return config_service_index(&config, name);
+}
+
+static void reload_text(const char *text)
+{
+	const struct config_source source = { .file = path };
+	struct config before = config, fresh;
+	char why[256] = "";
+
+	assert_int_equal(load_text(text, NULL), 0);
+	assert_int_equal(config_reload(&source, &before, &fresh, why), 0);
+	config = fresh;
+}
+
+/* Counters, windows and plans are kept by number. */
+static void a_service_keeps_its_number_over_a_reload(void **state)
+{
+	assert_int_equal(load_text("[service.a]\nports = 1\n[service.b]\nports = 2\n"
+				   "[service.c]\nports = 3\n",
+				   NULL),
+			 0);
+	reload_text("[service.new]\nports = 4\n[service.c]\nports = 3\n[service.a]\nports = 5\n"
+		    "[service.b]\nports = 2\n");
+	assert_int_equal(config.services, 5);
+	assert_int_equal(index_of("mx"), 0);
+	assert_int_equal(index_of("a"), 1);
+	assert_int_equal(index_of("b"), 2);
+	assert_int_equal(index_of("c"), 3);
+	assert_int_equal(index_of("new"), 4);
+	assert_int_equal(config.service[1].ports[0], 5);
+	/* Without one of them the others stay, as far as there are so many. */
+	reload_text("[service.new]\nports = 4\n[service.c]\nports = 3\n[service.b]\nports = 2\n");
+	assert_int_equal(config.services, 4);
+	assert_int_equal(index_of("new"), 1);
+	assert_int_equal(index_of("b"), 2);
+	assert_int_equal(index_of("c"), 3);
+}
+
 /* A fragment that is left out without a word is a server without its limits. */
 static void a_fragment_that_cannot_be_read_is_an_error(void **state)
 {
@@ -402,6 +443,7 @@ int main(void)
 		cmocka_unit_test(a_proxy_that_hides_addresses_is_asked_for),
 		cmocka_unit_test(errors_name_file_line_key_and_reason),
 		cmocka_unit_test(a_bad_file_changes_nothing),
+		cmocka_unit_test(a_service_keeps_its_number_over_a_reload),
 		cmocka_unit_test(a_fragment_that_cannot_be_read_is_an_error),
 		cmocka_unit_test(overrides_win_and_split_at_the_last_dot),
 		cmocka_unit_test(the_lower_of_slots_and_window_max_holds),

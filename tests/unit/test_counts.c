@@ -97,6 +97,37 @@ static void sums_keep_the_oldest_waiting(void **state)
 	assert_int_equal(a.oldest_waiting_since_us, 200);
 }
 
+/* Processes may number services differently: only the name counts. */
+static void blocks_are_arranged_by_the_names_of_services(void **state)
+{
+	const uint64_t mx = plan_service_id("mx"), out = plan_service_id("out"),
+		       other = plan_service_id("other");
+	const uint64_t here[PLAN_SERVICES] = { mx, other, out };
+	static struct counts c;
+
+	assert_true(mx && out && other && mx != out && mx != other && out != other);
+	counts_init(&c, "proxy", 1);
+	c.service_id[0] = out;
+	c.service_id[1] = mx;
+	c.service_id[2] = plan_service_id("gone");
+	c.serves = 1; /* out */
+	c.service[0].offered = 10;
+	c.service[1].offered = 20;
+	c.service[2].offered = 30;
+	c.service[7].held_sum_us = 40;
+	counts_arrange(&c, here);
+	assert_memory_equal(c.service_id, here, sizeof(here));
+	assert_int_equal(c.service[0].offered, 20);
+	assert_int_equal(c.service[1].offered, 0);
+	assert_int_equal(c.service[2].offered, 10);
+	assert_int_equal(c.service[7].held_sum_us, 0);
+	assert_int_equal(c.serves, 1 << 2);
+	counts_arrange(&c, here);
+	assert_int_equal(c.service[0].offered, 20);
+	assert_int_equal(c.service[2].offered, 10);
+	assert_int_equal(c.serves, 1 << 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +136,7 @@ int main(void)
 		cmocka_unit_test(verdicts_are_counted_once_each),
 		cmocka_unit_test(who_is_held_is_offered_once_and_has_one_end),
 		cmocka_unit_test(sums_keep_the_oldest_waiting),
+		cmocka_unit_test(blocks_are_arranged_by_the_names_of_services),
 	};
 
 	return cmocka_run_group_tests_name("counts", tests, NULL, NULL);

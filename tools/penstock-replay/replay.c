@@ -277,6 +277,8 @@ static void compare(struct replay *r, const struct trace_tick *t, struct replay_
 		return;
 	if (!ret->ranked)
 		copy_ranks(&ours, &t->plan);
+	/* A trace names its services in the configuration. */
+	memcpy(ours.service_id, t->plan.service_id, sizeof(ours.service_id));
 	ret->differs = memcmp(&ours, &t->plan, sizeof(ours)) != 0;
 }
 
