@@ -16,9 +16,11 @@ struct smtp_refusals {
 	struct smtp_refusal {
 		struct smtp_tuple tuple;
 		uint64_t made_us;
+		uint64_t number; /* value of its entry in the map */
 		unsigned slot; /* of the port */
 	} ring[SMTP_REFUSALS]; /* the oldest first */
 	unsigned head, count;
+	uint64_t numbers; /* the last one given */
 };
 
 /* Notes that the client of `address` and `port` is refused now, at this slot's port. */

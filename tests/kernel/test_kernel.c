@@ -149,6 +149,64 @@ static void a_marked_refusal_is_no_session(void **state)
 	assert_int_equal(s.completed, before.completed);
 }
 
+/* Opens a session from this port (0: any), marks it as refused at `at_us`, and returns the
+ * sockets. */
+static uint16_t refuse_from(uint16_t port, uint64_t at_us, int *ret_client, int *ret_server)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET,
+				 .sin_port = htons(port),
+				 .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	const struct in6_addr v6 = { .s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
+	socklen_t size = sizeof(a);
+	struct kernel_smtp s;
+	int one = 1;
+
+	*ret_client = socket(AF_INET, SOCK_STREAM, 0);
+	setsockopt(*ret_client, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	assert_int_equal(bind(*ret_client, (struct sockaddr *)&a, sizeof(a)), 0);
+	assert_int_equal(getsockname(*ret_client, (struct sockaddr *)&a, &size), 0);
+	port = ntohs(a.sin_port);
+	a.sin_port = htons(config.service[0].ports[0]);
+	assert_int_equal(connect(*ret_client, (struct sockaddr *)&a, sizeof(a)), 0);
+	*ret_server = accept(listener, NULL, NULL);
+	read_until(&s, 1);
+	kernel_smtp_mark_refused(kernel, 0, &v6, port, at_us);
+	read_until(&s, 0);
+	return port;
+}
+
+/* With a reset, after which no side keeps the port. */
+static void reset(int client, int server)
+{
+	const struct linger none = { .l_onoff = 1 };
+
+	setsockopt(client, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(client);
+	close(server);
+}
+
+/* Two minutes after a refusal it is forgotten. A later one of the same address and port is not. */
+static void a_refusal_of_the_same_port_lasts_as_long_as_the_others(void **state)
+{
+	uint64_t now_us = clock_monotonic_us();
+	struct kernel_smtp s;
+	int client, server;
+	uint16_t port;
+
+	need(PROBE_SMTP);
+	read_until(&s, 0);
+	port = refuse_from(0, now_us - 121 * US_PER_S, &client, &server);
+	reset(client, server);
+	usleep(100000);
+	read_until(&s, 0);
+	refuse_from(port, now_us, &client, &server);
+	kernel_smtp_audit(kernel, clock_monotonic_us());
+	assert_int_equal(kernel_smtp_read(kernel, 0, clock_monotonic_us(), &s), 0);
+	assert_true(s.in_flight == 0);
+	reset(client, server);
+	read_until(&s, 0);
+}
+
 static void wait_counts(struct kernel *k, double in_flight, double ungreeted, double busy)
 {
 	struct kernel_smtp s = { 0 };
@@ -266,6 +324,7 @@ int main(void)
 		cmocka_unit_test(a_session_is_counted_from_open_to_the_servers_close),
 		cmocka_unit_test(a_stalled_body_is_not_busy),
 		cmocka_unit_test(a_marked_refusal_is_no_session),
+		cmocka_unit_test(a_refusal_of_the_same_port_lasts_as_long_as_the_others),
 		cmocka_unit_test(an_audit_of_open_sessions_corrects_nothing),
 		cmocka_unit_test(sessions_of_before_are_taken_over),
 	};
