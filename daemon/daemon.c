@@ -297,6 +297,8 @@ static int open_publishing(struct daemon *d)
 			   .proxy_counters = d->proxy_counters,
 			   .fronts = d->fronts,
 			   .sources = d->sources,
+			   .learned = d->learned,
+			   .history = d->history,
 			   .fleet = d->fleet,
 			   .timer = d->timer,
 			   .logind = d->logind },

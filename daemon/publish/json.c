@@ -299,6 +299,10 @@ json_t *json_status(const struct status *s)
 	json_object_set_new(object, "bpf",
 			    s->bpf_why[0] ? json_pack("{s:b, s:s}", "used", 0, "reason", s->bpf_why)
 					  : json_pack("{s:b}", "used", 1));
+	json_object_set_new(object, "state_dir",
+			    s->state_error ? json_pack("{s:b, s:s}", "written", 0, "reason",
+						       strerror(s->state_error))
+					   : json_pack("{s:b}", "written", 1));
 	json_object_set_new(object, "shutdown_notice",
 			    s->shutdown_why[0]
 				    ? json_pack("{s:b, s:s}", "used", 0, "reason", s->shutdown_why)

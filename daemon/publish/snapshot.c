@@ -14,6 +14,8 @@
 #include "publish/outlets.h"
 #include "sensor/sensing.h"
 #include "sources/sources.h"
+#include "store/history.h"
+#include "store/learned.h"
 
 static void add_front(struct status *s, const struct counts *c, bool up, const char *why,
 		      uint64_t pid)
@@ -131,6 +133,17 @@ static void take_sources(struct status *s, const struct sources *sources,
 	s->source_events_lost = proxies ? proxy_counters_events_lost(proxies) : 0;
 }
 
+static int state_error(const struct snapshot_parts *parts)
+{
+	int error = sources_error(parts->sources);
+
+	if (!error && parts->learned)
+		error = learned_error(parts->learned);
+	if (!error && parts->history)
+		error = history_error(parts->history);
+	return error;
+}
+
 static void take_timer(struct status *s, const struct timer *timer)
 {
 	const struct timer_view *view = timer_view(timer);
@@ -167,6 +180,7 @@ static void take(const struct snapshot_parts *parts, struct status *s)
 	add_own(s, parts->fronts);
 	lately_tell(parts->lately, s->total, s->lately);
 	take_sources(s, parts->sources, parts->proxy_counters);
+	s->state_error = state_error(parts);
 	fleet_view(parts->fleet, parts->realtime_us, &s->fleet);
 	take_timer(s, parts->timer);
 	s->level_since_realtime_us = parts->journal->level_since_realtime_us;

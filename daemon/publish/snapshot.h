@@ -7,8 +7,10 @@
 
 struct fleet;
 struct fronts;
+struct history;
 struct journal;
 struct lately;
+struct learned;
 struct logind;
 struct outlets;
 struct proxy_counters;
@@ -27,6 +29,8 @@ struct snapshot_parts {
 	const struct proxy_counters *proxy_counters; /* NULL: proxies are not seen */
 	const struct fronts *fronts;
 	const struct sources *sources;
+	const struct learned *learned;
+	const struct history *history;
 	const struct fleet *fleet;
 	const struct journal *journal;
 	const struct lately *lately;

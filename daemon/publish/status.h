@@ -85,6 +85,7 @@ struct status {
 	bool sources_known;
 	struct fleet_view fleet;
 	int ledger_error; /* errno of the last write, 0: none */
+	int state_error; /* the same of any file in the state directory */
 	uint64_t source_events_lost;
 	bool reload_ok;
 	uint64_t reloaded_realtime_us;

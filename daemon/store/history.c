@@ -43,6 +43,7 @@ struct history {
 	bool runs;
 	struct history_file file;
 	bool told;
+	int error; /* atomic: errno of the last write */
 	struct item batch[QUEUE];
 };
 
@@ -135,8 +136,10 @@ static void write_batch(struct history *h, unsigned count)
 			strerror(-r));
 	else if (r == 0 && h->told && count)
 		log_notice("the history is written again");
-	if (count)
-		h->told = r < 0;
+	if (!count)
+		return;
+	h->told = r < 0;
+	__atomic_store_n(&h->error, -r, __ATOMIC_RELAXED);
 }
 
 static void *run(void *context)
@@ -190,6 +193,7 @@ int history_open(const char *state_dir, struct history **ret)
 		return -ENOMEM;
 	h->file.fd = -1;
 	h->file.dir_fd = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	h->error = h->file.dir_fd < 0 ? errno : 0;
 	pthread_mutex_init(&h->lock, NULL);
 	wait_init(&h->wake);
 	wait_init(&h->done);
@@ -209,6 +213,11 @@ int history_open(const char *state_dir, struct history **ret)
 		log_debug("the history is kept in memory only");
 	*ret = h;
 	return 0;
+}
+
+int history_error(const struct history *h)
+{
+	return __atomic_load_n(&h->error, __ATOMIC_RELAXED);
 }
 
 static void keep(struct history *h, enum history_tier tier, const struct history_record *r);

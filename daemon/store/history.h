@@ -18,6 +18,8 @@ void history_close(struct history *history);
 /* Adds the record of one second (period_s 1); call it in the order of time. Never waits. NULL is
  * fine. */
 void history_put(struct history *history, const struct history_record *second);
+/* The errno with which the file could not be written last; 0: it was written. */
+int history_error(const struct history *history);
 /* For tests, never in the tick: waits until all records were written, or writing failed. */
 void history_flush(struct history *history);
 /* The record of the ring in memory for `at_s` (seconds and tens only); NULL: there is none. */

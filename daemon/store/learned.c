@@ -15,6 +15,7 @@ struct learned {
 	struct engine *engine;
 	struct source_table *table;
 	struct warmstart_file *file; /* NULL: nothing is kept */
+	int error; /* errno, why there is no file */
 	uint64_t kept_us;
 };
 
@@ -37,8 +38,14 @@ int learned_open(const char *state_dir, struct engine *engine, struct source_tab
 	r = warmstart_open(state_dir, &l->file);
 	if (r < 0)
 		log_debug("what is learned is not kept: %s", strerror(-r));
+	l->error = r < 0 ? -r : 0;
 	*ret_learned = l;
 	return 0;
+}
+
+int learned_error(const struct learned *l)
+{
+	return l->file ? warmstart_error(l->file) : l->error;
 }
 
 void learned_close(struct learned *l)

@@ -15,6 +15,8 @@ struct learned;
  * is no error. */
 int learned_open(const char *state_dir, struct engine *engine, struct source_table *table,
 		 struct learned **ret_learned);
+/* The errno with which the figures could not be kept; 0: they are. */
+int learned_error(const struct learned *learned);
 /* Writes the last figures. NULL is fine. */
 void learned_close(struct learned *learned);
 /* Once a tick: gives the figures to the writing thread every ten seconds. */

@@ -31,6 +31,7 @@ struct warmstart_file {
 	pthread_cond_t wake;
 	struct warmstart latest;
 	bool fresh, stop, told;
+	int error; /* atomic: errno of the last write */
 };
 
 int warmstart_check(const struct warmstart *warm, uint64_t realtime_us, double cores)
@@ -112,6 +113,7 @@ static void write_one(struct warmstart_file *f, const struct warmstart *warm)
 			"Cannot write what was learned to the state directory: %s. A restart begins from a guess; mail is not affected.",
 			strerror(-r));
 	f->told = r < 0;
+	__atomic_store_n(&f->error, -r, __ATOMIC_RELAXED);
 }
 
 /* Takes the newest figures if they were not written yet. */
@@ -177,6 +179,11 @@ void warmstart_put(struct warmstart_file *f, const struct warmstart *warm)
 	f->latest = *warm;
 	f->fresh = true;
 	pthread_mutex_unlock(&f->lock);
+}
+
+int warmstart_error(const struct warmstart_file *f)
+{
+	return __atomic_load_n(&f->error, __ATOMIC_RELAXED);
 }
 
 void warmstart_close(struct warmstart_file *f)

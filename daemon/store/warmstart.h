@@ -43,6 +43,8 @@ void warmstart_save(const struct engine *engine, const struct source_table *sour
 int warmstart_open(const char *state_dir, struct warmstart_file **ret_file);
 /* Passes the newest figures to the thread; never waits. They are written within half a minute. */
 void warmstart_put(struct warmstart_file *file, const struct warmstart *warm);
+/* The errno of the last failed write; 0: it succeeded. */
+int warmstart_error(const struct warmstart_file *file);
 /* Writes the last figures. NULL is fine. */
 void warmstart_close(struct warmstart_file *file);
 

@@ -15,6 +15,11 @@ from lib.tap import check, test
 from lib.world import PORT, World, fill, small_disk
 
 
+def state_dir_found(w, reason):
+    said = w.daemon.ctl("check", "-o", f"service.mx.ports={w.server.port}").stdout
+    check("state-dir: penstockd cannot write to its state directory" in said and reason in said, said)
+
+
 def ledger_written(w, value):
     wait_for(lambda: w.daemon.metric("penstock_ledger_written") == value, f"penstock_ledger_written to be {value}")
 
@@ -30,8 +35,11 @@ def _():
         w.mail_flows()
         w.daemon.wait_status(lambda s: s["decisions"]["admitted"] >= 1, "the verdict counted")
         ledger_written(w, 0)
+        state_dir_found(w, "No space left")
         os.unlink(os.path.join(full, "ballast"))
         ledger_written(w, 1)
+        w.daemon.wait_status(lambda s: s["state_dir"]["written"], "all files to be written")
+        check("state-dir" not in w.daemon.ctl("check", "-o", f"service.mx.ports={w.server.port}").stdout, "check finds it in order")
         check(os.path.getsize(os.path.join(full, "ledger")) > 0, "a ledger")
 
 
@@ -44,6 +52,18 @@ def _():
         w.daemon.logged("Read-only file system")
         w.mail_flows()
         ledger_written(w, 0)
+        state_dir_found(w, "Read-only file system")
+
+
+@test("a state directory that cannot be made is found by check, and mail flows")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    missing = os.path.join(directory, "file", "state")
+    open(os.path.join(directory, "file"), "w").close()
+    with World(directory, argv=["--state-dir", missing], calm=True) as w:
+        w.daemon.wait_status(lambda s: not s["state_dir"]["written"], "it to be told")
+        state_dir_found(w, "Not a directory")
+        w.mail_flows()
 
 
 @test("the run directory fills up under a running daemon: plan and counts have their space, mail is shed and flows as ordered")

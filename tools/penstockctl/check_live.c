@@ -50,6 +50,24 @@ static time_t last_change(const char *file)
 	return last;
 }
 
+static void state_dir(struct check *c, const json_t *status)
+{
+	const json_t *state = json_object_get(status, "state_dir");
+	const char *path =
+		string(json_object_get(json_object_get(status, "config"), "origin"), "state_dir");
+	char what[500];
+
+	if (!json_is_false(json_object_get(state, "written")))
+		return;
+	snprintf(
+		what, sizeof(what),
+		"penstockd cannot write to its state directory%s%.200s: %s. A restart forgets what was learned, and which senders wait",
+		*path ? " " : "", path, string(state, "reason"));
+	check_found(
+		c, "state-dir", what, "%s",
+		"free space there, or correct its owner and mode: it belongs to the user that penstockd runs as");
+}
+
 static void fleet(struct check *c, const json_t *status)
 {
 	const json_t *fleet = json_object_get(status, "fleet");
@@ -171,6 +189,7 @@ static void faults(struct check *c, const json_t *status)
 void check_live(struct check *c, const char *file, const json_t *status)
 {
 	files(c, file ? file : DEFAULT_FILE, status);
+	state_dir(c, status);
 	fleet(c, status);
 	mode(c, status);
 	fronts(c, status);

@@ -88,5 +88,9 @@ int verb_mode(const struct options *o)
 
 int verb_reload(const struct options *o)
 {
-	return ask_order(o, "io.penstock.Reload", NULL, NULL, NULL, "reloaded");
+	int r = ask_order(o, "io.penstock.Reload", NULL, NULL, NULL, "reloaded");
+
+	if (r == EXIT_SAID_NO)
+		fprintf(stderr, "penstockctl: the configuration of before stays in force\n");
+	return r;
 }
