@@ -18,8 +18,9 @@ static float demand_of(const struct engine_view *view)
 void fleet_host_from(const struct engine_view *view, struct fleet_host *ret)
 {
 	*ret = (struct fleet_host){
+		/* As the fronts round it: window_plan(). */
 		.window = view->window_sum < 0	   ? -1
-			  : view->window_sum < 1e9 ? (int32_t)view->window_sum
+			  : view->window_sum < 1e9 ? (int32_t)(view->window_sum + .5)
 						   : 1000000000,
 		.in_flight = view->in_flight > 0 ? (uint32_t)view->in_flight : 0,
 		.demand = demand_of(view),

@@ -286,6 +286,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	w->view.machine = o.machine;
 	w->view.server = o.server;
 	w->view.refusing = o.refusing;
+	w->view.growth_frozen = o.growth_frozen;
 	w->view.completed_per_s = w->rates.completed;
 	w->view.offered_per_s = w->rates.offered;
 	w->view.admitted_per_s = w->rates.admitted;

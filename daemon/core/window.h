@@ -136,6 +136,7 @@ struct window_view {
 	bool hard_binds; /* W is W_hard */
 	bool queue_binds; /* the queue behind the server sets the rate, queue_allowed_per_s */
 	bool lets_in; /* a few sessions are let in although the window is full: see unloaded.c */
+	bool growth_frozen; /* an input was lost: see growth_freeze.c */
 	double queue_allowed_per_s; /* -1: the queue sets no rate */
 	enum reason reason; /* given when a limit is met */
 };

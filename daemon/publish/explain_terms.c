@@ -149,6 +149,12 @@ void explain_terms(const struct status *s, unsigned i, struct text *out)
 	text_append(out, "\n   ");
 	if (w->law == LAW_CAPACITY)
 		text_append(out, "%s: %s; ", regime_name(w->regime), regime_sentence(w->regime));
-	text_append(out, "machine %s, server %s\n", machine_name(w->machine),
+	text_append(out, "machine %s, server %s", machine_name(w->machine),
 		    server_names(w->server, doing));
+	if (w->growth_frozen)
+		text_append(
+			out,
+			"; the window does not grow: a signal that it depends on was lost (until it is back, at most %d s)",
+			(int)GROWTH_FREEZE_S);
+	text_append(out, "\n");
 }

@@ -213,7 +213,10 @@ void explain_verdict(const struct status *s, unsigned i, bool trusted, bool refu
 	if (snapshot)
 		plan_rank(&s->plan, &snapshot->view.source, &request);
 	v = decide(s, i, snapshot != NULL, &request);
-	text_append(out, "5. A new connection now: ");
+	if (s->config.services > 1) /* this and step 4 are told of each */
+		text_append(out, "5. A new connection to %s now: ", s->config.service[i].name);
+	else
+		text_append(out, "5. A new connection now: ");
 	if (deferred_lately(s, i)) {
 		explain_lately(s, i, out);
 		text_append(out, "   %s: ",

@@ -41,7 +41,8 @@ void status_hide_neighbours(const struct status *status, struct status *ret)
 	for (int i = 0; i < NEIGHBOUR_RESOURCES; i++) {
 		struct neighbour *who = &ret->neighbours.who[i];
 
-		if (who->known)
+		/* "Outside" is no name of anything. */
+		if (who->known && strcmp(who->unit, NEIGHBOUR_OUTSIDE) != 0)
 			hide(who->unit, sizeof(who->unit), who->path, sizeof(who->path));
 	}
 	if (ret->neighbours.leak.known && !ret->neighbours.leak.mail)

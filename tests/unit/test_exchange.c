@@ -34,6 +34,29 @@ static void a_host_has_room_that_serves_and_has_half_of_its_window_left(void **s
 	}
 }
 
+/* The fronts use the nearest whole number of sessions, so a host reports the same. */
+static void a_host_reports_the_window_that_its_fronts_use(void **state)
+{
+	static struct engine_view view;
+	struct fleet_host h;
+
+	view.window_sum = 9.6;
+	view.in_flight = 5;
+	fleet_host_from(&view, &h);
+	assert_int_equal(h.window, 10);
+	assert_true(fleet_host_has_room(&h));
+	view.window_sum = 9.4;
+	fleet_host_from(&view, &h);
+	assert_int_equal(h.window, 9);
+	assert_false(fleet_host_has_room(&h));
+	view.window_sum = -1;
+	fleet_host_from(&view, &h);
+	assert_int_equal(h.window, -1);
+	view.window_sum = 1e300;
+	fleet_host_from(&view, &h);
+	assert_int_equal(h.window, 1000000000);
+}
+
 static void what_a_host_said_is_true_for_seconds(void **state)
 {
 	const uint64_t now = NOW * UINT64_C(1000000);
@@ -197,6 +220,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_host_has_room_that_serves_and_has_half_of_its_window_left),
+		cmocka_unit_test(a_host_reports_the_window_that_its_fronts_use),
 		cmocka_unit_test(what_a_host_said_is_true_for_seconds),
 		cmocka_unit_test(no_client_waits_for_longer_than_the_walk_to_the_next),
 		cmocka_unit_test(a_report_is_taken_whose_every_field_can_be),

@@ -197,6 +197,18 @@ static void what_waits_behind_the_server(void **state)
 	assert_window();
 }
 
+static void growth_that_is_frozen(void **state)
+{
+	assert_false(says("does not grow"));
+	sample.via[SIGNAL_MTA_CPU_CORES] = VIA_NONE;
+	run(.1, 3, 1);
+	assert_true(says("; the window does not grow: a signal that it depends on was lost"));
+	assert_window();
+	put(SIGNAL_MTA_CPU_CORES, 0.6);
+	run(.1, 3, 1);
+	assert_false(says("does not grow"));
+}
+
 static void everything_at_once(void **state)
 {
 	config.min = 100;
@@ -318,6 +330,7 @@ int main(void)
 		cmocka_unit_test_setup(sessions_on_trial, calm),
 		cmocka_unit_test_setup(a_cliff, calm),
 		cmocka_unit_test_setup(what_waits_behind_the_server, calm),
+		cmocka_unit_test_setup(growth_that_is_frozen, calm),
 		cmocka_unit_test_setup(everything_at_once, calm),
 		cmocka_unit_test_setup(the_servo_follows_what_is_told, by_pressure),
 		cmocka_unit_test_setup(the_servo_grows_stays_and_shrinks_as_told, by_pressure),

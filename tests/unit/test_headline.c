@@ -284,6 +284,12 @@ static void a_starved_server_is_not_to_blame(void **state)
 	headline_tell(&hidden, &h);
 	assert_non_null(strstr(h.sentence, "another control group takes 1.86 cores"));
 	assert_null(strstr(h.advice, "backup"));
+	/* What has no name is the same for all. */
+	snprintf(who->unit, sizeof(who->unit), "%s", NEIGHBOUR_OUTSIDE);
+	status_hide_neighbours(&status, &hidden);
+	headline_tell(&hidden, &h);
+	assert_non_null(strstr(h.sentence, "processes in no control group take 1.86 cores"));
+	snprintf(who->unit, sizeof(who->unit), "backup.service");
 
 	status.view.window[0].reason = REASON_CPU;
 	headline_tell(&status, &h);

@@ -11,7 +11,7 @@ void show_who_waits(const json_t *sources, FILE *out)
 		fprintf(out, "  not ranked: %s\n", string(sources, "reason"));
 		return;
 	}
-	fprintf(out, "  %.0f known, %.0f wait", number(sources, "tracked"),
+	fprintf(out, "  %.0f in the ledger, %.0f wait", number(sources, "tracked"),
 		number(sources, "deferred_waiting"));
 	if (number(sources, "deferred_waiting") > 0) {
 		fprintf(out, ", the longest for");
