@@ -32,6 +32,9 @@ bool fleet_makes_sense(const struct fleet_record *r, uint32_t now_s)
 		return false;
 	if (r->classes & FLEET_LATE && !waits)
 		return false;
+	/* A wait that begins before is of a host whose clock was wrong then. */
+	if (waits && now_s > r->first && now_s - r->first > FLEET_OLD_S)
+		return false;
 	return newest <= now_s + FLEET_AHEAD_S &&
 	       (newest == 0 || now_s < newest || now_s - newest <= FLEET_OLD_S);
 }
@@ -96,6 +99,13 @@ static void mark(struct fleet_memory *m, struct fleet_slot *slot)
 	}
 	slot->changed = 1;
 	m->queue[(m->queue_from + m->queued++) % m->queue_size] = slot->record.key;
+}
+
+void fleet_forget(struct fleet_memory *m)
+{
+	memset(m->slots, 0, (size_t)m->sets * FLEET_SET_SLOTS * sizeof(*m->slots));
+	m->queue_from = m->queued = 0;
+	m->tracked = 0;
 }
 
 unsigned fleet_changes(struct fleet_memory *m, struct fleet_record *ret, unsigned most)

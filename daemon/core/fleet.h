@@ -92,6 +92,8 @@ bool fleet_note(struct fleet_memory *memory, uint64_t key, const struct fleet_se
  * epoch, and the other hosts are told. */
 bool fleet_take(struct fleet_memory *memory, const struct fleet_record *record, uint32_t now_s,
 		struct fleet_record *ret);
+/* Forgets all records, and the changes that wait. The counters stay, but for `tracked`. */
+void fleet_forget(struct fleet_memory *memory);
 /* Takes the next changes of this host that are to be sent. Returns how many. */
 unsigned fleet_changes(struct fleet_memory *memory, struct fleet_record *ret, unsigned most);
 

@@ -20,6 +20,7 @@
 #define QUEUE 65536u /* changes that wait while the store is not available */
 #define KEY_MIN 16u
 #define SAY_EVERY_US (60 * US_PER_S)
+#define STEP_US INT64_C(5000000) /* the wall clock was set if it moves by more in a tick */
 
 struct fleet {
 	struct config_fleet config;
@@ -36,6 +37,7 @@ struct fleet {
 	uint64_t since_us, said_us, told_us, joined, refused;
 	bool was_connected;
 	bool elsewhere; /* another host has room */
+	int64_t wall_offset_us; /* CLOCK_REALTIME minus CLOCK_MONOTONIC; 0: no tick yet */
 	struct fleet_record batch[TAKE_MAX];
 };
 
@@ -124,9 +126,34 @@ static void say(struct fleet *f, uint64_t now_us)
 	}
 }
 
+static void begin(struct fleet *f);
+
+/* When the wall clock is set, what this host noted before has wrong times. It is forgotten, and
+ * what the hosts know is read from the store, as at the start. The ledger shifts its own times. */
+static void follow_wall_clock(struct fleet *f, uint64_t now_us, uint64_t realtime_us)
+{
+	int64_t offset_us = (int64_t)realtime_us - (int64_t)now_us;
+	int64_t step_us = offset_us - f->wall_offset_us;
+	bool first = f->wall_offset_us == 0;
+
+	f->wall_offset_us = offset_us;
+	if (first || (step_us <= STEP_US && step_us >= -STEP_US))
+		return;
+	log_notice(
+		"The clock was set %s by %lld s. What this host told the fleet has wrong times, so it is read from the store again.",
+		step_us > 0 ? "forward" : "back", llabs(step_us) / (long long)US_PER_S);
+	exchange_close(f->exchange);
+	f->exchange = NULL;
+	fleet_forget(&f->memory);
+	begin(f);
+}
+
 void fleet_tick(struct fleet *f, const struct engine_view *view, uint64_t now_us,
 		uint64_t realtime_us)
 {
+	if (!f->exchange)
+		return;
+	follow_wall_clock(f, now_us, realtime_us);
 	if (!f->exchange)
 		return;
 	exchange_step(f->exchange, now_us);

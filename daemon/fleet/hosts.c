@@ -54,7 +54,8 @@ void hosts_forget(struct hosts *h, uint64_t realtime_us)
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < h->count; i++)
-		if (h->host[i].realtime_us + FORGET_US >= realtime_us) {
+		if (h->host[i].realtime_us + FORGET_US >= realtime_us &&
+		    h->host[i].realtime_us <= realtime_us + FLEET_AHEAD_S * US_PER_S) {
 			h->heard_us[kept] = h->heard_us[i];
 			h->host[kept++] = h->host[i];
 		}

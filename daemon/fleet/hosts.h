@@ -21,7 +21,8 @@ struct hosts *hosts_new(void);
 void hosts_hear(struct hosts *hosts, const struct fleet_host *host, uint64_t realtime_us);
 /* Whether a host other than `own_id` has room, by reports of the last seconds. */
 bool hosts_have_room(const struct hosts *hosts, uint64_t own_id, uint64_t realtime_us);
-/* Forgets hosts that were silent for an hour. */
+/* Forgets hosts that were silent for an hour, and reports from the future: the clock of this host
+ * was set back, and no report would be newer for as long. */
 void hosts_forget(struct hosts *hosts, uint64_t realtime_us);
 /* Lists the hosts by name; `ret` has room for FLEET_HOSTS. Returns how many. */
 unsigned hosts_list(const struct hosts *hosts, uint64_t own_id, uint64_t realtime_us,

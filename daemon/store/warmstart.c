@@ -63,7 +63,10 @@ int warmstart_load(const char *state_dir, uint64_t realtime_us, double cores, st
 	r = warmstart_check(ret, realtime_us, cores);
 	if (r < 0)
 		log_info("what was learned before is not used: %s",
-			 r == -EXDEV ? "the number of CPUs is another one" : "it is too old");
+			 r == -EXDEV ? "the number of CPUs is another one"
+			 : ret->realtime_us > realtime_us
+				 ? "it is from the future: the clock was wrong then, or is now"
+				 : "it is too old");
 	return r;
 }
 

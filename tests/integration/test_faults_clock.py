@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Clocks that jump or differ: the wall clock matters to no verdict, a plan of another clock is no plan."""
+import json
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, tap
-from lib.packages import unpack
+from lib.clock import FakeClock, at
 from lib.place import wait_for
 from lib.programs import Daemon, Proxy, listening
 from lib.smtp import Server, deliver, smtp_server
@@ -39,36 +40,13 @@ def _():
         server.close()
 
 
-class FakeClock:
-    """CLOCK_REALTIME of one program under our hand (libfaketime); CLOCK_MONOTONIC stays the kernel's."""
-
-    def __init__(self):
-        image = unpack("faketime", ["libfaketime"])
-        self.file = tempfile.NamedTemporaryFile(mode="w", prefix="penstock-test-")
-        self.env = {**os.environ, "LD_PRELOAD": f"{image}/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1",
-                    "FAKETIME_TIMESTAMP_FILE": self.file.name, "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1",
-                    "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        self.jump(0)
-
-    def jump(self, seconds):
-        """That far from the true time, from now on."""
-        self.file.seek(0)
-        self.file.truncate()
-        self.file.write(f"{seconds:+d}")
-        self.file.flush()
-
-
-def now_at(daemon):
-    return time.mktime(time.strptime(daemon.status()["at"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
-
-
 @test("the wall clock jumps a year ahead and back: no verdict changes, a drain ends when it was to end")
 def _():
-    clock, year = FakeClock(), 365 * 86400
-    with World(env=clock.env, calm=True) as w:
+    wall, year = FakeClock(), 365 * 86400
+    with World(env=wall.env, calm=True) as w:
         for jump in (year, -year, 10 * year, 0):
-            clock.jump(jump)
-            wait_for(lambda: abs(now_at(w.daemon) - time.time() - jump) < 3600, f"the daemon's clock {jump} s away")
+            wall.jump(jump)
+            wall.followed(w.daemon)
             for _ in range(3):
                 w.mail_flows()
             s = w.daemon.status()
@@ -77,18 +55,40 @@ def _():
         # Ahead: a drain for ten minutes does not end; back: one for two seconds does.
         w.daemon.ctl("drain", "--for", "10m", check=0)
         wait_for(lambda: deliver(PORT)[0] == "451", "the drain")
-        clock.jump(year)
-        wait_for(lambda: abs(now_at(w.daemon) - time.time() - year) < 3600, "the jump")
+        wall.jump(year)
+        wall.followed(w.daemon)
         for _ in range(10):
             check(deliver(PORT)[0] == "451", "the drain goes on")
             time.sleep(0.1)
         until = w.daemon.status()["order_until"]
-        check(abs(time.mktime(time.strptime(until[:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone - time.time() - year - 600) < 120,
+        check(abs(at(until) - time.time() - year - 600) < 120,
               f"and its end is told by the clock that people see: {until}")
         w.daemon.ctl("drain", "--for", "2s", check=0)
-        clock.jump(-year)
+        wall.jump(-year)
         wait_for(lambda: deliver(PORT)[0] == "250", "the end of the drain")
 
 
-place.isolate(lambda: unpack("faketime", ["libfaketime"]))
+@test("the wall clock jumps an hour ahead and back, and an hour behind: the history keeps what was, and goes on")
+def _():
+    wall = FakeClock()
+    with World(env=wall.env, calm=True) as w:
+        times = []
+        for jump in (0, 3600, 0, -3600, 0):
+            wall.jump(jump)
+            wall.followed(w.daemon)
+            times.append(time.time() + jump)
+            before = w.daemon.status()["decisions"]["admitted"]
+            w.mail_flows()
+            w.daemon.wait_status(lambda s: s["decisions"]["admitted"] > before, "the connection is counted")
+
+        def told():
+            """When connections were admitted, of all of the last three hours."""
+            found = json.loads(w.daemon.ctl("history", "--json", "--since", "3h", check=0).stdout)
+            return [at(r["at"]) for r in found["records"] if r["admitted"]]
+        # What was told of the hour ahead is not of these hours.
+        wait_for(lambda: all(any(abs(t - seen) < 60 for seen in told()) for t in (times[0], times[2], times[3], times[4])),
+                 lambda: f"{times} in {told()}")
+
+
+place.isolate()
 tap.run()

@@ -2,6 +2,7 @@
 """Several hosts that share who waits through a real Redis: each has a penstockd and a penstock-proxy. Each 127.N.0.1 is a sender of its
 own."""
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import place, redis, tap
+from lib.clock import FakeClock, at
 from lib.fleet import Fleet, Host
 from lib.place import wait_for
 from lib.programs import confined, status_of
@@ -330,6 +332,33 @@ def another_process(host, before):
         pid = store_process(host)
         return pid if pid and pid != before else None
     return wait_for(other, lambda: f"another process after {before}; the log is:\n{host.daemon.output()}")
+
+
+@test("a host whose clock was a year behind, or two hours ahead, and is set: the others believe no wait of that length, and it is heard as before")
+def _():
+    for wrong in (-365 * 86400, 7200):
+        wall = FakeClock(wrong)
+        with Fleet(1) as f:
+            one, two = f.hosts[0], f.add(2, env=wall.env)
+            for host in f.hosts:
+                host.drain()
+            check(two.attempt("127.5.0.1").startswith("451"), "deferred by the host whose clock is wrong")
+            two.knows("127.5.0.1", "1 attempt", "it knows")
+            wall.jump(0)
+            two.daemon.logged("The clock was set " + ("back" if wrong > 0 else "forward"))
+            two.until(lambda x: x["connected"] and x["caught_up"], "it is in the fleet again")
+            # A second attempt, at the other host: both know a wait that began a moment ago, as it did.
+            wait_for(lambda: one.attempt("127.5.0.1").startswith("451") and two.attempt("127.5.0.1").startswith("451") and
+                     "attempts counted" in two.explain("127.5.0.1"), "more attempts")
+            one.knows("127.5.0.1", "attempts counted", "told")
+            for host in f.hosts:
+                found = json.loads(host.daemon.ctl("sources", "--json", "--sort", "age", check=0).stdout)
+                since = [at(s["waits_since"]) for s in found if s["address"] == "127.5.0.1"]
+                check(since and abs(since[0] - time.time()) < 900, f"{wrong}: {found}")
+            seen = one.until(lambda x: len([h for h in x["hosts"] if h["age_s"] < 10]) == 2, "each hears the other")
+            check({h["name"] for h in seen["hosts"]} == {"mx1.example.org", "mx2.example.org"}, f"{seen}")
+            two.resume()
+            two.until(lambda x: [h["state"] for h in x["hosts"] if h["own"]] == ["serving"], "its own line goes on")
 
 
 @test("the process that talks to the store has no capability, and its system calls are filtered; it has the socket of the store and no other descriptor of penstockd's")

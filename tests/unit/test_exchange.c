@@ -79,6 +79,27 @@ static void what_a_host_said_is_true_for_seconds(void **state)
 	hosts_free(hosts);
 }
 
+/* Else its own line would stay as it was until that time comes. */
+static void a_report_from_the_future_is_forgotten_when_the_clock_was_set_back(void **state)
+{
+	const uint64_t now = NOW * UINT64_C(1000000), year = 365 * UINT64_C(86400000000);
+	struct fleet_line line[FLEET_HOSTS];
+	struct hosts *hosts = hosts_new();
+	struct fleet_host own = { .name = "mx1", .id = 1, .realtime_us = now + year, .window = 7 };
+
+	assert_non_null(hosts);
+	hosts_hear(hosts, &own, now + year);
+	hosts_forget(hosts, now + year);
+	assert_int_equal(hosts_list(hosts, own.id, now, line), 1);
+	hosts_forget(hosts, now);
+	own.realtime_us = now;
+	own.window = 9;
+	hosts_hear(hosts, &own, now);
+	assert_int_equal(hosts_list(hosts, own.id, now, line), 1);
+	assert_int_equal(line[0].host.window, 9);
+	hosts_free(hosts);
+}
+
 static void no_client_waits_for_longer_than_the_walk_to_the_next(void **state)
 {
 	struct plan plan = { .services = 3 };
@@ -222,6 +243,7 @@ int main(void)
 		cmocka_unit_test(a_host_has_room_that_serves_and_has_half_of_its_window_left),
 		cmocka_unit_test(a_host_reports_the_window_that_its_fronts_use),
 		cmocka_unit_test(what_a_host_said_is_true_for_seconds),
+		cmocka_unit_test(a_report_from_the_future_is_forgotten_when_the_clock_was_set_back),
 		cmocka_unit_test(no_client_waits_for_longer_than_the_walk_to_the_next),
 		cmocka_unit_test(a_report_is_taken_whose_every_field_can_be),
 		cmocka_unit_test(what_it_hands_on_counts_with_the_seal_of_the_fleet_only),

@@ -178,6 +178,8 @@ static void what_makes_no_sense_is_not_taken(void **state)
 		{ .key = 1, .tries = 3 },
 		{ .key = 1, .epoch = NOW, .classes = 0x80 },
 		{ .key = 1, .epoch = NOW - 40 * 86400 },
+		/* the clock was years behind when the wait began, and is right now */
+		{ .key = 1, .first = NOW - 200000000, .last = NOW, .tries = 2 },
 	};
 	struct fleet_memory m;
 	struct fleet_record r;
@@ -186,6 +188,26 @@ static void what_makes_no_sense_is_not_taken(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		assert_false(fleet_take(&m, &bad[i], NOW, &r));
 	assert_int_equal(m.tracked, 0);
+	free_memory(&m);
+}
+
+/* As after a restart: what hosts say next is taken, and nothing of what was there is sent. */
+static void what_is_forgotten_is_neither_known_nor_told(void **state)
+{
+	const struct fleet_seen seen = { true, NOW + 7200, NOW + 7200, 1, 0 };
+	const struct fleet_record said = { .key = 7, .first = NOW, .last = NOW, .tries = 1 };
+	struct fleet_record r, out[8];
+	struct fleet_memory m;
+
+	make_memory(&m, 16, 16);
+	assert_true(fleet_note(&m, 7, &seen, NOW + 7200, &r));
+	fleet_forget(&m);
+	assert_false(fleet_knows(&m, 7));
+	assert_int_equal(m.tracked, 0);
+	assert_int_equal(fleet_changes(&m, out, 8), 0);
+	assert_true(fleet_take(&m, &said, NOW, &r));
+	assert_int_equal(r.last, NOW);
+	assert_int_equal(m.tracked, 1);
 	free_memory(&m);
 }
 
@@ -263,6 +285,7 @@ int main(void)
 		cmocka_unit_test(a_wait_that_goes_on_elsewhere_survives_an_admission),
 		cmocka_unit_test(the_memory_and_its_queue_are_bounded),
 		cmocka_unit_test(what_makes_no_sense_is_not_taken),
+		cmocka_unit_test(what_is_forgotten_is_neither_known_nor_told),
 		cmocka_unit_test(siphash_is_that_of_its_paper),
 		cmocka_unit_test(records_come_back_and_damage_is_found),
 		cmocka_unit_test(a_host_comes_back_and_its_name_is_printable),

@@ -16,13 +16,13 @@ _fleets = multiprocessing.Value("i", 0)
 class Host:
     """mxN, with a proxy in front of the one server of all."""
 
-    def __init__(self, fleet, number, options=None):
+    def __init__(self, fleet, number, options=None, **kwargs):
         self.number, self.port = number, fleet.ports + number
         directory = os.path.join(fleet.directory, f"mx{number}")
         os.makedirs(os.path.join(directory, "run"), exist_ok=True)
         options = {**no_targets(), "service.mx.ports": fleet.server.port, "service.mx.hostname": "mx.example.org", "test.source.retry_min": "1s",
                    "fleet.servers": f"127.0.0.1:{fleet.ports}", "fleet.name": f"mx{number}.example.org", **fleet.options, **(options or {})}
-        self.daemon = Daemon(directory, options, http=fleet.ports + 20 + number)
+        self.daemon = Daemon(directory, options, http=fleet.ports + 20 + number, **kwargs)
         self.proxy = Proxy(directory, self.port, fleet.server.port, options) if fleet.proxies else None
         if self.proxy:
             wait_for(lambda: "following the plan" in self.proxy.output(), "the proxy follows the plan")
@@ -88,8 +88,9 @@ class Fleet:
     def start_store(self):
         self.store = Redis(os.path.join(self.directory, "store"), self.ports, self.store_options, program=self.program)
 
-    def add(self, number, options=None):
-        self.hosts.append(Host(self, number, options))
+    def add(self, number, options=None, **kwargs):
+        """`kwargs`: of Daemon()."""
+        self.hosts.append(Host(self, number, options, **kwargs))
         if self.store and not (options or {}):
             self.joined(self.hosts[-1])
         return self.hosts[-1]
