@@ -26,6 +26,7 @@
 #define TELL_US (US_PER_S / 2) /* and the shortest, however many connect */
 #define PARTING_US (3 * US_PER_S) /* every HAProxy asks once in this time: agent-inter 1s */
 #define PAUSE_US 100000 /* after the descriptors ran out */
+#define SAY_EVERY_US (60 * US_PER_S)
 
 static const char usage[] =
 	"Usage: penstock-agent [OPTION]...\n"
@@ -49,6 +50,7 @@ struct agent {
 	char run_dir[sizeof(((struct config *)0)->run_dir)];
 	struct agent_options options;
 	uint64_t told_us; /* when the service manager last got a message */
+	uint64_t said_us; /* when the log last said that no check can be taken */
 	struct planview plan;
 	struct agent_memory memory;
 	uint64_t parting_us; /* when it ends; 0: no signal yet */
@@ -70,6 +72,20 @@ static void answer(struct agent *a, int fd)
 	close(fd);
 }
 
+/* No check can be taken now: poll() would return at once. */
+static void rest(struct agent *a, int error)
+{
+	uint64_t now_us = clock_monotonic_us();
+
+	if (!a->said_us || now_us - a->said_us >= SAY_EVERY_US) {
+		log_warning(
+			"Cannot serve a check of HAProxy: %s. HAProxy keeps what it was told last. Raise LimitNOFILE= of penstock-agent, or free memory.",
+			strerror(error));
+		a->said_us = now_us;
+	}
+	usleep(PAUSE_US);
+}
+
 static void answer_all(struct agent *a, int listener)
 {
 	for (int i = 0; i < AT_ONCE; i++) {
@@ -80,7 +96,7 @@ static void answer_all(struct agent *a, int listener)
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			usleep(PAUSE_US);
+			rest(a, errno);
 		return;
 	}
 }

@@ -124,6 +124,31 @@ def _():
         check(w.daemon.alive(), w.daemon.output())
 
 
+@test("penstock-agent has no descriptor left: it is said, the check waits, and is answered when there is one")
+def _():
+    directory = tempfile.mkdtemp(prefix="penstock-test-")
+    agent = Program([os.path.join(BIN, "penstock-agent"), "-c", "/dev/null", "-o",
+                     "front.agent.listen=127.0.0.1:9827", "--run-dir", directory])
+
+    def dial():
+        return socket.create_connection(("127.0.0.1", 9827), 120)
+
+    def answer(s):
+        with s, s.makefile("rb") as f:
+            return f.read()
+    wait_for(lambda: not agent.alive() or listening(9827), "its port")
+    check(answer(dial()).startswith(b"up ready"), agent.output())
+    used = {int(fd) for fd in os.listdir(f"/proc/{agent.pid}/fd")}
+    limit, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (next(n for n in range(hard) if n not in used), hard))
+    waits = dial()
+    agent.logged("Cannot serve a check of HAProxy: Too many open files")
+    resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (limit, hard))
+    check(answer(waits).startswith(b"up ready"), agent.output())
+    agent.logged_rarely("Cannot serve a check of HAProxy")
+    agent.stop()
+
+
 @test("SIGTERM of the daemon under a drain: fronts admit at once, files are gone, a restart goes on with it")
 def _():
     with World() as w:
