@@ -230,6 +230,15 @@ static bool has_port(const struct config_service *service, uint16_t port)
 	return false;
 }
 
+/* A service that the file may not name at all. */
+static const char *hint_of(const struct config_service *service)
+{
+	return strcmp(service->name, "mx") == 0
+		       ? ". [service.mx] with port 25 is there unless you change it: call this "
+			 "service mx, or give [service.mx] other ports"
+		       : "";
+}
+
 static void check_services(const struct config *config, struct config_errors *errors)
 {
 	char key[96];
@@ -243,9 +252,10 @@ static void check_services(const struct config *config, struct config_errors *er
 			for (unsigned a = 0; a < CONFIG_PORTS && config->service[i].ports[a]; a++)
 				if (has_port(&config->service[j], config->service[i].ports[a]))
 					config_errors_add(errors, CONFIG_WHOLE, 0, key,
-							  "%u is service %s's already",
+							  "%u is service %s's already%s",
 							  config->service[i].ports[a],
-							  config->service[j].name);
+							  config->service[j].name,
+							  hint_of(&config->service[j]));
 	}
 }
 

@@ -134,8 +134,9 @@ static int set_choice(const struct option_row *row, void *field, const char *val
 		}
 	}
 	/* "unsaid" stands for an option that has to be written, and is no value to write. */
-	snprintf(why, 256, "'%.60s' is not one of: %s", value,
-		 strncmp(row->choices, "unsaid ", 7) == 0 ? row->choices + 7 : row->choices);
+	snprintf(why, 256, "'%.60s' is not one of: %s%s", value,
+		 strncmp(row->choices, "unsaid ", 7) == 0 ? row->choices + 7 : row->choices,
+		 *value == '"' || *value == '\'' ? "; write it without quotes" : "");
 	return -EINVAL;
 }
 

@@ -188,6 +188,8 @@ static void errors_name_file_line_key_and_reason(void **state)
 		  "0123456789012345678901234567890123456789012345678901234567890123456789\n",
 		  "at most 150", 2 },
 		{ "[service.mx]\nports = 70000\n", "ports", 2 },
+		{ "[daemon]\nmode = \"enforce\"\n", "without quotes", 2 },
+		{ "[service.mail]\nports = 25\n", "25 is service mx's already. [service.mx]", 2 },
 		{ "[http]\nlisten = localhost:80\n", "http.listen", 2 },
 		{ "[source]\ntrusted = 10.0.0.0/40\n", "trusted", 2 },
 		{ "[front.gate]\nenabled = yes\ncpu = 300%\n", "front.gate.cpu", 3 },
