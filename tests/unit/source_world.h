@@ -98,10 +98,9 @@ static inline void finish(struct world *w, uint32_t address)
 	sources_note(w->table, &e, 1, w->now_us);
 }
 
-/* One verdict as a front would give it, noted. */
-static inline struct verdict ask(struct world *w, uint32_t address)
+/* One verdict as a front would give it, noted. If it admits, the session does a job. */
+static inline struct verdict ask_event(struct world *w, struct source_event e)
 {
-	struct source_event e = event_of(address, SOURCE_ATTEMPT);
 	struct plan_request request = { .now_us = w->now_us,
 					.in_flight = w->in_flight,
 					.tokens_milli = PLAN_UNLIMITED };
@@ -118,11 +117,18 @@ static inline struct verdict ask(struct world *w, uint32_t address)
 	e.limit = v.limit;
 	sources_note(w->table, &e, 1, w->now_us);
 	if (v.admit) {
-		finish(w, address);
+		e.kind = SOURCE_FINISHED;
+		e.turns = SOURCE_JOB_TURNS;
+		sources_note(w->table, &e, 1, w->now_us);
 		w->in_flight++;
 		w->ends[w->now_us / (SECOND / 10) % SESSION_TICKS]++;
 	}
 	return v;
+}
+
+static inline struct verdict ask(struct world *w, uint32_t address)
+{
+	return ask_event(w, event_of(address, SOURCE_ATTEMPT));
 }
 
 static inline void note(struct world *w, uint32_t address, bool admitted)

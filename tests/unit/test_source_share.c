@@ -1,6 +1,8 @@
 /* Who gets what: cut-offs, fair rates, pools. */
 #include "source_world.h"
 
+#include "base/array.h"
+
 static void no_cutoff_while_there_is_room(void **state)
 {
 	struct world w;
@@ -150,6 +152,62 @@ static void a_heavy_source_costs_the_others_next_to_nothing(void **state)
 	assert_true(view_of(&w, 0xc6336401).rate > 10 * view_of(&w, 0x0a000000).rate);
 	assert_near(view_of(&w, 0xc6336401).attempts_total, 180000u, 1000u);
 	end(&w);
+}
+
+/* 2001:db8:NETWORK:SUBNET::HOST */
+static struct source_event event_of_v6(uint16_t network, uint16_t subnet, uint32_t host)
+{
+	struct source_event e = { .kind = SOURCE_ATTEMPT,
+				  .address = { 0x20, 0x01, 0x0d, 0xb8, (uint8_t)(network >> 8),
+					       (uint8_t)network, (uint8_t)(subnet >> 8),
+					       (uint8_t)subnet } };
+
+	for (int i = 0; i < 4; i++)
+		e.address[12 + i] = (uint8_t)(host >> (24 - 8 * i));
+	return e;
+}
+
+/* A customer of a provider has a /64 or a /48, and may take another address of it for each
+ * connection. It gets about the share of one source, also when each of its subnets comes back
+ * properly and so earns what one sender would earn. */
+static void an_ipv6_sender_with_ever_new_addresses_is_one_source(void **state)
+{
+	static const struct {
+		unsigned hosts, subnets, each_tick;
+	} cases[] = {
+		{ 100000, 1, 100 }, /* new hosts of a /64 */
+		{ 100000, 65536, 100 }, /* new subnets of a /48 */
+		{ 1, 14400, 10 }, /* 14,400 subnets that retry each 144 s */
+	};
+
+	for (size_t c = 0; c < ARRAY_SIZE(cases); c++) {
+		unsigned in = 0, asked = 0, others = 0, others_asked = 0, n = 0;
+		struct source_stats s;
+		struct world w;
+
+		begin(&w);
+		for (uint32_t i = 0; i < 6000; i++) {
+			step(&w, SECOND / 10);
+			for (unsigned k = 0; k < cases[c].each_tick; k++, n++) {
+				struct source_event e = event_of_v6(
+					7, (uint16_t)(n % cases[c].subnets), n % cases[c].hosts);
+
+				asked += i >= 600;
+				in += ask_event(&w, e).admit && i >= 600;
+			}
+			for (uint32_t k = 0; k < 9; k++) {
+				others_asked += i >= 600;
+				others += ask(&w, 0x0a000000 + ((i * 9 + k) % 900) * 256).admit &&
+					  i >= 600;
+			}
+		}
+		source_stats(w.table, &s);
+		assert_true(others >= 0.97 * others_asked);
+		assert_true(in > 0);
+		assert_true(in <= 0.12 * others_asked); /* what the others leave */
+		assert_true(s.tracked <= 900 + cases[c].subnets);
+		end(&w);
+	}
 }
 
 /* Fifty that have been there for minutes, and one that comes with ten times the capacity: the
@@ -421,6 +479,7 @@ int main(void)
 		cmocka_unit_test(a_heavy_source_costs_the_others_next_to_nothing),
 		cmocka_unit_test(what_is_kept_from_the_unusual_is_for_somebody),
 		cmocka_unit_test(the_operators_rate_holds_for_one_address),
+		cmocka_unit_test(an_ipv6_sender_with_ever_new_addresses_is_one_source),
 		cmocka_unit_test(an_onset_is_not_blamed_on_those_who_were_there),
 		cmocka_unit_test(no_source_is_refused_while_places_are_free),
 		cmocka_unit_test(the_sketch_forgets_evenly),
