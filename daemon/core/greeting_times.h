@@ -28,8 +28,8 @@ struct greeting_times {
 
 /* A client was greeted `us` after it was admitted. */
 void greeting_times_add(struct greeting_times *times, uint64_t us);
-/* How much longer than others nearly every client waits at most, us; GREETING_TIMES_MOST_US at
- * most, 0 if nothing is known. */
+/* How much longer than others nearly every client waits at most, us; 30 s at most,
+ * 0 if nothing is known. */
 uint64_t greeting_times_longer_us(const struct greeting_times *times);
 
 #endif
