@@ -38,6 +38,7 @@ SUITES = {
     "integration/test_packages.py": (250, ""),
     "integration/test_pages.py": (430, ""),
     "integration/test_truth.py": (215, ""),
+    "integration/test_alerts.py": (200, ""),
     "integration/test_systemd.py": (190, ""),
     "integration/test_postfix.py": (180, ""),
     "integration/test_haproxy.py": (150, ""),
