@@ -14,13 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/endpoint.h"
 #include "base/parse.h"
 
@@ -352,7 +352,6 @@ int main(int argc, char **argv)
 	static const int numbers[] = { SIGTERM, SIGINT, SIGUSR1 };
 	struct sink k = { .slots = 1000 };
 	struct endpoint endpoint;
-	struct rlimit limit;
 	const char *listen = "127.0.0.1:2526";
 	uint64_t backlog = 128;
 	struct event *signals[ARRAY_SIZE(numbers)];
@@ -364,10 +363,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "penstock-sink: --listen %s: give ADDRESS:PORT\n", listen);
 		return 2;
 	}
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	descriptors_raise(DESCRIPTORS_ALL, false);
 	signal(SIGPIPE, SIG_IGN);
 	fd = endpoint_listen(&endpoint, (int)backlog, 0666);
 	if (fd < 0) {

@@ -3,16 +3,15 @@
  * penstockd, and admits if penstockd does not answer. See asked_wire.h. */
 #include <errno.h>
 #include <event2/event.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
+#include "base/descriptors.h"
 #include "base/fdpass.h"
 #include "front/asked_protocol.h"
 
@@ -41,7 +40,7 @@ struct asked_process {
 	struct event_base *base;
 	int channel;
 	struct event *readable, *writable, *look;
-	unsigned descriptors; /* that this process may have; 0: not known */
+	unsigned descriptors; /* that this process may have */
 	bool silent; /* penstockd has not answered for too long, and has sent nothing since */
 	struct front front[ASKED__COUNT];
 	/* Ids of questions: those before `head` are answered, those before `sent` are sent. */
@@ -325,21 +324,6 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* Takes as many as the hard limit allows, since each connection is one. Returns how many that is;
- * 0: not known. */
-static unsigned descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 0;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > UINT_MAX)
-		return 0;
-	return (unsigned)limit.rlim_cur;
-}
-
 int asked_process_open(struct event_base *base, int channel,
 		       const struct asked_protocol *const *protocols,
 		       struct asked_process **ret_process)
@@ -350,7 +334,7 @@ int asked_process_open(struct event_base *base, int channel,
 		return -ENOMEM;
 	p->base = base;
 	p->channel = channel;
-	p->descriptors = descriptors();
+	p->descriptors = descriptors_raise(DESCRIPTORS_ALL, false);
 	for (unsigned i = 0; i < ASKED__COUNT; i++)
 		p->front[i] = (struct front){
 			.process = p, .protocol = protocols[i], .opening.kind = i, .trouble.kind = i

@@ -8,10 +8,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "front/responder_parts.h"
 
 #define DESCRIPTORS_OF_OTHERS 256 /* descriptors left for the rest of the process */
@@ -21,21 +21,11 @@
 /* How many clients can be served at once: as configured, but no more than there are descriptors. */
 static uint32_t room(uint32_t linger_max)
 {
-	struct rlimit limit;
 	uint64_t wanted = (uint64_t)linger_max + DRAINING_MAX;
+	uint32_t have = descriptors_raise(wanted + DESCRIPTORS_OF_OTHERS, false);
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return 1024;
-	if (limit.rlim_cur < wanted + DESCRIPTORS_OF_OTHERS && limit.rlim_cur < limit.rlim_max) {
-		limit.rlim_cur = wanted + DESCRIPTORS_OF_OTHERS < limit.rlim_max
-					 ? wanted + DESCRIPTORS_OF_OTHERS
-					 : limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (wanted + DESCRIPTORS_OF_OTHERS > limit.rlim_cur)
-		wanted = limit.rlim_cur > 2 * DESCRIPTORS_OF_OTHERS
-				 ? limit.rlim_cur - DESCRIPTORS_OF_OTHERS
-				 : limit.rlim_cur / 2;
+	if (wanted + DESCRIPTORS_OF_OTHERS > have)
+		wanted = have > 2 * DESCRIPTORS_OF_OTHERS ? have - DESCRIPTORS_OF_OTHERS : have / 2;
 	return (uint32_t)wanted;
 }
 

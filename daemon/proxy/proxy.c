@@ -6,13 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/log.h"
 #include "base/manager.h"
 #include "core/reply.h"
@@ -34,22 +34,6 @@ struct proxy {
 	bool ready; /* READY was sent to the service manager */
 };
 
-/* Raises the limit of descriptors to `wanted`. Returns how many are allowed. */
-static rlim_t raise_descriptors(rlim_t wanted)
-{
-	struct rlimit limit, more = { wanted, wanted };
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return wanted;
-	if (limit.rlim_cur >= wanted)
-		return limit.rlim_cur;
-	if (wanted > limit.rlim_max && setrlimit(RLIMIT_NOFILE, &more) == 0) /* CAP_SYS_RESOURCE */
-		return wanted;
-	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_cur;
-}
-
 /* Adapts the bounds to the number of descriptors: two for each session, one for each client that is
  * being refused or waits, and a few of our own. If there are too few, four fifths are for sessions,
  * a tenth for clients in dialogue, a twentieth for connections that wait for a place, and the rest
@@ -59,9 +43,9 @@ static void follow_descriptors(struct proxy *p)
 	const struct config_front *config = &p->tally.config.proxy;
 	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	unsigned held = held_max(memory, config->connections_max);
-	rlim_t wanted = 2 * (rlim_t)config->connections_max + config->linger_max + held +
-			CLOSING_MAX + DESCRIPTORS_OWN;
-	rlim_t have = raise_descriptors(wanted), usable;
+	uint64_t wanted = 2 * (uint64_t)config->connections_max + config->linger_max + held +
+			  CLOSING_MAX + DESCRIPTORS_OWN;
+	uint64_t have = descriptors_raise(wanted, true), usable;
 
 	p->tally.connections_max = config->connections_max;
 	p->tally.linger_max = config->linger_max;

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/descriptors.h"
 #include "base/helper.h"
 #include "base/parse.h"
 #include "publish/accept.h"
@@ -253,14 +253,11 @@ static void set_up_server(struct http_process *p)
 
 static unsigned bound_of_connections(void)
 {
-	struct rlimit limit = { 1024, 1024 };
-	rlim_t most = CONNECTIONS_MAX + DESCRIPTORS_SPARE;
+	unsigned most = CONNECTIONS_MAX + DESCRIPTORS_SPARE, have = descriptors_max();
 
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < most)
-		most = limit.rlim_cur;
-	return most > 2 * DESCRIPTORS_SPARE ? (unsigned)most - DESCRIPTORS_SPARE
-					    : DESCRIPTORS_SPARE;
+	if (have < most)
+		most = have;
+	return most > 2 * DESCRIPTORS_SPARE ? most - DESCRIPTORS_SPARE : DESCRIPTORS_SPARE;
 }
 
 int http_process_open(struct event_base *base, const struct http_shared *shared, const int *fds,

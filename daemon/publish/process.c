@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/descriptors.h"
+
 static double count_fds(void)
 {
 	DIR *directory = opendir("/proc/self/fd");
@@ -36,13 +38,15 @@ static void read_memory(struct process *p)
 void process_read(uint64_t started_us, struct process *ret)
 {
 	struct rusage usage;
-	struct rlimit limit;
 
-	*ret = (struct process){ -1, -1, -1, count_fds(), -1, (double)started_us / 1e6 };
+	*ret = (struct process){ .cpu_s = -1,
+				 .resident_bytes = -1,
+				 .virtual_bytes = -1,
+				 .open_fds = count_fds(),
+				 .max_fds = descriptors_max(),
+				 .start_s = (double)started_us / 1e6 };
 	read_memory(ret);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		ret->cpu_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_stime.tv_sec +
 			     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
-		ret->max_fds = (double)limit.rlim_cur;
 }

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/readfile.h"
 #include "base/text.h"
 #include "core/attribution.h"
@@ -288,15 +288,12 @@ static uint64_t look_again(void *context, bool idle)
  * is small. Fronts and operators come first. */
 static unsigned groups_max(void)
 {
-	struct rlimit files = { 1024, 1024 };
-	rlim_t room;
+	uint32_t have = descriptors_max(), room = have / 4;
 
-	getrlimit(RLIMIT_NOFILE, &files);
-	room = files.rlim_cur / 4;
-	if (files.rlim_cur > DESCRIPTORS_LEFT + room)
-		room = files.rlim_cur - DESCRIPTORS_LEFT;
+	if (have > DESCRIPTORS_LEFT + room)
+		room = have - DESCRIPTORS_LEFT;
 	room /= DESCRIPTORS_A_GROUP;
-	return room < GROUPS_MAX ? (unsigned)room : GROUPS_MAX;
+	return room < GROUPS_MAX ? room : GROUPS_MAX;
 }
 
 static int open_trees(struct neighbour_watch *w)

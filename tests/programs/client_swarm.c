@@ -19,10 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "base/descriptors.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -235,7 +236,6 @@ int main(int argc, char **argv)
 					       { "bare", 0, 0, 'b' },
 					       { "hold", 0, 0, 'h' },
 					       { 0 } };
-	struct rlimit limit;
 	double began;
 
 	for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) >= 0;) {
@@ -260,10 +260,7 @@ int main(int argc, char **argv)
 	options.to.sin_port = htons((uint16_t)atoi(argv[optind + 1]));
 	if (inet_pton(AF_INET, argv[optind], &options.to.sin_addr) != 1)
 		return 2;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	descriptors_raise(DESCRIPTORS_ALL, false);
 	for (uint32_t i = 0; i < SLOTS; i++) {
 		slots[i].fd = -1;
 		free_slots[free_count++] = SLOTS - 1 - i;

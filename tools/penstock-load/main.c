@@ -5,10 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/descriptors.h"
 #include "base/parse.h"
 #include "penstock-load/generator.h"
 
@@ -257,16 +257,12 @@ int main(int argc, char **argv)
 	struct outputs out = { 0 };
 	_cleanup_fclose_ FILE *trace = NULL;
 	struct report *report;
-	struct rlimit limit;
 	double late_s = 0;
 	int r = parse(argc, argv, &config, &out);
 
 	if (r >= 0)
 		return r;
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	descriptors_raise(DESCRIPTORS_ALL, false);
 	if (out.trace && !(trace = fopen(out.trace, "we"))) {
 		fprintf(stderr, "penstock-load: cannot write %s: %s\n", out.trace, strerror(errno));
 		return EXIT_FAILURE;
