@@ -11,12 +11,18 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/fdpass.h"
-#include "base/heartbeat.h"
-#include "base/helper.h"
-#include "base/log.h"
+#include "base/helper_life.h"
 #include "fleet/exchange_login.h"
 
-#define BEATS_SILENT 5
+static const struct helper_kind kind = {
+	.name = "penstockd-fleet",
+	.argument = EXCHANGE_ARGUMENT,
+	.does = "talks to the fleet's store",
+	.meanwhile = "This host decides alone; mail is not affected.",
+	.channel = SOCK_SEQPACKET,
+	.beats_max = 5,
+	.silent = "it said nothing for 10 s",
+};
 
 struct frame {
 	size_t length;
@@ -28,11 +34,8 @@ struct exchange {
 	struct config_fleet config;
 	struct siphash_key key;
 	uint64_t id;
-	struct helper helper;
+	struct helper_life life; /* the process reports by itself: it is never asked */
 	int channel; /* -1: there is no process */
-	bool broken; /* the channel: exchange_step() ends the process */
-	char end[64]; /* why the process is to be ended */
-	struct heartbeat beat; /* the process reports by itself: it is never asked */
 	bool wants; /* it wants a socket to `server` */
 	uint32_t server;
 	struct exchange_state state;
@@ -47,25 +50,17 @@ struct exchange {
 
 /* ---- to the process ------------------------------------------------------------------------- */
 
-static void give_up(struct exchange *e, const char *why)
-{
-	if (e->broken)
-		return;
-	snprintf(e->end, sizeof(e->end), "%s", why);
-	e->broken = true;
-}
-
 /* False: the channel is full now, or the process is gone. */
 static bool put(struct exchange *e, const struct exchange_message *m, size_t length, const int *fds,
 		unsigned count)
 {
 	int r;
 
-	if (e->channel < 0 || e->broken)
+	if (!helper_life_talks(&e->life))
 		return false;
 	r = fdpass_send(e->channel, m, sizeof(m->head) + length, fds, count);
 	if (r < 0 && r != -EAGAIN)
-		give_up(e, ""); /* the exit status says more */
+		helper_life_break(&e->life, ""); /* the exit status says more */
 	return r == 0;
 }
 
@@ -206,10 +201,10 @@ int exchange_take(struct exchange *e, const void *bytes, size_t length, struct e
 	r = exchange_check(m, length, e->config.servers.count);
 	if (r < 0)
 		return r;
-	heartbeat_heard(&e->beat);
+	helper_life_heard(&e->life);
 	switch (m->head.word) {
 	case EXCHANGE_BEGUN:
-		helper_begun(&e->helper, "talks to the fleet's store", m->head.value);
+		helper_life_begun(&e->life, m->head.value);
 		return 0;
 	case EXCHANGE_WANT:
 		e->wants = true;
@@ -227,16 +222,16 @@ bool exchange_hear(struct exchange *e, struct exchange_heard *ret)
 {
 	ssize_t n;
 
-	if (e->channel < 0 || e->broken)
+	if (!helper_life_talks(&e->life))
 		return false;
 	n = recv(e->channel, &e->message, sizeof(e->message), MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n <= 0)
-		give_up(e, "");
+		helper_life_break(&e->life, "");
 	else if (exchange_take(e, &e->message, (size_t)n, ret) < 0)
-		give_up(e, "it said what it never says");
-	return !e->broken;
+		helper_life_break(&e->life, "it said what it never says");
+	return helper_life_talks(&e->life);
 }
 
 /* ---- its life ------------------------------------------------------------------------------- */
@@ -267,78 +262,34 @@ static void put_begin(struct exchange *e)
 	put(e, m, sizeof(*b), NULL, 0);
 }
 
-static int start(struct exchange *e, uint64_t now_us)
+static int on_up(void *context, int channel, uint64_t now_us)
 {
-	_cleanup_close_ int theirs = -1;
-	int pair[2], r;
+	struct exchange *e = context;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return -errno;
-	theirs = pair[1];
-	r = helper_start(&e->helper, "penstockd-fleet", EXCHANGE_ARGUMENT, &theirs, 1, now_us);
-	if (r < 0) {
-		close(pair[0]);
-		return r;
-	}
-	e->channel = pair[0];
-	e->broken = e->wants = false;
+	e->channel = channel;
+	e->wants = false;
 	e->told = 0;
-	heartbeat_begin(&e->beat, now_us);
 	e->state.up = true;
-	e->state.restarts = e->helper.starts - 1;
+	e->state.restarts = helper_life_restarts(&e->life);
 	snprintf(e->state.why, sizeof(e->state.why), "it has not answered yet");
 	put_begin(e);
 	put_frames(e);
 	return 0;
 }
 
-static void set_down(struct exchange *e, const char *why)
+static void on_down(void *context, const char *why)
 {
+	struct exchange *e = context;
+
+	close_channel(e);
 	e->state.up = e->state.connected = false;
 	e->state.failures++;
 	snprintf(e->state.why, sizeof(e->state.why), "the process that talks to it ended: %s", why);
 }
 
-static void start_if_due(struct exchange *e, uint64_t now_us)
-{
-	int r;
-
-	if (e->channel >= 0 || !helper_due(&e->helper, now_us))
-		return;
-	r = start(e, now_us);
-	if (r == 0)
-		return;
-	set_down(e, strerror(-r));
-	log_warning(
-		"Cannot start the process that talks to the fleet's store: %s. This host decides alone; mail is not affected. It is tried again.",
-		strerror(-r));
-}
-
-/* Notes that the process is gone: it ended, or we ended it. */
-static void take_note(struct exchange *e, const char *how, uint64_t now_us)
-{
-	const char *why = e->end[0] ? e->end : how;
-
-	close_channel(e);
-	set_down(e, why);
-	log_warning(
-		"The process that talks to the fleet's store ended: %s. This host decides alone; mail is not affected. It is started again in %.0f s.",
-		why, helper_pause_s(&e->helper, now_us));
-	e->end[0] = 0;
-}
-
 void exchange_step(struct exchange *e, uint64_t now_us)
 {
-	char how[48];
-
-	if (e->channel >= 0 && !e->broken &&
-	    heartbeat_step(&e->beat, now_us, BEATS_SILENT) == HEARTBEAT_DEAD)
-		give_up(e, "it said nothing for 10 s");
-	if (e->broken)
-		helper_kill(&e->helper);
-	if (helper_ended(&e->helper, now_us, how))
-		take_note(e, how, now_us);
-	start_if_due(e, now_us);
+	helper_life_step(&e->life, now_us);
 	put_frames(e);
 	if (e->wants)
 		give_socket(e);
@@ -352,6 +303,7 @@ const struct exchange_state *exchange_state(const struct exchange *e)
 int exchange_open(const struct config_fleet *config, const struct siphash_key *key, uint64_t id,
 		  struct exchange **ret_exchange)
 {
+	static const struct helper_events events = { .up = on_up, .down = on_down };
 	struct exchange *e = calloc(1, sizeof(*e));
 
 	if (!e)
@@ -360,6 +312,7 @@ int exchange_open(const struct config_fleet *config, const struct siphash_key *k
 	e->key = *key;
 	e->id = id;
 	e->channel = -1;
+	e->life = (struct helper_life){ .kind = &kind, .events = &events, .context = e };
 	e->state.up = true;
 	snprintf(e->state.server, sizeof(e->state.server), "%s", config->servers.each[0].text);
 	snprintf(e->state.why, sizeof(e->state.why), "it has not answered yet");
@@ -371,7 +324,7 @@ void exchange_close(struct exchange *e)
 {
 	if (!e)
 		return;
-	helper_close(&e->helper);
+	helper_life_stop(&e->life);
 	close_channel(e);
 	explicit_bzero(&e->key, sizeof(e->key));
 	free(e);

@@ -8,27 +8,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/fdpass.h"
-#include "base/heartbeat.h"
-#include "base/helper.h"
-#include "base/log.h"
+#include "base/helper_life.h"
 
 #define MESSAGES_A_TURN 16 /* of 64 questions each: two milliseconds, then others have their turn */
-#define BEATS_UNANSWERED 3
 
 /* What penstockd still has to send to the process about a front. */
 enum owed { OWED_NOTHING, OWED_CHANGE, OWED_OPEN, OWED_CLOSE };
 
 struct asked_helper {
 	struct event_base *base;
-	struct helper helper;
+	struct helper_life life;
 	int channel; /* -1: there is no process */
 	struct event *readable, *writable;
-	bool broken; /* the channel: asked_helper_step() ends the process */
 	bool away; /* mail servers that ask are turned away */
-	char why[64]; /* why the process ended */
-	struct heartbeat beat;
 	struct asked_served *front[ASKED__COUNT]; /* NULL: closed */
 	enum owed owed[ASKED__COUNT];
 	/* octets of `out` that the process has not taken; no question is read meanwhile */
@@ -37,16 +30,6 @@ struct asked_helper {
 };
 
 /* ---- to the process ------------------------------------------------------------------------- */
-
-static void give_up(struct asked_helper *h, const char *why)
-{
-	if (h->channel < 0 || h->broken)
-		return;
-	snprintf(h->why, sizeof(h->why), "%s", why);
-	h->broken = true;
-	event_del(h->readable);
-	event_del(h->writable);
-}
 
 /* Each of these: 0 or -errno. */
 static int put_word(const struct asked_helper *h, uint32_t word, uint32_t value)
@@ -87,7 +70,7 @@ static int pay(const struct asked_helper *h, uint32_t kind)
 /* Sends what is due. What the process does not take now is sent later. */
 static void pay_all(struct asked_helper *h)
 {
-	for (uint32_t i = 0; h->channel >= 0 && !h->broken && i < ASKED__COUNT; i++) {
+	for (uint32_t i = 0; helper_life_talks(&h->life) && i < ASKED__COUNT; i++) {
 		int r = pay(h, i);
 
 		if (r == 0)
@@ -95,7 +78,7 @@ static void pay_all(struct asked_helper *h)
 		else if (r == -EAGAIN)
 			event_add(h->writable, NULL);
 		else
-			give_up(h, "");
+			helper_life_break(&h->life, "");
 	}
 }
 
@@ -112,7 +95,7 @@ static void turn_away(struct asked_helper *h, bool away)
 
 static void on_begun(struct asked_helper *h, uint32_t missing_errno)
 {
-	helper_begun(&h->helper, "mail servers ask", missing_errno);
+	helper_life_begun(&h->life, missing_errno);
 	turn_away(h, false);
 }
 
@@ -142,7 +125,7 @@ static void send_verdicts(struct asked_helper *h, size_t length)
 	if (r == 0)
 		return;
 	if (r != -EAGAIN) {
-		give_up(h, "");
+		helper_life_break(&h->life, "");
 		return;
 	}
 	h->unsent = length;
@@ -174,7 +157,7 @@ int asked_helper_take(struct asked_helper *h, const void *bytes, size_t length)
 		return -EBADMSG;
 	if (bytes != m)
 		memcpy(&h->in, bytes, length);
-	heartbeat_heard(&h->beat);
+	helper_life_heard(&h->life);
 	switch (m->head.word) {
 	case ASKED_BEGUN:
 		on_begun(h, m->head.value);
@@ -202,15 +185,17 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
 {
 	struct asked_helper *h = context;
 
-	for (int i = 0; i < MESSAGES_A_TURN && !h->unsent && !h->broken; i++) {
+	if (!helper_life_talks(&h->life))
+		event_del(h->readable); /* it is ended in the next tick */
+	for (int i = 0; i < MESSAGES_A_TURN && !h->unsent && helper_life_talks(&h->life); i++) {
 		ssize_t n = recv(fd, &h->in, sizeof(h->in), MSG_DONTWAIT);
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		if (n <= 0)
-			give_up(h, "");
+			helper_life_break(&h->life, "");
 		else if (asked_helper_take(h, &h->in, (size_t)n) < 0)
-			give_up(h, "it said what it never says");
+			helper_life_break(&h->life, "it said what it never says");
 	}
 }
 
@@ -221,7 +206,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
 	if (h->unsent)
 		send_verdicts(h, h->unsent);
 	pay_all(h);
-	if (!h->unsent && !h->broken)
+	if (!h->unsent && helper_life_talks(&h->life))
 		event_add(h->readable, NULL);
 }
 
@@ -253,103 +238,54 @@ static int open_channel(struct asked_helper *h, int fd)
 	h->channel = fd;
 	h->readable = event_new(h->base, fd, EV_READ | EV_PERSIST, on_readable, h);
 	h->writable = event_new(h->base, fd, EV_WRITE, on_writable, h);
-	if (!h->readable || !h->writable || event_add(h->readable, NULL) < 0) {
-		close_channel(h);
-		return -ENOMEM;
-	}
-	return 0;
+	return h->readable && h->writable && event_add(h->readable, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-static int start(struct asked_helper *h, uint64_t now_us)
+static int on_up(void *context, int channel, uint64_t now_us)
 {
-	_cleanup_close_ int theirs = -1;
-	int pair[2], r;
+	struct asked_helper *h = context;
+	int r = open_channel(h, channel);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
-		return -errno;
-	theirs = pair[1];
-	r = open_channel(h, pair[0]);
-	if (r < 0)
-		return r;
-	r = helper_start(&h->helper, "penstockd-asks", ASKED_ARGUMENT, &theirs, 1, now_us);
-	if (r < 0) {
-		close_channel(h);
-		return r;
-	}
-	h->broken = false;
-	heartbeat_begin(&h->beat, now_us);
-	h->why[0] = 0;
 	for (unsigned i = 0; i < ASKED__COUNT; i++)
 		h->owed[i] = h->front[i] ? OWED_OPEN : OWED_NOTHING;
-	pay_all(h);
-	return 0;
-}
-
-static void start_if_due(struct asked_helper *h, uint64_t now_us)
-{
-	int r;
-
-	if (h->channel >= 0 || !is_wanted(h) || !helper_due(&h->helper, now_us))
-		return;
-	r = start(h, now_us);
 	if (r == 0)
-		return;
-	turn_away(h, true);
-	log_warning(
-		"Cannot start the process that mail servers ask: %s. Connections of mail servers are closed, and they admit their clients. It is tried again.",
-		strerror(-r));
+		pay_all(h);
+	return r;
 }
 
-/* Notes that the process is gone: it ended, or we ended it. */
-static void take_note(struct asked_helper *h, const char *how, uint64_t now_us)
+static void on_down(void *context, const char *why)
 {
+	struct asked_helper *h = context;
+
 	close_channel(h);
 	turn_away(h, true);
-	log_warning(
-		"The process that mail servers ask ended: %s. It is started again in %.0f s. A mail server that asks meanwhile finds its connection closed, and admits its clients.",
-		h->why[0] ? h->why : how, helper_pause_s(&h->helper, now_us));
 }
 
-static bool beats(struct asked_helper *h, uint64_t now_us)
+/* The process cannot answer a heartbeat that it has not taken. */
+static void on_ask(void *context)
 {
-	enum heartbeat_due due = heartbeat_step(&h->beat, now_us, BEATS_UNANSWERED);
-
-	/* the process cannot answer a heartbeat that it has not taken */
-	if (due == HEARTBEAT_ASK)
-		put_word(h, ASKED_BEAT, 0);
-	return due != HEARTBEAT_DEAD;
+	put_word(context, ASKED_BEAT, 0);
 }
 
 /* No front is left. */
 static void stop(struct asked_helper *h)
 {
 	close_channel(h);
-	helper_close(&h->helper);
-	h->helper = (struct helper){ .told = h->helper.told };
+	helper_life_stop(&h->life);
 	h->away = false;
 }
 
 void asked_helper_step(struct asked_helper *h, uint64_t now_us)
 {
-	char how[48];
-
-	if (!is_wanted(h)) {
-		if (h->channel >= 0)
-			stop(h);
-		return;
-	}
-	if (h->channel >= 0 && !h->broken && !beats(h, now_us))
-		give_up(h, "it did not answer for 8 s");
-	if (h->broken)
-		helper_kill(&h->helper);
-	if (helper_ended(&h->helper, now_us, how))
-		take_note(h, how, now_us);
-	start_if_due(h, now_us);
+	if (is_wanted(h))
+		helper_life_step(&h->life, now_us);
+	else if (h->life.up)
+		stop(h);
 }
 
 bool asked_helper_is_up(const struct asked_helper *h)
 {
-	return !h->away && !h->broken;
+	return !h->away && !h->life.broken;
 }
 
 void asked_helper_add(struct asked_helper *h, struct asked_served *front)
@@ -379,12 +315,24 @@ void asked_helper_changed(struct asked_helper *h, const struct asked_served *fro
 
 struct asked_helper *asked_helper_open(struct event_base *base)
 {
+	static const struct helper_kind kind = {
+		.name = "penstockd-asks",
+		.argument = ASKED_ARGUMENT,
+		.does = "mail servers ask",
+		.meanwhile =
+			"A mail server that asks meanwhile finds its connection closed, and admits its clients.",
+		.channel = SOCK_SEQPACKET | SOCK_NONBLOCK,
+		.beats_max = 3,
+		.silent = "it did not answer for 8 s",
+	};
+	static const struct helper_events events = { .up = on_up, .down = on_down, .ask = on_ask };
 	struct asked_helper *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return NULL;
 	h->base = base;
 	h->channel = -1;
+	h->life = (struct helper_life){ .kind = &kind, .events = &events, .context = h };
 	return h;
 }
 
@@ -392,7 +340,7 @@ void asked_helper_close(struct asked_helper *h)
 {
 	if (!h)
 		return;
-	helper_close(&h->helper);
+	helper_life_stop(&h->life);
 	close_channel(h);
 	free(h);
 }

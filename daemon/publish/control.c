@@ -40,13 +40,11 @@ struct post {
 enum { ADMIN, USERS, POSTS };
 
 static const struct teller_kind kinds[POSTS] = {
-	[ADMIN] = { .process = "penstockd-admin",
-		    .argument = CONTROL_ARGUMENT,
-		    .what = "root and the group on the control socket",
+	[ADMIN] = { .process = TELLER("penstockd-admin", CONTROL_ARGUMENT,
+				      "root and the group on the control socket"),
 		    .answers = &control_answers_admin },
-	[USERS] = { .process = "penstockd-users",
-		    .argument = CONTROL_ARGUMENT,
-		    .what = "other users on the control socket",
+	[USERS] = { .process = TELLER("penstockd-users", CONTROL_ARGUMENT,
+				      "other users on the control socket"),
 		    .answers = &control_answers_users },
 };
 
@@ -185,7 +183,7 @@ void control_step(struct control *k, const struct engine_view *view, uint64_t no
 	for (int i = 0; i < POSTS; i++)
 		if (teller_step(k->post[i].teller, now_us))
 			faultlog_note(&k->faultlog, &k->faults, FAULT_UNTOLD, now_us,
-				      kinds[i].process);
+				      kinds[i].process.name);
 	publish(k, view);
 }
 
@@ -280,8 +278,8 @@ static int open_all(struct control *k, struct event_base *base, const struct con
 	for (int i = 0; i < POSTS && r == 0; i++)
 		r = open_post(k, base, i);
 	if (r < 0)
-		snprintf(why, 160, "cannot start the process that answers %s: %s",
-			 kinds[k->post[ADMIN].teller ? USERS : ADMIN].what, strerror(-r));
+		snprintf(why, 160, "cannot start the process that %s: %s",
+			 kinds[k->post[ADMIN].teller ? USERS : ADMIN].process.does, strerror(-r));
 	return r;
 }
 

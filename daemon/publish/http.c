@@ -23,13 +23,9 @@
 static const char *const options[] = { [HTTP_OPERATORS] = "listen", [HTTP_CUSTOMERS] = "public" };
 
 static const struct teller_kind kinds[] = {
-	[HTTP_OPERATORS] = { .process = "penstockd-http",
-			     .argument = HTTP_ARGUMENT,
-			     .what = "HTTP",
+	[HTTP_OPERATORS] = { .process = TELLER("penstockd-http", HTTP_ARGUMENT, "HTTP"),
 			     .answers = &http_answers },
-	[HTTP_CUSTOMERS] = { .process = "penstockd-page",
-			     .argument = HTTP_ARGUMENT,
-			     .what = "customers",
+	[HTTP_CUSTOMERS] = { .process = TELLER("penstockd-page", HTTP_ARGUMENT, "customers"),
 			     .answers = &http_answers },
 };
 
@@ -122,8 +118,8 @@ int http_open(struct event_base *base, const struct config *config, enum http_ki
 		r = start(h, base, now_us);
 	if (r < 0) {
 		if (!why[0])
-			snprintf(why, 160, "cannot start the process that answers %s: %s",
-				 kinds[kind].what, strerror(-r));
+			snprintf(why, 160, "cannot start the process that %s: %s",
+				 kinds[kind].process.does, strerror(-r));
 		http_close(h);
 		return r;
 	}

@@ -1,21 +1,29 @@
 /* A process without privilege that talks with clients, as penstockd sees it. It is started with its
  * descriptors, asks over a channel (publish/answers.h), and is started again if it has ended or no
- * longer answers. If it crashes, hangs or is taken over by an attacker, no tick and no mail waits
- * for it. */
+ * longer answers (base/helper_life.h). */
 #ifndef PENSTOCK_PUBLISH_TELLER_H
 #define PENSTOCK_PUBLISH_TELLER_H
 
+#include <sys/socket.h>
+
+#include "base/helper_life.h"
 #include "publish/answers.h"
 
 struct teller;
 
 /* What distinguishes one kind of process; stays the caller's. */
 struct teller_kind {
-	const char *process; /* its name in the list of processes, at most 15 characters */
-	const char *argument; /* the argument with which penstockd starts it: not for people */
-	const char *what; /* what it answers, for the log: "HTTP" */
+	struct helper_kind process;
 	const struct answers_kind *answers;
 };
+
+/* `answers_whom` for the log: "HTTP". */
+#define TELLER(process_name, process_argument, answers_whom) \
+	{ \
+		.name = (process_name), .argument = (process_argument), \
+		.does = "answers " answers_whom, .meanwhile = "Mail is not affected.", \
+		.channel = SOCK_STREAM | SOCK_NONBLOCK \
+	}
 
 /* Starts the process. It gets the channel and then `fds`, `count` of them. They stay the caller's
  * and open: the next process gets them, too. `context` is for the kind. 0 or -errno. */

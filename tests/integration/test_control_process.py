@@ -129,7 +129,7 @@ def _():
             check(untold(w) == restarts, f"the fault: {untold(w)}")
             check(w.daemon.metric("penstock_control_restarts_total") == restarts, "the metric")
         w.daemon.logged("ended: signal 9.")
-        w.daemon.logged("mail is not affected")
+        w.daemon.logged("Mail is not affected")
         check("untold" in w.daemon.ctl("explain", check=0).stdout, "explain")
         with connect(w) as watcher:
             watcher.sendall(WATCH)

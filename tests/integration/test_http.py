@@ -81,7 +81,7 @@ def _():
             wait_for(lambda: by_control(w)["http"] == {"up": True, "restarts": restarts}, "the status")
         w.daemon.logged("The process that answers HTTP ended: signal 9.")
         w.daemon.logged("The process that answers HTTP runs again.")
-        w.daemon.logged("mail is not affected")
+        w.daemon.logged("Mail is not affected")
         check(w.daemon.metric("penstock_http_restarts_total") == 2, "the metric")
         check(w.daemon.alive(), "penstockd")
         w.mail_flows()
