@@ -70,7 +70,7 @@ struct config_front {
 	bool client_addresses_hidden;
 	bool accept_proxy_protocol; /* on listen */
 	struct config_networks proxy_from; /* only these networks may send such a header */
-	bool loopback; /* proxy, milter: decide on this host's own connections too */
+	bool loopback; /* decide on this host's own connections too */
 	uint32_t connections_max; /* the front's own limit; also in force without a plan */
 	uint32_t linger_max; /* refused clients kept in dialogue; past it 421 and close */
 	uint64_t linger_us; /* longest refusal dialogue */
@@ -99,24 +99,18 @@ struct config_gate {
 	double cpu_ratio; /* share of one CPU that the responder may take */
 };
 
-/* HAProxy asks by SPOE, and sends deferred clients to the responder. */
-struct config_haproxy {
-	bool enabled;
-	char service[32];
-	struct endpoints listen; /* for SPOE */
-	struct endpoints responder; /* for SMTP clients; empty: there is no responder */
-	uint32_t connections_max; /* for SPOE */
-	char socket_mode[8]; /* octal, of a UNIX listen socket */
-};
-
-/* nginx' mail proxy asks by auth_http. */
-struct config_nginx {
+/* A front that a mail server asks over a socket: Postfix by the policy protocol, HAProxy by SPOE,
+ * nginx by auth_http, others as a milter or by lines. */
+struct config_asked {
 	bool enabled;
 	char service[32];
 	struct endpoints listen;
-	struct endpoint backend; /* the mail server that nginx is told to connect to */
 	uint32_t connections_max;
+	uint64_t idle_us; /* of a connection; 0: for ever */
 	char socket_mode[8]; /* octal, of a UNIX listen socket */
+	bool loopback; /* milter: decide on this host's own connections too */
+	struct endpoint backend; /* nginx: the mail server that it is told to connect to */
+	struct endpoints responder; /* HAProxy: for SMTP clients; empty: there is no responder */
 };
 
 /* penstock-agent, which answers HAProxy's agent-check. */
@@ -219,10 +213,9 @@ struct config {
 	/* [nic] speed, for drivers that report a wrong one; 0: ask the kernel */
 	uint64_t nic_speed_bits_per_s;
 
-	struct config_front policy, proxy, line, milter;
+	struct config_front proxy;
+	struct config_asked policy, line, milter, haproxy, nginx;
 	struct config_gate gate;
-	struct config_haproxy haproxy;
-	struct config_nginx nginx;
 	struct config_agent agent;
 	struct config_fleet fleet;
 	struct endpoints http_listen, http_public;

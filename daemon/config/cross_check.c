@@ -10,31 +10,46 @@
 #include "config/guards.h"
 #include "config/zone_file.h"
 
-static void check_front(const struct config *config, const char *name,
-			const struct config_front *front, struct config_errors *errors)
+static const char needs_listen[] = "an enabled front needs an address to listen on";
+
+/* `where`: what to write into `listen`, if it is missing. */
+static void check_front(const struct config *config, const char *name, const char *service,
+			const struct endpoints *listen, const char *where,
+			struct config_errors *errors)
 {
 	char key[96];
 
-	if (!front->enabled)
-		return;
 	snprintf(key, sizeof(key), "front.%s.service", name);
-	if (config_service_index(config, front->service) < 0)
+	if (config_service_index(config, service) < 0)
 		config_errors_add(errors, CONFIG_WHOLE, 0, key, "there is no service '%s'",
-				  front->service);
+				  service);
 	snprintf(key, sizeof(key), "front.%s.listen", name);
-	if (!front->listen.count)
-		config_errors_add(errors, CONFIG_WHOLE, 0, key,
-				  "is missing: an enabled front needs an address to listen on");
-	if (front != &config->proxy)
+	if (!listen->count)
+		config_errors_add(errors, CONFIG_WHOLE, 0, key, "is missing: %s", where);
+}
+
+static void check_proxy(const struct config *config, struct config_errors *errors)
+{
+	const struct config_front *proxy = &config->proxy;
+
+	if (!proxy->enabled)
 		return;
-	snprintf(key, sizeof(key), "front.%s.backend", name);
-	if (front->backend.kind != ENDPOINT_INET && front->backend.kind != ENDPOINT_UNIX)
-		config_errors_add(errors, CONFIG_WHOLE, 0, key,
+	check_front(config, "proxy", proxy->service, &proxy->listen, needs_listen, errors);
+	if (proxy->backend.kind != ENDPOINT_INET && proxy->backend.kind != ENDPOINT_UNIX)
+		config_errors_add(errors, CONFIG_WHOLE, 0, "front.proxy.backend",
 				  "is missing: say where the MTA listens");
-	for (unsigned i = 0; i < front->listen.count; i++)
-		if (endpoint_leads_to(&front->backend, &front->listen.each[i]))
-			config_errors_add(errors, CONFIG_WHOLE, 0, key,
+	for (unsigned i = 0; i < proxy->listen.count; i++)
+		if (endpoint_leads_to(&proxy->backend, &proxy->listen.each[i]))
+			config_errors_add(errors, CONFIG_WHOLE, 0, "front.proxy.backend",
 					  "is the proxy's own listen address");
+}
+
+static void check_asked(const struct config *config, const char *name,
+			const struct config_asked *front, const char *where,
+			struct config_errors *errors)
+{
+	if (front->enabled)
+		check_front(config, name, front->service, &front->listen, where, errors);
 }
 
 /* The server relays for clients with certain addresses, so it matters which address it sees. */
@@ -106,17 +121,10 @@ static void check_gate_beside_proxy(const struct config *config, struct config_e
 
 static void check_haproxy(const struct config *config, struct config_errors *errors)
 {
-	const struct config_haproxy *h = &config->haproxy;
+	const struct config_asked *h = &config->haproxy;
 
-	if (!h->enabled)
-		return;
-	if (config_service_index(config, h->service) < 0)
-		config_errors_add(errors, CONFIG_WHOLE, 0, "front.haproxy.service",
-				  "there is no service '%s'", h->service);
-	if (!h->listen.count)
-		config_errors_add(errors, CONFIG_WHOLE, 0, "front.haproxy.listen",
-				  "is missing: say where HAProxy asks, such as 127.0.0.1:9828");
-	for (unsigned i = 0; i < h->responder.count; i++)
+	check_asked(config, "haproxy", h, "say where HAProxy asks, such as 127.0.0.1:9828", errors);
+	for (unsigned i = 0; h->enabled && i < h->responder.count; i++)
 		if (h->responder.each[i].kind == ENDPOINT_UNIX)
 			config_errors_add(errors, CONFIG_WHOLE, 0, "front.haproxy.responder",
 					  "a UNIX socket has no SMTP clients: write ADDRESS:PORT");
@@ -124,17 +132,10 @@ static void check_haproxy(const struct config *config, struct config_errors *err
 
 static void check_nginx(const struct config *config, struct config_errors *errors)
 {
-	const struct config_nginx *n = &config->nginx;
+	const struct config_asked *n = &config->nginx;
 
-	if (!n->enabled)
-		return;
-	if (config_service_index(config, n->service) < 0)
-		config_errors_add(errors, CONFIG_WHOLE, 0, "front.nginx.service",
-				  "there is no service '%s'", n->service);
-	if (!n->listen.count)
-		config_errors_add(errors, CONFIG_WHOLE, 0, "front.nginx.listen",
-				  "is missing: say where nginx asks, such as 127.0.0.1:9831");
-	if (n->backend.kind != ENDPOINT_INET)
+	check_asked(config, "nginx", n, "say where nginx asks, such as 127.0.0.1:9831", errors);
+	if (n->enabled && n->backend.kind != ENDPOINT_INET)
 		config_errors_add(
 			errors, CONFIG_WHOLE, 0, "front.nginx.backend",
 			"is missing: say where the mail server listens, such as 127.0.0.1:2525");
@@ -273,10 +274,10 @@ static void check_pools(const struct config *config, struct config_errors *error
 
 void config_check(const struct config *config, bool of_trace, struct config_errors *errors)
 {
-	check_front(config, "policy", &config->policy, errors);
-	check_front(config, "proxy", &config->proxy, errors);
-	check_front(config, "line", &config->line, errors);
-	check_front(config, "milter", &config->milter, errors);
+	check_asked(config, "policy", &config->policy, needs_listen, errors);
+	check_proxy(config, errors);
+	check_asked(config, "line", &config->line, needs_listen, errors);
+	check_asked(config, "milter", &config->milter, needs_listen, errors);
 	check_fleet(&config->fleet, errors);
 	check_addresses(config, errors);
 	check_gate(config, errors);

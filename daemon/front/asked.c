@@ -23,7 +23,7 @@ static bool admits(struct asked_served *front, const struct asked_question *q, c
 				       .address_known = q->address_known,
 				       .port = q->port,
 				       .service = a->service,
-				       .ahead = a->options.ahead };
+				       .ahead = a->row->ahead };
 	uint64_t now_us = clock_monotonic_us();
 
 	/* Its client was admitted long ago. */
@@ -48,7 +48,7 @@ static void complain(struct asked *a, const struct asked_trouble *t, uint64_t no
 	buffer[0] = 0;
 	text_append_clean(&shown, t->began,
 			  t->length < sizeof(t->began) ? t->length : sizeof(t->began));
-	a->options.complain(t->error, buffer);
+	a->row->complain(t->error, buffer);
 }
 
 static void note(struct asked *a, enum fault fault, uint32_t count, uint64_t now_us)
@@ -57,7 +57,7 @@ static void note(struct asked *a, enum fault fault, uint32_t count, uint64_t now
 		return;
 	/* the last one is counted where it is logged */
 	a->counts->faults.count[fault] += count - 1;
-	faultlog_note(&a->faultlog, &a->counts->faults, fault, now_us, a->options.section);
+	faultlog_note(&a->faultlog, &a->counts->faults, fault, now_us, a->row->section);
 }
 
 static void on_trouble(struct asked_served *front, const struct asked_trouble *t)
@@ -106,26 +106,27 @@ static void fill_opening(const struct asked_served *front, struct asked_opening 
 {
 	const struct asked *a = (const struct asked *)front;
 	const struct config *config = a->env->config;
+	const struct config_asked *settings = asked_settings(a->row, config);
 
 	memset(ret, 0, sizeof(*ret));
 	ret->kind = front->kind;
-	ret->connections_max = a->options.connections_max;
-	ret->idle_us = a->options.idle_us;
+	ret->connections_max = settings->connections_max;
+	ret->idle_us = settings->idle_us;
 	snprintf(ret->hostname, sizeof(ret->hostname), "%s",
 		 config->service[a->service].reply.hostname);
-	if (a->options.fill)
-		a->options.fill(config, ret);
+	if (a->row->fill)
+		a->row->fill(settings, ret);
 }
 
 static int listen_all(struct asked *a, char *why)
 {
-	const char *mode = a->options.socket_mode, *which = "";
+	const char *mode = asked_settings(a->row, a->env->config)->socket_mode, *which = "";
 	int count = endpoints_listen(&a->listen, BACKLOG,
 				     mode[0] ? (unsigned)strtoul(mode, NULL, 8) : 0660,
 				     a->served.fds, &which);
 
 	if (count < 0) {
-		snprintf(why, 160, "cannot listen on %s.listen = %.64s: %s%s", a->options.section,
+		snprintf(why, 160, "cannot listen on %s.listen = %.64s: %s%s", a->row->section,
 			 which, strerror(-count),
 			 count == -EADDRINUSE ? ": another program has it" : "");
 		return count;
@@ -144,16 +145,17 @@ static const struct asked_served_ops ops = {
 	.opening = fill_opening, .admits = admits, .trouble = on_trouble, .turn_away = turn_away
 };
 
-int asked_open(struct asked *a, const struct front_env *env, const struct asked_options *options,
+int asked_open(struct asked *a, const struct asked_row *row, const struct front_env *env,
 	       struct counts *counts, char *why)
 {
-	int r, index = config_service_index(env->config, options->service);
+	const struct config_asked *settings = asked_settings(row, env->config);
+	int r, index = config_service_index(env->config, settings->service);
 
-	a->served.kind = options->kind;
+	a->served.kind = row->kind;
 	a->served.ops = &ops;
 	a->env = env;
-	a->options = *options;
-	a->listen = *options->listen;
+	a->row = row;
+	a->listen = settings->listen;
 	a->counts = counts;
 	a->service = index < 0 ? 0 : (unsigned)index;
 	r = listen_all(a, why);
@@ -194,6 +196,23 @@ void asked_close(struct asked *a)
 }
 
 /* ---- front_ops ------------------------------------------------------------------------------ */
+
+bool asked_wanted(const struct front_ops *front_ops, const struct config *config)
+{
+	return asked_settings(front_ops->row, config)->enabled;
+}
+
+bool asked_reconfigure(void *front, const struct config *before)
+{
+	struct asked *a = front;
+	const struct config_asked *now = asked_settings(a->row, a->env->config);
+
+	if (memcmp(asked_settings(a->row, before), now, sizeof(*now)) != 0 ||
+	    config_service_index(a->env->config, now->service) != (int)a->service)
+		return false;
+	asked_helper_changed(a->env->asked, &a->served);
+	return true;
+}
 
 void asked_poll(void *front, uint64_t now_us, struct load *load)
 {

@@ -24,6 +24,7 @@
 #include "core/source.h"
 
 struct asked_helper; /* front/asked_helper.h */
+struct asked_row; /* front/asked.h */
 struct event_base;
 struct kernel; /* kernel/kernel.h */
 
@@ -84,12 +85,15 @@ enum front_close {
 struct front_ops {
 	const char *name; /* in metrics and status */
 	const char *title; /* in the log: "the gate" */
+	/* What distinguishes it from the other fronts with the same functions; NULL: there are
+	 * none. */
+	const struct asked_row *row;
 	/* Whether the configuration asks for it. */
-	bool (*wanted)(const struct config *config);
+	bool (*wanted)(const struct front_ops *ops, const struct config *config);
 	/* `counts` is the front's own block; it outlives the front. 0, or -errno with a sentence in
 	 * `why` (256). */
-	int (*open)(const struct front_env *env, struct counts *counts, void **ret_front,
-		    char *why);
+	int (*open)(const struct front_ops *ops, const struct front_env *env, struct counts *counts,
+		    void **ret_front, char *why);
 	/* The configuration changed (env->config); `before` is the old one. False: close the front
 	 * and open it again. */
 	bool (*reconfigure)(void *front, const struct config *before);

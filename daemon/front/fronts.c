@@ -40,9 +40,9 @@ static void open_row(struct fronts *f, struct row *row, uint64_t now_us)
 {
 	int r;
 
-	if (!row->ops->wanted(f->env->config) || !retry_due(&row->retry, now_us))
+	if (!row->ops->wanted(row->ops, f->env->config) || !retry_due(&row->retry, now_us))
 		return;
-	r = row->ops->open(f->env, &row->counts, &row->front, row->retry.why);
+	r = row->ops->open(row->ops, f->env, &row->counts, &row->front, row->retry.why);
 	retry_result(&row->retry, row->ops->title, r, now_us);
 	if (r == 0)
 		look(row);
@@ -72,7 +72,7 @@ int fronts_open(struct front_env *env, struct fronts **ret_fronts)
 		f->row[i].ops = table[i];
 		counts_init(&f->row[i].counts, table[i]->name, 0);
 		config_service_ids(env->config, f->row[i].counts.service_id);
-		if (table[i]->forget && !table[i]->wanted(env->config))
+		if (table[i]->forget && !table[i]->wanted(table[i], env->config))
 			table[i]->forget();
 	}
 	*ret_fronts = f;
@@ -100,7 +100,7 @@ void fronts_configure(struct fronts *f, const struct config *before, uint64_t no
 	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
 		struct row *row = &f->row[i];
 
-		if (row->front && (!row->ops->wanted(f->env->config) ||
+		if (row->front && (!row->ops->wanted(row->ops, f->env->config) ||
 				   !row->ops->reconfigure(row->front, before))) {
 			close_row(row, FRONT_STOP);
 			row->netns_known = false;
@@ -161,7 +161,7 @@ bool fronts_view(const struct fronts *f, unsigned index, struct fronts_view *ret
 {
 	const struct row *row = &f->row[index];
 
-	if (!row->ops->wanted(f->env->config))
+	if (!row->ops->wanted(row->ops, f->env->config))
 		return false;
 	ret->counts = &row->counts;
 	ret->state = (struct front_state){ 0 };

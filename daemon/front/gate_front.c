@@ -103,7 +103,7 @@ static void gate_front_close(void *front, enum front_close how)
 	free(g);
 }
 
-static bool gate_front_wanted(const struct config *config)
+static bool gate_front_wanted(const struct front_ops *ops, const struct config *config)
 {
 	return config->gate.enabled;
 }
@@ -139,8 +139,8 @@ static void keep(struct gate_front *g, uint64_t now_us)
 	g->kept = gate_kept_store(g->gate);
 }
 
-static int gate_front_open(const struct front_env *env, struct counts *counts, void **ret_front,
-			   char *why)
+static int gate_front_open(const struct front_ops *ops, const struct front_env *env,
+			   struct counts *counts, void **ret_front, char *why)
 {
 	static const char *const does[] = {
 		[GATE_BESIDE_NONE] = "guards",

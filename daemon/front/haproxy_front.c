@@ -1,6 +1,7 @@
 /* HAProxy's front in penstockd: it answers questions (haproxy.c has the protocol), and has a
  * responder for the clients that HAProxy sends there. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,21 +30,11 @@ static void complain(int error, const char *began)
 		-error);
 }
 
-static int open_asked(struct haproxy *h, const struct front_env *env, struct counts *counts,
-		      char *why)
-{
-	const struct config_haproxy *config = &env->config->haproxy;
-	struct asked_options options = { .kind = ASKED_HAPROXY,
-					 .section = "front.haproxy",
-					 .listen = &config->listen,
-					 .service = config->service,
-					 .socket_mode = config->socket_mode,
-					 .connections_max = config->connections_max,
-					 .ahead = true,
-					 .complain = complain };
-
-	return asked_open(&h->asked, env, &options, counts, why);
-}
+static const struct asked_row row = { .kind = ASKED_HAPROXY,
+				      .section = "front.haproxy",
+				      .settings = offsetof(struct config, haproxy),
+				      .ahead = true,
+				      .complain = complain };
 
 static int open_responder(struct haproxy *h, char *why)
 {
@@ -64,11 +55,6 @@ static int open_responder(struct haproxy *h, char *why)
 	return o.listen.count ? responder_open(&o, &h->responder, why) : 0;
 }
 
-static bool haproxy_wanted(const struct config *config)
-{
-	return config->haproxy.enabled;
-}
-
 static void haproxy_close(void *front, enum front_close how)
 {
 	struct haproxy *h = front;
@@ -78,11 +64,11 @@ static void haproxy_close(void *front, enum front_close how)
 	free(h);
 }
 
-static int haproxy_open(const struct front_env *env, struct counts *counts, void **ret_front,
-			char *why)
+static int haproxy_open(const struct front_ops *ops, const struct front_env *env,
+			struct counts *counts, void **ret_front, char *why)
 {
 	struct haproxy *h = calloc(1, sizeof(*h));
-	int r = h ? open_asked(h, env, counts, why) : -ENOMEM;
+	int r = h ? asked_open(&h->asked, ops->row, env, counts, why) : -ENOMEM;
 
 	if (r < 0) {
 		free(h);
@@ -101,11 +87,11 @@ static bool haproxy_reconfigure(void *front, const struct config *before)
 {
 	const struct haproxy *h = front;
 	const struct config *now = h->asked.env->config;
-	int index = config_service_index(now, now->haproxy.service);
+	unsigned service = h->asked.service;
 
-	return memcmp(&before->haproxy, &now->haproxy, sizeof(now->haproxy)) == 0 &&
-	       index == (int)h->asked.service &&
-	       memcmp(&before->service[index], &now->service[index], sizeof(now->service[0])) == 0;
+	return asked_reconfigure(front, before) &&
+	       memcmp(&before->service[service], &now->service[service], sizeof(now->service[0])) ==
+		       0;
 }
 
 static void haproxy_poll(void *front, uint64_t now_us, struct load *load)
@@ -160,7 +146,8 @@ static void haproxy_state(const void *front, struct front_state *ret)
 const struct front_ops front_haproxy = {
 	.name = "haproxy",
 	.title = "the HAProxy front",
-	.wanted = haproxy_wanted,
+	.row = &row,
+	.wanted = asked_wanted,
 	.open = haproxy_open,
 	.reconfigure = haproxy_reconfigure,
 	.poll = haproxy_poll,
