@@ -8,7 +8,7 @@ import subprocess
 from lib import tap
 from lib.place import BUILD, LONG, PATIENCE, wait_for
 from lib.smtp import Server, smtp_server
-from lib.tap import skip_all
+from lib.tap import check, skip_all
 from lib.wire import SERVER4
 from lib.world import PORT, World
 
@@ -121,3 +121,23 @@ def test(name, **options):
                     print(f"# tried again, as {Keeper.passed} lookups met an old plan or a pause on this busy machine: {error}", flush=True)
         return tap.test(name, **options)(patient)
     return add
+
+
+def attached():
+    """sk_lookup programs in this network namespace."""
+    shown = subprocess.run(["bpftool", "link", "show"], capture_output=True, text=True).stdout
+    inum = os.stat("/proc/self/ns/net").st_ino
+    return shown.count(f"netns_ino {inum}")
+
+
+def attached_program():
+    shown = json.loads(subprocess.run(["bpftool", "-j", "link", "show"], capture_output=True, text=True).stdout)
+    inum = os.stat("/proc/self/ns/net").st_ino
+    return next(link["prog_id"] for link in shown if link.get("netns_ino") == inum)
+
+
+def served(w, source="10.77.0.20"):
+    """A session that the MTA serves; say() must go on working."""
+    c = w.wire.client(PORT, source)
+    check(c.greeting.startswith(b"220"), f"{c.greeting}")
+    return c
