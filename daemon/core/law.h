@@ -201,13 +201,13 @@
 	  "A larger change is no chance: others took memory, or gave it back.", \
 	  "memory-spread") \
 	X(SESSION_MIN_BYTES, 1048576, "bytes", \
-	  "Smallest need of a session, of memory and of the spool.", "test_law") \
+	  "Smallest need of a session, of memory and of the spool.", "test_hard") \
 	X(MEMORY_VARIANCE_MIN, 4, "sessions^2", \
 	  "If the sessions in flight vary less, nothing is learned.", "memory-large") \
-	X(SESSION_UP_S, 5, "s", "How fast the need of a session rises.", "test_law") \
+	X(SESSION_UP_S, 5, "s", "How fast the need of a session rises.", "test_hard") \
 	X(SESSION_DOWN_S, 60, "s", \
 	  "How fast it falls. A session takes its memory late, at the end of DATA.", \
-	  "test_law") \
+	  "test_hard") \
 	X(IDLE_MEAN_S, 0.5, "s", \
 	  "Smooths what would be free without sessions, against the chance of a reading.", \
 	  "memory-gulp") \
@@ -236,7 +236,7 @@
 	  "after-queue-filter") \
 	X(ALLOWED_MIN, 0.05, "of the rate", \
 	  "So much is always let in: something must leave, or leaving could not be seen.", \
-	  "test_law") \
+	  "test_backlog") \
 	X(FILTER_COST_MIN_S, 1e-4, "CPU s", \
 	  "A message that costs less is no load, and tells nothing of what leaves.", \
 	  "filter-tiny") \
@@ -257,7 +257,7 @@
 	X(SERVO_DOWN, 1.5, "a second", "How fast it shrinks, at twice the target.", "servo-slots") \
 	X(SERVO_MIN, 0.7, "of the window, of those in flight", \
 	  "No step goes below this. A tick is long after the machine was suspended, and a " \
-	  "window cannot end sessions.", "test_law") \
+	  "window cannot end sessions.", "test_servo") \
 	/* Pressure, and what people are told. */ \
 	X(SIGNAL_TAU_S, 0.5, "s", "Smooths a signal.", "level-rest") \
 	X(GREETING_DOWN_S, 2, "s", \

@@ -257,6 +257,42 @@ static void a_queue_that_stands_has_an_end(void **state)
 	assert_near(drain_of(1e6), 86400, 1);
 }
 
+static struct backlog_view queue(struct backlog *backlog, unsigned seconds, double ready,
+				 double growth, double jobs_per_s)
+{
+	struct backlog_view view = { 0 };
+
+	for (unsigned i = 0; i < seconds * 10; i++)
+		backlog_step(backlog, ready < 0 ? -1 : ready + growth * i / 10, jobs_per_s, 60, 0.1,
+			     &view);
+	return view;
+}
+
+static void looks_may_fail_for_ten_seconds(void **state)
+{
+	struct backlog backlog = { 0 };
+
+	assert_true(queue(&backlog, 5, 1000, 0, 10).known);
+	assert_true(queue(&backlog, 9, -1, 0, 10).known);
+	assert_false(queue(&backlog, 2, -1, 0, 10).known);
+}
+
+static void something_leaves_even_where_the_queue_grows_by_more_than_comes(void **state)
+{
+	struct backlog backlog = { 0 };
+	struct backlog_view view = queue(&backlog, 60, 1000, 300, 100);
+
+	assert_near(view.leaving_per_s, 5, 0.01);
+}
+
+static void something_is_let_through_where_nothing_came(void **state)
+{
+	struct backlog backlog = { 0 };
+	struct backlog_view view = queue(&backlog, 60, 100000, 0, 0);
+
+	assert_near(view.allowed_per_s, 0.2, 0.001);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +307,9 @@ int main(void)
 		cmocka_unit_test_setup(a_few_that_are_stuck_refuse_nothing, setup),
 		cmocka_unit_test_setup(without_sight_of_the_queue_nothing_binds, setup),
 		cmocka_unit_test_setup(a_queue_that_stands_has_an_end, setup),
+		cmocka_unit_test(looks_may_fail_for_ten_seconds),
+		cmocka_unit_test(something_leaves_even_where_the_queue_grows_by_more_than_comes),
+		cmocka_unit_test(something_is_let_through_where_nothing_came),
 	};
 
 	return cmocka_run_group_tests_name("backlog", tests, NULL, NULL);
