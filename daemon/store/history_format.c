@@ -29,12 +29,9 @@ void history_seal(struct history_record *r)
 	r->sum = sum_of(r);
 }
 
-/* A record of version 2 ended with four unused bytes in place of the figures of the waiting
- * room. */
-#define V2_RECORD 472u
 #define V2_USED offsetof(struct history_record, held)
 
-_Static_assert(V2_USED + 4 == V2_RECORD, "a longer record: remove what reads version 2");
+_Static_assert(V2_USED + 4 == HISTORY_V2_RECORD, "a longer record: remove what reads version 2");
 
 static struct history_record upgraded(const uint8_t *old)
 {
@@ -42,7 +39,7 @@ static struct history_record upgraded(const uint8_t *old)
 	uint64_t sum;
 
 	memcpy(&sum, old, sizeof(sum));
-	if (sum == 0 || XXH3_64bits(old + sizeof(sum), V2_RECORD - sizeof(sum)) != sum)
+	if (sum == 0 || XXH3_64bits(old + sizeof(sum), HISTORY_V2_RECORD - sizeof(sum)) != sum)
 		return r;
 	memcpy(&r, old, V2_USED);
 	r.held = -1;
@@ -59,11 +56,11 @@ bool history_upgrade(uint8_t *bytes, size_t *size)
 	size_t length;
 
 	if (frame_check(bytes, *size, &second, &payload, &length) < 0 ||
-	    length != (size_t)HISTORY_SLOTS * V2_RECORD)
+	    length != (size_t)HISTORY_SLOTS * HISTORY_V2_RECORD)
 		return false;
 	/* From the end, as records have become longer. */
 	for (size_t i = HISTORY_SLOTS; i-- > 0;) {
-		struct history_record r = upgraded(slots + i * V2_RECORD);
+		struct history_record r = upgraded(slots + i * HISTORY_V2_RECORD);
 
 		memcpy(slots + i * sizeof(r), &r, sizeof(r));
 	}

@@ -15,6 +15,9 @@
 
 extern const struct frame_kind history_kind;
 
+/* Bytes of a record of version 2. It ended with four unused bytes in place of the figures of the
+ * waiting room. */
+#define HISTORY_V2_RECORD 472u
 /* Whether `bytes` were a file of version 2, which had no figures of the waiting room. It is one of
  * this version now: they have room for HISTORY_BYTES, and `size` is that then. */
 bool history_upgrade(uint8_t *bytes, size_t *size);
