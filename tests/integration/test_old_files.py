@@ -107,6 +107,20 @@ def _():
         check("WARNING" not in upgrade(other)[1], other)
 
 
+@test("back to 0.2.0, which does not know the option that the upgrade wrote: it is taken out, and stays where an administrator changed the file")
+def _():
+    with open(os.path.join(ROOT, "packaging", "debian", "penstock.prerm")) as f:
+        prerm = f.read().replace("#DEBHELPER#", "")
+    for version, change, stays in (("0.2.0", "", False), ("0.2.0", "linger = 10s\n", True), ("0.3.1-1", "", True)):
+        directory = upgrade("[front.proxy]\nenabled = yes\nlisten = 127.0.0.1:9625\nbackend = 127.0.0.1:2525\n")[0]
+        written = directory + "/penstock.conf.d/01-proxy-protocol-of-0.2.conf"
+        with open(written, "a") as f:
+            f.write(change)
+        done = subprocess.run(["sh", "-c", prerm.replace("/etc/penstock/penstock.conf", directory + "/penstock.conf"), "prerm", "upgrade", version],
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0 and os.path.exists(written) == stays, f"{version} {change!r}: {done}")
+
+
 @test("a trace of 0.2.0 is refused in one line that tells what to do")
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")

@@ -128,12 +128,16 @@ def make_next(directory):
 
 
 def make_before(directory):
-    """The release before, as far as an upgrade sees it: its version and its file, in which it said to edit."""
+    """The release before, as far as an upgrade sees it: its version, its file, in which it said to edit, and all of it in one package: files that
+    penstock-tools and penstock-doc have now."""
     edit(directory + "/DEBIAN/control", version_is("0.2.0"))
-    preinst = open(os.path.join(ROOT, "packaging", "debian", "penstock.preinst")).read()
-    edit(directory + "/etc/penstock/penstock.conf", lambda _: re.search(r"<<'END'\n(.*?)^END$", preinst, re.S | re.M).group(1))
+    shutil.copy(os.path.join(ROOT, "tests", "fixtures", "release-0.2.0", "penstock.conf"), directory + "/etc/penstock/penstock.conf")
     os.remove(directory + "/usr/lib/penstock/penstock.conf")
     os.remove(directory + "/DEBIAN/preinst")
+    for path in ("/usr/bin/penstock-load", "/usr/share/doc/penstock/prometheus/penstock.rules.yml"):
+        os.makedirs(os.path.dirname(directory + path), exist_ok=True)
+        with open(directory + path, "w") as f:
+            f.write("of the release before\n")
 
 
 def debs(release, name):
@@ -216,6 +220,13 @@ def _():
     version = open(os.path.join(ROOT, "packaging", "VERSION")).read().strip()
     first = open(os.path.join(ROOT, "packaging", "debian", "changelog")).readline()
     check(first.startswith(f"penstock ({version}-"), f"packaging/VERSION says {version}, packaging/debian/changelog {first}")
+
+
+@test_here("the file that an upgrade from 0.2.0 puts in the place of an edited one is the one that is shipped: dpkg asks nothing about it")
+def _():
+    preinst = open(os.path.join(ROOT, "packaging", "debian", "penstock.preinst")).read()
+    shipped = open(os.path.join(ROOT, "packaging", "conf", "penstock.conf")).read()
+    check(re.search(r"<<'END'\n(.*?)^END$", preinst, re.S | re.M).group(1) == shipped, "preinst and packaging/conf/penstock.conf differ")
 
 
 @test_here("lintian finds nothing")
