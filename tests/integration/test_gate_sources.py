@@ -9,7 +9,8 @@ from lib import place
 from lib.gate import Gated
 from lib.place import wait_for
 from lib.tap import check, run, test
-from lib.wire import Wire
+from lib.wire import SERVER6, Wire, ip
+from lib.world import PORT
 
 
 def waiting(world, address):
@@ -26,6 +27,20 @@ def _():
         text = wait_for(lambda: (lambda g: g if g.startswith(b"451") else None)(w.greeting("10.77.0.50")), "an address over its rate")
         check(text == b"451 4.7.1 mx.example.org too much mail from your address, try again later\r\n", f"{text}")
         check("10.77.0.40" not in w.mta.peers and "10.77.0.50" in w.mta.peers, f"{w.mta.peers}")
+
+
+@test("IPv6: the addresses of a /64 are one client for the kernel, for sessions_max too; another /64 is another")
+def _():
+    ip("-n", WIRE.name, "addr", "add", "fd77:0:0:1::2/64", "dev", "wire1", "nodad")
+    ip("-6", "route", "add", "fd77::/48", "dev", "wire0")
+    with Gated(WIRE, {"source.sessions_max": 3}) as w:
+        held = [WIRE.client(PORT, f"fd77::{n}", address=SERVER6) for n in (2, 3, 4)]
+        check([c.greeting[:3] for c in held] == [b"220"] * 3, f"{[c.greeting for c in held]}")
+        check(w.greeting("fd77::5", SERVER6).startswith(b"451 4.7.1 "), "a fourth address of the /64")
+        check(w.greeting("fd77:0:0:1::2", SERVER6).startswith(b"220"), "another /64")
+        for c in held:
+            c.close()
+        wait_for(lambda: w.greeting("fd77::5", SERVER6).startswith(b"220"), "a place when the others are gone")
 
 
 @test("whom the kernel turns away waits in the ledger; an admission ends that")
