@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Faults of penstock's own processes: killed, hung, starved, restarted, replaced. Mail flows and nothing is lost."""
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -138,7 +139,16 @@ def _():
             return f.read()
     wait_for(lambda: not agent.alive() or listening(9827), "its port")
     check(answer(dial()).startswith(b"up ready"), agent.output())
-    used = {int(fd) for fd in os.listdir(f"/proc/{agent.pid}/fd")}
+
+    def held():
+        """Its descriptors: what each is."""
+        found = {}
+        for fd in os.listdir(f"/proc/{agent.pid}/fd"):
+            with contextlib.suppress(OSError):
+                found[int(fd)] = os.readlink(f"/proc/{agent.pid}/fd/{fd}")
+        return found
+    wait_for(lambda: sum(what.startswith("socket:") for what in held().values()) == 1, "the end of the connection: its listener is left")
+    used = held()
     limit, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (next(n for n in range(hard) if n not in used), hard))
     waits = dial()
