@@ -29,8 +29,8 @@ static double job_cost(struct job *job, const struct observation *o, const struc
 	smooth_step(&job->cpu, o->in->sample->value[SIGNAL_MTA_CPU_CORES], o->dt, TAU_COST_S);
 	if (!window_has(o->config, WINDOW_PART_PREDICTION))
 		return -1;
-	if (r->jobs >= JOBS_FOR_COST && r->completed_slow >= TELLS_MIN_PER_S)
-		job->cost = job->cpu / r->completed_slow;
+	if (r->jobs >= JOBS_FOR_COST && job->completed >= TELLS_MIN_PER_S)
+		job->cost = job->cpu / job->completed;
 	else if (r->jobs >= JOBS_FOR_COST)
 		return -1;
 	return job->cost > 0 ? job->cost : -1;
@@ -81,15 +81,17 @@ static double disk_bound(struct job *job, const struct observation *o, const str
 	smooth_step(&job->io, o->io, o->dt, TAU_COST_S);
 	if (job->io <= 0)
 		return INFINITY;
-	return AHEAD * r->completed_slow / job->io + AHEAD_PER_S;
+	return AHEAD * job->completed / job->io + AHEAD_PER_S;
 }
 
 /* The prediction from the CPU time of a job, before the factor `trust` is applied. */
 double job_step(struct job *job, const struct observation *o, const struct rates *r,
 		double completed_lag, double *ret_cost_s)
 {
-	double cost = job_cost(job, o, r), most;
+	double cost, most;
 
+	smooth_step(&job->completed, o->completed, o->dt, TAU_COST_S);
+	cost = job_cost(job, o, r);
 	*ret_cost_s = cost;
 	most = CORES_USABLE * o->cores / (cost > 0 ? cost : JOB_GUESS_S);
 	if (cost < 0 && r->jobs >= JOBS_FOR_COST) /* no CPU figure: go up in steps */

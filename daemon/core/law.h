@@ -135,6 +135,12 @@
 	  "How fast a bound of the server's own is forgotten.", "test_law_parts") \
 	X(TRUST_RISES_REFUSING_S, 60, "s", \
 	  "The same while connections are refused.", "one-thread-16") \
+	/* A server that stops. */ \
+	X(STOP_SHORT_S, 3.5, "s", \
+	  "A server that completes nothing for so long may go on as before.", "stops") \
+	X(STOP_LONG_S, 15, "s", \
+	  "A stop of more than twice this is a hang, even if the server has gone on after one " \
+	  "before: clients would be told late.", "test_law_parts") \
 	/* Z: the time in which sessions wait for their senders; and what is aimed at. */ \
 	X(THINK_GUESS_S, 0.2, "s", "Think time before any was seen.", "onset-10x") \
 	X(THINK_FROM, 0.7, "of the window", \

@@ -39,17 +39,20 @@ double patience_step(struct patience *p, const struct observation *o,
 	smooth_step(&p->offered, o->offered, o->dt, TAU_QUICK_S);
 	excess = p->offered / (could > 0 ? could : capacity->per_s) - 1;
 	/* If the window has been full for as long as a session takes, the completions are what the
-	 * server can do now, even if the law expects more. */
+	 * server can do now, even if the law expects more. In a short stop it can do what it did
+	 * before. */
 	full = o->before->window >= 0 && o->in->load->in_flight >= FULL * o->before->window;
 	p->full_s = full ? p->full_s + o->dt : 0;
-	seen = p->full_s > capacity->lag_s && capacity->completed_lag > 0
+	seen = p->full_s > capacity->lag_s && capacity->completed_lag > 0 &&
+			       o->stopped != STOPPED_SHORTLY
 		       ? fmax(excess, p->offered / capacity->completed_lag - 1)
 		       : excess;
 	over = seen > LASTS_OVER - 1;
 	p->lasts_s = clamp_double(p->lasts_s + (over ? 1 : -LASTS_FORGETS) * o->dt, 0, LASTS_S + 1);
 	p->excess_s = clamp_double(p->excess_s + (over ? seen : -LASTS_FORGETS) * o->dt, 0,
 				   EXCESS_MAX * objective_s + 1);
-	over = room_stands(p, o, objective_s) || p->excess_s >= EXCESS_MAX * objective_s ||
+	over = (o->stopped == STOPPED_LONG && full) || room_stands(p, o, objective_s) ||
+	       p->excess_s >= EXCESS_MAX * objective_s ||
 	       (p->lasts_s >= LASTS_S && p->excess_s >= LASTS_EXCESS * objective_s) ||
 	       (excess >= STEEP && p->excess_s >= STEEP_EXCESS * objective_s);
 	return over ? SHORT_WAIT_S : objective_s;

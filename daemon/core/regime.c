@@ -7,6 +7,7 @@
  *   T over .6 s or an accept queue    | OVER             | OVER       | OVER
  *     that stands, 3 busy, for long   |                  |            |
  *   a sensor was lost, slots short    | CAPPED instead of FREE
+ *   the server stops for some seconds | STOPPED, whatever the rest says: stop.c
  */
 #include "core/window_parts.h"
 
@@ -34,6 +35,10 @@ static bool is_over(struct knee *knee, const struct observation *o, const struct
 enum regime regime_step(struct knee *knee, const struct observation *o, const struct rates *r,
 			double lag_s, double good_s)
 {
+	if (o->stopped == STOPPED_SHORTLY) {
+		knee->over_s = 0;
+		return REGIME_STOPPED;
+	}
 	if (is_over(knee, o, r, lag_s))
 		return REGIME_OVER;
 	/* The machine is saturated. If mail's own time is good, other programs cause that, and

@@ -31,6 +31,7 @@
  *    D = CPU a job  -- prediction x trust --+            v
  *    X = completed a second  ---------------+--> capacity.c: Xcap --> W --+
  *                                                                         |
+ *    stop.c         nothing completed for seconds: X, D and Xcap stay     |
  *    hard.c         memory, space, slots  ------------------> W_hard -----+-- min --> plan
  *    backlog.c      what leaves the queue behind the server,              |
  *                   and the filter behind that (second_stage.h)  --------+
@@ -200,6 +201,7 @@ static double capacity_law(struct window *w, struct observation *o)
 	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_s, &o->confined);
 	v->unloaded_s = w->unloaded.time_s;
 	lag_step(&w->capacity, o, v->unloaded_s);
+	o->stopped = stop_step(&w->stop, o, &w->rates, &w->capacity, &w->job);
 	most = job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);
 	v->regime = regime_step(&w->knee, o, &w->rates, w->capacity.lag_s, good_s);
 	capacity_step(&w->capacity, o, &w->rates, v->regime, most, good_s);

@@ -31,7 +31,8 @@ enum window_law { LAW_AUTO, LAW_CAPACITY, LAW_SERVO, LAW_OPEN };
 	X(FOREIGN, "foreign") /* load of other programs than mail */ \
 	X(GROWTH_FREEZE, "freeze") /* no growth after a sensor was lost */ \
 	X(CORES, "cores") /* stalls count as far as the cores are used */ \
-	X(DELAY, "delay") /* a T that does not follow the window is no queue */
+	X(DELAY, "delay") /* a T that does not follow the window is no queue */ \
+	X(STOP, "stop") /* a server that stops for some seconds loses no capacity */
 
 enum window_part {
 #define X(id, ...) WINDOW_PART_##id,
@@ -61,7 +62,8 @@ enum server {
 	X(CAPPED, "capped", "no growth: a sensor was lost, or an accept queue stands") \
 	X(STEADY, "steady", "the machine is loaded and mail is not harmed: capacity stays") \
 	X(CLOSING, "closing", "the machine is saturated and mail slow: capacity falls slowly") \
-	X(OVER, "over", "the server is over its knee: capacity follows what is completed")
+	X(OVER, "over", "the server is over its knee: capacity follows what is completed") \
+	X(STOPPED, "stopped", "the server completes nothing for some seconds: capacity stays")
 
 enum regime {
 #define X(id, ...) REGIME_##id,
@@ -190,6 +192,7 @@ struct commit {
 /* capacity.c: what a job costs. */
 struct job {
 	double cpu, io; /* CPU use and I/O stall of the MTA, smoothed */
+	double completed; /* a second, smoothed alike */
 	double cost; /* D, CPU seconds: the last known value */
 };
 
@@ -199,6 +202,19 @@ struct capacity {
 	double trust; /* the share of the prediction that the server has proven to complete, 0..1 */
 	double lag_s; /* a decision of the law shows in the completions after this time */
 	double completed_lag; /* completions a second, smoothed over that time */
+};
+
+/* stop.c: whether the server stops for some seconds. */
+struct stop {
+	double nothing_s; /* how long nothing has been completed */
+	bool shows; /* that is a stop */
+	/* how long it has stopped, less what it served since then; and the most of that */
+	double stopped_s, most_s;
+	double longest_s; /* the longest stop after which the server went on */
+	/* what was known at the last completion; time_s: of a session at the server */
+	double time_s;
+	struct capacity capacity;
+	struct job job;
 };
 
 /* regime.c: whether the server is over its knee, the load above which more sessions only take
@@ -282,6 +298,7 @@ struct window {
 	struct knee knee;
 	struct capacity capacity;
 	struct think think;
+	struct stop stop;
 	struct patience patience;
 	struct memory memory;
 	struct growth_freeze growth_freeze;

@@ -16,6 +16,9 @@
 #include "core/smooth.h"
 #include "core/window.h"
 
+/* Whether the server has stopped: it completes nothing. */
+enum stopped { STOPPED_NOT, STOPPED_SHORTLY, STOPPED_LONG };
+
 /* One tick as the law sees it. */
 struct observation {
 	const struct window_input *in;
@@ -32,6 +35,7 @@ struct observation {
 	double cores;
 	enum machine machine;
 	uint32_t server; /* bits of enum server */
+	enum stopped stopped; /* stop.c */
 	bool refusing;
 	bool growth_frozen; /* the window must not grow: growth_freeze.c */
 	/* delay.c: T0 and completions a second that it has found; 0: nothing was found */
@@ -129,6 +133,10 @@ double unloaded_step(struct unloaded *unloaded, const struct observation *observ
 /* capacity.c: the time after which an admission shows in the completions, and the completions
  * smoothed over that time. */
 void lag_step(struct capacity *capacity, const struct observation *observation, double unloaded_s);
+/* stop.c: whether the server has stopped. In a short stop `capacity` is what it was before,
+ * in each stop `job` is. */
+enum stopped stop_step(struct stop *stop, const struct observation *observation,
+		       const struct rates *rates, struct capacity *capacity, struct job *job);
 /* capacity.c: the completions a second that the CPU of a job and the disk allow; and the CPU
  * seconds of a job, -1: not known. */
 void job_restore(struct job *job, const struct window_warm *warm);

@@ -226,9 +226,9 @@ def _():
         for least, more, most in re.findall(r"; at least ([\d.]+)|; ([\d.]+) more for|; at most ([\d.]+)", words):
             wanted = max(wanted, float(least or 0)) + float(more or 0)
             wanted = min(wanted, float(most or wanted))
-        # Which way the capacity goes is told in one of five words, and what it was decided by.
-        check(re.search(r"^   (free|capped|steady|closing|over): .*; machine \w+, server ", words, re.M), words)
-        check(json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["services"]["mx"]["regime"] in ("free", "capped", "steady", "closing", "over"),
+        # Which way the capacity goes is told in one of six words, and what it was decided by.
+        check(re.search(r"^   (free|capped|steady|closing|over|stopped): .*; machine \w+, server ", words, re.M), words)
+        check(json.loads(w.daemon.ctl("status", "--json", check=0).stdout)["services"]["mx"]["regime"] in ("free", "capped", "steady", "closing", "over", "stopped"),
               "no regime in the status")
         check(abs(window - wanted) <= 1, f"{wanted}: {words}")
 

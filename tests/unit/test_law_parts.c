@@ -141,6 +141,132 @@ static void the_regime_follows_from_five_inputs(void **state)
 	assert_int_equal(regime_step(&knee, &tick, &rates, .4, .1), REGIME_STEADY);
 }
 
+/* Ticks in which so many a second are completed, with ten sessions that wait; returns the last. */
+static enum stopped stopped_after(struct stop *stop, struct capacity *c, struct job *job,
+				  double seconds, double completed)
+{
+	enum stopped stopped = STOPPED_NOT;
+
+	tick.completed = completed;
+	rates.busy = 10;
+	for (int i = 0; i < (int)(seconds / tick.dt + .5); i++) {
+		rates.completed += (completed - rates.completed) * tick.dt;
+		stopped = stop_step(stop, &tick, &rates, c, job);
+	}
+	return stopped;
+}
+
+static void a_server_that_stops_for_seconds_keeps_its_capacity(void **state)
+{
+	struct stop stop = { 0 };
+	struct capacity c = { .per_s = 97, .trust = 1, .lag_s = .4, .completed_lag = 50 };
+	struct job job = { .cost = .01 };
+
+	assert_int_equal(stopped_after(&stop, &c, &job, 5, 50), STOPPED_NOT);
+	assert_int_equal(stopped_after(&stop, &c, &job, .9, 0), STOPPED_NOT); /* that is chance */
+	c.per_s = c.completed_lag = 20; /* what it completes falls */
+	job.cost = .04;
+	assert_int_equal(stopped_after(&stop, &c, &job, 1, 0), STOPPED_SHORTLY);
+	assert_near(c.per_s, 97, 1e-9);
+	assert_near(c.completed_lag, 50, 1e-9);
+	assert_near(job.cost, .01, 1e-9);
+	assert_int_equal(stopped_after(&stop, &c, &job, 2, 0), STOPPED_LONG);
+	c.per_s = c.completed_lag = 20;
+	job.cost = .04;
+	assert_int_equal(stopped_after(&stop, &c, &job, 4, 0), STOPPED_LONG);
+	assert_near(c.per_s, 20, 1e-9);
+	assert_near(job.cost, .01, 1e-9); /* without jobs nothing is learned of the CPU of one */
+}
+
+static void a_stop_that_ended_tells_how_long_the_next_may_last(void **state)
+{
+	struct stop stop = { 0 };
+	struct capacity c = { .per_s = 97, .trust = 1, .lag_s = .4, .completed_lag = 50 };
+	struct job job = { .cost = .01 };
+
+	stopped_after(&stop, &c, &job, 5, 50);
+	assert_int_equal(stopped_after(&stop, &c, &job, 8, 0), STOPPED_LONG);
+	assert_int_equal(stopped_after(&stop, &c, &job, 9, 50), STOPPED_NOT);
+	assert_int_equal(stopped_after(&stop, &c, &job, 15, 0), STOPPED_SHORTLY);
+	assert_int_equal(stopped_after(&stop, &c, &job, 2, 0), STOPPED_LONG);
+	/* Whatever it went on after, a stop of half a minute is a hang. */
+	assert_int_equal(stopped_after(&stop, &c, &job, 100, 0), STOPPED_LONG);
+	stopped_after(&stop, &c, &job, 120, 50);
+	assert_int_equal(stopped_after(&stop, &c, &job, 29, 0), STOPPED_SHORTLY);
+	assert_int_equal(stopped_after(&stop, &c, &job, 2, 0), STOPPED_LONG);
+}
+
+static void a_server_has_gone_on_once_it_has_served_for_as_long_as_it_had_stopped(void **state)
+{
+	struct stop stop = { 0 };
+	struct capacity c = { .per_s = 97, .trust = 1, .lag_s = .4, .completed_lag = 50 };
+	struct job job = { .cost = .01 };
+
+	stopped_after(&stop, &c, &job, 5, 50);
+	stopped_after(&stop, &c, &job, 8, 0);
+	/* Those who were inside are done at once; it does nothing for those who came after them. */
+	assert_int_equal(stopped_after(&stop, &c, &job, .5, 50), STOPPED_NOT);
+	assert_int_equal(stopped_after(&stop, &c, &job, 2, 0), STOPPED_LONG);
+	stopped_after(&stop, &c, &job, 5, 50); /* that is too short */
+	assert_int_equal(stopped_after(&stop, &c, &job, 2, 0), STOPPED_LONG);
+	/* Also the time between few completions is time in which it serves. */
+	for (int i = 0; i < 20; i++) {
+		stopped_after(&stop, &c, &job, .1, 10);
+		stopped_after(&stop, &c, &job, .4, 0);
+	}
+	stopped_after(&stop, &c, &job, 1, 50);
+	assert_int_equal(stopped_after(&stop, &c, &job, 15, 0), STOPPED_SHORTLY);
+}
+
+static void a_slow_server_has_not_stopped(void **state)
+{
+	struct stop stop = { 0 };
+	struct capacity c = { .per_s = 97, .trust = 1, .lag_s = .4, .completed_lag = 50 };
+	struct job job = { .cost = .01 };
+
+	/* Those who ended were in a commit for 2 s. */
+	rates.done = 50;
+	rates.done_time = 100;
+	stopped_after(&stop, &c, &job, 5, 50);
+	assert_int_equal(stopped_after(&stop, &c, &job, 2.9, 0), STOPPED_NOT);
+	assert_int_equal(stopped_after(&stop, &c, &job, .3, 0), STOPPED_SHORTLY);
+	/* After a step of the load those who ended were quick; 100 are busy, at 50 a second. */
+	rates.done_time = 1;
+	stop = (struct stop){ 0 };
+	stopped_after(&stop, &c, &job, 5, 50);
+	rates.busy = 100;
+	rates.completed = 50;
+	stop_step(&stop, &tick, &rates, &c, &job);
+	assert_int_equal(stopped_after(&stop, &c, &job, 2.9, 0), STOPPED_NOT);
+	rates.done = rates.done_time = 0;
+}
+
+static void a_server_that_completes_a_few_has_not_stopped(void **state)
+{
+	struct stop stop = { 0 };
+	struct capacity c = { .per_s = 97, .trust = 1, .lag_s = .4, .completed_lag = 50 };
+	struct job job = { .cost = .01 };
+
+	stopped_after(&stop, &c, &job, 5, 50);
+	stopped_after(&stop, &c, &job, 2, 0);
+	c.per_s = c.completed_lag = 2;
+	for (int i = 0; i < 30; i++) { /* one each half second: that is what it can do now */
+		assert_int_equal(stopped_after(&stop, &c, &job, .1, 10), STOPPED_NOT);
+		assert_int_equal(stopped_after(&stop, &c, &job, .4, 0), STOPPED_NOT);
+	}
+	assert_near(c.per_s, 2, 1e-9);
+}
+
+static void without_a_completion_nothing_is_known_that_a_stop_could_keep(void **state)
+{
+	struct stop stop = { 0 };
+	struct capacity c = { .per_s = 97, .trust = 1, .lag_s = .4 };
+	struct job job = { .cost = .01 };
+
+	assert_int_equal(stopped_after(&stop, &c, &job, 60, 0), STOPPED_NOT);
+	assert_near(c.per_s, 97, 1e-9);
+}
+
 static double capacity_after(double per_s, enum regime regime, double promised)
 {
 	struct capacity c = { .per_s = per_s, .trust = 1, .lag_s = .4, .completed_lag = 50 };
@@ -315,6 +441,12 @@ int main(void)
 		TEST(what_a_nearly_shut_window_shows_is_no_queue),
 		TEST(nobody_is_let_in_past_a_full_window_while_sessions_may_queue),
 		TEST(the_regime_follows_from_five_inputs),
+		TEST(a_server_that_stops_for_seconds_keeps_its_capacity),
+		TEST(a_stop_that_ended_tells_how_long_the_next_may_last),
+		TEST(a_server_has_gone_on_once_it_has_served_for_as_long_as_it_had_stopped),
+		TEST(a_slow_server_has_not_stopped),
+		TEST(a_server_that_completes_a_few_has_not_stopped),
+		TEST(without_a_completion_nothing_is_known_that_a_stop_could_keep),
 		TEST(capacity_goes_where_the_regime_says),
 		TEST(think_time_is_a_guess_until_sessions_have_ended),
 		TEST(the_think_time_of_open_sessions_is_followed_in_half_a_second),
