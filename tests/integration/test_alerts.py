@@ -23,6 +23,7 @@ from lib.place import PATIENCE, ROOT, wait_for
 from lib.programs import Program
 from lib.smtp import Client
 from lib.tap import check, test
+from lib.varlink import varlink
 from lib.world import PORT, World
 
 RULES = os.path.join(ROOT, "packaging/prometheus/penstock.rules.yml")
@@ -117,8 +118,8 @@ def _():
         p.never_fired("PenstockLogDropped")
 
         def dropped():
-            for mode in ("observe", "enforce") * 10:
-                w.daemon.ctl("mode", mode)
+            for mode in ("observe", "enforce") * 50:
+                varlink(w, {"method": "io.penstock.SetMode", "parameters": {"mode": mode}})
             return w.daemon.metric("penstock_log_dropped_total") > 0
         wait_for(dropped, "a line that is lost", 300)
         p.fires("PenstockLogDropped")
