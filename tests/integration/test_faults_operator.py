@@ -164,17 +164,25 @@ def _():
     def configure(n):
         with open(path, "w") as f:
             f.write(f"[service.mx]\nports = {PORT}\n[front.gate]\nenabled = {'no' if n % 2 else 'yes'}\n")
+
+    def steady():
+        """Sensors that look in threads of their own open what they find a little later."""
+        seen = []
+
+        def look():
+            seen.append(count())
+            return len(set(seen[-40:])) == 1 and len(seen) >= 40
+        wait_for(look, lambda: f"the same number of descriptors for two seconds: {seen[-40:]}")
+        return seen[-1]
     configure(0)
     daemon = Daemon(directory, {}, argv=["-c", path])
-    counts = []
+    count = lambda: len(os.listdir(f"/proc/{daemon.pid}/fd"))
     for n in range(1, 9):
         configure(n)
         daemon.ctl("reload", check=0)
-        if n % 2 == 0:
-            # Sensors that look in threads of their own open what they find a little later.
-            counts.append(len(os.listdir(f"/proc/{daemon.pid}/fd")))
-    settled = lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= counts[0] + 4
-    wait_for(settled, f"as many descriptors as in the beginning: {counts}")
+        if n == 2:
+            first = steady()
+    wait_for(lambda: count() <= first + 4, lambda: f"as many descriptors as in the beginning, {first}; there are {count()}")
     daemon.stop()
 
 
