@@ -7,10 +7,12 @@
 
 #define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
 #define SMTP_TURNS_PER_JOB 8 /* as SMTP_TRACK_TURNS_PER_JOB of core/smtp_track.h */
-/* As OVERTAKEN_MIN, BOUNDS_ONCE, BOUNDS_MORE_MAX and OWED_LONG_US of core/overtaken.h. */
+/* As BOUNDS_ONCE of core/overtaken.h, and OVERTAKEN_MIN, BOUNDS_TIMES_MAX, BOUNDS_FADE_JOBS and
+ * OWED_LONG_S of core/law.h: kernel/probe_smtp.c asserts it. */
 #define SMTP_OVERTAKEN_MIN 8
 #define SMTP_BOUNDS_ONCE 4096
 #define SMTP_BOUNDS_MORE_MAX (29 * SMTP_BOUNDS_ONCE)
+#define SMTP_BOUNDS_FADE_SHIFT 8
 #define SMTP_OWED_LONG_NS 10000000000ull
 #define SMTP_PORTS 16 /* watched ports; a power of two */
 /* What began and has not ended, counted by the time at which it began: daemon/kernel/wheel.h finds

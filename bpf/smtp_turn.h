@@ -15,7 +15,7 @@ static inline void note_ask(struct smtp_port *port, struct smtp_session *s)
 static inline void job_done(struct smtp_port *port)
 {
 	__sync_fetch_and_add(&port->completed, 1);
-	port->bounds_more -= port->bounds_more >> 8;
+	port->bounds_more -= port->bounds_more >> SMTP_BOUNDS_FADE_SHIFT;
 }
 
 static inline void answered_late(struct smtp_port *port)

@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#define MOST 0.5 /* of a unit's use: a child with more is the better answer */
-#define TRIFLE 1e-9
+#include "core/law.h"
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -24,7 +23,7 @@ static int largest_child(const struct attribution_group *g, const double *use, u
 	int best = ATTRIBUTION_NONE;
 
 	for (unsigned i = 0; i < count; i++)
-		if (g[i].parent == parent && !g[i].mail && use[i] > TRIFLE &&
+		if (g[i].parent == parent && !g[i].mail && use[i] > USE_TRIFLE &&
 		    (best < 0 || use[i] > use[best]))
 			best = (int)i;
 	return best;
@@ -82,10 +81,10 @@ struct attribution attribution_find(const struct attribution_group *g, unsigned 
 		b.who = next;
 		b.use = use[next];
 		next = largest_child(g, use, count, b.who);
-		if (next >= 0 && !is_slice(g[b.who].name) && use[next] < MOST * b.use)
+		if (next >= 0 && !is_slice(g[b.who].name) && use[next] < NAMED_PART * b.use)
 			next = ATTRIBUTION_NONE;
 	}
-	if (outside > b.use && outside > TRIFLE) {
+	if (outside > b.use && outside > USE_TRIFLE) {
 		b.who = ATTRIBUTION_OUTSIDE;
 		b.use = outside;
 	}

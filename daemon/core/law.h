@@ -194,6 +194,18 @@
 	  "may come at once.", "slots") \
 	X(GREETINGS_BORNE, 3, "times", \
 	  "So many times the usual time to the greeting is waited for one.", "tarpit-long") \
+	/* Sessions that are stuck, and no load (overtaken.h). The kernel's probe has the same. */ \
+	X(OVERTAKEN_MIN, 8, "sessions", \
+	  "So many more must be served than waited before a session, until it is overtaken. " \
+	  "Fewer may be chance.", "test_overtaken") \
+	X(OWED_LONG_S, 10, "s", \
+	  "A session that waits longer for an answer is stuck: if all sessions wait, none is " \
+	  "overtaken.", "test_overtaken") \
+	X(BOUNDS_TIMES_MAX, 30, "times", \
+	  "Both bounds grow to so much at most, while stuck sessions do get their answer.", \
+	  "test_overtaken") \
+	X(BOUNDS_FADE_JOBS, 256, "jobs", \
+	  "After so many jobs most of that growth is forgotten (63 %).", "test_overtaken") \
 	/* W_hard: memory and space. */ \
 	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
 	  "A session with a scanner, before any was seen.", "memory-full") \
@@ -232,6 +244,9 @@
 	  "The window does not grow for so long after a sensor was lost.", "servo-sensor-loss") \
 	X(LITTLE_PART, 0.5, "of the whole", \
 	  "Less is a small part of what causes the pressure.", "foreign-cpu") \
+	X(NAMED_PART, 0.5, "of the use", \
+	  "A group inside another one is named instead of it if it uses more of what that uses.", \
+	  "test_attribution") \
 	X(QUEUE_TAU_S, 5, "s", \
 	  "Smooths the length of the queue. Without a reading for twice as long nothing is " \
 	  "known of it.", "test_backlog") \
@@ -315,6 +330,7 @@ LAW_TABLE(X)
 #define US_IN_S 1e6
 #define MILLI 1e3
 #define HALF 0.5 /* for rounding */
+#define USE_TRIFLE 1e-9 /* in any unit: less than this is an error of rounding */
 #define PLAN_MAX 4e9 /* below UINT32_MAX: rates in thousandths and times in us */
 #define WINDOW_MAX 1e6 /* sessions */
 #define TIME_MAX_S 86400 /* of a session, or until a queue is empty: a day is enough */

@@ -1,11 +1,13 @@
 #include "core/overtaken.h"
 
+#include "core/law.h"
+
 uint64_t greetings_begin(struct greetings *g)
 {
 	uint64_t before = g->waiting++;
 
 	/* Those that waited before it are greeted first, which is no overtaking. */
-	return g->given + before + before + OVERTAKEN_MIN;
+	return g->given + before + before + (uint64_t)OVERTAKEN_MIN;
 }
 
 void greetings_end(struct greetings *g, bool greeted)
@@ -17,20 +19,29 @@ void greetings_end(struct greetings *g, bool greeted)
 void answers_job(struct answers *a)
 {
 	a->jobs++;
-	a->more -= a->more >> 8;
+	a->more -= a->more / (uint32_t)BOUNDS_FADE_JOBS;
 }
 
 void answers_late(struct answers *a)
 {
+	const uint32_t most = BOUNDS_ONCE * (uint32_t)(BOUNDS_TIMES_MAX - 1);
+
 	a->more += (BOUNDS_ONCE + a->more) / 2;
-	if (a->more > BOUNDS_MORE_MAX)
-		a->more = BOUNDS_MORE_MAX;
+	if (a->more > most)
+		a->more = most;
 }
 
 bool answers_overtaken(const struct answers *a, const struct ask *ask)
 {
-	uint64_t done = a->jobs - ask->jobs, bound = (uint64_t)ask->before + OVERTAKEN_MIN;
+	uint64_t done = a->jobs - ask->jobs, bound = ask->before + (uint64_t)OVERTAKEN_MIN;
 
 	/* Those that waited before it are served first, which is no overtaking. */
 	return done >= ask->before + bound + bound * a->more / BOUNDS_ONCE;
+}
+
+uint64_t answers_long_us(const struct answers *a)
+{
+	uint64_t once_us = (uint64_t)(US_IN_S * OWED_LONG_S);
+
+	return once_us + once_us * a->more / BOUNDS_ONCE;
 }

@@ -8,16 +8,14 @@
  * answer is overtaken by jobs (core/smtp_track.h) and not by answers: an answer may take a
  * millisecond or seconds, and a job has some of each. A server that passes messages on to a slow
  * filter, or stores many of them in one commit, gives quick answers in between; these overtake no
- * session. */
+ * session.
+ *
+ * The figures are in law.h. The kernel's probe has the same ones (bpf/shared.h). */
 #ifndef PENSTOCK_CORE_OVERTAKEN_H
 #define PENSTOCK_CORE_OVERTAKEN_H
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* A session is overtaken when as many were served as waited before it, and so many more: a smaller
- * number may be chance. */
-#define OVERTAKEN_MIN 8
 
 /* The greetings of one service. All zeros: none yet. */
 struct greetings {
@@ -36,21 +34,18 @@ static inline bool greetings_overtaken(const struct greetings *greetings, uint64
 	return greetings->given >= due;
 }
 
-/* A session that waits for an answer for so long is stuck, too: if all sessions wait, none is
- * overtaken. */
-#define OWED_LONG_US 10000000u
 /* Both bounds (jobs and time) grow when sessions that were taken for stuck turn out to wait for
  * their turn. This is the unit of `more`. */
 #define BOUNDS_ONCE 4096u
-#define BOUNDS_MORE_MAX (29 * BOUNDS_ONCE)
 
 /* The answers of one service. All zeros: none yet. */
 struct answers {
 	uint64_t jobs; /* done */
 	/* Both bounds are multiplied by 1 + more / BOUNDS_ONCE. Each session that was stuck and
-	 * then got its answer raises this by half, and each job lowers it by 1/256. If more than
-	 * one job in a hundred takes so long (a slow filter, a server that serves by priority),
-	 * these sessions do wait for their turn, and the bounds grow. */
+	 * then got its answer raises this by half, and each job lowers it by one part in
+	 * BOUNDS_FADE_JOBS. If more than one job in a hundred takes so long (a slow filter, a
+	 * server that serves by priority), these sessions do wait for their turn, and the bounds
+	 * grow. */
 	uint32_t more;
 };
 
@@ -70,9 +65,6 @@ static inline struct ask answers_ask(const struct answers *answers, uint64_t bus
 /* Whether the jobs done since then have overtaken the session. */
 bool answers_overtaken(const struct answers *answers, const struct ask *ask);
 /* After this time a waiting session is stuck, even if none overtook it. */
-static inline uint64_t answers_long_us(const struct answers *answers)
-{
-	return OWED_LONG_US + (uint64_t)OWED_LONG_US * answers->more / BOUNDS_ONCE;
-}
+uint64_t answers_long_us(const struct answers *answers);
 
 #endif

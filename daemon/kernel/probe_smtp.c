@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/law.h"
 #include "core/overtaken.h"
 #include "core/smtp_track.h"
 #include "kernel/netns.h"
@@ -24,9 +25,16 @@
 
 #include "smtp.skel.h"
 
-_Static_assert(SMTP_OVERTAKEN_MIN == OVERTAKEN_MIN && SMTP_BOUNDS_ONCE == BOUNDS_ONCE &&
-		       SMTP_BOUNDS_MORE_MAX == BOUNDS_MORE_MAX &&
-		       SMTP_OWED_LONG_NS == OWED_LONG_US * UINT64_C(1000) &&
+/* The figures of the law as whole numbers, which an assertion can read. */
+enum {
+#define X(name, value, ...) WHOLE_##name = (int)(value),
+	LAW_TABLE(X)
+#undef X
+};
+_Static_assert(SMTP_OVERTAKEN_MIN == WHOLE_OVERTAKEN_MIN && SMTP_BOUNDS_ONCE == BOUNDS_ONCE &&
+		       SMTP_BOUNDS_MORE_MAX == (WHOLE_BOUNDS_TIMES_MAX - 1) * SMTP_BOUNDS_ONCE &&
+		       1 << SMTP_BOUNDS_FADE_SHIFT == WHOLE_BOUNDS_FADE_JOBS &&
+		       SMTP_OWED_LONG_NS == WHOLE_OWED_LONG_S * UINT64_C(1000000000) &&
 		       SMTP_TURNS_PER_JOB == SMTP_TRACK_TURNS_PER_JOB,
 	       "the probe counts as the proxy does");
 

@@ -2,6 +2,7 @@
 #include <poll.h>
 
 #include "base/clock.h"
+#include "core/law.h"
 #include "proxy/session_parts.h"
 
 #define ANSWER_US \
@@ -38,7 +39,8 @@ static bool seems_to_hang(const struct session *s, uint64_t now_us)
 	const struct tally *t = s->tally;
 
 	return since(s->track.began_us, now_us) >= HANGS_US &&
-	       (t->greetings.waiting >= OVERTAKEN_MIN || t->hangs_at == t->greetings.given + 1);
+	       (t->greetings.waiting >= (uint32_t)OVERTAKEN_MIN ||
+		t->hangs_at == t->greetings.given + 1);
 }
 
 /* Whether a client may be refused late: only in an overload, or if the server hangs. In an overload
@@ -82,7 +84,7 @@ static enum next refuse_late(struct session *s, uint64_t now_us)
 
 	c->deferred++;
 	c->deferred_by[REASON_LATE]++;
-	if (t->greetings.waiting >= OVERTAKEN_MIN)
+	if (t->greetings.waiting >= (uint32_t)OVERTAKEN_MIN)
 		t->hangs_at = t->greetings.given + 1;
 	flight_tell_late(s);
 	room_owe(&t->debts, group, now_us);
