@@ -2,9 +2,9 @@
 
 #include <math.h>
 
-#include "base/array.h"
 #include "core/law.h"
 #include "core/reply.h"
+#include "core/servo.h"
 #include "publish/words.h"
 
 /* What a session takes of the window's time: Tt + T0 + Z. */
@@ -13,45 +13,12 @@ static double times(const struct window_view *w)
 	return w->target_time_s + w->unloaded_s + w->think_time_s;
 }
 
-/* What the servo follows. test_explain_terms holds this to core/servo.c. */
-struct delay_pressure {
-	double most; /* the highest pressure of a delay */
-	double harm; /* the highest of those of mail itself; -1: none is known */
-	const char *name; /* of the highest; NULL: there is none */
-};
-
-static struct delay_pressure delay_pressure(const struct status *s, double saturation)
-{
-	static const enum signal delays[] = { SIGNAL_RUNQ_P99_US,	SIGNAL_BLKIO_P99_US,
-					      SIGNAL_DISK_AWAIT_US,	SIGNAL_CONNECT_220_P99_US,
-					      SIGNAL_OLDEST_WAITING_US, SIGNAL_ACCEPT_QUEUE_RATIO };
-	struct delay_pressure ret = { .harm = -1 };
-
-	for (size_t i = 0; i < ARRAY_SIZE(delays); i++) {
-		double pressure = s->view.pressure.signal[delays[i]];
-
-		if (!sample_has(&s->sample, delays[i]))
-			continue;
-		if (signal_info[delays[i]].resource == RESOURCE_SMTP)
-			ret.harm = fmax(ret.harm, pressure);
-		if (pressure <= ret.most)
-			continue;
-		ret.most = pressure;
-		ret.name = signal_info[delays[i]].name;
-	}
-	if (!ret.name && saturation > 0) {
-		ret.most = saturation / SATURATED;
-		ret.name = "saturation";
-	}
-	return ret;
-}
-
 /* Where the servo has come to, and how it goes on. It adds up what was before, so this is all that
  * can be computed. Returns its window. */
 static double explain_servo(const struct status *s, const struct window_view *w, double stuck,
 			    struct text *out)
 {
-	struct delay_pressure p = delay_pressure(s, w->saturation);
+	struct delay_pressure p = delay_pressure(&s->sample, &s->view.pressure, w->saturation);
 	double error = fmin(1, fmax(-1, 1 - p.most)), window = w->window - stuck;
 
 	text_append(out, "   %.2f = what the servo has come to; ", window);
