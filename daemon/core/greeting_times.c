@@ -15,7 +15,7 @@
 
 static uint64_t lower_quartile(const struct greeting_times *t)
 {
-	uint64_t sorted[GREETING_TIMES_BESIDE];
+	uint64_t sorted[GREETING_TIMES_BESIDE] = { 0 };
 
 	for (int i = 0; i < GREETING_TIMES_BESIDE; i++) {
 		int at = i;
