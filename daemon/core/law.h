@@ -120,13 +120,13 @@
 	  "Added to that, for servers that complete few jobs.", "commits-jump") \
 	X(LAG_MAX_S, 4, "s", \
 	  "Completions show an admission after this at the latest. What a machine completes " \
-	  "while it starts processes is not its capacity.", "tarpit-long") \
+	  "while it starts processes is not its capacity.", "slots") \
 	X(QUICK_MIN_S, 0.7, "s", \
 	  "Xcap and the trust move no faster: completions lag, and a faster controller " \
 	  "oscillates.", "one-thread") \
 	X(CLOSING_S, 4, "s", "How fast Xcap follows X in CLOSING.", "onset-10x") \
 	X(OPENING_S, 1, "s", "How fast Xcap rises in FREE.", "tarpit-long") \
-	X(OPENING_REFUSING_S, 5, "s", "The same while connections are refused.", "onset-250") \
+	X(OPENING_REFUSING_S, 5, "s", "The same while connections are refused.", "slots") \
 	X(TRUST_MIN, 0.002, "of the prediction", \
 	  "If the server does less of what the CPU predicts, it hangs, and its rate says " \
 	  "nothing of its capacity. A server with few slots on many cores does more.", \
@@ -270,7 +270,7 @@
 	  "Smooths the CPU that a message costs the filter.", "test_second_stage") \
 	X(PASSING_AHEAD, 2.5, "times", \
 	  "For the ranks the rate of the window is taken so many times, as sessions may be " \
-	  "shorter than the law assumes.", "onset-250") \
+	  "shorter than the law assumes.", "fsync-step") \
 	/* The servo: where neither completions nor dialogue can be seen. */ \
 	X(SERVO_PER_CORE, 100, "sessions", "First window of the servo, for each core.", "servo") \
 	X(SERVO_UP, 0.2, "a second", "How fast the window grows, with no pressure.", \

@@ -116,6 +116,9 @@ static void nobody_is_let_in_past_a_full_window_while_sessions_may_queue(void **
 	assert_true(unloaded_lets_in(&tick, &rates));
 	tick.may_queue = true;
 	assert_false(unloaded_lets_in(&tick, &rates));
+	tick.may_queue = false;
+	tick.cpu = .9; /* a crowd has just come, and the smoothed saturation does not show it yet */
+	assert_false(unloaded_lets_in(&tick, &rates));
 }
 
 static void the_regime_follows_from_five_inputs(void **state)
