@@ -91,14 +91,25 @@ void engine_order(struct engine *engine, enum engine_state state, uint64_t until
 	engine->view.order_reason[n] = 0;
 }
 
+/* Whether anything can be seen that the window could follow. The kernel always tells that a link is
+ * up, and that says nothing of the load. */
+static bool is_sighted(const struct engine *engine, const struct load *load)
+{
+	bool sighted = false;
+
+	for (int r = 0; r < RESOURCE__COUNT; r++)
+		sighted |= r != RESOURCE_NIC && engine->view.pressure.known[r];
+	for (unsigned i = 0; i < engine->config.services; i++)
+		sighted |= load->service[i].known != 0;
+	return sighted;
+}
+
 static void step_state(struct engine *engine, const struct sample *sample, const struct load *load,
 		       uint64_t realtime_us)
 {
 	struct engine_view *view = &engine->view;
-	bool sighted = view->pressure.any_known;
+	bool sighted = is_sighted(engine, load);
 
-	for (unsigned i = 0; i < engine->config.services; i++)
-		sighted |= load->service[i].known != 0;
 	if (sighted || engine->sighted_us == 0)
 		engine->sighted_us = sample->now_us;
 	if (engine->order_until_us != 0 && sample->now_us >= engine->order_until_us &&
