@@ -79,10 +79,10 @@ static void learn_greeting(struct unloaded *u, const struct observation *o, cons
 /* Whether a few sessions are let in although the window is full. The sessions that end are quick,
  * so those that fill the window wait for something else (a name server, a client), unless
  * connections wait in the accept queue, or a crowd has just come: then the machine is busy in this
- * tick, and the smoothed figures follow only later. No session can overtake them (core/overtaken.h) before
- * others are let in. In a queue that grows, too, those that end are the early ones, and quick. So
- * none is let in past the window while a larger one shows whether sessions queue, and for a while
- * after they did (delay.c). */
+ * tick, and the smoothed figures follow only later. No session can overtake them (core/overtaken.h)
+ * before others are let in. In a queue that grows, too, those that end are the early ones, and
+ * quick. So none is let in past the window while a larger one shows whether sessions queue, and for
+ * a while after they did (delay.c). */
 bool unloaded_lets_in(const struct observation *o, const struct rates *r)
 {
 	double ended = rates_ended_s(r), now = fmax(o->cpu, fmax(o->io, o->memory));
