@@ -1,8 +1,8 @@
 /* A server that stops for some seconds and goes on: its disk does not answer, a snapshot of the
  * machine is taken, garbage is collected.
  *
- * It has stopped when it completes nothing for longer than a session takes, and for half as long
- * again as sessions took when it last completed one. The second bound tells a stop from a slow
+ * It has stopped when sessions wait and it completes nothing for longer than a session takes, and
+ * for half as long again as sessions took when it last completed one. The second bound tells a stop from a slow
  * server: a commit that carries a hundred sessions completes nothing for seconds, too, but then
  * each session takes that long.
  *
@@ -28,7 +28,7 @@ static enum stopped serves(struct stop *s, const struct rates *r, const struct c
 		s->longest_s = fmin(fmax(s->longest_s, s->most_s), STOP_LONG_S);
 		s->most_s = 0;
 	}
-	s->nothing_s = 0;
+	s->nothing_s = s->waits_s = 0;
 	s->shows = false;
 	/* Those that have ended lag behind when the load rises. */
 	s->time_s = fmax(rates_ended_s(r), r->busy / fmax(r->completed, 1));
@@ -48,9 +48,13 @@ enum stopped stop_step(struct stop *s, const struct observation *o, const struct
 	s->nothing_s += o->dt;
 	if (o->completed > 0)
 		return serves(s, r, capacity, job);
-	if (s->nothing_s <= shows_s || r->busy < BUSY_MIN || s->capacity.per_s <= 0)
+	if (r->busy >= BUSY_MIN)
+		s->waits_s += o->dt;
+	else if (!s->shows)
+		s->waits_s = 0;
+	if (s->waits_s <= shows_s || r->busy < BUSY_MIN || s->capacity.per_s <= 0)
 		return STOPPED_NOT;
-	s->stopped_s += s->shows ? o->dt : s->nothing_s;
+	s->stopped_s += s->shows ? o->dt : s->waits_s;
 	s->shows = true;
 	s->most_s = fmax(s->most_s, s->stopped_s);
 	lasts = s->stopped_s > fmax(STOP_SHORT_S, 2 * s->longest_s);

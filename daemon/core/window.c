@@ -27,7 +27,7 @@
  *    rates.c, saturation.c  ---------------------------->+
  *         |                                              v
  *    server.c       machine, server  -----------> regime.c: FREE CAPPED STEADY CLOSING OVER
- *                                                        |
+ *    stop.c         the server has stopped  ------------>|          STOPPED
  *    D = CPU a job  -- prediction x trust --+            v
  *    X = completed a second  ---------------+--> capacity.c: Xcap --> W --+
  *                                                                         |

@@ -206,7 +206,8 @@ struct capacity {
 
 /* stop.c: whether the server stops for some seconds. */
 struct stop {
-	double nothing_s; /* how long nothing has been completed */
+	double nothing_s; /* how long nothing has been completed, also because no client came */
+	double waits_s; /* of that, how long at least three sessions have waited */
 	bool shows; /* that is a stop */
 	/* how long it has stopped, less what it served since then; and the most of that */
 	double stopped_s, most_s;

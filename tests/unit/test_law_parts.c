@@ -221,6 +221,21 @@ static void a_server_has_gone_on_once_it_has_served_for_as_long_as_it_had_stoppe
 	assert_int_equal(stopped_after(&stop, &c, &job, 15, 0), STOPPED_SHORTLY);
 }
 
+static void a_server_that_no_client_uses_has_not_stopped(void **state)
+{
+	struct stop stop = { 0 };
+	struct capacity c = { .per_s = 97 };
+	struct job job = { .cost = .01 };
+
+	stopped_after(&stop, &c, &job, 5, 50);
+	rates.busy = rates.completed = tick.completed = 0;
+	for (int i = 0; i < 3600; i++)
+		assert_int_equal(stop_step(&stop, &tick, &rates, &c, &job), STOPPED_NOT);
+	/* a crowd */
+	assert_int_equal(stopped_after(&stop, &c, &job, .9, 0), STOPPED_NOT);
+	assert_int_equal(stopped_after(&stop, &c, &job, 1, 0), STOPPED_SHORTLY);
+}
+
 static void a_slow_server_has_not_stopped(void **state)
 {
 	struct stop stop = { 0 };
@@ -447,6 +462,7 @@ int main(void)
 		TEST(a_server_that_stops_for_seconds_keeps_its_capacity),
 		TEST(a_stop_that_ended_tells_how_long_the_next_may_last),
 		TEST(a_server_has_gone_on_once_it_has_served_for_as_long_as_it_had_stopped),
+		TEST(a_server_that_no_client_uses_has_not_stopped),
 		TEST(a_slow_server_has_not_stopped),
 		TEST(a_server_that_completes_a_few_has_not_stopped),
 		TEST(without_a_completion_nothing_is_known_that_a_stop_could_keep),
