@@ -1,11 +1,10 @@
 #include "core/greeting_times.h"
 
-/* A greeting that took no more than so many times the lower quartile of those before it waited like
- * others. */
+/* A greeting that took no more than so many times the quick ones beside it waited like others. */
 #define ALIKE 3u
-/* Of those before it, the one so far from the quickest is the lower quartile. With so many of the
- * others slow, too, a slow one still counts. */
-#define QUARTILE (GREETING_TIMES_BESIDE / 4)
+/* Of those on one side, the second quickest stands for the others: with most of them slow, too, a
+ * slow one still counts. */
+#define QUICK 1
 /* From so many greetings on, each is halved in weight. */
 #define KEPT 1024u
 /* One greeting in so many may take longer than what is usual. A client in twenty is usual. */
@@ -13,18 +12,31 @@
 /* Longer is not usual anywhere: greet delays and DNS lists take less (UNGREETED_S of law.h). */
 #define MOST_US 30000000u
 
-static uint64_t lower_quartile(const struct greeting_times *t)
+/* The second quickest of the GREETING_TIMES_BESIDE greetings from the `first` oldest one on. */
+static uint64_t quick_one(const struct greeting_times *t, unsigned first)
 {
 	uint64_t sorted[GREETING_TIMES_BESIDE] = { 0 };
 
-	for (int i = 0; i < GREETING_TIMES_BESIDE; i++) {
-		int at = i;
+	for (unsigned i = 0; i < GREETING_TIMES_BESIDE; i++) {
+		uint64_t us = t->recent[(t->at + first + i) % GREETING_TIMES_RECENT];
+		unsigned at = i;
 
-		for (; at > 0 && sorted[at - 1] > t->beside[i]; at--)
+		for (; at > 0 && sorted[at - 1] > us; at--)
 			sorted[at] = sorted[at - 1];
-		sorted[at] = t->beside[i];
+		sorted[at] = us;
 	}
-	return sorted[QUARTILE];
+	return sorted[QUICK];
+}
+
+/* How much longer the one in the middle took than those before it, and than those after it. */
+static uint64_t longer_than_others(const struct greeting_times *t)
+{
+	uint64_t us = t->recent[(t->at + GREETING_TIMES_BESIDE) % GREETING_TIMES_RECENT];
+	uint64_t before_us = quick_one(t, 0);
+	uint64_t after_us = quick_one(t, GREETING_TIMES_BESIDE + 1);
+	uint64_t others_us = before_us > after_us ? before_us : after_us;
+
+	return us > ALIKE * others_us ? us - others_us : 0;
 }
 
 static void forget(struct greeting_times *t)
@@ -38,19 +50,15 @@ static void forget(struct greeting_times *t)
 
 void greeting_times_add(struct greeting_times *t, uint64_t us)
 {
-	if (t->known == GREETING_TIMES_BESIDE) {
-		uint64_t others_us = lower_quartile(t);
-		uint64_t longer_us = us > ALIKE * others_us ? us - others_us : 0;
-
-		if (t->count >= KEPT)
-			forget(t);
-		t->slot[counts_slot(longer_us)]++;
-		t->count++;
-	} else {
-		t->known++;
-	}
-	t->beside[t->at] = us;
-	t->at = (uint8_t)((t->at + 1) % GREETING_TIMES_BESIDE);
+	t->recent[t->at] = us;
+	t->at = (uint8_t)((t->at + 1) % GREETING_TIMES_RECENT);
+	t->known += t->known < GREETING_TIMES_RECENT;
+	if (t->known < GREETING_TIMES_RECENT)
+		return;
+	if (t->count >= KEPT)
+		forget(t);
+	t->slot[counts_slot(longer_than_others(t))]++;
+	t->count++;
 }
 
 uint64_t greeting_times_longer_us(const struct greeting_times *t)

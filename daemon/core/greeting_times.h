@@ -3,8 +3,9 @@
  * twenty waits 3 s longer than the others, that is usual here, and such a client is not refused
  * late for it.
  *
- * Only what a greeting took longer than others at the same time is learned. In a queue, and after
- * the server hung, all wait alike: that tells of load, and what is usual does not grow with it.
+ * Only what a greeting took longer than those just before and just after it is learned. In a queue,
+ * and after the server hung, all wait alike: that tells of load, and what is usual does not grow
+ * with it.
  *
  * Log-spaced buckets, of the last thousand greetings or so: old ones lose their weight with each
  * new one, and not with time. All zeros: none yet. */
@@ -15,14 +16,16 @@
 
 #include "core/counts.h"
 
-/* A greeting is compared with so many before it. */
+/* A greeting is compared with so many before it, and with so many after it. */
 #define GREETING_TIMES_BESIDE 8
+#define GREETING_TIMES_RECENT (2 * GREETING_TIMES_BESIDE + 1)
 
 struct greeting_times {
 	uint32_t slot[COUNTS_SLOTS]; /* greetings, by how much longer they took (counts_slot()) */
 	uint32_t count; /* in all slots */
-	/* the last greetings: how long they took, us; the next one replaces [at] */
-	uint64_t beside[GREETING_TIMES_BESIDE];
+	/* the last greetings: how long they took, us; [at] is the oldest one and is replaced
+	 * next */
+	uint64_t recent[GREETING_TIMES_RECENT];
 	uint8_t at, known;
 };
 

@@ -130,6 +130,18 @@ static void after_a_stop_all_have_waited_alike(void **state)
 	}
 }
 
+/* A small server has just begun, and stops again and again: few greetings are known. */
+static void a_stop_is_not_usual_for_a_small_server(void **state)
+{
+	(void)state;
+	for (int stops = 0; stops < 100; stops++) {
+		greet(150, 0);
+		for (int i = 0; i < 20; i++)
+			greeting_times_add(&times, 20000 * MS - (unsigned)i * 400 * MS);
+		assert_slow_is_not_usual();
+	}
+}
+
 static void in_a_queue_the_slow_ones_stay_usual(void **state)
 {
 	(void)state;
@@ -163,6 +175,7 @@ int main(void)
 		cmocka_unit_test_setup(a_few_slow_ones_are_soon_believed_and_forgotten, begin),
 		cmocka_unit_test_setup(in_a_queue_all_wait_alike, begin),
 		cmocka_unit_test_setup(after_a_stop_all_have_waited_alike, begin),
+		cmocka_unit_test_setup(a_stop_is_not_usual_for_a_small_server, begin),
 		cmocka_unit_test_setup(in_a_queue_the_slow_ones_stay_usual, begin),
 		cmocka_unit_test_setup(a_minute_is_never_usual, begin),
 	};
