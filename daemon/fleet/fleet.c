@@ -37,7 +37,7 @@ struct fleet {
 	uint64_t since_us, said_us, told_us, joined, refused;
 	bool was_connected;
 	bool elsewhere; /* another host has room */
-	int64_t wall_offset_us; /* CLOCK_REALTIME minus CLOCK_MONOTONIC; 0: no tick yet */
+	int64_t wall_offset_us; /* CLOCK_REALTIME minus CLOCK_BOOTTIME; 0: no tick yet */
 	struct fleet_record batch[TAKE_MAX];
 };
 
@@ -129,10 +129,12 @@ static void say(struct fleet *f, uint64_t now_us)
 static void begin(struct fleet *f);
 
 /* When the wall clock is set, what this host noted before has wrong times. It is forgotten, and
- * what the hosts know is read from the store, as at the start. The ledger shifts its own times. */
-static void follow_wall_clock(struct fleet *f, uint64_t now_us, uint64_t realtime_us)
+ * what the hosts know is read from the store, as at the start. The ledger shifts its own times.
+ * CLOCK_BOOTTIME goes on while the machine sleeps, as the wall clock does. */
+static void follow_wall_clock(struct fleet *f, uint64_t realtime_us)
 {
-	int64_t offset_us = (int64_t)realtime_us - (int64_t)now_us;
+	int64_t boot_us = (int64_t)(clock_read_ns(CLOCK_BOOTTIME) / 1000);
+	int64_t offset_us = (int64_t)realtime_us - boot_us;
 	int64_t step_us = offset_us - f->wall_offset_us;
 	bool first = f->wall_offset_us == 0;
 
@@ -140,7 +142,7 @@ static void follow_wall_clock(struct fleet *f, uint64_t now_us, uint64_t realtim
 	if (first || (step_us <= STEP_US && step_us >= -STEP_US))
 		return;
 	log_notice(
-		"The clock was set %s by %lld s. What this host told the fleet has wrong times, so it is read from the store again.",
+		"The clock was set %s by %lld s. What this host has told the fleet has wrong times. It is forgotten here, and what the hosts know is read from the store again.",
 		step_us > 0 ? "forward" : "back", llabs(step_us) / (long long)US_PER_S);
 	exchange_close(f->exchange);
 	f->exchange = NULL;
@@ -153,7 +155,7 @@ void fleet_tick(struct fleet *f, const struct engine_view *view, uint64_t now_us
 {
 	if (!f->exchange)
 		return;
-	follow_wall_clock(f, now_us, realtime_us);
+	follow_wall_clock(f, realtime_us);
 	if (!f->exchange)
 		return;
 	exchange_step(f->exchange, now_us);
@@ -253,6 +255,7 @@ static void begin(struct fleet *f)
 	int r;
 
 	f->why[0] = 0;
+	f->wall_offset_us = 0;
 	memset(&f->state, 0, sizeof(f->state));
 	f->was_connected = false;
 	f->said_us = f->told_us = 0;

@@ -207,6 +207,8 @@ int history_open(const char *state_dir, struct history **ret)
 	if (h->file.dir_fd >= 0) {
 		load(h);
 		r = -pthread_create(&h->thread, NULL, run, h);
+		if (r < 0)
+			h->error = -r;
 	}
 	h->runs = h->file.dir_fd >= 0 && r == 0;
 	if (!h->runs)
