@@ -3,8 +3,8 @@
  * silent for too long; and started again after a pause. The journal says so each time. What is said
  * over the channel is the owner's business, and so is our end of it.
  *
- * Nothing here waits, so the process can crash, hang or be taken over by an attacker while the tick
- * goes on. */
+ * Nothing here waits but helper_life_stop(), for HELPER_LEAVE_US at most. So the process can crash,
+ * hang or be taken over by an attacker while the tick goes on. */
 #ifndef PENSTOCK_BASE_HELPER_LIFE_H
 #define PENSTOCK_BASE_HELPER_LIFE_H
 

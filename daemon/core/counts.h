@@ -73,8 +73,8 @@ struct counts {
 	uint64_t decisions[COUNTS_SLOTS]; /* histogram: the time of a verdict, in nanoseconds */
 	uint64_t decision_sum_ns;
 	struct faults faults;
-	/* plan_service_id() of each block, since another process may number services otherwise; 0:
-	 * not used */
+	/* plan_service_id() of each block, since another process may number services differently;
+	 * 0: not used */
 	uint64_t service_id[PLAN_SERVICES];
 	struct counts_service service[PLAN_SERVICES];
 };

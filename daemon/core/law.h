@@ -245,7 +245,8 @@
 	X(LITTLE_PART, 0.5, "of the whole", \
 	  "Less is a small part of what causes the pressure.", "foreign-cpu") \
 	X(NAMED_PART, 0.5, "of the use", \
-	  "A group inside another one is named instead of it if it uses more of what that uses.", \
+	  "A group inside another one is named instead of it if it has more than this part of " \
+	  "the use of that.", \
 	  "test_attribution") \
 	X(QUEUE_TAU_S, 5, "s", \
 	  "Smooths the length of the queue. Without a reading for twice as long nothing is " \

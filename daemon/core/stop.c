@@ -2,9 +2,9 @@
  * machine is taken, garbage is collected.
  *
  * It has stopped when sessions wait and it completes nothing for longer than a session takes, and
- * for half as long again as sessions took when it last completed one. The second bound tells a stop from a slow
- * server: a commit that carries a hundred sessions completes nothing for seconds, too, but then
- * each session takes that long.
+ * for half as long again as sessions took when it last completed one. The second bound tells a stop
+ * from a slow server: a commit that carries a hundred sessions completes nothing for seconds, too,
+ * but then each session takes that long.
  *
  * In a short stop the server loses no capacity: what it completed before is what it will complete
  * when it goes on. Clients wait in front of it meanwhile, and are not refused. A stop is short up

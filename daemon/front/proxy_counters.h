@@ -30,10 +30,9 @@ struct proxy_counted {
 	bool fresh; /* its heartbeat is young */
 };
 
-/* Makes the directory RUN_DIR/counts if it is missing. Proxies number services otherwise; the names
- * of those of `config` are what counts, so proxies of a service that is not in it count for none.
- * NULL: it cannot be watched, which is logged;
- * no proxy is counted then, and everything else works. */
+/* Makes the directory RUN_DIR/counts if it is missing. Services are matched by name. A proxy whose
+ * service is not in `config` is not counted. NULL: the directory cannot be watched, which is
+ * logged; no proxy is counted then, and everything else works. */
 struct proxy_counters *proxy_counters_open(const struct config *config);
 /* Call it when the configuration has changed. */
 void proxy_counters_configure(struct proxy_counters *proxies, const struct config *config);

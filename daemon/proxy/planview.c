@@ -53,7 +53,7 @@ static void check(struct planview *view)
 	view->inode = st.st_ino;
 }
 
-/* Finds the service by its name: the daemon may number services otherwise, since it may have read
+/* Finds the service by its name: the daemon may number services differently, since it may have read
  * another version of the configuration. */
 static void take_own(struct planview *view, const struct plan *whole)
 {
@@ -79,7 +79,7 @@ static void tell_unknown(struct planview *view)
 
 	if (unknown && !view->unknown)
 		log_warning(
-			"Cannot use the plan for service %s: the configuration of penstockd lacks it. Every connection is admitted. Add [service.%s], then run penstockctl reload.",
+			"Cannot use the plan for service %s: the configuration of penstockd lacks it. No connection is refused for load here. Add [service.%s], then run penstockctl reload.",
 			view->service, view->service);
 	else if (!unknown && view->unknown && view->fresh)
 		log_notice("following the plan of service %s again", view->service);

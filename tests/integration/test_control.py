@@ -177,7 +177,7 @@ def _():
         number = len(open(w.config).readlines())
         check(f"{w.config}:{number}: service.mx.reply_code" in done.stderr, done.stderr)
         wait_for(lambda: w.daemon.metric("penstock_config_last_reload_successful") == 0, "the metric")
-        check("the configuration of before stays in force" in done.stderr, done.stderr)
+        check("the previous configuration stays in force" in done.stderr, done.stderr)
         check("last reload was refused" in w.daemon.ctl("status").stdout, "status")
         check(w.daemon.alive(), "alive")
         before = w.daemon.output().count("configuration reloaded")

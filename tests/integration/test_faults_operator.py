@@ -113,7 +113,8 @@ def _():
         wait_for(lambda: drained() == b"421", "the reply of its own service")
         w.daemon.ctl("resume", check=0)
         wait_for(lambda: drained() == b"220", "the end of the drain")
-        before = w.daemon.status()["services"]["second"]["admitted"]
+        s = w.daemon.wait_status(lambda s: s["services"]["second"]["in_flight"] == 0, "the end of those who asked")
+        before = s["services"]["second"]["admitted"]
         with Client(PORT) as c:
             check(c.greeting.startswith(b"220"), c.greeting)
             s = w.daemon.wait_status(lambda s: s["services"]["second"]["in_flight"] == 1, "it is counted for its service")

@@ -61,7 +61,7 @@ static void state_dir(struct check *c, const json_t *status)
 		return;
 	snprintf(
 		what, sizeof(what),
-		"penstockd cannot write to its state directory%s%.200s: %s. A restart forgets what was learned, and which senders wait",
+		"penstockd cannot write to its state directory%s%.200s: %s. What cannot be written is lost at a restart: the history, what was learned, or which senders wait",
 		*path ? " " : "", path, string(state, "reason"));
 	check_found(
 		c, "state-dir", what, "%s",

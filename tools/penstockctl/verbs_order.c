@@ -91,6 +91,6 @@ int verb_reload(const struct options *o)
 	int r = ask_order(o, "io.penstock.Reload", NULL, NULL, NULL, "reloaded");
 
 	if (r == EXIT_SAID_NO)
-		fprintf(stderr, "penstockctl: the configuration of before stays in force\n");
+		fprintf(stderr, "penstockctl: the previous configuration stays in force\n");
 	return r;
 }
