@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
 """Faults of penstock's own processes: killed, hung, starved, restarted, replaced. Mail flows and nothing is lost."""
-import contextlib
 import fcntl
 import hashlib
 import json
@@ -20,7 +19,7 @@ from lib import place, tap
 from lib.cgroup import Cgroup, ahead
 from lib.manager import Manager
 from lib.place import BIN, BUILD, wait_for
-from lib.programs import Daemon, Program, Proxy, listening
+from lib.programs import Daemon, Program, Proxy, descriptors, listening
 from lib.smtp import Client, Server, crowd, deliver, smtp_server
 from lib.tap import check, test
 from lib.world import PORT, World, drop_resource_capability
@@ -139,16 +138,9 @@ def _():
             return f.read()
     wait_for(lambda: not agent.alive() or listening(9827), "its port")
     check(answer(dial()).startswith(b"up ready"), agent.output())
-
-    def held():
-        """Its descriptors: what each is."""
-        found = {}
-        for fd in os.listdir(f"/proc/{agent.pid}/fd"):
-            with contextlib.suppress(OSError):
-                found[int(fd)] = os.readlink(f"/proc/{agent.pid}/fd/{fd}")
-        return found
-    wait_for(lambda: sum(what.startswith("socket:") for what in held().values()) == 1, "the end of the connection: its listener is left")
-    used = held()
+    wait_for(lambda: sum(what.startswith("socket:") for what in descriptors(agent.pid).values()) == 1,
+             "the end of the connection: its listener is left")
+    used = descriptors(agent.pid)
     limit, hard = resource.prlimit(agent.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(agent.pid, resource.RLIMIT_NOFILE, (next(n for n in range(hard) if n not in used), hard))
     waits = dial()
@@ -196,10 +188,7 @@ def _():
         fcntl.fcntl(left, 37, struct.pack("hh4xqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
         daemon = Daemon(directory, {}, wait=False)
 
-        def met():
-            links = [os.path.join(f"/proc/{daemon.pid}/fd", fd) for fd in os.listdir(f"/proc/{daemon.pid}/fd")]
-            return any(os.path.exists(link) and os.path.samefile(link, path) for link in links)
-        wait_for(lambda: not daemon.alive() or met(), "the daemon that has opened the lock's file")
+        wait_for(lambda: not daemon.alive() or path in descriptors(daemon.pid).values(), "the daemon that has opened the lock's file")
         check("runs in" not in daemon.output(), daemon.output())
     daemon.logged("runs in enforce mode")
     daemon.stop()

@@ -18,7 +18,7 @@ from lib import place, redis, tap
 from lib.clock import FakeClock, at
 from lib.fleet import Fleet, Host
 from lib.place import wait_for
-from lib.programs import confined, status_of
+from lib.programs import confined, descriptors, status_of
 from lib.redis import Redis
 from lib.smtp import Server
 from lib.tap import check, test
@@ -367,7 +367,7 @@ def _():
         pid = store_process(f.hosts[0])
         confined(pid)
         check(status_of(pid)["Threads"] == "1", "it has one thread")
-        wait_for(lambda: all(os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:") for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2), "sockets only")
+        wait_for(lambda: all(what.startswith("socket:") for fd, what in descriptors(pid).items() if fd > 2), "sockets only")
         check(len(os.listdir(f"/proc/{pid}/fd")) <= 5, f"{os.listdir(f'/proc/{pid}/fd')}")
         check(f.hosts[0].fleet()["restarts"] == 0, "no restart")
 

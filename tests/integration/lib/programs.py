@@ -1,4 +1,5 @@
 """penstock's own programs under test: started, watched, asked, stopped."""
+import contextlib
 import json
 import os
 import re
@@ -220,19 +221,21 @@ def status_of(pid):
         return dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
 
 
+def descriptors(pid):
+    """What each open descriptor of a process is: {3: "socket:[4711]"}. One that is closed meanwhile is left out."""
+    found = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return found
+
+
 def confined(pid):
-    """Checks that a process has no capability, may get none, and has its system calls filtered. What its descriptors are, from the fourth on;
-    "" for one that was closed meanwhile."""
+    """Checks that a process has no capability, may get none, and has its system calls filtered. What its descriptors are, from the fourth on."""
     s = status_of(pid)
     tap.check(all(int(s[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")), f"{s}")
     tap.check(s["NoNewPrivs"] == "1" and s["Seccomp"] == "2", f"{s}")
-
-    def leaf(fd):
-        try:
-            return os.readlink(f"/proc/{pid}/fd/{fd}")
-        except FileNotFoundError:
-            return ""
-    return [leaf(fd) for fd in os.listdir(f"/proc/{pid}/fd") if int(fd) > 2]
+    return [what for fd, what in descriptors(pid).items() if fd > 2]
 
 
 def is_gone(pid):
