@@ -48,11 +48,13 @@ enum stopped stop_step(struct stop *s, const struct observation *o, const struct
 	s->nothing_s += o->dt;
 	if (o->completed > 0)
 		return serves(s, r, capacity, job);
-	if (r->busy >= BUSY_MIN)
-		s->waits_s += o->dt;
-	else if (!s->shows)
+	if (r->busy < BUSY_MIN) { /* no client waits, so nothing shows whether it serves */
 		s->waits_s = 0;
-	if (s->waits_s <= shows_s || r->busy < BUSY_MIN || s->capacity.per_s <= 0)
+		s->shows = false;
+		return STOPPED_NOT;
+	}
+	s->waits_s += o->dt;
+	if (s->waits_s <= shows_s || s->capacity.per_s <= 0)
 		return STOPPED_NOT;
 	s->stopped_s += s->shows ? o->dt : s->waits_s;
 	s->shows = true;

@@ -234,6 +234,10 @@ static void a_server_that_no_client_uses_has_not_stopped(void **state)
 	/* a crowd */
 	assert_int_equal(stopped_after(&stop, &c, &job, .9, 0), STOPPED_NOT);
 	assert_int_equal(stopped_after(&stop, &c, &job, 1, 0), STOPPED_SHORTLY);
+	stopped_after(&stop, &c, &job, 20, 0); /* it hangs, and the clients leave */
+	rates.busy = 0;
+	assert_int_equal(stop_step(&stop, &tick, &rates, &c, &job), STOPPED_NOT);
+	assert_int_equal(stopped_after(&stop, &c, &job, .9, 0), STOPPED_NOT); /* others come */
 }
 
 static void a_slow_server_has_not_stopped(void **state)
