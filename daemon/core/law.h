@@ -1,9 +1,9 @@
-/* Every figure of the law, with its unit, the reason for it, and the scenario (tests/sim/NAME.sim)
- * or unit test (tests/unit/NAME.c) that fixes it: the test fails with half or with twice of the
- * figure, the scenario with half, twice, a tenth or ten times of it (`make law-fixed`). The files
- * of the law (tests/law-files) contain no other numbers than 0, 1 and 2; `make check-law` holds
- * them to it. packaging/doc/sensitivity.md shows the effect of half and twice of each figure; `make
- * sensitivity` writes it.
+/* Every figure of the law, with its unit, the reason for it, and the scenario
+ * (tests/sim/SUBJECT/NAME.sim) or unit test (tests/unit/NAME.c) that fixes it: the test fails with
+ * half or with twice of the figure, the scenario with half, twice, a tenth or ten times of it
+ * (`make law-fixed`). The files of the law (tests/law-files) contain no other numbers than 0, 1 and
+ * 2; `make check-law` holds them to it. packaging/doc/sensitivity.md shows the effect of half and
+ * twice of each figure; `make sensitivity` writes it.
  *
  * Example: GREETING_SHARE, .8, is a share of the busy sessions. With twice of it no greeting is
  * ever late, and greet-wait.sim fails.

@@ -63,7 +63,7 @@ check-bpf: $(SKELETONS)
 	@tests/check-bpf --test
 	@tests/check-bpf
 
-## make check-law       no number without a name in the law's files (tests/law-files)
+## make check-law       no number without a name in the law's files (tests/law-files), each scenario in the directory of its subject
 check-law:
 	@tests/check-law --test
 	@tests/check-law

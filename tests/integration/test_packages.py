@@ -60,7 +60,7 @@ CROSS_DEPENDS = [f"{p}:arm64" if p.startswith("lib") or p == "pkg-config" else p
 EMULATED = r"""
 for p in bin/penstockd bin/penstock-agent bin/penstock-opensmtpd bin/penstock-proxy bin/penstockctl bin/penstock-sim bin/penstock-replay bin/penstock-load bin/penstock-sink bin/penstock-refusals bin/check_penstock; do
 	"$1" "build/$p" --version || exit 1; done
-"$1" build/bin/penstockd --check-config -c /dev/null && "$1" build/bin/penstock-sim --seed 1 tests/sim/steady2x.sim
+"$1" build/bin/penstockd --check-config -c /dev/null && "$1" build/bin/penstock-sim --seed 1 tests/sim/capacity/steady2x.sim
 """
 
 

@@ -188,8 +188,8 @@ def _():
 def _():
     directory = tempfile.mkdtemp(prefix="penstock-test-")
     trace = os.path.join(directory, "trace")
-    for name in ("orders", "warm-start", "spike10x"):
-        subprocess.run([os.path.join(BIN, "penstock-sim"), "--record", trace, os.path.join(place.ROOT, "tests/sim", name + ".sim")],
+    for scenario in ("capacity/orders", "onset/warm-start", "onset/spike10x"):
+        subprocess.run([os.path.join(BIN, "penstock-sim"), "--record", trace, os.path.join(place.ROOT, "tests/sim", scenario + ".sim")],
                        capture_output=True, timeout=300, check=False)
         done = replay("--diff", trace)
         check(", 0 differ" in done.stdout and " 0 compared" not in done.stdout, done.stdout)

@@ -23,7 +23,13 @@ class Scenario:
         self.senders = 1 + text.count("\nsenders ")
 
 
-SCENARIOS = [Scenario(path) for path in sorted(glob.glob(os.path.join(HERE, "*.sim")))]
+def paths():
+    """Of all scenarios, one directory for each subject (daemon/README.md tells which). Those of traces/ are of test_traces."""
+    return [path for path in glob.glob(os.path.join(HERE, "*/*.sim")) if os.path.basename(os.path.dirname(path)) != "traces"]
+
+
+SCENARIOS = [Scenario(path) for path in sorted(paths(), key=os.path.basename)]
+NAMED = {s.name: s for s in SCENARIOS}
 
 
 # The tables of a run take 29 MB: with huge pages, where the kernel has some, it begins 15 ms sooner.
