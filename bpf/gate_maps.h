@@ -37,112 +37,59 @@ struct bpf_iter__tcp {
 	struct sock_common *sk_common;
 };
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GATE_TICKETS);
-	__type(key, struct smtp_tuple);
-	__type(value, struct gate_ticket);
-} tickets SEC(".maps");
+#define MAP(name, kind, most, key_type, value_type) \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_##kind); \
+		__uint(max_entries, most); \
+		__type(key, key_type); \
+		__type(value, value_type); \
+	} name SEC(".maps")
 
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GATE_SESSIONS);
-	__type(key, u64); /* the socket */
-	__type(value, struct gate_session);
-} sessions SEC(".maps");
+#define NETWORKS_MAP(name) \
+	struct { \
+		__uint(type, BPF_MAP_TYPE_LPM_TRIE); \
+		__uint(max_entries, GATE_NETWORKS); \
+		__uint(map_flags, BPF_F_NO_PREALLOC); \
+		__type(key, struct gate_network_key); \
+		__type(value, u32); \
+	} name SEC(".maps")
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GATE_REFUSALS);
-	__type(key, struct smtp_tuple);
-	__type(value, struct gate_refusal);
-} refused SEC(".maps");
+MAP(tickets, HASH, GATE_TICKETS, struct smtp_tuple, struct gate_ticket);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GATE_CLOSINGS);
-	__type(key, struct smtp_tuple);
-	__type(value, u64); /* when, ns */
-} recently_closed SEC(".maps");
+/* By socket. */
+MAP(sessions, HASH, GATE_SESSIONS, u64, struct gate_session);
+
+MAP(refused, LRU_HASH, GATE_REFUSALS, struct smtp_tuple, struct gate_refusal);
+
+/* When, ns. */
+MAP(recently_closed, LRU_HASH, GATE_CLOSINGS, struct smtp_tuple, u64);
 
 /* Listeners by enum gate_listener. */
-struct {
-	__uint(type, BPF_MAP_TYPE_SOCKMAP);
-	__uint(max_entries, GATE_LISTENERS);
-	__type(key, u32);
-	__type(value, u64);
-} listeners SEC(".maps");
+MAP(listeners, SOCKMAP, GATE_LISTENERS, u32, u64);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GATE_POSTPONED);
-	__type(key, struct smtp_tuple);
-	__type(value, u64); /* when, ns */
-} postponed SEC(".maps");
+/* When, ns. */
+MAP(postponed, LRU_HASH, GATE_POSTPONED, struct smtp_tuple, u64);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, GATE_NETWORKS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct gate_network_key);
-	__type(value, u32);
-} trusted_networks SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, GATE_NETWORKS);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct gate_network_key);
-	__type(value, u32);
-} refused_networks SEC(".maps");
+NETWORKS_MAP(trusted_networks);
+NETWORKS_MAP(refused_networks);
 
 /* What the daemon knows of a source, by plan_group() of its address. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GATE_RANKS);
-	__type(key, u64);
-	__type(value, struct plan_source);
-} ranks SEC(".maps");
+MAP(ranks, LRU_HASH, GATE_RANKS, u64, struct plan_source);
 
 /* Tickets and sessions of an address, by peer(). */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, GATE_SOURCES);
-	__type(key, u64);
-	__type(value, int64_t);
-} held SEC(".maps");
+MAP(held, HASH, GATE_SOURCES, u64, int64_t);
 
 /* When an address last completed a handshake (ns), by peer(). */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GATE_PROVEN);
-	__type(key, u64);
-	__type(value, u64);
-} proven SEC(".maps");
+MAP(proven, LRU_HASH, GATE_PROVEN, u64, u64);
 
 /* The epoch in which another front refused an address that may not have received its reply yet, by
  * peer(). */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GATE_TOLD);
-	__type(key, u64);
-	__type(value, u64);
-} hearing SEC(".maps");
+MAP(hearing, LRU_HASH, GATE_TOLD, u64, u64);
 
 /* The epoch in which an address received a whole refusal, by peer(). */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, GATE_TOLD);
-	__type(key, u64);
-	__type(value, u64);
-} told SEC(".maps");
+MAP(told, LRU_HASH, GATE_TOLD, u64, u64);
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, struct gate_counters);
-} counters SEC(".maps");
+MAP(counters, PERCPU_ARRAY, 1, u32, struct gate_counters);
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -150,12 +97,7 @@ struct {
 } events SEC(".maps");
 
 /* If the probe's count is shared, user space replaces this map by the probe's before loading. */
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, u32);
-	__type(value, int64_t);
-} smtp_probe SEC(".maps");
+MAP(smtp_probe, ARRAY, 1, u32, int64_t);
 
 const volatile struct gate_probe_place probe_place = {};
 struct gate_state state = {};

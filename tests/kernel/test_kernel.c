@@ -27,6 +27,23 @@ static int dial(void)
 	return fd;
 }
 
+static void open_session(int *ret_client, int *ret_server)
+{
+	*ret_client = dial();
+	*ret_server = accept(listener, NULL, NULL);
+	assert_true(*ret_server >= 0);
+}
+
+/* A line from one end of a session to the other, which reads it. */
+static void say(int from, int to, const char *line)
+{
+	size_t length = strlen(line);
+	char buffer[64];
+
+	assert_int_equal(write(from, line, length), length);
+	assert_int_equal(read(to, buffer, sizeof(buffer)), length);
+}
+
 static void every_probe_loads_with_ports_set(void **state)
 {
 	if (!kernel)
@@ -39,27 +56,22 @@ static void every_probe_loads_with_ports_set(void **state)
 static void a_session_is_counted_from_open_to_the_servers_close(void **state)
 {
 	struct kernel_smtp before, s;
-	char buffer[64];
 	int client, server;
 
 	need(PROBE_SMTP);
 	read_until(&before, 0);
-	client = dial();
-	server = accept(listener, NULL, NULL);
+	open_session(&client, &server);
 	read_until(&s, 1);
 	assert_true(s.ungreeted == 1 && s.busy == 1);
 	usleep(50000);
-	assert_int_equal(write(server, "220 x\r\n", 7), 7);
-	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
-	assert_int_equal(write(client, "QUIT\r\n", 6), 6);
-	assert_int_equal(read(server, buffer, sizeof(buffer)), 6);
+	say(server, client, "220 x\r\n");
+	say(client, server, "QUIT\r\n");
 	for (int i = 0; i < 6000 && s.ungreeted; i++) {
 		usleep(10000);
 		kernel_smtp_read(kernel, 0, clock_monotonic_us(), &s);
 	}
 	assert_true(s.ungreeted == 0);
-	assert_int_equal(write(server, "221 x\r\n", 7), 7);
-	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
+	say(server, client, "221 x\r\n");
 	shutdown(client, SHUT_WR); /* the client goes: CLOSE_WAIT still counts */
 	usleep(50000);
 	read_until(&s, 1);
@@ -92,14 +104,11 @@ static void a_stalled_body_is_not_busy(void **state)
 
 	need(PROBE_SMTP);
 	read_until(&s, 0);
-	client = dial();
-	server = accept(listener, NULL, NULL);
-	assert_int_equal(write(server, "220 x\r\n", 7), 7);
-	assert_int_equal(read(client, buffer, sizeof(buffer)), 7);
+	open_session(&client, &server);
+	say(server, client, "220 x\r\n");
 	read_busy(&s, 0);
 	/* The server has read all there is and works, asleep or not: that is its turn. */
-	assert_int_equal(write(client, "half a", 6), 6);
-	assert_int_equal(read(server, buffer, sizeof(buffer)), 6);
+	say(client, server, "half a");
 	read_busy(&s, 1);
 	for (int i = 0; i < 20; i++) {
 		usleep(5000);
@@ -134,8 +143,7 @@ static void a_marked_refusal_is_no_session(void **state)
 
 	need(PROBE_SMTP);
 	read_until(&before, 0);
-	client = dial();
-	server = accept(listener, NULL, NULL);
+	open_session(&client, &server);
 	read_until(&s, 1);
 	getsockname(client, (struct sockaddr *)&a, &size);
 	v6.s6_addr[10] = v6.s6_addr[11] = 0xff;
@@ -228,18 +236,14 @@ static void an_audit_of_open_sessions_corrects_nothing(void **state)
 	struct kernel *second;
 	struct kernel_smtp s;
 	int client[ALL], server[ALL];
-	char buffer[64], why[256];
+	char why[256];
 
 	need(PROBE_SMTP);
 	assert_int_equal(kernel_open(&config, &second, why), 0);
-	for (int i = 0; i < ALL; i++) {
-		client[i] = dial();
-		server[i] = accept(listener, NULL, NULL);
-	}
-	for (int i = 0; i < GREETED; i++) {
-		assert_int_equal(write(server[i], "220 x\r\n", 7), 7);
-		assert_int_equal(read(client[i], buffer, sizeof(buffer)), 7);
-	}
+	for (int i = 0; i < ALL; i++)
+		open_session(&client[i], &server[i]);
+	for (int i = 0; i < GREETED; i++)
+		say(server[i], client[i], "220 x\r\n");
 	wait_counts(second, ALL, ALL - GREETED, ALL - GREETED);
 	/* What two of them agree on is corrected. */
 	for (uint64_t i = 1; i <= 3; i++)
@@ -263,36 +267,26 @@ static void sessions_of_before_are_taken_over(void **state)
 	struct kernel *second;
 	struct kernel_smtp s;
 	int client[ALL], server[ALL];
-	char buffer[64], why[256];
+	char why[256];
 
 	need(PROBE_SMTP);
-	for (int i = 0; i < ALL; i++) {
-		client[i] = dial();
-		server[i] = accept(listener, NULL, NULL);
-	}
-	for (int i = IDLE; i < ALL; i++) {
-		assert_int_equal(write(server[i], "220 x\r\n", 7), 7);
-		assert_int_equal(read(client[i], buffer, sizeof(buffer)), 7);
-	}
+	for (int i = 0; i < ALL; i++)
+		open_session(&client[i], &server[i]);
+	for (int i = IDLE; i < ALL; i++)
+		say(server[i], client[i], "220 x\r\n");
 	usleep(30000); /* the times that sock_diag tells are in milliseconds */
-	assert_int_equal(write(client[SPOKE], "EHLO x\r\n", 8), 8);
-	assert_int_equal(read(server[SPOKE], buffer, sizeof(buffer)), 8);
+	say(client[SPOKE], server[SPOKE], "EHLO x\r\n");
 	usleep(30000);
 	assert_int_equal(kernel_open(&config, &second, why), 0);
 	wait_counts(second, 4, 1, 2);
 	assert_int_equal(kernel_smtp_read(second, 0, clock_monotonic_us() + 2000000, &s), 0);
 	assert_true(s.oldest_waiting_us > 1900000);
 	/* The server greets the one that waited, and answers the one that spoke. */
-	assert_int_equal(write(server[SILENT], "220 x\r\n", 7), 7);
-	assert_int_equal(read(client[SILENT], buffer, sizeof(buffer)), 7);
-	assert_int_equal(write(client[SILENT], "QUIT\r\n", 6), 6);
-	assert_int_equal(read(server[SILENT], buffer, sizeof(buffer)), 6);
-	assert_int_equal(write(server[SPOKE], "250 x\r\n", 7), 7);
-	assert_int_equal(read(client[SPOKE], buffer, sizeof(buffer)), 7);
-	assert_int_equal(write(client[SPOKE], "MAIL\r\n", 6), 6);
-	assert_int_equal(read(server[SPOKE], buffer, sizeof(buffer)), 6);
-	assert_int_equal(write(server[SPOKE], "250 x\r\n", 7), 7);
-	assert_int_equal(read(client[SPOKE], buffer, sizeof(buffer)), 7);
+	say(server[SILENT], client[SILENT], "220 x\r\n");
+	say(client[SILENT], server[SILENT], "QUIT\r\n");
+	say(server[SPOKE], client[SPOKE], "250 x\r\n");
+	say(client[SPOKE], server[SPOKE], "MAIL\r\n");
+	say(server[SPOKE], client[SPOKE], "250 x\r\n");
 	wait_counts(second, 4, 0, 1);
 	/* Ends that are heard of by the seed alone: orderly, and by RST. */
 	close(server[IDLE]);
@@ -314,8 +308,6 @@ static void sessions_of_before_are_taken_over(void **state)
 		if (i != RESET)
 			close(client[i]);
 }
-
-/* Runs a shell command; its first line of output without the newline. */
 
 int main(void)
 {

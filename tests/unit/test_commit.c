@@ -2,30 +2,20 @@
 
 #include <math.h>
 
-#include "core/window_parts.h"
+#include "law_part_world.h"
 
 /* core/commit.c by itself: what sessions take at a disk while more and fewer are busy. */
-#define TICK_S .1
 #define CYCLE_S 40 /* long beside the 3 s over which the busy sessions are smoothed */
 
-static struct window_config config;
-static struct sample sample;
-static struct load_service load;
-static struct window_input input;
-static struct observation tick;
-static struct rates rates;
 static struct commit commit;
 
 static int setup(void **state)
 {
-	config = (struct window_config){ .cores = 4, .min = 4 };
-	load = (struct load_service){ .in_flight = 100 };
+	tick_init();
+	load.in_flight = 100;
+	tick.io = 1;
+	tick.cpu = .1;
 	memset(&commit, 0, sizeof(commit));
-	sample_clear(&sample, 1000000);
-	input = (struct window_input){ .sample = &sample, .load = &load };
-	tick = (struct observation){
-		.in = &input, .config = &config, .dt = TICK_S, .io = 1, .cpu = .1
-	};
 	return 0;
 }
 
@@ -45,25 +35,19 @@ static double look(double seconds, double busy, double part, double constant_s, 
 	return found;
 }
 
-/* assert_near() reads its arguments more than once. */
-static void assert_found(double found, double wanted, double within)
-{
-	assert_near(found, wanted, within);
-}
-
 static void a_commit_that_all_share_takes_as_long_for_two_as_for_two_hundred(void **state)
 {
-	assert_found(look(120, 60, .5, .4, 0), .4, .02);
+	assert_near(look(120, 60, .5, .4, 0), .4, .02);
 }
 
 static void a_time_that_grows_with_the_busy_sessions_is_a_queue(void **state)
 {
-	assert_found(look(120, 60, .3, 0, .01), 0, .06);
+	assert_near(look(120, 60, .3, 0, .01), 0, .06);
 }
 
 static void of_a_commit_and_a_queue_the_commit_is_found(void **state)
 {
-	assert_found(look(120, 60, .3, .4, .005), .4, .04);
+	assert_near(look(120, 60, .3, .4, .005), .4, .04);
 }
 
 /* The same time could be either of them. */
@@ -72,21 +56,21 @@ static void while_the_busy_sessions_hardly_vary_nothing_is_learned(void **state)
 	tick.io = 0;
 	look(30, 60, 0, .4, 0); /* as many were busy before the disk held them up */
 	tick.io = 1;
-	assert_found(look(120, 60, .06, .4, 0), 0, 1e-9);
+	assert_near(look(120, 60, .06, .4, 0), 0, 1e-9);
 	assert_true(look(120, 60, .2, .4, 0) > .3);
 }
 
 static void what_cannot_be_seen_is_forgotten_in_a_minute_of_refusals(void **state)
 {
-	double before, after;
+	double kept, left;
 
 	look(120, 60, .5, .4, 0);
 	look(60, 60, 0, .4, 0); /* the variance of before fades */
-	before = look(20, 60, 0, .4, 0);
-	assert_found(before, .4, .02);
+	kept = look(20, 60, 0, .4, 0);
+	assert_near(kept, .4, .02);
 	tick.refusing = true;
-	after = look(60, 60, 0, .4, 0);
-	assert_near(after, before / M_E, .01);
+	left = look(60, 60, 0, .4, 0);
+	assert_near(left, kept / M_E, .01);
 }
 
 /* What was seen of the disk before says nothing of what it does now. */
@@ -107,13 +91,13 @@ static void after_a_jump_the_regression_begins_again(void **state)
 static void only_a_disk_that_holds_sessions_up_is_looked_at(void **state)
 {
 	tick.cpu = 1; /* the CPUs hold them up as much */
-	assert_found(look(120, 60, .5, .4, 0), 0, 1e-9);
+	assert_near(look(120, 60, .5, .4, 0), 0, 1e-9);
 	tick.cpu = .1;
 	tick.server = SERVER_SHORT_OF_SLOTS;
-	assert_found(look(120, 60, .5, .4, 0), 0, 1e-9);
+	assert_near(look(120, 60, .5, .4, 0), 0, 1e-9);
 	tick.server = 0;
 	config.without = 1u << WINDOW_PART_BASE;
-	assert_found(look(120, 60, .5, .4, 0), 0, 1e-9);
+	assert_near(look(120, 60, .5, .4, 0), 0, 1e-9);
 	config.without = 0;
 	assert_true(look(120, 60, .5, .4, 0) > .3);
 }
@@ -124,10 +108,10 @@ static void too_few_sessions_tell_nothing(void **state)
 	for (int i = 0; i < 1200; i++) {
 		tick.busy = i % 400 < 200 ? 30 : 90;
 		rates = (struct rates){ .done = .1, .done_time = .04 };
-		assert_found(commit_step(&commit, &tick, &rates), 0, 1e-9);
+		assert_near(commit_step(&commit, &tick, &rates), 0, 1e-9);
 	}
 	rates = (struct rates){ .done = 0 };
-	assert_found(commit_step(&commit, &tick, &rates), 0, 1e-9);
+	assert_near(commit_step(&commit, &tick, &rates), 0, 1e-9);
 }
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)

@@ -2,30 +2,14 @@
 
 #include <math.h>
 
-#include "core/window_parts.h"
+#include "law_part_world.h"
 #include "publish/words.h"
 
 /* Each noun of the law by itself (core/window_parts.h): a small state, and a tick as it sees it.
  * What they do together is in test_window.c. */
-static struct window_config config;
-static struct window_view before;
-static struct sample sample;
-static struct load_service load;
-static struct window_input input;
-static struct observation tick;
-static struct rates rates;
-
 static int setup(void **state)
 {
-	config = (struct window_config){ .cores = 4, .min = 4 };
-	before = (struct window_view){ .window = 100 };
-	memset(&load, 0, sizeof(load));
-	memset(&rates, 0, sizeof(rates));
-	sample_clear(&sample, 1000000);
-	input = (struct window_input){ .now_us = 1000000, .sample = &sample, .load = &load };
-	tick = (struct observation){
-		.in = &input, .config = &config, .before = &before, .dt = .1, .cores = 4
-	};
+	tick_init();
 	return 0;
 }
 

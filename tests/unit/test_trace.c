@@ -4,14 +4,11 @@
 static void an_unchanged_engine_answers_bit_by_bit_what_was_recorded(void **state)
 {
 	static struct world w;
-	struct replay_options as_recorded = { 0 };
 	struct outcome o;
-	struct bytes b;
 	struct stat st;
 
 	record(&w, path);
-	b = slurp(path);
-	o = replay_bytes(&b, &as_recorded);
+	o = replay_file(path);
 	assert_int_equal(o.ticks, TICKS);
 	assert_int_equal(o.compared, TICKS);
 	assert_int_equal(o.differs, 0);
@@ -20,7 +17,6 @@ static void an_unchanged_engine_answers_bit_by_bit_what_was_recorded(void **stat
 	assert_false(o.unranked); /* cut-offs were compared too */
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0640);
-	free(b.at);
 }
 
 /* Fails when anything but its arguments gets into the engine: time, addresses of memory, what was
@@ -28,21 +24,15 @@ static void an_unchanged_engine_answers_bit_by_bit_what_was_recorded(void **stat
 static void the_engine_is_a_function_of_what_it_is_given(void **state)
 {
 	static struct world w;
-	struct replay_options as_recorded = { 0 };
 	struct outcome one, two;
-	struct bytes a, b;
 
 	record(&w, path);
-	a = slurp(path);
+	one = replay_file(path);
 	memset(&w, 0xa5, sizeof(w));
 	record(&w, path);
-	b = slurp(path);
-	one = replay_bytes(&a, &as_recorded);
-	two = replay_bytes(&b, &as_recorded);
+	two = replay_file(path);
 	assert_true(one.digest == two.digest);
 	assert_int_equal(one.differs + two.differs, 0);
-	free(a.at);
-	free(b.at);
 }
 
 static void another_configuration_differs_and_it_is_said_where_first(void **state)

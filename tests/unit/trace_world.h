@@ -248,6 +248,16 @@ static inline struct outcome replay_bytes(const struct bytes *b,
 	return o;
 }
 
+static inline struct outcome replay_file(const char *path)
+{
+	const struct replay_options as_recorded = { 0 };
+	struct bytes b = slurp(path);
+	struct outcome o = replay_bytes(&b, &as_recorded);
+
+	free(b.at);
+	return o;
+}
+
 static char path[64];
 
 static inline int make_path(void **state)

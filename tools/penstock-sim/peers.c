@@ -103,14 +103,23 @@ static double oldest_owed(const struct plant *plant)
 	return oldest;
 }
 
+/* Each so often: the 90th percentile of the server's time since it was last asked for, s; below 0:
+ * no values. False: not yet. */
+static bool server_p90(struct peer *p, const struct plant *plant, double *ret_s)
+{
+	if (!every(p, plant->now_us, SEDA_EVERY_US))
+		return false;
+	*ret_s = lately(plant->server_time, p->server_before, .9);
+	return true;
+}
+
 static void step_aimd(struct law *l, const struct plant *plant)
 {
 	struct peer *p = &l->peer;
 	double p90;
 
-	if (!every(p, plant->now_us, SEDA_EVERY_US))
+	if (!server_p90(p, plant, &p90))
 		return;
-	p90 = lately(plant->server_time, p->server_before, .9);
 	if (p90 < 0)
 		p90 = oldest_owed(plant);
 	p->admitted_share =
@@ -167,10 +176,7 @@ static void step_seda(struct law *l, const struct plant *plant)
 	struct peer *p = &l->peer;
 	double p90;
 
-	if (!every(p, plant->now_us, SEDA_EVERY_US))
-		return;
-	p90 = lately(plant->server_time, p->server_before, .9);
-	if (p90 < 0)
+	if (!server_p90(p, plant, &p90) || p90 < 0)
 		return;
 	p->delay_s = 0.7 * p->delay_s + 0.3 * p90;
 	if (p->delay_s > l->params.target_s)
