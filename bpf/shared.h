@@ -124,6 +124,8 @@ struct smtp_session {
 	uint8_t pad[7];
 };
 
+#define SMTP_LOOKS 12 /* sessions that one run of smtp_look takes */
+
 /* A session that was open before the probe: user space enters it once, by its tuple. */
 struct smtp_seed {
 	uint64_t opened_ns; /* as far as known */

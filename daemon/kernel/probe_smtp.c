@@ -19,6 +19,7 @@
 #include "kernel/smtp_audit.h"
 #include "kernel/smtp_refusals.h"
 #include "kernel/smtp_seed.h"
+#include "kernel/smtp_walk.h"
 #include "kernel/open_sum.h"
 #include "kernel/wheel.h"
 #include "shared.h"
@@ -40,8 +41,7 @@ _Static_assert(SMTP_OVERTAKEN_MIN == WHOLE_OVERTAKEN_MIN && SMTP_BOUNDS_ONCE == 
 
 struct smtp {
 	struct smtp_bpf *bpf;
-	/* the walk over the sessions; NULL: this kernel does not accept it */
-	struct bpf_link *look;
+	bool looks; /* this kernel runs smtp_look */
 	struct {
 		unsigned service;
 		uint16_t port;
@@ -108,59 +108,41 @@ static int load(struct smtp *s, const struct config *config, bool with_send, boo
 	return r;
 }
 
-/* The skeleton does not attach this program, because it belongs to a map and not to an event. */
-static void attach_look(struct smtp *s)
-{
-	union bpf_iter_link_info info = { .map.map_fd =
-						  (uint32_t)bpf_map__fd(s->bpf->maps.sessions) };
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
-
-	s->look = bpf_program__attach_iter(s->bpf->progs.smtp_look, &opts);
-}
-
 static void look(struct smtp *s)
 {
 	int64_t busy = 0;
-	char scrap[64];
-	int fd;
 
 	for (unsigned i = 0; i < SMTP_PORTS; i++)
 		busy += s->bpf->bss->ports[i].busy;
-	if (!s->look || busy <= 0)
-		return;
-	fd = bpf_iter_create(bpf_link__fd(s->look));
-	if (fd < 0)
-		return;
-	while (read(fd, scrap, sizeof(scrap)) > 0)
-		;
-	close(fd);
+	if (s->looks && busy > 0)
+		smtp_look(s->bpf);
 }
 
 static void close_smtp(void *state)
 {
-	bpf_link__destroy(((struct smtp *)state)->look);
 	smtp_bpf__destroy(((struct smtp *)state)->bpf);
 	free(state);
 }
 
-/* Logs that without the walk over the sessions a sender that stalls looks busy. */
-static void say_form(const struct smtp *s, bool with_send, int look_error, char *form)
+/* Tells how the probe works here. `look`: 0, or the error with which the kernel refused
+ * smtp_look. */
+static void say_form(bool with_send, int look, char *form)
 {
 	char why[96] = "";
 
-	if (!s->look)
+	if (look < 0)
 		snprintf(why, sizeof(why),
 			 "; no smtp_look (%s): a sender that stalls counts as busy",
-			 strerror(look_error ? look_error : errno));
+			 strerror(-look));
 	snprintf(form, PROBE_FORM_MAX, "tp_btf/inet_sock_set_state, tcp_probe%s%s",
 		 with_send ? ", sock_send_length" : "", why);
 }
 
 static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 {
-	bool with_send = probe_has_tracepoint(env->btf, "sock_send_length"), with_look = true;
+	bool with_send = probe_has_tracepoint(env->btf, "sock_send_length");
 	struct smtp *s;
-	int r, look_error;
+	int r, look;
 
 	if (!probe_has_tracepoint(env->btf, "inet_sock_set_state") ||
 	    !probe_has_tracepoint(env->btf, "tcp_probe"))
@@ -169,20 +151,20 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	if (!s)
 		return -ENOMEM;
 	/* Tries everything first, then with fewer parts: an old kernel may refuse one. */
-	r = load(s, env->config, with_send, with_look);
-	look_error = r;
-	if (r < 0)
-		r = load(s, env->config, with_send, with_look = false);
+	r = look = load(s, env->config, with_send, true);
+	if (r == 0)
+		look = smtp_look(s->bpf);
+	else
+		r = load(s, env->config, with_send, false);
 	if (r < 0 && with_send)
 		r = load(s, env->config, with_send = false, false);
 	if (r < 0) {
 		free(s);
 		return r;
 	}
-	if (with_look)
-		attach_look(s);
-	say_form(s, with_send, with_look ? 0 : -look_error, form);
-	if (!s->look)
+	s->looks = look == 0;
+	say_form(with_send, look, form);
+	if (!s->looks)
 		log_warning(
 			"Cannot see which SMTP sessions wait for their client: this kernel does not take smtp_look. A sender that stalls counts as busy. "
 			"A newer kernel takes it; penstock-proxy does without it.");
@@ -215,7 +197,7 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 	memset(ret, 0, sizeof(*ret));
 	if (!s)
 		return -ENODATA;
-	ret->sees_waits = s->look != NULL;
+	ret->sees_waits = s->looks;
 	for (unsigned i = 0; i < SMTP_PORTS; i++) {
 		const struct smtp_port *p = &s->bpf->bss->ports[i];
 		uint64_t oldest;

@@ -1,44 +1,31 @@
 #include "kernel/smtp_audit.h"
 
-#include <bpf/bpf.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "base/clock.h"
+#include "kernel/smtp_walk.h"
 
 #include "smtp.skel.h"
 
 #define AUDIT_US (10 * US_PER_S)
-#define AUDIT_MAX 8192 /* more sessions than this are not audited: the walk would take too long */
 
-static void recount(struct smtp_bpf *bpf, int64_t in_flight[], int64_t ungreeted[], int64_t busy[],
-		    int64_t stuck[], bool *ret_whole)
+/* The sessions in the map, by port. */
+struct counted {
+	int64_t in_flight[SMTP_PORTS], ungreeted[SMTP_PORTS], busy[SMTP_PORTS], stuck[SMTP_PORTS];
+};
+
+static void count(void *context, uint64_t key, const struct smtp_session *s)
 {
-	int fd = bpf_map__fd(bpf->maps.sessions);
-	_cleanup_free_ uint64_t *keys = calloc(AUDIT_MAX, sizeof(*keys));
-	_cleanup_free_ struct smtp_session *values = calloc(AUDIT_MAX, sizeof(*values));
-	uint32_t count = AUDIT_MAX, batch = 0;
-	int r;
+	struct counted *c = context;
 
-	*ret_whole = false;
-	if (!keys || !values)
+	(void)key;
+	if (s->slot >= SMTP_PORTS)
 		return;
-	r = bpf_map_lookup_batch(fd, NULL, &batch, keys, values, &count, NULL);
-	if (r != 0 && errno != ENOENT)
-		return;
-	*ret_whole = r != 0; /* ENOENT: the end of the map */
-	for (uint32_t i = 0; i < count; i++) {
-		const struct smtp_session *v = &values[i];
-
-		if (v->slot >= SMTP_PORTS)
-			continue;
-		in_flight[v->slot]++;
-		ungreeted[v->slot] += v->wheeled;
-		busy[v->slot] += v->busy;
-		stuck[v->slot] += v->stuck;
-	}
+	c->in_flight[s->slot]++;
+	c->ungreeted[s->slot] += s->wheeled;
+	c->busy[s->slot] += s->busy;
+	c->stuck[s->slot] += s->stuck;
 }
 
 /* A difference that two audits find is drift. A difference that only one of them saw was traffic
@@ -55,37 +42,35 @@ static int64_t settle(int64_t *last, int64_t now)
 
 static unsigned audit(struct smtp_audit *a, struct smtp_bpf *bpf)
 {
-	int64_t in_flight[SMTP_PORTS] = { 0 }, ungreeted[SMTP_PORTS] = { 0 },
-		busy[SMTP_PORTS] = { 0 }, stuck[SMTP_PORTS] = { 0 }, d;
+	struct counted found = { 0 };
 	unsigned corrected = 0;
-	bool whole;
+	int64_t d;
 
-	recount(bpf, in_flight, ungreeted, busy, stuck, &whole);
-	if (!whole)
+	if (smtp_walk(bpf, count, &found) < 0)
 		return 0;
 	for (unsigned i = 0; i < SMTP_PORTS; i++) {
 		struct smtp_port *p = &bpf->bss->ports[i];
 
 		if (!bpf->rodata->watched[i])
 			continue;
-		in_flight[i] += p->seeded;
-		ungreeted[i] += p->seeded_ungreeted;
-		busy[i] += p->seeded_busy;
-		d = settle(&a->drift[i].in_flight, in_flight[i] - p->in_flight);
+		found.in_flight[i] += p->seeded;
+		found.ungreeted[i] += p->seeded_ungreeted;
+		found.busy[i] += p->seeded_busy;
+		d = settle(&a->drift[i].in_flight, found.in_flight[i] - p->in_flight);
 		__atomic_fetch_add(&p->in_flight, d, __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);
-		d = settle(&a->drift[i].ungreeted, ungreeted[i] - p->ungreeted);
+		d = settle(&a->drift[i].ungreeted, found.ungreeted[i] - p->ungreeted);
 		__atomic_fetch_add(&p->ungreeted, d, __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);
-		d = settle(&a->drift[i].stuck, stuck[i] - p->stuck);
+		d = settle(&a->drift[i].stuck, found.stuck[i] - p->stuck);
 		__atomic_fetch_add(&p->stuck, d, __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);
-		d = settle(&a->drift[i].busy, busy[i] - p->busy);
+		d = settle(&a->drift[i].busy, found.busy[i] - p->busy);
 		__atomic_fetch_add(&p->busy, d, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&p->busy_since_ns, (uint64_t)d * clock_monotonic_us() * 1000,
 				   __ATOMIC_RELAXED);
 		corrected += (unsigned)llabs(d);
-		if (p->in_flight == 0 && in_flight[i] == 0)
+		if (p->in_flight == 0 && found.in_flight[i] == 0)
 			memset(p->wheel, 0, sizeof(p->wheel));
 	}
 	return corrected;
