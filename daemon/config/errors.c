@@ -61,19 +61,22 @@ static const char *remember_file(struct places *places, const char *file)
 	return places->file[places->files++];
 }
 
-void places_remember(struct places *places, const char *key, const char *file, unsigned line)
+unsigned places_remember(struct places *places, const char *key, const char *file, unsigned line)
 {
 	const char *kept = remember_file(places, file);
 	struct place *place = places->place;
+	unsigned before;
 
 	while (place < places->place + places->count && strcmp(place->key, key) != 0)
 		place++;
 	if (!kept || place == places->place + PLACES_MAX)
-		return;
+		return 0;
+	before = place->file == kept ? place->line : 0;
 	places->count += place == places->place + places->count;
 	snprintf(place->key, sizeof(place->key), "%s", key);
 	place->file = kept;
 	place->line = line;
+	return before;
 }
 
 /* The line of a key, or the first line of its section if the key is not set. NULL: neither. */

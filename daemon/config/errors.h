@@ -27,8 +27,9 @@ void config_errors_add(struct config_errors *errors, const char *file, unsigned 
 /* Adds a warning: accepted, but should be changed. */
 void config_errors_warn(struct config_errors *errors, const char *file, unsigned line,
 			const char *key, const char *reason);
-/* Notes where a key was set; the last place counts. */
-void places_remember(struct places *places, const char *key, const char *file, unsigned line);
+/* Notes where a key was set; the last place counts. Returns the line of the same file that set it
+ * before; 0: none did. */
+unsigned places_remember(struct places *places, const char *key, const char *file, unsigned line);
 /* Gives each error of CONFIG_WHOLE the line on which its key was set, if it was. */
 void places_locate(struct config_errors *errors, const struct places *places);
 

@@ -36,7 +36,8 @@ struct reader {
 	unsigned begun_line;
 	/* The option that was read last, for a line that continues it. */
 	char name[96], value[VALUE_MAX];
-	bool continued; /* the line begins with a blank, and so may be such a line */
+	/* the line begins with a blank, and so may be such a line; then: it is one */
+	bool continued;
 	bool before_any; /* a key before the first section was found */
 	bool of_trace; /* the text is the configuration in a recorded trace */
 	bool stop;
@@ -154,12 +155,17 @@ static bool warn_of_gone(struct config_errors *errors, const char *file, unsigne
 	return true;
 }
 
+/* Of maintenance.window each line is a window of its own. */
+static bool adds_up(const char *name)
+{
+	return strcmp(name, "maintenance.window") == 0;
+}
+
 /* Puts the value into r->value. A line that begins with a blank continues the value of the line
- * before; of maintenance.window each line is a window of its own. False: it is too long. */
+ * before. False: it is too long. */
 static bool take_value(struct reader *r, const char *name, const char *whole)
 {
-	bool continues = r->continued && strcmp(name, r->name) == 0 &&
-			 strcmp(name, "maintenance.window") != 0;
+	bool continues = r->continued && strcmp(name, r->name) == 0 && !adds_up(name);
 	struct text text = TEXT_OF(r->value);
 	char line[VALUE_MAX];
 
@@ -169,7 +175,31 @@ static bool take_value(struct reader *r, const char *name, const char *whole)
 		text.length = strlen(r->value);
 	text_append(&text, "%s%s", continues ? " " : "", line);
 	snprintf(r->name, sizeof(r->name), "%s", name);
+	r->continued = continues;
 	return !text.cut;
+}
+
+/* Remembers the line of an option, under the name that it has now. A file that sets it twice holds
+ * a mistake; a later file may set it again. */
+static void note_line(struct reader *r, const char *section, const char *key)
+{
+	const char *now = option_renamed(section, key);
+	char name[96], why[160];
+	unsigned before;
+
+	if (r->continued)
+		return;
+	if (strncmp(section, "target.", 7) == 0 && strcmp(key, "target") == 0)
+		snprintf(name, sizeof(name), "%s", section); /* as target.SIGNAL in [target] */
+	else
+		snprintf(name, sizeof(name), "%s.%s", section, now ? now : key);
+	before = places_remember(r->places, name, r->file, r->line);
+	if (!before || r->of_trace || adds_up(name))
+		return;
+	snprintf(why, sizeof(why),
+		 "is set in line %u of this file, too. This line holds: take the other one out",
+		 before);
+	config_errors_warn(r->errors, r->file, r->line, name, why);
 }
 
 static int on_option(void *context, const char *section, const char *key, const char *whole)
@@ -205,7 +235,7 @@ static int on_option(void *context, const char *section, const char *key, const 
 		config_errors_add(r->errors, r->file, r->line, name, "%s", why);
 		return 1;
 	}
-	places_remember(r->places, name, r->file, r->line);
+	note_line(r, section, key);
 	if (why[0] && !r->of_trace)
 		config_errors_warn(r->errors, r->file, r->line, name, why);
 	return 1;

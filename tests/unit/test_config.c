@@ -13,6 +13,8 @@
 #include "config/reload.h"
 #include "unit/config_text.h"
 
+static char printed_error[640];
+
 static void windows_add_up_and_are_read_back(void **state)
 {
 	static char printed[131072];
@@ -285,6 +287,63 @@ static void a_fragment_that_cannot_be_read_is_an_error(void **state)
 	assert_int_equal(load_text("", NULL), 0);
 }
 
+static void warns_of(const char *text, const char *warning)
+{
+	char want[400];
+
+	assert_int_equal(load_text(text, NULL), 0);
+	assert_int_equal(errors.warnings, 1);
+	snprintf(want, sizeof(want), "%s:%s", path, warning);
+	config_error_print(&errors.warning[0], printed_error, sizeof(printed_error));
+	assert_memory_equal(printed_error, want, strlen(want));
+}
+
+/* It is a mistake, but the last line holds, as it always did. */
+static void a_key_twice_in_one_file_is_warned_of(void **state)
+{
+	const char *last = " of this file, too. This line holds: take the other one out";
+
+	warns_of("[daemon]\nmode = observe\ntick = 50ms\nmode = enforce\n",
+		 "4: daemon.mode: is set in line 2");
+	assert_non_null(strstr(printed_error, last));
+	assert_int_equal(config.mode, PLAN_ENFORCE);
+	/* In a section that is begun twice, after a value of two lines, and by its earlier name. */
+	warns_of("[service.mx]\nports = 25\n 26\n[daemon]\ntick = 50ms\n[service.mx]\nports = 27\n",
+		 "7: service.mx.ports: is set in line 2");
+	assert_int_equal(config.service[0].ports[0], 27);
+	assert_int_equal(load_text("[objective]\nwindow_max = 20\nwindow_most = 30\n", NULL), 0);
+	assert_int_equal(errors.warnings, 2);
+	warns_of("[target]\nrunq_p99_us = 20ms\n[target.runq_p99_us]\ntarget = 30ms\n",
+		 "4: target.runq_p99_us: is set in line 2");
+}
+
+static void what_is_no_key_twice_is_not_warned_of(void **state)
+{
+	char directory[64], fragment[80];
+	FILE *file;
+
+	/* The same key of two services; lines that continue a value; windows add up. */
+	assert_int_equal(load_text("[service.mx]\nports = 25\n[service.b]\nports = 26\n 27\n"
+				   "[maintenance]\nwindow = Sun 02:00..04:00\n"
+				   "window = Mon 02:00..04:00\n",
+				   "service.mx.ports=2525"),
+			 0);
+	assert_int_equal(errors.warnings, 0);
+	/* A later file may set what an earlier one sets. */
+	snprintf(directory, sizeof(directory), "%s.d", path);
+	snprintf(fragment, sizeof(fragment), "%s/mail.conf", directory);
+	assert_int_equal(mkdir(directory, 0700), 0);
+	file = fopen(fragment, "we");
+	assert_non_null(file);
+	fputs("[daemon]\nmode = observe\n", file);
+	fclose(file);
+	assert_int_equal(load_text("[daemon]\nmode = enforce\n", NULL), 0);
+	assert_int_equal(errors.warnings, 0);
+	assert_int_equal(config.mode, PLAN_OBSERVE);
+	unlink(fragment);
+	rmdir(directory);
+}
+
 static void overrides_win_and_split_at_the_last_dot(void **state)
 {
 	assert_int_equal(load_text("[service.mx]\nports = 25\n", "service.mx.ports=2525"), 0);
@@ -447,6 +506,8 @@ int main(void)
 		cmocka_unit_test(a_bad_file_changes_nothing),
 		cmocka_unit_test(a_service_keeps_its_number_over_a_reload),
 		cmocka_unit_test(a_fragment_that_cannot_be_read_is_an_error),
+		cmocka_unit_test(a_key_twice_in_one_file_is_warned_of),
+		cmocka_unit_test(what_is_no_key_twice_is_not_warned_of),
 		cmocka_unit_test(overrides_win_and_split_at_the_last_dot),
 		cmocka_unit_test(the_lower_of_slots_and_window_max_holds),
 		cmocka_unit_test(the_slots_of_a_service_hold_for_it_alone),
