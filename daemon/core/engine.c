@@ -45,10 +45,12 @@ void engine_configure(struct engine *engine, const struct engine_config *config)
 		struct window_config window = window_config_of(config, i);
 
 		/* What was learned of another service does not hold for this one. */
-		if (strcmp(engine->config.service[i].name, config->service[i].name) != 0)
-			window_init(&engine->window[i], &window);
-		else
+		if (strcmp(engine->config.service[i].name, config->service[i].name) == 0) {
 			window_configure(&engine->window[i], &window);
+			continue;
+		}
+		window_init(&engine->window[i], &window);
+		told_rates_forget(&engine->told, (unsigned)i);
 	}
 	engine->config = *config;
 	engine->view.mode = config->mode;

@@ -46,6 +46,13 @@ void told_rates_step(struct told_rates *told, enum plan_order order, enum plan_m
 		told->settles--;
 }
 
+void told_rates_forget(struct told_rates *told, unsigned service)
+{
+	told->service[service] = (struct told_service){ 0 };
+	if (!told->settles)
+		told->settles = 1;
+}
+
 static double share(double offered_per_s, double deferred_per_s)
 {
 	if (offered_per_s <= TELLS_MIN_PER_S)

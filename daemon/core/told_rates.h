@@ -26,6 +26,8 @@ struct told_rates {
  * refuse counts as deferred. */
 void told_rates_step(struct told_rates *told, enum plan_order order, enum plan_mode mode,
 		     const struct load *load, unsigned services, double dt_s);
+/* Another service has this number now: its counters are not those of the tick before. */
+void told_rates_forget(struct told_rates *told, unsigned service);
 /* Of what was offered, the share that was deferred, 0 to 1; 0: next to nothing was offered. */
 double told_rates_deferred(const struct told_rates *told);
 /* The same of one service. */

@@ -60,17 +60,30 @@ static void take_counts(struct history_take *t, const struct status *s, struct h
 	}
 	take_waits(t, &total, r);
 	r->sources = s->deferred_sources;
-	if (t->begun)
-		return;
-	/* Skips what was counted before penstockd started: proxies go on counting while it is
-	 * away. */
+}
+
+/* Whether the services are not those of the last record, or there is none. */
+static bool are_new(struct history_take *t, const struct config *config)
+{
+	uint64_t id[PLAN_SERVICES];
+	bool same;
+
+	config_service_ids(config, id);
+	same = memcmp(t->service_id, id, sizeof(id)) == 0;
+	memcpy(t->service_id, id, sizeof(id));
+	return !same;
+}
+
+/* Leaves out what was counted before penstockd started, or before it knew of a service: proxies go
+ * on counting. */
+static void leave_counts_out(struct history_record *r)
+{
 	r->offered = r->admitted = r->deferred = r->would_defer = 0;
 	memset(r->by_reason, 0, sizeof(r->by_reason));
 	memset(r->service, 0, sizeof(r->service));
 	memset(&r->sources, 0, sizeof(r->sources));
 	r->held_admitted = r->held_in_vain = r->held_left = 0;
 	r->held_s = 0;
-	r->flags |= HISTORY_STARTED;
 }
 
 static void printable(char *text)
@@ -158,6 +171,10 @@ void history_take(struct history_take *t, const struct status *s, struct history
 	r.state = (uint8_t)s->view.state;
 	r.mode = (uint8_t)s->view.mode;
 	take_counts(t, s, &r);
+	if (are_new(t, &s->config) || !t->begun)
+		leave_counts_out(&r);
+	if (!t->begun)
+		r.flags |= HISTORY_STARTED;
 	take_services(s, &r);
 	take_pressure(s, &r);
 	take_order(&r);

@@ -7,11 +7,12 @@
 #include "publish/status.h"
 
 /* The counters as of the last record. Zero: there is none yet, and the first record has no
- * counts. */
+ * counts; neither has the first one with other services, whose counters are not those before. */
 struct history_take {
 	bool begun;
 	uint64_t at_s, reloaded_us;
 	unsigned mode; /* enum plan_mode */
+	uint64_t service_id[PLAN_SERVICES];
 	uint64_t offered, admitted, deferred, would_defer, by_reason[REASON__COUNT];
 	uint64_t held_admitted, held_in_vain, held_left, held_us;
 	struct {

@@ -9,22 +9,36 @@ bool lately_due(const struct lately *l, uint64_t now_us)
 	return !l->begun || now_us - l->turned_us >= LATELY_TURN_US;
 }
 
-static void read_counters(const struct counts_service *total, struct lately_service *ret)
+static struct lately_service read_counters(const struct counts_service *total)
 {
-	for (int i = 0; i < PLAN_SERVICES; i++) {
-		ret[i].offered = total[i].offered;
-		ret[i].deferred = total[i].deferred;
-		memcpy(ret[i].deferred_by, total[i].deferred_by, sizeof(ret[i].deferred_by));
-	}
+	struct lately_service read = { .offered = total->offered, .deferred = total->deferred };
+
+	memcpy(read.deferred_by, total->deferred_by, sizeof(read.deferred_by));
+	return read;
 }
 
-void lately_turn(struct lately *l, const struct counts_service *total, uint64_t now_us)
+/* NULL: the service was not there. */
+static const struct lately_service *find_service(const struct lately_reading *r, uint64_t id)
 {
-	memcpy(l->older, l->newer, sizeof(l->older));
-	read_counters(total, l->newer);
+	for (int i = 0; id && i < PLAN_SERVICES; i++)
+		if (r->id[i] == id)
+			return &r->service[i];
+	return NULL;
+}
+
+void lately_turn(struct lately *l, const uint64_t id[PLAN_SERVICES],
+		 const struct counts_service *total, uint64_t now_us)
+{
+	struct lately_reading now;
+
+	memcpy(now.id, id, sizeof(now.id));
+	l->older = l->newer;
+	for (int i = 0; i < PLAN_SERVICES; i++)
+		now.service[i] = read_counters(&total[i]);
+	l->newer = now;
 	/* Leave out what proxies counted before this process began. */
 	if (!l->begun)
-		memcpy(l->older, l->newer, sizeof(l->older));
+		l->older = now;
 	l->begun = true;
 	l->turned_us = now_us;
 }
@@ -34,22 +48,28 @@ static uint64_t since(uint64_t before, uint64_t now)
 	return now > before ? now - before : 0;
 }
 
-void lately_tell(const struct lately *l, const struct counts_service *total,
-		 struct lately_service *ret)
+static void tell_since(const struct lately_service *before, struct lately_service *l)
 {
-	if (!l->begun) {
-		memset(ret, 0, PLAN_SERVICES * sizeof(*ret));
-		return;
-	}
-	read_counters(total, ret);
-	for (int i = 0; i < PLAN_SERVICES; i++) {
-		const struct lately_service *before = &l->older[i];
+	l->offered = since(before->offered, l->offered);
+	l->deferred = since(before->deferred, l->deferred);
+	for (int r = 0; r < REASON__COUNT; r++)
+		l->deferred_by[r] = since(before->deferred_by[r], l->deferred_by[r]);
+}
 
-		ret[i].offered = since(before->offered, ret[i].offered);
-		ret[i].deferred = since(before->deferred, ret[i].deferred);
-		for (int r = 0; r < REASON__COUNT; r++)
-			ret[i].deferred_by[r] =
-				since(before->deferred_by[r], ret[i].deferred_by[r]);
+void lately_tell(const struct lately *l, const uint64_t id[PLAN_SERVICES],
+		 const struct counts_service *total, struct lately_service *ret)
+{
+	memset(ret, 0, PLAN_SERVICES * sizeof(*ret));
+	for (int i = 0; i < PLAN_SERVICES; i++) {
+		const struct lately_service *before = find_service(&l->older, id[i]);
+
+		/* What proxies counted before the service was known is left out, too. */
+		if (!before)
+			before = find_service(&l->newer, id[i]);
+		if (!before)
+			continue;
+		ret[i] = read_counters(&total[i]);
+		tell_since(before, &ret[i]);
 	}
 }
 

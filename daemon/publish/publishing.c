@@ -92,8 +92,14 @@ static void keep_history(struct publishing *p, uint64_t realtime_us)
 /* Every few seconds. */
 static void keep_lately(struct publishing *p, uint64_t now_us)
 {
-	if (lately_due(&p->lately, now_us))
-		lately_turn(&p->lately, snapshot_show(&p->snapshot)->total, now_us);
+	const struct status *s;
+	uint64_t id[PLAN_SERVICES];
+
+	if (!lately_due(&p->lately, now_us))
+		return;
+	s = snapshot_show(&p->snapshot);
+	config_service_ids(&s->config, id);
+	lately_turn(&p->lately, id, s->total, now_us);
 }
 
 static void look_at_proxy(struct publishing *p, uint64_t now_us)

@@ -158,6 +158,14 @@ static void take_timer(struct status *s, const struct timer *timer)
 	memcpy(s->scheduling, view->scheduling, sizeof(s->scheduling));
 }
 
+static void take_lately(struct status *s, const struct lately *lately)
+{
+	uint64_t id[PLAN_SERVICES];
+
+	config_service_ids(&s->config, id);
+	lately_tell(lately, id, s->total, s->lately);
+}
+
 static void take(const struct snapshot_parts *parts, struct status *s)
 {
 	const char *shutdown_why = logind_why(parts->logind);
@@ -178,7 +186,7 @@ static void take(const struct snapshot_parts *parts, struct status *s)
 	if (parts->proxy_counters)
 		add_proxies(s, parts->proxy_counters);
 	add_own(s, parts->fronts);
-	lately_tell(parts->lately, s->total, s->lately);
+	take_lately(s, parts->lately);
 	take_sources(s, parts->sources, parts->proxy_counters);
 	s->state_error = state_error(parts);
 	fleet_view(parts->fleet, parts->realtime_us, &s->fleet);

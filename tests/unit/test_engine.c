@@ -1,6 +1,8 @@
 #include "cmocka_test.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "core/engine.h"
 
@@ -239,6 +241,44 @@ static void what_a_front_told_before_it_was_seen_is_not_counted(void **state)
 	}
 }
 
+static void name(unsigned service, const char *text)
+{
+	snprintf(config.service[service].name, sizeof(config.service[0].name), "%s", text);
+}
+
+/* A reload takes the first of two services out. The other one, which refused half of its clients
+ * hours ago, takes its number. */
+static void a_service_that_moves_up_has_told_nothing_anew(void **state)
+{
+	begin(2);
+	name(0, "mx");
+	name(1, "submission");
+	engine_init(&engine, &config, 1);
+	for (int k = 0; k < 2; k++)
+		load.service[k].known = LOAD_IN_FLIGHT | LOAD_OFFERED;
+	load.service[1].offered = load.service[1].admitted = 100000;
+	load.service[1].deferred = 50000;
+	for (int i = 0; i < 30; i++) {
+		load.service[0].offered += 2;
+		load.service[0].deferred++;
+		step(0.1);
+	}
+	assert_near(told_rates_deferred(&engine.told), 0.5, 0.01);
+	name(0, "submission");
+	name(1, "");
+	config.services = 1;
+	load.service[0] = load.service[1];
+	memset(&load.service[1], 0, sizeof(load.service[1]));
+	engine_configure(&engine, &config);
+	for (int i = 0; i < 30; i++) {
+		load.service[0].offered += 2;
+		load.service[0].admitted += 2;
+		step(0.1);
+		assert_near(told_rates_deferred(&engine.told), 0, 0);
+		assert_near(engine.view.deferred_ratio[0], 0, 0);
+	}
+}
+
 /* Whether an end is told after memory fell for 150 s, by so much in the 94 s of the shortest look
  * (48 points of two seconds). */
 static bool tells_an_end(double by)
@@ -271,6 +311,7 @@ int main(void)
 		cmocka_unit_test(what_was_told_in_the_two_ticks_after_an_order_ends_is_not_counted),
 		cmocka_unit_test(each_service_has_its_share_of_what_was_told),
 		cmocka_unit_test(what_a_front_told_before_it_was_seen_is_not_counted),
+		cmocka_unit_test(a_service_that_moves_up_has_told_nothing_anew),
 		cmocka_unit_test(a_fall_that_is_small_beside_what_is_left_tells_no_end),
 	};
 

@@ -14,6 +14,7 @@
 
 static struct status status;
 static struct lately lately;
+static const uint64_t ids[PLAN_SERVICES] = { 1, 2, 3 };
 static char buf[16384];
 
 static int setup(void **state)
@@ -36,7 +37,7 @@ static int setup(void **state)
 	p->source_max = p->source_share = PLAN_UNLIMITED;
 	p->reason = REASON_CPU;
 	status.view.window[0].law = LAW_CAPACITY;
-	lately_turn(&lately, status.total, SECOND);
+	lately_turn(&lately, ids, status.total, SECOND);
 	return 0;
 }
 
@@ -51,7 +52,7 @@ static void defer(unsigned offered, unsigned cpu, unsigned source)
 	c->deferred_by[REASON_SOURCE] += source;
 	status.view.window[0].refusing = cpu + source > 0;
 	status.view.deferred_ratio[0] = offered ? (double)(cpu + source) / offered : 0;
-	lately_tell(&lately, status.total, status.lately);
+	lately_tell(&lately, ids, status.total, status.lately);
 }
 
 static const char *explain(const struct source_snapshot *snapshot)
@@ -265,11 +266,11 @@ static void lately_is_five_to_ten_seconds(void **state)
 	defer(100, 50, 0);
 	assert_false(lately_due(&lately, SECOND + LATELY_TURN_US - 1));
 	assert_true(lately_due(&lately, SECOND + LATELY_TURN_US));
-	lately_turn(&lately, status.total, SECOND + LATELY_TURN_US);
+	lately_turn(&lately, ids, status.total, SECOND + LATELY_TURN_US);
 	defer(100, 0, 0);
 	assert_int_equal(status.lately[0].offered, 200);
 	assert_int_equal(status.lately[0].deferred, 50);
-	lately_turn(&lately, status.total, SECOND + 2 * LATELY_TURN_US);
+	lately_turn(&lately, ids, status.total, SECOND + 2 * LATELY_TURN_US);
 	defer(0, 0, 0);
 	assert_int_equal(status.lately[0].offered, 100);
 	assert_int_equal(status.lately[0].deferred, 0);
@@ -283,15 +284,42 @@ static void old_counters_and_lost_ones_are_nothing(void **state)
 	struct lately_service told[PLAN_SERVICES];
 
 	defer(1000, 1000, 0);
-	lately_tell(&fresh, status.total, told);
+	lately_tell(&fresh, ids, status.total, told);
 	assert_int_equal(told[0].offered, 0);
-	lately_turn(&fresh, status.total, SECOND);
-	lately_tell(&fresh, status.total, told);
+	lately_turn(&fresh, ids, status.total, SECOND);
+	lately_tell(&fresh, ids, status.total, told);
 	assert_int_equal(told[0].deferred, 0);
 	memset(status.total, 0, sizeof(status.total));
-	lately_tell(&fresh, status.total, told);
+	lately_tell(&fresh, ids, status.total, told);
 	assert_int_equal(told[0].offered, 0);
 	assert_int_equal(told[0].deferred, 0);
+}
+
+/* A reload takes the second of three services out: the third one moves up. */
+static void a_service_is_known_by_name_lately(void **state)
+{
+	const uint64_t without[PLAN_SERVICES] = { 1, 3 }, more[PLAN_SERVICES] = { 1, 3, 4 };
+
+	status.total[1].offered = 10;
+	status.total[2].offered = 5000;
+	lately_turn(&lately, ids, status.total, 2 * SECOND);
+	lately_turn(&lately, ids, status.total, 3 * SECOND);
+	status.total[1].offered = 5007;
+	memset(&status.total[2], 0, sizeof(status.total[2]));
+	lately_tell(&lately, without, status.total, status.lately);
+	assert_int_equal(status.lately[1].offered, 7);
+	assert_int_equal(status.lately[2].offered, 0);
+	lately_turn(&lately, without, status.total, 4 * SECOND);
+	lately_tell(&lately, without, status.total, status.lately);
+	assert_int_equal(status.lately[1].offered, 7);
+	/* What proxies counted for a service before it was configured here is not of now. */
+	status.total[2].offered = 900;
+	lately_tell(&lately, more, status.total, status.lately);
+	assert_int_equal(status.lately[2].offered, 0);
+	lately_turn(&lately, more, status.total, 5 * SECOND);
+	status.total[2].offered = 904;
+	lately_tell(&lately, more, status.total, status.lately);
+	assert_int_equal(status.lately[2].offered, 4);
 }
 
 int main(void)
@@ -309,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup(who_was_refused_late_was_admitted_first, setup),
 		cmocka_unit_test_setup(nothing_is_said_of_shares_when_all_are_admitted, setup),
 		cmocka_unit_test_setup(lately_is_five_to_ten_seconds, setup),
+		cmocka_unit_test_setup(a_service_is_known_by_name_lately, setup),
 		cmocka_unit_test_setup(old_counters_and_lost_ones_are_nothing, setup),
 	};
 

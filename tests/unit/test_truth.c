@@ -11,6 +11,7 @@
 
 #include "publish/explain.h"
 #include "publish/headline.h"
+#include "publish/history_take.h"
 #include "publish/json.h"
 #include "publish/metrics.h"
 #include "publish/page.h"
@@ -38,6 +39,7 @@ static void nothing_contradicts(void)
 
 static void tick(double offered_per_s)
 {
+	const uint64_t ids[PLAN_SERVICES] = { 1 };
 	struct sample s;
 	bool pressed = w.busy > 3 && w.slow_s == 0;
 	double full = pressed ? 1 : w.slow_s > 0 ? 0.3 : offered_per_s / SERVED_PER_S;
@@ -60,8 +62,8 @@ static void tick(double offered_per_s)
 	w.status.now_us = w.status.realtime_us = w.now_us;
 	w.status.total[0] = w.total;
 	if (lately_due(&w.lately, w.now_us))
-		lately_turn(&w.lately, w.status.total, w.now_us);
-	lately_tell(&w.lately, w.status.total, w.status.lately);
+		lately_turn(&w.lately, ids, w.status.total, w.now_us);
+	lately_tell(&w.lately, ids, w.status.total, w.status.lately);
 	nothing_contradicts();
 }
 
@@ -299,6 +301,50 @@ static void demand_is_measured_by_what_is_carried(void **state)
 	assert_true(v->demand_ratio < 1);
 }
 
+static uint32_t taken(struct history_take *take, uint32_t *ret_all)
+{
+	struct history_record record;
+
+	w.status.realtime_us += SECOND;
+	history_take(take, &w.status, &record);
+	*ret_all = record.offered;
+	return record.service[0].offered;
+}
+
+/* A reload takes the first of two services out: the counters of the other one are not of the second
+ * in which it took over the number. */
+static void the_history_knows_services_by_name(void **state)
+{
+	struct counts_service *total = w.status.total;
+	static struct history_take take;
+	uint32_t all;
+
+	w.status.config.services = 2;
+	snprintf(w.status.config.service[1].name, sizeof(w.status.config.service[1].name), "b");
+	total[0].offered = 10;
+	total[1].offered = 5000;
+	assert_int_equal(taken(&take, &all), 0);
+	total[0].offered += 3;
+	total[1].offered += 4;
+	assert_int_equal(taken(&take, &all), 3);
+	assert_int_equal(all, 7);
+	w.status.config.services = 1;
+	w.status.config.service[0] = w.status.config.service[1];
+	total[0] = total[1];
+	memset(&total[1], 0, sizeof(total[1]));
+	assert_int_equal(taken(&take, &all), 0);
+	assert_int_equal(all, 0);
+	total[0].offered += 5;
+	assert_int_equal(taken(&take, &all), 5);
+	assert_int_equal(all, 5);
+	/* It comes back, with what proxies have counted for it meanwhile. */
+	w.status.config.services = 2;
+	snprintf(w.status.config.service[1].name, sizeof(w.status.config.service[1].name), "mx");
+	total[1].offered = 900;
+	assert_int_equal(taken(&take, &all), 0);
+	assert_int_equal(all, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -309,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup(observe_mode_never_alarms, setup),
 		cmocka_unit_test_setup(a_steady_overload_changes_nothing_that_is_said, setup),
 		cmocka_unit_test_setup(demand_is_measured_by_what_is_carried, setup),
+		cmocka_unit_test_setup(the_history_knows_services_by_name, setup),
 	};
 
 	return cmocka_run_group_tests_name("truth", tests, NULL, NULL);
