@@ -3,6 +3,7 @@
 #define PENSTOCK_BPF_GATE_COUNT_H
 
 #include "gate_maps.h"
+#include "gate_held.h" /* uses the map */
 
 /* Takes a place. Returns `places_taken` as it was before. */
 static inline int64_t take_place(void)
@@ -35,21 +36,6 @@ static inline u64 peer(const struct smtp_tuple *t)
 	if (t->address[0] == 0 && t->address[1] == 0 && t->address[2] == bpf_htonl(0xffff))
 		return 0xffff00000000ull | bpf_ntohl(t->address[3]);
 	return (u64)bpf_ntohl(t->address[0]) << 32 | bpf_ntohl(t->address[1]);
-}
-
-/* Adds `by` to the sessions of an address. If the map is full, a further address is not counted,
- * and so not limited. */
-static inline void hold(u64 who, int64_t by)
-{
-	int64_t *n = bpf_map_lookup_elem(&held, &who), one = 1;
-
-	if (!n && by > 0 && bpf_map_update_elem(&held, &who, &one, BPF_NOEXIST) == -E_EXIST)
-		n = bpf_map_lookup_elem(&held, &who);
-	if (!n)
-		return;
-	__sync_fetch_and_add(n, by);
-	if (by < 0 && *(volatile int64_t *)n <= 0)
-		bpf_map_delete_elem(&held, &who);
 }
 
 static inline void count(const struct verdict *v)
