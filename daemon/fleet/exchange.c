@@ -295,6 +295,13 @@ void exchange_step(struct exchange *e, uint64_t now_us)
 		give_socket(e);
 }
 
+void exchange_restart(struct exchange *e, const char *why)
+{
+	e->outs = e->told = 0;
+	e->state.connected = e->state.caught_up = false;
+	helper_life_break(&e->life, why);
+}
+
 const struct exchange_state *exchange_state(const struct exchange *e)
 {
 	return &e->state;

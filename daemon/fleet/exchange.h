@@ -51,8 +51,11 @@ unsigned exchange_room(const struct exchange *exchange);
 void exchange_give(struct exchange *exchange, const struct fleet_record *records, unsigned count);
 /* Reports the present state of this host. */
 void exchange_host(struct exchange *exchange, const struct fleet_host *host);
+/* Drops the records that wait to be sent, and has another process read all that is in the store.
+ * Does not wait: exchange_step() notes the end of the present one. `why`: a clause for the log. */
+void exchange_restart(struct exchange *exchange, const char *why);
 const struct exchange_state *exchange_state(const struct exchange *exchange);
-/* NULL is fine. */
+/* NULL is fine. May wait for HELPER_LEAVE_US, so no tick calls it. */
 void exchange_close(struct exchange *exchange);
 
 /* For the fuzzer: penstockd's side of the channel gets one message of the process. 0, or -EBADMSG:

@@ -126,8 +126,6 @@ static void say(struct fleet *f, uint64_t now_us)
 	}
 }
 
-static void begin(struct fleet *f);
-
 /* When the wall clock is set, what this host noted before has wrong times. It is forgotten, and
  * what the hosts know is read from the store, as at the start. The ledger shifts its own times.
  * CLOCK_BOOTTIME goes on while the machine sleeps, as the wall clock does. */
@@ -144,10 +142,8 @@ static void follow_wall_clock(struct fleet *f, uint64_t realtime_us)
 	log_notice(
 		"The clock was set %s by %lld s. What this host has told the fleet has wrong times. It is forgotten here, and what the hosts know is read from the store again.",
 		step_us > 0 ? "forward" : "back", llabs(step_us) / (long long)US_PER_S);
-	exchange_close(f->exchange);
-	f->exchange = NULL;
 	fleet_forget(&f->memory);
-	begin(f);
+	exchange_restart(f->exchange, "the clock was set");
 }
 
 void fleet_tick(struct fleet *f, const struct engine_view *view, uint64_t now_us,
@@ -156,8 +152,6 @@ void fleet_tick(struct fleet *f, const struct engine_view *view, uint64_t now_us
 	if (!f->exchange)
 		return;
 	follow_wall_clock(f, realtime_us);
-	if (!f->exchange)
-		return;
 	exchange_step(f->exchange, now_us);
 	take(f, now_us, realtime_us);
 	say(f, now_us);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/fleet_host.h"
 #include "fleet/exchange.h"
@@ -237,7 +239,52 @@ static void records_are_kept_while_there_is_no_process(void **state)
 	exchange_close(e);
 }
 
-int main(void)
+/* It says nothing, and ends with this program. */
+static int be_the_process(int channel)
+{
+	char octet;
+
+	while (read(channel, &octet, 1) > 0)
+		;
+	return 0;
+}
+
+/* A child that has ended, or not yet, and that nobody has waited for. */
+static bool has_child(void)
+{
+	siginfo_t info;
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* When the wall clock is set, what waits is dropped and another process begins; the call does not
+ * wait for the end of the one before. */
+static void a_restart_drops_what_waits_and_does_not_wait(void **state)
+{
+	static const struct fleet_record records[1];
+	struct exchange *e = open_exchange();
+	uint64_t now_us = 1000000000;
+
+	exchange_step(e, now_us);
+	assert_true(has_child());
+	exchange_give(e, records, 1);
+	assert_int_equal(exchange_room(e), (FLEET_FRAMES - 1) * FLEET_FRAME_RECORDS);
+	exchange_restart(e, "the clock was set");
+	assert_true(has_child());
+	assert_int_equal(exchange_room(e), FLEET_FRAMES * FLEET_FRAME_RECORDS);
+	assert_false(exchange_state(e)->caught_up);
+	for (int i = 0; i < 60000 && exchange_state(e)->up; i++) {
+		exchange_step(e, now_us);
+		usleep(1000);
+	}
+	assert_non_null(strstr(exchange_state(e)->why, "ended: the clock was set"));
+	exchange_step(e, now_us + 60000000);
+	assert_true(exchange_state(e)->up);
+	assert_int_equal(exchange_state(e)->restarts, 1);
+	exchange_close(e);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_host_has_room_that_serves_and_has_half_of_its_window_left),
@@ -249,7 +296,11 @@ int main(void)
 		cmocka_unit_test(what_it_hands_on_counts_with_the_seal_of_the_fleet_only),
 		cmocka_unit_test(it_says_nothing_else),
 		cmocka_unit_test(records_are_kept_while_there_is_no_process),
+		cmocka_unit_test(a_restart_drops_what_waits_and_does_not_wait),
 	};
+
+	if (argc == 3 && strcmp(argv[1], EXCHANGE_ARGUMENT) == 0)
+		return be_the_process(atoi(argv[2]));
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
