@@ -76,6 +76,7 @@ static int try_open(const struct config *config, struct proxy_counters **ret_pro
 	if (fd < 0)
 		return -errno;
 	privilege_share_with_proxy(fd, 0770);
+	counts_dir_tidy(fd);
 	proxies = calloc(1, sizeof(*proxies));
 	if (!proxies)
 		return -ENOMEM;

@@ -3,10 +3,13 @@
 #include "cmocka_test.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "front/proxy_counters.h"
 #include "proxy/tally.h"
 #include "unit/scratch.h"
 #include "store/planfile.h"
@@ -65,6 +68,57 @@ static void a_process_takes_the_next_name_if_another_was_quicker(void **state)
 	assert_int_equal(access(other.path, F_OK), -1);
 }
 
+static void put_file(const char *name, time_t age_s)
+{
+	struct timespec times[2] = { { .tv_sec = time(NULL) - age_s } };
+	char path[128];
+	FILE *file;
+
+	times[1] = times[0];
+	snprintf(path, sizeof(path), "%s/counts/%s", directory, name);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+static bool is_there(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/counts/%s", directory, name);
+	return access(path, F_OK) == 0;
+}
+
+/* Of proxies that were killed while they began, in the run directory of a penstockd that starts. */
+static void what_a_killed_proxy_left_is_removed(void **state)
+{
+	static struct config config;
+	struct proxy_counters *proxies;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/counts", directory);
+	assert_int_equal(mkdir(path, 0770), 0);
+	put_file("proxy-7.00112233.new", 3600);
+	put_file("proxy-7.events.00112233.new", 3600);
+	put_file("proxy-7.events", 3600);
+	put_file("proxy-8.00112233.new", 0); /* begins now */
+	put_file("proxy-8.events", 0);
+	put_file("proxy-9", 3600);
+	put_file("proxy-9.events", 3600);
+	put_file("other", 3600);
+	config_defaults(&config);
+	snprintf(config.run_dir, sizeof(config.run_dir), "%s", directory);
+	proxies = proxy_counters_open(&config);
+	assert_non_null(proxies);
+	assert_false(is_there("proxy-7.00112233.new"));
+	assert_false(is_there("proxy-7.events.00112233.new"));
+	assert_false(is_there("proxy-7.events"));
+	assert_true(is_there("proxy-8.00112233.new") && is_there("proxy-8.events"));
+	assert_true(is_there("proxy-9") && is_there("proxy-9.events") && is_there("other"));
+	proxy_counters_close(proxies);
+}
+
 /* penstockd has read a configuration with the services in another order. */
 static void a_plan_is_found_by_the_name_of_the_service(void **state)
 {
@@ -112,6 +166,8 @@ int main(void)
 			two_processes_of_one_id_do_not_take_each_others_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 			a_process_takes_the_next_name_if_another_was_quicker, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_a_killed_proxy_left_is_removed, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_plan_is_found_by_the_name_of_the_service, set_up,
 						tear_down),
 	};
