@@ -14,6 +14,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
 from lib.cgroup import Cgroup
+from lib.place import wait_for
 
 BIN = os.path.join(ROOT, os.environ.get("BUILD", "build"), "bin")
 PORT = 19826
@@ -25,6 +26,13 @@ def buckets():
         text = answer.read().decode()
     return [(float(le), int(count)) for le, count in
             re.findall(r'^penstock_tick_lateness_seconds_bucket\{le="([0-9.e+-]+)"\} (\d+)$', text, re.M)]
+
+
+def answers():
+    try:
+        return buckets()
+    except OSError:
+        return None
 
 
 def p99(before, after):
@@ -61,19 +69,14 @@ def main():
     ordinary = subprocess.Popen([*rest.prefix(), sys.executable, "-c", ORDINARY], stdout=open(directory + "/ordinary", "w"))
     spinners, theirs, others = [], [], []
     try:
-        for _ in range(100):
-            try:
-                buckets()
-                break
-            except OSError:
-                time.sleep(0.1)
+        wait_for(answers, "penstockd's metrics")
         for _ in range(ROUNDS):
             # In C, and bounded: a shell's loop would fork.
             spinners = [subprocess.Popen([*rest.prefix(), "timeout", "60", "sh", "-c", "while :; do :; done"]) for _ in range(A_CORE * os.cpu_count())]
-            time.sleep(2)
+            time.sleep(2)  # until they all run: the scheduler tells of no such moment
             lines = open(directory + "/ordinary").read().count("\n")
             before = buckets()
-            time.sleep(SECONDS)
+            time.sleep(SECONDS)  # the round
             after = buckets()
             for s in spinners:
                 s.terminate()

@@ -113,7 +113,7 @@ def serve(drop):
             for program in programs:
                 program.kill()
                 program.wait()
-            time.sleep(0.1)
+            time.sleep(0.1)  # penstockd's helper processes are no children of this one; they end when they notice
 
 
 def sink_takes_header():

@@ -194,7 +194,7 @@ def _():
             w.daemon.kill(signal.SIGSTOP)
             s.sendall(b'{"method":"io.penstock.Status"}\0')
             w.mail_flows()
-            time.sleep(1)
+            time.sleep(1)  # the call waits so long
             w.daemon.kill(signal.SIGCONT)
             check(b'"status"' in s.recv(65536), "the answer")
         check([w.daemon.helper(name) for name in (ADMIN, USERS)] == pids, "the same processes")

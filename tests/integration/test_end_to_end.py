@@ -86,7 +86,7 @@ def _():
             # What operators read meanwhile is what clients are told: each outlet says it at least once while the load lasts.
             while load.poll() is None and said != OUTLETS:
                 said |= outlets_that_tell(c.daemon)
-                time.sleep(0.2)
+                time.sleep(0.2)  # as often as people look
             report = json.loads(load.communicate(timeout=900)[0])
             outcomes = report["outcomes"]
             check(outcomes["refused"] > 0 and outcomes["accepted"] > 0, f"{outcomes}")

@@ -204,7 +204,7 @@ def _():
         took = time.monotonic() - began
         each = (sum(map(memory_kib, pids)) - before) * 1024 / count
         ticks = sum(map(cpu_seconds, pids))
-        time.sleep(3)
+        time.sleep(3)  # what they cost while nothing happens
         busy = (sum(map(cpu_seconds, pids)) - ticks) / 3
         print(f"# {count} idle connections: {each:.0f} octets of penstockd's memory each; the next answer takes {took * 1e3:.1f} ms; "
               f"penstockd takes {busy * 100:.1f} % of a CPU, ticks included")

@@ -82,7 +82,7 @@ def _():
                     pass
             if n % 6 == 0:
                 w.all_answer()
-            time.sleep(0.1)
+            time.sleep(0.1)  # an octet at a time, slowly: that is the attack
         for _, s in crowd:
             s.close()
         w.all_answer()
@@ -137,7 +137,7 @@ def _():
     def hang(connection, address):
         connection.sendall(b"220 hangs\r\n")
         connection.recv(1000)
-        time.sleep(30)
+        time.sleep(30)  # longer than the client waits
 
     def reset(connection, address):
         connection.sendall(b"220 resets\r\n")

@@ -396,7 +396,7 @@ def _():
         two.daemon.kill(signal.SIGSTOP)
         try:
             one.attempt("127.8.0.1")
-            time.sleep(3)
+            time.sleep(3)  # so long it hangs; after ten seconds its process would be replaced
         finally:
             two.daemon.kill(signal.SIGCONT)
         two.knows("127.8.0.1", "1 attempt", "told when it goes on")

@@ -231,7 +231,7 @@ def _():
         m1.agent.kill(signal.SIGSTOP)  # so that much waits to be read
         for t in floods:
             t.start()
-        time.sleep(0.3)
+        time.sleep(0.3)  # the floods fill its sockets
         m1.agent.kill(signal.SIGCONT)
         try:
             for bad in (b"", b"up", b"drain\n", b"stopped\r\n", b"\0" * 70000, b"GET / HTTP/1.0\r\n\r\n", noise.randbytes(3000)):

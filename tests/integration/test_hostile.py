@@ -146,7 +146,7 @@ class Honest(threading.Thread):
                     self.rejected.append(text)
                     break
                 self.put_off += 1
-                time.sleep(0.05)
+                time.sleep(0.05)  # it comes again
                 if self.over.is_set():
                     return
 

@@ -167,7 +167,7 @@ def _():
     with World(proxy_options={"front.proxy.loopback": "no"}, calm=True) as w:
         w.daemon.ctl("drain", check=0)
         w.daemon.wait_status(lambda s: s["state"] == "draining", "a drain")
-        time.sleep(0.3)
+        time.sleep(0.3)  # three ticks: nothing tells that the proxy has read the plan, which changes nothing here
         check(deliver(PORT)[0] == "250", "a health check on this host sees the server")
     with World(calm=True) as w:
         w.daemon.ctl("drain", check=0)

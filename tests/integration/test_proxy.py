@@ -240,7 +240,7 @@ def _():
                     continue
                 refused.append(reply)
                 clients.remove(old)
-            time.sleep(0.05)
+            time.sleep(0.05)  # twenty clients a second
         check(refused, "no client was refused in 120 s")
         check(refused[0].startswith(b"451 4.3.2 mx.example.org"), f"{refused[0]!r}")
         s = w.daemon.wait_status(lambda s: s["level"] >= 1 or s["pressure"] > 1, "the daemon sees it")

@@ -203,8 +203,8 @@ def _():
                 sent.append(1)
             except (smtplib.SMTPException, OSError) as e:
                 told.append(str(e))
-                time.sleep(0.2)
-            time.sleep(0.3)
+                time.sleep(0.2)  # it comes again
+            time.sleep(0.3)  # so many a second are offered
     try:
         # No queue_dirs: found where the master stands.
         # Only the queue presses here, whatever else this machine does.
@@ -226,7 +226,7 @@ def _():
                 # It settles: at most some minutes of what the filter carries.
                 until = time.monotonic() + 30
                 while time.monotonic() < until:
-                    time.sleep(1)
+                    time.sleep(1)  # a look a second, for half a minute
                     check((w.value("smtp", "queue_ready_count") or 0) < 4 * 120, "the queue is bounded")
             finally:
                 stop.set()

@@ -114,7 +114,7 @@ def _():
             with open(path, "wb") as f:
                 for _ in range(size >> 20):
                     f.write(b"x" * (1 << 20))
-            time.sleep(0.5)
+            time.sleep(0.5)  # five ticks; that nothing moves tells of no moment
             after = w.signal("memory", "mem_used_ratio")["value"]
             check(after - before < 0.5 * size / total, f"{size >> 20} MiB of cache moved it from {before} to {after}")
         finally:

@@ -324,7 +324,7 @@ def _():
                 for source, texts in tried.items():
                     if "220" not in texts and len(texts) < 6:
                         texts.append(deliver(PORT, source=source)[0].replace("250", "220"))
-                time.sleep(2.3)
+                time.sleep(2.3)  # as a mail server: not before retry_min
             in_by = {source: texts.index("220") + 1 if "220" in texts else None for source, texts in tried.items()}
             check(sum(1 for n in in_by.values() if n and n <= 4) >= 9, f"admitted with attempt: {in_by}; {w.daemon.status()['sources']}")
         finally:

@@ -200,7 +200,7 @@ def _(bpf):
     with three_wait(bpf) as (w, clients):
         w.counted(3, 0, 3)
         clients[0].socket.sendall(LINE)
-        time.sleep(0.3)
+        time.sleep(0.3)  # and it stays so
         check(w.mx()["busy"] == 0, f"what its client says does not make it load again: {w.mx()}")
         check(w.daemon.metric('penstock_stuck_sessions{service="mx"}') == 3, "in the metrics")
 

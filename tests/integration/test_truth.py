@@ -191,12 +191,12 @@ def watch(w, clients, seconds, until=None, held=0):
     while time.monotonic() < begin + seconds or (not enough() and time.monotonic() < begin + RESTS + LONG * PATIENCE):
         look = look_at(w)
         if not look:
-            time.sleep(0.2)
+            time.sleep(0.2)  # then it is asked again
             continue
         look.nothing_contradicts()
         true += look.is_true(clients) is True
         seen.add(look.headline["state"])
-        time.sleep(max(0, 1 - (look.end - look.begin)))
+        time.sleep(max(0, 1 - (look.end - look.begin)))  # a look a second
     check(until in (None, *seen), f"{until} was not said, but {seen}")
     check(true >= held, f"only {true} looks could be held against what clients were told")
     return true

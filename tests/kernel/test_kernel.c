@@ -63,7 +63,7 @@ static void a_session_is_counted_from_open_to_the_servers_close(void **state)
 	open_session(&client, &server);
 	read_until(&s, 1);
 	assert_true(s.ungreeted == 1 && s.busy == 1);
-	usleep(50000);
+	usleep(50000); /* so long the server takes */
 	say(server, client, "220 x\r\n");
 	say(client, server, "QUIT\r\n");
 	for (int i = 0; i < 6000 && s.ungreeted; i++) {
@@ -73,7 +73,7 @@ static void a_session_is_counted_from_open_to_the_servers_close(void **state)
 	assert_true(s.ungreeted == 0);
 	say(server, client, "221 x\r\n");
 	shutdown(client, SHUT_WR); /* the client goes: CLOSE_WAIT still counts */
-	usleep(50000);
+	usleep(50000); /* it stays counted */
 	read_until(&s, 1);
 	close(server);
 	read_until(&s, 0);
@@ -152,7 +152,7 @@ static void a_marked_refusal_is_no_session(void **state)
 	read_until(&s, 0);
 	close(server);
 	close(client);
-	usleep(100000);
+	usleep(100000); /* it stays so */
 	read_until(&s, 0);
 	assert_int_equal(s.completed, before.completed);
 }
@@ -205,7 +205,7 @@ static void a_refusal_of_the_same_port_lasts_as_long_as_the_others(void **state)
 	read_until(&s, 0);
 	port = refuse_from(0, now_us - 121 * US_PER_S, &client, &server);
 	reset(client, server);
-	usleep(100000);
+	usleep(100000); /* it stays so */
 	read_until(&s, 0);
 	refuse_from(port, now_us, &client, &server);
 	kernel_smtp_audit(kernel, clock_monotonic_us());

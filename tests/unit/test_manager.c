@@ -26,7 +26,7 @@ static void *take_all(void *fd)
 {
 	char text[64];
 
-	usleep(50000);
+	usleep(50000); /* meanwhile the other one waits */
 	while (recv(*(int *)fd, text, sizeof(text), MSG_DONTWAIT) > 0)
 		;
 	return NULL;

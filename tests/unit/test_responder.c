@@ -327,7 +327,7 @@ static void a_client_in_the_queue_is_told_when_it_ends(void **state)
 	options.manner.cpu_ratio = .0001;
 	start();
 	close(dial(responder_listener_v4(r)));
-	usleep(20000);
+	usleep(20000); /* it has used its share by then */
 	for (unsigned i = 0; i < 20; i++)
 		fd[i] = dial(responder_listener_v4(r));
 	responder_close(r);

@@ -40,7 +40,7 @@ while True:
     for at in range(0, 1 << 30, 1 << 24):
         for i in range(at, at + (1 << 24), 4096): m[i] = 1
         used, start = time.process_time() - start, time.process_time()
-        time.sleep(4 * used)
+        time.sleep(4 * used)  # a fifth of a CPU
     m.close()
 """
 

@@ -74,7 +74,7 @@ def send(number):
                 p.order("show sess all") for p in Program.started if isinstance(p, Haproxy) and p.alive()))
         except OSError:
             pass
-        time.sleep(0.05)
+        time.sleep(0.05)  # it was put off, and comes again
     raise AssertionError(f"message {number} is never taken")
 
 

@@ -92,7 +92,7 @@ class Cgroup:
                         os.rmdir(group)
                     break
                 except OSError:
-                    time.sleep(0.1)
+                    time.sleep(0.1)  # a process that ended is in it for a moment; cgroup v1 tells of no end
 
 
 def ahead(*controllers):

@@ -16,7 +16,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int most, int ms)
 {
 	int (*next)(int, struct epoll_event *, int, int) = (int (*)(int, struct epoll_event *, int, int))dlsym(RTLD_NEXT, "epoll_wait");
 
-	usleep(200000);
+	usleep(200000); /* so late it is */
 	return next(epoll, events, most, ms);
 }
 
@@ -34,7 +34,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t length)
 	r = next(fd, address, length), error = errno;
 	if (address->sa_family == AF_INET && r < 0 && error == EINPROGRESS) {
 		begun = fd;
-		usleep(1500000);
+		usleep(1500000); /* and so long the server takes */
 	}
 	errno = error;
 	return r;

@@ -75,7 +75,7 @@ def send_datagram():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         for _ in range(20):
             s.sendto(b"x" * 1000, ("198.18.0.2", 9))
-    time.sleep(0.05)
+    time.sleep(0.05)  # so many a second
 
 
 def write_and_sync(directory):
@@ -83,7 +83,7 @@ def write_and_sync(directory):
         f.write(os.urandom(16384))
         f.flush()
         os.fsync(f.fileno())
-    time.sleep(0.02)
+    time.sleep(0.02)  # so many a second
 
 
 def spool(directory):
@@ -161,7 +161,6 @@ def main():
             daemon.stop()
     finally:
         end(children, stop)
-        time.sleep(0.2)
         for g in (group, small):
             g.remove()
     signals = {name: seen.get(name) for name in absent}
