@@ -172,6 +172,7 @@ enum next relay_down(struct session *s)
 	s->moved_us = clock_monotonic_us();
 	if (n == 0)
 		return server_closed(s);
+	t->heard_us = s->moved_us;
 	flight_track(s, smtp_track_server(&s->track, s->moved_us, t->scratch, (size_t)n));
 	if (push(&s->down, s->client_fd, t->scratch, (size_t)n) < 0)
 		return NEXT_BREAK;

@@ -56,6 +56,7 @@ struct tally {
 	struct room_debts told_late; /* sources that the daemon was told about already */
 	struct peers held_peers; /* waiting clients by address */
 	uint64_t full_us; /* when one was last refused for lack of places */
+	uint64_t heard_us; /* when the server last said something to any client */
 	/* Limits in force: front.proxy.connections_max and linger_max, or what the descriptors
 	 * allow if that is less; how many may wait in the room; and how many that got 421 may stay
 	 * until they have read it. */

@@ -8,6 +8,7 @@
 #define ANSWER_US \
 	(15 * 60 * US_PER_S) /* for any answer of the server, above all that to a final dot */
 #define HANGS_US (30 * US_PER_S) /* for a greeting: longer than greet waits and DNS lists take */
+#define SILENT_US (120 * US_PER_S) /* the same for a few clients: twice the longest tarpit */
 /* for which a client waits for a greeting (RFC 5321 4.5.3.2.1) */
 #define GREETING_US (5 * 60 * US_PER_S)
 #define LOOK_US US_PER_S /* between two looks at a client whose connect takes long */
@@ -30,14 +31,25 @@ static bool is_spared(const struct session *s)
 	       config_trusted(&s->tally->config, &s->addresses.source);
 }
 
+/* Whether the client has waited for its greeting for so long, and the server has said nothing to
+ * any client meanwhile. */
+static bool hears_nothing_for(const struct session *s, uint64_t long_us, uint64_t now_us)
+{
+	return since(s->track.began_us, now_us) >= long_us &&
+	       since(s->tally->heard_us, now_us) >= long_us;
+}
+
 /* Whether the server seems to hang, as seen by a client that no later one has overtaken: it has
  * waited for long, and many others wait, too. A few clients may all wait for a name server of their
- * own, on a machine that is idle. But the last few of many who waited are told as the others were,
- * if none was greeted since. */
+ * own, on a machine that is idle: they wait until the server has been silent for longer than that
+ * takes. But the last few of many who waited are told as the others were, if none was greeted
+ * since. */
 static bool seems_to_hang(const struct session *s, uint64_t now_us)
 {
 	const struct tally *t = s->tally;
 
+	if (hears_nothing_for(s, SILENT_US, now_us))
+		return true;
 	return since(s->track.began_us, now_us) >= HANGS_US &&
 	       (t->greetings.waiting >= (uint32_t)OVERTAKEN_MIN ||
 		t->hangs_at == t->greetings.given + 1);

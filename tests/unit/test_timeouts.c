@@ -167,6 +167,7 @@ static void an_answer_that_has_come_is_not_late(void **state)
 
 #define LATE_S 5 /* what the plan allows for a greeting */
 #define HANGS_S 30
+#define SILENT_S 120
 
 /* A client that was admitted, and waits for the server's greeting. */
 static void begin_ungreeted(const char *source)
@@ -191,6 +192,15 @@ static void begin_another(const char *source)
 	assert_int_equal(inet_pton(AF_INET6, source, &s.addresses.source), 1);
 }
 
+/* The server says something to a client that has been greeted. */
+static void server_speaks(unsigned second)
+{
+	tally.heard_us = BEGAN_US + second * US_PER_S;
+}
+
+/* Up to which second it does so, each second. */
+static unsigned speaks_until = 2 * LONGEST_S;
+
 /* After how many seconds it is refused late; 0: never. `short_of_places`: others are refused all
  * the while. */
 static unsigned told_late_after(bool short_of_places)
@@ -198,6 +208,8 @@ static unsigned told_late_after(bool short_of_places)
 	for (unsigned second = 0; second <= 2 * LONGEST_S; second++) {
 		enum next next;
 
+		if (second <= speaks_until)
+			server_speaks(second);
 		tally.full_us = short_of_places ? BEGAN_US + second * US_PER_S : 0;
 		next = at(second, true);
 		if (next == NEXT_REFUSE) {
@@ -323,6 +335,39 @@ static void the_last_of_many_are_told_like_the_first(void **state)
 	}
 }
 
+/* A single client is told when the server has been silent to all for longer than any tarpit or
+ * name server takes. */
+static void a_server_that_is_silent_for_long_hangs(void **state)
+{
+	static const unsigned last_s[] = { 0, 60, 100 };
+
+	for (unsigned i = 0; i < sizeof(last_s) / sizeof(last_s[0]); i++) {
+		begin_ungreeted(stranger);
+		tally.greetings.waiting = 1;
+		speaks_until = last_s[i];
+		assert_int_equal(told_late_after(false), last_s[i] + SILENT_S);
+		end();
+	}
+	/* It was silent before this client came, too: that says nothing. */
+	begin_ungreeted(stranger);
+	tally.greetings.waiting = 1;
+	s.track.began_us += 100 * US_PER_S;
+	speaks_until = 0;
+	assert_int_equal(told_late_after(false), 100 + SILENT_S);
+	/* Its next attempt waits. */
+	s.refusal = REASON_NONE;
+	s.track.began_us += 300 * US_PER_S;
+	assert_int_equal(told_late_after(false), 0);
+	end();
+	/* A server that usually greets after 40 s: three times that, and what the plan allows. */
+	begin_ungreeted(stranger);
+	tally.greetings.waiting = 1;
+	tally.plan.plan.service[0].greeting_timeout_us = (30 + 3 * 40) * US_PER_S;
+	assert_int_equal(told_late_after(false), 30 + 3 * 40);
+	end();
+	speaks_until = 2 * LONGEST_S;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +387,7 @@ int main(void)
 		cmocka_unit_test(a_client_may_wait_as_long_as_some_usually_do),
 		cmocka_unit_test(a_server_that_hangs_has_many_waiting),
 		cmocka_unit_test(the_last_of_many_are_told_like_the_first),
+		cmocka_unit_test(a_server_that_is_silent_for_long_hangs),
 	};
 
 	return cmocka_run_group_tests_name("timeouts", tests, NULL, NULL);
