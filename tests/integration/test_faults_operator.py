@@ -150,7 +150,15 @@ def _():
         w.daemon.ctl("drain", check=0)
         w.daemon.wait_status(lambda s: s["state"] == "draining", "the drain")
         check(drained() == b"220", "every connection is admitted")
-        check(all(s["in_flight"] in (0, None) for s in w.daemon.status()["services"].values()), "it counts for no service")
+        before = w.daemon.status()
+        with Client(PORT) as c:
+            check(c.greeting.startswith(b"220"), c.greeting)
+            # Two seconds of penstockd's clock have begun since: it has read the counts with this session in them.
+            seen = before
+            for _ in range(2):
+                seen = w.daemon.wait_status(lambda s: s["at"] != seen["at"], "the next second")
+            check(all(s["in_flight"] in (0, None) and s["admitted"] == before["services"][name]["admitted"]
+                      for name, s in seen["services"].items()), f"it counts for no service: {before['services']}, {seen['services']}")
         configure("mx", "third", "second")
         w.daemon.ctl("reload", check=0)
         w.proxy.logged("following the plan of service second again")

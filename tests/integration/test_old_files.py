@@ -85,13 +85,9 @@ def upgrade(text):
     conf = directory + "/penstock.conf"
     with open(conf, "w") as f:
         f.write(text)
-    with open(os.path.join(ROOT, "packaging", "debian", "penstock.preinst")) as f:
-        script = f.read().replace("/etc/penstock/penstock.conf", conf).replace("#DEBHELPER#", "")
-    done = subprocess.run(["sh", "-c", script, "preinst", "upgrade", "0.2.0-1"], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=120)
-    check(done.returncode == 0, done.stdout + done.stderr)
+    said = run_script("preinst", directory, "upgrade", "0.2.0-1")
     checked = subprocess.run([os.path.join(BIN, "penstockd"), "--check-config", "-c", conf], capture_output=True, text=True, timeout=120)
-    return directory, done.stderr, checked
+    return directory, said, checked
 
 
 @test("an upgrade from 0.2.0 leaves a proxy that said no proxy_protocol running as before, and warns; others are left alone")
@@ -107,18 +103,40 @@ def _():
         check("WARNING" not in upgrade(other)[1], other)
 
 
+def run_script(name, directory, *arguments):
+    """A script of the package, on the configuration in this directory."""
+    with open(os.path.join(ROOT, "packaging", "debian", f"penstock.{name}")) as f:
+        script = f.read().replace("#DEBHELPER#", "").replace("/etc/penstock/penstock.conf", directory + "/penstock.conf")
+    done = subprocess.run(["sh", "-c", script, name, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    check(done.returncode == 0, f"{name} {arguments}: {done}")
+    return done.stderr
+
+
 @test("back to 0.2.0, which does not know the option that the upgrade wrote: it is taken out, and stays where an administrator changed the file")
 def _():
-    with open(os.path.join(ROOT, "packaging", "debian", "penstock.prerm")) as f:
-        prerm = f.read().replace("#DEBHELPER#", "")
     for version, change, stays in (("0.2.0", "", False), ("0.2.0", "linger = 10s\n", True), ("0.3.1-1", "", True)):
         directory = upgrade("[front.proxy]\nenabled = yes\nlisten = 127.0.0.1:9625\nbackend = 127.0.0.1:2525\n")[0]
         written = directory + "/penstock.conf.d/01-proxy-protocol-of-0.2.conf"
         with open(written, "a") as f:
             f.write(change)
-        done = subprocess.run(["sh", "-c", prerm.replace("/etc/penstock/penstock.conf", directory + "/penstock.conf"), "prerm", "upgrade", version],
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
-        check(done.returncode == 0 and os.path.exists(written) == stays, f"{version} {change!r}: {done}")
+        with open(written) as f:
+            before = f.read()
+        run_script("prerm", directory, "upgrade", version)
+        check(os.path.exists(written) == stays, f"{version} {change!r}")
+        run_script("postinst", directory, "abort-upgrade", version)
+        with open(written) as f:
+            check(f.read() == before, f"{version} {change!r}: an aborted downgrade changes nothing")
+
+
+@test("after a downgrade that was done, the next upgrade loses no setting, and leaves nothing of the downgrade beside")
+def _():
+    directory = upgrade("[front.proxy]\nenabled = yes\nlisten = 127.0.0.1:9625\nbackend = 127.0.0.1:2525\n")[0]
+    run_script("prerm", directory, "upgrade", "0.2.0")
+    check("WARNING" in run_script("preinst", directory, "upgrade", "0.2.0"), "it warns again")
+    left = sorted(os.listdir(directory + "/penstock.conf.d"))
+    check(left == ["00-from-penstock.conf", "01-proxy-protocol-of-0.2.conf"], f"{left}")
+    with open(directory + "/penstock.conf.d/00-from-penstock.conf") as f:
+        check("backend = 127.0.0.1:2525" in f.read(), "what was edited before the first upgrade")
 
 
 @test("a trace of 0.2.0 is refused in one line that tells what to do")
