@@ -84,6 +84,12 @@
 	  "shut window.", "onset-10x") \
 	X(BASE_UP_S, 20, "s", \
 	  "How fast the unloaded time rises, while the machine is idle.", "one-thread") \
+	X(DELAY_BELIEVED_S, 9, "s", \
+	  "A longer T is not believed at first: a client should have its 250 within ten.", \
+	  "test_delay") \
+	X(DELAY_JUMPS_S, 0.5, "s", \
+	  "In this time T must have become longer by more than in a queue, to be believed.", \
+	  "test_delay") \
 	X(DELAY_STAYS, 0.8, "times", \
 	  "T has stayed if it is still so long. In two thirds of a queue it is two thirds.", \
 	  "test_delay") \

@@ -116,7 +116,7 @@ double unloaded_step(struct unloaded *u, const struct observation *o, const stru
 		learn_greeting(u, o, knee);
 		u->time_s = fmax(u->rest_s, commit_s);
 	}
-	if (!witness && alone)
+	if (!witness && (alone || o->believed))
 		return 0;
 	if (!witness && ended >= 0 && ended <= BASE_SLACK * u->time_s + TIME_GOOD_S)
 		return 0;

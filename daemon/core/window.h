@@ -178,6 +178,14 @@ struct delay {
 	/* T that is on probation, T0 and the completions a second before */
 	double time_s, before_s, completed; /* before_s 0: there is none */
 	double since_s; /* since the last probation began; below 0: a pause after one that failed */
+	/* T is long and believed: since when, or since the last look, and what T was then; 0: it is
+	 * the first */
+	double long_s, before_long_s;
+	/* while T was not long: T, and the completions a second, smoothed */
+	double short_s, short_per_s;
+	bool jumped; /* it was looked whether T became long as it does in no queue */
+	bool doubted; /* a long T has to show that it is no queue */
+	double well_s; /* for so long T was not long and no client was refused */
 };
 
 /* commit.c: the part of a disk's time that does not grow with the number of busy sessions. */

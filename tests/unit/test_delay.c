@@ -17,7 +17,15 @@ static int setup(void **state)
 	load.known = LOAD_UNGREETED;
 	load.in_flight = 100;
 	tick.machine = MACHINE_IDLE;
-	memset(&delay, 0, sizeof(delay));
+	delay = (struct delay){ .doubted = true };
+	return 0;
+}
+
+/* Nothing has shown yet that a long T is a queue. */
+static int setup_believing(void **state)
+{
+	setup(state);
+	delay.doubted = false;
 	return 0;
 }
 
@@ -31,6 +39,7 @@ static double look(int ticks, double busy, double time_s)
 		rates = (struct rates){
 			.busy = busy, .completed = busy / time_s, .done = 1, .done_time = time_s
 		};
+		tick.believed = false;
 		found = delay_step(&delay, &tick, &rates, UNLOADED_S, &proven);
 		if (proven > 0)
 			break;
@@ -137,7 +146,78 @@ static void a_delay_that_completes_more_may_complete_still_more(void **state)
 	assert_true(delay.since_s > 0);
 }
 
+/* 60 a second are completed, T is T0; then T is so long in each tick of the half second after which
+ * it is looked whether it jumped, and so much is completed. Returns whether it is believed. */
+static bool is_believed_at(double grows_s, double completed)
+{
+	look(2000, 60 * UNLOADED_S, UNLOADED_S);
+	for (int i = 1; i <= (int)(DELAY_JUMPS_S / TICK_S); i++) {
+		double time_s = BASE_SLACK * UNLOADED_S + TIME_GOOD_S + .01 + i * grows_s;
+
+		assert_near(look(1, completed * time_s, time_s), 0, 1e-9);
+		assert_int_equal(tick.believed, i == 5 && !delay.doubted);
+	}
+	return tick.believed;
+}
+
+static void a_t_that_grows_as_in_a_queue_is_doubted(void **state)
+{
+	assert_false(is_believed_at(TICK_S, 60));
+	setup_believing(NULL);
+	assert_true(is_believed_at(2 * TICK_S, 60)); /* a queue cannot grow so fast */
+	setup_believing(NULL);
+	assert_false(is_believed_at(TICK_S, 60 / BASE_SLACK + 2));
+	setup_believing(NULL);
+	assert_true(is_believed_at(TICK_S, 60 / BASE_SLACK - 2)); /* nor complete less */
+	setup_believing(NULL);
+	look(300, 3, UNLOADED_S);
+	delay.short_s = 4; /* a delay that ends: T0 is short again before T is */
+	look(100, 60 * 3, 3);
+	assert_false(delay.doubted);
+}
+
+static void a_t_that_is_believed_is_a_delay_once_it_has_stopped_growing(void **state)
+{
+	look(300, 3, UNLOADED_S);
+	assert_near(look(19, 120, 2), 0, 1e-9);
+	assert_true(tick.believed);
+	assert_near(look(2, 120, 2), 2, 1e-9);
+	assert_near(proven, 60, 1e-9);
+	setup_believing(NULL);
+	look(300, 3, UNLOADED_S);
+	for (double time_s = 1; time_s < DELAY_BELIEVED_S / 2; time_s *= pow(1 / DELAY_STAYS, .11))
+		assert_near(look(1, 60 * time_s, time_s), 0, 1e-9);
+}
+
+static void a_t_beyond_the_objective_is_not_believed(void **state)
+{
+	look(300, 3, UNLOADED_S);
+	assert_near(look(100, 60 * 10, 10), 0, 1e-9);
+	assert_false(tick.believed);
+	setup_believing(NULL);
+	look(300, 3, UNLOADED_S);
+	assert_true(look(100, 60 * 8, 8) > 0);
+}
+
+static void a_t_that_grew_on_is_doubted_until_all_was_well_for_a_minute(void **state)
+{
+	look(300, 3, UNLOADED_S);
+	assert_near(look(100, 120, 2), 2, 1e-9);
+	assert_near(look(1, 240, BASE_SLACK * 2 + .1), UNLOADED_S, 1e-9);
+	delay.since_s = 0; /* as if the pause were over */
+	look(599, 3, UNLOADED_S);
+	assert_near(look(100, 120, 2), 0, 1e-9);
+	look(601, 3, UNLOADED_S);
+	assert_true(look(100, 120, 2) > 0);
+	assert_near(look(1, 240, BASE_SLACK * 2 + .1), UNLOADED_S, 1e-9); /* once more */
+	delay.since_s = 0;
+	tick.refusing = true;
+	look(700, 3, UNLOADED_S);
+	assert_near(look(100, 120, 2), 0, 1e-9);
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
+#define BELIEVING(name) cmocka_unit_test_setup(name, setup_believing)
 
 int main(void)
 {
@@ -149,6 +229,10 @@ int main(void)
 		TEST(a_delay_that_grows_with_the_busy_was_a_queue),
 		TEST(after_its_probation_a_delay_may_become_slower),
 		TEST(a_delay_that_completes_more_may_complete_still_more),
+		BELIEVING(a_t_that_grows_as_in_a_queue_is_doubted),
+		BELIEVING(a_t_that_is_believed_is_a_delay_once_it_has_stopped_growing),
+		BELIEVING(a_t_beyond_the_objective_is_not_believed),
+		BELIEVING(a_t_that_grew_on_is_doubted_until_all_was_well_for_a_minute),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
