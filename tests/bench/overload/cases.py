@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import tempfile
+import threading
 
 from lib.place import BUILD
 
@@ -23,6 +24,10 @@ RTT_S = 0.6
 STALLED = 12
 # How often a client waits for its round trip between the start and the 250 after its message.
 TURNS = 5
+
+# How often a server stops, and for how long it serves after each stop, beside the length of the stop.
+STOPS, SERVES_S = 3, 9
+PATIENT = ["--greeting-timeout", "300s", "--command-timeout", "300s"]
 
 SPIN = "while :; do :; done"
 # These two use their resource, and only so much CPU that mail at half load is not harmed.
@@ -128,6 +133,36 @@ def half_speed(plant):
         plant.whole.limit_cpu(0)
 
 
+def stops_of(seconds):
+    """The server stops for so long and goes on, STOPS times."""
+    @contextlib.contextmanager
+    def stops(plant):
+        over = threading.Event()
+
+        def run():
+            for _ in range(STOPS):
+                plant.stop(True)
+                try:
+                    over.wait(seconds)
+                finally:
+                    plant.stop(False)
+                if over.wait(seconds + SERVES_S):
+                    return
+        thread = threading.Thread(target=run)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+    return stops
+
+
+def stopping(seconds):
+    """At half load. Clients wait for a greeting, and for an answer, as senders do."""
+    return Case(.5, stops_of(seconds), seconds=STOPS * (2 * seconds + SERVES_S), warm=WARM + 7, more=PATIENT)
+
+
 class Load:
     """One kind of sender: [(second, factor of C)] from `sources`."""
 
@@ -196,6 +231,7 @@ CASES = {
     "slow-clients": Case(.8, warm=WARM + 5, more=["--rtt", f"{RTT_S * 1000:.0f}ms"], client_s=TURNS * RTT_S),
     # In the middle of the spike the disk becomes the bottleneck.
     "moving": Case(5, slow_disk, seconds=2 * SECONDS, fault_after=SECONDS),
+    **{f"stops-{seconds}": stopping(seconds) for seconds in (1, 3, 8, 20)},
     "retries": Case(2, more=["--retry", "1s,2s,4s"]),
     "sources": Case(warm=KNOWN, loads=SOURCES, settle=RANKED),
 }

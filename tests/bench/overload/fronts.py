@@ -135,7 +135,8 @@ class Front:
         if not self.daemon:
             return {}
         status = self.daemon.status()
-        return {key: status.get(key) for key in ("window", "pressure", "in_flight", "level")}
+        return {**{key: status.get(key) for key in ("window", "pressure", "in_flight", "level")},
+                "regime": status["services"]["mx"]["regime"], "reasons": status["decisions"]["by_reason"]}
 
     def check(self):
         """Whether it survived the run."""

@@ -6,7 +6,8 @@ from cases import CASES
 ALL = ["10x", "10x-again", "2x", "1x", "0.5x", "step", "cold-0.8x", "cold-1x", "bursts", "few-sources",
        "slow-names", "slow-names-neighbour", "stalled", "half-speed", "half-speed-2x", "5x", "cpu-neighbour", "slow-disk",
        "memory-limit", "cpu-neighbour-weighted", "fsync-neighbour",
-       "memory-neighbour", "sources", "slow-clients", "moving", "retries"]
+       "memory-neighbour", "sources", "slow-clients", "moving", "retries", *[f"stops-{seconds}" for seconds in (1, 3, 8, 20)]]
+STOPS = [case for case in ALL if case.startswith("stops-")]
 STEADY = ["10x", "2x", "1x", "0.5x", "5x"]
 # How many a window may be, for the best that any window does in these cases: one seed each. In a lasting overload HAProxy's queue is tried, too.
 FAULTS, LASTING = ["cpu-neighbour", "slow-disk", "memory-limit"], ["10x", "2x"]
@@ -27,6 +28,7 @@ PARTS = [
     (["afterqueue"], ["alone", "proxy", "other"], ["2x", "10x"]),
     (["afterqueue"], SCAN, ["10x"]),
     (["postfix"], ["gate", "policy", "postscreen", "static20"], ALL),
+    (["disk", "sink"], ["alone", "proxy", "other"], STOPS),
     (["fsync", "haraka", "afterqueue"], ["alone", "proxy", "gate", "policy", "postscreen", "static20"], ALL),
 ]
 

@@ -9,6 +9,7 @@ import subprocess
 
 from lib import haproxy, postfix
 from lib.cgroup import V2, Cgroup
+from lib.disks import loop_file_system
 from lib.packages import npm
 from lib.place import BUILD, wait_for
 from lib.postfix import POLICY, SMTP, Postfix
@@ -125,6 +126,10 @@ class Plant:
     def limit_memory(self, size):
         self.cgroup.limit_memory(size)
 
+    def stop(self, stopped):
+        """All the server's processes stop; False: they go on."""
+        self.cgroup.stop(stopped)
+
     def cpu_us(self):
         """What server and penstock have used so far, and each of them."""
         def used(group):
@@ -146,9 +151,9 @@ class PostfixPlant(Plant):
     upstream = "v1"
     main = {}
 
-    def __init__(self, directory):
+    def __init__(self, directory, queue_disk=None):
         super().__init__(directory)
-        self.server = Postfix(directory, scanner=self.scanner, prefix=self.prefix, main={**MAIN, **SLOW_NAMES, **self.main, **ON_THE_WIRE},
+        self.server = Postfix(directory, scanner=self.scanner, prefix=self.prefix, queue_disk=queue_disk, main={**MAIN, **SLOW_NAMES, **self.main, **ON_THE_WIRE},
                               master_extra=MASTER_EXTRA)
         wait_for(lambda: listening(PROXIED) and listening(POSTSCREEN), "Postfix' other ports", 60)
         self.queue_dirs = self.server.root.file("/var/spool/postfix")
@@ -187,6 +192,36 @@ class FsyncPlant(PostfixPlant):
         super().__init__(directory)
         self.iops = 400
         self.slow_disk(0)
+
+
+class DiskPlant(PostfixPlant):
+    """The same with the queue on a disk of its own, a loop device, which stops when the plant is stopped."""
+
+    def __init__(self, directory):
+        self.stack = contextlib.ExitStack()
+        device, _ = self.stack.enter_context(loop_file_system())
+        super().__init__(directory, ["-t", "ext4", f"/dev/{device}"])
+
+    def stop(self, stopped):
+        """What writes to the disk waits; what does not goes on."""
+        subprocess.run(["fsfreeze", "--freeze" if stopped else "--unfreeze", self.queue_dirs], check=True)
+
+    def close(self):
+        super().close()
+        self.stack.close()
+
+
+class SinkPlant(Plant):
+    """penstock-sink: as much CPU for each message, and nothing else."""
+
+    def __init__(self, directory):
+        super().__init__(directory)
+        self.server = Program([*self.prefix, os.path.join(BUILD, "bin/penstock-sink"), "--listen", f"127.0.0.1:{SMTP}", "--cpu", f"{SCANNER_MS}ms"])
+        wait_for(lambda: listening(SMTP), "penstock-sink")
+
+    def close(self):
+        self.server.stop(signal.SIGKILL)
+        super().close()
 
 
 class AfterQueuePlant(PostfixPlant):
@@ -252,7 +287,8 @@ class HarakaPlant(Plant):
         super().close()
 
 
-PLANTS = {"postfix": PostfixPlant, "fsync": FsyncPlant, "afterqueue": AfterQueuePlant, "haraka": HarakaPlant}
+PLANTS = {"postfix": PostfixPlant, "fsync": FsyncPlant, "disk": DiskPlant, "sink": SinkPlant, "afterqueue": AfterQueuePlant,
+          "haraka": HarakaPlant}
 
 
 def prepare(names):

@@ -61,6 +61,14 @@ class Cgroup:
         else:
             self.write_file(os.path.join(V2, self.name, "cpu.max"), f"{quota_us or 'max'} 10000")
 
+    def stop(self, stopped=True):
+        """All its processes stop as by SIGSTOP, without a signal; False: they go on."""
+        self.write_file(os.path.join(V2, self.name, "cgroup.freeze"), str(int(stopped)))
+        with open(os.path.join(V2, self.name, "cgroup.events")) as f:
+            while f"frozen {int(stopped)}\n" not in f.read():
+                time.sleep(0.01)
+                f.seek(0)
+
     def oom_kills(self):
         path = os.path.join(ROOT, "memory", self.name, "memory.oom_control") if self.v1 else \
             os.path.join(V2, self.name, "memory.events")
