@@ -43,6 +43,7 @@ SUITES = {
     "integration/test_alerts.py": (200, ""),
     "integration/test_systemd.py": (190, ""),
     "integration/test_postfix.py": (180, ""),
+    "integration/test_stops.py": (90, ""),
     "integration/test_haproxy.py": (110, ""),
     "integration/test_haproxy_spoe.py": (40, ""),
     "integration/test_faults_sensors.py": (95, ""),
