@@ -164,8 +164,10 @@ static void while_the_queue_stands_only_who_is_sure_of_a_place_waits(void **stat
 		room_leave(&room, &node[0]);
 	}
 	assert_int_equal(enter_standing(&node[0], low, 12 * S), ROOM_OVERTAKEN);
-	assert_int_equal(enter_standing(&node[0], high, 12 * S), ROOM_WAIT);
-	assert_int_equal(enter_standing(&node[1], low, 20 * S), ROOM_WAIT);
+	assert_int_equal(enter_standing(&node[0], low, 12 * S + S * 6 / 10), ROOM_OVERTAKEN);
+	assert_int_equal(enter_standing(&node[1], low, 12 * S + S * 14 / 10), ROOM_WAIT);
+	assert_int_equal(enter_standing(&node[0], high, 12 * S + S * 14 / 10), ROOM_WAIT);
+	assert_int_equal(enter_standing(&node[2], low, 20 * S), ROOM_WAIT);
 }
 
 static void who_is_owed_a_place_waits_longer_while_the_queue_stands(void **state)

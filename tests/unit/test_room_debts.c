@@ -3,6 +3,8 @@
 #include "core/room_debts.h"
 
 #define S UINT64_C(1000000)
+#define DAY (86400 * S)
+#define REST (10 * S)
 
 static void a_debt_is_kept_until_it_is_settled(void **state)
 {
@@ -14,15 +16,16 @@ static void a_debt_is_kept_until_it_is_settled(void **state)
 	room_owe(&debts, 77, 2 * S);
 	assert_true(room_owes(&debts, 77, 3 * S));
 	assert_false(room_owes(&debts, 78, 3 * S));
-	assert_false(room_owes(&debts, 77, 2 * S + ROOM_DEBT_LASTS_US));
+	assert_true(room_owes(&debts, 77, 2 * S + DAY - 1));
+	assert_false(room_owes(&debts, 77, 2 * S + DAY));
 	room_settle(&debts, 77, 3 * S);
 	room_settle(&debts, 77, 3 * S);
 	assert_false(room_owes(&debts, 77, 3 * S));
 	/* Who was told without a wait is owed one place in ten seconds, not one after the other. */
-	room_owe_told(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US - 1);
-	assert_false(room_owes(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US - 1));
-	room_owe_told(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US);
-	assert_true(room_owes(&debts, 77, 3 * S + ROOM_DEBT_RESTS_US));
+	room_owe_told(&debts, 77, 3 * S + REST - 1);
+	assert_false(room_owes(&debts, 77, 3 * S + REST - 1));
+	room_owe_told(&debts, 77, 3 * S + REST);
+	assert_true(room_owes(&debts, 77, 3 * S + REST));
 	room_owe_told(&debts, 78, 3 * S);
 	assert_true(room_owes(&debts, 78, 3 * S));
 	/* Bounded: the latest are kept. */
@@ -60,7 +63,7 @@ static void what_is_settled_does_not_push_out_what_is_owed(void **state)
 	}
 	before = owed_of(&debts, 1, 1000, 2 * S);
 	for (uint64_t group = 4000; group < 5000; group++)
-		room_owe(&debts, group, 2 * S + ROOM_DEBT_RESTS_US);
+		room_owe(&debts, group, 2 * S + REST);
 	assert_in_range(owed_of(&debts, 1, 1000, 15 * S), before * 9 / 10, before);
 	assert_true(before > 500);
 }
