@@ -7,7 +7,7 @@
 
 #define ANSWER_US \
 	(15 * 60 * US_PER_S) /* for any answer of the server, above all that to a final dot */
-#define HANGS_US (30 * US_PER_S) /* for a greeting: longer than greet waits and DNS lists take */
+#define HANGS_US ((uint64_t)(US_IN_S * UNGREETED_S)) /* for a greeting */
 #define SILENT_US (120 * US_PER_S) /* the same for a few clients: twice the longest tarpit */
 /* for which a client waits for a greeting (RFC 5321 4.5.3.2.1) */
 #define GREETING_US (5 * 60 * US_PER_S)

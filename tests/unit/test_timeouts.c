@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "core/law.h"
 #include "proxy/session_parts.h"
 
 #define CONNECT_US (10 * US_PER_S)
@@ -166,7 +167,7 @@ static void an_answer_that_has_come_is_not_late(void **state)
 /* ---- late refusal ---- */
 
 #define LATE_S 5 /* what the plan allows for a greeting */
-#define HANGS_S 30
+#define HANGS_S ((int)UNGREETED_S)
 #define SILENT_S 120
 
 /* A client that was admitted, and waits for the server's greeting. */
