@@ -25,7 +25,6 @@
 #define CONFIG_ERRORS 32
 #define CONFIG_WINDOWS 16
 
-enum config_tls { TLS_NONE, TLS_STARTTLS, TLS_IMPLICIT };
 /* There is no default: a server that does not learn the client's address takes every client for
  * this host, and relays mail for all of them. */
 enum config_proxy_protocol {
@@ -40,7 +39,7 @@ struct config_service {
 	uint16_t ports
 		/* ports of the MTA, which BPF and sock_diag watch; 0 ends the list */
 		[CONFIG_PORTS];
-	enum config_tls tls;
+	bool implicit_tls; /* from the first byte, so that no reply is possible */
 	enum plan_shed shed;
 	struct reply_style reply; /* its hostname: this host's name, unless the option is set */
 	uint16_t reply_code; /* 451 or 421 */

@@ -28,6 +28,16 @@ static const struct {
 	{ "objective", "window_least", "window_min" },
 	{ "objective", "window_most", "window_max" },
 	{ "source", "retry_least", "retry_min" },
+	{ "service", "tls", "implicit_tls" },
+};
+
+/* What its values are called now, if that changed, too. */
+static const struct {
+	const char *option, *before, *now;
+} revalued[] = {
+	{ "implicit_tls", "none", "no" },
+	{ "implicit_tls", "starttls", "no" },
+	{ "implicit_tls", "implicit", "yes" },
 };
 
 /* Options of the previous release that were removed because only their default was useful. They
@@ -57,10 +67,22 @@ const char *option_gone(const char *section, const char *key)
 
 const char *option_renamed(const char *section, const char *key)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(renamed); i++)
-		if (strcmp(renamed[i].section, section) == 0 && strcmp(renamed[i].before, key) == 0)
+	for (unsigned i = 0; i < ARRAY_SIZE(renamed); i++) {
+		const struct option_row *row = option_find(section, renamed[i].now);
+
+		if (row && strcmp(renamed[i].before, key) == 0 &&
+		    strcmp(row->section, renamed[i].section) == 0)
 			return renamed[i].now;
+	}
 	return NULL;
+}
+
+const char *option_value_now(const char *now, const char *value)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(revalued); i++)
+		if (strcmp(revalued[i].option, now) == 0 && strcmp(revalued[i].before, value) == 0)
+			return revalued[i].now;
+	return value;
 }
 
 const char *option_other_front(const char *section, const char *key)

@@ -30,7 +30,8 @@ const struct option_row option_rows[] = {
 		"penstockctl status shows what would be deferred. Example: observe"),
 	CONFIG("daemon", "tick", DURATION, tick_us, 0.01 * SECONDS, 1 * SECONDS, NULL, "100ms",
 		"time between two measurements and decisions. On an idle machine it is 200ms at "
-		"least. A larger value saves CPU time and reacts later. Example: 200ms"),
+		"least. A larger value saves CPU time and reacts later. Raise it on a machine "
+		"where penstockd's 1 % of a CPU is too much. Example: 200ms"),
 	CONFIG("daemon", "log_level", CHOICE, log_level, 0, 0, "error warning notice info debug",
 		"info",
 		"least important messages that are logged. Example: debug, to follow every sensor "
@@ -60,37 +61,40 @@ const struct option_row option_rows[] = {
 		"table of sources). Example: 2GiB, for a day at least"),
 	SERVICE("ports", PORTS, ports, 1, 65535, NULL, NULL,
 		"TCP ports on which the mail server listens; penstock counts the sessions of "
-		"these. Unset: 25 for mx, 587 for submission, 465 for submissions. Example: 25, "
-		"2525"),
-	SERVICE("tls", CHOICE, tls, 0, 0, "none starttls implicit", "starttls",
-		"how TLS begins on these ports. implicit: with the first byte, so no reply is "
-		"possible, and a deferred connection is closed. none and starttls: a reply in "
-		"plain text is possible. Example: implicit, for port 465"),
+		"these. Unset: 25 for mx, 587 for submission, 465 for submissions. Set it if the "
+		"mail server listens elsewhere, or on several ports that share its limits. "
+		"Example: 25, 2525"),
+	SERVICE("implicit_tls", BOOL, implicit_tls, 0, 0, NULL, "no",
+		"whether TLS begins with the first byte on these ports, as on port 465 (yes for "
+		"the service submissions). No reply is possible then, and a deferred connection is "
+		"closed. Set it if there is no STARTTLS on these ports. Example: yes"),
 	SERVICE("shed", CHOICE, shed, 0, 0, "yes last no", "yes",
 		"whether connections are deferred in an overload. no: never; right for submission, "
 		"where applications have no queue. last: only when every service with shed = yes "
 		"is down to objective.window_min and refuses. Example: last, for submission by "
 		"people"),
 	SERVICE("hostname", HOSTNAME, reply.hostname, 0, 0, NULL, NULL,
-		"name in the replies to deferred clients. Unset: the name of this host. Example: "
+		"name in the replies to deferred clients. Unset: the name of this host. Set it to "
+		"the name that the mail server greets with, if that is another. Example: "
 		"mx1.example.org"),
 	SERVICE("help_url", URL, reply.help_url, 0, 0, NULL, NULL,
 		"address of a page for people, put behind every reply to a deferred client; at "
 		"most 150 characters, http or https. Unset: none. Senders' tools search replies "
-		"for words such as blocked or policy: avoid them in it. Example: "
-		"https://mx.example.org/busy"),
+		"for words such as blocked or policy: avoid them in it. Set it if such a page "
+		"says what a sender can do. Example: https://mx.example.org/busy"),
 	SERVICE("reason_id", BOOL, reply.reason_id, 0, 0, NULL, "no",
 		"whether replies name the reason as metrics and penstockctl do: '(id cpu)'. It "
 		"helps both postmasters to find the cause, and tells strangers which resource is "
-		"short. Example: yes"),
+		"short. Set it if senders ask you why. Example: yes"),
 	SERVICE("reply_code", CODE, reply_code, 0, 0, NULL, "451",
 		"code of a deferral. 451: the dialogue stays open until the client quits. 421: the "
 		"reply is sent and the connection closed, which costs less. Both let the sender "
 		"retry. Example: 421, when answering deferred clients takes too much CPU time"),
 	SERVICE("cgroup", TEXT, cgroup, 0, 0, NULL, NULL,
 		"control group of the mail server, below /sys/fs/cgroup; its CPU time, memory and "
-		"stalls are read there. Unset: the group of the program that listens on the ports. "
-		"Example: system.slice/postfix@-.service"),
+		"stalls are read there. Unset: the group of the program that listens on the "
+		"ports. Set it if the mail server's processes are in another group than the "
+		"program that listens. Example: system.slice/postfix@-.service"),
 	SERVICE("queue_dirs", PATHS, queue_dirs, 0, 0, NULL, NULL,
 		"queue directories of the mail server: messages, space, inodes and the disks under "
 		"them are watched. Unset: those of the program that listens (Postfix, Exim, "
@@ -123,7 +127,7 @@ const struct option_row option_rows[] = {
 	CONFIG("objective", "memory_reserve", BYTES, memory_reserve_bytes, 0, 1e15, NULL, "64MiB",
 		"memory that sessions leave free, in bytes. Up to 64MiB it shrinks to one session "
 		"and what their need varies by, once that is known; a larger value is always left "
-		"free. Example: 1GiB"),
+		"free. Raise it if programs of this machine need memory suddenly. Example: 1GiB"),
 	CONFIG("objective", "disk_reserve", BYTES, disk_reserve_bytes, 0, 1e18, NULL, "64MiB",
 		"space in the queue's file system that sessions leave free, in bytes. Example: "
 		"2GiB, when large messages are usual"),
@@ -140,7 +144,8 @@ const struct option_row option_rows[] = {
 		"checks of load balancers. Unset: none. Example: 192.0.2.0/24, 2001:db8::/32"),
 	CONFIG("source", "refused", NETWORKS, sources.refused, 0, 0, NULL, NULL,
 		"networks that are always deferred with 451 4.7.1, at any load and for every "
-		"service; source.trusted wins. Unset: none. Example: 203.0.113.0/24"),
+		"service; source.trusted wins. Unset: none. Set it for senders that you never "
+		"want, as long as they come. Example: 203.0.113.0/24"),
 	CONFIG("source", "ledger_size", BYTES, sources.ledger_bytes, 65536, 17179869184.0, NULL,
 		"8MiB",
 		"memory for the ledger of waiting sources, 16 bytes for each (8MiB: half a million "
@@ -150,11 +155,14 @@ const struct option_row option_rows[] = {
 	CONFIG("source", "rate_size", BYTES, sources.rate_bytes, 65536, 17179869184.0, NULL, NULL,
 		NULL),
 	CONFIG("source", "rate_max", U32, sources.rate_max, 0, 1000000, NULL, "0",
-		"connections a minute that one address (IPv6: one /64) may open, at any load; more "
-		"are answered 451 4.7.1. 0: no such limit. Example: 600"),
+		"connections a minute that one address (IPv6: one /64) may open, at any load; "
+		"more are answered 451 4.7.1. 0: no such limit. Set it if single clients open "
+		"thousands of connections in vain; the rank of sources does the rest. Example: "
+		"600"),
 	CONFIG("source", "sessions_max", U32, sources.sessions_max, 0, 1000000, NULL, "0",
 		"sessions that one address (IPv6: one /64) may have open at once, at any load; "
-		"more are answered 451 4.7.1. 0: no such limit. Example: 20"),
+		"more are answered 451 4.7.1. 0: no such limit. Set it if single clients keep "
+		"many sessions open. Example: 20"),
 	CONFIG("source", "retry_min", DURATION, sources.proper_us, 1 * SECONDS, 3600 * SECONDS,
 		NULL, "2min", NULL),
 	POOL("networks", NETWORKS, networks, 0, 0, NULL, NULL,
@@ -166,10 +174,10 @@ const struct option_row option_rows[] = {
 		"Example: 20, for a provider from which a fifth of your mail comes"),
 	POOL("patience", DURATION, patience_us, 0, 31 * 86400 * SECONDS, NULL, "0",
 		"after how long this sender gives a message up. 0: learned from senders with the "
-		"same retry interval. Example: 12h"),
+		"same retry interval. Set it if you know it of this sender. Example: 12h"),
 	CONFIG("nic", "interfaces", INTERFACES, interfaces, 0, 0, NULL, NULL,
-		"network interfaces that count as load. Unset: all that are physical and up. "
-		"Example: eth0, eth1"),
+		"network interfaces that count as load. Unset: all that are physical and up. Set "
+		"it if mail uses only some of these. Example: eth0, eth1"),
 	CONFIG("nic", "speed", BITS, nic_speed_bits_per_s, 0, 1e13, NULL, "0",
 		"speed of the interfaces in bits a second, instead of what their drivers report; "
 		"0: ask the driver. Set it on virtual machines with a limited link. Example: 1G, "
@@ -178,18 +186,21 @@ const struct option_row option_rows[] = {
 		"whether penstockd answers Postfix's policy questions (smtpd_client_restrictions). "
 		"See snippets/postfix/policy.md. Example: yes, together with listen"),
 	CONFIG("front.policy", "service", TEXT, policy.service, 0, 0, NULL, "mx",
-		"service whose load decides. Example: submission"),
+		"service whose load decides. Change it if this front guards another service. "
+		"Example: submission"),
 	CONFIG("front.policy", "listen", ENDPOINTS, policy.listen, 0, 0, NULL, NULL,
 		"addresses on which Postfix asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Needed "
 		"with enabled. Example: unix:/var/spool/postfix/penstock/policy"),
 	CONFIG("front.policy", "connections_max", U32, policy.connections_max, 1, 1000000, NULL,
 		"20000",
 		"connections of smtpd processes that are served at once; if one is not served, "
-		"Postfix admits the mail. Example: 5000"),
+		"Postfix admits the mail. Raise it if more smtpd processes may run. Example: "
+		"50000"),
 	CONFIG("front.policy", "idle", DURATION, policy.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL,
 		"330s",
 		"a connection without a question for so long is closed; Postfix opens a new one "
-		"when it needs it. Example: 10min"),
+		"when it needs it. Raise it if the log of Postfix shows connections that were "
+		"closed between two questions. Example: 10min"),
 	CONFIG("front.policy", "socket_mode", MODE_BITS, policy.socket_mode, 0, 0, NULL, "0660",
 		"permissions of a UNIX listen socket, in octal. Every user who may connect can ask "
 		"about any address. Example: 0666, when Postfix is in no common group"),
@@ -199,7 +210,8 @@ const struct option_row option_rows[] = {
 		"peaks of which the gate refuses a part. Example: yes, together with listen, "
 		"backend and proxy_protocol"),
 	CONFIG("front.proxy", "service", TEXT, proxy.service, 0, 0, NULL, "mx",
-		"service whose load decides. Example: submission"),
+		"service whose load decides. Change it if this front guards another service. "
+		"Example: submission"),
 	CONFIG("front.proxy", "listen", ENDPOINTS, proxy.listen, 0, 0, NULL, NULL,
 		"addresses on which clients connect: ADDRESS:PORT, unix:PATH or systemd:NAME, or "
 		"several. [::]:25 alone serves IPv6 only. Needed with enabled. Example: "
@@ -211,7 +223,7 @@ const struct option_row option_rows[] = {
 		"unsaid none v1 v2", "unsaid",
 		"PROXY header that tells the mail server the client's address; the proxy does not "
 		"start without this option. v1: Postfix, Exim, Haraka. v2: OpenSMTPD. none: see "
-		"client_addresses_hidden. Example: v1"),
+		"client_addresses_hidden. Set it to what the mail server can read. Example: v1"),
 	CONFIG("front.proxy", "client_addresses_hidden", BOOL, proxy.client_addresses_hidden, 0, 0,
 		NULL, "no",
 		"yes allows proxy_protocol = none. The mail server then takes every client for "
@@ -232,19 +244,22 @@ const struct option_row option_rows[] = {
 		"Example: yes, when clients come through a tunnel that ends on this host"),
 	CONFIG("front.proxy", "connections_max", U32, proxy.connections_max, 1, 1000000, NULL,
 		"20000",
-		"sessions that the proxy serves at once, with a plan or without; the other clients "
-		"are deferred. Each takes two file descriptors. Example: 50000, with LimitNOFILE= "
-		"raised as far"),
+		"sessions that the proxy serves at once, with a plan or without; the other "
+		"clients are deferred. Each takes two file descriptors. Raise it if more clients "
+		"than that are served or wait at once. Example: 50000, with LimitNOFILE= raised "
+		"as far"),
 	CONFIG("front.proxy", "linger_max", U32, proxy.linger_max, 0, 1000000, NULL, "2000",
 		"deferred clients that the proxy talks to at once; the other ones get 421 and are "
-		"closed. Example: 5000"),
+		"closed. Raise it if senders that need the whole dialogue are told 421, and "
+		"descriptors are left. Example: 5000"),
 	CONFIG("front.proxy", "linger", DURATION, proxy.linger_us, 0.1 * SECONDS, 300 * SECONDS,
 		NULL, "20s", NULL),
 	CONFIG("front.proxy", "idle", DURATION, proxy.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL,
 		"330s",
 		"a session in which the client says nothing for so long is closed; RFC 5321 "
 		"(4.5.3.2.7) asks for 5 minutes at least. Answers of the mail server are waited "
-		"for 15 minutes at least (4.5.3.2.6). Example: 10min"),
+		"for 15 minutes at least (4.5.3.2.6). Raise it if slow clients are cut off; lower "
+		"it only for testing. Example: 10min"),
 	CONFIG("front.proxy", "connect", DURATION, proxy.connect_us, 0.05 * SECONDS, 120 * SECONDS,
 		NULL, "10s", NULL),
 	CONFIG("front.gate", "enabled", BOOL, gate.enabled, 0, 0, NULL, "no",
@@ -252,8 +267,9 @@ const struct option_row option_rows[] = {
 		"BPF program. The mail server needs no change; penstockctl check says whether this "
 		"kernel can do it. Example: yes"),
 	CONFIG("front.gate", "service", TEXT, gate.service, 0, 0, NULL, "mx",
-		"service that the gate guards, on the ports of that service. Example: inbound, "
-		"with the ports in [service.inbound]"),
+		"service that the gate guards, on the ports of that service. Change it if the "
+		"gate guards another service. Example: inbound, with the ports in "
+		"[service.inbound]"),
 	CONFIG("front.gate", "netns", TEXT, gate.netns, 0, 0, NULL, NULL,
 		"network namespace of the mail server: a path such as /proc/PID/ns/net, or a name "
 		"under /run/netns. Unset: that of penstockd. Set it for a mail server in a "
@@ -273,11 +289,13 @@ const struct option_row option_rows[] = {
 		"refuses the connection, and senders try the next MX. Example: yes, when this is "
 		"the only MX"),
 	CONFIG("front.gate", "listen", ENDPOINTS, gate.listen, 0, 0, NULL, NULL,
-		"an address on which the responder answers every client 451: a load balancer sends "
-		"the clients there that it does not pass on. Unset: none. Example: 192.0.2.1:2526"),
+		"an address on which the responder answers every client 451: a load balancer "
+		"sends the clients there that it does not pass on. Unset: none. Set it if a load "
+		"balancer stands before this host. Example: 192.0.2.1:2526"),
 	CONFIG("front.gate", "linger_max", U32, gate.linger_max, 0, 1000000, NULL, "20000",
 		"deferred clients that the responder talks to at once, and an eighth of it while "
-		"memory is short; the other ones get 421 and are closed. Example: 50000"),
+		"memory is short; the other ones get 421 and are closed. Raise it if senders that "
+		"need the whole dialogue are told 421, and memory is left. Example: 50000"),
 	CONFIG("front.gate", "linger", DURATION, gate.linger_us, 0.1 * SECONDS, 300 * SECONDS, NULL,
 		"20s", NULL),
 	CONFIG("front.gate", "cpu", RATIO, gate.cpu_ratio, 0.01, 1, NULL, "30%",
@@ -289,20 +307,22 @@ const struct option_row option_rows[] = {
 		"sends those that are to be deferred to the responder. See snippets/haproxy.md. "
 		"Example: yes, together with listen and responder"),
 	CONFIG("front.haproxy", "service", TEXT, haproxy.service, 0, 0, NULL, "mx",
-		"service whose load decides for the clients of this HAProxy. Example: inbound, "
-		"with the ports in [service.inbound]"),
+		"service whose load decides for the clients of this HAProxy. Change it if this "
+		"front guards another service. Example: inbound, with the ports in "
+		"[service.inbound]"),
 	CONFIG("front.haproxy", "listen", ENDPOINTS, haproxy.listen, 0, 0, NULL, NULL,
 		"addresses on which HAProxy asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Any "
 		"program that can connect can ask about any address. Needed with enabled. Example: "
 		"127.0.0.1:9828"),
 	CONFIG("front.haproxy", "responder", ENDPOINTS, haproxy.responder, 0, 0, NULL, NULL,
 		"addresses on which every SMTP client is answered 451 with the present reason. "
-		"HAProxy sends the clients there that it may not pass. Unset: none. Example: "
+		"HAProxy sends the clients there that it may not pass. Unset: none. Set it if "
+		"HAProxy is to answer deferred clients, and not to close them. Example: "
 		"127.0.0.1:9829"),
 	CONFIG("front.haproxy", "connections_max", U32, haproxy.connections_max, 1, 100000, NULL,
 		"1000",
-		"SPOE connections that are served at once; the clients of a connection that is not "
-		"served pass. Example: 4000"),
+		"SPOE connections that are served at once; the clients of a connection that is "
+		"not served pass. Raise it if fault connections is reported. Example: 4000"),
 	CONFIG("front.haproxy", "socket_mode", MODE_BITS, haproxy.socket_mode, 0, 0, NULL, "0660",
 		"permissions of a UNIX listen socket, in octal. Every user who may connect can ask "
 		"about any address. Example: 0666, when HAProxy is in no common group"),
@@ -311,8 +331,9 @@ const struct option_row option_rows[] = {
 		"client has named its recipient. See snippets/nginx.md. Example: yes, together "
 		"with listen and backend"),
 	CONFIG("front.nginx", "service", TEXT, nginx.service, 0, 0, NULL, "mx",
-		"service whose load decides for the clients of this nginx. Example: inbound, with "
-		"the ports in [service.inbound]"),
+		"service whose load decides for the clients of this nginx. Change it if this "
+		"front guards another service. Example: inbound, with the ports in "
+		"[service.inbound]"),
 	CONFIG("front.nginx", "listen", ENDPOINTS, nginx.listen, 0, 0, NULL, NULL,
 		"addresses on which nginx asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Any "
 		"program that can connect can ask about any address. Needed with enabled. Example: "
@@ -323,7 +344,7 @@ const struct option_row option_rows[] = {
 	CONFIG("front.nginx", "connections_max", U32, nginx.connections_max, 1, 1000000, NULL,
 		"5000",
 		"questions that are served at once; the clients of a question that is not served "
-		"pass. Example: 20000"),
+		"pass. Raise it if fault connections is reported. Example: 20000"),
 	CONFIG("front.nginx", "socket_mode", MODE_BITS, nginx.socket_mode, 0, 0, NULL, "0660",
 		"permissions of a UNIX listen socket, in octal. Every user who may connect can ask "
 		"about any address. Example: 0666, when nginx is in no common group"),
@@ -333,17 +354,20 @@ const struct option_row option_rows[] = {
 		"of script at connect. See snippets/exim/line.md and snippets/line.md. Example: "
 		"yes, together with listen"),
 	CONFIG("front.line", "service", TEXT, line.service, 0, 0, NULL, "mx",
-		"service whose load decides. Example: submission"),
+		"service whose load decides. Change it if this front guards another service. "
+		"Example: submission"),
 	CONFIG("front.line", "listen", ENDPOINTS, line.listen, 0, 0, NULL, NULL,
 		"addresses on which the server asks: unix:PATH, ADDRESS:PORT or systemd:NAME. Any "
 		"program that can connect can ask about any address. Needed with enabled. Example: "
 		"systemd:line"),
 	CONFIG("front.line", "connections_max", U32, line.connections_max, 1, 100000, NULL, "1000",
 		"connections of the server that are served at once; it admits the clients of a "
-		"connection that is not served. Example: 4000"),
+		"connection that is not served. Raise it if fault connections is reported. "
+		"Example: 4000"),
 	CONFIG("front.line", "idle", DURATION, line.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL,
 		"330s",
-		"a connection on which nothing was asked for so long is closed. Example: 10min"),
+		"a connection on which nothing was asked for so long is closed. Raise it if the "
+		"server keeps a connection for longer between two questions. Example: 10min"),
 	CONFIG("front.line", "socket_mode", MODE_BITS, line.socket_mode, 0, 0, NULL, "0660",
 		"permissions of a UNIX listen socket, in octal. Every user who may connect can ask "
 		"about any address. Example: 0666, when the server is in no common group"),
@@ -354,8 +378,8 @@ const struct option_row option_rows[] = {
 		"yes, together with listen"),
 	CONFIG("front.milter", "service", TEXT, milter.service, 0, 0, NULL, "mx",
 		"service whose load decides. With its reply_code = 421 the mail server sends its "
-		"own 421 text at connect, and hangs up. Example: inbound, with the ports in "
-		"[service.inbound]"),
+		"own 421 text at connect, and hangs up. Change it if this front guards another "
+		"service. Example: inbound, with the ports in [service.inbound]"),
 	CONFIG("front.milter", "listen", ENDPOINTS, milter.listen, 0, 0, NULL, NULL,
 		"addresses on which the mail server asks: unix:PATH, ADDRESS:PORT or systemd:NAME. "
 		"Any program that can connect can ask about any address. Needed with enabled. "
@@ -366,24 +390,27 @@ const struct option_row option_rows[] = {
 		"come through a tunnel that ends on this host"),
 	CONFIG("front.milter", "connections_max", U32, milter.connections_max, 1, 1000000, NULL,
 		"20000",
-		"SMTP sessions about which the mail server asks at once; it admits the client of a "
-		"session that is not served. Postfix keeps a connection only for a client that is "
-		"deferred, Sendmail for each session. Example: 5000"),
+		"SMTP sessions about which the mail server asks at once; it admits the client of "
+		"a session that is not served. Postfix keeps a connection only for a client that "
+		"is deferred, Sendmail for each session. Raise it if more clients may be "
+		"connected at once. Example: 50000"),
 	CONFIG("front.milter", "idle", DURATION, milter.idle_us, 1 * SECONDS, 7200 * SECONDS, NULL,
 		"10min",
 		"a connection that has been silent for so long is closed, and its client is "
 		"admitted. While a client is deferred, its connection is silent until the client "
-		"sends MAIL. Example: 30min"),
+		"sends MAIL. Raise it above the time that the mail server gives a client to send "
+		"MAIL. Example: 30min"),
 	CONFIG("front.milter", "socket_mode", MODE_BITS, milter.socket_mode, 0, 0, NULL, "0660",
 		"permissions of a UNIX listen socket, in octal. Every user who may connect can ask "
 		"about any address. Example: 0666, when the mail server is in no common group"),
 	CONFIG("front.agent", "service", TEXT, agent.service, 0, 0, NULL, "mx",
-		"service whose window penstock-agent tells HAProxy. Example: inbound, with the "
-		"ports in [service.inbound]"),
+		"service whose window penstock-agent tells HAProxy. Change it if HAProxy passes "
+		"clients to another service. Example: inbound, with the ports in "
+		"[service.inbound]"),
 	CONFIG("front.agent", "listen", ENDPOINTS, agent.listen, 0, 0, NULL, "127.0.0.1:9827",
 		"addresses on which HAProxy's agent-check asks penstock-agent. Any program that "
-		"can connect learns the load of this host, and nothing else. Example: "
-		"192.0.2.11:9827"),
+		"can connect learns the load of this host, and nothing else. Set it if HAProxy "
+		"runs on another host. Example: 192.0.2.11:9827"),
 	CONFIG("front.agent", "balancers", U32, agent.balancers, 1, 1000, NULL, "1",
 		"HAProxy processes that share this host: each is told its part of the window. "
 		"Example: 2, for a pair that is active on both sides"),
@@ -393,30 +420,30 @@ const struct option_row option_rows[] = {
 		"agent's value replaces that one for good. Example: 400"),
 	CONFIG("fleet", "servers", ENDPOINTS, fleet.servers, 0, 0, NULL, NULL,
 		"Redis or Valkey servers through which the hosts of a fleet share which sources "
-		"wait, and for how long: ADDRESS:PORT or unix:PATH. If there are several, they are "
-		"replicas of one server, and the first that takes writes is used. Unset: this host "
-		"is alone. Without the store each host decides alone. Example: 192.0.2.7:6379, "
-		"192.0.2.8:6379"),
+		"wait, and for how long: ADDRESS:PORT or unix:PATH. If there are several, they "
+		"are replicas of one server, and the first that takes writes is used. Unset: this "
+		"host is alone. Without the store each host decides alone. Set it if several "
+		"hosts serve the same domains. Example: 192.0.2.7:6379, 192.0.2.8:6379"),
 	CONFIG("fleet", "name", HOSTNAME, fleet.name, 0, 0, NULL, NULL,
-		"name of this host among the others. Unset: its host name. Example: "
-		"mx1.example.org"),
+		"name of this host among the others. Unset: its host name. Set it if two hosts "
+		"have the same host name. Example: mx1.example.org"),
 	CONFIG("fleet", "prefix", TEXT, fleet.prefix, 0, 0, NULL, "{penstock}",
 		"beginning of the names of the two streams in the store, PREFIX:ledger and "
 		"PREFIX:hosts. The braces keep them together in a cluster. Example: {mail-eu}, for "
 		"a second fleet in the same store"),
 	CONFIG("fleet", "user", TEXT, fleet.user, 0, 0, NULL, NULL,
-		"user of the store (ACL of Redis 6 and later). Unset: the default user. Example: "
-		"penstock"),
+		"user of the store (ACL of Redis 6 and later). Unset: the default user. Set it if "
+		"the store has a user for penstock, which is safer. Example: penstock"),
 	CONFIG("fleet", "password_file", PATH, fleet.password_file, 0, 0, NULL, NULL,
 		"file with the password of the store in its first line. It must belong to root or "
 		"to penstockd's user, and others must not be able to read it. Unset: no password. "
-		"Example: /etc/penstock/fleet.password"),
+		"Set it if the store asks for a password. Example: /etc/penstock/fleet.password"),
 	CONFIG("fleet", "key_file", PATH, fleet.key_file, 0, 0, NULL, NULL,
 		"file with a secret of at least 16 bytes that is the same on all hosts: messages "
 		"in the store are sealed with it, and a message sealed with another secret is "
-		"ignored. The same rules as for password_file. Unset: the seal is only a checksum, "
-		"and any program that can write into the store is believed. Example: "
-		"/etc/penstock/fleet.key"),
+		"ignored. The same rules as for password_file. Unset: the seal is only a "
+		"checksum, and any program that can write into the store is believed. Set it if "
+		"other programs can write into the store. Example: /etc/penstock/fleet.key"),
 	CONFIG("fleet", "next_mx", BOOL, fleet.next_mx, 0, 0, NULL, "no",
 		"whether a connection without a place waits for 1 s at most (objective.wait) while "
 		"another host has room. A sender that tries all MX hosts is then served there "
@@ -432,13 +459,16 @@ const struct option_row option_rows[] = {
 		"Example: yes, for a store that is reached over a network"),
 	CONFIG("fleet", "tls_ca", PATH, fleet.tls_ca, 0, 0, NULL, NULL,
 		"file with the certificates of the trusted authorities, in PEM. Unset: those of "
-		"this system. Example: /etc/penstock/fleet-ca.pem"),
+		"this system. Set it if an authority of your own signed the store's certificate. "
+		"Example: /etc/penstock/fleet-ca.pem"),
 	CONFIG("fleet", "tls_name", TEXT, fleet.tls_name, 0, 0, NULL, NULL,
 		"name that the certificate of the store must have. Unset: any name that the "
-		"authority has signed. Example: redis.example.org"),
+		"authority has signed. Set it to the store's name, if the authority signs for "
+		"others, too. Example: redis.example.org"),
 	CONFIG("fleet", "tls_cert", PATH, fleet.tls_cert, 0, 0, NULL, NULL,
-		"certificate of this host, in PEM, for stores that require one (tls-auth-clients). "
-		"Unset: none. Example: /etc/penstock/fleet.pem"),
+		"certificate of this host, in PEM, for stores that require one "
+		"(tls-auth-clients). Unset: none. Set it together with tls_key. Example: "
+		"/etc/penstock/fleet.pem"),
 	CONFIG("fleet", "tls_key", PATH, fleet.tls_key, 0, 0, NULL, NULL,
 		"private key of tls_cert. Needed with tls_cert. Example: "
 		"/etc/penstock/fleet.key.pem"),
@@ -456,25 +486,29 @@ const struct option_row option_rows[] = {
 	CONFIG("http", "public", ENDPOINTS, http_public, 0, 0, NULL, NULL,
 		"addresses that serve a page for customers, and nothing else: whether mail is "
 		"accepted, since when, the expected end, planned maintenance. It shows nothing "
-		"about this host or the reasons. Unset: not served. Example: 0.0.0.0:8025, or "
-		"127.0.0.1:8025 behind a web server that speaks HTTPS"),
+		"about this host or the reasons. Unset: not served. Set it if customers ask "
+		"whether mail works. Example: 0.0.0.0:8025, or 127.0.0.1:8025 behind a web server "
+		"that speaks HTTPS"),
 	CONFIG("http", "hosts", TEXT, http_hosts, 0, 0, NULL, NULL,
 		"host names to which HTTP answers, in addition to addresses, localhost, this "
-		"host's name and those of its services. Unset: no others. Example: mx1.internal "
+		"host's name and those of its services. Unset: no others. Set it if a browser or "
+		"a web server asks by another name, and gets 421. Example: mx1.internal "
 		"metrics.example.org"),
 	CONFIG("maintenance", "window", WINDOWS, maintenance, 0, 0, NULL, NULL,
-		"planned maintenance: from begin to end every new connection is answered 451 4.3.2 "
-		"and when it ends. [WEEKDAYS] [DATE] BEGIN..END [ZONE] [TEXT in double quotes], as "
-		"systemd.time(7) writes calendar events, with an end. Several lines are several "
-		"windows; an empty one removes those before it. penstockctl status announces the "
-		"next one. Unset: none. Example: Sun *-*-* 02:00..04:00 Europe/Berlin, or *-*~1 "
-		"22:00..02:00 UTC for the last night of each month"),
+		"planned maintenance: from begin to end every new connection is answered 451 "
+		"4.3.2 and when it ends. [WEEKDAYS] [DATE] BEGIN..END [ZONE] [TEXT in double "
+		"quotes], as systemd.time(7) writes calendar events, with an end. Several lines "
+		"are several windows; an empty one removes those before it. penstockctl status "
+		"announces the next one. Unset: none. Set it when work on this host is planned. "
+		"Example: Sun *-*-* 02:00..04:00 Europe/Berlin, or *-*~1 22:00..02:00 UTC for the "
+		"last night of each month"),
 	CONFIG("maintenance", "trusted_pass", BOOL, maintenance.trusted_pass, 0, 0, NULL, "no",
 		"whether networks of source.trusted are admitted during maintenance. Example: yes, "
 		"when your own relays deliver to what is not maintained"),
 	CONFIG("control", "group", TEXT, control_group, 0, 0, NULL, "penstock",
 		"members of this group may drain, resume, set the mode, reload and see sources "
-		"with penstockctl, as root may. Example: mailadmin"),
+		"with penstockctl, as root may. Change it if the people who operate mail have a "
+		"group of their own. Example: mailadmin"),
 };
 /* clang-format on */
 const unsigned option_rows_count = ARRAY_SIZE(option_rows);

@@ -41,8 +41,7 @@ struct option_row {
 	enum option_scope scope;
 	size_t offset, size;
 	double least, most; /* of numbers, in the base unit */
-	const char
-		*choices; /* "none starttls implicit": the position is the value (stored as int) */
+	const char *choices; /* "enforce observe": the position is the value (stored as int) */
 	const char *value; /* default, written as in a file; NULL: unset */
 	const char *help; /* NULL: only for tests and old traces, and shown nowhere */
 };
@@ -56,6 +55,9 @@ bool option_is_of(const struct option_row *row, const char *section);
 const struct option_row *option_find(const char *section, const char *key);
 /* The present name of a key that had another name in the previous release; NULL: it had not. */
 const char *option_renamed(const char *section, const char *key);
+/* The present name of a value of an option, by its present name, that was renamed with it; the same
+ * value if it was not. */
+const char *option_value_now(const char *now, const char *value);
 /* A sentence about what replaces an option that this release has removed; NULL: it was not
  * removed. */
 const char *option_gone(const char *section, const char *key);

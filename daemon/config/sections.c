@@ -33,7 +33,7 @@ static struct config_service *add_service(struct config *config, const char *nam
 	if (strncmp(name, "submission", 10) == 0) {
 		service->shed = PLAN_SHED_NO;
 		service->ports[0] = strcmp(name, "submissions") == 0 ? 465 : 587;
-		service->tls = strcmp(name, "submissions") == 0 ? TLS_IMPLICIT : TLS_STARTTLS;
+		service->implicit_tls = strcmp(name, "submissions") == 0;
 	}
 	return service;
 }
@@ -213,11 +213,13 @@ int config_set(struct config *config, const char *section, const char *key, cons
 		unknown_key(section, key, why);
 		return -EINVAL;
 	}
+	if (now)
+		value = option_value_now(now, value);
 	r = option_set(row, base, value, why);
 	if (r == 0 && now)
 		snprintf(why, 256,
-			 "is called %s.%s now. The old name is taken until the next release; "
-			 "change it before",
-			 section, now);
+			 "is called %s.%s now: write %s = %.60s. The old name is taken until the "
+			 "next release; change it before",
+			 section, now, now, value);
 	return r;
 }

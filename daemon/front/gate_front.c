@@ -213,7 +213,7 @@ static void note_refusal(struct gate_front *g, const struct gate_event *event)
 	g->refusals.by = (struct refusals_by){
 		.front = "gate",
 		.service = service->name,
-		.style = service->tls == TLS_IMPLICIT ? NULL : &service->reply,
+		.style = service->implicit_tls ? NULL : &service->reply,
 		.code = service->reply_code,
 	};
 	refusals_add(&g->refusals, g->epoch, &event->client, (enum reason)event->verdict.reason,

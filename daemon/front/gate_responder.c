@@ -17,7 +17,7 @@ void gate_responder_manner(const struct config *config, unsigned service,
 	ret->service = service;
 	ret->reply_code = s->reply_code;
 	ret->sources = config->sources.refused.count || config->sources.rate_max;
-	ret->mute = s->tls == TLS_IMPLICIT;
+	ret->mute = s->implicit_tls;
 	ret->linger_max = c->linger_max;
 	ret->linger_us = c->linger_us;
 	ret->cpu_ratio = c->cpu_ratio;
@@ -56,7 +56,7 @@ void gate_responder_standin(const struct config_service *service, const struct r
 				     .listener_v6 = responder_listener_v6(responder) };
 	int r;
 
-	if (service->tls != TLS_IMPLICIT)
+	if (!service->implicit_tls)
 		reply_line(o.greeting, sizeof(o.greeting), 421, &service->reply, REASON_SMTP, 0);
 	r = standin_open(&o, ret);
 	if (r < 0)

@@ -46,7 +46,7 @@ static int open_responder(struct haproxy *h, char *why)
 				       .netns_fd = -1,
 				       .manner = { .service = h->asked.service,
 						   .reply_code = service->reply_code,
-						   .mute = service->tls == TLS_IMPLICIT,
+						   .mute = service->implicit_tls,
 						   .linger_max = LINGER_MAX,
 						   .linger_us = LINGER_US,
 						   .cpu_ratio = CPU_RATIO } };

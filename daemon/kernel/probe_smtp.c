@@ -70,7 +70,7 @@ static void watch_ports(struct smtp *s, const struct config *config)
 		     p < CONFIG_PORTS && config->service[i].ports[p] && slot < SMTP_PORTS; p++) {
 			s->slots[slot].service = i;
 			s->slots[slot].port = config->service[i].ports[p];
-			s->bpf->rodata->client_first[slot] = config->service[i].tls == TLS_IMPLICIT;
+			s->bpf->rodata->client_first[slot] = config->service[i].implicit_tls;
 			s->bpf->rodata->watched[slot++] = config->service[i].ports[p];
 		}
 	}

@@ -71,7 +71,7 @@ static bool refuse_without_descriptor(struct acceptor *a, int listen_fd, uint64_
 		tally_counts(t)->offered++;
 		tally_counts(t)->deferred++;
 		tally_counts(t)->deferred_by[REASON_LIMIT]++;
-		if (t->config.service[t->service].tls != TLS_IMPLICIT)
+		if (!t->config.service[t->service].implicit_tls)
 			send(fd, line, n, MSG_NOSIGNAL);
 		shutdown(fd, SHUT_WR);
 		close(fd);

@@ -165,8 +165,7 @@ void flight_enter(struct session *s, bool shadow)
 	if (shadow)
 		c->shadow_in_flight++;
 	flight_track(s, smtp_track_begin(&s->track, s->moved_us,
-					 s->tally->config.service[s->tally->service].tls ==
-						 TLS_IMPLICIT));
+					 s->tally->config.service[s->tally->service].implicit_tls));
 }
 
 /* Slow sessions of one source count as load only up to a share of all sessions, since a client

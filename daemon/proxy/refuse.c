@@ -79,7 +79,7 @@ enum next refuse_begin(struct session *s)
 	early = s->phase == PHASE_RELAY ? 0 : s->up.length;
 	s->phase = PHASE_REFUSE;
 	t->refused++;
-	if (service->tls == TLS_IMPLICIT) /* TLS from the first byte: no reply is possible */
+	if (service->implicit_tls) /* TLS from the first byte: no reply is possible */
 		return NEXT_BREAK;
 	s->deadline_us = s->moved_us + t->config.proxy.linger_us;
 	if (t->lingering >= t->linger_max || t->draining) {

@@ -45,7 +45,7 @@ void tally_configured(struct tally *t)
 	t->refusals.by = (struct refusals_by){
 		.front = "proxy",
 		.service = service->name,
-		.style = service->tls == TLS_IMPLICIT ? NULL : &service->reply,
+		.style = service->implicit_tls ? NULL : &service->reply,
 		.code = service->reply_code,
 	};
 }

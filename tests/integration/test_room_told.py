@@ -44,7 +44,7 @@ def _():
 
 @test("with TLS from the first octet a client that waited in vain is closed without a word, and counts once")
 def _():
-    with Room(window=0, options={"service.mx.tls": "implicit"}) as w:
+    with Room(window=0, options={"service.mx.implicit_tls": "yes"}) as w:
         a, b = w.held("127.2.0.1", 1), w.held("127.3.0.1", 2)
         w.plan(0, order="drain")
         check(a.reply() == b"" and b.reply() == b"", "no reply is possible")

@@ -70,7 +70,7 @@ static int setup(void **state)
 	config.services = 2;
 	config.service[0].ports[0] = PLAIN_PORT;
 	config.service[1].ports[0] = TLS_PORT;
-	config.service[1].tls = TLS_IMPLICIT;
+	config.service[1].implicit_tls = true;
 	if (kernel_open(&config, &kernel, why) < 0)
 		kernel = NULL;
 	listening[0] = listen_on(PLAIN_PORT);

@@ -155,10 +155,36 @@ static void an_old_name_is_taken_with_a_warning(void **state)
 	assert_non_null(strstr(line, ":2: objective.window_most: is called objective.window_max"));
 	assert_int_equal(load_text("", "objective.window_least=3"), 0);
 	assert_int_equal(errors.warnings, 1);
+	assert_non_null(strstr(errors.warning[0].reason, "write window_min = 3."));
 	assert_int_equal(load_text("[objective]\nwindow_max = 9\n", NULL), 0);
 	assert_int_equal(errors.warnings, 0);
 	assert_int_equal(load_text("[objective]\nwindow_most = x\n", NULL), -EINVAL);
 	assert_int_equal(errors.warnings, 0);
+}
+
+/* Two of the old values meant the same. */
+static void an_old_value_is_taken_with_a_warning(void **state)
+{
+	static const struct {
+		const char *before, *now;
+	} values[] = { { "none", "no" }, { "starttls", "no" }, { "implicit", "yes" } };
+	char text[64], says[64];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+		snprintf(text, sizeof(text), "[service.mx]\ntls = %s\n", values[i].before);
+		snprintf(says, sizeof(says),
+			 "is called service.mx.implicit_tls now: write implicit_tls = %s.",
+			 values[i].now);
+		assert_int_equal(load_text(text, NULL), 0);
+		assert_int_equal(config.service[0].implicit_tls, strcmp(values[i].now, "yes") == 0);
+		assert_int_equal(errors.warnings, 1);
+		assert_non_null(strstr(errors.warning[0].reason, says));
+	}
+	assert_int_equal(load_text("[service.mx]\ntls = ssl\n", NULL), -EINVAL);
+	assert_int_equal(load_text("[service.submissions]\nslots = 9\n", NULL), 0);
+	assert_true(config.service[1].implicit_tls);
+	/* Only the service has had it: the fleet's is another one. */
+	assert_int_equal(load_text("[fleet]\ntls = implicit\n", NULL), -EINVAL);
 }
 
 static void a_trace_of_an_older_penstock_still_loads(void **state)
@@ -195,7 +221,33 @@ static bool has_an_example(const struct option_row *row)
 	}
 }
 
-/* What it does, what holds if it is not set, and an example. */
+/* A sentence that says when to change it, or a reason behind the example. */
+static bool says_when(const char *help)
+{
+	static const char *const sentences[] = {
+		". Raise ", ". Set ",  ". Change ", ". Begin ",		". Name ",
+		". Keep ",  ": keep ", ". Needed ", ". If you change ",
+	};
+	static const char *const reasons[] = { ", when ", ", for ", ", to ", ", behind ",
+					       ", on a " };
+	const char *example = strstr(help, ". Example: ");
+
+	for (unsigned i = 0; i < ARRAY_SIZE(sentences); i++)
+		if (strstr(help, sentences[i]))
+			return true;
+	for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (strstr(example, reasons[i]))
+			return true;
+	return false;
+}
+
+/* A front is chosen by README's table and set up by its page; the others follow from it. */
+static bool goes_without_saying(const struct option_row *row)
+{
+	return strcmp(row->key, "enabled") == 0;
+}
+
+/* What it does, what holds if it is not set, when to change it, and an example. */
 static void every_option_is_explained(void **state)
 {
 	for (unsigned i = 0; i < option_rows_count; i++) {
@@ -212,6 +264,9 @@ static void every_option_is_explained(void **state)
 			fail_msg(
 				"%s.%s has no default, and its help does not say what then holds: %s",
 				row->section, row->key, row->help);
+		if (!says_when(row->help) && !goes_without_saying(row))
+			fail_msg("%s.%s: its help does not say when to change it: %s", row->section,
+				 row->key, row->help);
 		if (!has_an_example(row))
 			fail_msg("%s.%s: the example is no value of it, or the default: %s",
 				 row->section, row->key, row->help);
@@ -430,6 +485,7 @@ int main(void)
 		cmocka_unit_test(every_option_is_printed_once),
 		cmocka_unit_test(an_option_of_another_front_is_refused_with_its_place),
 		cmocka_unit_test(an_old_name_is_taken_with_a_warning),
+		cmocka_unit_test(an_old_value_is_taken_with_a_warning),
 		cmocka_unit_test(a_trace_of_an_older_penstock_still_loads),
 		cmocka_unit_test(every_option_is_explained),
 		cmocka_unit_test(every_wrong_value_is_answered_with_an_example),
