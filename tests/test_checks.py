@@ -104,6 +104,16 @@ def _():
         check(not docs.re.findall(docs.RIDDLES, good), good)
 
 
+@test("docs: a time that is shown to people and does not come from the words")
+def _():
+    plant = 'static const char *const shown[] = {{ {} }};\n' + TOP
+    finds(docs.errors_of_times,
+          *((path, TOP, plant.format(line), f"{path}: a time that is not in words")
+            for path, line in (("daemon/publish/page.c", '"the last %.0f s ago"'), ("daemon/publish/journal.c", '"for " "%llu min"'),
+                               ("daemon/publish/explain.c", '"(%.2f ms)"'), ("tools/penstockctl/show.c", '" ms"'),
+                               ("tools/penstockctl/show_fleet.c", '"silent for %u s"'), ("tools/check_penstock.c", '"in %d minutes"'))))
+
+
 @test("docs: each rule of a log line")
 def _():
     for level, line, words in (

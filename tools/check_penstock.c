@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "penstockctl/call.h"
 #include "penstockctl/field.h"
+#include "publish/words.h"
 
 #define TIMEOUT_S 10
 #define LEVELS 4
@@ -125,11 +126,13 @@ static double measure(const json_t *status, enum measure what)
 static void judge_measures(struct judgement *j, const struct options *o, const json_t *status)
 {
 	static const char *const say[] = {
-		NULL, "%.1f %% of the connections are deferred", "a sender has waited for %.0f s",
-		"memory, the queue's space or its inodes run out in %.0f s"
+		NULL, "%s of the connections are deferred", "a sender has waited for %s",
+		"memory, the queue's space or its inodes run out in %s"
 	};
 
 	for (int i = 0; i < MEASURES; i++) {
+		char buffer[WORDS_LASTING] = "";
+		struct text words = TEXT_OF(buffer);
 		double value = measure(status, (enum measure)i);
 		int found = range_alerts(&o->critical[i], value)  ? CRITICAL
 			    : range_alerts(&o->warning[i], value) ? WARNING
@@ -137,8 +140,12 @@ static void judge_measures(struct judgement *j, const struct options *o, const j
 
 		if (value < 0 || found == OK)
 			continue;
+		if (i == DEFERRED)
+			text_append(&words, "%.1f %%", value);
+		else
+			words_duration(&words, value);
 		if (say[i])
-			judge(j, found, say[i], value);
+			judge(j, found, say[i], words.data);
 		else if (found > j->status)
 			j->status = found;
 	}

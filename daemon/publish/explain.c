@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/array.h"
+#include "base/clock.h"
 #include "publish/faults.h"
 #include "publish/explain_sources.h"
 #include "publish/explain_terms.h"
@@ -159,6 +160,7 @@ static void explain_sessions(const struct status *s, unsigned i, struct text *ou
 {
 	const struct window_view *w = &s->view.window[i];
 	const struct load_service *l = &s->load.service[i];
+	char longest[WORDS_LASTING];
 
 	text_append(out, "window %.0f sessions by the %s law", words_window(w->window),
 		    window_law_name(w->law));
@@ -177,8 +179,8 @@ static void explain_sessions(const struct status *s, unsigned i, struct text *ou
 	if (l->known & LOAD_UNGREETED)
 		text_append(out, ", waiting for a greeting %.0f", l->ungreeted);
 	if (l->known & LOAD_HELD && (l->held > 0 || s->plan.service[i].hold_us))
-		text_append(out, ", waiting for a place %.0f (the first for %.1f s)", l->held,
-			    l->held_longest_s);
+		text_append(out, ", waiting for a place %.0f (the first for %s)", l->held,
+			    words_lasting(l->held_longest_s, longest));
 	text_append(out, "\n");
 }
 
@@ -190,12 +192,13 @@ static void explain_rates(const struct window_view *w, struct text *out)
 		if (w->capacity_per_s >= 0)
 			text_append(out, ", capacity %.1f/s %s", w->capacity_per_s,
 				    capacity_from(w));
-		if (w->server_time_s >= SERVER_TIME_SHOWN_S)
-			text_append(out, ", server time over %d s (wanted %.0f ms)",
-				    SERVER_TIME_SHOWN_S, w->target_time_s * 1000);
-		else if (w->server_time_s >= 0)
-			text_append(out, ", server time %.0f ms (wanted %.0f ms)",
-				    w->server_time_s * 1000, w->target_time_s * 1000);
+		if (w->server_time_s >= 0) {
+			text_append(out, ", server time ");
+			words_signal(out, SIGNAL_SERVER_TIME_US, w->server_time_s * US_PER_S);
+			text_append(out, " (wanted ");
+			words_value(out, UNIT_US, w->target_time_s * US_PER_S);
+			text_append(out, ")");
+		}
 		if (w->saturation >= 0)
 			text_append(out, ", saturation %.2f", w->saturation);
 	}

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "core/reply.h"
 #include "core/room.h"
 #include "publish/words.h"
@@ -59,6 +60,7 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 	const struct plan_service *p = &s->plan.service[i];
 	uint64_t wait_us = expected_us(s, i);
 	bool observing = v.would_defer;
+	char lasting[WORDS_LASTING];
 
 	v.admit = v.admit && !observing;
 	if (!has_room(s, i, v) || wait_us >= p->hold_us)
@@ -69,9 +71,10 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 	if (wait_us < SAID_WAIT_US)
 		text_append(out, "for the next place that comes free");
 	else
-		text_append(out, "for about %.1f s", (double)wait_us / 1e6);
-	text_append(out, ". After %.1f s without a place it is answered 4xx\n",
-		    (double)p->hold_us / 1e6);
+		text_append(out, "for about %s",
+			    words_lasting((double)wait_us / US_PER_S, lasting));
+	text_append(out, ". After %s without a place it is answered 4xx\n",
+		    words_lasting((double)p->hold_us / US_PER_S, lasting));
 	return true;
 }
 
@@ -87,11 +90,13 @@ static void explain_no_wait(const struct status *s, unsigned i, struct verdict v
 		text_append(out, "; not let wait: no connection may begin to wait now");
 	else if (wait_us == ROOM_NEVER)
 		text_append(out, "; not let wait: no place comes free");
-	else
-		text_append(
-			out,
-			"; not let wait: it would take %.2f s, and less than %.2f s is allowed now",
-			(double)wait_us / 1e6, (double)allowed_us / 1e6);
+	else {
+		text_append(out, "; not let wait: it would take ");
+		words_value(out, UNIT_US, (double)wait_us);
+		text_append(out, ", and less than ");
+		words_value(out, UNIT_US, allowed_us);
+		text_append(out, " is allowed now");
+	}
 }
 
 static bool deferred_lately(const struct status *s, unsigned i)

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "core/message.h"
 #include "publish/neighbour_words.h"
+#include "publish/words.h"
 
 static enum log_level urgency(enum level_number level)
 {
@@ -198,7 +199,7 @@ static void step_sensors(struct journal *j, const struct registry *registry)
 /* The alarms of the promise, when they begin and when they end. */
 static void sources_changed(const struct source_stats *before, const struct source_stats *now)
 {
-	char fields[160];
+	char fields[160], longest[WORDS_LASTING];
 
 	if (before->infeasible == now->infeasible && before->day == now->day)
 		return;
@@ -210,8 +211,9 @@ static void sources_changed(const struct source_stats *before, const struct sour
 		log_event(
 			LOG_LEVEL_ERROR, MESSAGE_INFEASIBLE, fields,
 			"Cannot keep objective.longest_deferral and longest_attempts: more sources are promised a place than there is capacity for. "
-			"%llu wait, the longest for %llu min. Take load off, add capacity, or raise the objective.",
-			(unsigned long long)now->deferred, (unsigned long long)now->oldest_s / 60);
+			"%llu wait, the longest for %s. Take load off, add capacity, or raise the objective.",
+			(unsigned long long)now->deferred,
+			words_lasting((double)now->oldest_s, longest));
 	else if (before->infeasible && !now->infeasible)
 		log_event(
 			LOG_LEVEL_NOTICE, MESSAGE_INFEASIBLE, fields,

@@ -63,10 +63,10 @@ static void set_now(json_t *page, const struct status *s, const struct headline 
 		return;
 	page_set(page, "since", "%s", words_time(h->since_us, when));
 	page_set(page, "since_for", "%s",
-		 page_duration(s->realtime_us > h->since_us
+		 words_lasting(s->realtime_us > h->since_us
 				       ? floor((double)(s->realtime_us - h->since_us) / 1e6)
 				       : 0,
-			       buffer, sizeof(buffer)));
+			       buffer));
 }
 
 static void add_figure(json_t *figures, const char *name, double value, const char *unit)
@@ -113,7 +113,7 @@ static void set_waiting(json_t *page, const struct status *s)
 	page_set(waiting, "text",
 		 "%llu %s deferred and will try again; the oldest has waited for %s",
 		 (unsigned long long)x->deferred, x->deferred == 1 ? "source was" : "sources were",
-		 page_duration((double)x->oldest_s, buffer, sizeof(buffer)));
+		 words_lasting((double)x->oldest_s, buffer));
 	json_object_set_new(page, "waiting", waiting);
 }
 
@@ -155,6 +155,7 @@ static void set_attention(json_t *page, const struct status *s)
 {
 	json_t *items = json_array(), *attention = json_object();
 	struct status_front f;
+	char since[WORDS_LASTING];
 	double age;
 
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
@@ -165,9 +166,10 @@ static void set_attention(json_t *page, const struct status *s)
 			want(items, "Sensor %s fails: %s.", s->sensor[i].name, s->sensor[i].why);
 	for (int i = 0; i < FAULT__COUNT; i++)
 		if (faults_lately(s, (enum fault)i, &age))
-			want(items, "%s (%llu times, the last %.0f s ago). %s. %s.",
-			     fault_what((enum fault)i), (unsigned long long)s->faults.count[i], age,
-			     fault_consequence((enum fault)i), fault_remedy((enum fault)i));
+			want(items, "%s (%llu times, the last %s ago). %s. %s.",
+			     fault_what((enum fault)i), (unsigned long long)s->faults.count[i],
+			     words_lasting(age, since), fault_consequence((enum fault)i),
+			     fault_remedy((enum fault)i));
 	if (s->maintenance.why[0])
 		want(items, "A maintenance window cannot be obeyed: %s.", s->maintenance.why);
 	if (!s->reload_ok)

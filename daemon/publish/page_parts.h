@@ -12,7 +12,6 @@
 void page_set(json_t *object, const char *key, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Writes "3 min" into `buffer` and returns it. */
-const char *page_duration(double s, char *buffer, size_t size);
 /* Planned maintenance within a week; NULL: none. */
 const struct maintenance_span *page_planned(const struct status *status);
 bool page_sensor_fails(const struct sensor_status *sensor);

@@ -36,15 +36,6 @@ static void set_signal(json_t *object, const char *key, enum signal signal, doub
 	page_set(object, key, "%s", buffer);
 }
 
-const char *page_duration(double s, char *buffer, size_t size)
-{
-	struct text text = { .data = buffer, .size = size };
-
-	buffer[0] = 0;
-	words_duration(&text, s);
-	return buffer;
-}
-
 static void set_services(json_t *page, const struct status *s)
 {
 	json_t *services = json_array();
@@ -150,10 +141,11 @@ static json_t *host_line(const struct fleet_line *line)
 {
 	const struct fleet_host *host = &line->host;
 	json_t *one = json_object();
+	char age[WORDS_LASTING];
 
 	page_set(one, "name", "%s", host->name);
 	if (line->age_s > FLEET_SILENT_S) {
-		page_set(one, "level", "silent for %u s", line->age_s);
+		page_set(one, "level", "silent for %s", words_lasting(line->age_s, age));
 		return one;
 	}
 	page_set(one, "level", "%s", level_name(host->level));

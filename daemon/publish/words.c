@@ -108,6 +108,15 @@ void words_duration(struct text *out, double s)
 		text_append(out, "%.*f s", s < 10 && s != floor(s) ? 1 : 0, s);
 }
 
+const char *words_lasting(double s, char *buf)
+{
+	struct text text = { .data = buf, .size = WORDS_LASTING };
+
+	buf[0] = 0;
+	words_duration(&text, s);
+	return buf;
+}
+
 const char *words_time(uint64_t realtime_us, char *buf)
 {
 	time_t seconds = (time_t)(realtime_us / US_PER_S);

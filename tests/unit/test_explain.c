@@ -157,7 +157,7 @@ static void a_rank_that_is_too_low_may_still_wait_for_a_place(void **state)
 			 "retries in 116 min");
 	assert_says(text, "0 wait already, so for the next place that comes free. ");
 	status.load.service[0].held = 80;
-	assert_says(explain(&last), "80 wait already, so for about 2.0 s. After 5.0 s without a "
+	assert_says(explain(&last), "80 wait already, so for about 2 s. After 5 s without a "
 				    "place it is answered 4xx");
 }
 
@@ -178,7 +178,7 @@ static void what_is_not_let_wait_is_told_why(void **state)
 	assert_says(
 		explain(&last),
 		"deferred, its rank puts it last, and no place is left for any source; not let "
-		"wait: it would take 0.21 s, and less than 0.20 s is allowed now; reason cpu: ");
+		"wait: it would take 208 ms, and less than 200 ms is allowed now; reason cpu: ");
 	status.load.service[0].held = 23;
 	assert_says(explain(&last), "waits in front of the server, because its rank puts it last, "
 				    "and no place is left for any source; 23 wait already");

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "config/guards.h"
 #include "core/fault.h"
+#include "publish/words.h"
 
 #define DEFAULT_FILE "/etc/penstock/penstock.conf"
 #define RECENT_S 900
@@ -174,14 +175,15 @@ static void faults(struct check *c, const json_t *status)
 		const json_t *f = json_object_get(json_object_get(status, "faults"),
 						  fault_name((enum fault)i));
 		const char *address = string(f, "address");
-		char what[400];
+		char what[400], age[WORDS_LASTING];
 
 		if (!f || json_number_value(json_object_get(f, "last_s")) > RECENT_S)
 			continue;
-		snprintf(what, sizeof(what), "%.0f times, the last %.0f s ago: %s%s%s. %s",
+		snprintf(what, sizeof(what), "%.0f times, the last %s ago: %s%s%s. %s",
 			 json_number_value(json_object_get(f, "count")),
-			 json_number_value(json_object_get(f, "last_s")), string(f, "what"),
-			 *address ? ": " : "", address, string(f, "consequence"));
+			 words_lasting(json_number_value(json_object_get(f, "last_s")), age),
+			 string(f, "what"), *address ? ": " : "", address,
+			 string(f, "consequence"));
 		check_found(c, ids[i], what, "%s", string(f, "remedy"));
 	}
 }

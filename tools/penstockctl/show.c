@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "core/sample.h"
 #include "penstockctl/field.h"
@@ -54,6 +55,9 @@ static void show_services(const json_t *status, FILE *out)
 
 	json_object_foreach(json_object_get(status, "services"), name, service)
 	{
+		char lasting[WORDS_LASTING], buffer[64] = "";
+		struct text server_time = TEXT_OF(buffer);
+
 		fprintf(out, "  %-8s ", name);
 		if (strcmp(string(service, "law"), "open") == 0)
 			fprintf(out,
@@ -66,16 +70,17 @@ static void show_services(const json_t *status, FILE *out)
 		show_number(out, ", in flight", number(service, "in_flight"), "");
 		if (number(service, "held") > 0) {
 			show_number(out, ", waiting for a place", number(service, "held"), "");
-			show_number(out, " for up to", number(service, "held_longest_s"), " s");
+			fprintf(out, " for up to %s",
+				words_lasting(number(service, "held_longest_s"), lasting));
 		}
 		show_number(out, ", busy", number(service, "busy"), "");
 		show_number(out, ", offered", number(service, "offered_per_s"), "/s");
 		show_number(out, ", completed", number(service, "completed_per_s"), "/s");
-		if (number(service, "server_time_s") >= SERVER_TIME_SHOWN_S)
-			fprintf(out, ", server time over %d s", SERVER_TIME_SHOWN_S);
-		else if (number(service, "server_time_s") >= 0)
-			show_number(out, ", server time", number(service, "server_time_s") * 1000,
-				    " ms");
+		if (number(service, "server_time_s") >= 0) {
+			words_signal(&server_time, SIGNAL_SERVER_TIME_US,
+				     number(service, "server_time_s") * US_PER_S);
+			fprintf(out, ", server time %s", server_time.data);
+		}
 		fputc('\n', out);
 	}
 }
@@ -113,15 +118,17 @@ static void show_decisions(const json_t *status, FILE *out)
 static void show_faults(const json_t *status, FILE *out)
 {
 	const json_t *fault;
+	char age[WORDS_LASTING];
 	const char *name;
 
 	json_object_foreach(json_object_get(status, "faults"), name, fault)
 	{
 		if (number(fault, "last_s") > FAULT_RECENT_S)
 			continue;
-		fprintf(out, "  FAULT %s: %.0f times, the last %.0f s ago. %s. %s. %s.\n", name,
-			number(fault, "count"), number(fault, "last_s"), string(fault, "what"),
-			string(fault, "consequence"), string(fault, "remedy"));
+		fprintf(out, "  FAULT %s: %.0f times, the last %s ago. %s. %s. %s.\n", name,
+			number(fault, "count"), words_lasting(number(fault, "last_s"), age),
+			string(fault, "what"), string(fault, "consequence"),
+			string(fault, "remedy"));
 	}
 }
 
@@ -169,14 +176,15 @@ static void show_neighbours(const json_t *status, FILE *out)
 {
 	const json_t *foreign = json_object_get(status, "foreign"),
 		     *leak = json_object_get(status, "leak");
+	char left[WORDS_LASTING];
 
 	if (json_is_object(foreign))
 		fprintf(out, "  caused by %s: %.0f %% of what is not the mail server's; %s\n",
 			string(foreign, "unit"), number(foreign, "share") * 100,
 			string(foreign, "advice"));
 	if (json_is_object(leak))
-		fprintf(out, "memory of %s keeps growing: none is left in %.0f min\n",
-			string(leak, "unit"), number(leak, "left_s") / 60);
+		fprintf(out, "memory of %s keeps growing: none is left in %s\n",
+			string(leak, "unit"), words_lasting(number(leak, "left_s"), left));
 }
 
 /* Coming maintenance; the first sentence has the one in force. */

@@ -84,11 +84,13 @@ static const char *in_words(enum unit unit, double value, char *buffer, size_t s
 
 static const char *server_time(const json_t *service, char *buffer, size_t size)
 {
+	struct text text = { .data = buffer, .size = size };
 	double s = number(service, "server_time_s");
 
-	if (s < SERVER_TIME_SHOWN_S)
-		return in_words(UNIT_S, s, buffer, size);
-	snprintf(buffer, size, "over %d s", SERVER_TIME_SHOWN_S);
+	if (s < 0)
+		return "-";
+	buffer[0] = 0;
+	words_signal(&text, SIGNAL_SERVER_TIME_US, s * US_PER_S);
 	return buffer;
 }
 
