@@ -32,6 +32,8 @@ PLANTS = [
     ("tools/penstock-sim/queue.h", '#include "penstock-sim/plant.h"', "in a circle: penstock-sim/plant, penstock-sim/queue"),
     ("bpf/shared.h", '#include "gate_shared.h"', "in a circle: gate_shared, shared"),
     ("tests/unit/fleet_memory.h", '#include "unit/source_world.h"', None),
+    ("daemon/front/fronts.h", "extern const struct front_ops front_line;", "ASKED_FRONT_TABLE is the one list"),
+    ("daemon/front/milter.c", "enum { KIND = ASKED_NGINX };", "names ASKED_NGINX"),
     ("daemon/front/fronts.h", '#include "front/policy_codec.h"', None),  # downwards, and allowed
 ]
 

@@ -98,8 +98,16 @@ struct config_gate {
 	double cpu_ratio; /* share of one CPU that the responder may take */
 };
 
-/* A front that a mail server asks over a socket: Postfix by the policy protocol, HAProxy by SPOE,
- * nginx by auth_http, others as a milter or by lines. */
+/* The fronts that a mail server asks over a socket, a row each: what enum asked_kind calls it, and
+ * its name, which is that of its section [front.NAME], of its settings in struct config, of its
+ * protocol asked_NAME and of its front_NAME (how to add one: daemon/README.md, "Questions"). */
+#define ASKED_FRONT_TABLE(X) \
+	X(POLICY, policy) /* Postfix' policy protocol */ \
+	X(LINE, line) /* plain lines */ \
+	X(NGINX, nginx) /* auth_http of nginx */ \
+	X(HAPROXY, haproxy) /* SPOE of HAProxy */ \
+	X(MILTER, milter)
+
 struct config_asked {
 	bool enabled;
 	char service[32];
@@ -107,9 +115,10 @@ struct config_asked {
 	uint32_t connections_max;
 	uint64_t idle_us; /* of a connection; 0: for ever */
 	char socket_mode[8]; /* octal, of a UNIX listen socket */
-	bool loopback; /* milter: decide on this host's own connections too */
-	struct endpoint backend; /* nginx: the mail server that it is told to connect to */
-	struct endpoints responder; /* HAProxy: for SMTP clients; empty: there is no responder */
+	/* Those that have the option: */
+	bool loopback; /* decide on this host's own connections too */
+	struct endpoint backend; /* the mail server, which the front is told to connect to */
+	struct endpoints responder; /* for SMTP clients; empty: there is no responder */
 };
 
 /* penstock-agent, which answers HAProxy's agent-check. */
@@ -213,7 +222,9 @@ struct config {
 	uint64_t nic_speed_bits_per_s;
 
 	struct config_front proxy;
-	struct config_asked policy, line, milter, haproxy, nginx;
+#define X(kind, name) struct config_asked name;
+	ASKED_FRONT_TABLE(X)
+#undef X
 	struct config_gate gate;
 	struct config_agent agent;
 	struct config_fleet fleet;

@@ -6,26 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "config/guards.h"
+#include "config/options.h"
 #include "config/zone_file.h"
 
-static const char needs_listen[] = "an enabled front needs an address to listen on";
-
-/* `where`: what to write into `listen`, if it is missing. */
 static void check_front(const struct config *config, const char *name, const char *service,
-			const struct endpoints *listen, const char *where,
-			struct config_errors *errors)
+			const struct endpoints *listen, struct config_errors *errors)
 {
+	const struct option_row *row;
 	char key[96];
 
 	snprintf(key, sizeof(key), "front.%s.service", name);
 	if (config_service_index(config, service) < 0)
 		config_errors_add(errors, CONFIG_WHOLE, 0, key, "there is no service '%s'",
 				  service);
+	if (listen->count)
+		return;
+	snprintf(key, sizeof(key), "front.%s", name);
+	row = option_find(key, "listen");
 	snprintf(key, sizeof(key), "front.%s.listen", name);
-	if (!listen->count)
-		config_errors_add(errors, CONFIG_WHOLE, 0, key, "is missing: %s", where);
+	config_errors_add(errors, CONFIG_WHOLE, 0, key,
+			  "is missing: an enabled front needs an address to listen on. %s",
+			  strstr(row->help, "Example: "));
 }
 
 static void check_proxy(const struct config *config, struct config_errors *errors)
@@ -34,7 +38,7 @@ static void check_proxy(const struct config *config, struct config_errors *error
 
 	if (!proxy->enabled)
 		return;
-	check_front(config, "proxy", proxy->service, &proxy->listen, needs_listen, errors);
+	check_front(config, "proxy", proxy->service, &proxy->listen, errors);
 	if (proxy->backend.kind != ENDPOINT_INET && proxy->backend.kind != ENDPOINT_UNIX)
 		config_errors_add(errors, CONFIG_WHOLE, 0, "front.proxy.backend",
 				  "is missing: say where the MTA listens");
@@ -44,12 +48,19 @@ static void check_proxy(const struct config *config, struct config_errors *error
 					  "is the proxy's own listen address");
 }
 
-static void check_asked(const struct config *config, const char *name,
-			const struct config_asked *front, const char *where,
-			struct config_errors *errors)
+static void check_asked(const struct config *config, struct config_errors *errors)
 {
-	if (front->enabled)
-		check_front(config, name, front->service, &front->listen, where, errors);
+#define X(kind, name) { #name, &config->name },
+	const struct {
+		const char *name;
+		const struct config_asked *front;
+	} table[] = { ASKED_FRONT_TABLE(X) };
+#undef X
+
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+		if (table[i].front->enabled)
+			check_front(config, table[i].name, table[i].front->service,
+				    &table[i].front->listen, errors);
 }
 
 /* The server relays for clients with certain addresses, so it matters which address it sees. */
@@ -123,7 +134,6 @@ static void check_haproxy(const struct config *config, struct config_errors *err
 {
 	const struct config_asked *h = &config->haproxy;
 
-	check_asked(config, "haproxy", h, "say where HAProxy asks, such as 127.0.0.1:9828", errors);
 	for (unsigned i = 0; h->enabled && i < h->responder.count; i++)
 		if (h->responder.each[i].kind == ENDPOINT_UNIX)
 			config_errors_add(errors, CONFIG_WHOLE, 0, "front.haproxy.responder",
@@ -134,7 +144,6 @@ static void check_nginx(const struct config *config, struct config_errors *error
 {
 	const struct config_asked *n = &config->nginx;
 
-	check_asked(config, "nginx", n, "say where nginx asks, such as 127.0.0.1:9831", errors);
 	if (n->enabled && n->backend.kind != ENDPOINT_INET)
 		config_errors_add(
 			errors, CONFIG_WHOLE, 0, "front.nginx.backend",
@@ -274,10 +283,8 @@ static void check_pools(const struct config *config, struct config_errors *error
 
 void config_check(const struct config *config, bool of_trace, struct config_errors *errors)
 {
-	check_asked(config, "policy", &config->policy, needs_listen, errors);
+	check_asked(config, errors);
 	check_proxy(config, errors);
-	check_asked(config, "line", &config->line, needs_listen, errors);
-	check_asked(config, "milter", &config->milter, needs_listen, errors);
 	check_fleet(&config->fleet, errors);
 	check_addresses(config, errors);
 	check_gate(config, errors);

@@ -1,5 +1,5 @@
 /* The process that mail servers ask, from its beginning to its end; and the protocols that it
- * speaks (how to add one: daemon/README.md, "Questions"). */
+ * speaks. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -9,9 +9,9 @@
 #include "front/asked_protocol.h"
 
 const struct asked_protocol *const asked_protocols[ASKED__COUNT] = {
-	[ASKED_POLICY] = &asked_policy, [ASKED_LINE] = &asked_line,
-	[ASKED_NGINX] = &asked_nginx,	[ASKED_HAPROXY] = &asked_haproxy,
-	[ASKED_MILTER] = &asked_milter,
+#define X(kind, name) [ASKED_##kind] = &asked_##name,
+	ASKED_FRONT_TABLE(X)
+#undef X
 };
 
 int asked_process_main(int argc, char **argv)

@@ -28,8 +28,9 @@ struct asked_protocol {
 	void (*verdict)(struct stream *stream, struct asked_mark mark, const char *reply);
 };
 
-extern const struct asked_protocol asked_policy, asked_line, asked_nginx, asked_haproxy,
-	asked_milter;
+#define X(kind, name) extern const struct asked_protocol asked_##name;
+ASKED_FRONT_TABLE(X)
+#undef X
 /* All of them, by kind. */
 extern const struct asked_protocol *const asked_protocols[ASKED__COUNT];
 

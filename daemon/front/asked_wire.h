@@ -16,18 +16,17 @@
 
 #include "base/clock.h"
 #include "base/endpoint.h"
+#include "config/config.h"
 #include "core/reply.h"
 
 #define ASKED_ARGUMENT "--asked-process" /* of penstockd: not for people */
 
 /* The fronts that are asked. */
 enum asked_kind {
-	ASKED_POLICY,
-	ASKED_LINE,
-	ASKED_NGINX,
-	ASKED_HAPROXY,
-	ASKED_MILTER,
-	ASKED__COUNT
+#define X(kind, name) ASKED_##kind,
+	ASKED_FRONT_TABLE(X)
+#undef X
+		ASKED__COUNT
 };
 
 enum asked_word {
@@ -87,8 +86,8 @@ struct asked_opening {
 	uint32_t kind; /* enum asked_kind */
 	uint32_t connections_max;
 	uint64_t idle_us;
-	uint32_t loopback; /* milter: decide on this host's own clients too */
-	uint32_t backend_port; /* nginx: of the mail server, as nginx is told */
+	uint32_t loopback; /* decide on this host's own clients too, if the front has the option */
+	uint32_t backend_port; /* of the mail server, if the front is told one */
 	char backend[INET6_ADDRSTRLEN];
 	char hostname[256]; /* of the service */
 };

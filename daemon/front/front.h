@@ -116,7 +116,9 @@ struct front_ops {
 	void (*forget)(void);
 };
 
-extern const struct front_ops front_policy, front_gate, front_haproxy, front_nginx, front_line,
-	front_milter;
+extern const struct front_ops front_gate;
+#define X(kind, name) extern const struct front_ops front_##name;
+ASKED_FRONT_TABLE(X)
+#undef X
 
 #endif

@@ -9,9 +9,12 @@
 #include "base/retry.h"
 #include "front/asked_helper.h"
 
-/* A new front: one file, and its line here. */
-static const struct front_ops *const table[] = { &front_policy, &front_gate, &front_haproxy,
-						 &front_nginx,	&front_line, &front_milter };
+/* A new front: one file, and its line here, or in ASKED_FRONT_TABLE if a mail server asks it. */
+static const struct front_ops *const table[] = { &front_gate,
+#define X(kind, name) &front_##name,
+						 ASKED_FRONT_TABLE(X)
+#undef X
+};
 
 struct row {
 	const struct front_ops *ops;
