@@ -177,7 +177,8 @@
 	  "If more waits, no place comes free in time, however soon the load ends.", "nearly-1x") \
 	X(FULL, 0.95, "of the window", \
 	  "So full, completions show what the server can do now, and the servo may grow. At so " \
-	  "much of what the queue allows, the queue is the reason.", "memory-spread") \
+	  "much of what the queue allows, the queue is the reason. So full the credits of light " \
+	  "sources aim to keep the window.", "memory-spread") \
 	X(ROOM_STANDS_S, 10, "s", \
 	  "After so long with long waits and refusals the room stands, until for so long none " \
 	  "is refused.", "room-stands") \

@@ -15,6 +15,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/law.h"
 #include "core/smooth.h"
 #include "core/source_parts.h"
 
@@ -24,7 +25,6 @@
 #define SHAPE_EVENTS 300.0 /* arrivals that a shape needs */
 #define SHAPE_MIN_S 0.5
 #define SHAPE_MAX_S 30.0
-#define FULL 0.95 /* of the window: the fill that the credits aim at */
 /* A window that is not full while a source is cut off is lost capacity: the prediction is corrected
  * until it is full. */
 #define GAIN_PER_S 2.0
