@@ -64,7 +64,8 @@ struct daemon {
 	struct desk desk;
 	struct front_env front_env;
 	struct fronts *fronts;
-	/* Outputs and orders. */
+	/* Outputs and orders. These, the desk and the plan are held by value: they open nothing
+	 * that can fail, so there is nothing to allocate and no part is ever missing. */
 	struct orders orders;
 	struct maintenance maintenance;
 	struct history *history;
