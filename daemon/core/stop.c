@@ -38,7 +38,7 @@ static enum stopped serves(struct stop *s, const struct rates *r, const struct c
 }
 
 enum stopped stop_step(struct stop *s, const struct observation *o, const struct rates *r,
-		       struct capacity *capacity, struct job *job)
+		       const struct capacity *capacity, const struct job *job)
 {
 	double shows_s = fmax(fmax(capacity->lag_s, TAU_RATE_S), BASE_SLACK * s->time_s);
 	bool lasts;
@@ -60,8 +60,5 @@ enum stopped stop_step(struct stop *s, const struct observation *o, const struct
 	s->shows = true;
 	s->most_s = fmax(s->most_s, s->stopped_s);
 	lasts = s->stopped_s > fmax(STOP_SHORT_S, 2 * s->longest_s);
-	*job = s->job;
-	if (!lasts)
-		*capacity = s->capacity;
 	return lasts ? STOPPED_LONG : STOPPED_SHORTLY;
 }

@@ -202,6 +202,10 @@ static double capacity_law(struct window *w, struct observation *o)
 	v->unloaded_s = w->unloaded.time_s;
 	lag_step(&w->capacity, o, v->unloaded_s);
 	o->stopped = stop_step(&w->stop, o, &w->rates, &w->capacity, &w->job);
+	if (o->stopped != STOPPED_NOT)
+		w->job = w->stop.job;
+	if (o->stopped == STOPPED_SHORTLY)
+		w->capacity = w->stop.capacity;
 	most = job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);
 	v->regime = regime_step(&w->knee, o, &w->rates, w->capacity.lag_s, good_s);
 	capacity_step(&w->capacity, o, &w->rates, v->regime, most, good_s);

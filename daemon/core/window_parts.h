@@ -134,10 +134,11 @@ double unloaded_step(struct unloaded *unloaded, const struct observation *observ
 /* capacity.c: the time after which an admission shows in the completions, and the completions
  * smoothed over that time. */
 void lag_step(struct capacity *capacity, const struct observation *observation, double unloaded_s);
-/* stop.c: whether the server has stopped. In a short stop `capacity` is what it was before,
- * in each stop `job` is. */
+/* stop.c: whether the server has stopped. In a short stop the capacity is `stop->capacity`, as it
+ * was before, and in each stop the job is `stop->job`. */
 enum stopped stop_step(struct stop *stop, const struct observation *observation,
-		       const struct rates *rates, struct capacity *capacity, struct job *job);
+		       const struct rates *rates, const struct capacity *capacity,
+		       const struct job *job);
 /* capacity.c: the completions a second that the CPU of a job and the disk allow; and the CPU
  * seconds of a job, -1: not known. */
 void job_restore(struct job *job, const struct window_warm *warm);

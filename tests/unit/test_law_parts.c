@@ -139,6 +139,10 @@ static enum stopped stopped_after(struct stop *stop, struct capacity *c, struct 
 	for (int i = 0; i < (int)(seconds / tick.dt + .5); i++) {
 		rates.completed += (completed - rates.completed) * tick.dt;
 		stopped = stop_step(stop, &tick, &rates, c, job);
+		if (stopped != STOPPED_NOT) /* as window_step() does */
+			*job = stop->job;
+		if (stopped == STOPPED_SHORTLY)
+			*c = stop->capacity;
 	}
 	return stopped;
 }
