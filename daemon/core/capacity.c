@@ -85,50 +85,70 @@ static double disk_bound(struct job *job, const struct observation *o, const str
 }
 
 /* The prediction from the CPU time of a job, before the factor `trust` is applied. */
-double job_step(struct job *job, const struct observation *o, const struct rates *r,
-		double completed_lag, double *ret_cost_s)
+struct prediction job_step(struct job *job, const struct observation *o, const struct rates *r,
+			   double completed_lag, double *ret_cost_s)
 {
-	double cost, most;
+	struct prediction p = { .cores = o->cores };
+	double cost, disk;
 
 	smooth_step(&job->completed, o->completed, o->dt, TAU_COST_S);
 	cost = job_cost(job, o, r);
 	*ret_cost_s = cost;
-	most = CORES_USABLE * o->cores / (cost > 0 ? cost : JOB_GUESS_S);
-	if (cost < 0 && r->jobs >= JOBS_FOR_COST) /* no CPU figure: go up in steps */
-		most = AHEAD * completed_lag + AHEAD_PER_S;
-	return fmin(most, disk_bound(job, o, r));
+	p.by = cost > 0 ? PREDICTED_BY_CPU : PREDICTED_BY_GUESS;
+	p.per_s = CORES_USABLE * o->cores / (cost > 0 ? cost : JOB_GUESS_S);
+	if (cost < 0 && r->jobs >= JOBS_FOR_COST) { /* no CPU figure: go up in steps */
+		p.by = PREDICTED_BY_STEPS;
+		p.per_s = AHEAD * completed_lag + AHEAD_PER_S;
+	}
+	disk = disk_bound(job, o, r);
+	if (disk < p.per_s)
+		p.by = PREDICTED_BY_DISK;
+	p.per_s = fmin(p.per_s, disk);
+	return p;
+}
+
+/* Where Xcap goes, and how fast. `seen_per_s`: the larger of the prediction and what is
+ * completed. */
+static struct heading head_for(const struct capacity *c, const struct observation *o,
+			       enum regime regime, double seen_per_s, double good_s)
+{
+	double quick_s = fmax(c->lag_s / 2, QUICK_MIN_S);
+	bool eager = o->time < good_s && o->machine < MACHINE_PRESSED && o->refusing;
+	struct heading h = { .per_s = c->per_s,
+			     .least_per_s = fmax(fmax(c->completed_lag, o->proven_per_s), 1) };
+
+	switch (regime) {
+	case REGIME_OVER:
+		h.per_s = c->completed_lag;
+		h.time_s = quick_s;
+		break;
+	case REGIME_CLOSING:
+		h.per_s = c->completed_lag;
+		h.time_s = CLOSING_S;
+		break;
+	case REGIME_CAPPED:
+	case REGIME_FREE:
+		h.per_s = regime == REGIME_CAPPED ? fmin(seen_per_s, c->per_s) : seen_per_s;
+		h.time_s = eager ? quick_s : o->refusing ? OPENING_REFUSING_S : OPENING_S;
+		break;
+	default:
+		break;
+	}
+	return h;
 }
 
 /* Xcap: what the server can complete a second. */
 void capacity_step(struct capacity *c, const struct observation *o, const struct rates *r,
 		   enum regime regime, double most, double good_s)
 {
-	double x = c->completed_lag, seen;
-	double quick_s = fmax(c->lag_s / 2, QUICK_MIN_S);
-	bool eager = o->time < good_s && o->machine < MACHINE_PRESSED && o->refusing;
+	double seen;
 
 	if (c->per_s == 0)
 		c->per_s = most;
 	step_trust(&c->trust, o, r, most, regime == REGIME_OVER);
-	seen = fmax(most * c->trust, x);
-	switch (regime) {
-	case REGIME_OVER:
-		smooth_step(&c->per_s, x, o->dt, quick_s);
-		break;
-	case REGIME_CLOSING:
-		smooth_step(&c->per_s, x, o->dt, CLOSING_S);
-		break;
-	case REGIME_CAPPED:
-	case REGIME_FREE:
-		if (regime == REGIME_CAPPED)
-			seen = fmin(seen, c->per_s);
-		smooth_step(&c->per_s, seen, o->dt,
-			    eager	  ? quick_s
-			    : o->refusing ? OPENING_REFUSING_S
-					  : OPENING_S);
-		break;
-	default:
-		break;
-	}
-	c->per_s = fmax(fmax(c->per_s, fmax(x, o->proven_per_s)), 1);
+	seen = fmax(most * c->trust, c->completed_lag);
+	c->heading = head_for(c, o, regime, seen, good_s);
+	if (c->heading.time_s > 0)
+		smooth_step(&c->per_s, c->heading.per_s, o->dt, c->heading.time_s);
+	c->per_s = fmax(c->per_s, c->heading.least_per_s);
 }

@@ -185,13 +185,21 @@ static double spread_time(const struct window *w)
 	return fmin(SPREAD * sqrt(away / w->capacity.per_s), TIME_SPREAD_MAX_S);
 }
 
+static void show_capacity(const struct capacity *c, struct window_view *v)
+{
+	v->capacity_per_s = c->per_s;
+	v->trust = c->trust;
+	v->completed_lag_per_s = c->completed_lag;
+	v->heading = c->heading;
+}
+
 /* W = Xcap x (Tt + T0 + Z), and its terms. */
 static double capacity_law(struct window *w, struct observation *o)
 {
 	bool disk = o->io > o->cpu;
 	double least_s = disk ? TIME_GOOD_DISK_S : TIME_GOOD_S;
 	double good_s = fmax(least_s, spread_time(w));
-	double commit_s, most, calm;
+	double commit_s, calm;
 	struct window_view *v = &w->view;
 
 	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_MAX_S);
@@ -206,10 +214,11 @@ static double capacity_law(struct window *w, struct observation *o)
 		w->job = w->stop.job;
 	if (o->stopped == STOPPED_SHORTLY)
 		w->capacity = w->stop.capacity;
-	most = job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);
+	v->prediction =
+		job_step(&w->job, o, &w->rates, w->capacity.completed_lag, &v->cpu_per_job_s);
 	v->regime = regime_step(&w->knee, o, &w->rates, w->capacity.lag_s, good_s);
-	capacity_step(&w->capacity, o, &w->rates, v->regime, most, good_s);
-	v->capacity_per_s = w->capacity.per_s;
+	capacity_step(&w->capacity, o, &w->rates, v->regime, v->prediction.per_s, good_s);
+	show_capacity(&w->capacity, v);
 	calm = exp(-fmax(0, w->rates.offered / w->capacity.per_s - LASTS_OVER) / CALM_FADES);
 	/* While nothing presses it is twice what is plainly good, and never less than in an
 	 * overload: if many senders are slow, `good_s` is the longer one. */
@@ -267,7 +276,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 
 	o.cores = sample_get(in->sample, SIGNAL_MTA_CORES, w->config.cores);
 	w->view.regime = REGIME_NONE;
-	w->view.equation = -1;
+	w->view.equation = w->view.trust = w->view.prediction.per_s = -1;
 	if (in->blind || !(in->load->known & (LOAD_IN_FLIGHT | LOAD_OFFERED))) {
 		rates_pause(&w->rates);
 		window_open_plan(&w->view, ret_service);

@@ -72,6 +72,27 @@ enum regime {
 		REGIME__COUNT
 };
 
+/* What the law predicts of Xcap from. */
+enum predicted_by {
+	PREDICTED_BY_CPU, /* of a job */
+	PREDICTED_BY_GUESS, /* of that, before enough jobs were seen */
+	PREDICTED_BY_STEPS, /* of what is completed, since no CPU figure is known */
+	PREDICTED_BY_DISK, /* what its stalls allow is less than any of these */
+};
+
+struct prediction {
+	double per_s; /* completions, before trust is applied; -1: the law is not in force */
+	double cores; /* that the MTA may use */
+	enum predicted_by by;
+};
+
+/* Where Xcap goes in this tick. */
+struct heading {
+	double per_s;
+	double time_s; /* 63 % of the way in so long; 0: it stays */
+	double least_per_s; /* but it is never below */
+};
+
 struct window_config {
 	enum window_law law; /* AUTO: chosen by what the load shows */
 	double cores; /* that the MTA may use */
@@ -133,6 +154,12 @@ struct window_view {
 	double equation;
 	double saturation; /* 0..1; -1: not known */
 	double cpu_per_job_s; /* D; -1: not known */
+	struct prediction prediction;
+	/* the share of the prediction that the server has proven to complete, 0..1; -1: the
+	 * capacity law is not in force */
+	double trust;
+	double completed_lag_per_s; /* completions, smoothed over the lag of an admission */
+	struct heading heading;
 	bool refusing; /* something was refused lately */
 	bool foreign; /* the pressure is not mail's */
 	bool hard_binds; /* W is W_hard */
@@ -210,6 +237,7 @@ struct capacity {
 	double trust; /* the share of the prediction that the server has proven to complete, 0..1 */
 	double lag_s; /* a decision of the law shows in the completions after this time */
 	double completed_lag; /* completions a second, smoothed over that time */
+	struct heading heading;
 };
 
 /* stop.c: whether the server stops for some seconds. */

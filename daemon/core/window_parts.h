@@ -142,17 +142,18 @@ enum stopped stop_step(struct stop *stop, const struct observation *observation,
 /* capacity.c: the completions a second that the CPU of a job and the disk allow; and the CPU
  * seconds of a job, -1: not known. */
 void job_restore(struct job *job, const struct window_warm *warm);
-double job_step(struct job *job, const struct observation *observation, const struct rates *rates,
-		double completed_lag, double *ret_cost_s);
+struct prediction job_step(struct job *job, const struct observation *observation,
+			   const struct rates *rates, double completed_lag, double *ret_cost_s);
 /* regime.c: whether Xcap grows, stays or falls. `good_s`: up to this T the mail objective plainly
  * holds. */
 enum regime regime_step(struct knee *knee, const struct observation *observation,
 			const struct rates *rates, double lag_s, double good_s);
-/* capacity.c: Xcap. `promised`: the result of job_step(). */
+/* capacity.c: Xcap. `predicted_per_s`: as job_step() has it. */
 void capacity_init(struct capacity *capacity);
 void capacity_restore(struct capacity *capacity, const struct window_warm *warm);
 void capacity_step(struct capacity *capacity, const struct observation *observation,
-		   const struct rates *rates, enum regime regime, double promised, double good_s);
+		   const struct rates *rates, enum regime regime, double predicted_per_s,
+		   double good_s);
 /* patience.c: how long a sender may wait in front of the server, s. */
 double patience_step(struct patience *patience, const struct observation *observation,
 		     const struct capacity *capacity);

@@ -141,21 +141,6 @@ static void explain_exhaustion(const struct status *s, struct text *out)
 	}
 }
 
-/* Says where the figure comes from. The CPU of a message predicts what all cores could do for mail.
- * Less is completed if other programs use them, or if something else is the limit. */
-static const char *capacity_from(const struct window_view *w)
-{
-	switch (w->regime) {
-	case REGIME_FREE:
-	case REGIME_CAPPED:
-		return w->cpu_per_job_s > 0 ? "predicted from the CPU of a message" : "assumed";
-	case REGIME_OVER:
-		return "as completed";
-	default:
-		return "as last seen";
-	}
-}
-
 static void explain_sessions(const struct status *s, unsigned i, struct text *out)
 {
 	const struct window_view *w = &s->view.window[i];
@@ -190,8 +175,7 @@ static void explain_rates(const struct window_view *w, struct text *out)
 	if (w->law == LAW_CAPACITY) {
 		text_append(out, ", completed %.1f/s", w->completed_per_s);
 		if (w->capacity_per_s >= 0)
-			text_append(out, ", capacity %.1f/s %s", w->capacity_per_s,
-				    capacity_from(w));
+			text_append(out, ", capacity %.1f/s", w->capacity_per_s);
 		if (w->server_time_s >= 0) {
 			text_append(out, ", server time ");
 			words_signal(out, SIGNAL_SERVER_TIME_US, w->server_time_s * US_PER_S);

@@ -51,6 +51,45 @@ static double explain_equation(const struct window_view *w, struct text *out)
 	return w->equation;
 }
 
+/* The prediction of the capacity, and what it is computed from. */
+static void explain_prediction(const struct window_view *w, struct text *out)
+{
+	const struct prediction *p = &w->prediction;
+
+	text_append(out, "   capacity: ");
+	switch (p->by) {
+	case PREDICTED_BY_CPU:
+		text_append(out, "predicted %.2f/s (%.2f x %.2f cores / %.4f ms of CPU a message)",
+			    p->per_s, CORES_USABLE, p->cores, w->cpu_per_job_s * 1000);
+		break;
+	case PREDICTED_BY_GUESS:
+		text_append(
+			out,
+			"assumed %.2f/s (%.2f x %.2f cores / %.4f ms, until messages were seen)",
+			p->per_s, CORES_USABLE, p->cores, JOB_GUESS_S * 1000);
+		break;
+	case PREDICTED_BY_STEPS:
+		text_append(out, "tried %.2f/s (%.0f x %.2f completed + %.0f)", p->per_s, AHEAD,
+			    w->completed_lag_per_s, AHEAD_PER_S);
+		break;
+	case PREDICTED_BY_DISK:
+		text_append(out, "tried %.2f/s (%.0f x %.2f by the stalls of the disk + %.0f)",
+			    p->per_s, AHEAD, (p->per_s - AHEAD_PER_S) / AHEAD, AHEAD_PER_S);
+	}
+	text_append(out, " x trust %.4f; completed %.2f/s", w->trust, w->completed_lag_per_s);
+}
+
+/* Which way the capacity goes from here. */
+static void explain_heading(const struct heading *h, struct text *out)
+{
+	if (h->time_s > 0)
+		text_append(out, "; it goes to %.2f/s, 63 %% of the way in %.2f s", h->per_s,
+			    h->time_s);
+	else
+		text_append(out, "; it stays");
+	text_append(out, ", at least %.2f/s\n", h->least_per_s);
+}
+
 /* The terms that raise the window, in the order in which they do. Returns the window then. */
 static double explain_raised(const struct window_view *w, unsigned least, double in_flight,
 			     double stuck, double window, struct text *out)
@@ -113,7 +152,12 @@ void explain_terms(const struct status *s, unsigned i, struct text *out)
 	if (w->law == LAW_CAPACITY || !w->hard_binds)
 		window = explain_raised(w, least, l->in_flight, l->stuck, window, out);
 	explain_lowered(w, least, window, out);
-	text_append(out, "\n   ");
+	text_append(out, "\n");
+	if (w->law == LAW_CAPACITY) {
+		explain_prediction(w, out);
+		explain_heading(&w->heading, out);
+	}
+	text_append(out, "   ");
 	if (w->law == LAW_CAPACITY)
 		text_append(out, "%s: %s; ", regime_name(w->regime), regime_sentence(w->regime));
 	text_append(out, "machine %s, server %s", machine_name(w->machine),

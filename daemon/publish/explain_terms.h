@@ -7,6 +7,11 @@
  *     ; at most 30: memory ...
  *     ; at most 15.48 by what waits behind it: 60.00/s x the same times
  *
+ * and where the capacity comes from, and goes:
+ *
+ *     capacity: predicted 97.00/s (0.97 x 1.00 cores / 10.0000 ms of CPU a message) x trust 1.0000;
+ *     completed 101.00/s; it goes to 101.00/s, 63 % of the way in 0.70 s, at least 101.00/s
+ *
  * daemon/core/window.c has the law. */
 #ifndef PENSTOCK_PUBLISH_EXPLAIN_TERMS_H
 #define PENSTOCK_PUBLISH_EXPLAIN_TERMS_H

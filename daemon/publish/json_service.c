@@ -59,12 +59,16 @@ static void put_terms(const struct window_view *w, json_t *object)
 	json_object_set_new(object, "target_time_s", json_number_or_null(w->target_time_s));
 	json_object_set_new(object, "unloaded_s", json_number_or_null(w->unloaded_s));
 	json_object_set_new(object, "think_time_s", json_number_or_null(w->think_time_s));
+	json_object_set_new(object, "cpu_per_job_s", json_number_or_null(w->cpu_per_job_s));
+	json_object_set_new(object, "predicted_per_s", json_number_or_null(w->prediction.per_s));
+	json_object_set_new(object, "trust", json_number_or_null(w->trust));
 	json_object_set_new(object, "saturation", json_number_or_null(w->saturation));
 }
 
 static void put_limits(const struct window_view *w, bool spared, json_t *object)
 {
 	json_object_set_new(object, "refusing", json_boolean(w->refusing));
+	json_object_set_new(object, "growth_frozen", json_boolean(w->growth_frozen));
 	json_object_set_new(object, "foreign", json_boolean(w->foreign));
 	json_object_set_new(object, "hard_limit_binds", json_boolean(w->hard_binds));
 	json_object_set_new(object, "queue_allowed_per_s",

@@ -91,6 +91,19 @@
 	  "service", "", \
 	  "Completions a second that the law counts on: predicted from the CPU of a message, or " \
 	  "as completed where the server is over its knee.") \
+	X(TARGET_TIME, GAUGE, "penstock_target_time_seconds", "seconds", "service", "", \
+	  "Tt: how long a session may queue inside the server, as the law aims at it. The window " \
+	  "is the capacity times the sum of Tt, T0 and Z.") \
+	X(UNLOADED_TIME, GAUGE, "penstock_unloaded_time_seconds", "seconds", "service", "", \
+	  "T0: what a session costs the server when nothing queues.") \
+	X(THINK_TIME, GAUGE, "penstock_think_time_seconds", "seconds", "service", "", \
+	  "Z: how long a session waits for its sender.") \
+	X(JOB_CPU, GAUGE, "penstock_job_cpu_seconds", "seconds", "service", "", \
+	  "D: CPU time of a message, from which the capacity is predicted. Absent: not known.") \
+	X(TRUST, GAUGE, "penstock_trust_ratio", "ratio", "service", "", \
+	  "Share of the predicted capacity that the server has proven to complete.") \
+	X(GROWTH_FROZEN, GAUGE, "penstock_growth_frozen", "", "service", "", \
+	  "1 while the window does not grow because a signal that it depends on was lost.") \
 	X(REGIME, STATESET, "penstock_regime", "", "service, regime", "", \
 	  "What the law does with that capacity: the regime that is in force is 1.") \
 	X(OFFERED, COUNTER, "penstock_offered_connections_total", "connections", "service", "", \

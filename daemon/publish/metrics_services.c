@@ -5,6 +5,27 @@
 #include "base/array.h"
 #include "publish/words.h"
 
+/* A term of the capacity law; NAN: it is not in force, or the term is not known. */
+static double of_law(const struct window_view *v, enum metric metric)
+{
+	if (v->equation < 0)
+		return NAN;
+	switch (metric) {
+	case METRIC_TARGET_TIME:
+		return v->target_time_s;
+	case METRIC_UNLOADED_TIME:
+		return v->unloaded_s;
+	case METRIC_THINK_TIME:
+		return v->think_time_s;
+	case METRIC_JOB_CPU:
+		return v->cpu_per_job_s >= 0 ? v->cpu_per_job_s : NAN;
+	case METRIC_TRUST:
+		return v->trust;
+	default:
+		return NAN;
+	}
+}
+
 /* The value of a metric for one service; NAN: not known. */
 static double of_service(const struct status *s, unsigned i, enum metric metric)
 {
@@ -28,6 +49,8 @@ static double of_service(const struct status *s, unsigned i, enum metric metric)
 		return v->server_time_s >= 0 ? words_server_time_s(v->server_time_s) : NAN;
 	case METRIC_CAPACITY:
 		return v->capacity_per_s >= 0 ? v->capacity_per_s : NAN;
+	case METRIC_GROWTH_FROZEN:
+		return v->law == LAW_OPEN ? NAN : v->growth_frozen;
 	case METRIC_OFFERED:
 		return (double)c->offered;
 	case METRIC_FINISHED:
@@ -41,7 +64,7 @@ static double of_service(const struct status *s, unsigned i, enum metric metric)
 	case METRIC_HELD_LONGEST:
 		return l->known & LOAD_HELD ? l->held_longest_s : NAN;
 	default:
-		return NAN;
+		return of_law(v, metric);
 	}
 }
 
@@ -103,7 +126,10 @@ void metrics_services(struct metric_writer *w, const struct status *s)
 {
 	static const enum metric gauges[] = { METRIC_WINDOW, METRIC_WINDOW_MAX, METRIC_IN_FLIGHT,
 					      METRIC_BUSY, METRIC_STUCK };
-	static const enum metric times[] = { METRIC_SERVER_TIME, METRIC_CAPACITY };
+	static const enum metric law[] = { METRIC_SERVER_TIME, METRIC_CAPACITY,
+					   METRIC_TARGET_TIME, METRIC_UNLOADED_TIME,
+					   METRIC_THINK_TIME,  METRIC_JOB_CPU,
+					   METRIC_TRUST,       METRIC_GROWTH_FROZEN };
 	static const enum metric rates[] = { METRIC_OFFERED, METRIC_FINISHED, METRIC_COMPLETED,
 					     METRIC_BUSY_SECONDS };
 
@@ -117,8 +143,8 @@ void metrics_services(struct metric_writer *w, const struct status *s)
 		metric_put(w, METRIC_FILTER_BEHIND, s->view.second_stage.behind, NO_MORE);
 		metric_put(w, METRIC_FILTER_CARRIES, s->view.second_stage.carries_per_s, NO_MORE);
 	}
-	for (unsigned i = 0; i < ARRAY_SIZE(times); i++)
-		per_service(w, s, times[i]);
+	for (unsigned i = 0; i < ARRAY_SIZE(law); i++)
+		per_service(w, s, law[i]);
 	regimes(w, s);
 	for (unsigned i = 0; i < ARRAY_SIZE(rates); i++)
 		per_service(w, s, rates[i]);

@@ -62,6 +62,19 @@
 	X("hard_binds", w->hard_binds) \
 	X("queue_binds", w->queue_binds) \
 	X("spared", v->spared[i]) \
+	X("unloaded_s", w->unloaded_s) \
+	X("equation", w->equation) \
+	X("growth_frozen", w->growth_frozen) \
+	X("lets_in", w->lets_in) \
+	X("service_queue_allowed_per_s", w->queue_allowed_per_s) \
+	X("cores", w->prediction.cores) \
+	X("predicted_per_s", w->prediction.per_s) \
+	X("predicted_by", w->prediction.by) /* enum predicted_by */ \
+	X("trust", w->trust) \
+	X("completed_lag_per_s", w->completed_lag_per_s) \
+	X("heading_per_s", w->heading.per_s) \
+	X("heading_time_s", w->heading.time_s) \
+	X("heading_least_per_s", w->heading.least_per_s) \
 	X("reason", p->reason) /* enum reason */ \
 	X("plan_window", p->window) \
 	X("plan_waiting_max", p->ungreeted_max) \

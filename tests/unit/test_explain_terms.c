@@ -1,5 +1,5 @@
-/* What explain prints of the window is all that the law made it of: here the window is computed
- * from the text alone, while each of its terms is in force. */
+/* What explain prints of the window and of the capacity is all that the law made them of: here both
+ * are computed from the text alone, while each of the terms is in force. */
 #include "cmocka_test.h"
 
 #include <math.h>
@@ -17,6 +17,7 @@
 #define ALL (FLIGHT | LOAD_COMPLETED | LOAD_BUSY | LOAD_STUCK)
 
 static char buf[4096];
+static double server_time_s; /* of a session that ends */
 
 /* Seconds of a load: 20 messages a second, each of which costs 30 ms of CPU. */
 static void run(double seconds, double in_flight, double busy)
@@ -27,7 +28,7 @@ static void run(double seconds, double in_flight, double busy)
 		load.completed += 2;
 		load.finished += 2;
 		load.busy_us += (uint64_t)(busy * 100000);
-		load.server_us += 2 * 50000;
+		load.server_us += (uint64_t)(2e6 * server_time_s);
 		load.session_us += 2 * 80000;
 		load.in_flight = in_flight;
 		load.busy = busy;
@@ -43,6 +44,7 @@ static int calm(void **state)
 	put(SIGNAL_MEM_STALL_RATIO, 0);
 	put(SIGNAL_MTA_CPU_CORES, 0.6);
 	load.known = ALL;
+	server_time_s = .05;
 	run(20, 3, 1);
 	assert_int_equal(window.view.law, LAW_CAPACITY);
 	return 0;
@@ -119,6 +121,164 @@ static void nothing_but_the_equation(void **state)
 	assert_true(window.view.window > 4);
 	assert_false(says("; at "));
 	assert_false(says("more for"));
+}
+
+/* What the text says of the capacity: how it is predicted, and where it goes. */
+struct told_capacity {
+	double predicted, trust, completed, to, time_s, least;
+	bool stays;
+};
+
+/* The prediction that follows from its terms in the text; they are printed in one of four ways. */
+static double predicted_of_terms(const char *text)
+{
+	double cores_usable, cores, cost_ms, times, rate, more, predicted;
+
+	if (sscanf(text, "predicted %*f/s (%lf x %lf cores / %lf ms of CPU", &cores_usable, &cores,
+		   &cost_ms) == 3 ||
+	    sscanf(text, "assumed %*f/s (%lf x %lf cores / %lf ms, until", &cores_usable, &cores,
+		   &cost_ms) == 3)
+		return cores_usable * cores / cost_ms * 1000;
+	if (sscanf(text, "tried %lf/s (%lf x %lf completed + %lf)", &predicted, &times, &rate,
+		   &more) != 4)
+		assert_int_equal(sscanf(text,
+					"tried %lf/s (%lf x %lf by the stalls of the disk"
+					" + %lf)",
+					&predicted, &times, &rate, &more),
+				 4);
+	return times * rate + more;
+}
+
+static struct told_capacity told_capacity(void)
+{
+	static const char line[] = "\n   capacity: ";
+	struct told_capacity ret = { 0 };
+	const char *text = strstr(explain(), line), *goes;
+
+	assert_non_null(text);
+	text += sizeof(line) - 1;
+	ret.predicted = predicted_of_terms(text);
+	text = strstr(text, ") x trust ");
+	assert_non_null(text);
+	assert_int_equal(sscanf(text, ") x trust %lf; completed %lf/s", &ret.trust, &ret.completed),
+			 2);
+	goes = strstr(text, "; it goes to ");
+	ret.stays = !goes;
+	if (goes)
+		assert_int_equal(sscanf(goes, "; it goes to %lf/s, 63 %% of the way in %lf s",
+					&ret.to, &ret.time_s),
+				 2);
+	else
+		assert_non_null(strstr(text, "; it stays, "));
+	assert_int_equal(sscanf(strstr(text, ", at least "), ", at least %lf/s", &ret.least), 1);
+	return ret;
+}
+
+/* Where it goes, from the prediction, trust and what is completed: core/capacity.c. */
+static double destination(const struct told_capacity *t, double before)
+{
+	double seen = fmax(t->predicted * t->trust, t->completed);
+
+	switch (window.view.regime) {
+	case REGIME_FREE:
+		return seen;
+	case REGIME_CAPPED:
+		return fmin(seen, before);
+	case REGIME_CLOSING:
+	case REGIME_OVER:
+		return t->completed;
+	default:
+		return before;
+	}
+}
+
+/* A tick: from the capacity before it and the text after it, what the capacity became. */
+static void assert_capacity_step(double in_flight, double busy)
+{
+	double before = window.view.capacity_per_s, expected;
+	struct told_capacity t;
+
+	run(.1, in_flight, busy);
+	t = told_capacity();
+	expected = t.stays ? before : before + (t.to - before) * (1 - exp(-.1 / t.time_s));
+	expected = fmax(expected, t.least);
+	if (fabs(expected / window.view.capacity_per_s - 1) >= .002 ||
+	    (!t.stays && fabs(destination(&t, before) / t.to - 1) >= .002))
+		print_error("%f became %f, and it should be %f:\n%s\n", before,
+			    window.view.capacity_per_s, expected, buf);
+	assert_true(fabs(expected / window.view.capacity_per_s - 1) < .002);
+	assert_true(t.stays || fabs(destination(&t, before) / t.to - 1) < .002);
+	assert_true(t.least + .01 >= t.completed);
+}
+
+static void ticks(int count, double in_flight, double busy)
+{
+	for (int i = 0; i < count; i++)
+		assert_capacity_step(in_flight, busy);
+}
+
+static void the_capacity_follows_the_cpu_of_a_message(void **state)
+{
+	assert_int_equal(window.view.regime, REGIME_FREE);
+	ticks(5, 3, 1);
+	assert_true(says("capacity: predicted 32.33/s (0.97 x 1.00 cores / 30.00"));
+	put(SIGNAL_MTA_CPU_CORES, 0.3); /* a message costs less from now on */
+	ticks(100, 3, 1);
+	assert_true(window.view.capacity_per_s > 50);
+	/* A sensor is lost: no growth. */
+	sample.via[SIGNAL_MTA_CPU_CORES] = VIA_NONE;
+	ticks(5, 3, 1);
+	assert_int_equal(window.view.regime, REGIME_CAPPED);
+}
+
+static void the_capacity_follows_what_is_completed_over_the_knee(void **state)
+{
+	put(SIGNAL_MTA_CPU_CORES, 0.1);
+	run(20, 3, 1);
+	put(SIGNAL_CPU_STALL_RATIO, .7);
+	server_time_s = 2;
+	ticks(150, 42, 40);
+	assert_int_equal(window.view.regime, REGIME_OVER);
+	assert_true(told_capacity().trust < .5);
+	/* What the server has proven is forgotten slowly. */
+	server_time_s = .05;
+	ticks(100, 3, 1);
+	assert_int_equal(window.view.regime, REGIME_FREE);
+	assert_true(told_capacity().trust < .9);
+}
+
+static void the_capacity_falls_or_stays_on_a_saturated_machine(void **state)
+{
+	put(SIGNAL_MTA_CPU_CORES, 0.1);
+	run(20, 3, 1);
+	put(SIGNAL_CPU_STALL_RATIO, 1);
+	ticks(30, 3, 1);
+	assert_int_equal(window.view.regime, REGIME_STEADY);
+	assert_true(says("; it stays, at least "));
+	ticks(5, 8, 7);
+	assert_int_equal(window.view.regime, REGIME_CLOSING);
+}
+
+static void the_capacity_is_assumed_or_tried_without_the_cpu_of_a_message(void **state)
+{
+	setup(state);
+	put(SIGNAL_CPU_STALL_RATIO, .1);
+	put(SIGNAL_IO_STALL_RATIO, 0);
+	load.known = ALL;
+	run(.2, 3, 1);
+	ticks(5, 3, 1);
+	assert_true(says("capacity: assumed 97.00/s (0.97 x 1.00 cores / 10.0000 ms, until"));
+	run(20, 3, 1);
+	ticks(5, 3, 1);
+	assert_true(says("capacity: tried 60.00/s (2 x 20.00 completed + 20)"));
+	put(SIGNAL_IO_STALL_RATIO, .8);
+	run(20, 3, 1);
+	ticks(5, 3, 1);
+	assert_true(says("capacity: tried 60.00/s (2 x 20.00 completed + 20)"));
+	put(SIGNAL_MTA_CPU_CORES, .05);
+	run(20, 3, 1);
+	ticks(5, 3, 1);
+	assert_true(says(" by the stalls of the disk + 20)"));
 }
 
 static void the_least_window(void **state)
@@ -325,6 +485,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(nothing_but_the_equation, calm),
+		cmocka_unit_test_setup(the_capacity_follows_the_cpu_of_a_message, calm),
+		cmocka_unit_test_setup(the_capacity_follows_what_is_completed_over_the_knee, calm),
+		cmocka_unit_test_setup(the_capacity_falls_or_stays_on_a_saturated_machine, calm),
+		cmocka_unit_test_setup(
+			the_capacity_is_assumed_or_tried_without_the_cpu_of_a_message, calm),
 		cmocka_unit_test_setup(the_least_window, calm),
 		cmocka_unit_test_setup(stuck_sessions, calm),
 		cmocka_unit_test_setup(sessions_on_trial, calm),
