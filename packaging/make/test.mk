@@ -121,7 +121,7 @@ $(BUILD)/tests/law/test_%: tests/unit/test_%.c $(LAW_OBJECTS) $(LIB)
 law-fixed: $(LAW_TESTS) $(BUILD)/tests/law/penstock-sim
 	@BUILD=$(BUILD) tests/law-fixed
 
-## make sensitivity     half and twice of each figure of the law, over the scenarios and N=30 random plants, into packaging/doc/sensitivity.md; goes on where it was interrupted (MINUTES=)
+## make sensitivity     half and twice of each figure of the law, over the scenarios and N=200 random plants, into packaging/doc/sensitivity.md; goes on where it was interrupted (MINUTES=)
 .PHONY: sensitivity
 sensitivity: $(BUILD)/tests/law/penstock-sim
 	@PENSTOCK_SIM=$(BUILD)/tests/law/penstock-sim tests/sim/sensitivity
