@@ -266,6 +266,26 @@ static void judge_foreign(struct window *w, const struct observation *o)
 			  foreign_step(&w->foreign, o, &w->rates, &w->capacity);
 }
 
+/* Whether penstockd itself has not run for so long that its plan was old, as when the whole machine
+ * stops. Fronts admitted all clients meanwhile, and no tick tells when they came. */
+static bool has_slept(const struct window *w, const struct window_input *in)
+{
+	return US_IN_S * in->dt_s > PLAN_STALE_US && w->view.law != LAW_OPEN &&
+	       window_has(&w->config, WINDOW_PART_STOP);
+}
+
+/* A tick that looks back on such a time decides nothing, and nothing is learned of it. */
+static void wake(struct window *w, struct observation *o, struct plan_service *ret_service)
+{
+	w->view = *o->before;
+	w->rates.last = *o->in->load;
+	w->knee.over_s = 0;
+	o->machine = w->view.machine;
+	o->server = w->view.server;
+	o->refusing = w->view.refusing;
+	window_plan(&w->view, o, ret_service);
+}
+
 void window_step(struct window *w, const struct window_input *in, struct plan_service *ret_service)
 {
 	const struct window_view before = w->view;
@@ -281,6 +301,10 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 		rates_pause(&w->rates);
 		window_open_plan(&w->view, ret_service);
 		judge_foreign(w, &o); /* also without a window, where it can be known */
+		return;
+	}
+	if (has_slept(w, in)) {
+		wake(w, &o, ret_service);
 		return;
 	}
 	saturation_step(&w->saturation, &o);

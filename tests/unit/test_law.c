@@ -120,11 +120,35 @@ static void without_any_sight_for_two_seconds_the_daemon_is_blind(void **state)
 
 static void after_a_pause_what_came_in_it_came_in_all_of_it(void **state)
 {
+	double before_per_s;
+
 	idle_machine();
 	jobs(1, 0, 1, 1);
-	load.offered += 100;
-	step(100);
-	assert_near(window.view.offered_per_s, 1, 0.01);
+	before_per_s = window.view.offered_per_s;
+	load.offered += (uint64_t)(1.9 * 100);
+	step(1.9);
+	assert_near(window.view.offered_per_s,
+		    before_per_s + (1 - exp(-1.9)) * (100 - before_per_s), 0.01);
+}
+
+/* penstockd was not there, and fronts admitted all. */
+static void nothing_is_learned_of_a_time_in_which_the_plan_was_old(void **state)
+{
+	struct window_view view;
+
+	idle_machine();
+	jobs(1, 0, 1, 1);
+	view = window.view;
+	load.offered += 100000;
+	load.in_flight = 400;
+	step(2.1);
+	assert_near(window.view.offered_per_s, view.offered_per_s, 1e-9);
+	assert_near(window.view.capacity_per_s, view.capacity_per_s, 1e-9);
+	assert_int_equal(window.view.regime, view.regime);
+	load.in_flight = 0;
+	jobs(1, 0, 1, 1);
+	/* Nor is it counted later. */
+	assert_near(window.view.offered_per_s, view.offered_per_s, 1);
 }
 
 static void no_session_is_said_to_take_longer_than_a_day(void **state)
@@ -188,6 +212,7 @@ int main(void)
 		TEST(memory_is_the_reason_from_a_fifth_of_stall_on),
 		TEST(without_any_sight_for_two_seconds_the_daemon_is_blind),
 		TEST(after_a_pause_what_came_in_it_came_in_all_of_it),
+		TEST(nothing_is_learned_of_a_time_in_which_the_plan_was_old),
 		TEST(no_session_is_said_to_take_longer_than_a_day),
 		TEST(no_session_waits_longer_than_a_day_for_its_sender),
 		TEST(the_bucket_is_a_quarter_above_what_is_completed),
