@@ -144,9 +144,9 @@ def drain(w, on):
 
 @test("each protocol that it speaks is asked by these tests")
 def _():
-    with open(os.path.join(place.ROOT, "daemon/front/asked_wire.h")) as f:
-        kinds = re.findall(r"\bASKED_([A-Z]+),", re.search(r"enum asked_kind \{(.*?)\}", f.read(), re.S)[1])
-    check(sorted(kind.lower() for kind in kinds) == sorted(TALKS) == sorted(PORTS), f"{kinds}")
+    with open(os.path.join(place.ROOT, "daemon/config/config.h")) as f:
+        kinds = re.findall(r"\bX\([A-Z]+, (\w+)\)", re.search(r"#define ASKED_FRONT_TABLE\(X\)(.*?)\n\n", f.read(), re.S)[1])
+    check(kinds and sorted(kinds) == sorted(TALKS) == sorted(PORTS), f"{kinds}")
 
 
 @test("it has no capability, may get none, and its system calls are filtered; it has sockets and no other descriptor of penstockd's")
