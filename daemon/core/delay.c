@@ -1,15 +1,15 @@
 /* Is T a delay, and no queue?
  *
  * A filter on another machine that takes two seconds and a queue look the same: T is long, the
- * machine here is idle, and busy = T x X holds for both. They differ in how T goes on. A queue
- * grows while more is let in than completed; a delay stays. So at first a long T is believed: while
- * it grows, nothing is held against it, and when it has stopped growing it is taken for T0. If it
- * grows on then, it is a queue.
+ * machine here is idle, and busy = T x X holds for both. They differ in how T becomes long. A queue
+ * makes it longer by at most a second each second, and completes as much as before. If T grows
+ * faster, or clearly less is completed, it is believed: the window does not close, and when T has
+ * stopped growing it is taken for T0. If it grows on then, it is a queue.
  *
- * A T that grew on, or is longer than a client should wait, is believed only if it shows that it is
- * none. They differ when the window changes, too: in a queue of half as many sessions each takes
- * half as long; a delay stays. So the law, which closes the window while T is long, looks whether T
- * follows:
+ * Any other T, and one that is longer than a client should wait, has to show that it is no queue.
+ * Delay and queue differ when the window changes, too: in a queue of half as many sessions each
+ * takes half as long; a delay stays. So the law, which closes the window while T is long, looks
+ * whether T follows:
  *
  *     busy has been below two thirds of what it was, for a second longer than a session takes (T
  *     is smoothed), and the sessions that end still take as long: T is unloaded time.

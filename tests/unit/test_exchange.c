@@ -249,7 +249,7 @@ static int be_the_process(int channel)
 	return 0;
 }
 
-/* A child that has ended, or not yet, and that nobody has waited for. */
+/* A child process. It may have ended, but no wait() has collected it yet. */
 static bool has_child(void)
 {
 	siginfo_t info;
