@@ -128,8 +128,8 @@ static bool has_stayed(struct delay *d, double dt, double busy, double time_s)
 	return d->fewer_s >= time_s + TAU_RATE_S;
 }
 
-double delay_step(struct delay *d, struct observation *o, const struct rates *r, double unloaded_s,
-		  double *ret_proven_per_s)
+double delay_step(struct delay *d, const struct observation *o, const struct rates *r,
+		  double unloaded_s, double *ret_proven_per_s)
 {
 	double ended = rates_ended_s(r), before_s;
 
@@ -147,7 +147,6 @@ double delay_step(struct delay *d, struct observation *o, const struct rates *r,
 	d->well_s = 0;
 	if (!d->doubted && has_settled(d, o->dt, r))
 		return believe(d, r, r->busy, unloaded_s, ret_proven_per_s);
-	o->believed = d->jumped && !d->doubted;
 	if (has_stayed(d, o->dt, r->busy, ended))
 		return believe(d, r, d->busy_most, unloaded_s, ret_proven_per_s);
 	return 0;

@@ -121,8 +121,8 @@ double commit_step(struct commit *commit, const struct observation *observation,
 /* delay.c: T0, s, if sessions that take so long do not queue, or if they turn out to; 0: nothing is
  * known. `unloaded_s`: T0 as it is believed now. `*ret_proven_per_s`: completions a second that are
  * possible; 0: not known. */
-double delay_step(struct delay *delay, struct observation *observation, const struct rates *rates,
-		  double unloaded_s, double *ret_proven_per_s);
+double delay_step(struct delay *delay, const struct observation *observation,
+		  const struct rates *rates, double unloaded_s, double *ret_proven_per_s);
 /* unloaded.c: whether a few sessions are let in although the window is full; and T without its
  * unloaded part, s. unloaded_step() learns that part, which is at least `commit_s`.
  * `*ret_confined`: it was learned behind a window that is nearly closed. */
