@@ -15,7 +15,7 @@ NAMES = {"alone": "alone", "proxy": "behind penstock-proxy", "gate": "behind the
          "policy-reset": "asking the policy service; the gate resets whom Postfix has told",
          "proxy-reset": "behind penstock-proxy; the gate resets whom it has told",
          "postscreen": "postscreen's limits", "static14": "told 14 at a time", "watched14": "told 14 at a time, penstockd beside",
-         "static20": "told 20 at a time", "haproxy": "HAProxy's queue, maxconn 20"}
+         "static20": "told 20 at a time", "haproxy": "HAProxy's queue, maxconn 20", "haproxy14": "HAProxy's queue, maxconn 14"}
 PENSTOCK = ("proxy", "gate", "policy", "policy-reset", "proxy-reset", "other")
 # The build directory of another penstock: its proxy and daemon, in turns with this one's.
 OTHER = os.environ.get("OTHER")

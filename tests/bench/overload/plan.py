@@ -17,7 +17,7 @@ QUEUES = [f"haproxy{n}" for n in (10, 14, 20, 30, 45)]
 
 PARTS = [
     (["postfix"], ["alone", "policy", "policy-reset", "proxy", "proxy-reset"], ["10x-again"]),
-    (["postfix"], ["alone", "proxy", "other", "haproxy", "static14", "watched14"], LASTING),
+    (["postfix"], ["alone", "proxy", "other", "haproxy", "haproxy14", "static14", "watched14"], LASTING),
     (["postfix"], ["alone", "proxy", "other", "haproxy"], ALL),
     (["postfix"], SCAN, FAULTS + LASTING),
     (["postfix"], QUEUES, LASTING),

@@ -147,7 +147,7 @@ class PostfixPlant(Plant):
     """Postfix, 100 processes a port, a milter of some CPU and memory a message."""
 
     scanner = (SCANNER_MS, SCANNER_MB)
-    fronts = ("alone", "proxy", "other", "policy", "policy-reset", "proxy-reset", "gate", "postscreen", "static14", "watched14", "static20", "haproxy")
+    fronts = ("alone", "proxy", "other", "policy", "policy-reset", "proxy-reset", "gate", "postscreen", "static14", "watched14", "static20", "haproxy", "haproxy14")
     upstream = "v1"
     main = {}
 
