@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/cpus.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "config/engine_config.h"
@@ -368,9 +369,11 @@ int daemon_new(const struct config *config, const struct config_source *source,
 
 int daemon_run(struct daemon *d)
 {
-	log_notice("penstockd " PENSTOCK_VERSION " runs in %s mode on %s, tick %llu ms",
+	char tick[DURATION_PRINTED];
+
+	log_notice("penstockd " PENSTOCK_VERSION " runs in %s mode on %s, tick %s",
 		   d->config.mode == PLAN_OBSERVE ? "observe" : "enforce", d->config.run_dir,
-		   (unsigned long long)(d->config.tick_us / US_PER_MS));
+		   duration_print_us(d->config.tick_us, tick));
 	if (mlockall(MCL_CURRENT | MCL_ONFAULT) < 0)
 		log_debug("memory is not locked: %s", strerror(errno));
 	timer_tick(d->timer);

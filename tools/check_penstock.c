@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/parse.h"
 #include "base/range.h"
 #include "base/text.h"
@@ -131,7 +132,7 @@ static void judge_measures(struct judgement *j, const struct options *o, const j
 	};
 
 	for (int i = 0; i < MEASURES; i++) {
-		char buffer[WORDS_LASTING] = "";
+		char buffer[DURATION_PRINTED] = "";
 		struct text words = TEXT_OF(buffer);
 		double value = measure(status, (enum measure)i);
 		int found = range_alerts(&o->critical[i], value)  ? CRITICAL

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/duration.h"
 #include "base/log.h"
 
 void helper_life_break(struct helper_life *l, const char *why)
@@ -59,11 +60,13 @@ static void start_if_due(struct helper_life *l, uint64_t now_us)
 static void take_note(struct helper_life *l, const char *how, uint64_t now_us)
 {
 	const char *why = l->why[0] ? l->why : how;
+	char pause[DURATION_PRINTED];
 
 	l->up = l->broken = false;
 	l->events->down(l->context, why);
-	log_warning("The process that %s ended: %s. %s It is started again in %.0f s.",
-		    l->kind->does, why, l->kind->meanwhile, helper_pause_s(&l->helper, now_us));
+	log_warning("The process that %s ended: %s. %s It is started again in %s.", l->kind->does,
+		    why, l->kind->meanwhile,
+		    duration_print(helper_pause_s(&l->helper, now_us), pause));
 }
 
 static void watch(struct helper_life *l, uint64_t now_us)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 
 #define RETRY_US (5 * US_PER_S)
@@ -18,12 +19,14 @@ bool retry_due(struct retry *r, uint64_t now_us)
 void retry_result(struct retry *r, const char *name, int result, uint64_t now_us)
 {
 	bool first = r->at_us == 0;
+	char pause[DURATION_PRINTED];
 
 	r->up = result == 0;
 	r->at_us = result == 0 ? 0 : now_us + RETRY_US;
 	if (result < 0 && first)
-		log_error("Cannot serve %s: %s. Trying again every %d s; mail is not affected.",
-			  name, r->why[0] ? r->why : strerror(-result), (int)(RETRY_US / US_PER_S));
+		log_error("Cannot serve %s: %s. Trying again every %s; mail is not affected.", name,
+			  r->why[0] ? r->why : strerror(-result),
+			  duration_print_us(RETRY_US, pause));
 	else if (result == 0 && !first)
 		log_notice("%s is served now", name);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "core/fleet_host.h"
@@ -135,13 +136,15 @@ static void follow_wall_clock(struct fleet *f, uint64_t realtime_us)
 	int64_t offset_us = (int64_t)realtime_us - boot_us;
 	int64_t step_us = offset_us - f->wall_offset_us;
 	bool first = f->wall_offset_us == 0;
+	char step[DURATION_PRINTED];
 
 	f->wall_offset_us = offset_us;
 	if (first || (step_us <= STEP_US && step_us >= -STEP_US))
 		return;
 	log_notice(
-		"The clock was set %s by %lld s. What this host has told the fleet has wrong times. It is forgotten here, and what the hosts know is read from the store again.",
-		step_us > 0 ? "forward" : "back", llabs(step_us) / (long long)US_PER_S);
+		"The clock was set %s by %s. What this host has told the fleet has wrong times. It is forgotten here, and what the hosts know is read from the store again.",
+		step_us > 0 ? "forward" : "back",
+		duration_print_us((uint64_t)llabs(step_us), step));
 	fleet_forget(&f->memory);
 	exchange_restart(f->exchange, "the clock was set");
 }

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "base/duration.h"
 #include "front/responder_parts.h"
 
 #define DESCRIPTORS_OF_OTHERS 256 /* descriptors left for the rest of the process */
@@ -174,12 +175,13 @@ void responder_view(const struct responder *r, struct responder_view *ret_view)
 bool responder_hangs(const struct responder *r, uint64_t now_us, char *why)
 {
 	struct responder_view v;
+	char lasting[DURATION_PRINTED];
 
 	responder_view(r, &v);
 	if (now_us <= v.beat_us + HANGS_US)
 		return false;
-	snprintf(why, 160, "the responder's thread has not turned for %.1f s",
-		 (double)(now_us - v.beat_us) / 1e6);
+	snprintf(why, 160, "the responder's thread has not turned for %s",
+		 duration_print_us(now_us - v.beat_us, lasting));
 	return true;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 
 #define DESTINATION "org.freedesktop.login1"
@@ -240,6 +241,8 @@ int logind_open(struct event_base *base, const char *address, const struct login
 
 void logind_tick(struct logind *l, uint64_t now_us, double in_flight)
 {
+	char since[DURATION_PRINTED];
+
 	if (l->going_down && l->inhibitor_fd >= 0 && now_us >= l->going_down_us + HOLD_MIN_US &&
 	    (in_flight <= 0 || now_us >= l->going_down_us + HOLD_MAX_US)) {
 		log_notice("the machine may shut down now: %.0f sessions are open",
@@ -248,8 +251,8 @@ void logind_tick(struct logind *l, uint64_t now_us, double in_flight)
 	}
 	if (l->going_down && now_us >= l->going_down_us + STAYS_UP_US) {
 		log_warning(
-			"The shutdown that was announced %d minutes ago did not happen. Mail is accepted again.",
-			(int)(STAYS_UP_US / (60 * US_PER_S)));
+			"The shutdown that was announced %s ago did not happen. Mail is accepted again.",
+			duration_print_us(STAYS_UP_US, since));
 		stay_up(l);
 	}
 	if (l->looked_us && now_us < l->looked_us + US_PER_S)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/wait.h"
 
@@ -36,6 +37,7 @@ static void take_away(struct duty_cycle *d, uint64_t times)
 
 static int put_in_place(struct duty_cycle *d)
 {
+	char pause[DURATION_PRINTED];
 	int r = 0;
 
 	if (*d->link)
@@ -45,8 +47,8 @@ static int put_in_place(struct duty_cycle *d)
 		r = errno ? -errno : -EINVAL;
 	if (r < 0 && !d->view.error)
 		log_warning(
-			"Cannot attach the run-queue probe: %s. Task switches are not seen. Trying again every %llu s.",
-			strerror(-r), (unsigned long long)(AGAIN_US / US_PER_S));
+			"Cannot attach the run-queue probe: %s. Task switches are not seen. Trying again every %s.",
+			strerror(-r), duration_print_us(AGAIN_US, pause));
 	return r;
 }
 

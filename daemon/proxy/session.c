@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "proxy/session_parts.h"
 
@@ -111,11 +112,11 @@ static enum next refuse_unreachable(struct session *s)
 
 static enum next refuse_unanswered(struct session *s)
 {
-	char detail[512];
+	char detail[512], lasting[DURATION_PRINTED];
 
-	snprintf(detail, sizeof(detail), "%s: no answer for %.0f s",
+	snprintf(detail, sizeof(detail), "%s: no answer for %s",
 		 s->tally->config.proxy.backend.text,
-		 (double)(s->moved_us - s->track.began_us) / US_PER_S);
+		 duration_print_us(s->moved_us - s->track.began_us, lasting));
 	return refuse_for(s, FAULT_BACKEND_UNANSWERED, detail);
 }
 

@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "publish/faults.h"
 #include "publish/explain_sources.h"
 #include "publish/explain_terms.h"
@@ -145,7 +146,7 @@ static void explain_sessions(const struct status *s, unsigned i, struct text *ou
 {
 	const struct window_view *w = &s->view.window[i];
 	const struct load_service *l = &s->load.service[i];
-	char longest[WORDS_LASTING];
+	char longest[DURATION_PRINTED];
 
 	text_append(out, "window %.0f sessions by the %s law", words_window(w->window),
 		    window_law_name(w->law));
@@ -165,7 +166,7 @@ static void explain_sessions(const struct status *s, unsigned i, struct text *ou
 		text_append(out, ", waiting for a greeting %.0f", l->ungreeted);
 	if (l->known & LOAD_HELD && (l->held > 0 || s->plan.service[i].hold_us))
 		text_append(out, ", waiting for a place %.0f (the first for %s)", l->held,
-			    words_lasting(l->held_longest_s, longest));
+			    duration_print(l->held_longest_s, longest));
 	text_append(out, "\n");
 }
 

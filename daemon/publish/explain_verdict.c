@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "core/reply.h"
 #include "core/room.h"
 #include "publish/words.h"
@@ -60,7 +61,7 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 	const struct plan_service *p = &s->plan.service[i];
 	uint64_t wait_us = expected_us(s, i);
 	bool observing = v.would_defer;
-	char lasting[WORDS_LASTING];
+	char lasting[DURATION_PRINTED];
 
 	v.admit = v.admit && !observing;
 	if (!has_room(s, i, v) || wait_us >= p->hold_us)
@@ -72,9 +73,9 @@ static bool explain_wait(const struct status *s, unsigned i, struct verdict v, s
 		text_append(out, "for the next place that comes free");
 	else
 		text_append(out, "for about %s",
-			    words_lasting((double)wait_us / US_PER_S, lasting));
+			    duration_print((double)wait_us / US_PER_S, lasting));
 	text_append(out, ". After %s without a place it is answered 4xx\n",
-		    words_lasting((double)p->hold_us / US_PER_S, lasting));
+		    duration_print((double)p->hold_us / US_PER_S, lasting));
 	return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/text.h"
 #include "publish/words.h"
 
@@ -59,14 +60,14 @@ void faults_explain(const struct status *s, struct text *out)
 {
 	for (int i = 0; i < FAULT__COUNT; i++) {
 		enum fault fault = (enum fault)i;
-		char since[WORDS_LASTING];
+		char since[DURATION_PRINTED];
 		double age;
 
 		if (!faults_lately(s, fault, &age))
 			continue;
 		text_append(out, "!! %s: %llu times, the last %s ago. %s. %s. %s.\n",
 			    fault_name(fault), (unsigned long long)s->faults.count[i],
-			    words_lasting(age, since), fault_what(fault), fault_consequence(fault),
+			    duration_print(age, since), fault_what(fault), fault_consequence(fault),
 			    fault_remedy(fault));
 	}
 }

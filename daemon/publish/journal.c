@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/message.h"
@@ -199,7 +200,7 @@ static void step_sensors(struct journal *j, const struct registry *registry)
 /* The alarms of the promise, when they begin and when they end. */
 static void sources_changed(const struct source_stats *before, const struct source_stats *now)
 {
-	char fields[160], longest[WORDS_LASTING];
+	char fields[160], longest[DURATION_PRINTED];
 
 	if (before->infeasible == now->infeasible && before->day == now->day)
 		return;
@@ -213,7 +214,7 @@ static void sources_changed(const struct source_stats *before, const struct sour
 			"Cannot keep objective.longest_deferral and longest_attempts: more sources are promised a place than there is capacity for. "
 			"%llu wait, the longest for %s. Take load off, add capacity, or raise the objective.",
 			(unsigned long long)now->deferred,
-			words_lasting((double)now->oldest_s, longest));
+			duration_print((double)now->oldest_s, longest));
 	else if (before->infeasible && !now->infeasible)
 		log_event(
 			LOG_LEVEL_NOTICE, MESSAGE_INFEASIBLE, fields,

@@ -9,6 +9,7 @@
 
 #include "base/array.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/text.h"
 #include "publish/faults.h"
 #include "publish/headline.h"
@@ -63,10 +64,10 @@ static void set_now(json_t *page, const struct status *s, const struct headline 
 		return;
 	page_set(page, "since", "%s", words_time(h->since_us, when));
 	page_set(page, "since_for", "%s",
-		 words_lasting(s->realtime_us > h->since_us
-				       ? floor((double)(s->realtime_us - h->since_us) / 1e6)
-				       : 0,
-			       buffer));
+		 duration_print(s->realtime_us > h->since_us
+					? floor((double)(s->realtime_us - h->since_us) / 1e6)
+					: 0,
+				buffer));
 }
 
 static void add_figure(json_t *figures, const char *name, double value, const char *unit)
@@ -113,7 +114,7 @@ static void set_waiting(json_t *page, const struct status *s)
 	page_set(waiting, "text",
 		 "%llu %s deferred and will try again; the oldest has waited for %s",
 		 (unsigned long long)x->deferred, x->deferred == 1 ? "source was" : "sources were",
-		 words_lasting((double)x->oldest_s, buffer));
+		 duration_print((double)x->oldest_s, buffer));
 	json_object_set_new(page, "waiting", waiting);
 }
 
@@ -155,7 +156,7 @@ static void set_attention(json_t *page, const struct status *s)
 {
 	json_t *items = json_array(), *attention = json_object();
 	struct status_front f;
-	char since[WORDS_LASTING];
+	char since[DURATION_PRINTED];
 	double age;
 
 	for (unsigned i = 0; i < status_front_named(s, i, &f); i++)
@@ -168,7 +169,7 @@ static void set_attention(json_t *page, const struct status *s)
 		if (faults_lately(s, (enum fault)i, &age))
 			want(items, "%s (%llu times, the last %s ago). %s. %s.",
 			     fault_what((enum fault)i), (unsigned long long)s->faults.count[i],
-			     words_lasting(age, since), fault_consequence((enum fault)i),
+			     duration_print(age, since), fault_consequence((enum fault)i),
 			     fault_remedy((enum fault)i));
 	if (s->maintenance.why[0])
 		want(items, "A maintenance window cannot be obeyed: %s.", s->maintenance.why);

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/duration.h"
 #include "base/text.h"
 #include "publish/page_parts.h"
 #include "publish/words.h"
@@ -141,11 +142,11 @@ static json_t *host_line(const struct fleet_line *line)
 {
 	const struct fleet_host *host = &line->host;
 	json_t *one = json_object();
-	char age[WORDS_LASTING];
+	char age[DURATION_PRINTED];
 
 	page_set(one, "name", "%s", host->name);
 	if (line->age_s > FLEET_SILENT_S) {
-		page_set(one, "level", "silent for %s", words_lasting(line->age_s, age));
+		page_set(one, "level", "silent for %s", duration_print(line->age_s, age));
 		return one;
 	}
 	page_set(one, "level", "%s", level_name(host->level));

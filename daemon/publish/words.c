@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "core/plan.h"
 
 /* A mean fades for hours after a load, to 1e-37 and less: below this it is shown as 0. */
@@ -98,23 +99,9 @@ void words_times(struct text *out, double times)
 
 void words_duration(struct text *out, double s)
 {
-	if (s >= 2 * 86400)
-		text_append(out, "%.1f days", s / 86400);
-	else if (s >= 2 * 3600)
-		text_append(out, "%.1f h", s / 3600);
-	else if (s >= 120)
-		text_append(out, "%.0f min", s / 60);
-	else
-		text_append(out, "%.*f s", s < 10 && s != floor(s) ? 1 : 0, s);
-}
+	char lasting[DURATION_PRINTED];
 
-const char *words_lasting(double s, char *buf)
-{
-	struct text text = { .data = buf, .size = WORDS_LASTING };
-
-	buf[0] = 0;
-	words_duration(&text, s);
-	return buf;
+	text_append(out, "%s", duration_print(s, lasting));
 }
 
 const char *words_time(uint64_t realtime_us, char *buf)

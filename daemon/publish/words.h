@@ -27,11 +27,8 @@ double words_window(double sessions);
 void words_times(struct text *out, double times);
 /* "41 %", "0.6 %" */
 void words_share(struct text *out, double ratio);
-/* Seconds: "1.5 s", "90 s", "4 min", "3.5 h", "2.0 days". */
+/* Seconds, as duration_print() of base/duration.h has them. */
 void words_duration(struct text *out, double s);
-/* The same into `buf` (WORDS_LASTING); returns it. */
-#define WORDS_LASTING 32
-const char *words_lasting(double s, char *buf);
 /* CLOCK_REALTIME as "2026-01-31T12:00:00Z" into `buf` (32); returns it. */
 const char *words_time(uint64_t realtime_us, char *buf);
 /* An address (IPv4 mapped) as "203.0.113.9" or "2001:db8::1" into `buf` (46); returns it. */

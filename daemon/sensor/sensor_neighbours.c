@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "sensor/neighbours.h"
 #include "sensor/sensors.h"
 
@@ -39,6 +40,7 @@ static int neighbours_poll(void *state, uint64_t now_us, struct sample *sample, 
 	};
 	struct state *s = state;
 	struct neighbours *n = s->snapshot;
+	char lasting[DURATION_PRINTED];
 
 	neighbour_watch_read(s->watch, n);
 	if (!n->at_us)
@@ -47,8 +49,8 @@ static int neighbours_poll(void *state, uint64_t now_us, struct sample *sample, 
 		memset(n->who, 0, sizeof(n->who));
 		n->mail_io = -1;
 		memset(&n->leak, 0, sizeof(n->leak));
-		snprintf(why, SENSOR_WHY_MAX, "the control groups have not been read for %llu s",
-			 (unsigned long long)((now_us - n->at_us) / 1000000));
+		snprintf(why, SENSOR_WHY_MAX, "the control groups have not been read for %s",
+			 duration_print_us(now_us - n->at_us, lasting));
 		return -ETIMEDOUT;
 	}
 	if (n->more)

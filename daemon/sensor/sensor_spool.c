@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "sensor/disks.h"
 #include "sensor/sensors.h"
 #include "sensor/spool_watch.h"
@@ -103,6 +104,7 @@ static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struc
 {
 	struct queue *s = state;
 	const struct spool_queue *q = &s->spool.queue;
+	char lasting[DURATION_PRINTED];
 	uint64_t patience_us;
 
 	spool_watch_read(s->watch, &s->spool);
@@ -121,8 +123,8 @@ static int queue_poll(void *state, uint64_t now_us, struct sample *sample, struc
 	patience_us = OVERDUE * (q->interval_us + 10 * US_PER_S);
 	if (now_us > q->walked_us + patience_us) {
 		snprintf(why, SENSOR_WHY_MAX,
-			 "the queue has not been walked for %llu s: its file system hangs",
-			 (unsigned long long)((now_us - q->walked_us) / US_PER_S));
+			 "the queue has not been walked for %s: its file system hangs",
+			 duration_print_us(now_us - q->walked_us, lasting));
 		return -ETIMEDOUT;
 	}
 	if (q->figures.partial)

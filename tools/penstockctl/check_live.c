@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "base/array.h"
+#include "base/duration.h"
 #include "config/guards.h"
 #include "core/fault.h"
 #include "publish/words.h"
@@ -175,13 +176,13 @@ static void faults(struct check *c, const json_t *status)
 		const json_t *f = json_object_get(json_object_get(status, "faults"),
 						  fault_name((enum fault)i));
 		const char *address = string(f, "address");
-		char what[400], age[WORDS_LASTING];
+		char what[400], age[DURATION_PRINTED];
 
 		if (!f || json_number_value(json_object_get(f, "last_s")) > RECENT_S)
 			continue;
 		snprintf(what, sizeof(what), "%.0f times, the last %s ago: %s%s%s. %s",
 			 json_number_value(json_object_get(f, "count")),
-			 words_lasting(json_number_value(json_object_get(f, "last_s")), age),
+			 duration_print(json_number_value(json_object_get(f, "last_s")), age),
 			 string(f, "what"), *address ? ": " : "", address,
 			 string(f, "consequence"));
 		check_found(c, ids[i], what, "%s", string(f, "remedy"));

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/text.h"
 #include "core/sample.h"
 #include "penstockctl/field.h"
@@ -55,7 +56,7 @@ static void show_services(const json_t *status, FILE *out)
 
 	json_object_foreach(json_object_get(status, "services"), name, service)
 	{
-		char lasting[WORDS_LASTING], buffer[64] = "";
+		char lasting[DURATION_PRINTED], buffer[64] = "";
 		struct text server_time = TEXT_OF(buffer);
 
 		fprintf(out, "  %-8s ", name);
@@ -71,7 +72,7 @@ static void show_services(const json_t *status, FILE *out)
 		if (number(service, "held") > 0) {
 			show_number(out, ", waiting for a place", number(service, "held"), "");
 			fprintf(out, " for up to %s",
-				words_lasting(number(service, "held_longest_s"), lasting));
+				duration_print(number(service, "held_longest_s"), lasting));
 		}
 		show_number(out, ", busy", number(service, "busy"), "");
 		show_number(out, ", offered", number(service, "offered_per_s"), "/s");
@@ -118,7 +119,7 @@ static void show_decisions(const json_t *status, FILE *out)
 static void show_faults(const json_t *status, FILE *out)
 {
 	const json_t *fault;
-	char age[WORDS_LASTING];
+	char age[DURATION_PRINTED];
 	const char *name;
 
 	json_object_foreach(json_object_get(status, "faults"), name, fault)
@@ -126,7 +127,7 @@ static void show_faults(const json_t *status, FILE *out)
 		if (number(fault, "last_s") > FAULT_RECENT_S)
 			continue;
 		fprintf(out, "  FAULT %s: %.0f times, the last %s ago. %s. %s. %s.\n", name,
-			number(fault, "count"), words_lasting(number(fault, "last_s"), age),
+			number(fault, "count"), duration_print(number(fault, "last_s"), age),
 			string(fault, "what"), string(fault, "consequence"),
 			string(fault, "remedy"));
 	}
@@ -176,7 +177,7 @@ static void show_neighbours(const json_t *status, FILE *out)
 {
 	const json_t *foreign = json_object_get(status, "foreign"),
 		     *leak = json_object_get(status, "leak");
-	char left[WORDS_LASTING];
+	char left[DURATION_PRINTED];
 
 	if (json_is_object(foreign))
 		fprintf(out, "  caused by %s: %.0f %% of what is not the mail server's; %s\n",
@@ -184,7 +185,7 @@ static void show_neighbours(const json_t *status, FILE *out)
 			string(foreign, "advice"));
 	if (json_is_object(leak))
 		fprintf(out, "memory of %s keeps growing: none is left in %s\n",
-			string(leak, "unit"), words_lasting(number(leak, "left_s"), left));
+			string(leak, "unit"), duration_print(number(leak, "left_s"), left));
 }
 
 /* Coming maintenance; the first sentence has the one in force. */

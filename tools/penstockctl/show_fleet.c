@@ -1,5 +1,6 @@
 #include "penstockctl/field.h"
 #include "penstockctl/show.h"
+#include "base/duration.h"
 #include "publish/words.h"
 
 void show_fleet(const json_t *fleet, FILE *out)
@@ -23,7 +24,7 @@ void show_fleet(const json_t *fleet, FILE *out)
 		"window", "in flight", "demand");
 	json_array_foreach(json_object_get(fleet, "hosts"), i, host)
 	{
-		char window[24] = "open", demand[24] = "-", age[WORDS_LASTING];
+		char window[24] = "open", demand[24] = "-", age[DURATION_PRINTED];
 
 		if (number(host, "window") >= 0)
 			snprintf(window, sizeof(window), "%.0f", number(host, "window"));
@@ -32,7 +33,7 @@ void show_fleet(const json_t *fleet, FILE *out)
 				 100 * number(host, "demand_ratio"));
 		fprintf(out, "%-32s ", string(host, "name"));
 		if (json_is_true(json_object_get(host, "silent")))
-			fprintf(out, "silent for %s\n", words_lasting(number(host, "age_s"), age));
+			fprintf(out, "silent for %s\n", duration_print(number(host, "age_s"), age));
 		else
 			fprintf(out, "%-9s %-11s %-8s %7s %9.0f %7s\n", string(host, "level_name"),
 				string(host, "state"), string(host, "mode"), window,
