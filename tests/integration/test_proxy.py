@@ -19,7 +19,7 @@ from lib import place, tap
 from lib.place import wait_for
 from lib.programs import Daemon
 from lib.proxied import PORT, drained, greeting, world
-from lib.smtp import Client, Server, deliver, smtp_server
+from lib.smtp import Client, Server, deliver, greets_after, smtp_server
 from lib.tap import check, test
 
 # What is the mail server's own slowness, and no other work's on this machine.
@@ -220,12 +220,7 @@ def _():
 @test("a backend that accepts and never greets: new connections are refused with reason smtp, waiting ones late; healed within seconds")
 def _():
     healthy = threading.Event()
-
-    def handle(connection, address):
-        healthy.wait(600)
-        smtp_server(connection, address)
-
-    with world(handle, daemon_options=SMTP_TARGETS) as w:
+    with world(greets_after(healthy), daemon_options=SMTP_TARGETS) as w:
         clients, refused = [], []
         until = time.monotonic() + 120
         while not refused and time.monotonic() < until:

@@ -8,7 +8,7 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from lib import late, place, tap
 from lib.room import Room, silent
-from lib.smtp import smtp_server
+from lib.smtp import greets_after, smtp_server
 from lib.tap import check, test
 
 
@@ -123,12 +123,7 @@ def _():
 @test("a late refusal happens only while places are short, never twice to one source, never to who was owed a place")
 def _():
     slow = threading.Event()
-
-    def handle(connection, address):
-        slow.wait(600)
-        smtp_server(connection, address)
-
-    with Room(window=100, late_ms=300, handle=handle) as w:
+    with Room(window=100, late_ms=300, handle=greets_after(slow)) as w:
         a = w.client("127.2.0.1", greeting=False)
         check(silent(a, 1.5), "places are free: the server's own slowness is waited for")
         w.plan(0, late_ms=300)

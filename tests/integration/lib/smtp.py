@@ -152,3 +152,11 @@ def smtp_server(connection, _address, greeting=b"220 sink.example ESMTP\r\n", st
             connection.sendall(b"354 go on\r\n")
         else:
             connection.sendall(b"250 2.0.0 ok\r\n")
+
+
+def greets_after(event):
+    """A server that accepts connections, and greets them once the event is set."""
+    def handle(connection, address):
+        event.wait(600)
+        smtp_server(connection, address)
+    return handle
