@@ -63,6 +63,7 @@ def _():
     finds(docs.errors,
           ("README.md", "\n## ", "\n" * 130 + "[gone](packaging/doc/gone.md)\n## ", "README.md: links to packaging/doc/gone.md, which does not exist"),
           ("README.md", "\n## ", "\n## ", "lines, 120 at most: details belong in packaging/doc"),
+          ("README.md", "\n- **", "\n" + "word " * 21 + "\n- **", "longer than 100 characters: word word"),
           ("packaging/man/penstock.conf.5", ".SH NAME", ".SH NAMES", "penstock.conf.5 is not what the table of options gives"),
           ("packaging/man/penstock-metrics.7", ".SH NAME", ".SH NAMES", "penstock-metrics.7 is not what the table of metrics gives"),
           ("packaging/completion/penstockctl.bash", "_penstockctl", "_other", "penstockctl.bash is not what the table of verbs gives"),
@@ -111,7 +112,8 @@ def _():
           *((path, TOP, plant.format(line), f"{path}: a time that is not in words")
             for path, line in (("daemon/publish/page.c", '"the last %.0f s ago"'), ("daemon/publish/journal.c", '"for " "%llu min"'),
                                ("daemon/publish/explain.c", '"(%.2f ms)"'), ("tools/penstockctl/show.c", '" ms"'),
-                               ("tools/penstockctl/show_fleet.c", '"silent for %u s"'), ("tools/check_penstock.c", '"in %d minutes"'))))
+                               ("tools/penstockctl/show_fleet.c", '"silent for %u s"'), ("tools/check_penstock.c", '"in %d minutes"'),
+                               ("daemon/base/retry.c", '"again every %d s"'), ("daemon/sensor/sensor_spool.c", '"for %llu s: it hangs"'))))
 
 
 @test("docs: each rule of a log line")
