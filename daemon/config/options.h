@@ -73,5 +73,7 @@ bool option_is_bare(const char *value);
 int option_set(const struct option_row *row, void *base, const char *value, char *why);
 /* Prints the present value, written as in a file. */
 void option_print(const struct option_row *row, const void *base, struct text *out);
+/* The same for a time: "50ms", in the largest unit that gives a whole number. */
+void option_print_duration(uint64_t us, struct text *out);
 
 #endif

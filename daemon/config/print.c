@@ -106,8 +106,9 @@ void config_print(const struct config *config, struct text *out)
 		print_comment(signal_info[i].help, out);
 		text_append(out, "%s = ", signal_info[i].name);
 		if (signal_info[i].unit == UNIT_US)
-			text_append(out, "%.0fus\n", config->target[i]);
+			option_print_duration((uint64_t)config->target[i], out);
 		else
-			text_append(out, "%.10g\n", config->target[i]);
+			text_append(out, "%.10g", config->target[i]);
+		text_append(out, "\n");
 	}
 }

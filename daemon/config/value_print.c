@@ -38,7 +38,7 @@ static void print_unit(uint64_t value, const struct unit_name *units, struct tex
 	text_append(out, "%llu%s", (unsigned long long)(value / units->size), units->name);
 }
 
-static void print_duration(uint64_t us, struct text *out)
+void option_print_duration(uint64_t us, struct text *out)
 {
 	static const struct unit_name units[] = { { "h", UINT64_C(3600000000) },
 						  { "min", 60000000 },
@@ -46,7 +46,10 @@ static void print_duration(uint64_t us, struct text *out)
 						  { "ms", 1000 },
 						  { "us", 1 } };
 
-	print_unit(us, units, out);
+	if (us)
+		print_unit(us, units, out);
+	else
+		text_append(out, "0"); /* in any unit */
 }
 
 static void print_bytes(uint64_t bytes, struct text *out)
@@ -124,7 +127,7 @@ void option_print(const struct option_row *row, const void *base, struct text *o
 		text_append(out, "%u", *(const uint32_t *)field);
 		break;
 	case OPTION_DURATION:
-		print_duration(*(const uint64_t *)field, out);
+		option_print_duration(*(const uint64_t *)field, out);
 		break;
 	case OPTION_BYTES:
 		print_bytes(*(const uint64_t *)field, out);

@@ -281,6 +281,7 @@ static void what_is_printed_reads_back_the_same(void **state)
 			NULL),
 		0);
 	config_print(&config, &a);
+	assert_non_null(strstr(first, "\nrunq_p99_us = 50ms\n"));
 	assert_int_equal(load_text(first, NULL), 0);
 	config_print(&config, &b);
 	assert_string_equal(first, second);
