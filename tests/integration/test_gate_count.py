@@ -208,23 +208,22 @@ def _():
         check(s.greetings(honest) == {b"220": 3}, "honest clients get in")
 
 
-def spoofed(rate, known, short=0, after=0, one=False):
-    """Forged SYNs at such a rate beside 20 honest clients a second, each from an address of its own, and beside `short` connections a second of one
-    address that come about and are closed at once; the forged ones begin `after` seconds after the honest ones. `one`: they have one address,
-    which has completed a handshake before. Gives the honest ones' first three
-    octets, counted."""
+def spoofed(rate, known, short=0, after=0, one_address=False):
+    """SYNs that never complete at such a rate beside 20 honest clients a second, each from an address of its own, and beside `short` connections a
+    second of one address that come about and are closed at once. The SYNs begin `after` seconds after the honest clients. Their addresses are
+    forged, or with `one_address` one that has completed a handshake before. Gives the honest clients' first three octets, counted."""
     with Scene() as s:
         s.mta.handle = lambda c, _a: c.sendall(b"220 mta.example ESMTP\r\n")
         honest = [f"10.77.0.{n}" for n in range(2, 250)]
         # How long a handshake takes is known by then.
         for address in honest if known else ("10.77.0.250",) * 20:
             WIRE.connect(PORT, address, 8).close()
-        if one:
+        if one_address:
             prove(s, [0])
         frames, seen, threads, stop = [], [], [], threading.Event()
         wire, s.crafted.socket = s.crafted.socket, types.SimpleNamespace(send=frames.append)
         for n in range(4000):
-            s.crafted.client(0 if one else n, port=next(PORTS)).syn()
+            s.crafted.client(0 if one_address else n, port=next(PORTS)).syn()
         s.crafted.clients.clear()
         s.crafted.socket = wire
 
@@ -268,8 +267,8 @@ def spoofed(rate, known, short=0, after=0, one=False):
             thread.join()
         view, counts = s.keeper.view(), {what: seen.count(what) for what in set(seen)}
         # packaging/doc/measured.md has these.
-        print(f"# {rate} forged SYNs a second, {'known senders' if known else 'newcomers'}, {short} short connections a second: {counts}, "
-              f"SYNs dropped once: {view['postponed']}", flush=True)
+        print(f"# {rate} SYNs a second {'of one address' if one_address else 'that are forged'}, {short} short connections a second, "
+              f"{'known senders' if known else 'newcomers'}: {counts}, SYNs dropped once: {view['postponed']}", flush=True)
         return counts, view
 
 
@@ -290,17 +289,17 @@ for forged, real in ((120, 40), (40, 10), (1000, 40)):
 for forged in (200, 1000):
     @test(f"{forged} SYNs a second of one address that has sent mail before, and completes none: at most one known sender in a hundred is refused")
     def _(forged=forged):
-        counts, view = spoofed(forged, True, one=True)
+        counts, view = spoofed(forged, True, one_address=True)
         check(counts.get(b"451", 0) <= 2 and sum(counts.values()) == 248 and set(counts) <= {b"220", b"451"}, f"{counts} {view}")
 
 
 @test("the same at 1000 a second, and the others are newcomers")
 def _():
-    newcomers(1000, 0, 0, one=True)
+    newcomers(1000, 0, 0, one_address=True)
 
 
-def newcomers(forged, short, after, one=False):
-    counts, view = spoofed(forged, False, short, after, one)
+def newcomers(forged, short, after, one_address=False):
+    counts, view = spoofed(forged, False, short, after, one_address)
     check(view["syns_fail"], f"{view}")
     check(counts.get(b"451", 0) <= 2 and sum(counts.values()) == 248 and set(counts) <= {b"220", b"451"}, f"{counts} {view}")
     check(forged < 1000 or view["postponed"] > 0, f"SYNs that were dropped once are counted: {view}")
