@@ -26,8 +26,8 @@ def in_time(row, case):
     return accepted(row) and row["ended_s"] - row["scheduled_s"] - case.client_s <= IN_TIME_S
 
 
-def told_by_now(row, case):
-    """Whether it is known if it is accepted in time: the run may end before."""
+def is_known(row, case):
+    """Whether it is known if it is accepted in time. What has not finished when the run ends is known if its time is up: it was not."""
     return row["outcome"] != "unfinished" or row["ended_s"] - row["scheduled_s"] - case.client_s > IN_TIME_S
 
 
@@ -81,7 +81,8 @@ def judge(rows, case, capacity, queued_per_s=0.0):
     mine = [r for r in rows if since <= r["scheduled_s"] < until]
     took = [r["ended_s"] - r["scheduled_s"] - case.client_s for r in mine if admitted(r)]
     refused = [r["ended_s"] - r["scheduled_s"] for r in mine if r["outcome"] == "refused"]
-    away = [r for r in mine if not admitted(r)]
+    known = [r for r in mine if is_known(r, case)]
+    away = [r for r in known if not admitted(r)]
     offered = len(mine) / (until - since) / capacity
     through = max(0.0, served(rows, case, since, until) - queued_per_s)
     result = {"offered": offered, "served": through / capacity,
@@ -96,8 +97,9 @@ def judge(rows, case, capacity, queued_per_s=0.0):
               "refused_ratio": len(refused) / len(mine) if mine else None,
               "rejected": sum(r["outcome"] == "rejected" for r in mine),
               "told": len(refused) / len(away) if away else None, "refused_p99_s": quantile(refused, .99)}
-    known = [r for r in mine if told_by_now(r, case)]
     result["taken_ratio"] = sum(in_time(r, case) for r in known) / len(known) if known else None
+    # These are in no share of those that were accepted in time, or told.
+    result["not_known"] = len(mine) - len(known) or None
     # In some runs chance offers less than C, and mail that was not offered cannot be served.
     result["goodput_of_possible"] = result["goodput"] / min(1, offered) if offered else None
     if len({r["class"] for r in mine}) > 1:

@@ -10,7 +10,7 @@ from plan import ALL, QUEUES, SCAN
 
 COLUMNS = [("goodput", "goodput, C", 2), ("of_alone", "goodput, of the bare server's", 2), ("taken_of_alone", "of the clients, accepted within 10 s, of the bare server's", 3), ("in_1s", "within 1 s, C", 2), ("settled", "from the third second, C", 2),
            ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("p99_lasting_s", "p99 after 5 s, s", 2), ("refused_ratio", "refused", 4), ("needless_ratio", "refused needlessly", 4),
-           ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3),
+           ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3), ("not_known", "cut off by the end, not judged", 0),
            ("proxy_cpu", "proxy, of the core", 3), ("penstockd_cpu", "penstockd, of the core", 3), ("first_451_s", "first 451 after, s", 3),
            ("back_s", "back after, s", 1), ("oom_kills", "OOM kills", 0), ("of_best_window", "served, of the best window", 2),
            ("in_1s_before", "within 1 s before it moves, C", 2), ("served_then", "served after, C", 2),
