@@ -61,6 +61,11 @@ void greeting_times_add(struct greeting_times *t, uint64_t us)
 	t->count++;
 }
 
+bool greeting_times_tell(const struct greeting_times *t)
+{
+	return t->count >= RARE;
+}
+
 uint64_t greeting_times_longer_us(const struct greeting_times *t)
 {
 	uint32_t longer = 0;

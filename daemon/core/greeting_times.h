@@ -12,6 +12,7 @@
 #ifndef PENSTOCK_CORE_GREETING_TIMES_H
 #define PENSTOCK_CORE_GREETING_TIMES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/counts.h"
@@ -31,6 +32,9 @@ struct greeting_times {
 
 /* A client was greeted `us` after it was admitted. */
 void greeting_times_add(struct greeting_times *times, uint64_t us);
+/* Whether there were enough greetings to know what is usual: fewer may have missed the clients that
+ * wait longer. */
+bool greeting_times_tell(const struct greeting_times *times);
 /* How much longer than others nearly every client waits at most, us; 30 s at most,
  * 0 if nothing is known. */
 uint64_t greeting_times_longer_us(const struct greeting_times *times);

@@ -156,6 +156,31 @@ static struct room_node *last(const struct room *room)
 	return n;
 }
 
+static struct room_node *leftmost(struct room_node *n)
+{
+	while (n->left || n->right)
+		n = n->left ? n->left : n->right;
+	return n;
+}
+
+/* The node after `n`, when the nodes below it have been visited. */
+static struct room_node *next_upwards(const struct room_node *n)
+{
+	struct room_node *parent = n->parent;
+
+	return parent && parent->right && parent->right != n ? leftmost(parent->right) : parent;
+}
+
+void room_postpone(struct room *room, uint64_t us)
+{
+	struct room_node *n = room->root ? leftmost(room->root) : NULL;
+
+	for (; n; n = next_upwards(n)) {
+		n->deadline_us += us;
+		n->earliest_us += us;
+	}
+}
+
 uint64_t room_oldest_us(const struct room *room)
 {
 	return room->root ? room->root->oldest_us : 0;

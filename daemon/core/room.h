@@ -118,6 +118,9 @@ struct room_node *room_first(const struct room *room);
  * its turn; NULL: there is none. */
 struct room_node *room_in_vain(const struct room *room, const struct room_terms *terms,
 			       uint64_t now_us);
+/* No time was given to the connections that wait for `us`, as the process that serves them did not
+ * run. Each deadline is later by that. */
+void room_postpone(struct room *room, uint64_t us);
 /* When the connection that has waited longest came; 0: none waits. */
 uint64_t room_oldest_us(const struct room *room);
 

@@ -220,6 +220,7 @@ void session_admit_held(struct tally *t, uint64_t now_us)
 	struct session *s;
 	enum next next;
 
+	timeouts_look(t, now_us);
 	while ((s = verdict_on_held(t, now_us, &next)))
 		go_on(s, next);
 }
@@ -234,8 +235,10 @@ void session_connect_again(struct tally *t, uint64_t now_us)
 	for (struct session *s = t->sessions; s; s = s->next) {
 		if (s->phase != PHASE_CONNECT)
 			continue;
-		if (t->backend_changed)
+		if (t->backend_changed) {
 			close_backend(s);
+			s->deadline_us = now_us + t->config.proxy.connect_us;
+		}
 		if (s->backend_fd < 0) {
 			s->again = first;
 			first = s;

@@ -18,7 +18,7 @@ void session_hear_refused(struct tally *tally, uint64_t now_us);
 /* How many may wait at once: limited by `connections_max` of the front and by the machine's
  * memory, in bytes; at most 10,000. Pure. */
 unsigned held_max(uint64_t memory, unsigned connections_max);
-/* Call it for each session every 100 ms. */
+/* Call it for each session every 100 ms, after session_admit_held(). */
 void session_tick(struct session *session, uint64_t now_us);
 /* Call it every 100 ms. Connects sessions that found the backend's accept queue full, the earliest
  * first, until it is full again. If the backend has changed, also those that were still connecting

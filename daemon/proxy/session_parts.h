@@ -158,6 +158,9 @@ void refuse_forget(struct session *session);
 void refuse_give_up(struct session *session);
 
 /* ---- timeouts.c */
+/* Call it before anything else is judged by the clock. Finds out whether this process itself did
+ * not run: no client is refused for that. */
+void timeouts_look(struct tally *tally, uint64_t now_us);
 /* Every 100 ms: time-outs, late refusals, quiet clients. */
 enum next timeouts_check(struct session *session, uint64_t now_us);
 

@@ -16,12 +16,51 @@
 #define QUIET_US US_PER_S
 /* for so long after a refusal for lack of places, places count as short */
 #define REFUSES_US (2 * US_PER_S)
+/* this process looks at the clock every 100 ms: after so long it was stopped, or its machine */
+#define STOPPED_US US_PER_S
 
 /* How long ago that was. 0: it was after the tick took its clock, as a session that the tick itself
  * lets in has moved since. */
 static uint64_t since(uint64_t then_us, uint64_t now_us)
 {
 	return now_us > then_us ? now_us - then_us : 0;
+}
+
+/* How much of the wait since `then_us` counts against a client: none of it in which this process
+ * did not run, or no plan limited who is let in. Those who were let in then are too many for any
+ * server to greet in time. */
+static uint64_t counts_since(const struct tally *t, uint64_t then_us, uint64_t now_us)
+{
+	return since(then_us > t->fair_since_us ? then_us : t->fair_since_us, now_us);
+}
+
+/* Whether the plan of the moment lets a client be refused for load. */
+static bool plan_limits(const struct plan *plan, uint64_t now_us)
+{
+	return plan_is_fresh(plan, now_us) && plan->mode != PLAN_OBSERVE && plan->services &&
+	       plan->order != PLAN_BLIND;
+}
+
+/* For `us` this process did not run: whatever a client should have done by then, or the server, or
+ * the process itself, may take so much longer. */
+static void postpone(struct tally *t, uint64_t us, uint64_t now_us)
+{
+	room_postpone(&t->room, us);
+	for (struct session *s = t->sessions; s; s = s->next) {
+		s->moved_us = since(us, now_us) < s->moved_us ? now_us : s->moved_us + us;
+		s->deadline_us += s->deadline_us ? us : 0;
+	}
+}
+
+void timeouts_look(struct tally *t, uint64_t now_us)
+{
+	uint64_t passed_us = t->looked_us ? since(t->looked_us, now_us) : 0;
+
+	t->looked_us = now_us;
+	if (passed_us > STOPPED_US)
+		postpone(t, passed_us, now_us);
+	if (passed_us > STOPPED_US || !plan_limits(&t->plan.plan, now_us))
+		t->fair_since_us = now_us;
 }
 
 /* Whether it must get in, whatever the load. */
@@ -35,8 +74,8 @@ static bool is_spared(const struct session *s)
  * any client meanwhile. */
 static bool hears_nothing_for(const struct session *s, uint64_t long_us, uint64_t now_us)
 {
-	return since(s->track.began_us, now_us) >= long_us &&
-	       since(s->tally->heard_us, now_us) >= long_us;
+	return counts_since(s->tally, s->track.began_us, now_us) >= long_us &&
+	       counts_since(s->tally, s->tally->heard_us, now_us) >= long_us;
 }
 
 /* Whether the server seems to hang, as seen by a client that no later one has overtaken: it has
@@ -50,23 +89,25 @@ static bool seems_to_hang(const struct session *s, uint64_t now_us)
 
 	if (hears_nothing_for(s, SILENT_US, now_us))
 		return true;
-	return since(s->track.began_us, now_us) >= HANGS_US &&
+	return counts_since(t, s->track.began_us, now_us) >= HANGS_US &&
 	       (t->greetings.waiting >= (uint32_t)OVERTAKEN_MIN ||
 		t->hangs_at == t->greetings.given + 1);
 }
 
 /* Whether a client may be refused late: only in an overload, or if the server hangs. In an overload
  * places must be short, so that a client whose name takes the server long to look up is not
- * refused; and a client that others have overtaken would wait as long the next time. No source is
+ * refused; it must be known what a greeting usually takes, which a proxy that has just begun has to
+ * see first; and a client that others have overtaken would wait as long the next time. No source is
  * refused late twice, and none that was promised an admission. */
 static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
 	uint64_t told_us = room_owed_since_us(&t->told_late, session_group(s), now_us);
-	bool refuses =
+	bool short_of_places =
 		room_first(&t->room) || (t->full_us && since(t->full_us, now_us) < REFUSES_US);
+	bool overload = short_of_places && greeting_times_tell(&t->greeting_times);
 
-	return !s->overtaken && (refuses || seems_to_hang(s, now_us)) &&
+	return !s->overtaken && (overload || seems_to_hang(s, now_us)) &&
 	       (!told_us || s->track.began_us < told_us) && !is_spared(s);
 }
 
@@ -78,13 +119,12 @@ static bool is_late(struct session *s, uint64_t now_us)
 	struct tally *t = s->tally;
 	const struct plan *plan = &t->plan.plan;
 	uint64_t planned_us = plan->service[PLANVIEW_OWN].greeting_timeout_us;
-	uint64_t waited_us = since(s->track.began_us, now_us);
+	uint64_t waited_us = counts_since(t, s->track.began_us, now_us);
 
 	if (!s->ungreeted || s->relayed_early || !planned_us || waited_us < planned_us)
 		return false;
-	if (plan->mode == PLAN_OBSERVE || !plan_is_fresh(plan, now_us))
-		return false;
-	return waited_us >= planned_us + greeting_times_longer_us(&t->greeting_times) &&
+	return plan_limits(plan, now_us) &&
+	       waited_us >= planned_us + greeting_times_longer_us(&t->greeting_times) &&
 	       may_refuse_late(s, now_us);
 }
 
@@ -138,13 +178,14 @@ static bool has_come(int fd, short what)
 }
 
 /* The server has not answered the connect in time: its accept queue is full, or its host is away.
- * Where load may refuse the client, it is refused. Else (observe mode, no current plan, a spared
- * client) the proxy must not cost any mail: the client waits for as long as it would wait for the
- * server alone, unless the kernel says before that it cannot connect. */
+ * Where load may refuse the client, it is refused. Else (observe mode, no current plan for as long
+ * as this, a spared client) the proxy must not cost any mail: the client waits for as long as it
+ * would wait for the server alone, unless the kernel says before that it cannot connect. */
 static enum next connect_late(struct session *s, uint64_t now_us)
 {
-	const struct plan *plan = &s->tally->plan.plan;
-	bool waits = plan->mode == PLAN_OBSERVE || !plan_is_fresh(plan, now_us) || is_spared(s);
+	const struct tally *t = s->tally;
+	bool waits = !plan_limits(&t->plan.plan, now_us) || is_spared(s) ||
+		     counts_since(t, s->track.began_us, now_us) < t->config.proxy.connect_us;
 
 	if (has_come(s->backend_fd, POLLOUT))
 		return NEXT_STAY;

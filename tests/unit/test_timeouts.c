@@ -27,6 +27,7 @@ static void begin(const char *source)
 	memset(&tally, 0, sizeof(tally));
 	*plan = (struct plan){ .magic = PLAN_MAGIC, .version = PLAN_VERSION, .services = 1 };
 	plan->mode = PLAN_ENFORCE;
+	tally.config.proxy.connect_us = CONNECT_US;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
 	client = pair[1];
 	s = (struct session){ .tally = &tally,
@@ -52,6 +53,7 @@ static enum next at(unsigned second, bool current)
 	uint64_t now_us = BEGAN_US + second * US_PER_S;
 
 	tally.plan.plan.heartbeat_us = current ? now_us : BEGAN_US;
+	timeouts_look(&tally, now_us);
 	return timeouts_check(&s, now_us);
 }
 
@@ -128,13 +130,50 @@ static void where_no_load_refuses_all_wait_for_five_minutes(void **state)
 	end();
 }
 
-/* The plan may become old, or be in force again, while the client waits. */
-static void the_plan_of_the_moment_counts(void **state)
+/* The first second from `from` on in which the client is not left alone; 0: none up to `until`. */
+static unsigned left_alone_until(unsigned from, unsigned until, bool current)
+{
+	for (unsigned second = from; second <= until; second++)
+		if (at(second, current) != NEXT_STAY)
+			return second;
+	return 0;
+}
+
+/* The plan may become old, or be in force again, while the client waits. A wait without a plan
+ * counts against nobody. */
+static void only_the_wait_under_a_plan_counts(void **state)
 {
 	begin(stranger);
-	assert_int_equal(at(11, false), NEXT_STAY);
-	assert_int_equal(at(60, false), NEXT_STAY);
-	assert_int_equal(at(62, true), NEXT_UNANSWERED);
+	assert_int_equal(left_alone_until(0, 60, false), 0);
+	assert_int_equal(left_alone_until(61, 100, true), 70);
+	end();
+}
+
+/* The proxy was stopped for a minute after five seconds, or its whole machine was. */
+static void the_time_in_which_the_proxy_did_not_run_does_not_count(void **state)
+{
+	begin(stranger);
+	assert_int_equal(left_alone_until(0, 5, true), 0);
+	assert_int_equal(left_alone_until(65, 100, true), 75);
+	end();
+}
+
+/* For the other phases, too: nothing is cut for what it could not do meanwhile. */
+static void deadlines_are_later_by_the_time_in_which_the_proxy_did_not_run(void **state)
+{
+	begin(stranger);
+	tally.sessions = &s;
+	s.phase = PHASE_CLOSING;
+	tally.config.proxy.idle_us = LONGEST_S * US_PER_S;
+	s.deadline_us = BEGAN_US + CONNECT_US;
+	assert_int_equal(left_alone_until(0, 4, true), 0);
+	assert_int_equal(left_alone_until(1004, 1100, true), 1010);
+	s.phase = PHASE_RELAY;
+	s.deadline_us = 0;
+	s.probes = true;
+	s.moved_us = BEGAN_US + 1010 * US_PER_S;
+	assert_int_equal(left_alone_until(1011, 1020, true), 0);
+	assert_int_equal(left_alone_until(5020, 6000, true), 5010 + LONGEST_S);
 	end();
 }
 
@@ -170,6 +209,13 @@ static void an_answer_that_has_come_is_not_late(void **state)
 #define HANGS_S ((int)UNGREETED_S)
 #define SILENT_S 120
 
+/* So many greetings, all quick, show what is usual. */
+static void learn_greetings(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		greeting_times_add(&tally.greeting_times, 10000);
+}
+
 /* A client that was admitted, and waits for the server's greeting. */
 static void begin_ungreeted(const char *source)
 {
@@ -182,6 +228,7 @@ static void begin_ungreeted(const char *source)
 	s.phase = PHASE_RELAY;
 	s.deadline_us = 0;
 	s.ungreeted = true;
+	learn_greetings(100);
 }
 
 /* Another one that came at the same time; the one before was told. */
@@ -234,6 +281,77 @@ static void a_client_is_told_late_only_while_places_are_short(void **state)
 	tally.plan.plan.mode = PLAN_OBSERVE;
 	assert_int_equal(told_late_after(true), 0);
 	end();
+}
+
+/* A client that came in the last two seconds of a plan, or without one: penstockd hung or was away
+ * for a minute. It has as long as any other from the next plan on, however much the server has to
+ * do by then. */
+static void the_time_without_a_plan_is_not_held_against_a_client(void **state)
+{
+	begin_ungreeted(stranger);
+	tally.full_us = BEGAN_US + 2 * LONGEST_S * US_PER_S; /* places are short all the while */
+	assert_int_equal(left_alone_until(0, 60, false), 0);
+	assert_int_equal(left_alone_until(61, 100, true), 60 + LATE_S);
+	assert_int_equal(s.refusal, REASON_LATE);
+	end();
+	begin_ungreeted(stranger);
+	tally.greetings.waiting = 8; /* the server seems to hang */
+	assert_int_equal(left_alone_until(0, 60, false), 0);
+	assert_int_equal(left_alone_until(61, 200, true), 60 + HANGS_S);
+	end();
+}
+
+static void nor_is_the_time_before_a_plan_limits(void **state)
+{
+	struct plan *plan = &tally.plan.plan;
+
+	for (int kind = 0; kind < 3; kind++) {
+		begin_ungreeted(stranger);
+		tally.full_us = BEGAN_US + 2 * LONGEST_S * US_PER_S;
+		plan->mode = kind == 0 ? PLAN_OBSERVE : PLAN_ENFORCE;
+		plan->order = kind == 1 ? PLAN_BLIND : PLAN_SERVE;
+		plan->services = kind == 2 ? 0 : 1;
+		assert_int_equal(left_alone_until(0, 60, true), 0);
+		plan->mode = PLAN_ENFORCE;
+		plan->order = PLAN_SERVE;
+		plan->services = 1;
+		assert_int_equal(left_alone_until(61, 100, true), 60 + LATE_S);
+		end();
+	}
+}
+
+/* The proxy was stopped for twenty seconds, or its machine was. */
+static void nor_is_the_time_in_which_the_proxy_did_not_run(void **state)
+{
+	begin_ungreeted(stranger);
+	tally.full_us = BEGAN_US + 2 * LONGEST_S * US_PER_S;
+	assert_int_equal(left_alone_until(0, LATE_S - 1, true), 0);
+	assert_int_equal(left_alone_until(24, 100, true), 24 + LATE_S);
+	end();
+	/* The silence of a server that was stopped with it is none. */
+	begin_ungreeted(stranger);
+	tally.greetings.waiting = 1;
+	assert_int_equal(left_alone_until(0, SILENT_S - 1, true), 0);
+	assert_int_equal(left_alone_until(1000, 1200, true), 1000 + SILENT_S);
+	end();
+}
+
+/* A proxy that has just begun, or followed another one, does not know which clients usually wait
+ * for a name server. It refuses none of them late for load, and those of a server that hangs after
+ * half a minute. */
+static void a_proxy_that_knows_no_greetings_tells_none_late_for_load(void **state)
+{
+	static const unsigned known[] = { 0, 1, 17, 60 };
+
+	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		begin_ungreeted(stranger);
+		memset(&tally.greeting_times, 0, sizeof(tally.greeting_times));
+		learn_greetings(known[i]);
+		assert_int_equal(told_late_after(true), 0);
+		tally.greetings.waiting = 8;
+		assert_int_equal(told_late_after(true), HANGS_S);
+		end();
+	}
 }
 
 /* The third attempt gets in: late refusal must not break the promise. */
@@ -303,6 +421,25 @@ static void a_client_may_wait_as_long_as_some_usually_do(void **state)
 	for (int i = 0; i < 100; i++)
 		greeting_times_add(&tally.greeting_times, 3 * US_PER_S);
 	assert_int_equal(told_late_after(true), LATE_S);
+	end();
+}
+
+/* The machine lets the proxy run seldom, and the greeting is in its socket. */
+static void a_greeting_that_has_come_is_not_late(void **state)
+{
+	int pair[2];
+	char greeting[4];
+
+	begin_ungreeted(stranger);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+	s.backend_fd = pair[0];
+	s.probes = true;
+	assert_int_equal(write(pair[1], "220 ", 4), 4);
+	assert_int_equal(told_late_after(true), 0);
+	assert_int_equal(read(pair[0], greeting, 4), 4);
+	assert_int_equal(told_late_after(true), LATE_S);
+	close(pair[0]);
+	close(pair[1]);
 	end();
 }
 
@@ -377,15 +514,22 @@ int main(void)
 		cmocka_unit_test(clients_of_this_host_wait_for_five_minutes),
 		cmocka_unit_test(promised_clients_wait_for_five_minutes),
 		cmocka_unit_test(where_no_load_refuses_all_wait_for_five_minutes),
-		cmocka_unit_test(the_plan_of_the_moment_counts),
+		cmocka_unit_test(only_the_wait_under_a_plan_counts),
+		cmocka_unit_test(the_time_in_which_the_proxy_did_not_run_does_not_count),
+		cmocka_unit_test(deadlines_are_later_by_the_time_in_which_the_proxy_did_not_run),
 		cmocka_unit_test(a_client_that_leaves_is_let_go),
 		cmocka_unit_test(an_answer_that_has_come_is_not_late),
 		cmocka_unit_test(a_client_is_told_late_only_while_places_are_short),
+		cmocka_unit_test(the_time_without_a_plan_is_not_held_against_a_client),
+		cmocka_unit_test(nor_is_the_time_before_a_plan_limits),
+		cmocka_unit_test(nor_is_the_time_in_which_the_proxy_did_not_run),
+		cmocka_unit_test(a_proxy_that_knows_no_greetings_tells_none_late_for_load),
 		cmocka_unit_test(a_promised_client_is_never_told_late),
 		cmocka_unit_test(trusted_clients_and_those_of_this_host_are_never_told_late),
 		cmocka_unit_test(no_source_is_told_late_twice),
 		cmocka_unit_test(a_client_that_others_have_overtaken_is_never_told_late),
 		cmocka_unit_test(a_client_may_wait_as_long_as_some_usually_do),
+		cmocka_unit_test(a_greeting_that_has_come_is_not_late),
 		cmocka_unit_test(a_server_that_hangs_has_many_waiting),
 		cmocka_unit_test(the_last_of_many_are_told_like_the_first),
 		cmocka_unit_test(a_server_that_is_silent_for_long_hangs),

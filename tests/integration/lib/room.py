@@ -33,7 +33,7 @@ class Planner:
 class Room(World):
     """A daemon that sees the counts, and a proxy that follows the test's plan in a run directory of its own."""
 
-    def __init__(self, window=1, handle=smtp_server, options=None, manager=None, prefix=(), **plan):
+    def __init__(self, window=1, handle=smtp_server, options=None, manager=None, **plan):
         self.clients = []
         super().__init__(server=handle, proxy=False)
         self.front_directory = os.path.join(self.directory, "front")
@@ -49,7 +49,7 @@ class Room(World):
         self.plan = self.planner.plan
         self.plan(window, **plan)
         self.options = options or {}
-        self.proxy = self.start(**(manager.service() if manager else {"prefix": prefix}))
+        self.proxy = self.start(**(manager.service() if manager else {}))
 
     def start(self, **kwargs):
         return Proxy(self.front_directory, PORT, self.server.port, {**OPTIONS, "objective.wait": "60s", **self.options}, **kwargs)
@@ -64,6 +64,16 @@ class Room(World):
         for c in full:
             check(c.greeting.startswith(b"220"), f"{c.greeting!r}")
         return full
+
+    def learn_greetings(self):
+        """So many quick greetings, as before them no client is refused late for load. The plan is the caller's again afterwards."""
+        self.plan(1000)
+        clients = [self.client("127.98.0.1", greeting=False) for _ in range(80)]
+        for c in clients:
+            check(c.reply().startswith(b"220"), "the proxy learns")
+        for c in clients:
+            c.close()
+        self.wait(lambda s: s["in_flight"] == 0, "they have left")
 
     def held(self, source="127.1.0.1", count=None):
         """A client that waits; `count`: so many do then."""
