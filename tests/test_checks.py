@@ -98,6 +98,8 @@ def _():
     finds(docs.errors_of_lines,
           *(("daemon/core/plan.c", TOP, f"/* It is {riddle} here. */\n{TOP}", f"daemon/core/plan.c: says '{riddle}'") for riddle in riddles),
           ("daemon/core/plan.c", TOP, "/* Ends: Who asks is told. */\n" + TOP, "says ': Who asks'"),
+          ("packaging/doc/law.md", "\n## ", "\nThe one who asks, to whom it is told.\n## ", "packaging/doc/law.md: says 'whom'"),
+          ("packaging/man/penstockd.8", "\n.SH", "\nIt is read anew.\n.SH", "packaging/man/penstockd.8: says 'anew'"),
           ("bpf/shared.h", "#define", "/* for whom */\n#define", "bpf/shared.h: says 'whom'"),
           ("tools/penstock-agent.c", TOP, "/* anew */\n" + TOP, "tools/penstock-agent.c: says 'anew'"),
           ("daemon/daemon.c", TOP, 'void f(void) { log_error("it went "\n\t"wrong"); }\n' + TOP, "begins with neither 'Cannot VERB' nor a subject that is known: it went wrong"))

@@ -315,7 +315,7 @@ def _():
     newcomers(120, 5, 3)
 
 
-@test("a client that resets and comes again from the same port is refused like anybody and counted each time: order, window")
+@test("a client that resets and comes again from the same port is refused like any other and counted each time: order, window")
 def _():
     for closed in ("drain", "window"):
         with Scene(window=1) as s:
