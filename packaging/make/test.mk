@@ -105,7 +105,7 @@ law-same: $(BUILD)/bin/penstock-sim
 	@BUILD=$(BUILD) tests/sim/same check $(BUILD)/law-before.json
 
 # The simulator with the law's figures as variables.
-LAW_OBJECTS := $(patsubst %.c,$(BUILD)/tests/law/obj/%.o,$(filter %.c,$(shell grep -v '^\#' tests/law-files)) tests/sim/law_variable.c)
+LAW_OBJECTS := $(patsubst %.c,$(BUILD)/tests/law/obj/%.o,$(wildcard daemon/core/*.c) tests/sim/law_variable.c)
 $(BUILD)/tests/law/obj/%.o: %.c daemon/core/law.h | $(LIB)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -DLAW_VARIABLE $(CFLAGS) -MMD -MP -c -o $@ $<
