@@ -1,16 +1,10 @@
 #include "core/greeting_times.h"
 
-/* A greeting that took no more than so many times the quick ones beside it waited like others. */
-#define ALIKE 3u
+#include "core/law.h"
+
 /* Of those on one side, the second quickest stands for the others: with most of them slow, too, a
  * slow one still counts. */
 #define QUICK 1
-/* From so many greetings on, each is halved in weight. */
-#define KEPT 1024u
-/* One greeting in so many may take longer than what is usual. A client in twenty is usual. */
-#define RARE 50u
-/* Longer is not usual anywhere: greet delays and DNS lists take less (UNGREETED_S of law.h). */
-#define MOST_US 30000000u
 
 /* The second quickest of the GREETING_TIMES_BESIDE greetings from the `first` oldest one on. */
 static uint64_t quick_one(const struct greeting_times *t, unsigned first)
@@ -36,7 +30,7 @@ static uint64_t longer_than_others(const struct greeting_times *t)
 	uint64_t after_us = quick_one(t, GREETING_TIMES_BESIDE + 1);
 	uint64_t others_us = before_us > after_us ? before_us : after_us;
 
-	return us > ALIKE * others_us ? us - others_us : 0;
+	return (double)us > GREETING_ALIKE * (double)others_us ? us - others_us : 0;
 }
 
 static void forget(struct greeting_times *t)
@@ -55,7 +49,7 @@ void greeting_times_add(struct greeting_times *t, uint64_t us)
 	t->known += t->known < GREETING_TIMES_RECENT;
 	if (t->known < GREETING_TIMES_RECENT)
 		return;
-	if (t->count >= KEPT)
+	if (t->count >= GREETINGS_KEPT)
 		forget(t);
 	t->slot[counts_slot(longer_than_others(t))]++;
 	t->count++;
@@ -63,17 +57,19 @@ void greeting_times_add(struct greeting_times *t, uint64_t us)
 
 bool greeting_times_tell(const struct greeting_times *t)
 {
-	return t->count >= RARE;
+	return t->count >= GREETING_RARE;
 }
 
 uint64_t greeting_times_longer_us(const struct greeting_times *t)
 {
+	/* Longer is not usual anywhere: greet delays and DNS lists take less. */
+	const uint64_t most_us = (uint64_t)(UNGREETED_S * US_IN_S);
 	uint32_t longer = 0;
 
 	for (unsigned i = COUNTS_SLOTS; i-- > 0;) {
 		longer += t->slot[i];
-		if (longer > t->count / RARE)
-			return counts_slot_upper(i) < MOST_US ? counts_slot_upper(i) : MOST_US;
+		if (longer * GREETING_RARE > t->count)
+			return counts_slot_upper(i) < most_us ? counts_slot_upper(i) : most_us;
 	}
 	return 0;
 }

@@ -17,7 +17,8 @@
 
 #include "core/counts.h"
 
-/* A greeting is compared with so many before it, and with so many after it. */
+/* A greeting is compared with so many before it, and with so many after it: with fewer, chance puts
+ * slow ones on one side. The size of an array, and so no row of law.h. */
 #define GREETING_TIMES_BESIDE 8
 #define GREETING_TIMES_RECENT (2 * GREETING_TIMES_BESIDE + 1)
 
@@ -35,8 +36,8 @@ void greeting_times_add(struct greeting_times *times, uint64_t us);
 /* Whether there were enough greetings to know what is usual: fewer may have missed the clients that
  * wait longer. */
 bool greeting_times_tell(const struct greeting_times *times);
-/* How much longer than others nearly every client waits at most, us; 30 s at most,
- * 0 if nothing is known. */
+/* How much longer than others nearly every client waits at most, us; UNGREETED_S at
+ * most, 0 if nothing is known. */
 uint64_t greeting_times_longer_us(const struct greeting_times *times);
 
 #endif

@@ -190,6 +190,179 @@
 	X(STEEP, 4, "capacities", "A load so far beyond the capacity is no crest.", "nearly-1x") \
 	X(STEEP_EXCESS, 0.4, "rooms", "A steep load may fill so much of the room.", \
 	  "test_law_parts") \
+	/* The waiting room (room.h, room_debts.h). */ \
+	X(ROOM_DOUBLING_WAIT, 0.125, "of the objective", \
+	  "RANK_DOUBLING later is so long. A source that is owed a place may wait so long while " \
+	  "the queue stands.", "test_room") \
+	X(ROOM_SLACK, 0.25, "of the objective", \
+	  "A wait may take so much longer than expected, for the number of places that come " \
+	  "free varies.", "test_room") \
+	X(ROOM_ARRIVALS_TICKS, 8, "ticks", \
+	  "How fast it is seen that connections of a higher order come. Chance varies what " \
+	  "comes in less.", "test_room") \
+	X(ROOM_SURE_SIGMAS, 1.5, "standard deviations", \
+	  "A newcomer is sure of its place if so many more than usual of a higher order leave " \
+	  "it one: 14 times of 15.", "test_room") \
+	X(DEBT_LASTS_S, 86400, "s", \
+	  "A source is owed a place for so long. Mail servers retry within a day.", \
+	  "test_room_debts") \
+	X(DEBT_RESTS_S, 10, "s", \
+	  "For so long after a source got a place that it was owed, a refusal at once makes " \
+	  "no new debt: it would always come first.", "test_room_debts") \
+	/* Which source comes first when places are short: its rank (source_score.c). */ \
+	X(RANK_DOUBLING, 4, "units of rank", \
+	  "A source with twice the fair rate, or in the waiting room with twice as many " \
+	  "sessions, comes so much later.", "test_room") \
+	X(RANK_RATE_MAX, 40, "units of rank", \
+	  "At most so much later for its rate.", "test_source_law") \
+	X(RANK_KNOWN, 3, "units of rank", \
+	  "A source that had a session which did a job comes so much earlier. One for each " \
+	  "source in the ledger, and one for coming back properly, come on top.", \
+	  "test_source_law") \
+	X(RANK_RETRY, 4, "units of rank", \
+	  "So much earlier for each proper retry of a wait.", \
+	  "test_source_law") \
+	X(RANK_RETRIES, 3, "retries", "For so many at most.", "test_source_law") \
+	X(RANK_AGE_S, 120, "s", \
+	  "One unit earlier for each doubling of the wait beyond this: less says nothing of a " \
+	  "sender that retries.", "test_source_law") \
+	X(RANK_AGE_MAX, 9, "units of rank", \
+	  "At most so much earlier for its wait: a day.", "test_source_law") \
+	X(RANK_URGENCY, 11, "units of rank", \
+	  "So much earlier when the patience of such senders is at its end.", \
+	  "test_source_law") \
+	X(URGENCY_HALF_S, 900, "s", \
+	  "That is halved for each such time which is left.", \
+	  "test_source_law") \
+	X(SLACK_SHORT_S, 1800, "s", \
+	  "With less left a source is due: the next retry may be the last.", \
+	  "test_source_law") \
+	X(RANK_PROMISE, 24, "units of rank", \
+	  "A source for which the promise would be broken next comes before all that wait.", \
+	  "test_source_law") \
+	X(GAP_GUESS_S, 300, "s", \
+	  "Time between the attempts of a sender, before any was seen.", \
+	  "test_source_law") \
+	X(HASTY_S, 14400, "s", \
+	  "A pool whose senders give up within this is always due: it brings so many messages " \
+	  "that one wait for each group cannot tell which is on its last try.", \
+	  "test_source_law") \
+	X(UNUSUAL_SESSIONS, 8, "sessions", \
+	  "A source that takes less in a minute is never unusual.", \
+	  "test_source_law") \
+	X(UNUSUAL_FAIR, 2, "times", "Less of the fair rate is usual.", "test_source_law") \
+	X(UNUSUAL_PAST, 4, "times", "Less of its own past is usual, too.", "test_source_law") \
+	X(UNUSUAL_ALWAYS, 8, "times", \
+	  "More of the fair rate is unusual whatever its past was: it would fill a bin of " \
+	  "rank alone.", "test_source_law") \
+	/* What passes (source_cutoff.c). */ \
+	X(ARRIVALS_TAU_S, 2, "s", \
+	  "Smooths the rate at which sources arrive, and what each asked for lately.", \
+	  "test_source_cutoff") \
+	X(SHAPE_EVENTS, 300, "arrivals", \
+	  "So many are needed to know which ranks arrive. Chance shifts a cut-off by less " \
+	  "then.", "test_source_cutoff") \
+	X(SHAPE_MIN_S, 0.5, "s", "They are counted for so long at least.", "test_source_cutoff") \
+	X(SHAPE_MAX_S, 30, "s", \
+	  "And for no longer: ranks change with the minutes.", \
+	  "test_source_cutoff") \
+	X(CREDITS_NEW, 0.1, "of the credits", \
+	  "So many are kept for sources that were never seen, or none would ever get in.", \
+	  "test_source_cutoff") \
+	X(CREDITS_DUE, 0.3, "of the credits", \
+	  "So many are kept for sources that are due.", "test_source_cutoff") \
+	X(CREDITS_FROM, 0.5, "of the window", \
+	  "If completions are not seen, what is admitted behind an emptier window says " \
+	  "nothing of the capacity.", "test_source_cutoff") \
+	X(CREDITS_FOLLOW, 0.5, "times", \
+	  "A window that is fuller or emptier than FULL by a part of it changes the credits " \
+	  "by so much of that part.", "test_source_cutoff") \
+	X(CREDITS_BOUND, 0.3, "of the credits", "By so many at most.", "test_source_cutoff") \
+	X(CUTOFF_GAIN_PER_S, 2, "a second", \
+	  "How fast more is let in by rank while the window is not full: that is lost " \
+	  "capacity.", "test_source_cutoff") \
+	X(CUTOFF_GAIN_MIN, 0.7, "of the credits", \
+	  "No less is let in for a window that is too full.", \
+	  "test_source_cutoff") \
+	X(CUTOFF_GAIN_MAX, 50, "times the credits", \
+	  "No more is let in for one that stays empty.", "test_source_cutoff") \
+	X(CUTOFF_GAIN_RELAX_S, 10, "s", \
+	  "How fast that correction is forgotten when no source is cut off.", \
+	  "test_source_cutoff") \
+	X(SHARE_SESSIONS, 4, "sessions", \
+	  "A source with so many at once never comes last for it.", \
+	  "test_source_cutoff") \
+	X(SHARE_WINDOW, 0.25, "of the window", \
+	  "Nor one with so much of it: a load balancer in front is one address. Few sources " \
+	  "may have more.", "test_source_cutoff") \
+	X(KEPT_MAX, 0.25, "of each limit", \
+	  "At most so much is kept for sources that come first. With a half onset-250 does " \
+	  ".95 of its capacity, with a quarter .98.", "test_source_cutoff") \
+	X(KEPT_PER_S, 5, "a second", \
+	  "How fast it grows while none of them finds a place.", \
+	  "test_source_cutoff") \
+	X(KEPT_FADES_S, 5, "s", \
+	  "How fast it fades. If one in a hundred of them finds no place, it stays at " \
+	  "KEPT_MAX.", "test_source_cutoff") \
+	X(KEPT_FIRST, 0.25, "of the credits", \
+	  "If so much of what arrives comes first, all of it may be kept.", \
+	  "test_source_cutoff") \
+	X(CROWDED_TAU_S, 0.5, "s", "Smooths how many of them find no place.", \
+	  "test_source_cutoff") \
+	/* What is known of a source, and for how long (source_ledger.c, source_note.c, \
+	 * source_patience.c, source_top.c). */ \
+	X(ALIVE_S, 7200, "s", \
+	  "A source without an attempt for so long has given up.", \
+	  "test_source_law") \
+	X(ALIVE_GAPS, 3, "times its gap", \
+	  "And for so long, if it comes seldom.", "test_source_law") \
+	X(FORGET_S, 86400, "s", \
+	  "One that was never admitted is forgotten after this.", \
+	  "test_source_law") \
+	X(FORGET_REGULAR_S, 2592000, "s", \
+	  "Any other one after this: newsletters come once a month.", \
+	  "test_source_law") \
+	X(LEDGER_PARTS, 64, "parts", \
+	  "In an hour or two one wide network displaces valuable entries of others from one " \
+	  "part of the ledger at most.", "test_source_law") \
+	X(COST_GUESS_S, 0.05, "s", \
+	  "What a session takes the server, before any was seen.", \
+	  "test_source_law") \
+	X(COST_SHARE, 0.01, "of a new one", "How fast that follows what sessions take.", \
+	  "test_source_law") \
+	X(PAST_TIMES, 2, "times a minute", \
+	  "How fast the past of a source grows: a newcomer ramps up.", \
+	  "test_source_law") \
+	X(GAP_KEEPS, 3, "times", \
+	  "So much more than a new gap counts the mean of those before.", \
+	  "test_source_law") \
+	X(PATIENCE_SAMPLES, 16, "sources", \
+	  "So many must have given up before it is believed when such senders do.", \
+	  "test_source_law") \
+	X(PATIENCE_KEEPS, 0.999, "of those before", \
+	  "Each further one leaves so much: a thousand count.", \
+	  "test_source_law") \
+	X(PATIENCE_GONE, 0.1, "of those that gave up", \
+	  "So many did so sooner than the patience that is believed.", \
+	  "test_source_law") \
+	X(FAIR_SESSIONS, 1.5, "sessions a minute", \
+	  "No fair rate is lower: below that the sketch cannot tell sources apart.", \
+	  "test_source_law") \
+	/* What people are told of sources (source_show.c, source_shared.c). */ \
+	X(BROKEN_MIN, 2.5, "attempts", \
+	  "If so many that had a promise were deferred in the last minute, it cannot be kept.", \
+	  "test_source_law") \
+	X(BROKEN_SHARE, 0.05, "of the promised", "And if it is so much of them.", \
+	  "test_source_law") \
+	X(SHARED_PER_MIN, 60, "connections", \
+	  "An address that stands for many clients brings so many in a minute. Fewer say " \
+	  "little.", "test_source_law") \
+	X(SHARED_PRIVATE, 0.5, "of all", \
+	  "And so much of all, if it is private: mail from the Internet does not come from " \
+	  "such an address.", "test_source_law") \
+	X(SHARED_PUBLIC, 0.8, "of all", \
+	  "And so much, if it is not: a relay in front, or a sender that fills the machine.", \
+	  "test_source_law") \
 	/* The plan: bursts, those who wait for a greeting, late refusal. */ \
 	X(BUCKET_SHARE, 1.25, "capacities", \
 	  "Rate of the bucket, which bounds bursts between two ticks.", "test_law") \
@@ -201,6 +374,16 @@
 	  "may come at once.", "slots") \
 	X(GREETINGS_BORNE, 3, "times", \
 	  "So many times the usual time to the greeting is waited for one.", "tarpit-long") \
+	/* What clients usually wait for their greeting (greeting_times.h). */ \
+	X(GREETING_ALIKE, 3, "times", \
+	  "A greeting that took no more than so many times the quick ones beside it waited like " \
+	  "others.", "test_greeting_times") \
+	X(GREETINGS_KEPT, 1024, "greetings", \
+	  "From so many on, each is halved in weight: enough to know one in fifty, and a slow " \
+	  "hour is soon forgotten.", "test_greeting_times") \
+	X(GREETING_RARE, 50, "greetings", \
+	  "One in so many may take longer than what is usual. A client in twenty is usual.", \
+	  "test_greeting_times") \
 	/* Sessions that are stuck, and no load (overtaken.h). The kernel's probe has the same. */ \
 	X(OVERTAKEN_MIN, 8, "sessions", \
 	  "So many more must be served than waited before a session, until it is overtaken. " \
@@ -213,6 +396,13 @@
 	  "test_overtaken") \
 	X(BOUNDS_FADE_JOBS, 256, "jobs", \
 	  "After so many jobs most of that growth is forgotten (63 %).", "test_overtaken") \
+	X(SLOW_PARTS, 5, "parts", \
+	  "A session is slow after one part of OWED_LONG_S.", "test_overtaken") \
+	X(SLOW_MIN, 4, "sessions", \
+	  "So many slow sessions of one source count as load.", "test_overtaken") \
+	X(SLOW_SHARE, 8, "parts", \
+	  "Or one part of all sessions, if that is more. A client could hold many on purpose.", \
+	  "test_overtaken") \
 	/* W_hard: memory and space. */ \
 	X(MEMORY_GUESS_BYTES, 10485760, "bytes", \
 	  "A session with a scanner, before any was seen.", "memory-full") \

@@ -1,5 +1,7 @@
 #include "core/overtaken.h"
 
+#include <math.h>
+
 #include "core/law.h"
 
 uint64_t greetings_begin(struct greetings *g)
@@ -44,4 +46,15 @@ uint64_t answers_long_us(const struct answers *a)
 	uint64_t once_us = (uint64_t)(US_IN_S * OWED_LONG_S);
 
 	return once_us + once_us * a->more / BOUNDS_ONCE;
+}
+
+uint64_t answers_slow_us(const struct answers *a)
+{
+	return answers_long_us(a) / (uint64_t)SLOW_PARTS;
+}
+
+bool answers_slow_is_no_load(uint64_t slow, uint64_t sessions, uint64_t in_flight)
+{
+	return slow > (uint64_t)fmax(SLOW_MIN, (double)(in_flight / (uint64_t)SLOW_SHARE)) &&
+	       2 * sessions <= in_flight;
 }

@@ -66,5 +66,11 @@ static inline struct ask answers_ask(const struct answers *answers, uint64_t bus
 bool answers_overtaken(const struct answers *answers, const struct ask *ask);
 /* After this time a waiting session is stuck, even if none overtook it. */
 uint64_t answers_long_us(const struct answers *answers);
+/* After this time it is slow. */
+uint64_t answers_slow_us(const struct answers *answers);
+/* Whether `slow` slow sessions of a source that has `sessions` of those in flight are more than
+ * count as load: a client could hold many of them on purpose. A source that has most of the
+ * sessions is the load. */
+bool answers_slow_is_no_load(uint64_t slow, uint64_t sessions, uint64_t in_flight);
 
 #endif

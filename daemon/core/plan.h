@@ -111,6 +111,9 @@ struct plan_source {
 	uint32_t spare;
 };
 #define PLAN_RANK_MAX 0xfffeu
+#define PLAN_RANK_SHIFT 6 /* of a rank: what is left is its bin */
+#define PLAN_SCORE_SHIFT (16 + PLAN_RANK_SHIFT) /* of plan_score(), and of a cut-off: the same */
+#define PLAN_RANK_UNIT 8 /* bins, in a unit of rank (core/source_score.c) */
 
 struct verdict {
 	uint8_t admit; /* what to do */

@@ -4,13 +4,15 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "core/law.h"
 #include "core/plan.h"
 #include "core/splitmix.h"
 
-#define BIN_SHIFT 6 /* core/source_score.c: a bin is an eighth of a unit of rank */
-#define DOUBLING_BINS 32 /* four units of rank */
-#define ORDER_TOP 3072u /* above every value that room_order() returns */
-#define SLACK_PART 4 /* a wait may take longer than expected by this part of the longest wait */
+#define DOUBLING_BINS (RANK_DOUBLING * PLAN_RANK_UNIT)
+/* Bins that the sessions of a source can take away at most. */
+#define SESSIONS_BINS ((uint32_t)(DOUBLING_BINS * ROOM_DOUBLINGS))
+#define RANK_BINS (PLAN_RANK_MAX >> PLAN_RANK_SHIFT)
+#define ORDER_TOP (RANK_BINS + SESSIONS_BINS + RANK_BINS + 2) /* above every room_order() */
 
 void room_init(struct room *room, uint64_t seed)
 {
@@ -27,28 +29,30 @@ uint32_t room_count(const struct room *room)
 	return size_of(room->root);
 }
 
-/* 32 log2(1 + n), linear between powers of two. */
+/* DOUBLING_BINS log2(1 + n), linear between powers of two. */
 static uint32_t log_bins(uint32_t n)
 {
-	uint64_t x = (uint64_t)n + 1;
-	unsigned power = 63 - (unsigned)__builtin_clzll(x);
+	uint64_t x = (uint64_t)n + 1, whole;
+	unsigned power = 0;
 
-	return DOUBLING_BINS * power +
-	       (uint32_t)((x - (UINT64_C(1) << power)) * DOUBLING_BINS >> power);
+	while (x >> power > 1)
+		power++;
+	whole = UINT64_C(1) << power;
+	return (uint32_t)(DOUBLING_BINS * power +
+			  DOUBLING_BINS * (double)(x - whole) / (double)whole);
 }
 
 uint32_t room_order(uint16_t rank, uint32_t sessions)
 {
 	/* Above zero whatever is subtracted, and below ROOM_OWED. */
-	return (PLAN_RANK_MAX >> BIN_SHIFT) + DOUBLING_BINS * 32 + (rank >> BIN_SHIFT) -
-	       log_bins(sessions);
+	return RANK_BINS + SESSIONS_BINS + (rank >> PLAN_RANK_SHIFT) - log_bins(sessions);
 }
 
 uint64_t room_expected_us(uint32_t ahead, uint32_t pass_milli)
 {
 	if (!ahead)
 		return 0;
-	return pass_milli ? ahead * UINT64_C(1000000000) / pass_milli : ROOM_NEVER;
+	return pass_milli ? ahead * (uint64_t)(MILLI * US_IN_S) / pass_milli : ROOM_NEVER;
 }
 
 /* ---- the tree */
@@ -115,7 +119,7 @@ static void insert(struct room *room, struct room_node *node)
 	*at = node;
 	node->parent = parent;
 	node->left = node->right = NULL;
-	node->priority = (uint32_t)(splitmix_next(&room->random) >> 32);
+	node->priority = (uint32_t)splitmix_next(&room->random);
 	gather(node);
 	while (node->parent && node->priority > node->parent->priority)
 		rotate_up(room, node);
@@ -200,31 +204,29 @@ static struct room_node *expired(const struct room *room, uint64_t now_us)
 
 /* ---- arrivals and places */
 
-#define FADES_EVERY_US 100000u
-#define FADES_PART 8 /* one part in so many of a count fades each time: a mean over .8 s */
-#define FORGOTTEN 64 /* after so many times next to nothing is left */
-#define ONE 256u
-#define BIN_BITS 4 /* of an order: a bin is half a doubling */
-#define SURE_SIGMAS 1.5
+/* After so many ticks next to nothing of a count is left. */
+#define FORGOTTEN_TICKS (ROOM_ARRIVALS_TICKS * ROOM_ARRIVALS_TICKS)
 
 static unsigned bin_of(uint32_t order)
 {
-	uint32_t bin = order >> BIN_BITS;
+	uint32_t bin = order >> ROOM_ORDER_SHIFT;
 
 	return bin < ROOM_ORDER_BINS ? bin : ROOM_ORDER_BINS - 1;
 }
 
 static void count_arrival(struct room_arrivals *a, uint32_t order, uint64_t now_us)
 {
-	uint64_t times = now_us > a->faded_us ? (now_us - a->faded_us) / FADES_EVERY_US : 0;
+	uint64_t ticks = now_us > a->faded_us ? (now_us - a->faded_us) / ROOM_TICK_US : 0;
+	const uint32_t part = (uint32_t)ROOM_ARRIVALS_TICKS; /* fades in a tick: one of so many */
 
-	if (times > FORGOTTEN)
+	if ((double)ticks > FORGOTTEN_TICKS)
 		memset(a->bin, 0, sizeof(a->bin));
-	for (uint64_t n = 0; n < times && times <= FORGOTTEN; n++)
-		for (unsigned i = 0; i < ROOM_ORDER_BINS; i++)
-			a->bin[i] -= (a->bin[i] + FADES_PART - 1) / FADES_PART;
-	a->faded_us += times * FADES_EVERY_US;
-	a->bin[bin_of(order)] += ONE;
+	else
+		for (uint64_t n = 0; n < ticks; n++)
+			for (unsigned i = 0; i < ROOM_ORDER_BINS; i++)
+				a->bin[i] -= (a->bin[i] + part - 1) / part;
+	a->faded_us += ticks * ROOM_TICK_US;
+	a->bin[bin_of(order)] += ROOM_ONE;
 }
 
 /* Arrivals of a higher order, a second x 1000. */
@@ -234,7 +236,7 @@ static double higher_milli(const struct room_arrivals *a, uint32_t order)
 
 	for (unsigned i = bin_of(order) + 1; i < ROOM_ORDER_BINS; i++)
 		sum += a->bin[i];
-	return (double)sum / ONE * 1e9 / (FADES_EVERY_US * FADES_PART);
+	return (double)sum / ROOM_ONE * MILLI * US_IN_S / (ROOM_TICK_US * ROOM_ARRIVALS_TICKS);
 }
 
 static bool stands(const struct room_terms *terms)
@@ -249,7 +251,7 @@ static uint32_t limit_us(const struct room_offer *offer)
 		return offer->terms.longest_us;
 	if (offer->order != ROOM_OWED)
 		return offer->terms.hold_us;
-	return offer->terms.longest_us / ROOM_PART;
+	return (uint32_t)(offer->terms.longest_us * ROOM_DOUBLING_WAIT);
 }
 
 /* The deadline has some slack, because the expected wait is not exact: the number of places that
@@ -258,16 +260,16 @@ static uint32_t limit_us(const struct room_offer *offer)
  * connection waits for longer than the longest wait and a part of it. */
 static uint64_t deadline_us(const struct room_offer *offer)
 {
-	return offer->now_us + limit_us(offer) + offer->terms.longest_us / SLACK_PART;
+	return offer->now_us + limit_us(offer) + (uint64_t)(offer->terms.longest_us * ROOM_SLACK);
 }
 
 /* The time at which the connection counts as arrived. */
 static uint64_t key_us(const struct room_offer *offer)
 {
-	uint32_t below = offer->order < ORDER_TOP ? ORDER_TOP - offer->order : 0;
+	double below = offer->order < ORDER_TOP ? ORDER_TOP - offer->order : 0;
 
 	return offer->now_us +
-	       (uint64_t)below * offer->terms.longest_us / (ROOM_PART * DOUBLING_BINS);
+	       (uint64_t)(below * offer->terms.longest_us * ROOM_DOUBLING_WAIT / DOUBLING_BINS);
 }
 
 static uint32_t count_before(const struct room *room, uint64_t key_us)
@@ -294,11 +296,11 @@ uint32_t room_ahead(const struct room *room, const struct room_offer *offer)
  * after those that it must leave to a higher order. Their number varies by its square root. */
 static bool is_sure(const struct room *room, const struct room_offer *offer, uint32_t ahead)
 {
-	double seconds = (double)limit_us(offer) / 1e6 * (1 + 1.0 / SLACK_PART);
-	double taken = higher_milli(&room->arrivals, offer->order) / 1e3 * seconds;
-	double left = offer->terms.pass_milli / 1e3 * seconds - taken - ahead;
+	double seconds = limit_us(offer) / US_IN_S * (1 + ROOM_SLACK);
+	double taken = higher_milli(&room->arrivals, offer->order) / MILLI * seconds;
+	double left = offer->terms.pass_milli / MILLI * seconds - taken - ahead;
 
-	return left > 0 && left * left > SURE_SIGMAS * SURE_SIGMAS * taken;
+	return left > 0 && left * left > ROOM_SURE_SIGMAS * ROOM_SURE_SIGMAS * taken;
 }
 
 enum room_answer room_enter(struct room *room, const struct room_offer *offer,

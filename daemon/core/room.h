@@ -44,9 +44,8 @@
 
 #define ROOM_OWED UINT32_MAX /* order of a source that is owed the next place */
 #define ROOM_NEVER UINT64_MAX
-/* Part of the longest wait: a source that sends half as much comes ahead by this, and a source that
- * is owed a place may wait so long while the queue stands. */
-#define ROOM_PART 8
+
+#define ROOM_DOUBLINGS 32 /* of a number of sessions, at most */
 
 struct room_node {
 	struct room_node *parent, *left, *right; /* left comes first */
@@ -59,9 +58,12 @@ struct room_node {
 
 /* How often connections of each order ask for a place: counts that fade. */
 #define ROOM_ORDER_BINS 256u
+#define ROOM_ORDER_SHIFT 4 /* so many bits of an order are one bin here: half a doubling */
+#define ROOM_TICK_US 100000u
+#define ROOM_ONE 256u /* connection */
 struct room_arrivals {
 	uint64_t faded_us;
-	uint32_t bin[ROOM_ORDER_BINS]; /* connections x 256, mostly of the last .8 s */
+	uint32_t bin[ROOM_ORDER_BINS]; /* connections x ROOM_ONE, mostly of the last .8 s */
 };
 
 struct room {

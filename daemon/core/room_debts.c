@@ -2,7 +2,11 @@
 
 #include <string.h>
 
+#include "core/law.h"
 #include "core/splitmix.h"
+
+#define LASTS_US ((uint64_t)(DEBT_LASTS_S * US_IN_S))
+#define RESTS_US ((uint64_t)(DEBT_RESTS_S * US_IN_S))
 
 void room_debts_init(struct room_debts *debts, uint64_t seed)
 {
@@ -26,8 +30,8 @@ static bool is_used(const struct room_debt *debt)
 static uint64_t last_us(const struct room_debt *debt, uint64_t now_us)
 {
 	if (debt->since_us)
-		return now_us - debt->since_us < ROOM_DEBT_LASTS_US ? debt->since_us : 0;
-	return now_us - debt->settled_us < ROOM_DEBT_RESTS_US ? debt->settled_us : 0;
+		return now_us - debt->since_us < LASTS_US ? debt->since_us : 0;
+	return now_us - debt->settled_us < RESTS_US ? debt->settled_us : 0;
 }
 
 static struct room_debt *find(const struct room_debts *debts, uint64_t group)
@@ -59,7 +63,7 @@ void room_owe_told(struct room_debts *debts, uint64_t group, uint64_t now_us)
 {
 	const struct room_debt *debt = find(debts, group);
 
-	if (!debt || !debt->settled_us || now_us - debt->settled_us >= ROOM_DEBT_RESTS_US)
+	if (!debt || !debt->settled_us || now_us - debt->settled_us >= RESTS_US)
 		room_owe(debts, group, now_us);
 }
 
@@ -72,9 +76,7 @@ uint64_t room_owed_since_us(const struct room_debts *debts, uint64_t group, uint
 {
 	const struct room_debt *debt = find(debts, group);
 
-	return debt && debt->since_us && now_us - debt->since_us < ROOM_DEBT_LASTS_US
-		       ? debt->since_us
-		       : 0;
+	return debt && debt->since_us && now_us - debt->since_us < LASTS_US ? debt->since_us : 0;
 }
 
 void room_settle(struct room_debts *debts, uint64_t group, uint64_t now_us)

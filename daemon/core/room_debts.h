@@ -1,5 +1,5 @@
 /* Which sources are owed a place in the waiting room (core/room.h): a bounded set. An entry without
- * effect is dropped first (a debt that was settled ROOM_DEBT_RESTS_US ago), then the oldest one. */
+ * effect is dropped first (a debt that was settled DEBT_RESTS_S ago), then the oldest one. */
 #ifndef PENSTOCK_CORE_ROOM_DEBTS_H
 #define PENSTOCK_CORE_ROOM_DEBTS_H
 
@@ -8,8 +8,6 @@
 
 #define ROOM_DEBTS 4096u
 #define ROOM_DEBT_WAYS 4u
-#define ROOM_DEBT_LASTS_US (24 * UINT64_C(3600000000))
-#define ROOM_DEBT_RESTS_US UINT64_C(10000000)
 
 struct room_debts {
 	uint64_t seed;

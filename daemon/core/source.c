@@ -7,7 +7,6 @@
 
 #define BYTES_MIN 65536u
 #define BYTES_MAX (UINT64_C(1) << 36)
-#define COST_GUESS_US 50000.0f
 #define ROUND_UP(x, to) (((x) + (to)-1) / (to) * (to))
 
 static uint64_t power_of_two(uint64_t bytes)
@@ -80,7 +79,7 @@ struct source_table *source_init(void *block, const struct source_config *config
 	t->random = seed[0] ^ seed[1];
 	t->fair_log = NONE_LOG;
 	t->fair_units = -1;
-	t->cost_us = COST_GUESS_US;
+	t->cost_us = (float)(US_IN_S * COST_GUESS_S);
 	source_configure(t, config);
 	t->version = SOURCE_VERSION;
 	t->magic = SOURCE_MAGIC;

@@ -39,7 +39,7 @@
 #define SOURCE_NETWORKS 2048 /* of all pools together */
 #define SOURCE_TOP 1024
 #define SOURCE_WAITERS 1024
-#define SOURCE_BINS 1024 /* of rank: rank >> 6 */
+#define SOURCE_BINS 1024 /* of rank: rank >> PLAN_RANK_SHIFT */
 #define SOURCE_GAPS 12 /* classes of retry interval, by power of two of 64 s */
 #define SOURCE_AGES 32 /* classes of age, two to the power of two from 2 min */
 struct source_network {

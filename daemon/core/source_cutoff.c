@@ -5,7 +5,8 @@
  * rate over two seconds. The cut-off itself is not remembered, so the same load gives the same
  * cut-off from above and from below. Two parts of the credits are reserved: a tenth for sources
  * that were never seen, and three tenths for sources that are due. What they do not need goes to
- * all by rank. If a cut-off falls within a bin, the tie-break of group and epoch decides.
+ * all by rank. If a cut-off falls within a bin, the tie-break of group and epoch decides. The
+ * figures are in law.h.
  *
  * A cut-off is a prediction, and so is an unusual rate. Neither causes a refusal while places are
  * free: both only say which sources come last, and these get what is not kept for the others. How
@@ -15,39 +16,17 @@
 #include <math.h>
 #include <string.h>
 
-#include "core/law.h"
 #include "core/smooth.h"
 #include "core/source_parts.h"
 
-#define RESERVE_NEW 0.1f
-#define RESERVE_DUE 0.3f
-#define TAU_RATE_S 2.0
-#define SHAPE_EVENTS 300.0 /* arrivals that a shape needs */
-#define SHAPE_MIN_S 0.5
-#define SHAPE_MAX_S 30.0
-/* A window that is not full while a source is cut off is lost capacity: the prediction is corrected
- * until it is full. */
-#define GAIN_PER_S 2.0
-#define GAIN_MIN 0.7f
-#define GAIN_MAX 50.0f
-#define GAIN_RELAX_S 10.0
-/* The part of each limit that is kept for the sources that come first: a quarter at most (with a
- * half onset-250 does .95 of its capacity, with a quarter .98). If one in a hundred of them finds
- * no place, it stays there. */
-#define RESERVE_MAX 0.25
-#define RESERVE_PER_S 5.0 /* how fast it grows while none of them finds a place */
-#define RESERVE_TAU_S 5.0
-/* if those that come first are so much of the credits, all of it may be kept */
-#define RESERVE_FIRST 0.25
-#define TAU_CROWDED_S 0.5
-#define RATE_MIN 0.2f /* arrivals a second: fewer are no overload */
+#define RATE_MIN ((float)TELLS_MIN_PER_S) /* arrivals a second: fewer are no overload */
 
 void cutoff_note(struct source_table *t, unsigned service, const struct plan_source *source,
 		 uint32_t count)
 {
 	struct source_arrivals *a = &t->arrivals[service];
 
-	a->bin[source->band][source->rank >> 6] += (float)count;
+	a->bin[source->band][source->rank >> PLAN_RANK_SHIFT] += (float)count;
 	a->total[source->band] += (float)count;
 	a->tick[source->band] += (float)count;
 	a->used = 1;
@@ -102,7 +81,7 @@ void cutoff_forget(struct source_table *t, float unusual)
 static void fade(struct source_arrivals *a, double dt_s)
 {
 	double rate = 0, tau;
-	float keep, move = (float)(1 - exp(-dt_s / TAU_RATE_S));
+	float keep, move = (float)(1 - exp(-dt_s / ARRIVALS_TAU_S));
 
 	for (int b = 0; b < PLAN_BANDS; b++) {
 		a->rate[b] += move * (a->tick[b] / (float)dt_s - a->rate[b]);
@@ -115,10 +94,10 @@ static void fade(struct source_arrivals *a, double dt_s)
 	a->heavy_tick = 0;
 	a->first += move * (a->first_tick / (float)dt_s - a->first);
 	a->first_tick = 0;
-	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, 0.001), SHAPE_MIN_S), SHAPE_MAX_S);
+	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, USE_TRIFLE), SHAPE_MIN_S), SHAPE_MAX_S);
 	keep = (float)exp(-dt_s / tau);
 	for (int b = 0; b < PLAN_BANDS; b++) {
-		if (a->total[b] < 1e-6f) {
+		if (a->total[b] < ARRIVALS_TRIFLE) {
 			if (a->total[b] != 0)
 				memset(a->bin[b], 0, sizeof(a->bin[b]));
 			a->total[b] = 0;
@@ -130,6 +109,8 @@ static void fade(struct source_arrivals *a, double dt_s)
 	}
 }
 
+/* A window that is not full while a source is cut off is lost capacity: the prediction is corrected
+ * until it is full. */
 static void correct(struct source_arrivals *a, const struct source_load *load, bool cut_off,
 		    double dt_s)
 {
@@ -138,10 +119,10 @@ static void correct(struct source_arrivals *a, const struct source_load *load, b
 	if (load->window > 0)
 		room = FULL - fmin(load->in_flight / load->window, 2);
 	if (load->window > 0 && load->in_flight >= 0 && cut_off)
-		gain *= exp(GAIN_PER_S * dt_s * room);
+		gain *= exp(CUTOFF_GAIN_PER_S * dt_s * room);
 	else
-		gain += (1 - gain) * (1 - exp(-dt_s / GAIN_RELAX_S));
-	a->gain = fminf(fmaxf((float)gain, GAIN_MIN), GAIN_MAX);
+		gain += (1 - gain) * (1 - exp(-dt_s / CUTOFF_GAIN_RELAX_S));
+	a->gain = fminf(fmaxf((float)gain, (float)CUTOFF_GAIN_MIN), (float)CUTOFF_GAIN_MAX);
 }
 
 /* Sessions a second that may be admitted by rank; negative: no bound. */
@@ -152,17 +133,17 @@ static double credits(const struct source_arrivals *a, const struct source_load 
 	if (load->window < 0)
 		return -1;
 	if (load->in_flight < 0)
-		return x > 0 ? fmax(x - a->exempt, 0.05 * x) : -1;
+		return x > 0 ? fmax(x - a->exempt, ALLOWED_MIN * x) : -1;
 	fill = load->in_flight / fmax(load->window, 1);
 	if (x <= 0) {
 		/* Completions cannot be seen: take what is admitted now, scaled to a full
 		 * window. */
-		if (load->admitted_per_s <= 0 || fill < 0.5)
+		if (load->admitted_per_s <= 0 || fill < CREDITS_FROM)
 			return -1;
 		x = load->admitted_per_s / fill;
 	}
-	x *= fmin(fmax(1 + 0.5 * (FULL - fill), 0.7), 1.3);
-	return fmax(x - a->exempt, 0.05 * x);
+	x *= clamp_double(1 + CREDITS_FOLLOW * (FULL - fill), 1 - CREDITS_BOUND, 1 + CREDITS_BOUND);
+	return fmax(x - a->exempt, ALLOWED_MIN * x);
 }
 
 /* The score above which `wanted` a second of these bands arrive, and how many of each band that
@@ -185,7 +166,8 @@ static uint32_t cut(const struct source_arrivals *a, const bool *bands, const fl
 		for (int b = 0; b < PLAN_BANDS; b++)
 			ret_admitted[b] += bands[b] ? share * a->bin[b][i] * scale[b] : 0;
 		if (share < 1)
-			return (uint32_t)i << 22 | (uint32_t)((1 - share) * 65535);
+			return (uint32_t)i << PLAN_SCORE_SHIFT |
+			       (uint32_t)((1 - share) * SCORE_TIES);
 		sum += bin;
 	}
 	return 0;
@@ -193,7 +175,7 @@ static uint32_t cut(const struct source_arrivals *a, const bool *bands, const fl
 
 static void set_cutoffs(const struct source_arrivals *a, float c, uint32_t *cutoff)
 {
-	const float reserve[PLAN_BANDS] = { 0, RESERVE_NEW * c, RESERVE_DUE * c };
+	const float reserve[PLAN_BANDS] = { 0, (float)CREDITS_NEW * c, (float)CREDITS_DUE * c };
 	bool bands[PLAN_BANDS] = { true, true, true };
 	float scale[PLAN_BANDS], admitted[PLAN_BANDS], arriving = 0;
 	uint32_t all;
@@ -233,16 +215,17 @@ static uint32_t source_share(const struct source_table *t, const struct source_l
 {
 	if (load->window < 0)
 		return PLAN_UNLIMITED;
-	return (uint32_t)fmax(4, load->window * fmax(0.25, 2 / fmax(t->active, 1)));
+	return (uint32_t)fmax(SHARE_SESSIONS,
+			      load->window * fmax(SHARE_WINDOW, 2 / fmax(t->active, 1)));
 }
 
 /* The most that sources that come first can make use of. Nothing if no source comes first, or if
  * there is only one source: a tie-break cuts whole groups, so of one source all or nothing. */
 static double reserve_max(const struct source_table *t, const struct source_arrivals *a)
 {
-	double most = RESERVE_MAX * (1 - 1 / fmax(t->active, 1));
+	double most = KEPT_MAX * (1 - 1 / fmax(t->active, 1));
 
-	return a->credits > 0 ? most * fmin(1, a->first / (RESERVE_FIRST * a->credits)) : most;
+	return a->credits > 0 ? most * fmin(1, a->first / (KEPT_FIRST * a->credits)) : most;
 }
 
 /* Adjusts the part of each limit that is kept, so that the sources that come first find a place. */
@@ -250,13 +233,13 @@ static uint8_t step_reserve(const struct source_table *t, struct source_arrivals
 {
 	double share, reserve = a->reserve;
 
-	a->crowded += (float)(1 - exp(-dt_s / TAU_CROWDED_S)) *
+	a->crowded += (float)(1 - exp(-dt_s / CROWDED_TAU_S)) *
 		      (a->crowded_tick / (float)dt_s - a->crowded);
 	a->crowded_tick = 0;
 	share = fmin(1, a->crowded / fmaxf(a->first, RATE_MIN));
-	reserve += dt_s * (RESERVE_PER_S * share - reserve / RESERVE_TAU_S);
+	reserve += dt_s * (KEPT_PER_S * share - reserve / KEPT_FADES_S);
 	a->reserve = (float)fmin(fmax(reserve, 0), reserve_max(t, a));
-	return (uint8_t)(256 * a->reserve);
+	return (uint8_t)(RESERVE_ONE * a->reserve);
 }
 
 void cutoff_step(struct source_table *t, const struct source_input *in, double dt_s,

@@ -4,52 +4,9 @@
 
 #include "core/source_parts.h"
 
-#define DOMAIN_LEDGER 3u
-#define DOMAIN_PREFIX 7u
-/* The part of all entries (1 / 64) that one wide network may make in an hour or two by displacing
- * valuable entries of others. */
-#define PREFIX_SHARE 64
-#define WORTH_KEPT 2 /* entries of this worth are not displaced by a network beyond its share */
-#define HOUR_S 3600u
-#define SWEEP_SETS 512u /* at most, in one tick: sixteen million take a quarter of an hour */
-/* a source without an attempt for so long, and for three of its intervals, has given up */
-#define ALIVE_S 7200u
-#define FORGET_S 86400u /* for sources that were never admitted and do not wait */
-#define FORGET_REGULAR_S (30 * 86400u)
-
 static struct source_entry *entries(const struct source_table *t)
 {
 	return (struct source_entry *)((char *)(uintptr_t)t + t->ledger_at);
-}
-
-/* The /16 of IPv4, the /32 of IPv6 (what a provider has), hashed so that an outsider does not know
- * which networks share a counter. A pool has one of its own. */
-static uint32_t wide_network(const struct source_table *t, uint64_t group)
-{
-	bool is_v4 = group >> 48 == 0;
-	const uint64_t input[2] = { is_v4 ? group >> 16 : group >> 32, DOMAIN_PREFIX };
-
-	return (uint32_t)XXH3_64bits_withSeed(input, sizeof(input), t->seed[1]) % LEDGER_PREFIXES;
-}
-
-struct ledger_place ledger_place_key(const struct source_table *t, uint64_t key)
-{
-	const uint64_t input[2] = { key, DOMAIN_LEDGER };
-	XXH128_hash_t h = XXH3_128bits_withSeed(input, sizeof(input), t->seed[1]);
-	uint32_t tag = (uint32_t)h.high64 & 0xffffff;
-
-	return (struct ledger_place){ 0,
-				      (tag ? tag : 1) << 8,
-				      { (uint32_t)h.low64 & (t->sets - 1),
-					(uint32_t)(h.low64 >> 32) & (t->sets - 1) } };
-}
-
-struct ledger_place ledger_place(const struct source_table *t, uint64_t group)
-{
-	struct ledger_place place = ledger_place_key(t, ledger_key(t, group));
-
-	place.prefix = wide_network(t, group);
-	return place;
 }
 
 void ledger_prefetch(const struct source_table *t, const struct ledger_place *place)
@@ -89,7 +46,7 @@ static struct source_entry *find(const struct source_table *t, const struct ledg
 		struct source_entry *set = &entries(t)[(size_t)place->set[s] * SET_ENTRIES];
 
 		for (int i = 0; i < SET_ENTRIES; i++)
-			if ((__atomic_load_n(&set[i].tag, __ATOMIC_RELAXED) & 0xffffff00u) ==
+			if ((__atomic_load_n(&set[i].tag, __ATOMIC_RELAXED) & TAG_MASK) ==
 			    place->tag)
 				return &set[i];
 	}
@@ -104,7 +61,7 @@ bool ledger_get(const struct source_table *t, const struct ledger_place *place,
 	if (!e)
 		return false;
 	*ret = load_entry(e);
-	return (ret->tag & 0xffffff00u) == place->tag;
+	return (ret->tag & TAG_MASK) == place->tag;
 }
 
 static unsigned free_entries(const struct source_entry *set)
@@ -118,18 +75,25 @@ static unsigned free_entries(const struct source_entry *set)
 
 /* How much would be lost with an entry: a flood of new sources that connect once must not displace
  * sources that came back or are known. */
-static unsigned worth(const struct source_entry *e)
+enum worth {
+	WORTH_LITTLE,
+	WORTH_WAITS,
+	WORTH_KNOWN, /* from here on not displaced by a network beyond its share */
+	WORTH_WAITS_KNOWN, /* displaced by its like alone */
+};
+
+static enum worth worth(const struct source_entry *e)
 {
 	if (e->tag & ENTRY_DEFERRED)
-		return e->tries >= 2 || (e->tag & ENTRY_KNOWN) ? 3 : 1;
-	return e->tag & ENTRY_KNOWN ? 2 : 0;
+		return e->tries >= 2 || (e->tag & ENTRY_KNOWN) ? WORTH_WAITS_KNOWN : WORTH_WAITS;
+	return e->tag & ENTRY_KNOWN ? WORTH_KNOWN : WORTH_LITTLE;
 }
 
 /* The place for a new entry: a free one in the emptier set, otherwise the least valuable entry, and
  * of these the one not seen for longest. NULL: only a more valuable entry could make room, or the
  * network has used up its share. */
 static struct source_entry *room(struct source_table *t, const struct ledger_place *place,
-				 unsigned own_worth)
+				 enum worth own_worth)
 {
 	struct source_entry *set[2] = { &entries(t)[(size_t)place->set[0] * SET_ENTRIES],
 					&entries(t)[(size_t)place->set[1] * SET_ENTRIES] };
@@ -148,10 +112,10 @@ static struct source_entry *room(struct source_table *t, const struct ledger_pla
 				victim = e;
 		}
 	}
-	if (worth(victim) > own_worth && worth(victim) > WORTH_KEPT)
+	if (worth(victim) > own_worth && worth(victim) > WORTH_KNOWN)
 		return NULL;
-	if (worth(victim) >= WORTH_KEPT &&
-	    t->inserted[place->prefix] > t->sets * SET_ENTRIES / PREFIX_SHARE)
+	if (worth(victim) >= WORTH_KNOWN &&
+	    t->inserted[place->prefix] > t->sets * SET_ENTRIES / (uint32_t)LEDGER_PARTS)
 		return NULL;
 	t->evicted++;
 	return victim;
@@ -175,7 +139,7 @@ void ledger_put(struct source_table *t, const struct ledger_place *place,
 			return;
 		t->inserted[place->prefix]++;
 	}
-	value.tag = place->tag | (entry->tag & 0xff);
+	value.tag = place->tag | (entry->tag & TAG_FLAGS);
 	count_entry(t, e, &value);
 	store_entry(t, e, &value);
 }
@@ -185,16 +149,16 @@ void ledger_put(struct source_table *t, const struct ledger_place *place,
 bool entry_waits(const struct source_entry *e, uint32_t now_s)
 {
 	uint32_t quiet = now_s > e->last ? now_s - e->last : 0;
-	uint32_t alive = 3 * 4 * (uint32_t)e->gap;
+	uint32_t alive = (uint32_t)ALIVE_GAPS * GAP_UNIT_S * e->gap, least = (uint32_t)ALIVE_S;
 
-	return (e->tag & ENTRY_DEFERRED) && quiet <= (alive > ALIVE_S ? alive : ALIVE_S);
+	return (e->tag & ENTRY_DEFERRED) && quiet <= (alive > least ? alive : least);
 }
 
 static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t now_s)
 {
 	struct source_entry value = *e;
 	uint32_t quiet = now_s > e->last ? now_s - e->last : 0;
-	uint32_t keep = e->tag & (ENTRY_KNOWN | ENTRY_RETRIED) ? FORGET_REGULAR_S : FORGET_S;
+	bool regular = e->tag & (ENTRY_KNOWN | ENTRY_RETRIED);
 
 	if (entry_waits(e, now_s)) {
 		uint64_t age = now_s > e->first ? now_s - e->first : 0;
@@ -208,7 +172,7 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 		value.tag &= ~(uint32_t)(ENTRY_DEFERRED | ENTRY_LATE);
 		value.tries = 0;
 	}
-	if (quiet > keep)
+	if (quiet > (uint32_t)(regular ? FORGET_REGULAR_S : FORGET_S))
 		memset(&value, 0, sizeof(value));
 	if (memcmp(&value, e, sizeof(value)) != 0) {
 		count_entry(t, e, &value);
@@ -218,7 +182,7 @@ static void sweep_entry(struct source_table *t, struct source_entry *e, uint32_t
 
 static void forget_insertions(struct source_table *t, uint32_t now_s)
 {
-	if (now_s < t->halved_s + HOUR_S && now_s >= t->halved_s)
+	if (now_s < t->halved_s + INSERTED_S && now_s >= t->halved_s)
 		return;
 	for (unsigned i = 0; i < LEDGER_PREFIXES; i++)
 		t->inserted[i] /= 2;
@@ -227,7 +191,7 @@ static void forget_insertions(struct source_table *t, uint32_t now_s)
 
 void ledger_sweep(struct source_table *t, uint32_t now_s)
 {
-	uint32_t sets = t->sets / 600 + 1;
+	uint32_t sets = t->sets / SWEEP_TICKS + 1;
 
 	forget_insertions(t, now_s);
 
@@ -305,16 +269,16 @@ void source_block_mark(struct source_table *t, unsigned block)
 /* Whether this program can have written the entry before `now_s`; clocks may differ by an hour. */
 static bool makes_sense(const struct source_entry *e, uint32_t now_s)
 {
-	return e->tag > 0xff && !(e->tag & 0xf0) && e->first && e->first <= e->last &&
-	       (e->last > now_s ? e->last - now_s <= 3600u
-				: now_s - e->last <= FORGET_REGULAR_S + 3600u);
+	return e->tag > TAG_FLAGS && !(e->tag & TAG_UNUSED) && e->first && e->first <= e->last &&
+	       (e->last > now_s ? e->last - now_s <= CLOCKS_DIFFER_S
+				: now_s - e->last <= (uint32_t)FORGET_REGULAR_S + CLOCKS_DIFFER_S);
 }
 
 unsigned source_block_load(struct source_table *t, unsigned block, const void *bytes,
 			   uint64_t realtime_us)
 {
 	struct source_entry *to = &entries(t)[(size_t)block * (SOURCE_BLOCK / sizeof(*to))];
-	uint32_t now_s = (uint32_t)(realtime_us / 1000000);
+	uint32_t now_s = (uint32_t)(realtime_us / (uint64_t)US_IN_S);
 	unsigned taken = 0;
 
 	if (block >= t->blocks)

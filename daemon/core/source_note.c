@@ -5,13 +5,6 @@
 #include "core/source_parts.h"
 #include "core/splitmix.h"
 
-#define BATCH 8u /* events whose memory is prefetched together */
-#define COUNT_MAX 1000000u
-#define COST_SHARE 0.01f /* weight of a new figure in the mean cost */
-#define COST_MAX_US 600e6f
-#define MINUTE_S 60u
-#define PAST_STEP 8 /* a source's own past at most doubles in a minute, so that newcomers ramp up */
-
 struct noted {
 	struct source_keys keys;
 	struct ledger_place ledger;
@@ -42,19 +35,21 @@ static uint32_t units_of(struct source_table *t, double us)
 
 static void learn_gap(struct source_entry *e, uint32_t now_s)
 {
-	uint32_t gap = (now_s - e->last) / 4;
+	const uint32_t keeps = (uint32_t)GAP_KEEPS;
+	uint32_t gap = (now_s - e->last) / GAP_UNIT_S;
 
 	if (gap > UINT16_MAX)
 		gap = UINT16_MAX;
-	e->gap = (uint16_t)(e->gap ? (3u * e->gap + gap) / 4 : gap);
+	e->gap = (uint16_t)(e->gap ? (keeps * e->gap + gap) / (keeps + 1) : gap);
 }
 
 static void learn_usual(struct source_entry *e, uint32_t units)
 {
+	const int32_t most = log2_8((uint32_t)PAST_TIMES);
 	int32_t rate = log2_8(units), step = rate - e->usual;
 
-	if (step > PAST_STEP)
-		step = PAST_STEP;
+	if (step > most)
+		step = most;
 	if (step < 0)
 		step = -1;
 	e->usual = (uint8_t)(e->usual + step > UINT8_MAX ? UINT8_MAX : e->usual + step);
@@ -83,7 +78,7 @@ static void admit(struct source_table *t, struct source_entry *e, uint32_t units
 		}
 		e->first = e->last = now_s;
 		e->tries = 0;
-	} else if (now_s > e->last && now_s - e->last >= MINUTE_S) {
+	} else if (now_s > e->last && now_s - e->last >= RATE_EPOCH_S) {
 		learn_usual(e, units);
 		e->last = now_s;
 	}
@@ -244,9 +239,9 @@ static void note_finished(struct source_table *t, const struct source_event *eve
 		earn(t, n, now_s);
 	if (!event->server_us)
 		return; /* not known */
-	t->cost_us += COST_SHARE * more;
-	if (t->cost_us < 100)
-		t->cost_us = 100;
+	t->cost_us += (float)COST_SHARE * more;
+	if (t->cost_us < COST_MIN_US)
+		t->cost_us = COST_MIN_US;
 	if (more <= 0)
 		return;
 	rate_add(t, &n->network, units_of(t, (double)more));
@@ -258,8 +253,8 @@ static void note_one(struct source_table *t, const struct source_event *event,
 {
 	uint32_t count = event->count ? event->count : 1;
 
-	if (count > COUNT_MAX)
-		count = COUNT_MAX;
+	if (count > EVENTS_MAX)
+		count = EVENTS_MAX;
 	t->noted++;
 	if (event->kind == SOURCE_ATTEMPT)
 		note_attempt(t, event, n, count, now_s);
@@ -284,11 +279,11 @@ struct source_event source_attempt(const uint8_t *address, unsigned service, str
 void sources_note(struct source_table *t, const struct source_event *events, unsigned count,
 		  uint64_t now_us)
 {
-	struct noted noted[BATCH];
+	struct noted noted[EVENTS_AHEAD];
 	uint32_t now_s = source_seconds(t, now_us);
 
-	for (unsigned from = 0; from < count; from += BATCH) {
-		unsigned n = count - from < BATCH ? count - from : BATCH;
+	for (unsigned from = 0; from < count; from += EVENTS_AHEAD) {
+		unsigned n = count - from < EVENTS_AHEAD ? count - from : EVENTS_AHEAD;
 
 		for (unsigned i = 0; i < n; i++)
 			locate(t, &events[from + i], &noted[i]);

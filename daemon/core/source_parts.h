@@ -10,11 +10,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "core/law.h"
 #include "core/siphash.h"
 #include "core/source.h"
 
 #define RATE_ROWS 4
-#define RATE_EPOCH_US UINT64_C(60000000)
+#define RATE_EPOCH_S 60u
+#define RATE_EPOCH_US (RATE_EPOCH_S * UINT64_C(1000000))
 #define SET_ENTRIES 4
 #define HLL_REGISTERS 1024
 #define LEDGER_PREFIXES 1024
@@ -22,6 +24,27 @@
 /* of charge, for one core: 16 bits of it are 17 seconds of service a second */
 #define UNIT_US 15625u
 #define NONE_LOG INT32_MAX /* no fair rate: there is no bound */
+#define RATE_FULL 0x8000u /* eight times what the server has; a cell counts to twice of it */
+#define ARRIVALS_TRIFLE 1e-6f /* what faded to less is nothing */
+#define SCORE_TIES 65535 /* plan_score() has a tie-break below the rank */
+#define RESERVE_ONE 256 /* of plan_service.reserve_256: all of a limit */
+/* Bounds of what an event says. */
+#define EVENTS_MAX 1000000u /* in one */
+#define COST_MIN_US 100
+#define COST_MAX_US 600e6f
+#define EVENTS_AHEAD 8u /* events whose memory is prefetched together */
+/* Upkeep of the ledger: all of it in a minute, and at most so many sets in a tick. Sixteen million
+ * entries take a quarter of an hour. */
+#define SWEEP_TICKS 600
+#define SWEEP_SETS 512u
+#define INSERTED_S 3600u /* `inserted` is halved so often */
+#define CLOCKS_DIFFER_S 3600u /* at most, between what wrote a ledger and this program */
+/* The tag of an entry: bits of its hash, and below them enum entry_flags. */
+#define TAG_SHIFT 8
+#define TAG_MASK 0xffffff00u
+#define TAG_FLAGS 0xffu
+#define TAG_UNUSED 0xf0u
+#define GAP_UNIT_S 4u /* of source_entry.gap */
 /* The group of pool n is POOL_GROUP | n: no network of the Internet begins with 0:fffe. */
 #define POOL_GROUP UINT64_C(0x0000fffe00000000)
 
@@ -41,7 +64,8 @@ struct source_entry {
 	uint8_t tries; /* credited attempts of this wait */
 	/* what it usually takes in an epoch: 8 log2 of the units, 0: nothing */
 	uint8_t usual;
-	uint16_t gap; /* smoothed time between credited attempts, in 4 s; 0: not known */
+	/* smoothed time between credited attempts, in GAP_UNIT_S; 0: not known */
+	uint16_t gap;
 };
 
 struct source_keys {
@@ -208,9 +232,6 @@ void rate_add(struct source_table *table, const struct rate_place *place, uint32
 void rate_sweep(struct source_table *table, uint64_t now_us);
 
 /* ---- source_ledger.c */
-struct ledger_place ledger_place(const struct source_table *table, uint64_t group);
-/* By the key of the ledger; it belongs to no wide network. */
-struct ledger_place ledger_place_key(const struct source_table *table, uint64_t key);
 void ledger_prefetch(const struct source_table *table, const struct ledger_place *place);
 /* Copies the entry. False: there is none. */
 bool ledger_get(const struct source_table *table, const struct ledger_place *place,
@@ -231,6 +252,9 @@ unsigned source_gap_class(const struct source_entry *entry);
 void patience_learn(struct source_table *table, const struct source_entry *entry);
 
 /* ---- source_key.c */
+struct ledger_place ledger_place(const struct source_table *table, uint64_t group);
+/* By the key of the ledger; it belongs to no wide network. */
+struct ledger_place ledger_place_key(const struct source_table *table, uint64_t key);
 /* The key of the ledger: the group, or its keyed hash. */
 uint64_t ledger_key(const struct source_table *table, uint64_t group);
 /* The group that other hosts call `key`. False: this host has no pool of that name. */

@@ -4,14 +4,14 @@
 
 #include "core/source_parts.h"
 
-#define SAMPLES_MIN 16.0f /* sources that gave up, before a patience is used */
-#define GONE_KEPT 0.999f /* part of what was seen before that each further one leaves */
+#define GONE_KEPT ((float)PATIENCE_KEEPS)
 #define GONE_MAX (1 / (1 - GONE_KEPT)) /* so at most that many of one age */
-#define GAVE_UP_SHARE 0.1f /* all but this part try for longer than the patience */
+#define AGE_CLASS_S 120u
+#define GAP_CLASS_S 64u
 
 unsigned source_age_class(uint64_t age_s)
 {
-	uint64_t x = age_s / 120;
+	uint64_t x = age_s / AGE_CLASS_S;
 	int32_t c = log2_8(x > UINT32_MAX ? UINT32_MAX : (uint32_t)x) / 4;
 
 	return x == 0 ? 0 : c >= SOURCE_AGES - 1 ? SOURCE_AGES - 1 : (unsigned)c + 1;
@@ -20,7 +20,7 @@ unsigned source_age_class(uint64_t age_s)
 uint64_t source_age_upper(unsigned age_class)
 {
 	/* 2^(c/2), from whole and half powers of two */
-	uint64_t upper = UINT64_C(120) << (age_class / 2);
+	uint64_t upper = (uint64_t)AGE_CLASS_S << (age_class / 2);
 
 	return age_class >= SOURCE_AGES - 1 ? UINT64_MAX
 	       : age_class % 2		    ? upper + upper / 2
@@ -29,7 +29,7 @@ uint64_t source_age_upper(unsigned age_class)
 
 unsigned source_gap_class(const struct source_entry *e)
 {
-	int32_t c = log2_8((uint32_t)e->gap * 4 / 64) / 8;
+	int32_t c = log2_8((uint32_t)e->gap * GAP_UNIT_S / GAP_CLASS_S) / 8;
 
 	return c >= SOURCE_GAPS ? SOURCE_GAPS - 1 : (unsigned)c;
 }
@@ -40,12 +40,12 @@ static uint32_t patience_of(const struct source_patience *p)
 
 	for (unsigned i = 0; i < SOURCE_AGES; i++)
 		total += p->gone[i];
-	if (total < SAMPLES_MIN)
+	if (total < (float)PATIENCE_SAMPLES)
 		return 0;
 	for (unsigned i = 0; i < SOURCE_AGES; i++) {
 		sum += p->gone[i];
-		if (sum >= GAVE_UP_SHARE * total)
-			return i ? (uint32_t)source_age_upper(i - 1) : 120;
+		if (sum >= (float)PATIENCE_GONE * total)
+			return i ? (uint32_t)source_age_upper(i - 1) : AGE_CLASS_S;
 	}
 	return 0;
 }

@@ -7,28 +7,20 @@
  *              slack
  *   promise    +24 if the promise would be broken for this source next
  *   rate       -4 log2(rate / fair rate), at most -40; not for a source that is due by its age
- *              alone: each source gets one admission in longest_deferral */
+ *              alone: each source gets one admission in longest_deferral
+ *
+ * The figures are in law.h. */
+#include <math.h>
+
 #include "core/source_parts.h"
 
-#define UNIT 8 /* bins */
 #define MIDDLE (SOURCE_BINS / 2)
-#define RATE_MAX (40 * UNIT)
-#define AGE_MAX (9 * UNIT)
-#define URGENCY_MAX (11 * UNIT)
-#define URGENCY_HALF_S 900u
-#define SLACK_SHORT_S 1800u /* with less slack than this a source must get in soon */
-#define GAP_GUESS_S 300u
-/* A pool whose senders give up within this time is always due. It brings so many messages that the
- * ledger, which knows one wait for each group, cannot tell which of them is on its last try. */
-#define HASTY_S 14400u
-/* Unusual: more than UNUSUAL_SESSIONS cost, over twice the fair rate and over four times its own
- * past; or over eight times the fair rate. */
-#define UNUSUAL_FAIR_LOG 8 /* 8 log2(2) */
-#define UNUSUAL_PAST_LOG 16 /* 8 log2(4) */
-#define UNUSUAL_ALWAYS_LOG 24 /* 8 log2(8) */
-/* eight times what the whole server has, and nearly the largest count of a cell */
-#define RATE_FULL 0x8000u
-#define UNUSUAL_SESSIONS 8u
+
+/* Bins of so many units of rank. */
+static int32_t bins(double units)
+{
+	return (int32_t)(units * PLAN_RANK_UNIT);
+}
 
 uint32_t source_patience_s(const struct source_table *t, const struct source_facts *facts)
 {
@@ -63,7 +55,7 @@ static bool promise_runs_out(const struct source_table *t, const struct source_e
 			     uint32_t now_s)
 {
 	uint32_t age = now_s > e->first ? now_s - e->first : 0;
-	uint32_t gap = e->gap ? 4u * e->gap : GAP_GUESS_S;
+	uint32_t gap = e->gap ? GAP_UNIT_S * e->gap : (uint32_t)GAP_GUESS_S;
 
 	if (age >= t->longest_deferral_s)
 		return true;
@@ -84,13 +76,12 @@ bool source_promised(const struct source_table *t, const struct source_facts *fa
 
 static int32_t urgency(uint32_t slack_s)
 {
-	uint32_t halves = slack_s / URGENCY_HALF_S, rest = slack_s % URGENCY_HALF_S;
-	int32_t most;
+	const uint32_t half_s = (uint32_t)URGENCY_HALF_S;
+	int32_t most = bins(RANK_URGENCY);
 
-	if (halves >= 8)
-		return 0;
-	most = URGENCY_MAX >> halves;
-	return most - most / 2 * (int32_t)rest / (int32_t)URGENCY_HALF_S;
+	for (; slack_s >= half_s && most; slack_s -= half_s)
+		most /= 2;
+	return most - most / 2 * (int32_t)slack_s / (int32_t)half_s;
 }
 
 static int32_t seniority(const struct source_table *t, const struct source_facts *facts,
@@ -99,18 +90,17 @@ static int32_t seniority(const struct source_table *t, const struct source_facts
 	const struct source_entry *e = facts->entry;
 	uint32_t age = now_s > e->first ? now_s - e->first : 0, patience, slack;
 	unsigned attempt = attempt_of(t, e, now_s);
-	unsigned retries = attempt > 4 ? 3 : attempt - 1;
-	int32_t by_age = log2_8(1 + age / 120);
-	int32_t score = 4 * UNIT * (int32_t)retries;
+	int32_t by_age = log2_8(1 + age / (uint32_t)RANK_AGE_S), most = bins(RANK_AGE_MAX);
+	int32_t score = bins(RANK_RETRY * fmin(attempt - 1, RANK_RETRIES));
 
 	if (attempt < 2)
 		return 0; /* a source that has not come back yet has no seniority */
-	score += by_age < AGE_MAX ? by_age : AGE_MAX;
+	score += by_age < most ? by_age : most;
 	patience = source_patience_s(t, facts);
 	if (patience) {
 		slack = patience > age ? patience - age : 0;
 		score += urgency(slack);
-		if (slack < SLACK_SHORT_S)
+		if (slack < (uint32_t)SLACK_SHORT_S)
 			ret->band = PLAN_BAND_PROMISED;
 	}
 	return score;
@@ -125,41 +115,44 @@ static int32_t fair_log(const struct source_table *t, uint8_t pool)
 	return fair + log2_8(t->pool[pool - 1].weight);
 }
 
+/* Unusual: more than UNUSUAL_SESSIONS cost, over UNUSUAL_FAIR times the fair rate and over
+ * UNUSUAL_PAST times its own past; or over UNUSUAL_ALWAYS times the fair rate. */
 static uint8_t heavy_of(const struct source_table *t, const struct source_facts *facts,
 			int32_t fair)
 {
-	uint32_t least = (uint32_t)(UNUSUAL_SESSIONS * t->cost_us / (float)t->unit_us);
+	uint32_t least = (uint32_t)((float)UNUSUAL_SESSIONS * t->cost_us / (float)t->unit_us);
 	int32_t rate = log2_8(facts->units);
 
 	if (t->rate_max && facts->connections > t->rate_max)
 		return PLAN_HEAVY_LIMIT;
 	if (fair != NONE_LOG && facts->units >= RATE_FULL)
 		return PLAN_HEAVY_SHARE;
-	if (fair == NONE_LOG || facts->units < least || rate < fair + UNUSUAL_FAIR_LOG)
+	if (fair == NONE_LOG || facts->units < least ||
+	    rate < fair + log2_8((uint32_t)UNUSUAL_FAIR))
 		return PLAN_HEAVY_NO;
 	/* So far above the fair rate that its own past does not count: it would fill a bin of rank
 	 * alone, and a bin passes as a whole or not at all. */
-	if (rate >= fair + UNUSUAL_ALWAYS_LOG)
+	if (rate >= fair + log2_8((uint32_t)UNUSUAL_ALWAYS))
 		return PLAN_HEAVY_SHARE;
-	if (facts->entry && rate < facts->entry->usual + UNUSUAL_PAST_LOG)
+	if (facts->entry && rate < facts->entry->usual + log2_8((uint32_t)UNUSUAL_PAST))
 		return PLAN_HEAVY_NO;
 	return PLAN_HEAVY_SHARE;
 }
 
-/* Only for pools, because there an operator says so. Otherwise a bot that gives up soon would be
- * let in because of that. */
+/* A pool whose senders give up within HASTY_S is always due. Only for pools, because there an
+ * operator says so. Otherwise a bot that gives up soon would be let in because of that. */
 static bool is_hasty(const struct source_table *t, const struct source_facts *facts)
 {
 	uint32_t patience = facts->pool ? t->pool[facts->pool - 1].patience_s : 0;
 
-	return patience > 0 && patience <= HASTY_S;
+	return patience > 0 && patience <= (uint32_t)HASTY_S;
 }
 
 void source_score(const struct source_table *t, const struct source_facts *facts, uint32_t now_s,
 		  struct plan_source *ret)
 {
 	const struct source_entry *e = facts->entry;
-	int32_t score = MIDDLE, fair = fair_log(t, facts->pool), over;
+	int32_t score = MIDDLE, fair = fair_log(t, facts->pool), over = 0;
 	bool deferred = waits(e, now_s), by_age = false;
 
 	ret->band = PLAN_BAND_GENERAL;
@@ -167,33 +160,34 @@ void source_score(const struct source_table *t, const struct source_facts *facts
 	if (!e || (!(e->tag & ENTRY_KNOWN) && attempt_of(t, e, now_s) < 2))
 		ret->band = PLAN_BAND_NEW;
 	if (e)
-		score += (e->tag & ENTRY_KNOWN ? 3 * UNIT : 0) +
-			 (e->tag & ENTRY_RETRIED ? UNIT : 0) + UNIT;
+		score += (e->tag & ENTRY_KNOWN ? bins(RANK_KNOWN) : 0) +
+			 (e->tag & ENTRY_RETRIED ? PLAN_RANK_UNIT : 0) + PLAN_RANK_UNIT;
 	if (deferred) {
 		score += seniority(t, facts, now_s, ret);
 		by_age = promise_runs_out(t, e, now_s);
 		if (source_promised(t, facts, now_s)) {
-			score += 24 * UNIT;
+			score += bins(RANK_PROMISE);
 			ret->band = PLAN_BAND_PROMISED;
 		}
 	}
 	if (is_hasty(t, facts)) {
 		ret->band = PLAN_BAND_PROMISED;
 		ret->heavy = ret->heavy == PLAN_HEAVY_SHARE ? PLAN_HEAVY_NO : ret->heavy;
-		score += URGENCY_MAX;
+		score += bins(RANK_URGENCY);
 		by_age = true;
 	}
-	over = fair == NONE_LOG || facts->units == 0 ? 0 : 4 * (log2_8(facts->units) - fair);
+	if (fair != NONE_LOG && facts->units)
+		over = (int32_t)(RANK_DOUBLING * (log2_8(facts->units) - fair));
 	if (by_age && ret->heavy == PLAN_HEAVY_SHARE)
 		ret->heavy = PLAN_HEAVY_NO;
 	if (fair != NONE_LOG && facts->units >= RATE_FULL)
-		over = RATE_MAX;
+		over = bins(RANK_RATE_MAX);
 	if (over > 0 && !by_age)
-		score -= over < RATE_MAX ? over : RATE_MAX;
+		score -= over < bins(RANK_RATE_MAX) ? over : bins(RANK_RATE_MAX);
 	/* Bins only. Below them the tie-break alone decides, so that a cut-off within a bin cuts
 	 * groups and not ranks. */
 	ret->rank = (uint16_t)((score < 0		  ? 0
 				: score > SOURCE_BINS - 2 ? SOURCE_BINS - 2
 							  : score)
-			       << 6);
+			       << PLAN_RANK_SHIFT);
 }

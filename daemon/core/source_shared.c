@@ -5,11 +5,6 @@
 
 #include "core/source_parts.h"
 
-#define KNOWN_FROM_PER_MIN 60 /* connections: fewer say little */
-/* of all connections: mail from the Internet does not come from a private address */
-#define SHARE_PRIVATE 0.5
-#define SHARE_PUBLIC 0.8 /* a relay or filter in front, or one sender that fills the machine */
-
 /* Which addresses are private: see struct source_shared. */
 static bool source_is_private(const uint8_t *address)
 {
@@ -55,7 +50,7 @@ void source_shared(const struct source_table *t, struct source_shared *ret)
 	for (unsigned i = 0; i < t->tops; i++)
 		if (!most || t->top[i].charge - t->top[i].error > most->charge - most->error)
 			most = &t->top[i];
-	if (!most || all < KNOWN_FROM_PER_MIN)
+	if (!most || all < SHARED_PER_MIN)
 		return;
 	source_keys(t, most->address, &keys);
 	if (keys.pool)
@@ -67,6 +62,6 @@ void source_shared(const struct source_table *t, struct source_shared *ret)
 		ret->share = 1;
 	ret->is_private = source_is_private(most->address);
 	memcpy(ret->address, most->address, sizeof(ret->address));
-	ret->known = ret->per_min >= KNOWN_FROM_PER_MIN &&
-		     ret->share >= (ret->is_private ? SHARE_PRIVATE : SHARE_PUBLIC);
+	ret->known = ret->per_min >= SHARED_PER_MIN &&
+		     ret->share >= (ret->is_private ? SHARED_PRIVATE : SHARED_PUBLIC);
 }

@@ -40,7 +40,8 @@ void source_stats(const struct source_table *t, struct source_stats *ret)
 	}
 	memcpy(ret->cutoff, t->cutoff, sizeof(ret->cutoff));
 	memcpy(ret->ages, t->ages, sizeof(ret->ages));
-	ret->infeasible = t->broken_lately > 2.5f && t->broken_lately > 0.05f * t->promised_lately;
+	ret->infeasible = t->broken_lately > (float)BROKEN_MIN &&
+			  t->broken_lately > (float)BROKEN_SHARE * t->promised_lately;
 	ret->day = ret->oldest_s >= 86400;
 }
 
@@ -53,7 +54,7 @@ uint32_t waiter_slot(const struct source_table *t, uint64_t group)
 
 bool waiter_waits(const struct source_waiter *w, uint32_t now_s)
 {
-	return w->last && (now_s <= w->last || now_s - w->last <= 7200u);
+	return w->last && (now_s <= w->last || now_s - w->last <= (uint32_t)ALIVE_S);
 }
 
 static bool gather(const struct source_table *t, const uint8_t *address, struct source_keys *keys,
@@ -112,7 +113,7 @@ void source_explain(const struct source_table *t, const uint8_t *address, uint64
 	ret->since_s = e.first;
 	ret->last_s = e.last;
 	ret->attempts = e.tries;
-	ret->gap_s = 4u * e.gap;
+	ret->gap_s = GAP_UNIT_S * e.gap;
 	/* 2^(usual / 8), by whole octaves and eighths of the next */
 	ret->usual = e.usual ? units_per_s(t, (double)(UINT64_C(1) << (e.usual / 8)) *
 						      (1 + e.usual % 8 / 8.0))
@@ -156,7 +157,7 @@ uint32_t source_admitted_in_s(const struct source_table *t, const uint8_t *addre
 		};
 		facts.entry = &e;
 	}
-	gap = 4u * e.gap > t->proper_s ? 4u * e.gap : t->proper_s;
+	gap = GAP_UNIT_S * e.gap > t->proper_s ? GAP_UNIT_S * e.gap : t->proper_s;
 	for (unsigned i = 0; i < FORESEEN && at_s - now_s <= WEEK_S; i++) {
 		if (passes(t, &facts, &keys, plan, service, at_s))
 			return at_s - now_s;

@@ -11,8 +11,7 @@
 #include "core/source_parts.h"
 
 #define DECAY_US 1000000u
-#define EPOCH_S 60.0f
-#define RECENT_S 2.0 /* the same as for the rates of arrival */
+#define EPOCH_S ((float)RATE_EPOCH_S)
 #define FILL_STEPS 2 /* every second tick, because it goes over all sources known by name */
 #define FILL_ROUNDS 8 /* at most; it stops when the level moves by less than FILL_NEAR */
 #define FILL_NEAR 0.01f
@@ -252,7 +251,7 @@ static void set_fair(struct source_table *t, float units, uint64_t now_us)
 	if (units >= 0) {
 		/* Each source may have one session; below that the sketch cannot distinguish
 		 * sources. */
-		units = fmaxf(units, 1 + 1.5f * t->cost_us / (float)t->unit_us);
+		units = fmaxf(units, 1 + (float)FAIR_SESSIONS * t->cost_us / (float)t->unit_us);
 		eighths = (int32_t)floor(8 * 1.4426950408889634 * log((double)units));
 	}
 	t->fair_units = units;
@@ -285,7 +284,7 @@ void top_step(struct source_table *t, const struct source_input *in, double dt_s
 	float capacity = 0, credits = 0, offered = 0;
 	bool known = false;
 
-	decay_recent(t, (float)exp(-dt_s / RECENT_S));
+	decay_recent(t, (float)exp(-dt_s / ARRIVALS_TAU_S));
 	if (in->now_us - t->decayed_us >= DECAY_US || in->now_us < t->decayed_us) {
 		if (t->decayed_us && in->now_us > t->decayed_us)
 			decay(t, (float)exp(-(double)(in->now_us - t->decayed_us) / 1e6 / EPOCH_S));

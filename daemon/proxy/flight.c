@@ -4,12 +4,6 @@
 
 #include "proxy/session_parts.h"
 
-/* A session is slow after this part of the time that makes it stuck by the clock. So many slow
- * sessions of one source count as load. */
-#define SLOW_PART 5
-#define SLOW_MIN 4
-#define SLOW_SHARE 8
-
 /* Brings the integral of `busy` up to date, and then changes `busy`. */
 static void count_busy(struct tally *t, uint64_t now_us, int change)
 {
@@ -168,21 +162,19 @@ void flight_enter(struct session *s, bool shadow)
 					 s->tally->config.service[s->tally->service].implicit_tls));
 }
 
-/* Slow sessions of one source count as load only up to a share of all sessions, since a client
- * could hold many of them on purpose. A source that has most of the sessions is the load. */
 static bool is_over_its_share(struct session *s)
 {
 	struct tally *t = s->tally;
 	const uint8_t *address = s->addresses.source.s6_addr;
-	uint64_t in_flight = tally_counts(t)->in_flight, share = in_flight / SLOW_SHARE;
 
-	return peers_slow(&t->peers, address, 0) > (share > SLOW_MIN ? share : SLOW_MIN) &&
-	       2 * (uint64_t)peers_count(&t->peers, address) <= in_flight;
+	return answers_slow_is_no_load(peers_slow(&t->peers, address, 0),
+				       peers_count(&t->peers, address), tally_counts(t)->in_flight);
 }
 
 void flight_tick(struct session *s, uint64_t now_us)
 {
-	uint64_t stuck_us = answers_long_us(&s->tally->answers), slow_us = stuck_us / SLOW_PART;
+	uint64_t stuck_us = answers_long_us(&s->tally->answers),
+		 slow_us = answers_slow_us(&s->tally->answers);
 	struct smtp_track_change change;
 	bool limited;
 

@@ -51,9 +51,9 @@ static void explain_outlook(const struct status *s, const struct source_snapshot
 	const struct source_view *v = &p->view;
 	char when[32];
 
-	text_append(out, "   rank %u of %u, band %s, cut-off %u; ", v->source.rank >> 6,
-		    SOURCE_BINS - 1, words_band(v->source.band),
-		    s->plan.service[0].cutoff[v->source.band % PLAN_BANDS] >> 22);
+	text_append(out, "   rank %u of %u, band %s, cut-off %u; ",
+		    v->source.rank >> PLAN_RANK_SHIFT, SOURCE_BINS - 1, words_band(v->source.band),
+		    s->plan.service[0].cutoff[v->source.band % PLAN_BANDS] >> PLAN_SCORE_SHIFT);
 	if (p->admitted_in_s == 0) {
 		text_append(out, s->plan.service[0].reserve_256 ? "its rank is high enough now"
 				 : s->view.window[0].refusing

@@ -55,7 +55,7 @@ json_t *json_sources(const struct status *s)
 	set_real(object, "due_per_s", x->promised_per_s);
 	set_real(object, "credits_per_s", x->credits_per_s);
 	for (int b = 0; b < PLAN_BANDS; b++)
-		set_count(cutoff, words_band(b), x->cutoff[b] >> 22);
+		set_count(cutoff, words_band(b), x->cutoff[b] >> PLAN_SCORE_SHIFT);
 	/* Also under the name of the previous release, which the next one removes. */
 	json_object_set(cutoff, "due", json_object_get(cutoff, words_band(PLAN_BAND_PROMISED)));
 	json_object_set_new(object, "cutoff", cutoff);
@@ -109,7 +109,7 @@ static json_t *snapshot_json(const struct status *s, const struct source_snapsho
 			    p->admitted_in_s == UINT32_MAX ? json_null()
 							   : json_integer(p->admitted_in_s));
 	json_object_set_new(object, "band", json_string(words_band(v->source.band)));
-	set_count(object, "rank", v->source.rank >> 6);
+	set_count(object, "rank", v->source.rank >> PLAN_RANK_SHIFT);
 	json_object_set_new(object, "heavy",
 			    json_string(v->source.heavy == PLAN_HEAVY_LIMIT   ? "limit"
 					: v->source.heavy == PLAN_HEAVY_SHARE ? "unusual"

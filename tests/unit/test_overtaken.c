@@ -213,6 +213,21 @@ static void who_is_never_answered_is_stuck(void **state)
 	assert_in_range(answers_long_us(&a.answers), 10000000, 11000000);
 }
 
+/* A client may hold sessions on purpose: what is slow of one source is load up to four sessions, or
+ * an eighth of all. */
+static void few_slow_sessions_of_one_source_are_load(void **state)
+{
+	const struct answers none = { 0 };
+
+	(void)state;
+	assert_int_equal(answers_slow_us(&none), 2000000);
+	assert_false(answers_slow_is_no_load(4, 10, 20));
+	assert_true(answers_slow_is_no_load(5, 10, 20));
+	assert_false(answers_slow_is_no_load(100, 400, 800));
+	assert_true(answers_slow_is_no_load(101, 400, 800));
+	assert_false(answers_slow_is_no_load(101, 401, 800)); /* most are its own */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +239,7 @@ int main(void)
 		cmocka_unit_test(who_waits_for_the_next_commit_is_not_stuck),
 		cmocka_unit_test(few_are_stuck_in_a_slow_filter),
 		cmocka_unit_test(who_is_never_answered_is_stuck),
+		cmocka_unit_test(few_slow_sessions_of_one_source_are_load),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
