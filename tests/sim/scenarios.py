@@ -32,11 +32,8 @@ SCENARIOS = [Scenario(path) for path in sorted(paths(), key=os.path.basename)]
 NAMED = {s.name: s for s in SCENARIOS}
 
 
-# The tables of a run take 29 MB: with huge pages, where the kernel has some, it begins 15 ms sooner.
-ENVIRONMENT = {**os.environ, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-
 
 def run(scenario, seed, *options):
     """The simulator's exit status (0: all expectations met, 1: some not) and what it said of them."""
-    done = subprocess.run([SIM, "--seed", str(seed), *options, scenario.path], capture_output=True, text=True, env=ENVIRONMENT)
+    done = subprocess.run([SIM, "--seed", str(seed), *options, scenario.path], capture_output=True, text=True)
     return done.returncode, done.stderr.strip().splitlines()

@@ -6,6 +6,17 @@
 
 #include "penstock-sim/grow.h"
 
+/* fmin() and fmax() are calls, since they also have an answer for what is not a number. */
+static inline double lesser(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static inline double greater(double a, double b)
+{
+	return a > b ? a : b;
+}
+
 void cpu_init(struct cpu *c, const struct cpu_config *config)
 {
 	memset(c, 0, sizeof(*c));
@@ -24,16 +35,16 @@ void cpu_done(struct cpu *c)
 static double share_of(const struct cpu *c, double n, double *ret_useful)
 {
 	const struct cpu_config *k = c->config;
-	double left = fmax(k->machine_cores - c->neighbour / c->weight, 0.02);
-	double cores = fmax(fmin(k->cores, left) - c->overhead, 0.01);
-	double over = k->knee > 0 ? fmax(0, n - k->knee) * k->thrash : 0;
-	double each = n > 0 ? fmin(1, cores / n) : 0;
+	double left = greater(k->machine_cores - c->neighbour / c->weight, 0.02);
+	double cores = greater(lesser(k->cores, left) - c->overhead, 0.01);
+	double over = k->knee > 0 ? greater(0, n - k->knee) * k->thrash : 0;
+	double each = n > 0 ? lesser(1, cores / n) : 0;
 
 	*ret_useful = c->stuck > 0 ? 0 : each / (1 + over);
 	/* A neighbour on the same cores takes its share by weight. */
 	if (c->neighbour > 0 && n > 0 && c->neighbour + n > k->machine_cores)
-		*ret_useful *=
-			fmin(1, k->machine_cores / (c->neighbour / c->weight + fmin(n, k->cores)));
+		*ret_useful *= lesser(1, k->machine_cores /
+						 (c->neighbour / c->weight + lesser(n, k->cores)));
 	return each;
 }
 
@@ -43,7 +54,7 @@ double cpu_best(const struct cpu *c)
 
 	for (int n = 1; n <= ceil(c->config->machine_cores) + 1; n++) {
 		share_of(c, n, &useful);
-		best = fmax(best, n * useful);
+		best = greater(best, n * useful);
 	}
 	return best;
 }
@@ -58,9 +69,9 @@ static void share(struct cpu *c)
 	c->line[0].useful = c->line[1].useful = useful;
 	if (!c->config->by_group || !c->apart || server <= 0 || each <= 0)
 		return;
-	half = fmin(server, c->used / 2);
-	apart_cores = fmin(c->apart, c->used - half);
-	c->line[0].useful = useful / each * fmin(1, (c->used - apart_cores) / server);
+	half = lesser(server, c->used / 2);
+	apart_cores = lesser(c->apart, c->used - half);
+	c->line[0].useful = useful / each * lesser(1, (c->used - apart_cores) / server);
 	c->line[1].useful = useful / each * apart_cores / c->apart;
 }
 
@@ -69,7 +80,7 @@ static double left_s(const struct cpu_line *l)
 {
 	if (l->jobs == 0 || l->useful <= 0)
 		return INFINITY;
-	return fmax(0, (l->job[0].end - l->clock) / l->useful);
+	return greater(0, (l->job[0].end - l->clock) / l->useful);
 }
 
 void cpu_changed(struct cpu *c)
@@ -77,7 +88,7 @@ void cpu_changed(struct cpu *c)
 	double left;
 
 	share(c);
-	left = fmin(left_s(&c->line[0]), left_s(&c->line[1]));
+	left = lesser(left_s(&c->line[0]), left_s(&c->line[1]));
 	c->next_us = isinf(left) ? UINT64_MAX : c->at_us + (uint64_t)ceil(left * 1e6);
 }
 
@@ -89,7 +100,7 @@ void cpu_advance(struct cpu *c, uint64_t now_us)
 	c->line[0].clock += c->line[0].useful * dt;
 	c->line[1].clock += c->line[1].useful * dt;
 	c->ran_s += c->used * dt;
-	if (c->active > fmin(c->config->cores, c->config->machine_cores - c->neighbour)) {
+	if (c->active > lesser(c->config->cores, c->config->machine_cores - c->neighbour)) {
 		c->stalled_s += dt;
 		if (c->active > c->apart)
 			c->own_stalled_s += dt;
@@ -146,19 +157,20 @@ static struct cpu_job take_first(struct cpu_line *l)
 bool cpu_take(struct cpu *c, uint64_t now_us, struct cpu_job *ret_job)
 {
 	struct cpu_line *server = &c->line[0], *apart = &c->line[1], *l;
-	double late;
+	double late, server_s, apart_s;
 
 	cpu_advance(c, now_us);
-	if (isinf(left_s(server)) && isinf(left_s(apart)))
+	server_s = left_s(server);
+	apart_s = left_s(apart);
+	if (isinf(server_s) && isinf(apart_s))
 		return false;
-	l = left_s(apart) < left_s(server) ? apart : server;
+	l = apart_s < server_s ? apart : server;
 	*ret_job = take_first(l);
 	/* The event came at the next whole microsecond. */
-	late = fmax(0, ret_job->end - l->clock);
+	late = greater(0, ret_job->end - l->clock);
 	l->clock += late;
 	if (!c->config->by_group)
 		server->clock = apart->clock = l->clock;
-	cpu_changed(c);
 	return true;
 }
 

@@ -55,8 +55,8 @@ void cpu_put(struct cpu *cpu, uint64_t now_us, double work_s, struct cpu_job job
 /* Withdraws a job of the server: its share goes to the others. cpu_take() still returns it, and the
  * caller ignores it. */
 void cpu_withdraw(struct cpu *cpu, uint64_t now_us);
-/* Takes a job that is done at `now_us`. The caller calls cpu_finished() unless the job was
- * withdrawn. */
+/* Takes a job that is done at `now_us`. Then the caller calls cpu_finished(), or cpu_changed() if
+ * the job was withdrawn. */
 bool cpu_take(struct cpu *cpu, uint64_t now_us, struct cpu_job *ret_job);
 void cpu_finished(struct cpu *cpu, const struct cpu_job *job);
 /* The largest useful number of cores that any number of jobs gets now. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/sources_input.h"
 #include "core/splitmix.h"
@@ -46,6 +47,10 @@ void law_params_default(struct law_params *ret)
 #define HELD_MAX 10000u
 #define LONGEST_US 5000000u
 
+/* The table of sources takes 24 MB, and is read at random. With huge pages, where the kernel has
+ * some, a run begins 0.1 s sooner. */
+#define HUGE_PAGE ((size_t)2 << 20)
+
 static void address_of(uint32_t ipv4, uint8_t *ret)
 {
 	memset(ret, 0, 10);
@@ -78,6 +83,7 @@ static void make_sources(struct law *l, double cores, const struct senders *send
 {
 	struct source_config *config = grow_zeroed(1, sizeof(*config));
 	uint64_t keys[2] = { seed, ~seed };
+	size_t size;
 	void *block;
 
 	config->ledger_bytes = (uint64_t)l->params.ledger_bytes;
@@ -89,9 +95,11 @@ static void make_sources(struct law *l, double cores, const struct senders *send
 	for (unsigned i = 0; i < senders->groups && config->pools < SOURCE_POOLS; i++)
 		if (senders->group[i].pool > 0)
 			name_pool(config, senders, i);
-	block = aligned_alloc(64, (source_size(config) + 63) / 64 * 64);
+	size = (source_size(config) + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	block = aligned_alloc(HUGE_PAGE, size);
 	if (!block)
 		abort();
+	madvise(block, size, MADV_HUGEPAGE);
 	l->sources = source_init(block, config, keys);
 	free(config);
 }
@@ -146,16 +154,18 @@ void law_tell(struct law *l, uint32_t address, enum source_event_kind kind, uint
 }
 
 /* Adds the rank to the request, before the verdict. */
-static void rank(struct law *l, const struct law_request *q, struct plan_request *request)
+static void rank(struct law *l, struct law_request *q, struct plan_request *request)
 {
-	struct plan_source source;
 	uint8_t address[16];
 
 	if (!l->sources || !q->ranked)
 		return;
-	address_of(q->address, address);
-	source_lookup(l->sources, address, q->now_us, &source);
-	plan_rank(&l->plan, &source, request);
+	if (!q->looked_up) {
+		address_of(q->address, address);
+		source_lookup(l->sources, address, q->now_us, &q->source);
+		q->looked_up = true;
+	}
+	plan_rank(&l->plan, &q->source, request);
 }
 
 static void note_verdict(struct law *l, const struct law_request *q, struct verdict v)
@@ -171,8 +181,7 @@ static void note_verdict(struct law *l, const struct law_request *q, struct verd
 	e->limit = v.limit;
 }
 
-static struct verdict ask_penstock(struct law *l, const struct plant *p,
-				   const struct law_request *q)
+static struct verdict ask_penstock(struct law *l, const struct plant *p, struct law_request *q)
 {
 	const struct plan_service *service = &l->plan.service[0];
 	struct plan_request request = { .now_us = q->now_us,
@@ -221,18 +230,16 @@ struct room_terms law_terms(const struct law *l)
 				    .most = HELD_MAX };
 }
 
-bool law_may_wait(const struct law *l, const struct law_request *q, struct verdict v,
-		  struct room_offer *ret)
+bool law_may_wait(struct law *l, struct law_request *q, struct verdict v, struct room_offer *ret)
 {
 	struct plan_request request = { .score = PLAN_UNLIMITED };
 
 	if (l->kind != SIM_PENSTOCK || !plan_may_wait(v))
 		return false;
-	rank((struct law *)l, q, &request);
+	rank(l, q, &request);
 	*ret = (struct room_offer){ .now_us = q->now_us,
-				    .order = room_order(
-					    (uint16_t)(request.score >> 16),
-					    q->ranked ? *held_by((struct law *)l, q->address) : 0),
+				    .order = room_order((uint16_t)(request.score >> 16),
+							q->ranked ? *held_by(l, q->address) : 0),
 				    .terms = law_terms(l) };
 	if (q->ranked && request.heavy == PLAN_HEAVY_NO &&
 	    room_owes(&l->debts, group_of(q->address), q->now_us))
@@ -271,7 +278,7 @@ void law_settle(struct law *l, const struct law_request *q, struct verdict v)
 		room_settle(&l->debts, group_of(q->address), q->now_us);
 }
 
-struct verdict law_decide(struct law *l, const struct plant *p, const struct law_request *q)
+struct verdict law_decide(struct law *l, const struct plant *p, struct law_request *q)
 {
 	if (l->kind == SIM_PENSTOCK || l->kind == SIM_SERVO)
 		return ask_penstock(l, p, q);

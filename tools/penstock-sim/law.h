@@ -88,6 +88,9 @@ struct law_request {
 	/* it waits for a place already, so its source's own limits do not forbid it */
 	bool held;
 	bool owed; /* its source was owed a place, and this connection has taken that over */
+	/* what the table says of the address, once it was asked */
+	bool looked_up;
+	struct plan_source source;
 };
 
 /* `params` may be NULL: defaults. */
@@ -99,11 +102,10 @@ void law_done(struct law *law);
 void law_tell(struct law *law, uint32_t address, enum source_event_kind kind, uint32_t server_us);
 void law_params_default(struct law_params *ret);
 /* The verdict on one connection. */
-struct verdict law_decide(struct law *law, const struct plant *plant,
-			  const struct law_request *request);
+struct verdict law_decide(struct law *law, const struct plant *plant, struct law_request *request);
 /* Whether a client with this verdict may wait in the room; then `ret_offer` is filled. Otherwise
  * the verdict is final, and law_settle() gets it. */
-bool law_may_wait(const struct law *law, const struct law_request *request, struct verdict verdict,
+bool law_may_wait(struct law *law, struct law_request *request, struct verdict verdict,
 		  struct room_offer *ret_offer);
 /* The present terms of the room. */
 struct room_terms law_terms(const struct law *law);

@@ -50,6 +50,8 @@ double measure_age_quantile(struct measure *m, double q)
 
 	if (!m->ages)
 		return -1;
-	qsort(m->age_s, m->ages, sizeof(*m->age_s), by_size);
+	if (m->sorted != m->ages)
+		qsort(m->age_s, m->ages, sizeof(*m->age_s), by_size);
+	m->sorted = m->ages;
 	return m->age_s[at < m->ages ? at : m->ages - 1];
 }

@@ -34,7 +34,7 @@ struct measure {
 	uint32_t *arrived[RETRY__COUNT]; /* new mail each second */
 	uint32_t seconds;
 	uint32_t *age_s; /* of each message that waited */
-	uint32_t ages, age_room;
+	uint32_t ages, age_room, sorted; /* sorted: so many of them are in order */
 	uint64_t bounces, lost, bounces_by[RETRY__COUNT];
 	uint64_t mail, mail_delivered;
 	/* mail that got in by its third attempt, and mail that did not */

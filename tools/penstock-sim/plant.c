@@ -112,6 +112,7 @@ void plant_open(struct plant *p, uint32_t message, float size, uint64_t held_us)
 				     .generation = generation,
 				     .message = message,
 				     .held_s = (double)held_us / 1e6,
+				     .excess = plant_excess(p, id, p->now_us),
 				     .size = size,
 				     .phase = PHASE_QUEUED };
 	s->slow = p->config.slow_share > 0 && splitmix_unit(&p->random) < p->config.slow_share;
@@ -192,8 +193,11 @@ void plant_run_cpu(struct plant *p)
 		return;
 	}
 	s = &p->session[job.id];
-	if (s->generation != job.generation || (s->phase != PHASE_GREET && s->phase != PHASE_WORK))
+	if (s->generation != job.generation ||
+	    (s->phase != PHASE_GREET && s->phase != PHASE_WORK)) {
+		cpu_changed(&p->cpu);
 		return; /* it was killed before; its share went to the others */
+	}
 	cpu_finished(&p->cpu, &job);
 	if (s->phase == PHASE_GREET)
 		greeted(p, job.id);

@@ -77,6 +77,7 @@ struct plant_session {
 	uint64_t asked_us; /* since when it waits for its answer */
 	double stuck_s; /* how long it was owed an answer while it was stuck */
 	double held_s; /* how long it waited in front of the server before */
+	double excess; /* the random part of its memory, 1: mean */
 	float size; /* of the message, 1: mean */
 	uint32_t message;
 	uint32_t generation;

@@ -55,8 +55,15 @@ void plant_reveal(const struct plant *p, struct clairvoyant_tick *ret)
 	ret->idle_s = (float)k->idle_s;
 }
 
-/* A session holds its own memory from the beginning, and that of its message until it ends. The
- * latter is exponential: some messages take many times the mean. */
+/* Exponential: some messages take many times the mean. */
+double plant_excess(const struct plant *p, uint32_t id, uint64_t opened_us)
+{
+	uint64_t state = opened_us * 2654435761u + id;
+
+	return p->config.memory_spread > 0 ? -log(1 - splitmix_unit(&state)) : 0;
+}
+
+/* A session holds its own memory from the beginning, and that of its message until it ends. */
 double plant_memory(const struct plant *p)
 {
 	const struct plant_config *k = &p->config;
@@ -66,13 +73,12 @@ double plant_memory(const struct plant *p)
 		return k->session_bytes * p->in_slots;
 	for (uint32_t i = 1; i < p->sessions; i++) {
 		const struct plant_session *s = &p->session[i];
-		uint64_t state = s->opened_us * 2654435761u + i;
 
 		if (s->phase <= PHASE_QUEUED)
 			continue;
 		sum += 1 - k->memory_spread;
 		if (s->phase >= PHASE_THINK)
-			sum += k->memory_spread * -log(1 - splitmix_unit(&state));
+			sum += k->memory_spread * s->excess;
 	}
 	return k->session_bytes * sum;
 }

@@ -9,6 +9,8 @@
 #define LINGER_S 0.01 /* from the answer to the end of the session */
 #define FILTER_JOB UINT32_MAX /* kind of a CPU job; other jobs have a session's id there */
 
+/* A session's random part of memory, which its number and the time of its beginning determine. */
+double plant_excess(const struct plant *plant, uint32_t id, uint64_t opened_us);
 /* From now on the server owes the session a greeting or an answer. */
 void plant_owe(struct plant *plant, uint32_t id, enum plant_owed owed);
 /* It owes nothing more. `greeted`: it owed the greeting, and gave it. */

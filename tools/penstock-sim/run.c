@@ -211,6 +211,10 @@ static void take_event(struct run *r)
 
 	if (!queue_take(&r->queue, &e))
 		return;
+	/* Most of the time goes into waiting for the memory of a message: ask for the next one
+	 * now. */
+	if (r->queue.count)
+		__builtin_prefetch(&r->senders.message[r->queue.heap[0].id]);
 	h = &r->host[e.kind >> PLANT_TAG_SHIFT];
 	e.kind &= PLANT_KIND;
 	if (e.kind == RUN_RETRY) {

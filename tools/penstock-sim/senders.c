@@ -19,6 +19,7 @@ void senders_init(struct senders *s, const struct sender_group *group, unsigned 
 	for (unsigned i = 0; i < groups; i++) {
 		s->group[i] = group[i];
 		s->base[i] = s->senders;
+		s->zipf_span[i] = pow(group[i].count + 1, 1 - group[i].zipf) - 1;
 		s->senders += (uint32_t)group[i].count;
 	}
 	s->sender = grow_zeroed(s->senders, sizeof(*s->sender));
@@ -49,8 +50,9 @@ static unsigned pick_group(struct senders *s)
 }
 
 /* The continuous power law, cut to whole numbers. */
-static uint32_t pick_sender(struct senders *s, const struct sender_group *g)
+static uint32_t pick_sender(struct senders *s, unsigned group)
 {
+	const struct sender_group *g = &s->group[group];
 	double u = splitmix_unit(&s->random), n = g->count, k;
 
 	if (g->zipf <= 0)
@@ -58,7 +60,7 @@ static uint32_t pick_sender(struct senders *s, const struct sender_group *g)
 	else if (fabs(g->zipf - 1) < 1e-6)
 		k = pow(n + 1, u) - 1;
 	else
-		k = pow((pow(n + 1, 1 - g->zipf) - 1) * u + 1, 1 / (1 - g->zipf)) - 1;
+		k = pow(s->zipf_span[group] * u + 1, 1 / (1 - g->zipf)) - 1;
 	return (uint32_t)fmin(k, n - 1);
 }
 
@@ -93,7 +95,7 @@ uint32_t senders_message(struct senders *s, uint64_t now_us)
 	if (s->group[g].fresh > 0 && splitmix_unit(&s->random) < s->group[g].fresh)
 		s->message[id].sender = FRESH | s->fresh++;
 	else
-		s->message[id].sender = s->base[g] + pick_sender(s, &s->group[g]);
+		s->message[id].sender = s->base[g] + pick_sender(s, g);
 	return id;
 }
 

@@ -49,6 +49,7 @@ struct senders {
 	unsigned groups;
 	double weight; /* sum of the shares */
 	uint32_t base[SENDERS_GROUPS]; /* first sender of a group */
+	double zipf_span[SENDERS_GROUPS]; /* of pick_sender(): what does not change */
 	struct sender *sender;
 	uint32_t senders;
 	struct message *message; /* [0] is none */

@@ -169,7 +169,7 @@ static void release(struct host *h, struct room_node *node, struct verdict v)
 }
 
 /* Lets a connection wait for a place, if it may. Returns whether it waits. */
-static bool hold(struct host *h, uint32_t id, const struct law_request *request, struct verdict v)
+static bool hold(struct host *h, uint32_t id, struct law_request *request, struct verdict v)
 {
 	struct run *r = h->run;
 	struct room_node *out = NULL;
