@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/log.h"
 #include "kernel/gate_parts.h"
+#include "kernel/load_memory.h"
 
 #include "gate.skel.h"
 #include "gate_old.skel.h"
@@ -177,6 +178,7 @@ int gate_load(struct gate *g, char *why)
 
 	for (int i = 0; i < MAP__COUNT; i++)
 		kept[i] = gate_take_map(&g->options, (enum gate_map)i);
+	load_memory_keep();
 	r = load_any_form(g, kept);
 	if (r < 0 && g->options.live.slots) {
 		/* A gate without the probe's count is better than no gate. */
@@ -186,6 +188,7 @@ int gate_load(struct gate *g, char *why)
 			log_info(
 				"the gate learns once a tick who waits for a greeting: this kernel does not share the probe's count");
 	}
+	load_memory_give_back();
 	for (int i = 0; i < MAP__COUNT; i++)
 		if (kept[i] >= 0)
 			close(kept[i]);

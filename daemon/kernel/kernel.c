@@ -3,7 +3,6 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "core/counts.h"
+#include "kernel/load_memory.h"
 #include "kernel/probe.h"
 #include "shared.h"
 
@@ -73,6 +73,7 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 			 strerror(-r));
 		return r;
 	}
+	load_memory_keep();
 	env.btf = btf = btf__load_vmlinux_btf();
 	for (int i = 0; i < PROBE__COUNT; i++) {
 		int r;
@@ -91,9 +92,7 @@ int kernel_open(const struct config *config, struct kernel **ret_kernel, char *w
 		loaded += r == 0;
 	}
 	btf__free(btf);
-	/* While programs are adapted to them, the kernel's types take 10 MiB and more. Give that
-	 * back. */
-	malloc_trim(0);
+	load_memory_give_back();
 	if (!loaded) {
 		snprintf(why, 256, "%s", k->probe[PROBE_RUNQ].why);
 		kernel_close(k);
