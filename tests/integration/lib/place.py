@@ -62,4 +62,5 @@ def wait_for(condition, what, seconds=LONG, every=0.05):
         waited, last = waited + min(now - last, 1), now
         if waited > seconds:
             raise AssertionError(f"waited {seconds} s in vain for {what() if callable(what) else what}")
-        time.sleep(every)
+        # Seldom where it takes long: each look costs CPU, and on an emulated machine the looks themselves are what takes long.
+        time.sleep(every * min(PATIENCE, 4) * (1 if waited < 1 else 2 if waited < 4 else 4))
