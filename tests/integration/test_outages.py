@@ -289,6 +289,29 @@ def _():
         server.close()
 
 
+@test("a client whose connect to the one before hung has the whole time for a connect to another backend that hangs, too")
+def _():
+    with full_queue() as old, full_queue() as new, World(server=None, proxy=False, calm=True) as w:
+        path = os.path.join(w.directory, "proxy.conf")
+
+        def configure(listener):
+            with open(path, "w") as f:
+                f.write(f"[front.proxy]\nenabled = yes\nlisten = 127.0.0.1:{PORT}\nbackend = {where(listener)}\nproxy_protocol = v1\nloopback = yes\n")
+
+        configure(old)
+        proxy = Program([os.path.join(BIN, "penstock-proxy"), "-c", path, "--run-dir", w.daemon.run_dir, "-o", "test.front.proxy.connect=4s"])
+        w.at_end.append(proxy.stop)
+        proxy.logged("following the plan")
+        with Client(PORT, greeting=False) as c:
+            wait_for(lambda: connecting(old.getsockname()[1]), "a connect to the old backend")
+            time.sleep(2)  # half of its time
+            configure(new)
+            reloaded = time.monotonic()
+            proxy.kill(signal.SIGHUP)
+            check(c.reply().startswith(b"451 "), "told at last")
+            check(time.monotonic() - reloaded >= 4, f"too early: {time.monotonic() - reloaded:.1f} s after the reload")
+
+
 @test("an answer to the final dot that takes longer than the idle bound is waited for: the message is taken once")
 def _():
     stored = []
