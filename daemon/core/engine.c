@@ -262,19 +262,21 @@ static void step_windows(struct engine *engine, struct sample *sample, const str
 }
 
 /* What can be carried, connections a second. While places are short that is what is completed, even
- * if the law expects more: a limit may hold the window, or something that the law does not see. */
-static double carried_per_s(const struct window *w, const struct load_service *l)
+ * if the law expects more: a limit may hold the window, or something that the law does not see. But
+ * the completions say that only once sessions have had the time to finish twice over. */
+static double carried_per_s(const struct engine *engine, const struct load_service *l, unsigned i)
 {
+	const struct window *w = &engine->window[i];
 	bool short_of_places = w->view.refusing && l->known & LOAD_IN_FLIGHT &&
 			       l->in_flight + 1 >= FULL * w->view.window;
 
-	if (short_of_places)
+	if (short_of_places && engine->refusing_s[i] > 2 * w->view.server_time_s)
 		return fmax(1, fmin(w->view.passing_per_s, w->capacity.completed_lag));
 	return w->view.passing_per_s;
 }
 
 /* What clients are told now, and how much is offered for what can be carried. */
-static void step_ratios(struct engine *engine, const struct load *load)
+static void step_ratios(struct engine *engine, const struct load *load, double dt_s)
 {
 	struct engine_view *view = &engine->view;
 	double ratio = told_rates_deferred(&engine->told);
@@ -283,10 +285,12 @@ static void step_ratios(struct engine *engine, const struct load *load)
 	for (unsigned i = 0; i < engine->config.services; i++) {
 		const struct window *w = &engine->window[i];
 
+		engine->refusing_s[i] = w->view.refusing ? engine->refusing_s[i] + dt_s : 0;
 		if (w->view.law == LAW_CAPACITY && w->view.passing_per_s > 0)
 			view->demand_ratio =
 				fmax(view->demand_ratio,
-				     w->rates.offered / carried_per_s(w, &load->service[i]));
+				     w->rates.offered /
+					     carried_per_s(engine, &load->service[i], i));
 	}
 	view->would_defer_ratio = is_watching(view) ? ratio : 0;
 	view->admit_ratio = is_watching(view) ? 1 : 1 - ratio;
@@ -370,7 +374,7 @@ void engine_step(struct engine *engine, struct sample *sample, const struct load
 		plan.service[i].trusted_pass = engine->config.maintenance_trusted;
 	told_rates_step(&engine->told, order_of(view->state), view->mode, load,
 			engine->config.services, dt_s);
-	step_ratios(engine, load);
+	step_ratios(engine, load, dt_s);
 	level.pressure = view->pressure.combined;
 	/* The state, and not the level, shows what an operator ordered. In observe mode, and
 	 * without any sensor, no client is refused. */

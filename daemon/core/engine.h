@@ -77,6 +77,8 @@ struct engine {
 	struct second_stage second_stage;
 	struct forecast forecast;
 	struct told_rates told;
+	/* for how long each service has refused clients without a break */
+	double refusing_s[PLAN_SERVICES];
 	uint64_t ticks, last_us, epoch, salt, seed;
 	/* CLOCK_MONOTONIC, so that setting the wall clock does not end or extend a drain */
 	uint64_t order_until_us;

@@ -193,6 +193,16 @@ static void show_capacity(const struct capacity *c, struct window_view *v)
 	v->heading = c->heading;
 }
 
+/* T as people read it. A session that has been inside for T came T ago, so T grows by at most a
+ * second each second. Busy sessions over completions say more while a load begins and none can
+ * have finished yet. */
+static double shown_time(const struct rates *r, const struct observation *o)
+{
+	double most_s = fmax(o->before->server_time_s, 0) + o->dt;
+
+	return fmin(fmin(r->busy / fmax(r->completed, 1), most_s), TIME_MAX_S);
+}
+
 /* W = Xcap x (Tt + T0 + Z), and its terms. */
 static double capacity_law(struct window *w, struct observation *o)
 {
@@ -202,7 +212,7 @@ static double capacity_law(struct window *w, struct observation *o)
 	double commit_s, calm;
 	struct window_view *v = &w->view;
 
-	v->server_time_s = fmin(w->rates.busy / fmax(w->rates.completed, 1), TIME_MAX_S);
+	v->server_time_s = shown_time(&w->rates, o);
 	commit_s = commit_step(&w->commit, o, &w->rates);
 	o->delay_s = delay_step(&w->delay, o, &w->rates, w->unloaded.time_s, &o->proven_per_s);
 	o->may_queue = w->delay.before_s > 0 || w->delay.since_s < 0;

@@ -143,7 +143,7 @@ struct window_view {
 	 * -1: not known */
 	double passing_per_s;
 	double completed_per_s, offered_per_s, admitted_per_s;
-	double server_time_s; /* T; -1: not known */
+	double server_time_s; /* T, and no more than can have passed; -1: not known */
 	double target_time_s; /* Tt */
 	/* how long a sender may wait for its place: long while no queue stands */
 	double patience_s;

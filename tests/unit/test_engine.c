@@ -300,6 +300,48 @@ static void a_fall_that_is_small_beside_what_is_left_tells_no_end(void **state)
 	assert_true(tells_an_end(100e6));
 }
 
+/* A tenth of a second in which clients come and are refused, and some of those inside end. */
+static void press(unsigned offered, unsigned completed, double busy)
+{
+	struct load_service *l = &load.service[0];
+
+	l->known = LOAD_IN_FLIGHT | LOAD_OFFERED | LOAD_COMPLETED | LOAD_BUSY | LOAD_UNGREETED;
+	l->in_flight = l->busy = busy;
+	l->busy_us += (uint64_t)(busy * (double)SECOND / 10);
+	l->offered += offered;
+	l->admitted += completed;
+	l->deferred += offered - completed;
+	l->completed += completed;
+	l->finished += completed;
+	l->server_us += completed * SECOND;
+	l->session_us += completed * SECOND;
+	step(0.1);
+}
+
+/* Twenty times what the server can do begins at once on an idle machine. What people read of it is
+ * never more than that, also before anybody can have finished. */
+static void the_onset_of_an_overload_is_not_said_to_be_more_than_it_is(void **state)
+{
+	const struct engine_view *view = &engine.view;
+
+	begin(1);
+	put(&sample, SIGNAL_MTA_CPU_CORES, 0.1);
+	for (int i = 0; i < 100; i++)
+		press(0, 0, 0);
+	for (int i = 1; i <= 300; i++) {
+		double at_s = .1 * i;
+
+		put(&sample, SIGNAL_MTA_CPU_CORES, 1);
+		sample.via[SIGNAL_SERVER_TIME_US] = VIA_NONE;
+		press(50, i <= 10 ? 0 : i % 2 ? 2 : 3, fmax(14, 75 - i));
+		if (sample_has(&sample, SIGNAL_SERVER_TIME_US))
+			assert_true(sample.value[SIGNAL_SERVER_TIME_US] <= 1e6 * at_s + 1);
+		assert_true(view->pressure.signal[SIGNAL_SERVER_TIME_US] <= 2 * at_s + .01);
+		assert_true(view->demand_ratio < 24);
+	}
+	assert_near(view->demand_ratio, 20, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +355,7 @@ int main(void)
 		cmocka_unit_test(what_a_front_told_before_it_was_seen_is_not_counted),
 		cmocka_unit_test(a_service_that_moves_up_has_told_nothing_anew),
 		cmocka_unit_test(a_fall_that_is_small_beside_what_is_left_tells_no_end),
+		cmocka_unit_test(the_onset_of_an_overload_is_not_said_to_be_more_than_it_is),
 	};
 
 	return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
