@@ -55,5 +55,15 @@ class Slow(Case):
 expect("the client's own time is not the server's", figures([row(7, "unfinished"), row(5, "accepted", 18, 6)], "taken_ratio", "not_known", case=Slow),
        (.5, None))
 expect("also at the end", figures([row(10, "unfinished")], "taken_ratio", "not_known", case=Slow), (None, 1))
+
+
+class Step(Case):
+    after = 10
+
+
+expect("who is refused within a second of the step's end came too soon to count",
+       figures([row(9, "refused", 9.1), row(10.9, "refused", 11.2), row(12, "accepted", 12.1, 12)], "refused_after", case=Step), (0,))
+expect("one that came later is one too many",
+       figures([row(11, "refused", 11.1), row(12, "accepted", 12.1, 12), row(13, "unfinished")], "refused_after", case=Step), (1,))
 print(f"1..{count}")
 sys.exit(1 if failures else 0)

@@ -29,7 +29,7 @@ AIMS = {
     "10x": OVERLOAD,
     "10x-again": [("goodput", ">=", .90)],
     # Shorter than it takes to last.
-    "step": [("of_alone", ">=", 1.0), *TOLD, ("back_s", "<=", 1.0)],
+    "step": [("of_alone", ">=", 1.0), *TOLD, ("back_s", "<=", 1.0), ("refused_after", "<=", 0)],
     "cpu-neighbour": [("of_best_window", ">=", SAME), ("p99_s", "<=", 1.0)],
     "cpu-neighbour-weighted": [("in_1s_of_offered", ">=", .95)],
     "fsync-neighbour": NEEDLESS,

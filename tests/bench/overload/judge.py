@@ -1,5 +1,7 @@
 """Judges a run by the generator's rows: one for each attempt, latencies from the scheduled start without the client's own time. A rate counts what ended in the judged seconds, a share or a latency what was due in them."""
 IN_TIME_S, AT_ONCE_S = 10, 1
+# From so long after a step's end on nobody may be refused.
+CALM_AFTER_S = 1
 # Time that the server needs to start missing processes.
 ONSET_S = 2
 # Those who came before an overload is known to last waited up to the objective: what lasts is judged after it.
@@ -67,6 +69,11 @@ def back_after(rows, case):
     return back
 
 
+def refused_after(rows, case):
+    """Clients that came when the step had been over for a second, and were refused."""
+    return sum(r["outcome"] == "refused" and r["scheduled_s"] >= case.after + CALM_AFTER_S for r in rows)
+
+
 def accepted_ratio(rows):
     """At once, by the class of the source: what a queue lets through after the load has ended does not count."""
     classes = {}
@@ -108,7 +115,7 @@ def judge(rows, case, capacity, queued_per_s=0.0):
         result.update(in_1s_before=served(rows, case, since, case.fault_at, AT_ONCE_S) / capacity,
                       served_then=served(rows, case, case.fault_at, until) / capacity)
     if case.after is not None:
-        result["back_s"] = back_after(rows, case)
+        result.update(back_s=back_after(rows, case), refused_after=refused_after(rows, case))
         first = min((r["ended_s"] for r in rows if r["outcome"] == "refused" and r["scheduled_s"] >= since), default=None)
         result["first_451_s"] = first - since if first is not None else None
     return result

@@ -12,7 +12,7 @@ COLUMNS = [("goodput", "goodput, C", 2), ("of_alone", "goodput, of the bare serv
            ("goodput_of_possible", "goodput, of what can be", 2), ("in_1s_of_offered", "in time, of offered", 2), ("p99_s", "p99, s", 2), ("p99_lasting_s", "p99 after 5 s, s", 2), ("refused_ratio", "refused", 4), ("needless_ratio", "refused needlessly", 4),
            ("told", "turned away and told", 4), ("refused_p99_s", "told within, p99 s", 3), ("not_known", "cut off by the end, not judged", 0),
            ("proxy_cpu", "proxy, of the core", 3), ("penstockd_cpu", "penstockd, of the core", 3), ("first_451_s", "first 451 after, s", 3),
-           ("back_s", "back after, s", 1), ("oom_kills", "OOM kills", 0), ("of_best_window", "served, of the best window", 2),
+           ("back_s", "back after, s", 1), ("refused_after", "refused from 1 s after its end", 0), ("oom_kills", "OOM kills", 0), ("of_best_window", "served, of the best window", 2),
            ("in_1s_before", "within 1 s before it moves, C", 2), ("served_then", "served after, C", 2),
            ("queued_per_s", "queue grows, /s", 0), ("accepted_good", "known-good accepted", 2), ("accepted_heavy", "heavy accepted", 2),
            ("accepted_new", "new accepted", 2)]
