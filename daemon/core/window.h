@@ -58,7 +58,7 @@ enum server {
 /* What the capacity law does with Xcap. X(id, name, sentence) */
 #define REGIME_TABLE(X) \
 	X(NONE, "none", "the capacity law is not in force") \
-	X(FREE, "free", "capacity follows what the CPU of a message predicts") \
+	X(FREE, "free", "capacity follows what is predicted") \
 	X(CAPPED, "capped", "no growth: a sensor was lost, or an accept queue stands") \
 	X(STEADY, "steady", "the machine is loaded and mail is not harmed: capacity stays") \
 	X(CLOSING, "closing", "the machine is saturated and mail slow: capacity falls slowly") \

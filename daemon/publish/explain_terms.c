@@ -79,6 +79,23 @@ static void explain_prediction(const struct window_view *w, struct text *out)
 	text_append(out, " x trust %.4f; completed %.2f/s", w->trust, w->completed_lag_per_s);
 }
 
+/* What the regime does with the capacity. If that grows freely, the words name what it follows. */
+static const char *doing_with_capacity(const struct window_view *w)
+{
+	static const char *const follows[] = {
+		[PREDICTED_BY_CPU] = "capacity follows what the CPU of a message predicts",
+		[PREDICTED_BY_GUESS] = "capacity follows what is assumed until messages were seen",
+		[PREDICTED_BY_STEPS] = "capacity is tried in steps above what is completed",
+		[PREDICTED_BY_DISK] = "capacity is tried up to what the stalls of the disk allow"
+	};
+
+	if (w->regime != REGIME_FREE)
+		return regime_sentence(w->regime);
+	if (w->completed_lag_per_s > w->prediction.per_s * w->trust)
+		return "capacity follows what is completed, which is more than predicted";
+	return follows[w->prediction.by];
+}
+
 /* Which way the capacity goes from here. */
 static void explain_heading(const struct heading *h, struct text *out)
 {
@@ -159,7 +176,7 @@ void explain_terms(const struct status *s, unsigned i, struct text *out)
 	}
 	text_append(out, "   ");
 	if (w->law == LAW_CAPACITY)
-		text_append(out, "%s: %s; ", regime_name(w->regime), regime_sentence(w->regime));
+		text_append(out, "%s: %s; ", regime_name(w->regime), doing_with_capacity(w));
 	text_append(out, "machine %s, server %s", machine_name(w->machine),
 		    server_names(w->server, doing));
 	if (w->growth_frozen)

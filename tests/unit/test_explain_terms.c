@@ -133,6 +133,7 @@ static void the_capacity_follows_the_cpu_of_a_message(void **state)
 	assert_int_equal(window.view.regime, REGIME_FREE);
 	ticks(5, 3, 1);
 	assert_true(says("capacity: predicted 32.33/s (0.97 x 1.00 cores / 30.00"));
+	assert_true(says("free: capacity follows what the CPU of a message predicts; "));
 	put(SIGNAL_MTA_CPU_CORES, 0.3); /* a message costs less from now on */
 	ticks(100, 3, 1);
 	assert_true(window.view.capacity_per_s > 50);
@@ -179,9 +180,12 @@ static void the_capacity_is_assumed_or_tried_without_the_cpu_of_a_message(void *
 	run(.2, 3, 1);
 	ticks(5, 3, 1);
 	assert_true(says("capacity: assumed 97.00/s (0.97 x 1.00 cores / 10.0000 ms, until"));
+	assert_true(says("free: capacity follows what is assumed until messages were seen; "));
 	run(20, 3, 1);
 	ticks(5, 3, 1);
 	assert_true(says("capacity: tried 60.00/s (2 x 20.00 completed + 20)"));
+	assert_true(says("free: capacity is tried in steps above what is completed; "));
+	assert_false(says("predict"));
 	put(SIGNAL_IO_STALL_RATIO, .8);
 	run(20, 3, 1);
 	ticks(5, 3, 1);
@@ -190,6 +194,7 @@ static void the_capacity_is_assumed_or_tried_without_the_cpu_of_a_message(void *
 	run(20, 3, 1);
 	ticks(5, 3, 1);
 	assert_true(says(" by the stalls of the disk + 20)"));
+	assert_true(says("free: capacity is tried up to what the stalls of the disk allow; "));
 }
 
 static void the_least_window(void **state)
