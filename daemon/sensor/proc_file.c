@@ -174,7 +174,7 @@ void proc_reader_close(struct proc_reader *r)
 		return;
 	if (!worker_end(r->worker, LEAVE_US)) {
 		log_warning(
-			"Cannot end the thread that reads files of /proc: the program that serves them (lxcfs) does not answer. It ends when that program does; mail is not affected.");
+			"Cannot end the thread that reads files of /proc: it did not return within 0.5 s, as when the program that serves them (lxcfs) does not answer or no CPU is free. It ends when it returns; mail is not affected.");
 		return;
 	}
 	worker_close(r->worker);

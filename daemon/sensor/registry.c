@@ -27,7 +27,7 @@ static const struct sensor_ops *const drivers[] = {
 	&sensor_listen,	   &sensor_netstat,	&sensor_neighbours, &sensor_filters,
 };
 
-#define LEAVE_US (US_PER_S / 5) /* longest wait for the queue's thread at the end */
+#define LEAVE_US (US_PER_S / 2) /* longest wait for the queue's thread at the end */
 #define WALK_LEAVE_US (2 * US_PER_S) /* the same for the thread that walks processes and groups */
 #define DRIVERS ARRAY_SIZE(drivers)
 #define FAILURES_MAX 5 /* failures in a row that lead to quarantine */
@@ -132,10 +132,10 @@ void registry_close(struct registry *registry)
 			registry->slots[i].ops->close(registry->slots[i].state);
 	if (!ended)
 		log_warning(
-			"Cannot end the thread that looks at processes and control groups: the kernel does not answer it. It ends when the kernel does; mail is not affected.");
+			"Cannot end the thread that looks at processes and control groups: it did not return within 2 s, as when the kernel does not answer or no CPU is free. It ends when it returns; mail is not affected.");
 	if (!spool_ended)
 		log_warning(
-			"Cannot end the thread that looks at the queue directories: the file system does not answer. It ends when that does; mail is not affected.");
+			"Cannot end the thread that looks at the queue directories: it did not return within 0.5 s, as when the file system does not answer or no CPU is free. It ends when it returns; mail is not affected.");
 	if (spool_ended) {
 		spool_watch_close(registry->env.spool);
 		worker_close(registry->env.spool_worker);

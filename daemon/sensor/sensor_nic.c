@@ -65,7 +65,7 @@ static void nic_close(void *state)
 		free_nic(s);
 	else
 		log_warning(
-			"Cannot end the thread that reads the links: another program holds the kernel's lock of the network configuration. It ends when that program is done; mail is not affected.");
+			"Cannot end the thread that reads the links: it did not return within 0.5 s, as when another program holds the kernel's lock of the network configuration or no CPU is free. It ends when it returns; mail is not affected.");
 }
 
 static int nic_open(const struct sensor_env *env, void **ret_state, char *why)
