@@ -287,10 +287,9 @@ static void step_ratios(struct engine *engine, const struct load *load, double d
 
 		engine->refusing_s[i] = w->view.refusing ? engine->refusing_s[i] + dt_s : 0;
 		if (w->view.law == LAW_CAPACITY && w->view.passing_per_s > 0)
-			view->demand_ratio =
-				fmax(view->demand_ratio,
-				     w->rates.offered /
-					     carried_per_s(engine, &load->service[i], i));
+			view->demand_ratio = fmax(
+				view->demand_ratio,
+				w->rates.offered / carried_per_s(engine, &load->service[i], i));
 	}
 	view->would_defer_ratio = is_watching(view) ? ratio : 0;
 	view->admit_ratio = is_watching(view) ? 1 : 1 - ratio;
