@@ -8,6 +8,14 @@ FUZZ_SOURCES += daemon/check/postfix_conf.c daemon/refuse/dialogue_io.c daemon/r
 FUZZ_SOURCES += daemon/store/history_format.c daemon/store/ledger_format.c daemon/store/trace_get.c daemon/store/trace_put.c daemon/store/trace_answer.c
 FUZZ_SOURCES += $(filter-out %/varlink.c,$(wildcard daemon/publish/*.c))
 FUZZ_SOURCES += daemon/kernel/sockdiag.c daemon/kernel/netns.c
+# Of these no fuzzer takes anything: a fuzzer that does is not linked until its file is struck out here.
+UNFUZZED := $(addprefix daemon/base/,counts_dir.c fuse.c mapguard.c memlimit.c random.c range.c retry.c writelock.c)
+UNFUZZED += $(addprefix daemon/config/,args.c engine_config.c reload.c)
+UNFUZZED += $(addprefix daemon/core/,cpu_limiter.c fleet_host.c fleet_ledger.c greeting_times.c maintenance.c overtaken.c room.c room_debts.c \
+	source_join.c sources_input.c)
+UNFUZZED += $(addprefix daemon/publish/,console.c explain.c explain_sources.c explain_terms.c explain_verdict.c history_take.c http.c journal.c \
+	levelfile.c outlets.c publishing.c snapshot.c support.c)
+FUZZ_SOURCES := $(filter-out $(UNFUZZED),$(FUZZ_SOURCES))
 FUZZ_FLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 # Seconds for each; `make fuzz FUZZ_SECONDS=3600` for a night.
 FUZZ_SECONDS ?= 60
