@@ -1,6 +1,7 @@
 """Emulated machines: a root image with what penstock's programs need, Debian's kernels, and one boot that runs the driver in
 guest/. Nothing in here is timed; a machine that does not end is stopped by a generous bound."""
 import ctypes
+import hashlib
 import json
 import mmap
 import os
@@ -28,14 +29,36 @@ TOOLS = ["python3", "iproute2", "procps", "kmod", "e2fsprogs", "bpftool"]
 # Of a kernel's modules, what the tests load and what that depends on.
 MODULES = ["kernel/net", "kernel/lib", "kernel/crypto", "kernel/arch", "kernel/fs/xfs", "kernel/fs/btrfs", "kernel/fs/overlayfs",
            "kernel/drivers/net", "kernel/drivers/md", "kernel/drivers/block", "kernel/block"]
-INIT = """#!/bin/sh
+# In one interpreter, since each program that an emulated CPU starts takes it half a second. Nothing of it is in guest/, which lies on a disk of its own.
+INIT = """#!/usr/bin/python3 -ISB
+import ctypes, os, runpy, time
+libc = ctypes.CDLL(None, use_errno=True)
+
+def mount(what, where, kind, flags=0):
+    if libc.mount(what.encode(), where.encode(), kind.encode(), ctypes.c_ulong(flags), None):
+        raise OSError(ctypes.get_errno(), f"{what} on {where}: {os.strerror(ctypes.get_errno())}")
+
 # Which disk is which is told by its number in the controller: they are found in no order.
-mountpoint -q /dev || mount -t devtmpfs devtmpfs /dev
-mount -t proc proc /proc
-mount -t sysfs sysfs /sys
-disk() { for d in /sys/block/nvme*; do [ "$(cat $d/nsid)" = $1 ] && echo /dev/${d##*/}; done; }
-for n in $(seq 600); do [ "$(disk 2)" ] && [ "$(disk 3)" ] && [ "$(disk 4)" ] && break; sleep 0.1; done
-mount -t ext4 $(disk 2) /penstock && MODULES=$(disk 3) SLOW_DISK=$(disk 4) exec /penstock/tests/vm/guest/init
+def disks():
+    found = {}
+    for name in os.listdir("/sys/block"):
+        try:
+            with open(f"/sys/block/{name}/nsid") as f:
+                found[int(f.read())] = "/dev/" + name
+        except OSError:
+            pass  # no such disk, or not ready yet
+    return found
+
+if not os.path.ismount("/dev"):
+    mount("devtmpfs", "/dev", "devtmpfs")
+mount("proc", "/proc", "proc")
+mount("sysfs", "/sys", "sysfs")
+for _ in range(600):
+    if {2, 3, 4} <= set(disks()):
+        break
+    time.sleep(0.1)
+mount(disks()[2], "/penstock", "ext4")
+runpy.run_path("/penstock/tests/vm/guest/init.py", {"mount": mount, "disks": disks()})
 """
 MIB = 1 << 20
 DISK_SIGNATURE = 0x50454E53
@@ -157,13 +180,41 @@ def modules_image(modules, release):
     return path
 
 
-def payload(directory):
-    """Our programs and tests, laid out as in the source tree; and an empty file system on a disk that will be slow."""
+# What a machine gets: from where, its place there, and what of it is left out.
+PARTS = [(os.path.join(BUILD, "bin"), "build/bin", ("penstock-sim", "penstock-replay")),
+         (os.path.join(BUILD, "tests"), "build/tests", ("*.d", "obj", "unit", "codec", "law")),
+         (os.path.join(ROOT, "tests"), "tests", ("fuzz", "sim", "unit", "codec", "fixtures", "bench", "__pycache__"))]
+
+
+def content():
+    """What marks the files of payload()."""
+    seen = hashlib.sha256((Machine.read(__file__) + root_tree()[1]).encode())
+    for top, _, left_out in PARTS:
+        for directory, directories, files in os.walk(top):
+            ignored = shutil.ignore_patterns(*left_out)(directory, directories + files)
+            directories[:] = sorted(set(directories) - ignored)
+            for name in sorted(set(files) - ignored):
+                stat = os.stat(os.path.join(directory, name))
+                seen.update(f"{directory}/{name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return seen.hexdigest()
+
+
+def payload():
+    """Where there are the images of our programs and tests, laid out as in the source tree, and of an empty file system on a disk that will be
+    slow. They stand until a file has changed: several boots share them."""
+    stamp, wanted = os.path.join(CACHE, "payload.stamp"), content()
+    if Machine.read(stamp) != wanted:
+        with tempfile.TemporaryDirectory(prefix="payload-", dir=CACHE) as directory:
+            make_payload(directory)
+        with open(stamp, "w") as f:
+            f.write(wanted)
+    return CACHE
+
+
+def make_payload(directory):
     tree = os.path.join(directory, "tree")
-    for part in ("bin", "tests"):
-        shutil.copytree(os.path.join(BUILD, part), os.path.join(tree, "build", part), ignore=shutil.ignore_patterns("*.d"))
-    shutil.copytree(os.path.join(ROOT, "tests"), os.path.join(tree, "tests"),
-                    ignore=shutil.ignore_patterns("fuzz", "sim", "unit", "codec", "__pycache__"))
+    for top, place, left_out in PARTS:
+        shutil.copytree(top, os.path.join(tree, place), ignore=shutil.ignore_patterns(*left_out))
     # Else an emulated CPU would compile the modules each time that a test starts: the guest's own Python does it here, once.
     run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2/mnt" && chroot "$2" python3 -m compileall -q --invalidation-mode unchecked-hash '
          "-s /mnt -p /penstock /mnt/tests/integration/lib /mnt/tests/vm", "sh", tree, root_tree()[0]])
@@ -176,10 +227,9 @@ def payload(directory):
         print(f"# {why}", flush=True)
     programs = [os.path.join(d, f) for part in ("bin", "tests") for d, _, files in os.walk(f"{tree}/build/{part}") for f in files]
     run(["strip", "-g", *programs])
-    image(os.path.join(directory, "payload.img"), tree, 400)
+    image(os.path.join(CACHE, "payload.img"), tree, 400)
     os.makedirs(os.path.join(directory, "empty"))
-    image(os.path.join(directory, "slow.img"), os.path.join(directory, "empty"), 64, "-O", "^resize_inode", "-E", "lazy_itable_init=0")
-    return directory
+    image(os.path.join(CACHE, "slow.img"), os.path.join(directory, "empty"), 64, "-O", "^resize_inode", "-E", "lazy_itable_init=0")
 
 
 class Machine:

@@ -140,7 +140,7 @@ def main():
     try:
         with open(os.path.join(archive.CACHE, "lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            load = machine.payload(directory) if chosen else None
+            load = machine.payload() if chosen else None
             for name in chosen:
                 try:
                     machines.append(machine.Machine(find_kernel(KERNELS[name]), load, directory, environment))
