@@ -8,7 +8,8 @@
  *     that stands, 3 busy, for long   |                  |            |
  *   a sensor was lost, slots short    | CAPPED instead of FREE
  *   the server stops for some seconds | STOPPED, whatever the rest says: stop.c
- */
+ *
+ * T here is what is longer than the unloaded time T0 (unloaded.c). */
 #include "core/window_parts.h"
 
 /* Whether the CPUs do all they can. If so, the sessions that wait do get through; on an idle
