@@ -160,7 +160,7 @@ static void no_session_is_said_to_take_longer_than_a_day(void **state)
 	assert_near(window.view.server_time_s, 86400, 0);
 }
 
-/* A load begins. Nobody can have waited for longer than since then, however many wait. */
+/* A load begins. However many sessions wait, none has waited for longer than the load lasts. */
 static void no_session_is_said_to_take_longer_than_since_it_came(void **state)
 {
 	idle_machine();

@@ -139,8 +139,8 @@ static unsigned left_alone_until(unsigned from, unsigned until, bool current)
 	return 0;
 }
 
-/* The plan may become old, or be in force again, while the client waits. A wait without a plan
- * counts against nobody. */
+/* The plan may become old, or be in force again, while the client waits. For a wait without a
+ * plan no client is refused. */
 static void only_the_wait_under_a_plan_counts(void **state)
 {
 	begin(stranger);

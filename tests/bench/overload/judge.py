@@ -1,6 +1,6 @@
 """Judges a run by the generator's rows: one for each attempt, latencies from the scheduled start without the client's own time. A rate counts what ended in the judged seconds, a share or a latency what was due in them."""
 IN_TIME_S, AT_ONCE_S = 10, 1
-# From so long after a step's end on nobody may be refused.
+# Whoever comes later than this after the end of a step may not be refused.
 CALM_AFTER_S = 1
 # Time that the server needs to start missing processes.
 ONSET_S = 2
