@@ -26,6 +26,7 @@
 #define SAY_US (60 * US_PER_S)
 /* after this the service manager is asked again to keep the descriptors */
 #define KEEP_US (10 * US_PER_S)
+#define LAST_TRIES 10 /* of 100 ms each, if the manager does not read */
 
 struct gate_front {
 	const struct front_env *env;
@@ -79,11 +80,20 @@ static int open_kernel(struct gate_front *g, char *why)
 	return 0;
 }
 
+/* Whether the service manager keeps the gate, at last. It may have been too slow to read when the
+ * gate was opened, and nothing waits for a penstockd that stops. */
+static bool kept_at_last(struct gate_front *g)
+{
+	for (unsigned tries = 0; g->gate && !g->kept && tries < LAST_TRIES; tries++)
+		g->kept = gate_kept_store(g->gate);
+	return g->kept;
+}
+
 static void gate_front_close(void *front, enum front_close how)
 {
 	struct gate_front *g = front;
 	struct gate *gate = g->gate;
-	bool stay = how == FRONT_RESTART;
+	bool stay = how == FRONT_RESTART, keep = stay && kept_at_last(g);
 
 	/* The responder may be asking the gate, so it ends first. After that no client is sent to
 	 * it. */
@@ -95,8 +105,8 @@ static void gate_front_close(void *front, enum front_close how)
 	responder_close(g->responder);
 	refusals_flush(&g->refusals, UINT64_MAX);
 	__atomic_store_n(&g->gate, NULL, __ATOMIC_RELEASE);
-	gate_close(gate, stay && g->kept);
-	if (gate && !(stay && g->kept)) /* also if the manager keeps only some of them */
+	gate_close(gate, keep);
+	if (gate && !keep) /* also if the manager keeps only some of them */
 		gate_kept_remove();
 	if (g->watch.netns_fd >= 0)
 		close(g->watch.netns_fd);

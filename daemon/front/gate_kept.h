@@ -9,7 +9,8 @@
 
 /* Passes the descriptors of the previous penstockd to gate_open(). */
 void gate_kept_take(struct gate_options *o);
-/* Whether the service manager now keeps all descriptors of this gate. */
+/* Gives the service manager the descriptors that it does not keep yet. Whether it now keeps all of
+ * this gate. */
 bool gate_kept_store(const struct gate *gate);
 /* Tells the service manager to forget them. */
 void gate_kept_remove(void);

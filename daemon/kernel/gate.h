@@ -62,8 +62,9 @@ int gate_open(const struct gate_options *options, struct gate **ret_gate, char *
  * in the descriptor store; if they are not, closing detaches it. Sessions of the MTA go on in any
  * case. NULL is fine. */
 void gate_close(struct gate *gate, bool keep);
-/* The descriptors that must outlive this process so that verdicts go on, with their names. Returns
- * how many. The gate still owns them. */
+/* The descriptors that must outlive this process so that verdicts go on, with their names: those
+ * that the descriptor store does not have yet. A gate that was taken over goes on with what the
+ * store has, but for two links. Returns how many. The gate still owns them. */
 unsigned gate_kept(const struct gate *gate, const char *ret_names[GATE_KEPT],
 		   int ret_fds[GATE_KEPT]);
 /* Gives the gate new listening sockets of the responder (after it was opened again). -1: none, and

@@ -55,11 +55,13 @@ unsigned gate_kept(const struct gate *g, const char *ret_names[GATE_KEPT], int r
 	unsigned n = 0;
 
 	for (int i = 0; i < LINK__COUNT; i++) {
+		if (g->taken_over && i == LINK_LOOKUP)
+			continue;
 		ret_names[n] = link_names[i];
 		ret_fds[n++] = g->link[i];
 	}
 	for (int i = 0; i < MAP__COUNT; i++) {
-		if (!map_names[i])
+		if (g->taken_over || !map_names[i])
 			continue;
 		ret_names[n] = map_names[i];
 		ret_fds[n++] = g->map[i];

@@ -110,6 +110,25 @@ def _():
         w.__exit__()
 
 
+@test("a service manager that did not read until penstockd is stopped keeps the gate all the same")
+def _():
+    manager = Manager(reads=False)
+    w = Gated(WIRE, **manager.service())
+    try:
+        manager.read()
+        w.daemon.stop()
+        wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
+        check(attached() == 1, "the program stays")
+        w.start_daemon(**manager.service())
+        w.daemon.logged("taken over from the penstockd before")
+        w.daemon.stop()
+        removed = [m["FDNAME"] for m in manager.heard("FDSTOREREMOVE") if m["FDNAME"].startswith("gate-")]
+        check(removed.count("gate-state") == 2 and removed.count("gate-lookup") == 1, f"what is kept already is never let go of: {removed}")
+        check(attached() == 1, "the program stays again")
+    finally:
+        w.__exit__()
+
+
 @test("a program that an earlier daemon left, and that gets no plans, lets every client pass after two seconds")
 def _():
     manager = Manager()
