@@ -21,13 +21,26 @@ void capacity_restore(struct capacity *c, const struct window_warm *warm)
 		c->trust = warm->trust;
 }
 
+/* What jobs use, smoothed. While the server drains nothing is learned: those that end now had their
+ * CPU time before. Example: a server works off 500 sessions that wait for a filter, for 30 s; at
+ * the end a job seemed to cost next to nothing, and the window was open. */
+static void job_learn(struct job *job, const struct observation *o, const struct rates *r)
+{
+	if (job->cost > 0 && rates_drain(r))
+		return;
+	smooth_step(&job->completed, o->completed, o->dt, TAU_COST_S);
+	if (sample_has(o->in->sample, SIGNAL_MTA_CPU_CORES))
+		smooth_step(&job->cpu, o->in->sample->value[SIGNAL_MTA_CPU_CORES], o->dt,
+			    TAU_COST_S);
+	if (o->io >= 0 && r->jobs >= JOBS_FOR_COST)
+		smooth_step(&job->io, o->io, o->dt, TAU_COST_S);
+}
+
 /* CPU seconds of a job; -1: not known yet. */
 static double job_cost(struct job *job, const struct observation *o, const struct rates *r)
 {
-	if (!sample_has(o->in->sample, SIGNAL_MTA_CPU_CORES))
-		return -1;
-	smooth_step(&job->cpu, o->in->sample->value[SIGNAL_MTA_CPU_CORES], o->dt, TAU_COST_S);
-	if (!window_has(o->config, WINDOW_PART_PREDICTION))
+	if (!sample_has(o->in->sample, SIGNAL_MTA_CPU_CORES) ||
+	    !window_has(o->config, WINDOW_PART_PREDICTION))
 		return -1;
 	if (r->jobs >= JOBS_FOR_COST && job->completed >= TELLS_MIN_PER_S)
 		job->cost = job->cpu / job->completed;
@@ -74,11 +87,10 @@ void lag_step(struct capacity *c, const struct observation *o, double unloaded_s
 /* An upper bound for a disk, however much CPU is left: twice what it would carry if stalls grew in
  * proportion to the messages. They do if each message has a commit of its own. If messages share
  * commits, the disk carries more, and the bound follows in steps. */
-static double disk_bound(struct job *job, const struct observation *o, const struct rates *r)
+static double disk_bound(const struct job *job, const struct observation *o, const struct rates *r)
 {
 	if (o->io < 0 || r->jobs < JOBS_FOR_COST)
 		return INFINITY;
-	smooth_step(&job->io, o->io, o->dt, TAU_COST_S);
 	if (job->io <= 0)
 		return INFINITY;
 	return AHEAD * job->completed / job->io + AHEAD_PER_S;
@@ -91,7 +103,7 @@ struct prediction job_step(struct job *job, const struct observation *o, const s
 	struct prediction p = { .cores = o->cores };
 	double cost, disk;
 
-	smooth_step(&job->completed, o->completed, o->dt, TAU_COST_S);
+	job_learn(job, o, r);
 	cost = job_cost(job, o, r);
 	*ret_cost_s = cost;
 	p.by = cost > 0 ? PREDICTED_BY_CPU : PREDICTED_BY_GUESS;

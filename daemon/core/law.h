@@ -84,11 +84,16 @@
 	  "shut window.", "onset-10x") \
 	X(BASE_UP_S, 20, "s", \
 	  "How fast the unloaded time rises, while the machine is idle.", "one-thread") \
-	X(DELAY_BELIEVED_S, 9, "s", \
-	  "A longer T is not believed at first: a client should have its 250 within ten.", \
+	X(ENDED_JOBS, 30, "sessions", \
+	  "T of so few sessions is nearly the mean, where few end a second.", \
+	  "slow-filter-slower") \
+	X(DELAY_GROWN_S, 6, "s", \
+	  "A T that has grown longer is not believed at first: with a wait in front, a client " \
+	  "should have its 250 within ten.", "few-filters") \
+	X(DELAY_JUMPED_S, 9, "s", "The same of a T that has jumped: a queue cannot.", \
 	  "test_delay") \
 	X(DELAY_JUMPS_S, 0.5, "s", \
-	  "In this time T must have become longer by more than in a queue, to be believed.", \
+	  "In this time T must have become longer by more than in a queue, to have jumped.", \
 	  "test_delay") \
 	X(DELAY_STAYS, 0.8, "times", \
 	  "T has stayed if it is still so long. In two thirds of a queue it is two thirds.", \
@@ -371,7 +376,7 @@
 	  "So many may always come at once, and wait for their greeting.", "test_law") \
 	X(AT_ONCE_S, 0.25, "s", \
 	  "Capacity for so long may wait for a greeting. What the queue allows in that time " \
-	  "may come at once.", "slots") \
+	  "may come at once.", "slots-gate") \
 	X(GREETINGS_BORNE, 3, "times", \
 	  "So many times the usual time to the greeting is waited for one.", "tarpit-long") \
 	/* What clients usually wait for their greeting (greeting_times.h). */ \

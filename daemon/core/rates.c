@@ -9,6 +9,9 @@ void rates_step(struct rates *r, struct observation *o)
 	bool same = r->primed && r->last.known == now->known;
 	const struct load_service *was = same ? &r->last : now;
 	double jobs = counter_delta(now->completed, was->completed);
+	double ended = counter_delta(now->finished, was->finished);
+	double ended_time = counter_delta(now->server_us, was->server_us) / US_IN_S;
+	double keep = exp(-ended / ENDED_JOBS);
 
 	o->completed = jobs / o->dt;
 	o->offered = counter_delta(now->offered, was->offered) / o->dt;
@@ -23,18 +26,18 @@ void rates_step(struct rates *r, struct observation *o)
 	smooth_step(&r->completed_slow, o->completed, o->dt, TAU_COST_S);
 	smooth_step(&r->offered, o->offered, o->dt, TAU_RATE_S);
 	smooth_step(&r->admitted, o->admitted, o->dt, TAU_RATE_S);
-	smooth_step(&r->done, counter_delta(now->finished, was->finished) / o->dt, o->dt,
-		    TAU_RATE_S);
-	smooth_step(&r->done_time, counter_delta(now->server_us, was->server_us) / US_IN_S / o->dt,
-		    o->dt, TAU_RATE_S);
+	smooth_step(&r->done, ended / o->dt, o->dt, TAU_RATE_S);
+	smooth_step(&r->done_time, ended_time / o->dt, o->dt, TAU_RATE_S);
+	r->few = keep * r->few + ended;
+	r->few_time = keep * r->few_time + ended_time;
 	smooth_step(&r->busy, o->busy, o->dt, TAU_BUSY_S);
 	r->jobs += jobs;
 	if (o->deferred > 0)
 		r->refused_us = o->in->now_us;
 	o->refusing = r->refused_us != 0 && o->in->now_us - r->refused_us < us_of(TAU_RATE_S);
-	o->thought = fmax(0, counter_delta(now->session_us, was->session_us) -
-				     counter_delta(now->server_us, was->server_us)) /
-		     US_IN_S / o->dt;
+	o->thought =
+		fmax(0, counter_delta(now->session_us, was->session_us) / US_IN_S - ended_time) /
+		o->dt;
 	r->last = *now;
 	r->primed = true;
 }

@@ -41,7 +41,7 @@ static bool learn(struct unloaded *u, const struct observation *o, const struct 
 	double surely = r->busy / fmax(fmin(completed, admitted), 1);
 	bool rests = is_unloaded(o, r);
 
-	if (o->refusing && surely > u->rest_s && is_confined(o, r)) {
+	if (o->refusing && !rates_drain(r) && surely > u->rest_s && is_confined(o, r)) {
 		u->seen = true;
 		smooth_step(&u->rest_s, surely, o->dt, BASE_FAST_S);
 		return true;
@@ -87,10 +87,12 @@ bool unloaded_lets_in(const struct observation *o, const struct rates *r)
 {
 	double ended = rates_ended_s(r), now = fmax(o->cpu, fmax(o->io, o->memory));
 
-	return observed_idle(o) && machine_by(now) == MACHINE_IDLE && !o->may_queue && ended >= 0 &&
-	       r->busy > PROBE_TIMES * ended * r->completed &&
-	       r->completed > THROUGH_SHARE * r->admitted &&
-	       sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0) < 1;
+	if (!observed_idle(o) || o->may_queue || ended < 0 ||
+	    sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0) >= 1)
+		return false;
+	return o->believed ||
+	       (machine_by(now) == MACHINE_IDLE && r->busy > PROBE_TIMES * ended * r->completed &&
+		r->completed > THROUGH_SHARE * r->admitted);
 }
 
 double unloaded_step(struct unloaded *u, const struct observation *o, const struct rates *r,
@@ -116,7 +118,7 @@ double unloaded_step(struct unloaded *u, const struct observation *o, const stru
 		learn_greeting(u, o, knee);
 		u->time_s = fmax(u->rest_s, commit_s);
 	}
-	if (!witness && (alone || o->believed))
+	if (o->believed || (!witness && alone))
 		return 0;
 	if (!witness && ended >= 0 && ended <= BASE_SLACK * u->time_s + TIME_GOOD_S)
 		return 0;

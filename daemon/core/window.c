@@ -216,7 +216,7 @@ static double capacity_law(struct window *w, struct observation *o)
 	commit_s = commit_step(&w->commit, o, &w->rates);
 	o->delay_s = delay_step(&w->delay, o, &w->rates, w->unloaded.time_s, &o->proven_per_s);
 	o->may_queue = w->delay.before_s > 0 || w->delay.since_s < 0;
-	o->believed = w->delay.jumped && !w->delay.doubted;
+	o->believed = delay_is_believed(&w->delay);
 	o->time = unloaded_step(&w->unloaded, o, &w->rates, &w->knee, commit_s, &o->confined);
 	v->unloaded_s = w->unloaded.time_s;
 	lag_step(&w->capacity, o, v->unloaded_s);

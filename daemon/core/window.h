@@ -186,6 +186,7 @@ struct rates {
 	double completed, completed_slow;
 	double busy;
 	double done, done_time; /* sessions that ended, and the sum of their server time */
+	double few, few_time; /* the same, of the last ENDED_JOBS sessions or so */
 	double jobs; /* completed since the start */
 	uint64_t refused_us; /* when something was last refused; 0: never */
 };
@@ -198,19 +199,19 @@ struct unloaded {
 };
 
 /* delay.c: whether T is a delay, and no queue. */
+enum delay_onset { DELAY_NOT_SEEN, DELAY_GREW, DELAY_JUMPED }; /* how T became long */
 struct delay {
+	double alone_s; /* for so long nothing but T has told of an overload */
+	double short_s, short_per_s; /* while T was not long: T0, and the completions a second */
+	double long_s; /* for so long T is long; 0: it is not */
+	enum delay_onset onset;
+	double looked_s, looked_time_s; /* the last look at T: long_s, and T then */
 	/* since T became long: the most busy sessions, the longest T of ended sessions, and for how
-	 * long clearly fewer sessions have been busy; 0: T is not long */
+	 * long clearly fewer sessions have been busy */
 	double busy_most, time_most, fewer_s;
 	/* T that is on probation, T0 and the completions a second before */
 	double time_s, before_s, completed; /* before_s 0: there is none */
 	double since_s; /* since the last probation began; below 0: a pause after one that failed */
-	/* T is long and believed: since when, or since the last look, and what T was then; 0: it is
-	 * the first */
-	double long_s, before_long_s;
-	/* while T was not long: T, and the completions a second, smoothed */
-	double short_s, short_per_s;
-	bool jumped; /* it was looked whether T became long as it does in no queue */
 	bool doubted; /* a long T has to show that it is no queue */
 	double well_s; /* for so long T was not long and no client was refused */
 };

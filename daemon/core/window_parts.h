@@ -77,6 +77,13 @@ static inline double rates_ended_s(const struct rates *rates)
 	return rates->done >= TELLS_MIN_PER_S ? rates->done_time / rates->done : -1;
 }
 
+/* Whether the server works off what came before, and next to nothing new. Such sessions have cost
+ * their CPU time before, and how long they take says nothing about those that come now. */
+static inline bool rates_drain(const struct rates *rates)
+{
+	return rates->admitted < THROUGH_SHARE * rates->completed;
+}
+
 /* Whether enough sessions are busy, and T is above `time_s`. */
 static inline bool observed_slow(const struct observation *o, const struct rates *rates,
 				 double time_s)
@@ -123,6 +130,8 @@ double commit_step(struct commit *commit, const struct observation *observation,
  * possible; 0: not known. */
 double delay_step(struct delay *delay, const struct observation *observation,
 		  const struct rates *rates, double unloaded_s, double *ret_proven_per_s);
+/* Whether T is long, and believed to be a delay so far. */
+bool delay_is_believed(const struct delay *delay);
 /* unloaded.c: whether a few sessions are let in although the window is full; and T without its
  * unloaded part, s. unloaded_step() learns that part, which is at least `commit_s`.
  * `*ret_confined`: it was learned behind a window that is nearly closed. */

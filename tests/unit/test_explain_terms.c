@@ -148,11 +148,13 @@ static void the_capacity_follows_what_is_completed_over_the_knee(void **state)
 	put(SIGNAL_MTA_CPU_CORES, 0.1);
 	run(20, 3, 1);
 	put(SIGNAL_CPU_STALL_RATIO, .7);
+	put(SIGNAL_ACCEPT_QUEUE_RATIO, .2); /* T alone would not show it */
 	server_time_s = 2;
 	ticks(150, 42, 40);
 	assert_int_equal(window.view.regime, REGIME_OVER);
 	assert_true(told_capacity().trust < .5);
 	/* What the server has proven is forgotten slowly. */
+	put(SIGNAL_ACCEPT_QUEUE_RATIO, 0);
 	server_time_s = .05;
 	ticks(100, 3, 1);
 	assert_int_equal(window.view.regime, REGIME_FREE);

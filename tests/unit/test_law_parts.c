@@ -89,6 +89,32 @@ static void what_a_nearly_shut_window_shows_is_no_queue(void **state)
 	assert_true(unloaded.rest_s > .1);
 	unloaded_step(&unloaded, &tick, &rates, &knee, 3, &confined);
 	assert_near(unloaded.time_s, 3, 1e-9); /* a commit takes longer still */
+	rates.admitted =
+		THROUGH_SHARE * rates.completed / 2; /* what ends came before it was shut */
+	unloaded_step(&unloaded, &tick, &rates, &knee, 0, &confined);
+	assert_false(confined);
+}
+
+static void what_a_job_costs_is_not_learned_while_the_server_drains(void **state)
+{
+	struct job job = { .completed = 10, .cpu = 1, .io = .5, .cost = .1 };
+	double cost;
+
+	put(SIGNAL_MTA_CPU_CORES, .01);
+	tick.completed = 10;
+	tick.io = .1;
+	rates = (struct rates){ .completed = 10, .admitted = 2, .jobs = 1000 };
+	job_step(&job, &tick, &rates, 10, &cost);
+	assert_near(cost, .1, 1e-9);
+	assert_near(job.io, .5, 1e-9);
+	rates.admitted = 3;
+	job_step(&job, &tick, &rates, 10, &cost);
+	assert_true(cost < .1);
+	assert_true(job.io < .5);
+	job.cost = 0; /* nothing is known: anything is better */
+	rates.admitted = 2;
+	job_step(&job, &tick, &rates, 10, &cost);
+	assert_true(cost > 0);
 }
 
 static void nobody_is_let_in_past_a_full_window_while_sessions_may_queue(void **state)
@@ -102,6 +128,10 @@ static void nobody_is_let_in_past_a_full_window_while_sessions_may_queue(void **
 	assert_false(unloaded_lets_in(&tick, &rates));
 	tick.may_queue = false;
 	tick.cpu = .9; /* a crowd has just come, and the smoothed saturation does not show it yet */
+	assert_false(unloaded_lets_in(&tick, &rates));
+	tick.believed = true; /* but T is long, and believed to be a delay */
+	assert_true(unloaded_lets_in(&tick, &rates));
+	tick.machine = MACHINE_LOADED;
 	assert_false(unloaded_lets_in(&tick, &rates));
 }
 
@@ -449,6 +479,7 @@ int main(void)
 		TEST(a_server_without_a_free_slot_does_not_greet_late_on_purpose),
 		TEST(an_input_that_is_lost_stops_growth_until_it_is_back),
 		TEST(what_a_nearly_shut_window_shows_is_no_queue),
+		TEST(what_a_job_costs_is_not_learned_while_the_server_drains),
 		TEST(nobody_is_let_in_past_a_full_window_while_sessions_may_queue),
 		TEST(the_regime_follows_from_five_inputs),
 		TEST(a_server_that_stops_for_seconds_keeps_its_capacity),
