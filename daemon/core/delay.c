@@ -2,7 +2,7 @@
  *
  * A filter on another machine that takes two seconds and a queue look the same: T is long, the
  * machine here is idle, and busy = T x X holds for both. Unless something else tells of an
- * overload (the machine is saturated, an accept queue stands, sessions wait for their greeting),
+ * overload (the machine is pressed, an accept queue stands, sessions wait for their greeting),
  * T is believed to be a delay: the window does not close, and lets in who comes. Few clients mind
  * six seconds, and many mind a refusal. When T has stayed for as long as it takes, it is T0.
  *
@@ -81,7 +81,9 @@ static double judge(struct delay *d, const struct rates *r, double *ret_proven_p
 /* For how long nothing but T has told of an overload. */
 static double alone_s(const struct delay *d, const struct observation *o, const struct rates *r)
 {
-	bool pressed = o->machine == MACHINE_PRESSED || o->machine == MACHINE_SATURATED;
+	/* A loaded disk makes each session slow, and loaded CPUs do not. */
+	enum machine most = o->io > o->cpu ? MACHINE_IDLE : MACHINE_LOADED;
+	bool pressed = o->machine == MACHINE_UNSEEN || o->machine > most;
 
 	if (pressed || o->server & SERVER_SHORT_OF_SLOTS || observed_greetings_wait(o, r))
 		return 0;

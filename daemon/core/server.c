@@ -29,6 +29,18 @@ static bool greets_late(const struct observation *o, const struct rates *r)
 	       ungreeted >= GREETING_SHARE * busy && 2 * (ungreeted - queued) >= ungreeted;
 }
 
+/* Follows how long sessions usually wait for their greeting (Little's law), slowly, while nothing
+ * tells of an overload. The time to the greeting without load is the shortest, and half of the
+ * sessions wait longer. */
+static void learn_usual(struct greeting *greeting, const struct observation *o,
+			const struct rates *r)
+{
+	if (o->refusing || !(o->machine == MACHINE_IDLE || o->machine == MACHINE_LOADED) ||
+	    !(o->in->load->known & LOAD_UNGREETED) || r->admitted < TELLS_MIN_PER_S)
+		return;
+	smooth_step(&greeting->usual_s, o->in->load->ungreeted / r->admitted, o->dt, BASE_UP_S);
+}
+
 uint32_t greeting_step(struct greeting *greeting, const struct observation *o,
 		       const struct rates *r)
 {
@@ -38,6 +50,8 @@ uint32_t greeting_step(struct greeting *greeting, const struct observation *o,
 		server |= SERVER_SHORT_OF_SLOTS;
 	else if (greets_late(o, r))
 		server |= SERVER_GREETS_LATE;
+	if (!(server & SERVER_SHORT_OF_SLOTS))
+		learn_usual(greeting, o, r);
 	/* No client has been greeted yet, and one has waited longer than any server delays its
 	 * greeting on purpose: the server hangs. Then the waiting clients are refused, and a few
 	 * are let in to see when the server greets. */

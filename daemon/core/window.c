@@ -323,6 +323,7 @@ void window_step(struct window *w, const struct window_input *in, struct plan_se
 	think_read(&w->think, &o);
 	o.machine = machine_by(o.saturation);
 	o.server = greeting_step(&w->greeting, &o, &w->rates);
+	o.greeting_usual_s = w->greeting.usual_s;
 	w->view.law = choose_law(w, in);
 	o.growth_frozen = growth_freeze_step(&w->growth_freeze, &o, w->view.law) &&
 			  window_has(&w->config, WINDOW_PART_GROWTH_FREEZE);

@@ -315,6 +315,7 @@ struct servo {
 /* server.c */
 struct greeting {
 	bool never; /* a session has waited too long since the start, and no greeting was seen */
+	double usual_s; /* how long sessions wait for it while clients are not refused */
 };
 
 /* foreign.c */

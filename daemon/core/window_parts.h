@@ -41,6 +41,7 @@ struct observation {
 	/* delay.c: T0 and completions a second that it has found; 0: nothing was found */
 	double delay_s, proven_per_s;
 	bool believed; /* T is long, and nothing shows yet that it is a queue (delay.c) */
+	double greeting_usual_s; /* how long sessions usually wait for their greeting */
 	bool may_queue; /* T may be a queue, or was one a while ago: delay.c */
 	bool confined; /* T0 was learned behind a window that is nearly closed: see unloaded.c */
 };
@@ -62,9 +63,10 @@ static inline bool observed_idle(const struct observation *o)
 static inline bool observed_greetings_wait(const struct observation *o, const struct rates *rates)
 {
 	double ungreeted = o->in->load->known & LOAD_UNGREETED ? o->in->load->ungreeted : 0;
-	/* If a server delays its greeting (greet wait, DNS lists), some clients always wait for
-	 * it. */
-	double late = BASE_SLACK * rates->admitted * o->in->connect_220_base_us / US_IN_S;
+	/* If a server delays its greeting (greet wait, DNS lists), some clients always wait for it,
+	 * and by chance a few more: their number varies by its square root. */
+	double late_s = fmax(o->in->connect_220_base_us / US_IN_S, o->greeting_usual_s);
+	double mean = rates->admitted * late_s, late = BASE_SLACK * mean + 2 * sqrt(mean);
 
 	return ungreeted > fmax(fmax(2, late), UNGREETED_IDLE_SHARE * o->in->load->in_flight);
 }

@@ -116,7 +116,7 @@ static void the_window_must_have_closed_for_as_long_as_a_session_takes(void **st
 
 static void only_a_long_t_of_which_nothing_else_tells_is_looked_at(void **state)
 {
-	for (int i = 0; i < 7; i++) {
+	for (int i = 0; i < 9; i++) {
 		double time_s = 2;
 
 		setup(NULL);
@@ -139,6 +139,14 @@ static void only_a_long_t_of_which_nothing_else_tells_is_looked_at(void **state)
 			break;
 		case 6:
 			config.without = 1u << WINDOW_PART_DELAY;
+			break;
+		case 7:
+			tick.machine = MACHINE_UNSEEN;
+			break;
+		case 8: /* a disk */
+			tick.machine = MACHINE_LOADED;
+			tick.io = .6;
+			tick.cpu = .1;
 			break;
 		}
 		assert_int_equal(look(100, 50, time_s) > 0, i < 2);

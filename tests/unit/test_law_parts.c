@@ -57,6 +57,36 @@ static void a_server_without_a_free_slot_does_not_greet_late_on_purpose(void **s
 	assert_int_equal(greeting_step(&greeting, &tick, &rates), SERVER_SHORT_OF_SLOTS);
 }
 
+/* 40 a second wait half a second each. Twice as many, and a few for chance, are more than usual. */
+static void what_a_greeting_usually_takes_is_learned_while_nothing_tells_of_an_overload(
+	void **state)
+{
+	struct greeting greeting = { 0 };
+
+	tick.machine = MACHINE_LOADED;
+	load.known = LOAD_UNGREETED;
+	load.in_flight = 100;
+	load.ungreeted = 20;
+	rates.admitted = 40;
+	for (int i = 0; i < 1000; i++)
+		greeting_step(&greeting, &tick, &rates);
+	assert_near(greeting.usual_s, .5, .01);
+	tick.greeting_usual_s = .5;
+	load.ungreeted = 38;
+	assert_false(observed_greetings_wait(&tick, &rates));
+	load.ungreeted = 39;
+	assert_true(observed_greetings_wait(&tick, &rates));
+	for (int i = 0; i < 4; i++) {
+		tick.refusing = i == 0;
+		tick.machine = i == 1 ? MACHINE_PRESSED : MACHINE_LOADED;
+		rates.admitted = i == 2 ? 0 : 40;
+		if (i == 3)
+			put(SIGNAL_ACCEPT_QUEUE_RATIO, .2);
+		greeting_step(&greeting, &tick, &rates);
+		assert_near(greeting.usual_s, .5, .01);
+	}
+}
+
 static void an_input_that_is_lost_stops_growth_until_it_is_back(void **state)
 {
 	struct growth_freeze freeze = { 0 };
@@ -477,6 +507,7 @@ int main(void)
 		TEST(saturation_is_the_worst_stall_as_far_as_several_cores_are_used),
 		TEST(the_machine_has_a_word_for_each_range_of_saturation),
 		TEST(a_server_without_a_free_slot_does_not_greet_late_on_purpose),
+		TEST(what_a_greeting_usually_takes_is_learned_while_nothing_tells_of_an_overload),
 		TEST(an_input_that_is_lost_stops_growth_until_it_is_back),
 		TEST(what_a_nearly_shut_window_shows_is_no_queue),
 		TEST(what_a_job_costs_is_not_learned_while_the_server_drains),
