@@ -136,7 +136,7 @@
 	  "Xcap and the trust move no faster: completions lag, and a faster controller " \
 	  "oscillates.", "one-thread") \
 	X(CLOSING_S, 4, "s", "How fast Xcap follows X in CLOSING.", "onset-10x") \
-	X(OPENING_S, 1, "s", "How fast Xcap rises in FREE.", "tarpit-long") \
+	X(OPENING_S, 1, "s", "How fast Xcap rises in FREE.", "onset-250") \
 	X(OPENING_REFUSING_S, 5, "s", "The same while connections are refused.", "slots") \
 	X(TRUST_MIN, 0.002, "of the prediction", \
 	  "If the server does less of what the CPU predicts, it hangs, and its rate says " \
