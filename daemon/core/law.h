@@ -208,9 +208,6 @@
 	X(ROOM_SURE_SIGMAS, 1.5, "standard deviations", \
 	  "A newcomer is sure of its place if so many more than usual of a higher order leave " \
 	  "it one: 14 times of 15.", "test_room") \
-	X(DEBT_LASTS_S, 86400, "s", \
-	  "A source is owed a place for so long. Mail servers retry within a day.", \
-	  "test_room_debts") \
 	X(DEBT_RESTS_S, 10, "s", \
 	  "For so long after a source got a place that it was owed, a refusal at once makes " \
 	  "no new debt: it would always come first.", "test_room_debts") \
@@ -231,8 +228,6 @@
 	X(RANK_AGE_S, 120, "s", \
 	  "One unit earlier for each doubling of the wait beyond this: less says nothing of a " \
 	  "sender that retries.", "test_source_law") \
-	X(RANK_AGE_MAX, 9, "units of rank", \
-	  "At most so much earlier for its wait: a day.", "test_source_law") \
 	X(RANK_URGENCY, 11, "units of rank", \
 	  "So much earlier when the patience of such senders is at its end.", \
 	  "test_source_law") \
@@ -267,18 +262,14 @@
 	X(SHAPE_EVENTS, 300, "arrivals", \
 	  "So many are needed to know which ranks arrive. Chance shifts a cut-off by less " \
 	  "then.", "test_source_cutoff") \
-	X(SHAPE_MIN_S, 0.5, "s", "They are counted for so long at least.", "test_source_cutoff") \
 	X(SHAPE_MAX_S, 30, "s", \
-	  "And for no longer: ranks change with the minutes.", \
+	  "They are counted for no longer: ranks change with the minutes.", \
 	  "test_source_cutoff") \
 	X(CREDITS_NEW, 0.1, "of the credits", \
 	  "So many are kept for sources that were never seen, or none would ever get in.", \
 	  "test_source_cutoff") \
 	X(CREDITS_DUE, 0.3, "of the credits", \
 	  "So many are kept for sources that are due.", "test_source_cutoff") \
-	X(CREDITS_FROM, 0.5, "of the window", \
-	  "If completions are not seen, what is admitted behind an emptier window says " \
-	  "nothing of the capacity.", "test_source_cutoff") \
 	X(CREDITS_FOLLOW, 0.5, "times", \
 	  "A window that is fuller or emptier than FULL by a part of it changes the credits " \
 	  "by so much of that part.", "test_source_cutoff") \

@@ -94,7 +94,8 @@ static void fade(struct source_arrivals *a, double dt_s)
 	a->heavy_tick = 0;
 	a->first += move * (a->first_tick / (float)dt_s - a->first);
 	a->first_tick = 0;
-	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, USE_TRIFLE), SHAPE_MIN_S), SHAPE_MAX_S);
+	/* a tick at least: what came in it tells enough if that is more than SHAPE_EVENTS */
+	tau = fmin(fmax(SHAPE_EVENTS / fmax(rate, USE_TRIFLE), dt_s), SHAPE_MAX_S);
 	keep = (float)exp(-dt_s / tau);
 	for (int b = 0; b < PLAN_BANDS; b++) {
 		if (a->total[b] < ARRIVALS_TRIFLE) {
@@ -138,7 +139,7 @@ static double credits(const struct source_arrivals *a, const struct source_load 
 	if (x <= 0) {
 		/* Completions cannot be seen: take what is admitted now, scaled to a full
 		 * window. */
-		if (load->admitted_per_s <= 0 || fill < CREDITS_FROM)
+		if (load->admitted_per_s <= 0 || fill <= 0)
 			return -1;
 		x = load->admitted_per_s / fill;
 	}

@@ -1,8 +1,7 @@
 /* The rank of a source: a sum, in eighths of a unit, each of which is one bin of rank.
  *
  *   class      +3 had a session that did a job, +1 seen before, +1 came back properly before
- *   seniority  +4 for each proper retry of this wait (at most 3), + log2(1 + age / 2 min) (at most
- *              9)
+ *   seniority  +4 for each proper retry of this wait (at most 3), + log2(1 + age / 2 min)
  *   urgency    up to +11 as the patience of such sources runs out: halved for each 15 minutes of
  *              slack
  *   promise    +24 if the promise would be broken for this source next
@@ -90,12 +89,11 @@ static int32_t seniority(const struct source_table *t, const struct source_facts
 	const struct source_entry *e = facts->entry;
 	uint32_t age = now_s > e->first ? now_s - e->first : 0, patience, slack;
 	unsigned attempt = attempt_of(t, e, now_s);
-	int32_t by_age = log2_8(1 + age / (uint32_t)RANK_AGE_S), most = bins(RANK_AGE_MAX);
 	int32_t score = bins(RANK_RETRY * fmin(attempt - 1, RANK_RETRIES));
 
 	if (attempt < 2)
 		return 0; /* a source that has not come back yet has no seniority */
-	score += by_age < most ? by_age : most;
+	score += log2_8(1 + age / (uint32_t)RANK_AGE_S);
 	patience = source_patience_s(t, facts);
 	if (patience) {
 		slack = patience > age ? patience - age : 0;

@@ -90,7 +90,7 @@ static void a_longer_wait_brings_a_unit_for_each_doubling(void **state)
 	entry.first = NOW_S - 511 * 120;
 	assert_int_equal(above(), class_and_retry + 9 * 8);
 	entry.first = NOW_S - 1023 * 120;
-	assert_int_equal(above(), class_and_retry + 9 * 8);
+	assert_int_equal(above(), class_and_retry + 10 * 8);
 }
 
 /* Such senders give up in so many seconds from now. */
