@@ -14,6 +14,8 @@
 #include "base/fdstore.h"
 #include "base/log.h"
 
+#define LAST_TRIES 10 /* of 100 ms each, if the manager does not read */
+
 /* The name of socket number `i` in the service manager's descriptor store. */
 static const char *kept_name(int i, char *ret)
 {
@@ -59,18 +61,39 @@ static int kept_at(const int *kept, const struct endpoint *at)
 	return -1;
 }
 
-/* Stores a new socket, under a free number. */
-static bool keep(int fd, bool *used)
+/* Takes a free number, under which a new socket is stored; -1: there is none. */
+static int free_number(bool *used)
 {
-	char name[32];
-
 	for (int i = 0; i < ENDPOINTS_MAX; i++) {
 		if (used[i])
 			continue;
 		used[i] = true;
-		return fdstore_push(kept_name(i, name), fd) == 0;
+		return i;
 	}
-	return false;
+	return -1;
+}
+
+/* Stores the sockets that the manager has not taken yet. Whether it has all of them now. */
+static bool store(struct listeners *l)
+{
+	char name[32];
+
+	for (int i = 0; i < l->count; i++) {
+		if (l->store_as[i] < 0)
+			continue;
+		if (fdstore_push(kept_name(l->store_as[i], name), l->fds[i]) < 0)
+			return false;
+		l->store_as[i] = -1;
+	}
+	return true;
+}
+
+void handover_keep(struct listeners *l)
+{
+	for (unsigned tries = 0; l->are_kept && tries < LAST_TRIES && !store(l); tries++)
+		;
+	for (int i = 0; i < l->count; i++)
+		l->are_kept &= l->store_as[i] < 0;
 }
 
 static void forget_unused(int *kept, const bool *used)
@@ -116,11 +139,17 @@ int handover_listen(struct listeners *l, const struct endpoints *wanted, int bac
 			return n;
 		if (l->count + n > LISTENERS_MAX)
 			return -E2BIG;
-		memcpy(l->fds + l->count, fds, (size_t)n * sizeof(fds[0]));
-		l->count += n;
-		if (place[i] < 0 && one.each[0].kind != ENDPOINT_SYSTEMD)
-			l->are_kept &= one.each[0].kind == ENDPOINT_INET && keep(fds[0], used);
+		for (int j = 0; j < n; j++) {
+			l->fds[l->count] = fds[j];
+			l->store_as[l->count++] = -1;
+		}
+		if (place[i] >= 0 || one.each[0].kind == ENDPOINT_SYSTEMD)
+			continue;
+		l->store_as[l->count - 1] =
+			one.each[0].kind == ENDPOINT_INET ? free_number(used) : -1;
+		l->are_kept &= l->store_as[l->count - 1] >= 0;
 	}
+	store(l);
 	return 0;
 }
 

@@ -12,7 +12,10 @@
 
 struct listeners {
 	int fds[LISTENERS_MAX], count; /* the first `count` of them */
-	bool are_kept; /* the service manager keeps them while no proxy runs */
+	/* The service manager keeps each while no proxy runs, or will: `store_as` is the number of
+	 * one that it has not taken yet, else -1. */
+	bool are_kept;
+	int store_as[LISTENERS_MAX];
 };
 
 /* Opens the listening sockets of front.proxy.listen: from the socket unit, from the previous
@@ -23,6 +26,9 @@ int handover_listen(struct listeners *listeners, const struct endpoints *wanted,
 /* No proxy will follow: the manager closes the sockets, so that clients are refused at once
  * instead of waiting in the queue. */
 void handover_forget(void);
+/* At SIGTERM, before the sockets are closed: gives the manager again what it did not take when they
+ * were opened, for up to a second. */
+void handover_keep(struct listeners *listeners);
 /* At SIGTERM. Returns true in the child that goes on with the sessions, and false if there is
  * nothing to hand over or it failed: then this process has to finish the sessions. In the process
  * that is replaced it does not return: that ends with success. */

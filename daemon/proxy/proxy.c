@@ -193,6 +193,7 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 		return;
 	}
 	p->tally.draining = true;
+	handover_keep(&p->listeners);
 	acceptor_stop(p->acceptor);
 	manager_tell("STOPPING=1", NULL, 0, 0);
 	if (handover_sessions(&p->listeners, &p->tally))

@@ -39,6 +39,21 @@ def _():
         taken.close()
 
 
+@test("a service manager that did not read until the proxy is stopped keeps its socket all the same, and its sessions go on")
+def _():
+    manager = Manager(reads=False)
+    with World(proxy_arguments=manager.service(), calm=True) as w:
+        with Client(w.proxy.port) as session:
+            manager.read()
+            os.kill(w.proxy.process.pid, signal.SIGTERM)
+            w.proxy.process.wait(120)
+            wait_for(lambda: "proxy-listener" in manager.store, "the socket to be kept")
+            check(session.say(b"NOOP").startswith(b"250"), "the session goes on")
+        w.proxy = Proxy(w.directory, PORT, w.server.port, **manager.service())
+        with Client(PORT) as next_:
+            check(next_.say(b"NOOP").startswith(b"250"), "the next proxy has the socket")
+
+
 @test("a socket unit with two ListenStreams: proxy, policy service and HTTP serve both")
 def _():
     def pair(port):
