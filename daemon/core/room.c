@@ -160,29 +160,11 @@ static struct room_node *last(const struct room *room)
 	return n;
 }
 
-static struct room_node *leftmost(struct room_node *n)
+void room_postpone(struct room_node *n, uint64_t us)
 {
-	while (n->left || n->right)
-		n = n->left ? n->left : n->right;
-	return n;
-}
-
-/* The node after `n`, when the nodes below it have been visited. */
-static struct room_node *next_upwards(const struct room_node *n)
-{
-	struct room_node *parent = n->parent;
-
-	return parent && parent->right && parent->right != n ? leftmost(parent->right) : parent;
-}
-
-void room_postpone(struct room *room, uint64_t us)
-{
-	struct room_node *n = room->root ? leftmost(room->root) : NULL;
-
-	for (; n; n = next_upwards(n)) {
-		n->deadline_us += us;
-		n->earliest_us += us;
-	}
+	n->deadline_us += us;
+	for (; n; n = n->parent)
+		gather(n);
 }
 
 uint64_t room_oldest_us(const struct room *room)

@@ -120,9 +120,8 @@ struct room_node *room_first(const struct room *room);
  * its turn; NULL: there is none. */
 struct room_node *room_in_vain(const struct room *room, const struct room_terms *terms,
 			       uint64_t now_us);
-/* No time was given to the connections that wait for `us`, as the process that serves them did not
- * run. Each deadline is later by that. */
-void room_postpone(struct room *room, uint64_t us);
+/* The deadline of a connection that waits is later by `us`. */
+void room_postpone(struct room_node *node, uint64_t us);
 /* When the connection that has waited longest came; 0: none waits. */
 uint64_t room_oldest_us(const struct room *room);
 

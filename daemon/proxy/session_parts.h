@@ -59,6 +59,9 @@ struct session {
 	enum phase phase;
 	enum reason refusal; /* the reason of NEXT_REFUSE */
 	uint64_t opened_us, moved_us, deadline_us; /* deadline of the phase, 0: none */
+	/* for how long in all its deadlines were put off, as this process did not run, and when
+	 * last */
+	uint64_t put_off_us, put_off_at_us;
 	struct proxy_addresses addresses;
 	struct smtp_track track;
 	struct dialogue dialogue;

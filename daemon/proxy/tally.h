@@ -58,9 +58,9 @@ struct tally {
 	uint64_t full_us; /* when one was last refused for lack of places */
 	uint64_t heard_us; /* when the server last said something to any client */
 	uint64_t looked_us; /* when this process last ran: at most 100 ms ago while it does */
-	/* Since then it has run, and a plan has limited who is let in, without a break: only waits
-	 * from then on count against a client. */
-	uint64_t fair_since_us;
+	/* Since then a plan has limited who is let in, without a break: only waits from then on
+	 * count against a client. */
+	uint64_t limited_since_us;
 	/* Limits in force: front.proxy.connections_max and linger_max, or what the descriptors
 	 * allow if that is less; how many may wait in the room; and how many that got 421 may stay
 	 * until they have read it. */

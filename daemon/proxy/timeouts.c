@@ -26,12 +26,17 @@ static uint64_t since(uint64_t then_us, uint64_t now_us)
 	return now_us > then_us ? now_us - then_us : 0;
 }
 
-/* How much of the wait since `then_us` counts against a client: none of it in which this process
- * did not run, or no plan limited who is let in. Those who were let in then are too many for any
- * server to greet in time. */
-static uint64_t counts_since(const struct tally *t, uint64_t then_us, uint64_t now_us)
+static uint64_t later(uint64_t one_us, uint64_t other_us)
 {
-	return since(then_us > t->fair_since_us ? then_us : t->fair_since_us, now_us);
+	return one_us > other_us ? one_us : other_us;
+}
+
+/* How much of the wait since `then_us` counts against a client: only that after this process had
+ * stopped, if it was put off for that, and since a plan limits who is let in. Those who were let in
+ * without one are too many for any server to greet in time. */
+static uint64_t counts_since(const struct session *s, uint64_t then_us, uint64_t now_us)
+{
+	return since(later(then_us, later(s->tally->limited_since_us, s->put_off_at_us)), now_us);
 }
 
 /* Whether the plan of the moment lets a client be refused for load. */
@@ -41,15 +46,25 @@ static bool plan_limits(const struct plan *plan, uint64_t now_us)
 	       plan->order != PLAN_BLIND;
 }
 
-/* For `us` this process did not run: whatever a client should have done by then, or the server, or
- * the process itself, may take so much longer. */
-static void postpone(struct tally *t, uint64_t us, uint64_t now_us)
+/* For `us` this process did not run: whatever the client should have done by then, or the server,
+ * or the process itself, may take so much longer. */
+static void put_off(struct session *s, uint64_t us, uint64_t now_us)
 {
-	room_postpone(&t->room, us);
-	for (struct session *s = t->sessions; s; s = s->next) {
-		s->moved_us = since(us, now_us) < s->moved_us ? now_us : s->moved_us + us;
-		s->deadline_us += s->deadline_us ? us : 0;
-	}
+	s->put_off_us += us;
+	s->put_off_at_us = now_us;
+	s->moved_us = since(us, now_us) < s->moved_us ? now_us : s->moved_us + us;
+	s->deadline_us += s->deadline_us ? us : 0;
+	if (s->held.size)
+		room_postpone(&s->held, us);
+}
+
+/* A process that stops again and again would put a client off for ever. So one that was put off for
+ * longer than objective.wait is told when its time is up, whether the process stops or not. */
+static void put_all_off(const struct tally *t, uint64_t us, uint64_t now_us)
+{
+	for (struct session *s = t->sessions; s; s = s->next)
+		if (s->put_off_us <= t->config.wait_us)
+			put_off(s, us, now_us);
 }
 
 void timeouts_look(struct tally *t, uint64_t now_us)
@@ -58,9 +73,9 @@ void timeouts_look(struct tally *t, uint64_t now_us)
 
 	t->looked_us = now_us;
 	if (passed_us > STOPPED_US)
-		postpone(t, passed_us, now_us);
-	if (passed_us > STOPPED_US || !plan_limits(&t->plan.plan, now_us))
-		t->fair_since_us = now_us;
+		put_all_off(t, passed_us, now_us);
+	if (!plan_limits(&t->plan.plan, now_us))
+		t->limited_since_us = now_us;
 }
 
 /* Whether it must get in, whatever the load. */
@@ -74,8 +89,8 @@ static bool is_spared(const struct session *s)
  * any client meanwhile. */
 static bool hears_nothing_for(const struct session *s, uint64_t long_us, uint64_t now_us)
 {
-	return counts_since(s->tally, s->track.began_us, now_us) >= long_us &&
-	       counts_since(s->tally, s->tally->heard_us, now_us) >= long_us;
+	return counts_since(s, s->track.began_us, now_us) >= long_us &&
+	       counts_since(s, s->tally->heard_us, now_us) >= long_us;
 }
 
 /* Whether the server seems to hang, as seen by a client that no later one has overtaken: it has
@@ -89,7 +104,7 @@ static bool seems_to_hang(const struct session *s, uint64_t now_us)
 
 	if (hears_nothing_for(s, SILENT_US, now_us))
 		return true;
-	return counts_since(t, s->track.began_us, now_us) >= HANGS_US &&
+	return counts_since(s, s->track.began_us, now_us) >= HANGS_US &&
 	       (t->greetings.waiting >= (uint32_t)OVERTAKEN_MIN ||
 		t->hangs_at == t->greetings.given + 1);
 }
@@ -119,7 +134,7 @@ static bool is_late(struct session *s, uint64_t now_us)
 	struct tally *t = s->tally;
 	const struct plan *plan = &t->plan.plan;
 	uint64_t planned_us = plan->service[PLANVIEW_OWN].greeting_timeout_us;
-	uint64_t waited_us = counts_since(t, s->track.began_us, now_us);
+	uint64_t waited_us = counts_since(s, s->track.began_us, now_us);
 
 	if (!s->ungreeted || s->relayed_early || !planned_us || waited_us < planned_us)
 		return false;
@@ -185,7 +200,7 @@ static enum next connect_late(struct session *s, uint64_t now_us)
 {
 	const struct tally *t = s->tally;
 	bool waits = !plan_limits(&t->plan.plan, now_us) || is_spared(s) ||
-		     counts_since(t, s->track.began_us, now_us) < t->config.proxy.connect_us;
+		     counts_since(s, s->track.began_us, now_us) < t->config.proxy.connect_us;
 
 	if (has_come(s->backend_fd, POLLOUT))
 		return NEXT_STAY;

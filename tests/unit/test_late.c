@@ -132,6 +132,14 @@ static void nor_is_the_time_in_which_the_proxy_did_not_run(void **state)
 	end();
 }
 
+static void a_starved_proxy_tells_its_clients_late_all_the_same(void **state)
+{
+	begin_ungreeted(stranger);
+	assert_int_equal(left_alone_on_a_starved_core(), 6 + LATE_S + 1);
+	assert_int_equal(s.refusal, REASON_LATE);
+	end();
+}
+
 /* A proxy that has just begun, or followed another one, does not know which clients usually wait
  * for a name server. It refuses none of them late for load, and those of a server that hangs after
  * half a minute. */
@@ -309,6 +317,7 @@ int main(void)
 		cmocka_unit_test(the_time_without_a_plan_is_not_held_against_a_client),
 		cmocka_unit_test(nor_is_the_time_before_a_plan_limits),
 		cmocka_unit_test(nor_is_the_time_in_which_the_proxy_did_not_run),
+		cmocka_unit_test(a_starved_proxy_tells_its_clients_late_all_the_same),
 		cmocka_unit_test(a_proxy_that_knows_no_greetings_tells_none_late_for_load),
 		cmocka_unit_test(a_promised_client_is_never_told_late),
 		cmocka_unit_test(trusted_clients_and_those_of_this_host_are_never_told_late),

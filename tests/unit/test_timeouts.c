@@ -95,7 +95,6 @@ static void the_time_in_which_the_proxy_did_not_run_does_not_count(void **state)
 static void deadlines_are_later_by_the_time_in_which_the_proxy_did_not_run(void **state)
 {
 	begin(stranger);
-	tally.sessions = &s;
 	s.phase = PHASE_CLOSING;
 	tally.config.proxy.idle_us = LONGEST_S * US_PER_S;
 	s.deadline_us = BEGAN_US + CONNECT_US;
@@ -105,8 +104,51 @@ static void deadlines_are_later_by_the_time_in_which_the_proxy_did_not_run(void 
 	s.deadline_us = 0;
 	s.probes = true;
 	s.moved_us = BEGAN_US + 1010 * US_PER_S;
+	s.put_off_us = 0;
 	assert_int_equal(left_alone_until(1011, 1020, true), 0);
 	assert_int_equal(left_alone_until(5020, 6000, true), 5010 + LONGEST_S);
+	end();
+}
+
+/* A client is put off three times by two seconds: then by more than WAIT_S. */
+static void a_process_that_stops_again_and_again_puts_no_client_off_for_ever(void **state)
+{
+	begin(stranger);
+	assert_int_equal(left_alone_on_a_starved_core(), 6 + 10);
+	end();
+	begin(stranger);
+	s.phase = PHASE_CLOSING;
+	tally.config.proxy.idle_us = LONGEST_S * US_PER_S;
+	assert_int_equal(left_alone_on_a_starved_core(), 6 + 10);
+	end();
+	begin(stranger);
+	s.phase = PHASE_RELAY;
+	s.deadline_us = 0;
+	s.probes = true;
+	tally.config.proxy.idle_us = 100 * US_PER_S;
+	assert_int_equal(left_alone_on_a_starved_core(), 6 + 100);
+	end();
+}
+
+/* In the room a deadline is a quarter later than the hold: 6.25 s. */
+static void nor_those_that_wait_for_a_place(void **state)
+{
+	struct room_terms terms = { .hold_us = WAIT_S * US_PER_S,
+				    .longest_us = WAIT_S * US_PER_S,
+				    .pass_milli = 1000,
+				    .most = 10 };
+	struct room_offer offer = { .now_us = BEGAN_US, .order = ROOM_OWED, .terms = terms };
+	struct room_node *out;
+	unsigned second = 0;
+
+	begin(stranger);
+	s.phase = PHASE_HELD;
+	assert_int_equal(room_enter(&tally.room, &offer, &s.held, &out), ROOM_WAIT);
+	for (;
+	     second < LONGEST_S && !room_in_vain(&tally.room, &terms, BEGAN_US + second * US_PER_S);
+	     second += 2)
+		at(second, true);
+	assert_int_equal(second, 6 + 6 + 2);
 	end();
 }
 
@@ -147,6 +189,8 @@ int main(void)
 		cmocka_unit_test(only_the_wait_under_a_plan_counts),
 		cmocka_unit_test(the_time_in_which_the_proxy_did_not_run_does_not_count),
 		cmocka_unit_test(deadlines_are_later_by_the_time_in_which_the_proxy_did_not_run),
+		cmocka_unit_test(a_process_that_stops_again_and_again_puts_no_client_off_for_ever),
+		cmocka_unit_test(nor_those_that_wait_for_a_place),
 		cmocka_unit_test(a_client_that_leaves_is_let_go),
 		cmocka_unit_test(an_answer_that_has_come_is_not_late),
 	};

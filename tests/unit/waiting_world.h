@@ -15,6 +15,7 @@
 
 #define CONNECT_US (10 * US_PER_S)
 #define LONGEST_S 300 /* RFC 5321 4.5.3.2.1 */
+#define WAIT_S 5 /* objective.wait */
 #define BEGAN_US (1000 * US_PER_S)
 
 static const char *const stranger = "::ffff:203.0.113.9";
@@ -40,6 +41,8 @@ static inline void begin(const char *source)
 			      .moved_us = BEGAN_US,
 			      .deadline_us = BEGAN_US + CONNECT_US };
 	s.track.began_us = BEGAN_US;
+	tally.sessions = &s;
+	tally.config.wait_us = WAIT_S * US_PER_S;
 	assert_int_equal(inet_pton(AF_INET6, source, &s.addresses.source), 1);
 }
 
@@ -66,6 +69,17 @@ static inline unsigned left_alone_until(unsigned from, unsigned until, bool curr
 	for (unsigned second = from; second <= until; second++)
 		if (at(second, current) != NEXT_STAY)
 			return second;
+	return 0;
+}
+
+/* As left_alone_until(), by a process that runs only every two seconds. */
+static inline unsigned left_alone_on_a_starved_core(void)
+{
+	for (unsigned second = 0; second <= 2 * LONGEST_S; second += 2) {
+		tally.full_us = BEGAN_US + second * US_PER_S; /* places are short */
+		if (at(second, true) != NEXT_STAY)
+			return second;
+	}
 	return 0;
 }
 
