@@ -55,6 +55,22 @@ def _():
     check("run-queue latency" in text and "cpu_stall_ratio" in text and "sensor" in text, text)
 
 
+@test("penstock-sim says why it cannot read a scenario, and shows no bytes of a file that is none")
+def _():
+    def sim(path):
+        done = subprocess.run([os.path.join(BIN, "penstock-sim"), path], capture_output=True, timeout=120)
+        check(done.returncode != 0 and not done.stdout, f"{done}")
+        return done.stderr.decode()
+    with tempfile.TemporaryDirectory() as d:
+        check("cannot read" in sim(d) and "Is a directory" in sim(d), "a directory")
+        check("No such file" in sim(os.path.join(d, "none.sim")), "none")
+        path = os.path.join(d, "bytes.sim")
+        with open(path, "wb") as f:
+            f.write(b"\x1b[2J\xff\x07at once\n")
+        said = sim(path)
+        check(f"{path}:1: " in said and said.strip().isprintable(), f"{said!r}")
+
+
 @test("a second daemon on the same run directory is refused and told why; the port of HTTP may be taken")
 def _():
     with World(None, server=None, proxy=False) as w:

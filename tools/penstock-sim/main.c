@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/parse.h"
+#include "base/text.h"
 #include "penstock-sim/against.h"
 #include "penstock-sim/plot.h"
 #include "penstock-sim/record.h"
@@ -71,18 +72,28 @@ struct options {
 static int read_scenario(const char *path, struct scenario *s)
 {
 	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	char line[512], why[128] = "";
+	char line[512], why[128] = "", shown[128];
+	struct text text = TEXT_OF(shown);
 
 	if (!file) {
-		fprintf(stderr, "penstock-sim: cannot read %s: %s\n", path, strerror(errno));
-		return -errno;
+		int error = errno;
+
+		fprintf(stderr, "penstock-sim: cannot read %s: %s\n", path, strerror(error));
+		return -error;
 	}
 	scenario_init(s);
 	for (unsigned number = 1; fgets(line, sizeof(line), file); number++) {
 		if (scenario_line(s, number, line, why) < 0) {
-			fprintf(stderr, "%s:%u: %s\n", path, number, why);
+			text_append_clean(&text, why, strlen(why));
+			fprintf(stderr, "%s:%u: %s\n", path, number, shown);
 			return -EINVAL;
 		}
+	}
+	if (ferror(file)) {
+		int error = errno;
+
+		fprintf(stderr, "penstock-sim: cannot read %s: %s\n", path, strerror(error));
+		return -error;
 	}
 	return 0;
 }
