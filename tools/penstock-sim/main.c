@@ -72,7 +72,7 @@ struct options {
 static int read_scenario(const char *path, struct scenario *s)
 {
 	_cleanup_fclose_ FILE *file = fopen(path, "re");
-	char line[512], why[128] = "", shown[128];
+	char line[512], why[128] = "", shown[128] = "";
 	struct text text = TEXT_OF(shown);
 
 	if (!file) {
