@@ -7,6 +7,9 @@
 #ifndef PENSTOCK_BASE_FDSTORE_H
 #define PENSTOCK_BASE_FDSTORE_H
 
+/* So often a program that stops tries again to have its descriptors kept: for up to a second. */
+#define FDSTORE_LAST_TRIES 10
+
 /* Without a manager (base/manager.h) nothing is kept. If the unit does not allow it, the manager
  * keeps nothing and reports no error. */
 

@@ -89,9 +89,7 @@ void lag_step(struct capacity *c, const struct observation *o, double unloaded_s
  * commits, the disk carries more, and the bound follows in steps. */
 static double disk_bound(const struct job *job, const struct observation *o, const struct rates *r)
 {
-	if (o->io < 0 || r->jobs < JOBS_FOR_COST)
-		return INFINITY;
-	if (job->io <= 0)
+	if (o->io < 0 || r->jobs < JOBS_FOR_COST || job->io <= 0)
 		return INFINITY;
 	return AHEAD * job->completed / job->io + AHEAD_PER_S;
 }

@@ -2,9 +2,10 @@
  *
  * A filter on another machine that takes two seconds and a queue look the same: T is long, the
  * machine here is idle, and busy = T x X holds for both. Unless something else tells of an
- * overload (the machine is pressed, an accept queue stands, sessions wait for their greeting),
- * T is believed to be a delay: the window does not close, and lets in who comes. Few clients mind
- * six seconds, and many mind a refusal. When T has stayed for as long as it takes, it is T0.
+ * overload (the machine is pressed or not seen, a disk is loaded, an accept queue stands, more
+ * sessions than usual wait for their greeting), T is believed to be a delay: the window does not
+ * close, and lets in who comes. A client that waits for six seconds is served; one that is refused
+ * comes back in five minutes. When T has stayed for as long as it takes, it is T0.
  *
  * A T of more than six seconds is doubted, and T0 is again what it was before. But a queue makes T
  * longer by at most a second each second, and completes as much as before. A T that has jumped is

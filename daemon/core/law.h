@@ -208,6 +208,9 @@
 	X(ROOM_SURE_SIGMAS, 1.5, "standard deviations", \
 	  "A newcomer is sure of its place if so many more than usual of a higher order leave " \
 	  "it one: 14 times of 15.", "test_room") \
+	X(DEBT_LASTS_S, 86400, "s", \
+	  "A source is owed a place for so long, and not refused late again. Mail servers retry " \
+	  "within a day.", "test_room_debts") \
 	X(DEBT_RESTS_S, 10, "s", \
 	  "For so long after a source got a place that it was owed, a refusal at once makes " \
 	  "no new debt: it would always come first.", "test_room_debts") \

@@ -19,16 +19,15 @@ struct room_debts {
 };
 
 void room_debts_init(struct room_debts *debts, uint64_t seed);
-/* The source waited in vain, or was refused late: it is owed a place, until it gets one or others
- * push the debt out. `now_us` > 0. */
+/* The source waited in vain, or was refused late: it is owed a place. `now_us` > 0. */
 void room_owe(struct room_debts *debts, uint64_t group, uint64_t now_us);
 /* The source was refused at once, without a wait. It is owed a place unless it got one that it was
  * owed in the last ten seconds: otherwise a source that connects all the time would always come
  * first. */
 void room_owe_told(struct room_debts *debts, uint64_t group, uint64_t now_us);
-bool room_owes(const struct room_debts *debts, uint64_t group);
+bool room_owes(const struct room_debts *debts, uint64_t group, uint64_t now_us);
 /* Since when the source is owed a place; 0: it is not. */
-uint64_t room_owed_since_us(const struct room_debts *debts, uint64_t group);
+uint64_t room_owed_since_us(const struct room_debts *debts, uint64_t group, uint64_t now_us);
 /* The source got its place. */
 void room_settle(struct room_debts *debts, uint64_t group, uint64_t now_us);
 

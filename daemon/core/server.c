@@ -12,6 +12,12 @@ enum machine machine_by(double saturation)
 					  : MACHINE_SATURATED;
 }
 
+/* Whether the machine could do more. */
+static bool has_time(const struct observation *o)
+{
+	return o->machine == MACHINE_IDLE || o->machine == MACHINE_LOADED;
+}
+
 /* Whether sessions are slow because the server delays its greetings (a greet wait, DNS lists) while
  * its machine could do more. A server without a process for such sessions leaves them in its accept
  * queue. A server that hangs looks the same; then the bound on ungreeted sessions and the late
@@ -24,8 +30,7 @@ static bool greets_late(const struct observation *o, const struct rates *r)
 	double busy = fmin(r->busy, o->in->load->busy), ungreeted = o->in->load->ungreeted;
 	double queued = sample_get(o->in->sample, SIGNAL_ACCEPT_QUEUE_COUNT, 0);
 
-	return (o->machine == MACHINE_IDLE || o->machine == MACHINE_LOADED) &&
-	       o->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
+	return has_time(o) && o->in->load->known & LOAD_UNGREETED && ungreeted > 0 &&
 	       ungreeted >= GREETING_SHARE * busy && 2 * (ungreeted - queued) >= ungreeted;
 }
 
@@ -35,8 +40,8 @@ static bool greets_late(const struct observation *o, const struct rates *r)
 static void learn_usual(struct greeting *greeting, const struct observation *o,
 			const struct rates *r)
 {
-	if (o->refusing || !(o->machine == MACHINE_IDLE || o->machine == MACHINE_LOADED) ||
-	    !(o->in->load->known & LOAD_UNGREETED) || r->admitted < TELLS_MIN_PER_S)
+	if (o->refusing || !has_time(o) || !(o->in->load->known & LOAD_UNGREETED) ||
+	    r->admitted < TELLS_MIN_PER_S)
 		return;
 	smooth_step(&greeting->usual_s, o->in->load->ungreeted / r->admitted, o->dt, BASE_UP_S);
 }

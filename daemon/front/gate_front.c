@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fdstore.h"
 #include "base/log.h"
 #include "core/message.h"
 #include "front/front.h"
@@ -26,7 +27,6 @@
 #define SAY_US (60 * US_PER_S)
 /* after this the service manager is asked again to keep the descriptors */
 #define KEEP_US (10 * US_PER_S)
-#define LAST_TRIES 10 /* of 100 ms each, if the manager does not read */
 
 struct gate_front {
 	const struct front_env *env;
@@ -84,7 +84,7 @@ static int open_kernel(struct gate_front *g, char *why)
  * gate was opened, and nothing waits for a penstockd that stops. */
 static bool kept_at_last(struct gate_front *g)
 {
-	for (unsigned tries = 0; g->gate && !g->kept && tries < LAST_TRIES; tries++)
+	for (unsigned tries = 0; g->gate && !g->kept && tries < FDSTORE_LAST_TRIES; tries++)
 		g->kept = gate_kept_store(g->gate);
 	return g->kept;
 }

@@ -14,8 +14,6 @@
 #include "base/fdstore.h"
 #include "base/log.h"
 
-#define LAST_TRIES 10 /* of 100 ms each, if the manager does not read */
-
 /* The name of socket number `i` in the service manager's descriptor store. */
 static const char *kept_name(int i, char *ret)
 {
@@ -90,7 +88,7 @@ static bool store(struct listeners *l)
 
 void handover_keep(struct listeners *l)
 {
-	for (unsigned tries = 0; l->are_kept && tries < LAST_TRIES && !store(l); tries++)
+	for (unsigned tries = 0; l->are_kept && tries < FDSTORE_LAST_TRIES && !store(l); tries++)
 		;
 	for (int i = 0; i < l->count; i++)
 		l->are_kept &= l->store_as[i] < 0;

@@ -116,7 +116,7 @@ static struct room_offer offer_of(struct session *s, const struct plan_request *
 	struct tally *t = s->tally;
 	uint32_t held = peers_count(&t->held_peers, s->addresses.source.s6_addr);
 	uint32_t sessions = request->sessions + held;
-	bool owed = room_owes(&t->debts, session_group(s));
+	bool owed = room_owes(&t->debts, session_group(s), s->moved_us);
 
 	return (struct room_offer){
 		.now_us = s->moved_us,

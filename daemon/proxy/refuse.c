@@ -24,7 +24,7 @@ static void mark(const struct session *s)
 {
 	unsigned timeout_ms = TOLD_USER_TIMEOUT_MS;
 
-	if (!room_owes(&s->tally->debts, session_group(s)))
+	if (!room_owes(&s->tally->debts, session_group(s), s->moved_us))
 		setsockopt(s->client_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
 			   sizeof(timeout_ms));
 }

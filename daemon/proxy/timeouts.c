@@ -117,7 +117,7 @@ static bool seems_to_hang(const struct session *s, uint64_t now_us)
 static bool may_refuse_late(struct session *s, uint64_t now_us)
 {
 	struct tally *t = s->tally;
-	uint64_t told_us = room_owed_since_us(&t->told_late, session_group(s));
+	uint64_t told_us = room_owed_since_us(&t->told_late, session_group(s), now_us);
 	bool short_of_places =
 		room_first(&t->room) || (t->full_us && since(t->full_us, now_us) < REFUSES_US);
 	bool overload = short_of_places && greeting_times_tell(&t->greeting_times);
@@ -155,7 +155,7 @@ static enum next refuse_late(struct session *s, uint64_t now_us)
 		t->hangs_at = t->greetings.given + 1;
 	flight_tell_late(s);
 	room_owe(&t->debts, group, now_us);
-	if (!room_owes(&t->told_late, group))
+	if (!room_owes(&t->told_late, group, now_us))
 		room_owe(&t->told_late, group, now_us);
 	s->moved_us = now_us;
 	refusals_add(&t->refusals, t->plan.plan.epoch, &s->addresses.source, REASON_LATE, 0);

@@ -20,7 +20,7 @@ static void rank(struct session *s, const struct plan *plan, struct plan_request
 	request->sessions = peers_count(&t->peers, address->s6_addr);
 	if (sourceview_lookup(&t->sources, address->s6_addr, request->now_us, &source))
 		plan_rank(plan, &source, request);
-	if (!room_owes(&t->debts, session_group(s)))
+	if (!room_owes(&t->debts, session_group(s), request->now_us))
 		return;
 	/* Its source waited in vain, or was refused late, so it gets the next place, unless a limit
 	 * of the operator forbids it. */
@@ -67,7 +67,7 @@ static enum next carry_out(struct session *s, struct verdict v)
 	s->decided = true;
 	flight_tell_verdict(s, v);
 	if (v.admit) {
-		s->promised |= room_owes(&t->debts, group);
+		s->promised |= room_owes(&t->debts, group, s->moved_us);
 		if (!s->owed) /* else this session has settled the debt */
 			room_settle(&t->debts, group, s->moved_us);
 		if (!v.would_defer)

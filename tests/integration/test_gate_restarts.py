@@ -119,11 +119,15 @@ def _():
         w.daemon.stop()
         wait_for(lambda: len([n for n in manager.store if n.startswith("gate-")]) == 7, "the gate's descriptors are kept")
         check(attached() == 1, "the program stays")
+        before = len(manager.messages)
         w.start_daemon(**manager.service())
         w.daemon.logged("taken over from the penstockd before")
         w.daemon.stop()
-        removed = [m["FDNAME"] for m in manager.heard("FDSTOREREMOVE") if m["FDNAME"].startswith("gate-")]
-        check(removed.count("gate-state") == 2 and removed.count("gate-lookup") == 1, f"what is kept already is never let go of: {removed}")
+
+        def removed():
+            return {m["FDNAME"] for m in manager.messages[before:] if "FDSTOREREMOVE" in m}
+        wait_for(lambda: {"gate-state", "gate-destroy"} <= removed(), "the links that are new to be kept")
+        check(removed() == {"gate-state", "gate-destroy"}, f"what is kept already is never let go of: {removed()}")
         check(attached() == 1, "the program stays again")
     finally:
         w.__exit__()

@@ -45,17 +45,21 @@ static void server_speaks(unsigned second)
 /* Up to which second it does so, each second. */
 static unsigned speaks_until = 2 * LONGEST_S;
 
+/* From which second on told_late_after() looks. */
+static unsigned looks_from;
+
 /* After how many seconds it is refused late; 0: never. `short_of_places`: others are refused all
  * the while. */
 static unsigned told_late_after(bool short_of_places)
 {
 	for (unsigned second = 0; second <= 2 * LONGEST_S; second++) {
+		unsigned now = looks_from + second;
 		enum next next;
 
 		if (second <= speaks_until)
-			server_speaks(second);
-		tally.full_us = short_of_places ? BEGAN_US + second * US_PER_S : 0;
-		next = at(second, true);
+			server_speaks(now);
+		tally.full_us = short_of_places ? BEGAN_US + now * US_PER_S : 0;
+		next = at(now, true);
 		if (next == NEXT_REFUSE) {
 			assert_int_equal(s.refusal, REASON_LATE);
 			return second;
@@ -193,6 +197,11 @@ static void no_source_is_told_late_twice(void **state)
 	s.refusal = REASON_NONE; /* it comes back */
 	s.track.began_us += (LATE_S + 1) * US_PER_S;
 	assert_int_equal(told_late_after(true), 0);
+	/* A day later this may be another overload, and it would wait for minutes in vain. */
+	looks_from = (unsigned)DEBT_LASTS_S + LATE_S;
+	s.track.began_us = BEGAN_US + looks_from * US_PER_S;
+	assert_int_equal(told_late_after(true), LATE_S);
+	looks_from = 0;
 	end();
 }
 

@@ -242,7 +242,7 @@ bool law_may_wait(struct law *l, struct law_request *q, struct verdict v, struct
 							q->ranked ? *held_by(l, q->address) : 0),
 				    .terms = law_terms(l) };
 	if (q->ranked && request.heavy == PLAN_HEAVY_NO &&
-	    room_owes(&l->debts, group_of(q->address)))
+	    room_owes(&l->debts, group_of(q->address), q->now_us))
 		ret->order = ROOM_OWED;
 	return true;
 }

@@ -69,18 +69,23 @@ struct options {
 	const char *plot, *record, *against;
 };
 
+/* Tells why, and returns -errno. */
+static int cannot_read(const char *path)
+{
+	int error = errno;
+
+	fprintf(stderr, "penstock-sim: cannot read %s: %s\n", path, strerror(error));
+	return -error;
+}
+
 static int read_scenario(const char *path, struct scenario *s)
 {
 	_cleanup_fclose_ FILE *file = fopen(path, "re");
 	char line[512], why[128] = "", shown[128] = "";
 	struct text text = TEXT_OF(shown);
 
-	if (!file) {
-		int error = errno;
-
-		fprintf(stderr, "penstock-sim: cannot read %s: %s\n", path, strerror(error));
-		return -error;
-	}
+	if (!file)
+		return cannot_read(path);
 	scenario_init(s);
 	for (unsigned number = 1; fgets(line, sizeof(line), file); number++) {
 		if (scenario_line(s, number, line, why) < 0) {
@@ -89,13 +94,7 @@ static int read_scenario(const char *path, struct scenario *s)
 			return -EINVAL;
 		}
 	}
-	if (ferror(file)) {
-		int error = errno;
-
-		fprintf(stderr, "penstock-sim: cannot read %s: %s\n", path, strerror(error));
-		return -error;
-	}
-	return 0;
+	return ferror(file) ? cannot_read(path) : 0;
 }
 
 /* Removes the expectations: they are promises of penstock, and other laws are only measured. */
