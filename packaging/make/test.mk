@@ -28,7 +28,7 @@ $(VARIANTS): $(LIB)
 UNIT_TESTS := $(filter-out $(BUILD)/tests/kernel/%,$(TESTS))
 unit-tests: $(UNIT_TESTS)
 # What tests/run runs with SANITIZE=1.
-sanitized: unit-tests $(addprefix $(BUILD)/bin/,penstockd penstock-proxy penstockctl penstock-sink check_penstock)
+sanitized: unit-tests $(PROGRAMS)
 tests: $(TESTS) $(TEST_PROGRAMS) $(VARIANTS)
 
 ## make check-unit      unit and codec tests only: what the build of a package runs
