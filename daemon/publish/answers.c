@@ -18,6 +18,7 @@
 
 struct answers {
 	struct bufferevent *channel;
+	struct evbuffer *after_tick; /* answers to orders, until the next tick is over */
 	const struct answers_kind *kind;
 	void *context;
 	struct answers_events events;
@@ -27,18 +28,23 @@ struct answers {
 	bool broken; /* reported to the owner, which closes this */
 };
 
-static size_t unsent(const struct answers *a)
+static struct evbuffer *output(const struct answers *a)
 {
-	return evbuffer_get_length(bufferevent_get_output(a->channel));
+	return bufferevent_get_output(a->channel);
 }
 
-static void put(struct answers *a, struct channel_answer head, struct evbuffer *text)
+static size_t unsent(const struct answers *a)
+{
+	return evbuffer_get_length(output(a)) + evbuffer_get_length(a->after_tick);
+}
+
+static void put(struct evbuffer *to, struct channel_answer head, struct evbuffer *text)
 {
 	if (text && evbuffer_get_length(text) <= CHANNEL_ANSWER_MAX)
 		head.length = (uint32_t)evbuffer_get_length(text);
-	bufferevent_write(a->channel, &head, sizeof(head));
+	evbuffer_add(to, &head, sizeof(head));
 	if (head.length)
-		bufferevent_write_buffer(a->channel, text);
+		evbuffer_add_buffer(to, text);
 }
 
 static void give_up(struct answers *a, const char *why)
@@ -60,7 +66,8 @@ static int answer(struct answers *a, const struct channel_question *q)
 		cost = a->kind->answer(a->context, q, &result, text);
 	head.result = result;
 	if (cost >= 0)
-		put(a, head, text);
+		put(a->kind->is_order && a->kind->is_order(q) ? a->after_tick : output(a), head,
+		    text);
 	if (text)
 		evbuffer_free(text);
 	a->work -= cost;
@@ -125,9 +132,13 @@ struct answers *answers_open(struct event_base *base, int fd, const struct answe
 	struct answers *a = calloc(1, sizeof(*a));
 
 	if (a)
+		a->after_tick = evbuffer_new();
+	if (a && a->after_tick)
 		a->channel = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!a || !a->channel) {
 		close(fd);
+		if (a && a->after_tick)
+			evbuffer_free(a->after_tick);
 		free(a);
 		return NULL;
 	}
@@ -146,6 +157,7 @@ void answers_close(struct answers *a)
 	if (!a)
 		return;
 	bufferevent_free(a->channel);
+	evbuffer_free(a->after_tick);
 	free(a);
 }
 
@@ -158,17 +170,20 @@ bool answers_step(struct answers *a, uint64_t now_us)
 	if (a->work > a->kind->work_max)
 		a->work = a->kind->work_max;
 	a->refilled_us = now_us;
+	/* Before more is read: an order of now waits for the next tick. */
+	if (!a->broken)
+		bufferevent_write_buffer(a->channel, a->after_tick);
 	on_taken(a->channel, a);
 	if (a->broken)
 		return true;
 	due = heartbeat_step(&a->beat, now_us, PINGS_UNANSWERED);
 	if (due == HEARTBEAT_ASK)
-		put(a, (struct channel_answer){ .what = CHANNEL_PING }, NULL);
+		put(output(a), (struct channel_answer){ .what = CHANNEL_PING }, NULL);
 	return due != HEARTBEAT_DEAD;
 }
 
 void answers_tell(struct answers *a, uint32_t what, struct evbuffer *text)
 {
 	if (!a->broken && unsent(a) <= UNSENT_MAX)
-		put(a, (struct channel_answer){ .what = what }, text);
+		put(output(a), (struct channel_answer){ .what = what }, text);
 }

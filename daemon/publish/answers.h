@@ -21,6 +21,9 @@ struct answers_kind {
 	 * 0: the process never asks that. */
 	double (*answer)(void *context, const void *question, int *ret_result,
 			 struct evbuffer *text);
+	/* Whether the question is an order. Its answer is sent once the next tick is over, so that
+	 * who has it sees the order in all that is asked from then on. NULL: no order is given. */
+	bool (*is_order)(const void *question);
 };
 
 struct answers_events {
@@ -36,7 +39,7 @@ struct answers *answers_open(struct event_base *base, int fd, const struct answe
 			     void *context, const struct answers_events *events);
 /* NULL is fine. */
 void answers_close(struct answers *answers);
-/* Once a tick. False: the process has been silent for too long. */
+/* Once a tick, after the plan is published. False: the process has been silent for too long. */
 bool answers_step(struct answers *answers, uint64_t now_us);
 /* Sends the process a message that it did not ask for; drains `text`. Sends nothing to a process
  * that does not read. */

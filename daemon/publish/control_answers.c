@@ -188,10 +188,24 @@ static double answer(void *context, const void *question, int *ret_result, struc
 	return d->privileged && cost_us > ADMIN_BURST_US ? ADMIN_BURST_US : cost_us;
 }
 
+static bool is_order(const void *question)
+{
+	switch (((const struct control_question *)question)->head.what) {
+	case CONTROL_DRAIN:
+	case CONTROL_RESUME:
+	case CONTROL_MODE:
+	case CONTROL_RELOAD:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const struct answers_kind control_answers_admin = { .question = sizeof(struct control_question),
 						    .work_per_s = ADMIN_SHARE * US_PER_S,
 						    .work_max = ADMIN_BURST_US,
-						    .answer = answer };
+						    .answer = answer,
+						    .is_order = is_order };
 const struct answers_kind control_answers_users = { .question = sizeof(struct control_question),
 						    .work_per_s = USERS_SHARE * US_PER_S,
 						    .work_max = USERS_BURST_US,

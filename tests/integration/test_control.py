@@ -155,6 +155,29 @@ def _():
         w.daemon.logged("draining (was serving)")
 
 
+@test("who has the answer to an order sees the order at once, however long a tick is")
+def _():
+    with world({"daemon.tick": "1s"}) as w:
+        def status():
+            return json.loads(w.daemon.ctl("status", "--json").stdout)
+        for mode in ("observe", "enforce", "observe"):
+            w.daemon.ctl("mode", mode, check=0)
+            check(status()["mode"] == mode, f"mode {mode}, and status says {status()['mode']}")
+        w.daemon.ctl("drain", check=0)
+        check(status()["state"] == "draining", "drain")
+        w.daemon.ctl("resume", check=0)
+        check(status()["state"] == "serving", "resume")
+        with open(w.config, "a") as f:
+            f.write("[daemon]\nlog_level = debug\n")
+        w.daemon.ctl("reload", check=0)
+        s = status()
+        check(s["config"]["last_reload_successful"] and s["mode"] == "enforce", f"reload: {s['config']}, mode {s['mode']}")
+        with open(w.config, "a") as f:
+            f.write("[daemon]\nlog_level = loud\n")
+        w.daemon.ctl("reload", check=1)
+        check(not status()["config"]["last_reload_successful"], "a reload that is refused")
+
+
 @test("explain tells the chain from signal to verdict, for the host and for an address")
 def _():
     with world(options={"source.trusted": "192.0.2.0/24"}) as w:

@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "penstockctl/call.h"
 
 #define TIMEOUT_MS 10000
@@ -66,33 +64,7 @@ int ask(const struct options *o, const char *method, json_t *parameters, json_t 
 	return r;
 }
 
-/* Waits for the daemon's next tick, which carries out the order, so that what is printed is true;
- * at most for two seconds. */
-static void wait_for(const struct options *o, const char *key, const char *wanted)
-{
-	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
-	uint64_t until_us = clock_monotonic_us() + 2 * US_PER_S;
-
-	while (clock_monotonic_us() < until_us) {
-		json_t *message, *answer;
-		const char *now;
-		bool done;
-
-		if (ask(o, "io.penstock.Status", NULL, &message, &answer) != EXIT_FINE)
-			return;
-		now = json_string_value(json_object_get(json_object_get(answer, "status"), key));
-		done = now && strcmp(now, wanted) == 0;
-		json_decref(message);
-		if (done)
-			return;
-		nanosleep(&pause, NULL);
-	}
-}
-
-/* Waits until `key` of the status is `wanted`, which shows that the order is in force (NULL: the
- * answer shows it). */
-int ask_order(const struct options *o, const char *method, json_t *parameters, const char *key,
-	      const char *wanted, const char *done)
+int ask_order(const struct options *o, const char *method, json_t *parameters, const char *done)
 {
 	json_t *message, *answer;
 	int r = ask(o, method, parameters, &message, &answer);
@@ -100,8 +72,6 @@ int ask_order(const struct options *o, const char *method, json_t *parameters, c
 	if (r != EXIT_FINE)
 		return r;
 	json_decref(message);
-	if (key)
-		wait_for(o, key, wanted);
 	if (done)
 		puts(done);
 	return EXIT_FINE;

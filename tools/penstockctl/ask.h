@@ -26,10 +26,10 @@ struct options {
  * reason. */
 int ask(const struct options *options, const char *method, json_t *parameters, json_t **ret_message,
 	json_t **ret_parameters);
-/* The same for an order: prints `done` (NULL: nothing) once the order is in force. That is when
- * `key` of the status is `wanted` (NULL: when it is answered). */
+/* The same for an order, which is in force when it is answered: then prints `done` (NULL:
+ * nothing). */
 int ask_order(const struct options *options, const char *method, json_t *parameters,
-	      const char *key, const char *wanted, const char *done);
+	      const char *done);
 /* Print that penstockd refused, and why, or that it does not answer (`r`: negative errno). Both
  * return the exit code. */
 int ask_refused(const char *error, const json_t *parameters);

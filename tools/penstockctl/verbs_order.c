@@ -50,12 +50,12 @@ int verb_drain(const struct options *o)
 		json_object_set_new(parameters, "for_s", json_integer((json_int_t)for_s));
 	if (o->reason)
 		json_object_set_new(parameters, "reason", json_string(o->reason));
-	return ask_order(o, "io.penstock.Drain", parameters, "state", "draining", done);
+	return ask_order(o, "io.penstock.Drain", parameters, done);
 }
 
 int verb_resume(const struct options *o)
 {
-	return ask_order(o, "io.penstock.Resume", NULL, "state", "serving", "serving");
+	return ask_order(o, "io.penstock.Resume", NULL, "serving");
 }
 
 int verb_mode(const struct options *o)
@@ -69,8 +69,7 @@ int verb_mode(const struct options *o)
 		fprintf(stderr, "penstockctl: mode needs one word: observe or enforce\n");
 		return EXIT_USAGE;
 	}
-	r = ask_order(o, "io.penstock.SetMode", json_pack("{s:s}", "mode", wanted), "mode", wanted,
-		      NULL);
+	r = ask_order(o, "io.penstock.SetMode", json_pack("{s:s}", "mode", wanted), NULL);
 	if (r != EXIT_FINE)
 		return r;
 	r = ask(o, "io.penstock.Status", NULL, &message, &answer);
@@ -88,7 +87,7 @@ int verb_mode(const struct options *o)
 
 int verb_reload(const struct options *o)
 {
-	int r = ask_order(o, "io.penstock.Reload", NULL, NULL, NULL, "reloaded");
+	int r = ask_order(o, "io.penstock.Reload", NULL, "reloaded");
 
 	if (r == EXIT_SAID_NO)
 		fprintf(stderr, "penstockctl: the previous configuration stays in force\n");
