@@ -3,7 +3,7 @@ BUILD_DEPS := build-essential pkg-config clang llvm bpftool libbpf-dev libevent-
 	libsystemd-dev libncurses-dev libjansson-dev libinih-dev libxxhash-dev libhiredis-dev libssl-dev python3
 # What `make check` needs of them.
 CHECK_DEPS := libcmocka-dev clang-format cppcheck
-TEST_DEPS := $(CHECK_DEPS) libclang-rt-14-dev iproute2 openssl procps systemd-container debootstrap \
+TEST_DEPS := $(CHECK_DEPS) libclang-rt-14-dev iproute2 openssl procps systemd-container \
 	mmdebstrap debhelper dpkg-dev lintian rpm rpmlint checkpolicy semodule-utils curl \
 	qemu-system-x86 e2fsprogs
 # What the tests use where it is available; without it they skip: a browser.

@@ -15,7 +15,7 @@ import time
 
 import archive
 from archive import CACHE, NoKernel, run
-from lib import packages
+from lib import container, packages
 from lib.packages import MKFS
 from lib.place import BUILD, ROOT
 
@@ -90,7 +90,7 @@ def why_not():
         return "needs root for file system images with their owners: sudo make test-vm"
     if os.uname().machine != "x86_64":
         return f"the machines are x86_64, this one is {os.uname().machine}"
-    for program in (QEMU, "debootstrap", "mke2fs", "dpkg-deb"):
+    for program in (QEMU, "mmdebstrap", "mke2fs", "dpkg-deb"):
         if not shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin"):
             return f"{program} is not installed: make deps-test"
     return None
@@ -122,38 +122,34 @@ def partitioned(path, size_mib):
 
 
 def root_tree():
-    """Debian of this host's release, so that our programs run there as they were built here; remade when they need other
-    libraries. Returns it and what marks its content."""
-    tree, stamp = os.path.join(CACHE, "root"), os.path.join(CACHE, "root.packages")
-    wanted = ",".join(sorted({*TOOLS, *libraries()}))
-    if Machine.read(stamp) == wanted:
-        return tree, wanted
-    shutil.rmtree(tree, ignore_errors=True)
+    """Debian of this host's release, so that our programs run there as they were built here: a root that stays as it is."""
     codename = re.search(r"^VERSION_CODENAME=(\S+)", open("/etc/os-release").read(), re.M)[1]
-    done = run(["debootstrap", "--variant=minbase", "--include=" + wanted, codename, tree, archive.mirror()])
-    if done.returncode != 0:
-        raise NoKernel("debootstrap made no root: " + archive.last_line(done.stdout + done.stderr))
-    for cache in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/share/man"):
-        shutil.rmtree(os.path.join(tree, cache), ignore_errors=True)
-    for mountpoint in ("penstock", "usr/lib/modules"):
-        os.makedirs(os.path.join(tree, mountpoint), exist_ok=True)
-    with open(stamp, "w") as f:
-        f.write(wanted)
-    return tree, wanted
+    tree = container.image("vm", codename, {*container.BOOTS, *TOOLS, *libraries()})
+    if not tree:
+        raise NoKernel("no root could be made (see above)")
+    return tree
 
 
 def root_image():
-    tree, content = root_tree()
+    tree = root_tree()
     path, stamp = os.path.join(CACHE, "root.img"), os.path.join(CACHE, "root.stamp")
-    if Machine.read(stamp) == content + INIT and os.path.exists(path):
+    content = os.path.basename(tree) + INIT
+    if Machine.read(stamp) == content and os.path.exists(path):
         return path
-    with open(os.path.join(tree, "init"), "w") as f:
-        f.write(INIT)
-    os.chmod(os.path.join(tree, "init"), 0o755)
-    image(path, tree, 700, "-E", f"offset={MIB}")
+    with tempfile.TemporaryDirectory(prefix="root-", dir=CACHE) as directory:
+        copy = os.path.join(directory, "tree")
+        subprocess.run(["cp", "-a", tree, copy], check=True)
+        for unread in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale", "usr/share/man"):
+            shutil.rmtree(os.path.join(copy, unread), ignore_errors=True)
+        for mountpoint in ("penstock", "usr/lib/modules"):
+            os.makedirs(os.path.join(copy, mountpoint), exist_ok=True)
+        with open(os.path.join(copy, "init"), "w") as f:
+            f.write(INIT)
+        os.chmod(os.path.join(copy, "init"), 0o755)
+        image(path, copy, 700, "-E", f"offset={MIB}")
     partitioned(path, 700)
     with open(stamp, "w") as f:
-        f.write(content + INIT)
+        f.write(content)
     return path
 
 
@@ -171,9 +167,8 @@ def modules_image(modules, release):
             if name.startswith("modules."):
                 shutil.copy(os.path.join(modules, name), tree)
         # The root that has kmod sees the tree by a bind mount in a mount namespace that ends with it.
-        root, _ = root_tree()
-        done = run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2/mnt" && chroot "$2" depmod -b /mnt "$3"', "sh", top, root,
-                    release])
+        done = run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2/mnt" && chroot "$2" depmod -b /mnt "$3"', "sh", top,
+                    root_tree(), release])
         if done.returncode != 0:
             raise NoKernel(f"depmod for {release}: {archive.last_line(done.stderr)}")
         image(path, os.path.join(top, "lib/modules"), 250)
@@ -188,7 +183,7 @@ PARTS = [(os.path.join(BUILD, "bin"), "build/bin", ("penstock-sim", "penstock-re
 
 def content():
     """What marks the files of payload()."""
-    seen = hashlib.sha256((Machine.read(__file__) + root_tree()[1]).encode())
+    seen = hashlib.sha256((Machine.read(__file__) + root_tree()).encode())
     for top, _, left_out in PARTS:
         for directory, directories, files in os.walk(top):
             ignored = shutil.ignore_patterns(*left_out)(directory, directories + files)
@@ -217,7 +212,7 @@ def make_payload(directory):
         shutil.copytree(top, os.path.join(tree, place), ignore=shutil.ignore_patterns(*left_out))
     # Else an emulated CPU would compile the modules each time that a test starts: the guest's own Python does it here, once.
     run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$2/mnt" && chroot "$2" python3 -m compileall -q --invalidation-mode unchecked-hash '
-         "-s /mnt -p /penstock /mnt/tests/integration/lib /mnt/tests/vm", "sh", tree, root_tree()[0]])
+         "-s /mnt -p /penstock /mnt/tests/integration/lib /mnt/tests/vm", "sh", tree, root_tree()])
     os.makedirs(os.path.join(tree, "daemon", "kernel"))
     shutil.copy(os.path.join(ROOT, "daemon", "kernel", "SUPPORT.md"), os.path.join(tree, "daemon", "kernel"))
     try:  # what test_probes.py would download; the machine has no network
