@@ -121,6 +121,18 @@ static double refused_by_fronts(const struct status *s, enum reason *ret_reason)
 	return refused < all.offered ? (double)refused / (double)all.offered : refused > 0;
 }
 
+enum reason headline_front_reason(const struct status *s)
+{
+	enum reason reason = REASON_NONE;
+	uint64_t deferred = 0, by_front = 0;
+
+	for (unsigned i = 0; i < s->config.services; i++) {
+		deferred += s->lately[i].deferred;
+		by_front += lately_by_front(&s->lately[i], &reason);
+	}
+	return 2 * by_front > deferred ? reason : REASON_NONE;
+}
+
 void headline_judge(const struct status *s, struct headline *ret)
 {
 	*ret = (struct headline){ .kind = headline_kind(&s->view),

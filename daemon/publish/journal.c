@@ -31,17 +31,20 @@ static const char *signal_name(const struct pressure *p)
 }
 
 void journal_tell_level(enum level_number before, const struct engine_view *now,
-			const struct sample *sample, const struct neighbours *n, struct text *out)
+			enum reason by_front, const struct sample *sample,
+			const struct neighbours *n, struct text *out)
 {
 	const struct neighbour *who;
 	bool more;
 
-	text_append(out,
-		    "The level is %s (was %s): pressure %.2f, driven by %s (%s). %.0f %% of the "
-		    "connections are admitted",
-		    level_name(now->level.number), level_name(before), now->pressure.combined,
-		    driver_name(&now->pressure), signal_name(&now->pressure),
-		    now->admit_ratio * 100);
+	text_append(out, "The level is %s (was %s)", level_name(now->level.number),
+		    level_name(before));
+	if (by_front != REASON_NONE && now->level.number >= LEVEL_SHEDDING)
+		text_append(out, ", and not for load: %s", reason_sentence(by_front));
+	else
+		text_append(out, ": pressure %.2f, driven by %s (%s)", now->pressure.combined,
+			    driver_name(&now->pressure), signal_name(&now->pressure));
+	text_append(out, ". %.0f %% of the connections are admitted", now->admit_ratio * 100);
 	/* A server that gets no CPU time is slow, and not to blame. */
 	who = n && now->level.number > before ? neighbour_starves(now, sample, n, &more) : NULL;
 	if (who) {
@@ -54,12 +57,13 @@ void journal_tell_level(enum level_number before, const struct engine_view *now,
 }
 
 static void level_changed(enum level_number before, const struct engine_view *now,
-			  const struct sample *sample, const struct neighbours *n)
+			  enum reason by_front, const struct sample *sample,
+			  const struct neighbours *n)
 {
 	char fields[320], line[480] = "";
 	struct text text = TEXT_OF(line);
 
-	journal_tell_level(before, now, sample, n, &text);
+	journal_tell_level(before, now, by_front, sample, n, &text);
 	snprintf(
 		fields, sizeof(fields),
 		"PENSTOCK_LEVEL=%d\nPENSTOCK_LEVEL_NAME=%s\nPENSTOCK_LEVEL_BEFORE=%d\nPENSTOCK_PRESSURE=%.3f\n"
@@ -252,12 +256,12 @@ void journal_proxy(struct journal *j, bool up, const char *why, uint64_t now_us)
 			  "The front proxy is down: %s.", why);
 }
 
-void journal_step(struct journal *j, const struct engine_view *now, const struct sample *sample,
-		  const struct registry *registry, const struct source_stats *sources,
-		  uint64_t now_us, uint64_t realtime_us)
+void journal_step(struct journal *j, const struct engine_view *now, enum reason by_front,
+		  const struct sample *sample, const struct registry *registry,
+		  const struct source_stats *sources, uint64_t now_us, uint64_t realtime_us)
 {
 	if (j->level != now->level.number)
-		level_changed(j->level, now, sample,
+		level_changed(j->level, now, by_front, sample,
 			      registry ? registry_neighbours(registry) : NULL);
 	if (j->state != now->state)
 		state_changed(j->state, now);

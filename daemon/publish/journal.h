@@ -39,14 +39,15 @@ bool journal_tells_proxy(struct journal *journal, bool up, uint64_t now_us);
 /* Once a tick, if a proxy is configured (otherwise `up` is true): writes such a change. */
 void journal_proxy(struct journal *journal, bool up, const char *why, uint64_t now_us);
 /* The line about a change of the level. While it rises for want of CPU time, the control group that
- * takes it is named. `neighbours`: NULL if they are not known. */
+ * takes it is named. `by_front`: headline_front_reason(); `neighbours`: NULL if they are not
+ * known. */
 void journal_tell_level(enum level_number before, const struct engine_view *now,
-			const struct sample *sample, const struct neighbours *neighbours,
-			struct text *out);
+			enum reason by_front, const struct sample *sample,
+			const struct neighbours *neighbours, struct text *out);
 /* Once a tick: writes what has changed: level, state, a neighbour that causes pressure, a leak,
- * sensors, the promises to sources. `sample`: of this tick; `registry`, `sources`: NULL if there
- * are none. */
-void journal_step(struct journal *journal, const struct engine_view *now,
+ * sensors, the promises to sources. `by_front`: for a change of the level; `sample`: of this tick;
+ * `registry`, `sources`: NULL if there are none. */
+void journal_step(struct journal *journal, const struct engine_view *now, enum reason by_front,
 		  const struct sample *sample, const struct registry *registry,
 		  const struct source_stats *sources, uint64_t now_us, uint64_t realtime_us);
 

@@ -114,10 +114,15 @@ void publishing_step(struct publishing *p, const struct registry *registry, uint
 		     uint64_t realtime_us)
 {
 	const struct engine_view *view = &p->snapshot.parts.engine->view;
+	enum reason by_front = REASON_NONE;
 
 	p->snapshot.parts.realtime_us = realtime_us;
-	journal_step(&p->journal, view, p->snapshot.parts.sample, registry,
+	/* Before the journal knows of the new level. */
+	if (p->journal.level != view->level.number)
+		by_front = headline_front_reason(snapshot_show(&p->snapshot));
+	journal_step(&p->journal, view, by_front, p->snapshot.parts.sample, registry,
 		     sources_stats(p->sources), now_us, realtime_us);
+	snapshot_forget(&p->snapshot);
 	look_at_proxy(p, now_us);
 	keep_history(p, realtime_us);
 	keep_lately(p, now_us);

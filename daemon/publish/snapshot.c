@@ -211,3 +211,8 @@ const struct status *snapshot_show(struct snapshot *snapshot)
 		take(&snapshot->parts, &snapshot->status);
 	return &snapshot->status;
 }
+
+void snapshot_forget(struct snapshot *snapshot)
+{
+	snapshot->status.tick = 0;
+}

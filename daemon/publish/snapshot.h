@@ -54,5 +54,7 @@ bool snapshot_proxy_up(const struct snapshot_parts *parts, const char **ret_why)
 /* The snapshot of the last tick. It is large and seldom needed, so it is taken only when it is
  * asked for. Everything is copied: it holds no pointer to anything that changes. */
 const struct status *snapshot_show(struct snapshot *snapshot);
+/* Something that it shows has changed since the tick began: snapshot_show() takes it again. */
+void snapshot_forget(struct snapshot *snapshot);
 
 #endif

@@ -57,6 +57,10 @@ static void a_server_that_cannot_be_reached_is_the_reason(void **state)
 	headline_tell(&status, &h);
 	assert_int_equal(h.reason, REASON_BACKEND);
 	assert_non_null(strstr(h.sentence, "cannot be reached"));
+	assert_int_equal(headline_front_reason(&status), REASON_BACKEND);
+	status.lately[0].deferred_by[REASON_CPU] = 60;
+	status.lately[0].deferred += 60;
+	assert_int_equal(headline_front_reason(&status), REASON_NONE);
 }
 
 /* Observe mode refuses no client for load, but a front refuses where it has no server. */

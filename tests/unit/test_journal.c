@@ -63,16 +63,36 @@ static void a_level_that_rises_names_who_takes_the_cpu_time(void **state)
 	sample.via[SIGNAL_CPU_BUSY_RATIO] = VIA_PROCFS;
 	sample.value[SIGNAL_MTA_CPU_CORES] = 0.14;
 	sample.via[SIGNAL_MTA_CPU_CORES] = VIA_CGROUP;
-	journal_tell_level(LEVEL_NORMAL, &now, &sample, &n, &out);
+	journal_tell_level(LEVEL_NORMAL, &now, REASON_NONE, &sample, &n, &out);
 	assert_string_equal(line, "The level is severe (was normal): pressure 0.00, driven by smtp "
 				  "(server_time_us). 0 % of the connections are admitted; "
 				  "backup.service takes 1.86 cores, the mail server 0.14 cores.");
 	out.length = 0;
-	journal_tell_level(LEVEL_CRITICAL, &now, &sample, &n, &out);
+	journal_tell_level(LEVEL_CRITICAL, &now, REASON_NONE, &sample, &n, &out);
 	assert_null(strstr(line, "backup"));
 	out.length = 0;
-	journal_tell_level(LEVEL_NORMAL, &now, &sample, NULL, &out);
+	journal_tell_level(LEVEL_NORMAL, &now, REASON_NONE, &sample, NULL, &out);
 	assert_null(strstr(line, "backup"));
+}
+
+static void refusals_that_are_not_for_load_are_no_pressure(void **state)
+{
+	static struct engine_view now;
+	static struct sample sample;
+	char line[480] = "";
+	struct text out = TEXT_OF(line);
+
+	now.level.number = LEVEL_CRITICAL;
+	now.pressure.driver = RESOURCE_DISK;
+	now.pressure.driver_signal = SIGNAL_SPOOL_USED_RATIO;
+	journal_tell_level(LEVEL_SHEDDING, &now, REASON_BACKEND, &sample, NULL, &out);
+	assert_string_equal(line, "The level is critical (was shedding), and not for load: the "
+				  "mail server behind the front cannot be reached. 0 % of the "
+				  "connections are admitted.");
+	out.length = 0;
+	now.level.number = LEVEL_ELEVATED;
+	journal_tell_level(LEVEL_SHEDDING, &now, REASON_BACKEND, &sample, NULL, &out);
+	assert_non_null(strstr(line, "driven by disk"));
 }
 
 /* A restart of the proxy takes less than five seconds. */
@@ -96,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_pressure_that_comes_and_goes_is_written_once_in_ten_minutes),
 		cmocka_unit_test(a_level_that_rises_names_who_takes_the_cpu_time),
+		cmocka_unit_test(refusals_that_are_not_for_load_are_no_pressure),
 		cmocka_unit_test(a_cause_is_written_when_it_is_found_or_another_one),
 		cmocka_unit_test(a_proxy_is_told_when_it_stays_down_and_when_it_is_up_again),
 	};
