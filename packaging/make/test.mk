@@ -1,6 +1,6 @@
 # Tests, checks, benchmarks.
 
-## sudo make test       every suite that this machine can run. .ci/run adds KERNELS=all (each emulated kernel, all suites on each), SYSTEMS=all (packages of each release and architecture, RPM) and RANDOM_PLANTS=all (200 random plants, not 100)
+## sudo make test       every suite that this machine can run. .ci/run adds KERNELS=all (each emulated kernel, all suites on each), SYSTEMS=all (packages of each release and architecture, RPM) and RANDOM_PLANTS=all (200 random plants, not 50; make law-fixed; fuzzers for longer)
 .PHONY: test
 test: deps-test
 	@$(MAKE) --no-print-directory -j$$(nproc) all tests

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The suites of guest/driver.py on Debian's kernels of several releases, in emulated machines: two at a time, one boot a kernel.
-KERNEL=6.1 runs one; KERNEL=here looks at the kernel that we run on, for the table of kernels alone. SUITE=short leaves out the two
-longest suites, SUITE=test_probes runs a suite whole, SUITE=all each of them, ONLY= some tests of it. TABLE=write writes the table of
+KERNEL=6.1 runs one; KERNEL=here looks at the kernel that we run on, for the table of kernels alone. SUITE=short leaves out LONG of
+guest/driver.py, SUITE=test_probes runs a suite whole, SUITE=all each of them, ONLY= some tests of it. TABLE=write writes the table of
 kernels instead of comparing it with what is seen. Each machine's log is kept under build/test-logs."""
 import fcntl
 import os

@@ -23,8 +23,8 @@ CHOSEN = {
     "tests/integration/test_end_to_end.py": "",
 }
 # What `make test` leaves to .ci/run and `make test-vm` (SUITE=short): the same programs run on the host's own kernel there, and the
-# kernel's part of them is in test_gate and test_gate_failopen.
-LONG = {"tests/integration/test_gate.py", "tests/integration/test_end_to_end.py"}
+# kernel's part of them is in test_kernel, test_gate, test_gate_failopen and the survey, which loads every probe and looks at every signal.
+LONG = {"tests/integration/test_sensors.py", "tests/integration/test_probes.py", "tests/integration/test_gate.py", "tests/integration/test_end_to_end.py"}
 WHOLE = [*CHOSEN, *(f"build/tests/kernel/test_gate_{noun}" for noun in ("full", "told", "sessions", "syn")), "tests/integration/test_gate_count.py"]
 
 
