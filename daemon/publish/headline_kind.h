@@ -51,8 +51,7 @@ const char *headline_name(enum headline_kind kind);
  * the engine admits. `ret_proxy`: the front, with the reason. */
 bool headline_proxy_is_down(const struct status *status, struct status_front *ret_proxy);
 /* Why fronts refuse by themselves, if that is most of what was refused in the last seconds: the
- * server cannot be reached, or the front is full. Otherwise REASON_NONE: the law refuses, or
- * nobody does. */
+ * server cannot be reached, or the front is full. Otherwise REASON_NONE. */
 enum reason headline_front_reason(const struct status *status);
 /* Fills all of it but sentence and advice. */
 void headline_judge(const struct status *status, struct headline *ret);
