@@ -7,13 +7,14 @@
 
 #define RESPONDER_MARK 0x70736772u /* SO_MARK of the responder's sockets: "psgr", as GATE_MARK */
 #define SMTP_TURNS_PER_JOB 8 /* as SMTP_TRACK_TURNS_PER_JOB of core/smtp_track.h */
-/* As BOUNDS_ONCE of core/overtaken.h, and OVERTAKEN_MIN, BOUNDS_TIMES_MAX, BOUNDS_FADE_JOBS and
- * OWED_LONG_S of core/law.h: kernel/probe_smtp.c asserts it. */
+/* As BOUNDS_ONCE of core/overtaken.h, and OVERTAKEN_MIN, BOUNDS_TIMES_MAX, BOUNDS_FADE_JOBS,
+ * OWED_LONG_S and SLOW_PARTS of core/law.h: kernel/probe_smtp.c asserts it. */
 #define SMTP_OVERTAKEN_MIN 8
 #define SMTP_BOUNDS_ONCE 4096
 #define SMTP_BOUNDS_MORE_MAX (29 * SMTP_BOUNDS_ONCE)
 #define SMTP_BOUNDS_FADE_SHIFT 8
 #define SMTP_OWED_LONG_NS 10000000000ull
+#define SMTP_SLOW_PARTS 5
 #define SMTP_PORTS 16 /* watched ports; a power of two */
 /* What began and has not ended, counted by the time at which it began: daemon/kernel/wheel.h finds
  * the oldest without a walk. 1024 slots of 2^26 ns (67 ms) go around once in 69 s. */
@@ -114,6 +115,7 @@ struct smtp_session {
 	uint64_t stuck_since_ns, was_stuck_ns; /* was_stuck: total time in which it was stuck */
 	uint64_t overtaken_at; /* number of greetings given at which it is overtaken */
 	uint64_t asked_at; /* with `asked`: jobs done when it began to wait for its answer */
+	uint64_t source; /* its client's address, of IPv6 the first 64 bits */
 	uint32_t before; /* sessions that the server owed something then */
 	uint32_t slot; /* of the port */
 	uint32_t turns; /* answers that the server gave */
@@ -125,6 +127,9 @@ struct smtp_session {
 };
 
 #define SMTP_LOOKS 12 /* sessions that one run of smtp_look takes */
+/* In a session's key for smtp_look (an address, so its low bits are 0): it is slow, and its source
+ * has more slow sessions than count as load. */
+#define SMTP_LOOK_LIMITED 1
 
 /* A session that was open before the probe: user space enters it once, by its tuple. */
 struct smtp_seed {

@@ -49,7 +49,10 @@ static inline void open_session(struct sock *sk, int slot)
 	struct smtp_session s = {
 		.opened_ns = now, .turned_ns = now, .slot = (u32)slot, .wheeled = 1
 	};
+	struct smtp_tuple t = {};
 
+	tuple_of(sk, 0, &t);
+	s.source = source_of(&t);
 	s.busy = !client_first[slot & (SMTP_PORTS - 1)];
 	s.overtaken_at = when_overtaken(port);
 	if (bpf_map_update_elem(&sessions, &key, &s, BPF_NOEXIST)) {
@@ -218,10 +221,10 @@ static inline int server_waits(u64 key)
 	return 0;
 }
 
-static __noinline int look_at(u64 key)
+static __noinline int look_at(u64 asked)
 {
+	u64 key = asked & ~(u64)SMTP_LOOK_LIMITED, now = bpf_ktime_get_ns();
 	struct smtp_session *s = bpf_map_lookup_elem(&sessions, &key);
-	u64 now = bpf_ktime_get_ns();
 	struct smtp_port *port;
 	int overtaken;
 
@@ -235,6 +238,10 @@ static __noinline int look_at(u64 key)
 		take_back(port, s);
 	else if ((overtaken || is_overtaken(port, s) || is_owed_long(port, s, now)) && s->busy)
 		become_stuck(port, s, now);
+	else if (asked & SMTP_LOOK_LIMITED && is_slow(port, s, now) && s->busy) {
+		become_stuck(port, s, now);
+		s->asked = 0; /* its answer tells nothing of the bounds */
+	}
 	return 0;
 }
 

@@ -71,6 +71,9 @@ static inline struct smtp_session *adopt(struct sock *sk, int slot, u64 now)
 	struct smtp_port *port;
 	int known = seeds_left > 0 && take_seed(sk, &t, &seed);
 
+	if (!t.port)
+		tuple_of(sk, 0, &t);
+	s.source = source_of(&t);
 	if (known) {
 		s.opened_ns = seed.opened_ns;
 		s.greeted_ns = seed.ungreeted ? 0 : seed.opened_ns;

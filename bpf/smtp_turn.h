@@ -4,7 +4,7 @@
 
 #include "smtp_maps.h"
 
-/* The same rules as in core/overtaken.h, from here to is_overtaken(). */
+/* The same rules as in core/overtaken.h, from here to is_slow(). */
 static inline void note_ask(struct smtp_port *port, struct smtp_session *s)
 {
 	s->asked = s->greeted_ns != 0;
@@ -34,10 +34,19 @@ static inline int is_overtaken(const struct smtp_port *port, const struct smtp_s
 				   s->before + bound + bound * port->bounds_more / SMTP_BOUNDS_ONCE;
 }
 
+static inline u64 owed_long_ns(const struct smtp_port *port)
+{
+	return SMTP_OWED_LONG_NS + SMTP_OWED_LONG_NS / SMTP_BOUNDS_ONCE * port->bounds_more;
+}
+
 static inline int is_owed_long(const struct smtp_port *port, const struct smtp_session *s, u64 now)
 {
-	return now > s->turned_ns + SMTP_OWED_LONG_NS +
-			     SMTP_OWED_LONG_NS / SMTP_BOUNDS_ONCE * port->bounds_more;
+	return now > s->turned_ns + owed_long_ns(port);
+}
+
+static inline int is_slow(const struct smtp_port *port, const struct smtp_session *s, u64 now)
+{
+	return now > s->turned_ns + owed_long_ns(port) / SMTP_SLOW_PARTS;
 }
 
 /* penstockd reads these numbers while they change. It relies on the order of the steps, here and

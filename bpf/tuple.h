@@ -25,4 +25,12 @@ static inline void tuple_of(struct sock *sk, u16 local, struct smtp_tuple *t)
 	t->local = local;
 }
 
+/* The client as a source: its address, of IPv6 the first 64 bits. */
+static inline u64 source_of(const struct smtp_tuple *t)
+{
+	if (t->address[0] || t->address[1])
+		return (u64)t->address[1] << 32 | t->address[0];
+	return (u64)t->address[3] << 32 | t->address[2];
+}
+
 #endif

@@ -36,12 +36,14 @@ _Static_assert(SMTP_OVERTAKEN_MIN == WHOLE_OVERTAKEN_MIN && SMTP_BOUNDS_ONCE == 
 		       SMTP_BOUNDS_MORE_MAX == (WHOLE_BOUNDS_TIMES_MAX - 1) * SMTP_BOUNDS_ONCE &&
 		       1 << SMTP_BOUNDS_FADE_SHIFT == WHOLE_BOUNDS_FADE_JOBS &&
 		       SMTP_OWED_LONG_NS == WHOLE_OWED_LONG_S * UINT64_C(1000000000) &&
+		       SMTP_SLOW_PARTS == WHOLE_SLOW_PARTS &&
 		       SMTP_TURNS_PER_JOB == SMTP_TRACK_TURNS_PER_JOB,
 	       "the probe counts as the proxy does");
 
 struct smtp {
 	struct smtp_bpf *bpf;
-	bool looks; /* this kernel runs smtp_look */
+	struct smtp_looks *looks;
+	bool can_look; /* this kernel runs smtp_look */
 	struct {
 		unsigned service;
 		uint16_t port;
@@ -108,20 +110,23 @@ static int load(struct smtp *s, const struct config *config, bool with_send, boo
 	return r;
 }
 
-static void look(struct smtp *s)
+static void look(struct smtp *s, uint64_t now_us)
 {
 	int64_t busy = 0;
 
 	for (unsigned i = 0; i < SMTP_PORTS; i++)
 		busy += s->bpf->bss->ports[i].busy;
-	if (s->looks && busy > 0)
-		smtp_look(s->bpf);
+	if (s->can_look && busy > 0)
+		smtp_look(s->bpf, s->looks, now_us * 1000);
 }
 
 static void close_smtp(void *state)
 {
-	smtp_bpf__destroy(((struct smtp *)state)->bpf);
-	free(state);
+	struct smtp *s = state;
+
+	smtp_bpf__destroy(s->bpf);
+	smtp_looks_close(s->looks);
+	free(s);
 }
 
 /* Tells how the probe works here. `look`: 0, or the error with which the kernel refused
@@ -148,23 +153,27 @@ static int open_smtp(const struct probe_env *env, void **ret_state, char *form)
 	    !probe_has_tracepoint(env->btf, "tcp_probe"))
 		return -EOPNOTSUPP;
 	s = calloc(1, sizeof(*s));
-	if (!s)
+	if (s)
+		s->looks = smtp_looks_open();
+	if (!s || !s->looks) {
+		free(s);
 		return -ENOMEM;
+	}
 	/* Tries everything first, then with fewer parts: an old kernel may refuse one. */
 	r = look = load(s, env->config, with_send, true);
 	if (r == 0)
-		look = smtp_look(s->bpf);
+		look = smtp_look(s->bpf, s->looks, clock_monotonic_us() * 1000);
 	else
 		r = load(s, env->config, with_send, false);
 	if (r < 0 && with_send)
 		r = load(s, env->config, with_send = false, false);
 	if (r < 0) {
-		free(s);
+		close_smtp(s);
 		return r;
 	}
-	s->looks = look == 0;
+	s->can_look = look == 0;
 	say_form(with_send, look, form);
-	if (!s->looks)
+	if (!s->can_look)
 		log_warning(
 			"Cannot see which SMTP sessions wait for their client: this kernel does not take smtp_look. A sender that stalls counts as busy. "
 			"A newer kernel takes it; penstock-proxy does without it.");
@@ -197,7 +206,7 @@ int kernel_smtp_read(const struct kernel *k, unsigned service, uint64_t now_us,
 	memset(ret, 0, sizeof(*ret));
 	if (!s)
 		return -ENODATA;
-	ret->sees_waits = s->looks;
+	ret->sees_waits = s->can_look;
 	for (unsigned i = 0; i < SMTP_PORTS; i++) {
 		const struct smtp_port *p = &s->bpf->bss->ports[i];
 		uint64_t oldest;
@@ -298,7 +307,7 @@ unsigned kernel_smtp_audit(struct kernel *k, uint64_t now_us)
 	if (!s)
 		return 0;
 	smtp_refusals_expire(&s->refusals, s->bpf, now_us);
-	look(s);
+	look(s, now_us);
 	say_lost(s);
 	return smtp_audit_step(&s->audit, s->bpf, now_us);
 }

@@ -133,6 +133,69 @@ static void a_stalled_body_is_not_busy(void **state)
 	read_until(&s, 0);
 }
 
+/* A client of 127.0.0.`host` that said a line, or none. */
+static void open_from(int host, bool speaks, int ends[2])
+{
+	struct sockaddr_in from = { .sin_family = AF_INET,
+				    .sin_addr = { htonl(INADDR_LOOPBACK + (uint32_t)host) } };
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+
+	to.sin_port = htons(config.service[0].ports[0]);
+	ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(ends[0], (struct sockaddr *)&from, sizeof(from)), 0);
+	assert_int_equal(connect(ends[0], (struct sockaddr *)&to, sizeof(to)), 0);
+	ends[1] = accept(listener, NULL, NULL);
+	say(ends[1], ends[0], "220 x\r\n");
+	if (speaks)
+		say(ends[0], ends[1], "VRFY x\r\n");
+}
+
+/* Whether four of six slow sessions of one source stay busy, the other two are stuck, and it stays
+ * so. After ten seconds all are stuck, whosesoever they are: then it is not known. */
+static bool four_stay_busy(uint64_t asked_us, bool *ret_known)
+{
+	struct kernel_smtp s = { 0 };
+	int seen = 0;
+
+	*ret_known = false;
+	while (clock_monotonic_us() < asked_us + 9000000) {
+		kernel_smtp_audit(kernel, clock_monotonic_us());
+		assert_int_equal(kernel_smtp_read(kernel, 0, clock_monotonic_us(), &s), 0);
+		seen = s.busy == 4 && s.stuck == 2 ? seen + 1 : 0;
+		*ret_known = clock_monotonic_us() < asked_us + 9000000;
+		if (seen == 20)
+			return true;
+		usleep(20000);
+	}
+	return false;
+}
+
+/* Six clients of twelve that one address makes wait for an answer: no more than four are load. */
+static void one_source_holds_a_share_of_the_busy(void **state)
+{
+	bool known = false, four = false;
+	struct kernel_smtp s;
+	int ends[12][2];
+
+	need(PROBE_SMTP);
+	for (int attempt = 0; attempt < 5 && !known; attempt++) {
+		uint64_t asked_us = clock_monotonic_us();
+
+		read_until(&s, 0);
+		for (int i = 0; i < 12; i++)
+			open_from(i < 6 ? i + 2 : 1, i >= 6, ends[i]);
+		read_busy(&s, 6);
+		four = four_stay_busy(asked_us, &known);
+		for (int i = 0; i < 12; i++) {
+			close(ends[i][1]);
+			close(ends[i][0]);
+		}
+		read_until(&s, 0);
+	}
+	assert_true(known);
+	assert_true(four);
+}
+
 static void a_marked_refusal_is_no_session(void **state)
 {
 	struct kernel_smtp before, s;
@@ -315,6 +378,7 @@ int main(void)
 		cmocka_unit_test(every_probe_loads_with_ports_set),
 		cmocka_unit_test(a_session_is_counted_from_open_to_the_servers_close),
 		cmocka_unit_test(a_stalled_body_is_not_busy),
+		cmocka_unit_test(one_source_holds_a_share_of_the_busy),
 		cmocka_unit_test(a_marked_refusal_is_no_session),
 		cmocka_unit_test(a_refusal_of_the_same_port_lasts_as_long_as_the_others),
 		cmocka_unit_test(an_audit_of_open_sessions_corrects_nothing),
