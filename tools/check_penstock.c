@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/duration.h"
+#include "base/output.h"
 #include "base/parse.h"
 #include "base/range.h"
 #include "base/text.h"
@@ -375,6 +376,7 @@ int main(int argc, char **argv)
 	struct options o = { .run_dir = "/run/penstock", .timeout_s = TIMEOUT_S };
 	int option, r = 0;
 
+	output_check_at_exit("check_penstock", UNKNOWN);
 	/* Put messages of a library on stderr into the line, too. */
 	if (!freopen("/dev/null", "w", stderr))
 		return UNKNOWN;

@@ -19,6 +19,7 @@
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/endpoint.h"
+#include "base/output.h"
 #include "front/smtpd_codec.h"
 
 #define ASKED_MAX 4096 /* clients that wait for an answer at once; a further one is admitted */
@@ -256,6 +257,7 @@ int main(int argc, char **argv)
 	static struct filter filter;
 	int option;
 
+	output_check_at_exit("penstock-opensmtpd", EXIT_FAILURE);
 	endpoint_parse("unix:/run/penstock/line.sock", &filter.where);
 	while ((option = getopt_long(argc, argv, "s:", options, NULL)) != -1) {
 		if (option == 's') {
@@ -271,9 +273,12 @@ int main(int argc, char **argv)
 		} else if (option == 'V') {
 			printf("penstock-opensmtpd %s\n", PENSTOCK_VERSION);
 			return EXIT_SUCCESS;
+		} else if (option == 'h') {
+			fputs(usage, stdout);
+			return EXIT_SUCCESS;
 		} else {
-			fputs(usage, option == 'h' ? stdout : stderr);
-			return option == 'h' ? EXIT_SUCCESS : EX_USAGE;
+			fputs("Try 'penstock-opensmtpd --help'.\n", stderr);
+			return EX_USAGE;
 		}
 	}
 	return run(&filter);

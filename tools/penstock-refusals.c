@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/output.h"
 
 #define JOURNAL "/run/systemd/journal/socket"
 #define IDLE_MS 60000
@@ -43,6 +44,7 @@ int main(int argc, char **argv)
 	struct pollfd in = { .fd = SD_LISTEN_FDS_START, .events = POLLIN };
 	int out;
 
+	output_check_at_exit("penstock-refusals", EX_OSERR);
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		fputs(usage, stdout);
 		return 0;
@@ -51,8 +53,15 @@ int main(int argc, char **argv)
 		puts("penstock-refusals " PENSTOCK_VERSION);
 		return 0;
 	}
-	if (argc != 1 || sd_listen_fds(1) != 1) {
-		fputs(usage, stderr);
+	if (argc != 1) {
+		fprintf(stderr,
+			"penstock-refusals: what is '%s'? Try 'penstock-refusals --help'.\n",
+			argv[1]);
+		return EX_USAGE;
+	}
+	if (sd_listen_fds(1) != 1) {
+		fputs("penstock-refusals: there is no socket to read from: penstock-refusals.socket starts this program. Try 'penstock-refusals --help'.\n",
+		      stderr);
 		return EX_USAGE;
 	}
 	out = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/descriptors.h"
 #include "base/endpoint.h"
+#include "base/output.h"
 #include "base/parse.h"
 
 #define LINE_MAX_BYTES 4096
@@ -303,6 +304,7 @@ static int parse(int argc, char **argv, struct sink *k, const char **listen, uin
 					       { NULL, 0, NULL, 0 } };
 	int option, r = 0;
 
+	output_check_at_exit("penstock-sink", EXIT_FAILURE);
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) >= 0 && r == 0) {
 		switch (option) {
 		case OPT_LISTEN:

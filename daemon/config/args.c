@@ -6,6 +6,7 @@
 #include <sysexits.h>
 
 #include "base/cleanup.h"
+#include "base/output.h"
 
 enum { RUN_DIR = 256, CHECK, VERSION, HELP, STATE_DIR, OBSERVE, PRINT, METRICS, SUPPORT };
 
@@ -126,8 +127,10 @@ static int load(const struct args *args, struct config *ret)
 int args_read(int argc, char **argv, const char *program, const char *usage, bool daemon_options,
 	      struct args *ret, struct config *ret_config)
 {
-	int r = parse(argc, argv, program, usage, daemon_options, ret);
+	int r;
 
+	output_check_at_exit(program, EXIT_FAILURE);
+	r = parse(argc, argv, program, usage, daemon_options, ret);
 	if (r >= 0)
 		return r;
 	ret->source.may_lack_fragments = !daemon_options && !ret->check;

@@ -55,6 +55,23 @@ def _():
     check("run-queue latency" in text and "cpu_stall_ratio" in text and "sensor" in text, text)
 
 
+@test("each program says that its output cannot be written, and fails; what it does not know it names in one or two lines")
+def _():
+    programs = sorted(name for name in os.listdir(BIN) if os.access(os.path.join(BIN, name), os.X_OK) and not name.endswith(".d"))
+    check(len(programs) >= 11, f"{programs}")
+    for program in programs:
+        for option in ("--help", "--version"):
+            with open("/dev/full", "w") as full:
+                done = subprocess.run([os.path.join(BIN, program), option], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+            # Monitoring reads the one line of the plugin, and its status.
+            told = program == "check_penstock" or "Cannot write the output: No space left on device" in done.stderr
+            check(done.returncode != 0 and told, f"{program} {option}: {done}")
+            check(subprocess.run([os.path.join(BIN, program), option], stdout=subprocess.DEVNULL, timeout=120).returncode == 0, f"{program} {option}")
+        done = subprocess.run([os.path.join(BIN, program), "--dance"], capture_output=True, text=True, timeout=120)
+        said = done.stdout if program == "check_penstock" else done.stderr
+        check(done.returncode != 0 and "--help" in said and said.count("\n") <= 2, f"{program} --dance: {done}")
+
+
 @test("penstock-sim says why it cannot read a scenario, and shows no bytes of a file that is none")
 def _():
     def sim(path):

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/descriptors.h"
+#include "base/output.h"
 #include "base/parse.h"
 #include "penstock-load/generator.h"
 
@@ -201,6 +202,7 @@ static int parse(int argc, char **argv, struct generator_config *c, struct outpu
 {
 	int option, number = 0;
 
+	output_check_at_exit("penstock-load", EXIT_FAILURE);
 	while ((option = getopt_long(argc, argv, "h", longs, &number)) >= 0) {
 		if (option == 'h') {
 			fputs(usage, stdout);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/output.h"
 #include "base/parse.h"
 #include "penstock-replay/show.h"
 
@@ -60,6 +61,7 @@ static int take_options(int argc, char **argv, struct options *o)
 
 	o->to_us = UINT64_MAX;
 	o->replay.overrides = o->overrides;
+	output_check_at_exit("penstock-replay", EXIT_FAILURE);
 	while ((c = getopt_long(argc, argv, "c:o:h", longs, NULL)) != -1) {
 		uint64_t *time = c == FROM ? &o->from_us : &o->to_us;
 
@@ -90,7 +92,7 @@ static int take_options(int argc, char **argv, struct options *o)
 		}
 	}
 	if (optind + 1 != argc) {
-		fputs(usage, stderr);
+		fputs("penstock-replay: give one trace\nTry 'penstock-replay --help'.\n", stderr);
 		return EXIT_USAGE;
 	}
 	o->path = argv[optind];

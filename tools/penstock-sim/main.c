@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/output.h"
 #include "base/parse.h"
 #include "base/text.h"
 #include "penstock-sim/against.h"
@@ -197,6 +198,12 @@ static int bad(const char *what, const char *value)
 	return 2;
 }
 
+static int try_help(void)
+{
+	fputs("Try 'penstock-sim --help'.\n", stderr);
+	return 2;
+}
+
 static int take_options(int argc, char **argv, struct options *o, char **sets, unsigned *set_count)
 {
 	static const struct option longs[] = { { "law", required_argument, NULL, 'l' },
@@ -242,7 +249,7 @@ static int take_options(int argc, char **argv, struct options *o, char **sets, u
 		else if (option == 'J' && (parse_u64(optarg, &o->jobs) < 0 || o->jobs < 1))
 			return bad("not a number of jobs", optarg);
 		else if (option == '?')
-			return 2;
+			return try_help();
 	}
 	return 0;
 }
@@ -254,12 +261,13 @@ int main(int argc, char **argv)
 	unsigned set_count = 0, failed;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
+	output_check_at_exit("penstock-sim", 2);
 	o.jobs = cpus > 0 ? (uint64_t)cpus : 1;
 	if (take_options(argc, argv, &o, sets, &set_count) != 0)
 		return 2;
 	if (optind + 1 != argc) {
-		fputs(usage, stderr);
-		return 2;
+		fputs("penstock-sim: give one scenario\n", stderr);
+		return try_help();
 	}
 	if (read_scenario(argv[optind], &o.scenario) < 0)
 		return 2;

@@ -7,6 +7,7 @@
 #include "base/array.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/output.h"
 #include "base/parse.h"
 #include "penstockctl/verbs_run.h"
 #include "penstockctl/wrap.h"
@@ -194,6 +195,7 @@ int main(int argc, char **argv)
 {
 	static struct options o = { .run_dir = RUN_DIR_DEFAULT };
 
+	output_check_at_exit("penstockctl", EXIT_SAID_NO);
 	wrap_terminals();
 	if (parse(argc, argv, &o) < 0)
 		return EXIT_USAGE;
