@@ -64,6 +64,8 @@ static int psi_open(const struct sensor_env *env, void **ret_state, char *why)
 	}
 	if (!opened) {
 		psi_close(s);
+		if (r == -ETIMEDOUT) /* the program that serves them hangs: that is the reason */
+			return r;
 		/* Where not even /proc/stat is seen, the kernel may give it, and this process may
 		 * not look. */
 		snprintf(

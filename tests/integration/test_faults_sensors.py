@@ -341,6 +341,8 @@ def _():
             lxcfs.hang()
             ticks(w, 20)
             wait_for(told, lambda: f"each is told: {states()}")
+            ticks(w, 50)  # meanwhile each is tried again
+            check(told(), f"each is told all the while: {states()}")
             several_served(w)
             for code in (421, 451):
                 configure(code)
