@@ -44,7 +44,7 @@ cov:
 	@$(MAKE) --no-print-directory -j$$(nproc) BUILD=build/cov MADE=build OPT='-O0 -g' HARDEN=-fPIE SANFLAGS=--coverage check-unit
 	@tests/coverage build/cov/obj $(IN)
 
-## make check           the quick part, under a minute: unit, codec, simulation, layers, documentation, format, lint
+## make check           the quick part, under a minute: unit, codec, simulation (but for half an hour and more), layers, documentation, format, lint
 .PHONY: check
 check:
 	$(call need_packages,$(BUILD_DEPS) $(CHECK_DEPS))
