@@ -56,11 +56,20 @@ static void check_asked(const struct config *config, struct config_errors *error
 		const struct config_asked *front;
 	} table[] = { ASKED_FRONT_TABLE(X) };
 #undef X
+	char why[240];
 
-	for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
-		if (table[i].front->enabled)
-			check_front(config, table[i].name, table[i].front->service,
-				    &table[i].front->listen, errors);
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		if (!table[i].front->enabled)
+			continue;
+		check_front(config, table[i].name, table[i].front->service, &table[i].front->listen,
+			    errors);
+		snprintf(
+			why, sizeof(why),
+			"does not hold for front.%s: a server that asks does not say when a session ends. Only the gate and penstock-proxy count sessions. Set source.rate_max, or the mail server's own limit",
+			table[i].name);
+		if (config->sources.sessions_max)
+			config_errors_warn(errors, CONFIG_WHOLE, 0, "source.sessions_max", why);
+	}
 }
 
 /* The server relays for clients with certain addresses, so it matters which address it sees. */

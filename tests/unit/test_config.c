@@ -137,6 +137,20 @@ static void a_proxy_that_hides_addresses_is_asked_for(void **state)
 	assert_int_equal(load_text(front, "front.proxy.enabled=no"), 0);
 }
 
+/* Postfix does not say when a session ends, so nothing counts them there. */
+static void a_limit_of_sessions_is_none_where_a_server_asks(void **state)
+{
+	const char *front = "[front.policy]\nenabled = yes\nlisten = unix:/x\n";
+
+	assert_int_equal(load_text(front, NULL), 0);
+	assert_int_equal(errors.warnings, 0);
+	assert_int_equal(load_text(front, "source.sessions_max=20"), 0);
+	assert_int_equal(errors.warnings, 1);
+	assert_non_null(strstr(errors.warning[0].reason, "does not hold for front.policy"));
+	assert_int_equal(load_text("[source]\nsessions_max = 20\n", NULL), 0);
+	assert_int_equal(errors.warnings, 0);
+}
+
 /* Beside the policy service or the proxy it decides nothing, and resets. */
 static void the_gate_may_stand_beside_another_front_to_reset(void **state)
 {
@@ -310,6 +324,7 @@ int main(void)
 		cmocka_unit_test(trusted_networks),
 		cmocka_unit_test(a_proxy_does_not_connect_to_itself),
 		cmocka_unit_test(a_proxy_that_hides_addresses_is_asked_for),
+		cmocka_unit_test(a_limit_of_sessions_is_none_where_a_server_asks),
 		cmocka_unit_test(a_service_keeps_its_number_over_a_reload),
 		cmocka_unit_test(the_lower_of_slots_and_window_max_holds),
 		cmocka_unit_test(the_slots_of_a_service_hold_for_it_alone),
